@@ -1,0 +1,23 @@
+/**
+ * Who must act when a plugin fails.
+ * - `misconfigured`: a person must change the options or the other system; not retried until someone does.
+ * - `refused`: the other side understood and said no; asking again unchanged is pointless.
+ * - `unavailable`: the other side cannot be reached or is busy; tried again later.
+ */
+export type PluginFault = 'misconfigured' | 'refused' | 'unavailable';
+
+/**
+ * The only error a plugin throws on purpose. `detail` is shown to users: it holds no secret and no PEM.
+ * `retryAfterS` (seconds) is a hint for `unavailable`. Anything else that escapes from a plugin counts as a bug and is not shown.
+ */
+export class PluginError extends Error {
+  constructor(
+    readonly fault: PluginFault,
+    readonly detail: string,
+    readonly retryAfterS?: number,
+    options?: ErrorOptions,
+  ) {
+    super(detail, options);
+    this.name = 'PluginError';
+  }
+}

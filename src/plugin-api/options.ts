@@ -1,0 +1,23 @@
+import { z } from 'zod';
+
+/** The options of a plugin: one flat strict object; every member carries `title` and `description`. */
+export type OptionSchema = z.ZodObject<z.ZodRawShape, z.core.$strict>;
+
+/** What a plugin's code receives after validation and defaults. */
+export type Options<S extends OptionSchema> = z.output<S>;
+
+/** A text option that is sealed at rest and never returned: passwords, tokens, keys. */
+export function secret(title: string, description: string): z.ZodString {
+  return z.string().min(1).meta({ title, description, secret: true });
+}
+
+/** The JSON Schema (draft 2020-12, input side) from which a form is drawn; secrets carry `secret: true`. */
+export function formOf(options: OptionSchema): Record<string, unknown> {
+  return z.toJSONSchema(options, { io: 'input' });
+}
+
+/** The names of the options that must be sealed. */
+export function secretKeys(options: OptionSchema): readonly string[] {
+  const properties = (formOf(options).properties ?? {}) as Record<string, { secret?: boolean }>;
+  return Object.entries(properties).filter(([, p]) => p.secret === true).map(([name]) => name);
+}
