@@ -1,0 +1,2 @@
+/** Starts what the suites share. */
+export async function setup(): Promise<void> {}
