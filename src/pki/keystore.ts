@@ -1,0 +1,53 @@
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
+
+/** A private key with its certificates, DER; `chainDer` is leaf first and must not be empty. */
+export interface KeyEntry { alias: string; pkcs8Der: Buffer; chainDer: readonly Buffer[] }
+
+/** A certificate that Java is to trust, DER. */
+export interface TrustEntry { alias: string; certificateDer: Buffer }
+
+/**
+ * What a passphrase may consist of. Tools disagree on how other characters are turned into octets,
+ * so that a file made with them may open in one program and not in the next.
+ */
+export const PRINTABLE_ASCII = /^[\x20-\x7e]+$/;
+
+/** 128 random bits as 32 hexadecimal digits: survives every shell, terminal and properties file. */
+export function generatePassphrase(): string {
+  return randomBytes(16).toString('hex');
+}
+
+/** The password form of PKCS#12 and JKS: UTF-16, big-endian, no terminator. */
+export function utf16be(text: string): Buffer {
+  return Buffer.from(text, 'utf16le').swap16();
+}
+
+/** The entry of a key store: a root above the leaf is left out, because a server does not send it (RFC 8446 §4.4.2). */
+export function keyEntry(alias: string, chainPem: readonly string[], privateKeyPem: string): KeyEntry {
+  const chain = chainPem.map((pem) => new X509Certificate(pem));
+  return {
+    alias,
+    pkcs8Der: createPrivateKey(privateKeyPem).export({ type: 'pkcs8', format: 'der' }),
+    chainDer: chain.filter((certificate, depth) => depth === 0 || !isRoot(certificate)).map(({ raw }) => raw),
+  };
+}
+
+/** Every certificate of the chain, root included, as `<alias>_cert`, `<alias>_cert_1`, … in the order of the chain. */
+export function trustEntries(alias: string, chainPem: readonly string[]): TrustEntry[] {
+  return chainPem.map((pem, depth) => ({
+    alias: depth === 0 ? `${alias}_cert` : `${alias}_cert_${depth}`,
+    certificateDer: new X509Certificate(pem).raw,
+  }));
+}
+
+/** The same entries under the lower-case aliases by which Java finds them. Throws RangeError if two would then be one. */
+export function withJavaAliases<E extends { alias: string }>(entries: readonly E[]): E[] {
+  const lowered = entries.map((entry) => ({ ...entry, alias: entry.alias.toLowerCase() }));
+  const aliases = new Set(lowered.map(({ alias }) => alias));
+  if (aliases.size < lowered.length) throw new RangeError('Two entries share an alias; Java ignores case');
+  return lowered;
+}
+
+function isRoot(certificate: X509Certificate): boolean {
+  return certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey);
+}
