@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { writeJks } from '../../src/pki/jks.js';
+import { keyEntry } from '../../src/pki/keystore.js';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import { defineExport } from '../../src/plugin-api/plugin.js';
+import { fileOptions, passphraseOf } from './jks.options.js';
+
+const options = z.strictObject({
+  type: z.enum(['Java Key Store (JKS)']).optional().meta({
+    title: 'Type',
+    description: 'Has one value only; clients written for Lemur may send it.',
+  }),
+  ...fileOptions,
+});
+
+/** One key with its chain in Sun's own format; the key's password is the store's. */
+export const javaKeystoreExport = defineExport({
+  id: 'java-keystore',
+  aliases: ['java-keystore-jks', 'java-export'],
+  title: 'Java key store (JKS)',
+  description: 'The private key, the certificate and its chain (without the root) in a .jks file. '
+    + 'JKS protects the key weakly: prefer PKCS#12 where the application reads it.',
+  needsPrivateKey: true,
+  options,
+
+  async export(bundle, { alias, passphrase: given }, ctx) {
+    if (!bundle.privateKeyPem) throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
+    const passphrase = passphraseOf(given);
+    const entry = keyEntry(alias ?? bundle.commonName, bundle.chainPem, bundle.privateKeyPem);
+    const bytes = writeJks([entry], passphrase, ctx.now());
+    return { files: [{ name: `${bundle.name}.jks`, bytes, mode: 0o600 }], passphrase, extension: 'jks' };
+  },
+});

@@ -1,0 +1,21 @@
+import { z } from 'zod';
+import { writeJks } from '../../src/pki/jks.js';
+import { trustEntries } from '../../src/pki/keystore.js';
+import { defineExport } from '../../src/plugin-api/plugin.js';
+import { fileOptions, passphraseOf } from './jks.options.js';
+
+/** Certificates for Java to trust, in Sun's own format; the passphrase guards against changes only. */
+export const javaTruststoreExport = defineExport({
+  id: 'java-truststore',
+  aliases: ['java-truststore-jks'],
+  title: 'Java trust store (JKS)',
+  description: 'The certificate and its chain (root included) as trusted entries of a .jks file, without the private key.',
+  needsPrivateKey: false,
+  options: z.strictObject(fileOptions),
+
+  async export(bundle, { alias, passphrase: given }, ctx) {
+    const passphrase = passphraseOf(given);
+    const bytes = writeJks(trustEntries(alias ?? bundle.commonName, bundle.chainPem), passphrase, ctx.now());
+    return { files: [{ name: `${bundle.name}.jks`, bytes, mode: 0o644 }], passphrase, extension: 'jks' };
+  },
+});

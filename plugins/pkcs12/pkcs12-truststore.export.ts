@@ -1,0 +1,20 @@
+import { z } from 'zod';
+import { trustEntries } from '../../src/pki/keystore.js';
+import { writePkcs12TrustStore } from '../../src/pki/pkcs12.js';
+import { defineExport } from '../../src/plugin-api/plugin.js';
+import { fileOptions, passphraseOf } from './pkcs12.options.js';
+
+/** Certificates for Java to trust, in the format that is Java's default since version 9. */
+export const pkcs12TruststoreExport = defineExport({
+  id: 'pkcs12-truststore',
+  title: 'PKCS#12 trust store',
+  description: 'The certificate and its chain (root included) as trusted entries of a .p12 file, without the private key.',
+  needsPrivateKey: false,
+  options: z.strictObject(fileOptions),
+
+  async export(bundle, { alias, passphrase: given }) {
+    const passphrase = passphraseOf(given);
+    const bytes = await writePkcs12TrustStore(trustEntries(alias ?? bundle.commonName, bundle.chainPem), passphrase);
+    return { files: [{ name: `${bundle.name}.p12`, bytes, mode: 0o644 }], passphrase, extension: 'p12' };
+  },
+});

@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { keyEntry } from '../../src/pki/keystore.js';
+import { writePkcs12KeyStore } from '../../src/pki/pkcs12.js';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import { defineExport } from '../../src/plugin-api/plugin.js';
+import { fileOptions, passphraseOf } from './pkcs12.options.js';
+
+const options = z.strictObject({
+  type: z.enum(['modern', 'legacy', 'PKCS12 (.p12)', 'legacy PKCS12 (.p12)']).default('modern').meta({
+    title: 'Type',
+    description: 'modern: AES-256 and SHA-256; legacy: 3DES and SHA-1, for Java before 8u301 and Windows before Server 2019. '
+      + 'The other two values are the names that Lemur gave them.',
+  }),
+  ...fileOptions,
+});
+
+/** One key with its chain in a PKCS#12 file that OpenSSL, Java and Windows open. */
+export const pkcs12Export = defineExport({
+  id: 'pkcs12',
+  aliases: ['openssl-export'],
+  title: 'PKCS#12',
+  description: 'The private key, the certificate and its chain (without the root) in one encrypted .p12 file.',
+  needsPrivateKey: true,
+  options,
+
+  async export(bundle, { type, alias, passphrase: given }) {
+    if (!bundle.privateKeyPem) throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
+    const passphrase = passphraseOf(given);
+    const entry = keyEntry(alias ?? bundle.commonName, bundle.chainPem, bundle.privateKeyPem);
+    const bytes = await writePkcs12KeyStore(entry, passphrase, type.startsWith('legacy') ? 'legacy' : 'modern');
+    return { files: [{ name: `${bundle.name}.p12`, bytes, mode: 0o600 }], passphrase, extension: 'p12' };
+  },
+});
