@@ -22,7 +22,7 @@ export function utf16be(text: string): Buffer {
   return Buffer.from(text, 'utf16le').swap16();
 }
 
-/** The entry of a key store: a root above the leaf is left out, because a server does not send it (RFC 8446 §4.4.2). */
+/** The entry of a key store: a root above the leaf is left out, because a server need not send it (RFC 8446 §4.4.2). */
 export function keyEntry(alias: string, chainPem: readonly string[], privateKeyPem: string): KeyEntry {
   const chain = chainPem.map((pem) => new X509Certificate(pem));
   return {
