@@ -1,0 +1,2 @@
+/** Every entity of the program. */
+export const entities: (new () => object)[] = [];

@@ -1,0 +1,61 @@
+import { isIP } from 'node:net';
+import { z } from 'zod';
+
+const text = z.string();
+
+/** A whole number from `min` to `max`, written in decimal digits. */
+export function whole(min: number, max = Number.MAX_SAFE_INTEGER): z.ZodType<number, string> {
+  const wanted = max === Number.MAX_SAFE_INTEGER ? `must be a whole number, ${min} or more` : `must be a whole number from ${min} to ${max}`;
+  return text.regex(/^\d{1,15}$/, wanted).transform(Number).pipe(z.int().min(min, wanted).max(max, wanted));
+}
+
+/** true, 1, yes or false, 0, no. */
+export function flag(): z.ZodType<boolean, string> {
+  return z.stringbool({ truthy: ['true', '1', 'yes'], falsy: ['false', '0', 'no'], error: 'must be true or false' });
+}
+
+/** Members between commas, spaces around them dropped; each must satisfy `member`. */
+export function list<T>(member: z.ZodType<T, string>): z.ZodType<T[], string> {
+  return text.transform((value) => value.split(',').map((part) => part.trim())).pipe(z.array(member));
+}
+
+/** A URL of one of `schemes`. A URL for PostgreSQL may have an empty host behind `user@`, as libpq allows. */
+export function url(...schemes: string[]): z.ZodType<string, string> {
+  const wanted = `must be a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`;
+  return text.refine((value) => schemes.some((scheme) => value.startsWith(`${scheme}://`)) && URL.canParse(value.replace('@/', '@localhost/')), wanted);
+}
+
+/** `name@host`; the host may be a bare name such as localhost. */
+export const mailAddress = text.regex(/^[^\s@,<>]+@[^\s@,<>]+$/, 'must be a mail address');
+
+/** A host name, an IP address, or a network such as 10.0.0.0/8. */
+export const hostOrNetwork = text.toLowerCase().refine(isHostOrNetwork, 'must be a host name, an IP address or a network such as 10.0.0.0/8');
+
+function isHostOrNetwork(value: string): boolean {
+  const [address = '', bits, ...rest] = value.split('/');
+  const version = isIP(address);
+  if (bits === undefined) return version !== 0 || (/^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/.test(address) && !/^[\d.]+$/.test(address));
+  return rest.length === 0 && version !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
+}
+
+/** One key of the key ring, written as base64 of 32 bytes, with or without `id:` before it. */
+export const encryptionKey = text.transform((value, context) => {
+  const match = /^(?:([\w-]{1,32}):)?([A-Za-z0-9+/]{43}=)$/.exec(value);
+  if (match?.[2] !== undefined) return { id: match[1] ?? null, key: Buffer.from(match[2], 'base64') };
+  context.addIssue('must be base64 of 32 bytes, or id:base64 (make one with: openssl rand -base64 32)');
+  return z.NEVER;
+});
+
+const argv = z.array(text).refine(([program]) => program?.startsWith('/') === true, 'the program must be an absolute path');
+
+/** A JSON object from a name to a program with its arguments. */
+export const commands = text
+  .transform((value, context): unknown => {
+    try {
+      return JSON.parse(value);
+    } catch {
+      context.addIssue('must be a JSON object such as {"nginx": ["/usr/sbin/nginx", "-s", "reload"]}');
+      return z.NEVER;
+    }
+  })
+  .pipe(z.record(text.regex(/^[\w.-]{1,64}$/, 'a name has letters, digits, _ . -'), argv));

@@ -1,0 +1,123 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { inspect } from 'node:util';
+import { afterAll, describe, expect, it } from 'vitest';
+import { Config, ConfigError, configTable, describeConfig, loadConfig } from './config.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'perennial-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function file(content: string): string {
+  const path = join(folder, String(Math.random()));
+  writeFileSync(path, content);
+  return path;
+}
+
+function faultsOf(env: Record<string, string>): readonly string[] {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+const key = Buffer.alloc(32, 7).toString('base64');
+
+describe('loadConfig', () => {
+  it('needs nothing', () => {
+    expect({ ...loadConfig({}) }).toEqual({
+      port: 8080, host: '127.0.0.1', publicUrl: 'http://127.0.0.1:8080', dataDir: resolve('data'), mailFrom: 'perennial@localhost',
+      role: 'all', logLevel: 'info', defaultValidityDays: 365, allowWeekendExpiration: true, defaultRotationDays: 30,
+      noticeDays: [30, 15, 2], securityNoticeDays: [30, 15, 2], tokenLifetimeMinutes: 720, reloadCommands: {}, allowedPrivateHosts: [],
+      hideExpiredAfterDays: 30, sweepIntervalS: 20,
+    });
+  });
+
+  it.each<[Record<string, string>, Partial<Config>]>([
+    [{ HOST: '::', PORT: '1' }, { publicUrl: 'http://localhost:1' }],
+    [{ HOST: '::1' }, { publicUrl: 'http://[::1]:8080' }],
+    [{ PUBLIC_URL: 'https://pki.example/base/' }, { publicUrl: 'https://pki.example/base' }],
+    [{ DATABASE_URL: 'postgresql://me@/db?host=/run/pg' }, { databaseUrl: 'postgresql://me@/db?host=/run/pg' }],
+    [{ DATABASE_URL: 'postgresql:///db?host=%2Frun%2Fpg&user=me' }, { databaseUrl: 'postgresql:///db?host=%2Frun%2Fpg&user=me' }],
+    [{ NOTICE_DAYS: '2, 30,2,15' }, { noticeDays: [30, 15, 2], securityNoticeDays: [30, 15, 2] }],
+    [{ SECURITY_NOTICE_DAYS: '60' }, { noticeDays: [30, 15, 2], securityNoticeDays: [60] }],
+    [{ SECURITY_TEAM_EMAIL: 'a@b.example, root@localhost' }, { securityTeamEmail: ['a@b.example', 'root@localhost'] }],
+    [{ ALLOW_WEEKEND_EXPIRATION: 'No' }, { allowWeekendExpiration: false }],
+    [{ ALLOW_WEEKEND_EXPIRATION: '1' }, { allowWeekendExpiration: true }],
+    [{ ENCRYPTION_KEYS: `new:${key}, ${key}` }, { encryptionKeys: [{ id: 'new', key: Buffer.alloc(32, 7) }, { id: null, key: Buffer.alloc(32, 7) }] }],
+    [{ TOKEN_SECRETS: `${'a'.repeat(32)},${'b'.repeat(40)}` }, { tokenSecrets: ['a'.repeat(32), 'b'.repeat(40)] }],
+    [{ RELOAD_COMMANDS: '{"nginx":["/usr/sbin/nginx","-s","reload"]}' }, { reloadCommands: { nginx: ['/usr/sbin/nginx', '-s', 'reload'] } }],
+    [{ ALLOWED_PRIVATE_HOSTS: 'Vault.internal, 10.0.0.0/8,::1,fd00::/8' }, { allowedPrivateHosts: ['vault.internal', '10.0.0.0/8', '::1', 'fd00::/8'] }],
+    [{ PERENNIAL_ROLE: 'worker' }, { role: 'worker' }],
+    [{ PORT: '', DATABASE_URL: '' }, { port: 8080 }],
+  ])('reads %j', (env, expected) => {
+    expect(loadConfig(env)).toMatchObject(expected);
+  });
+
+  it.each<[string, string]>([
+    ['PORT', '65536'], ['PORT', '80a'], ['PORT', '-1'], ['PORT', '1e3'],
+    ['PUBLIC_URL', 'ftp://x'], ['DATABASE_URL', 'mysql://x/y'], ['DATABASE_URL', 'localhost'], ['REDIS_URL', 'http://x'], ['SMTP_URL', 'mail.example'],
+    ['MAIL_FROM', 'nobody'], ['ENCRYPTION_KEYS', 'c2hvcnQ='], ['ENCRYPTION_KEYS', `${key},`], ['ENCRYPTION_KEYS', `a b:${key}`],
+    ['TOKEN_SECRETS', 'short'], ['PERENNIAL_ROLE', 'server'], ['LOG_LEVEL', 'loud'], ['DEFAULT_COUNTRY', 'Germany'],
+    ['DEFAULT_VALIDITY_DAYS', '0'], ['ALLOW_WEEKEND_EXPIRATION', 'maybe'], ['NOTICE_DAYS', '30,x'], ['NOTICE_DAYS', '30;15'],
+    ['SECURITY_TEAM_EMAIL', 'a@b.example;c@d.example'], ['SWEEP_INTERVAL_S', '0'],
+    ['RELOAD_COMMANDS', 'nginx'], ['RELOAD_COMMANDS', '[]'], ['RELOAD_COMMANDS', '{"a":[]}'], ['RELOAD_COMMANDS', '{"a":["nginx"]}'], ['RELOAD_COMMANDS', '{"a":"/bin/x"}'],
+    ['ALLOWED_PRIVATE_HOSTS', '10.0.0.0/33'], ['ALLOWED_PRIVATE_HOSTS', '10.0.0'], ['ALLOWED_PRIVATE_HOSTS', 'http://x'], ['ALLOWED_PRIVATE_HOSTS', 'a,,b'],
+  ])('refuses %s=%s', (name, value) => {
+    const faults = faultsOf({ [name]: value });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toMatch(new RegExp(`^${name}[.:]`));
+  });
+
+  it('tells every fault in one error', () => {
+    const env = { PORT: 'x', LOG_LEVEL: 'loud', ADMIN_PASSWORD_FILE: join(folder, 'missing'), HOST: 'a', HOST_FILE: file('b') };
+    expect(() => loadConfig(env)).toThrow(/ADMIN_PASSWORD_FILE: cannot be read \(ENOENT\)[^]*PORT: must be a whole number from 0 to 65535[^]*LOG_LEVEL:/);
+    expect(faultsOf(env)).toHaveLength(4);
+    expect(faultsOf(env)).toContain('HOST: is set, and so is HOST_FILE; set one of them');
+  });
+
+  it('never tells a value', () => {
+    const env = { TOKEN_SECRETS: 'hunter2', ENCRYPTION_KEYS: 'hunter2', DATABASE_URL: 'mysql://u:hunter2@h/d', SMTP_URL: 'hunter2' };
+    expect(faultsOf(env)).toHaveLength(4);
+    expect(faultsOf(env).join()).not.toContain('hunter2');
+    const config = loadConfig({ ADMIN_PASSWORD: 'hunter2' });
+    expect(inspect(config) + JSON.stringify({ config })).not.toContain('hunter2');
+  });
+
+  it('reads each setting from a file', () => {
+    const config = loadConfig({ ADMIN_PASSWORD_FILE: file(' correct horse \n'), PORT_FILE: file('81\n') });
+    expect(config).toMatchObject({ adminPassword: 'correct horse', port: 81 });
+  });
+
+  it('gives a frozen Config', () => {
+    const config = loadConfig({ RELOAD_COMMANDS: '{"a":["/bin/true"]}' });
+    expect(config).toBeInstanceOf(Config);
+    expect(() => Object.assign(config, { port: 1 })).toThrow(TypeError);
+    expect(() => config.noticeDays.push(1)).toThrow(TypeError);
+    expect(() => config.reloadCommands['a']?.push('x')).toThrow(TypeError);
+  });
+});
+
+describe('describeConfig', () => {
+  it('tells name, default and meaning of each', () => {
+    const entries = describeConfig();
+    expect(entries.every(({ description }) => description.endsWith('.'))).toBe(true);
+    expect(entries).toContainEqual({ name: 'PORT', default: '8080', description: 'TCP port to listen on; 0 takes a free one.' });
+    expect(entries.find(({ name }) => name === 'PUBLIC_URL')?.default).toBe('http://HOST:PORT');
+    expect(entries.find(({ name }) => name === 'DATABASE_URL')?.default).toBeNull();
+  });
+
+  it('has defaults that give the same settings when written out', () => {
+    const literal = describeConfig().filter(({ name }) => !['PUBLIC_URL', 'SECURITY_NOTICE_DAYS', 'ALLOWED_PRIVATE_HOSTS'].includes(name));
+    const env = Object.fromEntries(literal.flatMap((entry) => (entry.default === null ? [] : [[entry.name, entry.default]])));
+    expect(loadConfig(env)).toEqual(loadConfig({}));
+  });
+
+  it('makes a table', () => {
+    expect(configTable().split('\n')).toHaveLength(describeConfig().length + 2);
+    expect(configTable()).toContain('| `SWEEP_INTERVAL_S` | `20` | Seconds between two looks for work that has become due. |');
+  });
+});

@@ -1,0 +1,132 @@
+import { lstat, mkdir, mkdtemp, readlink, realpath, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import { findPostgres } from './postgres-binaries.js';
+import { clusterName, clusterUser, prepareCluster, releaseCluster } from './postgres-cluster.js';
+import { findLauncher } from './postgres-launcher.js';
+import { type ServerCommand, type ServerProcess, startServer } from './postgres-server.js';
+
+const database = 'perennial';
+/** An address of a unix socket holds 103 bytes on macOS and 107 on Linux (unix(7)). */
+const longestSocketFolder = 103 - '/.s.PGSQL.5432.lock'.length;
+
+/** What to start. */
+export interface EmbeddedPostgresOptions {
+  /** Absolute or relative path; everything goes into its folder `postgres`. */
+  dataDir: string;
+  /** PostgreSQL parameters that win over the durable defaults; only tests should need them. */
+  settings?: Record<string, string>;
+  /** Gets each line that the server writes. */
+  log?: (line: string) => void;
+}
+
+/** A running server that this process owns. */
+export interface EmbeddedPostgres {
+  /** For pg and libpq: `postgresql:///perennial?host=<socket folder>&user=perennial`. */
+  url: string;
+  /** Fast shutdown: cuts open connections and waits until no process is left. May be called again. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a real PostgreSQL on a unix socket that only this system user can open; makes the cluster and the database
+ * `perennial` at first, and starts the server again should it die. Throws when another process uses `dataDir`, and with the
+ * server's last words when it does not start.
+ */
+export async function startEmbeddedPostgres({ dataDir, settings = {}, log = () => undefined }: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  await mkdir(join(dataDir, 'postgres'), { recursive: true, mode: 0o700 });
+  const root = await realpath(join(dataDir, 'postgres'));
+  const cluster = join(root, 'cluster');
+  const binaries = await findPostgres(join(root, 'lib'));
+  const launcher = await findLauncher(join(root, 'lock'));
+  await prepareCluster(cluster, binaries, launcher, settings['fsync'] !== 'off');
+  const { stalePidFile } = await releaseCluster(cluster, log);
+  const socket = await makeSocketFolder(join(root, 'socket'));
+  const removeStale = stalePidFile ? ['sh', '-c', 'rm -f "$0" && exec "$@"', join(cluster, 'postmaster.pid')] : [];
+  const [program = '', ...args] = [...launcher.server, ...removeStale, binaries.postgres, '-D', cluster, ...parameters(socket, settings)];
+  const supervised = await supervise({ program, args, env: binaries.env, probeUrl: socketUrl(socket, 'postgres'), log });
+  const stop = async (): Promise<void> => {
+    await supervised.stop();
+    if (socket !== join(root, 'socket')) await rm(socket, { recursive: true, force: true });
+  };
+  await createDatabase(socket).catch(async (error: unknown) => {
+    await stop();
+    throw error;
+  });
+  return { url: socketUrl(socket, database), stop };
+}
+
+function parameters(socket: string, settings: Record<string, string>): string[] {
+  const all: Record<string, string> = {
+    listen_addresses: '',
+    port: '5432',
+    unix_socket_directories: socket,
+    unix_socket_permissions: '0700',
+    cluster_name: clusterName(),
+    shared_buffers: '128MB',
+    fsync: 'on',
+    full_page_writes: 'on',
+    synchronous_commit: 'on',
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    ...settings,
+  };
+  return Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+}
+
+/** Both `new URL` and libpq read this form; with `user@` before an empty host only libpq would. */
+function socketUrl(folder: string, name: string): string {
+  return `postgresql:///${name}?host=${encodeURIComponent(folder)}&user=${clusterUser}`;
+}
+
+/** `folder` itself, or, where its path is too long for a socket, a private temporary folder to which `folder` then links. */
+async function makeSocketFolder(folder: string): Promise<string> {
+  const old = await lstat(folder).catch(() => null);
+  if (old?.isSymbolicLink()) {
+    await rm(await readlink(folder), { recursive: true, force: true });
+    await rm(folder);
+  }
+  if (Buffer.byteLength(folder) <= longestSocketFolder) {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    return folder;
+  }
+  const short = await mkdtemp(join(tmpdir(), 'perennial-'));
+  await symlink(short, folder);
+  return short;
+}
+
+async function supervise(command: ServerCommand): Promise<Pick<ServerProcess, 'stop'>> {
+  const stopping = new AbortController();
+  let server = await startServer(command);
+  const supervision = async (): Promise<void> => {
+    for (;;) {
+      await server.exited;
+      if (stopping.signal.aborted) return;
+      command.log('PostgreSQL ended by itself and is started again');
+      await sleep(1000, undefined, { signal: stopping.signal }).catch(() => undefined);
+      if (stopping.signal.aborted) return;
+      await startServer(command).then((next) => (server = next), (error: Error) => command.log(error.message));
+      if (stopping.signal.aborted) await server.stop();
+    }
+  };
+  const ended = supervision();
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await server.stop();
+    await ended;
+  };
+  return { stop };
+}
+
+async function createDatabase(socket: string): Promise<void> {
+  const client = new Client({ connectionString: socketUrl(socket, 'postgres') });
+  await client.connect();
+  try {
+    const { rowCount } = await client.query('select 1 from pg_database where datname = $1', [database]);
+    if (!rowCount) await client.query(`create database ${database}`);
+  } finally {
+    await client.end();
+  }
+}

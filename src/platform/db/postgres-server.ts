@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import { lockedExitCode } from './postgres-launcher.js';
+
+/** How to start one server process. */
+export interface ServerCommand {
+  program: string;
+  args: string[];
+  env: NodeJS.ProcessEnv;
+  /** A database that always exists, as a connection URL. */
+  probeUrl: string;
+  log: (line: string) => void;
+}
+
+/** One started server process. */
+export interface ServerProcess {
+  /** Settles when the process is gone, whatever the reason. */
+  exited: Promise<void>;
+  /** Fast shutdown, after 30 s immediate shutdown; resolves when the process is gone. */
+  stop(): Promise<void>;
+}
+
+/** Starts the server and waits until it answers, however long its crash recovery takes. Throws with its last words. */
+export async function startServer(command: ServerCommand): Promise<ServerProcess> {
+  // A group of its own: Ctrl-C in the terminal must reach only this process, which then stops the server after its clients.
+  const child = spawn(command.program, command.args, { env: command.env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const lastLines = follow(child, command.log);
+  const stopWithUs = (): void => void child.kill('SIGINT');
+  process.once('exit', stopWithUs);
+  const exited = once(child, 'close').then(
+    () => undefined,
+    (error: Error) => void lastLines.push(error.message),
+  ).finally(() => process.off('exit', stopWithUs));
+  await untilReady(child, command.probeUrl);
+  if (child.exitCode === null && child.signalCode === null) return { exited, stop: () => stop(child, exited) };
+  await exited;
+  throw new Error(reasonOf(child, lastLines));
+}
+
+function follow(child: ChildProcess, log: (line: string) => void): string[] {
+  const last: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    if (!stream) continue;
+    createInterface({ input: stream }).on('line', (line) => {
+      last.push(line);
+      if (last.length > 20) last.shift();
+      log(line);
+    });
+  }
+  return last;
+}
+
+async function untilReady(child: ChildProcess, url: string): Promise<void> {
+  while (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+    const client = new Client({ connectionString: url });
+    client.on('error', () => undefined);
+    const connected = await client.connect().then(() => true, () => false);
+    await client.end().catch(() => undefined);
+    if (connected) return;
+    await sleep(20);
+  }
+}
+
+function reasonOf(child: ChildProcess, lastLines: string[]): string {
+  if (child.exitCode === lockedExitCode) {
+    return 'The data directory is in use by a process that is not visible from here, such as one in another container.';
+  }
+  return `PostgreSQL did not start (exit code ${child.exitCode ?? child.signalCode ?? 'none'}):\n${lastLines.join('\n')}`;
+}
+
+async function stop(child: ChildProcess, exited: Promise<void>): Promise<void> {
+  child.kill('SIGINT');
+  const escalation = setTimeout(() => child.kill('SIGQUIT'), 30_000);
+  await exited.finally(() => clearTimeout(escalation));
+}
