@@ -1,0 +1,212 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, lstat, mkdir, mkdtemp, open, readdir, readlink, realpath, rename, rm, rmdir, symlink } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import type { Owner } from './owner.js';
+
+/**
+ * Files that change together. `store` holds one hidden folder per version and two links, `current` and `previous`;
+ * `readers` is the folder in which every file is a link through `current`. One rename of `current` changes them all.
+ */
+export interface Place {
+  readonly store: string;
+  readonly readers: string;
+}
+
+/** `mode` is a Unix file mode; without `owner` the file belongs to this process. */
+export interface StoredFile {
+  name: string;
+  bytes: Buffer;
+  mode: number;
+  owner: Owner | undefined;
+}
+
+const VERSION = '.version-';
+const TEMPORARY = '.new-';
+const RELOAD_PENDING = '.reload-pending';
+
+/** True when readers find exactly these bytes, modes and owners. */
+export async function isInPlace(place: Place, files: readonly StoredFile[]): Promise<boolean> {
+  for (const file of files) {
+    if ((await linkTarget(join(place.readers, file.name))) !== readerTarget(place, file.name)) return false;
+    if (!(await isStored(join(place.store, 'current', file.name), file))) return false;
+  }
+  return true;
+}
+
+/**
+ * Writes a new version and switches readers to it; `files` are linked in their order when they appear for the first time.
+ * A crash at any point leaves either all old or all new files; `sweep` removes what it left over.
+ */
+export async function publish(place: Place, files: readonly StoredFile[], signal: AbortSignal): Promise<void> {
+  const before = await ownVersion(place.store, 'current');
+  const folder = await mkdtemp(join(place.store, VERSION));
+  try {
+    for (const file of files) await writeSynced(join(folder, file.name), file);
+    await chmod(folder, 0o755);
+    await syncFolder(folder);
+    signal.throwIfAborted();
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+  if (before !== null) await pointTo(place, join(place.store, 'previous'), before);
+  await pointTo(place, join(place.store, 'current'), basename(folder));
+  for (const { name } of files) {
+    const target = readerTarget(place, name);
+    if ((await linkTarget(join(place.readers, name))) !== target) await pointTo(place, join(place.readers, name), target);
+  }
+}
+
+/** Removes versions that are neither current nor previous, and what killed runs left. */
+export async function sweep(place: Place): Promise<void> {
+  const kept = [await ownVersion(place.store, 'current'), await ownVersion(place.store, 'previous')];
+  for (const name of await namesIn(place.store)) {
+    const ours = name.startsWith(VERSION) || name.startsWith(TEMPORARY);
+    if (ours && !kept.includes(name)) await rm(join(place.store, name), { recursive: true, force: true });
+  }
+}
+
+/** Takes away everything `publish` made, and the store if nothing else is in it. Files of others stay. */
+export async function withdraw(place: Place): Promise<void> {
+  if (!(await namesIn(place.store)).some((name) => name.startsWith(VERSION) || name === RELOAD_PENDING)) return;
+  for (const name of await namesIn(place.readers)) {
+    if ((await linkTarget(join(place.readers, name))) === readerTarget(place, name)) await rm(join(place.readers, name), { force: true });
+  }
+  for (const link of ['current', 'previous']) {
+    if ((await ownVersion(place.store, link)) !== null) await rm(join(place.store, link), { force: true });
+  }
+  await rm(join(place.store, RELOAD_PENDING), { force: true });
+  await sweep(place);
+  if ((await namesIn(place.store)).length === 0) await rmdir(place.store);
+}
+
+/** Remembers on disk that readers must be told, so that a crash before the reload does not lose it. */
+export async function noteReload(place: Place): Promise<void> {
+  await (await open(join(place.store, RELOAD_PENDING), 'w', 0o600)).close();
+  await syncFolder(place.store);
+}
+
+/** True from `noteReload` until `forgetReload`. */
+export async function isReloadPending(place: Place): Promise<boolean> {
+  return (await namesIn(place.store)).includes(RELOAD_PENDING);
+}
+
+/** Undoes `noteReload`; nothing noted is fine. */
+export async function forgetReload(place: Place): Promise<void> {
+  await rm(join(place.store, RELOAD_PENDING), { force: true });
+}
+
+/** Makes a folder and its missing parents, readable and searchable by all whatever the umask. */
+export async function makeFolder(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  for (let made = path; made.length >= first.length; made = dirname(made)) await chmod(made, 0o755);
+}
+
+/** The path after all links; parts that do not exist yet stay as they are. */
+export async function resolvedPath(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    return join(await resolvedPath(dirname(path)), basename(path));
+  }
+}
+
+/** Proves that files can be made for `owner` in the nearest existing folder of `path`; leaves nothing behind. */
+export async function probe(path: string, owner: Owner | undefined): Promise<void> {
+  const folder = await nearestExisting(path);
+  const file = join(folder, temporaryName());
+  try {
+    await writeSynced(file, { bytes: Buffer.alloc(0), mode: 0o600, owner });
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+/** The system's error code, such as `ENOSPC`; undefined for errors that do not come from it. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+async function writeSynced(path: string, file: Omit<StoredFile, 'name'>): Promise<void> {
+  const handle = await open(path, 'wx', 0o600);
+  try {
+    await handle.writeFile(file.bytes);
+    if (file.owner) await handle.chown(file.owner.uid, file.owner.gid);
+    await handle.chmod(file.mode);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function isStored(path: string, file: StoredFile): Promise<boolean> {
+  const handle = await ifPresent(open(path, 'r'));
+  if (handle === null) return false;
+  try {
+    const { mode, uid, gid } = await handle.stat();
+    const owned = file.owner === undefined || (file.owner.uid === uid && file.owner.gid === gid);
+    return owned && (mode & 0o7777) === file.mode && file.bytes.equals(await handle.readFile());
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes or replaces a link in one step; the half-made link lies in the store, where `sweep` finds it. */
+async function pointTo(place: Place, link: string, target: string): Promise<void> {
+  const temporary = join(place.store, temporaryName());
+  await symlink(target, temporary);
+  await rename(temporary, link);
+  await syncFolder(dirname(link));
+}
+
+/** Null when there is no such link. Throws `misconfigured` when something of this name is there that is not ours. */
+async function ownVersion(store: string, link: string): Promise<string | null> {
+  const path = join(store, link);
+  const target = await linkTarget(path);
+  if (target?.startsWith(VERSION)) return target;
+  if ((await ifPresent(lstat(path))) === null) return null;
+  throw new PluginError('misconfigured', `"${path}" was made by something else. Move it away or choose another folder.`);
+}
+
+/** Null when `path` does not exist or is no link. */
+async function linkTarget(path: string): Promise<string | null> {
+  return ifPresent(readlink(path), ['ENOENT', 'EINVAL']);
+}
+
+function readerTarget(place: Place, name: string): string {
+  return relative(place.readers, join(place.store, 'current', name));
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return (await ifPresent(readdir(folder), ['ENOENT', 'ENOTDIR'])) ?? [];
+}
+
+async function nearestExisting(path: string): Promise<string> {
+  return (await ifPresent(lstat(path))) === null ? nearestExisting(dirname(path)) : path;
+}
+
+async function ifPresent<T>(result: Promise<T>, absent: readonly string[] = ['ENOENT']): Promise<T | null> {
+  try {
+    return await result;
+  } catch (error) {
+    if (absent.includes(codeOf(error) ?? '')) return null;
+    throw error;
+  }
+}
+
+function temporaryName(): string {
+  return `${TEMPORARY}${randomBytes(6).toString('hex')}`;
+}
+
+/** A rename survives a power cut only when its folder has been synced. */
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,234 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import type { Bundle } from '../../src/plugin-api/plugin.js';
+import { openssl, pluginContext, startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
+import { filesystem } from './filesystem.destination.js';
+import { LAYOUTS } from './layout.js';
+
+let authority: TestAuthority;
+let folder: string;
+beforeAll(() => { authority = startTestAuthority(); });
+afterAll(() => authority.close());
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'filesystem-'));
+  return () => rmSync(folder, { recursive: true, force: true });
+});
+
+const context = (site = {}, signal?: AbortSignal) => pluginContext({ protectedPaths: [], ...site }, signal);
+const options = (values: object = {}) => filesystem.options.parse({ path: folder, ...values });
+const deliver = (bundle: Bundle, values: object = {}, ctx = context()) => filesystem.deliver(bundle, options(values), ctx);
+const read = (...names: string[]): string => readFileSync(join(folder, ...names), 'utf8');
+const modeOf = (...names: string[]): number => statSync(join(folder, ...names)).mode & 0o7777;
+const publicKey = (pem: string, command: string[]): string => openssl(command, pem);
+const keyMatches = (certificate: string, key: string): boolean => (
+  publicKey(certificate, ['x509', '-noout', '-pubkey']) === publicKey(key, ['pkey', '-pubout'])
+);
+const fault = (expected: string) => expect.objectContaining({ name: 'PluginError', fault: expected });
+
+describe('the options of filesystem', () => {
+  it.each(['relative', '', '/a/../b', '/..', '/a/..', '/a\0b', '/a\n/../b'])('refuse the folder %j', (path) => {
+    expect(filesystem.options.safeParse({ path }).success).toBe(false);
+  });
+
+  it.each(['0644', '0777', '600 ', '0606', '0200', '999'])('refuse the mode %j', (mode) => {
+    expect(filesystem.options.safeParse({ path: '/a', mode }).success).toBe(false);
+  });
+
+  it('accept what is usual', () => {
+    expect(filesystem.options.parse({ path: '/etc/ssl..d/x', mode: '0640', owner: 'www-data:ssl-cert' })).toMatchObject({ layout: 'directory' });
+  });
+});
+
+describe('filesystem delivers', () => {
+  it.each(LAYOUTS)('key and certificate that openssl finds to belong together, as %s', async (layout) => {
+    const bundle = authority.issue('www.example.test');
+    const { location } = await deliver(bundle, { layout });
+    expect(location).toBe(filesystem.locate(bundle, options({ layout })));
+    const [certificate, key] = {
+      directory: ['www.example.test/fullchain.pem', 'www.example.test/privkey.pem'],
+      combined: ['www.example.test.pem', 'www.example.test.pem'],
+      nginx: ['www.example.test.pem', 'www.example.test.key'],
+      apache: ['www.example.test.crt', 'www.example.test.key'],
+    }[layout] as [string, string];
+    expect(keyMatches(read(certificate), read(key))).toBe(true);
+    expect(modeOf(key)).toBe(0o600);
+    expect(modeOf(certificate)).toBe(layout === 'combined' ? 0o600 : 0o644);
+  });
+
+  it('a chain that openssl verifies up to the root', async () => {
+    await deliver(authority.issue('*.example.test'));
+    writeFileSync(join(folder, 'root.pem'), authority.rootPem);
+    const at = (name: string): string => join(folder, '_wildcard.example.test', name);
+    expect(openssl(['verify', '-CAfile', join(folder, 'root.pem'), '-untrusted', at('chain.pem'), at('cert.pem')])).toContain('OK');
+  });
+
+  it('with the mode that was asked for, whatever the umask', async () => {
+    const umask = process.umask(0o077);
+    try {
+      await deliver(authority.issue('a.test'), { path: join(folder, 'deep/down'), mode: '0640' });
+    } finally {
+      process.umask(umask);
+    }
+    expect(['privkey.pem', 'fullchain.pem', ''].map((name) => modeOf('deep/down/a.test', name).toString(8))).toEqual(['640', '644', '755']);
+  });
+
+  it.runIf(process.getuid?.() === 0)('to the owner that was asked for', async () => {
+    const bundle = authority.issue('a.test');
+    await deliver(bundle);
+    await deliver(bundle, { owner: '4711:4712' });
+    expect(statSync(join(folder, 'a.test/privkey.pem'))).toMatchObject({ uid: 4711, gid: 4712 });
+  });
+
+  it('nothing a second time', async () => {
+    const bundle = authority.issue('a.test');
+    let reloads = 0;
+    const ctx = context({ runCommand: async () => { reloads += 1; } });
+    await deliver(bundle, { reload: 'nginx' }, ctx);
+    const before = readlinkSync(join(folder, 'a.test/current'));
+    await deliver(bundle, { reload: 'nginx' }, ctx);
+    expect({ version: readlinkSync(join(folder, 'a.test/current')), reloads }).toEqual({ version: before, reloads: 1 });
+  });
+
+  it.each([
+    ['a changed mode', (): void => undefined, { mode: '0640' }],
+    ['changed bytes', (): void => writeFileSync(join(folder, 'a.test/cert.pem'), 'x'), {}],
+    ['a missing link', (): void => unlinkSync(join(folder, 'a.test/privkey.pem')), {}],
+    ['a dangling current', (): void => rmSync(join(folder, 'a.test', readlinkSync(join(folder, 'a.test/current'))), { recursive: true }), {}],
+  ])('again after %s', async (_, damage, values) => {
+    const bundle = authority.issue('a.test');
+    await deliver(bundle);
+    damage();
+    await deliver(bundle, values);
+    expect(keyMatches(read('a.test/cert.pem'), read('a.test/privkey.pem'))).toBe(true);
+    expect(modeOf('a.test/privkey.pem')).toBe('mode' in values ? 0o640 : 0o600);
+  });
+
+  it('a rotation in one step, and keeps the version before', async () => {
+    const [first, second, third] = [1, 2, 3].map(() => authority.issue('a.test')) as [Bundle, Bundle, Bundle];
+    for (const bundle of [first, second, third]) await deliver(bundle);
+    expect(read('a.test/cert.pem')).toBe(third.chainPem[0]);
+    expect(read('a.test/previous/privkey.pem')).toBe(second.privateKeyPem);
+    expect(readdirSync(join(folder, 'a.test')).filter((name) => name.startsWith('.'))).toHaveLength(2);
+  });
+
+  it('in place of plain files of the same names', async () => {
+    writeFileSync(join(folder, 'a.test.pem'), 'old certificate');
+    writeFileSync(join(folder, 'a.test.key'), 'old key');
+    await deliver(authority.issue('a.test'), { layout: 'nginx' });
+    expect(keyMatches(read('a.test.pem'), read('a.test.key'))).toBe(true);
+  });
+});
+
+describe('filesystem reloads', () => {
+  it('after the files have changed', async () => {
+    const bundle = authority.issue('a.test');
+    const seen: string[] = [];
+    await deliver(bundle, { reload: 'nginx' }, context({ runCommand: async (name: string) => { seen.push(name, read('a.test/cert.pem')); } }));
+    expect(seen).toEqual(['nginx', bundle.chainPem[0]]);
+  });
+
+  it('again when the reload failed or the run ended before it, and then no more', async () => {
+    const bundle = authority.issue('a.test');
+    const failing = context({ runCommand: async () => { throw new PluginError('unavailable', 'nginx: no'); } });
+    await expect(deliver(bundle, { reload: 'nginx' }, failing)).rejects.toThrow('nginx: no');
+    let reloads = 0;
+    const working = context({ runCommand: async () => { reloads += 1; } });
+    await deliver(bundle, { reload: 'nginx' }, working);
+    await deliver(bundle, { reload: 'nginx' }, working);
+    expect(reloads).toBe(1);
+  });
+});
+
+describe('filesystem refuses', () => {
+  it.each([
+    ['the program\'s own folder', ''],
+    ['a folder in it', '/certs/deep'],
+    ['a folder above it', '/..'],
+    ['a link to it', '/../link'],
+    ['a folder behind a link to it', '/../link/certs'],
+  ])('%s', async (_, suffix) => {
+    const own = join(folder, 'own');
+    mkdirSync(own);
+    symlinkSync(own, join(folder, 'link'));
+    await expect(deliver(authority.issue('a.test'), { path: join(own, suffix) }, context({ protectedPaths: [own] }))).rejects.toThrow(fault('misconfigured'));
+    await expect(filesystem.check?.(options({ path: join(own, suffix) }), context({ protectedPaths: [own] }))).rejects.toThrow(fault('misconfigured'));
+    expect(readdirSync(own)).toEqual([]);
+  });
+
+  it('a store that leads into the program\'s own folder', async () => {
+    const own = join(folder, 'own');
+    mkdirSync(own);
+    mkdirSync(join(folder, 'certs'));
+    symlinkSync(own, join(folder, 'certs/a.test'));
+    await expect(deliver(authority.issue('a.test'), { path: join(folder, 'certs') }, context({ protectedPaths: [own] }))).rejects.toThrow(fault('misconfigured'));
+    expect(readdirSync(own)).toEqual([]);
+  });
+
+  it('a key that does not fit, and keeps it out of the message', async () => {
+    const [bundle, other] = [authority.issue('a.test'), authority.issue('a.test')];
+    for (const privateKeyPem of [other.privateKeyPem, 'rubbish', undefined]) {
+      const error = await deliver({ ...bundle, privateKeyPem }).catch((e: unknown) => e);
+      expect(error).toEqual(fault('refused'));
+      expect(String(error)).not.toContain('PRIVATE');
+    }
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('to replace a "current" that it did not make', async () => {
+    mkdirSync(join(folder, 'a.test/releases'), { recursive: true });
+    symlinkSync('releases', join(folder, 'a.test/current'));
+    await expect(deliver(authority.issue('a.test'))).rejects.toThrow(fault('misconfigured'));
+    expect(readlinkSync(join(folder, 'a.test/current'))).toBe('releases');
+  });
+
+  it('a folder below a plain file, an unknown owner and a long path', async () => {
+    writeFileSync(join(folder, 'file'), '');
+    const bundle = authority.issue('a.test');
+    await expect(deliver(bundle, { path: join(folder, 'file/certs') })).rejects.toThrow(fault('misconfigured'));
+    await expect(deliver(bundle, { owner: 'nobody-of-that-name' })).rejects.toThrow(fault('misconfigured'));
+    await expect(deliver(bundle, { path: join(folder, 'x'.repeat(300)) })).rejects.toThrow(fault('misconfigured'));
+  });
+
+  it('to start once it has been aborted', async () => {
+    await expect(deliver(authority.issue('a.test'), {}, context({}, AbortSignal.abort()))).rejects.toThrow(fault('unavailable'));
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe('filesystem removes', () => {
+  it.each(LAYOUTS)('all that it made as %s and nothing else', async (layout) => {
+    const bundles = [authority.issue('a.test'), authority.issue('a.test'), authority.issue('b.test')];
+    for (const bundle of bundles) await deliver(bundle, { layout });
+    const location = filesystem.locate(bundles[0] as Bundle, options({ layout }));
+    const kept = readdirSync(folder, { recursive: true }).filter((name) => String(name).includes('b.test'));
+    writeFileSync(join(folder, 'a.test.txt'), 'not ours');
+    await filesystem.remove?.(location, options({ layout: layout === 'nginx' ? 'directory' : 'nginx' }), context());
+    expect(readdirSync(folder, { recursive: true }).sort()).toEqual([...kept, 'a.test.txt'].sort());
+    await filesystem.remove?.(location, options({ layout }), context());
+  });
+
+  it('neither strange files nor a strange place', async () => {
+    mkdirSync(join(folder, 'a.test'));
+    writeFileSync(join(folder, 'a.test/privkey.pem'), 'of somebody else');
+    await filesystem.remove?.(join(folder, 'a.test'), options(), context());
+    expect(read('a.test/privkey.pem')).toBe('of somebody else');
+    for (const location of ['/etc/ssl', folder, join(folder, '..'), join(folder, 'a/b'), join(folder, '.a')]) {
+      await expect(filesystem.remove?.(location, options(), context())).rejects.toThrow(fault('misconfigured'));
+    }
+  });
+});
+
+describe('the check of filesystem', () => {
+  it('passes for a folder that can be made, and leaves nothing behind', async () => {
+    await filesystem.check?.(options({ path: join(folder, 'not/yet/there') }), context());
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('fails below a plain file', async () => {
+    writeFileSync(join(folder, 'file'), '');
+    await expect(filesystem.check?.(options({ path: join(folder, 'file') }), context())).rejects.toThrow(fault('misconfigured'));
+  });
+});

@@ -1,0 +1,156 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { isAbsolute, normalize, relative } from 'node:path';
+import { z } from 'zod';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import type { Options } from '../../src/plugin-api/options.js';
+import { defineDestination, type Bundle, type PluginContext } from '../../src/plugin-api/plugin.js';
+import {
+  codeOf, forgetReload, isInPlace, isReloadPending, makeFolder, noteReload, probe, publish, resolvedPath, sweep, withdraw,
+  type Place, type StoredFile,
+} from './filesystem.client.js';
+import { LAYOUTS, mainPath, planFiles, readersFolder, storePath, type Layout } from './layout.js';
+import { localAccounts, resolveOwner, type Owner } from './owner.js';
+
+const options = z.strictObject({
+  path: z.string().max(1024).regex(/^\/(?!(?:[^\0-\x1f]*\/)?\.\.(?:\/|$))[^\0-\x1f]*$/, 'must be an absolute path without ".."').meta({
+    title: 'Folder', description: 'Absolute path of the folder on this machine. Made when missing.', examples: ['/etc/ssl/perennial'],
+  }),
+  layout: z.enum(LAYOUTS).default('directory').meta({
+    title: 'Layout',
+    description: 'directory: <name>/cert.pem, chain.pem, fullchain.pem, privkey.pem. combined: <name>.pem with key and full chain, as HAProxy '
+      + 'reads it. nginx: <name>.pem with the full chain, <name>.key. apache: <name>.crt, <name>.key, <name>.ca-bundle.crt. '
+      + '<name> is the common name, with _wildcard for *.',
+  }),
+  owner: z.string().regex(/^[\w.-]+(?::[\w.-]+)?$/, 'must be user, user:group or uid:gid').optional().meta({
+    title: 'Owner', description: 'user, user:group or uid:gid that the files are given to; a user alone brings their primary group. Absent: the owner of this program.',
+  }),
+  mode: z.string().regex(/^0?[46][046]0$/, 'must be octal such as 0600, with nothing for others').default('0600').meta({
+    title: 'Mode of key files', description: 'Octal mode of files with a private key: 0600, 0640, 0400 and the like. Files without a key can also be read by everyone.',
+  }),
+  reload: z.string().min(1).max(100).optional().meta({
+    title: 'Reload command', description: 'Name of a command that the operator allowed; it runs after the files have changed, until it has succeeded once.',
+  }),
+});
+
+type FilesystemOptions = Options<typeof options>;
+
+/**
+ * Writes certificates into a folder of this machine. All files of a certificate change in one step, and the previous version is kept.
+ * A reader that opens key and certificate one after the other can meet the step in between: read through `current`, opened once, or use `combined`.
+ */
+export const filesystem = defineDestination({
+  id: 'filesystem',
+  title: 'Folder on this machine',
+  description: 'Keeps key, certificate and chain as PEM files in a local or mounted folder, and runs a reload command after a change.',
+  options,
+  needsPrivateKey: true,
+
+  async check(o, ctx) {
+    await translated(ctx.signal, async () => {
+      const folder = await allowed(o.path, ctx.site.protectedPaths);
+      await probe(folder, await ownerOf(o));
+    });
+  },
+
+  locate,
+
+  async deliver(bundle, o, ctx) {
+    const location = locate(bundle, o);
+    await translated(ctx.signal, async () => {
+      const files = storedFiles(bundle, o, await ownerOf(o));
+      await settle(await placeOf(o.layout, location, o.path, ctx), files, o.reload, ctx);
+    });
+    return { location };
+  },
+
+  async remove(location, o, ctx) {
+    const name = relative(normalize(o.path), location);
+    if (name === '' || name.startsWith('.') || name.includes('/')) {
+      throw new PluginError('misconfigured', `"${location}" does not lie in the folder "${o.path}".`);
+    }
+    // The layout may have been changed since the files were written.
+    for (const layout of ['directory', 'combined'] as const) {
+      await translated(ctx.signal, async () => withdraw(await placeOf(layout, location, o.path, ctx)));
+    }
+  },
+});
+
+function locate(bundle: Bundle, o: FilesystemOptions): string {
+  return mainPath(o.layout, normalize(o.path), bundle.commonName);
+}
+
+async function settle(place: Place, files: readonly StoredFile[], reload: string | undefined, ctx: PluginContext): Promise<void> {
+  if (!(await isInPlace(place, files))) {
+    ctx.signal.throwIfAborted();
+    await makeFolder(place.store);
+    if (reload !== undefined) await noteReload(place);
+    await publish(place, files, ctx.signal);
+    if (!(await isInPlace(place, files))) throw new PluginError('unavailable', `Something else changed the files in "${place.readers}" at the same time.`);
+  }
+  await sweep(place);
+  if (reload !== undefined && (await isReloadPending(place))) await ctx.site.runCommand(reload, ctx.signal);
+  await forgetReload(place);
+}
+
+function storedFiles(bundle: Bundle, o: FilesystemOptions, owner: Owner | undefined): StoredFile[] {
+  const mode = Number.parseInt(o.mode, 8);
+  return planFiles(o.layout, bundle, keyOf(bundle)).map(({ name, text, holdsKey }) => (
+    { name, bytes: Buffer.from(text), mode: holdsKey ? mode : mode | 0o444, owner }
+  ));
+}
+
+/** The key, once it is certain that it belongs to the leaf. */
+function keyOf({ chainPem: [leafPem], privateKeyPem }: Bundle): string {
+  if (leafPem === undefined || privateKeyPem === undefined) throw new PluginError('refused', 'The bundle has no certificate or no private key.');
+  let fits: boolean;
+  try {
+    fits = new X509Certificate(leafPem).checkPrivateKey(createPrivateKey(privateKeyPem));
+  } catch {
+    throw new PluginError('refused', 'The certificate or its private key cannot be read.');
+  }
+  if (!fits) throw new PluginError('refused', 'The private key does not belong to the certificate.');
+  return privateKeyPem;
+}
+
+async function ownerOf(o: FilesystemOptions): Promise<Owner | undefined> {
+  return o.owner === undefined ? undefined : resolveOwner(o.owner, await localAccounts());
+}
+
+async function placeOf(layout: Layout, location: string, folder: string, ctx: PluginContext): Promise<Place> {
+  const { protectedPaths } = ctx.site;
+  await allowed(folder, protectedPaths);
+  return {
+    store: await allowed(storePath(layout, location), protectedPaths),
+    readers: await allowed(readersFolder(layout, location), protectedPaths),
+  };
+}
+
+/** Resolves links, then refuses a path in or above one of the program's own folders. */
+async function allowed(path: string, protectedPaths: readonly string[]): Promise<string> {
+  const real = await resolvedPath(normalize(path));
+  for (const own of protectedPaths) {
+    const ownReal = await resolvedPath(own);
+    if (isWithin(real, ownReal) || isWithin(ownReal, real)) throw new PluginError('misconfigured', `"${path}" is reserved for this program's own data.`);
+  }
+  return real;
+}
+
+function isWithin(path: string, folder: string): boolean {
+  const way = relative(folder, path);
+  return way !== '..' && !way.startsWith('../') && !isAbsolute(way);
+}
+
+/** A full disk or a missing right may be mended without anyone telling us; a path of the wrong kind is a wrong option. */
+const WRONG_PATH = new Set(['ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG']);
+
+async function translated(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof PluginError) throw error;
+    if (signal.aborted) throw new PluginError('unavailable', 'Interrupted before the files were in place.', undefined, { cause: error });
+    const code = codeOf(error);
+    if (code === undefined || !(error instanceof Error)) throw error;
+    throw new PluginError(WRONG_PATH.has(code) ? 'misconfigured' : 'unavailable', error.message, undefined, { cause: error });
+  }
+}

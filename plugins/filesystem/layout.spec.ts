@@ -1,0 +1,61 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fileStem, LAYOUTS, mainPath, planFiles, storePath } from './layout.js';
+
+describe('fileStem', () => {
+  it.each([
+    ['www.example.com', 'www.example.com'],
+    ['*.example.com', '_wildcard.example.com'],
+    ['*', '_wildcard'],
+    ['user@example.com', 'user@example.com'],
+    ['2001:db8::1', '2001_db8__1-'],
+    ['../../etc/passwd', '_._.._etc_passwd-'],
+    ['.', '_-'],
+    ['..', '_.-'],
+    ['', '-'],
+    ['a\0b', 'a_b-'],
+  ])('makes of %j the name %j', (commonName, stem) => {
+    const hashless = (text: string): string => text.replace(/-[0-9a-f]{8}$/, '-');
+    expect(hashless(fileStem(commonName))).toBe(hashless(stem));
+  });
+
+  it('keeps names apart that only differ in what cannot be in a file name', () => {
+    const names = ['a b', 'a_b', 'a/b', 'a\\b', `${'x'.repeat(300)}1`, `${'x'.repeat(300)}2`];
+    expect(new Set(names.map(fileStem)).size).toBe(names.length);
+  });
+
+  it('is a safe file name for any text', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 400 }), (text) => {
+      expect(fileStem(text)).toMatch(/^[A-Za-z0-9_@-][A-Za-z0-9._@-]{0,199}$/);
+    }));
+  });
+});
+
+describe('layouts', () => {
+  const bundle = { name: 'n', commonName: '*.example.com', serialHex: '01', chainPem: ['LEAF\n', 'ISSUING', 'UPPER\n\n'] };
+  const planned = (layout: (typeof LAYOUTS)[number]): Record<string, string> => (
+    Object.fromEntries(planFiles(layout, bundle, 'KEY\n').map(({ name, text, holdsKey }) => [`${name}${holdsKey ? ' (key)' : ''}`, text]))
+  );
+
+  it('put the same facts into different files', () => {
+    expect(planned('directory')).toEqual({
+      'privkey.pem (key)': 'KEY\n', 'chain.pem': 'ISSUING\nUPPER\n', 'fullchain.pem': 'LEAF\nISSUING\nUPPER\n', 'cert.pem': 'LEAF\n',
+    });
+    expect(planned('combined')).toEqual({ '_wildcard.example.com.pem (key)': 'KEY\nLEAF\nISSUING\nUPPER\n' });
+    expect(planned('nginx')).toEqual({ '_wildcard.example.com.key (key)': 'KEY\n', '_wildcard.example.com.pem': 'LEAF\nISSUING\nUPPER\n' });
+    expect(planned('apache')).toEqual({
+      '_wildcard.example.com.key (key)': 'KEY\n', '_wildcard.example.com.ca-bundle.crt': 'ISSUING\nUPPER\n', '_wildcard.example.com.crt': 'LEAF\n',
+    });
+  });
+
+  it('say where a person finds the certificate', () => {
+    expect(LAYOUTS.map((layout) => mainPath(layout, '/certs', 'a.test'))).toEqual(['/certs/a.test', '/certs/a.test.pem', '/certs/a.test.pem', '/certs/a.test.crt']);
+    expect(storePath('nginx', '/certs/a.test.pem')).toBe('/certs/.a.test.pem.d');
+  });
+
+  it('never put the certificate of one name where another has its chain', () => {
+    const chainOfA = planFiles('apache', { ...bundle, commonName: 'a' }, 'KEY')[1]?.name;
+    expect(chainOfA).toBe('a.ca-bundle.crt');
+    expect(mainPath('apache', '/certs', 'a.ca-bundle')).not.toBe(`/certs/${chainOfA}`);
+  });
+});

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { basename, dirname, join } from 'node:path';
+import type { Bundle } from '../../src/plugin-api/plugin.js';
+
+/** The ways to spread a bundle over files. */
+export const LAYOUTS = ['directory', 'combined', 'nginx', 'apache'] as const;
+export type Layout = (typeof LAYOUTS)[number];
+
+/** One file of a bundle as readers see it. `holdsKey` decides who may read it. */
+export interface PlannedFile {
+  name: string;
+  text: string;
+  holdsKey: boolean;
+}
+
+const MAX_STEM_BYTES = 200;
+
+/**
+ * A common name as a file name: ASCII letters, digits, `.`, `_`, `-`, `@`, never starting with a dot, at most 200 bytes.
+ * `*` becomes `_wildcard`. Where anything else had to change, a hash of the original keeps two names apart.
+ */
+export function fileStem(commonName: string): string {
+  const plain = commonName.replace(/^\*(?=\.|$)/, '_wildcard');
+  const safe = plain.replace(/[^A-Za-z0-9._@-]/g, '_').replace(/^\./, '_').slice(0, MAX_STEM_BYTES);
+  return safe === plain && safe !== '' ? safe : hashed(safe.slice(0, MAX_STEM_BYTES - 9), commonName);
+}
+
+function hashed(stem: string, original: string): string {
+  return `${stem}-${createHash('sha256').update(original).digest('hex').slice(0, 8)}`;
+}
+
+/** Absolute path of the bundle below `folder`: the folder of its own, or the file that holds the certificate. */
+export function mainPath(layout: Layout, folder: string, commonName: string): string {
+  const stem = stemFor(layout, commonName);
+  switch (layout) {
+    case 'directory': return join(folder, stem);
+    case 'combined':
+    case 'nginx': return join(folder, `${stem}.pem`);
+    case 'apache': return join(folder, `${stem}.crt`);
+  }
+}
+
+/** `a.ca-bundle` would have its certificate where `a` has its chain. */
+function stemFor(layout: Layout, commonName: string): string {
+  const stem = fileStem(commonName);
+  return layout === 'apache' && stem.endsWith('.ca-bundle') ? hashed(stem.slice(0, MAX_STEM_BYTES - 9), commonName) : stem;
+}
+
+/** Where the versions behind `location` are kept: the folder itself, or a hidden one beside the file. */
+export function storePath(layout: Layout, location: string): string {
+  return layout === 'directory' ? location : join(dirname(location), `.${basename(location)}.d`);
+}
+
+/** Where readers look for the files: inside the store for `directory`, else beside it. */
+export function readersFolder(layout: Layout, location: string): string {
+  return layout === 'directory' ? location : dirname(location);
+}
+
+/** The files of a bundle, those with the key first. `chainPem` of the bundle is leaf first. */
+export function planFiles(layout: Layout, bundle: Bundle, privateKeyPem: string): PlannedFile[] {
+  const stem = stemFor(layout, bundle.commonName);
+  const key = lines([privateKeyPem]);
+  const leaf = lines(bundle.chainPem.slice(0, 1));
+  const chain = lines(bundle.chainPem.slice(1));
+  switch (layout) {
+    case 'directory': return [secret('privkey.pem', key), open('chain.pem', chain), open('fullchain.pem', leaf + chain), open('cert.pem', leaf)];
+    case 'combined': return [secret(`${stem}.pem`, key + leaf + chain)];
+    case 'nginx': return [secret(`${stem}.key`, key), open(`${stem}.pem`, leaf + chain)];
+    case 'apache': return [secret(`${stem}.key`, key), open(`${stem}.ca-bundle.crt`, chain), open(`${stem}.crt`, leaf)];
+  }
+}
+
+function secret(name: string, text: string): PlannedFile {
+  return { name, text, holdsKey: true };
+}
+
+function open(name: string, text: string): PlannedFile {
+  return { name, text, holdsKey: false };
+}
+
+/** OpenSSL takes two armours that share a line for one broken object. */
+function lines(pems: readonly string[]): string {
+  return pems.map((pem) => `${pem.trim()}\n`).join('');
+}
