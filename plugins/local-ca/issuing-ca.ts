@@ -1,0 +1,76 @@
+import { PluginError } from '../../src/plugin-api/errors.js';
+import type { AuthorityMaterial, RawExtension, Signer } from '../../src/plugin-api/plugin.js';
+import { type CertificateWriter, certificateWriter } from '../../src/pki/certificate-writer.js';
+import { isSelfIssued, type ParsedCertificate, parseCertificate } from '../../src/pki/certificate.js';
+import { keyIdentifierOf } from '../../src/pki/key.js';
+import { toPem } from '../../src/pki/pem.js';
+import { signatureAlgorithmOf } from '../../src/pki/sign.js';
+
+/** All that is derived from a CA's certificate, once for all that it signs. */
+export interface IssuingCa {
+  certificate: ParsedCertificate;
+  writer: CertificateWriter;
+  /** For `Signer.sign`. */
+  hash: string | null;
+  /** What follows the leaf: the CA, then its issuers, without the root unless the CA is the root. */
+  chainPem: readonly string[];
+}
+
+const CACHE_SIZE = 256;
+const cache = new Map<string, IssuingCa>();
+
+/** The CA ready to sign leaves, remembered by `cacheKey`. Throws PluginError `misconfigured`. */
+export function issuingCa(authority: AuthorityMaterial, constantExtensions: () => readonly RawExtension[]): IssuingCa {
+  const known = cache.get(authority.cacheKey);
+  if (known) return known;
+  const made = prepare(authority, constantExtensions());
+  const [oldest] = cache.keys();
+  if (oldest !== undefined && cache.size >= CACHE_SIZE) cache.delete(oldest);
+  cache.set(authority.cacheKey, made);
+  return made;
+}
+
+/** The CA ready to sign another CA. Throws PluginError `misconfigured`. */
+export function parentCa(authority: AuthorityMaterial): IssuingCa {
+  return prepare(authority, []);
+}
+
+/** The authority's signing side. Throws PluginError `misconfigured` when the core does not hold its key. */
+export function requireSigner({ signer }: AuthorityMaterial): Signer {
+  if (!signer) throw new PluginError('misconfigured', 'The key of this authority is not here');
+  return signer;
+}
+
+function prepare(authority: AuthorityMaterial, constantExtensions: readonly RawExtension[]): IssuingCa {
+  const signer = requireSigner(authority);
+  const certificate = parseCertificate(authority.certificatePem);
+  checkCa(certificate, signer);
+  const { hash, algorithmDer } = signatureAlgorithmOf(signer);
+  const { subjectKeyIdentifier: ski, subjectDer, spkiDer } = certificate;
+  const above = authority.chainPem.map((pem) => parseCertificate(pem)).filter((issuer) => !isRoot(issuer) && !issuer.der.equals(certificate.der));
+  return {
+    certificate,
+    writer: certificateWriter({
+      issuerDer: subjectDer,
+      issuerKeyIdentifier: ski === undefined ? keyIdentifierOf(spkiDer) : Buffer.from(ski, 'hex'),
+      signatureAlgorithm: algorithmDer,
+      constantExtensions,
+    }),
+    hash,
+    chainPem: [certificate, ...above].map(({ der }) => toPem('CERTIFICATE', der)),
+  };
+}
+
+function checkCa({ isCa, keyUsage, spkiDer }: ParsedCertificate, signer: Signer): void {
+  if (!isCa) throw new PluginError('misconfigured', 'The certificate of this authority is not a CA certificate');
+  if (keyUsage.length > 0 && !keyUsage.includes('keyCertSign')) {
+    throw new PluginError('misconfigured', 'The certificate of this authority may not sign certificates (key usage keyCertSign is missing)');
+  }
+  if (!spkiDer.equals(signer.spkiDer)) throw new PluginError('misconfigured', 'The key of this authority does not belong to its certificate');
+}
+
+/** Self-issued by the same key: a certificate for a rolled-over CA key is self-issued as well, but belongs in the chain. */
+function isRoot(certificate: ParsedCertificate): boolean {
+  const { subjectKeyIdentifier, authorityKeyIdentifier = subjectKeyIdentifier } = certificate;
+  return isSelfIssued(certificate) && authorityKeyIdentifier === subjectKeyIdentifier;
+}

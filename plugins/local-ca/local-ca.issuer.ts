@@ -1,0 +1,173 @@
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import type { Options } from '../../src/plugin-api/options.js';
+import { type CreateAuthorityRequest, defineIssuer, type RawExtension, type SignRequest } from '../../src/plugin-api/plugin.js';
+import { certificateWriter } from '../../src/pki/certificate-writer.js';
+import type { ParsedCertificate } from '../../src/pki/certificate.js';
+import * as extensions from '../../src/pki/extensions.js';
+import { keyIdentifierOf } from '../../src/pki/key.js';
+import { encodeSubject, sameName } from '../../src/pki/names.js';
+import { toPem } from '../../src/pki/pem.js';
+import { PkiError } from '../../src/pki/pki-error.js';
+import { signatureAlgorithmOf } from '../../src/pki/sign.js';
+import { issuingCa, type IssuingCa, parentCa, requireSigner } from './issuing-ca.js';
+
+const url = z.url({ protocol: /^(https?|ldap)$/ });
+
+const options = z.strictObject({
+  crlDistributionPoints: z.array(url).max(8).default([]).meta({
+    title: 'CRL addresses',
+    description: 'URLs of the revocation list of this authority, written into every certificate it issues.',
+  }),
+  caIssuers: z.array(url).max(8).default([]).meta({
+    title: 'CA certificate addresses',
+    description: 'URLs where clients that miss it can fetch the certificate of this authority (DER).',
+  }),
+  ocsp: z.array(url).max(8).default([]).meta({
+    title: 'OCSP addresses',
+    description: 'URLs of the OCSP responder that answers for certificates of this authority.',
+  }),
+  policies: z.array(z.string().regex(/^[0-2](\.\d{1,20}){1,20}$/)).max(16).default([]).meta({
+    title: 'Certificate policies',
+    description: 'Policy OIDs in dotted form under which this authority issues; written into its own certificate, unless it is a root, and into every leaf.',
+  }),
+});
+
+/** What the operator may set for one authority. */
+export type LocalCaOptions = Options<typeof options>;
+
+/** A CA whose key this installation holds. It answers at once and needs no network. */
+export const localCa = defineIssuer({
+  id: 'local-ca',
+  aliases: ['cryptography-issuer'],
+  title: 'Local CA',
+  description: 'Issues certificates from a CA whose key is kept, sealed, in this installation.',
+  options,
+  inProcess: true,
+
+  sign: (request, given, ctx) => orRefused(async () => {
+    ctx.signal.throwIfAborted();
+    const signer = requireSigner(request.authority);
+    const ca = issuingCa(request.authority, () => constantExtensions(given));
+    const tbs = leafTbs(request, ca);
+    const leaf = ca.writer.assemble(tbs, await signer.sign(ca.hash, tbs));
+    return { status: 'issued', chainPem: [toPem('CERTIFICATE', leaf), ...ca.chainPem] };
+  }),
+
+  createAuthority: (request, given, ctx) => orRefused(async () => {
+    ctx.signal.throwIfAborted();
+    checkPeriod(request);
+    return request.parent ? createSubCa(request, request.parent, given) : createRoot(request);
+  }),
+
+  // A local CA publishes revocation by CRL and OCSP from what the core has recorded; there is nobody to tell.
+  revoke: async () => undefined,
+});
+
+function leafTbs({ terms, spkiDer }: SignRequest, ca: IssuingCa): Buffer {
+  checkPeriod(terms);
+  checkWithin(terms, ca.certificate);
+  const subjectDer = terms.subjectDer ?? encodeSubject(terms.subject);
+  const anonymous = subjectDer.length === 2;
+  if (anonymous && terms.subjectAltNames.length === 0) throw new PluginError('refused', 'A certificate needs a subject or an alternative name');
+  if (terms.keyUsage.includes('keyCertSign')) throw new PluginError('refused', 'Only a CA may have the key usage keyCertSign');
+  return ca.writer.tbs({
+    serial: newSerial(), notBefore: terms.notBefore, notAfter: terms.notAfter, subjectDer, spkiDer,
+    extensions: [
+      extensions.subjectKeyIdentifier(keyIdentifierOf(spkiDer)),
+      ...(terms.keyUsage.length > 0 ? [extensions.keyUsage(terms.keyUsage)] : []),
+      ...(terms.extendedKeyUsage.length > 0 ? [extensions.extendedKeyUsage(terms.extendedKeyUsage)] : []),
+      ...(terms.subjectAltNames.length > 0 ? [extensions.subjectAltName(terms.subjectAltNames, anonymous)] : []),
+      ...terms.extensions,
+    ],
+  });
+}
+
+function constantExtensions({ crlDistributionPoints, caIssuers, ocsp, policies }: LocalCaOptions): RawExtension[] {
+  return [
+    extensions.basicConstraints(false),
+    ...(crlDistributionPoints.length > 0 ? [extensions.crlDistributionPoints(crlDistributionPoints)] : []),
+    ...(caIssuers.length + ocsp.length > 0 ? [extensions.authorityInfoAccess({ caIssuers, ocsp })] : []),
+    ...policyExtension(policies),
+  ];
+}
+
+function policyExtension(policies: readonly string[]): RawExtension[] {
+  return policies.length > 0 ? [extensions.certificatePolicies(policies)] : [];
+}
+
+async function createRoot(request: CreateAuthorityRequest): Promise<{ chainPem: string[] }> {
+  const { signer } = request;
+  const subjectDer = caSubject(request);
+  const { hash, algorithmDer } = signatureAlgorithmOf(signer);
+  const writer = certificateWriter({
+    issuerDer: subjectDer, issuerKeyIdentifier: keyIdentifierOf(signer.spkiDer), signatureAlgorithm: algorithmDer, constantExtensions: [],
+  });
+  const tbs = writer.tbs({ ...request, serial: newSerial(), subjectDer, spkiDer: signer.spkiDer, extensions: caExtensions(request) });
+  return { chainPem: [toPem('CERTIFICATE', writer.assemble(tbs, await signer.sign(hash, tbs)))] };
+}
+
+async function createSubCa(
+  request: CreateAuthorityRequest, parent: NonNullable<CreateAuthorityRequest['parent']>, { policies }: LocalCaOptions,
+): Promise<{ chainPem: string[] }> {
+  const ca = parentCa(parent);
+  const subjectDer = caSubject(request);
+  checkWithin(request, ca.certificate);
+  checkPathLength(request, ca.certificate);
+  if (sameName(subjectDer, ca.certificate.subjectDer)) throw new PluginError('refused', 'A subordinate CA needs another name than its parent');
+  const { spkiDer } = request.signer;
+  const tbs = ca.writer.tbs({
+    ...request, serial: newSerial(), subjectDer, spkiDer, extensions: [...caExtensions(request), ...policyExtension(policies)],
+  });
+  const der = ca.writer.assemble(tbs, await requireSigner(parent).sign(ca.hash, tbs));
+  return { chainPem: [toPem('CERTIFICATE', der), parent.certificatePem, ...parent.chainPem.filter((pem) => pem !== parent.certificatePem)] };
+}
+
+function caSubject({ subject }: CreateAuthorityRequest): Buffer {
+  const subjectDer = encodeSubject(subject);
+  if (subjectDer.length === 2) throw new PluginError('refused', 'A CA needs a subject');
+  return subjectDer;
+}
+
+function caExtensions({ signer, pathLength }: CreateAuthorityRequest): RawExtension[] {
+  return [
+    extensions.basicConstraints(true, pathLength),
+    extensions.keyUsage(['keyCertSign', 'cRLSign']),
+    extensions.subjectKeyIdentifier(keyIdentifierOf(signer.spkiDer)),
+  ];
+}
+
+interface Period { notBefore: Date; notAfter: Date }
+
+function checkPeriod({ notBefore, notAfter }: Period): void {
+  if (notBefore >= notAfter) throw new PluginError('refused', 'Validity start must be before validity end.');
+}
+
+function checkWithin({ notBefore, notAfter }: Period, ca: ParsedCertificate): void {
+  if (notAfter > ca.notAfter) throw new PluginError('refused', `Validity end must not be after ${ca.notAfter.toISOString()}, the end of the CA.`);
+  if (notBefore < ca.notBefore) throw new PluginError('refused', `Validity start must not be before ${ca.notBefore.toISOString()}, the start of the CA.`);
+}
+
+function checkPathLength({ pathLength = 0 }: CreateAuthorityRequest, { pathLength: limit }: ParsedCertificate): void {
+  if (limit === undefined || pathLength < limit) return;
+  throw new PluginError('refused', limit === 0
+    ? 'The parent allows no CA below it (its path length is 0)'
+    : `The path length must be below ${limit}, that of the parent`);
+}
+
+/** 16 octets: 126 random bits, always positive and of the same length (RFC 5280 §4.1.2.2). */
+function newSerial(): Buffer {
+  const serial = randomBytes(16);
+  serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;
+  return serial;
+}
+
+async function orRefused<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof PkiError) throw new PluginError('refused', error.message, undefined, { cause: error });
+    throw error;
+  }
+}

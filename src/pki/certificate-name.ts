@@ -1,0 +1,48 @@
+import { PkiError } from './pki-error.js';
+
+/** What a certificate's name is made of. `sans` are the values in order. */
+export interface NamedCertificate {
+  commonName?: string;
+  sans: readonly string[];
+  issuer: { commonName?: string; organization?: string; selfSigned: boolean };
+  notBefore: Date;
+  notAfter: Date;
+}
+
+const MAX_SLUG_INPUT = 10_000;
+
+/** Letters without accents, digits, dots and `xn--` stay; any run of others becomes `joiner`. Throws PkiError `bad-name` above 10,000 characters. */
+export function slug(text: string, joiner = '-'): string {
+  if (text.length > MAX_SLUG_INPUT) throw new PkiError('bad-name', 'The name is too long');
+  const plain = text.normalize('NFKD').replace(/\p{M}/gu, '');
+  const joined = plain.replace(/xn--|[^A-Za-z0-9.]+/g, (run) => (run === 'xn--' ? run : joiner));
+  return joined.replace(/^-+|-+$/g, '');
+}
+
+/**
+ * `{subject}-{issuer}-{YYYYMMDD}-{YYYYMMDD}` in UTC, with `SAN-` in front when there is more than one SAN: the names
+ * that Lemur gives, so that scripts keep finding them. Not unique: see `withSerial`. Throws PkiError `bad-name`.
+ */
+export function certificateName({ commonName, sans, issuer, notBefore, notAfter }: NamedCertificate): string {
+  const subject = commonName || sans[0];
+  const parts = [issuerPart(issuer), day(notBefore), day(notAfter)];
+  if (subject) parts.unshift(subject.replaceAll('*', 'WILDCARD'));
+  if (subject && sans.length > 1) parts.unshift('SAN');
+  return slug(parts.join('-'));
+}
+
+function issuerPart({ commonName, organization, selfSigned }: NamedCertificate['issuer']): string {
+  if (selfSigned) return 'selfsigned';
+  const name = commonName || organization;
+  return name ? slug(name, '') : 'unknown';
+}
+
+function day(date: Date): string {
+  return date.toISOString().slice(0, 10).replaceAll('-', '');
+}
+
+/** The name for when `name` is taken, and with `n` (1, 2, …) for when that is taken too. */
+export function withSerial(name: string, serialHex: string, n?: number): string {
+  const serial = serialHex.toUpperCase();
+  return n === undefined ? `${name}-${serial}` : `${name}-${serial}-${n}`;
+}

@@ -1,0 +1,49 @@
+import type { RawExtension } from '../plugin-api/plugin.js';
+import * as der from './der/writer.js';
+import { authorityKeyIdentifier, checkDistinct, encodeExtension } from './extensions.js';
+
+/** What all certificates of one issuer have in common. */
+export interface CertificateTemplate {
+  /** Subject DN of the issuing CA, DER. */
+  issuerDer: Buffer;
+  issuerKeyIdentifier: Buffer;
+  /** AlgorithmIdentifier, DER. */
+  signatureAlgorithm: Buffer;
+  constantExtensions: readonly RawExtension[];
+}
+
+/** What differs. `serial` is an unsigned magnitude of at most 20 octets (RFC 5280 §4.1.2.2). */
+export interface CertificateContent {
+  serial: Buffer;
+  notBefore: Date;
+  notAfter: Date;
+  subjectDer: Buffer;
+  spkiDer: Buffer;
+  extensions: readonly RawExtension[];
+}
+
+export interface CertificateWriter {
+  /** The bytes to sign. Throws PkiError `bad-extension` when an extension stands twice. */
+  tbs(content: CertificateContent): Buffer;
+  /** The certificate, DER. */
+  assemble(tbs: Buffer, signature: Buffer): Buffer;
+}
+
+/** Encodes the constant part once; then each certificate costs a few copies. */
+export function certificateWriter(template: CertificateTemplate): CertificateWriter {
+  const { issuerDer, signatureAlgorithm, issuerKeyIdentifier } = template;
+  const constant = [authorityKeyIdentifier(issuerKeyIdentifier), ...template.constantExtensions];
+  const constantOids = constant.map(({ oid }) => oid);
+  const constantDer = Buffer.concat(constant.map(encodeExtension));
+  const version = der.explicit(0, der.integer(2));
+  return {
+    tbs({ serial, notBefore, notAfter, subjectDer, spkiDer, extensions }) {
+      checkDistinct([...constantOids, ...extensions.map(({ oid }) => oid)]);
+      return der.sequence(
+        version, der.integer(serial), signatureAlgorithm, issuerDer,
+        der.sequence(der.time(notBefore), der.time(notAfter)), subjectDer, spkiDer,
+        der.explicit(3, der.sequence(constantDer, ...extensions.map(encodeExtension))));
+    },
+    assemble: (tbs, signature) => der.sequence(tbs, signatureAlgorithm, der.bitString(signature)),
+  };
+}

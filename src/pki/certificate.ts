@@ -1,0 +1,125 @@
+import { createHash } from 'node:crypto';
+import type { RawExtension, SubjectFields } from '../plugin-api/plugin.js';
+import { DerError, DerReader } from './der/reader.js';
+import { type ExtensionFacts, extensionFacts, readExtensions } from './extension-reader.js';
+import { type KeyFacts, keyTypeOf } from './key.js';
+import { fieldsOf, formatName, readName, sameName } from './names.js';
+import { CERTIFICATE_LABELS, parsePem } from './pem.js';
+import { orMalformed, PkiError } from './pki-error.js';
+import { signatureAlgorithmName, verifySignature } from './sign.js';
+
+/** A certificate as read. Buffers are views of `der`. */
+export interface ParsedCertificate extends ExtensionFacts, KeyFacts {
+  der: Buffer;
+  /** Without leading zeros, upper case; `-` in front of a negative one. */
+  serialHex: string;
+  serialDecimal: string;
+  issuerDer: Buffer;
+  subjectDer: Buffer;
+  /** RFC 4514 text. */
+  issuer: string;
+  subject: string;
+  issuerFields: SubjectFields;
+  subjectFields: SubjectFields;
+  notBefore: Date;
+  notAfter: Date;
+  spkiDer: Buffer;
+  /** The hash, e.g. `sha256`, or `ed25519`; the dotted OID when unknown. */
+  signatureAlgorithm: string;
+  /** SHA-256 of `der`, lower hex. */
+  fingerprintSha256: string;
+  extensions: RawExtension[];
+  tbsDer: Buffer;
+  algorithmDer: Buffer;
+  signature: Buffer;
+}
+
+const MAX_CERTIFICATE_BYTES = 1024 * 1024;
+
+/** Reads one certificate: DER, or PEM text with exactly one. Throws PkiError `malformed-certificate` or `malformed-pem`. */
+export function parseCertificate(derOrPem: Buffer | string): ParsedCertificate {
+  const der = typeof derOrPem === 'string' ? onlyOne(derOrPem) : derOrPem;
+  if (der.length > MAX_CERTIFICATE_BYTES) throw new PkiError('malformed-certificate', 'The certificate is too large');
+  return orMalformed('malformed-certificate', 'The certificate is not readable', () => readCertificate(der));
+}
+
+function onlyOne(pem: string): Buffer {
+  const [der, ...others] = parsePem(pem, ...CERTIFICATE_LABELS);
+  if (!der || others.length > 0) throw new PkiError('malformed-certificate', 'Exactly one certificate is needed');
+  return der;
+}
+
+function readCertificate(der: Buffer): ParsedCertificate {
+  const outer = DerReader.enter(der);
+  const tbsDer = outer.raw(0x30);
+  const algorithmDer = outer.raw(0x30);
+  const signature = outer.bitString().bytes;
+  outer.end();
+  return {
+    der, tbsDer, algorithmDer, signature,
+    ...readTbs(tbsDer, algorithmDer),
+    signatureAlgorithm: signatureAlgorithmName(algorithmDer),
+    fingerprintSha256: createHash('sha256').update(der).digest('hex'),
+  };
+}
+
+function readTbs(tbsDer: Buffer, algorithmDer: Buffer) {
+  const tbs = DerReader.enter(tbsDer);
+  const version = tbs.enterIf(0xa0)?.smallInteger() ?? 0;
+  if (version > 2) throw new DerError('Unknown version');
+  const serial = tbs.integer();
+  // RFC 5280 §4.1.1.2: the algorithm stands twice, and only this copy is under the signature.
+  if (!tbs.raw(0x30).equals(algorithmDer)) throw new DerError('The two signature algorithms differ');
+  const issuerDer = tbs.raw(0x30);
+  const validity = tbs.enter();
+  const notBefore = validity.time();
+  const notAfter = validity.time();
+  validity.end();
+  const subjectDer = tbs.raw(0x30);
+  const spkiDer = tbs.raw(0x30);
+  const extensions = readTail(tbs);
+  return {
+    ...serialTexts(serial), ...issuerAndSubject(issuerDer, subjectDer), notBefore, notAfter,
+    issuerDer, subjectDer, spkiDer, extensions, ...keyTypeOf(spkiDer), ...extensionFacts(extensions),
+  };
+}
+
+function readTail(tbs: DerReader): RawExtension[] {
+  for (const uniqueId of [0x81, 0x82]) if (tbs.peek() === uniqueId) tbs.next();
+  const wrapper = tbs.enterIf(0xa3);
+  const extensions = wrapper ? readExtensions(wrapper.enter()) : [];
+  wrapper?.end();
+  tbs.end();
+  return extensions;
+}
+
+function issuerAndSubject(issuerDer: Buffer, subjectDer: Buffer) {
+  const issuer = readName(issuerDer);
+  const subject = subjectDer.equals(issuerDer) ? issuer : readName(subjectDer);
+  return {
+    issuer: formatName(issuer), subject: formatName(subject), issuerFields: fieldsOf(issuer), subjectFields: fieldsOf(subject),
+  };
+}
+
+function serialTexts(twosComplement: Buffer): { serialHex: string; serialDecimal: string } {
+  const unsigned = BigInt(`0x${twosComplement.toString('hex')}`);
+  const serial = BigInt.asIntN(twosComplement.length * 8, unsigned);
+  return { serialHex: serial.toString(16).toUpperCase(), serialDecimal: serial.toString() };
+}
+
+/** Whether `issuer` is named as the issuer and its key made the signature. Throws PkiError `unsupported-signature` or `unsupported-key`. */
+export async function isSignedBy(certificate: ParsedCertificate, issuer: ParsedCertificate): Promise<boolean> {
+  if (!sameName(certificate.issuerDer, issuer.subjectDer)) return false;
+  const { algorithmDer, tbsDer: data, signature } = certificate;
+  return verifySignature({ algorithmDer, data, signature }, issuer.spkiDer);
+}
+
+/** Whether subject and issuer are one name (RFC 5280 §3.2 "self-issued"); says nothing of the signature. */
+export function isSelfIssued(certificate: ParsedCertificate): boolean {
+  return sameName(certificate.subjectDer, certificate.issuerDer);
+}
+
+/** What a person calls it: the common name, else the first SAN, else the DN. */
+export function titleOf(certificate: ParsedCertificate): string {
+  return certificate.subjectFields.commonName || certificate.subjectAltNames[0]?.value || certificate.subject || certificate.serialHex;
+}

@@ -1,0 +1,107 @@
+import { isIP } from 'node:net';
+import type { CertificateTerms, SubjectAltName } from '../plugin-api/plugin.js';
+import { isSelfIssued, isSignedBy, type ParsedCertificate, titleOf } from './certificate.js';
+import { publicKeyOf } from './key.js';
+import { PkiError } from './pki-error.js';
+import { normaliseSan } from './subject-alt-name.js';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** Demands that each certificate is signed by the next one; `chain` is issuers in order, any length. Throws PkiError `chain-order`. */
+export async function checkChain(leaf: ParsedCertificate, chain: readonly ParsedCertificate[]): Promise<void> {
+  const links = await Promise.all(chain.map(async (issuer, at) => {
+    const subject = chain[at - 1] ?? leaf;
+    return { subject, issuer, signed: await isSignedBy(subject, issuer) };
+  }));
+  const broken = links.find(({ signed }) => !signed);
+  if (broken) {
+    throw new PkiError('chain-order',
+      `Incorrect chain certificate(s) provided: '${titleOf(broken.subject)}' is not signed by '${titleOf(broken.issuer)}'`);
+  }
+}
+
+/** The issuers of `leaf` found in `pool`, issuer first, up to a root or to where the pool ends. */
+export async function orderChain(leaf: ParsedCertificate, pool: readonly ParsedCertificate[]): Promise<ParsedCertificate[]> {
+  const ordered: ParsedCertificate[] = [];
+  const left = new Map(pool.filter((one) => !one.der.equals(leaf.der)).map((one) => [one.fingerprintSha256, one]));
+  for (let subject: ParsedCertificate | undefined = leaf; subject && !isSelfIssued(subject);) {
+    subject = await issuerAmong(subject, [...left.values()]);
+    if (!subject) break;
+    left.delete(subject.fingerprintSha256);
+    ordered.push(subject);
+  }
+  return ordered;
+}
+
+async function issuerAmong(subject: ParsedCertificate, pool: readonly ParsedCertificate[]): Promise<ParsedCertificate | undefined> {
+  for (const candidate of pool) if (await isSignedBy(subject, candidate)) return candidate;
+  return undefined;
+}
+
+/** What was asked of an issuer. */
+export interface Ask {
+  spkiDer: Buffer;
+  terms: Pick<CertificateTerms, 'subject' | 'subjectAltNames' | 'keyUsage' | 'notBefore' | 'notAfter'>;
+}
+
+/**
+ * Checks what an issuer returned (leaf first) against what was asked: key, names, validity (it may begin up to a day
+ * earlier), not a CA unless asked, and every signature in the chain.
+ * Throws PkiError `key-mismatch`, `name-mismatch`, `validity-mismatch`, `usage-mismatch` or `chain-order`.
+ */
+export async function checkIssued(chain: readonly ParsedCertificate[], { spkiDer, terms }: Ask): Promise<void> {
+  const [leaf, ...issuers] = chain;
+  if (!leaf) throw new PkiError('chain-order', 'The issuer returned no certificate');
+  if (!leaf.spkiDer.equals(spkiDer) && !publicKeyOf(leaf.spkiDer).equals(publicKeyOf(spkiDer))) {
+    throw new PkiError('key-mismatch', 'The issuer certified another key than the one asked for');
+  }
+  checkNames(leaf, terms);
+  checkValidity(leaf, terms);
+  if (leaf.isCa && !terms.keyUsage.includes('keyCertSign')) {
+    throw new PkiError('usage-mismatch', 'The issuer returned a CA certificate, which was not asked for');
+  }
+  await checkChain(leaf, issuers);
+}
+
+function checkNames(leaf: ParsedCertificate, { subject, subjectAltNames }: Ask['terms']): void {
+  const asked = new Set(subjectAltNames.map(spelling));
+  // A CA may repeat the common name among the SANs, but must not put a name of its own there.
+  const allowed = new Set([...asked, ...commonNameAsSan(subject.commonName)]);
+  const got = leaf.subjectAltNames.map(spelling);
+  const missing = [...asked].filter((name) => !got.includes(name));
+  const foreign = got.filter((name) => !allowed.has(name));
+  if (missing.length > 0) throw new PkiError('name-mismatch', `The issuer left out ${missing.slice(0, 5).join(', ')}`);
+  if (foreign.length > 0) throw new PkiError('name-mismatch', `The issuer added ${foreign.slice(0, 5).join(', ')}`);
+  if (leaf.otherAltNames > 0) throw new PkiError('name-mismatch', 'The issuer added names of another kind');
+  checkCommonName(leaf, subject.commonName, allowed);
+}
+
+/** One text per name; what is not a proper name stands for itself, so that it equals nothing that was asked. */
+function spelling(name: SubjectAltName): string {
+  try {
+    return `${name.type}:${normaliseSan(name).value}`;
+  } catch {
+    return `${name.type}:${name.value}`;
+  }
+}
+
+function commonNameAsSan(commonName: string | undefined): string[] {
+  return commonName ? [spelling({ type: isIP(commonName) ? 'ip' : 'dns', value: commonName })] : [];
+}
+
+/** Public CAs leave the common name out, or put one of the SANs there. */
+function checkCommonName(leaf: ParsedCertificate, asked: string | undefined, allowed: ReadonlySet<string>): void {
+  const got = leaf.subjectFields.commonName;
+  if (!got || got === asked || commonNameAsSan(got).some((name) => allowed.has(name))) return;
+  throw new PkiError('name-mismatch', `The issuer certified the common name "${got}", which was not asked for`);
+}
+
+function checkValidity(leaf: ParsedCertificate, { notBefore, notAfter }: Ask['terms']): void {
+  if (leaf.notAfter <= leaf.notBefore) throw new PkiError('validity-mismatch', 'The certificate ends before it begins');
+  if (leaf.notBefore.getTime() < notBefore.getTime() - DAY_MS) {
+    throw new PkiError('validity-mismatch', `The certificate begins at ${leaf.notBefore.toISOString()}, earlier than asked`);
+  }
+  if (leaf.notAfter > notAfter) {
+    throw new PkiError('validity-mismatch', `The certificate ends at ${leaf.notAfter.toISOString()}, later than asked`);
+  }
+}

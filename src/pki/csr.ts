@@ -1,0 +1,120 @@
+import type { KeyObject } from 'node:crypto';
+import type { KeyUsage, RawExtension, SubjectAltName, SubjectFields } from '../plugin-api/plugin.js';
+import { DerError, DerReader, Tag } from './der/reader.js';
+import * as der from './der/writer.js';
+import { type ExtensionFacts, extensionFacts, readExtensions } from './extension-reader.js';
+import { encodeExtensions, extendedKeyUsage, keyUsage, subjectAltName } from './extensions.js';
+import { checkKeyStrength, type KeyFacts, keyTypeOf } from './key.js';
+import { encodeSubject, fieldsOf, formatName, readName } from './names.js';
+import { CSR_LABELS, parsePem, toPem } from './pem.js';
+import { orMalformed, PkiError } from './pki-error.js';
+import { signatureAlgorithmName, signatureAlgorithmOf, signerOf, verifySignature } from './sign.js';
+
+/** A certification request (RFC 2986) as read. Buffers are views of `der`. */
+export interface ParsedCsr extends ExtensionFacts, KeyFacts {
+  der: Buffer;
+  subjectDer: Buffer;
+  /** RFC 4514 text. */
+  subject: string;
+  subjectFields: SubjectFields;
+  spkiDer: Buffer;
+  /** All requested extensions. */
+  extensions: RawExtension[];
+  signatureAlgorithm: string;
+  infoDer: Buffer;
+  algorithmDer: Buffer;
+  signature: Buffer;
+}
+
+const EXTENSION_REQUEST = '1.2.840.113549.1.9.14';
+const MICROSOFT_EXTENSION_REQUEST = '1.3.6.1.4.1.311.2.1.14';
+const MAX_CSR_BYTES = 256 * 1024;
+
+/** Reads one request, DER or PEM; does not check its signature. Throws PkiError `malformed-csr` or `malformed-pem`. */
+export function parseCsr(pemOrDer: string | Buffer): ParsedCsr {
+  const [csrDer, ...others] = typeof pemOrDer === 'string' ? parsePem(pemOrDer, ...CSR_LABELS) : [pemOrDer];
+  if (!csrDer || others.length > 0) throw new PkiError('malformed-csr', 'Exactly one certificate request is needed');
+  if (csrDer.length > MAX_CSR_BYTES) throw new PkiError('malformed-csr', 'The certificate request is too large');
+  return orMalformed('malformed-csr', 'The certificate request is not readable', () => readCsr(csrDer));
+}
+
+function readCsr(csrDer: Buffer): ParsedCsr {
+  const outer = DerReader.enter(csrDer);
+  const infoDer = outer.raw(Tag.sequence);
+  const algorithmDer = outer.raw(Tag.sequence);
+  const signature = outer.bitString().bytes;
+  outer.end();
+  const info = DerReader.enter(infoDer);
+  if (info.smallInteger() !== 0) throw new DerError('Unknown version');
+  const subjectDer = info.raw(Tag.sequence);
+  const spkiDer = info.raw(Tag.sequence);
+  const attributes = info.enterIf(0xa0);
+  info.end();
+  const extensions = attributes ? readRequestedExtensions(attributes) : [];
+  const name = readName(subjectDer);
+  return {
+    der: csrDer, infoDer, algorithmDer, signature, subjectDer, spkiDer, extensions,
+    subject: formatName(name), subjectFields: fieldsOf(name), signatureAlgorithm: signatureAlgorithmName(algorithmDer),
+    ...keyTypeOf(spkiDer), ...extensionFacts(extensions),
+  };
+}
+
+function readRequestedExtensions(attributes: DerReader): RawExtension[] {
+  let requested: RawExtension[] | undefined;
+  while (attributes.more) {
+    const attribute = attributes.enter();
+    const type = attribute.oid();
+    const values = attribute.enter(Tag.set);
+    if (type !== EXTENSION_REQUEST && type !== MICROSOFT_EXTENSION_REQUEST) continue;
+    if (requested) throw new DerError('Extensions are requested twice');
+    requested = readExtensions(values.enter());
+    values.end();
+  }
+  return requested ?? [];
+}
+
+/**
+ * Proof of possession and key strength, in that order of cost: strength first.
+ * Throws PkiError `bad-csr-signature`, `weak-key`, `unsupported-key` or `unsupported-signature`.
+ */
+export async function verifyCsr({ algorithmDer, infoDer, signature, spkiDer }: ParsedCsr): Promise<void> {
+  checkKeyStrength(spkiDer);
+  if (!await verifySignature({ algorithmDer, data: infoDer, signature }, spkiDer)) {
+    throw new PkiError('bad-csr-signature', 'The certificate request is not signed by its own key');
+  }
+}
+
+/** What to ask for. `extendedKeyUsage` is dotted OIDs. */
+export interface CsrContent {
+  subject: SubjectFields;
+  subjectAltNames: readonly SubjectAltName[];
+  keyUsage?: readonly KeyUsage[];
+  extendedKeyUsage?: readonly string[];
+  extensions?: readonly RawExtension[];
+}
+
+/** A request for this content, signed by its key, as PEM. Throws PkiError `bad-name`, `bad-extension` or `unsupported-key`. */
+export async function buildCsr(content: CsrContent, privateKey: KeyObject): Promise<string> {
+  const signer = signerOf(privateKey);
+  const { hash, algorithmDer } = signatureAlgorithmOf(signer);
+  const subjectDer = encodeSubject(content.subject);
+  const requested = requestedExtensions(content, subjectDer);
+  const attribute = der.sequence(der.oid(EXTENSION_REQUEST), der.setOf(encodeExtensions(requested)));
+  const info = der.sequence(der.integer(0), subjectDer, signer.spkiDer, der.explicit(0, ...(requested.length > 0 ? [attribute] : [])));
+  const signature = await signer.sign(hash, info);
+  return toPem('CERTIFICATE REQUEST', der.sequence(info, algorithmDer, der.bitString(signature)));
+}
+
+function requestedExtensions(content: CsrContent, subjectDer: Buffer): RawExtension[] {
+  const { subjectAltNames, keyUsage: usages = [], extendedKeyUsage: purposes = [], extensions = [] } = content;
+  return [
+    ...(subjectAltNames.length > 0 ? [subjectAltName(subjectAltNames, isEmptyName(subjectDer))] : []),
+    ...(usages.length > 0 ? [keyUsage(usages)] : []),
+    ...(purposes.length > 0 ? [extendedKeyUsage(purposes)] : []),
+    ...extensions,
+  ];
+}
+
+function isEmptyName(nameDer: Buffer): boolean {
+  return nameDer.length === 2;
+}

@@ -1,0 +1,145 @@
+import type { SubjectFields } from '../plugin-api/plugin.js';
+import { DerReader, Tag } from './der/reader.js';
+import * as der from './der/writer.js';
+import { orPkiError, PkiError } from './pki-error.js';
+
+/** One attribute of a distinguished name; `der` is its value with tag and length. */
+export interface NameAttribute { oid: string; text: string; der: Buffer }
+
+/** A distinguished name as a list of relative names, most of which have one attribute. */
+export type Name = readonly (readonly NameAttribute[])[];
+
+interface AttributeRule { field: keyof SubjectFields; oid: string; label: string; maxLength: number }
+
+/** In the order in which they are written; the lengths are the upper bounds of RFC 5280 appendix A.1. */
+const RULES: readonly AttributeRule[] = [
+  { field: 'country', oid: '2.5.4.6', label: 'Country', maxLength: 2 },
+  { field: 'state', oid: '2.5.4.8', label: 'State', maxLength: 128 },
+  { field: 'location', oid: '2.5.4.7', label: 'Location', maxLength: 128 },
+  { field: 'organization', oid: '2.5.4.10', label: 'Organization', maxLength: 64 },
+  { field: 'organizationalUnit', oid: '2.5.4.11', label: 'Organizational unit', maxLength: 64 },
+  { field: 'commonName', oid: '2.5.4.3', label: 'Common name', maxLength: 64 },
+];
+const FIELDS = new Map(RULES.map((rule) => [rule.oid, rule.field]));
+
+/** RFC 4514 §3, and a few that every tool prints by name. */
+const SHORT_NAMES: ReadonlyMap<string, string> = new Map([
+  ['2.5.4.3', 'CN'], ['2.5.4.7', 'L'], ['2.5.4.8', 'ST'], ['2.5.4.10', 'O'], ['2.5.4.11', 'OU'], ['2.5.4.6', 'C'], ['2.5.4.9', 'STREET'],
+  ['0.9.2342.19200300.100.1.25', 'DC'], ['0.9.2342.19200300.100.1.1', 'UID'], ['1.2.840.113549.1.9.1', 'emailAddress'],
+  ['2.5.4.5', 'serialNumber'], ['2.5.4.4', 'SN'], ['2.5.4.42', 'GN'], ['2.5.4.12', 'title'],
+]);
+
+/** The DN in DER, one attribute per relative name; empty members are left out. Throws PkiError `bad-name`. */
+export function encodeSubject(subject: SubjectFields): Buffer {
+  const parts: Buffer[] = [];
+  for (const rule of RULES) {
+    const value = subject[rule.field];
+    if (value) parts.push(der.setOf(der.sequence(der.oid(rule.oid), encodeValue(rule, value))));
+  }
+  return der.sequence(...parts);
+}
+
+function encodeValue({ field, label, maxLength }: AttributeRule, value: string): Buffer {
+  if (field === 'country') {
+    if (!/^[A-Za-z]{2}$/.test(value)) throw new PkiError('bad-name', 'Country must be two letters (ISO 3166)');
+    return der.printableString(value.toUpperCase());
+  }
+  if (value.length > 2 * maxLength || [...value].length > maxLength) {
+    throw new PkiError('bad-name', `${label} is longer than ${maxLength} characters`);
+  }
+  if (/[\p{Cc}\p{Cs}]/u.test(value)) throw new PkiError('bad-name', `${label} contains control characters`);
+  return der.utf8String(value);
+}
+
+/** Reads a DN. Throws PkiError `bad-name`. */
+export function readName(nameDer: Buffer): Name {
+  return orPkiError('bad-name', 'Not a distinguished name', () => {
+    const name: NameAttribute[][] = [];
+    for (const relative = DerReader.enter(nameDer); relative.more;) {
+      const attributes: NameAttribute[] = [];
+      for (const set = relative.enter(Tag.set); set.more;) attributes.push(readAttribute(set.enter()));
+      name.push(attributes);
+    }
+    return name;
+  });
+}
+
+function readAttribute(attribute: DerReader): NameAttribute {
+  const oid = attribute.oid();
+  const value = attribute.raw();
+  attribute.end();
+  const content = DerReader.over(value).content();
+  return { oid, text: decodeText(value[0] ?? 0, content), der: value };
+}
+
+/** Undecodable octets and NUL become U+FFFD: the text can always be stored and never hides what follows. */
+function decodeText(tag: number, content: Buffer): string {
+  return decodeString(tag, content).replaceAll('\0', '\ufffd');
+}
+
+function decodeString(tag: number, content: Buffer): string {
+  switch (tag) {
+    case Tag.bmpString:
+      return Buffer.from(content.subarray(0, content.length & ~1)).swap16().toString('utf16le').replace(/\p{Cs}/gu, '\ufffd');
+    case Tag.universalString:
+      return decodeUtf32(content);
+    case Tag.teletexString:
+      return content.toString('latin1');
+    default:
+      return content.toString('utf8');
+  }
+}
+
+function decodeUtf32(content: Buffer): string {
+  const codes = Array.from({ length: content.length >> 2 }, (_, i) => content.readUInt32BE(i * 4));
+  return codes.map((code) => (code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? '\ufffd' : String.fromCodePoint(code))).join('');
+}
+
+/** The DN as RFC 4514 text, most specific part first, e.g. `CN=www.example.com,O=Example`. Throws PkiError `bad-name`. */
+export function formatDn(nameDer: Buffer): string {
+  return formatName(readName(nameDer));
+}
+
+/** As `formatDn`, of a name already read. */
+export function formatName(name: Name): string {
+  return name.map((relative) => relative.map(formatAttribute).join('+')).reverse().join(',');
+}
+
+function formatAttribute({ oid, text, der: value }: NameAttribute): string {
+  const shortName = SHORT_NAMES.get(oid);
+  return shortName ? `${shortName}=${escapeValue(text)}` : `${oid}=#${value.toString('hex')}`;
+}
+
+function escapeValue(text: string): string {
+  if (/^[\w.\-*:/@()]*$/.test(text)) return text;
+  return text
+    .replace(/["+,;<>\\]/g, '\\$&')
+    .replace(/^[ #]/, '\\$&')
+    .replace(/(?<!^) $/, '\\ ')
+    // A control character would break the line it is printed on.
+    .replace(/[\x00-\x1f\x7f]/g, (c) => `\\${c.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`);
+}
+
+/** The six members that a user may give; of a repeated attribute the first counts. Throws PkiError `bad-name`. */
+export function subjectFieldsOf(nameDer: Buffer): SubjectFields {
+  return fieldsOf(readName(nameDer));
+}
+
+/** As `subjectFieldsOf`, of a name already read. */
+export function fieldsOf(name: Name): SubjectFields {
+  const fields: SubjectFields = {};
+  for (const { oid, text } of name.flat()) {
+    const field = FIELDS.get(oid);
+    if (field) fields[field] ??= text;
+  }
+  return fields;
+}
+
+/** Whether two DNs name the same thing: equal octets, or equal text but for case and runs of spaces (RFC 5280 §7.1). */
+export function sameName(a: Buffer, b: Buffer): boolean {
+  return a.equals(b) || comparable(a) === comparable(b);
+}
+
+function comparable(nameDer: Buffer): string {
+  return formatDn(nameDer).toLowerCase().replace(/ +/g, ' ');
+}

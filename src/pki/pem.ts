@@ -1,0 +1,54 @@
+import { PkiError } from './pki-error.js';
+
+const MAX_PEM_LENGTH = 8 * 1024 * 1024;
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+
+/** Labels under which certificates and requests travel (RFC 7468 §5.1 and §7, older spellings last). */
+export const CERTIFICATE_LABELS = ['CERTIFICATE', 'X509 CERTIFICATE'] as const;
+export const CSR_LABELS = ['CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'] as const;
+
+/**
+ * The DER of every block with one of `labels`, in order; other blocks and text around them are skipped (RFC 7468).
+ * Throws PkiError `malformed-pem` when there is none, or when a block is cut off or is not base64.
+ */
+export function parsePem(text: string, ...labels: readonly string[]): Buffer[] {
+  return pemBlocks(text, labels).map((block) => block.der);
+}
+
+/** As `parsePem`, with the label of each block. */
+export function pemBlocks(text: string, labels: readonly string[]): { label: string; der: Buffer }[] {
+  if (text.length > MAX_PEM_LENGTH) throw new PkiError('malformed-pem', 'The PEM text is too large');
+  const blocks: { label: string; der: Buffer }[] = [];
+  const opening = /^-----BEGIN ([A-Z0-9 ]{1,64})-----[ \t]*\r?$/gm;
+  for (let found = opening.exec(text); found; found = opening.exec(text)) {
+    const label = found[1] ?? '';
+    if (!labels.includes(label)) continue;
+    const end = text.indexOf(`-----END ${label}-----`, opening.lastIndex);
+    if (end < 0) throw new PkiError('malformed-pem', `The PEM block "${label}" has no end`);
+    blocks.push({ label, der: decodeBody(text.slice(opening.lastIndex, end), label) });
+    opening.lastIndex = end;
+  }
+  if (blocks.length === 0) throw new PkiError('malformed-pem', `No PEM block "${labels.join('" or "')}" found`);
+  return blocks;
+}
+
+function decodeBody(body: string, label: string): Buffer {
+  const base64 = body.replace(/[\r\n\t ]+/g, '');
+  if (base64.length % 4 !== 0 || !BASE64.test(base64)) {
+    throw new PkiError('malformed-pem', `The PEM block "${label}" is not base64`);
+  }
+  return Buffer.from(base64, 'base64');
+}
+
+/** One block in lines of 64 characters, with a newline at the end. */
+export function toPem(label: string, der: Buffer): string {
+  const base64 = der.toString('base64');
+  let lines = '';
+  for (let at = 0; at < base64.length; at += 64) lines += `${base64.slice(at, at + 64)}\n`;
+  return `-----BEGIN ${label}-----\n${lines}-----END ${label}-----\n`;
+}
+
+/** The certificates in `text`, in order, each as one normalised PEM block. Throws PkiError `malformed-pem`. */
+export function splitCertificates(text: string): string[] {
+  return parsePem(text, ...CERTIFICATE_LABELS).map((der) => toPem('CERTIFICATE', der));
+}

@@ -1,0 +1,33 @@
+/** What is wrong with an object that someone gave us. Stable: callers map these to problems. */
+export type PkiErrorCode =
+  | 'malformed-pem' | 'malformed-certificate' | 'malformed-csr' | 'malformed-key'
+  | 'bad-csr-signature' | 'weak-key' | 'unsupported-key' | 'unsupported-signature'
+  | 'bad-name' | 'bad-extension'
+  | 'key-mismatch' | 'name-mismatch' | 'validity-mismatch' | 'usage-mismatch' | 'chain-order';
+
+/** The only error that `pki` throws for foreign input. The message is for users: it holds no key and no PEM. */
+export class PkiError extends Error {
+  constructor(readonly code: PkiErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'PkiError';
+  }
+}
+
+/** Runs `read`; whatever it throws becomes a PkiError with this code and message, unless it is one already. */
+export function orPkiError<T>(code: PkiErrorCode, message: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof PkiError) throw error;
+    throw new PkiError(code, message, { cause: error });
+  }
+}
+
+/** As `orPkiError`, but also a PkiError about a part (a name, a key) becomes one of this code, with its message after `message`. */
+export function orMalformed<T>(code: PkiErrorCode, message: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new PkiError(code, error instanceof PkiError ? `${message}: ${error.message}` : message, { cause: error });
+  }
+}

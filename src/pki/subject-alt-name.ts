@@ -1,0 +1,131 @@
+import { isIP, isIPv4 } from 'node:net';
+import { domainToASCII } from 'node:url';
+import type { SanType, SubjectAltName } from '../plugin-api/plugin.js';
+import { decodeOid, DerReader } from './der/reader.js';
+import * as der from './der/writer.js';
+import { orPkiError, PkiError } from './pki-error.js';
+
+/** GeneralName tags of RFC 5280 §4.2.1.6. */
+const TAGS: Readonly<Record<SanType, number>> = { email: 1, dns: 2, uri: 6, ip: 7, registeredId: 8 };
+const TYPES = new Map(Object.entries(TAGS).map(([type, n]) => [0x80 | n, type as SanType]));
+
+/** The names that are understood, and how many others (otherName, directoryName, …) stand beside them. */
+export interface ReadSan { names: SubjectAltName[]; others: number }
+
+/** Reads GeneralNames. Throws DerError. */
+export function parseSan(valueDer: Buffer): ReadSan {
+  const names: SubjectAltName[] = [];
+  let others = 0;
+  for (const reader = DerReader.enter(valueDer); reader.more;) {
+    const type = TYPES.get(reader.peek() ?? 0);
+    const content = reader.content();
+    const value = type && readValue(type, content);
+    if (type && value !== undefined) names.push({ type, value });
+    else others++;
+  }
+  return { names, others };
+}
+
+function readValue(type: SanType, content: Buffer): string | undefined {
+  if (type === 'ip') return formatIp(content);
+  if (type === 'registeredId') return decodeOid(content);
+  const text = content.toString('latin1').replaceAll('\0', '\ufffd');
+  return type === 'dns' ? text.toLowerCase() : text;
+}
+
+/** GeneralNames in the order given, repetitions left out. Throws PkiError `bad-name`. */
+export function encodeSan(names: readonly SubjectAltName[]): Buffer {
+  const distinct = new Map(names.map((name) => normaliseSan(name)).map((name) => [`${name.type}:${name.value}`, name]));
+  return der.sequence(...[...distinct.values()].map(encodeName));
+}
+
+function encodeName({ type, value }: SubjectAltName): Buffer {
+  if (type === 'registeredId') return der.implicit(TAGS.registeredId, DerReader.over(der.oid(value)).content());
+  return der.implicit(TAGS[type], type === 'ip' ? parseIp(value) : Buffer.from(value, 'latin1'));
+}
+
+/** The one spelling of a name: DNS in lower case and punycode, IP shortened (RFC 5952). Throws PkiError `bad-name`. */
+export function normaliseSan({ type, value }: SubjectAltName): SubjectAltName {
+  return { type, value: NORMALISERS[type](value) };
+}
+
+const NORMALISERS: Readonly<Record<SanType, (value: string) => string>> = {
+  dns: normaliseDnsName,
+  ip: (value) => formatIp(parseIp(value)) ?? '',
+  email: normaliseEmail,
+  uri: checkUri,
+  registeredId: checkOid,
+};
+
+function badName(what: string, value: string): PkiError {
+  return new PkiError('bad-name', `"${value.slice(0, 100)}" is not ${what}`);
+}
+
+const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** A host name (RFC 1034 §3.5) in lower case and punycode; `*` only as the whole first label. Throws PkiError `bad-name`. */
+export function normaliseDnsName(value: string): string {
+  const wildcard = value.startsWith('*.');
+  const host = toAscii(wildcard ? value.slice(2) : value);
+  const labels = host.split('.');
+  const length = host.length + (wildcard ? 2 : 0);
+  // A name that ends in a number is an address to every URL parser.
+  if (length > 253 || !labels.every((label) => LABEL.test(label)) || /^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1) ?? '')) {
+    throw badName('a DNS name', value);
+  }
+  return wildcard ? `*.${host}` : host;
+}
+
+function toAscii(host: string): string {
+  // domainToASCII also reads addresses and percent signs, which nobody means here.
+  return /^[a-z0-9.-]*$/i.test(host) ? host.toLowerCase() : /[%/?#@:[\]\\\s]/.test(host) ? '' : domainToASCII(host.slice(0, 1000));
+}
+
+function parseIp(value: string): Buffer {
+  if (isIP(value) === 0 || value.includes('%')) throw badName('an IP address', value);
+  if (isIPv4(value)) return Buffer.from(value.split('.').map(Number));
+  const [head = '', tail] = value.split('::');
+  const before = octetsOf(head);
+  const after = octetsOf(tail ?? '');
+  return Buffer.from([...before, ...Array<number>(16 - before.length - after.length).fill(0), ...after]);
+}
+
+function octetsOf(groups: string): number[] {
+  if (groups === '') return [];
+  return groups.split(':').flatMap((group) => {
+    if (group.includes('.')) return group.split('.').map(Number);
+    const word = parseInt(group, 16);
+    return [word >> 8, word & 0xff];
+  });
+}
+
+/** RFC 5952 text of 4 or 16 octets; undefined for any other length. */
+function formatIp(octets: Buffer): string | undefined {
+  if (octets.length === 4) return octets.join('.');
+  if (octets.length !== 16) return undefined;
+  const groups = Array.from({ length: 8 }, (_, i) => octets.readUInt16BE(i * 2).toString(16)).join(':');
+  const runs = groups.match(/\b0(?::0)+\b/g) ?? [];
+  const longest = runs.reduce((best, run) => (run.length > best.length ? run : best), '');
+  return longest === '' ? groups : groups.replace(longest, '::').replace(/:{3,}/, '::');
+}
+
+function normaliseEmail(value: string): string {
+  const at = value.lastIndexOf('@');
+  const local = value.slice(0, Math.max(at, 0));
+  const isLocal = local.length <= 64 && /^[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*$/.test(local);
+  const domain = value.slice(at + 1);
+  if (!isLocal || domain.startsWith('*')) throw badName('an e-mail address', value);
+  return `${local}@${normaliseDnsName(domain)}`;
+}
+
+function checkUri(value: string): string {
+  if (value.length > 2048 || !/^[a-z][a-z0-9+.-]*:[\x21-\x7e]+$/i.test(value) || !URL.canParse(value)) throw badName('an absolute URI', value);
+  return value;
+}
+
+function checkOid(value: string): string {
+  return orPkiError('bad-name', `"${value.slice(0, 100)}" is not an object identifier`, () => {
+    der.oid(value);
+    return value;
+  });
+}
