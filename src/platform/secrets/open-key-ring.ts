@@ -1,0 +1,80 @@
+import { join } from 'node:path';
+import { Not } from 'typeorm';
+import type { Config } from '../config.js';
+import type { Database, Tx } from '../db/database.js';
+import { KeyRingCheck } from './key-ring-check.entity.js';
+import { createKeyRingFile, readKeyRingFile } from './key-ring-file.js';
+import { KeyRing, KeyRingError } from './key-ring.js';
+
+/** Where the keys come from. */
+export type KeyRingSettings = Pick<Config, 'encryptionKeys' | 'dataDir'>;
+
+const canaryText = 'perennial';
+const fromEnvironment = 'ENCRYPTION_KEYS';
+
+/**
+ * The key ring of this installation: ENCRYPTION_KEYS, or `keyring` in DATA_DIR, which is made at the first start. Once the
+ * database holds anything sealed, a ring that cannot open all of it is refused with a KeyRingError, and none is made.
+ */
+export async function openKeyRing(settings: KeyRingSettings, db: Database): Promise<KeyRing> {
+  return db.write(async (tx) => {
+    // Several instances may start at once on an empty database: the first decides which key it is sealed with.
+    await tx.query('lock table key_ring_check in exclusive mode');
+    const checks = await tx.find(KeyRingCheck, { order: { keyId: 'ASC' } });
+    const { ring, origin } = await loadRing(settings, checks);
+    for (const check of checks) demandOpens(ring, check, origin);
+    if (!checks.some((check) => check.keyId === ring.sealingKeyId)) await addCheck(tx, ring);
+    return ring;
+  });
+}
+
+/** To be called in the transaction that has re-sealed the last row: from then on only the sealing key is demanded at a start. */
+export async function retireKeys(tx: Tx, ring: KeyRing): Promise<void> {
+  await tx.delete(KeyRingCheck, { keyId: Not(ring.sealingKeyId) });
+}
+
+async function loadRing({ encryptionKeys, dataDir }: KeyRingSettings, checks: readonly KeyRingCheck[]): Promise<{ ring: KeyRing; origin: string }> {
+  if (encryptionKeys) return { ring: new KeyRing(encryptionKeys), origin: fromEnvironment };
+  const path = join(dataDir, 'keyring');
+  const kept = await readKeyRingFile(path);
+  if (kept) return { ring: new KeyRing(kept), origin: path };
+  if (checks.length === 0) return { ring: new KeyRing(await createKeyRingFile(path)), origin: path };
+  throw new KeyRingError(
+    `The database was sealed with key ${namesOf(checks)}, but there is no key ring: ${path} does not exist and ENCRYPTION_KEYS is not set. `
+    + 'Restore that file from a backup or set ENCRYPTION_KEYS. Without the key nothing sealed in this database can ever be read.',
+  );
+}
+
+function demandOpens(ring: KeyRing, { keyId, canary }: KeyRingCheck, origin: string): void {
+  if (!ring.has(keyId)) {
+    throw new KeyRingError(
+      `The database was sealed with key "${keyId}", which is missing from ${origin} (it holds ${ring.keyIds.join(', ')}). ${remedyFor(origin)}`,
+    );
+  }
+  try {
+    ring.open(canary, placeOf(keyId));
+  } catch (cause) {
+    throw new KeyRingError(
+      `Key "${keyId}" in ${origin} is not the key of that name with which the database was sealed. ${remedyFor(origin)}`, { cause },
+    );
+  }
+}
+
+function remedyFor(origin: string): string {
+  return origin === fromEnvironment
+    ? 'Add that key to ENCRYPTION_KEYS, behind the one that is to seal; if it is in the keyring file of DATA_DIR, copy it from there.'
+    : 'Restore that file from a backup, or set ENCRYPTION_KEYS to a ring that holds the key.';
+}
+
+async function addCheck(tx: Tx, ring: KeyRing): Promise<void> {
+  const keyId = ring.sealingKeyId;
+  await tx.insert(KeyRingCheck, { keyId, canary: ring.seal(canaryText, placeOf(keyId)) });
+}
+
+function placeOf(keyId: string): string {
+  return `key_ring_check.canary.${keyId}`;
+}
+
+function namesOf(checks: readonly KeyRingCheck[]): string {
+  return checks.map(({ keyId }) => `"${keyId}"`).join(', ');
+}
