@@ -1,0 +1,60 @@
+import { Check, Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
+
+/** One thing that someone did. Written once; a trigger refuses every later change except the one that seals it. */
+@Entity('audit_event')
+@Index('audit_event_seq_unique', ['seq'], { unique: true })
+@Index('audit_event_unsealed_index', ['id'], { where: 'seq is null' })
+@Index('audit_event_target_index', ['targetType', 'targetId', 'id'])
+@Check('audit_event_states', `(before is null or jsonb_typeof(before) = 'object') and (after is null or jsonb_typeof(after) = 'object')`)
+@Check('audit_event_sealed', `num_nulls(seq, prev_hash, hash) = 3
+  or (num_nulls(seq, prev_hash, hash) = 0 and seq > 0 and octet_length(prev_hash) = 32 and octet_length(hash) = 32)`)
+export class AuditEvent {
+  /** Decimal text. In order of insertion, with gaps where transactions were rolled back. */
+  @PrimaryGeneratedColumn('identity', { type: 'bigint', generatedIdentity: 'BY DEFAULT' })
+  id: string;
+
+  /** When the transaction of the change began, to the millisecond. */
+  @Column({ type: 'timestamptz', precision: 3, default: () => 'now()' })
+  at: Date;
+
+  /** `thing.done`, such as `certificate.issued`. */
+  @Column({ type: 'text' })
+  action: string;
+
+  @Column({ type: 'text' })
+  targetType: string;
+
+  @Column({ type: 'text' })
+  targetId: string;
+
+  /** Null when the program itself acted, or someone who is not signed in. */
+  @Column({ type: 'integer', nullable: true })
+  actorUserId: number | null;
+
+  @Column({ type: 'text' })
+  actorName: string;
+
+  @Column({ type: 'text' })
+  address: string;
+
+  @Column({ type: 'text' })
+  requestId: string;
+
+  @Column({ type: 'jsonb', nullable: true })
+  before: Record<string, unknown> | null;
+
+  @Column({ type: 'jsonb', nullable: true })
+  after: Record<string, unknown> | null;
+
+  /** Place in the hash chain, 1 upwards without gaps, as decimal text; null until sealed. */
+  @Column({ type: 'bigint', nullable: true })
+  seq: string | null;
+
+  /** Hash of the row at `seq - 1`; 32 zero bytes in the first. */
+  @Column({ type: 'bytea', nullable: true })
+  prevHash: Buffer | null;
+
+  /** SHA-256 of `prevHash` and the row's canonical form (see chain.ts). */
+  @Column({ type: 'bytea', nullable: true })
+  hash: Buffer | null;
+}

@@ -1,0 +1,192 @@
+import { execFileSync } from 'node:child_process';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
+import { systemActor } from '../platform/http/actor.js';
+import { AuditEvent } from './audit-event.entity.js';
+import { Audit } from './audit.js';
+import { AuditSealer } from './audit-sealer.js';
+import { verifyChain, type ChainAnchor, type ChainReport } from './verify-chain.js';
+
+const ada = { userId: 7, username: 'ada', address: '192.0.2.1', requestId: 'req-1' };
+
+let test: TestDatabase;
+const audit = new Audit();
+let sealer: AuditSealer;
+
+beforeEach(async () => {
+  test = await createTestDatabase([AuditEvent]);
+  sealer = new AuditSealer(test.db);
+});
+afterEach(() => test.drop());
+
+const events = () => test.source.manager.find(AuditEvent, { order: { id: 'asc' } });
+const verify = (anchor?: ChainAnchor): Promise<ChainReport> => test.db.read((tx) => verifyChain(tx, anchor));
+
+async function record(count: number): Promise<void> {
+  for (let i = 1; i <= count; i++) {
+    await test.db.write((tx) => audit.record(tx, ada, { action: 'thing.changed', targetType: 'thing', targetId: i, after: { i } }));
+  }
+}
+
+/** Runs statements as a database administrator would who switches the trigger off. */
+async function tamper(...statements: string[]): Promise<void> {
+  await test.db.write(async (tx) => {
+    await tx.query('set local session_replication_role = replica');
+    for (const statement of statements) await tx.query(statement);
+  });
+}
+
+describe('Audit', () => {
+  it('writes who did what to what', async () => {
+    await test.db.write((tx) => audit.record(tx, ada, {
+      action: 'role.renamed', targetType: 'role', targetId: 3, before: { name: 'a' }, after: { name: 'b' } }));
+    expect(await events()).toMatchObject([{
+      action: 'role.renamed', targetType: 'role', targetId: '3', actorUserId: 7, actorName: 'ada', address: '192.0.2.1',
+      requestId: 'req-1', before: { name: 'a' }, after: { name: 'b' }, seq: null, prevHash: null, hash: null }]);
+  });
+
+  it('has no user id for the program itself', async () => {
+    await test.db.write((tx) => audit.record(tx, systemActor('job-1'), { action: 'a.b', targetType: 'a', targetId: 1 }));
+    expect(await events()).toMatchObject([{ actorUserId: null, actorName: 'system', before: null }]);
+  });
+
+  it('is taken back with the transaction of the change', async () => {
+    await expect(test.db.write(async (tx) => {
+      await audit.record(tx, ada, { action: 'a.b', targetType: 'a', targetId: 1 });
+      throw new Error('no');
+    })).rejects.toThrow('no');
+    expect(await events()).toEqual([]);
+  });
+
+  it('refuses private keys', async () => {
+    const after = { pem: '-----BEGIN EC PRIVATE KEY-----\n' };
+    await expect(test.db.write((tx) => audit.record(tx, ada, { action: 'a.b', targetType: 'a', targetId: 1, after }))).rejects.toThrow('private key');
+  });
+});
+
+describe('the audit table', () => {
+  it.each([
+    `update audit_event set actor_name = 'eve'`,
+    `update audit_event set after = '{"i": 1.0}', seq = 9, prev_hash = hash, hash = hash`,
+    'delete from audit_event',
+    'truncate audit_event',
+  ])('refuses: %s', async (statement) => {
+    await record(1);
+    await expect(test.source.query(statement)).rejects.toThrow('append-only');
+    await sealer.seal();
+    await expect(test.source.query(statement)).rejects.toThrow('append-only');
+    await expect(test.source.query('update audit_event set seq = null, prev_hash = null, hash = null')).rejects.toThrow('append-only');
+  });
+
+  it('refuses half a seal', async () => {
+    await record(1);
+    await expect(test.source.query('update audit_event set seq = 1')).rejects.toThrow('audit_event_sealed');
+  });
+});
+
+describe('AuditSealer', () => {
+  it('seals every event once, gapless, in batches', async () => {
+    await test.source.query(`insert into audit_event (action, target_type, target_id, actor_name, address, request_id)
+      select 'a.b', 'a', n, 'x', '', '' from generate_series(1, 2500) n`);
+    expect(await sealer.seal()).toBe(2500);
+    expect(await sealer.seal()).toBe(0);
+    expect(await test.source.query('select min(seq)::int as min, max(seq)::int as max, count(*)::int from audit_event'))
+      .toEqual([{ min: 1, max: 2500, count: 2500 }]);
+    expect(await verify()).toMatchObject({ rows: 2500, faults: [], overdue: 0, head: { seq: 2500 } });
+  });
+
+  it('seals what commits late with a lower id, without waiting for it', async () => {
+    const late = test.source.createQueryRunner();
+    await late.startTransaction();
+    await audit.record(late.manager as never, ada, { action: 'a.late', targetType: 'a', targetId: 1 });
+    await record(2);
+    expect(await sealer.seal()).toBe(2);
+    await late.commitTransaction();
+    await late.release();
+    expect(await sealer.seal()).toBe(1);
+    expect((await events()).map(({ action, seq }) => [action, seq])).toEqual([['a.late', '3'], ['thing.changed', '1'], ['thing.changed', '2']]);
+    expect((await verify()).faults).toEqual([]);
+  });
+
+  it('lets several instances seal at once', async () => {
+    await record(30);
+    const counts = await Promise.all(Array.from({ length: 6 }, () => sealer.seal()));
+    expect(counts.reduce((a, b) => a + b)).toBe(30);
+    expect(await verify()).toMatchObject({ rows: 30, faults: [] });
+  });
+
+  it('makes hashes that sha256sum reproduces', async () => {
+    await record(1);
+    await sealer.seal();
+    const [event] = await events();
+    const canonical = `{"at": "${event?.at.toISOString().replace(/\.?0*Z$/, '')}", "id": 1, "after": {"i": 1}, "action": "thing.changed", `
+      + '"before": null, "address": "192.0.2.1", "targetId": "1", "actorName": "ada", "requestId": "req-1", "targetType": "thing", "actorUserId": 7}';
+    const input = Buffer.concat([Buffer.alloc(32), Buffer.from(canonical)]);
+    expect(execFileSync('sha256sum', { input, encoding: 'utf8' }).slice(0, 64)).toBe(event?.hash?.toString('hex'));
+  });
+});
+
+describe('verifyChain', () => {
+  beforeEach(async () => {
+    await record(6);
+    await sealer.seal();
+  });
+
+  it.each(['action', 'target_id', 'actor_name', 'address', 'request_id', 'target_type'])('finds a changed %s', async (column) => {
+    await tamper(`update audit_event set ${column} = 'forged' where seq = 3`);
+    expect((await verify()).faults).toEqual([{ kind: 'changed', seq: 3, id: '3' }]);
+  });
+
+  it.each([
+    `at = at + interval '1 millisecond'`, `at = 'infinity'`, 'actor_user_id = 8', 'id = 99', `before = '{}'`, `after = '{"i": 3.0}'`, 'after = null',
+  ])('finds a change to %s', async (change) => {
+    await tamper(`update audit_event set ${change} where seq = 3`);
+    expect((await verify()).faults).toMatchObject([{ kind: 'changed', seq: 3 }]);
+  });
+
+  it('finds a removed row', async () => {
+    await tamper('delete from audit_event where seq = 3');
+    expect((await verify()).faults).toEqual([{ kind: 'removed', seq: 3, id: null }]);
+  });
+
+  it('finds a removed row when the others were renumbered', async () => {
+    await tamper('delete from audit_event where seq = 3', ...[4, 5, 6].map((n) => `update audit_event set seq = ${n - 1} where seq = ${n}`));
+    expect((await verify()).faults).toEqual([{ kind: 'removed', seq: 3, id: '4' }]);
+  });
+
+  const shift = [6, 5, 4].map((n) => `update audit_event set seq = ${n + 1} where seq = ${n}`);
+  const insertAt4 = (prevHash: string): string =>
+    `insert into audit_event (id, action, target_type, target_id, actor_name, address, request_id, seq, prev_hash, hash)
+     values (50, 'a.b', 'a', '1', 'eve', '', '', 4, ${prevHash}, sha256('x'))`;
+
+  it.each([`(select hash from audit_event where seq = 3)`, `sha256('y')`])('finds an inserted row with prev_hash %s', async (prevHash) => {
+    await tamper(...shift, insertAt4(prevHash));
+    const { faults } = await verify();
+    expect(faults).toEqual([{ kind: 'inserted', seq: 4, id: '50' }]);
+  });
+
+  it('finds reordered rows', async () => {
+    await tamper('update audit_event set seq = 99 where seq = 3', 'update audit_event set seq = 3 where seq = 4', 'update audit_event set seq = 4 where seq = 99');
+    expect((await verify()).faults).toEqual([
+      { kind: 'reordered', seq: 3, id: '4' }, { kind: 'reordered', seq: 4, id: '3' }, { kind: 'reordered', seq: 5, id: '5' }]);
+  });
+
+  it('finds a row that was rewritten with a fitting hash', async () => {
+    await tamper(`update audit_event set hash = sha256('z') where seq = 3`);
+    expect((await verify()).faults).toEqual([{ kind: 'changed', seq: 3, id: '3' }, { kind: 'removed', seq: 4, id: '4' }]);
+  });
+
+  it('finds that the newest rows were cut off, given an anchor', async () => {
+    const { head } = await verify();
+    expect(await verify(head ?? undefined)).toMatchObject({ faults: [] });
+    await tamper('delete from audit_event where seq > 4');
+    expect((await verify()).faults).toEqual([]);
+    expect((await verify(head ?? undefined)).faults).toEqual([{ kind: 'removed', seq: 6, id: null }]);
+  });
+
+  it('reports events that wait too long for their seal', async () => {
+    await test.source.query(`insert into audit_event (at, action, target_type, target_id, actor_name, address, request_id)
+      values (now() - interval '2 minutes', 'a.b', 'a', '1', 'x', '', ''), (now(), 'a.b', 'a', '1', 'x', '', '')`);
+    expect(await verify()).toMatchObject({ overdue: 1, faults: [] });
+  });
+});

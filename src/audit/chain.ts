@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+
+/**
+ * The canonical form of an audit row: Postgres' jsonb text (keys by length and then by bytes, one space after `:` and `,`)
+ * of every column that is not part of the chain, with `at` in UTC. To be selected from `audit_event`.
+ */
+export const canonicalRow = `jsonb_build_object(
+  'id', id, 'at', at at time zone 'UTC', 'action', action, 'targetType', target_type, 'targetId', target_id,
+  'actorUserId', actor_user_id, 'actorName', actor_name, 'address', address, 'requestId', request_id,
+  'before', before, 'after', after)::text`;
+
+/** What the first row is sealed after. */
+export const genesis = Buffer.alloc(32);
+
+/** SHA-256 of the hash before and the canonical form in UTF-8. */
+export function linkHash(prevHash: Buffer, canonical: string): Buffer {
+  return createHash('sha256').update(prevHash).update(canonical, 'utf8').digest();
+}
+
+/** A sealed row as the check reads it. */
+export interface SealedRow {
+  id: string;
+  seq: number;
+  prevHash: Buffer;
+  hash: Buffer;
+  canonical: string;
+}
+
+/** One thing that is wrong with the chain. */
+export interface ChainFault {
+  /** `changed`: the row is not what was sealed. `removed`: the row that stood here, or before here, is gone or rewritten. */
+  kind: 'changed' | 'removed' | 'inserted' | 'reordered';
+  seq: number;
+  /** The audit event at `seq`; null when there is none. */
+  id: string | null;
+}
+
+type Link = Pick<SealedRow, 'id' | 'seq' | 'hash'>;
+const start: Link = { id: '', seq: 0, hash: genesis };
+
+/** Walks the chain row by row and collects what is wrong. */
+export class ChainWalk {
+  readonly faults: ChainFault[] = [];
+  private last = start;
+  private beforeLast = start;
+
+  /** @param exists whether any sealed row has this hash: asked only where a link is broken */
+  constructor(private readonly exists: (hash: Buffer) => Promise<boolean>) {}
+
+  /** The last row seen, or null before the first. */
+  get head(): Link | null {
+    return this.last === start ? null : this.last;
+  }
+
+  /** Takes the row with the next higher `seq`. */
+  async step(row: SealedRow): Promise<void> {
+    if (row.seq !== this.last.seq + 1) this.reportGap(row.seq);
+    else if (!row.prevHash.equals(this.last.hash)) await this.reportLink(row);
+    if (!linkHash(row.prevHash, row.canonical).equals(row.hash)) this.report('changed', row);
+    this.beforeLast = this.last;
+    this.last = { id: row.id, seq: row.seq, hash: row.hash };
+  }
+
+  private reportGap(end: number): void {
+    const missing = Math.min(end - this.last.seq - 1, 10);
+    for (let i = 1; i <= missing; i++) this.report('removed', { seq: this.last.seq + i, id: null });
+  }
+
+  private async reportLink(row: SealedRow): Promise<void> {
+    const { last } = this;
+    const lastMoved = this.faults.some(({ seq, kind }) => seq === last.seq && kind === 'reordered');
+    if (row.prevHash.equals(this.beforeLast.hash) && !lastMoved) {
+      this.faults.splice(0, this.faults.length, ...this.faults.filter(({ seq }) => seq !== last.seq));
+      this.report('inserted', last);
+    } else {
+      this.report((await this.exists(row.prevHash)) ? 'reordered' : 'removed', row);
+    }
+  }
+
+  private report(kind: ChainFault['kind'], { seq, id }: Pick<ChainFault, 'seq' | 'id'>): void {
+    this.faults.push({ kind, seq, id });
+  }
+}

@@ -1,0 +1,57 @@
+import { createParamDecorator, SetMetadata, type CustomDecorator, type ExecutionContext } from '@nestjs/common';
+
+/** Who does something, as found at the start of the request or job. */
+export interface Actor {
+  /** 0 for the program itself and for someone who is not signed in. */
+  userId: number;
+  username: string;
+  email: string;
+  roles: readonly { id: number; name: string }[];
+  /** The permissions of the roles together (see roles/permission.ts). */
+  permissions: ReadonlySet<string>;
+  /** The client's IP address; empty for the program itself. */
+  address: string;
+  /** The id of the request or job, as in the log. */
+  requestId: string;
+}
+
+/** A request that the guard has let in. */
+export interface RequestWithActor {
+  actor?: Actor;
+}
+
+class EveryPermission extends Set<string> {
+  override has(): boolean {
+    return true;
+  }
+}
+
+/** The program itself, in the job or tick named by `requestId`: it holds `admin`, and may do everything. */
+export function systemActor(requestId: string): Actor {
+  return {
+    userId: 0,
+    username: 'system',
+    email: '',
+    roles: [{ id: 0, name: 'admin' }],
+    permissions: new EveryPermission(),
+    address: '',
+    requestId,
+  };
+}
+
+/** Metadata keys that the guard reads. */
+export const requiresKey = 'perennial:requires';
+export const publicKey = 'perennial:public';
+
+/** The route needs this permission. A name that no rule knows stops the program at boot. */
+export const Requires = (permission: string): CustomDecorator => SetMetadata(requiresKey, permission);
+
+/** The route answers without sign-in. */
+export const Public = (): CustomDecorator => SetMetadata(publicKey, true);
+
+/** The parameter is the signed-in Actor. Throws on a public route, which has none. */
+export const Who = createParamDecorator((_: unknown, context: ExecutionContext): Actor => {
+  const { actor } = context.switchToHttp().getRequest<RequestWithActor>();
+  if (!actor) throw new Error('@Who() on a route that lets anyone in.');
+  return actor;
+});

@@ -1,0 +1,84 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { systemActor } from '../platform/http/actor.js';
+import { isAdmin, mayActOn, mayIssueFrom, mayReadKey, mayUseAnyDomain, permissions, permissionsOf, type Permission } from './permission.js';
+
+const actor = (...names: string[]) => ({ userId: 5, roles: names.map((name, i) => ({ id: i + 10, name })) });
+const web = { owner: 'web@example.com', roleIds: [40], roleNames: ['helpers'], creatorId: 9 };
+
+describe('permissionsOf', () => {
+  it('gives admin everything', () => {
+    expect(permissionsOf(['x', 'admin'])).toEqual(permissions);
+  });
+
+  it.each<[Permission, boolean]>([
+    ['certificate:read', true], ['certificate:issue', true], ['certificate:import', true], ['key:read', true], ['self', true],
+    ['authority:create', false], ['destination:write', false], ['notification:write', false], ['policy:write', false],
+    ['audit:read', false], ['user:read', false], ['user:write', false], ['role:write', false], ['job:write', false], ['mail:read', false],
+  ])('an ordinary user: %s is %s', (permission, expected) => {
+    expect(permissionsOf([]).has(permission)).toBe(expected);
+    expect(permissionsOf(['web@example.com', 'global_cert_issuer', 'creator']).has(permission)).toBe(expected);
+  });
+
+  it('gives an operator what an ordinary user has, and more', () => {
+    for (const permission of permissionsOf([])) expect(permissionsOf(['operator']).has(permission), permission).toBe(true);
+    expect(permissionsOf(['operator']).has('job:write')).toBe(true);
+    expect(permissionsOf(['operator']).has('user:write')).toBe(false);
+  });
+
+  it('lets read-only beat every other role', () => {
+    fc.assert(fc.property(fc.subarray(['admin', 'operator', 'global_cert_issuer', 'a@b.example']), fc.boolean(), (others, first) => {
+      const names = first ? ['Read-Only', ...others] : [...others, 'read-only'];
+      for (const permission of permissionsOf(names)) expect(permission).toMatch(/:read$|^self$/);
+      expect(permissionsOf(names).has('key:read')).toBe(false);
+      expect(permissionsOf(names).size).toBeGreaterThan(0);
+    }));
+  });
+});
+
+describe('object rules', () => {
+  const rules = [mayActOn, mayReadKey, mayIssueFrom];
+  const verdicts = (...names: string[]) => rules.map((rule) => rule(actor(...names), web));
+
+  it.each<[string[], boolean[]]>([
+    [['admin'], [true, true, true]],
+    [['WEB@example.com'], [true, true, true]],
+    [['helpers'], [true, false, true]],
+    [['operator'], [false, false, true]],
+    [['other'], [false, false, false]],
+    [['creator'], [false, false, false]],
+    [[], [false, false, false]],
+    [['admin', 'web@example.com', 'helpers', 'operator', 'read-only'], [false, false, false]],
+  ])('holder of %j: act, read key, issue are %j', (names, expected) => {
+    expect(verdicts(...names)).toEqual(expected);
+  });
+
+  it('counts roles linked by id', () => {
+    const linked = { userId: 5, roles: [{ id: 40, name: 'crew' }] };
+    expect(rules.map((rule) => rule(linked, web))).toEqual([true, false, true]);
+  });
+
+  it('lets the creator change, but never see the key or issue', () => {
+    expect(rules.map((rule) => rule({ userId: 9, roles: [] }, web))).toEqual([true, false, false]);
+  });
+
+  it('does not take nobody for the creator', () => {
+    expect(mayActOn({ userId: 0, roles: [] }, { owner: 'x', creatorId: 0 })).toBe(false);
+    expect(mayActOn({ userId: 5, roles: [] }, { owner: 'x', creatorId: null })).toBe(false);
+  });
+
+  it.each(['operator', 'Global_Cert_Issuer', 'creator'])('makes no holder of %s an owner because a row says so', (name) => {
+    expect(mayReadKey(actor(name), { owner: name })).toBe(false);
+    expect(mayActOn(actor(name), { owner: name })).toBe(false);
+  });
+
+  it('lets admin and global_cert_issuer use any domain, unless read-only', () => {
+    expect([['admin'], ['global_cert_issuer'], ['operator'], ['global_cert_issuer', 'read-only']].map((names) => mayUseAnyDomain(actor(...names))))
+      .toEqual([true, true, false, false]);
+  });
+
+  it('lets the program itself do everything', () => {
+    const system = systemActor('job-1');
+    expect(isAdmin(system) && rules.every((rule) => rule(system, web)) && system.permissions.has('job:write')).toBe(true);
+  });
+});

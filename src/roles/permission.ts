@@ -1,0 +1,113 @@
+import type { Actor } from '../platform/http/actor.js';
+import { isReserved } from './role-name.js';
+
+/**
+ * What each permission is granted to. `yes`: for everything. `own`: the permission opens the route, and an object rule
+ * below decides on each object. `no`: not at all. Admin holds everything.
+ */
+const table = {
+  //                      ordinary      operator           read-only
+  'certificate:read':   { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'certificate:issue':  { user: 'own', operator: 'yes', readOnly: 'no' },
+  'certificate:import': { user: 'yes', operator: 'yes', readOnly: 'no' },
+  'certificate:update': { user: 'own', operator: 'own', readOnly: 'no' },
+  'certificate:revoke': { user: 'own', operator: 'own', readOnly: 'no' },
+  'certificate:export': { user: 'own', operator: 'own', readOnly: 'no' },
+  'key:read':           { user: 'own', operator: 'own', readOnly: 'no' },
+  'authority:read':     { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'authority:create':   { user: 'no', operator: 'no', readOnly: 'no' },
+  'authority:update':   { user: 'own', operator: 'own', readOnly: 'no' },
+  'authority:issue':    { user: 'own', operator: 'yes', readOnly: 'no' },
+  'destination:read':   { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'destination:write':  { user: 'no', operator: 'no', readOnly: 'no' },
+  'notification:read':  { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'notification:write': { user: 'no', operator: 'yes', readOnly: 'no' },
+  'policy:read':        { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'policy:write':       { user: 'no', operator: 'yes', readOnly: 'no' },
+  'delivery:read':      { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'delivery:retry':     { user: 'own', operator: 'yes', readOnly: 'no' },
+  'job:read':           { user: 'no', operator: 'yes', readOnly: 'yes' },
+  'job:write':          { user: 'no', operator: 'yes', readOnly: 'no' },
+  'mail:read':          { user: 'no', operator: 'yes', readOnly: 'no' },
+  'audit:read':         { user: 'no', operator: 'no', readOnly: 'no' },
+  'user:read':          { user: 'no', operator: 'no', readOnly: 'no' },
+  'user:write':         { user: 'no', operator: 'no', readOnly: 'no' },
+  'role:read':          { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'role:write':         { user: 'no', operator: 'no', readOnly: 'no' },
+  'plugin:read':        { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'self':               { user: 'yes', operator: 'yes', readOnly: 'yes' },
+} as const satisfies Record<string, Record<'user' | 'operator' | 'readOnly', 'yes' | 'own' | 'no'>>;
+
+export type Permission = keyof typeof table;
+
+/** Every permission that a route can ask for. */
+export const permissions: ReadonlySet<string> = new Set(Object.keys(table));
+
+const granted = (to: 'user' | 'operator' | 'readOnly'): ReadonlySet<Permission> =>
+  new Set((Object.keys(table) as Permission[]).filter((permission) => table[permission][to] !== 'no'));
+
+const all = new Set(Object.keys(table) as Permission[]);
+const ofReadOnly = granted('readOnly');
+const ofOperator = granted('operator');
+const ofUser = granted('user');
+
+/** What the holder of these roles may ask for. `read-only` beats every other role, `admin` too; without roles one is an ordinary user. */
+export function permissionsOf(roleNames: readonly string[]): ReadonlySet<Permission> {
+  const names = new Set(roleNames.map((name) => name.toLowerCase()));
+  if (names.has('read-only')) return ofReadOnly;
+  if (names.has('admin')) return all;
+  return names.has('operator') ? ofOperator : ofUser;
+}
+
+/** What an object says about whom it belongs to. Linked roles are given by id or by name, whichever the caller has. */
+export interface Owned {
+  /** The name of the owner role, usually a team's e-mail address. */
+  readonly owner: string;
+  readonly roleIds?: readonly number[];
+  readonly roleNames?: readonly string[];
+  readonly creatorId?: number | null;
+}
+
+type Holder = Pick<Actor, 'userId' | 'roles'>;
+
+/** True for a holder of the role, whatever its case. */
+export function holds(actor: Holder, roleName: string): boolean {
+  return actor.roles.some((role) => role.name.toLowerCase() === roleName.toLowerCase());
+}
+
+const isReadOnly = (actor: Holder): boolean => holds(actor, 'read-only');
+
+// A reserved name in an owner field (from an old import) makes no holder of a built-in role an owner.
+const holdsOwnerRole = (actor: Holder, { owner }: Owned): boolean => !isReserved(owner) && holds(actor, owner);
+
+const holdsLinkedRole = (actor: Holder, { roleIds = [], roleNames = [] }: Owned): boolean =>
+  actor.roles.some(({ id }) => roleIds.includes(id)) || roleNames.some((name) => holds(actor, name));
+
+const isCreator = (actor: Holder, { creatorId }: Owned): boolean => actor.userId !== 0 && actor.userId === creatorId;
+
+/** True for one who may do everything: admin, unless also read-only. */
+export function isAdmin(actor: Holder): boolean {
+  return holds(actor, 'admin') && !isReadOnly(actor);
+}
+
+/** May change, revoke or re-deploy the object: admin, its owner role, a role linked to it, its creator. */
+export function mayActOn(actor: Holder, object: Owned): boolean {
+  if (isReadOnly(actor)) return false;
+  return isAdmin(actor) || holdsOwnerRole(actor, object) || holdsLinkedRole(actor, object) || isCreator(actor, object);
+}
+
+/** May see the private key: admin and the owner role only. To have created the object or to hold a linked role is not enough. */
+export function mayReadKey(actor: Holder, object: Owned): boolean {
+  return isAdmin(actor) || (!isReadOnly(actor) && holdsOwnerRole(actor, object));
+}
+
+/** May have the authority sign: admin, operator, the authority's owner role, a role linked to it. */
+export function mayIssueFrom(actor: Holder, authority: Owned): boolean {
+  if (isReadOnly(actor)) return false;
+  return isAdmin(actor) || holds(actor, 'operator') || holdsOwnerRole(actor, authority) || holdsLinkedRole(actor, authority);
+}
+
+/** May issue for names that the domain policy keeps from others: admin and `global_cert_issuer`. */
+export function mayUseAnyDomain(actor: Holder): boolean {
+  return isAdmin(actor) || (!isReadOnly(actor) && holds(actor, 'global_cert_issuer'));
+}

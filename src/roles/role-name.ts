@@ -1,0 +1,25 @@
+import { z } from 'zod';
+
+/** The roles that exist from the first start, with what they are for. They can be neither renamed nor deleted. */
+export const builtInRoles: Readonly<Record<string, string>> = {
+  'admin': 'May do everything.',
+  'operator': 'May issue from every authority and look after rotation, notifications and jobs.',
+  'read-only': 'May look and not touch; beats every other role of its holder.',
+  'global_cert_issuer': 'May issue for names that the domain policy keeps from others.',
+};
+
+const reserved: ReadonlySet<string> = new Set([...Object.keys(builtInRoles), 'creator']);
+
+/** True for names that carry a meaning of their own, and so can neither be made by users nor stand in an owner field. */
+export function isReserved(name: string): boolean {
+  return reserved.has(name.trim().toLowerCase());
+}
+
+const Name = z.string().trim().min(1).max(128).regex(/^\P{Cc}*$/u, 'must not contain control characters')
+  .refine((name) => !isReserved(name), 'is a reserved name');
+
+/** The name of a role that a user makes: 1-128 characters, none of the reserved names. */
+export const RoleName = Name.meta({ description: 'Unique whatever its case; built-in names are reserved.' });
+
+/** The owner of an object, lower-cased: a team\'s e-mail address or any role name that is not reserved. */
+export const OwnerName = Name.toLowerCase().meta({ description: 'E-mail address or role name of the owning team.' });
