@@ -1,0 +1,152 @@
+import type { Agent as HttpsAgent } from 'node:https';
+import type { IAM, IAMClientConfig, UploadServerCertificateRequest } from '@aws-sdk/client-iam';
+import { PluginError, type PluginFault } from '../../src/plugin-api/errors.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
+
+/** Who asks, and where. Without keys the SDK finds credentials by itself; without `endpoint` it asks Amazon. */
+export interface IamAccess {
+  region: string;
+  accessKeyId?: string | undefined;
+  secretAccessKey?: string | undefined;
+  sessionToken?: string | undefined;
+  endpoint?: string | undefined;
+}
+
+/** A server certificate as IAM shows it: never with its key. */
+export interface HeldCertificate {
+  arn: string;
+  bodyPem: string;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+
+const NEEDS_A_PERSON = new Set([
+  'AccessDenied', 'ExpiredToken', 'IncompleteSignature', 'InvalidAction', 'InvalidClientTokenId', 'MissingAuthenticationToken',
+  'OptInRequired', 'SignatureDoesNotMatch', 'UnrecognizedClient',
+]);
+const FINAL = new Set(['InvalidInput', 'KeyPairMismatch', 'MalformedCertificate', 'ValidationError']);
+
+const ADVICE = new Map([
+  ['LimitExceeded', 'The account has no room for another server certificate: delete unused ones or ask Amazon for a higher quota.'],
+  ['DeleteConflict', 'The certificate is still in use.'],
+  ['SignatureDoesNotMatch', 'The secret access key does not belong to the access key id, or the region is wrong.'],
+]);
+
+/** An error that IAM answered with; `code` is IAM's own, such as `NoSuchEntity`. */
+class IamFailure extends PluginError {
+  constructor(fault: PluginFault, detail: string, readonly code: string) {
+    super(fault, detail);
+  }
+}
+
+/** The server certificates of one AWS account. Every method throws PluginError; `close` when done. */
+export class IamCertificates {
+  private constructor(private readonly iam: IAM, private readonly access: IamAccess, private readonly signal: AbortSignal) {}
+
+  /** Loads the SDK, which costs tens of milliseconds the first time; calls nobody yet. */
+  static async open(access: IamAccess, ctx: PluginContext): Promise<IamCertificates> {
+    const configuration = configurationOf(access, ctx);
+    const sdk = await import('@aws-sdk/client-iam');
+    return new IamCertificates(new sdk.IAM(configuration), access, ctx.signal);
+  }
+
+  /** Gives the ARN. `iamCode` of what it throws tells a taken name (`EntityAlreadyExists`) from a full account (`LimitExceeded`). */
+  async upload(entry: UploadServerCertificateRequest): Promise<string> {
+    const { ServerCertificateMetadata: metadata } = await this.call((options) => this.iam.uploadServerCertificate(entry, options));
+    return required(metadata?.Arn);
+  }
+
+  /** Null when IAM knows no such name, or does not know it yet: reads lag behind writes. */
+  async find(name: string): Promise<HeldCertificate | null> {
+    try {
+      const { ServerCertificate: held } = await this.call((options) => this.iam.getServerCertificate({ ServerCertificateName: name }, options));
+      return { arn: required(held?.ServerCertificateMetadata?.Arn), bodyPem: required(held?.CertificateBody) };
+    } catch (error) {
+      if (iamCode(error) === 'NoSuchEntity') return null;
+      throw error;
+    }
+  }
+
+  /** No such name is fine. */
+  async delete(name: string): Promise<void> {
+    try {
+      await this.call((options) => this.iam.deleteServerCertificate({ ServerCertificateName: name }, options));
+    } catch (error) {
+      if (iamCode(error) !== 'NoSuchEntity') throw error;
+    }
+  }
+
+  /** The ARN of any certificate of the account; undefined when it has none. */
+  async anyArn(): Promise<string | undefined> {
+    const { ServerCertificateMetadataList: list } = await this.call((options) => this.iam.listServerCertificates({ MaxItems: 1 }, options));
+    return list?.[0]?.Arn;
+  }
+
+  close(): void {
+    // With an endpoint the sockets belong to the site's agent.
+    if (this.access.endpoint === undefined) this.iam.destroy();
+  }
+
+  private async call<T>(work: (options: { abortSignal: AbortSignal }) => Promise<T>): Promise<T> {
+    try {
+      return await work({ abortSignal: this.signal });
+    } catch (error) {
+      throw error instanceof PluginError ? error : translated(error, this.access);
+    }
+  }
+}
+
+/** IAM's own code for a failure, such as `NoSuchEntity`; undefined when the failure is not an answer of IAM. */
+export function iamCode(error: unknown): string | undefined {
+  return error instanceof IamFailure ? error.code : undefined;
+}
+
+function configurationOf(access: IamAccess, ctx: PluginContext): IAMClientConfig {
+  const { region, accessKeyId, secretAccessKey, sessionToken, endpoint } = access;
+  if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
+    throw new PluginError('misconfigured', 'Give both the access key id and the secret access key, or neither.');
+  }
+  return {
+    region,
+    maxAttempts: 2,
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, throwOnRequestTimeout: true,
+      ...(endpoint !== undefined && agentsFor(new URL(endpoint), ctx)),
+    },
+    ...(endpoint !== undefined && { endpoint }),
+    ...(accessKeyId !== undefined && secretAccessKey !== undefined && {
+      credentials: { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) },
+    }),
+  };
+}
+
+function agentsFor(url: URL, ctx: PluginContext): object {
+  const agent = ctx.site.agentFor(url);
+  return url.protocol === 'https:' ? { httpsAgent: agent as HttpsAgent } : { httpAgent: agent };
+}
+
+/**
+ * Whatever is not known to need a person is tried again: a certificate that is never delivered is worse than a vain attempt.
+ * The SDK's error is not kept as cause, because it may repeat what was sent.
+ */
+function translated(error: unknown, access: IamAccess): PluginError {
+  const text = withoutSecrets(error instanceof Error ? error.message : '', access);
+  if (!(error instanceof Error && '$fault' in error)) return new PluginError('unavailable', `Amazon IAM cannot be asked: ${text}`);
+  const code = error.name.replace(/Exception$/, '');
+  const fault = NEEDS_A_PERSON.has(code) ? 'misconfigured' : FINAL.has(code) ? 'refused' : 'unavailable';
+  // The text for a wrong signature repeats the signed headers, session token included.
+  const words = [`Amazon IAM answered ${code}`, code === 'SignatureDoesNotMatch' ? '' : text, ADVICE.get(code)];
+  return new IamFailure(fault, words.filter(Boolean).join(': '), code);
+}
+
+function withoutSecrets(text: string, { secretAccessKey, sessionToken }: IamAccess): string {
+  const secrets = [secretAccessKey, sessionToken].filter((value) => value !== undefined);
+  const safe = secrets.reduce((rest, value) => rest.replaceAll(value, '***'), text);
+  return safe.replace(/-----BEGIN[\s\S]*/, '***').slice(0, 300);
+}
+
+function required<T>(value: T | undefined): T {
+  if (value === undefined) throw new PluginError('unavailable', 'The answer of Amazon IAM lacks what was asked for.');
+  return value;
+}

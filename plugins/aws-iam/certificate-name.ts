@@ -1,0 +1,18 @@
+const MAX_LENGTH = 128;
+
+/** A text as a name that IAM takes, `[\w+=,.@-]{1,128}`: `*` becomes `STAR`, anything else it refuses a hyphen. */
+export function certificateName(text: string): string {
+  const name = text.replaceAll('*', 'STAR').replace(/[^\w+=,.@-]/g, '-').slice(0, MAX_LENGTH);
+  return name === '' ? '-' : name;
+}
+
+/** The name to take when `certificateName` is held by another certificate. `serialHex` always stays whole. */
+export function nameWithSerial(text: string, serialHex: string): string {
+  const suffix = `-${certificateName(serialHex)}`;
+  return `${certificateName(text).slice(0, MAX_LENGTH - suffix.length)}${suffix}`;
+}
+
+/** The name at the end of an ARN or of a path with a name. */
+export function nameInLocation(location: string): string {
+  return location.slice(location.lastIndexOf('/') + 1);
+}
