@@ -1,0 +1,42 @@
+import { Controller, Get } from '@nestjs/common';
+import { z } from 'zod';
+import { Public } from '../http/actor.js';
+import { Answers, Summary } from '../http/contract.js';
+import { Problem, type Reasons } from '../http/problem.js';
+import { Readiness } from './readiness.js';
+
+const Alive = z.strictObject({ status: z.literal('ok') }).meta({ id: 'Alive' });
+const Ready = z.strictObject({
+  status: z.literal('ok'),
+  checks: z.array(z.string()).meta({ description: 'The parts that were looked at; all of them work.' }),
+}).meta({ id: 'Ready' });
+
+/** Two questions of whoever runs the program: shall it be restarted (live), and shall it get traffic (ready)? */
+@Controller('health')
+export class HealthController {
+  constructor(private readonly readiness: Readiness) {}
+
+  @Public()
+  @Get('live')
+  @Summary('Is the process alive?')
+  @Answers(200, Alive)
+  live(): z.output<typeof Alive> {
+    return { status: 'ok' };
+  }
+
+  @Public()
+  @Get('ready')
+  @Summary('Can it do its work now?')
+  @Answers(200, Ready)
+  async ready(): Promise<z.output<typeof Ready>> {
+    const answers = Object.entries(await this.readiness.look());
+    const failed = answers.filter((answer): answer is [string, string] => answer[1] !== null);
+    if (failed.length > 0) throw notReady(failed);
+    return { status: 'ok', checks: answers.map(([name]) => name) };
+  }
+}
+
+function notReady(failed: [string, string][]): Problem {
+  const reasons: Reasons = Object.fromEntries(failed.map(([name, text]) => [name, [text]]));
+  return new Problem('unavailable', `Not ready: ${failed.map(([name]) => name).join(', ')}.`, { reasons });
+}

@@ -1,0 +1,42 @@
+import { Injectable } from '@nestjs/common';
+import { Log } from '../log.js';
+
+/** Answers null when the part works, else one sentence for the person on duty, without secrets. */
+export type Check = () => Promise<string | null>;
+
+const patienceMs = 2000;
+
+/** The parts that must work before traffic is sent here. Each module adds its own check at boot. */
+@Injectable()
+export class Readiness {
+  private readonly checks = new Map<string, Check>();
+
+  constructor(private readonly log: Log) {}
+
+  /** `name` is one word, such as `database`. A second check of that name replaces the first. */
+  add(name: string, check: Check): void {
+    this.checks.set(name, check);
+  }
+
+  /** Runs all checks at once; one that throws or takes over two seconds counts as failed. Null marks what works. */
+  async look(): Promise<Record<string, string | null>> {
+    const names = [...this.checks.entries()];
+    const answers = await Promise.all(names.map(async ([name, check]) => [name, await this.answerOf(name, check)] as const));
+    return Object.fromEntries(answers);
+  }
+
+  private async answerOf(name: string, check: Check): Promise<string | null> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<string>((resolve) => {
+      timer = setTimeout(resolve, patienceMs, `No answer within ${patienceMs / 1000} s.`);
+    });
+    try {
+      return await Promise.race([check(), late]);
+    } catch (err) {
+      this.log.warn({ err, check: name }, 'readiness check failed');
+      return 'The check failed.';
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

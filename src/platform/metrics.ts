@@ -1,0 +1,40 @@
+import { Injectable } from '@nestjs/common';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** What a metric is called (`perennial_` is put before it), what it means, and the names of its labels (few values each). */
+export interface MetricWords<L extends string> { name: string; help: string; labels?: readonly L[] }
+
+/** The program's own registry of numbers for Prometheus, with those of Node.js and of the process. */
+@Injectable()
+export class Metrics {
+  private readonly registry = new Registry();
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** A number that only grows; its name ends in `_total`. Throws when the name is taken. */
+  counter<L extends string = never>(words: MetricWords<L>): Counter<L> {
+    return new Counter(this.settings(words));
+  }
+
+  /** A number that goes up and down. `read` is asked for it whenever someone looks, so it must be quick and must not throw. */
+  gauge<L extends string = never>(words: MetricWords<L>, read?: (gauge: Gauge<L>) => Promise<void> | void): Gauge<L> {
+    const collect = read ? function (this: Gauge<L>): Promise<void> | void { return read(this); } : undefined;
+    return new Gauge({ ...this.settings(words), ...(collect && { collect }) });
+  }
+
+  /** How long or how large things are. `buckets` are upper bounds in the unit that the name ends in. */
+  histogram<L extends string = never>(words: MetricWords<L>, buckets: number[]): Histogram<L> {
+    return new Histogram({ ...this.settings(words), buckets });
+  }
+
+  /** Everything in the text format of Prometheus, with its content type. */
+  async render(): Promise<{ type: string; text: string }> {
+    return { type: this.registry.contentType, text: await this.registry.metrics() };
+  }
+
+  private settings<L extends string>({ name, help, labels = [] }: MetricWords<L>): { name: string; help: string; labelNames: L[]; registers: Registry[] } {
+    return { name: `perennial_${name}`, help, labelNames: [...labels], registers: [this.registry] };
+  }
+}
