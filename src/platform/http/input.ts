@@ -1,0 +1,48 @@
+import { invalid } from './problem.js';
+
+const deepest = 32;
+
+interface Place { path: readonly string[]; rename: boolean }
+
+/**
+ * A copy of parsed JSON or a parsed query with its keys in camelCase, so that `not_after` and `notAfter` are the same field.
+ * Keys below `options` belong to a plugin and stay as they are. Throws `invalid-request` that names the field for: text with a
+ * NUL character (Postgres stores none), the key `__proto__`, a field given in both spellings, nesting deeper than 32.
+ */
+export function normalizeInput(value: unknown): unknown {
+  return normalize(value, { path: [], rename: true });
+}
+
+function normalize(value: unknown, place: Place): unknown {
+  if (typeof value === 'string') return withoutNul(value, place);
+  if (typeof value !== 'object' || value === null) return value;
+  if (place.path.length >= deepest) throw invalid(fieldOf(place.path.slice(0, 3)), `Nested deeper than ${deepest} levels`);
+  if (Array.isArray(value)) return value.map((entry, i) => normalize(entry, { ...place, path: [...place.path, String(i)] }));
+  return normalizeObject(value, place);
+}
+
+function normalizeObject(value: object, { path, rename }: Place): unknown {
+  const copy: Record<string, unknown> = {};
+  for (const [given, entry] of Object.entries(value)) {
+    const key = rename ? camelCase(given) : given;
+    const inside = [...path, key];
+    if (key === '__proto__' || key.includes('\0')) throw invalid(fieldOf(path), 'A field has a name that is not allowed');
+    if (Object.hasOwn(copy, key)) throw invalid(fieldOf(inside), 'Given twice');
+    copy[key] = normalize(entry, { path: inside, rename: rename && key !== 'options' });
+  }
+  return copy;
+}
+
+function withoutNul(text: string, { path }: Place): string {
+  if (text.includes('\0')) throw invalid(fieldOf(path), 'Must not contain a NUL character');
+  return text;
+}
+
+function camelCase(key: string): string {
+  return key.startsWith('__') ? key : key.replace(/(?<=[A-Za-z0-9])_([a-z0-9])/g, (_, next: string) => next.toUpperCase());
+}
+
+/** How `reasons` names a place: `names.0.value`; the document itself is `body`. */
+export function fieldOf(path: readonly PropertyKey[]): string {
+  return path.length === 0 ? 'body' : path.map(String).join('.');
+}

@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Type } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { z } from 'zod';
+import { publicKey } from './actor.js';
+import { jsonSchemaOf, shareSchemas } from './json-schema.js';
+import { problems } from './problem.js';
+
+/** Where the API begins; health, metrics and the help pages of problems stand outside. */
+export const apiPrefix = '/api/1';
+/** The page that shows the API, and the document it shows. */
+export const docsPath = `${apiPrefix}/docs`;
+export const openApiPath = `${apiPrefix}/openapi.json`;
+
+const ProblemDocument = z.strictObject({
+  type: z.url().meta({ description: 'A page that explains this kind of problem.' }),
+  title: z.string(),
+  status: z.int().min(400).max(599),
+  detail: z.string().meta({ description: 'What happened this time.' }),
+  instance: z.string().meta({ description: '`urn:uuid:` and the id of the request, as in the log.' }),
+  message: z.string().meta({ description: 'The same as `detail`.' }),
+  reasons: z.record(z.string(), z.array(z.string())).optional().meta({ description: 'What is wrong, by field (dotted path).' }),
+}).meta({ id: 'Problem', description: `RFC 9457. The last part of \`type\` is one of: ${Object.keys(problems).join(', ')}.` });
+
+type OperationObject = NonNullable<OpenAPIObject['paths'][string]['get']>;
+
+const problemAnswer = {
+  description: 'It did not work; see `type`.',
+  content: { 'application/problem+json': { schema: jsonSchemaOf(ProblemDocument, 'output') } },
+};
+
+/** The OpenAPI 3.1 document of every route that is not hidden. */
+export function openApiDocument(app: NestFastifyApplication, publicUrl: string): OpenAPIObject {
+  const words = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle('Perennial')
+    .setDescription('Certificates from request to retirement. Errors are `application/problem+json` (RFC 9457).')
+    .setVersion(version())
+    .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
+    .addServer(publicUrl)
+    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'A token from POST /auth/login, or an API key.' }, 'bearer')
+    .addSecurityRequirements('bearer')
+    .build();
+  const document = SwaggerModule.createDocument(app, words, { operationIdFactory });
+  const open = openOperations(app);
+  for (const operation of Object.values(document.paths).flatMap((path) => Object.values(path as Record<string, OperationObject>))) {
+    operation.responses = { ...operation.responses, default: problemAnswer };
+    if (open.has(operation.operationId ?? '')) operation.security = [];
+  }
+  return shareSchemas(document);
+}
+
+/** Serves the document and, from the files of the installed package alone, the page that shows it. Both need no sign-in. */
+export function setupApiDocs(app: NestFastifyApplication, publicUrl: string): void {
+  SwaggerModule.setup(docsPath, app, () => openApiDocument(app, publicUrl), {
+    jsonDocumentUrl: openApiPath,
+    raw: ['json'],
+    customSiteTitle: 'Perennial API',
+    // The page would otherwise send the document's address to a public validator.
+    swaggerOptions: { validatorUrl: null, persistAuthorization: false },
+  });
+}
+
+function operationIdFactory(controller: string, method: string): string {
+  return `${controller.replace(/Controller$/, '')}_${method}`;
+}
+
+/** The ids of the operations that answer without sign-in. */
+function openOperations(app: NestFastifyApplication): ReadonlySet<string> {
+  const modules = [...app.get(ModulesContainer).values()];
+  const controllers = modules.flatMap((module) => [...module.controllers.values()]).map(({ metatype }) => metatype as Type<object>);
+  return new Set(controllers.flatMap(({ name, prototype }) => Object.entries(Object.getOwnPropertyDescriptors(prototype))
+    .filter(([, { value }]) => typeof value === 'function' && Reflect.getMetadata(publicKey, value as object) === true)
+    .map(([method]) => operationIdFactory(name, method))));
+}
+
+let known: string | undefined;
+
+/** The version in package.json, which lies two or three folders up: in src or in dist/src. */
+function version(): string {
+  known ??= readVersion(__dirname);
+  return known;
+}
+
+function readVersion(folder: string): string {
+  try {
+    return (JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string }).version;
+  } catch {
+    return readVersion(join(folder, '..'));
+  }
+}

@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import { decodeCursor } from './cursor.js';
+import { queryInt } from './query.js';
+
+/** `filter=field;value`: which field, and what it must match. A value may itself contain `;`. */
+export interface Filter { field: string; value: string }
+
+const filter = z.string().max(1024).transform((text, context): Filter => {
+  const at = text.indexOf(';');
+  if (at > 0) return { field: text.slice(0, at), value: text.slice(at + 1) };
+  context.addIssue({ code: 'custom', message: 'Expected field;value' });
+  return z.NEVER;
+});
+
+const after = z.string().max(2048).transform((text, context) => {
+  const cursor = decodeCursor(text);
+  if (cursor) return cursor;
+  context.addIssue({ code: 'custom', message: 'Not a cursor that this list gave out' });
+  return z.NEVER;
+});
+
+/**
+ * What every list takes; a list adds its own fields with `.extend`, and narrows `sortBy` to columns that may be seen:
+ * `PageQuery.extend({ sortBy: z.enum(['name', 'notAfter']).optional() })`.
+ */
+export const PageQuery = z.strictObject({
+  page: queryInt(1, 1_000_000).default(1).meta({ description: 'Which page, from 1. Deep pages are slow: prefer `after`.' }),
+  count: queryInt(1, 200).default(10).meta({ description: 'Entries on a page.' }),
+  sortBy: z.string().max(64).optional(),
+  sortDir: z.enum(['asc', 'desc']).optional(),
+  filter: filter.optional().meta({ description: '`field;value`' }),
+  after: after.optional().meta({ description: 'The `next` of the page before; takes the place of `page`.' }),
+});
+export type PageQuery = z.output<typeof PageQuery>;
+
+/** How many there are. Big lists may stop counting: then it is the bound, not the truth. */
+export interface Total { total: number }
+
+/** One page of a list, in the shape that Lemur's clients read. `next` is there when more follows. */
+export interface Page<T> extends Total { items: T[]; next?: string }
+
+/** The schema of one page of `item`. */
+export function pageOf<S extends z.ZodType>(item: S): z.ZodObject<{ items: z.ZodArray<S>; total: z.ZodInt; next: z.ZodOptional<z.ZodString> }, z.core.$strict> {
+  return z.strictObject({ items: z.array(item), total: z.int().min(0), next: z.string().optional() });
+}

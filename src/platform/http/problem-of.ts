@@ -1,0 +1,70 @@
+import { HttpException } from '@nestjs/common';
+import { PluginError, type PluginFault } from '../../plugin-api/errors.js';
+import { sqlState } from '../db/database.js';
+import { type ProblemCode, Problem, problems } from './problem.js';
+
+const byStatus: Readonly<Record<number, ProblemCode>> = {
+  400: 'invalid-request', 401: 'unauthenticated', 403: 'forbidden', 404: 'not-found', 405: 'method-not-allowed',
+  409: 'conflict', 413: 'too-large', 414: 'invalid-request', 415: 'unsupported-media-type', 429: 'too-many-requests', 503: 'unavailable',
+};
+
+const byFault = {
+  misconfigured: 'plugin-misconfigured', refused: 'plugin-refused', unavailable: 'plugin-unavailable',
+} as const satisfies Record<PluginFault, ProblemCode>;
+
+/** What Postgres calls a value that no column of that type can hold (PostgreSQL, Appendix A, class 22). */
+const badValue: Readonly<Record<string, string>> = {
+  '22001': 'A text is longer than the field allows.',
+  '22003': 'A number is out of range.',
+  '22007': 'A date or time is not valid.',
+  '22008': 'A date or time is out of range.',
+  '22021': 'A text holds a character that cannot be stored.',
+  '22P02': 'A value does not have the form that its field needs.',
+  '22P05': 'A text holds a character that cannot be stored.',
+};
+
+/** Connection lost, rolled back by the server, out of resources, shutting down (same appendix). */
+const outOfService = /^(08|40|53|57)/;
+/** The Postgres client gives these no code. */
+const lostByDriver = /^(Connection terminated|timeout exceeded when trying to connect)/;
+const noConnection = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN']);
+
+/** What the client is told about any error: nothing but `internal` about one that nobody foresaw. The error becomes the cause. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof PluginError) return new Problem(byFault[error.fault], error.detail, { retryAfterS: error.retryAfterS, cause: error });
+  if (error instanceof HttpException) return plain(byStatus[error.getStatus()] ?? (error.getStatus() < 500 ? 'invalid-request' : 'internal'), error);
+  return ofDatabase(error) ?? plain(isUnreachable(error) ? 'unavailable' : 'internal', error);
+}
+
+function plain(code: ProblemCode, cause: unknown): Problem {
+  return new Problem(code, problems[code].title, { cause, retryAfterS: code === 'unavailable' ? 5 : undefined });
+}
+
+function ofDatabase(error: unknown): Problem | undefined {
+  const state = sqlState(error);
+  if (state === undefined) return undefined;
+  if (state === '23505') return new Problem('conflict', duplicate(error), { cause: error });
+  if (state === '23503' || state === '23001') return ofReference(state, error);
+  const text = badValue[state];
+  if (text !== undefined) return new Problem('invalid-request', text, { cause: error });
+  return outOfService.test(state) ? plain('unavailable', error) : undefined;
+}
+
+/** Two mistakes share 23503; only the sentence tells them apart, and PostgreSQL 18 gives `on delete restrict` a code of its own. */
+function ofReference(state: string, error: unknown): Problem {
+  const removed = state === '23001' || /^(update or )?delete/.test((error as Error).message);
+  return removed
+    ? new Problem('in-use', problems['in-use'].title, { cause: error })
+    : new Problem('conflict', 'Something that this refers to does not exist, or no longer.', { cause: error });
+}
+
+function duplicate(error: unknown): string {
+  const { detail = '' } = (error as { driverError: { detail?: string } }).driverError;
+  const columns = /\(([a-z_, ]+)\)=\(/.exec(detail)?.[1]?.replaceAll('_', ' ');
+  return columns ? `There is already one with this ${columns.split(', ').join(' and ')}.` : problems.conflict.title;
+}
+
+function isUnreachable(error: unknown): boolean {
+  return error instanceof Error && (noConnection.has((error as NodeJS.ErrnoException).code ?? '') || lostByDriver.test(error.message));
+}

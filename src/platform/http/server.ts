@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Config } from '../config.js';
+import { Log } from '../log.js';
+import { Metrics } from '../metrics.js';
+import { accessLog } from './access-log.js';
+import { parseJson } from './body.js';
+import { apiPrefix, setupApiDocs } from './openapi.js';
+import { Problem } from './problem.js';
+import { problemBody, ProblemFilter, problemType } from './problem.filter.js';
+import { RouteTable } from './route-table.js';
+import { constantHeaders } from './constant-headers.js';
+
+/** The part of the configuration that the server needs. */
+export type ServerSettings = Pick<Config, 'publicUrl'>;
+
+const bodyLimit = 1024 * 1024;
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/**
+ * Fastify with the program's limits: bodies of 1 MiB, 30 s to send a request, two minutes of silence on a connection. It closes
+ * idle connections at shutdown, and answers the requests that it has begun. A client's `X-Request-Id` counts if it is a UUID.
+ */
+export function createFastifyAdapter({ publicUrl }: ServerSettings): FastifyAdapter {
+  const headers = constantHeaders(publicUrl);
+  return new FastifyAdapter({
+    logger: false,
+    bodyLimit,
+    trustProxy: false,
+    requestTimeout: 30_000,
+    connectionTimeout: 120_000,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 1024 },
+    genReqId: ({ headers }: IncomingMessage) => {
+      const given = headers['x-request-id'];
+      return typeof given === 'string' && uuid.test(given) ? given.toLowerCase() : randomUUID();
+    },
+    frameworkErrors: (_error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+      const problem = new Problem('invalid-request', 'The address is not encoded correctly.');
+      headers(request, reply);
+      void reply.status(400).type(problemType).send(problemBody(problem, publicUrl, request.id));
+    },
+  });
+}
+
+/**
+ * All that an application over HTTP has besides its modules: prefix, errors, headers, log line, numbers, documentation. Call it
+ * once, between `NestFactory.create` and `listen` or `init`. The container must hold Log and Metrics.
+ */
+export function applyHttp(app: NestFastifyApplication, { publicUrl }: ServerSettings): void {
+  const log = app.get(Log, { strict: false });
+  const routes = new RouteTable();
+  const filter = new ProblemFilter(publicUrl, log, routes);
+  const server = app.getHttpAdapter().getInstance();
+  app.setGlobalPrefix(apiPrefix, { exclude: ['health/*path', 'metrics', 'problems', 'problems/*path'] });
+  app.useGlobalFilters(filter);
+  acceptJsonOnly(app, server);
+  addHooks(server, { routes, headers: constantHeaders(publicUrl), finished: accessLog(log, app.get(Metrics, { strict: false })) });
+  setupApiDocs(app, publicUrl);
+}
+
+/** Anything else, forms above all, is 415: a page elsewhere cannot make a browser send JSON unasked. */
+function acceptJsonOnly(app: NestFastifyApplication, server: FastifyInstance): void {
+  server.removeContentTypeParser('text/plain');
+  app.useBodyParser('application/json', { bodyLimit }, (_request, body, done) => done(null, parseJson(body)));
+}
+
+interface Hooks { routes: RouteTable; headers: ReturnType<typeof constantHeaders>; finished: ReturnType<typeof accessLog> }
+
+function addHooks(server: FastifyInstance, { routes, headers, finished }: Hooks): void {
+  server.addHook('onRoute', ({ url, method }) => routes.add(url, method));
+  server.addHook('onSend', (request, reply, _payload, done) => {
+    headers(request, reply);
+    done();
+  });
+  server.addHook('onResponse', (request, reply, done) => {
+    finished(request, reply);
+    done();
+  });
+}

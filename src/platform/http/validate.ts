@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { fieldOf } from './input.js';
+import { Problem, type Reasons } from './problem.js';
+import { issueText } from './issue-text.js';
+
+type Issue = z.core.$ZodIssue;
+
+/** The value as the schema gives it back. Throws `invalid-request` with a reason for every field that is wrong. */
+export function validate<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const result = schema.safeParse(value, { error: issueText });
+  if (result.success) return result.data;
+  const reasons = reasonsOf(result.error.issues, []);
+  throw new Problem('invalid-request', summary(reasons), { reasons });
+}
+
+function reasonsOf(issues: readonly Issue[], above: readonly PropertyKey[]): Reasons {
+  const reasons: Record<string, string[]> = Object.create(null) as Record<string, string[]>;
+  for (const [field, text] of issues.flatMap((issue) => textsOf(issue, above))) (reasons[field] ??= []).push(text);
+  return { ...reasons };
+}
+
+function textsOf(issue: Issue, above: readonly PropertyKey[]): [field: string, text: string][] {
+  const path = [...above, ...issue.path];
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => [fieldOf([...path, key]), issue.message]);
+  const nearest = issue.code === 'invalid_union' ? nearestBranch(issue.errors) : undefined;
+  return nearest ? nearest.flatMap((inner) => textsOf(inner, path)) : [[fieldOf(path), issue.message]];
+}
+
+/** Of the forms that a union accepts, the one that was most likely meant: it failed inside, not as a whole, and in the fewest places. */
+function nearestBranch(branches: readonly Issue[][]): Issue[] | undefined {
+  const inside = branches.filter((issues) => issues.every((issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys'));
+  return inside.sort((a, b) => a.length - b.length)[0];
+}
+
+function summary(reasons: Reasons): string {
+  const [first = ['body', ['Not valid']], ...others] = Object.entries(reasons);
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  return `${first[0]}: ${first[1][0]}${more}`;
+}
