@@ -14,7 +14,7 @@ export interface TestDatabase {
   source: DataSource;
   db: Database;
   /** Closes `source` and removes the database. */
-  drop(): Promise<void>;
+  drop: () => Promise<void>;
 }
 
 /** A fresh, migrated database, copied from the run's template in some ten milliseconds. */

@@ -20,7 +20,7 @@ export interface DataSourceInput {
 export interface OpenDataSource {
   source: DataSource;
   /** Closes the pool, then stops the embedded server if there is one. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 /** Connects to DATABASE_URL, or starts the embedded server in DATA_DIR, and migrates. Throws on servers older than 13. */
@@ -32,14 +32,29 @@ export async function createDataSource({ config, entities, migrations, log }: Da
     await embedded?.stop();
   };
   try {
-    await source.initialize();
-    await demandServerVersion(source);
+    await source.initialize().catch((error: unknown) => {
+      throw new Error(`The database cannot be reached: ${reasonOf(error)}`, { cause: error });
+    });
+    const [row] = await source.query<{ server_version_num: string }[]>('show server_version_num');
+    refuseOldServer(Number(row?.server_version_num));
     await migrate(source);
   } catch (error) {
     await stop();
     throw error;
   }
   return { source, stop };
+}
+
+/** A host with several addresses fails with one error for each, and a text for none. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Throws when `versionNum`, as in `server_version_num`, is less than 130000. */
+export function refuseOldServer(versionNum: number): void {
+  if (versionNum >= oldestServer) return;
+  throw new Error(`Perennial needs PostgreSQL 13 or newer; the server of DATABASE_URL is PostgreSQL ${Math.floor(versionNum / 10_000)}.`);
 }
 
 /** The options of every connection of ours to the database at `url`, in tests too. */
@@ -70,24 +85,11 @@ export function dataSourceOptions(
   };
 }
 
-async function demandServerVersion(source: DataSource): Promise<void> {
-  const [row] = await source.query<{ server_version_num: string }[]>('show server_version_num');
-  const version = Number(row?.server_version_num);
-  if (version < oldestServer) throw new Error(`PostgreSQL 13 or newer is needed; the server of DATABASE_URL is ${Math.floor(version / 10_000)}.`);
-}
-
 /** Runs what is missing, in one transaction; of several instances that start at once, one does and the others wait. */
 export async function migrate(source: DataSource): Promise<void> {
-  const runner = source.createQueryRunner();
-  try {
-    await runner.query('set statement_timeout = 0');
-    await runner.query('select pg_advisory_lock($1)', [migrationLock]);
-    const executor = new MigrationExecutor(source, runner);
-    executor.transaction = 'all';
-    await executor.executePendingMigrations();
-  } finally {
-    await runner.query('select pg_advisory_unlock_all()');
-    await runner.query('reset statement_timeout');
-    await runner.release();
-  }
+  await source.transaction(async (tx) => {
+    await tx.query('set local statement_timeout = 0');
+    await tx.query('select pg_advisory_xact_lock($1)', [migrationLock]);
+    await new MigrationExecutor(source, tx.queryRunner).executePendingMigrations();
+  });
 }

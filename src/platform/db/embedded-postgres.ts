@@ -9,8 +9,10 @@ import { findLauncher } from './postgres-launcher.js';
 import { type ServerCommand, type ServerProcess, startServer } from './postgres-server.js';
 
 const database = 'perennial';
+/** Only part of the socket's name: `.s.PGSQL.5432`. */
+const port = '5432';
 /** An address of a unix socket holds 103 bytes on macOS and 107 on Linux (unix(7)). */
-const longestSocketFolder = 103 - '/.s.PGSQL.5432.lock'.length;
+const longestSocketFolder = 103 - `/.s.PGSQL.${port}`.length;
 
 /** What to start. */
 export interface EmbeddedPostgresOptions {
@@ -24,10 +26,10 @@ export interface EmbeddedPostgresOptions {
 
 /** A running server that this process owns. */
 export interface EmbeddedPostgres {
-  /** For pg and libpq: `postgresql:///perennial?host=<socket folder>&user=perennial`. */
+  /** For pg and libpq: `postgresql:///perennial?host=<socket folder>&…`, a URL that DATABASE_URL would take too. */
   url: string;
   /** Fast shutdown: cuts open connections and waits until no process is left. May be called again. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 /**
@@ -42,11 +44,12 @@ export async function startEmbeddedPostgres({ dataDir, settings = {}, log = () =
   const binaries = await findPostgres(join(root, 'lib'));
   const launcher = await findLauncher(join(root, 'lock'));
   await prepareCluster(cluster, binaries, launcher, settings['fsync'] !== 'off');
-  const { stalePidFile } = await releaseCluster(cluster, log);
+  await releaseCluster(cluster, log);
   const socket = await makeSocketFolder(join(root, 'socket'));
-  const removeStale = stalePidFile ? ['sh', '-c', 'rm -f "$0" && exec "$@"', join(cluster, 'postmaster.pid')] : [];
-  const [program = '', ...args] = [...launcher.server, ...removeStale, binaries.postgres, '-D', cluster, ...parameters(socket, settings)];
-  const supervised = await supervise({ program, args, env: binaries.env, probeUrl: socketUrl(socket, 'postgres'), log });
+  const cleanup = removal(join(cluster, 'postmaster.pid'), join(socket, `.s.PGSQL.${port}.lock`));
+  const prefix = launcher.lock.length > 0 ? [...launcher.lock, ...cleanup, ...launcher.server] : launcher.server;
+  const [program = '', ...args] = [...prefix, binaries.postgres, '-D', cluster, ...parameters(socket, settings)];
+  const supervised = await supervise({ program, args, env: binaries.env, probeUrl: socketUrl(socket, 'postgres'), name: clusterName(), log });
   const stop = async (): Promise<void> => {
     await supervised.stop();
     if (socket !== join(root, 'socket')) await rm(socket, { recursive: true, force: true });
@@ -61,7 +64,7 @@ export async function startEmbeddedPostgres({ dataDir, settings = {}, log = () =
 function parameters(socket: string, settings: Record<string, string>): string[] {
   const all: Record<string, string> = {
     listen_addresses: '',
-    port: '5432',
+    port,
     unix_socket_directories: socket,
     unix_socket_permissions: '0700',
     cluster_name: clusterName(),
@@ -76,25 +79,39 @@ function parameters(socket: string, settings: Record<string, string>): string[] 
   return Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }
 
-/** Both `new URL` and libpq read this form; with `user@` before an empty host only libpq would. */
+/**
+ * Both `new URL` and libpq read this form; with `user@` before an empty host only libpq would. What it leaves out is taken
+ * from PGPORT, PGSSLMODE and their like, so it leaves nothing out.
+ */
 function socketUrl(folder: string, name: string): string {
-  return `postgresql:///${name}?host=${encodeURIComponent(folder)}&user=${clusterUser}`;
+  return `postgresql:///${name}?host=${encodeURIComponent(folder)}&port=${port}&user=${clusterUser}&sslmode=disable`;
+}
+
+/**
+ * Words before a command that remove two files. PostgreSQL takes a stale one for a running server when the process number in
+ * it is in use again, as it is after each restart of a container. Only for the holder of the lock.
+ */
+function removal(first: string, second: string): string[] {
+  return ['sh', '-c', 'rm -f "$1" "$2" && shift 2 && exec "$@"', 'sh', first, second];
 }
 
 /** `folder` itself, or, where its path is too long for a socket, a private temporary folder to which `folder` then links. */
 async function makeSocketFolder(folder: string): Promise<string> {
-  const old = await lstat(folder).catch(() => null);
-  if (old?.isSymbolicLink()) {
-    await rm(await readlink(folder), { recursive: true, force: true });
-    await rm(folder);
-  }
   if (Buffer.byteLength(folder) <= longestSocketFolder) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     return folder;
   }
+  const old = await readlink(folder).catch(() => null);
+  if (old !== null && (await isPrivate(old))) return old;
   const short = await mkdtemp(join(tmpdir(), 'perennial-'));
+  await rm(folder, { force: true });
   await symlink(short, folder);
   return short;
+}
+
+async function isPrivate(folder: string): Promise<boolean> {
+  const found = await lstat(folder).catch(() => null);
+  return found !== null && found.isDirectory() && found.uid === process.geteuid?.() && (found.mode & 0o077) === 0;
 }
 
 async function supervise(command: ServerCommand): Promise<Pick<ServerProcess, 'stop'>> {

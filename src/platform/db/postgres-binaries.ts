@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
-import { access, constants, mkdir, readdir, readFile, symlink } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { basename, delimiter, dirname, join } from 'node:path';
+import { basename, delimiter, dirname, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -21,11 +21,12 @@ export interface PostgresBinaries {
  */
 export async function findPostgres(linkFolder: string): Promise<PostgresBinaries> {
   const packaged = packagedFolder();
-  const folders = [...(packaged ? [join(packaged, 'native/bin')] : []), ...(process.env['PATH'] ?? '').split(delimiter), ...(await debianFolders())];
+  const folders = [...(packaged ? [join(packaged, 'native/bin')] : []), ...(process.env['PATH'] ?? '').split(delimiter).filter(isAbsolute), ...(await debianFolders())];
   for (const folder of folders) {
     const [initdb, postgres] = [join(folder, 'initdb'), join(folder, 'postgres')];
     if (!(await isExecutable(initdb)) || !(await isExecutable(postgres))) continue;
-    const env = packaged && folder.startsWith(packaged) ? await libraryEnv(packaged, linkFolder) : process.env;
+    const libraries = packaged && folder.startsWith(packaged) ? await librarySearch(packaged, linkFolder) : {};
+    const env = { ...process.env, LC_ALL: 'C', ...libraries };
     return { initdb, postgres, env, major: await majorOf(postgres, env) };
   }
   throw new Error(
@@ -64,21 +65,21 @@ async function majorOf(postgres: string, env: NodeJS.ProcessEnv): Promise<number
  * npm cannot pack symbolic links, so the package lists them and makes them in an install script, which many installations
  * forbid. Those that are missing are made here, outside of node_modules, which may be read-only.
  */
-async function libraryEnv(packaged: string, linkFolder: string): Promise<NodeJS.ProcessEnv> {
+async function librarySearch(packaged: string, linkFolder: string): Promise<NodeJS.ProcessEnv> {
   const links = JSON.parse(await readFile(join(packaged, 'native/pg-symlinks.json'), 'utf8')) as { source: string; target: string }[];
-  const missing: typeof links = [];
-  for (const link of links) {
-    if (!(await access(join(packaged, link.target)).then(() => true, () => false))) missing.push(link);
-  }
-  if (missing.length === 0) return process.env;
+  const found = await Promise.all(links.map(({ target }) => access(join(packaged, target)).then(() => true, () => false)));
+  if (found.every(Boolean)) return {};
   await mkdir(linkFolder, { recursive: true, mode: 0o700 });
-  for (const { source, target } of missing) {
-    await symlink(join(packaged, source), join(linkFolder, basename(target))).catch(ignoreExisting);
-  }
+  for (const { source, target } of links) await replaceLink(join(packaged, source), join(linkFolder, basename(target)));
   const variable = process.platform === 'darwin' ? 'DYLD_LIBRARY_PATH' : 'LD_LIBRARY_PATH';
-  return { ...process.env, [variable]: linkFolder };
+  // A library found through a link looks for its own needs beside the link, so the real folder must be named too.
+  return { [variable]: [linkFolder, join(packaged, 'native/lib')].join(delimiter) };
 }
 
-function ignoreExisting(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EEXIST') throw error;
+/** An old link may lead to where the package was before an update. */
+async function replaceLink(target: string, link: string): Promise<void> {
+  const fresh = `${link}.${process.pid}`;
+  await rm(fresh, { force: true });
+  await symlink(target, fresh);
+  await rename(fresh, link);
 }

@@ -41,8 +41,8 @@ async function initialize(folder: string, binaries: PostgresBinaries, launcher: 
   const attempt = (locale: string): Promise<unknown> =>
     run(program, [...prefix, ...common, `--locale=${locale}`, ...builtinLocale(binaries.major)], { env: binaries.env });
   // Not every system has C.UTF-8; C differs only in which letters outside ASCII count as letters in a trigram search.
-  await attempt('C.UTF-8').catch((error: Error) => {
-    if (!error.message.includes('locale')) throw error;
+  await attempt('C.UTF-8').catch((error: Error & { stderr?: string }) => {
+    if (!error.stderr?.includes('invalid locale name')) throw error;
     return attempt('C');
   });
   await rename(half, folder).catch(async (error: unknown) => {
@@ -66,23 +66,19 @@ async function removeHalfMade(folder: string): Promise<void> {
   }
 }
 
-/**
- * Makes sure that no server runs on the cluster: stops one whose owner died, throws when the owner lives. Returns whether a
- * stale postmaster.pid names a living stranger, which PostgreSQL would take for a server.
- */
-export async function releaseCluster(folder: string, log: (line: string) => void): Promise<{ stalePidFile: boolean }> {
+/** Makes sure that no server that can be seen runs on the cluster: stops one whose owner died, throws when the owner lives. */
+export async function releaseCluster(folder: string, log: (line: string) => void): Promise<void> {
   const pidFile = await readFile(join(folder, 'postmaster.pid'), 'utf8').catch(() => '');
   const pid = Number(pidFile.split('\n')[0]) || 0;
   const command = pid > 0 ? commandOf(pid) : null;
-  if (command === null) return { stalePidFile: false };
-  if (!command.includes(folder)) return { stalePidFile: true };
+  // The number of a dead server may belong to a stranger by now.
+  if (!command?.includes(folder)) return;
   const owner = /cluster_name=perennial_(\d+)_(\w+)/.exec(command);
   if (!owner || startOf(Number(owner[1])) === owner[2]) {
     throw new Error(`The data directory ${dirname(folder)} is in use by process ${owner?.[1] ?? pid}.`);
   }
   log(`stopping PostgreSQL (process ${pid}), whose owner (process ${owner[1]}) died`);
   await stopOrphan(pid);
-  return { stalePidFile: false };
 }
 
 async function stopOrphan(pid: number): Promise<void> {

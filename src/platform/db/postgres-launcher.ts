@@ -11,8 +11,10 @@ export const lockedExitCode = 75;
 export interface Launcher {
   /** For a program that must not outlive this process and may be killed at any time. */
   brief: string[];
-  /** For the server: stops fast when this process dies, and holds the lock file as long as any of its processes lives. */
+  /** For the server: stops fast when this process dies. */
   server: string[];
+  /** Goes before `server`: a lock on a file, held as long as any process of the server lives. Empty where flock(1) lacks. */
+  lock: string[];
 }
 
 /**
@@ -26,7 +28,8 @@ export async function findLauncher(lockFile: string): Promise<Launcher> {
   const diesBy = (signal: string): string[] => (setpriv ? ['setpriv', '--pdeathsig', signal] : []);
   return {
     brief: [...namespace, ...diesBy('KILL')],
-    server: [...(flock ? lock : []), ...namespace, ...diesBy('INT')],
+    server: [...namespace, ...diesBy('INT')],
+    lock: flock ? lock : [],
   };
 }
 

@@ -12,6 +12,8 @@ export interface ServerCommand {
   env: NodeJS.ProcessEnv;
   /** A database that always exists, as a connection URL. */
   probeUrl: string;
+  /** The server's `cluster_name`: tells it from another one that may still answer at the same socket. */
+  name: string;
   log: (line: string) => void;
 }
 
@@ -20,7 +22,7 @@ export interface ServerProcess {
   /** Settles when the process is gone, whatever the reason. */
   exited: Promise<void>;
   /** Fast shutdown, after 30 s immediate shutdown; resolves when the process is gone. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 /** Starts the server and waits until it answers, however long its crash recovery takes. Throws with its last words. */
@@ -34,7 +36,7 @@ export async function startServer(command: ServerCommand): Promise<ServerProcess
     () => undefined,
     (error: Error) => void lastLines.push(error.message),
   ).finally(() => process.off('exit', stopWithUs));
-  await untilReady(child, command.probeUrl);
+  await untilReady(child, command);
   if (child.exitCode === null && child.signalCode === null) return { exited, stop: () => stop(child, exited) };
   await exited;
   throw new Error(reasonOf(child, lastLines));
@@ -53,14 +55,22 @@ function follow(child: ChildProcess, log: (line: string) => void): string[] {
   return last;
 }
 
-async function untilReady(child: ChildProcess, url: string): Promise<void> {
+async function untilReady(child: ChildProcess, command: ServerCommand): Promise<void> {
   while (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
-    const client = new Client({ connectionString: url });
-    client.on('error', () => undefined);
-    const connected = await client.connect().then(() => true, () => false);
-    await client.end().catch(() => undefined);
-    if (connected) return;
+    if ((await nameOfServer(command.probeUrl).catch(() => null)) === command.name) return;
     await sleep(20);
+  }
+}
+
+async function nameOfServer(url: string): Promise<string | undefined> {
+  const client = new Client({ connectionString: url });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ cluster_name: string }>('show cluster_name');
+    return rows[0]?.cluster_name;
+  } finally {
+    await client.end();
   }
 }
 
