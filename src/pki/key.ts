@@ -97,7 +97,7 @@ export function keyTypeOf(key: KeyObject | Buffer): KeyFacts {
     }
     if (oid === EC && parameters[0] === Tag.oid) {
       const curve = DerReader.over(parameters).oid();
-      return CURVES.get(curve) ?? { keyType: curve, bits: publicKey.length * 4 };
+      return CURVES.get(curve) ?? { keyType: curve, bits: (publicKey.length - 1) * 4 };
     }
     return EDWARDS.get(oid) ?? { keyType: oid, bits: publicKey.length * 8 };
   });

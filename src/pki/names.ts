@@ -112,12 +112,9 @@ function formatAttribute({ oid, text, der: value }: NameAttribute): string {
 
 function escapeValue(text: string): string {
   if (/^[\w.\-*:/@()]*$/.test(text)) return text;
-  return text
-    .replace(/["+,;<>\\]/g, '\\$&')
-    .replace(/^[ #]/, '\\$&')
-    .replace(/(?<!^) $/, '\\ ')
-    // A control character would break the line it is printed on.
-    .replace(/[\x00-\x1f\x7f]/g, (c) => `\\${c.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`);
+  // A control character would break the line it is printed on.
+  return text.replace(/^[ #]| $|["+,;<>\\]|[\x00-\x1f\x7f]/g, (c) =>
+    c < ' ' || c === '\x7f' ? `\\${Buffer.from(c).toString('hex').toUpperCase()}` : `\\${c}`);
 }
 
 /** The six members that a user may give; of a repeated attribute the first counts. Throws PkiError `bad-name`. */

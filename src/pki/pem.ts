@@ -19,7 +19,8 @@ export function parsePem(text: string, ...labels: readonly string[]): Buffer[] {
 export function pemBlocks(text: string, labels: readonly string[]): { label: string; der: Buffer }[] {
   if (text.length > MAX_PEM_LENGTH) throw new PkiError('malformed-pem', 'The PEM text is too large');
   const blocks: { label: string; der: Buffer }[] = [];
-  const opening = /^-----BEGIN ([A-Z0-9 ]{1,64})-----[ \t]*\r?$/gm;
+  // Not bound to the start of a line: files joined without a newline between must not lose a block.
+  const opening = /-----BEGIN ([A-Z0-9 ]{1,64})-----/g;
   for (let found = opening.exec(text); found; found = opening.exec(text)) {
     const label = found[1] ?? '';
     if (!labels.includes(label)) continue;

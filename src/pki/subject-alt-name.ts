@@ -103,10 +103,18 @@ function octetsOf(groups: string): number[] {
 function formatIp(octets: Buffer): string | undefined {
   if (octets.length === 4) return octets.join('.');
   if (octets.length !== 16) return undefined;
-  const groups = Array.from({ length: 8 }, (_, i) => octets.readUInt16BE(i * 2).toString(16)).join(':');
-  const runs = groups.match(/\b0(?::0)+\b/g) ?? [];
-  const longest = runs.reduce((best, run) => (run.length > best.length ? run : best), '');
-  return longest === '' ? groups : groups.replace(longest, '::').replace(/:{3,}/, '::');
+  const groups = Array.from({ length: 8 }, (_, i) => octets.readUInt16BE(i * 2).toString(16));
+  const { from, length } = longestZeroRun(groups);
+  return length < 2 ? groups.join(':') : `${groups.slice(0, from).join(':')}::${groups.slice(from + length).join(':')}`;
+}
+
+function longestZeroRun(groups: readonly string[]): { from: number; length: number } {
+  let best = { from: 0, length: 0 };
+  for (let from = 0, at = 0; at < groups.length; at++) {
+    if (groups[at] !== '0') from = at + 1;
+    if (at + 1 - from > best.length) best = { from, length: at + 1 - from };
+  }
+  return best;
 }
 
 function normaliseEmail(value: string): string {

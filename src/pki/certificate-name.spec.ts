@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+import { certificateName, slug, withSerial } from './certificate-name.js';
+
+const example = {
+  commonName: 'example.com', sans: [] as string[], issuer: { organization: 'Example Inc,', selfSigned: false },
+  notBefore: new Date('2015-05-07T00:00:00Z'), notAfter: new Date('2015-05-12T00:00:00Z'),
+};
+
+describe('certificate names', () => {
+  it.each([
+    ['plain', {}, 'example.com-ExampleInc-20150507-20150512'],
+    ['one SAN', { sans: ['example.com'] }, 'example.com-ExampleInc-20150507-20150512'],
+    ['two SANs', { sans: ['example.com', 'www.example.com'] }, 'SAN-example.com-ExampleInc-20150507-20150512'],
+    ['a wildcard', { commonName: '*.example.com' }, 'WILDCARD.example.com-ExampleInc-20150507-20150512'],
+    ['no common name', { commonName: undefined, sans: ['a.example'] }, 'a.example-ExampleInc-20150507-20150512'],
+    ['an empty common name, several SANs', { commonName: '', sans: ['*.a.example', 'b'] }, 'SAN-WILDCARD.a.example-ExampleInc-20150507-20150512'],
+    ['no name at all', { commonName: undefined }, 'ExampleInc-20150507-20150512'],
+    ['an issuer with a common name', { issuer: { commonName: 'My CA 1', organization: 'x', selfSigned: false } }, 'example.com-MyCA1-20150507-20150512'],
+    ['an issuer with accents', { issuer: { commonName: 'Vertrauenswürdig Autorität', selfSigned: false } }, 'example.com-VertrauenswurdigAutoritat-20150507-20150512'],
+    ['an issuer without a name', { issuer: { selfSigned: false } }, 'example.com-unknown-20150507-20150512'],
+    ['self-signed', { issuer: { commonName: 'example.com', selfSigned: true } }, 'example.com-selfsigned-20150507-20150512'],
+    ['punycode', { commonName: 'xn--mnchen-3ya.de' }, 'xn--mnchen-3ya.de-ExampleInc-20150507-20150512'],
+  ])('%s', (_, change, expected) => expect(certificateName({ ...example, ...change })).toBe(expected));
+
+  it.each([
+    ['föö bär', '-', 'foo-bar'], ['test - string', '-', 'test-string'], ['test - string', '', 'teststring'], ['\u2603', '-', ''],
+    ['\u2603test\u2603', '-', 'test'], ['snow\u2603man', '-', 'snow-man'], ['snow\u2603man', '', 'snowman'],
+    ['xn--i1b6eqas.xn--xmpl-loa9b3671b.com', '-', 'xn--i1b6eqas.xn--xmpl-loa9b3671b.com'], ['ﬁne', '-', 'fine'],
+  ])('slug of %s with "%s"', (text, joiner, expected) => expect(slug(text, joiner)).toBe(expected));
+
+  it('refuses long input', () => {
+    expect(slug('-'.repeat(10_000))).toBe('');
+    expect(() => slug('a'.repeat(10_001))).toThrow(expect.objectContaining({ code: 'bad-name' }));
+  });
+
+  it('adds the serial number, then a count', () => {
+    expect(withSerial('a-b', 'aff2dd4f')).toBe('a-b-AFF2DD4F');
+    expect(withSerial('a-b', 'AFF2DD4F', 2)).toBe('a-b-AFF2DD4F-2');
+  });
+});

@@ -1,0 +1,123 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { RawExtension, SubjectAltName, SubjectFields } from '../plugin-api/plugin.js';
+import { certificateWriter } from './certificate-writer.js';
+import { type ParsedCertificate, parseCertificate } from './certificate.js';
+import { type Ask, checkChain, checkIssued, orderChain } from './chain.js';
+import * as der from './der/writer.js';
+import * as own from './extensions.js';
+import { keyIdentifierOf } from './key.js';
+import { encodeSubject } from './names.js';
+import { signatureAlgorithmOf, signerOf } from './sign.js';
+
+const newSigner = () => signerOf(generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey);
+type Party = { name: SubjectFields; signer: ReturnType<typeof newSigner> };
+
+const DAY_MS = 86_400_000;
+const notBefore = new Date('2026-06-01T00:00:00Z');
+const notAfter = new Date('2026-09-01T00:00:00Z');
+const host: SubjectAltName = { type: 'dns', value: 'www.example.com' };
+
+interface Change { names?: SubjectAltName[]; notBefore?: Date; notAfter?: Date; extensions?: RawExtension[] }
+
+async function issue(subject: Party, issuer: Party, change: Change = {}): Promise<ParsedCertificate> {
+  const { hash, algorithmDer } = signatureAlgorithmOf(issuer.signer);
+  const writer = certificateWriter({
+    issuerDer: encodeSubject(issuer.name), issuerKeyIdentifier: keyIdentifierOf(issuer.signer.spkiDer), signatureAlgorithm: algorithmDer, constantExtensions: [],
+  });
+  const { names = [] } = change;
+  const tbs = writer.tbs({
+    serial: Buffer.from([1]), notBefore: change.notBefore ?? notBefore, notAfter: change.notAfter ?? notAfter, subjectDer: encodeSubject(subject.name),
+    spkiDer: subject.signer.spkiDer, extensions: [...(names.length > 0 ? [own.subjectAltName(names, false)] : []), ...(change.extensions ?? [])],
+  });
+  return parseCertificate(writer.assemble(tbs, await issuer.signer.sign(hash, tbs)));
+}
+
+const root: Party = { name: { commonName: 'Root' }, signer: newSigner() };
+const middle: Party = { name: { commonName: 'Middle' }, signer: newSigner() };
+const leaf: Party = { name: { commonName: 'www.example.com' }, signer: newSigner() };
+const impostor: Party = { name: middle.name, signer: newSigner() };
+let rootCertificate: ParsedCertificate, middleCertificate: ParsedCertificate, leafCertificate: ParsedCertificate, impostorCertificate: ParsedCertificate;
+
+beforeAll(async () => {
+  rootCertificate = await issue(root, root);
+  middleCertificate = await issue(middle, root);
+  leafCertificate = await issue(leaf, middle, { names: [host] });
+  impostorCertificate = await issue(impostor, root);
+});
+
+describe('checkChain', () => {
+  it('accepts chains in order, with and without root, and none', async () => {
+    await checkChain(leafCertificate, [middleCertificate, rootCertificate]);
+    await checkChain(leafCertificate, [middleCertificate]);
+    await checkChain(leafCertificate, []);
+  });
+
+  it('names what is not signed by what', async () => {
+    await expect(checkChain(leafCertificate, [rootCertificate, middleCertificate])).rejects.toMatchObject({
+      code: 'chain-order', message: "Incorrect chain certificate(s) provided: 'www.example.com' is not signed by 'Root'",
+    });
+    await expect(checkChain(leafCertificate, [impostorCertificate])).rejects.toMatchObject({ code: 'chain-order' });
+    await expect(checkChain(leafCertificate, [middleCertificate, middleCertificate])).rejects.toMatchObject({ code: 'chain-order' });
+  });
+});
+
+describe('orderChain', () => {
+  it('finds the way up among strangers', async () => {
+    const pool = [impostorCertificate, rootCertificate, leafCertificate, middleCertificate];
+    expect(await orderChain(leafCertificate, pool)).toEqual([middleCertificate, rootCertificate]);
+    expect(await orderChain(leafCertificate, [rootCertificate])).toEqual([]);
+    expect(await orderChain(rootCertificate, pool)).toEqual([]);
+  });
+
+  it('ends when two CAs certify each other', async () => {
+    const crossed = await issue(root, middle);
+    expect(await orderChain(leafCertificate, [middleCertificate, crossed])).toEqual([middleCertificate, crossed]);
+  });
+});
+
+describe('checkIssued', () => {
+  const terms: Ask['terms'] = { subject: leaf.name, subjectAltNames: [host], keyUsage: ['digitalSignature'], notBefore, notAfter };
+  const ask: Ask = { spkiDer: leaf.signer.spkiDer, terms };
+  const returned = (change: Change, name = leaf.name) => issue({ ...leaf, name }, middle, { names: [host], ...change });
+
+  it.each<[string, Change, Ask['terms'] | undefined]>([
+    ['what was asked', {}, undefined],
+    ['a start up to a day earlier', { notBefore: new Date(notBefore.getTime() - DAY_MS) }, undefined],
+    ['an earlier end', { notAfter: new Date(notAfter.getTime() - 60 * DAY_MS) }, undefined],
+    ['the common name among the SANs', { names: [{ type: 'dns', value: 'b.example' }, host] }, { ...terms, subjectAltNames: [{ type: 'dns', value: 'b.example' }] }],
+    ['another spelling of an asked name', {}, { ...terms, subjectAltNames: [{ type: 'dns', value: 'WWW.example.COM' }] }],
+  ])('accepts %s', async (_, change, asked) => {
+    await checkIssued([await returned(change), middleCertificate], { ...ask, terms: asked ?? terms });
+  });
+
+  it('accepts no common name, or a SAN in its place', async () => {
+    await checkIssued([await returned({}, {}), middleCertificate], ask);
+    await checkIssued([await returned({}), middleCertificate], { ...ask, terms: { ...terms, subject: { commonName: 'Web server' } } });
+  });
+
+  it.each<[string, Change, string]>([
+    ['a missing name', { names: [] }, 'name-mismatch'],
+    ['a foreign name', { names: [host, { type: 'dns', value: 'evil.example' }] }, 'name-mismatch'],
+    ['a foreign address', { names: [host, { type: 'ip', value: '192.0.2.1' }] }, 'name-mismatch'],
+    ['a start two days earlier', { notBefore: new Date(notBefore.getTime() - 2 * DAY_MS) }, 'validity-mismatch'],
+    ['a later end', { notAfter: new Date(notAfter.getTime() + 1000) }, 'validity-mismatch'],
+    ['an end before the start', { notAfter: new Date(notBefore.getTime() - 1000) }, 'validity-mismatch'],
+    ['a CA', { extensions: [own.basicConstraints(true)] }, 'usage-mismatch'],
+  ])('refuses %s', async (_, change, code) => {
+    await expect(checkIssued([await returned(change), middleCertificate], ask)).rejects.toMatchObject({ code });
+  });
+
+  it('refuses names of a kind that was not asked for', async () => {
+    const otherName = der.explicit(0, der.oid('1.2.3'), der.explicit(0, der.utf8String('x')));
+    const san = { oid: '2.5.29.17', critical: false, valueDer: der.sequence(der.implicit(2, Buffer.from(host.value)), otherName) };
+    await expect(checkIssued([await returned({ names: [], extensions: [san] }), middleCertificate], ask)).rejects.toMatchObject({ code: 'name-mismatch' });
+  });
+
+  it('refuses another key, another common name, a broken chain and nothing', async () => {
+    await expect(checkIssued([leafCertificate, middleCertificate], { ...ask, spkiDer: middle.signer.spkiDer })).rejects.toMatchObject({ code: 'key-mismatch' });
+    await expect(checkIssued([await returned({}, { commonName: 'evil.example' })], ask)).rejects.toMatchObject({ code: 'name-mismatch' });
+    await expect(checkIssued([leafCertificate, impostorCertificate], ask)).rejects.toMatchObject({ code: 'chain-order' });
+    await expect(checkIssued([], ask)).rejects.toMatchObject({ code: 'chain-order' });
+  });
+});

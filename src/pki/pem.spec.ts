@@ -1,0 +1,53 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parsePem, splitCertificates, toPem } from './pem.js';
+import { PkiError } from './pki-error.js';
+
+const block = toPem('CERTIFICATE', Buffer.from('one'));
+
+describe('PEM', () => {
+  it('reads blocks with text around them, CRLF and other labels between', () => {
+    const text = `subject=CN = a\r\n${block.replaceAll('\n', '\r\n')}Bag Attributes\n${toPem('PRIVATE KEY', Buffer.from('key'))}${toPem('CERTIFICATE', Buffer.from('two'))}`;
+    expect(parsePem(text, 'CERTIFICATE').map(String)).toEqual(['one', 'two']);
+    expect(splitCertificates(text)).toEqual([block, toPem('CERTIFICATE', Buffer.from('two'))]);
+  });
+
+  it('loses no block of files joined without a newline', () => {
+    expect(parsePem(block.trim() + block, 'CERTIFICATE')).toHaveLength(2);
+  });
+
+  it('writes lines of 64 characters', () => {
+    const lines = toPem('X', Buffer.alloc(100)).split('\n');
+    expect(lines.map((line) => line.length)).toEqual([17, 64, 64, 8, 15, 0]);
+  });
+
+  it('reads what it wrote', () => {
+    fc.assert(fc.property(fc.uint8Array({ minLength: 1, maxLength: 500 }), (bytes) => {
+      expect(parsePem(toPem('CERTIFICATE', Buffer.from(bytes)), 'CERTIFICATE')).toEqual([Buffer.from(bytes)]);
+    }), { numRuns: 300 });
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['another label', toPem('PRIVATE KEY', Buffer.from('key'))],
+    ['no end', block.replace(/-----END.*/, '')],
+    ['another end', block.replace('END CERTIFICATE', 'END X')],
+    ['foreign characters', block.replace('b25l', 'b2 %l')],
+    ['a missing character', block.replace('b25l', 'b25')],
+    ['headers', block.replace('b25l', 'Proc-Type: 4,ENCRYPTED\n\nb25l')],
+    ['an empty body', '-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n'],
+  ])('refuses %s', (_, text) => {
+    expect(() => parsePem(text, 'CERTIFICATE')).toThrow(PkiError);
+  });
+
+  it('throws nothing but PkiError', () => {
+    const noise = fc.array(fc.constantFrom('-----BEGIN CERTIFICATE-----', '-----END CERTIFICATE-----', '\n', '\r\n', 'AAAA', '=', '-', ' ', 'é')).map((parts) => parts.join(''));
+    fc.assert(fc.property(fc.oneof(fc.string(), noise), (text) => {
+      try {
+        parsePem(text, 'CERTIFICATE');
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'PkiError', code: 'malformed-pem' });
+      }
+    }), { numRuns: 500 });
+  });
+});
