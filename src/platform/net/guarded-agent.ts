@@ -16,7 +16,7 @@ export class GuardedAgents {
   private readonly http: HttpAgent;
   private readonly https: HttpsAgent;
 
-  constructor(config: Pick<Config, 'allowedPrivateHosts'>) {
+  constructor(config: Config) {
     const guard = new AddressGuard(config.allowedPrivateHosts);
     this.http = new GuardedHttpAgent(guard);
     this.https = new GuardedHttpsAgent(guard);

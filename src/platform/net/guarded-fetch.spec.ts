@@ -7,11 +7,13 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { loadConfig } from '../config.js';
 import { GuardedAgents } from './guarded-agent.js';
 import { guardedFetch, type GuardedRequest } from './guarded-fetch.js';
 
-const open = new GuardedAgents({ allowedPrivateHosts: ['127.0.0.1'] });
-const closed = new GuardedAgents({ allowedPrivateHosts: [] });
+const agentsFor = (...allowed: string[]) => new GuardedAgents(loadConfig({ ALLOWED_PRIVATE_HOSTS: allowed.join(',') }));
+const open = agentsFor('127.0.0.1');
+const closed = agentsFor();
 const seen: IncomingMessage[] = [];
 let servers: Server[];
 let port: number;
@@ -74,7 +76,7 @@ describe('guardedFetch', () => {
   });
 
   it('lets a name that the operator named resolve to anything', async () => {
-    const named = new GuardedAgents({ allowedPrivateHosts: ['localhost'] });
+    const named = agentsFor('localhost');
     expect((await guardedFetch(named, `http://localhost:${port}/`)).status).toBe(200);
     expect((await failure(guardedFetch(named, `http://127.0.0.1:${port}/`))).fault).toBe('misconfigured');
     named.onApplicationShutdown();
@@ -104,7 +106,7 @@ describe('guardedFetch', () => {
 
   it('keeps credentials from another origin', async () => {
     const headers = { Authorization: 'Bearer secret', cookie: 'secret', 'x-other': 'stays' };
-    const both = new GuardedAgents({ allowedPrivateHosts: ['127.0.0.1', 'localhost'] });
+    const both = agentsFor('127.0.0.1', 'localhost');
     await guardedFetch(both, `http://127.0.0.1:${port}/to?url=http://localhost:${port}/`, { headers });
     await guardedFetch(both, `http://127.0.0.1:${port}/to?url=/`, { headers });
     expect(seen.map(({ headers: { authorization, cookie, 'x-other': other } }) => [authorization, cookie, other])).toEqual([
