@@ -86,6 +86,13 @@ describe('input', () => {
     expect(body['detail']).toMatch(/^name: Required \(and 9 more\)$/);
   });
 
+  it('names a hundred faults at most, and is not confused by names that every object has', async () => {
+    const many = expectProblem(await make({ name: 'x', wheels: Array.from({ length: 5000 }, () => ({})), constructor: 1 }), 'invalid-request');
+    expect(Object.keys(many['reasons'] as object)).toHaveLength(100);
+    const odd = expectProblem(await make({ name: 'x', constructor: 1, toString: 2 }), 'invalid-request');
+    expect(odd['reasons']).toEqual({ constructor: ['Unknown field'], toString: ['Unknown field'] });
+  });
+
   it.each([
     ['{"name":"a\\u0000b"}', 'name'],
     ['{"name":"x","plugin":{"slug":"s","options":{"deep":["\\u0000"]}}}', 'plugin.options.deep.0'],

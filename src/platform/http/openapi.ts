@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Type } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
@@ -77,18 +77,10 @@ function openOperations(app: NestFastifyApplication): ReadonlySet<string> {
     .map(([method]) => operationIdFactory(name, method))));
 }
 
-let known: string | undefined;
-
-/** The version in package.json, which lies two or three folders up: in src or in dist/src. */
-function version(): string {
-  known ??= readVersion(__dirname);
-  return known;
-}
-
-function readVersion(folder: string): string {
-  try {
-    return (JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string }).version;
-  } catch {
-    return readVersion(join(folder, '..'));
-  }
+/** The version in the nearest package.json above: this file lies in src or, compiled, in dist/src. */
+function version(folder = __dirname): string {
+  const file = join(folder, 'package.json');
+  if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+  if (folder === dirname(folder)) throw new Error('The package.json of the program is missing.');
+  return version(dirname(folder));
 }

@@ -16,6 +16,8 @@ import { constantHeaders } from './constant-headers.js';
 /** The part of the configuration that the server needs. */
 export type ServerSettings = Pick<Config, 'publicUrl'>;
 
+/** Routes that do not begin with the prefix of the API. */
+const outsideTheApi = ['health/*path', 'metrics', 'problems', 'problems/*path'];
 const bodyLimit = 1024 * 1024;
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -31,7 +33,6 @@ export function createFastifyAdapter({ publicUrl }: ServerSettings): FastifyAdap
     trustProxy: false,
     requestTimeout: 30_000,
     connectionTimeout: 120_000,
-    forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 1024 },
     genReqId: ({ headers }: IncomingMessage) => {
       const given = headers['x-request-id'];
@@ -54,7 +55,7 @@ export function applyHttp(app: NestFastifyApplication, { publicUrl }: ServerSett
   const routes = new RouteTable();
   const filter = new ProblemFilter(publicUrl, log, routes);
   const server = app.getHttpAdapter().getInstance();
-  app.setGlobalPrefix(apiPrefix, { exclude: ['health/*path', 'metrics', 'problems', 'problems/*path'] });
+  app.setGlobalPrefix(apiPrefix, { exclude: outsideTheApi });
   app.useGlobalFilters(filter);
   acceptJsonOnly(app, server);
   addHooks(server, { routes, headers: constantHeaders(publicUrl), finished: accessLog(log, app.get(Metrics, { strict: false })) });

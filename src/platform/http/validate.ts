@@ -5,18 +5,23 @@ import { issueText } from './issue-text.js';
 
 type Issue = z.core.$ZodIssue;
 
-/** The value as the schema gives it back. Throws `invalid-request` with a reason for every field that is wrong. */
+/** More than that many faults help nobody, and an answer should not outgrow its request. */
+const mostFaults = 100;
+
+/** The value as the schema gives it back. Throws `invalid-request` with a reason for every field that is wrong (the first hundred). */
 export function validate<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value, { error: issueText });
   if (result.success) return result.data;
-  const reasons = reasonsOf(result.error.issues, []);
+  const reasons = reasonsOf(result.error.issues);
   throw new Problem('invalid-request', summary(reasons), { reasons });
 }
 
-function reasonsOf(issues: readonly Issue[], above: readonly PropertyKey[]): Reasons {
-  const reasons: Record<string, string[]> = Object.create(null) as Record<string, string[]>;
-  for (const [field, text] of issues.flatMap((issue) => textsOf(issue, above))) (reasons[field] ??= []).push(text);
-  return { ...reasons };
+function reasonsOf(issues: readonly Issue[]): Reasons {
+  const reasons = new Map<string, string[]>();
+  for (const [field, text] of issues.slice(0, mostFaults).flatMap((issue) => textsOf(issue, [])).slice(0, mostFaults)) {
+    reasons.set(field, [...(reasons.get(field) ?? []), text]);
+  }
+  return Object.fromEntries(reasons);
 }
 
 function textsOf(issue: Issue, above: readonly PropertyKey[]): [field: string, text: string][] {
