@@ -1,0 +1,39 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+
+/** One run of a job. Null outcome: it runs, or its worker died and no other has taken over yet. Kept for 7 days. */
+@Entity('job_run')
+@Index('job_run_outbox', ['outboxId'])
+@Index('job_run_started', ['startedAt'])
+export class JobRun {
+  @PrimaryColumn({ type: 'uuid' })
+  id: string;
+
+  @Column({ type: 'text' })
+  job: string;
+
+  /** The outbox row may be gone already. */
+  @Column({ type: 'uuid' })
+  outboxId: string;
+
+  /** 1 for the first. */
+  @Column({ type: 'integer' })
+  attempt: number;
+
+  /** `host:pid` of the process that runs it. */
+  @Column({ type: 'text' })
+  worker: string;
+
+  @Column({ type: 'timestamptz', default: () => 'now()' })
+  startedAt: Date;
+
+  @Column({ type: 'timestamptz', nullable: true })
+  finishedAt: Date | null;
+
+  /** `lost`: the worker died, lost its lease or was shut down; the job runs again. */
+  @Column({ type: 'text', nullable: true })
+  outcome: 'ok' | 'failed' | 'lost' | null;
+
+  /** `name: message`, at most 500 characters. */
+  @Column({ type: 'text', nullable: true })
+  error: string | null;
+}

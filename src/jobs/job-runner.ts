@@ -1,0 +1,58 @@
+import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Config } from '../platform/config.js';
+import { definedJobs, type Job } from './define-job.js';
+import { type JobRef, Queue } from './queue.js';
+import { Relay } from './relay.js';
+import { type JobHandler, Runs } from './runs.js';
+
+/** Joins declared jobs to their handlers, and runs them in processes of the roles `all` and `worker`. */
+@Injectable()
+export class Jobs implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly handlers = new Map<string, JobHandler<never>>();
+  private started = false;
+
+  constructor(
+    private readonly config: Config,
+    private readonly queue: Queue,
+    private readonly relay: Relay,
+    private readonly runs: Runs,
+  ) {}
+
+  /** Names the one handler of a job. Call it in `onModuleInit`. */
+  handle<T>(job: Job<T>, handler: JobHandler<T>): void {
+    if (this.handlers.has(job.name)) throw new Error(`Job ${job.name} has two handlers; keep one.`);
+    this.handlers.set(job.name, handler);
+  }
+
+  /** Throws when a job has no handler or a handler no job, so that such a process does not start. */
+  async onApplicationBootstrap(): Promise<void> {
+    const jobs = definedJobs();
+    const unhandled = [...jobs.keys()].filter((name) => !this.handlers.has(name));
+    const unknown = [...this.handlers.keys()].filter((name) => !jobs.has(name));
+    if (unhandled.length > 0) throw new Error(`No handler for ${unhandled.join(', ')}: call jobs.handle() in onModuleInit, and list the module in app.module.ts.`);
+    if (unknown.length > 0) throw new Error(`A handler for ${unknown.join(', ')}, which defineJob() did not declare.`);
+    if (this.config.role !== 'api') await this.start(jobs);
+  }
+
+  /** Stops handing out, then taking up, then cuts off what runs. The database must still be open: do not close it before `onApplicationShutdown`. */
+  async beforeApplicationShutdown(): Promise<void> {
+    if (!this.started) return;
+    await this.relay.stop();
+    await Promise.all([this.queue.stop(), this.runs.stop()]);
+  }
+
+  private async start(jobs: ReadonlyMap<string, Job<never>>): Promise<void> {
+    this.started = true;
+    const lanes = new Map([...jobs.values()].map((job) => [job.name, job.policy.concurrency]));
+    this.runs.start();
+    await this.queue.start(lanes, (ref) => this.run(ref), () => this.relay.wake());
+    this.relay.start();
+  }
+
+  private async run(ref: JobRef): Promise<void> {
+    const job = definedJobs().get(ref.job);
+    const handler = this.handlers.get(ref.job);
+    if (job === undefined || handler === undefined) throw new Error(`Job ${ref.job} is not known here.`);
+    await this.runs.run(ref, job, handler);
+  }
+}

@@ -1,0 +1,32 @@
+import { Module } from '@nestjs/common';
+import { ScheduleModule } from '@nestjs/schedule';
+import { Config } from '../platform/config.js';
+import { Jobs } from './job-runner.js';
+import { JobTimes } from './job-times.js';
+import { Leases } from './lease.js';
+import { OutboxRepository } from './outbox.repository.js';
+import { Periodic } from './periodic.js';
+import { PeriodicRepository } from './periodic.repository.js';
+import { Pruning } from './prune.js';
+import { createQueue, Queue } from './queue.js';
+import { Relay } from './relay.js';
+import { Runs } from './runs.js';
+
+/** Durable jobs and periodic work. Needs Config and Database from the platform. */
+@Module({
+  imports: [ScheduleModule.forRoot()],
+  providers: [
+    JobTimes,
+    { provide: Queue, inject: [Config, JobTimes], useFactory: createQueue },
+    OutboxRepository,
+    Relay,
+    Runs,
+    Jobs,
+    Leases,
+    PeriodicRepository,
+    Periodic,
+    Pruning,
+  ],
+  exports: [Jobs, Periodic, Leases, OutboxRepository, PeriodicRepository, Queue],
+})
+export class JobsModule {}

@@ -1,0 +1,48 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+
+/** `due`: to be run at `runAt` or running now. `dead`: given up, waits for a person. */
+export type OutboxState = 'due' | 'done' | 'dead';
+
+/** One job to do: written in the transaction that causes it, kept for a day after it is done, and until replayed when dead. */
+@Entity('outbox')
+@Index('outbox_done', ['finishedAt'], { where: `state = 'done'` })
+@Index('outbox_dead', ['job'], { where: `state = 'dead'` })
+@Index('outbox_newest', ['createdAt', 'id'])
+export class OutboxEntry {
+  @PrimaryColumn({ type: 'uuid', default: () => 'gen_random_uuid()' })
+  id: string;
+
+  @Column({ type: 'text' })
+  job: string;
+
+  /** Ids only; its shape is the job's schema. */
+  @Column({ type: 'jsonb' })
+  data: unknown;
+
+  @Column({ type: 'timestamptz', default: () => 'now()' })
+  runAt: Date;
+
+  /** Runs begun. One that was handed back at shutdown does not count. */
+  @Column({ type: 'integer', default: 0 })
+  attempts: number;
+
+  @Column({ type: 'text', default: 'due' })
+  state: OutboxState;
+
+  /** Nobody else may take the row before this. */
+  @Column({ type: 'timestamptz', nullable: true })
+  leaseUntil: Date | null;
+
+  /** The id of the run that holds the row, or `queue` between hand-over and claim. */
+  @Column({ type: 'text', nullable: true })
+  leasedBy: string | null;
+
+  @Column({ type: 'text', nullable: true })
+  lastError: string | null;
+
+  @Column({ type: 'timestamptz', default: () => 'now()' })
+  createdAt: Date;
+
+  @Column({ type: 'timestamptz', nullable: true })
+  finishedAt: Date | null;
+}

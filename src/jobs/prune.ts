@@ -1,0 +1,31 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Database } from '../platform/db/database.js';
+import { OutboxRepository } from './outbox.repository.js';
+import { Periodic } from './periodic.js';
+
+const hourS = 3_600;
+const keepDoneS = 24 * hourS;
+const keepRunsS = 7 * 24 * hourS;
+const batch = 1_000;
+
+/** Hourly: forgets jobs done more than a day ago and runs of more than a week ago. Dead letters stay. */
+@Injectable()
+export class Pruning implements OnModuleInit {
+  constructor(
+    private readonly db: Database,
+    private readonly outbox: OutboxRepository,
+    private readonly periodic: Periodic,
+  ) {}
+
+  onModuleInit(): void {
+    this.periodic.everyTick('jobs.prune', hourS, (signal) => this.prune(signal));
+  }
+
+  /** In batches, each its own transaction, so that nobody waits for it. */
+  async prune(signal: AbortSignal): Promise<void> {
+    let pruned = batch;
+    while (pruned >= batch && !signal.aborted) {
+      pruned = await this.outbox.prune(this.db.single, keepDoneS, keepRunsS, batch);
+    }
+  }
+}
