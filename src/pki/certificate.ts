@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { RawExtension, SubjectFields } from '../plugin-api/plugin.js';
 import { DerError, DerReader } from './der/reader.js';
 import { type ExtensionFacts, extensionFacts, readExtensions } from './extension-reader.js';
@@ -59,7 +59,7 @@ function readCertificate(der: Buffer): ParsedCertificate {
     der, tbsDer, algorithmDer, signature,
     ...readTbs(tbsDer, algorithmDer),
     signatureAlgorithm: signatureAlgorithmName(algorithmDer),
-    fingerprintSha256: createHash('sha256').update(der).digest('hex'),
+    fingerprintSha256: hash('sha256', der, 'hex'),
   };
 }
 

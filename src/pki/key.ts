@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPair, KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPair, hash, KeyObject } from 'node:crypto';
 import { DerReader, Tag } from './der/reader.js';
 import { pemBlocks } from './pem.js';
 import { orPkiError, PkiError } from './pki-error.js';
@@ -178,11 +178,11 @@ export function publicMatches(privateKey: KeyObject, spkiDer: Buffer): boolean {
 
 /** SHA-256 of the SubjectPublicKeyInfo, lower hex: the same for every certificate of one key. */
 export function spkiHash(spkiDer: Buffer): string {
-  return createHash('sha256').update(spkiDer).digest('hex');
+  return hash('sha256', spkiDer, 'hex');
 }
 
 /** Key identifier of RFC 7093 §2 method 1: the first 160 bits of SHA-256 over the public key's bits. Throws PkiError `malformed-key`. */
 export function keyIdentifierOf(spkiDer: Buffer): Buffer {
   const { publicKey } = orPkiError('malformed-key', 'The public key is not readable', () => readSpki(spkiDer));
-  return createHash('sha256').update(publicKey).digest().subarray(0, 20);
+  return hash('sha256', publicKey, 'buffer').subarray(0, 20);
 }

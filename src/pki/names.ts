@@ -44,7 +44,8 @@ function encodeValue({ field, label, maxLength }: AttributeRule, value: string):
     if (!/^[A-Za-z]{2}$/.test(value)) throw new PkiError('bad-name', 'Country must be two letters (ISO 3166)');
     return der.printableString(value.toUpperCase());
   }
-  if (value.length > 2 * maxLength || [...value].length > maxLength) {
+  // Characters count, not UTF-16 units; of those there are at most twice as many.
+  if (value.length > maxLength && (value.length > 2 * maxLength || [...value].length > maxLength)) {
     throw new PkiError('bad-name', `${label} is longer than ${maxLength} characters`);
   }
   if (/[\p{Cc}\p{Cs}]/u.test(value)) throw new PkiError('bad-name', `${label} contains control characters`);

@@ -135,16 +135,18 @@ export function implicit(n: number, content: Buffer, constructed = false): Buffe
 /** Time of RFC 5280 §4.1.2.5: UTCTime from 1950 through 2049, else GeneralizedTime; whole seconds, UTC, years 0-9999. */
 export function time(date: Date): Buffer {
   const year = date.getUTCFullYear();
-  return year >= 1950 && year < 2050 ? tlv(0x17, timeDigits(date).subarray(2)) : generalizedTime(date);
+  return year >= 1950 && year < 2050 ? tlv(0x17, timeText(date, year % 100, 2)) : generalizedTime(date);
 }
 
 /** GeneralizedTime in the one form that RFC 5280 §4.1.2.5.2 allows: whole seconds, UTC, years 0-9999. */
 export function generalizedTime(date: Date): Buffer {
-  return tlv(0x18, timeDigits(date));
+  return tlv(0x18, timeText(date, date.getUTCFullYear(), 4));
 }
 
-function timeDigits(date: Date): Buffer {
-  const year = date.getUTCFullYear();
+function timeText(date: Date, year: number, yearDigits: number): Buffer {
   if (!(year >= 0 && year <= 9999)) throw new RangeError('Not a time that X.509 can express');
-  return Buffer.from(`${date.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`, 'latin1');
+  const fields = [date.getUTCMonth() + 1, date.getUTCDate(), date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()];
+  let text = String(year).padStart(yearDigits, '0');
+  for (const field of fields) text += field < 10 ? `0${field}` : field;
+  return Buffer.from(`${text}Z`, 'latin1');
 }
