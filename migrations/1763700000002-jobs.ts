@@ -2,19 +2,20 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 const up = `
 create table outbox (
-  id uuid primary key default gen_random_uuid(),
+  id uuid primary key,
   job text not null,
   data jsonb not null,
   run_at timestamptz not null default now(),
   attempts integer not null default 0,
-  state text not null default 'due' check (state in ('due', 'done', 'dead')),
+  state text not null default 'due',
   lease_until timestamptz,
   leased_by text,
   last_error text,
   created_at timestamptz not null default now(),
   finished_at timestamptz,
-  check ((lease_until is null) = (leased_by is null)),
-  check ((finished_at is null) = (state = 'due'))
+  constraint outbox_state check (state in ('due', 'done', 'dead')),
+  constraint outbox_lease check ((lease_until is null) = (leased_by is null)),
+  constraint outbox_finished check ((finished_at is null) = (state = 'due'))
 );
 -- A leased row is due again when its lease lapses; greatest() skips nulls, so one index answers "what is due now".
 create index outbox_due on outbox (job, greatest(run_at, lease_until)) where state = 'due';
@@ -30,9 +31,10 @@ create table job_run (
   worker text not null,
   started_at timestamptz not null default now(),
   finished_at timestamptz,
-  outcome text check (outcome in ('ok', 'failed', 'lost')),
+  outcome text,
   error text,
-  check ((finished_at is null) = (outcome is null))
+  constraint job_run_outcome check (outcome in ('ok', 'failed', 'lost')),
+  constraint job_run_finished check ((finished_at is null) = (outcome is null))
 );
 create index job_run_outbox on job_run (outbox_id);
 create index job_run_started on job_run (started_at);

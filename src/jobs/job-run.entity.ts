@@ -1,9 +1,11 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
 /** One run of a job. Null outcome: it runs, or its worker died and no other has taken over yet. Kept for 7 days. */
 @Entity('job_run')
 @Index('job_run_outbox', ['outboxId'])
 @Index('job_run_started', ['startedAt'])
+@Check('job_run_outcome', `outcome in ('ok', 'failed', 'lost')`)
+@Check('job_run_finished', '(finished_at is null) = (outcome is null)')
 export class JobRun {
   @PrimaryColumn({ type: 'uuid' })
   id: string;

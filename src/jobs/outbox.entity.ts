@@ -1,15 +1,19 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
 /** `due`: to be run at `runAt` or running now. `dead`: given up, waits for a person. */
 export type OutboxState = 'due' | 'done' | 'dead';
 
 /** One job to do: written in the transaction that causes it, kept for a day after it is done, and until replayed when dead. */
 @Entity('outbox')
+@Index('outbox_due', { synchronize: false })
 @Index('outbox_done', ['finishedAt'], { where: `state = 'done'` })
 @Index('outbox_dead', ['job'], { where: `state = 'dead'` })
 @Index('outbox_newest', ['createdAt', 'id'])
+@Check('outbox_state', `state in ('due', 'done', 'dead')`)
+@Check('outbox_lease', '(lease_until is null) = (leased_by is null)')
+@Check('outbox_finished', `(finished_at is null) = (state = 'due')`)
 export class OutboxEntry {
-  @PrimaryColumn({ type: 'uuid', default: () => 'gen_random_uuid()' })
+  @PrimaryColumn({ type: 'uuid' })
   id: string;
 
   @Column({ type: 'text' })

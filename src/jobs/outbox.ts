@@ -15,8 +15,8 @@ export async function addToOutbox(tx: Tx, job: string, data: unknown, runAt?: Da
 export async function addManyToOutbox(tx: Tx, job: string, rows: readonly OutboxRow[]): Promise<void> {
   if (rows.length === 0) return;
   await tx.query(
-    `insert into outbox (job, data, run_at)
-     select $1, row.data, coalesce(row."runAt", now())
+    `insert into outbox (id, job, data, run_at)
+     select gen_random_uuid(), $1, row.data, coalesce(row."runAt", now())
      from jsonb_to_recordset($2::jsonb) as row(data jsonb, "runAt" timestamptz)`,
     [job, JSON.stringify(rows)],
   );
