@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
+import { PluginError } from '../../plugin-api/errors.js';
+import { secretKeys } from '../../plugin-api/options.js';
+import type { AnyPlugin, OptionValues, PluginKind, PluginOf } from '../../plugin-api/plugin.js';
+import { validate } from '../http/validate.js';
+import { KeyRing } from '../secrets/key-ring.js';
+import type { Sealed } from '../secrets/sealed.js';
+import { asLemurValue, defaultsOf, fromLemur, optionsOf } from './option-form.js';
+import type { PluginInput, PluginView } from './plugin.schema.js';
+import { PluginRegistry, slugOf } from './registry.js';
+
+/**
+ * The columns in which a row says what plugin works for it and how. `options` has the values as given, defaults filled in;
+ * a secret that is set stands there as null and has its value in `sealedOptions`. `secretId` binds that to the row.
+ */
+export interface StoredPlugin {
+  pluginId: string;
+  options: Record<string, unknown>;
+  sealedOptions: Sealed | null;
+  secretId: string;
+}
+
+/** `given` is what is stored, secrets included; `values` is what the plugin's code receives. */
+export interface ParsedOptions {
+  given: Record<string, unknown>;
+  values: OptionValues;
+}
+
+/**
+ * The options in a request, validated. `kept`: the secrets that are set already, which stay unless the request names them.
+ * Throws Problem `invalid-request` with reasons for `plugin.options.<name>`.
+ */
+export function parseOptions(plugin: AnyPlugin, input: PluginInput, kept: Readonly<Record<string, unknown>> = {}): ParsedOptions {
+  const asked = askedFor(plugin, input);
+  const given = Object.fromEntries(Object.entries({ ...defaultsOf(plugin.options), ...kept, ...asked }).filter(([, value]) => value !== null));
+  const schema = z.object({ plugin: z.object({ options: plugin.options }) });
+  return { given, values: validate(schema, { plugin: { options: given } }).plugin.options };
+}
+
+/** Whoever writes `id` writes `options`, whoever writes `slug` writes `pluginOptions`; one thing alone is always taken. */
+function askedFor({ options }: AnyPlugin, input: PluginInput): Record<string, unknown> {
+  const native = input.id !== undefined || input.pluginOptions === undefined ? input.options : undefined;
+  return native ?? fromLemur(options, input.pluginOptions ?? []);
+}
+
+/** The only codec between a request, the columns of a row and the options of a plugin. `table` names the row's table. */
+@Injectable()
+export class ConfiguredPlugins {
+  constructor(
+    private readonly registry: PluginRegistry,
+    private readonly ring: KeyRing,
+  ) {}
+
+  /** The plugin that a request chooses. Throws Problem `invalid-request`. */
+  chosen<K extends PluginKind>(kind: K, { id, slug }: PluginInput): PluginOf<K> {
+    return id === undefined ? this.registry.get(kind, slug ?? '', 'plugin.slug') : this.registry.get(kind, id, 'plugin.id');
+  }
+
+  /** The plugin of a row. Throws PluginError when this installation no longer has it. */
+  plugin<K extends PluginKind>(kind: K, pluginId: string): PluginOf<K> {
+    const plugin = this.registry.find(kind, pluginId);
+    if (plugin) return plugin;
+    throw new PluginError('misconfigured', `This installation has no ${kind} plugin "${pluginId}".`);
+  }
+
+  /** The columns for what a request asks. `before`: the row that it changes, whose unnamed secrets stay unless the plugin changes. */
+  seal(plugin: AnyPlugin, input: PluginInput, table: string, before?: StoredPlugin): StoredPlugin {
+    const kept = before?.pluginId === plugin.id ? pick(this.given(before, table), secretKeys(plugin.options)) : {};
+    const { given } = parseOptions(plugin, input, kept);
+    const secrets = pick(given, secretKeys(plugin.options));
+    const masked = Object.fromEntries(Object.keys(secrets).map((name) => [name, null]));
+    const secretId = before?.secretId ?? randomUUID();
+    const sealedOptions = Object.keys(secrets).length === 0 ? null : this.ring.seal(JSON.stringify(secrets), placeOf(table, secretId));
+    return { pluginId: plugin.id, options: { ...given, ...masked }, sealedOptions, secretId };
+  }
+
+  /** What the plugin's code receives. Throws PluginError when the stored options no longer fit the plugin. */
+  open<P extends AnyPlugin>(plugin: P, row: StoredPlugin, table: string): OptionValues {
+    const parsed = plugin.options.safeParse(this.given(row, table));
+    if (parsed.success) return parsed.data;
+    const faults = parsed.error.issues.map(({ path, message }) => [...path.map(String), message].join(': '));
+    throw new PluginError('misconfigured', `The options of ${plugin.title} no longer fit it. Correct them: ${faults.join('; ')}.`);
+  }
+
+  /** What a response shows: never a secret. A plugin that is gone shows its id and what is not sealed. */
+  view(kind: PluginKind, { pluginId, options: stored }: Pick<StoredPlugin, 'pluginId' | 'options'>): PluginView {
+    const plugin = this.registry.find(kind, pluginId);
+    const secrets = plugin ? secretKeys(plugin.options) : [];
+    const options = Object.fromEntries(Object.entries(stored).filter(([name, value]) => value !== null && !secrets.includes(name)));
+    return {
+      slug: plugin ? slugOf(plugin) : pluginId,
+      title: plugin?.title ?? pluginId,
+      options,
+      pluginOptions: plugin ? optionsOf(plugin.options).map((option) => ({ ...option, value: asLemurValue(options[option.name] ?? null) })) : [],
+      secretsSet: secrets.filter((name) => Object.hasOwn(stored, name)),
+    };
+  }
+
+  /** The row's secrets under the sealing key; null when there is nothing to move. */
+  rekey({ sealedOptions, secretId }: Pick<StoredPlugin, 'sealedOptions' | 'secretId'>, table: string): Sealed | null {
+    if (!sealedOptions || !this.ring.needsRekey(sealedOptions)) return null;
+    return this.ring.rekey(sealedOptions, placeOf(table, secretId));
+  }
+
+  private given({ options, sealedOptions, secretId }: StoredPlugin, table: string): Record<string, unknown> {
+    const shown = Object.entries(options).filter(([, value]) => value !== null);
+    const secrets = sealedOptions ? (JSON.parse(this.ring.open(sealedOptions, placeOf(table, secretId)).toString()) as object) : {};
+    return { ...Object.fromEntries(shown), ...secrets };
+  }
+}
+
+function placeOf(table: string, secretId: string): string {
+  return `${table}.sealed_options.${secretId}`;
+}
+
+function pick(values: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
+}

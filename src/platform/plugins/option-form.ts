@@ -1,0 +1,78 @@
+import { formOf, type OptionSchema } from '../../plugin-api/options.js';
+
+/** One option as Lemur's clients draw it. `available`: what a select offers. `sensitive`: written but never shown. */
+export interface PluginOption {
+  name: string;
+  title: string;
+  type: 'str' | 'int' | 'bool' | 'select';
+  required: boolean;
+  helpMessage: string;
+  default?: unknown;
+  available?: string[];
+  sensitive?: true;
+}
+
+/** The part of a JSON Schema that a flat option has. */
+interface Property {
+  type?: string;
+  title?: string;
+  description?: string;
+  default?: unknown;
+  enum?: readonly unknown[];
+  secret?: boolean;
+}
+
+/** The options of a schema in its order. Lists appear as text with commas. */
+export function optionsOf(schema: OptionSchema): PluginOption[] {
+  const { required } = formOf(schema) as { required?: readonly string[] };
+  return Object.entries(propertiesOf(schema)).map(([name, property]) => ({
+    name,
+    title: property.title ?? name,
+    type: typeOf(property),
+    required: required?.includes(name) ?? false,
+    helpMessage: property.description ?? '',
+    ...(property.default !== undefined && { default: asLemurValue(property.default) }),
+    ...(property.enum && { available: property.enum.map(String) }),
+    ...(property.secret && { sensitive: true as const }),
+  }));
+}
+
+/** The values that apply where nothing is given. */
+export function defaultsOf(schema: OptionSchema): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(propertiesOf(schema)).flatMap(([name, property]) => (property.default === undefined ? [] : [[name, property.default]])));
+}
+
+/**
+ * Lemur's list of options as plain members. Its forms send text for everything and send empty fields too: text becomes what
+ * the option wants where it can be read so, and what is empty counts as absent.
+ */
+export function fromLemur(schema: OptionSchema, given: readonly { name: string; value?: unknown }[]): Record<string, unknown> {
+  const properties = propertiesOf(schema);
+  return Object.fromEntries(given
+    .filter(({ name, value }) => !Object.hasOwn(properties, name) || (value !== '' && value !== null && value !== undefined))
+    .map(({ name, value }) => [name, coerced(properties[name]?.type, value)]));
+}
+
+/** A value in a list of options for Lemur's clients. */
+export function asLemurValue(value: unknown): unknown {
+  return Array.isArray(value) ? value.join(', ') : value;
+}
+
+function propertiesOf(schema: OptionSchema): Record<string, Property> {
+  return (formOf(schema).properties ?? {}) as Record<string, Property>;
+}
+
+function typeOf(property: Property): PluginOption['type'] {
+  if (property.enum) return 'select';
+  if (property.type === 'integer' || property.type === 'number') return 'int';
+  return property.type === 'boolean' ? 'bool' : 'str';
+}
+
+function coerced(type: string | undefined, value: unknown): unknown {
+  if (type === 'string') return typeof value === 'number' ? String(value) : value;
+  if (typeof value !== 'string') return value;
+  const text = value.trim();
+  if ((type === 'integer' || type === 'number') && /^-?\d{1,15}$/.test(text)) return Number(text);
+  if (type === 'boolean' && /^(true|false)$/i.test(text)) return text.toLowerCase() === 'true';
+  return type === 'array' ? text.split(/[\s,]+/).filter((entry) => entry !== '') : value;
+}

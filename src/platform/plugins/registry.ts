@@ -1,0 +1,55 @@
+import { formOf } from '../../plugin-api/options.js';
+import type { AnyPlugin, PluginKind, PluginOf } from '../../plugin-api/plugin.js';
+import { invalid } from '../http/problem.js';
+import { optionsOf } from './option-form.js';
+import type { PluginDescription } from './plugin.schema.js';
+
+const capabilities = ['check', 'createAuthority', 'poll', 'cancel', 'revoke', 'remove'];
+
+/** Every plugin of this installation, found by kind and by id or Lemur slug. */
+export class PluginRegistry {
+  private readonly byName = new Map<string, AnyPlugin>();
+
+  /** Throws when two plugins answer to the same id or alias. */
+  constructor(readonly plugins: readonly AnyPlugin[]) {
+    for (const plugin of plugins) {
+      for (const name of [plugin.id, ...(plugin.aliases ?? [])]) this.add(name, plugin);
+    }
+  }
+
+  find<K extends PluginKind>(kind: K, name: string): PluginOf<K> | null {
+    const plugin = this.byName.get(name);
+    return plugin?.kind === kind ? (plugin as PluginOf<K>) : null;
+  }
+
+  /** Throws Problem `invalid-request` that blames `field` of the request. */
+  get<K extends PluginKind>(kind: K, name: string, field = 'plugin'): PluginOf<K> {
+    const plugin = this.find(kind, name);
+    if (plugin) return plugin;
+    throw invalid(field, `Unknown ${kind} plugin "${name}"`);
+  }
+
+  /** In order of their ids. */
+  list(kind?: PluginKind): PluginDescription[] {
+    const wanted = this.plugins.filter((plugin) => kind === undefined || plugin.kind === kind);
+    return wanted.map(describePlugin).sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  private add(name: string, plugin: AnyPlugin): void {
+    const other = this.byName.get(name);
+    if (other) throw new Error(`The plugins ${other.id} and ${plugin.id} both answer to "${name}".`);
+    this.byName.set(name, plugin);
+  }
+}
+
+/** What a client needs to know to offer the plugin. */
+export function describePlugin(plugin: AnyPlugin): PluginDescription {
+  const { id, kind, title, description, options } = plugin;
+  const can = capabilities.filter((method) => typeof plugin[method as keyof AnyPlugin] === 'function');
+  return { id, slug: slugOf(plugin), kind, type: kind, title, description, form: formOf(options), pluginOptions: optionsOf(options), can };
+}
+
+/** The name by which Lemur's clients know the plugin, where Lemur has it. */
+export function slugOf({ id, aliases }: Pick<AnyPlugin, 'id' | 'aliases'>): string {
+  return aliases?.[0] ?? id;
+}
