@@ -1,0 +1,30 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+/** Programs that the tests run beside Node, and the Debian package of each. */
+const packageOf = {
+  'redis-server': 'redis-server',
+  openssl: 'openssl',
+  keytool: 'default-jre-headless',
+  unshare: 'util-linux',
+};
+
+function isInstalled(program) {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** The Debian packages that this machine lacks for the tests to run in full. */
+export function missingPackages() {
+  return Object.keys(packageOf).filter((program) => !isInstalled(program)).map((program) => packageOf[program]);
+}
+
+// Run by itself, it prints them for `apt-get install`.
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) console.log(missingPackages().join(' '));
