@@ -57,7 +57,10 @@ describe('createDataSource', () => {
 
   it('leaves nothing behind when a migration fails', async () => {
     const config = loadConfig({ DATABASE_URL: test.url });
-    await expect(createDataSource({ config, entities, migrations: [Pots1700000000001, Broken1700000000002] })).rejects.toThrow('column "broken" does not exist');
+    const lines: string[] = [];
+    const log = (line: string): void => void lines.push(line);
+    await expect(createDataSource({ config, entities, migrations: [Pots1700000000001, Broken1700000000002], log })).rejects.toThrow('column "broken" does not exist');
+    expect(lines).toEqual(['Migration "Broken1700000000002" failed, error: column "broken" does not exist']);
     expect(await test.db.single.query(`select to_regclass('plant_pot') as found`)).toEqual([{ found: null }]);
     expect(await test.db.single.query(`select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`)).toEqual([]);
   });

@@ -1,4 +1,4 @@
-import { DataSource, type DataSourceOptions, MigrationExecutor } from 'typeorm';
+import { AbstractLogger, DataSource, type DataSourceOptions, type LogLevel, type LogMessage, MigrationExecutor } from 'typeorm';
 import type { Config } from '../config.js';
 import { startEmbeddedPostgres } from './embedded-postgres.js';
 import { SnakeNamingStrategy } from './snake-naming.js';
@@ -12,7 +12,7 @@ export interface DataSourceInput {
   config: Pick<Config, 'databaseUrl' | 'dataDir'>;
   entities: DataSourceOptions['entities'];
   migrations: DataSourceOptions['migrations'];
-  /** Gets each line that an embedded server writes. */
+  /** Gets a line for each migration and each lost connection, and what an embedded server writes. */
   log?: (line: string) => void;
 }
 
@@ -26,7 +26,7 @@ export interface OpenDataSource {
 /** Connects to DATABASE_URL, or starts the embedded server in DATA_DIR, and migrates. Throws on servers older than 13. */
 export async function createDataSource({ config, entities, migrations, log }: DataSourceInput): Promise<OpenDataSource> {
   const embedded = config.databaseUrl === undefined ? await startEmbeddedPostgres({ dataDir: config.dataDir, log }) : null;
-  const source = new DataSource(dataSourceOptions(embedded?.url ?? config.databaseUrl ?? '', entities, migrations));
+  const source = new DataSource(dataSourceOptions(embedded?.url ?? config.databaseUrl ?? '', entities, migrations, log));
   const stop = async (): Promise<void> => {
     if (source.isInitialized) await source.destroy();
     await embedded?.stop();
@@ -43,6 +43,16 @@ export async function createDataSource({ config, entities, migrations, log }: Da
     throw error;
   }
   return { source, stop };
+}
+
+class LineLogger extends AbstractLogger {
+  constructor(private readonly tell: (line: string) => void) {
+    super(['warn']);
+  }
+
+  protected override writeLog(_level: LogLevel, messages: LogMessage | string | number | (LogMessage | string | number)[]): void {
+    for (const { message } of this.prepareLogMessages(messages, { highlightSql: false })) this.tell(String(message));
+  }
 }
 
 /** A host with several addresses fails with one error for each, and a text for none. */
@@ -62,6 +72,7 @@ export function dataSourceOptions(
   url: string,
   entities: DataSourceOptions['entities'],
   migrations: DataSourceOptions['migrations'],
+  log: (line: string) => void = () => undefined,
 ): DataSourceOptions {
   return {
     type: 'postgres',
@@ -71,6 +82,7 @@ export function dataSourceOptions(
     migrationsTransactionMode: 'all',
     namingStrategy: new SnakeNamingStrategy(),
     synchronize: false,
+    logger: new LineLogger(log),
     installExtensions: false,
     applicationName: 'perennial',
     poolSize: 20,

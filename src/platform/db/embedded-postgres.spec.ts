@@ -174,11 +174,16 @@ describe('startEmbeddedPostgres', () => {
     const server = await start({ dataDir: deep });
     const short = await readlink(join(deep, 'postgres/socket'));
     expect((await stat(short)).mode & 0o777).toBe(0o700);
-    expect(await setting(server.url, 'unix_socket_directories')).toBe(short);
+    expect(await setting(server.url, 'unix_socket_directories')).toBe(`"${short}"`);
     await server.stop();
     await expect(lstat(short)).rejects.toThrow('ENOENT');
     const again = await start({ dataDir: deep });
     expect(await setting(again.url, 'fsync')).toBe('on');
+  });
+
+  it('takes any name of a folder', async () => {
+    const { url } = await start({ dataDir: join(dataDir, `a, b'c"d %&?$HOME é`) });
+    expect(await setting(url, 'fsync')).toBe('on');
   });
 
   it('tells why the server does not start', async () => {

@@ -65,7 +65,8 @@ function parameters(socket: string, settings: Record<string, string>): string[] 
   const all: Record<string, string> = {
     listen_addresses: '',
     port,
-    unix_socket_directories: socket,
+    // A list with commas, in which quotes hold a name together.
+    unix_socket_directories: `"${socket.replaceAll('"', '""')}"`,
     unix_socket_permissions: '0700',
     cluster_name: clusterName(),
     shared_buffers: '128MB',

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
@@ -32,18 +31,20 @@ export async function startServer(command: ServerCommand): Promise<ServerProcess
   const lastLines = follow(child, command.log);
   const stopWithUs = (): void => void child.kill('SIGINT');
   process.once('exit', stopWithUs);
-  const exited = once(child, 'close').then(
-    () => undefined,
-    (error: Error) => void lastLines.push(error.message),
-  ).finally(() => process.off('exit', stopWithUs));
+  const exited = new Promise<void>((resolve) => child.once('close', () => resolve())).finally(() => process.off('exit', stopWithUs));
   await untilReady(child, command);
-  if (child.exitCode === null && child.signalCode === null) return { exited, stop: () => stop(child, exited) };
+  if (isRunning(child)) return { exited, stop: () => stop(child, exited) };
   await exited;
   throw new Error(reasonOf(child, lastLines));
 }
 
+function isRunning(child: ChildProcess): boolean {
+  return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+}
+
 function follow(child: ChildProcess, log: (line: string) => void): string[] {
   const last: string[] = [];
+  child.on('error', (error) => last.push(error.message));
   for (const stream of [child.stdout, child.stderr]) {
     if (!stream) continue;
     createInterface({ input: stream }).on('line', (line) => {
@@ -56,7 +57,7 @@ function follow(child: ChildProcess, log: (line: string) => void): string[] {
 }
 
 async function untilReady(child: ChildProcess, command: ServerCommand): Promise<void> {
-  while (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+  while (isRunning(child)) {
     if ((await nameOfServer(command.probeUrl).catch(() => null)) === command.name) return;
     await sleep(20);
   }
