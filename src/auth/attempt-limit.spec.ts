@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { AttemptLimit, subscriberOf } from './attempt-limit.js';
+
+describe('AttemptLimit', () => {
+  const limit = () => new AttemptLimit({ attempts: 3, windowMs: 100, keys: 4 });
+
+  it('counts by key until the window ends', () => {
+    const it = limit();
+    expect([1, 2, 3, 4].map((ms) => it.take('a', ms))).toEqual([0, 0, 0, 97]);
+    expect(it.take('b', 4)).toBe(0);
+    expect([100, 101].map((ms) => it.take('a', ms))).toEqual([1, 0]);
+  });
+
+  it('takes back', () => {
+    const it = limit();
+    for (let i = 0; i < 9; i++) {
+      expect(it.take('a', 1)).toBe(0);
+      it.giveBack('a');
+    }
+    it.giveBack('unknown');
+    expect(it.size).toBe(1);
+  });
+
+  it('remembers no more keys than it may, and forgets the oldest', () => {
+    const it = limit();
+    for (const key of ['a', 'a', 'a', 'b', 'c', 'd']) it.take(key, 1);
+    expect(it.take('a', 2)).toBe(99);
+    it.take('e', 3);
+    expect(it.size).toBe(4);
+    expect(it.take('a', 4)).toBe(0);
+  });
+});
+
+describe('subscriberOf', () => {
+  it.each([
+    ['192.0.2.1', '192.0.2.1'], ['::ffff:192.0.2.1', '192.0.2.1'], ['2001:db8::1', '2001:db8:0:0'], ['2001:db8:0:0:ffff::9', '2001:db8:0:0'],
+    ['2001:0DB8:0001:2::', '2001:db8:1:2'], ['::1', '0:0:0:0'], ['fe80::1%eth0', 'fe80:0:0:0'], ['1:2:3:4:5:6:7:8', '1:2:3:4'], ['', ''],
+  ])('%s is %s', (address, subscriber) => {
+    expect(subscriberOf(address)).toBe(subscriber);
+  });
+});

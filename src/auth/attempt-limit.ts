@@ -1,0 +1,66 @@
+import { isIPv6 } from 'node:net';
+
+interface Window {
+  /** Milliseconds since 1970. */
+  endsAt: number;
+  attempts: number;
+}
+
+/** How many attempts of one kind each key has, in which time, and how many keys are remembered. */
+export interface Limit {
+  attempts: number;
+  windowMs: number;
+  keys: number;
+}
+
+/**
+ * Counts attempts by key in this process: several instances allow as many times more. Memory is bounded: beyond `keys` the
+ * oldest window is forgotten, which an attacker can bring about only from thousands of addresses.
+ */
+export class AttemptLimit {
+  // In order of `endsAt`, because every window lasts equally long and is entered when it begins.
+  private readonly windows = new Map<string, Window>();
+
+  constructor(private readonly limit: Limit) {}
+
+  /** Counts an attempt before it is made, so that many at once do not slip through; returns 0, or the milliseconds to wait. */
+  take(key: string, nowMs: number): number {
+    const open = this.windows.get(key);
+    if (open && open.endsAt > nowMs) {
+      if (open.attempts >= this.limit.attempts) return open.endsAt - nowMs;
+      open.attempts += 1;
+      return 0;
+    }
+    this.windows.delete(key);
+    this.makeRoom();
+    this.windows.set(key, { endsAt: nowMs + this.limit.windowMs, attempts: 1 });
+    return 0;
+  }
+
+  /** Takes one attempt back: it was not a failure. */
+  giveBack(key: string): void {
+    const window = this.windows.get(key);
+    if (window && window.attempts > 0) window.attempts -= 1;
+  }
+
+  get size(): number {
+    return this.windows.size;
+  }
+
+  private makeRoom(): void {
+    const [oldest] = this.windows.keys();
+    if (oldest !== undefined && this.windows.size >= this.limit.keys) this.windows.delete(oldest);
+  }
+}
+
+/** What one subscriber holds: an IPv4 address, or the /64 of an IPv6 address (RFC 6177), so that nobody has 2^64 tries. */
+export function subscriberOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped !== undefined || !isIPv6(address)) return mapped ?? address;
+  const [head = '', tail] = (address.split('%')[0] ?? '').split('::');
+  const left = head === '' ? [] : head.split(':');
+  const right = tail ? tail.split(':') : [];
+  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
+  const groups = [...left, ...Array<string>(zeros).fill('0'), ...right];
+  return groups.slice(0, 4).map((group) => parseInt(group, 16).toString(16)).join(':');
+}

@@ -1,0 +1,56 @@
+import { Controller, Get, Post, Req } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { Audit } from '../audit/audit.js';
+import { Database } from '../platform/db/database.js';
+import { type Actor, Public, Requires, Who } from '../platform/http/actor.js';
+import { Answers, JsonBody, Summary } from '../platform/http/contract.js';
+import { AccountView, accountView } from '../roles/account.schema.js';
+import { UserRepository } from '../users/user.repository.js';
+import { SignIn } from './sign-in.js';
+
+const Login = z.strictObject({
+  username: z.string().trim().min(1).max(255).meta({ description: 'User name or e-mail address.' }),
+  password: z.string().min(1).max(1024),
+}).meta({ id: 'Login' });
+const Token = z.strictObject({ token: z.string().meta({ description: 'For `Authorization: Bearer`.' }) }).meta({ id: 'Token' });
+const LoggedOut = z.strictObject({ message: z.string() });
+
+/** Sessions. */
+@Controller('auth')
+export class AuthController {
+  constructor(
+    private readonly signIn: SignIn,
+    private readonly db: Database,
+    private readonly users: UserRepository,
+    private readonly audit: Audit,
+  ) {}
+
+  @Public()
+  @Post('login')
+  @Summary('Sign in', 'Ten failures within five minutes, from one address or for one account, are answered with 429 until the time is over.')
+  @Answers(200, Token)
+  async login(@JsonBody(Login) { username, password }: z.output<typeof Login>, @Req() request: FastifyRequest): Promise<z.output<typeof Token>> {
+    return { token: await this.signIn.run({ name: username, password, address: request.ip, requestId: request.id }) };
+  }
+
+  @Get('me')
+  @Requires('self')
+  @Summary('Read who is signed in')
+  @Answers(200, AccountView)
+  me(@Who() { userId, username, email, roles }: Actor): z.output<typeof AccountView> {
+    return accountView({ id: userId, username, email, active: true, roles: [...roles] });
+  }
+
+  @Post('logout')
+  @Requires('self')
+  @Summary('Sign out everywhere', 'Ends every session of the user at once.')
+  @Answers(200, LoggedOut)
+  async logout(@Who() actor: Actor): Promise<z.output<typeof LoggedOut>> {
+    await this.db.write(async (tx) => {
+      await this.users.revokeTokens(tx, actor.userId);
+      await this.audit.record(tx, actor, { action: 'session.closed', targetType: 'user', targetId: actor.userId });
+    });
+    return { message: 'ok' };
+  }
+}

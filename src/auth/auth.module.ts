@@ -1,0 +1,26 @@
+import { Module } from '@nestjs/common';
+import { APP_GUARD, DiscoveryModule } from '@nestjs/core';
+import { AuditModule } from '../audit/audit.module.js';
+import { Config } from '../platform/config.js';
+import { RolesModule } from '../roles/roles.module.js';
+import { UsersModule } from '../users/users.module.js';
+import { AuthController } from './auth.controller.js';
+import { AuthGuard } from './auth.guard.js';
+import { RouteCheck } from './route-check.js';
+import { SignIn } from './sign-in.js';
+import { openTokenKeys, TokenKeys } from './token-keys.js';
+import { Tokens } from './tokens.js';
+
+/** Sign-in, and the guard of every route of the program. */
+@Module({
+  imports: [AuditModule, DiscoveryModule, RolesModule, UsersModule],
+  controllers: [AuthController],
+  providers: [
+    { provide: TokenKeys, inject: [Config], useFactory: openTokenKeys },
+    { provide: APP_GUARD, useClass: AuthGuard },
+    RouteCheck,
+    SignIn,
+    Tokens,
+  ],
+})
+export class AuthModule {}

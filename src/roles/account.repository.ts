@@ -1,0 +1,77 @@
+import { Injectable } from '@nestjs/common';
+import type { Tx } from '../platform/db/database.js';
+import type { Page } from '../platform/http/page.js';
+import { invalid, Problem } from '../platform/http/problem.js';
+import { type Reference, wordsOf } from '../platform/http/reference.js';
+import type { AccountQuery } from './account.schema.js';
+import { type ListSource, listPage } from './list-page.js';
+import type { RoleLabel } from './role.repository.js';
+
+/** A user together with the roles held. */
+export interface Account {
+  id: number;
+  username: string;
+  email: string;
+  active: boolean;
+  tokenEpoch: number;
+  /** In order of id. */
+  roles: RoleLabel[];
+}
+
+const select = `
+  select u.id, u.username, u.email, u.active, u.token_epoch as "tokenEpoch", coalesce((
+    select json_agg(json_build_object('id', r.id, 'name', r.name) order by r.id)
+    from user_role ur join role r on r.id = ur.role_id where ur.user_id = u.id), '[]') as roles
+  from app_user u`;
+
+const list: ListSource = {
+  select,
+  from: 'app_user u',
+  columns: { id: 'u.id', username: 'lower(u.username)', email: 'u.email', active: 'u.active' },
+  filters: { id: 'u.id::text = $1', username: 'u.username ilike $1', email: 'u.email ilike $1', active: 'u.active::text = $1' },
+};
+
+/** Joint reading of users and their roles, one statement each: the only queries across these tables. */
+@Injectable()
+export class AccountRepository {
+  async find(tx: Tx, id: number): Promise<Account | null> {
+    const [account] = await tx.query<Account[]>(`${select} where u.id = $1`, [id]);
+    return account ?? null;
+  }
+
+  /** Throws `not-found`. */
+  async get(tx: Tx, id: number): Promise<Account> {
+    const account = await this.find(tx, id);
+    if (!account) throw new Problem('not-found', `There is no user ${id}.`);
+    return account;
+  }
+
+  async list(tx: Tx, query: AccountQuery): Promise<Page<Account>> {
+    return listPage(tx, list, query);
+  }
+
+  async listOfRole(tx: Tx, roleId: number): Promise<Account[]> {
+    return tx.query(`${select} where u.id in (select user_id from user_role where role_id = $1) order by u.id`, [roleId]);
+  }
+
+  /** The ids of the users that `references` name, once each. Throws `invalid-request` on the first of `field` that names none. */
+  async locateIds(tx: Tx, field: string, references: readonly Reference[]): Promise<number[]> {
+    const ids = new Set<number>();
+    for (const [i, reference] of references.entries()) {
+      const [user] = reference.id === undefined
+        ? await tx.query<{ id: number }[]>('select id from app_user where lower(username) = lower($1)', [reference.name ?? reference.label])
+        : await tx.query<{ id: number }[]>('select id from app_user where id = $1', [reference.id]);
+      if (!user) throw invalid(`${field}.${i}`, `There is no user ${wordsOf(reference)}`);
+      ids.add(user.id);
+    }
+    return [...ids];
+  }
+
+  /** True while someone who can sign in may do everything. */
+  async hasAdministrator(tx: Tx): Promise<boolean> {
+    const rows = await tx.query<unknown[]>(
+      `select 1 from app_user u join user_role ur on ur.user_id = u.id join role r on r.id = ur.role_id
+       where u.active and r.name in ('admin', 'read-only') group by u.id having bool_and(r.name = 'admin') limit 1`);
+    return rows.length > 0;
+  }
+}

@@ -1,0 +1,47 @@
+import { randomInt } from 'node:crypto';
+import type { Database, Tx } from '../platform/db/database.js';
+import { hashPassword, weaknesses } from '../users/password.js';
+import { UserRepository } from '../users/user.repository.js';
+import { RoleRepository } from './role.repository.js';
+import { builtInRoles } from './role-name.js';
+
+const alphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789!@#?';
+/** The key of the advisory lock under which the first user is made: "boot" in ASCII. */
+const bootLock = 0x626f6f74;
+
+/** What the first start made up. */
+export interface Bootstrapped {
+  /** The password of the new user `admin`, to be shown once; null when there was a user already or the password was given. */
+  generatedPassword: string | null;
+}
+
+/**
+ * Makes the built-in roles and, while there is no user at all, `admin` with `adminPassword` or a made-up one. Later starts
+ * change nothing: `adminPassword` counts at the first start only. Safe when several instances start at once. Throws when
+ * `adminPassword` is needed and too weak.
+ */
+export async function bootstrapAccounts(db: Database, adminPassword?: string): Promise<Bootstrapped> {
+  return db.write(async (tx) => {
+    await tx.query('select pg_advisory_xact_lock($1)', [bootLock]);
+    const roles = new RoleRepository();
+    await roles.addBuiltIn(tx, builtInRoles);
+    if (await new UserRepository().exists(tx)) return { generatedPassword: null };
+    const password = adminPassword ?? generatePassword();
+    await addAdmin(tx, roles, password);
+    return { generatedPassword: adminPassword === undefined ? password : null };
+  });
+}
+
+async function addAdmin(tx: Tx, roles: RoleRepository, password: string): Promise<void> {
+  const missing = weaknesses(password);
+  if (missing.length > 0) throw new Error(`ADMIN_PASSWORD ${missing.join(', ')}.`);
+  const passwordHash = await hashPassword(password);
+  const id = await new UserRepository().add(tx, { username: 'admin', email: 'admin@localhost', passwordHash });
+  const held = await roles.locate(tx, 'roles', [{ name: 'admin' }]);
+  await roles.setRolesOfUser(tx, id, held.map((role) => role.id));
+}
+
+function generatePassword(): string {
+  const password = Array.from({ length: 24 }, () => alphabet[randomInt(alphabet.length)]).join('');
+  return weaknesses(password).length === 0 ? password : generatePassword();
+}

@@ -1,0 +1,115 @@
+import { Injectable } from '@nestjs/common';
+import type { Tx } from '../platform/db/database.js';
+import type { Page } from '../platform/http/page.js';
+import { invalid, Problem } from '../platform/http/problem.js';
+import { type Reference, wordsOf } from '../platform/http/reference.js';
+import { type ListSource, listPage } from './list-page.js';
+import { orConflict } from '../users/or-conflict.js';
+import { isReserved } from './role-name.js';
+import { Role } from './role.entity.js';
+import type { RoleQuery } from './role.schema.js';
+import { UserRole } from './user-role.entity.js';
+
+/** What names a role to people. */
+export type RoleLabel = Pick<Role, 'id' | 'name'>;
+
+const list: ListSource = {
+  select: 'select id, name, description, third_party as "thirdParty", created_at as "createdAt" from role',
+  from: 'role',
+  columns: { id: 'id', name: 'lower(name)', description: 'description', thirdParty: 'third_party' },
+  filters: { id: 'id::text = $1', name: 'name ilike $1', description: 'description ilike $1' },
+};
+
+const clashes = { role_name_unique: 'There is already a role with this name.' };
+
+/** Every query on `role` and `user_role`, except the joint reading of accounts. */
+@Injectable()
+export class RoleRepository {
+  /** Throws `not-found`. */
+  async get(tx: Tx, id: number): Promise<Role> {
+    const role = await tx.findOneBy(Role, { id });
+    if (!role) throw new Problem('not-found', `There is no role ${id}.`);
+    return role;
+  }
+
+  async list(tx: Tx, query: RoleQuery): Promise<Page<Role>> {
+    return listPage(tx, list, query);
+  }
+
+  /** The roles that `references` name, once each. Throws `invalid-request` on the first of `field` that names none. */
+  async locate(tx: Tx, field: string, references: readonly Reference[]): Promise<RoleLabel[]> {
+    if (references.length === 0) return [];
+    const ids = references.map(({ id }) => id).filter((id) => id !== undefined);
+    const names = references.filter(({ id }) => id === undefined).map(nameIn);
+    const found = await tx.query<RoleLabel[]>(
+      'select id, name from role where id = any($1::int[]) or lower(name) in (select lower(n) from unnest($2::text[]) n) order by id', [ids, names]);
+    for (const [i, reference] of references.entries()) {
+      if (!found.some((role) => isNamed(role, reference))) throw invalid(`${field}.${i}`, `There is no role ${wordsOf(reference)}`);
+    }
+    return found;
+  }
+
+  /**
+   * The roles of these names, in no particular order; those that are missing are made, and are there only if `tx` commits. Safe
+   * among concurrent callers. Throws `invalid-request` on a reserved name.
+   */
+  async ensure(tx: Tx, names: readonly string[]): Promise<RoleLabel[]> {
+    const wanted = [...new Map(names.toReversed().map((name) => [name.toLowerCase(), name])).entries()].sort(([a], [b]) => (a < b ? -1 : 1));
+    for (const [, name] of wanted) if (isReserved(name)) throw invalid('owner', `${name} is a reserved name`);
+    const keys = wanted.map(([key]) => key);
+    const known = await this.named(tx, keys);
+    if (known.length === wanted.length) return known;
+    await tx.query(
+      `insert into role (name, description) select n, 'Made for the owner ' || n || '.' from unnest($1::text[]) with ordinality u (n, place)
+       order by place on conflict do nothing`, [wanted.map(([, name]) => name)]);
+    return this.named(tx, keys);
+  }
+
+  private async named(tx: Tx, keys: readonly string[]): Promise<RoleLabel[]> {
+    return tx.query('select id, name from role where lower(name) in (select lower(n) from unnest($1::text[]) n)', [keys]);
+  }
+
+  /** Makes those that are missing; the key is the name and the value its description. */
+  async addBuiltIn(tx: Tx, roles: Readonly<Record<string, string>>): Promise<void> {
+    await tx.query('insert into role (name, description) select * from unnest($1::text[], $2::text[]) on conflict do nothing',
+      [Object.keys(roles), Object.values(roles)]);
+  }
+
+  /** Returns the new id. Throws `conflict` when the name is taken. */
+  async add(tx: Tx, fields: Pick<Role, 'name' | 'description'>): Promise<number> {
+    const { identifiers } = await orConflict(tx.insert(Role, fields), clashes);
+    return (identifiers as [{ id: number }])[0].id;
+  }
+
+  async change(tx: Tx, id: number, fields: Partial<Pick<Role, 'name' | 'description'>>): Promise<void> {
+    if (Object.values(fields).some((value) => value !== undefined)) await orConflict(tx.update(Role, id, fields), clashes);
+  }
+
+  /** Takes the role away from its holders and from what is linked to it, and deletes nothing else. */
+  async remove(tx: Tx, id: number): Promise<void> {
+    await tx.delete(Role, id);
+  }
+
+  async setRolesOfUser(tx: Tx, userId: number, roleIds: readonly number[]): Promise<void> {
+    await tx.delete(UserRole, { userId });
+    await tx.query('insert into user_role (user_id, role_id) select $1, unnest($2::int[])', [userId, roleIds]);
+  }
+
+  async setUsersOfRole(tx: Tx, roleId: number, userIds: readonly number[]): Promise<void> {
+    await tx.delete(UserRole, { roleId });
+    await tx.query('insert into user_role (user_id, role_id) select unnest($1::int[]), $2', [userIds, roleId]);
+  }
+
+  /** Until `tx` ends, nobody else who calls this can change who administers. */
+  async lockAdministration(tx: Tx): Promise<void> {
+    await tx.query(`select id from role where name = 'admin' for update`);
+  }
+}
+
+const nameIn = ({ name, label }: Reference): string | undefined => name ?? label;
+
+// An id counts before a name: clients send whole objects back, whose names may have changed meanwhile.
+function isNamed(role: RoleLabel, reference: Reference): boolean {
+  if (reference.id !== undefined) return role.id === reference.id;
+  return role.name.toLowerCase() === nameIn(reference)?.toLowerCase();
+}

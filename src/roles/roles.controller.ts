@@ -1,0 +1,73 @@
+import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
+import { z } from 'zod';
+import { Database } from '../platform/db/database.js';
+import { type Actor, Requires, Who } from '../platform/http/actor.js';
+import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
+import { type Page, pageOf } from '../platform/http/page.js';
+import { AccountView, accountView } from './account.schema.js';
+import { RoleRepository } from './role.repository.js';
+import { NewRole, RoleChanges, RoleQuery, RoleView, roleView } from './role.schema.js';
+import { RoleService } from './role.service.js';
+
+type View = z.output<typeof RoleView>;
+
+/** Roles. Their names are no secret: certificates and authorities show them to everyone. */
+@Controller('roles')
+export class RolesController {
+  constructor(
+    private readonly db: Database,
+    private readonly roles: RoleRepository,
+    private readonly service: RoleService,
+  ) {}
+
+  @Get()
+  @Requires('role:read')
+  @Summary('List roles')
+  @Answers(200, pageOf(RoleView))
+  async list(@QueryOf(RoleQuery) query: RoleQuery): Promise<Page<View>> {
+    const { items, total } = await this.roles.list(this.db.single, query);
+    return { items: items.map(roleView), total };
+  }
+
+  @Get(':id')
+  @Requires('role:read')
+  @Summary('Read a role', 'For its holders and administrators.')
+  @Answers(200, RoleView)
+  async read(@Who() actor: Actor, @Id() id: number): Promise<View> {
+    return roleView(await this.service.read(actor, id));
+  }
+
+  @Get(':id/users')
+  @Requires('role:read')
+  @Summary('List the holders of a role', 'For its holders and administrators.')
+  @Answers(200, pageOf(AccountView))
+  async users(@Who() actor: Actor, @Id() id: number): Promise<Page<z.output<typeof AccountView>>> {
+    const users = await this.service.usersOf(actor, id);
+    return { items: users.map(accountView), total: users.length };
+  }
+
+  @Post()
+  @Requires('role:write')
+  @Summary('Make a role')
+  @Answers(200, RoleView)
+  async create(@Who() actor: Actor, @JsonBody(NewRole) body: NewRole): Promise<View> {
+    return roleView(await this.service.create(actor, body));
+  }
+
+  @Put(':id')
+  @Requires('role:write')
+  @Summary('Change a role')
+  @Answers(200, RoleView)
+  async change(@Who() actor: Actor, @Id() id: number, @JsonBody(RoleChanges) body: RoleChanges): Promise<View> {
+    return roleView(await this.service.change(actor, id, body));
+  }
+
+  @Delete(':id')
+  @Requires('role:write')
+  @Summary('Delete a role', 'Takes it from its holders and from what is linked to it; nothing else is deleted.')
+  @Answers(200, z.strictObject({ message: z.string() }))
+  async remove(@Who() actor: Actor, @Id() id: number): Promise<{ message: string }> {
+    await this.service.remove(actor, id);
+    return { message: 'ok' };
+  }
+}

@@ -1,0 +1,18 @@
+import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module.js';
+import { UsersModule } from '../users/users.module.js';
+import { AccountRepository } from './account.repository.js';
+import { AccountService } from './account.service.js';
+import { RoleRepository } from './role.repository.js';
+import { RoleService } from './role.service.js';
+import { RolesController } from './roles.controller.js';
+import { UsersController } from './users.controller.js';
+
+/** Roles, accounts and the rules about both. */
+@Module({
+  imports: [AuditModule, UsersModule],
+  controllers: [UsersController, RolesController],
+  providers: [RoleRepository, RoleService, AccountRepository, AccountService],
+  exports: [RoleRepository, AccountRepository, AccountService],
+})
+export class RolesModule {}

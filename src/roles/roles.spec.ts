@@ -1,0 +1,274 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { accountEntities, type AccountsApp, PASSWORD, startAccounts } from '../../test/support/accounts-app.js';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
+import { UserRepository } from '../users/user.repository.js';
+import { bootstrapAccounts } from './bootstrap.js';
+import { RoleRepository } from './role.repository.js';
+
+let accounts: AccountsApp;
+let admin: string;
+beforeAll(async () => {
+  accounts = await startAccounts();
+  admin = await accounts.signIn('admin');
+});
+afterAll(() => accounts.close());
+
+const call = (method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: object, token = admin) => accounts.call(method, path, { body, token });
+const roleId = async (name: string): Promise<number> =>
+  (await accounts.test.source.query<[{ id: number }]>('select id from role where name = $1', [name]))[0].id;
+const lastEvent = async () => (await call('GET', '/logs?count=1')).body.items[0];
+
+describe('the rights on accounts', () => {
+  const routes = [
+    ['GET', '/users'], ['POST', '/users'], ['PUT', '/users/1'], ['GET', '/roles'], ['GET', '/roles/1'], ['GET', '/roles/1/users'],
+    ['POST', '/roles'], ['PUT', '/roles/1'], ['DELETE', '/roles/1'], ['GET', '/users/1'], ['GET', '/users/1/roles'], ['GET', '/logs'],
+  ] as const;
+
+  it.each([['nobody', undefined], ['ordinary', []], ['operator', ['operator']], ['read-only admin', ['admin', 'read-only']]] as const)(
+    'are not those of %s', async (name, roles) => {
+      const token = roles && await accounts.addUser(name, ...roles).then(() => accounts.signIn(name));
+      for (const [method, path] of routes) {
+        const expected = !roles ? 401 : path === '/roles' && method === 'GET' || path.startsWith('/roles/1') && method === 'GET' && roles.some((r) => r === 'admin') ? 200 : 403;
+        expect((await accounts.call(method, path, { token })).status, `${method} ${path}`).toBe(expected);
+      }
+    });
+
+  it('let everyone see themselves and the roles they hold, not those of others', async () => {
+    const id = await accounts.addUser('self', 'crew', 'read-only');
+    const token = await accounts.signIn('self');
+    const crew = await roleId('crew');
+    expect((await call('GET', `/users/${id}`, undefined, token)).body).toMatchObject({ id, username: 'self', roles: expect.any(Array) });
+    expect((await call('GET', `/users/${id}/roles`, undefined, token)).body).toMatchObject({ total: 2, items: expect.arrayContaining([{ id: crew, name: 'crew' }]) });
+    expect((await call('GET', `/roles/${crew}`, undefined, token)).body).toMatchObject({ id: crew, name: 'crew' });
+    expect((await call('GET', `/roles/${crew}/users`, undefined, token)).body).toMatchObject({ total: 1, items: [{ id, username: 'self' }] });
+    expect((await call('GET', `/roles/${await roleId('operator')}`, undefined, token)).status).toBe(403);
+    expect((await call('GET', '/users/1', undefined, token)).status).toBe(403);
+  });
+});
+
+describe('users', () => {
+  it('are made, shown, changed, and can sign in', async () => {
+    const made = await call('POST', '/users', { username: ' Mia ', email: 'Mia@Example.COM', password: PASSWORD, roles: [{ name: 'OPERATOR' }] });
+    expect(made).toMatchObject({ status: 200, body: { username: 'Mia', email: 'mia@example.com', active: true, profilePicture: null, roles: [{ name: 'operator' }] } });
+    expect(JSON.stringify(made.body)).not.toMatch(/argon|hash|epoch/i);
+    await accounts.signIn('mia');
+    const changed = await call('PUT', `/users/${made.body.id}`, { ...made.body, email: 'mia@example.org', roles: [] });
+    expect(changed.body).toEqual({ ...made.body, email: 'mia@example.org', roles: [] });
+    expect((await call('GET', `/users/${made.body.id}`)).body).toEqual(changed.body);
+    expect(await lastEvent()).toMatchObject({
+      logType: 'user.changed', targetType: 'user', targetId: String(made.body.id), user: { id: 1, username: 'admin' },
+      before: { email: 'mia@example.com', roles: ['operator'] }, after: { email: 'mia@example.org', roles: [] } });
+  });
+
+  it.each([
+    [{ username: 'x', email: 'x@example.com', password: 'weak' }, 'password'],
+    [{ username: 'x', email: 'nonsense' }, 'email'],
+    [{ username: '', email: 'x@example.com' }, 'username'],
+    [{ username: 'a\nb', email: 'x@example.com' }, 'username'],
+    [{ username: 'x' }, 'email'],
+    [{ username: 'x', email: 'x@example.com', roles: [{ name: 'admin' }, { name: 'no such' }] }, 'roles.1'],
+    [{ username: 'x', email: 'x@example.com', admin: true }, 'admin'],
+  ])('are refused: %j', async (body, field) => {
+    const answer = await call('POST', '/users', body);
+    expect(answer.status).toBe(400);
+    expect(Object.keys(answer.body.reasons)).toContain(field);
+    expect((await call('GET', '/users?filter=username;x')).body.items.filter(({ username }: { username: string }) => username === 'x')).toEqual([]);
+  });
+
+  it('have unique names and addresses, whatever the case', async () => {
+    await accounts.addUser('Nils');
+    expect(await call('POST', '/users', { username: 'NILS', email: 'other@example.com' })).toMatchObject({ status: 409, body: { detail: expect.stringContaining('name') } });
+    expect(await call('POST', '/users', { username: 'other', email: 'NILS@example.com' })).toMatchObject({ status: 409, body: { detail: expect.stringContaining('address') } });
+  });
+
+  it('lose their sessions with a new password, which is never stored as it is', async () => {
+    const id = await accounts.addUser('olga');
+    const token = await accounts.signIn('olga');
+    expect((await call('PUT', `/users/${id}`, { password: 'weak' })).status).toBe(400);
+    expect((await call('GET', '/auth/me', undefined, token)).status).toBe(200);
+    expect((await call('PUT', `/users/${id}`, { password: 'Another-horse8?' })).status).toBe(200);
+    expect((await call('GET', '/auth/me', undefined, token)).status).toBe(401);
+    await accounts.signIn('olga', 'Another-horse8?');
+    const everything = JSON.stringify(await accounts.test.source.query('select (select json_agg(u) from app_user u), (select json_agg(e) from audit_event e)'));
+    expect(everything).not.toContain('Another-horse8?');
+    expect((await call('GET', '/logs?filter=targetId;' + id)).body.items.find((e: { logType: string }) => e.logType === 'user.changed').after).toMatchObject({ newPassword: true });
+  });
+
+  it('lose their sessions for good when they are made inactive', async () => {
+    const id = await accounts.addUser('paul');
+    const token = await accounts.signIn('paul');
+    await call('PUT', `/users/${id}`, { active: false });
+    await call('PUT', `/users/${id}`, { active: true });
+    expect((await call('GET', '/auth/me', undefined, token)).status).toBe(401);
+  });
+
+  it('keep at least one administrator, however many are demoted at once', async () => {
+    const [first, second] = [1, await accounts.addUser('second', 'admin')];
+    const other = await accounts.signIn('second');
+    const answers = await Promise.all([
+      call('PUT', `/users/${first}`, { roles: [] }, other), call('PUT', `/users/${second}`, { active: false }, admin),
+      call('PUT', `/roles/${await roleId('admin')}`, { users: [] }), call('PUT', `/roles/${await roleId('read-only')}`, { users: [{ id: first }, { name: 'SECOND' }] }),
+    ]);
+    expect(answers.filter(({ status }) => status === 409).length).toBeGreaterThan(0);
+    const [{ admins }] = await accounts.test.source.query(`select count(*)::int as admins from app_user u where active and 'admin' in
+      (select name from user_role join role r on r.id = role_id where user_id = u.id) and 'read-only' not in (select name from user_role join role r on r.id = role_id where user_id = u.id)`);
+    expect(admins).toBeGreaterThan(0);
+    await accounts.test.source.query('delete from user_role');
+    await accounts.test.source.query(`insert into user_role select 1, id from role where name = 'admin'`);
+    for (const changes of [{ roles: [] }, { active: false }, { roles: [{ name: 'admin' }, { name: 'read-only' }] }]) {
+      expect((await call('PUT', '/users/1', changes)).status, JSON.stringify(changes)).toBe(409);
+    }
+    expect((await call('GET', '/auth/me')).body.roles).toMatchObject([{ name: 'admin' }]);
+  });
+
+  it('are listed in pages, sorted and filtered', async () => {
+    for (const name of ['list-b', 'list-a', 'list-c', 'list%']) await accounts.addUser(name);
+    const names = async (query: string) => (await call('GET', `/users?${query}`)).body.items.map(({ username }: { username: string }) => username);
+    expect(await names('filter=username;LIST-&sortBy=username&sortDir=desc&count=2')).toEqual(['list-c', 'list-b']);
+    expect(await names('filter=username;LIST-&sortBy=username&sortDir=desc&count=2&page=2')).toEqual(['list-a']);
+    expect(await names('filter=username;t%')).toEqual(['list%']);
+    expect((await call('GET', '/users?filter=username;list-&count=1')).body).toMatchObject({ total: 3 });
+    for (const query of ['filter=password_hash;x', 'filter=__proto__;x', 'sortBy=passwordHash', 'count=0', 'filter=username']) {
+      expect((await call('GET', `/users?${query}`)).status, query).toBe(400);
+    }
+    expect((await call('GET', `/users?filter=${encodeURIComponent("username;' or 1=1 --")}`)).body).toMatchObject({ total: 0, items: [] });
+  });
+
+  it('that do not exist are 404', async () => {
+    for (const [method, path] of [['GET', '/users/999'], ['PUT', '/users/999'], ['GET', '/users/999/roles'], ['GET', '/roles/999'], ['PUT', '/roles/999'], ['DELETE', '/roles/999']] as const) {
+      expect((await call(method, path, method === 'PUT' ? {} : undefined)).status, `${method} ${path}`).toBe(404);
+    }
+    expect((await call('DELETE', '/users/1')).status).toBe(405);
+  });
+});
+
+describe('roles', () => {
+  it('are made, changed and deleted, and nothing else goes with them', async () => {
+    const user = await accounts.addUser('quin');
+    const made = await call('POST', '/roles', { name: 'Team', description: 'Us', users: [{ id: user }, { name: 'QUIN' }] });
+    expect(made).toMatchObject({ status: 200, body: { name: 'Team', description: 'Us', thirdParty: false } });
+    expect((await call('GET', `/roles/${made.body.id}/users`)).body).toMatchObject({ total: 1, items: [{ id: user }] });
+    const changed = await call('PUT', `/roles/${made.body.id}`, { ...made.body, name: 'team@example.com', users: [] });
+    expect(changed.body).toEqual({ ...made.body, name: 'team@example.com' });
+    expect(await lastEvent()).toMatchObject({ logType: 'role.changed', before: { name: 'Team', users: ['quin'] }, after: { name: 'team@example.com', users: [] } });
+    expect(await call('DELETE', `/roles/${made.body.id}`)).toMatchObject({ status: 200, body: { message: 'ok' } });
+    expect((await call('GET', `/users/${user}`)).status).toBe(200);
+  });
+
+  it.each(['admin', 'Operator', 'read-only', 'GLOBAL_CERT_ISSUER', 'creator', ' Creator '])('cannot be called %s', async (name) => {
+    expect((await call('POST', '/roles', { name })).status).toBe(400);
+    const { body } = await call('POST', '/roles', { name: `harmless ${name}` });
+    expect((await call('PUT', `/roles/${body.id}`, { name })).status).toBe(400);
+  });
+
+  it('have unique names, whatever the case', async () => {
+    await call('POST', '/roles', { name: 'Once' });
+    expect((await call('POST', '/roles', { name: 'ONCE' })).status).toBe(409);
+  });
+
+  it('that are built in stay and keep their names', async () => {
+    for (const name of ['admin', 'operator', 'read-only', 'global_cert_issuer']) {
+      const id = await roleId(name);
+      expect((await call('DELETE', `/roles/${id}`)).status).toBe(409);
+      expect((await call('PUT', `/roles/${id}`, { name: 'other' })).status).toBe(409);
+      expect((await call('PUT', `/roles/${id}`, { name, description: 'Ours' })).status).toBe(200);
+    }
+  });
+
+  it('refuse unknown users', async () => {
+    expect(await call('POST', '/roles', { name: 'ghosts', users: [{ id: 1 }, { name: 'ghost' }] })).toMatchObject({ status: 400, body: { reasons: { 'users.1': [expect.any(String)] } } });
+    expect((await call('GET', '/roles?filter=name;ghosts')).body.total).toBe(0);
+  });
+
+  it('are found by what they are called', async () => {
+    const roles = new RoleRepository();
+    const { db } = accounts.test;
+    const [operator] = await roles.locate(db.single, 'roles', [{ name: 'Operator' }, { label: 'OPERATOR' }]);
+    expect(operator?.name).toBe('operator');
+    expect(await roles.locate(db.single, 'roles', [{ id: operator?.id, name: 'admin' }])).toEqual([operator]);
+    await expect(roles.locate(db.single, 'roles', [{ id: 999, name: 'admin' }])).rejects.toMatchObject({ code: 'invalid-request' });
+  });
+});
+
+describe('RoleRepository.ensure', () => {
+  const roles = new RoleRepository();
+
+  it('makes what is missing and finds the rest, whatever the case', async () => {
+    const { db } = accounts.test;
+    const made = await db.write((tx) => roles.ensure(tx, ['New@example.com', 'other@example.com', 'NEW@example.com']));
+    expect(made.map(({ name }) => name).sort()).toEqual(['New@example.com', 'other@example.com']);
+    const found = await db.write((tx) => roles.ensure(tx, ['new@EXAMPLE.com']));
+    expect(found).toEqual(made.filter(({ name }) => name === 'New@example.com'));
+    expect(await roles.ensure(db.single, [])).toEqual([]);
+  });
+
+  it('refuses reserved names', async () => {
+    for (const name of ['admin', 'Creator', 'READ-ONLY']) {
+      await expect(accounts.test.db.write((tx) => roles.ensure(tx, ['a@example.com', name])), name).rejects.toMatchObject({ code: 'invalid-request' });
+    }
+  });
+
+  it('is safe among many at once, in any order', async () => {
+    const names = Array.from({ length: 20 }, (_, i) => `many${i}@example.com`);
+    const results = await Promise.all(Array.from({ length: 12 }, (_, i) =>
+      accounts.test.db.write((tx) => roles.ensure(tx, i % 2 ? names : [...names].reverse()))));
+    const ids = results.map((found) => found.map(({ id }) => id).sort((a, b) => a - b).join());
+    expect(new Set(ids).size).toBe(1);
+    expect(results[0]).toHaveLength(20);
+  });
+});
+
+describe('bootstrapAccounts', () => {
+  let fresh: TestDatabase;
+  beforeAll(async () => { fresh = await createTestDatabase(accountEntities); });
+  afterAll(() => fresh.drop());
+  const names = async () => (await fresh.source.query<{ name: string }[]>('select name from role order by name')).map(({ name }) => name);
+
+  it('refuses a weak password, and leaves nothing behind', async () => {
+    await expect(bootstrapAccounts(fresh.db, 'admin')).rejects.toThrow('ADMIN_PASSWORD must have at least 12 characters');
+    expect(await names()).toEqual([]);
+  });
+
+  it('makes the roles and one admin when several start at once, and tells one password once', async () => {
+    const results = await Promise.all(Array.from({ length: 4 }, () => bootstrapAccounts(fresh.db)));
+    const passwords = results.map(({ generatedPassword }) => generatedPassword).filter((password) => password !== null);
+    expect(passwords).toHaveLength(1);
+    expect(await names()).toEqual(['admin', 'global_cert_issuer', 'operator', 'read-only']);
+    const user = await new UserRepository().findForSignIn(fresh.db.single, 'ADMIN@localhost');
+    expect(user).toMatchObject({ username: 'admin', email: 'admin@localhost', active: true });
+    expect(await fresh.source.query('select name from user_role join role on role.id = role_id')).toEqual([{ name: 'admin' }]);
+  });
+
+  it('changes nothing later, even when the first user has another name by then', async () => {
+    await fresh.source.query(`update app_user set username = 'root'`);
+    const before = await fresh.source.query('select * from app_user');
+    expect(await bootstrapAccounts(fresh.db, PASSWORD)).toEqual({ generatedPassword: null });
+    expect(await fresh.source.query('select * from app_user')).toEqual(before);
+  });
+});
+
+describe('the log', () => {
+  it('is read newest first, in pages that do not shift', async () => {
+    for (let i = 0; i < 5; i++) await call('POST', '/roles', { name: `logged ${i}` });
+    const first = (await call('GET', '/logs?filter=logType;role.created&count=2')).body;
+    expect(first.items.map(({ after }: { after: { name: string } }) => after.name)).toEqual(['logged 4', 'logged 3']);
+    expect(first.total).toBeGreaterThanOrEqual(5);
+    await call('POST', '/roles', { name: 'logged later' });
+    const second = (await call('GET', `/logs?filter=logType;role.created&count=2&after=${first.next}`)).body;
+    expect(second.items.map(({ after }: { after: { name: string } }) => after.name)).toEqual(['logged 2', 'logged 1']);
+    expect(first.items[0]).toMatchObject({
+      logType: 'role.created', loggedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$/), user: { id: 1, username: 'admin' },
+      targetType: 'role', address: '127.0.0.1', before: null, seq: null, hash: null });
+  });
+
+  it('refuses other filters', async () => {
+    for (const filter of ['before;x', '__proto__;x', 'constructor;x']) expect((await call('GET', `/logs?filter=${filter}`)).status).toBe(400);
+  });
+});
+
+describe('the schema', () => {
+  it('is what the entities say', async () => {
+    const { upQueries } = await accounts.test.source.driver.createSchemaBuilder().log();
+    expect(upQueries.map(({ query }) => query)).toEqual([]);
+  });
+});

@@ -1,0 +1,12 @@
+import { violatedConstraint } from '../platform/db/database.js';
+import { Problem } from '../platform/http/problem.js';
+
+/** Awaits a write. When it runs into one of these constraints, throws `conflict` with the text that stands beside its name. */
+export async function orConflict<T>(writing: Promise<T>, texts: Readonly<Record<string, string>>): Promise<T> {
+  try {
+    return await writing;
+  } catch (error) {
+    const text = texts[violatedConstraint(error) ?? ''];
+    throw text === undefined ? error : new Problem('conflict', text, { cause: error });
+  }
+}

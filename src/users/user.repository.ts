@@ -1,0 +1,43 @@
+import { Injectable } from '@nestjs/common';
+import type { Tx } from '../platform/db/database.js';
+import { orConflict } from './or-conflict.js';
+import { User } from './user.entity.js';
+
+/** What may be written of a user. */
+export type UserFields = Partial<Pick<User, 'username' | 'email' | 'active' | 'passwordHash'>>;
+
+const clashes: Readonly<Record<string, string>> = {
+  app_user_username_unique: 'There is already a user with this name.',
+  app_user_email_unique: 'There is already a user with this e-mail address.',
+};
+
+/** Every query on `app_user` alone. */
+@Injectable()
+export class UserRepository {
+  /** By user name, else by e-mail address, whatever the case; with its password hash. */
+  async findForSignIn(tx: Tx, nameOrEmail: string): Promise<User | null> {
+    return tx.createQueryBuilder(User, 'u').addSelect('u.passwordHash')
+      .where('lower(u.username) = lower(:name) or u.email = :email', { name: nameOrEmail, email: nameOrEmail.toLowerCase() })
+      .orderBy('lower(u.username) = lower(:name)', 'DESC').limit(1).getOne();
+  }
+
+  async exists(tx: Tx): Promise<boolean> {
+    return tx.exists(User);
+  }
+
+  /** Returns the new id. Throws `conflict` when the name or the address is taken. */
+  async add(tx: Tx, fields: UserFields): Promise<number> {
+    const { identifiers } = await orConflict(tx.insert(User, fields), clashes);
+    return (identifiers as [{ id: number }])[0].id;
+  }
+
+  /** Writes what is given and leaves the rest. Throws as `add` does. */
+  async change(tx: Tx, id: number, fields: UserFields): Promise<void> {
+    await orConflict(tx.update(User, id, { ...fields, updatedAt: () => 'now()' }), clashes);
+  }
+
+  /** Makes every token that was issued to the user so far invalid. */
+  async revokeTokens(tx: Tx, id: number): Promise<void> {
+    await tx.increment(User, { id }, 'tokenEpoch', 1);
+  }
+}
