@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../config.js';
-import { Clock } from '../clock.js';
 import type { Mailer } from '../mail/mailer.js';
 import { createLog } from '../log.js';
 import { GuardedAgents } from '../net/guarded-agent.js';

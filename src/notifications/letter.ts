@@ -1,0 +1,96 @@
+import Handlebars from 'handlebars';
+
+/** What a mail says, before it is text and HTML. `cards` are the certificates that it is about. */
+export interface Letter {
+  subject: string;
+  heading: string;
+  paragraphs: readonly string[];
+  cards: readonly Card[];
+}
+
+/** One certificate: its name, where to find it, and facts as label and value. */
+export interface Card {
+  title: string;
+  url: string;
+  facts: readonly (readonly [label: string, value: string])[];
+}
+
+export interface Rendered {
+  subject: string;
+  text: string;
+  html: string;
+}
+
+const html = Handlebars.compile<Letter>(`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="supported-color-schemes" content="light dark">
+<title>{{subject}}</title>
+<style>
+@media (prefers-color-scheme: dark) {
+  .page { background: #16181d !important; color: #e6e8ec !important; }
+  .card { background: #1f2229 !important; border-color: #3a3f4a !important; }
+  .label, .foot { color: #a3a9b5 !important; }
+  .link { color: #8ab4f8 !important; }
+}
+</style>
+</head>
+<body class="page" style="margin:0;padding:24px 12px;background:#f4f5f7;color:#1d2129;font:16px/1.5 -apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif">
+<div role="article" aria-label="{{heading}}" style="max-width:600px;margin:0 auto">
+<h1 style="margin:0 0 16px;font-size:20px;line-height:1.3">{{heading}}</h1>
+{{#each paragraphs}}
+<p style="margin:0 0 16px">{{this}}</p>
+{{/each}}
+{{#each cards}}
+<div class="card" style="margin:0 0 16px;padding:16px;background:#ffffff;border:1px solid #d8dce3;border-radius:8px;overflow-wrap:anywhere">
+<p style="margin:0 0 8px;font-weight:600"><a class="link" href="{{url}}" style="color:#0b57d0">{{title}}</a></p>
+{{#each facts}}
+<p style="margin:0"><span class="label" style="color:#5a6270">{{this.[0]}}:</span> {{this.[1]}}</p>
+{{/each}}
+</div>
+{{/each}}
+<p class="foot" style="margin:24px 0 0;font-size:13px;color:#5a6270">Sent by Perennial.</p>
+</div>
+</body>
+</html>
+`, { strict: true });
+
+const text = Handlebars.compile<Letter>(`{{heading}}
+{{#each paragraphs}}
+
+{{this}}
+{{/each}}
+{{#each cards}}
+
+{{title}}
+{{#each facts}}
+  {{this.[0]}}: {{this.[1]}}
+{{/each}}
+  {{url}}
+{{/each}}
+
+--${' '}
+Sent by Perennial.
+`, { strict: true, noEscape: true });
+
+/** The letter as text and as HTML that says the same. Every value is one line; markup in values stays text. */
+export function renderLetter(letter: Letter): Rendered {
+  const clean = {
+    subject: oneLine(letter.subject),
+    heading: oneLine(letter.heading),
+    paragraphs: letter.paragraphs.map(oneLine),
+    cards: letter.cards.map(({ title, url, facts }) => (
+      { title: oneLine(title), url: oneLine(url), facts: facts.map(([label, value]) => [label, oneLine(value)] as const) }
+    )),
+  };
+  return { subject: clean.subject, text: text(clean), html: html(clean) };
+}
+
+/** Without control characters and without marks that turn the direction of the text: names come from strangers. */
+function oneLine(value: string): string {
+   
+  return value.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g, ' ').trim();
+}

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import { type CertificateFacts, inWords, type NoticeData, type NoticeEvent, render } from './templates.js';
+
+const now = new Date('2026-03-01T12:00:00Z');
+const setting = { publicUrl: 'https://pki.example.org', now };
+const before: CertificateFacts = { id: 7, name: 'www.example.org-CA-1', commonName: 'www.example.org', owner: 'web@example.org', serialHex: '0a01', notAfter: new Date('2026-03-13T12:30:00Z') };
+const after: CertificateFacts = { ...before, id: 8, name: 'www.example.org-CA-2', serialHex: '0b02', notAfter: new Date('2026-06-13T12:30:00Z') };
+const renewal = { renewsAt: new Date('2026-03-05T00:00:00Z') } as const;
+const manual = { renewsAt: null, reason: 'rotation is off' } as const;
+
+const messages: { [E in NoticeEvent]: NoticeData[E] } = {
+  'certificate.expiring': { ...setting, certificates: [{ ...before, renewal }] },
+  'certificate.rotated': { ...setting, before, after, destinations: ['Edge', 'Mail'] },
+  'certificate.rotation-failed': { ...setting, certificate: before, reason: 'The CA is down.', nextAttemptAt: new Date('2026-03-01T13:00:00Z') },
+  'certificate.no-destination': { ...setting, before, after },
+  'certificate.revoked': { ...setting, certificate: before, reason: 'keyCompromise', comments: 'Laptop lost', revokedAt: now },
+  'delivery.failing': { ...setting, certificate: after, destination: 'Edge', reason: 'Connection refused', attempts: 3, nextAttemptAt: null },
+};
+
+describe('render', () => {
+  it.each<[NoticeEvent, string, string[]]>([
+    ['certificate.expiring', 'www.example.org expires in 12 days', ['web@example.org', 'in 12 days, 2026-03-13 12:30 UTC', 'by itself on 2026-03-05 00:00 UTC']],
+    ['certificate.rotated', 'www.example.org: renewed', ['in place at: Edge, Mail.', 'Serial number: 0a01', 'Serial number: 0b02', 'https://pki.example.org/api/1/certificates/8']],
+    ['certificate.rotation-failed', 'www.example.org: renewal failed, expires in 12 days', ['Reason: The CA is down.', 'The next attempt is in 60 minutes, at 2026-03-01 13:00 UTC.']],
+    ['certificate.no-destination', 'www.example.org: renewed, must be deployed by hand', ['Deploy it by hand; the old one expires in 12 days, on 2026-03-13 12:30 UTC.']],
+    ['certificate.revoked', 'www.example.org: revoked', ['Revoked: 2026-03-01 12:00 UTC', 'Reason: keyCompromise', 'Comments: Laptop lost']],
+    ['delivery.failing', 'www.example.org: delivery to Edge fails', ['in 3 attempts. Reason: Connection refused', 'not tried again until someone acts']],
+  ])('says %s in text and HTML alike', (event, subject, parts) => {
+    const message = render(event, messages[event]);
+    expect(message.subject).toBe(subject);
+    for (const part of parts) expect(message.text).toContain(part);
+    expect(message.text).toContain('https://pki.example.org/api/1/certificates/');
+    expect(wordsOf(withoutTags(message.html))).toEqual(wordsOf(message.text.replaceAll(/^ *https:.*$/gm, '').replace('-- ', '')));
+    expect([...message.html.matchAll(/href="(.*?)"/g)].map(([, url]) => url)).toEqual([...message.text.matchAll(/^ {2}(https:.*)$/gm)].map(([, url]) => url));
+  });
+
+  it('leads with the first of several and counts those that need a person', () => {
+    const certificates = [{ ...after, renewal }, { ...before, commonName: 'mail.example.org', renewal: manual }];
+    const { subject, text } = render('certificate.expiring', { ...setting, certificates });
+    expect(subject).toBe('2 certificates: mail.example.org expires in 12 days');
+    expect(text).toContain('Not all of them renew by themselves. Renew what is still needed, and revoke what is not.');
+    expect(text).toContain('Renewal: not by itself (rotation is off)');
+  });
+
+  it('speaks of what has expired as past', () => {
+    const { subject, text } = render('certificate.expiring', { ...setting, now: new Date('2026-03-15T12:30:00Z'), certificates: [{ ...before, renewal: manual }] });
+    expect(subject).toBe('www.example.org expired 2 days ago');
+    expect(text).toContain('Expired: 2 days ago, 2026-03-13 12:30 UTC');
+  });
+
+  it('lets no name become markup, a header or another line', () => {
+    const hostile = '</title><script>alert(1)</script>"><img src=x onerror=y>\r\nBcc: evil@example.org\n\n{{constructor}} \u202egro.elpmaxe';
+    const certificate = { ...before, name: hostile, commonName: hostile, owner: hostile };
+    const { subject, text, html } = render('delivery.failing', { ...setting, certificate, destination: hostile, reason: hostile, attempts: 1, nextAttemptAt: null });
+    expect(html).not.toMatch(/<script|<img|onerror=y>/);
+    expect(html).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
+     
+    expect(subject).not.toMatch(/[\u0000-\u001f\u202e]/);
+    expect(text).not.toMatch(/^Bcc/m);
+    expect(text).toContain('{{constructor}}');
+    expect(text).toContain('<script>');
+  });
+});
+
+describe('inWords', () => {
+  it.each<[string, string]>([
+    ['2026-03-01T12:00:30Z', 'now'], ['2026-03-01T12:01:00Z', 'in 1 minute'], ['2026-03-01T13:59:00Z', 'in 119 minutes'], ['2026-03-01T14:00:00Z', 'in 2 hours'],
+    ['2026-03-03T11:59:00Z', 'in 47 hours'], ['2026-03-03T12:00:00Z', 'in 2 days'], ['2027-03-01T12:00:00Z', 'in 365 days'], ['2026-02-27T12:00:00Z', '2 days ago'],
+  ])('%s is %s', (date, words) => {
+    expect(inWords(new Date(date), now)).toBe(words);
+  });
+});
+
+function withoutTags(html: string): string {
+  return html.replace(/<head>[\s\S]*<\/head>/, '').replaceAll(/<[^>]*>/g, ' ');
+}
+
+function wordsOf(text: string): string[] {
+  return text.replaceAll(/:(?=\s)/g, '').split(/\s+/).filter((word) => word !== '');
+}

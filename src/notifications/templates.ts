@@ -1,0 +1,130 @@
+import { type Card, type Letter, type Rendered, renderLetter } from './letter.js';
+
+/** A certificate as a mail speaks of it. */
+export interface CertificateFacts {
+  id: number;
+  name: string;
+  commonName: string;
+  owner: string;
+  serialHex: string;
+  notAfter: Date;
+}
+
+/** When it renews by itself; null with the reason why it does not. */
+export type RenewalOutlook = { renewsAt: Date } | { renewsAt: null; reason: string };
+
+/** What every message needs besides its facts. `publicUrl` has no slash at its end. */
+interface Setting { publicUrl: string; now: Date }
+
+/** The facts of each message by event. Times are shown in UTC. */
+export interface NoticeData {
+  'certificate.expiring': Setting & { certificates: readonly (CertificateFacts & { renewal: RenewalOutlook })[] };
+  /** `destinations`: labels of where the new certificate was put. */
+  'certificate.rotated': Setting & { before: CertificateFacts; after: CertificateFacts; destinations: readonly string[] };
+  'certificate.rotation-failed': Setting & { certificate: CertificateFacts; reason: string; nextAttemptAt: Date | null };
+  /** Renewed, but nothing delivers it. */
+  'certificate.no-destination': Setting & { before: CertificateFacts; after: CertificateFacts };
+  'certificate.revoked': Setting & { certificate: CertificateFacts; reason: string; comments: string | null; revokedAt: Date };
+  'delivery.failing': Setting & { certificate: CertificateFacts; destination: string; reason: string; attempts: number; nextAttemptAt: Date | null };
+}
+export type NoticeEvent = keyof NoticeData;
+
+type Writers = { [E in NoticeEvent]: (data: NoticeData[E]) => Letter };
+
+const writers: Writers = {
+  'certificate.expiring': ({ certificates, ...setting }) => {
+    const soonest = certificates.reduce((a, b) => (b.notAfter < a.notAfter ? b : a));
+    const first = `${soonest.commonName} ${expiry(soonest.notAfter, setting.now)}`;
+    const manual = certificates.filter(({ renewal }) => renewal.renewsAt === null).length;
+    const some = manual === certificates.length ? '' : 'Not all of them renew by themselves. ';
+    return {
+      subject: certificates.length === 1 ? first : `${certificates.length} certificates: ${first}`,
+      heading: certificates.length === 1 ? 'A certificate comes to its end' : `${certificates.length} certificates come to their end`,
+      paragraphs: [manual === 0 ? 'Nothing needs to be done as long as the renewal goes through.' : `${some}Renew what is still needed, and revoke what is not.`],
+      cards: certificates.map((certificate) => card(certificate, setting, [
+        end(certificate.notAfter, setting.now), ['Renewal', outlook(certificate.renewal)],
+      ])),
+    };
+  },
+
+  'certificate.rotated': ({ before, after, destinations, ...setting }) => ({
+    subject: `${after.commonName}: renewed`,
+    heading: 'A certificate was renewed',
+    paragraphs: [destinations.length === 0 ? 'The new certificate takes the place of the old one.' : `The new certificate is in place at: ${destinations.join(', ')}.`],
+    cards: succession(before, after, setting),
+  }),
+
+  'certificate.rotation-failed': ({ certificate, reason, nextAttemptAt, ...setting }) => ({
+    subject: `${certificate.commonName}: renewal failed, ${expiry(certificate.notAfter, setting.now)}`,
+    heading: 'A certificate could not be renewed',
+    paragraphs: [`Reason: ${reason}`, attempt(nextAttemptAt, setting.now)],
+    cards: [card(certificate, setting, [end(certificate.notAfter, setting.now)])],
+  }),
+
+  'certificate.no-destination': ({ before, after, ...setting }) => ({
+    subject: `${after.commonName}: renewed, must be deployed by hand`,
+    heading: 'A renewed certificate waits to be deployed',
+    paragraphs: [`It has no destination, so nothing puts it where it is used. Deploy it by hand; the old one ${expiry(before.notAfter, setting.now)}, on ${utc(before.notAfter)}.`],
+    cards: succession(before, after, setting),
+  }),
+
+  'certificate.revoked': ({ certificate, reason, comments, revokedAt, ...setting }) => ({
+    subject: `${certificate.commonName}: revoked`,
+    heading: 'A certificate was revoked',
+    paragraphs: ['Clients that check revocation refuse it from now on. It will not be renewed.'],
+    cards: [card(certificate, setting, [['Revoked', utc(revokedAt)], ['Reason', reason], ...(comments ? [['Comments', comments] as const] : [])])],
+  }),
+
+  'delivery.failing': ({ certificate, destination, reason, attempts, nextAttemptAt, ...setting }) => ({
+    subject: `${certificate.commonName}: delivery to ${destination} fails`,
+    heading: 'A certificate cannot be delivered',
+    paragraphs: [`${destination} did not take it in ${attempts === 1 ? 'one attempt' : `${attempts} attempts`}. Reason: ${reason}`, attempt(nextAttemptAt, setting.now)],
+    cards: [card(certificate, setting, [['Destination', destination], end(certificate.notAfter, setting.now)])],
+  }),
+};
+
+/** The message for an event. Names and reasons are shown as they are, whatever they contain. */
+export function render<E extends NoticeEvent>(event: E, data: NoticeData[E]): Rendered {
+  return renderLetter(writers[event](data));
+}
+
+/** The distance in its largest whole unit: `in 12 days`, `3 hours ago`, `now`. */
+export function inWords(date: Date, now: Date): string {
+  const minutes = Math.floor(Math.abs(date.getTime() - now.getTime()) / 60_000);
+  const [count, unit] = minutes >= 2880 ? [Math.floor(minutes / 1440), 'day'] : minutes >= 120 ? [Math.floor(minutes / 60), 'hour'] : [minutes, 'minute'];
+  if (count === 0) return 'now';
+  const words = `${count} ${unit}${count === 1 ? '' : 's'}`;
+  return date > now ? `in ${words}` : `${words} ago`;
+}
+
+function expiry(notAfter: Date, now: Date): string {
+  return `${notAfter > now ? 'expires' : 'expired'} ${inWords(notAfter, now)}`;
+}
+
+function end(notAfter: Date, now: Date): Card['facts'][number] {
+  return [notAfter > now ? 'Expires' : 'Expired', `${inWords(notAfter, now)}, ${utc(notAfter)}`];
+}
+
+function utc(date: Date): string {
+  return `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
+
+function outlook(renewal: RenewalOutlook): string {
+  return renewal.renewsAt ? `by itself on ${utc(renewal.renewsAt)}` : `not by itself (${renewal.reason})`;
+}
+
+function attempt(nextAttemptAt: Date | null, now: Date): string {
+  if (!nextAttemptAt) return 'It is not tried again until someone acts.';
+  return `The next attempt is ${inWords(nextAttemptAt, now)}, at ${utc(nextAttemptAt)}.`;
+}
+
+function succession(before: CertificateFacts, after: CertificateFacts, setting: Setting): Card[] {
+  return [
+    card(after, setting, [['Serial number', after.serialHex], ['Expires', utc(after.notAfter)]]),
+    card({ ...before, name: `Old: ${before.name}` }, setting, [['Serial number', before.serialHex], ['Expires', utc(before.notAfter)]]),
+  ];
+}
+
+function card({ id, name, commonName, owner }: CertificateFacts, { publicUrl }: Setting, facts: Card['facts']): Card {
+  return { title: name, url: `${publicUrl}/api/1/certificates/${id}`, facts: [['Common name', commonName], ['Owner', owner], ...facts] };
+}
