@@ -3,7 +3,7 @@
  * `N passed, N failed, N skipped`, in which each of the first three stages counts as one. Arguments go to vitest.
  */
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { missingPackages } from './missing-packages.mjs';
@@ -33,9 +33,9 @@ function killGroup(pid, signal) {
 }
 
 /** Whether the program ended well. Nothing of its process group outlives it. */
-async function succeeds(command, args) {
+async function succeeds(command, args, env = process.env) {
   if (stoppedBy !== null) return false;
-  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+  const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
   running = child.pid ?? null;
   const code = await new Promise((resolve) => {
     child.once('error', (error) => {
@@ -57,17 +57,20 @@ async function runScript(name) {
 
 async function runSuites() {
   console.log('\n# suites');
-  const folder = await mkdtemp(join(tmpdir(), 'perennial-report-'));
+  // Suites that are killed leave files behind; here all of them go.
+  const folder = await mkdtemp(join(tmpdir(), 'perennial-'));
+  // Some run programs as other users, who must be able to pass.
+  await chmod(folder, 0o711);
   const report = join(folder, 'report.json');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const vitest = ['node_modules/vitest/vitest.mjs', 'run', '-c', 'test/vitest.config.mts', ...reporters];
+  const vitest = ['node_modules/vitest/vitest.mjs', 'run', '-c', 'test/vitest.config.mts', ...reporters, ...process.argv.slice(2)];
   try {
-    const passed = await succeeds(process.execPath, [...vitest, ...process.argv.slice(2)]);
+    const passed = await succeeds(process.execPath, vitest, { ...process.env, TMPDIR: folder });
     const counts = await readFile(report, 'utf8').then((text) => countTests(JSON.parse(text)), () => ({ passed: 0, failed: 0, skipped: 0 }));
     // Errors outside of any test fail the run, too.
     return passed || counts.failed > 0 ? counts : { ...counts, failed: 1 };
   } finally {
-    await rm(folder, { recursive: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
