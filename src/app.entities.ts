@@ -1,2 +1,21 @@
+import { AuditEvent } from './audit/audit-event.entity.js';
+import { Authority } from './authorities/authority.entity.js';
+import { Certificate } from './certificates/certificate.entity.js';
+import { Delivery } from './certificates/deploy/delivery.entity.js';
+import { Notice } from './certificates/notify/notice.entity.js';
+import { Destination } from './destinations/destination.entity.js';
+import { JobRun } from './jobs/job-run.entity.js';
+import { OutboxEntry } from './jobs/outbox.entity.js';
+import { Notification } from './notifications/notification.entity.js';
+import { Mail } from './platform/mail/mail.entity.js';
+import { KeyRingCheck } from './platform/secrets/key-ring-check.entity.js';
+import { Role } from './roles/role.entity.js';
+import { UserRole } from './roles/user-role.entity.js';
+import { RotationPolicy } from './rotation/policy.entity.js';
+import { User } from './users/user.entity.js';
+
 /** Every entity of the program. */
-export const entities: (new () => object)[] = [];
+export const entities = [
+  AuditEvent, Authority, Certificate, Delivery, Destination, JobRun, KeyRingCheck, Mail, Notice, Notification, OutboxEntry, Role, RotationPolicy,
+  User, UserRole,
+];

@@ -3,6 +3,7 @@ import { ScheduleModule } from '@nestjs/schedule';
 import { Config } from '../platform/config.js';
 import { Jobs } from './job-runner.js';
 import { JobTimes } from './job-times.js';
+import { JobsController } from './jobs.controller.js';
 import { Leases } from './lease.js';
 import { OutboxRepository } from './outbox.repository.js';
 import { Periodic } from './periodic.js';
@@ -15,6 +16,7 @@ import { Runs } from './runs.js';
 /** Durable jobs and periodic work. Needs Config and Database from the platform. */
 @Module({
   imports: [ScheduleModule.forRoot()],
+  controllers: [JobsController],
   providers: [
     JobTimes,
     { provide: Queue, inject: [Config, JobTimes], useFactory: createQueue },

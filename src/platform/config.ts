@@ -154,3 +154,8 @@ export function configTable(): string {
   const rows = describeConfig().map((entry) => `| \`${entry.name}\` | ${entry.default === null ? '' : `\`${entry.default}\``} | ${entry.description} |`);
   return ['| Variable | Default | Meaning |', '| --- | --- | --- |', ...rows].join('\n');
 }
+
+/** The settings of this process. Throws ConfigError. */
+export function configFromEnvironment(): Config {
+  return loadConfig(process.env);
+}

@@ -28,7 +28,7 @@ export type NewAccount = z.output<typeof NewAccount>;
 export const AccountChanges = z.strictObject({
   username: Username.optional(),
   email: Email.optional(),
-  password: Password.optional().meta({ description: 'A new one ends every session of the user.' }),
+  password: Password.optional().meta({ description: 'At least 12 characters: upper and lower case, a digit and one of ! @ # ? ]. A new one ends every session of the user.' }),
   active: z.boolean().optional().meta({ description: 'False ends every session of the user.' }),
   roles: Roles.optional().meta({ description: 'All roles that the user is to hold.' }),
   id: z.unknown().meta({ description: 'Ignored, as is `profilePicture`: clients may send back what they got.' }),

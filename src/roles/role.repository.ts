@@ -60,8 +60,8 @@ export class RoleRepository {
     const known = await this.named(tx, keys);
     if (known.length === wanted.length) return known;
     await tx.query(
-      `insert into role (name, description) select n, 'Made for the owner ' || n || '.' from unnest($1::text[]) with ordinality u (n, place)
-       order by place on conflict do nothing`, [wanted.map(([, name]) => name)]);
+      `insert into role (name, description) select n, 'Made for the owner ' || n || '.' from unnest($1::text[]) n on conflict do nothing`,
+      [wanted.map(([, name]) => name)]);
     return this.named(tx, keys);
   }
 

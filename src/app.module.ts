@@ -1,0 +1,28 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { plugins } from '../plugins/index.js';
+import { AuditModule } from './audit/audit.module.js';
+import { AuthModule } from './auth/auth.module.js';
+import { AuthoritiesModule } from './authorities/authorities.module.js';
+import { CertificatesModule } from './certificates/certificates.module.js';
+import { DestinationsModule } from './destinations/destinations.module.js';
+import { JobsModule } from './jobs/jobs.module.js';
+import { NotificationsModule } from './notifications/notifications.module.js';
+import { type Foundations, PlatformModule } from './platform/platform.module.js';
+import { RolesModule } from './roles/roles.module.js';
+import { RotationModule } from './rotation/rotation.module.js';
+import { UsersModule } from './users/users.module.js';
+
+/** The whole program. Knows every module and the list of plugins. */
+@Module({})
+export class AppModule {
+  static on(foundations: Omit<Foundations, 'plugins'> & Partial<Pick<Foundations, 'plugins'>>): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        PlatformModule.on({ plugins, ...foundations }),
+        AuditModule, UsersModule, RolesModule, AuthModule, JobsModule,
+        AuthoritiesModule, DestinationsModule, NotificationsModule, RotationModule, CertificatesModule,
+      ],
+    };
+  }
+}

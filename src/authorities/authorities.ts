@@ -1,0 +1,115 @@
+import { createHash, createPrivateKey } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import type { AuthorityMaterial, IssuerPlugin, RevokeRequest, Signed, SignRequest } from '../plugin-api/plugin.js';
+import type { OptionSchema } from '../plugin-api/options.js';
+import { PluginError } from '../plugin-api/errors.js';
+import { signerOf } from '../pki/sign.js';
+import { Database } from '../platform/db/database.js';
+import { invalid, Problem } from '../platform/http/problem.js';
+import { type Reference, wordsOf } from '../platform/http/reference.js';
+import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { KeyRing } from '../platform/secrets/key-ring.js';
+import { PluginContexts } from '../platform/plugins/plugin-context.js';
+import { type Authority, authorityKeyPlace } from './authority.entity.js';
+import { AuthorityRepository, type LinkedRole } from './authority.repository.js';
+
+/** An authority made ready to sign: its row, roles, plugin and opened options, and its key as a Signer. */
+export interface LoadedAuthority {
+  readonly authority: Authority;
+  readonly roles: readonly LinkedRole[];
+  readonly plugin: IssuerPlugin<OptionSchema>;
+  readonly options: Record<string, unknown>;
+  readonly material: AuthorityMaterial;
+}
+
+/** What became of asking an issuer. A refusal is data, not an exception. */
+export type SignOutcome = Signed | { status: 'failed'; error: PluginError };
+
+/**
+ * Authorities ready for use, kept per process. A kept one may be older than its row: whoever stores what it signed names
+ * its version in the same statement (`authority.version`), and on a mismatch calls `forget` and starts again.
+ */
+@Injectable()
+export class Authorities {
+  private readonly kept = new Map<number, LoadedAuthority>();
+  private readonly ids = new Map<string, number>();
+
+  constructor(
+    private readonly db: Database,
+    private readonly repository: AuthorityRepository,
+    private readonly configured: ConfiguredPlugins,
+    private readonly keyRing: KeyRing,
+    private readonly contexts: PluginContexts,
+  ) {}
+
+  /** By id or name, as a request names it in `field`. Throws Problem `invalid-request` when there is none. */
+  async resolve(ref: Reference, field = 'authority'): Promise<LoadedAuthority> {
+    const id = ref.id ?? this.ids.get(wordsOf(ref).toLowerCase());
+    const known = id === undefined ? undefined : this.kept.get(id);
+    if (known) return known;
+    const authority = await this.repository.find(this.db.single, ref);
+    if (!authority) throw invalid(field, `Unable to locate authority ${wordsOf(ref)}.`);
+    return this.keep(authority);
+  }
+
+  /** Fresh from the database. Throws Problem `not-found`. */
+  async get(id: number): Promise<LoadedAuthority> {
+    this.forget(id);
+    return this.keep(await this.repository.get(this.db.single, id));
+  }
+
+  forget(id: number): void {
+    this.kept.delete(id);
+  }
+
+  /** Has the issuer sign; what a plugin refuses comes back as an outcome. */
+  async sign(loaded: LoadedAuthority, request: Omit<SignRequest, 'authority'>, signal: AbortSignal): Promise<SignOutcome> {
+    if (!loaded.authority.active) throw new Problem('conflict', `Authority ${loaded.authority.name} is not active.`);
+    return outcomeOf(loaded.plugin.sign({ ...request, authority: loaded.material }, loaded.options, this.contexts.make(signal)));
+  }
+
+  /** Asks an issuer for an order that it took earlier. */
+  async poll(loaded: LoadedAuthority, orderRef: string, signal: AbortSignal): Promise<SignOutcome> {
+    const { poll } = loaded.plugin;
+    if (!poll) return { status: 'failed', error: new PluginError('misconfigured', `${loaded.plugin.title} cannot be asked for orders.`) };
+    return outcomeOf(poll.call(loaded.plugin, orderRef, loaded.options, this.contexts.make(signal)));
+  }
+
+  /** Throws PluginError; `misconfigured` when the issuer has no such thing as revocation. */
+  async revoke(loaded: LoadedAuthority, request: RevokeRequest, signal: AbortSignal): Promise<void> {
+    const { plugin } = loaded;
+    if (!plugin.revoke) throw new PluginError('misconfigured', `${plugin.title} cannot revoke.`);
+    await plugin.revoke(request, loaded.options, this.contexts.make(signal));
+  }
+
+  private async keep(authority: Authority): Promise<LoadedAuthority> {
+    const roles = (await this.repository.rolesOf(this.db.single, [authority.id])).get(authority.id) ?? [];
+    const plugin = this.configured.plugin('issuer', authority.pluginId);
+    const options = this.configured.open(plugin, authority, 'authority');
+    const loaded = { authority, roles, plugin, options, material: this.material(authority) };
+    this.kept.set(authority.id, loaded);
+    this.ids.set(authority.name.toLowerCase(), authority.id);
+    return loaded;
+  }
+
+  private material(authority: Authority): AuthorityMaterial {
+    const { sealedKey, secretId, certificatePem } = authority;
+    const signer = sealedKey && signerOf(createPrivateKey(this.keyRing.open(sealedKey, authorityKeyPlace(secretId)).toString()));
+    const certificate = createHash('sha256').update(certificatePem).digest('hex');
+    return {
+      cacheKey: `${authority.id}.${authority.version}.${certificate}`,
+      certificatePem,
+      chainPem: authority.chainPem,
+      ...(signer && { signer }),
+    };
+  }
+}
+
+async function outcomeOf(asked: Promise<Signed>): Promise<SignOutcome> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof PluginError) return { status: 'failed', error };
+    throw error;
+  }
+}

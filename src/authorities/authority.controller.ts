@@ -1,0 +1,32 @@
+import { Controller, Get, Post, Put } from '@nestjs/common';
+import { type Actor, Requires, Who } from '../platform/http/actor.js';
+import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
+import { type Page, pageOf, PageQuery } from '../platform/http/page.js';
+import { AuthorityView, CreateAuthority, UpdateAuthority } from './authority.schema.js';
+import { AuthorityService } from './authority.service.js';
+
+@Controller('authorities')
+export class AuthorityController {
+  constructor(private readonly authorities: AuthorityService) {}
+
+  @Get() @Requires('authority:read') @Summary('List authorities', 'Someone who is no admin sees those that they made or hold a role of.')
+  @Answers(200, pageOf(AuthorityView))
+  list(@Who() actor: Actor, @QueryOf(PageQuery) query: PageQuery): Promise<Page<AuthorityView>> {
+    return this.authorities.list(actor, query);
+  }
+
+  @Get(':id') @Requires('authority:read') @Summary('One authority') @Answers(200, AuthorityView)
+  get(@Id() id: number): Promise<AuthorityView> {
+    return this.authorities.get(id);
+  }
+
+  @Post() @Requires('authority:create') @Summary('Make an authority', 'Its private key is made here, sealed, and never leaves.') @Answers(200, AuthorityView)
+  create(@Who() actor: Actor, @JsonBody(CreateAuthority) body: CreateAuthority): Promise<AuthorityView> {
+    return this.authorities.create(actor, body);
+  }
+
+  @Put(':id') @Requires('authority:update') @Summary('Change an authority') @Answers(200, AuthorityView)
+  update(@Who() actor: Actor, @Id() id: number, @JsonBody(UpdateAuthority) body: UpdateAuthority): Promise<AuthorityView> {
+    return this.authorities.update(actor, id, body);
+  }
+}

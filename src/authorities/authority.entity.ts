@@ -1,0 +1,42 @@
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
+
+/** A CA that certificates are issued from: a configured issuer plugin and the CA's certificate, with its key where the key is ours. */
+@Entity('authority')
+export class Authority {
+  @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
+  @Column('text') name: string;
+  @Column('text') owner: string;
+  @Column('text', { nullable: true }) description: string | null;
+  @Column('boolean') active: boolean;
+  @Column('text') pluginId: string;
+  @Column('jsonb') options: Record<string, unknown>;
+  @Column('bytea', { nullable: true, transformer: sealedColumn }) sealedOptions: Sealed | null;
+  /** Binds the sealed columns to this row. */
+  @Column('uuid') secretId: string;
+  @Column('integer', { nullable: true }) parentId: number | null;
+  @Column('text') certificatePem: string;
+  /** Issuers of the CA in order, the root last; empty for a root. */
+  @Column('text', { array: true }) chainPem: string[];
+  @Column('text') commonName: string;
+  @Column('text') serialHex: string;
+  @Column('timestamptz') notBefore: Date;
+  @Column('timestamptz') notAfter: Date;
+  @Column('text') keyType: string;
+  @Column('integer') bits: number;
+  @Column('text') signingAlgorithm: string;
+  @Column('integer', { nullable: true }) pathLength: number | null;
+  /** The CA's private key. No route reads it. */
+  @Column('bytea', { nullable: true, transformer: sealedColumn }) sealedKey: Sealed | null;
+  @Column('integer', { nullable: true }) maxValidityDays: number | null;
+  @Column('integer', { nullable: true }) defaultValidityDays: number | null;
+  @Column('integer', { nullable: true }) creatorId: number | null;
+  /** Raised by every change, of roles too; caches compare it. */
+  @Column('integer') version: number;
+  @Column('timestamptz') createdAt: Date;
+}
+
+/** The place that an authority's sealed key is bound to. */
+export function authorityKeyPlace(secretId: string): string {
+  return `authority.sealed_key.${secretId}`;
+}

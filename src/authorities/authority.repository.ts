@@ -1,0 +1,75 @@
+import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
+import type { Tx } from '../platform/db/database.js';
+import type { Page, PageQuery } from '../platform/http/page.js';
+import { Problem } from '../platform/http/problem.js';
+import { type Reference, wordsOf } from '../platform/http/reference.js';
+import { type ListSource, listPage } from '../roles/list-page.js';
+import { Authority } from './authority.entity.js';
+
+export interface LinkedRole { id: number; name: string; description: string }
+/** Who looks: someone who is no admin sees what they made or hold a role of. */
+export interface Viewer { userId: number; roleIds: readonly number[]; all: boolean }
+
+const source: Pick<ListSource, 'columns' | 'filters'> = {
+  columns: { id: 'id', name: 'lower(name)', owner: 'owner', active: 'active', cn: 'common_name', notAfter: 'not_after' },
+  filters: {
+    id: 'id::text = $1', name: 'name ilike $1', owner: 'owner ilike $1', cn: 'common_name ilike $1', active: 'active::text = $1', plugin: 'plugin_id ilike $1',
+  },
+};
+
+/** Every query on authorities and their roles. */
+@Injectable()
+export class AuthorityRepository {
+  async get(tx: Tx, id: number): Promise<Authority> {
+    const found = await tx.findOneBy(Authority, { id });
+    if (!found) throw new Problem('not-found', `There is no authority ${id}.`);
+    return found;
+  }
+
+  async find(tx: Tx, ref: Reference): Promise<Authority | null> {
+    if (ref.id !== undefined) return tx.findOneBy(Authority, { id: ref.id });
+    return tx.createQueryBuilder(Authority, 'a').where('lower(a.name) = lower(:name)', { name: wordsOf(ref) }).getOne();
+  }
+
+  async list(tx: Tx, query: PageQuery, viewer: Viewer): Promise<Page<Authority>> {
+    const seen = viewer.all ? 'authority' : `(select a.* from authority a where a.creator_id = ${viewer.userId} or exists (
+      select from authority_role ar where ar.authority_id = a.id and ar.role_id = any('{${viewer.roleIds.join(',')}}'))) as authority`;
+    const page = await listPage<{ id: number }>(tx, { ...source, select: `select id from ${seen}`, from: seen }, query);
+    const rows = new Map((await tx.findBy(Authority, { id: In(page.items.map((item) => item.id)) })).map((row) => [row.id, row]));
+    return { ...page, items: page.items.flatMap((item) => rows.get(item.id) ?? []) };
+  }
+
+  async add(tx: Tx, authority: Omit<Authority, 'id'>, roleIds: readonly number[]): Promise<Authority> {
+    const saved = await tx.save(tx.create(Authority, authority));
+    await this.linkRoles(tx, saved.id, roleIds);
+    return saved;
+  }
+
+  /** Locks the row, lets `work` change it, saves it under the next version. */
+  async change(tx: Tx, id: number, work: (authority: Authority) => void | Promise<void>): Promise<Authority> {
+    const authority = await tx.findOne(Authority, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    if (!authority) throw new Problem('not-found', `There is no authority ${id}.`);
+    await work(authority);
+    authority.version += 1;
+    return tx.save(authority);
+  }
+
+  async setRoles(tx: Tx, id: number, roleIds: readonly number[]): Promise<void> {
+    await tx.query('delete from authority_role where authority_id = $1', [id]);
+    await this.linkRoles(tx, id, roleIds);
+  }
+
+  async rolesOf(tx: Tx, ids: readonly number[]): Promise<Map<number, LinkedRole[]>> {
+    const rows: (LinkedRole & { authorityId: number })[] = await tx.query(
+      `select ar.authority_id as "authorityId", r.id, r.name, r.description
+       from authority_role ar join role r on r.id = ar.role_id where ar.authority_id = any($1) order by r.id`, [ids]);
+    return new Map(ids.map((id) => [id, rows.filter((row) => row.authorityId === id)
+      .map((row) => ({ id: row.id, name: row.name, description: row.description }))]));
+  }
+
+  private async linkRoles(tx: Tx, id: number, roleIds: readonly number[]): Promise<void> {
+    await tx.query(
+      'insert into authority_role (authority_id, role_id) select $1, r from unnest($2::int[]) as r on conflict do nothing', [id, roleIds]);
+  }
+}

@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import { Instant, instant, InstantOut } from '../platform/http/instant.js';
+import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
+import { Reference } from '../platform/http/reference.js';
+import { OwnerName } from '../roles/role-name.js';
+import type { Authority } from './authority.entity.js';
+import type { LinkedRole } from './authority.repository.js';
+
+const subjectPart = z.string().max(128).optional();
+const name = z.string().trim().min(1).max(128);
+const caps = {
+  maxValidityDays: z.int().min(1).max(11_000).nullish().meta({ description: 'The longest certificates that it issues.' }),
+  defaultValidityDays: z.int().min(1).max(11_000).nullish().meta({ description: 'For requests that name no validity.' }),
+};
+
+/** POST /authorities. */
+export const CreateAuthority = z.strictObject({
+  name,
+  owner: OwnerName,
+  description: z.string().max(1024).nullish(),
+  type: z.enum(['root', 'subca']).default('root'),
+  parent: Reference.optional().meta({ description: 'For `subca`: the authority that signs it.' }),
+  plugin: PluginInput.optional().meta({ description: 'Default: the local CA.' }),
+  commonName: z.string().min(1).max(64),
+  country: subjectPart, state: subjectPart, location: subjectPart, organization: subjectPart, organizationalUnit: subjectPart,
+  validityStart: Instant.optional(),
+  validityEnd: Instant.optional(),
+  validityYears: z.int().min(1).max(50).optional(),
+  validityDays: z.int().min(1).max(18_300).optional(),
+  keyType: z.string().max(40).optional().meta({ description: 'Default: ECCPRIME256V1, or RSA2048 when signingAlgorithm names RSA.' }),
+  signingAlgorithm: z.enum(['sha256WithRSA', 'sha256WithECDSA', 'sha384WithECDSA', 'sha512WithECDSA', 'ed25519']).optional()
+    .meta({ description: 'Only checked against keyType: the key decides how it signs.' }),
+  pathLength: z.int().min(0).max(10).nullish().meta({ description: 'How many CAs may stand below it. Default: no limit for a root, 0 for a subca.' }),
+  sensitivity: z.enum(['medium', 'high']).optional().meta({ description: 'Accepted for Lemur\'s clients; every key is sealed alike.' }),
+  roles: z.array(Reference).max(100).optional(),
+  ...caps,
+}).refine((r) => r.type === 'root' || r.parent !== undefined, { message: 'A subca needs a parent.', path: ['parent'] })
+  .refine((r) => r.type === 'subca' || r.parent === undefined, { message: 'A root has no parent.', path: ['parent'] })
+  .refine((r) => [r.validityYears, r.validityDays, r.validityEnd].filter((v) => v !== undefined).length <= 1,
+    { message: 'Give only one of validityEnd, validityYears and validityDays.', path: ['validityEnd'] })
+  .meta({ id: 'CreateAuthority' });
+export type CreateAuthority = z.output<typeof CreateAuthority>;
+
+/** PUT /authorities/{id}. */
+export const UpdateAuthority = z.strictObject({
+  owner: OwnerName,
+  description: z.string().max(1024).nullish(),
+  active: z.boolean().default(true),
+  roles: z.array(Reference).max(100).optional(),
+  plugin: PluginInput.optional(),
+  ...caps,
+}).meta({ id: 'UpdateAuthority' });
+export type UpdateAuthority = z.output<typeof UpdateAuthority>;
+
+export const AuthorityView = z.object({
+  id: z.int(), name: z.string(), owner: z.string(), description: z.string().nullable(), active: z.boolean(),
+  parentId: z.int().nullable(),
+  plugin: PluginView,
+  roles: z.array(z.object({ id: z.int(), name: z.string(), description: z.string() })),
+  maxIssuanceDays: z.int().nullable(), defaultValidityDays: z.int().nullable(),
+  authorityCertificate: z.object({
+    body: z.string(), chain: z.string(), cn: z.string(), serial: z.string(), notBefore: InstantOut, notAfter: InstantOut,
+    keyType: z.string(), bits: z.int(), signingAlgorithm: z.string(), pathLength: z.int().nullable(),
+  }),
+  dateCreated: InstantOut,
+}).meta({ id: 'Authority' });
+export type AuthorityView = z.output<typeof AuthorityView>;
+
+/** Never the key: this names every member that leaves the house. */
+export function authorityView(authority: Authority, roles: readonly LinkedRole[], plugin: PluginView): AuthorityView {
+  return {
+    id: authority.id, name: authority.name, owner: authority.owner, description: authority.description, active: authority.active,
+    parentId: authority.parentId, plugin, roles: [...roles],
+    maxIssuanceDays: authority.maxValidityDays, defaultValidityDays: authority.defaultValidityDays,
+    authorityCertificate: {
+      body: authority.certificatePem, chain: authority.chainPem.join(''), cn: authority.commonName,
+      serial: BigInt(`0x${authority.serialHex}`).toString(), notBefore: instant(authority.notBefore), notAfter: instant(authority.notAfter),
+      keyType: authority.keyType, bits: authority.bits, signingAlgorithm: authority.signingAlgorithm, pathLength: authority.pathLength,
+    },
+    dateCreated: instant(authority.createdAt),
+  };
+}

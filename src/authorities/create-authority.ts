@@ -1,0 +1,96 @@
+import { Injectable } from '@nestjs/common';
+import { parseCertificate } from '../pki/certificate.js';
+import { resolveKeyType } from '../pki/key.js';
+import { encodeSubject } from '../pki/names.js';
+import { signerOf } from '../pki/sign.js';
+import type { SubjectFields } from '../plugin-api/plugin.js';
+import { Clock } from '../platform/clock.js';
+import { blame } from '../platform/http/blame.js';
+import { invalid } from '../platform/http/problem.js';
+import { KeyMaker, privateKeyPem } from '../platform/key-maker.js';
+import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { PluginContexts } from '../platform/plugins/plugin-context.js';
+import { KeyRing } from '../platform/secrets/key-ring.js';
+import type { LoadedAuthority } from './authorities.js';
+import { type Authority, authorityKeyPlace } from './authority.entity.js';
+import type { CreateAuthority } from './authority.schema.js';
+
+type NewAuthority = Omit<Authority, 'id'>;
+
+const dayMs = 86_400_000;
+const timeoutMs = 60_000;
+const defaultYears = { root: 20, subca: 10 } as const;
+
+/** Makes a CA: its key, sealed at once, and its certificate by the chosen plugin. Touches no table. */
+@Injectable()
+export class AuthorityMaker {
+  constructor(
+    private readonly clock: Clock,
+    private readonly keys: KeyMaker,
+    private readonly keyRing: KeyRing,
+    private readonly configured: ConfiguredPlugins,
+    private readonly contexts: PluginContexts,
+  ) {}
+
+  /** Throws Problem `invalid-request`, PluginError. */
+  async make(request: CreateAuthority, parent: LoadedAuthority | null, creatorId: number | null): Promise<NewAuthority> {
+    const choice = request.plugin ?? { id: 'local-ca' };
+    const plugin = this.configured.chosen('issuer', choice);
+    if (!plugin.createAuthority) throw invalid('plugin', `${plugin.title} does not make authorities.`);
+    const stored = this.configured.seal(plugin, choice, 'authority');
+    const privateKey = await this.keys.make(keyTypeOf(request));
+    const { chainPem } = await plugin.createAuthority({
+      subject: subjectOf(request), ...validityOf(request, parent, this.clock.now()),
+      pathLength: request.pathLength ?? (parent ? Math.min(0, parent.authority.pathLength ?? 0) : undefined),
+      signer: signerOf(privateKey), ...(parent && { parent: parent.material }),
+    }, this.configured.open(plugin, stored, 'authority'), this.contexts.make(AbortSignal.timeout(timeoutMs)));
+    return {
+      name: request.name, owner: request.owner, description: request.description ?? null, active: true, ...stored,
+      parentId: parent?.authority.id ?? null, ...factsOf(chainPem), creatorId, version: 1, createdAt: this.clock.now(),
+      sealedKey: this.keyRing.seal(privateKeyPem(privateKey), authorityKeyPlace(stored.secretId)),
+      maxValidityDays: request.maxValidityDays ?? null, defaultValidityDays: request.defaultValidityDays ?? null,
+    };
+  }
+}
+
+/** What is read off the CA's certificate; `chainPem` starts with it. The stored chain ends with the root. */
+function factsOf(chainPem: readonly string[]) {
+  const certificatePem = chainPem[0] ?? '';
+  const certificate = parseCertificate(certificatePem);
+  const { commonName, organization } = certificate.subjectFields;
+  return {
+    certificatePem, chainPem: chainPem.slice(1), commonName: commonName ?? organization ?? certificate.subject, serialHex: certificate.serialHex,
+    notBefore: certificate.notBefore, notAfter: certificate.notAfter, keyType: certificate.keyType, bits: certificate.bits,
+    signingAlgorithm: certificate.signatureAlgorithm, pathLength: certificate.pathLength ?? null,
+  };
+}
+
+function keyTypeOf({ keyType, signingAlgorithm }: CreateAuthority): string {
+  const resolved = blame('keyType', () => resolveKeyType(keyType ?? (signingAlgorithm === 'sha256WithRSA' ? 'RSA2048' : 'ECCPRIME256V1')));
+  const family = resolved.startsWith('RSA') ? 'RSA' : resolved === 'ED25519' ? 'ed25519' : 'ECDSA';
+  if (signingAlgorithm && !signingAlgorithm.endsWith(family)) throw invalid('signingAlgorithm', `A ${resolved} key does not sign with ${signingAlgorithm}.`);
+  return resolved;
+}
+
+function subjectOf(request: CreateAuthority): SubjectFields {
+  const { commonName, country, state, location, organization, organizationalUnit } = request;
+  const given = Object.entries({ commonName, country, state, location, organization, organizationalUnit }).filter(([, value]) => value);
+  const subject: SubjectFields = Object.fromEntries(given);
+  blame('commonName', () => encodeSubject(subject));
+  return subject;
+}
+
+/** Without a wish: 20 years for a root, 10 for a CA below it, but never longer than its parent. */
+function validityOf(request: CreateAuthority, parent: LoadedAuthority | null, now: Date): { notBefore: Date; notAfter: Date } {
+  const start = request.validityStart ?? new Date(Math.max(now.getTime() - 60_000, parent?.authority.notBefore.getTime() ?? 0));
+  const notBefore = new Date(Math.floor(start.getTime() / 1000) * 1000);
+  const parentEnd = parent?.authority.notAfter.getTime() ?? Infinity;
+  const years = request.validityYears ?? defaultYears[request.type];
+  const length = request.validityDays ? request.validityDays * dayMs : years * 365.25 * dayMs;
+  const asked = request.validityEnd?.getTime() ?? notBefore.getTime() + length;
+  const wished = request.validityEnd ?? request.validityYears ?? request.validityDays;
+  if (asked > parentEnd && wished !== undefined) throw invalid('validityEnd', `The parent ends at ${new Date(parentEnd).toISOString()}.`);
+  const notAfter = new Date(Math.floor(Math.min(asked, parentEnd) / 1000) * 1000);
+  if (notAfter <= notBefore || notAfter <= now) throw invalid('validityEnd', 'Validity start must be before validity end, and that in the future.');
+  return { notBefore, notAfter };
+}

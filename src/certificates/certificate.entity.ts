@@ -1,0 +1,183 @@
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import type { PluginFault } from '../plugin-api/errors.js';
+import { Problem } from '../platform/http/problem.js';
+import { retryAt } from '../platform/retry.js';
+import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
+import { planRenewal, type RenewalPlan, type RenewalRule } from '../rotation/due.js';
+import type { IssuedFacts } from './issued-facts.js';
+import type { StoredTerms } from './terms.js';
+
+export const certificateStates = ['requested', 'pending', 'issued', 'superseded', 'revoked', 'failed', 'cancelled'] as const;
+export type CertificateState = (typeof certificateStates)[number];
+
+/** The moves that exist. A state that is missing on the left is final. */
+const moves: Partial<Record<CertificateState, readonly CertificateState[]>> = {
+  requested: ['pending', 'issued', 'failed', 'cancelled'],
+  pending: ['issued', 'failed', 'cancelled'],
+  issued: ['superseded', 'revoked'],
+  superseded: ['revoked'],
+  failed: ['requested'],
+};
+
+/** A failure to be kept on a row: who must act and what happened. */
+export interface Failure { fault: PluginFault | 'internal'; detail: string; retryAfterS?: number }
+
+/** One certificate from its request to its end. The only place where its state changes. */
+@Entity('certificate')
+export class Certificate {
+  @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
+  @Column('text') state: CertificateState;
+  @Column('text') name: string;
+  @Column('text') owner: string;
+  @Column('text', { nullable: true }) description: string | null;
+  @Column('integer', { nullable: true }) creatorId: number | null;
+  @Column('integer', { nullable: true }) authorityId: number | null;
+  /** Common name, or the first SAN. */
+  @Column('text') commonName: string;
+  @Column('text') distinguishedName: string;
+  @Column('text', { nullable: true }) bodyPem: string | null;
+  /** Issuers in order, concatenated PEM. */
+  @Column('text', { nullable: true }) chainPem: string | null;
+  @Column('text', { nullable: true }) csrPem: string | null;
+  /** Binds the sealed key to this row: part of its associated data. */
+  @Column('uuid') secretId: string;
+  @Column('bytea', { nullable: true, transformer: sealedColumn }) sealedKey: Sealed | null;
+  @Column('text') issuer: string;
+  @Column('text', { nullable: true }) issuerSha256: string | null;
+  @Column('text', { nullable: true }) serialHex: string | null;
+  @Column('text', { nullable: true }) sha256: string | null;
+  @Column('text') spkiSha256: string;
+  @Column('text') keyType: string;
+  @Column('integer') bits: number;
+  @Column('text', { nullable: true }) signingAlgorithm: string | null;
+  @Column('timestamptz') notBefore: Date;
+  @Column('timestamptz') notAfter: Date;
+  @Column('integer') sanCount: number;
+  /** What was approved, kept so that a renewal asks for the same. */
+  @Column('jsonb') terms: StoredTerms;
+  @Column('boolean') notify: boolean;
+  @Column('boolean') rotation: boolean;
+  @Column('integer') rotationPolicyId: number;
+  @Column('integer', { nullable: true }) renewsId: number | null;
+  @Column('text', { nullable: true }) requestKey: string | null;
+  @Column('text', { nullable: true }) externalId: string | null;
+  @Column('text', { nullable: true }) orderRef: string | null;
+  @Column('integer') attempts: number;
+  @Column('text', { nullable: true }) fault: string | null;
+  @Column('text', { nullable: true }) faultDetail: string | null;
+  @Column('timestamptz', { nullable: true }) nextAttemptAt: Date | null;
+  @Column('text', { nullable: true }) renewalReason: string | null;
+  @Column('integer') renewalAttempts: number;
+  @Column('text', { nullable: true }) renewalFault: string | null;
+  @Column('text', { nullable: true }) renewalDetail: string | null;
+  @Column('timestamptz', { nullable: true }) nextRenewalAt: Date | null;
+  @Column('timestamptz', { nullable: true }) nextNoticeAt: Date | null;
+  @Column('timestamptz', { nullable: true }) revokedAt: Date | null;
+  @Column('integer', { nullable: true }) revocationReason: number | null;
+  @Column('text', { nullable: true }) revocationComments: string | null;
+  @Column('timestamptz', { nullable: true }) supersededAt: Date | null;
+  @Column('timestamptz') createdAt: Date;
+
+  /** Leaf first, then its issuers. Only issued certificates have one. */
+  get fullChainPem(): string {
+    if (this.bodyPem === null) throw new Problem('wrong-state', `Certificate ${this.name} is ${this.state}: there is nothing to deliver yet.`);
+    return this.bodyPem + (this.chainPem ?? '');
+  }
+
+  /** An issuer took the order and will deliver later. */
+  awaitOrder(orderRef: string, pollAt: Date): void {
+    if (this.state !== 'pending') this.become('pending');
+    this.orderRef = orderRef;
+    this.nextAttemptAt = pollAt;
+    this.clearFault();
+  }
+
+  /** The certificate is there. */
+  complete(facts: IssuedFacts): void {
+    this.become('issued');
+    Object.assign(this, facts);
+    this.nextAttemptAt = null;
+    this.clearFault();
+  }
+
+  /** The order did not go through this time. What waiting cannot mend ends it; the rest is tried again later. */
+  recordFailure(failure: Failure, now: Date, final: boolean): void {
+    this.attempts += 1;
+    this.fault = failure.fault;
+    this.faultDetail = failure.detail;
+    if (final) this.become('failed');
+    this.nextAttemptAt = final ? null : retryAt(now, this.attempts, { hintS: failure.retryAfterS });
+  }
+
+  cancel(): void {
+    this.become('cancelled');
+    this.nextAttemptAt = null;
+  }
+
+  /** Its successor is in place wherever it has to be. */
+  supersede(now: Date): void {
+    this.become('superseded');
+    this.supersededAt = now;
+    this.settle();
+  }
+
+  revoke(reason: number, comments: string | null, now: Date): void {
+    this.become('revoked');
+    this.revokedAt = now;
+    this.revocationReason = reason;
+    this.revocationComments = comments;
+    this.notify = false;
+    this.rotation = false;
+    this.settle();
+  }
+
+  /** When and why it renews, or why not. */
+  renewalPlan(policy: RenewalRule, hasSuccessor: boolean): RenewalPlan {
+    return planRenewal({ ...this, hasIssuer: this.authorityId !== null, hasSuccessor }, policy);
+  }
+
+  /** Writes the plan into the columns that the sweep reads. A failing renewal keeps its next attempt. */
+  planNext(policy: RenewalRule, hasSuccessor: boolean): void {
+    const plan = this.renewalPlan(policy, hasSuccessor);
+    this.renewalReason = plan.obstacle ?? plan.reason;
+    if (plan.at === null) this.nextRenewalAt = null;
+    else if (this.renewalAttempts === 0 || this.nextRenewalAt === null) this.nextRenewalAt = plan.at;
+  }
+
+  /** A renewal did not go through. Never waits longer than a fifth of what is left of the lifetime. */
+  recordRenewalFailure(failure: Failure, now: Date): void {
+    this.renewalAttempts += 1;
+    this.renewalFault = failure.fault;
+    this.renewalDetail = failure.detail;
+    const left = this.notAfter.getTime() - now.getTime();
+    this.nextRenewalAt = retryAt(now, this.renewalAttempts, { hintS: failure.retryAfterS, atMostMs: Math.max(left / 5, 10_000) });
+  }
+
+  /** A successor exists: nothing more to do for this one but to wait until it is in place. */
+  recordRenewal(): void {
+    this.renewalReason = 'renewal-under-way';
+    this.nextRenewalAt = null;
+    this.renewalAttempts = 0;
+    this.renewalFault = null;
+    this.renewalDetail = null;
+  }
+
+  private settle(): void {
+    this.nextRenewalAt = null;
+    this.nextNoticeAt = null;
+    this.renewalReason = this.state;
+  }
+
+  private clearFault(): void {
+    this.attempts = 0;
+    this.fault = null;
+    this.faultDetail = null;
+  }
+
+  private become(to: CertificateState): void {
+    if (!moves[this.state]?.includes(to)) {
+      throw new Problem('wrong-state', `Certificate ${this.name} is ${this.state}; it cannot become ${to}.`);
+    }
+    this.state = to;
+  }
+}

@@ -1,0 +1,157 @@
+import { Injectable } from '@nestjs/common';
+import type { Tx } from '../platform/db/database.js';
+import { snake } from '../platform/db/snake-naming.js';
+import { Problem } from '../platform/http/problem.js';
+import type { Sealed } from '../platform/secrets/sealed.js';
+import { Certificate } from './certificate.entity.js';
+
+/** The columns of a row about to be made; what is not given is null or the column's default. */
+export type NewRow = Pick<Certificate,
+  | 'state' | 'name' | 'owner' | 'creatorId' | 'commonName' | 'distinguishedName' | 'secretId' | 'issuer' | 'spkiSha256' | 'keyType'
+  | 'bits' | 'notBefore' | 'notAfter' | 'sanCount' | 'terms' | 'notify' | 'rotation' | 'rotationPolicyId' | 'createdAt'>
+  & Partial<Omit<Certificate, 'id'>>;
+
+/** Ids of what a new certificate is linked with. `authorityVersion`: the version of the authority that signed. */
+export interface NewLinks {
+  roleIds: readonly number[];
+  notificationIds: readonly number[];
+  replacesIds: readonly number[];
+  authorityVersion?: number;
+}
+
+const columns = [
+  'state', 'name', 'owner', 'description', 'creatorId', 'authorityId', 'commonName', 'distinguishedName', 'bodyPem', 'chainPem', 'csrPem',
+  'secretId', 'sealedKey', 'issuer', 'issuerSha256', 'serialHex', 'sha256', 'spkiSha256', 'keyType', 'bits', 'signingAlgorithm',
+  'notBefore', 'notAfter', 'sanCount', 'terms', 'notify', 'rotation', 'rotationPolicyId', 'renewsId', 'requestKey', 'externalId',
+  'nextAttemptAt', 'renewalReason', 'nextRenewalAt', 'nextNoticeAt', 'createdAt',
+] as const satisfies readonly (keyof NewRow)[];
+
+const n = columns.length;
+const insertSql = `
+  with made as (
+    insert into certificate (${columns.map(snake).join(', ')})
+    select ${columns.map((_, i) => `$${i + 1}`).join(', ')}
+    where $${n + 4}::int is null or exists (select from authority where id = $6 and version = $${n + 4} and active)
+    on conflict (name) do nothing returning id),
+  roles as (insert into certificate_role (certificate_id, role_id) select id, x from made, unnest($${n + 1}::int[]) as x),
+  notifications as (insert into certificate_notification (certificate_id, notification_id) select id, x from made, unnest($${n + 2}::int[]) as x),
+  replaced as (insert into certificate_replacement (certificate_id, replaced_id) select id, x from made, unnest($${n + 3}::int[]) as x)
+  select id from made`;
+
+/** Every query that changes certificates or finds single ones. Lists are in list/. */
+@Injectable()
+export class CertificateRepository {
+  /** The new row's id; null when the name is taken or the authority has changed since `authorityVersion`. */
+  async insert(tx: Tx, row: NewRow, links: NewLinks): Promise<number | null> {
+    const values = columns.map((column) => {
+      const value = row[column];
+      if (column === 'sealedKey') return (value as Sealed | null | undefined)?.bytes ?? null;
+      return column === 'terms' ? JSON.stringify(value) : value ?? null;
+    });
+    const made: { id: number }[] = await tx.query(insertSql,
+      [...values, links.roleIds, links.notificationIds, links.replacesIds, links.authorityVersion ?? null]);
+    return made[0]?.id ?? null;
+  }
+
+  async isNameTaken(tx: Tx, name: string): Promise<boolean> {
+    const rows: unknown[] = await tx.query('select from certificate where name = $1', [name]);
+    return rows.length > 0;
+  }
+
+  async isSerialKnown(tx: Tx, issuerSha256: string, serialHex: string): Promise<boolean> {
+    const rows: unknown[] = await tx.query('select from certificate where issuer_sha256 = $1 and serial_hex = $2', [issuerSha256, serialHex]);
+    return rows.length > 0;
+  }
+
+  /** How many names there are of the form `<prefix>-<number>`: the highest number, or 0. */
+  async highestSuffix(tx: Tx, prefix: string): Promise<number> {
+    const rows: { highest: number | null }[] = await tx.query(
+      `select max(substring(name from length($1) + 2)::int) as highest from certificate
+       where name like replace(replace($1, '\\', '\\\\'), '_', '\\_') || '-%' and substring(name from length($1) + 2) ~ '^[0-9]{1,6}$'`, [prefix]);
+    return rows[0]?.highest ?? 0;
+  }
+
+  async get(tx: Tx, id: number): Promise<Certificate> {
+    const found = await tx.findOneBy(Certificate, { id });
+    if (!found) throw new Problem('not-found', `There is no certificate ${id}.`);
+    return found;
+  }
+
+  find(tx: Tx, id: number): Promise<Certificate | null> {
+    return tx.findOneBy(Certificate, { id });
+  }
+
+  findByRequestKey(tx: Tx, creatorId: number, requestKey: string): Promise<Certificate | null> {
+    return tx.findOneBy(Certificate, { creatorId, requestKey });
+  }
+
+  async findId(tx: Tx, ref: { id?: number; name?: string }): Promise<number | null> {
+    const rows: { id: number }[] = await tx.query('select id from certificate where id = $1 or name = $2', [ref.id ?? null, ref.name ?? null]);
+    return rows[0]?.id ?? null;
+  }
+
+  async lock(tx: Tx, id: number): Promise<Certificate> {
+    const found = await tx.findOne(Certificate, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    if (!found) throw new Problem('not-found', `There is no certificate ${id}.`);
+    return found;
+  }
+
+  /** Locks the row, lets `work` change the entity, saves what differs. */
+  async change<T>(tx: Tx, id: number, work: (certificate: Certificate) => T | Promise<T>): Promise<T> {
+    const certificate = await this.lock(tx, id);
+    const result = await work(certificate);
+    await tx.save(certificate);
+    return result;
+  }
+
+  /** The certificate that was asked for to take this one's place, unless that failed. */
+  findSuccessor(tx: Tx, id: number): Promise<Certificate | null> {
+    return tx.createQueryBuilder(Certificate, 'c')
+      .where(`c.renewsId = :id and c.state not in ('failed', 'cancelled')`, { id }).getOne();
+  }
+
+  /** True when `newId` replaces `oldId`, directly or over others. */
+  async replacesInLine(tx: Tx, newId: number, oldId: number): Promise<boolean> {
+    const rows: unknown[] = await tx.query(
+      `with recursive line(id) as (
+         select $1::int union
+         select r.replaced_id from certificate_replacement r join line on r.certificate_id = line.id)
+       select from line where id = $2`, [newId, oldId]);
+    return rows.length > 0;
+  }
+
+  /** Ids above `after` of issued certificates that follow a policy, in order. */
+  async idsOfPolicy(tx: Tx, policyId: number, after: number, limit: number): Promise<number[]> {
+    const rows: { id: number }[] = await tx.query(
+      `select id from certificate where rotation_policy_id = $1 and id > $2 and state = 'issued' order by id limit $3`, [policyId, after, limit]);
+    return rows.map((row) => row.id);
+  }
+
+  /** Ids of roles, notifications and destinations that hang on a certificate. */
+  async linksOf(tx: Tx, id: number): Promise<{ roleIds: number[]; notificationIds: number[]; destinationIds: number[] }> {
+    const rows: { roleIds: number[]; notificationIds: number[]; destinationIds: number[] }[] = await tx.query(
+      `select array(select role_id from certificate_role where certificate_id = $1) as "roleIds",
+              array(select notification_id from certificate_notification where certificate_id = $1) as "notificationIds",
+              array(select destination_id from delivery where certificate_id = $1 and state not in ('removing', 'removed')) as "destinationIds"`, [id]);
+    return rows[0] ?? { roleIds: [], notificationIds: [], destinationIds: [] };
+  }
+
+  /** Replaces the links of one kind. */
+  async setLinks(tx: Tx, id: number, kind: 'role' | 'notification' | 'replaced', ids: readonly number[]): Promise<void> {
+    const table = kind === 'replaced' ? 'certificate_replacement' : `certificate_${kind}`;
+    await tx.query(`delete from ${table} where certificate_id = $1 and not ${kind}_id = any($2)`, [id, ids]);
+    await tx.query(`insert into ${table} (certificate_id, ${kind}_id) select $1, x from unnest($2::int[]) as x on conflict do nothing`, [id, ids]);
+  }
+
+  /**
+   * Ids whose moment in `column` has come, at most `limit`; their next moment is put off to `again`, so that a lost job is
+   * found again then and no other instance takes the same rows.
+   */
+  async takeDue(tx: Tx, column: 'nextAttemptAt' | 'nextRenewalAt' | 'nextNoticeAt', now: Date, again: Date): Promise<number[]> {
+    const name = snake(column);
+    const rows: [{ id: number }[], number] = await tx.query(
+      `update certificate set ${name} = $2 where id in (
+         select id from certificate where ${name} <= $1 order by ${name} limit 200 for update skip locked) returning id`, [now, again]);
+    return rows[0].map((row) => row.id);
+  }
+}

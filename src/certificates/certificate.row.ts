@@ -1,0 +1,101 @@
+import type { Tx } from '../platform/db/database.js';
+import type { CertificateState } from './certificate.entity.js';
+import type { StoredTerms } from './terms.js';
+
+interface Named { id: number; name: string }
+interface LinkedCertificate extends Named { state: CertificateState; owner: string; commonName: string; serialHex: string | null; notBefore: string; notAfter: string }
+
+/** One certificate with what hangs on it, as the database returns it for a view. Never its key. */
+export interface CertificateRow extends Named {
+  state: CertificateState;
+  owner: string;
+  description: string | null;
+  commonName: string;
+  distinguishedName: string;
+  bodyPem: string | null;
+  chainPem: string | null;
+  csrPem: string | null;
+  hasPrivateKey: boolean;
+  issuer: string;
+  serialHex: string | null;
+  sha256: string | null;
+  keyType: string;
+  bits: number;
+  signingAlgorithm: string | null;
+  notBefore: Date;
+  notAfter: Date;
+  sanCount: number;
+  terms: StoredTerms;
+  notify: boolean;
+  rotation: boolean;
+  externalId: string | null;
+  attempts: number;
+  fault: string | null;
+  faultDetail: string | null;
+  nextAttemptAt: Date | null;
+  renewalReason: string | null;
+  renewalAttempts: number;
+  renewalFault: string | null;
+  renewalDetail: string | null;
+  nextRenewalAt: Date | null;
+  nextNoticeAt: Date | null;
+  revokedAt: Date | null;
+  revocationReason: number | null;
+  supersededAt: Date | null;
+  createdAt: Date;
+  creatorId: number | null;
+  creator: { id: number; username: string; email: string; active: boolean } | null;
+  authority: {
+    id: number; name: string; owner: string; description: string | null; active: boolean;
+    maxValidityDays: number | null; defaultValidityDays: number | null;
+  } | null;
+  rotationPolicy: { id: number; name: string; days: number | null; lifetimeFraction: number | null };
+  domains: { id: number; name: string; sensitive: boolean }[];
+  roles: { id: number; name: string; description: string }[];
+  notifications: { id: number; label: string; active: boolean }[];
+  destinations: { id: number; label: string; description: string | null; pluginId: string }[];
+  replaces: LinkedCertificate[];
+  replaced: LinkedCertificate[];
+}
+
+const list = (fields: string, from: string): string =>
+  `(select coalesce(json_agg(json_build_object(${fields}) order by x.id), '[]') from ${from})`;
+
+const linked = `'id', x.id, 'name', x.name, 'state', x.state, 'owner', x.owner, 'commonName', x.common_name,
+  'serialHex', x.serial_hex, 'notBefore', x.not_before, 'notAfter', x.not_after`;
+
+const columns = `
+  c.id, c.name, c.state, c.owner, c.description, c.common_name as "commonName", c.distinguished_name as "distinguishedName",
+  c.body_pem as "bodyPem", c.chain_pem as "chainPem", c.csr_pem as "csrPem", c.sealed_key is not null as "hasPrivateKey",
+  c.issuer, c.serial_hex as "serialHex", c.sha256, c.key_type as "keyType", c.bits, c.signing_algorithm as "signingAlgorithm",
+  c.not_before as "notBefore", c.not_after as "notAfter", c.san_count as "sanCount", c.terms, c.notify, c.rotation,
+  c.external_id as "externalId", c.attempts, c.fault, c.fault_detail as "faultDetail", c.next_attempt_at as "nextAttemptAt",
+  c.renewal_reason as "renewalReason", c.renewal_attempts as "renewalAttempts", c.renewal_fault as "renewalFault",
+  c.renewal_detail as "renewalDetail", c.next_renewal_at as "nextRenewalAt", c.next_notice_at as "nextNoticeAt",
+  c.revoked_at as "revokedAt", c.revocation_reason as "revocationReason", c.superseded_at as "supersededAt",
+  c.created_at as "createdAt", c.creator_id as "creatorId",
+  (select json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'active', u.active)
+    from app_user u where u.id = c.creator_id) as creator,
+  (select json_build_object('id', a.id, 'name', a.name, 'owner', a.owner, 'description', a.description, 'active', a.active,
+    'maxValidityDays', a.max_validity_days, 'defaultValidityDays', a.default_validity_days)
+    from authority a where a.id = c.authority_id) as authority,
+  (select json_build_object('id', p.id, 'name', p.name, 'days', p.days, 'lifetimeFraction', p.lifetime_fraction)
+    from rotation_policy p where p.id = c.rotation_policy_id) as "rotationPolicy",
+  ${list(`'id', x.id, 'name', x.name, 'sensitive', x.sensitive`,
+    'certificate_domain l join domain x on x.id = l.domain_id where l.certificate_id = c.id')} as domains,
+  ${list(`'id', x.id, 'name', x.name, 'description', x.description`,
+    'certificate_role l join role x on x.id = l.role_id where l.certificate_id = c.id')} as roles,
+  ${list(`'id', x.id, 'label', x.label, 'active', x.active`,
+    'certificate_notification l join notification x on x.id = l.notification_id where l.certificate_id = c.id')} as notifications,
+  ${list(`'id', x.id, 'label', x.label, 'description', x.description, 'pluginId', x.plugin_id`,
+    `delivery l join destination x on x.id = l.destination_id where l.certificate_id = c.id and l.state not in ('removing', 'removed')`)} as destinations,
+  ${list(linked, 'certificate_replacement l join certificate x on x.id = l.replaced_id where l.certificate_id = c.id')} as replaces,
+  ${list(linked, 'certificate_replacement l join certificate x on x.id = l.certificate_id where l.replaced_id = c.id')} as replaced`;
+
+/** The rows of these ids, in the order of the ids. */
+export async function readRows(tx: Tx, ids: readonly number[]): Promise<CertificateRow[]> {
+  if (ids.length === 0) return [];
+  const rows: CertificateRow[] = await tx.query(`select ${columns} from certificate c where c.id = any($1)`, [ids]);
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return ids.map((id) => byId.get(id)).filter((row) => row !== undefined);
+}

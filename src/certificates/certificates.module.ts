@@ -1,0 +1,66 @@
+import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module.js';
+import { AuthoritiesModule } from '../authorities/authorities.module.js';
+import { DestinationsModule } from '../destinations/destinations.module.js';
+import { DomainRepository } from '../domains/domain.repository.js';
+import { JobsModule } from '../jobs/jobs.module.js';
+import { NotificationsModule } from '../notifications/notifications.module.js';
+import { RolesModule } from '../roles/roles.module.js';
+import { RotationModule } from '../rotation/rotation.module.js';
+import { CertificateAccess } from './access.js';
+import { Bundles } from './bundle.js';
+import { CertificateRepository } from './certificate.repository.js';
+import { DeliveryController } from './deploy/delivery.controller.js';
+import { DeliveryRepository } from './deploy/delivery.repository.js';
+import { DeliveryRetry } from './deploy/delivery-retry.js';
+import { DeployJob } from './deploy/deploy.job.js';
+import { DeployConsequences, DeployRecord } from './deploy/deploy.record.js';
+import { Deploying } from './deploy/deploying.js';
+import { ExportController } from './export/export.controller.js';
+import { ExportService, KeyAccess } from './export/export.service.js';
+import { UploadController } from './import/upload.controller.js';
+import { UploadService, UploadStore } from './import/upload.service.js';
+import { IssueController } from './issue/issue.controller.js';
+import { IssueJob } from './issue/issue.job.js';
+import { IssueFollowUp, IssueRecord } from './issue/issue.record.js';
+import { IssuePlanning, IssueService } from './issue/issue.service.js';
+import { Issuing } from './issue/issuing.js';
+import { Subjects } from './issue/subjects.js';
+import { CertificateReader } from './list/certificate-reader.js';
+import { ListController } from './list/list.controller.js';
+import { ExpirySweep, NotifyRepositories } from './notify/expiry.sweep.js';
+import { Letters, LetterSources } from './notify/letters.js';
+import { NoticeRepository } from './notify/notice.repository.js';
+import { Notices } from './notify/notices.js';
+import { NoticePost, NotifyJob } from './notify/notify.job.js';
+import { ReplanWarnings } from './notify/replan.job.js';
+import { WatchRepository } from './notify/watch.repository.js';
+import { Planning } from './planning.js';
+import { RelationRepositories, Relations } from './relations.js';
+import { RevokeController } from './revoke/revoke.controller.js';
+import { RevokeConsequences, RevokeRecord, RevokeService } from './revoke/revoke.service.js';
+import { RenewalContext, RenewalFollowUp, RenewalPlans, Renewing } from './rotate/renewing.js';
+import { RotateController } from './rotate/rotate.controller.js';
+import { RotateJob, RotateJudge } from './rotate/rotate.job.js';
+import { ReplanJob, RotateService } from './rotate/rotate.service.js';
+import { RotationSweep, SweptRepositories } from './rotate/rotation.sweep.js';
+import { UpdateController } from './update/update.controller.js';
+import { UpdateChanges, UpdateService } from './update/update.service.js';
+
+/** The story: certificates from request to end. Paths with a fixed word stand before `:id`. */
+@Module({
+  imports: [AuditModule, AuthoritiesModule, DestinationsModule, JobsModule, NotificationsModule, RolesModule, RotationModule],
+  controllers: [
+    IssueController, UploadController, ListController, UpdateController, ExportController, RevokeController, RotateController, DeliveryController,
+  ],
+  providers: [
+    CertificateRepository, DomainRepository, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, CertificateReader,
+    Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
+    UploadService, UploadStore, UpdateService, UpdateChanges, ExportService, KeyAccess,
+    DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,
+    RevokeService, RevokeRecord, RevokeConsequences,
+    Renewing, RenewalPlans, RenewalContext, RenewalFollowUp, RotateJob, RotateJudge, RotateService, ReplanJob, RotationSweep, SweptRepositories,
+    NoticeRepository, Notices, NotifyJob, NoticePost, Letters, LetterSources, ExpirySweep, NotifyRepositories, WatchRepository, ReplanWarnings,
+  ],
+})
+export class CertificatesModule {}

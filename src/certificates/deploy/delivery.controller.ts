@@ -1,0 +1,64 @@
+import { Controller, Get, Post } from '@nestjs/common';
+import { z } from 'zod';
+import { Database } from '../../platform/db/database.js';
+import { type Actor, Requires, Who } from '../../platform/http/actor.js';
+import { Answers, Id, QueryOf, Summary } from '../../platform/http/contract.js';
+import { instantOrNull, InstantOut } from '../../platform/http/instant.js';
+import { type Page, pageOf, PageQuery } from '../../platform/http/page.js';
+import { queryInt } from '../../platform/http/query.js';
+import { type Delivery, deliveryStates } from './delivery.entity.js';
+import { DeliveryRepository } from './delivery.repository.js';
+import { DeliveryRetry } from './delivery-retry.js';
+
+const DeliveryQuery = PageQuery.pick({ page: true, count: true }).extend({
+  certificateId: queryInt(1, 2_147_483_647).optional(),
+  destinationId: queryInt(1, 2_147_483_647).optional(),
+  state: z.enum(deliveryStates).optional(),
+});
+type DeliveryQuery = z.output<typeof DeliveryQuery>;
+
+const DeliveryView = z.object({
+  id: z.int(), certificateId: z.int(), destinationId: z.int(), state: z.enum(deliveryStates), location: z.string().nullable(),
+  attempts: z.int(), fault: z.string().nullable(), detail: z.string().nullable(),
+  nextAttemptAt: InstantOut.nullable(), lastAttemptAt: InstantOut.nullable(), deliveredAt: InstantOut.nullable(),
+}).meta({ id: 'Delivery' });
+type DeliveryView = z.output<typeof DeliveryView>;
+
+function deliveryView(d: Delivery): DeliveryView {
+  return {
+    id: d.id, certificateId: d.certificateId, destinationId: d.destinationId, state: d.state, location: d.location,
+    attempts: d.attempts, fault: d.fault, detail: d.faultDetail,
+    nextAttemptAt: instantOrNull(d.nextAttemptAt), lastAttemptAt: instantOrNull(d.lastAttemptAt), deliveredAt: instantOrNull(d.deliveredAt),
+  };
+}
+
+@Controller()
+export class DeliveryController {
+  constructor(
+    private readonly db: Database,
+    private readonly deliveries: DeliveryRepository,
+    private readonly retrying: DeliveryRetry,
+  ) {}
+
+  @Get('deliveries') @Requires('delivery:read') @Summary('List deliveries', 'Newest first.') @Answers(200, pageOf(DeliveryView))
+  async list(@QueryOf(DeliveryQuery) { page, count, ...filter }: DeliveryQuery): Promise<Page<DeliveryView>> {
+    const [rows, total] = await this.deliveries.list(this.db.single, { ...filter, skip: (page - 1) * count, take: count });
+    return { items: rows.map(deliveryView), total };
+  }
+
+  @Get('deliveries/:id') @Requires('delivery:read') @Summary('One delivery') @Answers(200, DeliveryView)
+  async get(@Id() id: number): Promise<DeliveryView> {
+    return deliveryView(await this.deliveries.get(this.db.single, id));
+  }
+
+  @Get('certificates/:id/deliveries') @Requires('delivery:read') @Summary('Where a certificate is delivered') @Answers(200, pageOf(DeliveryView))
+  async of(@Id() certificateId: number): Promise<Page<DeliveryView>> {
+    const [rows, total] = await this.deliveries.list(this.db.single, { certificateId, skip: 0, take: 200 });
+    return { items: rows.map(deliveryView), total };
+  }
+
+  @Post('deliveries/:id/retry') @Requires('delivery:retry') @Summary('Try a delivery again now') @Answers(200, DeliveryView)
+  async retry(@Who() actor: Actor, @Id() id: number): Promise<DeliveryView> {
+    return deliveryView(await this.retrying.retry(actor, id));
+  }
+}

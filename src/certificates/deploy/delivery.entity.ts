@@ -1,0 +1,100 @@
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import { Problem } from '../../platform/http/problem.js';
+import { retryAt } from '../../platform/retry.js';
+import type { Failure } from '../certificate.entity.js';
+
+export const deliveryStates = ['planned', 'delivered', 'failing', 'removing', 'removed', 'replaced', 'stopped'] as const;
+export type DeliveryState = (typeof deliveryStates)[number];
+
+/** `replaced`: a successor stands in its place. `stopped`: the certificate was revoked before it arrived. */
+const moves: Partial<Record<DeliveryState, readonly DeliveryState[]>> = {
+  planned: ['delivered', 'failing', 'removing', 'replaced', 'stopped'],
+  failing: ['delivered', 'failing', 'planned', 'removing', 'replaced', 'stopped'],
+  delivered: ['replaced', 'removing', 'planned'],
+  stopped: ['removing'],
+  replaced: ['removing'],
+  removing: ['removed', 'removing'],
+};
+
+/** One certificate on its way to one destination, and what became of it. */
+@Entity('delivery')
+export class Delivery {
+  @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
+  @Column('integer') certificateId: number;
+  @Column('integer') destinationId: number;
+  @Column('text') state: DeliveryState;
+  @Column('text', { nullable: true }) location: string | null;
+  @Column('integer') attempts: number;
+  @Column('text', { nullable: true }) fault: string | null;
+  @Column('text', { nullable: true }) faultDetail: string | null;
+  @Column('timestamptz', { nullable: true }) nextAttemptAt: Date | null;
+  @Column('timestamptz', { nullable: true }) lastAttemptAt: Date | null;
+  @Column('timestamptz', { nullable: true }) deliveredAt: Date | null;
+  @Column('timestamptz') createdAt: Date;
+
+  /** True while there is something to bring or to take away. */
+  get open(): boolean {
+    return this.state === 'planned' || this.state === 'failing' || this.state === 'removing';
+  }
+
+  /** An attempt begins. Should it vanish without a word, the next one is due at `again`. */
+  begin(now: Date, again: Date): void {
+    this.lastAttemptAt = now;
+    this.nextAttemptAt = again;
+  }
+
+  arrive(location: string, now: Date): void {
+    this.become('delivered');
+    this.location = location;
+    this.deliveredAt = now;
+    this.rest();
+  }
+
+  fail(failure: Failure, now: Date): void {
+    if (this.state !== 'removing') this.become('failing');
+    this.attempts += 1;
+    this.fault = failure.fault;
+    this.faultDetail = failure.detail;
+    this.nextAttemptAt = retryAt(now, this.attempts, { hintS: failure.retryAfterS });
+  }
+
+  /** Tries again at once, or delivers once more what has arrived already. */
+  retry(now: Date): void {
+    if (this.state !== 'removing') this.become('planned');
+    this.attempts = 0;
+    this.nextAttemptAt = now;
+  }
+
+  remove(now: Date): void {
+    this.become('removing');
+    this.attempts = 0;
+    this.nextAttemptAt = now;
+  }
+
+  removed(): void {
+    this.become('removed');
+    this.rest();
+  }
+
+  replace(): void {
+    this.become('replaced');
+    this.rest();
+  }
+
+  stop(): void {
+    this.become('stopped');
+    this.rest();
+  }
+
+  private rest(): void {
+    this.attempts = 0;
+    this.fault = null;
+    this.faultDetail = null;
+    this.nextAttemptAt = null;
+  }
+
+  private become(to: DeliveryState): void {
+    if (!moves[this.state]?.includes(to)) throw new Problem('wrong-state', `Delivery ${this.id} is ${this.state}; it cannot become ${to}.`);
+    this.state = to;
+  }
+}

@@ -1,0 +1,79 @@
+import { Injectable } from '@nestjs/common';
+import type { Tx } from '../../platform/db/database.js';
+import { Problem } from '../../platform/http/problem.js';
+import { Delivery, type DeliveryState } from './delivery.entity.js';
+
+export interface DeliveryFilter { certificateId?: number; destinationId?: number; state?: DeliveryState; skip: number; take: number }
+
+/** How long a planned delivery waits before the sweep takes care of it, should its job be lost. */
+const safetyNetMs = 60_000;
+
+/** Every query on deliveries. Locks are taken on the certificate first, then on its deliveries. */
+@Injectable()
+export class DeliveryRepository {
+  /** Plans deliveries; the ids of the new ones. */
+  async plan(tx: Tx, certificateId: number, destinationIds: readonly number[], now: Date): Promise<number[]> {
+    if (destinationIds.length === 0) return [];
+    const rows: { id: number }[] = await tx.query(
+      `insert into delivery (certificate_id, destination_id, state, next_attempt_at, created_at)
+       select $1, x, 'planned', $3, $4 from unnest($2::int[]) as x
+       on conflict (certificate_id, destination_id) where state not in ('removed') do nothing returning id`,
+      [certificateId, [...new Set(destinationIds)], new Date(now.getTime() + safetyNetMs), now]);
+    return rows.map((row) => row.id);
+  }
+
+  async get(tx: Tx, id: number): Promise<Delivery> {
+    const found = await tx.findOneBy(Delivery, { id });
+    if (!found) throw new Problem('not-found', `There is no delivery ${id}.`);
+    return found;
+  }
+
+  find(tx: Tx, id: number): Promise<Delivery | null> {
+    return tx.findOneBy(Delivery, { id });
+  }
+
+  list(tx: Tx, { skip, take, ...where }: DeliveryFilter): Promise<[Delivery[], number]> {
+    return tx.findAndCount(Delivery, { where, skip, take, order: { id: 'DESC' } });
+  }
+
+  /** Of a certificate, in the order of their ids, locked. */
+  lockOf(tx: Tx, certificateId: number): Promise<Delivery[]> {
+    return tx.find(Delivery, { where: { certificateId }, order: { id: 'ASC' }, lock: { mode: 'pessimistic_write' } });
+  }
+
+  /** Locks the row, lets `work` change the entity, saves what differs. Null when it is gone. */
+  async change<T>(tx: Tx, id: number, work: (delivery: Delivery) => T | Promise<T>): Promise<T | null> {
+    const delivery = await tx.findOne(Delivery, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    if (!delivery) return null;
+    const result = await work(delivery);
+    await tx.save(delivery);
+    return result;
+  }
+
+  async save(tx: Tx, deliveries: readonly Delivery[]): Promise<void> {
+    await tx.save([...deliveries]);
+  }
+
+  /** The delivery that stands at a location, if any. */
+  findAt(tx: Tx, destinationId: number, location: string): Promise<Delivery | null> {
+    return tx.findOneBy(Delivery, { destinationId, location, state: 'delivered' });
+  }
+
+  findOf(tx: Tx, certificateId: number, destinationId: number): Promise<Delivery | null> {
+    return tx.createQueryBuilder(Delivery, 'd')
+      .where(`d.certificateId = :certificateId and d.destinationId = :destinationId and d.state <> 'removed'`, { certificateId, destinationId }).getOne();
+  }
+
+  /** Ids that are due, at most 200; they come up again at `again` should their job be lost. */
+  async takeDue(tx: Tx, now: Date, again: Date): Promise<number[]> {
+    const rows: [{ id: number }[], number] = await tx.query(
+      `update delivery set next_attempt_at = $2 where id in (
+         select id from delivery where next_attempt_at <= $1 order by next_attempt_at limit 200 for update skip locked) returning id`, [now, again]);
+    return rows[0].map((row) => row.id);
+  }
+
+  async countAt(tx: Tx, destinationId: number): Promise<number> {
+    return tx.createQueryBuilder(Delivery, 'd')
+      .where(`d.destinationId = :destinationId and d.state not in ('removed', 'replaced', 'stopped')`, { destinationId }).getCount();
+  }
+}

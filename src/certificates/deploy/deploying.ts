@@ -1,0 +1,81 @@
+import { Injectable } from '@nestjs/common';
+import { addManyToOutbox } from '../../jobs/outbox.js';
+import { Clock } from '../../platform/clock.js';
+import type { Tx } from '../../platform/db/database.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { Notices } from '../notify/notices.js';
+import { deployCertificate } from './deploy.jobs.js';
+import type { Delivery } from './delivery.entity.js';
+import { DeliveryRepository } from './delivery.repository.js';
+
+/** Plans deliveries and draws the consequences when they have arrived. */
+@Injectable()
+export class Deploying {
+  constructor(
+    private readonly clock: Clock,
+    private readonly deliveries: DeliveryRepository,
+    private readonly certificates: CertificateRepository,
+    private readonly notices: Notices,
+  ) {}
+
+  /** Plans deliveries and has them made after the commit, when there is something to deliver. */
+  async plan(tx: Tx, certificateId: number, destinationIds: readonly number[], issued: boolean): Promise<void> {
+    const planned = await this.deliveries.plan(tx, certificateId, destinationIds, this.clock.now());
+    if (issued) await this.start(tx, planned);
+  }
+
+  /** Has the planned deliveries of a certificate made that has just been issued. */
+  async startOf(tx: Tx, certificateId: number): Promise<void> {
+    const open = (await this.deliveries.lockOf(tx, certificateId)).filter((delivery) => delivery.open);
+    await this.start(tx, open.map((delivery) => delivery.id));
+  }
+
+  async start(tx: Tx, deliveryIds: readonly number[]): Promise<void> {
+    await addManyToOutbox(tx, deployCertificate.name, deliveryIds.map((deliveryId) => ({ data: { deliveryId } })));
+  }
+
+  /** From now on a successor is delivered: what has not arrived of the old certificate never will. */
+  async yieldTo(tx: Tx, oldId: number, destinationIds: readonly number[]): Promise<void> {
+    const open = (await this.deliveries.lockOf(tx, oldId))
+      .filter((d) => (d.state === 'planned' || d.state === 'failing') && destinationIds.includes(d.destinationId));
+    open.forEach((delivery) => delivery.replace());
+    await this.deliveries.save(tx, open);
+  }
+
+  /** It is no longer wanted there: what has arrived is taken away, the rest never sets out. */
+  async detach(tx: Tx, certificateId: number, destinationIds: readonly number[]): Promise<void> {
+    const now = this.clock.now();
+    const leaving = (await this.deliveries.lockOf(tx, certificateId))
+      .filter((d) => destinationIds.includes(d.destinationId) && d.state !== 'removing' && d.state !== 'removed');
+    leaving.forEach((delivery) => delivery.remove(now));
+    await this.deliveries.save(tx, leaving);
+    await this.start(tx, leaving.map((delivery) => delivery.id));
+  }
+
+  /** The certificate is revoked: nothing of it is delivered any more. */
+  async stopOf(tx: Tx, certificateId: number): Promise<void> {
+    const open = (await this.deliveries.lockOf(tx, certificateId)).filter((d) => d.state === 'planned' || d.state === 'failing');
+    open.forEach((delivery) => delivery.stop());
+    await this.deliveries.save(tx, open);
+  }
+
+  /** When a successor is in place wherever it has to be, its predecessor is superseded and the owner is told. */
+  async settle(tx: Tx, certificateId: number): Promise<void> {
+    const successor = await this.certificates.get(tx, certificateId);
+    if (successor.renewsId === null || successor.state !== 'issued') return;
+    const deliveries = await this.deliveries.lockOf(tx, certificateId);
+    if (deliveries.some((delivery) => delivery.state === 'planned' || delivery.state === 'failing')) return;
+    const now = this.clock.now();
+    const old = await this.certificates.lock(tx, successor.renewsId);
+    if (old.state !== 'issued') return;
+    await this.certificates.change(tx, old.id, (certificate) => certificate.supersede(now));
+    const standing = (await this.deliveries.lockOf(tx, old.id)).filter(isStanding);
+    standing.forEach((delivery) => delivery.replace());
+    await this.deliveries.save(tx, standing);
+    await this.notices.rotated(tx, old, successor, deliveries.map((delivery) => delivery.destinationId));
+  }
+}
+
+function isStanding(delivery: Delivery): boolean {
+  return delivery.state === 'delivered' || delivery.state === 'planned' || delivery.state === 'failing';
+}

@@ -1,0 +1,71 @@
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../../audit/audit.js';
+import { Database } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { Problem } from '../../platform/http/problem.js';
+import { ConfiguredPlugins, parseOptions } from '../../platform/plugins/configured-plugin.js';
+import { PluginContexts } from '../../platform/plugins/plugin-context.js';
+import { CertificateAccess } from '../access.js';
+import { Bundles } from '../bundle.js';
+import type { Certificate } from '../certificate.entity.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import type { ExportRequest, ExportView } from './export.schema.js';
+
+const timeoutMs = 60_000;
+
+/** Opens keys for those who may have them, on record. */
+@Injectable()
+export class KeyAccess {
+  constructor(
+    private readonly db: Database,
+    private readonly access: CertificateAccess,
+    private readonly audit: Audit,
+    readonly bundles: Bundles,
+  ) {}
+
+  async bundle(actor: Actor, certificate: Certificate, pluginId: string): Promise<ReturnType<Bundles['withKey']>> {
+    this.access.demandKey(actor, certificate);
+    const bundle = this.bundles.withKey(certificate);
+    await this.record(actor, certificate, 'key.exported', { plugin: pluginId });
+    return bundle;
+  }
+
+  async key(actor: Actor, certificate: Certificate): Promise<string> {
+    this.access.demandKey(actor, certificate);
+    if (!certificate.sealedKey) throw new Problem('not-found', `The private key of ${certificate.name} is not kept here.`);
+    await this.record(actor, certificate, 'key.viewed', {});
+    return this.bundles.key(certificate);
+  }
+
+  private record(actor: Actor, { id }: Certificate, action: string, after: object): Promise<void> {
+    return this.db.write((tx) => this.audit.record(tx, actor, { action, targetType: 'certificate', targetId: id, after }));
+  }
+}
+
+/** Gives a certificate out as a file, or its key. Every time a key leaves is an audit event, written before it does. */
+@Injectable()
+export class ExportService {
+  constructor(
+    private readonly db: Database,
+    private readonly certificates: CertificateRepository,
+    private readonly keys: KeyAccess,
+    private readonly configured: ConfiguredPlugins,
+    private readonly contexts: PluginContexts,
+  ) {}
+
+  async export(actor: Actor, id: number, { plugin: choice }: ExportRequest): Promise<ExportView> {
+    const certificate = await this.certificates.get(this.db.single, id);
+    const plugin = this.configured.chosen('export', choice);
+    const { values } = parseOptions(plugin, choice);
+    const bundle = plugin.needsPrivateKey
+      ? await this.keys.bundle(actor, certificate, plugin.id) : this.keys.bundles.public(certificate);
+    const { files: [file], extension, passphrase } = await plugin.export(bundle, values, this.contexts.make(AbortSignal.timeout(timeoutMs)));
+    if (!file) throw new Error(`Export plugin ${plugin.id} made no file.`);
+    return { extension, passphrase: passphrase ?? null, data: file.bytes.toString('base64') };
+  }
+
+  /** PKCS#8 PEM. */
+  async key(actor: Actor, id: number): Promise<string> {
+    return this.keys.key(actor, await this.certificates.get(this.db.single, id));
+  }
+}

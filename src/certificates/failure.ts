@@ -1,0 +1,15 @@
+import { PluginError } from '../plugin-api/errors.js';
+import { Problem } from '../platform/http/problem.js';
+import type { Failure } from './certificate.entity.js';
+
+/** A failure as it is kept on a row. What is not known on purpose is a bug: its text stays in the log. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof PluginError) return { fault: error.fault, detail: error.detail, retryAfterS: error.retryAfterS };
+  if (error instanceof Problem) return { fault: 'misconfigured', detail: error.detail };
+  return { fault: 'internal', detail: 'Something broke on our side; the log says what.' };
+}
+
+/** True when the error is expected and needs no line in the log beyond the row. */
+export function isExpected(error: unknown): boolean {
+  return error instanceof PluginError || error instanceof Problem;
+}

@@ -1,0 +1,21 @@
+import { Controller, Post } from '@nestjs/common';
+import { type Actor, Requires, Who } from '../../platform/http/actor.js';
+import { Answers, JsonBody, Summary } from '../../platform/http/contract.js';
+import { CertificateView } from '../certificate.view.js';
+import { CertificateReader } from '../list/certificate-reader.js';
+import { UploadRequest } from './upload.schema.js';
+import { UploadService } from './upload.service.js';
+
+@Controller('certificates')
+export class UploadController {
+  constructor(
+    private readonly upload: UploadService,
+    private readonly reader: CertificateReader,
+  ) {}
+
+  @Post('upload') @Requires('certificate:import')
+  @Summary('Import a certificate', 'Certificate and chain must fit together, and the key must be the certificate\'s.') @Answers(200, CertificateView)
+  async create(@Who() actor: Actor, @JsonBody(UploadRequest) body: UploadRequest): Promise<CertificateView> {
+    return this.reader.get(await this.upload.upload(actor, body));
+  }
+}

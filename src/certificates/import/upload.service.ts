@@ -1,0 +1,107 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../../audit/audit.js';
+import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
+import { DomainRepository } from '../../domains/domain.repository.js';
+import { isSelfIssued, type ParsedCertificate } from '../../pki/certificate.js';
+import { nextNoticeAt } from '../../notifications/lead.js';
+import { Clock } from '../../platform/clock.js';
+import { Database } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { invalid, Problem } from '../../platform/http/problem.js';
+import { privateKeyPem } from '../../platform/key-maker.js';
+import { KeyRing } from '../../platform/secrets/key-ring.js';
+import { mayIssueFrom } from '../../roles/permission.js';
+import { planRenewal } from '../../rotation/due.js';
+import { CertificateRepository, type NewRow } from '../certificate.repository.js';
+import { issuedFacts } from '../issued-facts.js';
+import { insertNamed } from '../issue/issuing.js';
+import { baseName, type Custody, keyPlace, rowBeforeIssue, searchNames } from '../issue/new-row.js';
+import { Relations, type RelationsOfNew } from '../relations.js';
+import { demandIssuer, readUpload, type Uploaded } from './uploaded.js';
+import type { UploadRequest } from './upload.schema.js';
+
+/** Stores an imported certificate with its consequences. */
+@Injectable()
+export class UploadStore {
+  constructor(
+    private readonly db: Database,
+    private readonly certificates: CertificateRepository,
+    private readonly domains: DomainRepository,
+    private readonly relations: Relations,
+    private readonly audit: Audit,
+  ) {}
+
+  store(actor: Actor, row: NewRow, relations: RelationsOfNew): Promise<number> {
+    const links = { roleIds: relations.roleIds, notificationIds: relations.notifications.map((n) => n.id), replacesIds: relations.replacesIds };
+    return this.db.write(async (tx) => {
+      if (await this.certificates.isSerialKnown(tx, row.issuerSha256 ?? '', row.serialHex ?? '')) {
+        throw new Problem('conflict', 'A certificate of this issuer with this serial number is here already.');
+      }
+      const id = await insertNamed(this.certificates, tx, row, links);
+      await this.domains.link(tx, id, searchNames(row.commonName, row.terms));
+      await this.relations.follow(tx, id, relations, true);
+      await this.audit.record(tx, actor, { action: 'certificate.imported', targetType: 'certificate', targetId: id, after: { owner: row.owner, serial: row.serialHex } });
+      return id;
+    });
+  }
+}
+
+/** POST /certificates/upload: checks that everything fits together, then stores it as if it had been issued here. */
+@Injectable()
+export class UploadService {
+  constructor(
+    private readonly clock: Clock,
+    private readonly keyRing: KeyRing,
+    private readonly authorities: Authorities,
+    private readonly relations: Relations,
+    private readonly store: UploadStore,
+  ) {}
+
+  /** The id. Throws Problem: `invalid-request`, or `conflict` when this very certificate is known. */
+  async upload(actor: Actor, request: UploadRequest): Promise<number> {
+    const uploaded = await readUpload(request);
+    const authority = await this.authorityOf(actor, request, uploaded.leaf);
+    const relations = await this.relations.ofNew(actor, request, [request.owner]);
+    if (relations.destinationIds.length > 0 && !uploaded.privateKey) await this.relations.demandKeyless(relations.destinationIds);
+    const custody = this.custody(actor, request, relations, authority);
+    return this.store.store(actor, this.row(uploaded, custody, relations, request), relations);
+  }
+
+  private async authorityOf(actor: Actor, { authority: ref, externalId }: UploadRequest, leaf: ParsedCertificate): Promise<LoadedAuthority | null> {
+    if (!ref && externalId) throw invalid('externalId', 'An external id needs the authority that gave it.');
+    if (!ref) return null;
+    const loaded = await this.authorities.resolve(ref);
+    const { authority, roles } = await this.authorities.get(loaded.authority.id);
+    if (!mayIssueFrom(actor, { owner: authority.owner, roleIds: roles.map((role) => role.id) })) {
+      throw new Problem('forbidden', `You are not allowed to use authority ${authority.name}.`);
+    }
+    await demandIssuer(leaf, authority.certificatePem);
+    return loaded;
+  }
+
+  private custody(actor: Actor, request: UploadRequest, { policy }: RelationsOfNew, authority: LoadedAuthority | null): Custody {
+    return {
+      owner: request.owner, description: request.description ?? null, creatorId: actor.userId || null, authorityId: authority?.authority.id ?? null,
+      notify: request.notify ?? request.active ?? true, rotation: request.rotation ?? request.rotationPolicy !== undefined,
+      rotationPolicyId: policy.id, renewsId: null, requestKey: null,
+    };
+  }
+
+  private row(uploaded: Uploaded, custody: Custody, { policy, notifications }: RelationsOfNew, request: UploadRequest): NewRow {
+    const { leaf, terms, privateKey } = uploaded;
+    const secretId = randomUUID();
+    const sealedKey = privateKey && this.keyRing.seal(privateKeyPem(privateKey), keyPlace(secretId));
+    const now = this.clock.now();
+    const plan = planRenewal({ ...custody, ...leaf, state: 'issued', hasIssuer: custody.authorityId !== null, hasSuccessor: false }, policy);
+    const watching = custody.notify && leaf.notAfter > now;
+    return {
+      ...rowBeforeIssue(custody, { spkiDer: leaf.spkiDer, keyType: leaf.keyType, bits: leaf.bits, csrPem: uploaded.csrPem, secretId, sealedKey }, terms),
+      ...issuedFacts(uploaded.chainPem, request.externalId ?? undefined),
+      state: 'issued', createdAt: now,
+      name: baseName(request.name, { terms, issuer: { ...leaf.issuerFields, selfSigned: isSelfIssued(leaf) }, notBefore: leaf.notBefore, notAfter: leaf.notAfter }),
+      nextRenewalAt: plan.at, renewalReason: plan.obstacle ?? plan.reason,
+      nextNoticeAt: watching ? nextNoticeAt(leaf, notifications.map((n) => n.leadS)) : null,
+    };
+  }
+}

@@ -1,0 +1,79 @@
+import type { KeyObject } from 'node:crypto';
+import { isSignedBy, parseCertificate, type ParsedCertificate } from '../../pki/certificate.js';
+import { checkChain } from '../../pki/chain.js';
+import { parseCsr } from '../../pki/csr.js';
+import { parsePrivateKey, publicMatches } from '../../pki/key.js';
+import { splitCertificates, toPem } from '../../pki/pem.js';
+import { PkiError } from '../../pki/pki-error.js';
+import { blame } from '../../platform/http/blame.js';
+import { invalid } from '../../platform/http/problem.js';
+import type { TermsWithoutDates } from '../terms.js';
+import type { UploadRequest } from './upload.schema.js';
+
+/** What was uploaded, read and found to fit together. */
+export interface Uploaded {
+  leaf: ParsedCertificate;
+  /** Leaf first, each in its own normalised PEM. */
+  chainPem: string[];
+  privateKey: KeyObject | null;
+  csrPem: string | null;
+  terms: TermsWithoutDates;
+}
+
+const notLooked = new Set(['2.5.29.17', '2.5.29.15', '2.5.29.37', '2.5.29.19', '2.5.29.14', '2.5.29.35', '2.5.29.31', '1.3.6.1.5.5.7.1.1', '2.5.29.32']);
+
+/** Throws Problem `invalid-request`, which names the member at fault. */
+export async function readUpload(request: UploadRequest): Promise<Uploaded> {
+  const leaf = read('body', 'Public certificate presented is not valid.', () => parseCertificate(request.body));
+  const chain = request.chain
+    ? read('chain', 'Invalid certificate in certificate chain.', () => splitCertificates(request.chain ?? '').map((pem) => parseCertificate(pem))) : [];
+  await blame('chain', () => checkChain(leaf, chain));
+  const privateKey = request.privateKey ? readKey(request.privateKey, leaf) : null;
+  return {
+    leaf, privateKey, csrPem: request.csr ? readCsr(request.csr, leaf) : null,
+    chainPem: [leaf, ...chain].map((certificate) => toPem('CERTIFICATE', certificate.der)),
+    terms: termsOf(leaf),
+  };
+}
+
+/** Throws Problem `invalid-request` when `issuer` did not sign the certificate. */
+export async function demandIssuer(leaf: ParsedCertificate, issuerPem: string): Promise<void> {
+  if (!await isSignedBy(leaf, parseCertificate(issuerPem))) throw invalid('authority', 'That authority did not issue this certificate.');
+}
+
+function readKey(pem: string, leaf: ParsedCertificate): KeyObject {
+  const key = read('privateKey', 'Private key presented is not valid.', () => parsePrivateKey(pem));
+  if (!blame('privateKey', () => publicMatches(key, leaf.spkiDer))) throw invalid('privateKey', 'Private key does not match certificate.');
+  return key;
+}
+
+function readCsr(pem: string, leaf: ParsedCertificate): string {
+  const csr = blame('csr', () => parseCsr(pem));
+  if (!csr.spkiDer.equals(leaf.spkiDer)) throw invalid('csr', 'The CSR is for another key than the certificate.');
+  return toPem('CERTIFICATE REQUEST', csr.der);
+}
+
+/** What a renewal of it would ask for. Extensions that an issuer adds by itself are left to the issuer. */
+function termsOf(leaf: ParsedCertificate): TermsWithoutDates {
+  return {
+    subject: leaf.subjectFields,
+    subjectAltNames: leaf.subjectAltNames,
+    keyUsage: leaf.keyUsage.filter((usage) => usage !== 'keyCertSign' && usage !== 'cRLSign'),
+    extendedKeyUsage: leaf.extendedKeyUsage,
+    extensions: leaf.extensions.filter((extension) => !notLooked.has(extension.oid) && !extension.critical && isRenewable(extension.oid)),
+  };
+}
+
+/** Signed certificate timestamps and the precertificate poison belong to one certificate only (RFC 6962 §3). */
+function isRenewable(oid: string): boolean {
+  return !oid.startsWith('1.3.6.1.4.1.11129.2.4.');
+}
+
+function read<T>(field: string, text: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof PkiError) throw invalid(field, `${text} ${error.message}`);
+    throw error;
+  }
+}

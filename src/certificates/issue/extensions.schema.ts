@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { ia5String, utf8String } from '../../pki/der/writer.js';
+import type { KeyUsage, RawExtension, SanType, SubjectAltName } from '../../plugin-api/plugin.js';
+
+/** Names of subject alternative name types as Lemur's clients write them. Other types are refused, not dropped. */
+const sanTypes: Readonly<Record<string, SanType>> = {
+  DNSName: 'dns', IPAddress: 'ip', IPNetwork: 'ip', rfc822Name: 'email', uniformResourceIdentifier: 'uri', registeredID: 'registeredId',
+};
+
+const keyUsages = {
+  useDigitalSignature: 'digitalSignature', useNonRepudiation: 'nonRepudiation', useKeyEncipherment: 'keyEncipherment',
+  useDataEncipherment: 'dataEncipherment', useKeyAgreement: 'keyAgreement', useKeyCertSign: 'keyCertSign', useCRLSign: 'cRLSign',
+  useEncipherOnly: 'encipherOnly', useDecipherOnly: 'decipherOnly',
+} as const satisfies Record<string, KeyUsage>;
+
+const extendedKeyUsages = {
+  useServerAuthentication: '1.3.6.1.5.5.7.3.1', useClientAuthentication: '1.3.6.1.5.5.7.3.2', useCodeSigning: '1.3.6.1.5.5.7.3.3',
+  useEmailProtection: '1.3.6.1.5.5.7.3.4', useTimestamping: '1.3.6.1.5.5.7.3.8', useOCSPSigning: '1.3.6.1.5.5.7.3.9',
+  useEapOverPPP: '1.3.6.1.5.5.7.3.13', useEapOverLAN: '1.3.6.1.5.5.7.3.14', useSmartCardLogon: '1.3.6.1.4.1.311.20.2.2',
+} as const;
+
+const flags = <K extends string>(names: Record<K, string>): z.ZodObject<Record<K, z.ZodOptional<z.ZodBoolean>>, z.core.$strict> =>
+  z.strictObject(Object.fromEntries(Object.keys(names).map((name) => [name, z.boolean().optional()])) as Record<K, z.ZodOptional<z.ZodBoolean>>);
+
+const oid = z.string().regex(/^[0-2](\.(0|[1-9]\d{0,9})){1,20}$/, 'Expected an object identifier such as 1.3.6.1.5.5.7.3.1');
+
+const CustomExtension = z.strictObject({
+  oid,
+  encoding: z.enum(['b64asn1', 'string', 'ia5string']),
+  value: z.string().max(16_384),
+  isCritical: z.boolean().optional(),
+});
+
+/** The most names that one certificate carries. */
+export const maxNames = 1000;
+
+/** Extensions as Lemur's clients write them. */
+export const Extensions = z.strictObject({
+  subAltNames: z.strictObject({
+    names: z.array(z.strictObject({
+      nameType: z.enum(Object.keys(sanTypes) as [string, ...string[]]),
+      value: z.string().min(1).max(2048),
+    })).max(maxNames, `A certificate carries at most ${maxNames} names.`),
+  }).optional(),
+  keyUsage: flags(keyUsages).optional(),
+  extendedKeyUsage: flags(extendedKeyUsages).optional(),
+  basicConstraints: z.strictObject({ ca: z.literal(false).optional(), pathLength: z.null().optional() }).optional()
+    .meta({ description: 'Certificates issued here are never CAs: authorities are made at /authorities.' }),
+  subjectKeyIdentifier: z.strictObject({ includeSKI: z.boolean().optional() }).optional(),
+  authorityKeyIdentifier: z.strictObject({ useKeyIdentifier: z.boolean().optional(), useAuthorityCert: z.boolean().optional() }).optional(),
+  certificateInfoAccess: z.strictObject({ includeAIA: z.boolean().optional() }).optional(),
+  cRLDistributionPoints: z.strictObject({ includeCrlDp: z.string().optional() }).optional(),
+  crlDistributionPoints: z.strictObject({ includeCrlDp: z.string().optional() }).optional(),
+  custom: z.array(CustomExtension).max(32).optional(),
+}).meta({ id: 'Extensions' });
+export type Extensions = z.output<typeof Extensions>;
+
+export function sansOf(extensions: Extensions | undefined): SubjectAltName[] {
+  return (extensions?.subAltNames?.names ?? []).map(({ nameType, value }) => ({ type: sanTypes[nameType] ?? 'dns', value }));
+}
+
+/** The usages asked for, or null when none were named. */
+export function keyUsageOf(extensions: Extensions | undefined): KeyUsage[] | null {
+  return chosen(extensions?.keyUsage, keyUsages);
+}
+
+/** OIDs of the extended usages asked for, or null when none were named. */
+export function extendedKeyUsageOf(extensions: Extensions | undefined): string[] | null {
+  return chosen(extensions?.extendedKeyUsage, extendedKeyUsages);
+}
+
+export function rawExtensionsOf(extensions: Extensions | undefined): RawExtension[] {
+  return (extensions?.custom ?? []).map(({ oid, encoding, value, isCritical }) => ({
+    oid,
+    critical: isCritical ?? false,
+    valueDer: encoding === 'b64asn1' ? Buffer.from(value, 'base64') : encoding === 'string' ? utf8String(value) : ia5String(value),
+  }));
+}
+
+function chosen<T>(asked: Readonly<Record<string, boolean | undefined>> | undefined, known: Readonly<Record<string, T>>): T[] | null {
+  if (!asked) return null;
+  const names = Object.entries(known).filter(([name]) => asked[name] === true).map(([, value]) => value);
+  return names.length > 0 ? names : null;
+}
+
+/** Names in the shape in which Lemur's clients send and read them. */
+export function sansAsLemur(names: readonly SubjectAltName[]): Record<string, unknown> {
+  const types = new Map(Object.entries(sanTypes).reverse().map(([lemur, type]) => [type, lemur]));
+  return { subAltNames: { names: names.map(({ type, value }) => ({ nameType: types.get(type) ?? type, value })) } };
+}
+
+/** Usages in the shape in which Lemur's clients send and read them. */
+export function usagesAsLemur(terms: { keyUsage: readonly string[]; extendedKeyUsage: readonly string[] }): Record<string, unknown> {
+  const flagged = (known: Readonly<Record<string, string>>, present: readonly string[]): Record<string, boolean> =>
+    Object.fromEntries(Object.entries(known).filter(([, value]) => present.includes(value)).map(([name]) => [name, true]));
+  return { keyUsage: flagged(keyUsages, terms.keyUsage), extendedKeyUsage: flagged(extendedKeyUsages, terms.extendedKeyUsage) };
+}

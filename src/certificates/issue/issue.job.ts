@@ -1,0 +1,70 @@
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Authorities, type SignOutcome } from '../../authorities/authorities.js';
+import type { JobContext } from '../../jobs/define-job.js';
+import { Jobs } from '../../jobs/job-runner.js';
+import { checkIssued } from '../../pki/chain.js';
+import { parseCertificate } from '../../pki/certificate.js';
+import { parseCsr } from '../../pki/csr.js';
+import { PkiError } from '../../pki/pki-error.js';
+import { PluginError } from '../../plugin-api/errors.js';
+import { Database } from '../../platform/db/database.js';
+import type { Certificate } from '../certificate.entity.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { failureOf, isExpected } from '../failure.js';
+import { loadTerms } from '../terms.js';
+import { issueCertificate } from './issue.jobs.js';
+import { IssueRecord } from './issue.record.js';
+
+/** Asks an issuer outside the process. What it returns is checked against what was asked before it is stored as good. */
+@Injectable()
+export class IssueJob implements OnModuleInit {
+  private readonly logger = new Logger('issue');
+
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly db: Database,
+    private readonly authorities: Authorities,
+    private readonly certificates: CertificateRepository,
+    private readonly record: IssueRecord,
+  ) {}
+
+  onModuleInit(): void {
+    this.jobs.handle(issueCertificate, (data, context) => this.run(data.certificateId, context));
+  }
+
+  private async run(id: number, { signal }: JobContext): Promise<void> {
+    const certificate = await this.certificates.find(this.db.single, id);
+    if (certificate?.state !== 'requested' && certificate?.state !== 'pending') return;
+    try {
+      const outcome = await this.ask(certificate, signal);
+      if (outcome.status === 'failed') throw outcome.error;
+      if (outcome.status === 'pending') return await this.record.pending(id, outcome.orderRef, outcome.pollAfterS);
+      await this.verify(certificate, outcome.chainPem);
+      await this.record.issued(id, outcome.chainPem, outcome.externalId);
+    } catch (error) {
+      if (signal.aborted && !isExpected(error)) throw error;
+      if (!isExpected(error)) this.logger.error(error);
+      await this.record.failed(id, failureOf(error));
+    }
+  }
+
+  private async ask(certificate: Certificate, signal: AbortSignal): Promise<SignOutcome> {
+    const authority = await this.authorities.get(certificate.authorityId ?? 0);
+    if (certificate.orderRef !== null) return this.authorities.poll(authority, certificate.orderRef, signal);
+    const csrPem = certificate.csrPem ?? '';
+    return this.authorities.sign(authority, {
+      csrPem, spkiDer: parseCsr(csrPem).spkiDer, idempotencyKey: certificate.secretId,
+      terms: { ...loadTerms(certificate.terms), notBefore: certificate.notBefore, notAfter: certificate.notAfter },
+    }, signal);
+  }
+
+  private async verify({ csrPem, terms, notBefore, notAfter }: Certificate, chainPem: readonly string[]): Promise<void> {
+    try {
+      const ask = { spkiDer: parseCsr(csrPem ?? '').spkiDer, terms: { ...loadTerms(terms), notBefore, notAfter } };
+      await checkIssued(chainPem.map((pem) => parseCertificate(pem)), ask);
+    } catch (error) {
+      if (error instanceof PkiError) throw new PluginError('refused', `The issuer returned something else than was asked for: ${error.message}`);
+      throw error;
+    }
+  }
+}

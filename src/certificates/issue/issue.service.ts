@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../../audit/audit.js';
+import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
+import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
+import { Database } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { invalid, Problem } from '../../platform/http/problem.js';
+import { mayIssueFrom } from '../../roles/permission.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { Relations, type RelationsOfNew } from '../relations.js';
+import { Subjects } from './subjects.js';
+import type { IssueRequest } from './issue.schema.js';
+import { type Blueprint, Issuing, StaleAuthority } from './issuing.js';
+import { validityOf, ValidityRefused, type Validity } from './validity.js';
+import { wantedOf } from './wanted.js';
+
+/** Decides everything about a new certificate before anyone is asked to sign it. */
+@Injectable()
+export class IssuePlanning {
+  constructor(
+    private readonly config: Config,
+    private readonly clock: Clock,
+    private readonly relations: Relations,
+    private readonly subjects: Subjects,
+    private readonly audit: Audit,
+  ) {}
+
+  defaultAuthority(): { name: string } {
+    if (!this.config.defaultAuthority) throw invalid('authority', 'Name an authority: no default one is configured.');
+    return { name: this.config.defaultAuthority };
+  }
+
+  async plan(loaded: LoadedAuthority, actor: Actor, request: IssueRequest, requestKey: string | null): Promise<{ blueprint: Blueprint; relations: RelationsOfNew }> {
+    const wanted = await wantedOf(request, this.config);
+    const validity = this.validity(loaded, request);
+    const relations = await this.relations.ofNew(actor, request, [request.owner, loaded.authority.owner]);
+    const secretId = randomUUID();
+    const subject = wanted.csr
+      ? { secretId, sealedKey: null, csrPem: wanted.csrPem, spkiDer: wanted.csr.spkiDer, keyType: wanted.csr.keyType, bits: wanted.csr.bits }
+      : await this.subjects.make(wanted.keyType, wanted.terms, secretId);
+    const custody = {
+      owner: request.owner, description: request.description ?? null, creatorId: actor.userId || null, authorityId: loaded.authority.id,
+      notify: request.notify ?? request.active ?? true, rotation: request.rotation ?? request.rotationPolicy !== undefined,
+      rotationPolicyId: relations.policy.id, renewsId: null, requestKey,
+    };
+    return { relations, blueprint: { custody, terms: wanted.terms, validity, subject, customName: request.name, ...relations } };
+  }
+
+  async follow(tx: Parameters<Audit['record']>[0], actor: Actor, { id, issued, blueprint, relations }: Stored): Promise<void> {
+    await this.relations.follow(tx, id, relations, issued);
+    await this.audit.record(tx, actor, {
+      action: issued ? 'certificate.issued' : 'certificate.requested', targetType: 'certificate', targetId: id,
+      after: { owner: blueprint.custody.owner, authorityId: blueprint.custody.authorityId, names: blueprint.terms.subjectAltNames, ...blueprint.validity },
+    });
+  }
+
+  private validity({ authority }: LoadedAuthority, request: IssueRequest): Validity {
+    try {
+      return validityOf(request, {
+        caNotBefore: authority.notBefore, caNotAfter: authority.notAfter, maxDays: authority.maxValidityDays,
+        defaultDays: authority.defaultValidityDays ?? this.config.defaultValidityDays, allowWeekendEnd: this.config.allowWeekendExpiration,
+      }, this.clock.now());
+    } catch (error) {
+      if (error instanceof ValidityRefused) throw invalid(error.field, error.message);
+      throw error;
+    }
+  }
+}
+
+/** What a stored certificate is followed by. */
+interface Stored { id: number; issued: boolean; blueprint: Blueprint; relations: RelationsOfNew }
+
+/** POST /certificates: one use case from request to stored certificate. */
+@Injectable()
+export class IssueService {
+  constructor(
+    private readonly db: Database,
+    private readonly authorities: Authorities,
+    private readonly issuing: Issuing,
+    private readonly planning: IssuePlanning,
+    private readonly certificates: CertificateRepository,
+  ) {}
+
+  /**
+   * The id of the certificate. `requestKey` (Idempotency-Key) makes a repeated request answer with the first one's certificate.
+   * Throws Problem; PluginError when the issuer refuses.
+   */
+  async issue(actor: Actor, request: IssueRequest, requestKey: string | null): Promise<number> {
+    const earlier = requestKey && await this.certificates.findByRequestKey(this.db.single, actor.userId, requestKey);
+    if (earlier) return earlier.id;
+    const authority = await this.authorized(actor, request);
+    try {
+      return await this.issueFrom(authority, actor, request, requestKey);
+    } catch (error) {
+      if (!(error instanceof StaleAuthority)) throw error;
+      this.authorities.forget(authority.authority.id);
+      return this.issueFrom(await this.authorized(actor, request), actor, request, requestKey);
+    }
+  }
+
+  private async issueFrom(authority: LoadedAuthority, actor: Actor, request: IssueRequest, requestKey: string | null): Promise<number> {
+    const { blueprint, relations } = await this.planning.plan(authority, actor, request, requestKey);
+    return this.issuing.run(blueprint, authority, (tx, id, issued) => this.planning.follow(tx, actor, { id, issued, blueprint, relations }));
+  }
+
+  /** The authority, when the actor may use it. A kept one may not know of a right given a moment ago, so a refusal looks again. */
+  private async authorized(actor: Actor, { authority: ref }: IssueRequest): Promise<LoadedAuthority> {
+    const wanted = ref ?? this.planning.defaultAuthority();
+    const kept = await this.authorities.resolve(wanted);
+    const owned = ({ authority, roles }: LoadedAuthority) => ({ owner: authority.owner, roleIds: roles.map((role) => role.id) });
+    if (mayIssueFrom(actor, owned(kept))) return kept;
+    const fresh = await this.authorities.get(kept.authority.id);
+    if (mayIssueFrom(actor, owned(fresh))) return fresh;
+    throw new Problem('forbidden', `You are not allowed to use authority ${fresh.authority.name}.`);
+  }
+}

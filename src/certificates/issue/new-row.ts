@@ -1,0 +1,69 @@
+import { certificateName, slug } from '../../pki/certificate-name.js';
+import { encodeSubject, formatDn } from '../../pki/names.js';
+import { spkiHash } from '../../pki/key.js';
+import type { Sealed } from '../../platform/secrets/sealed.js';
+import type { NewRow } from '../certificate.repository.js';
+import { type StoredTerms, storeTerms, type TermsWithoutDates } from '../terms.js';
+
+/** The place that a certificate's sealed key is bound to. */
+export function keyPlace(secretId: string): string {
+  return `certificate.sealed_key.${secretId}`;
+}
+
+/** Who looks after a certificate and how; the same for issued, renewed and imported ones. */
+export interface Custody {
+  owner: string;
+  description: string | null;
+  creatorId: number | null;
+  authorityId: number | null;
+  notify: boolean;
+  rotation: boolean;
+  rotationPolicyId: number;
+  renewsId: number | null;
+  requestKey: string | null;
+}
+
+/** The key of a certificate: its public half, and the private half where it is kept here. */
+export interface Subject {
+  spkiDer: Buffer;
+  keyType: string;
+  bits: number;
+  csrPem: string | null;
+  secretId: string;
+  sealedKey: Sealed | null;
+}
+
+/** The columns that are known before an issuer has answered. */
+export function rowBeforeIssue(custody: Custody, subject: Subject, terms: TermsWithoutDates): Omit<NewRow, 'state' | 'name' | 'issuer' | 'notBefore' | 'notAfter' | 'createdAt'> {
+  const { spkiDer, ...key } = subject;
+  return {
+    ...custody,
+    ...key,
+    spkiSha256: spkiHash(spkiDer),
+    commonName: terms.subject.commonName ?? terms.subjectAltNames[0]?.value ?? '',
+    distinguishedName: formatDn(terms.subjectDer ?? encodeSubject(terms.subject)),
+    sanCount: terms.subjectAltNames.length,
+    terms: storeTerms(terms),
+  };
+}
+
+/** The names that searches find a certificate by: its common name and SANs, lower case. */
+export function searchNames(commonName: string, terms: Pick<StoredTerms, 'subjectAltNames'>): string[] {
+  const names = [commonName, ...terms.subjectAltNames.map((san) => san.value)];
+  return [...new Set(names.filter((name) => name !== '').map((name) => name.toLowerCase()))];
+}
+
+/** What a certificate is called: its own choice made safe, or Lemur's pattern. Not unique yet. */
+export function baseName(custom: string | undefined, facts: {
+  terms: Pick<StoredTerms, 'subject' | 'subjectAltNames'>; issuer: Parameters<typeof certificateName>[0]['issuer']; notBefore: Date; notAfter: Date;
+}): string {
+  if (custom && slug(custom) !== '') return slug(custom);
+  return certificateName({
+    commonName: facts.terms.subject.commonName,
+    sans: facts.terms.subjectAltNames.map((san) => san.value),
+    issuer: facts.issuer,
+    notBefore: facts.notBefore,
+    notAfter: facts.notAfter,
+  });
+}
+

@@ -1,0 +1,43 @@
+import { createHash } from 'node:crypto';
+import { type ParsedCertificate, parseCertificate } from '../pki/certificate.js';
+import { slug } from '../pki/certificate-name.js';
+
+/** What is read off an issued certificate once, when it is stored, so that no list ever parses X.509. */
+export interface IssuedFacts {
+  bodyPem: string;
+  chainPem: string;
+  issuer: string;
+  issuerSha256: string;
+  serialHex: string;
+  sha256: string;
+  signingAlgorithm: string;
+  notBefore: Date;
+  notAfter: Date;
+  distinguishedName: string;
+  externalId: string | null;
+}
+
+/** `chainPem` is leaf first. Throws PkiError `malformed-certificate`. */
+export function issuedFacts(chainPem: readonly string[], externalId?: string): IssuedFacts {
+  const leafPem = chainPem[0] ?? '';
+  const leaf = parseCertificate(leafPem);
+  return {
+    bodyPem: leafPem,
+    chainPem: chainPem.slice(1).join(''),
+    issuer: issuerText(leaf),
+    issuerSha256: createHash('sha256').update(leaf.issuerDer).digest('hex'),
+    serialHex: leaf.serialHex,
+    sha256: leaf.fingerprintSha256,
+    signingAlgorithm: leaf.signatureAlgorithm,
+    notBefore: leaf.notBefore,
+    notAfter: leaf.notAfter,
+    distinguishedName: leaf.subject,
+    externalId: externalId ?? null,
+  };
+}
+
+/** The issuer as lists show it and names contain it: its CN, else its O, without any separator. */
+export function issuerText({ issuerFields }: Pick<ParsedCertificate, 'issuerFields'>): string {
+  const text = issuerFields.commonName ?? issuerFields.organization;
+  return text ? slug(text, '') : '<unknown>';
+}

@@ -1,0 +1,62 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
+import { Database } from '../../platform/db/database.js';
+import type { Page } from '../../platform/http/page.js';
+import { Problem } from '../../platform/http/problem.js';
+import { readRows } from '../certificate.row.js';
+import { briefView, type CertificateBriefView, type CertificateView, certificateView } from '../certificate.view.js';
+import { conditionsOf } from './list.query.js';
+import { type ListQuery, sortColumns } from './list.schema.js';
+
+/** Beyond this a total is not counted on: it is then this number. */
+const mostCounted = 10_001;
+const pollMs = 100;
+
+/** Reads certificates for views. */
+@Injectable()
+export class CertificateReader {
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly config: Config,
+  ) {}
+
+  /** Throws Problem `not-found`. */
+  async get(id: number): Promise<CertificateView> {
+    const [row] = await readRows(this.db.single, [id]);
+    if (!row) throw new Problem('not-found', `There is no certificate ${id}.`);
+    return certificateView(row);
+  }
+
+  /** As `get`, but waits up to `patienceMs` for an issuer that is at work. */
+  async settled(id: number, patienceMs: number): Promise<CertificateView> {
+    for (let left = patienceMs; ; left -= pollMs) {
+      const view = await this.get(id);
+      if (left <= 0 || (view.state !== 'requested' && view.state !== 'pending')) return view;
+      await sleep(pollMs);
+    }
+  }
+
+  async getByName(name: string): Promise<CertificateView> {
+    const rows: { id: number }[] = await this.db.single.query('select id from certificate where name = $1', [name]);
+    if (!rows[0]) throw new Problem('not-found', `There is no certificate ${name}.`);
+    return this.get(rows[0].id);
+  }
+
+  /** Newest first unless sorted otherwise; always in a stable order. */
+  async list(query: ListQuery): Promise<Page<CertificateView | CertificateBriefView>> {
+    const now = this.clock.now();
+    const where = conditionsOf(query, now, new Date(now.getTime() - this.config.hideExpiredAfterDays * 86_400_000));
+    const counted: [{ total: number }] = await this.db.single.query(
+      `select count(*)::int as total from (select from certificate c where ${where.sql} limit ${mostCounted}) as some`, where.values);
+    const direction = query.sortDir ?? (query.sortBy ? 'asc' : 'desc');
+    const ids: { id: number }[] = await this.db.single.query(
+      `select c.id from certificate c where ${where.sql}
+       order by ${sortColumns[query.sortBy ?? 'id']} ${direction}, c.id ${direction}
+       limit ${where.bind(query.count)} offset ${where.bind((query.page - 1) * query.count)}`, where.values);
+    const rows = await readRows(this.db.single, ids.map((row) => row.id));
+    return { items: rows.map((row) => (query.short ? briefView(row) : certificateView(row))), total: counted[0].total };
+  }
+}

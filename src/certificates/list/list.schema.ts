@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { PageQuery, pageOf } from '../../platform/http/page.js';
+import { queryBoolean, queryInt } from '../../platform/http/query.js';
+import { certificateStates } from '../certificate.entity.js';
+import { CertificateBriefView, CertificateView } from '../certificate.view.js';
+
+/** By which members a list of certificates can be sorted. */
+export const sortColumns = {
+  id: 'c.id', name: 'c.name', owner: 'lower(c.owner)', cn: 'lower(c.common_name)', issuer: 'c.issuer', notBefore: 'c.not_before',
+  notAfter: 'c.not_after', dateCreated: 'c.created_at', state: 'c.state',
+} as const;
+export type SortColumn = keyof typeof sortColumns;
+
+/** GET /certificates. */
+export const ListQuery = PageQuery.extend({
+  sortBy: z.enum(Object.keys(sortColumns) as [SortColumn, ...SortColumn[]]).optional(),
+  owner: z.string().max(128).optional(),
+  id: queryInt(1, 2_147_483_647).optional(),
+  state: z.enum(certificateStates).optional(),
+  active: queryBoolean().optional(),
+  rotation: queryBoolean().optional(),
+  destinationId: queryInt(1, 2_147_483_647).optional(),
+  serial: z.string().max(128).optional().meta({ description: 'Decimal, 0x… or aa:bb:….' }),
+  timeRange: queryInt(0, 5200).optional().meta({ description: 'Only those that expire within so many weeks.' }),
+  showExpired: queryBoolean().optional().meta({ description: 'Also those that expired long ago.' }),
+  short: queryBoolean().optional().meta({ description: 'Only the main members.' }),
+});
+export type ListQuery = z.output<typeof ListQuery>;
+
+export const CertificatePage = pageOf(z.union([CertificateView, CertificateBriefView]));

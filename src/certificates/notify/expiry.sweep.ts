@@ -1,0 +1,100 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Periodic } from '../../jobs/periodic.js';
+import { addManyToOutbox } from '../../jobs/outbox.js';
+import { leadMs } from '../../notifications/lead.js';
+import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
+import { Database, type Tx } from '../../platform/db/database.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { type Notice } from './notice.entity.js';
+import { type NewNotice, NoticeRepository } from './notice.repository.js';
+import { sendNotices } from './notify.jobs.js';
+import { type Watched, WatchRepository } from './watch.repository.js';
+
+/** What could not be finished comes up again after this time. */
+const againMs = 10 * 60_000;
+
+/** The repositories that the sweep needs, together. */
+@Injectable()
+export class NotifyRepositories {
+  constructor(
+    readonly certificates: CertificateRepository,
+    readonly notices: NoticeRepository,
+    readonly watches: WatchRepository,
+  ) {}
+}
+
+/** Finds what nears its end and has not been warned about, and notices that have not been sent. */
+@Injectable()
+export class ExpirySweep implements OnModuleInit {
+  constructor(
+    private readonly periodic: Periodic,
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly repositories: NotifyRepositories,
+  ) {}
+
+  onModuleInit(): void {
+    this.periodic.everyTick('expiry-notices', this.config.sweepIntervalS, () => this.run());
+  }
+
+  /** One look; repeated at once while there is more than one batch. */
+  async run(): Promise<void> {
+    while (await this.db.write((tx) => this.warn(tx)) === 200);
+    while (await this.db.write((tx) => this.resend(tx)) === 200);
+  }
+
+  private async warn(tx: Tx): Promise<number> {
+    const { certificates, notices, watches } = this.repositories;
+    const now = this.clock.now();
+    const ids = await certificates.takeDue(tx, 'nextNoticeAt', now, new Date(now.getTime() + againMs));
+    if (ids.length === 0) return 0;
+    const watched = await watches.of(tx, ids);
+    const fresh = watched.flatMap((w) => dueWarnings(w, now));
+    const made = await notices.add(tx, fresh, now);
+    await this.send(tx, await notices.getMany(tx, made), watched);
+    await watches.planNext(tx, watched.map((w) => ({ id: w.id, at: nextWarningAt(w, now) })));
+    return ids.length;
+  }
+
+  private async resend(tx: Tx): Promise<number> {
+    const now = this.clock.now();
+    const due = await this.repositories.notices.takeDue(tx, now, new Date(now.getTime() + againMs));
+    if (due.length > 0) await this.send(tx, due, await this.repositories.watches.of(tx, due.map((n) => n.certificateId)));
+    return due.length;
+  }
+
+  /** One message for all certificates of an owner that go the same way to the same people; every event by itself. */
+  private async send(tx: Tx, notices: readonly Notice[], watched: readonly Watched[]): Promise<void> {
+    const ways = new Map(watched.flatMap((w) => w.leads.map((lead) => [`${w.id}:${lead.id}`, `${lead.channel}:${w.owner}`])));
+    const groups = new Map<string, number[]>();
+    for (const notice of notices) {
+      const key = ways.get(`${notice.certificateId}:${notice.notificationId ?? ''}`) ?? `notice:${notice.id}`;
+      groups.set(key, [...groups.get(key) ?? [], notice.id]);
+    }
+    await addManyToOutbox(tx, sendNotices.name, [...groups.values()].map((noticeIds) => ({ data: { noticeIds } })));
+  }
+}
+
+/** The warnings that are due now; also after the end, when nobody could be told before it. */
+export function dueWarnings(watched: Watched, now: Date): NewNotice[] {
+  if (!watched.watching) return [];
+  return watched.leads
+    .filter((lead) => warnAt(watched, lead.leadS) <= now)
+    .map((lead) => ({
+      certificateId: watched.id, notificationId: lead.id, event: 'certificate.expiring' as const,
+      dedupeKey: `certificate.expiring:${watched.id}:${lead.id}:${lead.leadS}`,
+    }));
+}
+
+/** When the first warning is due that is not due yet; null when none is left. */
+export function nextWarningAt(watched: Watched, now: Date): Date | null {
+  if (!watched.watching) return null;
+  const later = watched.leads.map((lead) => warnAt(watched, lead.leadS)).filter((at) => at > now);
+  return later.length > 0 ? new Date(Math.min(...later.map((at) => at.getTime()))) : null;
+}
+
+function warnAt({ notBefore, notAfter }: Watched, leadS: number): Date {
+  return new Date(notAfter.getTime() - leadMs(leadS, notAfter.getTime() - notBefore.getTime()));
+}

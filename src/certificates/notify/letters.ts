@@ -1,0 +1,111 @@
+import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
+import type { NotificationMessage } from '../../plugin-api/plugin.js';
+import { DestinationRepository } from '../../destinations/destination.repository.js';
+import { type CertificateFacts, type NoticeData, render, type RenewalOutlook } from '../../notifications/templates.js';
+import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
+import { Database } from '../../platform/db/database.js';
+import { PolicyRepository } from '../../rotation/policy.repository.js';
+import { Certificate } from '../certificate.entity.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { Delivery } from '../deploy/delivery.entity.js';
+import { crlReasons } from '../revoke/revoke.schema.js';
+import type { Notice, NoticeEvent } from './notice.entity.js';
+
+type Written = Pick<NotificationMessage, 'subject' | 'text' | 'html' | 'data'>;
+type Writer = (notice: Notice, certificate: Certificate) => Promise<Written>;
+
+/** Where the facts of letters come from, together. */
+@Injectable()
+export class LetterSources {
+  constructor(
+    readonly db: Database,
+    readonly certificates: CertificateRepository,
+    readonly policies: PolicyRepository,
+    readonly destinations: DestinationRepository,
+  ) {}
+}
+
+/** Writes what a notice says, from how things stand when it is sent. */
+@Injectable()
+export class Letters {
+  private readonly writers: Record<Exclude<NoticeEvent, 'certificate.expiring'>, Writer> = {
+    'certificate.rotated': async (notice, after) => this.written('certificate.rotated', {
+      ...this.setting(), before: await this.predecessor(notice), after: factsOf(after), destinations: await this.labels(notice),
+    }),
+    'certificate.no-destination': async (notice, after) => this.written('certificate.no-destination', {
+      ...this.setting(), before: await this.predecessor(notice), after: factsOf(after),
+    }),
+    'certificate.rotation-failed': async (_, certificate) => this.written('certificate.rotation-failed', {
+      ...this.setting(), certificate: factsOf(certificate), reason: certificate.renewalDetail ?? '', nextAttemptAt: certificate.nextRenewalAt,
+    }),
+    'certificate.revoked': async (_, certificate) => this.written('certificate.revoked', {
+      ...this.setting(), certificate: factsOf(certificate), comments: certificate.revocationComments,
+      reason: reasonText(certificate.revocationReason), revokedAt: certificate.revokedAt ?? this.clock.now(),
+    }),
+    'delivery.failing': async (notice, certificate) => {
+      const delivery = await this.sources.db.single.findOneByOrFail(Delivery, { id: Number(notice.data.deliveryId) });
+      const { label } = await this.sources.destinations.get(this.sources.db.single, delivery.destinationId);
+      return this.written('delivery.failing', {
+        ...this.setting(), certificate: factsOf(certificate), destination: label, reason: delivery.faultDetail ?? '',
+        attempts: delivery.attempts, nextAttemptAt: delivery.nextAttemptAt,
+      });
+    },
+  };
+
+  constructor(
+    private readonly sources: LetterSources,
+    private readonly clock: Clock,
+    private readonly config: Config,
+  ) {}
+
+  /** One message about all these certificates nearing their end. */
+  async expiring(certificates: readonly Certificate[]): Promise<Written> {
+    const told = await Promise.all(certificates.map(async (certificate) => ({ ...factsOf(certificate), renewal: await this.outlook(certificate) })));
+    return this.written('certificate.expiring', { ...this.setting(), certificates: told });
+  }
+
+  /** The message of an event. */
+  async event(notice: Notice, certificate: Certificate): Promise<Written> {
+    if (notice.event === 'certificate.expiring') return this.expiring([certificate]);
+    return this.writers[notice.event](notice, certificate);
+  }
+
+  private written<E extends NoticeEvent>(event: E, data: NoticeData[E]): Written {
+    return { ...render(event, data), data: { ...data } };
+  }
+
+  private setting(): { publicUrl: string; now: Date } {
+    return { publicUrl: this.config.publicUrl, now: this.clock.now() };
+  }
+
+  private async outlook(certificate: Certificate): Promise<RenewalOutlook> {
+    const { db, certificates, policies } = this.sources;
+    const successor = await certificates.findSuccessor(db.single, certificate.id);
+    const plan = certificate.renewalPlan(await policies.get(db.single, certificate.rotationPolicyId), successor !== null);
+    return plan.at === null ? { renewsAt: null, reason: plan.text } : { renewsAt: plan.at };
+  }
+
+  private async predecessor(notice: Notice): Promise<CertificateFacts> {
+    return factsOf(await this.sources.certificates.get(this.sources.db.single, Number(notice.data.oldId)));
+  }
+
+  private async labels({ data }: Notice): Promise<string[]> {
+    const refs = (data.destinationIds as number[]).map((id) => ({ id }));
+    return (await this.sources.destinations.resolve(this.sources.db.single, refs)).map((destination) => destination.label);
+  }
+}
+
+/** The certificates of these ids, in the order of the ids. */
+export async function certificatesOf(db: Database, ids: readonly number[]): Promise<Certificate[]> {
+  return db.single.find(Certificate, { where: { id: In([...new Set(ids)]) }, order: { notAfter: 'ASC', id: 'ASC' } });
+}
+
+function factsOf({ id, name, commonName, owner, serialHex, notAfter }: Certificate): CertificateFacts {
+  return { id, name, commonName, owner, serialHex: serialHex ?? '', notAfter };
+}
+
+function reasonText(code: number | null): string {
+  return Object.entries(crlReasons).find(([, value]) => value === code)?.[0] ?? 'unspecified';
+}

@@ -1,0 +1,45 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '../../platform/clock.js';
+import type { Tx } from '../../platform/db/database.js';
+import type { Certificate } from '../certificate.entity.js';
+import type { NoticeEvent } from './notice.entity.js';
+import { NoticeRepository } from './notice.repository.js';
+import { sendNotices } from './notify.jobs.js';
+
+/** Writes what the owner must be told, in the transaction in which it happens; it is sent after the commit. */
+@Injectable()
+export class Notices {
+  constructor(
+    private readonly clock: Clock,
+    private readonly notices: NoticeRepository,
+  ) {}
+
+  /** A successor is in place. Without any destination someone has to put it there by hand, and is told so. */
+  async rotated(tx: Tx, old: Certificate, successor: Certificate, destinationIds: readonly number[]): Promise<void> {
+    const event = destinationIds.length > 0 ? 'certificate.rotated' : 'certificate.no-destination';
+    await this.tell(tx, successor, event, `${event}:${successor.id}`, { oldId: old.id, destinationIds });
+  }
+
+  /** Told at the first failure and then ever more rarely: at the 4th, 8th, 16th … in a row. */
+  async rotationFailed(tx: Tx, certificate: Certificate): Promise<void> {
+    const { renewalAttempts: n } = certificate;
+    if (n !== 1 && (n < 4 || (n & (n - 1)) !== 0)) return;
+    const key = `certificate.rotation-failed:${certificate.id}:${n}:${this.clock.now().toISOString().slice(0, 10)}`;
+    await this.tell(tx, certificate, 'certificate.rotation-failed', key, {});
+  }
+
+  async revoked(tx: Tx, certificate: Certificate): Promise<void> {
+    await this.tell(tx, certificate, 'certificate.revoked', `certificate.revoked:${certificate.id}`, {});
+  }
+
+  async deliveryFailing(tx: Tx, certificate: Certificate, delivery: { id: number }): Promise<void> {
+    const key = `delivery.failing:${delivery.id}:${this.clock.now().toISOString().slice(0, 10)}`;
+    await this.tell(tx, certificate, 'delivery.failing', key, { deliveryId: delivery.id });
+  }
+
+  private async tell(tx: Tx, certificate: Certificate, event: NoticeEvent, dedupeKey: string, data: Record<string, unknown>): Promise<void> {
+    if (!certificate.owner.includes('@')) return;
+    const noticeIds = await this.notices.add(tx, [{ certificateId: certificate.id, notificationId: null, event, dedupeKey, data }], this.clock.now());
+    if (noticeIds.length > 0) await sendNotices.enqueue(tx, { noticeIds });
+  }
+}

@@ -1,0 +1,33 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Jobs } from '../../jobs/job-runner.js';
+import { replanNotification } from '../../notifications/notifications.jobs.js';
+import { Clock } from '../../platform/clock.js';
+import { Database } from '../../platform/db/database.js';
+import { nextWarningAt } from './expiry.sweep.js';
+import { WatchRepository } from './watch.repository.js';
+
+/** After a notification has changed: plans the warnings of its certificates anew, in batches by id. */
+@Injectable()
+export class ReplanWarnings implements OnModuleInit {
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly watches: WatchRepository,
+  ) {}
+
+  onModuleInit(): void {
+    this.jobs.handle(replanNotification, ({ notificationId }) => this.run(notificationId));
+  }
+
+  private async run(notificationId: number): Promise<void> {
+    for (let after = 0, ids = [0]; ids.length > 0; after = ids.at(-1) ?? 0) {
+      ids = await this.db.write(async (tx) => {
+        const batch = await this.watches.idsOf(tx, notificationId, after);
+        const watched = await this.watches.of(tx, batch);
+        await this.watches.planNext(tx, watched.map((w) => ({ id: w.id, at: nextWarningAt(w, this.clock.now()) })));
+        return batch;
+      });
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import { Injectable } from '@nestjs/common';
+import type { Tx } from '../../platform/db/database.js';
+
+/** What decides about the warnings of one certificate. `leads` are its active notifications; those of one `channel` go the same way to the same people. */
+export interface Watched {
+  id: number;
+  owner: string;
+  /** False when nobody is to be warned: switched off, revoked, superseded, not issued. */
+  watching: boolean;
+  notBefore: Date;
+  notAfter: Date;
+  leads: { id: number; leadS: number; channel: string }[];
+}
+
+/** Reads and plans the warnings of certificates. */
+@Injectable()
+export class WatchRepository {
+  of(tx: Tx, certificateIds: readonly number[]): Promise<Watched[]> {
+    return tx.query(
+      `select c.id, c.owner, c.notify and c.state = 'issued' as watching, c.not_before as "notBefore", c.not_after as "notAfter",
+         (select coalesce(json_agg(json_build_object('id', n.id, 'leadS', n.lead_s,
+            'channel', md5(concat(n.plugin_id, n.options - 'interval' - 'unit', n.sealed_options)))), '[]')
+            from certificate_notification l join notification n on n.id = l.notification_id
+            where l.certificate_id = c.id and n.active) as leads
+       from certificate c where c.id = any($1) order by c.id for update of c`, [certificateIds]);
+  }
+
+  async planNext(tx: Tx, plans: readonly { id: number; at: Date | null }[]): Promise<void> {
+    if (plans.length === 0) return;
+    await tx.query(
+      `update certificate c set next_notice_at = p.at
+       from jsonb_to_recordset($1::jsonb) as p(id int, at timestamptz) where c.id = p.id`, [JSON.stringify(plans)]);
+  }
+
+  /** Ids above `after` of living certificates that this notification watches, at most 500. */
+  async idsOf(tx: Tx, notificationId: number, after: number): Promise<number[]> {
+    const rows: { id: number }[] = await tx.query(
+      `select certificate_id as id from certificate_notification l join certificate c on c.id = l.certificate_id
+       where l.notification_id = $1 and c.id > $2 and c.state = 'issued' order by c.id limit 500`, [notificationId, after]);
+    return rows.map((row) => row.id);
+  }
+}

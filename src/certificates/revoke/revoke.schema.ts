@@ -1,0 +1,18 @@
+import { z } from 'zod';
+
+/** CRLReason codes of RFC 5280 §5.3.1 by the names that clients use. */
+export const crlReasons = {
+  unspecified: 0, keyCompromise: 1, cACompromise: 2, affiliationChanged: 3, superseded: 4, cessationOfOperation: 5, certificateHold: 6,
+  removeFromCRL: 8, privilegeWithdrawn: 9, aACompromise: 10,
+} as const;
+type CrlReason = keyof typeof crlReasons;
+
+/** PUT /certificates/{id}/revoke. */
+export const RevokeRequest = z.strictObject({
+  crlReason: z.enum((Object.keys(crlReasons) as CrlReason[]).filter((r) => r !== 'certificateHold' && r !== 'removeFromCRL') as [CrlReason, ...CrlReason[]])
+    .default('unspecified').meta({ description: 'Revocation is final here, so a hold is not among the reasons.' }),
+  comments: z.string().max(1024).nullish(),
+}).meta({ id: 'RevokeRequest' });
+export type RevokeRequest = z.output<typeof RevokeRequest>;
+
+export const RevokedView = z.object({ id: z.int() }).meta({ id: 'Revoked' });

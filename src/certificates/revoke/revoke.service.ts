@@ -1,0 +1,79 @@
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../../audit/audit.js';
+import { Authorities } from '../../authorities/authorities.js';
+import { splitCertificates } from '../../pki/pem.js';
+import { Clock } from '../../platform/clock.js';
+import { Database } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { Problem } from '../../platform/http/problem.js';
+import { CertificateAccess } from '../access.js';
+import type { Certificate } from '../certificate.entity.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { Deploying } from '../deploy/deploying.js';
+import { Notices } from '../notify/notices.js';
+import { crlReasons, type RevokeRequest } from './revoke.schema.js';
+
+const timeoutMs = 30_000;
+
+/** Who has to know of a revocation. */
+@Injectable()
+export class RevokeConsequences {
+  constructor(readonly deploying: Deploying, readonly notices: Notices, readonly audit: Audit) {}
+}
+
+/** What is written down of a revocation. */
+@Injectable()
+export class RevokeRecord {
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly certificates: CertificateRepository,
+    private readonly consequences: RevokeConsequences,
+  ) {}
+
+  async revoked(actor: Actor, id: number, { crlReason, comments }: RevokeRequest): Promise<void> {
+    await this.db.write(async (tx) => {
+      const revoked = await this.certificates.change(tx, id, (certificate) => {
+        certificate.revoke(crlReasons[crlReason], comments ?? null, this.clock.now());
+        return certificate;
+      });
+      await this.consequences.deploying.stopOf(tx, id);
+      await this.consequences.notices.revoked(tx, revoked);
+      await this.consequences.audit.record(tx, actor, {
+        action: 'certificate.revoked', targetType: 'certificate', targetId: id, after: { crlReason, comments },
+      });
+    });
+  }
+}
+
+/** Ends a certificate for good: at its issuer first, then here. */
+@Injectable()
+export class RevokeService {
+  constructor(
+    private readonly db: Database,
+    private readonly authorities: Authorities,
+    private readonly access: CertificateAccess,
+    private readonly certificates: CertificateRepository,
+    private readonly record: RevokeRecord,
+  ) {}
+
+  /** Throws Problem `wrong-state` when there is nothing to revoke, PluginError when the issuer refuses. */
+  async revoke(actor: Actor, id: number, request: RevokeRequest): Promise<void> {
+    const certificate = await this.certificates.get(this.db.single, id);
+    await this.access.demandWrite(this.db.single, actor, certificate);
+    if (certificate.state !== 'issued' && certificate.state !== 'superseded') {
+      throw new Problem('wrong-state', `Certificate ${certificate.name} is ${certificate.state}; it cannot be revoked.`);
+    }
+    await this.tellIssuer(certificate, request);
+    await this.record.revoked(actor, id, request);
+  }
+
+  private async tellIssuer(certificate: Certificate, { crlReason, comments }: RevokeRequest): Promise<void> {
+    if (certificate.authorityId === null) throw new Problem('conflict', 'The issuer of an imported certificate is not known here: revoke it there.');
+    const authority = await this.authorities.get(certificate.authorityId);
+    await this.authorities.revoke(authority, {
+      chainPem: splitCertificates(certificate.fullChainPem), externalId: certificate.externalId ?? undefined,
+      reason: crlReasons[crlReason], comments: comments ?? undefined,
+    }, AbortSignal.timeout(timeoutMs));
+  }
+}

@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../../audit/audit.js';
+import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
+import { NotificationRepository } from '../../notifications/notification.repository.js';
+import { PluginError } from '../../plugin-api/errors.js';
+import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
+import { Database, type Tx } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { Problem } from '../../platform/http/problem.js';
+import { PolicyRepository } from '../../rotation/policy.repository.js';
+import type { Certificate } from '../certificate.entity.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { Deploying } from '../deploy/deploying.js';
+import { type Blueprint, Issuing, StaleAuthority } from '../issue/issuing.js';
+import { Subjects } from '../issue/subjects.js';
+import { renewedValidity, type Validity, ValidityRefused } from '../issue/validity.js';
+import { loadTerms } from '../terms.js';
+
+/** What the successor's existence means for the old certificate. */
+@Injectable()
+export class RenewalFollowUp {
+  constructor(
+    private readonly certificates: CertificateRepository,
+    private readonly deploying: Deploying,
+    private readonly audit: Audit,
+  ) {}
+
+  async stored(tx: Tx, actor: Actor, { old, id, issued, destinationIds }: { old: Certificate; id: number; issued: boolean; destinationIds: number[] }): Promise<void> {
+    await this.certificates.change(tx, old.id, (row) => {
+      if (row.state !== 'issued') throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not renewed.`);
+      row.recordRenewal();
+    });
+    await this.deploying.yieldTo(tx, old.id, destinationIds);
+    await this.deploying.plan(tx, id, destinationIds, issued);
+    await this.audit.record(tx, actor, {
+      action: issued ? 'certificate.issued' : 'certificate.requested', targetType: 'certificate', targetId: id, after: { owner: old.owner, renews: old.id },
+    });
+    if (issued) await this.deploying.settle(tx, id);
+  }
+}
+
+/** Where and when a renewal takes place. */
+@Injectable()
+export class RenewalContext {
+  constructor(readonly db: Database, readonly clock: Clock, readonly config: Config) {}
+}
+
+/** Decides what the successor looks like. */
+@Injectable()
+export class RenewalPlans {
+  constructor(
+    private readonly context: RenewalContext,
+    private readonly policies: PolicyRepository,
+    private readonly notifications: NotificationRepository,
+    private readonly certificates: CertificateRepository,
+    private readonly subjects: Subjects,
+  ) {}
+
+  async of({ authority }: LoadedAuthority, old: Certificate): Promise<{ blueprint: Blueprint; destinationIds: number[] }> {
+    const tx = this.context.db.single;
+    const [policy, links] = await Promise.all([this.policies.get(tx, old.rotationPolicyId), this.certificates.linksOf(tx, old.id)]);
+    const notifications = await this.notifications.getMany(tx, links.notificationIds);
+    // The subject is written anew from its fields; the exact octets belonged to a CSR that is not asked for again.
+    const { subjectDer: _, ...terms } = loadTerms(old.terms);
+    const secretId = randomUUID();
+    const custody = {
+      owner: old.owner, description: `Renewal of ${old.name}.`, creatorId: old.creatorId, authorityId: authority.id,
+      notify: old.notify, rotation: old.rotation, rotationPolicyId: old.rotationPolicyId, renewsId: old.id, requestKey: null,
+    };
+    const blueprint = {
+      custody, terms, validity: this.validity(authority, old), policy, notifications, roleIds: links.roleIds, replacesIds: [old.id],
+      subject: await this.subjects.make(old.keyType, terms, secretId),
+    };
+    return { blueprint, destinationIds: links.destinationIds };
+  }
+
+  private validity(authority: LoadedAuthority['authority'], old: Certificate): Validity {
+    try {
+      return renewedValidity(old, {
+        caNotBefore: authority.notBefore, caNotAfter: authority.notAfter, maxDays: authority.maxValidityDays,
+        defaultDays: this.context.config.defaultValidityDays, allowWeekendEnd: true,
+      }, this.context.clock.now());
+    } catch (error) {
+      if (error instanceof ValidityRefused) throw new PluginError('misconfigured', error.message);
+      throw error;
+    }
+  }
+}
+
+/** Requests the successor of a certificate: the same properties, a new key, the same destinations. */
+@Injectable()
+export class Renewing {
+  constructor(
+    private readonly authorities: Authorities,
+    private readonly issuing: Issuing,
+    private readonly plans: RenewalPlans,
+    private readonly follow: RenewalFollowUp,
+  ) {}
+
+  /**
+   * The successor's id. At most one successor can exist: a second caller gets Problem `conflict`.
+   * Throws PluginError when the issuer refuses.
+   */
+  async renew(actor: Actor, old: Certificate): Promise<number> {
+    if (old.authorityId === null) throw new Problem('conflict', `No authority is known that could issue ${old.name} again.`);
+    try {
+      return await this.renewFrom(await this.authorities.get(old.authorityId), actor, old);
+    } catch (error) {
+      if (!(error instanceof StaleAuthority)) throw error;
+      return this.renewFrom(await this.authorities.get(old.authorityId), actor, old);
+    }
+  }
+
+  private async renewFrom(authority: LoadedAuthority, actor: Actor, old: Certificate): Promise<number> {
+    const { blueprint, destinationIds } = await this.plans.of(authority, old);
+    return this.issuing.run(blueprint, authority, (tx, id, issued) => this.follow.stored(tx, actor, { old, id, issued, destinationIds }));
+  }
+}

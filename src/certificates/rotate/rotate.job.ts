@@ -1,0 +1,84 @@
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import type { JobContext } from '../../jobs/define-job.js';
+import { Jobs } from '../../jobs/job-runner.js';
+import { Clock } from '../../platform/clock.js';
+import { Database } from '../../platform/db/database.js';
+import { systemActor } from '../../platform/http/actor.js';
+import { PolicyRepository } from '../../rotation/policy.repository.js';
+import type { Certificate } from '../certificate.entity.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { failureOf, isExpected } from '../failure.js';
+import { Notices } from '../notify/notices.js';
+import { Renewing } from './renewing.js';
+import { rotateCertificate } from './rotate.jobs.js';
+
+/** Says whether a renewal is due and writes down why one failed. */
+@Injectable()
+export class RotateJudge {
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly certificates: CertificateRepository,
+    private readonly policies: PolicyRepository,
+    private readonly notices: Notices,
+  ) {}
+
+  async due(certificate: Certificate): Promise<string | null> {
+    const policy = await this.policies.get(this.db.single, certificate.rotationPolicyId);
+    const successor = await this.certificates.findSuccessor(this.db.single, certificate.id);
+    const plan = certificate.renewalPlan(policy, successor !== null);
+    return plan.at !== null && plan.at <= this.clock.now() ? plan.text : null;
+  }
+
+  /** It is not due after all: the columns say so from now on. */
+  async planAgain(id: number): Promise<void> {
+    await this.db.write((tx) => this.certificates.change(tx, id, async (row) => {
+      const policy = await this.policies.get(tx, row.rotationPolicyId);
+      row.planNext(policy, await this.certificates.findSuccessor(tx, id) !== null);
+    }));
+  }
+
+  async failed(id: number, error: unknown): Promise<void> {
+    await this.db.write(async (tx) => {
+      const row = await this.certificates.change(tx, id, (certificate) => {
+        certificate.recordRenewalFailure(failureOf(error), this.clock.now());
+        return certificate;
+      });
+      await this.notices.rotationFailed(tx, row);
+    });
+  }
+}
+
+/** Re-checks that a certificate is due, has its successor requested, and records what stood in the way. */
+@Injectable()
+export class RotateJob implements OnModuleInit {
+  private readonly logger = new Logger('rotate');
+
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly db: Database,
+    private readonly certificates: CertificateRepository,
+    private readonly renewing: Renewing,
+    private readonly judge: RotateJudge,
+  ) {}
+
+  onModuleInit(): void {
+    this.jobs.handle(rotateCertificate, (data, context) => this.run(data.certificateId, context));
+  }
+
+  private async run(id: number, { signal, jobId }: JobContext): Promise<void> {
+    const certificate = await this.certificates.find(this.db.single, id);
+    if (!certificate) return;
+    const reason = await this.judge.due(certificate);
+    if (reason === null) return this.judge.planAgain(id);
+    this.logger.log(`renew ${certificate.name}: ${reason}`);
+    try {
+      await this.renewing.renew(systemActor(jobId), certificate);
+    } catch (error) {
+      if (signal.aborted && !isExpected(error)) throw error;
+      if (await this.certificates.findSuccessor(this.db.single, id)) return;
+      if (!isExpected(error)) this.logger.error(error);
+      await this.judge.failed(id, error);
+    }
+  }
+}

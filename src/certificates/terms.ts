@@ -1,0 +1,35 @@
+import type { CertificateTerms, KeyUsage, SubjectAltName, SubjectFields } from '../plugin-api/plugin.js';
+
+/** The terms of a certificate as kept on its row (jsonb). Binary members are base64. Dates are columns of their own. */
+export interface StoredTerms {
+  subject: SubjectFields;
+  subjectDer?: string;
+  subjectAltNames: readonly SubjectAltName[];
+  keyUsage: readonly KeyUsage[];
+  extendedKeyUsage: readonly string[];
+  extensions: readonly { oid: string; critical: boolean; value: string }[];
+}
+
+export type TermsWithoutDates = Omit<CertificateTerms, 'notBefore' | 'notAfter'>;
+
+export function storeTerms(terms: TermsWithoutDates): StoredTerms {
+  return {
+    subject: terms.subject,
+    ...(terms.subjectDer && { subjectDer: terms.subjectDer.toString('base64') }),
+    subjectAltNames: terms.subjectAltNames,
+    keyUsage: terms.keyUsage,
+    extendedKeyUsage: terms.extendedKeyUsage,
+    extensions: terms.extensions.map((e) => ({ oid: e.oid, critical: e.critical, value: e.valueDer.toString('base64') })),
+  };
+}
+
+export function loadTerms(stored: StoredTerms): TermsWithoutDates {
+  return {
+    subject: stored.subject,
+    ...(stored.subjectDer && { subjectDer: Buffer.from(stored.subjectDer, 'base64') }),
+    subjectAltNames: stored.subjectAltNames,
+    keyUsage: stored.keyUsage,
+    extendedKeyUsage: stored.extendedKeyUsage,
+    extensions: stored.extensions.map((e) => ({ oid: e.oid, critical: e.critical, valueDer: Buffer.from(e.value, 'base64') })),
+  };
+}

@@ -1,0 +1,88 @@
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../../audit/audit.js';
+import { Database, type Tx } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { CertificateAccess } from '../access.js';
+import type { Certificate } from '../certificate.entity.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { Deploying } from '../deploy/deploying.js';
+import { Planning } from '../planning.js';
+import { Relations, type RelationsOfNew } from '../relations.js';
+import type { UpdateRequest } from './update.schema.js';
+
+/** The consequences of a change. */
+@Injectable()
+export class UpdateChanges {
+  constructor(
+    private readonly certificates: CertificateRepository,
+    private readonly deploying: Deploying,
+    private readonly relations: Relations,
+    private readonly planning: Planning,
+    private readonly audit: Audit,
+  ) {}
+
+  async relink(tx: Tx, row: Certificate, request: UpdateRequest, found: RelationsOfNew): Promise<void> {
+    const named = (refs: readonly unknown[] | undefined): boolean => refs !== undefined;
+    const links = await this.certificates.linksOf(tx, row.id);
+    const roleIds = named(request.roles) ? found.roleIds : [...links.roleIds, ...found.roleIds];
+    await this.certificates.setLinks(tx, row.id, 'role', roleIds);
+    if (named(request.notifications)) await this.certificates.setLinks(tx, row.id, 'notification', found.notifications.map((n) => n.id));
+    const replacesIds = found.replacesIds.filter((id) => id !== row.id);
+    if (named(request.replaces ?? request.replacements)) await this.certificates.setLinks(tx, row.id, 'replaced', replacesIds);
+    const issued = row.bodyPem !== null;
+    await this.relations.follow(tx, row.id, { destinationIds: found.destinationIds, replacesIds }, issued);
+    if (named(request.destinations)) {
+      await this.deploying.detach(tx, row.id, links.destinationIds.filter((id) => !found.destinationIds.includes(id)));
+    }
+  }
+
+  replan(tx: Tx, row: Certificate): Promise<void> {
+    return this.planning.plan(tx, row);
+  }
+
+  record(tx: Tx, actor: Actor, before: Certificate, after: UpdateRequest): Promise<void> {
+    const { owner, description, notify, rotation } = before;
+    return this.audit.record(tx, actor, {
+      action: 'certificate.updated', targetType: 'certificate', targetId: before.id,
+      before: { owner, description, notify, rotation },
+      after: { owner: after.owner, description: after.description, notify: after.notify, rotation: after.rotation, destinations: after.destinations, replaces: after.replaces },
+    });
+  }
+}
+
+/** Changes who looks after a certificate and how; what it certifies never changes. */
+@Injectable()
+export class UpdateService {
+  constructor(
+    private readonly db: Database,
+    private readonly access: CertificateAccess,
+    private readonly certificates: CertificateRepository,
+    private readonly relations: Relations,
+    private readonly changes: UpdateChanges,
+  ) {}
+
+  async update(actor: Actor, id: number, request: UpdateRequest): Promise<void> {
+    const before = await this.certificates.get(this.db.single, id);
+    await this.access.demandWrite(this.db.single, actor, before);
+    const owner = request.owner ?? before.owner;
+    const wishes = { ...request, owner, rotationPolicy: request.rotationPolicy ?? { id: before.rotationPolicyId } };
+    const found = await this.relations.ofNew(actor, wishes, owner === before.owner ? [] : [owner]);
+    if (found.destinationIds.length > 0 && !before.sealedKey) await this.relations.demandKeyless(found.destinationIds);
+    await this.db.write(async (tx) => {
+      await this.certificates.change(tx, id, async (row) => {
+        this.assign(row, request, found);
+        await this.changes.relink(tx, row, request, found);
+        await this.changes.replan(tx, row);
+      });
+      await this.changes.record(tx, actor, before, request);
+    });
+  }
+
+  private assign(row: Certificate, request: UpdateRequest, { policy }: RelationsOfNew): void {
+    row.owner = request.owner ?? row.owner;
+    row.description = request.description === undefined ? row.description : request.description;
+    row.notify = request.notify ?? request.active ?? row.notify;
+    row.rotation = request.rotation ?? row.rotation;
+    row.rotationPolicyId = policy.id;
+  }
+}

@@ -1,0 +1,56 @@
+import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
+import type { Tx } from '../platform/db/database.js';
+import type { Page, PageQuery } from '../platform/http/page.js';
+import { invalid, Problem } from '../platform/http/problem.js';
+import { type Reference, wordsOf } from '../platform/http/reference.js';
+import { type ListSource, listPage } from '../roles/list-page.js';
+import { Destination } from './destination.entity.js';
+
+const source: ListSource = {
+  select: 'select id from destination',
+  from: 'destination',
+  columns: { id: 'id', label: 'lower(label)', pluginName: 'plugin_id' },
+  filters: { id: 'id::text = $1', label: 'label ilike $1', description: 'description ilike $1', pluginName: 'plugin_id ilike $1' },
+};
+
+/** Every query on destinations. */
+@Injectable()
+export class DestinationRepository {
+  async get(tx: Tx, id: number): Promise<Destination> {
+    const found = await tx.findOneBy(Destination, { id });
+    if (!found) throw new Problem('not-found', `There is no destination ${id}.`);
+    return found;
+  }
+
+  async list(tx: Tx, query: PageQuery): Promise<Page<Destination>> {
+    const page = await listPage<{ id: number }>(tx, source, query);
+    const rows = new Map((await tx.findBy(Destination, { id: In(page.items.map((item) => item.id)) })).map((row) => [row.id, row]));
+    return { ...page, items: page.items.flatMap((item) => rows.get(item.id) ?? []) };
+  }
+
+  /** Those that a request names; `field` is the member that names them. */
+  async resolve(tx: Tx, refs: readonly Reference[], field = 'destinations'): Promise<Destination[]> {
+    const found: Destination[] = [];
+    for (const [index, ref] of refs.entries()) {
+      const query = tx.createQueryBuilder(Destination, 'd');
+      const one = await (ref.id !== undefined ? query.where('d.id = :id', { id: ref.id })
+        : query.where('lower(d.label) = lower(:label)', { label: wordsOf(ref) })).getOne();
+      if (!one) throw invalid(`${field}.${index}`, `Unable to locate destination ${wordsOf(ref)}.`);
+      found.push(one);
+    }
+    return found;
+  }
+
+  async add(tx: Tx, destination: Omit<Destination, 'id'>): Promise<Destination> {
+    return tx.save(tx.create(Destination, destination));
+  }
+
+  async save(tx: Tx, destination: Destination): Promise<void> {
+    await tx.save(destination);
+  }
+
+  async remove(tx: Tx, destination: Destination): Promise<void> {
+    await tx.remove(destination);
+  }
+}

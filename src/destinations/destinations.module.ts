@@ -1,0 +1,14 @@
+import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module.js';
+import { DestinationController } from './destination.controller.js';
+import { DestinationRepository } from './destination.repository.js';
+import { DestinationService, ReadyDestinations } from './destination.service.js';
+import { Destinations } from './destinations.js';
+
+@Module({
+  imports: [AuditModule],
+  controllers: [DestinationController],
+  providers: [Destinations, DestinationRepository, DestinationService, ReadyDestinations],
+  exports: [Destinations, DestinationRepository],
+})
+export class DestinationsModule {}

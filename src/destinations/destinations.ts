@@ -1,0 +1,57 @@
+import { Injectable } from '@nestjs/common';
+import type { OptionSchema } from '../plugin-api/options.js';
+import type { Bundle, DestinationPlugin } from '../plugin-api/plugin.js';
+import type { Tx } from '../platform/db/database.js';
+import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { PluginContexts } from '../platform/plugins/plugin-context.js';
+import type { Destination } from './destination.entity.js';
+import { DestinationRepository } from './destination.repository.js';
+
+/** A destination ready for use. */
+export interface ReadyDestination {
+  readonly destination: Destination;
+  readonly plugin: DestinationPlugin<OptionSchema>;
+  /** Throws PluginError `misconfigured` when the stored options no longer fit the plugin. */
+  readonly options: () => Record<string, unknown>;
+}
+
+/** Delivers to configured destinations; knows nothing of certificates' rows. */
+@Injectable()
+export class Destinations {
+  constructor(
+    private readonly repository: DestinationRepository,
+    private readonly configured: ConfiguredPlugins,
+    private readonly contexts: PluginContexts,
+  ) {}
+
+  async get(tx: Tx, id: number): Promise<ReadyDestination> {
+    return this.ready(await this.repository.get(tx, id));
+  }
+
+  ready(destination: Destination): ReadyDestination {
+    const plugin = this.configured.plugin('destination', destination.pluginId);
+    return { destination, plugin, options: () => this.configured.open(plugin, destination, 'destination') };
+  }
+
+  /** Where the bundle will go. Throws PluginError. */
+  locate({ plugin, options }: ReadyDestination, bundle: Bundle): string {
+    return plugin.locate(bundle, options());
+  }
+
+  /** Throws PluginError. */
+  async deliver({ plugin, options }: ReadyDestination, bundle: Bundle, signal: AbortSignal): Promise<string> {
+    const { location } = await plugin.deliver(bundle, options(), this.contexts.make(signal));
+    return location;
+  }
+
+  /** Takes away what lies at `location`; nothing happens where the plugin cannot. Throws PluginError. */
+  async remove({ plugin, options }: ReadyDestination, location: string, signal: AbortSignal): Promise<void> {
+    await plugin.remove?.(location, options(), this.contexts.make(signal));
+  }
+
+  /** A read-only probe. Throws PluginError. */
+  async check({ plugin, options }: ReadyDestination, signal: AbortSignal): Promise<void> {
+    const checked = options();
+    await plugin.check?.(checked, this.contexts.make(signal));
+  }
+}

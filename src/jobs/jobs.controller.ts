@@ -1,0 +1,49 @@
+import { Controller, Get, Post } from '@nestjs/common';
+import { z } from 'zod';
+import { Database } from '../platform/db/database.js';
+import { Requires } from '../platform/http/actor.js';
+import { Answers, PathText, QueryOf, Summary } from '../platform/http/contract.js';
+import { instant, instantOrNull, InstantOut } from '../platform/http/instant.js';
+import { invalid, Problem } from '../platform/http/problem.js';
+import { queryInt } from '../platform/http/query.js';
+import type { OutboxEntry } from './outbox.entity.js';
+import { OutboxRepository } from './outbox.repository.js';
+
+const uuid = z.guid();
+const JobQuery = z.strictObject({
+  state: z.enum(['due', 'done', 'dead']).optional(),
+  job: z.string().max(100).optional(),
+  count: queryInt(1, 200).default(50),
+  after: uuid.optional().meta({ description: 'The id of the last job of the page before.' }),
+});
+
+const JobView = z.object({
+  id: z.string(), job: z.string(), state: z.enum(['due', 'done', 'dead']), data: z.unknown(), attempts: z.int(), lastError: z.string().nullable(),
+  runAt: InstantOut, createdAt: InstantOut, finishedAt: InstantOut.nullable(),
+}).meta({ id: 'Job' });
+type JobView = z.output<typeof JobView>;
+
+const JobList = z.object({ items: z.array(JobView) }).meta({ id: 'JobList' });
+
+function jobView({ id, job, state, data, attempts, lastError, runAt, createdAt, finishedAt }: OutboxEntry): JobView {
+  return { id, job, state, data, attempts, lastError, runAt: instant(runAt), createdAt: instant(createdAt), finishedAt: instantOrNull(finishedAt) };
+}
+
+@Controller('jobs')
+export class JobsController {
+  constructor(
+    private readonly db: Database,
+    private readonly outbox: OutboxRepository,
+  ) {}
+
+  @Get() @Requires('job:read') @Summary('List jobs', 'Newest first; `state=dead` are those given up.') @Answers(200, JobList)
+  async list(@QueryOf(JobQuery) { count, ...filter }: z.output<typeof JobQuery>): Promise<{ items: JobView[] }> {
+    return { items: (await this.outbox.list(this.db.single, { ...filter, limit: count })).map(jobView) };
+  }
+
+  @Post(':id/replay') @Requires('job:write') @Summary('Give a job that was given up all its attempts again') @Answers(204, null)
+  async replay(@PathText('id') id: string): Promise<void> {
+    if (!uuid.safeParse(id).success) throw invalid('id', 'Expected a UUID.');
+    if (!await this.outbox.replay(this.db.single, id)) throw new Problem('not-found', `There is no job ${id} that was given up.`);
+  }
+}

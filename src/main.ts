@@ -1,0 +1,27 @@
+import { Config, ConfigError, configFromEnvironment } from './platform/config.js';
+import { exitWith, onStopSignal, say } from './platform/process.js';
+import { KeyRingError } from './platform/secrets/key-ring.js';
+import { type Perennial, startPerennial } from './perennial.js';
+
+/** One program; PERENNIAL_ROLE picks what runs. */
+async function main(): Promise<void> {
+  const config = configFromEnvironment();
+  const running = await startPerennial(config);
+  onStopSignal(() => running.stop());
+  greet(config, running);
+}
+
+function greet(config: Config, { url, generatedPassword }: Perennial): void {
+  say(`API            ${url}/api/1`);
+  say(`Documentation  ${url}/api/1/docs`);
+  say(`Data           ${config.databaseUrl ? 'the database of DATABASE_URL' : config.dataDir}`);
+  if (generatedPassword !== null) say(`First start: sign in as "admin" with the password ${generatedPassword} (shown only this once)`);
+  if (!config.smtpUrl) say('SMTP_URL is not set: mails are not sent but kept, to be read at /api/1/mails');
+}
+
+function explain(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof KeyRingError) return error.message;
+  return error instanceof Error ? error.stack ?? error.message : String(error);
+}
+
+main().catch((error: unknown) => exitWith(1, explain(error)));

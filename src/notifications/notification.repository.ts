@@ -1,0 +1,83 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
+import type { Tx } from '../platform/db/database.js';
+import type { Page, PageQuery } from '../platform/http/page.js';
+import { invalid, Problem } from '../platform/http/problem.js';
+import { type Reference, wordsOf } from '../platform/http/reference.js';
+import { type ListSource, listPage } from '../roles/list-page.js';
+import { Notification } from './notification.entity.js';
+
+export type NewNotification = Pick<Notification, 'label' | 'description' | 'pluginId' | 'options' | 'leadS'>;
+/** What planning needs to know of a notification. */
+export interface Lead { id: number; leadS: number }
+
+const source: ListSource = {
+  select: 'select id from notification',
+  from: 'notification',
+  columns: { id: 'id', label: 'lower(label)', pluginName: 'plugin_id', active: 'active' },
+  filters: { id: 'id::text = $1', label: 'label ilike $1', description: 'description ilike $1', pluginName: 'plugin_id ilike $1' },
+};
+
+/** Every query on notifications. */
+@Injectable()
+export class NotificationRepository {
+  async get(tx: Tx, id: number): Promise<Notification> {
+    const found = await tx.findOneBy(Notification, { id });
+    if (!found) throw new Problem('not-found', `There is no notification ${id}.`);
+    return found;
+  }
+
+  getMany(tx: Tx, ids: readonly number[]): Promise<Notification[]> {
+    return tx.findBy(Notification, { id: In([...ids]) });
+  }
+
+  async list(tx: Tx, query: PageQuery): Promise<Page<Notification>> {
+    const page = await listPage<{ id: number }>(tx, source, query);
+    const rows = new Map((await this.getMany(tx, page.items.map((item) => item.id))).map((row) => [row.id, row]));
+    return { ...page, items: page.items.flatMap((item) => rows.get(item.id) ?? []) };
+  }
+
+  async add(tx: Tx, notification: Omit<Notification, 'id'>): Promise<Notification> {
+    return tx.save(tx.create(Notification, notification));
+  }
+
+  async save(tx: Tx, notification: Notification): Promise<void> {
+    await tx.save(notification);
+  }
+
+  async remove(tx: Tx, notification: Notification): Promise<void> {
+    await tx.remove(notification);
+  }
+
+  /** Those that a request names; `field` is the member that names them. */
+  async resolve(tx: Tx, refs: readonly Reference[], field: string): Promise<Lead[]> {
+    if (refs.length === 0) return [];
+    const rows: (Lead & { label: string })[] = await tx.query(
+      `select id, label, lead_s as "leadS" from notification where id = any($1::int[]) or lower(label) = any($2::text[])`,
+      [refs.flatMap((r) => r.id ?? []), refs.map((r) => (r.id === undefined ? wordsOf(r).toLowerCase() : ''))]);
+    for (const [index, ref] of refs.entries()) {
+      const known = rows.some((row) => row.id === ref.id || row.label.toLowerCase() === wordsOf(ref).toLowerCase());
+      if (!known) throw invalid(`${field}.${index}`, `Unable to locate notification ${wordsOf(ref)}.`);
+    }
+    return rows;
+  }
+
+  /** Those of these labels, made where they do not exist yet. They hold no secrets. */
+  async ensure(tx: Tx, wanted: readonly NewNotification[]): Promise<Lead[]> {
+    const labels = wanted.map((w) => w.label.toLowerCase()).sort();
+    const known = await this.byLabel(tx, labels);
+    if (known.length === labels.length) return known;
+    for (const w of [...wanted].sort((a, b) => (a.label < b.label ? -1 : 1))) {
+      await tx.query(
+        `insert into notification (label, description, plugin_id, options, secret_id, lead_s) values ($1, $2, $3, $4, $5, $6)
+         on conflict (lower(label)) do nothing`,
+        [w.label, w.description, w.pluginId, JSON.stringify(w.options), randomUUID(), w.leadS]);
+    }
+    return this.byLabel(tx, labels);
+  }
+
+  private byLabel(tx: Tx, labels: readonly string[]): Promise<Lead[]> {
+    return tx.query('select id, lead_s as "leadS" from notification where lower(label) = any($1)', [labels]);
+  }
+}

@@ -1,0 +1,74 @@
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../audit/audit.js';
+import { Clock } from '../platform/clock.js';
+import { Database } from '../platform/db/database.js';
+import type { Actor } from '../platform/http/actor.js';
+import type { Page, PageQuery } from '../platform/http/page.js';
+import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
+import { leadSeconds } from './lead.js';
+import type { Notification } from './notification.entity.js';
+import { NotificationRepository } from './notification.repository.js';
+import { type NotificationRequest, type NotificationView, notificationView } from './notification.schema.js';
+import { replanNotification } from './notifications.jobs.js';
+
+/** The use cases on notifications. */
+@Injectable()
+export class NotificationService {
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly audit: Audit,
+    private readonly configured: ConfiguredPlugins,
+    private readonly repository: NotificationRepository,
+  ) {}
+
+  async list(query: PageQuery): Promise<Page<NotificationView>> {
+    const page = await this.repository.list(this.db.single, query);
+    return { ...page, items: page.items.map((row) => this.view(row)) };
+  }
+
+  async get(id: number): Promise<NotificationView> {
+    return this.view(await this.repository.get(this.db.single, id));
+  }
+
+  create(actor: Actor, request: NotificationRequest): Promise<NotificationView> {
+    const columns = this.columns(request);
+    return this.db.write(async (tx) => {
+      const row = await this.repository.add(tx, { ...columns, creatorId: actor.userId || null, createdAt: this.clock.now() });
+      await this.audit.record(tx, actor, { action: 'notification.created', targetType: 'notification', targetId: row.id, after: this.view(row) });
+      return this.view(row);
+    });
+  }
+
+  update(actor: Actor, id: number, request: NotificationRequest): Promise<NotificationView> {
+    return this.db.write(async (tx) => {
+      const row = await this.repository.get(tx, id);
+      const before = this.view(row);
+      Object.assign(row, this.columns(request, row));
+      await this.repository.save(tx, row);
+      await replanNotification.enqueue(tx, { notificationId: id });
+      await this.audit.record(tx, actor, { action: 'notification.updated', targetType: 'notification', targetId: id, before, after: this.view(row) });
+      return this.view(row);
+    });
+  }
+
+  async remove(actor: Actor, id: number): Promise<void> {
+    await this.db.write(async (tx) => {
+      const row = await this.repository.get(tx, id);
+      const before = this.view(row);
+      await this.repository.remove(tx, row);
+      await this.audit.record(tx, actor, { action: 'notification.deleted', targetType: 'notification', targetId: id, before });
+    });
+  }
+
+  private columns(request: NotificationRequest, before?: StoredPlugin): Omit<Notification, 'id' | 'creatorId' | 'createdAt'> {
+    const plugin = this.configured.chosen('notification', request.plugin);
+    const stored = this.configured.seal(plugin, request.plugin, 'notification', before);
+    const { label, description, active } = request;
+    return { label, description: description ?? null, active, ...stored, leadS: leadSeconds(this.configured.open(plugin, stored, 'notification')) };
+  }
+
+  private view(row: Notification): NotificationView {
+    return notificationView(row, this.configured.view('notification', row));
+  }
+}

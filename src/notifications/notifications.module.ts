@@ -1,0 +1,14 @@
+import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module.js';
+import { NotificationController } from './notification.controller.js';
+import { NotificationRepository } from './notification.repository.js';
+import { NotificationService } from './notification.service.js';
+import { Senders } from './senders.js';
+
+@Module({
+  imports: [AuditModule],
+  controllers: [NotificationController],
+  providers: [NotificationRepository, NotificationService, Senders],
+  exports: [NotificationRepository, Senders],
+})
+export class NotificationsModule {}

@@ -1,0 +1,25 @@
+import { Injectable } from '@nestjs/common';
+import type { NotificationMessage } from '../plugin-api/plugin.js';
+import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { PluginContexts } from '../platform/plugins/plugin-context.js';
+import type { Notification } from './notification.entity.js';
+
+/** Sends messages through configured notifications; knows nothing of certificates' rows. */
+@Injectable()
+export class Senders {
+  constructor(
+    private readonly configured: ConfiguredPlugins,
+    private readonly contexts: PluginContexts,
+  ) {}
+
+  /** Throws PluginError. */
+  async send(notification: Notification, message: NotificationMessage, signal: AbortSignal): Promise<void> {
+    const plugin = this.configured.plugin('notification', notification.pluginId);
+    await plugin.send(message, this.configured.open(plugin, notification, 'notification'), this.contexts.make(signal));
+  }
+
+  /** Straight by mail to the message's recipients, for events that no notification stands for. Throws PluginError. */
+  async mail({ recipients: to, subject, text, html, dedupeKey }: NotificationMessage, signal: AbortSignal): Promise<void> {
+    await this.contexts.make(signal).site.sendMail({ to, subject, text, html, dedupeKey });
+  }
+}

@@ -1,0 +1,63 @@
+import 'reflect-metadata';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { migrations } from '../migrations/index.js';
+import { entities } from './app.entities.js';
+import { AppModule } from './app.module.js';
+import { Clock } from './platform/clock.js';
+import type { Config } from './platform/config.js';
+import { createDataSource } from './platform/db/data-source.js';
+import { Database } from './platform/db/database.js';
+import { applyHttp, createFastifyAdapter } from './platform/http/server.js';
+import { createLog, FrameworkLog, type Log } from './platform/log.js';
+import type { Foundations } from './platform/platform.module.js';
+import { openKeyRing } from './platform/secrets/open-key-ring.js';
+import { bootstrapAccounts } from './roles/bootstrap.js';
+
+/** A running program. */
+export interface Perennial {
+  app: NestFastifyApplication;
+  /** Where it listens, without a slash at the end. */
+  url: string;
+  /** The password of the new user `admin`, when this start made it up; shown once. */
+  generatedPassword: string | null;
+  /** Ends it cleanly: running jobs finish or are handed back, then the database is shut down. */
+  stop(): Promise<void>;
+}
+
+/** What a test may put in the place of the real thing. */
+export interface Replacements extends Partial<Pick<Foundations, 'clock' | 'plugins'>> {
+  log?: Log;
+}
+
+/** Starts the whole program: database, migrations, accounts, key ring, application. Throws with a message for the operator. */
+export async function startPerennial(config: Config, replacements: Replacements = {}): Promise<Perennial> {
+  const log = replacements.log ?? createLog(config.logLevel);
+  const { source, stop: stopDatabase } = await createDataSource({ config, entities, migrations, log: (line) => log.debug({}, line) });
+  try {
+    const db = new Database(source);
+    const { generatedPassword } = await bootstrapAccounts(db, config.adminPassword);
+    const keyRing = await openKeyRing(config, db);
+    const module = AppModule.on({ clock: new Clock(), ...replacements, config, log, source, keyRing });
+    const app = await NestFactory.create<NestFastifyApplication>(module, createFastifyAdapter(config), { logger: new FrameworkLog(log), abortOnError: false });
+    const stop = async (): Promise<void> => {
+      await app.close();
+      await stopDatabase();
+    };
+    return { app, url: await listen(app, config), generatedPassword, stop };
+  } catch (error) {
+    await stopDatabase();
+    throw error;
+  }
+}
+
+async function listen(app: NestFastifyApplication, config: Config): Promise<string> {
+  try {
+    applyHttp(app, config);
+    await app.listen(config.port, config.host);
+    return (await app.getUrl()).replace(/\/$/, '');
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+}

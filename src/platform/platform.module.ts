@@ -1,0 +1,49 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import type { DataSource } from 'typeorm';
+import type { AnyPlugin } from '../plugin-api/plugin.js';
+import { Clock } from './clock.js';
+import { Config } from './config.js';
+import { Database } from './db/database.js';
+import { HttpModule } from './http/http.module.js';
+import { KeyMaker } from './key-maker.js';
+import { Log } from './log.js';
+import { Mailer } from './mail/mailer.js';
+import { MailRepository } from './mail/mail.repository.js';
+import { MailsController } from './mail/mails.controller.js';
+import { GuardedAgents } from './net/guarded-agent.js';
+import { ConfiguredPlugins } from './plugins/configured-plugin.js';
+import { PluginContexts } from './plugins/plugin-context.js';
+import { PluginsController } from './plugins/plugins.controller.js';
+import { PluginRegistry } from './plugins/registry.js';
+import { PluginSite } from './plugins/site.js';
+import { KeyRing } from './secrets/key-ring.js';
+
+/** What exists before the application does. */
+export interface Foundations {
+  config: Config;
+  log: Log;
+  source: DataSource;
+  keyRing: KeyRing;
+  clock: Clock;
+  plugins: readonly AnyPlugin[];
+}
+
+/** Everything that touches the outside, for every feature. */
+@Global()
+@Module({})
+export class PlatformModule {
+  static on({ config, log, source, keyRing, clock, plugins }: Foundations): DynamicModule {
+    const services = [Mailer, MailRepository, GuardedAgents, KeyMaker, PluginSite, PluginContexts, ConfiguredPlugins];
+    const given = [
+      { provide: Config, useValue: config }, { provide: Log, useValue: log }, { provide: Database, useValue: new Database(source) },
+      { provide: KeyRing, useValue: keyRing }, { provide: Clock, useValue: clock }, { provide: PluginRegistry, useValue: new PluginRegistry(plugins) },
+    ];
+    return {
+      module: PlatformModule,
+      imports: [HttpModule],
+      controllers: [MailsController, PluginsController],
+      providers: [...given, ...services],
+      exports: [...given.map(({ provide }) => provide), ...services],
+    };
+  }
+}

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { due, planRenewal, type RenewalFacts } from './due.js';
+
+const day = 86_400_000;
+const start = new Date('2026-01-01T00:00:00Z');
+const after = (ms: number): Date => new Date(start.getTime() + ms);
+const facts = (days: number, more: Partial<RenewalFacts> = {}): RenewalFacts => ({
+  notBefore: start, notAfter: after(days * day), state: 'issued', rotation: true, hasIssuer: true, hasSuccessor: false, ...more,
+});
+const thirtyDays = { days: 30, lifetimeFraction: null };
+
+describe('why renew', () => {
+  it('renews the policy\'s days before expiry, not a moment earlier', () => {
+    expect(due(facts(90), thirtyDays, after(60 * day - 1))).toBeNull();
+    expect(due(facts(90), thirtyDays, after(60 * day))).toBe('policy');
+  });
+
+  it('takes a third of the lifetime when the days would eat more than half of it', () => {
+    expect(planRenewal(facts(47), thirtyDays).at).toEqual(after(47 * day * 2 / 3));
+    expect(planRenewal(facts(0.006), thirtyDays).at).toEqual(after(0.004 * day));
+  });
+
+  it('takes whichever of days and fraction comes first', () => {
+    expect(planRenewal(facts(100), { days: 10, lifetimeFraction: 0.25 }).at).toEqual(after(75 * day));
+    expect(planRenewal(facts(100), { days: 40, lifetimeFraction: 0.25 }).at).toEqual(after(60 * day));
+  });
+
+  it('renews in the emergency share even when the policy is later', () => {
+    expect(planRenewal(facts(100), { days: 1, lifetimeFraction: null })).toMatchObject({ at: after(98 * day), reason: 'emergency' });
+  });
+
+  it('follows the CA when its window opens earlier', () => {
+    const suggestedWindow = { start: after(5 * day), end: after(6 * day) };
+    expect(planRenewal(facts(90, { suggestedWindow }), thirtyDays)).toMatchObject({ at: after(5 * day), reason: 'ca-window' });
+  });
+
+  it('says why not', () => {
+    const obstacle = (more: Partial<RenewalFacts>): string | undefined => planRenewal(facts(90, more), thirtyDays).obstacle;
+    expect(obstacle({ state: 'revoked' })).toBe('revoked');
+    expect(obstacle({ state: 'superseded' })).toBe('superseded');
+    expect(obstacle({ state: 'pending' })).toBe('not-issued');
+    expect(obstacle({ rotation: false })).toBe('rotation-off');
+    expect(obstacle({ hasIssuer: false })).toBe('no-issuer');
+    expect(obstacle({ hasSuccessor: true })).toBe('renewal-under-way');
+  });
+
+  it('renews an expired certificate too', () => {
+    expect(due(facts(90), thirtyDays, after(200 * day))).toBe('policy');
+  });
+});

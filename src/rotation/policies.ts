@@ -1,0 +1,71 @@
+import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Audit } from '../audit/audit.js';
+import { Config } from '../platform/config.js';
+import { Database } from '../platform/db/database.js';
+import type { Actor } from '../platform/http/actor.js';
+import type { Page, PageQuery } from '../platform/http/page.js';
+import { Problem } from '../platform/http/problem.js';
+import { defaultPolicyName, type RotationPolicy } from './policy.entity.js';
+import { PolicyRepository } from './policy.repository.js';
+import { type PolicyRequest, policyView } from './policy.schema.js';
+import { replanPolicy } from './rotation.jobs.js';
+
+/** Rotation policies, and the one that exists from the first start. */
+@Injectable()
+export class Policies implements OnApplicationBootstrap {
+  constructor(
+    private readonly db: Database,
+    private readonly repository: PolicyRepository,
+    private readonly audit: Audit,
+    private readonly config: Config,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    const values = {
+      name: defaultPolicyName, description: 'For every certificate that names no other.', days: this.config.defaultRotationDays, lifetimeFraction: null,
+    };
+    await this.db.write((tx) => this.repository.add(tx, values, true));
+  }
+
+  list(query: PageQuery): Promise<Page<RotationPolicy>> {
+    return this.repository.list(this.db.single, query);
+  }
+
+  get(id: number): Promise<RotationPolicy> {
+    return this.repository.get(this.db.single, id);
+  }
+
+  create(actor: Actor, request: PolicyRequest): Promise<RotationPolicy> {
+    return this.db.write(async (tx) => {
+      const id = await this.repository.add(tx, valuesOf(request)) ?? 0;
+      await this.audit.record(tx, actor, { action: 'policy.created', targetType: 'policy', targetId: id, after: request });
+      return this.repository.get(tx, id);
+    });
+  }
+
+  update(actor: Actor, id: number, request: PolicyRequest): Promise<RotationPolicy> {
+    return this.db.write(async (tx) => {
+      const policy = await this.repository.get(tx, id);
+      const before = policyView(policy);
+      if (policy.name === defaultPolicyName && request.name !== defaultPolicyName) throw new Problem('conflict', 'The policy "default" keeps its name.');
+      Object.assign(policy, valuesOf(request));
+      await this.repository.save(tx, policy);
+      await replanPolicy.enqueue(tx, { policyId: id });
+      await this.audit.record(tx, actor, { action: 'policy.updated', targetType: 'policy', targetId: id, before, after: request });
+      return policy;
+    });
+  }
+
+  async remove(actor: Actor, id: number): Promise<void> {
+    await this.db.write(async (tx) => {
+      const policy = await this.repository.get(tx, id);
+      if (policy.name === defaultPolicyName) throw new Problem('in-use', 'The policy "default" always exists.');
+      await this.repository.remove(tx, policy);
+      await this.audit.record(tx, actor, { action: 'policy.deleted', targetType: 'policy', targetId: id, before: policyView({ ...policy, id }) });
+    });
+  }
+}
+
+function valuesOf(request: PolicyRequest): Pick<RotationPolicy, 'name' | 'description' | 'days' | 'lifetimeFraction'> {
+  return { name: request.name, description: request.description ?? null, days: request.days ?? null, lifetimeFraction: request.lifetimeFraction ?? null };
+}

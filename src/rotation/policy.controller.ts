@@ -1,0 +1,37 @@
+import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
+import { type Actor, Requires, Who } from '../platform/http/actor.js';
+import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
+import { type Page, pageOf, PageQuery } from '../platform/http/page.js';
+import { PolicyRequest, PolicyView, policyView } from './policy.schema.js';
+import { Policies } from './policies.js';
+
+@Controller('policies')
+export class PolicyController {
+  constructor(private readonly policies: Policies) {}
+
+  @Get() @Requires('policy:read') @Summary('List rotation policies') @Answers(200, pageOf(PolicyView))
+  async list(@QueryOf(PageQuery) query: PageQuery): Promise<Page<PolicyView>> {
+    const page = await this.policies.list(query);
+    return { ...page, items: page.items.map(policyView) };
+  }
+
+  @Get(':id') @Requires('policy:read') @Summary('One rotation policy') @Answers(200, PolicyView)
+  async get(@Id() id: number): Promise<PolicyView> {
+    return policyView(await this.policies.get(id));
+  }
+
+  @Post() @Requires('policy:write') @Summary('Make a rotation policy') @Answers(200, PolicyView)
+  async create(@Who() actor: Actor, @JsonBody(PolicyRequest) body: PolicyRequest): Promise<PolicyView> {
+    return policyView(await this.policies.create(actor, body));
+  }
+
+  @Put(':id') @Requires('policy:write') @Summary('Change a rotation policy', 'Every certificate that follows it is planned anew.') @Answers(200, PolicyView)
+  async update(@Who() actor: Actor, @Id() id: number, @JsonBody(PolicyRequest) body: PolicyRequest): Promise<PolicyView> {
+    return policyView(await this.policies.update(actor, id, body));
+  }
+
+  @Delete(':id') @Requires('policy:write') @Summary('Delete a rotation policy that nothing follows') @Answers(204, null)
+  async remove(@Who() actor: Actor, @Id() id: number): Promise<void> {
+    await this.policies.remove(actor, id);
+  }
+}

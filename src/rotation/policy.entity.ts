@@ -1,0 +1,15 @@
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import type { RenewalRule } from './due.js';
+
+/** When certificates renew that follow it. The policy `default` always exists. */
+@Entity('rotation_policy')
+export class RotationPolicy implements RenewalRule {
+  @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
+  @Column('text') name: string;
+  @Column('text', { nullable: true }) description: string | null;
+  @Column('integer', { nullable: true }) days: number | null;
+  @Column('double precision', { nullable: true }) lifetimeFraction: number | null;
+  @Column('timestamptz') createdAt: Date;
+}
+
+export const defaultPolicyName = 'default';

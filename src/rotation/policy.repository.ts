@@ -1,0 +1,54 @@
+import { Injectable } from '@nestjs/common';
+import type { Tx } from '../platform/db/database.js';
+import type { Page, PageQuery } from '../platform/http/page.js';
+import { invalid, Problem } from '../platform/http/problem.js';
+import { type ListSource, listPage } from '../roles/list-page.js';
+import { RotationPolicy } from './policy.entity.js';
+
+const source: ListSource = {
+  select: 'select id, name, description, days, lifetime_fraction as "lifetimeFraction" from rotation_policy',
+  from: 'rotation_policy',
+  columns: { id: 'id', name: 'lower(name)', days: 'days' },
+  filters: { id: 'id::text = $1', name: 'name ilike $1' },
+};
+
+/** Every query on rotation policies. */
+@Injectable()
+export class PolicyRepository {
+  async get(tx: Tx, id: number): Promise<RotationPolicy> {
+    const policy = await tx.findOneBy(RotationPolicy, { id });
+    if (!policy) throw new Problem('not-found', `There is no rotation policy ${id}.`);
+    return policy;
+  }
+
+  /** By id or name (any case), as a client refers to it in `field`. */
+  async resolve(tx: Tx, ref: { id?: number; name?: string }, field = 'rotationPolicy'): Promise<RotationPolicy> {
+    const found = await tx.createQueryBuilder(RotationPolicy, 'p')
+      .where(ref.id !== undefined ? 'p.id = :id' : 'lower(p.name) = lower(:name)', { id: ref.id, name: ref.name ?? '' })
+      .getOne();
+    if (!found) throw invalid(field, `Unable to locate rotation policy ${ref.id ?? ref.name ?? ''}.`);
+    return found;
+  }
+
+  list(tx: Tx, query: PageQuery): Promise<Page<RotationPolicy>> {
+    return listPage(tx, source, query);
+  }
+
+  /** Adds a policy; with `ifAbsent` a policy of that name stays as it is. */
+  async add(tx: Tx, values: Pick<RotationPolicy, 'name' | 'description' | 'days' | 'lifetimeFraction'>, ifAbsent = false): Promise<number | null> {
+    const rows: { id: number }[] = await tx.query(
+      `insert into rotation_policy (name, description, days, lifetime_fraction) values ($1, $2, $3, $4)
+       ${ifAbsent ? 'on conflict (lower(name)) do nothing' : ''} returning id`,
+      [values.name, values.description, values.days, values.lifetimeFraction],
+    );
+    return rows[0]?.id ?? null;
+  }
+
+  async save(tx: Tx, policy: RotationPolicy): Promise<void> {
+    await tx.save(policy);
+  }
+
+  async remove(tx: Tx, policy: RotationPolicy): Promise<void> {
+    await tx.remove(policy);
+  }
+}
