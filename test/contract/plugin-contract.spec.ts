@@ -1,0 +1,168 @@
+import { Agent } from 'node:http';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { plugins } from '../../plugins/index.js';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import { formOf, type OptionSchema, secretKeys } from '../../src/plugin-api/options.js';
+import type { AnyPlugin, AuthorityMaterial, Bundle, NotificationMessage, PluginContext, SignRequest, Site } from '../../src/plugin-api/plugin.js';
+import { pluginsMarkdown } from '../../src/platform/plugins/plugin-docs.js';
+import { PluginRegistry } from '../../src/platform/plugins/registry.js';
+import { pluginContext, startTestAuthority } from '../support/bundles.js';
+
+interface Property { type?: string; title?: string; description?: string; default?: unknown; secret?: boolean }
+interface Form { properties: Record<string, Property>; required?: string[]; additionalProperties: boolean }
+/** `sound`: whether the input is such as the core hands over; anything else it may call a bug. */
+interface Attempt { words: string; sound: boolean; run: (ctx: PluginContext) => Promise<unknown> }
+
+const folder = mkdtempSync(join(tmpdir(), 'contract-'));
+const authority = startTestAuthority();
+afterAll(() => {
+  authority.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** Options, besides secrets, with which a plugin starts its work and cannot end it: nothing listens at these places. */
+const dead: Readonly<Record<string, Record<string, unknown>>> = {
+  'aws-iam': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
+  email: { recipients: 'someone@example.org' },
+  filesystem: { path: join(folder, 'protected', 'here') },
+};
+
+/** In every secret and key that a plugin gets here; it may turn up in no error. */
+const marker = 'Marker-4f6e';
+/** Calls that do not look at the signal, and why that is bearable. One that learns to must leave this list. */
+const unstoppable: Readonly<Record<string, readonly string[]>> = {
+  filesystem: ['check'], // Looks at a folder of this machine, and is done within milliseconds.
+};
+/** A key, or the marker as it is or within armour. */
+const shown = new RegExp(`-----BEGIN|${marker}|${Buffer.from(marker.repeat(3)).toString('base64').slice(0, 20)}`);
+const credential = /pass(word|phrase|wd)?$|secret|token|credential|private.?key|api.?key|hmac/i;
+const kebab = /^[a-z0-9]+(-[a-z0-9]+)*$/;
+
+const site: Site = {
+  sendMail: () => Promise.reject(new PluginError('unavailable', 'The mail server is down.')),
+  runCommand: () => Promise.reject(new PluginError('unavailable', 'The command failed.')),
+  agentFor: () => new Agent(),
+  protectedPaths: [join(folder, 'protected')],
+};
+
+const good = authority.issue('www.example.org');
+const armoured = (label: string): string => `-----BEGIN ${label}-----\n${Buffer.from(marker.repeat(9)).toString('base64')}\n-----END ${label}-----\n`;
+const sound: Readonly<Record<string, Bundle>> = {
+  'a good bundle': good,
+  'the key of another': { ...good, privateKeyPem: authority.issue('other.example.org').privateKeyPem },
+  'no key': { ...good, privateKeyPem: undefined },
+};
+const unsound: Readonly<Record<string, Bundle>> = {
+  'a certificate that is none': { ...good, chainPem: [armoured('CERTIFICATE')] },
+  'no certificate': { ...good, chainPem: [] },
+  'a key that is none': { ...good, privateKeyPem: armoured('PRIVATE KEY') },
+};
+const message: NotificationMessage = { event: 'certificate.expiring', subject: 's', text: 't', data: {}, recipients: ['owner@example.org'], dedupeKey: 'd' };
+
+function formFor({ options }: AnyPlugin): Form {
+  return formOf(options) as unknown as Form;
+}
+
+/** Valid options with the marker in every secret. */
+function optionsOf(plugin: AnyPlugin): z.output<OptionSchema> {
+  const secrets = Object.fromEntries(secretKeys(plugin.options).map((name) => [name, `${marker}-${name}`]));
+  return plugin.options.parse({ ...dead[plugin.id], ...secrets });
+}
+
+/** Every call of a plugin that works with a context, with good and bad input. */
+function attempts(plugin: AnyPlugin): Attempt[] {
+  const options = optionsOf(plugin);
+  const over = (verb: string, run: (bundle: Bundle, ctx: PluginContext) => Promise<unknown>): Attempt[] => (
+    Object.entries({ ...sound, ...unsound }).map(([name, bundle]) => ({ words: `${verb} with ${name}`, sound: name in sound, run: (ctx) => run(bundle, ctx) }))
+  );
+  const probe: Attempt[] = plugin.check ? [{ words: 'check', sound: true, run: async (ctx) => plugin.check?.(options, ctx) }] : [];
+  switch (plugin.kind) {
+    case 'issuer': return [...probe, ...over('sign', async (bundle, ctx) => plugin.sign(signRequest(bundle), options, ctx))];
+    case 'export': return over('export', async (bundle, ctx) => plugin.export(bundle, options, ctx));
+    case 'destination': return [...probe, ...over('deliver', async (bundle, ctx) => plugin.deliver(bundle, options, ctx))];
+    case 'source': return [...probe, { words: 'scan', sound: true, run: async (ctx) => plugin.scan(options, ctx)[Symbol.asyncIterator]().next() }];
+    case 'notification': return [...probe, { words: 'send', sound: true, run: async (ctx) => plugin.send(message, options, ctx) }];
+  }
+}
+
+/** The bundle's certificate as the CA, without a key to sign with. */
+function signRequest({ chainPem }: Bundle): SignRequest {
+  const material: AuthorityMaterial = { cacheKey: chainPem.join(), certificatePem: chainPem[0] ?? '', chainPem: chainPem.slice(1) };
+  const terms = { subject: {}, subjectAltNames: [], keyUsage: [], extendedKeyUsage: [], extensions: [], notBefore: new Date(0), notAfter: new Date(1e12) };
+  return { csrPem: armoured('CERTIFICATE REQUEST'), spkiDer: Buffer.from(marker), terms, idempotencyKey: 'k', authority: material };
+}
+
+describe('the list of plugins', () => {
+  it('is in order and has no name twice', () => {
+    expect(plugins.map(({ id }) => id)).toEqual(plugins.map(({ id }) => id).sort());
+    expect(new PluginRegistry(plugins).list()).toHaveLength(plugins.length);
+  });
+
+  it('has every folder of plugins', () => {
+    const listed = readFileSync('plugins/index.ts', 'utf8');
+    const folders = readdirSync('plugins', { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    expect(folders.filter((name) => !listed.includes(`'./${name}/`))).toEqual([]);
+  });
+
+  it('is what plugins/README.md says (npm run build && npm run docs)', () => {
+    expect(readFileSync('plugins/README.md', 'utf8')).toBe(pluginsMarkdown(plugins));
+  });
+});
+
+describe.each(plugins.map((plugin) => [plugin.id, plugin] as const))('%s', (_, plugin) => {
+  it('has names in kebab-case and says what it is', () => {
+    for (const name of [plugin.id, ...(plugin.aliases ?? [])]) expect(name).toMatch(kebab);
+    expect(plugin.title).toMatch(/\S/);
+    expect(plugin.description).toMatch(/\.$/);
+  });
+
+  it('has flat options, each with a title and a description, and refuses others', () => {
+    const { properties, additionalProperties } = formFor(plugin);
+    expect(additionalProperties).toBe(false);
+    for (const [name, { type, title, description }] of Object.entries(properties)) {
+      expect([name, type]).toEqual([name, expect.stringMatching(/^(string|integer|boolean|array)$/)]);
+      expect([name, title]).toEqual([name, expect.stringMatching(/\S/)]);
+      expect([name, description]).toEqual([name, expect.stringMatching(/\.$/)]);
+    }
+  });
+
+  it('marks credentials as secret and gives them no default', () => {
+    for (const [name, property] of Object.entries(formFor(plugin).properties)) {
+      if (credential.test(name)) expect([name, property.secret]).toEqual([name, true]);
+      if (property.secret) expect([name, property.default, property.type]).toEqual([name, undefined, 'string']);
+    }
+  });
+
+  it('accepts its own defaults', () => {
+    for (const [name, { default: value }] of Object.entries(formFor(plugin).properties)) {
+      if (value !== undefined) expect([name, z.safeParse(plugin.options.shape[name] ?? z.never(), value).success]).toEqual([name, true]);
+    }
+  });
+
+  it('stops when it is aborted', async () => {
+    const networked = attempts(plugin).filter(({ words }) => !words.startsWith('export'));
+    for (const { words, run } of networked) {
+      const outcome = await run(pluginContext({ ...site, protectedPaths: [] }, AbortSignal.abort())).then(() => 'it went on', () => 'it stopped');
+      expect([words, outcome]).toEqual([words, unstoppable[plugin.id]?.includes(words) ? 'it went on' : 'it stopped']);
+    }
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('fails in words for people, without keys and secrets', async () => {
+    let failures = 0;
+    for (const { words, sound: strict, run } of attempts(plugin)) {
+      const error: unknown = await run(pluginContext(site)).then(() => null, (thrown: unknown) => thrown);
+      if (error === null) continue;
+      failures += 1;
+      if (strict) expect([words, error]).toEqual([words, expect.any(PluginError)]);
+      if (!(error instanceof PluginError)) continue;
+      expect([words, error.detail]).toEqual([words, expect.stringMatching(/\S/)]);
+      expect([words, error.detail]).toEqual([words, expect.not.stringMatching(shown)]);
+    }
+    expect(failures).toBeGreaterThan(0);
+  });
+});
