@@ -1,7 +1,9 @@
-import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import { Check, Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 
 /** A mail that was kept here because the installation has no mail server. */
 @Entity('mail')
+@Index('mail_dedupe_key_unique', ['dedupeKey'], { unique: true })
+@Check('mail_has_recipient', 'cardinality(recipients) > 0')
 export class Mail {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
   @Column('text', { array: true }) recipients: string[];
