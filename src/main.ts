@@ -6,16 +6,16 @@ import { type Perennial, startPerennial } from './perennial.js';
 /** One program; PERENNIAL_ROLE picks what runs. */
 async function main(): Promise<void> {
   const config = configFromEnvironment();
-  const running = await startPerennial(config);
+  const announcePassword = (password: string): void => say(`First start: sign in as "admin" with the password ${password} (shown only this once)`);
+  const running = await startPerennial(config, { announcePassword });
   onStopSignal(() => running.stop());
   greet(config, running);
 }
 
-function greet(config: Config, { url, generatedPassword }: Perennial): void {
+function greet(config: Config, { url }: Perennial): void {
   say(`API            ${url}/api/1`);
   say(`Documentation  ${url}/api/1/docs`);
   say(`Data           ${config.databaseUrl ? 'the database of DATABASE_URL' : config.dataDir}`);
-  if (generatedPassword !== null) say(`First start: sign in as "admin" with the password ${generatedPassword} (shown only this once)`);
   if (!config.smtpUrl) say('SMTP_URL is not set: mails are not sent but kept, to be read at /api/1/mails');
 }
 

@@ -19,8 +19,6 @@ export interface Perennial {
   app: NestFastifyApplication;
   /** Where it listens, without a slash at the end. */
   url: string;
-  /** The password of the new user `admin`, when this start made it up; shown once. */
-  generatedPassword: string | null;
   /** Ends it cleanly: running jobs finish or are handed back, then the database is shut down. */
   stop(): Promise<void>;
 }
@@ -28,6 +26,8 @@ export interface Perennial {
 /** What a test may put in the place of the real thing. */
 export interface Replacements extends Partial<Pick<Foundations, 'clock' | 'plugins'>> {
   log?: Log;
+  /** Called with the password of the new user `admin` when this start has made it up; it cannot be had again. */
+  announcePassword?: (password: string) => void;
 }
 
 /** Starts the whole program: database, migrations, accounts, key ring, application. Throws with a message for the operator. */
@@ -36,15 +36,17 @@ export async function startPerennial(config: Config, replacements: Replacements 
   const { source, stop: stopDatabase } = await createDataSource({ config, entities, migrations, log: (line) => log.debug({}, line) });
   try {
     const db = new Database(source);
-    const { generatedPassword } = await bootstrapAccounts(db, config.adminPassword);
     const keyRing = await openKeyRing(config, db);
-    const module = AppModule.on({ clock: new Clock(), ...replacements, config, log, source, keyRing });
+    const { generatedPassword } = await bootstrapAccounts(db, config.adminPassword);
+    if (generatedPassword !== null) replacements.announcePassword?.(generatedPassword);
+    const { clock = new Clock(), plugins } = replacements;
+    const module = AppModule.on({ config, log, source, keyRing, clock, ...(plugins && { plugins }) });
     const app = await NestFactory.create<NestFastifyApplication>(module, createFastifyAdapter(config), { logger: new FrameworkLog(log), abortOnError: false });
     const stop = async (): Promise<void> => {
       await app.close();
       await stopDatabase();
     };
-    return { app, url: await listen(app, config), generatedPassword, stop };
+    return { app, url: await listen(app, config), stop };
   } catch (error) {
     await stopDatabase();
     throw error;

@@ -50,7 +50,7 @@ export class CertificateReader {
     const now = this.clock.now();
     const where = conditionsOf(query, now, new Date(now.getTime() - this.config.hideExpiredAfterDays * 86_400_000));
     const counted: [{ total: number }] = await this.db.single.query(
-      `select count(*)::int as total from (select from certificate c where ${where.sql} limit ${mostCounted}) as some`, where.values);
+      `select count(*)::int as total from (select from certificate c where ${where.sql} limit ${mostCounted}) as counted`, where.values);
     const direction = query.sortDir ?? (query.sortBy ? 'asc' : 'desc');
     const ids: { id: number }[] = await this.db.single.query(
       `select c.id from certificate c where ${where.sql}
