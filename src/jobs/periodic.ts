@@ -3,6 +3,7 @@ import { SchedulerRegistry } from '@nestjs/schedule';
 import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
 import { errorText } from './error-text.js';
+import { settledOrGivenUp } from './given-up.js';
 import { Leases } from './lease.js';
 import { PeriodicRepository } from './periodic.repository.js';
 
@@ -13,20 +14,22 @@ interface Task {
   readonly name: string;
   readonly seconds: number;
   readonly work: TickWork;
-  running?: Promise<void>;
+  current?: { abort: AbortController; ended: Promise<void> };
 }
 
 /** Renewed while the work lasts; after a crash another process may go on this much later. */
 const leaseS = 60;
 /** The first ticks are spread over at most this, so that processes that start together do not all ask at once. */
 const widestSpreadS = 10;
+/** How long work may go on after its signal was aborted, before it is given up. */
+const graceMs = 10_000;
 
 /** Periodic work: every process of the roles `all` and `worker` ticks, one of them does the work, once per interval. */
 @Injectable()
 export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly log = new Logger('Periodic');
   private readonly tasks = new Map<string, Task>();
-  private readonly stopping = new AbortController();
+  private stopping = false;
 
   constructor(
     private readonly config: Config,
@@ -47,16 +50,18 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
     for (const task of this.tasks.values()) this.schedule(task);
   }
 
-  /** Waits for the work under way, whose signal is aborted; the scheduler clears its timers by itself. */
+  /** Waits, within bounds, for the work under way, whose signal is aborted; the scheduler clears its timers by itself. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.stopping.abort(new Error('The process shuts down.'));
-    await Promise.all([...this.tasks.values()].flatMap((task) => task.running ?? []));
+    this.stopping = true;
+    const current = [...this.tasks.values()].flatMap((task) => task.current ?? []);
+    for (const { abort } of current) abort.abort(new Error('The process shuts down.'));
+    await Promise.all(current.map(({ ended }) => ended));
   }
 
   private schedule(task: Task): void {
     const spreadMs = Math.random() * Math.min(task.seconds, widestSpreadS) * 1000;
     const begin = (): void => {
-      if (this.stopping.signal.aborted) return;
+      if (this.stopping) return;
       this.scheduler.addInterval(task.name, setInterval(() => this.tick(task), task.seconds * 1000));
       this.tick(task);
     };
@@ -64,27 +69,30 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
   }
 
   private tick(task: Task): void {
-    if (task.running !== undefined || this.stopping.signal.aborted) return;
-    task.running = this.runOnce(task).finally(() => {
-      task.running = undefined;
+    if (task.current !== undefined || this.stopping) return;
+    const abort = new AbortController();
+    const ended = this.runOnce(task, abort.signal).finally(() => {
+      task.current = undefined;
     });
+    task.current = { abort, ended };
   }
 
-  private async runOnce(task: Task): Promise<void> {
+  private async runOnce(task: Task, stop: AbortSignal): Promise<void> {
     try {
-      await this.leases.withLease(`periodic:${task.name}`, leaseS, (lost) => this.workOnce(task, lost));
+      await this.leases.withLease(`periodic:${task.name}`, leaseS, (lost) => this.workOnce(task, AbortSignal.any([stop, lost])));
     } catch (error) {
-      if (this.stopping.signal.aborted) return;
+      if (this.stopping) return;
       this.log.error(`The periodic task ${task.name} failed.`, error);
       await this.repository.failed(this.db.single, task.name, errorText(error)).catch(() => undefined);
     }
   }
 
-  private async workOnce(task: Task, lost: AbortSignal): Promise<void> {
+  private async workOnce(task: Task, signal: AbortSignal): Promise<void> {
     // A tenth less than the interval: two clocks that tick alike must not make every second tick come too early.
     const begun = await this.repository.begin(this.db.single, task.name, task.seconds * 0.9);
     if (!begun) return;
-    await task.work(AbortSignal.any([lost, this.stopping.signal]));
+    signal.throwIfAborted();
+    await settledOrGivenUp(task.work(signal), signal, graceMs);
     await this.repository.succeeded(this.db.single, task.name);
   }
 }

@@ -4,6 +4,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { Database } from '../platform/db/database.js';
 import type { Job, JobContext } from './define-job.js';
 import { errorText, longestErrorText } from './error-text.js';
+import { settledOrGivenUp } from './given-up.js';
 import { JobTimes } from './job-times.js';
 import { type ClaimedRun, OutboxRepository } from './outbox.repository.js';
 import type { JobRef } from './queue.js';
@@ -136,17 +137,4 @@ export class Runs {
     const lapsed = runs.filter((run) => (run.heldAtMs ?? 0) < oldestMs);
     for (const run of lapsed) run.abort.abort(new Interruption('lease', 'The lease lapsed or another worker took over.'));
   }
-}
-
-/** Waits for `work`; once `signal` is aborted only `graceMs` longer: a handler that ignores it must not hold its place for ever. */
-async function settledOrGivenUp(work: Promise<void>, signal: AbortSignal, graceMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const givenUp = new Promise<never>((_, reject) => {
-    const giveUp = (): void => {
-      timer = setTimeout(() => reject(signal.reason as Error), graceMs);
-    };
-    if (signal.aborted) giveUp();
-    else signal.addEventListener('abort', giveUp, { once: true });
-  });
-  await Promise.race([work, givenUp]).finally(() => clearTimeout(timer));
 }
