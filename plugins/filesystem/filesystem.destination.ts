@@ -46,6 +46,7 @@ export const filesystem = defineDestination({
   needsPrivateKey: true,
 
   async check(o, ctx) {
+    ctx.signal.throwIfAborted();
     await translated(ctx.signal, async () => {
       const folder = await allowed(o.path, ctx.site.protectedPaths);
       await probe(folder, await ownerOf(o));

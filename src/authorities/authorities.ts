@@ -70,9 +70,9 @@ export class Authorities {
 
   /** Asks an issuer for an order that it took earlier. */
   async poll(loaded: LoadedAuthority, orderRef: string, signal: AbortSignal): Promise<SignOutcome> {
-    const { poll } = loaded.plugin;
-    if (!poll) return { status: 'failed', error: new PluginError('misconfigured', `${loaded.plugin.title} cannot be asked for orders.`) };
-    return outcomeOf(poll.call(loaded.plugin, orderRef, loaded.options, this.contexts.make(signal)));
+    const { plugin } = loaded;
+    if (!plugin.poll) return { status: 'failed', error: new PluginError('misconfigured', `${plugin.title} cannot be asked for orders.`) };
+    return outcomeOf(plugin.poll(orderRef, loaded.options, this.contexts.make(signal)));
   }
 
   /** Throws PluginError; `misconfigured` when the issuer has no such thing as revocation. */

@@ -4,7 +4,7 @@ import type { Tx } from '../platform/db/database.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
-import { type ListSource, listPage } from '../roles/list-page.js';
+import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { Authority } from './authority.entity.js';
 
 export interface LinkedRole { id: number; name: string; description: string }

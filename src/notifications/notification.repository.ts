@@ -5,7 +5,7 @@ import type { Tx } from '../platform/db/database.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
-import { type ListSource, listPage } from '../roles/list-page.js';
+import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { Notification } from './notification.entity.js';
 
 export type NewNotification = Pick<Notification, 'label' | 'description' | 'pluginId' | 'options' | 'leadS'>;

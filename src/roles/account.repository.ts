@@ -4,7 +4,7 @@ import type { Page } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
 import type { AccountQuery } from './account.schema.js';
-import { type ListSource, listPage } from './list-page.js';
+import { type ListSource, listPage } from '../platform/db/list-page.js';
 import type { RoleLabel } from './role.repository.js';
 
 /** A user together with the roles held. */

@@ -3,7 +3,7 @@ import type { Tx } from '../platform/db/database.js';
 import type { Page } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
-import { type ListSource, listPage } from './list-page.js';
+import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { orConflict } from '../users/or-conflict.js';
 import { isReserved } from './role-name.js';
 import { Role } from './role.entity.js';

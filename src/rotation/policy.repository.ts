@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
-import { type ListSource, listPage } from '../roles/list-page.js';
+import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { RotationPolicy } from './policy.entity.js';
 
 const source: ListSource = {

@@ -34,11 +34,11 @@ export interface TestProgram {
   readonly dataDir: string;
   readonly perennial: Perennial;
   /** A request as admin; `path` begins behind /api/1. `token: null` sends none. */
-  call(method: string, path: string, body?: unknown, options?: { token?: string | null; headers?: Record<string, string> }): Promise<Answer>;
+  readonly call: (method: string, path: string, body?: unknown, options?: { token?: string | null; headers?: Record<string, string> }) => Promise<Answer>;
   /** As `call`, and throws unless the answer is 2xx; gives its body. */
-  ok(method: string, path: string, body?: unknown): Promise<any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- tests read JSON of any shape
-  login(username: string, password: string): Promise<string>;
-  stop(): Promise<void>;
+  readonly ok: (method: string, path: string, body?: unknown) => Promise<any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- tests read JSON of any shape
+  readonly login: (username: string, password: string) => Promise<string>;
+  readonly stop: () => Promise<void>;
 }
 
 /** `env` overrides settings. Sweeps run every second. */

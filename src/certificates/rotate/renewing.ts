@@ -63,7 +63,7 @@ export class RenewalPlans {
     const [policy, links] = await Promise.all([this.policies.get(tx, old.rotationPolicyId), this.certificates.linksOf(tx, old.id)]);
     const notifications = await this.notifications.getMany(tx, links.notificationIds);
     // The subject is written anew from its fields; the exact octets belonged to a CSR that is not asked for again.
-    const { subjectDer: _, ...terms } = loadTerms(old.terms);
+    const terms = { ...loadTerms(old.terms), subjectDer: undefined };
     const secretId = randomUUID();
     const custody = {
       owner: old.owner, description: `Renewal of ${old.name}.`, creatorId: old.creatorId, authorityId: authority.id,

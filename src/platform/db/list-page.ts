@@ -1,6 +1,6 @@
-import type { Tx } from '../platform/db/database.js';
-import type { Page, PageQuery } from '../platform/http/page.js';
-import { invalid } from '../platform/http/problem.js';
+import type { Tx } from './database.js';
+import type { Page, PageQuery } from '../http/page.js';
+import { invalid } from '../http/problem.js';
 
 /** A list that is small enough to be counted and paged by offset. All texts are SQL of ours, never from a request. */
 export interface ListSource {
