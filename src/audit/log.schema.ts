@@ -5,7 +5,7 @@ import { queryInt } from '../platform/http/query.js';
 import type { AuditEvent } from './audit-event.entity.js';
 
 /** How the log is read: newest first.  */
-export const LogQuery = PageQuery.omit({ sortBy: true, sortDir: true, after: true }).extend({
+export const LogQuery = PageQuery.omit({ sortBy: true, sortDir: true }).extend({
   after: queryInt(1, Number.MAX_SAFE_INTEGER).optional().meta({ description: 'The `next` of the page before; takes the place of `page`.' }),
 });
 export type LogQuery = z.output<typeof LogQuery>;

@@ -1,8 +1,8 @@
 import { Controller, Get, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
-import { type Page, pageOf, PageQuery } from '../platform/http/page.js';
-import { AuthorityView, CreateAuthority, UpdateAuthority } from './authority.schema.js';
+import { type Page, pageOf, type PageQuery } from '../platform/http/page.js';
+import { AuthorityQuery, AuthorityView, CreateAuthority, UpdateAuthority } from './authority.schema.js';
 import { AuthorityService } from './authority.service.js';
 
 @Controller('authorities')
@@ -11,7 +11,7 @@ export class AuthorityController {
 
   @Get() @Requires('authority:read') @Summary('List authorities', 'Someone who is no admin sees those that they made or hold a role of.')
   @Answers(200, pageOf(AuthorityView))
-  list(@Who() actor: Actor, @QueryOf(PageQuery) query: PageQuery): Promise<Page<AuthorityView>> {
+  list(@Who() actor: Actor, @QueryOf(AuthorityQuery) query: PageQuery): Promise<Page<AuthorityView>> {
     return this.authorities.list(actor, query);
   }
 

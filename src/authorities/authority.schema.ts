@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PageQuery } from '../platform/http/page.js';
 import { Instant, instant, InstantOut } from '../platform/http/instant.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import { Reference } from '../platform/http/reference.js';
@@ -80,3 +81,5 @@ export function authorityView(authority: Authority, roles: readonly LinkedRole[]
     dateCreated: instant(authority.createdAt),
   };
 }
+
+export const AuthorityQuery = PageQuery.extend({ sortBy: z.enum(['id', 'name', 'owner', 'active', 'cn', 'notAfter']).optional() });

@@ -1,8 +1,8 @@
 import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
-import { type Page, pageOf, PageQuery } from '../platform/http/page.js';
-import { DestinationRequest, DestinationView, ProbeView } from './destination.schema.js';
+import { type Page, pageOf, type PageQuery } from '../platform/http/page.js';
+import { DestinationQuery, DestinationRequest, DestinationView, ProbeView } from './destination.schema.js';
 import { DestinationService } from './destination.service.js';
 
 @Controller('destinations')
@@ -10,7 +10,7 @@ export class DestinationController {
   constructor(private readonly destinations: DestinationService) {}
 
   @Get() @Requires('destination:read') @Summary('List destinations') @Answers(200, pageOf(DestinationView))
-  list(@QueryOf(PageQuery) query: PageQuery): Promise<Page<DestinationView>> {
+  list(@QueryOf(DestinationQuery) query: PageQuery): Promise<Page<DestinationView>> {
     return this.destinations.list(query);
   }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PageQuery } from '../platform/http/page.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import type { Destination } from './destination.entity.js';
 
@@ -23,3 +24,5 @@ export type ProbeView = z.output<typeof ProbeView>;
 export function destinationView({ id, label, description }: Destination, plugin: PluginView): DestinationView {
   return { id, label, description, plugin };
 }
+
+export const DestinationQuery = PageQuery.extend({ sortBy: z.enum(['id', 'label', 'pluginName']).optional() });

@@ -1,8 +1,8 @@
 import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
-import { type Page, pageOf, PageQuery } from '../platform/http/page.js';
-import { NotificationRequest, NotificationView } from './notification.schema.js';
+import { type Page, pageOf, type PageQuery } from '../platform/http/page.js';
+import { NotificationQuery, NotificationRequest, NotificationView } from './notification.schema.js';
 import { NotificationService } from './notification.service.js';
 
 @Controller('notifications')
@@ -10,7 +10,7 @@ export class NotificationController {
   constructor(private readonly notifications: NotificationService) {}
 
   @Get() @Requires('notification:read') @Summary('List notifications') @Answers(200, pageOf(NotificationView))
-  list(@QueryOf(PageQuery) query: PageQuery): Promise<Page<NotificationView>> {
+  list(@QueryOf(NotificationQuery) query: PageQuery): Promise<Page<NotificationView>> {
     return this.notifications.list(query);
   }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PageQuery } from '../platform/http/page.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import type { Notification } from './notification.entity.js';
 
@@ -20,3 +21,5 @@ export type NotificationView = z.output<typeof NotificationView>;
 export function notificationView({ id, label, description, active }: Notification, plugin: PluginView): NotificationView {
   return { id, label, description, active, plugin };
 }
+
+export const NotificationQuery = PageQuery.extend({ sortBy: z.enum(['id', 'label', 'pluginName', 'active']).optional() });

@@ -47,7 +47,7 @@ export const AccountView = z.strictObject({
 }).meta({ id: 'User' });
 
 /** How users are listed. */
-export const AccountQuery = PageQuery.omit({ after: true }).extend({ sortBy: z.enum(['id', 'username', 'email', 'active']).optional() });
+export const AccountQuery = PageQuery.extend({ sortBy: z.enum(['id', 'username', 'email', 'active']).optional() });
 export type AccountQuery = z.output<typeof AccountQuery>;
 
 /** What anyone may see of an account that they may see at all. */

@@ -37,7 +37,7 @@ export const RoleView = z.strictObject({
 }).meta({ id: 'Role' });
 
 /** How roles are listed. */
-export const RoleQuery = PageQuery.omit({ after: true }).extend({ sortBy: z.enum(['id', 'name', 'description', 'thirdParty']).optional() });
+export const RoleQuery = PageQuery.extend({ sortBy: z.enum(['id', 'name', 'description', 'thirdParty']).optional() });
 export type RoleQuery = z.output<typeof RoleQuery>;
 
 export function roleView({ id, name, description, thirdParty }: Role): z.output<typeof RoleView> {

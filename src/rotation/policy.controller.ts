@@ -1,8 +1,8 @@
 import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
-import { type Page, pageOf, PageQuery } from '../platform/http/page.js';
-import { PolicyRequest, PolicyView, policyView } from './policy.schema.js';
+import { type Page, pageOf, type PageQuery } from '../platform/http/page.js';
+import { PolicyQuery, PolicyRequest, PolicyView, policyView } from './policy.schema.js';
 import { Policies } from './policies.js';
 
 @Controller('policies')
@@ -10,7 +10,7 @@ export class PolicyController {
   constructor(private readonly policies: Policies) {}
 
   @Get() @Requires('policy:read') @Summary('List rotation policies') @Answers(200, pageOf(PolicyView))
-  async list(@QueryOf(PageQuery) query: PageQuery): Promise<Page<PolicyView>> {
+  async list(@QueryOf(PolicyQuery) query: PageQuery): Promise<Page<PolicyView>> {
     const page = await this.policies.list(query);
     return { ...page, items: page.items.map(policyView) };
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PageQuery } from '../platform/http/page.js';
 import type { RotationPolicy } from './policy.entity.js';
 
 /** POST and PUT /policies. `days` and `lifetimeFraction` together mean: whichever comes first. */
@@ -19,3 +20,5 @@ export type PolicyView = z.output<typeof PolicyView>;
 export function policyView({ id, name, description, days, lifetimeFraction }: RotationPolicy): PolicyView {
   return { id, name, description, days, lifetimeFraction };
 }
+
+export const PolicyQuery = PageQuery.extend({ sortBy: z.enum(['id', 'name', 'days']).optional() });

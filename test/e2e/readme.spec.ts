@@ -8,7 +8,7 @@ import { configTable } from '../../src/platform/config.js';
 import { adminPassword, startProgram, type TestProgram } from '../support/program.js';
 
 const run = promisify(execFile);
-const readme = new URL('../../README.md', import.meta.url);
+const readme = join(__dirname, '../../README.md');
 
 describe('the README', () => {
   let program: TestProgram;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PageQuery, pageOf } from '../../platform/http/page.js';
+import { CursorQuery, pageOf } from '../../platform/http/page.js';
 import { queryBoolean, queryInt } from '../../platform/http/query.js';
 import { certificateStates } from '../certificate.entity.js';
 import { CertificateBriefView, CertificateView } from '../certificate.view.js';
@@ -12,7 +12,7 @@ export const sortColumns = {
 export type SortColumn = keyof typeof sortColumns;
 
 /** GET /certificates. */
-export const ListQuery = PageQuery.extend({
+export const ListQuery = CursorQuery.extend({
   sortBy: z.enum(Object.keys(sortColumns) as [SortColumn, ...SortColumn[]]).optional(),
   owner: z.string().max(128).optional(),
   id: queryInt(1, 2_147_483_647).optional(),

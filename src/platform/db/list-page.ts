@@ -15,7 +15,7 @@ export interface ListSource {
 }
 
 /** One page in a stable order. Throws `invalid-request` for a filter that the list does not know. */
-export async function listPage<T>(tx: Tx, source: ListSource, query: Omit<PageQuery, 'after'>): Promise<Page<T>> {
+export async function listPage<T>(tx: Tx, source: ListSource, query: PageQuery): Promise<Page<T>> {
   const { where, values } = condition(source, query.filter);
   const order = `${source.columns[query.sortBy ?? 'id'] ?? source.columns['id']} ${query.sortDir === 'desc' ? 'desc' : 'asc'}`;
   const items = await tx.query<T[]>(

@@ -24,14 +24,18 @@ const after = z.string().max(2048).transform((text, context) => {
  * `PageQuery.extend({ sortBy: z.enum(['name', 'notAfter']).optional() })`.
  */
 export const PageQuery = z.strictObject({
-  page: queryInt(1, 1_000_000).default(1).meta({ description: 'Which page, from 1. Deep pages are slow: prefer `after`.' }),
+  page: queryInt(1, 1_000_000).default(1).meta({ description: 'Which page, from 1.' }),
   count: queryInt(1, 200).default(10).meta({ description: 'Entries on a page.' }),
   sortBy: z.string().max(64).optional(),
   sortDir: z.enum(['asc', 'desc']).optional(),
   filter: filter.optional().meta({ description: '`field;value`' }),
-  after: after.optional().meta({ description: 'The `next` of the page before; takes the place of `page`.' }),
 });
 export type PageQuery = z.output<typeof PageQuery>;
+
+/** For lists so long that deep pages are slow: a page can also begin behind the last entry of another. */
+export const CursorQuery = PageQuery.extend({
+  after: after.optional().meta({ description: 'The `next` of the page before; takes the place of `page`.' }),
+});
 
 /** How many there are. Big lists may stop counting: then it is the bound, not the truth. */
 export interface Total { total: number }
