@@ -6,7 +6,9 @@ import { pathToFileURL } from 'node:url';
 const packageOf = {
   'redis-server': 'redis-server',
   openssl: 'openssl',
+  certtool: 'gnutls-bin',
   keytool: 'default-jre-headless',
+  psql: 'postgresql',
   unshare: 'util-linux',
 };
 
