@@ -88,6 +88,14 @@ export class Relations {
     }
   }
 
+  /** What a certificate has only because it belongs to this owner: the owner's role and default notifications. */
+  async ofOwner(tx: Tx, owner: string): Promise<{ roleIds: number[]; notificationIds: number[] }> {
+    const roles = await this.repositories.roles.ensure(tx, [owner]);
+    const defaults = defaultNotifications(owner, this.config).filter(({ label }) => !label.startsWith('DEFAULT_SECURITY_'));
+    const notifications = await this.repositories.notifications.ensure(tx, defaults);
+    return { roleIds: roles.map((role) => role.id), notificationIds: notifications.map((n) => n.id) };
+  }
+
   /** Throws Problem `invalid-request` when one of the destinations cannot do without the private key. */
   async demandKeyless(destinationIds: readonly number[]): Promise<void> {
     for (const id of destinationIds) {

@@ -10,6 +10,9 @@ import { Planning } from '../planning.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import type { UpdateRequest } from './update.schema.js';
 
+/** What a change does to links. */
+interface Relinking { request: UpdateRequest; found: RelationsOfNew; formerOwner: string }
+
 /** The consequences of a change. */
 @Injectable()
 export class UpdateChanges {
@@ -21,12 +24,18 @@ export class UpdateChanges {
     private readonly audit: Audit,
   ) {}
 
-  async relink(tx: Tx, row: Certificate, request: UpdateRequest, found: RelationsOfNew): Promise<void> {
+  async relink(tx: Tx, row: Certificate, { request, found, formerOwner }: Relinking): Promise<void> {
     const named = (refs: readonly unknown[] | undefined): boolean => refs !== undefined;
     const links = await this.certificates.linksOf(tx, row.id);
-    const roleIds = named(request.roles) ? found.roleIds : [...links.roleIds, ...found.roleIds];
+    const former = row.owner === formerOwner ? { roleIds: [], notificationIds: [] } : await this.relations.ofOwner(tx, formerOwner);
+    const without = (ids: readonly number[], gone: readonly number[]): number[] => ids.filter((id) => !gone.includes(id));
+    const roleIds = named(request.roles) ? found.roleIds : [...without(links.roleIds, former.roleIds), ...found.roleIds];
     await this.certificates.setLinks(tx, row.id, 'role', roleIds);
-    if (named(request.notifications)) await this.certificates.setLinks(tx, row.id, 'notification', found.notifications.map((n) => n.id));
+    const wanted = found.notifications.map((n) => n.id);
+    if (named(request.notifications)) await this.certificates.setLinks(tx, row.id, 'notification', wanted);
+    else if (row.owner !== formerOwner) {
+      await this.certificates.setLinks(tx, row.id, 'notification', [...without(links.notificationIds, former.notificationIds), ...wanted]);
+    }
     const replacesIds = found.replacesIds.filter((id) => id !== row.id);
     if (named(request.replaces ?? request.replacements)) await this.certificates.setLinks(tx, row.id, 'replaced', replacesIds);
     const issued = row.bodyPem !== null;
@@ -71,7 +80,7 @@ export class UpdateService {
     await this.db.write(async (tx) => {
       await this.certificates.change(tx, id, async (row) => {
         this.assign(row, request, found);
-        await this.changes.relink(tx, row, request, found);
+        await this.changes.relink(tx, row, { request, found, formerOwner: before.owner });
         await this.changes.replan(tx, row);
       });
       await this.changes.record(tx, actor, before, request);
@@ -81,7 +90,8 @@ export class UpdateService {
   private assign(row: Certificate, request: UpdateRequest, { policy }: RelationsOfNew): void {
     row.owner = request.owner ?? row.owner;
     row.description = request.description === undefined ? row.description : request.description;
-    row.notify = request.notify ?? request.active ?? row.notify;
+    // Clients send the whole object back, with both names of the switch: the one that was changed counts.
+    row.notify = [request.notify, request.active].find((asked) => asked !== undefined && asked !== row.notify) ?? row.notify;
     row.rotation = request.rotation ?? row.rotation;
     row.rotationPolicyId = policy.id;
   }
