@@ -1,0 +1,129 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestAuthority, type TestAuthority } from '../support/bundles.js';
+import { startProgram, type TestProgram } from '../support/program.js';
+import { inDays } from '../support/requests.js';
+
+/** The members of a certificate in the API documentation of Lemur 0.8, of all its examples together. */
+const documented = [
+  'status', 'cn', 'chain', 'authority', 'owner', 'serial', 'id', 'issuer', 'notBefore', 'notAfter', 'destinations', 'bits', 'body', 'description', 'deleted',
+  'notifications', 'signingAlgorithm', 'user', 'active', 'domains', 'replaces', 'replaced', 'rotation', 'rotationPolicy', 'name', 'roles', 'san',
+];
+
+let program: TestProgram;
+let foreign: TestAuthority;
+beforeAll(async () => {
+  foreign = startTestAuthority();
+  program = await startProgram();
+  await program.ok('POST', '/authorities', { name: 'verisign', owner: 'secure@example.com', commonName: 'Symantec Corporation', description: 'verisign test authority' });
+});
+afterAll(async () => {
+  await program.stop();
+  foreign.close();
+});
+
+/** Demands every documented member with the documented shape. */
+function expectLemurShape(certificate: Record<string, unknown>): void {
+  expect(Object.keys(certificate)).toEqual(expect.arrayContaining(documented));
+  expect(certificate).toMatchObject({
+    id: expect.any(Number), name: expect.any(String), serial: expect.stringMatching(/^\d+$/), bits: expect.any(Number), active: expect.any(Boolean),
+    notBefore: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$/), notAfter: expect.stringMatching(/\+00:00$/), body: expect.stringMatching(/^-----BEGIN CERTIFICATE-----/),
+    user: { username: 'admin', active: true, email: expect.any(String), id: expect.any(Number) }, rotation: expect.any(Boolean), rotationPolicy: { name: 'default' },
+  });
+  for (const role of certificate['roles'] as object[]) expect(Object.keys(role)).toEqual(expect.arrayContaining(['id', 'description', 'name']));
+  for (const domain of certificate['domains'] as object[]) expect(Object.keys(domain)).toEqual(expect.arrayContaining(['sensitive', 'id', 'name']));
+  for (const notification of certificate['notifications'] as object[]) expect(notification).toHaveProperty('id');
+}
+
+describe("the requests of Lemur's documentation", () => {
+  let uploadedId: number;
+  let issuedId: number;
+
+  it('upload a certificate', async () => {
+    const { chainPem: [body, chain], privateKeyPem } = foreign.issue('cert1.example.net');
+    const uploaded = await program.ok('POST', '/certificates/upload', {
+      owner: 'joe@example.com', body, chain, privateKey: privateKeyPem, destinations: [], notifications: [], replacements: [], roles: [], notify: true, name: 'cert1',
+    });
+    expectLemurShape(uploaded);
+    expect(uploaded).toMatchObject({ name: 'cert1', active: true, owner: 'joe@example.com' });
+    uploadedId = uploaded.id;
+  });
+
+  it('create a certificate that replaces it', async () => {
+    const certificate = await program.ok('POST', '/certificates', {
+      owner: 'secure@example.net',
+      commonName: 'test.example.net',
+      country: 'US',
+      extensions: { subAltNames: { names: [{ nameType: 'DNSName', value: '*.test.example.net' }, { nameType: 'DNSName', value: 'www.test.example.net' }] } },
+      replacements: [{ id: uploadedId }],
+      notify: true,
+      validityEnd: inDays(365).replace('Z', '.000Z'),
+      authority: { name: 'verisign' },
+      organization: 'Netflix, Inc.',
+      location: 'Los Gatos',
+      state: 'California',
+      validityStart: inDays(1).replace('Z', '.000Z'),
+      organizationalUnit: 'Operations',
+    });
+    expectLemurShape(certificate);
+    expect(certificate).toMatchObject({
+      cn: 'test.example.net', replaces: [{ id: uploadedId }], san: true, issuer: 'SymantecCorporation', notBefore: inDays(1).replace('Z', '+00:00'),
+      authority: { active: true, owner: 'secure@example.com', id: 1, description: 'verisign test authority', name: 'verisign' },
+    });
+    const [from, to] = [1, 365].map((days) => inDays(days).slice(0, 10).replaceAll('-', ''));
+    expect(certificate.name).toBe(`SAN-test.example.net-SymantecCorporation-${from}-${to}`);
+    expect(certificate.distinguishedName).toContain('O=Netflix\\, Inc.');
+    issuedId = certificate.id;
+    const replaced = await program.ok('GET', `/certificates/${uploadedId}`);
+    expect(replaced).toMatchObject({ active: false, notify: false, replaced: [{ id: issuedId }], nextNoticeAt: null });
+  });
+
+  it('change it', async () => {
+    const changed = await program.ok('PUT', `/certificates/${issuedId}`, { owner: 'jimbob@example.com', active: false, notifications: [], destinations: [], replacements: [] });
+    expectLemurShape(changed);
+    expect(changed).toMatchObject({ owner: 'jimbob@example.com', active: false, notify: false, destinations: [], replaces: [] });
+    expect(changed.roles.map((role: { name: string }) => role.name).sort()).toEqual(['jimbob@example.com', 'secure@example.com']);
+  });
+
+  it('list certificates, page by page', async () => {
+    const page = await program.ok('GET', '/certificates?sortBy=id&sortDir=asc&page=1&filter=cn;test.example.net&count=10');
+    expect(page).toMatchObject({ total: 1, items: [{ id: issuedId }] });
+    page.items.forEach(expectLemurShape);
+  });
+
+  it('read a key', async () => {
+    expect(await program.ok('GET', `/certificates/${issuedId}/key`)).toEqual({ key: expect.stringMatching(/^-----BEGIN /) });
+  });
+
+  it('export with the whole plugin in the body', async () => {
+    const exported = await program.ok('POST', `/certificates/${issuedId}/export`, {
+      export: {
+        plugin: {
+          pluginOptions: [
+            { available: ['Java Key Store (JKS)'], required: true, type: 'select', name: 'type', helpMessage: 'Choose the format you wish to export', value: 'Java Key Store (JKS)' },
+            { required: false, type: 'str', name: 'passphrase', validation: '^(?=.*[A-Za-z])(?=.*\\d)(?=.*[$@$!%*#?&])[A-Za-z\\d$@$!%*#?&]{8,}$', helpMessage: 'If no passphrase is given one will be generated for you, we highly recommend this. Minimum length is 8.' },
+            { required: false, type: 'str', name: 'alias', helpMessage: 'Enter the alias you wish to use for the keystore.' },
+          ],
+          version: 'unknown',
+          description: 'Attempts to generate a JKS keystore or truststore',
+          title: 'Java',
+          author: 'Kevin Glisson',
+          type: 'export',
+          slug: 'java-export',
+        },
+      },
+    });
+    expect(exported).toEqual({ data: expect.any(String), passphrase: expect.stringMatching(/^.{8,}$/), extension: 'jks' });
+    expect(Buffer.from(exported.data, 'base64').readUInt32BE()).toBe(0xfeedfeed);
+  });
+
+  it('send back what was read', async () => {
+    const before = await program.ok('GET', `/certificates/${issuedId}`);
+    const after = await program.ok('PUT', `/certificates/${issuedId}`, before);
+    expect(after).toEqual(before);
+  });
+
+  it('revoke it', async () => {
+    expect(await program.ok('PUT', `/certificates/${issuedId}/revoke`, {})).toEqual({ id: issuedId });
+    expect(await program.ok('GET', `/certificates/${issuedId}`)).toMatchObject({ status: 'revoked', active: false, rotation: false });
+  });
+});
