@@ -46,11 +46,23 @@ export function openApiDocument(app: NestFastifyApplication, publicUrl: string):
     .build();
   const document = SwaggerModule.createDocument(app, words, { operationIdFactory });
   const open = openOperations(app);
-  for (const operation of Object.values(document.paths).flatMap((path) => Object.values(path as Record<string, OperationObject>))) {
-    operation.responses = { ...operation.responses, default: problemAnswer };
-    if (open.has(operation.operationId ?? '')) operation.security = [];
+  for (const [path, operations] of Object.entries(document.paths)) {
+    for (const operation of Object.values(operations as Record<string, OperationObject>)) {
+      operation.tags = [groupOf(path)];
+      operation.responses = { ...operation.responses, default: problemAnswer };
+      if (open.has(operation.operationId ?? '')) operation.security = [];
+    }
   }
+  document.tags = groups.map((name) => ({ name }));
   return shareSchemas(document);
+}
+
+/** The groups of the documentation, the main job first; others follow. */
+const groups = ['auth', 'authorities', 'certificates', 'destinations', 'deliveries', 'notifications', 'policies', 'mails', 'users', 'roles', 'logs', 'jobs', 'plugins'];
+
+/** The first word of the path behind the prefix. */
+function groupOf(path: string): string {
+  return path.replace(`${apiPrefix}/`, '').replace(/^\//, '').split('/')[0] ?? '';
 }
 
 /** Serves the document and, from the files of the installed package alone, the page that shows it. Both need no sign-in. */
