@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 
 /** Programs that the tests run beside Node, and the Debian package of each. */
 const packageOf = {
+  curl: 'curl',
   'redis-server': 'redis-server',
   openssl: 'openssl',
   certtool: 'gnutls-bin',
