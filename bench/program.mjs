@@ -1,0 +1,45 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { Caller } from './caller.mjs';
+
+const main = fileURLToPath(new URL('../dist/src/main.js', import.meta.url));
+const adminPassword = 'Correct-Horse-1!';
+
+/** The program as its users run it, in a process of its own on this database; `caller` is signed in as admin. */
+export async function startProgram(databaseUrl, dataDir, sockets) {
+  const child = spawn(process.execPath, [...nodeOptions(), main], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: process.env.PATH, PORT: '0', DATA_DIR: dataDir, DATABASE_URL: databaseUrl, ADMIN_PASSWORD: adminPassword },
+  });
+  const exited = once(child, 'exit');
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await exited;
+  };
+  const url = await Promise.race([addressOf(child), exited.then(([code]) => { throw new Error(`The program ended with status ${code}.`); })]);
+  const caller = new Caller(url, sockets);
+  try {
+    caller.token = (await caller.json('POST', '/auth/login', { username: 'admin', password: adminPassword })).token;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { caller, stop };
+}
+
+/** BENCH_NODE_OPTIONS reaches the program alone, `--cpu-prof` for example. */
+function nodeOptions() {
+  return (process.env.BENCH_NODE_OPTIONS ?? '').split(' ').filter((option) => option !== '');
+}
+
+/** Reads on for as long as the program lives: its log must not fill the pipe. */
+function addressOf(child) {
+  return new Promise((resolve) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const [, url] = /^API +(http:\S+)$/.exec(line) ?? [];
+      if (url) resolve(url);
+    });
+  });
+}
