@@ -1,10 +1,11 @@
 import { Config, ConfigError, configFromEnvironment } from './platform/config.js';
-import { exitWith, onStopSignal, say } from './platform/process.js';
+import { exitWith, onStopSignal, quietLibraries, say } from './platform/process.js';
 import { KeyRingError } from './platform/secrets/key-ring.js';
 import { type Perennial, startPerennial } from './perennial.js';
 
 /** One program; PERENNIAL_ROLE picks what runs. */
 async function main(): Promise<void> {
+  quietLibraries();
   const config = configFromEnvironment();
   const announcePassword = (password: string): void => say(`First start: sign in as "admin" with the password ${password} (shown only this once)`);
   const running = await startPerennial(config, { announcePassword });

@@ -19,3 +19,8 @@ export function onStopSignal(stop: () => Promise<void>): void {
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
 }
+
+/** Nobody who runs this program chooses the SDK's version, and so its notice about future ones only frightens them. */
+export function quietLibraries(): void {
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+}
