@@ -1,7 +1,7 @@
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import type { InjectOptions, LightMyRequestResponse } from 'fastify';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startToy, type ToyApp } from '../../../test/support/toy-app.js';
 import { problems } from './problem.js';
 
@@ -232,6 +232,20 @@ describe('on a real socket', () => {
     await closed;
     await live.app.close();
     await expect(talk(port, '')).rejects.toThrow(/ECONNREFUSED/);
+  });
+
+  it('answers a request that is under way when it closes, and then closes its connection', async () => {
+    let answer: ((rows: unknown[]) => void) | undefined;
+    const { app } = await startToy(() => new Promise((resolve) => { answer = resolve; }));
+    await app.listen(0, '127.0.0.1');
+    const server = app.getHttpServer();
+    const talked = talk((server.address() as { port: number }).port, 'GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n');
+    await vi.waitFor(() => expect(answer).toBeDefined());
+    const closed = app.close();
+    await vi.waitFor(() => expect(server.listening).toBe(false));
+    answer?.([]);
+    expect(await talked).toMatch(/^HTTP\/1\.1 [^]*\r\nconnection: close\r\n/i);
+    await closed;
   });
 });
 

@@ -22,8 +22,8 @@ const bodyLimit = 1024 * 1024;
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
- * Fastify with the program's limits: bodies of 1 MiB, 30 s to send a request, two minutes of silence on a connection. It closes
- * idle connections at shutdown, and answers the requests that it has begun. A client's `X-Request-Id` counts if it is a UUID.
+ * Fastify with the program's limits: bodies of 1 MiB, 30 s to send a request, two minutes of silence on a connection. At shutdown
+ * it closes idle connections at once and others behind the answer under way. A client's `X-Request-Id` counts if it is a UUID.
  */
 export function createFastifyAdapter({ publicUrl }: ServerSettings): FastifyAdapter {
   const headers = constantHeaders(publicUrl);
@@ -72,8 +72,15 @@ interface Hooks { routes: RouteTable; headers: ReturnType<typeof constantHeaders
 
 function addHooks(server: FastifyInstance, { routes, headers, finished }: Hooks): void {
   server.addHook('onRoute', ({ url, method }) => routes.add(url, method));
+  let closing = false;
+  server.addHook('preClose', (done) => {
+    closing = true;
+    done();
+  });
   server.addHook('onSend', (request, reply, _payload, done) => {
     headers(request, reply);
+    // Else shutdown would wait until the client gives the connection up, or for over a minute.
+    if (closing) void reply.header('connection', 'close');
     done();
   });
   server.addHook('onResponse', (request, reply, done) => {
