@@ -5,7 +5,7 @@ import type { Actor } from '../platform/http/actor.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { Problem } from '../platform/http/problem.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
-import { isAdmin, mayIssueFrom } from '../roles/permission.js';
+import { isAdmin, mayChangeAuthority, mayIssueFrom } from '../roles/permission.js';
 import { RoleRepository } from '../roles/role.repository.js';
 import { Authorities, type LoadedAuthority } from './authorities.js';
 import type { Authority } from './authority.entity.js';
@@ -107,7 +107,7 @@ export class AuthorityService {
 
   async update(actor: Actor, id: number, request: UpdateAuthority): Promise<AuthorityView> {
     const loaded = await this.authorities.get(id);
-    if (!mayUse(actor, loaded)) throw new Problem('forbidden', `You are not allowed to change authority ${loaded.authority.name}.`);
+    if (!mayChangeAuthority(actor, loaded.authority)) throw new Problem('forbidden', `You are not allowed to change authority ${loaded.authority.name}.`);
     await this.store.update(actor, loaded.authority, request);
     this.authorities.forget(id);
     return this.store.view(id);

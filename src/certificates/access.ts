@@ -2,14 +2,18 @@ import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import { mayActOn, mayReadKey } from '../roles/permission.js';
+import { mayActOn, mayDeliverAnything, mayReadKey } from '../roles/permission.js';
+import { Destinations } from '../destinations/destinations.js';
 import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository } from './certificate.repository.js';
 
 /** Whether an actor may do something with one certificate. */
 @Injectable()
 export class CertificateAccess {
-  constructor(private readonly certificates: CertificateRepository) {}
+  constructor(
+    private readonly certificates: CertificateRepository,
+    private readonly destinations: Destinations,
+  ) {}
 
   /** To change, revoke, renew or deliver it. Throws Problem `forbidden`. */
   async demandWrite(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
@@ -20,6 +24,24 @@ export class CertificateAccess {
   /** As `demandWrite`, of the certificate with this id. */
   async demandWriteById(tx: Tx, actor: Actor, id: number): Promise<void> {
     await this.demandWrite(tx, actor, await this.certificates.get(tx, id));
+  }
+
+  /**
+   * To attach it to destinations: a place that takes the key is a way to the key. What no authority here vouches for could
+   * pretend to be anybody, so only an operator sends it anywhere. Throws Problem `forbidden`.
+   */
+  async demandDelivery(tx: Tx, actor: Actor, certificate: Pick<Certificate, 'owner' | 'authorityId'>, destinationIds: readonly number[]): Promise<void> {
+    if (destinationIds.length === 0 || mayDeliverAnything(actor)) return;
+    if (certificate.authorityId === null) throw new Problem('forbidden', 'Only an operator delivers certificates that no authority here has issued.');
+    const targets = await Promise.all(destinationIds.map((id) => this.destinations.get(tx, id)));
+    if (targets.some(({ plugin }) => plugin.needsPrivateKey) && !mayReadKey(actor, certificate)) {
+      throw new Problem('forbidden', 'A destination that takes the private key needs the right to read it.');
+    }
+  }
+
+  /** To hand it to another owner or role: whoever gets it may have its key. Throws Problem `forbidden`. */
+  demandHandOver(actor: Actor, certificate: Certificate): void {
+    if (!mayReadKey(actor, certificate)) throw new Problem('forbidden', `Only the owner of certificate ${certificate.name} hands it over.`);
   }
 
   /** To have its private key, in whatever form. Throws Problem `forbidden`. */

@@ -107,6 +107,16 @@ export function mayIssueFrom(actor: Holder, authority: Owned): boolean {
   return isAdmin(actor) || holds(actor, 'operator') || holdsOwnerRole(actor, authority) || holdsLinkedRole(actor, authority);
 }
 
+/** May change what an authority is and does: admin and its owner role. To issue from it is not enough. */
+export function mayChangeAuthority(actor: Holder, authority: Owned): boolean {
+  return isAdmin(actor) || (!isReadOnly(actor) && holdsOwnerRole(actor, authority));
+}
+
+/** May have anything delivered anywhere: admin and operator. */
+export function mayDeliverAnything(actor: Holder): boolean {
+  return isAdmin(actor) || (!isReadOnly(actor) && holds(actor, 'operator'));
+}
+
 /** May issue for names that the domain policy keeps from others: admin and `global_cert_issuer`. */
 export function mayUseAnyDomain(actor: Holder): boolean {
   return isAdmin(actor) || (!isReadOnly(actor) && holds(actor, 'global_cert_issuer'));

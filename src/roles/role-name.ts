@@ -22,4 +22,4 @@ const Name = z.string().trim().min(1).max(128).regex(/^\P{Cc}*$/u, 'must not con
 export const RoleName = Name.meta({ description: 'Unique whatever its case; built-in names are reserved.' });
 
 /** The owner of an object, lower-cased: a team\'s e-mail address or any role name that is not reserved. */
-export const OwnerName = Name.toLowerCase().meta({ description: 'E-mail address or role name of the owning team.' });
+export const OwnerName = Name.toLowerCase().refine((name) => !name.includes('@') || z.email().safeParse(name).success, 'is not one mail address').meta({ description: 'E-mail address or role name of the owning team.' });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readTlv } from '../../pki/der/reader.js';
 import { ia5String, utf8String } from '../../pki/der/writer.js';
 import type { KeyUsage, RawExtension, SanType, SubjectAltName } from '../../plugin-api/plugin.js';
 
@@ -15,7 +16,7 @@ const keyUsages = {
 
 const extendedKeyUsages = {
   useServerAuthentication: '1.3.6.1.5.5.7.3.1', useClientAuthentication: '1.3.6.1.5.5.7.3.2', useCodeSigning: '1.3.6.1.5.5.7.3.3',
-  useEmailProtection: '1.3.6.1.5.5.7.3.4', useTimestamping: '1.3.6.1.5.5.7.3.8', useOCSPSigning: '1.3.6.1.5.5.7.3.9',
+  useEmailProtection: '1.3.6.1.5.5.7.3.4', useTimestamping: '1.3.6.1.5.5.7.3.8',
   useEapOverPPP: '1.3.6.1.5.5.7.3.13', useEapOverLAN: '1.3.6.1.5.5.7.3.14', useSmartCardLogon: '1.3.6.1.4.1.311.20.2.2',
 } as const;
 
@@ -24,12 +25,35 @@ const flags = <K extends string>(names: Record<K, string>): z.ZodObject<Record<K
 
 const oid = z.string().regex(/^[0-2](\.(0|[1-9]\d{0,9})){1,20}$/, 'Expected an object identifier such as 1.3.6.1.5.5.7.3.1');
 
+/**
+ * Extensions that say who a certificate is for, what it may do or where to ask about it: the issuer and the fields of the
+ * request speak for those, and a request that wrote them itself would get past every rule on them.
+ */
+const reserved = [
+  /^2\.5\.29\./, /^1\.3\.6\.1\.5\.5\.7\.1\./, /^1\.3\.6\.1\.5\.5\.7\.48\.1\.5$/,
+  /^1\.3\.6\.1\.4\.1\.311\.(20\.2|25\.2)(\.|$)/, /^1\.3\.6\.1\.4\.1\.11129\.2\.4\./,
+];
+
+/** True for an extension that only issuers and the fields of a request speak for. */
+export function isReservedExtension(oid: string): boolean {
+  return reserved.some((family) => family.test(oid));
+}
+
 const CustomExtension = z.strictObject({
-  oid,
+  oid: oid.refine((id) => !isReservedExtension(id), 'This extension is written by the issuer or has a field of its own.'),
   encoding: z.enum(['b64asn1', 'string', 'ia5string']),
   value: z.string().max(16_384),
-  isCritical: z.boolean().optional(),
-});
+  isCritical: z.literal(false).optional().meta({ description: 'A critical extension that clients do not know would make them refuse the certificate.' }),
+}).refine(({ encoding, value }) => encoding !== 'b64asn1' || isOneValue(value), { message: 'Expected base64 of exactly one DER value.', path: ['value'] });
+
+function isOneValue(base64: string): boolean {
+  const bytes = Buffer.from(base64, 'base64');
+  try {
+    return bytes.toString('base64') === base64 && readTlv(bytes, 0).end === bytes.length;
+  } catch {
+    return false;
+  }
+}
 
 /** The most names that one certificate carries. */
 export const maxNames = 1000;
@@ -43,7 +67,8 @@ export const Extensions = z.strictObject({
     })).max(maxNames, `A certificate carries at most ${maxNames} names.`),
   }).optional(),
   keyUsage: flags(keyUsages).optional(),
-  extendedKeyUsage: flags(extendedKeyUsages).optional(),
+  extendedKeyUsage: flags(extendedKeyUsages).extend({ useOCSPSigning: z.literal(false).optional() }).optional()
+    .meta({ description: 'A certificate for OCSP signing could vouch for every other of its authority: none is issued on request.' }),
   basicConstraints: z.strictObject({ ca: z.literal(false).optional(), pathLength: z.null().optional() }).optional()
     .meta({ description: 'Certificates issued here are never CAs: authorities are made at /authorities.' }),
   subjectKeyIdentifier: z.strictObject({ includeSKI: z.boolean().optional() }).optional(),
@@ -70,9 +95,9 @@ export function extendedKeyUsageOf(extensions: Extensions | undefined): string[]
 }
 
 export function rawExtensionsOf(extensions: Extensions | undefined): RawExtension[] {
-  return (extensions?.custom ?? []).map(({ oid, encoding, value, isCritical }) => ({
+  return (extensions?.custom ?? []).map(({ oid, encoding, value }) => ({
     oid,
-    critical: isCritical ?? false,
+    critical: false,
     valueDer: encoding === 'b64asn1' ? Buffer.from(value, 'base64') : encoding === 'string' ? utf8String(value) : ia5String(value),
   }));
 }

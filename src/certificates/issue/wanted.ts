@@ -18,6 +18,8 @@ export type Wanted = { terms: TermsWithoutDates } & ({ csr: ParsedCsr; csrPem: s
 
 const defaultKeyType = 'ECCPRIME256V1';
 const serverAuthentication = '1.3.6.1.5.5.7.3.1';
+/** anyExtendedKeyUsage and OCSPSigning: either would let the subject vouch for certificates of its own authority (RFC 6960 §4.2.2.2). */
+const neverOnRequest: ReadonlySet<string> = new Set(['2.5.29.37.0', '1.3.6.1.5.5.7.3.9']);
 const caUsages: readonly KeyUsage[] = ['keyCertSign', 'cRLSign'];
 
 /** Reads a request for what it wants certified. Throws Problem `invalid-request`, which names the member at fault. */
@@ -53,6 +55,9 @@ async function fromCsr(csrPem: string, request: IssueRequest): Promise<Wanted> {
   if (csr.isCa || csr.keyUsage.some((usage) => caUsages.includes(usage))) {
     throw invalid('csr', 'The CSR asks for a CA certificate; authorities are made at /authorities.');
   }
+  if (/[\p{Cc}\p{Cf}\p{Cs}\ufffd]/u.test(Object.values(csr.subjectFields).join(''))) throw invalid('csr', 'The subject of the CSR contains control characters.');
+  const unwanted = csr.extendedKeyUsage.find((oid) => neverOnRequest.has(oid));
+  if (unwanted) throw invalid('csr', `The CSR asks for the extended key usage ${unwanted}, which is not issued on request.`);
   if (csr.otherAltNames > 0) throw invalid('csr', 'The CSR asks for names of a kind that is not issued here, such as otherName or directoryName.');
   const names = withCommonName(csr.subjectFields.commonName, blame('csr', () => csr.subjectAltNames.map(normaliseSan)));
   if (names.length > maxNames) throw invalid('csr', `A certificate carries at most ${maxNames} names.`);

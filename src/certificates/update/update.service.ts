@@ -49,12 +49,15 @@ export class UpdateChanges {
     return this.planning.plan(tx, row);
   }
 
-  record(tx: Tx, actor: Actor, before: Certificate, after: UpdateRequest): Promise<void> {
+  record(tx: Tx, actor: Actor, before: Certificate, { request, found }: Pick<Relinking, 'request' | 'found'>): Promise<void> {
     const { owner, description, notify, rotation } = before;
     return this.audit.record(tx, actor, {
       action: 'certificate.updated', targetType: 'certificate', targetId: before.id,
       before: { owner, description, notify, rotation },
-      after: { owner: after.owner, description: after.description, notify: after.notify, rotation: after.rotation, destinations: after.destinations, replaces: after.replaces },
+      after: {
+        owner: request.owner, description: request.description, notify: request.notify, rotation: request.rotation,
+        destinationIds: found.destinationIds, replacesIds: found.replacesIds, roleIds: found.roleIds,
+      },
     });
   }
 }
@@ -73,18 +76,28 @@ export class UpdateService {
   async update(actor: Actor, id: number, request: UpdateRequest): Promise<void> {
     const before = await this.certificates.get(this.db.single, id);
     await this.access.demandWrite(this.db.single, actor, before);
+    await this.demandRights(actor, before, request);
     const owner = request.owner ?? before.owner;
     const wishes = { ...request, owner, rotationPolicy: request.rotationPolicy ?? { id: before.rotationPolicyId } };
     const found = await this.relations.ofNew(actor, wishes, owner === before.owner ? [] : [owner]);
-    if (found.destinationIds.length > 0 && !before.sealedKey) await this.relations.demandKeyless(found.destinationIds);
+    const { destinationIds } = await this.certificates.linksOf(this.db.single, id);
+    const attached = found.destinationIds.filter((one) => !destinationIds.includes(one));
+    await this.access.demandDelivery(this.db.single, actor, before, attached);
+    if (!before.sealedKey) await this.relations.demandKeyless(attached);
     await this.db.write(async (tx) => {
       await this.certificates.change(tx, id, async (row) => {
         this.assign(row, request, found);
         await this.changes.relink(tx, row, { request, found, formerOwner: before.owner });
         await this.changes.replan(tx, row);
       });
-      await this.changes.record(tx, actor, before, request);
+      await this.changes.record(tx, actor, before, { request, found });
     });
+  }
+
+  private async demandRights(actor: Actor, before: Certificate, { owner, roles }: UpdateRequest): Promise<void> {
+    const { roleIds } = await this.certificates.linksOf(this.db.single, before.id);
+    const sameRoles = roles === undefined || roles.every((role) => role.id !== undefined && roleIds.includes(role.id));
+    if ((owner !== undefined && owner !== before.owner) || !sameRoles) this.access.demandHandOver(actor, before);
   }
 
   private assign(row: Certificate, request: UpdateRequest, { policy }: RelationsOfNew): void {

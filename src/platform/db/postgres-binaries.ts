@@ -26,7 +26,8 @@ export async function findPostgres(linkFolder: string): Promise<PostgresBinaries
     const [initdb, postgres] = [join(folder, 'initdb'), join(folder, 'postgres')];
     if (!(await isExecutable(initdb)) || !(await isExecutable(postgres))) continue;
     const libraries = packaged && folder.startsWith(packaged) ? await librarySearch(packaged, linkFolder) : {};
-    const env = { ...process.env, LC_ALL: 'C', ...libraries };
+    // Our own environment can hold secrets, and a server shows its environment to whoever may look into /proc.
+    const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], LC_ALL: 'C', ...libraries };
     return { initdb, postgres, env, major: await majorOf(postgres, env) };
   }
   throw new Error(
