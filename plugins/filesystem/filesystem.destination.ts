@@ -127,8 +127,12 @@ async function placeOf(layout: Layout, location: string, folder: string, ctx: Pl
 }
 
 /** Resolves links, then refuses a path in or above one of the program's own folders. */
+const PSEUDO_FILE_SYSTEMS = ['/proc', '/sys', '/dev'];
+
 async function allowed(path: string, protectedPaths: readonly string[]): Promise<string> {
   const real = await resolvedPath(normalize(path));
+  // Making a folder in /proc never comes back, and holds a thread of the pool for ever.
+  if (PSEUDO_FILE_SYSTEMS.some((root) => isWithin(real, root))) throw new PluginError('misconfigured', `"${path}" is no place for files.`);
   for (const own of protectedPaths) {
     const ownReal = await resolvedPath(own);
     if (isWithin(real, ownReal) || isWithin(ownReal, real)) throw new PluginError('misconfigured', `"${path}" is reserved for this program's own data.`);

@@ -9,7 +9,7 @@ import { AuthorityService } from './authority.service.js';
 export class AuthorityController {
   constructor(private readonly authorities: AuthorityService) {}
 
-  @Get() @Requires('authority:read') @Summary('List authorities', 'Someone who is no admin sees those that they made or hold a role of.')
+  @Get() @Requires('authority:read') @Summary('List authorities', 'An ordinary user sees those that they made or hold a role of.')
   @Answers(200, pageOf(AuthorityView))
   list(@Who() actor: Actor, @QueryOf(AuthorityQuery) query: PageQuery): Promise<Page<AuthorityView>> {
     return this.authorities.list(actor, query);

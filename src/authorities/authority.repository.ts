@@ -8,7 +8,7 @@ import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { Authority } from './authority.entity.js';
 
 export interface LinkedRole { id: number; name: string; description: string }
-/** Who looks: someone who is no admin sees what they made or hold a role of. */
+/** Who looks: an ordinary user sees what they made or hold a role of. */
 export interface Viewer { userId: number; roleIds: readonly number[]; all: boolean }
 
 const source: Pick<ListSource, 'columns' | 'filters'> = {

@@ -8,7 +8,8 @@ import type { Authority } from './authority.entity.js';
 import type { LinkedRole } from './authority.repository.js';
 
 const subjectPart = z.string().max(128).optional();
-const name = z.string().trim().min(1).max(128);
+/** Room is left for the roles `<name>_admin` and `<name>_operator`. */
+const name = z.string().trim().min(1).max(119);
 const caps = {
   maxValidityDays: z.int().min(1).max(11_000).nullish().meta({ description: 'The longest certificates that it issues.' }),
   defaultValidityDays: z.int().min(1).max(11_000).nullish().meta({ description: 'For requests that name no validity.' }),

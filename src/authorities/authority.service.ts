@@ -5,7 +5,7 @@ import type { Actor } from '../platform/http/actor.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { Problem } from '../platform/http/problem.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
-import { isAdmin, mayChangeAuthority, mayIssueFrom } from '../roles/permission.js';
+import { holds, isAdmin, mayChangeAuthority, mayIssueFrom } from '../roles/permission.js';
 import { RoleRepository } from '../roles/role.repository.js';
 import { Authorities, type LoadedAuthority } from './authorities.js';
 import type { Authority } from './authority.entity.js';
@@ -59,7 +59,7 @@ export class AuthorityStore {
   }
 
   async list(actor: Actor, query: PageQuery): Promise<Page<AuthorityView>> {
-    const viewer = { userId: actor.userId, roleIds: actor.roles.map((role) => role.id), all: isAdmin(actor) };
+    const viewer = { userId: actor.userId, roleIds: actor.roles.map((role) => role.id), all: isAdmin(actor) || holds(actor, 'operator') || holds(actor, 'read-only') };
     const page = await this.repository.list(this.db.single, query, viewer);
     return { ...page, items: await this.views(page.items) };
   }

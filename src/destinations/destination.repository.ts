@@ -42,6 +42,13 @@ export class DestinationRepository {
     return found;
   }
 
+  /** As `get`, and nobody else changes it until the transaction ends. */
+  async lock(tx: Tx, id: number): Promise<Destination> {
+    const found = await tx.findOne(Destination, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    if (!found) throw new Problem('not-found', `There is no destination ${id}.`);
+    return found;
+  }
+
   async add(tx: Tx, destination: Omit<Destination, 'id'>): Promise<Destination> {
     return tx.save(tx.create(Destination, destination));
   }

@@ -52,7 +52,7 @@ export class DestinationService {
 
   update(actor: Actor, id: number, request: DestinationRequest): Promise<DestinationView> {
     return this.db.write(async (tx) => {
-      const row = await this.ready.repository.get(tx, id);
+      const row = await this.ready.repository.lock(tx, id);
       const before = this.view(row);
       const plugin = this.configured.chosen('destination', request.plugin);
       Object.assign(row, { label: request.label, description: request.description ?? null }, this.configured.seal(plugin, request.plugin, 'destination', row));
@@ -65,7 +65,7 @@ export class DestinationService {
   /** Throws Problem `in-use` while a certificate is delivered there. */
   async remove(actor: Actor, id: number): Promise<void> {
     await this.db.write(async (tx) => {
-      const row = await this.ready.repository.get(tx, id);
+      const row = await this.ready.repository.lock(tx, id);
       const before = this.view(row);
       await this.ready.repository.remove(tx, row);
       await this.audit.record(tx, actor, { action: 'destination.deleted', targetType: 'destination', targetId: id, before });

@@ -38,6 +38,13 @@ export class NotificationRepository {
     return { ...page, items: page.items.flatMap((item) => rows.get(item.id) ?? []) };
   }
 
+  /** As `get`, and nobody else changes it until the transaction ends. */
+  async lock(tx: Tx, id: number): Promise<Notification> {
+    const found = await tx.findOne(Notification, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    if (!found) throw new Problem('not-found', `There is no notification ${id}.`);
+    return found;
+  }
+
   async add(tx: Tx, notification: Omit<Notification, 'id'>): Promise<Notification> {
     return tx.save(tx.create(Notification, notification));
   }

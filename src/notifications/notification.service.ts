@@ -42,7 +42,7 @@ export class NotificationService {
 
   update(actor: Actor, id: number, request: NotificationRequest): Promise<NotificationView> {
     return this.db.write(async (tx) => {
-      const row = await this.repository.get(tx, id);
+      const row = await this.repository.lock(tx, id);
       const before = this.view(row);
       Object.assign(row, this.columns(request, row));
       await this.repository.save(tx, row);
@@ -54,7 +54,7 @@ export class NotificationService {
 
   async remove(actor: Actor, id: number): Promise<void> {
     await this.db.write(async (tx) => {
-      const row = await this.repository.get(tx, id);
+      const row = await this.repository.lock(tx, id);
       const before = this.view(row);
       await this.repository.remove(tx, row);
       await this.audit.record(tx, actor, { action: 'notification.deleted', targetType: 'notification', targetId: id, before });

@@ -21,5 +21,5 @@ const Name = z.string().trim().min(1).max(128).regex(/^\P{Cc}*$/u, 'must not con
 /** The name of a role that a user makes: 1-128 characters, none of the reserved names. */
 export const RoleName = Name.meta({ description: 'Unique whatever its case; built-in names are reserved.' });
 
-/** The owner of an object, lower-cased: a team\'s e-mail address or any role name that is not reserved. */
-export const OwnerName = Name.toLowerCase().refine((name) => !name.includes('@') || z.email().safeParse(name).success, 'is not one mail address').meta({ description: 'E-mail address or role name of the owning team.' });
+/** The owner of an object, lower-cased: the one e-mail address at which the owning team is told; the owner role has the same name. */
+export const OwnerName = Name.toLowerCase().refine((name) => z.email().safeParse(name).success, 'must be one e-mail address').meta({ description: 'E-mail address of the owning team.' });

@@ -45,7 +45,7 @@ export class Policies implements OnApplicationBootstrap {
 
   update(actor: Actor, id: number, request: PolicyRequest): Promise<RotationPolicy> {
     return this.db.write(async (tx) => {
-      const policy = await this.repository.get(tx, id);
+      const policy = await this.repository.lock(tx, id);
       const before = policyView(policy);
       if (policy.name === defaultPolicyName && request.name !== defaultPolicyName) throw new Problem('conflict', 'The policy "default" keeps its name.');
       Object.assign(policy, valuesOf(request));
@@ -58,7 +58,7 @@ export class Policies implements OnApplicationBootstrap {
 
   async remove(actor: Actor, id: number): Promise<void> {
     await this.db.write(async (tx) => {
-      const policy = await this.repository.get(tx, id);
+      const policy = await this.repository.lock(tx, id);
       if (policy.name === defaultPolicyName) throw new Problem('in-use', 'The policy "default" always exists.');
       await this.repository.remove(tx, policy);
       await this.audit.record(tx, actor, { action: 'policy.deleted', targetType: 'policy', targetId: id, before: policyView({ ...policy, id }) });

@@ -21,6 +21,13 @@ export class PolicyRepository {
     return policy;
   }
 
+  /** As `get`, and nobody else changes it until the transaction ends. */
+  async lock(tx: Tx, id: number): Promise<RotationPolicy> {
+    const policy = await tx.findOne(RotationPolicy, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    if (!policy) throw new Problem('not-found', `There is no rotation policy ${id}.`);
+    return policy;
+  }
+
   /** By id or name (any case), as a client refers to it in `field`. */
   async resolve(tx: Tx, ref: { id?: number; name?: string }, field = 'rotationPolicy'): Promise<RotationPolicy> {
     const found = await tx.createQueryBuilder(RotationPolicy, 'p')

@@ -7,7 +7,7 @@ export const PolicyRequest = z.strictObject({
   name: z.string().trim().min(1).max(128),
   description: z.string().max(1024).nullish(),
   days: z.int().min(0).max(3650).nullish().meta({ description: 'Days before expiry.' }),
-  lifetimeFraction: z.number().gt(0).lt(1).nullish().meta({ description: 'Share of the lifetime that is left, for example 0.33.' }),
+  lifetimeFraction: z.number().gt(0).max(0.8).nullish().meta({ description: 'Share of the lifetime that is left, for example 0.33.' }),
 }).refine((p) => typeof p.days === 'number' || typeof p.lifetimeFraction === 'number', { message: 'Give days, lifetimeFraction, or both.', path: ['days'] })
   .meta({ id: 'PolicyRequest' });
 export type PolicyRequest = z.output<typeof PolicyRequest>;

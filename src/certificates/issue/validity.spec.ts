@@ -65,6 +65,11 @@ describe('validity of a renewal', () => {
     expect(notAfter.getTime() - notBefore.getTime()).toBe(47 * day);
   });
 
+  it('renews early under a lower cap, although that ends sooner', () => {
+    const { notAfter } = renewedValidity({ ...old, notAfter: date('2015-08-01T00:00:00Z') }, { ...bounds, maxDays: 47 }, later);
+    expect(notAfter < date('2015-08-01T00:00:00Z')).toBe(true);
+  });
+
   it('refuses when the CA ends too early to help', () => {
     expect(refusal(() => renewedValidity(old, { ...bounds, caNotAfter: old.notAfter }, later))).toMatch(/would not outlive/);
   });

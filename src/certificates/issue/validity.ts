@@ -49,14 +49,16 @@ export function validityOf(wish: ValidityWish, bounds: ValidityBounds, now: Date
 
 /**
  * The dates of a renewal: as long as before, from now on, cut to what the authority allows. Throws ValidityRefused when
- * that would not outlive the old certificate.
+ * the authority itself ends too soon for the renewal to outlive the old certificate. A newer, lower cap is no such reason:
+ * whoever renews early then gets less time, but a new key.
  */
 export function renewedValidity(old: Validity, bounds: ValidityBounds, now: Date): Validity {
   const wanted = old.notAfter.getTime() - old.notBefore.getTime();
   const length = Math.min(wanted, (bounds.maxDays ?? Infinity) * dayMs);
   const notBefore = earlier(now, length, bounds);
-  const notAfter = seconds(new Date(Math.min(notBefore.getTime() + length, bounds.caNotAfter.getTime())));
-  if (notAfter <= old.notAfter) {
+  const wantedEnd = notBefore.getTime() + length;
+  const notAfter = seconds(new Date(Math.min(wantedEnd, bounds.caNotAfter.getTime())));
+  if (wantedEnd > bounds.caNotAfter.getTime() && notAfter <= old.notAfter) {
     throw new ValidityRefused('validityEnd',
       `The authority itself ends at ${bounds.caNotAfter.toISOString()}: a renewal would not outlive the certificate it replaces.`);
   }
