@@ -144,7 +144,7 @@ create table certificate (
 create unique index certificate_name on certificate (name);
 create unique index certificate_serial on certificate (issuer_sha256, serial_hex) where serial_hex is not null;
 create unique index certificate_request on certificate (creator_id, request_key) where request_key is not null;
-create unique index certificate_one_renewal on certificate (renews_id) where renews_id is not null and state not in ('failed', 'cancelled');
+create unique index certificate_one_renewal on certificate (renews_id) where renews_id is not null and state not in ('failed', 'cancelled', 'revoked');
 create index certificate_not_after on certificate (not_after, id);
 create index certificate_owner on certificate (lower(owner), id);
 create index certificate_authority_id on certificate (authority_id, id);
@@ -201,7 +201,7 @@ create table delivery (
   constraint delivery_open_has_attempt check (state not in ('planned', 'failing', 'removing') or next_attempt_at is not null)
 );
 create unique index delivery_one_live on delivery (certificate_id, destination_id) where state not in ('removed');
-create unique index delivery_one_at_location on delivery (destination_id, location) where state = 'delivered';
+create unique index delivery_one_at_location on delivery (destination_id, location) where state in ('planned', 'failing', 'delivered');
 create index delivery_due on delivery (next_attempt_at) where next_attempt_at is not null;
 create index delivery_destination_id on delivery (destination_id, id);
 

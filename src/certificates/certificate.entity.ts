@@ -3,7 +3,7 @@ import type { PluginFault } from '../plugin-api/errors.js';
 import { Problem } from '../platform/http/problem.js';
 import { retryAt } from '../platform/retry.js';
 import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
-import { planRenewal, type RenewalPlan, type RenewalRule } from '../rotation/due.js';
+import type { RenewalPlan } from '../rotation/due.js';
 import type { IssuedFacts } from './issued-facts.js';
 import type { StoredTerms } from './terms.js';
 
@@ -131,35 +131,42 @@ export class Certificate {
     this.settle();
   }
 
-  /** When and why it renews, or why not. */
-  renewalPlan(policy: RenewalRule, hasSuccessor: boolean): RenewalPlan {
-    return planRenewal({ ...this, hasIssuer: this.authorityId !== null, hasSuccessor }, policy);
-  }
-
-  /** Writes the plan into the columns that the sweep reads. A failing renewal keeps its next attempt. */
-  planNext(policy: RenewalRule, hasSuccessor: boolean): void {
-    const plan = this.renewalPlan(policy, hasSuccessor);
+  /** Writes the plan into the columns that the sweep reads. A failing renewal does not come earlier than its next attempt. */
+  planNext(plan: RenewalPlan): void {
+    const retry = this.renewalAttempts > 0 ? this.nextRenewalAt : null;
     this.renewalReason = plan.obstacle ?? plan.reason;
-    if (plan.at === null) this.nextRenewalAt = null;
-    else if (this.renewalAttempts === 0 || this.nextRenewalAt === null) this.nextRenewalAt = plan.at;
+    this.nextRenewalAt = plan.at !== null && retry !== null && retry > plan.at ? retry : plan.at;
   }
 
-  /** A renewal did not go through. Never waits longer than a fifth of what is left of the lifetime. */
+  /** A renewal did not go through. While it still lives, the wait is never longer than a fifth of what is left of its lifetime. */
   recordRenewalFailure(failure: Failure, now: Date): void {
     this.renewalAttempts += 1;
     this.renewalFault = failure.fault;
     this.renewalDetail = failure.detail;
     const left = this.notAfter.getTime() - now.getTime();
-    this.nextRenewalAt = retryAt(now, this.renewalAttempts, { hintS: failure.retryAfterS, atMostMs: Math.max(left / 5, 10_000) });
+    const atMostMs = left > 0 ? Math.max(left / 5, 10_000) : undefined;
+    this.nextRenewalAt = retryAt(now, this.renewalAttempts, { hintS: failure.retryAfterS, atMostMs });
   }
 
-  /** A successor exists: nothing more to do for this one but to wait until it is in place. */
+  /** A successor is asked for. Until it is issued, earlier failures still count: each of them makes the next wait longer. */
   recordRenewal(): void {
     this.renewalReason = 'renewal-under-way';
     this.nextRenewalAt = null;
+  }
+
+  /** The successor is issued: nothing more to do for this one but to wait until that is in place. */
+  recordRenewed(): void {
     this.renewalAttempts = 0;
     this.renewalFault = null;
     this.renewalDetail = null;
+  }
+
+  /** Another certificate, which is no renewal of it, stands in for it: nobody is warned of its end any more, nor does it renew. */
+  standDown(): void {
+    this.notify = false;
+    this.nextNoticeAt = null;
+    this.nextRenewalAt = null;
+    if (this.state === 'issued') this.renewalReason = 'replaced';
   }
 
   private settle(): void {

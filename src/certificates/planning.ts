@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
 import { Clock } from '../platform/clock.js';
+import { planRenewal, type RenewalPlan } from '../rotation/due.js';
 import { PolicyRepository } from '../rotation/policy.repository.js';
 import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository } from './certificate.repository.js';
@@ -17,14 +18,26 @@ export class Planning {
     private readonly watches: WatchRepository,
   ) {}
 
-  /** Changes the entity, which must be locked; the caller saves it. Warnings are planned by the links as stored in `tx`. */
+  /** When it renews and is warned about. Changes the entity, which must be locked; the caller saves it. Warnings are planned by the links as stored in `tx`. */
   async plan(tx: Tx, certificate: Certificate): Promise<void> {
-    const policy = await this.policies.get(tx, certificate.rotationPolicyId);
-    const successor = await this.certificates.findSuccessor(tx, certificate.id);
-    certificate.planNext(policy, successor !== null);
+    await this.planRenewal(tx, certificate);
     const [watched] = await this.watches.of(tx, [certificate.id]);
+    const { notBefore, notAfter } = certificate;
     const watching = certificate.notify && certificate.state === 'issued';
-    certificate.nextNoticeAt = watched
-      ? nextWarningAt({ ...watched, watching, notBefore: certificate.notBefore, notAfter: certificate.notAfter }, this.clock.now()) : null;
+    // Of what has ended nobody is told anew; a warning that is still due stays due.
+    if (watching && notAfter <= this.clock.now()) return;
+    certificate.nextNoticeAt = watched ? nextWarningAt({ ...watched, watching, notBefore, notAfter }) : null;
+  }
+
+  /** As `plan`, but of the renewal alone. */
+  async planRenewal(tx: Tx, certificate: Certificate): Promise<void> {
+    certificate.planNext(await this.renewalPlan(tx, certificate));
+  }
+
+  /** When and why it renews, or why not, as things stand. */
+  async renewalPlan(tx: Tx, certificate: Certificate): Promise<RenewalPlan> {
+    const policy = await this.policies.get(tx, certificate.rotationPolicyId);
+    const succession = await this.certificates.successionOf(tx, certificate.id);
+    return planRenewal({ ...certificate, hasIssuer: certificate.authorityId !== null, ...succession }, policy);
   }
 }

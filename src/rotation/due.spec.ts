@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { due, planRenewal, type RenewalFacts } from './due.js';
+import { due, noSuccession, planRenewal, type RenewalFacts } from './due.js';
 
 const day = 86_400_000;
 const start = new Date('2026-01-01T00:00:00Z');
 const after = (ms: number): Date => new Date(start.getTime() + ms);
 const facts = (days: number, more: Partial<RenewalFacts> = {}): RenewalFacts => ({
-  notBefore: start, notAfter: after(days * day), state: 'issued', rotation: true, hasIssuer: true, hasSuccessor: false, ...more,
+  notBefore: start, notAfter: after(days * day), state: 'issued', rotation: true, hasIssuer: true, ...noSuccession, ...more,
 });
 const thirtyDays = { days: 30, lifetimeFraction: null };
 
@@ -42,6 +42,7 @@ describe('why renew', () => {
     expect(obstacle({ rotation: false })).toBe('rotation-off');
     expect(obstacle({ hasIssuer: false })).toBe('no-issuer');
     expect(obstacle({ hasSuccessor: true })).toBe('renewal-under-way');
+    expect(obstacle({ isReplaced: true })).toBe('replaced');
   });
 
   it('renews an expired certificate too', () => {

@@ -1,5 +1,13 @@
+/** Who takes the place of a certificate. */
+export interface Succession {
+  /** True while a renewal of it exists that has neither failed nor been cancelled or revoked. */
+  hasSuccessor: boolean;
+  /** True while a certificate is issued that was requested or imported to replace it. */
+  isReplaced: boolean;
+}
+
 /** What decides about a renewal. Plain values, so that the rules can be read and tested without a database. */
-export interface RenewalFacts {
+export interface RenewalFacts extends Succession {
   notBefore: Date;
   notAfter: Date;
   /** `issued` certificates renew; every other state is a reason not to. */
@@ -7,8 +15,6 @@ export interface RenewalFacts {
   rotation: boolean;
   /** True when an authority that can issue is known. */
   hasIssuer: boolean;
-  /** True while a successor exists that has neither failed nor been cancelled. */
-  hasSuccessor: boolean;
   /** The window that the CA suggests (RFC 9773 §4.2). */
   suggestedWindow?: { start: Date; end: Date };
 }
@@ -20,7 +26,10 @@ export interface RenewalRule {
 }
 
 export type RenewalReason = 'ca-window' | 'policy' | 'emergency';
-export type RenewalObstacle = 'not-issued' | 'revoked' | 'superseded' | 'no-issuer' | 'rotation-off' | 'renewal-under-way';
+export type RenewalObstacle = 'not-issued' | 'revoked' | 'superseded' | 'no-issuer' | 'rotation-off' | 'renewal-under-way' | 'replaced';
+
+/** Nobody takes its place yet. */
+export const noSuccession: Succession = { hasSuccessor: false, isReplaced: false };
 
 /** Either the moment from which a renewal is due and why, or why there will be none. */
 export type RenewalPlan =
@@ -39,6 +48,7 @@ const obstacles: readonly Obstacle[] = [
   (f) => f.state === 'superseded' ? { obstacle: 'superseded', text: 'Its successor is in place.' } : null,
   (f) => f.state !== 'issued' ? { obstacle: 'not-issued', text: `It is ${f.state}, not issued.` } : null,
   (f) => f.hasSuccessor ? { obstacle: 'renewal-under-way', text: 'A successor has been requested.' } : null,
+  (f) => f.isReplaced ? { obstacle: 'replaced', text: 'Another certificate replaces it.' } : null,
   (f) => !f.rotation ? { obstacle: 'rotation-off', text: 'Rotation is switched off for it.' } : null,
   (f) => !f.hasIssuer ? { obstacle: 'no-issuer', text: 'No authority is known that could issue it again.' } : null,
 ];

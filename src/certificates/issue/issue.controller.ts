@@ -3,13 +3,10 @@ import type { FastifyReply } from 'fastify';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, JsonBody, Summary } from '../../platform/http/contract.js';
 import { invalid } from '../../platform/http/problem.js';
-import { CertificateReader } from '../list/certificate-reader.js';
+import { CertificateReader, statusOf } from '../list/certificate-reader.js';
 import { CertificateView } from '../certificate.view.js';
 import { IssueRequest } from './issue.schema.js';
 import { IssueService } from './issue.service.js';
-
-/** How long an answer waits for an issuer outside the process before it says 202. */
-const patienceMs = 5000;
 
 @Controller('certificates')
 export class IssueController {
@@ -27,8 +24,8 @@ export class IssueController {
   ): Promise<CertificateView> {
     if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key)) throw invalid('Idempotency-Key', 'Expected 1 to 255 printable characters without spaces.');
     const id = await this.issue.issue(actor, body, key ?? null);
-    const view = await this.reader.settled(id, patienceMs);
-    void reply.status(view.state === 'requested' || view.state === 'pending' ? 202 : 200);
+    const view = await this.reader.settled(id);
+    void reply.status(statusOf(view));
     return view;
   }
 }

@@ -1,13 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
 import { Clock } from '../../platform/clock.js';
-import { Database, type Tx } from '../../platform/db/database.js';
+import { Database, type Tx, violatedConstraint } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
 import { Deploying } from '../deploy/deploying.js';
 import type { Certificate, Failure } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { issuedFacts } from '../issued-facts.js';
+import { type IssuedFacts, issuedFacts } from '../issued-facts.js';
 import { Planning } from '../planning.js';
+import { RenewalFailures } from '../rotate/renewal-failures.js';
+import { isProvisional, nameWhenIssued } from './new-row.js';
 
 /** A request that an issuer keeps failing for a reason that time may mend is given up after so many attempts. */
 const mostAttempts = 40;
@@ -16,10 +18,10 @@ const mostAttempts = 40;
 @Injectable()
 export class IssueFollowUp {
   constructor(
-    private readonly clock: Clock,
     private readonly certificates: CertificateRepository,
     private readonly deploying: Deploying,
     private readonly planning: Planning,
+    private readonly failures: RenewalFailures,
     private readonly audit: Audit,
   ) {}
 
@@ -27,16 +29,22 @@ export class IssueFollowUp {
     await this.planning.plan(tx, certificate);
     await tx.save(certificate);
     await this.audit.record(tx, systemActor('issue'), { action: 'certificate.issued', targetType: 'certificate', targetId: certificate.id });
+    await this.standIn(tx, certificate);
     await this.deploying.startOf(tx, certificate.id);
     await this.deploying.settle(tx, certificate.id);
   }
 
-  /** The certificate that was to be renewed is due again, after a while. */
+  /** Nothing of it will be delivered. The certificate that was to be renewed is due again, after a while. */
   async failed(tx: Tx, certificate: Certificate, failure: Failure): Promise<void> {
-    if (certificate.renewsId === null) return;
-    await this.certificates.change(tx, certificate.renewsId, (old) => {
-      if (old.state === 'issued') old.recordRenewalFailure(failure, this.clock.now());
-    });
+    await tx.save(certificate);
+    await this.deploying.stopOf(tx, certificate.id);
+    if (certificate.renewsId !== null) await this.failures.record(tx, certificate.renewsId, failure);
+  }
+
+  private async standIn(tx: Tx, { id, renewsId }: Certificate): Promise<void> {
+    for (const oldId of await this.certificates.predecessorsOf(tx, id)) {
+      await this.certificates.change(tx, oldId, (old) => (oldId === renewsId ? old.recordRenewed() : old.standDown()));
+    }
   }
 }
 
@@ -56,18 +64,30 @@ export class IssueRecord {
   }
 
   async issued(id: number, chainPem: readonly string[], externalId?: string): Promise<void> {
-    await this.change(id, async (certificate, tx) => {
-      certificate.complete(issuedFacts(chainPem, externalId));
-      await this.followUp.issued(tx, certificate);
-    });
+    const facts = issuedFacts(chainPem, externalId);
+    try {
+      await this.complete(id, facts, false);
+    } catch (error) {
+      if (violatedConstraint(error) !== 'certificate_name') throw error;
+      await this.complete(id, facts, true);
+    }
   }
 
-  /** `refused` and bugs end the request; a fault that a person or time can mend is tried again. */
+  /** Whatever else than `refused` stood in the way, a person or time may mend it: it is tried again. */
   async failed(id: number, failure: Failure): Promise<void> {
     await this.change(id, async (certificate, tx) => {
       const final = failure.fault === 'refused' || certificate.attempts + 1 >= mostAttempts;
       certificate.recordFailure(failure, this.clock.now(), final);
       if (final) await this.followUp.failed(tx, certificate, failure);
+    });
+  }
+
+  /** `taken`: another certificate has the name that it would get. */
+  private complete(id: number, facts: IssuedFacts, taken: boolean): Promise<void> {
+    return this.change(id, async (certificate, tx) => {
+      certificate.complete(facts);
+      if (isProvisional(certificate.name)) certificate.name = nameWhenIssued(certificate, taken);
+      await this.followUp.issued(tx, certificate);
     });
   }
 

@@ -1,8 +1,9 @@
-import { certificateName, slug } from '../../pki/certificate-name.js';
+import { certificateName, slug, withSerial } from '../../pki/certificate-name.js';
 import { encodeSubject, formatDn } from '../../pki/names.js';
 import { spkiHash } from '../../pki/key.js';
 import type { Sealed } from '../../platform/secrets/sealed.js';
 import type { NewRow } from '../certificate.repository.js';
+import type { Certificate } from '../certificate.entity.js';
 import { type StoredTerms, storeTerms, type TermsWithoutDates } from '../terms.js';
 
 /** The place that a certificate's sealed key is bound to. */
@@ -67,3 +68,17 @@ export function baseName(custom: string | undefined, facts: {
   });
 }
 
+/** What a certificate is called until its issuer has said from when to when it is valid. */
+export function provisionalName(name: string, secretId: string): string {
+  return withSerial(name, `pending-${secretId}`);
+}
+
+export function isProvisional(name: string): boolean {
+  return /-PENDING-[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}$/.test(name);
+}
+
+/** The name by the pattern once issuer, dates and serial number are known. `taken`: the plain one is not free. */
+export function nameWhenIssued({ terms, issuer, serialHex, notBefore, notAfter }: Certificate, taken: boolean): string {
+  const name = baseName(undefined, { terms, issuer: { commonName: issuer, selfSigned: false }, notBefore, notAfter });
+  return taken ? withSerial(name, serialHex ?? '') : name;
+}

@@ -5,18 +5,28 @@ import { Config } from '../../platform/config.js';
 import { Database } from '../../platform/db/database.js';
 import type { Page } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
-import { readRows } from '../certificate.row.js';
+import { Gathered } from '../../platform/gathered.js';
+import { type CertificateRow, readRows } from '../certificate.row.js';
 import { briefView, type CertificateBriefView, type CertificateView, certificateView } from '../certificate.view.js';
 import { conditionsOf } from './list.query.js';
 import { type ListQuery, sortColumns } from './list.schema.js';
 
 /** Beyond this a total is not counted on: it is then this number. */
 const mostCounted = 10_001;
+/** How long an answer waits for an issuer outside the process before it says 202. */
+const patienceMs = 5000;
 const pollMs = 100;
+
+/** The status of an answer that shows this certificate to who asked for it: 202 while its issuer is at work. */
+export function statusOf({ state }: Pick<CertificateView, 'state'>): 200 | 202 {
+  return state === 'requested' || state === 'pending' ? 202 : 200;
+}
 
 /** Reads certificates for views. */
 @Injectable()
 export class CertificateReader {
+  private readonly readings = new Gathered<number, CertificateRow | null>((ids) => this.readMany(ids));
+
   constructor(
     private readonly db: Database,
     private readonly clock: Clock,
@@ -25,16 +35,16 @@ export class CertificateReader {
 
   /** Throws Problem `not-found`. */
   async get(id: number): Promise<CertificateView> {
-    const [row] = await readRows(this.db.single, [id]);
+    const row = await this.readings.run(id);
     if (!row) throw new Problem('not-found', `There is no certificate ${id}.`);
     return certificateView(row);
   }
 
-  /** As `get`, but waits up to `patienceMs` for an issuer that is at work. */
-  async settled(id: number, patienceMs: number): Promise<CertificateView> {
+  /** As `get`, but waits some seconds for an issuer that is at work. */
+  async settled(id: number): Promise<CertificateView> {
     for (let left = patienceMs; ; left -= pollMs) {
       const view = await this.get(id);
-      if (left <= 0 || (view.state !== 'requested' && view.state !== 'pending')) return view;
+      if (left <= 0 || statusOf(view) === 200) return view;
       await sleep(pollMs);
     }
   }
@@ -58,5 +68,10 @@ export class CertificateReader {
        limit ${where.bind(query.count)} offset ${where.bind((query.page - 1) * query.count)}`, where.values);
     const rows = await readRows(this.db.single, ids.map((row) => row.id));
     return { items: rows.map((row) => (query.short ? briefView(row) : certificateView(row))), total: counted[0].total };
+  }
+
+  private async readMany(ids: readonly number[]): Promise<(CertificateRow | null)[]> {
+    const rows = new Map((await readRows(this.db.single, [...new Set(ids)])).map((row) => [row.id, row]));
+    return ids.map((id) => rows.get(id) ?? null);
   }
 }

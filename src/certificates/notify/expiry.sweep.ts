@@ -54,7 +54,7 @@ export class ExpirySweep implements OnModuleInit {
     const fresh = watched.flatMap((w) => dueWarnings(w, now));
     const made = await notices.add(tx, fresh, now);
     await this.send(tx, await notices.getMany(tx, made), watched);
-    await watches.planNext(tx, watched.map((w) => ({ id: w.id, at: nextWarningAt(w, now) })));
+    await watches.planNext(tx, watched.map((w) => ({ id: w.id, at: nextWarningAt({ ...w, leads: w.leads.filter((lead) => warnAt(w, lead.leadS) > now) }) })));
     return ids.length;
   }
 
@@ -77,22 +77,19 @@ export class ExpirySweep implements OnModuleInit {
   }
 }
 
-/** The warnings that are due now; also after the end, when nobody could be told before it. */
+/** The warnings that are due now and have not been given; also after the end, when nobody could be told before it. */
 export function dueWarnings(watched: Watched, now: Date): NewNotice[] {
   if (!watched.watching) return [];
   return watched.leads
-    .filter((lead) => warnAt(watched, lead.leadS) <= now)
-    .map((lead) => ({
-      certificateId: watched.id, notificationId: lead.id, event: 'certificate.expiring' as const,
-      dedupeKey: `certificate.expiring:${watched.id}:${lead.id}:${lead.leadS}`,
-    }));
+    .filter((lead) => !lead.told && warnAt(watched, lead.leadS) <= now)
+    .map(({ id, dedupeKey }) => ({ certificateId: watched.id, notificationId: id, event: 'certificate.expiring' as const, dedupeKey }));
 }
 
-/** When the first warning is due that is not due yet; null when none is left. */
-export function nextWarningAt(watched: Watched, now: Date): Date | null {
+/** When the first warning is due that has not been given; in the past when it is overdue, null when none is left. */
+export function nextWarningAt(watched: Watched): Date | null {
   if (!watched.watching) return null;
-  const later = watched.leads.map((lead) => warnAt(watched, lead.leadS)).filter((at) => at > now);
-  return later.length > 0 ? new Date(Math.min(...later.map((at) => at.getTime()))) : null;
+  const left = watched.leads.filter((lead) => !lead.told).map((lead) => warnAt(watched, lead.leadS).getTime());
+  return left.length > 0 ? new Date(Math.min(...left)) : null;
 }
 
 function warnAt({ notBefore, notAfter }: Watched, leadS: number): Date {

@@ -6,10 +6,10 @@ import { type CertificateFacts, type NoticeData, render, type RenewalOutlook } f
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database } from '../../platform/db/database.js';
-import { PolicyRepository } from '../../rotation/policy.repository.js';
 import { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Delivery } from '../deploy/delivery.entity.js';
+import { Planning } from '../planning.js';
 import { crlReasons } from '../revoke/revoke.schema.js';
 import type { Notice, NoticeEvent } from './notice.entity.js';
 
@@ -22,7 +22,7 @@ export class LetterSources {
   constructor(
     readonly db: Database,
     readonly certificates: CertificateRepository,
-    readonly policies: PolicyRepository,
+    readonly planning: Planning,
     readonly destinations: DestinationRepository,
   ) {}
 }
@@ -81,9 +81,7 @@ export class Letters {
   }
 
   private async outlook(certificate: Certificate): Promise<RenewalOutlook> {
-    const { db, certificates, policies } = this.sources;
-    const successor = await certificates.findSuccessor(db.single, certificate.id);
-    const plan = certificate.renewalPlan(await policies.get(db.single, certificate.rotationPolicyId), successor !== null);
+    const plan = await this.sources.planning.renewalPlan(this.sources.db.single, certificate);
     return plan.at === null ? { renewsAt: null, reason: plan.text } : { renewsAt: plan.at };
   }
 

@@ -36,13 +36,6 @@ export class NoticeRepository {
     await tx.save([...notices]);
   }
 
-  /** Which warnings of a certificate have been written already. */
-  async toldOf(tx: Tx, certificateIds: readonly number[]): Promise<Set<string>> {
-    const rows: { dedupeKey: string }[] = await tx.query(
-      `select dedupe_key as "dedupeKey" from notice where certificate_id = any($1) and event = 'certificate.expiring'`, [certificateIds]);
-    return new Set(rows.map((row) => row.dedupeKey));
-  }
-
   /** Notices that are due, at most 200; they come up again at `again` should their job be lost. */
   async takeDue(tx: Tx, now: Date, again: Date): Promise<Notice[]> {
     const rows: [{ id: number }[], number] = await tx.query(

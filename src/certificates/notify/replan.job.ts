@@ -23,9 +23,9 @@ export class ReplanWarnings implements OnModuleInit {
   private async run(notificationId: number): Promise<void> {
     for (let after = 0, ids = [0]; ids.length > 0; after = ids.at(-1) ?? 0) {
       ids = await this.db.write(async (tx) => {
-        const batch = await this.watches.idsOf(tx, notificationId, after);
+        const batch = await this.watches.idsOf(tx, notificationId, after, this.clock.now());
         const watched = await this.watches.of(tx, batch);
-        await this.watches.planNext(tx, watched.map((w) => ({ id: w.id, at: nextWarningAt(w, this.clock.now()) })));
+        await this.watches.planNext(tx, watched.map((w) => ({ id: w.id, at: nextWarningAt(w) })));
         return batch;
       });
     }

@@ -1,7 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
 
-/** What decides about the warnings of one certificate. `leads` are its active notifications; those of one `channel` go the same way to the same people. */
+/**
+ * What decides about the warnings of one certificate. `leads` are its active notifications; those of one `channel` go the same
+ * way to the same people, and of one that is `told` the warning has been written already, under its `dedupeKey`.
+ */
 export interface Watched {
   id: number;
   owner: string;
@@ -9,7 +12,7 @@ export interface Watched {
   watching: boolean;
   notBefore: Date;
   notAfter: Date;
-  leads: { id: number; leadS: number; channel: string }[];
+  leads: { id: number; leadS: number; channel: string; dedupeKey: string; told: boolean }[];
 }
 
 /** Reads and plans the warnings of certificates. */
@@ -18,9 +21,11 @@ export class WatchRepository {
   of(tx: Tx, certificateIds: readonly number[]): Promise<Watched[]> {
     return tx.query(
       `select c.id, c.owner, c.notify and c.state = 'issued' as watching, c.not_before as "notBefore", c.not_after as "notAfter",
-         (select coalesce(json_agg(json_build_object('id', n.id, 'leadS', n.lead_s,
+         (select coalesce(json_agg(json_build_object('id', n.id, 'leadS', n.lead_s, 'dedupeKey', k.key,
+            'told', exists (select from notice where dedupe_key = k.key),
             'channel', md5(concat(n.plugin_id, n.options - 'interval' - 'unit', n.sealed_options)))), '[]')
             from certificate_notification l join notification n on n.id = l.notification_id
+            cross join lateral (select format('certificate.expiring:%s:%s:%s', c.id, n.id, n.lead_s) as key) as k
             where l.certificate_id = c.id and n.active) as leads
        from certificate c where c.id = any($1) order by c.id for update of c`, [certificateIds]);
   }
@@ -32,11 +37,12 @@ export class WatchRepository {
        from jsonb_to_recordset($1::jsonb) as p(id int, at timestamptz) where c.id = p.id`, [JSON.stringify(plans)]);
   }
 
-  /** Ids above `after` of living certificates that this notification watches, at most 500. */
-  async idsOf(tx: Tx, notificationId: number, after: number): Promise<number[]> {
+  /** Ids above `after` of certificates that this notification watches and that end after `now`, at most 500. */
+  async idsOf(tx: Tx, notificationId: number, after: number, now: Date): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
       `select certificate_id as id from certificate_notification l join certificate c on c.id = l.certificate_id
-       where l.notification_id = $1 and c.id > $2 and c.state = 'issued' order by c.id limit 500`, [notificationId, after]);
+       where l.notification_id = $1 and c.id > $2 and c.state = 'issued' and c.not_after > $3 order by c.id limit 500`,
+      [notificationId, after, now]);
     return rows.map((row) => row.id);
   }
 }

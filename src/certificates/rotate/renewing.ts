@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { Audit } from '../../audit/audit.js';
 import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
 import { NotificationRepository } from '../../notifications/notification.repository.js';
 import { PluginError } from '../../plugin-api/errors.js';
@@ -13,7 +12,8 @@ import { PolicyRepository } from '../../rotation/policy.repository.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Deploying } from '../deploy/deploying.js';
-import { type Blueprint, Issuing, StaleAuthority } from '../issue/issuing.js';
+import { StaleAuthority } from '../issue/certificate-store.js';
+import { type Blueprint, Issuing } from '../issue/issuing.js';
 import { Subjects } from '../issue/subjects.js';
 import { renewedValidity, type Validity, ValidityRefused } from '../issue/validity.js';
 import { loadTerms } from '../terms.js';
@@ -24,19 +24,16 @@ export class RenewalFollowUp {
   constructor(
     private readonly certificates: CertificateRepository,
     private readonly deploying: Deploying,
-    private readonly audit: Audit,
   ) {}
 
-  async stored(tx: Tx, actor: Actor, { old, id, issued, destinationIds }: { old: Certificate; id: number; issued: boolean; destinationIds: number[] }): Promise<void> {
+  async stored(tx: Tx, { old, id, issued, destinationIds }: { old: Certificate; id: number; issued: boolean; destinationIds: number[] }): Promise<void> {
     await this.certificates.change(tx, old.id, (row) => {
       if (row.state !== 'issued') throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not renewed.`);
       row.recordRenewal();
+      if (issued) row.recordRenewed();
     });
-    await this.deploying.yieldTo(tx, old.id, destinationIds);
+    if (issued) await this.deploying.yieldTo(tx, old.id, destinationIds);
     await this.deploying.plan(tx, id, destinationIds, issued);
-    await this.audit.record(tx, actor, {
-      action: issued ? 'certificate.issued' : 'certificate.requested', targetType: 'certificate', targetId: id, after: { owner: old.owner, renews: old.id },
-    });
     if (issued) await this.deploying.settle(tx, id);
   }
 }
@@ -115,6 +112,7 @@ export class Renewing {
 
   private async renewFrom(authority: LoadedAuthority, actor: Actor, old: Certificate): Promise<number> {
     const { blueprint, destinationIds } = await this.plans.of(authority, old);
-    return this.issuing.run(blueprint, authority, (tx, id, issued) => this.follow.stored(tx, actor, { old, id, issued, destinationIds }));
+    const after = { owner: old.owner, renews: old.id };
+    return this.issuing.run(blueprint, authority, { actor, after, consequences: (tx, id, issued) => this.follow.stored(tx, { old, id, issued, destinationIds }) });
   }
 }

@@ -1,9 +1,10 @@
-import { Controller, Get, Post } from '@nestjs/common';
+import { Controller, Get, Post, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, Summary } from '../../platform/http/contract.js';
 import { CertificateView } from '../certificate.view.js';
-import { CertificateReader } from '../list/certificate-reader.js';
+import { CertificateReader, statusOf } from '../list/certificate-reader.js';
 import { RotateService } from './rotate.service.js';
 
 export const PlanView = z.object({
@@ -27,8 +28,11 @@ export class RotateController {
   }
 
   @Post(':id/reissue') @Requires('certificate:issue')
-  @Summary('Renew a certificate now', 'Same properties, new key, same destinations. Answers with the successor.') @Answers(200, CertificateView)
-  async reissue(@Who() actor: Actor, @Id() id: number): Promise<CertificateView> {
-    return this.reader.get(await this.rotation.reissue(actor, id));
+  @Summary('Renew a certificate now', 'Same properties, new key, same destinations. Answers with the successor. 202: the issuer is still at work; ask again for it.')
+  @Answers(200, CertificateView) @Answers(202, CertificateView)
+  async reissue(@Who() actor: Actor, @Id() id: number, @Res({ passthrough: true }) reply: FastifyReply): Promise<CertificateView> {
+    const view = await this.reader.settled(await this.rotation.reissue(actor, id));
+    void reply.status(statusOf(view));
+    return view;
   }
 }

@@ -4,11 +4,11 @@ import { Jobs } from '../../jobs/job-runner.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
-import { PolicyRepository } from '../../rotation/policy.repository.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { failureOf, isExpected } from '../failure.js';
-import { Notices } from '../notify/notices.js';
+import { failureOf, isCutOff, isExpected } from '../failure.js';
+import { Planning } from '../planning.js';
+import { RenewalFailures } from './renewal-failures.js';
 import { Renewing } from './renewing.js';
 import { rotateCertificate } from './rotate.jobs.js';
 
@@ -19,33 +19,22 @@ export class RotateJudge {
     private readonly db: Database,
     private readonly clock: Clock,
     private readonly certificates: CertificateRepository,
-    private readonly policies: PolicyRepository,
-    private readonly notices: Notices,
+    private readonly planning: Planning,
+    private readonly failures: RenewalFailures,
   ) {}
 
   async due(certificate: Certificate): Promise<string | null> {
-    const policy = await this.policies.get(this.db.single, certificate.rotationPolicyId);
-    const successor = await this.certificates.findSuccessor(this.db.single, certificate.id);
-    const plan = certificate.renewalPlan(policy, successor !== null);
+    const plan = await this.planning.renewalPlan(this.db.single, certificate);
     return plan.at !== null && plan.at <= this.clock.now() ? plan.text : null;
   }
 
   /** It is not due after all: the columns say so from now on. */
   async planAgain(id: number): Promise<void> {
-    await this.db.write((tx) => this.certificates.change(tx, id, async (row) => {
-      const policy = await this.policies.get(tx, row.rotationPolicyId);
-      row.planNext(policy, await this.certificates.findSuccessor(tx, id) !== null);
-    }));
+    await this.db.write((tx) => this.certificates.change(tx, id, (row) => this.planning.planRenewal(tx, row)));
   }
 
   async failed(id: number, error: unknown): Promise<void> {
-    await this.db.write(async (tx) => {
-      const row = await this.certificates.change(tx, id, (certificate) => {
-        certificate.recordRenewalFailure(failureOf(error), this.clock.now());
-        return certificate;
-      });
-      await this.notices.rotationFailed(tx, row);
-    });
+    await this.db.write((tx) => this.failures.record(tx, id, failureOf(error)));
   }
 }
 
@@ -75,7 +64,7 @@ export class RotateJob implements OnModuleInit {
     try {
       await this.renewing.renew(systemActor(jobId), certificate);
     } catch (error) {
-      if (signal.aborted && !isExpected(error)) throw error;
+      if (isCutOff(signal, error)) throw error;
       if (await this.certificates.findSuccessor(this.db.single, id)) return;
       if (!isExpected(error)) this.logger.error(error);
       await this.judge.failed(id, error);

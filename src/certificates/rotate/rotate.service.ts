@@ -4,10 +4,10 @@ import { Database, violatedConstraint } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { instantOrNull } from '../../platform/http/instant.js';
 import { Problem } from '../../platform/http/problem.js';
-import { PolicyRepository } from '../../rotation/policy.repository.js';
 import { replanPolicy } from '../../rotation/rotation.jobs.js';
 import { CertificateAccess } from '../access.js';
 import { CertificateRepository } from '../certificate.repository.js';
+import { Planning } from '../planning.js';
 import type { PlanView } from './rotate.controller.js';
 import { Renewing } from './renewing.js';
 
@@ -17,16 +17,13 @@ export class RotateService {
   constructor(
     private readonly db: Database,
     private readonly certificates: CertificateRepository,
-    private readonly policies: PolicyRepository,
+    private readonly planning: Planning,
     private readonly access: CertificateAccess,
     private readonly renewing: Renewing,
   ) {}
 
   async plan(id: number): Promise<PlanView> {
-    const certificate = await this.certificates.get(this.db.single, id);
-    const policy = await this.policies.get(this.db.single, certificate.rotationPolicyId);
-    const successor = await this.certificates.findSuccessor(this.db.single, id);
-    const plan = certificate.renewalPlan(policy, successor !== null);
+    const plan = await this.planning.renewalPlan(this.db.single, await this.certificates.get(this.db.single, id));
     return { willRenew: plan.at !== null, at: instantOrNull(plan.at), reason: plan.obstacle ?? plan.reason, text: plan.text };
   }
 
@@ -53,7 +50,7 @@ export class ReplanJob implements OnModuleInit {
     private readonly jobs: Jobs,
     private readonly db: Database,
     private readonly certificates: CertificateRepository,
-    private readonly policies: PolicyRepository,
+    private readonly planning: Planning,
   ) {}
 
   onModuleInit(): void {
@@ -68,9 +65,6 @@ export class ReplanJob implements OnModuleInit {
   }
 
   private async replan(id: number): Promise<void> {
-    await this.db.write((tx) => this.certificates.change(tx, id, async (row) => {
-      const policy = await this.policies.get(tx, row.rotationPolicyId);
-      row.planNext(policy, await this.certificates.findSuccessor(tx, id) !== null);
-    }));
+    await this.db.write((tx) => this.certificates.change(tx, id, (row) => this.planning.planRenewal(tx, row)));
   }
 }

@@ -1,0 +1,139 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { plugins } from '../../plugins/index.js';
+import { eventually, startProgram, type TestProgram } from '../support/program.js';
+import { dayMs, opensslVerify } from '../support/requests.js';
+import { slowIssuer } from '../support/slow-issuer.js';
+
+const issuer = slowIssuer();
+let program: TestProgram;
+beforeAll(async () => {
+  program = await startProgram({}, { plugins: [...plugins, issuer.plugin] });
+});
+afterAll(() => program.stop());
+
+async function makeAuthority(behaviour: string): Promise<string> {
+  const name = `CA ${behaviour}`;
+  await program.ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: `Example ${behaviour}`, plugin: { id: 'slow-issuer', options: { behaviour } } });
+  return name;
+}
+
+const request = (authority: string, commonName: string, more: object = {}): object => (
+  { owner: 'joe@example.com', commonName, authority: { name: authority }, validityDays: 90, ...more });
+
+const until = (id: number, state: string): Promise<any> => eventually(async () => { // eslint-disable-line @typescript-eslint/no-explicit-any -- JSON
+  const certificate = await program.ok('GET', `/certificates/${id}`);
+  return certificate.state === state && certificate;
+});
+
+describe('an issuer that takes its time', () => {
+  let old: { id: number; name: string };
+
+  it('is waited for: requested, pending, issued, under the name that a certificate has', async () => {
+    const authority = await makeAuthority('pending');
+    const asked = await program.call('POST', '/certificates', request(authority, 'slow.example.com', { rotation: true }));
+    expect(asked).toMatchObject({ status: 202, body: { state: 'pending', status: 'unknown', body: null, serial: null, order: { attempts: 0, fault: null } } });
+    expect(await program.ok('GET', `/certificates/${asked.body.id}/plan`)).toMatchObject({ willRenew: false, reason: 'not-issued' });
+    expect(await program.call('POST', `/certificates/${asked.body.id}/export`, { plugin: { slug: 'pem' } })).toMatchObject({ status: 409 });
+    expect(await program.call('PUT', `/certificates/${asked.body.id}/revoke`, {})).toMatchObject({ status: 409 });
+    issuer.deliver();
+    const issued = await until(asked.body.id, 'issued');
+    expect(issuer.asked.sign).toHaveLength(1);
+    expect(issuer.asked.poll.length).toBeGreaterThanOrEqual(1);
+    const day = (text: string): string => text.slice(0, 10).replaceAll('-', '');
+    expect(issued).toMatchObject({
+      status: 'valid', order: null, issuer: 'Examplepending', serial: expect.stringMatching(/^\d+$/),
+      name: `slow.example.com-Examplepending-${day(issued.notBefore)}-${day(issued.notAfter)}`, renewal: { at: expect.any(String) }, nextNoticeAt: expect.any(String),
+    });
+    const { authorityCertificate } = await program.ok('GET', `/authorities/${issued.authority.id}`);
+    expect(opensslVerify(authorityCertificate.body, issued)).toContain('OK');
+    old = issued;
+  });
+
+  it('gives a second certificate of the same names a name of its own', async () => {
+    const second = await program.call('POST', '/certificates', request('CA pending', 'slow.example.com'));
+    const issued = await until(second.body.id, 'issued');
+    expect(issued.name).toBe(`${old.name}-${issued.serialHex}`);
+  });
+
+  it('renews by itself, too', async () => {
+    program.clock.advance(61 * dayMs);
+    const superseded = await until(old.id, 'superseded');
+    expect(superseded.replacedBy).toMatchObject([{ state: 'issued', cn: 'slow.example.com' }]);
+  });
+
+  it('reissues on demand, and says that it is not done yet', async () => {
+    const { body: certificate } = await program.call('POST', '/certificates', request('CA pending', 'again.example.com'));
+    await until(certificate.id, 'issued');
+    const reissued = await program.call('POST', `/certificates/${certificate.id}/reissue`);
+    expect(reissued.status).toBe(reissued.body.state === 'issued' ? 200 : 202);
+    await until(reissued.body.id, 'issued');
+    await until(certificate.id, 'superseded');
+  });
+});
+
+describe('an issuer that lies', () => {
+  it.each([
+    ['wrong-key', 'another key'], ['other-names', 'evil.example.com'], ['longer', 'later than asked'], ['no-chain', 'chain'],
+  ])('about %s is found out, and nothing of it is stored as good', async (behaviour, words) => {
+    const authority = await makeAuthority(behaviour);
+    const { status, body } = await program.call('POST', '/certificates', request(authority, `${behaviour}.example.com`));
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ state: 'failed', body: null, serial: null, order: { fault: 'refused', detail: expect.stringContaining(words), nextAttemptAt: null } });
+  });
+});
+
+describe('an issuer that fails', () => {
+  it('and refuses, ends the request', async () => {
+    const { body } = await program.call('POST', '/certificates', request(await makeAuthority('refuses'), 'no.example.com'));
+    expect(body).toMatchObject({ state: 'failed', order: { fault: 'refused', detail: 'The CA says no.' } });
+  });
+
+  it('by a mistake of its own, shows nothing of it', async () => {
+    const { body } = await program.call('POST', '/certificates', request(await makeAuthority('breaks'), 'broken.example.com'));
+    expect(body.order).toMatchObject({ fault: 'internal' });
+    expect(JSON.stringify(body)).not.toContain('hunter2');
+  });
+
+  it('because it is busy, is asked again for the same order', async () => {
+    const { status, body } = await program.call('POST', '/certificates', request(await makeAuthority('unavailable-once'), 'busy.example.com'));
+    expect(status).toBe(202);
+    const asked = issuer.asked.sign.at(-1);
+    expect(body).toMatchObject({ state: 'requested', order: { attempts: 1, fault: 'unavailable', detail: 'The CA is busy.', nextAttemptAt: expect.any(String) } });
+    program.clock.advance(60_000);
+    const issued = await until(body.id, 'issued');
+    expect(issued.order).toBeNull();
+    expect(issuer.asked.sign.filter((key) => key === asked)).toHaveLength(2);
+  });
+
+  it('at a renewal, leaves the old certificate as it was, tells its owner and tries again', async () => {
+    const { id: authorityId } = await program.ok('POST', '/authorities', {
+      name: 'turncoat', owner: 'pki@example.com', commonName: 'Turncoat', plugin: { id: 'slow-issuer', options: { behaviour: 'unavailable-once' } },
+    });
+    const { body: old } = await program.call('POST', '/certificates', request('turncoat', 'kept.example.com', { rotation: true }));
+    program.clock.advance(60_000);
+    await until(old.id, 'issued');
+    await program.ok('PUT', `/authorities/${authorityId}`, { owner: 'pki@example.com', plugin: { id: 'slow-issuer', options: { behaviour: 'refuses' } } });
+    program.clock.advance(61 * dayMs);
+    const failing = await eventually(async () => {
+      const certificate = await program.ok('GET', `/certificates/${old.id}`);
+      return certificate.renewal.attempts > 0 && certificate;
+    });
+    expect(failing).toMatchObject({ state: 'issued', notify: true, renewal: { fault: 'refused', detail: 'The CA says no.', at: expect.any(String) } });
+    const mail = await eventually(async () => (await program.ok('GET', '/mails?count=50')).items.find((one: { subject: string }) => one.subject.startsWith('kept.example.com: renewal failed')));
+    expect(mail).toMatchObject({ to: ['joe@example.com'], text: expect.stringContaining('The CA says no.') });
+    await program.ok('PUT', `/authorities/${authorityId}`, { owner: 'pki@example.com', plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } } });
+    program.clock.advance(60_000);
+    expect((await until(old.id, 'superseded')).replacedBy.map((one: { state: string }) => one.state).sort()).toEqual(['failed', 'issued']);
+  });
+
+  it('does not silence the certificate that the failed one was to replace', async () => {
+    const { body: old } = await program.call('POST', '/certificates', request('CA pending', 'loud.example.com'));
+    await until(old.id, 'issued');
+    const { body: failed } = await program.call('POST', '/certificates', request('CA refuses', 'loud.example.com', { replaces: [{ id: old.id }] }));
+    expect(failed.state).toBe('failed');
+    expect(await program.ok('GET', `/certificates/${old.id}`)).toMatchObject({ notify: true, nextNoticeAt: expect.any(String) });
+    const { body: replacing } = await program.call('POST', '/certificates', request('CA pending', 'loud.example.com', { replaces: [{ id: old.id }] }));
+    await until(replacing.id, 'issued');
+    expect(await program.ok('GET', `/certificates/${old.id}`)).toMatchObject({ notify: false, nextNoticeAt: null });
+  });
+});

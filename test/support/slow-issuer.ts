@@ -1,0 +1,69 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { z } from 'zod';
+import { localCa } from '../../plugins/local-ca/local-ca.issuer.js';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import { defineIssuer, type IssuerPlugin, type PluginContext, type Signed, type SignRequest } from '../../src/plugin-api/plugin.js';
+import type { OptionSchema } from '../../src/plugin-api/options.js';
+import { dayMs } from './requests.js';
+
+const lies = {
+  'wrong-key': (request: SignRequest): SignRequest => (
+    { ...request, spkiDer: generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).publicKey.export({ type: 'spki', format: 'der' }) }),
+  'other-names': (request: SignRequest): SignRequest => (
+    { ...request, terms: { ...request.terms, subjectAltNames: [...request.terms.subjectAltNames, { type: 'dns', value: 'evil.example.com' }] } }),
+  'longer': (request: SignRequest): SignRequest => (
+    { ...request, terms: { ...request.terms, notAfter: new Date(request.terms.notAfter.getTime() + dayMs) } }),
+  'no-chain': (request: SignRequest): SignRequest => request,
+};
+type Lie = keyof typeof lies;
+
+const behaviours = ['pending', 'unavailable-once', 'refuses', 'breaks', ...Object.keys(lies) as Lie[]] as const;
+const options = z.strictObject({ behaviour: z.enum(behaviours).meta({ title: 'Behaviour', description: 'What it does with a request.' }) });
+
+/** What an issuer outside the process was asked. `sign` and `poll` hold the idempotency keys and order references in order. */
+export interface SlowIssuer {
+  plugin: IssuerPlugin<OptionSchema>;
+  asked: { sign: string[]; poll: string[] };
+  /** Lets orders be ready; until then each poll answers `pending`. */
+  deliver(): void;
+}
+
+/** An issuer that counts as one behind a network, and behaves as its authority's option `behaviour` says. The local CA signs for it. */
+export function slowIssuer(): SlowIssuer {
+  const asked: SlowIssuer['asked'] = { sign: [], poll: [] };
+  const orders = new Map<string, SignRequest>();
+  let ready = false;
+  const local = localCa.options.parse({});
+  const issue = (request: SignRequest, ctx: PluginContext): Promise<Signed> => localCa.sign(request, local, ctx);
+
+  const plugin = defineIssuer({
+    id: 'slow-issuer', title: 'Slow issuer', description: 'Behaves as told.', options, inProcess: false,
+    createAuthority: (request, _, ctx) => localCa.createAuthority?.(request, local, ctx) ?? Promise.reject(new Error('The local CA makes authorities.')),
+    revoke: async () => undefined,
+
+    async sign(request, { behaviour }, ctx) {
+      asked.sign.push(request.idempotencyKey);
+      if (behaviour === 'refuses') throw new PluginError('refused', 'The CA says no.');
+      if (behaviour === 'breaks') throw new Error('hunter2 in the stack');
+      if (behaviour === 'unavailable-once' && asked.sign.filter((key) => key === request.idempotencyKey).length === 1) {
+        throw new PluginError('unavailable', 'The CA is busy.');
+      }
+      if (behaviour === 'unavailable-once') return issue(request, ctx);
+      if (behaviour !== 'pending') return told(behaviour, await issue(lies[behaviour](request), ctx));
+      orders.set(request.idempotencyKey, request);
+      return { status: 'pending', orderRef: request.idempotencyKey, pollAfterS: 1 };
+    },
+
+    async poll(orderRef, _, ctx) {
+      asked.poll.push(orderRef);
+      const request = orders.get(orderRef);
+      if (!request) throw new PluginError('refused', 'No such order.');
+      return ready ? issue(request, ctx) : { status: 'pending', orderRef, pollAfterS: 1 };
+    },
+  });
+  return { plugin: plugin as unknown as IssuerPlugin<OptionSchema>, asked, deliver: () => { ready = true; } };
+}
+
+function told(behaviour: Lie, signed: Signed): Signed {
+  return signed.status === 'issued' && behaviour === 'no-chain' ? { ...signed, chainPem: signed.chainPem.slice(0, 1) } : signed;
+}
