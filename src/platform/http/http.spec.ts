@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import type { InjectOptions, LightMyRequestResponse } from 'fastify';
@@ -232,6 +233,15 @@ describe('on a real socket', () => {
     await closed;
     await live.app.close();
     await expect(talk(port, '')).rejects.toThrow(/ECONNREFUSED/);
+  });
+
+  it('closes although a client has connected and asks nothing', async () => {
+    const { app } = await startToy();
+    await app.listen(0, '127.0.0.1');
+    const talked = talk((app.getHttpServer().address() as { port: number }).port, '');
+    await once(app.getHttpServer(), 'connection');
+    await app.close();
+    expect(await talked).toBe('');
   });
 
   it('answers a request that is under way when it closes, and then closes its connection', async () => {

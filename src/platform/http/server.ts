@@ -19,11 +19,13 @@ export type ServerSettings = Pick<Config, 'publicUrl'>;
 /** Routes that do not begin with the prefix of the API. */
 const outsideTheApi = ['health/*path', 'metrics', 'problems', 'problems/*path'];
 const bodyLimit = 1024 * 1024;
+/** How long shutdown waits for answers, and for connections that have not asked anything: less than supervisors wait before they kill. */
+const drainMs = 5000;
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
  * Fastify with the program's limits: bodies of 1 MiB, 30 s to send a request, two minutes of silence on a connection. At shutdown
- * it closes idle connections at once and others behind the answer under way. A client's `X-Request-Id` counts if it is a UUID.
+ * it closes idle connections at once, others behind the answer under way or after 5 s. A client's `X-Request-Id` counts if it is a UUID.
  */
 export function createFastifyAdapter({ publicUrl }: ServerSettings): FastifyAdapter {
   const headers = constantHeaders(publicUrl);
@@ -75,6 +77,7 @@ function addHooks(server: FastifyInstance, { routes, headers, finished }: Hooks)
   let closing = false;
   server.addHook('preClose', (done) => {
     closing = true;
+    setTimeout(() => server.server.closeAllConnections(), drainMs).unref();
     done();
   });
   server.addHook('onSend', (request, reply, _payload, done) => {
