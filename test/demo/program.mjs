@@ -18,13 +18,14 @@ export class Program {
   #child = null;
   #token = null;
   #password = `Aa1!${randomBytes(12).toString('base64url')}`;
-  #pids = [];
+  #marks;
   /** The last lines that it has written. */
   log = [];
 
   constructor(dataDir, settings) {
     this.#dataDir = dataDir;
     this.#settings = settings;
+    this.#marks = [dataDir];
   }
 
   /** Starts it and waits until it listens. Throws Unexpected when it ends instead. */
@@ -36,10 +37,10 @@ export class Program {
     // A group of its own: Ctrl-C reaches the demo alone, which then ends the program in order.
     const child = spawn(process.execPath, ['dist/src/main.js'], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     this.#child = child;
-    this.#pids.push(child.pid);
     const url = await this.#listening(child);
     if (url === null) throw new Unexpected('The program ended at its start.', 'an address', `exit code ${child.exitCode ?? child.signalCode}`);
     this.url = url;
+    this.#marks.push(...this.#remaining().flatMap(({ command }) => / cluster_name=(\S+)/.exec(command)?.[1] ?? []));
   }
 
   #listening(child) {
@@ -70,7 +71,7 @@ export class Program {
     return child.exitCode ?? child.signalCode;
   }
 
-  /** Command lines of living processes that belong to it. PostgreSQL's carry the data folder or the number of the program that started it. */
+  /** Living processes that belong to it: number and command line. Those of PostgreSQL carry the data folder or the cluster's name. */
   remains() {
     return this.#remaining().map(({ pid, command }) => `${pid} ${command}`);
   }
@@ -85,8 +86,7 @@ export class Program {
   }
 
   #remaining() {
-    const marks = [this.#dataDir, ...this.#pids.map((pid) => `perennial_${pid}_`)];
-    return processes().filter(({ command }) => marks.some((mark) => command.includes(mark)));
+    return processes().filter(({ command }) => this.#marks.some((mark) => command.includes(mark)));
   }
 
   /** Signs in as admin; gives the answer. */
