@@ -110,6 +110,12 @@ export class CertificateRepository {
       .where(`c.renewsId = :id and c.state not in ('failed', 'cancelled')`, { id }).getOne();
   }
 
+  /** Ids of what this certificate replaces directly, in order. */
+  async predecessorsOf(tx: Tx, id: number): Promise<number[]> {
+    const rows: { id: number }[] = await tx.query('select replaced_id as id from certificate_replacement where certificate_id = $1 order by 1', [id]);
+    return rows.map((row) => row.id);
+  }
+
   /** True when `newId` replaces `oldId`, directly or over others. */
   async replacesInLine(tx: Tx, newId: number, oldId: number): Promise<boolean> {
     const rows: unknown[] = await tx.query(

@@ -1,3 +1,4 @@
+import { isHandedOn } from '../jobs/interruption.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { Problem } from '../platform/http/problem.js';
 import type { Failure } from './certificate.entity.js';
@@ -7,6 +8,11 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof PluginError) return { fault: error.fault, detail: error.detail, retryAfterS: error.retryAfterS };
   if (error instanceof Problem) return { fault: 'misconfigured', detail: error.detail };
   return { fault: 'internal', detail: 'Something broke on our side; the log says what.' };
+}
+
+/** True when a job's run was cut off before it learned how its work ended: the run ends with the error, and the work is done again. */
+export function isCutOff(signal: AbortSignal, error: unknown): boolean {
+  return isHandedOn(signal) || (signal.aborted && !isExpected(error));
 }
 
 /** True when the error is expected and needs no line in the log beyond the row. */

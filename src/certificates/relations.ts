@@ -76,14 +76,11 @@ export class Relations {
     };
   }
 
-  /** In the transaction that stores the certificate: plans deliveries, quiets what it replaces. */
+  /** In the transaction that stores the certificate: plans deliveries. What it replaces stands down once it is issued. */
   async follow(tx: Tx, id: number, relations: Pick<RelationsOfNew, 'destinationIds' | 'replacesIds'>, issued: boolean): Promise<void> {
     await this.deploying.plan(tx, id, relations.destinationIds, issued);
-    for (const replacedId of relations.replacesIds) {
-      await this.repositories.certificates.change(tx, replacedId, (old) => {
-        old.notify = false;
-        old.nextNoticeAt = null;
-      });
+    for (const replacedId of issued ? relations.replacesIds : []) {
+      await this.repositories.certificates.change(tx, replacedId, (old) => old.standDown());
       await this.deploying.yieldTo(tx, replacedId, relations.destinationIds);
     }
   }

@@ -18,7 +18,7 @@ interface Task {
 }
 
 /** Renewed while the work lasts; after a crash another process may go on this much later. */
-const leaseS = 60;
+const leaseS = 20;
 /** The first ticks are spread over at most this, so that processes that start together do not all ask at once. */
 const widestSpreadS = 10;
 /** How long work may go on after its signal was aborted, before it is given up. */

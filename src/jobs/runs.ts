@@ -5,6 +5,7 @@ import { Database } from '../platform/db/database.js';
 import type { Job, JobContext } from './define-job.js';
 import { errorText, longestErrorText } from './error-text.js';
 import { settledOrGivenUp } from './given-up.js';
+import { Interruption } from './interruption.js';
 import { JobTimes } from './job-times.js';
 import { type ClaimedRun, OutboxRepository } from './outbox.repository.js';
 import type { JobRef } from './queue.js';
@@ -12,22 +13,14 @@ import type { JobRef } from './queue.js';
 /** Does the work of one job. Must bear being run again: lock, check whether it is still to be done, act, record. */
 export type JobHandler<T> = (data: T, context: JobContext) => Promise<void>;
 
-/** Why a run's signal was aborted. */
-class Interruption extends Error {
-  constructor(
-    readonly by: 'timeout' | 'lease' | 'shutdown',
-    message: string,
-  ) {
-    super(message);
-    this.name = 'Interruption';
-  }
-}
-
 interface Run extends ClaimedRun {
   readonly abort: AbortController;
   /** When the lease was last known to be ours, on the process's own monotonic clock; undefined before the claim. */
   heldAtMs?: number;
 }
+
+/** So many runs more may a job begin when workers died in its runs: most jobs only stood by when that happened. */
+const sparedRuns = 5;
 
 const shutdown = (): Interruption => new Interruption('shutdown', 'The process shuts down.');
 
@@ -61,8 +54,8 @@ export class Runs {
   /** Makes one run and records how it ended. Rejects only when the database does not answer; the lease then lapses. */
   async run<T>(ref: JobRef, job: Job<T>, handler: JobHandler<T>): Promise<void> {
     if (this.stopping) return this.outbox.release(this.db.single, [ref]);
-    if (ref.attempt > job.policy.attempts) {
-      return this.outbox.buryUnclaimed(this.db.single, ref, 'The worker died during the last run.');
+    if (ref.attempt > job.policy.attempts + sparedRuns) {
+      return this.outbox.buryUnclaimed(this.db.single, ref, 'The worker died during this run and those before it.');
     }
     const run: Run = { ref, runId: randomUUID(), abort: new AbortController() };
     const made = this.make(run, job, handler).finally(() => this.active.delete(run));

@@ -147,14 +147,23 @@ describe.each(['embedded', 'bull'])('the queue (%s)', (engine) => {
     expect(lastError).not.toContain('secret-7f3a');
   });
 
-  it('buries a job whose last permitted run killed its worker', async () => {
+  it('buries a job whose runs keep killing their workers', async () => {
     const ran: number[] = [];
     await enqueue(1);
-    await test.source.query('update outbox set attempts = 3');
+    await test.source.query('update outbox set attempts = 8');
     await worker({ work: (n) => void ran.push(n) });
     await inState('dead');
     expect(ran).toEqual([]);
-    expect((await only()).lastError).toBe('The worker died during the last run.');
+    expect((await only()).lastError).toBe('The worker died during this run and those before it.');
+  });
+
+  it('does not hold a few deaths of workers against a job', async () => {
+    const attempts: number[] = [];
+    await enqueue(1);
+    await test.source.query('update outbox set attempts = 7');
+    await worker({ work: (_, context) => void attempts.push(context.attempt) });
+    await inState('done');
+    expect(attempts).toEqual([8]);
   });
 
   it('takes over from a worker that was killed in the middle of a job', async () => {

@@ -6,12 +6,12 @@ import type { Failure } from '../certificate.entity.js';
 export const deliveryStates = ['planned', 'delivered', 'failing', 'removing', 'removed', 'replaced', 'stopped'] as const;
 export type DeliveryState = (typeof deliveryStates)[number];
 
-/** `replaced`: a successor stands in its place. `stopped`: the certificate was revoked before it arrived. */
+/** `replaced`: a successor stands in its place, or will. `stopped`: the certificate was revoked before it arrived. */
 const moves: Partial<Record<DeliveryState, readonly DeliveryState[]>> = {
   planned: ['delivered', 'failing', 'removing', 'replaced', 'stopped'],
   failing: ['delivered', 'failing', 'planned', 'removing', 'replaced', 'stopped'],
   delivered: ['replaced', 'removing', 'planned'],
-  stopped: ['removing'],
+  stopped: ['delivered', 'removing'],
   replaced: ['removing'],
   removing: ['removed', 'removing'],
 };
@@ -43,9 +43,15 @@ export class Delivery {
     this.nextAttemptAt = again;
   }
 
-  arrive(location: string, now: Date): void {
-    this.become('delivered');
+  /** It has been written there. False when that no longer counts: a successor took its place meanwhile, or it is to be taken away. */
+  noteArrival(location: string): boolean {
+    if (this.state === 'replaced' || this.state === 'removed') return false;
     this.location = location;
+    return this.state !== 'removing';
+  }
+
+  arrive(now: Date): void {
+    if (this.state !== 'delivered') this.become('delivered');
     this.deliveredAt = now;
     this.rest();
   }
@@ -58,9 +64,14 @@ export class Delivery {
     this.nextAttemptAt = retryAt(now, this.attempts, { hintS: failure.retryAfterS });
   }
 
+  /** An attempt has to wait for another one at the same place. */
+  postpone(until: Date): void {
+    if (this.open) this.nextAttemptAt = until;
+  }
+
   /** Tries again at once, or delivers once more what has arrived already. */
   retry(now: Date): void {
-    if (this.state !== 'removing') this.become('planned');
+    if (this.state !== 'removing' && this.state !== 'planned') this.become('planned');
     this.attempts = 0;
     this.nextAttemptAt = now;
   }

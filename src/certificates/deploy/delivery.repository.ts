@@ -54,14 +54,10 @@ export class DeliveryRepository {
     await tx.save([...deliveries]);
   }
 
-  /** The delivery that stands at a location, if any. */
+  /** The delivery that stands at a location, if any; also while it is being made once more. */
   findAt(tx: Tx, destinationId: number, location: string): Promise<Delivery | null> {
-    return tx.findOneBy(Delivery, { destinationId, location, state: 'delivered' });
-  }
-
-  findOf(tx: Tx, certificateId: number, destinationId: number): Promise<Delivery | null> {
     return tx.createQueryBuilder(Delivery, 'd')
-      .where(`d.certificateId = :certificateId and d.destinationId = :destinationId and d.state <> 'removed'`, { certificateId, destinationId }).getOne();
+      .where(`d.destinationId = :destinationId and d.location = :location and d.state in ('planned', 'failing', 'delivered')`, { destinationId, location }).getOne();
   }
 
   /** Ids that are due, at most 200; they come up again at `again` should their job be lost. */

@@ -1,12 +1,14 @@
+import { createHash } from 'node:crypto';
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { Destinations, type ReadyDestination } from '../../destinations/destinations.js';
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
+import { Leases } from '../../jobs/lease.js';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { Bundle } from '../../plugin-api/plugin.js';
 import type { Tx } from '../../platform/db/database.js';
 import { Bundles } from '../bundle.js';
-import { isExpected } from '../failure.js';
+import { isCutOff, isExpected } from '../failure.js';
 import { deployCertificate } from './deploy.jobs.js';
 import { DeployRecord } from './deploy.record.js';
 
@@ -20,7 +22,10 @@ export interface Attempt {
   bundle: Bundle;
 }
 
-/** Lock and re-check, act without a transaction, record. */
+/** A place whose worker died is free again after this; less than a run's lease, so that who takes the run over finds it free. */
+const leaseS = 20;
+
+/** Lock and re-check, act without a transaction and as the only one at that place, record. */
 @Injectable()
 export class DeployJob implements OnModuleInit {
   private readonly logger = new Logger('deploy');
@@ -30,6 +35,7 @@ export class DeployJob implements OnModuleInit {
     private readonly destinations: Destinations,
     private readonly record: DeployRecord,
     private readonly bundles: Bundles,
+    private readonly leases: Leases,
   ) {}
 
   onModuleInit(): void {
@@ -40,10 +46,12 @@ export class DeployJob implements OnModuleInit {
     const attempt = await this.record.begin(deliveryId, (tx, delivery, certificate) => this.prepare(tx, delivery, certificate));
     if (!attempt) return;
     try {
-      if (attempt.removal) await this.remove(attempt, signal);
-      else await this.deliver(attempt, signal);
+      const place = this.placeOf(attempt);
+      const act = (lost: AbortSignal): Promise<void> => this.act(attempt, place, AbortSignal.any([signal, lost]));
+      const free = await this.leases.withLease(leaseName(attempt, place), leaseS, act);
+      if (!free) await this.record.postponed(attempt);
     } catch (error) {
-      if (signal.aborted && !isExpected(error)) throw error;
+      if (isCutOff(signal, error)) throw error;
       if (!isExpected(error)) this.logger.error(error);
       await this.record.failed(attempt, error);
     }
@@ -61,17 +69,40 @@ export class DeployJob implements OnModuleInit {
     };
   }
 
-  private async deliver(attempt: Attempt, signal: AbortSignal): Promise<void> {
+  /** What is locked for the attempt. Where a thing is taken away from may be written in another way, yet it is the same place. */
+  private placeOf({ target, bundle, removal, location }: Attempt): string {
+    try {
+      return this.destinations.locate(target, bundle);
+    } catch (error) {
+      if (removal && isExpected(error)) return location ?? '';
+      throw error;
+    }
+  }
+
+  private async act(attempt: Attempt, place: string, signal: AbortSignal): Promise<void> {
+    const delivery = await this.record.stillWanted(attempt);
+    if (!delivery) return;
+    if (attempt.removal) await this.remove(attempt, delivery.location, signal);
+    else await this.deliver(attempt, place, signal);
+  }
+
+  private async deliver(attempt: Attempt, place: string, signal: AbortSignal): Promise<void> {
     const { target, bundle } = attempt;
     if (target.plugin.needsPrivateKey && !bundle.privateKeyPem) {
       throw new PluginError('misconfigured', `${target.plugin.title} needs the private key, which is not kept here.`);
     }
-    await this.record.claimLocation(attempt, this.destinations.locate(target, bundle));
+    const other = await this.record.otherAt(attempt, place);
+    if (other) throw new PluginError('misconfigured', `Certificate ${other.name} stands at ${place} already; detach it or let this one replace it.`);
     await this.record.arrived(attempt, await this.destinations.deliver(target, bundle, signal));
   }
 
-  private async remove(attempt: Attempt, signal: AbortSignal): Promise<void> {
-    if (attempt.location !== null) await this.destinations.remove(attempt.target, attempt.location, signal);
+  private async remove(attempt: Attempt, location: string | null, signal: AbortSignal): Promise<void> {
+    if (location !== null && !await this.record.otherAt(attempt, location)) await this.destinations.remove(attempt.target, location, signal);
     await this.record.removed(attempt);
   }
+}
+
+/** Of bounded length, whatever the place is called. */
+function leaseName({ target }: Attempt, place: string): string {
+  return `deliver:${target.destination.id}:${createHash('sha256').update(place).digest('hex')}`;
 }

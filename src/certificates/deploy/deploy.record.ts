@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { PluginError } from '../../plugin-api/errors.js';
 import { Clock } from '../../platform/clock.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import type { Certificate } from '../certificate.entity.js';
@@ -13,6 +12,8 @@ import { DeliveryRepository } from './delivery.repository.js';
 
 /** An attempt that says nothing more is made again after this time. */
 const attemptMs = 10 * 60_000;
+/** How long an attempt waits for another one that is at the same place. */
+const queueMs = 5_000;
 /** From this failure in a row on, the owner is told. */
 const tellAfter = 5;
 
@@ -37,10 +38,8 @@ export class DeployConsequences {
   }
 
   /** An old certificate has just been written over its successor, because its delivery was under way: deliver that again. */
-  async repair(tx: Tx, oldId: number, destinationId: number): Promise<void> {
-    const successor = await this.certificates.findSuccessor(tx, oldId);
-    const standing = successor && await this.deliveries.findOf(tx, successor.id, destinationId);
-    if (!standing || standing.state !== 'delivered') return;
+  async repair(tx: Tx, oldId: number, standing: Delivery): Promise<void> {
+    if (!await this.isPredecessor(tx, oldId, standing.certificateId)) return;
     await this.deliveries.change(tx, standing.id, (delivery) => delivery.retry(this.clock.now()));
     await this.deploying.start(tx, [standing.id]);
   }
@@ -73,27 +72,38 @@ export class DeployRecord {
     }));
   }
 
-  /** Throws PluginError `misconfigured` when a certificate of another line stands there. */
-  async claimLocation({ certificateId, target }: Attempt, location: string): Promise<void> {
+  /** How it stands now that nobody else is at the place; null when it was done, replaced or turned round since the attempt began. */
+  async stillWanted({ deliveryId, removal }: Attempt): Promise<Delivery | null> {
+    const delivery = await this.deliveries.find(this.db.single, deliveryId);
+    return delivery?.open && removal === (delivery.state === 'removing') ? delivery : null;
+  }
+
+  /** The certificate that stands at the location and must not be touched: for a delivery one of another line, for a removal any other. */
+  async otherAt({ certificateId, removal, target }: Attempt, location: string): Promise<Certificate | null> {
     const standing = await this.deliveries.findAt(this.db.single, target.destination.id, location);
-    if (!standing || standing.certificateId === certificateId) return;
-    if (await this.consequences.isPredecessor(this.db.single, standing.certificateId, certificateId)) return;
-    const other = await this.certificates.get(this.db.single, standing.certificateId);
-    throw new PluginError('misconfigured', `Certificate ${other.name} stands at ${location} already; detach it or let this one replace it.`);
+    if (!standing || standing.certificateId === certificateId) return null;
+    if (!removal && await this.consequences.isPredecessor(this.db.single, standing.certificateId, certificateId)) return null;
+    return this.certificates.get(this.db.single, standing.certificateId);
+  }
+
+  /** Another attempt is at the same place. */
+  async postponed({ deliveryId }: Attempt): Promise<void> {
+    const at = new Date(this.clock.now().getTime() + queueMs);
+    await this.db.write((tx) => this.deliveries.change(tx, deliveryId, (delivery) => delivery.postpone(at)));
   }
 
   arrived({ deliveryId, certificateId, target }: Attempt, location: string): Promise<void> {
     return this.db.write(async (tx) => {
       await this.certificates.lock(tx, certificateId);
-      const overtaken = await this.deliveries.change(tx, deliveryId, async (delivery) => {
-        if (!delivery.open || delivery.state === 'removing') return delivery.state !== 'removing';
-        const standing = await this.deliveries.findAt(tx, target.destination.id, location);
+      const standing = await this.deliveries.findAt(tx, target.destination.id, location);
+      const inForce = await this.deliveries.change(tx, deliveryId, async (delivery) => {
+        if (!delivery.noteArrival(location)) return false;
         if (standing && standing.id !== deliveryId) await this.deliveries.change(tx, standing.id, (old) => old.replace());
-        delivery.arrive(location, this.clock.now());
-        return false;
+        delivery.arrive(this.clock.now());
+        return true;
       });
-      if (overtaken) await this.consequences.repair(tx, certificateId, target.destination.id);
-      else await this.consequences.settle(tx, certificateId);
+      if (inForce) await this.consequences.settle(tx, certificateId);
+      else if (standing) await this.consequences.repair(tx, certificateId, standing);
     });
   }
 

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { addManyToOutbox } from '../../jobs/outbox.js';
 import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
+import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Notices } from '../notify/notices.js';
 import { deployCertificate } from './deploy.jobs.js';
@@ -24,9 +25,12 @@ export class Deploying {
     if (issued) await this.start(tx, planned);
   }
 
-  /** Has the planned deliveries of a certificate made that has just been issued. */
+  /** Has the planned deliveries of a certificate made that an issuer has just issued, instead of those of what it replaces. */
   async startOf(tx: Tx, certificateId: number): Promise<void> {
     const open = (await this.deliveries.lockOf(tx, certificateId)).filter((delivery) => delivery.open);
+    for (const oldId of await this.certificates.predecessorsOf(tx, certificateId)) {
+      await this.yieldTo(tx, oldId, open.map((delivery) => delivery.destinationId));
+    }
     await this.start(tx, open.map((delivery) => delivery.id));
   }
 
@@ -34,7 +38,7 @@ export class Deploying {
     await addManyToOutbox(tx, deployCertificate.name, deliveryIds.map((deliveryId) => ({ data: { deliveryId } })));
   }
 
-  /** From now on a successor is delivered: what has not arrived of the old certificate never will. */
+  /** A successor has been issued and is delivered from now on: what has not arrived of the old certificate never will. */
   async yieldTo(tx: Tx, oldId: number, destinationIds: readonly number[]): Promise<void> {
     const open = (await this.deliveries.lockOf(tx, oldId))
       .filter((d) => (d.state === 'planned' || d.state === 'failing') && destinationIds.includes(d.destinationId));
@@ -59,20 +63,28 @@ export class Deploying {
     await this.deliveries.save(tx, open);
   }
 
-  /** When a successor is in place wherever it has to be, its predecessor is superseded and the owner is told. */
+  /** When a successor is in place wherever it has to be, everything before it in its line is superseded and the owner is told. */
   async settle(tx: Tx, certificateId: number): Promise<void> {
     const successor = await this.certificates.get(tx, certificateId);
-    if (successor.renewsId === null || successor.state !== 'issued') return;
+    if (successor.state !== 'issued') return;
     const deliveries = await this.deliveries.lockOf(tx, certificateId);
     if (deliveries.some((delivery) => delivery.state === 'planned' || delivery.state === 'failing')) return;
-    const now = this.clock.now();
-    const old = await this.certificates.lock(tx, successor.renewsId);
-    if (old.state !== 'issued') return;
-    await this.certificates.change(tx, old.id, (certificate) => certificate.supersede(now));
+    // A predecessor that was renewed before it had arrived has left its own predecessor in force.
+    for (let oldId = successor.renewsId; oldId !== null;) {
+      const old = await this.certificates.lock(tx, oldId);
+      if (old.state !== 'issued') return;
+      await this.supersede(tx, old);
+      await this.notices.rotated(tx, old, successor, deliveries.map((delivery) => delivery.destinationId));
+      oldId = old.renewsId;
+    }
+  }
+
+  private async supersede(tx: Tx, old: Certificate): Promise<void> {
+    old.supersede(this.clock.now());
+    await tx.save(old);
     const standing = (await this.deliveries.lockOf(tx, old.id)).filter(isStanding);
     standing.forEach((delivery) => delivery.replace());
     await this.deliveries.save(tx, standing);
-    await this.notices.rotated(tx, old, successor, deliveries.map((delivery) => delivery.destinationId));
   }
 }
 

@@ -4,7 +4,7 @@ import { Audit } from '../../audit/audit.js';
 import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
-import { Database } from '../../platform/db/database.js';
+import { Database, violatedConstraint } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
 import { mayIssueFrom } from '../../roles/permission.js';
@@ -94,10 +94,18 @@ export class IssueService {
     try {
       return await this.issueFrom(authority, actor, request, requestKey);
     } catch (error) {
+      const first = await this.firstOf(error, actor, requestKey);
+      if (first) return first.id;
       if (!(error instanceof StaleAuthority)) throw error;
       this.authorities.forget(authority.authority.id);
       return this.issueFrom(await this.authorized(actor, request), actor, request, requestKey);
     }
+  }
+
+  /** The certificate of the same request, when that came a moment earlier and was not there yet when we looked. */
+  private async firstOf(error: unknown, actor: Actor, requestKey: string | null): Promise<{ id: number } | null> {
+    if (requestKey === null || violatedConstraint(error) !== 'certificate_request') return null;
+    return this.certificates.findByRequestKey(this.db.single, actor.userId, requestKey);
   }
 
   private async issueFrom(authority: LoadedAuthority, actor: Actor, request: IssueRequest, requestKey: string | null): Promise<number> {

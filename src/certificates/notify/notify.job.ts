@@ -7,7 +7,7 @@ import type { NotificationMessage } from '../../plugin-api/plugin.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import type { Certificate } from '../certificate.entity.js';
-import { failureOf, isExpected } from '../failure.js';
+import { failureOf, isCutOff, isExpected } from '../failure.js';
 import { certificatesOf, Letters } from './letters.js';
 import type { Notice } from './notice.entity.js';
 import { NoticeRepository } from './notice.repository.js';
@@ -79,7 +79,7 @@ export class NotifyJob implements OnModuleInit {
       await this.post.send(told, signal);
       await this.record(told, (notice) => notice.sent(this.clock.now()));
     } catch (error) {
-      if (signal.aborted && !isExpected(error)) throw error;
+      if (isCutOff(signal, error)) throw error;
       if (!isExpected(error)) new Logger('notify').error(error);
       await this.record(told, (notice) => notice.fail(failureOf(error), this.clock.now()));
     }
