@@ -3,7 +3,8 @@ import type { FastifyRequest } from 'fastify';
 import { Database } from '../platform/db/database.js';
 import type { Actor, RequestWithActor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import { AccountRepository } from '../roles/account.repository.js';
+import { Gathered } from '../platform/gathered.js';
+import { type Account, AccountRepository } from '../roles/account.repository.js';
 import { permissionsOf } from '../roles/permission.js';
 import { accessRule } from './access-rule.js';
 import { Tokens } from './tokens.js';
@@ -11,6 +12,8 @@ import { Tokens } from './tokens.js';
 /** The one guard of every route. Nothing is remembered between requests: a right that is taken away is gone with the next one. */
 @Injectable()
 export class AuthGuard implements CanActivate {
+  private readonly readings = new Gathered<number, Account | null>((ids) => this.accounts.findMany(this.db.single, ids));
+
   constructor(
     private readonly tokens: Tokens,
     private readonly db: Database,
@@ -30,7 +33,7 @@ export class AuthGuard implements CanActivate {
 
   private async actorOf(request: FastifyRequest): Promise<Actor> {
     const { userId, epoch } = this.tokens.read(tokenIn(request.headers.authorization));
-    const account = await this.accounts.find(this.db.single, userId);
+    const account = await this.readings.run(userId);
     if (!account?.active) throw new Problem('unauthenticated', 'The user is not active.');
     if (account.tokenEpoch !== epoch) throw new Problem('unauthenticated', 'The token has been revoked.');
     const { username, email, roles } = account;

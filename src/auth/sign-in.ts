@@ -9,7 +9,10 @@ import type { User } from '../users/user.entity.js';
 import { AttemptLimit, subscriberOf } from './attempt-limit.js';
 import { Tokens } from './tokens.js';
 
-const limit = { attempts: 10, windowMs: 5 * 60_000, keys: 50_000 };
+const window = { windowMs: 5 * 60_000, keys: 50_000 };
+const perAddress = { attempts: 10, ...window };
+/** Higher: whoever knows a name could otherwise keep its owner out from afar. */
+const perAccount = { attempts: 100, ...window };
 
 /** What someone claims to be, and from where. */
 export interface Credentials {
@@ -20,10 +23,11 @@ export interface Credentials {
   requestId: string;
 }
 
-/** Turns a name and a password into a token. Ten failures in five minutes, by address or by account, and it refuses to look. */
+/** Turns a name and a password into a token. After ten failures in five minutes from an address, or a hundred for an account, it refuses to look. */
 @Injectable()
 export class SignIn {
-  private readonly failures = new AttemptLimit(limit);
+  private readonly fromAddress = new AttemptLimit(perAddress);
+  private readonly ofAccount = new AttemptLimit(perAccount);
 
   constructor(
     private readonly db: Database,
@@ -35,20 +39,21 @@ export class SignIn {
 
   /** Throws `bad-credentials` for every kind of failure alike, after the same work, and `too-many-requests`. */
   async run(credentials: Credentials): Promise<string> {
-    const byAddress = `address ${subscriberOf(credentials.address)}`;
-    this.take(byAddress);
+    const address = subscriberOf(credentials.address);
+    this.take(this.fromAddress, address);
     const user = await this.users.findForSignIn(this.db.single, credentials.name);
-    const byAccount = user ? `user ${user.id}` : `name ${credentials.name.toLowerCase()}`;
-    this.take(byAccount);
+    const account = user ? `user ${user.id}` : `name ${credentials.name.toLowerCase()}`;
+    this.take(this.ofAccount, account);
     const matches = await passwordMatches(user?.passwordHash ?? null, credentials.password);
     if (!user || !matches || !user.active) return this.refuse(credentials, user);
-    for (const key of [byAddress, byAccount]) this.failures.giveBack(key);
+    this.fromAddress.giveBack(address);
+    this.ofAccount.giveBack(account);
     await this.record('session.opened', { ...credentials, userId: user.id, username: user.username }, user.id);
     return this.tokens.issue({ userId: user.id, epoch: user.tokenEpoch });
   }
 
-  private take(key: string): void {
-    const waitMs = this.failures.take(key, this.clock.now().getTime());
+  private take(failures: AttemptLimit, key: string): void {
+    const waitMs = failures.take(key, this.clock.now().getTime());
     if (waitMs > 0) throw new Problem('too-many-requests', 'Too many failed sign-ins.', { retryAfterS: Math.ceil(waitMs / 1000) });
   }
 

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { parseCertificate } from '../pki/certificate.js';
 import { resolveKeyType } from '../pki/key.js';
 import { encodeSubject } from '../pki/names.js';
+import { demandAgreement } from '../pki/second-opinion.js';
 import { signerOf } from '../pki/sign.js';
 import type { SubjectFields } from '../plugin-api/plugin.js';
 import { Clock } from '../platform/clock.js';
@@ -44,6 +45,8 @@ export class AuthorityMaker {
       pathLength: request.pathLength ?? (parent ? Math.min(0, parent.authority.pathLength ?? 0) : undefined),
       signer: signerOf(privateKey), ...(parent && { parent: parent.material }),
     }, this.configured.open(plugin, stored, 'authority'), this.contexts.make(AbortSignal.timeout(timeoutMs)));
+    const [certificatePem = ''] = chainPem;
+    await demandAgreement(parseCertificate(certificatePem), certificatePem, parent?.material.certificatePem ?? certificatePem);
     return {
       name: request.name, owner: request.owner, description: request.description ?? null, active: true, ...stored,
       parentId: parent?.authority.id ?? null, ...factsOf(chainPem), creatorId, version: 1, createdAt: this.clock.now(),

@@ -38,6 +38,9 @@ function isHostOrNetwork(value: string): boolean {
   return rest.length === 0 && version !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
 }
 
+/** An IP address, or a network such as 10.0.0.0/8. */
+export const network = text.toLowerCase().refine((value) => isIP(value.split('/')[0] ?? '') !== 0 && isHostOrNetwork(value), 'must be an IP address or a network such as 10.0.0.0/8');
+
 /** One key of the key ring, written as base64 of 32 bytes, with or without `id:` before it. */
 export const encryptionKey = text.transform((value, context) => {
   const match = /^(?:([\w-]{1,32}):)?([A-Za-z0-9+/]{43}=)$/.exec(value);

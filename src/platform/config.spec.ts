@@ -31,7 +31,7 @@ describe('loadConfig', () => {
     expect({ ...loadConfig({}) }).toEqual({
       port: 8080, host: '127.0.0.1', publicUrl: 'http://127.0.0.1:8080', dataDir: resolve('data'), mailFrom: 'perennial@localhost',
       role: 'all', logLevel: 'info', defaultValidityDays: 365, allowWeekendExpiration: true, defaultRotationDays: 30,
-      noticeDays: [30, 15, 2], securityNoticeDays: [30, 15, 2], tokenLifetimeMinutes: 720, reloadCommands: {}, allowedPrivateHosts: [],
+      noticeDays: [30, 15, 2], securityNoticeDays: [30, 15, 2], tokenLifetimeMinutes: 720, reloadCommands: {}, allowedPrivateHosts: [], trustedProxies: [],
       hideExpiredAfterDays: 30, sweepIntervalS: 20,
     });
   });
@@ -111,7 +111,7 @@ describe('describeConfig', () => {
   });
 
   it('has defaults that give the same settings when written out', () => {
-    const literal = describeConfig().filter(({ name }) => !['PUBLIC_URL', 'SECURITY_NOTICE_DAYS', 'ALLOWED_PRIVATE_HOSTS'].includes(name));
+    const literal = describeConfig().filter(({ name }) => !['PUBLIC_URL', 'SECURITY_NOTICE_DAYS', 'ALLOWED_PRIVATE_HOSTS', 'TRUSTED_PROXIES'].includes(name));
     const env = Object.fromEntries(literal.flatMap((entry) => (entry.default === null ? [] : [[entry.name, entry.default]])));
     expect(loadConfig(env)).toEqual(loadConfig({}));
   });

@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { z } from 'zod';
-import { commands, encryptionKey, flag, hostOrNetwork, list, mailAddress, url, whole } from './config-value.js';
+import { commands, encryptionKey, flag, hostOrNetwork, list, mailAddress, network, url, whole } from './config-value.js';
 
 const text = z.string();
 const days = list(whole(0, 3650)).transform((values) => [...new Set(values)].sort((a, b) => b - a));
@@ -43,6 +43,8 @@ export const configSchema = z.object({
     .meta({ description: 'Programs that a destination may run after a delivery: a JSON object from a name to a program, as an absolute path, and its arguments.' }),
   ALLOWED_PRIVATE_HOSTS: list(hostOrNetwork).optional().transform((hosts) => hosts ?? [])
     .meta({ description: 'Hosts and networks that outgoing requests may reach although they are private, with commas between.', defaultText: 'none' }),
+  TRUSTED_PROXIES: list(network).optional().transform((networks) => networks ?? [])
+    .meta({ description: 'Addresses and networks of reverse proxies whose X-Forwarded-For says where a request comes from, with commas between.', defaultText: 'none' }),
   HIDE_EXPIRED_AFTER_DAYS: whole(0, 36500).prefault('30').meta({ description: 'Days after expiry at which lists leave a certificate out unless asked.' }),
   SWEEP_INTERVAL_S: whole(1, 3600).prefault('20').meta({ description: 'Seconds between two looks for work that has become due.' }),
 });

@@ -106,7 +106,7 @@ export async function startToy(query: () => Promise<unknown> = async () => []): 
   @Module({ imports: [{ module: PlatformModule, global: true, providers: platform, exports: platform }, HttpModule], controllers: [ToysController] })
   class ToyModule {}
 
-  const settings = { publicUrl: 'https://pki.example.org' };
+  const settings = { publicUrl: 'https://pki.example.org', trustedProxies: [] };
   const app = await NestFactory.create<NestFastifyApplication>(ToyModule, createFastifyAdapter(settings), { logger: new FrameworkLog(log), abortOnError: false });
   applyHttp(app, settings);
   await app.init();

@@ -14,7 +14,7 @@ import { RouteTable } from './route-table.js';
 import { constantHeaders } from './constant-headers.js';
 
 /** The part of the configuration that the server needs. */
-export type ServerSettings = Pick<Config, 'publicUrl'>;
+export type ServerSettings = Pick<Config, 'publicUrl' | 'trustedProxies'>;
 
 /** Routes that do not begin with the prefix of the API. */
 const outsideTheApi = ['health/*path', 'metrics', 'problems', 'problems/*path'];
@@ -27,12 +27,12 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
  * Fastify with the program's limits: bodies of 1 MiB, 30 s to send a request, two minutes of silence on a connection. At shutdown
  * it closes idle connections at once, others behind the answer under way or after 5 s. A client's `X-Request-Id` counts if it is a UUID.
  */
-export function createFastifyAdapter({ publicUrl }: ServerSettings): FastifyAdapter {
+export function createFastifyAdapter({ publicUrl, trustedProxies }: ServerSettings): FastifyAdapter {
   const headers = constantHeaders(publicUrl);
   return new FastifyAdapter({
     logger: false,
     bodyLimit,
-    trustProxy: false,
+    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     requestTimeout: 30_000,
     connectionTimeout: 120_000,
     routerOptions: { maxParamLength: 1024 },
