@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
 import { snake } from '../platform/db/snake-naming.js';
+import { prepared } from '../platform/db/statement.js';
 import { Problem } from '../platform/http/problem.js';
-import type { Sealed } from '../platform/secrets/sealed.js';
+import { noSuccession, type Succession } from '../rotation/due.js';
 import { Certificate } from './certificate.entity.js';
 
 /** The columns of a row about to be made; what is not given is null or the column's default. */
@@ -19,6 +20,9 @@ export interface NewLinks {
   authorityVersion?: number;
 }
 
+/** A row about to be made with its links. */
+export interface NewCertificate { row: NewRow; links: NewLinks }
+
 const columns = [
   'state', 'name', 'owner', 'description', 'creatorId', 'authorityId', 'commonName', 'distinguishedName', 'bodyPem', 'chainPem', 'csrPem',
   'secretId', 'sealedKey', 'issuer', 'issuerSha256', 'serialHex', 'sha256', 'spkiSha256', 'keyType', 'bits', 'signingAlgorithm',
@@ -26,31 +30,43 @@ const columns = [
   'nextAttemptAt', 'renewalReason', 'nextRenewalAt', 'nextNoticeAt', 'createdAt',
 ] as const satisfies readonly (keyof NewRow)[];
 
-const n = columns.length;
-const insertSql = `
-  with made as (
-    insert into certificate (${columns.map(snake).join(', ')})
-    select ${columns.map((_, i) => `$${i + 1}`).join(', ')}
-    where $${n + 4}::int is null or exists (select from authority where id = $6 and version = $${n + 4} and active)
-    on conflict (name) do nothing returning id),
-  roles as (insert into certificate_role (certificate_id, role_id) select id, x from made, unnest($${n + 1}::int[]) as x),
-  notifications as (insert into certificate_notification (certificate_id, notification_id) select id, x from made, unnest($${n + 2}::int[]) as x),
-  replaced as (insert into certificate_replacement (certificate_id, replaced_id) select id, x from made, unnest($${n + 3}::int[]) as x)
-  select id from made`;
+const names = columns.map(snake);
+const insertAll = prepared<{ id: number; secretId: string }>('certificate_insert', `
+  with links as (
+    select * from jsonb_to_recordset($2) as l(secret_id uuid, role_ids int[], notification_ids int[], replaces_ids int[], authority_version int)),
+  made as (
+    insert into certificate (${names.join(', ')})
+    select ${names.map((name) => `c.${name}`).join(', ')} from jsonb_populate_recordset(null::certificate, $1) as c join links l using (secret_id)
+    where l.authority_version is null or exists (select from authority a where a.id = c.authority_id and a.version = l.authority_version and a.active)
+    order by c.name
+    on conflict (name) do nothing returning id, secret_id),
+  linked as (select m.id, l.* from made m join links l using (secret_id)),
+  roles as (insert into certificate_role (certificate_id, role_id) select id, unnest(role_ids) from linked),
+  notifications as (insert into certificate_notification (certificate_id, notification_id) select id, unnest(notification_ids) from linked),
+  replaced as (insert into certificate_replacement (certificate_id, replaced_id) select id, unnest(replaces_ids) from linked)
+  select id, secret_id as "secretId" from made`);
+
+/** A row as JSON that `jsonb_populate_recordset` reads. */
+function jsonOf(row: NewRow): Record<string, unknown> {
+  const entries = columns.map((column, i) => [names[i], column === 'sealedKey' ? row.sealedKey && `\\x${row.sealedKey.bytes.toString('hex')}` : row[column]]);
+  return Object.fromEntries(entries) as Record<string, unknown>;
+}
 
 /** Every query that changes certificates or finds single ones. Lists are in list/. */
 @Injectable()
 export class CertificateRepository {
-  /** The new row's id; null when the name is taken or the authority has changed since `authorityVersion`. */
-  async insert(tx: Tx, row: NewRow, links: NewLinks): Promise<number | null> {
-    const values = columns.map((column) => {
-      const value = row[column];
-      if (column === 'sealedKey') return (value as Sealed | null | undefined)?.bytes ?? null;
-      return column === 'terms' ? JSON.stringify(value) : value ?? null;
-    });
-    const made: { id: number }[] = await tx.query(insertSql,
-      [...values, links.roleIds, links.notificationIds, links.replacesIds, links.authorityVersion ?? null]);
-    return made[0]?.id ?? null;
+  /**
+   * The new rows' ids, in order; null where the name is taken, by another of them too, or where the authority has changed since
+   * its `authorityVersion`.
+   */
+  async insert(tx: Tx, many: readonly NewCertificate[]): Promise<(number | null)[]> {
+    const links = many.map(({ row, links }) => ({
+      secret_id: row.secretId, role_ids: links.roleIds, notification_ids: links.notificationIds, replaces_ids: links.replacesIds,
+      authority_version: links.authorityVersion,
+    }));
+    const made = await insertAll(tx, [JSON.stringify(many.map(({ row }) => jsonOf(row))), JSON.stringify(links)]);
+    const ids = new Map(made.map(({ id, secretId }) => [secretId, id]));
+    return many.map(({ row }) => ids.get(row.secretId) ?? null);
   }
 
   async isNameTaken(tx: Tx, name: string): Promise<boolean> {
@@ -104,10 +120,18 @@ export class CertificateRepository {
     return result;
   }
 
-  /** The certificate that was asked for to take this one's place, unless that failed. */
+  /** The renewal of this certificate, unless that failed or was revoked. */
   findSuccessor(tx: Tx, id: number): Promise<Certificate | null> {
     return tx.createQueryBuilder(Certificate, 'c')
-      .where(`c.renewsId = :id and c.state not in ('failed', 'cancelled')`, { id }).getOne();
+      .where(`c.renewsId = :id and c.state not in ('failed', 'cancelled', 'revoked')`, { id }).getOne();
+  }
+
+  async successionOf(tx: Tx, id: number): Promise<Succession> {
+    const rows: Succession[] = await tx.query(
+      `select exists (select from certificate where renews_id = $1 and state not in ('failed', 'cancelled', 'revoked')) as "hasSuccessor",
+              exists (select from certificate_replacement r join certificate c on c.id = r.certificate_id
+                      where r.replaced_id = $1 and c.renews_id is distinct from $1 and c.state in ('issued', 'superseded')) as "isReplaced"`, [id]);
+    return rows[0] ?? noSuccession;
   }
 
   /** Ids of what this certificate replaces directly, in order. */

@@ -20,6 +20,7 @@ import { ExportController } from './export/export.controller.js';
 import { ExportService, KeyAccess } from './export/export.service.js';
 import { UploadController } from './import/upload.controller.js';
 import { UploadService, UploadStore } from './import/upload.service.js';
+import { CertificateStore } from './issue/certificate-store.js';
 import { IssueController } from './issue/issue.controller.js';
 import { IssueJob } from './issue/issue.job.js';
 import { IssueFollowUp, IssueRecord } from './issue/issue.record.js';
@@ -40,6 +41,7 @@ import { RelationRepositories, Relations } from './relations.js';
 import { RevokeController } from './revoke/revoke.controller.js';
 import { RevokeConsequences, RevokeRecord, RevokeService } from './revoke/revoke.service.js';
 import { RenewalContext, RenewalFollowUp, RenewalPlans, Renewing } from './rotate/renewing.js';
+import { RenewalFailures } from './rotate/renewal-failures.js';
 import { RotateController } from './rotate/rotate.controller.js';
 import { RotateJob, RotateJudge } from './rotate/rotate.job.js';
 import { ReplanJob, RotateService } from './rotate/rotate.service.js';
@@ -55,11 +57,11 @@ import { UpdateChanges, UpdateService } from './update/update.service.js';
   ],
   providers: [
     CertificateRepository, DomainRepository, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, CertificateReader,
-    Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
+    CertificateStore, Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
     UploadService, UploadStore, UpdateService, UpdateChanges, ExportService, KeyAccess,
     DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,
     RevokeService, RevokeRecord, RevokeConsequences,
-    Renewing, RenewalPlans, RenewalContext, RenewalFollowUp, RotateJob, RotateJudge, RotateService, ReplanJob, RotationSweep, SweptRepositories,
+    Renewing, RenewalPlans, RenewalContext, RenewalFailures, RenewalFollowUp, RotateJob, RotateJudge, RotateService, ReplanJob, RotationSweep, SweptRepositories,
     NoticeRepository, Notices, NotifyJob, NoticePost, Letters, LetterSources, ExpirySweep, NotifyRepositories, WatchRepository, ReplanWarnings,
   ],
 })

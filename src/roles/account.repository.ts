@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
+import { prepared } from '../platform/db/statement.js';
 import type { Page } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
@@ -24,6 +25,8 @@ const select = `
     from user_role ur join role r on r.id = ur.role_id where ur.user_id = u.id), '[]') as roles
   from app_user u`;
 
+const selectByIds = prepared<Account>('accounts', `${select} where u.id = any($1::int[])`);
+
 const list: ListSource = {
   select,
   from: 'app_user u',
@@ -35,8 +38,15 @@ const list: ListSource = {
 @Injectable()
 export class AccountRepository {
   async find(tx: Tx, id: number): Promise<Account | null> {
-    const [account] = await tx.query<Account[]>(`${select} where u.id = $1`, [id]);
+    const [account] = await this.findMany(tx, [id]);
     return account ?? null;
+  }
+
+  /** In the order of the ids; null for one that does not exist. */
+  async findMany(tx: Tx, ids: readonly number[]): Promise<(Account | null)[]> {
+    const found = await selectByIds(tx, [[...new Set(ids)]]);
+    const byId = new Map(found.map((account) => [account.id, account]));
+    return ids.map((id) => byId.get(id) ?? null);
   }
 
   /** Throws `not-found`. */

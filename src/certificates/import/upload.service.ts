@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { Audit } from '../../audit/audit.js';
 import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
-import { DomainRepository } from '../../domains/domain.repository.js';
 import { isSelfIssued, type ParsedCertificate } from '../../pki/certificate.js';
 import { nextNoticeAt } from '../../notifications/lead.js';
 import { Clock } from '../../platform/clock.js';
@@ -12,11 +10,11 @@ import { invalid, Problem } from '../../platform/http/problem.js';
 import { privateKeyPem } from '../../platform/key-maker.js';
 import { KeyRing } from '../../platform/secrets/key-ring.js';
 import { mayIssueFrom } from '../../roles/permission.js';
-import { planRenewal } from '../../rotation/due.js';
+import { noSuccession, planRenewal } from '../../rotation/due.js';
 import { CertificateRepository, type NewRow } from '../certificate.repository.js';
 import { issuedFacts } from '../issued-facts.js';
-import { insertNamed } from '../issue/issuing.js';
-import { baseName, type Custody, keyPlace, rowBeforeIssue, searchNames } from '../issue/new-row.js';
+import { CertificateStore } from '../issue/certificate-store.js';
+import { baseName, type Custody, keyPlace, rowBeforeIssue } from '../issue/new-row.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import { demandIssuer, readUpload, type Uploaded } from './uploaded.js';
 import type { UploadRequest } from './upload.schema.js';
@@ -27,9 +25,8 @@ export class UploadStore {
   constructor(
     private readonly db: Database,
     private readonly certificates: CertificateRepository,
-    private readonly domains: DomainRepository,
+    private readonly newOnes: CertificateStore,
     private readonly relations: Relations,
-    private readonly audit: Audit,
   ) {}
 
   store(actor: Actor, row: NewRow, relations: RelationsOfNew): Promise<number> {
@@ -38,10 +35,9 @@ export class UploadStore {
       if (await this.certificates.isSerialKnown(tx, row.issuerSha256 ?? '', row.serialHex ?? '')) {
         throw new Problem('conflict', 'A certificate of this issuer with this serial number is here already.');
       }
-      const id = await insertNamed(this.certificates, tx, row, links);
-      await this.domains.link(tx, id, searchNames(row.commonName, row.terms));
+      const act = { action: 'certificate.imported', after: { owner: row.owner, serial: row.serialHex } };
+      const [id = 0] = await this.newOnes.insert(tx, [{ row, links, actor, act }]);
       await this.relations.follow(tx, id, relations, true);
-      await this.audit.record(tx, actor, { action: 'certificate.imported', targetType: 'certificate', targetId: id, after: { owner: row.owner, serial: row.serialHex } });
       return id;
     });
   }
@@ -93,7 +89,7 @@ export class UploadService {
     const secretId = randomUUID();
     const sealedKey = privateKey && this.keyRing.seal(privateKeyPem(privateKey), keyPlace(secretId));
     const now = this.clock.now();
-    const plan = planRenewal({ ...custody, ...leaf, state: 'issued', hasIssuer: custody.authorityId !== null, hasSuccessor: false }, policy);
+    const plan = planRenewal({ ...custody, ...leaf, state: 'issued', hasIssuer: custody.authorityId !== null, ...noSuccession }, policy);
     const watching = custody.notify && leaf.notAfter > now;
     return {
       ...rowBeforeIssue(custody, { spkiDer: leaf.spkiDer, keyType: leaf.keyType, bits: leaf.bits, csrPem: uploaded.csrPem, secretId, sealedKey }, terms),

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { Audit } from '../../audit/audit.js';
 import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
@@ -10,9 +9,10 @@ import { invalid, Problem } from '../../platform/http/problem.js';
 import { mayIssueFrom } from '../../roles/permission.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
-import { Subjects } from './subjects.js';
+import { StaleAuthority } from './certificate-store.js';
 import type { IssueRequest } from './issue.schema.js';
-import { type Blueprint, Issuing, StaleAuthority } from './issuing.js';
+import { type Blueprint, Issuing, type Occasion } from './issuing.js';
+import { Subjects } from './subjects.js';
 import { validityOf, ValidityRefused, type Validity } from './validity.js';
 import { wantedOf } from './wanted.js';
 
@@ -24,7 +24,6 @@ export class IssuePlanning {
     private readonly clock: Clock,
     private readonly relations: Relations,
     private readonly subjects: Subjects,
-    private readonly audit: Audit,
   ) {}
 
   defaultAuthority(): { name: string } {
@@ -48,12 +47,10 @@ export class IssuePlanning {
     return { relations, blueprint: { custody, terms: wanted.terms, validity, subject, customName: request.name, ...relations } };
   }
 
-  async follow(tx: Parameters<Audit['record']>[0], actor: Actor, { id, issued, blueprint, relations }: Stored): Promise<void> {
-    await this.relations.follow(tx, id, relations, issued);
-    await this.audit.record(tx, actor, {
-      action: issued ? 'certificate.issued' : 'certificate.requested', targetType: 'certificate', targetId: id,
-      after: { owner: blueprint.custody.owner, authorityId: blueprint.custody.authorityId, names: blueprint.terms.subjectAltNames, ...blueprint.validity },
-    });
+  occasion(actor: Actor, { custody, terms, validity }: Blueprint, relations: RelationsOfNew): Occasion {
+    const after = { owner: custody.owner, authorityId: custody.authorityId, names: terms.subjectAltNames, ...validity };
+    if (relations.destinationIds.length === 0 && relations.replacesIds.length === 0) return { actor, after };
+    return { actor, after, consequences: (tx, id, issued) => this.relations.follow(tx, id, relations, issued) };
   }
 
   private validity({ authority }: LoadedAuthority, request: IssueRequest): Validity {
@@ -68,9 +65,6 @@ export class IssuePlanning {
     }
   }
 }
-
-/** What a stored certificate is followed by. */
-interface Stored { id: number; issued: boolean; blueprint: Blueprint; relations: RelationsOfNew }
 
 /** POST /certificates: one use case from request to stored certificate. */
 @Injectable()
@@ -110,7 +104,7 @@ export class IssueService {
 
   private async issueFrom(authority: LoadedAuthority, actor: Actor, request: IssueRequest, requestKey: string | null): Promise<number> {
     const { blueprint, relations } = await this.planning.plan(authority, actor, request, requestKey);
-    return this.issuing.run(blueprint, authority, (tx, id, issued) => this.planning.follow(tx, actor, { id, issued, blueprint, relations }));
+    return this.issuing.run(blueprint, authority, this.planning.occasion(actor, blueprint, relations));
   }
 
   /** The authority, when the actor may use it. A kept one may not know of a right given a moment ago, so a refusal looks again. */

@@ -1,18 +1,17 @@
 import { Injectable } from '@nestjs/common';
-import { withSerial } from '../../pki/certificate-name.js';
 import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
-import { DomainRepository } from '../../domains/domain.repository.js';
 import { type Lead } from '../../notifications/notification.repository.js';
 import { nextNoticeAt } from '../../notifications/lead.js';
 import { Clock } from '../../platform/clock.js';
-import { Database, type Tx } from '../../platform/db/database.js';
-import { Problem } from '../../platform/http/problem.js';
-import { planRenewal, type RenewalRule } from '../../rotation/due.js';
-import { CertificateRepository, type NewRow } from '../certificate.repository.js';
+import type { Tx } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { noSuccession, planRenewal, type RenewalRule } from '../../rotation/due.js';
+import type { NewRow } from '../certificate.repository.js';
 import { issuedFacts } from '../issued-facts.js';
 import type { TermsWithoutDates } from '../terms.js';
+import { CertificateStore, type Storable } from './certificate-store.js';
 import { issueCertificate } from './issue.jobs.js';
-import { baseName, type Custody, rowBeforeIssue, searchNames, type Subject } from './new-row.js';
+import { baseName, type Custody, provisionalName, rowBeforeIssue, type Subject } from './new-row.js';
 import type { Validity } from './validity.js';
 
 /** Everything that was decided about a certificate before anyone is asked to sign it. */
@@ -28,11 +27,13 @@ export interface Blueprint {
   replacesIds: readonly number[];
 }
 
-/** What happens in the transaction that stores the certificate. `issued` is false while an issuer still works on it. */
-export type AfterStore = (tx: Tx, certificateId: number, issued: boolean) => Promise<void>;
-
-/** The authority has changed since it was loaded; load it again. */
-export class StaleAuthority extends Error {}
+/** Who asks for a certificate, what the audit log keeps of it, and what else happens in the transaction that stores it. */
+export interface Occasion {
+  actor: Actor;
+  after: object;
+  /** `issued` is false while an issuer still works on it. */
+  consequences?: (tx: Tx, certificateId: number, issued: boolean) => Promise<void>;
+}
 
 /** How long the row of a request waits before the sweep takes care of it, should its job be lost. */
 const safetyNetMs = 15 * 60_000;
@@ -45,19 +46,17 @@ const inProcessTimeoutMs = 30_000;
 @Injectable()
 export class Issuing {
   constructor(
-    private readonly db: Database,
     private readonly clock: Clock,
     private readonly authorities: Authorities,
-    private readonly certificates: CertificateRepository,
-    private readonly domains: DomainRepository,
+    private readonly certificates: CertificateStore,
   ) {}
 
   /** The id of the stored certificate. Throws PluginError when an issuer in the process refuses, StaleAuthority to be retried. */
-  async run(blueprint: Blueprint, authority: LoadedAuthority, after: AfterStore): Promise<number> {
-    return authority.plugin.inProcess ? this.issueNow(blueprint, authority, after) : this.request(blueprint, authority, after);
+  async run(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<number> {
+    return authority.plugin.inProcess ? this.issueNow(blueprint, authority, occasion) : this.request(blueprint, authority, occasion);
   }
 
-  private async issueNow(blueprint: Blueprint, authority: LoadedAuthority, after: AfterStore): Promise<number> {
+  private async issueNow(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<number> {
     const { subject, terms, validity } = blueprint;
     const outcome = await this.authorities.sign(authority, {
       csrPem: subject.csrPem, spkiDer: subject.spkiDer, terms: { ...terms, ...validity }, idempotencyKey: subject.secretId,
@@ -69,38 +68,26 @@ export class Issuing {
       ...rowBeforeIssue(blueprint.custody, subject, terms), ...facts, ...this.plans(blueprint),
       state: 'issued', name: this.nameOf(blueprint, authority), createdAt: this.clock.now(),
     };
-    return this.store(row, blueprint, authority, (tx, id) => after(tx, id, true));
+    const { consequences } = occasion;
+    return this.certificates.store(storable(row, blueprint, authority, occasion), consequences && ((tx, id) => consequences(tx, id, true)));
   }
 
-  private async request(blueprint: Blueprint, authority: LoadedAuthority, after: AfterStore): Promise<number> {
+  private async request(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<number> {
     const now = this.clock.now();
     const row: NewRow = {
       ...rowBeforeIssue(blueprint.custody, blueprint.subject, blueprint.terms), ...blueprint.validity,
       state: 'requested', issuer: '<pending>', createdAt: now, nextAttemptAt: new Date(now.getTime() + safetyNetMs),
-      name: blueprint.customName ? this.nameOf(blueprint, authority) : withSerial(this.nameOf(blueprint, authority), blueprint.subject.secretId),
+      name: blueprint.customName ? this.nameOf(blueprint, authority) : provisionalName(this.nameOf(blueprint, authority), blueprint.subject.secretId),
     };
-    return this.store(row, blueprint, authority, async (tx, id) => {
-      await after(tx, id, false);
+    return this.certificates.store(storable(row, blueprint, authority, occasion), async (tx, id) => {
+      await occasion.consequences?.(tx, id, false);
       await issueCertificate.enqueue(tx, { certificateId: id });
-    });
-  }
-
-  private store(row: NewRow, blueprint: Blueprint, authority: LoadedAuthority, after: (tx: Tx, id: number) => Promise<void>): Promise<number> {
-    const links = {
-      roleIds: blueprint.roleIds, replacesIds: blueprint.replacesIds,
-      notificationIds: blueprint.notifications.map((n) => n.id), authorityVersion: authority.authority.version,
-    };
-    return this.db.write(async (tx) => {
-      const id = await insertNamed(this.certificates, tx, row, links);
-      await this.domains.link(tx, id, searchNames(row.commonName, row.terms));
-      await after(tx, id);
-      return id;
     });
   }
 
   /** When it is due for renewal and for its first warning. */
   private plans({ custody, validity, policy, notifications }: Blueprint): Pick<NewRow, 'nextRenewalAt' | 'renewalReason' | 'nextNoticeAt'> {
-    const plan = planRenewal({ ...custody, ...validity, state: 'issued', hasIssuer: true, hasSuccessor: false }, policy);
+    const plan = planRenewal({ ...custody, ...validity, state: 'issued', hasIssuer: true, ...noSuccession }, policy);
     return {
       nextRenewalAt: plan.at,
       renewalReason: plan.obstacle ?? plan.reason,
@@ -113,23 +100,10 @@ export class Issuing {
   }
 }
 
-/**
- * Inserts a row under its name, or with its serial number behind it when the name is taken, or with a counter too (lemur
- * naming). Throws StaleAuthority when the authority has changed.
- */
-export async function insertNamed(
-  certificates: CertificateRepository, tx: Tx, row: NewRow, links: Parameters<CertificateRepository['insert']>[2],
-): Promise<number> {
-  const distinct = withSerial(row.name, row.serialHex ?? row.secretId);
-  for (const name of [row.name, distinct]) {
-    const id = await certificates.insert(tx, { ...row, name }, links);
-    if (id !== null) return id;
-    if (!await certificates.isNameTaken(tx, name)) throw new StaleAuthority();
-  }
-  for (let attempt = 0; attempt < 5; attempt += 1) {
-    const n = await certificates.highestSuffix(tx, distinct) + 1;
-    const id = await certificates.insert(tx, { ...row, name: withSerial(row.name, row.serialHex ?? row.secretId, n) }, links);
-    if (id !== null) return id;
-  }
-  throw new Problem('conflict', `No free name was found for ${row.name}.`);
+function storable(row: NewRow, blueprint: Blueprint, { authority }: LoadedAuthority, { actor, after }: Occasion): Storable {
+  const { roleIds, replacesIds, notifications } = blueprint;
+  return {
+    row, actor, links: { roleIds, replacesIds, notificationIds: notifications.map((n) => n.id), authorityVersion: authority.version },
+    act: { action: row.state === 'issued' ? 'certificate.issued' : 'certificate.requested', after },
+  };
 }
