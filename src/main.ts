@@ -8,21 +8,25 @@ async function main(): Promise<void> {
   quietLibraries();
   const config = configFromEnvironment();
   const announcePassword = (password: string): void => say(`First start: sign in as "admin" with the password ${password} (shown only this once)`);
-  const running = await startPerennial(config, { announcePassword });
-  onStopSignal(() => running.stop());
-  greet(config, running);
+  const starting = startPerennial(config, { announcePassword });
+  onStopSignal(async () => (await starting).stop());
+  greet(config, await starting);
 }
 
 function greet(config: Config, { url }: Perennial): void {
+  if (config.role === 'worker') return say(`Worker         ${url}/health/ready`);
   say(`API            ${url}/api/1`);
   say(`Documentation  ${url}/api/1/docs`);
   say(`Data           ${config.databaseUrl ? 'the database of DATABASE_URL' : config.dataDir}`);
   if (!config.smtpUrl) say('SMTP_URL is not set: mails are not sent but kept, to be read at /api/1/mails');
 }
 
+/** What the operator can mend is told in errors of these kinds; any other is a bug, and its stack says where. */
+const worded: readonly unknown[] = [Error, ConfigError, KeyRingError];
+
 function explain(error: unknown): string {
-  if (error instanceof ConfigError || error instanceof KeyRingError) return error.message;
-  return error instanceof Error ? error.stack ?? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  return worded.includes(error.constructor) ? error.message : error.stack ?? error.message;
 }
 
 main().catch((error: unknown) => exitWith(1, explain(error)));

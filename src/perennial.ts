@@ -9,6 +9,7 @@ import type { Config } from './platform/config.js';
 import { createDataSource } from './platform/db/data-source.js';
 import { Database } from './platform/db/database.js';
 import { applyHttp, createFastifyAdapter } from './platform/http/server.js';
+import { serveWatchersOnly } from './platform/http/watchers-only.js';
 import { createLog, FrameworkLog, type Log } from './platform/log.js';
 import type { Foundations } from './platform/platform.module.js';
 import { openKeyRing } from './platform/secrets/open-key-ring.js';
@@ -42,10 +43,7 @@ export async function startPerennial(config: Config, replacements: Replacements 
     const { clock = new Clock(), plugins } = replacements;
     const module = AppModule.on({ config, log, source, keyRing, clock, ...(plugins && { plugins }) });
     const app = await NestFactory.create<NestFastifyApplication>(module, createFastifyAdapter(config), { logger: new FrameworkLog(log), abortOnError: false });
-    const stop = async (): Promise<void> => {
-      await app.close();
-      await stopDatabase();
-    };
+    const stop = (): Promise<void> => app.close().finally(stopDatabase);
     return { app, url: await listen(app, config), stop };
   } catch (error) {
     await stopDatabase();
@@ -53,13 +51,21 @@ export async function startPerennial(config: Config, replacements: Replacements 
   }
 }
 
+const listenFaults: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is in use by another program. Stop that one, or set PORT to another port.',
+  EACCES: 'this user may not open the port. Set PORT to one above 1023.',
+  EADDRNOTAVAIL: 'this machine does not have the address. Set HOST to one that it has.',
+};
+
 async function listen(app: NestFastifyApplication, config: Config): Promise<string> {
   try {
     applyHttp(app, config);
+    if (config.role === 'worker') serveWatchersOnly(app);
     await app.listen(config.port, config.host);
     return (await app.getUrl()).replace(/\/$/, '');
   } catch (error) {
     await app.close();
-    throw error;
+    const fault = listenFaults[(error as NodeJS.ErrnoException).code ?? ''];
+    throw fault === undefined ? error : new Error(`Cannot listen on ${config.host}, port ${config.port}: ${fault}`, { cause: error });
   }
 }

@@ -30,7 +30,7 @@ export type ChildEnv = Readonly<Record<string, string | undefined>>;
 /** Starts it on a free port and waits until it listens. Throws with its last words when it ends before that. */
 export async function startChild(env: ChildEnv): Promise<ProgramChild> {
   const started = spawnChild({ PORT: '0', SWEEP_INTERVAL_S: '1', LOG_LEVEL: 'error', ...env });
-  const listening = started.matches(/^API +(http:\S+)\/api\/1$/m);
+  const listening = started.matches(/^(?:API|Worker) +(http:\/\/[^/\s]+)\/\S+$/m);
   const url = await Promise.race([listening, started.ended.then(() => null)]);
   if (url === null) throw new Error(`The program ended before it listened:\n${started.stderr()}`);
   const end = (signal: NodeJS.Signals) => (): Promise<ChildEnd> => {
@@ -41,9 +41,10 @@ export async function startChild(env: ChildEnv): Promise<ProgramChild> {
   return { pid, url, ended, stdout, stderr, stop: end('SIGINT'), kill: end('SIGKILL') };
 }
 
-/** Runs one that is expected to end by itself; gives how, and what it wrote. */
-export async function runChild(env: ChildEnv): Promise<ChildEnd & { stdout: string; stderr: string }> {
-  const { ended, stdout, stderr } = spawnChild(env);
+/** Runs one to its end, which comes by itself or by what `meanwhile` does to it; gives how it ended and what it wrote. */
+export async function runChild(env: ChildEnv, meanwhile?: (child: ChildProcess) => Promise<void>): Promise<ChildEnd & { stdout: string; stderr: string }> {
+  const { process: child, ended, stdout, stderr } = spawnChild({ PORT: '0', LOG_LEVEL: 'error', ...env });
+  await meanwhile?.(child);
   return { ...await ended, stdout: stdout(), stderr: stderr() };
 }
 

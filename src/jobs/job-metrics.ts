@@ -1,0 +1,48 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Database } from '../platform/db/database.js';
+import { Readiness } from '../platform/health/readiness.js';
+import { Metrics, type MetricWords } from '../platform/metrics.js';
+import { type OutboxCount, OutboxRepository } from './outbox.repository.js';
+import { PeriodicRepository, type PeriodicStatus } from './periodic.repository.js';
+import { Queue } from './queue.js';
+
+/** The tables that tell how the work is going, together. */
+@Injectable()
+export class JobTables {
+  constructor(readonly db: Database, readonly outbox: OutboxRepository, readonly periodic: PeriodicRepository) {}
+}
+
+/** Shows those on duty whether work piles up or stands still. The numbers are those of the database: the same from every process. */
+@Injectable()
+export class JobMetrics implements OnModuleInit {
+  constructor(
+    private readonly metrics: Metrics,
+    private readonly readiness: Readiness,
+    private readonly queue: Queue,
+    private readonly tables: JobTables,
+  ) {}
+
+  onModuleInit(): void {
+    this.readiness.add('queue', () => this.queue.ready());
+    const { db, outbox, periodic } = this.tables;
+    const jobs = (): Promise<OutboxCount[]> => outbox.counts(db.single);
+    const tasks = (): Promise<PeriodicStatus[]> => periodic.list(db.single);
+    this.show({ name: 'jobs', help: 'Jobs that wait or run (due) and jobs given up (dead).', labels: ['job', 'state'] }, jobs,
+      ({ job, state, count }) => [{ job, state }, count]);
+    this.show({ name: 'jobs_overdue_seconds', help: 'How long the oldest job that is due has been waiting or running.', labels: ['job'] }, jobs,
+      ({ job, state, overdueS }) => (state === 'due' ? [{ job }, overdueS] : null));
+    this.show({ name: 'periodic_failures', help: 'How often a periodic task has failed in a row.', labels: ['task'] }, tasks,
+      ({ name: task, failures }) => [{ task }, failures]);
+    this.show({ name: 'periodic_last_success_timestamp_seconds', help: 'When a periodic task last ended well, in Unix time.', labels: ['task'] }, tasks,
+      ({ name: task, lastSuccessAt }) => lastSuccessAt && [{ task }, lastSuccessAt.getTime() / 1000]);
+  }
+
+  /** A gauge with one value for each row that has one; none while the database does not answer. */
+  private show<R, L extends string>(words: MetricWords<L>, read: () => Promise<R[]>, valueOf: (row: R) => [Record<L, string>, number] | null): void {
+    this.metrics.gauge(words, async (gauge) => {
+      const rows = await read().catch(() => []);
+      gauge.reset();
+      for (const [labels, value] of rows.map(valueOf).filter((found) => found !== null)) gauge.set(labels, value);
+    });
+  }
+}
