@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { parseCertificate } from '../pki/certificate.js';
 import { resolveKeyType } from '../pki/key.js';
-import { encodeSubject } from '../pki/names.js';
 import { demandAgreement } from '../pki/second-opinion.js';
 import { signerOf } from '../pki/sign.js';
 import type { SubjectFields } from '../plugin-api/plugin.js';
@@ -13,6 +12,7 @@ import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import { KeyRing } from '../platform/secrets/key-ring.js';
 import type { LoadedAuthority } from './authorities.js';
+import { demandSubject } from './subject.js';
 import { type Authority, authorityKeyPlace } from './authority.entity.js';
 import type { CreateAuthority } from './authority.schema.js';
 
@@ -79,7 +79,7 @@ function subjectOf(request: CreateAuthority): SubjectFields {
   const { commonName, country, state, location, organization, organizationalUnit } = request;
   const given = Object.entries({ commonName, country, state, location, organization, organizationalUnit }).filter(([, value]) => value);
   const subject: SubjectFields = Object.fromEntries(given);
-  blame('commonName', () => encodeSubject(subject));
+  demandSubject(subject);
   return subject;
 }
 
@@ -92,7 +92,8 @@ function validityOf(request: CreateAuthority, parent: LoadedAuthority | null, no
   const length = request.validityDays ? request.validityDays * dayMs : years * 365.25 * dayMs;
   const asked = request.validityEnd?.getTime() ?? notBefore.getTime() + length;
   const wished = request.validityEnd ?? request.validityYears ?? request.validityDays;
-  if (asked > parentEnd && wished !== undefined) throw invalid('validityEnd', `The parent ends at ${new Date(parentEnd).toISOString()}.`);
+  const field = request.validityYears ? 'validityYears' : request.validityDays ? 'validityDays' : 'validityEnd';
+  if (asked > parentEnd && wished !== undefined) throw invalid(field, `The parent ends at ${new Date(parentEnd).toISOString()}.`);
   const notAfter = new Date(Math.floor(Math.min(asked, parentEnd) / 1000) * 1000);
   if (notAfter <= notBefore || notAfter <= now) throw invalid('validityEnd', 'Validity start must be before validity end, and that in the future.');
   return { notBefore, notAfter };

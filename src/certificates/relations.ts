@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DestinationRepository } from '../destinations/destination.repository.js';
 import { Destinations } from '../destinations/destinations.js';
 import { defaultNotifications } from '../notifications/default-notifications.js';
-import { type Lead, NotificationRepository } from '../notifications/notification.repository.js';
+import { type NewNotification, NotificationRepository } from '../notifications/notification.repository.js';
 import { Config } from '../platform/config.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
@@ -30,10 +30,16 @@ export interface RelationWishes {
 export interface RelationsOfNew {
   policy: RotationPolicy;
   roleIds: number[];
-  notifications: Lead[];
+  notificationIds: number[];
+  /** How long before the end each notification warns, in seconds; those that are missing included. */
+  leadsS: number[];
   destinationIds: number[];
   replacesIds: number[];
+  /** The owners' roles and default notifications that do not exist yet. A refusal must leave nothing behind, so they are made with the certificate. */
+  missing: { roles: string[]; notifications: NewNotification[] };
 }
+
+type Linked = Pick<RelationsOfNew, 'roleIds' | 'notificationIds'>;
 
 /** The repositories in which relations are looked up, together. */
 @Injectable()
@@ -58,21 +64,33 @@ export class Relations {
     private readonly ready: Destinations,
   ) {}
 
-  /** `ownerNames`: whose roles the certificate gets; roles are made on demand. Throws Problem. */
+  /** `ownerNames`: whose roles the certificate gets. Writes nothing. Throws Problem. */
   async ofNew(actor: Actor, wishes: RelationWishes, ownerNames: readonly string[]): Promise<RelationsOfNew> {
-    const { policies, roles, destinations } = this.repositories;
+    const { policies, roles, destinations, notifications } = this.repositories;
     const tx = this.db.single;
-    const [policy, owners, named, notifications, places, replacesIds] = await Promise.all([
+    const named = wishes.notifications ?? [];
+    const defaults = named.length > 0 ? [] : defaultNotifications(wishes.owner, this.config);
+    const [policy, owners, others, told, places, replacesIds] = await Promise.all([
       policies.resolve(tx, wishes.rotationPolicy ?? { name: defaultPolicyName }),
-      roles.ensure(tx, ownerNames),
+      roles.known(tx, ownerNames),
       roles.locate(tx, 'roles', wishes.roles ?? []),
-      this.notifications(tx, wishes),
+      named.length > 0 ? notifications.resolve(tx, named, 'notifications') : notifications.known(tx, defaults.map(({ label }) => label)),
       destinations.resolve(tx, wishes.destinations ?? []),
       this.replaced(tx, actor, wishes),
     ]);
+    const missing = { roles: without(ownerNames, owners.map(({ name }) => name)), notifications: missingOf(defaults, told) };
     return {
-      policy, notifications, replacesIds, destinationIds: places.map((place) => place.id),
-      roleIds: [...new Set([...owners, ...named].map((role) => role.id))],
+      policy, replacesIds, missing, destinationIds: idsOf(places), roleIds: idsOf([...owners, ...others]), notificationIds: idsOf(told),
+      leadsS: [...told, ...missing.notifications].map(({ leadS }) => leadS),
+    };
+  }
+
+  /** Ids of all roles and notifications; makes what is missing in the transaction that stores the certificate. */
+  async complete(tx: Tx, { roleIds, notificationIds, missing }: RelationsOfNew): Promise<Linked> {
+    const { roles, notifications } = this.repositories;
+    return {
+      roleIds: missing.roles.length > 0 ? [...roleIds, ...idsOf(await roles.ensure(tx, missing.roles))] : roleIds,
+      notificationIds: missing.notifications.length > 0 ? [...notificationIds, ...idsOf(await notifications.ensure(tx, missing.notifications))] : notificationIds,
     };
   }
 
@@ -86,11 +104,9 @@ export class Relations {
   }
 
   /** What a certificate has only because it belongs to this owner: the owner's role and default notifications. */
-  async ofOwner(tx: Tx, owner: string): Promise<{ roleIds: number[]; notificationIds: number[] }> {
-    const roles = await this.repositories.roles.ensure(tx, [owner]);
-    const defaults = defaultNotifications(owner, this.config).filter(({ label }) => !label.startsWith('DEFAULT_SECURITY_'));
-    const notifications = await this.repositories.notifications.ensure(tx, defaults);
-    return { roleIds: roles.map((role) => role.id), notificationIds: notifications.map((n) => n.id) };
+  async ofOwner(tx: Tx, owner: string): Promise<Linked> {
+    const labels = defaultNotifications(owner, this.config).map(({ label }) => label).filter((label) => !label.startsWith('DEFAULT_SECURITY_'));
+    return { roleIds: idsOf(await this.repositories.roles.known(tx, [owner])), notificationIds: idsOf(await this.repositories.notifications.known(tx, labels)) };
   }
 
   /** Throws Problem `invalid-request` when one of the destinations cannot do without the private key. */
@@ -101,17 +117,12 @@ export class Relations {
     }
   }
 
-  /** Those named, or the defaults of the owner when none are named. */
-  notifications(tx: Tx, { owner, notifications }: RelationWishes): Promise<Lead[]> {
-    if (notifications && notifications.length > 0) return this.repositories.notifications.resolve(tx, notifications, 'notifications');
-    return this.repositories.notifications.ensure(tx, defaultNotifications(owner, this.config));
-  }
-
   private async replaced(tx: Tx, actor: Actor, { replaces = [], replacements = [] }: RelationWishes): Promise<number[]> {
     const ids: number[] = [];
-    for (const [index, ref] of [...replaces, ...replacements].entries()) {
+    const named = Object.entries({ replaces, replacements }).flatMap(([field, refs]) => refs.map((ref, i) => ({ field: `${field}.${i}`, ref })));
+    for (const { field, ref } of named) {
       const id = await this.repositories.certificates.findId(tx, { id: ref.id, name: ref.id === undefined ? wordsOf(ref) : undefined });
-      if (id === null) throw invalid(`replaces.${index}`, `Unable to locate certificate ${wordsOf(ref)}.`);
+      if (id === null) throw invalid(field, `Unable to locate certificate ${wordsOf(ref)}.`);
       const old = await this.repositories.certificates.get(tx, id);
       const { roleIds } = await this.repositories.certificates.linksOf(tx, id);
       if (!mayActOn(actor, { ...old, roleIds })) throw new Problem('forbidden', `You are not authorized to replace certificate ${old.name}.`);
@@ -119,4 +130,19 @@ export class Relations {
     }
     return [...new Set(ids)];
   }
+}
+
+function idsOf(rows: readonly { id: number }[]): number[] {
+  return [...new Set(rows.map(({ id }) => id))];
+}
+
+/** Names count whatever their case. */
+function without(names: readonly string[], known: readonly string[]): string[] {
+  const there = new Set(known.map((name) => name.toLowerCase()));
+  return names.filter((name) => !there.has(name.toLowerCase()));
+}
+
+function missingOf(wanted: readonly NewNotification[], known: readonly { label: string }[]): NewNotification[] {
+  const labels = without(wanted.map(({ label }) => label), known.map(({ label }) => label));
+  return wanted.filter(({ label }) => labels.includes(label));
 }

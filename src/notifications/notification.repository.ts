@@ -58,7 +58,7 @@ export class NotificationRepository {
   }
 
   /** Those that a request names; `field` is the member that names them. */
-  async resolve(tx: Tx, refs: readonly Reference[], field: string): Promise<Lead[]> {
+  async resolve(tx: Tx, refs: readonly Reference[], field: string): Promise<(Lead & { label: string })[]> {
     if (refs.length === 0) return [];
     const rows: (Lead & { label: string })[] = await tx.query(
       `select id, label, lead_s as "leadS" from notification where id = any($1::int[]) or lower(label) = any($2::text[])`,
@@ -73,7 +73,7 @@ export class NotificationRepository {
   /** Those of these labels, made where they do not exist yet. They hold no secrets. */
   async ensure(tx: Tx, wanted: readonly NewNotification[]): Promise<Lead[]> {
     const labels = wanted.map((w) => w.label.toLowerCase()).sort();
-    const known = await this.byLabel(tx, labels);
+    const known = await this.known(tx, labels);
     if (known.length === labels.length) return known;
     for (const w of [...wanted].sort((a, b) => (a.label < b.label ? -1 : 1))) {
       await tx.query(
@@ -81,10 +81,11 @@ export class NotificationRepository {
          on conflict (lower(label)) do nothing`,
         [w.label, w.description, w.pluginId, JSON.stringify(w.options), randomUUID(), w.leadS]);
     }
-    return this.byLabel(tx, labels);
+    return this.known(tx, labels);
   }
 
-  private byLabel(tx: Tx, labels: readonly string[]): Promise<Lead[]> {
-    return tx.query('select id, lead_s as "leadS" from notification where lower(label) = any($1)', [labels]);
+  /** Those of these labels that exist, in no particular order. */
+  known(tx: Tx, labels: readonly string[]): Promise<(Lead & { label: string })[]> {
+    return tx.query('select id, label, lead_s as "leadS" from notification where lower(label) = any($1)', [labels.map((label) => label.toLowerCase())]);
   }
 }

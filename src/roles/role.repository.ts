@@ -57,15 +57,16 @@ export class RoleRepository {
     const wanted = [...new Map(names.toReversed().map((name) => [name.toLowerCase(), name])).entries()].sort(([a], [b]) => (a < b ? -1 : 1));
     for (const [, name] of wanted) if (isReserved(name)) throw invalid('owner', `${name} is a reserved name`);
     const keys = wanted.map(([key]) => key);
-    const known = await this.named(tx, keys);
+    const known = await this.known(tx, keys);
     if (known.length === wanted.length) return known;
     await tx.query(
       `insert into role (name, description) select n, 'Made for the owner ' || n || '.' from unnest($1::text[]) n on conflict do nothing`,
       [wanted.map(([, name]) => name)]);
-    return this.named(tx, keys);
+    return this.known(tx, keys);
   }
 
-  private async named(tx: Tx, keys: readonly string[]): Promise<RoleLabel[]> {
+  /** Those of these names that exist, in no particular order. */
+  async known(tx: Tx, keys: readonly string[]): Promise<RoleLabel[]> {
     return tx.query('select id, name from role where lower(name) in (select lower(n) from unnest($1::text[]) n)', [keys]);
   }
 

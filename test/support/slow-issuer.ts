@@ -61,7 +61,7 @@ export function slowIssuer(): SlowIssuer {
       return ready ? issue(request, ctx) : { status: 'pending', orderRef, pollAfterS: 1 };
     },
   });
-  return { plugin: plugin as unknown as IssuerPlugin<OptionSchema>, asked, deliver: () => { ready = true; } };
+  return { plugin, asked, deliver: () => { ready = true; } };
 }
 
 function told(behaviour: Lie, signed: Signed): Signed {

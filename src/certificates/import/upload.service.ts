@@ -30,13 +30,12 @@ export class UploadStore {
   ) {}
 
   store(actor: Actor, row: NewRow, relations: RelationsOfNew): Promise<number> {
-    const links = { roleIds: relations.roleIds, notificationIds: relations.notifications.map((n) => n.id), replacesIds: relations.replacesIds };
     return this.db.write(async (tx) => {
       if (await this.certificates.isSerialKnown(tx, row.issuerSha256 ?? '', row.serialHex ?? '')) {
         throw new Problem('conflict', 'A certificate of this issuer with this serial number is here already.');
       }
       const act = { action: 'certificate.imported', after: { owner: row.owner, serial: row.serialHex } };
-      const [id = 0] = await this.newOnes.insert(tx, [{ row, links, actor, act }]);
+      const [id = 0] = await this.newOnes.insert(tx, [{ row, links: relations, actor, act, complete: () => this.relations.complete(tx, relations) }]);
       await this.relations.follow(tx, id, relations, true);
       return id;
     });
@@ -84,7 +83,7 @@ export class UploadService {
     };
   }
 
-  private row(uploaded: Uploaded, custody: Custody, { policy, notifications }: RelationsOfNew, request: UploadRequest): NewRow {
+  private row(uploaded: Uploaded, custody: Custody, { policy, leadsS }: RelationsOfNew, request: UploadRequest): NewRow {
     const { leaf, terms, privateKey } = uploaded;
     const secretId = randomUUID();
     const sealedKey = privateKey && this.keyRing.seal(privateKeyPem(privateKey), keyPlace(secretId));
@@ -97,7 +96,7 @@ export class UploadService {
       state: 'issued', createdAt: now,
       name: baseName(request.name, { terms, issuer: { ...leaf.issuerFields, selfSigned: isSelfIssued(leaf) }, notBefore: leaf.notBefore, notAfter: leaf.notAfter }),
       nextRenewalAt: plan.at, renewalReason: plan.obstacle ?? plan.reason,
-      nextNoticeAt: watching ? nextNoticeAt(leaf, notifications.map((n) => n.leadS)) : null,
+      nextNoticeAt: watching ? nextNoticeAt(leaf, leadsS) : null,
     };
   }
 }

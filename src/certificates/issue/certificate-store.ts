@@ -12,6 +12,8 @@ import { searchNames } from './new-row.js';
 export interface Storable extends NewCertificate {
   actor: AuditActor;
   act: Pick<AuditedAct, 'action' | 'after'>;
+  /** Makes roles and notifications that are missing, in the transaction that stores the certificate; gives the ids of all, which count instead of those in `links`. */
+  complete?: (tx: Tx) => Promise<Pick<NewCertificate['links'], 'roleIds' | 'notificationIds'>>;
 }
 
 /** What else happens in the transaction that stores a certificate. */
@@ -33,20 +35,22 @@ export class CertificateStore {
   ) {}
 
   /**
-   * The id of the stored certificate. One without consequences waits for nobody's lock, so it shares its transaction with
-   * others that come at the same time. Throws StaleAuthority.
+   * The id of the stored certificate. One that is complete and has no consequences waits for nobody's lock, so it shares its
+   * transaction with others that come at the same time. Throws StaleAuthority.
    */
   store(one: Storable, consequences?: Consequences): Promise<number> {
-    if (!consequences) return this.together.run(one);
+    if (!consequences && !one.complete) return this.together.run(one);
     return this.db.write(async (tx) => {
       const [id = 0] = await this.insert(tx, [one]);
-      await consequences(tx, id);
+      await consequences?.(tx, id);
       return id;
     });
   }
 
   /** The ids, in order. A name that is taken gets the serial number behind it, or a counter too (Lemur's naming). Throws StaleAuthority. */
-  async insert(tx: Tx, many: readonly Storable[]): Promise<number[]> {
+  async insert(tx: Tx, all: readonly Storable[]): Promise<number[]> {
+    const many: Storable[] = [];
+    for (const one of all) many.push(one.complete ? { ...one, links: { ...one.links, ...await one.complete(tx) } } : one);
     const ids: number[] = [];
     for (const [i, id] of (await this.certificates.insert(tx, many)).entries()) ids.push(id ?? await this.rename(tx, many[i] as Storable));
     await this.domains.link(tx, many.flatMap(({ row }, i) => searchNames(row.commonName, row.terms).map((name) => ({ certificateId: ids[i] as number, name }))));

@@ -44,7 +44,15 @@ const CustomExtension = z.strictObject({
   encoding: z.enum(['b64asn1', 'string', 'ia5string']),
   value: z.string().max(16_384),
   isCritical: z.literal(false).optional().meta({ description: 'A critical extension that clients do not know would make them refuse the certificate.' }),
-}).refine(({ encoding, value }) => encoding !== 'b64asn1' || isOneValue(value), { message: 'Expected base64 of exactly one DER value.', path: ['value'] });
+}).refine(({ encoding, value }) => encoding !== 'b64asn1' || isOneValue(value), { message: 'Expected base64 of exactly one DER value.', path: ['value'] })
+  .refine(({ encoding, value }) => encoding !== 'ia5string' || /^\p{ASCII}*$/u.test(value), { message: 'An ia5string holds ASCII characters only.', path: ['value'] });
+
+const CustomExtensions = z.array(CustomExtension).max(32).superRefine((all, context) => {
+  const oids = all.map((one) => one.oid);
+  oids.forEach((oid, i) => {
+    if (oids.indexOf(oid) < i) context.addIssue({ code: 'custom', message: 'This extension is there already.', path: [i, 'oid'] });
+  });
+});
 
 function isOneValue(base64: string): boolean {
   const bytes = Buffer.from(base64, 'base64');
@@ -76,7 +84,7 @@ export const Extensions = z.strictObject({
   certificateInfoAccess: z.strictObject({ includeAIA: z.boolean().optional() }).optional(),
   cRLDistributionPoints: z.strictObject({ includeCrlDp: z.string().optional() }).optional(),
   crlDistributionPoints: z.strictObject({ includeCrlDp: z.string().optional() }).optional(),
-  custom: z.array(CustomExtension).max(32).optional(),
+  custom: CustomExtensions.optional(),
 }).meta({ id: 'Extensions' });
 export type Extensions = z.output<typeof Extensions>;
 

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
-import { Database, violatedConstraint } from '../../platform/db/database.js';
+import { Database, type Tx, violatedConstraint } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
 import { mayIssueFrom } from '../../roles/permission.js';
@@ -35,6 +35,7 @@ export class IssuePlanning {
     const wanted = await wantedOf(request, this.config);
     const validity = this.validity(loaded, request);
     const relations = await this.relations.ofNew(actor, request, [request.owner, loaded.authority.owner]);
+    if (wanted.csr) await this.relations.demandKeyless(relations.destinationIds);
     const secretId = randomUUID();
     const subject = wanted.csr
       ? { secretId, sealedKey: null, csrPem: wanted.csrPem, spkiDer: wanted.csr.spkiDer, keyType: wanted.csr.keyType, bits: wanted.csr.bits }
@@ -44,7 +45,9 @@ export class IssuePlanning {
       notify: request.notify ?? request.active ?? true, rotation: request.rotation ?? request.rotationPolicy !== undefined,
       rotationPolicyId: relations.policy.id, renewsId: null, requestKey,
     };
-    return { relations, blueprint: { custody, terms: wanted.terms, validity, subject, customName: request.name, ...relations } };
+    const { missing, ...found } = relations;
+    const complete = missing.roles.length + missing.notifications.length > 0 ? (tx: Tx) => this.relations.complete(tx, relations) : undefined;
+    return { relations, blueprint: { custody, terms: wanted.terms, validity, subject, customName: request.name, ...found, complete } };
   }
 
   occasion(actor: Actor, { custody, terms, validity }: Blueprint, relations: RelationsOfNew): Occasion {

@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
-import { type Lead } from '../../notifications/notification.repository.js';
 import { nextNoticeAt } from '../../notifications/lead.js';
 import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
@@ -23,8 +22,12 @@ export interface Blueprint {
   customName?: string;
   policy: RenewalRule;
   roleIds: readonly number[];
-  notifications: readonly Lead[];
+  notificationIds: readonly number[];
+  /** How long before the end each notification warns, in seconds. */
+  leadsS: readonly number[];
   replacesIds: readonly number[];
+  /** As `Storable.complete`; absent when nothing is missing. */
+  complete?: Storable['complete'];
 }
 
 /** Who asks for a certificate, what the audit log keeps of it, and what else happens in the transaction that stores it. */
@@ -86,12 +89,12 @@ export class Issuing {
   }
 
   /** When it is due for renewal and for its first warning. */
-  private plans({ custody, validity, policy, notifications }: Blueprint): Pick<NewRow, 'nextRenewalAt' | 'renewalReason' | 'nextNoticeAt'> {
+  private plans({ custody, validity, policy, leadsS }: Blueprint): Pick<NewRow, 'nextRenewalAt' | 'renewalReason' | 'nextNoticeAt'> {
     const plan = planRenewal({ ...custody, ...validity, state: 'issued', hasIssuer: true, ...noSuccession }, policy);
     return {
       nextRenewalAt: plan.at,
       renewalReason: plan.obstacle ?? plan.reason,
-      nextNoticeAt: custody.notify ? nextNoticeAt(validity, notifications.map((n) => n.leadS)) : null,
+      nextNoticeAt: custody.notify ? nextNoticeAt(validity, leadsS) : null,
     };
   }
 
@@ -101,9 +104,9 @@ export class Issuing {
 }
 
 function storable(row: NewRow, blueprint: Blueprint, { authority }: LoadedAuthority, { actor, after }: Occasion): Storable {
-  const { roleIds, replacesIds, notifications } = blueprint;
+  const { roleIds, replacesIds, notificationIds, complete } = blueprint;
   return {
-    row, actor, links: { roleIds, replacesIds, notificationIds: notifications.map((n) => n.id), authorityVersion: authority.version },
+    row, actor, complete, links: { roleIds, replacesIds, notificationIds, authorityVersion: authority.version },
     act: { action: row.state === 'issued' ? 'certificate.issued' : 'certificate.requested', after },
   };
 }

@@ -45,6 +45,14 @@ describe('validity of a new certificate', () => {
     expect(refusal(() => validityOf({ validityDays: 201 }, { ...bounds, maxDays: 200 }, now))).toMatch(/at most 200 days/);
   });
 
+  it('ends on the Friday before a weekend that is not wanted, if that is not over', () => {
+    const weekdays = { ...bounds, allowWeekendEnd: false, caNotBefore: now };
+    const end = (validityDays: number): string => validityOf({ validityDays }, weekdays, now).notAfter.toISOString().slice(0, 10);
+    expect([6, 7, 8, 9].map(end)).toEqual(['2015-01-16', '2015-01-16', '2015-01-16', '2015-01-19']);
+    expect(end(1)).toBe('2015-01-11');
+    expect(validityOf({ validityDays: 7 }, { ...weekdays, allowWeekendEnd: true }, now).notAfter.getUTCDay()).toBe(6);
+  });
+
   it('allows exactly the longest', () => {
     const { notBefore, notAfter } = validityOf({ validityDays: 200 }, { ...bounds, maxDays: 200 }, now);
     expect(notAfter.getTime() - notBefore.getTime()).toBe(200 * day);

@@ -32,8 +32,8 @@ const backdateMs = 60_000;
 export function validityOf(wish: ValidityWish, bounds: ValidityBounds, now: Date): Validity {
   const validity = wish.validityStart || wish.validityEnd ? explicit(wish, bounds, now) : byLength(wish, bounds, now);
   const end = wish.validityEnd ? 'validityEnd' : wish.validityYears ? 'validityYears' : 'validityDays';
-  if (validity.notAfter <= validity.notBefore) throw new ValidityRefused('validityStart', 'Validity start must be before validity end.');
   if (validity.notAfter <= now) throw new ValidityRefused(end, 'Validity end must be in the future.');
+  if (validity.notAfter <= validity.notBefore) throw new ValidityRefused('validityStart', 'Validity start must be before validity end.');
   if (validity.notBefore < startOfDay(bounds.caNotBefore)) {
     throw new ValidityRefused('validityStart', `Validity start must not be before ${bounds.caNotBefore.toISOString()}.`);
   }
@@ -80,7 +80,7 @@ function byLength(wish: ValidityWish, bounds: ValidityBounds, now: Date): Validi
   const end = notBefore.getTime() + days * dayMs;
   // Nobody asked for this very length: a CA that ends earlier still serves.
   const cut = wish.validityDays ? end : Math.min(end, bounds.caNotAfter.getTime());
-  return { notBefore, notAfter: seconds(new Date(cut)) };
+  return { notBefore, notAfter: workday(seconds(new Date(cut)), bounds, now) };
 }
 
 function earlier(now: Date, lengthMs: number, bounds: ValidityBounds): Date {
@@ -94,6 +94,13 @@ function yearsLater(start: Date, years: number): Date {
   end.setUTCFullYear(end.getUTCFullYear() + years);
   if (isWeekend(end)) end.setUTCDate(end.getUTCDate() - 2);
   return end;
+}
+
+/** The Friday before a weekend that is not wanted, unless that has passed. */
+function workday(end: Date, { allowWeekendEnd }: ValidityBounds, now: Date): Date {
+  if (allowWeekendEnd || !isWeekend(end)) return end;
+  const friday = new Date(end.getTime() - (end.getUTCDay() === 6 ? 1 : 2) * dayMs);
+  return friday > now ? friday : end;
 }
 
 function isWeekend(date: Date): boolean {

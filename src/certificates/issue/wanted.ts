@@ -3,7 +3,7 @@ import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
 import { type ParsedCsr, parseCsr, verifyCsr } from '../../pki/csr.js';
 import { resolveKeyType } from '../../pki/key.js';
-import { encodeSubject } from '../../pki/names.js';
+import { demandSubject } from '../../authorities/subject.js';
 import { normaliseSan } from '../../pki/subject-alt-name.js';
 import type { KeyUsage, SubjectAltName, SubjectFields } from '../../plugin-api/plugin.js';
 import type { TermsWithoutDates } from '../terms.js';
@@ -30,7 +30,7 @@ export async function wantedOf(request: IssueRequest, defaults: SubjectDefaults)
 function fromFields(request: IssueRequest, defaults: SubjectDefaults): Wanted {
   const keyType = blame('keyType', () => resolveKeyType(request.keyType ?? defaultKeyType));
   const subject = subjectOf(request, defaults);
-  blame('commonName', () => encodeSubject(subject));
+  demandSubject(subject);
   const names = withCommonName(subject.commonName, namesOf(request));
   if (!subject.commonName && names.length === 0) throw invalid('commonName', 'Missing common_name: give it or at least one name.');
   return {

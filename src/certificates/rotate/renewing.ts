@@ -59,15 +59,15 @@ export class RenewalPlans {
     const tx = this.context.db.single;
     const [policy, links] = await Promise.all([this.policies.get(tx, old.rotationPolicyId), this.certificates.linksOf(tx, old.id)]);
     const notifications = await this.notifications.getMany(tx, links.notificationIds);
-    // The subject is written anew from its fields; the exact octets belonged to a CSR that is not asked for again.
-    const terms = { ...loadTerms(old.terms), subjectDer: undefined };
+    const terms = loadTerms(old.terms);
     const secretId = randomUUID();
     const custody = {
       owner: old.owner, description: `Renewal of ${old.name}.`, creatorId: old.creatorId, authorityId: authority.id,
       notify: old.notify, rotation: old.rotation, rotationPolicyId: old.rotationPolicyId, renewsId: old.id, requestKey: null,
     };
     const blueprint = {
-      custody, terms, validity: this.validity(authority, old), policy, notifications, roleIds: links.roleIds, replacesIds: [old.id],
+      custody, terms, validity: this.validity(authority, old), policy, replacesIds: [old.id], roleIds: links.roleIds,
+      notificationIds: links.notificationIds, leadsS: notifications.map(({ leadS }) => leadS),
       subject: await this.subjects.make(old.keyType, terms, secretId),
     };
     return { blueprint, destinationIds: links.destinationIds };

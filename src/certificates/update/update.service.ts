@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
+import { Problem } from '../../platform/http/problem.js';
 import { CertificateAccess } from '../access.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
@@ -24,25 +25,47 @@ export class UpdateChanges {
     private readonly audit: Audit,
   ) {}
 
-  async relink(tx: Tx, row: Certificate, { request, found, formerOwner }: Relinking): Promise<void> {
-    const named = (refs: readonly unknown[] | undefined): boolean => refs !== undefined;
+  async relink(tx: Tx, row: Certificate, relinking: Relinking): Promise<void> {
     const links = await this.certificates.linksOf(tx, row.id);
-    const former = row.owner === formerOwner ? { roleIds: [], notificationIds: [] } : await this.relations.ofOwner(tx, formerOwner);
-    const without = (ids: readonly number[], gone: readonly number[]): number[] => ids.filter((id) => !gone.includes(id));
-    const roleIds = named(request.roles) ? found.roleIds : [...without(links.roleIds, former.roleIds), ...found.roleIds];
-    await this.certificates.setLinks(tx, row.id, 'role', roleIds);
-    const wanted = found.notifications.map((n) => n.id);
-    if (named(request.notifications)) await this.certificates.setLinks(tx, row.id, 'notification', wanted);
-    else if (row.owner !== formerOwner) {
-      await this.certificates.setLinks(tx, row.id, 'notification', [...without(links.notificationIds, former.notificationIds), ...wanted]);
+    await this.relinkPeople(tx, row, relinking, links);
+    const replacesIds = await this.relinkReplaced(tx, row, relinking);
+    await this.relinkDestinations(tx, row, { ...relinking, attachedIds: links.destinationIds, replacesIds });
+  }
+
+  /** Roles and notifications. Those of a former owner go with the owner. */
+  private async relinkPeople(tx: Tx, row: Certificate, { request, found, formerOwner }: Relinking, links: { roleIds: number[]; notificationIds: number[] }): Promise<void> {
+    const handedOver = row.owner !== formerOwner;
+    const former = handedOver ? await this.relations.ofOwner(tx, formerOwner) : { roleIds: [], notificationIds: [] };
+    const renotify = handedOver || request.notifications !== undefined;
+    const { roleIds, notificationIds } = await this.relations.complete(tx, renotify ? found : { ...found, missing: { ...found.missing, notifications: [] } });
+    await this.certificates.setLinks(tx, row.id, 'role', request.roles ? roleIds : [...without(links.roleIds, former.roleIds), ...roleIds]);
+    if (!renotify) return;
+    const kept = request.notifications ? [] : without(links.notificationIds, former.notificationIds);
+    await this.certificates.setLinks(tx, row.id, 'notification', [...kept, ...notificationIds]);
+  }
+
+  /** Ids of what it replaces from now on and has not replaced before. What it renews stays replaced by it. */
+  private async relinkReplaced(tx: Tx, row: Certificate, { request, found }: Relinking): Promise<number[]> {
+    if (!request.replaces && !request.replacements) return [];
+    const before = await this.certificates.predecessorsOf(tx, row.id);
+    const after = [...without(found.replacesIds, [row.id]), ...(row.renewsId === null ? [] : [row.renewsId])];
+    await this.certificates.setLinks(tx, row.id, 'replaced', after);
+    for (const id of without(before, after)) await this.certificates.change(tx, id, (freed) => this.planning.planRenewal(tx, freed));
+    return without(after, before);
+  }
+
+  private async relinkDestinations(tx: Tx, row: Certificate, { request, found, attachedIds, replacesIds }: Relinking & { attachedIds: number[]; replacesIds: number[] }): Promise<void> {
+    const destinationIds = request.destinations ? found.destinationIds : attachedIds;
+    const addedIds = without(destinationIds, attachedIds);
+    if (addedIds.length > 0 && !['requested', 'pending', 'issued'].includes(row.state)) {
+      throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not delivered any more.`);
     }
-    const replacesIds = found.replacesIds.filter((id) => id !== row.id);
-    if (named(request.replaces ?? request.replacements)) await this.certificates.setLinks(tx, row.id, 'replaced', replacesIds);
-    const issued = row.bodyPem !== null;
-    await this.relations.follow(tx, row.id, { destinationIds: found.destinationIds, replacesIds }, issued);
-    if (named(request.destinations)) {
-      await this.deploying.detach(tx, row.id, links.destinationIds.filter((id) => !found.destinationIds.includes(id)));
-    }
+    await this.relations.follow(tx, row.id, { destinationIds, replacesIds }, row.bodyPem !== null);
+    const successor = addedIds.length > 0 ? await this.certificates.findSuccessor(tx, row.id) : null;
+    // Its successor was requested before these destinations were added: without it they would keep the old certificate.
+    if (successor) await this.deploying.plan(tx, successor.id, addedIds, successor.bodyPem !== null);
+    await this.deploying.detach(tx, row.id, without(attachedIds, destinationIds));
+    await this.deploying.settle(tx, row.id);
   }
 
   replan(tx: Tx, row: Certificate): Promise<void> {
@@ -62,6 +85,10 @@ export class UpdateChanges {
   }
 }
 
+function without(ids: readonly number[], gone: readonly number[]): number[] {
+  return ids.filter((id) => !gone.includes(id));
+}
+
 /** Changes who looks after a certificate and how; what it certifies never changes. */
 @Injectable()
 export class UpdateService {
@@ -79,7 +106,7 @@ export class UpdateService {
     await this.demandRights(actor, before, request);
     const owner = request.owner ?? before.owner;
     const wishes = { ...request, owner, rotationPolicy: request.rotationPolicy ?? { id: before.rotationPolicyId } };
-    const found = await this.relations.ofNew(actor, wishes, owner === before.owner ? [] : [owner]);
+    const found = await this.relations.ofNew(actor, wishes, [owner]);
     const { destinationIds } = await this.certificates.linksOf(this.db.single, id);
     const attached = found.destinationIds.filter((one) => !destinationIds.includes(one));
     await this.access.demandDelivery(this.db.single, actor, before, attached);

@@ -5,11 +5,17 @@ const shape = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{
 /** A moment in a request: ISO 8601 date or date and time; without an offset it is UTC. */
 export const Instant = z.string().max(40).transform((text, ctx) => {
   const zoned = /[Z]$|[+-]\d{2}:?\d{2}$/.test(text) || !/[T ]/.test(text) ? text : `${text}Z`;
-  const date = new Date(shape.test(text) ? zoned.replace(' ', 'T') : NaN);
+  const date = new Date(shape.test(text) && isDay(text.slice(0, 10)) ? zoned.replace(' ', 'T') : NaN);
   if (!Number.isNaN(date.getTime())) return date;
   ctx.addIssue({ code: 'custom', message: 'Expected a date and time such as 2026-01-31T08:00:00Z' });
   return z.NEVER;
 }).meta({ format: 'date-time' });
+
+/** The parser takes the 30th of February for the 2nd of March. */
+function isDay(text: string): boolean {
+  const day = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);
+}
 
 /** A moment in a response, as Lemur writes it: `2026-01-31T08:00:00+00:00`. */
 export const InstantOut = z.string().meta({ format: 'date-time' });
