@@ -34,7 +34,6 @@ describe('an issuer that takes its time', () => {
     expect(asked).toMatchObject({ status: 202, body: { state: 'pending', status: 'unknown', body: null, serial: null, order: { attempts: 0, fault: null } } });
     expect(await program.ok('GET', `/certificates/${asked.body.id}/plan`)).toMatchObject({ willRenew: false, reason: 'not-issued' });
     expect(await program.call('POST', `/certificates/${asked.body.id}/export`, { plugin: { slug: 'pem' } })).toMatchObject({ status: 409 });
-    expect(await program.call('PUT', `/certificates/${asked.body.id}/revoke`, {})).toMatchObject({ status: 409 });
     issuer.deliver();
     const issued = await until(asked.body.id, 'issued');
     expect(issuer.asked.sign).toHaveLength(1);
