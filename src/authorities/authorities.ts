@@ -75,6 +75,11 @@ export class Authorities {
     return outcomeOf(plugin.poll(orderRef, loaded.options, this.contexts.make(signal)));
   }
 
+  /** Tells the issuer that an order is no longer wanted, where it can be told. Throws PluginError. */
+  async cancel({ plugin, options }: LoadedAuthority, orderRef: string, signal: AbortSignal): Promise<void> {
+    await plugin.cancel?.(orderRef, options, this.contexts.make(signal));
+  }
+
   /** Throws PluginError; `misconfigured` when the issuer has no such thing as revocation. */
   async revoke(loaded: LoadedAuthority, request: RevokeRequest, signal: AbortSignal): Promise<void> {
     const { plugin } = loaded;

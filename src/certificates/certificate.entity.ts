@@ -169,6 +169,12 @@ export class Certificate {
     if (this.state === 'issued') this.renewalReason = 'replaced';
   }
 
+  /** What was to replace it has fallen through. */
+  standUp(): void {
+    this.notify = true;
+    this.renewalAttempts = 0;
+  }
+
   private settle(): void {
     this.nextRenewalAt = null;
     this.nextNoticeAt = null;

@@ -46,6 +46,7 @@ import { RotateController } from './rotate/rotate.controller.js';
 import { RotateJob, RotateJudge } from './rotate/rotate.job.js';
 import { ReplanJob, RotateService } from './rotate/rotate.service.js';
 import { RotationSweep, SweptRepositories } from './rotate/rotation.sweep.js';
+import { Succession } from './succession.js';
 import { UpdateController } from './update/update.controller.js';
 import { UpdateChanges, UpdateService } from './update/update.service.js';
 
@@ -60,7 +61,7 @@ import { UpdateChanges, UpdateService } from './update/update.service.js';
     CertificateStore, Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
     UploadService, UploadStore, UpdateService, UpdateChanges, ExportService, KeyAccess,
     DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,
-    RevokeService, RevokeRecord, RevokeConsequences,
+    RevokeService, RevokeRecord, RevokeConsequences, Succession,
     Renewing, RenewalPlans, RenewalContext, RenewalFailures, RenewalFollowUp, RotateJob, RotateJudge, RotateService, ReplanJob, RotationSweep, SweptRepositories,
     NoticeRepository, Notices, NotifyJob, NoticePost, Letters, LetterSources, ExpirySweep, NotifyRepositories, WatchRepository, ReplanWarnings,
   ],

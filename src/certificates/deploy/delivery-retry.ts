@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
+import { mayDeliverAnything } from '../../roles/permission.js';
 import { CertificateAccess } from '../access.js';
 import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
@@ -20,7 +21,7 @@ export class DeliveryRetry {
 
   async retry(actor: Actor, id: number): Promise<Delivery> {
     const { certificateId } = await this.deliveries.get(this.db.single, id);
-    await this.access.demandWriteById(this.db.single, actor, certificateId);
+    if (!mayDeliverAnything(actor)) await this.access.demandWriteById(this.db.single, actor, certificateId);
     return this.db.write(async (tx) => {
       await this.deliveries.change(tx, id, (delivery) => delivery.retry(this.clock.now()));
       await this.deploying.start(tx, [id]);

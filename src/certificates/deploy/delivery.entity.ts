@@ -11,9 +11,9 @@ const moves: Partial<Record<DeliveryState, readonly DeliveryState[]>> = {
   planned: ['delivered', 'failing', 'removing', 'replaced', 'stopped'],
   failing: ['delivered', 'failing', 'planned', 'removing', 'replaced', 'stopped'],
   delivered: ['replaced', 'removing', 'planned'],
-  stopped: ['delivered', 'removing'],
-  replaced: ['removing'],
-  removing: ['removed', 'removing'],
+  stopped: ['delivered', 'planned', 'removing'],
+  replaced: ['planned', 'removing'],
+  removing: ['planned', 'removed', 'removing'],
 };
 
 /** One certificate on its way to one destination, and what became of it. */

@@ -82,7 +82,8 @@ export class DeployJob implements OnModuleInit {
   private async act(attempt: Attempt, place: string, signal: AbortSignal): Promise<void> {
     const delivery = await this.record.stillWanted(attempt);
     if (!delivery) return;
-    if (attempt.removal) await this.remove(attempt, delivery.location, signal);
+    // An attempt that was killed may have written without a word: its place is then where it was bound for.
+    if (attempt.removal) await this.remove(attempt, delivery.location ?? place, signal);
     else await this.deliver(attempt, place, signal);
   }
 
@@ -96,8 +97,8 @@ export class DeployJob implements OnModuleInit {
     await this.record.arrived(attempt, await this.destinations.deliver(target, bundle, signal));
   }
 
-  private async remove(attempt: Attempt, location: string | null, signal: AbortSignal): Promise<void> {
-    if (location !== null && !await this.record.otherAt(attempt, location)) await this.destinations.remove(attempt.target, location, signal);
+  private async remove(attempt: Attempt, location: string, signal: AbortSignal): Promise<void> {
+    if (!await this.record.otherAt(attempt, location)) await this.destinations.remove(attempt.target, location, signal);
     await this.record.removed(attempt);
   }
 }

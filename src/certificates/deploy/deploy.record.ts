@@ -65,7 +65,10 @@ export class DeployRecord {
     return this.db.write((tx) => this.deliveries.change(tx, deliveryId, async (delivery) => {
       if (!delivery.open) return null;
       const certificate = await this.certificates.get(tx, delivery.certificateId);
-      if (delivery.state !== 'removing' && certificate.bodyPem === null) return null;
+      if (delivery.state !== 'removing' && certificate.state !== 'issued') {
+        if (certificate.bodyPem !== null) delivery.stop();
+        return null;
+      }
       const now = this.clock.now();
       delivery.begin(now, new Date(now.getTime() + attemptMs));
       return prepare(tx, delivery, certificate);

@@ -73,10 +73,19 @@ export class Deploying {
     for (let oldId = successor.renewsId; oldId !== null;) {
       const old = await this.certificates.lock(tx, oldId);
       if (old.state !== 'issued') return;
+      if (await this.follow(tx, old, successor, deliveries)) return;
       await this.supersede(tx, old);
       await this.notices.rotated(tx, old, successor, deliveries.map((delivery) => delivery.destinationId));
       oldId = old.renewsId;
     }
+  }
+
+  /** Sends the successor wherever else the old one has come to stand meanwhile. True when it has to go anywhere still. */
+  private async follow(tx: Tx, old: Certificate, successor: Certificate, deliveries: readonly Delivery[]): Promise<boolean> {
+    const known = deliveries.filter((delivery) => delivery.state !== 'removed').map((delivery) => delivery.destinationId);
+    const missing = (await this.deliveries.lockOf(tx, old.id)).filter((d) => d.state === 'delivered' && !known.includes(d.destinationId));
+    await this.plan(tx, successor.id, missing.map((delivery) => delivery.destinationId), true);
+    return missing.length > 0;
   }
 
   private async supersede(tx: Tx, old: Certificate): Promise<void> {

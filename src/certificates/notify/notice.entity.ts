@@ -9,6 +9,8 @@ export const noticeEvents = [
 ] as const;
 export type NoticeEvent = (typeof noticeEvents)[number];
 
+const mostRefusals = 5;
+
 /** One thing to be told about one certificate, once: the ledger that keeps a warning from being lost or sent twice. */
 @Entity('notice')
 export class Notice {
@@ -43,6 +45,8 @@ export class Notice {
     this.attempts += 1;
     this.fault = failure.fault;
     this.faultDetail = failure.detail;
-    this.nextAttemptAt = retryAt(now, this.attempts, { hintS: failure.retryAfterS });
+    // A recipient who is refused again and again must not make the others get the mail for ever.
+    if (failure.fault === 'refused' && this.attempts >= mostRefusals) this.drop();
+    else this.nextAttemptAt = retryAt(now, this.attempts, { hintS: failure.retryAfterS });
   }
 }

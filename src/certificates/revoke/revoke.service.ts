@@ -11,6 +11,7 @@ import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Deploying } from '../deploy/deploying.js';
 import { Notices } from '../notify/notices.js';
+import { Succession } from '../succession.js';
 import { crlReasons, type RevokeRequest } from './revoke.schema.js';
 
 const timeoutMs = 30_000;
@@ -18,7 +19,12 @@ const timeoutMs = 30_000;
 /** Who has to know of a revocation. */
 @Injectable()
 export class RevokeConsequences {
-  constructor(readonly deploying: Deploying, readonly notices: Notices, readonly audit: Audit) {}
+  constructor(
+    readonly deploying: Deploying,
+    readonly succession: Succession,
+    readonly notices: Notices,
+    readonly audit: Audit,
+  ) {}
 }
 
 /** What is written down of a revocation. */
@@ -31,6 +37,18 @@ export class RevokeRecord {
     private readonly consequences: RevokeConsequences,
   ) {}
 
+  async cancelled(actor: Actor, id: number): Promise<void> {
+    await this.db.write(async (tx) => {
+      const cancelled = await this.certificates.change(tx, id, (certificate) => {
+        certificate.cancel();
+        return certificate;
+      });
+      await this.consequences.deploying.stopOf(tx, id);
+      await this.consequences.succession.fellThrough(tx, cancelled);
+      await this.consequences.audit.record(tx, actor, { action: 'certificate.cancelled', targetType: 'certificate', targetId: id });
+    });
+  }
+
   async revoked(actor: Actor, id: number, { crlReason, comments }: RevokeRequest): Promise<void> {
     await this.db.write(async (tx) => {
       const revoked = await this.certificates.change(tx, id, (certificate) => {
@@ -38,6 +56,7 @@ export class RevokeRecord {
         return certificate;
       });
       await this.consequences.deploying.stopOf(tx, id);
+      await this.consequences.succession.fellThrough(tx, revoked);
       await this.consequences.notices.revoked(tx, revoked);
       await this.consequences.audit.record(tx, actor, {
         action: 'certificate.revoked', targetType: 'certificate', targetId: id, after: { crlReason, comments },
@@ -46,7 +65,7 @@ export class RevokeRecord {
   }
 }
 
-/** Ends a certificate for good: at its issuer first, then here. */
+/** Ends a certificate for good: at its issuer first, then here. One that is not issued yet is cancelled instead. */
 @Injectable()
 export class RevokeService {
   constructor(
@@ -61,11 +80,19 @@ export class RevokeService {
   async revoke(actor: Actor, id: number, request: RevokeRequest): Promise<void> {
     const certificate = await this.certificates.get(this.db.single, id);
     await this.access.demandWrite(this.db.single, actor, certificate);
+    if (certificate.state === 'requested' || certificate.state === 'pending') return this.cancel(actor, certificate);
     if (certificate.state !== 'issued' && certificate.state !== 'superseded') {
       throw new Problem('wrong-state', `Certificate ${certificate.name} is ${certificate.state}; it cannot be revoked.`);
     }
     await this.tellIssuer(certificate, request);
     await this.record.revoked(actor, id, request);
+  }
+
+  private async cancel(actor: Actor, certificate: Certificate): Promise<void> {
+    if (certificate.orderRef !== null && certificate.authorityId !== null) {
+      await this.authorities.cancel(await this.authorities.get(certificate.authorityId), certificate.orderRef, AbortSignal.timeout(timeoutMs));
+    }
+    await this.record.cancelled(actor, certificate.id);
   }
 
   private async tellIssuer(certificate: Certificate, { crlReason, comments }: RevokeRequest): Promise<void> {

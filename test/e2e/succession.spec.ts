@@ -1,0 +1,108 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { X509Certificate } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually, startProgram, type TestProgram } from '../support/program.js';
+
+describe('who takes whose place', () => {
+  let program: TestProgram;
+  let number = 0;
+  beforeAll(async () => {
+    program = await startProgram();
+    await program.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
+  });
+  afterAll(() => program.stop());
+
+  const issue = (more: object = {}) => program.ok('POST', '/certificates', {
+    owner: 'joe@example.com', commonName: `line${++number}.example.com`, authority: { name: 'root' }, validityDays: 90, rotationPolicy: { name: 'default' }, ...more,
+  });
+  const get = (id: number) => program.ok('GET', `/certificates/${id}`);
+  const reissue = (id: number) => program.ok('POST', `/certificates/${id}/reissue`);
+  const revoke = (id: number) => program.ok('PUT', `/certificates/${id}/revoke`, { crlReason: 'superseded' });
+  const destination = async (name: string) => {
+    const folder = join(program.dataDir, '..', `${program.dataDir.split('/').at(-1)}-${name}`);
+    const { id } = await program.ok('POST', '/destinations', { label: `${name}${number}`, plugin: { id: 'filesystem', options: { path: folder } } });
+    return { id: id as number, folder, served: async (cn: string) => BigInt(`0x${new X509Certificate(await readFile(join(folder, cn, 'cert.pem'))).serialNumber}`).toString() };
+  };
+  const delivered = (id: number, count = 1) => eventually(async () => {
+    const { items } = await program.ok('GET', `/certificates/${id}/deliveries`);
+    return items.filter((d: { state: string }) => d.state === 'delivered').length === count;
+  });
+
+  it('renews the old one again when its undelivered successor is revoked', async () => {
+    const place = await destination('a');
+    const old = await issue({ destinations: [{ id: place.id }] });
+    await delivered(old.id);
+    await rm(place.folder, { recursive: true });
+    await writeFile(place.folder, 'in the way');
+    const heir = await reissue(old.id);
+    await eventually(async () => (await program.ok('GET', `/certificates/${heir.id}/deliveries`)).items[0].state === 'failing');
+    await revoke(heir.id);
+    const again = await get(old.id);
+    expect(again).toMatchObject({ state: 'issued', notify: true, renewal: { reason: 'policy' } });
+    expect(again.renewal.at).not.toBeNull();
+    await rm(place.folder);
+    expect((await reissue(old.id)).id).not.toBe(heir.id);
+  });
+
+  it('puts the old one back where a successor had come to stand that is revoked before it was everywhere', async () => {
+    const [here, there] = [await destination('b'), await destination('c')];
+    const old = await issue({ destinations: [{ id: here.id }, { id: there.id }] });
+    await delivered(old.id, 2);
+    await rm(there.folder, { recursive: true });
+    await writeFile(there.folder, 'in the way');
+    const heir = await reissue(old.id);
+    await eventually(async () => await here.served(old.cn) === heir.serial);
+    expect((await get(old.id)).state).toBe('issued');
+    await rm(there.folder);
+    await mkdir(there.folder);
+    await revoke(heir.id);
+    await eventually(async () => await here.served(old.cn) === old.serial && (await get(old.id)).state === 'issued');
+  });
+
+  it('follows the old one to a destination that it got in the meantime', async () => {
+    const [first, second] = [await destination('d'), await destination('e')];
+    const old = await issue({ destinations: [{ id: first.id }] });
+    await delivered(old.id);
+    await rm(first.folder, { recursive: true });
+    await writeFile(first.folder, 'in the way');
+    const heir = await reissue(old.id);
+    await program.ok('PUT', `/certificates/${old.id}`, { destinations: [{ id: first.id }, { id: second.id }] });
+    await rm(first.folder);
+    program.clock.advance(60_000);
+    await delivered(heir.id, 2);
+    await eventually(async () => (await get(old.id)).state === 'superseded');
+    expect(await second.served(old.cn)).toBe(heir.serial);
+  });
+
+  it('supersedes the old one once the destination that failed is detached', async () => {
+    const place = await destination('f');
+    const old = await issue({ destinations: [{ id: place.id }] });
+    await delivered(old.id);
+    await rm(place.folder, { recursive: true });
+    await writeFile(place.folder, 'in the way');
+    const heir = await reissue(old.id);
+    await program.ok('PUT', `/certificates/${heir.id}`, { destinations: [] });
+    await eventually(async () => (await get(old.id)).state === 'superseded');
+    await rm(place.folder);
+  });
+
+  it('delivers what is detached and at once attached again', async () => {
+    const place = await destination('g');
+    const certificate = await issue({ destinations: [{ id: place.id }] });
+    await delivered(certificate.id);
+    await program.ok('PUT', `/certificates/${certificate.id}`, { destinations: [] });
+    await program.ok('PUT', `/certificates/${certificate.id}`, { destinations: [{ id: place.id }] });
+    await delivered(certificate.id);
+    await eventually(async () => await place.served(certificate.cn) === certificate.serial);
+    expect((await get(certificate.id)).destinations).toHaveLength(1);
+  });
+
+  it('delivers nothing that is revoked', async () => {
+    const place = await destination('h');
+    const certificate = await issue();
+    await revoke(certificate.id);
+    expect((await program.call('PUT', `/certificates/${certificate.id}`, { destinations: [{ id: place.id }] })).status).toBe(409);
+    expect((await program.ok('GET', `/certificates/${certificate.id}/deliveries`)).items).toEqual([]);
+  });
+});
