@@ -36,7 +36,8 @@ describe.skipIf(process.platform !== 'linux')('the demo', () => {
     ['SIGTERM', /^/, 143],
   ])('leaves nothing behind when %s ends it after %s', async (signal, moment, code) => {
     const demo = startDemo();
-    await eventually(async () => moment.test(demo.output()) && (await readdir(folder)).length > 0, longMs);
+    const came = eventually(async () => moment.test(demo.output()) && (await readdir(folder)).length > 0, longMs);
+    await Promise.race([came, demo.exitCode]);
     demo.kill(signal);
     expect(await demo.exitCode).toBe(code);
     expect(demo.output()).not.toMatch(/FAILED|Unexpected|Error/);
