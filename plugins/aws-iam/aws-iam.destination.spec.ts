@@ -198,6 +198,13 @@ describe('aws-iam removes', () => {
     expect(iam.certificates()).toEqual([]);
   });
 
+  it('nothing of which only the name is known', async () => {
+    const bundle = authority.issue('a.test');
+    await deliver(bundle);
+    await remove(awsIam.locate(bundle, options()));
+    expect(iam.certificates()).toHaveLength(1);
+  });
+
   it('nothing of the same name in another account', async () => {
     const { location } = await deliver(authority.issue('a.test'));
     await expect(remove(location.replace('123456789012', '999999999999'))).rejects.toThrow(fault('misconfigured'));
