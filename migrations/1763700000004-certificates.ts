@@ -120,6 +120,7 @@ create table certificate (
   rotation_policy_id integer not null constraint certificate_rotation_policy references rotation_policy,
   renews_id integer constraint certificate_renews references certificate,
   request_key text,
+  request_sha256 text,
   external_id text,
   order_ref text,
   attempts integer not null default 0,

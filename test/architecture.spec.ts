@@ -39,7 +39,7 @@ const partsOpenTo: Readonly<Record<string, readonly string[]>> = {
 /** The packages of a part that must do with few; the others take what they need. */
 const packagesOpenTo: Readonly<Record<string, readonly string[]>> = {
   'plugin-api': ['zod', 'type node:*'],
-  pki: ['zod', '@peculiar/*', 'node:buffer', 'node:crypto', 'node:net', 'node:timers', 'node:url', 'node:util'],
+  pki: ['zod', '@peculiar/*', 'reflect-metadata', 'node:buffer', 'node:crypto', 'node:net', 'node:timers', 'node:url', 'node:util'],
   migrations: ['typeorm'],
 };
 

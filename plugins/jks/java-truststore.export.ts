@@ -15,7 +15,7 @@ export const javaTruststoreExport = defineExport({
 
   async export(bundle, { alias, passphrase: given }, ctx) {
     const passphrase = passphraseOf(given);
-    const bytes = writeJks(trustEntries(alias ?? bundle.commonName, bundle.chainPem), passphrase, ctx.now());
+    const bytes = writeJks(trustEntries(alias ?? bundle.commonName, bundle), passphrase, ctx.now());
     return { files: [{ name: `${bundle.name}.jks`, bytes, mode: 0o644 }], passphrase, extension: 'jks' };
   },
 });

@@ -14,7 +14,7 @@ export const pkcs12TruststoreExport = defineExport({
 
   async export(bundle, { alias, passphrase: given }) {
     const passphrase = passphraseOf(given);
-    const bytes = await writePkcs12TrustStore(trustEntries(alias ?? bundle.commonName, bundle.chainPem), passphrase);
+    const bytes = await writePkcs12TrustStore(trustEntries(alias ?? bundle.commonName, bundle), passphrase);
     return { files: [{ name: `${bundle.name}.p12`, bytes, mode: 0o644 }], passphrase, extension: 'p12' };
   },
 });

@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import { mayActOn, mayDeliverAnything, mayReadKey } from '../roles/permission.js';
+import { mayActOn, mayDeliverAnything, mayIssueFrom, mayReadKey } from '../roles/permission.js';
+import { Authorities } from '../authorities/authorities.js';
 import { Destinations } from '../destinations/destinations.js';
 import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository } from './certificate.repository.js';
@@ -13,6 +14,7 @@ export class CertificateAccess {
   constructor(
     private readonly certificates: CertificateRepository,
     private readonly destinations: Destinations,
+    private readonly authorities: Authorities,
   ) {}
 
   /** To change, revoke, renew or deliver it. Throws Problem `forbidden`. */
@@ -37,6 +39,14 @@ export class CertificateAccess {
     if (targets.some(({ plugin }) => plugin.needsPrivateKey) && !mayReadKey(actor, certificate)) {
       throw new Problem('forbidden', 'A destination that takes the private key needs the right to read it.');
     }
+  }
+
+  /** To have it issued again: as for a new one, the authority must be open to the actor. Throws Problem `forbidden`. */
+  async demandIssue(actor: Actor, { authorityId }: Pick<Certificate, 'authorityId'>): Promise<void> {
+    if (authorityId === null) return;
+    const { authority, roles } = await this.authorities.get(authorityId);
+    if (mayIssueFrom(actor, { owner: authority.owner, roleIds: roles.map((role) => role.id) })) return;
+    throw new Problem('forbidden', `You are not allowed to use authority ${authority.name}.`);
   }
 
   /** To hand it to another owner or role: whoever gets it may have its key. Throws Problem `forbidden`. */

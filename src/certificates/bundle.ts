@@ -1,15 +1,23 @@
 import { Injectable } from '@nestjs/common';
+import { Audit, type AuditActor } from '../audit/audit.js';
 import { splitCertificates } from '../pki/pem.js';
 import type { Bundle } from '../plugin-api/plugin.js';
+import type { Tx } from '../platform/db/database.js';
 import { Problem } from '../platform/http/problem.js';
 import { KeyRing } from '../platform/secrets/key-ring.js';
 import type { Certificate } from './certificate.entity.js';
 import { keyPlace } from './issue/new-row.js';
 
+/** Why a key is opened, in the words of the audit log. */
+export interface KeyOpening { actor: AuditActor; action: 'key.viewed' | 'key.exported' | 'key.delivered'; after: object }
+
 /** Makes what leaves the house: the only place that opens a certificate's key. */
 @Injectable()
 export class Bundles {
-  constructor(private readonly keyRing: KeyRing) {}
+  constructor(
+    private readonly keyRing: KeyRing,
+    private readonly audit: Audit,
+  ) {}
 
   /** Without the key. Throws Problem `wrong-state` when the certificate is not issued. */
   public(certificate: Certificate): Bundle {
@@ -21,13 +29,19 @@ export class Bundles {
     };
   }
 
-  /** With the key. Throws Problem `conflict` when it is not kept here. */
-  withKey(certificate: Certificate): Bundle {
-    return { ...this.public(certificate), privateKeyPem: this.key(certificate) };
+  /** With the key, on record. Throws Problem `conflict` when it is not kept here. */
+  async withKey(tx: Tx, certificate: Certificate, opening: KeyOpening): Promise<Bundle> {
+    return { ...this.public(certificate), privateKeyPem: await this.key(tx, certificate, opening) };
   }
 
-  /** PKCS#8 PEM. Throws Problem `conflict` when the key is not kept here. */
-  key(certificate: Certificate): string {
+  /** PKCS#8 PEM. Who opened it and what for is an audit event of `tx`. Throws Problem `conflict` when the key is not kept here. */
+  async key(tx: Tx, certificate: Certificate, { actor, action, after }: KeyOpening): Promise<string> {
+    const pem = this.open(certificate);
+    await this.audit.record(tx, actor, { action, targetType: 'certificate', targetId: certificate.id, after });
+    return pem;
+  }
+
+  private open(certificate: Certificate): string {
     if (!certificate.sealedKey) throw new Problem('conflict', `The private key of ${certificate.name} is not kept here.`);
     return this.keyRing.open(certificate.sealedKey, keyPlace(certificate.secretId)).toString();
   }

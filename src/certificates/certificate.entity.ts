@@ -60,6 +60,8 @@ export class Certificate {
   @Column('integer') rotationPolicyId: number;
   @Column('integer', { nullable: true }) renewsId: number | null;
   @Column('text', { nullable: true }) requestKey: string | null;
+  /** Of the request that came with the key: another request under the same key is a mistake of the client. */
+  @Column('text', { nullable: true }) requestSha256: string | null;
   @Column('text', { nullable: true }) externalId: string | null;
   @Column('text', { nullable: true }) orderRef: string | null;
   @Column('integer') attempts: number;

@@ -26,7 +26,7 @@ export interface NewCertificate { row: NewRow; links: NewLinks }
 const columns = [
   'state', 'name', 'owner', 'description', 'creatorId', 'authorityId', 'commonName', 'distinguishedName', 'bodyPem', 'chainPem', 'csrPem',
   'secretId', 'sealedKey', 'issuer', 'issuerSha256', 'serialHex', 'sha256', 'spkiSha256', 'keyType', 'bits', 'signingAlgorithm',
-  'notBefore', 'notAfter', 'sanCount', 'terms', 'notify', 'rotation', 'rotationPolicyId', 'renewsId', 'requestKey', 'externalId',
+  'notBefore', 'notAfter', 'sanCount', 'terms', 'notify', 'rotation', 'rotationPolicyId', 'renewsId', 'requestKey', 'requestSha256', 'externalId',
   'nextAttemptAt', 'renewalReason', 'nextRenewalAt', 'nextNoticeAt', 'createdAt',
 ] as const satisfies readonly (keyof NewRow)[];
 

@@ -7,6 +7,7 @@ export interface IssuedFacts {
   bodyPem: string;
   chainPem: string;
   issuer: string;
+  /** Hash of the issuer's name and key; serial numbers are unique among those of one issuer. */
   issuerSha256: string;
   serialHex: string;
   sha256: string;
@@ -25,7 +26,7 @@ export function issuedFacts(chainPem: readonly string[], externalId?: string): I
     bodyPem: leafPem,
     chainPem: chainPem.slice(1).join(''),
     issuer: issuerText(leaf),
-    issuerSha256: createHash('sha256').update(leaf.issuerDer).digest('hex'),
+    issuerSha256: issuerHash(leaf, chainPem[1]),
     serialHex: leaf.serialHex,
     sha256: leaf.fingerprintSha256,
     signingAlgorithm: leaf.signatureAlgorithm,
@@ -34,6 +35,15 @@ export function issuedFacts(chainPem: readonly string[], externalId?: string): I
     distinguishedName: leaf.subject,
     externalId: externalId ?? null,
   };
+}
+
+/**
+ * Anyone can make a CA of the same name, so the name alone identifies no issuer. Where its certificate is not known, the
+ * certificate stands for itself: then only the very same one counts as known.
+ */
+function issuerHash(leaf: ParsedCertificate, issuerPem: string | undefined): string {
+  const key = issuerPem === undefined ? leaf.der : parseCertificate(issuerPem).spkiDer;
+  return createHash('sha256').update(leaf.issuerDer).update(key).digest('hex');
 }
 
 /** The issuer as lists show it and names contain it: its CN, else its O, without any separator. */

@@ -1,4 +1,5 @@
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
+import type { Bundle } from '../plugin-api/plugin.js';
 
 /** A private key with its certificates, DER; `chainDer` is leaf first and must not be empty. */
 export interface KeyEntry { alias: string; pkcs8Der: Buffer; chainDer: readonly Buffer[] }
@@ -32,9 +33,11 @@ export function keyEntry(alias: string, chainPem: readonly string[], privateKeyP
   };
 }
 
-/** Every certificate of the chain, root included, as `<alias>_cert`, `<alias>_cert_1`, … in the order of the chain. */
-export function trustEntries(alias: string, chainPem: readonly string[]): TrustEntry[] {
-  return chainPem.map((pem, depth) => ({
+/** Every certificate of the chain and the root above it, as `<alias>_cert`, `<alias>_cert_1`, … in the order of the chain. */
+export function trustEntries(alias: string, { chainPem, rootPem }: Pick<Bundle, 'chainPem' | 'rootPem'>): TrustEntry[] {
+  const known = chainPem.map((pem) => new X509Certificate(pem).fingerprint256);
+  const isMissing = rootPem !== undefined && !known.includes(new X509Certificate(rootPem).fingerprint256);
+  return [...chainPem, ...(isMissing ? [rootPem] : [])].map((pem, depth) => ({
     alias: depth === 0 ? `${alias}_cert` : `${alias}_cert_${depth}`,
     certificateDer: new X509Certificate(pem).raw,
   }));

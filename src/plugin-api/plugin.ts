@@ -151,6 +151,8 @@ export interface Bundle {
   commonName: string;
   serialHex: string;
   chainPem: readonly string[];
+  /** The root above the chain where it is known and not in it: for trust stores, which are nothing without it. */
+  rootPem?: string;
   /** PKCS#8 PEM, unencrypted. */
   privateKeyPem?: string;
 }

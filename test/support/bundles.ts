@@ -9,7 +9,7 @@ import type { Bundle, PluginContext, Site } from '../../src/plugin-api/plugin.js
 export interface TestAuthority {
   rootPem: string;
   /** A new key and certificate each time; `chainPem` is leaf and issuing CA, without the root. */
-  issue(commonName: string): Required<Bundle>;
+  issue(commonName: string): Required<Omit<Bundle, 'rootPem'>>;
   close(): void;
 }
 
@@ -25,7 +25,7 @@ export function startTestAuthority(): TestAuthority {
   };
   const rootPem = certify('root', 'Test Root', null);
   const issuingPem = certify('issuing', 'Test Issuing', 'root');
-  const issue = (commonName: string): Required<Bundle> => {
+  const issue = (commonName: string): Required<Omit<Bundle, 'rootPem'>> => {
     const file = `leaf-${++made}`;
     const leafPem = certify(file, commonName, 'issuing');
     return {

@@ -31,7 +31,7 @@ export const KEY_TYPES = {
 export type KeyType = keyof typeof KEY_TYPES;
 
 /** A leaf of the given key type below an intermediate below a root, all made by openssl in `folder`. */
-export function makeBundle(folder: string, keyType: KeyType): Required<Bundle> {
+export function makeBundle(folder: string, keyType: KeyType): Required<Omit<Bundle, 'rootPem'>> {
   const at = (name: string) => join(folder, `${keyType}-${name}`);
   const newKey = (name: string, type: KeyType) => openssl(['genpkey', ...KEY_TYPES[type], '-out', at(`${name}.key`)]);
   const issue = (name: string, issuer: string, ca: boolean) => {

@@ -82,6 +82,13 @@ export class Delivery {
     this.nextAttemptAt = now;
   }
 
+  /** It is to stand there after all; whatever a removal has done already is made up for. */
+  stay(now: Date): void {
+    this.become('planned');
+    this.attempts = 0;
+    this.nextAttemptAt = now;
+  }
+
   removed(): void {
     this.become('removed');
     this.rest();

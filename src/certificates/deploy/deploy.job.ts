@@ -7,6 +7,7 @@ import { Leases } from '../../jobs/lease.js';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { Bundle } from '../../plugin-api/plugin.js';
 import type { Tx } from '../../platform/db/database.js';
+import { systemActor } from '../../platform/http/actor.js';
 import { Bundles } from '../bundle.js';
 import { isCutOff, isExpected } from '../failure.js';
 import { deployCertificate } from './deploy.jobs.js';
@@ -62,10 +63,11 @@ export class DeployJob implements OnModuleInit {
   ): Promise<Attempt> {
     const target = await this.destinations.get(tx, delivery.destinationId);
     const removal = delivery.state === 'removing';
+    const opening = { actor: systemActor(''), action: 'key.delivered', after: { destinationId: delivery.destinationId } } as const;
     const keyed = target.plugin.needsPrivateKey && !removal && certificate.sealedKey !== null;
     return {
       deliveryId: delivery.id, certificateId: certificate.id, removal, location: delivery.location, target,
-      bundle: keyed ? this.bundles.withKey(certificate) : this.bundles.public(certificate),
+      bundle: keyed ? await this.bundles.withKey(tx, certificate, opening) : this.bundles.public(certificate),
     };
   }
 

@@ -25,6 +25,14 @@ export class Deploying {
     if (issued) await this.start(tx, planned);
   }
 
+  /** It is wanted again where it was about to be taken away. */
+  async takeBack(tx: Tx, certificateId: number, destinationIds: readonly number[]): Promise<void> {
+    const leaving = (await this.deliveries.lockOf(tx, certificateId)).filter((d) => d.state === 'removing' && destinationIds.includes(d.destinationId));
+    leaving.forEach((delivery) => delivery.stay(this.clock.now()));
+    await this.deliveries.save(tx, leaving);
+    await this.start(tx, leaving.map((delivery) => delivery.id));
+  }
+
   /** Has the planned deliveries of a certificate made that an issuer has just issued, instead of those of what it replaces. */
   async startOf(tx: Tx, certificateId: number): Promise<void> {
     const open = (await this.deliveries.lockOf(tx, certificateId)).filter((delivery) => delivery.open);

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { Audit } from '../../audit/audit.js';
+import { Authorities } from '../../authorities/authorities.js';
+import type { Bundle } from '../../plugin-api/plugin.js';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
@@ -19,26 +20,27 @@ export class KeyAccess {
   constructor(
     private readonly db: Database,
     private readonly access: CertificateAccess,
-    private readonly audit: Audit,
-    readonly bundles: Bundles,
+    private readonly authorities: Authorities,
+    private readonly bundles: Bundles,
   ) {}
 
-  async bundle(actor: Actor, certificate: Certificate, pluginId: string): Promise<ReturnType<Bundles['withKey']>> {
+  async bundle(actor: Actor, certificate: Certificate, pluginId: string): Promise<Bundle> {
     this.access.demandKey(actor, certificate);
-    const bundle = this.bundles.withKey(certificate);
-    await this.record(actor, certificate, 'key.exported', { plugin: pluginId });
-    return bundle;
+    return this.db.write((tx) => this.bundles.withKey(tx, certificate, { actor, action: 'key.exported', after: { plugin: pluginId } }));
   }
 
   async key(actor: Actor, certificate: Certificate): Promise<string> {
     this.access.demandKey(actor, certificate);
     if (!certificate.sealedKey) throw new Problem('not-found', `The private key of ${certificate.name} is not kept here.`);
-    await this.record(actor, certificate, 'key.viewed', {});
-    return this.bundles.key(certificate);
+    return this.db.write((tx) => this.bundles.key(tx, certificate, { actor, action: 'key.viewed', after: {} }));
   }
 
-  private record(actor: Actor, { id }: Certificate, action: string, after: object): Promise<void> {
-    return this.db.write((tx) => this.audit.record(tx, actor, { action, targetType: 'certificate', targetId: id, after }));
+  /** The bundle without its key, and with the root above it where an authority here has issued it. */
+  async public(certificate: Certificate): Promise<Bundle> {
+    const bundle = this.bundles.public(certificate);
+    if (certificate.authorityId === null) return bundle;
+    const { certificatePem, chainPem } = (await this.authorities.get(certificate.authorityId)).authority;
+    return { ...bundle, rootPem: chainPem.at(-1) ?? certificatePem };
   }
 }
 
@@ -58,7 +60,7 @@ export class ExportService {
     const plugin = this.configured.chosen('export', choice);
     const { values } = parseOptions(plugin, choice);
     const bundle = plugin.needsPrivateKey
-      ? await this.keys.bundle(actor, certificate, plugin.id) : this.keys.bundles.public(certificate);
+      ? await this.keys.bundle(actor, certificate, plugin.id) : await this.keys.public(certificate);
     const { files: [file], extension, passphrase } = await plugin.export(bundle, values, this.contexts.make(AbortSignal.timeout(timeoutMs)));
     if (!file) throw new Error(`Export plugin ${plugin.id} made no file.`);
     return { extension, passphrase: passphrase ?? null, data: file.bytes.toString('base64') };

@@ -9,7 +9,7 @@ import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
 import { privateKeyPem } from '../../platform/key-maker.js';
 import { KeyRing } from '../../platform/secrets/key-ring.js';
-import { mayIssueFrom } from '../../roles/permission.js';
+import { mayDeliverAnything, mayIssueFrom } from '../../roles/permission.js';
 import { noSuccession, planRenewal } from '../../rotation/due.js';
 import { CertificateRepository, type NewRow } from '../certificate.repository.js';
 import { issuedFacts } from '../issued-facts.js';
@@ -58,6 +58,9 @@ export class UploadService {
     const uploaded = await readUpload(request);
     const authority = await this.authorityOf(actor, request, uploaded.leaf);
     const relations = await this.relations.ofNew(actor, request, [request.owner]);
+    if (relations.destinationIds.length > 0 && !authority && !mayDeliverAnything(actor)) {
+      throw new Problem('forbidden', 'Only an operator delivers certificates that no authority here has issued.');
+    }
     if (relations.destinationIds.length > 0 && !uploaded.privateKey) await this.relations.demandKeyless(relations.destinationIds);
     const custody = this.custody(actor, request, relations, authority);
     return this.store.store(actor, this.row(uploaded, custody, relations, request), relations);
@@ -71,6 +74,7 @@ export class UploadService {
     if (!mayIssueFrom(actor, { owner: authority.owner, roleIds: roles.map((role) => role.id) })) {
       throw new Problem('forbidden', `You are not allowed to use authority ${authority.name}.`);
     }
+    if (leaf.isCa) throw invalid('body', 'A CA certificate is not one of those that an authority looks after.');
     await demandIssuer(leaf, authority.certificatePem);
     return loaded;
   }
@@ -79,7 +83,7 @@ export class UploadService {
     return {
       owner: request.owner, description: request.description ?? null, creatorId: actor.userId || null, authorityId: authority?.authority.id ?? null,
       notify: request.notify ?? request.active ?? true, rotation: request.rotation ?? request.rotationPolicy !== undefined,
-      rotationPolicyId: policy.id, renewsId: null, requestKey: null,
+      rotationPolicyId: policy.id, renewsId: null, requestKey: null, requestSha256: null,
     };
   }
 

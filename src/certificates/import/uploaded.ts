@@ -8,6 +8,7 @@ import { PkiError } from '../../pki/pki-error.js';
 import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
 import type { TermsWithoutDates } from '../terms.js';
+import { isReservedExtension } from '../issue/extensions.schema.js';
 import type { UploadRequest } from './upload.schema.js';
 
 /** What was uploaded, read and found to fit together. */
@@ -20,7 +21,6 @@ export interface Uploaded {
   terms: TermsWithoutDates;
 }
 
-const notLooked = new Set(['2.5.29.17', '2.5.29.15', '2.5.29.37', '2.5.29.19', '2.5.29.14', '2.5.29.35', '2.5.29.31', '1.3.6.1.5.5.7.1.1', '2.5.29.32']);
 
 /** Throws Problem `invalid-request`, which names the member at fault. */
 export async function readUpload(request: UploadRequest): Promise<Uploaded> {
@@ -60,13 +60,8 @@ function termsOf(leaf: ParsedCertificate): TermsWithoutDates {
     subjectAltNames: leaf.subjectAltNames,
     keyUsage: leaf.keyUsage.filter((usage) => usage !== 'keyCertSign' && usage !== 'cRLSign'),
     extendedKeyUsage: leaf.extendedKeyUsage,
-    extensions: leaf.extensions.filter((extension) => !notLooked.has(extension.oid) && !extension.critical && isRenewable(extension.oid)),
+    extensions: leaf.extensions.filter((extension) => !extension.critical && !isReservedExtension(extension.oid)),
   };
-}
-
-/** Signed certificate timestamps and the precertificate poison belong to one certificate only (RFC 6962 §3). */
-function isRenewable(oid: string): boolean {
-  return !oid.startsWith('1.3.6.1.4.1.11129.2.4.');
 }
 
 function read<T>(field: string, text: string, work: () => T): T {

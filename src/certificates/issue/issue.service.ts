@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
 import { Clock } from '../../platform/clock.js';
@@ -16,6 +16,9 @@ import { Subjects } from './subjects.js';
 import { validityOf, ValidityRefused, type Validity } from './validity.js';
 import { wantedOf } from './wanted.js';
 
+/** The key that a client gave a request, and the hash of that request. */
+interface RequestMark { key: string; sha256: string }
+
 /** Decides everything about a new certificate before anyone is asked to sign it. */
 @Injectable()
 export class IssuePlanning {
@@ -31,7 +34,7 @@ export class IssuePlanning {
     return { name: this.config.defaultAuthority };
   }
 
-  async plan(loaded: LoadedAuthority, actor: Actor, request: IssueRequest, requestKey: string | null): Promise<{ blueprint: Blueprint; relations: RelationsOfNew }> {
+  async plan(loaded: LoadedAuthority, actor: Actor, request: IssueRequest, mark: RequestMark | null): Promise<{ blueprint: Blueprint; relations: RelationsOfNew }> {
     const wanted = await wantedOf(request, this.config);
     const validity = this.validity(loaded, request);
     const relations = await this.relations.ofNew(actor, request, [request.owner, loaded.authority.owner]);
@@ -43,7 +46,7 @@ export class IssuePlanning {
     const custody = {
       owner: request.owner, description: request.description ?? null, creatorId: actor.userId || null, authorityId: loaded.authority.id,
       notify: request.notify ?? request.active ?? true, rotation: request.rotation ?? request.rotationPolicy !== undefined,
-      rotationPolicyId: relations.policy.id, renewsId: null, requestKey,
+      rotationPolicyId: relations.policy.id, renewsId: null, requestKey: mark?.key ?? null, requestSha256: mark?.sha256 ?? null,
     };
     const { missing, ...found } = relations;
     const complete = missing.roles.length + missing.notifications.length > 0 ? (tx: Tx) => this.relations.complete(tx, relations) : undefined;
@@ -81,32 +84,34 @@ export class IssueService {
   ) {}
 
   /**
-   * The id of the certificate. `requestKey` (Idempotency-Key) makes a repeated request answer with the first one's certificate.
-   * Throws Problem; PluginError when the issuer refuses.
+   * The id of the certificate. `key` (Idempotency-Key) makes a repeated request answer with the first one's certificate.
+   * Throws Problem, `conflict` when the key came with another request before; PluginError when the issuer refuses.
    */
-  async issue(actor: Actor, request: IssueRequest, requestKey: string | null): Promise<number> {
-    const earlier = requestKey && await this.certificates.findByRequestKey(this.db.single, actor.userId, requestKey);
-    if (earlier) return earlier.id;
+  async issue(actor: Actor, request: IssueRequest, key: string | null): Promise<number> {
+    const mark = key === null ? null : { key, sha256: createHash('sha256').update(JSON.stringify(request)).digest('hex') };
+    const earlier = mark && await this.earlier(actor, mark);
+    if (earlier !== null) return earlier;
     const authority = await this.authorized(actor, request);
     try {
-      return await this.issueFrom(authority, actor, request, requestKey);
+      return await this.issueFrom(authority, actor, request, mark);
     } catch (error) {
-      const first = await this.firstOf(error, actor, requestKey);
-      if (first) return first.id;
+      const first = mark && violatedConstraint(error) === 'certificate_request' ? await this.earlier(actor, mark) : null;
+      if (first !== null) return first;
       if (!(error instanceof StaleAuthority)) throw error;
       this.authorities.forget(authority.authority.id);
-      return this.issueFrom(await this.authorized(actor, request), actor, request, requestKey);
+      return this.issueFrom(await this.authorized(actor, request), actor, request, mark);
     }
   }
 
-  /** The certificate of the same request, when that came a moment earlier and was not there yet when we looked. */
-  private async firstOf(error: unknown, actor: Actor, requestKey: string | null): Promise<{ id: number } | null> {
-    if (requestKey === null || violatedConstraint(error) !== 'certificate_request') return null;
-    return this.certificates.findByRequestKey(this.db.single, actor.userId, requestKey);
+  /** The certificate of the same request, if that has come before. */
+  private async earlier(actor: Actor, { key, sha256 }: RequestMark): Promise<number | null> {
+    const first = await this.certificates.findByRequestKey(this.db.single, actor.userId, key);
+    if (first && first.requestSha256 !== sha256) throw new Problem('conflict', 'This Idempotency-Key came with another request before.');
+    return first?.id ?? null;
   }
 
-  private async issueFrom(authority: LoadedAuthority, actor: Actor, request: IssueRequest, requestKey: string | null): Promise<number> {
-    const { blueprint, relations } = await this.planning.plan(authority, actor, request, requestKey);
+  private async issueFrom(authority: LoadedAuthority, actor: Actor, request: IssueRequest, mark: RequestMark | null): Promise<number> {
+    const { blueprint, relations } = await this.planning.plan(authority, actor, request, mark);
     return this.issuing.run(blueprint, authority, this.planning.occasion(actor, blueprint, relations));
   }
 

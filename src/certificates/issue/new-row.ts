@@ -22,6 +22,7 @@ export interface Custody {
   rotationPolicyId: number;
   renewsId: number | null;
   requestKey: string | null;
+  requestSha256: string | null;
 }
 
 /** The key of a certificate: its public half, and the private half where it is kept here. */

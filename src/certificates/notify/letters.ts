@@ -90,14 +90,19 @@ export class Letters {
   }
 
   private async labels({ data }: Notice): Promise<string[]> {
-    const refs = (data.destinationIds as number[]).map((id) => ({ id }));
-    return (await this.sources.destinations.resolve(this.sources.db.single, refs)).map((destination) => destination.label);
+    return (await this.sources.destinations.getMany(this.sources.db.single, data.destinationIds as number[])).map(({ label }) => label);
   }
 }
 
 /** The certificates of these ids, in the order of the ids. */
 export async function certificatesOf(db: Database, ids: readonly number[]): Promise<Certificate[]> {
   return db.single.find(Certificate, { where: { id: In([...new Set(ids)]) }, order: { notAfter: 'ASC', id: 'ASC' } });
+}
+
+/** The deliveries that these notices tell of and that still fail. */
+export async function failingOf(db: Database, notices: readonly Notice[]): Promise<Delivery[]> {
+  const ids = notices.filter(({ event }) => event === 'delivery.failing').map(({ data }) => Number(data.deliveryId));
+  return ids.length === 0 ? [] : db.single.findBy(Delivery, { id: In(ids), state: 'failing' });
 }
 
 function factsOf({ id, name, commonName, owner, serialHex, notAfter }: Certificate): CertificateFacts {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
@@ -8,10 +9,11 @@ import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import type { Certificate } from '../certificate.entity.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
-import { certificatesOf, Letters } from './letters.js';
+import { certificatesOf, failingOf, Letters } from './letters.js';
 import type { Notice } from './notice.entity.js';
 import { NoticeRepository } from './notice.repository.js';
 import { sendNotices } from './notify.jobs.js';
+import { WatchRepository } from './watch.repository.js';
 
 /** Decides what still has to be said, and says it. */
 @Injectable()
@@ -21,14 +23,18 @@ export class NoticePost {
     private readonly notifications: NotificationRepository,
     private readonly senders: Senders,
     private readonly letters: Letters,
+    private readonly watches: WatchRepository,
   ) {}
 
-  /** A warning is obsolete when its certificate no longer counts. */
+  /** Obsolete is what is over by now: the certificate no longer counts, or what failed has gone through. */
   async sort(notices: readonly Notice[]): Promise<{ told: Notice[]; obsolete: Notice[] }> {
     const certificates = new Map((await certificatesOf(this.db, notices.map((n) => n.certificateId))).map((c) => [c.id, c]));
-    const counts = (notice: Notice): boolean => {
-      const certificate = certificates.get(notice.certificateId);
-      return notice.event !== 'certificate.expiring' || (certificate?.state === 'issued' && certificate.notify);
+    const failing = new Set((await failingOf(this.db, notices)).map(({ id }) => id));
+    const counts = ({ certificateId, event, data }: Notice): boolean => {
+      const certificate = certificates.get(certificateId);
+      if (event === 'delivery.failing') return failing.has(Number(data.deliveryId));
+      if (event === 'certificate.expiring') return certificate?.state === 'issued' && certificate.notify;
+      return event !== 'certificate.rotation-failed' || (certificate?.state === 'issued' && certificate.renewalAttempts > 0);
     };
     return { told: notices.filter(counts), obsolete: notices.filter((notice) => !counts(notice)) };
   }
@@ -48,10 +54,20 @@ export class NoticePost {
   private async message(notices: readonly Notice[], certificates: readonly Certificate[], notice: Notice, first: Certificate): Promise<NotificationMessage> {
     const isWarning = notice.event === 'certificate.expiring';
     const written = isWarning ? await this.letters.expiring(certificates) : await this.letters.event(notice, first);
-    // A warning goes to whom its notification names; an event goes to the owner.
-    const recipients = isWarning ? [] : [first.owner];
-    return { event: notice.event, ...written, recipients, dedupeKey: notices.map((n) => n.dedupeKey).sort().join(' ') };
+    const recipients = !isWarning || await this.isOwnerUntold(certificates, first) ? [first.owner] : [];
+    return { event: notice.event, ...written, recipients, dedupeKey: keyOf(notices) };
   }
+
+  /** Owners are warned besides those whom a notification names, unless they have a notification of their own. */
+  private async isOwnerUntold(certificates: readonly Certificate[], { owner }: Certificate): Promise<boolean> {
+    return owner.includes('@') && this.watches.someWithoutRecipient(this.db.single, certificates.map(({ id }) => id), owner);
+  }
+}
+
+/** The same for the same notices, and short however many they are. */
+function keyOf(notices: readonly Notice[]): string {
+  const keys = notices.map((notice) => notice.dedupeKey).sort();
+  return keys.length === 1 ? keys.join() : `notices:${createHash('sha256').update(keys.join('\n')).digest('hex')}`;
 }
 
 /** Sends notices and writes down what became of them. */

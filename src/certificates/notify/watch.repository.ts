@@ -37,6 +37,16 @@ export class WatchRepository {
        from jsonb_to_recordset($1::jsonb) as p(id int, at timestamptz) where c.id = p.id`, [JSON.stringify(plans)]);
   }
 
+  /** True when one of these certificates has no active notification that names this mail address (any case). */
+  async someWithoutRecipient(tx: Tx, certificateIds: readonly number[], address: string): Promise<boolean> {
+    const rows: unknown[] = await tx.query(
+      `select from unnest($1::int[]) as c(id) where not exists (
+         select from certificate_notification l join notification n on n.id = l.notification_id
+         where l.certificate_id = c.id and n.active and lower($2) = any(string_to_array(replace(lower(n.options->>'recipients'), ' ', ''), ','))) limit 1`,
+      [certificateIds, address]);
+    return rows.length > 0;
+  }
+
   /** Ids above `after` of certificates that this notification watches and that end after `now`, at most 500. */
   async idsOf(tx: Tx, notificationId: number, after: number, now: Date): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(

@@ -63,7 +63,7 @@ export class RenewalPlans {
     const secretId = randomUUID();
     const custody = {
       owner: old.owner, description: `Renewal of ${old.name}.`, creatorId: old.creatorId, authorityId: authority.id,
-      notify: old.notify, rotation: old.rotation, rotationPolicyId: old.rotationPolicyId, renewsId: old.id, requestKey: null,
+      notify: old.notify, rotation: old.rotation, rotationPolicyId: old.rotationPolicyId, renewsId: old.id, requestKey: null, requestSha256: null,
     };
     const blueprint = {
       custody, terms, validity: this.validity(authority, old), policy, replacesIds: [old.id], roleIds: links.roleIds,

@@ -60,6 +60,7 @@ export class UpdateChanges {
     if (addedIds.length > 0 && !['requested', 'pending', 'issued'].includes(row.state)) {
       throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not delivered any more.`);
     }
+    await this.deploying.takeBack(tx, row.id, addedIds);
     await this.relations.follow(tx, row.id, { destinationIds, replacesIds }, row.bodyPem !== null);
     const successor = addedIds.length > 0 ? await this.certificates.findSuccessor(tx, row.id) : null;
     // Its successor was requested before these destinations were added: without it they would keep the old certificate.
