@@ -2,18 +2,20 @@ import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { Authorities, type LoadedAuthority, type SignOutcome } from '../../authorities/authorities.js';
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
+import { Leases } from '../../jobs/lease.js';
 import { checkIssued } from '../../pki/chain.js';
 import { isSignedBy, type ParsedCertificate, parseCertificate } from '../../pki/certificate.js';
 import { parseCsr } from '../../pki/csr.js';
 import { PkiError } from '../../pki/pki-error.js';
 import { PluginError } from '../../plugin-api/errors.js';
-import { Database } from '../../platform/db/database.js';
 import type { Certificate } from '../certificate.entity.js';
-import { CertificateRepository } from '../certificate.repository.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
 import { loadTerms } from '../terms.js';
 import { issueCertificate } from './issue.jobs.js';
 import { IssueRecord } from './issue.record.js';
+
+/** After a crash the next attempt can begin this much later. */
+const leaseS = 30;
 
 /** Asks an issuer outside the process. What it returns is checked against what was asked before it is stored as good. */
 @Injectable()
@@ -22,19 +24,23 @@ export class IssueJob implements OnModuleInit {
 
   constructor(
     private readonly jobs: Jobs,
-    private readonly db: Database,
     private readonly authorities: Authorities,
-    private readonly certificates: CertificateRepository,
     private readonly record: IssueRecord,
+    private readonly leases: Leases,
   ) {}
 
   onModuleInit(): void {
     this.jobs.handle(issueCertificate, (data, context) => this.run(data.certificateId, context));
   }
 
+  /** One at a time for a certificate: two that asked at once would leave two orders at the issuer, one of them forgotten. */
   private async run(id: number, { signal }: JobContext): Promise<void> {
-    const certificate = await this.certificates.find(this.db.single, id);
-    if (certificate?.state !== 'requested' && certificate?.state !== 'pending') return;
+    await this.leases.withLease(`issue:${id}`, leaseS, (lost) => this.attempt(id, AbortSignal.any([signal, lost])));
+  }
+
+  private async attempt(id: number, signal: AbortSignal): Promise<void> {
+    const certificate = await this.record.findUnfinished(id);
+    if (!certificate) return;
     try {
       const outcome = await this.ask(certificate, signal);
       if (outcome.status === 'failed') throw outcome.error;

@@ -58,6 +58,12 @@ export class IssueRecord {
     private readonly followUp: IssueFollowUp,
   ) {}
 
+  /** Null when an issuer is no longer needed. */
+  async findUnfinished(id: number): Promise<Certificate | null> {
+    const certificate = await this.certificates.find(this.db.single, id);
+    return certificate?.state === 'requested' || certificate?.state === 'pending' ? certificate : null;
+  }
+
   async pending(id: number, orderRef: string, pollAfterS: number): Promise<void> {
     const pollAt = new Date(this.clock.now().getTime() + Math.max(pollAfterS, 1) * 1000);
     await this.change(id, (certificate) => certificate.awaitOrder(orderRef, pollAt));

@@ -6,8 +6,10 @@ import { CertificateBriefView, CertificateView } from '../certificate.view.js';
 
 /** By which members a list of certificates can be sorted. */
 export const sortColumns = {
-  id: 'c.id', name: 'c.name', owner: 'lower(c.owner)', cn: 'lower(c.common_name)', issuer: 'c.issuer', notBefore: 'c.not_before',
-  notAfter: 'c.not_after', dateCreated: 'c.created_at', state: 'c.state',
+  id: { sql: 'c.id', type: 'int' }, name: { sql: 'c.name', type: 'text' }, owner: { sql: 'lower(c.owner)', type: 'text' },
+  cn: { sql: 'lower(c.common_name)', type: 'text' }, issuer: { sql: 'c.issuer', type: 'text' }, state: { sql: 'c.state', type: 'text' },
+  notBefore: { sql: 'c.not_before', type: 'timestamptz' }, notAfter: { sql: 'c.not_after', type: 'timestamptz' },
+  dateCreated: { sql: 'c.created_at', type: 'timestamptz' },
 } as const;
 export type SortColumn = keyof typeof sortColumns;
 

@@ -34,11 +34,17 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof PluginError) return new Problem(byFault[error.fault], error.detail, { retryAfterS: error.retryAfterS, cause: error });
   if (error instanceof HttpException) return plain(byStatus[error.getStatus()] ?? (error.getStatus() < 500 ? 'invalid-request' : 'internal'), error);
-  return ofDatabase(error) ?? plain(isUnreachable(error) ? 'unavailable' : 'internal', error);
+  return ofDatabase(error) ?? ofHttp(error) ?? plain(isUnreachable(error) ? 'unavailable' : 'internal', error);
 }
 
 function plain(code: ProblemCode, cause: unknown): Problem {
   return new Problem(code, problems[code].title, { cause, retryAfterS: code === 'unavailable' ? 5 : undefined });
+}
+
+/** Errors of libraries that serve files carry the status that they mean. */
+function ofHttp(error: unknown): Problem | undefined {
+  const { statusCode } = (error ?? {}) as { statusCode?: unknown };
+  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500 ? plain(byStatus[statusCode] ?? 'invalid-request', error) : undefined;
 }
 
 function ofDatabase(error: unknown): Problem | undefined {
