@@ -29,6 +29,11 @@ export class DestinationRepository {
     return { ...page, items: page.items.flatMap((item) => rows.get(item.id) ?? []) };
   }
 
+  /** Those of these ids that exist, in the order of their ids. */
+  getMany(tx: Tx, ids: readonly number[]): Promise<Destination[]> {
+    return tx.find(Destination, { where: { id: In([...ids]) }, order: { id: 'ASC' } });
+  }
+
   /** Those that a request names; `field` is the member that names them. */
   async resolve(tx: Tx, refs: readonly Reference[], field = 'destinations'): Promise<Destination[]> {
     const found: Destination[] = [];
@@ -57,7 +62,9 @@ export class DestinationRepository {
     await tx.save(destination);
   }
 
+  /** What is over there is forgotten with it. Fails on a foreign key while something is still delivered there. */
   async remove(tx: Tx, destination: Destination): Promise<void> {
+    await tx.query(`delete from delivery where destination_id = $1 and state in ('removed', 'replaced', 'stopped')`, [destination.id]);
     await tx.remove(destination);
   }
 }
