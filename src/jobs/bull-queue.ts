@@ -88,7 +88,8 @@ export class BullQueue implements Queue {
       defaultJobOptions: { attempts: 1, removeOnComplete: true, removeOnFail: true },
       settings: {
         lockDuration: this.times.runLeaseS * 1000,
-        stalledInterval: this.times.runLeaseS * 1000,
+        // What a dead worker had taken and not begun waits for this look after its lock has lapsed.
+        stalledInterval: (this.times.runLeaseS * 1000) / 3,
         retryProcessDelay: 1_000,
       },
     });
