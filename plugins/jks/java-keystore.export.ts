@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { writeJks } from '../../src/pki/jks.js';
-import { keyEntry } from '../../src/pki/keystore.js';
+import { generatePassphrase, keyEntry } from '../../src/pki/keystore.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { defineExport } from '../../src/plugin-api/plugin.js';
-import { fileOptions, passphraseOf } from './jks.options.js';
+import { printable } from '../../src/plugin-api/store-options.js';
+import { fileOptions } from './jks.options.js';
 
 const options = z.strictObject({
   type: z.enum(['Java Key Store (JKS)']).optional().meta({
@@ -25,7 +26,7 @@ export const javaKeystoreExport = defineExport({
 
   async export(bundle, { alias, passphrase: given }, ctx) {
     if (!bundle.privateKeyPem) throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
-    const passphrase = passphraseOf(given);
+    const passphrase = printable(given ?? generatePassphrase());
     const entry = keyEntry(alias ?? bundle.commonName, bundle.chainPem, bundle.privateKeyPem);
     const bytes = writeJks([entry], passphrase, ctx.now());
     return { files: [{ name: `${bundle.name}.jks`, bytes, mode: 0o600 }], passphrase, extension: 'jks' };

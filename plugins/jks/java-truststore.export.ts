@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { writeJks } from '../../src/pki/jks.js';
-import { trustEntries } from '../../src/pki/keystore.js';
+import { generatePassphrase, trustEntries } from '../../src/pki/keystore.js';
 import { defineExport } from '../../src/plugin-api/plugin.js';
-import { fileOptions, passphraseOf } from './jks.options.js';
+import { printable } from '../../src/plugin-api/store-options.js';
+import { fileOptions } from './jks.options.js';
 
 /** Certificates for Java to trust, in Sun's own format; the passphrase guards against changes only. */
 export const javaTruststoreExport = defineExport({
@@ -14,7 +15,7 @@ export const javaTruststoreExport = defineExport({
   options: z.strictObject(fileOptions),
 
   async export(bundle, { alias, passphrase: given }, ctx) {
-    const passphrase = passphraseOf(given);
+    const passphrase = printable(given ?? generatePassphrase());
     const bytes = writeJks(trustEntries(alias ?? bundle.commonName, bundle), passphrase, ctx.now());
     return { files: [{ name: `${bundle.name}.jks`, bytes, mode: 0o644 }], passphrase, extension: 'jks' };
   },

@@ -1,10 +1,9 @@
 import { createPrivateKey } from 'node:crypto';
 import { z } from 'zod';
-import { PRINTABLE_ASCII } from '../../src/pki/keystore.js';
 import { splitCertificates, toPem } from '../../src/pki/pem.js';
 import { encryptedPrivateKeyInfo, pbes2Encrypt } from '../../src/pki/pkcs8.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { secret } from '../../src/plugin-api/options.js';
+import { passphraseOption, printable } from '../../src/plugin-api/store-options.js';
 import { defineExport } from '../../src/plugin-api/plugin.js';
 
 const ITERATIONS = 600_000;
@@ -14,8 +13,7 @@ const options = z.strictObject({
     title: 'Order',
     description: 'Whether the private key stands before or after the certificates.',
   }),
-  passphrase: secret('Passphrase', 'Encrypts the private key: 8 to 128 printable ASCII characters. Without it the key is in the clear.')
-    .min(8).max(128).regex(PRINTABLE_ASCII, 'Use printable ASCII characters only.').optional(),
+  passphrase: passphraseOption(8, 'Encrypts the private key: 8 to 128 printable ASCII characters. Without it the key is in the clear.'),
 });
 
 /** Key and full chain in one file, as HAProxy and many appliances read it. The key is PKCS#8, encrypted when a passphrase is given. */
@@ -42,7 +40,6 @@ export const pemBundleExport = defineExport({
 async function keyPem(privateKeyPem: string, passphrase: string | undefined): Promise<string> {
   const key = createPrivateKey(privateKeyPem);
   if (passphrase === undefined) return key.export({ type: 'pkcs8', format: 'pem' }).toString();
-  if (!PRINTABLE_ASCII.test(passphrase)) throw new PluginError('misconfigured', 'The passphrase may hold printable ASCII characters only.');
-  const encrypted = await pbes2Encrypt(key.export({ type: 'pkcs8', format: 'der' }), passphrase, ITERATIONS);
+  const encrypted = await pbes2Encrypt(key.export({ type: 'pkcs8', format: 'der' }), printable(passphrase), ITERATIONS);
   return toPem('ENCRYPTED PRIVATE KEY', encryptedPrivateKeyInfo(encrypted));
 }

@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { trustEntries } from '../../src/pki/keystore.js';
+import { generatePassphrase, trustEntries } from '../../src/pki/keystore.js';
 import { writePkcs12TrustStore } from '../../src/pki/pkcs12.js';
 import { defineExport } from '../../src/plugin-api/plugin.js';
-import { fileOptions, passphraseOf } from './pkcs12.options.js';
+import { printable } from '../../src/plugin-api/store-options.js';
+import { fileOptions } from './pkcs12.options.js';
 
 /** Certificates for Java to trust, in the format that is Java's default since version 9. */
 export const pkcs12TruststoreExport = defineExport({
@@ -13,7 +14,7 @@ export const pkcs12TruststoreExport = defineExport({
   options: z.strictObject(fileOptions),
 
   async export(bundle, { alias, passphrase: given }) {
-    const passphrase = passphraseOf(given);
+    const passphrase = printable(given ?? generatePassphrase());
     const bytes = await writePkcs12TrustStore(trustEntries(alias ?? bundle.commonName, bundle), passphrase);
     return { files: [{ name: `${bundle.name}.p12`, bytes, mode: 0o644 }], passphrase, extension: 'p12' };
   },

@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { keyEntry } from '../../src/pki/keystore.js';
+import { generatePassphrase, keyEntry } from '../../src/pki/keystore.js';
 import { writePkcs12KeyStore } from '../../src/pki/pkcs12.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { defineExport } from '../../src/plugin-api/plugin.js';
-import { fileOptions, passphraseOf } from './pkcs12.options.js';
+import { printable } from '../../src/plugin-api/store-options.js';
+import { fileOptions } from './pkcs12.options.js';
 
 const options = z.strictObject({
   type: z.enum(['modern', 'legacy', 'PKCS12 (.p12)', 'legacy PKCS12 (.p12)']).default('modern').meta({
@@ -25,7 +26,7 @@ export const pkcs12Export = defineExport({
 
   async export(bundle, { type, alias, passphrase: given }) {
     if (!bundle.privateKeyPem) throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
-    const passphrase = passphraseOf(given);
+    const passphrase = printable(given ?? generatePassphrase());
     const entry = keyEntry(alias ?? bundle.commonName, bundle.chainPem, bundle.privateKeyPem);
     const bytes = await writePkcs12KeyStore(entry, passphrase, type.startsWith('legacy') ? 'legacy' : 'modern');
     return { files: [{ name: `${bundle.name}.p12`, bytes, mode: 0o600 }], passphrase, extension: 'p12' };
