@@ -1,12 +1,14 @@
-import { Controller, Headers, Post, Res } from '@nestjs/common';
+import { Controller, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
-import { Answers, JsonBody, Summary } from '../../platform/http/contract.js';
+import { Answers, HeaderText, JsonBody, Summary } from '../../platform/http/contract.js';
 import { invalid } from '../../platform/http/problem.js';
 import { CertificateReader, statusOf } from '../list/certificate-reader.js';
 import { CertificateView } from '../certificate.view.js';
 import { IssueRequest } from './issue.schema.js';
 import { IssueService } from './issue.service.js';
+
+const keyHelp = 'A repeated request with the same key answers with the certificate of the first: 1 to 255 printable characters without spaces.';
 
 @Controller('certificates')
 export class IssueController {
@@ -16,11 +18,11 @@ export class IssueController {
   ) {}
 
   @Post() @Requires('certificate:issue')
-  @Summary('Issue a certificate', 'With `Idempotency-Key` a repeated request answers with the certificate of the first. 202: the issuer is still at work; ask again for the certificate.')
+  @Summary('Issue a certificate', '202: the issuer is still at work; ask again for the certificate.')
   @Answers(200, CertificateView) @Answers(202, CertificateView)
   async create(
     @Who() actor: Actor, @JsonBody(IssueRequest) body: IssueRequest,
-    @Headers('idempotency-key') key: string | undefined, @Res({ passthrough: true }) reply: FastifyReply,
+    @HeaderText('Idempotency-Key', keyHelp) key: string | undefined, @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<CertificateView> {
     if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key)) throw invalid('Idempotency-Key', 'Expected 1 to 255 printable characters without spaces.');
     const id = await this.issue.issue(actor, body, key ?? null);

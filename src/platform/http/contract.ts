@@ -1,5 +1,5 @@
 import { applyDecorators, createParamDecorator, HttpCode, type ExecutionContext } from '@nestjs/common';
-import { ApiBody, ApiOperation, ApiParam, ApiQuery, ApiResponse } from '@nestjs/swagger';
+import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { objectOf } from './body.js';
@@ -54,6 +54,11 @@ export function PathText(name: string): ParameterDecorator {
     if (text.includes('\0')) throw invalid(name, 'Must not contain a NUL character');
     return text;
   }, ApiParam({ name, schema: { type: 'string' } }));
+}
+
+/** The parameter is a header of the request, or undefined. `description` says what it is for (Markdown). */
+export function HeaderText(name: string, description: string): ParameterDecorator {
+  return parameter((request) => request.headers[name.toLowerCase()], ApiHeader({ name, description, required: false, schema: { type: 'string' } }));
 }
 
 /** What the route answers when all goes well; null means an empty body. Of several, the topmost gives the status that is sent. */

@@ -1,0 +1,179 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { plugins } from '../../plugins/index.js';
+import { problems } from '../../src/platform/http/problem.js';
+import { type Answer, eventually, startProgram, type TestProgram } from '../support/program.js';
+import { slowIssuer } from '../support/slow-issuer.js';
+
+/* eslint-disable @typescript-eslint/no-explicit-any -- JSON of many shapes */
+
+const folder = mkdtempSync(join(tmpdir(), 'openapi-'));
+let program: TestProgram;
+let document: any;
+/** An id for each path that has one, of something that went through as much as it can. */
+const ids: Record<string, string | number> = {};
+
+beforeAll(async () => {
+  program = await startProgram({}, { plugins: [...plugins, slowIssuer().plugin] });
+  document = await program.ok('GET', '/openapi.json');
+  await fill(program);
+});
+afterAll(async () => {
+  await program.stop();
+  rmSync(folder, { recursive: true });
+});
+
+async function fill({ ok, clock }: TestProgram): Promise<void> {
+  ids['authorities'] = (await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root', plugin: { id: 'local-ca', options: { ocsp: ['http://ocsp.example.com'] } } })).id;
+  ids['destinations'] = (await ok('POST', '/destinations', { label: 'web', plugin: { id: 'filesystem', options: { path: folder } } })).id;
+  ids['notifications'] = (await ok('POST', '/notifications', { label: 'soon', plugin: { id: 'email', options: { recipients: 'ops@example.com' } } })).id;
+  ids['policies'] = (await ok('POST', '/policies', { name: 'half', lifetimeFraction: 0.5 })).id;
+  ids['roles'] = (await ok('POST', '/roles', { name: 'ops', description: 'Operators' })).id;
+  ids['users'] = (await ok('POST', '/users', { username: 'ann', email: 'ann@example.com', password: 'Correct-Horse-2!', roles: [{ name: 'ops' }] })).id;
+  const certificate = await ok('POST', '/certificates', {
+    owner: 'joe@example.com', commonName: 'www.example.com', authority: { name: 'root' }, destinations: [{ label: 'web' }], notifications: [{ label: 'soon' }], rotationPolicy: { name: 'half' },
+    validityDays: 90, roles: [{ name: 'ops' }], description: 'The web',
+  });
+  ids['certificates'] = certificate.id;
+  const other = await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'other.example.com', authority: { name: 'root' } });
+  await ok('PUT', `/certificates/${other.id}/revoke`, {});
+  await ok('POST', '/authorities', { name: 'slow', owner: 'pki@example.com', commonName: 'Slow', plugin: { id: 'slow-issuer', options: { behaviour: 'refuses' } } });
+  await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'failed.example.com', authority: { name: 'slow' } });
+  clock.advance(50 * 86_400_000);
+  await eventually(async () => (await ok('GET', `/certificates/${certificate.id}`)).state === 'superseded');
+  ids['deliveries'] = (await ok('GET', `/certificates/${certificate.id}/deliveries`)).items[0].id;
+  ids['mails'] = (await eventually(async () => (await ok('GET', '/mails')).items[0])).id;
+  ids['slug'] = 'filesystem';
+  ids['name'] = certificate.name;
+  ids['code'] = 'conflict';
+}
+
+/** Operations of the document: `get /api/1/certificates/{id}`, and what it says of them. */
+function operations(): [name: string, method: string, path: string, operation: any][] {
+  return Object.entries<object>(document.paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, operation]): [string, string, string, any] => [`${method} ${path}`, method, path, operation]));
+}
+
+/** Demands that an answer is one that the document describes. */
+function expectDescribed(operation: any, answer: Answer): void {
+  const described = operation.responses[answer.status] ?? operation.responses.default;
+  const [type, content] = Object.entries<any>(described.content ?? {})[0] ?? [];
+  if (type === undefined) return expect(answer.body).toBe('');
+  expect(answer.headers.get('content-type')).toContain(type);
+  if (type.endsWith('json')) expect(() => schemaOf(content.schema).parse(answer.body), JSON.stringify(answer.body).slice(0, 2000)).not.toThrow();
+}
+
+function schemaOf(schema: object): z.ZodType {
+  return z.fromJSONSchema(JSON.parse(JSON.stringify({ $defs: document.components.schemas, ...schema }).replaceAll('#/components/schemas/', '#/$defs/')));
+}
+
+/** `/api/1/certificates/{id}/plan` with a real id, as `call` takes it. */
+function real(path: string): string {
+  return path.replace('/api/1', '').replaceAll(/([a-z]+)\/\{(\w+)\}/g, (_, things: string, name: string) => `${things}/${encodeURIComponent(ids[name] ?? ids[things] ?? 'missing')}`);
+}
+
+describe('the OpenAPI document', () => {
+  it('is complete in itself: version, references, names, parameters', () => {
+    expect(document).toMatchObject({ openapi: '3.1.0', info: { title: 'Perennial', version: expect.stringMatching(/^\d+\.\d+\.\d+/) }, security: [{ bearer: [] }], components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } } });
+    for (const [, ref = ''] of JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)) {
+      expect(ref.split('/').slice(1).reduce((node, key) => node?.[key], document), ref).toBeDefined();
+    }
+    const operationIds = operations().map(([, , , operation]) => operation.operationId);
+    expect(new Set(operationIds).size).toBe(operationIds.length);
+    for (const [name, , path, operation] of operations()) {
+      expect(operation.summary, name).toEqual(expect.stringMatching(/\S/));
+      const inPath = (operation.parameters ?? []).filter((parameter: any) => parameter.in === 'path').map((parameter: any) => parameter.name);
+      expect(inPath.sort(), name).toEqual([...path.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => parameter).sort());
+      for (const parameter of operation.parameters ?? []) expect(parameter, name).toMatchObject({ name: expect.any(String), in: expect.stringMatching(/^(path|query|header)$/), schema: expect.any(Object) });
+      expect(Object.keys(operation.responses).every((status) => /^([1-5]\d\d|default)$/.test(status)), name).toBe(true);
+      expect(Object.keys(operation.responses).length, name).toBeGreaterThan(1);
+    }
+    for (const name of Object.keys(document.components.schemas)) expect(() => schemaOf({ $ref: `#/components/schemas/${name}` }), name).not.toThrow();
+  });
+
+  it('has every route of the program, and no other', () => {
+    // Pages for people, and numbers for monitoring.
+    const own = ['/api/1/docs', '/api/1/openapi.json', '/problems', '/metrics'];
+    const described = new Set(operations().map(([name]) => name.replaceAll(/\{(\w+)\}/g, ':$1')));
+    const served = routes().filter((route) => !own.some((path) => route.includes(path)));
+    expect(served.length).toBeGreaterThan(40);
+    expect(new Set(served)).toEqual(described);
+  });
+
+  it('says how requests are repeated safely', () => {
+    expect(document.paths['/api/1/certificates'].post.parameters).toContainEqual(expect.objectContaining({ in: 'header', name: expect.stringMatching(/^idempotency-key$/i), required: false }));
+  });
+
+  it('describes what each GET really answers', async () => {
+    const asked: string[] = [];
+    for (const [name, , path, operation] of operations().filter(([, method]) => method === 'get')) {
+      const answer = path.startsWith('/api/1') ? await program.call('GET', real(path)) : await outside(real(path));
+      expect(answer.status, `${name} ${real(path)} ${JSON.stringify(answer.body)}`).toBe(200);
+      expectDescribed(operation, answer);
+      asked.push(name);
+    }
+    expect(asked).toContain('get /api/1/certificates/{id}');
+    for (const query of ['short=true', 'showExpired=true&count=200', 'state=failed', 'state=revoked']) {
+      expectDescribed(document.paths['/api/1/certificates'].get, await program.call('GET', `/certificates?${query}`));
+    }
+  });
+
+  it('describes the answers to what changes something, and refusals', async () => {
+    const { call } = program;
+    const answered = async (method: string, path: string, body?: unknown): Promise<Answer> => {
+      const answer = await call(method.toUpperCase(), real(path), body);
+      expectDescribed(document.paths[path][method], answer);
+      return answer;
+    };
+    const fresh = await answered('post', '/api/1/certificates', { owner: 'joe@example.com', commonName: 'new.example.com', authority: { name: 'root' } });
+    expect(fresh.status).toBe(200);
+    ids['certificates'] = fresh.body.id;
+    expect((await answered('put', '/api/1/certificates/{id}', { description: 'x' })).status).toBe(200);
+    expect((await answered('post', '/api/1/certificates/{id}/export', { plugin: { id: 'pem' } })).status).toBe(200);
+    expect((await answered('post', '/api/1/certificates/{id}/reissue')).status).toBe(200);
+    expect((await answered('post', '/api/1/certificates/{id}/reissue')).status).toBe(409);
+    expect((await answered('put', '/api/1/certificates/{id}/revoke', {})).status).toBe(200);
+    expect((await answered('post', '/api/1/destinations/{id}/test')).status).toBe(200);
+    expect((await answered('put', '/api/1/policies/{id}', { name: 'half', days: 3 })).status).toBe(200);
+    expect((await answered('delete', '/api/1/notifications/{id}')).status).toBe(204);
+    expect((await answered('delete', '/api/1/destinations/{id}')).status).toBe(409);
+    expect((await answered('post', '/api/1/certificates', { colour: 'red' })).status).toBe(400);
+    expect((await answered('post', '/api/1/certificates', '{')).status).toBe(400);
+    expect((await answered('post', '/api/1/auth/login', { username: 'ann', password: 'wrong' })).status).toBe(401);
+  });
+});
+
+describe('pages for people', () => {
+  it('show the API, and explain every problem under the address that answers give', async () => {
+    const docs = await fetch(`${program.url}/api/1/docs`);
+    expect([docs.status, docs.headers.get('content-type')]).toEqual([200, expect.stringContaining('text/html')]);
+    const refused = await program.call('GET', '/certificates/4711');
+    expect(new URL(refused.body.type).pathname).toBe('/problems/not-found');
+    for (const [code, { help }] of Object.entries(problems)) {
+      const page = await fetch(`${program.url}/problems/${code}`);
+      expect([page.status, page.headers.get('content-type')], code).toEqual([200, expect.stringContaining('text/html')]);
+      expect(await page.text(), code).toContain(help.slice(0, 12).replaceAll("'", '&#39;'));
+    }
+  });
+});
+
+async function outside(path: string): Promise<Answer> {
+  const response = await fetch(`${program.url}${path}`, { headers: { authorization: `Bearer ${await program.login('admin', 'Correct-Horse-1!')}` } });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, body: response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : text };
+}
+
+/** What the server really listens for, as `get /api/1/certificates/:id`; read from the tree that Fastify prints. */
+function routes(): string[] {
+  const tree: string = program.perennial.app.getHttpAdapter().getInstance().printRoutes({ commonPrefix: false });
+  const above: string[] = [];
+  return tree.split('\n').flatMap((line) => {
+    const [, indent = '', path = '', methods = ''] = /^((?:│ {3}| {4})*)[├└]── (\S+) \((.*)\)$/.exec(line) ?? [];
+    if (path === '') return [];
+    above.splice(indent.length / 4, Infinity, path);
+    return methods.split(', ').filter((method) => method !== 'HEAD').map((method) => `${method.toLowerCase()} ${above.join('')}`);
+  });
+}
