@@ -28,7 +28,7 @@ import { IssuePlanning, IssueService } from './issue/issue.service.js';
 import { Issuing } from './issue/issuing.js';
 import { Subjects } from './issue/subjects.js';
 import { CertificateReader } from './list/certificate-reader.js';
-import { ListController } from './list/list.controller.js';
+import { ListController, NotificationCertificatesController } from './list/list.controller.js';
 import { ExpirySweep, NotifyRepositories } from './notify/expiry.sweep.js';
 import { Letters, LetterSources } from './notify/letters.js';
 import { NoticeRepository } from './notify/notice.repository.js';
@@ -54,7 +54,7 @@ import { UpdateChanges, UpdateService } from './update/update.service.js';
 @Module({
   imports: [AuditModule, AuthoritiesModule, DestinationsModule, JobsModule, NotificationsModule, RolesModule, RotationModule],
   controllers: [
-    IssueController, UploadController, ListController, UpdateController, ExportController, RevokeController, RotateController, DeliveryController,
+    IssueController, UploadController, ListController, NotificationCertificatesController, UpdateController, ExportController, RevokeController, RotateController, DeliveryController,
   ],
   providers: [
     CertificateRepository, DomainRepository, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, CertificateReader,

@@ -77,6 +77,17 @@ describe("the requests of Lemur's documentation", () => {
     expect(replaced).toMatchObject({ active: false, notify: false, replaced: [{ id: issuedId }], nextNoticeAt: null });
   });
 
+  it('list what replaces what, and what a notification warns about', async () => {
+    const page = await program.ok('GET', `/certificates/${issuedId}/replacements`);
+    expect(page).toMatchObject({ total: 1, items: [{ id: uploadedId }] });
+    page.items.forEach(expectLemurShape);
+    expect((await program.ok('GET', `/certificates/${uploadedId}/replacements`)).items).toMatchObject([{ id: issuedId }]);
+    const [{ id: notificationId }] = (await program.ok('GET', `/certificates/${issuedId}`)).notifications;
+    const warned = await program.ok('GET', `/notifications/${notificationId}/certificates?sortBy=id&sortDir=asc&page=1&count=10`);
+    expect(warned).toMatchObject({ total: 1, items: [{ id: issuedId }] });
+    warned.items.forEach(expectLemurShape);
+  });
+
   it('change it', async () => {
     const changed = await program.ok('PUT', `/certificates/${issuedId}`, { owner: 'jimbob@example.com', active: false, notifications: [], destinations: [], replacements: [] });
     expectLemurShape(changed);
@@ -88,6 +99,9 @@ describe("the requests of Lemur's documentation", () => {
     const page = await program.ok('GET', '/certificates?sortBy=id&sortDir=asc&page=1&filter=cn;test.example.net&count=10');
     expect(page).toMatchObject({ total: 1, items: [{ id: issuedId }] });
     page.items.forEach(expectLemurShape);
+    for (const [filter, total] of [['cn;"test.example.net"', 1], ['cn;est.example.net', 1], ['cn;"est.example.net"', 0], ['cn;"test_example_net"', 0], ['owner;"jimbob@example_com"', 0], ['owner;jimbob', 1]] as const) {
+      expect((await program.ok('GET', `/certificates?filter=${encodeURIComponent(filter)}`)).total, filter).toBe(total);
+    }
   });
 
   it('read a key', async () => {

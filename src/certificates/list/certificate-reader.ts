@@ -50,16 +50,24 @@ export class CertificateReader {
     }
   }
 
+  /** What a certificate replaces, and what replaces it. Throws Problem `not-found`. */
+  async replacements(id: number): Promise<Page<CertificateView>> {
+    const { replaces, replaced } = await this.get(id);
+    const rows = await readRows(this.db.single, [...replaces, ...replaced].map((other) => other.id));
+    return { items: rows.map(certificateView), total: rows.length };
+  }
+
   async getByName(name: string): Promise<CertificateView> {
     const rows: { id: number }[] = await this.db.single.query('select id from certificate where name = $1', [name]);
     if (!rows[0]) throw new Problem('not-found', `There is no certificate ${name}.`);
     return this.get(rows[0].id);
   }
 
-  /** Newest first unless sorted otherwise; always in a stable order. */
-  async list(query: ListQuery): Promise<Page<CertificateView | CertificateBriefView>> {
+  /** Newest first unless sorted otherwise; always in a stable order. `notificationId`: only those that it warns about. */
+  async list(query: ListQuery, notificationId?: number): Promise<Page<CertificateView | CertificateBriefView>> {
     const now = this.clock.now();
     const where = conditionsOf(query, now, new Date(now.getTime() - this.config.hideExpiredAfterDays * 86_400_000));
+    if (notificationId !== undefined) where.add('c.id in (select certificate_id from certificate_notification where notification_id = ?)', notificationId);
     const counted: [{ total: number }] = await this.db.single.query(
       `select count(*)::int as total from (select from certificate c where ${where.sql} limit ${mostCounted}) as counted`, where.values);
     const page = await this.idsOf(query, where);

@@ -30,16 +30,16 @@ const filters: Readonly<Record<string, (where: Conditions, value: string) => voi
   id: (w, v) => w.add('c.id = ?', whole('filter', v)),
   name: (w, v) => exact(v) === null ? w.add(`(lower(c.name) like ? or ${byName})`, pattern(v)) : w.add('c.name = ?', exact(v)),
   fixedName: (w, v) => w.add('c.name = ?', v),
-  cn: (w, v) => w.add(byName, exact(v)?.toLowerCase() ?? pattern(v)),
-  issuer: (w, v) => w.add('(c.issuer ilike ? or c.authority_id in (select id from authority where name ilike ?))', exact(v) ?? pattern(v)),
-  owner: (w, v) => w.add('lower(c.owner) like ?', exact(v)?.toLowerCase() ?? pattern(v)),
+  cn: (w, v) => w.add(byName, pattern(v)),
+  issuer: (w, v) => w.add('(c.issuer ilike ? or c.authority_id in (select id from authority where name ilike ?))', pattern(v)),
+  owner: (w, v) => w.add('lower(c.owner) like ?', pattern(v)),
   serial: (w, v) => w.add('c.serial_hex = ?', serialHex(v)),
   destination: (w, v) => w.add(`c.id in (select certificate_id from delivery where destination_id = ? and state not in ('removing', 'removed'))`, whole('filter', v)),
   notify: (w, v) => w.add('c.notify = ?', truth(v)),
   active: (w, v) => w.add('c.notify = ?', truth(v)),
   rotation: (w, v) => w.add('c.rotation = ?', truth(v)),
   state: (w, v) => w.add('c.state = ?', v),
-  description: (w, v) => w.add('c.description ilike ?', exact(v) ?? pattern(v)),
+  description: (w, v) => w.add('c.description ilike ?', pattern(v)),
 };
 
 /** What a list query selects. `hideBefore`: what ended earlier is left out unless it is asked for. Throws `invalid-request`. */
@@ -72,8 +72,11 @@ function exact(value: string): string | null {
   return /^"(.*)"$/s.exec(value)?.[1] ?? null;
 }
 
+/** For `like`, lower case: a part of the text, or the whole where the value is quoted. */
 function pattern(value: string): string {
-  return `%${value.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`;
+  const quoted = exact(value);
+  const escaped = (quoted ?? value).toLowerCase().replace(/[\\%_]/g, '\\$&');
+  return quoted === null ? `%${escaped}%` : escaped;
 }
 
 function whole(field: string, text: string): number {
