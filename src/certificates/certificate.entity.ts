@@ -150,6 +150,13 @@ export class Certificate {
     this.nextRenewalAt = retryAt(now, this.renewalAttempts, { hintS: failure.retryAfterS, atMostMs });
   }
 
+  /** Its successor has been asked for, but the issuer does not deliver: that is tried again by itself. */
+  recordDelay(failure: Failure): void {
+    this.renewalAttempts += 1;
+    this.renewalFault = failure.fault;
+    this.renewalDetail = failure.detail;
+  }
+
   /** A successor is asked for. Until it is issued, earlier failures still count: each of them makes the next wait longer. */
   recordRenewal(): void {
     this.renewalReason = 'renewal-under-way';

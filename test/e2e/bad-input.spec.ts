@@ -1,9 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestAuthority, type TestAuthority } from '../support/bundles.js';
 import { type Answer, eventually, startProgram, type TestProgram } from '../support/program.js';
 import { inDays, opensslCsr } from '../support/requests.js';
 import { runOn } from '../support/x509.js';
 
+const folder = mkdtempSync(join(tmpdir(), 'bad-input-'));
 let program: TestProgram;
 let foreign: TestAuthority;
 /** Ids of what exists. */
@@ -16,7 +20,7 @@ beforeAll(async () => {
   const { ok } = program;
   await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root', validityDays: 2000 });
   await ok('POST', '/authorities', { name: 'short', type: 'subca', parent: { name: 'root' }, owner: 'pki@example.com', commonName: 'Example Short', maxValidityDays: 30 });
-  ids.web = (await ok('POST', '/destinations', { label: 'web', plugin: { id: 'filesystem', options: { path: `${program.dataDir}-web` } } })).id;
+  ids.web = (await ok('POST', '/destinations', { label: 'web', plugin: { id: 'filesystem', options: { path: folder } } })).id;
   ids.inUsePolicy = (await ok('POST', '/policies', { name: 'used', days: 5 })).id;
   ids.certificate = (await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'good.example.com', authority: { name: 'root' }, rotationPolicy: { name: 'used' } })).id;
   const { chainPem: [body = '', chain = ''], privateKeyPem: privateKey } = foreign.issue('known.example.org');
@@ -26,6 +30,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await program.stop();
   foreign.close();
+  rmSync(folder, { recursive: true });
 });
 
 async function counts(): Promise<Record<string, number>> {
@@ -60,6 +65,8 @@ describe('POST /certificates refuses', () => {
     ['no owner', { owner: undefined }, 'owner'],
     ['a reserved name as owner', { owner: 'Admin' }, 'owner'],
     ['an owner that looks like a mail address and is none', { owner: 'Joe Doe <joe@example.com>' }, 'owner'],
+    ['an owner to whom no mail can be sent', { owner: `${'x'.repeat(65)}@example.com` }, 'owner'],
+    ['an owner that is no mail address', { owner: 'web-team' }, 'owner'],
     ['an owner of 300 characters', { owner: `${'x'.repeat(300)}@example.com` }, 'owner'],
     ['a number as common name', { commonName: 7 }, 'commonName'],
     ['a common name of 65 characters', { commonName: 'x'.repeat(65) }, 'commonName'],
@@ -294,6 +301,7 @@ describe('what certificates refer to', () => {
 
   it('stays while it is in use', async () => {
     const { id } = await program.ok('POST', '/certificates', request({ destinations: [{ label: 'web' }] }));
+    await eventually(async () => (await program.ok('GET', `/certificates/${id}/deliveries`)).items[0].state === 'delivered');
     await expectRefusal(() => program.call('DELETE', `/destinations/${ids.web}`), 409, null);
     await expectRefusal(() => program.call('DELETE', `/policies/${ids.inUsePolicy}`), 409, null);
     const [standard] = (await program.ok('GET', '/policies?filter=name;default')).items;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plugins } from '../../plugins/index.js';
-import { eventually, startProgram, type TestProgram } from '../support/program.js';
+import { type Answer, eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs, opensslVerify } from '../support/requests.js';
 import { slowIssuer } from '../support/slow-issuer.js';
 
@@ -82,36 +82,46 @@ describe('an issuer that lies', () => {
 });
 
 describe('an issuer that fails', () => {
+  /** Answers to requests that an issuer could not fulfil yet: asked for at the same time, because each answer takes its time. */
+  let broken: Answer;
+  let busy: Answer;
+  let turned: Answer;
+  let delayed: Answer;
+  let turncoatId: number;
+  beforeAll(async () => {
+    const [breaks, once] = [await makeAuthority('breaks'), await makeAuthority('unavailable-once')];
+    turncoatId = (await program.ok('POST', '/authorities', {
+      name: 'turncoat', owner: 'pki@example.com', commonName: 'Turncoat', plugin: { id: 'slow-issuer', options: { behaviour: 'unavailable-once' } },
+    })).id;
+    const ask = (authority: string, commonName: string, rotation = false): Promise<Answer> => program.call('POST', '/certificates', request(authority, commonName, { rotation }));
+    [broken, busy, turned, delayed] = await Promise.all([
+      ask(breaks, 'broken.example.com'), ask(once, 'busy.example.com'), ask('turncoat', 'kept.example.com', true), ask(once, 'delayed.example.com'),
+    ]);
+  });
+
   it('and refuses, ends the request', async () => {
     const { body } = await program.call('POST', '/certificates', request(await makeAuthority('refuses'), 'no.example.com'));
     expect(body).toMatchObject({ state: 'failed', order: { fault: 'refused', detail: 'The CA says no.' } });
   });
 
-  it('by a mistake of its own, shows nothing of it', async () => {
-    const { body } = await program.call('POST', '/certificates', request(await makeAuthority('breaks'), 'broken.example.com'));
-    expect(body.order).toMatchObject({ fault: 'internal' });
-    expect(JSON.stringify(body)).not.toContain('hunter2');
+  it('by a mistake of its own, shows nothing of it', () => {
+    expect(broken.body.order).toMatchObject({ fault: 'internal' });
+    expect(JSON.stringify(broken.body)).not.toContain('hunter2');
   });
 
   it('because it is busy, is asked again for the same order', async () => {
-    const { status, body } = await program.call('POST', '/certificates', request(await makeAuthority('unavailable-once'), 'busy.example.com'));
-    expect(status).toBe(202);
-    const asked = issuer.asked.sign.at(-1);
-    expect(body).toMatchObject({ state: 'requested', order: { attempts: 1, fault: 'unavailable', detail: 'The CA is busy.', nextAttemptAt: expect.any(String) } });
+    expect(busy.status).toBe(202);
+    expect(busy.body).toMatchObject({ state: 'requested', order: { attempts: 1, fault: 'unavailable', detail: 'The CA is busy.', nextAttemptAt: expect.any(String) } });
     program.clock.advance(60_000);
-    const issued = await until(body.id, 'issued');
-    expect(issued.order).toBeNull();
-    expect(issuer.asked.sign.filter((key) => key === asked)).toHaveLength(2);
+    expect((await until(busy.body.id, 'issued')).order).toBeNull();
+    await Promise.all([turned, delayed].map(({ body }) => until(body.id, 'issued')));
+    const repeated = issuer.asked.sign.filter((key, i, keys) => keys.indexOf(key) < i);
+    expect(new Set(repeated).size).toBeGreaterThanOrEqual(3);
   });
 
   it('at a renewal, leaves the old certificate as it was, tells its owner and tries again', async () => {
-    const { id: authorityId } = await program.ok('POST', '/authorities', {
-      name: 'turncoat', owner: 'pki@example.com', commonName: 'Turncoat', plugin: { id: 'slow-issuer', options: { behaviour: 'unavailable-once' } },
-    });
-    const { body: old } = await program.call('POST', '/certificates', request('turncoat', 'kept.example.com', { rotation: true }));
-    program.clock.advance(60_000);
-    await until(old.id, 'issued');
-    await program.ok('PUT', `/authorities/${authorityId}`, { owner: 'pki@example.com', plugin: { id: 'slow-issuer', options: { behaviour: 'refuses' } } });
+    const old = turned.body;
+    await program.ok('PUT', `/authorities/${turncoatId}`, { owner: 'pki@example.com', plugin: { id: 'slow-issuer', options: { behaviour: 'refuses' } } });
     program.clock.advance(61 * dayMs);
     const failing = await eventually(async () => {
       const certificate = await program.ok('GET', `/certificates/${old.id}`);
@@ -120,9 +130,23 @@ describe('an issuer that fails', () => {
     expect(failing).toMatchObject({ state: 'issued', notify: true, renewal: { fault: 'refused', detail: 'The CA says no.', at: expect.any(String) } });
     const mail = await eventually(async () => (await program.ok('GET', '/mails?count=50')).items.find((one: { subject: string }) => one.subject.startsWith('kept.example.com: renewal failed')));
     expect(mail).toMatchObject({ to: ['joe@example.com'], text: expect.stringContaining('The CA says no.') });
-    await program.ok('PUT', `/authorities/${authorityId}`, { owner: 'pki@example.com', plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } } });
+    await program.ok('PUT', `/authorities/${turncoatId}`, { owner: 'pki@example.com', plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } } });
     program.clock.advance(60_000);
     expect((await until(old.id, 'superseded')).replacedBy.map((one: { state: string }) => one.state).sort()).toEqual(['failed', 'issued']);
+  });
+
+  it('for a while at a renewal, tells the owner and goes on', async () => {
+    const { id } = delayed.body;
+    await program.ok('PUT', `/certificates/${id}`, { rotation: true });
+    const waiting = await eventually(async () => {
+      const certificate = await program.ok('GET', `/certificates/${id}`);
+      return certificate.renewal.fault !== null && certificate;
+    });
+    expect(waiting).toMatchObject({ state: 'issued', renewal: { fault: 'unavailable', reason: 'renewal-under-way', at: null }, replacedBy: [{ state: 'requested' }] });
+    const mail = await eventually(async () => (await program.ok('GET', '/mails?count=50')).items.find((one: { subject: string }) => one.subject.startsWith('delayed.example.com: renewal failed')));
+    expect(mail.text).toMatch(/The CA is busy\.[\s\S]*The next attempt is /);
+    program.clock.advance(60_000);
+    expect((await until(id, 'superseded')).renewal).toMatchObject({ attempts: 0, fault: null });
   });
 
   it('does not silence the certificate that the failed one was to replace', async () => {

@@ -41,6 +41,11 @@ export class IssueFollowUp {
     if (certificate.renewsId !== null) await this.failures.record(tx, certificate.renewsId, failure);
   }
 
+  /** It is tried again. */
+  async delayed(tx: Tx, { renewsId }: Certificate, failure: Failure): Promise<void> {
+    if (renewsId !== null) await this.failures.recordDelay(tx, renewsId, failure);
+  }
+
   private async standIn(tx: Tx, { id, renewsId }: Certificate): Promise<void> {
     for (const oldId of await this.certificates.predecessorsOf(tx, id)) {
       await this.certificates.change(tx, oldId, (old) => (oldId === renewsId ? old.recordRenewed() : old.standDown()));
@@ -84,7 +89,7 @@ export class IssueRecord {
     await this.change(id, async (certificate, tx) => {
       const final = failure.fault === 'refused' || certificate.attempts + 1 >= mostAttempts;
       certificate.recordFailure(failure, this.clock.now(), final);
-      if (final) await this.followUp.failed(tx, certificate, failure);
+      await (final ? this.followUp.failed(tx, certificate, failure) : this.followUp.delayed(tx, certificate, failure));
     });
   }
 

@@ -38,7 +38,7 @@ export class Letters {
       ...this.setting(), before: await this.predecessor(notice), after: factsOf(after),
     }),
     'certificate.rotation-failed': async (_, certificate) => this.written('certificate.rotation-failed', {
-      ...this.setting(), certificate: factsOf(certificate), reason: certificate.renewalDetail ?? '', nextAttemptAt: certificate.nextRenewalAt,
+      ...this.setting(), certificate: factsOf(certificate), reason: certificate.renewalDetail ?? '', nextAttemptAt: await this.nextAttemptAt(certificate),
     }),
     'certificate.revoked': async (_, certificate) => this.written('certificate.revoked', {
       ...this.setting(), certificate: factsOf(certificate), comments: certificate.revocationComments,
@@ -83,6 +83,12 @@ export class Letters {
   private async outlook(certificate: Certificate): Promise<RenewalOutlook> {
     const plan = await this.sources.planning.renewalPlan(this.sources.db.single, certificate);
     return plan.at === null ? { renewsAt: null, reason: plan.text } : { renewsAt: plan.at };
+  }
+
+  /** Of its renewal, or of the request for its successor when that is under way. */
+  private async nextAttemptAt({ id, nextRenewalAt }: Certificate): Promise<Date | null> {
+    const { certificates, db } = this.sources;
+    return nextRenewalAt ?? (await certificates.findSuccessor(db.single, id))?.nextAttemptAt ?? null;
   }
 
   private async predecessor(notice: Notice): Promise<CertificateFacts> {

@@ -6,7 +6,7 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 
-/** Writes down that a renewal did not go through, plans the next attempt, and tells the owner. */
+/** Writes down that a renewal does not go through, plans the next attempt, and tells the owner. */
 @Injectable()
 export class RenewalFailures {
   constructor(
@@ -22,6 +22,15 @@ export class RenewalFailures {
       if (row.state !== 'issued') return;
       row.recordRenewalFailure(failure, this.clock.now());
       await this.planning.planRenewal(tx, row);
+      await this.notices.rotationFailed(tx, row);
+    });
+  }
+
+  /** As `record`, but the request for the successor stays and is tried again by itself. */
+  async recordDelay(tx: Tx, id: number, failure: Failure): Promise<void> {
+    await this.certificates.change(tx, id, async (row) => {
+      if (row.state !== 'issued') return;
+      row.recordDelay(failure);
       await this.notices.rotationFailed(tx, row);
     });
   }
