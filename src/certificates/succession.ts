@@ -39,7 +39,7 @@ export class Succession {
     const places = displaced.map((delivery) => delivery.destinationId);
     const inTheWay = (await this.deliveries.lockOf(tx, heir.id)).filter((d) => d.state === 'delivered' && places.includes(d.destinationId));
     inTheWay.forEach((delivery) => delivery.replace());
-    displaced.forEach((delivery) => delivery.retry(this.clock.now()));
+    displaced.forEach((delivery) => delivery.stay(this.clock.now()));
     await this.deliveries.save(tx, [...inTheWay, ...displaced]);
     await this.deploying.start(tx, displaced.map((delivery) => delivery.id));
   }

@@ -71,7 +71,8 @@ export class Delivery {
 
   /** Tries again at once, or delivers once more what has arrived already. */
   retry(now: Date): void {
-    if (this.state !== 'removing' && this.state !== 'planned') this.become('planned');
+    if (this.state === 'delivered' || this.state === 'failing') this.become('planned');
+    if (!this.open) throw new Problem('wrong-state', `Delivery ${this.id} is ${this.state}: there is nothing to try again.`);
     this.attempts = 0;
     this.nextAttemptAt = now;
   }
@@ -82,7 +83,7 @@ export class Delivery {
     this.nextAttemptAt = now;
   }
 
-  /** It is to stand there after all; whatever a removal has done already is made up for. */
+  /** It is to stand there after all; what a removal has done already, or a successor, is made up for. */
   stay(now: Date): void {
     this.become('planned');
     this.attempts = 0;

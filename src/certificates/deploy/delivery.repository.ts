@@ -11,7 +11,7 @@ const safetyNetMs = 60_000;
 /** Every query on deliveries. Locks are taken on the certificate first, then on its deliveries. */
 @Injectable()
 export class DeliveryRepository {
-  /** Plans deliveries; the ids of the new ones. One that was being taken away, or had made room, sets out again. */
+  /** Plans deliveries; the ids of the new ones. One that was being taken away sets out again. */
   async plan(tx: Tx, certificateId: number, destinationIds: readonly number[], now: Date): Promise<number[]> {
     if (destinationIds.length === 0) return [];
     const rows: { id: number }[] = await tx.query(
@@ -19,7 +19,7 @@ export class DeliveryRepository {
        select $1, x, 'planned', $3, $4 from unnest($2::int[]) as x
        on conflict (certificate_id, destination_id) where state not in ('removed') do update
          set state = 'planned', attempts = 0, fault = null, fault_detail = null, next_attempt_at = excluded.next_attempt_at
-         where delivery.state in ('removing', 'replaced', 'stopped')
+         where delivery.state = 'removing'
        returning id`,
       [certificateId, [...new Set(destinationIds)], new Date(now.getTime() + safetyNetMs), now]);
     return rows.map((row) => row.id);
