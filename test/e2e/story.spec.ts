@@ -91,14 +91,14 @@ describe('making RSA keys', () => {
   it('leaves the program free to answer others', async () => {
     const { ok, url } = program;
     let making = true;
-    const made = Promise.all([1, 2].map((n) => ok('POST', '/certificates', {
-      owner: 'joe@example.com', commonName: `big${n}.example.com`, authority: { name: 'issuing RSA' }, keyType: 'RSA4096',
-    }))).finally(() => { making = false; });
+    const made = ok('POST', '/certificates', {
+      owner: 'joe@example.com', commonName: 'big.example.com', authority: { name: 'issuing RSA' }, keyType: 'RSA4096',
+    }).finally(() => { making = false; });
     let answered = 0;
-    // Keys made on the event loop would let through an answer or two between them.
+    // A key made on the event loop would let through an answer before and one after it.
     for (; making; answered += 1) expect((await fetch(`${url}/health/live`)).status).toBe(200);
-    expect((await made).map((certificate) => certificate.bits)).toEqual([4096, 4096]);
-    expect(answered).toBeGreaterThan(10);
+    expect((await made).bits).toBe(4096);
+    expect(answered).toBeGreaterThan(5);
   });
 });
 
