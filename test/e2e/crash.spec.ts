@@ -105,7 +105,7 @@ class Ordeal {
 async function quiet(ordeal: Ordeal, query: <T>(sql: string) => Promise<T[]>): Promise<void> {
   const { ok } = ordeal.client;
   await eventually(async () => {
-    for (const { id } of await query<{ id: number }>('select id from certificate where rotation')) await ok('PUT', `/certificates/${id}`, { rotation: false });
+    for (const { id } of await query<{ id: number }>(`select id from certificate where rotation and state = 'issued'`)) await ok('PUT', `/certificates/${id}`, { rotation: false });
     const [open] = await query<{ jobs: number; deliveries: number; renewals: number }>(`select
       (select count(*)::int from outbox where state = 'due') as jobs,
       (select count(*)::int from delivery where state in ('planned', 'failing', 'removing')) as deliveries,
