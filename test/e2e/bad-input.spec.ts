@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestAuthority, type TestAuthority } from '../support/bundles.js';
-import { type Answer, eventually, startProgram, type TestProgram } from '../support/program.js';
+import { type Answer, startProgram, type TestProgram } from '../support/program.js';
 import { inDays, opensslCsr } from '../support/requests.js';
 import { runOn } from '../support/x509.js';
 
@@ -16,7 +16,8 @@ let known: { body: string; chain: string; privateKey: string };
 
 beforeAll(async () => {
   foreign = startTestAuthority();
-  program = await startProgram({ ALLOW_WEEKEND_EXPIRATION: 'false' });
+  // No jobs run, so nothing but the requests writes while rows are counted.
+  program = await startProgram({ ALLOW_WEEKEND_EXPIRATION: 'false', PERENNIAL_ROLE: 'api' });
   const { ok } = program;
   await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root', validityDays: 2000 });
   await ok('POST', '/authorities', { name: 'short', type: 'subca', parent: { name: 'root' }, owner: 'pki@example.com', commonName: 'Example Short', maxValidityDays: 30 });
@@ -218,7 +219,6 @@ describe('PUT /certificates/{id} refuses', () => {
   it('a destination for a certificate that is revoked', async () => {
     const { id } = await program.ok('POST', '/certificates', request({}));
     await program.ok('PUT', `/certificates/${id}/revoke`, {});
-    await eventually(async () => (await program.ok('GET', '/mails')).items.some((mail: { text: string }) => mail.text.includes(`/certificates/${id}`)));
     await expectRefusal(() => program.call('PUT', `/certificates/${id}`, { destinations: [{ label: 'web' }] }), 409, null);
   });
 });
@@ -301,7 +301,6 @@ describe('what certificates refer to', () => {
 
   it('stays while it is in use', async () => {
     const { id } = await program.ok('POST', '/certificates', request({ destinations: [{ label: 'web' }] }));
-    await eventually(async () => (await program.ok('GET', `/certificates/${id}/deliveries`)).items[0].state === 'delivered');
     await expectRefusal(() => program.call('DELETE', `/destinations/${ids.web}`), 409, null);
     await expectRefusal(() => program.call('DELETE', `/policies/${ids.inUsePolicy}`), 409, null);
     const [standard] = (await program.ok('GET', '/policies?filter=name;default')).items;
