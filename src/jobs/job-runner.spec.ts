@@ -8,6 +8,9 @@ import { Database } from '../platform/db/database.js';
 import { defineJob, type Job } from './define-job.js';
 import { JobRun } from './job-run.entity.js';
 import { Jobs } from './job-runner.js';
+import { Readiness } from '../platform/health/readiness.js';
+import { createLog, Log } from '../platform/log.js';
+import { Metrics } from '../platform/metrics.js';
 import { JobsModule } from './jobs.module.js';
 import { OutboxEntry } from './outbox.entity.js';
 
@@ -52,8 +55,8 @@ describe('a process with jobs', () => {
     const platform = {
       module: class Platform {},
       global: true,
-      providers: [{ provide: Config, useValue: config }, { provide: Database, useValue: test.db }],
-      exports: [Config, Database],
+      providers: [{ provide: Config, useValue: config }, { provide: Database, useValue: test.db }, { provide: Log, useValue: createLog('silent') }, Metrics, Readiness],
+      exports: [Config, Database, Log, Metrics, Readiness],
     };
     const root = { module: class Root {}, imports: [platform, module] };
     app = await NestFactory.createApplicationContext(root, { logger: false, abortOnError: false });
