@@ -16,7 +16,8 @@ let known: { body: string; chain: string; privateKey: string };
 
 beforeAll(async () => {
   foreign = startTestAuthority();
-  program = await startProgram({ ALLOW_WEEKEND_EXPIRATION: 'false' });
+  // No jobs run, so nothing but the requests writes while rows are counted.
+  program = await startProgram({ ALLOW_WEEKEND_EXPIRATION: 'false', PERENNIAL_ROLE: 'api' });
   const { ok } = program;
   await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root', validityDays: 2000 });
   await ok('POST', '/authorities', { name: 'short', type: 'subca', parent: { name: 'root' }, owner: 'pki@example.com', commonName: 'Example Short', maxValidityDays: 30 });
@@ -34,9 +35,8 @@ afterAll(async () => {
 });
 
 async function counts(): Promise<Record<string, number>> {
-  const tables = ['certificate', 'domain', 'role', 'notification', 'authority', 'destination', 'delivery', 'rotation_policy', 'notice', 'mail', 'certificate_role'];
-  const [row] = await program.database.source.query<[Record<string, number>]>(`select ${tables.map((table) => `(select count(*)::int from ${table}) as ${table}`).join(', ')},
-    (select count(*)::int from audit_event where actor_user_id is not null) as "eventsByUsers"`);
+  const tables = ['certificate', 'domain', 'role', 'notification', 'audit_event', 'authority', 'destination', 'delivery', 'rotation_policy', 'notice', 'mail', 'certificate_role'];
+  const [row] = await program.database.source.query<[Record<string, number>]>(`select ${tables.map((table) => `(select count(*)::int from ${table}) as ${table}`).join(', ')}`);
   return row;
 }
 
