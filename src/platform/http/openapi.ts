@@ -41,7 +41,7 @@ export function openApiDocument(app: NestFastifyApplication, publicUrl: string):
     .setVersion(version())
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
     .addServer(publicUrl)
-    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'A token from POST /auth/login, or an API key.' }, 'bearer')
+    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'A token from POST /auth/login.' }, 'bearer')
     .addSecurityRequirements('bearer')
     .build();
   const document = SwaggerModule.createDocument(app, words, { operationIdFactory });
