@@ -17,7 +17,7 @@ export async function rotate(stage, { web, rootFile }) {
   await narrator.step('Revoke the new certificate', () => revoke(program, successor));
   await narrator.step('Read the mail about the revocation', () => readMail(stage.mailbox, { subject: `${site}: revoked`, to: ['joe@example.com'], words: ['keyCompromise'] }));
   await narrator.step('Read the warning about the other certificate', () => readMail(stage.mailbox, {
-    subject: 'csr.example.com expires', to: ['ops@example.com'], words: ['csr.example.com', 'not by itself'],
+    subject: 'csr.example.com expires', to: ['ops@example.com', 'joe@example.com'], words: ['csr.example.com', 'not by itself'],
   }));
   return { successor };
 }
