@@ -7,6 +7,7 @@ import { CertificatesModule } from './certificates/certificates.module.js';
 import { DestinationsModule } from './destinations/destinations.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { NotificationsModule } from './notifications/notifications.module.js';
+import { OperationsModule } from './operations/operations.module.js';
 import { type Foundations, PlatformModule } from './platform/platform.module.js';
 import { RolesModule } from './roles/roles.module.js';
 import { RotationModule } from './rotation/rotation.module.js';
@@ -20,7 +21,7 @@ export class AppModule {
       module: AppModule,
       imports: [
         PlatformModule.on({ plugins, ...foundations }),
-        AuditModule, UsersModule, RolesModule, AuthModule, JobsModule,
+        AuditModule, UsersModule, RolesModule, AuthModule, JobsModule, OperationsModule,
         AuthoritiesModule, DestinationsModule, NotificationsModule, RotationModule, CertificatesModule,
       ],
     };

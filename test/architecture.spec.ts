@@ -10,7 +10,7 @@ import { describe, expect, it } from 'vitest';
  */
 const layer0 = ['plugin-api', 'pki'];
 const layer1 = ['platform'];
-const layer2 = ['audit', 'jobs', 'users', 'roles', 'auth', 'domains'];
+const layer2 = ['audit', 'jobs', 'users', 'roles', 'auth', 'domains', 'operations'];
 const layer3 = ['authorities', 'destinations', 'notifications', 'sources', 'rotation', 'revocation'];
 const layer4 = ['certificates'];
 const below2 = [...layer0, ...layer1];
@@ -28,6 +28,7 @@ const partsOpenTo: Readonly<Record<string, readonly string[]>> = {
   users: recording,
   roles: [...recording, 'users'],
   auth: [...recording, 'users', 'roles'],
+  operations: recording,
   ...Object.fromEntries(layer3.map((part) => [part, below3])),
   certificates: below4,
   app: [...below4, ...layer4, 'plugins', 'migrations'],

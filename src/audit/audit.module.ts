@@ -3,6 +3,8 @@ import { JobsModule } from '../jobs/jobs.module.js';
 import { Audit } from './audit.js';
 import { AuditRepository } from './audit.repository.js';
 import { AuditSealer } from './audit-sealer.js';
+import { LogExport } from './log-export.js';
+import { LogFilters } from './log-filters.js';
 import { LogsController } from './logs.controller.js';
 import { Sealing } from './sealing.js';
 
@@ -10,7 +12,7 @@ import { Sealing } from './sealing.js';
 @Module({
   imports: [JobsModule],
   controllers: [LogsController],
-  providers: [Audit, AuditRepository, AuditSealer, Sealing],
-  exports: [Audit, AuditSealer],
+  providers: [Audit, AuditRepository, AuditSealer, LogExport, LogFilters, Sealing],
+  exports: [Audit, AuditSealer, LogFilters],
 })
 export class AuditModule {}

@@ -1,24 +1,23 @@
 import { Injectable } from '@nestjs/common';
+import type { SelectQueryBuilder } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
 import type { Page } from '../platform/http/page.js';
-import { invalid } from '../platform/http/problem.js';
 import { AuditEvent } from './audit-event.entity.js';
-import type { LogQuery } from './log.schema.js';
+import { LogFilters } from './log-filters.js';
+import type { LogQuery, LogSelection } from './log.schema.js';
 
 /** Counting stops here, so that a long history costs no more than a short one. */
 const mostCounted = 10_000;
 
-const filters: Readonly<Record<string, keyof AuditEvent>> = {
-  logType: 'action', targetType: 'targetType', targetId: 'targetId', username: 'actorName', address: 'address', requestId: 'requestId',
-};
-
 /** Reading for people; writing is in audit.ts and audit-sealer.ts. */
 @Injectable()
 export class AuditRepository {
+  constructor(private readonly filters: LogFilters) {}
+
   /** Newest first; a filter wants the whole value. Throws `invalid-request` for a field that the log does not have. */
-  async list(tx: Tx, { page, count, after, filter }: LogQuery): Promise<Page<AuditEvent>> {
-    const wanted = tx.createQueryBuilder(AuditEvent, 'e');
-    if (filter) wanted.where({ [columnOf(filter.field)]: filter.value });
+  async list(tx: Tx, query: LogQuery): Promise<Page<AuditEvent>> {
+    const { page, count, after } = query;
+    const wanted = await this.selected(tx, query);
     const [bounded, values] = wanted.clone().select('e.id').limit(mostCounted).getQueryAndParameters();
     const [{ total }] = await tx.query<[{ total: string }]>(`select count(*) as total from (${bounded}) counted`, values);
     if (after !== undefined) wanted.andWhere('e.id < :after', { after });
@@ -27,10 +26,24 @@ export class AuditRepository {
     const next = rows.length > count ? items.at(-1)?.id : undefined;
     return { items, total: Number(total), ...(next !== undefined && { next }) };
   }
-}
 
-function columnOf(field: string): keyof AuditEvent {
-  const column = Object.hasOwn(filters, field) ? filters[field] : undefined;
-  if (!column) throw invalid('filter', `Can be ${Object.keys(filters).join(', ')}`);
-  return column;
+  /** The next `count` events behind the id `afterId`, oldest first, up to and with the id `lastId`. Throws as `list`. */
+  async following(tx: Tx, selection: LogSelection, { afterId, lastId, count }: { afterId: string; lastId: string; count: number }): Promise<AuditEvent[]> {
+    const wanted = await this.selected(tx, selection);
+    return wanted.andWhere('e.id > :afterId and e.id <= :lastId', { afterId, lastId }).orderBy('e.id', 'ASC').limit(count).getMany();
+  }
+
+  /** The newest id of all, `0` when there is no event. */
+  async lastId(tx: Tx): Promise<string> {
+    const [{ id }] = await tx.query<[{ id: string }]>('select coalesce(max(id), 0) as id from audit_event');
+    return id;
+  }
+
+  private async selected(tx: Tx, { filter, from, to }: LogSelection): Promise<SelectQueryBuilder<AuditEvent>> {
+    const wanted = tx.createQueryBuilder(AuditEvent, 'e');
+    if (filter) wanted.where(await this.filters.condition(tx, filter));
+    if (from) wanted.andWhere('e.at >= :from', { from });
+    if (to) wanted.andWhere('e.at < :to', { to });
+    return wanted;
+  }
 }

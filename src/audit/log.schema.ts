@@ -1,14 +1,30 @@
 import { z } from 'zod';
-import { instant, InstantOut } from '../platform/http/instant.js';
+import { Instant, instant, InstantOut } from '../platform/http/instant.js';
 import { PageQuery } from '../platform/http/page.js';
 import { queryInt } from '../platform/http/query.js';
 import type { AuditEvent } from './audit-event.entity.js';
 
-/** How the log is read: newest first.  */
+const selection = {
+  from: Instant.optional().meta({ description: 'Events of this moment and later.' }),
+  to: Instant.optional().meta({ description: 'Events before this moment.' }),
+};
+
+/** How the log is read: newest first. */
 export const LogQuery = PageQuery.omit({ sortBy: true, sortDir: true }).extend({
+  ...selection,
   after: queryInt(1, Number.MAX_SAFE_INTEGER).optional().meta({ description: 'The `next` of the page before; takes the place of `page`.' }),
 });
 export type LogQuery = z.output<typeof LogQuery>;
+
+/** How the log is written out: all that is selected. */
+export const LogExportQuery = PageQuery.pick({ filter: true }).extend({
+  ...selection,
+  format: z.enum(['ndjson', 'csv']).default('ndjson').meta({ description: '`ndjson`: one JSON object a line.' }),
+});
+export type LogExportQuery = z.output<typeof LogExportQuery>;
+
+/** Which events. */
+export type LogSelection = Pick<LogQuery, 'filter' | 'from' | 'to'>;
 
 const Values = z.record(z.string(), z.unknown()).nullable();
 

@@ -27,6 +27,7 @@ import { IssueFollowUp, IssueRecord } from './issue/issue.record.js';
 import { IssuePlanning, IssueService } from './issue/issue.service.js';
 import { Issuing } from './issue/issuing.js';
 import { Subjects } from './issue/subjects.js';
+import { CertificateLogFilter } from './list/certificate-log-filter.js';
 import { CertificateReader } from './list/certificate-reader.js';
 import { ListController, NotificationCertificatesController } from './list/list.controller.js';
 import { ExpirySweep, NotifyRepositories } from './notify/expiry.sweep.js';
@@ -57,7 +58,7 @@ import { UpdateChanges, UpdateService } from './update/update.service.js';
     IssueController, UploadController, ListController, NotificationCertificatesController, UpdateController, ExportController, RevokeController, RotateController, DeliveryController,
   ],
   providers: [
-    CertificateRepository, DomainRepository, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, CertificateReader,
+    CertificateRepository, DomainRepository, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, CertificateReader, CertificateLogFilter,
     CertificateStore, Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
     UploadService, UploadStore, UpdateService, UpdateChanges, ExportService, KeyAccess,
     DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,

@@ -4,7 +4,6 @@ import { Config } from '../platform/config.js';
 import { JobMetrics, JobTables } from './job-metrics.js';
 import { Jobs } from './job-runner.js';
 import { JobTimes } from './job-times.js';
-import { JobsController } from './jobs.controller.js';
 import { Leases } from './lease.js';
 import { OutboxRepository } from './outbox.repository.js';
 import { Periodic } from './periodic.js';
@@ -17,7 +16,6 @@ import { Runs } from './runs.js';
 /** Durable jobs and periodic work. Needs Config and Database from the platform. */
 @Module({
   imports: [ScheduleModule.forRoot()],
-  controllers: [JobsController],
   providers: [
     JobTimes,
     { provide: Queue, inject: [Config, JobTimes], useFactory: createQueue },

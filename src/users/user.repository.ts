@@ -21,6 +21,12 @@ export class UserRepository {
       .orderBy('lower(u.username) = lower(:name)', 'DESC').limit(1).getOne();
   }
 
+  /** The id of the user with this e-mail address, in any case; null when there is none. */
+  async findIdByEmail(tx: Tx, email: string): Promise<number | null> {
+    const found = await tx.findOne(User, { select: { id: true }, where: { email: email.toLowerCase() } });
+    return found && found.id;
+  }
+
   async exists(tx: Tx): Promise<boolean> {
     return tx.exists(User);
   }

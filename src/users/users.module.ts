@@ -1,6 +1,8 @@
 import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module.js';
+import { UserLogFilter } from './user-log-filter.js';
 import { UserRepository } from './user.repository.js';
 
 /** The table of users. What a user may do, and the REST of both, is in roles. */
-@Module({ providers: [UserRepository], exports: [UserRepository] })
+@Module({ imports: [AuditModule], providers: [UserRepository, UserLogFilter], exports: [UserRepository] })
 export class UsersModule {}

@@ -63,7 +63,7 @@ function expectDescribed(operation: any, answer: Answer): void {
   const [type, content] = Object.entries<any>(described.content ?? {})[0] ?? [];
   if (type === undefined) return expect(answer.body).toBe('');
   expect(answer.headers.get('content-type')).toContain(type);
-  if (type.endsWith('json')) expect(() => schemaOf(content.schema).parse(answer.body), JSON.stringify(answer.body).slice(0, 2000)).not.toThrow();
+  if (/[/+]json$/.test(type)) expect(() => schemaOf(content.schema).parse(answer.body), JSON.stringify(answer.body).slice(0, 2000)).not.toThrow();
 }
 
 function schemaOf(schema: object): z.ZodType {

@@ -71,7 +71,7 @@ class ToysController {
   remove(@Id() _id: number, @JsonBody(z.strictObject({ note: z.string() }).optional()) _note?: { note: string }): void {}
 
   @Get('named/:name')
-  @Answers(200, null, { type: 'text/plain' })
+  @Answers(200, null, { types: ['text/plain'] })
   named(@PathText('name') name: string): string {
     return name;
   }

@@ -8,8 +8,8 @@ import { jsonSchemaOf, type JsonSchema, membersOf } from './json-schema.js';
 import { invalid, Problem } from './problem.js';
 import { validate } from './validate.js';
 
-/** What an answer is besides JSON that a schema describes. `type`: the media type of a body that is not JSON. */
-export interface AnswerWords { description?: string; type?: string }
+/** What an answer is besides JSON that a schema describes. `types`: the media types of a body that is not JSON. */
+export interface AnswerWords { description?: string; types?: readonly string[] }
 
 type Read = (request: FastifyRequest) => unknown;
 
@@ -62,10 +62,10 @@ export function HeaderText(name: string, description: string): ParameterDecorato
 }
 
 /** What the route answers when all goes well; null means an empty body. Of several, the topmost gives the status that is sent. */
-export function Answers(status: number, schema: z.ZodType | null, { description = '', type }: AnswerWords = {}): MethodDecorator {
+export function Answers(status: number, schema: z.ZodType | null, { description = '', types = [] }: AnswerWords = {}): MethodDecorator {
   const content: Record<string, { schema: JsonSchema }> = {
     ...(schema && { 'application/json': { schema: jsonSchemaOf(schema, 'output') } }),
-    ...(type !== undefined && { [type]: { schema: {} } }),
+    ...Object.fromEntries(types.map((type) => [type, { schema: {} }])),
   };
   return applyDecorators(HttpCode(status), ApiResponse({ status, description, ...(Object.keys(content).length > 0 && { content }) }));
 }

@@ -1,13 +1,14 @@
 import { Controller, Get, Post } from '@nestjs/common';
 import { z } from 'zod';
+import { Audit } from '../audit/audit.js';
+import type { OutboxEntry } from '../jobs/outbox.entity.js';
+import { OutboxRepository } from '../jobs/outbox.repository.js';
 import { Database } from '../platform/db/database.js';
-import { Requires } from '../platform/http/actor.js';
+import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, PathText, QueryOf, Summary } from '../platform/http/contract.js';
 import { instant, instantOrNull, InstantOut } from '../platform/http/instant.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { queryInt } from '../platform/http/query.js';
-import type { OutboxEntry } from './outbox.entity.js';
-import { OutboxRepository } from './outbox.repository.js';
 
 const uuid = z.guid();
 const JobQuery = z.strictObject({
@@ -29,11 +30,13 @@ function jobView({ id, job, state, data, attempts, lastError, runAt, createdAt, 
   return { id, job, state, data, attempts, lastError, runAt: instant(runAt), createdAt: instant(createdAt), finishedAt: instantOrNull(finishedAt) };
 }
 
+/** The work that waits, runs or was given up. */
 @Controller('jobs')
 export class JobsController {
   constructor(
     private readonly db: Database,
     private readonly outbox: OutboxRepository,
+    private readonly audit: Audit,
   ) {}
 
   @Get() @Requires('job:read') @Summary('List jobs', 'Newest first; `state=dead` are those given up.') @Answers(200, JobList)
@@ -42,8 +45,11 @@ export class JobsController {
   }
 
   @Post(':id/replay') @Requires('job:write') @Summary('Give a job that was given up all its attempts again') @Answers(204, null)
-  async replay(@PathText('id') id: string): Promise<void> {
+  async replay(@Who() actor: Actor, @PathText('id') id: string): Promise<void> {
     if (!uuid.safeParse(id).success) throw invalid('id', 'Expected a UUID.');
-    if (!await this.outbox.replay(this.db.single, id)) throw new Problem('not-found', `There is no job ${id} that was given up.`);
+    await this.db.write(async (tx) => {
+      if (!await this.outbox.replay(tx, id)) throw new Problem('not-found', `There is no job ${id} that was given up.`);
+      await this.audit.record(tx, actor, { action: 'job.replayed', targetType: 'job', targetId: id });
+    });
   }
 }
