@@ -2,77 +2,39 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { z } from 'zod';
 import { plugins } from '../../plugins/index.js';
 import { problems } from '../../src/platform/http/problem.js';
-import { type Answer, eventually, startProgram, type TestProgram } from '../support/program.js';
+import { fillProgram, type Ids } from '../support/filled-program.js';
+import { ApiDocument, type Operation } from '../support/open-api.js';
+import { type Answer, startProgram, type TestProgram } from '../support/program.js';
 import { slowIssuer } from '../support/slow-issuer.js';
 
 /* eslint-disable @typescript-eslint/no-explicit-any -- JSON of many shapes */
 
 const folder = mkdtempSync(join(tmpdir(), 'openapi-'));
 let program: TestProgram;
+let api: ApiDocument;
 let document: any;
-/** An id for each path that has one, of something that went through as much as it can. */
-const ids: Record<string, string | number> = {};
+let ids: Ids;
 
 beforeAll(async () => {
   program = await startProgram({}, { plugins: [...plugins, slowIssuer().plugin] });
   document = await program.ok('GET', '/openapi.json');
-  await fill(program);
+  api = new ApiDocument(document);
+  ids = await fillProgram(program, folder);
 });
 afterAll(async () => {
   await program.stop();
   rmSync(folder, { recursive: true });
 });
 
-async function fill({ ok, clock }: TestProgram): Promise<void> {
-  ids['authorities'] = (await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root', plugin: { id: 'local-ca', options: { ocsp: ['http://ocsp.example.com'] } } })).id;
-  ids['destinations'] = (await ok('POST', '/destinations', { label: 'web', plugin: { id: 'filesystem', options: { path: folder } } })).id;
-  ids['notifications'] = (await ok('POST', '/notifications', { label: 'soon', plugin: { id: 'email', options: { recipients: 'ops@example.com' } } })).id;
-  ids['policies'] = (await ok('POST', '/policies', { name: 'half', lifetimeFraction: 0.5 })).id;
-  ids['roles'] = (await ok('POST', '/roles', { name: 'ops', description: 'Operators' })).id;
-  ids['users'] = (await ok('POST', '/users', { username: 'ann', email: 'ann@example.com', password: 'Correct-Horse-2!', roles: [{ name: 'ops' }] })).id;
-  const certificate = await ok('POST', '/certificates', {
-    owner: 'joe@example.com', commonName: 'www.example.com', authority: { name: 'root' }, destinations: [{ label: 'web' }], notifications: [{ label: 'soon' }], rotationPolicy: { name: 'half' },
-    validityDays: 90, roles: [{ name: 'ops' }], description: 'The web',
-  });
-  ids['certificates'] = certificate.id;
-  const other = await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'other.example.com', authority: { name: 'root' } });
-  await ok('PUT', `/certificates/${other.id}/revoke`, {});
-  await ok('POST', '/authorities', { name: 'slow', owner: 'pki@example.com', commonName: 'Slow', plugin: { id: 'slow-issuer', options: { behaviour: 'refuses' } } });
-  await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'failed.example.com', authority: { name: 'slow' } });
-  clock.advance(50 * 86_400_000);
-  await eventually(async () => (await ok('GET', `/certificates/${certificate.id}`)).state === 'superseded');
-  ids['deliveries'] = (await ok('GET', `/certificates/${certificate.id}/deliveries`)).items[0].id;
-  ids['mails'] = (await eventually(async () => (await ok('GET', '/mails')).items[0])).id;
-  ids['slug'] = 'filesystem';
-  ids['name'] = certificate.name;
-  ids['code'] = 'conflict';
-}
-
-/** Operations of the document: `get /api/1/certificates/{id}`, and what it says of them. */
-function operations(): [name: string, method: string, path: string, operation: any][] {
-  return Object.entries<object>(document.paths).flatMap(([path, item]) =>
-    Object.entries(item).map(([method, operation]): [string, string, string, any] => [`${method} ${path}`, method, path, operation]));
-}
-
-/** Demands that an answer is one that the document describes. */
-function expectDescribed(operation: any, answer: Answer): void {
-  const described = operation.responses[answer.status] ?? operation.responses.default;
-  const [type, content] = Object.entries<any>(described.content ?? {})[0] ?? [];
-  if (type === undefined) return expect(answer.body).toBe('');
-  expect(answer.headers.get('content-type')).toContain(type);
-  if (/[/+]json$/.test(type)) expect(() => schemaOf(content.schema).parse(answer.body), JSON.stringify(answer.body).slice(0, 2000)).not.toThrow();
-}
-
-function schemaOf(schema: object): z.ZodType {
-  return z.fromJSONSchema(JSON.parse(JSON.stringify({ $defs: document.components.schemas, ...schema }).replaceAll('#/components/schemas/', '#/$defs/')));
-}
-
 /** `/api/1/certificates/{id}/plan` with a real id, as `call` takes it. */
 function real(path: string): string {
   return path.replace('/api/1', '').replaceAll(/([a-z]+)\/\{(\w+)\}/g, (_, things: string, name: string) => `${things}/${encodeURIComponent(ids[name] ?? ids[things] ?? 'missing')}`);
+}
+
+function operationOf(method: string, path: string): Operation {
+  return { name: `${method} ${path}`, method, path, words: document.paths[path][method] };
 }
 
 describe('the OpenAPI document', () => {
@@ -81,9 +43,9 @@ describe('the OpenAPI document', () => {
     for (const [, ref = ''] of JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)) {
       expect(ref.split('/').slice(1).reduce((node, key) => node?.[key], document), ref).toBeDefined();
     }
-    const operationIds = operations().map(([, , , operation]) => operation.operationId);
+    const operationIds = api.operations.map(({ words }) => words.operationId);
     expect(new Set(operationIds).size).toBe(operationIds.length);
-    for (const [name, , path, operation] of operations()) {
+    for (const { name, path, words: operation } of api.operations) {
       expect(operation.summary, name).toEqual(expect.stringMatching(/\S/));
       const inPath = (operation.parameters ?? []).filter((parameter: any) => parameter.in === 'path').map((parameter: any) => parameter.name);
       expect(inPath.sort(), name).toEqual([...path.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => parameter).sort());
@@ -91,13 +53,13 @@ describe('the OpenAPI document', () => {
       expect(Object.keys(operation.responses).every((status) => /^([1-5]\d\d|default)$/.test(status)), name).toBe(true);
       expect(Object.keys(operation.responses).length, name).toBeGreaterThan(1);
     }
-    for (const name of Object.keys(document.components.schemas)) expect(() => schemaOf({ $ref: `#/components/schemas/${name}` }), name).not.toThrow();
+    for (const name of Object.keys(document.components.schemas)) expect(() => api.schemaOf({ $ref: `#/components/schemas/${name}` }), name).not.toThrow();
   });
 
   it('has every route of the program, and no other', () => {
     // Pages for people, and numbers for monitoring.
     const own = ['/api/1/docs', '/api/1/openapi.json', '/problems', '/metrics'];
-    const described = new Set(operations().map(([name]) => name.replaceAll(/\{(\w+)\}/g, ':$1')));
+    const described = new Set(api.operations.map(({ name }) => name.replaceAll(/\{(\w+)\}/g, ':$1')));
     const served = routes().filter((route) => !own.some((path) => route.includes(path)));
     expect(served.length).toBeGreaterThan(40);
     expect(new Set(served)).toEqual(described);
@@ -109,15 +71,16 @@ describe('the OpenAPI document', () => {
 
   it('describes what each GET really answers', async () => {
     const asked: string[] = [];
-    for (const [name, , path, operation] of operations().filter(([, method]) => method === 'get')) {
+    for (const operation of api.operations.filter(({ method }) => method === 'get')) {
+      const { name, path } = operation;
       const answer = path.startsWith('/api/1') ? await program.call('GET', real(path)) : await outside(real(path));
       expect(answer.status, `${name} ${real(path)} ${JSON.stringify(answer.body)}`).toBe(200);
-      expectDescribed(operation, answer);
+      api.expectDescribed(operation, answer);
       asked.push(name);
     }
     expect(asked).toContain('get /api/1/certificates/{id}');
     for (const query of ['short=true', 'showExpired=true&count=200', 'state=failed', 'state=revoked']) {
-      expectDescribed(document.paths['/api/1/certificates'].get, await program.call('GET', `/certificates?${query}`));
+      api.expectDescribed(operationOf('get', '/api/1/certificates'), await program.call('GET', `/certificates?${query}`));
     }
   });
 
@@ -125,7 +88,7 @@ describe('the OpenAPI document', () => {
     const { call } = program;
     const answered = async (method: string, path: string, body?: unknown): Promise<Answer> => {
       const answer = await call(method.toUpperCase(), real(path), body);
-      expectDescribed(document.paths[path][method], answer);
+      api.expectDescribed(operationOf(method, path), answer);
       return answer;
     };
     const fresh = await answered('post', '/api/1/certificates', { owner: 'joe@example.com', commonName: 'new.example.com', authority: { name: 'root' } });

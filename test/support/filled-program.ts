@@ -1,0 +1,33 @@
+import { eventually, type TestProgram } from './program.js';
+
+/** An id for each path that has one, by the plural before it or the name of the parameter: `certificates` for `/certificates/{id}`. */
+export type Ids = Record<string, string | number>;
+
+/**
+ * Fills a program with one of everything that went through as much as it can, deliveries into `folder`. The program needs
+ * the plugin of slow-issuer.ts; its clock ends 50 days ahead.
+ */
+export async function fillProgram({ ok, clock }: TestProgram, folder: string): Promise<Ids> {
+  const ids: Ids = {};
+  const make = async (things: string, body: object): Promise<void> => { ids[things] = (await ok('POST', `/${things}`, body)).id; };
+  await make('authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root', plugin: { id: 'local-ca', options: { ocsp: ['http://ocsp.example.com'] } } });
+  await make('destinations', { label: 'web', plugin: { id: 'filesystem', options: { path: folder } } });
+  await make('notifications', { label: 'soon', plugin: { id: 'email', options: { recipients: 'ops@example.com' } } });
+  await make('policies', { name: 'half', lifetimeFraction: 0.5 });
+  await make('roles', { name: 'ops', description: 'Operators' });
+  await make('users', { username: 'ann', email: 'ann@example.com', password: 'Correct-Horse-2!', roles: [{ name: 'ops' }] });
+  const certificate = await ok('POST', '/certificates', {
+    owner: 'joe@example.com', commonName: 'www.example.com', authority: { name: 'root' }, destinations: [{ label: 'web' }], notifications: [{ label: 'soon' }], rotationPolicy: { name: 'half' },
+    validityDays: 90, roles: [{ name: 'ops' }], description: 'The web',
+  });
+  ids['certificates'] = certificate.id;
+  const other = await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'other.example.com', authority: { name: 'root' } });
+  await ok('PUT', `/certificates/${other.id}/revoke`, {});
+  await ok('POST', '/authorities', { name: 'slow', owner: 'pki@example.com', commonName: 'Slow', plugin: { id: 'slow-issuer', options: { behaviour: 'refuses' } } });
+  await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'failed.example.com', authority: { name: 'slow' } });
+  clock.advance(50 * 86_400_000);
+  await eventually(async () => (await ok('GET', `/certificates/${certificate.id}`)).state === 'superseded');
+  ids['deliveries'] = (await ok('GET', `/certificates/${certificate.id}/deliveries`)).items[0].id;
+  ids['mails'] = (await eventually(async () => (await ok('GET', '/mails')).items[0])).id;
+  return { ...ids, slug: 'filesystem', name: certificate.name, code: 'conflict' };
+}

@@ -1,0 +1,47 @@
+import { expect } from 'vitest';
+import { z } from 'zod';
+import type { Answer } from './program.js';
+
+/* eslint-disable @typescript-eslint/no-explicit-any -- JSON of many shapes */
+
+/** One operation of the document: `get /api/1/certificates/{id}`, its parts, and what the document says of it. */
+export interface Operation { name: string; method: string; path: string; words: any }
+
+/** The OpenAPI document of the running program, to hold answers against. */
+export class ApiDocument {
+  readonly operations: readonly Operation[];
+  private readonly schemas = new Map<object, z.ZodType>();
+
+  constructor(readonly document: any) {
+    this.operations = Object.entries<object>(document.paths).flatMap(([path, item]) =>
+      Object.entries(item).map(([method, words]): Operation => ({ name: `${method} ${path}`, method, path, words })));
+  }
+
+  /** The validator of a schema of the document. */
+  schemaOf(schema: object): z.ZodType {
+    const known = this.schemas.get(schema);
+    if (known) return known;
+    const $defs = this.document.components.schemas;
+    const made = z.fromJSONSchema(JSON.parse(JSON.stringify({ $defs, ...schema }).replaceAll('#/components/schemas/', '#/$defs/')));
+    this.schemas.set(schema, made);
+    return made;
+  }
+
+  /** The schema that a `$ref` of the document names; any other schema is itself. */
+  resolve(schema: any): any {
+    const name = /^#\/components\/schemas\/(.+)$/.exec(schema?.$ref ?? '')?.[1];
+    return name === undefined ? schema : this.document.components.schemas[name];
+  }
+
+  /** Demands that an answer is one that the document describes. */
+  expectDescribed({ name, words }: Operation, { status, headers, body }: Answer): void {
+    const described = words.responses[status] ?? (status >= 400 ? words.responses.default : undefined);
+    expect(described, `${name} says nothing of ${status}`).toBeDefined();
+    const content = Object.entries<any>(described.content ?? {});
+    if (content.length === 0) return expect(body).toBe('');
+    const type = headers.get('content-type')?.split(';')[0] ?? '';
+    const [, entry] = content.find(([known]) => known === type) ?? [];
+    expect(entry, `${name} answers ${status} as ${type}`).toBeDefined();
+    if (/[/+]json$/.test(type)) expect(() => this.schemaOf(entry.schema).parse(body), JSON.stringify(body).slice(0, 2000)).not.toThrow();
+  }
+}
