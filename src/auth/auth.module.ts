@@ -6,7 +6,9 @@ import { RolesModule } from '../roles/roles.module.js';
 import { UsersModule } from '../users/users.module.js';
 import { AuthController } from './auth.controller.js';
 import { AuthGuard } from './auth.guard.js';
+import { FailureLimits } from './failure-limits.js';
 import { RouteCheck } from './route-check.js';
+import { Sessions } from './sessions.js';
 import { SignIn } from './sign-in.js';
 import { openTokenKeys, TokenKeys } from './token-keys.js';
 import { Tokens } from './tokens.js';
@@ -18,7 +20,9 @@ import { Tokens } from './tokens.js';
   providers: [
     { provide: TokenKeys, inject: [Config], useFactory: openTokenKeys },
     { provide: APP_GUARD, useClass: AuthGuard },
+    FailureLimits,
     RouteCheck,
+    Sessions,
     SignIn,
     Tokens,
   ],
