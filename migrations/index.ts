@@ -2,7 +2,15 @@ import { Accounts1763700000001 } from './1763700000001-accounts.js';
 import { Jobs1763700000002 } from './1763700000002-jobs.js';
 import { Mail1763700000003 } from './1763700000003-mail.js';
 import { Certificates1763700000004 } from './1763700000004-certificates.js';
+import { AccountRights1763700000005 } from './1763700000005-account-rights.js';
 import { AuditSearch1763700000012 } from './1763700000012-audit-search.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
-export const migrations = [Accounts1763700000001, Jobs1763700000002, Mail1763700000003, Certificates1763700000004, AuditSearch1763700000012];
+export const migrations = [
+  Accounts1763700000001,
+  Jobs1763700000002,
+  Mail1763700000003,
+  Certificates1763700000004,
+  AccountRights1763700000005,
+  AuditSearch1763700000012,
+];

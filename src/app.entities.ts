@@ -1,4 +1,5 @@
 import { AuditEvent } from './audit/audit-event.entity.js';
+import { ApiKey } from './auth/api-key.entity.js';
 import { Authority } from './authorities/authority.entity.js';
 import { Certificate } from './certificates/certificate.entity.js';
 import { Delivery } from './certificates/deploy/delivery.entity.js';
@@ -16,6 +17,6 @@ import { User } from './users/user.entity.js';
 
 /** Every entity of the program. */
 export const entities = [
-  AuditEvent, Authority, Certificate, Delivery, Destination, JobRun, KeyRingCheck, Mail, Notice, Notification, OutboxEntry, Role, RotationPolicy,
+  ApiKey, AuditEvent, Authority, Certificate, Delivery, Destination, JobRun, KeyRingCheck, Mail, Notice, Notification, OutboxEntry, Role, RotationPolicy,
   User, UserRole,
 ];

@@ -31,6 +31,10 @@ export class AuditEvent {
   @Column({ type: 'integer', nullable: true })
   actorUserId: number | null;
 
+  /** The API key that acted for the user; null in a session. */
+  @Column({ type: 'integer', nullable: true })
+  apiKeyId: number | null;
+
   @Column({ type: 'text' })
   actorName: string;
 

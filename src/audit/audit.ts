@@ -4,7 +4,7 @@ import { prepared } from '../platform/db/statement.js';
 import type { Actor } from '../platform/http/actor.js';
 
 /** What an audit event needs to know of the one who acts. */
-export type AuditActor = Pick<Actor, 'userId' | 'username' | 'address' | 'requestId'>;
+export type AuditActor = Pick<Actor, 'userId' | 'username' | 'address' | 'requestId'> & Partial<Pick<Actor, 'apiKey'>>;
 
 /** What was done to what. */
 export interface AuditedAct {
@@ -22,9 +22,9 @@ export interface AuditedAct {
 export interface AuditEntry { actor: AuditActor; act: AuditedAct }
 
 const insert = prepared('audit', `
-  insert into audit_event (action, target_type, target_id, actor_user_id, actor_name, address, request_id, before, after)
-  select e.action, e."targetType", e."targetId", nullif(e."userId", 0), e.username, e.address, e."requestId", e.before, e.after
-  from jsonb_to_recordset($1) as e(action text, "targetType" text, "targetId" text, "userId" int, username text, address text,
+  insert into audit_event (action, target_type, target_id, actor_user_id, api_key_id, actor_name, address, request_id, before, after)
+  select e.action, e."targetType", e."targetId", nullif(e."userId", 0), e."apiKeyId", e.username, e.address, e."requestId", e.before, e.after
+  from jsonb_to_recordset($1) as e(action text, "targetType" text, "targetId" text, "userId" int, "apiKeyId" int, username text, address text,
     "requestId" text, before jsonb, after jsonb)`);
 
 /** Writes audit events in the transaction of the change, in one cheap statement; the sealer links them afterwards. */
@@ -37,8 +37,8 @@ export class Audit {
 
   /** As `record`, in this order. */
   async recordMany(tx: Tx, entries: readonly AuditEntry[]): Promise<void> {
-    const text = JSON.stringify(entries.map(({ actor: { userId, username, address, requestId }, act }) =>
-      ({ ...act, targetId: String(act.targetId), userId, username, address, requestId })));
+    const text = JSON.stringify(entries.map(({ actor: { userId, username, apiKey, address, requestId }, act }) =>
+      ({ ...act, targetId: String(act.targetId), userId, username, apiKeyId: apiKey?.id, address, requestId })));
     if (text.includes('PRIVATE KEY')) throw new Error('An audit event must not hold a private key.');
     await insert(tx, [text]);
   }

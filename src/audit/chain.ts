@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto';
 
 /**
  * The canonical form of an audit row: Postgres' jsonb text (keys by length and then by bytes, one space after `:` and `,`)
- * of every column that is not part of the chain, with `at` in UTC. To be selected from `audit_event`.
+ * of every column that is not part of the chain, with `at` in UTC, and without `apiKeyId` where none acted. To be selected
+ * from `audit_event`.
  */
-export const canonicalRow = `jsonb_build_object(
+export const canonicalRow = `(jsonb_build_object(
   'id', id, 'at', at at time zone 'UTC', 'action', action, 'targetType', target_type, 'targetId', target_id,
   'actorUserId', actor_user_id, 'actorName', actor_name, 'address', address, 'requestId', request_id,
-  'before', before, 'after', after)::text`;
+  'before', before, 'after', after) || case when api_key_id is null then '{}' else jsonb_build_object('apiKeyId', api_key_id) end)::text`;
 
 /** What the first row is sealed after. */
 export const genesis = Buffer.alloc(32);

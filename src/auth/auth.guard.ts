@@ -38,7 +38,7 @@ export class AuthGuard implements CanActivate {
     if (account.tokenEpoch !== epoch) throw new Problem('unauthenticated', 'The token has been revoked.');
     const { username, email, roles } = account;
     const permissions = permissionsOf(roles.map(({ name }) => name));
-    return { userId, username, email, roles, permissions, address: request.ip, requestId: request.id };
+    return { userId, username, email, roles, permissions, apiKey: null, address: request.ip, requestId: request.id };
   }
 }
 

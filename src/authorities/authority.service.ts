@@ -27,7 +27,10 @@ export class AuthorityStore {
   /** The new authority gets its owner's role and two of its own: `<name>_admin` and `<name>_operator`. */
   async add(actor: Actor, authority: Omit<Authority, 'id'>, { roles = [] }: CreateAuthority): Promise<AuthorityView> {
     const id = await this.db.write(async (tx) => {
-      const own = await this.roles.ensure(tx, [authority.owner, `${authority.name}_admin`, `${authority.name}_operator`]);
+      const own = [
+        ...await this.roles.ensure(tx, [authority.owner]),
+        ...await this.roles.ensure(tx, [`${authority.name}_admin`, `${authority.name}_operator`], []),
+      ];
       const named = await this.roles.locate(tx, 'roles', roles);
       const saved = await this.repository.add(tx, authority, [...own, ...named].map((role) => role.id));
       await this.audit.record(tx, actor, {

@@ -4,6 +4,7 @@ import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import { mayActOn, mayDeliverAnything, mayIssueFrom, mayReadKey } from '../roles/permission.js';
 import { Authorities } from '../authorities/authorities.js';
+import { AuthorityRepository } from '../authorities/authority.repository.js';
 import { Destinations } from '../destinations/destinations.js';
 import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository } from './certificate.repository.js';
@@ -15,6 +16,7 @@ export class CertificateAccess {
     private readonly certificates: CertificateRepository,
     private readonly destinations: Destinations,
     private readonly authorities: Authorities,
+    private readonly authorityRows: AuthorityRepository,
   ) {}
 
   /** To change, revoke, renew or deliver it. Throws Problem `forbidden`. */
@@ -32,11 +34,11 @@ export class CertificateAccess {
    * To attach it to destinations: a place that takes the key is a way to the key. What no authority here vouches for could
    * pretend to be anybody, so only an operator sends it anywhere. Throws Problem `forbidden`.
    */
-  async demandDelivery(tx: Tx, actor: Actor, certificate: Pick<Certificate, 'owner' | 'authorityId'>, destinationIds: readonly number[]): Promise<void> {
+  async demandDelivery(tx: Tx, actor: Actor, certificate: Certificate, destinationIds: readonly number[]): Promise<void> {
     if (destinationIds.length === 0 || mayDeliverAnything(actor)) return;
     if (certificate.authorityId === null) throw new Problem('forbidden', 'Only an operator delivers certificates that no authority here has issued.');
     const targets = await Promise.all(destinationIds.map((id) => this.destinations.get(tx, id)));
-    if (targets.some(({ plugin }) => plugin.needsPrivateKey) && !mayReadKey(actor, certificate)) {
+    if (targets.some(({ plugin }) => plugin.needsPrivateKey) && !(await this.mayReadKey(tx, actor, certificate))) {
       throw new Problem('forbidden', 'A destination that takes the private key needs the right to read it.');
     }
   }
@@ -50,12 +52,20 @@ export class CertificateAccess {
   }
 
   /** To hand it to another owner or role: whoever gets it may have its key. Throws Problem `forbidden`. */
-  demandHandOver(actor: Actor, certificate: Certificate): void {
-    if (!mayReadKey(actor, certificate)) throw new Problem('forbidden', `Only the owner of certificate ${certificate.name} hands it over.`);
+  async demandHandOver(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
+    if (!(await this.mayReadKey(tx, actor, certificate))) throw new Problem('forbidden', `Only the owner of certificate ${certificate.name} hands it over.`);
   }
 
   /** To have its private key, in whatever form. Throws Problem `forbidden`. */
-  demandKey(actor: Actor, certificate: Certificate): void {
-    if (!mayReadKey(actor, certificate)) throw new Problem('forbidden', 'You are not authorized to view this key.');
+  async demandKey(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
+    if (!(await this.mayReadKey(tx, actor, certificate))) throw new Problem('forbidden', 'You are not authorized to view this key.');
+  }
+
+  /** The authority's owner is linked to all that it issues, to look after it: that alone is no explicit right to the keys. */
+  private async mayReadKey(tx: Tx, actor: Actor, { id, owner, authorityId }: Certificate): Promise<boolean> {
+    const { roleIds } = await this.certificates.linksOf(tx, id);
+    const issuing = authorityId === null ? undefined : (await this.authorityRows.get(tx, authorityId)).owner.toLowerCase();
+    const roles = actor.roles.filter(({ name }) => name.toLowerCase() !== issuing || issuing === owner.toLowerCase());
+    return mayReadKey({ ...actor, roles }, { owner, roleIds });
   }
 }

@@ -6,7 +6,7 @@ import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
 import type { AccountQuery } from './account.schema.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
-import type { RoleLabel } from './role.repository.js';
+import type { HeldRole } from '../platform/http/actor.js';
 
 /** A user together with the roles held. */
 export interface Account {
@@ -16,12 +16,12 @@ export interface Account {
   active: boolean;
   tokenEpoch: number;
   /** In order of id. */
-  roles: RoleLabel[];
+  roles: HeldRole[];
 }
 
 const select = `
   select u.id, u.username, u.email, u.active, u.token_epoch as "tokenEpoch", coalesce((
-    select json_agg(json_build_object('id', r.id, 'name', r.name) order by r.id)
+    select json_agg(json_build_object('id', r.id, 'name', r.name, 'permissions', r.permissions) order by r.id)
     from user_role ur join role r on r.id = ur.role_id where ur.user_id = u.id), '[]') as roles
   from app_user u`;
 

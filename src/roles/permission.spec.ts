@@ -1,9 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemActor } from '../platform/http/actor.js';
-import { isAdmin, mayActOn, mayIssueFrom, mayReadKey, mayUseAnyDomain, permissions, permissionsOf, type Permission } from './permission.js';
+import { isAdmin, mayActOn, mayDeliverAnything, mayIssueFrom, mayReadKey, mayUseAnyDomain, permissions, permissionsOf, type Permission } from './permission.js';
 
-const actor = (...names: string[]) => ({ userId: 5, roles: names.map((name, i) => ({ id: i + 10, name })) });
+const carrier = { permissions: ['key:read'] };
+const actor = (...names: string[]) => ({
+  userId: 5, permissions: permissionsOf(names),
+  roles: names.map((name, i) => ({ id: i + 10, name, permissions: name.toLowerCase() === 'web@example.com' ? ['key:read'] : [] })),
+});
 const web = { owner: 'web@example.com', roleIds: [40], roleNames: ['helpers'], creatorId: 9 };
 
 describe('permissionsOf', () => {
@@ -53,13 +57,29 @@ describe('object rules', () => {
     expect(verdicts(...names)).toEqual(expected);
   });
 
-  it('counts roles linked by id', () => {
-    const linked = { userId: 5, roles: [{ id: 40, name: 'crew' }] };
+  it('counts roles linked by id, for the key only those that carry key:read', () => {
+    const linked = { ...actor(), roles: [{ id: 40, name: 'crew', permissions: [] }] };
     expect(rules.map((rule) => rule(linked, web))).toEqual([true, false, true]);
+    const carrying = { ...actor(), roles: [{ id: 40, name: 'crew', ...carrier }] };
+    expect(rules.map((rule) => rule(carrying, web))).toEqual([true, true, true]);
+  });
+
+  it('shows no key for a role that carries key:read elsewhere, or an owner role that does not carry it', () => {
+    expect(mayReadKey({ ...actor(), roles: [{ id: 41, name: 'crew', ...carrier }, { id: 40, name: 'helpers?', permissions: [] }] }, web)).toBe(false);
+    expect(mayReadKey({ ...actor(), roles: [{ id: 3, name: 'web@example.com', permissions: [] }] }, web)).toBe(false);
+  });
+
+  it('shows no key to an API key whose scopes leave key:read out, whoever it acts for', () => {
+    for (const name of ['admin', 'web@example.com']) {
+      const permissions = new Set(permissionsOf([name]));
+      permissions.delete('key:read');
+      expect(mayReadKey({ ...actor(name), permissions }, web)).toBe(false);
+    }
+    expect([actor('operator'), { ...actor('operator'), permissions: new Set<string>() }].map(mayDeliverAnything)).toEqual([true, false]);
   });
 
   it('lets the creator change, but never see the key or issue', () => {
-    expect(rules.map((rule) => rule({ userId: 9, roles: [] }, web))).toEqual([true, false, false]);
+    expect(rules.map((rule) => rule({ userId: 9, permissions: permissionsOf([]), roles: [] }, web))).toEqual([true, false, false]);
   });
 
   it('does not take nobody for the creator', () => {

@@ -68,7 +68,15 @@ export interface Owned {
   readonly creatorId?: number | null;
 }
 
+/** What a role can grant on the objects that it owns or is linked to, beside the changes that it permits on them anyway. */
+export const rolePermissions = ['key:read'] as const satisfies readonly Permission[];
+export type RolePermission = (typeof rolePermissions)[number];
+
+/** What the role of an owner can do when it is made because something needs it. */
+export const ownerPermissions: readonly RolePermission[] = ['key:read'];
+
 type Holder = Pick<Actor, 'userId' | 'roles'>;
+type KeyHolder = Pick<Actor, 'userId' | 'roles' | 'permissions'>;
 
 /** True for a holder of the role, whatever its case. */
 export function holds(actor: Holder, roleName: string): boolean {
@@ -96,9 +104,15 @@ export function mayActOn(actor: Holder, object: Owned): boolean {
   return isAdmin(actor) || holdsOwnerRole(actor, object) || holdsLinkedRole(actor, object) || isCreator(actor, object);
 }
 
-/** May see the private key: admin and the owner role only. To have created the object or to hold a linked role is not enough. */
-export function mayReadKey(actor: Holder, object: Owned): boolean {
-  return isAdmin(actor) || (!isReadOnly(actor) && holdsOwnerRole(actor, object));
+/**
+ * May see the private key: admin, and who holds a role that carries `key:read` and owns the object or is linked to it. To have
+ * made the object, or to hold any other role of it, is not enough; nor is an API key whose scopes leave `key:read` out.
+ */
+export function mayReadKey(actor: KeyHolder, object: Owned): boolean {
+  if (!actor.permissions.has('key:read') || isReadOnly(actor)) return false;
+  const { userId } = actor;
+  const carriers = { userId, roles: actor.roles.filter(({ permissions }) => permissions.includes('key:read')) };
+  return isAdmin(actor) || holdsOwnerRole(carriers, object) || holdsLinkedRole(carriers, object);
 }
 
 /** May have the authority sign: admin, operator, the authority's owner role, a role linked to it. */
@@ -112,9 +126,9 @@ export function mayChangeAuthority(actor: Holder, authority: Owned): boolean {
   return isAdmin(actor) || (!isReadOnly(actor) && holdsOwnerRole(actor, authority));
 }
 
-/** May have anything delivered anywhere: admin and operator. */
-export function mayDeliverAnything(actor: Holder): boolean {
-  return isAdmin(actor) || (!isReadOnly(actor) && holds(actor, 'operator'));
+/** May have anything delivered anywhere, keys too: admin and operator, unless an API key leaves `key:read` out. */
+export function mayDeliverAnything(actor: KeyHolder): boolean {
+  return actor.permissions.has('key:read') && (isAdmin(actor) || (!isReadOnly(actor) && holds(actor, 'operator')));
 }
 
 /** May issue for names that the domain policy keeps from others: admin and `global_cert_issuer`. */

@@ -5,6 +5,7 @@ import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { orConflict } from '../users/or-conflict.js';
+import { ownerPermissions, type RolePermission } from './permission.js';
 import { isReserved } from './role-name.js';
 import { Role } from './role.entity.js';
 import type { RoleQuery } from './role.schema.js';
@@ -14,7 +15,7 @@ import { UserRole } from './user-role.entity.js';
 export type RoleLabel = Pick<Role, 'id' | 'name'>;
 
 const list: ListSource = {
-  select: 'select id, name, description, third_party as "thirdParty", created_at as "createdAt" from role',
+  select: 'select id, name, description, third_party as "thirdParty", permissions, created_at as "createdAt" from role',
   from: 'role',
   columns: { id: 'id', name: 'lower(name)', description: 'description', thirdParty: 'third_party' },
   filters: { id: 'id::text = $1', name: 'name ilike $1', description: 'description ilike $1' },
@@ -50,18 +51,18 @@ export class RoleRepository {
   }
 
   /**
-   * The roles of these names, in no particular order; those that are missing are made, and are there only if `tx` commits. Safe
-   * among concurrent callers. Throws `invalid-request` on a reserved name.
+   * The roles of these owners, in no particular order; those that are missing are made, carry `permissions`, and are there only
+   * if `tx` commits. Those that exist stay as they are. Safe among concurrent callers. Throws `invalid-request` on a reserved name.
    */
-  async ensure(tx: Tx, names: readonly string[]): Promise<RoleLabel[]> {
+  async ensure(tx: Tx, names: readonly string[], permissions: readonly RolePermission[] = ownerPermissions): Promise<RoleLabel[]> {
     const wanted = [...new Map(names.toReversed().map((name) => [name.toLowerCase(), name])).entries()].sort(([a], [b]) => (a < b ? -1 : 1));
     for (const [, name] of wanted) if (isReserved(name)) throw invalid('owner', `${name} is a reserved name`);
     const keys = wanted.map(([key]) => key);
     const known = await this.known(tx, keys);
     if (known.length === wanted.length) return known;
     await tx.query(
-      `insert into role (name, description) select n, 'Made for the owner ' || n || '.' from unnest($1::text[]) n on conflict do nothing`,
-      [wanted.map(([, name]) => name)]);
+      `insert into role (name, description, permissions) select n, 'Made for the owner ' || n || '.', $2::text[] from unnest($1::text[]) n on conflict do nothing`,
+      [wanted.map(([, name]) => name), permissions]);
     return this.known(tx, keys);
   }
 
@@ -77,12 +78,12 @@ export class RoleRepository {
   }
 
   /** Returns the new id. Throws `conflict` when the name is taken. */
-  async add(tx: Tx, fields: Pick<Role, 'name' | 'description'>): Promise<number> {
+  async add(tx: Tx, fields: Pick<Role, 'name' | 'description' | 'permissions'>): Promise<number> {
     const { identifiers } = await orConflict(tx.insert(Role, fields), clashes);
     return (identifiers as [{ id: number }])[0].id;
   }
 
-  async change(tx: Tx, id: number, fields: Partial<Pick<Role, 'name' | 'description'>>): Promise<void> {
+  async change(tx: Tx, id: number, fields: Partial<Pick<Role, 'name' | 'description' | 'permissions'>>): Promise<void> {
     if (Object.values(fields).some((value) => value !== undefined)) await orConflict(tx.update(Role, id, fields), clashes);
   }
 

@@ -51,13 +51,14 @@ export class RoleService {
   }
 
   /** Throws `conflict` for a new name of a built-in role, and when nobody would be left who can administer. */
-  async change(actor: Actor, id: number, { name, description, users }: RoleChanges): Promise<Role> {
+  async change(actor: Actor, id: number, { name, description, permissions, users }: RoleChanges): Promise<Role> {
     return this.db.write(async (tx) => {
       await this.roles.lockAdministration(tx);
       const role = await this.roles.get(tx, id);
       const before = await this.recorded(tx, role);
       if (name !== undefined && name !== role.name) demandFreeName(role, name);
-      await this.roles.change(tx, id, { name, description });
+      if (permissions && permissions.length > 0 && isBuiltIn(role)) throw new Problem('conflict', `What ${role.name} permits is built in.`);
+      await this.roles.change(tx, id, { name, description, permissions });
       if (users) await this.roles.setUsersOfRole(tx, id, await this.accounts.locateIds(tx, 'users', users));
       await this.accountService.demandAdministrator(tx);
       const changed = await this.roles.get(tx, id);
@@ -78,9 +79,9 @@ export class RoleService {
     });
   }
 
-  private async recorded(tx: Tx, { id, name, description }: Role): Promise<object> {
+  private async recorded(tx: Tx, { id, name, description, permissions }: Role): Promise<object> {
     const users = await this.accounts.listOfRole(tx, id);
-    return { name, description, users: users.map(({ username }) => username) };
+    return { name, description, permissions, users: users.map(({ username }) => username) };
   }
 }
 

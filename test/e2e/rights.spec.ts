@@ -38,6 +38,32 @@ describe('ways around the right to a key', () => {
     expect(await program.ok('GET', `/certificates/${id}`)).toMatchObject({ owner: 'joe@example.com', destinations: [], replacedBy: [] });
   });
 
+  it('needs a role on that certificate that carries key:read, the creator and the authority of the owner notwithstanding', async () => {
+    const { id } = certificate;
+    const { items } = await program.ok('GET', '/roles?count=200');
+    const role = (name: string) => items.find((one: { name: string }) => one.name === name);
+    expect([role('joe@example.com'), role('pki@example.com'), role('linked'), role('root_admin')].map(({ permissions }) => permissions)).toEqual([['key:read'], ['key:read'], [], []]);
+    const key = async (username: string, ...roles: object[]) => {
+      await program.ok('POST', '/users', { username, email: `${username}@example.com`, password, roles });
+      return (await as(await program.login(username, password), 'GET', `/certificates/${id}/key`)).status;
+    };
+    expect(await key('joe', role('joe@example.com'))).toBe(200);
+    expect(await key('pat', role('pki@example.com'))).toBe(403);
+    expect(await key('roy', role('root_admin'))).toBe(403);
+    const made = await as(operator, 'POST', '/certificates', { owner: 'joe@example.com', commonName: 'c.example.com', authority: { name: 'root' } });
+    expect([made.status, (await as(operator, 'GET', `/certificates/${made.body.id}/key`)).status]).toEqual([200, 403]);
+    await program.ok('PUT', `/roles/${role('linked').id}`, { permissions: ['key:read'] });
+    expect((await as(bob, 'GET', `/certificates/${id}/key`)).status).toBe(200);
+    await program.ok('PUT', `/roles/${role('linked').id}`, { permissions: [] });
+    expect((await as(bob, 'GET', `/certificates/${id}/key`)).status).toBe(403);
+  });
+
+  it('lets no role carry what would be a right elsewhere, and no built-in role anything more', async () => {
+    expect((await program.call('POST', '/roles', { name: 'spreading', permissions: ['user:write'] })).status).toBe(400);
+    const { items: [operators] } = await program.ok('GET', '/roles?filter=name;operator');
+    expect((await program.call('PUT', `/roles/${operators.id}`, { permissions: ['key:read'] })).status).toBe(409);
+  });
+
   it('lets nobody who may only issue change what an authority is', async () => {
     const change = { owner: 'oper@example.com', maxValidityDays: null, plugin: { id: 'local-ca', options: { crlDistributionPoints: ['http://elsewhere.example/crl'] } } };
     expect((await as(operator, 'PUT', '/authorities/1', change)).status).toBe(403);

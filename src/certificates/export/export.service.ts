@@ -25,12 +25,12 @@ export class KeyAccess {
   ) {}
 
   async bundle(actor: Actor, certificate: Certificate, pluginId: string): Promise<Bundle> {
-    this.access.demandKey(actor, certificate);
+    await this.access.demandKey(this.db.single, actor, certificate);
     return this.db.write((tx) => this.bundles.withKey(tx, certificate, { actor, action: 'key.exported', after: { plugin: pluginId } }));
   }
 
   async key(actor: Actor, certificate: Certificate): Promise<string> {
-    this.access.demandKey(actor, certificate);
+    await this.access.demandKey(this.db.single, actor, certificate);
     if (!certificate.sealedKey) throw new Problem('not-found', `The private key of ${certificate.name} is not kept here.`);
     return this.db.write((tx) => this.bundles.key(tx, certificate, { actor, action: 'key.viewed', after: {} }));
   }

@@ -125,7 +125,7 @@ export class UpdateService {
   private async demandRights(actor: Actor, before: Certificate, { owner, roles }: UpdateRequest): Promise<void> {
     const { roleIds } = await this.certificates.linksOf(this.db.single, before.id);
     const sameRoles = roles === undefined || roles.every((role) => role.id !== undefined && roleIds.includes(role.id));
-    if ((owner !== undefined && owner !== before.owner) || !sameRoles) this.access.demandHandOver(actor, before);
+    if ((owner !== undefined && owner !== before.owner) || !sameRoles) await this.access.demandHandOver(this.db.single, actor, before);
   }
 
   private assign(row: Certificate, request: UpdateRequest, { policy }: RelationsOfNew): void {

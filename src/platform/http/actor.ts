@@ -1,14 +1,24 @@
 import { createParamDecorator, SetMetadata, type CustomDecorator, type ExecutionContext } from '@nestjs/common';
 
+/** A role as its holder brings it along. */
+export interface HeldRole {
+  id: number;
+  name: string;
+  /** What the role grants on the objects that it is linked to or owns (see `rolePermissions` in roles/permission.ts). */
+  permissions: readonly string[];
+}
+
 /** Who does something, as found at the start of the request or job. */
 export interface Actor {
   /** 0 for the program itself and for someone who is not signed in. */
   userId: number;
   username: string;
   email: string;
-  roles: readonly { id: number; name: string }[];
-  /** The permissions of the roles together (see roles/permission.ts). */
+  roles: readonly HeldRole[];
+  /** The permissions of the roles together (see roles/permission.ts), less what the scopes of an API key leave out. */
   permissions: ReadonlySet<string>;
+  /** The API key that acts for the user; null in a session and for the program itself. */
+  apiKey: { id: number; name: string } | null;
   /** The client's IP address; empty for the program itself. */
   address: string;
   /** The id of the request or job, as in the log. */
@@ -32,8 +42,9 @@ export function systemActor(requestId: string): Actor {
     userId: 0,
     username: 'system',
     email: '',
-    roles: [{ id: 0, name: 'admin' }],
+    roles: [{ id: 0, name: 'admin', permissions: [] }],
     permissions: new EveryPermission(),
+    apiKey: null,
     address: '',
     requestId,
   };
