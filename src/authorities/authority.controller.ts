@@ -1,7 +1,7 @@
 import { Controller, Get, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
-import { type Page, pageOf, type PageQuery } from '../platform/http/page.js';
+import { type Page, pageOf } from '../platform/http/page.js';
 import { AuthorityQuery, AuthorityView, CreateAuthority, UpdateAuthority } from './authority.schema.js';
 import { AuthorityService } from './authority.service.js';
 
@@ -11,7 +11,7 @@ export class AuthorityController {
 
   @Get() @Requires('authority:read') @Summary('List authorities', 'An ordinary user sees those that they made or hold a role of.')
   @Answers(200, pageOf(AuthorityView))
-  list(@Who() actor: Actor, @QueryOf(AuthorityQuery) query: PageQuery): Promise<Page<AuthorityView>> {
+  list(@Who() actor: Actor, @QueryOf(AuthorityQuery) query: AuthorityQuery): Promise<Page<AuthorityView>> {
     return this.authorities.list(actor, query);
   }
 

@@ -1,20 +1,28 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
-import type { Page, PageQuery } from '../platform/http/page.js';
+import type { Page } from '../platform/http/page.js';
 import { Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
+import { Conditions } from '../platform/db/conditions.js';
+import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { Authority } from './authority.entity.js';
+import type { AuthorityQuery } from './authority.schema.js';
 
 export interface LinkedRole { id: number; name: string; description: string }
 /** Who looks: an ordinary user sees what they made or hold a role of. */
 export interface Viewer { userId: number; roleIds: readonly number[]; all: boolean }
 
-const source: Pick<ListSource, 'columns' | 'filters'> = {
-  columns: { id: 'id', name: 'lower(name)', owner: 'owner', active: 'active', cn: 'common_name', notAfter: 'not_after' },
+const source: Omit<ListSource, 'from'> = {
+  columns: 'id',
+  sorts: {
+    id: { sql: 'id', type: 'int' }, name: { sql: 'lower(name)', type: 'text' }, owner: { sql: 'lower(owner)', type: 'text' },
+    active: { sql: 'active', type: 'boolean' }, cn: { sql: 'lower(common_name)', type: 'text' }, notAfter: { sql: 'not_after', type: 'timestamptz' },
+  },
   filters: {
-    id: 'id::text = $1', name: 'name ilike $1', owner: 'owner ilike $1', cn: 'common_name ilike $1', active: 'active::text = $1', plugin: 'plugin_id ilike $1',
+    id: whole('id'), name: words('name'), owner: words('owner'), description: words('description'), cn: words('common_name'), active: truth('active'),
+    plugin: words('plugin_id'),
   },
 };
 
@@ -32,10 +40,13 @@ export class AuthorityRepository {
     return tx.createQueryBuilder(Authority, 'a').where('lower(a.name) = lower(:name)', { name: wordsOf(ref) }).getOne();
   }
 
-  async list(tx: Tx, query: PageQuery, viewer: Viewer): Promise<Page<Authority>> {
-    const seen = viewer.all ? 'authority' : `(select a.* from authority a where a.creator_id = ${viewer.userId} or exists (
+  async list(tx: Tx, query: AuthorityQuery, viewer: Viewer): Promise<Page<Authority>> {
+    const from = viewer.all ? 'authority' : `(select a.* from authority a where a.creator_id = ${viewer.userId} or exists (
       select from authority_role ar where ar.authority_id = a.id and ar.role_id = any('{${viewer.roleIds.join(',')}}'))) as authority`;
-    const page = await listPage<{ id: number }>(tx, { ...source, select: `select id from ${seen}`, from: seen }, query);
+    const where = new Conditions();
+    if (query.owner !== undefined) where.add('lower(owner) = ?', query.owner);
+    if (query.active !== undefined) where.add('active = ?', query.active);
+    const page = await listPage<{ id: number }>(tx, { ...source, from }, query, where);
     const rows = new Map((await tx.findBy(Authority, { id: In(page.items.map((item) => item.id)) })).map((row) => [row.id, row]));
     return { ...page, items: page.items.flatMap((item) => rows.get(item.id) ?? []) };
   }

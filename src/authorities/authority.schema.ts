@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { PageQuery } from '../platform/http/page.js';
+import { listQuery } from '../platform/http/page.js';
+import { queryBoolean } from '../platform/http/query.js';
 import { Instant, instant, InstantOut } from '../platform/http/instant.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import { Reference } from '../platform/http/reference.js';
@@ -83,4 +84,8 @@ export function authorityView(authority: Authority, roles: readonly LinkedRole[]
   };
 }
 
-export const AuthorityQuery = PageQuery.extend({ sortBy: z.enum(['id', 'name', 'owner', 'active', 'cn', 'notAfter']).optional() });
+export const AuthorityQuery = listQuery('id', 'name', 'owner', 'active', 'cn', 'notAfter').extend({
+  owner: z.string().max(128).toLowerCase().optional(),
+  active: queryBoolean().optional(),
+});
+export type AuthorityQuery = z.output<typeof AuthorityQuery>;

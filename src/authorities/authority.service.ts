@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
 import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
-import type { Page, PageQuery } from '../platform/http/page.js';
+import type { Page } from '../platform/http/page.js';
 import { Problem } from '../platform/http/problem.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { holds, isAdmin, mayChangeAuthority, mayIssueFrom } from '../roles/permission.js';
@@ -10,7 +10,7 @@ import { RoleRepository } from '../roles/role.repository.js';
 import { Authorities, type LoadedAuthority } from './authorities.js';
 import type { Authority } from './authority.entity.js';
 import { AuthorityRepository } from './authority.repository.js';
-import { type AuthorityView, authorityView, type CreateAuthority, type UpdateAuthority } from './authority.schema.js';
+import { type AuthorityQuery, type AuthorityView, authorityView, type CreateAuthority, type UpdateAuthority } from './authority.schema.js';
 import { AuthorityMaker } from './create-authority.js';
 
 /** Reads and writes authorities with their roles. */
@@ -61,7 +61,7 @@ export class AuthorityStore {
     return (await this.views([await this.repository.get(this.db.single, id)]))[0] as AuthorityView;
   }
 
-  async list(actor: Actor, query: PageQuery): Promise<Page<AuthorityView>> {
+  async list(actor: Actor, query: AuthorityQuery): Promise<Page<AuthorityView>> {
     const viewer = { userId: actor.userId, roleIds: actor.roles.map((role) => role.id), all: isAdmin(actor) || holds(actor, 'operator') || holds(actor, 'read-only') };
     const page = await this.repository.list(this.db.single, query, viewer);
     return { ...page, items: await this.views(page.items) };
@@ -104,7 +104,7 @@ export class AuthorityService {
     return this.store.view(id);
   }
 
-  list(actor: Actor, query: PageQuery): Promise<Page<AuthorityView>> {
+  list(actor: Actor, query: AuthorityQuery): Promise<Page<AuthorityView>> {
     return this.store.list(actor, query);
   }
 

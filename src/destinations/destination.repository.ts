@@ -4,14 +4,15 @@ import type { Tx } from '../platform/db/database.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
+import { whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { Destination } from './destination.entity.js';
 
 const source: ListSource = {
-  select: 'select id from destination',
+  columns: 'id',
   from: 'destination',
-  columns: { id: 'id', label: 'lower(label)', pluginName: 'plugin_id' },
-  filters: { id: 'id::text = $1', label: 'label ilike $1', description: 'description ilike $1', pluginName: 'plugin_id ilike $1' },
+  sorts: { id: { sql: 'id', type: 'int' }, label: { sql: 'lower(label)', type: 'text' }, pluginName: { sql: 'plugin_id', type: 'text' } },
+  filters: { id: whole('id'), label: words('label'), description: words('description'), pluginName: words('plugin_id') },
 };
 
 /** Every query on destinations. */

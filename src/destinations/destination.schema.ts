@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PageQuery } from '../platform/http/page.js';
+import { listQuery } from '../platform/http/page.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import type { Destination } from './destination.entity.js';
 
@@ -25,4 +25,4 @@ export function destinationView({ id, label, description }: Destination, plugin:
   return { id, label, description, plugin };
 }
 
-export const DestinationQuery = PageQuery.extend({ sortBy: z.enum(['id', 'label', 'pluginName']).optional() });
+export const DestinationQuery = listQuery('id', 'label', 'pluginName');

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { JobRun } from './job-run.entity.js';
 import { addManyToOutbox, addToOutbox } from './outbox.js';
+import { PageQuery } from '../platform/http/page.js';
 import { OutboxEntry } from './outbox.entity.js';
 import { OutboxRepository } from './outbox.repository.js';
 
@@ -23,11 +24,13 @@ const claimed = async (job: string): Promise<{ ref: { id: string; job: string; a
   return run;
 };
 
+const first = PageQuery.parse({});
+
 describe('the outbox', () => {
   it('keeps data and due time exactly', async () => {
     const runAt = new Date('2031-02-03T04:05:06.789Z');
     await addToOutbox(test.db.single, 'a', { id: 7, text: `it's "quoted" \\ ü` }, runAt);
-    const [entry] = await outbox.list(test.db.single, { limit: 10 });
+    const { items: [entry] } = await outbox.list(test.db.single, first);
     expect(entry).toMatchObject({ job: 'a', data: { id: 7, text: `it's "quoted" \\ ü` }, runAt, state: 'due', attempts: 0 });
   });
 
@@ -108,16 +111,16 @@ describe('the outbox', () => {
     await add('a', 5);
     await add('b', 5);
     const ids: string[] = [];
-    let page = await outbox.list(test.db.single, { limit: 4 });
-    while (page.length > 0) {
-      ids.push(...page.map((entry) => entry.id));
-      page = await outbox.list(test.db.single, { limit: 4, after: page.at(-1)?.id ?? '' });
+    for (let after: string | undefined = ''; after !== undefined;) {
+      const page = await outbox.list(test.db.single, PageQuery.parse({ count: '4', ...(after && { after }) }));
+      ids.push(...page.items.map((entry) => entry.id));
+      after = page.next;
     }
     expect(new Set(ids).size).toBe(10);
     expect(ids).toHaveLength(10);
-    const jobs = (await outbox.list(test.db.single, { limit: 10, job: 'b', state: 'due' })).map((entry) => entry.job);
+    const jobs = (await outbox.list(test.db.single, { ...first, job: 'b', state: 'due' })).items.map((entry) => entry.job);
     expect(jobs).toEqual(['b', 'b', 'b', 'b', 'b']);
-    expect(await outbox.list(test.db.single, { limit: 10, state: 'dead' })).toEqual([]);
+    expect(await outbox.list(test.db.single, { ...first, state: 'dead' })).toEqual({ items: [], total: 0 });
   });
 
   it('counts what is due and dead, and how long the oldest has waited', async () => {
@@ -141,8 +144,8 @@ describe('the outbox', () => {
     expect(await outbox.prune(test.db.single, 10_800, 10_800, 3)).toBe(0);
     expect(await outbox.prune(test.db.single, 3_600, 3_600, 3)).toBe(4);
     expect(await outbox.prune(test.db.single, 3_600, 3_600, 3)).toBe(1);
-    const left = await outbox.list(test.db.single, { limit: 10 });
-    expect(left.map((entry) => entry.state).sort()).toEqual(['dead', 'due']);
+    const left = await outbox.list(test.db.single, first);
+    expect(left.items.map((entry) => entry.state).sort()).toEqual(['dead', 'due']);
     expect(await test.source.getRepository(JobRun).count()).toBe(4);
   });
 

@@ -1,6 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
-import { OutboxEntry, type OutboxState } from './outbox.entity.js';
+import { Conditions } from '../platform/db/conditions.js';
+import { exactly } from '../platform/db/list-filter.js';
+import { type ListSource, listPage } from '../platform/db/list-page.js';
+import type { Page, PageQuery } from '../platform/http/page.js';
+import type { OutboxEntry, OutboxState } from './outbox.entity.js';
 import type { JobRef } from './queue.js';
 
 /** A claimed run: holds its row until the lease lapses. `runId` is the fence: nothing is recorded once another run holds the row. */
@@ -9,12 +13,10 @@ export interface ClaimedRun {
   readonly runId: string;
 }
 
-/** What a page of the outbox is narrowed by. `after`: id of the last row of the page before. */
-export interface OutboxFilter {
+/** What a page of the outbox is narrowed by. */
+export interface OutboxQuery extends PageQuery {
   state?: OutboxState;
   job?: string;
-  limit: number;
-  after?: string;
 }
 
 /** Rows of one job in one state. `overdueS`: how long the oldest due row has been waiting or running, 0 for dead ones. */
@@ -24,6 +26,14 @@ export interface OutboxCount {
   count: number;
   overdueS: number;
 }
+
+const source: ListSource = {
+  columns: `id, job, data, run_at as "runAt", attempts, state, last_error as "lastError", created_at as "createdAt", finished_at as "finishedAt"`,
+  from: 'outbox',
+  sorts: { id: { sql: 'id', type: 'uuid' }, createdAt: { sql: 'created_at', type: 'timestamptz' } },
+  filters: { job: exactly('job'), state: exactly('state') },
+  order: { by: 'createdAt', dir: 'desc' },
+};
 
 const seconds = (parameter: string): string => `${parameter}::float8 * interval '1 second'`;
 const due = `state = 'due' and greatest(run_at, lease_until) <= now()`;
@@ -118,13 +128,12 @@ export class OutboxRepository {
     );
   }
 
-  /** A page, newest first. */
-  async list(tx: Tx, filter: OutboxFilter): Promise<OutboxEntry[]> {
-    const query = tx.createQueryBuilder(OutboxEntry, 'o').orderBy('o.createdAt', 'DESC').addOrderBy('o.id', 'DESC').limit(filter.limit);
-    if (filter.state !== undefined) query.andWhere('o.state = :state', { state: filter.state });
-    if (filter.job !== undefined) query.andWhere('o.job = :job', { job: filter.job });
-    if (filter.after !== undefined) query.andWhere('(o.created_at, o.id) < (select created_at, id from outbox where id = :after)', { after: filter.after });
-    return query.getMany();
+  /** Newest first unless sorted otherwise. */
+  list(tx: Tx, query: OutboxQuery): Promise<Page<OutboxEntry>> {
+    const where = new Conditions();
+    if (query.state !== undefined) where.add('state = ?', query.state);
+    if (query.job !== undefined) where.add('job = ?', query.job);
+    return listPage(tx, source, query, where);
   }
 
   /** Gives a dead letter all its attempts again, from now. False when there is no such dead letter. */

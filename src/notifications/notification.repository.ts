@@ -5,6 +5,7 @@ import type { Tx } from '../platform/db/database.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
+import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { Notification } from './notification.entity.js';
 
@@ -13,10 +14,13 @@ export type NewNotification = Pick<Notification, 'label' | 'description' | 'plug
 export interface Lead { id: number; leadS: number }
 
 const source: ListSource = {
-  select: 'select id from notification',
+  columns: 'id',
   from: 'notification',
-  columns: { id: 'id', label: 'lower(label)', pluginName: 'plugin_id', active: 'active' },
-  filters: { id: 'id::text = $1', label: 'label ilike $1', description: 'description ilike $1', pluginName: 'plugin_id ilike $1' },
+  sorts: {
+    id: { sql: 'id', type: 'int' }, label: { sql: 'lower(label)', type: 'text' }, pluginName: { sql: 'plugin_id', type: 'text' },
+    active: { sql: 'active', type: 'boolean' },
+  },
+  filters: { id: whole('id'), label: words('label'), description: words('description'), pluginName: words('plugin_id'), active: truth('active') },
 };
 
 /** Every query on notifications. */

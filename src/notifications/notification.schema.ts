@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PageQuery } from '../platform/http/page.js';
+import { listQuery } from '../platform/http/page.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import type { Notification } from './notification.entity.js';
 
@@ -22,4 +22,4 @@ export function notificationView({ id, label, description, active }: Notificatio
   return { id, label, description, active, plugin };
 }
 
-export const NotificationQuery = PageQuery.extend({ sortBy: z.enum(['id', 'label', 'pluginName', 'active']).optional() });
+export const NotificationQuery = listQuery('id', 'label', 'pluginName', 'active');

@@ -7,15 +7,13 @@ import { Database } from '../platform/db/database.js';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, PathText, QueryOf, Summary } from '../platform/http/contract.js';
 import { instant, instantOrNull, InstantOut } from '../platform/http/instant.js';
+import { listQuery, type Page, pageOf } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
-import { queryInt } from '../platform/http/query.js';
 
 const uuid = z.guid();
-const JobQuery = z.strictObject({
+const JobQuery = listQuery('createdAt', 'id').extend({
   state: z.enum(['due', 'done', 'dead']).optional(),
   job: z.string().max(100).optional(),
-  count: queryInt(1, 200).default(50),
-  after: uuid.optional().meta({ description: 'The id of the last job of the page before.' }),
 });
 
 const JobView = z.object({
@@ -23,8 +21,6 @@ const JobView = z.object({
   runAt: InstantOut, createdAt: InstantOut, finishedAt: InstantOut.nullable(),
 }).meta({ id: 'Job' });
 type JobView = z.output<typeof JobView>;
-
-const JobList = z.object({ items: z.array(JobView) }).meta({ id: 'JobList' });
 
 function jobView({ id, job, state, data, attempts, lastError, runAt, createdAt, finishedAt }: OutboxEntry): JobView {
   return { id, job, state, data, attempts, lastError, runAt: instant(runAt), createdAt: instant(createdAt), finishedAt: instantOrNull(finishedAt) };
@@ -39,9 +35,10 @@ export class JobsController {
     private readonly audit: Audit,
   ) {}
 
-  @Get() @Requires('job:read') @Summary('List jobs', 'Newest first; `state=dead` are those given up.') @Answers(200, JobList)
-  async list(@QueryOf(JobQuery) { count, ...filter }: z.output<typeof JobQuery>): Promise<{ items: JobView[] }> {
-    return { items: (await this.outbox.list(this.db.single, { ...filter, limit: count })).map(jobView) };
+  @Get() @Requires('job:read') @Summary('List jobs', 'Newest first; `state=dead` are those given up.') @Answers(200, pageOf(JobView))
+  async list(@QueryOf(JobQuery) query: z.output<typeof JobQuery>): Promise<Page<JobView>> {
+    const page = await this.outbox.list(this.db.single, query);
+    return { ...page, items: page.items.map(jobView) };
   }
 
   @Post(':id/replay') @Requires('job:write') @Summary('Give a job that was given up all its attempts again') @Answers(204, null)

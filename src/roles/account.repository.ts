@@ -5,6 +5,7 @@ import type { Page } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
 import type { AccountQuery } from './account.schema.js';
+import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import type { HeldRole } from '../platform/http/actor.js';
 
@@ -19,19 +20,23 @@ export interface Account {
   roles: HeldRole[];
 }
 
-const select = `
-  select u.id, u.username, u.email, u.active, u.token_epoch as "tokenEpoch", coalesce((
+const columns = `
+  u.id, u.username, u.email, u.active, u.token_epoch as "tokenEpoch", coalesce((
     select json_agg(json_build_object('id', r.id, 'name', r.name, 'permissions', r.permissions) order by r.id)
-    from user_role ur join role r on r.id = ur.role_id where ur.user_id = u.id), '[]') as roles
-  from app_user u`;
+    from user_role ur join role r on r.id = ur.role_id where ur.user_id = u.id), '[]') as roles`;
+const from = 'app_user u';
+const select = `select ${columns} from ${from}`;
 
 const selectByIds = prepared<Account>('accounts', `${select} where u.id = any($1::int[])`);
 
 const list: ListSource = {
-  select,
-  from: 'app_user u',
-  columns: { id: 'u.id', username: 'lower(u.username)', email: 'u.email', active: 'u.active' },
-  filters: { id: 'u.id::text = $1', username: 'u.username ilike $1', email: 'u.email ilike $1', active: 'u.active::text = $1' },
+  columns,
+  from,
+  sorts: {
+    id: { sql: 'u.id', type: 'int' }, username: { sql: 'lower(u.username)', type: 'text' }, email: { sql: 'u.email', type: 'text' },
+    active: { sql: 'u.active', type: 'boolean' },
+  },
+  filters: { id: whole('u.id'), username: words('u.username'), email: words('u.email'), active: truth('u.active') },
 };
 
 /** Joint reading of users and their roles, one statement each: the only queries across these tables. */

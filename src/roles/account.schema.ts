@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PageQuery } from '../platform/http/page.js';
+import { listQuery } from '../platform/http/page.js';
 import { Reference } from '../platform/http/reference.js';
 import { NewPassword } from '../users/password.js';
 import type { Account } from './account.repository.js';
@@ -47,7 +47,7 @@ export const AccountView = z.strictObject({
 }).meta({ id: 'User' });
 
 /** How users are listed. */
-export const AccountQuery = PageQuery.extend({ sortBy: z.enum(['id', 'username', 'email', 'active']).optional() });
+export const AccountQuery = listQuery('id', 'username', 'email', 'active');
 export type AccountQuery = z.output<typeof AccountQuery>;
 
 /** What anyone may see of an account that they may see at all. */

@@ -3,6 +3,7 @@ import type { Tx } from '../platform/db/database.js';
 import type { Page } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
+import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { orConflict } from '../users/or-conflict.js';
 import { ownerPermissions, type RolePermission } from './permission.js';
@@ -15,10 +16,13 @@ import { UserRole } from './user-role.entity.js';
 export type RoleLabel = Pick<Role, 'id' | 'name'>;
 
 const list: ListSource = {
-  select: 'select id, name, description, third_party as "thirdParty", permissions, created_at as "createdAt" from role',
+  columns: 'id, name, description, third_party as "thirdParty", permissions, created_at as "createdAt"',
   from: 'role',
-  columns: { id: 'id', name: 'lower(name)', description: 'description', thirdParty: 'third_party' },
-  filters: { id: 'id::text = $1', name: 'name ilike $1', description: 'description ilike $1' },
+  sorts: {
+    id: { sql: 'id', type: 'int' }, name: { sql: 'lower(name)', type: 'text' }, description: { sql: 'description', type: 'text' },
+    thirdParty: { sql: 'third_party', type: 'boolean' },
+  },
+  filters: { id: whole('id'), name: words('name'), description: words('description'), thirdParty: truth('third_party') },
 };
 
 const clashes = { role_name_unique: 'There is already a role with this name.' };

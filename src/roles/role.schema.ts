@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PageQuery } from '../platform/http/page.js';
+import { listQuery } from '../platform/http/page.js';
 import { Reference } from '../platform/http/reference.js';
 import { rolePermissions } from './permission.js';
 import { RoleName } from './role-name.js';
@@ -43,7 +43,7 @@ export const RoleView = z.strictObject({
 }).meta({ id: 'Role' });
 
 /** How roles are listed. */
-export const RoleQuery = PageQuery.extend({ sortBy: z.enum(['id', 'name', 'description', 'thirdParty']).optional() });
+export const RoleQuery = listQuery('id', 'name', 'description', 'thirdParty');
 export type RoleQuery = z.output<typeof RoleQuery>;
 
 export function roleView({ id, name, description, thirdParty, permissions }: Role): z.output<typeof RoleView> {

@@ -2,14 +2,18 @@ import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
+import { whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { RotationPolicy } from './policy.entity.js';
 
 const source: ListSource = {
-  select: 'select id, name, description, days, lifetime_fraction as "lifetimeFraction" from rotation_policy',
+  columns: 'id, name, description, days, lifetime_fraction as "lifetimeFraction"',
   from: 'rotation_policy',
-  columns: { id: 'id', name: 'lower(name)', days: 'days' },
-  filters: { id: 'id::text = $1', name: 'name ilike $1' },
+  sorts: {
+    id: { sql: 'id', type: 'int' }, name: { sql: 'lower(name)', type: 'text' }, days: { sql: 'coalesce(days, -1)', type: 'int' },
+    lifetimeFraction: { sql: 'coalesce(lifetime_fraction, -1)', type: 'float8' },
+  },
+  filters: { id: whole('id'), name: words('name'), description: words('description'), days: whole('days') },
 };
 
 /** Every query on rotation policies. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PageQuery } from '../platform/http/page.js';
+import { listQuery } from '../platform/http/page.js';
 import type { RotationPolicy } from './policy.entity.js';
 
 /** POST and PUT /policies. `days` and `lifetimeFraction` together mean: whichever comes first. */
@@ -21,4 +21,4 @@ export function policyView({ id, name, description, days, lifetimeFraction }: Ro
   return { id, name, description, days, lifetimeFraction };
 }
 
-export const PolicyQuery = PageQuery.extend({ sortBy: z.enum(['id', 'name', 'days']).optional() });
+export const PolicyQuery = listQuery('id', 'name', 'days', 'lifetimeFraction');

@@ -4,17 +4,18 @@ import { Database } from '../../platform/db/database.js';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, QueryOf, Summary } from '../../platform/http/contract.js';
 import { instantOrNull, InstantOut } from '../../platform/http/instant.js';
-import { type Page, pageOf, PageQuery } from '../../platform/http/page.js';
+import { listQuery, type Page, pageOf } from '../../platform/http/page.js';
 import { queryInt } from '../../platform/http/query.js';
 import { type Delivery, deliveryStates } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
 import { DeliveryRetry } from './delivery-retry.js';
 
-const DeliveryQuery = PageQuery.pick({ page: true, count: true }).extend({
+const DeliveryQuery = listQuery('id').extend({
   certificateId: queryInt(1, 2_147_483_647).optional(),
   destinationId: queryInt(1, 2_147_483_647).optional(),
   state: z.enum(deliveryStates).optional(),
 });
+const DeliveriesOfQuery = DeliveryQuery.omit({ certificateId: true });
 type DeliveryQuery = z.output<typeof DeliveryQuery>;
 
 const DeliveryView = z.object({
@@ -41,9 +42,9 @@ export class DeliveryController {
   ) {}
 
   @Get('deliveries') @Requires('delivery:read') @Summary('List deliveries', 'Newest first.') @Answers(200, pageOf(DeliveryView))
-  async list(@QueryOf(DeliveryQuery) { page, count, ...filter }: DeliveryQuery): Promise<Page<DeliveryView>> {
-    const [rows, total] = await this.deliveries.list(this.db.single, { ...filter, skip: (page - 1) * count, take: count });
-    return { items: rows.map(deliveryView), total };
+  async list(@QueryOf(DeliveryQuery) query: DeliveryQuery): Promise<Page<DeliveryView>> {
+    const page = await this.deliveries.list(this.db.single, query);
+    return { ...page, items: page.items.map(deliveryView) };
   }
 
   @Get('deliveries/:id') @Requires('delivery:read') @Summary('One delivery') @Answers(200, DeliveryView)
@@ -52,9 +53,9 @@ export class DeliveryController {
   }
 
   @Get('certificates/:id/deliveries') @Requires('delivery:read') @Summary('Where a certificate is delivered') @Answers(200, pageOf(DeliveryView))
-  async of(@Id() certificateId: number): Promise<Page<DeliveryView>> {
-    const [rows, total] = await this.deliveries.list(this.db.single, { certificateId, skip: 0, take: 200 });
-    return { items: rows.map(deliveryView), total };
+  async of(@Id() certificateId: number, @QueryOf(DeliveriesOfQuery) query: z.output<typeof DeliveriesOfQuery>): Promise<Page<DeliveryView>> {
+    const page = await this.deliveries.list(this.db.single, { ...query, certificateId });
+    return { ...page, items: page.items.map(deliveryView) };
   }
 
   @Post('deliveries/:id/retry') @Requires('delivery:retry') @Summary('Try a delivery again now') @Answers(200, DeliveryView)

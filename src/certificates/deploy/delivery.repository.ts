@@ -1,9 +1,26 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
+import { Conditions } from '../../platform/db/conditions.js';
+import { exactly, whole } from '../../platform/db/list-filter.js';
+import { type ListSource, listPage } from '../../platform/db/list-page.js';
+import type { Page, PageQuery } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
 import { Delivery, type DeliveryState } from './delivery.entity.js';
 
-export interface DeliveryFilter { certificateId?: number; destinationId?: number; state?: DeliveryState; skip: number; take: number }
+/** What a page of deliveries is narrowed by. */
+export interface DeliveryQuery extends PageQuery { certificateId?: number; destinationId?: number; state?: DeliveryState }
+
+const source: ListSource = {
+  columns: `id, certificate_id as "certificateId", destination_id as "destinationId", state, location, attempts, fault, fault_detail as "faultDetail",
+    next_attempt_at as "nextAttemptAt", last_attempt_at as "lastAttemptAt", delivered_at as "deliveredAt", created_at as "createdAt"`,
+  from: 'delivery',
+  sorts: { id: { sql: 'id', type: 'int' } },
+  filters: {
+    id: whole('id'), certificateId: whole('certificate_id'), destinationId: whole('destination_id'), state: exactly('state'), location: exactly('location'),
+    fault: exactly('fault'),
+  },
+  order: { by: 'id', dir: 'desc' },
+};
 
 /** How long a planned delivery waits before the sweep takes care of it, should its job be lost. */
 const safetyNetMs = 60_000;
@@ -35,8 +52,13 @@ export class DeliveryRepository {
     return tx.findOneBy(Delivery, { id });
   }
 
-  list(tx: Tx, { skip, take, ...where }: DeliveryFilter): Promise<[Delivery[], number]> {
-    return tx.findAndCount(Delivery, { where, skip, take, order: { id: 'DESC' } });
+  /** Newest first unless sorted otherwise. */
+  async list(tx: Tx, query: DeliveryQuery): Promise<Page<Delivery>> {
+    const where = new Conditions();
+    if (query.certificateId !== undefined) where.add('certificate_id = ?', query.certificateId);
+    if (query.destinationId !== undefined) where.add('destination_id = ?', query.destinationId);
+    if (query.state !== undefined) where.add('state = ?', query.state);
+    return listPage(tx, source, query, where);
   }
 
   /** Of a certificate, in the order of their ids, locked. */

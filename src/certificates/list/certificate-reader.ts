@@ -3,13 +3,13 @@ import { Injectable } from '@nestjs/common';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database } from '../../platform/db/database.js';
-import { type Cursor, encodeCursor } from '../../platform/http/cursor.js';
+import { ListOrder, type Placed } from '../../platform/db/list-order.js';
 import type { Page } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
 import { Gathered } from '../../platform/gathered.js';
 import { type CertificateRow, readRows } from '../certificate.row.js';
 import { briefView, type CertificateBriefView, type CertificateView, certificateView } from '../certificate.view.js';
-import { type Conditions, conditionsOf } from './list.query.js';
+import { conditionsOf } from './list.query.js';
 import { type ListQuery, sortColumns } from './list.schema.js';
 
 /** Beyond this a total is not counted on: it is then this number. */
@@ -70,23 +70,14 @@ export class CertificateReader {
     if (notificationId !== undefined) where.add('c.id in (select certificate_id from certificate_notification where notification_id = ?)', notificationId);
     const counted: [{ total: number }] = await this.db.single.query(
       `select count(*)::int as total from (select from certificate c where ${where.sql} limit ${mostCounted}) as counted`, where.values);
-    const page = await this.idsOf(query, where);
-    const rows = await readRows(this.db.single, page.map((row) => row.id));
-    const last = page.length === query.count ? page.at(-1) : undefined;
-    const items = rows.map((row) => (query.short ? briefView(row) : certificateView(row)));
-    return { items, total: counted[0].total, ...(last && { next: encodeCursor(last) }) };
-  }
-
-  /** A page begins behind the entry that its cursor names, or at its number. Equal values are told apart by id, so none is skipped or repeated. */
-  private idsOf({ sortBy, sortDir, after, count, page }: ListQuery, where: Conditions): Promise<Cursor[]> {
-    const direction = sortDir ?? (sortBy ? 'asc' : 'desc');
-    const { sql, type } = sortColumns[sortBy ?? 'id'];
-    const behind = after
-      ? `and (${sql}, c.id) ${direction === 'asc' ? '>' : '<'} (${where.bind(String(after.value))}::${type}, ${where.bind(after.id)}::int)` : '';
-    return this.db.single.query(
-      `select c.id, ${sql}::text as value from certificate c where ${where.sql} ${behind}
-       order by ${sql} ${direction}, c.id ${direction}
-       limit ${where.bind(count)} offset ${where.bind(after ? 0 : (page - 1) * count)}`, where.values);
+    const order = new ListOrder(sortColumns, query, { by: 'id', dir: 'desc' });
+    order.goOn(where);
+    const found = await this.db.single.query<({ id: number } & Placed)[]>(
+      `select c.id, ${order.place} from certificate c where ${where.sql} order by ${order.sql}
+       limit ${query.count + 1} offset ${query.after ? 0 : (query.page - 1) * query.count}`, where.values);
+    const { items: ids, ...next } = order.page(found, query.count);
+    const rows = await readRows(this.db.single, ids.map((row) => row.id));
+    return { items: rows.map((row) => (query.short ? briefView(row) : certificateView(row))), total: counted[0].total, ...next };
   }
 
   private async readMany(ids: readonly number[]): Promise<(CertificateRow | null)[]> {

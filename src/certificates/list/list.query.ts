@@ -1,28 +1,7 @@
+import { Conditions } from '../../platform/db/conditions.js';
 import { invalid } from '../../platform/http/problem.js';
 import type { Filter } from '../../platform/http/page.js';
 import type { ListQuery } from './list.schema.js';
-
-/** SQL conditions joined by `and`, and the values of their parameters in order. */
-export class Conditions {
-  readonly values: unknown[] = [];
-  private readonly parts: string[] = [];
-
-  /** `?` in `sql` stands for `value`, any number of times. */
-  add(sql: string, value?: unknown): void {
-    if (value !== undefined) this.values.push(value);
-    this.parts.push(sql.replaceAll('?', `$${this.values.length}`));
-  }
-
-  /** One more parameter, for what follows the conditions. */
-  bind(value: unknown): string {
-    this.values.push(value);
-    return `$${this.values.length}`;
-  }
-
-  get sql(): string {
-    return this.parts.length > 0 ? this.parts.join(' and ') : 'true';
-  }
-}
 
 const withName = `select l.certificate_id from certificate_domain l join domain d on d.id = l.domain_id where d.name like ?`;
 const byName = `c.id in (${withName})`;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { CursorQuery, pageOf } from '../../platform/http/page.js';
+import { listQuery, pageOf } from '../../platform/http/page.js';
+import type { SortKeys } from '../../platform/db/list-order.js';
 import { queryBoolean, queryInt } from '../../platform/http/query.js';
 import { certificateStates } from '../certificate.entity.js';
 import { CertificateBriefView, CertificateView } from '../certificate.view.js';
@@ -10,12 +11,11 @@ export const sortColumns = {
   cn: { sql: 'lower(c.common_name)', type: 'text' }, issuer: { sql: 'c.issuer', type: 'text' }, state: { sql: 'c.state', type: 'text' },
   notBefore: { sql: 'c.not_before', type: 'timestamptz' }, notAfter: { sql: 'c.not_after', type: 'timestamptz' },
   dateCreated: { sql: 'c.created_at', type: 'timestamptz' },
-} as const;
-export type SortColumn = keyof typeof sortColumns;
+} as const satisfies SortKeys;
+type SortColumn = keyof typeof sortColumns;
 
 /** GET /certificates. */
-export const ListQuery = CursorQuery.extend({
-  sortBy: z.enum(Object.keys(sortColumns) as [SortColumn, ...SortColumn[]]).optional(),
+export const ListQuery = listQuery(...Object.keys(sortColumns) as [SortColumn, ...SortColumn[]]).extend({
   owner: z.string().max(128).optional(),
   id: queryInt(1, 2_147_483_647).optional(),
   state: z.enum(certificateStates).optional(),

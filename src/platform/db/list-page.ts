@@ -1,33 +1,38 @@
-import type { Tx } from './database.js';
 import type { Page, PageQuery } from '../http/page.js';
-import { invalid } from '../http/problem.js';
+import { Conditions } from './conditions.js';
+import type { Tx } from './database.js';
+import { applyFilter, type ListFilters } from './list-filter.js';
+import { type DefaultOrder, ListOrder, type Placed, type SortKeys } from './list-order.js';
 
-/** A list that is small enough to be counted and paged by offset. All texts are SQL of ours, never from a request. */
+/** Beyond this a total is not counted on: it is then this number. */
+export const mostCounted = 10_001;
+
+/** A list that is read a page at a time. All texts are SQL of ours, never from a request. */
 export interface ListSource {
-  /** `select … from …` without `where`. */
-  select: string;
-  /** The table and its alias alone, to count. */
+  /** What stands between `select` and `from`. */
+  columns: string;
+  /** The table and its alias. */
   from: string;
-  /** Columns by the name that clients sort by. `id` is one of them. */
-  columns: Readonly<Record<string, string>>;
-  /** Conditions on the parameter `$1` by the name that clients filter by; `$1` is the text with `%` around it where the condition says `ilike`. */
-  filters: Readonly<Record<string, string>>;
+  sorts: SortKeys;
+  filters: ListFilters;
+  /** In the order of the ids unless this says otherwise. */
+  order?: DefaultOrder;
 }
 
-/** One page in a stable order. Throws `invalid-request` for a filter that the list does not know. */
-export async function listPage<T>(tx: Tx, source: ListSource, query: PageQuery): Promise<Page<T>> {
-  const { where, values } = condition(source, query.filter);
-  const order = `${source.columns[query.sortBy ?? 'id'] ?? source.columns['id']} ${query.sortDir === 'desc' ? 'desc' : 'asc'}`;
-  const items = await tx.query<T[]>(
-    `${source.select}${where} order by ${order}, ${source.columns['id']} limit ${query.count} offset ${(query.page - 1) * query.count}`, values);
-  const [{ total }] = await tx.query<[{ total: string }]>(`select count(*) as total from ${source.from}${where}`, values);
-  return { items, total: Number(total) };
-}
-
-function condition({ filters }: ListSource, filter: PageQuery['filter']): { where: string; values: string[] } {
-  if (!filter) return { where: '', values: [] };
-  const test = Object.hasOwn(filters, filter.field) ? filters[filter.field] : undefined;
-  if (!test) throw invalid('filter', `Can be ${Object.keys(filters).join(', ')}`);
-  const value = test.includes('ilike') ? `%${filter.value.replace(/[\\%_]/g, '\\$&')}%` : filter.value;
-  return { where: ` where ${test}`, values: [value] };
+/**
+ * One page in a stable order, by number or behind a cursor. `where` narrows the list further, by parameters that a list has of
+ * its own. Throws `invalid-request` for a filter that the list does not know.
+ */
+export async function listPage<T extends object>(tx: Tx, source: ListSource, query: PageQuery, where = new Conditions()): Promise<Page<T>> {
+  const { columns, from, sorts, filters } = source;
+  applyFilter(where, filters, query.filter);
+  const order = new ListOrder(sorts, query, source.order);
+  const [{ total }] = await tx.query<[{ total: number }]>(
+    `select count(*)::int as total from (select from ${from} where ${where.sql} limit ${mostCounted}) as counted`, where.values);
+  order.goOn(where);
+  const rows = await tx.query<(T & Placed)[]>(
+    `select ${columns}, ${order.place} from ${from} where ${where.sql} order by ${order.sql}
+     limit ${query.count + 1} offset ${query.after ? 0 : (query.page - 1) * query.count}`, where.values);
+  const { items, ...next } = order.page(rows, query.count);
+  return { items: items as T[], total, ...next };
 }

@@ -38,7 +38,8 @@ function withoutNul(text: string, { path }: Place): string {
   return text;
 }
 
-function camelCase(key: string): string {
+/** `not_after` → `notAfter`; what begins with two underscores stays as it is. */
+export function camelCase(key: string): string {
   return key.startsWith('__') ? key : key.replace(/(?<=[A-Za-z0-9])_([a-z0-9])/g, (_, next: string) => next.toUpperCase());
 }
 

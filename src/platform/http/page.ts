@@ -12,35 +12,34 @@ const filter = z.string().max(1024).transform((text, context): Filter => {
   return z.NEVER;
 });
 
-const after = z.string().max(2048).transform((text, context) => {
+const after = z.string().max(8192).transform((text, context) => {
   const cursor = decodeCursor(text);
   if (cursor) return cursor;
   context.addIssue({ code: 'custom', message: 'Not a cursor that this list gave out' });
   return z.NEVER;
 });
 
-/**
- * What every list takes; a list adds its own fields with `.extend`, and narrows `sortBy` to columns that may be seen:
- * `PageQuery.extend({ sortBy: z.enum(['name', 'notAfter']).optional() })`.
- */
+/** What every list takes. A list has its own with `listQuery`. */
 export const PageQuery = z.strictObject({
   page: queryInt(1, 1_000_000).default(1).meta({ description: 'Which page, from 1.' }),
   count: queryInt(1, 200).default(10).meta({ description: 'Entries on a page.' }),
   sortBy: z.string().max(64).optional(),
   sortDir: z.enum(['asc', 'desc']).optional(),
-  filter: filter.optional().meta({ description: '`field;value`' }),
+  filter: filter.optional().meta({ description: '`field;value`; a value in double quotes must match as a whole.' }),
+  after: after.optional().meta({ description: 'The `next` of the page before; takes the place of `page`. Neither skips nor repeats an entry while others come and go.' }),
 });
 export type PageQuery = z.output<typeof PageQuery>;
 
-/** For lists so long that deep pages are slow: a page can also begin behind the last entry of another. */
-export const CursorQuery = PageQuery.extend({
-  after: after.optional().meta({ description: 'The `next` of the page before; takes the place of `page`.' }),
-});
+/** What a list takes that can be sorted by these members; its own parameters are added with `.extend`. */
+export function listQuery<const Sorts extends readonly [string, ...string[]]>(...sorts: Sorts) {
+  const sortBy = z.enum(sorts, { error: ({ input }) => `The field '${String(input)}' is not sortable or filterable; try ${sorts.join(', ')}.` });
+  return PageQuery.extend({ sortBy: sortBy.optional() });
+}
 
 /** How many there are. Big lists may stop counting: then it is the bound, not the truth. */
 export interface Total { total: number }
 
-/** One page of a list, in the shape that Lemur's clients read. `next` is there when more follows. */
+/** One page of a list, in the shape that Lemur's clients read. `next` is there when more follows, and is the `after` of that. */
 export interface Page<T> extends Total { items: T[]; next?: string }
 
 /** The schema of one page of `item`. */

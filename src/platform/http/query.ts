@@ -1,10 +1,20 @@
 import { z } from 'zod';
 
-/** `true`, `false`, `1` or `0` in a query. */
+const truths: Readonly<Record<string, boolean>> = {
+  true: true, t: true, yes: true, y: true, on: true, 1: true, false: false, f: false, no: false, n: false, off: false, 0: false,
+};
+
+/** What a person means who writes `true`, `yes`, `on` or `1`, or their opposites, in any case; else undefined. */
+export function truthOf(text: string): boolean | undefined {
+  const key = text.toLowerCase();
+  return Object.hasOwn(truths, key) ? truths[key] : undefined;
+}
+
+/** A truth value in a query, in any of the usual spellings. */
 export function queryBoolean(): z.ZodType<boolean, string> {
   return z.string().transform((text, context) => {
-    if (text === 'true' || text === '1') return true;
-    if (text === 'false' || text === '0') return false;
+    const value = truthOf(text);
+    if (value !== undefined) return value;
     context.addIssue({ code: 'custom', message: 'Expected true or false' });
     return z.NEVER;
   }).meta({ type: 'boolean' });

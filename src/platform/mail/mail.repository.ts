@@ -1,8 +1,19 @@
 import { Injectable } from '@nestjs/common';
 import type { OutgoingMail } from '../../plugin-api/plugin.js';
 import type { Tx } from '../db/database.js';
+import { whole, words } from '../db/list-filter.js';
+import { type ListSource, listPage } from '../db/list-page.js';
+import type { Page, PageQuery } from '../http/page.js';
 import { Problem } from '../http/problem.js';
 import { Mail } from './mail.entity.js';
+
+const source: ListSource = {
+  columns: 'id, recipients, subject, text, html, created_at as "createdAt"',
+  from: 'mail',
+  sorts: { id: { sql: 'id', type: 'int' } },
+  filters: { id: whole('id'), to: words(`array_to_string(recipients, ' ')`), subject: words('subject') },
+  order: { by: 'id', dir: 'desc' },
+};
 
 /** Every query on kept mails. */
 @Injectable()
@@ -18,8 +29,8 @@ export class MailRepository {
     return found;
   }
 
-  /** Newest first, and how many there are. */
-  list(tx: Tx, page: { skip: number; take: number }): Promise<[Mail[], number]> {
-    return tx.findAndCount(Mail, { ...page, order: { id: 'DESC' } });
+  /** Newest first unless sorted otherwise. */
+  list(tx: Tx, query: PageQuery): Promise<Page<Mail>> {
+    return listPage(tx, source, query);
   }
 }

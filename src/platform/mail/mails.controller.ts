@@ -4,11 +4,11 @@ import { Database } from '../db/database.js';
 import { Requires } from '../http/actor.js';
 import { Answers, Id, QueryOf, Summary } from '../http/contract.js';
 import { instant, InstantOut } from '../http/instant.js';
-import { type Page, pageOf, PageQuery } from '../http/page.js';
+import { listQuery, type Page, pageOf } from '../http/page.js';
 import type { Mail } from './mail.entity.js';
 import { MailRepository } from './mail.repository.js';
 
-const MailQuery = PageQuery.pick({ page: true, count: true });
+const MailQuery = listQuery('id');
 const MailView = z.object({
   id: z.int(), to: z.array(z.string()), subject: z.string(), text: z.string(), html: z.string().nullable(), dateCreated: InstantOut,
 }).meta({ id: 'Mail' });
@@ -27,9 +27,9 @@ export class MailsController {
   ) {}
 
   @Get() @Requires('mail:read') @Summary('List the mails that were kept here', 'Without SMTP_URL no mail is sent; newest first.') @Answers(200, pageOf(MailView))
-  async list(@QueryOf(MailQuery) { page, count }: z.output<typeof MailQuery>): Promise<Page<MailView>> {
-    const [rows, total] = await this.mails.list(this.db.single, { skip: (page - 1) * count, take: count });
-    return { items: rows.map(mailView), total };
+  async list(@QueryOf(MailQuery) query: z.output<typeof MailQuery>): Promise<Page<MailView>> {
+    const page = await this.mails.list(this.db.single, query);
+    return { ...page, items: page.items.map(mailView) };
   }
 
   @Get(':id') @Requires('mail:read') @Summary('One mail that was kept here') @Answers(200, MailView)

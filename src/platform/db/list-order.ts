@@ -1,0 +1,67 @@
+import { type Cursor, encodeCursor } from '../http/cursor.js';
+import type { PageQuery } from '../http/page.js';
+import { invalid } from '../http/problem.js';
+import type { Conditions } from './conditions.js';
+
+/** What a list can be sorted by: an expression that is never null, and its type in Postgres, in which a cursor gives it back. */
+export interface SortKey { sql: string; type: 'int' | 'bigint' | 'float8' | 'text' | 'boolean' | 'timestamptz' | 'uuid' }
+
+/** The orders that a list knows, by the name that clients give. `id` is one of them, and settles ties in all. */
+export type SortKeys = Readonly<Record<string, SortKey>> & { readonly id: SortKey };
+
+/** The order of a list that nobody sorted. */
+export interface DefaultOrder { by: string; dir: 'asc' | 'desc' }
+
+/** A row with what a cursor behind it needs. */
+export interface Placed { cursorValue: string; cursorId: string }
+
+/** In which order a list is read and behind which entry. Equal values are told apart by id, so none is skipped or repeated. */
+export class ListOrder {
+  readonly key: SortKey;
+  readonly id: SortKey;
+  readonly direction: 'asc' | 'desc';
+  private readonly name: string;
+  private readonly after: Cursor | undefined;
+
+  /** Throws `invalid-request` for a cursor that another order gave out. */
+  constructor(keys: SortKeys, { sortBy, sortDir, after }: Pick<PageQuery, 'sortBy' | 'sortDir' | 'after'>, otherwise: DefaultOrder = { by: 'id', dir: 'asc' }) {
+    const by = sortBy ?? otherwise.by;
+    const key = keys[by];
+    if (!key) throw new Error(`The list has no order by ${by}.`);
+    this.key = key;
+    this.id = keys.id;
+    this.direction = sortDir ?? (sortBy === undefined ? otherwise.dir : 'asc');
+    this.name = `${by} ${this.direction}`;
+    this.after = after;
+    if (after && after.order !== this.name) throw invalid('after', `This cursor goes with another order than ${this.name}.`);
+  }
+
+  /** Behind `order by`. */
+  get sql(): string {
+    return this.key === this.id ? `${this.id.sql} ${this.direction}` : `${this.key.sql} ${this.direction}, ${this.id.sql} ${this.direction}`;
+  }
+
+  /** What a row is selected with, so that `next` can be given out behind it. */
+  get place(): string {
+    return `${this.key.sql}::text as "cursorValue", ${this.id.sql}::text as "cursorId"`;
+  }
+
+  /** Leaves out what stands before the cursor. */
+  goOn(where: Conditions): void {
+    if (!this.after) return;
+    const { key, id } = this;
+    const than = this.direction === 'asc' ? '>' : '<';
+    const idValue = `${where.bind(this.after.id)}::${id.type}`;
+    where.add(key === id ? `${id.sql} ${than} ${idValue}` : `(${key.sql}, ${id.sql}) ${than} (${where.bind(this.after.value)}::${key.type}, ${idValue})`);
+  }
+
+  /** Of rows of which one more than a page was asked for: the page, and the cursor behind it when there is more. */
+  page<T extends Placed>(rows: readonly T[], count: number): { items: Omit<T, keyof Placed>[]; next?: string } {
+    const items = rows.slice(0, count);
+    const last = rows.length > count ? items.at(-1) : undefined;
+    return {
+      items: items.map(({ cursorValue: _, cursorId: __, ...item }) => item),
+      ...(last && { next: encodeCursor({ order: this.name, value: last.cursorValue, id: last.cursorId }) }),
+    };
+  }
+}
