@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
 import { prepared } from '../platform/db/statement.js';
 import type { Actor } from '../platform/http/actor.js';
+import { Problem } from '../platform/http/problem.js';
 
 /** What an audit event needs to know of the one who acts. */
 export type AuditActor = Pick<Actor, 'userId' | 'username' | 'address' | 'requestId'> & Partial<Pick<Actor, 'apiKey'>>;
@@ -30,7 +31,7 @@ const insert = prepared('audit', `
 /** Writes audit events in the transaction of the change, in one cheap statement; the sealer links them afterwards. */
 @Injectable()
 export class Audit {
-  /** Throws when `before` or `after` holds a private key or anything that refuses to be written as JSON, such as Sealed. */
+  /** Throws `invalid-request` when `before` or `after` holds a private key: someone pasted it into a name; and when it holds what refuses to be written as JSON, such as Sealed. */
   async record(tx: Tx, actor: AuditActor, act: AuditedAct): Promise<void> {
     await this.recordMany(tx, [{ actor, act }]);
   }
@@ -39,7 +40,7 @@ export class Audit {
   async recordMany(tx: Tx, entries: readonly AuditEntry[]): Promise<void> {
     const text = JSON.stringify(entries.map(({ actor: { userId, username, apiKey, address, requestId }, act }) =>
       ({ ...act, targetId: String(act.targetId), userId, username, apiKeyId: apiKey?.id, address, requestId })));
-    if (text.includes('PRIVATE KEY')) throw new Error('An audit event must not hold a private key.');
+    if (text.includes('PRIVATE KEY')) throw new Problem('invalid-request', 'A private key was given where none belongs.');
     await insert(tx, [text]);
   }
 }

@@ -1,0 +1,171 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc, { type Arbitrary } from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { plugins } from '../../plugins/index.js';
+import { verifyChain } from '../../src/audit/verify-chain.js';
+import { buildCsr } from '../../src/pki/csr.js';
+import { generatePrivateKey } from '../../src/pki/key.js';
+import { fillProgram, type Ids } from '../support/filled-program.js';
+import { ApiDocument, type Operation } from '../support/open-api.js';
+import { adminPassword, type Answer, startProgram, type TestProgram } from '../support/program.js';
+import { hostile, type Making, valuesOf } from '../support/schema-values.js';
+import { slowIssuer } from '../support/slow-issuer.js';
+
+/* eslint-disable @typescript-eslint/no-explicit-any -- JSON of many shapes */
+
+/** Another seed asks other questions; the same one asks the same again. */
+const seed = Number(process.env['FUZZ_SEED'] ?? 20260315);
+const folder = mkdtempSync(join(tmpdir(), 'fuzz-'));
+const order = ['get', 'post', 'put', 'delete'];
+/** Would end the session of all that follows: asked without a token. */
+const endsSession = 'post /api/1/auth/logout';
+/** Needs a state that chance does not bring about; its good answers are held against the document by openapi.spec.ts and the stories. */
+const rarelyPossible = [endsSession, 'post /api/1/auth/login', 'post /api/1/jobs/{id}/replay', 'post /api/1/deliveries/{id}/retry', 'post /api/1/certificates/{id}/reissue', 'delete /api/1/policies/{id}', 'delete /api/1/destinations/{id}'];
+
+let program: TestProgram;
+let api: ApiDocument;
+let ids: Ids;
+let making: Making;
+let asked = 0;
+/** Questions that were answered as they should not be. */
+const faults: string[] = [];
+const succeeded = new Set<string>();
+
+beforeAll(async () => {
+  program = await startProgram({}, { plugins: [...plugins, slowIssuer().plugin] });
+  api = new ApiDocument(await program.ok('GET', '/openapi.json'));
+  ids = await fillProgram(program, folder);
+  making = { resolve: (schema) => api.resolve(schema), known: await knownMembers() };
+});
+afterAll(async () => {
+  await program.stop();
+  rmSync(folder, { recursive: true });
+});
+
+/** What chance would not find: names of what there is, and texts that are hard to make. */
+async function knownMembers(): Promise<Making['known']> {
+  const key = await generatePrivateKey('ECCPRIME256V1');
+  const csr = await buildCsr({ subject: { commonName: 'csr.example.com' }, subjectAltNames: [{ type: 'dns', value: 'csr.example.com' }] }, key);
+  const { body, chain } = await program.ok('GET', `/certificates/${ids['certificates']}`);
+  const rarely = (value: unknown, weight = 9): Arbitrary<unknown> => fc.oneof({ weight, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.constant(value) });
+  const refer = (...references: object[]): Arbitrary<unknown> => fc.constantFrom(...references);
+  const some = (...references: object[]): Arbitrary<unknown> => fc.subarray(references);
+  const host = fc.nat({ max: 99_999 }).map((n) => `host-${n}.example.com`);
+  const members: Record<string, Arbitrary<unknown>> = {
+    owner: fc.constantFrom('joe@example.com', 'Team@Example.com'), email: fc.nat().map((n) => `user-${n}@example.com`), username: fc.oneof(fc.constant('ann'), fc.nat().map((n) => `user-${n}`)),
+    authority: refer({ name: 'root' }, { id: ids['authorities'] }), parent: refer({ name: 'root' }), commonName: host, type: fc.constantFrom('root', 'subca'),
+    csr: rarely(csr, 2), body: fc.constantFrom(body), chain: fc.constantFrom(chain, ''), privateKey: rarely(key.export({ type: 'pkcs8', format: 'pem' })), keyType: fc.constantFrom('ECCPRIME256V1', 'ECCSECP384R1', 'ED25519'),
+    destinations: some({ label: 'web' }), notifications: some({ label: 'soon' }), roles: some({ name: 'ops' }), users: some({ id: ids['users'] as number }), replaces: some({ id: ids['certificates'] as number }),
+    replacements: rarely([]), active: fc.boolean(), rotationPolicy: refer({ name: 'half' }), password: fc.constantFrom('Correct-Horse-2!', 'weak'), label: fc.nat().map((n) => `label-${n}`),
+    name: fc.nat().map((n) => `name-${n}`), extensions: rarely({ subAltNames: { names: [{ nameType: 'DNSName', value: 'san.example.com' }] } }, 1),
+    validityStart: rarely(undefined), validityEnd: rarely(undefined), validityYears: rarely(1), validityDays: fc.integer({ min: 1, max: 80 }),
+    plugin: refer({ id: 'filesystem', options: { path: folder } }, { slug: 'email-notification', pluginOptions: [{ name: 'recipients', value: 'a@example.com' }] }, { id: 'local-ca' }, { id: 'pem' }, { slug: 'openssl-export' }),
+    country: fc.constant('CH'), scopes: some(), ttl: fc.constantFrom(-1, 1, 30),
+  };
+  return (member) => (Object.hasOwn(members, member) ? members[member] : undefined);
+}
+
+interface Question { path: string; query?: string; body?: string; headers?: Record<string, string> }
+
+const samples = <T>(values: Arbitrary<T>, count: number, salt: number): T[] => fc.sample(values, { seed: seed + salt, numRuns: count });
+
+async function ask(operation: Operation, { path, query = '', body, headers = {} }: Question): Promise<Answer> {
+  const url = `${path.replace('/api/1', '')}${query}`;
+  const answer = path.startsWith('/api/1')
+    ? await program.call(operation.method.toUpperCase(), url, body, { ...(operation.name === endsSession && { token: null }), headers })
+    : await outside(`${path}${query}`);
+  asked += 1;
+  try {
+    expect(answer.status).toBeLessThan(500);
+    api.expectDescribed(operation, answer);
+  } catch (error) {
+    faults.push(`${operation.method} ${path}${query} ${body?.slice(0, 1500) ?? ''}\n  ${answer.status} ${JSON.stringify(answer.body)?.slice(0, 500)}\n  ${(error as Error).message.slice(0, 500)}`);
+  }
+  if (answer.status < 300) succeeded.add(operation.name);
+  return answer;
+}
+
+async function outside(path: string): Promise<Answer> {
+  const response = await fetch(`${program.url}${path}`);
+  return { status: response.status, headers: response.headers, body: /[/+]json/.test(response.headers.get('content-type') ?? '') ? await response.json() : await response.text() };
+}
+
+const real = (path: string): string =>
+  path.replaceAll(/([a-z_]+)\/\{(\w+)\}/g, (_, things: string, name: string) => `${things}/${encodeURIComponent(ids[name] ?? ids[things] ?? 1)}`);
+
+function bodySchema({ words }: Operation): any {
+  return words.requestBody && api.resolve(words.requestBody.content['application/json'].schema);
+}
+
+/** Bodies as the document describes them, then those with one member that is not, then what is no JSON object at all. */
+function bodies(operation: Operation, salt: number): string[] {
+  const schema = bodySchema(operation);
+  if (!schema) return [];
+  const fitting = samples(valuesOf(schema, making), 25, salt) as object[];
+  const names = Object.keys(schema.properties ?? { id: 0 });
+  const one = fc.record({ at: fc.nat({ max: fitting.length - 1 }), member: fc.constantFrom(...names), value: fc.constantFrom(...hostile) });
+  const nearly = samples(one, 40, salt).map(({ at, member, value }) => ({ ...fitting[at], [member]: value }));
+  return [...[...fitting, ...nearly].map((body) => JSON.stringify(body)), '', '{', '[]', 'null', '"x"', '{"a":1,}', '{"__proto__":{"isAdmin":true}}', `${'['.repeat(3000)}`];
+}
+
+/** Queries as the document describes them, and such with one value that is not. */
+function queries(operation: Operation, salt: number): string[] {
+  const parameters: any[] = (operation.words.parameters ?? []).filter((parameter: any) => parameter.in === 'query');
+  if (parameters.length === 0) return [];
+  const of = (pairs: [string, unknown][]): string => `?${pairs.map(([name, value]) => `${name}=${encodeURIComponent(wellFormed(String(value)))}`).join('&')}`;
+  const pair = fc.constantFrom(...parameters).chain(({ name, schema }): Arbitrary<[string, unknown]> => fc.tuple(fc.constant(name), name === 'filter' ? filters : valuesOf(schema, making)));
+  const bad = fc.tuple(fc.constantFrom(...parameters.map(({ name }) => name as string)), fc.constantFrom(...hostile.filter((value) => typeof value !== 'object')));
+  return [...samples(fc.array(pair, { minLength: 1, maxLength: 4 }), 20, salt).map(of), ...samples(bad, 20, salt).map((one) => of([one])),
+    ...parameters.slice(0, 2).map(({ name }) => `?${name}=1&${name}=2`), `?${parameters[0].name}=%ff%fe`, `?${parameters[0].name}[a]=1`];
+}
+
+const filters = fc.tuple(fc.constantFrom('id', 'name', 'cn', 'owner', 'issuer', 'active', 'notify', 'rotation', 'label', 'private_key', 'password', 'serial', 'no-such-field', ''),
+  fc.constantFrom('1', 'true', 'example', '"www.example.com"', '%', 'x;y', '(', '')).map(([field, value]) => `${field};${value}`);
+
+const wellFormed = (text: string): string => text.replaceAll(/[\ud800-\udfff]/g, '\ufffd');
+const strangePaths = ['0', '-1', '1.0', '1e1', '2147483648', '9007199254740993', '999999', 'abc', '%00', '%ff', '%F0%9F%98%80', "';--", 'x'.repeat(300)];
+
+describe('every operation of the OpenAPI document', () => {
+  it('answers whatever it is asked as the document says, and never fails', async () => {
+    const inOrder = api.operations.toSorted((a, b) => order.indexOf(a.method) - order.indexOf(b.method));
+    for (const [salt, operation] of inOrder.entries()) {
+      const path = real(operation.path);
+      for (const body of bodies(operation, salt)) await ask(operation, { path, body });
+      for (const query of queries(operation, salt)) await ask(operation, { path, query });
+      if (path !== operation.path) for (const part of strangePaths) await ask(operation, { path: operation.path.replaceAll(/\{\w+\}/g, part) });
+      if (!bodySchema(operation)) await ask(operation, { path });
+    }
+    expect(asked).toBeGreaterThan(2000);
+    expect(faults.slice(0, 10), `${faults.length} faults with FUZZ_SEED=${seed}`).toEqual([]);
+  }, 240_000);
+
+  it('refuses unknown members and parameters by name', async () => {
+    for (const operation of api.operations.filter(({ path }) => path.startsWith('/api/1'))) {
+      const schema = bodySchema(operation);
+      const member = 'colourOfTheSky';
+      if (schema?.additionalProperties === false) {
+        const [body] = samples(valuesOf(schema, making), 1, 1) as [object];
+        const { status, body: problem } = await ask(operation, { path: real(operation.path), body: JSON.stringify({ ...body, [member]: 'blue' }) });
+        expect([status, Object.keys(problem.reasons)], operation.name).toEqual([400, expect.arrayContaining([member])]);
+      } else if (operation.method === 'get' && queries(operation, 0).length > 0) {
+        const { status, body: problem } = await ask(operation, { path: real(operation.path), query: `?${member}=blue` });
+        expect([status, Object.keys(problem.reasons ?? {})], operation.name).toEqual([400, [member]]);
+      }
+    }
+  });
+
+  it('was reached behind its checks at least once', () => {
+    const never = api.operations.map(({ name }) => name).filter((name) => !succeeded.has(name) && !rarelyPossible.includes(name));
+    expect(never).toEqual([]);
+  });
+
+  it('left the program whole', async () => {
+    expect((await outside('/health/ready')).status).toBe(200);
+    program.clock.advance(10 * 60_000);
+    await program.login('admin', adminPassword);
+    const report = await program.database.db.read((tx) => verifyChain(tx));
+    expect(report.faults).toEqual([]);
+  });
+});
