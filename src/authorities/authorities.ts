@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import type { AuthorityMaterial, IssuerPlugin, RevokeRequest, Signed, SignRequest } from '../plugin-api/plugin.js';
+import type { AuthorityMaterial, IssuedRef, IssuerPlugin, RevokeRequest, Signed, SignRequest } from '../plugin-api/plugin.js';
 import type { OptionSchema } from '../plugin-api/options.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { signerOf } from '../pki/sign.js';
@@ -85,6 +85,12 @@ export class Authorities {
     const { plugin } = loaded;
     if (!plugin.revoke) throw new PluginError('misconfigured', `${plugin.title} cannot revoke.`);
     await plugin.revoke(request, loaded.options, this.contexts.make(signal));
+  }
+
+  /** Throws PluginError; `misconfigured` when the issuer has no such thing. */
+  async deactivate({ plugin, options }: LoadedAuthority, certificate: IssuedRef, signal: AbortSignal): Promise<void> {
+    if (!plugin.deactivate) throw new PluginError('misconfigured', `${plugin.title} cannot deactivate certificates; revoke it if it must not be used.`);
+    await plugin.deactivate(certificate, options, this.contexts.make(signal));
   }
 
   private async keep(authority: Authority): Promise<LoadedAuthority> {

@@ -25,9 +25,15 @@ export class CertificateAccess {
     if (!mayActOn(actor, { ...certificate, roleIds })) throw new Problem('forbidden', `You are not authorized to change certificate ${certificate.name}.`);
   }
 
-  /** As `demandWrite`, of the certificate with this id. */
+  /** As `demandWrite`, of one that is not deleted. Throws Problem `wrong-state`. */
+  async demandChange(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
+    await this.demandWrite(tx, actor, certificate);
+    if (certificate.deletedAt !== null) throw new Problem('wrong-state', `Certificate ${certificate.name} is deleted.`);
+  }
+
+  /** As `demandChange`, of the certificate with this id. */
   async demandWriteById(tx: Tx, actor: Actor, id: number): Promise<void> {
-    await this.demandWrite(tx, actor, await this.certificates.get(tx, id));
+    await this.demandChange(tx, actor, await this.certificates.get(tx, id));
   }
 
   /**

@@ -15,7 +15,7 @@ const moves: Partial<Record<CertificateState, readonly CertificateState[]>> = {
   requested: ['pending', 'issued', 'failed', 'cancelled'],
   pending: ['issued', 'failed', 'cancelled'],
   issued: ['superseded', 'revoked'],
-  superseded: ['revoked'],
+  superseded: ['revoked', 'issued'],
   failed: ['requested'],
 };
 
@@ -78,6 +78,9 @@ export class Certificate {
   @Column('integer', { nullable: true }) revocationReason: number | null;
   @Column('text', { nullable: true }) revocationComments: string | null;
   @Column('timestamptz', { nullable: true }) supersededAt: Date | null;
+  /** Superseded by one that nothing here has put in place: then this one may still be served, and its end is warned about. */
+  @Column('boolean') awaitsDeployment: boolean;
+  @Column('timestamptz', { nullable: true }) deletedAt: Date | null;
   @Column('timestamptz') createdAt: Date;
 
   /** Leaf first, then its issuers. Only issued certificates have one. */
@@ -116,11 +119,35 @@ export class Certificate {
     this.nextAttemptAt = null;
   }
 
-  /** Its successor is in place wherever it has to be. */
-  supersede(now: Date): void {
+  /** True while people are to be told that it ends. */
+  get watched(): boolean {
+    return this.notify && this.deletedAt === null && (this.state === 'issued' || (this.state === 'superseded' && this.awaitsDeployment));
+  }
+
+  /** Its successor is in place wherever it has to be. `unplaced`: there is no such place, so only a person can put it where the old one is served. */
+  supersede(now: Date, unplaced: boolean): void {
+    const { nextNoticeAt } = this;
     this.become('superseded');
     this.supersededAt = now;
     this.settle();
+    this.awaitsDeployment = unplaced;
+    if (this.watched) this.nextNoticeAt = nextNoticeAt;
+  }
+
+  /** What superseded it has been put in place after all. */
+  giveWay(): void {
+    this.awaitsDeployment = false;
+    this.settle();
+  }
+
+  /** It leaves lists, rotation and notices; nothing of it is lost. Throws Problem `precondition-failed` when it is deleted. */
+  delete(now: Date): void {
+    if (this.deletedAt !== null) throw new Problem('precondition-failed', `Certificate ${this.name} is deleted already.`);
+    this.deletedAt = now;
+    this.notify = false;
+    this.rotation = false;
+    this.settle();
+    this.renewalReason = 'deleted';
   }
 
   revoke(reason: number, comments: string | null, now: Date): void {
@@ -178,8 +205,14 @@ export class Certificate {
     if (this.state === 'issued') this.renewalReason = 'replaced';
   }
 
-  /** What was to replace it has fallen through. */
+  /** What was to replace it has fallen through. Throws Problem `wrong-state` when that has been in its place already. */
   standUp(): void {
+    if (this.state === 'superseded' && this.awaitsDeployment) {
+      this.become('issued');
+      this.supersededAt = null;
+      this.awaitsDeployment = false;
+    }
+    if (this.state !== 'issued') throw new Problem('wrong-state', `Certificate ${this.name} is ${this.state}; it does not come back.`);
     this.notify = true;
     this.renewalAttempts = 0;
   }

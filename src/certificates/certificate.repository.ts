@@ -123,15 +123,22 @@ export class CertificateRepository {
   /** The renewal of this certificate, unless that failed or was revoked. */
   findSuccessor(tx: Tx, id: number): Promise<Certificate | null> {
     return tx.createQueryBuilder(Certificate, 'c')
-      .where(`c.renewsId = :id and c.state not in ('failed', 'cancelled', 'revoked')`, { id }).getOne();
+      .where(`c.renewsId = :id and c.state not in ('failed', 'cancelled', 'revoked') and c.deletedAt is null`, { id }).getOne();
   }
 
   async successionOf(tx: Tx, id: number): Promise<Succession> {
     const rows: Succession[] = await tx.query(
-      `select exists (select from certificate where renews_id = $1 and state not in ('failed', 'cancelled', 'revoked')) as "hasSuccessor",
+      `select exists (select from certificate where renews_id = $1 and state not in ('failed', 'cancelled', 'revoked') and deleted_at is null) as "hasSuccessor",
               exists (select from certificate_replacement r join certificate c on c.id = r.certificate_id
-                      where r.replaced_id = $1 and c.renews_id is distinct from $1 and c.state in ('issued', 'superseded')) as "isReplaced"`, [id]);
+                      where r.replaced_id = $1 and c.renews_id is distinct from $1 and c.state in ('issued', 'superseded') and c.deleted_at is null) as "isReplaced"`, [id]);
     return rows[0] ?? noSuccession;
+  }
+
+  /** True when the authority that issued it belongs to this owner. */
+  async isOfAuthorityOwner(tx: Tx, id: number, owner: string): Promise<boolean> {
+    const rows: unknown[] = await tx.query(
+      'select from certificate c join authority a on a.id = c.authority_id where c.id = $1 and lower(a.owner) = lower($2)', [id, owner]);
+    return rows.length > 0;
   }
 
   /** Ids of what this certificate replaces directly, in order. */

@@ -43,6 +43,8 @@ export interface CertificateRow extends Named {
   revokedAt: Date | null;
   revocationReason: number | null;
   supersededAt: Date | null;
+  awaitsDeployment: boolean;
+  deletedAt: Date | null;
   createdAt: Date;
   creatorId: number | null;
   creator: { id: number; username: string; email: string; active: boolean } | null;
@@ -74,6 +76,7 @@ const columns = `
   c.renewal_reason as "renewalReason", c.renewal_attempts as "renewalAttempts", c.renewal_fault as "renewalFault",
   c.renewal_detail as "renewalDetail", c.next_renewal_at as "nextRenewalAt", c.next_notice_at as "nextNoticeAt",
   c.revoked_at as "revokedAt", c.revocation_reason as "revocationReason", c.superseded_at as "supersededAt",
+  c.awaits_deployment as "awaitsDeployment", c.deleted_at as "deletedAt",
   c.created_at as "createdAt", c.creator_id as "creatorId",
   (select json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'active', u.active)
     from app_user u where u.id = c.creator_id) as creator,

@@ -71,6 +71,7 @@ export const CertificateView = z.object({
   revokedAt: InstantOut.nullable(),
   revocationReason: z.int().nullable(),
   supersededAt: InstantOut.nullable(),
+  awaitsDeployment: z.boolean().meta({ description: 'Superseded, but nothing here puts the successor in place: it may still be served, and its end is warned about until `notify` is switched off.' }),
 }).meta({ id: 'Certificate' });
 export type CertificateView = z.output<typeof CertificateView>;
 
@@ -93,7 +94,7 @@ export function certificateView(row: CertificateRow): CertificateView {
     ...briefView(row),
     ...pki(row),
     ...moments(row),
-    active: row.notify, description: row.description, deleted: null, externalId: row.externalId,
+    active: row.notify, description: row.description, deleted: row.deletedAt !== null || null, externalId: row.externalId,
     user: row.creator, domains: row.domains, roles: row.roles, notifications: row.notifications, endpoints: [],
     destinations: row.destinations.map(({ pluginId, ...d }) => ({ ...d, plugin: { slug: pluginId } })),
     replaces: row.replaces.map(linkedView), replaced, replacedBy: replaced,
@@ -122,7 +123,7 @@ function moments(row: CertificateRow) {
     order: unfinished
       ? { attempts: row.attempts, fault: row.fault, detail: row.faultDetail, nextAttemptAt: instantOrNull(row.nextAttemptAt) } : null,
     nextNoticeAt: instantOrNull(row.nextNoticeAt), revokedAt: instantOrNull(row.revokedAt),
-    revocationReason: row.revocationReason, supersededAt: instantOrNull(row.supersededAt),
+    revocationReason: row.revocationReason, supersededAt: instantOrNull(row.supersededAt), awaitsDeployment: row.awaitsDeployment,
   };
 }
 

@@ -14,8 +14,11 @@ import { DeliveryController } from './deploy/delivery.controller.js';
 import { DeliveryRepository } from './deploy/delivery.repository.js';
 import { DeliveryRetry } from './deploy/delivery-retry.js';
 import { DeployJob } from './deploy/deploy.job.js';
+import { Places } from './deploy/places.js';
 import { DeployConsequences, DeployRecord } from './deploy/deploy.record.js';
 import { Deploying } from './deploy/deploying.js';
+import { DeleteController } from './delete/delete.controller.js';
+import { DeleteRecord, DeleteService } from './delete/delete.service.js';
 import { ExportController } from './export/export.controller.js';
 import { ExportService, KeyAccess } from './export/export.service.js';
 import { UploadController } from './import/upload.controller.js';
@@ -39,6 +42,7 @@ import { ReplanWarnings } from './notify/replan.job.js';
 import { WatchRepository } from './notify/watch.repository.js';
 import { Planning } from './planning.js';
 import { RelationRepositories, Relations } from './relations.js';
+import { DeactivateService } from './revoke/deactivate.service.js';
 import { RevokeController } from './revoke/revoke.controller.js';
 import { RevokeConsequences, RevokeRecord, RevokeService } from './revoke/revoke.service.js';
 import { RenewalContext, RenewalFollowUp, RenewalPlans, Renewing } from './rotate/renewing.js';
@@ -48,6 +52,7 @@ import { RotateJob, RotateJudge } from './rotate/rotate.job.js';
 import { ReplanJob, RotateService } from './rotate/rotate.service.js';
 import { RotationSweep, SweptRepositories } from './rotate/rotation.sweep.js';
 import { Succession } from './succession.js';
+import { Relinking } from './update/relinking.js';
 import { UpdateController } from './update/update.controller.js';
 import { UpdateChanges, UpdateService } from './update/update.service.js';
 
@@ -55,12 +60,12 @@ import { UpdateChanges, UpdateService } from './update/update.service.js';
 @Module({
   imports: [AuditModule, AuthoritiesModule, DestinationsModule, JobsModule, NotificationsModule, RolesModule, RotationModule],
   controllers: [
-    IssueController, UploadController, ListController, NotificationCertificatesController, UpdateController, ExportController, RevokeController, RotateController, DeliveryController,
+    IssueController, UploadController, ListController, NotificationCertificatesController, UpdateController, DeleteController, ExportController, RevokeController, RotateController, DeliveryController,
   ],
   providers: [
     CertificateRepository, DomainRepository, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, CertificateReader, CertificateLogFilter,
     CertificateStore, Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
-    UploadService, UploadStore, UpdateService, UpdateChanges, ExportService, KeyAccess,
+    UploadService, UploadStore, UpdateService, UpdateChanges, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, ExportService, KeyAccess,
     DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,
     RevokeService, RevokeRecord, RevokeConsequences, Succession,
     Renewing, RenewalPlans, RenewalContext, RenewalFailures, RenewalFollowUp, RotateJob, RotateJudge, RotateService, ReplanJob, RotationSweep, SweptRepositories,

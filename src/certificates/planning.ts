@@ -21,12 +21,12 @@ export class Planning {
   /** When it renews and is warned about. Changes the entity, which must be locked; the caller saves it. Warnings are planned by the links as stored in `tx`. */
   async plan(tx: Tx, certificate: Certificate): Promise<void> {
     await this.planRenewal(tx, certificate);
-    const [watched] = await this.watches.of(tx, [certificate.id]);
+    const [watch] = await this.watches.of(tx, [certificate.id]);
     const { notBefore, notAfter } = certificate;
-    const watching = certificate.notify && certificate.state === 'issued';
+    const { watched: watching } = certificate;
     // Of what has ended nobody is told anew; a warning that is still due stays due.
     if (watching && notAfter <= this.clock.now()) return;
-    certificate.nextNoticeAt = watched ? nextWarningAt({ ...watched, watching, notBefore, notAfter }) : null;
+    certificate.nextNoticeAt = watch ? nextWarningAt({ ...watch, watching, notBefore, notAfter }) : null;
   }
 
   /** As `plan`, but of the renewal alone. */

@@ -19,14 +19,15 @@ export class Succession {
   ) {}
 
   /**
-   * `heir` was revoked or cancelled: what it was to replace is in force again if it still lives and nothing else replaces it.
+   * `heir` was revoked, cancelled or deleted: what it was to replace is in force again if it still lives and nothing else replaces it.
    * It renews and is warned about once more, and is delivered again wherever it had made room.
    */
   async fellThrough(tx: Tx, heir: Certificate): Promise<void> {
     for (const id of await this.certificates.predecessorsOf(tx, heir.id)) {
       const old = await this.certificates.lock(tx, id);
       const { hasSuccessor, isReplaced } = await this.certificates.successionOf(tx, id);
-      if (old.state !== 'issued' || hasSuccessor || isReplaced) continue;
+      const inForce = old.state === 'issued' || (old.state === 'superseded' && old.awaitsDeployment);
+      if (!inForce || old.deletedAt !== null || hasSuccessor || isReplaced) continue;
       old.standUp();
       await this.planning.plan(tx, old);
       await tx.save(old);

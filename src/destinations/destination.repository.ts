@@ -63,9 +63,8 @@ export class DestinationRepository {
     await tx.save(destination);
   }
 
-  /** What is over there is forgotten with it. Fails on a foreign key while something is still delivered there. */
+  /** What has been there is forgotten with it. Fails on a foreign key while something stands there. */
   async remove(tx: Tx, destination: Destination): Promise<void> {
-    await tx.query(`delete from delivery where destination_id = $1 and state in ('removed', 'replaced', 'stopped')`, [destination.id]);
     await tx.remove(destination);
   }
 }

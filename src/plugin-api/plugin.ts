@@ -138,10 +138,15 @@ export interface IssuerPlugin<S extends OptionSchema> extends Plugin<'issuer', S
   poll?(orderRef: string, options: Options<S>, ctx: PluginContext): Promise<Signed>;
   cancel?(orderRef: string, options: Options<S>, ctx: PluginContext): Promise<void>;
   revoke?(certificate: RevokeRequest, options: Options<S>, ctx: PluginContext): Promise<void>;
+  /** Says that a certificate is out of use, where a CA counts those that are; it stays valid. */
+  deactivate?(certificate: IssuedRef, options: Options<S>, ctx: PluginContext): Promise<void>;
 }
 
+/** A certificate that an issuer has issued. `chainPem` is leaf first. */
+export interface IssuedRef { chainPem: readonly string[]; externalId?: string }
+
 /** `reason` is the CRLReason code of RFC 5280 §5.3.1. */
-export interface RevokeRequest { chainPem: readonly string[]; externalId?: string; reason: number; comments?: string }
+export interface RevokeRequest extends IssuedRef { reason: number; comments?: string }
 
 /** A certificate on its way out of the house. `chainPem` is leaf first. The key is there only for plugins that declare `needsPrivateKey`. */
 export interface Bundle {

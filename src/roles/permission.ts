@@ -12,6 +12,7 @@ const table = {
   'certificate:import': { user: 'yes', operator: 'yes', readOnly: 'no' },
   'certificate:update': { user: 'own', operator: 'own', readOnly: 'no' },
   'certificate:revoke': { user: 'own', operator: 'own', readOnly: 'no' },
+  'certificate:delete': { user: 'own', operator: 'own', readOnly: 'no' },
   'certificate:export': { user: 'own', operator: 'own', readOnly: 'no' },
   'key:read':           { user: 'own', operator: 'own', readOnly: 'no' },
   'authority:read':     { user: 'yes', operator: 'yes', readOnly: 'yes' },

@@ -13,6 +13,10 @@ export interface RenewalFacts extends Succession {
   /** `issued` certificates renew; every other state is a reason not to. */
   state: string;
   rotation: boolean;
+  /** True when it is superseded, but nothing here puts its successor in place. */
+  awaitsDeployment?: boolean;
+  /** Since when it is out of sight. */
+  deletedAt?: Date | null;
   /** True when an authority that can issue is known. */
   hasIssuer: boolean;
   /** The window that the CA suggests (RFC 9773 §4.2). */
@@ -26,7 +30,7 @@ export interface RenewalRule {
 }
 
 export type RenewalReason = 'ca-window' | 'policy' | 'emergency';
-export type RenewalObstacle = 'not-issued' | 'revoked' | 'superseded' | 'no-issuer' | 'rotation-off' | 'renewal-under-way' | 'replaced';
+export type RenewalObstacle = 'deleted' | 'not-issued' | 'revoked' | 'superseded' | 'no-issuer' | 'rotation-off' | 'renewal-under-way' | 'replaced';
 
 /** Nobody takes its place yet. */
 export const noSuccession: Succession = { hasSuccessor: false, isReplaced: false };
@@ -40,12 +44,15 @@ const dayMs = 86_400_000;
 /** A certificate with no more than this share of its lifetime left is renewed whatever the policy says. */
 const emergencyFraction = 1 / 50;
 
+const byHand = 'Its successor is issued, but has no destination: put it in place by hand, then switch notices off for the old one.';
+
 type Obstacle = (facts: RenewalFacts) => { obstacle: RenewalObstacle; text: string } | null;
 type Rule = (facts: RenewalFacts, policy: RenewalRule) => { at: Date; reason: RenewalReason; text: string } | null;
 
 const obstacles: readonly Obstacle[] = [
+  (f) => f.deletedAt ? { obstacle: 'deleted', text: 'It is deleted.' } : null,
   (f) => f.state === 'revoked' ? { obstacle: 'revoked', text: 'It is revoked.' } : null,
-  (f) => f.state === 'superseded' ? { obstacle: 'superseded', text: 'Its successor is in place.' } : null,
+  (f) => f.state === 'superseded' ? { obstacle: 'superseded', text: f.awaitsDeployment ? byHand : 'Its successor is in place.' } : null,
   (f) => f.state !== 'issued' ? { obstacle: 'not-issued', text: `It is ${f.state}, not issued.` } : null,
   (f) => f.hasSuccessor ? { obstacle: 'renewal-under-way', text: 'A successor has been requested.' } : null,
   (f) => f.isReplaced ? { obstacle: 'replaced', text: 'Another certificate replaces it.' } : null,

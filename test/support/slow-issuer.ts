@@ -20,17 +20,17 @@ type Lie = keyof typeof lies;
 const behaviours = ['pending', 'unavailable-once', 'refuses', 'breaks', ...Object.keys(lies) as Lie[]] as const;
 const options = z.strictObject({ behaviour: z.enum(behaviours).meta({ title: 'Behaviour', description: 'What it does with a request.' }) });
 
-/** What an issuer outside the process was asked. `sign` and `poll` hold the idempotency keys and order references in order. */
+/** What an issuer outside the process was asked. `sign` and `poll` hold the idempotency keys and order references in order, `deactivate` the certificates. */
 export interface SlowIssuer {
   plugin: IssuerPlugin<OptionSchema>;
-  asked: { sign: string[]; poll: string[] };
+  asked: { sign: string[]; poll: string[]; deactivate: string[] };
   /** Lets orders be ready; until then each poll answers `pending`. */
   deliver(): void;
 }
 
 /** An issuer that counts as one behind a network, and behaves as its authority's option `behaviour` says. The local CA signs for it. */
 export function slowIssuer(): SlowIssuer {
-  const asked: SlowIssuer['asked'] = { sign: [], poll: [] };
+  const asked: SlowIssuer['asked'] = { sign: [], poll: [], deactivate: [] };
   const orders = new Map<string, SignRequest>();
   let ready = false;
   const local = localCa.options.parse({});
@@ -40,6 +40,7 @@ export function slowIssuer(): SlowIssuer {
     id: 'slow-issuer', title: 'Slow issuer', description: 'Behaves as told.', options, inProcess: false,
     createAuthority: (request, _, ctx) => localCa.createAuthority?.(request, local, ctx) ?? Promise.reject(new Error('The local CA makes authorities.')),
     revoke: async () => undefined,
+    deactivate: async ({ chainPem: [leafPem = ''] }) => { asked.deactivate.push(leafPem); },
 
     async sign(request, { behaviour }, ctx) {
       asked.sign.push(request.idempotencyKey);

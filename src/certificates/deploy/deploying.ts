@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
+import { Audit } from '../../audit/audit.js';
 import { addManyToOutbox } from '../../jobs/outbox.js';
 import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
+import { systemActor } from '../../platform/http/actor.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Notices } from '../notify/notices.js';
@@ -17,6 +19,7 @@ export class Deploying {
     private readonly deliveries: DeliveryRepository,
     private readonly certificates: CertificateRepository,
     private readonly notices: Notices,
+    private readonly audit: Audit,
   ) {}
 
   /** Plans deliveries and has them made after the commit, when there is something to deliver. */
@@ -77,15 +80,22 @@ export class Deploying {
     if (successor.state !== 'issued') return;
     const deliveries = await this.deliveries.lockOf(tx, certificateId);
     if (deliveries.some((delivery) => delivery.state === 'planned' || delivery.state === 'failing')) return;
+    const placeIds = deliveries.filter((delivery) => delivery.state === 'delivered').map((delivery) => delivery.destinationId);
     // A predecessor that was renewed before it had arrived has left its own predecessor in force.
     for (let oldId = successor.renewsId; oldId !== null;) {
       const old = await this.certificates.lock(tx, oldId);
-      if (old.state !== 'issued') return;
-      if (await this.follow(tx, old, successor, deliveries)) return;
-      await this.supersede(tx, old);
-      await this.notices.rotated(tx, old, successor, deliveries.map((delivery) => delivery.destinationId));
+      const waited = old.state === 'superseded' && old.awaitsDeployment && placeIds.length > 0;
+      if (old.state !== 'issued' && !waited) return;
+      if (!waited && await this.follow(tx, old, successor, deliveries)) return;
+      await (waited ? this.giveWay(tx, old) : this.supersede(tx, old, successor, placeIds));
+      await this.notices.rotated(tx, old, successor, placeIds);
       oldId = old.renewsId;
     }
+  }
+
+  private async giveWay(tx: Tx, old: Certificate): Promise<void> {
+    old.giveWay();
+    await tx.save(old);
   }
 
   /** Sends the successor wherever else the old one has come to stand meanwhile. True when it has to go anywhere still. */
@@ -96,9 +106,11 @@ export class Deploying {
     return missing.length > 0;
   }
 
-  private async supersede(tx: Tx, old: Certificate): Promise<void> {
-    old.supersede(this.clock.now());
+  private async supersede(tx: Tx, old: Certificate, { id }: Certificate, placeIds: readonly number[]): Promise<void> {
+    old.supersede(this.clock.now(), placeIds.length === 0);
     await tx.save(old);
+    const after = { successorId: id, destinationIds: placeIds };
+    await this.audit.record(tx, systemActor(''), { action: 'certificate.superseded', targetType: 'certificate', targetId: old.id, after });
     const standing = (await this.deliveries.lockOf(tx, old.id)).filter(isStanding);
     standing.forEach((delivery) => delivery.replace());
     await this.deliveries.save(tx, standing);

@@ -27,6 +27,7 @@ const filters: Readonly<Record<string, (where: Conditions, value: string) => voi
 /** What a list query selects. `hideBefore`: what ended earlier is left out unless it is asked for. Throws `invalid-request`. */
 export function conditionsOf(query: ListQuery, now: Date, hideBefore: Date): Conditions {
   const where = new Conditions();
+  where.add('c.deleted_at is null');
   if (!query.showExpired) where.add('c.not_after > ?', hideBefore);
   if (query.owner !== undefined) where.add('lower(c.owner) = ?', query.owner.toLowerCase());
   if (query.id !== undefined) where.add('c.id = ?', query.id);

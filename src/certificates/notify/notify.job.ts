@@ -33,7 +33,7 @@ export class NoticePost {
     const counts = ({ certificateId, event, data }: Notice): boolean => {
       const certificate = certificates.get(certificateId);
       if (event === 'delivery.failing') return failing.has(Number(data.deliveryId));
-      if (event === 'certificate.expiring') return certificate?.state === 'issued' && certificate.notify;
+      if (event === 'certificate.expiring') return certificate?.watched ?? false;
       return event !== 'certificate.rotation-failed' || (certificate?.state === 'issued' && certificate.renewalAttempts > 0);
     };
     return { told: notices.filter(counts), obsolete: notices.filter((notice) => !counts(notice)) };

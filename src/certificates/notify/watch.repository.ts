@@ -8,19 +8,22 @@ import type { Tx } from '../../platform/db/database.js';
 export interface Watched {
   id: number;
   owner: string;
-  /** False when nobody is to be warned: switched off, revoked, superseded, not issued. */
+  /** False when nobody is to be warned: switched off, revoked, in good hands of a successor, not issued. */
   watching: boolean;
   notBefore: Date;
   notAfter: Date;
   leads: { id: number; leadS: number; channel: string; dedupeKey: string; told: boolean }[];
 }
 
+/** As `Certificate.watched`. */
+const watching = `(c.notify and c.deleted_at is null and (c.state = 'issued' or (c.state = 'superseded' and c.awaits_deployment)))`;
+
 /** Reads and plans the warnings of certificates. */
 @Injectable()
 export class WatchRepository {
   of(tx: Tx, certificateIds: readonly number[]): Promise<Watched[]> {
     return tx.query(
-      `select c.id, c.owner, c.notify and c.state = 'issued' as watching, c.not_before as "notBefore", c.not_after as "notAfter",
+      `select c.id, c.owner, ${watching} as watching, c.not_before as "notBefore", c.not_after as "notAfter",
          (select coalesce(json_agg(json_build_object('id', n.id, 'leadS', n.lead_s, 'dedupeKey', k.key,
             'told', exists (select from notice where dedupe_key = k.key),
             'channel', md5(concat(n.plugin_id, n.options - 'interval' - 'unit', n.sealed_options)))), '[]')
@@ -51,7 +54,7 @@ export class WatchRepository {
   async idsOf(tx: Tx, notificationId: number, after: number, now: Date): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
       `select certificate_id as id from certificate_notification l join certificate c on c.id = l.certificate_id
-       where l.notification_id = $1 and c.id > $2 and c.state = 'issued' and c.not_after > $3 order by c.id limit 500`,
+       where l.notification_id = $1 and c.id > $2 and ${watching} and c.not_after > $3 order by c.id limit 500`,
       [notificationId, after, now]);
     return rows.map((row) => row.id);
   }

@@ -15,4 +15,4 @@ export const RevokeRequest = z.strictObject({
 }).meta({ id: 'RevokeRequest' });
 export type RevokeRequest = z.output<typeof RevokeRequest>;
 
-export const RevokedView = z.object({ id: z.int() }).meta({ id: 'Revoked' });
+export const RevokedView = z.object({ id: z.int() }).meta({ id: 'CertificateId' });

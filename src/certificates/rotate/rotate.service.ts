@@ -30,7 +30,7 @@ export class RotateService {
   /** The successor's id. Throws Problem `conflict` when there is one already. */
   async reissue(actor: Actor, id: number): Promise<number> {
     const certificate = await this.certificates.get(this.db.single, id);
-    await this.access.demandWrite(this.db.single, actor, certificate);
+    await this.access.demandChange(this.db.single, actor, certificate);
     await this.access.demandIssue(actor, certificate);
     if (certificate.state !== 'issued') throw new Problem('wrong-state', `Certificate ${certificate.name} is ${certificate.state}; it is not renewed.`);
     try {

@@ -1,9 +1,9 @@
-import { Controller, Put } from '@nestjs/common';
+import { Controller, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, JsonBody, Summary } from '../../platform/http/contract.js';
 import { CertificateView } from '../certificate.view.js';
 import { CertificateReader } from '../list/certificate-reader.js';
-import { UpdateRequest } from './update.schema.js';
+import { DescriptionRequest, OwnerRequest, SwitchesRequest, UpdateRequest } from './update.schema.js';
 import { UpdateService } from './update.service.js';
 
 @Controller('certificates')
@@ -14,10 +14,30 @@ export class UpdateController {
   ) {}
 
   @Put(':id') @Requires('certificate:update')
-  @Summary('Change how a certificate is looked after', 'Owner, notices, rotation, destinations, roles. A destination that is no longer named loses the certificate.')
+  @Summary('Change how a certificate is looked after', 'Owner, notices, rotation, destinations, roles. A destination that is no longer named loses the certificate; its delivery shows how far that is.')
   @Answers(200, CertificateView)
-  async update(@Who() actor: Actor, @Id() id: number, @JsonBody(UpdateRequest) body: UpdateRequest): Promise<CertificateView> {
-    await this.updates.update(actor, id, body);
+  update(@Who() actor: Actor, @Id() id: number, @JsonBody(UpdateRequest) body: UpdateRequest): Promise<CertificateView> {
+    return this.change(actor, id, body);
+  }
+
+  @Post(':id/update/switches') @Requires('certificate:update') @Summary('Switch notices and rotation on or off') @Answers(200, CertificateView)
+  switches(@Who() actor: Actor, @Id() id: number, @JsonBody(SwitchesRequest) body: SwitchesRequest): Promise<CertificateView> {
+    return this.change(actor, id, body);
+  }
+
+  @Post(':id/update/owner') @Requires('certificate:update')
+  @Summary('Give a certificate to another owner', "The former owner's role and default notifications make room for the new owner's.") @Answers(200, CertificateView)
+  owner(@Who() actor: Actor, @Id() id: number, @JsonBody(OwnerRequest) body: OwnerRequest): Promise<CertificateView> {
+    return this.change(actor, id, body);
+  }
+
+  @Put(':id/description') @Requires('certificate:update') @Summary('Describe a certificate') @Answers(200, CertificateView)
+  description(@Who() actor: Actor, @Id() id: number, @JsonBody(DescriptionRequest) body: DescriptionRequest): Promise<CertificateView> {
+    return this.change(actor, id, body);
+  }
+
+  private async change(actor: Actor, id: number, request: UpdateRequest): Promise<CertificateView> {
+    await this.updates.update(actor, id, request);
     return this.reader.get(id);
   }
 }

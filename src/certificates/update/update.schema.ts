@@ -5,3 +5,17 @@ import { Care } from '../issue/issue.schema.js';
 /** PUT /certificates/{id}: what is absent stays as it is. Members of the certificate itself are ignored, because clients send the whole object back. */
 export const UpdateRequest = z.looseObject({ owner: OwnerName.optional(), ...Care }).meta({ id: 'UpdateRequest' });
 export type UpdateRequest = z.output<typeof UpdateRequest>;
+
+/** POST /certificates/{id}/update/switches. */
+export const SwitchesRequest = z.strictObject({ notify: z.boolean().optional(), rotation: z.boolean().optional() })
+  .refine(({ notify, rotation }) => notify !== undefined || rotation !== undefined, { message: 'Give notify, rotation or both.', path: ['notify'] })
+  .meta({ id: 'SwitchesRequest' });
+export type SwitchesRequest = z.output<typeof SwitchesRequest>;
+
+/** POST /certificates/{id}/update/owner. */
+export const OwnerRequest = z.strictObject({ owner: OwnerName }).meta({ id: 'OwnerRequest' });
+export type OwnerRequest = z.output<typeof OwnerRequest>;
+
+/** PUT /certificates/{id}/description. */
+export const DescriptionRequest = z.strictObject({ description: Care.description.unwrap() }).meta({ id: 'DescriptionRequest' });
+export type DescriptionRequest = z.output<typeof DescriptionRequest>;

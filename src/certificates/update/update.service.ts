@@ -2,92 +2,47 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
-import { Problem } from '../../platform/http/problem.js';
 import { CertificateAccess } from '../access.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { Deploying } from '../deploy/deploying.js';
+import { Places } from '../deploy/places.js';
 import { Planning } from '../planning.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
+import { type Change, Relinking } from './relinking.js';
 import type { UpdateRequest } from './update.schema.js';
-
-/** What a change does to links. */
-interface Relinking { request: UpdateRequest; found: RelationsOfNew; formerOwner: string }
 
 /** The consequences of a change. */
 @Injectable()
 export class UpdateChanges {
   constructor(
-    private readonly certificates: CertificateRepository,
-    private readonly deploying: Deploying,
-    private readonly relations: Relations,
+    private readonly relinking: Relinking,
     private readonly planning: Planning,
+    private readonly places: Places,
     private readonly audit: Audit,
   ) {}
 
-  async relink(tx: Tx, row: Certificate, relinking: Relinking): Promise<void> {
-    const links = await this.certificates.linksOf(tx, row.id);
-    await this.relinkPeople(tx, row, relinking, links);
-    const replacesIds = await this.relinkReplaced(tx, row, relinking);
-    await this.relinkDestinations(tx, row, { ...relinking, attachedIds: links.destinationIds, replacesIds });
-  }
-
-  /** Roles and notifications. Those of a former owner go with the owner. */
-  private async relinkPeople(tx: Tx, row: Certificate, { request, found, formerOwner }: Relinking, links: { roleIds: number[]; notificationIds: number[] }): Promise<void> {
-    const handedOver = row.owner !== formerOwner;
-    const former = handedOver ? await this.relations.ofOwner(tx, formerOwner) : { roleIds: [], notificationIds: [] };
-    const renotify = handedOver || request.notifications !== undefined;
-    const { roleIds, notificationIds } = await this.relations.complete(tx, renotify ? found : { ...found, missing: { ...found.missing, notifications: [] } });
-    await this.certificates.setLinks(tx, row.id, 'role', request.roles ? roleIds : [...without(links.roleIds, former.roleIds), ...roleIds]);
-    if (!renotify) return;
-    const kept = request.notifications ? [] : without(links.notificationIds, former.notificationIds);
-    await this.certificates.setLinks(tx, row.id, 'notification', [...kept, ...notificationIds]);
-  }
-
-  /** Ids of what it replaces from now on and has not replaced before. What it renews stays replaced by it. */
-  private async relinkReplaced(tx: Tx, row: Certificate, { request, found }: Relinking): Promise<number[]> {
-    if (!request.replaces && !request.replacements) return [];
-    const before = await this.certificates.predecessorsOf(tx, row.id);
-    const after = [...without(found.replacesIds, [row.id]), ...(row.renewsId === null ? [] : [row.renewsId])];
-    await this.certificates.setLinks(tx, row.id, 'replaced', after);
-    for (const id of without(before, after)) await this.certificates.change(tx, id, (freed) => this.planning.planRenewal(tx, freed));
-    return without(after, before);
-  }
-
-  private async relinkDestinations(tx: Tx, row: Certificate, { request, found, attachedIds, replacesIds }: Relinking & { attachedIds: number[]; replacesIds: number[] }): Promise<void> {
-    const destinationIds = request.destinations ? found.destinationIds : attachedIds;
-    const addedIds = without(destinationIds, attachedIds);
-    if (addedIds.length > 0 && !['requested', 'pending', 'issued'].includes(row.state)) {
-      throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not delivered any more.`);
-    }
-    await this.deploying.takeBack(tx, row.id, addedIds);
-    await this.relations.follow(tx, row.id, { destinationIds, replacesIds }, row.bodyPem !== null);
-    const successor = addedIds.length > 0 ? await this.certificates.findSuccessor(tx, row.id) : null;
-    // Its successor was requested before these destinations were added: without it they would keep the old certificate.
-    if (successor) await this.deploying.plan(tx, successor.id, addedIds, successor.bodyPem !== null);
-    await this.deploying.detach(tx, row.id, without(attachedIds, destinationIds));
-    await this.deploying.settle(tx, row.id);
-  }
-
-  replan(tx: Tx, row: Certificate): Promise<void> {
-    return this.planning.plan(tx, row);
-  }
-
-  record(tx: Tx, actor: Actor, before: Certificate, { request, found }: Pick<Relinking, 'request' | 'found'>): Promise<void> {
-    const { owner, description, notify, rotation } = before;
-    return this.audit.record(tx, actor, {
-      action: 'certificate.updated', targetType: 'certificate', targetId: before.id,
-      before: { owner, description, notify, rotation },
+  async apply(tx: Tx, actor: Actor, row: Certificate, change: Change): Promise<void> {
+    const { before, request, found } = change;
+    await this.relinking.relink(tx, row, change);
+    await this.planning.plan(tx, row);
+    await this.audit.record(tx, actor, {
+      action: 'certificate.updated', targetType: 'certificate', targetId: before.id, before: pick(before),
       after: {
-        owner: request.owner, description: request.description, notify: request.notify, rotation: request.rotation,
-        destinationIds: found.destinationIds, replacesIds: found.replacesIds, roleIds: found.roleIds,
+        ...pick(request),
+        ...(request.destinations && { destinationIds: found.destinationIds }), ...(request.roles && { roleIds: found.roleIds }),
+        ...(request.notifications && { notificationIds: found.notificationIds }),
+        ...((request.replaces ?? request.replacements) && { replacesIds: found.replacesIds }),
       },
     });
   }
+
+  demandApart(tx: Tx, certificate: Certificate, destinationIds: readonly number[]): Promise<void> {
+    return this.places.demandApart(tx, certificate, destinationIds);
+  }
 }
 
-function without(ids: readonly number[], gone: readonly number[]): number[] {
-  return ids.filter((id) => !gone.includes(id));
+function pick({ owner, description, notify, rotation }: Partial<Pick<Certificate, 'owner' | 'description' | 'notify' | 'rotation'>>): object {
+  return { owner, description, notify, rotation };
 }
 
 /** Changes who looks after a certificate and how; what it certifies never changes. */
@@ -102,24 +57,35 @@ export class UpdateService {
   ) {}
 
   async update(actor: Actor, id: number, request: UpdateRequest): Promise<void> {
-    const before = await this.certificates.get(this.db.single, id);
-    await this.access.demandWrite(this.db.single, actor, before);
+    const change = await this.prepare(actor, id, request);
+    await this.db.write((tx) => this.certificates.change(tx, id, async (row) => {
+      this.assign(row, request, change.found);
+      await this.changes.apply(tx, actor, row, change);
+    }));
+  }
+
+  /** What `update` would do; nothing is written. Throws as `update`. */
+  async prepare(actor: Actor, id: number, request: UpdateRequest): Promise<Change> {
+    const tx = this.db.single;
+    const before = await this.certificates.get(tx, id);
+    await this.access.demandChange(tx, actor, before);
     await this.demandRights(actor, before, request);
-    const owner = request.owner ?? before.owner;
-    const wishes = { ...request, owner, rotationPolicy: request.rotationPolicy ?? { id: before.rotationPolicyId } };
-    const found = await this.relations.ofNew(actor, wishes, [owner]);
-    const { destinationIds } = await this.certificates.linksOf(this.db.single, id);
+    const found = await this.findRelations(actor, before, request);
+    const { destinationIds } = await this.certificates.linksOf(tx, id);
     const attached = found.destinationIds.filter((one) => !destinationIds.includes(one));
-    await this.access.demandDelivery(this.db.single, actor, before, attached);
+    await this.access.demandDelivery(tx, actor, before, attached);
     if (!before.sealedKey) await this.relations.demandKeyless(attached);
-    await this.db.write(async (tx) => {
-      await this.certificates.change(tx, id, async (row) => {
-        this.assign(row, request, found);
-        await this.changes.relink(tx, row, { request, found, formerOwner: before.owner });
-        await this.changes.replan(tx, row);
-      });
-      await this.changes.record(tx, actor, before, { request, found });
-    });
+    if (request.destinations) await this.changes.demandApart(tx, before, found.destinationIds);
+    return { before, request, found };
+  }
+
+  private async findRelations(actor: Actor, before: Certificate, request: UpdateRequest): Promise<RelationsOfNew> {
+    const { owner = before.owner, rotationPolicy = { id: before.rotationPolicyId } } = request;
+    const found = await this.relations.ofNew(actor, { ...request, owner, rotationPolicy }, [owner]);
+    if (owner === before.owner || !request.notifications?.length) return found;
+    // Whatever else is named: a new owner gets the warnings that owners get.
+    const defaults = await this.relations.ofNew(actor, { owner, rotationPolicy }, [owner]);
+    return { ...found, notificationIds: [...found.notificationIds, ...defaults.notificationIds], missing: defaults.missing };
   }
 
   private async demandRights(actor: Actor, before: Certificate, { owner, roles }: UpdateRequest): Promise<void> {

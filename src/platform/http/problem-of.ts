@@ -5,7 +5,7 @@ import { type ProblemCode, Problem, problems } from './problem.js';
 
 const byStatus: Readonly<Record<number, ProblemCode>> = {
   400: 'invalid-request', 401: 'unauthenticated', 403: 'forbidden', 404: 'not-found', 405: 'method-not-allowed',
-  409: 'conflict', 413: 'too-large', 414: 'invalid-request', 415: 'unsupported-media-type', 429: 'too-many-requests', 503: 'unavailable',
+  409: 'conflict', 412: 'precondition-failed', 413: 'too-large', 414: 'invalid-request', 415: 'unsupported-media-type', 429: 'too-many-requests', 503: 'unavailable',
 };
 
 const byFault = {

@@ -10,6 +10,7 @@ export const problems = {
   'conflict': { status: 409, title: 'This clashes with something that exists.', help: 'See `detail` for what it clashes with.' },
   'wrong-state': { status: 409, title: 'The certificate is not in a state that allows this.', help: 'See `detail` for the state it is in.' },
   'in-use': { status: 409, title: 'Other things still refer to this.', help: 'Detach it first; `detail` says from what.' },
+  'precondition-failed': { status: 412, title: 'What this needs does not hold any more.', help: 'See `detail` for how things stand.' },
   'too-large': { status: 413, title: 'The body is too large.', help: 'Bodies are limited to 1 MiB.' },
   'unsupported-media-type': { status: 415, title: 'This content type is not understood.', help: 'Send `Content-Type: application/json`.' },
   'too-many-requests': { status: 429, title: 'Too many attempts.', help: 'Wait for as many seconds as `Retry-After` says.' },

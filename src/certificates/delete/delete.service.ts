@@ -1,0 +1,71 @@
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../../audit/audit.js';
+import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
+import { Database, type Tx } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { Problem } from '../../platform/http/problem.js';
+import { CertificateAccess } from '../access.js';
+import type { Certificate } from '../certificate.entity.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { DeliveryRepository } from '../deploy/delivery.repository.js';
+import { Succession } from '../succession.js';
+
+/** What is written down of a deletion. */
+@Injectable()
+export class DeleteRecord {
+  constructor(
+    private readonly clock: Clock,
+    private readonly deliveries: DeliveryRepository,
+    private readonly succession: Succession,
+    private readonly audit: Audit,
+  ) {}
+
+  /** Throws Problem `wrong-state` or `in-use` when it is not free to go: what still stands somewhere must not be out of sight. */
+  async deleted(tx: Tx, actor: Actor, row: Certificate): Promise<void> {
+    if (row.state === 'requested' || row.state === 'pending') {
+      throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}: cancel the request first by revoking it.`);
+    }
+    const standing = (await this.deliveries.lockOf(tx, row.id)).filter((delivery) => delivery.open || delivery.state === 'delivered');
+    if (standing.length > 0) {
+      throw new Problem('in-use', `Certificate ${row.name} is delivered to ${standing.length} destinations: detach it first, or it would be served with nobody watching over it.`);
+    }
+    const { owner, notify, rotation, state } = row;
+    row.delete(this.clock.now());
+    await this.audit.record(tx, actor, {
+      action: 'certificate.deleted', targetType: 'certificate', targetId: row.id, before: { state, owner, notify, rotation },
+    });
+  }
+
+  /** What it was to replace is in force again. */
+  fellThrough(tx: Tx, row: Certificate): Promise<void> {
+    return this.succession.fellThrough(tx, row);
+  }
+}
+
+/** Takes a certificate out of sight: out of lists, rotation and notices. The row and its key are kept. */
+@Injectable()
+export class DeleteService {
+  constructor(
+    private readonly db: Database,
+    private readonly config: Config,
+    private readonly access: CertificateAccess,
+    private readonly certificates: CertificateRepository,
+    private readonly record: DeleteRecord,
+  ) {}
+
+  /** Throws Problem: `method-not-allowed` where deletion is not switched on, `not-found`, `precondition-failed` when it is deleted, `forbidden`, `in-use`. */
+  async delete(actor: Actor, id: number): Promise<void> {
+    if (!this.config.allowCertDeletion) throw new Problem('method-not-allowed', 'Certificates are not deleted here: ALLOW_CERT_DELETION is off.');
+    const before = await this.certificates.get(this.db.single, id);
+    if (before.deletedAt !== null) throw new Problem('precondition-failed', `Certificate ${before.name} is deleted already.`);
+    await this.access.demandWrite(this.db.single, actor, before);
+    await this.db.write(async (tx) => {
+      const row = await this.certificates.change(tx, id, async (one) => {
+        await this.record.deleted(tx, actor, one);
+        return one;
+      });
+      if (row.state === 'issued') await this.record.fellThrough(tx, row);
+    });
+  }
+}

@@ -1,0 +1,38 @@
+import { Injectable } from '@nestjs/common';
+import { Destinations, type ReadyDestination } from '../../destinations/destinations.js';
+import type { Tx } from '../../platform/db/database.js';
+import { invalid } from '../../platform/http/problem.js';
+import type { Certificate } from '../certificate.entity.js';
+
+type Placed = Pick<Certificate, 'name' | 'commonName' | 'serialHex'>;
+
+/** Where a certificate would come to lie. */
+@Injectable()
+export class Places {
+  constructor(private readonly destinations: Destinations) {}
+
+  /** The location as a person would write it; null where the plugin cannot tell. */
+  locate(target: ReadyDestination, { name, commonName, serialHex }: Placed): string | null {
+    try {
+      return this.destinations.locate(target, { name, commonName, serialHex: serialHex ?? '', chainPem: [] });
+    } catch {
+      return null;
+    }
+  }
+
+  /** Throws Problem `invalid-request` when two of these destinations are one and the same place. */
+  async demandApart(tx: Tx, certificate: Placed, destinationIds: readonly number[]): Promise<void> {
+    const taken = new Set<string>();
+    for (const id of destinationIds) {
+      const target = await this.destinations.get(tx, id);
+      const { plugin, destination } = target;
+      const { accountNumber } = destination.options;
+      const place = this.locate(target, certificate);
+      const key = JSON.stringify([plugin.id, typeof accountNumber === 'string' ? [accountNumber, place] : destination.options]);
+      if (taken.has(key)) {
+        throw invalid('destinations', `Duplicate destinations for plugin ${plugin.id} and account ${typeof accountNumber === 'string' ? accountNumber : place} are not allowed`);
+      }
+      taken.add(key);
+    }
+  }
+}
