@@ -55,6 +55,7 @@ import { Succession } from './succession.js';
 import { Relinking } from './update/relinking.js';
 import { UpdateController } from './update/update.controller.js';
 import { UpdateChanges, UpdateService } from './update/update.service.js';
+import { UsualRelationRepository } from './usual-relations.js';
 
 /** The story: certificates from request to end. Paths with a fixed word stand before `:id`. */
 @Module({
@@ -63,7 +64,7 @@ import { UpdateChanges, UpdateService } from './update/update.service.js';
     IssueController, UploadController, ListController, NotificationCertificatesController, UpdateController, DeleteController, ExportController, RevokeController, RotateController, DeliveryController,
   ],
   providers: [
-    CertificateRepository, DomainRepository, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, CertificateReader, CertificateLogFilter,
+    CertificateRepository, DomainRepository, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, UsualRelationRepository, CertificateReader, CertificateLogFilter,
     CertificateStore, Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
     UploadService, UploadStore, UpdateService, UpdateChanges, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, ExportService, KeyAccess,
     DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,

@@ -2,18 +2,17 @@ import { Injectable } from '@nestjs/common';
 import { DestinationRepository } from '../destinations/destination.repository.js';
 import { Destinations } from '../destinations/destinations.js';
 import { defaultNotifications } from '../notifications/default-notifications.js';
-import { type NewNotification, NotificationRepository } from '../notifications/notification.repository.js';
+import { type NamedNotification, type NewNotification, NotificationRepository } from '../notifications/notification.repository.js';
 import { Config } from '../platform/config.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
 import { mayActOn } from '../roles/permission.js';
-import { RoleRepository } from '../roles/role.repository.js';
-import { defaultPolicyName, type RotationPolicy } from '../rotation/policy.entity.js';
-import { PolicyRepository } from '../rotation/policy.repository.js';
+import { type NamedRole, RoleRepository } from '../roles/role.repository.js';
 import { CertificateRepository } from './certificate.repository.js';
 import { Deploying } from './deploy/deploying.js';
+import { type NamedPolicy, UsualRelationRepository } from './usual-relations.js';
 
 /** What a request says about the things that a certificate hangs on. */
 export interface RelationWishes {
@@ -28,9 +27,12 @@ export interface RelationWishes {
 
 /** The same, found and allowed. */
 export interface RelationsOfNew {
-  policy: RotationPolicy;
+  policy: NamedPolicy;
   roleIds: number[];
   notificationIds: number[];
+  /** The roles and notifications of these ids, in order of id. */
+  roles: NamedRole[];
+  notifications: NamedNotification[];
   /** How long before the end each notification warns, in seconds; those that are missing included. */
   leadsS: number[];
   destinationIds: number[];
@@ -45,7 +47,7 @@ type Linked = Pick<RelationsOfNew, 'roleIds' | 'notificationIds'>;
 @Injectable()
 export class RelationRepositories {
   constructor(
-    readonly policies: PolicyRepository,
+    readonly usual: UsualRelationRepository,
     readonly roles: RoleRepository,
     readonly notifications: NotificationRepository,
     readonly destinations: DestinationRepository,
@@ -66,22 +68,22 @@ export class Relations {
 
   /** `ownerNames`: whose roles the certificate gets. Writes nothing. Throws Problem. */
   async ofNew(actor: Actor, wishes: RelationWishes, ownerNames: readonly string[]): Promise<RelationsOfNew> {
-    const { policies, roles, destinations, notifications } = this.repositories;
+    const { usual, destinations } = this.repositories;
     const tx = this.db.single;
-    const named = wishes.notifications ?? [];
-    const defaults = named.length > 0 ? [] : defaultNotifications(wishes.owner, this.config);
-    const [policy, owners, others, told, places, replacesIds] = await Promise.all([
-      policies.resolve(tx, wishes.rotationPolicy ?? { name: defaultPolicyName }),
-      roles.known(tx, ownerNames),
-      roles.locate(tx, 'roles', wishes.roles ?? []),
-      named.length > 0 ? notifications.resolve(tx, named, 'notifications') : notifications.known(tx, defaults.map(({ label }) => label)),
+    const defaults = wishes.notifications?.length ? [] : defaultNotifications(wishes.owner, this.config);
+    const [found, others, asked, places, replacesIds] = await Promise.all([
+      usual.find({ roles: ownerNames, notifications: defaults.map(({ label }) => label) }, wishes.rotationPolicy),
+      this.repositories.roles.locate(tx, 'roles', wishes.roles ?? []),
+      this.repositories.notifications.resolve(tx, wishes.notifications ?? [], 'notifications'),
       destinations.resolve(tx, wishes.destinations ?? []),
       this.replaced(tx, actor, wishes),
     ]);
-    const missing = { roles: without(ownerNames, owners.map(({ name }) => name)), notifications: missingOf(defaults, told) };
+    const roles = inOrder([...found.roles, ...others]);
+    const notifications = inOrder([...found.notifications, ...asked]);
+    const missing = { roles: without(ownerNames, found.roles.map(({ name }) => name)), notifications: missingOf(defaults, found.notifications) };
     return {
-      policy, replacesIds, missing, destinationIds: idsOf(places), roleIds: idsOf([...owners, ...others]), notificationIds: idsOf(told),
-      leadsS: [...told, ...missing.notifications].map(({ leadS }) => leadS),
+      policy: found.policy, roles, notifications, roleIds: idsOf(roles), notificationIds: idsOf(notifications),
+      replacesIds, missing, destinationIds: idsOf(places), leadsS: [...notifications, ...missing.notifications].map(({ leadS }) => leadS),
     };
   }
 
@@ -130,6 +132,10 @@ export class Relations {
     }
     return [...new Set(ids)];
   }
+}
+
+function inOrder<T extends { id: number }>(things: readonly T[]): T[] {
+  return [...new Map(things.map((thing) => [thing.id, thing])).values()].sort((a, b) => a.id - b.id);
 }
 
 function idsOf(rows: readonly { id: number }[]): number[] {

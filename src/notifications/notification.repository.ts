@@ -12,6 +12,8 @@ import { Notification } from './notification.entity.js';
 export type NewNotification = Pick<Notification, 'label' | 'description' | 'pluginId' | 'options' | 'leadS'>;
 /** What planning needs to know of a notification. */
 export interface Lead { id: number; leadS: number }
+/** The same with what people are told of it. */
+export interface NamedNotification extends Lead { label: string; active: boolean }
 
 const source: ListSource = {
   columns: 'id',
@@ -62,10 +64,10 @@ export class NotificationRepository {
   }
 
   /** Those that a request names; `field` is the member that names them. */
-  async resolve(tx: Tx, refs: readonly Reference[], field: string): Promise<(Lead & { label: string })[]> {
+  async resolve(tx: Tx, refs: readonly Reference[], field: string): Promise<NamedNotification[]> {
     if (refs.length === 0) return [];
-    const rows: (Lead & { label: string })[] = await tx.query(
-      `select id, label, lead_s as "leadS" from notification where id = any($1::int[]) or lower(label) = any($2::text[])`,
+    const rows: NamedNotification[] = await tx.query(
+      `select id, label, active, lead_s as "leadS" from notification where id = any($1::int[]) or lower(label) = any($2::text[])`,
       [refs.flatMap((r) => r.id ?? []), refs.map((r) => (r.id === undefined ? wordsOf(r).toLowerCase() : ''))]);
     for (const [index, ref] of refs.entries()) {
       const known = rows.some((row) => row.id === ref.id || row.label.toLowerCase() === wordsOf(ref).toLowerCase());

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { RawExtension, SubjectFields } from '../plugin-api/plugin.js';
 import { DerError, DerReader } from './der/reader.js';
 import { type ExtensionFacts, extensionFacts, readExtensions } from './extension-reader.js';
-import { type KeyFacts, keyTypeOf } from './key.js';
+import { type KeyFacts, keyTypeOf, publicKeyOf } from './key.js';
 import { fieldsOf, formatName, readName, sameName } from './names.js';
 import { CERTIFICATE_LABELS, parsePem } from './pem.js';
 import { orMalformed, PkiError } from './pki-error.js';
@@ -111,7 +111,7 @@ function serialTexts(twosComplement: Buffer): { serialHex: string; serialDecimal
 export async function isSignedBy(certificate: ParsedCertificate, issuer: ParsedCertificate): Promise<boolean> {
   if (!sameName(certificate.issuerDer, issuer.subjectDer)) return false;
   const { algorithmDer, tbsDer: data, signature } = certificate;
-  return verifySignature({ algorithmDer, data, signature }, issuer.spkiDer);
+  return verifySignature({ algorithmDer, data, signature }, publicKeyOf(issuer.spkiDer));
 }
 
 /** Whether subject and issuer are one name (RFC 5280 §3.2 "self-issued"); says nothing of the signature. */

@@ -4,7 +4,7 @@ import { DerError, DerReader, Tag } from './der/reader.js';
 import * as der from './der/writer.js';
 import { type ExtensionFacts, extensionFacts, readExtensions } from './extension-reader.js';
 import { encodeExtensions, extendedKeyUsage, keyUsage, subjectAltName } from './extensions.js';
-import { checkKeyStrength, type KeyFacts, keyTypeOf } from './key.js';
+import { type KeyFacts, keyTypeOf, strongKeyOf } from './key.js';
 import { encodeSubject, fieldsOf, formatName, readName } from './names.js';
 import { CSR_LABELS, parsePem, toPem } from './pem.js';
 import { orMalformed, PkiError } from './pki-error.js';
@@ -78,8 +78,8 @@ function readRequestedExtensions(attributes: DerReader): RawExtension[] {
  * Throws PkiError `bad-csr-signature`, `weak-key`, `unsupported-key` or `unsupported-signature`.
  */
 export async function verifyCsr({ algorithmDer, infoDer, signature, spkiDer }: ParsedCsr): Promise<void> {
-  checkKeyStrength(spkiDer);
-  if (!await verifySignature({ algorithmDer, data: infoDer, signature }, spkiDer)) {
+  const key = strongKeyOf(spkiDer);
+  if (!await verifySignature({ algorithmDer, data: infoDer, signature }, key)) {
     throw new PkiError('bad-csr-signature', 'The certificate request is not signed by its own key');
   }
 }

@@ -117,17 +117,17 @@ function bitLength(magnitude: Buffer): number {
 }
 
 /**
- * Accepts RSA from 2048 bits with a usual exponent, P-256, P-384, P-521 and Ed25519.
- * Throws PkiError `weak-key`, `unsupported-key` or `malformed-key`.
+ * The public key as node:crypto holds it, of those that are accepted: RSA from 2048 bits with a usual exponent, P-256, P-384,
+ * P-521 and Ed25519. Throws PkiError `weak-key`, `unsupported-key` or `malformed-key`.
  */
-export function checkKeyStrength(spkiDer: Buffer): void {
+export function strongKeyOf(spkiDer: Buffer): KeyObject {
   const { keyType, bits } = keyTypeOf(spkiDer);
   if (keyType.startsWith('RSA')) {
     checkRsa(readRsa(readSpki(spkiDer).publicKey), bits);
   } else if (!(KEY_TYPES as readonly string[]).includes(keyType)) {
     throw new PkiError('unsupported-key', `Keys of type ${keyType} are not accepted`);
   }
-  publicKeyOf(spkiDer);
+  return publicKeyOf(spkiDer);
 }
 
 function checkRsa({ modulus, exponent }: { modulus: Buffer; exponent: Buffer }, bits: number): void {

@@ -2,7 +2,7 @@ import { constants, type KeyObject, sign as cryptoSign, verify as cryptoVerify, 
 import type { Signer } from '../plugin-api/plugin.js';
 import { DerReader, Tag } from './der/reader.js';
 import * as der from './der/writer.js';
-import { publicKeyOf, spkiOf } from './key.js';
+import { spkiOf } from './key.js';
 import { orPkiError, PkiError } from './pki-error.js';
 
 /** How something is signed: `hash` as `Signer.sign` takes it, and the AlgorithmIdentifier to write beside the signature. */
@@ -86,12 +86,11 @@ export interface SignedData { algorithmDer: Buffer; data: Buffer; signature: Buf
 
 /**
  * Whether the signature is good. An algorithm that does not fit the key is a bad signature.
- * Throws PkiError `unsupported-signature` for an algorithm that is not known, `unsupported-key` for the key.
+ * Throws PkiError `unsupported-signature` for an algorithm that is not known.
  */
-export async function verifySignature({ algorithmDer, data, signature }: SignedData, spkiDer: Buffer): Promise<boolean> {
+export async function verifySignature({ algorithmDer, data, signature }: SignedData, key: KeyObject): Promise<boolean> {
   const { hash, keyTypes, options } = orPkiError('unsupported-signature', 'The signature algorithm is not readable', () =>
     schemeOf(algorithmDer));
-  const key = publicKeyOf(spkiDer);
   if (!keyTypes.includes(key.asymmetricKeyType ?? '')) return false;
   return new Promise((resolve) => {
     cryptoVerify(hash, data, { key, ...options }, signature, (error, good) => resolve(!error && good));

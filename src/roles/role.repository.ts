@@ -14,6 +14,8 @@ import { UserRole } from './user-role.entity.js';
 
 /** What names a role to people. */
 export type RoleLabel = Pick<Role, 'id' | 'name'>;
+/** The same with what people are told of it. */
+export type NamedRole = Pick<Role, 'id' | 'name' | 'description'>;
 
 const list: ListSource = {
   columns: 'id, name, description, third_party as "thirdParty", permissions, created_at as "createdAt"',
@@ -42,12 +44,12 @@ export class RoleRepository {
   }
 
   /** The roles that `references` name, once each. Throws `invalid-request` on the first of `field` that names none. */
-  async locate(tx: Tx, field: string, references: readonly Reference[]): Promise<RoleLabel[]> {
+  async locate(tx: Tx, field: string, references: readonly Reference[]): Promise<NamedRole[]> {
     if (references.length === 0) return [];
     const ids = references.map(({ id }) => id).filter((id) => id !== undefined);
     const names = references.filter(({ id }) => id === undefined).map(nameIn);
-    const found = await tx.query<RoleLabel[]>(
-      'select id, name from role where id = any($1::int[]) or lower(name) in (select lower(n) from unnest($2::text[]) n) order by id', [ids, names]);
+    const found = await tx.query<NamedRole[]>(
+      'select id, name, description from role where id = any($1::int[]) or lower(name) in (select lower(n) from unnest($2::text[]) n) order by id', [ids, names]);
     for (const [i, reference] of references.entries()) {
       if (!found.some((role) => isNamed(role, reference))) throw invalid(`${field}.${i}`, `There is no role ${wordsOf(reference)}`);
     }

@@ -1,0 +1,67 @@
+import { Injectable } from '@nestjs/common';
+import type { NamedNotification } from '../notifications/notification.repository.js';
+import { Database, type Tx } from '../platform/db/database.js';
+import { prepared } from '../platform/db/statement.js';
+import { Gathered } from '../platform/gathered.js';
+import type { Reference } from '../platform/http/reference.js';
+import type { NamedRole } from '../roles/role.repository.js';
+import { defaultPolicyName, type RotationPolicy } from '../rotation/policy.entity.js';
+import { PolicyRepository } from '../rotation/policy.repository.js';
+
+/** A rotation policy as what follows it needs to know it. */
+export type NamedPolicy = Pick<RotationPolicy, 'id' | 'name' | 'days' | 'lifetimeFraction'>;
+
+/** Names of roles and labels of notifications, whatever the case. */
+export interface UsualNames {
+  roles: readonly string[];
+  notifications: readonly string[];
+}
+
+/** Those of them that exist, in no particular order, and the policy. */
+export interface UsualRelations {
+  policy: NamedPolicy;
+  roles: NamedRole[];
+  notifications: NamedNotification[];
+}
+
+// The names lie in an array that the planner cannot look into: else it would plan anew for every number of names.
+const named = (column: string, names: string): string => `lower(${column}) = any(array(select lower(n) from unnest(${names}::text[]) n))`;
+const object = (fields: string): string => `json_build_object('id', id, ${fields})`;
+const select = prepared<UsualRelations>('usual_relations', `select
+  ${object(`'name', name, 'days', days, 'lifetimeFraction', lifetime_fraction`)} as policy,
+  (select coalesce(json_agg(${object(`'name', name, 'description', description`)}), '[]') from role where ${named('name', '$1')}) as roles,
+  (select coalesce(json_agg(${object(`'label', label, 'active', active, 'leadS', lead_s`)}), '[]') from notification where ${named('label', '$2')}) as notifications
+  from rotation_policy where lower(name) = '${defaultPolicyName}'`);
+
+/** Joint reading of policies, roles and notifications: one statement for all who ask at the same time. */
+@Injectable()
+export class UsualRelationRepository {
+  private readonly readings = new Gathered<UsualNames, UsualRelations>((many) => this.findMany(this.db.single, many));
+
+  constructor(
+    private readonly db: Database,
+    private readonly policies: PolicyRepository,
+  ) {}
+
+  /** With the policy that `policy` names, else the default one. Throws Problem `invalid-request` when it names none. */
+  async find(names: UsualNames, policy?: Reference): Promise<UsualRelations> {
+    const [usual, wished] = await Promise.all([this.readings.run(names), policy && this.policies.resolve(this.db.single, policy)]);
+    return wished ? { ...usual, policy: wished } : usual;
+  }
+
+  private async findMany(tx: Tx, many: readonly UsualNames[]): Promise<UsualRelations[]> {
+    const [found] = await select(tx, [distinct(many.flatMap(({ roles }) => roles)), distinct(many.flatMap(({ notifications }) => notifications))]);
+    if (!found) throw new Error('The default rotation policy is missing.');
+    const roles = new Map(found.roles.map((role) => [role.name.toLowerCase(), role]));
+    const notifications = new Map(found.notifications.map((notification) => [notification.label.toLowerCase(), notification]));
+    return many.map((names) => ({ policy: found.policy, roles: picked(roles, names.roles), notifications: picked(notifications, names.notifications) }));
+  }
+}
+
+function distinct(names: readonly string[]): string[] {
+  return [...new Set(names)];
+}
+
+function picked<T>(things: ReadonlyMap<string, T>, names: readonly string[]): T[] {
+  return distinct(names.map((name) => name.toLowerCase())).flatMap((name) => things.get(name) ?? []);
+}
