@@ -13,7 +13,7 @@ import { mayDeliverAnything, mayIssueFrom } from '../../roles/permission.js';
 import { noSuccession, planRenewal } from '../../rotation/due.js';
 import { CertificateRepository, type NewRow } from '../certificate.repository.js';
 import { issuedFacts } from '../issued-facts.js';
-import { CertificateStore } from '../issue/certificate-store.js';
+import { CertificateStore, type Stored } from '../issue/certificate-store.js';
 import { baseName, type Custody, keyPlace, rowBeforeIssue } from '../issue/new-row.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import { demandIssuer, readUpload, type Uploaded } from './uploaded.js';
@@ -35,7 +35,7 @@ export class UploadStore {
         throw new Problem('conflict', 'A certificate of this issuer with this serial number is here already.');
       }
       const act = { action: 'certificate.imported', after: { owner: row.owner, serial: row.serialHex } };
-      const [id = 0] = await this.newOnes.insert(tx, [{ row, links: relations, actor, act, complete: () => this.relations.complete(tx, relations) }]);
+      const [{ id }] = await this.newOnes.insert(tx, [{ row, links: relations, actor, act, complete: () => this.relations.complete(tx, relations) }]) as [Stored];
       await this.relations.follow(tx, id, relations, true);
       return id;
     });

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Audit, type AuditActor, type AuditedAct } from '../../audit/audit.js';
-import { DomainRepository } from '../../domains/domain.repository.js';
+import { DomainRepository, type Domain } from '../../domains/domain.repository.js';
 import { withSerial } from '../../pki/certificate-name.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import { Gathered } from '../../platform/gathered.js';
@@ -16,6 +16,15 @@ export interface Storable extends NewCertificate {
   complete?: (tx: Tx) => Promise<Pick<NewCertificate['links'], 'roleIds' | 'notificationIds'>>;
 }
 
+/** What a certificate came to be called and which names it was linked with when it was stored. */
+export interface Stored {
+  id: number;
+  name: string;
+  domains: readonly Domain[];
+}
+
+type Named = Pick<Stored, 'id' | 'name'>;
+
 /** What else happens in the transaction that stores a certificate. */
 export type Consequences = (tx: Tx, certificateId: number) => Promise<void>;
 
@@ -25,7 +34,7 @@ export class StaleAuthority extends Error {}
 /** Stores new certificates with their names, links and audit events. */
 @Injectable()
 export class CertificateStore {
-  private readonly together = new Gathered<Storable, number>((many) => this.db.write((tx) => this.insert(tx, many)));
+  private readonly together = new Gathered<Storable, Stored>((many) => this.db.write((tx) => this.insert(tx, many)));
 
   constructor(
     private readonly db: Database,
@@ -35,30 +44,34 @@ export class CertificateStore {
   ) {}
 
   /**
-   * The id of the stored certificate. One that is complete and has no consequences waits for nobody's lock, so it shares its
+   * The certificate as stored. One that is complete and has no consequences waits for nobody's lock, so it shares its
    * transaction with others that come at the same time. Throws StaleAuthority.
    */
-  store(one: Storable, consequences?: Consequences): Promise<number> {
+  store(one: Storable, consequences?: Consequences): Promise<Stored> {
     if (!consequences && !one.complete) return this.together.run(one);
     return this.db.write(async (tx) => {
-      const [id = 0] = await this.insert(tx, [one]);
-      await consequences?.(tx, id);
-      return id;
+      const [stored] = await this.insert(tx, [one]) as [Stored];
+      await consequences?.(tx, stored.id);
+      return stored;
     });
   }
 
-  /** The ids, in order. A name that is taken gets the serial number behind it, or a counter too (Lemur's naming). Throws StaleAuthority. */
-  async insert(tx: Tx, all: readonly Storable[]): Promise<number[]> {
+  /** In order. A name that is taken gets the serial number behind it, or a counter too (Lemur's naming). Throws StaleAuthority. */
+  async insert(tx: Tx, all: readonly Storable[]): Promise<Stored[]> {
     const many: Storable[] = [];
     for (const one of all) many.push(one.complete ? { ...one, links: { ...one.links, ...await one.complete(tx) } } : one);
-    const ids: number[] = [];
-    for (const [i, id] of (await this.certificates.insert(tx, many)).entries()) ids.push(id ?? await this.rename(tx, many[i] as Storable));
-    await this.domains.link(tx, many.flatMap(({ row }, i) => searchNames(row.commonName, row.terms).map((name) => ({ certificateId: ids[i] as number, name }))));
-    await this.audit.recordMany(tx, many.map(({ actor, act }, i) => ({ actor, act: { ...act, targetType: 'certificate', targetId: ids[i] as number } })));
-    return ids;
+    const made: Named[] = [];
+    for (const [i, id] of (await this.certificates.insert(tx, many)).entries()) {
+      const one = many[i] as Storable;
+      made.push(id === null ? await this.rename(tx, one) : { id, name: one.row.name });
+    }
+    const pairs = many.flatMap(({ row }, i) => searchNames(row.commonName, row.terms).map((name) => ({ certificateId: (made[i] as Named).id, name })));
+    const domains = await this.domains.link(tx, pairs);
+    await this.audit.recordMany(tx, many.map(({ actor, act }, i) => ({ actor, act: { ...act, targetType: 'certificate', targetId: (made[i] as Named).id } })));
+    return made.map(({ id, name }) => ({ id, name, domains: domains.get(id) ?? [] }));
   }
 
-  private async rename(tx: Tx, { row, links }: NewCertificate): Promise<number> {
+  private async rename(tx: Tx, { row, links }: NewCertificate): Promise<Named> {
     const suffix = row.serialHex ?? row.secretId;
     const distinct = withSerial(row.name, suffix);
     let name = row.name;
@@ -66,7 +79,7 @@ export class CertificateStore {
       if (!await this.certificates.isNameTaken(tx, name)) throw new StaleAuthority();
       name = attempt === 0 ? distinct : withSerial(row.name, suffix, await this.certificates.highestSuffix(tx, distinct) + 1);
       const [id] = await this.certificates.insert(tx, [{ row: { ...row, name }, links }]);
-      if (typeof id === 'number') return id;
+      if (typeof id === 'number') return { id, name };
     }
     throw new Problem('conflict', `No free name was found for ${row.name}.`);
   }

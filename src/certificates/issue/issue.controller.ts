@@ -4,7 +4,7 @@ import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, HeaderText, JsonBody, Summary } from '../../platform/http/contract.js';
 import { invalid } from '../../platform/http/problem.js';
 import { CertificateReader, statusOf } from '../list/certificate-reader.js';
-import { CertificateView } from '../certificate.view.js';
+import { CertificateView, certificateView } from '../certificate.view.js';
 import { IssueRequest } from './issue.schema.js';
 import { IssueService } from './issue.service.js';
 
@@ -25,8 +25,8 @@ export class IssueController {
     @HeaderText('Idempotency-Key', keyHelp) key: string | undefined, @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<CertificateView> {
     if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key)) throw invalid('Idempotency-Key', 'Expected 1 to 255 printable characters without spaces.');
-    const id = await this.issue.issue(actor, body, key ?? null);
-    const view = await this.reader.settled(id);
+    const { id, row } = await this.issue.issue(actor, body, key ?? null);
+    const view = row ? certificateView(row) : await this.reader.settled(id);
     void reply.status(statusOf(view));
     return view;
   }

@@ -8,16 +8,21 @@ import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
 import { mayIssueFrom } from '../../roles/permission.js';
 import { CertificateRepository } from '../certificate.repository.js';
+import type { CertificateRow } from '../certificate.row.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import { StaleAuthority } from './certificate-store.js';
 import type { IssueRequest } from './issue.schema.js';
 import { type Blueprint, Issuing, type Occasion } from './issuing.js';
+import { rowAsStored } from './row-as-stored.js';
 import { Subjects } from './subjects.js';
 import { validityOf, ValidityRefused, type Validity } from './validity.js';
 import { wantedOf } from './wanted.js';
 
 /** The key that a client gave a request, and the hash of that request. */
 interface RequestMark { key: string; sha256: string }
+
+/** The certificate that a request has led to; its row where that is known without reading it. */
+export interface Issued { id: number; row?: CertificateRow }
 
 /** Decides everything about a new certificate before anyone is asked to sign it. */
 @Injectable()
@@ -84,19 +89,19 @@ export class IssueService {
   ) {}
 
   /**
-   * The id of the certificate. `key` (Idempotency-Key) makes a repeated request answer with the first one's certificate.
+   * `key` (Idempotency-Key) makes a repeated request answer with the first one's certificate.
    * Throws Problem, `conflict` when the key came with another request before; PluginError when the issuer refuses.
    */
-  async issue(actor: Actor, request: IssueRequest, key: string | null): Promise<number> {
+  async issue(actor: Actor, request: IssueRequest, key: string | null): Promise<Issued> {
     const mark = key === null ? null : { key, sha256: createHash('sha256').update(JSON.stringify(request)).digest('hex') };
     const earlier = mark && await this.earlier(actor, mark);
-    if (earlier !== null) return earlier;
+    if (earlier) return earlier;
     const authority = await this.authorized(actor, request);
     try {
       return await this.issueFrom(authority, actor, request, mark);
     } catch (error) {
       const first = mark && violatedConstraint(error) === 'certificate_request' ? await this.earlier(actor, mark) : null;
-      if (first !== null) return first;
+      if (first) return first;
       if (!(error instanceof StaleAuthority)) throw error;
       this.authorities.forget(authority.authority.id);
       return this.issueFrom(await this.authorized(actor, request), actor, request, mark);
@@ -104,15 +109,16 @@ export class IssueService {
   }
 
   /** The certificate of the same request, if that has come before. */
-  private async earlier(actor: Actor, { key, sha256 }: RequestMark): Promise<number | null> {
+  private async earlier(actor: Actor, { key, sha256 }: RequestMark): Promise<Issued | null> {
     const first = await this.certificates.findByRequestKey(this.db.single, actor.userId, key);
     if (first && first.requestSha256 !== sha256) throw new Problem('conflict', 'This Idempotency-Key came with another request before.');
-    return first?.id ?? null;
+    return first && { id: first.id };
   }
 
-  private async issueFrom(authority: LoadedAuthority, actor: Actor, request: IssueRequest, mark: RequestMark | null): Promise<number> {
+  private async issueFrom(authority: LoadedAuthority, actor: Actor, request: IssueRequest, mark: RequestMark | null): Promise<Issued> {
     const { blueprint, relations } = await this.planning.plan(authority, actor, request, mark);
-    return this.issuing.run(blueprint, authority, this.planning.occasion(actor, blueprint, relations));
+    const made = await this.issuing.run(blueprint, authority, this.planning.occasion(actor, blueprint, relations));
+    return { id: made.id, row: rowAsStored(made, { actor, authority, relations }) };
   }
 
   /** The authority, when the actor may use it. A kept one may not know of a right given a moment ago, so a refusal looks again. */

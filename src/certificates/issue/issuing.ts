@@ -8,7 +8,7 @@ import { noSuccession, planRenewal, type RenewalRule } from '../../rotation/due.
 import type { NewRow } from '../certificate.repository.js';
 import { issuedFacts } from '../issued-facts.js';
 import type { TermsWithoutDates } from '../terms.js';
-import { CertificateStore, type Storable } from './certificate-store.js';
+import { CertificateStore, type Storable, type Stored } from './certificate-store.js';
 import { issueCertificate } from './issue.jobs.js';
 import { baseName, type Custody, provisionalName, rowBeforeIssue, type Subject } from './new-row.js';
 import type { Validity } from './validity.js';
@@ -29,6 +29,9 @@ export interface Blueprint {
   /** As `Storable.complete`; absent when nothing is missing. */
   complete?: Storable['complete'];
 }
+
+/** A certificate that has been stored, and the row as it was then but for its name. */
+export interface Made extends Stored { row: NewRow }
 
 /** Who asks for a certificate, what the audit log keeps of it, and what else happens in the transaction that stores it. */
 export interface Occasion {
@@ -54,12 +57,12 @@ export class Issuing {
     private readonly certificates: CertificateStore,
   ) {}
 
-  /** The id of the stored certificate. Throws PluginError when an issuer in the process refuses, StaleAuthority to be retried. */
-  async run(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<number> {
+  /** Throws PluginError when an issuer in the process refuses, StaleAuthority to be retried. */
+  async run(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<Made> {
     return authority.plugin.inProcess ? this.issueNow(blueprint, authority, occasion) : this.request(blueprint, authority, occasion);
   }
 
-  private async issueNow(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<number> {
+  private async issueNow(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<Made> {
     const { subject, terms, validity } = blueprint;
     const outcome = await this.authorities.sign(authority, {
       csrPem: subject.csrPem, spkiDer: subject.spkiDer, terms: { ...terms, ...validity }, idempotencyKey: subject.secretId,
@@ -72,20 +75,22 @@ export class Issuing {
       state: 'issued', name: this.nameOf(blueprint, authority), createdAt: this.clock.now(),
     };
     const { consequences } = occasion;
-    return this.certificates.store(storable(row, blueprint, authority, occasion), consequences && ((tx, id) => consequences(tx, id, true)));
+    const stored = await this.certificates.store(storable(row, blueprint, authority, occasion), consequences && ((tx, id) => consequences(tx, id, true)));
+    return { ...stored, row };
   }
 
-  private async request(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<number> {
+  private async request(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<Made> {
     const now = this.clock.now();
     const row: NewRow = {
       ...rowBeforeIssue(blueprint.custody, blueprint.subject, blueprint.terms), ...blueprint.validity,
       state: 'requested', issuer: '<pending>', createdAt: now, nextAttemptAt: new Date(now.getTime() + safetyNetMs),
       name: blueprint.customName ? this.nameOf(blueprint, authority) : provisionalName(this.nameOf(blueprint, authority), blueprint.subject.secretId),
     };
-    return this.certificates.store(storable(row, blueprint, authority, occasion), async (tx, id) => {
+    const stored = await this.certificates.store(storable(row, blueprint, authority, occasion), async (tx, id) => {
       await occasion.consequences?.(tx, id, false);
       await issueCertificate.enqueue(tx, { certificateId: id });
     });
+    return { ...stored, row };
   }
 
   /** When it is due for renewal and for its first warning. */

@@ -113,6 +113,7 @@ export class Renewing {
   private async renewFrom(authority: LoadedAuthority, actor: Actor, old: Certificate): Promise<number> {
     const { blueprint, destinationIds } = await this.plans.of(authority, old);
     const after = { owner: old.owner, renews: old.id };
-    return this.issuing.run(blueprint, authority, { actor, after, consequences: (tx, id, issued) => this.follow.stored(tx, { old, id, issued, destinationIds }) });
+    const { id } = await this.issuing.run(blueprint, authority, { actor, after, consequences: (tx, newId, issued) => this.follow.stored(tx, { old, id: newId, issued, destinationIds }) });
+    return id;
   }
 }
