@@ -5,6 +5,7 @@ import { Certificates1763700000004 } from './1763700000004-certificates.js';
 import { AccountRights1763700000005 } from './1763700000005-account-rights.js';
 import { EndsOfCertificates1763700000009 } from './1763700000009-ends-of-certificates.js';
 import { AuditSearch1763700000012 } from './1763700000012-audit-search.js';
+import { IssuerAnswers1763700000014 } from './1763700000014-issuer-answers.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -15,4 +16,5 @@ export const migrations = [
   AccountRights1763700000005,
   EndsOfCertificates1763700000009,
   AuditSearch1763700000012,
+  IssuerAnswers1763700000014,
 ];

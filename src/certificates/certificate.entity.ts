@@ -65,6 +65,8 @@ export class Certificate {
   @Column('text', { nullable: true }) externalId: string | null;
   @Column('text', { nullable: true }) orderRef: string | null;
   @Column('integer') attempts: number;
+  /** When its issuer last answered, or did not. */
+  @Column('timestamptz', { nullable: true }) answeredAt: Date | null;
   @Column('text', { nullable: true }) fault: string | null;
   @Column('text', { nullable: true }) faultDetail: string | null;
   @Column('timestamptz', { nullable: true }) nextAttemptAt: Date | null;
@@ -90,10 +92,11 @@ export class Certificate {
   }
 
   /** An issuer took the order and will deliver later. */
-  awaitOrder(orderRef: string, pollAt: Date): void {
+  awaitOrder(orderRef: string, pollAfterS: number, now: Date): void {
     if (this.state !== 'pending') this.become('pending');
     this.orderRef = orderRef;
-    this.nextAttemptAt = pollAt;
+    this.nextAttemptAt = new Date(now.getTime() + Math.max(pollAfterS, 1) * 1000);
+    this.answeredAt = now;
     this.clearFault();
   }
 
@@ -108,6 +111,7 @@ export class Certificate {
   /** The order did not go through this time. What waiting cannot mend ends it; the rest is tried again later. */
   recordFailure(failure: Failure, now: Date, final: boolean): void {
     this.attempts += 1;
+    this.answeredAt = now;
     this.fault = failure.fault;
     this.faultDetail = failure.detail;
     if (final) this.become('failed');

@@ -31,6 +31,7 @@ export interface CertificateRow extends Named {
   rotation: boolean;
   externalId: string | null;
   attempts: number;
+  answeredAt: Date | null;
   fault: string | null;
   faultDetail: string | null;
   nextAttemptAt: Date | null;
@@ -72,7 +73,7 @@ const columns = `
   c.body_pem as "bodyPem", c.chain_pem as "chainPem", c.csr_pem as "csrPem", c.sealed_key is not null as "hasPrivateKey",
   c.issuer, c.serial_hex as "serialHex", c.sha256, c.key_type as "keyType", c.bits, c.signing_algorithm as "signingAlgorithm",
   c.not_before as "notBefore", c.not_after as "notAfter", c.san_count as "sanCount", c.terms, c.notify, c.rotation,
-  c.external_id as "externalId", c.attempts, c.fault, c.fault_detail as "faultDetail", c.next_attempt_at as "nextAttemptAt",
+  c.external_id as "externalId", c.attempts, c.answered_at as "answeredAt", c.fault, c.fault_detail as "faultDetail", c.next_attempt_at as "nextAttemptAt",
   c.renewal_reason as "renewalReason", c.renewal_attempts as "renewalAttempts", c.renewal_fault as "renewalFault",
   c.renewal_detail as "renewalDetail", c.next_renewal_at as "nextRenewalAt", c.next_notice_at as "nextNoticeAt",
   c.revoked_at as "revokedAt", c.revocation_reason as "revocationReason", c.superseded_at as "supersededAt",

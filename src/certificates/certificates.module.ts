@@ -40,6 +40,8 @@ import { Notices } from './notify/notices.js';
 import { NoticePost, NotifyJob } from './notify/notify.job.js';
 import { ReplanWarnings } from './notify/replan.job.js';
 import { WatchRepository } from './notify/watch.repository.js';
+import { PendingChangesController, PendingController } from './pending/pending.controller.js';
+import { PendingService } from './pending/pending.service.js';
 import { Planning } from './planning.js';
 import { RelationRepositories, Relations } from './relations.js';
 import { DeactivateService } from './revoke/deactivate.service.js';
@@ -61,14 +63,14 @@ import { UsualRelationRepository } from './usual-relations.js';
 @Module({
   imports: [AuditModule, AuthoritiesModule, DestinationsModule, JobsModule, NotificationsModule, RolesModule, RotationModule],
   controllers: [
-    IssueController, UploadController, ListController, NotificationCertificatesController, UpdateController, DeleteController, ExportController, RevokeController, RotateController, DeliveryController,
+    IssueController, UploadController, ListController, NotificationCertificatesController, UpdateController, DeleteController, ExportController, RevokeController, RotateController, DeliveryController, PendingController, PendingChangesController,
   ],
   providers: [
     CertificateRepository, DomainRepository, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, UsualRelationRepository, CertificateReader, CertificateLogFilter,
     CertificateStore, Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
     UploadService, UploadStore, UpdateService, UpdateChanges, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, ExportService, KeyAccess,
     DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,
-    RevokeService, RevokeRecord, RevokeConsequences, Succession,
+    PendingService, RevokeService, RevokeRecord, RevokeConsequences, Succession,
     Renewing, RenewalPlans, RenewalContext, RenewalFailures, RenewalFollowUp, RotateJob, RotateJudge, RotateService, ReplanJob, RotationSweep, SweptRepositories,
     NoticeRepository, Notices, NotifyJob, NoticePost, Letters, LetterSources, ExpirySweep, NotifyRepositories, WatchRepository, ReplanWarnings,
   ],

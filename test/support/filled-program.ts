@@ -29,5 +29,6 @@ export async function fillProgram({ ok, clock }: TestProgram, folder: string): P
   await eventually(async () => (await ok('GET', `/certificates/${certificate.id}`)).state === 'superseded');
   ids['deliveries'] = (await ok('GET', `/certificates/${certificate.id}/deliveries`)).items[0].id;
   ids['mails'] = (await eventually(async () => (await ok('GET', '/mails')).items[0])).id;
+  ids['pending_certificates'] = certificate.id;
   return { ...ids, slug: 'filesystem', name: certificate.name, code: 'conflict' };
 }

@@ -24,6 +24,8 @@ const options = z.strictObject({ behaviour: z.enum(behaviours).meta({ title: 'Be
 export interface SlowIssuer {
   plugin: IssuerPlugin<OptionSchema>;
   asked: { sign: string[]; poll: string[]; deactivate: string[] };
+  /** The chain, leaf first, that an order will be answered with; `orderRef` is one of `asked.poll`. */
+  answerTo(orderRef: string): Promise<readonly string[]>;
   /** Lets orders be ready; until then each poll answers `pending`. */
   deliver(): void;
 }
@@ -62,7 +64,13 @@ export function slowIssuer(): SlowIssuer {
       return ready ? issue(request, ctx) : { status: 'pending', orderRef, pollAfterS: 1 };
     },
   });
-  return { plugin, asked, deliver: () => { ready = true; } };
+  const answerTo = async (orderRef: string): Promise<readonly string[]> => {
+    const request = orders.get(orderRef);
+    const signed = request && await issue(request, { signal: AbortSignal.timeout(10_000), now: () => new Date(), log: () => undefined } as unknown as PluginContext);
+    if (signed?.status !== 'issued') throw new Error(`There is no order ${orderRef}.`);
+    return signed.chainPem;
+  };
+  return { plugin, asked, answerTo, deliver: () => { ready = true; } };
 }
 
 function told(behaviour: Lie, signed: Signed): Signed {

@@ -1,16 +1,13 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { Authorities, type LoadedAuthority, type SignOutcome } from '../../authorities/authorities.js';
+import { Authorities, type SignOutcome } from '../../authorities/authorities.js';
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Leases } from '../../jobs/lease.js';
-import { checkIssued } from '../../pki/chain.js';
-import { isSignedBy, type ParsedCertificate, parseCertificate } from '../../pki/certificate.js';
 import { parseCsr } from '../../pki/csr.js';
-import { PkiError } from '../../pki/pki-error.js';
-import { PluginError } from '../../plugin-api/errors.js';
 import type { Certificate } from '../certificate.entity.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
 import { loadTerms } from '../terms.js';
+import { checkAnswer } from './answer.js';
 import { issueCertificate } from './issue.jobs.js';
 import { IssueRecord } from './issue.record.js';
 
@@ -45,7 +42,7 @@ export class IssueJob implements OnModuleInit {
       const outcome = await this.ask(certificate, signal);
       if (outcome.status === 'failed') throw outcome.error;
       if (outcome.status === 'pending') return await this.record.pending(id, outcome.orderRef, outcome.pollAfterS);
-      await this.verify(certificate, outcome.chainPem, await this.authorities.get(certificate.authorityId ?? 0));
+      await checkAnswer(certificate, outcome.chainPem, await this.authorities.get(certificate.authorityId ?? 0));
       await this.record.issued(id, outcome.chainPem, outcome.externalId);
     } catch (error) {
       if (isCutOff(signal, error)) throw error;
@@ -63,24 +60,4 @@ export class IssueJob implements OnModuleInit {
       terms: { ...loadTerms(certificate.terms), notBefore: certificate.notBefore, notAfter: certificate.notAfter },
     }, signal);
   }
-
-  private async verify({ csrPem, terms, notBefore, notAfter }: Certificate, chainPem: readonly string[], { authority }: LoadedAuthority): Promise<void> {
-    try {
-      const ask = { spkiDer: parseCsr(csrPem ?? '').spkiDer, terms: { ...loadTerms(terms), notBefore, notAfter } };
-      const chain = chainPem.map((pem) => parseCertificate(pem));
-      await checkIssued(chain, ask);
-      await checkLeadsTo([authority.certificatePem, ...authority.chainPem].map((pem) => parseCertificate(pem)), chain);
-    } catch (error) {
-      if (error instanceof PkiError) throw new PluginError('refused', `The issuer returned something else than was asked for: ${error.message}`);
-      throw error;
-    }
-  }
-}
-
-/** Demands that the chain, leaf first, contains one of the CAs or ends below one. Throws PkiError `chain-order`. */
-async function checkLeadsTo(cas: readonly ParsedCertificate[], [leaf, ...issuers]: readonly ParsedCertificate[]): Promise<void> {
-  const top = issuers.at(-1);
-  if (!leaf || !top) throw new PkiError('chain-order', 'it came without its chain');
-  for (const ca of cas) if (issuers.some((issuer) => issuer.der.equals(ca.der)) || await isSignedBy(top, ca)) return;
-  throw new PkiError('chain-order', "the chain does not lead to the authority's certificate");
 }

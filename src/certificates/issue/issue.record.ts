@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
 import { Clock } from '../../platform/clock.js';
 import { Database, type Tx, violatedConstraint } from '../../platform/db/database.js';
-import { systemActor } from '../../platform/http/actor.js';
+import { type Actor, systemActor } from '../../platform/http/actor.js';
 import { Deploying } from '../deploy/deploying.js';
 import type { Certificate, Failure } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
@@ -25,10 +25,10 @@ export class IssueFollowUp {
     private readonly audit: Audit,
   ) {}
 
-  async issued(tx: Tx, certificate: Certificate): Promise<void> {
+  async issued(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
     await this.planning.plan(tx, certificate);
     await tx.save(certificate);
-    await this.audit.record(tx, systemActor('issue'), { action: 'certificate.issued', targetType: 'certificate', targetId: certificate.id });
+    await this.audit.record(tx, actor, { action: 'certificate.issued', targetType: 'certificate', targetId: certificate.id });
     await this.standIn(tx, certificate);
     await this.deploying.startOf(tx, certificate.id);
     await this.deploying.settle(tx, certificate.id);
@@ -70,17 +70,17 @@ export class IssueRecord {
   }
 
   async pending(id: number, orderRef: string, pollAfterS: number): Promise<void> {
-    const pollAt = new Date(this.clock.now().getTime() + Math.max(pollAfterS, 1) * 1000);
-    await this.change(id, (certificate) => certificate.awaitOrder(orderRef, pollAt));
+    await this.change(id, (certificate) => certificate.awaitOrder(orderRef, pollAfterS, this.clock.now()));
   }
 
-  async issued(id: number, chainPem: readonly string[], externalId?: string): Promise<void> {
+  /** `actor`: who brought it. */
+  async issued(id: number, chainPem: readonly string[], externalId?: string, actor: Actor = systemActor('issue')): Promise<void> {
     const facts = issuedFacts(chainPem, externalId);
     try {
-      await this.complete(id, facts, false);
+      await this.complete(id, facts, { actor, taken: false });
     } catch (error) {
       if (violatedConstraint(error) !== 'certificate_name') throw error;
-      await this.complete(id, facts, true);
+      await this.complete(id, facts, { actor, taken: true });
     }
   }
 
@@ -94,11 +94,11 @@ export class IssueRecord {
   }
 
   /** `taken`: another certificate has the name that it would get. */
-  private complete(id: number, facts: IssuedFacts, taken: boolean): Promise<void> {
+  private complete(id: number, facts: IssuedFacts, { actor, taken }: { actor: Actor; taken: boolean }): Promise<void> {
     return this.change(id, async (certificate, tx) => {
       certificate.complete(facts);
       if (isProvisional(certificate.name)) certificate.name = nameWhenIssued(certificate, taken);
-      await this.followUp.issued(tx, certificate);
+      await this.followUp.issued(tx, actor, certificate);
     });
   }
 

@@ -7,6 +7,7 @@ import { ListOrder, type Placed } from '../../platform/db/list-order.js';
 import type { Page } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
 import { Gathered } from '../../platform/gathered.js';
+import type { CertificateState } from '../certificate.entity.js';
 import { type CertificateRow, readRows } from '../certificate.row.js';
 import { briefView, type CertificateBriefView, type CertificateView, certificateView } from '../certificate.view.js';
 import { conditionsOf } from './list.query.js';
@@ -23,6 +24,9 @@ export function statusOf({ state }: Pick<CertificateView, 'state'>): 200 | 202 {
   return state === 'requested' || state === 'pending' ? 202 : 200;
 }
 
+/** Narrows a list further than its query: to those that a notification warns about, to those in certain states. */
+interface Among { notificationId?: number; states?: readonly CertificateState[] }
+
 /** Reads certificates for views. */
 @Injectable()
 export class CertificateReader {
@@ -36,9 +40,14 @@ export class CertificateReader {
 
   /** Throws Problem `not-found`. */
   async get(id: number): Promise<CertificateView> {
+    return certificateView(await this.row(id));
+  }
+
+  /** As `get`, before it becomes a view. */
+  async row(id: number): Promise<CertificateRow> {
     const row = await this.readings.run(id);
     if (!row) throw new Problem('not-found', `There is no certificate ${id}.`);
-    return certificateView(row);
+    return row;
   }
 
   /** As `get`, but waits some seconds for an issuer that is at work. */
@@ -63,11 +72,16 @@ export class CertificateReader {
     return this.get(rows[0].id);
   }
 
-  /** Newest first unless sorted otherwise; always in a stable order. `notificationId`: only those that it warns about. */
-  async list(query: ListQuery, notificationId?: number): Promise<Page<CertificateView | CertificateBriefView>> {
+  list(query: ListQuery, among: Among = {}): Promise<Page<CertificateView | CertificateBriefView>> {
+    return this.listAs<CertificateView | CertificateBriefView>(query.short ? briefView : certificateView, query, among);
+  }
+
+  /** Newest first unless sorted otherwise; always in a stable order. */
+  async listAs<V>(view: (row: CertificateRow) => V, query: ListQuery, { notificationId, states }: Among = {}): Promise<Page<V>> {
     const now = this.clock.now();
     const where = conditionsOf(query, now, new Date(now.getTime() - this.config.hideExpiredAfterDays * 86_400_000));
     if (notificationId !== undefined) where.add('c.id in (select certificate_id from certificate_notification where notification_id = ?)', notificationId);
+    if (states !== undefined) where.add('c.state = any(?)', states);
     const counted: [{ total: number }] = await this.db.single.query(
       `select count(*)::int as total from (select from certificate c where ${where.sql} limit ${mostCounted}) as counted`, where.values);
     const order = new ListOrder(sortColumns, query, { by: 'id', dir: 'desc' });
@@ -77,7 +91,7 @@ export class CertificateReader {
        limit ${query.count + 1} offset ${query.after ? 0 : (query.page - 1) * query.count}`, where.values);
     const { items: ids, ...next } = order.page(found, query.count);
     const rows = await readRows(this.db.single, ids.map((row) => row.id));
-    return { items: rows.map((row) => (query.short ? briefView(row) : certificateView(row))), total: counted[0].total, ...next };
+    return { items: rows.map(view), total: counted[0].total, ...next };
   }
 
   private async readMany(ids: readonly number[]): Promise<(CertificateRow | null)[]> {

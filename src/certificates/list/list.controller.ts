@@ -12,7 +12,7 @@ export class NotificationCertificatesController {
 
   @Get(':id/certificates') @Requires('certificate:read') @Summary('The certificates that a notification warns about') @Answers(200, CertificatePage)
   list(@Id() id: number, @QueryOf(ListQuery) query: ListQuery): Promise<Page<CertificateView | CertificateBriefView>> {
-    return this.reader.list(query, id);
+    return this.reader.list(query, { notificationId: id });
   }
 }
 

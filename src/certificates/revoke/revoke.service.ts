@@ -37,7 +37,7 @@ export class RevokeRecord {
     private readonly consequences: RevokeConsequences,
   ) {}
 
-  async cancelled(actor: Actor, id: number): Promise<void> {
+  async cancelled(actor: Actor, id: number, note?: string): Promise<void> {
     await this.db.write(async (tx) => {
       const cancelled = await this.certificates.change(tx, id, (certificate) => {
         certificate.cancel();
@@ -45,7 +45,7 @@ export class RevokeRecord {
       });
       await this.consequences.deploying.stopOf(tx, id);
       await this.consequences.succession.fellThrough(tx, cancelled);
-      await this.consequences.audit.record(tx, actor, { action: 'certificate.cancelled', targetType: 'certificate', targetId: id });
+      await this.consequences.audit.record(tx, actor, { action: 'certificate.cancelled', targetType: 'certificate', targetId: id, after: { note } });
     });
   }
 
@@ -80,7 +80,7 @@ export class RevokeService {
   async revoke(actor: Actor, id: number, request: RevokeRequest): Promise<void> {
     const certificate = await this.certificates.get(this.db.single, id);
     await this.access.demandWrite(this.db.single, actor, certificate);
-    if (certificate.state === 'requested' || certificate.state === 'pending') return this.cancel(actor, certificate);
+    if (certificate.state === 'requested' || certificate.state === 'pending') return this.cancel(actor, certificate, request.comments ?? undefined);
     if (certificate.state !== 'issued' && certificate.state !== 'superseded') {
       throw new Problem('wrong-state', `Certificate ${certificate.name} is ${certificate.state}; it cannot be revoked.`);
     }
@@ -88,11 +88,11 @@ export class RevokeService {
     await this.record.revoked(actor, id, request);
   }
 
-  private async cancel(actor: Actor, certificate: Certificate): Promise<void> {
+  private async cancel(actor: Actor, certificate: Certificate, note?: string): Promise<void> {
     if (certificate.orderRef !== null && certificate.authorityId !== null) {
       await this.authorities.cancel(await this.authorities.get(certificate.authorityId), certificate.orderRef, AbortSignal.timeout(timeoutMs));
     }
-    await this.record.cancelled(actor, certificate.id);
+    await this.record.cancelled(actor, certificate.id, note);
   }
 
   private async tellIssuer(certificate: Certificate, { crlReason, comments }: RevokeRequest): Promise<void> {

@@ -1,0 +1,50 @@
+import { Injectable } from '@nestjs/common';
+import { Authorities } from '../../authorities/authorities.js';
+import { splitCertificates } from '../../pki/pem.js';
+import { blame } from '../../platform/http/blame.js';
+import { Database } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { invalid, Problem } from '../../platform/http/problem.js';
+import { PluginError } from '../../plugin-api/errors.js';
+import { CertificateAccess } from '../access.js';
+import type { Certificate } from '../certificate.entity.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { checkAnswer } from '../issue/answer.js';
+import { IssueRecord } from '../issue/issue.record.js';
+import type { AnswerRequest } from './pending.schema.js';
+
+/** Takes an issuer's answer from the hands of a person. */
+@Injectable()
+export class PendingService {
+  constructor(
+    private readonly db: Database,
+    private readonly access: CertificateAccess,
+    private readonly certificates: CertificateRepository,
+    private readonly authorities: Authorities,
+    private readonly record: IssueRecord,
+  ) {}
+
+  /** What is uploaded is held against the request as if the issuer had sent it. Throws Problem `wrong-state` when nothing is awaited. */
+  async answer(actor: Actor, id: number, { body, chain, externalId }: AnswerRequest): Promise<void> {
+    const certificate = await this.certificates.get(this.db.single, id);
+    await this.access.demandChange(this.db.single, actor, certificate);
+    demandUnfinished(certificate);
+    const chainPem = [...blame('body', () => splitCertificates(body)), ...(chain ? blame('chain', () => splitCertificates(chain)) : [])];
+    await this.check(certificate, chainPem);
+    await this.record.issued(id, chainPem, externalId ?? undefined, actor);
+  }
+
+  private async check(certificate: Certificate, chainPem: readonly string[]): Promise<void> {
+    try {
+      await checkAnswer(certificate, chainPem, await this.authorities.get(certificate.authorityId ?? 0));
+    } catch (error) {
+      if (error instanceof PluginError) throw invalid('body', error.detail);
+      throw error;
+    }
+  }
+}
+
+/** Throws Problem `wrong-state` for one that is issued, failed or cancelled. */
+export function demandUnfinished({ name, state }: Pick<Certificate, 'name' | 'state'>): void {
+  if (state !== 'requested' && state !== 'pending') throw new Problem('wrong-state', `Certificate ${name} is ${state}: nothing is awaited for it.`);
+}
