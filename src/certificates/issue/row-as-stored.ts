@@ -10,7 +10,7 @@ interface Surroundings { actor: Actor; authority: LoadedAuthority; relations: Re
 
 /** What no certificate has when it is new. */
 const fresh = {
-  attempts: 0, fault: null, faultDetail: null, renewalAttempts: 0, renewalFault: null, renewalDetail: null,
+  attempts: 0, answeredAt: null, fault: null, faultDetail: null, renewalAttempts: 0, renewalFault: null, renewalDetail: null,
   revokedAt: null, revocationReason: null, supersededAt: null, awaitsDeployment: false, deletedAt: null, destinations: [], replaces: [], replaced: [],
 };
 
