@@ -1,6 +1,6 @@
-import { Config, ConfigError, configFromEnvironment } from './platform/config.js';
+import { explain } from './explain.js';
+import { type Config, configFromEnvironment } from './platform/config.js';
 import { exitWith, onStopSignal, quietLibraries, say } from './platform/process.js';
-import { KeyRingError } from './platform/secrets/key-ring.js';
 import { type Perennial, startPerennial } from './perennial.js';
 
 /** One program; PERENNIAL_ROLE picks what runs. */
@@ -19,14 +19,6 @@ function greet(config: Config, { url }: Perennial): void {
   say(`Documentation  ${url}/api/1/docs`);
   say(`Data           ${config.databaseUrl ? 'the database of DATABASE_URL' : config.dataDir}`);
   if (!config.smtpUrl) say('SMTP_URL is not set: mails are not sent but kept, to be read at /api/1/mails');
-}
-
-/** What the operator can mend is told in errors of these kinds; any other is a bug, and its stack says where. */
-const worded: readonly unknown[] = [Error, ConfigError, KeyRingError];
-
-function explain(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return worded.includes(error.constructor) ? error.message : error.stack ?? error.message;
 }
 
 main().catch((error: unknown) => exitWith(1, explain(error)));

@@ -164,6 +164,12 @@ export class CertificateRepository {
     return rows.map((row) => row.id);
   }
 
+  /** Ids of issued certificates whose moment of renewal has come, in order. */
+  async idsDueForRenewal(tx: Tx, now: Date): Promise<number[]> {
+    const rows: { id: number }[] = await tx.query(`select id from certificate where state = 'issued' and next_renewal_at <= $1 order by id`, [now]);
+    return rows.map((row) => row.id);
+  }
+
   /** Ids of roles, notifications and destinations that hang on a certificate. */
   async linksOf(tx: Tx, id: number): Promise<{ roleIds: number[]; notificationIds: number[]; destinationIds: number[] }> {
     const rows: { roleIds: number[]; notificationIds: number[]; destinationIds: number[] }[] = await tx.query(

@@ -5,6 +5,7 @@ import { join, relative } from 'node:path';
 
 const root = join(__dirname, '../..');
 const main = join(root, 'dist/src/main.js');
+const cli = join(root, 'dist/src/cli/cli.js');
 
 /** How a process ended: its exit status, or the signal that ended it. */
 export interface ChildEnd { status: number | null; signal: NodeJS.Signals | null }
@@ -48,6 +49,16 @@ export async function runChild(env: ChildEnv, meanwhile?: (child: ChildProcess) 
   return { ...await ended, stdout: stdout(), stderr: stderr() };
 }
 
+/** What a call of the command line printed, and how it ended. */
+export interface CliResult extends ChildEnd { stdout: string; stderr: string }
+
+/** One call of the built command line, with `input` on its stdin. */
+export async function runCli(env: ChildEnv, args: readonly string[], input = ''): Promise<CliResult> {
+  const { process: child, ended, stdout, stderr } = spawnNode([cli, ...args], env, 'pipe');
+  child.stdin?.on('error', () => undefined).end(input);
+  return { ...await ended, stdout: stdout(), stderr: stderr() };
+}
+
 /** Numbers of the processes whose command line or environment names this text, other than this one. Linux only. */
 export function processesNaming(text: string): number[] {
   return readdirSync('/proc').map(Number).filter((pid) => pid > 0 && pid !== process.pid).filter((pid) =>
@@ -72,15 +83,19 @@ interface Started {
 }
 
 function spawnChild(env: ChildEnv): Started {
+  return spawnNode(['--enable-source-maps', main], env, 'ignore');
+}
+
+function spawnNode(args: string[], env: ChildEnv, stdin: 'ignore' | 'pipe'): Started {
   demandFreshBuild();
   const { PATH, TMPDIR } = process.env;
-  const child = spawn(process.execPath, ['--enable-source-maps', main], { cwd: root, env: { PATH, TMPDIR, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, args, { cwd: root, env: { PATH, TMPDIR, ...env }, stdio: [stdin, 'pipe', 'pipe'] });
   const texts = { stdout: '', stderr: '' };
-  child.stdout.on('data', (chunk: Buffer) => (texts.stdout += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (texts.stderr += chunk.toString()));
+  child.stdout?.on('data', (chunk: Buffer) => (texts.stdout += chunk.toString()));
+  child.stderr?.on('data', (chunk: Buffer) => (texts.stderr += chunk.toString()));
   const ended = once(child, 'close').then(([status, signal]): ChildEnd => ({ status, signal }));
   const matches = (pattern: RegExp): Promise<string> => new Promise((resolve) => {
-    child.stdout.on('data', () => {
+    child.stdout?.on('data', () => {
       const found = pattern.exec(texts.stdout)?.[1];
       if (found !== undefined) resolve(found);
     });

@@ -1,6 +1,6 @@
 import { AbstractLogger, DataSource, type DataSourceOptions, type LogLevel, type LogMessage, MigrationExecutor } from 'typeorm';
 import type { Config } from '../config.js';
-import { startEmbeddedPostgres } from './embedded-postgres.js';
+import { type EmbeddedPostgres, findEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.js';
 import { SnakeNamingStrategy } from './snake-naming.js';
 
 const oldestServer = 130_000;
@@ -16,16 +16,35 @@ export interface DataSourceInput {
   log?: (line: string) => void;
 }
 
-/** A migrated database and the way to let go of it. */
+/** A database and the way to let go of it. */
 export interface OpenDataSource {
   source: DataSource;
-  /** Closes the pool, then stops the embedded server if there is one. */
+  /** Closes the pool, then stops the embedded server if this process started it. */
   stop: () => Promise<void>;
 }
 
 /** Connects to DATABASE_URL, or starts the embedded server in DATA_DIR, and migrates. Throws on servers older than 13. */
-export async function createDataSource({ config, entities, migrations, log }: DataSourceInput): Promise<OpenDataSource> {
-  const embedded = config.databaseUrl === undefined ? await startEmbeddedPostgres({ dataDir: config.dataDir, log }) : null;
+export async function createDataSource(input: DataSourceInput): Promise<OpenDataSource> {
+  const embedded = input.config.databaseUrl === undefined ? await startEmbeddedPostgres({ dataDir: input.config.dataDir, log: input.log }) : null;
+  const open = await connect(input, embedded);
+  try {
+    await migrate(open.source);
+  } catch (error) {
+    await open.stop();
+    throw error;
+  }
+  return open;
+}
+
+/** As `createDataSource`, but joins an embedded server that another process runs, and leaves the tables as they are. */
+export async function joinDataSource(input: DataSourceInput): Promise<OpenDataSource> {
+  const { databaseUrl, dataDir } = input.config;
+  if (databaseUrl !== undefined) return connect(input, null);
+  const url = await findEmbeddedPostgres(dataDir);
+  return connect(input, url === null ? await startEmbeddedPostgres({ dataDir, log: input.log }) : { url, stop: async () => undefined });
+}
+
+async function connect({ config, entities, migrations, log }: DataSourceInput, embedded: EmbeddedPostgres | null): Promise<OpenDataSource> {
   const source = new DataSource(dataSourceOptions(embedded?.url ?? config.databaseUrl ?? '', entities, migrations, log));
   const stop = async (): Promise<void> => {
     if (source.isInitialized) await source.destroy();
@@ -37,7 +56,6 @@ export async function createDataSource({ config, entities, migrations, log }: Da
     });
     const [row] = await source.query<{ server_version_num: string }[]>('show server_version_num');
     refuseOldServer(Number(row?.server_version_num));
-    await migrate(source);
   } catch (error) {
     await stop();
     throw error;
@@ -104,4 +122,12 @@ export async function migrate(source: DataSource): Promise<void> {
     await tx.query('select pg_advisory_xact_lock($1)', [migrationLock]);
     await new MigrationExecutor(source, tx.queryRunner).executePendingMigrations();
   });
+}
+
+/** The names of the migrations that this database lacks, oldest first; of a database without any, all. */
+export async function missingMigrations(source: DataSource): Promise<string[]> {
+  const [found] = await source.query<{ found: string | null }[]>(`select to_regclass('migration') as found`);
+  const done = found?.found ? await source.query<{ name: string }[]>('select name from migration') : [];
+  const names = new Set(done.map(({ name }) => name));
+  return source.migrations.map((migration) => migration.name ?? migration.constructor.name).filter((name) => !names.has(name));
 }

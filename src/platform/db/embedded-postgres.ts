@@ -1,18 +1,14 @@
-import { lstat, mkdir, mkdtemp, readlink, realpath, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { findPostgres } from './postgres-binaries.js';
-import { clusterName, clusterUser, prepareCluster, releaseCluster } from './postgres-cluster.js';
+import { clusterName, prepareCluster, releaseCluster } from './postgres-cluster.js';
 import { findLauncher } from './postgres-launcher.js';
 import { type ServerCommand, type ServerProcess, startServer } from './postgres-server.js';
+import { findListening, makeSocketFolder, socketPort, socketUrl } from './postgres-socket.js';
 
 const database = 'perennial';
-/** Only part of the socket's name: `.s.PGSQL.5432`. */
-const port = '5432';
-/** An address of a unix socket holds 103 bytes on macOS and 107 on Linux (unix(7)). */
-const longestSocketFolder = 103 - `/.s.PGSQL.${port}`.length;
 
 /** What to start. */
 export interface EmbeddedPostgresOptions {
@@ -46,7 +42,7 @@ export async function startEmbeddedPostgres({ dataDir, settings = {}, log = () =
   await prepareCluster(cluster, binaries, launcher, settings['fsync'] !== 'off');
   await releaseCluster(cluster, log);
   const socket = await makeSocketFolder(join(root, 'socket'));
-  const cleanup = removal(join(cluster, 'postmaster.pid'), join(socket, `.s.PGSQL.${port}.lock`));
+  const cleanup = removal(join(cluster, 'postmaster.pid'), join(socket, `.s.PGSQL.${socketPort}.lock`));
   const prefix = launcher.lock.length > 0 ? [...launcher.lock, ...cleanup, ...launcher.server] : launcher.server;
   const [program = '', ...args] = [...prefix, binaries.postgres, '-D', cluster, ...parameters(socket, settings)];
   const supervised = await supervise({ program, args, env: binaries.env, probeUrl: socketUrl(socket, 'postgres'), name: clusterName(), log });
@@ -61,10 +57,16 @@ export async function startEmbeddedPostgres({ dataDir, settings = {}, log = () =
   return { url: socketUrl(socket, database), stop };
 }
 
+/** The URL of the server that another process runs in `dataDir`, as `startEmbeddedPostgres` gives it; null when none does. */
+export async function findEmbeddedPostgres(dataDir: string): Promise<string | null> {
+  const root = await realpath(join(dataDir, 'postgres')).catch(() => null);
+  return root === null ? null : findListening(join(root, 'socket'), database);
+}
+
 function parameters(socket: string, settings: Record<string, string>): string[] {
   const all: Record<string, string> = {
     listen_addresses: '',
-    port,
+    port: socketPort,
     // A list with commas, in which quotes hold a name together.
     unix_socket_directories: `"${socket.replaceAll('"', '""')}"`,
     unix_socket_permissions: '0700',
@@ -81,38 +83,11 @@ function parameters(socket: string, settings: Record<string, string>): string[] 
 }
 
 /**
- * Both `new URL` and libpq read this form; with `user@` before an empty host only libpq would. What it leaves out is taken
- * from PGPORT, PGSSLMODE and their like, so it leaves nothing out.
- */
-function socketUrl(folder: string, name: string): string {
-  return `postgresql:///${name}?host=${encodeURIComponent(folder)}&port=${port}&user=${clusterUser}&sslmode=disable`;
-}
-
-/**
  * Words before a command that remove two files. PostgreSQL takes a stale one for a running server when the process number in
  * it is in use again, as it is after each restart of a container. Only for the holder of the lock.
  */
 function removal(first: string, second: string): string[] {
   return ['sh', '-c', 'rm -f "$1" "$2" && shift 2 && exec "$@"', 'sh', first, second];
-}
-
-/** `folder` itself, or, where its path is too long for a socket, a private temporary folder to which `folder` then links. */
-async function makeSocketFolder(folder: string): Promise<string> {
-  if (Buffer.byteLength(folder) <= longestSocketFolder) {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    return folder;
-  }
-  const old = await readlink(folder).catch(() => null);
-  if (old !== null && (await isPrivate(old))) return old;
-  const short = await mkdtemp(join(tmpdir(), 'perennial-'));
-  await rm(folder, { force: true });
-  await symlink(short, folder);
-  return short;
-}
-
-async function isPrivate(folder: string): Promise<boolean> {
-  const found = await lstat(folder).catch(() => null);
-  return found !== null && found.isDirectory() && found.uid === process.geteuid?.() && (found.mode & 0o077) === 0;
 }
 
 async function supervise(command: ServerCommand): Promise<Pick<ServerProcess, 'stop'>> {

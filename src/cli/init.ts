@@ -1,0 +1,57 @@
+import { join } from 'node:path';
+import type { Config } from '../platform/config.js';
+import { migrate, missingMigrations } from '../platform/db/data-source.js';
+import { Database } from '../platform/db/database.js';
+import type { KeyRing } from '../platform/secrets/key-ring.js';
+import { openKeyRing } from '../platform/secrets/open-key-ring.js';
+import { bootstrapAccounts, type Bootstrapped } from '../roles/bootstrap.js';
+import { builtInRoles } from '../roles/role-name.js';
+import { UserRepository } from '../users/user.repository.js';
+import { newPassword, type PasswordSource } from './new-password.js';
+import { withDatabase, withServices } from './session.js';
+import type { Shell } from './shell.js';
+import { counted } from './table.js';
+
+/** What `init` has made and found. `adminPassword` is there when it was made up: it cannot be had again. */
+interface Initialized { database: string; migrations: string[]; keyRing: { origin: string; sealingKey: string }; admin: 'made' | 'kept'; adminPassword?: string }
+
+export async function init(shell: Shell, source: PasswordSource): Promise<void> {
+  const config = shell.config();
+  await withDatabase(shell, config, async (open) => {
+    const missing = await missingMigrations(open.source);
+    await migrate(open.source);
+    const db = new Database(open.source);
+    const keyRing = await openKeyRing(config, db);
+    const accounts = await makeAdmin(shell, config, db, source);
+    // The services make, as they start, what they need from the first day on.
+    await withServices(shell, config, open, keyRing, async () => undefined);
+    await tellAll(shell, { ...describe(config, keyRing), migrations: missing, admin: accounts.madeAdmin ? 'made' : 'kept', ...passwordOf(accounts) });
+  });
+}
+
+async function makeAdmin(shell: Shell, config: Config, db: Database, source: PasswordSource): Promise<Bootstrapped> {
+  const wanted = config.adminPassword === undefined && !(await new UserRepository().exists(db.single));
+  const given = wanted ? await newPassword(source) : null;
+  return bootstrapAccounts(db, given ?? config.adminPassword, shell.actor);
+}
+
+function passwordOf({ generatedPassword }: Bootstrapped): Pick<Initialized, 'adminPassword'> {
+  return generatedPassword === null ? {} : { adminPassword: generatedPassword };
+}
+
+function describe(config: Config, keyRing: KeyRing): Pick<Initialized, 'database' | 'keyRing'> {
+  return {
+    database: config.databaseUrl === undefined ? join(config.dataDir, 'postgres') : 'DATABASE_URL',
+    keyRing: { origin: config.encryptionKeys ? 'ENCRYPTION_KEYS' : join(config.dataDir, 'keyring'), sealingKey: keyRing.sealingKeyId },
+  };
+}
+
+async function tellAll(shell: Shell, made: Initialized): Promise<void> {
+  await shell.answer(made, [
+    `Database   ${made.database}: ${made.migrations.length === 0 ? 'up to date' : `${counted(made.migrations.length, 'migration')} done`}`,
+    `Key ring   ${made.keyRing.origin}: key ${made.keyRing.sealingKey} seals. Back it up apart from the database`,
+    `Roles      ${Object.keys(builtInRoles).join(', ')}`,
+    `User       admin ${made.admin === 'made' ? 'is made' : 'is not needed: there are users'}`,
+    ...(made.adminPassword === undefined ? [] : [`Password   ${made.adminPassword} (shown only this once)`]),
+  ].join('\n'));
+}

@@ -1,0 +1,41 @@
+import { isIP } from 'node:net';
+import { IssueRequest } from '../certificates/issue/issue.schema.js';
+import { IssueService } from '../certificates/issue/issue.service.js';
+import { CertificateReader } from '../certificates/list/certificate-reader.js';
+import { validate } from '../platform/http/validate.js';
+import { readInput } from '../platform/terminal.js';
+import { certificateTable } from './query.js';
+import type { Session } from './session.js';
+
+interface Options {
+  owner?: string; cn?: string; san?: string[]; authority?: string; days?: number; keyType?: string; csr?: string;
+  rotationPolicy?: string; destination?: string[]; description?: string; request?: string;
+}
+
+export async function issue(session: Session, options: Options): Promise<void> {
+  if (options.csr === '-' && options.request === '-') throw new Error('Only one of --csr and --request can come from stdin.');
+  const file = options.request === undefined ? {} : JSON.parse(await readInput(options.request)) as object;
+  const request = validate(IssueRequest, { ...file, ...fieldsOf(options), ...(options.csr && { csr: await readInput(options.csr) }) });
+  const { id } = await session.get(IssueService).issue(session.actor, request, null);
+  const certificate = await session.get(CertificateReader).settled(id);
+  await session.shell.answer(certificate, certificateTable([certificate]));
+  if (certificate.state !== 'issued' && !session.shell.json) session.shell.note('Its issuer is still at work; a running program goes on with it.');
+}
+
+function fieldsOf({ owner, cn, san, authority, days, keyType, rotationPolicy, destination, description }: Options): object {
+  const fields = {
+    owner, commonName: cn, validityDays: days, keyType, description,
+    authority: authority && { name: authority },
+    rotationPolicy: rotationPolicy && { name: rotationPolicy },
+    destinations: destination?.map((label) => ({ label })),
+    extensions: san && { subAltNames: { names: san.map((value) => ({ nameType: typeOf(value), value })) } },
+  };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** What kind of alternative name a text is, by its form alone. */
+function typeOf(value: string): string {
+  if (isIP(value) !== 0) return 'IPAddress';
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(value)) return 'uniformResourceIdentifier';
+  return value.includes('@') ? 'rfc822Name' : 'DNSName';
+}

@@ -1,0 +1,74 @@
+import type { CertificateView } from '../certificates/certificate.view.js';
+import { CertificateReader } from '../certificates/list/certificate-reader.js';
+import { ListQuery } from '../certificates/list/list.schema.js';
+import { Clock } from '../platform/clock.js';
+import { validate } from '../platform/http/validate.js';
+import { terminalWidth } from '../platform/terminal.js';
+import type { Session } from './session.js';
+import { counted, day, table } from './table.js';
+
+interface Options { fqdn?: string[]; issuer?: string; owner?: string; state?: string; expiringIn?: number; includeExpired?: boolean; ids?: boolean }
+
+const dayMs = 86_400_000;
+const pageSize = '200';
+
+/** One certificate as `query` shows it; the other commands take such a list with `--from`. */
+export function row({ id, name, cn, owner, issuer, state, notAfter }: CertificateView): object {
+  return { id, name, cn, owner, issuer, state, notAfter };
+}
+
+/** Certificates as a table for people. */
+export function certificateTable(certificates: readonly CertificateView[]): string {
+  return table(['id', 'name', 'owner', 'issuer', 'state', 'not after'], certificates.map((c) => [c.id, c.name, c.owner, c.issuer, c.state, day(c.notAfter)]));
+}
+
+export async function query(session: Session, options: Options): Promise<void> {
+  const { shell } = session;
+  const found = await find(session, options);
+  if (options.ids && !shell.json) return shell.answer(null, found.map(({ id }) => id).join('\n'));
+  const words = found.length === 0 ? '' : certificateTable(found);
+  await shell.answer({ items: found.map(row), total: found.length }, words);
+  if (!shell.json && terminalWidth() !== null) shell.note(counted(found.length, 'certificate'));
+}
+
+async function find(session: Session, options: Options): Promise<CertificateView[]> {
+  const now = session.get(Clock).now();
+  const found = new Map<number, CertificateView>();
+  for (const fqdn of options.fqdn ?? [undefined]) {
+    for (const certificate of await search(session, queryOf(options, fqdn))) {
+      if (fits(certificate, options, now)) found.set(certificate.id, certificate);
+    }
+  }
+  return [...found.values()].sort((a, b) => a.id - b.id);
+}
+
+/** The part of the conditions that the list of the API knows. */
+function queryOf({ issuer, owner, state, expiringIn, includeExpired }: Options, fqdn: string | undefined): Record<string, string> {
+  const filter = fqdn === undefined ? issuer && `issuer;${issuer}` : `cn;${fqdn}`;
+  return {
+    count: pageSize, sortBy: 'id',
+    ...(filter && { filter }), ...(owner && { owner }), ...(state && { state }),
+    ...(expiringIn !== undefined && { timeRange: String(Math.ceil(expiringIn / 7)) }),
+    ...((includeExpired || expiringIn !== undefined) && { showExpired: 'true' }),
+  };
+}
+
+/** The rest of them. */
+function fits(certificate: CertificateView, { issuer, expiringIn, includeExpired }: Options, now: Date): boolean {
+  const { authority, notAfter } = certificate;
+  const end = new Date(notAfter).getTime();
+  if (issuer && ![certificate.issuer, authority?.name].some((name) => name?.toLowerCase().includes(issuer.toLowerCase()))) return false;
+  if (expiringIn !== undefined && end > now.getTime() + expiringIn * dayMs) return false;
+  return includeExpired === true || end > now.getTime();
+}
+
+async function search(session: Session, wanted: Record<string, string>): Promise<CertificateView[]> {
+  const reader = session.get(CertificateReader);
+  const found: CertificateView[] = [];
+  for (let after: string | undefined = ''; after !== undefined;) {
+    const page = await reader.list(validate(ListQuery, { ...wanted, ...(after && { after }) }));
+    found.push(...(page.items as CertificateView[]));
+    after = page.next;
+  }
+  return found;
+}

@@ -1,0 +1,26 @@
+import type { CertificateView } from '../certificates/certificate.view.js';
+import { CertificateRepository } from '../certificates/certificate.repository.js';
+import { CertificateReader } from '../certificates/list/certificate-reader.js';
+import { RotateService } from '../certificates/rotate/rotate.service.js';
+import { Clock } from '../platform/clock.js';
+import { each } from './bulk.js';
+import { type Choice, chosen } from './chosen.js';
+import type { Session } from './session.js';
+
+interface Options extends Choice { due?: boolean; commit?: boolean }
+
+export async function reissue(session: Session, words: string[], { due, commit, ...choice }: Options): Promise<void> {
+  const certificates = due ? await allDue(session) : await chosen(session, words, choice);
+  const [service, reader] = [session.get(RotateService), session.get(CertificateReader)];
+  const act = async ({ id }: CertificateView): Promise<string> => {
+    const successor = await reader.settled(await service.reissue(session.actor, id));
+    return successor.state === 'issued' ? `renewed by ${successor.name} (${successor.id})` : `asked of its issuer as ${successor.id}, which is ${successor.state}`;
+  };
+  await each(session, certificates, { verb: 'renew', done: 'renewed', act }, commit);
+}
+
+async function allDue(session: Session): Promise<CertificateView[]> {
+  const ids = await session.get(CertificateRepository).idsDueForRenewal(session.db.single, session.get(Clock).now());
+  const reader = session.get(CertificateReader);
+  return Promise.all(ids.map((id) => reader.get(id)));
+}

@@ -1,0 +1,19 @@
+import { RevokeRequest } from '../certificates/revoke/revoke.schema.js';
+import { RevokeService } from '../certificates/revoke/revoke.service.js';
+import { validate } from '../platform/http/validate.js';
+import { each } from './bulk.js';
+import { type Choice, chosen } from './chosen.js';
+import type { Session } from './session.js';
+
+interface Options extends Choice { reason: string; comment?: string; commit?: boolean }
+
+export async function revoke(session: Session, words: string[], { reason, comment, commit, ...choice }: Options): Promise<void> {
+  const request = validate(RevokeRequest, { crlReason: reason, comments: comment });
+  const certificates = await chosen(session, words, choice);
+  const service = session.get(RevokeService);
+  const act = async ({ id }: { id: number }): Promise<string> => {
+    await service.revoke(session.actor, id, request);
+    return `revoked (${request.crlReason})`;
+  };
+  await each(session, certificates, { verb: 'revoke', done: 'revoked', act }, commit);
+}

@@ -1,0 +1,75 @@
+import 'reflect-metadata';
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { INestApplicationContext, Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { migrations } from '../../migrations/index.js';
+import { entities } from '../app.entities.js';
+import { AppModule } from '../app.module.js';
+import { Clock } from '../platform/clock.js';
+import type { Config } from '../platform/config.js';
+import { joinDataSource, missingMigrations, type OpenDataSource } from '../platform/db/data-source.js';
+import { Database } from '../platform/db/database.js';
+import type { Actor } from '../platform/http/actor.js';
+import { FrameworkLog } from '../platform/log.js';
+import { onStopSignal } from '../platform/process.js';
+import type { KeyRing } from '../platform/secrets/key-ring.js';
+import { openKeyRing } from '../platform/secrets/open-key-ring.js';
+import type { Shell } from './shell.js';
+
+const interrupted = 130;
+
+/** The services of the program over its database, without HTTP and without jobs. */
+export class Session {
+  readonly actor: Actor;
+
+  constructor(readonly shell: Shell, readonly config: Config, readonly db: Database, private readonly app: INestApplicationContext) {
+    this.actor = shell.actor;
+  }
+
+  /** A service of whichever module. */
+  get<T>(service: Type<T>): T {
+    return this.app.get(service, { strict: false });
+  }
+}
+
+/** Opens the database that the program uses, whether one runs on it or not, migrated or not; and lets go of it afterwards. */
+export async function withDatabase<T>(shell: Shell, config: Config, work: (open: OpenDataSource) => Promise<T>): Promise<T> {
+  const log = shell.log(config);
+  const open = await joinDataSource({ config, entities, migrations, log: (line) => log.debug({}, line) });
+  onStopSignal(async () => {
+    shell.interrupt();
+    await open.stop();
+  }, interrupted);
+  return work(open).finally(() => open.stop());
+}
+
+/** Does `work` on the services. Throws where the program has never been started, or is of another version than the tables. */
+export async function withSession(shell: Shell, work: (session: Session) => Promise<void>): Promise<void> {
+  const config = shell.config();
+  await demandData(config);
+  await withDatabase(shell, config, async (open) => {
+    if ((await missingMigrations(open.source)).length > 0) {
+      throw new Error('The tables of this database are not those of this version. Start the program, or run: perennial init');
+    }
+    await withServices(shell, config, open, await openKeyRing(config, new Database(open.source)), work);
+  });
+}
+
+/** Does `work` on the services over a migrated database. */
+export async function withServices(
+  shell: Shell, config: Config, { source }: OpenDataSource, keyRing: KeyRing, work: (session: Session) => Promise<void>,
+): Promise<void> {
+  const log = shell.log(config);
+  const module = AppModule.on({ config, log, source, keyRing, clock: new Clock() });
+  const app = await NestFactory.createApplicationContext(module, { logger: new FrameworkLog(log), abortOnError: false });
+  await work(new Session(shell, config, new Database(source), app)).finally(() => app.close());
+}
+
+/** A slip in DATA_DIR must not make an empty database, in which nothing would be found. */
+async function demandData({ databaseUrl, dataDir }: Config): Promise<void> {
+  if (databaseUrl !== undefined) return;
+  await access(join(dataDir, 'postgres')).catch(() => {
+    throw new Error(`There is no database in ${dataDir}. Set DATA_DIR or DATABASE_URL as for the program, or run: perennial init`);
+  });
+}

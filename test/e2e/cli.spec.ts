@@ -1,0 +1,280 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type ChildEnv, type CliResult, processesNaming, type ProgramChild, runCli, startChild } from '../support/child.js';
+import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js';
+import { adminPassword, signIn } from '../support/program.js';
+
+const run = promisify(execFile);
+// Each call is a process of its own.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+const stackTrace = /^\s+at /m;
+const done = { status: 0, signal: null };
+
+/** A call that must succeed; what it printed with --json, parsed. */
+async function json(env: ChildEnv, args: readonly string[], input?: string): Promise<any> { // eslint-disable-line @typescript-eslint/no-explicit-any -- tests read JSON of any shape
+  const { status, stdout, stderr } = await runCli(env, ['--json', ...args], input);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  return JSON.parse(stdout);
+}
+
+/** A call that must fail with status 1 and a sentence; gives what it said. */
+async function refusal(env: ChildEnv, args: readonly string[], input?: string): Promise<string> {
+  const { status, stderr } = await runCli(env, args, input);
+  expect(stderr).not.toMatch(stackTrace);
+  expect(status).toBe(1);
+  return stderr;
+}
+
+describe('the command line', () => {
+  it('explains itself without a database and refuses what it does not know', async () => {
+    const help = await runCli({ DATA_DIR: '/nonexistent' }, ['--help']);
+    expect(help).toMatchObject({ status: 0, stdout: expect.stringContaining('create-user [options] <name>') });
+    expect(await runCli({}, ['revoke', '--help'])).toMatchObject({ status: 0, stdout: expect.stringContaining('--json') });
+    expect(await runCli({}, ['frobnicate'])).toMatchObject({ status: 2, stdout: '', stderr: `error: unknown command 'frobnicate'\n` });
+    expect(await runCli({}, ['query', '--expiring-in', 'soon'])).toMatchObject({ status: 2, stdout: '' });
+  });
+
+  it('makes no database where a slip in the settings points', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'perennial-'));
+    expect(await refusal({ DATA_DIR: join(folder, 'wrong') }, ['query'])).toMatch(/^There is no database in .* run: perennial init\n$/);
+    expect(await refusal({ DATA_DIR: folder, PORT: 'eighty' }, ['query'])).toMatch(/^The settings are not usable:\n {2}PORT: /);
+    const empty = await createEmptyDatabase([]);
+    expect(await refusal({ DATA_DIR: folder, DATABASE_URL: empty.url }, ['query'])).toMatch(/^The tables of this database are not those of this version/);
+    await empty.drop();
+    await rm(folder, { recursive: true });
+  });
+});
+
+describe('beside and without a running program on the embedded database', () => {
+  let dataDir: string;
+  let env: ChildEnv;
+  let program: ProgramChild | undefined;
+  beforeAll(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'perennial-'));
+    env = { DATA_DIR: dataDir };
+  });
+  afterAll(async () => {
+    await program?.kill();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  it('makes everything at the first init, says so, and changes nothing at the second', async () => {
+    const first = await runCli(env, ['init', '--password-file', '-'], `${adminPassword}\n`);
+    expect(first).toMatchObject({ ...done, stderr: '', stdout: expect.stringMatching(/migrations? done\n[^]*User {7}admin is made\n$/) });
+    expect(first.stdout).not.toContain(adminPassword);
+    expect(processesNaming(dataDir)).toEqual([]);
+    expect(await json(env, ['init'])).toMatchObject({ migrations: [], admin: 'kept', keyRing: { origin: join(dataDir, 'keyring') } });
+  });
+
+  it('works on what a running program works on', async () => {
+    program = await startChild(env);
+    const { ok } = await signIn(program.url);
+    await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
+    const issued = await json(env, ['issue', '--owner', 'joe@example.com', '--cn', 'beside.example.com', '--authority', 'root']);
+    expect(await ok('GET', `/certificates/${issued.id}`)).toMatchObject({ cn: 'beside.example.com', state: 'issued' });
+    expect((await fetch(`${program.url}/health/ready`)).status).toBe(200);
+    expect(await program.stop()).toEqual({ status: 0, signal: null });
+  });
+
+  it('works when none runs, and leaves none behind', async () => {
+    expect((await json(env, ['query', '--fqdn', 'beside'])).items).toMatchObject([{ cn: 'beside.example.com' }]);
+    expect(processesNaming(dataDir)).toEqual([]);
+  });
+});
+
+describe('on a given database', () => {
+  let database: TestDatabase;
+  let folder: string;
+  let env: ChildEnv;
+  let program: ProgramChild;
+  let call: Awaited<ReturnType<typeof signIn>>;
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    folder = await mkdtemp(join(tmpdir(), 'perennial-'));
+    env = { DATA_DIR: folder, DATABASE_URL: database.url, ADMIN_PASSWORD: adminPassword };
+    program = await startChild(env);
+    call = await signIn(program.url);
+    await call.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
+  });
+  afterAll(async () => {
+    await program.kill();
+    await database.drop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const issue = (...args: string[]): Promise<{ id: number; name: string }> =>
+    json(env, ['issue', '--owner', 'joe@example.com', '--authority', 'root', ...args]) as Promise<{ id: number; name: string }>;
+
+  it('makes users and resets passwords, which never show anywhere', async () => {
+    expect(await refusal(env, ['create-user', 'mary', '--email', 'mary@example.com'])).toContain('--password-file');
+    expect(await refusal(env, ['create-user', 'mary', '--email', 'mary@example.com', '--password-file', '-'], 'hunter2')).toMatch(/^The password must have at least 12/);
+    await json(env, ['create-user', 'mary', '--email', 'mary@example.com', '--role', 'operator', '--password-file', '-'], 'Marys-Secret-1!\n');
+    const token = await call.login('mary', 'Marys-Secret-1!');
+    const path = join(folder, 'password');
+    await writeFile(path, 'Marys-Secret-2!\n', { mode: 0o600 });
+    const { stdout, stderr } = await runCli({ ...env, LOG_LEVEL: 'trace' }, ['--verbose', 'reset-password', 'MARY', '--password-file', path]);
+    expect(stdout).toBe('User mary has a new password; every session has ended.\n');
+    expect(stdout + stderr).not.toContain('Marys-Secret');
+    expect((await call.call('GET', '/auth/me', undefined, { token })).status).toBe(401);
+    await call.login('mary', 'Marys-Secret-2!');
+    const [event] = await database.source.query(`select actor_name, actor_user_id, request_id, after from audit_event where action = 'user.changed'`);
+    expect(event).toMatchObject({ actor_name: expect.stringContaining(`system (${userInfo().username}`), actor_user_id: null, request_id: expect.stringMatching(/^cli-/) });
+    expect(JSON.stringify(event)).not.toContain('Secret');
+    expect(await refusal(env, ['reset-password', 'nobody', '--password-file', path])).toBe('There is no user nobody.\n');
+  });
+
+  it('asks for a password at a terminal without showing it', async () => {
+    const cli = join(__dirname, '../../dist/src/cli/cli.js');
+    const typed = `sleep 6; printf 'Typed-Secret-1!\\r'; sleep 1; printf 'Typed-Secret-1!\\r'; sleep 6`;
+    const { stdout } = await run('bash', ['-c', `(${typed}) | script -qec "${process.execPath} ${cli} reset-password mary" /dev/null`], {
+      env: { PATH: process.env['PATH'], ...env } });
+    expect(stdout).toMatch(/New password: \s+Once more: \s+User mary has a new password/);
+    expect(stdout).not.toContain('Typed-Secret');
+    await call.login('mary', 'Typed-Secret-1!');
+  });
+
+  it('issues by options, by CSR and by a request as the API takes it', async () => {
+    const { id } = await issue('--cn', 'opt.example.com', '--san', 'opt2.example.com', '10.1.2.3', 'https://opt.example.com/x', '--days', '30', '--key-type', 'RSA2048');
+    const certificate = await call.ok('GET', `/certificates/${id}`);
+    await writeFile(join(folder, 'opt.pem'), certificate.body);
+    const { stdout } = await run('openssl', ['x509', '-in', join(folder, 'opt.pem'), '-noout', '-text']);
+    expect(stdout).toMatch(/DNS:opt\.example\.com, DNS:opt2\.example\.com, IP Address:10\.1\.2\.3, URI:https:\/\/opt\.example\.com\/x/);
+    expect(stdout).toContain('Public-Key: (2048 bit)');
+    await run('openssl', ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', join(folder, 'csr.key'), '-out', join(folder, 'csr.pem'), '-subj', '/CN=csr.example.com']);
+    expect(await issue('--csr', join(folder, 'csr.pem'))).toMatchObject({ cn: 'csr.example.com', hasPrivateKey: false });
+    const request = { owner: 'joe@example.com', commonName: 'file.example.com', authority: { name: 'root' }, validityDays: 3 };
+    expect(await json(env, ['issue', '--request', '-'], JSON.stringify(request))).toMatchObject({ cn: 'file.example.com' });
+    const refused = await runCli(env, ['--json', 'issue', '--cn', 'x.example.com', '--authority', 'nope', '--owner', 'nobody']);
+    expect(refused.status).toBe(1);
+    expect(JSON.parse(refused.stdout)).toMatchObject({ error: { code: 'invalid-request', reasons: { owner: expect.anything() } } });
+  });
+
+  it('finds certificates by what is said of them', async () => {
+    const names = async (...args: string[]): Promise<string[]> =>
+      ((await json(env, ['query', ...args])).items as { cn: string }[]).map(({ cn }) => cn);
+    expect(await names('--fqdn', 'opt2.example.com', 'csr.')).toEqual(['opt.example.com', 'csr.example.com']);
+    expect(await names('--expiring-in', '5')).toEqual(['file.example.com']);
+    expect(await names('--issuer', 'ROOT', '--owner', 'joe@example.com', '--fqdn', 'file')).toEqual(['file.example.com']);
+    expect(await names('--owner', 'mary@example.com')).toEqual([]);
+    const { stdout } = await runCli(env, ['query', '--fqdn', 'file.example.com']);
+    expect(stdout).toMatch(/^ID +NAME +OWNER +ISSUER +STATE +NOT AFTER\n\d+ +file\.example\.com-Root-\S+ +joe@example\.com +Root +issued +\d{4}-\d\d-\d\d\n$/);
+  });
+
+  it('renews and revokes only with --commit, and goes on when one fails', async () => {
+    const [first, second] = [await issue('--cn', 'one.example.com'), await issue('--cn', 'two.example.com')];
+    const dry = await runCli(env, ['reissue', String(first.id), second.name]);
+    expect(dry).toMatchObject({ status: 0, stderr: 'Nothing is done yet: --commit would renew 2 certificates.\n' });
+    expect((await call.ok('GET', `/certificates/${first.id}`)).replacedBy).toEqual([]);
+    expect(await json(env, ['reissue', String(first.id), '--commit'])).toMatchObject({ committed: true, items: [{ id: first.id, done: true }] });
+    expect((await call.ok('GET', `/certificates/${first.id}`)).replacedBy).toMatchObject([{ state: 'issued' }]);
+    const again = await runCli(env, ['reissue', String(first.id), String(second.id), '--commit']);
+    expect(again).toMatchObject({ status: 1, stdout: expect.stringMatching(/FAILED: [^\n]*\n\d+ +\S+ +renewed by/) });
+
+    const found = await runCli(env, ['query', '--fqdn', 'two.example.com', '--ids']);
+    const revoke = ['revoke', '--from', '-', '--reason', 'keyCompromise', '--comment', 'stolen'];
+    expect((await json(env, revoke, found.stdout)).committed).toBe(false);
+    expect((await call.ok('GET', `/certificates/${second.id}`)).state).not.toBe('revoked');
+    const { stdout } = await runCli(env, ['--json', 'query', '--fqdn', 'two.example.com']);
+    expect((await json(env, [...revoke, '--commit'], stdout)).items).toHaveLength(2);
+    expect(await call.ok('GET', `/certificates/${second.id}`)).toMatchObject({ state: 'revoked', revocationReason: 1 });
+    expect(await refusal(env, ['revoke', String(second.id), '--reason', 'boredom'])).toContain('crlReason');
+    expect(await refusal(env, ['revoke', '--commit'])).toMatch(/^Name certificates/);
+  });
+
+  it('imports files and folders with the keys and chains that fit, once', async () => {
+    const at = (name: string): string => join(folder, 'import', name);
+    await run('bash', ['-euc', `
+      mkdir -p ${at('deep')}; cd ${at('')}
+      openssl req -x509 -newkey rsa:2048 -nodes -days 90 -keyout ../ca.key -out ca.pem -subj "/CN=Foreign CA"
+      openssl req -new -newkey rsa:2048 -nodes -keyout deep/leaf.key -out ../leaf.csr -subj /CN=leaf.example.org
+      openssl x509 -req -in ../leaf.csr -CA ca.pem -CAkey ../ca.key -CAcreateserial -days 30 -out deep/leaf.crt
+      openssl x509 -in deep/leaf.crt -outform der -out deep/leaf.cer
+      openssl req -x509 -newkey rsa:2048 -nodes -days 90 -keyout self.key -out self.pem -subj /CN=self.example.org
+      printf -- '-----BEGIN CERTIFICATE-----\\nbroken\\n-----END CERTIFICATE-----\\n' > broken.pem; echo hello > notes.txt`]);
+    const dry = await runCli(env, ['import', at(''), '--owner', 'joe@example.com', '--dry-run', '--json']);
+    const outcomes = (text: string): unknown[] => JSON.parse(text).items.map((item: { cn: string; outcome: string }) => [item.cn, item.outcome]);
+    expect(outcomes(dry.stdout)).toEqual([[null, 'failed'], ['Foreign CA', 'skipped'], ['leaf.example.org', 'found'], ['self.example.org', 'found']]);
+    await rm(at('broken.pem'));
+    expect(outcomes((await runCli(env, ['import', at(''), '--owner', 'joe@example.com', '--json'])).stdout)).toEqual(
+      [['Foreign CA', 'skipped'], ['leaf.example.org', 'imported'], ['self.example.org', 'imported']]);
+    const { items: [leaf] } = await call.ok('GET', '/certificates?filter=cn;leaf.example.org');
+    expect(leaf).toMatchObject({ hasPrivateKey: true, chain: (await readFile(at('ca.pem'), 'utf8')) });
+    const again: CliResult = await runCli(env, ['import', at(''), '--owner', 'joe@example.com', '--json']);
+    expect(again.status).toBe(0);
+    expect(outcomes(again.stdout)).toEqual([['Foreign CA', 'skipped'], ['leaf.example.org', 'known'], ['self.example.org', 'known']]);
+    expect(again.stdout + dry.stdout).not.toContain('PRIVATE KEY');
+  });
+});
+
+describe('the check of the audit log', () => {
+  let database: TestDatabase;
+  let env: ChildEnv;
+  let folder: string;
+  let anchor: string;
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    folder = await mkdtemp(join(tmpdir(), 'perennial-'));
+    env = { DATA_DIR: folder, DATABASE_URL: database.url, ADMIN_PASSWORD: adminPassword };
+    await json(env, ['init']);
+    for (const name of ['ann', 'bob', 'cid', 'dora']) await json(env, ['create-user', name, '--email', `${name}@example.com`, '--no-password']);
+  });
+  afterAll(async () => {
+    await database.drop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** Does to the table what only its owner can, past the trigger that guards it. */
+  async function tamper(...statements: string[]): Promise<void> {
+    const [{ trigger }] = await database.source.query(`select tgname as trigger from pg_trigger where tgrelid = 'audit_event'::regclass and not tgisinternal limit 1`);
+    expect(trigger).toBeTruthy();
+    await database.source.query('alter table audit_event disable trigger user');
+    for (const statement of statements) await database.source.query(statement);
+    await database.source.query('alter table audit_event enable trigger user');
+  }
+
+  async function faults(...args: string[]): Promise<unknown[]> {
+    const { status, stdout } = await runCli(env, ['--json', 'audit', 'verify', ...args]);
+    const report = JSON.parse(stdout);
+    expect({ status, sound: report.sound }).toEqual(report.faults.length === 0 ? { status: 0, sound: true } : { status: 1, sound: false });
+    return report.faults;
+  }
+
+  it('is content with what nobody touched', async () => {
+    const { head } = await json(env, ['audit', 'verify']);
+    anchor = `${head.seq}:${head.hashHex}`;
+    expect((await runCli(env, ['audit', 'verify', '--anchor', anchor])).stdout).toContain(`${head.seq} events, none changed`);
+    expect(await refusal(env, ['audit', 'verify', '--anchor', 'x'])).toMatch(/^--anchor/);
+  });
+
+  it('names the row that was changed, inserted or removed', async () => {
+    const [row] = await database.source.query('select id, seq from audit_event where seq = 3');
+    await tamper(`update audit_event set after = jsonb_set(after, '{username}', '"eve"') where seq = 3`);
+    expect(await faults()).toEqual([{ kind: 'changed', seq: 3, id: row.id }]);
+    expect((await runCli(env, ['audit', 'verify'])).stdout).toMatch(new RegExp(`^3 +${row.id} +changed`, 'm'));
+    await tamper(`update audit_event set after = jsonb_set(after, '{username}', '"bob"') where seq = 3`);
+    expect(await faults()).toEqual([]);
+
+    await tamper(
+      `update audit_event set seq = seq + 1000 where seq >= 4`, `update audit_event set seq = seq - 999 where seq > 1000`,
+      `insert into audit_event (action, target_type, target_id, actor_name, address, request_id, seq, prev_hash, hash)
+       select 'forged.event', 'user', '1', 'eve', '', 'x', 4, hash, sha256('forged') from audit_event where seq = 3`);
+    const [forged] = await database.source.query(`select id from audit_event where action = 'forged.event'`);
+    expect(await faults()).toEqual(expect.arrayContaining([{ kind: 'inserted', seq: 4, id: forged.id }]));
+    await tamper(`delete from audit_event where seq = 4`, `update audit_event set seq = seq - 1 where seq > 4`);
+    expect(await faults()).toEqual([]);
+
+    await tamper('delete from audit_event where seq = 2');
+    expect(await faults()).toEqual([{ kind: 'removed', seq: 2, id: null }]);
+  });
+
+  it('misses the newest rows when it has an anchor', async () => {
+    const seq = Number(anchor.split(':')[0]);
+    await tamper(`delete from audit_event where seq >= ${seq}`);
+    expect(await faults('--anchor', anchor)).toContainEqual({ kind: 'removed', seq, id: null });
+  });
+});
