@@ -5,6 +5,7 @@ import { Certificate } from './certificates/certificate.entity.js';
 import { Delivery } from './certificates/deploy/delivery.entity.js';
 import { Notice } from './certificates/notify/notice.entity.js';
 import { Destination } from './destinations/destination.entity.js';
+import { DomainRule } from './domains/domain-rule.entity.js';
 import { JobRun } from './jobs/job-run.entity.js';
 import { OutboxEntry } from './jobs/outbox.entity.js';
 import { Notification } from './notifications/notification.entity.js';
@@ -17,6 +18,6 @@ import { User } from './users/user.entity.js';
 
 /** Every entity of the program. */
 export const entities = [
-  ApiKey, AuditEvent, Authority, Certificate, Delivery, Destination, JobRun, KeyRingCheck, Mail, Notice, Notification, OutboxEntry, Role, RotationPolicy,
+  ApiKey, AuditEvent, Authority, Certificate, Delivery, Destination, DomainRule, JobRun, KeyRingCheck, Mail, Notice, Notification, OutboxEntry, Role, RotationPolicy,
   User, UserRole,
 ];

@@ -5,6 +5,7 @@ import { AuthModule } from './auth/auth.module.js';
 import { AuthoritiesModule } from './authorities/authorities.module.js';
 import { CertificatesModule } from './certificates/certificates.module.js';
 import { DestinationsModule } from './destinations/destinations.module.js';
+import { DomainsModule } from './domains/domains.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { NotificationsModule } from './notifications/notifications.module.js';
 import { OperationsModule } from './operations/operations.module.js';
@@ -21,7 +22,7 @@ export class AppModule {
       module: AppModule,
       imports: [
         PlatformModule.on({ plugins, ...foundations }),
-        AuditModule, UsersModule, RolesModule, AuthModule, JobsModule, OperationsModule,
+        AuditModule, UsersModule, RolesModule, AuthModule, DomainsModule, JobsModule, OperationsModule,
         AuthoritiesModule, DestinationsModule, NotificationsModule, RotationModule, CertificatesModule,
       ],
     };

@@ -25,7 +25,7 @@ const partsOpenTo: Readonly<Record<string, readonly string[]>> = {
   platform: layer0,
   jobs: below2,
   audit: [...below2, 'jobs'],
-  domains: recording,
+  domains: [...recording, 'users', 'roles'],
   users: recording,
   roles: [...recording, 'users'],
   auth: [...recording, 'users', 'roles'],

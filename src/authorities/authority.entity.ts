@@ -30,6 +30,12 @@ export class Authority {
   @Column('bytea', { nullable: true, transformer: sealedColumn }) sealedKey: Sealed | null;
   @Column('integer', { nullable: true }) maxValidityDays: number | null;
   @Column('integer', { nullable: true }) defaultValidityDays: number | null;
+  /** The domain policy does not speak of it, except for rules that name it and for sensitive names. */
+  @Column('boolean') isPrivate: boolean;
+  /** True: it keeps to the dated limits of publicly trusted TLS. Null: nobody has said. */
+  @Column('boolean', { nullable: true }) isCabCompliant: boolean | null;
+  /** False: requests without a common name are refused. */
+  @Column('boolean') isCnOptional: boolean;
   @Column('integer', { nullable: true }) creatorId: number | null;
   /** Raised by every change, of roles too; caches compare it. */
   @Column('integer') version: number;

@@ -11,7 +11,10 @@ import type { LinkedRole } from './authority.repository.js';
 const subjectPart = z.string().max(128).optional();
 /** Room is left for the roles `<name>_admin` and `<name>_operator`. */
 const name = z.string().trim().min(1).max(119);
-const caps = {
+const limits = {
+  isPrivate: z.boolean().optional().meta({ description: 'True: neither ALLOWED_DOMAINS nor domain rules bind it, except those rules that name it. Sensitive names stay sensitive.' }),
+  isCabCompliant: z.boolean().nullish().meta({ description: 'True: it keeps to the validity that the CA/Browser Forum allows for publicly trusted TLS at the date of issuance (200, 100, 47 days).' }),
+  isCnOptional: z.boolean().optional().meta({ description: 'False: a request needs a common name.' }),
   maxValidityDays: z.int().min(1).max(11_000).nullish().meta({ description: 'The longest certificates that it issues.' }),
   defaultValidityDays: z.int().min(1).max(11_000).nullish().meta({ description: 'For requests that name no validity.' }),
 };
@@ -36,7 +39,7 @@ export const CreateAuthority = z.strictObject({
   pathLength: z.int().min(0).max(10).nullish().meta({ description: 'How many CAs may stand below it. Default: no limit for a root, 0 for a subca.' }),
   sensitivity: z.enum(['medium', 'high']).optional().meta({ description: 'Accepted for Lemur\'s clients; every key is sealed alike.' }),
   roles: z.array(Reference).max(100).optional(),
-  ...caps,
+  ...limits,
 }).refine((r) => r.type === 'root' || r.parent !== undefined, { message: 'A subca needs a parent.', path: ['parent'] })
   .refine((r) => r.type === 'subca' || r.parent === undefined, { message: 'A root has no parent.', path: ['parent'] })
   .refine((r) => [r.validityYears, r.validityDays, r.validityEnd].filter((v) => v !== undefined).length <= 1,
@@ -51,7 +54,7 @@ export const UpdateAuthority = z.strictObject({
   active: z.boolean().default(true),
   roles: z.array(Reference).max(100).optional(),
   plugin: PluginInput.optional(),
-  ...caps,
+  ...limits,
 }).meta({ id: 'UpdateAuthority' });
 export type UpdateAuthority = z.output<typeof UpdateAuthority>;
 
@@ -61,6 +64,7 @@ export const AuthorityView = z.object({
   plugin: PluginView,
   roles: z.array(z.object({ id: z.int(), name: z.string(), description: z.string() })),
   maxIssuanceDays: z.int().nullable(), defaultValidityDays: z.int().nullable(),
+  isPrivate: z.boolean(), isCabCompliant: z.boolean().nullable(), isCnOptional: z.boolean(),
   authorityCertificate: z.object({
     body: z.string(), chain: z.string(), cn: z.string(), serial: z.string(), notBefore: InstantOut, notAfter: InstantOut,
     keyType: z.string(), bits: z.int(), signingAlgorithm: z.string(), pathLength: z.int().nullable(),
@@ -75,6 +79,7 @@ export function authorityView(authority: Authority, roles: readonly LinkedRole[]
     id: authority.id, name: authority.name, owner: authority.owner, description: authority.description, active: authority.active,
     parentId: authority.parentId, plugin, roles: [...roles],
     maxIssuanceDays: authority.maxValidityDays, defaultValidityDays: authority.defaultValidityDays,
+    isPrivate: authority.isPrivate, isCabCompliant: authority.isCabCompliant, isCnOptional: authority.isCnOptional,
     authorityCertificate: {
       body: authority.certificatePem, chain: authority.chainPem.join(''), cn: authority.commonName,
       serial: BigInt(`0x${authority.serialHex}`).toString(), notBefore: instant(authority.notBefore), notAfter: instant(authority.notAfter),

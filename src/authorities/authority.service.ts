@@ -78,6 +78,9 @@ export class AuthorityStore {
     if (request.description !== undefined) row.description = request.description;
     if (request.maxValidityDays !== undefined) row.maxValidityDays = request.maxValidityDays;
     if (request.defaultValidityDays !== undefined) row.defaultValidityDays = request.defaultValidityDays;
+    if (request.isPrivate !== undefined) row.isPrivate = request.isPrivate;
+    if (request.isCabCompliant !== undefined) row.isCabCompliant = request.isCabCompliant;
+    if (request.isCnOptional !== undefined) row.isCnOptional = request.isCnOptional;
     if (request.plugin) Object.assign(row, this.configured.seal(this.configured.plugin('issuer', row.pluginId), request.plugin, 'authority', row));
   }
 }

@@ -52,6 +52,7 @@ export class AuthorityMaker {
       parentId: parent?.authority.id ?? null, ...factsOf(chainPem), creatorId, version: 1, createdAt: this.clock.now(),
       sealedKey: this.keyRing.seal(privateKeyPem(privateKey), authorityKeyPlace(stored.secretId)),
       maxValidityDays: request.maxValidityDays ?? null, defaultValidityDays: request.defaultValidityDays ?? null,
+      isPrivate: request.isPrivate ?? false, isCabCompliant: request.isCabCompliant ?? null, isCnOptional: request.isCnOptional ?? true,
     };
   }
 }

@@ -2,12 +2,13 @@ import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module.js';
 import { AuthoritiesModule } from '../authorities/authorities.module.js';
 import { DestinationsModule } from '../destinations/destinations.module.js';
-import { DomainRepository } from '../domains/domain.repository.js';
+import { DomainsModule } from '../domains/domains.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { NotificationsModule } from '../notifications/notifications.module.js';
 import { RolesModule } from '../roles/roles.module.js';
 import { RotationModule } from '../rotation/rotation.module.js';
 import { CertificateAccess } from './access.js';
+import { Admission } from './admission.js';
 import { Bundles } from './bundle.js';
 import { CertificateRepository } from './certificate.repository.js';
 import { DeliveryController } from './deploy/delivery.controller.js';
@@ -22,7 +23,7 @@ import { DeleteRecord, DeleteService } from './delete/delete.service.js';
 import { ExportController } from './export/export.controller.js';
 import { ExportService, KeyAccess } from './export/export.service.js';
 import { UploadController } from './import/upload.controller.js';
-import { UploadService, UploadStore } from './import/upload.service.js';
+import { UploadAuthority, UploadService, UploadStore } from './import/upload.service.js';
 import { CertificateStore } from './issue/certificate-store.js';
 import { IssueController } from './issue/issue.controller.js';
 import { IssueJob } from './issue/issue.job.js';
@@ -61,14 +62,14 @@ import { UsualRelationRepository } from './usual-relations.js';
 
 /** The story: certificates from request to end. Paths with a fixed word stand before `:id`. */
 @Module({
-  imports: [AuditModule, AuthoritiesModule, DestinationsModule, JobsModule, NotificationsModule, RolesModule, RotationModule],
+  imports: [AuditModule, AuthoritiesModule, DestinationsModule, DomainsModule, JobsModule, NotificationsModule, RolesModule, RotationModule],
   controllers: [
     IssueController, UploadController, ListController, NotificationCertificatesController, UpdateController, DeleteController, ExportController, RevokeController, RotateController, DeliveryController, PendingController, PendingChangesController,
   ],
   providers: [
-    CertificateRepository, DomainRepository, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, UsualRelationRepository, CertificateReader, CertificateLogFilter,
+    CertificateRepository, Admission, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, UsualRelationRepository, CertificateReader, CertificateLogFilter,
     CertificateStore, Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
-    UploadService, UploadStore, UpdateService, UpdateChanges, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, ExportService, KeyAccess,
+    UploadService, UploadStore, UploadAuthority, UpdateService, UpdateChanges, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, ExportService, KeyAccess,
     DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,
     PendingService, RevokeService, RevokeRecord, RevokeConsequences, Succession,
     Renewing, RenewalPlans, RenewalContext, RenewalFailures, RenewalFollowUp, RotateJob, RotateJudge, RotateService, ReplanJob, RotationSweep, SweptRepositories,

@@ -8,9 +8,14 @@ export interface StoredTerms {
   keyUsage: readonly KeyUsage[];
   extendedKeyUsage: readonly string[];
   extensions: readonly { oid: string; critical: boolean; value: string }[];
+  beyondPolicy?: true;
 }
 
-export type TermsWithoutDates = Omit<CertificateTerms, 'notBefore' | 'notAfter'>;
+/** What a certificate says, whenever it is valid. */
+export interface TermsWithoutDates extends Omit<CertificateTerms, 'notBefore' | 'notAfter'> {
+  /** Someone who may go beyond the domain policy had these names certified although the policy forbids them to others: renewals keep them. */
+  beyondPolicy?: true;
+}
 
 export function storeTerms(terms: TermsWithoutDates): StoredTerms {
   return {
@@ -20,6 +25,7 @@ export function storeTerms(terms: TermsWithoutDates): StoredTerms {
     keyUsage: terms.keyUsage,
     extendedKeyUsage: terms.extendedKeyUsage,
     extensions: terms.extensions.map((e) => ({ oid: e.oid, critical: e.critical, value: e.valueDer.toString('base64') })),
+    ...(terms.beyondPolicy && { beyondPolicy: true }),
   };
 }
 
@@ -31,5 +37,6 @@ export function loadTerms(stored: StoredTerms): TermsWithoutDates {
     keyUsage: stored.keyUsage,
     extendedKeyUsage: stored.extendedKeyUsage,
     extensions: stored.extensions.map((e) => ({ oid: e.oid, critical: e.critical, valueDer: Buffer.from(e.value, 'base64') })),
+    ...(stored.beyondPolicy && { beyondPolicy: true }),
   };
 }

@@ -1,6 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
+import { Conditions } from '../platform/db/conditions.js';
+import { truth, whole, words } from '../platform/db/list-filter.js';
+import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { prepared } from '../platform/db/statement.js';
+import type { Page } from '../platform/http/page.js';
+import { Problem } from '../platform/http/problem.js';
+import type { DomainQuery, DomainView, NewDomain } from './domain.schema.js';
 
 /** A certificate and one of its names, lower case. */
 export interface NameOfCertificate { certificateId: number; name: string }
@@ -23,6 +29,13 @@ const linkRest = prepared<LinkedDomain>('domain_link_rest', `
        linked as (insert into certificate_domain (certificate_id, domain_id) select certificate_id, id from found on conflict do nothing)
   select certificate_id as "certificateId", id, name, sensitive from found`);
 
+const listed: ListSource = {
+  columns: 'id, name, sensitive',
+  from: 'domain',
+  sorts: { id: { sql: 'id', type: 'int' }, name: { sql: 'name', type: 'text' } },
+  filters: { id: whole('id'), name: words('name'), sensitive: truth('sensitive') },
+};
+
 /** Every query on the names that certificates carry: one row per name, however many certificates have it. */
 @Injectable()
 export class DomainRepository {
@@ -36,6 +49,38 @@ export class DomainRepository {
     const columns = [pairs.map((pair) => pair.certificateId), pairs.map((pair) => pair.name)];
     const linked = await linkAll(tx, columns);
     return byCertificate(linked.length < pairs.length ? await linkRest(tx, columns) : linked);
+  }
+
+  /** Throws `not-found`. */
+  async get(tx: Tx, id: number): Promise<DomainView> {
+    const [found] = await tx.query<DomainView[]>('select id, name, sensitive from domain where id = $1', [id]);
+    if (!found) throw new Problem('not-found', `There is no domain ${id}.`);
+    return found;
+  }
+
+  /** The new id; null when the name is there already. */
+  async add(tx: Tx, { name, sensitive }: NewDomain): Promise<number | null> {
+    const [made] = await tx.query<{ id: number }[]>('insert into domain (name, sensitive) values ($1, $2) on conflict (name) do nothing returning id', [name, sensitive]);
+    return made?.id ?? null;
+  }
+
+  async findId(tx: Tx, name: string): Promise<number | null> {
+    const [found] = await tx.query<{ id: number }[]>('select id from domain where name = $1', [name]);
+    return found?.id ?? null;
+  }
+
+  /** What it was before, locked until the transaction ends. Throws `not-found`. */
+  async setSensitive(tx: Tx, id: number, sensitive: boolean): Promise<DomainView> {
+    const [before] = await tx.query<DomainView[]>('select id, name, sensitive from domain where id = $1 for update', [id]);
+    if (!before) throw new Problem('not-found', `There is no domain ${id}.`);
+    await tx.query('update domain set sensitive = $2 where id = $1', [id, sensitive]);
+    return before;
+  }
+
+  list(tx: Tx, query: DomainQuery): Promise<Page<DomainView>> {
+    const where = new Conditions();
+    if (query.sensitive !== undefined) where.add(query.sensitive ? 'sensitive' : 'not sensitive');
+    return listPage(tx, listed, query, where);
   }
 }
 

@@ -41,7 +41,7 @@ export function encodeSan(names: readonly SubjectAltName[]): Buffer {
 
 function encodeName({ type, value }: SubjectAltName): Buffer {
   if (type === 'registeredId') return der.implicit(TAGS.registeredId, DerReader.over(der.oid(value)).content());
-  return der.implicit(TAGS[type], type === 'ip' ? parseIp(value) : Buffer.from(value, 'latin1'));
+  return der.implicit(TAGS[type], type === 'ip' ? ipOctets(value) : Buffer.from(value, 'latin1'));
 }
 
 /** The one spelling of a name: DNS in lower case and punycode, IP shortened (RFC 5952). Throws PkiError `bad-name`. */
@@ -51,7 +51,7 @@ export function normaliseSan({ type, value }: SubjectAltName): SubjectAltName {
 
 const NORMALISERS: Readonly<Record<SanType, (value: string) => string>> = {
   dns: normaliseDnsName,
-  ip: (value) => formatIp(parseIp(value)) ?? '',
+  ip: (value) => formatIp(ipOctets(value)) ?? '',
   email: normaliseEmail,
   uri: checkUri,
   registeredId: checkOid,
@@ -81,7 +81,8 @@ function toAscii(host: string): string {
   return /^[a-z0-9.-]*$/i.test(host) ? host.toLowerCase() : /[%/?#@:[\]\\\s]/.test(host) ? '' : domainToASCII(host.slice(0, 1000));
 }
 
-function parseIp(value: string): Buffer {
+/** The 4 or 16 octets of an IP address. Throws PkiError `bad-name`. */
+export function ipOctets(value: string): Buffer {
   if (isIP(value) === 0 || value.includes('%')) throw badName('an IP address', value);
   if (isIPv4(value)) return Buffer.from(value.split('.').map(Number));
   const [head = '', tail] = value.split('::');

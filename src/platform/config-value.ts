@@ -1,5 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { parseNamePattern } from '../pki/name-pattern.js';
+import { PkiError } from '../pki/pki-error.js';
 
 const text = z.string();
 
@@ -40,6 +42,17 @@ function isHostOrNetwork(value: string): boolean {
 
 /** An IP address, or a network such as 10.0.0.0/8. */
 export const network = text.toLowerCase().refine((value) => isIP(value.split('/')[0] ?? '') !== 0 && isHostOrNetwork(value), 'must be an IP address or a network such as 10.0.0.0/8');
+
+/** A set of names as rules write it (pki/name-pattern.ts), such as .example.com or 10.0.0.0/8. */
+export const namePattern = text.transform((value, context): string => {
+  try {
+    return parseNamePattern(value).text;
+  } catch (error) {
+    if (!(error instanceof PkiError)) throw error;
+    context.addIssue(error.message);
+    return z.NEVER;
+  }
+});
 
 /** One key of the key ring, written as base64 of 32 bytes, with or without `id:` before it. */
 export const encryptionKey = text.transform((value, context) => {

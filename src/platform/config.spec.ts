@@ -32,6 +32,7 @@ describe('loadConfig', () => {
       port: 8080, host: '127.0.0.1', publicUrl: 'http://127.0.0.1:8080', dataDir: resolve('data'), mailFrom: 'perennial@localhost',
       role: 'all', logLevel: 'info', defaultValidityDays: 365, allowWeekendExpiration: true, defaultRotationDays: 30,
       noticeDays: [30, 15, 2], securityNoticeDays: [30, 15, 2], tokenLifetimeMinutes: 720, reloadCommands: {}, allowedPrivateHosts: [], trustedProxies: [],
+      allowedDomains: [], sensitiveDomainRoles: [],
       hideExpiredAfterDays: 30, sweepIntervalS: 20,
     });
   });
@@ -50,6 +51,7 @@ describe('loadConfig', () => {
     [{ ENCRYPTION_KEYS: `new:${key}, ${key}` }, { encryptionKeys: [{ id: 'new', key: Buffer.alloc(32, 7) }, { id: null, key: Buffer.alloc(32, 7) }] }],
     [{ TOKEN_SECRETS: `${'a'.repeat(32)},${'b'.repeat(40)}` }, { tokenSecrets: ['a'.repeat(32), 'b'.repeat(40)] }],
     [{ RELOAD_COMMANDS: '{"nginx":["/usr/sbin/nginx","-s","reload"]}' }, { reloadCommands: { nginx: ['/usr/sbin/nginx', '-s', 'reload'] } }],
+    [{ ALLOWED_DOMAINS: '.Example.com., *.bücher.example,10.0.0.0/8' }, { allowedDomains: ['.example.com', '*.xn--bcher-kva.example', '10.0.0.0/8'] }],
     [{ ALLOWED_PRIVATE_HOSTS: 'Vault.internal, 10.0.0.0/8,::1,fd00::/8' }, { allowedPrivateHosts: ['vault.internal', '10.0.0.0/8', '::1', 'fd00::/8'] }],
     [{ PERENNIAL_ROLE: 'worker' }, { role: 'worker' }],
     [{ PORT: '', DATABASE_URL: '' }, { port: 8080 }],
@@ -65,7 +67,7 @@ describe('loadConfig', () => {
     ['DEFAULT_VALIDITY_DAYS', '0'], ['ALLOW_WEEKEND_EXPIRATION', 'maybe'], ['NOTICE_DAYS', '30,x'], ['NOTICE_DAYS', '30;15'],
     ['SECURITY_TEAM_EMAIL', 'a@b.example;c@d.example'], ['SWEEP_INTERVAL_S', '0'],
     ['RELOAD_COMMANDS', 'nginx'], ['RELOAD_COMMANDS', '[]'], ['RELOAD_COMMANDS', '{"a":[]}'], ['RELOAD_COMMANDS', '{"a":["nginx"]}'], ['RELOAD_COMMANDS', '{"a":"/bin/x"}'],
-    ['ALLOWED_PRIVATE_HOSTS', '10.0.0.0/33'], ['ALLOWED_PRIVATE_HOSTS', '10.0.0'], ['ALLOWED_PRIVATE_HOSTS', 'http://x'], ['ALLOWED_PRIVATE_HOSTS', 'a,,b'],
+    ['ALLOWED_DOMAINS', '^.*$'], ['ALLOWED_PRIVATE_HOSTS', '10.0.0.0/33'], ['ALLOWED_PRIVATE_HOSTS', '10.0.0'], ['ALLOWED_PRIVATE_HOSTS', 'http://x'], ['ALLOWED_PRIVATE_HOSTS', 'a,,b'],
   ])('refuses %s=%s', (name, value) => {
     const faults = faultsOf({ [name]: value });
     expect(faults).toHaveLength(1);
@@ -111,7 +113,7 @@ describe('describeConfig', () => {
   });
 
   it('has defaults that give the same settings when written out', () => {
-    const literal = describeConfig().filter(({ name }) => !['PUBLIC_URL', 'SECURITY_NOTICE_DAYS', 'ALLOWED_PRIVATE_HOSTS', 'TRUSTED_PROXIES'].includes(name));
+    const literal = describeConfig().filter(({ name }) => !['PUBLIC_URL', 'SECURITY_NOTICE_DAYS', 'ALLOWED_PRIVATE_HOSTS', 'TRUSTED_PROXIES', 'ALLOWED_DOMAINS', 'SENSITIVE_DOMAIN_ROLES'].includes(name));
     const env = Object.fromEntries(literal.flatMap((entry) => (entry.default === null ? [] : [[entry.name, entry.default]])));
     expect(loadConfig(env)).toEqual(loadConfig({}));
   });

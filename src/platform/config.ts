@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { z } from 'zod';
-import { commands, encryptionKey, flag, hostOrNetwork, list, mailAddress, network, url, whole } from './config-value.js';
+import { commands, encryptionKey, flag, hostOrNetwork, list, mailAddress, namePattern, network, url, whole } from './config-value.js';
 
 const text = z.string();
 const days = list(whole(0, 3650)).transform((values) => [...new Set(values)].sort((a, b) => b - a));
@@ -34,6 +34,10 @@ export const configSchema = z.object({
   DEFAULT_AUTHORITY: text.optional().meta({ description: 'Name of the authority that issues when a request names none.' }),
   DEFAULT_VALIDITY_DAYS: whole(1, 36500).prefault('365').meta({ description: 'Validity, in days, of certificates that ask for none.' }),
   ALLOW_WEEKEND_EXPIRATION: flag().prefault('true').meta({ description: 'Whether a request may name an end of validity on a Saturday or Sunday.' }),
+  ALLOWED_DOMAINS: list(namePattern).optional().transform((patterns) => patterns ?? [])
+    .meta({ description: 'Names that certificates may be issued for, with commas between: www.example.com, *.example.com (one label), .example.com (all below it), 10.0.0.0/8.', defaultText: 'all' }),
+  SENSITIVE_DOMAIN_ROLES: list(text.min(1)).optional().transform((roles) => roles ?? [])
+    .meta({ description: 'Roles that may issue for sensitive names and say which names are sensitive, with commas between; admin always may.', defaultText: 'none' }),
   DEFAULT_ROTATION_DAYS: whole(1, 3650).prefault('30').meta({ description: 'Days before expiry at which the rotation policy `default` renews; counts at the first start, which makes that policy.' }),
   NOTICE_DAYS: days.prefault('30,15,2').meta({ description: 'Days before expiry at which the owner is told, with commas between.' }),
   SECURITY_TEAM_EMAIL: list(mailAddress).optional().meta({ description: 'Mail addresses, with commas between, that are told of every expiry too.' }),

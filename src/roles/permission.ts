@@ -21,6 +21,9 @@ const table = {
   'authority:issue':    { user: 'own', operator: 'yes', readOnly: 'no' },
   'destination:read':   { user: 'yes', operator: 'yes', readOnly: 'yes' },
   'destination:write':  { user: 'no', operator: 'no', readOnly: 'no' },
+  'domain:read':        { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'domain:write':       { user: 'own', operator: 'own', readOnly: 'no' },
+  'domain-rule:write':  { user: 'no', operator: 'no', readOnly: 'no' },
   'notification:read':  { user: 'yes', operator: 'yes', readOnly: 'yes' },
   'notification:write': { user: 'no', operator: 'yes', readOnly: 'no' },
   'policy:read':        { user: 'yes', operator: 'yes', readOnly: 'yes' },
@@ -135,4 +138,9 @@ export function mayDeliverAnything(actor: KeyHolder): boolean {
 /** May issue for names that the domain policy keeps from others: admin and `global_cert_issuer`. */
 export function mayUseAnyDomain(actor: Holder): boolean {
   return isAdmin(actor) || (!isReadOnly(actor) && holds(actor, 'global_cert_issuer'));
+}
+
+/** May mark names as sensitive and issue for those that are: admin, and holders of the roles that the settings name. */
+export function mayUseSensitiveNames(actor: Holder, sensitiveDomainRoles: readonly string[]): boolean {
+  return isAdmin(actor) || (!isReadOnly(actor) && sensitiveDomainRoles.some((role) => holds(actor, role)));
 }

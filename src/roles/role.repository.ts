@@ -56,6 +56,14 @@ export class RoleRepository {
     return found;
   }
 
+  /** The role that `reference` names. Throws `invalid-request` on `field`. */
+  async locateOne(tx: Tx, field: string, reference: Reference): Promise<RoleLabel> {
+    const [found] = await tx.query<RoleLabel[]>('select id, name from role where case when $1::int is null then lower(name) = lower($2) else id = $1 end',
+      [reference.id ?? null, nameIn(reference) ?? null]);
+    if (!found) throw invalid(field, `There is no role ${wordsOf(reference)}`);
+    return found;
+  }
+
   /**
    * The roles of these owners, in no particular order; those that are missing are made, carry `permissions`, and are there only
    * if `tx` commits. Those that exist stay as they are. Safe among concurrent callers. Throws `invalid-request` on a reserved name.

@@ -25,6 +25,8 @@ export async function fillProgram({ ok, clock }: TestProgram, folder: string): P
   await ok('PUT', `/certificates/${other.id}/revoke`, {});
   await ok('POST', '/authorities', { name: 'slow', owner: 'pki@example.com', commonName: 'Slow', plugin: { id: 'slow-issuer', options: { behaviour: 'refuses' } } });
   await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'failed.example.com', authority: { name: 'slow' } });
+  await make('domains', { name: 'bank.example.com', sensitive: true });
+  ids['rules'] = (await ok('POST', '/domain-rules', { role: { name: 'ops' }, patterns: ['.example.com'] })).id;
   clock.advance(50 * 86_400_000);
   await eventually(async () => (await ok('GET', `/certificates/${certificate.id}`)).state === 'superseded');
   ids['deliveries'] = (await ok('GET', `/certificates/${certificate.id}/deliveries`)).items[0].id;

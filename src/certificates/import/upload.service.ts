@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
-import { isSelfIssued, type ParsedCertificate } from '../../pki/certificate.js';
+import { Authorities } from '../../authorities/authorities.js';
+import { isSelfIssued } from '../../pki/certificate.js';
 import { nextNoticeAt } from '../../notifications/lead.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
@@ -11,6 +11,7 @@ import { privateKeyPem } from '../../platform/key-maker.js';
 import { KeyRing } from '../../platform/secrets/key-ring.js';
 import { mayDeliverAnything, mayIssueFrom } from '../../roles/permission.js';
 import { noSuccession, planRenewal } from '../../rotation/due.js';
+import { Admission } from '../admission.js';
 import { CertificateRepository, type NewRow } from '../certificate.repository.js';
 import { issuedFacts } from '../issued-facts.js';
 import { CertificateStore, type Stored } from '../issue/certificate-store.js';
@@ -42,46 +43,59 @@ export class UploadStore {
   }
 }
 
+/** An upload whose authority, if any, looks after it from now on. */
+type AdmittedUpload = Uploaded & { authorityId: number | null };
+
+/** Finds the authority that an upload names, and whether it may look after this certificate. */
+@Injectable()
+export class UploadAuthority {
+  constructor(
+    private readonly authorities: Authorities,
+    private readonly admission: Admission,
+  ) {}
+
+  /** What was uploaded, with the authority when one is named: that must have issued it, and would renew it. Throws Problem. */
+  async of(actor: Actor, { authority: ref, externalId }: UploadRequest, uploaded: Uploaded): Promise<AdmittedUpload> {
+    if (!ref && externalId) throw invalid('externalId', 'An external id needs the authority that gave it.');
+    if (!ref) return { ...uploaded, authorityId: null };
+    const { leaf, terms } = uploaded;
+    const loaded = await this.authorities.get((await this.authorities.resolve(ref)).authority.id);
+    const { authority, roles } = loaded;
+    if (!mayIssueFrom(actor, { owner: authority.owner, roleIds: roles.map((role) => role.id) })) {
+      throw new Problem('forbidden', `You are not allowed to use authority ${authority.name}.`);
+    }
+    if (leaf.isCa) throw invalid('body', 'A CA certificate is not one of those that an authority looks after.');
+    await demandIssuer(leaf, authority.certificatePem);
+    return { ...uploaded, authorityId: authority.id, terms: await this.admission.ofNew(actor, terms, loaded) };
+  }
+}
+
 /** POST /certificates/upload: checks that everything fits together, then stores it as if it had been issued here. */
 @Injectable()
 export class UploadService {
   constructor(
     private readonly clock: Clock,
     private readonly keyRing: KeyRing,
-    private readonly authorities: Authorities,
+    private readonly authority: UploadAuthority,
     private readonly relations: Relations,
     private readonly store: UploadStore,
   ) {}
 
   /** The id. Throws Problem: `invalid-request`, or `conflict` when this very certificate is known. */
   async upload(actor: Actor, request: UploadRequest): Promise<number> {
-    const uploaded = await readUpload(request);
-    const authority = await this.authorityOf(actor, request, uploaded.leaf);
+    const uploaded = await this.authority.of(actor, request, await readUpload(request));
     const relations = await this.relations.ofNew(actor, request, [request.owner]);
-    if (relations.destinationIds.length > 0 && !authority && !mayDeliverAnything(actor)) {
+    if (relations.destinationIds.length > 0 && uploaded.authorityId === null && !mayDeliverAnything(actor)) {
       throw new Problem('forbidden', 'Only an operator delivers certificates that no authority here has issued.');
     }
     if (relations.destinationIds.length > 0 && !uploaded.privateKey) await this.relations.demandKeyless(relations.destinationIds);
-    const custody = this.custody(actor, request, relations, authority);
+    const custody = this.custody(actor, request, relations, uploaded);
     return this.store.store(actor, this.row(uploaded, custody, relations, request), relations);
   }
 
-  private async authorityOf(actor: Actor, { authority: ref, externalId }: UploadRequest, leaf: ParsedCertificate): Promise<LoadedAuthority | null> {
-    if (!ref && externalId) throw invalid('externalId', 'An external id needs the authority that gave it.');
-    if (!ref) return null;
-    const loaded = await this.authorities.resolve(ref);
-    const { authority, roles } = await this.authorities.get(loaded.authority.id);
-    if (!mayIssueFrom(actor, { owner: authority.owner, roleIds: roles.map((role) => role.id) })) {
-      throw new Problem('forbidden', `You are not allowed to use authority ${authority.name}.`);
-    }
-    if (leaf.isCa) throw invalid('body', 'A CA certificate is not one of those that an authority looks after.');
-    await demandIssuer(leaf, authority.certificatePem);
-    return loaded;
-  }
-
-  private custody(actor: Actor, request: UploadRequest, { policy }: RelationsOfNew, authority: LoadedAuthority | null): Custody {
+  private custody(actor: Actor, request: UploadRequest, { policy }: RelationsOfNew, { authorityId }: AdmittedUpload): Custody {
     return {
-      owner: request.owner, description: request.description ?? null, creatorId: actor.userId || null, authorityId: authority?.authority.id ?? null,
+      owner: request.owner, description: request.description ?? null, creatorId: actor.userId || null, authorityId,
       notify: request.notify ?? request.active ?? true, rotation: request.rotation ?? request.rotationPolicy !== undefined,
       rotationPolicyId: policy.id, renewsId: null, requestKey: null, requestSha256: null,
     };

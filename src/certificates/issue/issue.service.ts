@@ -7,6 +7,7 @@ import { Database, type Tx, violatedConstraint } from '../../platform/db/databas
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
 import { mayIssueFrom } from '../../roles/permission.js';
+import { Admission } from '../admission.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import type { CertificateRow } from '../certificate.row.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
@@ -32,6 +33,7 @@ export class IssuePlanning {
     private readonly clock: Clock,
     private readonly relations: Relations,
     private readonly subjects: Subjects,
+    private readonly admission: Admission,
   ) {}
 
   defaultAuthority(): { name: string } {
@@ -41,13 +43,14 @@ export class IssuePlanning {
 
   async plan(loaded: LoadedAuthority, actor: Actor, request: IssueRequest, mark: RequestMark | null): Promise<{ blueprint: Blueprint; relations: RelationsOfNew }> {
     const wanted = await wantedOf(request, this.config);
+    const terms = await this.admission.ofNew(actor, wanted.terms, loaded);
     const validity = this.validity(loaded, request);
     const relations = await this.relations.ofNew(actor, request, [request.owner, loaded.authority.owner]);
     if (wanted.csr) await this.relations.demandKeyless(relations.destinationIds);
     const secretId = randomUUID();
     const subject = wanted.csr
       ? { secretId, sealedKey: null, csrPem: wanted.csrPem, spkiDer: wanted.csr.spkiDer, keyType: wanted.csr.keyType, bits: wanted.csr.bits }
-      : await this.subjects.make(wanted.keyType, wanted.terms, secretId);
+      : await this.subjects.make(wanted.keyType, terms, secretId);
     const custody = {
       owner: request.owner, description: request.description ?? null, creatorId: actor.userId || null, authorityId: loaded.authority.id,
       notify: request.notify ?? request.active ?? true, rotation: request.rotation ?? request.rotationPolicy !== undefined,
@@ -55,7 +58,7 @@ export class IssuePlanning {
     };
     const { missing, ...found } = relations;
     const complete = missing.roles.length + missing.notifications.length > 0 ? (tx: Tx) => this.relations.complete(tx, relations) : undefined;
-    return { relations, blueprint: { custody, terms: wanted.terms, validity, subject, customName: request.name, ...found, complete } };
+    return { relations, blueprint: { custody, terms, validity, subject, customName: request.name, ...found, complete } };
   }
 
   occasion(actor: Actor, { custody, terms, validity }: Blueprint, relations: RelationsOfNew): Occasion {

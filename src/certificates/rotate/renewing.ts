@@ -9,6 +9,7 @@ import { Database, type Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
 import { PolicyRepository } from '../../rotation/policy.repository.js';
+import { Admission } from '../admission.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Deploying } from '../deploy/deploying.js';
@@ -16,7 +17,7 @@ import { StaleAuthority } from '../issue/certificate-store.js';
 import { type Blueprint, Issuing } from '../issue/issuing.js';
 import { Subjects } from '../issue/subjects.js';
 import { renewedValidity, type Validity, ValidityRefused } from '../issue/validity.js';
-import { loadTerms } from '../terms.js';
+import type { TermsWithoutDates } from '../terms.js';
 
 /** What the successor's existence means for the old certificate. */
 @Injectable()
@@ -55,11 +56,10 @@ export class RenewalPlans {
     private readonly subjects: Subjects,
   ) {}
 
-  async of({ authority }: LoadedAuthority, old: Certificate): Promise<{ blueprint: Blueprint; destinationIds: number[] }> {
+  async of({ authority }: LoadedAuthority, old: Certificate, terms: TermsWithoutDates): Promise<{ blueprint: Blueprint; destinationIds: number[] }> {
     const tx = this.context.db.single;
     const [policy, links] = await Promise.all([this.policies.get(tx, old.rotationPolicyId), this.certificates.linksOf(tx, old.id)]);
     const notifications = await this.notifications.getMany(tx, links.notificationIds);
-    const terms = loadTerms(old.terms);
     const secretId = randomUUID();
     const custody = {
       owner: old.owner, description: `Renewal of ${old.name}.`, creatorId: old.creatorId, authorityId: authority.id,
@@ -94,11 +94,12 @@ export class Renewing {
     private readonly issuing: Issuing,
     private readonly plans: RenewalPlans,
     private readonly follow: RenewalFollowUp,
+    private readonly admission: Admission,
   ) {}
 
   /**
    * The successor's id. At most one successor can exist: a second caller gets Problem `conflict`.
-   * Throws PluginError when the issuer refuses.
+   * Throws PluginError when the issuer refuses, Problem `forbidden` when the names have become forbidden.
    */
   async renew(actor: Actor, old: Certificate): Promise<number> {
     if (old.authorityId === null) throw new Problem('conflict', `No authority is known that could issue ${old.name} again.`);
@@ -111,7 +112,7 @@ export class Renewing {
   }
 
   private async renewFrom(authority: LoadedAuthority, actor: Actor, old: Certificate): Promise<number> {
-    const { blueprint, destinationIds } = await this.plans.of(authority, old);
+    const { blueprint, destinationIds } = await this.plans.of(authority, old, await this.admission.ofRenewal(actor, old, authority));
     const after = { owner: old.owner, renews: old.id };
     const { id } = await this.issuing.run(blueprint, authority, { actor, after, consequences: (tx, newId, issued) => this.follow.stored(tx, { old, id: newId, issued, destinationIds }) });
     return id;

@@ -1,0 +1,43 @@
+import { Injectable } from '@nestjs/common';
+import type { LoadedAuthority } from '../authorities/authorities.js';
+import { type Claimant, DomainPolicy } from '../domains/domain-policy.js';
+import { Database } from '../platform/db/database.js';
+import type { Actor } from '../platform/http/actor.js';
+import { AccountRepository } from '../roles/account.repository.js';
+import { RoleRepository } from '../roles/role.repository.js';
+import type { Certificate } from './certificate.entity.js';
+import { loadTerms, type TermsWithoutDates } from './terms.js';
+
+/** Whether names may be certified, for whom, by which authority. */
+@Injectable()
+export class Admission {
+  constructor(
+    private readonly db: Database,
+    private readonly policy: DomainPolicy,
+    private readonly accounts: AccountRepository,
+    private readonly roles: RoleRepository,
+  ) {}
+
+  /** The terms, marked when the actor's rights alone make them possible. Throws Problem `forbidden`. */
+  async ofNew(actor: Claimant, terms: TermsWithoutDates, { authority }: LoadedAuthority): Promise<TermsWithoutDates> {
+    return await this.policy.demand(actor, terms, authority) ? { ...terms, beyondPolicy: true } : terms;
+  }
+
+  /**
+   * The terms of the old certificate, for its renewal. A person renews by their own rights. The program renews by those of the
+   * certificate's people: its owner role and the roles of who made it. What a privileged person had certified stays possible.
+   * Throws Problem `forbidden` when the names have become forbidden: then it is for a privileged person to renew it.
+   */
+  async ofRenewal(actor: Actor, old: Certificate, authority: LoadedAuthority): Promise<TermsWithoutDates> {
+    const terms = loadTerms(old.terms);
+    if (terms.beyondPolicy) return terms;
+    return this.ofNew(actor.userId === 0 ? await this.peopleOf(old) : actor, terms, authority);
+  }
+
+  private async peopleOf({ owner, creatorId }: Certificate): Promise<Claimant> {
+    const tx = this.db.single;
+    const creator = creatorId === null ? null : await this.accounts.find(tx, creatorId);
+    const owners = await this.roles.known(tx, [owner]);
+    return { userId: 0, roles: [...owners.map((role) => ({ ...role, permissions: [] })), ...creator?.roles ?? []] };
+  }
+}

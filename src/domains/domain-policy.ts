@@ -1,0 +1,85 @@
+import { Injectable } from '@nestjs/common';
+import { type ClaimedName, claimedNames, type NameCarrier } from '../pki/claimed-names.js';
+import { Clock } from '../platform/clock.js';
+import { Config } from '../platform/config.js';
+import { Database } from '../platform/db/database.js';
+import type { Actor } from '../platform/http/actor.js';
+import { Problem } from '../platform/http/problem.js';
+import { mayUseAnyDomain, mayUseSensitiveNames } from '../roles/permission.js';
+import { DomainRuleRepository } from './domain-rule.repository.js';
+import { type Issuer, RuleBook } from './rule-book.js';
+
+/** Who wants the names: the roles that count. */
+export type Claimant = Pick<Actor, 'userId' | 'roles'>;
+
+/** For so long this process goes by what it has read, before it asks whether another one has changed it. */
+const freshMs = 1000;
+
+/**
+ * Decides who may issue for which names. The rules are kept in the process, so that a request costs no query: a change counts at
+ * once where it is made, and within a second in every other process.
+ */
+@Injectable()
+export class DomainPolicy {
+  private book: RuleBook | null = null;
+  private checkedAt = -Infinity;
+  private reading: Promise<RuleBook> | null = null;
+  /** How often this process has changed the policy: what was read before a change does not count after it. */
+  private changes = 0;
+
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly repository: DomainRuleRepository,
+  ) {}
+
+  /**
+   * Demands that the claimant may have every name certified by this issuer. True when that took a right to go beyond the policy.
+   * Throws Problem `forbidden` that says which name is refused and why.
+   */
+  async demand(claimant: Claimant, carrier: NameCarrier, issuer: Issuer): Promise<boolean> {
+    const book = await this.current();
+    const names = claimedNames(carrier);
+    const sensitive = book.firstSensitive(names);
+    if (sensitive && !mayUseSensitiveNames(claimant, this.config.sensitiveDomainRoles)) {
+      throw refusal(sensitive, 'has been marked as sensitive. Contact an administrator to issue the certificate.');
+    }
+    const notAllowed = book.firstNotAllowed(names, issuer);
+    const notGranted = book.firstNotGranted(names, issuer, claimant.roles.map(({ id }) => id));
+    if (!mayUseAnyDomain(claimant)) {
+      if (notAllowed) throw refusal(notAllowed, 'does not match allowed domain patterns');
+      if (notGranted) throw refusal(notGranted, 'is not open to your roles at this authority. Contact an administrator for a domain rule that grants it.');
+    }
+    return (sensitive ?? notAllowed ?? notGranted) !== null;
+  }
+
+  /** After a change in this process: the next request reads anew. */
+  forget(): void {
+    this.changes += 1;
+    this.checkedAt = -Infinity;
+    this.reading = null;
+  }
+
+  private async current(): Promise<RuleBook> {
+    if (this.book && Math.abs(this.clock.now().getTime() - this.checkedAt) < freshMs) return this.book;
+    return this.reading ??= this.read();
+  }
+
+  private async read(): Promise<RuleBook> {
+    const { book: known, changes } = this;
+    const at = this.clock.now().getTime();
+    try {
+      const isCurrent = known !== null && await this.repository.version(this.db.single) === known.version;
+      const book = isCurrent ? known : new RuleBook(await this.repository.policy(this.db.single), this.config.allowedDomains);
+      if (changes === this.changes) Object.assign(this, { book, checkedAt: at });
+      return book;
+    } finally {
+      if (changes === this.changes) this.reading = null;
+    }
+  }
+}
+
+function refusal({ text }: ClaimedName, why: string): Problem {
+  return new Problem('forbidden', `Domain ${text} ${why}`);
+}
