@@ -62,9 +62,9 @@ export class CertificateAccess {
     if (!(await this.mayReadKey(tx, actor, certificate))) throw new Problem('forbidden', `Only the owner of certificate ${certificate.name} hands it over.`);
   }
 
-  /** To have its private key, in whatever form. Throws Problem `forbidden`. */
-  async demandKey(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
-    if (!(await this.mayReadKey(tx, actor, certificate))) throw new Problem('forbidden', 'You are not authorized to view this key.');
+  /** To have its private key, in whatever form. Throws Problem `forbidden` with the words of `refusal`. */
+  async demandKey(tx: Tx, actor: Actor, certificate: Certificate, refusal = 'You are not authorized to view this key.'): Promise<void> {
+    if (!(await this.mayReadKey(tx, actor, certificate))) throw new Problem('forbidden', refusal);
   }
 
   /** The authority's owner is linked to all that it issues, to look after it: that alone is no explicit right to the keys. */

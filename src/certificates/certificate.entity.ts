@@ -154,6 +154,13 @@ export class Certificate {
     this.renewalReason = 'deleted';
   }
 
+  /** It is in sight again, and its end is warned about. */
+  restore(): void {
+    if (this.deletedAt === null) throw new Problem('wrong-state', `Certificate ${this.name} is not deleted.`);
+    this.deletedAt = null;
+    this.notify = this.state !== 'revoked';
+  }
+
   revoke(reason: number, comments: string | null, now: Date): void {
     this.become('revoked');
     this.revokedAt = now;

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { freeName, withSerial } from '../pki/certificate-name.js';
 import type { Tx } from '../platform/db/database.js';
 import { snake } from '../platform/db/snake-naming.js';
 import { prepared } from '../platform/db/statement.js';
@@ -11,6 +12,9 @@ export type NewRow = Pick<Certificate,
   | 'state' | 'name' | 'owner' | 'creatorId' | 'commonName' | 'distinguishedName' | 'secretId' | 'issuer' | 'spkiSha256' | 'keyType'
   | 'bits' | 'notBefore' | 'notAfter' | 'sanCount' | 'terms' | 'notify' | 'rotation' | 'rotationPolicyId' | 'createdAt'>
   & Partial<Omit<Certificate, 'id'>>;
+
+/** What tells an issued certificate from all others; without an `id` it is not stored yet. */
+export type IssuedIdentity = Pick<Partial<Certificate>, 'id' | 'sha256' | 'issuerSha256' | 'serialHex' | 'authorityId'>;
 
 /** Ids of what a new certificate is linked with. `authorityVersion`: the version of the authority that signed. */
 export interface NewLinks {
@@ -74,17 +78,22 @@ export class CertificateRepository {
     return rows.length > 0;
   }
 
-  async isSerialKnown(tx: Tx, issuerSha256: string, serialHex: string): Promise<boolean> {
-    const rows: unknown[] = await tx.query('select from certificate where issuer_sha256 = $1 and serial_hex = $2', [issuerSha256, serialHex]);
-    return rows.length > 0;
+  /** Every other row of the same certificate: of its fingerprint, or of its serial number from the same issuer or authority. */
+  twinsOf(tx: Tx, { id = 0, sha256, issuerSha256, serialHex, authorityId }: IssuedIdentity): Promise<Certificate[]> {
+    return tx.createQueryBuilder(Certificate, 'c')
+      .where('c.id <> :id and (c.sha256 = :sha256 or (c.serialHex = :serialHex and (c.issuerSha256 = :issuerSha256 or c.authorityId = :authorityId)))',
+        { id, sha256, issuerSha256, serialHex, authorityId })
+      .orderBy('c.id').getMany();
   }
 
-  /** How many names there are of the form `<prefix>-<number>`: the highest number, or 0. */
-  async highestSuffix(tx: Tx, prefix: string): Promise<number> {
-    const rows: { highest: number | null }[] = await tx.query(
-      `select max(substring(name from length($1) + 2)::int) as highest from certificate
-       where name like replace(replace($1, '\\', '\\\\'), '_', '\\_') || '-%' and substring(name from length($1) + 2) ~ '^[0-9]{1,6}$'`, [prefix]);
-    return rows[0]?.highest ?? 0;
+  /** A name that nobody has, by Lemur's rule; until `tx` ends, others who ask for the same name wait. */
+  async freeName(tx: Tx, name: string, serialHex: string): Promise<string> {
+    const distinct = withSerial(name, serialHex);
+    await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`certificate.name:${name}`]);
+    const rows: { name: string }[] = await tx.query(
+      'select name from certificate where name = any($1) union select name from certificate where lower(name) like $2',
+      [[name, distinct], `${distinct.toLowerCase().replace(/[\\%_]/g, '\\$&')}-%`]);
+    return freeName(name, serialHex, new Set(rows.map((row) => row.name)));
   }
 
   async get(tx: Tx, id: number): Promise<Certificate> {

@@ -18,15 +18,15 @@ export interface IssuedFacts {
   externalId: string | null;
 }
 
-/** `chainPem` is leaf first. Throws PkiError `malformed-certificate`. */
-export function issuedFacts(chainPem: readonly string[], externalId?: string): IssuedFacts {
+/** `chainPem` is leaf first; `issuerPem` is the issuer's certificate where the chain does not hold it. Throws PkiError `malformed-certificate`. */
+export function issuedFacts(chainPem: readonly string[], externalId?: string, issuerPem?: string): IssuedFacts {
   const leafPem = chainPem[0] ?? '';
   const leaf = parseCertificate(leafPem);
   return {
     bodyPem: leafPem,
     chainPem: chainPem.slice(1).join(''),
     issuer: issuerText(leaf),
-    issuerSha256: issuerHash(leaf, chainPem[1]),
+    issuerSha256: issuerHash(leaf, chainPem[1] ?? issuerPem),
     serialHex: leaf.serialHex,
     sha256: leaf.fingerprintSha256,
     signingAlgorithm: leaf.signatureAlgorithm,

@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { certificateName, slug, withSerial } from './certificate-name.js';
+import { certificateName, freeName, slug, withSerial } from './certificate-name.js';
 
 const example = {
   commonName: 'example.com', sans: [] as string[], issuer: { organization: 'Example Inc,', selfSigned: false },
@@ -36,5 +37,29 @@ describe('certificate names', () => {
   it('adds the serial number, then a count', () => {
     expect(withSerial('a-b', 'aff2dd4f')).toBe('a-b-AFF2DD4F');
     expect(withSerial('a-b', 'AFF2DD4F', 2)).toBe('a-b-AFF2DD4F-2');
+  });
+});
+
+describe('a free name', () => {
+  it('is the plain one, the one with the serial number, then one more than the highest counter', () => {
+    const free = (...taken: string[]): string => freeName('x', 'aff2', new Set(taken));
+    expect(free()).toBe('x');
+    expect(free('x')).toBe('x-AFF2');
+    expect(free('x', 'x-AFF2')).toBe('x-AFF2-1');
+    expect(free('x', 'x-AFF2', 'x-AFF2-1', 'x-AFF2-7', 'x-AFF2-y', 'x-AFF2-3-9')).toBe('x-AFF2-8');
+    expect(free('x', 'x-AFF2', 'x-AFF2-999999999', 'x-AFF2-1000000000')).toBe('x-AFF2-1000000001');
+  });
+
+  it('is never taken, and any number of them are all different', () => {
+    const name = fc.stringMatching(/^[a-z.-]{1,4}(-AF(-[0-9]{1,3}){0,2})?$/);
+    fc.assert(fc.property(name, fc.array(name), fc.nat(12), (wanted, others, count) => {
+      const taken = new Set(others);
+      for (let i = 0; i < count; i += 1) {
+        const found = freeName(wanted, 'af', taken);
+        expect(taken.has(found)).toBe(false);
+        expect(found).toMatch(new RegExp(`^${wanted.replaceAll('.', '\\.')}(-AF(-[1-9]\\d*)?)?$`));
+        taken.add(found);
+      }
+    }));
   });
 });

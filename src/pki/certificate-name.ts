@@ -46,3 +46,14 @@ export function withSerial(name: string, serialHex: string, n?: number): string 
   const serial = serialHex.toUpperCase();
   return n === undefined ? `${name}-${serial}` : `${name}-${serial}-${n}`;
 }
+
+/** The first of `name`, `name-SERIAL` and `name-SERIAL-n` that is not among `taken`, where n is one more than the highest that is. */
+export function freeName(name: string, serialHex: string, taken: ReadonlySet<string>): string {
+  if (!taken.has(name)) return name;
+  const distinct = withSerial(name, serialHex);
+  if (!taken.has(distinct)) return distinct;
+  const counters = [...taken].filter((other) => other.startsWith(`${distinct}-`)).map((other) => other.slice(distinct.length + 1));
+  let n = Math.max(0, ...counters.filter((counter) => /^\d{1,9}$/.test(counter)).map(Number)) + 1;
+  while (taken.has(withSerial(name, serialHex, n))) n += 1;
+  return withSerial(name, serialHex, n);
+}

@@ -9,6 +9,7 @@ import { CertificateAccess } from '../access.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { DeliveryRepository } from '../deploy/delivery.repository.js';
+import { Planning } from '../planning.js';
 import { Succession } from '../succession.js';
 
 /** What is written down of a deletion. */
@@ -18,6 +19,7 @@ export class DeleteRecord {
     private readonly clock: Clock,
     private readonly deliveries: DeliveryRepository,
     private readonly succession: Succession,
+    private readonly planning: Planning,
     private readonly audit: Audit,
   ) {}
 
@@ -35,6 +37,12 @@ export class DeleteRecord {
     await this.audit.record(tx, actor, {
       action: 'certificate.deleted', targetType: 'certificate', targetId: row.id, before: { state, owner, notify, rotation },
     });
+  }
+
+  async restored(tx: Tx, actor: Actor, row: Certificate): Promise<void> {
+    row.restore();
+    await this.planning.plan(tx, row);
+    await this.audit.record(tx, actor, { action: 'certificate.restored', targetType: 'certificate', targetId: row.id });
   }
 
   /** What it was to replace is in force again. */
@@ -67,5 +75,11 @@ export class DeleteService {
       });
       if (row.state === 'issued') await this.record.fellThrough(tx, row);
     });
+  }
+
+  /** Throws Problem `wrong-state` when it is not deleted. */
+  async restore(actor: Actor, id: number): Promise<void> {
+    await this.access.demandWrite(this.db.single, actor, await this.certificates.get(this.db.single, id));
+    await this.db.write((tx) => this.certificates.change(tx, id, (row) => this.record.restored(tx, actor, row)));
   }
 }

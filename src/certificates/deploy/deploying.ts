@@ -74,6 +74,12 @@ export class Deploying {
     await this.deliveries.save(tx, open);
   }
 
+  /** What has arrived of it is taken away wherever nothing else stands. */
+  async withdraw(tx: Tx, certificateId: number): Promise<void> {
+    const standing = (await this.deliveries.lockOf(tx, certificateId)).filter((delivery) => delivery.state === 'delivered');
+    await this.detach(tx, certificateId, standing.map((delivery) => delivery.destinationId));
+  }
+
   /** When a successor is in place wherever it has to be, everything before it in its line is superseded and the owner is told. */
   async settle(tx: Tx, certificateId: number): Promise<void> {
     const successor = await this.certificates.get(tx, certificateId);

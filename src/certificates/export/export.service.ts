@@ -3,7 +3,7 @@ import { Authorities } from '../../authorities/authorities.js';
 import type { Bundle } from '../../plugin-api/plugin.js';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
-import { Problem } from '../../platform/http/problem.js';
+import { invalid, Problem } from '../../platform/http/problem.js';
 import { ConfiguredPlugins, parseOptions } from '../../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../../platform/plugins/plugin-context.js';
 import { CertificateAccess } from '../access.js';
@@ -25,7 +25,9 @@ export class KeyAccess {
   ) {}
 
   async bundle(actor: Actor, certificate: Certificate, pluginId: string): Promise<Bundle> {
-    await this.access.demandKey(this.db.single, actor, certificate);
+    await this.access.demandKey(this.db.single, actor, certificate,
+      `You are not authorized to export this certificate with the plugin ${pluginId}: one that does not require a private key can be used by anyone.`);
+    if (!certificate.sealedKey && certificate.bodyPem !== null) throw invalid('plugin', `The private key of ${certificate.name} is not kept here, and ${pluginId} needs it.`);
     return this.db.write((tx) => this.bundles.withKey(tx, certificate, { actor, action: 'key.exported', after: { plugin: pluginId } }));
   }
 

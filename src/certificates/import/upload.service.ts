@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import type { Authority } from '../../authorities/authority.entity.js';
 import { Authorities } from '../../authorities/authorities.js';
 import { isSelfIssued } from '../../pki/certificate.js';
 import { nextNoticeAt } from '../../notifications/lead.js';
@@ -32,9 +33,8 @@ export class UploadStore {
 
   store(actor: Actor, row: NewRow, relations: RelationsOfNew): Promise<number> {
     return this.db.write(async (tx) => {
-      if (await this.certificates.isSerialKnown(tx, row.issuerSha256 ?? '', row.serialHex ?? '')) {
-        throw new Problem('conflict', 'A certificate of this issuer with this serial number is here already.');
-      }
+      const [known] = await this.certificates.twinsOf(tx, row);
+      if (known) throw new Problem('conflict', `A certificate of this issuer with this serial number is here already, as ${known.name}${known.deletedAt ? ', but deleted; restore it' : ''}.`);
       const act = { action: 'certificate.imported', after: { owner: row.owner, serial: row.serialHex } };
       const [{ id }] = await this.newOnes.insert(tx, [{ row, links: relations, actor, act, complete: () => this.relations.complete(tx, relations) }]) as [Stored];
       await this.relations.follow(tx, id, relations, true);
@@ -44,7 +44,7 @@ export class UploadStore {
 }
 
 /** An upload whose authority, if any, looks after it from now on. */
-type AdmittedUpload = Uploaded & { authorityId: number | null };
+type AdmittedUpload = Uploaded & { authority: Authority | null };
 
 /** Finds the authority that an upload names, and whether it may look after this certificate. */
 @Injectable()
@@ -56,8 +56,8 @@ export class UploadAuthority {
 
   /** What was uploaded, with the authority when one is named: that must have issued it, and would renew it. Throws Problem. */
   async of(actor: Actor, { authority: ref, externalId }: UploadRequest, uploaded: Uploaded): Promise<AdmittedUpload> {
-    if (!ref && externalId) throw invalid('externalId', 'An external id needs the authority that gave it.');
-    if (!ref) return { ...uploaded, authorityId: null };
+    if (!ref && externalId) throw new Problem('forbidden', 'An external id needs the authority that gave it: name the authority.');
+    if (!ref) return { ...uploaded, authority: null };
     const { leaf, terms } = uploaded;
     const loaded = await this.authorities.get((await this.authorities.resolve(ref)).authority.id);
     const { authority, roles } = loaded;
@@ -66,7 +66,7 @@ export class UploadAuthority {
     }
     if (leaf.isCa) throw invalid('body', 'A CA certificate is not one of those that an authority looks after.');
     await demandIssuer(leaf, authority.certificatePem);
-    return { ...uploaded, authorityId: authority.id, terms: await this.admission.ofNew(actor, terms, loaded) };
+    return { ...uploaded, authority, terms: await this.admission.ofNew(actor, terms, loaded) };
   }
 }
 
@@ -84,8 +84,8 @@ export class UploadService {
   /** The id. Throws Problem: `invalid-request`, or `conflict` when this very certificate is known. */
   async upload(actor: Actor, request: UploadRequest): Promise<number> {
     const uploaded = await this.authority.of(actor, request, await readUpload(request));
-    const relations = await this.relations.ofNew(actor, request, [request.owner]);
-    if (relations.destinationIds.length > 0 && uploaded.authorityId === null && !mayDeliverAnything(actor)) {
+    const relations = await this.relations.ofNew(actor, request, [request.owner, ...uploaded.authority ? [uploaded.authority.owner] : []]);
+    if (relations.destinationIds.length > 0 && uploaded.authority === null && !mayDeliverAnything(actor)) {
       throw new Problem('forbidden', 'Only an operator delivers certificates that no authority here has issued.');
     }
     if (relations.destinationIds.length > 0 && !uploaded.privateKey) await this.relations.demandKeyless(relations.destinationIds);
@@ -93,15 +93,15 @@ export class UploadService {
     return this.store.store(actor, this.row(uploaded, custody, relations, request), relations);
   }
 
-  private custody(actor: Actor, request: UploadRequest, { policy }: RelationsOfNew, { authorityId }: AdmittedUpload): Custody {
+  private custody(actor: Actor, request: UploadRequest, { policy }: RelationsOfNew, { authority }: AdmittedUpload): Custody {
     return {
-      owner: request.owner, description: request.description ?? null, creatorId: actor.userId || null, authorityId,
+      owner: request.owner, description: request.description ?? null, creatorId: actor.userId || null, authorityId: authority?.id ?? null,
       notify: request.notify ?? request.active ?? true, rotation: request.rotation ?? request.rotationPolicy !== undefined,
       rotationPolicyId: policy.id, renewsId: null, requestKey: null, requestSha256: null,
     };
   }
 
-  private row(uploaded: Uploaded, custody: Custody, { policy, leadsS }: RelationsOfNew, request: UploadRequest): NewRow {
+  private row(uploaded: AdmittedUpload, custody: Custody, { policy, leadsS }: RelationsOfNew, request: UploadRequest): NewRow {
     const { leaf, terms, privateKey } = uploaded;
     const secretId = randomUUID();
     const sealedKey = privateKey && this.keyRing.seal(privateKeyPem(privateKey), keyPlace(secretId));
@@ -110,7 +110,7 @@ export class UploadService {
     const watching = custody.notify && leaf.notAfter > now;
     return {
       ...rowBeforeIssue(custody, { spkiDer: leaf.spkiDer, keyType: leaf.keyType, bits: leaf.bits, csrPem: uploaded.csrPem, secretId, sealedKey }, terms),
-      ...issuedFacts(uploaded.chainPem, request.externalId ?? undefined),
+      ...issuedFacts(uploaded.chainPem, request.externalId ?? undefined, uploaded.authority?.certificatePem),
       state: 'issued', createdAt: now,
       name: baseName(request.name, { terms, issuer: { ...leaf.issuerFields, selfSigned: isSelfIssued(leaf) }, notBefore: leaf.notBefore, notAfter: leaf.notAfter }),
       nextRenewalAt: plan.at, renewalReason: plan.obstacle ?? plan.reason,

@@ -6,7 +6,7 @@ import { parsePrivateKey, publicMatches } from '../../pki/key.js';
 import { splitCertificates, toPem } from '../../pki/pem.js';
 import { PkiError } from '../../pki/pki-error.js';
 import { blame } from '../../platform/http/blame.js';
-import { invalid } from '../../platform/http/problem.js';
+import { invalid, Problem } from '../../platform/http/problem.js';
 import type { TermsWithoutDates } from '../terms.js';
 import { isReservedExtension } from '../issue/extensions.schema.js';
 import type { UploadRequest } from './upload.schema.js';
@@ -68,7 +68,7 @@ function read<T>(field: string, text: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof PkiError) throw invalid(field, `${text} ${error.message}`);
+    if (error instanceof PkiError) throw new Problem('invalid-request', text, { reasons: { [field]: [text, error.message] } });
     throw error;
   }
 }

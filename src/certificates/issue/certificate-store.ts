@@ -1,12 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { Audit, type AuditActor, type AuditedAct } from '../../audit/audit.js';
 import { DomainRepository, type Domain } from '../../domains/domain.repository.js';
-import { withSerial } from '../../pki/certificate-name.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import { Gathered } from '../../platform/gathered.js';
 import { Problem } from '../../platform/http/problem.js';
 import { CertificateRepository, type NewCertificate } from '../certificate.repository.js';
-import { searchNames } from './new-row.js';
+import { provisionalName, searchNames } from './new-row.js';
+
+/** Those who ask for one name wait for one another; only a name that someone gives to a certificate by hand can come between. */
+const mostAttempts = 10;
 
 /** A new certificate, and what the audit log says of it. */
 export interface Storable extends NewCertificate {
@@ -60,24 +62,27 @@ export class CertificateStore {
   async insert(tx: Tx, all: readonly Storable[]): Promise<Stored[]> {
     const many: Storable[] = [];
     for (const one of all) many.push(one.complete ? { ...one, links: { ...one.links, ...await one.complete(tx) } } : one);
-    const made: Named[] = [];
-    for (const [i, id] of (await this.certificates.insert(tx, many)).entries()) {
-      const one = many[i] as Storable;
-      made.push(id === null ? await this.rename(tx, one) : { id, name: one.row.name });
+    const ids = await this.certificates.insert(tx, many);
+    const made = new Map<Storable, Named>();
+    // In the order of names, in which everyone waits for names that others are about to take.
+    for (const [one, id] of many.map((each, i) => [each, ids[i] ?? null] as const).sort(([a], [b]) => (a.row.name < b.row.name ? -1 : 1))) {
+      made.set(one, id === null ? await this.rename(tx, one) : { id, name: one.row.name });
     }
-    const pairs = many.flatMap(({ row }, i) => searchNames(row.commonName, row.terms).map((name) => ({ certificateId: (made[i] as Named).id, name })));
+    return this.finish(tx, many.map((one) => [one, made.get(one) as Named]));
+  }
+
+  private async finish(tx: Tx, made: readonly (readonly [Storable, Named])[]): Promise<Stored[]> {
+    const pairs = made.flatMap(([{ row }, { id }]) => searchNames(row.commonName, row.terms).map((name) => ({ certificateId: id, name })));
     const domains = await this.domains.link(tx, pairs);
-    await this.audit.recordMany(tx, many.map(({ actor, act }, i) => ({ actor, act: { ...act, targetType: 'certificate', targetId: (made[i] as Named).id } })));
-    return made.map(({ id, name }) => ({ id, name, domains: domains.get(id) ?? [] }));
+    await this.audit.recordMany(tx, made.map(([{ actor, act }, { id }]) => ({ actor, act: { ...act, targetType: 'certificate', targetId: id } })));
+    return made.map(([, { id, name }]) => ({ id, name, domains: domains.get(id) ?? [] }));
   }
 
   private async rename(tx: Tx, { row, links }: NewCertificate): Promise<Named> {
-    const suffix = row.serialHex ?? row.secretId;
-    const distinct = withSerial(row.name, suffix);
-    let name = row.name;
-    for (let attempt = 0; attempt < 6; attempt += 1) {
+    let { name } = row;
+    for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
       if (!await this.certificates.isNameTaken(tx, name)) throw new StaleAuthority();
-      name = attempt === 0 ? distinct : withSerial(row.name, suffix, await this.certificates.highestSuffix(tx, distinct) + 1);
+      name = row.serialHex ? await this.certificates.freeName(tx, row.name, row.serialHex) : provisionalName(row.name, row.secretId, 'taken');
       const [id] = await this.certificates.insert(tx, [{ row: { ...row, name }, links }]);
       if (typeof id === 'number') return { id, name };
     }

@@ -9,10 +9,12 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { type IssuedFacts, issuedFacts } from '../issued-facts.js';
 import { Planning } from '../planning.js';
 import { RenewalFailures } from '../rotate/renewal-failures.js';
-import { isProvisional, nameWhenIssued } from './new-row.js';
+import { nameWhenIssued } from './new-row.js';
 
 /** A request that an issuer keeps failing for a reason that time may mend is given up after so many attempts. */
 const mostAttempts = 40;
+/** How often a name is looked for that somebody else has taken a moment later. */
+const mostNames = 5;
 
 /** What an issuer's answer means for deliveries, for the predecessor and for people. */
 @Injectable()
@@ -76,11 +78,13 @@ export class IssueRecord {
   /** `actor`: who brought it. */
   async issued(id: number, chainPem: readonly string[], externalId?: string, actor: Actor = systemActor('issue')): Promise<void> {
     const facts = issuedFacts(chainPem, externalId);
-    try {
-      await this.complete(id, facts, { actor, taken: false });
-    } catch (error) {
-      if (violatedConstraint(error) !== 'certificate_name') throw error;
-      await this.complete(id, facts, { actor, taken: true });
+    for (let left = mostNames; ; left -= 1) {
+      try {
+        return await this.complete(id, facts, actor);
+      } catch (error) {
+        // Whoever takes a name by hand waits for nobody.
+        if (violatedConstraint(error) !== 'certificate_name' || left === 0) throw error;
+      }
     }
   }
 
@@ -93,11 +97,11 @@ export class IssueRecord {
     });
   }
 
-  /** `taken`: another certificate has the name that it would get. */
-  private complete(id: number, facts: IssuedFacts, { actor, taken }: { actor: Actor; taken: boolean }): Promise<void> {
+  private complete(id: number, facts: IssuedFacts, actor: Actor): Promise<void> {
     return this.change(id, async (certificate, tx) => {
       certificate.complete(facts);
-      if (isProvisional(certificate.name)) certificate.name = nameWhenIssued(certificate, taken);
+      const name = nameWhenIssued(certificate);
+      if (name !== null) certificate.name = await this.certificates.freeName(tx, name, facts.serialHex);
       await this.followUp.issued(tx, actor, certificate);
     });
   }

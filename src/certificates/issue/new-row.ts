@@ -69,17 +69,16 @@ export function baseName(custom: string | undefined, facts: {
   });
 }
 
-/** What a certificate is called until its issuer has said from when to when it is valid. */
-export function provisionalName(name: string, secretId: string): string {
-  return withSerial(name, `pending-${secretId}`);
+/** What a certificate is called until its issuer has answered. `taken`: `name` was chosen for it, but was not free. */
+export function provisionalName(name: string, secretId: string, why: 'pending' | 'taken' = 'pending'): string {
+  return withSerial(name, `${why}-${secretId}`);
 }
 
-export function isProvisional(name: string): boolean {
-  return /-PENDING-[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}$/.test(name);
-}
+const provisional = /^(.*)-(PENDING|TAKEN)-[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}$/s;
 
-/** The name by the pattern once issuer, dates and serial number are known. `taken`: the plain one is not free. */
-export function nameWhenIssued({ terms, issuer, serialHex, notBefore, notAfter }: Certificate, taken: boolean): string {
-  const name = baseName(undefined, { terms, issuer: { commonName: issuer, selfSigned: false }, notBefore, notAfter });
-  return taken ? withSerial(name, serialHex ?? '') : name;
+/** The name for a certificate once issuer and dates are known: its own choice, or by the pattern; null when it keeps what it has. Not unique yet. */
+export function nameWhenIssued({ name, terms, issuer, notBefore, notAfter }: Certificate): string | null {
+  const [, chosen, why] = provisional.exec(name) ?? [];
+  if (why === undefined) return null;
+  return baseName(why === 'TAKEN' ? chosen : undefined, { terms, issuer: { commonName: issuer, selfSigned: false }, notBefore, notAfter });
 }

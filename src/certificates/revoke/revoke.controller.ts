@@ -13,7 +13,7 @@ export class RevokeController {
   ) {}
 
   @Put(':id/revoke') @Requires('certificate:revoke')
-  @Summary('Revoke a certificate', 'It leaves rotation and notification; deliveries that have not arrived are stopped. One that is not issued yet is cancelled.') @Answers(200, RevokedView)
+  @Summary('Revoke a certificate', 'It leaves rotation and notification, and is taken away from where it was delivered, unless what it replaced comes back there. One that is not issued yet is cancelled.') @Answers(200, RevokedView)
   async revoke(@Who() actor: Actor, @Id() id: number, @JsonBody(RevokeRequest) body: RevokeRequest): Promise<{ id: number }> {
     await this.revocation.revoke(actor, id, body);
     return { id };

@@ -7,10 +7,13 @@ export const crlReasons = {
 } as const;
 type CrlReason = keyof typeof crlReasons;
 
+const final = (Object.keys(crlReasons) as CrlReason[]).filter((reason) => reason !== 'certificateHold' && reason !== 'removeFromCRL');
+
 /** PUT /certificates/{id}/revoke. */
 export const RevokeRequest = z.strictObject({
-  crlReason: z.enum((Object.keys(crlReasons) as CrlReason[]).filter((r) => r !== 'certificateHold' && r !== 'removeFromCRL') as [CrlReason, ...CrlReason[]])
-    .default('unspecified').meta({ description: 'Revocation is final here, so a hold is not among the reasons.' }),
+  crlReason: z.union([z.enum(final), z.literal(final.map((reason) => crlReasons[reason]))])
+    .transform((reason) => (typeof reason === 'string' ? reason : final.find((name) => crlReasons[name] === reason) ?? 'unspecified'))
+    .default('unspecified').meta({ description: 'By name or by number. Revocation is final here, so a hold is not among the reasons.' }),
   comments: z.string().max(1024).nullish(),
 }).meta({ id: 'RevokeRequest' });
 export type RevokeRequest = z.output<typeof RevokeRequest>;

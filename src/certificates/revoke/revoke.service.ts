@@ -3,7 +3,7 @@ import { Audit } from '../../audit/audit.js';
 import { Authorities } from '../../authorities/authorities.js';
 import { splitCertificates } from '../../pki/pem.js';
 import { Clock } from '../../platform/clock.js';
-import { Database } from '../../platform/db/database.js';
+import { Database, type Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
 import { CertificateAccess } from '../access.js';
@@ -49,19 +49,25 @@ export class RevokeRecord {
     });
   }
 
-  async revoked(actor: Actor, id: number, { crlReason, comments }: RevokeRequest): Promise<void> {
+  /** `ids` are the rows of one and the same certificate. */
+  async revoked(actor: Actor, ids: readonly number[], request: RevokeRequest): Promise<void> {
     await this.db.write(async (tx) => {
-      const revoked = await this.certificates.change(tx, id, (certificate) => {
-        certificate.revoke(crlReasons[crlReason], comments ?? null, this.clock.now());
-        return certificate;
-      });
-      await this.consequences.deploying.stopOf(tx, id);
-      await this.consequences.succession.fellThrough(tx, revoked);
-      await this.consequences.notices.revoked(tx, revoked);
-      await this.consequences.audit.record(tx, actor, {
-        action: 'certificate.revoked', targetType: 'certificate', targetId: id, after: { crlReason, comments },
-      });
+      for (const id of ids) await this.revokedOne(tx, actor, id, request);
     });
+  }
+
+  private async revokedOne(tx: Tx, actor: Actor, id: number, { crlReason, comments }: RevokeRequest): Promise<void> {
+    const { deploying, succession, notices, audit } = this.consequences;
+    const revoked = await this.certificates.change(tx, id, (certificate) => {
+      certificate.revoke(crlReasons[crlReason], comments ?? null, this.clock.now());
+      return certificate;
+    });
+    await deploying.stopOf(tx, id);
+    await succession.fellThrough(tx, revoked);
+    // What has come back stands in its place by now; nothing but the revoked certificate itself is taken away.
+    await deploying.withdraw(tx, id);
+    await notices.revoked(tx, revoked);
+    await audit.record(tx, actor, { action: 'certificate.revoked', targetType: 'certificate', targetId: id, after: { crlReason, comments } });
   }
 }
 
@@ -78,14 +84,26 @@ export class RevokeService {
 
   /** Throws Problem `wrong-state` when there is nothing to revoke, PluginError when the issuer refuses. */
   async revoke(actor: Actor, id: number, request: RevokeRequest): Promise<void> {
-    const certificate = await this.certificates.get(this.db.single, id);
-    await this.access.demandWrite(this.db.single, actor, certificate);
-    if (certificate.state === 'requested' || certificate.state === 'pending') return this.cancel(actor, certificate, request.comments ?? undefined);
-    if (certificate.state !== 'issued' && certificate.state !== 'superseded') {
-      throw new Problem('wrong-state', `Certificate ${certificate.name} is ${certificate.state}; it cannot be revoked.`);
-    }
+    const [certificate, ...twins] = await this.revocable(actor, id);
+    if (isUnfinished(certificate)) return this.cancel(actor, certificate, request.comments ?? undefined);
     await this.tellIssuer(certificate, request);
-    await this.record.revoked(actor, id, request);
+    await this.record.revoked(actor, [certificate, ...twins].map((one) => one.id), request);
+  }
+
+  /**
+   * The certificate, and what else is stored of the very same: its issuer knows one alone, so whoever revokes it needs a right to
+   * all of them. Throws Problem `forbidden`, `wrong-state`, or `conflict` when nobody here could revoke it.
+   */
+  async revocable(actor: Actor, id: number): Promise<[Certificate, ...Certificate[]]> {
+    const tx = this.db.single;
+    const certificate = await this.certificates.get(tx, id);
+    await this.access.demandWrite(tx, actor, certificate);
+    if (isUnfinished(certificate)) return [certificate];
+    if (!isRevocable(certificate)) throw new Problem('wrong-state', `Certificate ${certificate.name} is ${certificate.state}; it cannot be revoked.`);
+    if (certificate.authorityId === null) throw new Problem('conflict', 'The issuer of an imported certificate is not known here: revoke it there.');
+    const twins = await this.certificates.twinsOf(tx, certificate);
+    for (const twin of twins) await this.access.demandWrite(tx, actor, twin);
+    return [certificate, ...twins.filter(isRevocable)];
   }
 
   private async cancel(actor: Actor, certificate: Certificate, note?: string): Promise<void> {
@@ -96,11 +114,18 @@ export class RevokeService {
   }
 
   private async tellIssuer(certificate: Certificate, { crlReason, comments }: RevokeRequest): Promise<void> {
-    if (certificate.authorityId === null) throw new Problem('conflict', 'The issuer of an imported certificate is not known here: revoke it there.');
-    const authority = await this.authorities.get(certificate.authorityId);
+    const authority = await this.authorities.get(certificate.authorityId ?? 0);
     await this.authorities.revoke(authority, {
       chainPem: splitCertificates(certificate.fullChainPem), externalId: certificate.externalId ?? undefined,
       reason: crlReasons[crlReason], comments: comments ?? undefined,
     }, AbortSignal.timeout(timeoutMs));
   }
+}
+
+function isUnfinished({ state }: Certificate): boolean {
+  return state === 'requested' || state === 'pending';
+}
+
+function isRevocable({ state }: Certificate): boolean {
+  return state === 'issued' || state === 'superseded';
 }
