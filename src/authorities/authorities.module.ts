@@ -12,6 +12,6 @@ import { AuthorityMaker } from './create-authority.js';
   imports: [AuditModule, RolesModule],
   controllers: [AuthorityController, DefaultsController],
   providers: [Authorities, AuthorityRepository, AuthorityService, AuthorityStore, AuthorityMaker],
-  exports: [Authorities, AuthorityRepository],
+  exports: [Authorities, AuthorityRepository, AuthorityService],
 })
 export class AuthoritiesModule {}

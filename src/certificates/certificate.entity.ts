@@ -83,6 +83,8 @@ export class Certificate {
   /** Superseded by one that nothing here has put in place: then this one may still be served, and its end is warned about. */
   @Column('boolean') awaitsDeployment: boolean;
   @Column('timestamptz', { nullable: true }) deletedAt: Date | null;
+  /** Lists leave it out unless it is asked for: it ended long ago, which a sweep finds, or is deleted. */
+  @Column('boolean') retired: boolean;
   @Column('timestamptz') createdAt: Date;
 
   /** Leaf first, then its issuers. Only issued certificates have one. */
@@ -148,6 +150,7 @@ export class Certificate {
   delete(now: Date): void {
     if (this.deletedAt !== null) throw new Problem('precondition-failed', `Certificate ${this.name} is deleted already.`);
     this.deletedAt = now;
+    this.retired = true;
     this.notify = false;
     this.rotation = false;
     this.settle();

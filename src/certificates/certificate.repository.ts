@@ -195,6 +195,14 @@ export class CertificateRepository {
     await tx.query(`insert into ${table} (certificate_id, ${kind}_id) select $1, x from unnest($2::int[]) as x on conflict do nothing`, [id, ids]);
   }
 
+  /** Marks at most `limit` of those that ended by `before`, or takes the mark from those that did not; how many. */
+  async retire(tx: Tx, retired: boolean, before: Date, limit: number): Promise<number> {
+    const late = retired ? 'not retired and not_after <= $1' : 'retired and not_after > $1 and deleted_at is null';
+    const rows: [unknown[], number] = await tx.query(
+      `update certificate set retired = not retired where id in (select id from certificate where ${late} limit $2 for update skip locked) returning id`, [before, limit]);
+    return rows[0].length;
+  }
+
   /**
    * Ids whose moment in `column` has come, at most `limit`; their next moment is put off to `again`, so that a lost job is
    * found again then and no other instance takes the same rows.

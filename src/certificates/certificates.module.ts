@@ -33,7 +33,13 @@ import { Issuing } from './issue/issuing.js';
 import { Subjects } from './issue/subjects.js';
 import { CertificateLogFilter } from './list/certificate-log-filter.js';
 import { CertificateReader } from './list/certificate-reader.js';
-import { ListController, NotificationCertificatesController } from './list/list.controller.js';
+import { CertificateFinder } from './list/certificate-finder.js';
+import { CertificateLists } from './list/certificate-lists.js';
+import { LinkedController } from './list/linked.controller.js';
+import { DestinationStatsController, ListController, NotificationCertificatesController } from './list/list.controller.js';
+import { RetirementSweep } from './list/retirement.sweep.js';
+import { Selecting } from './list/selecting.js';
+import { Statistics } from './list/statistics.js';
 import { ExpirySweep, NotifyRepositories } from './notify/expiry.sweep.js';
 import { Letters, LetterSources } from './notify/letters.js';
 import { NoticeRepository } from './notify/notice.repository.js';
@@ -64,10 +70,11 @@ import { UsualRelationRepository } from './usual-relations.js';
 @Module({
   imports: [AuditModule, AuthoritiesModule, DestinationsModule, DomainsModule, JobsModule, NotificationsModule, RolesModule, RotationModule],
   controllers: [
-    IssueController, UploadController, ListController, NotificationCertificatesController, UpdateController, DeleteController, ExportController, RevokeController, RotateController, DeliveryController, PendingController, PendingChangesController,
+    IssueController, UploadController, ListController, LinkedController, NotificationCertificatesController, DestinationStatsController, UpdateController, DeleteController, ExportController, RevokeController, RotateController, DeliveryController, PendingController, PendingChangesController,
   ],
   providers: [
     CertificateRepository, Admission, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, UsualRelationRepository, CertificateReader, CertificateLogFilter,
+    CertificateLists, CertificateFinder, Selecting, Statistics, RetirementSweep,
     CertificateStore, Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
     UploadService, UploadStore, UploadAuthority, UpdateService, UpdateChanges, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, ExportService, KeyAccess,
     DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,

@@ -1,5 +1,5 @@
 import type { CertificateView } from '../certificates/certificate.view.js';
-import { CertificateReader } from '../certificates/list/certificate-reader.js';
+import { CertificateLists } from '../certificates/list/certificate-lists.js';
 import { ListQuery } from '../certificates/list/list.schema.js';
 import { Clock } from '../platform/clock.js';
 import { validate } from '../platform/http/validate.js';
@@ -63,10 +63,10 @@ function fits(certificate: CertificateView, { issuer, expiringIn, includeExpired
 }
 
 async function search(session: Session, wanted: Record<string, string>): Promise<CertificateView[]> {
-  const reader = session.get(CertificateReader);
+  const lists = session.get(CertificateLists);
   const found: CertificateView[] = [];
   for (let after: string | undefined = ''; after !== undefined;) {
-    const page = await reader.list(validate(ListQuery, { ...wanted, ...(after && { after }) }));
+    const page = await lists.list(session.actor, validate(ListQuery, { ...wanted, ...(after && { after }) }));
     found.push(...(page.items as CertificateView[]));
     after = page.next;
   }

@@ -9,6 +9,6 @@ import { Destinations } from './destinations.js';
   imports: [AuditModule],
   controllers: [DestinationController],
   providers: [Destinations, DestinationRepository, DestinationService, ReadyDestinations],
-  exports: [Destinations, DestinationRepository],
+  exports: [Destinations, DestinationRepository, DestinationService],
 })
 export class DestinationsModule {}

@@ -9,6 +9,6 @@ import { Senders } from './senders.js';
   imports: [AuditModule],
   controllers: [NotificationController],
   providers: [NotificationRepository, NotificationService, Senders],
-  exports: [NotificationRepository, Senders],
+  exports: [NotificationRepository, NotificationService, Senders],
 })
 export class NotificationsModule {}

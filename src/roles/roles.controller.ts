@@ -25,8 +25,8 @@ export class RolesController {
   @Summary('List roles')
   @Answers(200, pageOf(RoleView))
   async list(@QueryOf(RoleQuery) query: RoleQuery): Promise<Page<View>> {
-    const { items, total } = await this.roles.list(this.db.single, query);
-    return { items: items.map(roleView), total };
+    const page = await this.roles.list(this.db.single, query);
+    return { ...page, items: page.items.map(roleView) };
   }
 
   @Get(':id')

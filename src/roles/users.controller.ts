@@ -27,8 +27,8 @@ export class UsersController {
   @Summary('List users')
   @Answers(200, pageOf(AccountView))
   async list(@QueryOf(AccountQuery) query: AccountQuery): Promise<Page<View>> {
-    const { items, total } = await this.accounts.list(this.db.single, query);
-    return { items: items.map(accountView), total };
+    const page = await this.accounts.list(this.db.single, query);
+    return { ...page, items: page.items.map(accountView) };
   }
 
   @Get(':id')

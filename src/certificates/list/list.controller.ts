@@ -1,28 +1,58 @@
 import { Controller, Get } from '@nestjs/common';
-import { Requires } from '../../platform/http/actor.js';
+import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, PathText, QueryOf, Summary } from '../../platform/http/contract.js';
 import { type Page, pageOf } from '../../platform/http/page.js';
-import { type CertificateBriefView, CertificateView } from '../certificate.view.js';
+import { CertificateView } from '../certificate.view.js';
+import { CertificateLists } from './certificate-lists.js';
 import { CertificateReader } from './certificate-reader.js';
-import { CertificatePage, ListQuery } from './list.schema.js';
+import { CertificatePage, ListQuery, Stats, StatsQuery, ValidQuery } from './list.schema.js';
+import { Statistics } from './statistics.js';
 
 @Controller('notifications')
 export class NotificationCertificatesController {
-  constructor(private readonly reader: CertificateReader) {}
+  constructor(private readonly lists: CertificateLists) {}
 
   @Get(':id/certificates') @Requires('certificate:read') @Summary('The certificates that a notification warns about') @Answers(200, CertificatePage)
-  list(@Id() id: number, @QueryOf(ListQuery) query: ListQuery): Promise<Page<CertificateView | CertificateBriefView>> {
-    return this.reader.list(query, { notificationId: id });
+  list(@Who() actor: Actor, @Id() id: number, @QueryOf(ListQuery) query: ListQuery): Promise<CertificatePage> {
+    return this.lists.list(actor, query, { notificationId: id });
+  }
+}
+
+@Controller('destinations')
+export class DestinationStatsController {
+  constructor(private readonly statistics: Statistics) {}
+
+  @Get('stats') @Requires('certificate:read') @Summary('How many certificates there are at each destination') @Answers(200, Stats)
+  stats(): Promise<Stats> {
+    return this.statistics.ofDestinations();
   }
 }
 
 @Controller('certificates')
 export class ListController {
-  constructor(private readonly reader: CertificateReader) {}
+  constructor(
+    private readonly lists: CertificateLists,
+    private readonly reader: CertificateReader,
+    private readonly statistics: Statistics,
+  ) {}
 
-  @Get() @Requires('certificate:read') @Summary('List certificates', '`total` stops counting at 10,001.') @Answers(200, CertificatePage)
-  list(@QueryOf(ListQuery) query: ListQuery): Promise<Page<CertificateView | CertificateBriefView>> {
-    return this.reader.list(query);
+  @Get() @Requires('certificate:read')
+  @Summary('List certificates', 'Newest first. `total` stops counting at 10,001, and is 10,001 for a word that very many names hold. A word of fewer than three letters is looked for at the beginning of names.')
+  @Answers(200, CertificatePage)
+  list(@Who() actor: Actor, @QueryOf(ListQuery) query: ListQuery): Promise<CertificatePage> {
+    return this.lists.list(actor, query);
+  }
+
+  @Get('valid') @Requires('certificate:read')
+  @Summary('List certificates in force', 'Neither expired nor revoked nor replaced. `filter=cn;…` is the whole common name, in which `%` stands for any text.')
+  @Answers(200, pageOf(CertificateView))
+  valid(@QueryOf(ValidQuery) query: ValidQuery): Promise<Page<CertificateView>> {
+    return this.lists.valid(query);
+  }
+
+  @Get('stats') @Requires('certificate:read') @Summary('How many certificates there are of each kind') @Answers(200, Stats)
+  stats(@QueryOf(StatsQuery) { metric }: StatsQuery): Promise<Stats> {
+    return this.statistics.of(metric);
   }
 
   @Get('name/:name') @Requires('certificate:read') @Summary('One certificate by its name') @Answers(200, CertificateView)

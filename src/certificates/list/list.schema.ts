@@ -1,32 +1,62 @@
 import { z } from 'zod';
-import { listQuery, pageOf } from '../../platform/http/page.js';
 import type { SortKeys } from '../../platform/db/list-order.js';
+import { listQuery, pageOf } from '../../platform/http/page.js';
 import { queryBoolean, queryInt } from '../../platform/http/query.js';
 import { certificateStates } from '../certificate.entity.js';
 import { CertificateBriefView, CertificateView } from '../certificate.view.js';
 
-/** By which members a list of certificates can be sorted. */
-export const sortColumns = {
-  id: { sql: 'c.id', type: 'int' }, name: { sql: 'c.name', type: 'text' }, owner: { sql: 'lower(c.owner)', type: 'text' },
-  cn: { sql: 'lower(c.common_name)', type: 'text' }, issuer: { sql: 'c.issuer', type: 'text' }, state: { sql: 'c.state', type: 'text' },
+/** By what a list of certificates `c` can be sorted. Each has an index of its own, in which `retired` comes first. */
+export const certificateOrders = {
+  id: { sql: 'c.id', type: 'int' }, name: { sql: 'c.name', type: 'text', unique: true }, owner: { sql: 'lower(c.owner)', type: 'text' },
+  cn: { sql: 'lower(c.common_name)', type: 'text' }, commonName: { sql: 'lower(c.common_name)', type: 'text' },
+  issuer: { sql: 'c.issuer', type: 'text' }, state: { sql: 'c.state', type: 'text' },
   notBefore: { sql: 'c.not_before', type: 'timestamptz' }, notAfter: { sql: 'c.not_after', type: 'timestamptz' },
   dateCreated: { sql: 'c.created_at', type: 'timestamptz' },
 } as const satisfies SortKeys;
-type SortColumn = keyof typeof sortColumns;
+type OrderName = keyof typeof certificateOrders;
+
+const id = () => queryInt(1, 2_147_483_647);
 
 /** GET /certificates. */
-export const ListQuery = listQuery(...Object.keys(sortColumns) as [SortColumn, ...SortColumn[]]).extend({
+export const ListQuery = listQuery(...Object.keys(certificateOrders) as [OrderName, ...OrderName[]]).extend({
   owner: z.string().max(128).optional(),
-  id: queryInt(1, 2_147_483_647).optional(),
+  id: id().optional(),
   state: z.enum(certificateStates).optional(),
-  active: queryBoolean().optional(),
+  active: queryBoolean().optional().meta({ description: 'Whether people are warned of its end.' }),
   rotation: queryBoolean().optional(),
-  destinationId: queryInt(1, 2_147_483_647).optional(),
+  destinationId: id().optional(),
+  creator: z.string().max(255).optional().meta({ description: 'Id, name or mail address of the user who asked for it.' }),
+  show: queryBoolean().optional().meta({ description: 'Only mine: asked for by me, or owned by one of my roles.' }),
   serial: z.string().max(128).optional().meta({ description: 'Decimal, 0x… or aa:bb:….' }),
-  timeRange: queryInt(0, 5200).optional().meta({ description: 'Only those that expire within so many weeks.' }),
+  timeRange: queryInt(0, 5200).optional().meta({ description: 'Only those that expire within so many weeks; the soonest first unless sorted otherwise.' }),
   showExpired: queryBoolean().optional().meta({ description: 'Also those that expired long ago.' }),
   short: queryBoolean().optional().meta({ description: 'Only the main members.' }),
 });
 export type ListQuery = z.output<typeof ListQuery>;
 
+/** GET /certificates/valid. As many on a page as there may be: Lemur's clients take what comes for all there is. */
+export const ValidQuery = listQuery(...Object.keys(certificateOrders) as [OrderName, ...OrderName[]]).extend({
+  count: queryInt(1, 200).default(200),
+  owner: z.string().max(128).optional(),
+  san: z.string().max(512).optional().meta({ description: 'One of its names; `%` stands for any text.' }),
+});
+export type ValidQuery = z.output<typeof ValidQuery>;
+
+export const metrics = ['bits', 'issuer', 'not_after', 'signing_algorithm'] as const;
+export type Metric = (typeof metrics)[number];
+
+/** GET /certificates/stats. */
+export const StatsQuery = z.strictObject({
+  metric: z.enum(metrics).meta({ description: '`not_after` counts, by issuer, those that expire within 32 weeks.' }),
+});
+export type StatsQuery = z.output<typeof StatsQuery>;
+
+/** How many there are of each kind, in the shape of Lemur's charts: the n-th value belongs to the n-th label. */
+export const Stats = z.strictObject({
+  items: z.strictObject({ labels: z.array(z.union([z.string(), z.int()])), values: z.array(z.int().min(0)) }),
+  total: z.int().min(0).meta({ description: 'How many labels.' }),
+}).meta({ id: 'Stats' });
+export type Stats = z.output<typeof Stats>;
+
 export const CertificatePage = pageOf(z.union([CertificateView, CertificateBriefView]));
+export type CertificatePage = z.output<typeof CertificatePage>;

@@ -6,6 +6,7 @@ import type { Page } from '../../platform/http/page.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { KeyView } from '../export/export.schema.js';
 import { ExportService } from '../export/export.service.js';
+import { CertificateLists } from '../list/certificate-lists.js';
 import { CertificateReader } from '../list/certificate-reader.js';
 import { ListQuery } from '../list/list.schema.js';
 import { RevokeService } from '../revoke/revoke.service.js';
@@ -40,14 +41,15 @@ export class PendingChangesController {
 @Controller('pending_certificates')
 export class PendingController {
   constructor(
+    private readonly lists: CertificateLists,
     private readonly reader: CertificateReader,
     private readonly updates: UpdateService,
     private readonly pending: PendingService,
   ) {}
 
   @Get() @Requires('certificate:read') @Summary('List certificates that are not issued yet') @Answers(200, PendingPage)
-  list(@QueryOf(ListQuery) query: ListQuery): Promise<Page<PendingView>> {
-    return this.reader.listAs(pendingView, query, { states: ['requested', 'pending'] });
+  list(@Who() actor: Actor, @QueryOf(ListQuery) query: ListQuery): Promise<Page<PendingView>> {
+    return this.lists.listAs(pendingView, actor, query, { states: ['requested', 'pending'] });
   }
 
   @Get(':id') @Requires('certificate:read') @Summary('One certificate, and how far its issuer is with it') @Answers(200, PendingView)

@@ -1,7 +1,8 @@
-/** SQL conditions joined by `and`, and the values of their parameters in order. */
+/** SQL conditions joined by `and`, and the values of their parameters in order. Several can share the values of one statement. */
 export class Conditions {
-  readonly values: unknown[] = [];
   private readonly parts: string[] = [];
+
+  constructor(readonly values: unknown[] = []) {}
 
   /** `?` in `sql` stands for `value`, any number of times. */
   add(sql: string, value?: unknown): void {

@@ -1,10 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
+import { Problem } from '../http/problem.js';
 
 declare const open: unique symbol;
 
 /** An open transaction. Only Database makes one, so no query can run outside the transaction of its use case by accident. */
 export type Tx = EntityManager & { readonly [open]: true };
+
+/** So long may one statement of a search take. */
+const longestSearchMs = 4000;
 
 const retryable = new Set(['40001', '40P01']);
 
@@ -42,6 +46,24 @@ export class Database {
       await manager.query('set transaction read only');
       return work(manager as Tx);
     });
+  }
+
+  /**
+   * Reading that people steer freely: a statement is cut off after `longestMs`, and reads a whole table only where no index fits,
+   * since a planner that expects matches to be spread evenly may else read a million rows for ten. Throws Problem `invalid-request`.
+   */
+  async search<T>(work: (tx: Tx) => Promise<T>, longestMs = longestSearchMs): Promise<T> {
+    try {
+      return await this.source.transaction(async (manager) => {
+        await manager.query(
+          `select set_config('transaction_read_only', 'on', true), set_config('statement_timeout', $1, true), set_config('enable_seqscan', 'off', true),
+                  set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true), set_config('work_mem', '16MB', true)`, [String(longestMs)]);
+        return work(manager as Tx);
+      });
+    } catch (error) {
+      if (sqlState(error) !== '57014') throw error;
+      throw new Problem('invalid-request', 'This search takes too long. Give more of the word, or narrow it by owner or issuer.', { cause: error });
+    }
   }
 
   /** Single statements that need no snapshot: each runs by itself on a free connection, without BEGIN and COMMIT. */

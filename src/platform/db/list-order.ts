@@ -3,8 +3,11 @@ import type { PageQuery } from '../http/page.js';
 import { invalid } from '../http/problem.js';
 import type { Conditions } from './conditions.js';
 
-/** What a list can be sorted by: an expression that is never null, and its type in Postgres, in which a cursor gives it back. */
-export interface SortKey { sql: string; type: 'int' | 'bigint' | 'float8' | 'text' | 'boolean' | 'timestamptz' | 'uuid' }
+/**
+ * What a list can be sorted by: an expression that is never null, and its type in Postgres, in which a cursor gives it back.
+ * `unique`: no two rows have the same, so that no tie is to be settled.
+ */
+export interface SortKey { sql: string; type: 'int' | 'bigint' | 'float8' | 'text' | 'boolean' | 'timestamptz' | 'uuid'; unique?: true }
 
 /** The orders that a list knows, by the name that clients give. `id` is one of them, and settles ties in all. */
 export type SortKeys = Readonly<Record<string, SortKey>> & { readonly id: SortKey };
@@ -38,7 +41,7 @@ export class ListOrder {
 
   /** Behind `order by`. */
   get sql(): string {
-    return this.key === this.id ? `${this.id.sql} ${this.direction}` : `${this.key.sql} ${this.direction}, ${this.id.sql} ${this.direction}`;
+    return this.settled ? `${this.key.sql} ${this.direction}` : `${this.key.sql} ${this.direction}, ${this.id.sql} ${this.direction}`;
   }
 
   /** What a row is selected with, so that `next` can be given out behind it. */
@@ -46,13 +49,17 @@ export class ListOrder {
     return `${this.key.sql}::text as "cursorValue", ${this.id.sql}::text as "cursorId"`;
   }
 
+  private get settled(): boolean {
+    return this.key === this.id || this.key.unique === true;
+  }
+
   /** Leaves out what stands before the cursor. */
   goOn(where: Conditions): void {
     if (!this.after) return;
     const { key, id } = this;
     const than = this.direction === 'asc' ? '>' : '<';
-    const idValue = `${where.bind(this.after.id)}::${id.type}`;
-    where.add(key === id ? `${id.sql} ${than} ${idValue}` : `(${key.sql}, ${id.sql}) ${than} (${where.bind(this.after.value)}::${key.type}, ${idValue})`);
+    const value = `${where.bind(this.after.value)}::${key.type}`;
+    where.add(this.settled ? `${key.sql} ${than} ${value}` : `(${key.sql}, ${id.sql}) ${than} (${value}, ${where.bind(this.after.id)}::${id.type})`);
   }
 
   /** Of rows of which one more than a page was asked for: the page, and the cursor behind it when there is more. */

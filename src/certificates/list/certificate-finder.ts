@@ -1,0 +1,146 @@
+import { Injectable } from '@nestjs/common';
+import { Conditions } from '../../platform/db/conditions.js';
+import { Database, type Tx } from '../../platform/db/database.js';
+import { ListOrder, type Placed, type SortKeys } from '../../platform/db/list-order.js';
+import { mostCounted } from '../../platform/db/list-page.js';
+import type { PageQuery } from '../../platform/http/page.js';
+import { certificateOrders } from './list.schema.js';
+import { inLane, type Lane, type NameSearch, type Selection } from './selection.js';
+
+/** One page: ids in order, how many there are in all (at most 10,001) and the cursor behind it. */
+export interface FoundPage { ids: number[]; total: number; next?: string }
+
+type Row = { id: number } & Placed;
+interface Question { query: PageQuery; selection: Selection; order: ListOrder; by: string }
+
+/** So many names are looked up one by one; a word in more of them is soon met by going through the certificates in order. */
+const fewNames = 30_000;
+/** So many certificates are gone through in order for a word that is in many names. */
+const window = 20_000;
+/** Beyond so many values, reading each lane by itself costs more than going through all certificates in order. */
+const mostLanes = 500;
+
+/**
+ * Finds certificates for lists. What is few is found by the index of its condition and then sorted; what is many is met soon by
+ * going along the index of the order. So neither a rare nor a common condition makes a page read all certificates.
+ */
+@Injectable()
+export class CertificateFinder {
+  constructor(private readonly db: Database) {}
+
+  /** Throws `invalid-request` when it takes too long, or for a cursor of another order. */
+  async find(query: PageQuery, selection: Selection, sortedBy: 'id' | 'notAfter' = 'id'): Promise<FoundPage> {
+    const by = query.sortBy ?? sortedBy;
+    const order = new ListOrder(certificateOrders, query, sortedBy === 'id' ? { by: 'id', dir: 'desc' } : { by: sortedBy, dir: 'asc' });
+    const { items, ...rest } = await this.db.search((tx) => this.rows(tx, { query, selection, order, by }));
+    return { ids: items.map((row) => row.id), ...rest };
+  }
+
+  private async rows(tx: Tx, question: Question): Promise<{ items: Omit<Row, keyof Placed>[]; total: number; next?: string }> {
+    const { query, selection, order } = question;
+    const few = selection.isEverything || await this.isCommon(tx, selection.searches) ? null : await this.few(tx, question, mostCounted);
+    if (few && few.total < mostCounted) return { total: few.total, ...order.page(few.rows, query.count) };
+    const total = few?.total ?? (selection.isEverything ? await this.countAll(tx, selection) : mostCounted);
+    const met = await this.along(tx, question);
+    if (selection.searches.length === 0 || met.length > query.count) return { total, ...order.page(met, query.count) };
+    const all = await this.few(tx, question, null);
+    return { total: Math.min(all.total, mostCounted), ...order.page(all.rows, query.count) };
+  }
+
+  /** The planner knows from its statistics how many names hold a word. */
+  private async isCommon(tx: Tx, searches: readonly NameSearch[]): Promise<boolean> {
+    for (const { pattern } of searches) {
+      const [row] = await tx.query<[{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }]>('explain (format json) select from domain where name like $1', [pattern]);
+      if (row['QUERY PLAN'][0].Plan['Plan Rows'] <= fewNames) return false;
+    }
+    return searches.length > 0;
+  }
+
+  private async countAll(tx: Tx, { shelves }: Selection): Promise<number> {
+    const parts = shelves.map((shelf) => `(select c.id from certificate c where ${shelf} limit ${mostCounted})`);
+    const [{ total }] = await tx.query<[{ total: number }]>(`select least(count(*), ${mostCounted})::int as total from (${parts.join(' union all ')}) as counted`);
+    return total;
+  }
+
+  /** Finds everything by the indexes of its conditions, up to `limit`, then sorts. */
+  private async few(tx: Tx, { query, selection, order, by }: Question, limit: number | null): Promise<{ total: number; rows: Row[] }> {
+    const where = new Conditions();
+    const hits = selection.searches.map((search, i) => `hit${i} as materialized (${hitsOf(where, search)}),`).join('\n');
+    const joins = selection.searches.map((_, i) => `join hit${i} on hit${i}.id = c.id`).join(' ');
+    const lanes = selection.lanes.length > 0 ? selection.lanes : [null];
+    const parts = selection.shelves.flatMap((shelf) => lanes.map((lane) => {
+      const part = conditionsOf(where, selection, [shelf, ...(lane ? [inLane(where, lane)] : [])]);
+      return `(select c.id, ${order.key.sql} as key from ${fromOf(selection)} ${joins} where ${part}${limit === null ? '' : ` limit ${limit}`})`;
+    }));
+    const inFound = new ListOrder(keysOf(by, order), query, { by, dir: order.direction });
+    const behind = new Conditions(where.values);
+    inFound.goOn(behind);
+    const [{ total, rows }] = await tx.query<[{ total: number; rows: Row[] }]>(
+      `with ${hits} found as materialized (${parts.join(' union ')})
+       select (select count(*)::int from found) as total, coalesce((select json_agg(page) from (
+         select id, ${inFound.place} from found where ${behind.sql} order by ${inFound.sql} ${limits(query)}) as page), '[]') as rows`, where.values);
+    return { total: Math.min(total, limit ?? total), rows };
+  }
+
+  /** Goes along the index of the order until the page is full. */
+  private async along(tx: Tx, { query, selection, order, by }: Question): Promise<Row[]> {
+    const where = new Conditions();
+    const enough = query.count + 1 + (query.after ? 0 : (query.page - 1) * query.count);
+    const lanes = selection.lanes.length > 0 ? selection.lanes : [null];
+    const parts = selection.shelves.flatMap((shelf) => lanes.map((lane) => {
+      const driven = lane !== null && lane.values.length <= mostLanes;
+      const own = [shelf, ...(lane ? [driven ? `${lane.column} = lane.value` : inLane(where, lane)] : [])];
+      const rows = `select c.id, ${order.key.sql} as key, c.name from ${fromOf(selection)}
+        where ${conditionsOf(where, selection, own, order)} order by ${order.sql} limit ${selection.searches.length === 0 ? enough : Math.ceil(window / (driven ? lane.values.length : 1))}`;
+      const from = driven ? `unnest(${where.bind(lane.values)}::${typeOf(lane)}[]) as lane(value) cross join lateral (${rows}) as c` : `(${rows}) as c`;
+      return `(select c.id, c.key from ${from} where ${meets(where, selection.searches)}
+        ${driven ? '' : `order by c.key ${order.direction}, c.id ${order.direction} limit ${enough}`})`;
+    }));
+    const together = new ListOrder(keysOf(by, order), query, { by, dir: order.direction });
+    return tx.query<Row[]>(`select id, ${together.place} from (${parts.join(selection.lanes.length > 1 ? ' union ' : ' union all ')}) as found
+      order by ${together.sql} ${limits(query)}`, where.values);
+  }
+}
+
+function limits({ after, count, page }: PageQuery): string {
+  return `limit ${count + 1} offset ${after ? 0 : (page - 1) * count}`;
+}
+
+/** The same order over rows that have been found, of which only `id` and `key` are known. */
+function keysOf(by: string, { key, id }: ListOrder): SortKeys {
+  const own = { sql: 'id', type: id.type };
+  return { id: own, [by]: key === id ? own : { ...key, sql: 'key' } };
+}
+
+function fromOf({ beside }: Selection): string {
+  return ['certificate c', ...beside.map(({ table, alias }) => `join ${table} ${alias} on ${alias}.certificate_id = c.id`)].join(' ');
+}
+
+function conditionsOf(where: Conditions, { terms, beside }: Selection, own: readonly string[], order?: ListOrder): string {
+  const part = new Conditions(where.values);
+  for (const sql of own) part.add(sql);
+  for (const term of terms) term(part);
+  for (const { on, value } of beside) part.add(on, value);
+  order?.goOn(part);
+  return part.sql;
+}
+
+function typeOf({ column }: Lane): string {
+  return column.endsWith('_id') ? 'int' : 'text';
+}
+
+function hitsOf(where: Conditions, { pattern, ownNames }: NameSearch): string {
+  const value = where.bind(pattern);
+  const named = `select l.certificate_id as id from domain d join certificate_domain l on l.domain_id = d.id where d.name like ${value}`;
+  return ownNames ? `select id from certificate where lower(name) like ${value} union ${named}` : `${named} group by 1`;
+}
+
+/** Looks at the names of one certificate `c`. */
+function meets(where: Conditions, searches: readonly NameSearch[]): string {
+  const part = new Conditions(where.values);
+  for (const { pattern, ownNames } of searches) {
+    const named = 'exists (select from certificate_domain l join domain d on d.id = l.domain_id where l.certificate_id = c.id and d.name like ?)';
+    part.add(ownNames ? `(lower(c.name) like ? or ${named})` : named, pattern);
+  }
+  return part.sql;
+}

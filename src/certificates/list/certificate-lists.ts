@@ -1,0 +1,38 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import type { Page } from '../../platform/http/page.js';
+import { type CertificateRow, readRows } from '../certificate.row.js';
+import { briefView, type CertificateBriefView, type CertificateView, certificateView } from '../certificate.view.js';
+import { CertificateFinder, type FoundPage } from './certificate-finder.js';
+import type { CertificatePage, ListQuery, ValidQuery } from './list.schema.js';
+import { type Among, Selecting } from './selecting.js';
+
+/** Pages of certificates. */
+@Injectable()
+export class CertificateLists {
+  constructor(
+    private readonly db: Database,
+    private readonly selecting: Selecting,
+    private readonly finder: CertificateFinder,
+  ) {}
+
+  list(actor: Actor, query: ListQuery, among: Among = {}): Promise<CertificatePage> {
+    return this.listAs<CertificateView | CertificateBriefView>(query.short ? briefView : certificateView, actor, query, among);
+  }
+
+  /** Newest first, or the soonest to expire where `timeRange` is asked for, unless sorted otherwise; always in a stable order. */
+  async listAs<V>(view: (row: CertificateRow) => V, actor: Actor, query: ListQuery, among: Among = {}): Promise<Page<V>> {
+    const selection = await this.selecting.ofList(actor, query, among);
+    return this.pageOf(view, await this.finder.find(query, selection, query.timeRange === undefined ? 'id' : 'notAfter'));
+  }
+
+  /** Those in force. */
+  async valid(query: ValidQuery): Promise<Page<CertificateView>> {
+    return this.pageOf(certificateView, await this.finder.find(query, this.selecting.ofValid(query)));
+  }
+
+  private async pageOf<V>(view: (row: CertificateRow) => V, { ids, ...rest }: FoundPage): Promise<Page<V>> {
+    return { ...rest, items: (await readRows(this.db.single, ids)).map(view) };
+  }
+}

@@ -1,0 +1,103 @@
+import { escapeLike, notFilterable, truthValue, unquoted, wholeNumber } from '../../platform/db/list-filter.js';
+import { camelCase } from '../../platform/http/input.js';
+import { Instant } from '../../platform/http/instant.js';
+import type { Filter } from '../../platform/http/page.js';
+import { invalid } from '../../platform/http/problem.js';
+import type { Known } from './known-values.js';
+import type { Selection } from './selection.js';
+
+/** Narrows a selection by what a client wrote, which is never empty. */
+type Apply = (selection: Selection, value: string, known: Known) => Promise<void> | void;
+
+const column = (name: string): Apply => (s, v) => s.add(`c.${name} = ?`, v);
+const number = (name: string): Apply => (s, v) => s.add(`c.${name} = ?`, wholeNumber(v));
+const truth = (name: string): Apply => (s, v) => s.add(`c.${name} = ?`, truthValue(v));
+const folded = (name: string): Apply => (s, v) => s.add(`lower(c.${name}) = ?`, (unquoted(v) ?? v).toLowerCase());
+const day = (name: string): Apply => (s, v) => onDay(s, `c.${name}`, v);
+const serial: Apply = (s, v) => bySerial(s, v, 'filter');
+const names = (ownNames: boolean): Apply => (s, v) => byName(s, v, ownNames);
+
+/** The filters of the list of certificates, by the names of members of its entries. */
+const filters: Readonly<Record<string, Apply>> = {
+  id: number('id'),
+  name: names(true),
+  fixedName: column('name'),
+  cn: names(false),
+  commonName: names(false),
+  san: names(false),
+  issuer: async (s, v, known) => s.addEither(await known.issuers(v, s)),
+  owner: async (s, v, known) => s.addEither(await known.owners(v, s)),
+  creator: async (s, v, known) => s.addEither(await known.creators(v)),
+  destination: (s, v) => byDestination(s, wholeNumber(v)),
+  notify: truth('notify'),
+  active: truth('notify'),
+  rotation: truth('rotation'),
+  state: column('state'),
+  status: (s, v) => byStatus(s, v),
+  serial,
+  serialHex: (s, v) => bySerial(s, `0x${v.replace(/^0x/i, '')}`, 'filter'),
+  fingerprint: (s, v) => s.add('c.sha256 = ?', v.replaceAll(':', '').toLowerCase()),
+  description: (s, v) => s.add('lower(c.description) like ?', namePattern(v)),
+  distinguishedName: (s, v) => s.add('lower(c.distinguished_name) like ?', namePattern(v)),
+  externalId: folded('external_id'),
+  keyType: async (s, v, known) => s.add('c.key_type = any(?)', (await known.kinds(v, 'key_type'))),
+  signingAlgorithm: async (s, v, known) => s.add('c.signing_algorithm = any(?)', await known.kinds(v, 'signing_algorithm')),
+  bits: number('bits'),
+  notBefore: day('not_before'),
+  notAfter: day('not_after'),
+  dateCreated: day('created_at'),
+};
+
+/** Narrows by `filter=field;value`; an empty value narrows nothing. Throws `invalid-request`. */
+export async function filterBy(selection: Selection, filter: Filter | undefined, known: Known): Promise<void> {
+  if (!filter) return;
+  const field = camelCase(filter.field);
+  const apply = Object.hasOwn(filters, field) ? filters[field] : undefined;
+  if (!apply) throw invalid('filter', notFilterable(filter.field, Object.keys(filters)));
+  if (filter.value !== '') await apply(selection, filter.value, known);
+}
+
+/** Those that are delivered to a destination, or are to be. */
+export function byDestination(selection: Selection, destinationId: number): void {
+  const live = `target.state not in ('removing', 'removed')`;
+  selection.beside.push({ table: 'delivery', alias: 'target', on: `target.destination_id = ? and ${live}`, value: destinationId });
+}
+
+/** Throws `invalid-request` by `field`. */
+export function bySerial(selection: Selection, text: string, field: string): void {
+  const digits = text.replaceAll(':', '').replace(/^0x/i, '');
+  const isHex = /^0x|:/i.test(text) ? /^[0-9a-f]{1,64}$/i.test(digits) : false;
+  if (!isHex && !/^\d{1,60}$/.test(text)) throw invalid(field, 'Expected a decimal number, 0x… or aa:bb:….');
+  selection.add('c.serial_hex = ?', BigInt(isHex ? `0x${digits}` : text).toString(16).toUpperCase());
+}
+
+/** For `like`, in lower case: a part of the text, its beginning when it is too short to be searched for inside, the whole when quoted. */
+export function namePattern(value: string): string {
+  const quoted = unquoted(value);
+  const text = escapeLike((quoted ?? value).toLowerCase());
+  if (quoted !== null) return text;
+  return value.length < 3 ? `${text}%` : `%${text}%`;
+}
+
+function byName(selection: Selection, value: string, ownNames: boolean): void {
+  const quoted = unquoted(value);
+  if (quoted === null) selection.searches.push({ pattern: namePattern(value), ownNames });
+  else selection.add(`c.id in (select l.certificate_id from certificate_domain l join domain d on d.id = l.domain_id where d.name = lower(?)${
+    ownNames ? ' union select id from certificate where name = ?' : ''})`, quoted);
+}
+
+/** A range, because an index knows moments, not days. */
+function onDay(selection: Selection, column: string, text: string): void {
+  const { success, data: from } = Instant.safeParse(unquoted(text) ?? text);
+  if (!success) throw invalid('filter', 'Expected a date such as 2026-01-31.');
+  selection.add(`${column} >= ?`, from);
+  selection.add(`${column} < ?`, new Date(from.getTime() + 86_400_000));
+}
+
+function byStatus(selection: Selection, value: string): void {
+  const states: Readonly<Record<string, readonly string[]>> = {
+    valid: ['issued', 'superseded'], revoked: ['revoked'], unknown: ['requested', 'pending', 'failed', 'cancelled'],
+  };
+  const status = (unquoted(value) ?? value).toLowerCase();
+  selection.add('c.state = any(?)', Object.hasOwn(states, status) ? states[status] : []);
+}

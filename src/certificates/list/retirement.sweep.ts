@@ -1,0 +1,32 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Periodic } from '../../jobs/periodic.js';
+import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
+import { Database } from '../../platform/db/database.js';
+import { CertificateRepository } from '../certificate.repository.js';
+
+const batch = 1000;
+
+/** Marks what ended so long ago that lists leave it out, and takes the mark away when the setting has been changed. */
+@Injectable()
+export class RetirementSweep implements OnModuleInit {
+  constructor(
+    private readonly periodic: Periodic,
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly certificates: CertificateRepository,
+  ) {}
+
+  onModuleInit(): void {
+    this.periodic.everyTick('certificate-retirement', this.config.sweepIntervalS, (signal) => this.run(signal));
+  }
+
+  /** Repeated at once while there is more than one batch. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (const retired of [true, false]) {
+      const before = new Date(this.clock.now().getTime() - this.config.hideExpiredAfterDays * 86_400_000);
+      while (!signal.aborted && await this.db.write((tx) => this.certificates.retire(tx, retired, before, batch)) === batch);
+    }
+  }
+}
