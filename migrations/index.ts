@@ -3,6 +3,7 @@ import { Jobs1763700000002 } from './1763700000002-jobs.js';
 import { Mail1763700000003 } from './1763700000003-mail.js';
 import { Certificates1763700000004 } from './1763700000004-certificates.js';
 import { AccountRights1763700000005 } from './1763700000005-account-rights.js';
+import { Federation1763700000006 } from './1763700000006-federation.js';
 import { Lists1763700000007 } from './1763700000007-lists.js';
 import { DomainPolicy1763700000008 } from './1763700000008-domain-policy.js';
 import { EndsOfCertificates1763700000009 } from './1763700000009-ends-of-certificates.js';
@@ -16,6 +17,7 @@ export const migrations = [
   Mail1763700000003,
   Certificates1763700000004,
   AccountRights1763700000005,
+  Federation1763700000006,
   Lists1763700000007,
   DomainPolicy1763700000008,
   EndsOfCertificates1763700000009,

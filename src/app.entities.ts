@@ -1,5 +1,6 @@
 import { AuditEvent } from './audit/audit-event.entity.js';
 import { ApiKey } from './auth/api-key.entity.js';
+import { UserIdentity } from './auth/federation/user-identity.entity.js';
 import { Authority } from './authorities/authority.entity.js';
 import { Certificate } from './certificates/certificate.entity.js';
 import { Delivery } from './certificates/deploy/delivery.entity.js';
@@ -19,5 +20,5 @@ import { User } from './users/user.entity.js';
 /** Every entity of the program. */
 export const entities = [
   ApiKey, AuditEvent, Authority, Certificate, Delivery, Destination, DomainRule, JobRun, KeyRingCheck, Mail, Notice, Notification, OutboxEntry, Role, RotationPolicy,
-  User, UserRole,
+  User, UserIdentity, UserRole,
 ];

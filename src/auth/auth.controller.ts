@@ -8,12 +8,12 @@ import { Answers, JsonBody, Summary } from '../platform/http/contract.js';
 import { AccountView, accountView } from '../roles/account.schema.js';
 import { UserRepository } from '../users/user.repository.js';
 import { SignIn } from './sign-in.js';
+import { Token } from './token.schema.js';
 
 const Login = z.strictObject({
   username: z.string().trim().min(1).max(255).meta({ description: 'User name or e-mail address.' }),
   password: z.string().min(1).max(1024),
 }).meta({ id: 'Login' });
-const Token = z.strictObject({ token: z.string().meta({ description: 'For `Authorization: Bearer`.' }) }).meta({ id: 'Token' });
 const LoggedOut = z.strictObject({ message: z.string() });
 
 /** Sessions. */

@@ -7,16 +7,28 @@ import { UsersModule } from '../users/users.module.js';
 import { AuthController } from './auth.controller.js';
 import { AuthGuard } from './auth.guard.js';
 import { FailureLimits } from './failure-limits.js';
+import { FederatedAccounts, FederationTables } from './federation/federated-accounts.js';
+import { FederatedRoles } from './federation/federated-roles.js';
+import { IdentitiesController } from './federation/identities.controller.js';
+import { IdentityRepository } from './federation/identity.repository.js';
+import { OidcClient } from './federation/oidc.client.js';
+import { OidcController } from './federation/oidc.controller.js';
+import { OidcProviders } from './federation/oidc-providers.js';
+import { OidcParts, OidcSignIn } from './federation/oidc-sign-in.js';
+import { SignInStates } from './federation/sign-in-state.js';
 import { RouteCheck } from './route-check.js';
 import { Sessions } from './sessions.js';
 import { SignIn } from './sign-in.js';
 import { openTokenKeys, TokenKeys } from './token-keys.js';
 import { Tokens } from './tokens.js';
 
+/** Sign-in through others. */
+const federation = [FederatedAccounts, FederatedRoles, FederationTables, IdentityRepository, OidcClient, OidcParts, OidcProviders, OidcSignIn, SignInStates];
+
 /** Sign-in, and the guard of every route of the program. */
 @Module({
   imports: [AuditModule, DiscoveryModule, RolesModule, UsersModule],
-  controllers: [AuthController],
+  controllers: [AuthController, OidcController, IdentitiesController],
   providers: [
     { provide: TokenKeys, inject: [Config], useFactory: openTokenKeys },
     { provide: APP_GUARD, useClass: AuthGuard },
@@ -25,6 +37,7 @@ import { Tokens } from './tokens.js';
     Sessions,
     SignIn,
     Tokens,
+    ...federation,
   ],
 })
 export class AuthModule {}

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { parseNamePattern } from '../pki/name-pattern.js';
 import { PkiError } from '../pki/pki-error.js';
 
-const text = z.string();
+/** Any text. */
+export const text = z.string();
 
 /** A whole number from `min` to `max`, written in decimal digits. */
 export function whole(min: number, max = Number.MAX_SAFE_INTEGER): z.ZodType<number, string> {

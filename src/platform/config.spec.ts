@@ -33,7 +33,12 @@ describe('loadConfig', () => {
       role: 'all', logLevel: 'info', defaultValidityDays: 365, allowWeekendExpiration: true, defaultRotationDays: 30,
       noticeDays: [30, 15, 2], securityNoticeDays: [30, 15, 2], tokenLifetimeMinutes: 720, reloadCommands: {}, allowedPrivateHosts: [], trustedProxies: [],
       allowedDomains: [], sensitiveDomainRoles: [],
-      hideExpiredAfterDays: 30, sweepIntervalS: 20,
+      hideExpiredAfterDays: 30, sweepIntervalS: 20, allowCertDeletion: false,
+      oidcClientAuth: 'client_secret_basic', oidcTitle: 'Single sign-on', oidcScopes: 'openid email profile', oidcCallback: 'oidc/callback',
+      oidcUsernameClaim: 'preferred_username', oidcGroupsClaim: 'groups', oidcCreateUsers: true, oidcLinkByEmail: false, oidcTrustEmail: false,
+      oidcClockToleranceS: 30, oidcStateLifetimeS: 600, googleCreateUsers: false, ldapStartTls: true, ldapActiveDirectory: false, ldapEmailAttribute: 'mail',
+      ldapCreateUsers: true, ldapLinkByEmail: false, ldapTimeoutS: 5, idpAssignRolesFromUserGroups: true, idpCreateRolesFromUserGroups: true,
+      idpCreatePerUserRole: true, idpRolesMapping: [], idpRolesPrefix: '', idpRolesSuffix: '', idpOwnerDomains: [],
     });
   });
 
@@ -53,6 +58,8 @@ describe('loadConfig', () => {
     [{ RELOAD_COMMANDS: '{"nginx":["/usr/sbin/nginx","-s","reload"]}' }, { reloadCommands: { nginx: ['/usr/sbin/nginx', '-s', 'reload'] } }],
     [{ ALLOWED_DOMAINS: '.Example.com., *.bücher.example,10.0.0.0/8' }, { allowedDomains: ['.example.com', '*.xn--bcher-kva.example', '10.0.0.0/8'] }],
     [{ ALLOWED_PRIVATE_HOSTS: 'Vault.internal, 10.0.0.0/8,::1,fd00::/8' }, { allowedPrivateHosts: ['vault.internal', '10.0.0.0/8', '::1', 'fd00::/8'] }],
+    [{ IDP_ROLES_MAPPING: 'pki-admins=admin, cn=web=web@example.com' }, { idpRolesMapping: [{ group: 'pki-admins', role: 'admin' }, { group: 'cn=web', role: 'web@example.com' }] }],
+    [{ OIDC_ISSUER: 'http://127.0.0.1:9000', OIDC_CLIENT_ID: 'us', OIDC_SCOPES: 'openid,groups  email' }, { oidcIssuer: 'http://127.0.0.1:9000', oidcScopes: 'openid groups email' }],
     [{ PERENNIAL_ROLE: 'worker' }, { role: 'worker' }],
     [{ PORT: '', DATABASE_URL: '' }, { port: 8080 }],
   ])('reads %j', (env, expected) => {
@@ -67,11 +74,25 @@ describe('loadConfig', () => {
     ['DEFAULT_VALIDITY_DAYS', '0'], ['ALLOW_WEEKEND_EXPIRATION', 'maybe'], ['NOTICE_DAYS', '30,x'], ['NOTICE_DAYS', '30;15'],
     ['SECURITY_TEAM_EMAIL', 'a@b.example;c@d.example'], ['SWEEP_INTERVAL_S', '0'],
     ['RELOAD_COMMANDS', 'nginx'], ['RELOAD_COMMANDS', '[]'], ['RELOAD_COMMANDS', '{"a":[]}'], ['RELOAD_COMMANDS', '{"a":["nginx"]}'], ['RELOAD_COMMANDS', '{"a":"/bin/x"}'],
+    ['OIDC_SCOPES', 'email'], ['OIDC_CALLBACK', 'elsewhere'], ['LDAP_USER_DN', 'uid=joe'], ['LDAP_USER_DN', '{username}'], ['LDAP_USER_FILTER', 'uid={username}'],
+    ['LDAP_CA', 'x'], ['IDP_ROLES_MAPPING', 'admins'], ['IDP_ROLES_MAPPING', 'admins='], ['IDP_OWNER_DOMAINS', '@example.com'],
+    ['GOOGLE_CLIENT_SECRET', 'x'], ['GOOGLE_CREATE_USERS', 'perhaps'], ['LDAP_BIND_DN', 'cn=x'],
     ['ALLOWED_DOMAINS', '^.*$'], ['ALLOWED_PRIVATE_HOSTS', '10.0.0.0/33'], ['ALLOWED_PRIVATE_HOSTS', '10.0.0'], ['ALLOWED_PRIVATE_HOSTS', 'http://x'], ['ALLOWED_PRIVATE_HOSTS', 'a,,b'],
   ])('refuses %s=%s', (name, value) => {
     const faults = faultsOf({ [name]: value });
     expect(faults).toHaveLength(1);
-    expect(faults[0]).toMatch(new RegExp(`^${name}[.:]`));
+    expect(faults[0]).toMatch(new RegExp(`^${name}[.:]| with ${name}$`));
+  });
+
+  it.each<[Record<string, string>, string]>([
+    [{ OIDC_ISSUER: 'https://sso.example.com' }, 'OIDC_CLIENT_ID: is needed with OIDC_ISSUER'],
+    [{ OIDC_ISSUER: 'http://sso.example.com', OIDC_CLIENT_ID: 'us' }, 'OIDC_ISSUER: must be an https URL without query and fragment'],
+    [{ OIDC_ISSUER: 'https://sso.example.com/?x', OIDC_CLIENT_ID: 'us' }, 'OIDC_ISSUER: must be an https URL without query and fragment'],
+    [{ GOOGLE_CREATE_USERS: 'yes' }, 'GOOGLE_HOSTED_DOMAIN: is needed with GOOGLE_CREATE_USERS, or anyone with a Google account could sign in'],
+    [{ LDAP_URL: 'ldaps://ldap.example.com', LDAP_BASE: 'dc=example' }, 'LDAP_USER_DN: this or LDAP_BIND_DN is needed with LDAP_URL'],
+    [{ LDAP_URL: 'ldaps://ldap.example.com', LDAP_USER_DN: 'uid={username},dc=example' }, 'LDAP_BASE: is needed with LDAP_URL'],
+  ])('says what is missing or unsafe in %j', (env, fault) => {
+    expect(faultsOf(env)).toEqual([fault]);
   });
 
   it('tells every fault in one error', () => {
@@ -113,7 +134,7 @@ describe('describeConfig', () => {
   });
 
   it('has defaults that give the same settings when written out', () => {
-    const literal = describeConfig().filter(({ name }) => !['PUBLIC_URL', 'SECURITY_NOTICE_DAYS', 'ALLOWED_PRIVATE_HOSTS', 'TRUSTED_PROXIES', 'ALLOWED_DOMAINS', 'SENSITIVE_DOMAIN_ROLES'].includes(name));
+    const literal = describeConfig().filter(({ name }) => !['PUBLIC_URL', 'SECURITY_NOTICE_DAYS', 'ALLOWED_PRIVATE_HOSTS', 'TRUSTED_PROXIES', 'ALLOWED_DOMAINS', 'SENSITIVE_DOMAIN_ROLES', 'LDAP_USER_FILTER', 'LDAP_GROUP_BASE', 'IDP_ROLES_MAPPING', 'IDP_ROLES_PREFIX', 'IDP_ROLES_SUFFIX', 'IDP_OWNER_DOMAINS'].includes(name));
     const env = Object.fromEntries(literal.flatMap((entry) => (entry.default === null ? [] : [[entry.name, entry.default]])));
     expect(loadConfig(env)).toEqual(loadConfig({}));
   });

@@ -3,9 +3,9 @@ import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { z } from 'zod';
-import { commands, encryptionKey, flag, hostOrNetwork, list, mailAddress, namePattern, network, url, whole } from './config-value.js';
+import { missingBeside, signInSchema } from './config-sign-in.js';
+import { commands, encryptionKey, flag, hostOrNetwork, list, mailAddress, namePattern, network, text, url, whole } from './config-value.js';
 
-const text = z.string();
 const days = list(whole(0, 3650)).transform((values) => [...new Set(values)].sort((a, b) => b - a));
 
 /** Every setting: how it is written in the environment, its default and its meaning. `defaultText` tells a default that another setting gives. */
@@ -43,6 +43,7 @@ export const configSchema = z.object({
   SECURITY_TEAM_EMAIL: list(mailAddress).optional().meta({ description: 'Mail addresses, with commas between, that are told of every expiry too.' }),
   SECURITY_NOTICE_DAYS: days.optional().meta({ description: 'Days before expiry at which SECURITY_TEAM_EMAIL is told.', defaultText: 'NOTICE_DAYS' }),
   TOKEN_LIFETIME_MINUTES: whole(1, 525_600).prefault('720').meta({ description: 'Minutes until a login ends.' }),
+  ...signInSchema,
   RELOAD_COMMANDS: commands.prefault('{}')
     .meta({ description: 'Programs that a destination may run after a delivery: a JSON object from a name to a program, as an absolute path, and its arguments.' }),
   ALLOWED_PRIVATE_HOSTS: list(hostOrNetwork).optional().transform((hosts) => hosts ?? [])
@@ -99,6 +100,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     const value = valueOf(env, name, faults);
     if (value) given[name] = value;
   }
+  faults.push(...missingBeside(given));
   const parsed = configSchema.safeParse(given);
   if (!parsed.success) faults.push(...parsed.error.issues.map(({ path: [name, ...rest], message }) => `${[String(name), ...rest].join('.')}: ${message}`));
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults);

@@ -85,6 +85,18 @@ export class RoleRepository {
     return tx.query('select id, name from role where lower(name) in (select lower(n) from unnest($1::text[]) n)', [keys]);
   }
 
+  /** As `known`, of those that some other system keeps. */
+  async knownThirdParty(tx: Tx, keys: readonly string[]): Promise<RoleLabel[]> {
+    return tx.query('select id, name from role where third_party and lower(name) in (select lower(n) from unnest($1::text[]) n)', [keys]);
+  }
+
+  /** Makes roles that some other system keeps and returns them; a name that is taken is left out. */
+  async addThirdParty(tx: Tx, names: readonly string[]): Promise<RoleLabel[]> {
+    return tx.query(
+      `insert into role (name, description, third_party) select n, 'Made for the group ' || n || '.', true from unnest($1::text[]) n order by lower(n)
+       on conflict do nothing returning id, name`, [names]);
+  }
+
   /** Makes those that are missing; the key is the name and the value its description. */
   async addBuiltIn(tx: Tx, roles: Readonly<Record<string, string>>): Promise<void> {
     await tx.query('insert into role (name, description) select * from unnest($1::text[], $2::text[]) on conflict do nothing',
@@ -109,6 +121,12 @@ export class RoleRepository {
   async setRolesOfUser(tx: Tx, userId: number, roleIds: readonly number[]): Promise<void> {
     await tx.delete(UserRole, { userId });
     await tx.query('insert into user_role (user_id, role_id) select $1, unnest($2::int[])', [userId, roleIds]);
+  }
+
+  /** Leaves every other role of the user alone. */
+  async giveAndTake(tx: Tx, userId: number, { give, take }: { give: readonly number[]; take: readonly number[] }): Promise<void> {
+    await tx.query('delete from user_role where user_id = $1 and role_id = any($2::int[])', [userId, take]);
+    await tx.query('insert into user_role (user_id, role_id) select $1, unnest($2::int[]) on conflict do nothing', [userId, give]);
   }
 
   async setUsersOfRole(tx: Tx, roleId: number, userIds: readonly number[]): Promise<void> {

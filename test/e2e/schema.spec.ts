@@ -16,6 +16,8 @@ const withoutEntity: Record<string, string> = {
   periodic_task: 'started and finished by one statement each',
   domain_policy: 'one row, a version that is raised by one statement',
   domain: 'names are inserted in sets, so that concurrent requests do not wait for one another',
+  used_sign_in_state: 'taken by one statement',
+  federated_role: 'read and written in sets by the repository of identities',
   authority_role: pair,
   certificate_domain: pair,
   certificate_notification: pair,

@@ -6,6 +6,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AuditEvent } from '../../src/audit/audit-event.entity.js';
 import { ApiKey } from '../../src/auth/api-key.entity.js';
+import { UserIdentity } from '../../src/auth/federation/user-identity.entity.js';
 import { AuthModule } from '../../src/auth/auth.module.js';
 import { Clock } from '../../src/platform/clock.js';
 import { Config, loadConfig } from '../../src/platform/config.js';
@@ -21,7 +22,7 @@ import { createTestDatabase, type TestDatabase } from './database.js';
 
 /** The password of the user `admin`, and of every user that `addUser` makes. */
 export const PASSWORD = 'Correct-horse7!';
-export const accountEntities = [ApiKey, AuditEvent, Role, User, UserRole];
+export const accountEntities = [ApiKey, AuditEvent, Role, User, UserIdentity, UserRole];
 
 /** A clock that tests move by hand; it starts at the real time. */
 export class HandClock extends Clock {

@@ -45,3 +45,9 @@ export class ApiDocument {
     if (/[/+]json$/.test(type)) expect(() => this.schemaOf(entry.schema).parse(body), JSON.stringify(body).slice(0, 2000)).not.toThrow();
   }
 }
+
+/** Operations that are of use only together with an identity provider; the specs of sign-in hold their answers against the document. */
+export const ofIdentityProviders: readonly string[] = [
+  'get /api/1/auth/oidc/login', ...['get', 'post'].flatMap((method) => ['oauth2', 'ping'].map((name) => `${method} /api/1/auth/${name}`)),
+  'get /api/1/auth/oidc/callback', 'post /api/1/auth/google', 'delete /api/1/users/{id}/identities/{identityId}',
+];

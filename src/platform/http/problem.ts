@@ -4,6 +4,7 @@ export const problems = {
   'malformed-body': { status: 400, title: 'The body is not valid JSON.', help: 'Send `Content-Type: application/json` and a complete JSON document.' },
   'unauthenticated': { status: 401, title: 'Sign in first.', help: 'Send `Authorization: Bearer <token>` with a token from POST /auth/login that has neither expired nor been revoked.' },
   'bad-credentials': { status: 401, title: 'The name or the password is wrong.', help: 'Check both. After many failures sign-in is slowed down for a few minutes.' },
+  'sign-in-refused': { status: 403, title: 'You have not been signed in.', help: 'Begin the sign-in anew, in the same browser. If it is refused again, an administrator finds the reason in the audit log, beside the same `instance`.' },
   'forbidden': { status: 403, title: 'Your roles do not allow this.', help: 'Ask an administrator for the role that carries the permission named in `detail`.' },
   'not-found': { status: 404, title: 'There is no such thing, or you may not know of it.', help: 'Check the id and the path.' },
   'method-not-allowed': { status: 405, title: 'This path does not know that method.', help: 'The API documentation lists the methods of each path.' },

@@ -1,0 +1,69 @@
+import { Injectable } from '@nestjs/common';
+import { Audit, type AuditActor } from '../../audit/audit.js';
+import { Config } from '../../platform/config.js';
+import type { Tx } from '../../platform/db/database.js';
+import type { Account } from '../../roles/account.repository.js';
+import { type RoleLabel, RoleRepository } from '../../roles/role.repository.js';
+import { grantsOf, groupRules, type GroupRules } from './group-roles.js';
+import { IdentityRepository } from './identity.repository.js';
+import type { Profile } from './profile.js';
+
+/** Keeps the roles of users in step with their groups elsewhere. What was given here stays; what an issuer gave goes when it no longer says so. */
+@Injectable()
+export class FederatedRoles {
+  private readonly rules: GroupRules;
+
+  /** Throws when the mapping is not usable. */
+  constructor(
+    private readonly config: Config,
+    private readonly roles: RoleRepository,
+    private readonly identities: IdentityRepository,
+    private readonly audit: Audit,
+  ) {
+    this.rules = groupRules({
+      assign: config.idpAssignRolesFromUserGroups, mapping: config.idpRolesMapping, prefix: config.idpRolesPrefix, suffix: config.idpRolesSuffix,
+      ownerDomains: config.idpOwnerDomains,
+    });
+  }
+
+  /** Gives and takes what the profile changes, and records both. A change counts from the next request on, as every change of roles does. */
+  async follow(tx: Tx, { account, profile, actor }: { account: Account; profile: Profile; actor: AuditActor }): Promise<void> {
+    const wanted = await this.wanted(tx, account, profile, actor);
+    const held = new Set(account.roles.map(({ id }) => id));
+    const { own, others } = await this.identities.grants(tx, account.id, profile.issuer);
+    const wantedIds = new Set(wanted.map(({ id }) => id));
+    const gone = own.filter((id) => !wantedIds.has(id));
+    const give = wanted.filter(({ id }) => !held.has(id));
+    const take = account.roles.filter(({ id }) => gone.includes(id) && !others.includes(id));
+    await this.identities.removeGrants(tx, account.id, profile.issuer, gone);
+    await this.identities.addGrants(tx, account.id, profile.issuer, [...give, ...wanted.filter(({ id }) => others.includes(id))].map(({ id }) => id));
+    if (give.length + take.length === 0) return;
+    await this.roles.giveAndTake(tx, account.id, { give: give.map(({ id }) => id), take: take.map(({ id }) => id) });
+    const before = account.roles.map(({ name }) => name);
+    const after = [...account.roles.filter((role) => !take.includes(role)), ...give].map(({ name }) => name);
+    await this.audit.record(tx, actor, { action: 'user.changed', targetType: 'user', targetId: account.id, before: { roles: before }, after: { roles: after, issuer: profile.issuer } });
+  }
+
+  private async wanted(tx: Tx, { email }: Account, { groups, issuer }: Profile, actor: AuditActor): Promise<RoleLabel[]> {
+    const { given, ofGroups } = grantsOf(groups, this.rules);
+    const own = this.config.idpCreatePerUserRole ? [email] : [];
+    const [givenNow, thirdPartyNow] = [await this.roles.known(tx, [...given, ...own]), await this.roles.knownThirdParty(tx, ofGroups)];
+    const made = await this.make(tx, {
+      given: [...own, ...(this.config.idpCreateRolesFromUserGroups ? given : [])].filter((name) => !isAmong(givenNow, name)),
+      ofGroups: this.config.idpCreateRolesFromUserGroups ? ofGroups.filter((name) => !isAmong(thirdPartyNow, name)) : [],
+    });
+    await this.audit.recordMany(tx, made.map(({ id, name }) => ({ actor, act: { action: 'role.created', targetType: 'role', targetId: id, after: { name, issuer } } })));
+    const all = [...givenNow, ...thirdPartyNow, ...made];
+    return [...new Map(all.map((role) => [role.id, role])).values()];
+  }
+
+  private async make(tx: Tx, { given, ofGroups }: { given: string[]; ofGroups: string[] }): Promise<RoleLabel[]> {
+    const owners = await this.roles.ensure(tx, given.filter((name) => name.includes('@')));
+    const others = await this.roles.ensure(tx, given.filter((name) => !name.includes('@')), []);
+    return [...owners, ...others, ...(await this.roles.addThirdParty(tx, ofGroups))];
+  }
+}
+
+function isAmong(roles: readonly RoleLabel[], name: string): boolean {
+  return roles.some((role) => role.name.toLowerCase() === name.toLowerCase());
+}
