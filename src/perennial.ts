@@ -12,6 +12,7 @@ import { applyHttp, createFastifyAdapter } from './platform/http/server.js';
 import { serveWatchersOnly } from './platform/http/watchers-only.js';
 import { createLog, FrameworkLog, type Log } from './platform/log.js';
 import type { Foundations } from './platform/platform.module.js';
+import { announceKeys } from './platform/secrets/key-holders.js';
 import { openKeyRing } from './platform/secrets/open-key-ring.js';
 import { bootstrapAccounts } from './roles/bootstrap.js';
 
@@ -35,18 +36,20 @@ export interface Replacements extends Partial<Pick<Foundations, 'clock' | 'plugi
 export async function startPerennial(config: Config, replacements: Replacements = {}): Promise<Perennial> {
   const log = replacements.log ?? createLog(config.logLevel);
   const { source, stop: stopDatabase } = await createDataSource({ config, entities, migrations, log: (line) => log.debug({}, line) });
+  let silence = async (): Promise<void> => undefined;
   try {
     const db = new Database(source);
     const keyRing = await openKeyRing(config, db);
+    silence = await announceKeys(db, keyRing, (err) => log.warn({ err }, 'this process could not say which keys it holds'));
     const { generatedPassword } = await bootstrapAccounts(db, config.adminPassword);
     if (generatedPassword !== null) replacements.announcePassword?.(generatedPassword);
     const { clock = new Clock(), plugins } = replacements;
     const module = AppModule.on({ config, log, source, keyRing, clock, ...(plugins && { plugins }) });
     const app = await NestFactory.create<NestFastifyApplication>(module, createFastifyAdapter(config), { logger: new FrameworkLog(log), abortOnError: false });
-    const stop = (): Promise<void> => app.close().finally(stopDatabase);
+    const stop = (): Promise<void> => app.close().finally(silence).finally(stopDatabase);
     return { app, url: await listen(app, config), stop };
   } catch (error) {
-    await stopDatabase();
+    await silence().finally(stopDatabase);
     throw error;
   }
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Config } from '../platform/config.js';
 import { migrate, missingMigrations } from '../platform/db/data-source.js';
 import { Database } from '../platform/db/database.js';
+import { demandCommonKey } from '../platform/secrets/key-holders.js';
 import type { KeyRing } from '../platform/secrets/key-ring.js';
 import { openKeyRing } from '../platform/secrets/open-key-ring.js';
 import { bootstrapAccounts, type Bootstrapped } from '../roles/bootstrap.js';
@@ -21,7 +22,7 @@ export async function init(shell: Shell, source: PasswordSource): Promise<void> 
     const missing = await missingMigrations(open.source);
     await migrate(open.source);
     const db = new Database(open.source);
-    const keyRing = await openKeyRing(config, db);
+    const keyRing = await openKeyRing(config, db, demandCommonKey);
     const accounts = await makeAdmin(shell, config, db, source);
     // The services make, as they start, what they need from the first day on.
     await withServices(shell, config, open, keyRing, async () => undefined);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { inSession } from './lazily.js';
+import { inSession, lazily } from './lazily.js';
 
 /** How the installation is looked after at a shell. */
 export function addOperationCommands(program: Command): void {
@@ -7,4 +7,14 @@ export function addOperationCommands(program: Command): void {
   audit.command('verify').description('check the hash chain of the audit log: status 1 when a row was changed, removed, inserted or moved')
     .option('--anchor <seq:hash>', 'a head that an earlier run printed: tells whether the newest rows were cut off since')
     .action(inSession(async () => (await import('./audit-verify.js')).auditVerify));
+
+  program.command('rekey').description('move every sealed value to the newest key of the key ring; without --commit, show which key seals what')
+    .option('--new-key', 'first put a new key in front of the key ring of DATA_DIR')
+    .option('--commit', 'move the values, then say which keys are needed no more')
+    .option('--drop-old-keys', 'after the move, take them out of the key ring of DATA_DIR')
+    .addHelpText('after', `
+Beside a running program: rekey --new-key; restart every process, so that all have the key; rekey --commit --drop-old-keys.
+With ENCRYPTION_KEYS: put the new key in front; restart; rekey --commit; take the old keys out; restart.
+Cut off, it goes on where it was.`)
+    .action(lazily(async () => (await import('./rekey.js')).rekey));
 }

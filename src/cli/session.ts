@@ -13,6 +13,7 @@ import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { FrameworkLog } from '../platform/log.js';
 import { onStopSignal } from '../platform/process.js';
+import { demandCommonKey } from '../platform/secrets/key-holders.js';
 import type { KeyRing } from '../platform/secrets/key-ring.js';
 import { openKeyRing } from '../platform/secrets/open-key-ring.js';
 import type { Shell } from './shell.js';
@@ -28,9 +29,7 @@ export class Session {
   }
 
   /** A service of whichever module. */
-  get<T>(service: Type<T>): T {
-    return this.app.get(service, { strict: false });
-  }
+  readonly get = <T>(service: Type<T>): T => this.app.get(service, { strict: false });
 }
 
 /** Opens the database that the program uses, whether one runs on it or not, migrated or not; and lets go of it afterwards. */
@@ -52,7 +51,7 @@ export async function withSession(shell: Shell, work: (session: Session) => Prom
     if ((await missingMigrations(open.source)).length > 0) {
       throw new Error('The tables of this database are not those of this version. Start the program, or run: perennial init');
     }
-    await withServices(shell, config, open, await openKeyRing(config, new Database(open.source)), work);
+    await withServices(shell, config, open, await openKeyRing(config, new Database(open.source), demandCommonKey), work);
   });
 }
 

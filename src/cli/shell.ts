@@ -19,7 +19,7 @@ export class Shell {
   private readonly verbose: boolean;
   private status = 0;
   private answered = false;
-  private interrupted = false;
+  private readonly interruption = new AbortController();
 
   constructor({ json = false, verbose = false }: ShellOptions) {
     this.json = json;
@@ -54,7 +54,12 @@ export class Shell {
 
   /** Someone has interrupted the command: what fails from now on fails because of that. */
   interrupt(): void {
-    this.interrupted = true;
+    this.interruption.abort(new Error('Interrupted.'));
+  }
+
+  /** Aborted when someone interrupts the command. */
+  get signal(): AbortSignal {
+    return this.interruption.signal;
   }
 
   /** A bar on stderr, which shows itself when the work takes longer than a second and a person watches. */
@@ -68,12 +73,12 @@ export class Shell {
     try {
       await work();
     } catch (error) {
-      if (this.interrupted) return;
+      if (this.signal.aborted) return;
       this.status = 1;
       tell(explain(error));
       if (this.json && !this.answered) await this.answer({ error: wordsOf(error) }, '');
     }
-    if (!this.interrupted) exitWith(this.status);
+    if (!this.signal.aborted) exitWith(this.status);
   }
 }
 

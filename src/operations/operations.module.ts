@@ -2,7 +2,10 @@ import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { JobsController } from './jobs.controller.js';
+import { RekeyController } from './rekey.controller.js';
+import { RekeyJob } from './rekey.job.js';
+import { Rekeying } from './rekeying.js';
 
 /** What those who run the program look after. */
-@Module({ imports: [AuditModule, JobsModule], controllers: [JobsController] })
+@Module({ imports: [AuditModule, JobsModule], controllers: [JobsController, RekeyController], providers: [Rekeying, RekeyJob] })
 export class OperationsModule {}

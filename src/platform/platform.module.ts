@@ -17,6 +17,7 @@ import { PluginsController } from './plugins/plugins.controller.js';
 import { PluginRegistry } from './plugins/registry.js';
 import { PluginSite } from './plugins/site.js';
 import { KeyRing } from './secrets/key-ring.js';
+import { SealedValues } from './secrets/sealed-values.js';
 
 /** What exists before the application does. */
 export interface Foundations {
@@ -33,7 +34,7 @@ export interface Foundations {
 @Module({})
 export class PlatformModule {
   static on({ config, log, source, keyRing, clock, plugins }: Foundations): DynamicModule {
-    const services = [Mailer, MailRepository, GuardedAgents, KeyMaker, PluginSite, PluginContexts, ConfiguredPlugins];
+    const services = [Mailer, MailRepository, GuardedAgents, KeyMaker, SealedValues, PluginSite, PluginContexts, ConfiguredPlugins];
     const given = [
       { provide: Config, useValue: config }, { provide: Log, useValue: log }, { provide: Database, useValue: new Database(source) },
       { provide: KeyRing, useValue: keyRing }, { provide: Clock, useValue: clock }, { provide: PluginRegistry, useValue: new PluginRegistry(plugins) },

@@ -33,6 +33,7 @@ const table = {
   'job:read':           { user: 'no', operator: 'yes', readOnly: 'yes' },
   'job:write':          { user: 'no', operator: 'yes', readOnly: 'no' },
   'mail:read':          { user: 'no', operator: 'yes', readOnly: 'no' },
+  'key-ring:rekey':     { user: 'no', operator: 'no', readOnly: 'no' },
   'audit:read':         { user: 'no', operator: 'no', readOnly: 'no' },
   'user:read':          { user: 'no', operator: 'no', readOnly: 'no' },
   'user:write':         { user: 'no', operator: 'no', readOnly: 'no' },

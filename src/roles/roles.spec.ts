@@ -256,7 +256,7 @@ describe('bootstrapAccounts', () => {
   it('changes nothing later, even when the first user has another name by then', async () => {
     await fresh.source.query(`update app_user set username = 'root'`);
     const before = await fresh.source.query('select * from app_user');
-    expect(await bootstrapAccounts(fresh.db, PASSWORD)).toEqual({ generatedPassword: null });
+    expect(await bootstrapAccounts(fresh.db, PASSWORD)).toEqual({ madeAdmin: false, generatedPassword: null });
     expect(await fresh.source.query('select * from app_user')).toEqual(before);
   });
 });

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises';
+import { link, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { encryptionKey } from '../config-value.js';
 import { KeyRingError, type RingKey } from './key-ring.js';
@@ -15,8 +15,7 @@ export async function readKeyRingFile(path: string): Promise<RingKey[] | null> {
   if ((info.mode & 0o077) !== 0) {
     throw new KeyRingError(`${path} can be reached by other users (mode ${(info.mode & 0o777).toString(8)}). Run: chmod 600 ${path}`);
   }
-  const lines = (await readFile(path, 'utf8')).split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
-  return lines.map((line, index) => {
+  return keyLines(await readFile(path, 'utf8')).map((line, index) => {
     const parsed = encryptionKey.safeParse(line);
     if (parsed.success) return parsed.data;
     throw new KeyRingError(`Key ${index + 1} in ${path} is damaged. Restore the file from a backup.`);
@@ -39,6 +38,29 @@ export async function createKeyRingFile(path: string): Promise<RingKey[]> {
   const keys = await readKeyRingFile(path);
   if (keys === null) throw new KeyRingError(`${path} vanished while it was being made.`);
   return keys;
+}
+
+/** Puts a new key in front of those in the file: it seals from the next start of each process on. Throws KeyRingError when there is no file. */
+export async function addKeyToFile(path: string): Promise<void> {
+  await rewrite(path, (lines) => [randomBytes(32).toString('base64'), ...lines]);
+}
+
+/** Leaves only the first key in the file: for when nothing is sealed with the others any more. */
+export async function keepFirstKeyInFile(path: string): Promise<void> {
+  await rewrite(path, (lines) => lines.slice(0, 1));
+}
+
+async function rewrite(path: string, change: (lines: string[]) => string[]): Promise<void> {
+  if (await readKeyRingFile(path) === null) throw new KeyRingError(`There is no key ring at ${path}.`);
+  const lines = keyLines(await readFile(path, 'utf8'));
+  const draft = `${path}.${randomUUID()}`;
+  await writeDurably(draft, `${heading}${change(lines).join('\n')}\n`);
+  await rename(draft, path);
+  await syncFolder(dirname(path));
+}
+
+function keyLines(text: string): string[] {
+  return text.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
 }
 
 async function writeDurably(path: string, text: string): Promise<void> {

@@ -9,28 +9,35 @@ import { KeyRing, KeyRingError } from './key-ring.js';
 /** Where the keys come from. */
 export type KeyRingSettings = Pick<Config, 'encryptionKeys' | 'dataDir'>;
 
+/** What else a ring has to fulfil. */
+type Demand = (tx: Tx, ring: KeyRing) => Promise<void>;
+
 const canaryText = 'perennial';
 const fromEnvironment = 'ENCRYPTION_KEYS';
 
 /**
  * The key ring of this installation: ENCRYPTION_KEYS, or `keyring` in DATA_DIR, which is made at the first start. Once the
  * database holds anything sealed, a ring that cannot open all of it is refused with a KeyRingError, and none is made.
+ * `demand` may refuse the ring by throwing, before anything says that its first key seals.
  */
-export async function openKeyRing(settings: KeyRingSettings, db: Database): Promise<KeyRing> {
+export async function openKeyRing(settings: KeyRingSettings, db: Database, demand: Demand = async () => undefined): Promise<KeyRing> {
   return db.write(async (tx) => {
     // Several instances may start at once on an empty database: the first decides which key it is sealed with.
     await tx.query('lock table key_ring_check in exclusive mode');
     const checks = await tx.find(KeyRingCheck, { order: { keyId: 'ASC' } });
     const { ring, origin } = await loadRing(settings, checks);
     for (const check of checks) demandOpens(ring, check, origin);
+    await demand(tx, ring);
     if (!checks.some((check) => check.keyId === ring.sealingKeyId)) await addCheck(tx, ring);
     return ring;
   });
 }
 
-/** To be called in the transaction that has re-sealed the last row: from then on only the sealing key is demanded at a start. */
-export async function retireKeys(tx: Tx, ring: KeyRing): Promise<void> {
+/** To be called when the last row has been re-sealed: from then on only the sealing key is demanded at a start. Gives the other ids, in order. */
+export async function retireKeys(tx: Tx, ring: KeyRing): Promise<string[]> {
+  const retired = await tx.find(KeyRingCheck, { where: { keyId: Not(ring.sealingKeyId) }, order: { keyId: 'ASC' } });
   await tx.delete(KeyRingCheck, { keyId: Not(ring.sealingKeyId) });
+  return retired.map(({ keyId }) => keyId);
 }
 
 async function loadRing({ encryptionKeys, dataDir }: KeyRingSettings, checks: readonly KeyRingCheck[]): Promise<{ ring: KeyRing; origin: string }> {
