@@ -1,7 +1,9 @@
 import type { AnyPlugin } from '../src/plugin-api/plugin.js';
 import { awsIam } from './aws-iam/aws-iam.destination.js';
+import { awsIamSource } from './aws-iam/aws-iam.source.js';
 import { email } from './email/email.notification.js';
 import { filesystem } from './filesystem/filesystem.destination.js';
+import { filesystemSource } from './filesystem/filesystem.source.js';
 import { javaKeystoreExport } from './jks/java-keystore.export.js';
 import { javaTruststoreExport } from './jks/java-truststore.export.js';
 import { localCa } from './local-ca/local-ca.issuer.js';
@@ -9,8 +11,10 @@ import { pemBundleExport } from './pem/pem-bundle.export.js';
 import { pemExport } from './pem/pem.export.js';
 import { pkcs12TruststoreExport } from './pkcs12/pkcs12-truststore.export.js';
 import { pkcs12Export } from './pkcs12/pkcs12.export.js';
+import { tlsEndpoints } from './tls-endpoints/tls-endpoints.source.js';
 
 /** Every plugin of the program, in order of their ids. */
 export const plugins: readonly AnyPlugin[] = [
-  awsIam, email, filesystem, javaKeystoreExport, javaTruststoreExport, localCa, pemExport, pemBundleExport, pkcs12Export, pkcs12TruststoreExport,
+  awsIam, awsIamSource, email, filesystem, filesystemSource, javaKeystoreExport, javaTruststoreExport, localCa, pemExport, pemBundleExport,
+  pkcs12Export, pkcs12TruststoreExport, tlsEndpoints,
 ];

@@ -16,7 +16,15 @@ export interface IamAccess {
 export interface HeldCertificate {
   arn: string;
   bodyPem: string;
+  /** Issuers in order; empty when it was uploaded without. */
+  chainPem: string;
+  /** IAM's own id, such as `ASCA…`. */
+  id: string;
+  tags: Readonly<Record<string, string>>;
 }
+
+/** What a list shows of a server certificate. */
+export interface ListedCertificate { name: string; arn: string }
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -61,7 +69,11 @@ export class IamCertificates {
   async find(name: string): Promise<HeldCertificate | null> {
     try {
       const { ServerCertificate: held } = await this.call((options) => this.iam.getServerCertificate({ ServerCertificateName: name }, options));
-      return { arn: required(held?.ServerCertificateMetadata?.Arn), bodyPem: required(held?.CertificateBody) };
+      return {
+        arn: required(held?.ServerCertificateMetadata?.Arn), bodyPem: required(held?.CertificateBody), chainPem: held?.CertificateChain ?? '',
+        id: required(held?.ServerCertificateMetadata?.ServerCertificateId),
+        tags: Object.fromEntries((held?.Tags ?? []).map(({ Key: key, Value: value }) => [required(key), required(value)])),
+      };
     } catch (error) {
       if (iamCode(error) === 'NoSuchEntity') return null;
       throw error;
@@ -83,6 +95,19 @@ export class IamCertificates {
     return list?.[0]?.Arn;
   }
 
+  /** All whose path begins with `pathPrefix`, in the order of IAM. */
+  async *list(pathPrefix: string): AsyncGenerator<ListedCertificate> {
+    let marker: string | undefined;
+    do {
+      const page = await this.call((options) => (
+        this.iam.listServerCertificates({ PathPrefix: pathPrefix, MaxItems: 1000, ...(marker !== undefined && { Marker: marker }) }, options)
+      ));
+      for (const one of page.ServerCertificateMetadataList ?? []) yield { name: required(one.ServerCertificateName), arn: required(one.Arn) };
+      // A page may be short, even empty, and yet not be the last.
+      marker = page.IsTruncated === true ? required(page.Marker) : undefined;
+    } while (marker !== undefined);
+  }
+
   close(): void {
     // With an endpoint the sockets belong to the site's agent.
     if (this.access.endpoint === undefined) this.iam.destroy();
@@ -94,6 +119,16 @@ export class IamCertificates {
     } catch (error) {
       throw error instanceof PluginError ? error : translated(error, this.access);
     }
+  }
+}
+
+/** Gives `work` access to IAM, for as long as it lasts. */
+export async function withIam<T>(access: IamAccess, ctx: PluginContext, work: (iam: IamCertificates) => Promise<T>): Promise<T> {
+  const iam = await IamCertificates.open(access, ctx);
+  try {
+    return await work(iam);
+  } finally {
+    iam.close();
   }
 }
 

@@ -1,29 +1,14 @@
 import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { secret, type Options } from '../../src/plugin-api/options.js';
-import { defineDestination, type Bundle, type PluginContext } from '../../src/plugin-api/plugin.js';
-import { IamCertificates, iamCode } from './aws-iam.client.js';
+import type { Options } from '../../src/plugin-api/options.js';
+import { defineDestination, type Bundle } from '../../src/plugin-api/plugin.js';
+import { IamCertificates, iamCode, withIam } from './aws-iam.client.js';
+import { accountOf, ensureAccount, iamOptions } from './aws-iam.options.js';
 import { certificateName, nameInLocation, nameWithSerial } from './certificate-name.js';
 
 const options = z.strictObject({
-  accountNumber: z.string().regex(/^\d{12}$/, 'must have 12 digits').optional().meta({
-    title: 'Account number', description: 'The 12 digits of the AWS account. When given, certificates are never left in another account.',
-  }),
-  path: z.string().regex(/^(?:\/|\/[!-~]{1,510}\/)?$/, 'must start and end with "/"').default('/').meta({
-    title: 'Path', description: 'IAM path of the certificates, from "/" to "/". CloudFront needs one that starts with "/cloudfront/".', examples: ['/cloudfront/'],
-  }),
-  region: z.string().regex(/^[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}$/, 'must be a region such as us-east-1').default('us-east-1').meta({
-    title: 'Region', description: 'Region whose credentials sign the requests. IAM itself is global.',
-  }),
-  accessKeyId: z.string().regex(/^\w{1,128}$/).optional().meta({
-    title: 'Access key id', description: 'Absent: the credentials that the AWS SDK finds on this machine (environment, profile, instance role).',
-  }),
-  secretAccessKey: secret('Secret access key', 'Belongs to the access key id.').optional(),
-  sessionToken: secret('Session token', 'Only for temporary credentials.').optional(),
-  endpoint: z.url({ protocol: /^https?$/ }).optional().meta({
-    title: 'Endpoint', description: 'URL of an IAM emulator or a private endpoint. Absent: Amazon\'s own.',
-  }),
+  ...iamOptions,
   namePrefix: z.string().regex(/^[\w+=,.@-]{0,64}$/, 'may hold letters, digits and +=,.@-_').optional().meta({
     title: 'Name prefix', description: 'Put before the certificate\'s name, for instance to tell installations apart.',
   }),
@@ -46,6 +31,11 @@ export const awsIam = defineDestination({
       if (arn !== undefined) ensureAccount(arn, o);
     });
   },
+
+  source: ({ namePrefix: _, ...o }) => ({
+    pluginId: 'aws-iam-source', options: { ...o, path: o.path || '/' },
+    place: o.accountNumber === undefined ? ['accessKeyId', 'endpoint', 'path'] : ['accountNumber', 'endpoint', 'path'],
+  }),
 
   locate: (bundle, o) => `${o.path || '/'}${certificateName(wantedName(bundle, o))}`,
 
@@ -108,17 +98,6 @@ async function keepOnlyIn(arn: string, name: string, iam: IamCertificates, o: Aw
   }
 }
 
-function ensureAccount(arn: string, { accountNumber }: AwsIamOptions): void {
-  if (accountNumber !== undefined && accountOf(arn) !== accountNumber) {
-    throw new PluginError('misconfigured', `The credentials belong to account ${accountOf(arn)}, not ${accountNumber}.`);
-  }
-}
-
-/** `arn:partition:iam::account:server-certificate/path/name` */
-function accountOf(arn: string): string {
-  return arn.split(':')[4] ?? '';
-}
-
 function wantedName(bundle: Bundle, o: AwsIamOptions): string {
   return `${o.namePrefix ?? ''}${bundle.name}`;
 }
@@ -141,13 +120,4 @@ function readCertificate(pem: string): X509Certificate {
 
 function sameCertificate(heldPem: string, pem: string): boolean {
   return readCertificate(heldPem).fingerprint256 === readCertificate(pem).fingerprint256;
-}
-
-async function withIam<T>(o: AwsIamOptions, ctx: PluginContext, work: (iam: IamCertificates) => Promise<T>): Promise<T> {
-  const iam = await IamCertificates.open(o, ctx);
-  try {
-    return await work(iam);
-  } finally {
-    iam.close();
-  }
 }

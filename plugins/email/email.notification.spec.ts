@@ -18,7 +18,7 @@ const running: { close(): void }[] = [];
 afterEach(() => running.splice(0).forEach((thing) => thing.close()));
 
 function context(sendMail: (mail: OutgoingMail) => Promise<void>, signal = new AbortController().signal): PluginContext {
-  const site = { sendMail, runCommand: () => Promise.reject(new Error()), agentFor: () => { throw new Error(); }, protectedPaths: [] };
+  const site = { sendMail, runCommand: () => Promise.reject(new Error()), agentFor: () => { throw new Error(); }, connect: () => Promise.reject(new Error()), protectedPaths: [] };
   return { signal, now: () => new Date(0), log: () => undefined, site };
 }
 

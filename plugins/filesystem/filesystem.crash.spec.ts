@@ -40,7 +40,7 @@ beforeAll(() => {
   chmodSync(folder, 0o755);
   program = join(folder, 'program');
   compile(['src/plugin-api/errors.ts', 'src/plugin-api/options.ts', 'src/plugin-api/plugin.ts',
-    ...['filesystem.destination', 'filesystem.client', 'layout', 'owner'].map((name) => `plugins/filesystem/${name}.ts`)]);
+    ...['filesystem.destination', 'allowed', 'filesystem.client', 'layout', 'owner'].map((name) => `plugins/filesystem/${name}.ts`)]);
 });
 afterAll(() => {
   authority.close();

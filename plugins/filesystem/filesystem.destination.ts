@@ -1,18 +1,18 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { isAbsolute, normalize, relative } from 'node:path';
+import { normalize, relative } from 'node:path';
 import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Options } from '../../src/plugin-api/options.js';
 import { defineDestination, type Bundle, type PluginContext } from '../../src/plugin-api/plugin.js';
+import { absolutePath, allowed, translated } from './allowed.js';
 import {
-  codeOf, forgetReload, isInPlace, isReloadPending, makeFolder, noteReload, probe, publish, resolvedPath, sweep, withdraw,
-  type Place, type StoredFile,
+  forgetReload, isInPlace, isReloadPending, makeFolder, noteReload, probe, publish, sweep, withdraw, type Place, type StoredFile,
 } from './filesystem.client.js';
 import { LAYOUTS, mainPath, planFiles, readersFolder, storePath, type Layout } from './layout.js';
 import { localAccounts, resolveOwner, type Owner } from './owner.js';
 
 const options = z.strictObject({
-  path: z.string().max(1024).regex(/^\/(?!(?:[^\0-\x1f]*\/)?\.\.(?:\/|$))[^\0-\x1f]*$/, 'must be an absolute path without ".."').meta({
+  path: absolutePath.meta({
     title: 'Folder', description: 'Absolute path of the folder on this machine. Made when missing.', examples: ['/etc/ssl/perennial'],
   }),
   layout: z.enum(LAYOUTS).default('directory').meta({
@@ -124,38 +124,4 @@ async function placeOf(layout: Layout, location: string, folder: string, ctx: Pl
     store: await allowed(storePath(layout, location), protectedPaths),
     readers: await allowed(readersFolder(layout, location), protectedPaths),
   };
-}
-
-/** Resolves links, then refuses a path in or above one of the program's own folders. */
-const PSEUDO_FILE_SYSTEMS = ['/proc', '/sys', '/dev'];
-
-async function allowed(path: string, protectedPaths: readonly string[]): Promise<string> {
-  const real = await resolvedPath(normalize(path));
-  // Making a folder in /proc never comes back, and holds a thread of the pool for ever.
-  if (PSEUDO_FILE_SYSTEMS.some((root) => isWithin(real, root))) throw new PluginError('misconfigured', `"${path}" is no place for files.`);
-  for (const own of protectedPaths) {
-    const ownReal = await resolvedPath(own);
-    if (isWithin(real, ownReal) || isWithin(ownReal, real)) throw new PluginError('misconfigured', `"${path}" is reserved for this program's own data.`);
-  }
-  return real;
-}
-
-function isWithin(path: string, folder: string): boolean {
-  const way = relative(folder, path);
-  return way !== '..' && !way.startsWith('../') && !isAbsolute(way);
-}
-
-/** A full disk or a missing right may be mended without anyone telling us; a path of the wrong kind is a wrong option. */
-const WRONG_PATH = new Set(['ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG']);
-
-async function translated(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (error instanceof PluginError) throw error;
-    if (signal.aborted) throw new PluginError('unavailable', 'Interrupted before the files were in place.', undefined, { cause: error });
-    const code = codeOf(error);
-    if (code === undefined || !(error instanceof Error)) throw error;
-    throw new PluginError(WRONG_PATH.has(code) ? 'misconfigured' : 'unavailable', error.message, undefined, { cause: error });
-  }
 }

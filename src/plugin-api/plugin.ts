@@ -1,5 +1,7 @@
 import type { Agent } from 'node:http';
+import type { Socket } from 'node:net';
 import type { z } from 'zod';
+import type { CounterpartSource, Found, FoundRef } from './found.js';
 import type { Options, OptionSchema } from './options.js';
 
 export type PluginKind = 'issuer' | 'export' | 'destination' | 'source' | 'notification';
@@ -12,6 +14,8 @@ export interface Site {
   runCommand(name: string, signal: AbortSignal): Promise<void>;
   /** An agent for a URL that a user named: refuses private, loopback and link-local targets unless the operator allowed them. */
   agentFor(url: URL): Agent;
+  /** A TCP connection to a host that a user named, under the same rule as `agentFor`; who gets it closes it. Throws PluginError. */
+  connect(host: string, port: number, signal: AbortSignal): Promise<Socket>;
   /** Absolute folders that no plugin may write to (the program's own data). */
   readonly protectedPaths: readonly string[];
 }
@@ -186,11 +190,15 @@ export interface DestinationPlugin<S extends OptionSchema> extends Plugin<'desti
   deliver(bundle: Bundle, options: Options<S>, ctx: PluginContext): Promise<{ location: string }>;
   /** Takes away what `deliver` put at `location`; absent = done. */
   remove?(location: string, options: Options<S>, ctx: PluginContext): Promise<void>;
+  /** The source that finds again what is delivered here, and other things beside it. Pure. */
+  source?(options: Options<S>): CounterpartSource;
 }
 
-export interface Found { chainPem: readonly string[]; location: string; privateKeyPem?: string }
 export interface SourcePlugin<S extends OptionSchema> extends Plugin<'source', S> {
+  /** Everything that is there now, in any order. Throws PluginError when it cannot be seen as a whole. */
   scan(options: Options<S>, ctx: PluginContext): AsyncIterable<Found>;
+  /** Takes away exactly this certificate; absent = done. Throws PluginError, also when another one lies there by now. */
+  remove?(found: FoundRef, options: Options<S>, ctx: PluginContext): Promise<void>;
 }
 
 export interface NotificationMessage {

@@ -27,8 +27,11 @@ afterAll(() => {
 /** Options, besides secrets, with which a plugin starts its work and cannot end it: nothing listens at these places. */
 const dead: Readonly<Record<string, Record<string, unknown>>> = {
   'aws-iam': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
+  'aws-iam-source': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
   email: { recipients: 'someone@example.org' },
   filesystem: { path: join(folder, 'protected', 'here') },
+  'filesystem-source': { path: join(folder, 'protected', 'here') },
+  'tls-endpoints': { hosts: ['127.0.0.1:1'] },
 };
 
 /** In every secret and key that a plugin gets here; it may turn up in no error. */
@@ -42,6 +45,7 @@ const site: Site = {
   sendMail: () => Promise.reject(new PluginError('unavailable', 'The mail server is down.')),
   runCommand: () => Promise.reject(new PluginError('unavailable', 'The command failed.')),
   agentFor: () => new Agent(),
+  connect: () => Promise.reject(new PluginError('unavailable', 'Nobody answers.')),
   protectedPaths: [join(folder, 'protected')],
 };
 

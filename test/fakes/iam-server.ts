@@ -35,6 +35,7 @@ export interface StoredCertificate {
   body: string;
   chain: string | undefined;
   privateKey: string;
+  tags: Record<string, string>;
 }
 
 /**
@@ -160,14 +161,14 @@ class Account {
     const body = sized(form, 'CertificateBody', 16_384);
     const privateKey = sized(form, 'PrivateKey', 16_384);
     const chain = form.has('CertificateChain') ? sized(form, 'CertificateChain', 2_097_152) : undefined;
-    if ([...form.keys()].filter((key) => /^Tags\.member\.\d+\.Key$/.test(key)).length > 50) throw new IamError(400, 'InvalidInput', 'Too many tags.');
+    const tags = tagsOf(form);
     const leaf = checkMaterial(body, privateKey, chain);
     if (this.named(name)) throw new IamError(409, 'EntityAlreadyExists', `The Server Certificate with name ${name} already exists.`);
     if (this.certificates.length >= this.options.quota) {
       throw new IamError(409, 'LimitExceeded', `Cannot exceed quota for ServerCertificatesPerAccount: ${this.options.quota}`);
     }
     const stored: StoredCertificate = {
-      name, path, body, chain, privateKey, arn: this.arnOf(path, name), expiration: new Date(leaf.validTo), uploadDate: new Date(),
+      name, path, body, chain, privateKey, tags, arn: this.arnOf(path, name), expiration: new Date(leaf.validTo), uploadDate: new Date(),
       id: `ASCA${randomBytes(17).toString('base64').replace(/[^A-Z0-9]/gi, 'X').toUpperCase().slice(0, 17)}`,
     };
     this.certificates.push(stored);
@@ -177,7 +178,7 @@ class Account {
   get(form: URLSearchParams): string {
     const found = this.required(form);
     return `    <ServerCertificate>\n${metadataXml('ServerCertificateMetadata', found)}      <CertificateBody>${escaped(found.body)}</CertificateBody>\n`
-      + `${found.chain === undefined ? '' : `      <CertificateChain>${escaped(found.chain)}</CertificateChain>\n`}    </ServerCertificate>\n`;
+      + `${found.chain === undefined ? '' : `      <CertificateChain>${escaped(found.chain)}</CertificateChain>\n`}${tagsXml(found.tags)}    </ServerCertificate>\n`;
   }
 
   list(form: URLSearchParams): string {
@@ -272,6 +273,18 @@ function certificatesOf(pem: string, complaint: string): X509Certificate[] {
     throw new IamError(400, 'MalformedCertificate', complaint);
   }
   return found;
+}
+
+/** `Tags.member.1.Key` and `Tags.member.1.Value`, and so on. */
+function tagsOf(form: URLSearchParams): Record<string, string> {
+  const keys = [...form.entries()].filter(([name]) => /^Tags\.member\.\d+\.Key$/.test(name));
+  if (keys.length > 50) throw new IamError(400, 'InvalidInput', 'Too many tags.');
+  return Object.fromEntries(keys.map(([name, key]) => [key, form.get(name.replace(/Key$/, 'Value')) ?? '']));
+}
+
+function tagsXml(tags: Record<string, string>): string {
+  const members = Object.entries(tags).map(([key, value]) => `        <member><Key>${escaped(key)}</Key><Value>${escaped(value)}</Value></member>\n`);
+  return members.length === 0 ? '' : `      <Tags>\n${members.join('')}      </Tags>\n`;
 }
 
 function metadataXml(element: string, one: StoredCertificate): string {

@@ -3,7 +3,9 @@ import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Bundle, PluginContext, Site } from '../../src/plugin-api/plugin.js';
+import type { Options, OptionSchema } from '../../src/plugin-api/options.js';
+import type { Found } from '../../src/plugin-api/found.js';
+import type { Bundle, PluginContext, Site, SourcePlugin } from '../../src/plugin-api/plugin.js';
 
 /** A root and an issuing CA below it, made by openssl, from which leaves for deliveries come. */
 export interface TestAuthority {
@@ -47,4 +49,11 @@ export function pluginContext(site: Partial<Site> = {}, signal = new AbortContro
 /** Runs openssl and gives what it printed; throws with its own words when it fails. */
 export function openssl(args: readonly string[], input?: string): string {
   return execFileSync('openssl', args, { encoding: 'utf8', input, stdio: ['pipe', 'pipe', 'pipe'] });
+}
+
+/** Everything that a source reports in one scan. */
+export async function scanned<S extends OptionSchema>(source: SourcePlugin<S>, options: Options<S>, ctx: PluginContext): Promise<Found[]> {
+  const finds: Found[] = [];
+  for await (const found of source.scan(options, ctx)) finds.push(found);
+  return finds;
 }

@@ -1,7 +1,7 @@
 import { type LookupOptions, lookup as systemLookup } from 'node:dns';
 import { Agent as HttpAgent, type ClientRequestArgs } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { isIP, type LookupFunction } from 'node:net';
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { PluginError } from '../../plugin-api/errors.js';
@@ -13,13 +13,14 @@ type Connected = (error: Error | null, stream: Duplex) => void;
 /** Connections on which the guard has the last word: it checks the very address that is connected to, so no second answer of the name server can move it. */
 @Injectable()
 export class GuardedAgents {
+  private readonly guard: AddressGuard;
   private readonly http: HttpAgent;
   private readonly https: HttpsAgent;
 
   constructor(config: Config) {
-    const guard = new AddressGuard(config.allowedPrivateHosts);
-    this.http = new GuardedHttpAgent(guard);
-    this.https = new GuardedHttpsAgent(guard);
+    this.guard = new AddressGuard(config.allowedPrivateHosts);
+    this.http = new GuardedHttpAgent(this.guard);
+    this.https = new GuardedHttpsAgent(this.guard);
   }
 
   /** The agent for a URL; TLS certificates are verified as usual. Throws PluginError for schemes other than http and https. */
@@ -27,6 +28,26 @@ export class GuardedAgents {
     if (url.protocol === 'https:') return this.https;
     if (url.protocol === 'http:') return this.http;
     throw new PluginError('misconfigured', `Only http and https addresses can be used, not ${url.protocol.slice(0, -1)}.`);
+  }
+
+  /** A bare TCP connection, which the caller closes. Throws PluginError `misconfigured` for a forbidden address, `unavailable` otherwise. */
+  connect(host: string, port: number, signal: AbortSignal): Promise<Socket> {
+    if (isIP(host) !== 0 && !this.guard.permits(host)) return Promise.reject(refusal(host));
+    const socket = connect({ host, port, lookup: guardedLookup(this.guard) });
+    return new Promise((resolve, reject) => {
+      const end = (error: unknown): void => {
+        socket.destroy();
+        reject(error instanceof PluginError ? error : unreachable(host, port, signal, error));
+      };
+      const stop = (): void => end(signal.reason);
+      signal.addEventListener('abort', stop, { once: true });
+      socket.once('error', end).once('connect', () => {
+        signal.removeEventListener('abort', stop);
+        socket.off('error', end);
+        resolve(socket);
+      });
+      if (signal.aborted) stop();
+    });
   }
 
   /** Closes idle and running connections. */
@@ -86,3 +107,7 @@ function refusal(host: string): PluginError {
   return new PluginError('misconfigured', `${host} is not on the public internet. Whoever runs this installation can open it with ALLOWED_PRIVATE_HOSTS.`);
 }
 
+function unreachable(host: string, port: number, signal: AbortSignal, cause: unknown): PluginError {
+  const words = signal.aborted ? 'did not answer in time' : `cannot be reached (${(cause as NodeJS.ErrnoException).code ?? 'unknown error'})`;
+  return new PluginError('unavailable', `${host}:${port} ${words}.`, undefined, { cause });
+}

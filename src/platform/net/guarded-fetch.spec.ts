@@ -146,4 +146,16 @@ describe('GuardedAgents', () => {
       expect(error.message).toContain('is not on the public internet');
     }
   });
+
+  it('guards bare connections', async () => {
+    const { signal } = new AbortController();
+    for (const host of ['127.0.0.1', '127.1', 'localhost', '::1', '::ffff:127.0.0.1', '169.254.169.254']) {
+      expect((await failure(closed.connect(host, port, signal))).detail).toContain('is not on the public internet');
+    }
+    const socket = await open.connect('localhost', port, signal);
+    expect(socket.remoteAddress).toBe('127.0.0.1');
+    socket.destroy();
+    expect(await failure(open.connect('127.0.0.1', 1, signal))).toEqual({ fault: 'unavailable', detail: '127.0.0.1:1 cannot be reached (ECONNREFUSED).' });
+    expect((await failure(open.connect('127.0.0.1', port, AbortSignal.abort()))).detail).toContain('did not answer in time');
+  });
 });

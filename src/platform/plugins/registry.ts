@@ -4,7 +4,7 @@ import { invalid } from '../http/problem.js';
 import { optionsOf } from './option-form.js';
 import type { PluginDescription } from './plugin.schema.js';
 
-const capabilities = ['check', 'createAuthority', 'poll', 'cancel', 'revoke', 'remove'];
+const capabilities = ['check', 'createAuthority', 'poll', 'cancel', 'revoke', 'remove', 'source'];
 
 /** Every plugin of this installation, found by kind and by id or Lemur slug. */
 export class PluginRegistry {

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { Agent } from 'node:http';
+import type { Socket } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { OutgoingMail, Site } from '../../plugin-api/plugin.js';
@@ -33,6 +34,10 @@ export class PluginSite implements Site {
 
   agentFor(url: URL): Agent {
     return this.agents.for(url);
+  }
+
+  connect(host: string, port: number, signal: AbortSignal): Promise<Socket> {
+    return this.agents.connect(host, port, signal);
   }
 
   /** Without a shell, for at most a minute. What the program prints stays out of the error: nobody knows what it is. */

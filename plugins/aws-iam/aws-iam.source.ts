@@ -1,0 +1,91 @@
+import { X509Certificate } from 'node:crypto';
+import { z } from 'zod';
+import { splitCertificates } from '../../src/pki/pem.js';
+import { PkiError } from '../../src/pki/pki-error.js';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import type { Options } from '../../src/plugin-api/options.js';
+import type { Found } from '../../src/plugin-api/found.js';
+import { defineSource } from '../../src/plugin-api/plugin.js';
+import { pollRateOption } from '../../src/plugin-api/source-options.js';
+import { type HeldCertificate, IamCertificates, type ListedCertificate, withIam } from './aws-iam.client.js';
+import { ensureAccount, iamOptions } from './aws-iam.options.js';
+import { nameInLocation } from './certificate-name.js';
+
+const options = z.strictObject({
+  ...iamOptions,
+  ownerTag: z.string().min(1).max(128).optional().meta({ title: 'Owner tag', description: 'Name of the tag that holds the e-mail address of a certificate\'s owner.' }),
+  pollRate: pollRateOption,
+});
+
+type AwsIamOptions = Options<typeof options>;
+
+/** Finds the server certificates of an AWS account. */
+export const awsIamSource = defineSource({
+  id: 'aws-iam-source',
+  aliases: ['aws-source'],
+  title: 'AWS IAM server certificates',
+  description: 'Finds the server certificates of an AWS account below a path of IAM. Their keys stay there: IAM shows them to nobody.',
+  options,
+
+  async check(o, ctx) {
+    await withIam(o, ctx, async (iam) => {
+      const arn = await iam.anyArn();
+      if (arn !== undefined) ensureAccount(arn, o);
+    });
+  },
+
+  async *scan(o, ctx) {
+    ctx.signal.throwIfAborted();
+    const iam = await IamCertificates.open(o, ctx);
+    try {
+      for await (const listed of iam.list(o.path || '/')) yield* await findOf(listed, iam, o);
+    } finally {
+      iam.close();
+    }
+  },
+
+  async remove({ location, sha256 }, o, ctx) {
+    await withIam(o, ctx, async (iam) => {
+      const name = nameInLocation(location);
+      const held = await iam.find(name);
+      if (held === null) return;
+      ensureAccount(held.arn, o);
+      if (held.arn !== location || fingerprintOf(held) !== sha256) throw new PluginError('refused', `Another certificate is called "${name}" by now.`);
+      await iam.delete(name);
+    });
+  },
+});
+
+async function findOf({ name, arn }: ListedCertificate, iam: IamCertificates, o: AwsIamOptions): Promise<Found[]> {
+  ensureAccount(arn, o);
+  let held: HeldCertificate | null;
+  try {
+    held = await iam.find(name);
+  } catch (error) {
+    // A policy may hide single certificates; a service that is down hides what follows too.
+    if (!(error instanceof PluginError) || error.fault === 'unavailable') throw error;
+    return [{ kind: 'trouble', location: arn, detail: error.detail }];
+  }
+  // Deleted since it was listed.
+  if (held === null) return [];
+  const owner = o.ownerTag === undefined ? undefined : held.tags[o.ownerTag];
+  return [{ kind: 'certificate', location: arn, externalId: held.id, chainPem: [held.bodyPem, ...issuersOf(held)], ...(owner !== undefined && { owner }) }];
+}
+
+function issuersOf({ chainPem }: HeldCertificate): string[] {
+  try {
+    return chainPem === '' ? [] : splitCertificates(chainPem);
+  } catch (error) {
+    if (error instanceof PkiError) return [];
+    throw error;
+  }
+}
+
+/** As in FoundRef; undefined when it cannot be read. */
+function fingerprintOf({ bodyPem }: HeldCertificate): string | undefined {
+  try {
+    return new X509Certificate(bodyPem).fingerprint256.replaceAll(':', '').toLowerCase();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,109 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Found, FoundCertificate } from '../../src/plugin-api/found.js';
+import { openssl, pluginContext, scanned, startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
+import { filesystem } from './filesystem.destination.js';
+import { filesystemSource } from './filesystem.source.js';
+
+let authority: TestAuthority;
+let base: string;
+let root: string;
+const context = pluginContext({ protectedPaths: [] });
+const at = (...names: string[]): string => join(root, ...names);
+const scan = (values: object = {}, ctx = context): Promise<Found[]> => scanned(filesystemSource, filesystemSource.options.parse({ path: root, ...values }), ctx);
+const certificates = (found: readonly Found[]): FoundCertificate[] => found.filter((one) => one.kind === 'certificate');
+const locations = (found: readonly Found[]): string[] => certificates(found).map(({ location }) => location.replace(`${root}/`, ''));
+const troubles = (found: readonly Found[]): string[] => found.filter((one) => one.kind === 'trouble').map(({ location }) => location.replace(root, ''));
+
+beforeAll(() => { authority = startTestAuthority(); });
+afterAll(() => authority.close());
+beforeEach(() => {
+  base = mkdtempSync(join(tmpdir(), 'source-'));
+  root = join(base, 'root');
+  mkdirSync(root);
+  return () => rmSync(base, { recursive: true, force: true });
+});
+
+describe('the source of folders', () => {
+  it('finds PEM and DER, several in a file, text around them, and the issuers in another file', async () => {
+    const [a, b, c] = ['a.test', 'b.test', 'c.test'].map((name) => authority.issue(name)) as [ReturnType<TestAuthority['issue']>, ReturnType<TestAuthority['issue']>, ReturnType<TestAuthority['issue']>];
+    mkdirSync(at('deep', 'er'), { recursive: true });
+    writeFileSync(at('two.pem'), `Subject: text\r\n${a.chainPem[0]?.replaceAll('\n', '\r\n')}${b.chainPem[0]}${a.privateKeyPem}`);
+    writeFileSync(at('chain.crt'), a.chainPem[1] as string);
+    openssl(['x509', '-outform', 'DER', '-out', at('deep', 'er', 'c.DER')], c.chainPem[0]);
+    writeFileSync(at('notes.txt'), b.chainPem[0] as string);
+    const found = await scan();
+    expect(locations(found)).toEqual(['two.pem', 'two.pem#2', 'deep/er/c.DER']);
+    expect(certificates(found).map(({ chainPem }) => chainPem)).toEqual([a.chainPem, b.chainPem, c.chainPem.slice(0, 1)]);
+    expect(troubles(found)).toEqual([]);
+    expect(JSON.stringify(found)).not.toContain('PRIVATE');
+  });
+
+  it('takes keys only when told to, and only those that fit', async () => {
+    const { chainPem, privateKeyPem } = authority.issue('a.test');
+    writeFileSync(at('a.pem'), chainPem.join(''));
+    writeFileSync(at('a.key'), authority.issue('other.test').privateKeyPem + privateKeyPem);
+    expect(certificates(await scan())[0]).not.toHaveProperty('privateKeyPem');
+    expect(certificates(await scan({ readKeys: true }))[0]?.privateKeyPem?.trim()).toBe(privateKeyPem.trim());
+  });
+
+  it('takes CA certificates only when told to, unless they name a host', async () => {
+    writeFileSync(at('ca.pem'), authority.rootPem);
+    openssl(['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', at('self.key'), '-out', at('self.pem'), '-subj', '/CN=self.test', '-addext', 'subjectAltName=DNS:self.test']);
+    expect(locations(await scan())).toEqual(['self.pem']);
+    expect(locations(await scan({ authorities: true }))).toEqual(['ca.pem', 'self.pem']);
+  });
+
+  it('names what it cannot read, and goes on', async () => {
+    const { chainPem } = authority.issue('a.test');
+    const [leaf = ''] = chainPem;
+    writeFileSync(at('broken.pem'), leaf.replace('MII', 'MIJ') + leaf);
+    writeFileSync(at('empty.pem'), '-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n');
+    writeFileSync(at('cut.pem'), leaf.slice(0, 200));
+    writeFileSync(at('junk.der'), 'no certificate');
+    writeFileSync(at('key.pem'), authority.issue('b.test').privateKeyPem);
+    writeFileSync(at('large.crt'), Buffer.alloc(1_048_577));
+    execFileSync('mkfifo', [at('pipe.pem')]);
+    const found = await scan();
+    expect(locations(found)).toEqual(['broken.pem']);
+    expect(troubles(found).sort()).toEqual(['/broken.pem', '/cut.pem', '/empty.pem', '/junk.der', '/large.crt']);
+  });
+
+  it('never leaves the folder, nor looks into one of the program', async () => {
+    writeFileSync(join(base, 'outside.pem'), authority.issue('a.test').chainPem[0] as string);
+    writeFileSync(at('real.pem'), authority.issue('b.test').chainPem[0] as string);
+    symlinkSync(join(base, 'outside.pem'), at('out.pem'));
+    symlinkSync(at('real.pem'), at('link.pem'));
+    symlinkSync(base, at('up'));
+    symlinkSync(at('gone'), at('dangling.pem'));
+    const found = await scan();
+    expect([locations(found), troubles(found)]).toEqual([['link.pem', 'real.pem'], ['/out.pem']]);
+    await expect(scan({}, pluginContext({ protectedPaths: [at('own')] }))).rejects.toThrow('reserved');
+    await expect(scan({ path: '/proc' })).rejects.toThrow('no place for files');
+  });
+
+  it('fails as a whole where the folder itself cannot be read', async () => {
+    await expect(scan({ path: join(base, 'missing') })).rejects.toMatchObject({ name: 'PluginError', fault: 'unavailable' });
+    await expect(filesystemSource.check?.(filesystemSource.options.parse({ path: join(base, 'missing') }), context)).rejects.toMatchObject({ fault: 'unavailable' });
+    expect(await scan()).toEqual([]);
+  });
+
+  it.skipIf(process.getuid?.() === 0)('says which folder below it cannot be read', async () => {
+    mkdirSync(at('shut'));
+    chmodSync(at('shut'), 0);
+    expect(troubles(await scan())).toEqual(['/shut/']);
+    chmodSync(at('shut'), 0o700);
+  });
+
+  it('finds what the destination delivers once for each file, and not the version before', async () => {
+    const [old, fresh] = [authority.issue('a.test'), authority.issue('a.test')];
+    const options = filesystem.options.parse({ path: root });
+    for (const bundle of [old, fresh]) await filesystem.deliver(bundle, options, context);
+    const found = await scan();
+    expect(locations(found)).toEqual(['a.test/cert.pem', 'a.test/fullchain.pem']);
+    expect(certificates(found).every(({ chainPem }) => chainPem.join() === fresh.chainPem.join())).toBe(true);
+  });
+});

@@ -1,0 +1,124 @@
+import { isIP } from 'node:net';
+import type { SecureVersion } from 'node:tls';
+import { z } from 'zod';
+import { parseCertificate } from '../../src/pki/certificate.js';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import type { Options } from '../../src/plugin-api/options.js';
+import type { EndpointCipher, Found } from '../../src/plugin-api/found.js';
+import { defineSource, type PluginContext } from '../../src/plugin-api/plugin.js';
+import { pollRateOption } from '../../src/plugin-api/source-options.js';
+import { type Handshake, shakeHands, type Target, textOf } from './tls-endpoints.client.js';
+
+const hostAndPort = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?))(?::(\d{1,5}))?$/;
+
+const options = z.strictObject({
+  hosts: z.array(z.string().max(300).refine((text) => targetOf(text, 443) !== null, 'must be host, host:port or [IPv6]:port')).min(1).max(1000).meta({
+    title: 'Hosts', description: 'Servers to look at: host or host:port, an IPv6 address in brackets. Networks are not scanned.', examples: [['www.example.com', 'mail.example.com:465']],
+  }),
+  port: z.int().min(1).max(65_535).default(443).meta({ title: 'Port', description: 'Port of hosts that name none.' }),
+  timeout: z.int().min(1).max(60).default(10).meta({ title: 'Timeout', description: 'Seconds that one handshake may take.' }),
+  probeVersions: z.boolean().default(true).meta({
+    title: 'Probe versions', description: 'Try every version of TLS from 1.0 to 1.3, to find servers that still accept old ones; costs three more connections for each host.',
+  }),
+  pollRate: pollRateOption,
+});
+
+type TlsOptions = Options<typeof options>;
+
+const versions: readonly SecureVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
+/** RFC 8996 withdrew these. */
+const withdrawn: ReadonlySet<string> = new Set(['TLSv1', 'TLSv1.1']);
+/** Broken, exportable, anonymous, or without authentication of the text. */
+const weakCipher = /RC4|DES|NULL|EXP|ADH|AECDH|MD5|IDEA|SEED/;
+const atATime = 16;
+const mostAliases = 100;
+
+/** Looks at TLS servers and records what they serve. */
+export const tlsEndpoints = defineSource({
+  id: 'tls-endpoints',
+  title: 'TLS servers',
+  description: 'Connects to a list of servers and records the certificates that they serve, and the versions and ciphers that they accept. Sends nothing but handshakes.',
+  options,
+
+  async check(o, ctx) {
+    const looks = await inGroups(targetsOf(o), (target) => handshakeOrDetail(target, o, ctx));
+    const silent = looks.filter((look) => typeof look === 'string');
+    if (silent.length > 0) throw new PluginError('unavailable', `${silent.length} of ${looks.length} cannot be seen: ${silent.slice(0, 5).join(' ')}`);
+  },
+
+  async *scan(o, ctx) {
+    ctx.signal.throwIfAborted();
+    const targets = targetsOf(o);
+    for (let at = 0; at < targets.length; at += atATime) {
+      yield* await Promise.all(targets.slice(at, at + atATime).map((target) => look(target, o, ctx)));
+      ctx.signal.throwIfAborted();
+    }
+  },
+});
+
+async function look(target: Target, o: TlsOptions, ctx: PluginContext): Promise<Found> {
+  const seen = await handshakeOrDetail(target, o, ctx);
+  if (typeof seen === 'string') return { kind: 'trouble', location: textOf(target), detail: seen };
+  const accepted = o.probeVersions ? await acceptedVersions(target, seen.protocol, o, ctx) : [seen.protocol];
+  return {
+    kind: 'endpoint', externalId: textOf(target), name: textOf(target), dnsName: target.host, port: target.port, type: 'tls',
+    aliases: aliasesOf(seen.chainPem, target.host), chainPem: seen.chainPem, protocol: seen.protocol, cipher: seen.cipher,
+    policy: { name: 'observed', ciphers: [...accepted.map(versionFact), { name: seen.cipher, deprecated: weakCipher.test(seen.cipher) }] },
+  };
+}
+
+/** The handshake, or in words why there was none. */
+async function handshakeOrDetail(target: Target, o: TlsOptions, ctx: PluginContext): Promise<Handshake | string> {
+  try {
+    return await shakeHands(target, { min: 'TLSv1', max: 'TLSv1.3' }, ctx, within(o, ctx));
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    if (error instanceof PluginError) return error.detail;
+    throw error;
+  }
+}
+
+/** In order, `known` among them. What fails counts as not accepted. */
+async function acceptedVersions(target: Target, known: string, o: TlsOptions, ctx: PluginContext): Promise<string[]> {
+  const accepted = await Promise.all(versions.map(async (version) => (
+    version === known || await shakeHands(target, { min: version, max: version }, ctx, within(o, ctx)).then(() => true, () => false)
+  )));
+  return versions.filter((_, at) => accepted[at]);
+}
+
+function within({ timeout }: TlsOptions, { signal }: PluginContext): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(timeout * 1000)]);
+}
+
+function versionFact(version: string): EndpointCipher {
+  return { name: `Protocol-${version}`, deprecated: withdrawn.has(version) };
+}
+
+/** The other host names that the served certificate is for. */
+function aliasesOf([leafPem = '']: readonly string[], host: string): string[] {
+  try {
+    const names = parseCertificate(leafPem).subjectAltNames.filter(({ type }) => type === 'dns').map(({ value }) => value);
+    return [...new Set(names)].filter((name) => name !== host).slice(0, mostAliases);
+  } catch {
+    return [];
+  }
+}
+
+function targetsOf({ hosts, port }: TlsOptions): Target[] {
+  const targets = hosts.flatMap((text) => targetOf(text, port) ?? []);
+  return [...new Map(targets.map((target) => [textOf(target), target])).values()];
+}
+
+function targetOf(text: string, defaultPort: number): Target | null {
+  const [, ipv6, name, port] = hostAndPort.exec(text) ?? [];
+  const host = (ipv6 ?? name ?? '').toLowerCase();
+  const number = port === undefined ? defaultPort : Number(port);
+  if (host === '' || (ipv6 !== undefined && isIP(ipv6) !== 6) || number < 1 || number > 65_535) return null;
+  return { host, port: number };
+}
+
+async function inGroups<In, Out>(all: readonly In[], work: (one: In) => Promise<Out>): Promise<Out[]> {
+  const done: Out[] = [];
+  for (let at = 0; at < all.length; at += atATime) done.push(...await Promise.all(all.slice(at, at + atATime).map(work)));
+  return done;
+}
