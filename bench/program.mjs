@@ -26,7 +26,7 @@ export async function startProgram(databaseUrl, dataDir, sockets) {
     await stop();
     throw error;
   }
-  return { caller, stop };
+  return { caller, stop, pid: child.pid };
 }
 
 /** BENCH_NODE_OPTIONS reaches the program alone, `--cpu-prof` for example. */

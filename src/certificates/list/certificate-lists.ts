@@ -33,6 +33,6 @@ export class CertificateLists {
   }
 
   private async pageOf<V>(view: (row: CertificateRow) => V, { ids, ...rest }: FoundPage): Promise<Page<V>> {
-    return { ...rest, items: (await readRows(this.db.single, ids)).map(view) };
+    return { items: (await readRows(this.db.single, ids)).map(view), ...rest };
   }
 }
