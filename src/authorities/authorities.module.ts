@@ -4,14 +4,16 @@ import { RolesModule } from '../roles/roles.module.js';
 import { Authorities } from './authorities.js';
 import { AuthorityController } from './authority.controller.js';
 import { AuthorityRepository } from './authority.repository.js';
-import { AuthorityService, AuthorityStore } from './authority.service.js';
+import { AuthorityReader } from './authority-reader.js';
+import { AuthorityService } from './authority.service.js';
+import { AuthorityStore } from './authority-store.js';
 import { DefaultsController } from './defaults.controller.js';
 import { AuthorityMaker } from './create-authority.js';
 
 @Module({
   imports: [AuditModule, RolesModule],
   controllers: [AuthorityController, DefaultsController],
-  providers: [Authorities, AuthorityRepository, AuthorityService, AuthorityStore, AuthorityMaker],
-  exports: [Authorities, AuthorityRepository, AuthorityService],
+  providers: [Authorities, AuthorityRepository, AuthorityReader, AuthorityService, AuthorityStore, AuthorityMaker],
+  exports: [Authorities, AuthorityReader, AuthorityRepository],
 })
 export class AuthoritiesModule {}

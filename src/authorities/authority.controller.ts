@@ -2,22 +2,32 @@ import { Controller, Get, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
 import { type Page, pageOf } from '../platform/http/page.js';
-import { AuthorityQuery, AuthorityView, CreateAuthority, UpdateAuthority } from './authority.schema.js';
+import { AuthorityReader } from './authority-reader.js';
+import { AuthorityQuery, AuthorityRole, AuthorityView, CreateAuthority, UpdateAuthority } from './authority.schema.js';
 import { AuthorityService } from './authority.service.js';
 
 @Controller('authorities')
 export class AuthorityController {
-  constructor(private readonly authorities: AuthorityService) {}
+  constructor(
+    private readonly authorities: AuthorityService,
+    private readonly reader: AuthorityReader,
+  ) {}
 
   @Get() @Requires('authority:read') @Summary('List authorities', 'An ordinary user sees those that they made or hold a role of.')
   @Answers(200, pageOf(AuthorityView))
   list(@Who() actor: Actor, @QueryOf(AuthorityQuery) query: AuthorityQuery): Promise<Page<AuthorityView>> {
-    return this.authorities.list(actor, query);
+    return this.reader.list(actor, query);
   }
 
-  @Get(':id') @Requires('authority:read') @Summary('One authority') @Answers(200, AuthorityView)
-  get(@Id() id: number): Promise<AuthorityView> {
-    return this.authorities.get(id);
+  @Get(':id') @Requires('authority:read') @Summary('One authority', 'One that is not yours to see is not found.') @Answers(200, AuthorityView)
+  get(@Who() actor: Actor, @Id() id: number): Promise<AuthorityView> {
+    return this.reader.see(actor, id);
+  }
+
+  @Get(':id/roles') @Requires('authority:read') @Summary('The roles of an authority') @Answers(200, pageOf(AuthorityRole))
+  async roles(@Who() actor: Actor, @Id() id: number): Promise<Page<AuthorityRole>> {
+    const items = await this.reader.rolesOf(actor, id);
+    return { items, total: items.length };
   }
 
   @Post() @Requires('authority:create') @Summary('Make an authority', 'Its private key is made here, sealed, and never leaves.') @Answers(200, AuthorityView)

@@ -26,6 +26,13 @@ const source: Omit<ListSource, 'from'> = {
   },
 };
 
+/** For `where`; the numbers are ours, so they can stand in the text. */
+function visible({ all, userId, roleIds }: Viewer): string {
+  if (all) return 'true';
+  return `(authority.creator_id = ${userId} or exists (
+    select from authority_role ar where ar.authority_id = authority.id and ar.role_id = any('{${roleIds.join(',')}}')))`;
+}
+
 /** Every query on authorities and their roles. */
 @Injectable()
 export class AuthorityRepository {
@@ -41,14 +48,27 @@ export class AuthorityRepository {
   }
 
   async list(tx: Tx, query: AuthorityQuery, viewer: Viewer): Promise<Page<Authority>> {
-    const from = viewer.all ? 'authority' : `(select a.* from authority a where a.creator_id = ${viewer.userId} or exists (
-      select from authority_role ar where ar.authority_id = a.id and ar.role_id = any('{${viewer.roleIds.join(',')}}'))) as authority`;
     const where = new Conditions();
     if (query.owner !== undefined) where.add('lower(owner) = ?', query.owner);
     if (query.active !== undefined) where.add('active = ?', query.active);
-    const page = await listPage<{ id: number }>(tx, { ...source, from }, query, where);
+    where.add(visible(viewer));
+    const page = await listPage<{ id: number }>(tx, { ...source, from: 'authority' }, query, where);
     const rows = new Map((await tx.findBy(Authority, { id: In(page.items.map((item) => item.id)) })).map((row) => [row.id, row]));
     return { ...page, items: page.items.flatMap((item) => rows.get(item.id) ?? []) };
+  }
+
+  async isVisible(tx: Tx, id: number, viewer: Viewer): Promise<boolean> {
+    const rows: unknown[] = await tx.query(`select from authority where id = $1 and ${visible(viewer)}`, [id]);
+    return rows.length > 0;
+  }
+
+  /** The authority and those below it that the viewer sees, at most `most`, in the order of their ids. */
+  family(tx: Tx, id: number, viewer: Viewer, most: number): Promise<Pick<Authority, 'id' | 'name' | 'parentId'>[]> {
+    return tx.query(
+      `with recursive family(id, name, parent_id) as (
+         select id, name, null::int from authority where id = $1 union
+         select a.id, a.name, a.parent_id from family f join (select * from authority where ${visible(viewer)}) a on a.parent_id = f.id)
+       select id, name, parent_id as "parentId" from family order by id limit $2`, [id, most]);
   }
 
   async add(tx: Tx, authority: Omit<Authority, 'id'>, roleIds: readonly number[]): Promise<Authority> {

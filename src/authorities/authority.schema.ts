@@ -6,6 +6,8 @@ import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import { Reference } from '../platform/http/reference.js';
 import { OwnerName } from '../roles/role-name.js';
 import type { Authority } from './authority.entity.js';
+import { issuanceCap } from './issuance-cap.js';
+import { optionsAsLemur } from './lemur-options.js';
 import type { LinkedRole } from './authority.repository.js';
 
 const subjectPart = z.string().max(128).optional();
@@ -47,23 +49,34 @@ export const CreateAuthority = z.strictObject({
   .meta({ id: 'CreateAuthority' });
 export type CreateAuthority = z.output<typeof CreateAuthority>;
 
-/** PUT /authorities/{id}. */
+const asRead = z.unknown().optional().meta({ description: 'Ignored: clients send back what they got.' });
+
+/** PUT /authorities/{id}. What is absent stays as it is, except `active`. */
 export const UpdateAuthority = z.strictObject({
   owner: OwnerName,
   description: z.string().max(1024).nullish(),
   active: z.boolean().default(true),
-  roles: z.array(Reference).max(100).optional(),
+  roles: z.array(Reference).max(100).optional().meta({ description: 'All roles; that of the owner stays.' }),
   plugin: PluginInput.optional(),
+  options: z.union([z.string().max(65_536), z.array(z.looseObject({ name: z.string() })).max(200), z.record(z.string(), z.unknown())]).optional()
+    .meta({ description: "Lemur's form of the options: a list of {name, value}, an object, or either as JSON text. `cab_compliant` and `cn_optional` are among them; options that are not named stay." }),
   ...limits,
+  name: z.string().max(128).optional().meta({ description: 'Stays as it is: another one is refused.' }),
+  id: asRead, parentId: asRead, maxIssuanceDays: asRead, authorityCertificate: asRead, dateCreated: asRead,
 }).meta({ id: 'UpdateAuthority' });
 export type UpdateAuthority = z.output<typeof UpdateAuthority>;
+
+export const AuthorityRole = z.object({ id: z.int(), name: z.string(), description: z.string() });
+export type AuthorityRole = z.output<typeof AuthorityRole>;
 
 export const AuthorityView = z.object({
   id: z.int(), name: z.string(), owner: z.string(), description: z.string().nullable(), active: z.boolean(),
   parentId: z.int().nullable(),
   plugin: PluginView,
-  roles: z.array(z.object({ id: z.int(), name: z.string(), description: z.string() })),
-  maxIssuanceDays: z.int().nullable(), defaultValidityDays: z.int().nullable(),
+  options: z.string().meta({ description: "The same in Lemur's form: JSON text of a list of {name, value}." }),
+  roles: z.array(AuthorityRole),
+  maxValidityDays: z.int().nullable(), defaultValidityDays: z.int().nullable(),
+  maxIssuanceDays: z.int().nullable().meta({ description: 'The longest validity that it issues for today: `maxValidityDays`, or less where the authority keeps to the limits of publicly trusted TLS.' }),
   isPrivate: z.boolean(), isCabCompliant: z.boolean().nullable(), isCnOptional: z.boolean(),
   authorityCertificate: z.object({
     body: z.string(), chain: z.string(), cn: z.string(), serial: z.string(), notBefore: InstantOut, notAfter: InstantOut,
@@ -74,11 +87,12 @@ export const AuthorityView = z.object({
 export type AuthorityView = z.output<typeof AuthorityView>;
 
 /** Never the key: this names every member that leaves the house. */
-export function authorityView(authority: Authority, roles: readonly LinkedRole[], plugin: PluginView): AuthorityView {
+export function authorityView(authority: Authority, { roles, plugin, now }: { roles: readonly LinkedRole[]; plugin: PluginView; now: Date }): AuthorityView {
   return {
     id: authority.id, name: authority.name, owner: authority.owner, description: authority.description, active: authority.active,
-    parentId: authority.parentId, plugin, roles: [...roles],
-    maxIssuanceDays: authority.maxValidityDays, defaultValidityDays: authority.defaultValidityDays,
+    parentId: authority.parentId, plugin, options: optionsAsLemur(authority, plugin), roles: [...roles],
+    maxValidityDays: authority.maxValidityDays, defaultValidityDays: authority.defaultValidityDays,
+    maxIssuanceDays: issuanceCap(authority, now)?.days ?? null,
     isPrivate: authority.isPrivate, isCabCompliant: authority.isCabCompliant, isCnOptional: authority.isCnOptional,
     authorityCertificate: {
       body: authority.certificatePem, chain: authority.chainPem.join(''), cn: authority.commonName,

@@ -166,6 +166,14 @@ export class CertificateRepository {
     return rows.length > 0;
   }
 
+  /** The names of the newest certificates of each of these authorities: at most one more than `most`. */
+  async newestOfAuthorities(tx: Tx, authorityIds: readonly number[], most: number): Promise<Map<number, string[]>> {
+    const rows: { id: number; names: string[] }[] = await tx.query(
+      `select a.id, array(select c.name from certificate c where c.authority_id = a.id and c.deleted_at is null order by c.id desc limit $2) as names from unnest($1::int[]) as a(id)`,
+      [authorityIds, most + 1]);
+    return new Map(rows.map(({ id, names }) => [id, names]));
+  }
+
   /** Ids above `after` of issued certificates that follow a policy, in order. */
   async idsOfPolicy(tx: Tx, policyId: number, after: number, limit: number): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(

@@ -47,11 +47,13 @@ export interface CertificateRow extends Named {
   awaitsDeployment: boolean;
   deletedAt: Date | null;
   createdAt: Date;
+  /** When the row was read. */
+  readAt: Date;
   creatorId: number | null;
   creator: { id: number; username: string; email: string; active: boolean } | null;
   authority: {
     id: number; name: string; owner: string; description: string | null; active: boolean;
-    maxValidityDays: number | null; defaultValidityDays: number | null;
+    maxValidityDays: number | null; defaultValidityDays: number | null; isCabCompliant: boolean | null; isCnOptional: boolean;
   } | null;
   rotationPolicy: { id: number; name: string; days: number | null; lifetimeFraction: number | null };
   domains: { id: number; name: string; sensitive: boolean }[];
@@ -78,11 +80,12 @@ const columns = `
   c.renewal_detail as "renewalDetail", c.next_renewal_at as "nextRenewalAt", c.next_notice_at as "nextNoticeAt",
   c.revoked_at as "revokedAt", c.revocation_reason as "revocationReason", c.superseded_at as "supersededAt",
   c.awaits_deployment as "awaitsDeployment", c.deleted_at as "deletedAt",
-  c.created_at as "createdAt", c.creator_id as "creatorId",
+  c.created_at as "createdAt", now() as "readAt", c.creator_id as "creatorId",
   (select json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'active', u.active)
     from app_user u where u.id = c.creator_id) as creator,
   (select json_build_object('id', a.id, 'name', a.name, 'owner', a.owner, 'description', a.description, 'active', a.active,
-    'maxValidityDays', a.max_validity_days, 'defaultValidityDays', a.default_validity_days)
+    'maxValidityDays', a.max_validity_days, 'defaultValidityDays', a.default_validity_days,
+    'isCabCompliant', a.is_cab_compliant, 'isCnOptional', a.is_cn_optional)
     from authority a where a.id = c.authority_id) as authority,
   (select json_build_object('id', p.id, 'name', p.name, 'days', p.days, 'lifetimeFraction', p.lifetime_fraction)
     from rotation_policy p where p.id = c.rotation_policy_id) as "rotationPolicy",

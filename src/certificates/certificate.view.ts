@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { issuanceCap } from '../authorities/issuance-cap.js';
 import { instant, instantOrNull, InstantOut } from '../platform/http/instant.js';
 import { sansAsLemur, usagesAsLemur } from './issue/extensions.schema.js';
 import type { CertificateRow } from './certificate.row.js';
@@ -19,7 +20,8 @@ const brief = {
   cn: z.string(),
   authority: z.object({
     id: z.int(), name: z.string(), owner: z.string(), description: z.string().nullable(), active: z.boolean(),
-    maxIssuanceDays: z.int().nullable(), defaultValidityDays: z.int().nullable(),
+    maxIssuanceDays: z.int().nullable().meta({ description: 'The longest validity that it issues for today.' }), defaultValidityDays: z.int().nullable(),
+    isCabCompliant: z.boolean().nullable(), isCnOptional: z.boolean(),
   }).nullable(),
 };
 
@@ -82,7 +84,8 @@ export function briefView(row: CertificateRow): CertificateBriefView {
     id: row.id, name: row.name, owner: row.owner, notify: row.notify, rotation: row.rotation, issuer: row.issuer, cn: row.commonName,
     authority: a && {
       id: a.id, name: a.name, owner: a.owner, description: a.description, active: a.active,
-      maxIssuanceDays: a.maxValidityDays, defaultValidityDays: a.defaultValidityDays,
+      maxIssuanceDays: issuanceCap(a, row.readAt)?.days ?? null, defaultValidityDays: a.defaultValidityDays,
+      isCabCompliant: a.isCabCompliant, isCnOptional: a.isCnOptional,
     },
   };
 }

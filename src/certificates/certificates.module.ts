@@ -65,12 +65,14 @@ import { Relinking } from './update/relinking.js';
 import { UpdateController } from './update/update.controller.js';
 import { UpdateChanges, UpdateService } from './update/update.service.js';
 import { UsualRelationRepository } from './usual-relations.js';
+import { VisualizeController } from './visualize/visualize.controller.js';
+import { VisualizeService } from './visualize/visualize.service.js';
 
 /** The story: certificates from request to end. Paths with a fixed word stand before `:id`. */
 @Module({
   imports: [AuditModule, AuthoritiesModule, DestinationsModule, DomainsModule, JobsModule, NotificationsModule, RolesModule, RotationModule],
   controllers: [
-    IssueController, UploadController, ListController, LinkedController, NotificationCertificatesController, DestinationStatsController, UpdateController, DeleteController, ExportController, RevokeController, RotateController, DeliveryController, PendingController, PendingChangesController,
+    IssueController, UploadController, ListController, LinkedController, NotificationCertificatesController, DestinationStatsController, UpdateController, DeleteController, ExportController, RevokeController, RotateController, VisualizeController, DeliveryController, PendingController, PendingChangesController,
   ],
   providers: [
     CertificateRepository, Admission, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, UsualRelationRepository, CertificateReader, CertificateLogFilter,
@@ -78,7 +80,7 @@ import { UsualRelationRepository } from './usual-relations.js';
     CertificateStore, Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
     UploadService, UploadStore, UploadAuthority, UpdateService, UpdateChanges, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, ExportService, KeyAccess,
     DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,
-    PendingService, RevokeService, RevokeRecord, RevokeConsequences, Succession,
+    PendingService, RevokeService, RevokeRecord, RevokeConsequences, Succession, VisualizeService,
     Renewing, RenewalPlans, RenewalContext, RenewalFailures, RenewalFollowUp, RotateJob, RotateJudge, RotateService, ReplanJob, RotationSweep, SweptRepositories,
     NoticeRepository, Notices, NotifyJob, NoticePost, Letters, LetterSources, ExpirySweep, NotifyRepositories, WatchRepository, ReplanWarnings,
   ],

@@ -126,9 +126,9 @@ export function mayIssueFrom(actor: Holder, authority: Owned): boolean {
   return isAdmin(actor) || holds(actor, 'operator') || holdsOwnerRole(actor, authority) || holdsLinkedRole(actor, authority);
 }
 
-/** May change what an authority is and does: admin and its owner role. To issue from it is not enough. */
+/** May change what an authority is and does: admin, its owner role, and of the linked roles those given here. To issue from it is not enough. */
 export function mayChangeAuthority(actor: Holder, authority: Owned): boolean {
-  return isAdmin(actor) || (!isReadOnly(actor) && holdsOwnerRole(actor, authority));
+  return isAdmin(actor) || (!isReadOnly(actor) && (holdsOwnerRole(actor, authority) || holdsLinkedRole(actor, authority)));
 }
 
 /** May have anything delivered anywhere, keys too: admin and operator, unless an API key leaves `key:read` out. */
@@ -144,4 +144,9 @@ export function mayUseAnyDomain(actor: Holder): boolean {
 /** May mark names as sensitive and issue for those that are: admin, and holders of the roles that the settings name. */
 export function mayUseSensitiveNames(actor: Holder, sensitiveDomainRoles: readonly string[]): boolean {
   return isAdmin(actor) || (!isReadOnly(actor) && sensitiveDomainRoles.some((role) => holds(actor, role)));
+}
+
+/** May see every authority: admin, operator, read-only. Others see those that they made or hold a role of. */
+export function maySeeEveryAuthority(actor: Holder): boolean {
+  return ['admin', 'operator', 'read-only'].some((role) => holds(actor, role));
 }

@@ -48,4 +48,19 @@ describe('why renew', () => {
   it('renews an expired certificate too', () => {
     expect(due(facts(90), thirtyDays, after(200 * day))).toBe('policy');
   });
+
+  it.each([[47, 2 / 3], [6, 2 / 3], [60, 1 / 2], [61, 31 / 61], [100, 0.7], [200, 0.85]])('renews what lives for %d days under a policy of 30 days when so much of that is over, and its successor likewise', (days, share) => {
+    for (const born of [0, days * share]) {
+      const one = facts(days, { notBefore: after(born * day), notAfter: after((born + days) * day) });
+      expect(planRenewal(one, thirtyDays).at?.getTime()).toBeCloseTo(after((born + days * share) * day).getTime(), -1);
+    }
+  });
+
+  it('never renews in the first fifth of a lifetime, whatever the policy', () => {
+    for (const days of [0.01, 1, 6, 47, 100, 398]) {
+      for (const policy of [0, 1, 30, 365, 3650].flatMap((lead) => [{ days: lead, lifetimeFraction: null }, { days: lead, lifetimeFraction: 0.8 }])) {
+        expect(due(facts(days), policy, after(days * day * 0.199))).toBeNull();
+      }
+    }
+  });
 });

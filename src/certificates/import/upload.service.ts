@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { Authority } from '../../authorities/authority.entity.js';
 import { Authorities } from '../../authorities/authorities.js';
+import { issuanceCap } from '../../authorities/issuance-cap.js';
 import { isSelfIssued } from '../../pki/certificate.js';
 import { nextNoticeAt } from '../../notifications/lead.js';
 import { Clock } from '../../platform/clock.js';
@@ -18,6 +19,7 @@ import { issuedFacts } from '../issued-facts.js';
 import { CertificateStore, type Stored } from '../issue/certificate-store.js';
 import { baseName, type Custody, keyPlace, rowBeforeIssue } from '../issue/new-row.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
+import { lengthFault } from '../issue/validity.js';
 import { demandIssuer, readUpload, type Uploaded } from './uploaded.js';
 import type { UploadRequest } from './upload.schema.js';
 
@@ -66,6 +68,8 @@ export class UploadAuthority {
     }
     if (leaf.isCa) throw invalid('body', 'A CA certificate is not one of those that an authority looks after.');
     await demandIssuer(leaf, authority.certificatePem);
+    const fault = lengthFault(leaf, { capAt: (issuedAt) => issuanceCap(authority, issuedAt) });
+    if (fault) throw invalid('body', fault);
     return { ...uploaded, authority, terms: await this.admission.ofNew(actor, terms, loaded) };
   }
 }

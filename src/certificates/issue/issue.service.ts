@@ -16,7 +16,7 @@ import type { IssueRequest } from './issue.schema.js';
 import { type Blueprint, Issuing, type Occasion } from './issuing.js';
 import { rowAsStored } from './row-as-stored.js';
 import { Subjects } from './subjects.js';
-import { validityOf, ValidityRefused, type Validity } from './validity.js';
+import { boundsOf, validityOf, ValidityRefused, type Validity } from './validity.js';
 import { wantedOf } from './wanted.js';
 
 /** The key that a client gave a request, and the hash of that request. */
@@ -44,6 +44,7 @@ export class IssuePlanning {
   async plan(loaded: LoadedAuthority, actor: Actor, request: IssueRequest, mark: RequestMark | null): Promise<{ blueprint: Blueprint; relations: RelationsOfNew }> {
     const wanted = await wantedOf(request, this.config);
     const terms = await this.admission.ofNew(actor, wanted.terms, loaded);
+    if (!loaded.authority.isCnOptional && !terms.subject.commonName) throw invalid(wanted.csr ? 'csr' : 'commonName', 'Missing common_name: this authority wants one.');
     const validity = this.validity(loaded, request);
     const relations = await this.relations.ofNew(actor, request, [request.owner, loaded.authority.owner]);
     if (wanted.csr) await this.relations.demandKeyless(relations.destinationIds);
@@ -69,10 +70,7 @@ export class IssuePlanning {
 
   private validity({ authority }: LoadedAuthority, request: IssueRequest): Validity {
     try {
-      return validityOf(request, {
-        caNotBefore: authority.notBefore, caNotAfter: authority.notAfter, maxDays: authority.maxValidityDays,
-        defaultDays: authority.defaultValidityDays ?? this.config.defaultValidityDays, allowWeekendEnd: this.config.allowWeekendExpiration,
-      }, this.clock.now());
+      return validityOf(request, boundsOf(authority, this.config), this.clock.now());
     } catch (error) {
       if (error instanceof ValidityRefused) throw invalid(error.field, error.message);
       throw error;

@@ -26,13 +26,14 @@ export function rowAsStored({ row, id, name, domains }: Made, { actor, authority
   if (more || row.state !== 'issued') return undefined;
   const { sealedKey, ...open } = row;
   return {
-    ...absent, ...open, ...fresh, id, name, roles, hasPrivateKey: sealedKey != null,
+    ...absent, ...open, ...fresh, id, name, roles, readAt: row.createdAt, hasPrivateKey: sealedKey != null,
     notifications: notifications.map(({ id, label, active }) => ({ id, label, active })),
     domains: domains.toSorted((a, b) => a.id - b.id),
     creator: row.creatorId === null ? null : { id: actor.userId, username: actor.username, email: actor.email, active: true },
     authority: {
       id: authority.id, name: authority.name, owner: authority.owner, description: authority.description, active: authority.active,
       maxValidityDays: authority.maxValidityDays, defaultValidityDays: authority.defaultValidityDays,
+      isCabCompliant: authority.isCabCompliant, isCnOptional: authority.isCnOptional,
     },
     rotationPolicy: { id: policy.id, name: policy.name, days: policy.days, lifetimeFraction: policy.lifetimeFraction },
   };

@@ -1,3 +1,6 @@
+import type { Authority } from '../../authorities/authority.entity.js';
+import { issuanceCap, type IssuanceCap } from '../../authorities/issuance-cap.js';
+
 /** What a request says about dates. Either start and end, or one of the lengths, or nothing. */
 export interface ValidityWish {
   validityStart?: Date;
@@ -10,7 +13,8 @@ export interface ValidityWish {
 export interface ValidityBounds {
   caNotBefore: Date;
   caNotAfter: Date;
-  maxDays: number | null;
+  /** The longest validity of what is issued then. */
+  capAt: (issuedAt: Date) => IssuanceCap | null;
   defaultDays: number;
   allowWeekendEnd: boolean;
 }
@@ -25,26 +29,53 @@ export class ValidityRefused extends Error {
 }
 
 const dayMs = 86_400_000;
+/** How far in the past a request may have a certificate begin: what the Baseline Requirements allow (§7.1.2.7). */
+const mostBackdatedMs = 2 * dayMs;
 /** New certificates are valid a little earlier than now, because clocks of clients differ. */
 const backdateMs = 60_000;
 
+/** What this authority allows; `settings` stand in for what it does not say. */
+export function boundsOf(authority: Authority, settings: { defaultValidityDays: number; allowWeekendExpiration: boolean }): ValidityBounds {
+  return {
+    caNotBefore: authority.notBefore, caNotAfter: authority.notAfter, capAt: (issuedAt) => issuanceCap(authority, issuedAt),
+    defaultDays: authority.defaultValidityDays ?? settings.defaultValidityDays, allowWeekendEnd: settings.allowWeekendExpiration,
+  };
+}
+
 /** The dates of a new certificate. Seconds precision. Throws ValidityRefused. */
 export function validityOf(wish: ValidityWish, bounds: ValidityBounds, now: Date): Validity {
-  const validity = wish.validityStart || wish.validityEnd ? explicit(wish, bounds, now) : byLength(wish, bounds, now);
+  // What begins later is judged by the stricter limits of that day: linters take notBefore for the date of issuance.
+  const cap = bounds.capAt(wish.validityStart && wish.validityStart > now ? wish.validityStart : now);
+  const validity = wish.validityStart || wish.validityEnd ? explicit(wish, { ...bounds, cap }, now) : byLength(wish, { ...bounds, cap }, now);
   const end = wish.validityEnd ? 'validityEnd' : wish.validityYears ? 'validityYears' : 'validityDays';
   if (validity.notAfter <= now) throw new ValidityRefused(end, 'Validity end must be in the future.');
   if (validity.notAfter <= validity.notBefore) throw new ValidityRefused('validityStart', 'Validity start must be before validity end.');
-  if (validity.notBefore < startOfDay(bounds.caNotBefore)) {
-    throw new ValidityRefused('validityStart', `Validity start must not be before ${bounds.caNotBefore.toISOString()}.`);
-  }
-  if (validity.notAfter > bounds.caNotAfter) {
-    throw new ValidityRefused(end, `Validity end must not be after ${bounds.caNotAfter.toISOString()}.`);
-  }
-  const length = validity.notAfter.getTime() - validity.notBefore.getTime();
-  if (bounds.maxDays !== null && length > bounds.maxDays * dayMs) {
-    throw new ValidityRefused(end, `This authority issues for at most ${bounds.maxDays} days.`);
-  }
+  demandWithin(validity, bounds, now, end);
+  if (isTooLong(validity, cap)) throw new ValidityRefused(end, tooLong(cap));
   return validity;
+}
+
+/** Throws ValidityRefused that blames `end` for an end beyond the CA. */
+function demandWithin({ notBefore, notAfter }: Validity, { caNotBefore, caNotAfter }: ValidityBounds, now: Date, end: ValidityRefused['field']): void {
+  if (notBefore < startOfDay(caNotBefore)) {
+    throw new ValidityRefused('validityStart', `Validity start must not be before ${caNotBefore.toISOString()}.`);
+  }
+  if (notBefore.getTime() < now.getTime() - mostBackdatedMs) throw new ValidityRefused('validityStart', 'Validity start must not be more than 48 hours ago.');
+  if (notAfter > caNotAfter) throw new ValidityRefused(end, `Validity end must not be after ${caNotAfter.toISOString()}.`);
+}
+
+/** What is wrong with the length of a certificate that an authority has issued elsewhere, or null. It counts as issued when its validity began. */
+export function lengthFault(validity: Validity, { capAt }: Pick<ValidityBounds, 'capAt'>): string | null {
+  const cap = capAt(validity.notBefore);
+  return isTooLong(validity, cap) ? tooLong(cap) : null;
+}
+
+function isTooLong({ notBefore, notAfter }: Validity, cap: IssuanceCap | null): cap is IssuanceCap {
+  return cap !== null && notAfter.getTime() - notBefore.getTime() > cap.longestMs;
+}
+
+function tooLong({ days }: IssuanceCap): string {
+  return `This authority issues for at most ${days} days.`;
 }
 
 /**
@@ -54,7 +85,7 @@ export function validityOf(wish: ValidityWish, bounds: ValidityBounds, now: Date
  */
 export function renewedValidity(old: Validity, bounds: ValidityBounds, now: Date): Validity {
   const wanted = old.notAfter.getTime() - old.notBefore.getTime();
-  const length = Math.min(wanted, (bounds.maxDays ?? Infinity) * dayMs);
+  const length = Math.min(wanted, bounds.capAt(now)?.longestMs ?? Infinity);
   const notBefore = earlier(now, length, bounds);
   const wantedEnd = notBefore.getTime() + length;
   const notAfter = seconds(new Date(Math.min(wantedEnd, bounds.caNotAfter.getTime())));
@@ -65,19 +96,24 @@ export function renewedValidity(old: Validity, bounds: ValidityBounds, now: Date
   return { notBefore, notAfter };
 }
 
-function explicit(wish: ValidityWish, bounds: ValidityBounds, now: Date): Validity {
+function explicit(wish: ValidityWish, bounds: ValidityBounds & { cap: IssuanceCap | null }, now: Date): Validity {
   const { validityStart: start, validityEnd: end } = wish;
   if (!end) throw new ValidityRefused('validityEnd', 'If validity start is specified so must validity end.');
   if (!bounds.allowWeekendEnd && isWeekend(end)) throw new ValidityRefused('validityEnd', 'Validity end must not land on a weekend.');
-  const notBefore = start ?? earlier(now, end.getTime() - now.getTime(), bounds);
+  // An end that is just within the limit from now on stays within it.
+  const first = Math.min(now.getTime(), end.getTime() - (bounds.cap?.longestMs ?? Infinity));
+  const notBefore = start ?? new Date(Math.max(first, earlier(now, end.getTime() - now.getTime(), bounds).getTime()));
   return { notBefore: seconds(notBefore), notAfter: seconds(end) };
 }
 
-function byLength(wish: ValidityWish, bounds: ValidityBounds, now: Date): Validity {
-  const days = wish.validityDays ?? Math.min(bounds.defaultDays, bounds.maxDays ?? Infinity);
-  const notBefore = earlier(now, days * dayMs, bounds);
+function byLength(wish: ValidityWish, bounds: ValidityBounds & { cap: IssuanceCap | null }, now: Date): Validity {
+  const { cap } = bounds;
+  const days = wish.validityDays ?? bounds.defaultDays;
+  if (wish.validityDays && cap && days > cap.days) throw new ValidityRefused('validityDays', tooLong(cap));
+  const length = Math.min(days * dayMs, cap?.longestMs ?? Infinity);
+  const notBefore = earlier(now, length, bounds);
   if (wish.validityYears) return { notBefore, notAfter: yearsLater(notBefore, wish.validityYears) };
-  const end = notBefore.getTime() + days * dayMs;
+  const end = notBefore.getTime() + length;
   // Nobody asked for this very length: a CA that ends earlier still serves.
   const cut = wish.validityDays ? end : Math.min(end, bounds.caNotAfter.getTime());
   return { notBefore, notAfter: workday(seconds(new Date(cut)), bounds, now) };

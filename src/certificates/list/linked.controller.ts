@@ -1,12 +1,12 @@
 import { Controller, Get } from '@nestjs/common';
 import { z } from 'zod';
 import { AuthorityView } from '../../authorities/authority.schema.js';
-import { AuthorityService } from '../../authorities/authority.service.js';
+import { AuthorityReader } from '../../authorities/authority-reader.js';
 import { DestinationView } from '../../destinations/destination.schema.js';
 import { DestinationService } from '../../destinations/destination.service.js';
 import { NotificationView } from '../../notifications/notification.schema.js';
 import { NotificationService } from '../../notifications/notification.service.js';
-import { Requires } from '../../platform/http/actor.js';
+import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, Summary } from '../../platform/http/contract.js';
 import { type Page, pageOf } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
@@ -24,16 +24,16 @@ type DomainsView = z.output<typeof DomainsView>;
 export class LinkedController {
   constructor(
     private readonly reader: CertificateReader,
-    private readonly authorities: AuthorityService,
+    private readonly authorities: AuthorityReader,
     private readonly destinationService: DestinationService,
     private readonly notificationService: NotificationService,
   ) {}
 
-  @Get('authority') @Requires('authority:read') @Summary('The authority that issued a certificate') @Answers(200, AuthorityView)
-  async authority(@Id() id: number): Promise<AuthorityView> {
+  @Get('authority') @Requires('authority:read') @Summary('The authority that issued a certificate', 'One that is not yours to see is not found.') @Answers(200, AuthorityView)
+  async authority(@Who() actor: Actor, @Id() id: number): Promise<AuthorityView> {
     const { authority, name } = await this.reader.get(id);
     if (!authority) throw new Problem('not-found', `No authority here has issued certificate ${name}.`);
-    return this.authorities.get(authority.id);
+    return this.authorities.see(actor, authority.id);
   }
 
   @Get('creator') @Requires('certificate:read') @Summary('Who asked for a certificate') @Answers(200, CreatorView)

@@ -16,7 +16,7 @@ import { Deploying } from '../deploy/deploying.js';
 import { StaleAuthority } from '../issue/certificate-store.js';
 import { type Blueprint, Issuing } from '../issue/issuing.js';
 import { Subjects } from '../issue/subjects.js';
-import { renewedValidity, type Validity, ValidityRefused } from '../issue/validity.js';
+import { boundsOf, renewedValidity, type Validity, ValidityRefused } from '../issue/validity.js';
 import type { TermsWithoutDates } from '../terms.js';
 
 /** What the successor's existence means for the old certificate. */
@@ -75,10 +75,7 @@ export class RenewalPlans {
 
   private validity(authority: LoadedAuthority['authority'], old: Certificate): Validity {
     try {
-      return renewedValidity(old, {
-        caNotBefore: authority.notBefore, caNotAfter: authority.notAfter, maxDays: authority.maxValidityDays,
-        defaultDays: this.context.config.defaultValidityDays, allowWeekendEnd: true,
-      }, this.context.clock.now());
+      return renewedValidity(old, boundsOf(authority, this.context.config), this.context.clock.now());
     } catch (error) {
       if (error instanceof ValidityRefused) throw new PluginError('misconfigured', error.message);
       throw error;

@@ -1,0 +1,67 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '../platform/clock.js';
+import { Database } from '../platform/db/database.js';
+import type { Actor } from '../platform/http/actor.js';
+import type { Page } from '../platform/http/page.js';
+import { Problem } from '../platform/http/problem.js';
+import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { maySeeEveryAuthority } from '../roles/permission.js';
+import type { Authority } from './authority.entity.js';
+import { AuthorityRepository, type LinkedRole, type Viewer } from './authority.repository.js';
+import { type AuthorityQuery, type AuthorityView, authorityView } from './authority.schema.js';
+
+/** An authority as the tree of its certificates shows it. */
+export type AuthorityNode = Pick<Authority, 'id' | 'name' | 'parentId'>;
+
+/** Reads authorities for those who may see them: who made one, who holds a role of it, and who may see all. */
+@Injectable()
+export class AuthorityReader {
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly repository: AuthorityRepository,
+    private readonly configured: ConfiguredPlugins,
+  ) {}
+
+  async list(actor: Actor, query: AuthorityQuery): Promise<Page<AuthorityView>> {
+    const page = await this.repository.list(this.db.single, query, viewerOf(actor));
+    return { ...page, items: await this.views(page.items) };
+  }
+
+  /** Throws Problem `not-found`, also for one that the actor may not know of. */
+  async see(actor: Actor, id: number): Promise<AuthorityView> {
+    await this.demandSight(actor, id);
+    return this.view(id);
+  }
+
+  /** As `see`. */
+  async rolesOf(actor: Actor, id: number): Promise<LinkedRole[]> {
+    await this.demandSight(actor, id);
+    return (await this.repository.rolesOf(this.db.single, [id])).get(id) ?? [];
+  }
+
+  /** The authority and those below it that the actor may see, at most `most` of them in the order of their ids. Throws as `see`. */
+  async family(actor: Actor, id: number, most: number): Promise<AuthorityNode[]> {
+    await this.demandSight(actor, id);
+    return this.repository.family(this.db.single, id, viewerOf(actor), most);
+  }
+
+  async view(id: number): Promise<AuthorityView> {
+    return (await this.views([await this.repository.get(this.db.single, id)]))[0] as AuthorityView;
+  }
+
+  private async demandSight(actor: Actor, id: number): Promise<void> {
+    if (!await this.repository.isVisible(this.db.single, id, viewerOf(actor))) throw new Problem('not-found', `There is no authority ${id}.`);
+  }
+
+  private async views(authorities: readonly Authority[]): Promise<AuthorityView[]> {
+    const roles = await this.repository.rolesOf(this.db.single, authorities.map((authority) => authority.id));
+    return authorities.map((authority) => authorityView(authority, {
+      roles: roles.get(authority.id) ?? [], plugin: this.configured.view('issuer', authority), now: this.clock.now(),
+    }));
+  }
+}
+
+function viewerOf(actor: Actor): Viewer {
+  return { userId: actor.userId, roleIds: actor.roles.map((role) => role.id), all: maySeeEveryAuthority(actor) };
+}

@@ -1,0 +1,73 @@
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../audit/audit.js';
+import { Database, type Tx } from '../platform/db/database.js';
+import type { Actor } from '../platform/http/actor.js';
+import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { RoleRepository } from '../roles/role.repository.js';
+import type { Authority } from './authority.entity.js';
+import { AuthorityRepository } from './authority.repository.js';
+import type { CreateAuthority, UpdateAuthority } from './authority.schema.js';
+import { optionsAsLemur, readOptions } from './lemur-options.js';
+
+/** Writes authorities with their roles. */
+@Injectable()
+export class AuthorityStore {
+  constructor(
+    private readonly db: Database,
+    private readonly repository: AuthorityRepository,
+    private readonly roles: RoleRepository,
+    private readonly configured: ConfiguredPlugins,
+    private readonly audit: Audit,
+  ) {}
+
+  /**
+   * The id. The new authority gets its owner's role and two of its own: `<name>_admin` and `<name>_operator`. Throws Problem
+   * `conflict` when there is a role of such a name already: its holders would come by rights that nobody gave them.
+   */
+  add(actor: Actor, authority: Omit<Authority, 'id'>, { roles = [] }: CreateAuthority): Promise<number> {
+    return this.db.write(async (tx) => {
+      const owners = await this.roles.ensure(tx, [authority.owner]);
+      const named = await this.roles.locate(tx, 'roles', roles);
+      const own = [await this.ownRole(tx, authority.name, 'admin', 'May change'), await this.ownRole(tx, authority.name, 'operator', 'May issue from')];
+      const saved = await this.repository.add(tx, authority, [...[...owners, ...named].map((role) => role.id), ...own]);
+      await this.audit.record(tx, actor, { action: 'authority.created', targetType: 'authority', targetId: saved.id, after: recorded(saved) });
+      return saved.id;
+    });
+  }
+
+  async update(actor: Actor, before: Authority, request: UpdateAuthority): Promise<void> {
+    await this.db.write(async (tx) => {
+      const after = await this.repository.change(tx, before.id, (row) => this.apply(row, request));
+      if (request.roles || request.owner !== before.owner) {
+        const own = await this.roles.ensure(tx, [after.owner]);
+        const kept = request.roles ? await this.roles.locate(tx, 'roles', request.roles) : (await this.repository.rolesOf(tx, [after.id])).get(after.id) ?? [];
+        await this.repository.setRoles(tx, after.id, [...own, ...kept].map((role) => role.id));
+      }
+      await this.audit.record(tx, actor, { action: 'authority.updated', targetType: 'authority', targetId: after.id, before: recorded(before), after: recorded(after) });
+    });
+  }
+
+  private ownRole(tx: Tx, authority: string, suffix: string, what: string): Promise<number> {
+    return this.roles.add(tx, { name: `${authority}_${suffix}`, description: `${what} the authority ${authority}.`, permissions: [] });
+  }
+
+  /** Options in Lemur's form count only where they differ from what was read: clients send the whole object back. */
+  private apply(row: Authority, request: UpdateAuthority): void {
+    const shown = optionsAsLemur(row, this.configured.view('issuer', row));
+    const wished = request.options === undefined || request.options === shown ? {} : readOptions(request.options);
+    const { owner, active, description, maxValidityDays, defaultValidityDays, isPrivate } = request;
+    const { isCabCompliant = request.isCabCompliant, isCnOptional = request.isCnOptional } = wished;
+    const given = { owner, active, description, maxValidityDays, defaultValidityDays, isPrivate, isCabCompliant, isCnOptional };
+    Object.assign(row, Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
+    const plugin = this.configured.plugin('issuer', row.pluginId);
+    if (request.plugin) Object.assign(row, this.configured.seal(plugin, request.plugin, 'authority', row));
+    if (!wished.pluginOptions) return;
+    const kept = Object.entries(row.options).map(([name, value]) => ({ name, value })).filter(({ name }) => !wished.pluginOptions?.some((one) => one.name === name));
+    Object.assign(row, this.configured.seal(plugin, { slug: plugin.id, pluginOptions: [...kept, ...wished.pluginOptions] }, 'authority', row));
+  }
+}
+
+/** What the audit log keeps of an authority. */
+function recorded({ name, owner, active, parentId, notAfter, maxValidityDays, defaultValidityDays, isPrivate, isCabCompliant, isCnOptional, options }: Authority): object {
+  return { name, owner, active, parentId, notAfter, maxValidityDays, defaultValidityDays, isPrivate, isCabCompliant, isCnOptional, options };
+}

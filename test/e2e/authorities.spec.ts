@@ -1,0 +1,148 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestAuthority } from '../support/bundles.js';
+import { publicTlsMaxDays } from '../../src/pki/public-tls.js';
+import { eventually, startProgram, type TestProgram } from '../support/program.js';
+import { dayMs } from '../support/requests.js';
+
+const password = 'Correct-Horse-2!';
+let program: TestProgram;
+const tokens: Record<string, string> = {};
+const ids: Record<string, number> = {};
+
+beforeAll(async () => {
+  program = await startProgram();
+  const { ok } = program;
+  const make = async (name: string, more: object = {}): Promise<void> => {
+    ids[name] = (await ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: `Example ${name}`, ...more })).id;
+  };
+  await make('root');
+  await make('capped', { maxValidityDays: 90, defaultValidityDays: 60 });
+  await make('public', { isCabCompliant: true });
+  await make('sub', { type: 'subca', parent: { name: 'capped' } });
+  const { items } = await ok('GET', '/roles?count=200');
+  const role = (name: string) => ({ id: items.find((one: { name: string }) => one.name === name).id });
+  const users = { nobody: [], holder: ['root_operator'], head: ['root_admin'], owner: ['pki@example.com'], reader: ['read-only'], oper: ['operator'] };
+  for (const [username, roles] of Object.entries(users)) {
+    await ok('POST', '/users', { username, email: `${username}@example.com`, password, roles: roles.map(role) });
+    tokens[username] = await program.login(username, password);
+  }
+});
+afterAll(() => program.stop());
+
+const as = (who: string, method: string, path: string, body?: unknown) => program.call(method, path, body, { token: tokens[who] });
+const issue = (changes: object) => program.call('POST', '/certificates', { owner: 'joe@example.com', commonName: 'www.example.com', ...changes });
+const days = ({ notBefore, notAfter }: { notBefore: string; notAfter: string }): number => (Date.parse(notAfter) - Date.parse(notBefore)) / dayMs;
+
+describe('authorities', () => {
+  it('are seen by those who hold a role of them, and are not there for others', async () => {
+    const total = async (who: string, query = ''): Promise<number> => (await as(who, 'GET', `/authorities${query}`)).body.total;
+    expect([await total('nobody'), await total('holder'), await total('reader'), await total('oper')]).toEqual([0, 1, 4, 4]);
+    for (const [who, status] of [['nobody', 404], ['holder', 200], ['reader', 200], ['oper', 200]] as const) {
+      for (const path of ['', '/roles', '/visualize']) expect((await as(who, 'GET', `/authorities/${ids['root']}${path}`)).status, `${who}${path}`).toBe(status);
+    }
+    expect((await as('holder', 'GET', `/authorities/${ids['public']}`)).status).toBe(404);
+  });
+
+  it('are filtered and sorted', async () => {
+    const names = async (query: string): Promise<string[]> => (await program.ok('GET', `/authorities?${query}`)).items.map(({ name }: { name: string }) => name);
+    expect(await names('filter=name;UBLI')).toEqual(['public']);
+    expect(await names('filter=cn;example%20root')).toEqual(['root']);
+    expect(await names('owner=PKI@example.com&sortBy=name&sortDir=desc')).toEqual(['sub', 'root', 'public', 'capped']);
+    expect(await names('active=false')).toEqual([]);
+    expect(await names('filter=active;true&sortBy=name&count=1')).toEqual(['capped']);
+  });
+
+  it('show their roles', async () => {
+    const { items, total } = await program.ok('GET', `/authorities/${ids['root']}/roles`);
+    expect([total, items.map(({ name }: { name: string }) => name).sort()]).toEqual([3, ['pki@example.com', 'root_admin', 'root_operator']]);
+  });
+
+  it('are neither deleted nor patched', async () => {
+    for (const method of ['DELETE', 'PATCH']) expect((await program.call(method, `/authorities/${ids['root']}`)).status).toBe(405);
+  });
+
+  it('have roles that nobody holds by an old accident', async () => {
+    await program.ok('POST', '/roles', { name: 'taken_ADMIN' });
+    expect((await program.call('POST', '/authorities', { name: 'taken', owner: 'pki@example.com', commonName: 'Taken' })).status).toBe(409);
+    expect((await program.ok('GET', '/authorities?filter=name;taken')).total).toBe(0);
+  });
+
+  it('are changed by their owner and admin roles, not by those who only issue', async () => {
+    const change = (who: string) => as(who, 'PUT', `/authorities/${ids['root']}`, { owner: 'pki@example.com', description: `by ${who}` });
+    expect(await Promise.all(['nobody', 'holder', 'reader', 'oper', 'head', 'owner'].map(async (who) => (await change(who)).status))).toEqual([403, 403, 403, 403, 200, 200]);
+  });
+
+  it("take Lemur's options, as text or not, and the whole object back", async () => {
+    const { id } = await program.ok('POST', '/authorities', { name: 'lemur', owner: 'pki@example.com', commonName: 'Lemur', plugin: { id: 'local-ca', options: { ocsp: ['http://ocsp.example.com'] } } });
+    const put = (body: object) => program.ok('PUT', `/authorities/${id}`, { owner: 'pki@example.com', ...body });
+    expect(await put({ options: '[{"name": "cab_compliant", "value": true}, {"name": "cn_optional", "value": false}]' }))
+      .toMatchObject({ isCabCompliant: true, isCnOptional: false, plugin: { options: { ocsp: ['http://ocsp.example.com'] } } });
+    const changed = await put({ options: { caIssuers: 'http://ca.example.com/a.der', cab_compliant: null } });
+    expect(changed).toMatchObject({ isCabCompliant: null, isCnOptional: false, plugin: { options: { ocsp: ['http://ocsp.example.com'], caIssuers: ['http://ca.example.com/a.der'] } } });
+    expect(JSON.parse(changed.options)).toContainEqual({ name: 'cn_optional', value: false });
+    expect(await program.ok('PUT', `/authorities/${id}`, changed)).toEqual(changed);
+    for (const [body, field] of [[{ options: '{' }, 'options'], [{ options: [{ name: 'cab_compliant', value: 7 }] }, 'options'], [{ options: [{ name: 'colour', value: 1 }] }, 'plugin.options.colour'], [{ name: 'other' }, 'name'], [{ colour: 1 }, 'colour']] as const) {
+      const { status, body: problem } = await program.call('PUT', `/authorities/${id}`, { owner: 'pki@example.com', ...body });
+      expect([status, Object.keys(problem.reasons)]).toEqual([400, [field]]);
+    }
+    expect((await issue({ authority: { id }, commonName: undefined, extensions: { subAltNames: { names: [{ nameType: 'DNSName', value: 'a.example.com' }] } } })).body.reasons).toHaveProperty('commonName');
+  });
+});
+
+describe('how long an authority issues for', () => {
+  it('is what it says, and less when nobody asks', async () => {
+    const { status, body } = await issue({ authority: { name: 'capped' }, validityDays: 91 });
+    expect([status, body.reasons]).toEqual([400, { validityDays: ['This authority issues for at most 90 days.'] }]);
+    const made = (await issue({ authority: { name: 'capped' } })).body;
+    expect([days(made), made.authority]).toEqual([60, expect.objectContaining({ maxIssuanceDays: 90, defaultValidityDays: 60, isCabCompliant: null, isCnOptional: true })]);
+  });
+
+  it('binds the authorities below it', async () => {
+    expect(await program.ok('GET', `/authorities/${ids['sub']}`)).toMatchObject({ maxValidityDays: 90, maxIssuanceDays: 90 });
+    expect((await issue({ authority: { name: 'sub' }, validityDays: 91 })).status).toBe(400);
+    for (const maxValidityDays of [91, null]) {
+      expect((await program.call('PUT', `/authorities/${ids['sub']}`, { owner: 'pki@example.com', maxValidityDays })).body.reasons).toHaveProperty('maxValidityDays');
+    }
+    const below = { type: 'subca', owner: 'pki@example.com', commonName: 'Below', name: 'below' };
+    expect((await program.call('POST', '/authorities', { ...below, parent: { name: 'capped' }, maxValidityDays: 100 })).body.reasons).toHaveProperty('maxValidityDays');
+    expect((await program.call('POST', '/authorities', { ...below, parent: { name: 'public' }, isCabCompliant: false })).body.reasons).toHaveProperty('isCabCompliant');
+  });
+
+  it('binds what is imported for it, and never twice', async () => {
+    const foreign = startTestAuthority();
+    try {
+      const { chainPem: [body = '', chain = ''], privateKeyPem: privateKey } = foreign.issue('known.example.org');
+      const made = (await issue({ authority: { name: 'root' }, validityDays: 400, commonName: 'long.example.com' })).body;
+      const upload = (changes: object) => program.call('POST', '/certificates/upload', { owner: 'eve@example.com', body: made.body, ...changes });
+      // The same issuer and serial number under another owner would let that owner revoke what is not theirs.
+      expect((await upload({ authority: { name: 'root' } })).status).toBe(409);
+      expect((await upload({})).status).toBe(409);
+      expect((await upload({ body, chain, privateKey, authority: { name: 'root' } })).body.reasons).toHaveProperty('authority');
+      await program.ok('PUT', `/authorities/${ids['root']}`, { owner: 'pki@example.com', maxValidityDays: 300 });
+      expect((await upload({ authority: { name: 'root' } })).body.reasons).toEqual({ body: ['This authority issues for at most 300 days.'] });
+      await program.ok('PUT', `/authorities/${ids['root']}`, { owner: 'pki@example.com', maxValidityDays: null });
+    } finally {
+      foreign.close();
+    }
+  });
+
+  it('follows the dates of publicly trusted TLS, for what renews by itself too', async () => {
+    const allowed = () => publicTlsMaxDays(program.clock.now());
+    const certificate = (await issue({ authority: { name: 'public' }, rotation: true })).body;
+    expect(Math.ceil(days(certificate))).toBe(Math.min(365, allowed()));
+    expect(await program.ok('GET', `/authorities/${ids['public']}`)).toMatchObject({ maxValidityDays: null, maxIssuanceDays: allowed(), isCabCompliant: true });
+    program.clock.advance(Math.max(0, Date.UTC(2029, 2, 16) - program.clock.now().getTime()));
+    const { replacedBy: [successor] } = await eventually(async () => {
+      const old = await program.ok('GET', `/certificates/${certificate.id}`);
+      return old.replacedBy.length > 0 && old;
+    });
+    const renewed = await program.ok('GET', `/certificates/${successor.id}`);
+    expect(days(renewed)).toBeCloseTo(47, 3);
+    expect(days(renewed)).toBeLessThan(47);
+    expect(await program.ok('GET', `/authorities/${ids['public']}`)).toMatchObject({ maxIssuanceDays: 47 });
+    expect((await issue({ authority: { name: 'public' }, validityDays: 48 })).body.reasons).toEqual({ validityDays: ['This authority issues for at most 47 days.'] });
+    // Thirty days before its end would be within its first half: it lives for two thirds of its time instead.
+    const { at } = await program.ok('GET', `/certificates/${renewed.id}/plan`);
+    expect((Date.parse(at) - Date.parse(renewed.notBefore)) / dayMs).toBeCloseTo(47 * 2 / 3, 2);
+  });
+});
