@@ -42,8 +42,21 @@ export function issuedFacts(chainPem: readonly string[], externalId?: string, is
  * certificate stands for itself: then only the very same one counts as known.
  */
 function issuerHash(leaf: ParsedCertificate, issuerPem: string | undefined): string {
-  const key = issuerPem === undefined ? leaf.der : parseCertificate(issuerPem).spkiDer;
+  const key = issuerPem === undefined ? leaf.der : keyOfIssuer(issuerPem);
   return createHash('sha256').update(leaf.issuerDer).update(key).digest('hex');
+}
+
+const mostIssuers = 256;
+const issuerKeys = new Map<string, Buffer>();
+
+/** Few issuers sign most certificates: what their certificates say is remembered. */
+function keyOfIssuer(pem: string): Buffer {
+  const known = issuerKeys.get(pem);
+  if (known) return known;
+  const { spkiDer } = parseCertificate(pem);
+  if (issuerKeys.size >= mostIssuers) issuerKeys.clear();
+  issuerKeys.set(pem, spkiDer);
+  return spkiDer;
 }
 
 /** The issuer as lists show it and names contain it: its CN, else its O, without any separator. */

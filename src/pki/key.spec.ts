@@ -1,11 +1,11 @@
-import { createHash, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, ECDH, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mutationsOf, runOn } from '../../test/support/x509.js';
 import * as der from './der/writer.js';
 import {
-  strongKeyOf, generatePrivateKey, generationOf, KEY_TYPES, keyIdentifierOf, keyTypeOf, parsePrivateKey, publicMatches, resolveKeyType,
-  spkiHash, spkiOf,
+  generatePrivateKey, generationOf, KEY_TYPES, keyIdentifierOf, keyTypeOf, parsePrivateKey, publicMatches, resolveKeyType,
+  spkiHash, spkiOf, strongKeyOf,
 } from './key.js';
 import { toPem } from './pem.js';
 
@@ -72,6 +72,16 @@ describe('key strength', () => {
     ['a point off the curve', offCurve, 'unsupported-key'],
     ['noise', Buffer.from('3003020100', 'hex'), 'malformed-key'],
   ])('%s', (_, spkiDer, expected) => expect(code(() => strongKeyOf(spkiDer))).toBe(expected));
+
+  it.each(['uncompressed', 'compressed'] as const)('gives the key itself, its point %s', (paramEncoding) => {
+    for (let i = 0; i < 300; i += 1) {
+      const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      const jwk = publicKey.export({ format: 'jwk' });
+      const point = ECDH.convertKey(Buffer.concat([Buffer.from([4]), ...[jwk.x, jwk.y].map((part) => Buffer.from(part ?? '', 'base64url'))]), 'prime256v1', undefined, undefined, paramEncoding);
+      const spkiDer = der.sequence(der.sequence(der.oid('1.2.840.10045.2.1'), der.oid('1.2.840.10045.3.1.7')), der.bitString(Buffer.from(point)));
+      expect(strongKeyOf(spkiDer).equals(publicKey)).toBe(true);
+    }
+  });
 
   it('throws nothing but PkiError', () => {
     fc.assert(fc.property(mutationsOf(p256, rsaSpki(modulusOf(2048), 65_537)), (spkiDer) => {
