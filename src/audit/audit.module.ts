@@ -13,6 +13,6 @@ import { Sealing } from './sealing.js';
   imports: [JobsModule],
   controllers: [LogsController],
   providers: [Audit, AuditRepository, AuditSealer, LogExport, LogFilters, Sealing],
-  exports: [Audit, AuditSealer, LogFilters],
+  exports: [Audit, AuditRepository, AuditSealer, LogFilters],
 })
 export class AuditModule {}

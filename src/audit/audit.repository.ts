@@ -27,6 +27,15 @@ export class AuditRepository {
     return { items, total: Number(total), ...(next !== undefined && { next }) };
   }
 
+  /** What happened to one thing, newest first; `after` is the id of an event, and those before it follow. */
+  async ofTarget(tx: Tx, targetType: string, targetId: number, { count, after }: { count: number; after?: number }): Promise<{ items: AuditEvent[]; next?: string }> {
+    const wanted = tx.createQueryBuilder(AuditEvent, 'e').where('e.targetType = :targetType and e.targetId = :targetId', { targetType, targetId: String(targetId) });
+    if (after !== undefined) wanted.andWhere('e.id < :after', { after });
+    const rows = await wanted.orderBy('e.id', 'DESC').limit(count + 1).getMany();
+    const items = rows.slice(0, count);
+    return { items, ...(rows.length > count && { next: items.at(-1)?.id }) };
+  }
+
   /** The next `count` events behind the id `afterId`, oldest first, up to and with the id `lastId`. Throws as `list`. */
   async following(tx: Tx, selection: LogSelection, { afterId, lastId, count }: { afterId: string; lastId: string; count: number }): Promise<AuditEvent[]> {
     const wanted = await this.selected(tx, selection);

@@ -31,6 +31,12 @@ export class CertificateAccess {
     if (certificate.deletedAt !== null) throw new Problem('wrong-state', `Certificate ${certificate.name} is deleted.`);
   }
 
+  /** Throws Problem `not-found`, or `wrong-state` when it is deleted. */
+  async demandKnown(tx: Tx, id: number): Promise<void> {
+    const { name, deletedAt } = await this.certificates.get(tx, id);
+    if (deletedAt !== null) throw new Problem('wrong-state', `Certificate ${name} is deleted.`);
+  }
+
   /** As `demandChange`, of the certificate with this id. */
   async demandWriteById(tx: Tx, actor: Actor, id: number): Promise<void> {
     await this.demandChange(tx, actor, await this.certificates.get(tx, id));

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { MoreThan } from 'typeorm';
 import { freeName, withSerial } from '../pki/certificate-name.js';
 import type { Tx } from '../platform/db/database.js';
 import { snake } from '../platform/db/snake-naming.js';
@@ -6,6 +7,7 @@ import { prepared } from '../platform/db/statement.js';
 import { Problem } from '../platform/http/problem.js';
 import { noSuccession, type Succession } from '../rotation/due.js';
 import { Certificate } from './certificate.entity.js';
+import type { LineRow } from './history/history.schema.js';
 
 /** The columns of a row about to be made; what is not given is null or the column's default. */
 export type NewRow = Pick<Certificate,
@@ -136,11 +138,16 @@ export class CertificateRepository {
   }
 
   async successionOf(tx: Tx, id: number): Promise<Succession> {
-    const rows: Succession[] = await tx.query(
-      `select exists (select from certificate where renews_id = $1 and state not in ('failed', 'cancelled', 'revoked') and deleted_at is null) as "hasSuccessor",
+    return (await this.successionsOf(tx, [id]))[0] ?? noSuccession;
+  }
+
+  /** In the order of `ids`. */
+  successionsOf(tx: Tx, ids: readonly number[]): Promise<Succession[]> {
+    return tx.query(
+      `select exists (select from certificate where renews_id = w.id and state not in ('failed', 'cancelled', 'revoked') and deleted_at is null) as "hasSuccessor",
               exists (select from certificate_replacement r join certificate c on c.id = r.certificate_id
-                      where r.replaced_id = $1 and c.renews_id is distinct from $1 and c.state in ('issued', 'superseded') and c.deleted_at is null) as "isReplaced"`, [id]);
-    return rows[0] ?? noSuccession;
+                      where r.replaced_id = w.id and c.renews_id is distinct from w.id and c.state in ('issued', 'superseded') and c.deleted_at is null) as "isReplaced"
+       from unnest($1::int[]) with ordinality as w(id, place) order by w.place`, [ids]);
   }
 
   /** True when the authority that issued it belongs to this owner. */
@@ -154,6 +161,16 @@ export class CertificateRepository {
   async predecessorsOf(tx: Tx, id: number): Promise<number[]> {
     const rows: { id: number }[] = await tx.query('select replaced_id as id from certificate_replacement where certificate_id = $1 order by 1', [id]);
     return rows.map((row) => row.id);
+  }
+
+  /** The certificate with all before and after it, over any number of replacements, oldest first; at most 500. */
+  lineOf(tx: Tx, id: number): Promise<LineRow[]> {
+    return tx.query(
+      `with recursive
+         older(id) as (select $1::int union select r.replaced_id from certificate_replacement r join older on r.certificate_id = older.id),
+         newer(id) as (select $1::int union select r.certificate_id from certificate_replacement r join newer on r.replaced_id = newer.id)
+       select id, name, state, serial_hex as "serialHex", not_before as "notBefore", not_after as "notAfter", renews_id as "renewsId"
+       from certificate where id in (select id from older union select id from newer) order by created_at, id limit 500`, [id]);
   }
 
   /** True when `newId` replaces `oldId`, directly or over others. */
@@ -174,11 +191,19 @@ export class CertificateRepository {
     return new Map(rows.map(({ id, names }) => [id, names]));
   }
 
-  /** Ids above `after` of issued certificates that follow a policy, in order. */
-  async idsOfPolicy(tx: Tx, policyId: number, after: number, limit: number): Promise<number[]> {
-    const rows: { id: number }[] = await tx.query(
-      `select id from certificate where rotation_policy_id = $1 and id > $2 and state = 'issued' order by id limit $3`, [policyId, after, limit]);
-    return rows.map((row) => row.id);
+  /** Issued certificates above the id `after` that follow a policy, in order, locked. */
+  lockOfPolicy(tx: Tx, policyId: number, after: number, limit: number): Promise<Certificate[]> {
+    return tx.find(Certificate, {
+      where: { rotationPolicyId: policyId, state: 'issued', id: MoreThan(after) }, order: { id: 'ASC' }, take: limit, lock: { mode: 'pessimistic_write' },
+    });
+  }
+
+  /** Writes when each of them renews, and nothing else. */
+  async savePlans(tx: Tx, rows: readonly Certificate[]): Promise<void> {
+    await tx.query(
+      `update certificate c set next_renewal_at = p.at, renewal_reason = p.reason
+       from jsonb_to_recordset($1::jsonb) as p(id int, at timestamptz, reason text) where c.id = p.id`,
+      [JSON.stringify(rows.map(({ id, nextRenewalAt, renewalReason }) => ({ id, at: nextRenewalAt, reason: renewalReason })))]);
   }
 
   /** Ids of issued certificates whose moment of renewal has come, in order. */

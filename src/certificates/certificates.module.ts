@@ -22,6 +22,7 @@ import { DeleteController } from './delete/delete.controller.js';
 import { DeleteRecord, DeleteService } from './delete/delete.service.js';
 import { ExportController } from './export/export.controller.js';
 import { ExportService, KeyAccess } from './export/export.service.js';
+import { HistoryController } from './history/history.controller.js';
 import { UploadController } from './import/upload.controller.js';
 import { UploadAuthority, UploadService, UploadStore } from './import/upload.service.js';
 import { CertificateStore } from './issue/certificate-store.js';
@@ -58,7 +59,10 @@ import { RenewalContext, RenewalFollowUp, RenewalPlans, Renewing } from './rotat
 import { RenewalFailures } from './rotate/renewal-failures.js';
 import { RotateController } from './rotate/rotate.controller.js';
 import { RotateJob, RotateJudge } from './rotate/rotate.job.js';
-import { ReplanJob, RotateService } from './rotate/rotate.service.js';
+import { PlanService } from './rotate/plan.service.js';
+import { ReplanJob } from './rotate/replan.job.js';
+import { Rotation, RotateService } from './rotate/rotate.service.js';
+import { RotationPreview } from './rotate/rotation-preview.js';
 import { RotationSweep, SweptRepositories } from './rotate/rotation.sweep.js';
 import { Succession } from './succession.js';
 import { Relinking } from './update/relinking.js';
@@ -72,7 +76,9 @@ import { VisualizeService } from './visualize/visualize.service.js';
 @Module({
   imports: [AuditModule, AuthoritiesModule, DestinationsModule, DomainsModule, JobsModule, NotificationsModule, RolesModule, RotationModule],
   controllers: [
-    IssueController, UploadController, ListController, LinkedController, NotificationCertificatesController, DestinationStatsController, UpdateController, DeleteController, ExportController, RevokeController, RotateController, VisualizeController, DeliveryController, PendingController, PendingChangesController,
+    IssueController, UploadController, ListController, LinkedController, NotificationCertificatesController, DestinationStatsController, UpdateController,
+    DeleteController, HistoryController, ExportController, RevokeController, RotateController, VisualizeController, DeliveryController, PendingController,
+    PendingChangesController,
   ],
   providers: [
     CertificateRepository, Admission, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, UsualRelationRepository, CertificateReader, CertificateLogFilter,
@@ -81,7 +87,8 @@ import { VisualizeService } from './visualize/visualize.service.js';
     UploadService, UploadStore, UploadAuthority, UpdateService, UpdateChanges, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, ExportService, KeyAccess,
     DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,
     PendingService, RevokeService, RevokeRecord, RevokeConsequences, Succession, VisualizeService,
-    Renewing, RenewalPlans, RenewalContext, RenewalFailures, RenewalFollowUp, RotateJob, RotateJudge, RotateService, ReplanJob, RotationSweep, SweptRepositories,
+    Renewing, RenewalPlans, RenewalContext, RenewalFailures, RenewalFollowUp, RotateJob, RotateJudge, Rotation, RotateService, RotationPreview, PlanService,
+    ReplanJob, RotationSweep, SweptRepositories,
     NoticeRepository, Notices, NotifyJob, NoticePost, Letters, LetterSources, ExpirySweep, NotifyRepositories, WatchRepository, ReplanWarnings,
   ],
 })

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
 import { Clock } from '../platform/clock.js';
-import { planRenewal, type RenewalPlan } from '../rotation/due.js';
+import { noSuccession, planRenewal, type RenewalPlan, type RenewalRule, type Succession } from '../rotation/due.js';
+import type { RotationPolicy } from '../rotation/policy.entity.js';
 import { PolicyRepository } from '../rotation/policy.repository.js';
 import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository } from './certificate.repository.js';
@@ -36,8 +37,18 @@ export class Planning {
 
   /** When and why it renews, or why not, as things stand. */
   async renewalPlan(tx: Tx, certificate: Certificate): Promise<RenewalPlan> {
-    const policy = await this.policies.get(tx, certificate.rotationPolicyId);
-    const succession = await this.certificates.successionOf(tx, certificate.id);
-    return planRenewal({ ...certificate, hasIssuer: certificate.authorityId !== null, ...succession }, policy);
+    return (await this.planWithPolicy(tx, certificate)).plan;
   }
+
+  /** As `renewalPlan`, with the policy that says so. */
+  async planWithPolicy(tx: Tx, certificate: Certificate): Promise<{ plan: RenewalPlan; policy: RotationPolicy }> {
+    const policy = await this.policies.get(tx, certificate.rotationPolicyId);
+    const [succession] = await this.certificates.successionsOf(tx, [certificate.id]);
+    return { plan: planOf(certificate, policy, succession), policy };
+  }
+}
+
+/** When and why a certificate renews under this policy, or why not. */
+export function planOf(certificate: Certificate, policy: RenewalRule, succession: Succession = noSuccession): RenewalPlan {
+  return planRenewal({ ...certificate, hasIssuer: certificate.authorityId !== null, ...succession }, policy);
 }

@@ -28,6 +28,7 @@ export class Succession {
       const { hasSuccessor, isReplaced } = await this.certificates.successionOf(tx, id);
       const inForce = old.state === 'issued' || (old.state === 'superseded' && old.awaitsDeployment);
       if (!inForce || old.deletedAt !== null || hasSuccessor || isReplaced) continue;
+      if (old.state === 'superseded') await this.deploying.reinstated(tx, old, heir);
       old.standUp();
       await this.planning.plan(tx, old);
       await tx.save(old);

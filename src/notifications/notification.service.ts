@@ -46,7 +46,7 @@ export class NotificationService {
       const before = this.view(row);
       Object.assign(row, this.columns(request, row));
       await this.repository.save(tx, row);
-      await replanNotification.enqueue(tx, { notificationId: id });
+      await replanNotification.enqueue(tx, { notificationId: id, after: 0 });
       await this.audit.record(tx, actor, { action: 'notification.updated', targetType: 'notification', targetId: id, before, after: this.view(row) });
       return this.view(row);
     });

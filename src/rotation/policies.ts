@@ -50,7 +50,7 @@ export class Policies implements OnApplicationBootstrap {
       if (policy.name === defaultPolicyName && request.name !== defaultPolicyName) throw new Problem('conflict', 'The policy "default" keeps its name.');
       Object.assign(policy, valuesOf(request));
       await this.repository.save(tx, policy);
-      await replanPolicy.enqueue(tx, { policyId: id });
+      await replanPolicy.enqueue(tx, { policyId: id, after: 0 });
       await this.audit.record(tx, actor, { action: 'policy.updated', targetType: 'policy', targetId: id, before, after: request });
       return policy;
     });

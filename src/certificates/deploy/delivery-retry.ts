@@ -1,14 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../../platform/clock.js';
-import { Database } from '../../platform/db/database.js';
+import { Database, type Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
+import { Problem } from '../../platform/http/problem.js';
 import { mayDeliverAnything } from '../../roles/permission.js';
 import { CertificateAccess } from '../access.js';
 import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
 import { Deploying } from './deploying.js';
 
-/** Has a delivery made again at once. */
+/** Has deliveries made again at once. */
 @Injectable()
 export class DeliveryRetry {
   constructor(
@@ -21,11 +22,41 @@ export class DeliveryRetry {
 
   async retry(actor: Actor, id: number): Promise<Delivery> {
     const { certificateId } = await this.deliveries.get(this.db.single, id);
-    if (!mayDeliverAnything(actor)) await this.access.demandWriteById(this.db.single, actor, certificateId);
+    await this.demandRight(actor, certificateId);
     return this.db.write(async (tx) => {
-      await this.deliveries.change(tx, id, (delivery) => delivery.retry(this.clock.now()));
-      await this.deploying.start(tx, [id]);
+      await this.again(tx, actor, id);
       return this.deliveries.get(tx, id);
     });
+  }
+
+  /** Brings a certificate once more to wherever it is wanted. Throws Problem `wrong-state` when that is nowhere. */
+  async redeploy(actor: Actor, certificateId: number): Promise<void> {
+    await this.demandRight(actor, certificateId);
+    await this.db.write(async (tx) => {
+      const wanted = (await this.deliveries.lockOf(tx, certificateId)).filter(({ state }) => state === 'planned' || state === 'failing' || state === 'delivered');
+      if (wanted.length === 0) throw new Problem('wrong-state', `Certificate ${certificateId} is delivered nowhere.`);
+      for (const { id } of wanted) await this.again(tx, actor, id);
+    });
+  }
+
+  /** Tries again at once what has not arrived of a certificate. */
+  async retryOpen(actor: Actor, certificateId: number): Promise<void> {
+    await this.demandRight(actor, certificateId);
+    await this.db.write(async (tx) => {
+      const open = (await this.deliveries.lockOf(tx, certificateId)).filter(({ state }) => state === 'planned' || state === 'failing');
+      for (const { id } of open) await this.again(tx, actor, id);
+    });
+  }
+
+  private async demandRight(actor: Actor, certificateId: number): Promise<void> {
+    await (mayDeliverAnything(actor) ? this.access.demandKnown(this.db.single, certificateId) : this.access.demandWriteById(this.db.single, actor, certificateId));
+  }
+
+  private async again(tx: Tx, actor: Actor, id: number): Promise<void> {
+    await this.deliveries.change(tx, id, async (delivery) => {
+      delivery.retry(this.clock.now());
+      await this.deploying.note(tx, 'delivery.retried', delivery, actor);
+    });
+    await this.deploying.start(tx, [id]);
   }
 }

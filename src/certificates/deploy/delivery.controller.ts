@@ -58,6 +58,14 @@ export class DeliveryController {
     return { ...page, items: page.items.map(deliveryView) };
   }
 
+  @Post('certificates/:id/redeploy') @Requires('delivery:retry')
+  @Summary('Deliver a certificate again', 'To everywhere it is wanted, at once.') @Answers(200, pageOf(DeliveryView))
+  async redeploy(@Who() actor: Actor, @Id() certificateId: number): Promise<Page<DeliveryView>> {
+    await this.retrying.redeploy(actor, certificateId);
+    const page = await this.deliveries.list(this.db.single, { certificateId, page: 1, count: 200 });
+    return { ...page, items: page.items.map(deliveryView) };
+  }
+
   @Post('deliveries/:id/retry') @Requires('delivery:retry') @Summary('Try a delivery again now') @Answers(200, DeliveryView)
   async retry(@Who() actor: Actor, @Id() id: number): Promise<DeliveryView> {
     return deliveryView(await this.retrying.retry(actor, id));

@@ -48,6 +48,11 @@ export class DeliveryRepository {
     return found;
   }
 
+  /** Of a certificate, in the order of their ids. */
+  of(tx: Tx, certificateId: number): Promise<Delivery[]> {
+    return tx.find(Delivery, { where: { certificateId }, order: { id: 'ASC' } });
+  }
+
   find(tx: Tx, id: number): Promise<Delivery | null> {
     return tx.findOneBy(Delivery, { id });
   }

@@ -6,7 +6,7 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { failureOf } from '../failure.js';
 import { Notices } from '../notify/notices.js';
 import type { Attempt } from './deploy.job.js';
-import { Deploying } from './deploying.js';
+import { type DeliveryEvent, Deploying } from './deploying.js';
 import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
 
@@ -42,6 +42,10 @@ export class DeployConsequences {
     if (!await this.isPredecessor(tx, oldId, standing.certificateId)) return;
     await this.deliveries.change(tx, standing.id, (delivery) => delivery.retry(this.clock.now()));
     await this.deploying.start(tx, [standing.id]);
+  }
+
+  note(tx: Tx, action: DeliveryEvent, delivery: Delivery, detail?: string): Promise<void> {
+    return this.deploying.note(tx, action, delivery, undefined, detail);
   }
 
   async tellFailing(tx: Tx, delivery: Delivery): Promise<void> {
@@ -103,6 +107,7 @@ export class DeployRecord {
         if (!delivery.noteArrival(location)) return false;
         if (standing && standing.id !== deliveryId) await this.deliveries.change(tx, standing.id, (old) => old.replace());
         delivery.arrive(this.clock.now());
+        await this.consequences.note(tx, 'delivery.arrived', delivery);
         return true;
       });
       if (inForce) await this.consequences.settle(tx, certificateId);
@@ -114,13 +119,17 @@ export class DeployRecord {
     await this.db.write((tx) => this.deliveries.change(tx, deliveryId, async (delivery) => {
       if (!delivery.open) return;
       delivery.fail(failureOf(error), this.clock.now());
+      // The first failure says why; of those that follow, the delivery itself keeps the last.
+      if (delivery.attempts === 1) await this.consequences.note(tx, 'delivery.failed', delivery, delivery.faultDetail ?? undefined);
       if (delivery.attempts === tellAfter) await this.consequences.tellFailing(tx, delivery);
     }));
   }
 
   async removed({ deliveryId }: Attempt): Promise<void> {
-    await this.db.write((tx) => this.deliveries.change(tx, deliveryId, (delivery) => {
-      if (delivery.state === 'removing') delivery.removed();
+    await this.db.write((tx) => this.deliveries.change(tx, deliveryId, async (delivery) => {
+      if (delivery.state !== 'removing') return;
+      delivery.removed();
+      await this.consequences.note(tx, 'delivery.removed', delivery);
     }));
   }
 }

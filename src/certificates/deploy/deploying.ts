@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Audit } from '../../audit/audit.js';
+import { Audit, type AuditActor } from '../../audit/audit.js';
 import { addManyToOutbox } from '../../jobs/outbox.js';
 import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
@@ -10,6 +10,9 @@ import { Notices } from '../notify/notices.js';
 import { deployCertificate } from './deploy.jobs.js';
 import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
+
+/** What the history of a certificate tells of its deliveries. */
+export type DeliveryEvent = 'delivery.arrived' | 'delivery.failed' | 'delivery.removed' | 'delivery.retried';
 
 /** Plans deliveries and draws the consequences when they have arrived. */
 @Injectable()
@@ -74,6 +77,17 @@ export class Deploying {
     await this.deliveries.save(tx, open);
   }
 
+  /** Writes into its history that a superseded certificate is in force again, because `heir` is gone. */
+  async reinstated(tx: Tx, { id }: Certificate, heir: Certificate): Promise<void> {
+    await this.audit.record(tx, systemActor('deploy'), { action: 'certificate.reinstated', targetType: 'certificate', targetId: id, after: { insteadOfId: heir.id } });
+  }
+
+  /** Writes into the history of its certificate what became of a delivery. */
+  async note(tx: Tx, action: DeliveryEvent, { id, certificateId, destinationId, location }: Delivery, actor: AuditActor = systemActor('deploy'), detail?: string): Promise<void> {
+    const after = { deliveryId: id, destinationId, location, detail };
+    await this.audit.record(tx, actor, { action, targetType: 'certificate', targetId: certificateId, after });
+  }
+
   /** What has arrived of it is taken away wherever nothing else stands. */
   async withdraw(tx: Tx, certificateId: number): Promise<void> {
     const standing = (await this.deliveries.lockOf(tx, certificateId)).filter((delivery) => delivery.state === 'delivered');
@@ -116,7 +130,7 @@ export class Deploying {
     old.supersede(this.clock.now(), placeIds.length === 0);
     await tx.save(old);
     const after = { successorId: id, destinationIds: placeIds };
-    await this.audit.record(tx, systemActor(''), { action: 'certificate.superseded', targetType: 'certificate', targetId: old.id, after });
+    await this.audit.record(tx, systemActor('deploy'), { action: 'certificate.superseded', targetType: 'certificate', targetId: old.id, after });
     const standing = (await this.deliveries.lockOf(tx, old.id)).filter(isStanding);
     standing.forEach((delivery) => delivery.replace());
     await this.deliveries.save(tx, standing);

@@ -20,6 +20,12 @@ export class Places {
     }
   }
 
+  /** A destination, and where the certificate would come to lie there. */
+  async at(tx: Tx, certificate: Placed, destinationId: number): Promise<{ destinationId: number; label: string; location: string | null }> {
+    const target = await this.destinations.get(tx, destinationId);
+    return { destinationId, label: target.destination.label, location: this.locate(target, certificate) };
+  }
+
   /** Throws Problem `invalid-request` when two of these destinations are one and the same place. */
   async demandApart(tx: Tx, certificate: Placed, destinationIds: readonly number[]): Promise<void> {
     const taken = new Set<string>();

@@ -39,8 +39,15 @@ export class IssueFollowUp {
   /** Nothing of it will be delivered. The certificate that was to be renewed is due again, after a while. */
   async failed(tx: Tx, certificate: Certificate, failure: Failure): Promise<void> {
     await tx.save(certificate);
+    const after = { attempts: certificate.attempts, fault: failure.fault, detail: failure.detail };
+    await this.audit.record(tx, systemActor('issue'), { action: 'certificate.failed', targetType: 'certificate', targetId: certificate.id, after });
     await this.deploying.stopOf(tx, certificate.id);
     if (certificate.renewsId !== null) await this.failures.record(tx, certificate.renewsId, failure);
+  }
+
+  /** The issuer took the order. */
+  async ordered(tx: Tx, { id, orderRef }: Certificate): Promise<void> {
+    await this.audit.record(tx, systemActor('issue'), { action: 'certificate.ordered', targetType: 'certificate', targetId: id, after: { orderRef } });
   }
 
   /** It is tried again. */
@@ -72,7 +79,11 @@ export class IssueRecord {
   }
 
   async pending(id: number, orderRef: string, pollAfterS: number): Promise<void> {
-    await this.change(id, (certificate) => certificate.awaitOrder(orderRef, pollAfterS, this.clock.now()));
+    await this.change(id, async (certificate, tx) => {
+      const isNew = certificate.state !== 'pending';
+      certificate.awaitOrder(orderRef, pollAfterS, this.clock.now());
+      if (isNew) await this.followUp.ordered(tx, certificate);
+    });
   }
 
   /** `actor`: who brought it. */

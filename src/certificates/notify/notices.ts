@@ -20,6 +20,15 @@ export class Notices {
     await this.tell(tx, successor, event, `${event}:${successor.id}`, { oldId: old.id, destinationIds });
   }
 
+  /** Of this successor nobody is told that it is in place: the ledger says so beforehand. */
+  async withholdRotated(tx: Tx, successorId: number): Promise<void> {
+    const events = ['certificate.rotated', 'certificate.no-destination'] as const;
+    const ids = await this.notices.add(tx, events.map((event) => ({ certificateId: successorId, notificationId: null, event, dedupeKey: `${event}:${successorId}` })), this.clock.now());
+    const rows = await this.notices.getMany(tx, ids);
+    rows.forEach((notice) => notice.drop());
+    await this.notices.save(tx, rows);
+  }
+
   /** Told at the first failure and then ever more rarely: at the 4th, 8th, 16th … in a row. */
   async rotationFailed(tx: Tx, certificate: Certificate): Promise<void> {
     const { renewalAttempts: n } = certificate;

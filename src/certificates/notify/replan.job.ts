@@ -6,7 +6,7 @@ import { Database } from '../../platform/db/database.js';
 import { nextWarningAt } from './expiry.sweep.js';
 import { WatchRepository } from './watch.repository.js';
 
-/** After a notification has changed: plans the warnings of its certificates anew, in batches by id. */
+/** After a notification has changed: plans the warnings of its certificates anew. Each run does one batch and leaves the rest to the next. */
 @Injectable()
 export class ReplanWarnings implements OnModuleInit {
   constructor(
@@ -17,17 +17,15 @@ export class ReplanWarnings implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.jobs.handle(replanNotification, ({ notificationId }) => this.run(notificationId));
+    this.jobs.handle(replanNotification, ({ notificationId, after }) => this.run(notificationId, after));
   }
 
-  private async run(notificationId: number): Promise<void> {
-    for (let after = 0, ids = [0]; ids.length > 0; after = ids.at(-1) ?? 0) {
-      ids = await this.db.write(async (tx) => {
-        const batch = await this.watches.idsOf(tx, notificationId, after, this.clock.now());
-        const watched = await this.watches.of(tx, batch);
-        await this.watches.planNext(tx, watched.map((w) => ({ id: w.id, at: nextWarningAt(w) })));
-        return batch;
-      });
-    }
+  private async run(notificationId: number, after: number): Promise<void> {
+    await this.db.write(async (tx) => {
+      const ids = await this.watches.idsOf(tx, notificationId, after, this.clock.now());
+      const watched = await this.watches.of(tx, ids);
+      await this.watches.planNext(tx, watched.map((w) => ({ id: w.id, at: nextWarningAt(w) })));
+      if (ids.length > 0) await replanNotification.enqueue(tx, { notificationId, after: ids.at(-1) ?? 0 });
+    });
   }
 }

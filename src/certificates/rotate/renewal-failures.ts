@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
+import { Audit } from '../../audit/audit.js';
 import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
-import type { Failure } from '../certificate.entity.js';
+import { systemActor } from '../../platform/http/actor.js';
+import type { Certificate, Failure } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
@@ -14,6 +16,7 @@ export class RenewalFailures {
     private readonly certificates: CertificateRepository,
     private readonly planning: Planning,
     private readonly notices: Notices,
+    private readonly audit: Audit,
   ) {}
 
   /** `id` is the certificate that was to be renewed; one that has ended meanwhile stays as it is. */
@@ -22,7 +25,7 @@ export class RenewalFailures {
       if (row.state !== 'issued') return;
       row.recordRenewalFailure(failure, this.clock.now());
       await this.planning.planRenewal(tx, row);
-      await this.notices.rotationFailed(tx, row);
+      await this.tell(tx, row);
     });
   }
 
@@ -31,7 +34,13 @@ export class RenewalFailures {
     await this.certificates.change(tx, id, async (row) => {
       if (row.state !== 'issued') return;
       row.recordDelay(failure);
-      await this.notices.rotationFailed(tx, row);
+      await this.tell(tx, row);
     });
+  }
+
+  private async tell(tx: Tx, row: Certificate): Promise<void> {
+    const after = { attempts: row.renewalAttempts, fault: row.renewalFault, detail: row.renewalDetail };
+    await this.audit.record(tx, systemActor('rotate'), { action: 'certificate.renewal-failed', targetType: 'certificate', targetId: row.id, after });
+    await this.notices.rotationFailed(tx, row);
   }
 }

@@ -13,11 +13,15 @@ import { Admission } from '../admission.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Deploying } from '../deploy/deploying.js';
+import { Notices } from '../notify/notices.js';
 import { StaleAuthority } from '../issue/certificate-store.js';
+import { baseName } from '../issue/new-row.js';
 import { type Blueprint, Issuing } from '../issue/issuing.js';
 import { Subjects } from '../issue/subjects.js';
 import { boundsOf, renewedValidity, type Validity, ValidityRefused } from '../issue/validity.js';
 import type { TermsWithoutDates } from '../terms.js';
+
+interface Renewed { old: Certificate; id: number; issued: boolean; destinationIds: number[]; notify: boolean }
 
 /** What the successor's existence means for the old certificate. */
 @Injectable()
@@ -25,9 +29,11 @@ export class RenewalFollowUp {
   constructor(
     private readonly certificates: CertificateRepository,
     private readonly deploying: Deploying,
+    private readonly notices: Notices,
   ) {}
 
-  async stored(tx: Tx, { old, id, issued, destinationIds }: { old: Certificate; id: number; issued: boolean; destinationIds: number[] }): Promise<void> {
+  async stored(tx: Tx, { old, id, issued, destinationIds, notify }: Renewed): Promise<void> {
+    if (!notify) await this.notices.withholdRotated(tx, id);
     await this.certificates.change(tx, old.id, (row) => {
       if (row.state !== 'issued') throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not renewed.`);
       row.recordRenewal();
@@ -73,7 +79,8 @@ export class RenewalPlans {
     return { blueprint, destinationIds: links.destinationIds };
   }
 
-  private validity(authority: LoadedAuthority['authority'], old: Certificate): Validity {
+  /** Throws PluginError `misconfigured` when the authority ends too soon. */
+  validity(authority: LoadedAuthority['authority'], old: Certificate): Validity {
     try {
       return renewedValidity(old, boundsOf(authority, this.context.config), this.context.clock.now());
     } catch (error) {
@@ -95,23 +102,39 @@ export class Renewing {
   ) {}
 
   /**
-   * The successor's id. At most one successor can exist: a second caller gets Problem `conflict`.
+   * The successor's id. `notify`: whether the owner is told once it is in place. At most one successor can exist: a second caller gets Problem `conflict`.
    * Throws PluginError when the issuer refuses, Problem `forbidden` when the names have become forbidden.
    */
-  async renew(actor: Actor, old: Certificate): Promise<number> {
-    if (old.authorityId === null) throw new Problem('conflict', `No authority is known that could issue ${old.name} again.`);
+  async renew(actor: Actor, old: Certificate, notify = true): Promise<number> {
+    const authorityId = authorityOf(old);
     try {
-      return await this.renewFrom(await this.authorities.get(old.authorityId), actor, old);
+      return await this.renewFrom(await this.authorities.get(authorityId), actor, old, notify);
     } catch (error) {
       if (!(error instanceof StaleAuthority)) throw error;
-      return this.renewFrom(await this.authorities.get(old.authorityId), actor, old);
+      return this.renewFrom(await this.authorities.get(authorityId), actor, old, notify);
     }
   }
 
-  private async renewFrom(authority: LoadedAuthority, actor: Actor, old: Certificate): Promise<number> {
+  /** What the successor would be like. Throws as `renew` would before anyone is asked to sign. */
+  async outline(actor: Actor, old: Certificate): Promise<{ authority: LoadedAuthority['authority']; terms: TermsWithoutDates; validity: Validity; name: string }> {
+    const loaded = await this.authorities.get(authorityOf(old));
+    const { authority } = loaded;
+    if (!authority.active) throw new Problem('conflict', `Authority ${authority.name} is not active.`);
+    const terms = await this.admission.ofRenewal(actor, old, loaded);
+    const validity = this.plans.validity(authority, old);
+    return { authority, terms, validity, name: baseName(undefined, { terms, issuer: { commonName: authority.commonName, selfSigned: false }, ...validity }) };
+  }
+
+  private async renewFrom(authority: LoadedAuthority, actor: Actor, old: Certificate, notify: boolean): Promise<number> {
     const { blueprint, destinationIds } = await this.plans.of(authority, old, await this.admission.ofRenewal(actor, old, authority));
     const after = { owner: old.owner, renews: old.id };
-    const { id } = await this.issuing.run(blueprint, authority, { actor, after, consequences: (tx, newId, issued) => this.follow.stored(tx, { old, id: newId, issued, destinationIds }) });
+    const { id } = await this.issuing.run(blueprint, authority, { actor, after, consequences: (tx, newId, issued) => this.follow.stored(tx, { old, id: newId, issued, destinationIds, notify }) });
     return id;
   }
+}
+
+/** Throws Problem `conflict` when nobody here could issue it again. */
+function authorityOf({ name, authorityId }: Certificate): number {
+  if (authorityId === null) throw new Problem('conflict', `No authority is known that could issue ${name} again.`);
+  return authorityId;
 }

@@ -1,71 +1,84 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
-import { Jobs } from '../../jobs/job-runner.js';
+import { Injectable } from '@nestjs/common';
 import { Database, violatedConstraint } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
-import { instantOrNull } from '../../platform/http/instant.js';
 import { Problem } from '../../platform/http/problem.js';
-import { replanPolicy } from '../../rotation/rotation.jobs.js';
 import { CertificateAccess } from '../access.js';
+import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { Planning } from '../planning.js';
-import type { PlanView } from './rotate.controller.js';
+import { DeliveryRetry } from '../deploy/delivery-retry.js';
 import { Renewing } from './renewing.js';
+import type { RotationView } from './rotate.schema.js';
+import { demandRotatable, RotationPreview } from './rotation-preview.js';
 
-/** Renewal on demand, and the answer to when it comes by itself. */
+/** What is said and done about a successor. */
+@Injectable()
+export class Rotation {
+  constructor(
+    readonly renewing: Renewing,
+    readonly preview: RotationPreview,
+    readonly deliveries: DeliveryRetry,
+  ) {}
+}
+
+/** Renewal on demand. */
 @Injectable()
 export class RotateService {
   constructor(
     private readonly db: Database,
     private readonly certificates: CertificateRepository,
-    private readonly planning: Planning,
     private readonly access: CertificateAccess,
-    private readonly renewing: Renewing,
+    private readonly rotation: Rotation,
   ) {}
 
-  async plan(id: number): Promise<PlanView> {
-    const plan = await this.planning.renewalPlan(this.db.single, await this.certificates.get(this.db.single, id));
-    return { willRenew: plan.at !== null, at: instantOrNull(plan.at), reason: plan.obstacle ?? plan.reason, text: plan.text };
-  }
-
-  /** The successor's id. Throws Problem `conflict` when there is one already. */
-  async reissue(actor: Actor, id: number): Promise<number> {
-    const certificate = await this.certificates.get(this.db.single, id);
-    await this.access.demandChange(this.db.single, actor, certificate);
-    await this.access.demandIssue(actor, certificate);
-    if (certificate.state !== 'issued') throw new Problem('wrong-state', `Certificate ${certificate.name} is ${certificate.state}; it is not renewed.`);
+  /** The successor's id. `notify`: whether the owner is told once it is in place. Throws Problem `conflict` when there is one already. */
+  async reissue(actor: Actor, id: number, { notify }: { notify: boolean } = { notify: true }): Promise<number> {
+    const certificate = await this.reissuable(actor, id);
     try {
-      return await this.renewing.renew(actor, certificate);
+      return await this.rotation.renewing.renew(actor, certificate, notify);
     } catch (error) {
       if (violatedConstraint(error) === 'certificate_one_renewal') throw new Problem('conflict', `Certificate ${certificate.name} is being renewed already.`);
       throw error;
     }
   }
-}
 
-const batch = 500;
-
-/** After a policy has changed: plans its certificates anew, in batches by id. */
-@Injectable()
-export class ReplanJob implements OnModuleInit {
-  constructor(
-    private readonly jobs: Jobs,
-    private readonly db: Database,
-    private readonly certificates: CertificateRepository,
-    private readonly planning: Planning,
-  ) {}
-
-  onModuleInit(): void {
-    this.jobs.handle(replanPolicy, ({ policyId }) => this.run(policyId));
+  /** What `reissue` would do. Throws as that. */
+  async previewReissue(actor: Actor, id: number): Promise<RotationView> {
+    const certificate = await this.reissuable(actor, id);
+    const preview = await this.rotation.preview.of(actor, certificate);
+    if (preview.action !== 'reissue') throw new Problem('conflict', `Certificate ${certificate.name} is being renewed already.`);
+    return preview;
   }
 
-  private async run(policyId: number): Promise<void> {
-    for (let after = 0, ids = [0]; ids.length > 0; after = ids.at(-1) ?? 0) {
-      ids = await this.certificates.idsOfPolicy(this.db.single, policyId, after, batch);
-      for (const id of ids) await this.replan(id);
-    }
+  /** Has a successor issued unless there is one, or what has not arrived of it delivered again. Repeating it does no harm. */
+  async rotate(actor: Actor, id: number, { dryRun, notify }: { dryRun: boolean; notify: boolean }): Promise<RotationView> {
+    const certificate = await this.changeable(actor, id);
+    demandRotatable(certificate);
+    const before = await this.rotation.preview.of(actor, certificate);
+    if (before.action === 'reissue') await this.access.demandIssue(actor, certificate);
+    const told = notify ? before : { ...before, tells: null };
+    if (dryRun) return told;
+    if (before.action === 'reissue') await this.reissue(actor, id, { notify });
+    if (before.action === 'redeploy') await this.rotation.deliveries.retryOpen(actor, before.successor?.id ?? 0);
+    return { ...told, dryRun: false, ...await this.outcome(id) };
   }
 
-  private async replan(id: number): Promise<void> {
-    await this.db.write((tx) => this.certificates.change(tx, id, (row) => this.planning.planRenewal(tx, row)));
+  private async outcome(id: number): Promise<Partial<RotationView>> {
+    const successor = await this.certificates.findSuccessor(this.db.single, id);
+    if (!successor) return {};
+    const { successor: shown, destinations } = await this.rotation.preview.ofSuccessor(successor);
+    return { successor: shown, destinations };
+  }
+
+  private async reissuable(actor: Actor, id: number): Promise<Certificate> {
+    const certificate = await this.changeable(actor, id);
+    await this.access.demandIssue(actor, certificate);
+    if (certificate.state !== 'issued') throw new Problem('wrong-state', `Certificate ${certificate.name} is ${certificate.state}; it is not renewed.`);
+    return certificate;
+  }
+
+  private async changeable(actor: Actor, id: number): Promise<Certificate> {
+    const certificate = await this.certificates.get(this.db.single, id);
+    await this.access.demandChange(this.db.single, actor, certificate);
+    return certificate;
   }
 }

@@ -1,0 +1,37 @@
+import { Injectable } from '@nestjs/common';
+import { AuthorityRepository } from '../../authorities/authority.repository.js';
+import { Database } from '../../platform/db/database.js';
+import { instantOrNull } from '../../platform/http/instant.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { Planning } from '../planning.js';
+import type { PlanView } from './rotate.schema.js';
+import { RotationPreview } from './rotation-preview.js';
+
+/** Answers when a certificate renews, and why, or why not. */
+@Injectable()
+export class PlanService {
+  constructor(
+    private readonly db: Database,
+    private readonly certificates: CertificateRepository,
+    private readonly authorities: AuthorityRepository,
+    private readonly planning: Planning,
+    private readonly preview: RotationPreview,
+  ) {}
+
+  /** Throws Problem `not-found`. */
+  async plan(id: number): Promise<PlanView> {
+    const tx = this.db.single;
+    const certificate = await this.certificates.get(tx, id);
+    const { plan, policy } = await this.planning.planWithPolicy(tx, certificate);
+    const successor = await this.certificates.findSuccessor(tx, id);
+    const authority = certificate.authorityId === null ? null : await this.authorities.get(tx, certificate.authorityId);
+    return {
+      willRenew: plan.at !== null, at: instantOrNull(plan.at), reason: plan.obstacle ?? plan.reason, text: plan.text,
+      policy: { id: policy.id, name: policy.name, days: policy.days, lifetimeFraction: policy.lifetimeFraction },
+      authority: authority && { id: authority.id, name: authority.name, active: authority.active },
+      successor: successor && { id: successor.id, name: successor.name, state: successor.state },
+      attempts: certificate.renewalAttempts, fault: certificate.renewalFault, detail: certificate.renewalDetail,
+      destinations: await this.preview.placesOf(successor ?? certificate),
+    };
+  }
+}

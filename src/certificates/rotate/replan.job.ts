@@ -1,0 +1,37 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Jobs } from '../../jobs/job-runner.js';
+import { Database } from '../../platform/db/database.js';
+import { PolicyRepository } from '../../rotation/policy.repository.js';
+import { replanPolicy } from '../../rotation/rotation.jobs.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { planOf } from '../planning.js';
+
+/** Certificates that are planned anew in one transaction. */
+const batch = 1000;
+
+/** After a policy has changed: plans its certificates anew. Each run does one batch and leaves the rest to the next, so nothing is done twice when it is cut off. */
+@Injectable()
+export class ReplanJob implements OnModuleInit {
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly db: Database,
+    private readonly policies: PolicyRepository,
+    private readonly certificates: CertificateRepository,
+  ) {}
+
+  onModuleInit(): void {
+    this.jobs.handle(replanPolicy, ({ policyId, after }) => this.run(policyId, after));
+  }
+
+  private async run(policyId: number, after: number): Promise<void> {
+    await this.db.write(async (tx) => {
+      const rows = await this.certificates.lockOfPolicy(tx, policyId, after, batch);
+      if (rows.length === 0) return;
+      const policy = await this.policies.get(tx, policyId);
+      const successions = await this.certificates.successionsOf(tx, rows.map((row) => row.id));
+      for (const [i, row] of rows.entries()) row.planNext(planOf(row, policy, successions[i]));
+      await this.certificates.savePlans(tx, rows);
+      if (rows.length === batch) await replanPolicy.enqueue(tx, { policyId, after: rows.at(-1)?.id ?? 0 });
+    });
+  }
+}
