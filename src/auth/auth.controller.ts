@@ -6,7 +6,9 @@ import { Database } from '../platform/db/database.js';
 import { type Actor, Public, Requires, Who } from '../platform/http/actor.js';
 import { Answers, JsonBody, Summary } from '../platform/http/contract.js';
 import { AccountView, accountView } from '../roles/account.schema.js';
+import { NewPassword } from '../users/password.js';
 import { UserRepository } from '../users/user.repository.js';
+import { OwnPassword } from './own-password.js';
 import { SignIn } from './sign-in.js';
 import { Token } from './token.schema.js';
 
@@ -14,6 +16,10 @@ const Login = z.strictObject({
   username: z.string().trim().min(1).max(255).meta({ description: 'User name or e-mail address.' }),
   password: z.string().min(1).max(1024),
 }).meta({ id: 'Login' });
+const PasswordChange = z.strictObject({
+  oldPassword: z.string().min(1).max(1024),
+  newPassword: NewPassword.meta({ description: 'At least 12 characters: upper and lower case, a digit and one of ! @ # ? ].' }),
+}).meta({ id: 'PasswordChange' });
 const LoggedOut = z.strictObject({ message: z.string() });
 
 /** Sessions. */
@@ -21,6 +27,7 @@ const LoggedOut = z.strictObject({ message: z.string() });
 export class AuthController {
   constructor(
     private readonly signIn: SignIn,
+    private readonly ownPassword: OwnPassword,
     private readonly db: Database,
     private readonly users: UserRepository,
     private readonly audit: Audit,
@@ -28,7 +35,7 @@ export class AuthController {
 
   @Public()
   @Post('login')
-  @Summary('Sign in', 'Ten failures within five minutes, from one address or for one account, are answered with 429 until the time is over.')
+  @Summary('Sign in', 'Ten failures within five minutes from one address, or a hundred for one account, are answered with 429 until the time is over.')
   @Answers(200, Token)
   async login(@JsonBody(Login) { username, password }: z.output<typeof Login>, @Req() request: FastifyRequest): Promise<z.output<typeof Token>> {
     return { token: await this.signIn.run({ name: username, password, address: request.ip, requestId: request.id }) };
@@ -42,9 +49,17 @@ export class AuthController {
     return accountView({ id: userId, username, email, active: true, roles: [...roles] });
   }
 
+  @Post('password')
+  @Requires('password:change')
+  @Summary('Change one’s own password', 'Ends every session of the user; the answer is the token of a new one. API keys stay.')
+  @Answers(200, Token)
+  async changePassword(@Who() actor: Actor, @JsonBody(PasswordChange) body: z.output<typeof PasswordChange>): Promise<z.output<typeof Token>> {
+    return { token: await this.ownPassword.change(actor, body.oldPassword, body.newPassword) };
+  }
+
   @Post('logout')
-  @Requires('self')
-  @Summary('Sign out everywhere', 'Ends every session of the user at once.')
+  @Requires('session:close')
+  @Summary('Sign out everywhere', 'Ends every session of the user at once. API keys stay.')
   @Answers(200, LoggedOut)
   async logout(@Who() actor: Actor): Promise<z.output<typeof LoggedOut>> {
     await this.db.write(async (tx) => {

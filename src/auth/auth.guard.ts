@@ -1,44 +1,53 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { Database } from '../platform/db/database.js';
+import { Config } from '../platform/config.js';
 import type { Actor, RequestWithActor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import { Gathered } from '../platform/gathered.js';
-import { type Account, AccountRepository } from '../roles/account.repository.js';
 import { permissionsOf } from '../roles/permission.js';
 import { accessRule } from './access-rule.js';
-import { Tokens } from './tokens.js';
+import { permissionsOfKey } from './api-key-scope.js';
+import { ApiKeyUse } from './api-key-use.js';
+import { type Bearer, Bearers } from './bearers.js';
 
-/** The one guard of every route. Nothing is remembered between requests: a right that is taken away is gone with the next one. */
+/** The one guard of every route. */
 @Injectable()
 export class AuthGuard implements CanActivate {
-  private readonly readings = new Gathered<number, Account | null>((ids) => this.accounts.findMany(this.db.single, ids));
-
   constructor(
-    private readonly tokens: Tokens,
-    private readonly db: Database,
-    private readonly accounts: AccountRepository,
+    private readonly bearers: Bearers,
+    private readonly use: ApiKeyUse,
+    private readonly config: Config,
   ) {}
 
-  /** Throws `unauthenticated` or `forbidden`; a route without a rule is forbidden to everyone. */
+  /**
+   * Throws `unauthenticated` or `forbidden`; a route without a rule is forbidden to everyone. Where the rule says so, `forbidden`
+   * is left to whoever reads the body.
+   */
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const rule = accessRule(context.getHandler(), context.getClass());
     if (rule && 'public' in rule) return true;
     const request = context.switchToHttp().getRequest<FastifyRequest & RequestWithActor>();
     const actor = await this.actorOf(request);
-    if (!rule || !actor.permissions.has(rule.permission)) throw new Problem('forbidden', `This needs ${rule?.permission ?? 'a right that nobody has'}.`);
+    const refusal = rule && actor.permissions.has(rule.permission) ? undefined
+      : new Problem('forbidden', `This needs ${rule?.permission ?? 'a right that nobody has'}.`);
+    if (refusal && !rule?.afterBody) throw refusal;
+    request.refusal = refusal;
     request.actor = actor;
     return true;
   }
 
   private async actorOf(request: FastifyRequest): Promise<Actor> {
-    const { userId, epoch } = this.tokens.read(tokenIn(request.headers.authorization));
-    const account = await this.readings.run(userId);
-    if (!account?.active) throw new Problem('unauthenticated', 'The user is not active.');
-    if (account.tokenEpoch !== epoch) throw new Problem('unauthenticated', 'The token has been revoked.');
-    const { username, email, roles } = account;
-    const permissions = permissionsOf(roles.map(({ name }) => name));
-    return { userId, username, email, roles, permissions, apiKey: null, address: request.ip, requestId: request.id };
+    const bearer = await this.bearers.read(tokenIn(request.headers.authorization));
+    const { account: { id: userId, username, email, roles }, key } = bearer;
+    if (key) this.use.note(key);
+    return {
+      userId, username, email, roles, permissions: this.permissionsOf(bearer), apiKey: key && { id: key.id, name: key.name },
+      address: request.ip, requestId: request.id,
+    };
+  }
+
+  private permissionsOf({ account: { roles }, key }: Bearer): Actor['permissions'] {
+    const ofUser = permissionsOf(roles.map(({ name }) => name), this.config.strictRoles);
+    return key ? permissionsOfKey(ofUser, key.scopes) : ofUser;
   }
 }
 

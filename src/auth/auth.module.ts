@@ -4,8 +4,13 @@ import { AuditModule } from '../audit/audit.module.js';
 import { Config } from '../platform/config.js';
 import { RolesModule } from '../roles/roles.module.js';
 import { UsersModule } from '../users/users.module.js';
+import { ApiKeyRepository } from './api-key.repository.js';
+import { ApiKeyService } from './api-key.service.js';
+import { ApiKeysController, UserApiKeysController } from './api-keys.controller.js';
+import { ApiKeyUse } from './api-key-use.js';
 import { AuthController } from './auth.controller.js';
 import { AuthGuard } from './auth.guard.js';
+import { Bearers } from './bearers.js';
 import { FailureLimits } from './failure-limits.js';
 import { FederatedAccounts, FederationTables } from './federation/federated-accounts.js';
 import { FederatedRoles } from './federation/federated-roles.js';
@@ -16,6 +21,7 @@ import { OidcController } from './federation/oidc.controller.js';
 import { OidcProviders } from './federation/oidc-providers.js';
 import { OidcParts, OidcSignIn } from './federation/oidc-sign-in.js';
 import { SignInStates } from './federation/sign-in-state.js';
+import { OwnPassword } from './own-password.js';
 import { RouteCheck } from './route-check.js';
 import { Sessions } from './sessions.js';
 import { SignIn } from './sign-in.js';
@@ -28,11 +34,16 @@ const federation = [FederatedAccounts, FederatedRoles, FederationTables, Identit
 /** Sign-in, and the guard of every route of the program. */
 @Module({
   imports: [AuditModule, DiscoveryModule, RolesModule, UsersModule],
-  controllers: [AuthController, OidcController, IdentitiesController],
+  controllers: [AuthController, ApiKeysController, UserApiKeysController, OidcController, IdentitiesController],
   providers: [
     { provide: TokenKeys, inject: [Config], useFactory: openTokenKeys },
     { provide: APP_GUARD, useClass: AuthGuard },
+    ApiKeyRepository,
+    ApiKeyService,
+    ApiKeyUse,
+    Bearers,
     FailureLimits,
+    OwnPassword,
     RouteCheck,
     Sessions,
     SignIn,

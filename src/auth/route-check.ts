@@ -1,6 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { METHOD_METADATA } from '@nestjs/common/constants.js';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import { hasBodyKey } from '../platform/http/contract.js';
 import { permissions } from '../roles/permission.js';
 import { accessRule } from './access-rule.js';
 
@@ -23,6 +24,7 @@ export class RouteCheck implements OnModuleInit {
       const rule = accessRule(prototype[name] as object, controller);
       if (!rule) return [`${controller.name}.${name}: neither @Requires nor @Public`];
       if ('permission' in rule && !permissions.has(rule.permission)) return [`${controller.name}.${name}: no permission ${rule.permission}`];
+      if ('permission' in rule && rule.afterBody && Reflect.getMetadata(hasBodyKey, prototype[name] as object) !== true) return [`${controller.name}.${name}: no body after which to refuse`];
       return [];
     });
   }

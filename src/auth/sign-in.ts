@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../platform/db/database.js';
 import { Problem } from '../platform/http/problem.js';
-import { passwordMatches } from '../users/password.js';
+import { PasswordCheck } from '../users/password-check.js';
 import { UserRepository } from '../users/user.repository.js';
 import type { User } from '../users/user.entity.js';
 import { FailureLimits } from './failure-limits.js';
@@ -20,6 +20,7 @@ export class SignIn {
   constructor(
     private readonly db: Database,
     private readonly users: UserRepository,
+    private readonly passwords: PasswordCheck,
     private readonly limits: FailureLimits,
     private readonly sessions: Sessions,
   ) {}
@@ -30,7 +31,7 @@ export class SignIn {
     const user = await this.users.findForSignIn(this.db.single, credentials.name);
     const account = user ? `user ${user.id}` : `name ${credentials.name.toLowerCase()}`;
     this.limits.takeOfAccount(account);
-    const matches = await passwordMatches(user?.passwordHash ?? null, credentials.password);
+    const matches = await this.passwords.fits(user, credentials.password);
     if (!user || !matches || !user.active) return this.refuse(credentials, user);
     this.limits.giveBack(credentials.address, account);
     return this.sessions.open(credentials, user, 'password');

@@ -6,15 +6,25 @@ import { Config } from '../platform/config.js';
 import { Problem } from '../platform/http/problem.js';
 import { TokenKeys } from './token-keys.js';
 
-const Claims = z.object({ sub: z.string().regex(/^[1-9]\d{0,9}$/).transform(Number), epoch: z.int().min(0) });
+const UserId = z.string().regex(/^[1-9]\d{0,9}$/).transform(Number);
+const Session = z.object({ sub: UserId, epoch: z.int().min(0), exp: z.int() }).transform(({ sub, epoch }) => ({ userId: sub, epoch }));
+// An API key of Lemur's: old ones have a number in `sub`, and those without an end have no `exp`.
+const LemurKey = z.object({ sub: z.union([z.int().min(1), UserId]), aid: z.int().min(1).max(2_147_483_647) })
+  .transform(({ sub, aid }) => ({ userId: sub, apiKeyId: aid }));
 
-/** Whose token it is, and the token epoch of its issue. */
+/** Whose session it is, and the token epoch of its beginning. */
 export interface TokenHolder {
   userId: number;
   epoch: number;
 }
 
-/** Session tokens: JWT (RFC 7519) with HS256 and nothing else, whatever a token's own header says. */
+/** An API key that was made by Lemur, and for whom. */
+export interface LemurKeyHolder {
+  userId: number;
+  apiKeyId: number;
+}
+
+/** Session tokens: JWT (RFC 7519) with HS256 and nothing else, whatever a token's own header says. The API keys of Lemur have the same form. */
 @Injectable()
 export class Tokens {
   constructor(
@@ -29,19 +39,20 @@ export class Tokens {
     return jwt.sign(claims, this.keys[0], { algorithm: 'HS256' });
   }
 
-  /** Throws `unauthenticated` for anything that is not a token of ours with time left. */
-  read(token: string): TokenHolder {
+  /** Throws `unauthenticated` for anything that is not a token of ours, or of Lemur's under one of our secrets, with time left. */
+  read(token: string): TokenHolder | LemurKeyHolder {
     for (const key of this.keys) {
-      const claims = this.verify(token, key);
-      if (claims) return { userId: claims.sub, epoch: claims.epoch };
+      const payload = this.verify(token, key);
+      const claims = (Object.hasOwn(payload ?? {}, 'aid') ? LemurKey : Session).safeParse(payload).data;
+      if (claims) return claims;
     }
     throw new Problem('unauthenticated', 'The token is not valid.');
   }
 
-  private verify(token: string, key: TokenKeys[0]): z.output<typeof Claims> | null {
+  private verify(token: string, key: TokenKeys[0]): object | null {
     try {
       const payload = jwt.verify(token, key, { algorithms: ['HS256'], clockTimestamp: this.nowS() });
-      return typeof payload === 'object' && payload.exp !== undefined ? (Claims.safeParse(payload).data ?? null) : null;
+      return typeof payload === 'object' ? payload : null;
     } catch (error) {
       if (error instanceof jwt.TokenExpiredError) throw new Problem('unauthenticated', 'The token has expired.');
       return null;

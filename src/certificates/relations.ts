@@ -119,6 +119,15 @@ export class Relations {
     }
   }
 
+  /** Throws Problem `forbidden` when one of the destinations would give a new key to an API key whose scopes leave `key:read` out. */
+  async demandKeyScope(actor: Actor, destinationIds: readonly number[]): Promise<void> {
+    if (actor.permissions.has('key:read')) return;
+    for (const id of destinationIds) {
+      const { plugin } = await this.ready.get(this.db.single, id);
+      if (plugin.needsPrivateKey) throw new Problem('forbidden', 'A destination that takes the private key needs key:read.');
+    }
+  }
+
   private async replaced(tx: Tx, actor: Actor, { replaces = [], replacements = [] }: RelationWishes): Promise<number[]> {
     const ids: number[] = [];
     const named = Object.entries({ replaces, replacements }).flatMap(([field, refs]) => refs.map((ref, i) => ({ field: `${field}.${i}`, ref })));

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { Conditions } from '../platform/db/conditions.js';
 import type { Tx } from '../platform/db/database.js';
 import { prepared } from '../platform/db/statement.js';
 import type { Page } from '../platform/http/page.js';
@@ -62,8 +63,13 @@ export class AccountRepository {
     return account;
   }
 
-  async list(tx: Tx, query: AccountQuery): Promise<Page<Account>> {
-    return listPage(tx, list, query);
+  /** `onlyActive` leaves out who cannot sign in. */
+  async list(tx: Tx, query: AccountQuery, onlyActive: boolean): Promise<Page<Account>> {
+    const where = new Conditions();
+    if (onlyActive) where.add('u.active');
+    if (query.id !== undefined) where.add('u.id = ?', query.id);
+    if (query.owner !== undefined) where.add('u.email = ?', query.owner);
+    return listPage(tx, list, query, where);
   }
 
   async listOfRole(tx: Tx, roleId: number): Promise<Account[]> {
@@ -73,14 +79,17 @@ export class AccountRepository {
   /** The ids of the users that `references` name, once each. Throws `invalid-request` on the first of `field` that names none. */
   async locateIds(tx: Tx, field: string, references: readonly Reference[]): Promise<number[]> {
     const ids = new Set<number>();
-    for (const [i, reference] of references.entries()) {
-      const [user] = reference.id === undefined
-        ? await tx.query<{ id: number }[]>('select id from app_user where lower(username) = lower($1)', [reference.name ?? reference.label])
-        : await tx.query<{ id: number }[]>('select id from app_user where id = $1', [reference.id]);
-      if (!user) throw invalid(`${field}.${i}`, `There is no user ${wordsOf(reference)}`);
-      ids.add(user.id);
-    }
+    for (const [i, reference] of references.entries()) ids.add(await this.locateId(tx, `${field}.${i}`, reference));
     return [...ids];
+  }
+
+  /** As `locateIds`, for one. */
+  async locateId(tx: Tx, field: string, reference: Reference): Promise<number> {
+    const [user] = reference.id === undefined
+      ? await tx.query<{ id: number }[]>('select id from app_user where lower(username) = lower($1)', [reference.name ?? reference.label])
+      : await tx.query<{ id: number }[]>('select id from app_user where id = $1', [reference.id]);
+    if (!user) throw invalid(field, `There is no user ${wordsOf(reference)}`);
+    return user.id;
   }
 
   /** True while someone who can sign in may do everything. */

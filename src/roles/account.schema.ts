@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { listQuery } from '../platform/http/page.js';
+import { queryInt } from '../platform/http/query.js';
 import { Reference } from '../platform/http/reference.js';
 import { NewPassword } from '../users/password.js';
 import type { Account } from './account.repository.js';
 import { RoleLabelView } from './role.schema.js';
 
-const Username = z.string().trim().min(1).max(255).regex(/^\P{Cc}*$/u, 'Must not contain control characters')
+const Username = z.string().trim().min(1).max(255).regex(/^[^\p{C}\p{Zl}\p{Zp}]*$/u, 'Must not contain control or invisible characters')
   .meta({ description: 'Unique whatever its case.' });
 // Looser than z.email(): addresses such as admin@localhost are in use.
 const Email = z.string().trim().toLowerCase().max(254).regex(/^[!-?A-~]+@[!-?A-~]+$/, 'Expected an e-mail address')
@@ -46,11 +47,24 @@ export const AccountView = z.strictObject({
   roles: z.array(RoleLabelView),
 }).meta({ id: 'User' });
 
+/** What everyone sees of others: enough to name an owner and write to them. */
+export const PersonView = AccountView.pick({ id: true, username: true, email: true }).meta({ id: 'Person' });
+
+/** One or the other, as the reader may. */
+export const AccountOrPersonView = z.union([AccountView, PersonView]);
+
 /** How users are listed. */
-export const AccountQuery = listQuery('id', 'username', 'email', 'active');
+export const AccountQuery = listQuery('id', 'username', 'email', 'active').extend({
+  id: queryInt(1, 2_147_483_647).optional().meta({ description: 'Only this user.' }),
+  owner: z.string().trim().toLowerCase().max(254).optional().meta({ description: 'Only the user with this e-mail address.' }),
+});
 export type AccountQuery = z.output<typeof AccountQuery>;
 
-/** What anyone may see of an account that they may see at all. */
+export function personView({ id, username, email }: Pick<Account, 'id' | 'username' | 'email'>): z.output<typeof PersonView> {
+  return { id, username, email };
+}
+
+/** The account as administrators and the user see it. */
 export function accountView({ id, username, email, active, roles }: Omit<Account, 'tokenEpoch'>): z.output<typeof AccountView> {
   return { id, username, email, active, profilePicture: null, roles: roles.map((role) => ({ id: role.id, name: role.name })) };
 }

@@ -7,7 +7,7 @@ import { hashPassword } from '../users/password.js';
 import { UserRepository } from '../users/user.repository.js';
 import { type Account, AccountRepository } from './account.repository.js';
 import type { AccountChanges, NewAccount } from './account.schema.js';
-import { RoleRepository } from './role.repository.js';
+import { RoleGiving } from './role-giving.js';
 
 /** Makes and changes users with the roles they hold. Whether the actor may is settled by the route's permission. */
 @Injectable()
@@ -15,18 +15,18 @@ export class AccountService {
   constructor(
     private readonly db: Database,
     private readonly users: UserRepository,
-    private readonly roles: RoleRepository,
+    private readonly giving: RoleGiving,
     private readonly accounts: AccountRepository,
     private readonly audit: Audit,
   ) {}
 
-  /** Throws `conflict` when the name or address is taken, `invalid-request` when a role is unknown. */
+  /** Throws `conflict` when the name or address is taken, `invalid-request` when a role is unknown or strict mode wants another. */
   async create(actor: Actor, { roles, password, ...fields }: NewAccount): Promise<Account> {
     const passwordHash = password === undefined ? null : await hashPassword(password);
     return this.db.write(async (tx) => {
-      const held = await this.roles.locate(tx, 'roles', roles);
+      const roleIds = await this.giving.toNewUser(tx, roles);
       const id = await this.users.add(tx, { ...fields, passwordHash });
-      await this.roles.setRolesOfUser(tx, id, held.map((role) => role.id));
+      await this.giving.set(tx, id, roleIds);
       const account = await this.accounts.get(tx, id);
       await this.audit.record(tx, actor, { action: 'user.created', targetType: 'user', targetId: id, after: recorded(account) });
       return account;
@@ -37,7 +37,7 @@ export class AccountService {
   async change(actor: Actor, id: number, changes: AccountChanges): Promise<Account> {
     const passwordHash = changes.password === undefined ? undefined : await hashPassword(changes.password);
     return this.db.write(async (tx) => {
-      await this.roles.lockAdministration(tx);
+      await this.giving.lockAdministration(tx);
       const before = await this.accounts.get(tx, id);
       await this.apply(tx, id, changes, passwordHash);
       const after = await this.accounts.get(tx, id);
@@ -49,6 +49,11 @@ export class AccountService {
     });
   }
 
+  /** Ends every session of the user. `password` is strong enough already. */
+  async changePassword(actor: Actor, id: number, password: string): Promise<Account> {
+    return this.change(actor, id, { password });
+  }
+
   /** Throws `conflict` when no active user is an administrator. Call it after a change, with the administration locked. */
   async demandAdministrator(tx: Tx): Promise<void> {
     if (await this.accounts.hasAdministrator(tx)) return;
@@ -57,7 +62,7 @@ export class AccountService {
 
   private async apply(tx: Tx, id: number, { username, email, active, roles }: AccountChanges, passwordHash?: string): Promise<void> {
     await this.users.change(tx, id, { username, email, active, passwordHash });
-    if (roles) await this.roles.setRolesOfUser(tx, id, (await this.roles.locate(tx, 'roles', roles)).map((role) => role.id));
+    if (roles) await this.giving.set(tx, id, await this.giving.toUser(tx, roles));
     if (active === false || passwordHash !== undefined) await this.users.revokeTokens(tx, id);
   }
 }

@@ -18,7 +18,7 @@ describe('permissionsOf', () => {
   it.each<[Permission, boolean]>([
     ['certificate:read', true], ['certificate:issue', true], ['certificate:import', true], ['key:read', true], ['self', true],
     ['authority:create', false], ['destination:write', false], ['notification:write', false], ['policy:write', false],
-    ['audit:read', false], ['user:read', false], ['user:write', false], ['role:write', false], ['job:write', false], ['mail:read', false],
+    ['audit:read', false], ['user:write', false], ['role:write', false], ['job:write', false], ['mail:read', false],
   ])('an ordinary user: %s is %s', (permission, expected) => {
     expect(permissionsOf([]).has(permission)).toBe(expected);
     expect(permissionsOf(['web@example.com', 'global_cert_issuer', 'creator']).has(permission)).toBe(expected);
@@ -30,10 +30,21 @@ describe('permissionsOf', () => {
     expect(permissionsOf(['operator']).has('user:write')).toBe(false);
   });
 
+  it('leaves an ordinary user in strict mode nothing to change but their own account, and takes nothing from others', () => {
+    const strict = permissionsOf(['web@example.com'], true);
+    for (const permission of strict) expect(permission).toMatch(/:(read|export|credentials)$|^self$|^(apikey:write|password:change|session:close)$/);
+    expect([strict.has('certificate:read'), strict.has('key:read'), strict.has('certificate:issue'), strict.has('delivery:retry')]).toEqual([true, true, false, false]);
+    for (const names of [['admin'], ['operator'], ['read-only'], ['admin', 'read-only']]) expect(permissionsOf(names, true)).toEqual(permissionsOf(names));
+  });
+
+  it('is never empty, which could be taken for everything', () => {
+    for (const strict of [false, true]) for (const names of [[], ['read-only'], ['x']]) expect(permissionsOf(names, strict).size).toBeGreaterThan(5);
+  });
+
   it('lets read-only beat every other role', () => {
     fc.assert(fc.property(fc.subarray(['admin', 'operator', 'global_cert_issuer', 'a@b.example']), fc.boolean(), (others, first) => {
       const names = first ? ['Read-Only', ...others] : [...others, 'read-only'];
-      for (const permission of permissionsOf(names)) expect(permission).toMatch(/:read$|^self$/);
+      for (const permission of permissionsOf(names)) expect(permission).toMatch(/:read$|^self$|^(apikey:write|password:change|session:close)$/);
       expect(permissionsOf(names).has('key:read')).toBe(false);
       expect(permissionsOf(names).size).toBeGreaterThan(0);
     }));

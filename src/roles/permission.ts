@@ -35,10 +35,15 @@ const table = {
   'mail:read':          { user: 'no', operator: 'yes', readOnly: 'no' },
   'key-ring:rekey':     { user: 'no', operator: 'no', readOnly: 'no' },
   'audit:read':         { user: 'no', operator: 'no', readOnly: 'no' },
-  'user:read':          { user: 'no', operator: 'no', readOnly: 'no' },
+  'user:read':          { user: 'own', operator: 'own', readOnly: 'own' },
   'user:write':         { user: 'no', operator: 'no', readOnly: 'no' },
   'role:read':          { user: 'yes', operator: 'yes', readOnly: 'yes' },
   'role:write':         { user: 'no', operator: 'no', readOnly: 'no' },
+  'role:credentials':   { user: 'own', operator: 'own', readOnly: 'no' },
+  'apikey:read':        { user: 'own', operator: 'own', readOnly: 'own' },
+  'apikey:write':       { user: 'own', operator: 'own', readOnly: 'own' },
+  'password:change':    { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'session:close':      { user: 'yes', operator: 'yes', readOnly: 'yes' },
   'plugin:read':        { user: 'yes', operator: 'yes', readOnly: 'yes' },
   'self':               { user: 'yes', operator: 'yes', readOnly: 'yes' },
 } as const satisfies Record<string, Record<'user' | 'operator' | 'readOnly', 'yes' | 'own' | 'no'>>;
@@ -51,17 +56,27 @@ export const permissions: ReadonlySet<string> = new Set(Object.keys(table));
 const granted = (to: 'user' | 'operator' | 'readOnly'): ReadonlySet<Permission> =>
   new Set((Object.keys(table) as Permission[]).filter((permission) => table[permission][to] !== 'no'));
 
+/** What everyone does with their own account, which stays open whatever their roles. */
+const ofOneself: ReadonlySet<Permission> = new Set(['apikey:write', 'password:change', 'session:close', 'self']);
+
+const changesNothing = (permission: Permission): boolean => /:(read|export|credentials)$/.test(permission) || ofOneself.has(permission);
+
 const all = new Set(Object.keys(table) as Permission[]);
 const ofReadOnly = granted('readOnly');
 const ofOperator = granted('operator');
 const ofUser = granted('user');
+const ofUserInStrictMode: ReadonlySet<Permission> = new Set([...ofUser].filter(changesNothing));
 
-/** What the holder of these roles may ask for. `read-only` beats every other role, `admin` too; without roles one is an ordinary user. */
-export function permissionsOf(roleNames: readonly string[]): ReadonlySet<Permission> {
+/**
+ * What the holder of these roles may ask for. `read-only` beats every other role, `admin` too; without roles one is an ordinary
+ * user. With `strict`, an ordinary user changes nothing but their own account.
+ */
+export function permissionsOf(roleNames: readonly string[], strict = false): ReadonlySet<Permission> {
   const names = new Set(roleNames.map((name) => name.toLowerCase()));
   if (names.has('read-only')) return ofReadOnly;
   if (names.has('admin')) return all;
-  return names.has('operator') ? ofOperator : ofUser;
+  if (names.has('operator')) return ofOperator;
+  return strict ? ofUserInStrictMode : ofUser;
 }
 
 /** What an object says about whom it belongs to. Linked roles are given by id or by name, whichever the caller has. */

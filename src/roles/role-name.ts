@@ -8,14 +8,29 @@ export const builtInRoles: Readonly<Record<string, string>> = {
   'global_cert_issuer': 'May issue for names that the domain policy keeps from others.',
 };
 
-const reserved: ReadonlySet<string> = new Set([...Object.keys(builtInRoles), 'creator']);
+/** In strict mode every user holds one of these. */
+export const strictRoles: readonly string[] = ['admin', 'operator', 'read-only'];
 
-/** True for names that carry a meaning of their own, and so can neither be made by users nor stand in an owner field. */
-export function isReserved(name: string): boolean {
-  return reserved.has(name.trim().toLowerCase());
+/** Letters of other scripts, and small capitals, that are drawn like the Latin ones in the reserved names (Unicode TR39, the part that matters here). */
+const lookalikes: ReadonlyMap<string, string> = new Map(Object.entries({
+  a: 'аαɑᴀ', b: 'ьβʙ', c: 'сϲᴄ', d: 'ԁɗᴅ', e: 'еєεҽᴇ', g: 'ɡԍցɢ', i: 'іιıɩɪ', l: 'ӏłʟ1|', m: 'мᴍ', n: 'пηոɴ', o: 'оοօᴏ0', p: 'рρᴘ', r: 'гʀᴦ', s: 'ѕꜱ', t: 'тτᴛ', u: 'υսᴜ', v: 'ν', y: 'уүγʏ',
+}).flatMap(([latin, others]) => [...others].map((other) => [other, latin])));
+
+/** What a name looks like: compatibility forms, case, accents, separators, invisible characters and letters drawn alike make no difference. */
+function skeletonOf(name: string): string {
+  const letters = name.normalize('NFKD').toLowerCase().normalize('NFKD').replace(/[^\p{L}\p{N}|]/gu, '');
+  // An upper-case I and a lower-case l look the same, too.
+  return [...letters].map((letter) => lookalikes.get(letter) ?? letter).join('').replaceAll('l', 'i');
 }
 
-const Name = z.string().trim().min(1).max(128).regex(/^\P{Cc}*$/u, 'must not contain control characters')
+const reserved: ReadonlySet<string> = new Set([...Object.keys(builtInRoles), 'creator'].map(skeletonOf));
+
+/** True for names that carry a meaning of their own, or look like one that does: they can neither be made by users nor stand in an owner field. */
+export function isReserved(name: string): boolean {
+  return reserved.has(skeletonOf(name));
+}
+
+const Name = z.string().trim().min(1).max(128).regex(/^[^\p{C}\p{Zl}\p{Zp}]*$/u, 'must not contain control or invisible characters')
   .refine((name) => !isReserved(name), 'is a reserved name');
 
 /** The name of a role that a user makes: 1-128 characters, none of the reserved names. */

@@ -3,8 +3,10 @@ import type { Tx } from '../platform/db/database.js';
 import type { Page } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
+import { Conditions } from '../platform/db/conditions.js';
 import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
+import type { Sealed } from '../platform/secrets/sealed.js';
 import { orConflict } from '../users/or-conflict.js';
 import { ownerPermissions, type RolePermission } from './permission.js';
 import { isReserved } from './role-name.js';
@@ -40,7 +42,10 @@ export class RoleRepository {
   }
 
   async list(tx: Tx, query: RoleQuery): Promise<Page<Role>> {
-    return listPage(tx, list, query);
+    const where = new Conditions();
+    if (query.id !== undefined) where.add('id = ?', query.id);
+    if (query.owner !== undefined) where.add('lower(name) = ?', query.owner);
+    return listPage(tx, list, query, where);
   }
 
   /** The roles that `references` name, once each. Throws `invalid-request` on the first of `field` that names none. */
@@ -109,8 +114,14 @@ export class RoleRepository {
     return (identifiers as [{ id: number }])[0].id;
   }
 
-  async change(tx: Tx, id: number, fields: Partial<Pick<Role, 'name' | 'description' | 'permissions'>>): Promise<void> {
+  async change(tx: Tx, id: number, fields: Partial<Pick<Role, 'name' | 'description' | 'permissions' | 'username' | 'sealedPassword' | 'secretId'>>): Promise<void> {
     if (Object.values(fields).some((value) => value !== undefined)) await orConflict(tx.update(Role, id, fields), clashes);
+  }
+
+  /** Null when the role keeps no password. */
+  async sealedPasswordOf(tx: Tx, id: number): Promise<{ sealedPassword: Sealed; secretId: string } | null> {
+    const role = await tx.findOne(Role, { where: { id }, select: { id: true, sealedPassword: true, secretId: true } });
+    return role?.sealedPassword && role.secretId ? { sealedPassword: role.sealedPassword, secretId: role.secretId } : null;
   }
 
   /** Takes the role away from its holders and from what is linked to it, and deletes nothing else. */

@@ -1,12 +1,13 @@
 import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
 import { z } from 'zod';
 import { Database } from '../platform/db/database.js';
-import { type Actor, Requires, Who } from '../platform/http/actor.js';
+import { type Actor, Requires, RequiresAfterBody, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
 import { type Page, pageOf } from '../platform/http/page.js';
-import { AccountView, accountView } from './account.schema.js';
+import { AccountOrPersonView, accountView, personView } from './account.schema.js';
+import { isAdmin } from './permission.js';
 import { RoleRepository } from './role.repository.js';
-import { NewRole, RoleChanges, RoleQuery, RoleView, roleView } from './role.schema.js';
+import { CredentialsView, NewRole, RoleChanges, RoleQuery, RoleView, roleView } from './role.schema.js';
 import { RoleService } from './role.service.js';
 
 type View = z.output<typeof RoleView>;
@@ -39,15 +40,23 @@ export class RolesController {
 
   @Get(':id/users')
   @Requires('role:read')
-  @Summary('List the holders of a role', 'For its holders and administrators.')
-  @Answers(200, pageOf(AccountView))
-  async users(@Who() actor: Actor, @Id() id: number): Promise<Page<z.output<typeof AccountView>>> {
+  @Summary('List the holders of a role', 'Administrators see all of them; everyone else the names and addresses of those who can sign in.')
+  @Answers(200, pageOf(AccountOrPersonView))
+  async users(@Who() actor: Actor, @Id() id: number): Promise<Page<z.output<typeof AccountOrPersonView>>> {
     const users = await this.service.usersOf(actor, id);
-    return { items: users.map(accountView), total: users.length };
+    return { items: users.map((user) => (isAdmin(actor) ? accountView(user) : personView(user))), total: users.length };
+  }
+
+  @Get(':id/credentials')
+  @Requires('role:credentials')
+  @Summary('Read the credentials that a role keeps', 'For its holders and administrators. Every reading is an audit event.')
+  @Answers(200, CredentialsView)
+  async credentials(@Who() actor: Actor, @Id() id: number): Promise<z.output<typeof CredentialsView>> {
+    return this.service.credentialsOf(actor, id);
   }
 
   @Post()
-  @Requires('role:write')
+  @RequiresAfterBody('role:write')
   @Summary('Make a role')
   @Answers(200, RoleView)
   async create(@Who() actor: Actor, @JsonBody(NewRole) body: NewRole): Promise<View> {

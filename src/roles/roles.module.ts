@@ -3,6 +3,9 @@ import { AuditModule } from '../audit/audit.module.js';
 import { UsersModule } from '../users/users.module.js';
 import { AccountRepository } from './account.repository.js';
 import { AccountService } from './account.service.js';
+import { RoleCredentials } from './role-credentials.js';
+import { RoleGiving } from './role-giving.js';
+import { RoleHolders } from './role-holders.js';
 import { RoleRepository } from './role.repository.js';
 import { RoleService } from './role.service.js';
 import { RolesController } from './roles.controller.js';
@@ -12,7 +15,7 @@ import { UsersController } from './users.controller.js';
 @Module({
   imports: [AuditModule, UsersModule],
   controllers: [UsersController, RolesController],
-  providers: [RoleRepository, RoleService, AccountRepository, AccountService],
-  exports: [RoleRepository, AccountRepository, AccountService],
+  providers: [RoleCredentials, RoleGiving, RoleHolders, RoleRepository, RoleService, AccountRepository, AccountService],
+  exports: [RoleGiving, RoleRepository, AccountRepository, AccountService],
 })
 export class RolesModule {}

@@ -22,15 +22,18 @@ const lastEvent = async () => (await call('GET', '/logs?count=1')).body.items[0]
 describe('the rights on accounts', () => {
   const routes = [
     ['GET', '/users'], ['POST', '/users'], ['PUT', '/users/1'], ['GET', '/roles'], ['GET', '/roles/1'], ['GET', '/roles/1/users'],
-    ['POST', '/roles'], ['PUT', '/roles/1'], ['DELETE', '/roles/1'], ['GET', '/users/1'], ['GET', '/users/1/roles'], ['GET', '/logs'],
+    ['POST', '/roles'], ['PUT', '/roles/1'], ['DELETE', '/roles/1'], ['GET', '/users/1'], ['GET', '/users/1/roles'], ['GET', '/roles/1/credentials'], ['GET', '/logs'],
   ] as const;
+  const open = ['GET /users', 'GET /users/1', 'GET /users/1/roles', 'GET /roles', 'GET /roles/1/users'];
+  const bodies: Record<string, object> = { 'POST /users': { username: 'x', email: 'x@example.com' }, 'POST /roles': { name: 'x' } };
 
   it.each([['nobody', undefined], ['ordinary', []], ['operator', ['operator']], ['read-only admin', ['admin', 'read-only']]] as const)(
     'are not those of %s', async (name, roles) => {
       const token = roles && await accounts.addUser(name, ...roles).then(() => accounts.signIn(name));
       for (const [method, path] of routes) {
-        const expected = !roles ? 401 : path === '/roles' && method === 'GET' || path.startsWith('/roles/1') && method === 'GET' && roles.some((r) => r === 'admin') ? 200 : 403;
-        expect((await accounts.call(method, path, { token })).status, `${method} ${path}`).toBe(expected);
+        const route = `${method} ${path}`;
+        const expected = !roles ? 401 : open.includes(route) || (route === 'GET /roles/1' && roles.some((r) => r === 'admin')) ? 200 : 403;
+        expect((await accounts.call(method, path, { token, body: bodies[route] })).status, route).toBe(expected);
       }
     });
 
@@ -43,7 +46,40 @@ describe('the rights on accounts', () => {
     expect((await call('GET', `/roles/${crew}`, undefined, token)).body).toMatchObject({ id: crew, name: 'crew' });
     expect((await call('GET', `/roles/${crew}/users`, undefined, token)).body).toMatchObject({ total: 1, items: [{ id, username: 'self' }] });
     expect((await call('GET', `/roles/${await roleId('operator')}`, undefined, token)).status).toBe(403);
-    expect((await call('GET', '/users/1', undefined, token)).status).toBe(403);
+  });
+
+  it('show everyone what is needed to name an owner, and no more', async () => {
+    const [id, gone] = [await accounts.addUser('looker'), await accounts.addUser('looked-at-gone', 'crew')];
+    await accounts.test.source.query('update app_user set active = false where id = $1', [gone]);
+    const token = await accounts.signIn('looker');
+    const see = async (path: string) => (await call('GET', path, undefined, token)).body;
+    expect(await see('/users/1')).toEqual({ id: 1, username: 'admin', email: 'admin@localhost' });
+    expect((await see('/users?filter=username;look')).items).toEqual([{ id, username: 'looker', email: 'looker@example.com' }]);
+    expect((await see(`/users?id=${id}`)).total).toBe(1);
+    expect((await see('/users?owner=LOOKER@example.com')).items).toMatchObject([{ id }]);
+    expect((await see('/users?filter=active;false')).total).toBe(0);
+    expect((await see(`/roles/${await roleId('crew')}/users`)).items).toEqual([expect.not.objectContaining({ active: true })]);
+    expect((await see(`/roles?owner=crew`)).items).toMatchObject([{ name: 'crew' }]);
+    expect((await see(`/roles?id=${await roleId('crew')}`)).items).toMatchObject([{ name: 'crew' }]);
+    expect((await call('GET', '/users?filter=username;looked-at-gone')).body.items).toMatchObject([{ id: gone, active: false }]);
+  });
+
+  it('check a body before the right to make something, and after it where something changes', async () => {
+    await accounts.addUser('order');
+    const token = await accounts.signIn('order');
+    for (const path of ['/users', '/roles']) {
+      expect((await call('POST', path, {}, token)).status).toBe(400);
+      expect((await accounts.call('POST', path, { token })).status).toBe(400);
+      expect((await accounts.call('POST', path, { body: {} })).status).toBe(401);
+      expect((await call('PUT', `${path}/1`, { nonsense: 1 }, token)).status).toBe(403);
+    }
+  });
+
+  it('do not matter where a method does not exist', async () => {
+    for (const [method, path] of [['DELETE', '/users/1'], ['PUT', '/roles'], ['PUT', '/users'], ['POST', '/auth/me'], ['POST', '/keys/1'], ['POST', '/roles/1/credentials']] as const) {
+      expect((await accounts.call(method, path, { token: undefined })).status, `${method} ${path}`).toBe(405);
+      expect((await accounts.call(method, path, { token: 'nonsense' })).status, `${method} ${path}`).toBe(405);
+    }
   });
 });
 

@@ -1,17 +1,17 @@
 import { Controller, Get, Post, Put } from '@nestjs/common';
 import { z } from 'zod';
 import { Database } from '../platform/db/database.js';
-import { type Actor, Requires, Who } from '../platform/http/actor.js';
+import { type Actor, Requires, RequiresAfterBody, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
 import { type Page, pageOf } from '../platform/http/page.js';
-import { Problem } from '../platform/http/problem.js';
-import { type Account, AccountRepository } from './account.repository.js';
-import { AccountChanges, AccountQuery, AccountView, accountView, NewAccount } from './account.schema.js';
+import { AccountRepository } from './account.repository.js';
+import { AccountChanges, AccountOrPersonView, AccountQuery, AccountView, accountView, NewAccount, personView } from './account.schema.js';
 import { AccountService } from './account.service.js';
 import { isAdmin } from './permission.js';
 import { RoleLabelView } from './role.schema.js';
 
 type View = z.output<typeof AccountView>;
+type Seen = z.output<typeof AccountOrPersonView>;
 
 /** Users and what they hold. It stands beside the roles because it shows them. */
 @Controller('users')
@@ -24,32 +24,33 @@ export class UsersController {
 
   @Get()
   @Requires('user:read')
-  @Summary('List users')
-  @Answers(200, pageOf(AccountView))
-  async list(@QueryOf(AccountQuery) query: AccountQuery): Promise<Page<View>> {
-    const page = await this.accounts.list(this.db.single, query);
-    return { ...page, items: page.items.map(accountView) };
+  @Summary('List users', 'Administrators see all of them; everyone else the names and addresses of those who can sign in.')
+  @Answers(200, pageOf(AccountOrPersonView))
+  async list(@Who() actor: Actor, @QueryOf(AccountQuery) query: AccountQuery): Promise<Page<Seen>> {
+    const page = await this.accounts.list(this.db.single, query, !isAdmin(actor));
+    return { ...page, items: page.items.map((account) => (isAdmin(actor) ? accountView(account) : personView(account))) };
   }
 
   @Get(':id')
-  @Requires('self')
-  @Summary('Read a user', 'For administrators, and for everyone about themselves.')
-  @Answers(200, AccountView)
-  async read(@Who() actor: Actor, @Id() id: number): Promise<View> {
-    return accountView(await this.visible(actor, id));
+  @Requires('user:read')
+  @Summary('Read a user', 'For administrators, and for everyone about themselves; of others one sees the name and the address.')
+  @Answers(200, AccountOrPersonView)
+  async read(@Who() actor: Actor, @Id() id: number): Promise<Seen> {
+    const account = await this.accounts.get(this.db.single, id);
+    return isAdmin(actor) || actor.userId === id ? accountView(account) : personView(account);
   }
 
   @Get(':id/roles')
-  @Requires('self')
-  @Summary('List the roles of a user', 'For administrators, and for everyone about themselves.')
+  @Requires('role:read')
+  @Summary('List the roles of a user')
   @Answers(200, pageOf(RoleLabelView))
-  async roles(@Who() actor: Actor, @Id() id: number): Promise<Page<z.output<typeof RoleLabelView>>> {
-    const { roles } = accountView(await this.visible(actor, id));
+  async roles(@Id() id: number): Promise<Page<z.output<typeof RoleLabelView>>> {
+    const { roles } = accountView(await this.accounts.get(this.db.single, id));
     return { items: roles, total: roles.length };
   }
 
   @Post()
-  @Requires('user:write')
+  @RequiresAfterBody('user:write')
   @Summary('Make a user')
   @Answers(200, AccountView)
   async create(@Who() actor: Actor, @JsonBody(NewAccount) body: NewAccount): Promise<View> {
@@ -62,10 +63,5 @@ export class UsersController {
   @Answers(200, AccountView)
   async change(@Who() actor: Actor, @Id() id: number, @JsonBody(AccountChanges) body: AccountChanges): Promise<View> {
     return accountView(await this.service.change(actor, id, body));
-  }
-
-  private async visible(actor: Actor, id: number): Promise<Account> {
-    if (!isAdmin(actor) && actor.userId !== id) throw new Problem('forbidden', 'Only administrators may see other users.');
-    return this.accounts.get(this.db.single, id);
   }
 }

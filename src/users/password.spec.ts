@@ -1,6 +1,6 @@
 import { parseOptions } from '@node-rs/argon2';
 import { describe, expect, it } from 'vitest';
-import { hashPassword, NewPassword, passwordMatches, weaknesses } from './password.js';
+import { hashPassword, isBcrypt, NewPassword, passwordMatches, weaknesses } from './password.js';
 
 describe('weaknesses', () => {
   it.each([
@@ -32,5 +32,34 @@ describe('hashPassword', () => {
 
   it('never matches where there is no hash, not even an empty password', async () => {
     expect(await passwordMatches(null, '')).toBe(false);
+  });
+});
+
+describe('a hash of Lemur', () => {
+  // Made by crypt(3) of libxcrypt.
+  const hashes = {
+    '2b': '$2b$12$abcdefghijklmnopqrstuO7TN/TZ0/vAi.pP7zkpLIBlfZaROjhWq',
+    '2y': '$2y$10$abcdefghijklmnopqrstuO8aEQ0TrdqP1RSo8739Xtowtley9cfHq',
+    '2a': '$2a$08$abcdefghijklmnopqrstuOdWWY3A44XRBDJ/XHPwAR1.0TIx5vRKm',
+  };
+
+  it.each(Object.entries(hashes))('%s is matched by its password only', async (_, stored) => {
+    expect(isBcrypt(stored)).toBe(true);
+    expect(await passwordMatches(stored, 'Correct-horse7!')).toBe(true);
+    for (const wrong of ['correct-horse7!', '', stored]) expect(await passwordMatches(stored, wrong, true)).toBe(false);
+  });
+
+  it('counts 72 bytes of a password, as it did there', async () => {
+    const stored = '$2b$05$abcdefghijklmnopqrstuOqX5go/Rz04pL1GJf5FolxsJE.1Vm9ZC';
+    expect(await passwordMatches(stored, `Größe-${'x'.repeat(80)}1A!`)).toBe(true);
+    expect(await passwordMatches(stored, `Größe-${'y'.repeat(80)}1A!`)).toBe(false);
+  });
+
+  it('says nothing of others: what is no hash at all matches nothing, and Argon2id goes on beside it', async () => {
+    for (const stored of ['Correct-horse7!', '$2b$12$short', '', '$2x$12$abcdefghijklmnopqrstuO7TN/TZ0/vAi.pP7zkpLIBlfZaROjhWq', '$argon2id$nonsense']) {
+      expect(await passwordMatches(stored, 'Correct-horse7!', true), stored).toBe(false);
+    }
+    expect(await passwordMatches(await hashPassword('Correct-horse7!'), 'Correct-horse7!', true)).toBe(true);
+    expect(await passwordMatches(null, '', true)).toBe(false);
   });
 });

@@ -1,8 +1,12 @@
 import { hash, verify, type Algorithm } from '@node-rs/argon2';
+import { hash as bcryptHash, verify as bcryptVerify } from '@node-rs/bcrypt';
 import { z } from 'zod';
 
 // The package declares a const enum, which has no value at run time: 2 is Argon2id (RFC 9106).
 const options = { algorithm: 2 as Algorithm.Argon2id, memoryCost: 19 * 1024, timeCost: 2, parallelism: 1 };
+
+/** The cost of the hashes that Lemur makes. */
+const bcryptCost = 12;
 
 const rules: readonly (readonly [RegExp, string])[] = [
   [/.{12}/su, 'must have at least 12 characters'],
@@ -27,11 +31,29 @@ export function hashPassword(password: string): Promise<string> {
   return hash(password, options);
 }
 
-let nobody: Promise<string> | undefined;
+/** True for a hash that was carried over from Lemur: bcrypt, which counts no more than 72 bytes of a password. */
+export function isBcrypt(stored: string): boolean {
+  return /^\$2[aby]\$\d\d\$[./0-9A-Za-z]{53}$/.test(stored);
+}
 
-/** True when the password fits. Without a hash the same work is done in vain, so that the time taken tells nothing. */
-export async function passwordMatches(stored: string | null, password: string): Promise<boolean> {
+let nobody: Promise<string> | undefined;
+let nobodyInLemur: Promise<string> | undefined;
+
+/**
+ * True when the password fits. Without a hash the same work is done in vain, so that the time taken tells nothing; while some
+ * users still have hashes of Lemur's, `amongBcrypt` has both kinds of work done for everyone. Never throws because of a hash.
+ */
+export async function passwordMatches(stored: string | null, password: string, amongBcrypt = false): Promise<boolean> {
   nobody ??= hashPassword('');
-  const fits = await verify(stored ?? (await nobody), password);
-  return fits && stored !== null;
+  const carriedOver = stored !== null && isBcrypt(stored);
+  const [argon2, bcrypt] = await Promise.all([
+    verify(stored === null || carriedOver ? await nobody : stored, password).catch(() => false),
+    carriedOver || amongBcrypt ? bcryptMatches(carriedOver ? stored : null, password) : false,
+  ]);
+  return carriedOver ? bcrypt : argon2 && stored !== null;
+}
+
+async function bcryptMatches(stored: string | null, password: string): Promise<boolean> {
+  nobodyInLemur ??= bcryptHash('', { cost: bcryptCost });
+  return bcryptVerify(password, stored ?? (await nobodyInLemur)).catch(() => false);
 }

@@ -27,6 +27,22 @@ export class UserRepository {
     return found && found.id;
   }
 
+  /** With its password hash. */
+  async findWithHash(tx: Tx, id: number): Promise<User | null> {
+    return tx.createQueryBuilder(User, 'u').addSelect('u.passwordHash').where('u.id = :id', { id }).getOne();
+  }
+
+  /** True while someone has a password hash that was carried over from Lemur. */
+  async hasBcrypt(tx: Tx): Promise<boolean> {
+    const rows = await tx.query<unknown[]>(`select from app_user where password_hash like '$2%' limit 1`);
+    return rows.length > 0;
+  }
+
+  /** Unless it has changed meanwhile. Sessions go on: the password is the same. */
+  async replaceHash(tx: Tx, id: number, { from, to }: { from: string; to: string }): Promise<void> {
+    await tx.update(User, { id, passwordHash: from }, { passwordHash: to });
+  }
+
   async exists(tx: Tx): Promise<boolean> {
     return tx.exists(User);
   }

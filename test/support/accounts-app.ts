@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +14,7 @@ import { Config, loadConfig } from '../../src/platform/config.js';
 import { Database } from '../../src/platform/db/database.js';
 import { HttpModule } from '../../src/platform/http/http.module.js';
 import { applyHttp, createFastifyAdapter } from '../../src/platform/http/server.js';
+import { KeyRing } from '../../src/platform/secrets/key-ring.js';
 import { createLog, Log } from '../../src/platform/log.js';
 import { bootstrapAccounts } from '../../src/roles/bootstrap.js';
 import { Role } from '../../src/roles/role.entity.js';
@@ -57,13 +59,13 @@ export interface AccountsApp {
 }
 
 /** Starts the application with the built-in roles, the user `admin`, and the given controllers. */
-export async function startAccounts(...controllers: Type<object>[]): Promise<AccountsApp> {
+export async function startAccounts(controllers: readonly Type<object>[] = [], env: Record<string, string> = {}): Promise<AccountsApp> {
   const test = await createTestDatabase(accountEntities);
   const dataDir = await mkdtemp(join(tmpdir(), 'perennial-accounts-'));
   await bootstrapAccounts(test.db, PASSWORD);
   const clock = new HandClock();
-  const config = loadConfig({ DATA_DIR: dataDir, PERENNIAL_ROLE: 'api', PUBLIC_URL: 'https://pki.example.org' });
-  const app = await createApp(config, test.db, clock, controllers).catch(async (error: unknown) => {
+  const config = loadConfig({ DATA_DIR: dataDir, PERENNIAL_ROLE: 'api', PUBLIC_URL: 'https://pki.example.org', ...env });
+  const app = await createApp(config, test.db, clock, [...controllers]).catch(async (error: unknown) => {
     await test.drop();
     throw error;
   });
@@ -89,7 +91,7 @@ class PlatformModule {}
 async function createApp(config: Config, db: Database, clock: Clock, controllers: Type<object>[]): Promise<NestFastifyApplication> {
   const platform = [
     { provide: Config, useValue: config }, { provide: Database, useValue: db }, { provide: Clock, useValue: clock },
-    { provide: Log, useValue: createLog('silent') },
+    { provide: Log, useValue: createLog('silent') }, { provide: KeyRing, useValue: new KeyRing([{ id: null, key: randomBytes(32) }]) },
   ];
   @Module({ imports: [{ module: PlatformModule, global: true, providers: platform, exports: platform }, HttpModule, AuthModule], controllers })
   class TestModule {}

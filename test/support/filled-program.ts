@@ -16,6 +16,7 @@ export async function fillProgram({ ok, clock }: TestProgram, folder: string): P
   await make('policies', { name: 'half', lifetimeFraction: 0.5 });
   await make('roles', { name: 'ops', description: 'Operators' });
   await make('users', { username: 'ann', email: 'ann@example.com', password: 'Correct-Horse-2!', roles: [{ name: 'ops' }] });
+  ids['aid'] = (await ok('POST', '/keys', { name: 'script', ttl: 30, user: { id: ids['users'] } })).id;
   const certificate = await ok('POST', '/certificates', {
     owner: 'joe@example.com', commonName: 'www.example.com', authority: { name: 'root' }, destinations: [{ label: 'web' }], notifications: [{ label: 'soon' }], rotationPolicy: { name: 'half' },
     validityDays: 90, roles: [{ name: 'ops' }], description: 'The web',

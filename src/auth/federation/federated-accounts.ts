@@ -5,6 +5,7 @@ import { Database, type Tx, violatedConstraint } from '../../platform/db/databas
 import { Problem } from '../../platform/http/problem.js';
 import { type Account, AccountRepository } from '../../roles/account.repository.js';
 import { NewAccount } from '../../roles/account.schema.js';
+import { RoleGiving } from '../../roles/role-giving.js';
 import { UserRepository } from '../../users/user.repository.js';
 import type { Visitor } from '../sessions.js';
 import { FederatedRoles } from './federated-roles.js';
@@ -20,6 +21,7 @@ export class FederationTables {
     readonly users: UserRepository,
     readonly accounts: AccountRepository,
     readonly identities: IdentityRepository,
+    readonly giving: RoleGiving,
   ) {}
 }
 
@@ -77,6 +79,7 @@ export class FederatedAccounts {
     const { data } = NewAccount.safeParse({ username, email });
     if (!data) throw new Refusal('The name or the address from the provider cannot be that of a user.');
     const id = await this.tables.users.add(tx, { username: data.username, email: data.email, passwordHash: null });
+    await this.tables.giving.set(tx, id, await this.tables.giving.toStranger(tx));
     const { issuer, subject } = profile;
     await this.audit.record(tx, { userId: id, username, ...visitor }, { action: 'user.created', targetType: 'user', targetId: id, after: { username, email, active: true, issuer, subject } });
     return id;

@@ -1,5 +1,4 @@
-import { builtInRoles } from '../../roles/role-name.js';
-import { looksBuiltIn } from './role-look-alike.js';
+import { builtInRoles, isReserved } from '../../roles/role-name.js';
 
 /** How groups elsewhere become roles here. */
 export interface GroupRules {
@@ -41,14 +40,14 @@ export function grantsOf(groups: readonly string[], rules: GroupRules): Grants {
 /** Makes the rules. Throws when a mapping names something that is like a built-in role and is none: a slip that would otherwise give nothing. */
 export function groupRules(rules: GroupRules): GroupRules {
   for (const { role } of rules.mapping) {
-    if (looksBuiltIn(role) && !Object.hasOwn(builtInRoles, role)) throw new Error(`IDP_ROLES_MAPPING: ${role} is no role; the built-in ones are ${Object.keys(builtInRoles).join(', ')}.`);
+    if (isReserved(role) && !Object.hasOwn(builtInRoles, role)) throw new Error(`IDP_ROLES_MAPPING: ${role} is no role; the built-in ones are ${Object.keys(builtInRoles).join(', ')}.`);
     if (role.length > longestName) throw new Error(`IDP_ROLES_MAPPING: a role has at most ${longestName} characters.`);
   }
   return rules;
 }
 
 function isPossible(name: string): boolean {
-  return name.length > 0 && name.length <= longestName && !/\p{Cc}/u.test(name) && !looksBuiltIn(name);
+  return name.length > 0 && name.length <= longestName && !/\p{Cc}/u.test(name) && !isReserved(name);
 }
 
 // NFKC: the sign has a full-width and a small form.

@@ -93,6 +93,7 @@ export class UploadService {
       throw new Problem('forbidden', 'Only an operator delivers certificates that no authority here has issued.');
     }
     if (relations.destinationIds.length > 0 && !uploaded.privateKey) await this.relations.demandKeyless(relations.destinationIds);
+    await this.relations.demandKeyScope(actor, relations.destinationIds);
     const custody = this.custody(actor, request, relations, uploaded);
     return this.store.store(actor, this.row(uploaded, custody, relations, request), relations);
   }

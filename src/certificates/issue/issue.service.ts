@@ -48,6 +48,7 @@ export class IssuePlanning {
     const validity = this.validity(loaded, request);
     const relations = await this.relations.ofNew(actor, request, [request.owner, loaded.authority.owner]);
     if (wanted.csr) await this.relations.demandKeyless(relations.destinationIds);
+    await this.relations.demandKeyScope(actor, relations.destinationIds);
     const secretId = randomUUID();
     const subject = wanted.csr
       ? { secretId, sealedKey: null, csrPem: wanted.csrPem, spkiDer: wanted.csr.spkiDer, keyType: wanted.csr.keyType, bits: wanted.csr.bits }

@@ -1,4 +1,4 @@
-import { createParamDecorator, SetMetadata, type CustomDecorator, type ExecutionContext } from '@nestjs/common';
+import { applyDecorators, createParamDecorator, SetMetadata, type CustomDecorator, type ExecutionContext } from '@nestjs/common';
 
 /** A role as its holder brings it along. */
 export interface HeldRole {
@@ -28,6 +28,8 @@ export interface Actor {
 /** A request that the guard has let in. */
 export interface RequestWithActor {
   actor?: Actor;
+  /** Thrown by whoever reads the body, once it is found valid (see `RequiresAfterBody`). */
+  refusal?: Error;
 }
 
 class EveryPermission extends Set<string> {
@@ -53,9 +55,13 @@ export function systemActor(requestId: string): Actor {
 /** Metadata keys that the guard reads. */
 export const requiresKey = 'perennial:requires';
 export const publicKey = 'perennial:public';
+export const afterBodyKey = 'perennial:after-body';
 
 /** The route needs this permission. A name that no rule knows stops the program at boot. */
 export const Requires = (permission: string): CustomDecorator => SetMetadata(requiresKey, permission);
+
+/** As `Requires`, but a body that is not valid is refused first, as Lemur's clients expect where they make things. The route has a body. */
+export const RequiresAfterBody = (permission: string): MethodDecorator => applyDecorators(Requires(permission), SetMetadata(afterBodyKey, true));
 
 /** The route answers without sign-in. */
 export const Public = (): CustomDecorator => SetMetadata(publicKey, true);

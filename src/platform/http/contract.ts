@@ -1,7 +1,8 @@
-import { applyDecorators, createParamDecorator, HttpCode, type ExecutionContext } from '@nestjs/common';
+import { applyDecorators, createParamDecorator, HttpCode, SetMetadata, type ExecutionContext } from '@nestjs/common';
 import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import type { RequestWithActor } from './actor.js';
 import { objectOf } from './body.js';
 import { normalizeInput } from './input.js';
 import { jsonSchemaOf, type JsonSchema, membersOf } from './json-schema.js';
@@ -11,13 +12,16 @@ import { validate } from './validate.js';
 /** What an answer is besides JSON that a schema describes. `types`: the media types of a body that is not JSON. */
 export interface AnswerWords { description?: string; types?: readonly string[] }
 
-type Read = (request: FastifyRequest) => unknown;
+type Read = (request: FastifyRequest & RequestWithActor) => unknown;
+
+/** Metadata key of methods that read a JSON body. */
+export const hasBodyKey = 'perennial:has-body';
 
 const maxId = 2_147_483_647;
 
 /**
  * The parameter is the JSON body as `schema` gives it back; keys may be camelCase or snake_case. A body may be left out only
- * where the schema accepts undefined. Throws `malformed-body` or `invalid-request`.
+ * where the schema accepts undefined. Throws `malformed-body` or `invalid-request`, then what the guard left to be thrown.
  */
 export function JsonBody(schema: z.ZodType): ParameterDecorator {
   const optional = schema.safeParse(undefined).success;
@@ -25,8 +29,10 @@ export function JsonBody(schema: z.ZodType): ParameterDecorator {
   return parameter((request) => {
     const body = objectOf(request.body);
     if (body === undefined && !optional) throw new Problem('malformed-body', 'The body is empty.');
-    return validate(schema, body);
-  }, documented);
+    const value = validate(schema, body);
+    if (request.refusal) throw request.refusal;
+    return value;
+  }, documented, SetMetadata(hasBodyKey, true));
 }
 
 /** The parameter is the query as `schema` gives it back; each member becomes a documented parameter. An empty value counts as absent. */
@@ -81,7 +87,7 @@ function pathPart(request: FastifyRequest, name: string): string {
 
 /** A parameter decorator that reads from the request after the guard has let it in, and documents the method it stands in. */
 function parameter(read: Read, ...documented: MethodDecorator[]): ParameterDecorator {
-  const decorate = createParamDecorator((_: unknown, context: ExecutionContext) => read(context.switchToHttp().getRequest<FastifyRequest>()))();
+  const decorate = createParamDecorator((_: unknown, context: ExecutionContext) => read(context.switchToHttp().getRequest<FastifyRequest & RequestWithActor>()))();
   return (target, key, index) => {
     decorate(target, key, index);
     const method = key === undefined ? undefined : Object.getOwnPropertyDescriptor(target, key);

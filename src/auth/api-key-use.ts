@@ -1,0 +1,34 @@
+import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
+import { Clock } from '../platform/clock.js';
+import { Database } from '../platform/db/database.js';
+import { ApiKeyRepository, type KeyInUse } from './api-key.repository.js';
+
+const everyMs = 60_000;
+
+/** Notes when keys are used, at most once a minute each, beside the request and not in its way. */
+@Injectable()
+export class ApiKeyUse implements BeforeApplicationShutdown {
+  private readonly log = new Logger('ApiKeyUse');
+  private readonly writing = new Map<number, Promise<void>>();
+
+  constructor(
+    private readonly db: Database,
+    private readonly keys: ApiKeyRepository,
+    private readonly clock: Clock,
+  ) {}
+
+  note({ id, lastUsedAt }: Pick<KeyInUse, 'id' | 'lastUsedAt'>): void {
+    const at = this.clock.now();
+    const notSince = new Date(at.getTime() - everyMs);
+    if (this.writing.has(id) || (lastUsedAt && lastUsedAt >= notSince)) return;
+    const write = this.keys.noteUse(this.db.single, id, { at, notSince })
+      .catch((error: unknown) => this.log.warn(`The use of API key ${id} was not noted.`, error))
+      .finally(() => this.writing.delete(id));
+    this.writing.set(id, write);
+  }
+
+  /** The database is about to go. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await Promise.all(this.writing.values());
+  }
+}

@@ -1,0 +1,117 @@
+import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
+import { z } from 'zod';
+import { type Actor, Requires, Who } from '../platform/http/actor.js';
+import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
+import { type Page, pageOf } from '../platform/http/page.js';
+import { ApiKeyChanges, ApiKeyQuery, ApiKeyView, apiKeyView, MadeApiKey, NewApiKey } from './api-key.schema.js';
+import { ApiKeyService } from './api-key.service.js';
+
+type View = z.output<typeof ApiKeyView>;
+const Deleted = z.strictObject({ result: z.literal(true) });
+const whose = 'For its user and administrators. The secret is never shown again.';
+
+/** API keys. */
+@Controller('keys')
+export class ApiKeysController {
+  constructor(private readonly service: ApiKeyService) {}
+
+  @Get()
+  @Requires('apikey:read')
+  @Summary('List API keys', 'One’s own; administrators see everyone’s.')
+  @Answers(200, pageOf(ApiKeyView))
+  async list(@Who() actor: Actor, @QueryOf(ApiKeyQuery) query: ApiKeyQuery): Promise<Page<View>> {
+    const page = await this.service.list(actor, query);
+    return { ...page, items: page.items.map(apiKeyView) };
+  }
+
+  @Post()
+  @Requires('apikey:write')
+  @Summary('Make an API key', 'The answer is the only one that holds its secret.')
+  @Answers(200, MadeApiKey)
+  async create(@Who() actor: Actor, @JsonBody(NewApiKey) body: NewApiKey): Promise<z.output<typeof MadeApiKey>> {
+    const { key, secret } = await this.service.create(actor, body);
+    return { ...apiKeyView(key), jwt: secret };
+  }
+
+  @Get(':aid')
+  @Requires('apikey:read')
+  @Summary('Read an API key', whose)
+  @Answers(200, ApiKeyView)
+  async read(@Who() actor: Actor, @Id('aid') id: number): Promise<View> {
+    return apiKeyView(await this.service.read(actor, id));
+  }
+
+  @Get(':aid/described')
+  @Requires('apikey:read')
+  @Summary('Read an API key', 'The same under the address that Lemur’s clients know.')
+  @Answers(200, ApiKeyView)
+  async described(@Who() actor: Actor, @Id('aid') id: number): Promise<View> {
+    return this.read(actor, id);
+  }
+
+  @Put(':aid')
+  @Requires('apikey:write')
+  @Summary('Change or revoke an API key')
+  @Answers(200, ApiKeyView)
+  async change(@Who() actor: Actor, @Id('aid') id: number, @JsonBody(ApiKeyChanges) body: ApiKeyChanges): Promise<View> {
+    return apiKeyView(await this.service.change(actor, await this.service.read(actor, id), body));
+  }
+
+  @Delete(':aid')
+  @Requires('apikey:write')
+  @Summary('Delete an API key')
+  @Answers(200, Deleted)
+  async remove(@Who() actor: Actor, @Id('aid') id: number): Promise<z.output<typeof Deleted>> {
+    await this.service.remove(actor, await this.service.read(actor, id));
+    return { result: true };
+  }
+}
+
+/** The API keys of one user. */
+@Controller('users/:id/keys')
+export class UserApiKeysController {
+  constructor(private readonly service: ApiKeyService) {}
+
+  @Get()
+  @Requires('apikey:read')
+  @Summary('List the API keys of a user')
+  @Answers(200, pageOf(ApiKeyView))
+  async list(@Who() actor: Actor, @Id() userId: number, @QueryOf(ApiKeyQuery) query: ApiKeyQuery): Promise<Page<View>> {
+    const page = await this.service.list(actor, query, userId);
+    return { ...page, items: page.items.map(apiKeyView) };
+  }
+
+  @Post()
+  @Requires('apikey:write')
+  @Summary('Make an API key for a user', 'The answer is the only one that holds its secret.')
+  @Answers(200, MadeApiKey)
+  async create(@Who() actor: Actor, @Id() userId: number, @JsonBody(NewApiKey) body: NewApiKey): Promise<z.output<typeof MadeApiKey>> {
+    const { key, secret } = await this.service.createFor(actor, userId, body);
+    return { ...apiKeyView(key), jwt: secret };
+  }
+
+  @Get(':aid')
+  @Requires('apikey:read')
+  @Summary('Read an API key of a user', whose)
+  @Answers(200, ApiKeyView)
+  async read(@Who() actor: Actor, @Id() userId: number, @Id('aid') id: number): Promise<View> {
+    return apiKeyView(await this.service.read(actor, id, userId));
+  }
+
+  @Put(':aid')
+  @Requires('apikey:write')
+  @Summary('Change or revoke an API key of a user')
+  @Answers(200, ApiKeyView)
+  async change(@Who() actor: Actor, @Id() userId: number, @Id('aid') id: number, @JsonBody(ApiKeyChanges) body: ApiKeyChanges): Promise<View> {
+    return apiKeyView(await this.service.change(actor, await this.service.read(actor, id, userId), body));
+  }
+
+  @Delete(':aid')
+  @Requires('apikey:write')
+  @Summary('Delete an API key of a user')
+  @Answers(200, Deleted)
+  async remove(@Who() actor: Actor, @Id() userId: number, @Id('aid') id: number): Promise<z.output<typeof Deleted>> {
+    await this.service.remove(actor, await this.service.read(actor, id, userId));
+    return { result: true };
+  }
+}

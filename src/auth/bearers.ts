@@ -1,0 +1,63 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '../platform/clock.js';
+import { Database } from '../platform/db/database.js';
+import { Problem } from '../platform/http/problem.js';
+import { Gathered } from '../platform/gathered.js';
+import { type Account, AccountRepository } from '../roles/account.repository.js';
+import { ApiKeyRepository, type KeyInUse } from './api-key.repository.js';
+import { apiKeyHash, isApiKeySecret } from './api-key-secret.js';
+import { Tokens } from './tokens.js';
+
+const dayMs = 86_400_000;
+
+/** Whoever sent a token: an active user, in a session or through one of the user's API keys. */
+export interface Bearer {
+  account: Account;
+  key: KeyInUse | null;
+}
+
+/** When the key ends; null for never. */
+export function endOf({ issuedAt, ttlDays }: Pick<KeyInUse, 'issuedAt' | 'ttlDays'>): Date | null {
+  return ttlDays === -1 ? null : new Date(issuedAt.getTime() + ttlDays * dayMs);
+}
+
+/** Finds out whom a token stands for. Nothing is remembered between requests: what is taken away is gone with the next one. */
+@Injectable()
+export class Bearers {
+  private readonly readings = new Gathered<number, Account | null>((ids) => this.accounts.findMany(this.db.single, ids));
+
+  constructor(
+    private readonly tokens: Tokens,
+    private readonly db: Database,
+    private readonly accounts: AccountRepository,
+    private readonly keys: ApiKeyRepository,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Throws `unauthenticated` for anything but a session of an active user or a valid key of one. */
+  async read(token: string): Promise<Bearer> {
+    if (isApiKeySecret(token)) return this.throughKey(await this.keys.findBySecret(this.db.single, apiKeyHash(token)));
+    const claims = this.tokens.read(token);
+    if ('apiKeyId' in claims) {
+      const key = await this.keys.findCarriedOver(this.db.single, claims.apiKeyId);
+      return this.throughKey(key?.userId === claims.userId ? key : null);
+    }
+    const account = await this.activeAccount(claims.userId);
+    if (account.tokenEpoch !== claims.epoch) throw new Problem('unauthenticated', 'The token has been revoked.');
+    return { account, key: null };
+  }
+
+  private async throughKey(key: KeyInUse | null): Promise<Bearer> {
+    if (!key) throw new Problem('unauthenticated', 'There is no such API key.');
+    if (key.revoked) throw new Problem('unauthenticated', 'The API key has been revoked.');
+    const end = endOf(key);
+    if (end && end <= this.clock.now()) throw new Problem('unauthenticated', 'The API key has expired.');
+    return { account: await this.activeAccount(key.userId), key };
+  }
+
+  private async activeAccount(userId: number): Promise<Account> {
+    const account = await this.readings.run(userId);
+    if (!account?.active) throw new Problem('unauthenticated', 'The user is not active.');
+    return account;
+  }
+}
