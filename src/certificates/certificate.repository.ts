@@ -212,6 +212,14 @@ export class CertificateRepository {
     return rows.map((row) => row.id);
   }
 
+  /** Issued certificates whose renewal has failed so far, or is late by more than an hour; the first twenty by their end, for people. */
+  async lateRenewals(tx: Tx, now: Date): Promise<{ name: string; notAfter: Date; detail: string | null }[]> {
+    return tx.query(
+      `select name, not_after as "notAfter", renewal_detail as detail from certificate c
+       where state = 'issued' and next_renewal_at is not null and (renewal_fault is not null or next_renewal_at < $1::timestamptz - interval '1 hour')
+       order by not_after, id limit 20`, [now]);
+  }
+
   /** Ids of roles, notifications and destinations that hang on a certificate. */
   async linksOf(tx: Tx, id: number): Promise<{ roleIds: number[]; notificationIds: number[]; destinationIds: number[] }> {
     const rows: { roleIds: number[]; notificationIds: number[]; destinationIds: number[] }[] = await tx.query(

@@ -17,4 +17,9 @@ Beside a running program: rekey --new-key; restart every process, so that all ha
 With ENCRYPTION_KEYS: put the new key in front; restart; rekey --commit; take the old keys out; restart.
 Cut off, it goes on where it was.`)
     .action(lazily(async () => (await import('./rekey.js')).rekey));
+
+  program.command('doctor').description('look whether everything works, and say what to do about what does not: status 1 when there is a fault')
+    .option('--send-to <address>', 'send a mail there; without, the mail server is only greeted')
+    .option('--clock-url <url>', 'compare the clock with the Date that this URL answers with')
+    .action(lazily(async () => (await import('./doctor.js')).doctor));
 }

@@ -45,6 +45,11 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
     this.tasks.set(name, { name, seconds, work });
   }
 
+  /** Every declared task and its interval in seconds, by name; also in a process that does not tick. */
+  get intervals(): ReadonlyMap<string, number> {
+    return new Map([...this.tasks.values()].map(({ name, seconds }) => [name, seconds]));
+  }
+
   onApplicationBootstrap(): void {
     if (this.config.role === 'api') return;
     for (const task of this.tasks.values()) this.schedule(task);

@@ -98,6 +98,14 @@ export class DeliveryRepository {
     return rows[0].map((row) => row.id);
   }
 
+  /** Deliveries that have failed so far; the first twenty, for people. */
+  async failing(tx: Tx): Promise<{ certificate: string; destination: string; detail: string | null }[]> {
+    return tx.query(
+      `select c.name as certificate, d.label as destination, l.fault_detail as detail from delivery l
+       join certificate c on c.id = l.certificate_id join destination d on d.id = l.destination_id
+       where l.state in ('failing', 'removing') and l.fault is not null order by l.id limit 20`);
+  }
+
   async countAt(tx: Tx, destinationId: number): Promise<number> {
     return tx.createQueryBuilder(Delivery, 'd')
       .where(`d.destinationId = :destinationId and d.state not in ('removed', 'replaced', 'stopped')`, { destinationId }).getCount();

@@ -31,6 +31,15 @@ export class Mailer {
     if (rejected.length > 0) throw partialFailure(rejected.map(String), rejectedErrors ?? []);
   }
 
+  /** Connects, greets and signs in, and sends nothing; false when mails are kept here. Throws PluginError. */
+  async greet(): Promise<boolean> {
+    if (!this.transport) return false;
+    await this.transport.verify().catch((error: unknown) => {
+      throw smtpFailure(error);
+    });
+    return true;
+  }
+
   onApplicationShutdown(): void {
     this.transport?.close();
   }

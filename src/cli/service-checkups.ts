@@ -1,0 +1,110 @@
+import { Authority } from '../authorities/authority.entity.js';
+import { CertificateRepository } from '../certificates/certificate.repository.js';
+import { DeliveryRepository } from '../certificates/deploy/delivery.repository.js';
+import { Destination } from '../destinations/destination.entity.js';
+import { explain } from '../explain.js';
+import { OutboxRepository } from '../jobs/outbox.repository.js';
+import { Periodic } from '../jobs/periodic.js';
+import { PeriodicRepository } from '../jobs/periodic.repository.js';
+import { Notification } from '../notifications/notification.entity.js';
+import { Clock } from '../platform/clock.js';
+import { Mailer } from '../platform/mail/mailer.js';
+import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { KeyRing } from '../platform/secrets/key-ring.js';
+import { SealedValues } from '../platform/secrets/sealed-values.js';
+import { type Finding, fault, ok, skipped, soundOr } from './finding.js';
+import type { Session } from './session.js';
+import { counted, day } from './table.js';
+
+const sample = 200;
+const patienceS = 300;
+const overdueS = 900;
+
+/** Whether the ring has every key that sealed something, and opens a sample of it. */
+export async function lookAtKeys({ get, db }: Session): Promise<Finding[]> {
+  const [ring, values] = [get(KeyRing), get(SealedValues)];
+  const census = await values.census(db.single);
+  const unknown = census.filter(({ keyId }) => !ring.has(keyId))
+    .map(({ table, column, keyId, count }) => fault('key ring', `${counted(count, 'value')} of ${table}.${column} are sealed with key "${keyId}", which it lacks`, 'Add that key to the ring again, from a backup.'));
+  const closed: Finding[] = [];
+  for (const column of values.columns(db.single)) {
+    const found = (await values.list(db.single, column, { after: 0, limit: sample })).filter(({ sealed }) => ring.has(sealed.keyId));
+    closed.push(...found.filter(({ sealed, place }) => !opens(() => ring.open(sealed, place).fill(0)))
+      .map(({ place }) => fault('key ring', `${place} does not open`, 'The row was changed: restore it from a backup.')));
+  }
+  return soundOr('key ring', [...unknown, ...closed], `${counted(census.reduce((sum, { count }) => sum + count, 0), 'sealed value')}, all under keys of the ring; a sample opens`);
+}
+
+function opens(open: () => void): boolean {
+  try {
+    open();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export async function lookAtMail({ get, config, shell }: Session, { sendTo }: { sendTo?: string }): Promise<Finding[]> {
+  const mailer = get(Mailer);
+  try {
+    if (!await mailer.greet()) return [skipped('mail', 'SMTP_URL is not set: mails are kept, to be read at /api/1/mails')];
+    if (sendTo === undefined) return [ok('mail', 'the server greets; nothing was sent')];
+    const text = `This mail shows that Perennial at ${config.publicUrl} can send mails.`;
+    await mailer.send({ to: [sendTo], subject: 'Perennial can send mails', text, dedupeKey: shell.actor.requestId });
+    return [ok('mail', `sent to ${sendTo}`)];
+  } catch (error) {
+    return [fault('mail', explain(error), 'Correct SMTP_URL or the mail server: warnings wait until then.')];
+  }
+}
+
+/** Whether the options of everything that a plugin works for still fit it. */
+export async function lookAtPlugins({ get, db }: Session): Promise<Finding[]> {
+  const configured = get(ConfiguredPlugins);
+  const rows = [
+    ...(await db.single.find(Authority)).map((row) => ({ row, kind: 'issuer' as const, table: 'authority', name: row.name })),
+    ...(await db.single.find(Destination)).map((row) => ({ row, kind: 'destination' as const, table: 'destination', name: row.label })),
+    ...(await db.single.find(Notification)).map((row) => ({ row, kind: 'notification' as const, table: 'notification', name: row.label })),
+  ];
+  const faults = rows.flatMap(({ row, kind, table, name }) => {
+    try {
+      configured.open(configured.plugin(kind, row.pluginId), row, table);
+      return [];
+    } catch (error) {
+      return [fault('plugins', `${table} "${name}": ${explain(error)}`, `Correct the options of ${table} ${row.id} over REST.`)];
+    }
+  });
+  return soundOr('plugins', faults, `the options of ${counted(rows.length, 'thing')} fit`);
+}
+
+/** Whether some process ticks. */
+export async function lookAtPeriodicWork({ get, db }: Session): Promise<Finding[]> {
+  const now = get(Clock).now().getTime();
+  const known = new Map((await get(PeriodicRepository).list(db.single)).map((status) => [status.name, status]));
+  const faults = [...get(Periodic).intervals].flatMap(([name, seconds]) => {
+    const status = known.get(name);
+    if (status && status.failures > 0) return [fault('periodic', `${name} failed ${counted(status.failures, 'time')}: ${status.lastError ?? 'no reason kept'}`, 'See the log of the program at that time.')];
+    const lateS = status?.lastSuccessAt ? (now - status.lastSuccessAt.getTime()) / 1000 : Infinity;
+    if (lateS <= Math.max(3 * seconds, patienceS)) return [];
+    const last = status?.lastSuccessAt ? `was last done ${status.lastSuccessAt.toISOString()}` : 'was never done';
+    return [fault('periodic', `${name} ${last}`, 'Start the program with PERENNIAL_ROLE all or worker: nothing renews and nobody is warned.')];
+  });
+  return soundOr('periodic', faults, 'every task was done in time');
+}
+
+export async function lookAtJobs({ get, db }: Session): Promise<Finding[]> {
+  const counts = await get(OutboxRepository).counts(db.single);
+  const faults = counts.flatMap(({ job, state, count, overdueS: late }) => {
+    if (state === 'dead') return [fault('jobs', `${counted(count, 'job')} ${job} given up`, 'See GET /api/1/jobs?state=dead for why, then POST /api/1/jobs/{id}/replay.')];
+    return late > overdueS ? [fault('jobs', `${job} waits since ${Math.round(late / 60)} minutes (${count} due)`, 'Start the program with PERENNIAL_ROLE all or worker, or more of them.')] : [];
+  });
+  return soundOr('jobs', faults, 'none given up, none late');
+}
+
+/** Whether renewals and deliveries get through. */
+export async function lookAtStory({ get, db }: Session): Promise<Finding[]> {
+  const renewals = (await get(CertificateRepository).lateRenewals(db.single, get(Clock).now()))
+    .map(({ name, notAfter, detail }) => fault('renewals', `${name} (ends ${day(notAfter)}) is not renewed: ${detail ?? 'it is late'}`, 'See GET /api/1/certificates/{id}/plan; perennial reissue renews it now.'));
+  const deliveries = (await get(DeliveryRepository).failing(db.single))
+    .map(({ certificate, destination, detail }) => fault('deliveries', `${certificate} is not at ${destination}: ${detail ?? 'no reason kept'}`, 'Mend the destination; it is tried again by itself, or at once by POST /api/1/deliveries/{id}/retry.'));
+  return [...soundOr('renewals', renewals, 'none late'), ...soundOr('deliveries', deliveries, 'none failing')];
+}

@@ -1,0 +1,19 @@
+import { Redis } from 'ioredis';
+
+const patienceMs = 5000;
+
+/** Connects to a Redis once and asks whether it answers: null, or why not. */
+export async function redisFault(url: string): Promise<string | null> {
+  const redis = new Redis(url, { lazyConnect: true, connectTimeout: patienceMs, commandTimeout: patienceMs, maxRetriesPerRequest: 0, retryStrategy: () => null });
+  let reason: string | undefined;
+  redis.on('error', (error: Error) => (reason = error.message));
+  try {
+    await redis.connect();
+    await redis.ping();
+    return null;
+  } catch (error) {
+    return reason ?? (error as Error).message;
+  } finally {
+    redis.disconnect();
+  }
+}
