@@ -11,10 +11,14 @@ const packageOf = {
   keytool: 'default-jre-headless',
   psql: 'postgresql',
   unshare: 'util-linux',
+  slapd: 'slapd',
 };
 
+/** Where Debian puts servers is not on the PATH of ordinary users. */
+const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
+
 function isInstalled(program) {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
+  return folders.some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK);
       return true;

@@ -16,6 +16,8 @@ import { FederatedAccounts, FederationTables } from './federation/federated-acco
 import { FederatedRoles } from './federation/federated-roles.js';
 import { IdentitiesController } from './federation/identities.controller.js';
 import { IdentityRepository } from './federation/identity.repository.js';
+import { LdapClient } from './federation/ldap.client.js';
+import { LdapSignIn } from './federation/ldap-sign-in.js';
 import { OidcClient } from './federation/oidc.client.js';
 import { OidcController } from './federation/oidc.controller.js';
 import { OidcProviders } from './federation/oidc-providers.js';
@@ -29,7 +31,7 @@ import { openTokenKeys, TokenKeys } from './token-keys.js';
 import { Tokens } from './tokens.js';
 
 /** Sign-in through others. */
-const federation = [FederatedAccounts, FederatedRoles, FederationTables, IdentityRepository, OidcClient, OidcParts, OidcProviders, OidcSignIn, SignInStates];
+const federation = [FederatedAccounts, FederatedRoles, FederationTables, IdentityRepository, LdapClient, LdapSignIn, OidcClient, OidcParts, OidcProviders, OidcSignIn, SignInStates];
 
 /** Sign-in, and the guard of every route of the program. */
 @Module({

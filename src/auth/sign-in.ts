@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from '../platform/db/database.js';
 import { Problem } from '../platform/http/problem.js';
 import { PasswordCheck } from '../users/password-check.js';
-import { UserRepository } from '../users/user.repository.js';
 import type { User } from '../users/user.entity.js';
+import { LdapSignIn } from './federation/ldap-sign-in.js';
+import { Refusal } from './federation/profile.js';
 import { FailureLimits } from './failure-limits.js';
-import { Sessions, type Visitor } from './sessions.js';
+import { type FailedSignIn, Sessions, type Visitor } from './sessions.js';
 
 /** What someone claims to be, and from where. */
 export interface Credentials extends Visitor {
@@ -14,31 +14,51 @@ export interface Credentials extends Visitor {
   password: string;
 }
 
+type SignedIn = Pick<User, 'id' | 'username' | 'tokenEpoch'>;
+type Failure = Partial<Omit<FailedSignIn, 'name'>>;
+
 /** Turns a name and a password into a token. After ten failures in five minutes from an address, or a hundred for an account, it refuses to look. */
 @Injectable()
 export class SignIn {
   constructor(
-    private readonly db: Database,
-    private readonly users: UserRepository,
     private readonly passwords: PasswordCheck,
     private readonly limits: FailureLimits,
     private readonly sessions: Sessions,
+    private readonly directory: LdapSignIn,
   ) {}
 
-  /** Throws `bad-credentials` for every kind of failure alike, after the same work, and `too-many-requests`. */
+  /** Throws `bad-credentials` for every kind of failure alike, `too-many-requests`, and `unavailable` when the directory that had to be asked fails. */
   async run(credentials: Credentials): Promise<string> {
     this.limits.takeOfAddress(credentials.address);
-    const user = await this.users.findForSignIn(this.db.single, credentials.name);
+    const user = await this.passwords.holderOf(credentials.name);
     const account = user ? `user ${user.id}` : `name ${credentials.name.toLowerCase()}`;
     this.limits.takeOfAccount(account);
     const matches = await this.passwords.fits(user, credentials.password);
-    if (!user || !matches || !user.active) return this.refuse(credentials, user);
+    if (user && matches && !user.active) return this.refuse(credentials, { userId: user.id, reason: 'The user is not active.' });
+    const holder = user && matches ? user : await this.fromDirectory(credentials, user);
     this.limits.giveBack(credentials.address, account);
-    return this.sessions.open(credentials, user, 'password');
+    return this.sessions.open(credentials, holder, holder === user ? 'password' : 'ldap');
   }
 
-  private async refuse(credentials: Credentials, user: User | null): Promise<never> {
-    await this.sessions.refuse(credentials, { name: credentials.name, userId: user?.id, way: 'password' });
+  /** Whoever has this name and password in the directory: somebody that the directory vouches for, never simply the user of that name here. */
+  private async fromDirectory(credentials: Credentials, user: User | null): Promise<SignedIn> {
+    if (!this.directory.isOn) return this.refuse(credentials, { userId: user?.id });
+    try {
+      const account = await this.directory.find(credentials);
+      return account ?? await this.refuse(credentials, { userId: user?.id, way: 'ldap' });
+    } catch (error) {
+      if (error instanceof Refusal) return this.refuse(credentials, { userId: user?.id, way: 'ldap', reason: error.message });
+      if (error instanceof Problem && error.code === 'unavailable') await this.record(credentials, { userId: user?.id, way: 'ldap', reason: 'The directory failed.' });
+      throw error;
+    }
+  }
+
+  private async refuse(credentials: Credentials, failure: Failure): Promise<never> {
+    await this.record(credentials, failure);
     throw new Problem('bad-credentials', 'The name or the password is wrong.');
+  }
+
+  private async record(credentials: Credentials, { userId, way = 'password', reason }: Failure): Promise<void> {
+    await this.sessions.refuse(credentials, { name: credentials.name, way, ...(userId !== undefined && { userId }), ...(reason !== undefined && { reason }) });
   }
 }

@@ -9,6 +9,11 @@ import { UserRepository } from './user.repository.js';
 export class PasswordCheck {
   constructor(private readonly db: Database, private readonly users: UserRepository) {}
 
+  /** Whose name or e-mail address it is, in any case, with the hash of the password; null when it is nobody's. */
+  async holderOf(nameOrEmail: string): Promise<User | null> {
+    return this.users.findForSignIn(this.db.single, nameOrEmail);
+  }
+
   /** `user`: with its hash; null for one who does not exist. */
   async fits(user: Pick<User, 'id' | 'passwordHash'> | null, password: string): Promise<boolean> {
     const amongBcrypt = await this.users.hasBcrypt(this.db.single);

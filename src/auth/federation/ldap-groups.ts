@@ -1,0 +1,46 @@
+import type { Client, Entry } from 'ldapts';
+import { inFilter } from './ldap-text.js';
+
+/** Microsoft's LDAP_MATCHING_RULE_IN_CHAIN: a member of a member is a member. */
+const inChain = '1.2.840.113556.1.4.1941';
+const mostLevels = 20;
+const mostGroups = 1000;
+/** So many members are asked about at once. */
+const atOnce = 50;
+
+/** Whose groups, and where they are. `uid` is the login name as the directory has it. */
+export interface GroupSearch {
+  dn: string;
+  uid: string;
+  base: string;
+  activeDirectory: boolean;
+}
+
+/**
+ * The names (cn) of the groups that somebody is in, directly or through other groups; circles and depth are harmless. A group
+ * that goes by several names gives none of them: who may add a name to a group must not be able to take that of another.
+ */
+export async function groupNames(client: Client, { dn, uid, base, activeDirectory }: GroupSearch): Promise<string[]> {
+  if (activeDirectory) return namesOf(await search(client, base, `(member:${inChain}:=${inFilter(dn)})`));
+  const found = new Map<string, Entry>();
+  let filters = [`${memberFilter(dn)}(memberUid=${inFilter(uid)})`];
+  for (let level = 0; level < mostLevels && filters.length > 0 && found.size < mostGroups; level += 1) {
+    const fresh: Entry[] = [];
+    for (let i = 0; i < filters.length; i += atOnce) fresh.push(...(await search(client, base, `(|${filters.slice(i, i + atOnce).join('')})`)));
+    const unknown = fresh.filter((entry) => !found.has(entry.dn.toLowerCase()));
+    for (const entry of unknown) found.set(entry.dn.toLowerCase(), entry);
+    filters = unknown.map((entry) => memberFilter(entry.dn));
+  }
+  return namesOf([...found.values()]);
+}
+
+async function search(client: Client, base: string, filter: string): Promise<Entry[]> {
+  const { searchEntries } = await client.search(base, { scope: 'sub', filter, attributes: ['cn'], paged: true });
+  return searchEntries;
+}
+
+const memberFilter = (dn: string): string => `(member=${inFilter(dn)})(uniqueMember=${inFilter(dn)})`;
+
+function namesOf(groups: readonly Entry[]): string[] {
+  return groups.slice(0, mostGroups).flatMap(({ cn }) => (typeof cn === 'string' ? [cn] : Array.isArray(cn) && cn.length === 1 ? [String(cn[0])] : []));
+}

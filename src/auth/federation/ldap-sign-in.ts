@@ -1,0 +1,35 @@
+import { Injectable } from '@nestjs/common';
+import { Config } from '../../platform/config.js';
+import { Log } from '../../platform/log.js';
+import { Problem } from '../../platform/http/problem.js';
+import type { Account } from '../../roles/account.repository.js';
+import type { Visitor } from '../sessions.js';
+import { FederatedAccounts } from './federated-accounts.js';
+import { LdapClient } from './ldap.client.js';
+import { Refusal } from './profile.js';
+
+/** Sign-in with the password of a directory. */
+@Injectable()
+export class LdapSignIn {
+  constructor(
+    private readonly config: Config,
+    private readonly client: LdapClient,
+    private readonly accounts: FederatedAccounts,
+    private readonly log: Log,
+  ) {}
+
+  get isOn(): boolean {
+    return this.client.isOn;
+  }
+
+  /** The account of whoever has this name and password in the directory; null when nobody has. Throws Refusal, and `unavailable` when the directory fails. */
+  async find({ name, password, address, requestId }: Visitor & { name: string; password: string }): Promise<Account | null> {
+    const { ldapCreateUsers: createUsers, ldapLinkByEmail: linkByEmail } = this.config;
+    const profile = await this.client.profileOf(name.trim(), password).catch((error: unknown) => {
+      if (error instanceof Refusal) throw error;
+      this.log.warn({ err: error }, 'directory failed');
+      throw new Problem('unavailable', 'The directory cannot be reached now. Users with a password of this installation can sign in.', { retryAfterS: 10, cause: error });
+    });
+    return profile && this.accounts.admit(profile, { createUsers, linkByEmail }, { address, requestId });
+  }
+}
