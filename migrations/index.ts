@@ -10,6 +10,7 @@ import { EndsOfCertificates1763700000009 } from './1763700000009-ends-of-certifi
 import { KeyHolders1763700000011 } from './1763700000011-key-holders.js';
 import { AuditSearch1763700000012 } from './1763700000012-audit-search.js';
 import { IssuerAnswers1763700000014 } from './1763700000014-issuer-answers.js';
+import { AuthorityNotices1763700000018 } from './1763700000018-authority-notices.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -25,4 +26,5 @@ export const migrations = [
   KeyHolders1763700000011,
   AuditSearch1763700000012,
   IssuerAnswers1763700000014,
+  AuthorityNotices1763700000018,
 ];

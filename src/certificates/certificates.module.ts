@@ -9,6 +9,9 @@ import { RolesModule } from '../roles/roles.module.js';
 import { RotationModule } from '../rotation/rotation.module.js';
 import { CertificateAccess } from './access.js';
 import { Admission } from './admission.js';
+import { AuthorityExpiryJob, AuthorityLetters } from './authority-expiry/authority-expiry.job.js';
+import { AuthorityExpirySweep } from './authority-expiry/authority-expiry.sweep.js';
+import { AuthorityNoticeRepository } from './authority-expiry/authority-notice.repository.js';
 import { Bundles } from './bundle.js';
 import { CertificateRepository } from './certificate.repository.js';
 import { DeliveryController } from './deploy/delivery.controller.js';
@@ -87,6 +90,7 @@ import { VisualizeService } from './visualize/visualize.service.js';
     UploadService, UploadStore, UploadAuthority, UpdateService, UpdateChanges, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, ExportService, KeyAccess,
     DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,
     PendingService, RevokeService, RevokeRecord, RevokeConsequences, Succession, VisualizeService,
+    AuthorityNoticeRepository, AuthorityExpirySweep, AuthorityExpiryJob, AuthorityLetters,
     Renewing, RenewalPlans, RenewalContext, RenewalFailures, RenewalFollowUp, RotateJob, RotateJudge, Rotation, RotateService, RotationPreview, PlanService,
     ReplanJob, RotationSweep, SweptRepositories,
     NoticeRepository, Notices, NotifyJob, NoticePost, Letters, LetterSources, ExpirySweep, NotifyRepositories, WatchRepository, ReplanWarnings,

@@ -15,6 +15,7 @@ const messages: { [E in NoticeEvent]: NoticeData[E] } = {
   'certificate.no-destination': { ...setting, before, after },
   'certificate.revoked': { ...setting, certificate: before, reason: 'keyCompromise', comments: 'Laptop lost', revokedAt: now },
   'delivery.failing': { ...setting, certificate: after, destination: 'Edge', reason: 'Connection refused', attempts: 3, nextAttemptAt: null },
+  'authority.expiring': { ...setting, authority: { ...before, name: 'Issuing CA' } },
 };
 
 describe('render', () => {
@@ -25,11 +26,12 @@ describe('render', () => {
     ['certificate.no-destination', 'www.example.org: renewed, must be deployed by hand', ['Deploy it by hand; the old one expires in 12 days, on 2026-03-13 12:30 UTC.']],
     ['certificate.revoked', 'www.example.org: revoked', ['Revoked: 2026-03-01 12:00 UTC', 'Reason: keyCompromise', 'Comments: Laptop lost']],
     ['delivery.failing', 'www.example.org: delivery to Edge fails', ['in 3 attempts. Reason: Connection refused', 'not tried again until someone acts']],
+    ['authority.expiring', 'Authority Issuing CA expires in 12 days', ['Owner: web@example.org', 'https://pki.example.org/api/1/authorities/7']],
   ])('says %s in text and HTML alike', (event, subject, parts) => {
     const message = render(event, messages[event]);
     expect(message.subject).toBe(subject);
     for (const part of parts) expect(message.text).toContain(part);
-    expect(message.text).toContain('https://pki.example.org/api/1/certificates/');
+    expect(message.text).toMatch(/https:\/\/pki\.example\.org\/api\/1\/(certificates|authorities)\//);
     expect(wordsOf(withoutTags(message.html))).toEqual(wordsOf(message.text.replaceAll(/^ *https:.*$/gm, '').replace('-- ', '')));
     expect([...message.html.matchAll(/href="(.*?)"/g)].map(([, url]) => url)).toEqual([...message.text.matchAll(/^ {2}(https:.*)$/gm)].map(([, url]) => url));
   });

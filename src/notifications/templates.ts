@@ -10,6 +10,15 @@ export interface CertificateFacts {
   notAfter: Date;
 }
 
+/** An authority as a mail speaks of it. */
+export interface AuthorityFacts {
+  id: number;
+  name: string;
+  commonName: string;
+  owner: string;
+  notAfter: Date;
+}
+
 /** When it renews by itself; null with the reason why it does not. */
 export type RenewalOutlook = { renewsAt: Date } | { renewsAt: null; reason: string };
 
@@ -26,6 +35,7 @@ export interface NoticeData {
   'certificate.no-destination': Setting & { before: CertificateFacts; after: CertificateFacts };
   'certificate.revoked': Setting & { certificate: CertificateFacts; reason: string; comments: string | null; revokedAt: Date };
   'delivery.failing': Setting & { certificate: CertificateFacts; destination: string; reason: string; attempts: number; nextAttemptAt: Date | null };
+  'authority.expiring': Setting & { authority: AuthorityFacts };
 }
 export type NoticeEvent = keyof NoticeData;
 
@@ -80,6 +90,13 @@ const writers: Writers = {
     heading: 'A certificate cannot be delivered',
     paragraphs: [`${destination} did not take it in ${attempts === 1 ? 'one attempt' : `${attempts} attempts`}. Reason: ${reason}`, attempt(nextAttemptAt, setting.now)],
     cards: [card(certificate, setting, [['Destination', destination], end(certificate.notAfter, setting.now)])],
+  }),
+
+  'authority.expiring': ({ authority: { id, name, commonName, owner, notAfter }, publicUrl, now }) => ({
+    subject: `Authority ${name} ${expiry(notAfter, now)}`,
+    heading: 'An authority comes to its end',
+    paragraphs: ['No authority renews by itself: make its successor, have it trusted where it must be, and issue from that one. No certificate that it issues lives longer than the authority itself.'],
+    cards: [{ title: name, url: `${publicUrl}/api/1/authorities/${id}`, facts: [['Common name', commonName], ['Owner', owner], end(notAfter, now)] }],
   }),
 };
 

@@ -42,6 +42,7 @@ export const configSchema = z.object({
   NOTICE_DAYS: days.prefault('30,15,2').meta({ description: 'Days before expiry at which the owner is told, with commas between.' }),
   SECURITY_TEAM_EMAIL: list(mailAddress).optional().meta({ description: 'Mail addresses, with commas between, that are told of every expiry too.' }),
   SECURITY_NOTICE_DAYS: days.optional().meta({ description: 'Days before expiry at which SECURITY_TEAM_EMAIL is told.', defaultText: 'NOTICE_DAYS' }),
+  AUTHORITY_NOTICE_DAYS: days.prefault('365,180,90,30').meta({ description: 'Days before the end of an authority at which its owner and SECURITY_TEAM_EMAIL are told, with commas between.' }),
   STRICT_ROLES: flag().prefault('false').meta({ description: 'Whether only holders of `admin` or `operator` change anything, and every user must hold one of `admin`, `operator` and `read-only`.' }),
   DEFAULT_ROLE: text.max(128).refine((name) => name.toLowerCase() !== 'admin', 'must not be admin').optional().meta({ description: 'Name of the role that a new user gets who is given none.' }),
   TOKEN_LIFETIME_MINUTES: whole(1, 525_600).prefault('720').meta({ description: 'Minutes until a login ends.' }),

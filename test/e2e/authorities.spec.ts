@@ -146,3 +146,27 @@ describe('how long an authority issues for', () => {
     expect((Date.parse(at) - Date.parse(renewed.notBefore)) / dayMs).toBeCloseTo(47 * 2 / 3, 2);
   });
 });
+
+describe('the end of an authority', () => {
+  it('is told of in time, once for each lead, to its owner and the security team', async () => {
+    const { id } = await program.ok('POST', '/authorities', { name: 'ending', owner: 'ending@example.com', commonName: 'Ending', validityDays: 800 });
+    const mails = async (): Promise<{ subject: string; recipients: string[] }[]> =>
+      (await program.ok('GET', '/mails?count=200')).items.filter(({ subject }: { subject: string }) => subject.startsWith('Authority ending')).reverse();
+    const told = (count: number) => eventually(async () => (await mails()).length === count);
+    program.clock.advance(500 * dayMs);
+    await told(1);
+    // Two leads at once: what was missed is not said twice.
+    program.clock.advance(240 * dayMs);
+    await told(2);
+    program.clock.advance(35 * dayMs);
+    await told(3);
+    program.clock.advance(35 * dayMs);
+    const rows = await eventually(async () => {
+      const found = await program.database.source.query<{ leadDays: number; open: boolean }[]>(
+        'select lead_days as "leadDays", sent_at is null as open from authority_notice where authority_id = $1 order by lead_days desc', [id]);
+      return found.every(({ open }) => !open) && found;
+    });
+    expect(rows.map(({ leadDays }) => leadDays)).toEqual([365, 90, 30]);
+    expect((await mails()).map(({ subject }) => subject)).toEqual(['Authority ending expires in 299 days', 'Authority ending expires in 59 days', 'Authority ending expires in 24 days']);
+  });
+});

@@ -19,6 +19,7 @@ const withoutEntity: Record<string, string> = {
   domain: 'names are inserted in sets, so that concurrent requests do not wait for one another',
   used_sign_in_state: 'taken by one statement',
   federated_role: 'read and written in sets by the repository of identities',
+  authority_notice: 'a ledger, written and read by one statement each',
   authority_role: pair,
   certificate_domain: pair,
   certificate_notification: pair,
