@@ -149,19 +149,14 @@ export class Certificate {
   /** It leaves lists, rotation and notices; nothing of it is lost. Throws Problem `precondition-failed` when it is deleted. */
   delete(now: Date): void {
     if (this.deletedAt !== null) throw new Problem('precondition-failed', `Certificate ${this.name} is deleted already.`);
-    this.deletedAt = now;
-    this.retired = true;
-    this.notify = false;
-    this.rotation = false;
     this.settle();
-    this.renewalReason = 'deleted';
+    Object.assign(this, { deletedAt: now, retired: true, notify: false, rotation: false, renewalReason: 'deleted' });
   }
 
   /** It is in sight again, and its end is warned about. */
   restore(): void {
     if (this.deletedAt === null) throw new Problem('wrong-state', `Certificate ${this.name} is not deleted.`);
-    this.deletedAt = null;
-    this.notify = this.state !== 'revoked';
+    Object.assign(this, { deletedAt: null, retired: false, notify: this.state !== 'revoked' });
   }
 
   revoke(reason: number, comments: string | null, now: Date): void {

@@ -12,6 +12,8 @@ import { Admission } from './admission.js';
 import { AuthorityExpiryJob, AuthorityLetters } from './authority-expiry/authority-expiry.job.js';
 import { AuthorityExpirySweep } from './authority-expiry/authority-expiry.sweep.js';
 import { AuthorityNoticeRepository } from './authority-expiry/authority-notice.repository.js';
+import { BulkController } from './bulk/bulk.controller.js';
+import { BulkDeeds, BulkService } from './bulk/bulk.service.js';
 import { Bundles } from './bundle.js';
 import { CertificateRepository } from './certificate.repository.js';
 import { DeliveryController } from './deploy/delivery.controller.js';
@@ -79,7 +81,7 @@ import { VisualizeService } from './visualize/visualize.service.js';
 @Module({
   imports: [AuditModule, AuthoritiesModule, DestinationsModule, DomainsModule, JobsModule, NotificationsModule, RolesModule, RotationModule],
   controllers: [
-    IssueController, UploadController, ListController, LinkedController, NotificationCertificatesController, DestinationStatsController, UpdateController,
+    IssueController, UploadController, BulkController, ListController, LinkedController, NotificationCertificatesController, DestinationStatsController, UpdateController,
     DeleteController, HistoryController, ExportController, RevokeController, RotateController, VisualizeController, DeliveryController, PendingController,
     PendingChangesController,
   ],
@@ -87,7 +89,7 @@ import { VisualizeService } from './visualize/visualize.service.js';
     CertificateRepository, Admission, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, UsualRelationRepository, CertificateReader, CertificateLogFilter,
     CertificateLists, CertificateFinder, Selecting, Statistics, RetirementSweep,
     CertificateStore, Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
-    UploadService, UploadStore, UploadAuthority, UpdateService, UpdateChanges, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, ExportService, KeyAccess,
+    UploadService, UploadStore, UploadAuthority, UpdateService, UpdateChanges, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, BulkDeeds, BulkService, ExportService, KeyAccess,
     DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,
     PendingService, RevokeService, RevokeRecord, RevokeConsequences, Succession, VisualizeService,
     AuthorityNoticeRepository, AuthorityExpirySweep, AuthorityExpiryJob, AuthorityLetters,

@@ -113,6 +113,15 @@ describe('looking after a certificate', () => {
       expect(items.map((event: { logType: string }) => event.logType)).toContain('certificate.deleted');
     });
 
+    it('which can be taken back', async () => {
+      const { id, name, nextNoticeAt } = await issue();
+      expect((await program.call('POST', `/certificates/${id}/restore`)).status).toBe(409);
+      await program.call('DELETE', `/certificates/${id}`);
+      expect((await program.call('POST', `/certificates/${id}/restore`, undefined, { token: stranger })).status).toBe(403);
+      expect(await program.ok('POST', `/certificates/${id}/restore`)).toMatchObject({ deleted: null, notify: true, nextNoticeAt, renewal: { at: null, reason: 'rotation-off' } });
+      expect((await program.ok('GET', `/certificates?filter=fixedName;${name}`)).total).toBe(1);
+    });
+
     it('but not while it is served', async () => {
       const { id: placeId } = await place('served');
       const { id } = await issue({ destinations: [{ id: placeId }] });

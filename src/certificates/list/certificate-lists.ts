@@ -32,6 +32,11 @@ export class CertificateLists {
     return this.pageOf(certificateView, await this.finder.find(query, this.selecting.ofValid(query)));
   }
 
+  /** The ids on such a page, the newest first. */
+  async ids(actor: Actor, query: ListQuery): Promise<FoundPage> {
+    return this.finder.find({ ...query, sortBy: 'id', sortDir: 'desc' }, await this.selecting.ofList(actor, query, {}));
+  }
+
   private async pageOf<V>(view: (row: CertificateRow) => V, { ids, ...rest }: FoundPage): Promise<Page<V>> {
     return { items: (await readRows(this.db.single, ids)).map(view), ...rest };
   }

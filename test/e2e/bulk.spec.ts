@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startProgram, type TestProgram } from '../support/program.js';
+
+const password = 'Correct-Horse-2!';
+
+describe('POST /certificates/bulk', () => {
+  let program: TestProgram;
+  let ann = '';
+  let number = 0;
+  const issue = (owner: string, more: object = {}) => program.ok('POST', '/certificates', { owner, commonName: `b${++number}.example.com`, authority: { name: 'root' }, validityDays: 90, ...more });
+  const many = (owner: string, count: number): Promise<{ id: number }[]> => Promise.all(Array.from({ length: count }, () => issue(owner)));
+  const bulk = (body: object, token?: string) => program.call('POST', '/certificates/bulk', body, { token });
+  const get = (id: number) => program.ok('GET', `/certificates/${id}`);
+  const idsOf = (items: { id: number }[]): number[] => items.map(({ id }) => id).sort((a, b) => a - b);
+
+  beforeAll(async () => {
+    program = await startProgram();
+    const { ok } = program;
+    await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
+    await ok('POST', '/policies', { name: 'early', days: 60 });
+    const role = await ok('POST', '/roles', { name: 'ann@example.com' });
+    await ok('POST', '/users', { username: 'ann', email: 'ann@example.com', password, roles: [{ id: role.id }] });
+    ann = await program.login('ann', password);
+  });
+  afterAll(() => program.stop());
+
+  it('changes what it may, says of each why not, and stops at none', async () => {
+    const [mine] = await many('ann@example.com', 1) as [{ id: number }];
+    const [theirs] = await many('joe@example.com', 1) as [{ id: number }];
+    const { status, body } = await bulk({ ids: [theirs.id, 99_999, mine.id, mine.id], change: { notify: false, rotation: true, rotationPolicy: { name: 'early' } } }, ann);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ dryRun: false, done: 1, failed: 2, items: [
+      { id: theirs.id, ok: false, problem: { code: 'forbidden', status: 403 } }, { id: 99_999, ok: false, problem: { code: 'not-found', status: 404 } }, { id: mine.id, ok: true, problem: null },
+    ] });
+    expect(await get(mine.id)).toMatchObject({ notify: false, rotation: true, rotationPolicy: { name: 'early' } });
+    expect(await get(theirs.id)).toMatchObject({ notify: true, rotation: false });
+  });
+
+  it('hands over by filter, page by page', async () => {
+    const given = await many('old-team@example.com', 205);
+    const request = { filter: { owner: 'old-team@example.com' }, maximum: 205, change: { owner: 'new-team@example.com' } };
+    expect(await bulk({ ...request, maximum: 204 })).toMatchObject({ status: 409, body: { detail: expect.stringContaining('205') } });
+    const first = (await bulk(request)).body;
+    expect(first).toMatchObject({ done: 200, failed: 0, next: expect.any(String) });
+    const second = (await bulk({ ...request, after: first.next })).body;
+    expect(second).toMatchObject({ done: 5, failed: 0 });
+    expect(second.next).toBeUndefined();
+    expect(idsOf([...first.items, ...second.items])).toEqual(idsOf(given));
+    expect((await program.ok('GET', '/certificates?owner=new-team@example.com')).total).toBe(205);
+    const [one] = (await get(given[0]?.id ?? 0)).roles.filter(({ name }: { name: string }) => name === 'new-team@example.com');
+    expect(one).toBeDefined();
+  });
+
+  it.each(['revoke', 'reissue'])('tries %s out unless it is told to do it', async (deed) => {
+    const owner = `${deed}@example.com`;
+    const [one, two] = await many(owner, 2) as [{ id: number }, { id: number }];
+    if (deed === 'revoke') await program.ok('PUT', `/certificates/${two.id}/revoke`, {});
+    else await program.ok('POST', `/certificates/${two.id}/reissue`);
+    const request = { ids: [two.id, one.id], [deed]: deed === 'revoke' ? { crlReason: 'superseded' } : {} };
+    const tried = (await bulk(request)).body;
+    expect(tried).toMatchObject({ dryRun: true, done: 1, failed: 1, items: [{ id: two.id, ok: false, problem: { status: 409 } }, { id: one.id, ok: true, successorId: null }] });
+    expect((await get(one.id)).state).toBe('issued');
+    const done = (await bulk({ ...request, dryRun: false })).body;
+    expect(done).toMatchObject({ dryRun: false, done: 1, failed: 1 });
+    const after = await get(one.id);
+    if (deed === 'revoke') expect(after).toMatchObject({ state: 'revoked', revocationReason: 4 });
+    else expect(after.replacedBy).toMatchObject([{ id: done.items[1].successorId }]);
+    expect((await bulk({ ...request, dryRun: false })).body).toMatchObject({ done: 0, failed: 2 });
+  });
+
+  it('reissues by filter without reissuing what that has made', async () => {
+    await many('loop@example.com', 3);
+    const { body } = await bulk({ filter: { owner: 'loop@example.com', state: 'issued' }, maximum: 10, reissue: { notify: false }, dryRun: false });
+    expect(body).toMatchObject({ done: 3, failed: 0 });
+    expect((await program.ok('GET', '/certificates?owner=loop@example.com')).total).toBe(6);
+  });
+
+  it.each([
+    ['nothing to select by', { change: { notify: true } }, 'ids'],
+    ['two ways to select', { ids: [1], filter: {}, maximum: 1, change: { notify: true } }, 'ids'],
+    ['a filter without a maximum', { filter: { owner: 'x@example.com' }, change: { notify: true } }, 'maximum'],
+    ['nothing to do', { ids: [1] }, 'change'],
+    ['a change of nothing', { ids: [1], change: {} }, 'change'],
+    ['two things to do', { ids: [1], change: { notify: true }, revoke: {} }, 'change'],
+    ['a filter that lists do not know', { filter: { colour: 'red' }, maximum: 1, change: { notify: true } }, 'colour'],
+    ['a filter that pages', { filter: { count: 5 }, maximum: 1, change: { notify: true } }, 'count'],
+    ['too many ids', { ids: Array.from({ length: 201 }, (_, i) => i + 1), change: { notify: true } }, 'ids'],
+  ])('refuses %s', async (_, body, field) => {
+    const answer = await bulk(body);
+    expect([answer.status, Object.keys(answer.body.reasons)]).toEqual([400, [field]]);
+  });
+});
