@@ -217,6 +217,50 @@ describe('roles', () => {
     }
   });
 
+  it('keep credentials for their holders, sealed and on record', async () => {
+    const secret = 'Elsewhere-4711!';
+    await accounts.addUser('keeper', 'vault keepers');
+    await accounts.addUser('keeper-ro', 'vault keepers', 'read-only');
+    await accounts.addUser('stranger');
+    const id = await roleId('vault keepers');
+    const changed = await call('PUT', `/roles/${id}`, { username: 'svc', password: secret });
+    expect(changed.status).toBe(200);
+    const asked = async (name: string) => accounts.call('GET', `/roles/${id}/credentials`, { token: await accounts.signIn(name) });
+    const answer = await asked('keeper');
+    expect(answer).toMatchObject({ status: 200, body: { username: 'svc', password: secret }, headers: { 'cache-control': 'no-store' } });
+    expect(await lastEvent()).toMatchObject({ logType: 'credentials.viewed', targetType: 'role', targetId: String(id), user: { username: 'keeper' } });
+    expect([(await asked('admin')).status, (await asked('keeper-ro')).status, (await asked('stranger')).status]).toEqual([200, 403, 403]);
+    const everything = JSON.stringify([await accounts.test.source.query('select (select json_agg(e) from audit_event e), (select json_agg(r) from role r)'),
+      changed.body, (await call('GET', `/roles?count=200`)).body, (await call('GET', `/roles/${id}`)).body]);
+    expect(everything).not.toContain(secret);
+    expect(everything).not.toContain(Buffer.from(secret).toString('hex'));
+    for (const by of ['filter=password;x', 'sortBy=sealedPassword', 'filter=sealed_password;x', 'filter=username;svc']) expect((await call('GET', `/roles?${by}`)).status, by).toBe(400);
+    await call('PUT', `/roles/${id}`, { password: null });
+    expect((await asked('keeper')).body).toEqual({ username: 'svc', password: null });
+    const made = await call('POST', '/roles', { name: 'made with', username: 'x', password: 'y' });
+    expect((await call('GET', `/roles/${made.body.id}/credentials`)).body).toEqual({ username: 'x', password: 'y' });
+  });
+
+  it('of third parties keep their names and holders, and go when nobody holds them', async () => {
+    const user = await accounts.addUser('directed', 'from-directory');
+    const id = await roleId('from-directory');
+    await accounts.test.source.query('update role set third_party = true where id = $1', [id]);
+    expect((await call('PUT', `/roles/${id}`, { name: 'mine' })).status).toBe(409);
+    expect((await call('PUT', `/roles/${id}`, { users: [] })).status).toBe(409);
+    expect((await call('DELETE', `/roles/${id}`)).status).toBe(409);
+    expect((await call('PUT', `/roles/${id}`, { name: 'from-directory', description: 'Theirs', permissions: ['key:read'], users: [{ id: user }] })).body).toMatchObject({ thirdParty: true, permissions: ['key:read'] });
+    await accounts.test.source.query('delete from user_role where role_id = $1', [id]);
+    expect((await call('DELETE', `/roles/${id}`)).status).toBe(200);
+  });
+
+  it('are not changed by a member who is no administrator', async () => {
+    await accounts.addUser('member', 'members');
+    const [id, token] = [await roleId('members'), await accounts.signIn('member')];
+    expect((await call('PUT', `/roles/${id}`, { users: [] }, token)).status).toBe(403);
+    expect((await call('PUT', `/roles/${id}`, { permissions: ['key:read'] }, token)).status).toBe(403);
+    expect((await call('DELETE', `/roles/${id}`, undefined, token)).status).toBe(403);
+  });
+
   it('refuse unknown users', async () => {
     expect(await call('POST', '/roles', { name: 'ghosts', users: [{ id: 1 }, { name: 'ghost' }] })).toMatchObject({ status: 400, body: { reasons: { 'users.1': [expect.any(String)] } } });
     expect((await call('GET', '/roles?filter=name;ghosts')).body.total).toBe(0);

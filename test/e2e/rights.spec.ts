@@ -58,6 +58,22 @@ describe('ways around the right to a key', () => {
     expect((await as(bob, 'GET', `/certificates/${id}/key`)).status).toBe(403);
   });
 
+  it('holds for an API key whose scopes leave key:read out, whoever it acts for', async () => {
+    const { id } = certificate;
+    const scopes = ['certificate:read', 'certificate:issue', 'certificate:import', 'certificate:update', 'certificate:export', 'authority:read', 'destination:read'];
+    const { jwt: scoped } = await program.ok('POST', '/keys', { name: 'deployer', ttl: 1, scopes });
+    const issue = { owner: 'joe@example.com', commonName: 'd.example.com', authority: { name: 'root' } };
+    const attempts: [string, string, object?][] = [
+      ['GET', `/certificates/${id}/key`], ['POST', `/certificates/${id}/export`, { plugin: { id: 'pem-bundle' } }], ['PUT', `/certificates/${id}`, { destinations: [{ label: 'web' }] }],
+      ['PUT', `/certificates/${id}`, { owner: 'bob@example.com' }], ['PUT', `/certificates/${id}`, { roles: [{ name: 'root_admin' }] }], ['POST', '/certificates', { ...issue, destinations: [{ label: 'web' }] }],
+    ];
+    for (const [method, path, body] of attempts) expect((await as(scoped, method, path, body)).status, `${method} ${path}`).toBe(403);
+    expect((await as(scoped, 'POST', '/certificates', issue)).status).toBe(200);
+    const { jwt: whole } = await program.ok('POST', '/keys', { name: 'whole', ttl: 1 });
+    expect((await as(whole, 'GET', `/certificates/${id}/key`)).status).toBe(200);
+    expect(await program.ok('GET', `/certificates/${id}`)).toMatchObject({ owner: 'joe@example.com', destinations: [] });
+  });
+
   it('lets no role carry what would be a right elsewhere, and no built-in role anything more', async () => {
     expect((await program.call('POST', '/roles', { name: 'spreading', permissions: ['user:write'] })).status).toBe(400);
     const { items: [operators] } = await program.ok('GET', '/roles?filter=name;operator');
