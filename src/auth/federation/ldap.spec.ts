@@ -96,9 +96,9 @@ describe.skipIf(!slapdIsInstalled())('a directory', () => {
   });
 
   it('is not asked for those who have a password here', async () => {
-    const before = slapd.log();
+    const { length } = slapd.log();
     expect((await login('admin', adminPassword)).status).toBe(200);
-    expect(slapd.log()).toBe(before);
+    expect(slapd.log().slice(length)).not.toContain('filter="(uid=admin)"');
   });
 
   it('keeps a deactivated user out', async () => {
@@ -128,7 +128,7 @@ describe.skipIf(!slapdIsInstalled())('a directory', () => {
       expect(await client().profileOf('ada', 'pass-ada')).toMatchObject({
         way: 'ldap', issuer: `ldap:${people}`, subject: expect.stringMatching(/^entryUUID:[0-9a-f-]{36}$/), username: 'ada', email: 'ada@example.com',
         groups: expect.arrayContaining(['pki', 'pki-admins', 'posix']) });
-      expect(slapd.log().slice(length)).toMatch(/STARTTLS[^]*TLS established[^]*BIND dn="uid=ada/);
+      await expect.poll(() => slapd.log().slice(length)).toMatch(/STARTTLS[^]*TLS established[^]*BIND dn="uid=ada/);
     });
 
     it('does not take an empty password for a sign-in (RFC 4513 §5.1.2)', async () => {
@@ -158,7 +158,7 @@ describe.skipIf(!slapdIsInstalled())('a directory', () => {
       const { length } = slapd.log();
       await client({ LDAP_ACTIVE_DIRECTORY: 'true', LDAP_USER_FILTER: '(uid={username})' }).profileOf('ada', 'pass-ada');
       // OpenLDAP does not know the rule; it writes the filter down as undefined, and asked for once.
-      expect(slapd.log().slice(length)).toMatch(/SRCH base="ou=groups,dc=example,dc=com" scope=2[^\n]*filter="\(\?=(undefined|member:1\.2\.840\.113556\.1\.4\.1941:=uid=ada)/i);
+      await expect.poll(() => slapd.log().slice(length)).toMatch(/SRCH base="ou=groups,dc=example,dc=com" scope=2[^\n]*filter="\(\?=(undefined|member:1\.2\.840\.113556\.1\.4\.1941:=uid=ada)/i);
     });
 
     it('has no address without one', async () => {
