@@ -47,12 +47,15 @@ import { RetirementSweep } from './list/retirement.sweep.js';
 import { Selecting } from './list/selecting.js';
 import { Statistics } from './list/statistics.js';
 import { ExpirySweep, NotifyRepositories } from './notify/expiry.sweep.js';
+import { Coverage } from './notify/coverage.js';
 import { Letters, LetterSources } from './notify/letters.js';
 import { NoticeRepository } from './notify/notice.repository.js';
 import { Notices } from './notify/notices.js';
 import { NoticePost, NotifyJob } from './notify/notify.job.js';
 import { ReplanWarnings } from './notify/replan.job.js';
 import { WatchRepository } from './notify/watch.repository.js';
+import { WatchingController } from './notify/watching.controller.js';
+import { WatchingService } from './notify/watching.service.js';
 import { PendingChangesController, PendingController } from './pending/pending.controller.js';
 import { PendingService } from './pending/pending.service.js';
 import { Planning } from './planning.js';
@@ -83,7 +86,7 @@ import { VisualizeService } from './visualize/visualize.service.js';
   controllers: [
     IssueController, UploadController, BulkController, ListController, LinkedController, NotificationCertificatesController, DestinationStatsController, UpdateController,
     DeleteController, HistoryController, ExportController, RevokeController, RotateController, VisualizeController, DeliveryController, PendingController,
-    PendingChangesController,
+    PendingChangesController, WatchingController,
   ],
   providers: [
     CertificateRepository, Admission, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, UsualRelationRepository, CertificateReader, CertificateLogFilter,
@@ -95,7 +98,7 @@ import { VisualizeService } from './visualize/visualize.service.js';
     AuthorityNoticeRepository, AuthorityExpirySweep, AuthorityExpiryJob, AuthorityLetters,
     Renewing, RenewalPlans, RenewalContext, RenewalFailures, RenewalFollowUp, RotateJob, RotateJudge, Rotation, RotateService, RotationPreview, PlanService,
     ReplanJob, RotationSweep, SweptRepositories,
-    NoticeRepository, Notices, NotifyJob, NoticePost, Letters, LetterSources, ExpirySweep, NotifyRepositories, WatchRepository, ReplanWarnings,
+    NoticeRepository, Notices, NotifyJob, NoticePost, Letters, LetterSources, ExpirySweep, NotifyRepositories, WatchRepository, WatchingService, Coverage, ReplanWarnings,
   ],
 })
 export class CertificatesModule {}

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { listQuery } from '../platform/http/page.js';
+import { Reference } from '../platform/http/reference.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import type { Notification } from './notification.entity.js';
+
+const Certificates = z.array(Reference).max(1000);
 
 /** POST and PUT /notifications. */
 export const NotificationRequest = z.strictObject({
@@ -10,6 +13,9 @@ export const NotificationRequest = z.strictObject({
   description: z.string().max(1024).nullish(),
   active: z.boolean().default(true),
   plugin: PluginInput,
+  certificates: Certificates.optional().meta({ description: 'That it warns about too, from now on.' }),
+  addedCertificates: Certificates.optional().meta({ description: 'The same as `certificates`.' }),
+  removedCertificates: Certificates.optional().meta({ description: "That it no longer warns about. One that nothing else warns about gets its owner's default notifications." }),
 }).meta({ id: 'NotificationRequest' });
 export type NotificationRequest = z.output<typeof NotificationRequest>;
 
@@ -21,5 +27,9 @@ export type NotificationView = z.output<typeof NotificationView>;
 export function notificationView({ id, label, description, active }: Notification, plugin: PluginView): NotificationView {
   return { id, label, description, active, plugin };
 }
+
+/** What a test message came to. */
+export const TestView = z.object({ ok: z.boolean(), fault: z.string().nullable(), detail: z.string().nullable() }).meta({ id: 'NotificationTest' });
+export type TestView = z.output<typeof TestView>;
 
 export const NotificationQuery = listQuery('id', 'label', 'pluginName', 'active');

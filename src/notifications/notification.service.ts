@@ -1,15 +1,24 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
 import { Clock } from '../platform/clock.js';
-import { Database } from '../platform/db/database.js';
+import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
+import { Problem } from '../platform/http/problem.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
+import { mayChangeNotification } from '../roles/permission.js';
 import { leadSeconds } from './lead.js';
 import type { Notification } from './notification.entity.js';
 import { NotificationRepository } from './notification.repository.js';
 import { type NotificationRequest, type NotificationView, notificationView } from './notification.schema.js';
 import { replanNotification } from './notifications.jobs.js';
+
+type Along = (tx: Tx, row: Notification) => Promise<void>;
+
+/** Throws Problem `forbidden` unless the actor may change this notification. */
+export function demandChange(actor: Actor, { label, creatorId }: Pick<Notification, 'label' | 'creatorId'>): void {
+  if (!mayChangeNotification(actor, { creatorId })) throw new Problem('forbidden', `You are not authorized to change notification ${label}.`);
+}
 
 /** The use cases on notifications. */
 @Injectable()
@@ -31,32 +40,41 @@ export class NotificationService {
     return this.view(await this.repository.get(this.db.single, id));
   }
 
-  create(actor: Actor, request: NotificationRequest): Promise<NotificationView> {
+  /** `also` happens in the same transaction. */
+  create(actor: Actor, request: NotificationRequest, also: Along): Promise<NotificationView> {
     const columns = this.columns(request);
     return this.db.write(async (tx) => {
       const row = await this.repository.add(tx, { ...columns, creatorId: actor.userId || null, createdAt: this.clock.now() });
       await this.audit.record(tx, actor, { action: 'notification.created', targetType: 'notification', targetId: row.id, after: this.view(row) });
+      await also(tx, row);
       return this.view(row);
     });
   }
 
-  update(actor: Actor, id: number, request: NotificationRequest): Promise<NotificationView> {
+  /** As `create`. Throws Problem `not-found` or `forbidden`. */
+  update(actor: Actor, id: number, request: NotificationRequest, also: Along): Promise<NotificationView> {
     return this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
+      demandChange(actor, row);
       const before = this.view(row);
       Object.assign(row, this.columns(request, row));
       await this.repository.save(tx, row);
+      await also(tx, row);
       await replanNotification.enqueue(tx, { notificationId: id, after: 0 });
       await this.audit.record(tx, actor, { action: 'notification.updated', targetType: 'notification', targetId: id, before, after: this.view(row) });
       return this.view(row);
     });
   }
 
-  async remove(actor: Actor, id: number): Promise<void> {
+  /** `first` happens before it is gone, and what it returns afterwards; both in the same transaction. */
+  async remove(actor: Actor, id: number, first: (tx: Tx, row: Notification) => Promise<() => Promise<void>>): Promise<void> {
     await this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
+      demandChange(actor, row);
+      const then = await first(tx, row);
       const before = this.view(row);
       await this.repository.remove(tx, row);
+      await then();
       await this.audit.record(tx, actor, { action: 'notification.deleted', targetType: 'notification', targetId: id, before });
     });
   }

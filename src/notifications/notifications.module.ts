@@ -3,12 +3,13 @@ import { AuditModule } from '../audit/audit.module.js';
 import { NotificationController } from './notification.controller.js';
 import { NotificationRepository } from './notification.repository.js';
 import { NotificationService } from './notification.service.js';
+import { NotificationTest } from './notification-test.js';
 import { Senders } from './senders.js';
 
 @Module({
   imports: [AuditModule],
   controllers: [NotificationController],
-  providers: [NotificationRepository, NotificationService, Senders],
+  providers: [NotificationRepository, NotificationService, NotificationTest, Senders],
   exports: [NotificationRepository, NotificationService, Senders],
 })
 export class NotificationsModule {}

@@ -17,7 +17,7 @@ describe('permissionsOf', () => {
 
   it.each<[Permission, boolean]>([
     ['certificate:read', true], ['certificate:issue', true], ['certificate:import', true], ['key:read', true], ['self', true],
-    ['authority:create', false], ['destination:write', false], ['notification:write', false], ['policy:write', false],
+    ['authority:create', false], ['destination:write', false], ['notification:write', true], ['policy:write', false],
     ['audit:read', false], ['user:write', false], ['role:write', false], ['job:write', false], ['mail:read', false],
   ])('an ordinary user: %s is %s', (permission, expected) => {
     expect(permissionsOf([]).has(permission)).toBe(expected);

@@ -25,7 +25,7 @@ const table = {
   'domain:write':       { user: 'own', operator: 'own', readOnly: 'no' },
   'domain-rule:write':  { user: 'no', operator: 'no', readOnly: 'no' },
   'notification:read':  { user: 'yes', operator: 'yes', readOnly: 'yes' },
-  'notification:write': { user: 'no', operator: 'yes', readOnly: 'no' },
+  'notification:write': { user: 'own', operator: 'yes', readOnly: 'no' },
   'policy:read':        { user: 'yes', operator: 'yes', readOnly: 'yes' },
   'policy:write':       { user: 'no', operator: 'yes', readOnly: 'no' },
   'delivery:read':      { user: 'yes', operator: 'yes', readOnly: 'yes' },
@@ -164,4 +164,10 @@ export function mayUseSensitiveNames(actor: Holder, sensitiveDomainRoles: readon
 /** May see every authority: admin, operator, read-only. Others see those that they made or hold a role of. */
 export function maySeeEveryAuthority(actor: Holder): boolean {
   return ['admin', 'operator', 'read-only'].some((role) => holds(actor, role));
+}
+
+/** May change or delete a notification: admin, operator, and who made it. */
+export function mayChangeNotification(actor: Holder, { creatorId }: Pick<Owned, 'creatorId'>): boolean {
+  if (isReadOnly(actor)) return false;
+  return isAdmin(actor) || holds(actor, 'operator') || isCreator(actor, { owner: '', creatorId });
 }

@@ -50,6 +50,27 @@ export class WatchRepository {
     return rows.length > 0;
   }
 
+  /** Lets notifications warn about certificates; those that do already stay as they are. */
+  async link(tx: Tx, notificationIds: readonly number[], certificateIds: readonly number[]): Promise<void> {
+    await tx.query(
+      `insert into certificate_notification (certificate_id, notification_id)
+       select c, n from unnest($1::int[]) as c cross join unnest($2::int[]) as n on conflict do nothing`, [certificateIds, notificationIds]);
+  }
+
+  async unlink(tx: Tx, notificationId: number, certificateIds: readonly number[]): Promise<void> {
+    await tx.query('delete from certificate_notification where notification_id = $1 and certificate_id = any($2::int[])', [notificationId, certificateIds]);
+  }
+
+  /** Watched certificates that end after `now` and that this notification warns about, and no other active one does. Locks them. */
+  async boundTo(tx: Tx, notificationId: number, now: Date): Promise<{ id: number; owner: string }[]> {
+    return tx.query(
+      `select c.id, c.owner from certificate_notification l join certificate c on c.id = l.certificate_id
+       where l.notification_id = $1 and ${watching} and c.not_after > $2 and not exists (
+         select from certificate_notification o join notification n on n.id = o.notification_id
+         where o.certificate_id = c.id and n.active and n.id <> $1)
+       order by c.id for update of c`, [notificationId, now]);
+  }
+
   /** Ids above `after` of certificates that this notification watches and that end after `now`, at most 500. */
   async idsOf(tx: Tx, notificationId: number, after: number, now: Date): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(

@@ -1,0 +1,33 @@
+import { Injectable } from '@nestjs/common';
+import { defaultNotifications } from '../../notifications/default-notifications.js';
+import { NotificationRepository } from '../../notifications/notification.repository.js';
+import { replanNotification } from '../../notifications/notifications.jobs.js';
+import { Config } from '../../platform/config.js';
+import type { Tx } from '../../platform/db/database.js';
+import { Problem } from '../../platform/http/problem.js';
+import { WatchRepository } from './watch.repository.js';
+
+/** Sees to it that no certificate that is watched loses its last warning: it gets its owner's default ones instead. */
+@Injectable()
+export class Coverage {
+  constructor(
+    private readonly config: Config,
+    private readonly notifications: NotificationRepository,
+    private readonly watches: WatchRepository,
+  ) {}
+
+  /** Throws Problem `in-use` where the default notifications of an owner are switched off. */
+  async cover(tx: Tx, certificates: readonly { id: number; owner: string }[]): Promise<void> {
+    const byOwner = new Map<string, number[]>();
+    for (const { id, owner } of certificates) byOwner.set(owner, [...byOwner.get(owner) ?? [], id]);
+    for (const owner of [...byOwner.keys()].sort()) await this.coverOwner(tx, owner, byOwner.get(owner) ?? []);
+  }
+
+  private async coverOwner(tx: Tx, owner: string, certificateIds: readonly number[]): Promise<void> {
+    const leads = await this.notifications.ensure(tx, defaultNotifications(owner, this.config));
+    const active = (await this.notifications.getMany(tx, leads.map(({ id }) => id))).filter((notification) => notification.active);
+    if (active.length === 0) throw new Problem('in-use', `Nothing else would warn ${owner} of the end of ${certificateIds.length} certificates; give them another notification first, or switch their notify off.`);
+    await this.watches.link(tx, active.map(({ id }) => id), certificateIds);
+    for (const { id } of active) await replanNotification.enqueue(tx, { notificationId: id, after: 0 });
+  }
+}

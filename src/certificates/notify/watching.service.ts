@@ -1,0 +1,55 @@
+import { Injectable } from '@nestjs/common';
+import type { Notification } from '../../notifications/notification.entity.js';
+import type { NotificationRequest } from '../../notifications/notification.schema.js';
+import { replanNotification } from '../../notifications/notifications.jobs.js';
+import { Clock } from '../../platform/clock.js';
+import type { Tx } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { invalid } from '../../platform/http/problem.js';
+import { type Reference, wordsOf } from '../../platform/http/reference.js';
+import { CertificateAccess } from '../access.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { Coverage } from './coverage.js';
+import { WatchRepository } from './watch.repository.js';
+
+/** What a change of a notification means for the certificates that it warns about. */
+@Injectable()
+export class WatchingService {
+  constructor(
+    private readonly clock: Clock,
+    private readonly certificates: CertificateRepository,
+    private readonly access: CertificateAccess,
+    private readonly watches: WatchRepository,
+    private readonly coverage: Coverage,
+  ) {}
+
+  /** In the transaction of a change: adds and removes certificates. Throws Problem `invalid-request` or `forbidden`. */
+  async changed(tx: Tx, actor: Actor, notification: Notification, { certificates = [], addedCertificates = [], removedCertificates = [] }: NotificationRequest): Promise<void> {
+    const { id, active } = notification;
+    const now = this.clock.now();
+    const added = [...await this.located(tx, actor, 'certificates', certificates), ...await this.located(tx, actor, 'addedCertificates', addedCertificates)];
+    const removed = await this.located(tx, actor, 'removedCertificates', removedCertificates);
+    await this.watches.link(tx, [id], added);
+    if (added.length > 0) await replanNotification.enqueue(tx, { notificationId: id, after: 0 });
+    const bound = await this.watches.boundTo(tx, id, now);
+    await this.watches.unlink(tx, id, removed);
+    await this.coverage.cover(tx, active ? bound.filter((certificate) => removed.includes(certificate.id)) : bound);
+  }
+
+  /** Before it is deleted; what comes back is done afterwards, so that a default notification can be made anew. */
+  async removing(tx: Tx, { id }: Notification): Promise<() => Promise<void>> {
+    const bound = await this.watches.boundTo(tx, id, this.clock.now());
+    return () => this.coverage.cover(tx, bound);
+  }
+
+  private async located(tx: Tx, actor: Actor, field: string, references: readonly Reference[]): Promise<number[]> {
+    const ids: number[] = [];
+    for (const [index, { id, name }] of references.entries()) {
+      const found = await this.certificates.findId(tx, { id, name: id === undefined ? name : undefined });
+      if (found === null) throw invalid(`${field}.${index}`, `Unable to locate certificate ${wordsOf({ id, name })}.`);
+      await this.access.demandWriteById(tx, actor, found);
+      ids.push(found);
+    }
+    return ids;
+  }
+}
