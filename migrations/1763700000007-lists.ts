@@ -27,7 +27,7 @@ create index certificate_creator on certificate (retired, creator_id, id);
 drop index certificate_authority_id;
 create index certificate_authority_id on certificate (authority_id, retired, id);
 create index certificate_serial_hex on certificate (serial_hex);
-create index certificate_kind on certificate (key_type, bits, signing_algorithm);
+create index certificate_kind on certificate (issuer, key_type, bits, signing_algorithm);
 create index certificate_external_id on certificate (lower(external_id)) where external_id is not null;
 create index certificate_description on certificate using gin (lower(description) gin_trgm_ops) where description is not null;
 

@@ -56,8 +56,9 @@ export class CertificateFinder {
     return searches.length > 0;
   }
 
+  /** In an order that only an index which begins with `retired` has: what ended long ago stands together in all the others. */
   private async countAll(tx: Tx, { shelves }: Selection): Promise<number> {
-    const parts = shelves.map((shelf) => `(select c.id from certificate c where ${shelf} limit ${mostCounted})`);
+    const parts = shelves.map((shelf) => `(select c.id from certificate c where ${shelf} order by c.not_after limit ${mostCounted})`);
     const [{ total }] = await tx.query<[{ total: number }]>(`select least(count(*), ${mostCounted})::int as total from (${parts.join(' union all ')}) as counted`);
     return total;
   }
@@ -94,7 +95,7 @@ export class CertificateFinder {
         where ${conditionsOf(where, selection, own, order)} order by ${order.sql} limit ${selection.searches.length === 0 ? enough : Math.ceil(window / (driven ? lane.values.length : 1))}`;
       const from = driven ? `unnest(${where.bind(lane.values)}::${typeOf(lane)}[]) as lane(value) cross join lateral (${rows}) as c` : `(${rows}) as c`;
       return `(select c.id, c.key from ${from} where ${meets(where, selection.searches)}
-        ${driven ? '' : `order by c.key ${order.direction}, c.id ${order.direction} limit ${enough}`})`;
+        ${driven ? '' : `order by ${new ListOrder(keysOf(by, order, 'c.'), query, { by, dir: order.direction }).sql} limit ${enough}`})`;
     }));
     const together = new ListOrder(keysOf(by, order), query, { by, dir: order.direction });
     return tx.query<Row[]>(`select id, ${together.place} from (${parts.join(selection.lanes.length > 1 ? ' union ' : ' union all ')}) as found
@@ -107,9 +108,9 @@ function limits({ after, count, page }: PageQuery): string {
 }
 
 /** The same order over rows that have been found, of which only `id` and `key` are known. */
-function keysOf(by: string, { key, id }: ListOrder): SortKeys {
-  const own = { sql: 'id', type: id.type };
-  return { id: own, [by]: key === id ? own : { ...key, sql: 'key' } };
+function keysOf(by: string, { key, id }: ListOrder, prefix = ''): SortKeys {
+  const own = { sql: `${prefix}id`, type: id.type };
+  return { id: own, [by]: key === id ? own : { ...key, sql: `${prefix}key` } };
 }
 
 function fromOf({ beside }: Selection): string {

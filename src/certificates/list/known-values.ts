@@ -28,13 +28,13 @@ export class Known {
 
   /** Key types or signing algorithms that hold the text. */
   async kinds(text: string, column: 'key_type' | 'signing_algorithm'): Promise<string[]> {
-    const next = (behind: string): string => `(select key_type, bits, signing_algorithm from certificate
-      ${behind} order by key_type, bits, signing_algorithm limit 1)`;
+    const key = 'issuer, key_type, bits, signing_algorithm';
+    const next = (behind: string): string => `(select ${key} from certificate ${behind} order by ${key} limit 1)`;
     const rows = await this.tx.query<{ value: string }[]>(
       `with recursive kind as (
          ${next('where signing_algorithm is not null')} union all
          select n.* from kind k cross join lateral
-           ${next('where signing_algorithm is not null and (key_type, bits, signing_algorithm) > (k.key_type, k.bits, k.signing_algorithm)')} as n)
+           ${next(`where signing_algorithm is not null and (${key}) > (k.issuer, k.key_type, k.bits, k.signing_algorithm)`)} as n)
        select distinct ${column} as value from kind where ${column} ilike $1`, [likePattern(text)]);
     return rows.map(({ value }) => value);
   }

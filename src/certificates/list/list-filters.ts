@@ -71,17 +71,20 @@ export function bySerial(selection: Selection, text: string, field: string): voi
   selection.add('c.serial_hex = ?', BigInt(isHex ? `0x${digits}` : text).toString(16).toUpperCase());
 }
 
-/** For `like`, in lower case: a part of the text, its beginning when it is too short to be searched for inside, the whole when quoted. */
+/** What an index of trigrams finds inside a text: three letters or digits in a row. */
+const findable = /[\p{L}\p{N}]{3}/u;
+
+/** For `like`, in lower case: a part of the text, its beginning where the value cannot be found inside, the whole when quoted. */
 export function namePattern(value: string): string {
   const quoted = unquoted(value);
   const text = escapeLike((quoted ?? value).toLowerCase());
   if (quoted !== null) return text;
-  return value.length < 3 ? `${text}%` : `%${text}%`;
+  return findable.test(value) ? `%${text}%` : `${text}%`;
 }
 
 function byName(selection: Selection, value: string, ownNames: boolean): void {
   const quoted = unquoted(value);
-  if (quoted === null) selection.searches.push({ pattern: namePattern(value), ownNames });
+  if (quoted === null) selection.searches.push({ pattern: namePattern(value), ownNames: ownNames && findable.test(value) });
   else selection.add(`c.id in (select l.certificate_id from certificate_domain l join domain d on d.id = l.domain_id where d.name = lower(?)${
     ownNames ? ' union select id from certificate where name = ?' : ''})`, quoted);
 }

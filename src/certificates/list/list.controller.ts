@@ -37,7 +37,7 @@ export class ListController {
   ) {}
 
   @Get() @Requires('certificate:read')
-  @Summary('List certificates', 'Newest first. `total` stops counting at 10,001, and is 10,001 for a word that very many names hold. A word of fewer than three letters is looked for at the beginning of names.')
+  @Summary('List certificates', 'Newest first. `total` stops counting at 10,001, and is 10,001 for a word that very many names hold. A word without three letters or digits in a row is looked for at the beginning of names.')
   @Answers(200, CertificatePage)
   list(@Who() actor: Actor, @QueryOf(ListQuery) query: ListQuery): Promise<CertificatePage> {
     return this.lists.list(actor, query);
