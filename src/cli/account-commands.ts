@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { wholeNumber } from './arguments.js';
 import { inSession, lazily } from './lazily.js';
 
 const passwordFile = ['--password-file <path>', 'file with the password; - is stdin (default: asks at the terminal)'] as const;
@@ -20,4 +21,11 @@ export function addAccountCommands(program: Command): void {
   program.command('reset-password').description('give a user a new password and end every session of that user').argument('<name>', 'user name or e-mail address')
     .option(...passwordFile)
     .action(inSession(async () => (await import('./reset-password.js')).resetPassword));
+
+  program.command('create-api-key').description('make an API key for a user and show it, once').argument('<name>', 'what it is for')
+    .requiredOption('--user <name>', 'whose it is')
+    .option('--days <number>', 'days until it ends (default: never)', wholeNumber)
+    .option('--scope <permissions...>', 'limit it to these, such as certificate:read')
+    .option('--application <name>', 'the program that uses it')
+    .action(inSession(async () => (await import('./create-api-key.js')).createApiKey));
 }

@@ -15,6 +15,11 @@ export function addCertificateCommands(program: Command): void {
     .option('--due', 'every certificate whose renewal is due')
     .option(...commit)
     .action(inSession(async () => (await import('./reissue.js')).reissue));
+  program.command('rotate').description('put a successor in the place of certificates: issued unless there is one, delivered wherever it has not arrived').argument(...which)
+    .option(...from)
+    .option('--no-notify', 'do not tell the owners by mail')
+    .option(...commit)
+    .action(inSession(async () => (await import('./rotate.js')).rotate));
   program.command('revoke').description('revoke certificates, for good').argument(...which)
     .option(...from)
     .option('--reason <reason>', 'of RFC 5280, such as keyCompromise or superseded', 'unspecified')

@@ -7,6 +7,12 @@ export function addOperationCommands(program: Command): void {
   audit.command('verify').description('check the hash chain of the audit log: status 1 when a row was changed, removed, inserted or moved')
     .option('--anchor <seq:hash>', 'a head that an earlier run printed: tells whether the newest rows were cut off since')
     .action(inSession(async () => (await import('./audit-verify.js')).auditVerify));
+  audit.command('export').description('write the audit log out, oldest first, as JSON lines or CSV')
+    .option('--format <format>', 'ndjson or csv')
+    .option('--from <moment>', 'such as 2026-01-31T00:00:00Z')
+    .option('--to <moment>')
+    .option('--filter <field;value>', 'as GET /logs takes it, such as logType;certificate.issued')
+    .action(inSession(async () => (await import('./audit-export.js')).auditExport));
 
   program.command('rekey').description('move every sealed value to the newest key of the key ring; without --commit, show which key seals what')
     .option('--new-key', 'first put a new key in front of the key ring of DATA_DIR')

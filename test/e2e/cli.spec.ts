@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type ChildEnv, type CliResult, processesNaming, type ProgramChild, runCli, startChild } from '../support/child.js';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js';
-import { adminPassword, signIn } from '../support/program.js';
+import { adminPassword, eventually, signIn } from '../support/program.js';
 
 const run = promisify(execFile);
 // Each call is a process of its own.
@@ -128,11 +129,29 @@ describe('on a given database', () => {
     expect(await refusal(env, ['reset-password', 'nobody', '--password-file', path])).toBe('There is no user nobody.\n');
   });
 
+  it('makes API keys, and shows each once', async () => {
+    const { status, stdout } = await runCli(env, ['create-api-key', 'script', '--user', 'mary', '--days', '30', '--scope', 'certificate:read']);
+    expect(status).toBe(0);
+    const token = stdout.trim();
+    expect((await call.call('GET', '/certificates', undefined, { token })).status).toBe(200);
+    expect((await call.call('GET', '/users', undefined, { token })).status).toBe(403);
+    const { stdout: log } = await runCli(env, ['audit', 'export', '--filter', 'logType;apikey.created']);
+    expect(JSON.parse(log)).toMatchObject({ logType: 'apikey.created', after: { name: 'script', user: 'mary', scopes: ['certificate:read'] } });
+    expect(log).not.toContain(token);
+    expect(await refusal(env, ['create-api-key', 'x', '--user', 'nobody'])).toContain('nobody');
+    expect(await refusal(env, ['create-api-key', 'x', '--user', 'mary', '--scope', 'everything'])).toContain('is not a permission');
+  });
+
   it('asks for a password at a terminal without showing it', async () => {
     const cli = join(__dirname, '../../dist/src/cli/cli.js');
-    const typed = `sleep 6; printf 'Typed-Secret-1!\\r'; sleep 1; printf 'Typed-Secret-1!\\r'; sleep 6`;
-    const { stdout } = await run('bash', ['-c', `(${typed}) | script -qec "${process.execPath} ${cli} reset-password mary" /dev/null`], {
-      env: { PATH: process.env['PATH'], ...env } });
+    const terminal = spawn('script', ['-qec', `${process.execPath} ${cli} reset-password mary`, '/dev/null'], { env: { PATH: process.env['PATH'], ...env } });
+    let stdout = '';
+    terminal.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+    for (const question of ['New password: ', 'Once more: ']) {
+      await eventually(async () => stdout.includes(question), 60_000);
+      terminal.stdin.write('Typed-Secret-1!\r');
+    }
+    await once(terminal, 'close');
     expect(stdout).toMatch(/New password: \s+Once more: \s+User mary has a new password/);
     expect(stdout).not.toContain('Typed-Secret');
     await call.login('mary', 'Typed-Secret-1!');
@@ -167,6 +186,8 @@ describe('on a given database', () => {
 
   it('renews and revokes only with --commit, and goes on when one fails', async () => {
     const [first, second] = [await issue('--cn', 'one.example.com'), await issue('--cn', 'two.example.com')];
+    const plan = await json(env, ['rotate', String(first.id)]);
+    expect(plan).toMatchObject({ committed: false, items: [{ id: first.id, done: true, detail: expect.any(String) }] });
     const dry = await runCli(env, ['reissue', String(first.id), second.name]);
     expect(dry).toMatchObject({ status: 0, stderr: 'Nothing is done yet: --commit would renew 2 certificates.\n' });
     expect((await call.ok('GET', `/certificates/${first.id}`)).replacedBy).toEqual([]);
@@ -175,6 +196,7 @@ describe('on a given database', () => {
     const again = await runCli(env, ['reissue', String(first.id), String(second.id), '--commit']);
     expect(again).toMatchObject({ status: 1, stdout: expect.stringMatching(/FAILED: [^\n]*\n\d+ +\S+ +renewed by/) });
 
+    expect((await json(env, ['rotate', String(first.id), '--commit', '--no-notify'])).items).toMatchObject([{ done: true }]);
     const found = await runCli(env, ['query', '--fqdn', 'two.example.com', '--ids']);
     const revoke = ['revoke', '--from', '-', '--reason', 'keyCompromise', '--comment', 'stolen'];
     expect((await json(env, revoke, found.stdout)).committed).toBe(false);
