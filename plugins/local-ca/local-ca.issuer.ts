@@ -104,7 +104,7 @@ async function createRoot(request: CreateAuthorityRequest): Promise<{ chainPem: 
   const writer = certificateWriter({
     issuerDer: subjectDer, issuerKeyIdentifier: keyIdentifierOf(signer.spkiDer), signatureAlgorithm: algorithmDer, constantExtensions: [],
   });
-  const tbs = writer.tbs({ ...request, serial: newSerial(), subjectDer, spkiDer: signer.spkiDer, extensions: caExtensions(request) });
+  const tbs = writer.tbs({ ...request, serial: request.serial ?? newSerial(), subjectDer, spkiDer: signer.spkiDer, extensions: caExtensions(request) });
   return { chainPem: [toPem('CERTIFICATE', writer.assemble(tbs, await signer.sign(hash, tbs)))] };
 }
 
@@ -118,7 +118,7 @@ async function createSubCa(
   if (sameName(subjectDer, ca.certificate.subjectDer)) throw new PluginError('refused', 'A subordinate CA needs another name than its parent');
   const { spkiDer } = request.signer;
   const tbs = ca.writer.tbs({
-    ...request, serial: newSerial(), subjectDer, spkiDer, extensions: [...caExtensions(request), ...policyExtension(policies)],
+    ...request, serial: request.serial ?? newSerial(), subjectDer, spkiDer, extensions: [...caExtensions(request), ...policyExtension(policies)],
   });
   const der = ca.writer.assemble(tbs, await requireSigner(parent).sign(ca.hash, tbs));
   return { chainPem: [toPem('CERTIFICATE', der), parent.certificatePem, ...parent.chainPem.filter((pem) => pem !== parent.certificatePem)] };

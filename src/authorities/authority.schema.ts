@@ -21,6 +21,19 @@ const limits = {
   defaultValidityDays: z.int().min(1).max(11_000).nullish().meta({ description: 'For requests that name no validity.' }),
 };
 
+/** Lemur's clients write small numbers as text too. */
+const years = z.union([z.int(), z.string().regex(/^\d{1,2}$/).transform(Number)]).pipe(z.int().min(1).max(50));
+
+/** What a request may say about the extensions of a CA certificate: what every CA has. Anything else is refused by name. */
+const CaExtensions = z.strictObject({
+  basicConstraints: z.strictObject({ ca: z.literal(true).optional(), pathLength: z.int().min(0).max(10).nullish() }).optional(),
+  keyUsage: z.strictObject({ useKeyCertSign: z.literal(true).optional(), useCRLSign: z.literal(true).optional() }).optional(),
+  subjectKeyIdentifier: z.strictObject({ includeSKI: z.literal(true).optional() }).optional(),
+  authorityKeyIdentifier: z.strictObject({ useKeyIdentifier: z.literal(true).optional(), useAuthorityCert: z.literal(false).optional() }).optional(),
+  subAltNames: z.strictObject({ names: z.array(z.unknown()).max(0, 'A CA is known by its subject, not by other names.') }).optional(),
+  custom: z.array(z.unknown()).max(0, 'A CA certificate has no extensions of its own here.').optional(),
+}).meta({ id: 'CaExtensions' });
+
 /** POST /authorities. */
 export const CreateAuthority = z.strictObject({
   name,
@@ -33,16 +46,24 @@ export const CreateAuthority = z.strictObject({
   country: subjectPart, state: subjectPart, location: subjectPart, organization: subjectPart, organizationalUnit: subjectPart,
   validityStart: Instant.optional(),
   validityEnd: Instant.optional(),
-  validityYears: z.int().min(1).max(50).optional(),
+  validityYears: years.optional(),
   validityDays: z.int().min(1).max(18_300).optional(),
   keyType: z.string().max(40).optional().meta({ description: 'Default: ECCPRIME256V1, or RSA2048 when signingAlgorithm names RSA.' }),
   signingAlgorithm: z.enum(['sha256WithRSA', 'sha256WithECDSA', 'sha384WithECDSA', 'sha512WithECDSA', 'ed25519']).optional()
-    .meta({ description: 'Only checked against keyType: the key decides how it signs.' }),
+    .meta({ description: 'The key decides how it signs, so the two must fit: ECDSA goes by sha256 with ECCPRIME256V1, sha384 with ECCSECP384R1, sha512 with ECCSECP521R1. Default: as keyType.' }),
   pathLength: z.int().min(0).max(10).nullish().meta({ description: 'How many CAs may stand below it. Default: no limit for a root, 0 for a subca.' }),
   sensitivity: z.enum(['medium', 'high']).optional().meta({ description: 'Accepted for Lemur\'s clients; every key is sealed alike.' }),
+  serialNumber: z.union([z.int().min(1), z.string().regex(/^[1-9]\d{0,47}$/, 'Expected a positive number of at most 48 digits')]).nullish()
+    .meta({ description: 'Of the certificate of a root; without it a random one. That of a subca is chosen by its parent, so that none comes twice.' }),
+  firstSerial: z.literal(1, 'Serial numbers are random; there is no first one.').nullish().meta({ description: "Accepted as Lemur's default; serial numbers are random." }),
+  keyName: z.null({ error: 'Keys are kept sealed here and have no name.' }).optional(),
+  extensions: CaExtensions.optional(),
   roles: z.array(Reference).max(100).optional(),
   ...limits,
-}).refine((r) => r.type === 'root' || r.parent !== undefined, { message: 'A subca needs a parent.', path: ['parent'] })
+}).refine((r) => r.type === 'root' || r.serialNumber == null || String(r.serialNumber) === '1', { message: 'The parent chooses the serial number.', path: ['serialNumber'] })
+  .refine((r) => r.extensions?.basicConstraints?.pathLength == null || r.pathLength == null || r.extensions.basicConstraints.pathLength === r.pathLength,
+    { message: 'The request gives another one as pathLength.', path: ['extensions', 'basicConstraints', 'pathLength'] })
+  .refine((r) => r.type === 'root' || r.parent !== undefined, { message: 'A subca needs a parent.', path: ['parent'] })
   .refine((r) => r.type === 'subca' || r.parent === undefined, { message: 'A root has no parent.', path: ['parent'] })
   .refine((r) => [r.validityYears, r.validityDays, r.validityEnd].filter((v) => v !== undefined).length <= 1,
     { message: 'Give only one of validityEnd, validityYears and validityDays.', path: ['validityEnd'] })

@@ -42,10 +42,14 @@ export class AuthorityMaker {
     const privateKey = await this.keys.make(keyTypeOf(request));
     const { chainPem } = await plugin.createAuthority({
       subject: subjectOf(request), ...validityOf(request, parent, this.clock.now()),
-      pathLength: request.pathLength ?? (parent ? Math.min(0, parent.authority.pathLength ?? 0) : undefined),
+      ...(request.type === 'root' && request.serialNumber != null && { serial: magnitudeOf(request.serialNumber) }),
+      pathLength: request.pathLength ?? request.extensions?.basicConstraints?.pathLength ?? (parent ? Math.min(0, parent.authority.pathLength ?? 0) : undefined),
       signer: signerOf(privateKey), ...(parent && { parent: parent.material }),
     }, this.configured.open(plugin, stored, 'authority'), this.contexts.make(AbortSignal.timeout(timeoutMs)));
     const [certificatePem = ''] = chainPem;
+    if (request.type === 'root' && request.serialNumber != null && BigInt(`0x${parseCertificate(certificatePem).serialHex}`) !== BigInt(request.serialNumber)) {
+      throw invalid('serialNumber', `${plugin.title} chooses serial numbers itself.`);
+    }
     await demandAgreement(parseCertificate(certificatePem), certificatePem, parent?.material.certificatePem ?? certificatePem);
     return {
       name: request.name, owner: request.owner, description: request.description ?? null, active: true, ...stored,
@@ -69,11 +73,22 @@ function factsOf(chainPem: readonly string[]) {
   };
 }
 
+/** The types of keys that sign in these ways; the first is made when a request names no type. */
+const keysOf: Readonly<Record<NonNullable<CreateAuthority['signingAlgorithm']>, readonly string[]>> = {
+  sha256WithRSA: ['RSA2048', 'RSA3072', 'RSA4096'], sha256WithECDSA: ['ECCPRIME256V1'], sha384WithECDSA: ['ECCSECP384R1'],
+  sha512WithECDSA: ['ECCSECP521R1'], ed25519: ['ED25519'],
+};
+
 function keyTypeOf({ keyType, signingAlgorithm }: CreateAuthority): string {
-  const resolved = blame('keyType', () => resolveKeyType(keyType ?? (signingAlgorithm === 'sha256WithRSA' ? 'RSA2048' : 'ECCPRIME256V1')));
-  const family = resolved.startsWith('RSA') ? 'RSA' : resolved === 'ED25519' ? 'ed25519' : 'ECDSA';
-  if (signingAlgorithm && !signingAlgorithm.endsWith(family)) throw invalid('signingAlgorithm', `A ${resolved} key does not sign with ${signingAlgorithm}.`);
+  const fitting = signingAlgorithm ? keysOf[signingAlgorithm] : undefined;
+  const resolved = blame('keyType', () => resolveKeyType(keyType ?? fitting?.[0] ?? 'ECCPRIME256V1'));
+  if (fitting && !fitting.includes(resolved)) throw invalid('signingAlgorithm', `A ${resolved} key does not sign with ${signingAlgorithm}.`);
   return resolved;
+}
+
+function magnitudeOf(serial: number | string): Buffer {
+  const hex = BigInt(serial).toString(16);
+  return Buffer.from(hex.padStart(hex.length + hex.length % 2, '0'), 'hex');
 }
 
 function subjectOf(request: CreateAuthority): SubjectFields {

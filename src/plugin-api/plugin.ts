@@ -127,6 +127,8 @@ export interface CreateAuthorityRequest {
   notAfter: Date;
   /** Maximum number of CAs below; undefined = no limit. */
   pathLength?: number;
+  /** The serial number of its certificate, an unsigned magnitude; undefined = the plugin chooses. */
+  serial?: Buffer;
   /** The key of the new CA, made by the core. */
   signer: Signer;
   /** Absent for a root. */

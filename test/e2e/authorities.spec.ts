@@ -72,6 +72,28 @@ describe('authorities', () => {
     expect(await Promise.all(['nobody', 'holder', 'reader', 'oper', 'head', 'owner'].map(async (who) => (await change(who)).status))).toEqual([403, 403, 403, 403, 200, 200]);
   });
 
+  it("are made from Lemur's requests, and what cannot be honoured is refused by name", async () => {
+    const request = (changes: object) => ({ name: 'TimeTestAuthority5', owner: 'secure@example.com', commonName: 'AcommonName', type: 'root', sensitivity: 'medium', ...changes });
+    const made = await program.ok('POST', '/authorities', request({
+      country: 'US', state: 'California', location: 'Los Gatos', organization: 'Netflix', organizationalUnit: 'Operations', description: 'test', validityYears: '20',
+      signingAlgorithm: 'sha384WithECDSA', plugin: { slug: 'cryptography-issuer' }, serialNumber: 255, firstSerial: 1, keyName: null,
+      extensions: { subAltNames: { names: [] }, custom: [], basicConstraints: { ca: true, pathLength: 1 }, keyUsage: { useKeyCertSign: true, useCRLSign: true } },
+    }));
+    expect(made.authorityCertificate).toMatchObject({ serial: '255', keyType: 'ECCSECP384R1', signingAlgorithm: 'sha384', pathLength: 1 });
+    expect(days(made.authorityCertificate)).toBeCloseTo(20 * 365.25, 0);
+    for (const [changes, field] of [
+      [{ keyName: 'hsm-1' }, 'keyName'], [{ firstSerial: 7 }, 'firstSerial'], [{ serialNumber: 0 }, 'serialNumber'], [{ email: 'a@example.com' }, 'email'],
+      [{ type: 'subca', parent: { name: 'root' }, serialNumber: 5 }, 'serialNumber'], [{ signingAlgorithm: 'sha1WithRSA' }, 'signingAlgorithm'],
+      [{ signingAlgorithm: 'sha512WithECDSA', keyType: 'ECCPRIME256V1' }, 'signingAlgorithm'], [{ sensitivity: 'low' }, 'sensitivity'],
+      [{ extensions: { keyUsage: { useKeyEncipherment: true } } }, 'extensions.keyUsage.useKeyEncipherment'],
+      [{ extensions: { subAltNames: { names: [{ nameType: 'DNSName', value: 'a' }] } } }, 'extensions.subAltNames.names'],
+      [{ extensions: { basicConstraints: { ca: false } } }, 'extensions.basicConstraints.ca'],
+    ] as const) {
+      const { status, body } = await program.call('POST', '/authorities', request({ name: 'other', ...changes }));
+      expect([status, Object.keys(body.reasons ?? {})], JSON.stringify(changes)).toEqual([400, [field]]);
+    }
+  });
+
   it("take Lemur's options, as text or not, and the whole object back", async () => {
     const { id } = await program.ok('POST', '/authorities', { name: 'lemur', owner: 'pki@example.com', commonName: 'Lemur', plugin: { id: 'local-ca', options: { ocsp: ['http://ocsp.example.com'] } } });
     const put = (body: object) => program.ok('PUT', `/authorities/${id}`, { owner: 'pki@example.com', ...body });

@@ -99,6 +99,8 @@ describe('POST /certificates refuses', () => {
     ['a CA by the back door', { extensions: { custom: [{ oid: '2.5.29.19', encoding: 'b64asn1', value: 'MAMBAf8=' }] } }, 'extensions.custom.0.oid'],
     ['an extension twice', { extensions: { custom: [1, 2].map(() => ({ oid: '1.2.3.4', encoding: 'string', value: 'x' })) } }, 'extensions.custom.1.oid'],
     ['an extension in characters that it cannot hold', { extensions: { custom: [{ oid: '1.2.3.4', encoding: 'ia5string', value: 'ü' }] } }, 'extensions.custom.0.value'],
+    ['no key identifier', { extensions: { subjectKeyIdentifier: { includeSKI: false } } }, 'extensions.subjectKeyIdentifier.includeSKI'],
+    ['the issuer by its own issuer', { extensions: { authorityKeyIdentifier: { useAuthorityCert: true } } }, 'extensions.authorityKeyIdentifier.useAuthorityCert'],
     ['a CSR that is none', { csr: 'nonsense' }, 'csr'],
   ])('%s', async (_, changes, field) => {
     await expectRefusal(() => program.call('POST', '/certificates', request(changes)), 400, field);

@@ -79,9 +79,13 @@ export const Extensions = z.strictObject({
     .meta({ description: 'A certificate for OCSP signing could vouch for every other of its authority: none is issued on request.' }),
   basicConstraints: z.strictObject({ ca: z.literal(false).optional(), pathLength: z.null().optional() }).optional()
     .meta({ description: 'Certificates issued here are never CAs: authorities are made at /authorities.' }),
-  subjectKeyIdentifier: z.strictObject({ includeSKI: z.boolean().optional() }).optional(),
-  authorityKeyIdentifier: z.strictObject({ useKeyIdentifier: z.boolean().optional(), useAuthorityCert: z.boolean().optional() }).optional(),
-  certificateInfoAccess: z.strictObject({ includeAIA: z.boolean().optional() }).optional(),
+  subjectKeyIdentifier: z.strictObject({ includeSKI: z.literal(true, 'Every certificate has one (RFC 5280 §4.2.1.2).').optional() }).optional(),
+  authorityKeyIdentifier: z.strictObject({
+    useKeyIdentifier: z.literal(true, 'Every certificate names the key of its issuer (RFC 5280 §4.2.1.1).').optional(),
+    useAuthorityCert: z.literal(false, 'The issuer is named by its key, not by its own issuer and serial number.').optional(),
+  }).optional(),
+  certificateInfoAccess: z.strictObject({ includeAIA: z.boolean().optional() }).optional()
+    .meta({ description: 'Where to ask about a certificate is a setting of its authority, the same for all that it issues; so it is for `crlDistributionPoints`.' }),
   cRLDistributionPoints: z.strictObject({ includeCrlDp: z.string().optional() }).optional(),
   crlDistributionPoints: z.strictObject({ includeCrlDp: z.string().optional() }).optional(),
   custom: CustomExtensions.optional(),
