@@ -49,7 +49,7 @@ describe('POST /certificates/bulk', () => {
     expect((await program.ok('GET', '/certificates?owner=new-team@example.com')).total).toBe(205);
     const [one] = (await get(given[0]?.id ?? 0)).roles.filter(({ name }: { name: string }) => name === 'new-team@example.com');
     expect(one).toBeDefined();
-  });
+  }, 120_000);
 
   it.each(['revoke', 'reissue'])('tries %s out unless it is told to do it', async (deed) => {
     const owner = `${deed}@example.com`;

@@ -7,6 +7,7 @@ import { plugins } from '../../plugins/index.js';
 import { verifyChain } from '../../src/audit/verify-chain.js';
 import { buildCsr } from '../../src/pki/csr.js';
 import { generatePrivateKey } from '../../src/pki/key.js';
+import { startTestAuthority } from '../support/bundles.js';
 import { fillProgram, type Ids } from '../support/filled-program.js';
 import { ApiDocument, ofIdentityProviders, type Operation } from '../support/open-api.js';
 import { adminPassword, type Answer, startProgram, type TestProgram } from '../support/program.js';
@@ -26,7 +27,8 @@ const takesAnything = new Set(ofIdentityProviders.filter((name) => name.startsWi
 /** Needs a state that chance does not bring about; its good answers are held against the document by openapi.spec.ts and the stories. */
 const rarelyPossible = [
   ...ofIdentityProviders, endsSession, 'post /api/1/auth/login', 'post /api/1/jobs/{id}/replay', 'post /api/1/deliveries/{id}/retry', 'post /api/1/certificates/{id}/reissue', 'delete /api/1/policies/{id}', 'delete /api/1/destinations/{id}',
-  'post /api/1/auth/password', 'delete /api/1/users/{id}/keys/{aid}',
+  'post /api/1/auth/password', 'delete /api/1/users/{id}/keys/{aid}', 'delete /api/1/certificates/{id}', 'post /api/1/certificates/{id}/restore', 'put /api/1/certificates/{id}/deactivate',
+  'post /api/1/certificates/{id}/redeploy', 'delete /api/1/pending_certificates/{id}', 'post /api/1/pending_certificates/{id}/upload',
 ];
 
 let program: TestProgram;
@@ -54,6 +56,10 @@ async function knownMembers(): Promise<Making['known']> {
   const key = await generatePrivateKey('ECCPRIME256V1');
   const csr = await buildCsr({ subject: { commonName: 'csr.example.com' }, subjectAltNames: [{ type: 'dns', value: 'csr.example.com' }] }, key);
   const { body, chain } = await program.ok('GET', `/certificates/${ids['certificates']}`);
+  // A certificate is stored once: what is to be uploaded must be new here.
+  const foreign = startTestAuthority();
+  const [fresh] = foreign.issue('fresh.example.org').chainPem;
+  foreign.close();
   const rarely = (value: unknown, weight = 9): Arbitrary<unknown> => fc.oneof({ weight, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.constant(value) });
   const refer = (...references: object[]): Arbitrary<unknown> => fc.constantFrom(...references);
   const some = (...references: object[]): Arbitrary<unknown> => fc.subarray(references);
@@ -61,9 +67,9 @@ async function knownMembers(): Promise<Making['known']> {
   const members: Record<string, Arbitrary<unknown>> = {
     owner: fc.constantFrom('joe@example.com', 'Team@Example.com'), email: fc.nat().map((n) => `user-${n}@example.com`), username: fc.oneof(fc.constant('ann'), fc.nat().map((n) => `user-${n}`)),
     authority: refer({ name: 'root' }, { id: ids['authorities'] }), parent: refer({ name: 'root' }), commonName: host, type: fc.constantFrom('root', 'subca'),
-    csr: rarely(csr, 2), body: fc.constantFrom(body), chain: fc.constantFrom(chain, ''), privateKey: rarely(key.export({ type: 'pkcs8', format: 'pem' })), keyType: fc.constantFrom('ECCPRIME256V1', 'ECCSECP384R1', 'ED25519'),
+    csr: rarely(csr, 2), body: fc.constantFrom(body, fresh), chain: fc.constantFrom(chain, ''), privateKey: rarely(key.export({ type: 'pkcs8', format: 'pem' })), keyType: fc.constantFrom('ECCPRIME256V1', 'ECCSECP384R1', 'ED25519'),
     destinations: some({ label: 'web' }), notifications: some({ label: 'soon' }), roles: some({ name: 'ops' }), users: some({ id: ids['users'] as number }), replaces: some({ id: ids['certificates'] as number }),
-    replacements: rarely([]), active: fc.boolean(), rotationPolicy: refer({ name: 'half' }), password: fc.constantFrom('Correct-Horse-2!', 'weak'), label: fc.nat().map((n) => `label-${n}`),
+    certificates: some({ id: ids['certificates'] as number }), addedCertificates: some(), removedCertificates: some(), replacements: rarely([]), active: fc.boolean(), rotationPolicy: refer({ name: 'half' }), password: fc.constantFrom('Correct-Horse-2!', 'weak'), label: fc.nat().map((n) => `label-${n}`),
     name: fc.nat().map((n) => `name-${n}`), extensions: rarely({ subAltNames: { names: [{ nameType: 'DNSName', value: 'san.example.com' }] } }, 1),
     validityStart: rarely(undefined), validityEnd: rarely(undefined), validityYears: rarely(1), validityDays: fc.integer({ min: 1, max: 80 }),
     plugin: refer({ id: 'filesystem', options: { path: folder } }, { slug: 'email-notification', pluginOptions: [{ name: 'recipients', value: 'a@example.com' }] }, { id: 'local-ca' }, { id: 'pem' }, { slug: 'openssl-export' }),
@@ -108,7 +114,7 @@ function bodySchema({ words }: Operation): any {
 function bodies(operation: Operation, salt: number): string[] {
   const schema = bodySchema(operation);
   if (!schema) return [];
-  const fitting = samples(valuesOf(schema, making), 25, salt) as object[];
+  const fitting = samples(valuesOf(schema, making), 40, salt) as object[];
   const names = Object.keys(schema.properties ?? { id: 0 });
   const one = fc.record({ at: fc.nat({ max: fitting.length - 1 }), member: fc.constantFrom(...names), value: fc.constantFrom(...hostile) });
   const nearly = samples(one, 40, salt).map(({ at, member, value }) => ({ ...fitting[at], [member]: value }));
@@ -156,7 +162,7 @@ describe('every operation of the OpenAPI document', () => {
         expect([status, Object.keys(problem.reasons)], operation.name).toEqual([400, expect.arrayContaining([member])]);
       } else if (operation.method === 'get' && queries(operation, 0).length > 0 && !takesAnything.has(operation.name)) {
         const { status, body: problem } = await ask(operation, { path: real(operation.path), query: `?${member}=blue` });
-        expect([status, Object.keys(problem.reasons ?? {})], operation.name).toEqual([400, [member]]);
+        expect([status, Object.keys(problem.reasons ?? {})], operation.name).toEqual([400, expect.arrayContaining([member])]);
       }
     }
   });
