@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Conditions } from '../../platform/db/conditions.js';
 import { Database, type Tx } from '../../platform/db/database.js';
-import { ListOrder, type Placed, type SortKeys } from '../../platform/db/list-order.js';
+import { ListOrder, type Placed } from '../../platform/db/list-order.js';
 import { mostCounted } from '../../platform/db/list-page.js';
 import type { PageQuery } from '../../platform/http/page.js';
 import { certificateOrders } from './list.schema.js';
@@ -64,7 +64,8 @@ export class CertificateFinder {
   }
 
   /** Finds everything by the indexes of its conditions, up to `limit`, then sorts. */
-  private async few(tx: Tx, { query, selection, order, by }: Question, limit: number | null): Promise<{ total: number; rows: Row[] }> {
+  private async few(tx: Tx, question: Question, limit: number | null): Promise<{ total: number; rows: Row[] }> {
+    const { query, selection, order } = question;
     const where = new Conditions();
     const hits = selection.searches.map((search, i) => `hit${i} as materialized (${hitsOf(where, search)}),`).join('\n');
     const joins = selection.searches.map((_, i) => `join hit${i} on hit${i}.id = c.id`).join(' ');
@@ -73,7 +74,7 @@ export class CertificateFinder {
       const part = conditionsOf(where, selection, [shelf, ...(lane ? [inLane(where, lane)] : [])]);
       return `(select c.id, ${order.key.sql} as key from ${fromOf(selection)} ${joins} where ${part}${limit === null ? '' : ` limit ${limit}`})`;
     }));
-    const inFound = new ListOrder(keysOf(by, order), query, { by, dir: order.direction });
+    const inFound = sameOrder(question);
     const behind = new Conditions(where.values);
     inFound.goOn(behind);
     const [{ total, rows }] = await tx.query<[{ total: number; rows: Row[] }]>(
@@ -84,33 +85,58 @@ export class CertificateFinder {
   }
 
   /** Goes along the index of the order until the page is full. */
-  private async along(tx: Tx, { query, selection, order, by }: Question): Promise<Row[]> {
+  private async along(tx: Tx, question: Question): Promise<Row[]> {
+    const { query, selection, order } = question;
     const where = new Conditions();
     const enough = query.count + 1 + (query.after ? 0 : (query.page - 1) * query.count);
     const lanes = selection.lanes.length > 0 ? selection.lanes : [null];
-    const parts = selection.shelves.flatMap((shelf) => lanes.map((lane) => {
+    // One stretch that is in order by itself is read to its page; of several each may hold the whole page.
+    const isOne = selection.lanes.length === 0 && waysOf(new Conditions(), question, false).length === 1;
+    const parts = lanes.flatMap((lane) => {
       const driven = lane !== null && lane.values.length <= mostLanes;
-      const own = [shelf, ...(lane ? [driven ? `${lane.column} = lane.value` : inLane(where, lane)] : [])];
-      const rows = `select c.id, ${order.key.sql} as key, c.name from ${fromOf(selection)}
-        where ${conditionsOf(where, selection, own, order)} order by ${order.sql} limit ${selection.searches.length === 0 ? enough : Math.ceil(window / (driven ? lane.values.length : 1))}`;
-      const from = driven ? `unnest(${where.bind(lane.values)}::${typeOf(lane)}[]) as lane(value) cross join lateral (${rows}) as c` : `(${rows}) as c`;
-      return `(select c.id, c.key from ${from} where ${meets(where, selection.searches)}
-        ${driven ? '' : `order by ${new ListOrder(keysOf(by, order, 'c.'), query, { by, dir: order.direction }).sql} limit ${enough}`})`;
-    }));
-    const together = new ListOrder(keysOf(by, order), query, { by, dir: order.direction });
+      const most = selection.searches.length === 0 ? enough : Math.ceil(window / (driven ? lane.values.length : 1));
+      return waysOf(where, question, driven).map(({ shelf, inside, outside, behind }) => {
+        const own = [shelf, ...(lane ? [driven ? `${lane.column} = lane.value` : inLane(where, lane)] : [])];
+        const rows = `select c.id, ${order.key.sql} as key, c.name, c.retired from ${fromOf(selection)}
+          where ${conditionsOf(where, selection, own, behind)} order by ${inside} limit ${most}`;
+        const from = driven ? `unnest(${where.bind(lane.values)}::${typeOf(lane)}[]) as lane(value) cross join lateral (${rows}) as c` : `(${rows}) as c`;
+        return `(select c.id, c.key from ${from} where ${meets(where, selection.searches)} ${driven ? '' : `order by ${outside} ${isOne ? limits(query) : `limit ${enough}`}`})`;
+      });
+    });
+    const together = sameOrder(question);
     return tx.query<Row[]>(`select id, ${together.place} from (${parts.join(selection.lanes.length > 1 ? ' union ' : ' union all ')}) as found
-      order by ${together.sql} ${limits(query)}`, where.values);
+      order by ${together.sql} ${isOne ? '' : limits(query)}`, where.values);
   }
+}
+
+/** A stretch of an index to go along: its condition, its order on `certificate` and on the rows found, and what leaves out those before the cursor. */
+interface Way { shelf: string; inside: string; outside: string; behind?: ListOrder }
+
+/**
+ * By id the planner would take the primary key, in which what ended long ago stands together and in the way: only the index that
+ * begins with `retired` has the pair of both. Where that is wanted too, the primary key is right.
+ */
+function waysOf(where: Conditions, question: Question, driven: boolean): Way[] {
+  const { query: { after }, selection, order } = question;
+  const outside = sameOrder(question, 'c.').sql;
+  const rest = { inside: order.sql, outside, behind: order };
+  if (driven || order.key !== order.id) return selection.shelves.map((shelf) => ({ shelf, ...rest }));
+  if (selection.withRetired) return [{ shelf: 'c.deleted_at is null', ...rest }];
+  const upwards = order.direction === 'asc';
+  const id = after ? `${where.bind(after.id)}::int` : undefined;
+  const shelf = `(c.retired, c.id) > (false, ${upwards && id ? id : '0'}) and (c.retired, c.id) < (${!upwards && id ? `false, ${id}` : 'true, 0'})`;
+  const both = `c.retired ${order.direction}, c.id ${order.direction}`;
+  return [{ shelf, inside: both, outside: both }];
+}
+
+/** The same order over rows that have been found, of which only `id` and `key` are known. */
+function sameOrder({ query, order: { key, id, direction }, by }: Question, prefix = ''): ListOrder {
+  const own = { sql: `${prefix}id`, type: id.type };
+  return new ListOrder({ id: own, [by]: key === id ? own : { ...key, sql: `${prefix}key` } }, query, { by, dir: direction });
 }
 
 function limits({ after, count, page }: PageQuery): string {
   return `limit ${count + 1} offset ${after ? 0 : (page - 1) * count}`;
-}
-
-/** The same order over rows that have been found, of which only `id` and `key` are known. */
-function keysOf(by: string, { key, id }: ListOrder, prefix = ''): SortKeys {
-  const own = { sql: `${prefix}id`, type: id.type };
-  return { id: own, [by]: key === id ? own : { ...key, sql: `${prefix}key` } };
 }
 
 function fromOf({ beside }: Selection): string {
