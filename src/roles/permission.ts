@@ -21,10 +21,6 @@ const table = {
   'authority:issue':    { user: 'own', operator: 'yes', readOnly: 'no' },
   'destination:read':   { user: 'yes', operator: 'yes', readOnly: 'yes' },
   'destination:write':  { user: 'no', operator: 'no', readOnly: 'no' },
-  'source:read':        { user: 'yes', operator: 'yes', readOnly: 'yes' },
-  'source:write':       { user: 'no', operator: 'no', readOnly: 'no' },
-  'source:sync':        { user: 'no', operator: 'yes', readOnly: 'no' },
-  'endpoint:read':      { user: 'yes', operator: 'yes', readOnly: 'yes' },
   'domain:read':        { user: 'yes', operator: 'yes', readOnly: 'yes' },
   'domain:write':       { user: 'own', operator: 'own', readOnly: 'no' },
   'domain-rule:write':  { user: 'no', operator: 'no', readOnly: 'no' },
@@ -77,6 +73,11 @@ const ofUserInStrictMode: ReadonlySet<Permission> = new Set([...ofUser].filter(c
  */
 export function permissionsOf(roleNames: readonly string[], strict = false): ReadonlySet<Permission> {
   const names = new Set(roleNames.map((name) => name.toLowerCase()));
+  const held = permissionsWithoutAudit(names, strict);
+  return names.has('auditor') ? new Set([...held, 'audit:read']) : held;
+}
+
+function permissionsWithoutAudit(names: ReadonlySet<string>, strict: boolean): ReadonlySet<Permission> {
   if (names.has('read-only')) return ofReadOnly;
   if (names.has('admin')) return all;
   if (names.has('operator')) return ofOperator;

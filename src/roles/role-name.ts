@@ -5,6 +5,7 @@ export const builtInRoles: Readonly<Record<string, string>> = {
   'admin': 'May do everything.',
   'operator': 'May issue from every authority and look after rotation, notifications and jobs.',
   'read-only': 'May look and not touch; beats every other role of its holder.',
+  'auditor': 'May read the audit log, beside what other roles allow.',
   'global_cert_issuer': 'May issue for names that the domain policy keeps from others.',
 };
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,8 +28,8 @@ const takesAnything = new Set(ofIdentityProviders.filter((name) => name.startsWi
 /** Needs a state that chance does not bring about; its good answers are held against the document by openapi.spec.ts and the stories. */
 const rarelyPossible = [
   ...ofIdentityProviders, endsSession, 'post /api/1/auth/login', 'post /api/1/jobs/{id}/replay', 'post /api/1/deliveries/{id}/retry', 'post /api/1/certificates/{id}/reissue', 'delete /api/1/policies/{id}', 'delete /api/1/destinations/{id}',
-  'post /api/1/auth/password', 'post /api/1/sources/{id}/clean', 'delete /api/1/users/{id}/keys/{aid}', 'delete /api/1/certificates/{id}', 'post /api/1/certificates/{id}/restore', 'put /api/1/certificates/{id}/deactivate',
-  'post /api/1/certificates/{id}/redeploy', 'delete /api/1/pending_certificates/{id}', 'post /api/1/pending_certificates/{id}/upload',
+  'post /api/1/auth/password', 'delete /api/1/users/{id}/keys/{aid}', 'put /api/1/certificates/{id}/deactivate', 'post /api/1/certificates/{id}/restore', 'post /api/1/certificates/{id}/redeploy',
+  'delete /api/1/pending_certificates/{id}', 'post /api/1/pending_certificates/{id}/upload', 'get /api/1/pending_certificates/{id}/key',
 ];
 
 let program: TestProgram;
@@ -41,7 +42,7 @@ const faults: string[] = [];
 const succeeded = new Set<string>();
 
 beforeAll(async () => {
-  program = await startProgram({}, { plugins: [...plugins, slowIssuer().plugin] });
+  program = await startProgram({ ALLOW_CERT_DELETION: 'true' }, { plugins: [...plugins, slowIssuer().plugin] });
   api = new ApiDocument(await program.ok('GET', '/openapi.json'));
   ids = await fillProgram(program, folder);
   making = { resolve: (schema) => api.resolve(schema), known: await knownMembers() };
@@ -55,11 +56,10 @@ afterAll(async () => {
 async function knownMembers(): Promise<Making['known']> {
   const key = await generatePrivateKey('ECCPRIME256V1');
   const csr = await buildCsr({ subject: { commonName: 'csr.example.com' }, subjectAltNames: [{ type: 'dns', value: 'csr.example.com' }] }, key);
+  const elsewhere = startTestAuthority();
+  const [leafPem, issuingPem] = elsewhere.issue('elsewhere.example.com').chainPem;
+  elsewhere.close();
   const { body, chain } = await program.ok('GET', `/certificates/${ids['certificates']}`);
-  // A certificate is stored once: what is to be uploaded must be new here.
-  const foreign = startTestAuthority();
-  const [fresh] = foreign.issue('fresh.example.org').chainPem;
-  foreign.close();
   const rarely = (value: unknown, weight = 9): Arbitrary<unknown> => fc.oneof({ weight, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.constant(value) });
   const refer = (...references: object[]): Arbitrary<unknown> => fc.constantFrom(...references);
   const some = (...references: object[]): Arbitrary<unknown> => fc.subarray(references);
@@ -67,16 +67,19 @@ async function knownMembers(): Promise<Making['known']> {
   const members: Record<string, Arbitrary<unknown>> = {
     owner: fc.constantFrom('joe@example.com', 'Team@Example.com'), email: fc.nat().map((n) => `user-${n}@example.com`), username: fc.oneof(fc.constant('ann'), fc.nat().map((n) => `user-${n}`)),
     authority: refer({ name: 'root' }, { id: ids['authorities'] }), parent: refer({ name: 'root' }), commonName: host, type: fc.constantFrom('root', 'subca'),
-    csr: rarely(csr, 2), body: fc.constantFrom(body, fresh), chain: fc.constantFrom(chain, ''), privateKey: rarely(key.export({ type: 'pkcs8', format: 'pem' })), keyType: fc.constantFrom('ECCPRIME256V1', 'ECCSECP384R1', 'ED25519'),
+    csr: rarely(csr, 2), body: fc.constantFrom(body, leafPem), chain: fc.constantFrom(chain, issuingPem, ''), privateKey: rarely(key.export({ type: 'pkcs8', format: 'pem' })), keyType: fc.constantFrom('ECCPRIME256V1', 'ECCSECP384R1', 'ED25519'),
     destinations: some({ label: 'web' }), notifications: some({ label: 'soon' }), roles: some({ name: 'ops' }), users: some({ id: ids['users'] as number }), replaces: some({ id: ids['certificates'] as number }),
     certificates: some({ id: ids['certificates'] as number }), addedCertificates: some(), removedCertificates: some(), replacements: rarely([]), active: fc.boolean(), rotationPolicy: refer({ name: 'half' }), password: fc.constantFrom('Correct-Horse-2!', 'weak'), label: fc.nat().map((n) => `label-${n}`),
     name: fc.nat().map((n) => `name-${n}`), extensions: rarely({ subAltNames: { names: [{ nameType: 'DNSName', value: 'san.example.com' }] } }, 1),
     validityStart: rarely(undefined), validityEnd: rarely(undefined), validityYears: rarely(1), validityDays: fc.integer({ min: 1, max: 80 }),
-    plugin: refer({ id: 'filesystem', options: { path: folder } }, { slug: 'email-notification', pluginOptions: [{ name: 'recipients', value: 'a@example.com' }] }, { id: 'filesystem-source', options: { path: folder } }, { id: 'local-ca' }, { id: 'pem' }, { slug: 'openssl-export' }),
+    plugin: refer({ id: 'filesystem', options: { path: folder } }, { slug: 'email-notification', pluginOptions: [{ name: 'recipients', value: 'a@example.com' }] }, { id: 'local-ca' }, { id: 'pem' }, { slug: 'openssl-export' }),
     country: fc.constant('CH'), scopes: some(), ttl: fc.constantFrom(-1, 1, 30),
   };
   return (member) => (Object.hasOwn(members, member) ? members[member] : undefined);
 }
+
+/** Each operation has its own, so that a new one does not change what the others are asked. */
+const saltOf = (name: string): number => createHash('sha256').update(name).digest().readUInt32BE() >>> 8;
 
 interface Question { path: string; query?: string; body?: string; headers?: Record<string, string> }
 
@@ -114,10 +117,10 @@ function bodySchema({ words }: Operation): any {
 function bodies(operation: Operation, salt: number): string[] {
   const schema = bodySchema(operation);
   if (!schema) return [];
-  const fitting = samples(valuesOf(schema, making), 40, salt) as object[];
+  const fitting = samples(valuesOf(schema, making), 20, salt) as object[];
   const names = Object.keys(schema.properties ?? { id: 0 });
   const one = fc.record({ at: fc.nat({ max: fitting.length - 1 }), member: fc.constantFrom(...names), value: fc.constantFrom(...hostile) });
-  const nearly = samples(one, 40, salt).map(({ at, member, value }) => ({ ...fitting[at], [member]: value }));
+  const nearly = samples(one, 28, salt).map(({ at, member, value }) => ({ ...fitting[at], [member]: value }));
   return [...[...fitting, ...nearly].map((body) => JSON.stringify(body)), '', '{', '[]', 'null', '"x"', '{"a":1,}', '{"__proto__":{"isAdmin":true}}', `${'['.repeat(3000)}`];
 }
 
@@ -128,7 +131,7 @@ function queries(operation: Operation, salt: number): string[] {
   const of = (pairs: [string, unknown][]): string => `?${pairs.map(([name, value]) => `${name}=${encodeURIComponent(wellFormed(String(value)))}`).join('&')}`;
   const pair = fc.constantFrom(...parameters).chain(({ name, schema }): Arbitrary<[string, unknown]> => fc.tuple(fc.constant(name), name === 'filter' ? filters : valuesOf(schema, making)));
   const bad = fc.tuple(fc.constantFrom(...parameters.map(({ name }) => name as string)), fc.constantFrom(...hostile.filter((value) => typeof value !== 'object')));
-  return [...samples(fc.array(pair, { minLength: 1, maxLength: 4 }), 20, salt).map(of), ...samples(bad, 20, salt).map((one) => of([one])),
+  return [...samples(fc.array(pair, { minLength: 1, maxLength: 4 }), 12, salt).map(of), ...samples(bad, 14, salt).map((one) => of([one])),
     ...parameters.slice(0, 2).map(({ name }) => `?${name}=1&${name}=2`), `?${parameters[0].name}=%ff%fe`, `?${parameters[0].name}[a]=1`];
 }
 
@@ -141,8 +144,9 @@ const strangePaths = ['0', '-1', '1.0', '1e1', '2147483648', '9007199254740993',
 describe('every operation of the OpenAPI document', () => {
   it('answers whatever it is asked as the document says, and never fails', async () => {
     const inOrder = api.operations.toSorted((a, b) => order.indexOf(a.method) - order.indexOf(b.method));
-    for (const [salt, operation] of inOrder.entries()) {
+    for (const operation of inOrder) {
       const path = real(operation.path);
+      const salt = saltOf(operation.name);
       for (const body of bodies(operation, salt)) await ask(operation, { path, body });
       for (const query of queries(operation, salt)) await ask(operation, { path, query });
       if (path !== operation.path) for (const part of strangePaths) await ask(operation, { path: operation.path.replaceAll(/\{\w+\}/g, part) });

@@ -7,6 +7,7 @@ import { problems } from '../../src/platform/http/problem.js';
 import { fillProgram, type Ids } from '../support/filled-program.js';
 import { ApiDocument, type Operation, ofIdentityProviders } from '../support/open-api.js';
 import { type Answer, startProgram, type TestProgram } from '../support/program.js';
+import { routesOf } from '../support/routes.js';
 import { slowIssuer } from '../support/slow-issuer.js';
 
 /* eslint-disable @typescript-eslint/no-explicit-any -- JSON of many shapes */
@@ -60,7 +61,7 @@ describe('the OpenAPI document', () => {
     // Pages for people, and numbers for monitoring.
     const own = ['/api/1/docs', '/api/1/openapi.json', '/problems', '/metrics'];
     const described = new Set(api.operations.map(({ name }) => name.replaceAll(/\{(\w+)\}/g, ':$1')));
-    const served = routes().filter((route) => !own.some((path) => route.includes(path)));
+    const served = routesOf(program).filter((route) => !own.some((path) => route.includes(path)));
     expect(served.length).toBeGreaterThan(40);
     expect(new Set(served)).toEqual(described);
   });
@@ -128,16 +129,4 @@ async function outside(path: string): Promise<Answer> {
   const response = await fetch(`${program.url}${path}`, { headers: { authorization: `Bearer ${await program.login('admin', 'Correct-Horse-1!')}` } });
   const text = await response.text();
   return { status: response.status, headers: response.headers, body: response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : text };
-}
-
-/** What the server really listens for, as `get /api/1/certificates/:id`; read from the tree that Fastify prints. */
-function routes(): string[] {
-  const tree: string = program.perennial.app.getHttpAdapter().getInstance().printRoutes({ commonPrefix: false });
-  const above: string[] = [];
-  return tree.split('\n').flatMap((line) => {
-    const [, indent = '', path = '', methods = ''] = /^((?:│ {3}| {4})*)[├└]── (\S+) \((.*)\)$/.exec(line) ?? [];
-    if (path === '') return [];
-    above.splice(indent.length / 4, Infinity, path);
-    return methods.split(', ').filter((method) => method !== 'HEAD').map((method) => `${method.toLowerCase()} ${above.join('')}`);
-  });
 }

@@ -6,6 +6,7 @@ import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, Summary } from '../../platform/http/contract.js';
 import { type Page, pageOf } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
+import { isAdmin } from '../../roles/permission.js';
 import { AccountRepository } from '../../roles/account.repository.js';
 import { UserRepository } from '../../users/user.repository.js';
 import { IdentityRepository } from './identity.repository.js';
@@ -33,9 +34,10 @@ export class IdentitiesController {
 
   @Get()
   @Requires('user:read')
-  @Summary('List who a user is at identity providers')
+  @Summary('List who a user is at identity providers', 'For the user and administrators.')
   @Answers(200, pageOf(IdentityView))
-  async list(@Id() id: number): Promise<Page<IdentityView>> {
+  async list(@Who() actor: Actor, @Id() id: number): Promise<Page<IdentityView>> {
+    if (actor.userId !== id && !isAdmin(actor)) throw new Problem('forbidden', 'Only administrators see who others are elsewhere.');
     await this.accounts.get(this.db.single, id);
     const items = await this.identities.listOfUser(this.db.single, id);
     return { items: items.map(viewOf), total: items.length };

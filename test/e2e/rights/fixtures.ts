@@ -1,0 +1,137 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildCsr } from '../../../src/pki/csr.js';
+import { generatePrivateKey } from '../../../src/pki/key.js';
+import { startTestAuthority } from '../../support/bundles.js';
+import type { TestProgram } from '../../support/program.js';
+
+/** The team that owns everything that a fixture makes. */
+export const team = 'team@example.com';
+export const password = 'Correct-Horse-2!';
+
+/** Makes things of the team, new ones for every request that may change them. All by the hand of the administrator. */
+export class Fixtures {
+  private readonly elsewhere = startTestAuthority();
+  readonly folder = mkdtempSync(join(tmpdir(), 'rights-'));
+  private count = 0;
+  private csr = '';
+  /** Nothing is issued from it: rules that speak of it stand in nobody's way. */
+  private otherAuthorityId = 0;
+  /** A certificate that requests only look at, and its name. */
+  sharedId = 0;
+  sharedName = '';
+
+  constructor(private readonly program: TestProgram) {}
+
+  async prepare(): Promise<void> {
+    this.otherAuthorityId = await this.authority();
+    this.csr = await buildCsr({ subject: { commonName: 'csr.example.com' }, subjectAltNames: [] }, await generatePrivateKey('ECCPRIME256V1'));
+    await this.make('/authorities', { name: 'team', owner: team, commonName: 'Team CA' });
+    const { id, name } = await this.program.ok('POST', '/certificates', this.request());
+    [this.sharedId, this.sharedName] = [id, name];
+    await this.program.database.source.query(`insert into mail (recipients, subject, text, dedupe_key) values ('{a@example.com}', 'Subject', 'Text', 'rights')`);
+  }
+
+  close(): void {
+    this.elsewhere.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** A word that nothing has yet. */
+  word(): string {
+    this.count += 1;
+    return `thing-${this.count}`;
+  }
+
+  async make(path: string, body: object): Promise<number> {
+    return (await this.program.ok('POST', path, body)).id;
+  }
+
+  request(more: object = {}): object {
+    return { owner: team, authority: { name: 'team' }, commonName: `${this.word()}.example.com`, validityDays: 30, ...more };
+  }
+
+  certificate = (more: object = {}): Promise<number> => this.make('/certificates', this.request(more));
+  authority = (): Promise<number> => this.make('/authorities', { name: this.word(), owner: team, commonName: this.word() });
+  destination = (): Promise<number> => this.make('/destinations', this.destinationBody());
+  notification = (): Promise<number> => this.make('/notifications', this.notificationBody());
+  policy = (): Promise<number> => this.make('/policies', { name: this.word(), days: 5 });
+  role = (more: object = {}): Promise<number> => this.make('/roles', { name: this.word(), ...more });
+  user = (): Promise<number> => this.make('/users', this.userBody());
+
+  key = (): Promise<number> => this.make('/keys', { name: this.word(), ttl: 1 });
+
+  domain = (): Promise<number> => this.make('/domains', { name: `${this.word()}.example.com`, sensitive: false });
+  domainRule = (): Promise<number> => this.make('/domain-rules', this.domainRuleBody());
+
+  domainRuleBody(): object {
+    return { patterns: [`.${this.word()}.example.net`], role: { name: team }, authorityId: this.otherAuthorityId };
+  }
+
+  async deleted(): Promise<number> {
+    const id = await this.certificate();
+    await this.program.ok('DELETE', `/certificates/${id}`);
+    return id;
+  }
+
+  destinationBody(): object {
+    return { label: this.word(), plugin: { id: 'filesystem', options: { path: join(this.folder, this.word()) } } };
+  }
+
+  notificationBody(): object {
+    return { label: this.word(), plugin: { id: 'email', options: { recipients: 'ops@example.com' } } };
+  }
+
+  userBody(): object {
+    const word = this.word();
+    return { username: word, email: `${word}@example.com`, password, roles: [] };
+  }
+
+  /** One that its issuer has not answered for: as a crash leaves it. */
+  async unfinished(): Promise<number> {
+    const id = await this.certificate({ csr: this.csr });
+    await this.program.database.source.query(
+      `update certificate set state = 'requested', body_pem = null, chain_pem = null, serial_hex = null, sha256 = null, issuer_sha256 = null, next_renewal_at = null, next_attempt_at = now() + interval '1 day' where id = $1`, [id]);
+    return id;
+  }
+
+  /** A certificate that nobody here has issued. */
+  foreignPem(): string {
+    return this.elsewhere.issue(`${this.word()}.example.com`).chainPem.join('');
+  }
+
+  upload(): object {
+    const [body = '', chain] = this.elsewhere.issue(`${this.word()}.example.com`).chainPem;
+    return { owner: team, body, chain };
+  }
+
+  /** A certificate that is to be delivered to a destination. */
+  async deployed(): Promise<number> {
+    return this.certificate({ destinations: [{ id: await this.destination() }] });
+  }
+
+  async delivery(): Promise<number> {
+    return (await this.program.ok('GET', `/certificates/${await this.deployed()}/deliveries`)).items[0].id;
+  }
+
+  /** A user, and an identity that the user has at a provider. */
+  async identity(): Promise<[userId: number, identityId: number]> {
+    const userId = await this.user();
+    const [{ id }] = await this.program.database.source.query(
+      `insert into user_identity (user_id, issuer, subject) values ($1::int, 'https://id.example.com', $1::int) returning id`, [userId]);
+    return [userId, id];
+  }
+
+  async deadJob(): Promise<string> {
+    const id = randomUUID();
+    await this.program.database.source.query(`insert into outbox (id, job, data, state, finished_at) values ($1, 'nothing-runs-this', '{}', 'dead', now())`, [id]);
+    return id;
+  }
+
+  async mail(): Promise<number> {
+    const [{ id }] = await this.program.database.source.query('select min(id) as id from mail');
+    return id;
+  }
+}

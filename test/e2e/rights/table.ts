@@ -1,0 +1,155 @@
+/** Who asks, in the order of the columns: `reader` holds the owner's role too, and `key` is an API key of the owner with the scope `certificate:read`. */
+export const actors = ['none', 'user', 'reader', 'owner', 'operator', 'auditor', 'admin', 'key'] as const;
+export type WhoAsks = (typeof actors)[number];
+
+/*
+ * What each route answers to whom; `ok` is any 2xx. Everything in the paths belongs to the team that `owner` is of.
+ */
+const table = `
+                                          none      user      reader    owner     operator  auditor   admin     key
+GET    /admin/rekey                       401       403       403       403       403       403       ok        403
+POST   /admin/rekey                       401       403       403       403       403       403       ok        403
+
+POST   /auth/google                       400       400       400       400       400       400       400       400
+POST   /auth/login                        400       400       400       400       400       400       400       400
+POST   /auth/logout                       401       ok        ok        ok        ok        ok        ok        403
+GET    /auth/me                           401       ok        ok        ok        ok        ok        ok        ok
+GET    /auth/oauth2                       400       400       400       400       400       400       400       400
+POST   /auth/oauth2                       400       400       400       400       400       400       400       400
+GET    /auth/oidc/callback                400       400       400       400       400       400       400       400
+GET    /auth/oidc/login                   404       404       404       404       404       404       404       404
+POST   /auth/password                     401       400       400       400       400       400       400       403
+GET    /auth/ping                         400       400       400       400       400       400       400       400
+POST   /auth/ping                         400       400       400       400       400       400       400       400
+GET    /auth/providers                    ok        ok        ok        ok        ok        ok        ok        ok
+
+GET    /authorities                       401       ok        ok        ok        ok        ok        ok        403
+POST   /authorities                       401       403       403       403       403       403       ok        403
+GET    /authorities/:id                   401       404       ok        ok        ok        404       ok        403
+PUT    /authorities/:id                   401       403       403       ok        403       403       ok        403
+GET    /authorities/:id/roles             401       404       ok        ok        ok        404       ok        403
+GET    /authorities/:id/visualize         401       404       ok        ok        ok        404       ok        403
+
+GET    /certificates                      401       ok        ok        ok        ok        ok        ok        ok
+POST   /certificates                      401       403       403       ok        ok        403       ok        403
+GET    /certificates/:id                  401       ok        ok        ok        ok        ok        ok        ok
+PUT    /certificates/:id                  401       403       403       ok        403       403       ok        403
+DELETE /certificates/:id                  401       403       403       ok        403       403       ok        403
+GET    /certificates/:id/authority        401       404       ok        ok        ok        404       ok        403
+GET    /certificates/:id/creator          401       ok        ok        ok        ok        ok        ok        ok
+PUT    /certificates/:id/deactivate       401       403       403       400       403       403       400       403
+GET    /certificates/:id/deliveries       401       ok        ok        ok        ok        ok        ok        403
+PUT    /certificates/:id/description      401       403       403       ok        403       403       ok        403
+GET    /certificates/:id/destinations     401       ok        ok        ok        ok        ok        ok        403
+GET    /certificates/:id/domains          401       ok        ok        ok        ok        ok        ok        ok
+POST   /certificates/:id/export           401       ok        403       ok        ok        ok        ok        403
+GET    /certificates/:id/history          401       ok        ok        ok        ok        ok        ok        ok
+GET    /certificates/:id/key              401       403       403       ok        403       403       ok        403
+GET    /certificates/:id/notifications    401       ok        ok        ok        ok        ok        ok        403
+GET    /certificates/:id/plan             401       ok        ok        ok        ok        ok        ok        ok
+POST   /certificates/:id/redeploy         401       403       403       ok        ok        403       ok        403
+POST   /certificates/:id/reissue          401       403       403       ok        403       403       ok        403
+GET    /certificates/:id/replacements     401       ok        ok        ok        ok        ok        ok        ok
+POST   /certificates/:id/restore          401       403       403       ok        403       403       ok        403
+PUT    /certificates/:id/revoke           401       403       403       ok        403       403       ok        403
+POST   /certificates/:id/rotate           401       403       403       ok        403       403       ok        403
+POST   /certificates/:id/update/owner     401       403       403       ok        403       403       ok        403
+POST   /certificates/:id/update/switches  401       403       403       ok        403       403       ok        403
+POST   /certificates/bulk                 401       403       403       ok        403       403       ok        403
+GET    /certificates/name/:name           401       ok        ok        ok        ok        ok        ok        ok
+GET    /certificates/stats                401       ok        ok        ok        ok        ok        ok        ok
+POST   /certificates/upload               401       ok        403       ok        ok        ok        ok        403
+GET    /certificates/valid                401       ok        ok        ok        ok        ok        ok        ok
+
+GET    /defaults                          401       ok        ok        ok        ok        ok        ok        ok
+
+GET    /deliveries                        401       ok        ok        ok        ok        ok        ok        403
+GET    /deliveries/:id                    401       ok        ok        ok        ok        ok        ok        403
+POST   /deliveries/:id/retry              401       403       403       ok        ok        403       ok        403
+
+GET    /destinations                      401       ok        ok        ok        ok        ok        ok        403
+POST   /destinations                      401       403       403       403       403       403       ok        403
+GET    /destinations/:id                  401       ok        ok        ok        ok        ok        ok        403
+PUT    /destinations/:id                  401       403       403       403       403       403       ok        403
+DELETE /destinations/:id                  401       403       403       403       403       403       ok        403
+POST   /destinations/:id/test             401       403       403       403       403       403       ok        403
+GET    /destinations/stats                401       ok        ok        ok        ok        ok        ok        ok
+
+GET    /domain-rules                      401       ok        ok        ok        ok        ok        ok        403
+POST   /domain-rules                      401       403       403       403       403       403       ok        403
+GET    /domain-rules/:id                  401       ok        ok        ok        ok        ok        ok        403
+PUT    /domain-rules/:id                  401       403       403       403       403       403       ok        403
+DELETE /domain-rules/:id                  401       403       403       403       403       403       ok        403
+
+GET    /domains                           401       ok        ok        ok        ok        ok        ok        403
+POST   /domains                           401       ok        403       ok        ok        ok        ok        403
+GET    /domains/:id                       401       ok        ok        ok        ok        ok        ok        403
+PUT    /domains/:id                       401       403       403       403       403       403       ok        403
+
+GET    /jobs                              401       403       ok        403       ok        403       ok        403
+POST   /jobs/:id/replay                   401       403       403       403       ok        403       ok        403
+
+GET    /keys                              401       ok        ok        ok        ok        ok        ok        403
+POST   /keys                              401       ok        ok        ok        ok        ok        ok        403
+GET    /keys/:aid                         401       403       403       403       403       403       ok        403
+PUT    /keys/:aid                         401       403       403       403       403       403       ok        403
+DELETE /keys/:aid                         401       403       403       403       403       403       ok        403
+GET    /keys/:aid/described               401       403       403       403       403       403       ok        403
+
+GET    /logs                              401       403       403       403       403       ok        ok        403
+GET    /logs/export                       401       403       403       403       403       ok        ok        403
+
+GET    /mails                             401       403       403       403       ok        403       ok        403
+GET    /mails/:id                         401       403       403       403       ok        403       ok        403
+
+GET    /notifications                     401       ok        ok        ok        ok        ok        ok        403
+POST   /notifications                     401       ok        403       ok        ok        ok        ok        403
+GET    /notifications/:id                 401       ok        ok        ok        ok        ok        ok        403
+PUT    /notifications/:id                 401       403       403       403       ok        403       ok        403
+DELETE /notifications/:id                 401       403       403       403       ok        403       ok        403
+GET    /notifications/:id/certificates    401       ok        ok        ok        ok        ok        ok        ok
+POST   /notifications/:id/test            401       403       403       403       ok        403       ok        403
+
+GET    /pending_certificates              401       ok        ok        ok        ok        ok        ok        ok
+GET    /pending_certificates/:id          401       ok        ok        ok        ok        ok        ok        ok
+PUT    /pending_certificates/:id          401       403       403       ok        403       403       ok        403
+DELETE /pending_certificates/:id          401       403       403       ok        403       403       ok        403
+GET    /pending_certificates/:id/key      401       403       403       ok        403       403       ok        403
+POST   /pending_certificates/:id/upload   401       403       403       400       403       403       400       403
+
+GET    /plugins                           401       ok        ok        ok        ok        ok        ok        403
+GET    /plugins/:slug                     401       ok        ok        ok        ok        ok        ok        403
+
+GET    /policies                          401       ok        ok        ok        ok        ok        ok        403
+POST   /policies                          401       403       403       403       ok        403       ok        403
+GET    /policies/:id                      401       ok        ok        ok        ok        ok        ok        403
+PUT    /policies/:id                      401       403       403       403       ok        403       ok        403
+DELETE /policies/:id                      401       403       403       403       ok        403       ok        403
+
+GET    /roles                             401       ok        ok        ok        ok        ok        ok        403
+POST   /roles                             401       403       403       403       403       403       ok        403
+GET    /roles/:id                         401       403       403       403       403       403       ok        403
+PUT    /roles/:id                         401       403       403       403       403       403       ok        403
+DELETE /roles/:id                         401       403       403       403       403       403       ok        403
+GET    /roles/:id/credentials             401       403       403       403       403       403       ok        403
+GET    /roles/:id/users                   401       ok        ok        ok        ok        ok        ok        403
+
+GET    /users                             401       ok        ok        ok        ok        ok        ok        403
+POST   /users                             401       403       403       403       403       403       ok        403
+GET    /users/:id                         401       ok        ok        ok        ok        ok        ok        403
+PUT    /users/:id                         401       403       403       403       403       403       ok        403
+GET    /users/:id/identities              401       403       403       403       403       403       ok        403
+DELETE /users/:id/identities/:identityId  401       403       403       403       403       403       ok        403
+GET    /users/:id/keys                    401       403       403       403       403       403       ok        403
+POST   /users/:id/keys                    401       403       403       403       403       403       ok        403
+GET    /users/:id/keys/:aid               401       403       403       403       403       403       ok        403
+PUT    /users/:id/keys/:aid               401       403       403       403       403       403       ok        403
+DELETE /users/:id/keys/:aid               401       403       403       403       403       403       ok        403
+GET    /users/:id/roles                   401       ok        ok        ok        ok        ok        ok        403
+`;
+
+/** The table by route, such as `get /certificates/:id`. */
+export const rights: ReadonlyMap<string, Readonly<Record<WhoAsks, string>>> = new Map(table.trim().split('\n').slice(1).filter((line) => line !== '').map((line) => {
+  const [method = '', path = '', ...cells] = line.trim().split(/\s+/);
+  return [`${method.toLowerCase()} ${path}`, Object.fromEntries(actors.map((actor, i) => [actor, cells[i] ?? ''])) as Record<WhoAsks, string>];
+}));
