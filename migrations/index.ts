@@ -7,6 +7,7 @@ import { Federation1763700000006 } from './1763700000006-federation.js';
 import { Lists1763700000007 } from './1763700000007-lists.js';
 import { DomainPolicy1763700000008 } from './1763700000008-domain-policy.js';
 import { EndsOfCertificates1763700000009 } from './1763700000009-ends-of-certificates.js';
+import { Sources1763700000010 } from './1763700000010-sources.js';
 import { KeyHolders1763700000011 } from './1763700000011-key-holders.js';
 import { AuditSearch1763700000012 } from './1763700000012-audit-search.js';
 import { IssuerAnswers1763700000014 } from './1763700000014-issuer-answers.js';
@@ -23,6 +24,7 @@ export const migrations = [
   Lists1763700000007,
   DomainPolicy1763700000008,
   EndsOfCertificates1763700000009,
+  Sources1763700000010,
   KeyHolders1763700000011,
   AuditSearch1763700000012,
   IssuerAnswers1763700000014,

@@ -15,10 +15,14 @@ import { KeyRingCheck } from './platform/secrets/key-ring-check.entity.js';
 import { Role } from './roles/role.entity.js';
 import { UserRole } from './roles/user-role.entity.js';
 import { RotationPolicy } from './rotation/policy.entity.js';
+import { Endpoint } from './sources/endpoint.entity.js';
+import { SourceSync } from './sources/source-sync.entity.js';
+import { Source } from './sources/source.entity.js';
 import { User } from './users/user.entity.js';
 
 /** Every entity of the program. */
 export const entities = [
-  ApiKey, AuditEvent, Authority, Certificate, Delivery, Destination, DomainRule, JobRun, KeyRingCheck, Mail, Notice, Notification, OutboxEntry, Role, RotationPolicy,
+  ApiKey, AuditEvent, Authority, Certificate, Delivery, Destination, Endpoint, DomainRule, JobRun, KeyRingCheck, Mail, Notice, Notification, OutboxEntry, Role, RotationPolicy,
+  Source, SourceSync,
   User, UserIdentity, UserRole,
 ];

@@ -12,6 +12,7 @@ import { OperationsModule } from './operations/operations.module.js';
 import { type Foundations, PlatformModule } from './platform/platform.module.js';
 import { RolesModule } from './roles/roles.module.js';
 import { RotationModule } from './rotation/rotation.module.js';
+import { SourcesModule } from './sources/sources.module.js';
 import { UsersModule } from './users/users.module.js';
 
 /** The whole program. Knows every module and the list of plugins. */
@@ -23,7 +24,7 @@ export class AppModule {
       imports: [
         PlatformModule.on({ plugins, ...foundations }),
         AuditModule, UsersModule, RolesModule, AuthModule, DomainsModule, JobsModule, OperationsModule,
-        AuthoritiesModule, DestinationsModule, NotificationsModule, RotationModule, CertificatesModule,
+        AuthoritiesModule, DestinationsModule, NotificationsModule, RotationModule, SourcesModule, CertificatesModule,
       ],
     };
   }

@@ -60,6 +60,7 @@ export interface CertificateRow extends Named {
   roles: { id: number; name: string; description: string }[];
   notifications: { id: number; label: string; active: boolean }[];
   destinations: { id: number; label: string; description: string | null; pluginId: string }[];
+  endpoints: { id: number; name: string; dnsName: string; port: number; type: string }[];
   replaces: LinkedCertificate[];
   replaced: LinkedCertificate[];
 }
@@ -97,6 +98,7 @@ const columns = `
     'certificate_notification l join notification x on x.id = l.notification_id where l.certificate_id = c.id')} as notifications,
   ${list(`'id', x.id, 'label', x.label, 'description', x.description, 'pluginId', x.plugin_id`,
     `delivery l join destination x on x.id = l.destination_id where l.certificate_id = c.id and l.state not in ('removing', 'removed')`)} as destinations,
+  ${list(`'id', x.id, 'name', x.name, 'dnsName', x.dns_name, 'port', x.port, 'type', x.type`, 'endpoint x where x.certificate_id = c.id')} as endpoints,
   ${list(linked, 'certificate_replacement l join certificate x on x.id = l.replaced_id where l.certificate_id = c.id')} as replaces,
   ${list(linked, 'certificate_replacement l join certificate x on x.id = l.certificate_id where l.replaced_id = c.id')} as replaced`;
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { issuanceCap } from '../authorities/issuance-cap.js';
 import { instant, instantOrNull, InstantOut } from '../platform/http/instant.js';
+import { endpointNameView, EndpointNameView } from '../sources/source.schema.js';
 import { sansAsLemur, usagesAsLemur } from './issue/extensions.schema.js';
 import type { CertificateRow } from './certificate.row.js';
 import { certificateStates } from './certificate.entity.js';
@@ -59,7 +60,7 @@ export const CertificateView = z.object({
   roles: z.array(z.object({ id: z.int(), name: z.string(), description: z.string() })),
   notifications: z.array(z.object({ id: z.int(), label: z.string(), active: z.boolean() })),
   destinations: z.array(z.object({ id: z.int(), label: z.string(), description: z.string().nullable(), plugin: z.object({ slug: z.string() }) })),
-  endpoints: z.array(z.never()),
+  endpoints: z.array(EndpointNameView),
   replaces: z.array(Linked),
   replaced: z.array(Linked),
   replacedBy: z.array(Linked),
@@ -98,7 +99,7 @@ export function certificateView(row: CertificateRow): CertificateView {
     ...pki(row),
     ...moments(row),
     active: row.notify, description: row.description, deleted: row.deletedAt !== null || null, externalId: row.externalId,
-    user: row.creator, domains: row.domains, roles: row.roles, notifications: row.notifications, endpoints: [],
+    user: row.creator, domains: row.domains, roles: row.roles, notifications: row.notifications, endpoints: row.endpoints.map(endpointNameView),
     destinations: row.destinations.map(({ pluginId, ...d }) => ({ ...d, plugin: { slug: pluginId } })),
     replaces: row.replaces.map(linkedView), replaced, replacedBy: replaced,
     rotationPolicy: row.rotationPolicy,

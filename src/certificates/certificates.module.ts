@@ -7,6 +7,7 @@ import { JobsModule } from '../jobs/jobs.module.js';
 import { NotificationsModule } from '../notifications/notifications.module.js';
 import { RolesModule } from '../roles/roles.module.js';
 import { RotationModule } from '../rotation/rotation.module.js';
+import { SourcesModule } from '../sources/sources.module.js';
 import { CertificateAccess } from './access.js';
 import { Admission } from './admission.js';
 import { AuthorityExpiryJob, AuthorityLetters } from './authority-expiry/authority-expiry.job.js';
@@ -25,9 +26,21 @@ import { DeployConsequences, DeployRecord } from './deploy/deploy.record.js';
 import { Deploying } from './deploy/deploying.js';
 import { DeleteController } from './delete/delete.controller.js';
 import { DeleteRecord, DeleteService } from './delete/delete.service.js';
+import { CleanParts, CleanService } from './discover/clean.service.js';
+import { Counterpart, CounterpartSources } from './discover/counterpart.js';
+import { Deployed } from './discover/deployed.js';
+import { DiscoveredRepository } from './discover/discovered.repository.js';
+import { Discovery } from './discover/discovery.js';
+import { EndpointController } from './discover/endpoint.controller.js';
+import { EndpointReader, EndpointSources } from './discover/endpoint-reader.js';
+import { CertificateSourcesController, SourceCleanController } from './discover/source.controller.js';
+import { SourceLinkRepository } from './discover/source-link.repository.js';
+import { SyncJob } from './discover/sync.job.js';
+import { SyncRecord, SyncWriting } from './discover/sync.record.js';
 import { ExportController } from './export/export.controller.js';
 import { ExportService, KeyAccess } from './export/export.service.js';
 import { HistoryController } from './history/history.controller.js';
+import { ImportedRows } from './import/imported-rows.js';
 import { UploadController } from './import/upload.controller.js';
 import { UploadAuthority, UploadService, UploadStore } from './import/upload.service.js';
 import { CertificateStore } from './issue/certificate-store.js';
@@ -82,22 +95,23 @@ import { VisualizeService } from './visualize/visualize.service.js';
 
 /** The story: certificates from request to end. Paths with a fixed word stand before `:id`. */
 @Module({
-  imports: [AuditModule, AuthoritiesModule, DestinationsModule, DomainsModule, JobsModule, NotificationsModule, RolesModule, RotationModule],
+  imports: [AuditModule, AuthoritiesModule, DestinationsModule, DomainsModule, JobsModule, NotificationsModule, RolesModule, RotationModule, SourcesModule],
   controllers: [
     IssueController, UploadController, BulkController, ListController, LinkedController, NotificationCertificatesController, DestinationStatsController, UpdateController,
     DeleteController, HistoryController, ExportController, RevokeController, RotateController, VisualizeController, DeliveryController, PendingController,
-    PendingChangesController, WatchingController,
+    PendingChangesController, WatchingController, EndpointController, SourceCleanController, CertificateSourcesController,
   ],
   providers: [
     CertificateRepository, Admission, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, UsualRelationRepository, CertificateReader, CertificateLogFilter,
     CertificateLists, CertificateFinder, Selecting, Statistics, RetirementSweep,
     CertificateStore, Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
-    UploadService, UploadStore, UploadAuthority, UpdateService, UpdateChanges, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, BulkDeeds, BulkService, ExportService, KeyAccess,
+    ImportedRows, UploadService, UploadStore, UploadAuthority, UpdateService, UpdateChanges, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, BulkDeeds, BulkService, ExportService, KeyAccess,
     DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,
     PendingService, RevokeService, RevokeRecord, RevokeConsequences, Succession, VisualizeService,
     AuthorityNoticeRepository, AuthorityExpirySweep, AuthorityExpiryJob, AuthorityLetters,
     Renewing, RenewalPlans, RenewalContext, RenewalFailures, RenewalFollowUp, RotateJob, RotateJudge, Rotation, RotateService, RotationPreview, PlanService,
     ReplanJob, RotationSweep, SweptRepositories,
+    DiscoveredRepository, Discovery, Deployed, SourceLinkRepository, SyncWriting, SyncRecord, SyncJob, EndpointSources, EndpointReader, CleanParts, CleanService, Counterpart, CounterpartSources,
     NoticeRepository, Notices, NotifyJob, NoticePost, Letters, LetterSources, ExpirySweep, NotifyRepositories, WatchRepository, WatchingService, Coverage, ReplanWarnings,
   ],
 })

@@ -2,7 +2,8 @@ import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
 import { type Page, pageOf, type PageQuery } from '../platform/http/page.js';
-import { DestinationQuery, DestinationRequest, DestinationView, ProbeView } from './destination.schema.js';
+import { ProbeView } from '../platform/plugins/probe.js';
+import { DestinationQuery, DestinationRequest, DestinationView } from './destination.schema.js';
 import { DestinationService } from './destination.service.js';
 
 @Controller('destinations')

@@ -48,6 +48,11 @@ export class DestinationRepository {
     return found;
   }
 
+  /** Whatever the case. */
+  findByLabel(tx: Tx, label: string): Promise<Destination | null> {
+    return tx.createQueryBuilder(Destination, 'd').where('lower(d.label) = lower(:label)', { label }).getOne();
+  }
+
   /** As `get`, and nobody else changes it until the transaction ends. */
   async lock(tx: Tx, id: number): Promise<Destination> {
     const found = await tx.findOne(Destination, { where: { id }, lock: { mode: 'pessimistic_write' } });

@@ -17,10 +17,6 @@ export const DestinationView = z.object({
 }).meta({ id: 'Destination' });
 export type DestinationView = z.output<typeof DestinationView>;
 
-/** What a probe found. */
-export const ProbeView = z.object({ ok: z.boolean(), fault: z.string().nullable(), detail: z.string().nullable() }).meta({ id: 'Probe' });
-export type ProbeView = z.output<typeof ProbeView>;
-
 export function destinationView({ id, label, description }: Destination, plugin: PluginView): DestinationView {
   return { id, label, description, plugin };
 }

@@ -1,22 +1,21 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
-import { PluginError } from '../plugin-api/errors.js';
 import { Clock } from '../platform/clock.js';
 import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { probed, type ProbeView } from '../platform/plugins/probe.js';
 import type { Destination } from './destination.entity.js';
 import { DestinationRepository } from './destination.repository.js';
-import { type DestinationRequest, type DestinationView, destinationView, type ProbeView } from './destination.schema.js';
+import { type DestinationRequest, type DestinationView, destinationView } from './destination.schema.js';
 import { Destinations } from './destinations.js';
-
-const probeTimeoutMs = 15_000;
+import { NewDestinations } from './new-destinations.js';
 
 /** Stored destinations and the same made ready for use. */
 @Injectable()
 export class ReadyDestinations {
-  constructor(readonly repository: DestinationRepository, readonly destinations: Destinations) {}
+  constructor(readonly repository: DestinationRepository, readonly destinations: Destinations, readonly newOnes: NewDestinations) {}
 }
 
 /** The use cases on destinations. */
@@ -46,6 +45,7 @@ export class DestinationService {
         label: request.label, description: request.description ?? null, ...stored, createdAt: this.clock.now(),
       });
       await this.audit.record(tx, actor, { action: 'destination.created', targetType: 'destination', targetId: row.id, after: this.view(row) });
+      await this.ready.newOnes.made(tx, actor, this.ready.destinations.ready(row));
       return this.view(row);
     });
   }
@@ -73,14 +73,8 @@ export class DestinationService {
   }
 
   /** Tries the destination out without changing anything there. */
-  async check(id: number): Promise<ProbeView> {
-    try {
-      await this.ready.destinations.check(await this.ready.destinations.get(this.db.single, id), AbortSignal.timeout(probeTimeoutMs));
-      return { ok: true, fault: null, detail: null };
-    } catch (error) {
-      if (!(error instanceof PluginError)) throw error;
-      return { ok: false, fault: error.fault, detail: error.detail };
-    }
+  check(id: number): Promise<ProbeView> {
+    return probed(async (signal) => this.ready.destinations.check(await this.ready.destinations.get(this.db.single, id), signal));
   }
 
   private view(row: Destination): DestinationView {

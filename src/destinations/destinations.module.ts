@@ -4,11 +4,12 @@ import { DestinationController } from './destination.controller.js';
 import { DestinationRepository } from './destination.repository.js';
 import { DestinationService, ReadyDestinations } from './destination.service.js';
 import { Destinations } from './destinations.js';
+import { NewDestinations } from './new-destinations.js';
 
 @Module({
   imports: [AuditModule],
   controllers: [DestinationController],
-  providers: [Destinations, DestinationRepository, DestinationService, ReadyDestinations],
-  exports: [Destinations, DestinationRepository, DestinationService],
+  providers: [Destinations, DestinationRepository, DestinationService, ReadyDestinations, NewDestinations],
+  exports: [Destinations, NewDestinations, DestinationRepository, DestinationService],
 })
 export class DestinationsModule {}

@@ -33,7 +33,7 @@ describe('loadConfig', () => {
       role: 'all', logLevel: 'info', defaultValidityDays: 365, allowWeekendExpiration: true, defaultRotationDays: 30,
       noticeDays: [30, 15, 2], securityNoticeDays: [30, 15, 2], tokenLifetimeMinutes: 720, reloadCommands: {}, allowedPrivateHosts: [], trustedProxies: [],
       allowedDomains: [], sensitiveDomainRoles: [], authorityNoticeDays: [365, 180, 90, 30], strictRoles: false,
-      hideExpiredAfterDays: 30, sweepIntervalS: 20, allowCertDeletion: false,
+      hideExpiredAfterDays: 30, sweepIntervalS: 20, endpointStaleAfterHours: 24, allowCertDeletion: false,
       oidcClientAuth: 'client_secret_basic', oidcTitle: 'Single sign-on', oidcScopes: 'openid email profile', oidcCallback: 'oidc/callback',
       oidcUsernameClaim: 'preferred_username', oidcGroupsClaim: 'groups', oidcCreateUsers: true, oidcLinkByEmail: false, oidcTrustEmail: false,
       oidcClockToleranceS: 30, oidcStateLifetimeS: 600, googleCreateUsers: false, ldapStartTls: true, ldapActiveDirectory: false, ldapEmailAttribute: 'mail',

@@ -55,6 +55,7 @@ export const configSchema = z.object({
     .meta({ description: 'Addresses and networks of reverse proxies whose X-Forwarded-For says where a request comes from, with commas between.', defaultText: 'none' }),
   ALLOW_CERT_DELETION: flag().prefault('false').meta({ description: 'Whether certificates can be deleted. A deleted one leaves lists, rotation and notices, but is kept with its key.' }),
   HIDE_EXPIRED_AFTER_DAYS: whole(0, 36500).prefault('30').meta({ description: 'Days after expiry at which lists leave a certificate out unless asked.' }),
+  ENDPOINT_STALE_AFTER_HOURS: whole(1, 8760).prefault('24').meta({ description: 'Hours after which an endpoint that its source has not seen again counts as inactive; at least three polls of the source.' }),
   SWEEP_INTERVAL_S: whole(1, 3600).prefault('20').meta({ description: 'Seconds between two looks for work that has become due.' }),
 });
 

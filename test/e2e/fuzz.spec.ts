@@ -28,7 +28,7 @@ const takesAnything = new Set(ofIdentityProviders.filter((name) => name.startsWi
 /** Needs a state that chance does not bring about; its good answers are held against the document by openapi.spec.ts and the stories. */
 const rarelyPossible = [
   ...ofIdentityProviders, endsSession, 'post /api/1/auth/login', 'post /api/1/jobs/{id}/replay', 'post /api/1/deliveries/{id}/retry', 'post /api/1/certificates/{id}/reissue', 'delete /api/1/policies/{id}', 'delete /api/1/destinations/{id}',
-  'post /api/1/auth/password', 'delete /api/1/users/{id}/keys/{aid}', 'put /api/1/certificates/{id}/deactivate', 'post /api/1/certificates/{id}/restore', 'post /api/1/certificates/{id}/redeploy',
+  'post /api/1/auth/password', 'post /api/1/sources/{id}/clean', 'delete /api/1/users/{id}/keys/{aid}', 'put /api/1/certificates/{id}/deactivate', 'post /api/1/certificates/{id}/restore', 'post /api/1/certificates/{id}/redeploy',
   'delete /api/1/pending_certificates/{id}', 'post /api/1/pending_certificates/{id}/upload', 'get /api/1/pending_certificates/{id}/key',
 ];
 
@@ -72,7 +72,7 @@ async function knownMembers(): Promise<Making['known']> {
     certificates: some({ id: ids['certificates'] as number }), addedCertificates: some(), removedCertificates: some(), replacements: rarely([]), active: fc.boolean(), rotationPolicy: refer({ name: 'half' }), password: fc.constantFrom('Correct-Horse-2!', 'weak'), label: fc.nat().map((n) => `label-${n}`),
     name: fc.nat().map((n) => `name-${n}`), extensions: rarely({ subAltNames: { names: [{ nameType: 'DNSName', value: 'san.example.com' }] } }, 1),
     validityStart: rarely(undefined), validityEnd: rarely(undefined), validityYears: rarely(1), validityDays: fc.integer({ min: 1, max: 80 }),
-    plugin: refer({ id: 'filesystem', options: { path: folder } }, { slug: 'email-notification', pluginOptions: [{ name: 'recipients', value: 'a@example.com' }] }, { id: 'local-ca' }, { id: 'pem' }, { slug: 'openssl-export' }),
+    plugin: refer({ id: 'filesystem', options: { path: folder } }, { slug: 'email-notification', pluginOptions: [{ name: 'recipients', value: 'a@example.com' }] }, { id: 'filesystem-source', options: { path: folder } }, { id: 'local-ca' }, { id: 'pem' }, { slug: 'openssl-export' }),
     country: fc.constant('CH'), scopes: some(), ttl: fc.constantFrom(-1, 1, 30),
   };
   return (member) => (Object.hasOwn(members, member) ? members[member] : undefined);

@@ -25,6 +25,7 @@ const withoutEntity: Record<string, string> = {
   certificate_notification: pair,
   certificate_replacement: pair,
   certificate_role: pair,
+  source_certificate: 'what a source reports is written in sets, a batch at a time',
 };
 
 /** One column, as a line that both sides can be brought into: `certificate.not_after timestamptz not null`. */

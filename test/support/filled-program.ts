@@ -7,7 +7,7 @@ export type Ids = Record<string, string | number>;
  * Fills a program with one of everything that went through as much as it can, deliveries into `folder`. The program needs
  * the plugin of slow-issuer.ts; its clock ends 50 days ahead.
  */
-export async function fillProgram({ ok, clock }: TestProgram, folder: string): Promise<Ids> {
+export async function fillProgram({ ok, clock, database }: TestProgram, folder: string): Promise<Ids> {
   const ids: Ids = {};
   const make = async (things: string, body: object): Promise<void> => { ids[things] = (await ok('POST', `/${things}`, body)).id; };
   await make('authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root', plugin: { id: 'local-ca', options: { ocsp: ['http://ocsp.example.com'] } } });
@@ -33,5 +33,14 @@ export async function fillProgram({ ok, clock }: TestProgram, folder: string): P
   ids['deliveries'] = (await ok('GET', `/certificates/${certificate.id}/deliveries`)).items[0].id;
   ids['mails'] = (await eventually(async () => (await ok('GET', '/mails')).items[0])).id;
   ids['pending_certificates'] = certificate.id;
+  await make('sources', { label: 'found', owner: 'joe@example.com', active: false, plugin: { id: 'filesystem-source', options: { path: folder } } });
+  await ok('POST', `/sources/${ids['sources']}/sync`);
+  await eventually(async () => (await ok('GET', `/certificates/${certificate.id}/sources`)).total === 1 || (await ok('GET', `/sources/${ids['sources']}`)).lastSync.finishedAt);
+  // A server to look at would have to be on the public internet.
+  const [endpoint] = await database.source.query<[{ id: number }]>(
+    `insert into endpoint (source_id, external_id, port, name, dns_name, owner, type, certificate_id, policy_name, ciphers, first_seen_at, last_seen_at)
+     values ($1, 'www.example.com:443', 443, 'www.example.com:443', 'www.example.com', 'joe@example.com', 'tls', $2, 'observed', '[{"name": "Protocol-TLSv1", "deprecated": true}]', now(), now())
+     returning id`, [ids['sources'], certificate.id]);
+  ids['endpoints'] = endpoint.id;
   return { ...ids, slug: 'filesystem', name: certificate.name, code: 'conflict' };
 }

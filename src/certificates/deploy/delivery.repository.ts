@@ -106,6 +106,24 @@ export class DeliveryRepository {
        where l.state in ('failing', 'removing') and l.fault is not null order by l.id limit 20`);
   }
 
+  /** Notes as delivered what was found at a destination, of certificates in force whose key is kept here and that nothing is said of yet. */
+  async noteStanding(tx: Tx, destinationId: number, found: readonly { certificateId: number; location: string }[], now: Date): Promise<void> {
+    const rows = found.map(({ certificateId, location }) => ({ certificateId, location }));
+    await tx.query(
+      `insert into delivery (certificate_id, destination_id, state, location, delivered_at, created_at)
+       select c.id, $1, 'delivered', w.location, $3, $3 from jsonb_to_recordset($2::jsonb) as w("certificateId" int, location text) join certificate c on c.id = w."certificateId"
+       where c.state = 'issued' and c.sealed_key is not null and c.deleted_at is null
+         and not exists (select from delivery d where d.certificate_id = c.id and d.destination_id = $1)
+       order by c.id on conflict do nothing`, [destinationId, JSON.stringify(rows), now]);
+  }
+
+  /** Of these certificates those that stand at a destination, by name. */
+  namesAt(tx: Tx, destinationId: number, certificateIds: readonly number[]): Promise<{ name: string; location: string }[]> {
+    return tx.query(
+      `select c.name, coalesce(d.location, c.name) as location from delivery d join certificate c on c.id = d.certificate_id
+       where d.destination_id = $1 and d.state = 'delivered' and c.id = any($2) order by c.id`, [destinationId, certificateIds]);
+  }
+
   async countAt(tx: Tx, destinationId: number): Promise<number> {
     return tx.createQueryBuilder(Delivery, 'd')
       .where(`d.destinationId = :destinationId and d.state not in ('removed', 'replaced', 'stopped')`, { destinationId }).getCount();

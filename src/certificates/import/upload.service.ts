@@ -1,25 +1,18 @@
-import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { Authority } from '../../authorities/authority.entity.js';
 import { Authorities } from '../../authorities/authorities.js';
 import { issuanceCap } from '../../authorities/issuance-cap.js';
-import { isSelfIssued } from '../../pki/certificate.js';
-import { nextNoticeAt } from '../../notifications/lead.js';
-import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
-import { privateKeyPem } from '../../platform/key-maker.js';
-import { KeyRing } from '../../platform/secrets/key-ring.js';
 import { mayDeliverAnything, mayIssueFrom } from '../../roles/permission.js';
-import { noSuccession, planRenewal } from '../../rotation/due.js';
 import { Admission } from '../admission.js';
 import { CertificateRepository, type NewRow } from '../certificate.repository.js';
-import { issuedFacts } from '../issued-facts.js';
 import { CertificateStore, type Stored } from '../issue/certificate-store.js';
-import { baseName, type Custody, keyPlace, rowBeforeIssue } from '../issue/new-row.js';
+import type { Custody } from '../issue/new-row.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import { lengthFault } from '../issue/validity.js';
+import { ImportedRows } from './imported-rows.js';
 import { demandIssuer, readUpload, type Uploaded } from './uploaded.js';
 import type { UploadRequest } from './upload.schema.js';
 
@@ -78,8 +71,7 @@ export class UploadAuthority {
 @Injectable()
 export class UploadService {
   constructor(
-    private readonly clock: Clock,
-    private readonly keyRing: KeyRing,
+    private readonly rows: ImportedRows,
     private readonly authority: UploadAuthority,
     private readonly relations: Relations,
     private readonly store: UploadStore,
@@ -95,7 +87,8 @@ export class UploadService {
     if (relations.destinationIds.length > 0 && !uploaded.privateKey) await this.relations.demandKeyless(relations.destinationIds);
     await this.relations.demandKeyScope(actor, relations.destinationIds);
     const custody = this.custody(actor, request, relations, uploaded);
-    return this.store.store(actor, this.row(uploaded, custody, relations, request), relations);
+    const identity = { name: request.name, externalId: request.externalId ?? undefined, issuerPem: uploaded.authority?.certificatePem };
+    return this.store.store(actor, this.rows.make(uploaded, custody, relations, identity), relations);
   }
 
   private custody(actor: Actor, request: UploadRequest, { policy }: RelationsOfNew, { authority }: AdmittedUpload): Custody {
@@ -103,23 +96,6 @@ export class UploadService {
       owner: request.owner, description: request.description ?? null, creatorId: actor.userId || null, authorityId: authority?.id ?? null,
       notify: request.notify ?? request.active ?? true, rotation: request.rotation ?? request.rotationPolicy !== undefined,
       rotationPolicyId: policy.id, renewsId: null, requestKey: null, requestSha256: null,
-    };
-  }
-
-  private row(uploaded: AdmittedUpload, custody: Custody, { policy, leadsS }: RelationsOfNew, request: UploadRequest): NewRow {
-    const { leaf, terms, privateKey } = uploaded;
-    const secretId = randomUUID();
-    const sealedKey = privateKey && this.keyRing.seal(privateKeyPem(privateKey), keyPlace(secretId));
-    const now = this.clock.now();
-    const plan = planRenewal({ ...custody, ...leaf, state: 'issued', hasIssuer: custody.authorityId !== null, ...noSuccession }, policy);
-    const watching = custody.notify && leaf.notAfter > now;
-    return {
-      ...rowBeforeIssue(custody, { spkiDer: leaf.spkiDer, keyType: leaf.keyType, bits: leaf.bits, csrPem: uploaded.csrPem, secretId, sealedKey }, terms),
-      ...issuedFacts(uploaded.chainPem, request.externalId ?? undefined, uploaded.authority?.certificatePem),
-      state: 'issued', createdAt: now,
-      name: baseName(request.name, { terms, issuer: { ...leaf.issuerFields, selfSigned: isSelfIssued(leaf) }, notBefore: leaf.notBefore, notAfter: leaf.notAfter }),
-      nextRenewalAt: plan.at, renewalReason: plan.obstacle ?? plan.reason,
-      nextNoticeAt: watching ? nextNoticeAt(leaf, leadsS) : null,
     };
   }
 }

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { isSignedBy, parseCertificate, type ParsedCertificate } from '../../pki/certificate.js';
-import { checkChain } from '../../pki/chain.js';
+import { checkChain, orderChain } from '../../pki/chain.js';
 import { parseCsr } from '../../pki/csr.js';
 import { parsePrivateKey, publicMatches } from '../../pki/key.js';
 import { splitCertificates, toPem } from '../../pki/pem.js';
@@ -34,6 +34,31 @@ export async function readUpload(request: UploadRequest): Promise<Uploaded> {
     chainPem: [leaf, ...chain].map((certificate) => toPem('CERTIFICATE', certificate.der)),
     terms: termsOf(leaf),
   };
+}
+
+/**
+ * A certificate as it was found somewhere: `chainPem` is leaf first, then what may be its issuers. What does not fit is left out
+ * rather than the certificate, which is read all the same. Throws PkiError.
+ */
+export async function readFound(chainPem: readonly string[], privateKeyPem?: string): Promise<Uploaded> {
+  const [leafPem = '', ...others] = chainPem;
+  const leaf = parseCertificate(leafPem);
+  const issuers = await orderChain(leaf, others.flatMap((pem) => orElse([], () => [parseCertificate(pem)])));
+  const privateKey = privateKeyPem === undefined ? null : orElse(null, () => parsePrivateKey(privateKeyPem));
+  return {
+    leaf, csrPem: null, terms: termsOf(leaf),
+    privateKey: privateKey && orElse(false, () => publicMatches(privateKey, leaf.spkiDer)) ? privateKey : null,
+    chainPem: [leaf, ...issuers].map(({ der }) => toPem('CERTIFICATE', der)),
+  };
+}
+
+function orElse<T>(otherwise: T, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof PkiError) return otherwise;
+    throw error;
+  }
 }
 
 /** Throws Problem `invalid-request` when `issuer` did not sign the certificate. */

@@ -11,7 +11,7 @@ interface Surroundings { actor: Actor; authority: LoadedAuthority; relations: Re
 /** What no certificate has when it is new. */
 const fresh = {
   attempts: 0, answeredAt: null, fault: null, faultDetail: null, renewalAttempts: 0, renewalFault: null, renewalDetail: null,
-  revokedAt: null, revocationReason: null, supersededAt: null, awaitsDeployment: false, deletedAt: null, destinations: [], replaces: [], replaced: [],
+  revokedAt: null, revocationReason: null, supersededAt: null, awaitsDeployment: false, deletedAt: null, destinations: [], endpoints: [], replaces: [], replaced: [],
 };
 
 const absent = {

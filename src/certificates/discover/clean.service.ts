@@ -1,0 +1,93 @@
+import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
+import { Audit } from '../../audit/audit.js';
+import { Leases } from '../../jobs/lease.js';
+import { Clock } from '../../platform/clock.js';
+import { Database } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { instant, InstantOut } from '../../platform/http/instant.js';
+import { Problem } from '../../platform/http/problem.js';
+import { SourceRepositories } from '../../sources/source-syncs.js';
+import { type ReadySource, Sources } from '../../sources/sources.js';
+import { failureOf, isExpected } from '../failure.js';
+import { SourceLinkRepository, type Unused } from './source-link.repository.js';
+import { leaseName } from './sync.job.js';
+
+/** What a clean-up has done, or would do. */
+export const CleanView = z.object({
+  dryRun: z.boolean(),
+  items: z.array(z.object({
+    certificateId: z.int(), name: z.string(), location: z.string(), notAfter: InstantOut, removed: z.boolean(), fault: z.string().nullable(), detail: z.string().nullable(),
+  })),
+  total: z.int().meta({ description: 'At most 100 at a time; ask again until it is 0.' }),
+}).meta({ id: 'SourceClean' });
+export type CleanView = z.output<typeof CleanView>;
+type Item = CleanView['items'][number];
+
+const most = 100;
+const timeoutMs = 55_000;
+const leaseS = 20;
+
+/** A source with what may be done to it, together. */
+@Injectable()
+export class CleanParts {
+  constructor(readonly repositories: SourceRepositories, readonly sources: Sources, readonly links: SourceLinkRepository) {}
+}
+
+/** Takes expired certificates away that lie at a source and that nothing serves or delivers. */
+@Injectable()
+export class CleanService {
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly leases: Leases,
+    private readonly audit: Audit,
+    private readonly parts: CleanParts,
+  ) {}
+
+  /** Throws Problem `conflict` where the plugin cannot remove anything, or while the source is being looked at. */
+  async clean(actor: Actor, id: number, dryRun: boolean): Promise<CleanView> {
+    const ready = this.parts.sources.ready(await this.parts.repositories.sources.get(this.db.single, id));
+    if (!ready.plugin.remove) throw new Problem('conflict', `${ready.plugin.title} takes nothing away: it only looks.`);
+    const unused = await this.parts.links.unused(this.db.single, { sourceId: id }, this.clock.now(), most);
+    if (dryRun) return view(true, unused.map((one) => item(one, false)));
+    const items: Item[] = [];
+    const free = await this.leases.withLease(leaseName(id), leaseS, async (lost) => {
+      const signal = AbortSignal.any([lost, AbortSignal.timeout(timeoutMs)]);
+      for (const one of unused) {
+        if (signal.aborted) break;
+        items.push(await this.remove(actor, ready, one, signal));
+      }
+    });
+    if (!free) throw new Problem('conflict', `The source ${ready.source.label} is being looked at; clean it afterwards.`);
+    return view(false, items);
+  }
+
+  private async remove(actor: Actor, ready: ReadySource, one: Unused, signal: AbortSignal): Promise<Item> {
+    const key = { sourceId: ready.source.id, location: one.location };
+    try {
+      // Something may have begun to serve it since the list was made.
+      const [still] = await this.parts.links.unused(this.db.single, key, this.clock.now(), 1);
+      if (still?.sha256 !== one.sha256) return { ...item(one, false), fault: 'refused', detail: 'It is in use again.' };
+      await this.parts.sources.remove(ready, { location: one.location, sha256: one.sha256 }, signal);
+    } catch (error) {
+      if (!isExpected(error)) throw error;
+      const { fault, detail } = failureOf(error);
+      return { ...item(one, false), fault, detail };
+    }
+    await this.db.write(async (tx) => {
+      await this.parts.links.forget(tx, key.sourceId, key.location);
+      const after = { certificateId: one.certificateId, location: one.location };
+      await this.audit.record(tx, actor, { action: 'source.certificate-removed', targetType: 'source', targetId: key.sourceId, after });
+    });
+    return item(one, true);
+  }
+}
+
+function item({ certificateId, name, location, notAfter }: Unused, removed: boolean): Item {
+  return { certificateId, name, location, notAfter: instant(notAfter), removed, fault: null, detail: null };
+}
+
+function view(dryRun: boolean, items: Item[]): CleanView {
+  return { dryRun, items, total: items.length };
+}

@@ -1,0 +1,63 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import type { ReadyDestination } from '../../destinations/destinations.js';
+import { NewDestinations } from '../../destinations/new-destinations.js';
+import type { CounterpartSource } from '../../plugin-api/found.js';
+import { Config } from '../../platform/config.js';
+import type { Tx } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { ConfiguredPlugins } from '../../platform/plugins/configured-plugin.js';
+import { OwnerName } from '../../roles/role-name.js';
+import { pollSeconds, SourceService } from '../../sources/source.service.js';
+import { SourceRepositories } from '../../sources/source-syncs.js';
+import { Sources } from '../../sources/sources.js';
+
+/** What sources are made and compared with, together. */
+@Injectable()
+export class CounterpartSources {
+  constructor(readonly repositories: SourceRepositories, readonly sources: Sources, readonly service: SourceService) {}
+}
+
+/** A destination that something can be found at brings the source that looks there (as Lemur's does for AWS IAM). */
+@Injectable()
+export class Counterpart implements OnModuleInit {
+  constructor(
+    private readonly config: Config,
+    private readonly configured: ConfiguredPlugins,
+    private readonly newDestinations: NewDestinations,
+    private readonly known: CounterpartSources,
+  ) {}
+
+  onModuleInit(): void {
+    this.newDestinations.follow((tx, actor, made) => this.make(tx, actor, made));
+  }
+
+  private async make(tx: Tx, actor: Actor, { plugin, destination, options }: ReadyDestination): Promise<void> {
+    const counterpart = plugin.source?.(options());
+    const owner = counterpart && this.ownerFor(actor);
+    if (!counterpart || !owner || await this.isLookedAt(tx, counterpart)) return;
+    const input = { id: counterpart.pluginId, options: Object.fromEntries(Object.entries(counterpart.options).filter(([, value]) => value !== undefined)) };
+    const source = this.configured.chosen('source', input);
+    const stored = this.configured.seal(source, input, 'source');
+    await this.known.service.add(tx, actor, {
+      label: await this.freeLabel(tx, destination.label), description: `Finds what lies at the destination ${destination.label}.`, owner, active: true,
+      ...stored, pollS: pollSeconds(this.configured.open(source, stored, 'source')),
+    });
+  }
+
+  /** Null where nobody could be told of what is found: then somebody has to make the source who says so. */
+  private ownerFor({ email }: Actor): string | null {
+    return [email, ...this.config.securityTeamEmail ?? []].map((address) => OwnerName.safeParse(address)).find(({ success }) => success)?.data ?? null;
+  }
+
+  private async isLookedAt(tx: Tx, { pluginId, options, place }: CounterpartSource): Promise<boolean> {
+    const sources = await this.known.repositories.sources.ofPlugin(tx, pluginId);
+    return sources.some((source) => place.every((name) => (source.options[name] ?? null) === (options[name] ?? null)));
+  }
+
+  private async freeLabel(tx: Tx, label: string): Promise<string> {
+    for (let n = 1; ; n += 1) {
+      const candidate = n === 1 ? label : `${label.slice(0, 120)} ${n}`;
+      if (!await this.known.repositories.sources.isLabelTaken(tx, candidate)) return candidate;
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
+import { Database } from '../../platform/db/database.js';
+import type { Page, PageQuery } from '../../platform/http/page.js';
+import { PluginRegistry, slugOf } from '../../platform/plugins/registry.js';
+import { type EndpointRow, EndpointRepository } from '../../sources/endpoint.repository.js';
+import type { Source } from '../../sources/source.entity.js';
+import { SourceRepositories } from '../../sources/source-syncs.js';
+import { DiscoveredRepository } from './discovered.repository.js';
+import { endpointIssues } from './endpoint-issues.js';
+import { endpointView, type EndpointView } from './endpoint.schema.js';
+
+/** The rows that views of endpoints are made from, together. */
+@Injectable()
+export class EndpointSources {
+  constructor(readonly endpoints: EndpointRepository, readonly certificates: DiscoveredRepository, readonly sources: SourceRepositories) {}
+}
+
+/** Reads endpoints for views. */
+@Injectable()
+export class EndpointReader {
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly registry: PluginRegistry,
+    private readonly rows: EndpointSources,
+  ) {}
+
+  async list(query: PageQuery): Promise<Page<EndpointView>> {
+    const page = await this.rows.endpoints.list(this.db.single, query, this.staleBefore(), this.clock.now());
+    return { ...page, items: await this.views(page.items) };
+  }
+
+  /** Throws Problem `not-found`. */
+  async get(id: number): Promise<EndpointView> {
+    const row = await this.rows.endpoints.get(this.db.single, id, this.staleBefore(), this.clock.now());
+    return (await this.views([row]))[0] as EndpointView;
+  }
+
+  private async views(rows: readonly EndpointRow[]): Promise<EndpointView[]> {
+    const tx = this.db.single;
+    const certificates = new Map((await this.rows.certificates.servedOf(tx, rows.flatMap(({ endpoint }) => endpoint.certificateId ?? []))).map((one) => [one.id, one]));
+    const sources = new Map((await this.rows.sources.sources.getMany(tx, rows.map(({ endpoint }) => endpoint.sourceId))).map((one) => [one.id, one]));
+    const when = { now: this.clock.now(), leadS: Math.max(...this.config.noticeDays, 0) * 86_400 };
+    return rows.flatMap((row) => {
+      const source = sources.get(row.endpoint.sourceId);
+      const certificate = certificates.get(row.endpoint.certificateId ?? 0) ?? null;
+      const issues = endpointIssues({ ...row.endpoint, active: row.active }, certificate, when);
+      return source ? [endpointView(row, { source: this.named(source), certificate, issues })] : [];
+    });
+  }
+
+  private named({ id, label, active, pluginId }: Source): { id: number; label: string; active: boolean; slug: string } {
+    const plugin = this.registry.find('source', pluginId);
+    return { id, label, active, slug: plugin ? slugOf(plugin) : pluginId };
+  }
+
+  private staleBefore(): Date {
+    return new Date(this.clock.now().getTime() - this.config.endpointStaleAfterHours * 3_600_000);
+  }
+}

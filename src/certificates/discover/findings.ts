@@ -1,0 +1,66 @@
+import type { Found, FoundCertificate, FoundEndpoint, FoundTrouble } from '../../plugin-api/found.js';
+import { PkiError } from '../../pki/pki-error.js';
+import type { SeenEndpoint } from '../../sources/endpoint.repository.js';
+import type { Source } from '../../sources/source.entity.js';
+import { OwnerName } from '../../roles/role-name.js';
+import { readFound, type Uploaded } from '../import/uploaded.js';
+import { type IssuedFacts, issuedFacts } from '../issued-facts.js';
+
+/** A certificate as found and read. `facts` are what it will be stored with. */
+export interface Finding {
+  location: string;
+  externalId: string | null;
+  owner: string;
+  uploaded: Uploaded;
+  facts: IssuedFacts;
+}
+
+/** A part of what a source reports, read and sorted. `endpoints`: without the certificate that they serve, which is the finding at their location. */
+export interface Findings {
+  certificates: Finding[];
+  endpoints: { location: string; seen: SeenEndpoint }[];
+  troubles: FoundTrouble[];
+}
+
+const mostText = 1000;
+
+/** Reads what a source reports; what cannot be read is a trouble of its own, and keeps nothing else back. */
+export async function readFindings(source: Source, found: readonly Found[]): Promise<Findings> {
+  const findings: Findings = { certificates: [], endpoints: [], troubles: [] };
+  for (const one of found) {
+    if (one.kind === 'trouble') findings.troubles.push(one);
+    else if (one.kind === 'certificate') await readInto(findings, source, one);
+    else await readEndpoint(findings, source, one);
+  }
+  return findings;
+}
+
+async function readInto(findings: Findings, source: Source, found: Omit<FoundCertificate, 'kind'>): Promise<Finding | null> {
+  try {
+    const uploaded = await readFound(found.chainPem, found.privateKeyPem);
+    const owner = OwnerName.safeParse(found.owner);
+    const finding = {
+      location: found.location, externalId: found.externalId ?? null, owner: owner.data ?? source.owner, uploaded, facts: issuedFacts(uploaded.chainPem),
+    };
+    findings.certificates.push(finding);
+    return finding;
+  } catch (error) {
+    if (!(error instanceof PkiError)) throw error;
+    findings.troubles.push({ kind: 'trouble', location: found.location, detail: `The certificate cannot be read: ${error.message}` });
+    return null;
+  }
+}
+
+async function readEndpoint(findings: Findings, source: Source, found: FoundEndpoint): Promise<void> {
+  const { externalId, port, name, dnsName, type, aliases, chainPem, protocol, cipher, policy } = found;
+  const location = externalId;
+  const served = chainPem.length === 0 ? null : await readInto(findings, source, { location, chainPem });
+  findings.endpoints.push({
+    location,
+    seen: {
+      externalId: externalId.slice(0, mostText), port, name: name.slice(0, mostText), dnsName: dnsName.slice(0, mostText), owner: source.owner, type,
+      aliases: [...aliases], protocol, cipher, policyName: policy.name, ciphers: [...policy.ciphers], certificateId: null,
+      servedSha256: served?.facts.sha256 ?? null, servedSerialHex: served?.facts.serialHex ?? null, servedNotAfter: served?.facts.notAfter ?? null,
+    },
+  });
+}

@@ -1,0 +1,73 @@
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import type { JobContext } from '../../jobs/define-job.js';
+import { Jobs } from '../../jobs/job-runner.js';
+import { Leases } from '../../jobs/lease.js';
+import type { Found } from '../../plugin-api/found.js';
+import { PluginError } from '../../plugin-api/errors.js';
+import type { Source } from '../../sources/source.entity.js';
+import { Sources } from '../../sources/sources.js';
+import { syncSource } from '../../sources/sources.jobs.js';
+import { isCutOff, isExpected } from '../failure.js';
+import { type OpenSync, SyncRecord } from './sync.record.js';
+
+const batchSize = 250;
+/** A source whose worker died is free again after this; less than a run's lease, so that who takes the run over finds it free. */
+const leaseS = 20;
+
+/** Looks at one source as the only one, and stores what it reports batch by batch. */
+@Injectable()
+export class SyncJob implements OnModuleInit {
+  private readonly logger = new Logger('discover');
+
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly sources: Sources,
+    private readonly record: SyncRecord,
+    private readonly leases: Leases,
+  ) {}
+
+  onModuleInit(): void {
+    this.jobs.handle(syncSource, ({ syncId }, context) => this.run(syncId, context));
+  }
+
+  private async run(syncId: number, { signal }: JobContext): Promise<void> {
+    const source = await this.record.sourceOf(syncId);
+    if (!source) return;
+    const free = await this.leases.withLease(leaseName(source.id), leaseS, (lost) => this.sync(syncId, source, AbortSignal.any([signal, lost])));
+    if (!free) throw new PluginError('unavailable', `Somebody else is at the source ${source.label}.`);
+  }
+
+  private async sync(syncId: number, source: Source, signal: AbortSignal): Promise<void> {
+    const sync = await this.record.begin(syncId, source);
+    if (!sync) return;
+    try {
+      await this.scan(sync, signal);
+      await this.record.finish(sync);
+    } catch (error) {
+      if (isCutOff(signal, error)) throw error;
+      if (!isExpected(error)) this.logger.error(error);
+      await this.record.failed(sync, error);
+    }
+  }
+
+  private async scan(sync: OpenSync, signal: AbortSignal): Promise<void> {
+    let batch: Found[] = [];
+    try {
+      for await (const found of this.sources.scan(this.sources.ready(sync.source), signal)) {
+        batch.push(found);
+        if (batch.length < batchSize) continue;
+        signal.throwIfAborted();
+        await this.record.batch(sync, batch);
+        batch = [];
+      }
+    } finally {
+      // What a source reported before it failed is there all the same.
+      if (!signal.aborted && batch.length > 0) await this.record.batch(sync, batch);
+    }
+  }
+}
+
+/** Who holds it is the only one that looks at a source, or takes something away there. */
+export function leaseName(sourceId: number): string {
+  return `source:${sourceId}`;
+}

@@ -1,0 +1,29 @@
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import type { EndpointCipher } from '../plugin-api/found.js';
+
+/** A place that serves a certificate to clients, as a source saw it last. Its key is (source, external id, port). */
+@Entity('endpoint')
+export class Endpoint {
+  @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
+  @Column('integer') sourceId: number;
+  @Column('text') externalId: string;
+  @Column('integer') port: number;
+  @Column('text') name: string;
+  @Column('text') dnsName: string;
+  @Column('text') owner: string;
+  @Column('text') type: string;
+  @Column('text', { array: true }) aliases: string[];
+  /** The certificate that it serves; null when that is not known here. */
+  @Column('integer', { nullable: true }) certificateId: number | null;
+  @Column('text', { nullable: true }) servedSha256: string | null;
+  @Column('text', { nullable: true }) servedSerialHex: string | null;
+  @Column('timestamptz', { nullable: true }) servedNotAfter: Date | null;
+  @Column('text', { nullable: true }) protocol: string | null;
+  @Column('text', { nullable: true }) cipher: string | null;
+  @Column('text') policyName: string;
+  @Column('jsonb') ciphers: EndpointCipher[];
+  /** Why the last look did not see it; null when it did. */
+  @Column('text', { nullable: true }) faultDetail: string | null;
+  @Column('timestamptz') firstSeenAt: Date;
+  @Column('timestamptz') lastSeenAt: Date;
+}

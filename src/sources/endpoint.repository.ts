@@ -1,0 +1,107 @@
+import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
+import { Conditions } from '../platform/db/conditions.js';
+import type { Tx } from '../platform/db/database.js';
+import { likePattern, type ListFilters, truthValue, unquoted, whole, words } from '../platform/db/list-filter.js';
+import { type ListSource, listPage } from '../platform/db/list-page.js';
+import type { Page, PageQuery } from '../platform/http/page.js';
+import { Problem } from '../platform/http/problem.js';
+import { Endpoint } from './endpoint.entity.js';
+
+/** An endpoint as a source reports it. Its key is (external id, port). */
+export type SeenEndpoint = Omit<Endpoint, 'id' | 'sourceId' | 'faultDetail' | 'firstSeenAt' | 'lastSeenAt'>;
+
+/** An endpoint with what is said of it beside its own columns. */
+export interface EndpointRow { endpoint: Endpoint; active: boolean }
+
+/** How an endpoint is named in lists of other things. */
+export interface EndpointName { id: number; name: string; dnsName: string; port: number; type: string }
+
+/** So long an endpoint is kept that nobody sees any more. */
+const keptDays = 90;
+const mostNamed = 100;
+
+/** An endpoint that was seen last before `staleBefore` is inactive, unless its source is polled so seldom. */
+function listOf(staleBefore: Date, now: Date): ListSource {
+  const active = `e.last_seen_at >= least('${staleBefore.toISOString()}'::timestamptz, '${now.toISOString()}'::timestamptz - s.poll_s * 3 * interval '1 second')`;
+  const filters: ListFilters = {
+    id: whole('e.id'),
+    active: (where, value) => where.add(`(${active}) = ?`, truthValue(value)),
+    port: whole('e.port'),
+    ciphers: (where, value) => where.add(`exists (select from jsonb_array_elements(e.ciphers) as c where c->>'name' ilike ?)`, likePattern(value)),
+    source: (where, value) => (/^\d{1,9}$/.test(value) ? where.add('e.source_id = ?', Number(value)) : where.add('s.label ilike ?', likePattern(value))),
+    name: (where, value) => where.add(`(e.name ilike ? or e.dns_name ilike ? or exists (select from unnest(e.aliases) as a where a ilike ?))`, likePattern(value)),
+    dnsname: words('e.dns_name'),
+    owner: words('e.owner'),
+    type: words('e.type'),
+    certificate: whole('e.certificate_id'),
+    serial: (where, value) => where.add('e.served_serial_hex = ?', (unquoted(value) ?? value).toUpperCase()),
+  };
+  return {
+    columns: `e.id, (${active}) as active`,
+    from: 'endpoint e join source s on s.id = e.source_id',
+    sorts: {
+      id: { sql: 'e.id', type: 'int' }, name: { sql: 'lower(e.name)', type: 'text' }, dnsname: { sql: 'lower(e.dns_name)', type: 'text' },
+      port: { sql: 'e.port', type: 'int' }, lastUpdated: { sql: 'e.last_seen_at', type: 'timestamptz' },
+    },
+    filters,
+  };
+}
+
+/** Every query on endpoints. */
+@Injectable()
+export class EndpointRepository {
+  /** `staleBefore`: those that were seen last before are inactive. */
+  async list(tx: Tx, query: PageQuery, staleBefore: Date, now: Date): Promise<Page<EndpointRow>> {
+    return this.withRows(tx, await listPage<{ id: number; active: boolean }>(tx, listOf(staleBefore, now), query));
+  }
+
+  /** Throws Problem `not-found`. */
+  async get(tx: Tx, id: number, staleBefore: Date, now: Date): Promise<EndpointRow> {
+    const where = new Conditions();
+    where.add('e.id = ?', id);
+    const query = { page: 1, count: 1 };
+    const { items: [row] } = await this.withRows(tx, await listPage<{ id: number; active: boolean }>(tx, listOf(staleBefore, now), query, where));
+    if (!row) throw new Problem('not-found', `There is no endpoint ${id}.`);
+    return row;
+  }
+
+  /** The first endpoints of each of these sources by name, and how many there are. */
+  async namesOf(tx: Tx, sourceIds: readonly number[]): Promise<Map<number, { endpoints: EndpointName[]; count: number }>> {
+    const rows: { id: number; endpoints: EndpointName[]; count: number }[] = await tx.query(
+      `select s.id, (select count(*)::int from endpoint where source_id = s.id) as count,
+         (select coalesce(json_agg(json_build_object('id', e.id, 'name', e.name, 'dnsName', e.dns_name, 'port', e.port, 'type', e.type) order by e.id), '[]')
+          from (select * from endpoint where source_id = s.id order by id limit ${mostNamed}) as e) as endpoints
+       from unnest($1::int[]) as s(id)`, [sourceIds]);
+    return new Map(rows.map(({ id, ...rest }) => [id, rest]));
+  }
+
+  /** Writes what a source has seen now. */
+  async see(tx: Tx, sourceId: number, seen: readonly SeenEndpoint[], now: Date): Promise<void> {
+    // Of two reports of one endpoint the later counts: a statement must not write a row twice.
+    const rows = [...new Map(seen.map((one) => [`${one.externalId}\n${one.port}`, one])).values()].sort((a, b) => (a.externalId < b.externalId ? -1 : 1));
+    if (rows.length === 0) return;
+    await tx.createQueryBuilder().insert().into(Endpoint)
+      .values(rows.map((one) => ({ ...one, sourceId, faultDetail: null, firstSeenAt: now, lastSeenAt: now })))
+      .orUpdate(['name', 'dns_name', 'owner', 'type', 'aliases', 'certificate_id', 'served_sha256', 'served_serial_hex', 'served_not_after', 'protocol',
+        'cipher', 'policy_name', 'ciphers', 'fault_detail', 'last_seen_at'], ['source_id', 'external_id', 'port'])
+      .execute();
+  }
+
+  /** Notes of those that begin with `location` that they could not be seen. */
+  async miss(tx: Tx, sourceId: number, { location, detail }: { location: string; detail: string }): Promise<void> {
+    await tx.query('update endpoint set fault_detail = $3 where source_id = $1 and starts_with(external_id, $2)', [sourceId, location, detail]);
+  }
+
+  /** Those of a source that a whole look at it, begun at `since`, has neither seen nor missed on purpose. */
+  async noteUnseen(tx: Tx, sourceId: number, since: Date): Promise<void> {
+    await tx.query(
+      `update endpoint set fault_detail = 'The source does not report it any more.' where source_id = $1 and last_seen_at < $2 and fault_detail is null`, [sourceId, since]);
+    await tx.query('delete from endpoint where source_id = $1 and last_seen_at < $2', [sourceId, new Date(since.getTime() - keptDays * 86_400_000)]);
+  }
+
+  private async withRows(tx: Tx, page: Page<{ id: number; active: boolean }>): Promise<Page<EndpointRow>> {
+    const rows = new Map((await tx.findBy(Endpoint, { id: In(page.items.map(({ id }) => id)) })).map((row) => [row.id, row]));
+    return { ...page, items: page.items.flatMap(({ id, active }) => { const endpoint = rows.get(id); return endpoint ? [{ endpoint, active }] : []; }) };
+  }
+}

@@ -1,0 +1,88 @@
+import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
+import type { Tx } from '../platform/db/database.js';
+import { truth, whole, words } from '../platform/db/list-filter.js';
+import { type ListSource, listPage } from '../platform/db/list-page.js';
+import type { Page, PageQuery } from '../platform/http/page.js';
+import { Problem } from '../platform/http/problem.js';
+import { Source } from './source.entity.js';
+
+const list: ListSource = {
+  columns: 'id',
+  from: 'source',
+  sorts: {
+    id: { sql: 'id', type: 'int' }, label: { sql: 'lower(label)', type: 'text' }, pluginName: { sql: 'plugin_id', type: 'text' }, active: { sql: 'active', type: 'boolean' },
+  },
+  filters: { id: whole('id'), label: words('label'), description: words('description'), pluginName: words('plugin_id'), owner: words('owner'), active: truth('active') },
+};
+
+/** Every query on sources. */
+@Injectable()
+export class SourceRepository {
+  async get(tx: Tx, id: number): Promise<Source> {
+    const found = await tx.findOneBy(Source, { id });
+    if (!found) throw missing(id);
+    return found;
+  }
+
+  find(tx: Tx, id: number): Promise<Source | null> {
+    return tx.findOneBy(Source, { id });
+  }
+
+  async list(tx: Tx, query: PageQuery): Promise<Page<Source>> {
+    const page = await listPage<{ id: number }>(tx, list, query);
+    return { ...page, items: await this.getMany(tx, page.items.map(({ id }) => id)) };
+  }
+
+  /** Those of these ids that exist, in the order of `ids`. */
+  async getMany(tx: Tx, ids: readonly number[]): Promise<Source[]> {
+    const rows = new Map((await tx.findBy(Source, { id: In([...ids]) })).map((row) => [row.id, row]));
+    return ids.flatMap((id) => rows.get(id) ?? []);
+  }
+
+  /** Those of a plugin, in the order of their ids. */
+  ofPlugin(tx: Tx, pluginId: string): Promise<Source[]> {
+    return tx.find(Source, { where: { pluginId }, order: { id: 'ASC' } });
+  }
+
+  async isLabelTaken(tx: Tx, label: string): Promise<boolean> {
+    const rows: unknown[] = await tx.query('select from source where lower(label) = lower($1)', [label]);
+    return rows.length > 0;
+  }
+
+  /** As `get`, and nobody else changes it until the transaction ends. */
+  async lock(tx: Tx, id: number): Promise<Source> {
+    const found = await this.findLocked(tx, id);
+    if (!found) throw missing(id);
+    return found;
+  }
+
+  findLocked(tx: Tx, id: number): Promise<Source | null> {
+    return tx.findOne(Source, { where: { id }, lock: { mode: 'pessimistic_write' } });
+  }
+
+  async add(tx: Tx, source: Omit<Source, 'id' | 'recordSync' | 'recordFailure' | 'begin'>): Promise<Source> {
+    return tx.save(tx.create(Source, source));
+  }
+
+  async save(tx: Tx, source: Source): Promise<void> {
+    await tx.save(source);
+  }
+
+  /** Its syncs, endpoints and links to certificates go with it; the certificates stay. */
+  async remove(tx: Tx, source: Source): Promise<void> {
+    await tx.remove(source);
+  }
+
+  /** Ids of sources that are due, at most 100; they come up again at `again` should their job be lost. */
+  async takeDue(tx: Tx, now: Date, again: Date): Promise<number[]> {
+    const rows: [{ id: number }[], number] = await tx.query(
+      `update source set next_run_at = $2 where id in (
+         select id from source where next_run_at <= $1 order by next_run_at limit 100 for update skip locked) returning id`, [now, again]);
+    return rows[0].map((row) => row.id);
+  }
+}
+
+function missing(id: number): Problem {
+  return new Problem('not-found', `There is no source ${id}.`);
+}

@@ -1,0 +1,160 @@
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../audit/audit.js';
+import type { OptionValues } from '../plugin-api/plugin.js';
+import { Clock } from '../platform/clock.js';
+import { Database, type Tx } from '../platform/db/database.js';
+import type { Actor } from '../platform/http/actor.js';
+import type { Page, PageQuery } from '../platform/http/page.js';
+import { invalid } from '../platform/http/problem.js';
+import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
+import { probed, type ProbeView } from '../platform/plugins/probe.js';
+import { OwnerName } from '../roles/role-name.js';
+import { EndpointRepository } from './endpoint.repository.js';
+import type { Source } from './source.entity.js';
+import { type SourceRequest, sourceView, type SourceView, syncView, type SyncView } from './source.schema.js';
+import { SourceRepositories, SourceSyncs } from './source-syncs.js';
+import { Sources } from './sources.js';
+
+/** The columns of a source that a request decides about. */
+type SourceColumns = StoredPlugin & Pick<Source, 'label' | 'description' | 'active' | 'pollS'>;
+
+/** Stored sources as answers show them. */
+@Injectable()
+export class SourceReader {
+  constructor(
+    private readonly configured: ConfiguredPlugins,
+    private readonly repositories: SourceRepositories,
+    private readonly endpoints: EndpointRepository,
+  ) {}
+
+  async views(tx: Tx, rows: readonly Source[]): Promise<SourceView[]> {
+    const ids = rows.map(({ id }) => id);
+    const [syncs, named] = [await this.repositories.syncs.newestOf(tx, ids), await this.endpoints.namesOf(tx, ids)];
+    return rows.map((row) => {
+      const { endpoints = [], count = 0 } = named.get(row.id) ?? {};
+      return sourceView(row, { plugin: this.configured.view('source', row), lastSync: syncs.get(row.id), endpoints, endpointCount: count });
+    });
+  }
+
+  async view(tx: Tx, row: Source): Promise<SourceView> {
+    return (await this.views(tx, [row]))[0] as SourceView;
+  }
+
+  /** What the audit log says of it: never a secret. */
+  recorded({ label, description, owner, active, ...stored }: Source): object {
+    return { label, description, owner, active, plugin: this.configured.view('source', stored) };
+  }
+}
+
+/** What a source can do and when it is looked at, together. */
+@Injectable()
+export class SourceWork {
+  constructor(readonly repositories: SourceRepositories, readonly syncs: SourceSyncs, readonly sources: Sources, readonly reader: SourceReader) {}
+}
+
+/** The use cases on sources. */
+@Injectable()
+export class SourceService {
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly audit: Audit,
+    private readonly configured: ConfiguredPlugins,
+    private readonly work: SourceWork,
+  ) {}
+
+  async list(query: PageQuery): Promise<Page<SourceView>> {
+    const page = await this.work.repositories.sources.list(this.db.single, query);
+    return { ...page, items: await this.work.reader.views(this.db.single, page.items) };
+  }
+
+  async get(id: number): Promise<SourceView> {
+    return this.work.reader.view(this.db.single, await this.work.repositories.sources.get(this.db.single, id));
+  }
+
+  /** Those of these ids that exist, in the order of `ids`. */
+  async getMany(ids: readonly number[]): Promise<SourceView[]> {
+    return this.work.reader.views(this.db.single, await this.work.repositories.sources.getMany(this.db.single, ids));
+  }
+
+  create(actor: Actor, request: SourceRequest): Promise<SourceView> {
+    const owner = request.owner ?? ownAddress(actor);
+    const columns = this.columns(request);
+    return this.db.write(async (tx) => this.work.reader.view(tx, await this.add(tx, actor, { ...columns, owner })));
+  }
+
+  /** Stores a source, in the transaction of what makes it. It is looked at as soon as may be. */
+  async add(tx: Tx, actor: Actor, columns: SourceColumns & Pick<Source, 'owner'>): Promise<Source> {
+    const now = this.clock.now();
+    const row = await this.work.repositories.sources.add(tx, {
+      ...columns, creatorId: actor.userId || null, lastRunAt: null, nextRunAt: columns.active ? now : null, attempts: 0, fault: null, faultDetail: null, createdAt: now,
+    });
+    await this.audit.record(tx, actor, { action: 'source.created', targetType: 'source', targetId: row.id, after: this.work.reader.recorded(row) });
+    return row;
+  }
+
+  update(actor: Actor, id: number, request: SourceRequest): Promise<SourceView> {
+    return this.db.write(async (tx) => {
+      const row = await this.work.repositories.sources.lock(tx, id);
+      const before = this.work.reader.recorded(row);
+      Object.assign(row, this.columns(request, row), request.owner !== undefined && { owner: request.owner });
+      row.begin(this.clock.now());
+      await this.work.repositories.sources.save(tx, row);
+      await this.audit.record(tx, actor, { action: 'source.updated', targetType: 'source', targetId: id, before, after: this.work.reader.recorded(row) });
+      return this.work.reader.view(tx, row);
+    });
+  }
+
+  /** The certificates that it found stay. */
+  async remove(actor: Actor, id: number): Promise<void> {
+    await this.db.write(async (tx) => {
+      const row = await this.work.repositories.sources.lock(tx, id);
+      const before = this.work.reader.recorded(row);
+      await this.work.repositories.sources.remove(tx, row);
+      await this.audit.record(tx, actor, { action: 'source.deleted', targetType: 'source', targetId: id, before });
+    });
+  }
+
+  /** Has it looked at now, also when it is not active. One that is under way already is that one. */
+  async sync(actor: Actor, id: number): Promise<SyncView> {
+    const syncId = await this.db.write(async (tx) => {
+      await this.work.repositories.sources.lock(tx, id);
+      const planned = await this.work.syncs.plan(tx, id);
+      await this.audit.record(tx, actor, { action: 'source.sync-requested', targetType: 'source', targetId: id, after: { syncId: planned } });
+      return planned;
+    });
+    const sync = await this.work.repositories.syncs.find(this.db.single, syncId);
+    if (!sync) throw new Error(`The sync ${syncId} is gone.`);
+    return syncView(sync);
+  }
+
+  async syncs(id: number, query: PageQuery): Promise<Page<SyncView>> {
+    await this.work.repositories.sources.get(this.db.single, id);
+    const page = await this.work.repositories.syncs.listOf(this.db.single, id, query);
+    return { ...page, items: page.items.map(syncView) };
+  }
+
+  /** Tries the source out without changing anything there. */
+  check(id: number): Promise<ProbeView> {
+    const { repositories, sources } = this.work;
+    return probed(async (signal) => sources.check(sources.ready(await repositories.sources.get(this.db.single, id)), signal));
+  }
+
+  private columns({ plugin: input, label, description, active }: SourceRequest, before?: StoredPlugin): SourceColumns {
+    const plugin = this.configured.chosen('source', input);
+    const stored = this.configured.seal(plugin, input, 'source', before);
+    return { label, description: description ?? null, active, ...stored, pollS: pollSeconds(this.configured.open(plugin, stored, 'source')) };
+  }
+}
+
+/** How often a source is looked at: its option `pollRate`, in minutes; an hour when it has none. */
+export function pollSeconds({ pollRate }: OptionValues): number {
+  return (typeof pollRate === 'number' ? pollRate : 60) * 60;
+}
+
+/** Somebody has to be told of what is found: an address that takes no mail is none. */
+function ownAddress({ email }: Actor): string {
+  const owner = OwnerName.safeParse(email);
+  if (owner.success) return owner.data;
+  throw invalid('owner', 'Name the owner of what is found here: your own account has no address that mail can reach.');
+}

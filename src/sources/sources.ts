@@ -1,0 +1,46 @@
+import { Injectable } from '@nestjs/common';
+import type { Found, FoundRef } from '../plugin-api/found.js';
+import type { OptionSchema } from '../plugin-api/options.js';
+import type { SourcePlugin } from '../plugin-api/plugin.js';
+import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { PluginContexts } from '../platform/plugins/plugin-context.js';
+import type { Source } from './source.entity.js';
+
+/** A source ready for use. */
+export interface ReadySource {
+  readonly source: Source;
+  readonly plugin: SourcePlugin<OptionSchema>;
+  /** Throws PluginError `misconfigured` when the stored options no longer fit the plugin. */
+  readonly options: () => Record<string, unknown>;
+}
+
+/** Looks into configured sources; knows nothing of certificates' rows. */
+@Injectable()
+export class Sources {
+  constructor(
+    private readonly configured: ConfiguredPlugins,
+    private readonly contexts: PluginContexts,
+  ) {}
+
+  /** Throws PluginError when this installation no longer has the plugin. */
+  ready(source: Source): ReadySource {
+    const plugin = this.configured.plugin('source', source.pluginId);
+    return { source, plugin, options: () => this.configured.open(plugin, source, 'source') };
+  }
+
+  /** Everything that is there now. Throws PluginError. */
+  scan({ plugin, options }: ReadySource, signal: AbortSignal): AsyncIterable<Found> {
+    return plugin.scan(options(), this.contexts.make(signal));
+  }
+
+  /** Takes away a certificate over there, where the plugin can. Throws PluginError. */
+  async remove({ plugin, options }: ReadySource, found: FoundRef, signal: AbortSignal): Promise<void> {
+    await plugin.remove?.(found, options(), this.contexts.make(signal));
+  }
+
+  /** A read-only probe. Throws PluginError. */
+  async check({ plugin, options }: ReadySource, signal: AbortSignal): Promise<void> {
+    const checked = options();
+    await plugin.check?.(checked, this.contexts.make(signal));
+  }
+}
