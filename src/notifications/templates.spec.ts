@@ -9,7 +9,7 @@ const renewal = { renewsAt: new Date('2026-03-05T00:00:00Z') } as const;
 const manual = { renewsAt: null, reason: 'rotation is off' } as const;
 
 const messages: { [E in NoticeEvent]: NoticeData[E] } = {
-  'certificate.expiring': { ...setting, certificates: [{ ...before, renewal }] },
+  'certificate.expiring': { ...setting, certificates: [{ ...before, renewal, endpoints: 0, servedAt: [] }] },
   'certificate.rotated': { ...setting, before, after, destinations: ['Edge', 'Mail'] },
   'certificate.rotation-failed': { ...setting, certificate: before, reason: 'The CA is down.', nextAttemptAt: new Date('2026-03-01T13:00:00Z') },
   'certificate.no-destination': { ...setting, before, after },
@@ -37,17 +37,19 @@ describe('render', () => {
   });
 
   it('leads with the first of several and counts those that need a person', () => {
-    const certificates = [{ ...after, renewal }, { ...before, commonName: 'mail.example.org', renewal: manual }];
+    const certificates = [{ ...after, renewal, endpoints: 0, servedAt: [] }, { ...before, commonName: 'mail.example.org', renewal: manual, endpoints: 7, servedAt: ['a.example.org:443', 'b.example.org:443'] }];
     const { subject, text } = render('certificate.expiring', { ...setting, certificates });
     expect(subject).toBe('2 certificates: mail.example.org expires in 12 days');
     expect(text).toContain('Not all of them renew by themselves. Renew what is still needed, and revoke what is not.');
     expect(text).toContain('Renewal: not by itself (rotation is off)');
+    expect(text.match(/Served at: .*/g)).toEqual(['Served at: a.example.org:443, b.example.org:443 and 5 more endpoints']);
   });
 
   it('speaks of what has expired as past', () => {
-    const { subject, text } = render('certificate.expiring', { ...setting, now: new Date('2026-03-15T12:30:00Z'), certificates: [{ ...before, renewal: manual }] });
+    const { subject, text } = render('certificate.expiring', { ...setting, now: new Date('2026-03-15T12:30:00Z'), certificates: [{ ...before, renewal: manual, endpoints: 1, servedAt: ['a.example.org:443'] }] });
     expect(subject).toBe('www.example.org expired 2 days ago');
     expect(text).toContain('Expired: 2 days ago, 2026-03-13 12:30 UTC');
+    expect(text).toMatch(/Served at: a\.example\.org:443$/m);
   });
 
   it('lets no name become markup, a header or another line', () => {

@@ -27,7 +27,8 @@ interface Setting { publicUrl: string; now: Date }
 
 /** The facts of each message by event. Times are shown in UTC. */
 export interface NoticeData {
-  'certificate.expiring': Setting & { certificates: readonly (CertificateFacts & { renewal: RenewalOutlook })[] };
+  /** `servedAt`: names of endpoints that were seen to serve it, as many as are worth a line. `endpoints`: how many there are. */
+  'certificate.expiring': Setting & { certificates: readonly (CertificateFacts & { renewal: RenewalOutlook; endpoints: number; servedAt: readonly string[] })[] };
   /** `destinations`: labels of where the new certificate was put. */
   'certificate.rotated': Setting & { before: CertificateFacts; after: CertificateFacts; destinations: readonly string[] };
   'certificate.rotation-failed': Setting & { certificate: CertificateFacts; reason: string; nextAttemptAt: Date | null };
@@ -53,6 +54,7 @@ const writers: Writers = {
       paragraphs: [manual === 0 ? 'Nothing needs to be done as long as the renewal goes through.' : `${some}Renew what is still needed, and revoke what is not.`],
       cards: certificates.map((certificate) => card(certificate, setting, [
         end(certificate.notAfter, setting.now), ['Renewal', outlook(certificate.renewal)],
+        ...(certificate.endpoints === 0 ? [] : [['Served at', serving(certificate)] as const]),
       ])),
     };
   },
@@ -140,6 +142,11 @@ function succession(before: CertificateFacts, after: CertificateFacts, setting: 
     card(after, setting, [['Serial number', after.serialHex], ['Expires', utc(after.notAfter)]]),
     card({ ...before, name: `Old: ${before.name}` }, setting, [['Serial number', before.serialHex], ['Expires', utc(before.notAfter)]]),
   ];
+}
+
+function serving({ endpoints, servedAt }: { endpoints: number; servedAt: readonly string[] }): string {
+  const more = endpoints - servedAt.length;
+  return more > 0 ? `${servedAt.join(', ')} and ${more} more endpoints` : servedAt.join(', ');
 }
 
 function card({ id, name, commonName, owner }: CertificateFacts, { publicUrl }: Setting, facts: Card['facts']): Card {

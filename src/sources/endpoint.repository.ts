@@ -76,6 +76,14 @@ export class EndpointRepository {
     return new Map(rows.map(({ id, ...rest }) => [id, rest]));
   }
 
+  /** How many endpoints serve each of these certificates, and the names of the first; those that serve none are left out. */
+  async serving(tx: Tx, certificateIds: readonly number[]): Promise<Map<number, { endpoints: number; servedAt: string[] }>> {
+    const rows: { id: number; endpoints: number; servedAt: string[] }[] = await tx.query(
+      `select certificate_id as id, count(*)::int as endpoints, (array_agg(name order by id))[1:5] as "servedAt"
+       from endpoint where certificate_id = any($1) group by certificate_id`, [certificateIds]);
+    return new Map(rows.map(({ id, ...rest }) => [id, rest]));
+  }
+
   /** Writes what a source has seen now. */
   async see(tx: Tx, sourceId: number, seen: readonly SeenEndpoint[], now: Date): Promise<void> {
     // Of two reports of one endpoint the later counts: a statement must not write a row twice.

@@ -214,6 +214,7 @@ describe('a source of TLS servers', () => {
   let port: number;
   let id: number;
   let endpointId: number;
+  let shop: ReturnType<TestAuthority['issue']>;
   const serve = ({ chainPem, privateKeyPem }: { chainPem: readonly string[]; privateKeyPem: string }): void => {
     server.setSecureContext({ cert: chainPem.join(''), key: privateKeyPem });
   };
@@ -221,7 +222,8 @@ describe('a source of TLS servers', () => {
   const issues = async (): Promise<string[]> => (await endpoint()).issues.map(({ name }: any) => name);
 
   beforeAll(async () => {
-    const { chainPem, privateKeyPem } = authority.issue('shop.test');
+    shop = authority.issue('shop.test');
+    const { chainPem, privateKeyPem } = shop;
     server = createServer({ cert: chainPem.join(''), key: privateKeyPem });
     server.on('connection', (socket) => socket.on('error', () => undefined));
     createSecureContext();
@@ -277,6 +279,8 @@ describe('a source of TLS servers', () => {
   });
 
   it('keeps what it does not see any more, and calls it stale after a while', async () => {
+    serve(shop);
+    await synced(id);
     server.close();
     await synced(id);
     expect(await endpoint()).toMatchObject({ active: true, detail: expect.stringContaining('cannot be reached') });
@@ -351,6 +355,8 @@ describe('sources of AWS IAM', () => {
   it('bring warnings with what they find', async () => {
     const mail = await eventually(async () => (await program.ok('GET', '/mails?count=200')).items.find(({ text }: any) => text.includes('foreign.test')));
     expect(JSON.stringify(mail)).toContain('security@example.com');
+    const ofServed = await eventually(async () => (await program.ok('GET', '/mails?count=200')).items.find(({ text }: any) => text.includes('shop.test')));
+    expect(ofServed.text).toMatch(/Common name: shop\.test[^]*Served at: 127\.0\.0\.1:\d+/);
   });
 
   it('stay as they are when the service is down, and say so', async () => {

@@ -6,6 +6,7 @@ import { type CertificateFacts, type NoticeData, render, type RenewalOutlook } f
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database } from '../../platform/db/database.js';
+import { EndpointRepository } from '../../sources/endpoint.repository.js';
 import { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Delivery } from '../deploy/delivery.entity.js';
@@ -24,6 +25,7 @@ export class LetterSources {
     readonly certificates: CertificateRepository,
     readonly planning: Planning,
     readonly destinations: DestinationRepository,
+    readonly endpoints: EndpointRepository,
   ) {}
 }
 
@@ -62,7 +64,10 @@ export class Letters {
 
   /** One message about all these certificates nearing their end. */
   async expiring(certificates: readonly Certificate[]): Promise<Written> {
-    const told = await Promise.all(certificates.map(async (certificate) => ({ ...factsOf(certificate), renewal: await this.outlook(certificate) })));
+    const serving = await this.sources.endpoints.serving(this.sources.db.single, certificates.map(({ id }) => id));
+    const told = await Promise.all(certificates.map(async (certificate) => ({
+      ...factsOf(certificate), renewal: await this.outlook(certificate), ...serving.get(certificate.id) ?? { endpoints: 0, servedAt: [] },
+    })));
     return this.written('certificate.expiring', { ...this.setting(), certificates: told });
   }
 
