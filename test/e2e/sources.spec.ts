@@ -20,6 +20,8 @@ let program: TestProgram;
 let authority: TestAuthority;
 let fake: FakeIam;
 let iam: IAM;
+/** What the server serves at last. */
+let shop: ReturnType<TestAuthority['issue']>;
 
 beforeAll(async () => {
   base = mkdtempSync(join(tmpdir(), 'sources-'));
@@ -214,7 +216,6 @@ describe('a source of TLS servers', () => {
   let port: number;
   let id: number;
   let endpointId: number;
-  let shop: ReturnType<TestAuthority['issue']>;
   const serve = ({ chainPem, privateKeyPem }: { chainPem: readonly string[]; privateKeyPem: string }): void => {
     server.setSecureContext({ cert: chainPem.join(''), key: privateKeyPem });
   };
@@ -312,14 +313,15 @@ describe('sources of AWS IAM', () => {
   });
 
   it('find what a destination delivered and what others put there', async () => {
-    const ours = await program.ok('POST', '/certificates', { owner, commonName: 'cloud.test', authority: { name: 'root' }, destinations: [{ label: 'cloud' }] });
+    const ours = await program.ok('POST', '/certificates', { owner, commonName: 'cloud.test', authority: { name: 'root' }, validityDays: 20, destinations: [{ label: 'cloud' }] });
     const [delivery] = (await eventually(async () => {
       const { items } = await program.ok('GET', `/certificates/${ours.id}/deliveries`);
       return items[0]?.state === 'delivered' && items;
     }));
     const foreign = authority.issue('foreign.test');
     await upload('foreign', foreign);
-    expect(await synced(id)).toMatchObject({ state: 'done', certificates: 2, imported: 1 });
+    await upload('served', shop);
+    expect(await synced(id)).toMatchObject({ state: 'done', certificates: 3, imported: 1 });
     const [other] = await byName('foreign.test');
     expect(other).toMatchObject({ externalId: fake.certificates().find(({ name }) => name === 'foreign')?.id, destinations: [] });
     expect((await program.ok('GET', `/certificates/${ours.id}/sources`)).items[0].locations).toEqual([expect.objectContaining({ location: delivery.location })]);
