@@ -72,7 +72,7 @@ async function knownMembers(): Promise<Making['known']> {
     certificates: some({ id: ids['certificates'] as number }), addedCertificates: some(), removedCertificates: some(), replacements: rarely([]), active: fc.boolean(), rotationPolicy: refer({ name: 'half' }), password: fc.constantFrom('Correct-Horse-2!', 'weak'), label: fc.nat().map((n) => `label-${n}`),
     name: fc.nat().map((n) => `name-${n}`), extensions: rarely({ subAltNames: { names: [{ nameType: 'DNSName', value: 'san.example.com' }] } }, 1),
     validityStart: rarely(undefined), validityEnd: rarely(undefined), validityYears: rarely(1), validityDays: fc.integer({ min: 1, max: 80 }),
-    plugin: refer({ id: 'filesystem', options: { path: folder } }, { slug: 'email-notification', pluginOptions: [{ name: 'recipients', value: 'a@example.com' }] }, { id: 'filesystem-source', options: { path: folder } }, { id: 'local-ca' }, { id: 'pem' }, { slug: 'openssl-export' }),
+    plugin: refer({ id: 'filesystem', options: { path: folder } }, { slug: 'email-notification', pluginOptions: [{ name: 'recipients', value: 'a@example.com' }] }, { id: 'filesystem-source', options: { path: folder } }, { id: 'tls-endpoints', options: { hosts: ['192.0.2.1'] } }, { id: 'local-ca' }, { id: 'pem' }, { slug: 'openssl-export' }),
     country: fc.constant('CH'), scopes: some(), ttl: fc.constantFrom(-1, 1, 30),
   };
   return (member) => (Object.hasOwn(members, member) ? members[member] : undefined);

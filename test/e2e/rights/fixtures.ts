@@ -56,6 +56,7 @@ export class Fixtures {
   certificate = (more: object = {}): Promise<number> => this.make('/certificates', this.request(more));
   authority = (): Promise<number> => this.make('/authorities', { name: this.word(), owner: team, commonName: this.word() });
   destination = (): Promise<number> => this.make('/destinations', this.destinationBody());
+  source = (more: object = {}): Promise<number> => this.make('/sources', { ...this.sourceBody(), ...more });
   notification = (): Promise<number> => this.make('/notifications', this.notificationBody());
   policy = (): Promise<number> => this.make('/policies', { name: this.word(), days: 5 });
   role = (more: object = {}): Promise<number> => this.make('/roles', { name: this.word(), ...more });
@@ -73,6 +74,17 @@ export class Fixtures {
   async deleted(): Promise<number> {
     const id = await this.certificate();
     await this.program.ok('DELETE', `/certificates/${id}`);
+    return id;
+  }
+
+  sourceBody(): object {
+    return { label: this.word(), owner: team, active: false, plugin: { id: 'filesystem-source', options: { path: this.folder } } };
+  }
+
+  async endpoint(): Promise<number> {
+    const [{ id }] = await this.program.database.source.query<[{ id: number }]>(
+      `insert into endpoint (source_id, external_id, port, name, dns_name, owner, type, policy_name, first_seen_at, last_seen_at)
+       values ($1, 'a', 443, 'a', 'a', $2, 'tls', 'observed', now(), now()) returning id`, [await this.source(), team]);
     return id;
   }
 

@@ -53,6 +53,7 @@ GET    /certificates/:id/replacements     401       ok        ok        ok      
 POST   /certificates/:id/restore          401       403       403       ok        403       403       ok        403
 PUT    /certificates/:id/revoke           401       403       403       ok        403       403       ok        403
 POST   /certificates/:id/rotate           401       403       403       ok        403       403       ok        403
+GET    /certificates/:id/sources          401       ok        ok        ok        ok        ok        ok        403
 POST   /certificates/:id/update/owner     401       403       403       ok        403       403       ok        403
 POST   /certificates/:id/update/switches  401       403       403       ok        403       403       ok        403
 POST   /certificates/bulk                 401       403       403       ok        403       403       ok        403
@@ -85,6 +86,9 @@ GET    /domains                           401       ok        ok        ok      
 POST   /domains                           401       ok        403       ok        ok        ok        ok        403
 GET    /domains/:id                       401       ok        ok        ok        ok        ok        ok        403
 PUT    /domains/:id                       401       403       403       403       403       403       ok        403
+
+GET    /endpoints                         401       ok        ok        ok        ok        ok        ok        403
+GET    /endpoints/:id                     401       ok        ok        ok        ok        ok        ok        403
 
 GET    /jobs                              401       403       ok        403       ok        403       ok        403
 POST   /jobs/:id/replay                   401       403       403       403       ok        403       ok        403
@@ -133,6 +137,16 @@ PUT    /roles/:id                         401       403       403       403     
 DELETE /roles/:id                         401       403       403       403       403       403       ok        403
 GET    /roles/:id/credentials             401       403       403       403       403       403       ok        403
 GET    /roles/:id/users                   401       ok        ok        ok        ok        ok        ok        403
+
+GET    /sources                           401       ok        ok        ok        ok        ok        ok        403
+POST   /sources                           401       403       403       403       403       403       ok        403
+GET    /sources/:id                       401       ok        ok        ok        ok        ok        ok        403
+PUT    /sources/:id                       401       403       403       403       403       403       ok        403
+DELETE /sources/:id                       401       403       403       403       403       403       ok        403
+POST   /sources/:id/clean                 401       403       403       403       403       403       ok        403
+POST   /sources/:id/sync                  401       403       403       403       ok        403       ok        403
+GET    /sources/:id/syncs                 401       ok        ok        ok        ok        ok        ok        403
+POST   /sources/:id/test                  401       403       403       403       403       403       ok        403
 
 GET    /users                             401       ok        ok        ok        ok        ok        ok        403
 POST   /users                             401       403       403       403       403       403       ok        403
