@@ -320,7 +320,7 @@ describe('bootstrapAccounts', () => {
     const results = await Promise.all(Array.from({ length: 4 }, () => bootstrapAccounts(fresh.db)));
     const passwords = results.map(({ generatedPassword }) => generatedPassword).filter((password) => password !== null);
     expect(passwords).toHaveLength(1);
-    expect(await names()).toEqual(['admin', 'global_cert_issuer', 'operator', 'read-only']);
+    expect(await names()).toEqual(['admin', 'auditor', 'global_cert_issuer', 'operator', 'read-only']);
     const user = await new UserRepository().findForSignIn(fresh.db.single, 'ADMIN@localhost');
     expect(user).toMatchObject({ username: 'admin', email: 'admin@localhost', active: true });
     expect(await fresh.source.query('select name from user_role join role on role.id = role_id')).toEqual([{ name: 'admin' }]);
