@@ -1,5 +1,5 @@
 import { hash, verify, type Algorithm } from '@node-rs/argon2';
-import { hash as bcryptHash, verify as bcryptVerify } from '@node-rs/bcrypt';
+import { compare as bcryptCompare, hash as bcryptHash } from 'bcrypt';
 import { z } from 'zod';
 
 // The package declares a const enum, which has no value at run time: 2 is Argon2id (RFC 9106).
@@ -54,6 +54,8 @@ export async function passwordMatches(stored: string | null, password: string, a
 }
 
 async function bcryptMatches(stored: string | null, password: string): Promise<boolean> {
-  nobodyInLemur ??= bcryptHash('', { cost: bcryptCost });
-  return bcryptVerify(password, stored ?? (await nobodyInLemur)).catch(() => false);
+  nobodyInLemur ??= bcryptHash('', bcryptCost);
+  // PHP's name for the same algorithm.
+  const hash = (stored ?? (await nobodyInLemur)).replace(/^\$2y/, '$2b');
+  return bcryptCompare(password, hash).catch(() => false);
 }
