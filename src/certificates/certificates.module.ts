@@ -37,6 +37,7 @@ import { CertificateSourcesController, SourceCleanController } from './discover/
 import { SourceLinkRepository } from './discover/source-link.repository.js';
 import { SyncJob } from './discover/sync.job.js';
 import { SyncRecord, SyncWriting } from './discover/sync.record.js';
+import { DueRepository } from './due.repository.js';
 import { ExportController } from './export/export.controller.js';
 import { ExportService, KeyAccess } from './export/export.service.js';
 import { HistoryController } from './history/history.controller.js';
@@ -102,7 +103,7 @@ import { VisualizeService } from './visualize/visualize.service.js';
     PendingChangesController, WatchingController, EndpointController, SourceCleanController, CertificateSourcesController,
   ],
   providers: [
-    CertificateRepository, Admission, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, UsualRelationRepository, CertificateReader, CertificateLogFilter,
+    CertificateRepository, DueRepository, Admission, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, UsualRelationRepository, CertificateReader, CertificateLogFilter,
     CertificateLists, CertificateFinder, Selecting, Statistics, RetirementSweep,
     CertificateStore, Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
     ImportedRows, UploadService, UploadStore, UploadAuthority, UpdateService, UpdateChanges, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, BulkDeeds, BulkService, ExportService, KeyAccess,

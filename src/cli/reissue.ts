@@ -1,5 +1,5 @@
 import type { CertificateView } from '../certificates/certificate.view.js';
-import { CertificateRepository } from '../certificates/certificate.repository.js';
+import { DueRepository } from '../certificates/due.repository.js';
 import { CertificateReader } from '../certificates/list/certificate-reader.js';
 import { RotateService } from '../certificates/rotate/rotate.service.js';
 import { Clock } from '../platform/clock.js';
@@ -21,7 +21,7 @@ export async function reissue(session: Session, words: string[], { due, commit, 
 }
 
 async function allDue(session: Session): Promise<CertificateView[]> {
-  const ids = await session.get(CertificateRepository).idsDueForRenewal(session.db.single, session.get(Clock).now());
+  const ids = await session.get(DueRepository).idsDueForRenewal(session.db.single, session.get(Clock).now());
   const reader = session.get(CertificateReader);
   return Promise.all(ids.map((id) => reader.get(id)));
 }

@@ -1,6 +1,6 @@
 import { Authority } from '../authorities/authority.entity.js';
-import { CertificateRepository } from '../certificates/certificate.repository.js';
 import { DeliveryRepository } from '../certificates/deploy/delivery.repository.js';
+import { DueRepository } from '../certificates/due.repository.js';
 import { Destination } from '../destinations/destination.entity.js';
 import { explain } from '../explain.js';
 import { OutboxRepository } from '../jobs/outbox.repository.js';
@@ -102,7 +102,7 @@ export async function lookAtJobs({ get, db }: Session): Promise<Finding[]> {
 
 /** Whether renewals and deliveries get through. */
 export async function lookAtStory({ get, db }: Session): Promise<Finding[]> {
-  const renewals = (await get(CertificateRepository).lateRenewals(db.single, get(Clock).now()))
+  const renewals = (await get(DueRepository).lateRenewals(db.single, get(Clock).now()))
     .map(({ name, notAfter, detail }) => fault('renewals', `${name} (ends ${day(notAfter)}) is not renewed: ${detail ?? 'it is late'}`, 'See GET /api/1/certificates/{id}/plan; perennial reissue renews it now.'));
   const deliveries = (await get(DeliveryRepository).failing(db.single))
     .map(({ certificate, destination, detail }) => fault('deliveries', `${certificate} is not at ${destination}: ${detail ?? 'no reason kept'}`, 'Mend the destination; it is tried again by itself, or at once by POST /api/1/deliveries/{id}/retry.'));

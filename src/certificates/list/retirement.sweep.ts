@@ -3,7 +3,7 @@ import { Periodic } from '../../jobs/periodic.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database } from '../../platform/db/database.js';
-import { CertificateRepository } from '../certificate.repository.js';
+import { DueRepository } from '../due.repository.js';
 
 const batch = 1000;
 
@@ -15,7 +15,7 @@ export class RetirementSweep implements OnModuleInit {
     private readonly db: Database,
     private readonly clock: Clock,
     private readonly config: Config,
-    private readonly certificates: CertificateRepository,
+    private readonly due: DueRepository,
   ) {}
 
   onModuleInit(): void {
@@ -26,7 +26,7 @@ export class RetirementSweep implements OnModuleInit {
   async run(signal: AbortSignal): Promise<void> {
     for (const retired of [true, false]) {
       const before = new Date(this.clock.now().getTime() - this.config.hideExpiredAfterDays * 86_400_000);
-      while (!signal.aborted && await this.db.write((tx) => this.certificates.retire(tx, retired, before, batch)) === batch);
+      while (!signal.aborted && await this.db.write((tx) => this.due.retire(tx, retired, before, batch)) === batch);
     }
   }
 }

@@ -5,7 +5,7 @@ import { leadMs } from '../../notifications/lead.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
-import { CertificateRepository } from '../certificate.repository.js';
+import { DueRepository } from '../due.repository.js';
 import { type Notice } from './notice.entity.js';
 import { type NewNotice, NoticeRepository } from './notice.repository.js';
 import { sendNotices } from './notify.jobs.js';
@@ -18,7 +18,7 @@ const againMs = 10 * 60_000;
 @Injectable()
 export class NotifyRepositories {
   constructor(
-    readonly certificates: CertificateRepository,
+    readonly due: DueRepository,
     readonly notices: NoticeRepository,
     readonly watches: WatchRepository,
   ) {}
@@ -46,9 +46,9 @@ export class ExpirySweep implements OnModuleInit {
   }
 
   private async warn(tx: Tx): Promise<number> {
-    const { certificates, notices, watches } = this.repositories;
+    const { due, notices, watches } = this.repositories;
     const now = this.clock.now();
-    const ids = await certificates.takeDue(tx, 'nextNoticeAt', now, new Date(now.getTime() + againMs));
+    const ids = await due.takeDue(tx, 'nextNoticeAt', now, new Date(now.getTime() + againMs));
     if (ids.length === 0) return 0;
     const watched = await watches.of(tx, ids);
     const fresh = watched.flatMap((w) => dueWarnings(w, now));

@@ -4,6 +4,7 @@ import { Database } from '../../platform/db/database.js';
 import { PolicyRepository } from '../../rotation/policy.repository.js';
 import { replanPolicy } from '../../rotation/rotation.jobs.js';
 import { CertificateRepository } from '../certificate.repository.js';
+import { DueRepository } from '../due.repository.js';
 import { planOf } from '../planning.js';
 
 /** Certificates that are planned anew in one transaction. */
@@ -17,6 +18,7 @@ export class ReplanJob implements OnModuleInit {
     private readonly db: Database,
     private readonly policies: PolicyRepository,
     private readonly certificates: CertificateRepository,
+    private readonly due: DueRepository,
   ) {}
 
   onModuleInit(): void {
@@ -25,12 +27,12 @@ export class ReplanJob implements OnModuleInit {
 
   private async run(policyId: number, after: number): Promise<void> {
     await this.db.write(async (tx) => {
-      const rows = await this.certificates.lockOfPolicy(tx, policyId, after, batch);
+      const rows = await this.due.lockOfPolicy(tx, policyId, after, batch);
       if (rows.length === 0) return;
       const policy = await this.policies.get(tx, policyId);
       const successions = await this.certificates.successionsOf(tx, rows.map((row) => row.id));
       for (const [i, row] of rows.entries()) row.planNext(planOf(row, policy, successions[i]));
-      await this.certificates.savePlans(tx, rows);
+      await this.due.savePlans(tx, rows);
       if (rows.length === batch) await replanPolicy.enqueue(tx, { policyId, after: rows.at(-1)?.id ?? 0 });
     });
   }

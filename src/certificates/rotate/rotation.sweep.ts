@@ -4,9 +4,9 @@ import { Periodic } from '../../jobs/periodic.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
-import { CertificateRepository } from '../certificate.repository.js';
 import { deployCertificate } from '../deploy/deploy.jobs.js';
 import { DeliveryRepository } from '../deploy/delivery.repository.js';
+import { DueRepository } from '../due.repository.js';
 import { issueCertificate } from '../issue/issue.jobs.js';
 import { rotateCertificate } from './rotate.jobs.js';
 
@@ -17,7 +17,7 @@ const batch = 200;
 /** The rows that the sweep looks at, together. */
 @Injectable()
 export class SweptRepositories {
-  constructor(readonly certificates: CertificateRepository, readonly deliveries: DeliveryRepository) {}
+  constructor(readonly due: DueRepository, readonly deliveries: DeliveryRepository) {}
 }
 
 /** Finds what is due (renewals, orders, deliveries) by the columns that say when, and gives it out as jobs. */
@@ -37,9 +37,9 @@ export class RotationSweep implements OnModuleInit {
 
   /** One look; repeated at once while there is more than one batch. */
   async run(): Promise<void> {
-    const { certificates, deliveries } = this.rows;
-    await this.giveOut(rotateCertificate.name, 'certificateId', (tx, now, again) => certificates.takeDue(tx, 'nextRenewalAt', now, again));
-    await this.giveOut(issueCertificate.name, 'certificateId', (tx, now, again) => certificates.takeDue(tx, 'nextAttemptAt', now, again));
+    const { due, deliveries } = this.rows;
+    await this.giveOut(rotateCertificate.name, 'certificateId', (tx, now, again) => due.takeDue(tx, 'nextRenewalAt', now, again));
+    await this.giveOut(issueCertificate.name, 'certificateId', (tx, now, again) => due.takeDue(tx, 'nextAttemptAt', now, again));
     await this.giveOut(deployCertificate.name, 'deliveryId', (tx, now, again) => deliveries.takeDue(tx, now, again));
   }
 
