@@ -1,5 +1,5 @@
 import { PluginError } from '../../src/plugin-api/errors.js';
-import type { AuthorityMaterial, RawExtension, Signer } from '../../src/plugin-api/plugin.js';
+import type { AuthorityMaterial, CertificateTerms, RawExtension, Signer } from '../../src/plugin-api/plugin.js';
 import { type CertificateWriter, certificateWriter } from '../../src/pki/certificate-writer.js';
 import { isSelfIssued, type ParsedCertificate, parseCertificate } from '../../src/pki/certificate.js';
 import { keyIdentifierOf } from '../../src/pki/key.js';
@@ -19,14 +19,15 @@ export interface IssuingCa {
 const CACHE_SIZE = 256;
 const cache = new Map<string, IssuingCa>();
 
-/** The CA ready to sign leaves, remembered by `cacheKey`. Throws PluginError `misconfigured`. */
-export function issuingCa(authority: AuthorityMaterial, constantExtensions: () => readonly RawExtension[]): IssuingCa {
-  const known = cache.get(authority.cacheKey);
+/** The CA ready to sign leaves, remembered by `cacheKey` and what is left out of them. Throws PluginError `misconfigured`. */
+export function issuingCa(authority: AuthorityMaterial, leaveOut: CertificateTerms['leaveOut'], constantExtensions: () => readonly RawExtension[]): IssuingCa {
+  const cacheKey = leaveOut ? `${authority.cacheKey} without ${leaveOut.join()}` : authority.cacheKey;
+  const known = cache.get(cacheKey);
   if (known) return known;
   const made = prepare(authority, constantExtensions());
   const [oldest] = cache.keys();
   if (oldest !== undefined && cache.size >= CACHE_SIZE) cache.delete(oldest);
-  cache.set(authority.cacheKey, made);
+  cache.set(cacheKey, made);
   return made;
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Options } from '../../src/plugin-api/options.js';
-import { type CreateAuthorityRequest, defineIssuer, type RawExtension, type SignRequest } from '../../src/plugin-api/plugin.js';
+import { type CreateAuthorityRequest, defineIssuer, type RawExtension, type ServiceExtension, type SignRequest } from '../../src/plugin-api/plugin.js';
 import { certificateWriter } from '../../src/pki/certificate-writer.js';
 import type { ParsedCertificate } from '../../src/pki/certificate.js';
 import * as extensions from '../../src/pki/extensions.js';
@@ -49,11 +49,14 @@ export const localCa = defineIssuer({
   sign: (request, given, ctx) => orRefused(async () => {
     ctx.signal.throwIfAborted();
     const signer = requireSigner(request.authority);
-    const ca = issuingCa(request.authority, () => constantExtensions(given));
+    const { leaveOut } = request.terms;
+    const ca = issuingCa(request.authority, leaveOut, () => constantExtensions(given, leaveOut));
     const tbs = leafTbs(request, ca);
     const leaf = ca.writer.assemble(tbs, await signer.sign(ca.hash, tbs));
     return { status: 'issued', chainPem: [toPem('CERTIFICATE', leaf), ...ca.chainPem] };
   }),
+
+  services,
 
   createAuthority: (request, given, ctx) => orRefused(async () => {
     ctx.signal.throwIfAborted();
@@ -84,12 +87,20 @@ function leafTbs({ terms, spkiDer }: SignRequest, ca: IssuingCa): Buffer {
   });
 }
 
-function constantExtensions({ crlDistributionPoints, caIssuers, ocsp, policies }: LocalCaOptions): RawExtension[] {
+function services({ crlDistributionPoints, caIssuers, ocsp }: LocalCaOptions): ServiceExtension[] {
+  return [
+    ...(crlDistributionPoints.length > 0 ? ['crlDistributionPoints' as const] : []),
+    ...(caIssuers.length + ocsp.length > 0 ? ['authorityInfoAccess' as const] : []),
+  ];
+}
+
+function constantExtensions(options: LocalCaOptions, leaveOut: readonly ServiceExtension[] = []): RawExtension[] {
+  const written = services(options).filter((one) => !leaveOut.includes(one));
   return [
     extensions.basicConstraints(false),
-    ...(crlDistributionPoints.length > 0 ? [extensions.crlDistributionPoints(crlDistributionPoints)] : []),
-    ...(caIssuers.length + ocsp.length > 0 ? [extensions.authorityInfoAccess({ caIssuers, ocsp })] : []),
-    ...policyExtension(policies),
+    ...(written.includes('crlDistributionPoints') ? [extensions.crlDistributionPoints(options.crlDistributionPoints)] : []),
+    ...(written.includes('authorityInfoAccess') ? [extensions.authorityInfoAccess(options)] : []),
+    ...policyExtension(options.policies),
   ];
 }
 

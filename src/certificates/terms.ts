@@ -1,4 +1,4 @@
-import type { CertificateTerms, KeyUsage, SubjectAltName, SubjectFields } from '../plugin-api/plugin.js';
+import type { CertificateTerms, KeyUsage, ServiceExtension, SubjectAltName, SubjectFields } from '../plugin-api/plugin.js';
 
 /** The terms of a certificate as kept on its row (jsonb). Binary members are base64. Dates are columns of their own. */
 export interface StoredTerms {
@@ -8,6 +8,7 @@ export interface StoredTerms {
   keyUsage: readonly KeyUsage[];
   extendedKeyUsage: readonly string[];
   extensions: readonly { oid: string; critical: boolean; value: string }[];
+  leaveOut?: readonly ServiceExtension[];
   beyondPolicy?: true;
 }
 
@@ -25,6 +26,7 @@ export function storeTerms(terms: TermsWithoutDates): StoredTerms {
     keyUsage: terms.keyUsage,
     extendedKeyUsage: terms.extendedKeyUsage,
     extensions: terms.extensions.map((e) => ({ oid: e.oid, critical: e.critical, value: e.valueDer.toString('base64') })),
+    ...(terms.leaveOut && { leaveOut: terms.leaveOut }),
     ...(terms.beyondPolicy && { beyondPolicy: true }),
   };
 }
@@ -37,6 +39,7 @@ export function loadTerms(stored: StoredTerms): TermsWithoutDates {
     keyUsage: stored.keyUsage,
     extendedKeyUsage: stored.extendedKeyUsage,
     extensions: stored.extensions.map((e) => ({ oid: e.oid, critical: e.critical, valueDer: Buffer.from(e.value, 'base64') })),
+    ...(stored.leaveOut && { leaveOut: stored.leaveOut }),
     ...(stored.beyondPolicy && { beyondPolicy: true }),
   };
 }

@@ -196,3 +196,9 @@ export function keyIdentifierOf(spkiDer: Buffer): Buffer {
   const { publicKey } = orPkiError('malformed-key', 'The public key is not readable', () => readSpki(spkiDer));
   return hash('sha256', publicKey, 'buffer').subarray(0, 20);
 }
+
+/** True for an identifier (lower hex) that is made of the key in one of the usual ways: as `keyIdentifierOf`, or SHA-1 (RFC 5280 §4.2.1.2). */
+export function isKeyIdentifierOf(keyIdentifier: string, spkiDer: Buffer): boolean {
+  const { publicKey } = orPkiError('malformed-key', 'The public key is not readable', () => readSpki(spkiDer));
+  return keyIdentifier === keyIdentifierOf(spkiDer).toString('hex') || keyIdentifier === hash('sha1', publicKey, 'hex');
+}

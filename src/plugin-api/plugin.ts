@@ -1,33 +1,9 @@
-import type { Agent } from 'node:http';
-import type { Socket } from 'node:net';
 import type { z } from 'zod';
 import type { CounterpartSource, Found, FoundRef } from './found.js';
 import type { Options, OptionSchema } from './options.js';
+import type { Site } from './site.js';
 
 export type PluginKind = 'issuer' | 'export' | 'destination' | 'source' | 'notification';
-
-/** What the operator of this installation lets plugins use. Plugins never open these by themselves. */
-export interface Site {
-  /** Hands one mail to the configured server, or keeps it in the database when none is configured. Throws PluginError. */
-  sendMail(mail: OutgoingMail): Promise<void>;
-  /** Runs a command that the operator allowed under this name (`RELOAD_COMMANDS`). Throws PluginError. */
-  runCommand(name: string, signal: AbortSignal): Promise<void>;
-  /** An agent for a URL that a user named: refuses private, loopback and link-local targets unless the operator allowed them. */
-  agentFor(url: URL): Agent;
-  /** A TCP connection to a host that a user named, under the same rule as `agentFor`; who gets it closes it. Throws PluginError. */
-  connect(host: string, port: number, signal: AbortSignal): Promise<Socket>;
-  /** Absolute folders that no plugin may write to (the program's own data). */
-  readonly protectedPaths: readonly string[];
-}
-
-/** One mail. `dedupeKey` becomes the Message-ID, so that a retry is recognisable as the same mail. */
-export interface OutgoingMail {
-  to: readonly string[];
-  subject: string;
-  text: string;
-  html?: string;
-  dedupeKey: string;
-}
 
 /** What every call gets beside its options. Plugins are stateless: nothing of one call may reach the next. */
 export interface PluginContext {
@@ -83,6 +59,9 @@ export type KeyUsage =
 /** An extension already in DER, for what has no field of its own. `valueDer` is the content of extnValue. */
 export interface RawExtension { oid: string; critical: boolean; valueDer: Buffer }
 
+/** Extensions in which an authority says where to ask about what it has issued (RFC 5280 §4.2.2.1, §4.2.1.13). */
+export type ServiceExtension = 'authorityInfoAccess' | 'crlDistributionPoints';
+
 /** What was approved for one certificate. An issuer gets the CSR and these facts, never a private key of the subject. */
 export interface CertificateTerms {
   subject: SubjectFields;
@@ -93,6 +72,8 @@ export interface CertificateTerms {
   /** OIDs in dotted form. */
   extendedKeyUsage: readonly string[];
   extensions: readonly RawExtension[];
+  /** Those that this certificate shall not carry; only for plugins that declare `services`. */
+  leaveOut?: readonly ServiceExtension[];
   notBefore: Date;
   notAfter: Date;
 }
@@ -139,6 +120,8 @@ export interface IssuerPlugin<S extends OptionSchema> extends Plugin<'issuer', S
   /** True when `sign` is pure computation in this process, so that the caller may wait for it inside a request. */
   readonly inProcess: boolean;
   sign(request: SignRequest, options: Options<S>, ctx: PluginContext): Promise<Signed>;
+  /** The extensions about its services that certificates get unless their terms leave them out. Absent: its CA alone decides. Pure. */
+  services?(options: Options<S>): readonly ServiceExtension[];
   /** Makes the CA's own certificate; `chainPem` starts with it. Absent when the CA exists elsewhere. */
   createAuthority?(request: CreateAuthorityRequest, options: Options<S>, ctx: PluginContext): Promise<{ chainPem: readonly string[] }>;
   poll?(orderRef: string, options: Options<S>, ctx: PluginContext): Promise<Signed>;

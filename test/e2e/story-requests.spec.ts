@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plugins } from '../../plugins/index.js';
 import { startProgram, type TestProgram } from '../support/program.js';
+import { opensslCsr, opensslText } from '../support/requests.js';
 import { slowIssuer } from '../support/slow-issuer.js';
 
 let program: TestProgram;
@@ -10,6 +11,8 @@ beforeAll(async () => {
   await program.ok('POST', '/authorities', {
     name: 'slow', owner: 'pki@example.com', commonName: 'Example Slow', plugin: { id: 'slow-issuer', options: { behaviour: 'refuses' } },
   });
+  const addresses = { crlDistributionPoints: ['http://crl.example.com/a.crl'], ocsp: ['http://ocsp.example.com'] };
+  await program.ok('POST', '/authorities', { name: 'served', owner: 'pki@example.com', commonName: 'Example Served', plugin: { id: 'local-ca', options: addresses } });
 });
 afterAll(() => program.stop());
 
@@ -67,5 +70,72 @@ describe('twenty requests for the same at the same time', () => {
     expect(names[0]).toBe('Mein-Schlussel-1');
     for (const { name, serialHex } of answers) expect(['Mein-Schlussel-1', `Mein-Schlussel-1-${serialHex}`]).toContain(name);
     expect(new Set(names).size).toBe(3);
+  });
+});
+
+describe('what a request says of extensions', () => {
+  const ask = (authority: string, extensions: object, more: object = {}) => program.call('POST', '/certificates', { ...request('ext.example.com', authority), extensions, ...more });
+  const mustStaple = { oid: '1.3.6.1.5.5.7.1.24', encoding: 'b64asn1', value: 'MAMCAQU=' };
+
+  it('decides whether the addresses of its authority are in it, and so it stays in renewals', async () => {
+    const made = async (extensions: object): Promise<{ id: number; text: string }> => {
+      const { id, body } = (await ask('served', extensions)).body;
+      return { id, text: opensslText(body) };
+    };
+    const [usual, all] = [await made({}), await made({ certificateInfoAccess: { includeAIA: true }, crlDistributionPoints: { includeCrlDp: 'true' } })];
+    for (const { text } of [usual, all]) expect([text.includes('http://crl.example.com/a.crl'), text.includes('http://ocsp.example.com')]).toEqual([true, true]);
+    const plain = await made({ certificateInfoAccess: { includeAIA: false }, cRLDistributionPoints: { includeCrlDp: false }, custom: [mustStaple] });
+    const renewed = await program.ok('POST', `/certificates/${plain.id}/reissue`);
+    for (const text of [plain.text, opensslText(renewed.body)]) {
+      expect([text.includes('http://'), text.includes('status_request')]).toEqual([false, true]);
+    }
+    expect((await made({ certificateInfoAccess: { includeAIA: false } })).text).toMatch(/crl\.example\.com/);
+  });
+
+  it.each<[string, string, object, string]>([
+    ['addresses that the authority has not got', 'root', { certificateInfoAccess: { includeAIA: true } }, 'certificateInfoAccess.includeAIA'],
+    ['a CRL that the authority has not got', 'root', { crlDistributionPoints: { includeCrlDp: true } }, 'crlDistributionPoints.includeCrlDp'],
+    ['what only the CA decides', 'slow', { cRLDistributionPoints: { includeCrlDp: false } }, 'cRLDistributionPoints.includeCrlDp'],
+    ['the same in two spellings', 'served', { cRLDistributionPoints: {}, crlDistributionPoints: {} }, 'cRLDistributionPoints'],
+    ['a TLS feature that no server has', 'root', { custom: [{ ...mustStaple, value: 'MAMCAQY=' }] }, 'custom.0.value'],
+    ['no usage of the key at all', 'root', { keyUsage: { useDigitalSignature: false } }, 'keyUsage'],
+    ['no purpose at all', 'root', { extendedKeyUsage: { useServerAuthentication: false } }, 'extendedKeyUsage'],
+  ])('is refused for %s', async (_, authority, extensions, member) => {
+    const { status, body } = await ask(authority, extensions);
+    expect([status, Object.keys(body.reasons)]).toEqual([400, [`extensions.${member}`]]);
+  });
+
+  it('is honoured in a CSR, and in renewals, or refused by its OID', async () => {
+    const csr = (...args: string[]): string => opensslCsr('/CN=ext.example.com', args.flatMap((arg) => ['-addext', arg]), 'ec').csrPem;
+    const good = csr('tlsfeature=status_request', '1.3.6.1.4.1.55555.9=ASN1:UTF8String:hello', 'subjectKeyIdentifier=hash', 'basicConstraints=CA:FALSE',
+      'keyUsage=critical,digitalSignature,keyAgreement', 'extendedKeyUsage=clientAuth,1.3.6.1.4.1.55555.3');
+    const { body: made } = await ask('served', {}, { csr: good });
+    const renewed = await program.ok('POST', `/certificates/${made.id}/reissue`);
+    for (const { body } of [made, renewed]) {
+      const text = opensslText(body).replaceAll(/\s+/g, ' ');
+      for (const part of ['status_request', '1.3.6.1.4.1.55555.9: ..hello', 'Digital Signature, Key Agreement', 'TLS Web Client Authentication, 1.3.6.1.4.1.55555.3 ']) expect(text).toContain(part);
+    }
+    for (const [arg, oid] of [['certificatePolicies=1.2.3.4', '2.5.29.32'], ['crlDistributionPoints=URI:http://evil.example/a.crl', '2.5.29.31'], ['subjectKeyIdentifier=01:02', '2.5.29.14'],
+      ['nameConstraints=permitted;DNS:example.com', '2.5.29.30'], ['1.2.3.4.5=critical,ASN1:NULL', '1.2.3.4.5'], ['authorityInfoAccess=OCSP;URI:http://evil.example', '1.3.6.1.5.5.7.1.1']] as const) {
+      const { status, body } = await ask('served', {}, { csr: csr(arg) });
+      expect([status, body.reasons?.csr?.[0]], arg).toEqual([400, expect.stringContaining(`${oid}.`)]);
+    }
+  });
+
+  it('and of names and key beside a CSR is what the CSR says, or is refused', async () => {
+    const { csrPem: csr } = opensslCsr('/C=CH/O=Example/CN=ext.example.com', ['-addext', 'subjectAltName=DNS:b.example.com', '-addext', 'keyUsage=digitalSignature'], 'ec');
+    const names = (...values: string[]) => ({ subAltNames: { names: values.map((value) => ({ nameType: 'DNSName', value })) } });
+    const agreeing = { country: 'CH', organization: 'Example', commonName: 'EXT.example.com', keyType: 'ECCPRIME256V1' };
+    expect((await ask('root', { ...names('B.example.com', 'ext.example.com'), keyUsage: { useDigitalSignature: true } }, { csr, ...agreeing })).status).toBe(200);
+    expect((await ask('root', names(), { csr })).status).toBe(200);
+    const cases: [object, object, string][] = [
+      [{}, { commonName: 'other.example.com' }, 'commonName'], [{}, { organization: 'Other' }, 'organization'], [{}, { state: 'Zug' }, 'state'], [{}, { country: '' }, 'country'],
+      [{}, { keyType: 'RSA2048' }, 'keyType'], [names('b.example.com', 'c.example.com'), {}, 'extensions.subAltNames'], [names('ext.example.com'), {}, 'extensions.subAltNames'],
+      [{ keyUsage: { useKeyAgreement: true } }, {}, 'extensions.keyUsage'],
+    ];
+    for (const [extensions, more, field] of cases) {
+      const { status, body } = await ask('root', extensions, { csr, ...more });
+      expect([status, Object.keys(body.reasons ?? {})], field).toEqual([400, [field]]);
+    }
   });
 });

@@ -76,7 +76,9 @@ describe.each([
     const { ok, call } = program;
     const { csrPem, keyPem } = opensslCsr('/C=DE/O=Kunde/CN=csr.example.com',
       ['-addext', 'subjectAltName=DNS:csr.example.com,DNS:b.example.com,email:a@example.com', '-addext', 'extendedKeyUsage=serverAuth,clientAuth'], family === 'RSA' ? 'rsa:2048' : 'ec');
-    const certificate = await ok('POST', '/certificates', { owner: 'joe@example.com', authority: { name: issuing }, csr: csrPem, commonName: 'ignored.example.com' });
+    const request = { owner: 'joe@example.com', authority: { name: issuing }, csr: csrPem };
+    expect((await call('POST', '/certificates', { ...request, commonName: 'other.example.com' })).body.reasons).toHaveProperty('commonName');
+    const certificate = await ok('POST', '/certificates', request);
     expect(certificate).toMatchObject({ cn: 'csr.example.com', hasPrivateKey: false, csr: csrPem });
     expect(certificate.domains.map((domain: { name: string }) => domain.name).sort()).toEqual(['a@example.com', 'b.example.com', 'csr.example.com']);
     expect(opensslVerify(rootPem, certificate)).toContain('OK');

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Options, OptionSchema } from '../../src/plugin-api/options.js';
 import type { Found } from '../../src/plugin-api/found.js';
-import type { Bundle, PluginContext, Site, SourcePlugin } from '../../src/plugin-api/plugin.js';
+import type { Bundle, PluginContext, SourcePlugin } from '../../src/plugin-api/plugin.js';
+import type { Site } from '../../src/plugin-api/site.js';
 
 /** A root and an issuing CA below it, made by openssl, from which leaves for deliveries come. */
 export interface TestAuthority {

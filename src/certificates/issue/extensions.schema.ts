@@ -30,7 +30,7 @@ const oid = z.string().regex(/^[0-2](\.(0|[1-9]\d{0,9})){1,20}$/, 'Expected an o
  * request speak for those, and a request that wrote them itself would get past every rule on them.
  */
 const reserved = [
-  /^2\.5\.29\./, /^1\.3\.6\.1\.5\.5\.7\.1\./, /^1\.3\.6\.1\.5\.5\.7\.48\.1\.5$/,
+  /^2\.5\.29\./, /^1\.3\.6\.1\.5\.5\.7\.1\.(?!24$)/, /^1\.3\.6\.1\.5\.5\.7\.48\.1\.5$/,
   /^1\.3\.6\.1\.4\.1\.311\.(20\.2|25\.2)(\.|$)/, /^1\.3\.6\.1\.4\.1\.11129\.2\.4\./,
 ];
 
@@ -39,25 +39,55 @@ export function isReservedExtension(oid: string): boolean {
   return reserved.some((family) => family.test(oid));
 }
 
+const tlsFeature = '1.3.6.1.5.5.7.1.24';
+/** The features that a server can promise: status_request, status_request_v2, both (RFC 7633 §6, RFC 6961). */
+const tlsFeatures: ReadonlySet<string> = new Set(['3003020105', '3003020111', '3006020105020111']);
+
+/** Why an extension with this content is not issued on request, or null. */
+export function extensionFault({ oid, critical, valueDer }: RawExtension): string | null {
+  if (isReservedExtension(oid)) return 'Only the issuer and the members of a request that are made for it speak for this extension.';
+  if (critical) return 'A critical extension that clients do not know would make them refuse the certificate.';
+  if (!isOneValue(valueDer)) return 'Expected exactly one DER value.';
+  if (oid === tlsFeature && !tlsFeatures.has(valueDer.toString('hex'))) return 'A TLS feature is status_request (5) or status_request_v2 (17).';
+  return null;
+}
+
+/** The most extensions of other kinds that one certificate carries. */
+export const maxCustomExtensions = 32;
+
 const CustomExtension = z.strictObject({
   oid: oid.refine((id) => !isReservedExtension(id), 'This extension is written by the issuer or has a field of its own.'),
   encoding: z.enum(['b64asn1', 'string', 'ia5string']),
   value: z.string().max(16_384),
   isCritical: z.literal(false).optional().meta({ description: 'A critical extension that clients do not know would make them refuse the certificate.' }),
-}).refine(({ encoding, value }) => encoding !== 'b64asn1' || isOneValue(value), { message: 'Expected base64 of exactly one DER value.', path: ['value'] })
-  .refine(({ encoding, value }) => encoding !== 'ia5string' || /^\p{ASCII}*$/u.test(value), { message: 'An ia5string holds ASCII characters only.', path: ['value'] });
+}).superRefine((one, context) => {
+  const message = isReservedExtension(one.oid) ? null : valueFault(one);
+  if (message) context.addIssue({ code: 'custom', message, path: ['value'] });
+});
+type CustomExtension = z.output<typeof CustomExtension>;
 
-const CustomExtensions = z.array(CustomExtension).max(32).superRefine((all, context) => {
+function valueFault(one: Pick<CustomExtension, 'oid' | 'encoding' | 'value'>): string | null {
+  const { encoding, value } = one;
+  if (encoding === 'b64asn1' && Buffer.from(value, 'base64').toString('base64') !== value) return 'Expected base64 of exactly one DER value.';
+  if (encoding === 'ia5string' && !/^\p{ASCII}*$/u.test(value)) return 'An ia5string holds ASCII characters only.';
+  return extensionFault(rawOf(one));
+}
+
+function rawOf({ oid, encoding, value }: Pick<CustomExtension, 'oid' | 'encoding' | 'value'>): RawExtension {
+  const valueDer = encoding === 'b64asn1' ? Buffer.from(value, 'base64') : encoding === 'string' ? utf8String(value) : ia5String(value);
+  return { oid, critical: false, valueDer };
+}
+
+const CustomExtensions = z.array(CustomExtension).max(maxCustomExtensions).superRefine((all, context) => {
   const oids = all.map((one) => one.oid);
   oids.forEach((oid, i) => {
     if (oids.indexOf(oid) < i) context.addIssue({ code: 'custom', message: 'This extension is there already.', path: [i, 'oid'] });
   });
 });
 
-function isOneValue(base64: string): boolean {
-  const bytes = Buffer.from(base64, 'base64');
+function isOneValue(bytes: Buffer): boolean {
   try {
-    return bytes.toString('base64') === base64 && readTlv(bytes, 0).end === bytes.length;
+    return readTlv(bytes, 0).end === bytes.length;
   } catch {
     return false;
   }
@@ -65,6 +95,13 @@ function isOneValue(base64: string): boolean {
 
 /** The most names that one certificate carries. */
 export const maxNames = 1000;
+
+const notTwice = 'The same extension is there under its other spelling.';
+const leftToAuthority = 'True: it must be there. False: it must not. Absent: as the authority does it. What is in it is a setting of the authority.';
+/** Lemur's clients write this one as text too. */
+const crlDistributionPoints = z.strictObject({
+  includeCrlDp: z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]).optional().meta({ description: leftToAuthority }),
+}).optional();
 
 /** Extensions as Lemur's clients write them. */
 export const Extensions = z.strictObject({
@@ -84,40 +121,36 @@ export const Extensions = z.strictObject({
     useKeyIdentifier: z.literal(true, 'Every certificate names the key of its issuer (RFC 5280 §4.2.1.1).').optional(),
     useAuthorityCert: z.literal(false, 'The issuer is named by its key, not by its own issuer and serial number.').optional(),
   }).optional(),
-  certificateInfoAccess: z.strictObject({ includeAIA: z.boolean().optional() }).optional()
-    .meta({ description: 'Where to ask about a certificate is a setting of its authority, the same for all that it issues; so it is for `crlDistributionPoints`.' }),
-  cRLDistributionPoints: z.strictObject({ includeCrlDp: z.string().optional() }).optional(),
-  crlDistributionPoints: z.strictObject({ includeCrlDp: z.string().optional() }).optional(),
+  certificateInfoAccess: z.strictObject({ includeAIA: z.boolean().optional().meta({ description: leftToAuthority }) }).optional(),
+  cRLDistributionPoints: crlDistributionPoints,
+  crlDistributionPoints,
   custom: CustomExtensions.optional(),
-}).meta({ id: 'Extensions' });
+}).refine((all) => !all.cRLDistributionPoints || !all.crlDistributionPoints, { message: notTwice, path: ['cRLDistributionPoints'] }).meta({ id: 'Extensions' });
 export type Extensions = z.output<typeof Extensions>;
 
 export function sansOf(extensions: Extensions | undefined): SubjectAltName[] {
   return (extensions?.subAltNames?.names ?? []).map(({ nameType, value }) => ({ type: sanTypes[nameType] ?? 'dns', value }));
 }
 
-/** The usages asked for, or null when none were named. */
-export function keyUsageOf(extensions: Extensions | undefined): KeyUsage[] | null {
-  return chosen(extensions?.keyUsage, keyUsages);
+/** The usages asked for; when none are, the usual ones without those that are not wanted. */
+export function keyUsageOf(extensions: Extensions | undefined, usual: readonly KeyUsage[]): readonly KeyUsage[] {
+  return chosen(extensions?.keyUsage, keyUsages, usual);
 }
 
-/** OIDs of the extended usages asked for, or null when none were named. */
-export function extendedKeyUsageOf(extensions: Extensions | undefined): string[] | null {
-  return chosen(extensions?.extendedKeyUsage, extendedKeyUsages);
+/** As `keyUsageOf`, in dotted OIDs. */
+export function extendedKeyUsageOf(extensions: Extensions | undefined, usual: readonly string[]): readonly string[] {
+  return chosen<string>(extensions?.extendedKeyUsage, extendedKeyUsages, usual);
 }
 
 export function rawExtensionsOf(extensions: Extensions | undefined): RawExtension[] {
-  return (extensions?.custom ?? []).map(({ oid, encoding, value }) => ({
-    oid,
-    critical: false,
-    valueDer: encoding === 'b64asn1' ? Buffer.from(value, 'base64') : encoding === 'string' ? utf8String(value) : ia5String(value),
-  }));
+  return (extensions?.custom ?? []).map(rawOf);
 }
 
-function chosen<T>(asked: Readonly<Record<string, boolean | undefined>> | undefined, known: Readonly<Record<string, T>>): T[] | null {
-  if (!asked) return null;
-  const names = Object.entries(known).filter(([name]) => asked[name] === true).map(([, value]) => value);
-  return names.length > 0 ? names : null;
+function chosen<T>(asked: Readonly<Record<string, boolean | undefined>> | undefined, known: Readonly<Record<string, T>>, usual: readonly T[]): readonly T[] {
+  if (!asked) return usual;
+  const said = (answer: boolean): T[] => Object.entries(known).filter(([name]) => asked[name] === answer).map(([, value]) => value);
+  const [wanted, unwanted] = [said(true), said(false)];
+  return wanted.length > 0 ? wanted : usual.filter((usage) => !unwanted.includes(usage));
 }
 
 /** Names in the shape in which Lemur's clients send and read them. */

@@ -20,7 +20,7 @@ export const Care = {
   roles: z.array(Reference).max(100).optional(),
 };
 
-/** POST /certificates. With a CSR its names, usages and key count, and the members for them here are ignored. */
+/** POST /certificates. Beside a CSR, members that speak of names, usages and the key may say the same; what contradicts it is refused. */
 export const IssueRequest = z.strictObject({
   owner: OwnerName,
   authority: Reference.optional().meta({ description: 'Default: DEFAULT_AUTHORITY.' }),

@@ -15,6 +15,7 @@ import { StaleAuthority } from './certificate-store.js';
 import type { IssueRequest } from './issue.schema.js';
 import { type Blueprint, Issuing, type Occasion } from './issuing.js';
 import { rowAsStored } from './row-as-stored.js';
+import { leftOut } from './services.js';
 import { Subjects } from './subjects.js';
 import { boundsOf, validityOf, ValidityRefused, type Validity } from './validity.js';
 import { wantedOf } from './wanted.js';
@@ -43,7 +44,8 @@ export class IssuePlanning {
 
   async plan(loaded: LoadedAuthority, actor: Actor, request: IssueRequest, mark: RequestMark | null): Promise<{ blueprint: Blueprint; relations: RelationsOfNew }> {
     const wanted = await wantedOf(request, this.config);
-    const terms = await this.admission.ofNew(actor, wanted.terms, loaded);
+    const leaveOut = leftOut(request.extensions, loaded);
+    const terms = await this.admission.ofNew(actor, leaveOut ? { ...wanted.terms, leaveOut } : wanted.terms, loaded);
     if (!loaded.authority.isCnOptional && !terms.subject.commonName) throw invalid(wanted.csr ? 'csr' : 'commonName', 'Missing common_name: this authority wants one.');
     const validity = this.validity(loaded, request);
     const relations = await this.relations.ofNew(actor, request, [request.owner, loaded.authority.owner]);

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { OutgoingMail } from '../../plugin-api/plugin.js';
+import type { OutgoingMail } from '../../plugin-api/site.js';
 import type { Tx } from '../db/database.js';
 import { whole, words } from '../db/list-filter.js';
 import { type ListSource, listPage } from '../db/list-page.js';

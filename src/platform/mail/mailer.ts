@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { createTransport } from 'nodemailer';
-import type { OutgoingMail } from '../../plugin-api/plugin.js';
+import type { OutgoingMail } from '../../plugin-api/site.js';
 import { Config } from '../config.js';
 import { Database } from '../db/database.js';
 import { MailRepository } from './mail.repository.js';

@@ -5,7 +5,7 @@ import type { Agent } from 'node:http';
 import type { Socket } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import { PluginError } from '../../plugin-api/errors.js';
-import type { OutgoingMail, Site } from '../../plugin-api/plugin.js';
+import type { OutgoingMail, Site } from '../../plugin-api/site.js';
 import { Config } from '../config.js';
 import { Mailer } from '../mail/mailer.js';
 import { GuardedAgents } from '../net/guarded-agent.js';

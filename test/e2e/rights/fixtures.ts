@@ -103,7 +103,7 @@ export class Fixtures {
 
   /** One that its issuer has not answered for: as a crash leaves it. */
   async unfinished(): Promise<number> {
-    const id = await this.certificate({ csr: this.csr });
+    const id = await this.certificate({ csr: this.csr, commonName: undefined });
     await this.program.database.source.query(
       `update certificate set state = 'requested', body_pem = null, chain_pem = null, serial_hex = null, sha256 = null, issuer_sha256 = null, next_renewal_at = null, next_attempt_at = now() + interval '1 day' where id = $1`, [id]);
     return id;
