@@ -28,19 +28,21 @@ export function claimedNames({ subject, subjectDer, subjectAltNames }: NameCarri
   const commonNames = subjectDer
     ? readName(subjectDer).flat().filter(({ oid }) => nameAttributes.has(oid)).map(({ text }) => text)
     : [subject.commonName ?? ''];
-  const claimed = [...subjectAltNames.map(fromSan), ...commonNames.map(fromCommonName)].filter((name) => name !== null);
+  const claimed = [...subjectAltNames.flatMap(fromSan), ...commonNames.flatMap(fromCommonName)];
   const seen = new Set<string>();
   return claimed.filter(({ host, ip }) => !seen.has(host ?? ip) && seen.add(host ?? ip));
 }
 
-function fromSan({ type, value }: SubjectAltName): ClaimedName | null {
-  if (type === 'registeredId') return null;
+function fromSan({ type, value }: SubjectAltName): ClaimedName[] {
+  if (type === 'registeredId') return [];
   if (type === 'uri') return fromUri(value);
   return hostOrIp(value, type === 'email' ? value.slice(value.lastIndexOf('@') + 1) : value);
 }
 
-function fromUri(value: string): ClaimedName | null {
-  return URL.canParse(value) ? hostOrIp(value, decoded(new URL(value).hostname).replace(/^\[|\]$/g, '')) : null;
+/** Where a backslash stands some clients end the host, and others read on (RFC 3986 §3.2): it claims the names that either sees. */
+function fromUri(value: string): ClaimedName[] {
+  const readings = new Set([value, value.replaceAll('\\', '%5C')]);
+  return [...readings].filter((uri) => URL.canParse(uri)).flatMap((uri) => hostOrIp(value, decoded(new URL(uri).hostname).replace(/^\[|\]$/g, '')));
 }
 
 /** Hosts of schemes that URL does not know keep their percent signs. */
@@ -53,17 +55,17 @@ function decoded(host: string): string {
 }
 
 /** What has spaces inside is the name of a person or product; anything else may be read as a host by some client. */
-function fromCommonName(commonName: string): ClaimedName | null {
+function fromCommonName(commonName: string): ClaimedName[] {
   const text = commonName.trim();
-  if (/\s/.test(text)) return null;
+  if (/\s/.test(text)) return [];
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return fromUri(text);
   return hostOrIp(commonName, text.slice(text.lastIndexOf('@') + 1));
 }
 
-function hostOrIp(text: string, given: string): ClaimedName | null {
-  if (isIP(given) !== 0 && !given.includes('%')) return { text, ip: normaliseSan({ type: 'ip', value: given }).value };
+function hostOrIp(text: string, given: string): ClaimedName[] {
+  if (isIP(given) !== 0 && !given.includes('%')) return [{ text, ip: normaliseSan({ type: 'ip', value: given }).value }];
   const host = plainHost(given);
-  return host === '' ? null : { text, host };
+  return host === '' ? [] : [{ text, host }];
 }
 
 /** Also of what is no proper host name, such as one with an underscore: old clients would compare it all the same. */

@@ -58,6 +58,12 @@ describe('the names that a certificate claims', () => {
     expect(claimedNames({ subject: { commonName: 'Joe Example' }, subjectAltNames: [] })).toEqual([]);
   });
 
+  it('are both hosts of a URI that clients read in two ways', () => {
+    const [commonName, value] = ['https://a.example.com\\@evil.org/', 'https://b.example.com\\@evil.org/'];
+    const names = claimedNames({ subject: { commonName }, subjectAltNames: [{ type: 'uri', value }] });
+    expect(names).toEqual([{ text: value, host: 'b.example.com' }, { text: value, host: 'evil.org' }, { text: commonName, host: 'a.example.com' }]);
+  });
+
   it('are all the common names of a DN, not only the first', () => {
     const cn = (text: string): Buffer => der.setOf(der.sequence(der.oid('2.5.4.3'), der.utf8String(text)));
     const email = der.setOf(der.sequence(der.oid('1.2.840.113549.1.9.1'), der.ia5String('joe@mail.example.com')));

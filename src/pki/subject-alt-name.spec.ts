@@ -36,7 +36,7 @@ describe('subject alternative names', () => {
     ['dns', `${'a.'.repeat(126)}ab`], ['dns', '192.0.2.1'], ['dns', 'example.0x1'], ['dns', 'a\0.example'], ['dns', 'é@b.example'], ['dns', 'é%41.example'],
     ['ip', '192.0.2'], ['ip', '192.0.2.01'], ['ip', 'fe80::1%eth0'], ['ip', '192.0.2.0/24'],
     ['email', 'anna'], ['email', '@example.com'], ['email', 'a@b@example.com'], ['email', 'a b@example.com'], ['email', 'a@*.example.com'], ['email', '.a@example.com'],
-    ['uri', '/path'], ['uri', 'http://exa mple/'], ['uri', 'http://é.example'], ['uri', 'http://['], ['registeredId', '3.1'], ['registeredId', 'x'],
+    ['uri', '/path'], ['uri', 'http://exa mple/'], ['uri', 'http://é.example'], ['uri', 'http://['], ['uri', 'http://a.example\\@b.example/'], ['registeredId', '3.1'], ['registeredId', 'x'],
   ])('refuses %s "%s"', (type, value) => {
     expect(() => encodeSan([{ type, value }])).toThrow(expect.objectContaining({ name: 'PkiError', code: 'bad-name' }));
   });

@@ -127,8 +127,9 @@ function normaliseEmail(value: string): string {
   return `${local}@${normaliseDnsName(domain)}`;
 }
 
+/** A backslash has no place in a URI (RFC 3986 §2), and clients that take one disagree on the host: browsers end it there, others read on to the `@`. */
 function checkUri(value: string): string {
-  if (value.length > 2048 || !/^[a-z][a-z0-9+.-]*:[\x21-\x7e]+$/i.test(value) || !URL.canParse(value)) throw badName('an absolute URI', value);
+  if (value.length > 2048 || !/^[a-z][a-z0-9+.-]*:[\x21-\x5b\x5d-\x7e]+$/i.test(value) || !URL.canParse(value)) throw badName('an absolute URI', value);
   return value;
 }
 
