@@ -22,7 +22,7 @@ export class AuthorityService {
   async create(actor: Actor, request: CreateAuthority): Promise<AuthorityView> {
     const parent = request.parent ? await this.parent(actor, request.parent) : null;
     if (parent) demandWithin(parent.authority, request);
-    return this.reader.view(await this.store.add(actor, await this.maker.make(request, parent, actor.userId || null), request));
+    return this.reader.view(await this.store.add(actor, await this.maker.make(request, parent, actor), request));
   }
 
   async update(actor: Actor, id: number, request: UpdateAuthority): Promise<AuthorityView> {

@@ -5,6 +5,7 @@ import { demandAgreement } from '../pki/second-opinion.js';
 import { signerOf } from '../pki/sign.js';
 import type { SubjectFields } from '../plugin-api/plugin.js';
 import { Clock } from '../platform/clock.js';
+import type { Actor } from '../platform/http/actor.js';
 import { blame } from '../platform/http/blame.js';
 import { invalid } from '../platform/http/problem.js';
 import { KeyMaker, privateKeyPem } from '../platform/key-maker.js';
@@ -33,13 +34,13 @@ export class AuthorityMaker {
     private readonly contexts: PluginContexts,
   ) {}
 
-  /** Throws Problem `invalid-request`, PluginError. */
-  async make(request: CreateAuthority, parent: LoadedAuthority | null, creatorId: number | null): Promise<NewAuthority> {
+  /** Throws Problem `invalid-request` and as KeyMaker, PluginError. */
+  async make(request: CreateAuthority, parent: LoadedAuthority | null, { userId }: Actor): Promise<NewAuthority> {
     const choice = request.plugin ?? { id: 'local-ca' };
     const plugin = this.configured.chosen('issuer', choice);
     if (!plugin.createAuthority) throw invalid('plugin', `${plugin.title} does not make authorities.`);
     const stored = this.configured.seal(plugin, choice, 'authority');
-    const privateKey = await this.keys.make(keyTypeOf(request));
+    const privateKey = await this.keys.make(keyTypeOf(request), userId);
     const { chainPem } = await plugin.createAuthority({
       subject: subjectOf(request), ...validityOf(request, parent, this.clock.now()),
       ...(request.type === 'root' && request.serialNumber != null && { serial: magnitudeOf(request.serialNumber) }),
@@ -53,7 +54,7 @@ export class AuthorityMaker {
     await demandAgreement(parseCertificate(certificatePem), certificatePem, parent?.material.certificatePem ?? certificatePem);
     return {
       name: request.name, owner: request.owner, description: request.description ?? null, active: true, ...stored,
-      parentId: parent?.authority.id ?? null, ...factsOf(chainPem), creatorId, version: 1, createdAt: this.clock.now(),
+      parentId: parent?.authority.id ?? null, ...factsOf(chainPem), creatorId: userId || null, version: 1, createdAt: this.clock.now(),
       sealedKey: this.keyRing.seal(privateKeyPem(privateKey), authorityKeyPlace(stored.secretId)),
       maxValidityDays: request.maxValidityDays ?? parent?.authority.maxValidityDays ?? null, defaultValidityDays: request.defaultValidityDays ?? null,
       isPrivate: request.isPrivate ?? false, isCabCompliant: request.isCabCompliant ?? parent?.authority.isCabCompliant ?? null, isCnOptional: request.isCnOptional ?? true,

@@ -54,7 +54,7 @@ export class IssuePlanning {
     const secretId = randomUUID();
     const subject = wanted.csr
       ? { secretId, sealedKey: null, csrPem: wanted.csrPem, spkiDer: wanted.csr.spkiDer, keyType: wanted.csr.keyType, bits: wanted.csr.bits }
-      : await this.subjects.make(wanted.keyType, terms, secretId);
+      : await this.subjects.make(wanted.keyType, terms, secretId, actor.userId);
     const custody = {
       owner: request.owner, description: request.description ?? null, creatorId: actor.userId || null, authorityId: loaded.authority.id,
       notify: request.notify ?? request.active ?? true, rotation: request.rotation ?? request.rotationPolicy !== undefined,

@@ -14,9 +14,9 @@ export class Subjects {
     private readonly keyRing: KeyRing,
   ) {}
 
-  /** `secretId` binds the sealed key to the row that it is for. Throws PkiError `unsupported-key`. */
-  async make(keyType: string, terms: TermsWithoutDates, secretId: string): Promise<Subject & { csrPem: string }> {
-    const privateKey = await this.keys.make(keyType);
+  /** `secretId` binds the sealed key to the row that it is for; `userId` is of who asked, 0 for the program. Throws as KeyMaker. */
+  async make(keyType: string, terms: TermsWithoutDates, secretId: string, userId: number): Promise<Subject & { csrPem: string }> {
+    const privateKey = await this.keys.make(keyType, userId);
     const spkiDer = spkiOf(privateKey);
     return {
       spkiDer,

@@ -62,7 +62,7 @@ export class RenewalPlans {
     private readonly subjects: Subjects,
   ) {}
 
-  async of({ authority }: LoadedAuthority, old: Certificate, terms: TermsWithoutDates): Promise<{ blueprint: Blueprint; destinationIds: number[] }> {
+  async of({ authority }: LoadedAuthority, old: Certificate, terms: TermsWithoutDates, { userId }: Actor): Promise<{ blueprint: Blueprint; destinationIds: number[] }> {
     const tx = this.context.db.single;
     const [policy, links] = await Promise.all([this.policies.get(tx, old.rotationPolicyId), this.certificates.linksOf(tx, old.id)]);
     const notifications = await this.notifications.getMany(tx, links.notificationIds);
@@ -74,7 +74,7 @@ export class RenewalPlans {
     const blueprint = {
       custody, terms, validity: this.validity(authority, old), policy, replacesIds: [old.id], roleIds: links.roleIds,
       notificationIds: links.notificationIds, leadsS: notifications.map(({ leadS }) => leadS),
-      subject: await this.subjects.make(old.keyType, terms, secretId),
+      subject: await this.subjects.make(old.keyType, terms, secretId, userId),
     };
     return { blueprint, destinationIds: links.destinationIds };
   }
@@ -126,7 +126,7 @@ export class Renewing {
   }
 
   private async renewFrom(authority: LoadedAuthority, actor: Actor, old: Certificate, notify: boolean): Promise<number> {
-    const { blueprint, destinationIds } = await this.plans.of(authority, old, await this.admission.ofRenewal(actor, old, authority));
+    const { blueprint, destinationIds } = await this.plans.of(authority, old, await this.admission.ofRenewal(actor, old, authority), actor);
     const after = { owner: old.owner, renews: old.id };
     const { id } = await this.issuing.run(blueprint, authority, { actor, after, consequences: (tx, newId, issued) => this.follow.stored(tx, { old, id: newId, issued, destinationIds, notify }) });
     return id;
