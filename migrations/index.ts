@@ -11,6 +11,7 @@ import { Sources1763700000010 } from './1763700000010-sources.js';
 import { KeyHolders1763700000011 } from './1763700000011-key-holders.js';
 import { AuditSearch1763700000012 } from './1763700000012-audit-search.js';
 import { IssuerAnswers1763700000014 } from './1763700000014-issuer-answers.js';
+import { LemurImport1763700000013 } from './1763700000013-lemur-import.js';
 import { AuthorityNotices1763700000018 } from './1763700000018-authority-notices.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
@@ -29,4 +30,5 @@ export const migrations = [
   AuditSearch1763700000012,
   IssuerAnswers1763700000014,
   AuthorityNotices1763700000018,
+  LemurImport1763700000013,
 ];

@@ -13,11 +13,11 @@ import type { ApiKeyQuery } from './api-key.schema.js';
 export type KeyInUse = Pick<ApiKey, 'id' | 'userId' | 'name' | 'ttlDays' | 'issuedAt' | 'scopes' | 'revoked' | 'lastUsedAt'>;
 
 /** A key beside the user for whom it acts. Its secret is not among it. */
-export type ApiKeyOfUser = Omit<ApiKey, 'tokenHash'> & { user: { id: number; username: string; email: string; active: boolean } };
+export type ApiKeyOfUser = Omit<ApiKey, 'tokenHash' | 'legacyId' | 'legacyUserId'> & { user: { id: number; username: string; email: string; active: boolean } };
 
 const inUse = `select id, user_id as "userId", name, ttl_days as "ttlDays", issued_at as "issuedAt", scopes, revoked, last_used_at as "lastUsedAt" from api_key`;
 const bySecret = prepared<KeyInUse>('api_key_secret', `${inUse} where token_hash = $1`);
-const carriedOver = prepared<KeyInUse>('api_key_carried', `${inUse} where id = $1 and token_hash is null`);
+const carriedOver = prepared<KeyInUse>('api_key_carried', `${inUse} where legacy_id = $1 and legacy_user_id = $2`);
 
 const columns = `
   k.id, k.user_id as "userId", k.name, k.application_name as "applicationName", k.ttl_days as "ttlDays", k.issued_at as "issuedAt",
@@ -43,9 +43,9 @@ export class ApiKeyRepository {
     return (await bySecret(tx, [tokenHash]))[0] ?? null;
   }
 
-  /** By the id in a token of Lemur's; keys that were made here have no such token, whatever claims to be one. */
-  async findCarriedOver(tx: Tx, id: number): Promise<KeyInUse | null> {
-    return (await carriedOver(tx, [id]))[0] ?? null;
+  /** By the ids in a token of Lemur's; keys that were made here have no such token, whatever claims to be one. */
+  async findCarriedOver(tx: Tx, legacyId: number, legacyUserId: number): Promise<KeyInUse | null> {
+    return (await carriedOver(tx, [legacyId, legacyUserId]))[0] ?? null;
   }
 
   /** Throws `not-found`. */
@@ -63,7 +63,7 @@ export class ApiKeyRepository {
   }
 
   /** Returns the new id. */
-  async add(tx: Tx, fields: Omit<ApiKey, 'id' | 'revoked' | 'lastUsedAt'>): Promise<number> {
+  async add(tx: Tx, fields: Omit<ApiKey, 'id' | 'revoked' | 'lastUsedAt' | 'legacyId' | 'legacyUserId'> & Partial<Pick<ApiKey, 'revoked' | 'legacyId' | 'legacyUserId'>>): Promise<number> {
     const { identifiers } = await tx.insert(ApiKey, fields);
     return (identifiers as [{ id: number }])[0].id;
   }

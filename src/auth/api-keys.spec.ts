@@ -190,23 +190,25 @@ describe('API keys', () => {
 });
 
 describe('an API key of Lemur', () => {
+  /** Who Ann was there. */
+  const lemurAnn = 4242;
   const nowS = (): number => Math.floor(accounts.clock.now().getTime() / 1000);
   const sign = (claims: object, secret = lemurSecrets[0], algorithm: jwt.Algorithm = 'HS256'): string => jwt.sign({ iat: nowS(), ...claims }, secret as string, { algorithm });
   const carryOver = async (fields: { id: number; ttl?: number; issuedAt?: Date; userId?: number }): Promise<void> => {
-    await query('insert into api_key (id, user_id, name, ttl_days, issued_at) values ($1, $2, $3, $4, $5)', [fields.id, fields.userId ?? annId, 'old', fields.ttl ?? -1, fields.issuedAt ?? accounts.clock.now()]);
+    await query('insert into api_key (id, user_id, name, ttl_days, issued_at, legacy_id, legacy_user_id) values ($1 + 1000, $2, $3, $4, $5, $1, $6)', [fields.id, fields.userId ?? annId, 'old', fields.ttl ?? -1, fields.issuedAt ?? accounts.clock.now(), lemurAnn]);
   };
 
   it('goes on, for as long as its row says and under any of the secrets', async () => {
     await carryOver({ id: 5001 });
     await carryOver({ id: 5002, ttl: 10 });
-    for (const sub of [annId, String(annId)]) expect(await status(sign({ sub, aid: 5001 }))).toBe(200);
-    const old = sign({ sub: annId, aid: 5001 }, lemurSecrets[1]);
-    const ending = sign({ sub: annId, aid: 5002 });
-    expect((await who(old)).body.apiKey).toEqual({ id: 5001, name: 'old' });
+    for (const sub of [lemurAnn, String(lemurAnn)]) expect(await status(sign({ sub, aid: 5001 }))).toBe(200);
+    const old = sign({ sub: lemurAnn, aid: 5001 }, lemurSecrets[1]);
+    const ending = sign({ sub: lemurAnn, aid: 5002 });
+    expect((await who(old)).body.apiKey).toEqual({ id: 6001, name: 'old' });
     expect([await status(old), await status(ending)]).toEqual([200, 200]);
     accounts.clock.forward(10 * dayMinutes);
     expect([await status(old), await status(ending)]).toEqual([200, 401]);
-    await call('PUT', '/keys/5001', { revoked: true }, ann);
+    await call('PUT', '/keys/6001', { revoked: true }, ann);
     expect(await status(old)).toBe(401);
   });
 
@@ -214,11 +216,11 @@ describe('an API key of Lemur', () => {
     await carryOver({ id: 5003 });
     const { id } = await make();
     const forged = [
-      sign({ sub: annId, aid: 5003 }, 'x'.repeat(40)), sign({ sub: annId, aid: 5003 }, lemurSecrets[0], 'HS512'), sign({ sub: 1, aid: 5003 }), sign({ aid: 5003 }), sign({ sub: annId, aid: 5999 }),
-      sign({ sub: annId, aid: id }), sign({ sub: annId, aid: '5003' }), sign({ sub: annId, aid: 5003, exp: nowS() - 1 }), sign({ sub: annId }), sign({ sub: annId, aid: null, epoch: 0, exp: nowS() + 60 }),
-      `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from(JSON.stringify({ sub: annId, aid: 5003 })).toString('base64url')}.`,
+      sign({ sub: lemurAnn, aid: 5003 }, 'x'.repeat(40)), sign({ sub: lemurAnn, aid: 5003 }, lemurSecrets[0], 'HS512'), sign({ sub: 1, aid: 5003 }), sign({ sub: annId, aid: 5003 }), sign({ aid: 5003 }), sign({ sub: lemurAnn, aid: 5999 }),
+      sign({ sub: lemurAnn, aid: id }), sign({ sub: lemurAnn, aid: '5003' }), sign({ sub: lemurAnn, aid: 5003, exp: nowS() - 1 }), sign({ sub: lemurAnn }), sign({ sub: lemurAnn, aid: null, epoch: 0, exp: nowS() + 60 }),
+      `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from(JSON.stringify({ sub: lemurAnn, aid: 5003 })).toString('base64url')}.`,
     ];
     expect(await Promise.all(forged.map(status))).toEqual(forged.map(() => 401));
-    expect(await status(sign({ sub: annId, aid: 5003 }))).toBe(200);
+    expect(await status(sign({ sub: lemurAnn, aid: 5003 }))).toBe(200);
   });
 });

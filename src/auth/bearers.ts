@@ -38,9 +38,8 @@ export class Bearers {
   async read(token: string): Promise<Bearer> {
     if (isApiKeySecret(token)) return this.throughKey(await this.keys.findBySecret(this.db.single, apiKeyHash(token)));
     const claims = this.tokens.read(token);
-    if ('apiKeyId' in claims) {
-      const key = await this.keys.findCarriedOver(this.db.single, claims.apiKeyId);
-      return this.throughKey(key?.userId === claims.userId ? key : null);
+    if ('legacyId' in claims) {
+      return this.throughKey(await this.keys.findCarriedOver(this.db.single, claims.legacyId, claims.legacyUserId));
     }
     const account = await this.activeAccount(claims.userId);
     if (account.tokenEpoch !== claims.epoch) throw new Problem('unauthenticated', 'The token has been revoked.');

@@ -10,7 +10,7 @@ const UserId = z.string().regex(/^[1-9]\d{0,9}$/).transform(Number);
 const Session = z.object({ sub: UserId, epoch: z.int().min(0), exp: z.int() }).transform(({ sub, epoch }) => ({ userId: sub, epoch }));
 // An API key of Lemur's: old ones have a number in `sub`, and those without an end have no `exp`.
 const LemurKey = z.object({ sub: z.union([z.int().min(1), UserId]), aid: z.int().min(1).max(2_147_483_647) })
-  .transform(({ sub, aid }) => ({ userId: sub, apiKeyId: aid }));
+  .transform(({ sub, aid }) => ({ legacyUserId: sub, legacyId: aid }));
 
 /** Whose session it is, and the token epoch of its beginning. */
 export interface TokenHolder {
@@ -18,10 +18,10 @@ export interface TokenHolder {
   epoch: number;
 }
 
-/** An API key that was made by Lemur, and for whom. */
+/** An API key that was made by Lemur, and for whom, by the ids that both had there. */
 export interface LemurKeyHolder {
-  userId: number;
-  apiKeyId: number;
+  legacyUserId: number;
+  legacyId: number;
 }
 
 /** Session tokens: JWT (RFC 7519) with HS256 and nothing else, whatever a token's own header says. The API keys of Lemur have the same form. */

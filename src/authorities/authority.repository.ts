@@ -57,6 +57,11 @@ export class AuthorityRepository {
     return { ...page, items: page.items.flatMap((item) => rows.get(item.id) ?? []) };
   }
 
+  /** Every one, in the order of their ids. There are few. */
+  all(tx: Tx): Promise<Authority[]> {
+    return tx.find(Authority, { order: { id: 'ASC' } });
+  }
+
   async isVisible(tx: Tx, id: number, viewer: Viewer): Promise<boolean> {
     const rows: unknown[] = await tx.query(`select from authority where id = $1 and ${visible(viewer)}`, [id]);
     return rows.length > 0;

@@ -63,7 +63,7 @@ export class AuthorityMaker {
 }
 
 /** What is read off the CA's certificate; `chainPem` starts with it. The stored chain ends with the root. */
-function factsOf(chainPem: readonly string[]) {
+export function factsOf(chainPem: readonly string[]) {
   const certificatePem = chainPem[0] ?? '';
   const certificate = parseCertificate(certificatePem);
   const { commonName, organization } = certificate.subjectFields;

@@ -24,6 +24,14 @@ With ENCRYPTION_KEYS: put the new key in front; restart; rekey --commit; take th
 Cut off, it goes on where it was.`)
     .action(lazily(async () => (await import('./rekey.js')).rekey));
 
+  program.command('import-lemur').description('take over what is in a database of Netflix Lemur; may be run again, and takes what is new')
+    .option('--database <url>', 'Lemur\'s database (default: LEMUR_DATABASE_URL); nothing is written to it')
+    .option('--fernet-key <key...>', 'the keys that seal its secrets; better in LEMUR_ENCRYPTION_KEYS or a file, since others may see this command')
+    .option('--fernet-key-file <path>', 'a file with the keys; - is stdin')
+    .option('--dry-run', 'print the same report, and write nothing')
+    .addHelpText('after', '\nStatus 1 when something is lost, such as a key that does not open. Nothing renews in the first day.')
+    .action(inSession(async () => (await import('./import-lemur.js')).importFromLemur));
+
   program.command('doctor').description('look whether everything works, and say what to do about what does not: status 1 when there is a fault')
     .option('--send-to <address>', 'send a mail there; without, the mail server is only greeted')
     .option('--clock-url <url>', 'compare the clock with the Date that this URL answers with')

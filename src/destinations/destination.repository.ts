@@ -35,6 +35,11 @@ export class DestinationRepository {
     return tx.find(Destination, { where: { id: In([...ids]) }, order: { id: 'ASC' } });
   }
 
+  /** Every label, in no particular order. */
+  async labels(tx: Tx): Promise<string[]> {
+    return (await tx.query<{ label: string }[]>('select label from destination')).map(({ label }) => label);
+  }
+
   /** Those that a request names; `field` is the member that names them. */
   async resolve(tx: Tx, refs: readonly Reference[], field = 'destinations'): Promise<Destination[]> {
     const found: Destination[] = [];

@@ -77,6 +77,13 @@ export class DomainRepository {
     return before;
   }
 
+  /** Makes these names, lower case, sensitive; those that were not, or were not here. */
+  markSensitive(tx: Tx, names: readonly string[]): Promise<{ id: number; name: string }[]> {
+    return tx.query(
+      `insert into domain (name, sensitive) select n, true from unnest($1::text[]) as n order by n
+       on conflict (name) do update set sensitive = true where not domain.sensitive returning id, name`, [names]);
+  }
+
   list(tx: Tx, query: DomainQuery): Promise<Page<DomainView>> {
     const where = new Conditions();
     if (query.sensitive !== undefined) where.add(query.sensitive ? 'sensitive' : 'not sensitive');

@@ -63,6 +63,11 @@ export class NotificationRepository {
     await tx.remove(notification);
   }
 
+  /** Every label, in no particular order. */
+  async labels(tx: Tx): Promise<string[]> {
+    return (await tx.query<{ label: string }[]>('select label from notification')).map(({ label }) => label);
+  }
+
   /** Those that a request names; `field` is the member that names them. */
   async resolve(tx: Tx, refs: readonly Reference[], field: string): Promise<NamedNotification[]> {
     if (refs.length === 0) return [];

@@ -3,6 +3,11 @@ export function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+/** A value of the environment that is no setting of the program, such as one of a program that it takes over from. */
+export function environmentValue(name: string): string | undefined {
+  return process.env[name] || undefined;
+}
+
 /** Ends the process with this status, after one last word on stderr. */
 export function exitWith(status: number, lastWord?: string): void {
   if (lastWord !== undefined) process.stderr.write(`${lastWord}\n`);

@@ -109,7 +109,7 @@ export class RoleRepository {
   }
 
   /** Returns the new id. Throws `conflict` when the name is taken. */
-  async add(tx: Tx, fields: Pick<Role, 'name' | 'description' | 'permissions'>): Promise<number> {
+  async add(tx: Tx, fields: Pick<Role, 'name' | 'description' | 'permissions'> & Partial<Omit<Role, 'id'>>): Promise<number> {
     const { identifiers } = await orConflict(tx.insert(Role, fields), clashes);
     return (identifiers as [{ id: number }])[0].id;
   }

@@ -41,6 +41,11 @@ export class PolicyRepository {
     return found;
   }
 
+  /** Every one, in the order of their ids. */
+  all(tx: Tx): Promise<RotationPolicy[]> {
+    return tx.find(RotationPolicy, { order: { id: 'ASC' } });
+  }
+
   list(tx: Tx, query: PageQuery): Promise<Page<RotationPolicy>> {
     return listPage(tx, source, query);
   }

@@ -20,6 +20,7 @@ const withoutEntity: Record<string, string> = {
   used_sign_in_state: 'taken by one statement',
   federated_role: 'read and written in sets by the repository of identities',
   authority_notice: 'a ledger, written and read by one statement each',
+  legacy_row: 'a ledger, written and read in sets by its repository',
   authority_role: pair,
   certificate_domain: pair,
   certificate_notification: pair,

@@ -42,6 +42,16 @@ export class DeliveryRepository {
     return rows.map((row) => row.id);
   }
 
+  /** Something else has put it there. What stood at that very location is replaced. */
+  async addDelivered(tx: Tx, { certificateId, destinationId, location, at }: { certificateId: number; destinationId: number; location: string | null; at: Date }): Promise<void> {
+    await tx.query(
+      `update delivery set state = 'replaced', next_attempt_at = null
+       where destination_id = $1 and location = $2 and certificate_id <> $3 and state in ('planned', 'failing', 'delivered')`, [destinationId, location, certificateId]);
+    await tx.query(
+      `insert into delivery (certificate_id, destination_id, state, location, delivered_at, created_at) values ($1, $2, 'delivered', $3, $4, $4)
+       on conflict (certificate_id, destination_id) where state not in ('removed') do nothing`, [certificateId, destinationId, location, at]);
+  }
+
   async get(tx: Tx, id: number): Promise<Delivery> {
     const found = await tx.findOneBy(Delivery, { id });
     if (!found) throw new Problem('not-found', `There is no delivery ${id}.`);

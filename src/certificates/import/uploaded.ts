@@ -79,7 +79,7 @@ function readCsr(pem: string, leaf: ParsedCertificate): string {
 }
 
 /** What a renewal of it would ask for. Extensions that an issuer adds by itself are left to the issuer. */
-function termsOf(leaf: ParsedCertificate): TermsWithoutDates {
+export function termsOf(leaf: ParsedCertificate): TermsWithoutDates {
   return {
     subject: leaf.subjectFields,
     subjectAltNames: leaf.subjectAltNames,

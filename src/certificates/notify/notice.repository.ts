@@ -23,6 +23,16 @@ export class NoticeRepository {
     return rows.map((row) => row.id);
   }
 
+  /** Writes down that these have been sent, by whomever; known ones stay as they are. */
+  async addSent(tx: Tx, notices: readonly NewNotice[], now: Date): Promise<void> {
+    if (notices.length === 0) return;
+    await tx.query(
+      `insert into notice (certificate_id, notification_id, event, dedupe_key, data, state, sent_at, created_at)
+       select "certificateId", "notificationId", event, "dedupeKey", coalesce(data, '{}'), 'sent', $2, $2
+       from jsonb_to_recordset($1::jsonb) as n("certificateId" int, "notificationId" int, event text, "dedupeKey" text, data jsonb)
+       on conflict (dedupe_key) do nothing`, [JSON.stringify(notices), now]);
+  }
+
   getMany(tx: Tx, ids: readonly number[]): Promise<Notice[]> {
     return tx.find(Notice, { where: { id: In([...ids]) }, order: { id: 'ASC' } });
   }

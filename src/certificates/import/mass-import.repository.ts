@@ -1,0 +1,24 @@
+import type { Tx } from '../../platform/db/database.js';
+import type { NewRow } from '../certificate.repository.js';
+
+/** Queries on certificates for those who take over many at once. */
+export class MassImportRepository {
+  /** Those of these fingerprints that are here, at most one each. */
+  identities(tx: Tx, sha256: readonly string[]): Promise<{ id: number; sha256: string }[]> {
+    return tx.query('select id, sha256 from certificate where sha256 = any($1)', [sha256]);
+  }
+
+  /** Those of these issuers' serial numbers that certificates here have. */
+  takenSerials(tx: Tx, rows: readonly Pick<NewRow, 'issuerSha256' | 'serialHex'>[]): Promise<{ issuerSha256: string; serialHex: string }[]> {
+    return tx.query(
+      `select c.issuer_sha256 as "issuerSha256", c.serial_hex as "serialHex" from unnest($1::text[], $2::text[]) as w(issuer_sha256, serial_hex)
+       join certificate c using (issuer_sha256, serial_hex)`, [rows.map(({ issuerSha256 }) => issuerSha256), rows.map(({ serialHex }) => serialHex)]);
+  }
+
+  /** What replaces what; pairs that are known stay as they are. */
+  async addReplacements(tx: Tx, pairs: readonly { id: number; replacedId: number }[]): Promise<void> {
+    await tx.query(
+      `insert into certificate_replacement (certificate_id, replaced_id) select * from unnest($1::int[], $2::int[]) on conflict do nothing`,
+      [pairs.map(({ id }) => id), pairs.map(({ replacedId }) => replacedId)]);
+  }
+}

@@ -1,0 +1,15 @@
+import { PluginError } from '../plugin-api/errors.js';
+import { PkiError } from '../pki/pki-error.js';
+import { Problem } from '../platform/http/problem.js';
+import { FernetError } from './fernet.js';
+
+/** Why a row cannot be taken over, in words. What is no expected failure is thrown again. */
+export function explainFault(error: unknown): string {
+  if (error instanceof Problem) {
+    const reasons = Object.entries((error.extra.reasons ?? {}) as Record<string, string[]>).map(([field, texts]) => `${field}: ${texts.join(', ')}`);
+    return reasons.length > 0 ? reasons.join('; ') : error.detail;
+  }
+  if (error instanceof PluginError) return error.detail;
+  if (error instanceof PkiError || error instanceof FernetError) return error.message;
+  throw error;
+}

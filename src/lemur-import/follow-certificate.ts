@@ -1,0 +1,43 @@
+import { CertificateRepository } from '../certificates/certificate.repository.js';
+import { keyPlace } from '../certificates/issue/new-row.js';
+import { Planning } from '../certificates/planning.js';
+import { Audit } from '../audit/audit.js';
+import { privateKeyPem } from '../platform/key-maker.js';
+import { KeyRing } from '../platform/secrets/key-ring.js';
+import type { LemurLinks } from './certificate-links.js';
+import { digestOfCertificate } from './certificate-row.js';
+import type { ReadCertificate } from './read-certificate.js';
+import type { Run, Step } from './run.js';
+
+const table = 'certificates';
+
+/**
+ * A certificate that was taken over and has changed in Lemur since: its key if that opens now, and whatever makes it count for less
+ * there, which is revocation. Everything else is looked after here since the import, and stays as it is here.
+ */
+export async function followCertificate(run: Run, { tx, report }: Step, read: ReadCertificate, { id, links }: { id: number | null; links: LemurLinks }): Promise<void> {
+  const { row, key, leaf, notes } = read;
+  notes.forEach((note) => report.note(note));
+  report.count(table, 'updated');
+  if (id === null) return;
+  const { get, actor, now } = run.parts;
+  const changes = await get(CertificateRepository).change(tx, id, async (certificate) => {
+    if (certificate.sha256 !== leaf.fingerprintSha256) {
+      throw new Error(`Certificate ${row.id} of this database is not the one that was taken over under this number (${certificate.name}): this is another Lemur's database.`);
+    }
+    const gainsKey = key !== null && certificate.sealedKey === null;
+    if (gainsKey) certificate.sealedKey = get(KeyRing).seal(privateKeyPem(key), keyPlace(certificate.secretId));
+    const isRevoked = row.status === 'revoked' && (certificate.state === 'issued' || certificate.state === 'superseded');
+    if (isRevoked) {
+      certificate.revoke(0, null, now);
+      await get(Planning).plan(tx, certificate);
+    }
+    return { ...(gainsKey && { key: true }), ...(isRevoked && { revoked: true }) };
+  });
+  if (Object.keys(changes).length > 0) {
+    await get(Audit).record(tx, actor, { action: 'certificate.followed', targetType: 'certificate', targetId: id, after: { lemurId: row.id, ...changes } });
+  } else if (!read.keyLost) {
+    report.note({ kind: 'changed', table, id: row.id, name: row.name ?? '', text: 'It has changed in Lemur since it was taken over; it stays as it is here.' });
+  }
+  await run.legacy.remember(tx, 'certificate', [{ legacyId: row.id, id, digest: digestOfCertificate(read, links) }]);
+}

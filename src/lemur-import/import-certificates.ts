@@ -1,0 +1,77 @@
+import { DomainPolicy } from '../domains/domain-policy.js';
+import { AuthorityRepository } from '../authorities/authority.repository.js';
+import type { Authority } from '../authorities/authority.entity.js';
+import { PolicyRepository } from '../rotation/policy.repository.js';
+import { defaultPolicyName } from '../rotation/policy.entity.js';
+import { CertificateBatch } from './certificate-batch.js';
+import { linksOf } from './certificate-links.js';
+import { digestOfCertificate, type Places } from './certificate-row.js';
+import { followCertificate } from './follow-certificate.js';
+import type { NotificationLinks } from './import-notifications.js';
+import { certificates, type LemurCertificate } from './lemur-rows.js';
+import { type ReadCertificate, readCertificate } from './read-certificate.js';
+import type { Run } from './run.js';
+
+const table = certificates.name;
+
+/** Certificates, some hundred in each transaction; those that are here already only where they have changed in Lemur since. */
+export async function importCertificates(run: Run, notifications: NotificationLinks): Promise<void> {
+  const { lemur, advance } = run.parts;
+  const places = await placesHere(run);
+  const authorities = await authoritiesHere(run, places);
+  // The CA's own certificates have become authorities.
+  const where = lemur.has('certificates', 'root_authority_id') ? 'root_authority_id is null' : 'true';
+  for await (const rows of lemur.batches(certificates, where)) {
+    const links = await linksOf(lemur, rows.map(({ id }) => id));
+    const known = await run.step(({ tx }) => run.legacy.known(tx, 'certificate', rows.map(({ id }) => id)));
+    const isSame = (row: LemurCertificate): boolean => known.get(row.id)?.digest === digestOfCertificate({ row, keyLost: false }, links);
+    run.report.count(table, 'rows', rows.length);
+    run.report.count(table, 'unchanged', rows.filter(isSame).length);
+    const readings = await Promise.all(rows.filter((row) => !isSame(row)).map((row) => readCertificate(row, { fernet: run.parts.fernet, authority: authorities.get(row.authorityId ?? 0) })));
+    const revoked = await lemur.revocations(rows.filter(({ status }) => status === 'revoked').map(({ id }) => id));
+    const read = readings.flatMap((reading) => reading.read ?? []);
+    for (const one of read) await keepNames(run, one, authorities.get(one.row.authorityId ?? 0));
+    await run.step(async (step) => {
+      readings.filter((reading) => reading.read === null).forEach(({ notes }) => {
+        notes.forEach((note) => step.report.note(note));
+        step.report.count(table, 'left');
+      });
+      await new CertificateBatch(run, step, { links, places, notifications, revoked }).take(read.filter(({ row }) => !known.has(row.id)));
+      for (const one of read) {
+        const before = known.get(one.row.id);
+        if (before) await followCertificate(run, step, one, { links, id: before.id });
+      }
+    }).catch((error: unknown) => {
+      notifications.forget();
+      throw error;
+    });
+    advance(rows.length);
+  }
+}
+
+/** Lemur has issued for these names: what the policy reserves for few is renewed nevertheless. */
+async function keepNames({ parts: { get, actor } }: Run, read: ReadCertificate, authority: Authority | undefined): Promise<void> {
+  if (authority && await get(DomainPolicy).demand(actor, read.terms, authority)) read.terms = { ...read.terms, beyondPolicy: true };
+}
+
+async function placesHere(run: Run): Promise<Places> {
+  return run.step(async ({ tx }) => {
+    const policies = new Map((await run.parts.get(PolicyRepository).all(tx)).map((policy) => [policy.id, policy]));
+    const byLegacyId = [...await run.legacy.ids(tx, 'policy')].flatMap(([legacyId, id]) => {
+      const policy = policies.get(id);
+      return policy ? [[legacyId, policy] as const] : [];
+    });
+    const defaultPolicy = [...policies.values()].find(({ name }) => name === defaultPolicyName);
+    if (!defaultPolicy) throw new Error('The default rotation policy is missing.');
+    return { users: await run.legacy.ids(tx, 'user'), policies: new Map(byLegacyId), defaultPolicy, authorities: await run.legacy.ids(tx, 'authority') };
+  });
+}
+
+async function authoritiesHere(run: Run, { authorities }: Places): Promise<Map<number, Authority>> {
+  const all = await run.step(({ tx }) => run.parts.get(AuthorityRepository).all(tx));
+  const byId = new Map(all.map((authority) => [authority.id, authority]));
+  return new Map([...authorities].flatMap(([legacyId, id]) => {
+    const authority = byId.get(id);
+    return authority ? [[legacyId, authority] as const] : [];
+  }));
+}

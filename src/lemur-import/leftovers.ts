@@ -1,0 +1,62 @@
+import type { LemurTable } from './lemur-rows.js';
+import { sources } from './lemur-rows.js';
+import { shown } from './plugin-options.js';
+import type { Note } from './report.js';
+import type { Run } from './run.js';
+
+interface LemurPending { id: number; name: string | null; owner: string | null; cn: string | null; externalId: string | null; authorityId: number | null; resolved: boolean | null; status: string | null; privateKey: Buffer | string | null }
+interface LemurDnsProvider { id: number; name: string | null; providerType: string | null; description: string | null; apiEndpoint: string | null }
+
+const pending: LemurTable<LemurPending> = { name: 'pending_certs', required: ['id'], optional: ['name', 'owner', 'cn', 'externalId', 'authorityId', 'resolved', 'status', 'privateKey'] };
+const dnsProviders: LemurTable<LemurDnsProvider> = { name: 'dns_providers', required: ['id'], optional: ['name', 'providerType', 'description', 'apiEndpoint'] };
+
+/** Whole tables that are not taken over, and why. */
+const untaken: Readonly<Record<string, string>> = {
+  logs: 'The audit log here is a chain that says when it was written; what Lemur logged cannot honestly stand in it. Keep that table.',
+  endpoints: 'Endpoints are found anew by sources here.',
+  policies: 'They belong to endpoints, which are found anew.',
+  ciphers: 'They belong to endpoints, which are found anew.',
+};
+
+/** Says what of Lemur's is not taken over. */
+export async function noteLeftovers(run: Run): Promise<void> {
+  for (const [table, text] of Object.entries(untaken)) {
+    const rows = await run.parts.lemur.count(table);
+    if (rows === 0) continue;
+    run.report.count(table, 'rows', rows);
+    run.report.count(table, 'left', rows);
+    run.report.note({ kind: 'left', table, id: null, name: '', text });
+  }
+  await notePending(run);
+  await noteSources(run);
+  for (const row of await run.parts.lemur.all(dnsProviders)) {
+    const facts = { type: row.providerType, description: row.description, apiEndpoint: row.apiEndpoint };
+    leave(run, { table: dnsProviders.name, id: row.id, name: row.name ?? '', text: 'Its credentials stay in Lemur: make it anew.', facts });
+  }
+}
+
+/** To order again what is on order already could have it issued twice; what was resolved is among the certificates. */
+async function notePending({ parts: { lemur }, report }: Run): Promise<void> {
+  const rows = await lemur.all(pending);
+  const open = rows.filter(({ resolved }) => resolved !== true);
+  report.count(pending.name, 'rows', rows.length);
+  report.count(pending.name, 'left', open.length);
+  report.count(pending.name, 'merged', rows.length - open.length);
+  for (const { id, name, cn, owner, externalId, authorityId, status, privateKey } of open) {
+    const facts = { cn, owner, externalId, authorityId, status, hasKey: privateKey !== null };
+    report.note({ kind: 'fault', table: pending.name, id, name: name ?? cn ?? '', text: 'It is on order: let Lemur fetch it and import again, or cancel it. Its key is in Lemur alone.', facts });
+  }
+}
+
+async function noteSources(run: Run): Promise<void> {
+  for (const row of await run.parts.lemur.all(sources)) {
+    const facts = { plugin: row.pluginName, active: row.active, options: shown(row.options) };
+    leave(run, { table: sources.name, id: row.id, name: row.label ?? '', text: 'Sources are made anew here: where they look and with which credentials is said otherwise.', facts });
+  }
+}
+
+function leave({ report }: Run, { table, ...row }: Omit<Note, 'kind'>): void {
+  report.count(table, 'rows');
+  report.count(table, 'left');
+  report.note({ kind: 'left', table, ...row });
+}

@@ -1,0 +1,111 @@
+import type { KeyObject } from 'node:crypto';
+import type { Authority } from '../authorities/authority.entity.js';
+import { termsOf } from '../certificates/import/uploaded.js';
+import type { TermsWithoutDates } from '../certificates/terms.js';
+import { parseCertificate, type ParsedCertificate } from '../pki/certificate.js';
+import { checkChain, orderChain } from '../pki/chain.js';
+import { parseCsr } from '../pki/csr.js';
+import { encodeSubject } from '../pki/names.js';
+import { splitCertificates, toPem } from '../pki/pem.js';
+import { explainFault } from './fault-text.js';
+import type { Fernet } from './fernet.js';
+import type { LemurCertificate } from './lemur-rows.js';
+import type { Note } from './report.js';
+import { openKey } from './stored-key.js';
+
+/** A certificate of Lemur's, read and checked. `chainPem`: leaf first. */
+export interface ReadCertificate {
+  row: LemurCertificate;
+  leaf: ParsedCertificate;
+  chainPem: string[];
+  key: KeyObject | null;
+  /** There is a key in Lemur that could not be had. */
+  keyLost: boolean;
+  csrPem: string | null;
+  terms: TermsWithoutDates;
+  notes: Note[];
+}
+
+/** What a row is read with: the keys of Lemur's, and the certificates of the authority that it names. */
+export interface ReadingAids { fernet: Fernet; authority: Pick<Authority, 'certificatePem' | 'chainPem'> | undefined }
+
+/** What is wrong with a part of it is noted, and it comes without that part. Null when the certificate itself cannot be read. */
+export async function readCertificate(row: LemurCertificate, { fernet, authority }: ReadingAids): Promise<{ read: ReadCertificate | null; notes: Note[] }> {
+  const notes: Note[] = [];
+  const note = (kind: Note['kind'], text: string, facts?: object): void => {
+    notes.push({ kind, table: 'certificates', id: row.id, name: row.name ?? '', text, ...(facts && { facts }) });
+  };
+  try {
+    const leaf = parseCertificate(row.body ?? '');
+    const { key, fault } = openKey(fernet, row.privateKey, leaf);
+    if (fault !== null) note('fault', `It is here without its key: ${fault}`);
+    const issuers = await chainOf(leaf, row, authority, (text) => note('changed', text));
+    const chainPem = [leaf, ...issuers].map(({ der }) => toPem('CERTIFICATE', der));
+    const read = { row, leaf, chainPem, key, keyLost: fault !== null, csrPem: csrOf(row, leaf), terms: safeTerms(leaf), notes };
+    return { read, notes };
+  } catch (error) {
+    const { owner, externalId, authorityId, status } = row;
+    note('fault', `It cannot be read and is not here: ${explainFault(error)}.`, { owner, externalId, authorityId, status, hasKey: row.privateKey !== null });
+    return { read: null, notes };
+  }
+}
+
+/** The chain as Lemur has it where it fits, else what fits of it and of the authority's. */
+async function chainOf(leaf: ParsedCertificate, { chain }: LemurCertificate, authority: ReadingAids['authority'], note: (text: string) => void): Promise<ParsedCertificate[]> {
+  const given = parsedChain(chain ?? '');
+  if (given === null) note('Its chain cannot be read; there is the chain of its authority instead, if that has issued it.');
+  try {
+    if (given && given.length > 0) {
+      await checkChain(leaf, given);
+      return [...given];
+    }
+  } catch {
+    note('Its chain does not fit it; there is what fits of that and of the chain of its authority.');
+  }
+  const pool = [...given ?? [], ...parsedChain(authority ? authority.certificatePem + authority.chainPem.join('') : '') ?? []];
+  return orderChain(leaf, pool).catch(() => []);
+}
+
+const mostChains = 256;
+const chains = new Map<string, readonly ParsedCertificate[] | null>();
+
+/** Few chains stand behind most certificates: they are remembered. Null for what cannot be read. */
+function parsedChain(text: string): readonly ParsedCertificate[] | null {
+  const known = chains.get(text);
+  if (known !== undefined) return known;
+  if (chains.size >= mostChains) chains.clear();
+  const read = readChain(text);
+  chains.set(text, read);
+  return read;
+}
+
+function readChain(text: string): ParsedCertificate[] | null {
+  if (!text.includes('-----BEGIN')) return text.trim() === '' ? [] : null;
+  try {
+    return splitCertificates(text).map((pem) => parseCertificate(pem));
+  } catch {
+    return null;
+  }
+}
+
+/** A CSR for another key says nothing about the certificate. */
+function csrOf({ csr }: LemurCertificate, { spkiDer }: ParsedCertificate): string | null {
+  if (!csr) return null;
+  try {
+    const parsed = parseCsr(csr);
+    return parsed.spkiDer.equals(spkiDer) ? toPem('CERTIFICATE REQUEST', parsed.der) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A subject that cannot be put together again from its parts is kept as it is. */
+function safeTerms(leaf: ParsedCertificate): TermsWithoutDates {
+  const terms = termsOf(leaf);
+  try {
+    encodeSubject(terms.subject);
+    return terms;
+  } catch {
+    return { ...terms, subjectDer: leaf.subjectDer };
+  }
+}
