@@ -3,6 +3,8 @@ import { apiKeys, type LemurApiKey, users } from './lemur-rows.js';
 import { digestOf, type Run, type Step, type Taken } from './run.js';
 
 const table = apiKeys.name;
+/** A century. */
+const longestDays = 36_525;
 
 /**
  * API keys of Lemur's are tokens that name a row and a user by number, and go on working while TOKEN_SECRETS holds the secret
@@ -35,7 +37,7 @@ async function take(run: Run, { tx, report }: Step, row: LemurApiKey, { userId, 
   const endless = ttl === -1;
   const id = await run.parts.get(ApiKeyRepository).add(tx, {
     userId, name, applicationName: row.applicationName || null, tokenHash: null, legacyId: row.id, legacyUserId: row.userId,
-    ttlDays: endless ? -1 : Math.max(ttl, 1), issuedAt: new Date(Number(row.issuedAt ?? 0) * 1000), scopes: null, revoked: revoked || (!endless && ttl < 1),
+    ttlDays: endless ? -1 : Math.min(Math.max(ttl, 1), longestDays), issuedAt: new Date(Number(row.issuedAt ?? 0) * 1000), scopes: null, revoked: revoked || (!endless && ttl < 1),
   });
   report.count(table, 'imported');
   return { legacyId: row.id, id, name, digest: digestOf(row) };

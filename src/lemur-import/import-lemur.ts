@@ -10,6 +10,7 @@ import { importDestinations } from './import-destinations.js';
 import { importSensitiveDomains } from './import-domains.js';
 import { importNotifications } from './import-notifications.js';
 import { importPolicies } from './import-policies.js';
+import { importSources } from './import-sources.js';
 import { importRoles } from './import-roles.js';
 import { importUsers } from './import-users.js';
 import { noteLeftovers } from './leftovers.js';
@@ -75,6 +76,7 @@ async function importAll(run: Run): Promise<Report> {
   await importApiKeys(run);
   await importPolicies(run);
   await importDestinations(run);
+  await importSources(run);
   const notifications = await importNotifications(run);
   await importAuthorities(run);
   await importSensitiveDomains(run);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { defaultNotifications } from '../notifications/default-notifications.js';
 import { leadSeconds } from '../notifications/lead.js';
 import { NotificationRepository } from '../notifications/notification.repository.js';
@@ -48,7 +49,7 @@ export class NotificationLinks {
     const label = `DEFAULT_${address.toUpperCase()}_${shared.days}_DAY`;
     const known = this.byLabel.get(label) ?? (await this.run.parts.get(NotificationRepository).known(tx, [label]))[0]?.id;
     const to = isOwners && !recipients.some((one) => one.toLowerCase() === owner) ? [owner] : recipients;
-    const id = known ?? await add(this.run, tx, { label, row: shared.row, stored: { ...shared.stored, options: { ...shared.stored.options, recipients: to.join(',') } } });
+    const id = known ?? await add(this.run, tx, { label, row: shared.row, stored: { ...shared.stored, secretId: randomUUID(), options: { ...shared.stored.options, recipients: to.join(',') } } });
     this.byLabel.set(label, id);
     return id;
   }
@@ -100,7 +101,6 @@ async function add(run: Run, tx: Tx, { label, row, stored }: { label: string; ro
   const { get, now } = run.parts;
   const configured = get(ConfiguredPlugins);
   const leadS = leadSeconds(configured.open(configured.plugin('notification', stored.pluginId), stored, 'notification'));
-  // Each row seals its own secrets; what is shared among several has none.
   const { id } = await get(NotificationRepository).add(tx, {
     label, description: row.description, active: row.active ?? true, ...stored, leadS, creatorId: null, createdAt: now,
   });

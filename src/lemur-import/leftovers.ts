@@ -1,6 +1,4 @@
 import type { LemurTable } from './lemur-rows.js';
-import { sources } from './lemur-rows.js';
-import { shown } from './plugin-options.js';
 import type { Note } from './report.js';
 import type { Run } from './run.js';
 
@@ -28,7 +26,6 @@ export async function noteLeftovers(run: Run): Promise<void> {
     run.report.note({ kind: 'left', table, id: null, name: '', text });
   }
   await notePending(run);
-  await noteSources(run);
   for (const row of await run.parts.lemur.all(dnsProviders)) {
     const facts = { type: row.providerType, description: row.description, apiEndpoint: row.apiEndpoint };
     leave(run, { table: dnsProviders.name, id: row.id, name: row.name ?? '', text: 'Its credentials stay in Lemur: make it anew.', facts });
@@ -45,13 +42,6 @@ async function notePending({ parts: { lemur }, report }: Run): Promise<void> {
   for (const { id, name, cn, owner, externalId, authorityId, status, privateKey } of open) {
     const facts = { cn, owner, externalId, authorityId, status, hasKey: privateKey !== null };
     report.note({ kind: 'fault', table: pending.name, id, name: name ?? cn ?? '', text: 'It is on order: let Lemur fetch it and import again, or cancel it. Its key is in Lemur alone.', facts });
-  }
-}
-
-async function noteSources(run: Run): Promise<void> {
-  for (const row of await run.parts.lemur.all(sources)) {
-    const facts = { plugin: row.pluginName, active: row.active, options: shown(row.options) };
-    leave(run, { table: sources.name, id: row.id, name: row.label ?? '', text: 'Sources are made anew here: where they look and with which credentials is said otherwise.', facts });
   }
 }
 

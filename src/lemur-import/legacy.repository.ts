@@ -3,7 +3,7 @@ import type { Tx } from '../platform/db/database.js';
 /** What is remembered of Lemur's rows, with the table where it has become a row here. */
 const tables = {
   user: 'app_user', role: 'role', policy: 'rotation_policy', notification: 'notification', destination: 'destination',
-  authority: 'authority', certificate: 'certificate', apikey: 'api_key', replacement: 'certificate',
+  authority: 'authority', certificate: 'certificate', apikey: 'api_key', source: 'source', replacement: 'certificate',
 } as const;
 export type LegacyKind = keyof typeof tables;
 

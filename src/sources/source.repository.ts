@@ -45,6 +45,11 @@ export class SourceRepository {
     return tx.find(Source, { where: { pluginId }, order: { id: 'ASC' } });
   }
 
+  /** Every label, in no particular order. */
+  async labels(tx: Tx): Promise<string[]> {
+    return (await tx.query<{ label: string }[]>('select label from source')).map(({ label }) => label);
+  }
+
   async isLabelTaken(tx: Tx, label: string): Promise<boolean> {
     const rows: unknown[] = await tx.query('select from source where lower(label) = lower($1)', [label]);
     return rows.length > 0;

@@ -17,9 +17,9 @@ let root: MadeCertificate;
 const made = new Map<string, MadeCertificate>();
 const ids: Record<string, number> = {};
 
-const run = (dryRun = false, fernetKeys: readonly string[] = [fernetKey]): Promise<Report> => {
+const run = (dryRun = false, fernetKeys: readonly string[] = [fernetKey], advance = (): void => undefined): Promise<Report> => {
   const get: Get = (service) => program.perennial.app.get(service, { strict: false });
-  return importLemur({ databaseUrl: lemur.database.url.replace(/^postgres(ql)?:/, 'postgresql+psycopg2:'), fernetKeys, dryRun, actor: systemActor('test'), get, begin: () => undefined, advance: () => undefined });
+  return importLemur({ databaseUrl: lemur.database.url.replace(/^postgres(ql)?:/, 'postgresql+psycopg2:'), fernetKeys, dryRun, actor: systemActor('test'), get, begin: () => undefined, advance });
 };
 const named = async (name: string): Promise<any> => (await program.ok('GET', `/certificates?filter=name;${encodeURIComponent(name)}&showExpired=1&count=100`)).items.find((item: { name: string }) => item.name === name); // eslint-disable-line @typescript-eslint/no-explicit-any -- tests read JSON of any shape
 const texts = (report: Report, name: string): string[] => report.notes.filter((note) => note.name === name).map(({ kind, text }) => `${kind}: ${text}`);
@@ -254,6 +254,7 @@ describe('an import from Lemur', () => {
     expect(await rows(`select d.label, l.state, l.location from delivery l join certificate c on c.id = l.certificate_id join destination d on d.id = l.destination_id where c.name = 'plain.example'`))
       .toEqual([{ label: 'prod', state: 'delivered', location: '/plain.example' }]);
     expect(await rows(`select label from destination order by id`)).toEqual([{ label: 'prod' }, { label: 'PROD-2' }]);
+    expect(await rows(`select label, active, owner, plugin_id as plugin from source`)).toEqual([{ label: 'prod', active: false, owner: 'lemur@nobody.example', plugin: 'aws-iam-source' }]);
     expect(await rows(`select 1 from outbox where job like 'deploy%'`)).toEqual([]);
     const soon = new Date(program.clock.now().getTime() + 20 * 3_600_000);
     expect(await rows(`select name from certificate where next_renewal_at < $1 and renews_id is null and name not like 'fresh%'`, [soon])).toEqual([]);
@@ -285,6 +286,23 @@ describe('an import from Lemur', () => {
     await expect(program.login('joe', 'Old-Password-12!')).rejects.toThrow();
     const digest = createHash('sha256').update(new X509Certificate((made.get('late.example') as MadeCertificate).body).raw).digest('hex');
     expect(await rows(`select name from certificate where sha256 = $1`, [digest])).toEqual([{ name: 'late.example' }]);
+  });
+
+  it('goes on where it was cut off', async () => {
+    for (let i = 0; i < 260; i += 1) await leaf(`more-${i}.example`, [-1, 80]);
+    let batches = 0;
+    const cutOff = run(false, [fernetKey], () => {
+      batches += 1;
+      if (batches === 2) throw new Error('cut off');
+    });
+    await expect(cutOff).rejects.toThrow('cut off');
+    const count = async (): Promise<number> => (await rows<{ count: number }>(`select count(*)::int as count from certificate where name like 'more-%'`))[0]?.count ?? 0;
+    const before = await count();
+    expect(before).toBeGreaterThan(0);
+    expect(before).toBeLessThan(260);
+    expect((await run()).tables.get('certificates')).toMatchObject({ imported: 260 - before });
+    expect(await count()).toBe(260);
+    expect(await rows(`select 1 from certificate where name like 'more-%' and (next_notice_at is null or sealed_key is null)`)).toEqual([]);
   });
 
   it('reads databases of older versions, which lack tables and columns', async () => {
