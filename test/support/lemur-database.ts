@@ -1,6 +1,6 @@
 import { createCipheriv, createHmac, generateKeyPairSync, randomBytes, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
-import { hash as bcrypt } from '@node-rs/bcrypt';
+import { hash as bcrypt } from 'bcrypt';
 import type { DataSource } from 'typeorm';
 import { createEmptyDatabase, type TestDatabase } from './database.js';
 import { lemurSchema } from './lemur-schema.js';
@@ -91,7 +91,7 @@ export function inDays(days: number): Date {
 
 /** As Lemur hashes passwords, but cheaper. */
 export function lemurHash(password: string): Promise<string> {
-  return bcrypt(password, { cost: 4 });
+  return bcrypt(password, 4);
 }
 
 /** A list of options as Lemur stores it. */
