@@ -12,11 +12,14 @@ import { KeyRing } from '../platform/secrets/key-ring.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import { type Authority, authorityKeyPlace } from './authority.entity.js';
 import { AuthorityRepository, type LinkedRole } from './authority.repository.js';
+import type { Limits } from './limits.js';
 
-/** An authority made ready to sign: its row, roles, plugin and opened options, and its key as a Signer. */
+/** An authority made ready to sign: its row, roles and limits, plugin and opened options, and its key as a Signer. */
 export interface LoadedAuthority {
   readonly authority: Authority;
   readonly roles: readonly LinkedRole[];
+  /** Those of the CAs above it count too. */
+  readonly limits: Limits;
   readonly plugin: IssuerPlugin<OptionSchema>;
   readonly options: Record<string, unknown>;
   readonly material: AuthorityMaterial;
@@ -94,10 +97,10 @@ export class Authorities {
   }
 
   private async keep(authority: Authority): Promise<LoadedAuthority> {
-    const roles = (await this.repository.rolesOf(this.db.single, [authority.id])).get(authority.id) ?? [];
+    const [roles, limits] = await Promise.all([this.repository.rolesOfOne(this.db.single, authority.id), this.repository.limitsOf(this.db.single, authority.id)]);
     const plugin = this.configured.plugin('issuer', authority.pluginId);
     const options = this.configured.open(plugin, authority, 'authority');
-    const loaded = { authority, roles, plugin, options, material: this.material(authority) };
+    const loaded = { authority, roles, limits, plugin, options, material: this.material(authority) };
     this.kept.set(authority.id, loaded);
     this.ids.set(authority.name.toLowerCase(), authority.id);
     return loaded;

@@ -37,7 +37,7 @@ export class AuthorityReader {
   /** As `see`. */
   async rolesOf(actor: Actor, id: number): Promise<LinkedRole[]> {
     await this.demandSight(actor, id);
-    return (await this.repository.rolesOf(this.db.single, [id])).get(id) ?? [];
+    return this.repository.rolesOfOne(this.db.single, id);
   }
 
   /** The authority and those below it that the actor may see, at most `most` of them in the order of their ids. Throws as `see`. */
@@ -55,9 +55,10 @@ export class AuthorityReader {
   }
 
   private async views(authorities: readonly Authority[]): Promise<AuthorityView[]> {
-    const roles = await this.repository.rolesOf(this.db.single, authorities.map((authority) => authority.id));
+    const ids = authorities.map(({ id }) => id);
+    const [roles, limits] = await Promise.all([this.repository.rolesOf(this.db.single, ids), this.repository.limitsOfMany(this.db.single, ids)]);
     return authorities.map((authority) => authorityView(authority, {
-      roles: roles.get(authority.id) ?? [], plugin: this.configured.view('issuer', authority), now: this.clock.now(),
+      roles: roles.get(authority.id) ?? [], limits: limits(authority.id), plugin: this.configured.view('issuer', authority), now: this.clock.now(),
     }));
   }
 }

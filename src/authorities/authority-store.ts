@@ -2,11 +2,14 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
+import { invalid, Problem } from '../platform/http/problem.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { mayChangeAuthority } from '../roles/permission.js';
 import { RoleRepository } from '../roles/role.repository.js';
 import type { Authority } from './authority.entity.js';
-import { AuthorityRepository } from './authority.repository.js';
+import { AuthorityRepository, type LinkedRole } from './authority.repository.js';
 import type { CreateAuthority, UpdateAuthority } from './authority.schema.js';
+import { demandNoLooser, demandWithin } from './limits.js';
 import { optionsAsLemur, readOptions } from './lemur-options.js';
 
 /** Writes authorities with their roles. */
@@ -30,21 +33,37 @@ export class AuthorityStore {
       const named = await this.roles.locate(tx, 'roles', roles);
       const own = [await this.ownRole(tx, authority.name, 'admin', 'May change'), await this.ownRole(tx, authority.name, 'operator', 'May issue from')];
       const saved = await this.repository.add(tx, authority, [...[...owners, ...named].map((role) => role.id), ...own]);
-      await this.audit.record(tx, actor, { action: 'authority.created', targetType: 'authority', targetId: saved.id, after: recorded(saved) });
+      await this.audit.record(tx, actor, { action: 'authority.created', targetType: 'authority', targetId: saved.id, after: recorded(saved, await this.repository.rolesOfOne(tx, saved.id)) });
       return saved.id;
     });
   }
 
-  async update(actor: Actor, before: Authority, request: UpdateAuthority): Promise<void> {
+  /** Throws Problem: `not-found`, `forbidden`, or `invalid-request`, which names the member at fault. */
+  async update(actor: Actor, id: number, request: UpdateAuthority): Promise<void> {
     await this.db.write(async (tx) => {
-      const after = await this.repository.change(tx, before.id, (row) => this.apply(row, request));
-      if (request.roles || request.owner !== before.owner) {
-        const own = await this.roles.ensure(tx, [after.owner]);
-        const kept = request.roles ? await this.roles.locate(tx, 'roles', request.roles) : (await this.repository.rolesOf(tx, [after.id])).get(after.id) ?? [];
-        await this.repository.setRoles(tx, after.id, [...own, ...kept].map((role) => role.id));
-      }
-      await this.audit.record(tx, actor, { action: 'authority.updated', targetType: 'authority', targetId: after.id, before: recorded(before), after: recorded(after) });
+      const row = await this.repository.lock(tx, id);
+      const [before, rolesBefore] = [{ ...row }, await this.repository.rolesOfOne(tx, id)];
+      demandRight(actor, row, rolesBefore);
+      if (request.name !== undefined && request.name !== row.name) throw invalid('name', 'An authority keeps its name.');
+      this.apply(row, request);
+      demandNoLooser(actor, before, row);
+      if (row.parentId !== null) demandWithin(await this.repository.limitsOf(tx, row.parentId), row, before);
+      await this.repository.save(tx, row);
+      await this.linkRoles(tx, before, row, request);
+      const roles = await this.repository.rolesOfOne(tx, id);
+      const secrets = this.configured.secretsChanged(before, row, 'authority');
+      await this.audit.record(tx, actor, {
+        action: 'authority.updated', targetType: 'authority', targetId: id, before: recorded(before, rolesBefore),
+        after: { ...recorded(row, roles), ...(secrets.length > 0 && { secretsChanged: secrets }) },
+      });
     });
+  }
+
+  private async linkRoles(tx: Tx, before: Authority, after: Authority, { roles }: UpdateAuthority): Promise<void> {
+    if (!roles && after.owner === before.owner) return;
+    const own = await this.roles.ensure(tx, [after.owner]);
+    const others = roles ? await this.roles.locate(tx, 'roles', roles) : await this.repository.rolesOfOne(tx, after.id);
+    await this.repository.setRoles(tx, after.id, [...own, ...others].map((role) => role.id));
   }
 
   private ownRole(tx: Tx, authority: string, suffix: string, what: string): Promise<number> {
@@ -67,7 +86,18 @@ export class AuthorityStore {
   }
 }
 
+/** Throws Problem `forbidden`. Those who may only issue from it hold other roles of it. */
+function demandRight(actor: Actor, { name, owner }: Authority, roles: readonly LinkedRole[]): void {
+  const adminRole = roles.find((role) => role.name === `${name}_admin`);
+  if (mayChangeAuthority(actor, { owner, roleIds: adminRole ? [adminRole.id] : [] })) return;
+  throw new Problem('forbidden', `You are not allowed to change authority ${name}.`);
+}
+
 /** What the audit log keeps of an authority. */
-function recorded({ name, owner, active, parentId, notAfter, maxValidityDays, defaultValidityDays, isPrivate, isCabCompliant, isCnOptional, options }: Authority): object {
-  return { name, owner, active, parentId, notAfter, maxValidityDays, defaultValidityDays, isPrivate, isCabCompliant, isCnOptional, options };
+function recorded(authority: Authority, roles: readonly LinkedRole[]): object {
+  const { name, owner, description, active, parentId, notAfter, maxValidityDays, defaultValidityDays, isPrivate, isCabCompliant, isCnOptional, options } = authority;
+  return {
+    name, owner, description, active, parentId, notAfter, maxValidityDays, defaultValidityDays, isPrivate, isCabCompliant, isCnOptional, options,
+    roles: roles.map((role) => role.name),
+  };
 }

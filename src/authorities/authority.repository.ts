@@ -9,6 +9,7 @@ import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { Authority } from './authority.entity.js';
 import type { AuthorityQuery } from './authority.schema.js';
+import type { Limits } from './limits.js';
 
 export interface LinkedRole { id: number; name: string; description: string }
 /** Who looks: an ordinary user sees what they made or hold a role of. */
@@ -31,6 +32,14 @@ function visible({ all, userId, roleIds }: Viewer): string {
   if (all) return 'true';
   return `(authority.creator_id = ${userId} or exists (
     select from authority_role ar where ar.authority_id = authority.id and ar.role_id = any('{${roleIds.join(',')}}')))`;
+}
+
+/** In SQL, as JSON, the limits of the authority in this row and of all above it together. */
+export function limitsOf(row: string): string {
+  return `(with recursive above(parent_id, days, cab) as (
+      select ${row}.parent_id, ${row}.max_validity_days, ${row}.is_cab_compliant
+      union all select p.parent_id, p.max_validity_days, p.is_cab_compliant from above join authority p on p.id = above.parent_id)
+    select json_build_object('maxDays', min(days), 'publicTls', coalesce(bool_or(cab), false)) from above)`;
 }
 
 /** Every query on authorities and their roles. */
@@ -82,18 +91,43 @@ export class AuthorityRepository {
     return saved;
   }
 
-  /** Locks the row, lets `work` change it, saves it under the next version. */
-  async change(tx: Tx, id: number, work: (authority: Authority) => void | Promise<void>): Promise<Authority> {
+  async lock(tx: Tx, id: number): Promise<Authority> {
     const authority = await tx.findOne(Authority, { where: { id }, lock: { mode: 'pessimistic_write' } });
     if (!authority) throw new Problem('not-found', `There is no authority ${id}.`);
-    await work(authority);
-    authority.version += 1;
-    return tx.save(authority);
+    return authority;
+  }
+
+  /** Under the next version; those below it get one too, because its limits are theirs. */
+  async save(tx: Tx, authority: Authority): Promise<void> {
+    await tx.save(authority);
+    await tx.query(
+      `with recursive below(id) as (select $1::int union all select a.id from below join authority a on a.parent_id = below.id)
+       update authority set version = version + 1 where id in (select id from below)`, [authority.id]);
+  }
+
+  /** The limits of the authority and of all above it together. */
+  async limitsOf(tx: Tx, id: number): Promise<Limits> {
+    return (await this.limitsOfMany(tx, [id]))(id);
+  }
+
+  /** As `limitsOf`, for each of these ids. */
+  async limitsOfMany(tx: Tx, ids: readonly number[]): Promise<(id: number) => Limits> {
+    const rows: { id: number; limits: Limits }[] = await tx.query(`select a.id, ${limitsOf('a')} as limits from authority a where a.id = any($1)`, [ids]);
+    const found = new Map(rows.map(({ id, limits }) => [id, limits]));
+    return (id) => {
+      const limits = found.get(id);
+      if (!limits) throw new Problem('not-found', `There is no authority ${id}.`);
+      return limits;
+    };
   }
 
   async setRoles(tx: Tx, id: number, roleIds: readonly number[]): Promise<void> {
     await tx.query('delete from authority_role where authority_id = $1', [id]);
     await this.linkRoles(tx, id, roleIds);
+  }
+
+  async rolesOfOne(tx: Tx, id: number): Promise<LinkedRole[]> {
+    return (await this.rolesOf(tx, [id])).get(id) ?? [];
   }
 
   async rolesOf(tx: Tx, ids: readonly number[]): Promise<Map<number, LinkedRole[]>> {

@@ -7,6 +7,7 @@ import { Reference } from '../platform/http/reference.js';
 import { OwnerName } from '../roles/role-name.js';
 import type { Authority } from './authority.entity.js';
 import { issuanceCap } from './issuance-cap.js';
+import type { Limits } from './limits.js';
 import { optionsAsLemur } from './lemur-options.js';
 import type { LinkedRole } from './authority.repository.js';
 
@@ -14,10 +15,10 @@ const subjectPart = z.string().max(128).optional();
 /** Room is left for the roles `<name>_admin` and `<name>_operator`. */
 const name = z.string().trim().min(1).max(119);
 const limits = {
-  isPrivate: z.boolean().optional().meta({ description: 'True: neither ALLOWED_DOMAINS nor domain rules bind it, except those rules that name it. Sensitive names stay sensitive.' }),
-  isCabCompliant: z.boolean().nullish().meta({ description: 'True: it keeps to the validity that the CA/Browser Forum allows for publicly trusted TLS at the date of issuance (200, 100, 47 days).' }),
+  isPrivate: z.boolean().optional().meta({ description: 'True: neither ALLOWED_DOMAINS nor domain rules bind it, except those rules that name it. Sensitive names stay sensitive. Only an administrator changes it.' }),
+  isCabCompliant: z.boolean().nullish().meta({ description: 'True: it keeps to the validity that the CA/Browser Forum allows for publicly trusted TLS at the date of issuance (200, 100, 47 days). Only an administrator frees it from that.' }),
   isCnOptional: z.boolean().optional().meta({ description: 'False: a request needs a common name.' }),
-  maxValidityDays: z.int().min(1).max(11_000).nullish().meta({ description: 'The longest certificates that it issues.' }),
+  maxValidityDays: z.int().min(1).max(11_000).nullish().meta({ description: 'The longest certificates that it and those below it issue. Only an administrator raises it.' }),
   defaultValidityDays: z.int().min(1).max(11_000).nullish().meta({ description: 'For requests that name no validity.' }),
 };
 
@@ -72,11 +73,11 @@ export type CreateAuthority = z.output<typeof CreateAuthority>;
 
 const asRead = z.unknown().optional().meta({ description: 'Ignored: clients send back what they got.' });
 
-/** PUT /authorities/{id}. What is absent stays as it is, except `active`. */
+/** PUT /authorities/{id}. What is absent stays as it is. */
 export const UpdateAuthority = z.strictObject({
   owner: OwnerName,
   description: z.string().max(1024).nullish(),
-  active: z.boolean().default(true),
+  active: z.boolean().optional().meta({ description: 'False: nothing is issued from it any more. Only an administrator makes it active again.' }),
   roles: z.array(Reference).max(100).optional().meta({ description: 'All roles; that of the owner stays.' }),
   plugin: PluginInput.optional(),
   options: z.union([z.string().max(65_536), z.array(z.looseObject({ name: z.string() })).max(200), z.record(z.string(), z.unknown())]).optional()
@@ -97,7 +98,7 @@ export const AuthorityView = z.object({
   options: z.string().meta({ description: "The same in Lemur's form: JSON text of a list of {name, value}." }),
   roles: z.array(AuthorityRole),
   maxValidityDays: z.int().nullable(), defaultValidityDays: z.int().nullable(),
-  maxIssuanceDays: z.int().nullable().meta({ description: 'The longest validity that it issues for today: `maxValidityDays`, or less where the authority keeps to the limits of publicly trusted TLS.' }),
+  maxIssuanceDays: z.int().nullable().meta({ description: 'The longest validity that it issues for today: `maxValidityDays`, or less where the authorities above it or the limits of publicly trusted TLS want so.' }),
   isPrivate: z.boolean(), isCabCompliant: z.boolean().nullable(), isCnOptional: z.boolean(),
   authorityCertificate: z.object({
     body: z.string(), chain: z.string(), cn: z.string(), serial: z.string(), notBefore: InstantOut, notAfter: InstantOut,
@@ -108,12 +109,12 @@ export const AuthorityView = z.object({
 export type AuthorityView = z.output<typeof AuthorityView>;
 
 /** Never the key: this names every member that leaves the house. */
-export function authorityView(authority: Authority, { roles, plugin, now }: { roles: readonly LinkedRole[]; plugin: PluginView; now: Date }): AuthorityView {
+export function authorityView(authority: Authority, { roles, limits, plugin, now }: { roles: readonly LinkedRole[]; limits: Limits; plugin: PluginView; now: Date }): AuthorityView {
   return {
     id: authority.id, name: authority.name, owner: authority.owner, description: authority.description, active: authority.active,
     parentId: authority.parentId, plugin, options: optionsAsLemur(authority, plugin), roles: [...roles],
     maxValidityDays: authority.maxValidityDays, defaultValidityDays: authority.defaultValidityDays,
-    maxIssuanceDays: issuanceCap(authority, now)?.days ?? null,
+    maxIssuanceDays: issuanceCap(limits, now)?.days ?? null,
     isPrivate: authority.isPrivate, isCabCompliant: authority.isCabCompliant, isCnOptional: authority.isCnOptional,
     authorityCertificate: {
       body: authority.certificatePem, chain: authority.chainPem.join(''), cn: authority.commonName,

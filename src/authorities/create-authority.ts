@@ -56,8 +56,8 @@ export class AuthorityMaker {
       name: request.name, owner: request.owner, description: request.description ?? null, active: true, ...stored,
       parentId: parent?.authority.id ?? null, ...factsOf(chainPem), creatorId: userId || null, version: 1, createdAt: this.clock.now(),
       sealedKey: this.keyRing.seal(privateKeyPem(privateKey), authorityKeyPlace(stored.secretId)),
-      maxValidityDays: request.maxValidityDays ?? parent?.authority.maxValidityDays ?? null, defaultValidityDays: request.defaultValidityDays ?? null,
-      isPrivate: request.isPrivate ?? false, isCabCompliant: request.isCabCompliant ?? parent?.authority.isCabCompliant ?? null, isCnOptional: request.isCnOptional ?? true,
+      maxValidityDays: request.maxValidityDays ?? parent?.limits.maxDays ?? null, defaultValidityDays: request.defaultValidityDays ?? null,
+      isPrivate: request.isPrivate ?? false, isCabCompliant: request.isCabCompliant ?? (parent?.limits.publicTls ? true : null), isCnOptional: request.isCnOptional ?? true,
     };
   }
 }

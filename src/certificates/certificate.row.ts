@@ -1,3 +1,5 @@
+import { limitsOf } from '../authorities/authority.repository.js';
+import type { Limits } from '../authorities/limits.js';
 import type { Tx } from '../platform/db/database.js';
 import { prepared } from '../platform/db/statement.js';
 import type { CertificateState } from './certificate.entity.js';
@@ -53,7 +55,7 @@ export interface CertificateRow extends Named {
   creator: { id: number; username: string; email: string; active: boolean } | null;
   authority: {
     id: number; name: string; owner: string; description: string | null; active: boolean;
-    maxValidityDays: number | null; defaultValidityDays: number | null; isCabCompliant: boolean | null; isCnOptional: boolean;
+    limits: Limits; defaultValidityDays: number | null; isCabCompliant: boolean | null; isCnOptional: boolean;
   } | null;
   rotationPolicy: { id: number; name: string; days: number | null; lifetimeFraction: number | null };
   domains: { id: number; name: string; sensitive: boolean }[];
@@ -85,7 +87,7 @@ const columns = `
   (select json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'active', u.active)
     from app_user u where u.id = c.creator_id) as creator,
   (select json_build_object('id', a.id, 'name', a.name, 'owner', a.owner, 'description', a.description, 'active', a.active,
-    'maxValidityDays', a.max_validity_days, 'defaultValidityDays', a.default_validity_days,
+    'limits', ${limitsOf('a')}, 'defaultValidityDays', a.default_validity_days,
     'isCabCompliant', a.is_cab_compliant, 'isCnOptional', a.is_cn_optional)
     from authority a where a.id = c.authority_id) as authority,
   (select json_build_object('id', p.id, 'name', p.name, 'days', p.days, 'lifetimeFraction', p.lifetime_fraction)

@@ -85,7 +85,7 @@ export function briefView(row: CertificateRow): CertificateBriefView {
     id: row.id, name: row.name, owner: row.owner, notify: row.notify, rotation: row.rotation, issuer: row.issuer, cn: row.commonName,
     authority: a && {
       id: a.id, name: a.name, owner: a.owner, description: a.description, active: a.active,
-      maxIssuanceDays: issuanceCap(a, row.readAt)?.days ?? null, defaultValidityDays: a.defaultValidityDays,
+      maxIssuanceDays: issuanceCap(a.limits, row.readAt)?.days ?? null, defaultValidityDays: a.defaultValidityDays,
       isCabCompliant: a.isCabCompliant, isCnOptional: a.isCnOptional,
     },
   };

@@ -72,6 +72,38 @@ describe('authorities', () => {
     expect(await Promise.all(['nobody', 'holder', 'reader', 'oper', 'head', 'owner'].map(async (who) => (await change(who)).status))).toEqual([403, 403, 403, 403, 200, 200]);
   });
 
+  it('are tightened by their owner, and loosened by administrators alone', async () => {
+    const owner = 'pki@example.com';
+    const { id } = await program.ok('POST', '/authorities', { name: 'bound', owner, commonName: 'Bound', maxValidityDays: 90, isCabCompliant: true });
+    const put = (who: string, body: object) => as(who, 'PUT', `/authorities/${id}`, { owner, ...body });
+    const cases: [object, string][] = [
+      [{ isPrivate: true }, 'isPrivate'], [{ isCabCompliant: null }, 'isCabCompliant'], [{ options: { cab_compliant: false } }, 'isCabCompliant'],
+      [{ maxValidityDays: 91 }, 'maxValidityDays'], [{ maxValidityDays: null, isPrivate: true }, 'maxValidityDays, isPrivate'],
+    ];
+    for (const [body, members] of cases) {
+      for (const who of ['owner', 'oper']) expect((await put(who, body)).status, `${who} ${members}`).toBe(403);
+      expect((await put('owner', body)).body.detail).toMatch(new RegExp(`: ${members}\\.$`));
+    }
+    const tightened = await put('owner', { maxValidityDays: 60, active: false });
+    expect(tightened).toMatchObject({ status: 200, body: { maxValidityDays: 60, active: false } });
+    expect((await put('owner', { description: 'still off' })).body).toMatchObject({ active: false, isCabCompliant: true, isPrivate: false });
+    expect((await put('owner', { active: true })).body.detail).toMatch(/: active\.$/);
+    expect((await put('owner', tightened.body)).status).toBe(200);
+    expect(await program.ok('PUT', `/authorities/${id}`, { owner, active: true, maxValidityDays: null, isCabCompliant: false, isPrivate: true }))
+      .toMatchObject({ active: true, maxValidityDays: null, isCabCompliant: false, isPrivate: true });
+  });
+
+  it('leave on record what was changed of them', async () => {
+    const owner = 'pki@example.com';
+    const { id } = await program.ok('POST', '/authorities', { name: 'recorded', owner, commonName: 'Recorded', description: 'old' });
+    await program.ok('POST', '/roles', { name: 'helpers' });
+    await program.ok('PUT', `/authorities/${id}`, { owner, description: 'new', roles: [{ name: 'recorded_admin' }, { name: 'helpers' }] });
+    const { items: [event] } = await program.ok('GET', '/logs?count=1&filter=logType;authority.updated');
+    expect(event).toMatchObject({
+      targetId: String(id), before: { description: 'old', roles: [owner, 'recorded_admin', 'recorded_operator'] }, after: { description: 'new', roles: [owner, 'recorded_admin', 'helpers'] },
+    });
+  });
+
   it("are made from Lemur's requests, and what cannot be honoured is refused by name", async () => {
     const request = (changes: object) => ({ name: 'TimeTestAuthority5', owner: 'secure@example.com', commonName: 'AcommonName', type: 'root', sensitivity: 'medium', ...changes });
     const made = await program.ok('POST', '/authorities', request({
@@ -128,6 +160,30 @@ describe('how long an authority issues for', () => {
     const below = { type: 'subca', owner: 'pki@example.com', commonName: 'Below', name: 'below' };
     expect((await program.call('POST', '/authorities', { ...below, parent: { name: 'capped' }, maxValidityDays: 100 })).body.reasons).toHaveProperty('maxValidityDays');
     expect((await program.call('POST', '/authorities', { ...below, parent: { name: 'public' }, isCabCompliant: false })).body.reasons).toHaveProperty('isCabCompliant');
+  });
+
+  it('binds the authorities below it as soon as it is tightened, however deep', async () => {
+    const make = (name: string, more: object) => program.ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: name, ...more });
+    const top = await make('top', {});
+    await make('mid', { type: 'subca', parent: { name: 'top' }, pathLength: 1 });
+    const low = await make('low', { type: 'subca', parent: { name: 'mid' }, maxValidityDays: 300 });
+    const long = (await issue({ authority: { name: 'low' }, validityDays: 250 })).body;
+    expect(long.authority.maxIssuanceDays).toBe(300);
+    await program.ok('PUT', `/authorities/${top.id}`, { owner: 'pki@example.com', maxValidityDays: 30 });
+    expect((await issue({ authority: { name: 'low' }, validityDays: 31 })).body.reasons).toEqual({ validityDays: ['This authority issues for at most 30 days.'] });
+    const short = (await issue({ authority: { name: 'low' } })).body;
+    expect([days(short), short.authority.maxIssuanceDays, days(await program.ok('POST', `/certificates/${long.id}/reissue`))]).toEqual([30, 30, 30]);
+    expect((await program.ok('GET', `/certificates/${long.id}`)).authority.maxIssuanceDays).toBe(30);
+    expect(await program.ok('PUT', `/authorities/${low.id}`, { owner: 'pki@example.com', description: 'as it was' })).toMatchObject({ maxValidityDays: 300, maxIssuanceDays: 30 });
+    expect((await program.call('POST', '/certificates/upload', { owner: 'eve@example.com', body: long.body, authority: { name: 'low' } })).body.reasons).toHaveProperty('body');
+  });
+
+  it("binds the authorities below it in Lemur's options too", async () => {
+    const { id } = await program.ok('POST', '/authorities', { type: 'subca', parent: { name: 'public' }, name: 'under', owner: 'pki@example.com', commonName: 'Under' });
+    for (const cab_compliant of [false, null, 'false']) {
+      expect((await program.call('PUT', `/authorities/${id}`, { owner: 'pki@example.com', options: { cab_compliant } })).body.reasons).toHaveProperty('isCabCompliant');
+    }
+    expect(await program.ok('GET', `/authorities/${id}`)).toMatchObject({ isCabCompliant: true });
   });
 
   it('binds what is imported for it, and never twice', async () => {

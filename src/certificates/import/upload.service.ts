@@ -55,13 +55,13 @@ export class UploadAuthority {
     if (!ref) return { ...uploaded, authority: null };
     const { leaf, terms } = uploaded;
     const loaded = await this.authorities.get((await this.authorities.resolve(ref)).authority.id);
-    const { authority, roles } = loaded;
+    const { authority, roles, limits } = loaded;
     if (!mayIssueFrom(actor, { owner: authority.owner, roleIds: roles.map((role) => role.id) })) {
       throw new Problem('forbidden', `You are not allowed to use authority ${authority.name}.`);
     }
     if (leaf.isCa) throw invalid('body', 'A CA certificate is not one of those that an authority looks after.');
     await demandIssuer(leaf, authority.certificatePem);
-    const fault = lengthFault(leaf, { capAt: (issuedAt) => issuanceCap(authority, issuedAt) });
+    const fault = lengthFault(leaf, { capAt: (issuedAt) => issuanceCap(limits, issuedAt) });
     if (fault) throw invalid('body', fault);
     return { ...uploaded, authority, terms: await this.admission.ofNew(actor, terms, loaded) };
   }

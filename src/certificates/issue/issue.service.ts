@@ -71,9 +71,9 @@ export class IssuePlanning {
     return { actor, after, consequences: (tx, id, issued) => this.relations.follow(tx, id, relations, issued) };
   }
 
-  private validity({ authority }: LoadedAuthority, request: IssueRequest): Validity {
+  private validity(loaded: LoadedAuthority, request: IssueRequest): Validity {
     try {
-      return validityOf(request, boundsOf(authority, this.config), this.clock.now());
+      return validityOf(request, boundsOf(loaded, this.config), this.clock.now());
     } catch (error) {
       if (error instanceof ValidityRefused) throw invalid(error.field, error.message);
       throw error;

@@ -20,7 +20,7 @@ const absent = {
 } satisfies Partial<NewRow>;
 
 /** What a reader would find now, so that nobody need read; undefined when other things were stored with it that are not known here. */
-export function rowAsStored({ row, id, name, domains }: Made, { actor, authority: { authority }, relations }: Surroundings): CertificateRow | undefined {
+export function rowAsStored({ row, id, name, domains }: Made, { actor, authority: { authority, limits }, relations }: Surroundings): CertificateRow | undefined {
   const { policy, roles, notifications, missing, destinationIds, replacesIds } = relations;
   const more = [destinationIds, replacesIds, missing.roles, missing.notifications].some((others) => others.length > 0);
   if (more || row.state !== 'issued') return undefined;
@@ -32,7 +32,7 @@ export function rowAsStored({ row, id, name, domains }: Made, { actor, authority
     creator: row.creatorId === null ? null : { id: actor.userId, username: actor.username, email: actor.email, active: true },
     authority: {
       id: authority.id, name: authority.name, owner: authority.owner, description: authority.description, active: authority.active,
-      maxValidityDays: authority.maxValidityDays, defaultValidityDays: authority.defaultValidityDays,
+      limits, defaultValidityDays: authority.defaultValidityDays,
       isCabCompliant: authority.isCabCompliant, isCnOptional: authority.isCnOptional,
     },
     rotationPolicy: { id: policy.id, name: policy.name, days: policy.days, lifetimeFraction: policy.lifetimeFraction },

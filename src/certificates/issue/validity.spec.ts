@@ -7,7 +7,7 @@ const date = (text: string): Date => new Date(text);
 const bounds: ValidityBounds = {
   caNotBefore: date('2014-06-01T12:00:00Z'), caNotAfter: date('2030-01-01T00:00:00Z'), capAt: () => null, defaultDays: 365, allowWeekendEnd: true,
 };
-const atMost = (maxValidityDays: number | null, isCabCompliant = false) => ({ capAt: (at: Date) => issuanceCap({ maxValidityDays, isCabCompliant }, at) });
+const atMost = (maxDays: number | null, publicTls = false) => ({ capAt: (at: Date) => issuanceCap({ maxDays, publicTls }, at) });
 const now = date('2015-01-10T00:00:00Z');
 const refusal = (work: () => unknown): string => {
   try { work(); } catch (error) { return `${(error as { field: string }).field}: ${(error as Error).message}`; }

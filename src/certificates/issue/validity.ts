@@ -1,4 +1,4 @@
-import type { Authority } from '../../authorities/authority.entity.js';
+import type { LoadedAuthority } from '../../authorities/authorities.js';
 import { issuanceCap, type IssuanceCap } from '../../authorities/issuance-cap.js';
 
 /** What a request says about dates. Either start and end, or one of the lengths, or nothing. */
@@ -35,9 +35,9 @@ const mostBackdatedMs = 2 * dayMs;
 const backdateMs = 60_000;
 
 /** What this authority allows; `settings` stand in for what it does not say. */
-export function boundsOf(authority: Authority, settings: { defaultValidityDays: number; allowWeekendExpiration: boolean }): ValidityBounds {
+export function boundsOf({ authority, limits }: Pick<LoadedAuthority, 'authority' | 'limits'>, settings: { defaultValidityDays: number; allowWeekendExpiration: boolean }): ValidityBounds {
   return {
-    caNotBefore: authority.notBefore, caNotAfter: authority.notAfter, capAt: (issuedAt) => issuanceCap(authority, issuedAt),
+    caNotBefore: authority.notBefore, caNotAfter: authority.notAfter, capAt: (issuedAt) => issuanceCap(limits, issuedAt),
     defaultDays: authority.defaultValidityDays ?? settings.defaultValidityDays, allowWeekendEnd: settings.allowWeekendExpiration,
   };
 }

@@ -62,17 +62,17 @@ export class RenewalPlans {
     private readonly subjects: Subjects,
   ) {}
 
-  async of({ authority }: LoadedAuthority, old: Certificate, terms: TermsWithoutDates, { userId }: Actor): Promise<{ blueprint: Blueprint; destinationIds: number[] }> {
+  async of(loaded: LoadedAuthority, old: Certificate, terms: TermsWithoutDates, { userId }: Actor): Promise<{ blueprint: Blueprint; destinationIds: number[] }> {
     const tx = this.context.db.single;
     const [policy, links] = await Promise.all([this.policies.get(tx, old.rotationPolicyId), this.certificates.linksOf(tx, old.id)]);
     const notifications = await this.notifications.getMany(tx, links.notificationIds);
     const secretId = randomUUID();
     const custody = {
-      owner: old.owner, description: `Renewal of ${old.name}.`, creatorId: old.creatorId, authorityId: authority.id,
+      owner: old.owner, description: `Renewal of ${old.name}.`, creatorId: old.creatorId, authorityId: loaded.authority.id,
       notify: old.notify, rotation: old.rotation, rotationPolicyId: old.rotationPolicyId, renewsId: old.id, requestKey: null, requestSha256: null,
     };
     const blueprint = {
-      custody, terms, validity: this.validity(authority, old), policy, replacesIds: [old.id], roleIds: links.roleIds,
+      custody, terms, validity: this.validity(loaded, old), policy, replacesIds: [old.id], roleIds: links.roleIds,
       notificationIds: links.notificationIds, leadsS: notifications.map(({ leadS }) => leadS),
       subject: await this.subjects.make(old.keyType, terms, secretId, userId),
     };
@@ -80,9 +80,9 @@ export class RenewalPlans {
   }
 
   /** Throws PluginError `misconfigured` when the authority ends too soon. */
-  validity(authority: LoadedAuthority['authority'], old: Certificate): Validity {
+  validity(loaded: LoadedAuthority, old: Certificate): Validity {
     try {
-      return renewedValidity(old, boundsOf(authority, this.context.config), this.context.clock.now());
+      return renewedValidity(old, boundsOf(loaded, this.context.config), this.context.clock.now());
     } catch (error) {
       if (error instanceof ValidityRefused) throw new PluginError('misconfigured', error.message);
       throw error;
@@ -121,7 +121,7 @@ export class Renewing {
     const { authority } = loaded;
     if (!authority.active) throw new Problem('conflict', `Authority ${authority.name} is not active.`);
     const terms = await this.admission.ofRenewal(actor, old, loaded);
-    const validity = this.plans.validity(authority, old);
+    const validity = this.plans.validity(loaded, old);
     return { authority, terms, validity, name: baseName(undefined, { terms, issuer: { commonName: authority.commonName, selfSigned: false }, ...validity }) };
   }
 

@@ -108,6 +108,7 @@ describe('ConfiguredPlugins', () => {
     expect(configured.open(upload, changed, 'destination')).toEqual({ host: 'i', port: 22, verify: true, urls: [], token: 'two' });
     expect(configured.view('destination', changed).secretsSet).toEqual(['token']);
     expect(change(changed, { host: 'i', token: null }).sealedOptions).toBeNull();
+    expect([configured.secretsChanged(row, changed, 'destination'), configured.secretsChanged(changed, change(changed, { host: 'j' }), 'destination')]).toEqual([['password'], []]);
   });
 
   it('gives no secret of one plugin to another', () => {

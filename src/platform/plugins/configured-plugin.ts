@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { PluginError } from '../../plugin-api/errors.js';
@@ -98,16 +99,25 @@ export class ConfiguredPlugins {
     };
   }
 
+  /** The names of the secrets that were set, changed or removed, for the audit log. */
+  secretsChanged(before: StoredPlugin, after: StoredPlugin, table: string): string[] {
+    const [old, now] = [this.secrets(before, table), this.secrets(after, table)];
+    return Object.keys({ ...old, ...now }).filter((name) => !isDeepStrictEqual(old[name], now[name])).sort();
+  }
+
   /** The row's secrets under the sealing key; null when there is nothing to move. */
   rekey({ sealedOptions, secretId }: Pick<StoredPlugin, 'sealedOptions' | 'secretId'>, table: string): Sealed | null {
     if (!sealedOptions || !this.ring.needsRekey(sealedOptions)) return null;
     return this.ring.rekey(sealedOptions, placeOf(table, secretId));
   }
 
-  private given({ options, sealedOptions, secretId }: StoredPlugin, table: string): Record<string, unknown> {
-    const shown = Object.entries(options).filter(([, value]) => value !== null);
-    const secrets = sealedOptions ? (JSON.parse(this.ring.open(sealedOptions, placeOf(table, secretId)).toString()) as object) : {};
-    return { ...Object.fromEntries(shown), ...secrets };
+  private given(row: StoredPlugin, table: string): Record<string, unknown> {
+    const shown = Object.entries(row.options).filter(([, value]) => value !== null);
+    return { ...Object.fromEntries(shown), ...this.secrets(row, table) };
+  }
+
+  private secrets({ sealedOptions, secretId }: StoredPlugin, table: string): Record<string, unknown> {
+    return sealedOptions ? (JSON.parse(this.ring.open(sealedOptions, placeOf(table, secretId)).toString()) as Record<string, unknown>) : {};
   }
 }
 
