@@ -13,6 +13,7 @@ import { AuditSearch1763700000012 } from './1763700000012-audit-search.js';
 import { IssuerAnswers1763700000014 } from './1763700000014-issuer-answers.js';
 import { LemurImport1763700000013 } from './1763700000013-lemur-import.js';
 import { AuthorityNotices1763700000018 } from './1763700000018-authority-notices.js';
+import { RightsOfLinks1763700000020 } from './1763700000020-rights-of-links.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -31,4 +32,5 @@ export const migrations = [
   IssuerAnswers1763700000014,
   AuthorityNotices1763700000018,
   LemurImport1763700000013,
+  RightsOfLinks1763700000020,
 ];

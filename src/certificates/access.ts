@@ -4,7 +4,6 @@ import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import { mayActOn, mayDeliverAnything, mayIssueFrom, mayReadKey } from '../roles/permission.js';
 import { Authorities } from '../authorities/authorities.js';
-import { AuthorityRepository } from '../authorities/authority.repository.js';
 import { Destinations } from '../destinations/destinations.js';
 import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository } from './certificate.repository.js';
@@ -16,7 +15,6 @@ export class CertificateAccess {
     private readonly certificates: CertificateRepository,
     private readonly destinations: Destinations,
     private readonly authorities: Authorities,
-    private readonly authorityRows: AuthorityRepository,
   ) {}
 
   /** To change, revoke, renew or deliver it. Throws Problem `forbidden`. */
@@ -74,10 +72,8 @@ export class CertificateAccess {
   }
 
   /** The authority's owner is linked to all that it issues, to look after it: that alone is no explicit right to the keys. */
-  private async mayReadKey(tx: Tx, actor: Actor, { id, owner, authorityId }: Certificate): Promise<boolean> {
-    const { roleIds } = await this.certificates.linksOf(tx, id);
-    const issuing = authorityId === null ? undefined : (await this.authorityRows.get(tx, authorityId)).owner.toLowerCase();
-    const roles = actor.roles.filter(({ name }) => name.toLowerCase() !== issuing || issuing === owner.toLowerCase());
-    return mayReadKey({ ...actor, roles }, { owner, roleIds });
+  private async mayReadKey(tx: Tx, actor: Actor, { id, owner }: Certificate): Promise<boolean> {
+    const { roleIds, issuerRoleIds } = await this.certificates.linksOf(tx, id);
+    return mayReadKey(actor, { owner, roleIds: roleIds.filter((roleId) => !issuerRoleIds.includes(roleId)) });
   }
 }

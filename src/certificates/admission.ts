@@ -25,7 +25,8 @@ export class Admission {
 
   /**
    * The terms of the old certificate, for its renewal. A person renews by their own rights. The program renews by those of the
-   * certificate's people: its owner role and the roles of who made it. What a privileged person had certified stays possible.
+   * certificate's people: the roles of who made it, as long as that account is active, and the owner's role where that vouches for
+   * it; nobody's rights are borrowed by naming them. What a privileged person had certified stays possible.
    * Throws Problem `forbidden` when the names have become forbidden: then it is for a privileged person to renew it.
    */
   async ofRenewal(actor: Actor, old: Certificate, authority: LoadedAuthority): Promise<TermsWithoutDates> {
@@ -34,10 +35,10 @@ export class Admission {
     return this.ofNew(actor.userId === 0 ? await this.peopleOf(old) : actor, terms, authority);
   }
 
-  private async peopleOf({ owner, creatorId }: Certificate): Promise<Claimant> {
+  private async peopleOf({ owner, ownerVouches, creatorId }: Certificate): Promise<Claimant> {
     const tx = this.db.single;
     const creator = creatorId === null ? null : await this.accounts.find(tx, creatorId);
-    const owners = await this.roles.known(tx, [owner]);
-    return { userId: 0, roles: [...owners.map((role) => ({ ...role, permissions: [] })), ...creator?.roles ?? []] };
+    const owners = ownerVouches ? await this.roles.known(tx, [owner]) : [];
+    return { userId: 0, roles: [...owners.map((role) => ({ ...role, permissions: [] })), ...creator?.active ? creator.roles : []] };
   }
 }

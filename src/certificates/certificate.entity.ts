@@ -58,6 +58,8 @@ export class Certificate {
   @Column('boolean') notify: boolean;
   @Column('boolean') rotation: boolean;
   @Column('integer') rotationPolicyId: number;
+  /** Whoever asked for it held the owner's role, or it was handed over to its owner: then it renews by the owner's rights too. */
+  @Column('boolean') ownerVouches: boolean;
   @Column('integer', { nullable: true }) renewsId: number | null;
   @Column('text', { nullable: true }) requestKey: string | null;
   /** Of the request that came with the key: another request under the same key is a mistake of the client. */

@@ -11,19 +11,26 @@ import type { LineRow } from './history/history.schema.js';
 /** The columns of a row about to be made; what is not given is null or the column's default. */
 export type NewRow = Pick<Certificate,
   | 'state' | 'name' | 'owner' | 'creatorId' | 'commonName' | 'distinguishedName' | 'secretId' | 'issuer' | 'spkiSha256' | 'keyType'
-  | 'bits' | 'notBefore' | 'notAfter' | 'sanCount' | 'terms' | 'notify' | 'rotation' | 'rotationPolicyId' | 'createdAt'>
+  | 'bits' | 'notBefore' | 'notAfter' | 'sanCount' | 'terms' | 'notify' | 'rotation' | 'rotationPolicyId' | 'ownerVouches' | 'createdAt'>
   & Partial<Omit<Certificate, 'id'>>;
 
 /** What tells an issued certificate from all others; without an `id` it is not stored yet. */
 export type IssuedIdentity = Pick<Partial<Certificate>, 'id' | 'sha256' | 'issuerSha256' | 'serialHex' | 'authorityId'>;
 
-/** Ids of what a new certificate is linked with. `authorityVersion`: the version of the authority that signed. */
+/**
+ * Ids of what a new certificate is linked with. `issuerRoleIds`: those of `roleIds` that are there only because the authority is
+ * theirs; they give no right to the key. `authorityVersion`: the version of the authority that signed.
+ */
 export interface NewLinks {
   roleIds: readonly number[];
+  issuerRoleIds: readonly number[];
   notificationIds: readonly number[];
   replacesIds: readonly number[];
   authorityVersion?: number;
 }
+
+/** Ids of roles, notifications and destinations that hang on a certificate. `issuerRoleIds` as in `NewLinks`. */
+export interface Links { roleIds: number[]; issuerRoleIds: number[]; notificationIds: number[]; destinationIds: number[] }
 
 /** A row about to be made with its links. */
 export interface NewCertificate { row: NewRow; links: NewLinks }
@@ -31,14 +38,14 @@ export interface NewCertificate { row: NewRow; links: NewLinks }
 const columns = [
   'state', 'name', 'owner', 'description', 'creatorId', 'authorityId', 'commonName', 'distinguishedName', 'bodyPem', 'chainPem', 'csrPem',
   'secretId', 'sealedKey', 'issuer', 'issuerSha256', 'serialHex', 'sha256', 'spkiSha256', 'keyType', 'bits', 'signingAlgorithm',
-  'notBefore', 'notAfter', 'sanCount', 'terms', 'notify', 'rotation', 'rotationPolicyId', 'renewsId', 'requestKey', 'requestSha256', 'externalId',
+  'notBefore', 'notAfter', 'sanCount', 'terms', 'notify', 'rotation', 'rotationPolicyId', 'ownerVouches', 'renewsId', 'requestKey', 'requestSha256', 'externalId',
   'nextAttemptAt', 'renewalReason', 'nextRenewalAt', 'nextNoticeAt', 'createdAt',
 ] as const satisfies readonly (keyof NewRow)[];
 
 const names = columns.map(snake);
 const insertAll = prepared<{ id: number; secretId: string }>('certificate_insert', `
   with links as (
-    select * from jsonb_to_recordset($2) as l(secret_id uuid, role_ids int[], notification_ids int[], replaces_ids int[], authority_version int)),
+    select * from jsonb_to_recordset($2) as l(secret_id uuid, role_ids int[], issuer_role_ids int[], notification_ids int[], replaces_ids int[], authority_version int)),
   made as (
     insert into certificate (${names.join(', ')})
     select ${names.map((name) => `c.${name}`).join(', ')} from jsonb_populate_recordset(null::certificate, $1) as c join links l using (secret_id)
@@ -46,7 +53,7 @@ const insertAll = prepared<{ id: number; secretId: string }>('certificate_insert
     order by c.name
     on conflict (name) do nothing returning id, secret_id),
   linked as (select m.id, l.* from made m join links l using (secret_id)),
-  roles as (insert into certificate_role (certificate_id, role_id) select id, unnest(role_ids) from linked),
+  roles as (insert into certificate_role (certificate_id, role_id, by_issuer) select id, r, r = any(issuer_role_ids) from linked, unnest(role_ids) r),
   notifications as (insert into certificate_notification (certificate_id, notification_id) select id, unnest(notification_ids) from linked),
   replaced as (insert into certificate_replacement (certificate_id, replaced_id) select id, unnest(replaces_ids) from linked)
   select id, secret_id as "secretId" from made`);
@@ -66,8 +73,8 @@ export class CertificateRepository {
    */
   async insert(tx: Tx, many: readonly NewCertificate[]): Promise<(number | null)[]> {
     const links = many.map(({ row, links }) => ({
-      secret_id: row.secretId, role_ids: links.roleIds, notification_ids: links.notificationIds, replaces_ids: links.replacesIds,
-      authority_version: links.authorityVersion,
+      secret_id: row.secretId, role_ids: links.roleIds, issuer_role_ids: links.issuerRoleIds, notification_ids: links.notificationIds,
+      replaces_ids: links.replacesIds, authority_version: links.authorityVersion,
     }));
     const made = await insertAll(tx, [JSON.stringify(many.map(({ row }) => jsonOf(row))), JSON.stringify(links)]);
     const ids = new Map(made.map(({ id, secretId }) => [secretId, id]));
@@ -149,13 +156,6 @@ export class CertificateRepository {
        from unnest($1::int[]) with ordinality as w(id, place) order by w.place`, [ids]);
   }
 
-  /** True when the authority that issued it belongs to this owner. */
-  async isOfAuthorityOwner(tx: Tx, id: number, owner: string): Promise<boolean> {
-    const rows: unknown[] = await tx.query(
-      'select from certificate c join authority a on a.id = c.authority_id where c.id = $1 and lower(a.owner) = lower($2)', [id, owner]);
-    return rows.length > 0;
-  }
-
   /** Ids of what this certificate replaces directly, in order. */
   async predecessorsOf(tx: Tx, id: number): Promise<number[]> {
     const rows: { id: number }[] = await tx.query('select replaced_id as id from certificate_replacement where certificate_id = $1 order by 1', [id]);
@@ -190,16 +190,17 @@ export class CertificateRepository {
     return new Map(rows.map(({ id, names }) => [id, names]));
   }
 
-  /** Ids of roles, notifications and destinations that hang on a certificate. */
-  async linksOf(tx: Tx, id: number): Promise<{ roleIds: number[]; notificationIds: number[]; destinationIds: number[] }> {
-    const rows: { roleIds: number[]; notificationIds: number[]; destinationIds: number[] }[] = await tx.query(
+  /** Ids of what hangs on a certificate. */
+  async linksOf(tx: Tx, id: number): Promise<Links> {
+    const rows: Links[] = await tx.query(
       `select array(select role_id from certificate_role where certificate_id = $1) as "roleIds",
+              array(select role_id from certificate_role where certificate_id = $1 and by_issuer) as "issuerRoleIds",
               array(select notification_id from certificate_notification where certificate_id = $1) as "notificationIds",
               array(select destination_id from delivery where certificate_id = $1 and state not in ('removing', 'removed')) as "destinationIds"`, [id]);
-    return rows[0] ?? { roleIds: [], notificationIds: [], destinationIds: [] };
+    return rows[0] ?? { roleIds: [], issuerRoleIds: [], notificationIds: [], destinationIds: [] };
   }
 
-  /** Replaces the links of one kind. */
+  /** Replaces the links of one kind. A role that is linked already stays linked for the same reason. */
   async setLinks(tx: Tx, id: number, kind: 'role' | 'notification' | 'replaced', ids: readonly number[]): Promise<void> {
     const table = kind === 'replaced' ? 'certificate_replacement' : `certificate_${kind}`;
     await tx.query(`delete from ${table} where certificate_id = $1 and not ${kind}_id = any($2)`, [id, ids]);

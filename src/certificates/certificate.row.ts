@@ -59,7 +59,7 @@ export interface CertificateRow extends Named {
   } | null;
   rotationPolicy: { id: number; name: string; days: number | null; lifetimeFraction: number | null };
   domains: { id: number; name: string; sensitive: boolean }[];
-  roles: { id: number; name: string; description: string }[];
+  roles: { id: number; name: string; description: string; byIssuer: boolean }[];
   notifications: { id: number; label: string; active: boolean }[];
   destinations: { id: number; label: string; description: string | null; pluginId: string }[];
   endpoints: { id: number; name: string; dnsName: string; port: number; type: string }[];
@@ -94,7 +94,7 @@ const columns = `
     from rotation_policy p where p.id = c.rotation_policy_id) as "rotationPolicy",
   ${list(`'id', x.id, 'name', x.name, 'sensitive', x.sensitive`,
     'certificate_domain l join domain x on x.id = l.domain_id where l.certificate_id = c.id')} as domains,
-  ${list(`'id', x.id, 'name', x.name, 'description', x.description`,
+  ${list(`'id', x.id, 'name', x.name, 'description', x.description, 'byIssuer', l.by_issuer`,
     'certificate_role l join role x on x.id = l.role_id where l.certificate_id = c.id')} as roles,
   ${list(`'id', x.id, 'label', x.label, 'active', x.active`,
     'certificate_notification l join notification x on x.id = l.notification_id where l.certificate_id = c.id')} as notifications,

@@ -57,7 +57,10 @@ export const CertificateView = z.object({
   extensions: z.record(z.string(), z.unknown()),
   user: z.object({ id: z.int(), username: z.string(), email: z.string(), active: z.boolean() }).nullable(),
   domains: z.array(z.object({ id: z.int(), name: z.string(), sensitive: z.boolean() })),
-  roles: z.array(z.object({ id: z.int(), name: z.string(), description: z.string() })),
+  roles: z.array(z.object({
+    id: z.int(), name: z.string(), description: z.string(),
+    byIssuer: z.boolean().meta({ description: 'True where it is here only because the authority belongs to it: it looks after the certificate, but gives no right to the key.' }),
+  })),
   notifications: z.array(z.object({ id: z.int(), label: z.string(), active: z.boolean() })),
   destinations: z.array(z.object({ id: z.int(), label: z.string(), description: z.string().nullable(), plugin: z.object({ slug: z.string() }) })),
   endpoints: z.array(EndpointNameView),

@@ -89,7 +89,8 @@ import { RotationSweep, SweptRepositories } from './rotate/rotation.sweep.js';
 import { Succession } from './succession.js';
 import { Relinking } from './update/relinking.js';
 import { UpdateController } from './update/update.controller.js';
-import { UpdateChanges, UpdateService } from './update/update.service.js';
+import { UpdateRights } from './update/update-rights.js';
+import { UpdateChanges, UpdateLookup, UpdateService } from './update/update.service.js';
 import { UsualRelationRepository } from './usual-relations.js';
 import { VisualizeController } from './visualize/visualize.controller.js';
 import { VisualizeService } from './visualize/visualize.service.js';
@@ -106,7 +107,7 @@ import { VisualizeService } from './visualize/visualize.service.js';
     CertificateRepository, DueRepository, Admission, CertificateAccess, Bundles, Planning, Relations, RelationRepositories, UsualRelationRepository, CertificateReader, CertificateLogFilter,
     CertificateLists, CertificateFinder, Selecting, Statistics, RetirementSweep,
     CertificateStore, Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
-    ImportedRows, UploadService, UploadStore, UploadAuthority, UpdateService, UpdateChanges, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, BulkDeeds, BulkService, ExportService, KeyAccess,
+    ImportedRows, UploadService, UploadStore, UploadAuthority, UpdateService, UpdateChanges, UpdateLookup, UpdateRights, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, BulkDeeds, BulkService, ExportService, KeyAccess,
     DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,
     PendingService, RevokeService, RevokeRecord, RevokeConsequences, Succession, VisualizeService,
     AuthorityNoticeRepository, AuthorityExpirySweep, AuthorityExpiryJob, AuthorityLetters,

@@ -29,6 +29,8 @@ export interface RelationWishes {
 export interface RelationsOfNew {
   policy: NamedPolicy;
   roleIds: number[];
+  /** Those of `roleIds` that are there only because the authority is theirs: they give no right to the key. */
+  issuerRoleIds: number[];
   notificationIds: number[];
   /** The roles and notifications of these ids, in order of id. */
   roles: NamedRole[];
@@ -38,10 +40,10 @@ export interface RelationsOfNew {
   destinationIds: number[];
   replacesIds: number[];
   /** The owners' roles and default notifications that do not exist yet. A refusal must leave nothing behind, so they are made with the certificate. */
-  missing: { roles: string[]; notifications: NewNotification[] };
+  missing: { roles: string[]; notifications: NewNotification[]; issuerOwner?: string };
 }
 
-type Linked = Pick<RelationsOfNew, 'roleIds' | 'notificationIds'>;
+type Linked = Pick<RelationsOfNew, 'roleIds' | 'issuerRoleIds' | 'notificationIds'>;
 
 /** The repositories in which relations are looked up, together. */
 @Injectable()
@@ -66,32 +68,42 @@ export class Relations {
     private readonly ready: Destinations,
   ) {}
 
-  /** `ownerNames`: whose roles the certificate gets. Writes nothing. Throws Problem. */
-  async ofNew(actor: Actor, wishes: RelationWishes, ownerNames: readonly string[]): Promise<RelationsOfNew> {
+  /** `issuerOwner`: who owns the authority, and so looks after all that it issues. Writes nothing. Throws Problem. */
+  async ofNew(actor: Actor, wishes: RelationWishes, issuerOwner?: string): Promise<RelationsOfNew> {
+    const found = await this.find(wishes, issuerOwner);
+    await this.demandReplacing(this.db.single, actor, found.replacesIds);
+    return found;
+  }
+
+  /** As `ofNew`, but asks for no right. */
+  async find(wishes: RelationWishes, issuerOwner?: string): Promise<RelationsOfNew> {
     const { usual, destinations } = this.repositories;
     const tx = this.db.single;
+    const ownerNames = [wishes.owner, ...issuerOwner === undefined ? [] : [issuerOwner]];
     const defaults = wishes.notifications?.length ? [] : defaultNotifications(wishes.owner, this.config);
     const [found, others, asked, places, replacesIds] = await Promise.all([
       usual.find({ roles: ownerNames, notifications: defaults.map(({ label }) => label) }, wishes.rotationPolicy),
       this.repositories.roles.locate(tx, 'roles', wishes.roles ?? []),
       this.repositories.notifications.resolve(tx, wishes.notifications ?? [], 'notifications'),
       destinations.resolve(tx, wishes.destinations ?? []),
-      this.replaced(tx, actor, wishes),
+      this.replaced(tx, wishes),
     ]);
     const roles = inOrder([...found.roles, ...others]);
     const notifications = inOrder([...found.notifications, ...asked]);
-    const missing = { roles: without(ownerNames, found.roles.map(({ name }) => name)), notifications: missingOf(defaults, found.notifications) };
+    const missing = { issuerOwner, roles: namesWithout(ownerNames, found.roles.map(({ name }) => name)), notifications: missingOf(defaults, found.notifications) };
     return {
-      policy: found.policy, roles, notifications, roleIds: idsOf(roles), notificationIds: idsOf(notifications),
+      policy: found.policy, roles, notifications, roleIds: idsOf(roles), issuerRoleIds: without(idsOf(named(found.roles, issuerOwner)), idsOf(others)), notificationIds: idsOf(notifications),
       replacesIds, missing, destinationIds: idsOf(places), leadsS: [...notifications, ...missing.notifications].map(({ leadS }) => leadS),
     };
   }
 
   /** Ids of all roles and notifications; makes what is missing in the transaction that stores the certificate. */
-  async complete(tx: Tx, { roleIds, notificationIds, missing }: RelationsOfNew): Promise<Linked> {
+  async complete(tx: Tx, { roleIds, issuerRoleIds, notificationIds, missing }: RelationsOfNew): Promise<Linked> {
     const { roles, notifications } = this.repositories;
+    const made = missing.roles.length > 0 ? await roles.ensure(tx, missing.roles) : [];
     return {
-      roleIds: missing.roles.length > 0 ? [...roleIds, ...idsOf(await roles.ensure(tx, missing.roles))] : roleIds,
+      roleIds: [...roleIds, ...idsOf(made)],
+      issuerRoleIds: [...issuerRoleIds, ...idsOf(named(made, missing.issuerOwner))],
       notificationIds: missing.notifications.length > 0 ? [...notificationIds, ...idsOf(await notifications.ensure(tx, missing.notifications))] : notificationIds,
     };
   }
@@ -106,7 +118,7 @@ export class Relations {
   }
 
   /** What a certificate has only because it belongs to this owner: the owner's role and default notifications. */
-  async ofOwner(tx: Tx, owner: string): Promise<Linked> {
+  async ofOwner(tx: Tx, owner: string): Promise<Pick<Linked, 'roleIds' | 'notificationIds'>> {
     const labels = defaultNotifications(owner, this.config).map(({ label }) => label).filter((label) => !label.startsWith('DEFAULT_SECURITY_'));
     return { roleIds: idsOf(await this.repositories.roles.known(tx, [owner])), notificationIds: idsOf(await this.repositories.notifications.known(tx, labels)) };
   }
@@ -128,15 +140,21 @@ export class Relations {
     }
   }
 
-  private async replaced(tx: Tx, actor: Actor, { replaces = [], replacements = [] }: RelationWishes): Promise<number[]> {
-    const ids: number[] = [];
-    const named = Object.entries({ replaces, replacements }).flatMap(([field, refs]) => refs.map((ref, i) => ({ field: `${field}.${i}`, ref })));
-    for (const { field, ref } of named) {
-      const id = await this.repositories.certificates.findId(tx, { id: ref.id, name: ref.id === undefined ? wordsOf(ref) : undefined });
-      if (id === null) throw invalid(field, `Unable to locate certificate ${wordsOf(ref)}.`);
+  /** To say what replaces these certificates: that ends their warnings and renewals, or brings them back. Throws Problem `forbidden`. */
+  async demandReplacing(tx: Tx, actor: Actor, ids: readonly number[]): Promise<void> {
+    for (const id of ids) {
       const old = await this.repositories.certificates.get(tx, id);
       const { roleIds } = await this.repositories.certificates.linksOf(tx, id);
       if (!mayActOn(actor, { ...old, roleIds })) throw new Problem('forbidden', `You are not authorized to replace certificate ${old.name}.`);
+    }
+  }
+
+  private async replaced(tx: Tx, { replaces = [], replacements = [] }: RelationWishes): Promise<number[]> {
+    const ids: number[] = [];
+    const refs = Object.entries({ replaces, replacements }).flatMap(([field, many]) => many.map((ref, i) => ({ field: `${field}.${i}`, ref })));
+    for (const { field, ref } of refs) {
+      const id = await this.repositories.certificates.findId(tx, { id: ref.id, name: ref.id === undefined ? wordsOf(ref) : undefined });
+      if (id === null) throw invalid(field, `Unable to locate certificate ${wordsOf(ref)}.`);
       ids.push(id);
     }
     return [...new Set(ids)];
@@ -151,13 +169,21 @@ function idsOf(rows: readonly { id: number }[]): number[] {
   return [...new Set(rows.map(({ id }) => id))];
 }
 
+function without(ids: readonly number[], gone: readonly number[]): number[] {
+  return ids.filter((id) => !gone.includes(id));
+}
+
 /** Names count whatever their case. */
-function without(names: readonly string[], known: readonly string[]): string[] {
+function named<T extends { name: string }>(roles: readonly T[], name: string | undefined): T[] {
+  return roles.filter((role) => role.name.toLowerCase() === name?.toLowerCase());
+}
+
+function namesWithout(names: readonly string[], known: readonly string[]): string[] {
   const there = new Set(known.map((name) => name.toLowerCase()));
   return names.filter((name) => !there.has(name.toLowerCase()));
 }
 
 function missingOf(wanted: readonly NewNotification[], known: readonly { label: string }[]): NewNotification[] {
-  const labels = without(wanted.map(({ label }) => label), known.map(({ label }) => label));
+  const labels = namesWithout(wanted.map(({ label }) => label), known.map(({ label }) => label));
   return wanted.filter(({ label }) => labels.includes(label));
 }

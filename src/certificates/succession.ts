@@ -7,7 +7,7 @@ import { DeliveryRepository } from './deploy/delivery.repository.js';
 import { Deploying } from './deploy/deploying.js';
 import { Planning } from './planning.js';
 
-/** What the end of a certificate means for those that it was to replace. */
+/** What it means for those that a certificate was to replace that it does so no longer. */
 @Injectable()
 export class Succession {
   constructor(
@@ -24,20 +24,25 @@ export class Succession {
    */
   async fellThrough(tx: Tx, heir: Certificate): Promise<void> {
     for (const id of await this.certificates.predecessorsOf(tx, heir.id)) {
-      const old = await this.certificates.lock(tx, id);
-      const { hasSuccessor, isReplaced } = await this.certificates.successionOf(tx, id);
-      const inForce = old.state === 'issued' || (old.state === 'superseded' && old.awaitsDeployment);
-      if (!inForce || old.deletedAt !== null || hasSuccessor || isReplaced) continue;
-      if (old.state === 'superseded') await this.deploying.reinstated(tx, old, heir);
-      old.standUp();
-      await this.planning.plan(tx, old);
-      await tx.save(old);
-      await this.reinstate(tx, old, heir);
+      if (await this.released(tx, id, heir)) await this.reinstate(tx, id, heir);
     }
   }
 
-  private async reinstate(tx: Tx, old: Certificate, heir: Certificate): Promise<void> {
-    const displaced = (await this.deliveries.lockOf(tx, old.id)).filter((delivery) => delivery.state === 'replaced');
+  /** `heir` does not count as what replaces it any more. True when it is in force again: it lives still, and nothing else replaces it. */
+  async released(tx: Tx, id: number, heir: Certificate): Promise<boolean> {
+    const old = await this.certificates.lock(tx, id);
+    const { hasSuccessor, isReplaced } = await this.certificates.successionOf(tx, id);
+    const inForce = old.state === 'issued' || (old.state === 'superseded' && old.awaitsDeployment);
+    if (!inForce || old.deletedAt !== null || hasSuccessor || isReplaced) return false;
+    if (old.state === 'superseded') await this.deploying.reinstated(tx, old, heir);
+    old.standUp();
+    await this.planning.plan(tx, old);
+    await tx.save(old);
+    return true;
+  }
+
+  private async reinstate(tx: Tx, oldId: number, heir: Certificate): Promise<void> {
+    const displaced = (await this.deliveries.lockOf(tx, oldId)).filter((delivery) => delivery.state === 'replaced');
     const places = displaced.map((delivery) => delivery.destinationId);
     const inTheWay = (await this.deliveries.lockOf(tx, heir.id)).filter((d) => d.state === 'delivered' && places.includes(d.destinationId));
     inTheWay.forEach((delivery) => delivery.replace());

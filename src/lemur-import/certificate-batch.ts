@@ -42,6 +42,7 @@ export class CertificateBatch {
     for (const { read, id } of await this.insert([...first.values()])) bySha256.set(read.leaf.fingerprintSha256, id);
     const isTwin = (one: ReadCertificate): boolean => first.get(one.leaf.fingerprintSha256) !== one;
     for (const twin of all.filter(isTwin)) await this.merge(twin, bySha256.get(twin.leaf.fingerprintSha256) ?? 0);
+    await this.masses.markIssuerLinks(this.step.tx, [...bySha256.values()]);
     await this.deliver(all.map((read) => ({ read, id: bySha256.get(read.leaf.fingerprintSha256) ?? 0 })));
     await this.watch(all.map(({ leaf }) => bySha256.get(leaf.fingerprintSha256) ?? 0));
     const kept = all.map((read) => ({ legacyId: read.row.id, id: bySha256.get(read.leaf.fingerprintSha256) ?? 0, digest: digestOfCertificate(read, this.context.links) }));
@@ -56,7 +57,7 @@ export class CertificateBatch {
     const { get, actor } = this.run.parts;
     const news = await this.news(reads);
     const storables = news.map(({ row, roleIds, notificationIds, read }): Storable => ({
-      row, links: { roleIds, notificationIds, replacesIds: [] }, actor,
+      row, links: { roleIds, issuerRoleIds: [], notificationIds, replacesIds: [] }, actor,
       act: { action: 'certificate.imported', after: { owner: row.owner, serial: row.serialHex, lemurId: read.row.id } },
     }));
     const stored = await get(CertificateStore).insert(this.step.tx, storables);

@@ -35,7 +35,7 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
   const custody = {
     owner: (row.owner ?? '').trim().toLowerCase(), description: row.description, creatorId: places.users.get(row.userId ?? 0) ?? null,
     authorityId: places.authorities.get(row.authorityId ?? 0) ?? null, notify: notifyOf(read, context), rotation: row.rotation === true,
-    rotationPolicyId: policy.id, renewsId: null, requestKey: null, requestSha256: null,
+    rotationPolicyId: policy.id, ownerVouches: true, renewsId: null, requestKey: null, requestSha256: null,
   };
   const isReplaced = links.replaced.has(row.id);
   const plan = planRenewal({ ...custody, notBefore: leaf.notBefore, notAfter: leaf.notAfter, state: 'issued', hasIssuer: custody.authorityId !== null, hasSuccessor: false, isReplaced }, policy);

@@ -216,6 +216,38 @@ describe('domain rules', () => {
     expect([status, Object.keys(problem.reasons)]).toEqual([400, [field]]);
   });
 
+  it('let the program renew by the rights of who asked and of an owner who agreed, not of one who was merely named', async () => {
+    const { id: ownerRole } = await program.ok('POST', '/roles', { name: 'team@example.com' });
+    const rule = await program.ok('POST', '/domain-rules', { patterns: ['.team.example.com'] });
+    const { items } = await program.ok('GET', '/users?count=200');
+    const web = items.find(({ username }: { username: string }) => username === 'web');
+    const make = async (commonName: string) => (await issue('web', { owner: 'team@example.com', commonName, rotation: true, validityDays: 90 })).body;
+    const withRoles = (roles: object[]) => program.ok('PUT', `/users/${web.id}`, { roles });
+    const named = await make('named.team.example.com');
+    await withRoles([...web.roles, { id: ownerRole }]);
+    tokens.web = await program.login('web', password);
+    const agreed = await make('agreed.team.example.com');
+    const given = await program.ok('PUT', `/certificates/${(await issue('web', { commonName: 'given.team.example.com', rotation: true, validityDays: 90 })).body.id}`, { owner: 'team@example.com' });
+    await withRoles(web.roles);
+    await program.ok('PUT', `/domain-rules/${rule.id}`, { role: { id: ownerRole }, patterns: ['.team.example.com'] });
+    program.clock.advance(70 * dayMs);
+    for (const { id } of [agreed, given]) await eventually(async () => (await program.ok('GET', `/certificates/${id}`)).replacedBy.length === 1);
+    const refusal = await eventually(async () => { const now = await program.ok('GET', `/certificates/${named.id}`); return now.renewal.attempts > 0 && now; });
+    expect(refusal).toMatchObject({ replacedBy: [], renewal: { detail: expect.stringContaining('named.team.example.com is not open to your roles') } });
+  });
+
+  it('let nobody whose account is closed go on having certificates renewed by their rights', async () => {
+    const rule = await program.ok('POST', '/domain-rules', { role: { name: 'db-team' }, patterns: ['.closed.example.com'] });
+    const { items } = await program.ok('GET', '/users?count=200');
+    const { id: dbId } = items.find(({ username }: { username: string }) => username === 'db');
+    const { body: certificate } = await issue('db', { commonName: 'a.closed.example.com', rotation: true, validityDays: 90 });
+    await program.ok('PUT', `/users/${dbId}`, { active: false });
+    program.clock.advance(70 * dayMs);
+    await eventually(async () => (await program.ok('GET', `/certificates/${certificate.id}`)).renewal.attempts > 0);
+    await program.ok('PUT', `/users/${dbId}`, { active: true });
+    await program.ok('DELETE', `/domain-rules/${rule.id}`);
+  });
+
   it('are changed by administrators alone and on record', async () => {
     for (const who of ['web', 'guard', 'free', 'reader'] as const) {
       expect((await as(who, 'POST', '/domain-rules', { patterns: ['.'] })).status).toBe(403);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startProgram, type TestProgram } from '../support/program.js';
+import { eventually, startProgram, type TestProgram } from '../support/program.js';
 
 const password = 'Correct-Horse-2!';
 
@@ -56,6 +56,48 @@ describe('ways around the right to a key', () => {
     expect((await as(bob, 'GET', `/certificates/${id}/key`)).status).toBe(200);
     await program.ok('PUT', `/roles/${role('linked').id}`, { permissions: [] });
     expect((await as(bob, 'GET', `/certificates/${id}/key`)).status).toBe(403);
+  });
+
+  it('gives those who own the authority no key, whoever owns it now, over changes and renewals', async () => {
+    const { ok } = program;
+    const ca = await ok('POST', '/authorities', { name: 'handed', owner: 'ca@example.com', commonName: 'Handed Root' });
+    await ok('POST', '/users', { username: 'carl', email: 'carl@example.com', password, roles: [{ name: 'ca@example.com' }] });
+    const carl = await program.login('carl', password);
+    const issue = (commonName: string, more: object = {}) => ok('POST', '/certificates', { owner: 'joe@example.com', commonName, authority: { name: 'handed' }, ...more });
+    const byIssuer = async (id: number) => Object.fromEntries((await ok('GET', `/certificates/${id}`)).roles.map((role: { name: string; byIssuer: boolean }) => [role.name, role.byIssuer]));
+    const key = async (id: number) => (await as(carl, 'GET', `/certificates/${id}/key`)).status;
+    const [plain, own, asked] = [await issue('plain.example.com'), await issue('own.example.com', { owner: 'ca@example.com' }), await issue('asked.example.com', { roles: [{ name: 'CA@example.com' }] })];
+    expect(await byIssuer(plain.id)).toEqual({ 'joe@example.com': false, 'ca@example.com': true });
+    expect(await Promise.all([plain, own, asked].map(({ id }) => key(id)))).toEqual([403, 200, 200]);
+
+    await ok('PUT', `/authorities/${ca.id}`, { owner: 'nobody@example.com' });
+    expect(await Promise.all([plain, own, asked].map(({ id }) => key(id)))).toEqual([403, 200, 200]);
+    expect((await as(carl, 'PUT', `/certificates/${plain.id}`, { destinations: [{ label: 'web' }] })).status).toBe(403);
+    // What a client read and sends back grants nothing.
+    const { roles } = await ok('GET', `/certificates/${plain.id}`);
+    expect((await as(carl, 'PUT', `/certificates/${plain.id}`, { roles: roles.map((role: object) => ({ ...role, byIssuer: false })) })).status).toBe(200);
+    await ok('POST', '/certificates/bulk', { ids: [plain.id, own.id], change: { owner: 'amy@example.com' }, dryRun: false });
+    for (const { id } of [plain, own]) expect([await byIssuer(id), await key(id)]).toEqual([{ 'amy@example.com': false, 'ca@example.com': true }, 403]);
+    const renewed = await ok('POST', `/certificates/${plain.id}/reissue`);
+    expect([await byIssuer(renewed.id), await key(renewed.id)]).toEqual([{ 'amy@example.com': false, 'ca@example.com': true }, 403]);
+    expect(await byIssuer((await ok('POST', `/certificates/${asked.id}/reissue`)).id)).toEqual({ 'joe@example.com': false, 'ca@example.com': false });
+  });
+
+  it('is asked for on the certificate as it is when it changes, not as it was when the request came', async () => {
+    const { id } = await program.ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'race.example.com', authority: { name: 'root' }, roles: [{ name: 'linked' }] });
+    const meanwhile = async (change: string) => {
+      let answer: Promise<{ status: number }> | undefined;
+      await program.database.source.transaction(async (tx) => {
+        await tx.query('select from certificate where id = $1 for update', [id]);
+        answer = as(bob, 'PUT', `/certificates/${id}`, { description: 'too late' });
+        await eventually(async () => (await tx.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)).length > 0);
+        await tx.query(change, [id]);
+      });
+      return (await answer)?.status;
+    };
+    expect(await meanwhile(`update certificate set owner = 'amy@example.com' where id = $1`)).toBe(409);
+    expect(await meanwhile('delete from certificate_role where certificate_id = $1')).toBe(403);
+    expect((await program.ok('GET', `/certificates/${id}`)).description).toBeNull();
   });
 
   it('holds for an API key whose scopes leave key:read out, whoever it acts for', async () => {

@@ -75,6 +75,48 @@ describe('who takes whose place', () => {
     expect(await second.served(old.cn)).toBe(heir.serial);
   });
 
+  it('takes the old one nowhere where those who may change it may not send its renewal', async () => {
+    const [first, second] = [await destination('i'), await destination('j')];
+    const old = await issue({ destinations: [{ id: first.id }] });
+    await delivered(old.id);
+    await rm(first.folder, { recursive: true });
+    await writeFile(first.folder, 'in the way');
+    const heir = await reissue(old.id);
+    await program.ok('PUT', `/certificates/${heir.id}`, { owner: 'amy@example.com' });
+    const password = 'Correct-Horse-2!';
+    await program.ok('POST', '/users', { username: 'joe', email: 'joe@example.com', password, roles: [{ name: 'joe@example.com' }] });
+    const token = await program.login('joe', password);
+    const attach = { destinations: [{ id: first.id }, { id: second.id }] };
+    expect(await program.call('PUT', `/certificates/${old.id}`, attach, { token })).toMatchObject({ status: 403, body: { detail: `You are not authorized to change certificate ${heir.name}.` } });
+    expect((await get(old.id)).destinations).toHaveLength(1);
+    await program.ok('PUT', `/certificates/${heir.id}`, { owner: 'joe@example.com' });
+    expect((await program.call('PUT', `/certificates/${old.id}`, attach, { token })).status).toBe(200);
+    expect((await get(heir.id)).destinations).toHaveLength(2);
+    await rm(first.folder);
+  });
+
+  it('watches and renews again what is no longer to be replaced, for those who have the right to it', async () => {
+    const password = 'Correct-Horse-2!';
+    const [old, heir] = [await issue(), await issue({ owner: 'bea@example.com' })];
+    await program.ok('POST', '/users', { username: 'bea', email: 'bea@example.com', password, roles: [{ name: 'bea@example.com' }] });
+    const token = await program.login('bea', password);
+    const asBea = (body: object) => program.call('PUT', `/certificates/${heir.id}`, body, { token });
+    expect((await asBea({ replaces: [{ id: old.id }] })).status).toBe(403);
+    const linked = await program.ok('PUT', `/certificates/${heir.id}`, { replaces: [{ id: old.id }] });
+    expect(await get(old.id)).toMatchObject({ notify: false, nextNoticeAt: null, renewal: { at: null, reason: 'replaced' } });
+    expect((await asBea(linked)).status).toBe(200);
+    expect((await asBea({ replaces: [] })).status).toBe(403);
+    await program.ok('PUT', `/certificates/${heir.id}`, { replaces: [] });
+    expect(await get(old.id)).toMatchObject({ notify: true, nextNoticeAt: old.nextNoticeAt, renewal: old.renewal, replacedBy: [] });
+  });
+
+  it('leaves nothing that is watched without a warning', async () => {
+    const silent = await program.ok('POST', '/notifications', { label: 'silent', active: false, plugin: { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } } });
+    const certificate = await issue();
+    const after = await program.ok('PUT', `/certificates/${certificate.id}`, { notifications: [{ id: silent.id }] });
+    expect([after.nextNoticeAt, after.notifications.length]).toEqual([certificate.nextNoticeAt, 4]);
+  });
+
   it('supersedes the old one once the destination that failed is detached', async () => {
     const place = await destination('f');
     const old = await issue({ destinations: [{ id: place.id }] });

@@ -27,7 +27,7 @@ export class Discovery {
 
   async relationsOf(findings: readonly Finding[]): Promise<OwnerRelations> {
     const owners = [...new Set(findings.map(({ owner }) => owner))];
-    return new Map(await Promise.all(owners.map(async (owner) => [owner, await this.relations.ofNew(systemActor(''), { owner }, [owner])] as const)));
+    return new Map(await Promise.all(owners.map(async (owner) => [owner, await this.relations.find({ owner })] as const)));
   }
 
   /** In one transaction with what else is written of these findings. Two syncs that find the same certificate import it once: the later waits. */
@@ -68,7 +68,7 @@ export class Discovery {
   private storable(source: Source, { uploaded, owner, location }: Finding, { relations, links }: { relations: RelationsOfNew; links: Storable['links'] }): Storable {
     const custody = {
       owner, description: `This certificate was automatically discovered by Perennial: ${source.label}, ${location}`.slice(0, 1024), creatorId: source.creatorId,
-      authorityId: null, notify: true, rotation: false, rotationPolicyId: relations.policy.id, renewsId: null, requestKey: null, requestSha256: null,
+      authorityId: null, notify: true, rotation: false, rotationPolicyId: relations.policy.id, ownerVouches: false, renewsId: null, requestKey: null, requestSha256: null,
     };
     const row = this.rows.make(uploaded, custody, relations, {});
     const after = { owner, serial: row.serialHex, sourceId: source.id, location: location.slice(0, 1024), withKey: uploaded.privateKey !== null };

@@ -15,6 +15,13 @@ export class MassImportRepository {
        join certificate c using (issuer_sha256, serial_hex)`, [rows.map(({ issuerSha256 }) => issuerSha256), rows.map(({ serialHex }) => serialHex)]);
   }
 
+  /** Of the roles that these certificates are linked with, that of the authority's owner is there because of the issuer: it gives no right to the key. */
+  async markIssuerLinks(tx: Tx, ids: readonly number[]): Promise<void> {
+    await tx.query(
+      `update certificate_role l set by_issuer = true from certificate c, authority a, role r
+       where l.certificate_id = any($1) and c.id = l.certificate_id and a.id = c.authority_id and r.id = l.role_id and lower(r.name) = lower(a.owner)`, [ids]);
+  }
+
   /** What replaces what; pairs that are known stay as they are. */
   async addReplacements(tx: Tx, pairs: readonly { id: number; replacedId: number }[]): Promise<void> {
     await tx.query(

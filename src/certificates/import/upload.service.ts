@@ -5,7 +5,7 @@ import { issuanceCap } from '../../authorities/issuance-cap.js';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
-import { mayDeliverAnything, mayIssueFrom } from '../../roles/permission.js';
+import { holds, mayDeliverAnything, mayIssueFrom } from '../../roles/permission.js';
 import { Admission } from '../admission.js';
 import { CertificateRepository, type NewRow } from '../certificate.repository.js';
 import { CertificateStore, type Stored } from '../issue/certificate-store.js';
@@ -80,7 +80,7 @@ export class UploadService {
   /** The id. Throws Problem: `invalid-request`, or `conflict` when this very certificate is known. */
   async upload(actor: Actor, request: UploadRequest): Promise<number> {
     const uploaded = await this.authority.of(actor, request, await readUpload(request));
-    const relations = await this.relations.ofNew(actor, request, [request.owner, ...uploaded.authority ? [uploaded.authority.owner] : []]);
+    const relations = await this.relations.ofNew(actor, request, uploaded.authority?.owner);
     if (relations.destinationIds.length > 0 && uploaded.authority === null && !mayDeliverAnything(actor)) {
       throw new Problem('forbidden', 'Only an operator delivers certificates that no authority here has issued.');
     }
@@ -95,7 +95,7 @@ export class UploadService {
     return {
       owner: request.owner, description: request.description ?? null, creatorId: actor.userId || null, authorityId: authority?.id ?? null,
       notify: request.notify ?? request.active ?? true, rotation: request.rotation ?? request.rotationPolicy !== undefined,
-      rotationPolicyId: policy.id, renewsId: null, requestKey: null, requestSha256: null,
+      rotationPolicyId: policy.id, ownerVouches: holds(actor, request.owner), renewsId: null, requestKey: null, requestSha256: null,
     };
   }
 }

@@ -15,7 +15,7 @@ export interface Storable extends NewCertificate {
   actor: AuditActor;
   act: Pick<AuditedAct, 'action' | 'after'>;
   /** Makes roles and notifications that are missing, in the transaction that stores the certificate; gives the ids of all, which count instead of those in `links`. */
-  complete?: (tx: Tx) => Promise<Pick<NewCertificate['links'], 'roleIds' | 'notificationIds'>>;
+  complete?: (tx: Tx) => Promise<Pick<NewCertificate['links'], 'roleIds' | 'issuerRoleIds' | 'notificationIds'>>;
 }
 
 /** What a certificate came to be called and which names it was linked with when it was stored. */

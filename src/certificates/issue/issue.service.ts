@@ -6,7 +6,7 @@ import { Config } from '../../platform/config.js';
 import { Database, type Tx, violatedConstraint } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
-import { mayIssueFrom } from '../../roles/permission.js';
+import { holds, mayIssueFrom } from '../../roles/permission.js';
 import { Admission } from '../admission.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import type { CertificateRow } from '../certificate.row.js';
@@ -48,7 +48,7 @@ export class IssuePlanning {
     const terms = await this.admission.ofNew(actor, leaveOut ? { ...wanted.terms, leaveOut } : wanted.terms, loaded);
     if (!loaded.authority.isCnOptional && !terms.subject.commonName) throw invalid(wanted.csr ? 'csr' : 'commonName', 'Missing common_name: this authority wants one.');
     const validity = this.validity(loaded, request);
-    const relations = await this.relations.ofNew(actor, request, [request.owner, loaded.authority.owner]);
+    const relations = await this.relations.ofNew(actor, request, loaded.authority.owner);
     if (wanted.csr) await this.relations.demandKeyless(relations.destinationIds);
     await this.relations.demandKeyScope(actor, relations.destinationIds);
     const secretId = randomUUID();
@@ -58,7 +58,7 @@ export class IssuePlanning {
     const custody = {
       owner: request.owner, description: request.description ?? null, creatorId: actor.userId || null, authorityId: loaded.authority.id,
       notify: request.notify ?? request.active ?? true, rotation: request.rotation ?? request.rotationPolicy !== undefined,
-      rotationPolicyId: relations.policy.id, renewsId: null, requestKey: mark?.key ?? null, requestSha256: mark?.sha256 ?? null,
+      rotationPolicyId: relations.policy.id, ownerVouches: holds(actor, request.owner), renewsId: null, requestKey: mark?.key ?? null, requestSha256: mark?.sha256 ?? null,
     };
     const { missing, ...found } = relations;
     const complete = missing.roles.length + missing.notifications.length > 0 ? (tx: Tx) => this.relations.complete(tx, relations) : undefined;

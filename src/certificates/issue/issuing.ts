@@ -22,6 +22,7 @@ export interface Blueprint {
   customName?: string;
   policy: RenewalRule;
   roleIds: readonly number[];
+  issuerRoleIds: readonly number[];
   notificationIds: readonly number[];
   /** How long before the end each notification warns, in seconds. */
   leadsS: readonly number[];
@@ -109,9 +110,9 @@ export class Issuing {
 }
 
 function storable(row: NewRow, blueprint: Blueprint, { authority }: LoadedAuthority, { actor, after }: Occasion): Storable {
-  const { roleIds, replacesIds, notificationIds, complete } = blueprint;
+  const { roleIds, issuerRoleIds, replacesIds, notificationIds, complete } = blueprint;
   return {
-    row, actor, complete, links: { roleIds, replacesIds, notificationIds, authorityVersion: authority.version },
+    row, actor, complete, links: { roleIds, issuerRoleIds, replacesIds, notificationIds, authorityVersion: authority.version },
     act: { action: row.state === 'issued' ? 'certificate.issued' : 'certificate.requested', after },
   };
 }

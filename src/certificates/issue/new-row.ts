@@ -20,6 +20,7 @@ export interface Custody {
   notify: boolean;
   rotation: boolean;
   rotationPolicyId: number;
+  ownerVouches: boolean;
   renewsId: number | null;
   requestKey: string | null;
   requestSha256: string | null;

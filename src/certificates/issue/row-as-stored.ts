@@ -21,12 +21,13 @@ const absent = {
 
 /** What a reader would find now, so that nobody need read; undefined when other things were stored with it that are not known here. */
 export function rowAsStored({ row, id, name, domains }: Made, { actor, authority: { authority, limits }, relations }: Surroundings): CertificateRow | undefined {
-  const { policy, roles, notifications, missing, destinationIds, replacesIds } = relations;
+  const { policy, roles, issuerRoleIds, notifications, missing, destinationIds, replacesIds } = relations;
   const more = [destinationIds, replacesIds, missing.roles, missing.notifications].some((others) => others.length > 0);
   if (more || row.state !== 'issued') return undefined;
   const { sealedKey, ...open } = row;
   return {
-    ...absent, ...open, ...fresh, id, name, roles, readAt: row.createdAt, hasPrivateKey: sealedKey != null,
+    ...absent, ...open, ...fresh, id, name, readAt: row.createdAt, hasPrivateKey: sealedKey != null,
+    roles: roles.map((role) => ({ ...role, byIssuer: issuerRoleIds.includes(role.id) })),
     notifications: notifications.map(({ id, label, active }) => ({ id, label, active })),
     domains: domains.toSorted((a, b) => a.id - b.id),
     creator: row.creatorId === null ? null : { id: actor.userId, username: actor.username, email: actor.email, active: true },

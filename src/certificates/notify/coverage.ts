@@ -5,6 +5,7 @@ import { replanNotification } from '../../notifications/notifications.jobs.js';
 import { Config } from '../../platform/config.js';
 import type { Tx } from '../../platform/db/database.js';
 import { Problem } from '../../platform/http/problem.js';
+import type { Certificate } from '../certificate.entity.js';
 import { WatchRepository } from './watch.repository.js';
 
 /** Sees to it that no certificate that is watched loses its last warning: it gets its owner's default ones instead. */
@@ -21,6 +22,13 @@ export class Coverage {
     const byOwner = new Map<string, number[]>();
     for (const { id, owner } of certificates) byOwner.set(owner, [...byOwner.get(owner) ?? [], id]);
     for (const owner of [...byOwner.keys()].sort()) await this.coverOwner(tx, owner, byOwner.get(owner) ?? []);
+  }
+
+  /** Covers a locked certificate that is watched and that nothing active warns about. Throws as `cover`. */
+  async coverBare(tx: Tx, certificate: Certificate): Promise<void> {
+    if (!certificate.watched) return;
+    const [watch] = await this.watches.of(tx, [certificate.id]);
+    if (watch?.leads.length === 0) await this.cover(tx, [certificate]);
   }
 
   private async coverOwner(tx: Tx, owner: string, certificateIds: readonly number[]): Promise<void> {

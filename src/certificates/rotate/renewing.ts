@@ -69,10 +69,10 @@ export class RenewalPlans {
     const secretId = randomUUID();
     const custody = {
       owner: old.owner, description: `Renewal of ${old.name}.`, creatorId: old.creatorId, authorityId: loaded.authority.id,
-      notify: old.notify, rotation: old.rotation, rotationPolicyId: old.rotationPolicyId, renewsId: old.id, requestKey: null, requestSha256: null,
+      notify: old.notify, rotation: old.rotation, rotationPolicyId: old.rotationPolicyId, ownerVouches: old.ownerVouches, renewsId: old.id, requestKey: null, requestSha256: null,
     };
     const blueprint = {
-      custody, terms, validity: this.validity(loaded, old), policy, replacesIds: [old.id], roleIds: links.roleIds,
+      custody, terms, validity: this.validity(loaded, old), policy, replacesIds: [old.id], roleIds: links.roleIds, issuerRoleIds: links.issuerRoleIds,
       notificationIds: links.notificationIds, leadsS: notifications.map(({ leadS }) => leadS),
       subject: await this.subjects.make(old.keyType, terms, secretId, userId),
     };

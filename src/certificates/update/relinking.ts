@@ -2,19 +2,17 @@ import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
 import { Problem } from '../../platform/http/problem.js';
 import type { Certificate } from '../certificate.entity.js';
-import { CertificateRepository } from '../certificate.repository.js';
+import { CertificateRepository, type Links } from '../certificate.repository.js';
 import { Deploying } from '../deploy/deploying.js';
-import { Planning } from '../planning.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
+import { Succession } from '../succession.js';
 import type { UpdateRequest } from './update.schema.js';
 
-/** A change that has been found possible and allowed. */
-export interface Change { before: Certificate; request: UpdateRequest; found: RelationsOfNew }
-
-interface Links { roleIds: number[]; notificationIds: number[] }
+/** What a request wants, and what it names, found. */
+export interface Wishes { request: UpdateRequest; found: RelationsOfNew }
 
 /** What a change does to links. `former`: what goes with the former owner, null when the owner stays. */
-interface Relink extends Omit<Change, 'before'> { former: Links | null }
+interface Relink extends Wishes { former: Pick<Links, 'roleIds' | 'notificationIds'> | null }
 
 /** Links a certificate anew with roles, notifications, destinations and what it replaces. */
 @Injectable()
@@ -23,13 +21,13 @@ export class Relinking {
     private readonly certificates: CertificateRepository,
     private readonly deploying: Deploying,
     private readonly relations: Relations,
-    private readonly planning: Planning,
+    private readonly succession: Succession,
   ) {}
 
   /** `row` is the certificate with its new owner and switches. */
-  async relink(tx: Tx, row: Certificate, { before, ...change }: Change): Promise<void> {
+  async relink(tx: Tx, row: Certificate, { formerOwner, ...wishes }: Wishes & { formerOwner: string | null }): Promise<void> {
     const links = await this.certificates.linksOf(tx, row.id);
-    const relink = { ...change, former: row.owner === before.owner ? null : await this.linksOfFormer(tx, before) };
+    const relink = { ...wishes, former: formerOwner === null ? null : await this.linksOfFormer(tx, formerOwner, links) };
     await this.relinkPeople(tx, row, relink, links);
     const replacesIds = await this.relinkReplaced(tx, row, relink);
     await this.relinkDestinations(tx, row, { ...relink, attachedIds: links.destinationIds, replacesIds });
@@ -46,20 +44,26 @@ export class Relinking {
     await this.certificates.setLinks(tx, row.id, 'notification', without(notificationIds, former?.notificationIds ?? []));
   }
 
-  /** What it had only because it belonged to this owner. The role stays where the authority that issued it belongs to the same. */
-  private async linksOfFormer(tx: Tx, { id, owner }: Certificate): Promise<Links> {
+  /** What it had only because it belonged to this owner. The role stays where it is linked because of the issuer. */
+  private async linksOfFormer(tx: Tx, owner: string, { issuerRoleIds }: Links): Promise<NonNullable<Relink['former']>> {
     const former = await this.relations.ofOwner(tx, owner);
-    return await this.certificates.isOfAuthorityOwner(tx, id, owner) ? { ...former, roleIds: [] } : former;
+    return { ...former, roleIds: without(former.roleIds, issuerRoleIds) };
   }
 
-  /** Ids of what it replaces from now on and has not replaced before. What it renews stays replaced by it. */
-  private async relinkReplaced(tx: Tx, row: Certificate, { request, found }: Relink): Promise<number[]> {
-    if (!request.replaces && !request.replacements) return [];
+  /** Ids of what it replaces from now on, of what is new among them, and of what it no longer replaces. What it renews stays replaced by it. */
+  async replacing(tx: Tx, row: Certificate, { request, found }: Wishes): Promise<{ after: number[]; added: number[]; freed: number[] }> {
     const before = await this.certificates.predecessorsOf(tx, row.id);
-    const after = [...without(found.replacesIds, [row.id]), ...(row.renewsId === null ? [] : [row.renewsId])];
+    if (!request.replaces && !request.replacements) return { after: before, added: [], freed: [] };
+    const after = [...new Set([...without(found.replacesIds, [row.id]), ...(row.renewsId === null ? [] : [row.renewsId])])];
+    return { after, added: without(after, before), freed: without(before, after) };
+  }
+
+  /** Ids of what it has not replaced before. What it no longer replaces is watched and renews once more, if it had made room for it. */
+  private async relinkReplaced(tx: Tx, row: Certificate, relink: Relink): Promise<number[]> {
+    const { after, added, freed } = await this.replacing(tx, row, relink);
     await this.certificates.setLinks(tx, row.id, 'replaced', after);
-    for (const id of without(before, after)) await this.certificates.change(tx, id, (freed) => this.planning.planRenewal(tx, freed));
-    return without(after, before);
+    for (const id of row.bodyPem === null ? [] : freed) await this.succession.released(tx, id, row);
+    return added;
   }
 
   private async relinkDestinations(tx: Tx, row: Certificate, { request, found, attachedIds, replacesIds }: Relink & { attachedIds: number[]; replacesIds: number[] }): Promise<void> {

@@ -2,33 +2,39 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
-import { CertificateAccess } from '../access.js';
+import { Problem } from '../../platform/http/problem.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Places } from '../deploy/places.js';
+import { Coverage } from '../notify/coverage.js';
 import { Planning } from '../planning.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
-import { type Change, Relinking } from './relinking.js';
+import { Relinking, type Wishes } from './relinking.js';
 import type { UpdateRequest } from './update.schema.js';
+import { UpdateRights } from './update-rights.js';
 
-/** The consequences of a change. */
+/** What a change of a certificate writes down. */
 @Injectable()
 export class UpdateChanges {
   constructor(
     private readonly relinking: Relinking,
     private readonly planning: Planning,
-    private readonly places: Places,
+    private readonly coverage: Coverage,
     private readonly audit: Audit,
   ) {}
 
-  async apply(tx: Tx, actor: Actor, row: Certificate, change: Change): Promise<void> {
-    const { before, request, found } = change;
-    await this.relinking.relink(tx, row, change);
+  /** `row` is locked, and is changed here; the caller saves it. */
+  async apply(tx: Tx, actor: Actor, row: Certificate, wishes: Wishes): Promise<void> {
+    const { request, found } = wishes;
+    const before = pick(row);
+    this.assign(row, wishes);
+    await this.relinking.relink(tx, row, { ...wishes, formerOwner: before.owner === row.owner ? null : before.owner });
+    if (request.notifications || row.owner !== before.owner || row.notify !== before.notify) await this.coverage.coverBare(tx, row);
     await this.planning.plan(tx, row);
     await this.audit.record(tx, actor, {
-      action: 'certificate.updated', targetType: 'certificate', targetId: before.id, before: pick(before),
+      action: 'certificate.updated', targetType: 'certificate', targetId: row.id, before,
       after: {
-        ...pick(request),
+        ...pick(row),
         ...(request.destinations && { destinationIds: found.destinationIds }), ...(request.roles && { roleIds: found.roleIds }),
         ...(request.notifications && { notificationIds: found.notificationIds }),
         ...((request.replaces ?? request.replacements) && { replacesIds: found.replacesIds }),
@@ -36,13 +42,43 @@ export class UpdateChanges {
     });
   }
 
-  demandApart(tx: Tx, certificate: Certificate, destinationIds: readonly number[]): Promise<void> {
-    return this.places.demandApart(tx, certificate, destinationIds);
+  private assign(row: Certificate, { request, found }: Wishes): void {
+    const { owner = row.owner } = request;
+    row.ownerVouches ||= owner !== row.owner;
+    row.owner = owner;
+    row.description = request.description === undefined ? row.description : request.description;
+    // Clients send the whole object back, with both names of the switch: the one that was changed counts.
+    row.notify = [request.notify, request.active].find((asked) => asked !== undefined && asked !== row.notify) ?? row.notify;
+    row.rotation = request.rotation ?? row.rotation;
+    row.rotationPolicyId = request.rotationPolicy ? found.policy.id : row.rotationPolicyId;
   }
 }
 
-function pick({ owner, description, notify, rotation }: Partial<Pick<Certificate, 'owner' | 'description' | 'notify' | 'rotation'>>): object {
-  return { owner, description, notify, rotation };
+type Care = Pick<Certificate, 'owner' | 'description' | 'notify' | 'rotation' | 'rotationPolicyId'>;
+
+function pick({ owner, description, notify, rotation, rotationPolicyId }: Care): Care {
+  return { owner, description, notify, rotation, rotationPolicyId };
+}
+
+/** Finds what a request names, for a certificate of this owner. Asks for no right. */
+@Injectable()
+export class UpdateLookup {
+  constructor(
+    private readonly relations: Relations,
+    private readonly places: Places,
+  ) {}
+
+  /** Throws Problem `invalid-request` where something is not there, or cannot take the certificate. */
+  async find(tx: Tx, certificate: Certificate, request: UpdateRequest): Promise<RelationsOfNew> {
+    const { owner = certificate.owner, destinations, notifications } = request;
+    const found = await this.relations.find({ ...request, owner });
+    if (destinations && !certificate.sealedKey) await this.relations.demandKeyless(found.destinationIds);
+    if (destinations) await this.places.demandApart(tx, certificate, found.destinationIds);
+    if (owner === certificate.owner || !notifications?.length) return found;
+    // Whatever else is named: a new owner gets the warnings that owners get.
+    const defaults = await this.relations.find({ owner });
+    return { ...found, notificationIds: [...found.notificationIds, ...defaults.notificationIds], missing: defaults.missing };
+  }
 }
 
 /** Changes who looks after a certificate and how; what it certifies never changes. */
@@ -50,56 +86,33 @@ function pick({ owner, description, notify, rotation }: Partial<Pick<Certificate
 export class UpdateService {
   constructor(
     private readonly db: Database,
-    private readonly access: CertificateAccess,
     private readonly certificates: CertificateRepository,
-    private readonly relations: Relations,
+    private readonly lookup: UpdateLookup,
+    private readonly rights: UpdateRights,
     private readonly changes: UpdateChanges,
   ) {}
 
+  /** Names are looked up before the transaction; every right is asked for inside it, of the locked row. Throws Problem, `conflict` when the owner changed meanwhile. */
   async update(actor: Actor, id: number, request: UpdateRequest): Promise<void> {
-    const change = await this.prepare(actor, id, request);
+    const { before, wishes } = await this.lookUp(actor, id, request);
     await this.db.write((tx) => this.certificates.change(tx, id, async (row) => {
-      this.assign(row, request, change.found);
-      await this.changes.apply(tx, actor, row, change);
+      if (row.owner !== before.owner) throw new Problem('conflict', `Certificate ${row.name} has come to another owner meanwhile: look at it again.`);
+      await this.rights.demand(tx, actor, row, wishes);
+      await this.changes.apply(tx, actor, row, wishes);
     }));
   }
 
-  /** What `update` would do; nothing is written. Throws as `update`. */
-  async prepare(actor: Actor, id: number, request: UpdateRequest): Promise<Change> {
+  /** What `update` would demand; nothing is written. Throws as `update`. */
+  async prepare(actor: Actor, id: number, request: UpdateRequest): Promise<void> {
+    const { before, wishes } = await this.lookUp(actor, id, request);
+    await this.rights.demand(this.db.single, actor, before, wishes);
+  }
+
+  /** A stranger learns nothing of what the request names. */
+  private async lookUp(actor: Actor, id: number, request: UpdateRequest): Promise<{ before: Certificate; wishes: Wishes }> {
     const tx = this.db.single;
     const before = await this.certificates.get(tx, id);
-    await this.access.demandChange(tx, actor, before);
-    await this.demandRights(actor, before, request);
-    const found = await this.findRelations(actor, before, request);
-    const { destinationIds } = await this.certificates.linksOf(tx, id);
-    const attached = found.destinationIds.filter((one) => !destinationIds.includes(one));
-    await this.access.demandDelivery(tx, actor, before, attached);
-    if (!before.sealedKey) await this.relations.demandKeyless(attached);
-    if (request.destinations) await this.changes.demandApart(tx, before, found.destinationIds);
-    return { before, request, found };
-  }
-
-  private async findRelations(actor: Actor, before: Certificate, request: UpdateRequest): Promise<RelationsOfNew> {
-    const { owner = before.owner, rotationPolicy = { id: before.rotationPolicyId } } = request;
-    const found = await this.relations.ofNew(actor, { ...request, owner, rotationPolicy }, [owner]);
-    if (owner === before.owner || !request.notifications?.length) return found;
-    // Whatever else is named: a new owner gets the warnings that owners get.
-    const defaults = await this.relations.ofNew(actor, { owner, rotationPolicy }, [owner]);
-    return { ...found, notificationIds: [...found.notificationIds, ...defaults.notificationIds], missing: defaults.missing };
-  }
-
-  private async demandRights(actor: Actor, before: Certificate, { owner, roles }: UpdateRequest): Promise<void> {
-    const { roleIds } = await this.certificates.linksOf(this.db.single, before.id);
-    const sameRoles = roles === undefined || roles.every((role) => role.id !== undefined && roleIds.includes(role.id));
-    if ((owner !== undefined && owner !== before.owner) || !sameRoles) await this.access.demandHandOver(this.db.single, actor, before);
-  }
-
-  private assign(row: Certificate, request: UpdateRequest, { policy }: RelationsOfNew): void {
-    row.owner = request.owner ?? row.owner;
-    row.description = request.description === undefined ? row.description : request.description;
-    // Clients send the whole object back, with both names of the switch: the one that was changed counts.
-    row.notify = [request.notify, request.active].find((asked) => asked !== undefined && asked !== row.notify) ?? row.notify;
-    row.rotation = request.rotation ?? row.rotation;
-    row.rotationPolicyId = policy.id;
+    await this.rights.demandAny(tx, actor, before);
+    return { before, wishes: { request, found: await this.lookup.find(tx, before, request) } };
   }
 }

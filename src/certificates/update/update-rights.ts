@@ -1,0 +1,46 @@
+import { Injectable } from '@nestjs/common';
+import type { Tx } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { CertificateAccess } from '../access.js';
+import type { Certificate } from '../certificate.entity.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { Relations } from '../relations.js';
+import { Relinking, type Wishes } from './relinking.js';
+
+/** Whether an actor may change a certificate as a request says: the right on every object that the change touches. */
+@Injectable()
+export class UpdateRights {
+  constructor(
+    private readonly access: CertificateAccess,
+    private readonly certificates: CertificateRepository,
+    private readonly relations: Relations,
+    private readonly relinking: Relinking,
+  ) {}
+
+  /** To change it at all. Throws Problem `forbidden`, or `wrong-state` when it is deleted. */
+  demandAny(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
+    return this.access.demandChange(tx, actor, certificate);
+  }
+
+  /** By what is stored in `tx` now; `row` is the certificate as it is before the change. Throws Problem `forbidden`, `wrong-state`. */
+  async demand(tx: Tx, actor: Actor, row: Certificate, wishes: Wishes): Promise<void> {
+    const { request: { owner = row.owner, roles }, found } = wishes;
+    await this.access.demandChange(tx, actor, row);
+    const { roleIds, destinationIds } = await this.certificates.linksOf(tx, row.id);
+    const sameRoles = roles === undefined || roles.every((role) => role.id !== undefined && roleIds.includes(role.id));
+    if (owner !== row.owner || !sameRoles) await this.access.demandHandOver(tx, actor, row);
+    await this.demandDelivery(tx, actor, row, found.destinationIds.filter((id) => !destinationIds.includes(id)));
+    const { added, freed } = await this.relinking.replacing(tx, row, wishes);
+    await this.relations.demandReplacing(tx, actor, [...added, ...freed]);
+  }
+
+  /** What renews it, and what renews that, goes wherever it comes to stand: so the key of each of them does. */
+  private async demandDelivery(tx: Tx, actor: Actor, row: Certificate, addedIds: readonly number[]): Promise<void> {
+    if (addedIds.length === 0) return;
+    await this.access.demandDelivery(tx, actor, row, addedIds);
+    for (let heir = await this.certificates.findSuccessor(tx, row.id); heir; heir = await this.certificates.findSuccessor(tx, heir.id)) {
+      await this.access.demandChange(tx, actor, heir);
+      await this.access.demandDelivery(tx, actor, heir, addedIds);
+    }
+  }
+}
