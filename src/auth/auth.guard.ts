@@ -46,7 +46,7 @@ export class AuthGuard implements CanActivate {
   }
 
   private permissionsOf({ account: { roles }, key }: Bearer): Actor['permissions'] {
-    const ofUser = permissionsOf(roles.map(({ name }) => name), this.config.strictRoles);
+    const ofUser = permissionsOf(roles.map(({ name }) => name), this.config);
     return key ? permissionsOfKey(ofUser, key.scopes) : ofUser;
   }
 }

@@ -4,7 +4,7 @@ import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
-import { mayChangeAuthority } from '../roles/permission.js';
+import { mayChangeAuthority, type Owned } from '../roles/permission.js';
 import { RoleRepository } from '../roles/role.repository.js';
 import type { Authority } from './authority.entity.js';
 import { AuthorityRepository, type LinkedRole } from './authority.repository.js';
@@ -32,6 +32,8 @@ export class AuthorityStore {
       const owners = await this.roles.ensure(tx, [authority.owner]);
       const named = await this.roles.locate(tx, 'roles', roles);
       const own = [await this.ownRole(tx, authority.name, 'admin', 'May change'), await this.ownRole(tx, authority.name, 'operator', 'May issue from')];
+      // The parent may have been tightened since its certificate was signed with.
+      if (authority.parentId !== null) demandWithin(await this.repository.limitsOf(tx, authority.parentId), authority);
       const saved = await this.repository.add(tx, authority, [...[...owners, ...named].map((role) => role.id), ...own]);
       await this.audit.record(tx, actor, { action: 'authority.created', targetType: 'authority', targetId: saved.id, after: recorded(saved, await this.repository.rolesOfOne(tx, saved.id)) });
       return saved.id;
@@ -87,10 +89,14 @@ export class AuthorityStore {
 }
 
 /** Throws Problem `forbidden`. Those who may only issue from it hold other roles of it. */
-function demandRight(actor: Actor, { name, owner }: Authority, roles: readonly LinkedRole[]): void {
-  const adminRole = roles.find((role) => role.name === `${name}_admin`);
-  if (mayChangeAuthority(actor, { owner, roleIds: adminRole ? [adminRole.id] : [] })) return;
-  throw new Problem('forbidden', `You are not allowed to change authority ${name}.`);
+function demandRight(actor: Actor, authority: Authority, roles: readonly LinkedRole[]): void {
+  if (mayChangeAuthority(actor, forChanges(authority, roles))) return;
+  throw new Problem('forbidden', `You are not allowed to change authority ${authority.name}.`);
+}
+
+/** Whom an authority belongs to where it is changed: its owner, and of its roles only the one that is for that. */
+export function forChanges({ name, owner }: Authority, roles: readonly LinkedRole[]): Owned {
+  return { owner, roleIds: roles.filter((role) => role.name === `${name}_admin`).map(({ id }) => id) };
 }
 
 /** What the audit log keeps of an authority. */

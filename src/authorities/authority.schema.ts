@@ -42,7 +42,7 @@ export const CreateAuthority = z.strictObject({
   description: z.string().max(1024).nullish(),
   type: z.enum(['root', 'subca']).default('root'),
   parent: Reference.optional().meta({ description: 'For `subca`: the authority that signs it.' }),
-  plugin: PluginInput.optional().meta({ description: 'Default: the local CA.' }),
+  plugin: PluginInput.optional().meta({ description: 'Default: DEFAULT_ISSUER_PLUGIN, else the local CA.' }),
   commonName: z.string().min(1).max(64),
   country: subjectPart, state: subjectPart, location: subjectPart, organization: subjectPart, organizationalUnit: subjectPart,
   validityStart: Instant.optional(),
@@ -53,7 +53,7 @@ export const CreateAuthority = z.strictObject({
   signingAlgorithm: z.enum(['sha256WithRSA', 'sha256WithECDSA', 'sha384WithECDSA', 'sha512WithECDSA', 'ed25519']).optional()
     .meta({ description: 'The key decides how it signs, so the two must fit: ECDSA goes by sha256 with ECCPRIME256V1, sha384 with ECCSECP384R1, sha512 with ECCSECP521R1. Default: as keyType.' }),
   pathLength: z.int().min(0).max(10).nullish().meta({ description: 'How many CAs may stand below it. Default: no limit for a root, 0 for a subca.' }),
-  sensitivity: z.enum(['medium', 'high']).optional().meta({ description: 'Accepted for Lemur\'s clients; every key is sealed alike.' }),
+  sensitivity: z.literal('medium', 'Every key is sealed alike in the database; none lies in a hardware module, which `high` would promise.').optional().meta({ description: "Accepted as Lemur's default." }),
   serialNumber: z.union([z.int().min(1), z.string().regex(/^[1-9]\d{0,47}$/, 'Expected a positive number of at most 48 digits')]).nullish()
     .meta({ description: 'Of the certificate of a root; without it a random one. That of a subca is chosen by its parent, so that none comes twice.' }),
   firstSerial: z.literal(1, 'Serial numbers are random; there is no first one.').nullish().meta({ description: "Accepted as Lemur's default; serial numbers are random." }),

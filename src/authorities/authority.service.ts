@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
+import { Config } from '../platform/config.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import { mayIssueFrom } from '../roles/permission.js';
-import { AuthorityStore } from './authority-store.js';
+import { isAdmin, mayChangeAuthority, mayMakeAuthorityFor } from '../roles/permission.js';
+import { AuthorityStore, forChanges } from './authority-store.js';
 import { AuthorityReader } from './authority-reader.js';
 import { Authorities, type LoadedAuthority } from './authorities.js';
 import type { AuthorityView, CreateAuthority, UpdateAuthority } from './authority.schema.js';
@@ -17,12 +18,15 @@ export class AuthorityService {
     private readonly maker: AuthorityMaker,
     private readonly store: AuthorityStore,
     private readonly reader: AuthorityReader,
+    private readonly config: Config,
   ) {}
 
   async create(actor: Actor, request: CreateAuthority): Promise<AuthorityView> {
+    if (!mayMakeAuthorityFor(actor, request.owner)) throw new Problem('forbidden', `Make authorities for an owner whose role you hold; you do not hold that of ${request.owner}.`);
+    if (request.isPrivate && !isAdmin(actor)) throw new Problem('forbidden', 'Only an administrator frees an authority from the rules on names (isPrivate).');
     const parent = request.parent ? await this.parent(actor, request.parent) : null;
     if (parent) demandWithin(parent.limits, request);
-    return this.reader.view(await this.store.add(actor, await this.maker.make(request, parent, actor), request));
+    return this.reader.view(await this.store.add(actor, await this.maker.make({ ...request, plugin: request.plugin ?? this.usualPlugin() }, parent, actor), request));
   }
 
   async update(actor: Actor, id: number, request: UpdateAuthority): Promise<AuthorityView> {
@@ -31,10 +35,15 @@ export class AuthorityService {
     return this.reader.view(id);
   }
 
+  private usualPlugin(): CreateAuthority['plugin'] {
+    return this.config.defaultIssuerPlugin === undefined ? undefined : { slug: this.config.defaultIssuerPlugin };
+  }
+
   private async parent(actor: Actor, ref: CreateAuthority['parent'] & object): Promise<LoadedAuthority> {
     const parent = await this.authorities.get((await this.authorities.resolve(ref, 'parent')).authority.id);
     const { authority, roles } = parent;
-    if (!mayIssueFrom(actor, { owner: authority.owner, roleIds: roles.map((role) => role.id) })) {
+    // A CA issues whatever it likes in its parent's name: the right to issue leaves is not enough.
+    if (!mayChangeAuthority(actor, forChanges(authority, roles))) {
       throw new Problem('forbidden', `You are not allowed to use authority ${authority.name} as a parent.`);
     }
     if (!authority.active) throw new Problem('conflict', `Authority ${authority.name} is not active.`);

@@ -32,7 +32,7 @@ describe('loadConfig', () => {
       port: 8080, host: '127.0.0.1', publicUrl: 'http://127.0.0.1:8080', dataDir: resolve('data'), mailFrom: 'perennial@localhost',
       role: 'all', logLevel: 'info', defaultValidityDays: 365, allowWeekendExpiration: true, defaultRotationDays: 30,
       noticeDays: [30, 15, 2], securityNoticeDays: [30, 15, 2], tokenLifetimeMinutes: 720, reloadCommands: {}, allowedPrivateHosts: [], trustedProxies: [],
-      allowedDomains: [], sensitiveDomainRoles: [], authorityNoticeDays: [365, 180, 90, 30], strictRoles: false,
+      allowedDomains: [], sensitiveDomainRoles: [], authorityNoticeDays: [365, 180, 90, 30], strictRoles: false, adminOnlyAuthorityCreation: true,
       hideExpiredAfterDays: 30, sweepIntervalS: 20, endpointStaleAfterHours: 24, allowCertDeletion: false,
       oidcClientAuth: 'client_secret_basic', oidcTitle: 'Single sign-on', oidcScopes: 'openid email profile', oidcCallback: 'oidc/callback',
       oidcUsernameClaim: 'preferred_username', oidcGroupsClaim: 'groups', oidcCreateUsers: true, oidcLinkByEmail: false, oidcTrustEmail: false,

@@ -32,6 +32,7 @@ export const configSchema = z.object({
   DEFAULT_ORGANIZATION: text.optional().meta({ description: 'Organization (O) of subjects that name none.' }),
   DEFAULT_ORGANIZATIONAL_UNIT: text.optional().meta({ description: 'Organizational unit (OU) of subjects that name none.' }),
   DEFAULT_AUTHORITY: text.optional().meta({ description: 'Name of the authority that issues when a request names none.' }),
+  DEFAULT_ISSUER_PLUGIN: text.optional().meta({ description: 'Issuer plugin, by id or Lemur\'s slug, of new authorities that name none; without it the local CA.' }),
   DEFAULT_VALIDITY_DAYS: whole(1, 36500).prefault('365').meta({ description: 'Validity, in days, of certificates that ask for none.' }),
   ALLOW_WEEKEND_EXPIRATION: flag().prefault('true').meta({ description: 'Whether a request may name an end of validity on a Saturday or Sunday.' }),
   ALLOWED_DOMAINS: list(namePattern).optional().transform((patterns) => patterns ?? [])
@@ -44,6 +45,7 @@ export const configSchema = z.object({
   SECURITY_NOTICE_DAYS: days.optional().meta({ description: 'Days before expiry at which SECURITY_TEAM_EMAIL is told.', defaultText: 'NOTICE_DAYS' }),
   AUTHORITY_NOTICE_DAYS: days.prefault('365,180,90,30').meta({ description: 'Days before the end of an authority at which its owner and SECURITY_TEAM_EMAIL are told, with commas between.' }),
   STRICT_ROLES: flag().prefault('false').meta({ description: 'Whether only holders of `admin` or `operator` change anything, and every user must hold one of `admin`, `operator` and `read-only`.' }),
+  ADMIN_ONLY_AUTHORITY_CREATION: flag().prefault('true').meta({ description: 'Whether only `admin` makes authorities. If not, whoever may change anything makes roots for owners whose role they hold, and CAs below authorities that they may change.' }),
   DEFAULT_ROLE: text.max(128).refine((name) => name.toLowerCase() !== 'admin', 'must not be admin').optional().meta({ description: 'Name of the role that a new user gets who is given none.' }),
   TOKEN_LIFETIME_MINUTES: whole(1, 525_600).prefault('720').meta({ description: 'Minutes until a login ends.' }),
   ...signInSchema,

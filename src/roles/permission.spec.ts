@@ -8,6 +8,7 @@ const actor = (...names: string[]) => ({
   userId: 5, permissions: permissionsOf(names),
   roles: names.map((name, i) => ({ id: i + 10, name, permissions: name.toLowerCase() === 'web@example.com' ? ['key:read'] : [] })),
 });
+const inStrictMode = { strictRoles: true, adminOnlyAuthorityCreation: true };
 const web = { owner: 'web@example.com', roleIds: [40], roleNames: ['helpers'], creatorId: 9 };
 
 describe('permissionsOf', () => {
@@ -31,14 +32,20 @@ describe('permissionsOf', () => {
   });
 
   it('leaves an ordinary user in strict mode nothing to change but their own account, and takes nothing from others', () => {
-    const strict = permissionsOf(['web@example.com'], true);
+    const strict = permissionsOf(['web@example.com'], inStrictMode);
     for (const permission of strict) expect(permission).toMatch(/:(read|export|credentials)$|^self$|^(apikey:write|password:change|session:close)$/);
     expect([strict.has('certificate:read'), strict.has('key:read'), strict.has('certificate:issue'), strict.has('delivery:retry')]).toEqual([true, true, false, false]);
-    for (const names of [['admin'], ['operator'], ['read-only'], ['admin', 'read-only']]) expect(permissionsOf(names, true)).toEqual(permissionsOf(names));
+    for (const names of [['admin'], ['operator'], ['read-only'], ['admin', 'read-only']]) expect(permissionsOf(names, inStrictMode)).toEqual(permissionsOf(names));
+  });
+
+  it('lets those who may change anything make authorities, where the settings say so', () => {
+    const makes = (strictRoles: boolean, ...names: string[]) => permissionsOf(names, { strictRoles, adminOnlyAuthorityCreation: false }).has('authority:create');
+    expect([makes(false, 'web@example.com'), makes(false, 'operator'), makes(true, 'operator'), makes(true, 'web@example.com'), makes(false, 'read-only', 'operator')])
+      .toEqual([true, true, true, false, false]);
   });
 
   it('is never empty, which could be taken for everything', () => {
-    for (const strict of [false, true]) for (const names of [[], ['read-only'], ['x']]) expect(permissionsOf(names, strict).size).toBeGreaterThan(5);
+    for (const rules of [undefined, inStrictMode]) for (const names of [[], ['read-only'], ['x']]) expect(permissionsOf(names, rules).size).toBeGreaterThan(5);
   });
 
   it('lets read-only beat every other role', () => {

@@ -71,14 +71,22 @@ const ofOperator = granted('operator');
 const ofUser = granted('user');
 const ofUserInStrictMode: ReadonlySet<Permission> = new Set([...ofUser].filter(changesNothing));
 
+/** What the settings say of roles. */
+export interface RoleRules { strictRoles: boolean; adminOnlyAuthorityCreation: boolean }
+const usualRules: RoleRules = { strictRoles: false, adminOnlyAuthorityCreation: true };
+
 /**
  * What the holder of these roles may ask for. `read-only` beats every other role, `admin` too; without roles one is an ordinary
- * user. With `strict`, an ordinary user changes nothing but their own account.
+ * user. With `strictRoles`, an ordinary user changes nothing but their own account.
  */
-export function permissionsOf(roleNames: readonly string[], strict = false): ReadonlySet<Permission> {
+export function permissionsOf(roleNames: readonly string[], rules: RoleRules = usualRules): ReadonlySet<Permission> {
   const names = new Set(roleNames.map((name) => name.toLowerCase()));
-  const held = permissionsWithoutAudit(names, strict);
-  return names.has('auditor') ? new Set([...held, 'audit:read']) : held;
+  const held = permissionsWithoutAudit(names, rules.strictRoles);
+  const more: Permission[] = [
+    ...(names.has('auditor') ? ['audit:read' as const] : []),
+    ...(!rules.adminOnlyAuthorityCreation && (held === ofUser || held === ofOperator) ? ['authority:create' as const] : []),
+  ];
+  return more.length > 0 ? new Set([...held, ...more]) : held;
 }
 
 function permissionsWithoutAudit(names: ReadonlySet<string>, strict: boolean): ReadonlySet<Permission> {
@@ -153,6 +161,11 @@ export function mayIssueFrom(actor: Holder, authority: Owned): boolean {
 /** May change what an authority is and does: admin, its owner role, and of the linked roles those given here. To issue from it is not enough. */
 export function mayChangeAuthority(actor: Holder, authority: Owned): boolean {
   return isAdmin(actor) || (!isReadOnly(actor) && (holdsOwnerRole(actor, authority) || holdsLinkedRole(actor, authority)));
+}
+
+/** May make an authority for this owner: admin, and who holds the owner's role. */
+export function mayMakeAuthorityFor(actor: Holder, owner: string): boolean {
+  return isAdmin(actor) || (!isReadOnly(actor) && holdsOwnerRole(actor, { owner }));
 }
 
 /** May have anything delivered anywhere, keys too: admin and operator, unless an API key leaves `key:read` out. */

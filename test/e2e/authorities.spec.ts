@@ -116,7 +116,7 @@ describe('authorities', () => {
     for (const [changes, field] of [
       [{ keyName: 'hsm-1' }, 'keyName'], [{ firstSerial: 7 }, 'firstSerial'], [{ serialNumber: 0 }, 'serialNumber'], [{ email: 'a@example.com' }, 'email'],
       [{ type: 'subca', parent: { name: 'root' }, serialNumber: 5 }, 'serialNumber'], [{ signingAlgorithm: 'sha1WithRSA' }, 'signingAlgorithm'],
-      [{ signingAlgorithm: 'sha512WithECDSA', keyType: 'ECCPRIME256V1' }, 'signingAlgorithm'], [{ sensitivity: 'low' }, 'sensitivity'],
+      [{ signingAlgorithm: 'sha512WithECDSA', keyType: 'ECCPRIME256V1' }, 'signingAlgorithm'], [{ sensitivity: 'high' }, 'sensitivity'],
       [{ extensions: { keyUsage: { useKeyEncipherment: true } } }, 'extensions.keyUsage.useKeyEncipherment'],
       [{ extensions: { subAltNames: { names: [{ nameType: 'DNSName', value: 'a' }] } } }, 'extensions.subAltNames.names'],
       [{ extensions: { basicConstraints: { ca: false } } }, 'extensions.basicConstraints.ca'],
@@ -246,5 +246,46 @@ describe('the end of an authority', () => {
     });
     expect(rows.map(({ leadDays }) => leadDays)).toEqual([365, 90, 30]);
     expect((await mails()).map(({ subject }) => subject)).toEqual(['Authority ending expires in 299 days', 'Authority ending expires in 59 days', 'Authority ending expires in 24 days']);
+  });
+});
+
+describe('settings', () => {
+  let open: TestProgram;
+  beforeAll(async () => {
+    open = await startProgram({
+      ADMIN_ONLY_AUTHORITY_CREATION: 'false', DEFAULT_COUNTRY: 'CH', DEFAULT_STATE: 'Zug', DEFAULT_LOCATION: 'Baar', DEFAULT_ORGANIZATION: 'Example', DEFAULT_ORGANIZATIONAL_UNIT: 'PKI',
+      DEFAULT_AUTHORITY: 'usual', DEFAULT_ISSUER_PLUGIN: 'cryptography-issuer', DEFAULT_VALIDITY_DAYS: '120', ALLOW_WEEKEND_EXPIRATION: 'false',
+    });
+    await open.ok('POST', '/authorities', { name: 'usual', owner: 'pki@example.com', commonName: 'Usual', maxValidityDays: 90 });
+    const [team] = (await open.ok('GET', '/roles?filter=name;usual_operator')).items;
+    await open.ok('POST', '/roles', { name: 'team@example.com' });
+    for (const [username, roles] of [['member', [{ name: 'team@example.com' }, { id: team.id }]], ['guest', [{ name: 'read-only' }, { name: 'team@example.com' }]]] as const) {
+      await open.ok('POST', '/users', { username, email: `${username}@example.com`, password, roles });
+      tokens[username] = await open.login(username, password);
+    }
+  });
+  afterAll(() => open.stop());
+
+  it('are what /defaults says, and what a certificate gets', async () => {
+    const { authority, ...said } = await open.ok('GET', '/defaults');
+    expect([authority.name, said]).toEqual(['usual', {
+      country: 'CH', state: 'Zug', location: 'Baar', organization: 'Example', organizationalUnit: 'PKI', issuerPlugin: 'cryptography-issuer', validityDays: 90, allowWeekendExpiration: false,
+    }]);
+    const made = await open.ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'www.example.com' });
+    expect([made.authority.name, made.distinguishedName]).toEqual(['usual', 'CN=www.example.com,OU=PKI,O=Example,L=Baar,ST=Zug,C=CH']);
+  });
+
+  it('let those who may change anything make roots of their own, and nothing below what is not theirs', async () => {
+    const make = (who: string, changes: object) => open.call('POST', '/authorities', { owner: 'team@example.com', commonName: 'Team', ...changes }, { token: tokens[who] });
+    expect((await make('member', { name: 'team' })).status).toBe(200);
+    const sub = { name: 'below', commonName: 'Below', type: 'subca' };
+    expect((await make('member', { ...sub, parent: { name: 'team' } })).status).toBe(200);
+    const issued = await open.call('POST', '/certificates', { owner: 'team@example.com', commonName: 'www.example.com', authority: { name: 'usual' } }, { token: tokens['member'] });
+    expect(issued.status).toBe(200);
+    for (const [who, changes] of [
+      ['member', { ...sub, name: 'b', parent: { name: 'usual' } }], ['member', { name: 'c', owner: 'pki@example.com' }], ['member', { name: 'd', owner: 'member@example.com' }],
+      ['member', { name: 'e', isPrivate: true }], ['guest', { name: 'f' }],
+    ] as const) expect((await make(who, changes)).status, JSON.stringify(changes)).toBe(403);
+    expect((await open.ok('GET', '/authorities')).items.map(({ name }: { name: string }) => name).sort()).toEqual(['below', 'team', 'usual']);
   });
 });

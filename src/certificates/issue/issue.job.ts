@@ -39,10 +39,11 @@ export class IssueJob implements OnModuleInit {
     const certificate = await this.record.findUnfinished(id);
     if (!certificate) return;
     try {
-      const outcome = await this.ask(certificate, signal);
+      const asked = certificate.orderRef === null ? await this.record.withinLimits(certificate, await this.authorities.get(certificate.authorityId ?? 0)) : certificate;
+      const outcome = await this.ask(asked, signal);
       if (outcome.status === 'failed') throw outcome.error;
       if (outcome.status === 'pending') return await this.record.pending(id, outcome.orderRef, outcome.pollAfterS);
-      await checkAnswer(certificate, outcome.chainPem, await this.authorities.get(certificate.authorityId ?? 0));
+      await checkAnswer(asked, outcome.chainPem, await this.authorities.get(certificate.authorityId ?? 0));
       await this.record.issued(id, outcome.chainPem, outcome.externalId);
     } catch (error) {
       if (isCutOff(signal, error)) throw error;

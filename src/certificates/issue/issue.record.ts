@@ -1,4 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import type { LoadedAuthority } from '../../authorities/authorities.js';
+import { issuanceCap, type IssuanceCap } from '../../authorities/issuance-cap.js';
 import { Audit } from '../../audit/audit.js';
 import { Clock } from '../../platform/clock.js';
 import { Database, type Tx, violatedConstraint } from '../../platform/db/database.js';
@@ -10,6 +12,7 @@ import { type IssuedFacts, issuedFacts } from '../issued-facts.js';
 import { Planning } from '../planning.js';
 import { RenewalFailures } from '../rotate/renewal-failures.js';
 import { nameWhenIssued } from './new-row.js';
+import { datesWhenAsked, type Validity } from './validity.js';
 
 /** A request that an issuer keeps failing for a reason that time may mend is given up after so many attempts. */
 const mostAttempts = 40;
@@ -50,6 +53,11 @@ export class IssueFollowUp {
     await this.audit.record(tx, systemActor('issue'), { action: 'certificate.ordered', targetType: 'certificate', targetId: id, after: { orderRef } });
   }
 
+  /** It is asked for with other dates than planned. */
+  async shortened(tx: Tx, { id, notBefore, notAfter }: Certificate, after: Validity): Promise<void> {
+    await this.audit.record(tx, systemActor('issue'), { action: 'certificate.shortened', targetType: 'certificate', targetId: id, before: { notBefore, notAfter }, after });
+  }
+
   /** It is tried again. */
   async delayed(tx: Tx, { renewsId }: Certificate, failure: Failure): Promise<void> {
     if (renewsId !== null) await this.failures.recordDelay(tx, renewsId, failure);
@@ -76,6 +84,18 @@ export class IssueRecord {
   async findUnfinished(id: number): Promise<Certificate | null> {
     const certificate = await this.certificates.find(this.db.single, id);
     return certificate?.state === 'requested' || certificate?.state === 'pending' ? certificate : null;
+  }
+
+  /** The request, no longer than the authority issues for by now: its first attempt may have been long ago. */
+  async withinLimits(certificate: Certificate, { limits }: LoadedAuthority): Promise<Certificate> {
+    const capAt = (issuedAt: Date): IssuanceCap | null => issuanceCap(limits, issuedAt);
+    const { notBefore, notAfter } = datesWhenAsked(certificate, { capAt }, this.clock.now());
+    if (notBefore.getTime() === certificate.notBefore.getTime() && notAfter.getTime() === certificate.notAfter.getTime()) return certificate;
+    await this.change(certificate.id, async (row, tx) => {
+      await this.followUp.shortened(tx, row, { notBefore, notAfter });
+      Object.assign(row, { notBefore, notAfter });
+    });
+    return Object.assign(certificate, { notBefore, notAfter });
   }
 
   async pending(id: number, orderRef: string, pollAfterS: number): Promise<void> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { issuanceCap } from '../../authorities/issuance-cap.js';
-import { lengthFault, renewedValidity, validityOf, type ValidityBounds } from './validity.js';
+import { datesWhenAsked, lengthFault, renewedValidity, validityOf, type ValidityBounds } from './validity.js';
 
 const day = 86_400_000;
 const date = (text: string): Date => new Date(text);
@@ -130,5 +130,24 @@ describe('validity of a renewal', () => {
 
   it('refuses when the CA ends too early to help', () => {
     expect(refusal(() => renewedValidity(old, { ...bounds, caNotAfter: old.notAfter }, later))).toMatch(/would not outlive/);
+  });
+});
+
+describe('datesWhenAsked', () => {
+  const dated = atMost(null, true);
+  const planned = { notBefore: date('2027-03-01T00:00:00Z'), notAfter: date('2027-09-01T00:00:00Z') };
+  const asked = (now: string, validity = planned) => datesWhenAsked(validity, dated, date(now));
+
+  it('keeps what may still be so', () => {
+    expect(asked('2027-03-14T00:00:00Z')).toEqual(planned);
+    const short = { ...planned, notAfter: date('2027-05-01T00:00:00Z') };
+    expect(asked('2027-04-01T00:00:00Z', short)).toEqual(short);
+  });
+
+  it('follows limits that have become lower since, and ends no later than planned', () => {
+    const { notBefore, notAfter } = asked('2027-03-15T12:00:00.500Z');
+    expect(notBefore).toEqual(date('2027-03-15T12:00:00Z'));
+    expect((notAfter.getTime() - notBefore.getTime()) / 1000).toBe(100 * 86_400 - 1);
+    expect(asked('2027-08-01T00:00:00Z')).toEqual({ notBefore: date('2027-08-01T00:00:00Z'), notAfter: planned.notAfter });
   });
 });

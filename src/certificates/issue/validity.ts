@@ -70,6 +70,17 @@ export function lengthFault(validity: Validity, { capAt }: Pick<ValidityBounds, 
   return isTooLong(validity, cap) ? tooLong(cap) : null;
 }
 
+/**
+ * The dates of an order that an issuer is asked for later than it was planned. Where limits have become lower since, it begins
+ * when it is asked for and ends in time; its end is never later than planned.
+ */
+export function datesWhenAsked({ notBefore, notAfter }: Validity, { capAt }: Pick<ValidityBounds, 'capAt'>, now: Date): Validity {
+  const start = notBefore > now ? notBefore : seconds(now);
+  const cap = capAt(start);
+  if (!isTooLong({ notBefore, notAfter }, cap)) return { notBefore, notAfter };
+  return { notBefore: start, notAfter: seconds(new Date(Math.min(notAfter.getTime(), start.getTime() + cap.longestMs))) };
+}
+
 function isTooLong({ notBefore, notAfter }: Validity, cap: IssuanceCap | null): cap is IssuanceCap {
   return cap !== null && notAfter.getTime() - notBefore.getTime() > cap.longestMs;
 }
