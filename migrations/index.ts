@@ -14,6 +14,7 @@ import { IssuerAnswers1763700000014 } from './1763700000014-issuer-answers.js';
 import { LemurImport1763700000013 } from './1763700000013-lemur-import.js';
 import { AuthorityNotices1763700000018 } from './1763700000018-authority-notices.js';
 import { RightsOfLinks1763700000020 } from './1763700000020-rights-of-links.js';
+import { BuiltInNotifications1763700000022 } from './1763700000022-built-in-notifications.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -33,4 +34,5 @@ export const migrations = [
   AuthorityNotices1763700000018,
   LemurImport1763700000013,
   RightsOfLinks1763700000020,
+  BuiltInNotifications1763700000022,
 ];

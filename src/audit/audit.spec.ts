@@ -58,6 +58,15 @@ describe('Audit', () => {
     expect(await events()).toEqual([]);
   });
 
+  it('puts a mark in the place of private keys in what the program itself records', async () => {
+    const pem = '-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIA\n-----END EC PRIVATE KEY-----\n';
+    const after = { detail: `The CA says: ${pem}Try again.`, list: ['a PRIVATE KEY is missing', `cut PRIVATE KEY-----\nMHcCAQEEIA`], n: 1, none: null };
+    await test.db.write((tx) => audit.recordMany(tx, [
+      { actor: systemActor('job-1'), act: { action: 'a.b', targetType: 'a', targetId: 1, after } }, { actor: ada, act: { action: 'a.c', targetType: 'a', targetId: 1, after: { a: 1 } } }]));
+    expect(await events()).toMatchObject([
+      { after: { detail: 'The CA says: [private key]\nTry again.', list: ['a PRIVATE KEY is missing', 'cut [private key]'], n: 1, none: null } }, { action: 'a.c', after: { a: 1 } }]);
+  });
+
   it('refuses private keys', async () => {
     const after = { pem: '-----BEGIN EC PRIVATE KEY-----\n' };
     await expect(test.db.write((tx) => audit.record(tx, ada, { action: 'a.b', targetType: 'a', targetId: 1, after }))).rejects.toThrow('private key');

@@ -31,16 +31,30 @@ const insert = prepared('audit', `
 /** Writes audit events in the transaction of the change, in one cheap statement; the sealer links them afterwards. */
 @Injectable()
 export class Audit {
-  /** Throws `invalid-request` when `before` or `after` holds a private key: someone pasted it into a name; and when it holds what refuses to be written as JSON, such as Sealed. */
+  /**
+   * Throws `invalid-request` when somebody pasted a private key into a text. Where the program itself acts, which must not fail because of
+   * what some other side answered, and for a stranger, `[private key]` stands in its place. Throws on what refuses to be written as JSON, such as Sealed.
+   */
   async record(tx: Tx, actor: AuditActor, act: AuditedAct): Promise<void> {
     await this.recordMany(tx, [{ actor, act }]);
   }
 
   /** As `record`, in this order. */
   async recordMany(tx: Tx, entries: readonly AuditEntry[]): Promise<void> {
-    const text = JSON.stringify(entries.map(({ actor: { userId, username, apiKey, address, requestId }, act }) =>
-      ({ ...act, targetId: String(act.targetId), userId, username, apiKeyId: apiKey?.id, address, requestId })));
-    if (text.includes('PRIVATE KEY')) throw new Problem('invalid-request', 'A private key was given where none belongs.');
-    await insert(tx, [text]);
+    const rows = entries.map(({ actor: { userId, username, apiKey, address, requestId }, act }) =>
+      ({ ...act, targetId: String(act.targetId), userId, username, apiKeyId: apiKey?.id, address, requestId }));
+    const text = JSON.stringify(rows);
+    await insert(tx, [text.includes(keyMark) ? JSON.stringify(rows.map(withoutKeys)) : text]);
   }
+}
+
+const keyMark = 'PRIVATE KEY';
+/** From the first line of a PEM block, or what is left of it, to the last; without one to the end of the text. */
+const keyBlock = /(?:-----BEGIN[ \w]*)?PRIVATE KEY-----[^]*?(?:-----END[ \w]*PRIVATE KEY-----|$)/g;
+
+function withoutKeys<T extends { userId: number }>(row: T): unknown {
+  const text = JSON.stringify(row);
+  if (!text.includes(keyMark)) return row;
+  if (row.userId !== 0) throw new Problem('invalid-request', 'A private key was given where none belongs.');
+  return JSON.parse(text, (_, value: unknown) => (typeof value === 'string' ? value.replace(keyBlock, '[private key]') : value));
 }

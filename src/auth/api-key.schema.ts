@@ -29,7 +29,7 @@ export const ApiKeyChanges = z.strictObject({
   ttl: Ttl,
   scopes: Scopes,
   applicationName: ApplicationName,
-  revoked: z.boolean(),
+  revoked: z.boolean().meta({ description: 'For good: a revoked key stays revoked.' }),
   id: z.unknown().meta({ description: 'Ignored, as are `user`, `issuedAt`, `expiresAt` and `lastUsedAt`: clients may send back what they got.' }),
   user: z.unknown(), issuedAt: z.unknown(), expiresAt: z.unknown(), lastUsedAt: z.unknown(),
 }).partial().meta({ id: 'ApiKeyChanges' });

@@ -60,11 +60,14 @@ export class ApiKeyService {
     });
   }
 
-  /** Throws as `read`. */
+  /** Throws `forbidden` for an API key that would change one which can do more than itself, and `conflict` when it would undo a revocation. */
   async change(actor: Actor, before: ApiKeyOfUser, { name, ttl, scopes, applicationName, revoked }: ApiKeyChanges): Promise<ApiKeyOfUser> {
+    demandNoWider(actor, before.scopes);
     if (scopes !== undefined) demandNoWider(actor, scopes);
+    if (before.revoked && revoked === false) throw new Problem('conflict', 'A revoked API key stays revoked. Make a new one.');
     return this.db.write(async (tx) => {
-      await this.keys.change(tx, before.id, { name, applicationName, ttlDays: ttl, scopes, revoked });
+      // Never written as false: between our reading and now somebody may have revoked it.
+      await this.keys.change(tx, before.id, { name, applicationName, ttlDays: ttl, scopes, ...(revoked && { revoked }) });
       const key = await this.keys.get(tx, before.id);
       await this.audit.record(tx, actor, { action: 'apikey.changed', targetType: 'apikey', targetId: key.id, before: recorded(before), after: recorded(key) });
       return key;

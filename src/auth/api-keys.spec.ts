@@ -52,10 +52,10 @@ describe('an API key', () => {
     expect((await who(secret)).body).toMatchObject({ userId: annId, username: 'ann', apiKey: { id, name: 'acting' } });
     expect((await accounts.call('GET', '/auth/me', { auth: `Basic ${secret}` })).body).toMatchObject({ id: annId });
     expect((await who(ann)).body.apiKey).toBeNull();
-    const scoped = await make({ scopes: ['apikey:write', 'apikey:read'] });
-    await call('PUT', `/keys/${id}`, { name: 'renamed' }, scoped.jwt);
+    const scoped = await make({ name: 'writing', scopes: ['apikey:write', 'apikey:read'] });
+    await call('PUT', `/keys/${scoped.id}`, { name: 'renamed' }, scoped.jwt);
     expect(await query(`select actor_user_id, api_key_id, before->>'name' as was, after->>'name' as now from audit_event where action = 'apikey.changed' order by id desc limit 1`))
-      .toEqual([{ actor_user_id: annId, api_key_id: scoped.id, was: 'acting', now: 'renamed' }]);
+      .toEqual([{ actor_user_id: annId, api_key_id: scoped.id, was: 'writing', now: 'renamed' }]);
   });
 
   it('is refused when it is mistyped, unknown, revoked, expired or deleted', async () => {
@@ -122,6 +122,9 @@ describe('an API key', () => {
     expect(made.status).toBe(200);
     expect((await call('PUT', `/keys/${made.body.id}`, { scopes: null }, secret)).status).toBe(403);
     expect((await call('PUT', `/keys/${made.body.id}`, { scopes: [] }, secret)).status).toBe(200);
+    // What it may not make it may not change either: neither name nor end nor revocation of a wider one.
+    const wide = await make({ ttl: 30 });
+    for (const body of [{ ttl: -1 }, { name: 'mine' }, { revoked: false }]) expect((await call('PUT', `/keys/${wide.id}`, body, secret)).status, JSON.stringify(body)).toBe(403);
     // No scopes at all are not all scopes.
     expect((await call('GET', '/users', undefined, made.body.jwt)).status).toBe(403);
   });
@@ -165,6 +168,14 @@ describe('API keys', () => {
     for (const path of [`/users/${dan}/keys/${others.id}`, '/keys/4711', '/users/4711/keys']) expect((await call('GET', path, undefined, admin)).status, path).toBe(404);
     expect((await call('PUT', `/users/${dan}/keys/${own.id}`, { ttl: 3 }, danToken)).body).toMatchObject({ ttl: 3 });
     expect((await call('DELETE', `/users/${dan}/keys/${own.id}`, undefined, danToken)).body).toEqual({ result: true });
+  });
+
+  it('stay revoked', async () => {
+    const { id, jwt: secret } = await make();
+    expect((await call('PUT', `/keys/${id}`, { revoked: true }, ann)).body.revoked).toBe(true);
+    for (const token of [ann, admin]) expect((await call('PUT', `/keys/${id}`, { revoked: false }, token)).status).toBe(409);
+    expect((await call('PUT', `/keys/${id}`, { name: 'old', revoked: true }, ann)).body).toMatchObject({ name: 'old', revoked: true });
+    expect(await status(secret)).toBe(401);
   });
 
   it('are made for others by administrators alone', async () => {

@@ -8,6 +8,7 @@ import { accessRule } from './access-rule.js';
 import { permissionsOfKey } from './api-key-scope.js';
 import { ApiKeyUse } from './api-key-use.js';
 import { type Bearer, Bearers } from './bearers.js';
+import { KeyRefusals } from './key-refusals.js';
 
 /** The one guard of every route. */
 @Injectable()
@@ -15,6 +16,7 @@ export class AuthGuard implements CanActivate {
   constructor(
     private readonly bearers: Bearers,
     private readonly use: ApiKeyUse,
+    private readonly refusals: KeyRefusals,
     private readonly config: Config,
   ) {}
 
@@ -29,6 +31,7 @@ export class AuthGuard implements CanActivate {
     const actor = await this.actorOf(request);
     const refusal = rule && actor.permissions.has(rule.permission) ? undefined
       : new Problem('forbidden', `This needs ${rule?.permission ?? 'a right that nobody has'}.`);
+    if (refusal && rule?.permission === 'key:read') await this.refusals.note(actor, idIn(request.params));
     if (refusal && !rule?.afterBody) throw refusal;
     request.refusal = refusal;
     request.actor = actor;
@@ -49,6 +52,12 @@ export class AuthGuard implements CanActivate {
     const ofUser = permissionsOf(roles.map(({ name }) => name), this.config);
     return key ? permissionsOfKey(ofUser, key.scopes) : ofUser;
   }
+}
+
+/** What is no id at all counts as 0. */
+function idIn(params: unknown): number {
+  const id = Number((params as { id?: string }).id);
+  return Number.isSafeInteger(id) ? id : 0;
 }
 
 /** The second word, whatever the first is: clients of Lemur send `Basic <token>` too. */

@@ -23,6 +23,7 @@ import { OidcController } from './federation/oidc.controller.js';
 import { OidcProviders } from './federation/oidc-providers.js';
 import { OidcParts, OidcSignIn } from './federation/oidc-sign-in.js';
 import { SignInStates } from './federation/sign-in-state.js';
+import { KeyRefusals } from './key-refusals.js';
 import { OwnPassword } from './own-password.js';
 import { RouteCheck } from './route-check.js';
 import { Sessions } from './sessions.js';
@@ -45,6 +46,7 @@ const federation = [FederatedAccounts, FederatedRoles, FederationTables, Identit
     ApiKeyUse,
     Bearers,
     FailureLimits,
+    KeyRefusals,
     OwnPassword,
     RouteCheck,
     Sessions,
@@ -52,5 +54,6 @@ const federation = [FederatedAccounts, FederatedRoles, FederationTables, Identit
     Tokens,
     ...federation,
   ],
+  exports: [KeyRefusals],
 })
 export class AuthModule {}

@@ -19,10 +19,10 @@ export class OwnPassword {
   /** Ends all sessions and returns the token of a new one. Throws `invalid-request`, and `too-many-requests` as sign-in does. */
   async change(actor: Actor, oldPassword: string, newPassword: string): Promise<string> {
     const account = `user ${actor.userId}`;
-    this.limits.takeOfAddress(actor.address);
+    this.limits.takeOfAddress(actor.address, 'password');
     this.limits.takeOfAccount(account);
     if (!(await this.check.fitsUser(actor.userId, oldPassword))) throw invalid('oldPassword', 'The old password is wrong.');
-    this.limits.giveBack(actor.address, account);
+    this.limits.giveBack(actor.address, 'password', account);
     const changed = await this.accounts.changePassword(actor, actor.userId, newPassword);
     return this.sessions.open(actor, changed, 'password');
   }

@@ -29,14 +29,14 @@ export class SignIn {
 
   /** Throws `bad-credentials` for every kind of failure alike, `too-many-requests`, and `unavailable` when the directory that had to be asked fails. */
   async run(credentials: Credentials): Promise<string> {
-    this.limits.takeOfAddress(credentials.address);
+    this.limits.takeOfAddress(credentials.address, 'password');
     const user = await this.passwords.holderOf(credentials.name);
     const account = user ? `user ${user.id}` : `name ${credentials.name.toLowerCase()}`;
     this.limits.takeOfAccount(account);
     const matches = await this.passwords.fits(user, credentials.password);
     if (user && matches && !user.active) return this.refuse(credentials, { userId: user.id, reason: 'The user is not active.' });
     const holder = user && matches ? user : await this.fromDirectory(credentials, user);
-    this.limits.giveBack(credentials.address, account);
+    this.limits.giveBack(credentials.address, 'password', account);
     return this.sessions.open(credentials, holder, holder === user ? 'password' : 'ldap');
   }
 

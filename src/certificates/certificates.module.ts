@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module.js';
+import { AuthModule } from '../auth/auth.module.js';
 import { AuthoritiesModule } from '../authorities/authorities.module.js';
 import { DestinationsModule } from '../destinations/destinations.module.js';
 import { DomainsModule } from '../domains/domains.module.js';
@@ -97,7 +98,7 @@ import { VisualizeService } from './visualize/visualize.service.js';
 
 /** The story: certificates from request to end. Paths with a fixed word stand before `:id`. */
 @Module({
-  imports: [AuditModule, AuthoritiesModule, DestinationsModule, DomainsModule, JobsModule, NotificationsModule, RolesModule, RotationModule, SourcesModule],
+  imports: [AuditModule, AuthModule, AuthoritiesModule, DestinationsModule, DomainsModule, JobsModule, NotificationsModule, RolesModule, RotationModule, SourcesModule],
   controllers: [
     IssueController, UploadController, BulkController, ListController, LinkedController, NotificationCertificatesController, DestinationStatsController, UpdateController,
     DeleteController, HistoryController, ExportController, RevokeController, RotateController, VisualizeController, DeliveryController, PendingController,

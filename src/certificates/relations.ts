@@ -142,6 +142,7 @@ export class Relations {
 
   /** To say what replaces these certificates: that ends their warnings and renewals, or brings them back. Throws Problem `forbidden`. */
   async demandReplacing(tx: Tx, actor: Actor, ids: readonly number[]): Promise<void> {
+    if (ids.length > 0 && !actor.permissions.has('certificate:update')) throw new Problem('forbidden', 'To replace certificates needs certificate:update.');
     for (const id of ids) {
       const old = await this.repositories.certificates.get(tx, id);
       const { roleIds } = await this.repositories.certificates.linksOf(tx, id);

@@ -11,7 +11,7 @@ import { PolicyRepository } from '../rotation/policy.repository.js';
 /** A rotation policy as what follows it needs to know it. */
 export type NamedPolicy = Pick<RotationPolicy, 'id' | 'name' | 'days' | 'lifetimeFraction'>;
 
-/** Names of roles and labels of notifications, whatever the case. */
+/** Names of roles and labels of the program's own notifications, whatever the case. */
 export interface UsualNames {
   roles: readonly string[];
   notifications: readonly string[];
@@ -30,7 +30,7 @@ const object = (fields: string): string => `json_build_object('id', id, ${fields
 const select = prepared<UsualRelations>('usual_relations', `select
   ${object(`'name', name, 'days', days, 'lifetimeFraction', lifetime_fraction`)} as policy,
   (select coalesce(json_agg(${object(`'name', name, 'description', description`)}), '[]') from role where ${named('name', '$1')}) as roles,
-  (select coalesce(json_agg(${object(`'label', label, 'active', active, 'leadS', lead_s`)}), '[]') from notification where ${named('label', '$2')}) as notifications
+  (select coalesce(json_agg(${object(`'label', label, 'active', active, 'leadS', lead_s`)}), '[]') from notification where built_in and ${named('label', '$2')}) as notifications
   from rotation_policy where lower(name) = '${defaultPolicyName}'`);
 
 /** Joint reading of policies, roles and notifications: one statement for all who ask at the same time. */

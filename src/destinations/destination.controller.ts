@@ -36,7 +36,7 @@ export class DestinationController {
   }
 
   @Post(':id/test') @Requires('destination:write') @Summary('Try a destination out', 'Changes nothing there.') @Answers(200, ProbeView)
-  check(@Id() id: number): Promise<ProbeView> {
-    return this.destinations.check(id);
+  check(@Who() actor: Actor, @Id() id: number): Promise<ProbeView> {
+    return this.destinations.check(actor, id);
   }
 }

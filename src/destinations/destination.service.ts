@@ -72,9 +72,11 @@ export class DestinationService {
     });
   }
 
-  /** Tries the destination out without changing anything there. */
-  check(id: number): Promise<ProbeView> {
-    return probed(async (signal) => this.ready.destinations.check(await this.ready.destinations.get(this.db.single, id), signal));
+  /** Tries the destination out without changing anything there; on record, because its secrets are used. Throws Problem `not-found`. */
+  async check(actor: Actor, id: number): Promise<ProbeView> {
+    const destination = await this.ready.repository.get(this.db.single, id);
+    await this.audit.record(this.db.single, actor, { action: 'destination.tested', targetType: 'destination', targetId: id });
+    return probed((signal) => this.ready.destinations.check(this.ready.destinations.ready(destination), signal));
   }
 
   private view(row: Destination): DestinationView {

@@ -47,10 +47,13 @@ export class NotificationLinks {
     const isOwners = owner.includes('@') && localPart(owner) === shared.local.toLowerCase();
     const address = isOwners ? owner : recipients[0] ?? owner;
     const label = `DEFAULT_${address.toUpperCase()}_${shared.days}_DAY`;
-    const known = this.byLabel.get(label) ?? (await this.run.parts.get(NotificationRepository).known(tx, [label]))[0]?.id;
+    // In Lemur anybody could make one of these, so only what warns as the label says becomes the program's own.
+    const builtIn = isOwners && shared.row.active !== false && leadOf(this.run, shared.stored) === Number(shared.days) * 86_400;
+    const key = `${builtIn} ${label}`;
+    const known = this.byLabel.get(key) ?? (await this.run.parts.get(NotificationRepository).known(tx, [label], builtIn))[0]?.id;
     const to = isOwners && !recipients.some((one) => one.toLowerCase() === owner) ? [owner] : recipients;
-    const id = known ?? await add(this.run, tx, { label, row: shared.row, stored: { ...shared.stored, secretId: randomUUID(), options: { ...shared.stored.options, recipients: to.join(',') } } });
-    this.byLabel.set(label, id);
+    const id = known ?? await add(this.run, tx, { label, row: shared.row, builtIn, stored: { ...shared.stored, secretId: randomUUID(), options: { ...shared.stored.options, recipients: to.join(',') } } });
+    this.byLabel.set(key, id);
     return id;
   }
 
@@ -97,14 +100,17 @@ async function remember(run: Run, step: Step, row: LemurPlugin, id: number | nul
   else await run.remember(step, 'notification', [{ legacyId: row.id, id, name: row.label ?? '' }]);
 }
 
-async function add(run: Run, tx: Tx, { label, row, stored }: { label: string; row: LemurPlugin; stored: StoredPlugin }): Promise<number> {
+async function add(run: Run, tx: Tx, { label, row, stored, builtIn = false }: { label: string; row: LemurPlugin; stored: StoredPlugin; builtIn?: boolean }): Promise<number> {
   const { get, now } = run.parts;
-  const configured = get(ConfiguredPlugins);
-  const leadS = leadSeconds(configured.open(configured.plugin('notification', stored.pluginId), stored, 'notification'));
   const { id } = await get(NotificationRepository).add(tx, {
-    label, description: row.description, active: row.active ?? true, ...stored, leadS, creatorId: null, createdAt: now,
+    label, description: row.description, active: row.active ?? true, ...stored, leadS: leadOf(run, stored), builtIn, creatorId: null, createdAt: now,
   });
   return id;
+}
+
+function leadOf({ parts }: Run, stored: StoredPlugin): number {
+  const configured = parts.get(ConfiguredPlugins);
+  return leadSeconds(configured.open(configured.plugin('notification', stored.pluginId), stored, 'notification'));
 }
 
 function localPart(address: string): string {

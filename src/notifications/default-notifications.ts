@@ -15,6 +15,11 @@ export function defaultNotifications(owner: string, config: Defaults): NewNotifi
   return [...toOwner, ...toSecurity].filter((n) => n.leadS > 0);
 }
 
+/** True for labels of the form that `defaultNotifications` gives: people make none of these, or they would warn in its place. */
+export function isDefaultLabel(label: string): boolean {
+  return /^default_/i.test(label.normalize('NFKC').trim());
+}
+
 function byMail(label: string, days: number, recipients: string): NewNotification {
   return {
     label,

@@ -20,7 +20,7 @@ export class NotificationController {
     return this.notifications.get(id);
   }
 
-  @Post(':id/test') @Requires('notification:write') @Summary('Send a test message', 'At once, to all whom it would warn.') @Answers(200, TestView)
+  @Post(':id/test') @Requires('notification:write') @Summary('Send a test message', 'At once: for administrators and operators to all whom it would warn, for others by mail to themselves. Ten in ten minutes at most.') @Answers(200, TestView)
   test(@Who() actor: Actor, @Id() id: number): Promise<TestView> {
     return this.tests.send(actor, id);
   }

@@ -51,8 +51,9 @@ export class NotificationRepository {
     return found;
   }
 
-  async add(tx: Tx, notification: Omit<Notification, 'id'>): Promise<Notification> {
-    return tx.save(tx.create(Notification, notification));
+  /** Of people, unless it says otherwise. */
+  async add(tx: Tx, notification: Omit<Notification, 'id' | 'builtIn'> & Partial<Pick<Notification, 'builtIn'>>): Promise<Notification> {
+    return tx.save(tx.create(Notification, { builtIn: false, ...notification }));
   }
 
   async save(tx: Tx, notification: Notification): Promise<void> {
@@ -69,10 +70,12 @@ export class NotificationRepository {
   }
 
   /** Those that a request names; `field` is the member that names them. */
+  /** Those that a request names; `field` is the member that names them. A label that has two is that of the program's own. */
   async resolve(tx: Tx, refs: readonly Reference[], field: string): Promise<NamedNotification[]> {
     if (refs.length === 0) return [];
     const rows: NamedNotification[] = await tx.query(
-      `select id, label, active, lead_s as "leadS" from notification where id = any($1::int[]) or lower(label) = any($2::text[])`,
+      `select id, label, active, lead_s as "leadS" from notification n where id = any($1::int[]) or lower(label) = any($2::text[])
+         and (built_in or not exists (select from notification o where o.built_in and lower(o.label) = lower(n.label)))`,
       [refs.flatMap((r) => r.id ?? []), refs.map((r) => (r.id === undefined ? wordsOf(r).toLowerCase() : ''))]);
     for (const [index, ref] of refs.entries()) {
       const known = rows.some((row) => row.id === ref.id || row.label.toLowerCase() === wordsOf(ref).toLowerCase());
@@ -81,22 +84,22 @@ export class NotificationRepository {
     return rows;
   }
 
-  /** Those of these labels, made where they do not exist yet. They hold no secrets. */
+  /** The program's own of these labels, made where they do not exist yet. They hold no secrets. */
   async ensure(tx: Tx, wanted: readonly NewNotification[]): Promise<Lead[]> {
     const labels = wanted.map((w) => w.label.toLowerCase()).sort();
     const known = await this.known(tx, labels);
     if (known.length === labels.length) return known;
     for (const w of [...wanted].sort((a, b) => (a.label < b.label ? -1 : 1))) {
       await tx.query(
-        `insert into notification (label, description, plugin_id, options, secret_id, lead_s) values ($1, $2, $3, $4, $5, $6)
-         on conflict (lower(label)) do nothing`,
+        `insert into notification (label, description, plugin_id, options, secret_id, lead_s, built_in) values ($1, $2, $3, $4, $5, $6, true)
+         on conflict (lower(label)) where built_in do nothing`,
         [w.label, w.description, w.pluginId, JSON.stringify(w.options), randomUUID(), w.leadS]);
     }
     return this.known(tx, labels);
   }
 
-  /** Those of these labels that exist, in no particular order. */
-  known(tx: Tx, labels: readonly string[]): Promise<(Lead & { label: string })[]> {
-    return tx.query('select id, label, lead_s as "leadS" from notification where lower(label) = any($1)', [labels.map((label) => label.toLowerCase())]);
+  /** The program's own of these labels, or those of people; in no particular order. */
+  known(tx: Tx, labels: readonly string[], builtIn = true): Promise<(Lead & { label: string })[]> {
+    return tx.query('select id, label, lead_s as "leadS" from notification where lower(label) = any($1) and built_in = $2', [labels.map((label) => label.toLowerCase()), builtIn]);
   }
 }

@@ -9,7 +9,8 @@ const Certificates = z.array(Reference).max(1000);
 /** POST and PUT /notifications. */
 export const NotificationRequest = z.strictObject({
   id: z.int().optional().meta({ description: 'Ignored; Lemur\'s clients send the whole object back.' }),
-  label: z.string().trim().min(1).max(256),
+  builtIn: z.boolean().optional().meta({ description: 'Ignored, as `id` is.' }),
+  label: z.string().trim().min(1).max(256).meta({ description: 'Unique whatever its case. Labels that begin with `DEFAULT_` are the program\'s.' }),
   description: z.string().max(1024).nullish(),
   active: z.boolean().default(true),
   plugin: PluginInput,
@@ -21,11 +22,12 @@ export type NotificationRequest = z.output<typeof NotificationRequest>;
 
 export const NotificationView = z.object({
   id: z.int(), label: z.string(), description: z.string().nullable(), active: z.boolean(), plugin: PluginView,
+  builtIn: z.boolean().meta({ description: 'Whether the program made it for an owner who has none. Such a one can be switched off and sent to others; its label and interval stay.' }),
 }).meta({ id: 'Notification' });
 export type NotificationView = z.output<typeof NotificationView>;
 
-export function notificationView({ id, label, description, active }: Notification, plugin: PluginView): NotificationView {
-  return { id, label, description, active, plugin };
+export function notificationView({ id, label, description, active, builtIn }: Notification, plugin: PluginView): NotificationView {
+  return { id, label, description, active, plugin, builtIn };
 }
 
 /** What a test message came to. */

@@ -5,15 +5,15 @@ import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
-import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
 import { mayChangeNotification } from '../roles/permission.js';
-import { leadSeconds } from './lead.js';
 import type { Notification } from './notification.entity.js';
+import { NotificationForm } from './notification-form.js';
 import { NotificationRepository } from './notification.repository.js';
-import { type NotificationRequest, type NotificationView, notificationView } from './notification.schema.js';
+import type { NotificationRequest, NotificationView } from './notification.schema.js';
 import { replanNotification } from './notifications.jobs.js';
 
-type Along = (tx: Tx, row: Notification) => Promise<void>;
+/** Does what else a change means, and gives what of it belongs into the audit event. */
+type Along = (tx: Tx, row: Notification) => Promise<object>;
 
 /** Throws Problem `forbidden` unless the actor may change this notification. */
 export function demandChange(actor: Actor, { label, creatorId }: Pick<Notification, 'label' | 'creatorId'>): void {
@@ -27,27 +27,28 @@ export class NotificationService {
     private readonly db: Database,
     private readonly clock: Clock,
     private readonly audit: Audit,
-    private readonly configured: ConfiguredPlugins,
+    private readonly form: NotificationForm,
     private readonly repository: NotificationRepository,
   ) {}
 
   async list(query: PageQuery): Promise<Page<NotificationView>> {
     const page = await this.repository.list(this.db.single, query);
-    return { ...page, items: page.items.map((row) => this.view(row)) };
+    return { ...page, items: page.items.map((row) => this.form.view(row)) };
   }
 
   async get(id: number): Promise<NotificationView> {
-    return this.view(await this.repository.get(this.db.single, id));
+    return this.form.view(await this.repository.get(this.db.single, id));
   }
 
   /** `also` happens in the same transaction. */
   create(actor: Actor, request: NotificationRequest, also: Along): Promise<NotificationView> {
-    const columns = this.columns(request);
+    const columns = this.form.columns(request);
     return this.db.write(async (tx) => {
       const row = await this.repository.add(tx, { ...columns, creatorId: actor.userId || null, createdAt: this.clock.now() });
-      await this.audit.record(tx, actor, { action: 'notification.created', targetType: 'notification', targetId: row.id, after: this.view(row) });
-      await also(tx, row);
-      return this.view(row);
+      const more = await also(tx, row);
+      const after = this.form.view(row);
+      await this.audit.record(tx, actor, { action: 'notification.created', targetType: 'notification', targetId: row.id, after: { ...after, ...more } });
+      return after;
     });
   }
 
@@ -56,13 +57,14 @@ export class NotificationService {
     return this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
       demandChange(actor, row);
-      const before = this.view(row);
-      Object.assign(row, this.columns(request, row));
+      const before = this.form.view(row);
+      Object.assign(row, this.form.columns(request, row));
       await this.repository.save(tx, row);
-      await also(tx, row);
+      const more = await also(tx, row);
       await replanNotification.enqueue(tx, { notificationId: id, after: 0 });
-      await this.audit.record(tx, actor, { action: 'notification.updated', targetType: 'notification', targetId: id, before, after: this.view(row) });
-      return this.view(row);
+      const after = this.form.view(row);
+      await this.audit.record(tx, actor, { action: 'notification.updated', targetType: 'notification', targetId: id, before, after: { ...after, ...more } });
+      return after;
     });
   }
 
@@ -72,21 +74,10 @@ export class NotificationService {
       const row = await this.repository.lock(tx, id);
       demandChange(actor, row);
       const then = await first(tx, row);
-      const before = this.view(row);
+      const before = this.form.view(row);
       await this.repository.remove(tx, row);
       await then();
       await this.audit.record(tx, actor, { action: 'notification.deleted', targetType: 'notification', targetId: id, before });
     });
-  }
-
-  private columns(request: NotificationRequest, before?: StoredPlugin): Omit<Notification, 'id' | 'creatorId' | 'createdAt'> {
-    const plugin = this.configured.chosen('notification', request.plugin);
-    const stored = this.configured.seal(plugin, request.plugin, 'notification', before);
-    const { label, description, active } = request;
-    return { label, description: description ?? null, active, ...stored, leadS: leadSeconds(this.configured.open(plugin, stored, 'notification')) };
-  }
-
-  private view(row: Notification): NotificationView {
-    return notificationView(row, this.configured.view('notification', row));
   }
 }

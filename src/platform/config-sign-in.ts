@@ -1,7 +1,5 @@
 import { z } from 'zod';
-import { flag, list, text, url, whole } from './config-value.js';
-
-const domain = text.toLowerCase().refine((value) => /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(value), 'must be a domain such as example.com');
+import { domain, flag, list, text, url, whole } from './config-value.js';
 
 /** `group=role`; the role is what stands behind the last equals sign. */
 const groupRole = text.transform((value, context) => {
@@ -64,6 +62,8 @@ export const signInSchema = {
   LDAP_REQUIRED_GROUP: text.optional().meta({ description: 'Name (cn) of the group whose members alone may sign in, directly or through other groups.' }),
   LDAP_CREATE_USERS: flag().prefault('true').meta({ description: 'Whether people who are new here become users when they sign in.' }),
   LDAP_LINK_BY_EMAIL: flag().prefault('false').meta({ description: 'Whether the first sign-in of a person takes over the user that has the same e-mail address. Only where people cannot change their address in the directory.' }),
+  LDAP_TRUST_EMAIL: flag().prefault('false')
+    .meta({ description: 'Whether the address in the directory is proof of who somebody is: with it IDP_CREATE_PER_USER_ROLE counts for LDAP too, but never gives a role that is there already. Only where people cannot change their address in the directory.' }),
   LDAP_TIMEOUT_S: whole(1, 60).prefault('5').meta({ description: 'Seconds that all of a sign-in at the LDAP server may take.' }),
   IDP_ASSIGN_ROLES_FROM_USER_GROUPS: flag().prefault('true').meta({ description: 'Whether groups at a provider or in LDAP give roles here.' }),
   IDP_CREATE_ROLES_FROM_USER_GROUPS: flag().prefault('true').meta({ description: 'Whether a role is made for a group that has none.' }),

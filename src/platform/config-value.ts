@@ -28,6 +28,9 @@ export function url(...schemes: string[]): z.ZodType<string, string> {
   return text.refine((value) => schemes.some((scheme) => value.startsWith(`${scheme}://`)) && URL.canParse(value.replace('@/', '@localhost/')), wanted);
 }
 
+/** A domain name, lower case. */
+export const domain = text.toLowerCase().refine((value) => /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(value), 'must be a domain such as example.com');
+
 /** `name@host`; the host may be a bare name such as localhost. */
 export const mailAddress = text.regex(/^[^\s@,<>]+@[^\s@,<>]+$/, 'must be a mail address');
 

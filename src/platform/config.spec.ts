@@ -32,12 +32,12 @@ describe('loadConfig', () => {
       port: 8080, host: '127.0.0.1', publicUrl: 'http://127.0.0.1:8080', dataDir: resolve('data'), mailFrom: 'perennial@localhost',
       role: 'all', logLevel: 'info', defaultValidityDays: 365, allowWeekendExpiration: true, defaultRotationDays: 30,
       noticeDays: [30, 15, 2], securityNoticeDays: [30, 15, 2], tokenLifetimeMinutes: 720, reloadCommands: {}, allowedPrivateHosts: [], trustedProxies: [],
-      allowedDomains: [], sensitiveDomainRoles: [], authorityNoticeDays: [365, 180, 90, 30], strictRoles: false, adminOnlyAuthorityCreation: true,
+      allowedDomains: [], sensitiveDomainRoles: [], authorityNoticeDays: [365, 180, 90, 30], notificationRecipientDomains: [], strictRoles: false, adminOnlyAuthorityCreation: true,
       hideExpiredAfterDays: 30, sweepIntervalS: 20, endpointStaleAfterHours: 24, allowCertDeletion: false,
       oidcClientAuth: 'client_secret_basic', oidcTitle: 'Single sign-on', oidcScopes: 'openid email profile', oidcCallback: 'oidc/callback',
       oidcUsernameClaim: 'preferred_username', oidcGroupsClaim: 'groups', oidcCreateUsers: true, oidcLinkByEmail: false, oidcTrustEmail: false,
       oidcClockToleranceS: 30, oidcStateLifetimeS: 600, googleCreateUsers: false, ldapStartTls: true, ldapActiveDirectory: false, ldapEmailAttribute: 'mail',
-      ldapCreateUsers: true, ldapLinkByEmail: false, ldapTimeoutS: 5, idpAssignRolesFromUserGroups: true, idpCreateRolesFromUserGroups: true,
+      ldapCreateUsers: true, ldapLinkByEmail: false, ldapTrustEmail: false, ldapTimeoutS: 5, idpAssignRolesFromUserGroups: true, idpCreateRolesFromUserGroups: true,
       idpCreatePerUserRole: true, idpRolesMapping: [], idpRolesPrefix: '', idpRolesSuffix: '', idpOwnerDomains: [],
     });
   });
@@ -134,7 +134,7 @@ describe('describeConfig', () => {
   });
 
   it('has defaults that give the same settings when written out', () => {
-    const literal = describeConfig().filter(({ name }) => !['PUBLIC_URL', 'SECURITY_NOTICE_DAYS', 'ALLOWED_PRIVATE_HOSTS', 'TRUSTED_PROXIES', 'ALLOWED_DOMAINS', 'SENSITIVE_DOMAIN_ROLES', 'LDAP_USER_FILTER', 'LDAP_GROUP_BASE', 'IDP_ROLES_MAPPING', 'IDP_ROLES_PREFIX', 'IDP_ROLES_SUFFIX', 'IDP_OWNER_DOMAINS'].includes(name));
+    const literal = describeConfig().filter(({ name }) => !['PUBLIC_URL', 'SECURITY_NOTICE_DAYS', 'ALLOWED_PRIVATE_HOSTS', 'TRUSTED_PROXIES', 'ALLOWED_DOMAINS', 'SENSITIVE_DOMAIN_ROLES', 'LDAP_USER_FILTER', 'LDAP_GROUP_BASE', 'IDP_ROLES_MAPPING', 'IDP_ROLES_PREFIX', 'IDP_ROLES_SUFFIX', 'IDP_OWNER_DOMAINS', 'NOTIFICATION_RECIPIENT_DOMAINS'].includes(name));
     const env = Object.fromEntries(literal.flatMap((entry) => (entry.default === null ? [] : [[entry.name, entry.default]])));
     expect(loadConfig(env)).toEqual(loadConfig({}));
   });

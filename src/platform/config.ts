@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { z } from 'zod';
 import { missingBeside, signInSchema } from './config-sign-in.js';
-import { commands, encryptionKey, flag, hostOrNetwork, list, mailAddress, namePattern, network, text, url, whole } from './config-value.js';
+import { commands, domain, encryptionKey, flag, hostOrNetwork, list, mailAddress, namePattern, network, text, url, whole } from './config-value.js';
 
 const days = list(whole(0, 3650)).transform((values) => [...new Set(values)].sort((a, b) => b - a));
 
@@ -44,6 +44,8 @@ export const configSchema = z.object({
   SECURITY_TEAM_EMAIL: list(mailAddress).optional().meta({ description: 'Mail addresses, with commas between, that are told of every expiry too.' }),
   SECURITY_NOTICE_DAYS: days.optional().meta({ description: 'Days before expiry at which SECURITY_TEAM_EMAIL is told.', defaultText: 'NOTICE_DAYS' }),
   AUTHORITY_NOTICE_DAYS: days.prefault('365,180,90,30').meta({ description: 'Days before the end of an authority at which its owner and SECURITY_TEAM_EMAIL are told, with commas between.' }),
+  NOTIFICATION_RECIPIENT_DOMAINS: list(domain).optional().transform((domains) => domains ?? [])
+    .meta({ description: 'Mail domains, with commas between, to which notifications may be addressed. Owners and SECURITY_TEAM_EMAIL are told wherever they are.', defaultText: 'all' }),
   STRICT_ROLES: flag().prefault('false').meta({ description: 'Whether only holders of `admin` or `operator` change anything, and every user must hold one of `admin`, `operator` and `read-only`.' }),
   ADMIN_ONLY_AUTHORITY_CREATION: flag().prefault('true').meta({ description: 'Whether only `admin` makes authorities. If not, whoever may change anything makes roots for owners whose role they hold, and CAs below authorities that they may change.' }),
   DEFAULT_ROLE: text.max(128).refine((name) => name.toLowerCase() !== 'admin', 'must not be admin').optional().meta({ description: 'Name of the role that a new user gets who is given none.' }),

@@ -29,7 +29,8 @@ export async function bootstrapAccounts(db: Database, adminPassword?: string, ac
   return db.write(async (tx) => {
     await tx.query('select pg_advisory_xact_lock($1)', [bootLock]);
     const roles = new RoleRepository();
-    await roles.addBuiltIn(tx, builtInRoles);
+    const aside = await roles.addBuiltIn(tx, builtInRoles);
+    await new Audit().recordMany(tx, aside.map(({ id, name, before }) => ({ actor, act: { action: 'role.changed', targetType: 'role', targetId: id, before: { name: before }, after: { name } } })));
     if (await new UserRepository().exists(tx)) return { madeAdmin: false, generatedPassword: null };
     const password = adminPassword ?? generatePassword();
     const id = await addAdmin(tx, roles, password);

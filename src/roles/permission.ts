@@ -188,8 +188,12 @@ export function maySeeEveryAuthority(actor: Holder): boolean {
   return ['admin', 'operator', 'read-only'].some((role) => holds(actor, role));
 }
 
+/** May have messages sent to whom they like: admin and operator. */
+export function mayWriteToAnyone(actor: Holder): boolean {
+  return isAdmin(actor) || (!isReadOnly(actor) && holds(actor, 'operator'));
+}
+
 /** May change or delete a notification: admin, operator, and who made it. */
 export function mayChangeNotification(actor: Holder, { creatorId }: Pick<Owned, 'creatorId'>): boolean {
-  if (isReadOnly(actor)) return false;
-  return isAdmin(actor) || holds(actor, 'operator') || isCreator(actor, { owner: '', creatorId });
+  return mayWriteToAnyone(actor) || (!isReadOnly(actor) && isCreator(actor, { owner: '', creatorId }));
 }

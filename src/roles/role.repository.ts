@@ -102,10 +102,17 @@ export class RoleRepository {
        on conflict do nothing returning id, name`, [names]);
   }
 
-  /** Makes those that are missing; the key is the name and the value its description. */
-  async addBuiltIn(tx: Tx, roles: Readonly<Record<string, string>>): Promise<void> {
+  /**
+   * Makes those that are missing; the key is the name and the value its description. A role that some other system keeps under such a
+   * name gets its id behind it and keeps its holders, who must not become more than they were; gives those as they were called.
+   */
+  async addBuiltIn(tx: Tx, roles: Readonly<Record<string, string>>): Promise<(RoleLabel & { before: string })[]> {
+    const aside = await tx.query<[(RoleLabel & { before: string })[]]>(
+      `with taken as (select id, name from role where third_party and lower(name) = any($1::text[]) for update)
+       update role r set name = format('%s (%s)', t.name, t.id) from taken t where r.id = t.id returning r.id, r.name, t.name as before`, [Object.keys(roles)]);
     await tx.query('insert into role (name, description) select * from unnest($1::text[], $2::text[]) on conflict do nothing',
       [Object.keys(roles), Object.values(roles)]);
+    return aside[0];
   }
 
   /** Returns the new id. Throws `conflict` when the name is taken. */

@@ -339,6 +339,17 @@ describe('bootstrapAccounts', () => {
     expect(await bootstrapAccounts(fresh.db, PASSWORD)).toEqual({ madeAdmin: false, generatedPassword: null });
     expect(await fresh.source.query('select * from app_user')).toEqual(before);
   });
+
+  it('makes no built-in role of one that a provider keeps under its name', async () => {
+    await fresh.source.query(`update role set name = 'Auditor', third_party = true where name = 'auditor'`);
+    await fresh.source.query(`insert into user_role select u.id, r.id from app_user u, role r where r.name = 'Auditor'`);
+    await bootstrapAccounts(fresh.db);
+    const [held] = await fresh.source.query(`select name from role join user_role on role_id = id where third_party`);
+    expect(held.name).toMatch(/^Auditor \(\d+\)$/);
+    expect(await fresh.source.query(`select third_party, (select count(*)::int from user_role where role_id = id) as holders from role where name = 'auditor'`))
+      .toEqual([{ third_party: false, holders: 0 }]);
+    expect(await fresh.source.query(`select actor_name, before from audit_event where action = 'role.changed'`)).toEqual([{ actor_name: 'system', before: { name: 'Auditor' } }]);
+  });
 });
 
 describe('the log', () => {

@@ -36,8 +36,8 @@ export class SourceController {
   }
 
   @Post(':id/test') @Requires('source:write') @Summary('Try a source out', 'Changes nothing there, and imports nothing.') @Answers(200, ProbeView)
-  check(@Id() id: number): Promise<ProbeView> {
-    return this.sources.check(id);
+  check(@Who() actor: Actor, @Id() id: number): Promise<ProbeView> {
+    return this.sources.check(actor, id);
   }
 
   @Post(':id/sync') @Requires('source:sync') @Summary('Look at a source now', 'Answers at once; GET /sources/{id}/syncs shows how it goes.') @Answers(202, SyncView)

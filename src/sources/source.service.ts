@@ -134,10 +134,12 @@ export class SourceService {
     return { ...page, items: page.items.map(syncView) };
   }
 
-  /** Tries the source out without changing anything there. */
-  check(id: number): Promise<ProbeView> {
+  /** Tries the source out without changing anything there; on record, because its secrets are used. Throws Problem `not-found`. */
+  async check(actor: Actor, id: number): Promise<ProbeView> {
     const { repositories, sources } = this.work;
-    return probed(async (signal) => sources.check(sources.ready(await repositories.sources.get(this.db.single, id)), signal));
+    const source = await repositories.sources.get(this.db.single, id);
+    await this.audit.record(this.db.single, actor, { action: 'source.tested', targetType: 'source', targetId: id });
+    return probed((signal) => sources.check(sources.ready(source), signal));
   }
 
   private columns({ plugin: input, label, description, active }: SourceRequest, before?: StoredPlugin): SourceColumns {

@@ -22,7 +22,7 @@ export class FederatedRoles {
   ) {
     this.rules = groupRules({
       assign: config.idpAssignRolesFromUserGroups, mapping: config.idpRolesMapping, prefix: config.idpRolesPrefix, suffix: config.idpRolesSuffix,
-      ownerDomains: config.idpOwnerDomains,
+      ownerDomains: config.idpOwnerDomains, named: [...config.sensitiveDomainRoles, ...(config.defaultRole === undefined ? [] : [config.defaultRole])],
     });
   }
 
@@ -44,9 +44,10 @@ export class FederatedRoles {
     await this.audit.record(tx, actor, { action: 'user.changed', targetType: 'user', targetId: account.id, before: { roles: before }, after: { roles: after, issuer: profile.issuer } });
   }
 
-  private async wanted(tx: Tx, { email }: Account, { groups, issuer }: Profile, actor: AuditActor): Promise<RoleLabel[]> {
+  private async wanted(tx: Tx, account: Account, profile: Profile, actor: AuditActor): Promise<RoleLabel[]> {
+    const { groups, issuer } = profile;
     const { given, ofGroups } = grantsOf(groups, this.rules);
-    const own = this.config.idpCreatePerUserRole ? [email] : [];
+    const own = await this.ownRoles(tx, account, profile);
     const [givenNow, thirdPartyNow] = [await this.roles.known(tx, [...given, ...own]), await this.roles.knownThirdParty(tx, ofGroups)];
     const made = await this.make(tx, {
       given: [...own, ...(this.config.idpCreateRolesFromUserGroups ? given : [])].filter((name) => !isAmong(givenNow, name)),
@@ -55,6 +56,14 @@ export class FederatedRoles {
     await this.audit.recordMany(tx, made.map(({ id, name }) => ({ actor, act: { action: 'role.created', targetType: 'role', targetId: id, after: { name, issuer } } })));
     const all = [...givenNow, ...thirdPartyNow, ...made];
     return [...new Map(all.map((role) => [role.id, role])).values()];
+  }
+
+  /** The owner role of somebody's own address. A directory whose people may write their addresses themselves must not say whose keys they get. */
+  private async ownRoles(tx: Tx, { email, roles }: Account, { way }: Profile): Promise<string[]> {
+    if (!this.config.idpCreatePerUserRole) return [];
+    if (way !== 'ldap') return [email];
+    if (!this.config.ldapTrustEmail) return [];
+    return isAmong(roles, email) || (await this.roles.known(tx, [email])).length === 0 ? [email] : [];
   }
 
   private async make(tx: Tx, { given, ofGroups }: { given: string[]; ofGroups: string[] }): Promise<RoleLabel[]> {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { isReserved } from '../../roles/role-name.js';
 import { grantsOf, groupRules, type GroupRules } from './group-roles.js';
 
-const rules: GroupRules = { assign: true, mapping: [], prefix: '', suffix: '', ownerDomains: [] };
+const rules: GroupRules = { assign: true, mapping: [], prefix: '', suffix: '', ownerDomains: [], named: [] };
 const mapped: GroupRules = { ...rules, mapping: [{ group: 'admins', role: 'admin' }, { group: 'web', role: 'web@example.com' }, { group: 'web', role: 'helpers' }] };
 
 describe('grantsOf', () => {
@@ -22,6 +22,8 @@ describe('grantsOf', () => {
     ['a suffix makes no addresses elsewhere', ['web'], { suffix: '@example.com' }, [], []],
     ['the form of the roles of authorities gives nothing', ['issuing_admin', 'Issuing_Operator'], {}, [], []],
     ['nor does what no role can be called', ['', ' ', 'a\u0000b', 'a\nb', 'x'.repeat(129)], {}, [], []],
+    ['a role that the settings name comes by mapping alone', ['Bank', 'web', 'x'], { named: ['bank', 'Web'] }, [], ['x']],
+    ['and then it comes', ['web'], { ...mapped, named: ['helpers'] }, ['web@example.com', 'helpers'], []],
     ['nothing at all when groups do not count', ['admins', 'x'], { ...mapped, assign: false }, [], []],
   ])('%s', (_, groups, changed, given, ofGroups) => {
     expect(grantsOf(groups, { ...rules, ...changed })).toEqual({ given, ofGroups });

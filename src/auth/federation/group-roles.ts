@@ -9,6 +9,8 @@ export interface GroupRules {
   suffix: string;
   /** Mail domains, lower case, in which a group's name is the address of an owner. */
   ownerDomains: readonly string[];
+  /** Roles to which the settings give a meaning, whatever their case. */
+  named: readonly string[];
 }
 
 /** The names of the roles that groups give. */
@@ -24,14 +26,15 @@ const mostGroups = 1000;
 
 /**
  * What these groups give. A group that is mapped gives the roles it is mapped to and nothing else. Any other gives the role of
- * its own name, between prefix and suffix, unless that name is or looks like a built-in one, is an address outside of the
- * owner domains, or has the form of an authority's own roles. Beyond a thousand groups the rest gives nothing.
+ * its own name, between prefix and suffix, unless that name is or looks like a built-in one, is one that the settings name, is
+ * an address outside of the owner domains, or has the form of an authority's own roles. Beyond a thousand groups the rest gives nothing.
  */
 export function grantsOf(groups: readonly string[], rules: GroupRules): Grants {
   if (!rules.assign) return { given: [], ofGroups: [] };
   const known = [...new Set(groups)].slice(0, mostGroups);
   const mapped = known.map((group) => ({ group, roles: rules.mapping.filter((pair) => pair.group === group).map(({ role }) => role) }));
-  const names = mapped.filter(({ roles }) => roles.length === 0).map(({ group }) => `${rules.prefix}${group.trim()}${rules.suffix}`).filter(isPossible);
+  const meant = new Set(rules.named.map((name) => name.toLowerCase()));
+  const names = mapped.filter(({ roles }) => roles.length === 0).map(({ group }) => `${rules.prefix}${group.trim()}${rules.suffix}`).filter((name) => isPossible(name) && !meant.has(name.toLowerCase()));
   const owners = names.filter((name) => isAddressIn(rules.ownerDomains, name)).map((name) => name.toLowerCase());
   const others = names.filter((name) => !looksLikeAddress(name) && !/_(admin|operator)$/i.test(name));
   return { given: distinct([...mapped.flatMap(({ roles }) => roles), ...owners]), ofGroups: distinct(others) };

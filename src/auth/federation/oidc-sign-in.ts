@@ -53,12 +53,12 @@ export class OidcSignIn {
 
   /** The token of a new session. Throws `sign-in-refused`, `too-many-requests` and `unavailable`. */
   async finish(answer: Return, guest: Guest): Promise<{ token: string; returnTo?: string }> {
-    this.limits.takeOfAddress(guest.address);
     const { thread, provider } = await this.opened(answer, guest);
+    this.limits.takeOfAddress(guest.address, 'provider');
     const profile = await this.proved(provider, answer, { thread, guest });
     const account = await this.parts.accounts.admit(profile, provider.admission, guest).catch((error: unknown) =>
       error instanceof Refusal ? this.refuse(guest, { way: profile.way, name: profile.email ?? profile.subject, reason: error.message, told: error.message }) : Promise.reject(error as Error));
-    this.limits.giveBack(guest.address);
+    this.limits.giveBack(guest.address, 'provider');
     const token = await this.sessions.open(guest, account, profile.way);
     return { token, ...(thread.returnTo !== undefined && { returnTo: thread.returnTo }) };
   }
@@ -70,8 +70,9 @@ export class OidcSignIn {
       if (!provider) throw new Refusal('The provider is no longer set up.');
       return { thread, provider };
     } catch (error) {
-      if (error instanceof Refusal) return this.refuse(guest, { way: 'oidc', name: '', reason: error.message });
-      throw error;
+      if (!(error instanceof Refusal)) throw error;
+      this.limits.takeOfAddress(guest.address, 'stray');
+      return this.refuse(guest, { way: 'oidc', name: '', reason: error.message });
     }
   }
 
@@ -85,7 +86,7 @@ export class OidcSignIn {
     } catch (failure) {
       if (failure instanceof Refusal) return this.refuse(guest, { way: provider.name, name: '', reason: failure.message });
       // The provider is to blame, not the one who asks.
-      this.limits.giveBack(guest.address);
+      this.limits.giveBack(guest.address, 'provider');
       throw failure;
     }
   }

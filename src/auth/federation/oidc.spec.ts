@@ -15,7 +15,7 @@ beforeAll(async () => {
   issuer = await startIssuer([client]);
   program = await startProgram({
     PUBLIC_URL: home, PERENNIAL_ROLE: 'api', OIDC_ISSUER: issuer.issuer, OIDC_CLIENT_ID: 'perennial', OIDC_CLIENT_SECRET: client.client_secret, OIDC_SCOPES: 'openid email profile groups',
-    IDP_ROLES_MAPPING: 'pki-admins=admin, pki-ops=operator, the web=web@example.com', IDP_OWNER_DOMAINS: 'teams.example.com',
+    IDP_ROLES_MAPPING: 'pki-admins=admin, pki-ops=operator, the web=web@example.com', IDP_OWNER_DOMAINS: 'teams.example.com', SENSITIVE_DOMAIN_ROLES: 'bank',
   });
 });
 afterAll(async () => {
@@ -207,10 +207,27 @@ describe('attacks', () => {
     expect((await signIn('ida')).status).toBe(200);
   });
 
-  it('the eleventh failure from an address is not even looked at', async () => {
+  it('a foreign page that sends everybody to the callback fills neither the log nor the place of those who sign in', async () => {
+    const refusals = async (): Promise<number> =>
+      (await program.database.source.query<[{ n: number }]>(`select count(*)::int as n from audit_event where action = 'session.refused'`))[0].n;
+    const before = await refusals();
     for (let i = 0; i < 10; i += 1) expect((await newBrowser().visit(`${callback}?code=x&state=x`)).status).toBe(403);
-    expect((await newBrowser().visit(`${callback}?code=x&state=x`)).status).toBe(429);
-    expect((await program.call('POST', '/auth/login', { username: 'admin', password: 'x' }, { token: null })).status).toBe(429);
+    for (let i = 0; i < 10; i += 1) expect((await newBrowser().visit(`${callback}?code=x&state=x`)).status).toBe(429);
+    expect(await refusals()).toBe(before + 10);
+    expect((await signIn(person('iris'))).status).toBe(200);
+    expect((await program.call('POST', '/auth/login', { username: 'admin', password: 'x' }, { token: null })).status).toBe(401);
+  });
+
+  it('the eleventh failure at the provider from an address is not even looked at, and passwords still are', async () => {
+    const fail = async (): Promise<number> => {
+      const browser = newBrowser();
+      const back = new URL(await browser.signIn(login, person('jan'), callback));
+      back.searchParams.set('code', 'guessed');
+      return (await browser.visit(back.href)).status;
+    };
+    for (let i = 0; i < 10; i += 1) expect(await fail()).toBe(403);
+    expect(await fail()).toBe(429);
+    expect((await program.call('POST', '/auth/login', { username: 'admin', password: 'x' }, { token: null })).status).toBe(401);
   });
 });
 
@@ -263,6 +280,12 @@ describe('groups', () => {
 
   it.each(['admin', 'Admin', 'operator', 'read-only', 'global_cert_issuer', 'creator', 'аdmin', 'ａｄｍｉｎ', 'read only'])('called %s give nothing that is built in', async (group) => {
     expect(await rolesOf('max', [group])).toEqual(expect.not.arrayContaining(['admin', 'operator', 'read-only', 'global_cert_issuer']));
+  });
+
+  it('called as a role that the settings name give nothing, whether it is there or not', async () => {
+    expect(await rolesOf('mia', ['Bank', 'bank', 'x'])).toEqual(['x']);
+    await program.ok('POST', '/roles', { name: 'bank' });
+    expect(await rolesOf('mia', ['bank'])).toEqual([]);
   });
 
   it('do not give a role that was made here under their name', async () => {

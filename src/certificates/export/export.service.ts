@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { KeyRefusals } from '../../auth/key-refusals.js';
 import { Authorities } from '../../authorities/authorities.js';
 import type { Bundle } from '../../plugin-api/plugin.js';
 import { Database } from '../../platform/db/database.js';
@@ -22,19 +23,29 @@ export class KeyAccess {
     private readonly access: CertificateAccess,
     private readonly authorities: Authorities,
     private readonly bundles: Bundles,
+    private readonly refusals: KeyRefusals,
   ) {}
 
   async bundle(actor: Actor, certificate: Certificate, pluginId: string): Promise<Bundle> {
-    await this.access.demandKey(this.db.single, actor, certificate,
+    await this.demand(actor, certificate,
       `You are not authorized to export this certificate with the plugin ${pluginId}: one that does not require a private key can be used by anyone.`);
     if (!certificate.sealedKey && certificate.bodyPem !== null) throw invalid('plugin', `The private key of ${certificate.name} is not kept here, and ${pluginId} needs it.`);
     return this.db.write((tx) => this.bundles.withKey(tx, certificate, { actor, action: 'key.exported', after: { plugin: pluginId } }));
   }
 
   async key(actor: Actor, certificate: Certificate): Promise<string> {
-    await this.access.demandKey(this.db.single, actor, certificate);
+    await this.demand(actor, certificate);
     if (!certificate.sealedKey) throw new Problem('not-found', `The private key of ${certificate.name} is not kept here.`);
     return this.db.write((tx) => this.bundles.key(tx, certificate, { actor, action: 'key.viewed', after: {} }));
+  }
+
+  private async demand(actor: Actor, certificate: Certificate, refusal?: string): Promise<void> {
+    try {
+      await this.access.demandKey(this.db.single, actor, certificate, refusal);
+    } catch (error) {
+      if (error instanceof Problem && error.code === 'forbidden') await this.refusals.note(actor, certificate.id);
+      throw error;
+    }
   }
 
   /** The bundle without its key, and with the root above it where an authority here has issued it. */

@@ -23,8 +23,8 @@ export class WatchingService {
     private readonly coverage: Coverage,
   ) {}
 
-  /** In the transaction of a change: adds and removes certificates. Throws Problem `invalid-request` or `forbidden`. */
-  async changed(tx: Tx, actor: Actor, notification: Notification, { certificates = [], addedCertificates = [], removedCertificates = [] }: NotificationRequest): Promise<void> {
+  /** In the transaction of a change: adds and removes certificates, and gives their ids. Throws Problem `invalid-request` or `forbidden`. */
+  async changed(tx: Tx, actor: Actor, notification: Notification, { certificates = [], addedCertificates = [], removedCertificates = [] }: NotificationRequest): Promise<object> {
     const { id, active } = notification;
     const now = this.clock.now();
     const added = [...await this.located(tx, actor, 'certificates', certificates), ...await this.located(tx, actor, 'addedCertificates', addedCertificates)];
@@ -34,6 +34,7 @@ export class WatchingService {
     const bound = await this.watches.boundTo(tx, id, now);
     await this.watches.unlink(tx, id, removed);
     await this.coverage.cover(tx, active ? bound.filter((certificate) => removed.includes(certificate.id)) : bound);
+    return { ...(added.length > 0 && { certificatesAdded: added }), ...(removed.length > 0 && { certificatesRemoved: removed }) };
   }
 
   /** Before it is deleted; what comes back is done afterwards, so that a default notification can be made anew. */

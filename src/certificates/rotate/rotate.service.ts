@@ -55,6 +55,7 @@ export class RotateService {
     demandRotatable(certificate);
     const before = await this.rotation.preview.of(actor, certificate);
     if (before.action === 'reissue') await this.access.demandIssue(actor, certificate);
+    if (before.action === 'redeploy' && !actor.permissions.has('delivery:retry')) throw new Problem('forbidden', 'To deliver again what has not arrived needs delivery:retry.');
     const told = notify ? before : { ...before, tells: null };
     if (dryRun) return told;
     if (before.action === 'reissue') await this.reissue(actor, id, { notify });
