@@ -21,6 +21,11 @@ export async function makeAuthority(caller) {
   return caller.json('POST', '/authorities', { name: authority, owner: 'pki@example.com', commonName: 'Bench Root', plugin: { id: 'local-ca', options } });
 }
 
+/** Has one more issued, its key made by the program. */
+export function issueNew(caller, n) {
+  return caller.json('POST', '/certificates', { owner: `team-${n % teams}@example.com`, authority: { name: authority }, commonName: `new-${n}.bench.example.com`, validityDays: 90 });
+}
+
 /** Bodies of requests, each with a key and names of its own: making them must not disturb the measurement. */
 async function makeRequests(count) {
   const requests = [];

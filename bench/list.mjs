@@ -1,8 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { seedInventory, settings } from './inventory.mjs';
+import { issueNew } from './issue.mjs';
 import { load, quantile } from './load.mjs';
+import { memoryBench, residentMiB } from './memory.mjs';
 import { query } from './postgres.mjs';
+import { stage } from './report.mjs';
 
 const require = createRequire(import.meta.url);
 const { certificateOrders } = require('../dist/src/certificates/list/list.schema.js');
@@ -37,26 +39,22 @@ const questions = ({ samples, pages }) => [
   ['statistics', 300, (n) => `/stats?metric=${pick(metrics, n)}`],
 ];
 
-/** Memory of a process in MiB. */
-function residentMiB(pid) {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
-}
-
 /** Makes `count` certificates and asks of them. */
 export async function listBench({ databaseUrl, count, ...running }) {
   const [{ id }] = await query(databaseUrl, 'select min(id) as id from certificate');
   const url = new URL(databaseUrl);
   url.searchParams.set('options', settings);
+  stage(`making ${count.toLocaleString('en')} certificates`);
   const begun = performance.now();
   await seedInventory((text, values) => query(url.href, text, values), id, count);
   return { seedS: (performance.now() - begun) / 1000, ...await askLists({ databaseUrl, ...running }) };
 }
 
 /**
- * Asks everything that people ask of the certificates that are there, one question after the other. Latencies in ms by question;
- * the memory of the program before and after.
+ * Asks everything that people ask of the certificates that are there, one question after the other, then all of them mixed with
+ * requests for new ones. Latencies in ms by question; the memory of the program before and after, and in the mixed part as `memoryBench` has it.
  */
-export async function askLists({ caller, pid, databaseUrl, ms }) {
+export async function askLists({ caller, pid, databaseUrl, ms, ...steady }) {
   const [known] = await query(databaseUrl, `select (select count(*)::int from domain) as names, count(*) filter (where not retired)::int as shown from certificate`);
   const ask = async (path) => {
     if (!(await caller.text('GET', `/certificates${path}`)).startsWith('{"items":')) throw new Error(`${path} did not answer with a list.`);
@@ -66,14 +64,19 @@ export async function askLists({ caller, pid, databaseUrl, ms }) {
     from certificate c tablesample system (1) where not retired and name like '%-Bench-seed' limit 300`);
   const asked = questions({ samples, pages: Math.max(1, Math.floor(known.shown / 10)) });
   let n = 0;
+  stage('warming up');
   for (const [, , path] of asked) await load(() => ask(path(n++)), { clients: 1, ms: ms / 3 });
   const found = [];
   const before = residentMiB(pid);
+  stage('asking one question after the other');
   for (const [name, target, path] of asked) {
     const { latencies } = await load(() => ask(path(n++)), { clients: 1, ms });
     found.push({ name, target, p50: quantile(latencies, 0.5), p95: quantile(latencies, 0.95), most: latencies.at(-1), asked: latencies.length });
   }
-  return { names: known.names, found, memory: { before, after: residentMiB(pid) } };
+  const memory = { before, after: residentMiB(pid) };
+  stage('looking at memory while everything is asked');
+  const mixed = (i) => (i % 10 === 9 ? issueNew(caller, i) : ask(pick(asked, i)[2](n++)));
+  return { names: known.names, found, memory, steady: await memoryBench({ pid, work: mixed, ...steady }) };
 }
 
 /** A page that begins behind any of the certificates in any order. */

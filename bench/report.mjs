@@ -6,6 +6,11 @@ export function machine(databaseWords) {
   return `${cpu?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB; Node ${process.versions.node}; ${databaseWords}`;
 }
 
+/** What is being done, on stderr: a run takes many minutes. */
+export function stage(what) {
+  console.error(`# ${what} …`);
+}
+
 const headings = ['what', 'value', 'baseline', 'ratio', 'target', ''];
 
 /** Rows are arrays in the order of the headings; each column is as wide as its widest cell, the numbers are flush right. */
@@ -26,4 +31,10 @@ export function rateRow(what, { perS, baselinePerS, ratio }, target) {
 /** A time in ms that must stay below `target`; without one it is told only. */
 export function timeRow(what, ms, target) {
   return [what, `${ms.toFixed(1)} ms`, '', '', target === undefined ? '' : `< ${target} ms`, target === undefined ? '' : ms < target ? 'ok' : 'missed'];
+}
+
+/** What a process holds in MiB, against what it held before; `most` bounds the ratio. */
+export function memoryRow(what, after, before, most) {
+  const ratio = after / before;
+  return [what, `${whole(after)} MiB`, `${whole(before)} MiB`, ratio.toFixed(2), most === undefined ? '' : `≤ ${most}`, most === undefined ? '' : ratio <= most ? 'ok' : 'missed'];
 }

@@ -7,18 +7,21 @@ import { leafBench } from './leaf.mjs';
 import { listBench } from './list.mjs';
 import { openDatabase } from './postgres.mjs';
 import { startProgram } from './program.mjs';
-import { machine, rateRow, table, timeRow } from './report.mjs';
+import { machine, memoryRow, rateRow, stage, table, timeRow } from './report.mjs';
 
 /*
  * npm run bench [-- --small | --rows N]. The lists are measured with a million certificates unless told otherwise. Without DATABASE_URL an embedded server with durable settings is measured. A missed target is
  * told but does not fail: the verdict depends on the machine. --small only shows that the bench runs.
  */
 const sizes = {
-  full: { leafS: 5, rounds: 7, roundMs: 3000, count: 1_000_000, listMs: 4000 },
-  small: { leafS: 0.5, rounds: 2, roundMs: 300, count: 1000, listMs: 300 },
+  full: { leafS: 5, roundMs: 3000, count: 1_000_000, listMs: 4000, rounds: 7, steadyRounds: 12, perRound: 1000 },
+  small: { leafS: 0.5, roundMs: 300, count: 1000, listMs: 300, rounds: 2, steadyRounds: 3, perRound: 50 },
 };
 const { values: asked } = parseArgs({ options: { small: { type: 'boolean' }, rows: { type: 'string' } } });
 const size = { ...sizes[asked.small ? 'small' : 'full'], ...(asked.rows && { count: Number(asked.rows) }) };
+
+/** Memory that ends within this of where it began has not grown. */
+const flat = 1.1;
 
 async function withProgram(folder, work) {
   const database = await openDatabase(process.env.DATABASE_URL, folder);
@@ -37,14 +40,16 @@ async function withProgram(folder, work) {
 }
 
 async function measure(running) {
+  stage('issuing');
   await makeAuthority(running.caller);
   const issue = await issueBench({ ...running, ...size });
-  const list = await listBench({ ...running, count: size.count, ms: size.listMs });
+  const list = await listBench({ ...running, count: size.count, ms: size.listMs, rounds: size.steadyRounds, perRound: size.perRound });
   return { issue, list, words: running.words };
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'perennial-bench-'));
 try {
+  stage('making leaves');
   const leaf = await leafBench({ seconds: size.leafS });
   const { issue, list, words } = await withProgram(folder, measure);
   console.log(`${machine(words)}\n`);
@@ -55,7 +60,9 @@ try {
     timeRow('  p99', issue.p99),
     [`${size.count.toLocaleString('en')} certificates, ${list.names.toLocaleString('en')} names: made in`, `${Math.round(list.seedS)} s`, '', '', '', ''],
     ...list.found.map(({ name, p95, target }) => timeRow(`  ${name}, p95`, p95, target)),
-    ['  memory of the program, before and after', `${Math.round(list.memory.after)} MiB`, `${Math.round(list.memory.before)} MiB`, (list.memory.after / list.memory.before).toFixed(2), '', ''],
+    memoryRow('  memory of the program (RSS), after against before', list.memory.after, list.memory.before),
+    memoryRow(`  the same, ${list.steady.requests.toLocaleString('en')} requests mixed, every tenth a new certificate: last third against first`, list.steady.last, list.steady.first, flat),
+    [`    grows by, a thousand requests (${list.steady.seen.map(Math.round).join(' ')})`, `${list.steady.perThousand.toFixed(1)} MiB`, '', '', '', ''],
   ]));
 } finally {
   await rm(folder, { recursive: true, force: true });

@@ -6,7 +6,7 @@ import { demandCommonKey } from '../platform/secrets/key-holders.js';
 import { openKeyRing } from '../platform/secrets/open-key-ring.js';
 import { lookAtClock, lookAtFolder, lookAtQueue } from './checkups.js';
 import { type Finding, fault, ok } from './finding.js';
-import { lookAtJobs, lookAtKeys, lookAtMail, lookAtPeriodicWork, lookAtPlugins, lookAtStory } from './service-checkups.js';
+import { lookAtJobs, lookAtKeys, lookAtMail, lookAtPeriodicWork, lookAtPlugins, lookAtSources, lookAtStory } from './service-checkups.js';
 import { withDatabase, withServices } from './session.js';
 import type { Shell } from './shell.js';
 import { counted, table } from './table.js';
@@ -46,7 +46,7 @@ function lookInside(shell: Shell, config: Config, options: Options): Promise<Fin
     const services = await attempt('services', 'See the reason; if it is none of yours, report it.', async () => {
       const inside: Finding[] = [];
       await withServices(shell, config, open, ring.value, async (session) => {
-        for (const part of [lookAtKeys, lookAtMail, lookAtPlugins, lookAtPeriodicWork, lookAtJobs, lookAtStory]) inside.push(...await part(session, options));
+        for (const part of [lookAtKeys, lookAtMail, lookAtPlugins, lookAtPeriodicWork, lookAtJobs, lookAtSources, lookAtStory]) inside.push(...await part(session, options));
       });
       return inside;
     });

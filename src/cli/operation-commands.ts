@@ -14,6 +14,10 @@ export function addOperationCommands(program: Command): void {
     .option('--filter <field;value>', 'as GET /logs takes it, such as logType;certificate.issued')
     .action(inSession(async () => (await import('./audit-export.js')).auditExport));
 
+  program.command('sync').description('have sources looked at now, by the running program: status 1 when a look failed').argument('[sources...]', 'ids or labels; default: all that are active')
+    .option('--no-wait', 'do not wait until they have been looked at')
+    .action(inSession(async () => (await import('./sync.js')).sync));
+
   program.command('rekey').description('move every sealed value to the newest key of the key ring; without --commit, show which key seals what')
     .option('--new-key', 'first put a new key in front of the key ring of DATA_DIR')
     .option('--commit', 'move the values, then say which keys are needed no more')

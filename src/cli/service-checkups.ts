@@ -12,6 +12,9 @@ import { Mailer } from '../platform/mail/mailer.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { KeyRing } from '../platform/secrets/key-ring.js';
 import { SealedValues } from '../platform/secrets/sealed-values.js';
+import { Source } from '../sources/source.entity.js';
+import { SourceRepositories } from '../sources/source-syncs.js';
+import { syncLostMs } from '../sources/sources.jobs.js';
 import { type Finding, fault, ok, skipped, soundOr } from './finding.js';
 import type { Session } from './session.js';
 import { counted, day } from './table.js';
@@ -63,6 +66,7 @@ export async function lookAtPlugins({ get, db }: Session): Promise<Finding[]> {
   const rows = [
     ...(await db.single.find(Authority)).map((row) => ({ row, kind: 'issuer' as const, table: 'authority', name: row.name })),
     ...(await db.single.find(Destination)).map((row) => ({ row, kind: 'destination' as const, table: 'destination', name: row.label })),
+    ...(await db.single.find(Source)).map((row) => ({ row, kind: 'source' as const, table: 'source', name: row.label })),
     ...(await db.single.find(Notification)).map((row) => ({ row, kind: 'notification' as const, table: 'notification', name: row.label })),
   ];
   const faults = rows.flatMap(({ row, kind, table, name }) => {
@@ -107,4 +111,16 @@ export async function lookAtStory({ get, db }: Session): Promise<Finding[]> {
   const deliveries = (await get(DeliveryRepository).failing(db.single))
     .map(({ certificate, destination, detail }) => fault('deliveries', `${certificate} is not at ${destination}: ${detail ?? 'no reason kept'}`, 'Mend the destination; it is tried again by itself, or at once by POST /api/1/deliveries/{id}/retry.'));
   return [...soundOr('renewals', renewals, 'none late'), ...soundOr('deliveries', deliveries, 'none failing')];
+}
+
+/** Whether active sources are looked at, and can be. */
+export async function lookAtSources({ get, db }: Session): Promise<Finding[]> {
+  const overdue = await get(SourceRepositories).sources.overdue(db.single, get(Clock).now(), syncLostMs / 1000);
+  const faults = overdue.map(({ label, fault: kind, faultDetail, lastRunAt }) => {
+    const last = lastRunAt === null ? 'never yet' : `last ${lastRunAt.toISOString()}`;
+    return kind === null
+      ? fault('sources', `"${label}" is not looked at as often as it should be, ${last}`, 'Run perennial sync with its label; what is under "periodic" and "jobs" tells why it waits.')
+      : fault('sources', `"${label}" cannot be read (${last}): ${faultDetail ?? kind}`, 'Mend the place or correct the options of the source; perennial sync with its label tries again at once.');
+  });
+  return soundOr('sources', faults, 'every active one was looked at in time');
 }

@@ -29,6 +29,13 @@ export class SourceRepository {
     return tx.findOneBy(Source, { id });
   }
 
+  /** Whatever the case of its letters. */
+  async getByLabel(tx: Tx, label: string): Promise<Source> {
+    const found = await tx.createQueryBuilder(Source, 's').where('lower(s.label) = lower(:label)', { label }).getOne();
+    if (!found) throw new Problem('not-found', `There is no source "${label}".`);
+    return found;
+  }
+
   async list(tx: Tx, query: PageQuery): Promise<Page<Source>> {
     const page = await listPage<{ id: number }>(tx, list, query);
     return { ...page, items: await this.getMany(tx, page.items.map(({ id }) => id)) };
@@ -38,6 +45,13 @@ export class SourceRepository {
   async getMany(tx: Tx, ids: readonly number[]): Promise<Source[]> {
     const rows = new Map((await tx.findBy(Source, { id: In([...ids]) })).map((row) => [row.id, row]));
     return ids.flatMap((id) => rows.get(id) ?? []);
+  }
+
+  /** Active ones whose last look failed, or whose last whole look was not within `slackS` seconds and twice the time in which they are looked at; by label. */
+  overdue(tx: Tx, now: Date, slackS: number): Promise<Source[]> {
+    return tx.createQueryBuilder(Source, 's')
+      .where('s.active and (s.fault is not null or coalesce(s.last_run_at, s.created_at) < :now::timestamptz - make_interval(secs => :slackS + 2 * s.poll_s))', { now, slackS })
+      .orderBy('lower(s.label)').getMany();
   }
 
   /** Those of a plugin, in the order of their ids. */

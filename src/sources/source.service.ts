@@ -5,7 +5,7 @@ import { Clock } from '../platform/clock.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
-import { invalid } from '../platform/http/problem.js';
+import { invalid, Problem } from '../platform/http/problem.js';
 import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
 import { probed, type ProbeView } from '../platform/plugins/probe.js';
 import { OwnerName } from '../roles/role-name.js';
@@ -72,6 +72,11 @@ export class SourceService {
     return this.work.reader.view(this.db.single, await this.work.repositories.sources.get(this.db.single, id));
   }
 
+  /** Whatever the case of its letters. */
+  async getByLabel(label: string): Promise<SourceView> {
+    return this.work.reader.view(this.db.single, await this.work.repositories.sources.getByLabel(this.db.single, label));
+  }
+
   /** Those of these ids that exist, in the order of `ids`. */
   async getMany(ids: readonly number[]): Promise<SourceView[]> {
     return this.work.reader.views(this.db.single, await this.work.repositories.sources.getMany(this.db.single, ids));
@@ -123,8 +128,13 @@ export class SourceService {
       await this.audit.record(tx, actor, { action: 'source.sync-requested', targetType: 'source', targetId: id, after: { syncId: planned } });
       return planned;
     });
-    const sync = await this.work.repositories.syncs.find(this.db.single, syncId);
-    if (!sync) throw new Error(`The sync ${syncId} is gone.`);
+    return this.getSync(syncId);
+  }
+
+  /** A look at a source, which goes when fifty newer ones of that source are there. */
+  async getSync(id: number): Promise<SyncView> {
+    const sync = await this.work.repositories.syncs.find(this.db.single, id);
+    if (!sync) throw new Problem('not-found', `There is no sync ${id}.`);
     return syncView(sync);
   }
 

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -230,6 +230,26 @@ describe('on a given database', () => {
     expect(again.status).toBe(0);
     expect(outcomes(again.stdout)).toEqual([['Foreign CA', 'skipped'], ['leaf.example.org', 'known'], ['self.example.org', 'known']]);
     expect(again.stdout + dry.stdout).not.toContain('PRIVATE KEY');
+  });
+
+  it('has sources looked at, those that are named or all that are active, and tells what came of it', async () => {
+    const add = async (label: string, path: string, active: boolean): Promise<{ id: number }> =>
+      call.ok('POST', '/sources', { label, owner: 'joe@example.com', active, plugin: { id: 'filesystem-source', options: { path, pollRate: 1440 } } });
+    // Outside the program's own folder, which no source looks into.
+    const files = await mkdtemp(join(tmpdir(), 'files-'));
+    await copyFile(join(folder, 'import', 'deep', 'leaf.crt'), join(files, 'leaf.crt'));
+    await writeFile(join(files, 'broken.pem'), '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n');
+    const { id } = await add('files', files, true);
+    await add('nowhere', join(files, 'none'), false);
+    const { items: all } = JSON.parse((await runCli(env, ['--json', 'sync'])).stdout);
+    expect(all).toMatchObject([{ source: 'files', sourceId: id, state: 'done', certificates: expect.any(Number), troubles: 1 }]);
+    expect(all[0].certificates).toBeGreaterThan(0);
+    const named = await runCli(env, ['sync', String(id), 'NOWHERE', 'files']);
+    expect(named).toMatchObject({ status: 1, stderr: '2 sources.\n' });
+    expect(named.stdout).toMatch(new RegExp(`^SOURCE +STATE +FOUND .*\nfiles +done +${all[0].certificates} +0 .*\nnowhere +failed +0 [^]*\nSOURCE +TROUBLE AT .*\nfiles +${join(files, 'broken.pem')}`));
+    expect((await json(env, ['sync', 'files', '--no-wait'])).items).toMatchObject([{ source: 'files', sourceId: id }]);
+    expect(await refusal(env, ['sync', 'unheard'])).toBe('There is no source "unheard".\n');
+    await rm(files, { recursive: true });
   });
 });
 
