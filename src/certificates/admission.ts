@@ -3,9 +3,12 @@ import type { LoadedAuthority } from '../authorities/authorities.js';
 import { type Claimant, DomainPolicy } from '../domains/domain-policy.js';
 import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
+import { Problem } from '../platform/http/problem.js';
 import { AccountRepository } from '../roles/account.repository.js';
+import { isAdmin } from '../roles/permission.js';
 import { RoleRepository } from '../roles/role.repository.js';
 import type { Certificate } from './certificate.entity.js';
+import { unrequestableUsage } from './issue/extensions.schema.js';
 import { loadTerms, type TermsWithoutDates } from './terms.js';
 
 /** Whether names may be certified, for whom, by which authority. */
@@ -27,12 +30,17 @@ export class Admission {
    * The terms of the old certificate, for its renewal. A person renews by their own rights. The program renews by those of the
    * certificate's people: the roles of who made it, as long as that account is active, and the owner's role where that vouches for
    * it; nobody's rights are borrowed by naming them. What a privileged person had certified stays possible.
-   * Throws Problem `forbidden` when the names have become forbidden: then it is for a privileged person to renew it.
+   * Throws Problem `forbidden` when the names have become forbidden, or when it came with a usage that nobody gets by asking: then it
+   * is for a privileged person to renew it.
    */
   async ofRenewal(actor: Actor, old: Certificate, authority: LoadedAuthority): Promise<TermsWithoutDates> {
     const terms = loadTerms(old.terms);
     if (terms.beyondPolicy) return terms;
-    return this.ofNew(actor.userId === 0 ? await this.peopleOf(old) : actor, terms, authority);
+    const claimant = actor.userId === 0 ? await this.peopleOf(old) : actor;
+    const usage = unrequestableUsage(terms.extendedKeyUsage);
+    if (usage === undefined) return this.ofNew(claimant, terms, authority);
+    if (!isAdmin(claimant)) throw new Problem('forbidden', `Only an administrator has a certificate with the extended key usage ${usage} renewed.`);
+    return { ...terms, beyondPolicy: true };
   }
 
   private async peopleOf({ owner, ownerVouches, creatorId }: Certificate): Promise<Claimant> {

@@ -98,6 +98,7 @@ describe('what a request says of extensions', () => {
     ['what only the CA decides', 'slow', { cRLDistributionPoints: { includeCrlDp: false } }, 'cRLDistributionPoints.includeCrlDp'],
     ['the same in two spellings', 'served', { cRLDistributionPoints: {}, crlDistributionPoints: {} }, 'cRLDistributionPoints'],
     ['a TLS feature that no server has', 'root', { custom: [{ ...mustStaple, value: 'MAMCAQY=' }] }, 'custom.0.value'],
+    ['application policies, which stand for the purposes on Windows', 'root', { custom: [{ oid: '1.3.6.1.4.1.311.21.10', encoding: 'b64asn1', value: 'MAA=' }] }, 'custom.0.oid'],
     ['no usage of the key at all', 'root', { keyUsage: { useDigitalSignature: false } }, 'keyUsage'],
     ['no purpose at all', 'root', { extendedKeyUsage: { useServerAuthentication: false } }, 'extendedKeyUsage'],
   ])('is refused for %s', async (_, authority, extensions, member) => {
@@ -119,6 +120,11 @@ describe('what a request says of extensions', () => {
       ['nameConstraints=permitted;DNS:example.com', '2.5.29.30'], ['1.2.3.4.5=critical,ASN1:NULL', '1.2.3.4.5'], ['authorityInfoAccess=OCSP;URI:http://evil.example', '1.3.6.1.5.5.7.1.1']] as const) {
       const { status, body } = await ask('served', {}, { csr: csr(arg) });
       expect([status, body.reasons?.csr?.[0]], arg).toEqual([400, expect.stringContaining(`${oid}.`)]);
+    }
+    // Any purpose, OCSP signing, enrolment agent, domain controller.
+    for (const oid of ['2.5.29.37.0', '1.3.6.1.5.5.7.3.9', '1.3.6.1.4.1.311.20.2.1', '1.3.6.1.5.2.3.5']) {
+      const { status, body } = await ask('root', {}, { csr: csr(`extendedKeyUsage=serverAuth,${oid}`) });
+      expect([status, body.reasons?.csr?.[0]], oid).toEqual([400, expect.stringContaining(oid)]);
     }
   });
 

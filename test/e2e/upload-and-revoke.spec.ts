@@ -66,6 +66,15 @@ describe('an upload', () => {
     expect((await get(old.id)).notify).toBe(true);
   });
 
+  it('with a usage that nobody gets by asking is renewed only when an administrator has it renewed', async () => {
+    const { body: { id } } = await program.call('POST', '/certificates', { owner: 'bob@example.com', commonName: 'ocsp.example.com', authority: { name: 'root' } }, { token: bob });
+    await program.database.source.query(`update certificate set terms = jsonb_set(terms, '{extendedKeyUsage}', '["1.3.6.1.5.5.7.3.9"]') where id = $1`, [id]);
+    const reissue = (one: number, token?: string) => program.call('POST', `/certificates/${one}/reissue`, undefined, { token });
+    expect(await reissue(id, bob)).toMatchObject({ status: 403, body: { detail: expect.stringContaining('1.3.6.1.5.5.7.3.9') } });
+    const { body: renewed } = await reissue(id);
+    expect(openssl(['x509', '-noout', '-ext', 'extendedKeyUsage'], renewed.body)).toContain('OCSP Signing');
+  });
+
   it('of what is here already is a conflict, with or without its chain and authority, and leaves one event', async () => {
     const { id, body, chain, name } = await issue();
     for (const way of [{ chain }, {}, { authority: { name: 'root' } }, { authority: { name: 'root' }, chain }]) {

@@ -6,12 +6,10 @@ import { isKeyIdentifierOf, resolveKeyType } from '../../pki/key.js';
 import { normaliseSan } from '../../pki/subject-alt-name.js';
 import type { RawExtension, SubjectAltName, SubjectFields } from '../../plugin-api/plugin.js';
 import type { TermsWithoutDates } from '../terms.js';
-import { extendedKeyUsageOf, extensionFault, keyUsageOf, maxCustomExtensions, maxNames, rawExtensionsOf } from './extensions.schema.js';
+import { extendedKeyUsageOf, extensionFault, keyUsageOf, maxCustomExtensions, maxNames, rawExtensionsOf, unrequestableUsage } from './extensions.schema.js';
 import type { IssueRequest } from './issue.schema.js';
 import { caUsages, namesOf, purposesOf, usagesOf, withCommonName } from './wanted-members.js';
 
-/** anyExtendedKeyUsage and OCSPSigning: either would let the subject vouch for certificates of its own authority (RFC 6960 §4.2.2.2). */
-const neverOnRequest: ReadonlySet<string> = new Set(['2.5.29.37.0', '1.3.6.1.5.5.7.3.9']);
 const withFieldsOfTheirOwn: ReadonlySet<string> = new Set([
   ExtensionOid.subjectAltName, ExtensionOid.keyUsage, ExtensionOid.extendedKeyUsage, ExtensionOid.basicConstraints,
 ]);
@@ -50,7 +48,7 @@ function demandLeaf(csr: ParsedCsr): void {
     throw invalid('csr', 'The CSR asks for a CA certificate; authorities are made at /authorities.');
   }
   if (/[\p{Cc}\p{Cf}\p{Cs}\ufffd]/u.test(Object.values(csr.subjectFields).join(''))) throw invalid('csr', 'The subject of the CSR contains control characters.');
-  const unwanted = csr.extendedKeyUsage.find((oid) => neverOnRequest.has(oid));
+  const unwanted = unrequestableUsage(csr.extendedKeyUsage);
   if (unwanted) throw invalid('csr', `The CSR asks for the extended key usage ${unwanted}, which is not issued on request.`);
   if (csr.otherAltNames > 0) throw invalid('csr', 'The CSR asks for names of a kind that is not issued here, such as otherName or directoryName.');
 }

@@ -18,7 +18,20 @@ const extendedKeyUsages = {
   useServerAuthentication: '1.3.6.1.5.5.7.3.1', useClientAuthentication: '1.3.6.1.5.5.7.3.2', useCodeSigning: '1.3.6.1.5.5.7.3.3',
   useEmailProtection: '1.3.6.1.5.5.7.3.4', useTimestamping: '1.3.6.1.5.5.7.3.8',
   useEapOverPPP: '1.3.6.1.5.5.7.3.13', useEapOverLAN: '1.3.6.1.5.5.7.3.14', useSmartCardLogon: '1.3.6.1.4.1.311.20.2.2',
+  useIpsecIke: '1.3.6.1.5.5.7.3.17', useDocumentSigning: '1.3.6.1.5.5.7.3.36', useRemoteDesktop: '1.3.6.1.4.1.311.54.1.2',
 } as const;
+const requestable: ReadonlySet<string> = new Set(Object.values(extendedKeyUsages));
+/** Where standards bodies and vendors of platforms give meaning to usages: PKIX, Kerberos, Microsoft, Certificate Transparency. */
+const governed = [/^2\.5\.29\.37\./, /^1\.3\.6\.1\.5\.5\.7\.3\./, /^1\.3\.6\.1\.5\.2\.3\./, /^1\.3\.6\.1\.4\.1\.(311|11129)\./];
+
+/**
+ * The first extended key usage that nobody gets by asking, in whatever way: anyExtendedKeyUsage and OCSPSigning let the subject vouch
+ * for certificates of its own authority (RFC 6960 §4.2.2.2), others make it an agent that has certificates issued to anybody, or a
+ * directory's own server. Usages that organizations have made up for themselves are free.
+ */
+export function unrequestableUsage(oids: readonly string[]): string | undefined {
+  return oids.find((oid) => !requestable.has(oid) && governed.some((family) => family.test(oid)));
+}
 
 const flags = <K extends string>(names: Record<K, string>): z.ZodObject<Record<K, z.ZodOptional<z.ZodBoolean>>, z.core.$strict> =>
   z.strictObject(Object.fromEntries(Object.keys(names).map((name) => [name, z.boolean().optional()])) as Record<K, z.ZodOptional<z.ZodBoolean>>);
@@ -31,7 +44,7 @@ const oid = z.string().regex(/^[0-2](\.(0|[1-9]\d{0,9})){1,20}$/, 'Expected an o
  */
 const reserved = [
   /^2\.5\.29\./, /^1\.3\.6\.1\.5\.5\.7\.1\.(?!24$)/, /^1\.3\.6\.1\.5\.5\.7\.48\.1\.5$/,
-  /^1\.3\.6\.1\.4\.1\.311\.(20\.2|25\.2)(\.|$)/, /^1\.3\.6\.1\.4\.1\.11129\.2\.4\./,
+  /^1\.3\.6\.1\.4\.1\.311\.(20|21|25\.2)(\.|$)/, /^1\.3\.6\.1\.4\.1\.11129\.2\.4\./,
 ];
 
 /** True for an extension that only issuers and the fields of a request speak for. */
