@@ -77,7 +77,7 @@ import { Planning } from './planning.js';
 import { RelationRepositories, Relations } from './relations.js';
 import { DeactivateService } from './revoke/deactivate.service.js';
 import { RevokeController } from './revoke/revoke.controller.js';
-import { RevokeConsequences, RevokeRecord, RevokeService } from './revoke/revoke.service.js';
+import { RevokeConsequences, RevokeRecord, RevokeRights, RevokeService } from './revoke/revoke.service.js';
 import { RenewalContext, RenewalFollowUp, RenewalPlans, Renewing } from './rotate/renewing.js';
 import { RenewalFailures } from './rotate/renewal-failures.js';
 import { RotateController } from './rotate/rotate.controller.js';
@@ -87,6 +87,7 @@ import { ReplanJob } from './rotate/replan.job.js';
 import { Rotation, RotateService } from './rotate/rotate.service.js';
 import { RotationPreview } from './rotate/rotation-preview.js';
 import { RotationSweep, SweptRepositories } from './rotate/rotation.sweep.js';
+import { Standing } from './standing.js';
 import { Succession } from './succession.js';
 import { Relinking } from './update/relinking.js';
 import { UpdateController } from './update/update.controller.js';
@@ -110,11 +111,11 @@ import { VisualizeService } from './visualize/visualize.service.js';
     CertificateStore, Issuing, IssueService, IssuePlanning, Subjects, IssueJob, IssueRecord, IssueFollowUp,
     ImportedRows, UploadService, UploadStore, UploadAuthority, UpdateService, UpdateChanges, UpdateLookup, UpdateRights, Relinking, DeleteService, DeleteRecord, DeactivateService, Places, BulkDeeds, BulkService, ExportService, KeyAccess,
     DeliveryRepository, DeliveryRetry, Deploying, DeployJob, DeployRecord, DeployConsequences,
-    PendingService, RevokeService, RevokeRecord, RevokeConsequences, Succession, VisualizeService,
+    PendingService, RevokeService, RevokeRights, RevokeRecord, RevokeConsequences, Succession, VisualizeService,
     AuthorityNoticeRepository, AuthorityExpirySweep, AuthorityExpiryJob, AuthorityLetters,
     Renewing, RenewalPlans, RenewalContext, RenewalFailures, RenewalFollowUp, RotateJob, RotateJudge, Rotation, RotateService, RotationPreview, PlanService,
     ReplanJob, RotationSweep, SweptRepositories,
-    DiscoveredRepository, Discovery, Deployed, SourceLinkRepository, SyncWriting, SyncRecord, SyncJob, EndpointSources, EndpointReader, CleanParts, CleanService, Counterpart, CounterpartSources,
+    DiscoveredRepository, Discovery, Standing, Deployed, SourceLinkRepository, SyncWriting, SyncRecord, SyncJob, EndpointSources, EndpointReader, CleanParts, CleanService, Counterpart, CounterpartSources,
     NoticeRepository, Notices, NotifyJob, NoticePost, Letters, LetterSources, ExpirySweep, NotifyRepositories, WatchRepository, WatchingService, Coverage, ReplanWarnings,
   ],
 })

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
+import type { Config } from '../platform/config.js';
 import { Conditions } from '../platform/db/conditions.js';
 import type { Tx } from '../platform/db/database.js';
 import { likePattern, type ListFilters, truthValue, unquoted, whole, words } from '../platform/db/list-filter.js';
@@ -21,9 +22,18 @@ export interface EndpointName { id: number; name: string; dnsName: string; port:
 const keptDays = 90;
 const mostNamed = 100;
 
-/** An endpoint that was seen last before `staleBefore` is inactive, unless its source is polled so seldom. */
-function listOf(staleBefore: Date, now: Date): ListSource {
-  const active = `e.last_seen_at >= least('${staleBefore.toISOString()}'::timestamptz, '${now.toISOString()}'::timestamptz - s.poll_s * 3 * interval '1 second')`;
+/** Endpoints that were seen last before are inactive, unless their source is polled so seldom. */
+export function staleBefore({ endpointStaleAfterHours }: Pick<Config, 'endpointStaleAfterHours'>, now: Date): Date {
+  return new Date(now.getTime() - endpointStaleAfterHours * 3_600_000);
+}
+
+/** SQL that is true of an active endpoint `e` of a source `s`; `before` is of `staleBefore`. */
+function activeAt(before: Date, now: Date): string {
+  return `e.last_seen_at >= least('${before.toISOString()}'::timestamptz, '${now.toISOString()}'::timestamptz - s.poll_s * 3 * interval '1 second')`;
+}
+
+function listOf(before: Date, now: Date): ListSource {
+  const active = activeAt(before, now);
   const filters: ListFilters = {
     id: whole('e.id'),
     active: (where, value) => where.add(`(${active}) = ?`, truthValue(value)),
@@ -51,17 +61,17 @@ function listOf(staleBefore: Date, now: Date): ListSource {
 /** Every query on endpoints. */
 @Injectable()
 export class EndpointRepository {
-  /** `staleBefore`: those that were seen last before are inactive. */
-  async list(tx: Tx, query: PageQuery, staleBefore: Date, now: Date): Promise<Page<EndpointRow>> {
-    return this.withRows(tx, await listPage<{ id: number; active: boolean }>(tx, listOf(staleBefore, now), query));
+  /** `before` is of `staleBefore`. */
+  async list(tx: Tx, query: PageQuery, before: Date, now: Date): Promise<Page<EndpointRow>> {
+    return this.withRows(tx, await listPage<{ id: number; active: boolean }>(tx, listOf(before, now), query));
   }
 
   /** Throws Problem `not-found`. */
-  async get(tx: Tx, id: number, staleBefore: Date, now: Date): Promise<EndpointRow> {
+  async get(tx: Tx, id: number, before: Date, now: Date): Promise<EndpointRow> {
     const where = new Conditions();
     where.add('e.id = ?', id);
     const query = { page: 1, count: 1 };
-    const { items: [row] } = await this.withRows(tx, await listPage<{ id: number; active: boolean }>(tx, listOf(staleBefore, now), query, where));
+    const { items: [row] } = await this.withRows(tx, await listPage<{ id: number; active: boolean }>(tx, listOf(before, now), query, where));
     if (!row) throw new Problem('not-found', `There is no endpoint ${id}.`);
     return row;
   }
@@ -82,6 +92,14 @@ export class EndpointRepository {
       `select certificate_id as id, count(*)::int as endpoints, (array_agg(name order by id))[1:5] as "servedAt"
        from endpoint where certificate_id = any($1) group by certificate_id`, [certificateIds]);
     return new Map(rows.map(({ id, ...rest }) => [id, rest]));
+  }
+
+  /** How many active endpoints serve any of these certificates, and the names of the first. `before` is of `staleBefore`. */
+  async activeServing(tx: Tx, certificateIds: readonly number[], before: Date, now: Date): Promise<{ count: number; names: string[] }> {
+    const [found] = await tx.query<[{ count: number; names: string[] }]>(
+      `select count(*)::int as count, coalesce((array_agg(e.name order by e.id))[1:5], '{}') as names
+       from endpoint e join source s on s.id = e.source_id where e.certificate_id = any($1) and ${activeAt(before, now)}`, [certificateIds]);
+    return found;
   }
 
   /** Writes what a source has seen now. */

@@ -131,6 +131,25 @@ describe('looking after a certificate', () => {
       await eventually(async () => (await program.call('DELETE', `/certificates/${id}`)).status === 204);
     });
 
+    it('or revoked, but neither while an endpoint was seen to serve it lately, unless its key is compromised', async () => {
+      const { id: sourceId } = await program.ok('POST', '/sources', { label: 'seen', owner: 'joe@example.com', active: false, plugin: { id: 'filesystem-source', options: { path: program.dataDir } } });
+      const [{ id }, other] = [await issue(), await issue()];
+      const served = (hostName: string, days: number, certificateId: number): Promise<unknown> => program.database.source.query(
+        `insert into endpoint (source_id, external_id, port, name, dns_name, owner, type, certificate_id, policy_name, first_seen_at, last_seen_at)
+         values ($1, $2, 443, $2, $2, 'joe@example.com', 'tls', $3, 'observed', $4, $4)`, [sourceId, hostName, certificateId, new Date(program.clock.now().getTime() - days * 86_400_000)]);
+      await served('web.example.com', 0, id);
+      await served('old.example.com', 60, other.id);
+      const refused = { detail: expect.stringContaining('is served at web.example.com:') };
+      expect(await program.call('DELETE', `/certificates/${id}`)).toMatchObject({ status: 409, body: refused });
+      expect(await program.call('PUT', `/certificates/${id}/revoke`, { crlReason: 'superseded' })).toMatchObject({ status: 403, body: refused });
+      const bulk = await program.ok('POST', '/certificates/bulk?dryRun=true', { ids: [id, other.id], revoke: { crlReason: 'superseded' } });
+      expect(bulk.items.map((item: { problem?: { status: number } | null }) => item.problem?.status)).toEqual([403, undefined]);
+      expect((await get(id)).state).toBe('issued');
+      await program.ok('PUT', `/certificates/${id}/revoke`, { crlReason: 'keyCompromise' });
+      await program.ok('PUT', `/certificates/${other.id}/revoke`, { crlReason: 'superseded' });
+      expect([(await get(id)).state, (await get(other.id)).state]).toEqual(['revoked', 'revoked']);
+    });
+
     it('and then what it was to replace renews and is warned about again', async () => {
       const old = await issue({ rotation: true });
       const heir = await issue({ replaces: [{ id: old.id }] });

@@ -36,7 +36,7 @@ export class BulkDeeds {
     }
     if (revoke) {
       demand(actor, 'certificate:revoke');
-      return silent((id) => (dryRun ? this.revocation.revocable(actor, id) : this.revocation.revoke(actor, id, revoke)));
+      return silent((id) => (dryRun ? this.revocation.prepare(actor, id, revoke) : this.revocation.revoke(actor, id, revoke)));
     }
     demand(actor, 'certificate:issue');
     return dryRun ? silent((id) => this.rotation.previewReissue(actor, id)) : (id) => this.rotation.reissue(actor, id, reissue);

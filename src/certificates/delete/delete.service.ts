@@ -8,8 +8,8 @@ import { Problem } from '../../platform/http/problem.js';
 import { CertificateAccess } from '../access.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { DeliveryRepository } from '../deploy/delivery.repository.js';
 import { Planning } from '../planning.js';
+import { Standing } from '../standing.js';
 import { Succession } from '../succession.js';
 
 /** What is written down of a deletion. */
@@ -17,7 +17,7 @@ import { Succession } from '../succession.js';
 export class DeleteRecord {
   constructor(
     private readonly clock: Clock,
-    private readonly deliveries: DeliveryRepository,
+    private readonly standing: Standing,
     private readonly succession: Succession,
     private readonly planning: Planning,
     private readonly audit: Audit,
@@ -28,10 +28,12 @@ export class DeleteRecord {
     if (row.state === 'requested' || row.state === 'pending') {
       throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}: cancel the request first by revoking it.`);
     }
-    const standing = (await this.deliveries.lockOf(tx, row.id)).filter((delivery) => delivery.open || delivery.state === 'delivered');
-    if (standing.length > 0) {
-      throw new Problem('in-use', `Certificate ${row.name} is delivered to ${standing.length} destinations: detach it first, or it would be served with nobody watching over it.`);
+    const destinations = await this.standing.deliveredTo(tx, row.id);
+    if (destinations > 0) {
+      throw new Problem('in-use', `Certificate ${row.name} is delivered to ${destinations} destinations: detach it first, or it would be served with nobody watching over it.`);
     }
+    const served = await this.standing.servedAt(tx, [row.id]);
+    if (served !== null) throw new Problem('in-use', `Certificate ${row.name} is served at ${served}: with it deleted, nobody would watch over it.`);
     const { owner, notify, rotation, state } = row;
     row.delete(this.clock.now());
     await this.audit.record(tx, actor, {

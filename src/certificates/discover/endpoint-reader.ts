@@ -4,7 +4,7 @@ import { Config } from '../../platform/config.js';
 import { Database } from '../../platform/db/database.js';
 import type { Page, PageQuery } from '../../platform/http/page.js';
 import { PluginRegistry, slugOf } from '../../platform/plugins/registry.js';
-import { type EndpointRow, EndpointRepository } from '../../sources/endpoint.repository.js';
+import { type EndpointRow, EndpointRepository, staleBefore } from '../../sources/endpoint.repository.js';
 import type { Source } from '../../sources/source.entity.js';
 import { SourceRepositories } from '../../sources/source-syncs.js';
 import { DiscoveredRepository } from './discovered.repository.js';
@@ -58,6 +58,6 @@ export class EndpointReader {
   }
 
   private staleBefore(): Date {
-    return new Date(this.clock.now().getTime() - this.config.endpointStaleAfterHours * 3_600_000);
+    return staleBefore(this.config, this.clock.now());
   }
 }

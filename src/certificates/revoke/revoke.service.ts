@@ -11,10 +11,13 @@ import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Deploying } from '../deploy/deploying.js';
 import { Notices } from '../notify/notices.js';
+import { Standing } from '../standing.js';
 import { Succession } from '../succession.js';
 import { crlReasons, type RevokeRequest } from './revoke.schema.js';
 
 const timeoutMs = 30_000;
+/** Reasons that do not wait until a certificate is served no more. */
+const compromised: ReadonlySet<RevokeRequest['crlReason']> = new Set(['keyCompromise', 'cACompromise', 'aACompromise']);
 
 /** Who has to know of a revocation. */
 @Injectable()
@@ -71,31 +74,21 @@ export class RevokeRecord {
   }
 }
 
-/** Ends a certificate for good: at its issuer first, then here. One that is not issued yet is cancelled instead. */
+/** Whether a certificate may be revoked, and by whom. */
 @Injectable()
-export class RevokeService {
+export class RevokeRights {
   constructor(
-    private readonly db: Database,
-    private readonly authorities: Authorities,
     private readonly access: CertificateAccess,
     private readonly certificates: CertificateRepository,
-    private readonly record: RevokeRecord,
+    private readonly standing: Standing,
   ) {}
-
-  /** Throws Problem `wrong-state` when there is nothing to revoke, PluginError when the issuer refuses. */
-  async revoke(actor: Actor, id: number, request: RevokeRequest): Promise<void> {
-    const [certificate, ...twins] = await this.revocable(actor, id);
-    if (isUnfinished(certificate)) return this.cancel(actor, certificate, request.comments ?? undefined);
-    await this.tellIssuer(certificate, request);
-    await this.record.revoked(actor, [certificate, ...twins].map((one) => one.id), request);
-  }
 
   /**
    * The certificate, and what else is stored of the very same: its issuer knows one alone, so whoever revokes it needs a right to
-   * all of them. Throws Problem `forbidden`, `wrong-state`, or `conflict` when nobody here could revoke it.
+   * all of them. Throws Problem `forbidden`, also while it is served somewhere, unless a key has been compromised; `wrong-state`;
+   * or `conflict` when nobody here could revoke it.
    */
-  async revocable(actor: Actor, id: number): Promise<[Certificate, ...Certificate[]]> {
-    const tx = this.db.single;
+  async demand(tx: Tx, actor: Actor, id: number, { crlReason }: RevokeRequest): Promise<[Certificate, ...Certificate[]]> {
     const certificate = await this.certificates.get(tx, id);
     await this.access.demandWrite(tx, actor, certificate);
     if (isUnfinished(certificate)) return [certificate];
@@ -103,7 +96,38 @@ export class RevokeService {
     if (certificate.authorityId === null) throw new Problem('conflict', 'The issuer of an imported certificate is not known here: revoke it there.');
     const twins = await this.certificates.twinsOf(tx, certificate);
     for (const twin of twins) await this.access.demandWrite(tx, actor, twin);
+    if (!compromised.has(crlReason)) await this.demandUnserved(tx, [certificate, ...twins]);
     return [certificate, ...twins.filter(isRevocable)];
+  }
+
+  private async demandUnserved(tx: Tx, certificates: readonly [Certificate, ...Certificate[]]): Promise<void> {
+    const served = await this.standing.servedAt(tx, certificates.map(({ id }) => id));
+    if (served === null) return;
+    throw new Problem('forbidden', `Certificate ${certificates[0].name} is served at ${served}: its clients would be cut off. Replace it there first and have the source look again; with the reason keyCompromise it is revoked nevertheless.`);
+  }
+}
+
+/** Ends a certificate for good: at its issuer first, then here. One that is not issued yet is cancelled instead. */
+@Injectable()
+export class RevokeService {
+  constructor(
+    private readonly db: Database,
+    private readonly authorities: Authorities,
+    private readonly rights: RevokeRights,
+    private readonly record: RevokeRecord,
+  ) {}
+
+  /** Throws as `prepare`, and PluginError when the issuer refuses. */
+  async revoke(actor: Actor, id: number, request: RevokeRequest): Promise<void> {
+    const [certificate, ...twins] = await this.rights.demand(this.db.single, actor, id, request);
+    if (isUnfinished(certificate)) return this.cancel(actor, certificate, request.comments ?? undefined);
+    await this.tellIssuer(certificate, request);
+    await this.record.revoked(actor, [certificate, ...twins].map((one) => one.id), request);
+  }
+
+  /** What `revoke` would demand; nothing is done. Throws Problem `forbidden`, `wrong-state` when there is nothing to revoke, or `conflict`. */
+  async prepare(actor: Actor, id: number, request: RevokeRequest): Promise<void> {
+    await this.rights.demand(this.db.single, actor, id, request);
   }
 
   private async cancel(actor: Actor, certificate: Certificate, note?: string): Promise<void> {
