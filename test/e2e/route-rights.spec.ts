@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startProgram, type TestProgram } from '../support/program.js';
 import { routesOf } from '../support/routes.js';
 import { Fixtures, password, team } from './rights/fixtures.js';
-import { type Asked, requests } from './rights/requests.js';
+import { askRoute } from './rights/requests.js';
 import { actors, rights, type WhoAsks } from './rights/table.js';
 
 let program: TestProgram;
@@ -67,14 +67,8 @@ async function makeDead(): Promise<void> {
 const inApi = (route: string): boolean => !/ \/(api\/1\/(docs|openapi\.json)|problems|metrics|health)/.test(route);
 const served = (): string[] => routesOf(program).filter(inApi).map((route) => route.replace('/api/1', ''));
 
-const asItStands = (f: Fixtures): Asked => ({ ids: [f.sharedId] });
-
 async function status(route: string, token: string | null): Promise<number> {
-  const [method = '', pattern = ''] = route.split(' ');
-  const { ids = [], query = '', body } = await (requests[route] ?? asItStands)(fixtures);
-  const left = [...ids];
-  const path = pattern.replaceAll(/:\w+/g, () => encodeURIComponent(left.shift() ?? 1));
-  const answer = await program.call(method.toUpperCase(), `${path}${query}`, body, { token });
+  const answer = await askRoute(program, fixtures, route, token);
   // Of many things at once each is answered for by itself.
   return answer.body?.items?.[0]?.problem?.status ?? answer.status;
 }

@@ -1,3 +1,4 @@
+import type { Answer, TestProgram } from '../../support/program.js';
 import { team, type Fixtures } from './fixtures.js';
 
 /** What is asked of a route: the things in its path by their places, a query, and a body that it would accept. */
@@ -108,3 +109,13 @@ export const requests: Readonly<Record<string, Ask>> = {
   'get /mails/:id': on((f) => f.mail()),
 };
 
+const asItStands: Ask = (f) => ({ ids: [f.sharedId] });
+
+/** Asks a route of the table in the way of `requests`, with new things where it may change them. */
+export async function askRoute(program: TestProgram, fixtures: Fixtures, route: string, token: string | null): Promise<Answer> {
+  const [method = '', pattern = ''] = route.split(' ');
+  const { ids = [], query = '', body } = await (requests[route] ?? asItStands)(fixtures);
+  const left = [...ids];
+  const path = pattern.replaceAll(/:\w+/g, () => encodeURIComponent(left.shift() ?? 1));
+  return program.call(method.toUpperCase(), `${path}${query}`, body, { token });
+}
