@@ -49,6 +49,7 @@ describe("the requests of Lemur's documentation", () => {
   });
 
   it('create a certificate that replaces it', async () => {
+    const [start, end] = [inDays(1), inDays(365)];
     const certificate = await program.ok('POST', '/certificates', {
       owner: 'secure@example.net',
       commonName: 'test.example.net',
@@ -56,20 +57,20 @@ describe("the requests of Lemur's documentation", () => {
       extensions: { subAltNames: { names: [{ nameType: 'DNSName', value: '*.test.example.net' }, { nameType: 'DNSName', value: 'www.test.example.net' }] } },
       replacements: [{ id: uploadedId }],
       notify: true,
-      validityEnd: inDays(365).replace('Z', '.000Z'),
+      validityEnd: end.replace('Z', '.000Z'),
       authority: { name: 'verisign' },
       organization: 'Netflix, Inc.',
       location: 'Los Gatos',
       state: 'California',
-      validityStart: inDays(1).replace('Z', '.000Z'),
+      validityStart: start.replace('Z', '.000Z'),
       organizationalUnit: 'Operations',
     });
     expectLemurShape(certificate);
     expect(certificate).toMatchObject({
-      cn: 'test.example.net', replaces: [{ id: uploadedId }], san: true, issuer: 'SymantecCorporation', notBefore: inDays(1).replace('Z', '+00:00'),
+      cn: 'test.example.net', replaces: [{ id: uploadedId }], san: true, issuer: 'SymantecCorporation', notBefore: start.replace('Z', '+00:00'),
       authority: { active: true, owner: 'secure@example.com', id: 1, description: 'verisign test authority', name: 'verisign' },
     });
-    const [from, to] = [1, 365].map((days) => inDays(days).slice(0, 10).replaceAll('-', ''));
+    const [from, to] = [start, end].map((date) => date.slice(0, 10).replaceAll('-', ''));
     expect(certificate.name).toBe(`SAN-test.example.net-SymantecCorporation-${from}-${to}`);
     expect(certificate.distinguishedName).toContain('O=Netflix\\, Inc.');
     issuedId = certificate.id;
