@@ -1,13 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { SelectQueryBuilder } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
+import { mostCounted } from '../platform/db/list-page.js';
 import type { Page } from '../platform/http/page.js';
 import { AuditEvent } from './audit-event.entity.js';
 import { LogFilters } from './log-filters.js';
 import type { LogQuery, LogSelection } from './log.schema.js';
-
-/** Counting stops here, so that a long history costs no more than a short one. */
-const mostCounted = 10_000;
 
 /** Reading for people; writing is in audit.ts and audit-sealer.ts. */
 @Injectable()
