@@ -31,7 +31,8 @@ describe('a pattern of names', () => {
   });
 
   it('never lets a name pass because of what stands around it', () => {
-    const label = fc.stringMatching(/^[a-z0-9]{1,8}$/);
+    // Four numbers would be an IP address.
+    const label = fc.stringMatching(/^[a-z][a-z0-9]{0,7}$/);
     fc.assert(fc.property(label, label, label, (a, b, tld) => {
       expect(covers(`.${b}.${tld}`, `${a}.${b}.${tld}.${a}`)).toBe(b === tld && tld === a);
       expect(covers(`${b}.${tld}`, `${a}${b}.${tld}`)).toBe(false);

@@ -275,7 +275,7 @@ describe('a source of TLS servers', () => {
     await program.ok('PUT', `/certificates/${old.id}`, { notify: true });
     await program.ok('POST', `/certificates/${old.id}/reissue`);
     await eventually(async () => (await issues()).includes('outdated certificate'));
-    await program.ok('PUT', `/certificates/${old.id}/revoke`, {});
+    await program.ok('PUT', `/certificates/${old.id}/revoke`, { crlReason: 'keyCompromise' });
     expect(await issues()).toContain('revoked');
   });
 
