@@ -1,12 +1,12 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SMTPServer } from 'smtp-server';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createGate, type Gate } from '../support/gate.js';
+import { freePort } from '../support/own-server.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 
 let program: TestProgram;
@@ -312,15 +312,6 @@ describe('a mail server that is down', () => {
     }
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** `received` grows with the recipients of each mail that was taken. */
 async function mailServer(port: number): Promise<{ received: string[][]; close: () => void }> {

@@ -1,16 +1,16 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { freePort, ownFolder, type OwnServer, ownServer } from './own-server.js';
 import { eventually } from './program.js';
 
 /** Where Debian puts it is not on the PATH of ordinary users. */
 const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/local/sbin` };
 
 /** An OpenLDAP server of this run's own. Its certificate is for `localhost` alone. */
-export interface TestSlapd {
+export interface TestSlapd extends OwnServer {
   /** ldap:// and ldaps:// on 127.0.0.1, and the first by a name that its certificate has. */
   plainUrl: string;
   tlsUrl: string;
@@ -18,11 +18,6 @@ export interface TestSlapd {
   caPem: string;
   /** The log of the server so far: every operation with its parameters. */
   log(): string;
-  stop(): Promise<void>;
-  start(): Promise<void>;
-  freeze(): void;
-  thaw(): void;
-  remove(): Promise<void>;
 }
 
 /** Whether the program is installed; if not, says once how to get it. */
@@ -34,36 +29,22 @@ export function slapdIsInstalled(): boolean {
 
 /** Starts a server with the entries of `ldif` below dc=example,dc=com. */
 export async function startSlapd(ldif: string): Promise<TestSlapd> {
-  const dir = await mkdtemp(join(tmpdir(), 'perennial-slapd-'));
+  const dir = await ownFolder('slapd');
   const [plain, tls] = [await freePort(), await freePort()];
   makeCertificate(dir);
   await writeFile(join(dir, 'slapd.conf'), configuration(dir));
   await writeFile(join(dir, 'data.ldif'), ldif);
   execFileSync('slapadd', ['-f', join(dir, 'slapd.conf'), '-l', join(dir, 'data.ldif')], { env, stdio: 'pipe' });
-  let server: ChildProcess | undefined;
   let log = '';
-  const start = async (): Promise<void> => {
-    server = spawn('slapd', ['-f', join(dir, 'slapd.conf'), '-h', `ldap://127.0.0.1:${plain} ldaps://127.0.0.1:${tls}`, '-d', '256'], { env, stdio: ['ignore', 'ignore', 'pipe'] });
-    server.stderr?.on('data', (chunk: Buffer) => { log += chunk.toString(); });
-    await eventually(async () => (await Promise.all([plain, tls].map(listens))).every(Boolean));
-  };
-  const stop = async (): Promise<void> => {
-    if (!server) return;
-    const ended = once(server, 'exit');
-    server.kill('SIGKILL');
-    await ended;
-    server = undefined;
-  };
-  await start();
+  const server = ownServer(dir, () => {
+    const slapd = spawn('slapd', ['-f', join(dir, 'slapd.conf'), '-h', `ldap://127.0.0.1:${plain} ldaps://127.0.0.1:${tls}`, '-d', '256'], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    slapd.stderr.on('data', (chunk: Buffer) => { log += chunk.toString(); });
+    return slapd;
+  }, () => eventually(async () => (await Promise.all([plain, tls].map(listens))).every(Boolean)));
+  await server.start();
   return {
     plainUrl: `ldap://127.0.0.1:${plain}`, tlsUrl: `ldaps://localhost:${tls}`, namedUrl: `ldap://localhost:${plain}`, caPem: await readFile(join(dir, 'ca.pem'), 'utf8'),
-    log: () => log, start, stop,
-    freeze: () => void server?.kill('SIGSTOP'),
-    thaw: () => void server?.kill('SIGCONT'),
-    remove: async () => {
-      await stop();
-      await rm(dir, { recursive: true, force: true });
-    },
+    log: () => log, ...server,
   };
 }
 
@@ -90,14 +71,4 @@ async function listens(port: number): Promise<boolean> {
   const answer = await Promise.race([once(socket, 'connect').then(() => true), once(socket, 'error').then(() => false)]).catch(() => false);
   socket.destroy();
   return answer;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('No TCP port was given.');
-  return address.port;
 }

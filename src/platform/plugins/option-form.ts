@@ -13,7 +13,7 @@ export interface PluginOption {
 }
 
 /** The part of a JSON Schema that a flat option has. */
-interface Property {
+export interface Property {
   type?: string;
   title?: string;
   description?: string;
@@ -24,12 +24,12 @@ interface Property {
 
 /** The options of a schema in its order. Lists appear as text with commas. */
 export function optionsOf(schema: OptionSchema): PluginOption[] {
-  const { required } = formOf(schema) as { required?: readonly string[] };
-  return Object.entries(propertiesOf(schema)).map(([name, property]) => ({
+  const { properties, required } = propertiesOf(schema);
+  return Object.entries(properties).map(([name, property]) => ({
     name,
     title: property.title ?? name,
     type: typeOf(property),
-    required: required?.includes(name) ?? false,
+    required: required.includes(name),
     helpMessage: property.description ?? '',
     ...(property.default !== undefined && { default: asLemurValue(property.default) }),
     ...(property.enum && { available: property.enum.map(String) }),
@@ -39,7 +39,7 @@ export function optionsOf(schema: OptionSchema): PluginOption[] {
 
 /** The values that apply where nothing is given. */
 export function defaultsOf(schema: OptionSchema): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(propertiesOf(schema)).flatMap(([name, property]) => (property.default === undefined ? [] : [[name, property.default]])));
+  return Object.fromEntries(Object.entries(propertiesOf(schema).properties).flatMap(([name, property]) => (property.default === undefined ? [] : [[name, property.default]])));
 }
 
 /**
@@ -47,7 +47,7 @@ export function defaultsOf(schema: OptionSchema): Record<string, unknown> {
  * the option wants where it can be read so, and what is empty counts as absent.
  */
 export function fromLemur(schema: OptionSchema, given: readonly { name: string; value?: unknown }[]): Record<string, unknown> {
-  const properties = propertiesOf(schema);
+  const { properties } = propertiesOf(schema);
   return Object.fromEntries(given
     .filter(({ name, value }) => !Object.hasOwn(properties, name) || (value !== '' && value !== null && value !== undefined))
     .map(({ name, value }) => [name, coerced(properties[name]?.type, value)]));
@@ -58,8 +58,10 @@ export function asLemurValue(value: unknown): unknown {
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
-function propertiesOf(schema: OptionSchema): Record<string, Property> {
-  return (formOf(schema).properties ?? {}) as Record<string, Property>;
+/** Each option by its name, and the names of those that must be given. */
+export function propertiesOf(schema: OptionSchema): { properties: Readonly<Record<string, Property>>; required: readonly string[] } {
+  const { properties = {}, required = [] } = formOf(schema) as { properties?: Record<string, Property>; required?: readonly string[] };
+  return { properties, required };
 }
 
 function typeOf(property: Property): PluginOption['type'] {

@@ -1,14 +1,6 @@
-import { formOf, type OptionSchema } from '../../plugin-api/options.js';
+import type { OptionSchema } from '../../plugin-api/options.js';
 import type { AnyPlugin, PluginKind } from '../../plugin-api/plugin.js';
-
-interface Property {
-  type?: string;
-  title?: string;
-  description?: string;
-  default?: unknown;
-  enum?: readonly unknown[];
-  secret?: boolean;
-}
+import { propertiesOf, type Property } from './option-form.js';
 
 const headings: Readonly<Record<PluginKind, string>> = {
   issuer: 'Issuers', destination: 'Destinations', source: 'Sources', notification: 'Notifications', export: 'Exports',
@@ -36,7 +28,7 @@ function section(plugin: AnyPlugin): string {
 }
 
 function options(schema: OptionSchema): string {
-  const { properties = {}, required = [] } = formOf(schema) as { properties?: Record<string, Property>; required?: readonly string[] };
+  const { properties, required } = propertiesOf(schema);
   const rows = Object.entries(properties).map(([name, property]) => (
     `| \`${name}\` | ${cell(typeOf(property))} | ${required.includes(name) ? 'required' : cell(defaultOf(property))} | ${cell(`${property.title}. ${property.description}`)} |`
   ));

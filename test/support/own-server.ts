@@ -1,0 +1,59 @@
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A server program of this run's own. */
+export interface OwnServer {
+  start(): Promise<void>;
+  /** Kills it; what it kept in memory is lost. */
+  stop(): Promise<void>;
+  /** Lets it hang with its connections open, and go on. */
+  freeze(): void;
+  thaw(): void;
+  /** Stops it for good, and removes its folder. */
+  remove(): Promise<void>;
+}
+
+/** A folder for a server's files. */
+export function ownFolder(name: string): Promise<string> {
+  return mkdtemp(join(tmpdir(), `perennial-${name}-`));
+}
+
+/** `spawn` starts the program, `answers` waits until it does. */
+export function ownServer(folder: string, spawn: () => ChildProcess, answers: () => Promise<unknown>): OwnServer {
+  let server: ChildProcess | undefined;
+  const stop = async (): Promise<void> => {
+    if (!server) return;
+    const ended = once(server, 'exit');
+    server.kill('SIGKILL');
+    await ended;
+    server = undefined;
+  };
+  return {
+    start: async () => {
+      server = spawn();
+      await answers();
+    },
+    stop,
+    freeze: () => void server?.kill('SIGSTOP'),
+    thaw: () => void server?.kill('SIGCONT'),
+    remove: async () => {
+      await stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A TCP port of the loopback interface that nobody uses. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('No TCP port was given.');
+  return address.port;
+}
