@@ -1,4 +1,4 @@
-import { Controller, Get } from '@nestjs/common';
+import { Controller, Get, Header } from '@nestjs/common';
 import { z } from 'zod';
 import { Public } from '../http/actor.js';
 import { Answers, Summary } from '../http/contract.js';
@@ -29,11 +29,32 @@ export class HealthController {
   @Summary('Can it do its work now?')
   @Answers(200, Ready)
   async ready(): Promise<z.output<typeof Ready>> {
-    const answers = Object.entries(await this.readiness.look());
-    const failed = answers.filter((answer): answer is [string, string] => answer[1] !== null);
-    if (failed.length > 0) throw notReady(failed);
-    return { status: 'ok', checks: answers.map(([name]) => name) };
+    return { status: 'ok', checks: await working(this.readiness) };
   }
+}
+
+/** The address that balancers and probes made for Lemur ask. */
+@Controller('healthcheck')
+export class HealthcheckController {
+  constructor(private readonly readiness: Readiness) {}
+
+  @Public()
+  @Get()
+  @Header('content-type', 'text/plain; charset=utf-8')
+  @Summary('Can it do its work now?', 'The same as /health/ready in a word: `ok`, or 503.')
+  @Answers(200, null, { types: ['text/plain'] })
+  async check(): Promise<string> {
+    await working(this.readiness);
+    return 'ok';
+  }
+}
+
+/** The parts that were looked at. Throws Problem `unavailable` when one of them fails. */
+async function working(readiness: Readiness): Promise<string[]> {
+  const answers = Object.entries(await readiness.look());
+  const failed = answers.filter((answer): answer is [string, string] => answer[1] !== null);
+  if (failed.length > 0) throw notReady(failed);
+  return answers.map(([name]) => name);
 }
 
 function notReady(failed: [string, string][]): Problem {

@@ -11,11 +11,13 @@ describe('health', () => {
     const database = await createEmptyDatabase([]);
     toy = await startToy(() => database.source.query('select 1'));
     expect((await toy.app.inject('/health/ready')).json()).toEqual({ status: 'ok', checks: ['database'] });
+    expect((await toy.app.inject('/api/1/healthcheck')).body).toBe('ok');
     await database.drop();
     const ready = await toy.app.inject('/health/ready');
     expect(ready.statusCode).toBe(503);
     expect(ready.json()).toMatchObject({ detail: 'Not ready: database.', reasons: { database: ['The check failed.'] } });
     expect(toy.lines).toContainEqual(expect.objectContaining({ msg: 'readiness check failed', check: 'database' }));
+    expect((await toy.app.inject('/api/1/healthcheck')).statusCode).toBe(503);
     expect((await toy.app.inject('/health/live')).json()).toEqual({ status: 'ok' });
   });
 

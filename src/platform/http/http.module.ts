@@ -1,6 +1,6 @@
 import { Global, Module, type OnModuleInit } from '@nestjs/common';
 import { Database } from '../db/database.js';
-import { HealthController } from '../health/health.controller.js';
+import { HealthcheckController, HealthController } from '../health/health.controller.js';
 import { Readiness } from '../health/readiness.js';
 import { Metrics } from '../metrics.js';
 import { MetricsController } from '../metrics.controller.js';
@@ -9,7 +9,7 @@ import { ProblemsController } from './problems.controller.js';
 /** What a server answers whatever its features are: health, metrics, help pages. Needs Log and Database from the container. */
 @Global()
 @Module({
-  controllers: [HealthController, MetricsController, ProblemsController],
+  controllers: [HealthController, HealthcheckController, MetricsController, ProblemsController],
   providers: [Readiness, Metrics],
   exports: [Readiness, Metrics],
 })

@@ -90,6 +90,8 @@ PUT    /domains/:id                       401       403       403       403     
 GET    /endpoints                         401       ok        ok        ok        ok        ok        ok        403
 GET    /endpoints/:id                     401       ok        ok        ok        ok        ok        ok        403
 
+GET    /healthcheck                       ok        ok        ok        ok        ok        ok        ok        ok
+
 GET    /jobs                              401       403       ok        403       ok        403       ok        403
 POST   /jobs/:id/replay                   401       403       403       403       ok        403       ok        403
 
