@@ -1,13 +1,12 @@
 import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
-import { type Page, pageOf } from '../platform/http/page.js';
+import { type Page, pageOf, Removed } from '../platform/http/page.js';
 import { ApiKeyChanges, ApiKeyQuery, ApiKeyView, apiKeyView, MadeApiKey, NewApiKey } from './api-key.schema.js';
 import { ApiKeyService } from './api-key.service.js';
 
 type View = z.output<typeof ApiKeyView>;
-const Deleted = z.strictObject({ result: z.literal(true) });
 const whose = 'For its user and administrators. The secret is never shown again.';
 
 /** API keys. */
@@ -60,8 +59,8 @@ export class ApiKeysController {
   @Delete(':aid')
   @Requires('apikey:write')
   @Summary('Delete an API key')
-  @Answers(200, Deleted)
-  async remove(@Who() actor: Actor, @Id('aid') id: number): Promise<z.output<typeof Deleted>> {
+  @Answers(200, Removed)
+  async remove(@Who() actor: Actor, @Id('aid') id: number): Promise<Removed> {
     await this.service.remove(actor, await this.service.read(actor, id));
     return { result: true };
   }
@@ -109,8 +108,8 @@ export class UserApiKeysController {
   @Delete(':aid')
   @Requires('apikey:write')
   @Summary('Delete an API key of a user')
-  @Answers(200, Deleted)
-  async remove(@Who() actor: Actor, @Id() userId: number, @Id('aid') id: number): Promise<z.output<typeof Deleted>> {
+  @Answers(200, Removed)
+  async remove(@Who() actor: Actor, @Id() userId: number, @Id('aid') id: number): Promise<Removed> {
     await this.service.remove(actor, await this.service.read(actor, id, userId));
     return { result: true };
   }

@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
-import { type Actor, Requires, Who } from '../platform/http/actor.js';
+import { type Actor, Requires, RequiresAfterBody, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
-import { type Page, pageOf, type PageQuery } from '../platform/http/page.js';
+import { type Page, pageOf, type PageQuery, Removed } from '../platform/http/page.js';
 import { ProbeView } from '../platform/plugins/probe.js';
 import { DestinationQuery, DestinationRequest, DestinationView } from './destination.schema.js';
 import { DestinationService } from './destination.service.js';
@@ -20,7 +20,7 @@ export class DestinationController {
     return this.destinations.get(id);
   }
 
-  @Post() @Requires('destination:write') @Summary('Make a destination') @Answers(200, DestinationView)
+  @Post() @RequiresAfterBody('destination:write') @Summary('Make a destination') @Answers(200, DestinationView)
   create(@Who() actor: Actor, @JsonBody(DestinationRequest) body: DestinationRequest): Promise<DestinationView> {
     return this.destinations.create(actor, body);
   }
@@ -30,9 +30,10 @@ export class DestinationController {
     return this.destinations.update(actor, id, body);
   }
 
-  @Delete(':id') @Requires('destination:write') @Summary('Delete a destination that nothing is delivered to') @Answers(204, null)
-  async remove(@Who() actor: Actor, @Id() id: number): Promise<void> {
+  @Delete(':id') @Requires('destination:write') @Summary('Delete a destination that nothing is delivered to') @Answers(200, Removed)
+  async remove(@Who() actor: Actor, @Id() id: number): Promise<Removed> {
     await this.destinations.remove(actor, id);
+    return { result: true };
   }
 
   @Post(':id/test') @Requires('destination:write') @Summary('Try a destination out', 'Changes nothing there.') @Answers(200, ProbeView)

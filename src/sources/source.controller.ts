@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
-import { type Actor, Requires, Who } from '../platform/http/actor.js';
+import { type Actor, Requires, RequiresAfterBody, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
-import { type Page, pageOf, type PageQuery } from '../platform/http/page.js';
+import { type Page, pageOf, type PageQuery, Removed } from '../platform/http/page.js';
 import { ProbeView } from '../platform/plugins/probe.js';
 import { SourceQuery, SourceRequest, SourceView, SyncQuery, SyncView } from './source.schema.js';
 import { SourceService } from './source.service.js';
@@ -20,7 +20,7 @@ export class SourceController {
     return this.sources.get(id);
   }
 
-  @Post() @Requires('source:write') @Summary('Make a source', 'It is looked at for the first time within a minute.') @Answers(200, SourceView)
+  @Post() @RequiresAfterBody('source:write') @Summary('Make a source', 'It is looked at for the first time within a minute.') @Answers(200, SourceView)
   create(@Who() actor: Actor, @JsonBody(SourceRequest) body: SourceRequest): Promise<SourceView> {
     return this.sources.create(actor, body);
   }
@@ -30,9 +30,10 @@ export class SourceController {
     return this.sources.update(actor, id, body);
   }
 
-  @Delete(':id') @Requires('source:write') @Summary('Delete a source', 'Its endpoints go with it; the certificates that it found stay.') @Answers(204, null)
-  async remove(@Who() actor: Actor, @Id() id: number): Promise<void> {
+  @Delete(':id') @Requires('source:write') @Summary('Delete a source', 'Its endpoints go with it; the certificates that it found stay.') @Answers(200, Removed)
+  async remove(@Who() actor: Actor, @Id() id: number): Promise<Removed> {
     await this.sources.remove(actor, id);
+    return { result: true };
   }
 
   @Post(':id/test') @Requires('source:write') @Summary('Try a source out', 'Changes nothing there, and imports nothing.') @Answers(200, ProbeView)

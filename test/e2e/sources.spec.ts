@@ -205,9 +205,14 @@ describe('sources over REST', () => {
     const as = async (method: string, path: string): Promise<number> => (await program.call(method, path, undefined, { token })).status;
     expect([await as('GET', '/sources'), await as('GET', '/endpoints'), await as('POST', `/sources/${made.id}/sync`), await as('POST', `/sources/${made.id}/test`), await as('POST', `/sources/${made.id}/clean`), await as('DELETE', `/sources/${made.id}`)])
       .toEqual([200, 200, 403, 403, 403, 403]);
+    for (const path of ['/sources', '/destinations', '/roles', '/users']) {
+      const refused = async (body: object): Promise<number> => (await program.call('POST', path, body, { token })).status;
+      const good = path === '/roles' ? { name: 'x' } : path === '/users' ? { username: 'x', email: 'x@example.com' } : { label: 'x', plugin: { slug: 'filesystem' } };
+      expect([await refused({}), await refused(good)], path).toEqual([400, 403]);
+    }
     expect((await program.call('POST', '/endpoints', {})).status).toBe(405);
     expect((await program.call('DELETE', '/endpoints/1')).status).toBe(405);
-    expect((await program.call('DELETE', `/sources/${made.id}`)).status).toBe(204);
+    expect(await program.ok('DELETE', `/sources/${made.id}`)).toEqual({ result: true });
   });
 });
 

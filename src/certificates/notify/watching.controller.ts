@@ -3,6 +3,7 @@ import { NotificationRequest, NotificationView } from '../../notifications/notif
 import { NotificationService } from '../../notifications/notification.service.js';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, JsonBody, Summary } from '../../platform/http/contract.js';
+import { Removed } from '../../platform/http/page.js';
 import { WatchingService } from './watching.service.js';
 
 /** Changes of notifications, and what they mean for certificates. */
@@ -27,8 +28,9 @@ export class WatchingController {
 
   @Delete(':id') @Requires('notification:write')
   @Summary('Delete a notification', 'For administrators, operators and who made it. Certificates that nothing else warns about get the default notifications of their owners.')
-  @Answers(204, null)
-  async remove(@Who() actor: Actor, @Id() id: number): Promise<void> {
+  @Answers(200, Removed)
+  async remove(@Who() actor: Actor, @Id() id: number): Promise<Removed> {
     await this.notifications.remove(actor, id, (tx, row) => this.watching.removing(tx, row));
+    return { result: true };
   }
 }

@@ -42,6 +42,10 @@ export interface Total { total: number }
 /** One page of a list, in the shape that Lemur's clients read. `next` is there when more follows, and is the `after` of that. */
 export interface Page<T> extends Total { items: T[]; next?: string }
 
+/** What the deletion of a thing that Lemur has too answers, as its clients expect it. */
+export const Removed = z.strictObject({ result: z.literal(true) }).meta({ id: 'Removed' });
+export type Removed = z.output<typeof Removed>;
+
 /** The schema of one page of `item`. */
 export function pageOf<S extends z.ZodType>(item: S): z.ZodObject<{ items: z.ZodArray<S>; total: z.ZodInt; next: z.ZodOptional<z.ZodString> }, z.core.$strict> {
   return z.strictObject({ items: z.array(item), total: z.int().min(0), next: z.string().optional() });
