@@ -6,8 +6,9 @@ import type { RotationPolicy } from '../rotation/policy.entity.js';
 import { PolicyRepository } from '../rotation/policy.repository.js';
 import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository } from './certificate.repository.js';
+import { Coverage } from './notify/coverage.js';
 import { nextWarningAt } from './notify/expiry.sweep.js';
-import { WatchRepository } from './notify/watch.repository.js';
+import { type Watched, WatchRepository } from './notify/watch.repository.js';
 
 /** Writes into a certificate's columns when the sweeps must look at it next. To be called after anything that decides about that. */
 @Injectable()
@@ -17,17 +18,28 @@ export class Planning {
     private readonly policies: PolicyRepository,
     private readonly certificates: CertificateRepository,
     private readonly watches: WatchRepository,
+    private readonly coverage: Coverage,
   ) {}
 
-  /** When it renews and is warned about. Changes the entity, which must be locked; the caller saves it. Warnings are planned by the links as stored in `tx`. */
+  /**
+   * When it renews and is warned about. Changes the entity, which must be locked; the caller saves it. Warnings are planned by the links
+   * as stored in `tx`; one that is watched and that nothing active warns about gets its owner's default ones.
+   */
   async plan(tx: Tx, certificate: Certificate): Promise<void> {
     await this.planRenewal(tx, certificate);
-    const [watch] = await this.watches.of(tx, [certificate.id]);
-    const { notBefore, notAfter } = certificate;
-    const { watched: watching } = certificate;
+    const { notBefore, notAfter, watched: watching } = certificate;
     // Of what has ended nobody is told anew; a warning that is still due stays due.
     if (watching && notAfter <= this.clock.now()) return;
+    const watch = await this.watchOf(tx, certificate);
     certificate.nextNoticeAt = watch ? nextWarningAt({ ...watch, watching, notBefore, notAfter }) : null;
+  }
+
+  /** While nobody was to be warned, its notifications may have been switched off or deleted. */
+  private async watchOf(tx: Tx, certificate: Certificate): Promise<Watched | undefined> {
+    const [watch] = await this.watches.of(tx, [certificate.id]);
+    const isBare = certificate.watched && watch?.leads.length === 0;
+    if (!isBare || !await this.coverage.tryToCover(tx, certificate.owner, [certificate.id])) return watch;
+    return (await this.watches.of(tx, [certificate.id]))[0];
   }
 
   /** As `plan`, but of the renewal alone. */

@@ -35,7 +35,7 @@ export interface RelationsOfNew {
   /** The roles and notifications of these ids, in order of id. */
   roles: NamedRole[];
   notifications: NamedNotification[];
-  /** How long before the end each notification warns, in seconds; those that are missing included. */
+  /** How long before the end each notification warns that is not switched off, in seconds; those that are missing included. */
   leadsS: number[];
   destinationIds: number[];
   replacesIds: number[];
@@ -70,7 +70,7 @@ export class Relations {
 
   /** `issuerOwner`: who owns the authority, and so looks after all that it issues. Writes nothing. Throws Problem. */
   async ofNew(actor: Actor, wishes: RelationWishes, issuerOwner?: string): Promise<RelationsOfNew> {
-    const found = await this.find(wishes, issuerOwner);
+    const found = await this.warned(await this.find(wishes, issuerOwner), wishes);
     await this.demandReplacing(this.db.single, actor, found.replacesIds);
     return found;
   }
@@ -93,8 +93,16 @@ export class Relations {
     const missing = { issuerOwner, roles: namesWithout(ownerNames, found.roles.map(({ name }) => name)), notifications: missingOf(defaults, found.notifications) };
     return {
       policy: found.policy, roles, notifications, roleIds: idsOf(roles), issuerRoleIds: without(idsOf(named(found.roles, issuerOwner)), idsOf(others)), notificationIds: idsOf(notifications),
-      replacesIds, missing, destinationIds: idsOf(places), leadsS: [...notifications, ...missing.notifications].map(({ leadS }) => leadS),
+      replacesIds, missing, destinationIds: idsOf(places), leadsS: [...notifications.filter(({ active }) => active), ...missing.notifications].map(({ leadS }) => leadS),
     };
+  }
+
+  /** Where all that is asked for is switched off, the owner's default notifications stand beside it: else nothing would warn. */
+  private async warned(found: RelationsOfNew, { owner, notifications: asked }: RelationWishes): Promise<RelationsOfNew> {
+    if (!asked?.length || found.leadsS.length > 0) return found;
+    const usual = await this.find({ owner });
+    const notifications = inOrder([...found.notifications, ...usual.notifications]);
+    return { ...found, notifications, notificationIds: idsOf(notifications), leadsS: usual.leadsS, missing: { ...found.missing, notifications: usual.missing.notifications } };
   }
 
   /** Ids of all roles and notifications; makes what is missing in the transaction that stores the certificate. */

@@ -4,6 +4,7 @@ import { Places as DeliveryPlaces } from '../certificates/deploy/places.js';
 import { MassImportRepository } from '../certificates/import/mass-import.repository.js';
 import { CertificateStore, type Storable } from '../certificates/issue/certificate-store.js';
 import { keyPlace } from '../certificates/issue/new-row.js';
+import { Coverage } from '../certificates/notify/coverage.js';
 import { dueWarnings, nextWarningAt } from '../certificates/notify/expiry.sweep.js';
 import { NoticeRepository } from '../certificates/notify/notice.repository.js';
 import { type Watched, WatchRepository } from '../certificates/notify/watch.repository.js';
@@ -154,12 +155,24 @@ export class CertificateBatch {
   private async watch(ids: readonly number[]): Promise<void> {
     const { tx } = this.step;
     const { get, now } = this.run.parts;
-    const watched = (await get(WatchRepository).of(tx, ids)).filter(({ watching, notAfter }) => watching && notAfter > now);
+    const watched = await this.covered((await get(WatchRepository).of(tx, ids)).filter(({ watching, notAfter }) => watching && notAfter > now));
     const told = watched.flatMap((one) => dueWarnings(one, now).filter(({ dedupeKey }) => dedupeKey !== lastChance(one, now)));
     await get(NoticeRepository).addSent(tx, told, now);
     const keys = new Set(told.map(({ dedupeKey }) => dedupeKey));
     await get(WatchRepository).planNext(tx, watched.map((one) => (
       { id: one.id, at: nextWarningAt({ ...one, leads: one.leads.map((lead) => ({ ...lead, told: lead.told || keys.has(lead.dedupeKey) })) }) })));
+  }
+
+  /** Of those whose notifications are all switched off, their owners get the usual warnings, as with any certificate here. */
+  private async covered(watched: readonly Watched[]): Promise<readonly Watched[]> {
+    const { tx, report } = this.step;
+    const { get } = this.run.parts;
+    const bare = watched.filter(({ leads }) => leads.length === 0);
+    for (const owner of new Set(bare.map((one) => one.owner))) {
+      const ids = bare.filter((one) => one.owner === owner).map(({ id }) => id);
+      if (await get(Coverage).tryToCover(tx, owner, ids)) report.note({ kind: 'changed', table, id: null, name: owner, text: `All notifications of ${ids.length} certificates are switched off: the usual warnings go to their owner.` });
+    }
+    return bare.length > 0 ? get(WatchRepository).of(tx, watched.map(({ id }) => id)) : watched;
   }
 }
 

@@ -122,6 +122,14 @@ describe('looking after a certificate', () => {
       expect((await program.ok('GET', `/certificates?filter=fixedName;${name}`)).total).toBe(1);
     });
 
+    it('and warned about again, though its notification was deleted meanwhile', async () => {
+      const { id: notification } = await program.ok('POST', '/notifications', { label: 'short', plugin: { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } } });
+      const [{ id }, usual] = [await issue({ notifications: [{ id: notification }] }), await issue()];
+      await program.call('DELETE', `/certificates/${id}`);
+      await program.call('DELETE', `/notifications/${notification}`);
+      expect(await program.ok('POST', `/certificates/${id}/restore`)).toMatchObject({ notify: true, nextNoticeAt: usual.nextNoticeAt });
+    });
+
     it('but not while it is served', async () => {
       const { id: placeId } = await place('served');
       const { id } = await issue({ destinations: [{ id: placeId }] });

@@ -44,8 +44,8 @@ async function fillSettings(): Promise<void> {
   const mail = (interval: number, recipients: string): object[] => options({ interval, unit: 'days', recipients });
   for (const [label, plugin_name, given] of [
     ['DEFAULT_JOE_30_DAY', 'email-notification', mail(30, 'joe@a.example')], ['DEFAULT_JOE_2_DAY', 'email-notification', mail(2, 'joe@a.example')],
-    ['DEFAULT_SECURITY_15_DAY', 'email-notification', mail(15, 'sec@a.example')], ['chat', 'slack-notification', options({ webhook: 'https://hooks.example/T0PSECRET', interval: 10 })],
-  ] as const) ids[label] = await lemur.add('notifications', { label, plugin_name, active: true, options: JSON.stringify(given) });
+    ['DEFAULT_SECURITY_15_DAY', 'email-notification', mail(15, 'sec@a.example')], ['chat', 'slack-notification', options({ webhook: 'https://hooks.example/T0PSECRET', interval: 10 })], ['muted', 'email-notification', mail(20, 'ops@a.example')],
+  ] as const) ids[label] = await lemur.add('notifications', { label, plugin_name, active: label !== 'muted', options: JSON.stringify(given) });
   ids.aws = await lemur.add('destinations', { label: 'prod', plugin_name: 'aws-destination', options: options({ accountNumber: '123456789012', path: '/' }) });
   ids.twin = await lemur.add('destinations', { label: 'PROD', plugin_name: 'aws-destination', options: options({ accountNumber: '210987654321' }) });
   ids.adcs = await lemur.add('destinations', { label: 'somewhere', plugin_name: 'no-such-destination', options: options({ host: 'h.example', password: 'hush-hush' }) });
@@ -92,6 +92,7 @@ async function fillSpecial(): Promise<void> {
   await notified(await leaf('plain.example', [-50, 20]), 'DEFAULT_JOE_30_DAY', 'DEFAULT_JOE_2_DAY');
   await notified(await leaf('other.example', [-50, 20], { owner: 'joe@b.example' }), 'DEFAULT_JOE_30_DAY', 'DEFAULT_SECURITY_15_DAY');
   await notified(await leaf('chatty.example', [-50, 300]), 'chat');
+  await notified(await leaf('muted.example', [-50, 300]), 'muted');
   await notified(await leaf('last.example', [-50, 1]), 'DEFAULT_JOE_30_DAY', 'DEFAULT_JOE_2_DAY');
   await leaf('due.example', [-60, 10], { rotation: true });
   await leaf('ended.example', [-90, -1], { rotation: true });
@@ -139,7 +140,7 @@ describe('an import from Lemur', () => {
     const before = await rows(`select (select count(*) from certificate) c, (select count(*) from role) r, (select count(*) from legacy_row) l, (select count(*) from audit_event) a`);
     rehearsed = await run(true);
     expect(await rows(`select (select count(*) from certificate) c, (select count(*) from role) r, (select count(*) from legacy_row) l, (select count(*) from audit_event) a`)).toEqual(before);
-    expect(rehearsed.tables.get('certificates')).toMatchObject({ imported: leaves + 17, merged: 1, left: 1 });
+    expect(rehearsed.tables.get('certificates')).toMatchObject({ imported: leaves + 18, merged: 1, left: 1 });
   });
 
   it('refuses keys that open nothing, and databases that are none of Lemur\'s', async () => {
@@ -172,7 +173,7 @@ describe('an import from Lemur', () => {
     const again = await run();
     expect(await rows(count)).toEqual(before);
     // Two came without their keys, which may open another time.
-    expect(again.tables.get('certificates')).toMatchObject({ imported: 0, merged: 0, updated: 2, unchanged: leaves + 16 });
+    expect(again.tables.get('certificates')).toMatchObject({ imported: 0, merged: 0, updated: 2, unchanged: leaves + 17 });
   });
 
   it('lets people sign in with their old passwords, and replaces the hashes', async () => {
@@ -241,6 +242,7 @@ describe('an import from Lemur', () => {
     expect(await facts('plain.example')).toEqual([{ notify: true, at: before('plain.example', 2), notAfter: notAfter('plain.example'), labels: ['DEFAULT_JOE@A.EXAMPLE_2_DAY', 'DEFAULT_JOE@A.EXAMPLE_30_DAY'] }]);
     expect(await facts('other.example')).toEqual([{ notify: true, at: before('other.example', 15), notAfter: notAfter('other.example'), labels: ['DEFAULT_JOE@B.EXAMPLE_30_DAY', 'DEFAULT_SECURITY_15_DAY'] }]);
     expect(await facts('chatty.example')).toMatchObject([{ notify: true, labels: ['DEFAULT_JOE@A.EXAMPLE_15_DAY', 'DEFAULT_JOE@A.EXAMPLE_2_DAY', 'DEFAULT_JOE@A.EXAMPLE_30_DAY'] }]);
+    expect(await facts('muted.example')).toMatchObject([{ at: before('muted.example', 30), labels: ['DEFAULT_JOE@A.EXAMPLE_15_DAY', 'DEFAULT_JOE@A.EXAMPLE_2_DAY', 'DEFAULT_JOE@A.EXAMPLE_30_DAY', 'muted'] }]);
     expect(await facts('old.example')).toMatchObject([{ notify: false, at: null }]);
     expect(await facts('served.example')).toMatchObject([{ notify: true }]);
     // One that ends tomorrow is spoken of once more; nothing else is.

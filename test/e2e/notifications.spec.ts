@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestAuthority } from '../support/bundles.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 
 const password = 'Correct-Horse-2!';
@@ -109,6 +110,19 @@ describe('notifications', () => {
     await program.ok('DELETE', `/notifications/${last.id}`);
     expect(await labels()).toEqual([...defaults].sort());
     await eventually(async () => (await program.ok('GET', `/certificates/${certificate}`)).nextNoticeAt !== null);
+  });
+
+  it('that are switched off leave none of those without a warning that are made or imported with them', async () => {
+    const { id } = await program.ok('POST', '/notifications', { label: 'off', plugin: plugin(), active: false });
+    const elsewhere = startTestAuthority();
+    const [body, chain] = elsewhere.issue('d.example.com').chainPem;
+    elsewhere.close();
+    const care = { owner: 'kim@example.com', notifications: [{ id }] };
+    const made = await program.ok('POST', '/certificates', { ...care, commonName: 'c.example.com', authority: { name: 'root' }, validityDays: 90 });
+    const imported = await program.ok('POST', '/certificates/upload', { ...care, body, chain });
+    const usual = [10, 2].map((days) => `DEFAULT_KIM@EXAMPLE.COM_${days}_DAY`);
+    for (const one of [made, imported]) expect(await labels(one.id)).toEqual([...usual, 'off'].sort());
+    expect(Date.parse(made.nextNoticeAt)).toBe(Date.parse(made.notAfter) - 10 * 86_400_000);
   });
 
   it('keep their defaults when those are what a certificate would be left with, but switched off', async () => {

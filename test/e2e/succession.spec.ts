@@ -117,6 +117,19 @@ describe('who takes whose place', () => {
     expect([after.nextNoticeAt, after.notifications.length]).toEqual([certificate.nextNoticeAt, 4]);
   });
 
+  it.each<[string, 'PUT' | 'DELETE', (heir: number) => Promise<unknown>]>([
+    ['switched off, and nothing is to replace it any more', 'PUT', (heir) => program.ok('PUT', `/certificates/${heir}`, { replaces: [] })],
+    ['deleted, and what replaced it is revoked', 'DELETE', revoke],
+  ])('warns of the end of what comes back though its notification was %s', async (_, method, free) => {
+    const own = { label: `own${number}`, plugin: { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } } };
+    const { id: notification } = await program.ok('POST', '/notifications', own);
+    const [old, usual] = [await issue({ notifications: [{ id: notification }] }), await issue()];
+    const heir = await issue({ replaces: [{ id: old.id }] });
+    await program.ok(method, `/notifications/${notification}`, method === 'PUT' ? { ...own, active: false } : undefined);
+    await free(heir.id);
+    expect(await get(old.id)).toMatchObject({ notify: true, nextNoticeAt: usual.nextNoticeAt, notifications: expect.arrayContaining(usual.notifications) });
+  });
+
   it('supersedes the old one once the destination that failed is detached', async () => {
     const place = await destination('f');
     const old = await issue({ destinations: [{ id: place.id }] });

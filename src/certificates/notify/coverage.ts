@@ -21,7 +21,11 @@ export class Coverage {
   async cover(tx: Tx, certificates: readonly { id: number; owner: string }[]): Promise<void> {
     const byOwner = new Map<string, number[]>();
     for (const { id, owner } of certificates) byOwner.set(owner, [...byOwner.get(owner) ?? [], id]);
-    for (const owner of [...byOwner.keys()].sort()) await this.coverOwner(tx, owner, byOwner.get(owner) ?? []);
+    for (const owner of [...byOwner.keys()].sort()) {
+      const ids = byOwner.get(owner) ?? [];
+      if (await this.tryToCover(tx, owner, ids)) continue;
+      throw new Problem('in-use', `Nothing else would warn ${owner} of the end of ${ids.length} certificates; give them another notification first, or switch their notify off.`);
+    }
   }
 
   /** Covers a locked certificate that is watched and that nothing active warns about. Throws as `cover`. */
@@ -31,11 +35,13 @@ export class Coverage {
     if (watch?.leads.length === 0) await this.cover(tx, [certificate]);
   }
 
-  private async coverOwner(tx: Tx, owner: string, certificateIds: readonly number[]): Promise<void> {
+  /** Covers certificates of this owner. False, and nothing has changed, when the owner has no default notifications or those are switched off. */
+  async tryToCover(tx: Tx, owner: string, certificateIds: readonly number[]): Promise<boolean> {
     const leads = await this.notifications.ensure(tx, defaultNotifications(owner, this.config));
     const active = (await this.notifications.getMany(tx, leads.map(({ id }) => id))).filter((notification) => notification.active);
-    if (active.length === 0) throw new Problem('in-use', `Nothing else would warn ${owner} of the end of ${certificateIds.length} certificates; give them another notification first, or switch their notify off.`);
+    if (active.length === 0) return false;
     await this.watches.link(tx, active.map(({ id }) => id), certificateIds);
     for (const { id } of active) await replanNotification.enqueue(tx, { notificationId: id, after: 0 });
+    return true;
   }
 }
