@@ -190,13 +190,13 @@ export class CertificateRepository {
     return new Map(rows.map(({ id, names }) => [id, names]));
   }
 
-  /** Ids of what hangs on a certificate. */
+  /** Ids of what hangs on a certificate, in order. */
   async linksOf(tx: Tx, id: number): Promise<Links> {
     const rows: Links[] = await tx.query(
-      `select array(select role_id from certificate_role where certificate_id = $1) as "roleIds",
-              array(select role_id from certificate_role where certificate_id = $1 and by_issuer) as "issuerRoleIds",
-              array(select notification_id from certificate_notification where certificate_id = $1) as "notificationIds",
-              array(select destination_id from delivery where certificate_id = $1 and state not in ('removing', 'removed')) as "destinationIds"`, [id]);
+      `select array(select role_id from certificate_role where certificate_id = $1 order by 1) as "roleIds",
+              array(select role_id from certificate_role where certificate_id = $1 and by_issuer order by 1) as "issuerRoleIds",
+              array(select notification_id from certificate_notification where certificate_id = $1 order by 1) as "notificationIds",
+              array(select destination_id from delivery where certificate_id = $1 and state not in ('removing', 'removed') order by 1) as "destinationIds"`, [id]);
     return rows[0] ?? { roleIds: [], issuerRoleIds: [], notificationIds: [], destinationIds: [] };
   }
 

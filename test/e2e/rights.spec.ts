@@ -137,6 +137,24 @@ describe('ways around the right to a key', () => {
     expect([status, Object.keys(body.reasons)]).toEqual([400, ['extensions.custom.0.oid']]);
   });
 
+  it('goes with a renewal to those whose certificate it is when that is stored', async () => {
+    const issue = (commonName: string) => program.ok('POST', '/certificates', { owner: 'joe@example.com', commonName, authority: { name: 'root' }, validityDays: 90, rotation: true });
+    const handedOverDuring = async <T>(id: number, renew: () => T): Promise<T> => program.database.source.transaction(async (tx) => {
+      await tx.query('lock table certificate_replacement in share mode');
+      const renewed = renew();
+      await eventually(async () => (await tx.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)).length > 0);
+      await tx.query(`update certificate set owner = 'amy@example.com' where id = $1`, [id]);
+      return renewed;
+    });
+    const [byPerson, byProgram] = [await issue('person.example.com'), await issue('program.example.com')];
+    const [answer] = await handedOverDuring(byPerson.id, () => [program.call('POST', `/certificates/${byPerson.id}/reissue`)]);
+    expect(await answer).toMatchObject({ status: 409, body: { detail: expect.stringContaining('has been changed meanwhile') } });
+    expect(await program.ok('POST', `/certificates/${byPerson.id}/reissue`)).toMatchObject({ owner: 'amy@example.com' });
+    await handedOverDuring(byProgram.id, () => program.clock.advance(70 * 86_400_000));
+    const { replacedBy: [heir] } = await eventually(async () => { const now = await program.ok('GET', `/certificates/${byProgram.id}`); return now.replacedBy.length > 0 && now; });
+    expect(await program.ok('GET', `/certificates/${heir.id}`)).toMatchObject({ owner: 'amy@example.com' });
+  });
+
   it('keeps nothing of an object that a client sends back but what names it', async () => {
     const { id } = await program.ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'b.example.com', authority: { name: 'root' } });
     await program.ok('PUT', `/certificates/${id}`, { destinations: [{ label: 'web', plugin: { pluginOptions: [{ name: 'secretAccessKey', value: 'Marker-9c1d' }] } }] });

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
 import { NotificationRepository } from '../../notifications/notification.repository.js';
@@ -11,7 +12,7 @@ import { Problem } from '../../platform/http/problem.js';
 import { PolicyRepository } from '../../rotation/policy.repository.js';
 import { Admission } from '../admission.js';
 import type { Certificate } from '../certificate.entity.js';
-import { CertificateRepository } from '../certificate.repository.js';
+import { CertificateRepository, type Links } from '../certificate.repository.js';
 import { Deploying } from '../deploy/deploying.js';
 import { Notices } from '../notify/notices.js';
 import { StaleAuthority } from '../issue/certificate-store.js';
@@ -21,7 +22,15 @@ import { Subjects } from '../issue/subjects.js';
 import { boundsOf, renewedValidity, type Validity, ValidityRefused } from '../issue/validity.js';
 import type { TermsWithoutDates } from '../terms.js';
 
-interface Renewed { old: Certificate; id: number; issued: boolean; destinationIds: number[]; notify: boolean }
+/** `links`: of the old certificate, as its successor got them. */
+interface Renewed { old: Certificate; links: Links; id: number; issued: boolean; notify: boolean }
+
+/** The certificate to be renewed has changed since its successor was made for it: that would go to the wrong people or places. */
+export class StalePredecessor extends Problem {
+  constructor({ name }: Pick<Certificate, 'name'>) {
+    super('conflict', `Certificate ${name} has been changed meanwhile: look at it again.`);
+  }
+}
 
 /** What the successor's existence means for the old certificate. */
 @Injectable()
@@ -32,10 +41,13 @@ export class RenewalFollowUp {
     private readonly notices: Notices,
   ) {}
 
-  async stored(tx: Tx, { old, id, issued, destinationIds, notify }: Renewed): Promise<void> {
+  /** Throws Problem `wrong-state`, or StalePredecessor. */
+  async stored(tx: Tx, { old, links, id, issued, notify }: Renewed): Promise<void> {
+    const { destinationIds } = links;
     if (!notify) await this.notices.withholdRotated(tx, id);
-    await this.certificates.change(tx, old.id, (row) => {
+    await this.certificates.change(tx, old.id, async (row) => {
       if (row.state !== 'issued') throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not renewed.`);
+      if (!isDeepStrictEqual([inherited(row), await this.certificates.linksOf(tx, row.id)], [inherited(old), links])) throw new StalePredecessor(row);
       row.recordRenewal();
       if (issued) row.recordRenewed();
     });
@@ -62,21 +74,20 @@ export class RenewalPlans {
     private readonly subjects: Subjects,
   ) {}
 
-  async of(loaded: LoadedAuthority, old: Certificate, terms: TermsWithoutDates, { userId }: Actor): Promise<{ blueprint: Blueprint; destinationIds: number[] }> {
+  async of(loaded: LoadedAuthority, old: Certificate, terms: TermsWithoutDates, { userId }: Actor): Promise<{ blueprint: Blueprint; links: Links }> {
     const tx = this.context.db.single;
     const [policy, links] = await Promise.all([this.policies.get(tx, old.rotationPolicyId), this.certificates.linksOf(tx, old.id)]);
     const notifications = await this.notifications.getMany(tx, links.notificationIds);
     const secretId = randomUUID();
     const custody = {
-      owner: old.owner, description: `Renewal of ${old.name}.`, creatorId: old.creatorId, authorityId: loaded.authority.id,
-      notify: old.notify, rotation: old.rotation, rotationPolicyId: old.rotationPolicyId, ownerVouches: old.ownerVouches, renewsId: old.id, requestKey: null, requestSha256: null,
+      ...inherited(old), description: `Renewal of ${old.name}.`, creatorId: old.creatorId, authorityId: loaded.authority.id, renewsId: old.id, requestKey: null, requestSha256: null,
     };
     const blueprint = {
       custody, terms, validity: this.validity(loaded, old), policy, replacesIds: [old.id], roleIds: links.roleIds, issuerRoleIds: links.issuerRoleIds,
-      notificationIds: links.notificationIds, leadsS: notifications.map(({ leadS }) => leadS),
+      notificationIds: links.notificationIds, leadsS: notifications.filter(({ active }) => active).map(({ leadS }) => leadS),
       subject: await this.subjects.make(old.keyType, terms, secretId, userId),
     };
-    return { blueprint, destinationIds: links.destinationIds };
+    return { blueprint, links };
   }
 
   /** Throws PluginError `misconfigured` when the authority ends too soon. */
@@ -103,7 +114,7 @@ export class Renewing {
 
   /**
    * The successor's id. `notify`: whether the owner is told once it is in place. At most one successor can exist: a second caller gets Problem `conflict`.
-   * Throws PluginError when the issuer refuses, Problem `forbidden` when the names have become forbidden.
+   * Throws PluginError when the issuer refuses, StalePredecessor, Problem `forbidden` when the names have become forbidden.
    */
   async renew(actor: Actor, old: Certificate, notify = true): Promise<number> {
     const authorityId = authorityOf(old);
@@ -126,11 +137,16 @@ export class Renewing {
   }
 
   private async renewFrom(authority: LoadedAuthority, actor: Actor, old: Certificate, notify: boolean): Promise<number> {
-    const { blueprint, destinationIds } = await this.plans.of(authority, old, await this.admission.ofRenewal(actor, old, authority), actor);
+    const { blueprint, links } = await this.plans.of(authority, old, await this.admission.ofRenewal(actor, old, authority), actor);
     const after = { owner: old.owner, renews: old.id };
-    const { id } = await this.issuing.run(blueprint, authority, { actor, after, consequences: (tx, newId, issued) => this.follow.stored(tx, { old, id: newId, issued, destinationIds, notify }) });
+    const { id } = await this.issuing.run(blueprint, authority, { actor, after, consequences: (tx, newId, issued) => this.follow.stored(tx, { old, links, id: newId, issued, notify }) });
     return id;
   }
+}
+
+/** What a successor has from its predecessor: who looks after it, and how. */
+function inherited({ owner, ownerVouches, notify, rotation, rotationPolicyId }: Certificate) {
+  return { owner, ownerVouches, notify, rotation, rotationPolicyId };
 }
 
 /** Throws Problem `conflict` when nobody here could issue it again. */

@@ -9,7 +9,7 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
 import { Planning } from '../planning.js';
 import { RenewalFailures } from './renewal-failures.js';
-import { Renewing } from './renewing.js';
+import { Renewing, StalePredecessor } from './renewing.js';
 import { rotateCertificate } from './rotate.jobs.js';
 
 /** Says whether a renewal is due and writes down why one failed. */
@@ -55,7 +55,8 @@ export class RotateJob implements OnModuleInit {
     this.jobs.handle(rotateCertificate, (data, context) => this.run(data.certificateId, context));
   }
 
-  private async run(id: number, { signal, jobId }: JobContext): Promise<void> {
+  private async run(id: number, context: JobContext): Promise<void> {
+    const { signal, jobId } = context;
     const certificate = await this.certificates.find(this.db.single, id);
     if (!certificate) return;
     const reason = await this.judge.due(certificate);
@@ -65,6 +66,7 @@ export class RotateJob implements OnModuleInit {
       await this.renewing.renew(systemActor(jobId), certificate);
     } catch (error) {
       if (isCutOff(signal, error)) throw error;
+      if (error instanceof StalePredecessor) return this.run(id, context);
       if (await this.certificates.findSuccessor(this.db.single, id)) return;
       if (!isExpected(error)) this.logger.error(error);
       await this.judge.failed(id, error);
