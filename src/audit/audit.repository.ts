@@ -12,14 +12,15 @@ import type { LogQuery, LogSelection } from './log.schema.js';
 export class AuditRepository {
   constructor(private readonly filters: LogFilters) {}
 
-  /** Newest first; a filter wants the whole value. Throws `invalid-request` for a field that the log does not have. */
+  /** Newest first, unless a direction is asked for; a filter wants the whole value. Throws `invalid-request` for a field that the log does not have. */
   async list(tx: Tx, query: LogQuery): Promise<Page<AuditEvent>> {
     const { page, count, after } = query;
+    const isRising = query.sortDir === 'asc' || (query.sortDir === undefined && query.sortBy !== undefined);
     const wanted = await this.selected(tx, query);
     const [bounded, values] = wanted.clone().select('e.id').limit(mostCounted).getQueryAndParameters();
     const [{ total }] = await tx.query<[{ total: string }]>(`select count(*) as total from (${bounded}) counted`, values);
-    if (after !== undefined) wanted.andWhere('e.id < :after', { after });
-    const rows = await wanted.orderBy('e.id', 'DESC').limit(count + 1).offset(after === undefined ? (page - 1) * count : 0).getMany();
+    if (after !== undefined) wanted.andWhere(isRising ? 'e.id > :after' : 'e.id < :after', { after });
+    const rows = await wanted.orderBy('e.id', isRising ? 'ASC' : 'DESC').limit(count + 1).offset(after === undefined ? (page - 1) * count : 0).getMany();
     const items = rows.slice(0, count);
     const next = rows.length > count ? items.at(-1)?.id : undefined;
     return { items, total: Number(total), ...(next !== undefined && { next }) };

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type FindOptionsWhere, In } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
+import { camelCase } from '../platform/http/input.js';
 import type { Filter } from '../platform/http/page.js';
 import { invalid } from '../platform/http/problem.js';
 import type { AuditEvent } from './audit-event.entity.js';
@@ -12,6 +13,12 @@ type Lookup = (tx: Tx, value: string) => Promise<Meant>;
 
 const columns: Readonly<Record<string, keyof AuditEvent>> = {
   logType: 'action', targetType: 'targetType', targetId: 'targetId', username: 'actorName', address: 'address', requestId: 'requestId',
+};
+
+/** The five kinds of entries that Lemur's log has, by the actions that they stand for here. */
+const lemurTypes: Readonly<Record<string, readonly string[]>> = {
+  create_cert: ['certificate.issued', 'certificate.imported', 'certificate.discovered'], update_cert: ['certificate.updated'],
+  revoke_cert: ['certificate.revoked'], delete_cert: ['certificate.deleted'], key_view: ['key.viewed', 'key.exported'],
 };
 
 /** What the log can be filtered by: its own columns, and names of things whose owners know them (`user.email`). */
@@ -26,9 +33,10 @@ export class LogFilters {
   }
 
   /** The condition that a filter means. Throws `invalid-request` for a field that the log does not have. */
-  async condition(tx: Tx, { field, value }: Filter): Promise<FindOptionsWhere<AuditEvent>> {
+  async condition(tx: Tx, { field: given, value }: Filter): Promise<FindOptionsWhere<AuditEvent>> {
+    const field = camelCase(given);
     const column = Object.hasOwn(columns, field) ? columns[field] : undefined;
-    if (column) return { [column]: value };
+    if (column) return { [column]: In(column === 'action' && Object.hasOwn(lemurTypes, value) ? [...lemurTypes[value] ?? []] : [value]) };
     const lookup = this.lookups.get(field);
     if (!lookup) throw invalid('filter', `Can be ${[...Object.keys(columns), ...this.lookups.keys()].join(', ')}`);
     const meant = await lookup(tx, value);

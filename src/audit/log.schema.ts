@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Instant, instant, InstantOut } from '../platform/http/instant.js';
-import { PageQuery } from '../platform/http/page.js';
+import { listQuery, PageQuery } from '../platform/http/page.js';
 import { queryInt } from '../platform/http/query.js';
 import type { AuditEvent } from './audit-event.entity.js';
 
@@ -9,8 +9,8 @@ const selection = {
   to: Instant.optional().meta({ description: 'Events before this moment.' }),
 };
 
-/** How the log is read: newest first. */
-export const LogQuery = PageQuery.omit({ sortBy: true, sortDir: true }).extend({
+/** How the log is read: in the order in which things were done, newest first unless sorted otherwise. */
+export const LogQuery = listQuery('id', 'loggedAt').extend({
   ...selection,
   after: queryInt(1, Number.MAX_SAFE_INTEGER).optional().meta({ description: 'The `next` of the page before; takes the place of `page`.' }),
 });

@@ -16,7 +16,7 @@ export class LogsController {
 
   @Get()
   @Requires('audit:read')
-  @Summary('List audit events', 'Newest first. `filter` takes logType, targetType, targetId, username, address, requestId, `user.email` or `certificate.name`, and a whole value.')
+  @Summary('List audit events', 'Newest first. `filter` takes logType, targetType, targetId, username, address, requestId, `user.email` or `certificate.name`, and a whole value; `logType` also the five kinds that Lemur knows, such as `create_cert`.')
   @Answers(200, pageOf(LogView))
   async list(@QueryOf(LogQuery) query: LogQuery): Promise<Page<z.output<typeof LogView>>> {
     const page = await this.events.list(this.db.single, query);

@@ -40,6 +40,29 @@ describe('the log', () => {
     expect((await program.ok('GET', '/logs?filter=certificate.name;unknown')).total).toBe(0);
   });
 
+  it('is read by the kinds of entries and in the orders that Lemur knows', async () => {
+    const body = execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '/dev/null', '-days', '30', '-subj', '/CN=made-elsewhere'], { encoding: 'utf8' });
+    const { id } = await program.ok('POST', '/certificates/upload', { owner: 'web@example.com', body });
+    const { id: issued } = await program.ok('POST', '/certificates', { owner: 'web@example.com', authority: { name: 'root' }, commonName: 'b.example.com' });
+    await program.ok('PUT', `/certificates/${id}`, { description: 'x' });
+    await program.ok('GET', `/certificates/${issued}/key`);
+    await program.ok('POST', `/certificates/${issued}/export`, { plugin: { slug: 'openssl-export' } });
+    await program.ok('PUT', `/certificates/${issued}/revoke`, {});
+    const types = async (logType: string): Promise<string[]> => (await program.ok('GET', `/logs?filter=log_type;${logType}`)).items.map((event: { logType: string; targetId: string }) => `${event.logType} ${event.targetId}`);
+    expect(await types('create_cert')).toEqual(expect.arrayContaining([`certificate.imported ${id}`, `certificate.issued ${issued}`]));
+    expect(await types('update_cert')).toContain(`certificate.updated ${id}`);
+    expect(await types('revoke_cert')).toEqual([`certificate.revoked ${issued}`]);
+    expect(await types('key_view')).toEqual([`key.exported ${issued}`, `key.viewed ${issued}`]);
+    expect(await types('delete_cert')).toEqual([]);
+    const ids = async (query: string): Promise<number[]> => (await program.ok('GET', `/logs?count=200&${query}`)).items.map((event: { id: number }) => event.id);
+    const newest = await ids('');
+    for (const query of ['sortBy=logged_at&sortDir=desc', 'sortBy=id&sortDir=desc', 'sortDir=desc']) expect(await ids(query), query).toEqual(newest);
+    expect(await ids('sortBy=loggedAt&sortDir=asc')).toEqual(newest.toReversed());
+    const first = await program.ok('GET', '/logs?count=3&sortBy=id');
+    const second = await program.ok('GET', `/logs?count=3&sortBy=id&after=${first.next}`);
+    expect([...first.items, ...second.items].map((event: { id: number }) => event.id)).toEqual(newest.toReversed().slice(0, 6));
+  });
+
   it('refuses a filter that it does not have', async () => {
     for (const path of ['', '/export']) {
       const { status, body } = await program.call('GET', `/logs${path}?filter=hash;x`);
