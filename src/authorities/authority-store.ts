@@ -29,6 +29,7 @@ export class AuthorityStore {
    */
   add(actor: Actor, authority: Omit<Authority, 'id'>, { roles = [] }: CreateAuthority): Promise<number> {
     return this.db.write(async (tx) => {
+      if (await this.repository.find(tx, { name: authority.name })) throw new Problem('conflict', `There is already an authority ${authority.name}.`);
       const owners = await this.roles.ensure(tx, [authority.owner]);
       const named = await this.roles.locate(tx, 'roles', roles);
       const own = [await this.ownRole(tx, authority.name, 'admin', 'May change'), await this.ownRole(tx, authority.name, 'operator', 'May issue from')];

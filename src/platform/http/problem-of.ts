@@ -61,13 +61,21 @@ function ofDatabase(error: unknown): Problem | undefined {
 function ofReference(state: string, error: unknown): Problem {
   const removed = state === '23001' || /^(update or )?delete/.test((error as Error).message);
   return removed
-    ? new Problem('in-use', problems['in-use'].title, { cause: error })
+    ? new Problem('in-use', stillInUse(error), { cause: error })
     : new Problem('conflict', 'Something that this refers to does not exist, or no longer.', { cause: error });
 }
 
+/** A trigger that refuses in the name of a constraint names no table. */
+function stillInUse(error: unknown): string {
+  const { table, constraint } = (error as { driverError: { table?: string; constraint?: string } }).driverError;
+  const what = table ?? constraint;
+  return what === undefined ? problems['in-use'].title : `Something still refers to this: ${what.replaceAll('_', ' ')}.`;
+}
+
+/** A column may stand in the index as `lower(name)` or, by its type, as `lower((name)::text)`. */
 function duplicate(error: unknown): string {
   const { detail = '' } = (error as { driverError: { detail?: string } }).driverError;
-  const columns = /\(([a-z_, ]+)\)=\(/.exec(detail)?.[1]?.replaceAll('_', ' ');
+  const columns = /\(([a-z_, ]+)\)=\(/.exec(detail.replace(/lower\((?:\(([a-z_]+)\)|([a-z_]+))(?:::text)?\)/g, '$1$2'))?.[1]?.replaceAll('_', ' ');
   return columns ? `There is already one with this ${columns.split(', ').join(' and ')}.` : problems.conflict.title;
 }
 
