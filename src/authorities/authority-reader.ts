@@ -24,7 +24,7 @@ export class AuthorityReader {
   ) {}
 
   async list(actor: Actor, query: AuthorityQuery): Promise<Page<AuthorityView>> {
-    const page = await this.repository.list(this.db.single, query, viewerOf(actor));
+    const page = await this.repository.list(this.db.single, this.configured.asStored('issuer', query), viewerOf(actor));
     return { ...page, items: await this.views(page.items) };
   }
 

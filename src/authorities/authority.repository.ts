@@ -23,7 +23,7 @@ const source: Omit<ListSource, 'from'> = {
   },
   filters: {
     id: whole('id'), name: words('name'), owner: words('owner'), description: words('description'), cn: words('common_name'), active: truth('active'),
-    plugin: words('plugin_id'),
+    plugin: words('plugin_id'), pluginName: words('plugin_id'),
   },
 };
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { listQuery } from '../platform/http/page.js';
 import { queryBoolean } from '../platform/http/query.js';
-import { Instant, instant, InstantOut } from '../platform/http/instant.js';
+import { Instant, instant, InstantOut, yearsUpTo } from '../platform/http/instant.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import { Reference } from '../platform/http/reference.js';
 import { OwnerName } from '../roles/role-name.js';
@@ -21,9 +21,6 @@ const limits = {
   maxValidityDays: z.int().min(1).max(11_000).nullish().meta({ description: 'The longest certificates that it and those below it issue. Only an administrator raises it.' }),
   defaultValidityDays: z.int().min(1).max(11_000).nullish().meta({ description: 'For requests that name no validity.' }),
 };
-
-/** Lemur's clients write small numbers as text too. */
-const years = z.union([z.int(), z.string().regex(/^\d{1,2}$/).transform(Number)]).pipe(z.int().min(1).max(50));
 
 /** What a request may say about the extensions of a CA certificate: what every CA has. Anything else is refused by name. */
 const CaExtensions = z.strictObject({
@@ -47,7 +44,7 @@ export const CreateAuthority = z.strictObject({
   country: subjectPart, state: subjectPart, location: subjectPart, organization: subjectPart, organizationalUnit: subjectPart,
   validityStart: Instant.optional(),
   validityEnd: Instant.optional(),
-  validityYears: years.optional(),
+  validityYears: yearsUpTo(50).optional(),
   validityDays: z.int().min(1).max(18_300).optional(),
   keyType: z.string().max(40).optional().meta({ description: 'Default: ECCPRIME256V1, or RSA2048 when signingAlgorithm names RSA.' }),
   signingAlgorithm: z.enum(['sha256WithRSA', 'sha256WithECDSA', 'sha384WithECDSA', 'sha512WithECDSA', 'ed25519']).optional()
@@ -57,6 +54,7 @@ export const CreateAuthority = z.strictObject({
   serialNumber: z.union([z.int().min(1), z.string().regex(/^[1-9]\d{0,47}$/, 'Expected a positive number of at most 48 digits')]).nullish()
     .meta({ description: 'Of the certificate of a root; without it a random one. That of a subca is chosen by its parent, so that none comes twice.' }),
   firstSerial: z.literal(1, 'Serial numbers are random; there is no first one.').nullish().meta({ description: "Accepted as Lemur's default; serial numbers are random." }),
+  email: z.null({ error: 'Subjects carry no e-mail address here (RFC 5280 §4.1.2.6); mail goes to the owner.' }).optional(),
   keyName: z.null({ error: 'Keys are kept sealed here and have no name.' }).optional(),
   extensions: CaExtensions.optional(),
   roles: z.array(Reference).max(100).optional(),

@@ -30,7 +30,7 @@ export class DestinationService {
   ) {}
 
   async list(query: PageQuery): Promise<Page<DestinationView>> {
-    const page = await this.ready.repository.list(this.db.single, query);
+    const page = await this.ready.repository.list(this.db.single, this.configured.asStored('destination', query));
     return { ...page, items: page.items.map((row) => this.view(row)) };
   }
 

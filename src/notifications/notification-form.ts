@@ -5,7 +5,7 @@ import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { isDefaultLabel } from './default-notifications.js';
 import { leadSeconds } from './lead.js';
 import type { Notification } from './notification.entity.js';
-import { type NotificationRequest, type NotificationView, notificationView } from './notification.schema.js';
+import { type NotificationQuery, type NotificationRequest, type NotificationView, notificationView } from './notification.schema.js';
 
 type Columns = Omit<Notification, 'id' | 'builtIn' | 'creatorId' | 'createdAt'>;
 
@@ -30,6 +30,11 @@ export class NotificationForm {
     const columns = { label, description: description ?? null, active, ...stored, leadS };
     if (before?.builtIn) demandSameWarning(before, columns);
     return columns;
+  }
+
+  /** A filter by plugin as rows name it. */
+  asStored(query: NotificationQuery): NotificationQuery {
+    return this.configured.asStored('notification', query);
   }
 
   view(row: Notification): NotificationView {

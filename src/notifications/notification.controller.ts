@@ -1,7 +1,7 @@
 import { Controller, Get, Post } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, QueryOf, Summary } from '../platform/http/contract.js';
-import { type Page, pageOf, type PageQuery } from '../platform/http/page.js';
+import { type Page, pageOf } from '../platform/http/page.js';
 import { NotificationQuery, NotificationView, TestView } from './notification.schema.js';
 import { NotificationService } from './notification.service.js';
 import { NotificationTest } from './notification-test.js';
@@ -11,7 +11,7 @@ export class NotificationController {
   constructor(private readonly notifications: NotificationService, private readonly tests: NotificationTest) {}
 
   @Get() @Requires('notification:read') @Summary('List notifications') @Answers(200, pageOf(NotificationView))
-  list(@QueryOf(NotificationQuery) query: PageQuery): Promise<Page<NotificationView>> {
+  list(@QueryOf(NotificationQuery) query: NotificationQuery): Promise<Page<NotificationView>> {
     return this.notifications.list(query);
   }
 

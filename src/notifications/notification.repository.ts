@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
-import type { Page, PageQuery } from '../platform/http/page.js';
+import { Conditions } from '../platform/db/conditions.js';
+import type { Page } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
 import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { Notification } from './notification.entity.js';
+import type { NotificationQuery } from './notification.schema.js';
 
 export type NewNotification = Pick<Notification, 'label' | 'description' | 'pluginId' | 'options' | 'leadS'>;
 /** What planning needs to know of a notification. */
@@ -38,8 +40,10 @@ export class NotificationRepository {
     return tx.findBy(Notification, { id: In([...ids]) });
   }
 
-  async list(tx: Tx, query: PageQuery): Promise<Page<Notification>> {
-    const page = await listPage<{ id: number }>(tx, source, query);
+  async list(tx: Tx, query: NotificationQuery): Promise<Page<Notification>> {
+    const where = new Conditions();
+    if (query.active !== undefined) where.add('active = ?', query.active);
+    const page = await listPage<{ id: number }>(tx, source, query, where);
     const rows = new Map((await this.getMany(tx, page.items.map((item) => item.id))).map((row) => [row.id, row]));
     return { ...page, items: page.items.flatMap((item) => rows.get(item.id) ?? []) };
   }

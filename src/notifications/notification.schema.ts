@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { listQuery } from '../platform/http/page.js';
+import { queryBoolean } from '../platform/http/query.js';
 import { Reference } from '../platform/http/reference.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import type { Notification } from './notification.entity.js';
@@ -34,4 +35,5 @@ export function notificationView({ id, label, description, active, builtIn }: No
 export const TestView = z.object({ ok: z.boolean(), fault: z.string().nullable(), detail: z.string().nullable() }).meta({ id: 'NotificationTest' });
 export type TestView = z.output<typeof TestView>;
 
-export const NotificationQuery = listQuery('id', 'label', 'pluginName', 'active');
+export const NotificationQuery = listQuery('id', 'label', 'pluginName', 'active').extend({ active: queryBoolean().optional() });
+export type NotificationQuery = z.output<typeof NotificationQuery>;

@@ -4,12 +4,12 @@ import { Clock } from '../platform/clock.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import type { Page, PageQuery } from '../platform/http/page.js';
+import type { Page } from '../platform/http/page.js';
 import { mayChangeNotification } from '../roles/permission.js';
 import type { Notification } from './notification.entity.js';
 import { NotificationForm } from './notification-form.js';
 import { NotificationRepository } from './notification.repository.js';
-import type { NotificationRequest, NotificationView } from './notification.schema.js';
+import type { NotificationQuery, NotificationRequest, NotificationView } from './notification.schema.js';
 import { replanNotification } from './notifications.jobs.js';
 
 /** Does what else a change means, and gives what of it belongs into the audit event. */
@@ -31,8 +31,8 @@ export class NotificationService {
     private readonly repository: NotificationRepository,
   ) {}
 
-  async list(query: PageQuery): Promise<Page<NotificationView>> {
-    const page = await this.repository.list(this.db.single, query);
+  async list(query: NotificationQuery): Promise<Page<NotificationView>> {
+    const page = await this.repository.list(this.db.single, this.form.asStored(query));
     return { ...page, items: page.items.map((row) => this.form.view(row)) };
   }
 

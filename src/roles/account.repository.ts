@@ -69,6 +69,7 @@ export class AccountRepository {
     if (onlyActive) where.add('u.active');
     if (query.id !== undefined) where.add('u.id = ?', query.id);
     if (query.owner !== undefined) where.add('u.email = ?', query.owner);
+    if (query.active !== undefined) where.add('u.active = ?', query.active);
     return listPage(tx, list, query, where);
   }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { listQuery } from '../platform/http/page.js';
-import { queryInt } from '../platform/http/query.js';
+import { queryBoolean, queryInt } from '../platform/http/query.js';
 import { Reference } from '../platform/http/reference.js';
 import { NewPassword } from '../users/password.js';
 import type { Account } from './account.repository.js';
@@ -57,6 +57,7 @@ export const AccountOrPersonView = z.union([AccountView, PersonView]);
 export const AccountQuery = listQuery('id', 'username', 'email', 'active').extend({
   id: queryInt(1, 2_147_483_647).optional().meta({ description: 'Only this user.' }),
   owner: z.string().trim().toLowerCase().max(254).optional().meta({ description: 'Only the user with this e-mail address.' }),
+  active: queryBoolean().optional(),
 });
 export type AccountQuery = z.output<typeof AccountQuery>;
 

@@ -4,6 +4,7 @@ import type { RotationPolicy } from './policy.entity.js';
 
 /** POST and PUT /policies. `days` and `lifetimeFraction` together mean: whichever comes first. */
 export const PolicyRequest = z.strictObject({
+  id: z.unknown().optional().meta({ description: 'Ignored: clients may send back what they got.' }),
   name: z.string().trim().min(1).max(128),
   description: z.string().max(1024).nullish(),
   days: z.int().min(0).max(3650).nullish().meta({ description: 'Days before expiry.' }),

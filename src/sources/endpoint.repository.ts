@@ -18,6 +18,9 @@ export interface EndpointRow { endpoint: Endpoint; active: boolean }
 /** How an endpoint is named in lists of other things. */
 export interface EndpointName { id: number; name: string; dnsName: string; port: number; type: string }
 
+/** Which page of endpoints, and of which. `owner` is in lower case. */
+export type EndpointSelection = PageQuery & { owner?: string; active?: boolean };
+
 /** So long an endpoint is kept that nobody sees any more. */
 const keptDays = 90;
 const mostNamed = 100;
@@ -62,8 +65,11 @@ function listOf(before: Date, now: Date): ListSource {
 @Injectable()
 export class EndpointRepository {
   /** `before` is of `staleBefore`. */
-  async list(tx: Tx, query: PageQuery, before: Date, now: Date): Promise<Page<EndpointRow>> {
-    return this.withRows(tx, await listPage<{ id: number; active: boolean }>(tx, listOf(before, now), query));
+  async list(tx: Tx, query: EndpointSelection, before: Date, now: Date): Promise<Page<EndpointRow>> {
+    const where = new Conditions();
+    if (query.owner !== undefined) where.add('lower(e.owner) = ?', query.owner);
+    if (query.active !== undefined) where.add(`(${activeAt(before, now)}) = ?`, query.active);
+    return this.withRows(tx, await listPage<{ id: number; active: boolean }>(tx, listOf(before, now), query, where));
   }
 
   /** Throws Problem `not-found`. */

@@ -11,7 +11,7 @@ export class SourceController {
   constructor(private readonly sources: SourceService) {}
 
   @Get() @Requires('source:read') @Summary('List sources') @Answers(200, pageOf(SourceView))
-  list(@QueryOf(SourceQuery) query: PageQuery): Promise<Page<SourceView>> {
+  list(@QueryOf(SourceQuery) query: SourceQuery): Promise<Page<SourceView>> {
     return this.sources.list(query);
   }
 

@@ -3,9 +3,11 @@ import { In } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
 import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
-import type { Page, PageQuery } from '../platform/http/page.js';
+import { Conditions } from '../platform/db/conditions.js';
+import type { Page } from '../platform/http/page.js';
 import { Problem } from '../platform/http/problem.js';
 import { Source } from './source.entity.js';
+import type { SourceQuery } from './source.schema.js';
 
 const list: ListSource = {
   columns: 'id',
@@ -36,8 +38,11 @@ export class SourceRepository {
     return found;
   }
 
-  async list(tx: Tx, query: PageQuery): Promise<Page<Source>> {
-    const page = await listPage<{ id: number }>(tx, list, query);
+  async list(tx: Tx, query: SourceQuery): Promise<Page<Source>> {
+    const where = new Conditions();
+    if (query.owner !== undefined) where.add('lower(owner) = ?', query.owner);
+    if (query.active !== undefined) where.add('active = ?', query.active);
+    const page = await listPage<{ id: number }>(tx, list, query, where);
     return { ...page, items: await this.getMany(tx, page.items.map(({ id }) => id)) };
   }
 

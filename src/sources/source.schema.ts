@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { instant, instantOrNull, InstantOut } from '../platform/http/instant.js';
 import { listQuery } from '../platform/http/page.js';
+import { queryBoolean } from '../platform/http/query.js';
 import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import { OwnerName } from '../roles/role-name.js';
 import type { EndpointName } from './endpoint.repository.js';
@@ -48,7 +49,11 @@ export const SourceView = z.object({
 }).meta({ id: 'Source' });
 export type SourceView = z.output<typeof SourceView>;
 
-export const SourceQuery = listQuery('id', 'label', 'pluginName', 'active');
+export const SourceQuery = listQuery('id', 'label', 'pluginName', 'active').extend({
+  owner: z.string().max(128).toLowerCase().optional(),
+  active: queryBoolean().optional(),
+});
+export type SourceQuery = z.output<typeof SourceQuery>;
 export const SyncQuery = listQuery('id');
 
 /** What a view shows besides the row. */

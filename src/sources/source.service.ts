@@ -11,7 +11,7 @@ import { probed, type ProbeView } from '../platform/plugins/probe.js';
 import { OwnerName } from '../roles/role-name.js';
 import { EndpointRepository } from './endpoint.repository.js';
 import type { Source } from './source.entity.js';
-import { type SourceRequest, sourceView, type SourceView, syncView, type SyncView } from './source.schema.js';
+import { type SourceQuery, type SourceRequest, sourceView, type SourceView, syncView, type SyncView } from './source.schema.js';
 import { SourceRepositories, SourceSyncs } from './source-syncs.js';
 import { Sources } from './sources.js';
 
@@ -63,8 +63,8 @@ export class SourceService {
     private readonly work: SourceWork,
   ) {}
 
-  async list(query: PageQuery): Promise<Page<SourceView>> {
-    const page = await this.work.repositories.sources.list(this.db.single, query);
+  async list(query: SourceQuery): Promise<Page<SourceView>> {
+    const page = await this.work.repositories.sources.list(this.db.single, this.configured.asStored('source', query));
     return { ...page, items: await this.work.reader.views(this.db.single, page.items) };
   }
 

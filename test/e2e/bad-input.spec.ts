@@ -102,6 +102,8 @@ describe('POST /certificates refuses', () => {
     ['no key identifier', { extensions: { subjectKeyIdentifier: { includeSKI: false } } }, 'extensions.subjectKeyIdentifier.includeSKI'],
     ['the issuer by its own issuer', { extensions: { authorityKeyIdentifier: { useAuthorityCert: true } } }, 'extensions.authorityKeyIdentifier.useAuthorityCert'],
     ['a CSR that is none', { csr: 'nonsense' }, 'csr'],
+    ['a DNS provider', { dnsProvider: { id: 1 } }, 'dnsProvider'],
+    ['years that are no number', { validityDays: undefined, validityYears: 'two' }, 'validityYears'],
   ])('%s', async (_, changes, field) => {
     await expectRefusal(() => program.call('POST', '/certificates', request(changes)), 400, field);
   });
@@ -261,6 +263,7 @@ describe('POST /authorities refuses', () => {
     ['an unknown role', { roles: [{ name: 'none' }] }, 'roles.0'],
     ['an end before the start', { validityStart: inDays(20), validityEnd: inDays(10) }, 'validityEnd'],
     ['an unknown field', { colour: 'red' }, 'colour'],
+    ['an e-mail address in its subject', { email: 'ca@example.com' }, 'email'],
   ])('%s', async (_, changes, field) => {
     await expectRefusal(() => program.call('POST', '/authorities', authority(changes)), 400, field);
   });
@@ -299,11 +302,15 @@ describe('what certificates refer to', () => {
     await expectRefusal(() => program.call('POST', '/notifications', notification({ recipients: 'a@example.com' }, 'SOON')), 409, null);
     await expectRefusal(() => program.call('POST', '/destinations', destination({ path: '/srv/x' }, 'WEB')), 409, null);
     await expectRefusal(() => program.call('POST', '/policies', { name: 'USED', days: 3 }), 409, null);
+    for (const [path, body, detail] of [['/destinations', destination({ path: '/srv/x' }, 'WEB'), 'this label'], ['/policies', { name: 'USED', days: 3 }, 'this name'], ['/authorities', { name: 'ROOT', owner: 'pki@example.com', commonName: 'Again' }, 'authority ROOT']] as const) {
+      expect((await program.call('POST', path, body)).body.detail, path).toContain(detail);
+    }
   });
 
   it('stays while it is in use', async () => {
     const { id } = await program.ok('POST', '/certificates', request({ destinations: [{ label: 'web' }] }));
     await expectRefusal(() => program.call('DELETE', `/destinations/${ids.web}`), 409, null);
+    expect((await program.call('DELETE', `/destinations/${ids.web}`)).body.detail).toContain('delivery');
     await expectRefusal(() => program.call('DELETE', `/policies/${ids.inUsePolicy}`), 409, null);
     const [standard] = (await program.ok('GET', '/policies?filter=name;default')).items;
     await expectRefusal(() => program.call('DELETE', `/policies/${standard.id}`), 409, null);

@@ -137,8 +137,56 @@ describe("the requests of Lemur's documentation", () => {
     expect(after).toEqual(before);
   });
 
+  it('say who may not export it by the name of the plugin that they used', async () => {
+    await program.ok('POST', '/users', { username: 'ann', email: 'ann@example.com', password: 'Correct-Horse-2!' });
+    const { status, body } = await program.call('POST', `/certificates/${issuedId}/export`, { plugin: { slug: 'openssl-export' } }, { token: await program.login('ann', 'Correct-Horse-2!') });
+    expect([status, body.message]).toEqual([403, expect.stringMatching(/openssl-export.*does not require a private key/)]);
+  });
+
+  it('give years as text, and no DNS provider', async () => {
+    const { id, notAfter } = await program.ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'years.example.net', authority: { name: 'verisign' }, validityYears: '2', dnsProvider: null });
+    expect(Number(notAfter.slice(0, 4))).toBe(program.clock.now().getUTCFullYear() + 2);
+    expect(id).toBeGreaterThan(issuedId);
+  });
+
   it('revoke it', async () => {
     expect(await program.ok('PUT', `/certificates/${issuedId}/revoke`, {})).toEqual({ id: issuedId });
     expect(await program.ok('GET', `/certificates/${issuedId}`)).toMatchObject({ status: 'revoked', active: false, rotation: false });
+  });
+});
+
+describe("the lists of Lemur's scripts", () => {
+  const idsOf = async (query: string): Promise<number[]> => (await program.ok('GET', query)).items.map(({ id }: { id: number }) => id);
+
+  it('are sorted by fields in either spelling', async () => {
+    for (const [path, snake, camel] of [['certificates', 'not_after', 'notAfter'], ['certificates', 'date_created', 'dateCreated'], ['notifications', 'plugin_name', 'pluginName'], ['roles', 'third_party', 'thirdParty']] as const) {
+      const wanted = await idsOf(`/${path}?count=200&sortBy=${camel}&sortDir=desc`);
+      expect(wanted.length, path).toBeGreaterThan(1);
+      expect(await idsOf(`/${path}?count=200&sortBy=${snake}&sortDir=desc`), path).toEqual(wanted);
+    }
+  });
+
+  it("are filtered by a plugin under Lemur's name or ours, by owner, and by what is active", async () => {
+    const { id: destination } = await program.ok('POST', '/destinations', { label: 'aws', plugin: { slug: 'aws-destination', pluginOptions: [{ name: 'accountNumber', value: '123456789012' }] } });
+    const { id: source } = await program.ok('POST', '/sources', { label: 'aws', owner: 'Ops@example.com', active: false, plugin: { slug: 'aws-source', pluginOptions: [{ name: 'accountNumber', value: '123456789012' }] } });
+    for (const [query, wanted] of [
+      ['/destinations?filter=pluginName;aws-destination', [destination]], ['/destinations?filter=plugin_name;"aws-iam"', [destination]], ['/destinations?filter=pluginName;sftp-destination', []],
+      ['/sources?filter=plugin_name;aws-source', [source]], ['/sources?owner=OPS@example.com', [source]], ['/sources?owner=joe@example.com', []], ['/sources?active=false', [source]], ['/sources?active=1', []],
+      ['/authorities?filter=pluginName;cryptography-issuer', [1]], ['/authorities?filter=plugin;local-ca', [1]], ['/endpoints?owner=joe@example.com&active=true', []], ['/users?active=0', []], ['/notifications?active=no', []],
+    ] as const) expect(await idsOf(query), query).toEqual(wanted);
+    expect(await idsOf('/notifications?active=true&filter=plugin_name;email-notification&count=200')).toEqual(await idsOf('/notifications?count=200'));
+  });
+
+  it('give things that can be sent back as they were read', async () => {
+    const { id: policy } = await program.ok('POST', '/policies', { name: 'weekly', days: 7 });
+    const { id: role } = await program.ok('POST', '/roles', { name: 'web team' });
+    const { id: domain } = await program.ok('POST', '/domains', { name: 'q.example.net' });
+    const { id: key } = await program.ok('POST', '/keys', { name: 'k', ttl: 1 });
+    const notification = Math.min(...await idsOf('/notifications?count=200'));
+    const paths = ['/authorities/1', '/certificates/1', '/pending_certificates/1', '/destinations/1', '/sources/1', '/users/2', `/notifications/${notification}`, `/policies/${policy}`, `/roles/${role}`, `/domains/${domain}`, `/keys/${key}`];
+    for (const path of paths) {
+      const read = await program.ok('GET', path);
+      expect(await program.ok('PUT', path, read), path).toEqual(read);
+    }
   });
 });

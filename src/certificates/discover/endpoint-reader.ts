@@ -2,9 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database } from '../../platform/db/database.js';
-import type { Page, PageQuery } from '../../platform/http/page.js';
+import type { Page } from '../../platform/http/page.js';
 import { PluginRegistry, slugOf } from '../../platform/plugins/registry.js';
-import { type EndpointRow, EndpointRepository, staleBefore } from '../../sources/endpoint.repository.js';
+import { type EndpointRow, EndpointRepository, type EndpointSelection, staleBefore } from '../../sources/endpoint.repository.js';
 import type { Source } from '../../sources/source.entity.js';
 import { SourceRepositories } from '../../sources/source-syncs.js';
 import { DiscoveredRepository } from './discovered.repository.js';
@@ -28,7 +28,7 @@ export class EndpointReader {
     private readonly rows: EndpointSources,
   ) {}
 
-  async list(query: PageQuery): Promise<Page<EndpointView>> {
+  async list(query: EndpointSelection): Promise<Page<EndpointView>> {
     const page = await this.rows.endpoints.list(this.db.single, query, this.staleBefore(), this.clock.now());
     return { ...page, items: await this.views(page.items) };
   }

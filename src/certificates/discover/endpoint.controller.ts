@@ -1,7 +1,8 @@
 import { Controller, Get } from '@nestjs/common';
 import { Requires } from '../../platform/http/actor.js';
 import { Answers, Id, QueryOf, Summary } from '../../platform/http/contract.js';
-import { type Page, pageOf, type PageQuery } from '../../platform/http/page.js';
+import { type Page, pageOf } from '../../platform/http/page.js';
+import type { EndpointSelection } from '../../sources/endpoint.repository.js';
 import { EndpointReader } from './endpoint-reader.js';
 import { EndpointQuery, EndpointView } from './endpoint.schema.js';
 
@@ -11,7 +12,7 @@ export class EndpointController {
   constructor(private readonly endpoints: EndpointReader) {}
 
   @Get() @Requires('endpoint:read') @Summary('List endpoints') @Answers(200, pageOf(EndpointView))
-  list(@QueryOf(EndpointQuery) query: PageQuery): Promise<Page<EndpointView>> {
+  list(@QueryOf(EndpointQuery) query: EndpointSelection): Promise<Page<EndpointView>> {
     return this.endpoints.list(query);
   }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { instant, instantOrNull, InstantOut } from '../../platform/http/instant.js';
 import { listQuery } from '../../platform/http/page.js';
+import { queryBoolean } from '../../platform/http/query.js';
 import type { EndpointRow } from '../../sources/endpoint.repository.js';
 import { certificateStates } from '../certificate.entity.js';
 import type { EndpointIssue, ServedCertificate } from './endpoint-issues.js';
@@ -23,7 +24,10 @@ export const EndpointView = z.object({
 }).meta({ id: 'Endpoint' });
 export type EndpointView = z.output<typeof EndpointView>;
 
-export const EndpointQuery = listQuery('id', 'name', 'dnsname', 'port', 'lastUpdated');
+export const EndpointQuery = listQuery('id', 'name', 'dnsname', 'port', 'lastUpdated').extend({
+  owner: z.string().max(128).toLowerCase().optional(),
+  active: queryBoolean().optional(),
+});
 
 /** What a view shows besides the row. `slug`: of the source's plugin. */
 export interface EndpointContext {

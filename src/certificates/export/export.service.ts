@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { KeyRefusals } from '../../auth/key-refusals.js';
 import { Authorities } from '../../authorities/authorities.js';
-import type { Bundle } from '../../plugin-api/plugin.js';
+import type { AnyPlugin, Bundle } from '../../plugin-api/plugin.js';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
 import { ConfiguredPlugins, parseOptions } from '../../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../../platform/plugins/plugin-context.js';
+import { slugOf } from '../../platform/plugins/registry.js';
 import { CertificateAccess } from '../access.js';
 import { Bundles } from '../bundle.js';
 import type { Certificate } from '../certificate.entity.js';
@@ -26,11 +27,11 @@ export class KeyAccess {
     private readonly refusals: KeyRefusals,
   ) {}
 
-  async bundle(actor: Actor, certificate: Certificate, pluginId: string): Promise<Bundle> {
+  async bundle(actor: Actor, certificate: Certificate, plugin: Pick<AnyPlugin, 'id' | 'aliases'>): Promise<Bundle> {
     await this.demand(actor, certificate,
-      `You are not authorized to export this certificate with the plugin ${pluginId}: one that does not require a private key can be used by anyone.`);
-    if (!certificate.sealedKey && certificate.bodyPem !== null) throw invalid('plugin', `The private key of ${certificate.name} is not kept here, and ${pluginId} needs it.`);
-    return this.db.write((tx) => this.bundles.withKey(tx, certificate, { actor, action: 'key.exported', after: { plugin: pluginId } }));
+      `You are not authorized to export this certificate with the plugin ${slugOf(plugin)}: one that does not require a private key can be used by anyone.`);
+    if (!certificate.sealedKey && certificate.bodyPem !== null) throw invalid('plugin', `The private key of ${certificate.name} is not kept here, and ${slugOf(plugin)} needs it.`);
+    return this.db.write((tx) => this.bundles.withKey(tx, certificate, { actor, action: 'key.exported', after: { plugin: plugin.id } }));
   }
 
   async key(actor: Actor, certificate: Certificate): Promise<string> {
@@ -73,7 +74,7 @@ export class ExportService {
     const plugin = this.configured.chosen('export', choice);
     const { values } = parseOptions(plugin, choice);
     const bundle = plugin.needsPrivateKey
-      ? await this.keys.bundle(actor, certificate, plugin.id) : await this.keys.public(certificate);
+      ? await this.keys.bundle(actor, certificate, plugin) : await this.keys.public(certificate);
     const { files: [file], extension, passphrase } = await plugin.export(bundle, values, this.contexts.make(AbortSignal.timeout(timeoutMs)));
     if (!file) throw new Error(`Export plugin ${plugin.id} made no file.`);
     return { extension, passphrase: passphrase ?? null, data: file.bytes.toString('base64') };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Instant } from '../../platform/http/instant.js';
+import { Instant, yearsUpTo } from '../../platform/http/instant.js';
 import { Reference } from '../../platform/http/reference.js';
 import { OwnerName } from '../../roles/role-name.js';
 import { Extensions } from './extensions.schema.js';
@@ -33,11 +33,12 @@ export const IssueRequest = z.strictObject({
   organizationalUnit: subjectPart('Part of the organisation.'),
   validityStart: Instant.optional(),
   validityEnd: Instant.optional(),
-  validityYears: z.int().min(1).max(30).optional(),
+  validityYears: yearsUpTo(30).optional(),
   validityDays: z.int().min(1).max(11_000).optional(),
   keyType: z.string().max(40).optional().meta({ description: 'RSA2048, RSA3072, RSA4096, ECCPRIME256V1 (default), ECCSECP384R1, ECCSECP521R1, ED25519.' }),
   csr: z.string().max(65_536).optional().meta({ description: 'PKCS#10 in PEM. Without it the key is made here.' }),
   extensions: Extensions.optional(),
+  dnsProvider: z.null({ error: 'There are no DNS providers here.' }).optional(),
   ...Care,
 }).refine((r) => [r.validityYears, r.validityDays, r.validityEnd].filter((v) => v !== undefined).length <= 1,
   { message: 'Give only one of validityEnd, validityYears and validityDays.', path: ['validityEnd'] })

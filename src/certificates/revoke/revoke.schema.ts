@@ -11,7 +11,7 @@ const final = (Object.keys(crlReasons) as CrlReason[]).filter((reason) => reason
 
 /** PUT /certificates/{id}/revoke. */
 export const RevokeRequest = z.strictObject({
-  crlReason: z.union([z.enum(final), z.literal(final.map((reason) => crlReasons[reason]))])
+  crlReason: z.union([z.enum(final), z.literal(final.map((reason) => crlReasons[reason]))], `Expected one of ${final.join(', ')}: revocation is final here, so there is no hold.`)
     .transform((reason) => (typeof reason === 'string' ? reason : final.find((name) => crlReasons[name] === reason) ?? 'unspecified'))
     .default('unspecified').meta({ description: 'By name or by number. Revocation is final here, so a hold is not among the reasons.' }),
   comments: z.string().max(1024).nullish(),

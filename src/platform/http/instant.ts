@@ -17,6 +17,11 @@ function isDay(text: string): boolean {
   return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);
 }
 
+/** Years of validity from 1 to `most`; Lemur's clients write small numbers as text too. */
+export function yearsUpTo(most: number) {
+  return z.union([z.int(), z.string().regex(/^\d{1,2}$/, 'Expected a whole number').transform(Number)]).pipe(z.int().min(1).max(most));
+}
+
 /** A moment in a response, as Lemur writes it: `2026-01-31T08:00:00+00:00`. */
 export const InstantOut = z.string().meta({ format: 'date-time' });
 

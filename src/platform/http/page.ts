@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { decodeCursor } from './cursor.js';
+import { camelCase } from './input.js';
 import { queryInt } from './query.js';
 
 /** `filter=field;value`: which field, and what it must match. A value may itself contain `;`. */
@@ -33,7 +34,7 @@ export type PageQuery = z.output<typeof PageQuery>;
 /** What a list takes that can be sorted by these members; its own parameters are added with `.extend`. */
 export function listQuery<const Sorts extends readonly [string, ...string[]]>(...sorts: Sorts) {
   const sortBy = z.enum(sorts, { error: ({ input }) => `The field '${String(input)}' is not sortable or filterable; try ${sorts.join(', ')}.` });
-  return PageQuery.extend({ sortBy: sortBy.optional() });
+  return PageQuery.extend({ sortBy: z.preprocess((name) => (typeof name === 'string' ? camelCase(name) : name), sortBy).optional() });
 }
 
 /** How many there are. Big lists may stop counting: then it is the bound, not the truth. */

@@ -5,6 +5,8 @@ import { z } from 'zod';
 import { PluginError } from '../../plugin-api/errors.js';
 import { secretKeys } from '../../plugin-api/options.js';
 import type { AnyPlugin, OptionValues, PluginKind, PluginOf } from '../../plugin-api/plugin.js';
+import { unquoted } from '../db/list-filter.js';
+import type { PageQuery } from '../http/page.js';
 import { validate } from '../http/validate.js';
 import { KeyRing } from '../secrets/key-ring.js';
 import type { Sealed } from '../secrets/sealed.js';
@@ -57,6 +59,14 @@ export class ConfiguredPlugins {
   /** The plugin that a request chooses. Throws Problem `invalid-request`. */
   chosen<K extends PluginKind>(kind: K, { id, slug }: PluginInput): PluginOf<K> {
     return id === undefined ? this.registry.get(kind, slug ?? '', 'plugin.slug') : this.registry.get(kind, id, 'plugin.id');
+  }
+
+  /** A query in which a filter for a plugin names it as rows do, also where the client wrote Lemur's name of it. */
+  asStored<Q extends PageQuery>(kind: PluginKind, query: Q): Q {
+    const { filter } = query;
+    const isPlugin = filter && ['plugin', 'pluginName', 'plugin_name'].includes(filter.field);
+    const plugin = isPlugin ? this.registry.find(kind, unquoted(filter.value) ?? filter.value) : null;
+    return filter && plugin ? { ...query, filter: { ...filter, value: `"${plugin.id}"` } } : query;
   }
 
   /** The plugin of a row. Throws PluginError when this installation no longer has it. */
