@@ -20,6 +20,8 @@ export interface LoadedAuthority {
   readonly roles: readonly LinkedRole[];
   /** Those of the CAs above it count too. */
   readonly limits: Limits;
+  /** The CAs above it, the nearest first. */
+  readonly above: readonly Pick<Authority, 'id' | 'isPrivate'>[];
   readonly plugin: IssuerPlugin<OptionSchema>;
   readonly options: Record<string, unknown>;
   readonly material: AuthorityMaterial;
@@ -97,10 +99,13 @@ export class Authorities {
   }
 
   private async keep(authority: Authority): Promise<LoadedAuthority> {
-    const [roles, limits] = await Promise.all([this.repository.rolesOfOne(this.db.single, authority.id), this.repository.limitsOf(this.db.single, authority.id)]);
+    const tx = this.db.single;
+    const [roles, limits, above] = await Promise.all([
+      this.repository.rolesOfOne(tx, authority.id), this.repository.limitsOf(tx, authority.id), authority.parentId === null ? [] : this.repository.aboveOf(tx, authority),
+    ]);
     const plugin = this.configured.plugin('issuer', authority.pluginId);
     const options = this.configured.open(plugin, authority, 'authority');
-    const loaded = { authority, roles, limits, plugin, options, material: this.material(authority) };
+    const loaded = { authority, roles, limits, above, plugin, options, material: this.material(authority) };
     this.kept.set(authority.id, loaded);
     this.ids.set(authority.name.toLowerCase(), authority.id);
     return loaded;

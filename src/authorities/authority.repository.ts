@@ -105,6 +105,15 @@ export class AuthorityRepository {
        update authority set version = version + 1 where id in (select id from below)`, [authority.id]);
   }
 
+  /** Those above it, the nearest first. */
+  aboveOf(tx: Tx, { parentId }: Pick<Authority, 'parentId'>): Promise<Pick<Authority, 'id' | 'isPrivate'>[]> {
+    return tx.query(
+      `with recursive above as (
+         select id, parent_id, is_private, 1 as step from authority where id = $1
+         union all select p.id, p.parent_id, p.is_private, step + 1 from above join authority p on p.id = above.parent_id)
+       select id, is_private as "isPrivate" from above order by step`, [parentId]);
+  }
+
   /** The limits of the authority and of all above it together. */
   async limitsOf(tx: Tx, id: number): Promise<Limits> {
     return (await this.limitsOfMany(tx, [id]))(id);

@@ -22,8 +22,8 @@ export class Admission {
   ) {}
 
   /** The terms, marked when the actor's rights alone make them possible. Throws Problem `forbidden`. */
-  async ofNew(actor: Claimant, terms: TermsWithoutDates, { authority }: LoadedAuthority): Promise<TermsWithoutDates> {
-    return await this.policy.demand(actor, terms, authority) ? { ...terms, beyondPolicy: true } : terms;
+  async ofNew(actor: Claimant, terms: TermsWithoutDates, { authority: { id, isPrivate }, above }: LoadedAuthority): Promise<TermsWithoutDates> {
+    return await this.policy.demand(actor, terms, { id, isPrivate, above }) ? { ...terms, beyondPolicy: true } : terms;
   }
 
   /**

@@ -7,7 +7,7 @@ import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import { mayUseAnyDomain, mayUseSensitiveNames } from '../roles/permission.js';
 import { DomainRuleRepository } from './domain-rule.repository.js';
-import { type Issuer, RuleBook } from './rule-book.js';
+import { type IssuerInLine, RuleBook } from './rule-book.js';
 
 /** Who wants the names: the roles that count. */
 export type Claimant = Pick<Actor, 'userId' | 'roles'>;
@@ -38,7 +38,7 @@ export class DomainPolicy {
    * Demands that the claimant may have every name certified by this issuer. True when that took a right to go beyond the policy.
    * Throws Problem `forbidden` that says which name is refused and why.
    */
-  async demand(claimant: Claimant, carrier: NameCarrier, issuer: Issuer): Promise<boolean> {
+  async demand(claimant: Claimant, carrier: NameCarrier, issuer: IssuerInLine): Promise<boolean> {
     const book = await this.current();
     const names = claimedNames(carrier);
     const sensitive = book.firstSensitive(names);

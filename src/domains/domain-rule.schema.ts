@@ -18,7 +18,7 @@ const Pattern = z.string().min(1).max(253).transform((text, context) => {
 export const DomainRuleRequest = z.strictObject({
   id: z.unknown().optional().meta({ description: 'Ignored: clients may send back what they got.' }),
   role: Reference.nullish().meta({ description: 'Whom it speaks of. Default: everyone.' }),
-  authorityId: z.int().min(1).max(2_147_483_647).nullish().meta({ description: 'Which authority it speaks of. Default: every one that is not private.' }),
+  authorityId: z.int().min(1).max(2_147_483_647).nullish().meta({ description: 'Which authority it speaks of, and so of those below it that are not private. Default: every one that is not private.' }),
   patterns: z.array(Pattern).min(1).max(1000).meta({
     description: 'Names: `www.example.com` is that host, `*` stands for any characters of one label (`*.example.com`, `api-*.example.com`), '
       + '`.example.com` is every host below it but not itself, `.` is every host, `10.0.0.0/8` a network of addresses.',

@@ -6,6 +6,9 @@ import type { StoredPolicy } from './domain-rule.repository.js';
 /** What of an authority decides about names. */
 export interface Issuer { id: number; isPrivate: boolean }
 
+/** An authority with those above it: what they may not issue, it may not in their stead. */
+export interface IssuerInLine extends Issuer { above: readonly Issuer[] }
+
 interface Rule { roleId: number | null; authorityId: number | null; patterns: readonly NamePattern[] }
 
 /** The domain policy of one moment, ready to be asked. Every answer is the first name at fault, or null. */
@@ -36,9 +39,14 @@ export class RuleBook {
 
   /**
    * A name that no rule grants to holders of these roles at this authority. An authority of which no rule speaks issues for any
-   * name; of a private one only rules speak that name it.
+   * name; of a private one only rules speak that name it. Rules that name an authority bind those below it too, unless they are private.
    */
-  firstNotGranted(names: readonly ClaimedName[], issuer: Issuer, roleIds: readonly number[]): ClaimedName | null {
+  firstNotGranted(names: readonly ClaimedName[], issuer: IssuerInLine, roleIds: readonly number[]): ClaimedName | null {
+    const named = issuer.isPrivate ? [] : issuer.above.filter(({ id }) => this.rules.some(({ authorityId }) => authorityId === id));
+    return [issuer, ...named].reduce<ClaimedName | null>((found, one) => found ?? this.firstNotGrantedBy(names, one, roleIds), null);
+  }
+
+  private firstNotGrantedBy(names: readonly ClaimedName[], issuer: Issuer, roleIds: readonly number[]): ClaimedName | null {
     const rules = this.rules.filter(({ authorityId }) => authorityId === issuer.id || (authorityId === null && !issuer.isPrivate));
     if (rules.length === 0) return null;
     return outside(rules.filter(({ roleId }) => roleId === null || roleIds.includes(roleId)).flatMap(({ patterns }) => patterns), names);

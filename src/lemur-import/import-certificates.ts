@@ -49,8 +49,10 @@ export async function importCertificates(run: Run, notifications: NotificationLi
   }
 }
 
+type AuthorityInLine = Authority & { above: readonly Authority[] };
+
 /** Lemur has issued for these names: what the policy reserves for few is renewed nevertheless. */
-async function keepNames({ parts: { get, actor } }: Run, read: ReadCertificate, authority: Authority | undefined): Promise<void> {
+async function keepNames({ parts: { get, actor } }: Run, read: ReadCertificate, authority: AuthorityInLine | undefined): Promise<void> {
   if (authority && await get(DomainPolicy).demand(actor, read.terms, authority)) read.terms = { ...read.terms, beyondPolicy: true };
 }
 
@@ -67,11 +69,15 @@ async function placesHere(run: Run): Promise<Places> {
   });
 }
 
-async function authoritiesHere(run: Run, { authorities }: Places): Promise<Map<number, Authority>> {
+async function authoritiesHere(run: Run, { authorities }: Places): Promise<Map<number, AuthorityInLine>> {
   const all = await run.step(({ tx }) => run.parts.get(AuthorityRepository).all(tx));
   const byId = new Map(all.map((authority) => [authority.id, authority]));
+  const lineOf = (id: number | null): Authority[] => {
+    const authority = byId.get(id ?? 0);
+    return authority ? [authority, ...lineOf(authority.parentId)] : [];
+  };
   return new Map([...authorities].flatMap(([legacyId, id]) => {
-    const authority = byId.get(id);
-    return authority ? [[legacyId, authority] as const] : [];
+    const [authority, ...above] = lineOf(id);
+    return authority ? [[legacyId, { ...authority, above }] as const] : [];
   }));
 }

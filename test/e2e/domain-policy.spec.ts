@@ -196,6 +196,25 @@ describe('domain rules', () => {
     expect(await verdict('web', { commonName: 'a.web.example.com', authority: { name: 'inside' } })).toBe(granted('a.web.example.com'));
   });
 
+  it('that name an authority bind those below it, whoever makes them, unless an administrator has freed them', async () => {
+    const make = (name: string, parent: string, more: object = {}) => program.ok('POST', '/authorities', { name, owner: 'web@example.com', commonName: `Example ${name}`, type: 'subca', parent: { name: parent }, ...more });
+    await make('middle', 'inside', { pathLength: 1 });
+    await make('low', 'middle');
+    await make('freed', 'inside', { isPrivate: true });
+    await program.ok('POST', '/users', { username: 'lou', email: 'lou@example.com', password, roles: [{ name: 'web@example.com' }, { id: ids['web-team'] }] });
+    const token = await program.login('lou', password);
+    const told = async (authority: string, commonName: string) => {
+      const { status, body } = await program.call('POST', '/certificates', request({ commonName, authority: { name: authority } }), { token });
+      return status === 200 ? 'issued' : `${status} ${body.detail}`;
+    };
+    for (const below of ['middle', 'low']) expect(await told(below, 'a.web.example.com')).toBe(granted('a.web.example.com'));
+    expect(await told('freed', 'anything.example')).toBe('issued');
+    const rule = await program.ok('POST', '/domain-rules', { role: { id: ids['web-team'] }, authorityId: ids['inside'], patterns: ['.web.example.com'] });
+    for (const below of ['middle', 'low']) expect(await told(below, 'a.web.example.com')).toBe('issued');
+    expect(await told('low', 'x.dev.example.com')).toBe(granted('x.dev.example.com'));
+    await program.ok('DELETE', `/domain-rules/${rule.id}`);
+  });
+
   it('count from the next request on when they change, and keep their role from vanishing', async () => {
     await program.ok('PUT', `/domain-rules/${ruleId}`, { role: { name: 'web-team' }, patterns: ['www.example.com'] });
     expect(await verdict('web', { commonName: 'b.web.example.com' })).toBe(granted('b.web.example.com'));
