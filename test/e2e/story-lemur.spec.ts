@@ -143,6 +143,26 @@ describe("the requests of Lemur's documentation", () => {
     expect([status, body.message]).toEqual([403, expect.stringMatching(/openssl-export.*does not require a private key/)]);
   });
 
+  it('write every extension, in either spelling', async () => {
+    const usages = { keyUsage: { useDigitalSignature: true, useKeyEncipherment: true, useCRLSign: false }, extendedKeyUsage: { useServerAuthentication: true, useEapOverLAN: true, useEapOverPPP: true, useOCSPSigning: false } };
+    const camel = {
+      ...usages, subAltNames: { names: [{ nameType: 'DNSName', value: 'ext.example.net' }, { nameType: 'IPAddress', value: '192.0.2.7' }] },
+      basicConstraints: { ca: false, pathLength: null }, subjectKeyIdentifier: { includeSKI: true }, authorityKeyIdentifier: { useKeyIdentifier: true, useAuthorityCert: false },
+      certificateInfoAccess: { includeAIA: false }, cRLDistributionPoints: { includeCrlDp: 'false' }, custom: [{ oid: '1.2.3.4.5', encoding: 'string', value: 'x', isCritical: false }],
+    };
+    const snake = {
+      key_usage: { use_digital_signature: true, use_key_encipherment: true, use_crl_sign: false },
+      extended_key_usage: { use_server_authentication: true, use_eap_over_lan: true, use_eap_over_ppp: true, use_ocsp_signing: false },
+      sub_alt_names: { names: [{ name_type: 'DNSName', value: 'ext.example.net' }, { name_type: 'IPAddress', value: '192.0.2.7' }] },
+      basic_constraints: { ca: false, path_length: null }, subject_key_identifier: { include_ski: true }, authority_key_identifier: { use_key_identifier: true, use_authority_cert: false },
+      certificate_info_access: { include_aia: false }, crl_distribution_points: { include_crl_dp: 'false' }, custom: [{ oid: '1.2.3.4.5', encoding: 'string', value: 'x', is_critical: false }],
+    };
+    const request = { owner: 'joe@example.com', authority: { name: 'verisign' }, validityDays: 30 };
+    const [one, other] = [await program.ok('POST', '/certificates', { ...request, commonName: 'ext.example.net', extensions: camel }), await program.ok('POST', '/certificates', { ...request, common_name: 'ext.example.net', extensions: snake })];
+    expect(one.extensions).toMatchObject({ keyUsage: { useDigitalSignature: true, useKeyEncipherment: true }, extendedKeyUsage: { useServerAuthentication: true, useEapOverLAN: true, useEapOverPPP: true } });
+    expect(other.extensions).toEqual(one.extensions);
+  });
+
   it('give years as text, and no DNS provider', async () => {
     const { id, notAfter } = await program.ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'years.example.net', authority: { name: 'verisign' }, validityYears: '2', dnsProvider: null });
     expect(Number(notAfter.slice(0, 4))).toBe(program.clock.now().getUTCFullYear() + 2);

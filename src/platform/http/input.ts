@@ -38,9 +38,17 @@ function withoutNul(text: string, { path }: Place): string {
   return text;
 }
 
+/** Members whose capitals no rule brings out of snake_case: `use_crl_sign`. */
+const spelledOut: Readonly<Record<string, string>> = {
+  includeSki: 'includeSKI', includeAia: 'includeAIA', useCrlSign: 'useCRLSign', useOcspSigning: 'useOCSPSigning',
+  useEapOverLan: 'useEapOverLAN', useEapOverPpp: 'useEapOverPPP',
+};
+
 /** `not_after` → `notAfter`; what begins with two underscores stays as it is. */
 export function camelCase(key: string): string {
-  return key.startsWith('__') ? key : key.replace(/(?<=[A-Za-z0-9])_([a-z0-9])/g, (_, next: string) => next.toUpperCase());
+  if (key.startsWith('__')) return key;
+  const camel = key.replace(/(?<=[A-Za-z0-9])_([a-z0-9])/g, (_, next: string) => next.toUpperCase());
+  return camel !== key && Object.hasOwn(spelledOut, camel) ? spelledOut[camel] ?? camel : camel;
 }
 
 /** How `reasons` names a place: `names.0.value`; the document itself is `body`. */
