@@ -33,7 +33,7 @@ const insert = prepared('audit', `
 export class Audit {
   /**
    * Throws `invalid-request` when somebody pasted a private key into a text. Where the program itself acts, which must not fail because of
-   * what some other side answered, and for a stranger, `[private key]` stands in its place. Throws on what refuses to be written as JSON, such as Sealed.
+   * what some other side answered, for a stranger, and in what was there `before`, `[private key]` stands in its place. Throws on what refuses to be written as JSON, such as Sealed.
    */
   async record(tx: Tx, actor: AuditActor, act: AuditedAct): Promise<void> {
     await this.recordMany(tx, [{ actor, act }]);
@@ -44,17 +44,20 @@ export class Audit {
     const rows = entries.map(({ actor: { userId, username, apiKey, address, requestId }, act }) =>
       ({ ...act, targetId: String(act.targetId), userId, username, apiKeyId: apiKey?.id, address, requestId }));
     const text = JSON.stringify(rows);
-    await insert(tx, [text.includes(keyMark) ? JSON.stringify(rows.map(withoutKeys)) : text]);
+    await insert(tx, [holdsPrivateKey(text) ? JSON.stringify(rows.map(withoutKeys)) : text]);
   }
 }
 
-const keyMark = 'PRIVATE KEY';
+const keyMark = 'PRIVATE KEY-----';
 /** From the first line of a PEM block, or what is left of it, to the last; without one to the end of the text. */
 const keyBlock = /(?:-----BEGIN[ \w]*)?PRIVATE KEY-----[^]*?(?:-----END[ \w]*PRIVATE KEY-----|$)/g;
 
-function withoutKeys<T extends { userId: number }>(row: T): unknown {
-  const text = JSON.stringify(row);
-  if (!text.includes(keyMark)) return row;
-  if (row.userId !== 0) throw new Problem('invalid-request', 'A private key was given where none belongs.');
-  return JSON.parse(text, (_, value: unknown) => (typeof value === 'string' ? value.replace(keyBlock, '[private key]') : value));
+/** True for a text that people are not let write into the log. Where something else happens before that is written, it is asked before that. */
+export function holdsPrivateKey(text: string): boolean {
+  return text.includes(keyMark);
+}
+
+function withoutKeys<T extends AuditedAct & { userId: number }>({ before, ...given }: T): unknown {
+  if (given.userId !== 0 && holdsPrivateKey(JSON.stringify(given))) throw new Problem('invalid-request', 'A private key was given where none belongs.');
+  return JSON.parse(JSON.stringify({ ...given, before }), (_, value: unknown) => (typeof value === 'string' ? value.replace(keyBlock, '[private key]') : value));
 }

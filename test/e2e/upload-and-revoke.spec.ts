@@ -119,6 +119,16 @@ describe('a revocation', () => {
     expect((await revoke((await issue()).id, { crlReason })).status).toBe(400);
   });
 
+  it('is refused before its issuer is told, where its comments cannot be recorded', async () => {
+    issuer.deliver();
+    const { id, body } = await issue({ authority: { name: 'slow' } });
+    const comments = `leaked: ${opensslCsr('/CN=x', [], 'ec').keyPem}`;
+    expect(await revoke(id, { comments })).toMatchObject({ status: 400, body: { reasons: { comments: ['A private key was given where none belongs.'] } } });
+    expect([issuer.asked.revoke, (await get(id)).state]).toEqual([[], 'issued']);
+    expect((await revoke(id, { comments: 'its PRIVATE KEY leaked' })).status).toBe(200);
+    expect(issuer.asked.revoke).toEqual([body]);
+  });
+
   it('takes it away from where it was delivered', async () => {
     const path = `${program.dataDir}-revoked`;
     const { id: placeId } = await program.ok('POST', '/destinations', { label: 'revoked', plugin: { id: 'filesystem', options: { path } } });

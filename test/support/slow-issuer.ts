@@ -20,10 +20,10 @@ type Lie = keyof typeof lies;
 const behaviours = ['pending', 'unavailable-once', 'refuses', 'breaks', ...Object.keys(lies) as Lie[]] as const;
 const options = z.strictObject({ behaviour: z.enum(behaviours).meta({ title: 'Behaviour', description: 'What it does with a request.' }) });
 
-/** What an issuer outside the process was asked. `sign` and `poll` hold the idempotency keys and order references in order, `deactivate` the certificates. */
+/** What an issuer outside the process was asked. `sign` and `poll` hold the idempotency keys and order references in order, `revoke` and `deactivate` the certificates. */
 export interface SlowIssuer {
   plugin: IssuerPlugin<OptionSchema>;
-  asked: { sign: string[]; poll: string[]; deactivate: string[] };
+  asked: { sign: string[]; poll: string[]; revoke: string[]; deactivate: string[] };
   /** The chain, leaf first, that an order will be answered with; `orderRef` is one of `asked.poll`. */
   answerTo(orderRef: string): Promise<readonly string[]>;
   /** Lets orders be ready; until then each poll answers `pending`. */
@@ -32,7 +32,7 @@ export interface SlowIssuer {
 
 /** An issuer that counts as one behind a network, and behaves as its authority's option `behaviour` says. The local CA signs for it. */
 export function slowIssuer(): SlowIssuer {
-  const asked: SlowIssuer['asked'] = { sign: [], poll: [], deactivate: [] };
+  const asked: SlowIssuer['asked'] = { sign: [], poll: [], revoke: [], deactivate: [] };
   const orders = new Map<string, SignRequest>();
   let ready = false;
   const local = localCa.options.parse({});
@@ -41,7 +41,7 @@ export function slowIssuer(): SlowIssuer {
   const plugin = defineIssuer({
     id: 'slow-issuer', title: 'Slow issuer', description: 'Behaves as told.', options, inProcess: false,
     createAuthority: (request, _, ctx) => localCa.createAuthority?.(request, local, ctx) ?? Promise.reject(new Error('The local CA makes authorities.')),
-    revoke: async () => undefined,
+    revoke: async ({ chainPem: [leafPem = ''] }) => { asked.revoke.push(leafPem); },
     deactivate: async ({ chainPem: [leafPem = ''] }) => { asked.deactivate.push(leafPem); },
 
     async sign(request, { behaviour }, ctx) {

@@ -3,9 +3,10 @@ import { instant, InstantOut } from '../../platform/http/instant.js';
 import { pageOf } from '../../platform/http/page.js';
 import type { CertificateRow } from '../certificate.row.js';
 import { CertificateView, certificateView } from '../certificate.view.js';
+import { Remark } from '../revoke/revoke.schema.js';
 
 /** DELETE /pending_certificates/{id}. */
-export const CancelRequest = z.strictObject({ note: z.string().max(1024).optional().meta({ description: 'Why; kept in the audit log.' }) })
+export const CancelRequest = z.strictObject({ note: Remark.optional().meta({ description: 'Why; kept in the audit log.' }) })
   .optional().meta({ id: 'CancelRequest' });
 export type CancelRequest = z.output<typeof CancelRequest>;
 
