@@ -84,6 +84,17 @@ describe('aws-iam delivers', () => {
     await expect(deliver({ ...authority.issue('a.test'), name: bundle.name, serialHex: 'x' })).rejects.toThrow(fault('misconfigured', bundle.name));
   });
 
+  it('below each of two paths of one account, so that one can be taken away and the other stays', async () => {
+    const bundle = authority.issue('a.test');
+    const { location: plain } = await deliver(bundle);
+    const { location: cloudFront } = await deliver(bundle, { path: '/cloudfront/' });
+    expect(cloudFront).toBe(`arn:aws:iam::123456789012:server-certificate/cloudfront/${bundle.name}-${bundle.serialHex}`);
+    expect(await deliver(bundle, { path: '/cloudfront/' })).toEqual({ location: cloudFront });
+    expect(await deliver(bundle)).toEqual({ location: plain });
+    await remove(cloudFront, { path: '/cloudfront/' });
+    expect(iam.certificates().map(({ arn }) => arn)).toEqual([plain]);
+  });
+
   it('with temporary credentials', async () => {
     await restart({ sessionToken: 'temporary/token==' });
     await deliver(authority.issue('a.test'), { sessionToken: 'temporary/token==' });

@@ -5,7 +5,7 @@ import type { Options } from '../../src/plugin-api/options.js';
 import { defineDestination, type Bundle } from '../../src/plugin-api/plugin.js';
 import { IamCertificates, iamCode, withIam } from './aws-iam.client.js';
 import { accountOf, ensureAccount, iamOptions } from './aws-iam.options.js';
-import { certificateName, nameInLocation, nameWithSerial } from './certificate-name.js';
+import { certificateName, nameInLocation, nameWithSerial, pathInArn } from './certificate-name.js';
 
 const options = z.strictObject({
   ...iamOptions,
@@ -47,7 +47,7 @@ export const awsIam = defineDestination({
         const arn = await place(iam, name, material, o);
         if (arn !== null) return { location: arn };
       }
-      throw new PluginError('misconfigured', `Other certificates hold the name "${certificateName(wanted)}" with and without the serial number.`);
+      throw new PluginError('misconfigured', `Other certificates hold the name "${certificateName(wanted)}" with and without the serial number, or it lies below another path.`);
     });
   },
 
@@ -68,7 +68,7 @@ export const awsIam = defineDestination({
 
 interface Material { CertificateBody: string; CertificateChain?: string; PrivateKey: string }
 
-/** The ARN under `name`, or null when another certificate holds that name. */
+/** The ARN under `name`, or null when another certificate holds that name, or the same one below another path: names are the account's, whatever the path. */
 async function place(iam: IamCertificates, name: string, material: Material, o: AwsIamOptions): Promise<string | null> {
   try {
     const arn = await iam.upload({ ServerCertificateName: name, Path: o.path || '/', ...material });
@@ -81,7 +81,8 @@ async function place(iam: IamCertificates, name: string, material: Material, o: 
     const held = await iam.find(name);
     if (held !== null && sameCertificate(held.bodyPem, material.CertificateBody)) {
       ensureAccount(held.arn, o);
-      return held.arn;
+      // What lies below the path of another destination is that one's to take away.
+      return pathInArn(held.arn) === (o.path || '/') ? held.arn : null;
     }
     if (code === 'LimitExceeded') throw error;
     if (held === null) throw new PluginError('unavailable', `Amazon IAM says that "${name}" exists, but does not show it yet.`);

@@ -16,3 +16,8 @@ export function nameWithSerial(text: string, serialHex: string): string {
 export function nameInLocation(location: string): string {
   return location.slice(location.lastIndexOf('/') + 1);
 }
+
+/** The path in the ARN of a server certificate, `/` or `/…/`. */
+export function pathInArn(arn: string): string {
+  return arn.slice(arn.indexOf('/'), arn.lastIndexOf('/') + 1);
+}
