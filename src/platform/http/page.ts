@@ -34,7 +34,8 @@ export type PageQuery = z.output<typeof PageQuery>;
 /** What a list takes that can be sorted by these members; its own parameters are added with `.extend`. */
 export function listQuery<const Sorts extends readonly [string, ...string[]]>(...sorts: Sorts) {
   const sortBy = z.enum(sorts, { error: ({ input }) => `The field '${String(input)}' is not sortable or filterable; try ${sorts.join(', ')}.` });
-  return PageQuery.extend({ sortBy: z.preprocess((name) => (typeof name === 'string' ? camelCase(name) : name), sortBy).optional() });
+  const known = (name: unknown): unknown => (typeof name === 'string' ? sorts.find((sort) => sort === camelCase(name)) ?? name : name);
+  return PageQuery.extend({ sortBy: z.preprocess(known, sortBy).optional() });
 }
 
 /** How many there are. Big lists may stop counting: then it is the bound, not the truth. */
