@@ -163,9 +163,10 @@ describe("the requests of Lemur's documentation", () => {
     expect(other.extensions).toEqual(one.extensions);
   });
 
-  it('give years as text, and no DNS provider', async () => {
-    const { id, notAfter } = await program.ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'years.example.net', authority: { name: 'verisign' }, validityYears: '2', dnsProvider: null });
+  it('give years as text, an empty name, and no DNS provider', async () => {
+    const { id, name, notAfter } = await program.ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'years.example.net', authority: { name: 'verisign' }, name: '', validityYears: '2', dnsProvider: null });
     expect(Number(notAfter.slice(0, 4))).toBe(program.clock.now().getUTCFullYear() + 2);
+    expect(name).toMatch(/^years\.example\.net-/);
     expect(id).toBeGreaterThan(issuedId);
   });
 

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { Reference } from '../../platform/http/reference.js';
 import { OwnerName } from '../../roles/role-name.js';
-import { Care } from '../issue/issue.schema.js';
+import { Care, OwnName } from '../issue/issue.schema.js';
 
 /** POST /certificates/upload: a certificate that was made elsewhere. All members for certificates and keys are PEM. */
 export const UploadRequest = z.strictObject({
   owner: OwnerName,
-  name: z.string().min(1).max(256).optional(),
+  name: OwnName,
   body: z.string().min(1).max(65_536),
   chain: z.string().max(524_288).nullish().meta({ description: 'Issuers in order, the one that signed `body` first.' }),
   privateKey: z.string().max(65_536).nullish(),

@@ -6,6 +6,9 @@ import { Extensions } from './extensions.schema.js';
 
 const subjectPart = (description: string): z.ZodOptional<z.ZodString> => z.string().max(128).optional().meta({ description });
 
+/** A name of one's own for a certificate; an empty one counts as none, as Lemur's clients write it. */
+export const OwnName = z.string().max(256).transform((name) => (name === '' ? undefined : name)).optional();
+
 /** The members that describe a certificate as a thing to look after; shared by issue, import and update. */
 export const Care = {
   description: z.string().max(1024).nullish(),
@@ -24,7 +27,7 @@ export const Care = {
 export const IssueRequest = z.strictObject({
   owner: OwnerName,
   authority: Reference.optional().meta({ description: 'Default: DEFAULT_AUTHORITY.' }),
-  name: z.string().min(1).max(256).optional(),
+  name: OwnName,
   commonName: z.string().max(64).optional(),
   country: subjectPart('Two letters.'),
   state: subjectPart('State or province.'),
