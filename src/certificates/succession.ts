@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../platform/clock.js';
 import type { Tx } from '../platform/db/database.js';
+import { Problem } from '../platform/http/problem.js';
 import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository } from './certificate.repository.js';
 import { DeliveryRepository } from './deploy/delivery.repository.js';
@@ -17,6 +18,18 @@ export class Succession {
     private readonly deploying: Deploying,
     private readonly planning: Planning,
   ) {}
+
+  /**
+   * Whether `heir` may stand in for a certificate, whose warnings and renewals that ends. Throws Problem `conflict` when that stands in for
+   * `heir`, directly or over others, so that nobody would hear of either; `wrong-state` when `heir` has ended, and the other has not.
+   */
+  async demandHeir(tx: Tx, heir: Pick<Certificate, 'name' | 'state' | 'notAfter'> & { id?: number }, oldId: number): Promise<void> {
+    const [old, now] = [await this.certificates.get(tx, oldId), this.clock.now()];
+    if (heir.id !== undefined && await this.certificates.replacesInLine(tx, old.id, heir.id)) {
+      throw new Problem('conflict', `Certificate ${old.name} replaces ${heir.name} already: neither can take the place of the other.`);
+    }
+    if (hasEnded(heir, now) && !hasEnded(old, now)) throw new Problem('wrong-state', `Certificate ${heir.name} has ended: it takes the place of none that has not.`);
+  }
 
   /**
    * `heir` was revoked, cancelled or deleted: what it was to replace is in force again if it still lives and nothing else replaces it.
@@ -50,4 +63,9 @@ export class Succession {
     await this.deliveries.save(tx, [...inTheWay, ...displaced]);
     await this.deploying.start(tx, displaced.map((delivery) => delivery.id));
   }
+}
+
+function hasEnded({ state, notAfter }: Pick<Certificate, 'state' | 'notAfter'>, now: Date): boolean {
+  if (state === 'issued' || state === 'superseded') return notAfter <= now;
+  return state !== 'requested' && state !== 'pending';
 }

@@ -110,6 +110,30 @@ describe('who takes whose place', () => {
     expect(await get(old.id)).toMatchObject({ notify: true, nextNoticeAt: old.nextNoticeAt, renewal: old.renewal, replacedBy: [] });
   });
 
+  it('lets nothing stand in for what stands in for it, over whatever others', async () => {
+    const [a, b, c] = [await issue(), await issue(), await issue()];
+    const replace = (heir: { id: number }, old: { id: number }) => program.call('PUT', `/certificates/${heir.id}`, { replaces: [{ id: old.id }] });
+    for (const [heir, old] of [[b, a], [c, b]]) expect((await replace(heir, old)).status).toBe(200);
+    for (const old of [b, c]) expect(await replace(a, old)).toMatchObject({ status: 409, body: { detail: `Certificate ${old.name} replaces ${a.name} already: neither can take the place of the other.` } });
+    const renewal = await reissue(c.id);
+    expect((await replace(c, renewal)).status).toBe(409);
+    expect(await get(renewal.id)).toMatchObject({ notify: true, nextNoticeAt: expect.any(String) });
+  });
+
+  it('lets nothing that has ended stand in for what has not', async () => {
+    const [old, revoked, short] = [await issue(), await issue(), await issue({ validityDays: 1 })];
+    await revoke(revoked.id);
+    program.clock.advance(2 * 86_400_000);
+    const replaces = [{ id: old.id }];
+    for (const heir of [revoked, short]) expect((await program.call('PUT', `/certificates/${heir.id}`, { replaces })).status).toBe(409);
+    const { body, chain } = short;
+    await program.database.source.query('delete from certificate where id = $1', [short.id]);
+    expect((await program.call('POST', '/certificates/upload', { owner: 'joe@example.com', body, chain, replaces })).status).toBe(409);
+    expect(await get(old.id)).toMatchObject({ notify: true, nextNoticeAt: old.nextNoticeAt });
+    const long = await issue();
+    expect((await program.call('PUT', `/certificates/${long.id}`, { replaces: [{ id: revoked.id }] })).status).toBe(200);
+  });
+
   it('leaves nothing that is watched without a warning', async () => {
     const silent = await program.ok('POST', '/notifications', { label: 'silent', active: false, plugin: { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } } });
     const certificate = await issue();

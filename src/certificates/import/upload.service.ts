@@ -11,6 +11,7 @@ import { CertificateRepository, type NewRow } from '../certificate.repository.js
 import { CertificateStore, type Stored } from '../issue/certificate-store.js';
 import type { Custody } from '../issue/new-row.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
+import { Succession } from '../succession.js';
 import { lengthFault } from '../issue/validity.js';
 import { ImportedRows } from './imported-rows.js';
 import { demandIssuer, readUpload, type Uploaded } from './uploaded.js';
@@ -24,12 +25,14 @@ export class UploadStore {
     private readonly certificates: CertificateRepository,
     private readonly newOnes: CertificateStore,
     private readonly relations: Relations,
+    private readonly succession: Succession,
   ) {}
 
   store(actor: Actor, row: NewRow, relations: RelationsOfNew): Promise<number> {
     return this.db.write(async (tx) => {
       const [known] = await this.certificates.twinsOf(tx, row);
       if (known) throw new Problem('conflict', `A certificate of this issuer with this serial number is here already, as ${known.name}${known.deletedAt ? ', but deleted; restore it' : ''}.`);
+      for (const oldId of relations.replacesIds) await this.succession.demandHeir(tx, { name: row.name, state: row.state, notAfter: row.notAfter }, oldId);
       const act = { action: 'certificate.imported', after: { owner: row.owner, serial: row.serialHex } };
       const [{ id }] = await this.newOnes.insert(tx, [{ row, links: relations, actor, act, complete: () => this.relations.complete(tx, relations) }]) as [Stored];
       await this.relations.follow(tx, id, relations, true);

@@ -58,9 +58,10 @@ export class Relinking {
     return { after, added: without(after, before), freed: without(before, after) };
   }
 
-  /** Ids of what it has not replaced before. What it no longer replaces is watched and renews once more, if it had made room for it. */
+  /** Ids of what it has not replaced before. Throws as `Succession.demandHeir`. What it no longer replaces is watched and renews once more, if it had made room for it. */
   private async relinkReplaced(tx: Tx, row: Certificate, relink: Relink): Promise<number[]> {
     const { after, added, freed } = await this.replacing(tx, row, relink);
+    for (const id of added) await this.succession.demandHeir(tx, row, id);
     await this.certificates.setLinks(tx, row.id, 'replaced', after);
     for (const id of row.bodyPem === null ? [] : freed) await this.succession.released(tx, id, row);
     return added;
