@@ -8,7 +8,7 @@ import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository } from './certificate.repository.js';
 import { Coverage } from './notify/coverage.js';
 import { nextWarningAt } from './notify/expiry.sweep.js';
-import { type Watched, WatchRepository } from './notify/watch.repository.js';
+import { WatchRepository } from './notify/watch.repository.js';
 
 /** Writes into a certificate's columns when the sweeps must look at it next. To be called after anything that decides about that. */
 @Injectable()
@@ -30,16 +30,10 @@ export class Planning {
     const { notBefore, notAfter, watched: watching } = certificate;
     // Of what has ended nobody is told anew; a warning that is still due stays due.
     if (watching && notAfter <= this.clock.now()) return;
-    const watch = await this.watchOf(tx, certificate);
+    const stored = await this.watches.of(tx, [certificate.id]);
+    // While nobody was to be warned, its notifications may have been switched off or deleted.
+    const [watch] = await this.coverage.covered(tx, stored.map((one) => ({ ...one, owner: certificate.owner, watching })));
     certificate.nextNoticeAt = watch ? nextWarningAt({ ...watch, watching, notBefore, notAfter }) : null;
-  }
-
-  /** While nobody was to be warned, its notifications may have been switched off or deleted. */
-  private async watchOf(tx: Tx, certificate: Certificate): Promise<Watched | undefined> {
-    const [watch] = await this.watches.of(tx, [certificate.id]);
-    const isBare = certificate.watched && watch?.leads.length === 0;
-    if (!isBare || !await this.coverage.tryToCover(tx, certificate.owner, [certificate.id])) return watch;
-    return (await this.watches.of(tx, [certificate.id]))[0];
   }
 
   /** As `plan`, but of the renewal alone. */

@@ -167,12 +167,10 @@ export class CertificateBatch {
   private async covered(watched: readonly Watched[]): Promise<readonly Watched[]> {
     const { tx, report } = this.step;
     const { get } = this.run.parts;
-    const bare = watched.filter(({ leads }) => leads.length === 0);
-    for (const owner of new Set(bare.map((one) => one.owner))) {
-      const ids = bare.filter((one) => one.owner === owner).map(({ id }) => id);
-      if (await get(Coverage).tryToCover(tx, owner, ids)) report.note({ kind: 'changed', table, id: null, name: owner, text: `All notifications of ${ids.length} certificates are switched off: the usual warnings go to their owner.` });
-    }
-    return bare.length > 0 ? get(WatchRepository).of(tx, watched.map(({ id }) => id)) : watched;
+    const covered = await get(Coverage).covered(tx, watched);
+    const muted = watched.filter(({ leads }, i) => leads.length === 0 && covered[i]?.leads.length !== 0).length;
+    if (muted > 0) report.note({ kind: 'changed', table, id: null, name: '', text: `All notifications of ${muted} certificates are switched off: the usual warnings go to their owners.` });
+    return covered;
   }
 }
 

@@ -184,4 +184,13 @@ describe("the program's own notifications", () => {
     const { plugin: { slug, pluginOptions }, ...rest } = await program.ok('GET', `/notifications/${id}`);
     expect(await put({ ...rest, active: true, plugin: { slug, pluginOptions } })).toBe(200);
   });
+
+  it('take the place of one that was switched off just as a certificate came to it', async () => {
+    const { id: gone } = await program.ok('POST', '/notifications', { label: 'gone', plugin: plugin() });
+    const { id, notAfter } = await program.ok('POST', '/certificates', { owner: 'lea@example.com', commonName: 'e.example.com', authority: { name: 'root' }, validityDays: 90, notifications: [{ id: gone }] });
+    await program.database.source.query('update notification set active = false where id = $1', [gone]);
+    program.clock.advance(75 * 86_400_000);
+    await eventually(async () => Date.parse((await program.ok('GET', `/certificates/${id}`)).nextNoticeAt) === Date.parse(notAfter) - 10 * 86_400_000);
+    expect(await labels(id)).toEqual([own('lea@example.com'), own('lea@example.com', 2), 'gone'].sort());
+  });
 });

@@ -6,7 +6,7 @@ import { Config } from '../../platform/config.js';
 import type { Tx } from '../../platform/db/database.js';
 import { Problem } from '../../platform/http/problem.js';
 import type { Certificate } from '../certificate.entity.js';
-import { WatchRepository } from './watch.repository.js';
+import { type Watched, WatchRepository } from './watch.repository.js';
 
 /** Sees to it that no certificate that is watched loses its last warning: it gets its owner's default ones instead. */
 @Injectable()
@@ -35,8 +35,16 @@ export class Coverage {
     if (watch?.leads.length === 0) await this.cover(tx, [certificate]);
   }
 
+  /** The same, where those that nothing active warns about have got their owners' default notifications, unless those are switched off. */
+  async covered(tx: Tx, all: readonly Watched[]): Promise<Watched[]> {
+    const bare = all.filter(({ watching, leads }) => watching && leads.length === 0);
+    for (const owner of [...new Set(bare.map((one) => one.owner))].sort()) await this.tryToCover(tx, owner, bare.filter((one) => one.owner === owner).map(({ id }) => id));
+    const now = new Map(bare.length > 0 ? (await this.watches.of(tx, bare.map(({ id }) => id))).map((one) => [one.id, one]) : []);
+    return all.map((one) => now.get(one.id) ?? one);
+  }
+
   /** Covers certificates of this owner. False, and nothing has changed, when the owner has no default notifications or those are switched off. */
-  async tryToCover(tx: Tx, owner: string, certificateIds: readonly number[]): Promise<boolean> {
+  private async tryToCover(tx: Tx, owner: string, certificateIds: readonly number[]): Promise<boolean> {
     const leads = await this.notifications.ensure(tx, defaultNotifications(owner, this.config));
     const active = (await this.notifications.getMany(tx, leads.map(({ id }) => id))).filter((notification) => notification.active);
     if (active.length === 0) return false;

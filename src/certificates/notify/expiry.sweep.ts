@@ -6,6 +6,7 @@ import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import { DueRepository } from '../due.repository.js';
+import { Coverage } from './coverage.js';
 import { type Notice } from './notice.entity.js';
 import { type NewNotice, NoticeRepository } from './notice.repository.js';
 import { sendNotices } from './notify.jobs.js';
@@ -14,13 +15,14 @@ import { type Watched, WatchRepository } from './watch.repository.js';
 /** What could not be finished comes up again after this time. */
 const againMs = 10 * 60_000;
 
-/** The repositories that the sweep needs, together. */
+/** What the sweep reads and writes, together. */
 @Injectable()
 export class NotifyRepositories {
   constructor(
     readonly due: DueRepository,
     readonly notices: NoticeRepository,
     readonly watches: WatchRepository,
+    readonly coverage: Coverage,
   ) {}
 }
 
@@ -46,11 +48,12 @@ export class ExpirySweep implements OnModuleInit {
   }
 
   private async warn(tx: Tx): Promise<number> {
-    const { due, notices, watches } = this.repositories;
+    const { due, notices, watches, coverage } = this.repositories;
     const now = this.clock.now();
     const ids = await due.takeDue(tx, 'nextNoticeAt', now, new Date(now.getTime() + againMs));
     if (ids.length === 0) return 0;
-    const watched = await watches.of(tx, ids);
+    // One may have come to a notification just as that was switched off.
+    const watched = await coverage.covered(tx, await watches.of(tx, ids));
     const fresh = watched.flatMap((w) => dueWarnings(w, now));
     const made = await notices.add(tx, fresh, now);
     await this.send(tx, await notices.getMany(tx, made), watched);
