@@ -71,7 +71,7 @@ describe('the list of certificates', () => {
     expect(names(await list('filter=cn;%25'))).toEqual([]);
     expect(names(await list('filter=name;n3'))).toEqual(['n3.example.com']);
     expect(names(await list('filter=name;3.'))).toEqual([]);
-    for (const query of ['sortBy=sealedKey', 'count=0', 'count=201', 'after=nonsense', 'active=perhaps', 'filter=id;abc', 'filter=notAfter;soon']) {
+    for (const query of ['sortBy=sealedKey', 'count=0', 'count=1001', 'after=nonsense', 'active=perhaps', 'filter=id;abc', 'filter=notAfter;soon']) {
       expect((await program.call('GET', `/certificates?${query}`)).status, query).toBe(400);
     }
     for (const [query, field] of [['filter=private_key;x', 'filter'], ['sortBy=private_key', 'sortBy']] as const) {
@@ -160,6 +160,21 @@ describe('the list of certificates', () => {
     expect(idsOf(await valid('filter=cn;n3.example.com'))).not.toContain(all[3].id);
     await program.ok('PUT', `/certificates/${all[4].id}/revoke`, {});
     expect(await valid('filter=cn;n4.%25')).toEqual({ items: [], total: 0 });
+  });
+
+  it('gives all that is in force without being asked for a page, or says that there is more', async () => {
+    const { source } = program.database;
+    const { total } = await program.ok('GET', '/certificates/valid');
+    await source.query(`
+      insert into certificate (state, name, owner, authority_id, common_name, distinguished_name, body_pem, secret_id, issuer, issuer_sha256, serial_hex, sha256, spki_sha256,
+        key_type, bits, not_before, not_after, san_count, terms, notify, rotation, rotation_policy_id, created_at)
+      select state, 'many-' || n, owner, authority_id, 'many', distinguished_name, body_pem, gen_random_uuid(), issuer, issuer_sha256, 'F' || n, 'many' || n, spki_sha256,
+        key_type, bits, not_before, not_after, san_count, terms, false, false, rotation_policy_id, created_at from certificate, generate_series(1, $2) n where id = $1`, [all[0].id, 1000 - total]);
+    expect((await program.ok('GET', '/certificates/valid')).items).toHaveLength(1000);
+    await issue(8);
+    expect((await program.call('GET', '/certificates/valid')).body).toMatchObject({ status: 400, reasons: { count: [expect.stringContaining('page by page')] } });
+    expect(await program.ok('GET', '/certificates/valid?count=1000')).toMatchObject({ total: 1001, next: expect.any(String) });
+    await source.query(`delete from certificate where common_name = 'many'`);
   });
 
   it('pages the other lists alike', async () => {

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
-import type { Page } from '../../platform/http/page.js';
+import { longestPage, type Page } from '../../platform/http/page.js';
+import { invalid } from '../../platform/http/problem.js';
 import { type CertificateRow, readRows } from '../certificate.row.js';
 import { briefView, type CertificateBriefView, type CertificateView, certificateView } from '../certificate.view.js';
 import { CertificateFinder, type FoundPage } from './certificate-finder.js';
@@ -27,9 +28,12 @@ export class CertificateLists {
     return this.pageOf(view, await this.finder.find(query, selection, query.timeRange === undefined ? 'id' : 'notAfter'));
   }
 
-  /** Those in force. */
+  /** Those in force. Throws `invalid-request` when nobody asked for a page and they are too many to come at once. */
   async valid(query: ValidQuery): Promise<Page<CertificateView>> {
-    return this.pageOf(certificateView, await this.finder.find(query, this.selecting.ofValid(query)));
+    const isPaged = [query.page, query.count, query.after].some((given) => given !== undefined);
+    const found = await this.finder.find({ ...query, page: query.page ?? 1, count: query.count ?? longestPage }, this.selecting.ofValid(query));
+    if (!isPaged && found.next !== undefined) throw invalid('count', `More than ${longestPage} are in force: ask for them page by page, with page and count.`);
+    return this.pageOf(certificateView, found);
   }
 
   /** The ids on such a page, the newest first. */

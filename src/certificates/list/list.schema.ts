@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { SortKeys } from '../../platform/db/list-order.js';
-import { listQuery, pageOf } from '../../platform/http/page.js';
+import { listQuery, longestPage, pageOf, PageQuery } from '../../platform/http/page.js';
 import { queryBoolean, queryInt } from '../../platform/http/query.js';
 import { certificateStates } from '../certificate.entity.js';
 import { CertificateBriefView, CertificateView } from '../certificate.view.js';
@@ -34,9 +34,10 @@ export const ListQuery = listQuery(...Object.keys(certificateOrders) as [OrderNa
 });
 export type ListQuery = z.output<typeof ListQuery>;
 
-/** GET /certificates/valid. As many on a page as there may be: Lemur's clients take what comes for all there is. */
+/** GET /certificates/valid. Lemur's clients take what comes for all there is, unless they ask for a page. */
 export const ValidQuery = listQuery(...Object.keys(certificateOrders) as [OrderName, ...OrderName[]]).extend({
-  count: queryInt(1, 200).default(200),
+  page: PageQuery.shape.page.unwrap().optional(),
+  count: queryInt(1, longestPage).optional().meta({ description: 'Entries on a page. Without any of `page`, `count` and `after` all come at once, or none when there are more than 1,000.' }),
   owner: z.string().max(128).optional(),
   san: z.string().max(512).optional().meta({ description: 'One of its names; `%` stands for any text.' }),
 });

@@ -20,10 +20,13 @@ const after = z.string().max(8192).transform((text, context) => {
   return z.NEVER;
 });
 
+/** The most entries on a page. */
+export const longestPage = 1000;
+
 /** What every list takes. A list has its own with `listQuery`. */
 export const PageQuery = z.strictObject({
   page: queryInt(1, 1_000_000).default(1).meta({ description: 'Which page, from 1.' }),
-  count: queryInt(1, 200).default(10).meta({ description: 'Entries on a page.' }),
+  count: queryInt(1, longestPage).default(10).meta({ description: 'Entries on a page.' }),
   sortBy: z.string().max(64).optional(),
   sortDir: z.enum(['asc', 'desc']).optional(),
   filter: filter.optional().meta({ description: '`field;value`; a value in double quotes must match as a whole.' }),
