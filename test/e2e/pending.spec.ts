@@ -66,6 +66,18 @@ describe('pending certificates', () => {
     expect(event).toMatchObject({ logType: 'certificate.issued', user: { username: 'admin' } });
   });
 
+  it('come with the certificate that they are to renew to another owner', async () => {
+    const { id } = await program.ok('POST', `/certificates/${ids['uploaded']}/reissue`);
+    await program.ok('PUT', `/certificates/${ids['uploaded']}`, { owner: 'amy@example.com' });
+    const { owner, roles, notifications } = await program.ok('GET', `/pending_certificates/${id}`);
+    expect([owner, roles.map(({ name }: { name: string }) => name).sort()]).toEqual(['amy@example.com', ['amy@example.com', 'pki@example.com']]);
+    expect(notifications.every(({ label }: { label: string }) => label.startsWith('DEFAULT_AMY@'))).toBe(true);
+    await program.ok('PUT', `/pending_certificates/${id}`, { owner: 'bea@example.com' });
+    await program.ok('PUT', `/certificates/${ids['uploaded']}`, { owner: 'joe@example.com' });
+    expect((await program.ok('GET', `/pending_certificates/${id}`)).owner).toBe('bea@example.com');
+    await program.call('DELETE', `/pending_certificates/${id}`, {});
+  });
+
   it('can be cancelled, with a reason, once', async () => {
     const path = `/pending_certificates/${ids['cancelled']}`;
     expect((await program.call('DELETE', path, { note: 'no longer' }, { token: strange })).status).toBe(403);

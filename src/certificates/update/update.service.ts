@@ -95,11 +95,24 @@ export class UpdateService {
   /** Names are looked up before the transaction; every right is asked for inside it, of the locked row. Throws Problem, `conflict` when the owner changed meanwhile. */
   async update(actor: Actor, id: number, request: UpdateRequest): Promise<void> {
     const { before, wishes } = await this.lookUp(actor, id, request);
+    const { owner = before.owner } = request;
+    const ofHeir = owner === before.owner ? null : { request: { owner }, found: await this.lookup.find(this.db.single, before, { owner }) };
     await this.db.write((tx) => this.certificates.change(tx, id, async (row) => {
       if (row.owner !== before.owner) throw new Problem('conflict', `Certificate ${row.name} has come to another owner meanwhile: look at it again.`);
-      await this.rights.demand(tx, actor, row, wishes);
-      await this.changes.apply(tx, actor, row, wishes);
+      await this.change(tx, actor, row, wishes);
+      if (ofHeir) await this.handOverHeir(tx, actor, before, ofHeir);
     }));
+  }
+
+  /** What is to renew it was asked for on behalf of the former owner, whose people would get its key and its warnings. */
+  private async handOverHeir(tx: Tx, actor: Actor, { id, owner }: Pick<Certificate, 'id' | 'owner'>, wishes: Wishes): Promise<void> {
+    const heir = await this.certificates.findSuccessor(tx, id);
+    if (heir?.bodyPem === null && heir.owner === owner) await this.certificates.change(tx, heir.id, (row) => this.change(tx, actor, row, wishes));
+  }
+
+  private async change(tx: Tx, actor: Actor, row: Certificate, wishes: Wishes): Promise<void> {
+    await this.rights.demand(tx, actor, row, wishes);
+    await this.changes.apply(tx, actor, row, wishes);
   }
 
   /** What `update` would demand; nothing is written. Throws as `update`. */
