@@ -85,6 +85,7 @@ describe("the requests of Lemur's documentation", () => {
     expect((await program.ok('GET', `/certificates/${uploadedId}/replacements`)).items).toMatchObject([{ id: issuedId }]);
     const [{ id: notificationId }] = (await program.ok('GET', `/certificates/${issuedId}`)).notifications;
     const warned = await program.ok('GET', `/notifications/${notificationId}/certificates?sortBy=id&sortDir=asc&page=1&count=10`);
+    expect((await program.call('GET', '/notifications/9999/certificates')).status).toBe(404);
     expect(warned).toMatchObject({ total: 1, items: [{ id: issuedId }] });
     warned.items.forEach(expectLemurShape);
   });

@@ -1,4 +1,5 @@
 import { Controller, Get } from '@nestjs/common';
+import { NotificationService } from '../../notifications/notification.service.js';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, PathText, QueryOf, Summary } from '../../platform/http/contract.js';
 import { type Page, pageOf } from '../../platform/http/page.js';
@@ -10,10 +11,11 @@ import { Statistics } from './statistics.js';
 
 @Controller('notifications')
 export class NotificationCertificatesController {
-  constructor(private readonly lists: CertificateLists) {}
+  constructor(private readonly lists: CertificateLists, private readonly notifications: NotificationService) {}
 
   @Get(':id/certificates') @Requires('certificate:read') @Summary('The certificates that a notification warns about') @Answers(200, CertificatePage)
-  list(@Who() actor: Actor, @Id() id: number, @QueryOf(ListQuery) query: ListQuery): Promise<CertificatePage> {
+  async list(@Who() actor: Actor, @Id() id: number, @QueryOf(ListQuery) query: ListQuery): Promise<CertificatePage> {
+    await this.notifications.get(id);
     return this.lists.list(actor, query, { notificationId: id });
   }
 }
