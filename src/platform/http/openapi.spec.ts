@@ -42,7 +42,7 @@ describe('the OpenAPI document', () => {
     expect(Object.keys(post.responses)).toEqual(['200', '202', 'default']);
     expect(post.responses['202']).not.toHaveProperty('content');
     expect(post.responses.default.content).toHaveProperty(['application/problem+json']);
-    expect(get.parameters).toContainEqual(expect.objectContaining({ name: 'count', in: 'query', required: false, schema: expect.objectContaining({ type: 'integer', minimum: 1, maximum: 200, default: 10 }) }));
+    expect(get.parameters).toContainEqual(expect.objectContaining({ name: 'count', in: 'query', required: false, schema: expect.objectContaining({ type: 'integer', minimum: 1, maximum: 1000, default: 10 }) }));
     expect(get.parameters).toContainEqual(expect.objectContaining({ name: 'broken', schema: { type: 'boolean', description: 'Only those that are broken.' } }));
     expect(document['paths']['/api/1/toys/{id}'].get.parameters).toEqual([{ name: 'id', in: 'path', required: true, schema: { type: 'integer', minimum: 1, maximum: 2147483647 } }]);
     expect(document['paths']['/api/1/toys/{id}'].delete.requestBody.required).toBe(false);
