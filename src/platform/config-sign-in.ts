@@ -10,7 +10,7 @@ const groupRole = text.transform((value, context) => {
 });
 
 /** https, or http to the machine itself (OpenID Connect Discovery 1.0 §2: an issuer has no query and no fragment). */
-const issuer = url('https', 'http').refine((value) => isIssuer(new URL(value)), 'must be an https URL without query and fragment');
+const issuer = url('https', 'http').refine((value) => !URL.canParse(value) || isIssuer(new URL(value)), 'must be an https URL without query and fragment');
 
 function isIssuer({ protocol, hostname, search, hash, username }: URL): boolean {
   return search === '' && hash === '' && username === '' && (protocol === 'https:' || isLoopback(hostname));

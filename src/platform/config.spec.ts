@@ -88,6 +88,7 @@ describe('loadConfig', () => {
     [{ OIDC_ISSUER: 'https://sso.example.com' }, 'OIDC_CLIENT_ID: is needed with OIDC_ISSUER'],
     [{ OIDC_ISSUER: 'http://sso.example.com', OIDC_CLIENT_ID: 'us' }, 'OIDC_ISSUER: must be an https URL without query and fragment'],
     [{ OIDC_ISSUER: 'https://sso.example.com/?x', OIDC_CLIENT_ID: 'us' }, 'OIDC_ISSUER: must be an https URL without query and fragment'],
+    [{ OIDC_ISSUER: 'sso.example.com', OIDC_CLIENT_ID: 'us' }, 'OIDC_ISSUER: must be a URL that starts with https:// or http://'],
     [{ GOOGLE_CREATE_USERS: 'yes' }, 'GOOGLE_HOSTED_DOMAIN: is needed with GOOGLE_CREATE_USERS, or anyone with a Google account could sign in'],
     [{ LDAP_URL: 'ldaps://ldap.example.com', LDAP_BASE: 'dc=example' }, 'LDAP_USER_DN: this or LDAP_BIND_DN is needed with LDAP_URL'],
     [{ LDAP_URL: 'ldaps://ldap.example.com', LDAP_USER_DN: 'uid={username},dc=example' }, 'LDAP_BASE: is needed with LDAP_URL'],
