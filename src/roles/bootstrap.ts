@@ -7,7 +7,8 @@ import { UserRepository } from '../users/user.repository.js';
 import { RoleRepository } from './role.repository.js';
 import { builtInRoles } from './role-name.js';
 
-const alphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789!@#?';
+/** Nothing that looks like something else, and nothing that a shell takes for something else when the password is pasted into one. */
+const alphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789@';
 const admin = { username: 'admin', email: 'admin@localhost' };
 /** The key of the advisory lock under which the first user is made: "boot" in ASCII. */
 const bootLock = 0x626f6f74;

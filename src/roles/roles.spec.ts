@@ -320,6 +320,7 @@ describe('bootstrapAccounts', () => {
     const results = await Promise.all(Array.from({ length: 4 }, () => bootstrapAccounts(fresh.db)));
     const passwords = results.map(({ generatedPassword }) => generatedPassword).filter((password) => password !== null);
     expect(passwords).toHaveLength(1);
+    expect(passwords[0], 'can be pasted into a shell as it is').toMatch(/^[A-Za-z0-9@]{24}$/);
     expect(await names()).toEqual(['admin', 'auditor', 'global_cert_issuer', 'operator', 'read-only']);
     const user = await new UserRepository().findForSignIn(fresh.db.single, 'ADMIN@localhost');
     expect(user).toMatchObject({ username: 'admin', email: 'admin@localhost', active: true });
