@@ -35,6 +35,7 @@ describe('the command line', () => {
   it('explains itself without a database and refuses what it does not know', async () => {
     const help = await runCli({ DATA_DIR: '/nonexistent' }, ['--help']);
     expect(help).toMatchObject({ status: 0, stdout: expect.stringContaining('create-user [options] <name>') });
+    expect(await runCli({ DATA_DIR: '/nonexistent' }, ['--version'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), stderr: '' });
     expect(await runCli({}, ['revoke', '--help'])).toMatchObject({ status: 0, stdout: expect.stringContaining('--json') });
     expect(await runCli({}, ['frobnicate'])).toMatchObject({ status: 2, stdout: '', stderr: `error: unknown command 'frobnicate'\n` });
     expect(await runCli({}, ['query', '--expiring-in', 'soon'])).toMatchObject({ status: 2, stdout: '' });

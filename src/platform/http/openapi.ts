@@ -1,10 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import type { Type } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { z } from 'zod';
+import { version } from '../version.js';
 import { publicKey } from './actor.js';
 import { jsonSchemaOf, shareSchemas } from './json-schema.js';
 import { problems } from './problem.js';
@@ -87,12 +86,4 @@ function openOperations(app: NestFastifyApplication): ReadonlySet<string> {
   return new Set(controllers.flatMap(({ name, prototype }) => Object.entries(Object.getOwnPropertyDescriptors(prototype))
     .filter(([, { value }]) => typeof value === 'function' && Reflect.getMetadata(publicKey, value as object) === true)
     .map(([method]) => operationIdFactory(name, method))));
-}
-
-/** The version in the nearest package.json above: this file lies in src or, compiled, in dist/src. */
-function version(folder = __dirname): string {
-  const file = join(folder, 'package.json');
-  if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-  if (folder === dirname(folder)) throw new Error('The package.json of the program is missing.');
-  return version(dirname(folder));
 }
