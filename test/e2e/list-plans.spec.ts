@@ -101,7 +101,7 @@ describe('the plans of lists', () => {
     await lists.list(actor, ListQuery.parse({}), { states: ['requested', 'pending'] });
     expect(indexesOf(db.take())).toContain('certificate_unfinished');
     for (const query of [{}, { filter: 'cn;%.team-7.example.net' }, { san: 'www.%' }, { owner: 'team-7@example.com' }]) {
-      await lists.valid(ValidQuery.parse(query));
+      await lists.valid(ValidQuery.parse({ ...query, count: '200' }));
       indexesOf(db.take());
     }
   });
