@@ -19,11 +19,11 @@ const macBytes = 32;
 export class Fernet {
   readonly #keys: readonly Halves[];
 
-  /** Throws FernetError on a key that is none, by its place and never by its text. */
+  /** Throws an Error for the operator on a key that is none, by its place and never by its text. */
   constructor(keys: readonly string[]) {
     this.#keys = keys.map((text, i) => {
       const key = decode(text);
-      if (key?.length !== 32) throw new FernetError(`Fernet key ${i + 1} is not 32 bytes in base64.`);
+      if (key?.length !== 32) throw new Error(`Fernet key ${i + 1} is not 32 bytes in base64.`);
       return { signing: key.subarray(0, 16), encryption: key.subarray(16) };
     });
   }

@@ -34,6 +34,10 @@ describe('perennial import-lemur', () => {
     const wrong = await runCli({ ...env, LEMUR_DATABASE_URL: 'postgresql://lemur:hush-hush@127.0.0.1:1/lemur' }, ['import-lemur', '--fernet-key', fernetKey]);
     expect(wrong).toMatchObject({ status: 1, stderr: expect.stringContaining('cannot be read') });
     expect(wrong.stderr).not.toMatch(/hush-hush|\n\s+at /);
+    expect(await runCli(env, ['import-lemur', '--database', 'lemur', '--fernet-key', fernetKey]))
+      .toMatchObject({ status: 1, stderr: 'That database cannot be read: its URL must start with postgresql://.\n' });
+    expect(await runCli(env, ['import-lemur', '--database', lemur.database.url, '--fernet-key', 'hush-hush']))
+      .toMatchObject({ status: 1, stderr: 'Fernet key 1 is not 32 bytes in base64.\n' });
   });
 
   it('shows a table to people and all of it to programs, with keys from a file, stdin or the environment', async () => {

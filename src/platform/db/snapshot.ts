@@ -13,8 +13,11 @@ export class Snapshot {
 
   /** `url` may be in SQLAlchemy's form, with a driver behind the scheme. Throws an Error without the password. */
   static async open(url: string): Promise<Snapshot> {
+    const connectionString = url.replace(/^postgres(?:ql)?\+\w+:/, 'postgresql:');
+    // pg takes anything else for the name of a database at a host that nobody has named.
+    if (!/^postgres(?:ql)?:\/\//.test(connectionString)) throw new Error('That database cannot be read: its URL must start with postgresql://.');
     const client = new Client({
-      connectionString: url.replace(/^postgres(?:ql)?\+\w+:/, 'postgresql:'), application_name: 'perennial', connectionTimeoutMillis: 15_000, types: typesOfOurs,
+      connectionString, application_name: 'perennial', connectionTimeoutMillis: 15_000, types: typesOfOurs,
       options: '-c default_transaction_read_only=on -c idle_in_transaction_session_timeout=0 -c statement_timeout=0',
     });
     // A connection that is lost makes the next query fail, which is enough.
