@@ -71,7 +71,7 @@ export class BullQueue implements Queue {
       await this.client.ping();
       return null;
     } catch (error) {
-      return `Redis does not answer: ${(error as Error).message}`;
+      return `Redis does not answer: ${this.client.status === 'ready' ? (error as Error).message : 'there is no connection'}`;
     }
   }
 
