@@ -68,7 +68,8 @@ export async function withServices(
 /** A slip in DATA_DIR must not make an empty database, in which nothing would be found. */
 async function demandData({ databaseUrl, dataDir }: Config): Promise<void> {
   if (databaseUrl !== undefined) return;
-  await access(join(dataDir, 'postgres')).catch(() => {
+  await access(join(dataDir, 'postgres')).catch(({ code }: NodeJS.ErrnoException) => {
+    if (code === 'EACCES') throw new Error(`${dataDir} is closed to this system user. Run this as the one that runs the program.`);
     throw new Error(`There is no database in ${dataDir}. Set DATA_DIR or DATABASE_URL as for the program, or run: perennial init`);
   });
 }

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -45,6 +45,11 @@ describe('the command line', () => {
     const folder = await mkdtemp(join(tmpdir(), 'perennial-'));
     expect(await refusal({ DATA_DIR: join(folder, 'wrong') }, ['query'])).toMatch(/^There is no database in .* run: perennial init\n$/);
     expect(await refusal({ DATA_DIR: folder, PORT: 'eighty' }, ['query'])).toMatch(/^The settings are not usable:\n {2}PORT: /);
+    // Root may open every folder.
+    if (userInfo().uid !== 0) {
+      await mkdir(join(folder, 'closed'), { mode: 0o000 });
+      expect(await refusal({ DATA_DIR: join(folder, 'closed') }, ['query'])).toMatch(/closed is closed to this system user\. Run this as/);
+    }
     const empty = await createEmptyDatabase([]);
     expect(await refusal({ DATA_DIR: folder, DATABASE_URL: empty.url }, ['query'])).toMatch(/^The tables of this database are not those of this version/);
     await empty.drop();
