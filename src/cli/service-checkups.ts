@@ -89,8 +89,9 @@ export async function lookAtPeriodicWork({ get, db }: Session): Promise<Finding[
     if (status && status.failures > 0) return [fault('periodic', `${name} failed ${counted(status.failures, 'time')}: ${status.lastError ?? 'no reason kept'}`, 'See the log of the program at that time.')];
     const lateS = status?.lastSuccessAt ? (now - status.lastSuccessAt.getTime()) / 1000 : Infinity;
     if (lateS <= Math.max(3 * seconds, patienceS)) return [];
-    const last = status?.lastSuccessAt ? `was last done ${status.lastSuccessAt.toISOString()}` : 'was never done';
-    return [fault('periodic', `${name} ${last}`, 'Start the program with PERENNIAL_ROLE all or worker: nothing renews and nobody is warned.')];
+    const remedy = 'Start the program with PERENNIAL_ROLE all or worker: nothing renews and nobody is warned.';
+    if (!status?.lastSuccessAt) return [fault('periodic', `${name} was never done`, `${remedy} If it was started just now, look again in a minute.`)];
+    return [fault('periodic', `${name} was last done ${status.lastSuccessAt.toISOString()}`, remedy)];
   });
   return soundOr('periodic', faults, 'every task was done in time');
 }
