@@ -52,7 +52,7 @@ type Rule = (facts: RenewalFacts, policy: RenewalRule) => { at: Date; reason: Re
 const obstacles: readonly Obstacle[] = [
   (f) => f.deletedAt ? { obstacle: 'deleted', text: 'It is deleted.' } : null,
   (f) => f.state === 'revoked' ? { obstacle: 'revoked', text: 'It is revoked.' } : null,
-  (f) => f.state === 'superseded' ? { obstacle: 'superseded', text: f.awaitsDeployment ? byHand : 'Its successor is in place.' } : null,
+  (f) => f.state === 'superseded' ? { obstacle: 'superseded', text: f.awaitsDeployment ? byHand : 'A successor has taken its place.' } : null,
   (f) => f.state !== 'issued' ? { obstacle: 'not-issued', text: `It is ${f.state}, not issued.` } : null,
   (f) => f.hasSuccessor ? { obstacle: 'renewal-under-way', text: 'A successor has been requested.' } : null,
   (f) => f.isReplaced ? { obstacle: 'replaced', text: 'Another certificate replaces it.' } : null,

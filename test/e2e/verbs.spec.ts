@@ -49,7 +49,7 @@ describe('a dry run', () => {
     expect(fresh).toMatchObject({ name: `${old.name}-${fresh.serialHex}`, keyType: old.keyType, cn: old.cn });
     expect(Math.abs(Date.parse(fresh.notAfter) - Date.parse(rotation.successor.notAfter))).toBeLessThan(60_000);
     await eventually(async () => (await get(old.id)).state === 'superseded');
-    expect(await program.ok('POST', `/certificates/${old.id}/rotate`)).toMatchObject({ action: 'none', text: 'Its successor is in place.', supersedes: [] });
+    expect(await program.ok('POST', `/certificates/${old.id}/rotate`)).toMatchObject({ action: 'none', text: 'A successor has taken its place.', supersedes: [] });
   });
 
   it('is refused where the real thing would be', async () => {

@@ -40,7 +40,7 @@ export class RotationPreview {
   }
 
   private async what(actor: Actor, old: Certificate): Promise<What> {
-    if (old.state === 'superseded') return none(old.awaitsDeployment ? 'Its successor has no destination: put it in place by hand.' : 'Its successor is in place.');
+    if (old.state === 'superseded') return none(old.awaitsDeployment ? 'Its successor has no destination: put it in place by hand.' : 'A successor has taken its place.');
     const successor = await this.certificates.findSuccessor(this.db.single, old.id);
     if (successor) return this.ofSuccessor(successor);
     const { authority, terms, validity, name } = await this.renewing.outline(actor, old);
