@@ -61,7 +61,7 @@ export async function askLists({ caller, pid, databaseUrl, ms, ...steady }) {
   };
   const samples = await query(databaseUrl, `
     select c.id, c.name, ${orders.map((by) => `${certificateOrders[by].sql}::text as "${by}-value"`).join(', ')}
-    from certificate c tablesample system (1) where not retired and name like '%-Bench-seed' limit 300`);
+    from certificate c tablesample system ($1) where not retired and name like '%-Bench-seed' order by random() limit 300`, [Math.min(100, 1_000_000 / known.shown)]);
   const asked = questions({ samples, pages: Math.max(1, Math.floor(known.shown / 10)) });
   let n = 0;
   stage('warming up');
