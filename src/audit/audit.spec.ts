@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { systemActor } from '../platform/http/actor.js';
@@ -59,7 +60,7 @@ describe('Audit', () => {
   });
 
   it('puts a mark in the place of private keys in what the program itself records', async () => {
-    const pem = '-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIA\n-----END EC PRIVATE KEY-----\n';
+    const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'sec1', format: 'pem' }).toString();
     const after = { detail: `The CA says: ${pem}Try again.`, list: ['a PRIVATE KEY is missing', `cut PRIVATE KEY-----\nMHcCAQEEIA`], n: 1, none: null };
     await test.db.write((tx) => audit.recordMany(tx, [
       { actor: systemActor('job-1'), act: { action: 'a.b', targetType: 'a', targetId: 1, after } }, { actor: ada, act: { action: 'a.c', targetType: 'a', targetId: 1, after: { a: 1 } } }]));

@@ -34,11 +34,7 @@ const numbers = (count: number): number[] => Array.from({ length: count }, (_, n
 
 Logger.overrideLogger(false);
 
-describe.each(['embedded', 'bull'])('the queue (%s)', (engine) => {
-  if (engine === 'bull' && !haveRedis) {
-    it.skip('needs redis-server');
-    return;
-  }
+for (const engine of ['embedded', 'bull']) describe.skipIf(engine === 'bull' && !haveRedis)(`the queue (${engine})`, () => {
   let test: TestDatabase;
   let redis: TestRedis | undefined;
   const workers: TestWorker[] = [];
