@@ -8,12 +8,19 @@ import { load } from './load.mjs';
  */
 const [url, clients, rowBytes] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
 const pool = new pg.Pool({ connectionString: url, max: clients });
-await pool.query('create table if not exists baseline (id integer generated always as identity primary key, body bytea not null)');
+await pool.query(
+  'create table if not exists baseline (id integer generated always as identity primary key, body bytea not null)',
+);
 
 // PEM does not compress to speak of, so neither must this.
 const bodies = Array.from({ length: 256 }, () => randomBytes(rowBytes));
 let next = 0;
-const insert = () => pool.query({ name: 'insert', text: 'insert into baseline (body) values ($1)', values: [bodies[next++ % bodies.length]] });
+const insert = () =>
+  pool.query({
+    name: 'insert',
+    text: 'insert into baseline (body) values ($1)',
+    values: [bodies[next++ % bodies.length]],
+  });
 
 process.on('message', async ({ ms }) => process.send((await load(insert, { clients, ms })).perS));
 process.on('disconnect', () => void pool.end());

@@ -18,16 +18,19 @@ export class Caller {
     };
     const { hostname, port, pathname } = this.url;
     return new Promise((resolve, reject) => {
-      const sent = request({ agent: this.agent, method, hostname, port, path: pathname + path, headers }, (response) => {
-        const parts = [];
-        response.on('data', (part) => parts.push(part));
-        response.on('error', reject);
-        response.on('end', () => {
-          const text = Buffer.concat(parts).toString('utf8');
-          if (response.statusCode === 200) resolve(text);
-          else reject(new Error(`${method} ${path}: ${response.statusCode} ${text}`));
-        });
-      });
+      const sent = request(
+        { agent: this.agent, method, hostname, port, path: pathname + path, headers },
+        (response) => {
+          const parts = [];
+          response.on('data', (part) => parts.push(part));
+          response.on('error', reject);
+          response.on('end', () => {
+            const text = Buffer.concat(parts).toString('utf8');
+            if (response.statusCode === 200) resolve(text);
+            else reject(new Error(`${method} ${path}: ${response.statusCode} ${text}`));
+          });
+        },
+      );
       sent.on('error', reject);
       sent.end(body);
     });

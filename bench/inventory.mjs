@@ -1,7 +1,8 @@
 /*
- * An inventory as a big company has it, made of one issued certificate: services in environments of teams, issued over 500 days
- * from 50 authorities for 90, 200 or 397 days, so that about half have ended long ago. Three names each and a little more, of which
- * every fifth certificate shares one with others; 500 owners with their roles; notifications, deliveries to 20 destinations, renewals.
+ * An inventory as a big company has it, made of one issued certificate: services in environments of teams, issued over
+ * 500 days from 50 authorities for 90, 200 or 397 days, so that about half have ended long ago. Three names each and a
+ * little more, of which every fifth certificate shares one with others; 500 owners with their roles; notifications,
+ * deliveries to 20 destinations, renewals.
  */
 const batch = 100_000;
 const services = `array['payments', 'search', 'billing', 'catalog', 'identity', 'gateway', 'ledger', 'mailer', 'orders', 'pricing',
@@ -17,16 +18,35 @@ const around = [
    select 'bench-' || n, 'email', '{"recipients": "ops@example.com"}', gen_random_uuid(), 86400 * (1 + n % 60), true from generate_series(1, 100) n`,
 ];
 
-/** Columns that differ between the copies, and what they are; `n` counts them from 1. The others are those of the template. */
+/**
+ * Columns that differ between the copies, and what they are; `n` counts them from 1. The others are those of the
+ * template.
+ */
 const own = {
-  name: `host || '${mark}'`, common_name: 'host', owner: `'team-' || team || '@example.com'`, authority_id: '(select ids[1 + n % 50] from authorities)',
-  issuer: `'CN=Bench Root ' || n % 50 || ',O=Example ' || n % 7`, serial_hex: 'upper(to_hex(n + (1::bigint << 62)))',
-  sha256: `encode(sha256(('certificate' || n)::bytea), 'hex')`, spki_sha256: `encode(sha256(('key' || n)::bytea), 'hex')`, secret_id: 'gen_random_uuid()',
-  bits: 'case when rsa then 2048 else 256 end', key_type: `case when rsa then 'RSA2048' else 'ECCPRIME256V1' end`,
+  name: `host || '${mark}'`,
+  common_name: 'host',
+  owner: `'team-' || team || '@example.com'`,
+  authority_id: '(select ids[1 + n % 50] from authorities)',
+  issuer: `'CN=Bench Root ' || n % 50 || ',O=Example ' || n % 7`,
+  serial_hex: 'upper(to_hex(n + (1::bigint << 62)))',
+  sha256: `encode(sha256(('certificate' || n)::bytea), 'hex')`,
+  spki_sha256: `encode(sha256(('key' || n)::bytea), 'hex')`,
+  secret_id: 'gen_random_uuid()',
+  bits: 'case when rsa then 2048 else 256 end',
+  key_type: `case when rsa then 'RSA2048' else 'ECCPRIME256V1' end`,
   signing_algorithm: `case when n % 50 < 10 then 'sha256WithRSA' else 'sha256WithECDSA' end`,
-  created_at: 'begun', not_before: 'begun', not_after: 'ended', retired: `ended <= ${longAgo}`, san_count: 'case when n % 5 = 0 then 4 else 3 end',
-  state: `case when n % 200 = 7 then 'revoked' when ended < now() and n % 2 = 0 then 'superseded' else 'issued' end`, notify: 'n % 200 <> 7', rotation: 'n % 3 = 0',
-  next_notice_at: `case when ended > now() + interval '31 days' then ended - interval '30 days' end`, next_renewal_at: 'null', request_key: 'null', renews_id: 'null',
+  created_at: 'begun',
+  not_before: 'begun',
+  not_after: 'ended',
+  retired: `ended <= ${longAgo}`,
+  san_count: 'case when n % 5 = 0 then 4 else 3 end',
+  state: `case when n % 200 = 7 then 'revoked' when ended < now() and n % 2 = 0 then 'superseded' else 'issued' end`,
+  notify: 'n % 200 <> 7',
+  rotation: 'n % 3 = 0',
+  next_notice_at: `case when ended > now() + interval '31 days' then ended - interval '30 days' end`,
+  next_renewal_at: 'null',
+  request_key: 'null',
+  renews_id: 'null',
   description: `case when n % 20 = 0 then 'Service ' || service || ' of team ' || team end`,
 };
 
@@ -60,8 +80,19 @@ const linked = [
   `insert into certificate_replacement (certificate_id, replaced_id) select c.id + 1, c.id from ${made} as c where c.n % 4 = 0 and c.id + 1 <= $2 and c.not_after < now()`,
 ];
 
-/** Big tables, in the order in which they are filled. What checks and sorts their rows is taken away and made again as it was. */
-const tables = ['certificate', 'domain', 'certificate_domain', 'certificate_role', 'certificate_notification', 'delivery', 'certificate_replacement'];
+/**
+ * Big tables, in the order in which they are filled. What checks and sorts their rows is taken away and made again as
+ * it was.
+ */
+const tables = [
+  'certificate',
+  'domain',
+  'certificate_domain',
+  'certificate_role',
+  'certificate_notification',
+  'delivery',
+  'certificate_replacement',
+];
 const needed = ['certificate_pkey', 'domain_pkey', 'domain_name'];
 
 const definitions = `
@@ -82,16 +113,20 @@ const authorities = (columns) => `insert into authority (${columns.join(', ')}, 
   where a.id = (select authority_id from certificate where id = $1)`;
 
 async function columnsOf(run, table, without) {
-  const rows = await run(`select column_name as name from information_schema.columns where table_schema = 'public' and table_name = $1 order by ordinal_position`, [table]);
+  const rows = await run(
+    `select column_name as name from information_schema.columns where table_schema = 'public' and table_name = $1 order by ordinal_position`,
+    [table],
+  );
   return rows.map(({ name }) => name).filter((name) => !without.includes(name));
 }
 
 /** Settings of the connections on which `seedInventory` runs its statements, as a connection URL gives them. */
-export const settings = '-c synchronous_commit=off -c maintenance_work_mem=512MB -c work_mem=128MB -c statement_timeout=0';
+export const settings =
+  '-c synchronous_commit=off -c maintenance_work_mem=512MB -c work_mem=128MB -c statement_timeout=0';
 
 /**
- * Adds `count` certificates that look like the one with the id `templateId`. `run` runs one statement by itself and gives its rows.
- * Leaves the statistics as autovacuum would.
+ * Adds `count` certificates that look like the one with the id `templateId`. `run` runs one statement by itself and
+ * gives its rows. Leaves the statistics as autovacuum would.
  */
 export async function seedInventory(run, templateId, count) {
   await run(authorities(await columnsOf(run, 'authority', ['id', 'name', 'secret_id'])), [templateId]);

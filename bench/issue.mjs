@@ -13,17 +13,32 @@ const clients = 16;
 const teams = 20;
 const authority = 'bench';
 
-/** Makes the authority that certificates of the bench are issued from, with all the addresses that a certificate can carry. */
+/**
+ * Makes the authority that certificates of the bench are issued from, with all the addresses that a certificate can
+ * carry.
+ */
 export async function makeAuthority(caller) {
   const options = {
-    crlDistributionPoints: ['http://crl.example.com/ca.crl'], caIssuers: ['http://ca.example.com/ca.der'], ocsp: ['http://ocsp.example.com'],
+    crlDistributionPoints: ['http://crl.example.com/ca.crl'],
+    caIssuers: ['http://ca.example.com/ca.der'],
+    ocsp: ['http://ocsp.example.com'],
   };
-  return caller.json('POST', '/authorities', { name: authority, owner: 'pki@example.com', commonName: 'Bench Root', plugin: { id: 'local-ca', options } });
+  return caller.json('POST', '/authorities', {
+    name: authority,
+    owner: 'pki@example.com',
+    commonName: 'Bench Root',
+    plugin: { id: 'local-ca', options },
+  });
 }
 
 /** Has one more issued, its key made by the program. */
 export function issueNew(caller, n) {
-  return caller.json('POST', '/certificates', { owner: `team-${n % teams}@example.com`, authority: { name: authority }, commonName: `new-${n}.bench.example.com`, validityDays: 90 });
+  return caller.json('POST', '/certificates', {
+    owner: `team-${n % teams}@example.com`,
+    authority: { name: authority },
+    commonName: `new-${n}.bench.example.com`,
+    validityDays: 90,
+  });
 }
 
 /** Bodies of requests, each with a key and names of its own: making them must not disturb the measurement. */
@@ -32,11 +47,19 @@ async function makeRequests(count) {
   for (let i = 0; i < count; i++) {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const host = `host-${String(i).padStart(6, '0')}.bench.example.com`;
-    const csr = await buildCsr({
-      subject: { commonName: host, organization: 'Example', country: 'CH' },
-      subjectAltNames: [{ type: 'dns', value: host }, { type: 'dns', value: `www.${host}` }],
-    }, privateKey);
-    requests.push(JSON.stringify({ owner: `team-${i % teams}@example.com`, authority: { name: authority }, csr, validityDays: 90 }));
+    const csr = await buildCsr(
+      {
+        subject: { commonName: host, organization: 'Example', country: 'CH' },
+        subjectAltNames: [
+          { type: 'dns', value: host },
+          { type: 'dns', value: `www.${host}` },
+        ],
+      },
+      privateKey,
+    );
+    requests.push(
+      JSON.stringify({ owner: `team-${i % teams}@example.com`, authority: { name: authority }, csr, validityDays: 90 }),
+    );
   }
   return requests;
 }
@@ -58,7 +81,8 @@ async function startBaseline(databaseUrl, rowBytes) {
 
 /**
  * Certificates issued and stored a second by the running program, against bare committed inserts of rows of a
- * certificate's size, both with 16 clients, in alternating rounds. Medians over the rounds, `ratio` too; latencies in ms over all.
+ * certificate's size, both with 16 clients, in alternating rounds. Medians over the rounds, `ratio` too; latencies in
+ * ms over all.
  */
 export async function issueBench({ caller, databaseUrl, rounds, roundMs }) {
   const requests = await makeRequests(teams * 10 + Math.ceil(rounds * roundMs * 2.5));
@@ -70,19 +94,29 @@ export async function issueBench({ caller, databaseUrl, rounds, roundMs }) {
   };
   await Promise.all(Array.from({ length: teams }, issue));
   await load(issue, { clients, ms: Math.min(roundMs, 1500) });
-  const [{ bytes: rowBytes }] = await query(databaseUrl, 'select avg(pg_column_size(c.*))::int as bytes from certificate c');
+  const [{ bytes: rowBytes }] = await query(
+    databaseUrl,
+    'select avg(pg_column_size(c.*))::int as bytes from certificate c',
+  );
   const baseline = await startBaseline(databaseUrl, rowBytes);
   await baseline.perS(Math.min(roundMs, 1000));
   const measured = [];
   for (let round = 0; round < rounds; round++) {
-    measured.push({ baseline: await baseline.perS(roundMs), ...await load(issue, { clients, ms: roundMs }) });
+    measured.push({ baseline: await baseline.perS(roundMs), ...(await load(issue, { clients, ms: roundMs })) });
   }
   await baseline.stop();
-  const [{ stored }] = await query(databaseUrl, `select count(*)::int as stored from certificate where state = 'issued'`);
+  const [{ stored }] = await query(
+    databaseUrl,
+    `select count(*)::int as stored from certificate where state = 'issued'`,
+  );
   if (stored !== next) throw new Error(`${next} certificates were issued, but ${stored} are stored.`);
   const latencies = measured.flatMap((round) => round.latencies).sort((a, b) => a - b);
   return {
-    rowBytes, perS: median(measured.map((round) => round.perS)), baselinePerS: median(measured.map((round) => round.baseline)),
-    ratio: median(measured.map((round) => round.perS / round.baseline)), p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99),
+    rowBytes,
+    perS: median(measured.map((round) => round.perS)),
+    baselinePerS: median(measured.map((round) => round.baseline)),
+    ratio: median(measured.map((round) => round.perS / round.baseline)),
+    p50: quantile(latencies, 0.5),
+    p99: quantile(latencies, 0.99),
   };
 }

@@ -16,30 +16,50 @@ const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
 async function rate(work, ms) {
   const start = performance.now();
   let done = 0;
-  await Promise.all(Array.from({ length: IN_FLIGHT }, async () => {
-    for (; performance.now() - start < ms; done++) await work();
-  }));
+  await Promise.all(
+    Array.from({ length: IN_FLIGHT }, async () => {
+      for (; performance.now() - start < ms; done++) await work();
+    }),
+  );
   return done / ((performance.now() - start) / 1000);
 }
 
 async function prepare() {
   const ctx = { signal: new AbortController().signal, now: () => new Date(), log: () => undefined, site: {} };
   const options = localCa.options.parse({
-    crlDistributionPoints: ['http://crl.example.com/ca.crl'], caIssuers: ['http://ca.example.com/ca.der'], ocsp: ['http://ocsp.example.com'],
+    crlDistributionPoints: ['http://crl.example.com/ca.crl'],
+    caIssuers: ['http://ca.example.com/ca.der'],
+    ocsp: ['http://ocsp.example.com'],
   });
   const notBefore = new Date();
   const privateKey = await generatePrivateKey('ECCPRIME256V1');
   const signer = signerOf(privateKey);
   const root = await localCa.createAuthority(
-    { subject: { commonName: 'Bench Root' }, notBefore, notAfter: new Date(notBefore.getTime() + 10 * YEAR_MS), signer }, options, ctx);
+    {
+      subject: { commonName: 'Bench Root' },
+      notBefore,
+      notAfter: new Date(notBefore.getTime() + 10 * YEAR_MS),
+      signer,
+    },
+    options,
+    ctx,
+  );
   const request = {
-    csrPem: '', spkiDer: spkiOf(await generatePrivateKey('ECCPRIME256V1')), idempotencyKey: 'bench',
+    csrPem: '',
+    spkiDer: spkiOf(await generatePrivateKey('ECCPRIME256V1')),
+    idempotencyKey: 'bench',
     authority: { cacheKey: 'bench', certificatePem: root.chainPem[0], chainPem: [], signer },
     terms: {
       subject: { commonName: 'www.example.com', country: 'CH', organization: 'Example' },
-      subjectAltNames: [{ type: 'dns', value: 'www.example.com' }, { type: 'dns', value: 'example.com' }],
-      keyUsage: ['digitalSignature'], extendedKeyUsage: ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'], extensions: [],
-      notBefore, notAfter: new Date(notBefore.getTime() + YEAR_MS / 4),
+      subjectAltNames: [
+        { type: 'dns', value: 'www.example.com' },
+        { type: 'dns', value: 'example.com' },
+      ],
+      keyUsage: ['digitalSignature'],
+      extendedKeyUsage: ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'],
+      extensions: [],
+      notBefore,
+      notAfter: new Date(notBefore.getTime() + YEAR_MS / 4),
     },
   };
   return { privateKey, issue: () => localCa.sign(request, options, ctx) };
@@ -49,11 +69,14 @@ const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
 /**
  * Leaves a second through the local CA against raw P-256 signatures a second over as many bytes, both with 8 in flight,
- * in alternating rounds of the same run. All three figures are medians over the rounds, `ratio` of leaf/raw in one round.
+ * in alternating rounds of the same run. All three figures are medians over the rounds, `ratio` of leaf/raw in one
+ * round.
  */
 export async function leafBench({ seconds = 5 } = {}) {
   const { privateKey, issue } = await prepare();
-  const { chainPem: [leafPem] } = await issue();
+  const {
+    chainPem: [leafPem],
+  } = await issue();
   const tbs = randomBytes(parseCertificate(leafPem).tbsDer.length);
   const signRaw = promisify(cryptoSign);
   const raw = () => signRaw('sha256', tbs, privateKey);

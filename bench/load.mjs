@@ -2,14 +2,16 @@
 export async function load(work, { clients, ms }) {
   const start = performance.now();
   const latencies = [];
-  await Promise.all(Array.from({ length: clients }, async () => {
-    for (let begun = performance.now(); begun - start < ms;) {
-      await work();
-      const now = performance.now();
-      latencies.push(now - begun);
-      begun = now;
-    }
-  }));
+  await Promise.all(
+    Array.from({ length: clients }, async () => {
+      for (let begun = performance.now(); begun - start < ms;) {
+        await work();
+        const now = performance.now();
+        latencies.push(now - begun);
+        begun = now;
+      }
+    }),
+  );
   return { perS: latencies.length / ((performance.now() - start) / 1000), latencies: latencies.sort((a, b) => a - b) };
 }
 
@@ -19,5 +21,8 @@ export function quantile(sorted, share) {
 }
 
 export function median(values) {
-  return quantile(values.toSorted((a, b) => a - b), 0.5);
+  return quantile(
+    values.toSorted((a, b) => a - b),
+    0.5,
+  );
 }

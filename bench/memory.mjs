@@ -8,21 +8,24 @@ export function residentMiB(pid) {
 }
 
 /**
- * Does `work(n)` for n from 0, `perRound` times in each of `rounds`, and looks at the process after each round. `ratio` compares the
- * last third of the rounds with the first, each by its median; `perThousand` is the slope of the straight line through all, in MiB.
+ * Does `work(n)` for n from 0, `perRound` times in each of `rounds`, and looks at the process after each round. `ratio`
+ * compares the last third of the rounds with the first, each by its median; `perThousand` is the slope of the straight
+ * line through all, in MiB.
  */
 export async function memoryBench({ pid, work, rounds, perRound }) {
   const seen = [];
   let n = 0;
   for (let round = 1; round <= rounds; round++) {
-    await Promise.all(Array.from({ length: clients }, async () => {
-      while (n < round * perRound) await work(n++);
-    }));
+    await Promise.all(
+      Array.from({ length: clients }, async () => {
+        while (n < round * perRound) await work(n++);
+      }),
+    );
     seen.push(residentMiB(pid));
   }
   const third = Math.ceil(rounds / 3);
   const [first, last] = [middle(seen.slice(0, third)), middle(seen.slice(-third))];
-  return { seen, requests: n, first, last, ratio: last / first, perThousand: slope(seen) / perRound * 1000 };
+  return { seen, requests: n, first, last, ratio: last / first, perThousand: (slope(seen) / perRound) * 1000 };
 }
 
 function middle(values) {

@@ -11,14 +11,25 @@ const adminPassword = 'Correct-Horse-1!';
 export async function startProgram(databaseUrl, dataDir, sockets) {
   const child = spawn(process.execPath, [...nodeOptions(), main], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { PATH: process.env.PATH, PORT: '0', DATA_DIR: dataDir, DATABASE_URL: databaseUrl, ADMIN_PASSWORD: adminPassword },
+    env: {
+      PATH: process.env.PATH,
+      PORT: '0',
+      DATA_DIR: dataDir,
+      DATABASE_URL: databaseUrl,
+      ADMIN_PASSWORD: adminPassword,
+    },
   });
   const exited = once(child, 'exit');
   const stop = async () => {
     child.kill('SIGTERM');
     await exited;
   };
-  const url = await Promise.race([addressOf(child), exited.then(([code]) => { throw new Error(`The program ended with status ${code}.`); })]);
+  const url = await Promise.race([
+    addressOf(child),
+    exited.then(([code]) => {
+      throw new Error(`The program ended with status ${code}.`);
+    }),
+  ]);
   const caller = new Caller(url, sockets);
   try {
     caller.token = (await caller.json('POST', '/auth/login', { username: 'admin', password: adminPassword })).token;

@@ -3,7 +3,11 @@ import { cpus, totalmem } from 'node:os';
 /** One line about the machine that was measured. */
 export function machine(databaseWords) {
   const [cpu] = cpus();
-  return `${cpu?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB; Node ${process.versions.node}; ${databaseWords}`;
+  return (
+    `${cpu?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, ` +
+    `${Math.round(totalmem() / 2 ** 30)} GiB; Node ${process.versions.node}; ` +
+    `${databaseWords}`
+  );
 }
 
 /** What is being done, on stderr: a run takes many minutes. */
@@ -13,7 +17,9 @@ export function stage(what) {
 
 const headings = ['what', 'value', 'baseline', 'ratio', 'target', ''];
 
-/** Rows are arrays in the order of the headings; each column is as wide as its widest cell, the numbers are flush right. */
+/**
+ * Rows are arrays in the order of the headings; each column is as wide as its widest cell, the numbers are flush right.
+ */
 export function table(rows) {
   const lines = [headings, ...rows];
   const widths = headings.map((_, i) => Math.max(...lines.map((line) => line[i].length)));
@@ -25,16 +31,37 @@ const whole = (value) => Math.round(value).toLocaleString('en');
 
 /** A rate against a baseline's, both per second: the ratio must reach `target`. */
 export function rateRow(what, { perS, baselinePerS, ratio }, target) {
-  return [what, `${whole(perS)}/s`, `${whole(baselinePerS)}/s`, ratio.toFixed(2), `≥ ${target}`, ratio >= target ? 'ok' : 'missed'];
+  return [
+    what,
+    `${whole(perS)}/s`,
+    `${whole(baselinePerS)}/s`,
+    ratio.toFixed(2),
+    `≥ ${target}`,
+    ratio >= target ? 'ok' : 'missed',
+  ];
 }
 
 /** A time in ms that must stay below `target`; without one it is told only. */
 export function timeRow(what, ms, target) {
-  return [what, `${ms.toFixed(1)} ms`, '', '', target === undefined ? '' : `< ${target} ms`, target === undefined ? '' : ms < target ? 'ok' : 'missed'];
+  return [
+    what,
+    `${ms.toFixed(1)} ms`,
+    '',
+    '',
+    target === undefined ? '' : `< ${target} ms`,
+    target === undefined ? '' : ms < target ? 'ok' : 'missed',
+  ];
 }
 
 /** What a process holds in MiB, against what it held before; `most` bounds the ratio. */
 export function memoryRow(what, after, before, most) {
   const ratio = after / before;
-  return [what, `${whole(after)} MiB`, `${whole(before)} MiB`, ratio.toFixed(2), most === undefined ? '' : `≤ ${most}`, most === undefined ? '' : ratio <= most ? 'ok' : 'missed'];
+  return [
+    what,
+    `${whole(after)} MiB`,
+    `${whole(before)} MiB`,
+    ratio.toFixed(2),
+    most === undefined ? '' : `≤ ${most}`,
+    most === undefined ? '' : ratio <= most ? 'ok' : 'missed',
+  ];
 }

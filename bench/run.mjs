@@ -10,8 +10,9 @@ import { startProgram } from './program.mjs';
 import { machine, memoryRow, rateRow, stage, table, timeRow } from './report.mjs';
 
 /*
- * npm run bench [-- --small | --rows N]. The lists are measured with a million certificates unless told otherwise. Without DATABASE_URL an embedded server with durable settings is measured. A missed target is
- * told but does not fail: the verdict depends on the machine. --small only shows that the bench runs.
+ * npm run bench [-- --small | --rows N]. The lists are measured with a million certificates unless told otherwise.
+ * Without DATABASE_URL an embedded server with durable settings is measured. A missed target is told but does not fail:
+ * the verdict depends on the machine. --small only shows that the bench runs.
  */
 const sizes = {
   full: { leafS: 5, roundMs: 3000, count: 1_000_000, listMs: 4000, rounds: 7, steadyRounds: 12, perRound: 1000 },
@@ -43,7 +44,13 @@ async function measure(running) {
   stage('issuing');
   await makeAuthority(running.caller);
   const issue = await issueBench({ ...running, ...size });
-  const list = await listBench({ ...running, count: size.count, ms: size.listMs, rounds: size.steadyRounds, perRound: size.perRound });
+  const list = await listBench({
+    ...running,
+    count: size.count,
+    ms: size.listMs,
+    rounds: size.steadyRounds,
+    perRound: size.perRound,
+  });
   return { issue, list, words: running.words };
 }
 
@@ -53,17 +60,47 @@ try {
   const leaf = await leafBench({ seconds: size.leafS });
   const { issue, list, words } = await withProgram(folder, measure);
   console.log(`${machine(words)}\n`);
-  console.log(table([
-    rateRow('leaves made, against raw signatures', { perS: leaf.leafPerS, baselinePerS: leaf.rawPerS, ratio: leaf.ratio }, 0.6),
-    rateRow(`certificates issued and stored over REST, 16 clients, against inserts of ${issue.rowBytes} bytes`, issue, 0.35),
-    timeRow('  p50', issue.p50),
-    timeRow('  p99', issue.p99),
-    [`${size.count.toLocaleString('en')} certificates, ${list.names.toLocaleString('en')} names: made in`, `${Math.round(list.seedS)} s`, '', '', '', ''],
-    ...list.found.map(({ name, p95, target }) => timeRow(`  ${name}, p95`, p95, target)),
-    memoryRow('  memory of the program (RSS), after against before', list.memory.after, list.memory.before),
-    memoryRow(`  the same, ${list.steady.requests.toLocaleString('en')} requests mixed, every tenth a new certificate: last third against first`, list.steady.last, list.steady.first, flat),
-    [`    grows by, a thousand requests (${list.steady.seen.map(Math.round).join(' ')})`, `${list.steady.perThousand.toFixed(1)} MiB`, '', '', '', ''],
-  ]));
+  console.log(
+    table([
+      rateRow(
+        'leaves made, against raw signatures',
+        { perS: leaf.leafPerS, baselinePerS: leaf.rawPerS, ratio: leaf.ratio },
+        0.6,
+      ),
+      rateRow(
+        `certificates issued and stored over REST, 16 clients, against inserts of ${issue.rowBytes} bytes`,
+        issue,
+        0.35,
+      ),
+      timeRow('  p50', issue.p50),
+      timeRow('  p99', issue.p99),
+      [
+        `${size.count.toLocaleString('en')} certificates, ${list.names.toLocaleString('en')} names: made in`,
+        `${Math.round(list.seedS)} s`,
+        '',
+        '',
+        '',
+        '',
+      ],
+      ...list.found.map(({ name, p95, target }) => timeRow(`  ${name}, p95`, p95, target)),
+      memoryRow('  memory of the program (RSS), after against before', list.memory.after, list.memory.before),
+      memoryRow(
+        `  the same, ${list.steady.requests.toLocaleString('en')} requests mixed, ` +
+          'every tenth a new certificate: last third against first',
+        list.steady.last,
+        list.steady.first,
+        flat,
+      ),
+      [
+        `    grows by, a thousand requests (${list.steady.seen.map(Math.round).join(' ')})`,
+        `${list.steady.perThousand.toFixed(1)} MiB`,
+        '',
+        '',
+        '',
+        '',
+      ],
+    ]),
+  );
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

@@ -78,7 +78,9 @@ const appendOnly = `
   create trigger audit_event_whole before truncate on audit_event
     for each statement execute function audit_event_append_only();`;
 
-/** Users, roles and the audit log. Names are unique whatever their case; an audit row changes once, when it is sealed. */
+/**
+ * Users, roles and the audit log. Names are unique whatever their case; an audit row changes once, when it is sealed.
+ */
 export class Accounts1763700000001 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     for (const part of [users, roles, audit, appendOnly]) await runner.query(part);

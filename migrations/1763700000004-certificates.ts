@@ -228,8 +228,19 @@ create index notice_certificate_id on notice (certificate_id);
 `;
 
 const tables = [
-  'notice', 'delivery', 'certificate_replacement', 'certificate_notification', 'certificate_role', 'certificate_domain',
-  'certificate', 'domain', 'notification', 'destination', 'authority_role', 'authority', 'rotation_policy',
+  'notice',
+  'delivery',
+  'certificate_replacement',
+  'certificate_notification',
+  'certificate_role',
+  'certificate_domain',
+  'certificate',
+  'domain',
+  'notification',
+  'destination',
+  'authority_role',
+  'authority',
+  'rotation_policy',
 ];
 
 /** The life of certificates: what they are, who may use them, where they go, when something is due. */

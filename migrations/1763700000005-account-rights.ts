@@ -50,7 +50,13 @@ const appendOnly = (column: string): string => `
 /** Rights that roles carry, credentials that they keep, API keys, and in the audit log the API key that acted. */
 export class AccountRights1763700000005 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
-    for (const part of [roles, apiKeys, 'alter table audit_event add column api_key_id integer', appendOnly('api_key_id')]) await runner.query(part);
+    for (const part of [
+      roles,
+      apiKeys,
+      'alter table audit_event add column api_key_id integer',
+      appendOnly('api_key_id'),
+    ])
+      await runner.query(part);
   }
 
   async down(runner: QueryRunner): Promise<void> {

@@ -1,9 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /*
- * Each order of the list of certificates has an index that begins with `retired`, so that a page costs the same wherever it
- * begins and however many ended long ago. What lists count and sum up is read from indexes alone, which wants the visibility
- * map to be fresh: hence the vacuum after every fiftieth of the table, not fifth.
+ * Each order of the list of certificates has an index that begins with `retired`, so that a page costs the same
+ * wherever it begins and however many ended long ago. What lists count and sum up is read from indexes alone, which
+ * wants the visibility map to be fresh: hence the vacuum after every fiftieth of the table, not fifth.
  */
 const up = `
 alter table certificate add column retired boolean not null default false;

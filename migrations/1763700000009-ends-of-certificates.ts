@@ -36,8 +36,8 @@ alter table certificate drop column deleted_at, drop column awaits_deployment;
 `;
 
 /**
- * Certificates can be deleted without being lost, or be renewed by one that nothing delivers. Deliveries go with their destination,
- * unless they still stand there.
+ * Certificates can be deleted without being lost, or be renewed by one that nothing delivers. Deliveries go with their
+ * destination, unless they still stand there.
  */
 export class EndsOfCertificates1763700000009 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {

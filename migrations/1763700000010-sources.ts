@@ -83,13 +83,16 @@ create index endpoint_name on endpoint (lower(name), id);
 create index endpoint_last_seen on endpoint (last_seen_at, id);
 `;
 
-/** What is found outside: where it is looked for, what looks came to, and which certificates and endpoints are there. */
+/**
+ * What is found outside: where it is looked for, what looks came to, and which certificates and endpoints are there.
+ */
 export class Sources1763700000010 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(up);
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    for (const table of ['endpoint', 'source_certificate', 'source_sync', 'source']) await runner.query(`drop table ${table}`);
+    for (const table of ['endpoint', 'source_certificate', 'source_sync', 'source'])
+      await runner.query(`drop table ${table}`);
   }
 }

@@ -9,7 +9,9 @@ const up = `
     seen_at     timestamptz not null default now()
   );`;
 
-/** Which key ring each running process works with, so that nothing is sealed with a key that one of them cannot open. */
+/**
+ * Which key ring each running process works with, so that nothing is sealed with a key that one of them cannot open.
+ */
 export class KeyHolders1763700000011 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(up);

@@ -1,6 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Whoever has ever owned an authority is linked to what it issued. In doubt a link is the issuer's: that loses a right to a key, not a key. */
+/**
+ * Whoever has ever owned an authority is linked to what it issued. In doubt a link is the issuer's: that loses a right
+ * to a key, not a key.
+ */
 const up = `
 alter table certificate_role add column by_issuer boolean not null default false;
 update certificate_role l set by_issuer = true
@@ -15,13 +18,18 @@ where creator_id is null
     and lower(e.before->>'owner') <> lower(e.after->>'owner'));
 `;
 
-/** Which roles a certificate has only because of its issuer, and for which certificates the owner's rights count when they renew. */
+/**
+ * Which roles a certificate has only because of its issuer, and for which certificates the owner's rights count when
+ * they renew.
+ */
 export class RightsOfLinks1763700000020 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(up);
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query('alter table certificate_role drop column by_issuer; alter table certificate drop column owner_vouches');
+    await runner.query(
+      'alter table certificate_role drop column by_issuer; alter table certificate drop column owner_vouches',
+    );
   }
 }

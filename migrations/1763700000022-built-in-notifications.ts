@@ -1,6 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-// Rows without a maker were the program's own. What a person made under such a label stays theirs, beside the one that the program makes anew.
+// Rows without a maker were the program's own. What a person made under such a label stays theirs, beside the one that
+// the program makes anew.
 const up = `
 alter table notification add column built_in boolean not null default false;
 update notification set built_in = true where creator_id is null and plugin_id = 'email' and label ~* '^default_.*_[0-9]+_day$';

@@ -15,6 +15,17 @@ import { tlsEndpoints } from './tls-endpoints/tls-endpoints.source.js';
 
 /** Every plugin of the program, in order of their ids. */
 export const plugins: readonly AnyPlugin[] = [
-  awsIam, awsIamSource, email, filesystem, filesystemSource, javaKeystoreExport, javaTruststoreExport, localCa, pemExport, pemBundleExport,
-  pkcs12Export, pkcs12TruststoreExport, tlsEndpoints,
+  awsIam,
+  awsIamSource,
+  email,
+  filesystem,
+  filesystemSource,
+  javaKeystoreExport,
+  javaTruststoreExport,
+  localCa,
+  pemExport,
+  pemBundleExport,
+  pkcs12Export,
+  pkcs12TruststoreExport,
+  tlsEndpoints,
 ];

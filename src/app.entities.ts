@@ -22,7 +22,25 @@ import { User } from './users/user.entity.js';
 
 /** Every entity of the program. */
 export const entities = [
-  ApiKey, AuditEvent, Authority, Certificate, Delivery, Destination, Endpoint, DomainRule, JobRun, KeyRingCheck, Mail, Notice, Notification, OutboxEntry, Role, RotationPolicy,
-  Source, SourceSync,
-  User, UserIdentity, UserRole,
+  ApiKey,
+  AuditEvent,
+  Authority,
+  Certificate,
+  Delivery,
+  Destination,
+  Endpoint,
+  DomainRule,
+  JobRun,
+  KeyRingCheck,
+  Mail,
+  Notice,
+  Notification,
+  OutboxEntry,
+  Role,
+  RotationPolicy,
+  Source,
+  SourceSync,
+  User,
+  UserIdentity,
+  UserRole,
 ];

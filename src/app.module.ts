@@ -23,8 +23,19 @@ export class AppModule {
       module: AppModule,
       imports: [
         PlatformModule.on({ plugins, ...foundations }),
-        AuditModule, UsersModule, RolesModule, AuthModule, DomainsModule, JobsModule, OperationsModule,
-        AuthoritiesModule, DestinationsModule, NotificationsModule, RotationModule, SourcesModule, CertificatesModule,
+        AuditModule,
+        UsersModule,
+        RolesModule,
+        AuthModule,
+        DomainsModule,
+        JobsModule,
+        OperationsModule,
+        AuthoritiesModule,
+        DestinationsModule,
+        NotificationsModule,
+        RotationModule,
+        SourcesModule,
+        CertificatesModule,
       ],
     };
   }

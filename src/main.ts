@@ -7,7 +7,8 @@ import { type Perennial, startPerennial } from './perennial.js';
 async function main(): Promise<void> {
   quietLibraries();
   const config = configFromEnvironment();
-  const announcePassword = (password: string): void => say(`First start: sign in as "admin" with the password ${password} (shown only this once)`);
+  const announcePassword = (password: string): void =>
+    say(`First start: sign in as "admin" with the password ${password} (shown only this once)`);
   const starting = startPerennial(config, { announcePassword });
   onStopSignal(async () => (await starting).stop());
   greet(config, await starting);

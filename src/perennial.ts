@@ -32,20 +32,33 @@ export interface Replacements extends Partial<Pick<Foundations, 'clock' | 'plugi
   announcePassword?: (password: string) => void;
 }
 
-/** Starts the whole program: database, migrations, accounts, key ring, application. Throws with a message for the operator. */
+/**
+ * Starts the whole program: database, migrations, accounts, key ring, application. Throws with a message for the
+ * operator.
+ */
 export async function startPerennial(config: Config, replacements: Replacements = {}): Promise<Perennial> {
   const log = replacements.log ?? createLog(config.logLevel);
-  const { source, stop: stopDatabase } = await createDataSource({ config, entities, migrations, log: (line) => log.debug({}, line) });
+  const { source, stop: stopDatabase } = await createDataSource({
+    config,
+    entities,
+    migrations,
+    log: (line) => log.debug({}, line),
+  });
   let silence = async (): Promise<void> => undefined;
   try {
     const db = new Database(source);
     const keyRing = await openKeyRing(config, db);
-    silence = await announceKeys(db, keyRing, (err) => log.warn({ err }, 'this process could not say which keys it holds'));
+    silence = await announceKeys(db, keyRing, (err) =>
+      log.warn({ err }, 'this process could not say which keys it holds'),
+    );
     const { generatedPassword } = await bootstrapAccounts(db, config.adminPassword);
     if (generatedPassword !== null) replacements.announcePassword?.(generatedPassword);
     const { clock = new Clock(), plugins } = replacements;
     const module = AppModule.on({ config, log, source, keyRing, clock, ...(plugins && { plugins }) });
-    const app = await NestFactory.create<NestFastifyApplication>(module, createFastifyAdapter(config), { logger: new FrameworkLog(log), abortOnError: false });
+    const app = await NestFactory.create<NestFastifyApplication>(module, createFastifyAdapter(config), {
+      logger: new FrameworkLog(log),
+      abortOnError: false,
+    });
     const stop = (): Promise<void> => app.close().finally(silence).finally(stopDatabase);
     return { app, url: await listen(app, config), stop };
   } catch (error) {
@@ -69,6 +82,8 @@ async function listen(app: NestFastifyApplication, config: Config): Promise<stri
   } catch (error) {
     await app.close();
     const fault = listenFaults[(error as NodeJS.ErrnoException).code ?? ''];
-    throw fault === undefined ? error : new Error(`Cannot listen on ${config.host}, port ${config.port}: ${fault}`, { cause: error });
+    throw fault === undefined
+      ? error
+      : new Error(`Cannot listen on ${config.host}, port ${config.port}: ${fault}`, { cause: error });
   }
 }

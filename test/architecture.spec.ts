@@ -4,11 +4,11 @@ import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
 /*
- * The house as a table. A part is a folder of src; 'app' is the files beside those folders, 'cli' the second way to
- * the same services, 'plugins' and 'migrations' are the lists in their index.ts and what they list. Whoever changes rows also
- * writes to the audit log, in the same transaction. 'lemur-import' fills every feature from another program's database, so it knows them
- * all, and nothing but the command line knows it.
- * 'type x' admits types alone, a star at the end stands for anything.
+ * The house as a table. A part is a folder of src; 'app' is the files beside those folders, 'cli' the second way to the
+ * same services, 'plugins' and 'migrations' are the lists in their index.ts and what they list. Whoever changes rows
+ * also writes to the audit log, in the same transaction. 'lemur-import' fills every feature from another program's
+ * database, so it knows them all, and nothing but the command line knows it. 'type x' admits types alone, a star at the
+ * end stands for anything.
  */
 const layer0 = ['plugin-api', 'pki'];
 const layer1 = ['platform'];
@@ -44,21 +44,61 @@ const partsOpenTo: Readonly<Record<string, readonly string[]>> = {
 /** The packages of a part that must do with few; the others take what they need. */
 const packagesOpenTo: Readonly<Record<string, readonly string[]>> = {
   'plugin-api': ['zod', 'type node:*'],
-  pki: ['zod', '@peculiar/*', 'reflect-metadata', 'node:buffer', 'node:crypto', 'node:net', 'node:timers', 'node:url', 'node:util'],
+  pki: [
+    'zod',
+    '@peculiar/*',
+    'reflect-metadata',
+    'node:buffer',
+    'node:crypto',
+    'node:net',
+    'node:timers',
+    'node:url',
+    'node:util',
+  ],
   migrations: ['typeorm'],
 };
 
 /** What pki may take of a module that could do more: nothing that opens a socket or waits for a time. */
-const namesOpenToPki: Readonly<Record<string, readonly string[]>> = { 'node:net': ['isIP*'], 'node:timers': ['setImmediate'] };
+const namesOpenToPki: Readonly<Record<string, readonly string[]>> = {
+  'node:net': ['isIP*'],
+  'node:timers': ['setImmediate'],
+};
 
 /** Packages that one part alone may know, so that another can take their place. */
 const homes: Readonly<Record<string, string>> = {
-  bull: 'jobs', ioredis: 'jobs', nodemailer: 'platform', pg: 'platform', pino: 'platform', 'prom-client': 'platform', 'node:process': 'platform',
+  bull: 'jobs',
+  ioredis: 'jobs',
+  nodemailer: 'platform',
+  pg: 'platform',
+  pino: 'platform',
+  'prom-client': 'platform',
+  'node:process': 'platform',
 };
 
 const roles = [
-  'client', 'controller', 'destination', 'entities', 'entity', 'export', 'filter', 'guard', 'issuer', 'job', 'jobs', 'module', 'notification',
-  'options', 'query', 'record', 'repository', 'row', 'schema', 'service', 'source', 'sweep', 'view',
+  'client',
+  'controller',
+  'destination',
+  'entities',
+  'entity',
+  'export',
+  'filter',
+  'guard',
+  'issuer',
+  'job',
+  'jobs',
+  'module',
+  'notification',
+  'options',
+  'query',
+  'record',
+  'repository',
+  'row',
+  'schema',
+  'service',
+  'source',
+  'sweep',
+  'view',
 ];
 
 /** Said in platform and nowhere else: settings, output and the time come from there. */
@@ -98,27 +138,38 @@ function readSource(path: string, text: string): Source {
 }
 
 function importOf(node: ts.Node): Import | undefined {
-  if (ts.isImportDeclaration(node)) return importFrom(node.moduleSpecifier, node.importClause, node.importClause?.namedBindings);
-  if (ts.isExportDeclaration(node) && node.moduleSpecifier) return importFrom(node.moduleSpecifier, node, node.exportClause);
-  if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) return importFrom(node.argument.literal, { isTypeOnly: true });
+  if (ts.isImportDeclaration(node))
+    return importFrom(node.moduleSpecifier, node.importClause, node.importClause?.namedBindings);
+  if (ts.isExportDeclaration(node) && node.moduleSpecifier)
+    return importFrom(node.moduleSpecifier, node, node.exportClause);
+  if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument))
+    return importFrom(node.argument.literal, { isTypeOnly: true });
   if (ts.isExternalModuleReference(node)) return importFrom(node.expression);
   const [target] = ts.isCallExpression(node) ? node.arguments : [];
   if (!target || !ts.isCallExpression(node)) return undefined;
-  return node.expression.kind === ts.SyntaxKind.ImportKeyword || node.expression.getText() === 'require' ? importFrom(target) : undefined;
+  return node.expression.kind === ts.SyntaxKind.ImportKeyword || node.expression.getText() === 'require'
+    ? importFrom(target)
+    : undefined;
 }
 
-function importFrom(target: ts.Node, clause?: { isTypeOnly: boolean; name?: ts.Node }, bindings?: ts.NamedImportBindings | ts.NamedExportBindings): Import {
-  const elements = bindings && (ts.isNamedImports(bindings) || ts.isNamedExports(bindings)) ? [...bindings.elements] : [];
+function importFrom(
+  target: ts.Node,
+  clause?: { isTypeOnly: boolean; name?: ts.Node },
+  bindings?: ts.NamedImportBindings | ts.NamedExportBindings,
+): Import {
+  const elements =
+    bindings && (ts.isNamedImports(bindings) || ts.isNamedExports(bindings)) ? [...bindings.elements] : [];
   const byName = elements.length > 0 && !clause?.name;
   return {
     specifier: ts.isStringLiteralLike(target) ? target.text : target.getText(),
-    typeOnly: clause?.isTypeOnly === true || byName && elements.every((element) => element.isTypeOnly),
+    typeOnly: clause?.isTypeOnly === true || (byName && elements.every((element) => element.isTypeOnly)),
     names: byName ? elements.map((element) => (element.propertyName ?? element.name).text) : ['*'],
   };
 }
 
 function sayingOf(node: ts.Node): string | undefined {
-  if (ts.isExportAssignment(node) || node.kind === ts.SyntaxKind.DefaultKeyword && ts.canHaveModifiers(node.parent)) return 'export default';
+  if (ts.isExportAssignment(node) || (node.kind === ts.SyntaxKind.DefaultKeyword && ts.canHaveModifiers(node.parent)))
+    return 'export default';
   if (ts.isExportDeclaration(node) && node.moduleSpecifier && !node.exportClause) return 'export *';
   if (ts.isNewExpression(node) && node.expression.getText() === 'Date' && !node.arguments?.length) return 'new Date()';
   if (ts.isPropertyAccessExpression(node)) return ['process.env', 'Date.now'].find((text) => text === node.getText());
@@ -157,13 +208,17 @@ const partsKeepToTheirLayer: Rule = ({ path, imports }) => {
 
 /** `node:timers/promises` is `node:timers`, `@nestjs/common/x` is `@nestjs/common`. */
 function packageOf(specifier: string): string {
-  return specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
 }
 
 const packagesStayHome: Rule = ({ path, imports }) => {
   const part = partOf(path);
   const open = rowOf(packagesOpenTo, part) ?? ['*'];
-  const stays = (name: string, typeOnly: boolean): boolean => admits(open, name, typeOnly) && (homes[name] ?? part) === part;
+  const stays = (name: string, typeOnly: boolean): boolean =>
+    admits(open, name, typeOnly) && (homes[name] ?? part) === part;
   return imports
     .filter(({ specifier, typeOnly }) => !specifier.startsWith('.') && !stays(packageOf(specifier), typeOnly))
     .map(({ specifier }) => `${path}: ${part} may not import ${specifier}`);
@@ -173,26 +228,38 @@ const pkiOnlyComputes: Rule = ({ path, imports }) => {
   if (partOf(path) !== 'pki') return [];
   return imports.flatMap(({ specifier, names, typeOnly }) => {
     const open = namesOpenToPki[packageOf(specifier)] ?? ['*'];
-    return names.filter((name) => !admits(open, name, typeOnly)).map((name) => `${path}: pki may not take ${name} from ${specifier}`);
+    return names
+      .filter((name) => !admits(open, name, typeOnly))
+      .map((name) => `${path}: pki may not take ${name} from ${specifier}`);
   });
 };
 
 const effectsStayInPlatform: Rule = ({ path, says }) =>
-  says.filter((said) => effects.includes(said) && partOf(path) !== 'platform').map((said) => `${path}: ${said} belongs to platform`);
+  says
+    .filter((said) => effects.includes(said) && partOf(path) !== 'platform')
+    .map((said) => `${path}: ${said} belongs to platform`);
 
-const nothingBannedIsSaid: Rule = ({ path, says }) => says.filter((said) => banned.includes(said)).map((said) => `${path}: ${said}`);
+const nothingBannedIsSaid: Rule = ({ path, says }) =>
+  says.filter((said) => banned.includes(said)).map((said) => `${path}: ${said}`);
 
 const filesAreNamedForWhatTheyHold: Rule = ({ path }) => {
-  if (path.startsWith('migrations/')) return /^migrations\/(index|\d{13}-[a-z0-9-]+)\.ts$/.test(path) ? [] : [`${path}: a migration is <milliseconds>-<name>.ts`];
+  if (path.startsWith('migrations/'))
+    return /^migrations\/(index|\d{13}-[a-z0-9-]+)\.ts$/.test(path)
+      ? []
+      : [`${path}: a migration is <milliseconds>-<name>.ts`];
   if (basename(path) === 'index.ts') return path === 'plugins/index.ts' ? [] : [`${path}: no barrels`];
   const word = '[a-z0-9]+(?:-[a-z0-9]+)*';
   const [, role] = new RegExp(`^${word}(?:\\.(${word}))?\\.ts$`).exec(basename(path)) ?? [null, 'unreadable'];
-  return role === undefined || roles.includes(role) ? [] : [`${path}: a file is thing.ts or thing.role.ts in kebab-case, with a role that is listed here`];
+  return role === undefined || roles.includes(role)
+    ? []
+    : [`${path}: a file is thing.ts or thing.role.ts in kebab-case, with a role that is listed here`];
 };
 
 const root = join(__dirname, '..');
 const sources = ['src', 'plugins', 'migrations']
-  .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) => posix.join(folder, file)))
+  .flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) => posix.join(folder, file)),
+  )
   .filter((path) => path.endsWith('.ts') && !path.endsWith('.spec.ts'))
   .sort()
   .map((path) => readSource(path, readFileSync(join(root, path), 'utf8')));
@@ -200,7 +267,9 @@ const sources = ['src', 'plugins', 'migrations']
 describe('the house', () => {
   it('has every part that the table names in layers 0 to 2, and a list of plugins and of migrations', () => {
     const parts = new Set(sources.map(({ path }) => partOf(path)));
-    expect([...below3, ...layer4, 'app', 'cli', 'plugins', 'migrations'].filter((part) => !parts.has(part))).toEqual([]);
+    expect([...below3, ...layer4, 'app', 'cli', 'plugins', 'migrations'].filter((part) => !parts.has(part))).toEqual(
+      [],
+    );
   });
 
   it.each([
@@ -225,7 +294,10 @@ describe('the rules themselves', () => {
     ['src/sources/scan.ts', `import type { Destination } from '../destinations/destination.entity.js';`],
     ['src/rotation/due.ts', `export { Certificate } from '../certificates/certificate.entity.js';`],
     ['src/certificates/issue/issue.service.ts', `const late = await import('../../../plugins/index.js');`],
-    ['src/certificates/issue/issue.service.ts', `type Local = import('../../../plugins/local-ca/local-ca.issuer.js').LocalCa;`],
+    [
+      'src/certificates/issue/issue.service.ts',
+      `type Local = import('../../../plugins/local-ca/local-ca.issuer.js').LocalCa;`,
+    ],
     ['src/certificates/certificate.view.ts', `import { fake } from '../../test/support/fake.js';`],
     ['plugins/vault/vault.issuer.ts', `import { Log } from '../../src/platform/log.js';`],
     ['plugins/vault/vault.issuer.ts', `import { write } from '../filesystem/filesystem.client.js';`],
@@ -271,17 +343,48 @@ describe('the rules themselves', () => {
 
   it('let pass what is fine', () => {
     const fine = [
-      readSource('src/pki/profile.ts', `import type { Terms } from '../plugin-api/plugin.js'; import { isIP } from 'node:net'; const at = new Date(0);`),
-      readSource('src/plugin-api/plugin.ts', `import { z } from 'zod'; import type { KeyObject } from 'node:crypto'; import { PluginError } from './errors.js';`),
-      readSource('src/auth/auth.guard.ts', `import { User } from '../users/user.entity.js'; import { permits } from '../roles/permission.js';`),
+      readSource(
+        'src/pki/profile.ts',
+        `import type { Terms } from '../plugin-api/plugin.js'; import { isIP } from ` +
+          `'node:net'; const at = new Date(0);`,
+      ),
+      readSource(
+        'src/plugin-api/plugin.ts',
+        `import { z } from 'zod'; import type { KeyObject } from 'node:crypto'; import ` +
+          `{ PluginError } from './errors.js';`,
+      ),
+      readSource(
+        'src/auth/auth.guard.ts',
+        `import { User } from '../users/user.entity.js'; import { permits } from '../roles/permission.js';`,
+      ),
       readSource('src/platform/clock.ts', 'const now = () => new Date();'),
-      readSource('src/jobs/queue.ts', `import Queue from 'bull'; import { Database } from '../platform/db/database.js';`),
-      readSource('src/certificates/deploy/deploy.service.ts', `import { Destinations } from '../../destinations/destinations.service.js'; import { State } from '../terms.js';`),
-      readSource('src/main.ts', `import { plugins } from '../plugins/index.js'; import { migrations } from '../migrations/index.js';`),
+      readSource(
+        'src/jobs/queue.ts',
+        `import Queue from 'bull'; import { Database } from '../platform/db/database.js';`,
+      ),
+      readSource(
+        'src/certificates/deploy/deploy.service.ts',
+        `import { Destinations } from '../../destinations/destinations.service.js'; ` +
+          `import { State } from '../terms.js';`,
+      ),
+      readSource(
+        'src/main.ts',
+        `import { plugins } from '../plugins/index.js'; import { migrations } from '../migrations/index.js';`,
+      ),
       readSource('plugins/index.ts', `import { vault } from './vault/vault.issuer.js';`),
-      readSource('plugins/vault/vault.issuer.ts', `import { call } from './vault.client.js'; import { defineIssuer } from '../../src/plugin-api/plugin.js';`),
+      readSource(
+        'plugins/vault/vault.issuer.ts',
+        `import { call } from './vault.client.js'; import { defineIssuer } from '../../src/plugin-api/plugin.js';`,
+      ),
     ];
-    const rules = [partsKeepToTheirLayer, packagesStayHome, pkiOnlyComputes, effectsStayInPlatform, nothingBannedIsSaid, filesAreNamedForWhatTheyHold];
+    const rules = [
+      partsKeepToTheirLayer,
+      packagesStayHome,
+      pkiOnlyComputes,
+      effectsStayInPlatform,
+      nothingBannedIsSaid,
+      filesAreNamedForWhatTheyHold,
+    ];
     expect(fine.flatMap((source) => rules.flatMap((rule) => rule(source)))).toEqual([]);
   });
 });

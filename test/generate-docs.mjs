@@ -14,5 +14,8 @@ writeFileSync(new URL('plugins/README.md', root), pluginsMarkdown(plugins));
 const readme = new URL('README.md', root);
 if (existsSync(readme)) {
   const between = /(<!-- config:start -->)[\s\S]*?(<!-- config:end -->)/;
-  writeFileSync(readme, readFileSync(readme, 'utf8').replace(between, (_, start, end) => `${start}\n${configTable()}\n${end}`));
+  writeFileSync(
+    readme,
+    readFileSync(readme, 'utf8').replace(between, (_, start, end) => `${start}\n${configTable()}\n${end}`),
+  );
 }

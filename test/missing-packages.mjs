@@ -30,7 +30,9 @@ function isInstalled(program) {
 
 /** The Debian packages that this machine lacks for the tests to run in full. */
 export function missingPackages() {
-  return Object.keys(packageOf).filter((program) => !isInstalled(program)).map((program) => packageOf[program]);
+  return Object.keys(packageOf)
+    .filter((program) => !isInstalled(program))
+    .map((program) => packageOf[program]);
 }
 
 // Run by itself, it prints them for `apt-get install`.

@@ -63,10 +63,20 @@ async function runSuites() {
   await chmod(folder, 0o711);
   const report = join(folder, 'report.json');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const vitest = ['node_modules/vitest/vitest.mjs', 'run', '-c', 'test/vitest.config.mts', ...reporters, ...process.argv.slice(2)];
+  const vitest = [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '-c',
+    'test/vitest.config.mts',
+    ...reporters,
+    ...process.argv.slice(2),
+  ];
   try {
     const passed = await succeeds(process.execPath, vitest, { ...process.env, TMPDIR: folder });
-    const counts = await readFile(report, 'utf8').then((text) => countTests(JSON.parse(text)), () => ({ passed: 0, failed: 0, skipped: 0 }));
+    const counts = await readFile(report, 'utf8').then(
+      (text) => countTests(JSON.parse(text)),
+      () => ({ passed: 0, failed: 0, skipped: 0 }),
+    );
     // Errors outside of any test fail the run, too.
     return passed || counts.failed > 0 ? counts : { ...counts, failed: 1 };
   } finally {
@@ -77,14 +87,17 @@ async function runSuites() {
 /** A file that could not be loaded has no tests, and counts as one failure. */
 function countTests({ testResults: files }) {
   const tests = files.flatMap((file) => file.assertionResults.map((test) => test.status));
-  const broken = files.filter((file) => file.status === 'failed' && file.assertionResults.every((test) => test.status !== 'failed'));
+  const broken = files.filter(
+    (file) => file.status === 'failed' && file.assertionResults.every((test) => test.status !== 'failed'),
+  );
   const passed = tests.filter((status) => status === 'passed').length;
   const failed = tests.filter((status) => status === 'failed').length;
   return { passed, failed: failed + broken.length, skipped: tests.length - passed - failed };
 }
 
 const lacking = missingPackages();
-if (lacking.length > 0) console.warn(`Some tests need programs that are not installed here; on Debian: apt-get install ${lacking.join(' ')}`);
+if (lacking.length > 0)
+  console.warn(`Some tests need programs that are not installed here; on Debian: apt-get install ${lacking.join(' ')}`);
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 for (const stage of [() => runScript('types'), () => runScript('lint'), () => runScript('build'), runSuites]) {

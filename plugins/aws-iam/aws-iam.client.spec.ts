@@ -4,7 +4,8 @@ import { pluginContext } from '../../test/support/bundles.js';
 import { IamCertificates } from './aws-iam.client.js';
 
 it('loads the SDK when it is first needed, and not before', async () => {
-  const isLoaded = (): boolean => Object.keys(createRequire(__filename).cache).some((file) => file.includes('@aws-sdk/client-iam/'));
+  const isLoaded = (): boolean =>
+    Object.keys(createRequire(__filename).cache).some((file) => file.includes('@aws-sdk/client-iam/'));
   expect(isLoaded()).toBe(false);
   (await IamCertificates.open({ region: 'us-east-1' }, pluginContext())).close();
   expect(isLoaded()).toBe(true);

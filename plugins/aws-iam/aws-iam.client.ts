@@ -24,33 +24,54 @@ export interface HeldCertificate {
 }
 
 /** What a list shows of a server certificate. */
-export interface ListedCertificate { name: string; arn: string }
+export interface ListedCertificate {
+  name: string;
+  arn: string;
+}
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 
 const NEEDS_A_PERSON = new Set([
-  'AccessDenied', 'ExpiredToken', 'IncompleteSignature', 'InvalidAction', 'InvalidClientTokenId', 'MissingAuthenticationToken',
-  'OptInRequired', 'SignatureDoesNotMatch', 'UnrecognizedClient',
+  'AccessDenied',
+  'ExpiredToken',
+  'IncompleteSignature',
+  'InvalidAction',
+  'InvalidClientTokenId',
+  'MissingAuthenticationToken',
+  'OptInRequired',
+  'SignatureDoesNotMatch',
+  'UnrecognizedClient',
 ]);
 const FINAL = new Set(['InvalidInput', 'KeyPairMismatch', 'MalformedCertificate', 'ValidationError']);
 
 const ADVICE = new Map([
-  ['LimitExceeded', 'The account has no room for another server certificate: delete unused ones or ask Amazon for a higher quota.'],
+  [
+    'LimitExceeded',
+    'The account has no room for another server certificate: delete unused ones or ask Amazon for a higher quota.',
+  ],
   ['DeleteConflict', 'The certificate is still in use.'],
   ['SignatureDoesNotMatch', 'The secret access key does not belong to the access key id, or the region is wrong.'],
 ]);
 
 /** An error that IAM answered with; `code` is IAM's own, such as `NoSuchEntity`. */
 class IamFailure extends PluginError {
-  constructor(fault: PluginFault, detail: string, readonly code: string) {
+  constructor(
+    fault: PluginFault,
+    detail: string,
+    readonly code: string,
+  ) {
     super(fault, detail);
   }
 }
 
 /** The server certificates of one AWS account. Every method throws PluginError; `close` when done. */
 export class IamCertificates {
-  private constructor(private readonly iam: IAM, private readonly access: IamAccess, private readonly signal: AbortSignal) {}
+  private constructor(
+    private readonly iam: IAM,
+    private readonly access: IamAccess,
+    private readonly signal: AbortSignal,
+  ) {}
 
   /** Loads the SDK, which costs tens of milliseconds the first time; calls nobody yet. */
   static async open(access: IamAccess, ctx: PluginContext): Promise<IamCertificates> {
@@ -59,20 +80,31 @@ export class IamCertificates {
     return new IamCertificates(new sdk.IAM(configuration), access, ctx.signal);
   }
 
-  /** Gives the ARN. `iamCode` of what it throws tells a taken name (`EntityAlreadyExists`) from a full account (`LimitExceeded`). */
+  /**
+   * Gives the ARN. `iamCode` of what it throws tells a taken name (`EntityAlreadyExists`) from a full account
+   * (`LimitExceeded`).
+   */
   async upload(entry: UploadServerCertificateRequest): Promise<string> {
-    const { ServerCertificateMetadata: metadata } = await this.call((options) => this.iam.uploadServerCertificate(entry, options));
+    const { ServerCertificateMetadata: metadata } = await this.call((options) =>
+      this.iam.uploadServerCertificate(entry, options),
+    );
     return required(metadata?.Arn);
   }
 
   /** Null when IAM knows no such name, or does not know it yet: reads lag behind writes. */
   async find(name: string): Promise<HeldCertificate | null> {
     try {
-      const { ServerCertificate: held } = await this.call((options) => this.iam.getServerCertificate({ ServerCertificateName: name }, options));
+      const { ServerCertificate: held } = await this.call((options) =>
+        this.iam.getServerCertificate({ ServerCertificateName: name }, options),
+      );
       return {
-        arn: required(held?.ServerCertificateMetadata?.Arn), bodyPem: required(held?.CertificateBody), chainPem: held?.CertificateChain ?? '',
+        arn: required(held?.ServerCertificateMetadata?.Arn),
+        bodyPem: required(held?.CertificateBody),
+        chainPem: held?.CertificateChain ?? '',
         id: required(held?.ServerCertificateMetadata?.ServerCertificateId),
-        tags: Object.fromEntries((held?.Tags ?? []).map(({ Key: key, Value: value }) => [required(key), required(value)])),
+        tags: Object.fromEntries(
+          (held?.Tags ?? []).map(({ Key: key, Value: value }) => [required(key), required(value)]),
+        ),
       };
     } catch (error) {
       if (iamCode(error) === 'NoSuchEntity') return null;
@@ -91,7 +123,9 @@ export class IamCertificates {
 
   /** The ARN of any certificate of the account; undefined when it has none. */
   async anyArn(): Promise<string | undefined> {
-    const { ServerCertificateMetadataList: list } = await this.call((options) => this.iam.listServerCertificates({ MaxItems: 1 }, options));
+    const { ServerCertificateMetadataList: list } = await this.call((options) =>
+      this.iam.listServerCertificates({ MaxItems: 1 }, options),
+    );
     return list?.[0]?.Arn;
   }
 
@@ -99,10 +133,14 @@ export class IamCertificates {
   async *list(pathPrefix: string): AsyncGenerator<ListedCertificate> {
     let marker: string | undefined;
     do {
-      const page = await this.call((options) => (
-        this.iam.listServerCertificates({ PathPrefix: pathPrefix, MaxItems: 1000, ...(marker !== undefined && { Marker: marker }) }, options)
-      ));
-      for (const one of page.ServerCertificateMetadataList ?? []) yield { name: required(one.ServerCertificateName), arn: required(one.Arn) };
+      const page = await this.call((options) =>
+        this.iam.listServerCertificates(
+          { PathPrefix: pathPrefix, MaxItems: 1000, ...(marker !== undefined && { Marker: marker }) },
+          options,
+        ),
+      );
+      for (const one of page.ServerCertificateMetadataList ?? [])
+        yield { name: required(one.ServerCertificateName), arn: required(one.Arn) };
       // A page may be short, even empty, and yet not be the last.
       marker = page.IsTruncated === true ? required(page.Marker) : undefined;
     } while (marker !== undefined);
@@ -123,7 +161,11 @@ export class IamCertificates {
 }
 
 /** Gives `work` access to IAM, for as long as it lasts. */
-export async function withIam<T>(access: IamAccess, ctx: PluginContext, work: (iam: IamCertificates) => Promise<T>): Promise<T> {
+export async function withIam<T>(
+  access: IamAccess,
+  ctx: PluginContext,
+  work: (iam: IamCertificates) => Promise<T>,
+): Promise<T> {
   const iam = await IamCertificates.open(access, ctx);
   try {
     return await work(iam);
@@ -146,13 +188,16 @@ function configurationOf(access: IamAccess, ctx: PluginContext): IAMClientConfig
     region,
     maxAttempts: 2,
     requestHandler: {
-      connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, throwOnRequestTimeout: true,
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      throwOnRequestTimeout: true,
       ...(endpoint !== undefined && agentsFor(new URL(endpoint), ctx)),
     },
     ...(endpoint !== undefined && { endpoint }),
-    ...(accessKeyId !== undefined && secretAccessKey !== undefined && {
-      credentials: { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) },
-    }),
+    ...(accessKeyId !== undefined &&
+      secretAccessKey !== undefined && {
+        credentials: { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) },
+      }),
   };
 }
 
@@ -162,12 +207,13 @@ function agentsFor(url: URL, ctx: PluginContext): object {
 }
 
 /**
- * Whatever is not known to need a person is tried again: a certificate that is never delivered is worse than a vain attempt.
- * The SDK's error is not kept as cause, because it may repeat what was sent.
+ * Whatever is not known to need a person is tried again: a certificate that is never delivered is worse than a vain
+ * attempt. The SDK's error is not kept as cause, because it may repeat what was sent.
  */
 function translated(error: unknown, access: IamAccess): PluginError {
   const text = withoutSecrets(error instanceof Error ? error.message : '', access);
-  if (!(error instanceof Error && '$fault' in error)) return new PluginError('unavailable', `Amazon IAM cannot be asked: ${text}`);
+  if (!(error instanceof Error && '$fault' in error))
+    return new PluginError('unavailable', `Amazon IAM cannot be asked: ${text}`);
   const code = error.name.replace(/Exception$/, '');
   const fault = NEEDS_A_PERSON.has(code) ? 'misconfigured' : FINAL.has(code) ? 'refused' : 'unavailable';
   // The text for a wrong signature repeats the signed headers, session token included.

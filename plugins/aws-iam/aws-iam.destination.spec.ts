@@ -11,20 +11,26 @@ import { awsIam } from './aws-iam.destination.js';
 
 let authority: TestAuthority;
 let iam: FakeIam;
-beforeAll(() => { authority = startTestAuthority(); });
+beforeAll(() => {
+  authority = startTestAuthority();
+});
 afterAll(() => authority.close());
-beforeEach(async () => { iam = await startIam(); });
+beforeEach(async () => {
+  iam = await startIam();
+});
 afterEach(() => iam.close());
 
 const { accessKeyId, secretAccessKey } = IAM_DEFAULTS;
 const agent = new Agent({ keepAlive: true });
 afterAll(() => agent.destroy());
 const context = (signal?: AbortSignal): PluginContext => pluginContext({ agentFor: () => agent }, signal);
-const options = (values: object = {}) => awsIam.options.parse({ endpoint: iam.url, accessKeyId, secretAccessKey, ...values });
+const options = (values: object = {}) =>
+  awsIam.options.parse({ endpoint: iam.url, accessKeyId, secretAccessKey, ...values });
 const deliver = (bundle: Bundle, values: object = {}, ctx = context()) => awsIam.deliver(bundle, options(values), ctx);
 const remove = async (location: string, values: object = {}) => awsIam.remove?.(location, options(values), context());
 const check = async (values: object = {}, ctx = context()) => awsIam.check?.(options(values), ctx);
-const fault = (expected: string, text = '') => expect.objectContaining({ name: 'PluginError', fault: expected, detail: expect.stringContaining(text) });
+const fault = (expected: string, text = '') =>
+  expect.objectContaining({ name: 'PluginError', fault: expected, detail: expect.stringContaining(text) });
 
 async function restart(changed: Partial<IamOptions>): Promise<void> {
   await iam.close();
@@ -32,7 +38,16 @@ async function restart(changed: Partial<IamOptions>): Promise<void> {
 }
 
 describe('the options of aws-iam', () => {
-  it.each([{ accountNumber: '12345' }, { path: 'x/' }, { path: '/x' }, { path: '/a b/' }, { region: 'evil.com/' }, { endpoint: 'file:///etc' }, { namePrefix: 'a/b' }, { other: 1 }])('refuse %j', (values) => {
+  it.each([
+    { accountNumber: '12345' },
+    { path: 'x/' },
+    { path: '/x' },
+    { path: '/a b/' },
+    { region: 'evil.com/' },
+    { endpoint: 'file:///etc' },
+    { namePrefix: 'a/b' },
+    { other: 1 },
+  ])('refuse %j', (values) => {
     expect(awsIam.options.safeParse(values).success).toBe(false);
   });
 
@@ -44,12 +59,19 @@ describe('the options of aws-iam', () => {
 describe('aws-iam delivers', () => {
   it('leaf, chain without the root, and key under the unique name', async () => {
     const bundle = authority.issue('www.example.test');
-    const { location } = await deliver({ ...bundle, chainPem: [...bundle.chainPem.map((pem) => `Subject: text\n${pem}`), authority.rootPem] }, { path: '/cloudfront/test/', namePrefix: 'p-' });
+    const { location } = await deliver(
+      { ...bundle, chainPem: [...bundle.chainPem.map((pem) => `Subject: text\n${pem}`), authority.rootPem] },
+      { path: '/cloudfront/test/', namePrefix: 'p-' },
+    );
     expect(location).toBe(`arn:aws:iam::123456789012:server-certificate/cloudfront/test/p-${bundle.name}`);
-    expect(awsIam.locate(bundle, options({ path: '/cloudfront/test/', namePrefix: 'p-' }))).toBe(`/cloudfront/test/p-${bundle.name}`);
+    expect(awsIam.locate(bundle, options({ path: '/cloudfront/test/', namePrefix: 'p-' }))).toBe(
+      `/cloudfront/test/p-${bundle.name}`,
+    );
     const [held] = iam.certificates();
     expect(held).toMatchObject({ body: bundle.chainPem[0], chain: bundle.chainPem[1] });
-    expect(new X509Certificate(bundle.chainPem[0] as string).checkPrivateKey(createPrivateKey(held?.privateKey ?? ''))).toBe(true);
+    expect(
+      new X509Certificate(bundle.chainPem[0] as string).checkPrivateKey(createPrivateKey(held?.privateKey ?? '')),
+    ).toBe(true);
   });
 
   it('a certificate signed by a root without any chain', async () => {
@@ -81,14 +103,18 @@ describe('aws-iam delivers', () => {
     expect(await deliver(bundle)).toEqual({ location });
     expect(iam.certificates()).toHaveLength(2);
     await deliver({ ...authority.issue('a.test'), name: `${bundle.name}-x` });
-    await expect(deliver({ ...authority.issue('a.test'), name: bundle.name, serialHex: 'x' })).rejects.toThrow(fault('misconfigured', bundle.name));
+    await expect(deliver({ ...authority.issue('a.test'), name: bundle.name, serialHex: 'x' })).rejects.toThrow(
+      fault('misconfigured', bundle.name),
+    );
   });
 
   it('below each of two paths of one account, so that one can be taken away and the other stays', async () => {
     const bundle = authority.issue('a.test');
     const { location: plain } = await deliver(bundle);
     const { location: cloudFront } = await deliver(bundle, { path: '/cloudfront/' });
-    expect(cloudFront).toBe(`arn:aws:iam::123456789012:server-certificate/cloudfront/${bundle.name}-${bundle.serialHex}`);
+    expect(cloudFront).toBe(
+      `arn:aws:iam::123456789012:server-certificate/cloudfront/${bundle.name}-${bundle.serialHex}`,
+    );
     expect(await deliver(bundle, { path: '/cloudfront/' })).toEqual({ location: cloudFront });
     expect(await deliver(bundle)).toEqual({ location: plain });
     await remove(cloudFront, { path: '/cloudfront/' });
@@ -118,14 +144,20 @@ describe('aws-iam delivers', () => {
   });
 
   it('nothing into an account other than the one named', async () => {
-    await expect(deliver(authority.issue('a.test'), { accountNumber: '999999999999' })).rejects.toThrow(fault('misconfigured', '123456789012'));
+    await expect(deliver(authority.issue('a.test'), { accountNumber: '999999999999' })).rejects.toThrow(
+      fault('misconfigured', '123456789012'),
+    );
     expect(iam.certificates()).toEqual([]);
   });
 });
 
 describe('aws-iam says who must act', () => {
   it.each<[IamFault['kind'], string]>([
-    ['Throttling', 'unavailable'], ['ServiceFailure', 'unavailable'], ['drop', 'unavailable'], ['ConcurrentModification', 'unavailable'], ['AccessDenied', 'misconfigured'],
+    ['Throttling', 'unavailable'],
+    ['ServiceFailure', 'unavailable'],
+    ['drop', 'unavailable'],
+    ['ConcurrentModification', 'unavailable'],
+    ['AccessDenied', 'misconfigured'],
   ])('%s: %s', async (kind, expected) => {
     for (let i = 0; i < 4; i++) iam.fail({ kind });
     await expect(deliver(authority.issue('a.test'))).rejects.toThrow(fault(expected));
@@ -134,39 +166,61 @@ describe('aws-iam says who must act', () => {
   it('a full account: later, with the quota named', async () => {
     await restart({ quota: 1 });
     await deliver(authority.issue('a.test'));
-    await expect(deliver(authority.issue('b.test'))).rejects.toThrow(fault('unavailable', 'ServerCertificatesPerAccount: 1'));
+    await expect(deliver(authority.issue('b.test'))).rejects.toThrow(
+      fault('unavailable', 'ServerCertificatesPerAccount: 1'),
+    );
   });
 
   it('an unknown key id, a wrong secret and half a pair: a person', async () => {
     const bundle = authority.issue('a.test');
-    await expect(deliver(bundle, { accessKeyId: 'AKIDUNKNOWN000000000' })).rejects.toThrow(fault('misconfigured', 'InvalidClientTokenId'));
-    await expect(deliver(bundle, { secretAccessKey: 'wrong' })).rejects.toThrow(fault('misconfigured', 'SignatureDoesNotMatch'));
+    await expect(deliver(bundle, { accessKeyId: 'AKIDUNKNOWN000000000' })).rejects.toThrow(
+      fault('misconfigured', 'InvalidClientTokenId'),
+    );
+    await expect(deliver(bundle, { secretAccessKey: 'wrong' })).rejects.toThrow(
+      fault('misconfigured', 'SignatureDoesNotMatch'),
+    );
     await expect(deliver(bundle, { secretAccessKey: undefined })).rejects.toThrow(fault('misconfigured', 'both'));
   });
 
   it('a key that does not fit or is encrypted, and a chain out of order: nobody', async () => {
     const [bundle, other] = [authority.issue('a.test'), authority.issue('a.test')];
-    await expect(deliver({ ...bundle, privateKeyPem: other.privateKeyPem })).rejects.toThrow(fault('refused', 'KeyPairMismatch'));
-    const encrypted = createPrivateKey(bundle.privateKeyPem).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' }).toString();
-    await expect(deliver({ ...bundle, privateKeyPem: encrypted })).rejects.toThrow(fault('refused', 'MalformedCertificate'));
-    await expect(deliver({ ...bundle, chainPem: [bundle.chainPem[0] as string, other.chainPem[0] as string] })).rejects.toThrow(fault('refused', 'chain'));
+    await expect(deliver({ ...bundle, privateKeyPem: other.privateKeyPem })).rejects.toThrow(
+      fault('refused', 'KeyPairMismatch'),
+    );
+    const encrypted = createPrivateKey(bundle.privateKeyPem)
+      .export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' })
+      .toString();
+    await expect(deliver({ ...bundle, privateKeyPem: encrypted })).rejects.toThrow(
+      fault('refused', 'MalformedCertificate'),
+    );
+    await expect(
+      deliver({ ...bundle, chainPem: [bundle.chainPem[0] as string, other.chainPem[0] as string] }),
+    ).rejects.toThrow(fault('refused', 'chain'));
     await expect(deliver({ ...bundle, chainPem: ['rubbish'] })).rejects.toThrow(fault('refused'));
     await expect(deliver({ ...bundle, privateKeyPem: undefined })).rejects.toThrow(fault('refused'));
     expect(iam.certificates()).toEqual([]);
   });
 
   it('a server that is not IAM or is not there: later', async () => {
-    const web = createServer((_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html><body>It works</body>'));
+    const web = createServer((_, response) =>
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<html><body>It works</body>'),
+    );
     await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
     const endpoint = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;
     await expect(deliver(authority.issue('a.test'), { endpoint })).rejects.toThrow(fault('unavailable'));
     web.closeAllConnections();
     await new Promise((resolve) => web.close(resolve));
-    await expect(deliver(authority.issue('a.test'), { endpoint })).rejects.toThrow(fault('unavailable', 'ECONNREFUSED'));
+    await expect(deliver(authority.issue('a.test'), { endpoint })).rejects.toThrow(
+      fault('unavailable', 'ECONNREFUSED'),
+    );
   });
 
   it('an endpoint that the operator does not allow: what the site says', async () => {
-    const ctx = pluginContext({ agentFor: () => { throw new PluginError('misconfigured', 'not allowed here'); } });
+    const ctx = pluginContext({
+      agentFor: () => {
+        throw new PluginError('misconfigured', 'not allowed here');
+      },
+    });
     await expect(check({}, ctx)).rejects.toThrow(fault('misconfigured', 'not allowed here'));
   });
 
@@ -175,11 +229,18 @@ describe('aws-iam says who must act', () => {
     const secrets = { secretAccessKey: 'very/secret+key', sessionToken: 'session-token-0123456789' };
     const bundle = authority.issue('a.test');
     const errors: unknown[] = [];
-    for (const values of [secrets, { ...secrets, sessionToken: 'session-token-wrong' }]) errors.push(await deliver(bundle, values).catch((e: unknown) => e));
+    for (const values of [secrets, { ...secrets, sessionToken: 'session-token-wrong' }])
+      errors.push(await deliver(bundle, values).catch((e: unknown) => e));
     iam.fail({ kind: 'AccessDenied' });
     errors.push(await deliver(bundle, { ...secrets, secretAccessKey }).catch((e: unknown) => e));
-    expect(errors.map((error) => (error as PluginError).fault)).toEqual(['misconfigured', 'misconfigured', 'misconfigured']);
-    expect(inspect(errors, { depth: 10, showHidden: true })).not.toMatch(/very\/secret|session-token|PRIVATE KEY|wJalr/);
+    expect(errors.map((error) => (error as PluginError).fault)).toEqual([
+      'misconfigured',
+      'misconfigured',
+      'misconfigured',
+    ]);
+    expect(inspect(errors, { depth: 10, showHidden: true })).not.toMatch(
+      /very\/secret|session-token|PRIVATE KEY|wJalr/,
+    );
   });
 
   it('that it was interrupted, soon after the signal', async () => {

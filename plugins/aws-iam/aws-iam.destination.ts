@@ -9,9 +9,14 @@ import { certificateName, nameInLocation, nameWithSerial, pathInArn } from './ce
 
 const options = z.strictObject({
   ...iamOptions,
-  namePrefix: z.string().regex(/^[\w+=,.@-]{0,64}$/, 'may hold letters, digits and +=,.@-_').optional().meta({
-    title: 'Name prefix', description: 'Put before the certificate\'s name, for instance to tell installations apart.',
-  }),
+  namePrefix: z
+    .string()
+    .regex(/^[\w+=,.@-]{0,64}$/, 'may hold letters, digits and +=,.@-_')
+    .optional()
+    .meta({
+      title: 'Name prefix',
+      description: "Put before the certificate's name, for instance to tell installations apart.",
+    }),
 });
 
 type AwsIamOptions = Options<typeof options>;
@@ -21,7 +26,8 @@ export const awsIam = defineDestination({
   id: 'aws-iam',
   aliases: ['aws-destination'],
   title: 'AWS IAM server certificates',
-  description: 'Uploads certificate, chain and key as a server certificate of AWS IAM, for load balancers and CloudFront.',
+  description:
+    'Uploads certificate, chain and key as a server certificate of AWS IAM, for load balancers and CloudFront.',
   options,
   needsPrivateKey: true,
 
@@ -33,7 +39,8 @@ export const awsIam = defineDestination({
   },
 
   source: ({ namePrefix: _, ...o }) => ({
-    pluginId: 'aws-iam-source', options: { ...o, path: o.path || '/' },
+    pluginId: 'aws-iam-source',
+    options: { ...o, path: o.path || '/' },
     place: o.accountNumber === undefined ? ['accessKeyId', 'endpoint', 'path'] : ['accountNumber', 'endpoint', 'path'],
   }),
 
@@ -47,7 +54,11 @@ export const awsIam = defineDestination({
         const arn = await place(iam, name, material, o);
         if (arn !== null) return { location: arn };
       }
-      throw new PluginError('misconfigured', `Other certificates hold the name "${certificateName(wanted)}" with and without the serial number, or it lies below another path.`);
+      throw new PluginError(
+        'misconfigured',
+        `Other certificates hold the name "${certificateName(wanted)}" with and ` +
+          'without the serial number, or it lies below another path.',
+      );
     });
   },
 
@@ -59,16 +70,26 @@ export const awsIam = defineDestination({
       const held = await iam.find(name);
       if (held === null) return;
       if (accountOf(held.arn) !== accountOf(location)) {
-        throw new PluginError('misconfigured', `The credentials belong to account ${accountOf(held.arn)}, but the certificate is in ${accountOf(location)}.`);
+        throw new PluginError(
+          'misconfigured',
+          `The credentials belong to account ${accountOf(held.arn)}, but the certificate is in ${accountOf(location)}.`,
+        );
       }
       await iam.delete(name);
     });
   },
 });
 
-interface Material { CertificateBody: string; CertificateChain?: string; PrivateKey: string }
+interface Material {
+  CertificateBody: string;
+  CertificateChain?: string;
+  PrivateKey: string;
+}
 
-/** The ARN under `name`, or null when another certificate holds that name, or the same one below another path: names are the account's, whatever the path. */
+/**
+ * The ARN under `name`, or null when another certificate holds that name, or the same one below another path: names are
+ * the account's, whatever the path.
+ */
 async function place(iam: IamCertificates, name: string, material: Material, o: AwsIamOptions): Promise<string | null> {
   try {
     const arn = await iam.upload({ ServerCertificateName: name, Path: o.path || '/', ...material });
@@ -85,7 +106,8 @@ async function place(iam: IamCertificates, name: string, material: Material, o: 
       return pathInArn(held.arn) === (o.path || '/') ? held.arn : null;
     }
     if (code === 'LimitExceeded') throw error;
-    if (held === null) throw new PluginError('unavailable', `Amazon IAM says that "${name}" exists, but does not show it yet.`);
+    if (held === null)
+      throw new PluginError('unavailable', `Amazon IAM says that "${name}" exists, but does not show it yet.`);
     return null;
   }
 }
@@ -105,10 +127,18 @@ function wantedName(bundle: Bundle, o: AwsIamOptions): string {
 
 /** IAM wants the leaf alone as body, the chain without its root, and no text before an armour. */
 function materialOf({ chainPem, privateKeyPem }: Bundle): Material {
-  if (chainPem.length === 0 || privateKeyPem === undefined) throw new PluginError('refused', 'The bundle has no certificate or no private key.');
+  if (chainPem.length === 0 || privateKeyPem === undefined)
+    throw new PluginError('refused', 'The bundle has no certificate or no private key.');
   const [leaf, ...issuers] = chainPem.map(readCertificate);
-  const chain = issuers.filter((issuer) => !issuer.checkIssued(issuer)).map(String).join('');
-  return { CertificateBody: String(leaf), PrivateKey: `${privateKeyPem.trim()}\n`, ...(chain !== '' && { CertificateChain: chain }) };
+  const chain = issuers
+    .filter((issuer) => !issuer.checkIssued(issuer))
+    .map(String)
+    .join('');
+  return {
+    CertificateBody: String(leaf),
+    PrivateKey: `${privateKeyPem.trim()}\n`,
+    ...(chain !== '' && { CertificateChain: chain }),
+  };
 }
 
 function readCertificate(pem: string): X509Certificate {

@@ -4,23 +4,50 @@ import { secret } from '../../src/plugin-api/options.js';
 
 /** Which certificates of which account, and who asks for them. */
 export const iamOptions = {
-  accountNumber: z.string().regex(/^\d{12}$/, 'must have 12 digits').optional().meta({
-    title: 'Account number', description: 'The 12 digits of the AWS account. When given, nothing is done in another account.',
-  }),
-  path: z.string().regex(/^(?:\/|\/[!-~]{1,510}\/)?$/, 'must start and end with "/"').default('/').meta({
-    title: 'Path', description: 'IAM path of the certificates, from "/" to "/". CloudFront needs one that starts with "/cloudfront/".', examples: ['/cloudfront/'],
-  }),
-  region: z.string().regex(/^[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}$/, 'must be a region such as us-east-1').default('us-east-1').meta({
-    title: 'Region', description: 'Region whose credentials sign the requests. IAM itself is global.',
-  }),
-  accessKeyId: z.string().regex(/^\w{1,128}$/).optional().meta({
-    title: 'Access key id', description: 'Absent: the credentials that the AWS SDK finds on this machine (environment, profile, instance role).',
-  }),
+  accountNumber: z
+    .string()
+    .regex(/^\d{12}$/, 'must have 12 digits')
+    .optional()
+    .meta({
+      title: 'Account number',
+      description: 'The 12 digits of the AWS account. When given, nothing is done in another account.',
+    }),
+  path: z
+    .string()
+    .regex(/^(?:\/|\/[!-~]{1,510}\/)?$/, 'must start and end with "/"')
+    .default('/')
+    .meta({
+      title: 'Path',
+      description:
+        'IAM path of the certificates, from "/" to "/". CloudFront needs one that starts with "/cloudfront/".',
+      examples: ['/cloudfront/'],
+    }),
+  region: z
+    .string()
+    .regex(/^[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}$/, 'must be a region such as us-east-1')
+    .default('us-east-1')
+    .meta({
+      title: 'Region',
+      description: 'Region whose credentials sign the requests. IAM itself is global.',
+    }),
+  accessKeyId: z
+    .string()
+    .regex(/^\w{1,128}$/)
+    .optional()
+    .meta({
+      title: 'Access key id',
+      description:
+        'Absent: the credentials that the AWS SDK finds on this machine (environment, profile, instance role).',
+    }),
   secretAccessKey: secret('Secret access key', 'Belongs to the access key id.').optional(),
   sessionToken: secret('Session token', 'Only for temporary credentials.').optional(),
-  endpoint: z.url({ protocol: /^https?$/ }).optional().meta({
-    title: 'Endpoint', description: 'URL of an IAM emulator or a private endpoint. Absent: Amazon\'s own.',
-  }),
+  endpoint: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .meta({
+      title: 'Endpoint',
+      description: "URL of an IAM emulator or a private endpoint. Absent: Amazon's own.",
+    }),
 };
 
 /** `arn:partition:iam::account:server-certificate/path/name` */
@@ -31,6 +58,9 @@ export function accountOf(arn: string): string {
 /** Throws PluginError when the options name another account than the one of this ARN. */
 export function ensureAccount(arn: string, { accountNumber }: { accountNumber?: string | undefined }): void {
   if (accountNumber !== undefined && accountOf(arn) !== accountNumber) {
-    throw new PluginError('misconfigured', `The credentials belong to account ${accountOf(arn)}, not ${accountNumber}.`);
+    throw new PluginError(
+      'misconfigured',
+      `The credentials belong to account ${accountOf(arn)}, not ${accountNumber}.`,
+    );
   }
 }

@@ -13,12 +13,19 @@ let fake: FakeIam;
 let iam: IAM;
 const agent = new Agent({ keepAlive: true });
 const context = pluginContext({ agentFor: () => agent });
-const access = () => ({ endpoint: fake.url, accessKeyId: IAM_DEFAULTS.accessKeyId, secretAccessKey: IAM_DEFAULTS.secretAccessKey });
+const access = () => ({
+  endpoint: fake.url,
+  accessKeyId: IAM_DEFAULTS.accessKeyId,
+  secretAccessKey: IAM_DEFAULTS.secretAccessKey,
+});
 const options = (values: object = {}) => awsIamSource.options.parse({ ...access(), ...values });
-const scan = async (values: object = {}) => (await scanned(awsIamSource, options(values), context)) as FoundCertificate[];
+const scan = async (values: object = {}) =>
+  (await scanned(awsIamSource, options(values), context)) as FoundCertificate[];
 const fault = (expected: string) => expect.objectContaining({ name: 'PluginError', fault: expected });
 
-beforeAll(() => { authority = startTestAuthority(); });
+beforeAll(() => {
+  authority = startTestAuthority();
+});
 afterAll(() => {
   authority.close();
   agent.destroy();
@@ -33,12 +40,23 @@ afterEach(async () => {
 });
 
 async function upload(name: string, path = '/', tags: Record<string, string> = {}) {
-  const { chainPem: [leaf, issuing], privateKeyPem } = authority.issue(`${name}.example.test`);
+  const {
+    chainPem: [leaf, issuing],
+    privateKeyPem,
+  } = authority.issue(`${name}.example.test`);
   await iam.uploadServerCertificate({
-    ServerCertificateName: name, Path: path, CertificateBody: leaf, CertificateChain: issuing, PrivateKey: privateKeyPem,
+    ServerCertificateName: name,
+    Path: path,
+    CertificateBody: leaf,
+    CertificateChain: issuing,
+    PrivateKey: privateKeyPem,
     Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
   });
-  return { leaf, issuing, sha256: new X509Certificate(leaf as string).fingerprint256.replaceAll(':', '').toLowerCase() };
+  return {
+    leaf,
+    issuing,
+    sha256: new X509Certificate(leaf as string).fingerprint256.replaceAll(':', '').toLowerCase(),
+  };
 }
 
 describe('the source of IAM certificates', () => {
@@ -47,9 +65,14 @@ describe('the source of IAM certificates', () => {
     for (const name of ['b', 'c']) await upload(name, '/x/y/');
     await upload('d', '/z/');
     const found = await scan({ path: '/x/', ownerTag: 'team' });
-    expect(found.map(({ location }) => location)).toEqual(['a', 'y/b', 'y/c'].map((name) => `arn:aws:iam::123456789012:server-certificate/x/${name}`));
+    expect(found.map(({ location }) => location)).toEqual(
+      ['a', 'y/b', 'y/c'].map((name) => `arn:aws:iam::123456789012:server-certificate/x/${name}`),
+    );
     expect(found[0]).toEqual({
-      kind: 'certificate', location: expect.any(String), externalId: fake.certificates()[0]?.id, owner: 'web@example.com',
+      kind: 'certificate',
+      location: expect.any(String),
+      externalId: fake.certificates()[0]?.id,
+      owner: 'web@example.com',
       chainPem: [leaf, issuing],
     });
     expect(found[1]).not.toHaveProperty('owner');
@@ -68,7 +91,9 @@ describe('the source of IAM certificates', () => {
   it('looks into no other account than the one named', async () => {
     await upload('a');
     await expect(scan({ accountNumber: '999999999999' })).rejects.toThrow(fault('misconfigured'));
-    await expect(awsIamSource.check?.(options({ accountNumber: '999999999999' }), context)).rejects.toThrow(fault('misconfigured'));
+    await expect(awsIamSource.check?.(options({ accountNumber: '999999999999' }), context)).rejects.toThrow(
+      fault('misconfigured'),
+    );
   });
 
   it('removes exactly what it found', async () => {
@@ -86,8 +111,14 @@ describe('the source of IAM certificates', () => {
   });
 
   it('is what a destination of the same account and path brings with it', () => {
-    const counterpart = awsIam.source?.(awsIam.options.parse({ accountNumber: '123456789012', path: '', namePrefix: 'p-', ...access() }));
-    expect(awsIamSource.options.parse(counterpart?.options)).toMatchObject({ accountNumber: '123456789012', path: '/', secretAccessKey: IAM_DEFAULTS.secretAccessKey });
+    const counterpart = awsIam.source?.(
+      awsIam.options.parse({ accountNumber: '123456789012', path: '', namePrefix: 'p-', ...access() }),
+    );
+    expect(awsIamSource.options.parse(counterpart?.options)).toMatchObject({
+      accountNumber: '123456789012',
+      path: '/',
+      secretAccessKey: IAM_DEFAULTS.secretAccessKey,
+    });
     expect(counterpart).toMatchObject({ pluginId: 'aws-iam-source', place: ['accountNumber', 'endpoint', 'path'] });
   });
 });

@@ -13,7 +13,10 @@ import { nameInLocation } from './certificate-name.js';
 
 const options = z.strictObject({
   ...iamOptions,
-  ownerTag: z.string().min(1).max(128).optional().meta({ title: 'Owner tag', description: 'Name of the tag that holds the e-mail address of a certificate\'s owner.' }),
+  ownerTag: z.string().min(1).max(128).optional().meta({
+    title: 'Owner tag',
+    description: "Name of the tag that holds the e-mail address of a certificate's owner.",
+  }),
   pollRate: pollRateOption,
 });
 
@@ -24,7 +27,9 @@ export const awsIamSource = defineSource({
   id: 'aws-iam-source',
   aliases: ['aws-source'],
   title: 'AWS IAM server certificates',
-  description: 'Finds the server certificates of an AWS account below a path of IAM. Their keys stay there: IAM shows them to nobody.',
+  description:
+    'Finds the server certificates of an AWS account below a path of IAM. Their keys ' +
+    'stay there: IAM shows them to nobody.',
   options,
 
   async check(o, ctx) {
@@ -50,7 +55,8 @@ export const awsIamSource = defineSource({
       const held = await iam.find(name);
       if (held === null) return;
       ensureAccount(held.arn, o);
-      if (held.arn !== location || fingerprintOf(held) !== sha256) throw new PluginError('refused', `Another certificate is called "${name}" by now.`);
+      if (held.arn !== location || fingerprintOf(held) !== sha256)
+        throw new PluginError('refused', `Another certificate is called "${name}" by now.`);
       await iam.delete(name);
     });
   },
@@ -69,7 +75,15 @@ async function findOf({ name, arn }: ListedCertificate, iam: IamCertificates, o:
   // Deleted since it was listed.
   if (held === null) return [];
   const owner = o.ownerTag === undefined ? undefined : held.tags[o.ownerTag];
-  return [{ kind: 'certificate', location: arn, externalId: held.id, chainPem: [held.bodyPem, ...issuersOf(held)], ...(owner !== undefined && { owner }) }];
+  return [
+    {
+      kind: 'certificate',
+      location: arn,
+      externalId: held.id,
+      chainPem: [held.bodyPem, ...issuersOf(held)],
+      ...(owner !== undefined && { owner }),
+    },
+  ];
 }
 
 function issuersOf({ chainPem }: HeldCertificate): string[] {

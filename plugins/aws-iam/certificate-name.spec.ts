@@ -15,23 +15,31 @@ describe('certificateName', () => {
   });
 
   it('is a name that IAM takes, for any text', () => {
-    fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
-      expect(certificateName(text)).toMatch(IAM_NAME);
-    }));
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
+        expect(certificateName(text)).toMatch(IAM_NAME);
+      }),
+    );
   });
 });
 
 describe('nameWithSerial', () => {
   it('cuts the name, never the serial number', () => {
-    fc.assert(fc.property(fc.string({ maxLength: 300 }), fc.stringMatching(/^[0-9a-f]{2,40}$/), (text, serialHex) => {
-      expect(nameWithSerial(text, serialHex)).toMatch(IAM_NAME);
-      expect(nameWithSerial(text, serialHex).endsWith(`-${serialHex}`)).toBe(true);
-    }));
+    fc.assert(
+      fc.property(fc.string({ maxLength: 300 }), fc.stringMatching(/^[0-9a-f]{2,40}$/), (text, serialHex) => {
+        expect(nameWithSerial(text, serialHex)).toMatch(IAM_NAME);
+        expect(nameWithSerial(text, serialHex).endsWith(`-${serialHex}`)).toBe(true);
+      }),
+    );
   });
 });
 
 describe('nameInLocation', () => {
-  it.each(['arn:aws:iam::123456789012:server-certificate/cloudfront/x/a.test', 'arn:aws:iam::123456789012:server-certificate/a.test', '/a.test'])('finds it in %s', (location) => {
+  it.each([
+    'arn:aws:iam::123456789012:server-certificate/cloudfront/x/a.test',
+    'arn:aws:iam::123456789012:server-certificate/a.test',
+    '/a.test',
+  ])('finds it in %s', (location) => {
     expect(nameInLocation(location)).toBe('a.test');
   });
 });

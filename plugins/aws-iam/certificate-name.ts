@@ -2,7 +2,10 @@ const MAX_LENGTH = 128;
 
 /** A text as a name that IAM takes, `[\w+=,.@-]{1,128}`: `*` becomes `STAR`, anything else it refuses a hyphen. */
 export function certificateName(text: string): string {
-  const name = text.replaceAll('*', 'STAR').replace(/[^\w+=,.@-]/g, '-').slice(0, MAX_LENGTH);
+  const name = text
+    .replaceAll('*', 'STAR')
+    .replace(/[^\w+=,.@-]/g, '-')
+    .slice(0, MAX_LENGTH);
   return name === '' ? '-' : name;
 }
 

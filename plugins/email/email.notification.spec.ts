@@ -11,30 +11,53 @@ import { MailRepository } from '../../src/platform/mail/mail.repository.js';
 import { email } from './email.notification.js';
 
 const message: NotificationMessage = {
-  event: 'certificate.expiring', subject: 'Läuft ab: www.müller.example', text: 'Grüße', html: '<p>Grüße</p>', data: {},
-  recipients: ['owner@example.org', 'PKI@example.org'], dedupeKey: 'n.1',
+  event: 'certificate.expiring',
+  subject: 'Läuft ab: www.müller.example',
+  text: 'Grüße',
+  html: '<p>Grüße</p>',
+  data: {},
+  recipients: ['owner@example.org', 'PKI@example.org'],
+  dedupeKey: 'n.1',
 };
 const options = { interval: 30, unit: 'days' as const, recipients: 'pki@example.org, ops@example.org' };
 const running: { close(): void }[] = [];
 afterEach(() => running.splice(0).forEach((thing) => thing.close()));
 
-function context(sendMail: (mail: OutgoingMail) => Promise<void>, signal = new AbortController().signal): PluginContext {
-  const site = { sendMail, runCommand: () => Promise.reject(new Error()), agentFor: () => { throw new Error(); }, connect: () => Promise.reject(new Error()), protectedPaths: [] };
+function context(
+  sendMail: (mail: OutgoingMail) => Promise<void>,
+  signal = new AbortController().signal,
+): PluginContext {
+  const site = {
+    sendMail,
+    runCommand: () => Promise.reject(new Error()),
+    agentFor: () => {
+      throw new Error();
+    },
+    connect: () => Promise.reject(new Error()),
+    protectedPaths: [],
+  };
   return { signal, now: () => new Date(0), log: () => undefined, site };
 }
 
 /** The plugin over a real server that answers as `behaviour` says. */
-async function throughServer(behaviour: SMTPServerOptions, credentials = ''): Promise<{ ctx: PluginContext; recipients: string[]; mails: string[] }> {
+async function throughServer(
+  behaviour: SMTPServerOptions,
+  credentials = '',
+): Promise<{ ctx: PluginContext; recipients: string[]; mails: string[] }> {
   const [recipients, mails]: [string[], string[]] = [[], []];
   const smtp = new SMTPServer({
-    disabledCommands: ['STARTTLS'], authOptional: true, allowInsecureAuth: true,
+    disabledCommands: ['STARTTLS'],
+    authOptional: true,
+    allowInsecureAuth: true,
     onData(stream, session, done) {
       const chunks: Buffer[] = [];
-      stream.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', () => {
-        recipients.push(...session.envelope.rcptTo.map((one) => one.address));
-        mails.push(Buffer.concat(chunks).toString());
-        done();
-      });
+      stream
+        .on('data', (chunk: Buffer) => chunks.push(chunk))
+        .on('end', () => {
+          recipients.push(...session.envelope.rcptTo.map((one) => one.address));
+          mails.push(Buffer.concat(chunks).toString());
+          done();
+        });
     },
     ...behaviour,
   });
@@ -42,8 +65,17 @@ async function throughServer(behaviour: SMTPServerOptions, credentials = ''): Pr
   smtp.listen(0, '127.0.0.1');
   await once(smtp.server, 'listening');
   const { port } = smtp.server.address() as AddressInfo;
-  const mailer = new Mailer(loadConfig({ SMTP_URL: `smtp://${credentials}127.0.0.1:${port}` }), {} as Database, new MailRepository());
-  running.push({ close: () => { mailer.onApplicationShutdown(); smtp.close(); } });
+  const mailer = new Mailer(
+    loadConfig({ SMTP_URL: `smtp://${credentials}127.0.0.1:${port}` }),
+    {} as Database,
+    new MailRepository(),
+  );
+  running.push({
+    close: () => {
+      mailer.onApplicationShutdown();
+      smtp.close();
+    },
+  });
   return { ctx: context((mail) => mailer.send(mail)), recipients, mails };
 }
 
@@ -57,9 +89,27 @@ describe('email', () => {
   });
 
   it.each<[string, SMTPServerOptions, string, string]>([
-    ['misconfigured', { authOptional: false, onAuth: (_auth, _session, done) => done(Object.assign(new Error('No'), { responseCode: 535 })) }, 'me:markersecret@', '535'],
-    ['refused', { onRcptTo: (_address, _session, done) => done(Object.assign(new Error('No such user'), { responseCode: 550 })) }, '', '550'],
-    ['unavailable', { onMailFrom: (_address, _session, done) => done(Object.assign(new Error('Busy'), { responseCode: 421 })) }, '', '421'],
+    [
+      'misconfigured',
+      {
+        authOptional: false,
+        onAuth: (_auth, _session, done) => done(Object.assign(new Error('No'), { responseCode: 535 })),
+      },
+      'me:markersecret@',
+      '535',
+    ],
+    [
+      'refused',
+      { onRcptTo: (_address, _session, done) => done(Object.assign(new Error('No such user'), { responseCode: 550 })) },
+      '',
+      '550',
+    ],
+    [
+      'unavailable',
+      { onMailFrom: (_address, _session, done) => done(Object.assign(new Error('Busy'), { responseCode: 421 })) },
+      '',
+      '421',
+    ],
   ])('reports that the server is %s', async (fault, behaviour, credentials, code) => {
     const { ctx } = await throughServer(behaviour, credentials);
     const error: unknown = await email.send(message, options, ctx).catch((thrown: unknown) => thrown);
@@ -70,12 +120,24 @@ describe('email', () => {
   it('reports that the server is down', async () => {
     const mailer = new Mailer(loadConfig({ SMTP_URL: 'smtp://127.0.0.1:1' }), {} as Database, new MailRepository());
     running.push({ close: () => mailer.onApplicationShutdown() });
-    await expect(email.send(message, options, context((mail) => mailer.send(mail)))).rejects.toMatchObject({ fault: 'unavailable' });
+    await expect(
+      email.send(
+        message,
+        options,
+        context((mail) => mailer.send(mail)),
+      ),
+    ).rejects.toMatchObject({ fault: 'unavailable' });
   });
 
   it('sends nothing once it is aborted', async () => {
     const sent: OutgoingMail[] = [];
-    await expect(email.send(message, options, context(async (mail) => void sent.push(mail), AbortSignal.abort()))).rejects.toThrow();
+    await expect(
+      email.send(
+        message,
+        options,
+        context(async (mail) => void sent.push(mail), AbortSignal.abort()),
+      ),
+    ).rejects.toThrow();
     expect(sent).toEqual([]);
   });
 });
@@ -83,18 +145,45 @@ describe('email', () => {
 describe('options of email', () => {
   const accepts = (given: object): boolean => email.options.safeParse({ ...options, ...given }).success;
 
-  it.each(['a@b.example', 'a@localhost', 'a.b+c@x-y.example, d@e.example,', "o'neil@example.org", 'x@1.example'])('accepts the recipients %s', (recipients) => {
-    expect(accepts({ recipients })).toBe(true);
-  });
+  it.each(['a@b.example', 'a@localhost', 'a.b+c@x-y.example, d@e.example,', "o'neil@example.org", 'x@1.example'])(
+    'accepts the recipients %s',
+    (recipients) => {
+      expect(accepts({ recipients })).toBe(true);
+    },
+  );
 
-  it.each(['', ' , ', 'a', '@b.example', 'a@', 'a@b.example x', 'a@b.example; c@d.example', 'a@b.example, nonsense', 'a@b..example', '.a@b.example', 'a@-b.example', 'a@b.example\r\nBcc: c@d.example',
-    `${'a'.repeat(65)}@b.example`, 'A <a@b.example>'])('refuses the recipients %j', (recipients) => {
+  it.each([
+    '',
+    ' , ',
+    'a',
+    '@b.example',
+    'a@',
+    'a@b.example x',
+    'a@b.example; c@d.example',
+    'a@b.example, nonsense',
+    'a@b..example',
+    '.a@b.example',
+    'a@-b.example',
+    'a@b.example\r\nBcc: c@d.example',
+    `${'a'.repeat(65)}@b.example`,
+    'A <a@b.example>',
+  ])('refuses the recipients %j', (recipients) => {
     expect(accepts({ recipients })).toBe(false);
   });
 
   it.each<[number, string, boolean]>([
-    [366, 'days', true], [367, 'days', false], [52, 'weeks', true], [53, 'weeks', false], [12, 'months', true], [13, 'months', false],
-    [8784, 'hours', true], [8785, 'hours', false], [10, 'minutes', true], [0, 'days', false], [1.5, 'days', false], [1, 'years', false],
+    [366, 'days', true],
+    [367, 'days', false],
+    [52, 'weeks', true],
+    [53, 'weeks', false],
+    [12, 'months', true],
+    [13, 'months', false],
+    [8784, 'hours', true],
+    [8785, 'hours', false],
+    [10, 'minutes', true],
+    [0, 'days', false],
+    [1.5, 'days', false],
+    [1, 'years', false],
   ])('says of %d %s: %s', (interval, unit, expected) => {
     expect(accepts({ interval, unit })).toBe(expected);
   });

@@ -4,18 +4,26 @@ import { PluginError } from '../../src/plugin-api/errors.js';
 import { codeOf, resolvedPath } from './filesystem.client.js';
 
 /** An option that names a folder. */
-export const absolutePath = z.string().max(1024).regex(/^\/(?!(?:[^\0-\x1f]*\/)?\.\.(?:\/|$))[^\0-\x1f]*$/, 'must be an absolute path without ".."');
+export const absolutePath = z
+  .string()
+  .max(1024)
+  .regex(/^\/(?!(?:[^\0-\x1f]*\/)?\.\.(?:\/|$))[^\0-\x1f]*$/, 'must be an absolute path without ".."');
 
 const PSEUDO_FILE_SYSTEMS = ['/proc', '/sys', '/dev'];
 
-/** The path after all links. Throws PluginError for one in or above one of the program's own folders, or in a file system that is none. */
+/**
+ * The path after all links. Throws PluginError for one in or above one of the program's own folders, or in a file
+ * system that is none.
+ */
 export async function allowed(path: string, protectedPaths: readonly string[]): Promise<string> {
   const real = await resolvedPath(normalize(path));
   // Making a folder in /proc never comes back, and holds a thread of the pool for ever.
-  if (PSEUDO_FILE_SYSTEMS.some((root) => isWithin(real, root))) throw new PluginError('misconfigured', `"${path}" is no place for files.`);
+  if (PSEUDO_FILE_SYSTEMS.some((root) => isWithin(real, root)))
+    throw new PluginError('misconfigured', `"${path}" is no place for files.`);
   for (const own of protectedPaths) {
     const ownReal = await resolvedPath(own);
-    if (isWithin(real, ownReal) || isWithin(ownReal, real)) throw new PluginError('misconfigured', `"${path}" is reserved for this program's own data.`);
+    if (isWithin(real, ownReal) || isWithin(ownReal, real))
+      throw new PluginError('misconfigured', `"${path}" is reserved for this program's own data.`);
   }
   return real;
 }
@@ -26,7 +34,9 @@ export function isWithin(path: string, folder: string): boolean {
   return way !== '..' && !way.startsWith('../') && !isAbsolute(way);
 }
 
-/** A full disk or a missing right may be mended without anyone telling us; a path of the wrong kind is a wrong option. */
+/**
+ * A full disk or a missing right may be mended without anyone telling us; a path of the wrong kind is a wrong option.
+ */
 const WRONG_PATH = new Set(['ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG']);
 
 /** Runs `work`; an error of the file system becomes a PluginError. */
@@ -35,9 +45,12 @@ export async function translated<T>(signal: AbortSignal, work: () => Promise<T>)
     return await work();
   } catch (error) {
     if (error instanceof PluginError) throw error;
-    if (signal.aborted) throw new PluginError('unavailable', 'Interrupted before it was done.', undefined, { cause: error });
+    if (signal.aborted)
+      throw new PluginError('unavailable', 'Interrupted before it was done.', undefined, { cause: error });
     const code = codeOf(error);
     if (code === undefined || !(error instanceof Error)) throw error;
-    throw new PluginError(WRONG_PATH.has(code) ? 'misconfigured' : 'unavailable', error.message, undefined, { cause: error });
+    throw new PluginError(WRONG_PATH.has(code) ? 'misconfigured' : 'unavailable', error.message, undefined, {
+      cause: error,
+    });
   }
 }

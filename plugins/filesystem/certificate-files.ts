@@ -6,21 +6,35 @@ import { isWithin } from './allowed.js';
 import { codeOf } from './filesystem.client.js';
 
 /** A file as it was read. */
-export interface ReadFile { path: string; bytes: Buffer }
+export interface ReadFile {
+  path: string;
+  bytes: Buffer;
+}
 /** What could not be read: a file, or a folder, whose path ends with a slash. */
-export interface Unreadable { path: string; detail: string }
+export interface Unreadable {
+  path: string;
+  detail: string;
+}
 /** One folder: the files in it that have one of the extensions, and what is wrong with others. */
-export interface ReadFolder { files: ReadFile[]; unreadable: Unreadable[] }
+export interface ReadFolder {
+  files: ReadFile[];
+  unreadable: Unreadable[];
+}
 
 const mostEntries = 200_000;
 const mostBytes = 1_048_576;
 const deepest = 32;
 
 /**
- * Every folder from `root` down, one at a time. Hidden entries are passed over, links to folders are not followed, and links to files
- * only where they lead to a file below `root`. Throws PluginError `misconfigured` when there is more than can be looked at.
+ * Every folder from `root` down, one at a time. Hidden entries are passed over, links to folders are not followed, and
+ * links to files only where they lead to a file below `root`. Throws PluginError `misconfigured` when there is more
+ * than can be looked at.
  */
-export async function* foldersBelow(root: string, extensions: ReadonlySet<string>, signal: AbortSignal): AsyncGenerator<ReadFolder> {
+export async function* foldersBelow(
+  root: string,
+  extensions: ReadonlySet<string>,
+  signal: AbortSignal,
+): AsyncGenerator<ReadFolder> {
   const waiting = [{ path: root, depth: 0 }];
   let entries = 0;
   for (let folder = waiting.pop(); folder; folder = waiting.pop()) {
@@ -28,7 +42,11 @@ export async function* foldersBelow(root: string, extensions: ReadonlySet<string
     const found: ReadFolder = { files: [], unreadable: [] };
     const members = await membersOf(folder.path, found, folder.depth === 0);
     entries += members.length;
-    if (entries > mostEntries) throw new PluginError('misconfigured', `"${root}" holds more than ${mostEntries} files. Name folders below it instead.`);
+    if (entries > mostEntries)
+      throw new PluginError(
+        'misconfigured',
+        `"${root}" holds more than ${mostEntries} files. Name folders below it instead.`,
+      );
     for (const member of members) {
       const path = join(folder.path, member.name);
       if (member.isDirectory()) deeper(waiting, found, { path, depth: folder.depth + 1 });
@@ -50,7 +68,11 @@ async function membersOf(path: string, { unreadable }: ReadFolder, isRoot: boole
   }
 }
 
-function deeper(waiting: { path: string; depth: number }[], { unreadable }: ReadFolder, folder: { path: string; depth: number }): void {
+function deeper(
+  waiting: { path: string; depth: number }[],
+  { unreadable }: ReadFolder,
+  folder: { path: string; depth: number },
+): void {
   if (folder.depth <= deepest) waiting.push(folder);
   else unreadable.push({ path: `${folder.path}/`, detail: `It lies more than ${deepest} folders deep.` });
 }
@@ -58,13 +80,17 @@ function deeper(waiting: { path: string; depth: number }[], { unreadable }: Read
 async function readInto({ files, unreadable }: ReadFolder, path: string, root: string): Promise<void> {
   try {
     const real = await realpath(path);
-    if (!isWithin(real, root)) return void unreadable.push({ path, detail: 'It is a link that leads out of the folder.' });
+    if (!isWithin(real, root))
+      return void unreadable.push({ path, detail: 'It is a link that leads out of the folder.' });
     // A pipe would never open, and a device never end.
     if (!(await stat(real)).isFile()) return;
     files.push({ path, bytes: await readWhole(real) });
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return;
-    unreadable.push({ path, detail: error instanceof PluginError ? error.detail : `It cannot be read (${codeOf(error) ?? 'unknown error'}).` });
+    unreadable.push({
+      path,
+      detail: error instanceof PluginError ? error.detail : `It cannot be read (${codeOf(error) ?? 'unknown error'}).`,
+    });
   }
 }
 
@@ -72,7 +98,8 @@ async function readWhole(path: string): Promise<Buffer> {
   let handle: FileHandle | undefined;
   try {
     handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    if ((await handle.stat()).size > mostBytes) throw new PluginError('refused', `It is larger than ${mostBytes} bytes.`);
+    if ((await handle.stat()).size > mostBytes)
+      throw new PluginError('refused', `It is larger than ${mostBytes} bytes.`);
     return await handle.readFile();
   } finally {
     await handle?.close();

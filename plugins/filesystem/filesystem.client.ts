@@ -1,5 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, lstat, mkdir, mkdtemp, open, readdir, readlink, realpath, rename, rm, rmdir, symlink } from 'node:fs/promises';
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  symlink,
+} from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Owner } from './owner.js';
@@ -35,8 +48,8 @@ export async function isInPlace(place: Place, files: readonly StoredFile[]): Pro
 }
 
 /**
- * Writes a new version and switches readers to it; `files` are linked in their order when they appear for the first time.
- * A crash at any point leaves either all old or all new files; `sweep` removes what it left over.
+ * Writes a new version and switches readers to it; `files` are linked in their order when they appear for the first
+ * time. A crash at any point leaves either all old or all new files; `sweep` removes what it left over.
  */
 export async function publish(place: Place, files: readonly StoredFile[], signal: AbortSignal): Promise<void> {
   const before = await ownVersion(place.store, 'current');
@@ -54,7 +67,8 @@ export async function publish(place: Place, files: readonly StoredFile[], signal
   await pointTo(place, join(place.store, 'current'), basename(folder));
   for (const { name } of files) {
     const target = readerTarget(place, name);
-    if ((await linkTarget(join(place.readers, name))) !== target) await pointTo(place, join(place.readers, name), target);
+    if ((await linkTarget(join(place.readers, name))) !== target)
+      await pointTo(place, join(place.readers, name), target);
   }
 }
 
@@ -71,7 +85,8 @@ export async function sweep(place: Place): Promise<void> {
 export async function withdraw(place: Place): Promise<void> {
   if (!(await namesIn(place.store)).some((name) => name.startsWith(VERSION) || name === RELOAD_PENDING)) return;
   for (const name of await namesIn(place.readers)) {
-    if ((await linkTarget(join(place.readers, name))) === readerTarget(place, name)) await rm(join(place.readers, name), { force: true });
+    if ((await linkTarget(join(place.readers, name))) === readerTarget(place, name))
+      await rm(join(place.readers, name), { force: true });
   }
   for (const link of ['current', 'previous']) {
     if ((await ownVersion(place.store, link)) !== null) await rm(join(place.store, link), { force: true });
@@ -168,7 +183,10 @@ async function ownVersion(store: string, link: string): Promise<string | null> {
   const target = await linkTarget(path);
   if (target?.startsWith(VERSION)) return target;
   if ((await ifPresent(lstat(path))) === null) return null;
-  throw new PluginError('misconfigured', `"${path}" was made by something else. Move it away or choose another folder.`);
+  throw new PluginError(
+    'misconfigured',
+    `"${path}" was made by something else. Move it away or choose another folder.`,
+  );
 }
 
 /** Null when `path` does not exist or is no link. */

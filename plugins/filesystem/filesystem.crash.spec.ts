@@ -1,6 +1,16 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -39,8 +49,14 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'filesystem-crash-'));
   chmodSync(folder, 0o755);
   program = join(folder, 'program');
-  compile(['src/plugin-api/errors.ts', 'src/plugin-api/options.ts', 'src/plugin-api/plugin.ts',
-    ...['filesystem.destination', 'allowed', 'filesystem.client', 'layout', 'owner'].map((name) => `plugins/filesystem/${name}.ts`)]);
+  compile([
+    'src/plugin-api/errors.ts',
+    'src/plugin-api/options.ts',
+    'src/plugin-api/plugin.ts',
+    ...['filesystem.destination', 'allowed', 'filesystem.client', 'layout', 'owner'].map(
+      (name) => `plugins/filesystem/${name}.ts`,
+    ),
+  ]);
 });
 afterAll(() => {
   authority.close();
@@ -69,10 +85,15 @@ function bundlesFile(bundles: readonly Bundle[]): string {
 function deliverApart(path: string, uid?: number): string {
   const file = bundlesFile([authority.issue('a.test')]);
   const identity = isRoot && uid !== undefined ? { uid, gid: uid } : {};
-  return execFileSync(process.execPath, [join(program, 'main.js'), file, JSON.stringify({ path }), '1'], { encoding: 'utf8', ...identity });
+  return execFileSync(process.execPath, [join(program, 'main.js'), file, JSON.stringify({ path }), '1'], {
+    encoding: 'utf8',
+    ...identity,
+  });
 }
 
-/** Reads a pair as a careful reader does: the folder is resolved once, and again when it has been swept away meanwhile. */
+/**
+ * Reads a pair as a careful reader does: the folder is resolved once, and again when it has been swept away meanwhile.
+ */
 async function readPair(link: string, names: readonly [string, string]): Promise<[string, string]> {
   for (;;) {
     try {
@@ -84,7 +105,12 @@ async function readPair(link: string, names: readonly [string, string]): Promise
   }
 }
 
-interface Case { layout: Layout; store: string; names: readonly [string, string]; visible: string }
+interface Case {
+  layout: Layout;
+  store: string;
+  names: readonly [string, string];
+  visible: string;
+}
 
 describe('a delivery that is killed', () => {
   const cases: Case[] = [
@@ -92,29 +118,41 @@ describe('a delivery that is killed', () => {
     { layout: 'nginx', store: '.a.test.pem.d', names: ['a.test.pem', 'a.test.key'], visible: '' },
   ];
 
-  it.each(cases)('leaves key and certificate that fit, at every moment ($layout)', async ({ layout, store, names, visible }) => {
-    const path = join(folder, layout);
-    const bundles = Array.from({ length: 3 }, () => authority.issue('a.test'));
-    const file = bundlesFile(bundles);
-    const fits = ([certificate, key]: readonly [string, string]): boolean => (
-      bundles.some((bundle) => certificate.startsWith(bundle.chainPem[0] as string) && key === bundle.privateKeyPem)
-    );
-    const verdicts = { apart: 0, afterKill: 0, reads: 0 };
-    for (let round = 0; round < 12; round++) {
-      const child = spawn(process.execPath, [join(program, 'main.js'), file, JSON.stringify({ path, layout }), '1000000'], { stdio: ['ignore', 'pipe', 'inherit'] });
-      const exited = once(child, 'exit');
-      await once(child.stdout, 'data');
-      for (let reads = 5 + Math.random() * 40; reads > 0; reads--) {
-        verdicts.reads += 1;
-        if (!fits(await readPair(join(path, store, 'current'), names))) verdicts.apart += 1;
+  it.each(cases)(
+    'leaves key and certificate that fit, at every moment ($layout)',
+    async ({ layout, store, names, visible }) => {
+      const path = join(folder, layout);
+      const bundles = Array.from({ length: 3 }, () => authority.issue('a.test'));
+      const file = bundlesFile(bundles);
+      const fits = ([certificate, key]: readonly [string, string]): boolean =>
+        bundles.some((bundle) => certificate.startsWith(bundle.chainPem[0] as string) && key === bundle.privateKeyPem);
+      const verdicts = { apart: 0, afterKill: 0, reads: 0 };
+      for (let round = 0; round < 12; round++) {
+        const child = spawn(
+          process.execPath,
+          [join(program, 'main.js'), file, JSON.stringify({ path, layout }), '1000000'],
+          { stdio: ['ignore', 'pipe', 'inherit'] },
+        );
+        const exited = once(child, 'exit');
+        await once(child.stdout, 'data');
+        for (let reads = 5 + Math.random() * 40; reads > 0; reads--) {
+          verdicts.reads += 1;
+          if (!fits(await readPair(join(path, store, 'current'), names))) verdicts.apart += 1;
+        }
+        child.kill('SIGKILL');
+        await exited;
+        if (
+          !fits([
+            readFileSync(join(path, visible, names[0]), 'utf8'),
+            readFileSync(join(path, visible, names[1]), 'utf8'),
+          ])
+        )
+          verdicts.afterKill += 1;
       }
-      child.kill('SIGKILL');
-      await exited;
-      if (!fits([readFileSync(join(path, visible, names[0]), 'utf8'), readFileSync(join(path, visible, names[1]), 'utf8')])) verdicts.afterKill += 1;
-    }
-    expect(verdicts).toMatchObject({ apart: 0, afterKill: 0 });
-    expect(verdicts.reads).toBeGreaterThan(50);
-  });
+      expect(verdicts).toMatchObject({ apart: 0, afterKill: 0 });
+      expect(verdicts.reads).toBeGreaterThan(50);
+    },
+  );
 
   it('leaves nothing that the next delivery does not remove', async () => {
     const path = join(folder, 'leftovers');
@@ -133,7 +171,10 @@ describe('a folder that cannot be written', () => {
   it('is tried again later when a right is missing', () => {
     const path = join(folder, 'closed');
     mkdirSync(path, { mode: isRoot ? 0o755 : 0o555 });
-    expect(JSON.parse(deliverApart(path, NOBODY))).toEqual({ fault: 'unavailable', detail: expect.stringContaining('EACCES') });
+    expect(JSON.parse(deliverApart(path, NOBODY))).toEqual({
+      fault: 'unavailable',
+      detail: expect.stringContaining('EACCES'),
+    });
   });
 
   it('is tried again later when the owner may not be given away', () => {
@@ -142,7 +183,10 @@ describe('a folder that cannot be written', () => {
     chmodSync(path, 0o777);
     const file = bundlesFile([authority.issue('a.test')]);
     const args = [join(program, 'main.js'), file, JSON.stringify({ path, owner: '0:0' }), '1'];
-    const answer = execFileSync(process.execPath, args, { encoding: 'utf8', ...(isRoot ? { uid: NOBODY, gid: NOBODY } : {}) });
+    const answer = execFileSync(process.execPath, args, {
+      encoding: 'utf8',
+      ...(isRoot ? { uid: NOBODY, gid: NOBODY } : {}),
+    });
     expect(JSON.parse(answer)).toEqual({ fault: 'unavailable', detail: expect.stringContaining('EPERM') });
     expect(readdirSync(join(path, 'a.test'))).toEqual([]);
   });
@@ -161,13 +205,19 @@ describe('a folder that cannot be written', () => {
       const options = filesystem.options.parse({ path, layout: 'combined' });
       await filesystem.deliver(first, options, ctx);
       writeFileSync(join(path, 'ballast'), Buffer.alloc(8192));
-      await expect(filesystem.deliver(second, options, ctx)).rejects.toMatchObject({ fault: 'unavailable', detail: expect.stringContaining('ENOSPC') });
+      await expect(filesystem.deliver(second, options, ctx)).rejects.toMatchObject({
+        fault: 'unavailable',
+        detail: expect.stringContaining('ENOSPC'),
+      });
       expect(readFileSync(join(path, 'a.test.pem'), 'utf8')).toContain(first.chainPem[0]);
       rmSync(join(path, 'ballast'));
       await filesystem.deliver(second, options, ctx);
       expect(readFileSync(join(path, 'a.test.pem'), 'utf8')).toContain(second.chainPem[0]);
       execFileSync('mount', ['-o', 'remount,ro', path]);
-      await expect(filesystem.deliver(first, options, ctx)).rejects.toMatchObject({ fault: 'unavailable', detail: expect.stringContaining('EROFS') });
+      await expect(filesystem.deliver(first, options, ctx)).rejects.toMatchObject({
+        fault: 'unavailable',
+        detail: expect.stringContaining('EROFS'),
+      });
     } finally {
       execFileSync('umount', [realpathSync(path)]);
     }

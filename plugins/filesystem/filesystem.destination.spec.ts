@@ -1,4 +1,15 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -10,7 +21,9 @@ import { LAYOUTS } from './layout.js';
 
 let authority: TestAuthority;
 let folder: string;
-beforeAll(() => { authority = startTestAuthority(); });
+beforeAll(() => {
+  authority = startTestAuthority();
+});
 afterAll(() => authority.close());
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'filesystem-'));
@@ -19,13 +32,13 @@ beforeEach(() => {
 
 const context = (site = {}, signal?: AbortSignal) => pluginContext({ protectedPaths: [], ...site }, signal);
 const options = (values: object = {}) => filesystem.options.parse({ path: folder, ...values });
-const deliver = (bundle: Bundle, values: object = {}, ctx = context()) => filesystem.deliver(bundle, options(values), ctx);
+const deliver = (bundle: Bundle, values: object = {}, ctx = context()) =>
+  filesystem.deliver(bundle, options(values), ctx);
 const read = (...names: string[]): string => readFileSync(join(folder, ...names), 'utf8');
 const modeOf = (...names: string[]): number => statSync(join(folder, ...names)).mode & 0o7777;
 const publicKey = (pem: string, command: string[]): string => openssl(command, pem);
-const keyMatches = (certificate: string, key: string): boolean => (
-  publicKey(certificate, ['x509', '-noout', '-pubkey']) === publicKey(key, ['pkey', '-pubout'])
-);
+const keyMatches = (certificate: string, key: string): boolean =>
+  publicKey(certificate, ['x509', '-noout', '-pubkey']) === publicKey(key, ['pkey', '-pubout']);
 const fault = (expected: string) => expect.objectContaining({ name: 'PluginError', fault: expected });
 
 describe('the options of filesystem', () => {
@@ -38,7 +51,9 @@ describe('the options of filesystem', () => {
   });
 
   it('accept what is usual', () => {
-    expect(filesystem.options.parse({ path: '/etc/ssl..d/x', mode: '0640', owner: 'www-data:ssl-cert' })).toMatchObject({ layout: 'directory' });
+    expect(filesystem.options.parse({ path: '/etc/ssl..d/x', mode: '0640', owner: 'www-data:ssl-cert' })).toMatchObject(
+      { layout: 'directory' },
+    );
   });
 });
 
@@ -62,7 +77,9 @@ describe('filesystem delivers', () => {
     await deliver(authority.issue('*.example.test'));
     writeFileSync(join(folder, 'root.pem'), authority.rootPem);
     const at = (name: string): string => join(folder, '_wildcard.example.test', name);
-    expect(openssl(['verify', '-CAfile', join(folder, 'root.pem'), '-untrusted', at('chain.pem'), at('cert.pem')])).toContain('OK');
+    expect(
+      openssl(['verify', '-CAfile', join(folder, 'root.pem'), '-untrusted', at('chain.pem'), at('cert.pem')]),
+    ).toContain('OK');
   });
 
   it('with the mode that was asked for, whatever the umask', async () => {
@@ -72,7 +89,11 @@ describe('filesystem delivers', () => {
     } finally {
       process.umask(umask);
     }
-    expect(['privkey.pem', 'fullchain.pem', ''].map((name) => modeOf('deep/down/a.test', name).toString(8))).toEqual(['640', '644', '755']);
+    expect(['privkey.pem', 'fullchain.pem', ''].map((name) => modeOf('deep/down/a.test', name).toString(8))).toEqual([
+      '640',
+      '644',
+      '755',
+    ]);
   });
 
   it.runIf(process.getuid?.() === 0)('to the owner that was asked for', async () => {
@@ -85,7 +106,11 @@ describe('filesystem delivers', () => {
   it('nothing a second time', async () => {
     const bundle = authority.issue('a.test');
     let reloads = 0;
-    const ctx = context({ runCommand: async () => { reloads += 1; } });
+    const ctx = context({
+      runCommand: async () => {
+        reloads += 1;
+      },
+    });
     await deliver(bundle, { reload: 'nginx' }, ctx);
     const before = readlinkSync(join(folder, 'a.test/current'));
     await deliver(bundle, { reload: 'nginx' }, ctx);
@@ -96,7 +121,11 @@ describe('filesystem delivers', () => {
     ['a changed mode', (): void => undefined, { mode: '0640' }],
     ['changed bytes', (): void => writeFileSync(join(folder, 'a.test/cert.pem'), 'x'), {}],
     ['a missing link', (): void => unlinkSync(join(folder, 'a.test/privkey.pem')), {}],
-    ['a dangling current', (): void => rmSync(join(folder, 'a.test', readlinkSync(join(folder, 'a.test/current'))), { recursive: true }), {}],
+    [
+      'a dangling current',
+      (): void => rmSync(join(folder, 'a.test', readlinkSync(join(folder, 'a.test/current'))), { recursive: true }),
+      {},
+    ],
   ])('again after %s', async (_, damage, values) => {
     const bundle = authority.issue('a.test');
     await deliver(bundle);
@@ -126,16 +155,32 @@ describe('filesystem reloads', () => {
   it('after the files have changed', async () => {
     const bundle = authority.issue('a.test');
     const seen: string[] = [];
-    await deliver(bundle, { reload: 'nginx' }, context({ runCommand: async (name: string) => { seen.push(name, read('a.test/cert.pem')); } }));
+    await deliver(
+      bundle,
+      { reload: 'nginx' },
+      context({
+        runCommand: async (name: string) => {
+          seen.push(name, read('a.test/cert.pem'));
+        },
+      }),
+    );
     expect(seen).toEqual(['nginx', bundle.chainPem[0]]);
   });
 
   it('again when the reload failed or the run ended before it, and then no more', async () => {
     const bundle = authority.issue('a.test');
-    const failing = context({ runCommand: async () => { throw new PluginError('unavailable', 'nginx: no'); } });
+    const failing = context({
+      runCommand: async () => {
+        throw new PluginError('unavailable', 'nginx: no');
+      },
+    });
     await expect(deliver(bundle, { reload: 'nginx' }, failing)).rejects.toThrow('nginx: no');
     let reloads = 0;
-    const working = context({ runCommand: async () => { reloads += 1; } });
+    const working = context({
+      runCommand: async () => {
+        reloads += 1;
+      },
+    });
     await deliver(bundle, { reload: 'nginx' }, working);
     await deliver(bundle, { reload: 'nginx' }, working);
     expect(reloads).toBe(1);
@@ -144,7 +189,7 @@ describe('filesystem reloads', () => {
 
 describe('filesystem refuses', () => {
   it.each([
-    ['the program\'s own folder', ''],
+    ["the program's own folder", ''],
     ['a folder in it', '/certs/deep'],
     ['a folder above it', '/..'],
     ['a link to it', '/../link'],
@@ -153,17 +198,23 @@ describe('filesystem refuses', () => {
     const own = join(folder, 'own');
     mkdirSync(own);
     symlinkSync(own, join(folder, 'link'));
-    await expect(deliver(authority.issue('a.test'), { path: join(own, suffix) }, context({ protectedPaths: [own] }))).rejects.toThrow(fault('misconfigured'));
-    await expect(filesystem.check?.(options({ path: join(own, suffix) }), context({ protectedPaths: [own] }))).rejects.toThrow(fault('misconfigured'));
+    await expect(
+      deliver(authority.issue('a.test'), { path: join(own, suffix) }, context({ protectedPaths: [own] })),
+    ).rejects.toThrow(fault('misconfigured'));
+    await expect(
+      filesystem.check?.(options({ path: join(own, suffix) }), context({ protectedPaths: [own] })),
+    ).rejects.toThrow(fault('misconfigured'));
     expect(readdirSync(own)).toEqual([]);
   });
 
-  it('a store that leads into the program\'s own folder', async () => {
+  it("a store that leads into the program's own folder", async () => {
     const own = join(folder, 'own');
     mkdirSync(own);
     mkdirSync(join(folder, 'certs'));
     symlinkSync(own, join(folder, 'certs/a.test'));
-    await expect(deliver(authority.issue('a.test'), { path: join(folder, 'certs') }, context({ protectedPaths: [own] }))).rejects.toThrow(fault('misconfigured'));
+    await expect(
+      deliver(authority.issue('a.test'), { path: join(folder, 'certs') }, context({ protectedPaths: [own] })),
+    ).rejects.toThrow(fault('misconfigured'));
     expect(readdirSync(own)).toEqual([]);
   });
 
@@ -193,7 +244,9 @@ describe('filesystem refuses', () => {
   });
 
   it('to start once it has been aborted', async () => {
-    await expect(deliver(authority.issue('a.test'), {}, context({}, AbortSignal.abort()))).rejects.toThrow(fault('unavailable'));
+    await expect(deliver(authority.issue('a.test'), {}, context({}, AbortSignal.abort()))).rejects.toThrow(
+      fault('unavailable'),
+    );
     expect(readdirSync(folder)).toEqual([]);
   });
 });
@@ -229,6 +282,8 @@ describe('the check of filesystem', () => {
 
   it('fails below a plain file', async () => {
     writeFileSync(join(folder, 'file'), '');
-    await expect(filesystem.check?.(options({ path: join(folder, 'file') }), context())).rejects.toThrow(fault('misconfigured'));
+    await expect(filesystem.check?.(options({ path: join(folder, 'file') }), context())).rejects.toThrow(
+      fault('misconfigured'),
+    );
   });
 });

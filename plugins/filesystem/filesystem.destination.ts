@@ -6,42 +6,79 @@ import type { Options } from '../../src/plugin-api/options.js';
 import { defineDestination, type Bundle, type PluginContext } from '../../src/plugin-api/plugin.js';
 import { absolutePath, allowed, translated } from './allowed.js';
 import {
-  forgetReload, isInPlace, isReloadPending, makeFolder, noteReload, probe, publish, sweep, withdraw, type Place, type StoredFile,
+  forgetReload,
+  isInPlace,
+  isReloadPending,
+  makeFolder,
+  noteReload,
+  probe,
+  publish,
+  sweep,
+  withdraw,
+  type Place,
+  type StoredFile,
 } from './filesystem.client.js';
 import { LAYOUTS, mainPath, planFiles, readersFolder, storePath, type Layout } from './layout.js';
 import { localAccounts, resolveOwner, type Owner } from './owner.js';
 
 const options = z.strictObject({
   path: absolutePath.meta({
-    title: 'Folder', description: 'Absolute path of the folder on this machine. Made when missing.', examples: ['/etc/ssl/perennial'],
+    title: 'Folder',
+    description: 'Absolute path of the folder on this machine. Made when missing.',
+    examples: ['/etc/ssl/perennial'],
   }),
-  layout: z.enum(LAYOUTS).default('directory').meta({
-    title: 'Layout',
-    description: 'directory: <name>/cert.pem, chain.pem, fullchain.pem, privkey.pem. combined: <name>.pem with key and full chain, as HAProxy '
-      + 'reads it. nginx: <name>.pem with the full chain, <name>.key. apache: <name>.crt, <name>.key, <name>.ca-bundle.crt. '
-      + '<name> is the common name, with _wildcard for *.',
-  }),
-  owner: z.string().regex(/^[\w.-]+(?::[\w.-]+)?$/, 'must be user, user:group or uid:gid').optional().meta({
-    title: 'Owner', description: 'user, user:group or uid:gid that the files are given to; a user alone brings their primary group. Absent: the owner of this program.',
-  }),
-  mode: z.string().regex(/^0?[46][046]0$/, 'must be octal such as 0600, with nothing for others').default('0600').meta({
-    title: 'Mode of key files', description: 'Octal mode of files with a private key: 0600, 0640, 0400 and the like. Files without a key can also be read by everyone.',
-  }),
+  layout: z
+    .enum(LAYOUTS)
+    .default('directory')
+    .meta({
+      title: 'Layout',
+      description:
+        'directory: <name>/cert.pem, chain.pem, fullchain.pem, privkey.pem. combined: ' +
+        '<name>.pem with key and full chain, as HAProxy ' +
+        'reads it. nginx: <name>.pem with the full chain, <name>.key. apache: ' +
+        '<name>.crt, <name>.key, <name>.ca-bundle.crt. ' +
+        '<name> is the common name, with _wildcard for *.',
+    }),
+  owner: z
+    .string()
+    .regex(/^[\w.-]+(?::[\w.-]+)?$/, 'must be user, user:group or uid:gid')
+    .optional()
+    .meta({
+      title: 'Owner',
+      description:
+        'user, user:group or uid:gid that the files are given to; a user alone brings ' +
+        'their primary group. Absent: the owner of this program.',
+    }),
+  mode: z
+    .string()
+    .regex(/^0?[46][046]0$/, 'must be octal such as 0600, with nothing for others')
+    .default('0600')
+    .meta({
+      title: 'Mode of key files',
+      description:
+        'Octal mode of files with a private key: 0600, 0640, 0400 and the like. Files ' +
+        'without a key can also be read by everyone.',
+    }),
   reload: z.string().min(1).max(100).optional().meta({
-    title: 'Reload command', description: 'Name of a command that the operator allowed; it runs after the files have changed, until it has succeeded once.',
+    title: 'Reload command',
+    description:
+      'Name of a command that the operator allowed; it runs after the files have changed, until it has succeeded once.',
   }),
 });
 
 type FilesystemOptions = Options<typeof options>;
 
 /**
- * Writes certificates into a folder of this machine. All files of a certificate change in one step, and the previous version is kept.
- * A reader that opens key and certificate one after the other can meet the step in between: read through `current`, opened once, or use `combined`.
+ * Writes certificates into a folder of this machine. All files of a certificate change in one step, and the previous
+ * version is kept. A reader that opens key and certificate one after the other can meet the step in between: read
+ * through `current`, opened once, or use `combined`.
  */
 export const filesystem = defineDestination({
   id: 'filesystem',
   title: 'Folder on this machine',
-  description: 'Keeps key, certificate and chain as PEM files in a local or mounted folder, and runs a reload command after a change.',
+  description:
+    'Keeps key, certificate and chain as PEM files in a local or mounted folder, and ' +
+    'runs a reload command after a change.',
   options,
   needsPrivateKey: true,
 
@@ -80,13 +117,19 @@ function locate(bundle: Bundle, o: FilesystemOptions): string {
   return mainPath(o.layout, normalize(o.path), bundle.commonName);
 }
 
-async function settle(place: Place, files: readonly StoredFile[], reload: string | undefined, ctx: PluginContext): Promise<void> {
+async function settle(
+  place: Place,
+  files: readonly StoredFile[],
+  reload: string | undefined,
+  ctx: PluginContext,
+): Promise<void> {
   if (!(await isInPlace(place, files))) {
     ctx.signal.throwIfAborted();
     await makeFolder(place.store);
     if (reload !== undefined) await noteReload(place);
     await publish(place, files, ctx.signal);
-    if (!(await isInPlace(place, files))) throw new PluginError('unavailable', `Something else changed the files in "${place.readers}" at the same time.`);
+    if (!(await isInPlace(place, files)))
+      throw new PluginError('unavailable', `Something else changed the files in "${place.readers}" at the same time.`);
   }
   await sweep(place);
   if (reload !== undefined && (await isReloadPending(place))) await ctx.site.runCommand(reload, ctx.signal);
@@ -95,14 +138,18 @@ async function settle(place: Place, files: readonly StoredFile[], reload: string
 
 function storedFiles(bundle: Bundle, o: FilesystemOptions, owner: Owner | undefined): StoredFile[] {
   const mode = Number.parseInt(o.mode, 8);
-  return planFiles(o.layout, bundle, keyOf(bundle)).map(({ name, text, holdsKey }) => (
-    { name, bytes: Buffer.from(text), mode: holdsKey ? mode : mode | 0o444, owner }
-  ));
+  return planFiles(o.layout, bundle, keyOf(bundle)).map(({ name, text, holdsKey }) => ({
+    name,
+    bytes: Buffer.from(text),
+    mode: holdsKey ? mode : mode | 0o444,
+    owner,
+  }));
 }
 
 /** The key, once it is certain that it belongs to the leaf. */
 function keyOf({ chainPem: [leafPem], privateKeyPem }: Bundle): string {
-  if (leafPem === undefined || privateKeyPem === undefined) throw new PluginError('refused', 'The bundle has no certificate or no private key.');
+  if (leafPem === undefined || privateKeyPem === undefined)
+    throw new PluginError('refused', 'The bundle has no certificate or no private key.');
   let fits: boolean;
   try {
     fits = new X509Certificate(leafPem).checkPrivateKey(createPrivateKey(privateKeyPem));

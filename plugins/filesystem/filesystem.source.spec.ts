@@ -13,12 +13,17 @@ let base: string;
 let root: string;
 const context = pluginContext({ protectedPaths: [] });
 const at = (...names: string[]): string => join(root, ...names);
-const scan = (values: object = {}, ctx = context): Promise<Found[]> => scanned(filesystemSource, filesystemSource.options.parse({ path: root, ...values }), ctx);
+const scan = (values: object = {}, ctx = context): Promise<Found[]> =>
+  scanned(filesystemSource, filesystemSource.options.parse({ path: root, ...values }), ctx);
 const certificates = (found: readonly Found[]): FoundCertificate[] => found.filter((one) => one.kind === 'certificate');
-const locations = (found: readonly Found[]): string[] => certificates(found).map(({ location }) => location.replace(`${root}/`, ''));
-const troubles = (found: readonly Found[]): string[] => found.filter((one) => one.kind === 'trouble').map(({ location }) => location.replace(root, ''));
+const locations = (found: readonly Found[]): string[] =>
+  certificates(found).map(({ location }) => location.replace(`${root}/`, ''));
+const troubles = (found: readonly Found[]): string[] =>
+  found.filter((one) => one.kind === 'trouble').map(({ location }) => location.replace(root, ''));
 
-beforeAll(() => { authority = startTestAuthority(); });
+beforeAll(() => {
+  authority = startTestAuthority();
+});
 afterAll(() => authority.close());
 beforeEach(() => {
   base = mkdtempSync(join(tmpdir(), 'source-'));
@@ -29,15 +34,26 @@ beforeEach(() => {
 
 describe('the source of folders', () => {
   it('finds PEM and DER, several in a file, text around them, and the issuers in another file', async () => {
-    const [a, b, c] = ['a.test', 'b.test', 'c.test'].map((name) => authority.issue(name)) as [ReturnType<TestAuthority['issue']>, ReturnType<TestAuthority['issue']>, ReturnType<TestAuthority['issue']>];
+    const [a, b, c] = ['a.test', 'b.test', 'c.test'].map((name) => authority.issue(name)) as [
+      ReturnType<TestAuthority['issue']>,
+      ReturnType<TestAuthority['issue']>,
+      ReturnType<TestAuthority['issue']>,
+    ];
     mkdirSync(at('deep', 'er'), { recursive: true });
-    writeFileSync(at('two.pem'), `Subject: text\r\n${a.chainPem[0]?.replaceAll('\n', '\r\n')}${b.chainPem[0]}${a.privateKeyPem}`);
+    writeFileSync(
+      at('two.pem'),
+      `Subject: text\r\n${a.chainPem[0]?.replaceAll('\n', '\r\n')}${b.chainPem[0]}${a.privateKeyPem}`,
+    );
     writeFileSync(at('chain.crt'), a.chainPem[1] as string);
     openssl(['x509', '-outform', 'DER', '-out', at('deep', 'er', 'c.DER')], c.chainPem[0]);
     writeFileSync(at('notes.txt'), b.chainPem[0] as string);
     const found = await scan();
     expect(locations(found)).toEqual(['two.pem', 'two.pem#2', 'deep/er/c.DER']);
-    expect(certificates(found).map(({ chainPem }) => chainPem)).toEqual([a.chainPem, b.chainPem, c.chainPem.slice(0, 1)]);
+    expect(certificates(found).map(({ chainPem }) => chainPem)).toEqual([
+      a.chainPem,
+      b.chainPem,
+      c.chainPem.slice(0, 1),
+    ]);
     expect(troubles(found)).toEqual([]);
     expect(JSON.stringify(found)).not.toContain('PRIVATE');
   });
@@ -52,7 +68,23 @@ describe('the source of folders', () => {
 
   it('takes CA certificates only when told to, unless they name a host', async () => {
     writeFileSync(at('ca.pem'), authority.rootPem);
-    openssl(['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', at('self.key'), '-out', at('self.pem'), '-subj', '/CN=self.test', '-addext', 'subjectAltName=DNS:self.test']);
+    openssl([
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-keyout',
+      at('self.key'),
+      '-out',
+      at('self.pem'),
+      '-subj',
+      '/CN=self.test',
+      '-addext',
+      'subjectAltName=DNS:self.test',
+    ]);
     expect(locations(await scan())).toEqual(['self.pem']);
     expect(locations(await scan({ authorities: true }))).toEqual(['ca.pem', 'self.pem']);
   });
@@ -86,8 +118,13 @@ describe('the source of folders', () => {
   });
 
   it('fails as a whole where the folder itself cannot be read', async () => {
-    await expect(scan({ path: join(base, 'missing') })).rejects.toMatchObject({ name: 'PluginError', fault: 'unavailable' });
-    await expect(filesystemSource.check?.(filesystemSource.options.parse({ path: join(base, 'missing') }), context)).rejects.toMatchObject({ fault: 'unavailable' });
+    await expect(scan({ path: join(base, 'missing') })).rejects.toMatchObject({
+      name: 'PluginError',
+      fault: 'unavailable',
+    });
+    await expect(
+      filesystemSource.check?.(filesystemSource.options.parse({ path: join(base, 'missing') }), context),
+    ).rejects.toMatchObject({ fault: 'unavailable' });
     expect(await scan()).toEqual([]);
   });
 

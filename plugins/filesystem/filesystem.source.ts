@@ -13,13 +13,25 @@ import { absolutePath, allowed, translated } from './allowed.js';
 import { foldersBelow, type ReadFile, type ReadFolder } from './certificate-files.js';
 
 const options = z.strictObject({
-  path: absolutePath.meta({ title: 'Folder', description: 'Absolute path of the folder on this machine; the folders below it are looked at too.', examples: ['/etc/ssl/live'] }),
+  path: absolutePath.meta({
+    title: 'Folder',
+    description: 'Absolute path of the folder on this machine; the folders below it are looked at too.',
+    examples: ['/etc/ssl/live'],
+  }),
   authorities: z.boolean().default(false).meta({
-    title: 'Certificates of authorities', description: 'Take CA certificates too, such as those of trust stores. Without it one counts only when it names a host.',
+    title: 'Certificates of authorities',
+    description:
+      'Take CA certificates too, such as those of trust stores. Without it one counts only when it names a host.',
   }),
-  readKeys: z.boolean().default(false).meta({
-    title: 'Take private keys', description: 'Keep the unencrypted private key that lies in the same folder as a certificate which is imported. Without it keys are left where they are.',
-  }),
+  readKeys: z
+    .boolean()
+    .default(false)
+    .meta({
+      title: 'Take private keys',
+      description:
+        'Keep the unencrypted private key that lies in the same folder as a certificate ' +
+        'which is imported. Without it keys are left where they are.',
+    }),
   pollRate: pollRateOption,
 });
 
@@ -35,7 +47,9 @@ const keyBlock = /-----BEGIN ((?:RSA |EC )?PRIVATE KEY)-----[^-]+-----END \1----
 export const filesystemSource = defineSource({
   id: 'filesystem-source',
   title: 'Folder on this machine',
-  description: 'Finds certificates in PEM and DER files (.pem, .crt, .cer, .cert, .der) of a local or mounted folder. Never leaves it, and changes nothing in it.',
+  description:
+    'Finds certificates in PEM and DER files (.pem, .crt, .cer, .cert, .der) of a ' +
+    'local or mounted folder. Never leaves it, and changes nothing in it.',
   options,
 
   async check(o, ctx) {
@@ -56,9 +70,15 @@ async function* folders(o: FolderOptions, ctx: PluginContext): AsyncGenerator<Re
   for (let step = await next(); step.done !== true; step = await next()) yield step.value;
 }
 
-interface Located { path: string; certificate: ParsedCertificate }
+interface Located {
+  path: string;
+  certificate: ParsedCertificate;
+}
 
-/** The issuers of a certificate often lie in another file of its folder: all certificates there may be issuers of one another. */
+/**
+ * The issuers of a certificate often lie in another file of its folder: all certificates there may be issuers of one
+ * another.
+ */
 async function findsIn({ files, unreadable }: ReadFolder, o: FolderOptions): Promise<Found[]> {
   const troubles: FoundTrouble[] = unreadable.map(({ path, detail }) => ({ kind: 'trouble', location: path, detail }));
   const located = files.flatMap((file) => certificatesIn(file, troubles));
@@ -69,10 +89,12 @@ async function findsIn({ files, unreadable }: ReadFolder, o: FolderOptions): Pro
   for (const { path, certificate } of located.filter(({ certificate: one }) => o.authorities || !isAuthority(one))) {
     const n = (counted.get(path) ?? 0) + 1;
     counted.set(path, n);
-    const chain = [certificate, ...await orderChain(certificate, issuers)];
+    const chain = [certificate, ...(await orderChain(certificate, issuers))];
     const key = keys.find(({ fits }) => fits(certificate));
     finds.push({
-      kind: 'certificate', location: n === 1 ? path : `${path}#${n}`, chainPem: chain.map(({ der }) => toPem('CERTIFICATE', der)),
+      kind: 'certificate',
+      location: n === 1 ? path : `${path}#${n}`,
+      chainPem: chain.map(({ der }) => toPem('CERTIFICATE', der)),
       ...(key && { privateKeyPem: key.pem }),
     });
   }
@@ -86,19 +108,29 @@ function isAuthority({ isCa, subjectAltNames }: ParsedCertificate): boolean {
 function certificatesIn({ path, bytes }: ReadFile, troubles: FoundTrouble[]): Located[] {
   const text = bytes.includes('-----BEGIN') ? bytes.toString('latin1') : null;
   if (text === null && !binaryFiles.has(extname(path).toLowerCase())) return [];
-  const encoded = text === null ? [bytes] : [...text.matchAll(certificateBlock)].map(([, , body = '']) => Buffer.from(body, 'base64'));
+  const encoded =
+    text === null
+      ? [bytes]
+      : [...text.matchAll(certificateBlock)].map(([, , body = '']) => Buffer.from(body, 'base64'));
   return encoded.flatMap((der) => {
     try {
       return [{ path, certificate: parseCertificate(der) }];
     } catch (error) {
       if (!(error instanceof PkiError)) throw error;
-      troubles.push({ kind: 'trouble', location: path, detail: `It holds a certificate that cannot be read: ${error.message}` });
+      troubles.push({
+        kind: 'trouble',
+        location: path,
+        detail: `It holds a certificate that cannot be read: ${error.message}`,
+      });
       return [];
     }
   });
 }
 
-interface FoundKey { pem: string; fits: (certificate: ParsedCertificate) => boolean }
+interface FoundKey {
+  pem: string;
+  fits: (certificate: ParsedCertificate) => boolean;
+}
 
 /** Those that can be opened without a passphrase. */
 function keysIn({ bytes }: ReadFile): FoundKey[] {

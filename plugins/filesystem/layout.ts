@@ -16,12 +16,15 @@ export interface PlannedFile {
 const MAX_STEM_BYTES = 200;
 
 /**
- * A common name as a file name: ASCII letters, digits, `.`, `_`, `-`, `@`, never starting with a dot, at most 200 bytes.
- * `*` becomes `_wildcard`. Where anything else had to change, a hash of the original keeps two names apart.
+ * A common name as a file name: ASCII letters, digits, `.`, `_`, `-`, `@`, never starting with a dot, at most 200
+ * bytes. `*` becomes `_wildcard`. Where anything else had to change, a hash of the original keeps two names apart.
  */
 export function fileStem(commonName: string): string {
   const plain = commonName.replace(/^\*(?=\.|$)/, '_wildcard');
-  const safe = plain.replace(/[^A-Za-z0-9._@-]/g, '_').replace(/^\./, '_').slice(0, MAX_STEM_BYTES);
+  const safe = plain
+    .replace(/[^A-Za-z0-9._@-]/g, '_')
+    .replace(/^\./, '_')
+    .slice(0, MAX_STEM_BYTES);
   return safe === plain && safe !== '' ? safe : hashed(safe.slice(0, MAX_STEM_BYTES - 9), commonName);
 }
 
@@ -33,17 +36,22 @@ function hashed(stem: string, original: string): string {
 export function mainPath(layout: Layout, folder: string, commonName: string): string {
   const stem = stemFor(layout, commonName);
   switch (layout) {
-    case 'directory': return join(folder, stem);
+    case 'directory':
+      return join(folder, stem);
     case 'combined':
-    case 'nginx': return join(folder, `${stem}.pem`);
-    case 'apache': return join(folder, `${stem}.crt`);
+    case 'nginx':
+      return join(folder, `${stem}.pem`);
+    case 'apache':
+      return join(folder, `${stem}.crt`);
   }
 }
 
 /** `a.ca-bundle` would have its certificate where `a` has its chain. */
 function stemFor(layout: Layout, commonName: string): string {
   const stem = fileStem(commonName);
-  return layout === 'apache' && stem.endsWith('.ca-bundle') ? hashed(stem.slice(0, MAX_STEM_BYTES - 9), commonName) : stem;
+  return layout === 'apache' && stem.endsWith('.ca-bundle')
+    ? hashed(stem.slice(0, MAX_STEM_BYTES - 9), commonName)
+    : stem;
 }
 
 /** Where the versions behind `location` are kept: the folder itself, or a hidden one beside the file. */
@@ -63,10 +71,19 @@ export function planFiles(layout: Layout, bundle: Bundle, privateKeyPem: string)
   const leaf = lines(bundle.chainPem.slice(0, 1));
   const chain = lines(bundle.chainPem.slice(1));
   switch (layout) {
-    case 'directory': return [secret('privkey.pem', key), open('chain.pem', chain), open('fullchain.pem', leaf + chain), open('cert.pem', leaf)];
-    case 'combined': return [secret(`${stem}.pem`, key + leaf + chain)];
-    case 'nginx': return [secret(`${stem}.key`, key), open(`${stem}.pem`, leaf + chain)];
-    case 'apache': return [secret(`${stem}.key`, key), open(`${stem}.ca-bundle.crt`, chain), open(`${stem}.crt`, leaf)];
+    case 'directory':
+      return [
+        secret('privkey.pem', key),
+        open('chain.pem', chain),
+        open('fullchain.pem', leaf + chain),
+        open('cert.pem', leaf),
+      ];
+    case 'combined':
+      return [secret(`${stem}.pem`, key + leaf + chain)];
+    case 'nginx':
+      return [secret(`${stem}.key`, key), open(`${stem}.pem`, leaf + chain)];
+    case 'apache':
+      return [secret(`${stem}.key`, key), open(`${stem}.ca-bundle.crt`, chain), open(`${stem}.crt`, leaf)];
   }
 }
 

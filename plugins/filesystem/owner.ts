@@ -19,14 +19,18 @@ export async function localAccounts(): Promise<Accounts> {
   return { passwd, group };
 }
 
-/** Resolves `user`, `user:group` or `uid:gid`; a user alone brings their primary group. Throws `misconfigured` for unknown names. */
+/**
+ * Resolves `user`, `user:group` or `uid:gid`; a user alone brings their primary group. Throws `misconfigured` for
+ * unknown names.
+ */
 export function resolveOwner(owner: string, accounts: Accounts): Owner {
   const [user = '', group] = owner.split(':');
   const account = rows(accounts.passwd).find(([name, , uid]) => name === user || uid === user);
   const uid = isNumber(user) ? user : account?.[2];
   if (uid === undefined) throw new PluginError('misconfigured', `There is no user "${user}" on this machine.`);
   const gid = group === undefined ? account?.[3] : groupId(group, accounts.group);
-  if (gid === undefined) throw new PluginError('misconfigured', `There is no group for owner "${owner}" on this machine.`);
+  if (gid === undefined)
+    throw new PluginError('misconfigured', `There is no group for owner "${owner}" on this machine.`);
   return { uid: Number(uid), gid: Number(gid) };
 }
 

@@ -19,13 +19,15 @@ export const javaKeystoreExport = defineExport({
   id: 'java-keystore',
   aliases: ['java-keystore-jks', 'java-export'],
   title: 'Java key store (JKS)',
-  description: 'The private key, the certificate and its chain (without the root) in a .jks file. '
-    + 'JKS protects the key weakly: prefer PKCS#12 where the application reads it.',
+  description:
+    'The private key, the certificate and its chain (without the root) in a .jks file. ' +
+    'JKS protects the key weakly: prefer PKCS#12 where the application reads it.',
   needsPrivateKey: true,
   options,
 
   async export(bundle, { alias, passphrase: given }, ctx) {
-    if (!bundle.privateKeyPem) throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
+    if (!bundle.privateKeyPem)
+      throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
     const passphrase = printable(given ?? generatePassphrase());
     const entry = keyEntry(alias ?? bundle.commonName, bundle.chainPem, bundle.privateKeyPem);
     const bytes = writeJks([entry], passphrase, ctx.now());

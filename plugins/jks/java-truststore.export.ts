@@ -10,7 +10,8 @@ export const javaTruststoreExport = defineExport({
   id: 'java-truststore',
   aliases: ['java-truststore-jks'],
   title: 'Java trust store (JKS)',
-  description: 'The certificate and its chain (root included) as trusted entries of a .jks file, without the private key.',
+  description:
+    'The certificate and its chain (root included) as trusted entries of a .jks file, without the private key.',
   needsPrivateKey: false,
   options: z.strictObject(fileOptions),
 

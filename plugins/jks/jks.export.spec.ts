@@ -4,7 +4,17 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { secretKeys } from '../../src/plugin-api/options.js';
 import {
-  aliasesIn, certificatesIn, exportContext, hasKeytool, KEY_TYPES, KeyType, keyByJava, keyIn, listStore, makeBundle, saved,
+  aliasesIn,
+  certificatesIn,
+  exportContext,
+  hasKeytool,
+  KEY_TYPES,
+  KeyType,
+  keyByJava,
+  keyIn,
+  listStore,
+  makeBundle,
+  saved,
 } from '../../test/support/keystores.js';
 import { javaKeystoreExport } from './java-keystore.export.js';
 import { javaTruststoreExport } from './java-truststore.export.js';
@@ -42,14 +52,19 @@ describe('java-keystore', () => {
   });
 
   it('refuses a passphrase beyond ASCII and a certificate without a key', async () => {
-    await expect(javaKeystoreExport.export(bundle, { passphrase: 'pässword1' }, exportContext)).rejects.toMatchObject(MISCONFIGURED);
-    await expect(javaKeystoreExport.export({ ...bundle, privateKeyPem: undefined }, {}, exportContext)).rejects.toMatchObject(MISCONFIGURED);
+    await expect(javaKeystoreExport.export(bundle, { passphrase: 'pässword1' }, exportContext)).rejects.toMatchObject(
+      MISCONFIGURED,
+    );
+    await expect(
+      javaKeystoreExport.export({ ...bundle, privateKeyPem: undefined }, {}, exportContext),
+    ).rejects.toMatchObject(MISCONFIGURED);
   });
 
   it('takes a passphrase of six characters, as keytool does, and keeps it secret', () => {
     const { options } = javaKeystoreExport;
     expect(options.safeParse({ passphrase: 'six456' }).success).toBe(true);
-    for (const input of [{ passphrase: 'five5' }, { passphrase: 'pässword1' }, { type: 'JCEKS' }]) expect(options.safeParse(input).success).toBe(false);
+    for (const input of [{ passphrase: 'five5' }, { passphrase: 'pässword1' }, { type: 'JCEKS' }])
+      expect(options.safeParse(input).success).toBe(false);
     expect(secretKeys(options)).toEqual(['passphrase']);
   });
 });
@@ -58,7 +73,11 @@ describe('java-truststore', () => {
   const keyless = { ...makeBundle(folder, 'rsa'), privateKeyPem: undefined };
 
   it.skipIf(!hasKeytool)('holds every certificate as a trusted entry, root included', async () => {
-    const exported = await javaTruststoreExport.export(keyless, { alias: 'Ours', passphrase: PASSPHRASE }, exportContext);
+    const exported = await javaTruststoreExport.export(
+      keyless,
+      { alias: 'Ours', passphrase: PASSPHRASE },
+      exportContext,
+    );
     expect(exported).toMatchObject({ extension: 'jks', passphrase: PASSPHRASE, files: [{ mode: 0o644 }] });
     const path = saved(folder, exported);
     const listed = listStore(path, PASSPHRASE);
@@ -72,6 +91,8 @@ describe('java-truststore', () => {
     const exported = await javaTruststoreExport.export(keyless, {}, exportContext);
     expect(exported.passphrase).toMatch(/^[0-9a-f]{32}$/);
     expect(exported.files[0]?.bytes.toString('latin1')).toContain('leaf.example.test_cert_2');
-    await expect(javaTruststoreExport.export(keyless, { passphrase: 'pässword1' }, exportContext)).rejects.toMatchObject(MISCONFIGURED);
+    await expect(
+      javaTruststoreExport.export(keyless, { passphrase: 'pässword1' }, exportContext),
+    ).rejects.toMatchObject(MISCONFIGURED);
   });
 });

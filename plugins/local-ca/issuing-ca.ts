@@ -19,8 +19,15 @@ export interface IssuingCa {
 const CACHE_SIZE = 256;
 const cache = new Map<string, IssuingCa>();
 
-/** The CA ready to sign leaves, remembered by `cacheKey` and what is left out of them. Throws PluginError `misconfigured`. */
-export function issuingCa(authority: AuthorityMaterial, leaveOut: CertificateTerms['leaveOut'], constantExtensions: () => readonly RawExtension[]): IssuingCa {
+/**
+ * The CA ready to sign leaves, remembered by `cacheKey` and what is left out of them. Throws PluginError
+ * `misconfigured`.
+ */
+export function issuingCa(
+  authority: AuthorityMaterial,
+  leaveOut: CertificateTerms['leaveOut'],
+  constantExtensions: () => readonly RawExtension[],
+): IssuingCa {
   const cacheKey = leaveOut ? `${authority.cacheKey} without ${leaveOut.join()}` : authority.cacheKey;
   const known = cache.get(cacheKey);
   if (known) return known;
@@ -48,7 +55,9 @@ function prepare(authority: AuthorityMaterial, constantExtensions: readonly RawE
   checkCa(certificate, signer);
   const { hash, algorithmDer } = signatureAlgorithmOf(signer);
   const { subjectKeyIdentifier: ski, subjectDer, spkiDer } = certificate;
-  const above = authority.chainPem.map((pem) => parseCertificate(pem)).filter((issuer) => !isRoot(issuer) && !issuer.der.equals(certificate.der));
+  const above = authority.chainPem
+    .map((pem) => parseCertificate(pem))
+    .filter((issuer) => !isRoot(issuer) && !issuer.der.equals(certificate.der));
   return {
     certificate,
     writer: certificateWriter({
@@ -65,12 +74,18 @@ function prepare(authority: AuthorityMaterial, constantExtensions: readonly RawE
 function checkCa({ isCa, keyUsage, spkiDer }: ParsedCertificate, signer: Signer): void {
   if (!isCa) throw new PluginError('misconfigured', 'The certificate of this authority is not a CA certificate');
   if (keyUsage.length > 0 && !keyUsage.includes('keyCertSign')) {
-    throw new PluginError('misconfigured', 'The certificate of this authority may not sign certificates (key usage keyCertSign is missing)');
+    throw new PluginError(
+      'misconfigured',
+      'The certificate of this authority may not sign certificates (key usage keyCertSign is missing)',
+    );
   }
-  if (!spkiDer.equals(signer.spkiDer)) throw new PluginError('misconfigured', 'The key of this authority does not belong to its certificate');
+  if (!spkiDer.equals(signer.spkiDer))
+    throw new PluginError('misconfigured', 'The key of this authority does not belong to its certificate');
 }
 
-/** Self-issued by the same key: a certificate for a rolled-over CA key is self-issued as well, but belongs in the chain. */
+/**
+ * Self-issued by the same key: a certificate for a rolled-over CA key is self-issued as well, but belongs in the chain.
+ */
 function isRoot(certificate: ParsedCertificate): boolean {
   const { subjectKeyIdentifier, authorityKeyIdentifier = subjectKeyIdentifier } = certificate;
   return isSelfIssued(certificate) && authorityKeyIdentifier === subjectKeyIdentifier;

@@ -2,7 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Options } from '../../src/plugin-api/options.js';
-import { type CreateAuthorityRequest, defineIssuer, type RawExtension, type ServiceExtension, type SignRequest } from '../../src/plugin-api/plugin.js';
+import {
+  type CreateAuthorityRequest,
+  defineIssuer,
+  type RawExtension,
+  type ServiceExtension,
+  type SignRequest,
+} from '../../src/plugin-api/plugin.js';
 import { certificateWriter } from '../../src/pki/certificate-writer.js';
 import type { ParsedCertificate } from '../../src/pki/certificate.js';
 import * as extensions from '../../src/pki/extensions.js';
@@ -28,10 +34,16 @@ const options = z.strictObject({
     title: 'OCSP addresses',
     description: 'URLs of the OCSP responder that answers for certificates of this authority.',
   }),
-  policies: z.array(z.string().regex(/^[0-2](\.\d{1,20}){1,20}$/)).max(16).default([]).meta({
-    title: 'Certificate policies',
-    description: 'Policy OIDs in dotted form under which this authority issues; written into its own certificate, unless it is a root, and into every leaf.',
-  }),
+  policies: z
+    .array(z.string().regex(/^[0-2](\.\d{1,20}){1,20}$/))
+    .max(16)
+    .default([])
+    .meta({
+      title: 'Certificate policies',
+      description:
+        'Policy OIDs in dotted form under which this authority issues; written into ' +
+        'its own certificate, unless it is a root, and into every leaf.',
+    }),
 });
 
 /** What the operator may set for one authority. */
@@ -46,23 +58,25 @@ export const localCa = defineIssuer({
   options,
   inProcess: true,
 
-  sign: (request, given, ctx) => orRefused(async () => {
-    ctx.signal.throwIfAborted();
-    const signer = requireSigner(request.authority);
-    const { leaveOut } = request.terms;
-    const ca = issuingCa(request.authority, leaveOut, () => constantExtensions(given, leaveOut));
-    const tbs = leafTbs(request, ca);
-    const leaf = ca.writer.assemble(tbs, await signer.sign(ca.hash, tbs));
-    return { status: 'issued', chainPem: [toPem('CERTIFICATE', leaf), ...ca.chainPem] };
-  }),
+  sign: (request, given, ctx) =>
+    orRefused(async () => {
+      ctx.signal.throwIfAborted();
+      const signer = requireSigner(request.authority);
+      const { leaveOut } = request.terms;
+      const ca = issuingCa(request.authority, leaveOut, () => constantExtensions(given, leaveOut));
+      const tbs = leafTbs(request, ca);
+      const leaf = ca.writer.assemble(tbs, await signer.sign(ca.hash, tbs));
+      return { status: 'issued', chainPem: [toPem('CERTIFICATE', leaf), ...ca.chainPem] };
+    }),
 
   services,
 
-  createAuthority: (request, given, ctx) => orRefused(async () => {
-    ctx.signal.throwIfAborted();
-    checkPeriod(request);
-    return request.parent ? createSubCa(request, request.parent, given) : createRoot(request);
-  }),
+  createAuthority: (request, given, ctx) =>
+    orRefused(async () => {
+      ctx.signal.throwIfAborted();
+      checkPeriod(request);
+      return request.parent ? createSubCa(request, request.parent, given) : createRoot(request);
+    }),
 
   // A local CA publishes revocation by CRL and OCSP from what the core has recorded; there is nobody to tell.
   revoke: async () => undefined,
@@ -73,10 +87,16 @@ function leafTbs({ terms, spkiDer }: SignRequest, ca: IssuingCa): Buffer {
   checkWithin(terms, ca.certificate);
   const subjectDer = terms.subjectDer ?? encodeSubject(terms.subject);
   const anonymous = subjectDer.length === 2;
-  if (anonymous && terms.subjectAltNames.length === 0) throw new PluginError('refused', 'A certificate needs a subject or an alternative name');
-  if (terms.keyUsage.includes('keyCertSign')) throw new PluginError('refused', 'Only a CA may have the key usage keyCertSign');
+  if (anonymous && terms.subjectAltNames.length === 0)
+    throw new PluginError('refused', 'A certificate needs a subject or an alternative name');
+  if (terms.keyUsage.includes('keyCertSign'))
+    throw new PluginError('refused', 'Only a CA may have the key usage keyCertSign');
   return ca.writer.tbs({
-    serial: newSerial(), notBefore: terms.notBefore, notAfter: terms.notAfter, subjectDer, spkiDer,
+    serial: newSerial(),
+    notBefore: terms.notBefore,
+    notAfter: terms.notAfter,
+    subjectDer,
+    spkiDer,
     extensions: [
       extensions.subjectKeyIdentifier(keyIdentifierOf(spkiDer)),
       ...(terms.keyUsage.length > 0 ? [extensions.keyUsage(terms.keyUsage)] : []),
@@ -98,7 +118,9 @@ function constantExtensions(options: LocalCaOptions, leaveOut: readonly ServiceE
   const written = services(options).filter((one) => !leaveOut.includes(one));
   return [
     extensions.basicConstraints(false),
-    ...(written.includes('crlDistributionPoints') ? [extensions.crlDistributionPoints(options.crlDistributionPoints)] : []),
+    ...(written.includes('crlDistributionPoints')
+      ? [extensions.crlDistributionPoints(options.crlDistributionPoints)]
+      : []),
     ...(written.includes('authorityInfoAccess') ? [extensions.authorityInfoAccess(options)] : []),
     ...policyExtension(options.policies),
   ];
@@ -113,26 +135,48 @@ async function createRoot(request: CreateAuthorityRequest): Promise<{ chainPem: 
   const subjectDer = caSubject(request);
   const { hash, algorithmDer } = signatureAlgorithmOf(signer);
   const writer = certificateWriter({
-    issuerDer: subjectDer, issuerKeyIdentifier: keyIdentifierOf(signer.spkiDer), signatureAlgorithm: algorithmDer, constantExtensions: [],
+    issuerDer: subjectDer,
+    issuerKeyIdentifier: keyIdentifierOf(signer.spkiDer),
+    signatureAlgorithm: algorithmDer,
+    constantExtensions: [],
   });
-  const tbs = writer.tbs({ ...request, serial: request.serial ?? newSerial(), subjectDer, spkiDer: signer.spkiDer, extensions: caExtensions(request) });
+  const tbs = writer.tbs({
+    ...request,
+    serial: request.serial ?? newSerial(),
+    subjectDer,
+    spkiDer: signer.spkiDer,
+    extensions: caExtensions(request),
+  });
   return { chainPem: [toPem('CERTIFICATE', writer.assemble(tbs, await signer.sign(hash, tbs)))] };
 }
 
 async function createSubCa(
-  request: CreateAuthorityRequest, parent: NonNullable<CreateAuthorityRequest['parent']>, { policies }: LocalCaOptions,
+  request: CreateAuthorityRequest,
+  parent: NonNullable<CreateAuthorityRequest['parent']>,
+  { policies }: LocalCaOptions,
 ): Promise<{ chainPem: string[] }> {
   const ca = parentCa(parent);
   const subjectDer = caSubject(request);
   checkWithin(request, ca.certificate);
   checkPathLength(request, ca.certificate);
-  if (sameName(subjectDer, ca.certificate.subjectDer)) throw new PluginError('refused', 'A subordinate CA needs another name than its parent');
+  if (sameName(subjectDer, ca.certificate.subjectDer))
+    throw new PluginError('refused', 'A subordinate CA needs another name than its parent');
   const { spkiDer } = request.signer;
   const tbs = ca.writer.tbs({
-    ...request, serial: request.serial ?? newSerial(), subjectDer, spkiDer, extensions: [...caExtensions(request), ...policyExtension(policies)],
+    ...request,
+    serial: request.serial ?? newSerial(),
+    subjectDer,
+    spkiDer,
+    extensions: [...caExtensions(request), ...policyExtension(policies)],
   });
   const der = ca.writer.assemble(tbs, await requireSigner(parent).sign(ca.hash, tbs));
-  return { chainPem: [toPem('CERTIFICATE', der), parent.certificatePem, ...parent.chainPem.filter((pem) => pem !== parent.certificatePem)] };
+  return {
+    chainPem: [
+      toPem('CERTIFICATE', der),
+      parent.certificatePem,
+      ...parent.chainPem.filter((pem) => pem !== parent.certificatePem),
+    ],
+  };
 }
 
 function caSubject({ subject }: CreateAuthorityRequest): Buffer {
@@ -149,22 +193,33 @@ function caExtensions({ signer, pathLength }: CreateAuthorityRequest): RawExtens
   ];
 }
 
-interface Period { notBefore: Date; notAfter: Date }
+interface Period {
+  notBefore: Date;
+  notAfter: Date;
+}
 
 function checkPeriod({ notBefore, notAfter }: Period): void {
   if (notBefore >= notAfter) throw new PluginError('refused', 'Validity start must be before validity end.');
 }
 
 function checkWithin({ notBefore, notAfter }: Period, ca: ParsedCertificate): void {
-  if (notAfter > ca.notAfter) throw new PluginError('refused', `Validity end must not be after ${ca.notAfter.toISOString()}, the end of the CA.`);
-  if (notBefore < ca.notBefore) throw new PluginError('refused', `Validity start must not be before ${ca.notBefore.toISOString()}, the start of the CA.`);
+  if (notAfter > ca.notAfter)
+    throw new PluginError('refused', `Validity end must not be after ${ca.notAfter.toISOString()}, the end of the CA.`);
+  if (notBefore < ca.notBefore)
+    throw new PluginError(
+      'refused',
+      `Validity start must not be before ${ca.notBefore.toISOString()}, the start of the CA.`,
+    );
 }
 
 function checkPathLength({ pathLength = 0 }: CreateAuthorityRequest, { pathLength: limit }: ParsedCertificate): void {
   if (limit === undefined || pathLength < limit) return;
-  throw new PluginError('refused', limit === 0
-    ? 'The parent allows no CA below it (its path length is 0)'
-    : `The path length must be below ${limit}, that of the parent`);
+  throw new PluginError(
+    'refused',
+    limit === 0
+      ? 'The parent allows no CA below it (its path length is 0)'
+      : `The path length must be below ${limit}, that of the parent`,
+  );
 }
 
 const SERIAL_OCTETS = 16;

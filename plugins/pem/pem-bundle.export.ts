@@ -13,10 +13,16 @@ const options = z.strictObject({
     title: 'Order',
     description: 'Whether the private key stands before or after the certificates.',
   }),
-  passphrase: passphraseOption(8, 'Encrypts the private key: 8 to 128 printable ASCII characters. Without it the key is in the clear.'),
+  passphrase: passphraseOption(
+    8,
+    'Encrypts the private key: 8 to 128 printable ASCII characters. Without it the key is in the clear.',
+  ),
 });
 
-/** Key and full chain in one file, as HAProxy and many appliances read it. The key is PKCS#8, encrypted when a passphrase is given. */
+/**
+ * Key and full chain in one file, as HAProxy and many appliances read it. The key is PKCS#8, encrypted when a
+ * passphrase is given.
+ */
 export const pemBundleExport = defineExport({
   id: 'pem-bundle',
   title: 'PEM bundle with key',
@@ -25,7 +31,8 @@ export const pemBundleExport = defineExport({
   options,
 
   async export(bundle, { order, passphrase }) {
-    if (!bundle.privateKeyPem) throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
+    if (!bundle.privateKeyPem)
+      throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
     const key = await keyPem(bundle.privateKeyPem, passphrase);
     const certificates = splitCertificates(bundle.chainPem.join('\n'));
     const parts = order === 'key-first' ? [key, ...certificates] : [...certificates, key];

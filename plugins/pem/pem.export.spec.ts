@@ -3,7 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { secretKeys } from '../../src/plugin-api/options.js';
-import { certificatesIn, exportContext, KEY_TYPES, KeyType, keyIn, makeBundle, openssl, saved } from '../../test/support/keystores.js';
+import {
+  certificatesIn,
+  exportContext,
+  KEY_TYPES,
+  KeyType,
+  keyIn,
+  makeBundle,
+  openssl,
+  saved,
+} from '../../test/support/keystores.js';
 import { pemBundleExport } from './pem-bundle.export.js';
 import { pemExport } from './pem.export.js';
 
@@ -36,27 +45,36 @@ describe('pem', () => {
 
   it('has no chain to give when there is none', async () => {
     const alone = { ...bundle, chainPem: bundle.chainPem.slice(0, 1) };
-    await expect(pemExport.export(alone, { content: 'chain' }, exportContext)).rejects.toMatchObject({ fault: 'misconfigured' });
+    await expect(pemExport.export(alone, { content: 'chain' }, exportContext)).rejects.toMatchObject({
+      fault: 'misconfigured',
+    });
   });
 });
 
 describe('pem-bundle', () => {
-  it.each(Object.keys(KEY_TYPES) as KeyType[])('holds a plain %s key before or after the full chain', async (keyType) => {
-    const bundle = makeBundle(folder, keyType);
-    for (const order of ['key-first', 'key-last'] as const) {
-      const exported = await pemBundleExport.export(bundle, { order }, exportContext);
-      const text = exported.files[0]?.bytes.toString() ?? '';
-      expect(certificatesIn(text)).toEqual(bundle.chainPem.flatMap(certificatesIn));
-      expect(keyIn(text)).toBe(keyIn(bundle.privateKeyPem));
-      expect(text.startsWith('-----BEGIN PRIVATE KEY-----')).toBe(order === 'key-first');
-      expect(text.endsWith('-----END PRIVATE KEY-----\n')).toBe(order === 'key-last');
-      expect(exported).toMatchObject({ extension: 'pem', files: [{ mode: 0o600 }] });
-    }
-  });
+  it.each(Object.keys(KEY_TYPES) as KeyType[])(
+    'holds a plain %s key before or after the full chain',
+    async (keyType) => {
+      const bundle = makeBundle(folder, keyType);
+      for (const order of ['key-first', 'key-last'] as const) {
+        const exported = await pemBundleExport.export(bundle, { order }, exportContext);
+        const text = exported.files[0]?.bytes.toString() ?? '';
+        expect(certificatesIn(text)).toEqual(bundle.chainPem.flatMap(certificatesIn));
+        expect(keyIn(text)).toBe(keyIn(bundle.privateKeyPem));
+        expect(text.startsWith('-----BEGIN PRIVATE KEY-----')).toBe(order === 'key-first');
+        expect(text.endsWith('-----END PRIVATE KEY-----\n')).toBe(order === 'key-last');
+        expect(exported).toMatchObject({ extension: 'pem', files: [{ mode: 0o600 }] });
+      }
+    },
+  );
 
   it('encrypts the key so that openssl opens it with the passphrase only', async () => {
     const bundle = makeBundle(folder, 'rsa');
-    const exported = await pemBundleExport.export(bundle, pemBundleExport.options.parse({ passphrase: PASSPHRASE }), exportContext);
+    const exported = await pemBundleExport.export(
+      bundle,
+      pemBundleExport.options.parse({ passphrase: PASSPHRASE }),
+      exportContext,
+    );
     const path = saved(folder, exported);
     expect(exported.passphrase).toBe(PASSPHRASE);
     expect(exported.files[0]?.bytes.toString()).not.toContain('BEGIN PRIVATE KEY');
@@ -69,8 +87,12 @@ describe('pem-bundle', () => {
   it('refuses a passphrase beyond ASCII and a certificate without a key', async () => {
     const bundle = makeBundle(folder, 'ec');
     const misconfigured = { name: 'PluginError', fault: 'misconfigured' };
-    await expect(pemBundleExport.export(bundle, { order: 'key-first', passphrase: 'pässword1' }, exportContext)).rejects.toMatchObject(misconfigured);
-    await expect(pemBundleExport.export({ ...bundle, privateKeyPem: undefined }, { order: 'key-first' }, exportContext)).rejects.toMatchObject(misconfigured);
+    await expect(
+      pemBundleExport.export(bundle, { order: 'key-first', passphrase: 'pässword1' }, exportContext),
+    ).rejects.toMatchObject(misconfigured);
+    await expect(
+      pemBundleExport.export({ ...bundle, privateKeyPem: undefined }, { order: 'key-first' }, exportContext),
+    ).rejects.toMatchObject(misconfigured);
     expect(pemBundleExport.options.safeParse({ passphrase: 'pässword1' }).success).toBe(false);
     expect(pemBundleExport.options.safeParse({ passphrase: 'short12' }).success).toBe(false);
     expect(secretKeys(pemBundleExport.options)).toEqual(['passphrase']);

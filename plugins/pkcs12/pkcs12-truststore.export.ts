@@ -9,7 +9,8 @@ import { fileOptions } from './pkcs12.options.js';
 export const pkcs12TruststoreExport = defineExport({
   id: 'pkcs12-truststore',
   title: 'PKCS#12 trust store',
-  description: 'The certificate and its chain (root included) as trusted entries of a .p12 file, without the private key.',
+  description:
+    'The certificate and its chain (root included) as trusted entries of a .p12 file, without the private key.',
   needsPrivateKey: false,
   options: z.strictObject(fileOptions),
 

@@ -5,7 +5,18 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { formOf, secretKeys } from '../../src/plugin-api/options.js';
 import {
-  aliasesIn, certificatesIn, exportContext, hasKeytool, KEY_TYPES, KeyType, keyByJava, keyIn, listStore, makeBundle, openssl, saved,
+  aliasesIn,
+  certificatesIn,
+  exportContext,
+  hasKeytool,
+  KEY_TYPES,
+  KeyType,
+  keyByJava,
+  keyIn,
+  listStore,
+  makeBundle,
+  openssl,
+  saved,
 } from '../../test/support/keystores.js';
 import { pkcs12TruststoreExport } from './pkcs12-truststore.export.js';
 import { pkcs12Export } from './pkcs12.export.js';
@@ -13,8 +24,9 @@ import { pkcs12Export } from './pkcs12.export.js';
 const PASSPHRASE = 'correct "horse" $battery';
 const MISCONFIGURED = { name: 'PluginError', fault: 'misconfigured' };
 const folder = mkdtempSync(join(tmpdir(), 'pkcs12-'));
-const bundles = Object.fromEntries((Object.keys(KEY_TYPES) as KeyType[]).map((type) => [type, makeBundle(folder, type)])) as
-  Record<KeyType, ReturnType<typeof makeBundle>>;
+const bundles = Object.fromEntries(
+  (Object.keys(KEY_TYPES) as KeyType[]).map((type) => [type, makeBundle(folder, type)]),
+) as Record<KeyType, ReturnType<typeof makeBundle>>;
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function info(path: string, pass: string): string {
@@ -34,7 +46,9 @@ describe.each(Object.keys(KEY_TYPES) as KeyType[])('pkcs12 with an %s key', (key
   describe.each(['modern', 'legacy'])('%s', (type) => {
     const file = pkcs12Export
       .export(bundle, pkcs12Export.options.parse({ type, passphrase: PASSPHRASE }), exportContext)
-      .then((exported) => saved(folder, { ...exported, files: exported.files.map((f) => ({ ...f, name: `${type}-${f.name}` })) }));
+      .then((exported) =>
+        saved(folder, { ...exported, files: exported.files.map((f) => ({ ...f, name: `${type}-${f.name}` })) }),
+      );
 
     it('opens in openssl with key and chain, and with no other password', async () => {
       const text = info(await file, PASSPHRASE);
@@ -86,20 +100,31 @@ describe('pkcs12', () => {
 
   it('keeps a self-signed certificate although it is its own root', async () => {
     const alone = { ...bundle, chainPem: bundle.chainPem.slice(2) };
-    const path = saved(folder, await pkcs12Export.export(alone, { type: 'legacy', passphrase: PASSPHRASE }, exportContext));
+    const path = saved(
+      folder,
+      await pkcs12Export.export(alone, { type: 'legacy', passphrase: PASSPHRASE }, exportContext),
+    );
     expect(certificatesIn(info(path, PASSPHRASE))).toEqual(alone.chainPem.flatMap(certificatesIn));
   });
 
   it('refuses a passphrase beyond ASCII and a certificate without a key', async () => {
-    await expect(pkcs12Export.export(bundle, { type: 'modern', passphrase: 'pässword1' }, exportContext)).rejects.toMatchObject(MISCONFIGURED);
-    await expect(pkcs12Export.export({ ...bundle, privateKeyPem: undefined }, { type: 'modern' }, exportContext)).rejects.toMatchObject(MISCONFIGURED);
+    await expect(
+      pkcs12Export.export(bundle, { type: 'modern', passphrase: 'pässword1' }, exportContext),
+    ).rejects.toMatchObject(MISCONFIGURED);
+    await expect(
+      pkcs12Export.export({ ...bundle, privateKeyPem: undefined }, { type: 'modern' }, exportContext),
+    ).rejects.toMatchObject(MISCONFIGURED);
   });
 
   it('declares what a form must know', () => {
     const { options } = pkcs12Export;
     expect(secretKeys(options)).toEqual(['passphrase']);
     expect(formOf(options)).toMatchObject({
-      properties: { type: { default: 'modern' }, passphrase: { minLength: 8, maxLength: 128 }, alias: { title: 'Alias' } },
+      properties: {
+        type: { default: 'modern' },
+        passphrase: { minLength: 8, maxLength: 128 },
+        alias: { title: 'Alias' },
+      },
     });
     for (const passphrase of ['short12', 'pässword1']) expect(options.safeParse({ passphrase }).success).toBe(false);
     expect(options.safeParse({ type: 'RC2' }).success).toBe(false);
@@ -108,7 +133,11 @@ describe('pkcs12', () => {
 
 describe('pkcs12-truststore', () => {
   it('holds every certificate, root included, and no key', async () => {
-    const exported = await pkcs12TruststoreExport.export(bundles.rsa, { alias: 'Ours', passphrase: PASSPHRASE }, exportContext);
+    const exported = await pkcs12TruststoreExport.export(
+      bundles.rsa,
+      { alias: 'Ours', passphrase: PASSPHRASE },
+      exportContext,
+    );
     expect(exported).toMatchObject({ extension: 'p12', passphrase: PASSPHRASE, files: [{ mode: 0o644 }] });
     const path = saved(folder, exported);
     const text = info(path, PASSPHRASE);
@@ -121,12 +150,18 @@ describe('pkcs12-truststore', () => {
     const keyless = { ...bundles.rsa, privateKeyPem: undefined };
     const exported = await pkcs12TruststoreExport.export(keyless, {}, exportContext);
     const listed = listStore(saved(folder, exported), exported.passphrase ?? '');
-    expect(aliasesIn(listed)).toEqual(['leaf.example.test_cert', 'leaf.example.test_cert_1', 'leaf.example.test_cert_2']);
+    expect(aliasesIn(listed)).toEqual([
+      'leaf.example.test_cert',
+      'leaf.example.test_cert_1',
+      'leaf.example.test_cert_2',
+    ]);
     expect(listed.match(/Entry type: trustedCertEntry/g)).toHaveLength(3);
     expect(certificatesIn(listed).sort()).toEqual(keyless.chainPem.flatMap(certificatesIn).sort());
   });
 
   it('refuses a passphrase beyond ASCII', async () => {
-    await expect(pkcs12TruststoreExport.export(bundles.ec, { passphrase: 'pässword1' }, exportContext)).rejects.toMatchObject(MISCONFIGURED);
+    await expect(
+      pkcs12TruststoreExport.export(bundles.ec, { passphrase: 'pässword1' }, exportContext),
+    ).rejects.toMatchObject(MISCONFIGURED);
   });
 });

@@ -7,11 +7,15 @@ import { printable } from '../../src/plugin-api/store-options.js';
 import { fileOptions } from './pkcs12.options.js';
 
 const options = z.strictObject({
-  type: z.enum(['modern', 'legacy', 'PKCS12 (.p12)', 'legacy PKCS12 (.p12)']).default('modern').meta({
-    title: 'Type',
-    description: 'modern: AES-256 and SHA-256; legacy: 3DES and SHA-1, for Java before 8u301 and Windows before Server 2019. '
-      + 'The other two values are the names that Lemur gave them.',
-  }),
+  type: z
+    .enum(['modern', 'legacy', 'PKCS12 (.p12)', 'legacy PKCS12 (.p12)'])
+    .default('modern')
+    .meta({
+      title: 'Type',
+      description:
+        'modern: AES-256 and SHA-256; legacy: 3DES and SHA-1, for Java before 8u301 and Windows before Server 2019. ' +
+        'The other two values are the names that Lemur gave them.',
+    }),
   ...fileOptions,
 });
 
@@ -25,7 +29,8 @@ export const pkcs12Export = defineExport({
   options,
 
   async export(bundle, { type, alias, passphrase: given }) {
-    if (!bundle.privateKeyPem) throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
+    if (!bundle.privateKeyPem)
+      throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
     const passphrase = printable(given ?? generatePassphrase());
     const entry = keyEntry(alias ?? bundle.commonName, bundle.chainPem, bundle.privateKeyPem);
     const bytes = await writePkcs12KeyStore(entry, passphrase, type.startsWith('legacy') ? 'legacy' : 'modern');

@@ -5,13 +5,23 @@ import { PluginError } from '../../src/plugin-api/errors.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 
 /** A host name or IP address (no brackets) and a port. */
-export interface Target { host: string; port: number }
+export interface Target {
+  host: string;
+  port: number;
+}
 
 /** What a server showed in one handshake. `chainPem` is as it was sent, leaf first. */
-export interface Handshake { chainPem: string[]; protocol: string; cipher: string }
+export interface Handshake {
+  chainPem: string[];
+  protocol: string;
+  cipher: string;
+}
 
 /** The versions that a handshake may settle on. */
-export interface Versions { min: SecureVersion; max: SecureVersion }
+export interface Versions {
+  min: SecureVersion;
+  max: SecureVersion;
+}
 
 const longestChain = 10;
 
@@ -21,13 +31,22 @@ export function textOf({ host, port }: Target): string {
 }
 
 /**
- * One TLS handshake in which everything is accepted that can be looked at: expired and foreign certificates, weak ciphers. Nothing
- * is sent over it. Throws PluginError `unavailable`.
+ * One TLS handshake in which everything is accepted that can be looked at: expired and foreign certificates, weak
+ * ciphers. Nothing is sent over it. Throws PluginError `unavailable`.
  */
-export async function shakeHands(target: Target, { min, max }: Versions, ctx: PluginContext, signal: AbortSignal): Promise<Handshake> {
+export async function shakeHands(
+  target: Target,
+  { min, max }: Versions,
+  ctx: PluginContext,
+  signal: AbortSignal,
+): Promise<Handshake> {
   const socket = await ctx.site.connect(target.host, target.port, signal);
   const secure = connect({
-    socket, minVersion: min, maxVersion: max, rejectUnauthorized: false, ciphers: 'DEFAULT:@SECLEVEL=0',
+    socket,
+    minVersion: min,
+    maxVersion: max,
+    rejectUnauthorized: false,
+    ciphers: 'DEFAULT:@SECLEVEL=0',
     ...(isIP(target.host) === 0 && { servername: target.host }),
   });
   try {
@@ -46,7 +65,10 @@ function established(secure: TLSSocket, signal: AbortSignal): Promise<void> {
     const stop = (): void => reject(signal.reason as Error);
     signal.addEventListener('abort', stop, { once: true });
     // An error after the handshake, when we hang up, is nobody's business.
-    secure.on('error', reject).once('close', () => reject(new Error('closed'))).once('secureConnect', resolve);
+    secure
+      .on('error', reject)
+      .once('close', () => reject(new Error('closed')))
+      .once('secureConnect', resolve);
     if (signal.aborted) stop();
   });
 }
@@ -54,7 +76,8 @@ function established(secure: TLSSocket, signal: AbortSignal): Promise<void> {
 function chainOf(secure: TLSSocket): string[] {
   const chain: string[] = [];
   let certificate: X509Certificate | undefined = secure.getPeerX509Certificate();
-  for (; certificate && chain.length < longestChain; certificate = certificate.issuerCertificate) chain.push(certificate.toString());
+  for (; certificate && chain.length < longestChain; certificate = certificate.issuerCertificate)
+    chain.push(certificate.toString());
   return chain;
 }
 

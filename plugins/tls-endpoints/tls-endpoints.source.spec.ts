@@ -14,12 +14,15 @@ const opened: Socket[] = [];
 async function site(host: string, port: number): Promise<Socket> {
   const socket = connect({ host: host.endsWith('.test') ? '127.0.0.1' : host, port });
   opened.push(socket);
-  await once(socket, 'connect').catch((error: Error) => { throw new PluginError('unavailable', `${host}:${port} cannot be reached.`, undefined, { cause: error }); });
+  await once(socket, 'connect').catch((error: Error) => {
+    throw new PluginError('unavailable', `${host}:${port} cannot be reached.`, undefined, { cause: error });
+  });
   return socket;
 }
 
 const context = pluginContext({ connect: site });
-const scan = (values: object, ctx = context): Promise<Found[]> => scanned(tlsEndpoints, tlsEndpoints.options.parse(values), ctx);
+const scan = (values: object, ctx = context): Promise<Found[]> =>
+  scanned(tlsEndpoints, tlsEndpoints.options.parse(values), ctx);
 const ciphersOf = (found: Found | undefined) => (found as FoundEndpoint).policy.ciphers;
 
 async function serve(options: TlsOptions): Promise<number> {
@@ -38,7 +41,9 @@ const material = (name: string): TlsOptions => {
   return { cert: chainPem.join(''), key: privateKeyPem };
 };
 
-beforeAll(() => { authority = startTestAuthority(); });
+beforeAll(() => {
+  authority = startTestAuthority();
+});
 afterAll(() => {
   authority.close();
   for (const server of servers) server.close();
@@ -49,24 +54,48 @@ describe('the source of TLS servers', () => {
     const options = material('a.test');
     const port = await serve(options);
     const [found] = await scan({ hosts: ['A.test'], port });
-    expect(found).toMatchObject({ kind: 'endpoint', externalId: `a.test:${port}`, name: `a.test:${port}`, dnsName: 'a.test', port, protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' });
+    expect(found).toMatchObject({
+      kind: 'endpoint',
+      externalId: `a.test:${port}`,
+      name: `a.test:${port}`,
+      dnsName: 'a.test',
+      port,
+      protocol: 'TLSv1.3',
+      cipher: 'TLS_AES_256_GCM_SHA384',
+    });
     expect((found as FoundEndpoint).chainPem.join('')).toBe(options.cert);
-    expect(ciphersOf(found)).toEqual([{ name: 'Protocol-TLSv1.2', deprecated: false }, { name: 'Protocol-TLSv1.3', deprecated: false }, { name: 'TLS_AES_256_GCM_SHA384', deprecated: false }]);
+    expect(ciphersOf(found)).toEqual([
+      { name: 'Protocol-TLSv1.2', deprecated: false },
+      { name: 'Protocol-TLSv1.3', deprecated: false },
+      { name: 'TLS_AES_256_GCM_SHA384', deprecated: false },
+    ]);
   });
 
   it('asks for the name that it looks for', async () => {
     const { cert, key } = material('sni.test');
-    const port = await serve({ ...material('default.test'), SNICallback: (name, done) => done(null, name === 'sni.test' ? createContext({ cert, key }) : undefined) });
+    const port = await serve({
+      ...material('default.test'),
+      SNICallback: (name, done) => done(null, name === 'sni.test' ? createContext({ cert, key }) : undefined),
+    });
     const [named, bare] = await scan({ hosts: [`sni.test:${port}`, `127.0.0.1:${port}`], probeVersions: false });
     expect((named as FoundEndpoint).chainPem.join('')).toBe(cert);
     expect((bare as FoundEndpoint).chainPem.join('')).not.toBe(cert);
   });
 
   it('sees old servers too, and what is deprecated about them', async () => {
-    const port = await serve({ ...material('old.test'), minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' });
+    const port = await serve({
+      ...material('old.test'),
+      minVersion: 'TLSv1',
+      maxVersion: 'TLSv1.1',
+      ciphers: 'DEFAULT:@SECLEVEL=0',
+    });
     const [found] = await scan({ hosts: [`127.0.0.1:${port}`] });
     expect(found).toMatchObject({ protocol: 'TLSv1.1' });
-    expect(ciphersOf(found).filter(({ deprecated }) => deprecated).map(({ name }) => name)).toEqual(['Protocol-TLSv1', 'Protocol-TLSv1.1']);
+    expect(
+      ciphersOf(found)
+        .filter(({ deprecated }) => deprecated)
+        .map(({ name }) => name),
+    ).toEqual(['Protocol-TLSv1', 'Protocol-TLSv1.1']);
   });
 
   it('names servers that do not answer, talk something else or never end, and goes on', async () => {
@@ -75,17 +104,27 @@ describe('the source of TLS servers', () => {
     const good = await serve(material('a.test'));
     const hosts = ['127.0.0.1:1', `127.0.0.1:${silent}`, `127.0.0.1:${other}`, `127.0.0.1:${good}`];
     const found = await scan({ hosts, timeout: 1 });
-    expect(found.map((one) => [one.kind, one.kind === 'trouble' ? one.location : ''])).toEqual([...hosts.slice(0, 3).map((host) => ['trouble', host]), ['endpoint', '']]);
-    await expect(tlsEndpoints.check?.(tlsEndpoints.options.parse({ hosts, timeout: 1 }), context)).rejects.toThrow(/^3 of 4 cannot be seen/);
+    expect(found.map((one) => [one.kind, one.kind === 'trouble' ? one.location : ''])).toEqual([
+      ...hosts.slice(0, 3).map((host) => ['trouble', host]),
+      ['endpoint', ''],
+    ]);
+    await expect(tlsEndpoints.check?.(tlsEndpoints.options.parse({ hosts, timeout: 1 }), context)).rejects.toThrow(
+      /^3 of 4 cannot be seen/,
+    );
     expect(opened.every(({ destroyed }) => destroyed)).toBe(true);
   });
 
-  it.each(['10.0.0.0/8', 'https://a.test', 'a.test:0', 'a.test:65536', '[127.0.0.1]:443', 'fe80::1', '', 'a b', '-a'])('takes no %j for a host', (host) => {
-    expect(tlsEndpoints.options.safeParse({ hosts: [host] }).success).toBe(false);
-  });
+  it.each(['10.0.0.0/8', 'https://a.test', 'a.test:0', 'a.test:65536', '[127.0.0.1]:443', 'fe80::1', '', 'a b', '-a'])(
+    'takes no %j for a host',
+    (host) => {
+      expect(tlsEndpoints.options.safeParse({ hosts: [host] }).success).toBe(false);
+    },
+  );
 
   it('looks once at a host that is named twice', async () => {
     const port = await serve(material('a.test'));
-    expect(await scan({ hosts: [`127.0.0.1:${port}`, '127.0.0.1', '127.0.0.1'], port, probeVersions: false })).toHaveLength(1);
+    expect(
+      await scan({ hosts: [`127.0.0.1:${port}`, '127.0.0.1', '127.0.0.1'], port, probeVersions: false }),
+    ).toHaveLength(1);
   });
 });

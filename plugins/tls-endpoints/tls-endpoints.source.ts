@@ -9,17 +9,40 @@ import { defineSource, type PluginContext } from '../../src/plugin-api/plugin.js
 import { pollRateOption } from '../../src/plugin-api/source-options.js';
 import { type Handshake, shakeHands, type Target, textOf } from './tls-endpoints.client.js';
 
-const hostAndPort = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?))(?::(\d{1,5}))?$/;
+const hostAndPort =
+  /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?))(?::(\d{1,5}))?$/;
 
 const options = z.strictObject({
-  hosts: z.array(z.string().max(300).refine((text) => targetOf(text, 443) !== null, 'must be host, host:port or [IPv6]:port')).min(1).max(1000).meta({
-    title: 'Hosts', description: 'Servers to look at: host or host:port, an IPv6 address in brackets. Networks are not scanned.', examples: [['www.example.com', 'mail.example.com:465']],
-  }),
+  hosts: z
+    .array(
+      z
+        .string()
+        .max(300)
+        .refine((text) => targetOf(text, 443) !== null, 'must be host, host:port or [IPv6]:port'),
+    )
+    .min(1)
+    .max(1000)
+    .meta({
+      title: 'Hosts',
+      description: 'Servers to look at: host or host:port, an IPv6 address in brackets. Networks are not scanned.',
+      examples: [['www.example.com', 'mail.example.com:465']],
+    }),
   port: z.int().min(1).max(65_535).default(443).meta({ title: 'Port', description: 'Port of hosts that name none.' }),
-  timeout: z.int().min(1).max(60).default(10).meta({ title: 'Timeout', description: 'Seconds that one handshake may take.' }),
-  probeVersions: z.boolean().default(true).meta({
-    title: 'Probe versions', description: 'Try every version of TLS from 1.0 to 1.3, to find servers that still accept old ones; costs three more connections for each host.',
-  }),
+  timeout: z
+    .int()
+    .min(1)
+    .max(60)
+    .default(10)
+    .meta({ title: 'Timeout', description: 'Seconds that one handshake may take.' }),
+  probeVersions: z
+    .boolean()
+    .default(true)
+    .meta({
+      title: 'Probe versions',
+      description:
+        'Try every version of TLS from 1.0 to 1.3, to find servers that still accept ' +
+        'old ones; costs three more connections for each host.',
+    }),
   pollRate: pollRateOption,
 });
 
@@ -37,13 +60,19 @@ const mostAliases = 100;
 export const tlsEndpoints = defineSource({
   id: 'tls-endpoints',
   title: 'TLS servers',
-  description: 'Connects to a list of servers and records the certificates that they serve, and the versions and ciphers that they accept. Sends nothing but handshakes.',
+  description:
+    'Connects to a list of servers and records the certificates that they serve, and the ' +
+    'versions and ciphers that they accept. Sends nothing but handshakes.',
   options,
 
   async check(o, ctx) {
     const looks = await inGroups(targetsOf(o), (target) => handshakeOrDetail(target, o, ctx));
     const silent = looks.filter((look) => typeof look === 'string');
-    if (silent.length > 0) throw new PluginError('unavailable', `${silent.length} of ${looks.length} cannot be seen: ${silent.slice(0, 5).join(' ')}`);
+    if (silent.length > 0)
+      throw new PluginError(
+        'unavailable',
+        `${silent.length} of ${looks.length} cannot be seen: ${silent.slice(0, 5).join(' ')}`,
+      );
   },
 
   async *scan(o, ctx) {
@@ -61,9 +90,20 @@ async function look(target: Target, o: TlsOptions, ctx: PluginContext): Promise<
   if (typeof seen === 'string') return { kind: 'trouble', location: textOf(target), detail: seen };
   const accepted = o.probeVersions ? await acceptedVersions(target, seen.protocol, o, ctx) : [seen.protocol];
   return {
-    kind: 'endpoint', externalId: textOf(target), name: textOf(target), dnsName: target.host, port: target.port, type: 'tls',
-    aliases: aliasesOf(seen.chainPem, target.host), chainPem: seen.chainPem, protocol: seen.protocol, cipher: seen.cipher,
-    policy: { name: 'observed', ciphers: [...accepted.map(versionFact), { name: seen.cipher, deprecated: weakCipher.test(seen.cipher) }] },
+    kind: 'endpoint',
+    externalId: textOf(target),
+    name: textOf(target),
+    dnsName: target.host,
+    port: target.port,
+    type: 'tls',
+    aliases: aliasesOf(seen.chainPem, target.host),
+    chainPem: seen.chainPem,
+    protocol: seen.protocol,
+    cipher: seen.cipher,
+    policy: {
+      name: 'observed',
+      ciphers: [...accepted.map(versionFact), { name: seen.cipher, deprecated: weakCipher.test(seen.cipher) }],
+    },
   };
 }
 
@@ -80,9 +120,16 @@ async function handshakeOrDetail(target: Target, o: TlsOptions, ctx: PluginConte
 
 /** In order, `known` among them. What fails counts as not accepted. */
 async function acceptedVersions(target: Target, known: string, o: TlsOptions, ctx: PluginContext): Promise<string[]> {
-  const accepted = await Promise.all(versions.map(async (version) => (
-    version === known || await shakeHands(target, { min: version, max: version }, ctx, within(o, ctx)).then(() => true, () => false)
-  )));
+  const accepted = await Promise.all(
+    versions.map(
+      async (version) =>
+        version === known ||
+        (await shakeHands(target, { min: version, max: version }, ctx, within(o, ctx)).then(
+          () => true,
+          () => false,
+        )),
+    ),
+  );
   return versions.filter((_, at) => accepted[at]);
 }
 
@@ -97,7 +144,9 @@ function versionFact(version: string): EndpointCipher {
 /** The other host names that the served certificate is for. */
 function aliasesOf([leafPem = '']: readonly string[], host: string): string[] {
   try {
-    const names = parseCertificate(leafPem).subjectAltNames.filter(({ type }) => type === 'dns').map(({ value }) => value);
+    const names = parseCertificate(leafPem)
+      .subjectAltNames.filter(({ type }) => type === 'dns')
+      .map(({ value }) => value);
     return [...new Set(names)].filter((name) => name !== host).slice(0, mostAliases);
   } catch {
     return [];
@@ -119,6 +168,7 @@ function targetOf(text: string, defaultPort: number): Target | null {
 
 async function inGroups<In, Out>(all: readonly In[], work: (one: In) => Promise<Out>): Promise<Out[]> {
   const done: Out[] = [];
-  for (let at = 0; at < all.length; at += atATime) done.push(...await Promise.all(all.slice(at, at + atATime).map(work)));
+  for (let at = 0; at < all.length; at += atATime)
+    done.push(...(await Promise.all(all.slice(at, at + atATime).map(work))));
   return done;
 }

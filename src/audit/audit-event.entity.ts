@@ -8,9 +8,15 @@ import { Check, Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 @Index('audit_event_action_index', ['action', 'id'])
 @Index('audit_event_actor_index', ['actorUserId', 'id'])
 @Index('audit_event_at_index', { synchronize: false })
-@Check('audit_event_states', `(before is null or jsonb_typeof(before) = 'object') and (after is null or jsonb_typeof(after) = 'object')`)
-@Check('audit_event_sealed', `num_nulls(seq, prev_hash, hash) = 3
-  or (num_nulls(seq, prev_hash, hash) = 0 and seq > 0 and octet_length(prev_hash) = 32 and octet_length(hash) = 32)`)
+@Check(
+  'audit_event_states',
+  `(before is null or jsonb_typeof(before) = 'object') and (after is null or jsonb_typeof(after) = 'object')`,
+)
+@Check(
+  'audit_event_sealed',
+  `num_nulls(seq, prev_hash, hash) = 3
+  or (num_nulls(seq, prev_hash, hash) = 0 and seq > 0 and octet_length(prev_hash) = 32 and octet_length(hash) = 32)`,
+)
 export class AuditEvent {
   /** Decimal text. In order of insertion, with gaps where transactions were rolled back. */
   @PrimaryGeneratedColumn('identity', { type: 'bigint', generatedIdentity: 'BY DEFAULT' })

@@ -12,33 +12,63 @@ import type { LogQuery, LogSelection } from './log.schema.js';
 export class AuditRepository {
   constructor(private readonly filters: LogFilters) {}
 
-  /** Newest first, unless a direction is asked for; a filter wants the whole value. Throws `invalid-request` for a field that the log does not have. */
+  /**
+   * Newest first, unless a direction is asked for; a filter wants the whole value. Throws `invalid-request` for a field
+   * that the log does not have.
+   */
   async list(tx: Tx, query: LogQuery): Promise<Page<AuditEvent>> {
     const { page, count, after } = query;
     const isRising = query.sortDir === 'asc' || (query.sortDir === undefined && query.sortBy !== undefined);
     const wanted = await this.selected(tx, query);
     const [bounded, values] = wanted.clone().select('e.id').limit(mostCounted).getQueryAndParameters();
-    const [{ total }] = await tx.query<[{ total: string }]>(`select count(*) as total from (${bounded}) counted`, values);
+    const [{ total }] = await tx.query<[{ total: string }]>(
+      `select count(*) as total from (${bounded}) counted`,
+      values,
+    );
     if (after !== undefined) wanted.andWhere(isRising ? 'e.id > :after' : 'e.id < :after', { after });
-    const rows = await wanted.orderBy('e.id', isRising ? 'ASC' : 'DESC').limit(count + 1).offset(after === undefined ? (page - 1) * count : 0).getMany();
+    const rows = await wanted
+      .orderBy('e.id', isRising ? 'ASC' : 'DESC')
+      .limit(count + 1)
+      .offset(after === undefined ? (page - 1) * count : 0)
+      .getMany();
     const items = rows.slice(0, count);
     const next = rows.length > count ? items.at(-1)?.id : undefined;
     return { items, total: Number(total), ...(next !== undefined && { next }) };
   }
 
   /** What happened to one thing, newest first; `after` is the id of an event, and those before it follow. */
-  async ofTarget(tx: Tx, targetType: string, targetId: number, { count, after }: { count: number; after?: number }): Promise<{ items: AuditEvent[]; next?: string }> {
-    const wanted = tx.createQueryBuilder(AuditEvent, 'e').where('e.targetType = :targetType and e.targetId = :targetId', { targetType, targetId: String(targetId) });
+  async ofTarget(
+    tx: Tx,
+    targetType: string,
+    targetId: number,
+    { count, after }: { count: number; after?: number },
+  ): Promise<{ items: AuditEvent[]; next?: string }> {
+    const wanted = tx
+      .createQueryBuilder(AuditEvent, 'e')
+      .where('e.targetType = :targetType and e.targetId = :targetId', { targetType, targetId: String(targetId) });
     if (after !== undefined) wanted.andWhere('e.id < :after', { after });
-    const rows = await wanted.orderBy('e.id', 'DESC').limit(count + 1).getMany();
+    const rows = await wanted
+      .orderBy('e.id', 'DESC')
+      .limit(count + 1)
+      .getMany();
     const items = rows.slice(0, count);
     return { items, ...(rows.length > count && { next: items.at(-1)?.id }) };
   }
 
-  /** The next `count` events behind the id `afterId`, oldest first, up to and with the id `lastId`. Throws as `list`. */
-  async following(tx: Tx, selection: LogSelection, { afterId, lastId, count }: { afterId: string; lastId: string; count: number }): Promise<AuditEvent[]> {
+  /**
+   * The next `count` events behind the id `afterId`, oldest first, up to and with the id `lastId`. Throws as `list`.
+   */
+  async following(
+    tx: Tx,
+    selection: LogSelection,
+    { afterId, lastId, count }: { afterId: string; lastId: string; count: number },
+  ): Promise<AuditEvent[]> {
     const wanted = await this.selected(tx, selection);
-    return wanted.andWhere('e.id > :afterId and e.id <= :lastId', { afterId, lastId }).orderBy('e.id', 'ASC').limit(count).getMany();
+    return wanted
+      .andWhere('e.id > :afterId and e.id <= :lastId', { afterId, lastId })
+      .orderBy('e.id', 'ASC')
+      .limit(count)
+      .getMany();
   }
 
   /** The newest id of all, `0` when there is no event. */

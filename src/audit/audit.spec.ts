@@ -25,7 +25,9 @@ const verify = (anchor?: ChainAnchor): Promise<ChainReport> => test.db.read((tx)
 
 async function record(count: number): Promise<void> {
   for (let i = 1; i <= count; i++) {
-    await test.db.write((tx) => audit.record(tx, ada, { action: 'thing.changed', targetType: 'thing', targetId: i, after: { i } }));
+    await test.db.write((tx) =>
+      audit.record(tx, ada, { action: 'thing.changed', targetType: 'thing', targetId: i, after: { i } }),
+    );
   }
 }
 
@@ -39,41 +41,95 @@ async function tamper(...statements: string[]): Promise<void> {
 
 describe('Audit', () => {
   it('writes who did what to what', async () => {
-    await test.db.write((tx) => audit.record(tx, ada, {
-      action: 'role.renamed', targetType: 'role', targetId: 3, before: { name: 'a' }, after: { name: 'b' } }));
-    expect(await events()).toMatchObject([{
-      action: 'role.renamed', targetType: 'role', targetId: '3', actorUserId: 7, actorName: 'ada', address: '192.0.2.1',
-      requestId: 'req-1', before: { name: 'a' }, after: { name: 'b' }, seq: null, prevHash: null, hash: null }]);
+    await test.db.write((tx) =>
+      audit.record(tx, ada, {
+        action: 'role.renamed',
+        targetType: 'role',
+        targetId: 3,
+        before: { name: 'a' },
+        after: { name: 'b' },
+      }),
+    );
+    expect(await events()).toMatchObject([
+      {
+        action: 'role.renamed',
+        targetType: 'role',
+        targetId: '3',
+        actorUserId: 7,
+        actorName: 'ada',
+        address: '192.0.2.1',
+        requestId: 'req-1',
+        before: { name: 'a' },
+        after: { name: 'b' },
+        seq: null,
+        prevHash: null,
+        hash: null,
+      },
+    ]);
   });
 
   it('has no user id for the program itself', async () => {
-    await test.db.write((tx) => audit.record(tx, systemActor('job-1'), { action: 'a.b', targetType: 'a', targetId: 1 }));
+    await test.db.write((tx) =>
+      audit.record(tx, systemActor('job-1'), { action: 'a.b', targetType: 'a', targetId: 1 }),
+    );
     expect(await events()).toMatchObject([{ actorUserId: null, actorName: 'system', before: null }]);
   });
 
   it('is taken back with the transaction of the change', async () => {
-    await expect(test.db.write(async (tx) => {
-      await audit.record(tx, ada, { action: 'a.b', targetType: 'a', targetId: 1 });
-      throw new Error('no');
-    })).rejects.toThrow('no');
+    await expect(
+      test.db.write(async (tx) => {
+        await audit.record(tx, ada, { action: 'a.b', targetType: 'a', targetId: 1 });
+        throw new Error('no');
+      }),
+    ).rejects.toThrow('no');
     expect(await events()).toEqual([]);
   });
 
   it('puts a mark in the place of private keys in what the program itself records', async () => {
-    const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'sec1', format: 'pem' }).toString();
-    const after = { detail: `The CA says: ${pem}Try again.`, list: ['a PRIVATE KEY is missing', `cut PRIVATE KEY-----\nMHcCAQEEIA`], n: 1, none: null };
-    await test.db.write((tx) => audit.recordMany(tx, [
-      { actor: systemActor('job-1'), act: { action: 'a.b', targetType: 'a', targetId: 1, after } }, { actor: ada, act: { action: 'a.c', targetType: 'a', targetId: 1, after: { a: 1 } } }]));
+    const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      .privateKey.export({ type: 'sec1', format: 'pem' })
+      .toString();
+    const after = {
+      detail: `The CA says: ${pem}Try again.`,
+      list: ['a PRIVATE KEY is missing', `cut PRIVATE KEY-----\nMHcCAQEEIA`],
+      n: 1,
+      none: null,
+    };
+    await test.db.write((tx) =>
+      audit.recordMany(tx, [
+        { actor: systemActor('job-1'), act: { action: 'a.b', targetType: 'a', targetId: 1, after } },
+        { actor: ada, act: { action: 'a.c', targetType: 'a', targetId: 1, after: { a: 1 } } },
+      ]),
+    );
     expect(await events()).toMatchObject([
-      { after: { detail: 'The CA says: [private key]\nTry again.', list: ['a PRIVATE KEY is missing', 'cut [private key]'], n: 1, none: null } }, { action: 'a.c', after: { a: 1 } }]);
+      {
+        after: {
+          detail: 'The CA says: [private key]\nTry again.',
+          list: ['a PRIVATE KEY is missing', 'cut [private key]'],
+          n: 1,
+          none: null,
+        },
+      },
+      { action: 'a.c', after: { a: 1 } },
+    ]);
   });
 
   it('refuses private keys', async () => {
     const after = { pem: '-----BEGIN EC PRIVATE KEY-----\n' };
-    await expect(test.db.write((tx) => audit.record(tx, ada, { action: 'a.b', targetType: 'a', targetId: 1, after }))).rejects.toThrow('private key');
+    await expect(
+      test.db.write((tx) => audit.record(tx, ada, { action: 'a.b', targetType: 'a', targetId: 1, after })),
+    ).rejects.toThrow('private key');
     // What only speaks of one is none, and what is there already must not keep people from changing it.
     const before = { pem: '-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIA' };
-    await test.db.write((tx) => audit.record(tx, ada, { action: 'a.b', targetType: 'a', targetId: 1, before, after: { text: 'the PRIVATE KEY' } }));
+    await test.db.write((tx) =>
+      audit.record(tx, ada, {
+        action: 'a.b',
+        targetType: 'a',
+        targetId: 1,
+        before,
+        after: { text: 'the PRIVATE KEY' },
+      }),
+    );
     expect(await events()).toMatchObject([{ before: { pem: '[private key]' }, after: { text: 'the PRIVATE KEY' } }]);
   });
 });
@@ -89,7 +145,9 @@ describe('the audit table', () => {
     await expect(test.source.query(statement)).rejects.toThrow('append-only');
     await sealer.seal();
     await expect(test.source.query(statement)).rejects.toThrow('append-only');
-    await expect(test.source.query('update audit_event set seq = null, prev_hash = null, hash = null')).rejects.toThrow('append-only');
+    await expect(test.source.query('update audit_event set seq = null, prev_hash = null, hash = null')).rejects.toThrow(
+      'append-only',
+    );
   });
 
   it('refuses half a seal', async () => {
@@ -104,8 +162,9 @@ describe('AuditSealer', () => {
       select 'a.b', 'a', n, 'x', '', '' from generate_series(1, 2500) n`);
     expect(await sealer.seal()).toBe(2500);
     expect(await sealer.seal()).toBe(0);
-    expect(await test.source.query('select min(seq)::int as min, max(seq)::int as max, count(*)::int from audit_event'))
-      .toEqual([{ min: 1, max: 2500, count: 2500 }]);
+    expect(
+      await test.source.query('select min(seq)::int as min, max(seq)::int as max, count(*)::int from audit_event'),
+    ).toEqual([{ min: 1, max: 2500, count: 2500 }]);
     expect(await verify()).toMatchObject({ rows: 2500, faults: [], overdue: 0, head: { seq: 2500 } });
   });
 
@@ -120,7 +179,12 @@ describe('AuditSealer', () => {
     expect(await sealer.seal()).toBe(1);
     await record(1);
     expect(await sealer.seal()).toBe(1);
-    expect((await events()).map(({ action, seq }) => [action, seq])).toEqual([['a.late', '3'], ['thing.changed', '1'], ['thing.changed', '2'], ['thing.changed', '4']]);
+    expect((await events()).map(({ action, seq }) => [action, seq])).toEqual([
+      ['a.late', '3'],
+      ['thing.changed', '1'],
+      ['thing.changed', '2'],
+      ['thing.changed', '4'],
+    ]);
     expect((await verify()).faults).toEqual([]);
   });
 
@@ -135,8 +199,11 @@ describe('AuditSealer', () => {
     await record(1);
     await sealer.seal();
     const [event] = await events();
-    const canonical = `{"at": "${event?.at.toISOString().replace(/\.?0*Z$/, '')}", "id": 1, "after": {"i": 1}, "action": "thing.changed", `
-      + '"before": null, "address": "192.0.2.1", "targetId": "1", "actorName": "ada", "requestId": "req-1", "targetType": "thing", "actorUserId": 7}';
+    const canonical =
+      `{"at": "${event?.at.toISOString().replace(/\.?0*Z$/, '')}", "id": 1, "after": ` +
+      '{"i": 1}, "action": "thing.changed", ' +
+      '"before": null, "address": "192.0.2.1", "targetId": "1", "actorName": "ada", ' +
+      '"requestId": "req-1", "targetType": "thing", "actorUserId": 7}';
     const input = Buffer.concat([Buffer.alloc(32), Buffer.from(canonical)]);
     expect(execFileSync('sha256sum', { input, encoding: 'utf8' }).slice(0, 64)).toBe(event?.hash?.toString('hex'));
   });
@@ -148,13 +215,22 @@ describe('verifyChain', () => {
     await sealer.seal();
   });
 
-  it.each(['action', 'target_id', 'actor_name', 'address', 'request_id', 'target_type'])('finds a changed %s', async (column) => {
-    await tamper(`update audit_event set ${column} = 'forged' where seq = 3`);
-    expect((await verify()).faults).toEqual([{ kind: 'changed', seq: 3, id: '3' }]);
-  });
+  it.each(['action', 'target_id', 'actor_name', 'address', 'request_id', 'target_type'])(
+    'finds a changed %s',
+    async (column) => {
+      await tamper(`update audit_event set ${column} = 'forged' where seq = 3`);
+      expect((await verify()).faults).toEqual([{ kind: 'changed', seq: 3, id: '3' }]);
+    },
+  );
 
   it.each([
-    `at = at + interval '1 millisecond'`, `at = 'infinity'`, 'actor_user_id = 8', 'id = 99', `before = '{}'`, `after = '{"i": 3.0}'`, 'after = null',
+    `at = at + interval '1 millisecond'`,
+    `at = 'infinity'`,
+    'actor_user_id = 8',
+    'id = 99',
+    `before = '{}'`,
+    `after = '{"i": 3.0}'`,
+    'after = null',
   ])('finds a change to %s', async (change) => {
     await tamper(`update audit_event set ${change} where seq = 3`);
     expect((await verify()).faults).toMatchObject([{ kind: 'changed', seq: 3 }]);
@@ -166,7 +242,10 @@ describe('verifyChain', () => {
   });
 
   it('finds a removed row when the others were renumbered', async () => {
-    await tamper('delete from audit_event where seq = 3', ...[4, 5, 6].map((n) => `update audit_event set seq = ${n - 1} where seq = ${n}`));
+    await tamper(
+      'delete from audit_event where seq = 3',
+      ...[4, 5, 6].map((n) => `update audit_event set seq = ${n - 1} where seq = ${n}`),
+    );
     expect((await verify()).faults).toEqual([{ kind: 'removed', seq: 3, id: '4' }]);
   });
 
@@ -175,21 +254,34 @@ describe('verifyChain', () => {
     `insert into audit_event (id, action, target_type, target_id, actor_name, address, request_id, seq, prev_hash, hash)
      values (50, 'a.b', 'a', '1', 'eve', '', '', 4, ${prevHash}, sha256('x'))`;
 
-  it.each([`(select hash from audit_event where seq = 3)`, `sha256('y')`])('finds an inserted row with prev_hash %s', async (prevHash) => {
-    await tamper(...shift, insertAt4(prevHash));
-    const { faults } = await verify();
-    expect(faults).toEqual([{ kind: 'inserted', seq: 4, id: '50' }]);
-  });
+  it.each([`(select hash from audit_event where seq = 3)`, `sha256('y')`])(
+    'finds an inserted row with prev_hash %s',
+    async (prevHash) => {
+      await tamper(...shift, insertAt4(prevHash));
+      const { faults } = await verify();
+      expect(faults).toEqual([{ kind: 'inserted', seq: 4, id: '50' }]);
+    },
+  );
 
   it('finds reordered rows', async () => {
-    await tamper('update audit_event set seq = 99 where seq = 3', 'update audit_event set seq = 3 where seq = 4', 'update audit_event set seq = 4 where seq = 99');
+    await tamper(
+      'update audit_event set seq = 99 where seq = 3',
+      'update audit_event set seq = 3 where seq = 4',
+      'update audit_event set seq = 4 where seq = 99',
+    );
     expect((await verify()).faults).toEqual([
-      { kind: 'reordered', seq: 3, id: '4' }, { kind: 'reordered', seq: 4, id: '3' }, { kind: 'reordered', seq: 5, id: '5' }]);
+      { kind: 'reordered', seq: 3, id: '4' },
+      { kind: 'reordered', seq: 4, id: '3' },
+      { kind: 'reordered', seq: 5, id: '5' },
+    ]);
   });
 
   it('finds a row that was rewritten with a fitting hash', async () => {
     await tamper(`update audit_event set hash = sha256('z') where seq = 3`);
-    expect((await verify()).faults).toEqual([{ kind: 'changed', seq: 3, id: '3' }, { kind: 'removed', seq: 4, id: '4' }]);
+    expect((await verify()).faults).toEqual([
+      { kind: 'changed', seq: 3, id: '3' },
+      { kind: 'removed', seq: 4, id: '4' },
+    ]);
   });
 
   it('finds that the newest rows were cut off, given an anchor', async () => {
@@ -201,7 +293,8 @@ describe('verifyChain', () => {
   });
 
   it('reports events that wait too long for their seal', async () => {
-    await test.source.query(`insert into audit_event (at, action, target_type, target_id, actor_name, address, request_id)
+    await test.source
+      .query(`insert into audit_event (at, action, target_type, target_id, actor_name, address, request_id)
       values (now() - interval '2 minutes', 'a.b', 'a', '1', 'x', '', ''), (now(), 'a.b', 'a', '1', 'x', '', '')`);
     expect(await verify()).toMatchObject({ overdue: 1, faults: [] });
   });

@@ -20,20 +20,30 @@ export interface AuditedAct {
 }
 
 /** Who did what. */
-export interface AuditEntry { actor: AuditActor; act: AuditedAct }
+export interface AuditEntry {
+  actor: AuditActor;
+  act: AuditedAct;
+}
 
-const insert = prepared('audit', `
-  insert into audit_event (action, target_type, target_id, actor_user_id, api_key_id, actor_name, address, request_id, before, after)
-  select e.action, e."targetType", e."targetId", nullif(e."userId", 0), e."apiKeyId", e.username, e.address, e."requestId", e.before, e.after
-  from jsonb_to_recordset($1) as e(action text, "targetType" text, "targetId" text, "userId" int, "apiKeyId" int, username text, address text,
-    "requestId" text, before jsonb, after jsonb)`);
+const insert = prepared(
+  'audit',
+  `
+  insert into audit_event (action, target_type, target_id, actor_user_id, api_key_id, actor_name, address, request_id,
+    before, after)
+  select e.action, e."targetType", e."targetId", nullif(e."userId", 0), e."apiKeyId", e.username, e.address,
+    e."requestId", e.before, e.after
+  from jsonb_to_recordset($1) as e(action text, "targetType" text, "targetId" text, "userId" int, "apiKeyId" int,
+  username text, address text,
+    "requestId" text, before jsonb, after jsonb)`,
+);
 
 /** Writes audit events in the transaction of the change, in one cheap statement; the sealer links them afterwards. */
 @Injectable()
 export class Audit {
   /**
-   * Throws `invalid-request` when somebody pasted a private key into a text. Where the program itself acts, which must not fail because of
-   * what some other side answered, for a stranger, and in what was there `before`, `[private key]` stands in its place. Throws on what refuses to be written as JSON, such as Sealed.
+   * Throws `invalid-request` when somebody pasted a private key into a text. Where the program itself acts, which must
+   * not fail because of what some other side answered, for a stranger, and in what was there `before`, `[private key]`
+   * stands in its place. Throws on what refuses to be written as JSON, such as Sealed.
    */
   async record(tx: Tx, actor: AuditActor, act: AuditedAct): Promise<void> {
     await this.recordMany(tx, [{ actor, act }]);
@@ -41,8 +51,15 @@ export class Audit {
 
   /** As `record`, in this order. */
   async recordMany(tx: Tx, entries: readonly AuditEntry[]): Promise<void> {
-    const rows = entries.map(({ actor: { userId, username, apiKey, address, requestId }, act }) =>
-      ({ ...act, targetId: String(act.targetId), userId, username, apiKeyId: apiKey?.id, address, requestId }));
+    const rows = entries.map(({ actor: { userId, username, apiKey, address, requestId }, act }) => ({
+      ...act,
+      targetId: String(act.targetId),
+      userId,
+      username,
+      apiKeyId: apiKey?.id,
+      address,
+      requestId,
+    }));
     const text = JSON.stringify(rows);
     await insert(tx, [holdsPrivateKey(text) ? JSON.stringify(rows.map(withoutKeys)) : text]);
   }
@@ -52,12 +69,18 @@ const keyMark = 'PRIVATE KEY-----';
 /** From the first line of a PEM block, or what is left of it, to the last; without one to the end of the text. */
 const keyBlock = /(?:-----BEGIN[ \w]*)?PRIVATE KEY-----[^]*?(?:-----END[ \w]*PRIVATE KEY-----|$)/g;
 
-/** True for a text that people are not let write into the log. Where something else happens before that is written, it is asked before that. */
+/**
+ * True for a text that people are not let write into the log. Where something else happens before that is written, it
+ * is asked before that.
+ */
 export function holdsPrivateKey(text: string): boolean {
   return text.includes(keyMark);
 }
 
 function withoutKeys<T extends AuditedAct & { userId: number }>({ before, ...given }: T): unknown {
-  if (given.userId !== 0 && holdsPrivateKey(JSON.stringify(given))) throw new Problem('invalid-request', 'A private key was given where none belongs.');
-  return JSON.parse(JSON.stringify({ ...given, before }), (_, value: unknown) => (typeof value === 'string' ? value.replace(keyBlock, '[private key]') : value));
+  if (given.userId !== 0 && holdsPrivateKey(JSON.stringify(given)))
+    throw new Problem('invalid-request', 'A private key was given where none belongs.');
+  return JSON.parse(JSON.stringify({ ...given, before }), (_, value: unknown) =>
+    typeof value === 'string' ? value.replace(keyBlock, '[private key]') : value,
+  );
 }

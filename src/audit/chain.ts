@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 
 /**
- * The canonical form of an audit row: Postgres' jsonb text (keys by length and then by bytes, one space after `:` and `,`)
- * of every column that is not part of the chain, with `at` in UTC, and without `apiKeyId` where none acted. To be selected
- * from `audit_event`.
+ * The canonical form of an audit row: Postgres' jsonb text (keys by length and then by bytes, one space after `:` and
+ * `,`) of every column that is not part of the chain, with `at` in UTC, and without `apiKeyId` where none acted. To be
+ * selected from `audit_event`.
  */
 export const canonicalRow = `(jsonb_build_object(
   'id', id, 'at', at at time zone 'UTC', 'action', action, 'targetType', target_type, 'targetId', target_id,
@@ -29,7 +29,10 @@ export interface SealedRow {
 
 /** One thing that is wrong with the chain. */
 export interface ChainFault {
-  /** `changed`: the row is not what was sealed. `removed`: the row that stood here, or before here, is gone or rewritten. */
+  /**
+   * `changed`: the row is not what was sealed. `removed`: the row that stood here, or before here, is gone or
+   * rewritten.
+   */
   kind: 'changed' | 'removed' | 'inserted' | 'reordered';
   seq: number;
   /** The audit event at `seq`; null when there is none. */

@@ -1,12 +1,29 @@
 import type { AuditEvent } from './audit-event.entity.js';
 import { logView } from './log.schema.js';
 
-const columns = ['id', 'loggedAt', 'logType', 'userId', 'username', 'targetType', 'targetId', 'address', 'requestId', 'before', 'after', 'seq', 'hash'] as const;
+const columns = [
+  'id',
+  'loggedAt',
+  'logType',
+  'userId',
+  'username',
+  'targetType',
+  'targetId',
+  'address',
+  'requestId',
+  'before',
+  'after',
+  'seq',
+  'hash',
+] as const;
 
 /** The names of the columns, as the first line (RFC 4180). */
 export const logCsvHead = `${columns.join(',')}\r\n`;
 
-/** One event as a line. `before` and `after` are JSON; what a spreadsheet would take for a formula is told apart by an apostrophe. */
+/**
+ * One event as a line. `before` and `after` are JSON; what a spreadsheet would take for a formula is told apart by an
+ * apostrophe.
+ */
 export function logCsv(event: AuditEvent): string {
   const view = logView(event);
   const cells = { ...view, userId: view.user.id, username: view.user.username };

@@ -13,27 +13,47 @@ const batch = 1000;
 /** Writes the log out, oldest first, however long it is. */
 @Injectable()
 export class LogExport {
-  constructor(private readonly db: Database, private readonly events: AuditRepository, private readonly audit: Audit) {}
+  constructor(
+    private readonly db: Database,
+    private readonly events: AuditRepository,
+    private readonly audit: Audit,
+  ) {}
 
   /**
-   * The lines in UTF-8, as they are read; ends with the newest event there was when it began, which is the record of this
-   * export itself. Throws `invalid-request` for a filter that the log does not have, before the first line.
+   * The lines in UTF-8, as they are read; ends with the newest event there was when it began, which is the record of
+   * this export itself. Throws `invalid-request` for a filter that the log does not have, before the first line.
    */
   async lines(actor: Actor, query: LogExportQuery): Promise<AsyncIterable<string>> {
     const { format, from, to, filter } = query;
     const lastId = await this.db.write(async (tx) => {
       await this.events.following(tx, query, { afterId: '0', lastId: '0', count: 1 });
-      const asked = { format, from: from ?? null, to: to ?? null, filter: filter ? `${filter.field};${filter.value}` : null };
+      const asked = {
+        format,
+        from: from ?? null,
+        to: to ?? null,
+        filter: filter ? `${filter.field};${filter.value}` : null,
+      };
       await this.audit.record(tx, actor, { action: 'log.exported', targetType: 'log', targetId: 0, after: asked });
       return this.events.lastId(tx);
     });
-    return format === 'csv' ? this.read(query, lastId, logCsv, logCsvHead) : this.read(query, lastId, (event) => `${JSON.stringify(logView(event))}\n`);
+    return format === 'csv'
+      ? this.read(query, lastId, logCsv, logCsvHead)
+      : this.read(query, lastId, (event) => `${JSON.stringify(logView(event))}\n`);
   }
 
-  private async *read(query: LogExportQuery, lastId: string, line: (event: AuditEvent) => string, head = ''): AsyncGenerator<string> {
+  private async *read(
+    query: LogExportQuery,
+    lastId: string,
+    line: (event: AuditEvent) => string,
+    head = '',
+  ): AsyncGenerator<string> {
     if (head !== '') yield head;
     for (let afterId: string | undefined = '0'; afterId !== undefined;) {
-      const events: AuditEvent[] = await this.events.following(this.db.single, query, { afterId, lastId, count: batch });
+      const events: AuditEvent[] = await this.events.following(this.db.single, query, {
+        afterId,
+        lastId,
+        count: batch,
+      });
       if (events.length > 0) yield events.map(line).join('');
       afterId = events.length < batch ? undefined : events.at(-1)?.id;
     }

@@ -12,11 +12,20 @@ import { LogExportQuery, LogQuery, LogView, logView } from './log.schema.js';
 /** The audit log, for auditors and administrators. */
 @Controller('logs')
 export class LogsController {
-  constructor(private readonly db: Database, private readonly events: AuditRepository, private readonly exports: LogExport) {}
+  constructor(
+    private readonly db: Database,
+    private readonly events: AuditRepository,
+    private readonly exports: LogExport,
+  ) {}
 
   @Get()
   @Requires('audit:read')
-  @Summary('List audit events', 'Newest first. `filter` takes logType, targetType, targetId, username, address, requestId, `user.email` or `certificate.name`, and a whole value; `logType` also the five kinds that Lemur knows, such as `create_cert`.')
+  @Summary(
+    'List audit events',
+    'Newest first. `filter` takes logType, targetType, targetId, username, address, requestId, `user.email` or ' +
+      '`certificate.name`, and a whole value; `logType` also the five kinds that Lemur knows, such as ' +
+      '`create_cert`.',
+  )
   @Answers(200, pageOf(LogView))
   async list(@QueryOf(LogQuery) query: LogQuery): Promise<Page<z.output<typeof LogView>>> {
     const page = await this.events.list(this.db.single, query);

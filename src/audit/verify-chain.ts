@@ -4,7 +4,10 @@ import { canonicalRow, ChainWalk, type ChainFault, type SealedRow } from './chai
 const batch = 1000;
 const most = 100;
 
-/** A place of the chain and its hash, kept somewhere else: without one, nobody can tell that the newest rows were cut off. */
+/**
+ * A place of the chain and its hash, kept somewhere else: without one, nobody can tell that the newest rows were cut
+ * off.
+ */
 export interface ChainAnchor {
   seq: number;
   hashHex: string;
@@ -22,7 +25,10 @@ export interface ChainReport {
   overdue: number;
 }
 
-/** Reads the chain from its start, in the snapshot of `tx`, and says which rows were changed, removed, inserted or reordered. */
+/**
+ * Reads the chain from its start, in the snapshot of `tx`, and says which rows were changed, removed, inserted or
+ * reordered.
+ */
 export async function verifyChain(tx: Tx, anchor?: ChainAnchor): Promise<ChainReport> {
   const walk = new ChainWalk((hash) => hasHash(tx, hash));
   let rows = 0;
@@ -35,7 +41,8 @@ export async function verifyChain(tx: Tx, anchor?: ChainAnchor): Promise<ChainRe
     rows += page.length;
     if (walk.faults.length >= most) break;
   }
-  const lost: ChainFault[] = anchor && !anchored && walk.faults.length < most ? [{ kind: 'removed', seq: anchor.seq, id: null }] : [];
+  const lost: ChainFault[] =
+    anchor && !anchored && walk.faults.length < most ? [{ kind: 'removed', seq: anchor.seq, id: null }] : [];
   const { head } = walk;
   return {
     rows,
@@ -48,7 +55,9 @@ export async function verifyChain(tx: Tx, anchor?: ChainAnchor): Promise<ChainRe
 async function next(tx: Tx, after: number): Promise<SealedRow[]> {
   const rows = await tx.query<(Omit<SealedRow, 'seq'> & { seq: string })[]>(
     `select id, seq, prev_hash as "prevHash", hash, ${canonicalRow} as canonical
-     from audit_event where seq > $1 order by seq limit ${batch}`, [after]);
+     from audit_event where seq > $1 order by seq limit ${batch}`,
+    [after],
+  );
   return rows.map((row) => ({ ...row, seq: Number(row.seq) }));
 }
 
@@ -59,6 +68,7 @@ async function hasHash(tx: Tx, hash: Buffer): Promise<boolean> {
 
 async function countOverdue(tx: Tx): Promise<number> {
   const [{ count }] = await tx.query<[{ count: string }]>(
-    `select count(*) from audit_event where seq is null and at < now() - interval '1 minute'`);
+    `select count(*) from audit_event where seq is null and at < now() - interval '1 minute'`,
+  );
   return Number(count);
 }

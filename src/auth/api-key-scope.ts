@@ -3,14 +3,27 @@ import { Problem } from '../platform/http/problem.js';
 import type { Permission } from '../roles/permission.js';
 
 /** With these a leaked key could outlive its end: a key has them only when its scopes name them. */
-const onlyByName: ReadonlySet<string> = new Set<Permission>(['apikey:write', 'password:change', 'session:close', 'user:write', 'role:write']);
+const onlyByName: ReadonlySet<string> = new Set<Permission>([
+  'apikey:write',
+  'password:change',
+  'session:close',
+  'user:write',
+  'role:write',
+]);
 
 /** Every key may ask who it is. */
 const always: Permission = 'self';
 
 /** What a key may do of what its user may at this moment; without scopes nearly all of it. */
-export function permissionsOfKey(ofUser: ReadonlySet<Permission>, scopes: readonly string[] | null): ReadonlySet<Permission> {
-  return new Set([...ofUser].filter((permission) => (scopes ? permission === always || scopes.includes(permission) : !onlyByName.has(permission))));
+export function permissionsOfKey(
+  ofUser: ReadonlySet<Permission>,
+  scopes: readonly string[] | null,
+): ReadonlySet<Permission> {
+  return new Set(
+    [...ofUser].filter((permission) =>
+      scopes ? permission === always || scopes.includes(permission) : !onlyByName.has(permission),
+    ),
+  );
 }
 
 /** A key makes no key that can do more than itself. Throws `forbidden`. */

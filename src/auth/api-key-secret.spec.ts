@@ -13,7 +13,14 @@ describe('the secret of an API key', () => {
   it('is told from other text by its checksum', () => {
     const secret = newApiKeySecret();
     const changed = secret.slice(0, 20) + (secret[20] === 'a' ? 'b' : 'a') + secret.slice(21);
-    for (const other of [changed, secret.slice(0, -1), `${secret}0`, secret.replace('prn_', 'ghp_'), secret.toLowerCase() === secret ? '' : secret.toLowerCase(), '']) {
+    for (const other of [
+      changed,
+      secret.slice(0, -1),
+      `${secret}0`,
+      secret.replace('prn_', 'ghp_'),
+      secret.toLowerCase() === secret ? '' : secret.toLowerCase(),
+      '',
+    ]) {
       expect(isApiKeySecret(other), other).toBe(false);
     }
   });

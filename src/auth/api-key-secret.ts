@@ -4,7 +4,10 @@ import { crc32 } from 'node:zlib';
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const form = /^prn_([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/;
 
-/** A new secret: `prn_`, 256 random bits and their CRC-32, both in base 62, so that scanners tell a leaked one from other text. */
+/**
+ * A new secret: `prn_`, 256 random bits and their CRC-32, both in base 62, so that scanners tell a leaked one from
+ * other text.
+ */
 export function newApiKeySecret(): string {
   const body = base62(BigInt(`0x${randomBytes(32).toString('hex')}`), 43);
   return `prn_${body}${checksum(body)}`;

@@ -21,7 +21,8 @@ export class ApiKeyUse implements BeforeApplicationShutdown {
     const at = this.clock.now();
     const notSince = new Date(at.getTime() - everyMs);
     if (this.writing.has(id) || (lastUsedAt && lastUsedAt >= notSince)) return;
-    const write = this.keys.noteUse(this.db.single, id, { at, notSince })
+    const write = this.keys
+      .noteUse(this.db.single, id, { at, notSince })
       .catch((error: unknown) => this.log.warn(`The use of API key ${id} was not noted.`, error))
       .finally(() => this.writing.delete(id));
     this.writing.set(id, write);

@@ -9,7 +9,10 @@ import { User } from '../users/user.entity.js';
 @Check('api_key_ttl', 'ttl_days = -1 or ttl_days > 0')
 @Index('api_key_legacy_id_unique', ['legacyId'], { unique: true })
 @Check('api_key_token_hash_length', 'octet_length(token_hash) = 32')
-@Check('api_key_legacy', '(token_hash is null) = (legacy_id is not null) and (legacy_id is null) = (legacy_user_id is null)')
+@Check(
+  'api_key_legacy',
+  '(token_hash is null) = (legacy_id is not null) and (legacy_id is null) = (legacy_user_id is null)',
+)
 export class ApiKey {
   @PrimaryGeneratedColumn('identity', { type: 'integer', generatedIdentity: 'BY DEFAULT' })
   id: number;
@@ -44,7 +47,10 @@ export class ApiKey {
   @Column({ type: 'timestamptz', default: () => 'now()' })
   issuedAt: Date;
 
-  /** The permissions that it is limited to; null for what an ordinary key may (see `permissionsOfKey` in api-key-scope.ts). */
+  /**
+   * The permissions that it is limited to; null for what an ordinary key may (see `permissionsOfKey` in
+   * api-key-scope.ts).
+   */
   @Column({ type: 'text', array: true, nullable: true })
   scopes: string[] | null;
 

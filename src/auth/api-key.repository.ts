@@ -10,17 +10,24 @@ import { ApiKey } from './api-key.entity.js';
 import type { ApiKeyQuery } from './api-key.schema.js';
 
 /** A key as the guard needs it. */
-export type KeyInUse = Pick<ApiKey, 'id' | 'userId' | 'name' | 'ttlDays' | 'issuedAt' | 'scopes' | 'revoked' | 'lastUsedAt'>;
+export type KeyInUse = Pick<
+  ApiKey,
+  'id' | 'userId' | 'name' | 'ttlDays' | 'issuedAt' | 'scopes' | 'revoked' | 'lastUsedAt'
+>;
 
 /** A key beside the user for whom it acts. Its secret is not among it. */
-export type ApiKeyOfUser = Omit<ApiKey, 'tokenHash' | 'legacyId' | 'legacyUserId'> & { user: { id: number; username: string; email: string; active: boolean } };
+export type ApiKeyOfUser = Omit<ApiKey, 'tokenHash' | 'legacyId' | 'legacyUserId'> & {
+  user: { id: number; username: string; email: string; active: boolean };
+};
 
-const inUse = `select id, user_id as "userId", name, ttl_days as "ttlDays", issued_at as "issuedAt", scopes, revoked, last_used_at as "lastUsedAt" from api_key`;
+const inUse = `select id, user_id as "userId", name, ttl_days as "ttlDays", issued_at as "issuedAt", scopes, revoked,
+  last_used_at as "lastUsedAt" from api_key`;
 const bySecret = prepared<KeyInUse>('api_key_secret', `${inUse} where token_hash = $1`);
 const carriedOver = prepared<KeyInUse>('api_key_carried', `${inUse} where legacy_id = $1 and legacy_user_id = $2`);
 
 const columns = `
-  k.id, k.user_id as "userId", k.name, k.application_name as "applicationName", k.ttl_days as "ttlDays", k.issued_at as "issuedAt",
+  k.id, k.user_id as "userId", k.name, k.application_name as "applicationName", k.ttl_days as "ttlDays",
+  k.issued_at as "issuedAt",
     k.scopes, k.revoked, k.last_used_at as "lastUsedAt",
     json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'active', u.active) as user`;
 const from = 'api_key k join app_user u on u.id = k.user_id';
@@ -29,10 +36,19 @@ const list: ListSource = {
   columns,
   from,
   sorts: {
-    id: { sql: 'k.id', type: 'int' }, name: { sql: 'lower(k.name)', type: 'text' }, issuedAt: { sql: 'k.issued_at', type: 'timestamptz' },
-    ttl: { sql: 'k.ttl_days', type: 'int' }, revoked: { sql: 'k.revoked', type: 'boolean' },
+    id: { sql: 'k.id', type: 'int' },
+    name: { sql: 'lower(k.name)', type: 'text' },
+    issuedAt: { sql: 'k.issued_at', type: 'timestamptz' },
+    ttl: { sql: 'k.ttl_days', type: 'int' },
+    revoked: { sql: 'k.revoked', type: 'boolean' },
   },
-  filters: { id: whole('k.id'), name: words('k.name'), applicationName: words('k.application_name'), revoked: truth('k.revoked'), userId: whole('k.user_id') },
+  filters: {
+    id: whole('k.id'),
+    name: words('k.name'),
+    applicationName: words('k.application_name'),
+    revoked: truth('k.revoked'),
+    userId: whole('k.user_id'),
+  },
 };
 
 /** Every query on `api_key`. */
@@ -63,12 +79,20 @@ export class ApiKeyRepository {
   }
 
   /** Returns the new id. */
-  async add(tx: Tx, fields: Omit<ApiKey, 'id' | 'revoked' | 'lastUsedAt' | 'legacyId' | 'legacyUserId'> & Partial<Pick<ApiKey, 'revoked' | 'legacyId' | 'legacyUserId'>>): Promise<number> {
+  async add(
+    tx: Tx,
+    fields: Omit<ApiKey, 'id' | 'revoked' | 'lastUsedAt' | 'legacyId' | 'legacyUserId'> &
+      Partial<Pick<ApiKey, 'revoked' | 'legacyId' | 'legacyUserId'>>,
+  ): Promise<number> {
     const { identifiers } = await tx.insert(ApiKey, fields);
     return (identifiers as [{ id: number }])[0].id;
   }
 
-  async change(tx: Tx, id: number, fields: Partial<Pick<ApiKey, 'name' | 'applicationName' | 'ttlDays' | 'scopes' | 'revoked'>>): Promise<void> {
+  async change(
+    tx: Tx,
+    id: number,
+    fields: Partial<Pick<ApiKey, 'name' | 'applicationName' | 'ttlDays' | 'scopes' | 'revoked'>>,
+  ): Promise<void> {
     if (Object.values(fields).some((value) => value !== undefined)) await tx.update(ApiKey, id, fields);
   }
 
@@ -78,6 +102,9 @@ export class ApiKeyRepository {
 
   /** Does nothing when someone else has noted a use since `notSince`. */
   async noteUse(tx: Tx, id: number, { at, notSince }: { at: Date; notSince: Date }): Promise<void> {
-    await tx.query('update api_key set last_used_at = $2 where id = $1 and (last_used_at is null or last_used_at < $3)', [id, at, notSince]);
+    await tx.query(
+      'update api_key set last_used_at = $2 where id = $1 and (last_used_at is null or last_used_at < $3)',
+      [id, at, notSince],
+    );
   }
 }

@@ -6,48 +6,78 @@ import { permissions } from '../roles/permission.js';
 import type { ApiKeyOfUser } from './api-key.repository.js';
 import { endOf } from './bearers.js';
 
-const Name = z.string().trim().min(1).max(128).regex(/^\P{Cc}*$/u, 'must not contain control characters');
-const Ttl = z.int().min(-1).max(36_500).refine((days) => days !== 0, 'must be -1 or at least 1').meta({ description: 'Days until it ends, from when it was made; -1 for never.' });
-const Scopes = z.array(z.string().refine((name) => permissions.has(name), 'is not a permission')).max(permissions.size)
-  .transform((names) => [...new Set(names)]).nullable()
-  .meta({ description: 'The permissions that it is limited to. Without them it may what its user may, but for making keys, users and roles and for changing passwords.' });
+const Name = z
+  .string()
+  .trim()
+  .min(1)
+  .max(128)
+  .regex(/^\P{Cc}*$/u, 'must not contain control characters');
+const Ttl = z
+  .int()
+  .min(-1)
+  .max(36_500)
+  .refine((days) => days !== 0, 'must be -1 or at least 1')
+  .meta({ description: 'Days until it ends, from when it was made; -1 for never.' });
+const Scopes = z
+  .array(z.string().refine((name) => permissions.has(name), 'is not a permission'))
+  .max(permissions.size)
+  .transform((names) => [...new Set(names)])
+  .nullable()
+  .meta({
+    description:
+      'The permissions that it is limited to. Without them it may what its user may, ' +
+      'but for making keys, users and roles and for changing passwords.',
+  });
 const ApplicationName = Name.nullable().meta({ description: 'The program that uses it.' });
 
 /** An API key to be made for oneself or, by an administrator, for someone else. */
-export const NewApiKey = z.strictObject({
-  name: Name,
-  ttl: Ttl,
-  scopes: Scopes.default(null),
-  applicationName: ApplicationName.default(null),
-  user: Reference.optional().meta({ description: 'For whom, by `id` or user name; without it for oneself.' }),
-}).meta({ id: 'NewApiKey' });
+export const NewApiKey = z
+  .strictObject({
+    name: Name,
+    ttl: Ttl,
+    scopes: Scopes.default(null),
+    applicationName: ApplicationName.default(null),
+    user: Reference.optional().meta({ description: 'For whom, by `id` or user name; without it for oneself.' }),
+  })
+  .meta({ id: 'NewApiKey' });
 export type NewApiKey = z.output<typeof NewApiKey>;
 
 /** Changes to an API key; what is absent stays. */
-export const ApiKeyChanges = z.strictObject({
-  name: Name,
-  ttl: Ttl,
-  scopes: Scopes,
-  applicationName: ApplicationName,
-  revoked: z.boolean().meta({ description: 'For good: a revoked key stays revoked.' }),
-  id: z.unknown().meta({ description: 'Ignored, as are `user`, `issuedAt`, `expiresAt` and `lastUsedAt`: clients may send back what they got.' }),
-  user: z.unknown(), issuedAt: z.unknown(), expiresAt: z.unknown(), lastUsedAt: z.unknown(),
-}).partial().meta({ id: 'ApiKeyChanges' });
+export const ApiKeyChanges = z
+  .strictObject({
+    name: Name,
+    ttl: Ttl,
+    scopes: Scopes,
+    applicationName: ApplicationName,
+    revoked: z.boolean().meta({ description: 'For good: a revoked key stays revoked.' }),
+    id: z.unknown().meta({
+      description:
+        'Ignored, as are `user`, `issuedAt`, `expiresAt` and `lastUsedAt`: clients may send back what they got.',
+    }),
+    user: z.unknown(),
+    issuedAt: z.unknown(),
+    expiresAt: z.unknown(),
+    lastUsedAt: z.unknown(),
+  })
+  .partial()
+  .meta({ id: 'ApiKeyChanges' });
 export type ApiKeyChanges = z.output<typeof ApiKeyChanges>;
 
 /** An API key in an answer. */
-export const ApiKeyView = z.strictObject({
-  id: z.int(),
-  name: z.string(),
-  applicationName: z.string().nullable(),
-  user: z.strictObject({ id: z.int(), username: z.string(), email: z.string(), active: z.boolean() }),
-  ttl: z.int(),
-  issuedAt: z.int().meta({ description: 'Seconds since 1970.' }),
-  expiresAt: InstantOut.nullable(),
-  lastUsedAt: InstantOut.nullable().meta({ description: 'To the minute or so; null while never used.' }),
-  scopes: z.array(z.string()).nullable(),
-  revoked: z.boolean(),
-}).meta({ id: 'ApiKey' });
+export const ApiKeyView = z
+  .strictObject({
+    id: z.int(),
+    name: z.string(),
+    applicationName: z.string().nullable(),
+    user: z.strictObject({ id: z.int(), username: z.string(), email: z.string(), active: z.boolean() }),
+    ttl: z.int(),
+    issuedAt: z.int().meta({ description: 'Seconds since 1970.' }),
+    expiresAt: InstantOut.nullable(),
+    lastUsedAt: InstantOut.nullable().meta({ description: 'To the minute or so; null while never used.' }),
+    scopes: z.array(z.string()).nullable(),
+    revoked: z.boolean(),
+  })
+  .meta({ id: 'ApiKey' });
 
 /** A new key with its secret, which is never shown again. */
 export const MadeApiKey = ApiKeyView.extend({
@@ -61,7 +91,15 @@ export type ApiKeyQuery = z.output<typeof ApiKeyQuery>;
 export function apiKeyView(key: ApiKeyOfUser): z.output<typeof ApiKeyView> {
   const { id, name, applicationName, user, ttlDays, issuedAt, lastUsedAt, scopes, revoked } = key;
   return {
-    id, name, applicationName, user, ttl: ttlDays, issuedAt: Math.floor(issuedAt.getTime() / 1000),
-    expiresAt: instantOrNull(endOf(key)), lastUsedAt: instantOrNull(lastUsedAt), scopes, revoked,
+    id,
+    name,
+    applicationName,
+    user,
+    ttl: ttlDays,
+    issuedAt: Math.floor(issuedAt.getTime() / 1000),
+    expiresAt: instantOrNull(endOf(key)),
+    lastUsedAt: instantOrNull(lastUsedAt),
+    scopes,
+    revoked,
   };
 }

@@ -34,7 +34,8 @@ export class ApiKeyService {
   /** `userId`: whose key the address says it is. Throws `not-found`, and `forbidden` for the key of another. */
   async read(actor: Actor, id: number, userId?: number): Promise<ApiKeyOfUser> {
     const key = await this.keys.get(this.db.single, id);
-    if (userId !== undefined && key.userId !== userId) throw new Problem('not-found', `User ${userId} has no API key ${id}.`);
+    if (userId !== undefined && key.userId !== userId)
+      throw new Problem('not-found', `User ${userId} has no API key ${id}.`);
     demandSelf(actor, key.userId);
     return key;
   }
@@ -46,30 +47,69 @@ export class ApiKeyService {
     return this.create(actor, { ...wanted, user: { id: userId } });
   }
 
-  /** The key with its secret, which is kept nowhere. Throws `forbidden`, `invalid-request` for a user who does not exist. */
-  async create(actor: Actor, { name, ttl, scopes, applicationName, user }: NewApiKey): Promise<{ key: ApiKeyOfUser; secret: string }> {
+  /**
+   * The key with its secret, which is kept nowhere. Throws `forbidden`, `invalid-request` for a user who does not
+   * exist.
+   */
+  async create(
+    actor: Actor,
+    { name, ttl, scopes, applicationName, user }: NewApiKey,
+  ): Promise<{ key: ApiKeyOfUser; secret: string }> {
     demandNoWider(actor, scopes);
     const userId = user ? await this.accounts.locateId(this.db.single, 'user', user) : actor.userId;
     demandSelf(actor, userId);
     const secret = newApiKeySecret();
     return this.db.write(async (tx) => {
-      const id = await this.keys.add(tx, { userId, name, applicationName, tokenHash: apiKeyHash(secret), ttlDays: ttl, issuedAt: this.clock.now(), scopes });
+      const id = await this.keys.add(tx, {
+        userId,
+        name,
+        applicationName,
+        tokenHash: apiKeyHash(secret),
+        ttlDays: ttl,
+        issuedAt: this.clock.now(),
+        scopes,
+      });
       const key = await this.keys.get(tx, id);
-      await this.audit.record(tx, actor, { action: 'apikey.created', targetType: 'apikey', targetId: id, after: recorded(key) });
+      await this.audit.record(tx, actor, {
+        action: 'apikey.created',
+        targetType: 'apikey',
+        targetId: id,
+        after: recorded(key),
+      });
       return { key, secret };
     });
   }
 
-  /** Throws `forbidden` for an API key that would change one which can do more than itself, and `conflict` when it would undo a revocation. */
-  async change(actor: Actor, before: ApiKeyOfUser, { name, ttl, scopes, applicationName, revoked }: ApiKeyChanges): Promise<ApiKeyOfUser> {
+  /**
+   * Throws `forbidden` for an API key that would change one which can do more than itself, and `conflict` when it would
+   * undo a revocation.
+   */
+  async change(
+    actor: Actor,
+    before: ApiKeyOfUser,
+    { name, ttl, scopes, applicationName, revoked }: ApiKeyChanges,
+  ): Promise<ApiKeyOfUser> {
     demandNoWider(actor, before.scopes);
     if (scopes !== undefined) demandNoWider(actor, scopes);
-    if (before.revoked && revoked === false) throw new Problem('conflict', 'A revoked API key stays revoked. Make a new one.');
+    if (before.revoked && revoked === false)
+      throw new Problem('conflict', 'A revoked API key stays revoked. Make a new one.');
     return this.db.write(async (tx) => {
       // Never written as false: between our reading and now somebody may have revoked it.
-      await this.keys.change(tx, before.id, { name, applicationName, ttlDays: ttl, scopes, ...(revoked && { revoked }) });
+      await this.keys.change(tx, before.id, {
+        name,
+        applicationName,
+        ttlDays: ttl,
+        scopes,
+        ...(revoked && { revoked }),
+      });
       const key = await this.keys.get(tx, before.id);
-      await this.audit.record(tx, actor, { action: 'apikey.changed', targetType: 'apikey', targetId: key.id, before: recorded(before), after: recorded(key) });
+      await this.audit.record(tx, actor, {
+        action: 'apikey.changed',
+        targetType: 'apikey',
+        targetId: key.id,
+        before: recorded(before),
+        after: recorded(key),
+      });
       return key;
     });
   }
@@ -77,13 +117,19 @@ export class ApiKeyService {
   async remove(actor: Actor, key: ApiKeyOfUser): Promise<void> {
     await this.db.write(async (tx) => {
       await this.keys.remove(tx, key.id);
-      await this.audit.record(tx, actor, { action: 'apikey.deleted', targetType: 'apikey', targetId: key.id, before: recorded(key) });
+      await this.audit.record(tx, actor, {
+        action: 'apikey.deleted',
+        targetType: 'apikey',
+        targetId: key.id,
+        before: recorded(key),
+      });
     });
   }
 }
 
 function demandSelf(actor: Actor, userId: number): void {
-  if (!isAdmin(actor) && actor.userId !== userId) throw new Problem('forbidden', 'Only administrators may use the API keys of others.');
+  if (!isAdmin(actor) && actor.userId !== userId)
+    throw new Problem('forbidden', 'Only administrators may use the API keys of others.');
 }
 
 function recorded({ name, applicationName, user, ttlDays, scopes, revoked }: ApiKeyOfUser): object {

@@ -52,7 +52,11 @@ export class ApiKeysController {
   @Requires('apikey:write')
   @Summary('Change or revoke an API key')
   @Answers(200, ApiKeyView)
-  async change(@Who() actor: Actor, @Id('aid') id: number, @JsonBody(ApiKeyChanges) body: ApiKeyChanges): Promise<View> {
+  async change(
+    @Who() actor: Actor,
+    @Id('aid') id: number,
+    @JsonBody(ApiKeyChanges) body: ApiKeyChanges,
+  ): Promise<View> {
     return apiKeyView(await this.service.change(actor, await this.service.read(actor, id), body));
   }
 
@@ -84,7 +88,11 @@ export class UserApiKeysController {
   @Requires('apikey:write')
   @Summary('Make an API key for a user', 'The answer is the only one that holds its secret.')
   @Answers(200, MadeApiKey)
-  async create(@Who() actor: Actor, @Id() userId: number, @JsonBody(NewApiKey) body: NewApiKey): Promise<z.output<typeof MadeApiKey>> {
+  async create(
+    @Who() actor: Actor,
+    @Id() userId: number,
+    @JsonBody(NewApiKey) body: NewApiKey,
+  ): Promise<z.output<typeof MadeApiKey>> {
     const { key, secret } = await this.service.createFor(actor, userId, body);
     return { ...apiKeyView(key), jwt: secret };
   }
@@ -101,7 +109,12 @@ export class UserApiKeysController {
   @Requires('apikey:write')
   @Summary('Change or revoke an API key of a user')
   @Answers(200, ApiKeyView)
-  async change(@Who() actor: Actor, @Id() userId: number, @Id('aid') id: number, @JsonBody(ApiKeyChanges) body: ApiKeyChanges): Promise<View> {
+  async change(
+    @Who() actor: Actor,
+    @Id() userId: number,
+    @Id('aid') id: number,
+    @JsonBody(ApiKeyChanges) body: ApiKeyChanges,
+  ): Promise<View> {
     return apiKeyView(await this.service.change(actor, await this.service.read(actor, id, userId), body));
   }
 

@@ -14,8 +14,8 @@ export interface Limit {
 }
 
 /**
- * Counts attempts by key in this process: several instances allow as many times more. Memory is bounded: beyond `keys` the
- * oldest window is forgotten, which an attacker can bring about only from thousands of addresses.
+ * Counts attempts by key in this process: several instances allow as many times more. Memory is bounded: beyond `keys`
+ * the oldest window is forgotten, which an attacker can bring about only from thousands of addresses.
  */
 export class AttemptLimit {
   // In order of `endsAt`, because every window lasts equally long and is entered when it begins.
@@ -23,7 +23,10 @@ export class AttemptLimit {
 
   constructor(private readonly limit: Limit) {}
 
-  /** Counts an attempt before it is made, so that many at once do not slip through; returns 0, or the milliseconds to wait. */
+  /**
+   * Counts an attempt before it is made, so that many at once do not slip through; returns 0, or the milliseconds to
+   * wait.
+   */
   take(key: string, nowMs: number): number {
     const open = this.windows.get(key);
     if (open && open.endsAt > nowMs) {
@@ -53,7 +56,9 @@ export class AttemptLimit {
   }
 }
 
-/** What one subscriber holds: an IPv4 address, or the /64 of an IPv6 address (RFC 6177), so that nobody has 2^64 tries. */
+/**
+ * What one subscriber holds: an IPv4 address, or the /64 of an IPv6 address (RFC 6177), so that nobody has 2^64 tries.
+ */
 export function subscriberOf(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (mapped !== undefined || !isIPv6(address)) return mapped ?? address;
@@ -62,5 +67,8 @@ export function subscriberOf(address: string): string {
   const right = tail ? tail.split(':') : [];
   const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
   const groups = [...left, ...Array<string>(zeros).fill('0'), ...right];
-  return groups.slice(0, 4).map((group) => parseInt(group, 16).toString(16)).join(':');
+  return groups
+    .slice(0, 4)
+    .map((group) => parseInt(group, 16).toString(16))
+    .join(':');
 }

@@ -12,14 +12,20 @@ import { OwnPassword } from './own-password.js';
 import { SignIn } from './sign-in.js';
 import { Token } from './token.schema.js';
 
-const Login = z.strictObject({
-  username: z.string().trim().min(1).max(255).meta({ description: 'User name or e-mail address.' }),
-  password: z.string().min(1).max(1024),
-}).meta({ id: 'Login' });
-const PasswordChange = z.strictObject({
-  oldPassword: z.string().min(1).max(1024),
-  newPassword: NewPassword.meta({ description: 'At least 12 characters: upper and lower case, a digit and one of ! @ # ? ].' }),
-}).meta({ id: 'PasswordChange' });
+const Login = z
+  .strictObject({
+    username: z.string().trim().min(1).max(255).meta({ description: 'User name or e-mail address.' }),
+    password: z.string().min(1).max(1024),
+  })
+  .meta({ id: 'Login' });
+const PasswordChange = z
+  .strictObject({
+    oldPassword: z.string().min(1).max(1024),
+    newPassword: NewPassword.meta({
+      description: 'At least 12 characters: upper and lower case, a digit and one of ! @ # ? ].',
+    }),
+  })
+  .meta({ id: 'PasswordChange' });
 const LoggedOut = z.strictObject({ message: z.string() });
 
 /** Sessions. */
@@ -35,9 +41,16 @@ export class AuthController {
 
   @Public()
   @Post('login')
-  @Summary('Sign in', 'Ten failures within five minutes from one address, or a hundred for one account, are answered with 429 until the time is over.')
+  @Summary(
+    'Sign in',
+    'Ten failures within five minutes from one address, or a hundred for one account, ' +
+      'are answered with 429 until the time is over.',
+  )
   @Answers(200, Token)
-  async login(@JsonBody(Login) { username, password }: z.output<typeof Login>, @Req() request: FastifyRequest): Promise<z.output<typeof Token>> {
+  async login(
+    @JsonBody(Login) { username, password }: z.output<typeof Login>,
+    @Req() request: FastifyRequest,
+  ): Promise<z.output<typeof Token>> {
     return { token: await this.signIn.run({ name: username, password, address: request.ip, requestId: request.id }) };
   }
 
@@ -51,9 +64,15 @@ export class AuthController {
 
   @Post('password')
   @Requires('password:change')
-  @Summary('Change one’s own password', 'Ends every session of the user; the answer is the token of a new one. API keys stay.')
+  @Summary(
+    'Change one’s own password',
+    'Ends every session of the user; the answer is the token of a new one. API keys stay.',
+  )
   @Answers(200, Token)
-  async changePassword(@Who() actor: Actor, @JsonBody(PasswordChange) body: z.output<typeof PasswordChange>): Promise<z.output<typeof Token>> {
+  async changePassword(
+    @Who() actor: Actor,
+    @JsonBody(PasswordChange) body: z.output<typeof PasswordChange>,
+  ): Promise<z.output<typeof Token>> {
     return { token: await this.ownPassword.change(actor, body.oldPassword, body.newPassword) };
   }
 

@@ -21,16 +21,18 @@ export class AuthGuard implements CanActivate {
   ) {}
 
   /**
-   * Throws `unauthenticated` or `forbidden`; a route without a rule is forbidden to everyone. Where the rule says so, `forbidden`
-   * is left to whoever reads the body.
+   * Throws `unauthenticated` or `forbidden`; a route without a rule is forbidden to everyone. Where the rule says so,
+   * `forbidden` is left to whoever reads the body.
    */
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const rule = accessRule(context.getHandler(), context.getClass());
     if (rule && 'public' in rule) return true;
     const request = context.switchToHttp().getRequest<FastifyRequest & RequestWithActor>();
     const actor = await this.actorOf(request);
-    const refusal = rule && actor.permissions.has(rule.permission) ? undefined
-      : new Problem('forbidden', `This needs ${rule?.permission ?? 'a right that nobody has'}.`);
+    const refusal =
+      rule && actor.permissions.has(rule.permission)
+        ? undefined
+        : new Problem('forbidden', `This needs ${rule?.permission ?? 'a right that nobody has'}.`);
     if (refusal && rule?.permission === 'key:read') await this.refusals.note(actor, idIn(request.params));
     if (refusal && !rule?.afterBody) throw refusal;
     request.refusal = refusal;
@@ -40,16 +42,28 @@ export class AuthGuard implements CanActivate {
 
   private async actorOf(request: FastifyRequest): Promise<Actor> {
     const bearer = await this.bearers.read(tokenIn(request.headers.authorization));
-    const { account: { id: userId, username, email, roles }, key } = bearer;
+    const {
+      account: { id: userId, username, email, roles },
+      key,
+    } = bearer;
     if (key) this.use.note(key);
     return {
-      userId, username, email, roles, permissions: this.permissionsOf(bearer), apiKey: key && { id: key.id, name: key.name },
-      address: request.ip, requestId: request.id,
+      userId,
+      username,
+      email,
+      roles,
+      permissions: this.permissionsOf(bearer),
+      apiKey: key && { id: key.id, name: key.name },
+      address: request.ip,
+      requestId: request.id,
     };
   }
 
   private permissionsOf({ account: { roles }, key }: Bearer): Actor['permissions'] {
-    const ofUser = permissionsOf(roles.map(({ name }) => name), this.config);
+    const ofUser = permissionsOf(
+      roles.map(({ name }) => name),
+      this.config,
+    );
     return key ? permissionsOfKey(ofUser, key.scopes) : ofUser;
   }
 }

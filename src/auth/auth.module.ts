@@ -32,7 +32,19 @@ import { openTokenKeys, TokenKeys } from './token-keys.js';
 import { Tokens } from './tokens.js';
 
 /** Sign-in through others. */
-const federation = [FederatedAccounts, FederatedRoles, FederationTables, IdentityRepository, LdapClient, LdapSignIn, OidcClient, OidcParts, OidcProviders, OidcSignIn, SignInStates];
+const federation = [
+  FederatedAccounts,
+  FederatedRoles,
+  FederationTables,
+  IdentityRepository,
+  LdapClient,
+  LdapSignIn,
+  OidcClient,
+  OidcParts,
+  OidcProviders,
+  OidcSignIn,
+  SignInStates,
+];
 
 /** Sign-in, and the guard of every route of the program. */
 @Module({

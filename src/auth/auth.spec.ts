@@ -11,7 +11,9 @@ import { openTokenKeys, TokenKeys } from './token-keys.js';
 import { Tokens } from './tokens.js';
 
 let accounts: AccountsApp;
-beforeAll(async () => { accounts = await startAccounts([DoorsController]); });
+beforeAll(async () => {
+  accounts = await startAccounts([DoorsController]);
+});
 afterAll(() => accounts.close());
 
 describe('the guard', () => {
@@ -27,8 +29,17 @@ describe('the guard', () => {
 
   it('tells the route who it is', async () => {
     const id = await accounts.addUser('ada', 'web@example.com', 'operator');
-    const { body } = await accounts.call('GET', '/doors/jobs', { token: await accounts.signIn('ada'), address: '192.0.2.7' });
-    expect(body).toMatchObject({ userId: id, username: 'ada', email: 'ada@example.com', address: '192.0.2.7', requestId: expect.stringMatching(/^[0-9a-f-]{36}$/) });
+    const { body } = await accounts.call('GET', '/doors/jobs', {
+      token: await accounts.signIn('ada'),
+      address: '192.0.2.7',
+    });
+    expect(body).toMatchObject({
+      userId: id,
+      username: 'ada',
+      email: 'ada@example.com',
+      address: '192.0.2.7',
+      requestId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    });
     expect(body.roles.map(({ name }: { name: string }) => name).sort()).toEqual(['operator', 'web@example.com']);
     expect(body.permissions).toBeGreaterThan(15);
   });
@@ -36,15 +47,25 @@ describe('the guard', () => {
   it('answers 403 when the roles do not allow it, and follows a change of roles at once', async () => {
     const id = await accounts.addUser('bob');
     const token = await accounts.signIn('bob');
-    expect(await accounts.call('GET', '/doors/jobs', { token })).toMatchObject({ status: 403, body: { detail: 'This needs job:read.' } });
+    expect(await accounts.call('GET', '/doors/jobs', { token })).toMatchObject({
+      status: 403,
+      body: { detail: 'This needs job:read.' },
+    });
     await accounts.test.source.query(`insert into user_role select $1, id from role where name = 'operator'`, [id]);
     expect((await accounts.call('GET', '/doors/jobs', { token })).status).toBe(200);
   });
 
-  it.each([undefined, '', 'Bearer', 'Bearer ', 'Bearer x', 'Bearer a.b.c', 'Bearer a b', 'Bearer null'])('answers 401 to %j', async (auth) => {
-    const answer = await accounts.call('GET', '/doors/who', { auth });
-    expect(answer).toMatchObject({ status: 401, headers: { 'www-authenticate': 'Bearer' }, body: { type: 'https://pki.example.org/problems/unauthenticated' } });
-  });
+  it.each([undefined, '', 'Bearer', 'Bearer ', 'Bearer x', 'Bearer a.b.c', 'Bearer a b', 'Bearer null'])(
+    'answers 401 to %j',
+    async (auth) => {
+      const answer = await accounts.call('GET', '/doors/who', { auth });
+      expect(answer).toMatchObject({
+        status: 401,
+        headers: { 'www-authenticate': 'Bearer' },
+        body: { type: 'https://pki.example.org/problems/unauthenticated' },
+      });
+    },
+  );
 
   it('refuses inactive users and unknown ones', async () => {
     const id = await accounts.addUser('carl');
@@ -61,13 +82,16 @@ describe('the guard', () => {
     accounts.clock.forward(719);
     expect((await accounts.call('GET', '/doors/who', { token })).status).toBe(200);
     accounts.clock.forward(2);
-    expect(await accounts.call('GET', '/doors/who', { token })).toMatchObject({ status: 401, body: { detail: 'The token has expired.' } });
+    expect(await accounts.call('GET', '/doors/who', { token })).toMatchObject({
+      status: 401,
+      body: { detail: 'The token has expired.' },
+    });
   });
 });
 
 describe('tokens', () => {
   const keys = () => accounts.app.get<TokenKeys>(TokenKeys, { strict: false });
-  const claims = () => ({ sub: '1', epoch: 0, exp: accounts.clock.now().getTime() / 1000 + 600 | 0 });
+  const claims = () => ({ sub: '1', epoch: 0, exp: (accounts.clock.now().getTime() / 1000 + 600) | 0 });
   const secret = () => keys()[0].export();
   const base64 = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const status = async (token: string) => (await accounts.call('GET', '/doors/who', { token })).status;
@@ -93,20 +117,37 @@ describe('tokens', () => {
     expect(await Promise.all(forged.map(status))).toEqual(forged.map(() => 401));
   });
 
-  it.each([{ exp: undefined }, { sub: undefined }, { sub: '0' }, { sub: '1x' }, { sub: '99999999999' }, { epoch: undefined }, { epoch: '0' }, { epoch: -1 }, { epoch: 1 }])(
-    'are refused with %j', async (wrong) => {
-      const values = Object.entries({ ...claims(), ...wrong }).filter(([, value]) => value !== undefined);
-      expect(await status(jwt.sign(Object.fromEntries(values), keys()[0], { algorithm: 'HS256' }))).toBe(401);
-    });
+  it.each([
+    { exp: undefined },
+    { sub: undefined },
+    { sub: '0' },
+    { sub: '1x' },
+    { sub: '99999999999' },
+    { epoch: undefined },
+    { epoch: '0' },
+    { epoch: -1 },
+    { epoch: 1 },
+  ])('are refused with %j', async (wrong) => {
+    const values = Object.entries({ ...claims(), ...wrong }).filter(([, value]) => value !== undefined);
+    expect(await status(jwt.sign(Object.fromEntries(values), keys()[0], { algorithm: 'HS256' }))).toBe(401);
+  });
 
   it('are signed with the first secret and verified with all', async () => {
     const [one, two] = ['1'.repeat(32), '2'.repeat(32)];
     const tokens = async (...tokenSecrets: string[]) =>
-      new Tokens(await openTokenKeys({ tokenSecrets, dataDir: '/nowhere' }), { tokenLifetimeMinutes: 5 } as never, accounts.clock);
+      new Tokens(
+        await openTokenKeys({ tokenSecrets, dataDir: '/nowhere' }),
+        { tokenLifetimeMinutes: 5 } as never,
+        accounts.clock,
+      );
     const holder = { userId: 3, epoch: 4 };
     const old = (await tokens(one)).issue(holder);
     expect((await tokens(two, one)).read(old)).toEqual(holder);
-    expect(jwt.verify((await tokens(two, one)).issue(holder), two, { clockTimestamp: accounts.clock.now().getTime() / 1000 | 0 })).toMatchObject({ sub: '3' });
+    expect(
+      jwt.verify((await tokens(two, one)).issue(holder), two, {
+        clockTimestamp: (accounts.clock.now().getTime() / 1000) | 0,
+      }),
+    ).toMatchObject({ sub: '3' });
     await expect(tokens(two).then((t) => t.read(old))).rejects.toMatchObject({ code: 'unauthenticated' });
   });
 });
@@ -114,7 +155,9 @@ describe('tokens', () => {
 describe('the token secret', () => {
   it('is made once, for its owner alone, whoever comes first', async () => {
     const dataDir = join(await mkdtemp(join(tmpdir(), 'perennial-secret-')), 'data');
-    const made = await Promise.all(Array.from({ length: 5 }, () => openTokenKeys({ dataDir, tokenSecrets: undefined })));
+    const made = await Promise.all(
+      Array.from({ length: 5 }, () => openTokenKeys({ dataDir, tokenSecrets: undefined })),
+    );
     const text = (await readFile(join(dataDir, 'token-secret'), 'utf8')).trim();
     expect(new Set(made.map(([key]) => key.export().toString()))).toEqual(new Set([text]));
     expect((await stat(join(dataDir, 'token-secret'))).mode & 0o777).toBe(0o600);
@@ -131,19 +174,29 @@ describe('the token secret', () => {
 });
 
 describe('signing in', () => {
-  const login = (username: string, password: string, address?: string) => accounts.call('POST', '/auth/login', { body: { username, password }, address });
+  const login = (username: string, password: string, address?: string) =>
+    accounts.call('POST', '/auth/login', { body: { username, password }, address });
 
   it('works by name and by address, whatever the case', async () => {
     await accounts.addUser('Erna');
-    for (const name of ['Erna', 'erna', 'ERNA@example.com']) expect((await login(name, PASSWORD)).status, name).toBe(200);
+    for (const name of ['Erna', 'erna', 'ERNA@example.com'])
+      expect((await login(name, PASSWORD)).status, name).toBe(200);
   });
 
   it('fails alike for an unknown user, a wrong password, an inactive user and one without a password', async () => {
     const [off, none] = [await accounts.addUser('off'), await accounts.addUser('none')];
     await accounts.test.source.query('update app_user set active = false where id = $1', [off]);
     await accounts.test.source.query('update app_user set password_hash = null where id = $1', [none]);
-    const tries = [['nobody', PASSWORD], ['admin', 'wrong'], ['off', PASSWORD], ['none', PASSWORD], ['none', '']] as const;
-    const answers = await Promise.all(tries.slice(0, 4).map(([name, password]) => login(name, password, '198.51.100.1')));
+    const tries = [
+      ['nobody', PASSWORD],
+      ['admin', 'wrong'],
+      ['off', PASSWORD],
+      ['none', PASSWORD],
+      ['none', ''],
+    ] as const;
+    const answers = await Promise.all(
+      tries.slice(0, 4).map(([name, password]) => login(name, password, '198.51.100.1')),
+    );
     for (const { status, body } of answers) {
       expect(status).toBe(401);
       expect({ ...body, instance: '' }).toEqual({ ...answers[0]?.body, instance: '' });
@@ -152,7 +205,12 @@ describe('signing in', () => {
   });
 
   it('needs both', async () => {
-    for (const body of [{}, { username: 'admin' }, { username: 'admin', password: '' }, { username: 'admin', password: 'x'.repeat(1025) }]) {
+    for (const body of [
+      {},
+      { username: 'admin' },
+      { username: 'admin', password: '' },
+      { username: 'admin', password: 'x'.repeat(1025) },
+    ]) {
       expect((await accounts.call('POST', '/auth/login', { body })).status).toBe(400);
     }
   });
@@ -161,10 +219,13 @@ describe('signing in', () => {
     const id = await accounts.addUser('fred');
     await login('fred', PASSWORD, '203.0.113.9');
     await login('fred', 'Not-my-password1!', '203.0.113.9');
-    const events = await accounts.test.source.query(`select * from audit_event where address = '203.0.113.9' order by id`);
+    const events = await accounts.test.source.query(
+      `select * from audit_event where address = '203.0.113.9' order by id`,
+    );
     expect(events).toMatchObject([
       { action: 'session.opened', target_type: 'user', target_id: String(id), actor_user_id: id, actor_name: 'fred' },
-      { action: 'session.refused', target_id: String(id), actor_user_id: null, actor_name: 'fred' }]);
+      { action: 'session.refused', target_id: String(id), actor_user_id: null, actor_name: 'fred' },
+    ]);
     expect(JSON.stringify(events)).not.toContain('Not-my-password1!');
   });
 
@@ -181,8 +242,10 @@ describe('signing in', () => {
 
   it('refuses the hundred-and-first try for one account, by whatever name and from wherever', async () => {
     await accounts.addUser('hugo');
-    const hundred = (name: (i: number) => string, net: string): Promise<Answer[]> => Promise.all(Array.from({ length: 100 }, (_, i) => login(name(i), 'x', `${net}.${i + 1}`)));
-    for (const { status } of await hundred((i) => (i % 2 ? 'hugo' : 'HUGO@example.com'), '198.51.100')) expect(status).toBe(401);
+    const hundred = (name: (i: number) => string, net: string): Promise<Answer[]> =>
+      Promise.all(Array.from({ length: 100 }, (_, i) => login(name(i), 'x', `${net}.${i + 1}`)));
+    for (const { status } of await hundred((i) => (i % 2 ? 'hugo' : 'HUGO@example.com'), '198.51.100'))
+      expect(status).toBe(401);
     expect((await login('hugo', PASSWORD, '203.0.113.200')).status).toBe(429);
     for (const { status } of await hundred(() => 'nobody-at-all', '198.51.101')) expect(status).toBe(401);
     expect((await login('Nobody-At-All', 'x', '203.0.113.201')).status).toBe(429);
@@ -206,7 +269,13 @@ describe('a session', () => {
     const id = await accounts.addUser('kim', 'web@example.com');
     const { body } = await accounts.call('GET', '/auth/me', { token: await accounts.signIn('kim') });
     expect(body).toEqual({
-      id, username: 'kim', email: 'kim@example.com', active: true, profilePicture: null, roles: [{ id: expect.any(Number), name: 'web@example.com' }] });
+      id,
+      username: 'kim',
+      email: 'kim@example.com',
+      active: true,
+      profilePicture: null,
+      roles: [{ id: expect.any(Number), name: 'web@example.com' }],
+    });
   });
 
   it('ends everywhere at once', async () => {
@@ -214,7 +283,10 @@ describe('a session', () => {
     const [one, two] = [await accounts.signIn('lea'), await accounts.signIn('lea')];
     expect((await accounts.call('POST', '/auth/logout', { token: one })).status).toBe(200);
     for (const token of [one, two]) {
-      expect(await accounts.call('GET', '/auth/me', { token })).toMatchObject({ status: 401, body: { detail: 'The token has been revoked.' } });
+      expect(await accounts.call('GET', '/auth/me', { token })).toMatchObject({
+        status: 401,
+        body: { detail: 'The token has been revoked.' },
+      });
     }
     expect((await accounts.call('GET', '/auth/me', { token: await accounts.signIn('lea') })).status).toBe(200);
   });
@@ -223,7 +295,8 @@ describe('a session', () => {
 describe('routes without a rule', () => {
   it('stop the program at boot', async () => {
     await expect(startAccounts([HiddenController])).rejects.toThrow(
-      'HiddenController.none: neither @Requires nor @Public\n  HiddenController.typo: no permission certificate:raed');
+      'HiddenController.none: neither @Requires nor @Public\n  HiddenController.typo: no permission certificate:raed',
+    );
   });
 
   it('have no rule; the method counts before the controller', () => {

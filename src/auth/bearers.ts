@@ -21,10 +21,15 @@ export function endOf({ issuedAt, ttlDays }: Pick<KeyInUse, 'issuedAt' | 'ttlDay
   return ttlDays === -1 ? null : new Date(issuedAt.getTime() + ttlDays * dayMs);
 }
 
-/** Finds out whom a token stands for. Nothing is remembered between requests: what is taken away is gone with the next one. */
+/**
+ * Finds out whom a token stands for. Nothing is remembered between requests: what is taken away is gone with the next
+ * one.
+ */
 @Injectable()
 export class Bearers {
-  private readonly readings = new Gathered<number, Account | null>((ids) => this.accounts.findMany(this.db.single, ids));
+  private readonly readings = new Gathered<number, Account | null>((ids) =>
+    this.accounts.findMany(this.db.single, ids),
+  );
 
   constructor(
     private readonly tokens: Tokens,

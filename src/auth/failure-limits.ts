@@ -13,15 +13,25 @@ const perAccount = { attempts: 100, ...window };
 /** With a password, back from a provider, or with something that no browser of ours was given. */
 export type Attempt = 'password' | 'provider' | 'stray';
 
-/** Counts failed sign-ins: ten in five minutes from an address with passwords, ten at identity providers, and a hundred for an account. */
+/**
+ * Counts failed sign-ins: ten in five minutes from an address with passwords, ten at identity providers, and a hundred
+ * for an account.
+ */
 @Injectable()
 export class FailureLimits {
-  private readonly fromAddress = { password: new AttemptLimit(perAddress), provider: new AttemptLimit(perAddress), stray: new AttemptLimit(strays) };
+  private readonly fromAddress = {
+    password: new AttemptLimit(perAddress),
+    provider: new AttemptLimit(perAddress),
+    stray: new AttemptLimit(strays),
+  };
   private readonly ofAccount = new AttemptLimit(perAccount);
 
   constructor(private readonly clock: Clock) {}
 
-  /** Counts an attempt from an IP address before it is made; the kinds have nothing to do with one another. Throws `too-many-requests`. */
+  /**
+   * Counts an attempt from an IP address before it is made; the kinds have nothing to do with one another. Throws
+   * `too-many-requests`.
+   */
   takeOfAddress(address: string, kind: Attempt): void {
     this.take(this.fromAddress[kind], subscriberOf(address));
   }
@@ -39,6 +49,7 @@ export class FailureLimits {
 
   private take(failures: AttemptLimit, key: string): void {
     const waitMs = failures.take(key, this.clock.now().getTime());
-    if (waitMs > 0) throw new Problem('too-many-requests', 'Too many failed sign-ins.', { retryAfterS: Math.ceil(waitMs / 1000) });
+    if (waitMs > 0)
+      throw new Problem('too-many-requests', 'Too many failed sign-ins.', { retryAfterS: Math.ceil(waitMs / 1000) });
   }
 }

@@ -12,11 +12,18 @@ const perKey = { attempts: 1, windowMs: 60_000, keys: 50_000 };
 export class KeyRefusals {
   private readonly noted = new AttemptLimit(perKey);
 
-  constructor(private readonly db: Database, private readonly audit: Audit, private readonly clock: Clock) {}
+  constructor(
+    private readonly db: Database,
+    private readonly audit: Audit,
+    private readonly clock: Clock,
+  ) {}
 
   /** At once and for itself, because what was asked for is undone; once a minute for the same actor and certificate. */
   async note(actor: Actor, certificateId: number): Promise<void> {
-    if (this.noted.take(`${actor.userId} ${actor.apiKey?.id ?? ''} ${certificateId}`, this.clock.now().getTime()) > 0) return;
-    await this.db.write((tx) => this.audit.record(tx, actor, { action: 'key.refused', targetType: 'certificate', targetId: certificateId }));
+    if (this.noted.take(`${actor.userId} ${actor.apiKey?.id ?? ''} ${certificateId}`, this.clock.now().getTime()) > 0)
+      return;
+    await this.db.write((tx) =>
+      this.audit.record(tx, actor, { action: 'key.refused', targetType: 'certificate', targetId: certificateId }),
+    );
   }
 }

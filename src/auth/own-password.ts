@@ -16,12 +16,16 @@ export class OwnPassword {
     private readonly sessions: Sessions,
   ) {}
 
-  /** Ends all sessions and returns the token of a new one. Throws `invalid-request`, and `too-many-requests` as sign-in does. */
+  /**
+   * Ends all sessions and returns the token of a new one. Throws `invalid-request`, and `too-many-requests` as sign-in
+   * does.
+   */
   async change(actor: Actor, oldPassword: string, newPassword: string): Promise<string> {
     const account = `user ${actor.userId}`;
     this.limits.takeOfAddress(actor.address, 'password');
     this.limits.takeOfAccount(account);
-    if (!(await this.check.fitsUser(actor.userId, oldPassword))) throw invalid('oldPassword', 'The old password is wrong.');
+    if (!(await this.check.fitsUser(actor.userId, oldPassword)))
+      throw invalid('oldPassword', 'The old password is wrong.');
     this.limits.giveBack(actor.address, 'password', account);
     const changed = await this.accounts.changePassword(actor, actor.userId, newPassword);
     return this.sessions.open(actor, changed, 'password');

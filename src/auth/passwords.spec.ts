@@ -5,13 +5,23 @@ import { type AccountsApp, PASSWORD, startAccounts } from '../../test/support/ac
 const ofLemur = '$2y$10$abcdefghijklmnopqrstuO8aEQ0TrdqP1RSo8739Xtowtley9cfHq';
 const better = 'Another-horse8?';
 let accounts: AccountsApp;
-beforeAll(async () => { accounts = await startAccounts(); });
+beforeAll(async () => {
+  accounts = await startAccounts();
+});
 afterAll(() => accounts.close());
 
-const login = async (username: string, password: string, address?: string): Promise<number> => (await accounts.call('POST', '/auth/login', { body: { username, password }, address })).status;
-const hashOf = async (id: number): Promise<string> => (await accounts.test.source.query<[{ hash: string }]>('select password_hash as hash from app_user where id = $1', [id]))[0].hash;
-const setHash = (id: number, hash: string): Promise<unknown> => accounts.test.source.query('update app_user set password_hash = $2 where id = $1', [id, hash]);
-const change = (token: string, body: object, address?: string) => accounts.call('POST', '/auth/password', { token, body, address });
+const login = async (username: string, password: string, address?: string): Promise<number> =>
+  (await accounts.call('POST', '/auth/login', { body: { username, password }, address })).status;
+const hashOf = async (id: number): Promise<string> =>
+  (
+    await accounts.test.source.query<[{ hash: string }]>('select password_hash as hash from app_user where id = $1', [
+      id,
+    ])
+  )[0].hash;
+const setHash = (id: number, hash: string): Promise<unknown> =>
+  accounts.test.source.query('update app_user set password_hash = $2 where id = $1', [id, hash]);
+const change = (token: string, body: object, address?: string) =>
+  accounts.call('POST', '/auth/password', { token, body, address });
 
 describe('a password of Lemur', () => {
   it('goes on, and its hash is replaced at the next sign-in and not before', async () => {
@@ -45,15 +55,21 @@ describe('changing one’s own password', () => {
     const me = async (token: string): Promise<number> => (await accounts.call('GET', '/auth/me', { token })).status;
     expect([await me(one), await me(two), await me(body.token)]).toEqual([401, 401, 200]);
     expect([await login('own', PASSWORD), await login('own', better)]).toEqual([401, 200]);
-    const [event] = await accounts.test.source.query<{ after: object }[]>(`select actor_user_id, after from audit_event where action = 'user.changed' and target_id = $1`, [String(id)]);
+    const [event] = await accounts.test.source.query<{ after: object }[]>(
+      `select actor_user_id, after from audit_event where action = 'user.changed' and target_id = $1`,
+      [String(id)],
+    );
     expect(event).toMatchObject({ actor_user_id: id, after: { newPassword: true } });
     expect(JSON.stringify(await accounts.test.source.query('select * from audit_event'))).not.toContain(better);
   });
 
   it.each([
-    [{ oldPassword: 'wrong', newPassword: better }, 'oldPassword', 'is wrong'], [{ oldPassword: PASSWORD, newPassword: 'short1!A' }, 'newPassword', '12 characters'],
-    [{ oldPassword: PASSWORD, newPassword: 'Another-horse?' }, 'newPassword', 'a digit'], [{ oldPassword: PASSWORD, newPassword: 'another-horse8?' }, 'newPassword', 'an upper-case letter'],
-    [{ oldPassword: PASSWORD, newPassword: 'Another-horse8' }, 'newPassword', 'one of ! @ # ? ]'], [{ newPassword: better }, 'oldPassword', ''],
+    [{ oldPassword: 'wrong', newPassword: better }, 'oldPassword', 'is wrong'],
+    [{ oldPassword: PASSWORD, newPassword: 'short1!A' }, 'newPassword', '12 characters'],
+    [{ oldPassword: PASSWORD, newPassword: 'Another-horse?' }, 'newPassword', 'a digit'],
+    [{ oldPassword: PASSWORD, newPassword: 'another-horse8?' }, 'newPassword', 'an upper-case letter'],
+    [{ oldPassword: PASSWORD, newPassword: 'Another-horse8' }, 'newPassword', 'one of ! @ # ? ]'],
+    [{ newPassword: better }, 'oldPassword', ''],
   ])('is refused with %j', async (body, field, text) => {
     const name = `refused-${accounts.clock.now().getTime()}-${Math.random()}`;
     await accounts.addUser(name);
@@ -66,8 +82,12 @@ describe('changing one’s own password', () => {
   it('is limited as sign-in is', async () => {
     await accounts.addUser('guessed');
     const token = await accounts.signIn('guessed');
-    for (let i = 0; i < 10; i++) expect((await change(token, { oldPassword: 'wrong', newPassword: better }, '192.0.2.78')).status).toBe(400);
-    expect(await change(token, { oldPassword: PASSWORD, newPassword: better }, '192.0.2.78')).toMatchObject({ status: 429, headers: { 'retry-after': '300' } });
+    for (let i = 0; i < 10; i++)
+      expect((await change(token, { oldPassword: 'wrong', newPassword: better }, '192.0.2.78')).status).toBe(400);
+    expect(await change(token, { oldPassword: PASSWORD, newPassword: better }, '192.0.2.78')).toMatchObject({
+      status: 429,
+      headers: { 'retry-after': '300' },
+    });
     expect(await login('guessed', PASSWORD, '192.0.2.78')).toBe(429);
   });
 });

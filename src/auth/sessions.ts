@@ -31,9 +31,18 @@ export class Sessions {
   ) {}
 
   /** Returns the token of the new session. */
-  async open({ address, requestId }: Visitor, user: Pick<User, 'id' | 'username' | 'tokenEpoch'>, way: Way): Promise<string> {
+  async open(
+    { address, requestId }: Visitor,
+    user: Pick<User, 'id' | 'username' | 'tokenEpoch'>,
+    way: Way,
+  ): Promise<string> {
     const actor = { userId: user.id, username: user.username, address, requestId };
-    await this.audit.record(this.db.single, actor, { action: 'session.opened', targetType: 'user', targetId: user.id, after: { way } });
+    await this.audit.record(this.db.single, actor, {
+      action: 'session.opened',
+      targetType: 'user',
+      targetId: user.id,
+      after: { way },
+    });
     return this.tokens.issue({ userId: user.id, epoch: user.tokenEpoch });
   }
 
@@ -41,6 +50,10 @@ export class Sessions {
   async refuse({ address, requestId }: Visitor, { name, userId, way, reason }: FailedSignIn): Promise<void> {
     const actor: AuditActor = { userId: 0, username: name, address, requestId };
     await this.audit.record(this.db.single, actor, {
-      action: 'session.refused', targetType: 'user', targetId: userId ?? '', after: { way, ...(reason !== undefined && { reason }) } });
+      action: 'session.refused',
+      targetType: 'user',
+      targetId: userId ?? '',
+      after: { way, ...(reason !== undefined && { reason }) },
+    });
   }
 }

@@ -17,7 +17,10 @@ export interface Credentials extends Visitor {
 type SignedIn = Pick<User, 'id' | 'username' | 'tokenEpoch'>;
 type Failure = Partial<Omit<FailedSignIn, 'name'>>;
 
-/** Turns a name and a password into a token. After ten failures in five minutes from an address, or a hundred for an account, it refuses to look. */
+/**
+ * Turns a name and a password into a token. After ten failures in five minutes from an address, or a hundred for an
+ * account, it refuses to look.
+ */
 @Injectable()
 export class SignIn {
   constructor(
@@ -27,28 +30,37 @@ export class SignIn {
     private readonly directory: LdapSignIn,
   ) {}
 
-  /** Throws `bad-credentials` for every kind of failure alike, `too-many-requests`, and `unavailable` when the directory that had to be asked fails. */
+  /**
+   * Throws `bad-credentials` for every kind of failure alike, `too-many-requests`, and `unavailable` when the directory
+   * that had to be asked fails.
+   */
   async run(credentials: Credentials): Promise<string> {
     this.limits.takeOfAddress(credentials.address, 'password');
     const user = await this.passwords.holderOf(credentials.name);
     const account = user ? `user ${user.id}` : `name ${credentials.name.toLowerCase()}`;
     this.limits.takeOfAccount(account);
     const matches = await this.passwords.fits(user, credentials.password);
-    if (user && matches && !user.active) return this.refuse(credentials, { userId: user.id, reason: 'The user is not active.' });
+    if (user && matches && !user.active)
+      return this.refuse(credentials, { userId: user.id, reason: 'The user is not active.' });
     const holder = user && matches ? user : await this.fromDirectory(credentials, user);
     this.limits.giveBack(credentials.address, 'password', account);
     return this.sessions.open(credentials, holder, holder === user ? 'password' : 'ldap');
   }
 
-  /** Whoever has this name and password in the directory: somebody that the directory vouches for, never simply the user of that name here. */
+  /**
+   * Whoever has this name and password in the directory: somebody that the directory vouches for, never simply the user
+   * of that name here.
+   */
   private async fromDirectory(credentials: Credentials, user: User | null): Promise<SignedIn> {
     if (!this.directory.isOn) return this.refuse(credentials, { userId: user?.id });
     try {
       const account = await this.directory.find(credentials);
-      return account ?? await this.refuse(credentials, { userId: user?.id, way: 'ldap' });
+      return account ?? (await this.refuse(credentials, { userId: user?.id, way: 'ldap' }));
     } catch (error) {
-      if (error instanceof Refusal) return this.refuse(credentials, { userId: user?.id, way: 'ldap', reason: error.message });
-      if (error instanceof Problem && error.code === 'unavailable') await this.record(credentials, { userId: user?.id, way: 'ldap', reason: 'The directory failed.' });
+      if (error instanceof Refusal)
+        return this.refuse(credentials, { userId: user?.id, way: 'ldap', reason: error.message });
+      if (error instanceof Problem && error.code === 'unavailable')
+        await this.record(credentials, { userId: user?.id, way: 'ldap', reason: 'The directory failed.' });
       throw error;
     }
   }
@@ -59,6 +71,11 @@ export class SignIn {
   }
 
   private async record(credentials: Credentials, { userId, way = 'password', reason }: Failure): Promise<void> {
-    await this.sessions.refuse(credentials, { name: credentials.name, way, ...(userId !== undefined && { userId }), ...(reason !== undefined && { reason }) });
+    await this.sessions.refuse(credentials, {
+      name: credentials.name,
+      way,
+      ...(userId !== undefined && { userId }),
+      ...(reason !== undefined && { reason }),
+    });
   }
 }

@@ -3,12 +3,21 @@ import { link, mkdir, readFile, stat, unlink, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import type { Config } from '../platform/config.js';
 
-/** What signs tokens (the first) and what verifies them (all). KeyObjects, because a text secret costs the JWT library fifty times as much. */
+/**
+ * What signs tokens (the first) and what verifies them (all). KeyObjects, because a text secret costs the JWT library
+ * fifty times as much.
+ */
 export type TokenKeys = readonly [KeyObject, ...KeyObject[]];
 export const TokenKeys = Symbol('TokenKeys');
 
-/** From TOKEN_SECRETS, else from `DATA_DIR/token-secret`, which is made when it is missing. Throws when others may read that file. */
-export async function openTokenKeys({ tokenSecrets, dataDir }: Pick<Config, 'tokenSecrets' | 'dataDir'>): Promise<TokenKeys> {
+/**
+ * From TOKEN_SECRETS, else from `DATA_DIR/token-secret`, which is made when it is missing. Throws when others may read
+ * that file.
+ */
+export async function openTokenKeys({
+  tokenSecrets,
+  dataDir,
+}: Pick<Config, 'tokenSecrets' | 'dataDir'>): Promise<TokenKeys> {
   const [first, ...others] = tokenSecrets ?? [];
   return [key(first ?? (await ownSecret(dataDir))), ...others.map(key)];
 }
@@ -33,7 +42,9 @@ async function make(dataDir: string, path: string): Promise<void> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const draft = `${path}.${randomUUID()}`;
   await writeFile(draft, `${randomBytes(48).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
-  await link(draft, path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-  }).finally(() => unlink(draft));
+  await link(draft, path)
+    .catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    })
+    .finally(() => unlink(draft));
 }

@@ -1,4 +1,6 @@
 import { z } from 'zod';
 
 /** A new session. */
-export const Token = z.strictObject({ token: z.string().meta({ description: 'For `Authorization: Bearer`.' }) }).meta({ id: 'Token' });
+export const Token = z
+  .strictObject({ token: z.string().meta({ description: 'For `Authorization: Bearer`.' }) })
+  .meta({ id: 'Token' });

@@ -6,10 +6,16 @@ import { Config } from '../platform/config.js';
 import { Problem } from '../platform/http/problem.js';
 import { TokenKeys } from './token-keys.js';
 
-const UserId = z.string().regex(/^[1-9]\d{0,9}$/).transform(Number);
-const Session = z.object({ sub: UserId, epoch: z.int().min(0), exp: z.int() }).transform(({ sub, epoch }) => ({ userId: sub, epoch }));
+const UserId = z
+  .string()
+  .regex(/^[1-9]\d{0,9}$/)
+  .transform(Number);
+const Session = z
+  .object({ sub: UserId, epoch: z.int().min(0), exp: z.int() })
+  .transform(({ sub, epoch }) => ({ userId: sub, epoch }));
 // An API key of Lemur's: old ones have a number in `sub`, and those without an end have no `exp`.
-const LemurKey = z.object({ sub: z.union([z.int().min(1), UserId]), aid: z.int().min(1).max(2_147_483_647) })
+const LemurKey = z
+  .object({ sub: z.union([z.int().min(1), UserId]), aid: z.int().min(1).max(2_147_483_647) })
   .transform(({ sub, aid }) => ({ legacyUserId: sub, legacyId: aid }));
 
 /** Whose session it is, and the token epoch of its beginning. */
@@ -24,7 +30,10 @@ export interface LemurKeyHolder {
   legacyId: number;
 }
 
-/** Session tokens: JWT (RFC 7519) with HS256 and nothing else, whatever a token's own header says. The API keys of Lemur have the same form. */
+/**
+ * Session tokens: JWT (RFC 7519) with HS256 and nothing else, whatever a token's own header says. The API keys of Lemur
+ * have the same form.
+ */
 @Injectable()
 export class Tokens {
   constructor(
@@ -39,7 +48,10 @@ export class Tokens {
     return jwt.sign(claims, this.keys[0], { algorithm: 'HS256' });
   }
 
-  /** Throws `unauthenticated` for anything that is not a token of ours, or of Lemur's under one of our secrets, with time left. */
+  /**
+   * Throws `unauthenticated` for anything that is not a token of ours, or of Lemur's under one of our secrets, with
+   * time left.
+   */
   read(token: string): TokenHolder | LemurKeyHolder {
     for (const key of this.keys) {
       const payload = this.verify(token, key);

@@ -1,6 +1,13 @@
 import { createHash, createPrivateKey } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import type { AuthorityMaterial, IssuedRef, IssuerPlugin, RevokeRequest, Signed, SignRequest } from '../plugin-api/plugin.js';
+import type {
+  AuthorityMaterial,
+  IssuedRef,
+  IssuerPlugin,
+  RevokeRequest,
+  Signed,
+  SignRequest,
+} from '../plugin-api/plugin.js';
 import type { OptionSchema } from '../plugin-api/options.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { signerOf } from '../pki/sign.js';
@@ -31,8 +38,8 @@ export interface LoadedAuthority {
 export type SignOutcome = Signed | { status: 'failed'; error: PluginError };
 
 /**
- * Authorities ready for use, kept per process. A kept one may be older than its row: whoever stores what it signed names
- * its version in the same statement (`authority.version`), and on a mismatch calls `forget` and starts again.
+ * Authorities ready for use, kept per process. A kept one may be older than its row: whoever stores what it signed
+ * names its version in the same statement (`authority.version`), and on a mismatch calls `forget` and starts again.
  */
 @Injectable()
 export class Authorities {
@@ -68,15 +75,25 @@ export class Authorities {
   }
 
   /** Has the issuer sign; what a plugin refuses comes back as an outcome. */
-  async sign(loaded: LoadedAuthority, request: Omit<SignRequest, 'authority'>, signal: AbortSignal): Promise<SignOutcome> {
+  async sign(
+    loaded: LoadedAuthority,
+    request: Omit<SignRequest, 'authority'>,
+    signal: AbortSignal,
+  ): Promise<SignOutcome> {
     if (!loaded.authority.active) throw new Problem('conflict', `Authority ${loaded.authority.name} is not active.`);
-    return outcomeOf(loaded.plugin.sign({ ...request, authority: loaded.material }, loaded.options, this.contexts.make(signal)));
+    return outcomeOf(
+      loaded.plugin.sign({ ...request, authority: loaded.material }, loaded.options, this.contexts.make(signal)),
+    );
   }
 
   /** Asks an issuer for an order that it took earlier. */
   async poll(loaded: LoadedAuthority, orderRef: string, signal: AbortSignal): Promise<SignOutcome> {
     const { plugin } = loaded;
-    if (!plugin.poll) return { status: 'failed', error: new PluginError('misconfigured', `${plugin.title} cannot be asked for orders.`) };
+    if (!plugin.poll)
+      return {
+        status: 'failed',
+        error: new PluginError('misconfigured', `${plugin.title} cannot be asked for orders.`),
+      };
     return outcomeOf(plugin.poll(orderRef, loaded.options, this.contexts.make(signal)));
   }
 
@@ -94,14 +111,20 @@ export class Authorities {
 
   /** Throws PluginError; `misconfigured` when the issuer has no such thing. */
   async deactivate({ plugin, options }: LoadedAuthority, certificate: IssuedRef, signal: AbortSignal): Promise<void> {
-    if (!plugin.deactivate) throw new PluginError('misconfigured', `${plugin.title} cannot deactivate certificates; revoke it if it must not be used.`);
+    if (!plugin.deactivate)
+      throw new PluginError(
+        'misconfigured',
+        `${plugin.title} cannot deactivate certificates; revoke it if it must not be used.`,
+      );
     await plugin.deactivate(certificate, options, this.contexts.make(signal));
   }
 
   private async keep(authority: Authority): Promise<LoadedAuthority> {
     const tx = this.db.single;
     const [roles, limits, above] = await Promise.all([
-      this.repository.rolesOfOne(tx, authority.id), this.repository.limitsOf(tx, authority.id), authority.parentId === null ? [] : this.repository.aboveOf(tx, authority),
+      this.repository.rolesOfOne(tx, authority.id),
+      this.repository.limitsOf(tx, authority.id),
+      authority.parentId === null ? [] : this.repository.aboveOf(tx, authority),
     ]);
     const plugin = this.configured.plugin('issuer', authority.pluginId);
     const options = this.configured.open(plugin, authority, 'authority');
@@ -113,7 +136,8 @@ export class Authorities {
 
   private material(authority: Authority): AuthorityMaterial {
     const { sealedKey, secretId, certificatePem } = authority;
-    const signer = sealedKey && signerOf(createPrivateKey(this.keyRing.open(sealedKey, authorityKeyPlace(secretId)).toString()));
+    const signer =
+      sealedKey && signerOf(createPrivateKey(this.keyRing.open(sealedKey, authorityKeyPlace(secretId)).toString()));
     const certificate = createHash('sha256').update(certificatePem).digest('hex');
     return {
       cacheKey: `${authority.id}.${authority.version}.${certificate}`,

@@ -40,7 +40,10 @@ export class AuthorityReader {
     return this.repository.rolesOfOne(this.db.single, id);
   }
 
-  /** The authority and those below it that the actor may see, at most `most` of them in the order of their ids. Throws as `see`. */
+  /**
+   * The authority and those below it that the actor may see, at most `most` of them in the order of their ids. Throws
+   * as `see`.
+   */
   async family(actor: Actor, id: number, most: number): Promise<AuthorityNode[]> {
     await this.demandSight(actor, id);
     return this.repository.family(this.db.single, id, viewerOf(actor), most);
@@ -51,15 +54,24 @@ export class AuthorityReader {
   }
 
   private async demandSight(actor: Actor, id: number): Promise<void> {
-    if (!await this.repository.isVisible(this.db.single, id, viewerOf(actor))) throw new Problem('not-found', `There is no authority ${id}.`);
+    if (!(await this.repository.isVisible(this.db.single, id, viewerOf(actor))))
+      throw new Problem('not-found', `There is no authority ${id}.`);
   }
 
   private async views(authorities: readonly Authority[]): Promise<AuthorityView[]> {
     const ids = authorities.map(({ id }) => id);
-    const [roles, limits] = await Promise.all([this.repository.rolesOf(this.db.single, ids), this.repository.limitsOfMany(this.db.single, ids)]);
-    return authorities.map((authority) => authorityView(authority, {
-      roles: roles.get(authority.id) ?? [], limits: limits(authority.id), plugin: this.configured.view('issuer', authority), now: this.clock.now(),
-    }));
+    const [roles, limits] = await Promise.all([
+      this.repository.rolesOf(this.db.single, ids),
+      this.repository.limitsOfMany(this.db.single, ids),
+    ]);
+    return authorities.map((authority) =>
+      authorityView(authority, {
+        roles: roles.get(authority.id) ?? [],
+        limits: limits(authority.id),
+        plugin: this.configured.view('issuer', authority),
+        now: this.clock.now(),
+      }),
+    );
   }
 }
 

@@ -24,19 +24,29 @@ export class AuthorityStore {
   ) {}
 
   /**
-   * The id. The new authority gets its owner's role and two of its own: `<name>_admin` and `<name>_operator`. Throws Problem
-   * `conflict` when there is a role of such a name already: its holders would come by rights that nobody gave them.
+   * The id. The new authority gets its owner's role and two of its own: `<name>_admin` and `<name>_operator`. Throws
+   * Problem `conflict` when there is a role of such a name already: its holders would come by rights that nobody gave
+   * them.
    */
   add(actor: Actor, authority: Omit<Authority, 'id'>, { roles = [] }: CreateAuthority): Promise<number> {
     return this.db.write(async (tx) => {
-      if (await this.repository.find(tx, { name: authority.name })) throw new Problem('conflict', `There is already an authority ${authority.name}.`);
+      if (await this.repository.find(tx, { name: authority.name }))
+        throw new Problem('conflict', `There is already an authority ${authority.name}.`);
       const owners = await this.roles.ensure(tx, [authority.owner]);
       const named = await this.roles.locate(tx, 'roles', roles);
-      const own = [await this.ownRole(tx, authority.name, 'admin', 'May change'), await this.ownRole(tx, authority.name, 'operator', 'May issue from')];
+      const own = [
+        await this.ownRole(tx, authority.name, 'admin', 'May change'),
+        await this.ownRole(tx, authority.name, 'operator', 'May issue from'),
+      ];
       // The parent may have been tightened since its certificate was signed with.
       if (authority.parentId !== null) demandWithin(await this.repository.limitsOf(tx, authority.parentId), authority);
       const saved = await this.repository.add(tx, authority, [...[...owners, ...named].map((role) => role.id), ...own]);
-      await this.audit.record(tx, actor, { action: 'authority.created', targetType: 'authority', targetId: saved.id, after: recorded(saved, await this.repository.rolesOfOne(tx, saved.id)) });
+      await this.audit.record(tx, actor, {
+        action: 'authority.created',
+        targetType: 'authority',
+        targetId: saved.id,
+        after: recorded(saved, await this.repository.rolesOfOne(tx, saved.id)),
+      });
       return saved.id;
     });
   }
@@ -47,7 +57,8 @@ export class AuthorityStore {
       const row = await this.repository.lock(tx, id);
       const [before, rolesBefore] = [{ ...row }, await this.repository.rolesOfOne(tx, id)];
       demandRight(actor, row, rolesBefore);
-      if (request.name !== undefined && request.name !== row.name) throw invalid('name', 'An authority keeps its name.');
+      if (request.name !== undefined && request.name !== row.name)
+        throw invalid('name', 'An authority keeps its name.');
       this.apply(row, request);
       demandNoLooser(actor, before, row);
       if (row.parentId !== null) demandWithin(await this.repository.limitsOf(tx, row.parentId), row, before);
@@ -56,7 +67,10 @@ export class AuthorityStore {
       const roles = await this.repository.rolesOfOne(tx, id);
       const secrets = this.configured.secretsChanged(before, row, 'authority');
       await this.audit.record(tx, actor, {
-        action: 'authority.updated', targetType: 'authority', targetId: id, before: recorded(before, rolesBefore),
+        action: 'authority.updated',
+        targetType: 'authority',
+        targetId: id,
+        before: recorded(before, rolesBefore),
         after: { ...recorded(row, roles), ...(secrets.length > 0 && { secretsChanged: secrets }) },
       });
     });
@@ -66,11 +80,19 @@ export class AuthorityStore {
     if (!roles && after.owner === before.owner) return;
     const own = await this.roles.ensure(tx, [after.owner]);
     const others = roles ? await this.roles.locate(tx, 'roles', roles) : await this.repository.rolesOfOne(tx, after.id);
-    await this.repository.setRoles(tx, after.id, [...own, ...others].map((role) => role.id));
+    await this.repository.setRoles(
+      tx,
+      after.id,
+      [...own, ...others].map((role) => role.id),
+    );
   }
 
   private ownRole(tx: Tx, authority: string, suffix: string, what: string): Promise<number> {
-    return this.roles.add(tx, { name: `${authority}_${suffix}`, description: `${what} the authority ${authority}.`, permissions: [] });
+    return this.roles.add(tx, {
+      name: `${authority}_${suffix}`,
+      description: `${what} the authority ${authority}.`,
+      permissions: [],
+    });
   }
 
   /** Options in Lemur's form count only where they differ from what was read: clients send the whole object back. */
@@ -79,13 +101,32 @@ export class AuthorityStore {
     const wished = request.options === undefined || request.options === shown ? {} : readOptions(request.options);
     const { owner, active, description, maxValidityDays, defaultValidityDays, isPrivate } = request;
     const { isCabCompliant = request.isCabCompliant, isCnOptional = request.isCnOptional } = wished;
-    const given = { owner, active, description, maxValidityDays, defaultValidityDays, isPrivate, isCabCompliant, isCnOptional };
+    const given = {
+      owner,
+      active,
+      description,
+      maxValidityDays,
+      defaultValidityDays,
+      isPrivate,
+      isCabCompliant,
+      isCnOptional,
+    };
     Object.assign(row, Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
     const plugin = this.configured.plugin('issuer', row.pluginId);
     if (request.plugin) Object.assign(row, this.configured.seal(plugin, request.plugin, 'authority', row));
     if (!wished.pluginOptions) return;
-    const kept = Object.entries(row.options).map(([name, value]) => ({ name, value })).filter(({ name }) => !wished.pluginOptions?.some((one) => one.name === name));
-    Object.assign(row, this.configured.seal(plugin, { slug: plugin.id, pluginOptions: [...kept, ...wished.pluginOptions] }, 'authority', row));
+    const kept = Object.entries(row.options)
+      .map(([name, value]) => ({ name, value }))
+      .filter(({ name }) => !wished.pluginOptions?.some((one) => one.name === name));
+    Object.assign(
+      row,
+      this.configured.seal(
+        plugin,
+        { slug: plugin.id, pluginOptions: [...kept, ...wished.pluginOptions] },
+        'authority',
+        row,
+      ),
+    );
   }
 }
 
@@ -102,9 +143,33 @@ export function forChanges({ name, owner }: Authority, roles: readonly LinkedRol
 
 /** What the audit log keeps of an authority. */
 function recorded(authority: Authority, roles: readonly LinkedRole[]): object {
-  const { name, owner, description, active, parentId, notAfter, maxValidityDays, defaultValidityDays, isPrivate, isCabCompliant, isCnOptional, options } = authority;
+  const {
+    name,
+    owner,
+    description,
+    active,
+    parentId,
+    notAfter,
+    maxValidityDays,
+    defaultValidityDays,
+    isPrivate,
+    isCabCompliant,
+    isCnOptional,
+    options,
+  } = authority;
   return {
-    name, owner, description, active, parentId, notAfter, maxValidityDays, defaultValidityDays, isPrivate, isCabCompliant, isCnOptional, options,
+    name,
+    owner,
+    description,
+    active,
+    parentId,
+    notAfter,
+    maxValidityDays,
+    defaultValidityDays,
+    isPrivate,
+    isCabCompliant,
+    isCnOptional,
+    options,
     roles: roles.map((role) => role.name),
   };
 }

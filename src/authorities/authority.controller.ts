@@ -13,30 +13,48 @@ export class AuthorityController {
     private readonly reader: AuthorityReader,
   ) {}
 
-  @Get() @Requires('authority:read') @Summary('List authorities', 'An ordinary user sees those that they made or hold a role of.')
+  @Get()
+  @Requires('authority:read')
+  @Summary('List authorities', 'An ordinary user sees those that they made or hold a role of.')
   @Answers(200, pageOf(AuthorityView))
   list(@Who() actor: Actor, @QueryOf(AuthorityQuery) query: AuthorityQuery): Promise<Page<AuthorityView>> {
     return this.reader.list(actor, query);
   }
 
-  @Get(':id') @Requires('authority:read') @Summary('One authority', 'One that is not yours to see is not found.') @Answers(200, AuthorityView)
+  @Get(':id')
+  @Requires('authority:read')
+  @Summary('One authority', 'One that is not yours to see is not found.')
+  @Answers(200, AuthorityView)
   get(@Who() actor: Actor, @Id() id: number): Promise<AuthorityView> {
     return this.reader.see(actor, id);
   }
 
-  @Get(':id/roles') @Requires('authority:read') @Summary('The roles of an authority') @Answers(200, pageOf(AuthorityRole))
+  @Get(':id/roles')
+  @Requires('authority:read')
+  @Summary('The roles of an authority')
+  @Answers(200, pageOf(AuthorityRole))
   async roles(@Who() actor: Actor, @Id() id: number): Promise<Page<AuthorityRole>> {
     const items = await this.reader.rolesOf(actor, id);
     return { items, total: items.length };
   }
 
-  @Post() @Requires('authority:create') @Summary('Make an authority', 'Its private key is made here, sealed, and never leaves.') @Answers(200, AuthorityView)
+  @Post()
+  @Requires('authority:create')
+  @Summary('Make an authority', 'Its private key is made here, sealed, and never leaves.')
+  @Answers(200, AuthorityView)
   create(@Who() actor: Actor, @JsonBody(CreateAuthority) body: CreateAuthority): Promise<AuthorityView> {
     return this.authorities.create(actor, body);
   }
 
-  @Put(':id') @Requires('authority:update') @Summary('Change an authority') @Answers(200, AuthorityView)
-  update(@Who() actor: Actor, @Id() id: number, @JsonBody(UpdateAuthority) body: UpdateAuthority): Promise<AuthorityView> {
+  @Put(':id')
+  @Requires('authority:update')
+  @Summary('Change an authority')
+  @Answers(200, AuthorityView)
+  update(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(UpdateAuthority) body: UpdateAuthority,
+  ): Promise<AuthorityView> {
     return this.authorities.update(actor, id, body);
   }
 }

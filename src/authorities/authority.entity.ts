@@ -1,7 +1,10 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
 
-/** A CA that certificates are issued from: a configured issuer plugin and the CA's certificate, with its key where the key is ours. */
+/**
+ * A CA that certificates are issued from: a configured issuer plugin and the CA's certificate, with its key where the
+ * key is ours.
+ */
 @Entity('authority')
 export class Authority {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;

@@ -11,19 +11,37 @@ import { Authority } from './authority.entity.js';
 import type { AuthorityQuery } from './authority.schema.js';
 import type { Limits } from './limits.js';
 
-export interface LinkedRole { id: number; name: string; description: string }
+export interface LinkedRole {
+  id: number;
+  name: string;
+  description: string;
+}
 /** Who looks: an ordinary user sees what they made or hold a role of. */
-export interface Viewer { userId: number; roleIds: readonly number[]; all: boolean }
+export interface Viewer {
+  userId: number;
+  roleIds: readonly number[];
+  all: boolean;
+}
 
 const source: Omit<ListSource, 'from'> = {
   columns: 'id',
   sorts: {
-    id: { sql: 'id', type: 'int' }, name: { sql: 'lower(name)', type: 'text' }, owner: { sql: 'lower(owner)', type: 'text' },
-    active: { sql: 'active', type: 'boolean' }, cn: { sql: 'lower(common_name)', type: 'text' }, notAfter: { sql: 'not_after', type: 'timestamptz' },
+    id: { sql: 'id', type: 'int' },
+    name: { sql: 'lower(name)', type: 'text' },
+    owner: { sql: 'lower(owner)', type: 'text' },
+    active: { sql: 'active', type: 'boolean' },
+    cn: { sql: 'lower(common_name)', type: 'text' },
+    notAfter: { sql: 'not_after', type: 'timestamptz' },
   },
   filters: {
-    id: whole('id'), name: words('name'), owner: words('owner'), description: words('description'), cn: words('common_name'), active: truth('active'),
-    plugin: words('plugin_id'), pluginName: words('plugin_id'),
+    id: whole('id'),
+    name: words('name'),
+    owner: words('owner'),
+    description: words('description'),
+    cn: words('common_name'),
+    active: truth('active'),
+    plugin: words('plugin_id'),
+    pluginName: words('plugin_id'),
   },
 };
 
@@ -31,14 +49,16 @@ const source: Omit<ListSource, 'from'> = {
 function visible({ all, userId, roleIds }: Viewer): string {
   if (all) return 'true';
   return `(authority.creator_id = ${userId} or exists (
-    select from authority_role ar where ar.authority_id = authority.id and ar.role_id = any('{${roleIds.join(',')}}')))`;
+    select from authority_role ar where ar.authority_id = authority.id
+      and ar.role_id = any('{${roleIds.join(',')}}')))`;
 }
 
 /** In SQL, as JSON, the limits of the authority in this row and of all above it together. */
 export function limitsOf(row: string): string {
   return `(with recursive above(parent_id, days, cab) as (
       select ${row}.parent_id, ${row}.max_validity_days, ${row}.is_cab_compliant
-      union all select p.parent_id, p.max_validity_days, p.is_cab_compliant from above join authority p on p.id = above.parent_id)
+      union all select p.parent_id, p.max_validity_days, p.is_cab_compliant from above
+      join authority p on p.id = above.parent_id)
     select json_build_object('maxDays', min(days), 'publicTls', coalesce(bool_or(cab), false)) from above)`;
 }
 
@@ -53,7 +73,10 @@ export class AuthorityRepository {
 
   async find(tx: Tx, ref: Reference): Promise<Authority | null> {
     if (ref.id !== undefined) return tx.findOneBy(Authority, { id: ref.id });
-    return tx.createQueryBuilder(Authority, 'a').where('lower(a.name) = lower(:name)', { name: wordsOf(ref) }).getOne();
+    return tx
+      .createQueryBuilder(Authority, 'a')
+      .where('lower(a.name) = lower(:name)', { name: wordsOf(ref) })
+      .getOne();
   }
 
   async list(tx: Tx, query: AuthorityQuery, viewer: Viewer): Promise<Page<Authority>> {
@@ -62,7 +85,9 @@ export class AuthorityRepository {
     if (query.active !== undefined) where.add('active = ?', query.active);
     where.add(visible(viewer));
     const page = await listPage<{ id: number }>(tx, { ...source, from: 'authority' }, query, where);
-    const rows = new Map((await tx.findBy(Authority, { id: In(page.items.map((item) => item.id)) })).map((row) => [row.id, row]));
+    const rows = new Map(
+      (await tx.findBy(Authority, { id: In(page.items.map((item) => item.id)) })).map((row) => [row.id, row]),
+    );
     return { ...page, items: page.items.flatMap((item) => rows.get(item.id) ?? []) };
   }
 
@@ -81,8 +106,11 @@ export class AuthorityRepository {
     return tx.query(
       `with recursive family(id, name, parent_id) as (
          select id, name, null::int from authority where id = $1 union
-         select a.id, a.name, a.parent_id from family f join (select * from authority where ${visible(viewer)}) a on a.parent_id = f.id)
-       select id, name, parent_id as "parentId" from family order by id limit $2`, [id, most]);
+         select a.id, a.name, a.parent_id from family f join (select * from authority
+           where ${visible(viewer)}) a on a.parent_id = f.id)
+       select id, name, parent_id as "parentId" from family order by id limit $2`,
+      [id, most],
+    );
   }
 
   async add(tx: Tx, authority: Omit<Authority, 'id'>, roleIds: readonly number[]): Promise<Authority> {
@@ -101,8 +129,11 @@ export class AuthorityRepository {
   async save(tx: Tx, authority: Authority): Promise<void> {
     await tx.save(authority);
     await tx.query(
-      `with recursive below(id) as (select $1::int union all select a.id from below join authority a on a.parent_id = below.id)
-       update authority set version = version + 1 where id in (select id from below)`, [authority.id]);
+      `with recursive below(id) as (select $1::int union all select a.id from below
+        join authority a on a.parent_id = below.id)
+       update authority set version = version + 1 where id in (select id from below)`,
+      [authority.id],
+    );
   }
 
   /** Those above it, the nearest first. */
@@ -110,8 +141,11 @@ export class AuthorityRepository {
     return tx.query(
       `with recursive above as (
          select id, parent_id, is_private, 1 as step from authority where id = $1
-         union all select p.id, p.parent_id, p.is_private, step + 1 from above join authority p on p.id = above.parent_id)
-       select id, is_private as "isPrivate" from above order by step`, [parentId]);
+         union all select p.id, p.parent_id, p.is_private, step + 1 from above
+         join authority p on p.id = above.parent_id)
+       select id, is_private as "isPrivate" from above order by step`,
+      [parentId],
+    );
   }
 
   /** The limits of the authority and of all above it together. */
@@ -121,7 +155,10 @@ export class AuthorityRepository {
 
   /** As `limitsOf`, for each of these ids. */
   async limitsOfMany(tx: Tx, ids: readonly number[]): Promise<(id: number) => Limits> {
-    const rows: { id: number; limits: Limits }[] = await tx.query(`select a.id, ${limitsOf('a')} as limits from authority a where a.id = any($1)`, [ids]);
+    const rows: { id: number; limits: Limits }[] = await tx.query(
+      `select a.id, ${limitsOf('a')} as limits from authority a where a.id = any($1)`,
+      [ids],
+    );
     const found = new Map(rows.map(({ id, limits }) => [id, limits]));
     return (id) => {
       const limits = found.get(id);
@@ -142,13 +179,24 @@ export class AuthorityRepository {
   async rolesOf(tx: Tx, ids: readonly number[]): Promise<Map<number, LinkedRole[]>> {
     const rows: (LinkedRole & { authorityId: number })[] = await tx.query(
       `select ar.authority_id as "authorityId", r.id, r.name, r.description
-       from authority_role ar join role r on r.id = ar.role_id where ar.authority_id = any($1) order by r.id`, [ids]);
-    return new Map(ids.map((id) => [id, rows.filter((row) => row.authorityId === id)
-      .map((row) => ({ id: row.id, name: row.name, description: row.description }))]));
+       from authority_role ar join role r on r.id = ar.role_id where ar.authority_id = any($1) order by r.id`,
+      [ids],
+    );
+    return new Map(
+      ids.map((id) => [
+        id,
+        rows
+          .filter((row) => row.authorityId === id)
+          .map((row) => ({ id: row.id, name: row.name, description: row.description })),
+      ]),
+    );
   }
 
   private async linkRoles(tx: Tx, id: number, roleIds: readonly number[]): Promise<void> {
     await tx.query(
-      'insert into authority_role (authority_id, role_id) select $1, r from unnest($2::int[]) as r on conflict do nothing', [id, roleIds]);
+      'insert into authority_role (authority_id, role_id) select $1, r from ' +
+        'unnest($2::int[]) as r on conflict do nothing',
+      [id, roleIds],
+    );
   }
 }

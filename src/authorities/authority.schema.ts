@@ -15,109 +15,253 @@ const subjectPart = z.string().max(128).optional();
 /** Room is left for the roles `<name>_admin` and `<name>_operator`. */
 const name = z.string().trim().min(1).max(119);
 const limits = {
-  isPrivate: z.boolean().optional().meta({ description: 'True: neither ALLOWED_DOMAINS nor domain rules bind it, except those rules that name it. Sensitive names stay sensitive. Only an administrator changes it.' }),
-  isCabCompliant: z.boolean().nullish().meta({ description: 'True: it keeps to the validity that the CA/Browser Forum allows for publicly trusted TLS at the date of issuance (200, 100, 47 days). Only an administrator frees it from that.' }),
+  isPrivate: z
+    .boolean()
+    .optional()
+    .meta({
+      description:
+        'True: neither ALLOWED_DOMAINS nor domain rules bind it, except those rules that name ' +
+        'it. Sensitive names stay sensitive. Only an administrator changes it.',
+    }),
+  isCabCompliant: z
+    .boolean()
+    .nullish()
+    .meta({
+      description:
+        'True: it keeps to the validity that the CA/Browser Forum allows for publicly trusted TLS at ' +
+        'the date of issuance (200, 100, 47 days). Only an administrator frees it from that.',
+    }),
   isCnOptional: z.boolean().optional().meta({ description: 'False: a request needs a common name.' }),
-  maxValidityDays: z.int().min(1).max(11_000).nullish().meta({ description: 'The longest certificates that it and those below it issue. Only an administrator raises it.' }),
-  defaultValidityDays: z.int().min(1).max(11_000).nullish().meta({ description: 'For requests that name no validity.' }),
+  maxValidityDays: z.int().min(1).max(11_000).nullish().meta({
+    description: 'The longest certificates that it and those below it issue. Only an administrator raises it.',
+  }),
+  defaultValidityDays: z
+    .int()
+    .min(1)
+    .max(11_000)
+    .nullish()
+    .meta({ description: 'For requests that name no validity.' }),
 };
 
-/** What a request may say about the extensions of a CA certificate: what every CA has. Anything else is refused by name. */
-const CaExtensions = z.strictObject({
-  basicConstraints: z.strictObject({ ca: z.literal(true).optional(), pathLength: z.int().min(0).max(10).nullish() }).optional(),
-  keyUsage: z.strictObject({ useKeyCertSign: z.literal(true).optional(), useCRLSign: z.literal(true).optional() }).optional(),
-  subjectKeyIdentifier: z.strictObject({ includeSKI: z.literal(true).optional() }).optional(),
-  authorityKeyIdentifier: z.strictObject({ useKeyIdentifier: z.literal(true).optional(), useAuthorityCert: z.literal(false).optional() }).optional(),
-  subAltNames: z.strictObject({ names: z.array(z.unknown()).max(0, 'A CA is known by its subject, not by other names.') }).optional(),
-  custom: z.array(z.unknown()).max(0, 'A CA certificate has no extensions of its own here.').optional(),
-}).meta({ id: 'CaExtensions' });
+/**
+ * What a request may say about the extensions of a CA certificate: what every CA has. Anything else is refused by name.
+ */
+const CaExtensions = z
+  .strictObject({
+    basicConstraints: z
+      .strictObject({ ca: z.literal(true).optional(), pathLength: z.int().min(0).max(10).nullish() })
+      .optional(),
+    keyUsage: z
+      .strictObject({ useKeyCertSign: z.literal(true).optional(), useCRLSign: z.literal(true).optional() })
+      .optional(),
+    subjectKeyIdentifier: z.strictObject({ includeSKI: z.literal(true).optional() }).optional(),
+    authorityKeyIdentifier: z
+      .strictObject({ useKeyIdentifier: z.literal(true).optional(), useAuthorityCert: z.literal(false).optional() })
+      .optional(),
+    subAltNames: z
+      .strictObject({ names: z.array(z.unknown()).max(0, 'A CA is known by its subject, not by other names.') })
+      .optional(),
+    custom: z.array(z.unknown()).max(0, 'A CA certificate has no extensions of its own here.').optional(),
+  })
+  .meta({ id: 'CaExtensions' });
 
 /** POST /authorities. */
-export const CreateAuthority = z.strictObject({
-  name,
-  owner: OwnerName,
-  description: z.string().max(1024).nullish(),
-  type: z.enum(['root', 'subca']).default('root'),
-  parent: Reference.optional().meta({ description: 'For `subca`: the authority that signs it.' }),
-  plugin: PluginInput.optional().meta({ description: 'Default: DEFAULT_ISSUER_PLUGIN, else the local CA.' }),
-  commonName: z.string().min(1).max(64),
-  country: subjectPart, state: subjectPart, location: subjectPart, organization: subjectPart, organizationalUnit: subjectPart,
-  validityStart: Instant.optional(),
-  validityEnd: Instant.optional(),
-  validityYears: yearsUpTo(50).optional(),
-  validityDays: z.int().min(1).max(18_300).optional(),
-  keyType: z.string().max(40).optional().meta({ description: 'Default: ECCPRIME256V1, or RSA2048 when signingAlgorithm names RSA.' }),
-  signingAlgorithm: z.enum(['sha256WithRSA', 'sha256WithECDSA', 'sha384WithECDSA', 'sha512WithECDSA', 'ed25519']).optional()
-    .meta({ description: 'The key decides how it signs, so the two must fit: ECDSA goes by sha256 with ECCPRIME256V1, sha384 with ECCSECP384R1, sha512 with ECCSECP521R1. Default: as keyType.' }),
-  pathLength: z.int().min(0).max(10).nullish().meta({ description: 'How many CAs may stand below it. Default: no limit for a root, 0 for a subca.' }),
-  sensitivity: z.literal('medium', 'Every key is sealed alike in the database; none lies in a hardware module, which `high` would promise.').optional().meta({ description: "Accepted as Lemur's default." }),
-  serialNumber: z.union([z.int().min(1), z.string().regex(/^[1-9]\d{0,47}$/, 'Expected a positive number of at most 48 digits')]).nullish()
-    .meta({ description: 'Of the certificate of a root; without it a random one. That of a subca is chosen by its parent, so that none comes twice.' }),
-  firstSerial: z.literal(1, 'Serial numbers are random; there is no first one.').nullish().meta({ description: "Accepted as Lemur's default; serial numbers are random." }),
-  email: z.null({ error: 'Subjects carry no e-mail address here (RFC 5280 §4.1.2.6); mail goes to the owner.' }).optional(),
-  keyName: z.null({ error: 'Keys are kept sealed here and have no name.' }).optional(),
-  extensions: CaExtensions.optional(),
-  roles: z.array(Reference).max(100).optional(),
-  ...limits,
-}).refine((r) => r.type === 'root' || r.serialNumber == null || String(r.serialNumber) === '1', { message: 'The parent chooses the serial number.', path: ['serialNumber'] })
-  .refine((r) => r.extensions?.basicConstraints?.pathLength == null || r.pathLength == null || r.extensions.basicConstraints.pathLength === r.pathLength,
-    { message: 'The request gives another one as pathLength.', path: ['extensions', 'basicConstraints', 'pathLength'] })
+export const CreateAuthority = z
+  .strictObject({
+    name,
+    owner: OwnerName,
+    description: z.string().max(1024).nullish(),
+    type: z.enum(['root', 'subca']).default('root'),
+    parent: Reference.optional().meta({ description: 'For `subca`: the authority that signs it.' }),
+    plugin: PluginInput.optional().meta({ description: 'Default: DEFAULT_ISSUER_PLUGIN, else the local CA.' }),
+    commonName: z.string().min(1).max(64),
+    country: subjectPart,
+    state: subjectPart,
+    location: subjectPart,
+    organization: subjectPart,
+    organizationalUnit: subjectPart,
+    validityStart: Instant.optional(),
+    validityEnd: Instant.optional(),
+    validityYears: yearsUpTo(50).optional(),
+    validityDays: z.int().min(1).max(18_300).optional(),
+    keyType: z
+      .string()
+      .max(40)
+      .optional()
+      .meta({ description: 'Default: ECCPRIME256V1, or RSA2048 when signingAlgorithm names RSA.' }),
+    signingAlgorithm: z
+      .enum(['sha256WithRSA', 'sha256WithECDSA', 'sha384WithECDSA', 'sha512WithECDSA', 'ed25519'])
+      .optional()
+      .meta({
+        description:
+          'The key decides how it signs, so the two must fit: ECDSA goes by sha256 with ' +
+          'ECCPRIME256V1, sha384 with ECCSECP384R1, sha512 with ECCSECP521R1. Default: as keyType.',
+      }),
+    pathLength: z
+      .int()
+      .min(0)
+      .max(10)
+      .nullish()
+      .meta({ description: 'How many CAs may stand below it. Default: no limit for a root, 0 for a subca.' }),
+    sensitivity: z
+      .literal(
+        'medium',
+        'Every key is sealed alike in the database; none lies in a hardware module, which `high` would promise.',
+      )
+      .optional()
+      .meta({ description: "Accepted as Lemur's default." }),
+    serialNumber: z
+      .union([z.int().min(1), z.string().regex(/^[1-9]\d{0,47}$/, 'Expected a positive number of at most 48 digits')])
+      .nullish()
+      .meta({
+        description:
+          'Of the certificate of a root; without it a random one. That of a subca is ' +
+          'chosen by its parent, so that none comes twice.',
+      }),
+    firstSerial: z
+      .literal(1, 'Serial numbers are random; there is no first one.')
+      .nullish()
+      .meta({ description: "Accepted as Lemur's default; serial numbers are random." }),
+    email: z
+      .null({ error: 'Subjects carry no e-mail address here (RFC 5280 §4.1.2.6); mail goes to the owner.' })
+      .optional(),
+    keyName: z.null({ error: 'Keys are kept sealed here and have no name.' }).optional(),
+    extensions: CaExtensions.optional(),
+    roles: z.array(Reference).max(100).optional(),
+    ...limits,
+  })
+  .refine((r) => r.type === 'root' || r.serialNumber == null || String(r.serialNumber) === '1', {
+    message: 'The parent chooses the serial number.',
+    path: ['serialNumber'],
+  })
+  .refine(
+    (r) =>
+      r.extensions?.basicConstraints?.pathLength == null ||
+      r.pathLength == null ||
+      r.extensions.basicConstraints.pathLength === r.pathLength,
+    { message: 'The request gives another one as pathLength.', path: ['extensions', 'basicConstraints', 'pathLength'] },
+  )
   .refine((r) => r.type === 'root' || r.parent !== undefined, { message: 'A subca needs a parent.', path: ['parent'] })
   .refine((r) => r.type === 'subca' || r.parent === undefined, { message: 'A root has no parent.', path: ['parent'] })
-  .refine((r) => [r.validityYears, r.validityDays, r.validityEnd].filter((v) => v !== undefined).length <= 1,
-    { message: 'Give only one of validityEnd, validityYears and validityDays.', path: ['validityEnd'] })
+  .refine((r) => [r.validityYears, r.validityDays, r.validityEnd].filter((v) => v !== undefined).length <= 1, {
+    message: 'Give only one of validityEnd, validityYears and validityDays.',
+    path: ['validityEnd'],
+  })
   .meta({ id: 'CreateAuthority' });
 export type CreateAuthority = z.output<typeof CreateAuthority>;
 
 const asRead = z.unknown().optional().meta({ description: 'Ignored: clients send back what they got.' });
 
 /** PUT /authorities/{id}. What is absent stays as it is. */
-export const UpdateAuthority = z.strictObject({
-  owner: OwnerName,
-  description: z.string().max(1024).nullish(),
-  active: z.boolean().optional().meta({ description: 'False: nothing is issued from it any more. Only an administrator makes it active again.' }),
-  roles: z.array(Reference).max(100).optional().meta({ description: 'All roles; that of the owner stays.' }),
-  plugin: PluginInput.optional(),
-  options: z.union([z.string().max(65_536), z.array(z.looseObject({ name: z.string() })).max(200), z.record(z.string(), z.unknown())]).optional()
-    .meta({ description: "Lemur's form of the options: a list of {name, value}, an object, or either as JSON text. `cab_compliant` and `cn_optional` are among them; options that are not named stay." }),
-  ...limits,
-  name: z.string().max(128).optional().meta({ description: 'Stays as it is: another one is refused.' }),
-  id: asRead, parentId: asRead, maxIssuanceDays: asRead, authorityCertificate: asRead, dateCreated: asRead,
-}).meta({ id: 'UpdateAuthority' });
+export const UpdateAuthority = z
+  .strictObject({
+    owner: OwnerName,
+    description: z.string().max(1024).nullish(),
+    active: z
+      .boolean()
+      .optional()
+      .meta({ description: 'False: nothing is issued from it any more. Only an administrator makes it active again.' }),
+    roles: z.array(Reference).max(100).optional().meta({ description: 'All roles; that of the owner stays.' }),
+    plugin: PluginInput.optional(),
+    options: z
+      .union([
+        z.string().max(65_536),
+        z.array(z.looseObject({ name: z.string() })).max(200),
+        z.record(z.string(), z.unknown()),
+      ])
+      .optional()
+      .meta({
+        description:
+          "Lemur's form of the options: a list of {name, value}, an object, or either as JSON text. " +
+          '`cab_compliant` and `cn_optional` are among them; options that are not named stay.',
+      }),
+    ...limits,
+    name: z.string().max(128).optional().meta({ description: 'Stays as it is: another one is refused.' }),
+    id: asRead,
+    parentId: asRead,
+    maxIssuanceDays: asRead,
+    authorityCertificate: asRead,
+    dateCreated: asRead,
+  })
+  .meta({ id: 'UpdateAuthority' });
 export type UpdateAuthority = z.output<typeof UpdateAuthority>;
 
 export const AuthorityRole = z.object({ id: z.int(), name: z.string(), description: z.string() });
 export type AuthorityRole = z.output<typeof AuthorityRole>;
 
-export const AuthorityView = z.object({
-  id: z.int(), name: z.string(), owner: z.string(), description: z.string().nullable(), active: z.boolean(),
-  parentId: z.int().nullable(),
-  plugin: PluginView,
-  options: z.string().meta({ description: "The same in Lemur's form: JSON text of a list of {name, value}." }),
-  roles: z.array(AuthorityRole),
-  maxValidityDays: z.int().nullable(), defaultValidityDays: z.int().nullable(),
-  maxIssuanceDays: z.int().nullable().meta({ description: 'The longest validity that it issues for today: `maxValidityDays`, or less where the authorities above it or the limits of publicly trusted TLS want so.' }),
-  isPrivate: z.boolean(), isCabCompliant: z.boolean().nullable(), isCnOptional: z.boolean(),
-  authorityCertificate: z.object({
-    body: z.string(), chain: z.string(), cn: z.string(), serial: z.string(), notBefore: InstantOut, notAfter: InstantOut,
-    keyType: z.string(), bits: z.int(), signingAlgorithm: z.string(), pathLength: z.int().nullable(),
-  }),
-  dateCreated: InstantOut,
-}).meta({ id: 'Authority' });
+export const AuthorityView = z
+  .object({
+    id: z.int(),
+    name: z.string(),
+    owner: z.string(),
+    description: z.string().nullable(),
+    active: z.boolean(),
+    parentId: z.int().nullable(),
+    plugin: PluginView,
+    options: z.string().meta({ description: "The same in Lemur's form: JSON text of a list of {name, value}." }),
+    roles: z.array(AuthorityRole),
+    maxValidityDays: z.int().nullable(),
+    defaultValidityDays: z.int().nullable(),
+    maxIssuanceDays: z
+      .int()
+      .nullable()
+      .meta({
+        description:
+          'The longest validity that it issues for today: `maxValidityDays`, or less where ' +
+          'the authorities above it or the limits of publicly trusted TLS want so.',
+      }),
+    isPrivate: z.boolean(),
+    isCabCompliant: z.boolean().nullable(),
+    isCnOptional: z.boolean(),
+    authorityCertificate: z.object({
+      body: z.string(),
+      chain: z.string(),
+      cn: z.string(),
+      serial: z.string(),
+      notBefore: InstantOut,
+      notAfter: InstantOut,
+      keyType: z.string(),
+      bits: z.int(),
+      signingAlgorithm: z.string(),
+      pathLength: z.int().nullable(),
+    }),
+    dateCreated: InstantOut,
+  })
+  .meta({ id: 'Authority' });
 export type AuthorityView = z.output<typeof AuthorityView>;
 
 /** Never the key: this names every member that leaves the house. */
-export function authorityView(authority: Authority, { roles, limits, plugin, now }: { roles: readonly LinkedRole[]; limits: Limits; plugin: PluginView; now: Date }): AuthorityView {
+export function authorityView(
+  authority: Authority,
+  { roles, limits, plugin, now }: { roles: readonly LinkedRole[]; limits: Limits; plugin: PluginView; now: Date },
+): AuthorityView {
   return {
-    id: authority.id, name: authority.name, owner: authority.owner, description: authority.description, active: authority.active,
-    parentId: authority.parentId, plugin, options: optionsAsLemur(authority, plugin), roles: [...roles],
-    maxValidityDays: authority.maxValidityDays, defaultValidityDays: authority.defaultValidityDays,
+    id: authority.id,
+    name: authority.name,
+    owner: authority.owner,
+    description: authority.description,
+    active: authority.active,
+    parentId: authority.parentId,
+    plugin,
+    options: optionsAsLemur(authority, plugin),
+    roles: [...roles],
+    maxValidityDays: authority.maxValidityDays,
+    defaultValidityDays: authority.defaultValidityDays,
     maxIssuanceDays: issuanceCap(limits, now)?.days ?? null,
-    isPrivate: authority.isPrivate, isCabCompliant: authority.isCabCompliant, isCnOptional: authority.isCnOptional,
+    isPrivate: authority.isPrivate,
+    isCabCompliant: authority.isCabCompliant,
+    isCnOptional: authority.isCnOptional,
     authorityCertificate: {
-      body: authority.certificatePem, chain: authority.chainPem.join(''), cn: authority.commonName,
-      serial: BigInt(`0x${authority.serialHex}`).toString(), notBefore: instant(authority.notBefore), notAfter: instant(authority.notAfter),
-      keyType: authority.keyType, bits: authority.bits, signingAlgorithm: authority.signingAlgorithm, pathLength: authority.pathLength,
+      body: authority.certificatePem,
+      chain: authority.chainPem.join(''),
+      cn: authority.commonName,
+      serial: BigInt(`0x${authority.serialHex}`).toString(),
+      notBefore: instant(authority.notBefore),
+      notAfter: instant(authority.notAfter),
+      keyType: authority.keyType,
+      bits: authority.bits,
+      signingAlgorithm: authority.signingAlgorithm,
+      pathLength: authority.pathLength,
     },
     dateCreated: instant(authority.createdAt),
   };

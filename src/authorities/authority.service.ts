@@ -22,11 +22,22 @@ export class AuthorityService {
   ) {}
 
   async create(actor: Actor, request: CreateAuthority): Promise<AuthorityView> {
-    if (!mayMakeAuthorityFor(actor, request.owner)) throw new Problem('forbidden', `Make authorities for an owner whose role you hold; you do not hold that of ${request.owner}.`);
-    if (request.isPrivate && !isAdmin(actor)) throw new Problem('forbidden', 'Only an administrator frees an authority from the rules on names (isPrivate).');
+    if (!mayMakeAuthorityFor(actor, request.owner))
+      throw new Problem(
+        'forbidden',
+        `Make authorities for an owner whose role you hold; you do not hold that of ${request.owner}.`,
+      );
+    if (request.isPrivate && !isAdmin(actor))
+      throw new Problem('forbidden', 'Only an administrator frees an authority from the rules on names (isPrivate).');
     const parent = request.parent ? await this.parent(actor, request.parent) : null;
     if (parent) demandWithin(parent.limits, request);
-    return this.reader.view(await this.store.add(actor, await this.maker.make({ ...request, plugin: request.plugin ?? this.usualPlugin() }, parent, actor), request));
+    return this.reader.view(
+      await this.store.add(
+        actor,
+        await this.maker.make({ ...request, plugin: request.plugin ?? this.usualPlugin() }, parent, actor),
+        request,
+      ),
+    );
   }
 
   async update(actor: Actor, id: number, request: UpdateAuthority): Promise<AuthorityView> {

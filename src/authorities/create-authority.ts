@@ -41,23 +41,51 @@ export class AuthorityMaker {
     if (!plugin.createAuthority) throw invalid('plugin', `${plugin.title} does not make authorities.`);
     const stored = this.configured.seal(plugin, choice, 'authority');
     const privateKey = await this.keys.make(keyTypeOf(request), userId);
-    const { chainPem } = await plugin.createAuthority({
-      subject: subjectOf(request), ...validityOf(request, parent, this.clock.now()),
-      ...(request.type === 'root' && request.serialNumber != null && { serial: magnitudeOf(request.serialNumber) }),
-      pathLength: request.pathLength ?? request.extensions?.basicConstraints?.pathLength ?? (parent ? Math.min(0, parent.authority.pathLength ?? 0) : undefined),
-      signer: signerOf(privateKey), ...(parent && { parent: parent.material }),
-    }, this.configured.open(plugin, stored, 'authority'), this.contexts.make(AbortSignal.timeout(timeoutMs)));
+    const { chainPem } = await plugin.createAuthority(
+      {
+        subject: subjectOf(request),
+        ...validityOf(request, parent, this.clock.now()),
+        ...(request.type === 'root' && request.serialNumber != null && { serial: magnitudeOf(request.serialNumber) }),
+        pathLength:
+          request.pathLength ??
+          request.extensions?.basicConstraints?.pathLength ??
+          (parent ? Math.min(0, parent.authority.pathLength ?? 0) : undefined),
+        signer: signerOf(privateKey),
+        ...(parent && { parent: parent.material }),
+      },
+      this.configured.open(plugin, stored, 'authority'),
+      this.contexts.make(AbortSignal.timeout(timeoutMs)),
+    );
     const [certificatePem = ''] = chainPem;
-    if (request.type === 'root' && request.serialNumber != null && BigInt(`0x${parseCertificate(certificatePem).serialHex}`) !== BigInt(request.serialNumber)) {
+    if (
+      request.type === 'root' &&
+      request.serialNumber != null &&
+      BigInt(`0x${parseCertificate(certificatePem).serialHex}`) !== BigInt(request.serialNumber)
+    ) {
       throw invalid('serialNumber', `${plugin.title} chooses serial numbers itself.`);
     }
-    await demandAgreement(parseCertificate(certificatePem), certificatePem, parent?.material.certificatePem ?? certificatePem);
+    await demandAgreement(
+      parseCertificate(certificatePem),
+      certificatePem,
+      parent?.material.certificatePem ?? certificatePem,
+    );
     return {
-      name: request.name, owner: request.owner, description: request.description ?? null, active: true, ...stored,
-      parentId: parent?.authority.id ?? null, ...factsOf(chainPem), creatorId: userId || null, version: 1, createdAt: this.clock.now(),
+      name: request.name,
+      owner: request.owner,
+      description: request.description ?? null,
+      active: true,
+      ...stored,
+      parentId: parent?.authority.id ?? null,
+      ...factsOf(chainPem),
+      creatorId: userId || null,
+      version: 1,
+      createdAt: this.clock.now(),
       sealedKey: this.keyRing.seal(privateKeyPem(privateKey), authorityKeyPlace(stored.secretId)),
-      maxValidityDays: request.maxValidityDays ?? parent?.limits.maxDays ?? null, defaultValidityDays: request.defaultValidityDays ?? null,
-      isPrivate: request.isPrivate ?? false, isCabCompliant: request.isCabCompliant ?? (parent?.limits.publicTls ? true : null), isCnOptional: request.isCnOptional ?? true,
+      maxValidityDays: request.maxValidityDays ?? parent?.limits.maxDays ?? null,
+      defaultValidityDays: request.defaultValidityDays ?? null,
+      isPrivate: request.isPrivate ?? false,
+      isCabCompliant: request.isCabCompliant ?? (parent?.limits.publicTls ? true : null),
+      isCnOptional: request.isCnOptional ?? true,
     };
   }
 }
@@ -68,41 +96,59 @@ export function factsOf(chainPem: readonly string[]) {
   const certificate = parseCertificate(certificatePem);
   const { commonName, organization } = certificate.subjectFields;
   return {
-    certificatePem, chainPem: chainPem.slice(1), commonName: commonName ?? organization ?? certificate.subject, serialHex: certificate.serialHex,
-    notBefore: certificate.notBefore, notAfter: certificate.notAfter, keyType: certificate.keyType, bits: certificate.bits,
-    signingAlgorithm: certificate.signatureAlgorithm, pathLength: certificate.pathLength ?? null,
+    certificatePem,
+    chainPem: chainPem.slice(1),
+    commonName: commonName ?? organization ?? certificate.subject,
+    serialHex: certificate.serialHex,
+    notBefore: certificate.notBefore,
+    notAfter: certificate.notAfter,
+    keyType: certificate.keyType,
+    bits: certificate.bits,
+    signingAlgorithm: certificate.signatureAlgorithm,
+    pathLength: certificate.pathLength ?? null,
   };
 }
 
 /** The types of keys that sign in these ways; the first is made when a request names no type. */
 const keysOf: Readonly<Record<NonNullable<CreateAuthority['signingAlgorithm']>, readonly string[]>> = {
-  sha256WithRSA: ['RSA2048', 'RSA3072', 'RSA4096'], sha256WithECDSA: ['ECCPRIME256V1'], sha384WithECDSA: ['ECCSECP384R1'],
-  sha512WithECDSA: ['ECCSECP521R1'], ed25519: ['ED25519'],
+  sha256WithRSA: ['RSA2048', 'RSA3072', 'RSA4096'],
+  sha256WithECDSA: ['ECCPRIME256V1'],
+  sha384WithECDSA: ['ECCSECP384R1'],
+  sha512WithECDSA: ['ECCSECP521R1'],
+  ed25519: ['ED25519'],
 };
 
 function keyTypeOf({ keyType, signingAlgorithm }: CreateAuthority): string {
   const fitting = signingAlgorithm ? keysOf[signingAlgorithm] : undefined;
   const resolved = blame('keyType', () => resolveKeyType(keyType ?? fitting?.[0] ?? 'ECCPRIME256V1'));
-  if (fitting && !fitting.includes(resolved)) throw invalid('signingAlgorithm', `A ${resolved} key does not sign with ${signingAlgorithm}.`);
+  if (fitting && !fitting.includes(resolved))
+    throw invalid('signingAlgorithm', `A ${resolved} key does not sign with ${signingAlgorithm}.`);
   return resolved;
 }
 
 function magnitudeOf(serial: number | string): Buffer {
   const hex = BigInt(serial).toString(16);
-  return Buffer.from(hex.padStart(hex.length + hex.length % 2, '0'), 'hex');
+  return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex');
 }
 
 function subjectOf(request: CreateAuthority): SubjectFields {
   const { commonName, country, state, location, organization, organizationalUnit } = request;
-  const given = Object.entries({ commonName, country, state, location, organization, organizationalUnit }).filter(([, value]) => value);
+  const given = Object.entries({ commonName, country, state, location, organization, organizationalUnit }).filter(
+    ([, value]) => value,
+  );
   const subject: SubjectFields = Object.fromEntries(given);
   demandSubject(subject);
   return subject;
 }
 
 /** Without a wish: 20 years for a root, 10 for a CA below it, but never longer than its parent. */
-function validityOf(request: CreateAuthority, parent: LoadedAuthority | null, now: Date): { notBefore: Date; notAfter: Date } {
-  const start = request.validityStart ?? new Date(Math.max(now.getTime() - 60_000, parent?.authority.notBefore.getTime() ?? 0));
+function validityOf(
+  request: CreateAuthority,
+  parent: LoadedAuthority | null,
+  now: Date,
+): { notBefore: Date; notAfter: Date } {
+  const start =
+    request.validityStart ?? new Date(Math.max(now.getTime() - 60_000, parent?.authority.notBefore.getTime() ?? 0));
   const notBefore = new Date(Math.floor(start.getTime() / 1000) * 1000);
   const parentEnd = parent?.authority.notAfter.getTime() ?? Infinity;
   const years = request.validityYears ?? defaultYears[request.type];
@@ -110,8 +156,10 @@ function validityOf(request: CreateAuthority, parent: LoadedAuthority | null, no
   const asked = request.validityEnd?.getTime() ?? notBefore.getTime() + length;
   const wished = request.validityEnd ?? request.validityYears ?? request.validityDays;
   const field = request.validityYears ? 'validityYears' : request.validityDays ? 'validityDays' : 'validityEnd';
-  if (asked > parentEnd && wished !== undefined) throw invalid(field, `The parent ends at ${new Date(parentEnd).toISOString()}.`);
+  if (asked > parentEnd && wished !== undefined)
+    throw invalid(field, `The parent ends at ${new Date(parentEnd).toISOString()}.`);
   const notAfter = new Date(Math.floor(Math.min(asked, parentEnd) / 1000) * 1000);
-  if (notAfter <= notBefore || notAfter <= now) throw invalid('validityEnd', 'Validity start must be before validity end, and that in the future.');
+  if (notAfter <= notBefore || notAfter <= now)
+    throw invalid('validityEnd', 'Validity start must be before validity end, and that in the future.');
   return { notBefore, notAfter };
 }

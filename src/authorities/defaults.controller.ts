@@ -11,14 +11,23 @@ import type { Authority } from './authority.entity.js';
 import { AuthorityRepository } from './authority.repository.js';
 import { issuanceCap } from './issuance-cap.js';
 
-const DefaultsView = z.object({
-  country: z.string().nullable(), state: z.string().nullable(), location: z.string().nullable(),
-  organization: z.string().nullable(), organizationalUnit: z.string().nullable(),
-  issuerPlugin: z.string().meta({ description: 'DEFAULT_ISSUER_PLUGIN, else the plugin of the default authority, else the local CA.' }),
-  authority: z.object({ id: z.int(), name: z.string() }).nullable(),
-  validityDays: z.int().meta({ description: 'How long a certificate of the default authority lives that nobody asked a length for.' }),
-  allowWeekendExpiration: z.boolean(),
-}).meta({ id: 'Defaults' });
+const DefaultsView = z
+  .object({
+    country: z.string().nullable(),
+    state: z.string().nullable(),
+    location: z.string().nullable(),
+    organization: z.string().nullable(),
+    organizationalUnit: z.string().nullable(),
+    issuerPlugin: z
+      .string()
+      .meta({ description: 'DEFAULT_ISSUER_PLUGIN, else the plugin of the default authority, else the local CA.' }),
+    authority: z.object({ id: z.int(), name: z.string() }).nullable(),
+    validityDays: z
+      .int()
+      .meta({ description: 'How long a certificate of the default authority lives that nobody asked a length for.' }),
+    allowWeekendExpiration: z.boolean(),
+  })
+  .meta({ id: 'Defaults' });
 
 @Controller('defaults')
 export class DefaultsController implements OnModuleInit {
@@ -35,22 +44,37 @@ export class DefaultsController implements OnModuleInit {
     this.issuerPlugin(null);
   }
 
-  @Get() @Requires('self') @Summary('What a request is filled up with') @Answers(200, DefaultsView)
+  @Get()
+  @Requires('self')
+  @Summary('What a request is filled up with')
+  @Answers(200, DefaultsView)
   async get(): Promise<z.output<typeof DefaultsView>> {
     const { config } = this;
-    const authority = config.defaultAuthority ? await this.authorities.find(this.db.single, { name: config.defaultAuthority }) : null;
+    const authority = config.defaultAuthority
+      ? await this.authorities.find(this.db.single, { name: config.defaultAuthority })
+      : null;
     const days = authority?.defaultValidityDays ?? config.defaultValidityDays;
     return {
-      country: config.defaultCountry ?? null, state: config.defaultState ?? null, location: config.defaultLocation ?? null,
-      organization: config.defaultOrganization ?? null, organizationalUnit: config.defaultOrganizationalUnit ?? null,
+      country: config.defaultCountry ?? null,
+      state: config.defaultState ?? null,
+      location: config.defaultLocation ?? null,
+      organization: config.defaultOrganization ?? null,
+      organizationalUnit: config.defaultOrganizationalUnit ?? null,
       issuerPlugin: this.issuerPlugin(authority),
       authority: authority && { id: authority.id, name: authority.name },
-      validityDays: Math.min(days, (authority && issuanceCap(await this.authorities.limitsOf(this.db.single, authority.id), this.clock.now())?.days) ?? days),
+      validityDays: Math.min(
+        days,
+        (authority &&
+          issuanceCap(await this.authorities.limitsOf(this.db.single, authority.id), this.clock.now())?.days) ??
+          days,
+      ),
       allowWeekendExpiration: config.allowWeekendExpiration,
     };
   }
 
   private issuerPlugin(authority: Authority | null): string {
-    return slugOf(this.plugins.chosen('issuer', { slug: this.config.defaultIssuerPlugin ?? authority?.pluginId ?? 'local-ca' }));
+    return slugOf(
+      this.plugins.chosen('issuer', { slug: this.config.defaultIssuerPlugin ?? authority?.pluginId ?? 'local-ca' }),
+    );
   }
 }

@@ -12,24 +12,39 @@ interface ReadOptions {
   pluginOptions?: NamedValue[];
 }
 
-/** Options of an authority as Lemur's clients read them: a JSON text with a list of names and values. Never a secret. */
-export function optionsAsLemur(authority: Pick<Authority, 'isCabCompliant' | 'isCnOptional'>, { pluginOptions }: PluginView): string {
-  const ours = [{ name: 'cab_compliant', value: authority.isCabCompliant }, { name: 'cn_optional', value: authority.isCnOptional }];
+/**
+ * Options of an authority as Lemur's clients read them: a JSON text with a list of names and values. Never a secret.
+ */
+export function optionsAsLemur(
+  authority: Pick<Authority, 'isCabCompliant' | 'isCnOptional'>,
+  { pluginOptions }: PluginView,
+): string {
+  const ours = [
+    { name: 'cab_compliant', value: authority.isCabCompliant },
+    { name: 'cn_optional', value: authority.isCnOptional },
+  ];
   return JSON.stringify([...pluginOptions.map(({ name, value }) => ({ name, value: value ?? null })), ...ours]);
 }
 
-/** Reads them: a JSON text or what it stands for, a list of names and values or an object. Throws Problem `invalid-request`. */
+/**
+ * Reads them: a JSON text or what it stands for, a list of names and values or an object. Throws Problem
+ * `invalid-request`.
+ */
 export function readOptions(given: unknown): ReadOptions {
   const entries = entriesOf(typeof given === 'string' ? parsed(given) : given);
   const rest = entries.filter(({ name }) => name !== 'cab_compliant' && name !== 'cn_optional');
   const cab = flagOf(entries, 'cab_compliant');
   const cn = flagOf(entries, 'cn_optional');
-  return { ...(cab !== undefined && { isCabCompliant: cab }), ...(typeof cn === 'boolean' && { isCnOptional: cn }), ...(rest.length > 0 && { pluginOptions: rest }) };
+  return {
+    ...(cab !== undefined && { isCabCompliant: cab }),
+    ...(typeof cn === 'boolean' && { isCnOptional: cn }),
+    ...(rest.length > 0 && { pluginOptions: rest }),
+  };
 }
 
 function parsed(text: string): unknown {
   try {
-    return text.trim() === '' ? [] : JSON.parse(text) as unknown;
+    return text.trim() === '' ? [] : (JSON.parse(text) as unknown);
   } catch {
     throw invalid('options', 'Expected JSON: a list of {name, value}.');
   }
@@ -37,7 +52,8 @@ function parsed(text: string): unknown {
 
 function entriesOf(value: unknown): NamedValue[] {
   if (!Array.isArray(value)) {
-    if (typeof value === 'object' && value !== null) return Object.entries(value as Record<string, unknown>).map(([name, entry]) => ({ name, value: entry }));
+    if (typeof value === 'object' && value !== null)
+      return Object.entries(value as Record<string, unknown>).map(([name, entry]) => ({ name, value: entry }));
     throw invalid('options', 'Expected a list of {name, value}, or an object.');
   }
   return value.map((entry: unknown) => {
@@ -50,7 +66,8 @@ function entriesOf(value: unknown): NamedValue[] {
 function flagOf(entries: readonly NamedValue[], name: string): boolean | null | undefined {
   const entry = entries.find((one) => one.name === name);
   if (!entry) return undefined;
-  const flag: unknown = typeof entry.value === 'string' ? { true: true, false: false }[entry.value.toLowerCase()] : entry.value;
+  const flag: unknown =
+    typeof entry.value === 'string' ? { true: true, false: false }[entry.value.toLowerCase()] : entry.value;
   if (flag === null || typeof flag === 'boolean') return flag;
   throw invalid('options', `${name} is true or false.`);
 }

@@ -4,5 +4,6 @@ import { blame } from '../platform/http/blame.js';
 
 /** Throws Problem `invalid-request` that names the first member which cannot stand in a DN. */
 export function demandSubject(subject: SubjectFields): void {
-  for (const [field, value] of Object.entries<string>(subject as Record<string, string>)) blame(field, () => encodeSubject({ [field]: value }));
+  for (const [field, value] of Object.entries<string>(subject as Record<string, string>))
+    blame(field, () => encodeSubject({ [field]: value }));
 }

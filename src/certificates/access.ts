@@ -20,7 +20,8 @@ export class CertificateAccess {
   /** To change, revoke, renew or deliver it. Throws Problem `forbidden`. */
   async demandWrite(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
     const { roleIds } = await this.certificates.linksOf(tx, certificate.id);
-    if (!mayActOn(actor, { ...certificate, roleIds })) throw new Problem('forbidden', `You are not authorized to change certificate ${certificate.name}.`);
+    if (!mayActOn(actor, { ...certificate, roleIds }))
+      throw new Problem('forbidden', `You are not authorized to change certificate ${certificate.name}.`);
   }
 
   /** As `demandWrite`, of one that is not deleted. Throws Problem `wrong-state`. */
@@ -41,12 +42,18 @@ export class CertificateAccess {
   }
 
   /**
-   * To attach it to destinations: a place that takes the key is a way to the key. What no authority here vouches for could
-   * pretend to be anybody, so only an operator sends it anywhere. Throws Problem `forbidden`.
+   * To attach it to destinations: a place that takes the key is a way to the key. What no authority here vouches for
+   * could pretend to be anybody, so only an operator sends it anywhere. Throws Problem `forbidden`.
    */
-  async demandDelivery(tx: Tx, actor: Actor, certificate: Certificate, destinationIds: readonly number[]): Promise<void> {
+  async demandDelivery(
+    tx: Tx,
+    actor: Actor,
+    certificate: Certificate,
+    destinationIds: readonly number[],
+  ): Promise<void> {
     if (destinationIds.length === 0 || mayDeliverAnything(actor)) return;
-    if (certificate.authorityId === null) throw new Problem('forbidden', 'Only an operator delivers certificates that no authority here has issued.');
+    if (certificate.authorityId === null)
+      throw new Problem('forbidden', 'Only an operator delivers certificates that no authority here has issued.');
     const targets = await Promise.all(destinationIds.map((id) => this.destinations.get(tx, id)));
     if (targets.some(({ plugin }) => plugin.needsPrivateKey) && !(await this.mayReadKey(tx, actor, certificate))) {
       throw new Problem('forbidden', 'A destination that takes the private key needs the right to read it.');
@@ -63,15 +70,24 @@ export class CertificateAccess {
 
   /** To hand it to another owner or role: whoever gets it may have its key. Throws Problem `forbidden`. */
   async demandHandOver(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
-    if (!(await this.mayReadKey(tx, actor, certificate))) throw new Problem('forbidden', `Only the owner of certificate ${certificate.name} hands it over.`);
+    if (!(await this.mayReadKey(tx, actor, certificate)))
+      throw new Problem('forbidden', `Only the owner of certificate ${certificate.name} hands it over.`);
   }
 
   /** To have its private key, in whatever form. Throws Problem `forbidden` with the words of `refusal`. */
-  async demandKey(tx: Tx, actor: Actor, certificate: Certificate, refusal = 'You are not authorized to view this key.'): Promise<void> {
+  async demandKey(
+    tx: Tx,
+    actor: Actor,
+    certificate: Certificate,
+    refusal = 'You are not authorized to view this key.',
+  ): Promise<void> {
     if (!(await this.mayReadKey(tx, actor, certificate))) throw new Problem('forbidden', refusal);
   }
 
-  /** The authority's owner is linked to all that it issues, to look after it: that alone is no explicit right to the keys. */
+  /**
+   * The authority's owner is linked to all that it issues, to look after it: that alone is no explicit right to the
+   * keys.
+   */
   private async mayReadKey(tx: Tx, actor: Actor, { id, owner }: Certificate): Promise<boolean> {
     const { roleIds, issuerRoleIds } = await this.certificates.linksOf(tx, id);
     return mayReadKey(actor, { owner, roleIds: roleIds.filter((roleId) => !issuerRoleIds.includes(roleId)) });

@@ -22,16 +22,22 @@ export class Admission {
   ) {}
 
   /** The terms, marked when the actor's rights alone make them possible. Throws Problem `forbidden`. */
-  async ofNew(actor: Claimant, terms: TermsWithoutDates, { authority: { id, isPrivate }, above }: LoadedAuthority): Promise<TermsWithoutDates> {
-    return await this.policy.demand(actor, terms, { id, isPrivate, above }) ? { ...terms, beyondPolicy: true } : terms;
+  async ofNew(
+    actor: Claimant,
+    terms: TermsWithoutDates,
+    { authority: { id, isPrivate }, above }: LoadedAuthority,
+  ): Promise<TermsWithoutDates> {
+    return (await this.policy.demand(actor, terms, { id, isPrivate, above }))
+      ? { ...terms, beyondPolicy: true }
+      : terms;
   }
 
   /**
-   * The terms of the old certificate, for its renewal. A person renews by their own rights. The program renews by those of the
-   * certificate's people: the roles of who made it, as long as that account is active, and the owner's role where that vouches for
-   * it; nobody's rights are borrowed by naming them. What a privileged person had certified stays possible.
-   * Throws Problem `forbidden` when the names have become forbidden, or when it came with a usage that nobody gets by asking: then it
-   * is for a privileged person to renew it.
+   * The terms of the old certificate, for its renewal. A person renews by their own rights. The program renews by those
+   * of the certificate's people: the roles of who made it, as long as that account is active, and the owner's role
+   * where that vouches for it; nobody's rights are borrowed by naming them. What a privileged person had certified
+   * stays possible. Throws Problem `forbidden` when the names have become forbidden, or when it came with a usage that
+   * nobody gets by asking: then it is for a privileged person to renew it.
    */
   async ofRenewal(actor: Actor, old: Certificate, authority: LoadedAuthority): Promise<TermsWithoutDates> {
     const terms = loadTerms(old.terms);
@@ -39,7 +45,11 @@ export class Admission {
     const claimant = actor.userId === 0 ? await this.peopleOf(old) : actor;
     const usage = unrequestableUsage(terms.extendedKeyUsage);
     if (usage === undefined) return this.ofNew(claimant, terms, authority);
-    if (!isAdmin(claimant)) throw new Problem('forbidden', `Only an administrator has a certificate with the extended key usage ${usage} renewed.`);
+    if (!isAdmin(claimant))
+      throw new Problem(
+        'forbidden',
+        `Only an administrator has a certificate with the extended key usage ${usage} renewed.`,
+      );
     return { ...terms, beyondPolicy: true };
   }
 
@@ -47,6 +57,9 @@ export class Admission {
     const tx = this.db.single;
     const creator = creatorId === null ? null : await this.accounts.find(tx, creatorId);
     const owners = ownerVouches ? await this.roles.known(tx, [owner]) : [];
-    return { userId: 0, roles: [...owners.map((role) => ({ ...role, permissions: [] })), ...creator?.active ? creator.roles : []] };
+    return {
+      userId: 0,
+      roles: [...owners.map((role) => ({ ...role, permissions: [] })), ...(creator?.active ? creator.roles : [])],
+    };
   }
 }

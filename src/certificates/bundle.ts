@@ -9,7 +9,11 @@ import type { Certificate } from './certificate.entity.js';
 import { keyPlace } from './issue/new-row.js';
 
 /** Why a key is opened, in the words of the audit log. */
-export interface KeyOpening { actor: AuditActor; action: 'key.viewed' | 'key.exported' | 'key.delivered'; after: object }
+export interface KeyOpening {
+  actor: AuditActor;
+  action: 'key.viewed' | 'key.exported' | 'key.delivered';
+  after: object;
+}
 
 /** Makes what leaves the house: the only place that opens a certificate's key. */
 @Injectable()
@@ -34,7 +38,10 @@ export class Bundles {
     return { ...this.public(certificate), privateKeyPem: await this.key(tx, certificate, opening) };
   }
 
-  /** PKCS#8 PEM. Who opened it and what for is an audit event of `tx`. Throws Problem `conflict` when the key is not kept here. */
+  /**
+   * PKCS#8 PEM. Who opened it and what for is an audit event of `tx`. Throws Problem `conflict` when the key is not
+   * kept here.
+   */
   async key(tx: Tx, certificate: Certificate, { actor, action, after }: KeyOpening): Promise<string> {
     const pem = this.open(certificate);
     await this.audit.record(tx, actor, { action, targetType: 'certificate', targetId: certificate.id, after });
@@ -42,7 +49,8 @@ export class Bundles {
   }
 
   private open(certificate: Certificate): string {
-    if (!certificate.sealedKey) throw new Problem('conflict', `The private key of ${certificate.name} is not kept here.`);
+    if (!certificate.sealedKey)
+      throw new Problem('conflict', `The private key of ${certificate.name} is not kept here.`);
     return this.keyRing.open(certificate.sealedKey, keyPlace(certificate.secretId)).toString();
   }
 }

@@ -7,7 +7,15 @@ import type { RenewalPlan } from '../rotation/due.js';
 import type { IssuedFacts } from './issued-facts.js';
 import type { StoredTerms } from './terms.js';
 
-export const certificateStates = ['requested', 'pending', 'issued', 'superseded', 'revoked', 'failed', 'cancelled'] as const;
+export const certificateStates = [
+  'requested',
+  'pending',
+  'issued',
+  'superseded',
+  'revoked',
+  'failed',
+  'cancelled',
+] as const;
 export type CertificateState = (typeof certificateStates)[number];
 
 /** The moves that exist. A state that is missing on the left is final. */
@@ -20,7 +28,11 @@ const moves: Partial<Record<CertificateState, readonly CertificateState[]>> = {
 };
 
 /** A failure to be kept on a row: who must act and what happened. */
-export interface Failure { fault: PluginFault | 'internal'; detail: string; retryAfterS?: number }
+export interface Failure {
+  fault: PluginFault | 'internal';
+  detail: string;
+  retryAfterS?: number;
+}
 
 /** One certificate from its request to its end. The only place where its state changes. */
 @Entity('certificate')
@@ -58,7 +70,10 @@ export class Certificate {
   @Column('boolean') notify: boolean;
   @Column('boolean') rotation: boolean;
   @Column('integer') rotationPolicyId: number;
-  /** Whoever asked for it held the owner's role, or it was handed over to its owner: then it renews by the owner's rights too. */
+  /**
+   * Whoever asked for it held the owner's role, or it was handed over to its owner: then it renews by the owner's
+   * rights too.
+   */
   @Column('boolean') ownerVouches: boolean;
   @Column('integer', { nullable: true }) renewsId: number | null;
   @Column('text', { nullable: true }) requestKey: string | null;
@@ -82,7 +97,10 @@ export class Certificate {
   @Column('integer', { nullable: true }) revocationReason: number | null;
   @Column('text', { nullable: true }) revocationComments: string | null;
   @Column('timestamptz', { nullable: true }) supersededAt: Date | null;
-  /** Superseded by one that nothing here has put in place: then this one may still be served, and its end is warned about. */
+  /**
+   * Superseded by one that nothing here has put in place: then this one may still be served, and its end is warned
+   * about.
+   */
   @Column('boolean') awaitsDeployment: boolean;
   @Column('timestamptz', { nullable: true }) deletedAt: Date | null;
   /** Lists leave it out unless it is asked for: it ended long ago, which a sweep finds, or is deleted. */
@@ -91,7 +109,8 @@ export class Certificate {
 
   /** Leaf first, then its issuers. Only issued certificates have one. */
   get fullChainPem(): string {
-    if (this.bodyPem === null) throw new Problem('wrong-state', `Certificate ${this.name} is ${this.state}: there is nothing to deliver yet.`);
+    if (this.bodyPem === null)
+      throw new Problem('wrong-state', `Certificate ${this.name} is ${this.state}: there is nothing to deliver yet.`);
     return this.bodyPem + (this.chainPem ?? '');
   }
 
@@ -129,10 +148,17 @@ export class Certificate {
 
   /** True while people are to be told that it ends. */
   get watched(): boolean {
-    return this.notify && this.deletedAt === null && (this.state === 'issued' || (this.state === 'superseded' && this.awaitsDeployment));
+    return (
+      this.notify &&
+      this.deletedAt === null &&
+      (this.state === 'issued' || (this.state === 'superseded' && this.awaitsDeployment))
+    );
   }
 
-  /** Its successor is in place wherever it has to be. `unplaced`: there is no such place, so only a person can put it where the old one is served. */
+  /**
+   * Its successor is in place wherever it has to be. `unplaced`: there is no such place, so only a person can put it
+   * where the old one is served.
+   */
   supersede(now: Date, unplaced: boolean): void {
     const { nextNoticeAt } = this;
     this.become('superseded');
@@ -148,9 +174,13 @@ export class Certificate {
     this.settle();
   }
 
-  /** It leaves lists, rotation and notices; nothing of it is lost. Throws Problem `precondition-failed` when it is deleted. */
+  /**
+   * It leaves lists, rotation and notices; nothing of it is lost. Throws Problem `precondition-failed` when it is
+   * deleted.
+   */
   delete(now: Date): void {
-    if (this.deletedAt !== null) throw new Problem('precondition-failed', `Certificate ${this.name} is deleted already.`);
+    if (this.deletedAt !== null)
+      throw new Problem('precondition-failed', `Certificate ${this.name} is deleted already.`);
     this.settle();
     Object.assign(this, { deletedAt: now, retired: true, notify: false, rotation: false, renewalReason: 'deleted' });
   }
@@ -171,14 +201,20 @@ export class Certificate {
     this.settle();
   }
 
-  /** Writes the plan into the columns that the sweep reads. A failing renewal does not come earlier than its next attempt. */
+  /**
+   * Writes the plan into the columns that the sweep reads. A failing renewal does not come earlier than its next
+   * attempt.
+   */
   planNext(plan: RenewalPlan): void {
     const retry = this.renewalAttempts > 0 ? this.nextRenewalAt : null;
     this.renewalReason = plan.obstacle ?? plan.reason;
     this.nextRenewalAt = plan.at !== null && retry !== null && retry > plan.at ? retry : plan.at;
   }
 
-  /** A renewal did not go through. While it still lives, the wait is never longer than a fifth of what is left of its lifetime. */
+  /**
+   * A renewal did not go through. While it still lives, the wait is never longer than a fifth of what is left of its
+   * lifetime.
+   */
   recordRenewalFailure(failure: Failure, now: Date): void {
     this.renewalAttempts += 1;
     this.renewalFault = failure.fault;
@@ -195,7 +231,10 @@ export class Certificate {
     this.renewalDetail = failure.detail;
   }
 
-  /** A successor is asked for. Until it is issued, earlier failures still count: each of them makes the next wait longer. */
+  /**
+   * A successor is asked for. Until it is issued, earlier failures still count: each of them makes the next wait
+   * longer.
+   */
   recordRenewal(): void {
     this.renewalReason = 'renewal-under-way';
     this.nextRenewalAt = null;
@@ -208,7 +247,10 @@ export class Certificate {
     this.renewalDetail = null;
   }
 
-  /** Another certificate, which is no renewal of it, stands in for it: nobody is warned of its end any more, nor does it renew. */
+  /**
+   * Another certificate, which is no renewal of it, stands in for it: nobody is warned of its end any more, nor does it
+   * renew.
+   */
   standDown(): void {
     this.notify = false;
     this.nextNoticeAt = null;
@@ -216,14 +258,17 @@ export class Certificate {
     if (this.state === 'issued') this.renewalReason = 'replaced';
   }
 
-  /** What was to replace it has fallen through. Throws Problem `wrong-state` when that has been in its place already. */
+  /**
+   * What was to replace it has fallen through. Throws Problem `wrong-state` when that has been in its place already.
+   */
   standUp(): void {
     if (this.state === 'superseded' && this.awaitsDeployment) {
       this.become('issued');
       this.supersededAt = null;
       this.awaitsDeployment = false;
     }
-    if (this.state !== 'issued') throw new Problem('wrong-state', `Certificate ${this.name} is ${this.state}; it does not come back.`);
+    if (this.state !== 'issued')
+      throw new Problem('wrong-state', `Certificate ${this.name} is ${this.state}; it does not come back.`);
     this.notify = true;
     this.renewalAttempts = 0;
   }

@@ -5,8 +5,18 @@ import { prepared } from '../platform/db/statement.js';
 import type { CertificateState } from './certificate.entity.js';
 import type { StoredTerms } from './terms.js';
 
-interface Named { id: number; name: string }
-interface LinkedCertificate extends Named { state: CertificateState; owner: string; commonName: string; serialHex: string | null; notBefore: string; notAfter: string }
+interface Named {
+  id: number;
+  name: string;
+}
+interface LinkedCertificate extends Named {
+  state: CertificateState;
+  owner: string;
+  commonName: string;
+  serialHex: string | null;
+  notBefore: string;
+  notAfter: string;
+}
 
 /** One certificate with what hangs on it, as the database returns it for a view. Never its key. */
 export interface CertificateRow extends Named {
@@ -54,8 +64,15 @@ export interface CertificateRow extends Named {
   creatorId: number | null;
   creator: { id: number; username: string; email: string; active: boolean } | null;
   authority: {
-    id: number; name: string; owner: string; description: string | null; active: boolean;
-    limits: Limits; defaultValidityDays: number | null; isCabCompliant: boolean | null; isCnOptional: boolean;
+    id: number;
+    name: string;
+    owner: string;
+    description: string | null;
+    active: boolean;
+    limits: Limits;
+    defaultValidityDays: number | null;
+    isCabCompliant: boolean | null;
+    isCnOptional: boolean;
   } | null;
   rotationPolicy: { id: number; name: string; days: number | null; lifetimeFraction: number | null };
   domains: { id: number; name: string; sensitive: boolean }[];
@@ -74,11 +91,15 @@ const linked = `'id', x.id, 'name', x.name, 'state', x.state, 'owner', x.owner, 
   'serialHex', x.serial_hex, 'notBefore', x.not_before, 'notAfter', x.not_after`;
 
 const columns = `
-  c.id, c.name, c.state, c.owner, c.description, c.common_name as "commonName", c.distinguished_name as "distinguishedName",
-  c.body_pem as "bodyPem", c.chain_pem as "chainPem", c.csr_pem as "csrPem", c.sealed_key is not null as "hasPrivateKey",
-  c.issuer, c.serial_hex as "serialHex", c.sha256, c.key_type as "keyType", c.bits, c.signing_algorithm as "signingAlgorithm",
+  c.id, c.name, c.state, c.owner, c.description, c.common_name as "commonName",
+  c.distinguished_name as "distinguishedName",
+  c.body_pem as "bodyPem", c.chain_pem as "chainPem", c.csr_pem as "csrPem",
+  c.sealed_key is not null as "hasPrivateKey",
+  c.issuer, c.serial_hex as "serialHex", c.sha256, c.key_type as "keyType", c.bits,
+  c.signing_algorithm as "signingAlgorithm",
   c.not_before as "notBefore", c.not_after as "notAfter", c.san_count as "sanCount", c.terms, c.notify, c.rotation,
-  c.external_id as "externalId", c.attempts, c.answered_at as "answeredAt", c.fault, c.fault_detail as "faultDetail", c.next_attempt_at as "nextAttemptAt",
+  c.external_id as "externalId", c.attempts, c.answered_at as "answeredAt", c.fault, c.fault_detail as "faultDetail",
+  c.next_attempt_at as "nextAttemptAt",
   c.renewal_reason as "renewalReason", c.renewal_attempts as "renewalAttempts", c.renewal_fault as "renewalFault",
   c.renewal_detail as "renewalDetail", c.next_renewal_at as "nextRenewalAt", c.next_notice_at as "nextNoticeAt",
   c.revoked_at as "revokedAt", c.revocation_reason as "revocationReason", c.superseded_at as "supersededAt",
@@ -86,26 +107,41 @@ const columns = `
   c.created_at as "createdAt", now() as "readAt", c.creator_id as "creatorId",
   (select json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'active', u.active)
     from app_user u where u.id = c.creator_id) as creator,
-  (select json_build_object('id', a.id, 'name', a.name, 'owner', a.owner, 'description', a.description, 'active', a.active,
+  (select json_build_object('id', a.id, 'name', a.name, 'owner', a.owner, 'description', a.description, 'active',
+  a.active,
     'limits', ${limitsOf('a')}, 'defaultValidityDays', a.default_validity_days,
     'isCabCompliant', a.is_cab_compliant, 'isCnOptional', a.is_cn_optional)
     from authority a where a.id = c.authority_id) as authority,
   (select json_build_object('id', p.id, 'name', p.name, 'days', p.days, 'lifetimeFraction', p.lifetime_fraction)
     from rotation_policy p where p.id = c.rotation_policy_id) as "rotationPolicy",
-  ${list(`'id', x.id, 'name', x.name, 'sensitive', x.sensitive`,
-    'certificate_domain l join domain x on x.id = l.domain_id where l.certificate_id = c.id')} as domains,
-  ${list(`'id', x.id, 'name', x.name, 'description', x.description, 'byIssuer', l.by_issuer`,
-    'certificate_role l join role x on x.id = l.role_id where l.certificate_id = c.id')} as roles,
-  ${list(`'id', x.id, 'label', x.label, 'active', x.active`,
-    'certificate_notification l join notification x on x.id = l.notification_id where l.certificate_id = c.id')} as notifications,
-  ${list(`'id', x.id, 'label', x.label, 'description', x.description, 'pluginId', x.plugin_id`,
-    `delivery l join destination x on x.id = l.destination_id where l.certificate_id = c.id and l.state not in ('removing', 'removed')`)} as destinations,
+  ${list(
+    `'id', x.id, 'name', x.name, 'sensitive', x.sensitive`,
+    'certificate_domain l join domain x on x.id = l.domain_id where l.certificate_id = c.id',
+  )} as domains,
+  ${list(
+    `'id', x.id, 'name', x.name, 'description', x.description, 'byIssuer', l.by_issuer`,
+    'certificate_role l join role x on x.id = l.role_id where l.certificate_id = c.id',
+  )} as roles,
+  ${list(
+    `'id', x.id, 'label', x.label, 'active', x.active`,
+    'certificate_notification l join notification x on x.id = l.notification_id where l.certificate_id = c.id',
+  )} as notifications,
+  ${list(
+    `'id', x.id, 'label', x.label, 'description', x.description, 'pluginId', x.plugin_id`,
+    `delivery l join destination x on x.id = l.destination_id where l.certificate_id = c.id and l.state not in ('removing', 'removed')`,
+  )} as destinations,
   ${list(`'id', x.id, 'name', x.name, 'dnsName', x.dns_name, 'port', x.port, 'type', x.type`, 'endpoint x where x.certificate_id = c.id')} as endpoints,
-  ${list(linked, 'certificate_replacement l join certificate x on x.id = l.replaced_id where l.certificate_id = c.id')} as replaces,
-  ${list(linked, 'certificate_replacement l join certificate x on x.id = l.certificate_id where l.replaced_id = c.id')} as replaced`;
+  ${list(linked, 'certificate_replacement l join certificate x on x.id = l.replaced_id where l.certificate_id = c.id')}
+  as replaces,
+  ${list(linked, 'certificate_replacement l join certificate x on x.id = l.certificate_id where l.replaced_id = c.id')}
+  as replaced`;
 
-// An array that the planner cannot look into: else it would plan anew for every number of ids, which costs more than the rows.
-const selectByIds = prepared<CertificateRow>('certificate_rows', `select ${columns} from certificate c where c.id = any(array(select unnest($1::int[])))`);
+// An array that the planner cannot look into: else it would plan anew for every number of ids, which costs more than
+// the rows.
+const selectByIds = prepared<CertificateRow>(
+  'certificate_rows',
+  `select ${columns} from certificate c where c.id = any(array(select unnest($1::int[])))`,
+);
 
 /** The rows of these ids, in the order of the ids. */
 export async function readRows(tx: Tx, ids: readonly number[]): Promise<CertificateRow[]> {

@@ -7,8 +7,14 @@ import type { CertificateRow } from './certificate.row.js';
 import { certificateStates } from './certificate.entity.js';
 
 const Linked = z.object({
-  id: z.int(), name: z.string(), state: z.enum(certificateStates), owner: z.string(), cn: z.string(), serial: z.string().nullable(),
-  notBefore: z.string(), notAfter: z.string(),
+  id: z.int(),
+  name: z.string(),
+  state: z.enum(certificateStates),
+  owner: z.string(),
+  cn: z.string(),
+  serial: z.string().nullable(),
+  notBefore: z.string(),
+  notAfter: z.string(),
 });
 
 const brief = {
@@ -19,77 +25,136 @@ const brief = {
   rotation: z.boolean(),
   issuer: z.string(),
   cn: z.string(),
-  authority: z.object({
-    id: z.int(), name: z.string(), owner: z.string(), description: z.string().nullable(), active: z.boolean(),
-    maxIssuanceDays: z.int().nullable().meta({ description: 'The longest validity that it issues for today.' }), defaultValidityDays: z.int().nullable(),
-    isCabCompliant: z.boolean().nullable(), isCnOptional: z.boolean(),
-  }).nullable(),
+  authority: z
+    .object({
+      id: z.int(),
+      name: z.string(),
+      owner: z.string(),
+      description: z.string().nullable(),
+      active: z.boolean(),
+      maxIssuanceDays: z.int().nullable().meta({ description: 'The longest validity that it issues for today.' }),
+      defaultValidityDays: z.int().nullable(),
+      isCabCompliant: z.boolean().nullable(),
+      isCnOptional: z.boolean(),
+    })
+    .nullable(),
 };
 
 /** What a list with `short=true` gives. */
 export const CertificateBriefView = z.object(brief).meta({ id: 'CertificateBrief' });
 export type CertificateBriefView = z.output<typeof CertificateBriefView>;
 
-export const CertificateView = z.object({
-  ...brief,
-  commonName: z.string(),
-  state: z.enum(certificateStates),
-  status: z.enum(['valid', 'revoked', 'unknown']),
-  active: z.boolean(),
-  body: z.string().nullable(),
-  chain: z.string().nullable(),
-  csr: z.string().nullable(),
-  hasPrivateKey: z.boolean(),
-  serial: z.string().nullable().meta({ description: 'Decimal.' }),
-  serialHex: z.string().nullable(),
-  fingerprint: z.string().nullable().meta({ description: 'SHA-256 of the certificate, hex.' }),
-  distinguishedName: z.string(),
-  keyType: z.string(),
-  bits: z.int(),
-  signingAlgorithm: z.string().nullable(),
-  notBefore: InstantOut,
-  notAfter: InstantOut,
-  dateCreated: InstantOut,
-  description: z.string().nullable(),
-  deleted: z.boolean().nullable(),
-  san: z.boolean().nullable(),
-  externalId: z.string().nullable(),
-  extensions: z.record(z.string(), z.unknown()),
-  user: z.object({ id: z.int(), username: z.string(), email: z.string(), active: z.boolean() }).nullable(),
-  domains: z.array(z.object({ id: z.int(), name: z.string(), sensitive: z.boolean() })),
-  roles: z.array(z.object({
-    id: z.int(), name: z.string(), description: z.string(),
-    byIssuer: z.boolean().meta({ description: 'True where it is here only because the authority belongs to it: it looks after the certificate, but gives no right to the key.' }),
-  })),
-  notifications: z.array(z.object({ id: z.int(), label: z.string(), active: z.boolean() })),
-  destinations: z.array(z.object({ id: z.int(), label: z.string(), description: z.string().nullable(), plugin: z.object({ slug: z.string() }) })),
-  endpoints: z.array(EndpointNameView),
-  replaces: z.array(Linked),
-  replaced: z.array(Linked),
-  replacedBy: z.array(Linked),
-  rotationPolicy: z.object({ id: z.int(), name: z.string(), days: z.int().nullable(), lifetimeFraction: z.number().nullable() }),
-  renewal: z.object({
-    at: InstantOut.nullable(), reason: z.string().nullable(), attempts: z.int(), fault: z.string().nullable(), detail: z.string().nullable(),
-  }).meta({ description: 'When it renews by itself and why, or why not.' }),
-  order: z.object({ attempts: z.int(), fault: z.string().nullable(), detail: z.string().nullable(), nextAttemptAt: InstantOut.nullable() })
-    .nullable().meta({ description: 'For a certificate that is not issued yet.' }),
-  nextNoticeAt: InstantOut.nullable(),
-  revokedAt: InstantOut.nullable(),
-  revocationReason: z.int().nullable(),
-  supersededAt: InstantOut.nullable(),
-  awaitsDeployment: z.boolean().meta({ description: 'Superseded, but nothing here puts the successor in place: it may still be served, and its end is warned about until `notify` is switched off.' }),
-}).meta({ id: 'Certificate' });
+export const CertificateView = z
+  .object({
+    ...brief,
+    commonName: z.string(),
+    state: z.enum(certificateStates),
+    status: z.enum(['valid', 'revoked', 'unknown']),
+    active: z.boolean(),
+    body: z.string().nullable(),
+    chain: z.string().nullable(),
+    csr: z.string().nullable(),
+    hasPrivateKey: z.boolean(),
+    serial: z.string().nullable().meta({ description: 'Decimal.' }),
+    serialHex: z.string().nullable(),
+    fingerprint: z.string().nullable().meta({ description: 'SHA-256 of the certificate, hex.' }),
+    distinguishedName: z.string(),
+    keyType: z.string(),
+    bits: z.int(),
+    signingAlgorithm: z.string().nullable(),
+    notBefore: InstantOut,
+    notAfter: InstantOut,
+    dateCreated: InstantOut,
+    description: z.string().nullable(),
+    deleted: z.boolean().nullable(),
+    san: z.boolean().nullable(),
+    externalId: z.string().nullable(),
+    extensions: z.record(z.string(), z.unknown()),
+    user: z.object({ id: z.int(), username: z.string(), email: z.string(), active: z.boolean() }).nullable(),
+    domains: z.array(z.object({ id: z.int(), name: z.string(), sensitive: z.boolean() })),
+    roles: z.array(
+      z.object({
+        id: z.int(),
+        name: z.string(),
+        description: z.string(),
+        byIssuer: z.boolean().meta({
+          description:
+            'True where it is here only because the authority belongs to it: it looks ' +
+            'after the certificate, but gives no right to the key.',
+        }),
+      }),
+    ),
+    notifications: z.array(z.object({ id: z.int(), label: z.string(), active: z.boolean() })),
+    destinations: z.array(
+      z.object({
+        id: z.int(),
+        label: z.string(),
+        description: z.string().nullable(),
+        plugin: z.object({ slug: z.string() }),
+      }),
+    ),
+    endpoints: z.array(EndpointNameView),
+    replaces: z.array(Linked),
+    replaced: z.array(Linked),
+    replacedBy: z.array(Linked),
+    rotationPolicy: z.object({
+      id: z.int(),
+      name: z.string(),
+      days: z.int().nullable(),
+      lifetimeFraction: z.number().nullable(),
+    }),
+    renewal: z
+      .object({
+        at: InstantOut.nullable(),
+        reason: z.string().nullable(),
+        attempts: z.int(),
+        fault: z.string().nullable(),
+        detail: z.string().nullable(),
+      })
+      .meta({ description: 'When it renews by itself and why, or why not.' }),
+    order: z
+      .object({
+        attempts: z.int(),
+        fault: z.string().nullable(),
+        detail: z.string().nullable(),
+        nextAttemptAt: InstantOut.nullable(),
+      })
+      .nullable()
+      .meta({ description: 'For a certificate that is not issued yet.' }),
+    nextNoticeAt: InstantOut.nullable(),
+    revokedAt: InstantOut.nullable(),
+    revocationReason: z.int().nullable(),
+    supersededAt: InstantOut.nullable(),
+    awaitsDeployment: z.boolean().meta({
+      description:
+        'Superseded, but nothing here puts the successor in place: it may still be ' +
+        'served, and its end is warned about until `notify` is switched off.',
+    }),
+  })
+  .meta({ id: 'Certificate' });
 export type CertificateView = z.output<typeof CertificateView>;
 
 /** The light form: no bodies, no relations but the authority. */
 export function briefView(row: CertificateRow): CertificateBriefView {
   const a = row.authority;
   return {
-    id: row.id, name: row.name, owner: row.owner, notify: row.notify, rotation: row.rotation, issuer: row.issuer, cn: row.commonName,
+    id: row.id,
+    name: row.name,
+    owner: row.owner,
+    notify: row.notify,
+    rotation: row.rotation,
+    issuer: row.issuer,
+    cn: row.commonName,
     authority: a && {
-      id: a.id, name: a.name, owner: a.owner, description: a.description, active: a.active,
-      maxIssuanceDays: issuanceCap(a.limits, row.readAt)?.days ?? null, defaultValidityDays: a.defaultValidityDays,
-      isCabCompliant: a.isCabCompliant, isCnOptional: a.isCnOptional,
+      id: a.id,
+      name: a.name,
+      owner: a.owner,
+      description: a.description,
+      active: a.active,
+      maxIssuanceDays: issuanceCap(a.limits, row.readAt)?.days ?? null,
+      defaultValidityDays: a.defaultValidityDays,
+      isCabCompliant: a.isCabCompliant,
+      isCnOptional: a.isCnOptional,
     },
   };
 }
@@ -101,20 +166,40 @@ export function certificateView(row: CertificateRow): CertificateView {
     ...briefView(row),
     ...pki(row),
     ...moments(row),
-    active: row.notify, description: row.description, deleted: row.deletedAt !== null || null, externalId: row.externalId,
-    user: row.creator, domains: row.domains, roles: row.roles, notifications: row.notifications, endpoints: row.endpoints.map(endpointNameView),
+    active: row.notify,
+    description: row.description,
+    deleted: row.deletedAt !== null || null,
+    externalId: row.externalId,
+    user: row.creator,
+    domains: row.domains,
+    roles: row.roles,
+    notifications: row.notifications,
+    endpoints: row.endpoints.map(endpointNameView),
     destinations: row.destinations.map(({ pluginId, ...d }) => ({ ...d, plugin: { slug: pluginId } })),
-    replaces: row.replaces.map(linkedView), replaced, replacedBy: replaced,
+    replaces: row.replaces.map(linkedView),
+    replaced,
+    replacedBy: replaced,
     rotationPolicy: row.rotationPolicy,
   };
 }
 
 function pki(row: CertificateRow) {
   return {
-    commonName: row.commonName, state: row.state, status: statusOf(row), body: row.bodyPem, chain: row.chainPem, csr: row.csrPem,
-    hasPrivateKey: row.hasPrivateKey, serial: row.serialHex && BigInt(`0x${row.serialHex}`).toString(), serialHex: row.serialHex,
-    fingerprint: row.sha256, distinguishedName: row.distinguishedName, keyType: row.keyType, bits: row.bits,
-    signingAlgorithm: row.signingAlgorithm, san: row.sanCount > 1 ? true : null,
+    commonName: row.commonName,
+    state: row.state,
+    status: statusOf(row),
+    body: row.bodyPem,
+    chain: row.chainPem,
+    csr: row.csrPem,
+    hasPrivateKey: row.hasPrivateKey,
+    serial: row.serialHex && BigInt(`0x${row.serialHex}`).toString(),
+    serialHex: row.serialHex,
+    fingerprint: row.sha256,
+    distinguishedName: row.distinguishedName,
+    keyType: row.keyType,
+    bits: row.bits,
+    signingAlgorithm: row.signingAlgorithm,
+    san: row.sanCount > 1 ? true : null,
     extensions: { ...sansAsLemur(row.terms.subjectAltNames), ...usagesAsLemur(row.terms) },
   };
 }
@@ -122,23 +207,42 @@ function pki(row: CertificateRow) {
 function moments(row: CertificateRow) {
   const unfinished = row.state === 'requested' || row.state === 'pending' || row.state === 'failed';
   return {
-    notBefore: instant(row.notBefore), notAfter: instant(row.notAfter), dateCreated: instant(row.createdAt),
+    notBefore: instant(row.notBefore),
+    notAfter: instant(row.notAfter),
+    dateCreated: instant(row.createdAt),
     renewal: {
-      at: instantOrNull(row.nextRenewalAt), reason: row.renewalReason, attempts: row.renewalAttempts,
-      fault: row.renewalFault, detail: row.renewalDetail,
+      at: instantOrNull(row.nextRenewalAt),
+      reason: row.renewalReason,
+      attempts: row.renewalAttempts,
+      fault: row.renewalFault,
+      detail: row.renewalDetail,
     },
     order: unfinished
-      ? { attempts: row.attempts, fault: row.fault, detail: row.faultDetail, nextAttemptAt: instantOrNull(row.nextAttemptAt) } : null,
-    nextNoticeAt: instantOrNull(row.nextNoticeAt), revokedAt: instantOrNull(row.revokedAt),
-    revocationReason: row.revocationReason, supersededAt: instantOrNull(row.supersededAt), awaitsDeployment: row.awaitsDeployment,
+      ? {
+          attempts: row.attempts,
+          fault: row.fault,
+          detail: row.faultDetail,
+          nextAttemptAt: instantOrNull(row.nextAttemptAt),
+        }
+      : null,
+    nextNoticeAt: instantOrNull(row.nextNoticeAt),
+    revokedAt: instantOrNull(row.revokedAt),
+    revocationReason: row.revocationReason,
+    supersededAt: instantOrNull(row.supersededAt),
+    awaitsDeployment: row.awaitsDeployment,
   };
 }
 
 function linkedView(row: CertificateRow['replaces'][number]): z.output<typeof Linked> {
   return {
-    id: row.id, name: row.name, state: row.state, owner: row.owner, cn: row.commonName,
+    id: row.id,
+    name: row.name,
+    state: row.state,
+    owner: row.owner,
+    cn: row.commonName,
     serial: row.serialHex && BigInt(`0x${row.serialHex}`).toString(),
-    notBefore: instant(new Date(row.notBefore)), notAfter: instant(new Date(row.notAfter)),
+    notBefore: instant(new Date(row.notBefore)),
+    notAfter: instant(new Date(row.notAfter)),
   };
 }
 

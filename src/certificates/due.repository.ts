@@ -10,7 +10,10 @@ export class DueRepository {
   /** Issued certificates above the id `after` that follow a policy, in order, locked. */
   lockOfPolicy(tx: Tx, policyId: number, after: number, limit: number): Promise<Certificate[]> {
     return tx.find(Certificate, {
-      where: { rotationPolicyId: policyId, state: 'issued', id: MoreThan(after) }, order: { id: 'ASC' }, take: limit, lock: { mode: 'pessimistic_write' },
+      where: { rotationPolicyId: policyId, state: 'issued', id: MoreThan(after) },
+      order: { id: 'ASC' },
+      take: limit,
+      lock: { mode: 'pessimistic_write' },
     });
   }
 
@@ -19,40 +22,65 @@ export class DueRepository {
     await tx.query(
       `update certificate c set next_renewal_at = p.at, renewal_reason = p.reason
        from jsonb_to_recordset($1::jsonb) as p(id int, at timestamptz, reason text) where c.id = p.id`,
-      [JSON.stringify(rows.map(({ id, nextRenewalAt, renewalReason }) => ({ id, at: nextRenewalAt, reason: renewalReason })))]);
+      [
+        JSON.stringify(
+          rows.map(({ id, nextRenewalAt, renewalReason }) => ({ id, at: nextRenewalAt, reason: renewalReason })),
+        ),
+      ],
+    );
   }
 
   /** Ids of issued certificates whose moment of renewal has come, in order. */
   async idsDueForRenewal(tx: Tx, now: Date): Promise<number[]> {
-    const rows: { id: number }[] = await tx.query(`select id from certificate where state = 'issued' and next_renewal_at <= $1 order by id`, [now]);
+    const rows: { id: number }[] = await tx.query(
+      `select id from certificate where state = 'issued' and next_renewal_at <= $1 order by id`,
+      [now],
+    );
     return rows.map((row) => row.id);
   }
 
-  /** Issued certificates whose renewal has failed so far, or is late by more than an hour; the first twenty by their end, for people. */
+  /**
+   * Issued certificates whose renewal has failed so far, or is late by more than an hour; the first twenty by their
+   * end, for people.
+   */
   async lateRenewals(tx: Tx, now: Date): Promise<{ name: string; notAfter: Date; detail: string | null }[]> {
     return tx.query(
       `select name, not_after as "notAfter", renewal_detail as detail from certificate c
-       where state = 'issued' and next_renewal_at is not null and (renewal_fault is not null or next_renewal_at < $1::timestamptz - interval '1 hour')
-       order by not_after, id limit 20`, [now]);
+       where state = 'issued' and next_renewal_at is not null and (renewal_fault is not null
+       or next_renewal_at < $1::timestamptz - interval '1 hour')
+       order by not_after, id limit 20`,
+      [now],
+    );
   }
 
   /** Marks at most `limit` of those that ended by `before`, or takes the mark from those that did not; how many. */
   async retire(tx: Tx, retired: boolean, before: Date, limit: number): Promise<number> {
     const late = retired ? 'not retired and not_after <= $1' : 'retired and not_after > $1 and deleted_at is null';
     const rows: [unknown[], number] = await tx.query(
-      `update certificate set retired = not retired where id in (select id from certificate where ${late} limit $2 for update skip locked) returning id`, [before, limit]);
+      `update certificate set retired = not retired where id in (select id from certificate where ${late} limit $2
+        for update skip locked) returning id`,
+      [before, limit],
+    );
     return rows[0].length;
   }
 
   /**
-   * Ids whose moment in `column` has come, at most `limit`; their next moment is put off to `again`, so that a lost job is
-   * found again then and no other instance takes the same rows.
+   * Ids whose moment in `column` has come, at most `limit`; their next moment is put off to `again`, so that a lost job
+   * is found again then and no other instance takes the same rows.
    */
-  async takeDue(tx: Tx, column: 'nextAttemptAt' | 'nextRenewalAt' | 'nextNoticeAt', now: Date, again: Date): Promise<number[]> {
+  async takeDue(
+    tx: Tx,
+    column: 'nextAttemptAt' | 'nextRenewalAt' | 'nextNoticeAt',
+    now: Date,
+    again: Date,
+  ): Promise<number[]> {
     const name = snake(column);
     const rows: [{ id: number }[], number] = await tx.query(
       `update certificate set ${name} = $2 where id in (
-         select id from certificate where ${name} <= $1 order by ${name} limit 200 for update skip locked) returning id`, [now, again]);
+         select id from certificate where ${name} <= $1 order by ${name} limit 200 for update skip locked)
+           returning id`,
+      [now, again],
+    );
     return rows[0].map((row) => row.id);
   }
 }

@@ -10,7 +10,10 @@ export function failureOf(error: unknown): Failure {
   return { fault: 'internal', detail: 'Something broke on our side; the log says what.' };
 }
 
-/** True when a job's run was cut off before it learned how its work ended: the run ends with the error, and the work is done again. */
+/**
+ * True when a job's run was cut off before it learned how its work ended: the run ends with the error, and the work is
+ * done again.
+ */
 export function isCutOff(signal: AbortSignal, error: unknown): boolean {
   return isHandedOn(signal) || (signal.aborted && !isExpected(error));
 }

@@ -18,7 +18,10 @@ export interface IssuedFacts {
   externalId: string | null;
 }
 
-/** `chainPem` is leaf first; `issuerPem` is the issuer's certificate where the chain does not hold it. Throws PkiError `malformed-certificate`. */
+/**
+ * `chainPem` is leaf first; `issuerPem` is the issuer's certificate where the chain does not hold it. Throws PkiError
+ * `malformed-certificate`.
+ */
 export function issuedFacts(chainPem: readonly string[], externalId?: string, issuerPem?: string): IssuedFacts {
   const leafPem = chainPem[0] ?? '';
   const leaf = parseCertificate(leafPem);
@@ -38,8 +41,8 @@ export function issuedFacts(chainPem: readonly string[], externalId?: string, is
 }
 
 /**
- * Anyone can make a CA of the same name, so the name alone identifies no issuer. Where its certificate is not known, the
- * certificate stands for itself: then only the very same one counts as known.
+ * Anyone can make a CA of the same name, so the name alone identifies no issuer. Where its certificate is not known,
+ * the certificate stands for itself: then only the very same one counts as known.
  */
 function issuerHash(leaf: ParsedCertificate, issuerPem: string | undefined): string {
   const key = issuerPem === undefined ? leaf.der : keyOfIssuer(issuerPem);

@@ -10,7 +10,10 @@ import { Coverage } from './notify/coverage.js';
 import { nextWarningAt } from './notify/expiry.sweep.js';
 import { WatchRepository } from './notify/watch.repository.js';
 
-/** Writes into a certificate's columns when the sweeps must look at it next. To be called after anything that decides about that. */
+/**
+ * Writes into a certificate's columns when the sweeps must look at it next. To be called after anything that decides
+ * about that.
+ */
 @Injectable()
 export class Planning {
   constructor(
@@ -22,8 +25,9 @@ export class Planning {
   ) {}
 
   /**
-   * When it renews and is warned about. Changes the entity, which must be locked; the caller saves it. Warnings are planned by the links
-   * as stored in `tx`; one that is watched and that nothing active warns about gets its owner's default ones.
+   * When it renews and is warned about. Changes the entity, which must be locked; the caller saves it. Warnings are
+   * planned by the links as stored in `tx`; one that is watched and that nothing active warns about gets its owner's
+   * default ones.
    */
   async plan(tx: Tx, certificate: Certificate): Promise<void> {
     await this.planRenewal(tx, certificate);
@@ -32,7 +36,10 @@ export class Planning {
     if (watching && notAfter <= this.clock.now()) return;
     const stored = await this.watches.of(tx, [certificate.id]);
     // While nobody was to be warned, its notifications may have been switched off or deleted.
-    const [watch] = await this.coverage.covered(tx, stored.map((one) => ({ ...one, owner: certificate.owner, watching })));
+    const [watch] = await this.coverage.covered(
+      tx,
+      stored.map((one) => ({ ...one, owner: certificate.owner, watching })),
+    );
     certificate.nextNoticeAt = watch ? nextWarningAt({ ...watch, watching, notBefore, notAfter }) : null;
   }
 
@@ -55,6 +62,10 @@ export class Planning {
 }
 
 /** When and why a certificate renews under this policy, or why not. */
-export function planOf(certificate: Certificate, policy: RenewalRule, succession: Succession = noSuccession): RenewalPlan {
+export function planOf(
+  certificate: Certificate,
+  policy: RenewalRule,
+  succession: Succession = noSuccession,
+): RenewalPlan {
   return planRenewal({ ...certificate, hasIssuer: certificate.authorityId !== null, ...succession }, policy);
 }

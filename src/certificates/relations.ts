@@ -2,7 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { DestinationRepository } from '../destinations/destination.repository.js';
 import { Destinations } from '../destinations/destinations.js';
 import { defaultNotifications } from '../notifications/default-notifications.js';
-import { type NamedNotification, type NewNotification, NotificationRepository } from '../notifications/notification.repository.js';
+import {
+  type NamedNotification,
+  type NewNotification,
+  NotificationRepository,
+} from '../notifications/notification.repository.js';
 import { Config } from '../platform/config.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
@@ -35,11 +39,17 @@ export interface RelationsOfNew {
   /** The roles and notifications of these ids, in order of id. */
   roles: NamedRole[];
   notifications: NamedNotification[];
-  /** How long before the end each notification warns that is not switched off, in seconds; those that are missing included. */
+  /**
+   * How long before the end each notification warns that is not switched off, in seconds; those that are missing
+   * included.
+   */
   leadsS: number[];
   destinationIds: number[];
   replacesIds: number[];
-  /** The owners' roles and default notifications that do not exist yet. A refusal must leave nothing behind, so they are made with the certificate. */
+  /**
+   * The owners' roles and default notifications that do not exist yet. A refusal must leave nothing behind, so they are
+   * made with the certificate.
+   */
   missing: { roles: string[]; notifications: NewNotification[]; issuerOwner?: string };
 }
 
@@ -79,7 +89,7 @@ export class Relations {
   async find(wishes: RelationWishes, issuerOwner?: string): Promise<RelationsOfNew> {
     const { usual, destinations } = this.repositories;
     const tx = this.db.single;
-    const ownerNames = [wishes.owner, ...issuerOwner === undefined ? [] : [issuerOwner]];
+    const ownerNames = [wishes.owner, ...(issuerOwner === undefined ? [] : [issuerOwner])];
     const defaults = wishes.notifications?.length ? [] : defaultNotifications(wishes.owner, this.config);
     const [found, others, asked, places, replacesIds] = await Promise.all([
       usual.find({ roles: ownerNames, notifications: defaults.map(({ label }) => label) }, wishes.rotationPolicy),
@@ -90,19 +100,46 @@ export class Relations {
     ]);
     const roles = inOrder([...found.roles, ...others]);
     const notifications = inOrder([...found.notifications, ...asked]);
-    const missing = { issuerOwner, roles: namesWithout(ownerNames, found.roles.map(({ name }) => name)), notifications: missingOf(defaults, found.notifications) };
+    const missing = {
+      issuerOwner,
+      roles: namesWithout(
+        ownerNames,
+        found.roles.map(({ name }) => name),
+      ),
+      notifications: missingOf(defaults, found.notifications),
+    };
     return {
-      policy: found.policy, roles, notifications, roleIds: idsOf(roles), issuerRoleIds: without(idsOf(named(found.roles, issuerOwner)), idsOf(others)), notificationIds: idsOf(notifications),
-      replacesIds, missing, destinationIds: idsOf(places), leadsS: [...notifications.filter(({ active }) => active), ...missing.notifications].map(({ leadS }) => leadS),
+      policy: found.policy,
+      roles,
+      notifications,
+      roleIds: idsOf(roles),
+      issuerRoleIds: without(idsOf(named(found.roles, issuerOwner)), idsOf(others)),
+      notificationIds: idsOf(notifications),
+      replacesIds,
+      missing,
+      destinationIds: idsOf(places),
+      leadsS: [...notifications.filter(({ active }) => active), ...missing.notifications].map(({ leadS }) => leadS),
     };
   }
 
-  /** Where all that is asked for is switched off, the owner's default notifications stand beside it: else nothing would warn. */
-  private async warned(found: RelationsOfNew, { owner, notifications: asked }: RelationWishes): Promise<RelationsOfNew> {
+  /**
+   * Where all that is asked for is switched off, the owner's default notifications stand beside it: else nothing would
+   * warn.
+   */
+  private async warned(
+    found: RelationsOfNew,
+    { owner, notifications: asked }: RelationWishes,
+  ): Promise<RelationsOfNew> {
     if (!asked?.length || found.leadsS.length > 0) return found;
     const usual = await this.find({ owner });
     const notifications = inOrder([...found.notifications, ...usual.notifications]);
-    return { ...found, notifications, notificationIds: idsOf(notifications), leadsS: usual.leadsS, missing: { ...found.missing, notifications: usual.missing.notifications } };
+    return {
+      ...found,
+      notifications,
+      notificationIds: idsOf(notifications),
+      leadsS: usual.leadsS,
+      missing: { ...found.missing, notifications: usual.missing.notifications },
+    };
   }
 
   /** Ids of all roles and notifications; makes what is missing in the transaction that stores the certificate. */
@@ -112,12 +149,22 @@ export class Relations {
     return {
       roleIds: [...roleIds, ...idsOf(made)],
       issuerRoleIds: [...issuerRoleIds, ...idsOf(named(made, missing.issuerOwner))],
-      notificationIds: missing.notifications.length > 0 ? [...notificationIds, ...idsOf(await notifications.ensure(tx, missing.notifications))] : notificationIds,
+      notificationIds:
+        missing.notifications.length > 0
+          ? [...notificationIds, ...idsOf(await notifications.ensure(tx, missing.notifications))]
+          : notificationIds,
     };
   }
 
-  /** In the transaction that stores the certificate: plans deliveries. What it replaces stands down once it is issued. */
-  async follow(tx: Tx, id: number, relations: Pick<RelationsOfNew, 'destinationIds' | 'replacesIds'>, issued: boolean): Promise<void> {
+  /**
+   * In the transaction that stores the certificate: plans deliveries. What it replaces stands down once it is issued.
+   */
+  async follow(
+    tx: Tx,
+    id: number,
+    relations: Pick<RelationsOfNew, 'destinationIds' | 'replacesIds'>,
+    issued: boolean,
+  ): Promise<void> {
     await this.deploying.plan(tx, id, relations.destinationIds, issued);
     for (const replacedId of issued ? relations.replacesIds : []) {
       await this.repositories.certificates.change(tx, replacedId, (old) => old.standDown());
@@ -127,8 +174,13 @@ export class Relations {
 
   /** What a certificate has only because it belongs to this owner: the owner's role and default notifications. */
   async ofOwner(tx: Tx, owner: string): Promise<Pick<Linked, 'roleIds' | 'notificationIds'>> {
-    const labels = defaultNotifications(owner, this.config).map(({ label }) => label).filter((label) => !label.startsWith('DEFAULT_SECURITY_'));
-    return { roleIds: idsOf(await this.repositories.roles.known(tx, [owner])), notificationIds: idsOf(await this.repositories.notifications.known(tx, labels)) };
+    const labels = defaultNotifications(owner, this.config)
+      .map(({ label }) => label)
+      .filter((label) => !label.startsWith('DEFAULT_SECURITY_'));
+    return {
+      roleIds: idsOf(await this.repositories.roles.known(tx, [owner])),
+      notificationIds: idsOf(await this.repositories.notifications.known(tx, labels)),
+    };
   }
 
   /** Throws Problem `invalid-request` when one of the destinations cannot do without the private key. */
@@ -139,30 +191,44 @@ export class Relations {
     }
   }
 
-  /** Throws Problem `forbidden` when one of the destinations would give a new key to an API key whose scopes leave `key:read` out. */
+  /**
+   * Throws Problem `forbidden` when one of the destinations would give a new key to an API key whose scopes leave
+   * `key:read` out.
+   */
   async demandKeyScope(actor: Actor, destinationIds: readonly number[]): Promise<void> {
     if (actor.permissions.has('key:read')) return;
     for (const id of destinationIds) {
       const { plugin } = await this.ready.get(this.db.single, id);
-      if (plugin.needsPrivateKey) throw new Problem('forbidden', 'A destination that takes the private key needs key:read.');
+      if (plugin.needsPrivateKey)
+        throw new Problem('forbidden', 'A destination that takes the private key needs key:read.');
     }
   }
 
-  /** To say what replaces these certificates: that ends their warnings and renewals, or brings them back. Throws Problem `forbidden`. */
+  /**
+   * To say what replaces these certificates: that ends their warnings and renewals, or brings them back. Throws Problem
+   * `forbidden`.
+   */
   async demandReplacing(tx: Tx, actor: Actor, ids: readonly number[]): Promise<void> {
-    if (ids.length > 0 && !actor.permissions.has('certificate:update')) throw new Problem('forbidden', 'To replace certificates needs certificate:update.');
+    if (ids.length > 0 && !actor.permissions.has('certificate:update'))
+      throw new Problem('forbidden', 'To replace certificates needs certificate:update.');
     for (const id of ids) {
       const old = await this.repositories.certificates.get(tx, id);
       const { roleIds } = await this.repositories.certificates.linksOf(tx, id);
-      if (!mayActOn(actor, { ...old, roleIds })) throw new Problem('forbidden', `You are not authorized to replace certificate ${old.name}.`);
+      if (!mayActOn(actor, { ...old, roleIds }))
+        throw new Problem('forbidden', `You are not authorized to replace certificate ${old.name}.`);
     }
   }
 
   private async replaced(tx: Tx, { replaces = [], replacements = [] }: RelationWishes): Promise<number[]> {
     const ids: number[] = [];
-    const refs = Object.entries({ replaces, replacements }).flatMap(([field, many]) => many.map((ref, i) => ({ field: `${field}.${i}`, ref })));
+    const refs = Object.entries({ replaces, replacements }).flatMap(([field, many]) =>
+      many.map((ref, i) => ({ field: `${field}.${i}`, ref })),
+    );
     for (const { field, ref } of refs) {
-      const id = await this.repositories.certificates.findId(tx, { id: ref.id, name: ref.id === undefined ? wordsOf(ref) : undefined });
+      const id = await this.repositories.certificates.findId(tx, {
+        id: ref.id,
+        name: ref.id === undefined ? wordsOf(ref) : undefined,
+      });
       if (id === null) throw invalid(field, `Unable to locate certificate ${wordsOf(ref)}.`);
       ids.push(id);
     }
@@ -193,6 +259,9 @@ function namesWithout(names: readonly string[], known: readonly string[]): strin
 }
 
 function missingOf(wanted: readonly NewNotification[], known: readonly { label: string }[]): NewNotification[] {
-  const labels = namesWithout(wanted.map(({ label }) => label), known.map(({ label }) => label));
+  const labels = namesWithout(
+    wanted.map(({ label }) => label),
+    known.map(({ label }) => label),
+  );
   return wanted.filter(({ label }) => labels.includes(label));
 }

@@ -15,7 +15,10 @@ export class Standing {
     private readonly endpoints: EndpointRepository,
   ) {}
 
-  /** The first names of endpoints that were seen lately to serve any of these certificates, for people; null when there are none. */
+  /**
+   * The first names of endpoints that were seen lately to serve any of these certificates, for people; null when there
+   * are none.
+   */
   async servedAt(tx: Tx, ids: readonly number[]): Promise<string | null> {
     const now = this.clock.now();
     const { names, count } = await this.endpoints.activeServing(tx, ids, staleBefore(this.config, now), now);
@@ -25,6 +28,7 @@ export class Standing {
 
   /** At how many destinations it stands or is bound for. They stay as they are until the transaction ends. */
   async deliveredTo(tx: Tx, id: number): Promise<number> {
-    return (await this.deliveries.lockOf(tx, id)).filter((delivery) => delivery.open || delivery.state === 'delivered').length;
+    return (await this.deliveries.lockOf(tx, id)).filter((delivery) => delivery.open || delivery.state === 'delivered')
+      .length;
   }
 }

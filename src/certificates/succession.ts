@@ -20,20 +20,29 @@ export class Succession {
   ) {}
 
   /**
-   * Whether `heir` may stand in for a certificate, whose warnings and renewals that ends. Throws Problem `conflict` when that stands in for
-   * `heir`, directly or over others, so that nobody would hear of either; `wrong-state` when `heir` has ended, and the other has not.
+   * Whether `heir` may stand in for a certificate, whose warnings and renewals that ends. Throws Problem `conflict`
+   * when that stands in for `heir`, directly or over others, so that nobody would hear of either; `wrong-state` when
+   * `heir` has ended, and the other has not.
    */
-  async demandHeir(tx: Tx, heir: Pick<Certificate, 'name' | 'state' | 'notAfter'> & { id?: number }, oldId: number): Promise<void> {
+  async demandHeir(
+    tx: Tx,
+    heir: Pick<Certificate, 'name' | 'state' | 'notAfter'> & { id?: number },
+    oldId: number,
+  ): Promise<void> {
     const [old, now] = [await this.certificates.get(tx, oldId), this.clock.now()];
-    if (heir.id !== undefined && await this.certificates.replacesInLine(tx, old.id, heir.id)) {
-      throw new Problem('conflict', `Certificate ${old.name} replaces ${heir.name} already: neither can take the place of the other.`);
+    if (heir.id !== undefined && (await this.certificates.replacesInLine(tx, old.id, heir.id))) {
+      throw new Problem(
+        'conflict',
+        `Certificate ${old.name} replaces ${heir.name} already: neither can take the place of the other.`,
+      );
     }
-    if (hasEnded(heir, now) && !hasEnded(old, now)) throw new Problem('wrong-state', `Certificate ${heir.name} has ended: it takes the place of none that has not.`);
+    if (hasEnded(heir, now) && !hasEnded(old, now))
+      throw new Problem('wrong-state', `Certificate ${heir.name} has ended: it takes the place of none that has not.`);
   }
 
   /**
-   * `heir` was revoked, cancelled or deleted: what it was to replace is in force again if it still lives and nothing else replaces it.
-   * It renews and is warned about once more, and is delivered again wherever it had made room.
+   * `heir` was revoked, cancelled or deleted: what it was to replace is in force again if it still lives and nothing
+   * else replaces it. It renews and is warned about once more, and is delivered again wherever it had made room.
    */
   async fellThrough(tx: Tx, heir: Certificate): Promise<void> {
     for (const id of await this.certificates.predecessorsOf(tx, heir.id)) {
@@ -41,7 +50,10 @@ export class Succession {
     }
   }
 
-  /** `heir` does not count as what replaces it any more. True when it is in force again: it lives still, and nothing else replaces it. */
+  /**
+   * `heir` does not count as what replaces it any more. True when it is in force again: it lives still, and nothing
+   * else replaces it.
+   */
   async released(tx: Tx, id: number, heir: Certificate): Promise<boolean> {
     const old = await this.certificates.lock(tx, id);
     const { hasSuccessor, isReplaced } = await this.certificates.successionOf(tx, id);
@@ -57,11 +69,16 @@ export class Succession {
   private async reinstate(tx: Tx, oldId: number, heir: Certificate): Promise<void> {
     const displaced = (await this.deliveries.lockOf(tx, oldId)).filter((delivery) => delivery.state === 'replaced');
     const places = displaced.map((delivery) => delivery.destinationId);
-    const inTheWay = (await this.deliveries.lockOf(tx, heir.id)).filter((d) => d.state === 'delivered' && places.includes(d.destinationId));
+    const inTheWay = (await this.deliveries.lockOf(tx, heir.id)).filter(
+      (d) => d.state === 'delivered' && places.includes(d.destinationId),
+    );
     inTheWay.forEach((delivery) => delivery.replace());
     displaced.forEach((delivery) => delivery.stay(this.clock.now()));
     await this.deliveries.save(tx, [...inTheWay, ...displaced]);
-    await this.deploying.start(tx, displaced.map((delivery) => delivery.id));
+    await this.deploying.start(
+      tx,
+      displaced.map((delivery) => delivery.id),
+    );
   }
 }
 

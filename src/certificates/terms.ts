@@ -1,4 +1,10 @@
-import type { CertificateTerms, KeyUsage, ServiceExtension, SubjectAltName, SubjectFields } from '../plugin-api/plugin.js';
+import type {
+  CertificateTerms,
+  KeyUsage,
+  ServiceExtension,
+  SubjectAltName,
+  SubjectFields,
+} from '../plugin-api/plugin.js';
 
 /** The terms of a certificate as kept on its row (jsonb). Binary members are base64. Dates are columns of their own. */
 export interface StoredTerms {
@@ -14,7 +20,10 @@ export interface StoredTerms {
 
 /** What a certificate says, whenever it is valid. */
 export interface TermsWithoutDates extends Omit<CertificateTerms, 'notBefore' | 'notAfter'> {
-  /** Someone who may go beyond the domain policy had these names certified although the policy forbids them to others: renewals keep them. */
+  /**
+   * Someone who may go beyond the domain policy had these names certified although the policy forbids them to others:
+   * renewals keep them.
+   */
   beyondPolicy?: true;
 }
 
@@ -25,7 +34,11 @@ export function storeTerms(terms: TermsWithoutDates): StoredTerms {
     subjectAltNames: terms.subjectAltNames,
     keyUsage: terms.keyUsage,
     extendedKeyUsage: terms.extendedKeyUsage,
-    extensions: terms.extensions.map((e) => ({ oid: e.oid, critical: e.critical, value: e.valueDer.toString('base64') })),
+    extensions: terms.extensions.map((e) => ({
+      oid: e.oid,
+      critical: e.critical,
+      value: e.valueDer.toString('base64'),
+    })),
     ...(terms.leaveOut && { leaveOut: terms.leaveOut }),
     ...(terms.beyondPolicy && { beyondPolicy: true }),
   };
@@ -38,7 +51,11 @@ export function loadTerms(stored: StoredTerms): TermsWithoutDates {
     subjectAltNames: stored.subjectAltNames,
     keyUsage: stored.keyUsage,
     extendedKeyUsage: stored.extendedKeyUsage,
-    extensions: stored.extensions.map((e) => ({ oid: e.oid, critical: e.critical, valueDer: Buffer.from(e.value, 'base64') })),
+    extensions: stored.extensions.map((e) => ({
+      oid: e.oid,
+      critical: e.critical,
+      valueDer: Buffer.from(e.value, 'base64'),
+    })),
     ...(stored.leaveOut && { leaveOut: stored.leaveOut }),
     ...(stored.beyondPolicy && { beyondPolicy: true }),
   };

@@ -25,13 +25,19 @@ export interface UsualRelations {
 }
 
 // The names lie in an array that the planner cannot look into: else it would plan anew for every number of names.
-const named = (column: string, names: string): string => `lower(${column}) = any(array(select lower(n) from unnest(${names}::text[]) n))`;
+const named = (column: string, names: string): string =>
+  `lower(${column}) = any(array(select lower(n) from unnest(${names}::text[]) n))`;
 const object = (fields: string): string => `json_build_object('id', id, ${fields})`;
-const select = prepared<UsualRelations>('usual_relations', `select
+const select = prepared<UsualRelations>(
+  'usual_relations',
+  `select
   ${object(`'name', name, 'days', days, 'lifetimeFraction', lifetime_fraction`)} as policy,
-  (select coalesce(json_agg(${object(`'name', name, 'description', description`)}), '[]') from role where ${named('name', '$1')}) as roles,
-  (select coalesce(json_agg(${object(`'label', label, 'active', active, 'leadS', lead_s`)}), '[]') from notification where built_in and ${named('label', '$2')}) as notifications
-  from rotation_policy where lower(name) = '${defaultPolicyName}'`);
+  (select coalesce(json_agg(${object(`'name', name, 'description', description`)}), '[]') from role
+  where ${named('name', '$1')}) as roles,
+  (select coalesce(json_agg(${object(`'label', label, 'active', active, 'leadS', lead_s`)}), '[]') from notification
+  where built_in and ${named('label', '$2')}) as notifications
+  from rotation_policy where lower(name) = '${defaultPolicyName}'`,
+);
 
 /** Joint reading of policies, roles and notifications: one statement for all who ask at the same time. */
 @Injectable()
@@ -45,16 +51,28 @@ export class UsualRelationRepository {
 
   /** With the policy that `policy` names, else the default one. Throws Problem `invalid-request` when it names none. */
   async find(names: UsualNames, policy?: Reference): Promise<UsualRelations> {
-    const [usual, wished] = await Promise.all([this.readings.run(names), policy && this.policies.resolve(this.db.single, policy)]);
+    const [usual, wished] = await Promise.all([
+      this.readings.run(names),
+      policy && this.policies.resolve(this.db.single, policy),
+    ]);
     return wished ? { ...usual, policy: wished } : usual;
   }
 
   private async findMany(tx: Tx, many: readonly UsualNames[]): Promise<UsualRelations[]> {
-    const [found] = await select(tx, [distinct(many.flatMap(({ roles }) => roles)), distinct(many.flatMap(({ notifications }) => notifications))]);
+    const [found] = await select(tx, [
+      distinct(many.flatMap(({ roles }) => roles)),
+      distinct(many.flatMap(({ notifications }) => notifications)),
+    ]);
     if (!found) throw new Error('The default rotation policy is missing.');
     const roles = new Map(found.roles.map((role) => [role.name.toLowerCase(), role]));
-    const notifications = new Map(found.notifications.map((notification) => [notification.label.toLowerCase(), notification]));
-    return many.map((names) => ({ policy: found.policy, roles: picked(roles, names.roles), notifications: picked(notifications, names.notifications) }));
+    const notifications = new Map(
+      found.notifications.map((notification) => [notification.label.toLowerCase(), notification]),
+    );
+    return many.map((names) => ({
+      policy: found.policy,
+      roles: picked(roles, names.roles),
+      notifications: picked(notifications, names.notifications),
+    }));
   }
 }
 

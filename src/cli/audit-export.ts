@@ -4,7 +4,12 @@ import { validate } from '../platform/http/validate.js';
 import { print } from '../platform/terminal.js';
 import type { Session } from './session.js';
 
-interface Options { format?: string; from?: string; to?: string; filter?: string }
+interface Options {
+  format?: string;
+  from?: string;
+  to?: string;
+  filter?: string;
+}
 
 /** Its answer is the log itself: JSON lines or CSV, with `--json` too. */
 export async function auditExport(session: Session, options: Options): Promise<void> {

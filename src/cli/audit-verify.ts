@@ -22,7 +22,13 @@ export async function auditVerify(session: Session, { anchor }: { anchor?: strin
   const head = report.head === null ? '' : ` Head: ${report.head.seq}:${report.head.hashHex}`;
   const words = sound
     ? `${counted(report.rows, 'event')}, none changed, removed, inserted or moved.${head}`
-    : [table(['seq', 'id', 'fault', 'meaning'], report.faults.map(({ seq, id, kind }) => [seq, id ?? '-', kind, meanings[kind]])), ...late(report.overdue)].join('\n');
+    : [
+        table(
+          ['seq', 'id', 'fault', 'meaning'],
+          report.faults.map(({ seq, id, kind }) => [seq, id ?? '-', kind, meanings[kind]]),
+        ),
+        ...late(report.overdue),
+      ].join('\n');
   await shell.answer({ sound, ...report }, words);
 }
 
@@ -32,6 +38,7 @@ function late(count: number): string[] {
 
 function anchorOf(text: string): ChainAnchor {
   const [, seq, hashHex] = /^(\d{1,15}):([0-9a-f]{64})$/.exec(text) ?? [];
-  if (seq === undefined || hashHex === undefined) throw new Error('--anchor is a number, a colon and 64 hex digits, as an earlier run printed them.');
+  if (seq === undefined || hashHex === undefined)
+    throw new Error('--anchor is a number, a colon and 64 hex digits, as an earlier run printed them.');
   return { seq: Number(seq), hashHex };
 }

@@ -4,24 +4,34 @@ import { readInput } from '../platform/terminal.js';
 import type { Session } from './session.js';
 
 /** How a command is told which certificates it is for. */
-export interface Choice { from?: string }
+export interface Choice {
+  from?: string;
+}
 
-/** The certificates that the words name by id or name, and those of `--from`, once each. Throws when there are none, or one is unknown. */
+/**
+ * The certificates that the words name by id or name, and those of `--from`, once each. Throws when there are none, or
+ * one is unknown.
+ */
 export async function chosen(session: Session, words: readonly string[], { from }: Choice): Promise<CertificateView[]> {
   const given = from === undefined ? [] : idsIn(await readInput(from));
   const all = [...new Set([...words, ...given])];
   if (all.length === 0) throw new Error('Name certificates by id or name, or with --from.');
   const reader = session.get(CertificateReader);
   const certificates = [];
-  for (const word of all) certificates.push(/^\d{1,9}$/.test(word) ? await reader.get(Number(word)) : await reader.getByName(word));
+  for (const word of all)
+    certificates.push(/^\d{1,9}$/.test(word) ? await reader.get(Number(word)) : await reader.getByName(word));
   return [...new Map(certificates.map((certificate) => [certificate.id, certificate])).values()];
 }
 
 /** The ids in what `query --json` or `query --ids` printed. */
 function idsIn(text: string): string[] {
-  if (!/^\s*[[{]/.test(text)) return text.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  if (!/^\s*[[{]/.test(text))
+    return text
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '');
   const list: unknown = JSON.parse(text);
-  const items: unknown[] = Array.isArray(list) ? list : (list as { items?: unknown[] }).items ?? [];
+  const items: unknown[] = Array.isArray(list) ? list : ((list as { items?: unknown[] }).items ?? []);
   return items.map((item) => {
     const id = typeof item === 'object' && item !== null ? (item as { id?: unknown }).id : item;
     if (!Number.isInteger(id)) throw new Error('--from holds something that has no id.');

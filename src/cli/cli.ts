@@ -12,7 +12,8 @@ Exit status: 0 done, 1 refused, failed or found a fault, 2 wrong usage, 130 inte
 
 /** The command line: what an operator does at a shell. Commands load what they need when they run. */
 async function main(): Promise<void> {
-  const program = new Command('perennial').description('Looks after X.509 certificates.')
+  const program = new Command('perennial')
+    .description('Looks after X.509 certificates.')
     .version(version(), '-V, --version', 'print the version')
     .option('--json', 'print JSON, and nothing else, on stdout')
     .option('--verbose', 'write the log to stderr, from LOG_LEVEL up')

@@ -6,39 +6,71 @@ import type { Progress } from './progress.js';
 import type { Session } from './session.js';
 import { counted, day, table } from './table.js';
 
-interface Options { database?: string; fernetKey?: string[]; fernetKeyFile?: string; dryRun?: boolean }
+interface Options {
+  database?: string;
+  fernetKey?: string[];
+  fernetKeyFile?: string;
+  dryRun?: boolean;
+}
 
 const kinds: Readonly<Record<Note['kind'], string>> = { fault: 'LOST', left: 'not here', changed: 'changed' };
-const columns = ['rows', 'imported', 'merged', 'updated', 'unchanged', 'left'] as const satisfies readonly (keyof TableCounts)[];
+const columns = [
+  'rows',
+  'imported',
+  'merged',
+  'updated',
+  'unchanged',
+  'left',
+] as const satisfies readonly (keyof TableCounts)[];
 
 export async function importFromLemur(session: Session, options: Options): Promise<void> {
   const { shell, get, actor } = session;
   const databaseUrl = options.database ?? environmentValue('LEMUR_DATABASE_URL');
-  if (databaseUrl === undefined) throw new Error('Say where Lemur\'s database is: --database, or LEMUR_DATABASE_URL in the environment.');
+  if (databaseUrl === undefined)
+    throw new Error("Say where Lemur's database is: --database, or LEMUR_DATABASE_URL in the environment.");
   const fernetKeys = await keysOf(options);
   const dryRun = options.dryRun === true;
   let progress: Progress | undefined;
   const report = await importLemur({
-    databaseUrl, fernetKeys, dryRun, actor, get,
+    databaseUrl,
+    fernetKeys,
+    dryRun,
+    actor,
+    get,
     begin: (certificates) => (progress = shell.progress('certificates', certificates)),
     advance: (certificates) => progress?.advance(certificates),
   }).finally(() => progress?.stop());
   if (report.totals.fault > 0) shell.fail();
   await shell.answer({ committed: !dryRun, ...report.toJSON() }, wordsOf(report));
-  if (!shell.json) shell.note(dryRun ? 'Nothing is done because of --dry-run.' : 'Done. Run it again at any time: it takes what is new or has changed.');
+  if (!shell.json)
+    shell.note(
+      dryRun
+        ? 'Nothing is done because of --dry-run.'
+        : 'Done. Run it again at any time: it takes what is new or has changed.',
+    );
 }
 
 /** From the command, a file and the environment together; a file has them one a line or with commas between. */
 async function keysOf({ fernetKey = [], fernetKeyFile }: Options): Promise<string[]> {
-  const texts = [...fernetKey, fernetKeyFile === undefined ? '' : await readInput(fernetKeyFile), environmentValue('LEMUR_ENCRYPTION_KEYS') ?? ''];
+  const texts = [
+    ...fernetKey,
+    fernetKeyFile === undefined ? '' : await readInput(fernetKeyFile),
+    environmentValue('LEMUR_ENCRYPTION_KEYS') ?? '',
+  ];
   const keys = texts.flatMap((text) => text.split(/[\s,'"[\]]+/)).filter((key) => key !== '');
-  if (keys.length === 0) throw new Error('Without the Fernet keys of Lemur every private key would be lost: --fernet-key-file, or LEMUR_ENCRYPTION_KEYS in the environment.');
+  if (keys.length === 0)
+    throw new Error(
+      'Without the Fernet keys of Lemur every private key would be lost: ' +
+        '--fernet-key-file, or LEMUR_ENCRYPTION_KEYS in the environment.',
+    );
   return [...new Set(keys)];
 }
 
 function wordsOf(report: Report): string {
   const rows = [...report.tables].map(([name, counts]) => [name, ...columns.map((column) => counts[column])]);
-  return [table(['table', ...columns], rows), notesOf(report), renewalsOf(report)].filter((part) => part !== '').join('\n\n');
+  return [table(['table', ...columns], rows), notesOf(report), renewalsOf(report)]
+    .filter((part) => part !== '')
+    .join('\n\n');
 }
 
 /** Notes of one text are one line, with the first rows that it is about. */
@@ -46,7 +78,7 @@ function notesOf({ notes }: Report): string {
   const alike = new Map<string, Note[]>();
   for (const note of notes) {
     const key = `${note.kind} ${note.table} ${note.text}`;
-    alike.set(key, [...alike.get(key) ?? [], note]);
+    alike.set(key, [...(alike.get(key) ?? []), note]);
   }
   const order = Object.keys(kinds);
   const groups = [...alike.values()].sort(([a], [b]) => order.indexOf(a?.kind ?? '') - order.indexOf(b?.kind ?? ''));
@@ -55,14 +87,22 @@ function notesOf({ notes }: Report): string {
 
 function lineOf(group: readonly Note[]): string {
   const [first] = group as [Note];
-  const named = group.slice(0, 3).map(({ id, name }) => [name, id === null ? '' : `(${id})`].filter((word) => word !== '').join(' ')).filter((word) => word !== '');
+  const named = group
+    .slice(0, 3)
+    .map(({ id, name }) => [name, id === null ? '' : `(${id})`].filter((word) => word !== '').join(' '))
+    .filter((word) => word !== '');
   const more = group.length > named.length && named.length > 0 ? ` and ${group.length - named.length} more` : '';
-  return `${kinds[first.kind]}  ${first.table}${named.length > 0 ? ` ${named.join(', ')}${more}` : ''}: ${first.text}`.replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ');
+  return `${kinds[first.kind]}  ${first.table}${
+    named.length > 0 ? ' ' + `${named.join(', ')}${more}` : ''
+  }: ${first.text}`.replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ');
 }
 
 function renewalsOf({ renewals, renewalCount }: Report): string {
   const days = new Map<string, number>();
   for (const { renewsAt } of renewals) days.set(day(renewsAt), (days.get(day(renewsAt)) ?? 0) + 1);
   const lines = [...days].sort(([a], [b]) => (a < b ? -1 : 1)).map(([when, count]) => [when, count]);
-  return renewalCount === 0 ? '' : `${counted(renewalCount, 'certificate')} due for renewal already; nothing renews before a day is over:\n${table(['day', 'renewals'], lines)}`;
+  return renewalCount === 0
+    ? ''
+    : `${counted(renewalCount, 'certificate')} due for renewal already; nothing renews ` +
+        `before a day is over:\n${table(['day', 'renewals'], lines)}`;
 }

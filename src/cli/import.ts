@@ -10,19 +10,40 @@ import { type Findings, type FoundCertificate, readPemFiles } from './pem-files.
 import type { Session } from './session.js';
 import { counted, day, table } from './table.js';
 
-interface Options { owner: string; authority?: string; rotationPolicy?: string; dryRun?: boolean }
+interface Options {
+  owner: string;
+  authority?: string;
+  rotationPolicy?: string;
+  dryRun?: boolean;
+}
 
 /** What became of one certificate or file. */
-interface Item { path: string; cn: string | null; outcome: 'imported' | 'known' | 'found' | 'skipped' | 'failed'; id: number | null; detail: string }
+interface Item {
+  path: string;
+  cn: string | null;
+  outcome: 'imported' | 'known' | 'found' | 'skipped' | 'failed';
+  id: number | null;
+  detail: string;
+}
 
 export async function importFiles(session: Session, paths: string[], options: Options): Promise<void> {
   const { shell } = session;
   const findings = await readPemFiles(paths);
-  const items = [...findings.faults.map(unreadable), ...findings.authorities.map((found) => itemOf(found, 'skipped', null, 'a CA certificate: it stands in chains')), ...await takeIn(session, findings, options)];
+  const items = [
+    ...findings.faults.map(unreadable),
+    ...findings.authorities.map((found) => itemOf(found, 'skipped', null, 'a CA certificate: it stands in chains')),
+    ...(await takeIn(session, findings, options)),
+  ];
   if (items.some(({ outcome }) => outcome === 'failed')) shell.fail();
-  const words = table(['file', 'common name', 'outcome', 'id', 'detail'], items.map(({ path, cn, outcome, id, detail }) => [path, cn, outcome, id, detail]));
+  const words = table(
+    ['file', 'common name', 'outcome', 'id', 'detail'],
+    items.map(({ path, cn, outcome, id, detail }) => [path, cn, outcome, id, detail]),
+  );
   await shell.answer({ committed: !options.dryRun, items }, items.length === 0 ? '' : words);
-  if (!shell.json) shell.note(`${counted(findings.certificates.length, 'certificate')} found${options.dryRun ? '; nothing is done because of --dry-run.' : '.'}`);
+  if (!shell.json)
+    shell.note(
+      `${counted(findings.certificates.length, 'certificate')} found${options.dryRun ? '; nothing is done because of --dry-run.' : '.'}`,
+    );
 }
 
 async function takeIn(session: Session, { certificates }: Findings, options: Options): Promise<Item[]> {
@@ -36,13 +57,23 @@ async function takeIn(session: Session, { certificates }: Findings, options: Opt
   return items;
 }
 
-async function upload(session: Session, found: FoundCertificate, { owner, authority, rotationPolicy }: Options): Promise<Item> {
+async function upload(
+  session: Session,
+  found: FoundCertificate,
+  { owner, authority, rotationPolicy }: Options,
+): Promise<Item> {
   try {
-    const id = await session.get(UploadService).upload(session.actor, validate(UploadRequest, {
-      owner, body: toPem('CERTIFICATE', found.leaf.der), chain: found.chain.map(({ der }) => toPem('CERTIFICATE', der)).join('') || undefined,
-      privateKey: found.privateKey && privateKeyPem(found.privateKey),
-      ...(authority && { authority: { name: authority } }), ...(rotationPolicy && { rotationPolicy: { name: rotationPolicy } }),
-    }));
+    const id = await session.get(UploadService).upload(
+      session.actor,
+      validate(UploadRequest, {
+        owner,
+        body: toPem('CERTIFICATE', found.leaf.der),
+        chain: found.chain.map(({ der }) => toPem('CERTIFICATE', der)).join('') || undefined,
+        privateKey: found.privateKey && privateKeyPem(found.privateKey),
+        ...(authority && { authority: { name: authority } }),
+        ...(rotationPolicy && { rotationPolicy: { name: rotationPolicy } }),
+      }),
+    );
     return itemOf(found, 'imported', id, partsOf(found));
   } catch (error) {
     const known = error instanceof Problem && error.code === 'conflict';
@@ -50,7 +81,12 @@ async function upload(session: Session, found: FoundCertificate, { owner, author
   }
 }
 
-function itemOf({ path, leaf }: Pick<FoundCertificate, 'path' | 'leaf'>, outcome: Item['outcome'], id: number | null, detail: string): Item {
+function itemOf(
+  { path, leaf }: Pick<FoundCertificate, 'path' | 'leaf'>,
+  outcome: Item['outcome'],
+  id: number | null,
+  detail: string,
+): Item {
   return { path, cn: titleOf(leaf), outcome, id, detail };
 }
 

@@ -14,7 +14,13 @@ import type { Shell } from './shell.js';
 import { counted } from './table.js';
 
 /** What `init` has made and found. `adminPassword` is there when it was made up: it cannot be had again. */
-interface Initialized { database: string; migrations: string[]; keyRing: { origin: string; sealingKey: string }; admin: 'made' | 'kept'; adminPassword?: string }
+interface Initialized {
+  database: string;
+  migrations: string[];
+  keyRing: { origin: string; sealingKey: string };
+  admin: 'made' | 'kept';
+  adminPassword?: string;
+}
 
 export async function init(shell: Shell, source: PasswordSource): Promise<void> {
   const config = shell.config();
@@ -26,7 +32,12 @@ export async function init(shell: Shell, source: PasswordSource): Promise<void> 
     const accounts = await makeAdmin(shell, config, db, source);
     // The services make, as they start, what they need from the first day on.
     await withServices(shell, config, open, keyRing, async () => undefined);
-    await tellAll(shell, { ...describe(config, keyRing), migrations: missing, admin: accounts.madeAdmin ? 'made' : 'kept', ...passwordOf(accounts) });
+    await tellAll(shell, {
+      ...describe(config, keyRing),
+      migrations: missing,
+      admin: accounts.madeAdmin ? 'made' : 'kept',
+      ...passwordOf(accounts),
+    });
   });
 }
 
@@ -43,16 +54,23 @@ function passwordOf({ generatedPassword }: Bootstrapped): Pick<Initialized, 'adm
 function describe(config: Config, keyRing: KeyRing): Pick<Initialized, 'database' | 'keyRing'> {
   return {
     database: config.databaseUrl === undefined ? join(config.dataDir, 'postgres') : 'DATABASE_URL',
-    keyRing: { origin: config.encryptionKeys ? 'ENCRYPTION_KEYS' : join(config.dataDir, 'keyring'), sealingKey: keyRing.sealingKeyId },
+    keyRing: {
+      origin: config.encryptionKeys ? 'ENCRYPTION_KEYS' : join(config.dataDir, 'keyring'),
+      sealingKey: keyRing.sealingKeyId,
+    },
   };
 }
 
 async function tellAll(shell: Shell, made: Initialized): Promise<void> {
-  await shell.answer(made, [
-    `Database   ${made.database}: ${made.migrations.length === 0 ? 'up to date' : `${counted(made.migrations.length, 'migration')} done`}`,
-    `Key ring   ${made.keyRing.origin}: key ${made.keyRing.sealingKey} seals. Back it up apart from the database`,
-    `Roles      ${Object.keys(builtInRoles).join(', ')}`,
-    `User       admin ${made.admin === 'made' ? 'is made' : 'is not needed: there are users'}`,
-    ...(made.adminPassword === undefined ? [] : [`Password   ${made.adminPassword} (shown only this once)`]),
-  ].join('\n'));
+  await shell.answer(
+    made,
+    [
+      `Database   ${made.database}: ` +
+        `${made.migrations.length === 0 ? 'up to date' : `${counted(made.migrations.length, 'migration')} done`}`,
+      `Key ring   ${made.keyRing.origin}: key ${made.keyRing.sealingKey} seals. Back it up apart from the database`,
+      `Roles      ${Object.keys(builtInRoles).join(', ')}`,
+      `User       admin ${made.admin === 'made' ? 'is made' : 'is not needed: there are users'}`,
+      ...(made.adminPassword === undefined ? [] : [`Password   ${made.adminPassword} (shown only this once)`]),
+    ].join('\n'),
+  );
 }

@@ -8,23 +8,52 @@ import { certificateTable } from './query.js';
 import type { Session } from './session.js';
 
 interface Options {
-  owner?: string; cn?: string; san?: string[]; authority?: string; days?: number; keyType?: string; csr?: string;
-  rotationPolicy?: string; destination?: string[]; description?: string; request?: string;
+  owner?: string;
+  cn?: string;
+  san?: string[];
+  authority?: string;
+  days?: number;
+  keyType?: string;
+  csr?: string;
+  rotationPolicy?: string;
+  destination?: string[];
+  description?: string;
+  request?: string;
 }
 
 export async function issue(session: Session, options: Options): Promise<void> {
-  if (options.csr === '-' && options.request === '-') throw new Error('Only one of --csr and --request can come from stdin.');
-  const file = options.request === undefined ? {} : JSON.parse(await readInput(options.request)) as object;
-  const request = validate(IssueRequest, { ...file, ...fieldsOf(options), ...(options.csr && { csr: await readInput(options.csr) }) });
+  if (options.csr === '-' && options.request === '-')
+    throw new Error('Only one of --csr and --request can come from stdin.');
+  const file = options.request === undefined ? {} : (JSON.parse(await readInput(options.request)) as object);
+  const request = validate(IssueRequest, {
+    ...file,
+    ...fieldsOf(options),
+    ...(options.csr && { csr: await readInput(options.csr) }),
+  });
   const { id } = await session.get(IssueService).issue(session.actor, request, null);
   const certificate = await session.get(CertificateReader).settled(id);
   await session.shell.answer(certificate, certificateTable([certificate]));
-  if (certificate.state !== 'issued' && !session.shell.json) session.shell.note('Its issuer is still at work; a running program goes on with it.');
+  if (certificate.state !== 'issued' && !session.shell.json)
+    session.shell.note('Its issuer is still at work; a running program goes on with it.');
 }
 
-function fieldsOf({ owner, cn, san, authority, days, keyType, rotationPolicy, destination, description }: Options): object {
+function fieldsOf({
+  owner,
+  cn,
+  san,
+  authority,
+  days,
+  keyType,
+  rotationPolicy,
+  destination,
+  description,
+}: Options): object {
   const fields = {
-    owner, commonName: cn, validityDays: days, keyType, description,
+    owner,
+    commonName: cn,
+    validityDays: days,
+    keyType,
+    description,
     authority: authority && { name: authority },
     rotationPolicy: rotationPolicy && { name: rotationPolicy },
     destinations: destination?.map((label) => ({ label })),

@@ -2,11 +2,17 @@ import { askSecrets, readInput } from '../platform/terminal.js';
 import { weaknesses } from '../users/password.js';
 
 /** Where a command may take a password from: never from its own words, which others see in the list of processes. */
-export interface PasswordSource { passwordFile?: string }
+export interface PasswordSource {
+  passwordFile?: string;
+}
 
-/** The new password from the file, or asked for twice at the terminal; null where there is neither. Throws when it is too weak. */
+/**
+ * The new password from the file, or asked for twice at the terminal; null where there is neither. Throws when it is
+ * too weak.
+ */
 export async function newPassword({ passwordFile }: PasswordSource): Promise<string | null> {
-  const password = passwordFile === undefined ? await askTwice() : (await readInput(passwordFile)).replace(/\r?\n$/, '');
+  const password =
+    passwordFile === undefined ? await askTwice() : (await readInput(passwordFile)).replace(/\r?\n$/, '');
   if (password === null) return null;
   const missing = weaknesses(password);
   if (missing.length > 0) throw new Error(`The password ${missing.join(', ')}.`);
@@ -21,7 +27,7 @@ export async function demandPassword(source: PasswordSource): Promise<string> {
 }
 
 async function askTwice(): Promise<string | null> {
-  const [first, second] = await askSecrets('New password: ', 'Once more: ') ?? [];
+  const [first, second] = (await askSecrets('New password: ', 'Once more: ')) ?? [];
   if (first !== second) throw new Error('The two passwords differ.');
   return first ?? null;
 }

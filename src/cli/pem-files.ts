@@ -16,18 +16,30 @@ export interface FoundCertificate {
   path: string;
 }
 
-/** What some files hold together: certificates to look after, CA certificates that only stand in chains, and files that could not be read. */
-export interface Findings { certificates: FoundCertificate[]; authorities: { path: string; leaf: ParsedCertificate }[]; faults: { path: string; fault: string }[] }
+/**
+ * What some files hold together: certificates to look after, CA certificates that only stand in chains, and files that
+ * could not be read.
+ */
+export interface Findings {
+  certificates: FoundCertificate[];
+  authorities: { path: string; leaf: ParsedCertificate }[];
+  faults: { path: string; fault: string }[];
+}
 
-interface Pool { certificates: Map<string, { certificate: ParsedCertificate; path: string }>; keys: Map<string, KeyObject>; faults: Findings['faults'] }
+interface Pool {
+  certificates: Map<string, { certificate: ParsedCertificate; path: string }>;
+  keys: Map<string, KeyObject>;
+  faults: Findings['faults'];
+}
 
 const endings = new Set(['.pem', '.crt', '.cer', '.cert', '.key']);
 const largest = 8 * 1024 * 1024;
 const keyBlock = /-----BEGIN ((?:RSA |EC |ENCRYPTED )?PRIVATE KEY)-----[^-]+-----END \1-----/g;
 
 /**
- * Reads files and folders and puts together what belongs together. A CA certificate is one to look after only when its key is
- * there and it has issued none of the others: many self-signed ones call themselves a CA. Throws when a path does not exist.
+ * Reads files and folders and puts together what belongs together. A CA certificate is one to look after only when its
+ * key is there and it has issued none of the others: many self-signed ones call themselves a CA. Throws when a path
+ * does not exist.
  */
 export async function readPemFiles(paths: readonly string[]): Promise<Findings> {
   const pool: Pool = { certificates: new Map(), keys: new Map(), faults: [] };
@@ -37,7 +49,7 @@ export async function readPemFiles(paths: readonly string[]): Promise<Findings> 
   for (const { certificate: leaf, path } of all) {
     const privateKey = pool.keys.get(spkiHash(leaf.spkiDer)) ?? null;
     const others = all.map(({ certificate }) => certificate).filter((other) => other !== leaf);
-    const isAuthority = leaf.isCa && (privateKey === null || await issuesAny(leaf, others));
+    const isAuthority = leaf.isCa && (privateKey === null || (await issuesAny(leaf, others)));
     if (isAuthority) found.authorities.push({ path, leaf });
     else found.certificates.push({ leaf, path, privateKey, chain: await orderChain(leaf, others).catch(() => []) });
   }
@@ -55,7 +67,10 @@ async function filesAt(path: string): Promise<string[]> {
   });
   if (!info.isDirectory()) return [path];
   const names = await readdir(path, { recursive: true });
-  const files = names.filter((name) => endings.has(extname(name).toLowerCase())).sort().map((name) => join(path, name));
+  const files = names
+    .filter((name) => endings.has(extname(name).toLowerCase()))
+    .sort()
+    .map((name) => join(path, name));
   const kinds = await Promise.all(files.map((file) => stat(file).catch(() => null)));
   return files.filter((_, i) => kinds[i]?.isFile());
 }
@@ -66,9 +81,14 @@ async function readInto(pool: Pool, path: string): Promise<void> {
     if (bytes.length > largest) throw new PkiError('malformed-pem', 'The file is too large');
     const text = bytes.toString('latin1');
     const isPem = text.includes('-----BEGIN ');
-    for (const one of !isPem ? [bytes] : /-----BEGIN (X509 )?CERTIFICATE-----/.test(text) ? splitCertificates(text) : []) {
+    for (const one of !isPem
+      ? [bytes]
+      : /-----BEGIN (X509 )?CERTIFICATE-----/.test(text)
+        ? splitCertificates(text)
+        : []) {
       const certificate = parseCertificate(one);
-      if (!pool.certificates.has(certificate.fingerprintSha256)) pool.certificates.set(certificate.fingerprintSha256, { certificate, path });
+      if (!pool.certificates.has(certificate.fingerprintSha256))
+        pool.certificates.set(certificate.fingerprintSha256, { certificate, path });
     }
     for (const [pem] of text.matchAll(keyBlock)) {
       const key = parsePrivateKey(pem);
@@ -76,6 +96,9 @@ async function readInto(pool: Pool, path: string): Promise<void> {
     }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    pool.faults.push({ path, fault: error instanceof PkiError ? error.message : `cannot be read (${code ?? 'unknown error'})` });
+    pool.faults.push({
+      path,
+      fault: error instanceof PkiError ? error.message : `cannot be read (${code ?? 'unknown error'})`,
+    });
   }
 }

@@ -9,12 +9,20 @@ export class Progress {
   private bar: SingleBar | null = null;
   private done = 0;
 
-  constructor(private readonly label: string, private readonly total: number, private readonly shown: boolean) {}
+  constructor(
+    private readonly label: string,
+    private readonly total: number,
+    private readonly shown: boolean,
+  ) {}
 
   advance(by = 1): void {
     this.done += by;
     if (this.bar === null && this.shown && watched() && performance.now() - this.begunAtMs > patienceMs) {
-      this.bar = new SingleBar({ format: `${this.label} {bar} {value}/{total}, {eta_formatted} left`, clearOnComplete: true, hideCursor: true });
+      this.bar = new SingleBar({
+        format: `${this.label} {bar} {value}/{total}, {eta_formatted} left`,
+        clearOnComplete: true,
+        hideCursor: true,
+      });
       this.bar.start(this.total, 0);
     }
     this.bar?.update(this.done);

@@ -7,7 +7,15 @@ import { terminalWidth } from '../platform/terminal.js';
 import type { Session } from './session.js';
 import { counted, day, table } from './table.js';
 
-interface Options { fqdn?: string[]; issuer?: string; owner?: string; state?: string; expiringIn?: number; includeExpired?: boolean; ids?: boolean }
+interface Options {
+  fqdn?: string[];
+  issuer?: string;
+  owner?: string;
+  state?: string;
+  expiringIn?: number;
+  includeExpired?: boolean;
+  ids?: boolean;
+}
 
 const dayMs = 86_400_000;
 const pageSize = '200';
@@ -19,7 +27,10 @@ export function row({ id, name, cn, owner, issuer, state, notAfter }: Certificat
 
 /** Certificates as a table for people. */
 export function certificateTable(certificates: readonly CertificateView[]): string {
-  return table(['id', 'name', 'owner', 'issuer', 'state', 'not after'], certificates.map((c) => [c.id, c.name, c.owner, c.issuer, c.state, day(c.notAfter)]));
+  return table(
+    ['id', 'name', 'owner', 'issuer', 'state', 'not after'],
+    certificates.map((c) => [c.id, c.name, c.owner, c.issuer, c.state, day(c.notAfter)]),
+  );
 }
 
 export async function query(session: Session, options: Options): Promise<void> {
@@ -43,11 +54,17 @@ async function find(session: Session, options: Options): Promise<CertificateView
 }
 
 /** The part of the conditions that the list of the API knows. */
-function queryOf({ issuer, owner, state, expiringIn, includeExpired }: Options, fqdn: string | undefined): Record<string, string> {
+function queryOf(
+  { issuer, owner, state, expiringIn, includeExpired }: Options,
+  fqdn: string | undefined,
+): Record<string, string> {
   const filter = fqdn === undefined ? issuer && `issuer;${issuer}` : `cn;${fqdn}`;
   return {
-    count: pageSize, sortBy: 'id',
-    ...(filter && { filter }), ...(owner && { owner }), ...(state && { state }),
+    count: pageSize,
+    sortBy: 'id',
+    ...(filter && { filter }),
+    ...(owner && { owner }),
+    ...(state && { state }),
     ...(expiringIn !== undefined && { timeRange: String(Math.ceil(expiringIn / 7)) }),
     ...((includeExpired || expiringIn !== undefined) && { showExpired: 'true' }),
   };
@@ -57,7 +74,11 @@ function queryOf({ issuer, owner, state, expiringIn, includeExpired }: Options, 
 function fits(certificate: CertificateView, { issuer, expiringIn, includeExpired }: Options, now: Date): boolean {
   const { authority, notAfter } = certificate;
   const end = new Date(notAfter).getTime();
-  if (issuer && ![certificate.issuer, authority?.name].some((name) => name?.toLowerCase().includes(issuer.toLowerCase()))) return false;
+  if (
+    issuer &&
+    ![certificate.issuer, authority?.name].some((name) => name?.toLowerCase().includes(issuer.toLowerCase()))
+  )
+    return false;
   if (expiringIn !== undefined && end > now.getTime() + expiringIn * dayMs) return false;
   return includeExpired === true || end > now.getTime();
 }

@@ -7,15 +7,21 @@ import { each } from './bulk.js';
 import { type Choice, chosen } from './chosen.js';
 import type { Session } from './session.js';
 
-interface Options extends Choice { due?: boolean; commit?: boolean }
+interface Options extends Choice {
+  due?: boolean;
+  commit?: boolean;
+}
 
 export async function reissue(session: Session, words: string[], { due, commit, ...choice }: Options): Promise<void> {
   const certificates = due ? await allDue(session) : await chosen(session, words, choice);
   const [service, reader] = [session.get(RotateService), session.get(CertificateReader)];
-  const preview = async ({ id }: CertificateView): Promise<string> => (await service.previewReissue(session.actor, id)).text;
+  const preview = async ({ id }: CertificateView): Promise<string> =>
+    (await service.previewReissue(session.actor, id)).text;
   const act = async ({ id }: CertificateView): Promise<string> => {
     const successor = await reader.settled(await service.reissue(session.actor, id));
-    return successor.state === 'issued' ? `renewed by ${successor.name} (${successor.id})` : `asked of its issuer as ${successor.id}, which is ${successor.state}`;
+    return successor.state === 'issued'
+      ? `renewed by ${successor.name} (${successor.id})`
+      : `asked of its issuer as ${successor.id}, which is ${successor.state}`;
   };
   await each(session, certificates, { verb: 'renew', done: 'renewed', preview, act }, commit);
 }

@@ -7,14 +7,23 @@ import { type Session, withSession } from './session.js';
 import type { Shell } from './shell.js';
 import { counted, table } from './table.js';
 
-interface Options { newKey?: boolean; commit?: boolean; dropOldKeys?: boolean }
+interface Options {
+  newKey?: boolean;
+  commit?: boolean;
+  dropOldKeys?: boolean;
+}
 
 export async function rekey(shell: Shell, { newKey, commit, dropOldKeys }: Options): Promise<void> {
   const config = shell.config();
   if (dropOldKeys && !commit) throw new Error('--drop-old-keys goes with --commit.');
   if (newKey || dropOldKeys) demandFile(config);
   if (newKey) await addKeyToFile(ringPath(config));
-  if (newKey && !commit) return shell.answer({ keyRing: ringPath(config) }, `A new key stands first in ${ringPath(config)}. Back the file up, restart what runs, then: perennial rekey --commit`);
+  if (newKey && !commit)
+    return shell.answer(
+      { keyRing: ringPath(config) },
+      `A new key stands first in ${ringPath(config)}. Back the file up, restart what ` +
+        'runs, then: perennial rekey --commit',
+    );
   await withSession(shell, (session) => (commit ? move(session, dropOldKeys === true) : show(session)));
 }
 
@@ -22,14 +31,24 @@ async function show({ shell, get, db }: Session): Promise<void> {
   const status = await get(Rekeying).status(db.single);
   await shell.answer({ committed: false, ...status }, tableOf(status));
   if (shell.json) return;
-  if (status.behind.length > 0) shell.note(`${namesOf(status.behind)} does not seal with key ${status.sealingKey} yet: restart with the same key ring first.`);
-  shell.note(status.toMove === 0 ? `Everything is sealed with key ${status.sealingKey}.` : `Nothing is done yet: --commit would move ${counted(status.toMove, 'value')} to key ${status.sealingKey}.`);
+  if (status.behind.length > 0)
+    shell.note(
+      `${namesOf(status.behind)} does not seal with key ${status.sealingKey} yet: ` +
+        'restart with the same key ring first.',
+    );
+  shell.note(
+    status.toMove === 0
+      ? `Everything is sealed with key ${status.sealingKey}.`
+      : `Nothing is done yet: --commit would move ${counted(status.toMove, 'value')} to key ${status.sealingKey}.`,
+  );
 }
 
 async function move({ shell, get, db, actor, config }: Session, drop: boolean): Promise<void> {
   const rekeying = get(Rekeying);
   const progress = shell.progress('rekey', (await rekeying.status(db.single)).toMove);
-  const outcome = await rekeying.run(actor, { signal: shell.signal, moved: (count) => progress.advance(count) }).finally(() => progress.stop());
+  const outcome = await rekeying
+    .run(actor, { signal: shell.signal, moved: (count) => progress.advance(count) })
+    .finally(() => progress.stop());
   const dropped = drop && outcome.damaged.length === 0;
   if (dropped) await keepFirstKeyInFile(ringPath(config));
   if (outcome.damaged.length > 0) shell.fail();
@@ -38,13 +57,26 @@ async function move({ shell, get, db, actor, config }: Session, drop: boolean): 
 
 function wordsOf({ moved, damaged, retired, sealingKey }: Rekeyed, dropped: boolean): string {
   const lines = [`${counted(moved, 'value')} moved to key ${sealingKey}.`];
-  if (damaged.length > 0) return [...lines, 'These do not open, so that no key may be removed:', ...damaged.map((place) => `  ${place}`)].join('\n');
-  const others = retired.length === 0 ? 'No other key is needed.' : `Nothing is sealed with ${retired.join(', ')} any more.`;
-  return [...lines, `${others} ${dropped ? 'The key ring now holds the newest alone; restart what runs.' : 'Other keys can be taken out of the key ring; keep them with old backups.'}`].join('\n');
+  if (damaged.length > 0)
+    return [
+      ...lines,
+      'These do not open, so that no key may be removed:',
+      ...damaged.map((place) => `  ${place}`),
+    ].join('\n');
+  const others =
+    retired.length === 0 ? 'No other key is needed.' : `Nothing is sealed with ${retired.join(', ')} any more.`;
+  return [
+    ...lines,
+    `${others} ` +
+      `${dropped ? 'The key ring now holds the newest alone; restart what runs.' : 'Other keys can be taken out of the key ring; keep them with old backups.'}`,
+  ].join('\n');
 }
 
 function tableOf({ values }: RekeyStatus): string {
-  return table(['table', 'column', 'key', 'values'], values.map(({ table: name, column, keyId, count }) => [name, column, keyId, count]));
+  return table(
+    ['table', 'column', 'key', 'values'],
+    values.map(({ table: name, column, keyId, count }) => [name, column, keyId, count]),
+  );
 }
 
 function ringPath({ dataDir }: Config): string {
@@ -52,5 +84,9 @@ function ringPath({ dataDir }: Config): string {
 }
 
 function demandFile({ encryptionKeys }: Config): void {
-  if (encryptionKeys) throw new Error('The key ring is in ENCRYPTION_KEYS: put a new key in front there (openssl rand -base64 32), and take old ones out there.');
+  if (encryptionKeys)
+    throw new Error(
+      'The key ring is in ENCRYPTION_KEYS: put a new key in front there (openssl rand ' +
+        '-base64 32), and take old ones out there.',
+    );
 }

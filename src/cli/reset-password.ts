@@ -10,5 +10,8 @@ export async function resetPassword(session: Session, name: string, source: Pass
   const password = await demandPassword(source);
   const account = await session.get(AccountService).change(session.actor, user.id, { password });
   const inactive = account.active ? '' : ' The user is deactivated and still cannot sign in.';
-  await session.shell.answer(accountView(account), `User ${account.username} has a new password; every session has ended.${inactive}`);
+  await session.shell.answer(
+    accountView(account),
+    `User ${account.username} has a new password; every session has ended.${inactive}`,
+  );
 }

@@ -5,9 +5,17 @@ import { each } from './bulk.js';
 import { type Choice, chosen } from './chosen.js';
 import type { Session } from './session.js';
 
-interface Options extends Choice { reason: string; comment?: string; commit?: boolean }
+interface Options extends Choice {
+  reason: string;
+  comment?: string;
+  commit?: boolean;
+}
 
-export async function revoke(session: Session, words: string[], { reason, comment, commit, ...choice }: Options): Promise<void> {
+export async function revoke(
+  session: Session,
+  words: string[],
+  { reason, comment, commit, ...choice }: Options,
+): Promise<void> {
   const request = validate(RevokeRequest, { crlReason: reason, comments: comment });
   const certificates = await chosen(session, words, choice);
   const service = session.get(RevokeService);

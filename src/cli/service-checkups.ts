@@ -27,15 +27,36 @@ const overdueS = 900;
 export async function lookAtKeys({ get, db }: Session): Promise<Finding[]> {
   const [ring, values] = [get(KeyRing), get(SealedValues)];
   const census = await values.census(db.single);
-  const unknown = census.filter(({ keyId }) => !ring.has(keyId))
-    .map(({ table, column, keyId, count }) => fault('key ring', `${counted(count, 'value')} of ${table}.${column} are sealed with key "${keyId}", which it lacks`, 'Add that key to the ring again, from a backup.'));
+  const unknown = census
+    .filter(({ keyId }) => !ring.has(keyId))
+    .map(({ table, column, keyId, count }) =>
+      fault(
+        'key ring',
+        `${counted(count, 'value')} of ${table}.${column} are sealed with key "${keyId}", which it lacks`,
+        'Add that key to the ring again, from a backup.',
+      ),
+    );
   const closed: Finding[] = [];
   for (const column of values.columns(db.single)) {
-    const found = (await values.list(db.single, column, { after: 0, limit: sample })).filter(({ sealed }) => ring.has(sealed.keyId));
-    closed.push(...found.filter(({ sealed, place }) => !opens(() => ring.open(sealed, place).fill(0)))
-      .map(({ place }) => fault('key ring', `${place} does not open`, 'The row was changed: restore it from a backup.')));
+    const found = (await values.list(db.single, column, { after: 0, limit: sample })).filter(({ sealed }) =>
+      ring.has(sealed.keyId),
+    );
+    closed.push(
+      ...found
+        .filter(({ sealed, place }) => !opens(() => ring.open(sealed, place).fill(0)))
+        .map(({ place }) =>
+          fault('key ring', `${place} does not open`, 'The row was changed: restore it from a backup.'),
+        ),
+    );
   }
-  return soundOr('key ring', [...unknown, ...closed], `${counted(census.reduce((sum, { count }) => sum + count, 0), 'sealed value')}, all under keys of the ring; a sample opens`);
+  return soundOr(
+    'key ring',
+    [...unknown, ...closed],
+    `${counted(
+      census.reduce((sum, { count }) => sum + count, 0),
+      'sealed value',
+    )}, all under keys of the ring; a sample opens`,
+  );
 }
 
 function opens(open: () => void): boolean {
@@ -50,7 +71,8 @@ function opens(open: () => void): boolean {
 export async function lookAtMail({ get, config, shell }: Session, { sendTo }: { sendTo?: string }): Promise<Finding[]> {
   const mailer = get(Mailer);
   try {
-    if (!await mailer.greet()) return [skipped('mail', 'SMTP_URL is not set: mails are kept, to be read at /api/1/mails')];
+    if (!(await mailer.greet()))
+      return [skipped('mail', 'SMTP_URL is not set: mails are kept, to be read at /api/1/mails')];
     if (sendTo === undefined) return [ok('mail', 'the server greets; nothing was sent')];
     const text = `This mail shows that Perennial at ${config.publicUrl} can send mails.`;
     await mailer.send({ to: [sendTo], subject: 'Perennial can send mails', text, dedupeKey: shell.actor.requestId });
@@ -64,17 +86,43 @@ export async function lookAtMail({ get, config, shell }: Session, { sendTo }: { 
 export async function lookAtPlugins({ get, db }: Session): Promise<Finding[]> {
   const configured = get(ConfiguredPlugins);
   const rows = [
-    ...(await db.single.find(Authority)).map((row) => ({ row, kind: 'issuer' as const, table: 'authority', name: row.name })),
-    ...(await db.single.find(Destination)).map((row) => ({ row, kind: 'destination' as const, table: 'destination', name: row.label })),
-    ...(await db.single.find(Source)).map((row) => ({ row, kind: 'source' as const, table: 'source', name: row.label })),
-    ...(await db.single.find(Notification)).map((row) => ({ row, kind: 'notification' as const, table: 'notification', name: row.label })),
+    ...(await db.single.find(Authority)).map((row) => ({
+      row,
+      kind: 'issuer' as const,
+      table: 'authority',
+      name: row.name,
+    })),
+    ...(await db.single.find(Destination)).map((row) => ({
+      row,
+      kind: 'destination' as const,
+      table: 'destination',
+      name: row.label,
+    })),
+    ...(await db.single.find(Source)).map((row) => ({
+      row,
+      kind: 'source' as const,
+      table: 'source',
+      name: row.label,
+    })),
+    ...(await db.single.find(Notification)).map((row) => ({
+      row,
+      kind: 'notification' as const,
+      table: 'notification',
+      name: row.label,
+    })),
   ];
   const faults = rows.flatMap(({ row, kind, table, name }) => {
     try {
       configured.open(configured.plugin(kind, row.pluginId), row, table);
       return [];
     } catch (error) {
-      return [fault('plugins', `${table} "${name}": ${explain(error)}`, `Correct the options of ${table} ${row.id} over REST.`)];
+      return [
+        fault(
+          'plugins',
+          `${table} "${name}": ${explain(error)}`,
+          `Correct the options of ${table} ${row.id} over REST.`,
+        ),
+      ];
     }
   });
   return soundOr('plugins', faults, `the options of ${counted(rows.length, 'thing')} fit`);
@@ -86,11 +134,21 @@ export async function lookAtPeriodicWork({ get, db }: Session): Promise<Finding[
   const known = new Map((await get(PeriodicRepository).list(db.single)).map((status) => [status.name, status]));
   const faults = [...get(Periodic).intervals].flatMap(([name, seconds]) => {
     const status = known.get(name);
-    if (status && status.failures > 0) return [fault('periodic', `${name} failed ${counted(status.failures, 'time')}: ${status.lastError ?? 'no reason kept'}`, 'See the log of the program at that time.')];
+    if (status && status.failures > 0)
+      return [
+        fault(
+          'periodic',
+          `${name} failed ${counted(status.failures, 'time')}: ${status.lastError ?? 'no reason kept'}`,
+          'See the log of the program at that time.',
+        ),
+      ];
     const lateS = status?.lastSuccessAt ? (now - status.lastSuccessAt.getTime()) / 1000 : Infinity;
     if (lateS <= Math.max(3 * seconds, patienceS)) return [];
     const remedy = 'Start the program with PERENNIAL_ROLE all or worker: nothing renews and nobody is warned.';
-    if (!status?.lastSuccessAt) return [fault('periodic', `${name} was never done`, `${remedy} If it was started just now, look again in a minute.`)];
+    if (!status?.lastSuccessAt)
+      return [
+        fault('periodic', `${name} was never done`, `${remedy} If it was started just now, look again in a minute.`),
+      ];
     return [fault('periodic', `${name} was last done ${status.lastSuccessAt.toISOString()}`, remedy)];
   });
   return soundOr('periodic', faults, 'every task was done in time');
@@ -99,18 +157,44 @@ export async function lookAtPeriodicWork({ get, db }: Session): Promise<Finding[
 export async function lookAtJobs({ get, db }: Session): Promise<Finding[]> {
   const counts = await get(OutboxRepository).counts(db.single);
   const faults = counts.flatMap(({ job, state, count, overdueS: late }) => {
-    if (state === 'dead') return [fault('jobs', `${counted(count, 'job')} ${job} given up`, 'See GET /api/1/jobs?state=dead for why, then POST /api/1/jobs/{id}/replay.')];
-    return late > overdueS ? [fault('jobs', `${job} waits since ${Math.round(late / 60)} minutes (${count} due)`, 'Start the program with PERENNIAL_ROLE all or worker, or more of them.')] : [];
+    if (state === 'dead')
+      return [
+        fault(
+          'jobs',
+          `${counted(count, 'job')} ${job} given up`,
+          'See GET /api/1/jobs?state=dead for why, then POST /api/1/jobs/{id}/replay.',
+        ),
+      ];
+    return late > overdueS
+      ? [
+          fault(
+            'jobs',
+            `${job} waits since ${Math.round(late / 60)} minutes (${count} due)`,
+            'Start the program with PERENNIAL_ROLE all or worker, or more of them.',
+          ),
+        ]
+      : [];
   });
   return soundOr('jobs', faults, 'none given up, none late');
 }
 
 /** Whether renewals and deliveries get through. */
 export async function lookAtStory({ get, db }: Session): Promise<Finding[]> {
-  const renewals = (await get(DueRepository).lateRenewals(db.single, get(Clock).now()))
-    .map(({ name, notAfter, detail }) => fault('renewals', `${name} (ends ${day(notAfter)}) is not renewed: ${detail ?? 'it is late'}`, 'See GET /api/1/certificates/{id}/plan; perennial reissue renews it now.'));
-  const deliveries = (await get(DeliveryRepository).failing(db.single))
-    .map(({ certificate, destination, detail }) => fault('deliveries', `${certificate} is not at ${destination}: ${detail ?? 'no reason kept'}`, 'Mend the destination; it is tried again by itself, or at once by POST /api/1/deliveries/{id}/retry.'));
+  const renewals = (await get(DueRepository).lateRenewals(db.single, get(Clock).now())).map(
+    ({ name, notAfter, detail }) =>
+      fault(
+        'renewals',
+        `${name} (ends ${day(notAfter)}) is not renewed: ${detail ?? 'it is late'}`,
+        'See GET /api/1/certificates/{id}/plan; perennial reissue renews it now.',
+      ),
+  );
+  const deliveries = (await get(DeliveryRepository).failing(db.single)).map(({ certificate, destination, detail }) =>
+    fault(
+      'deliveries',
+      `${certificate} is not at ${destination}: ${detail ?? 'no reason kept'}`,
+      'Mend the destination; it is tried again by itself, or at once by POST /api/1/deliveries/{id}/retry.',
+    ),
+  );
   return [...soundOr('renewals', renewals, 'none late'), ...soundOr('deliveries', deliveries, 'none failing')];
 }
 
@@ -120,8 +204,16 @@ export async function lookAtSources({ get, db }: Session): Promise<Finding[]> {
   const faults = overdue.map(({ label, fault: kind, faultDetail, lastRunAt }) => {
     const last = lastRunAt === null ? 'never yet' : `last ${lastRunAt.toISOString()}`;
     return kind === null
-      ? fault('sources', `"${label}" is not looked at as often as it should be, ${last}`, 'Run perennial sync with its label; what is under "periodic" and "jobs" tells why it waits.')
-      : fault('sources', `"${label}" cannot be read (${last}): ${faultDetail ?? kind}`, 'Mend the place or correct the options of the source; perennial sync with its label tries again at once.');
+      ? fault(
+          'sources',
+          `"${label}" is not looked at as often as it should be, ${last}`,
+          'Run perennial sync with its label; what is under "periodic" and "jobs" tells why it waits.',
+        )
+      : fault(
+          'sources',
+          `"${label}" cannot be read (${last}): ${faultDetail ?? kind}`,
+          'Mend the place or correct the options of the source; perennial sync with its label tries again at once.',
+        );
   });
   return soundOr('sources', faults, 'every active one was looked at in time');
 }

@@ -24,7 +24,12 @@ const interrupted = 130;
 export class Session {
   readonly actor: Actor;
 
-  constructor(readonly shell: Shell, readonly config: Config, readonly db: Database, private readonly app: INestApplicationContext) {
+  constructor(
+    readonly shell: Shell,
+    readonly config: Config,
+    readonly db: Database,
+    private readonly app: INestApplicationContext,
+  ) {
     this.actor = shell.actor;
   }
 
@@ -32,8 +37,15 @@ export class Session {
   readonly get = <T>(service: Type<T>): T => this.app.get(service, { strict: false });
 }
 
-/** Opens the database that the program uses, whether one runs on it or not, migrated or not; and lets go of it afterwards. */
-export async function withDatabase<T>(shell: Shell, config: Config, work: (open: OpenDataSource) => Promise<T>): Promise<T> {
+/**
+ * Opens the database that the program uses, whether one runs on it or not, migrated or not; and lets go of it
+ * afterwards.
+ */
+export async function withDatabase<T>(
+  shell: Shell,
+  config: Config,
+  work: (open: OpenDataSource) => Promise<T>,
+): Promise<T> {
   const log = shell.log(config);
   const open = await joinDataSource({ config, entities, migrations, log: (line) => log.debug({}, line) });
   onStopSignal(async () => {
@@ -43,25 +55,43 @@ export async function withDatabase<T>(shell: Shell, config: Config, work: (open:
   return work(open).finally(() => open.stop());
 }
 
-/** Does `work` on the services. Throws where the program has never been started, or is of another version than the tables. */
+/**
+ * Does `work` on the services. Throws where the program has never been started, or is of another version than the
+ * tables.
+ */
 export async function withSession(shell: Shell, work: (session: Session) => Promise<void>): Promise<void> {
   const config = shell.config();
   await demandData(config);
   await withDatabase(shell, config, async (open) => {
     if ((await missingMigrations(open.source)).length > 0) {
-      throw new Error('The tables of this database are not those of this version. Start the program, or run: perennial init');
+      throw new Error(
+        'The tables of this database are not those of this version. Start the program, or run: perennial init',
+      );
     }
-    await withServices(shell, config, open, await openKeyRing(config, new Database(open.source), demandCommonKey), work);
+    await withServices(
+      shell,
+      config,
+      open,
+      await openKeyRing(config, new Database(open.source), demandCommonKey),
+      work,
+    );
   });
 }
 
 /** Does `work` on the services over a migrated database. */
 export async function withServices(
-  shell: Shell, config: Config, { source }: OpenDataSource, keyRing: KeyRing, work: (session: Session) => Promise<void>,
+  shell: Shell,
+  config: Config,
+  { source }: OpenDataSource,
+  keyRing: KeyRing,
+  work: (session: Session) => Promise<void>,
 ): Promise<void> {
   const log = shell.log(config);
   const module = AppModule.on({ config, log, source, keyRing, clock: new Clock() });
-  const app = await NestFactory.createApplicationContext(module, { logger: new FrameworkLog(log), abortOnError: false });
+  const app = await NestFactory.createApplicationContext(module, {
+    logger: new FrameworkLog(log),
+    abortOnError: false,
+  });
   await work(new Session(shell, config, new Database(source), app)).finally(() => app.close());
 }
 
@@ -69,7 +99,10 @@ export async function withServices(
 async function demandData({ databaseUrl, dataDir }: Config): Promise<void> {
   if (databaseUrl !== undefined) return;
   await access(join(dataDir, 'postgres')).catch(({ code }: NodeJS.ErrnoException) => {
-    if (code === 'EACCES') throw new Error(`${dataDir} is closed to this system user. Run this as the one that runs the program.`);
-    throw new Error(`There is no database in ${dataDir}. Set DATA_DIR or DATABASE_URL as for the program, or run: perennial init`);
+    if (code === 'EACCES')
+      throw new Error(`${dataDir} is closed to this system user. Run this as the one that runs the program.`);
+    throw new Error(
+      `There is no database in ${dataDir}. Set DATA_DIR or DATABASE_URL as for the program, or run: perennial init`,
+    );
   });
 }

@@ -9,12 +9,18 @@ import { explain } from '../explain.js';
 import { Progress } from './progress.js';
 
 /** What every command takes. */
-export interface ShellOptions { json?: boolean; verbose?: boolean }
+export interface ShellOptions {
+  json?: boolean;
+  verbose?: boolean;
+}
 
 /** One call of the command line: who calls, with which settings, and the way to answer. */
 export class Shell {
   readonly json: boolean;
-  /** Whoever may open the database and the key ring is an administrator; the audit log has the name that the system knows. */
+  /**
+   * Whoever may open the database and the key ring is an administrator; the audit log has the name that the system
+   * knows.
+   */
   readonly actor: Actor = { ...systemActor(`cli-${randomUUID()}`), username: `system (${operatorName()})` };
   private readonly verbose: boolean;
   private status = 0;
@@ -33,7 +39,9 @@ export class Shell {
 
   /** Lines on stderr. */
   log({ logLevel }: Config): Log {
-    return createLog(this.verbose ? logLevel : logLevel === 'silent' ? 'silent' : 'error', { write: (line) => tell(line.trimEnd()) });
+    return createLog(this.verbose ? logLevel : logLevel === 'silent' ? 'silent' : 'error', {
+      write: (line) => tell(line.trimEnd()),
+    });
   }
 
   /** The answer of the command, once: `value` for programs, `words` for people. */
@@ -83,6 +91,12 @@ export class Shell {
 }
 
 function wordsOf(error: unknown): object {
-  const { code, detail, extra: { reasons } } = problemOf(error);
-  return code === 'internal' ? { code, detail: explain(error).split('\n')[0] } : { code, detail, ...(reasons && { reasons }) };
+  const {
+    code,
+    detail,
+    extra: { reasons },
+  } = problemOf(error);
+  return code === 'internal'
+    ? { code, detail: explain(error).split('\n')[0] }
+    : { code, detail, ...(reasons && { reasons }) };
 }

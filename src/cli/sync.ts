@@ -8,7 +8,9 @@ import { SourceService } from '../sources/source.service.js';
 import type { Session } from './session.js';
 import { counted, table } from './table.js';
 
-interface Options { wait: boolean }
+interface Options {
+  wait: boolean;
+}
 
 /** A look at a source as it is shown: with the name of the source. */
 type Look = SyncView & { source: string };
@@ -25,7 +27,11 @@ export async function sync(session: Session, words: string[], { wait }: Options)
   await shell.answer({ items: looks }, wordsOf(looks));
   if (shell.json) return;
   const open = looks.filter(isOpen).length;
-  const rest = open === 0 ? '' : `; ${counted(open, 'look')} to come, which a running program takes: GET /api/1/sources/{id}/syncs shows how it goes`;
+  const rest =
+    open === 0
+      ? ''
+      : `; ${counted(open, 'look')} to come, which a running program takes: GET ` +
+        '/api/1/sources/{id}/syncs shows how it goes';
   shell.note(`${counted(looks.length, 'source')}${rest}.`);
 }
 
@@ -34,7 +40,7 @@ async function plan(session: Session, words: readonly string[]): Promise<Look[]>
   const sources = new Map<number, string>();
   for (const { id, label } of await named(session, words)) sources.set(id, label);
   const looks = [];
-  for (const [id, source] of sources) looks.push({ source, ...await service.sync(session.actor, id) });
+  for (const [id, source] of sources) looks.push({ source, ...(await service.sync(session.actor, id)) });
   return looks;
 }
 
@@ -42,10 +48,13 @@ async function plan(session: Session, words: readonly string[]): Promise<Look[]>
 async function named({ get }: Session, words: readonly string[]): Promise<SourceView[]> {
   const service = get(SourceService);
   const found: SourceView[] = [];
-  for (const word of words) found.push(await (/^\d{1,9}$/.test(word) ? service.get(Number(word)) : service.getByLabel(word)));
+  for (const word of words)
+    found.push(await (/^\d{1,9}$/.test(word) ? service.get(Number(word)) : service.getByLabel(word)));
   if (words.length > 0) return found;
   for (let after: string | undefined = ''; after !== undefined;) {
-    const page = await service.list(validate(SourceQuery, { count: pageSize, sortBy: 'id', filter: 'active;true', ...(after && { after }) }));
+    const page = await service.list(
+      validate(SourceQuery, { count: pageSize, sortBy: 'id', filter: 'active;true', ...(after && { after }) }),
+    );
     found.push(...page.items);
     after = page.next;
   }
@@ -74,7 +83,9 @@ async function ended(session: Session, planned: readonly Look[]): Promise<Look[]
 
 function newest({ get }: Session, looks: readonly Look[]): Promise<Look[]> {
   const service = get(SourceService);
-  return Promise.all(looks.map(async (look) => (isOpen(look) ? { ...look, ...await service.getSync(look.id) } : look)));
+  return Promise.all(
+    looks.map(async (look) => (isOpen(look) ? { ...look, ...(await service.getSync(look.id)) } : look)),
+  );
 }
 
 async function demandWorker({ get, db }: Session): Promise<void> {
@@ -82,7 +93,10 @@ async function demandWorker({ get, db }: Session): Promise<void> {
   const newest = Math.max(...tasks.map(({ lastStartedAt }) => lastStartedAt.getTime()));
   const usualS = Math.min(...get(Periodic).intervals.values());
   if (get(Clock).now().getTime() - newest <= Math.max(3 * usualS, silenceS) * 1000) return;
-  throw new Error('No process looks at sources now: start the program with PERENNIAL_ROLE all or worker, which will. With --no-wait, this is no fault.');
+  throw new Error(
+    'No process looks at sources now: start the program with PERENNIAL_ROLE all or ' +
+      'worker, which will. With --no-wait, this is no fault.',
+  );
 }
 
 function isOpen({ finishedAt }: Look): boolean {
@@ -91,10 +105,23 @@ function isOpen({ finishedAt }: Look): boolean {
 
 function wordsOf(looks: readonly Look[]): string {
   if (looks.length === 0) return '';
-  const troubles = looks.flatMap(({ source, troubleList }) => troubleList.map(({ location, detail }) => [source, location, detail]));
+  const troubles = looks.flatMap(({ source, troubleList }) =>
+    troubleList.map(({ location, detail }) => [source, location, detail]),
+  );
   return [
-    table(['source', 'state', 'found', 'imported', 'unlinked', 'endpoints', 'troubles', 'detail'],
-      looks.map((look) => [look.source, look.state, look.certificates, look.imported, look.gone, look.endpoints, look.troubles, look.detail])),
+    table(
+      ['source', 'state', 'found', 'imported', 'unlinked', 'endpoints', 'troubles', 'detail'],
+      looks.map((look) => [
+        look.source,
+        look.state,
+        look.certificates,
+        look.imported,
+        look.gone,
+        look.endpoints,
+        look.troubles,
+        look.detail,
+      ]),
+    ),
     ...(troubles.length === 0 ? [] : ['', table(['source', 'trouble at', 'detail'], troubles)]),
   ].join('\n');
 }

@@ -2,18 +2,39 @@ import Table from 'cli-table3';
 import { terminalWidth } from '../platform/terminal.js';
 
 const bare = {
-  top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
-  left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ',
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
 } as const;
 
 type Cell = string | number | boolean | null | undefined;
 
 /** Rows under their heads, in columns as wide as what is in them; plain lines, so that grep and awk work on them. */
 export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const grid = new Table({ head: head.map((title) => title.toUpperCase()), chars: bare, style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 } });
+  const grid = new Table({
+    head: head.map((title) => title.toUpperCase()),
+    chars: bare,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  });
   grid.push(...rows.map((row) => row.map((cell) => oneLine(cell))));
   const width = terminalWidth();
-  return grid.toString().split('\n').map((line) => (width === null ? line.trimEnd() : line.trimEnd().slice(0, width))).join('\n');
+  return grid
+    .toString()
+    .split('\n')
+    .map((line) => (width === null ? line.trimEnd() : line.trimEnd().slice(0, width)))
+    .join('\n');
 }
 
 /** Names come from certificates that others made: no control character may reach the terminal. */

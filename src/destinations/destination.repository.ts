@@ -11,8 +11,17 @@ import { Destination } from './destination.entity.js';
 const source: ListSource = {
   columns: 'id',
   from: 'destination',
-  sorts: { id: { sql: 'id', type: 'int' }, label: { sql: 'lower(label)', type: 'text' }, pluginName: { sql: 'plugin_id', type: 'text' } },
-  filters: { id: whole('id'), label: words('label'), description: words('description'), pluginName: words('plugin_id') },
+  sorts: {
+    id: { sql: 'id', type: 'int' },
+    label: { sql: 'lower(label)', type: 'text' },
+    pluginName: { sql: 'plugin_id', type: 'text' },
+  },
+  filters: {
+    id: whole('id'),
+    label: words('label'),
+    description: words('description'),
+    pluginName: words('plugin_id'),
+  },
 };
 
 /** Every query on destinations. */
@@ -26,7 +35,9 @@ export class DestinationRepository {
 
   async list(tx: Tx, query: PageQuery): Promise<Page<Destination>> {
     const page = await listPage<{ id: number }>(tx, source, query);
-    const rows = new Map((await tx.findBy(Destination, { id: In(page.items.map((item) => item.id)) })).map((row) => [row.id, row]));
+    const rows = new Map(
+      (await tx.findBy(Destination, { id: In(page.items.map((item) => item.id)) })).map((row) => [row.id, row]),
+    );
     return { ...page, items: page.items.flatMap((item) => rows.get(item.id) ?? []) };
   }
 
@@ -45,8 +56,11 @@ export class DestinationRepository {
     const found: Destination[] = [];
     for (const [index, ref] of refs.entries()) {
       const query = tx.createQueryBuilder(Destination, 'd');
-      const one = await (ref.id !== undefined ? query.where('d.id = :id', { id: ref.id })
-        : query.where('lower(d.label) = lower(:label)', { label: wordsOf(ref) })).getOne();
+      const one = await (
+        ref.id !== undefined
+          ? query.where('d.id = :id', { id: ref.id })
+          : query.where('lower(d.label) = lower(:label)', { label: wordsOf(ref) })
+      ).getOne();
       if (!one) throw invalid(`${field}.${index}`, `Unable to locate destination ${wordsOf(ref)}.`);
       found.push(one);
     }

@@ -4,17 +4,24 @@ import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import type { Destination } from './destination.entity.js';
 
 /** POST and PUT /destinations. */
-export const DestinationRequest = z.strictObject({
-  id: z.int().optional().meta({ description: 'Ignored; Lemur\'s clients send the whole object back.' }),
-  label: z.string().trim().min(1).max(128),
-  description: z.string().max(1024).nullish(),
-  plugin: PluginInput,
-}).meta({ id: 'DestinationRequest' });
+export const DestinationRequest = z
+  .strictObject({
+    id: z.int().optional().meta({ description: "Ignored; Lemur's clients send the whole object back." }),
+    label: z.string().trim().min(1).max(128),
+    description: z.string().max(1024).nullish(),
+    plugin: PluginInput,
+  })
+  .meta({ id: 'DestinationRequest' });
 export type DestinationRequest = z.output<typeof DestinationRequest>;
 
-export const DestinationView = z.object({
-  id: z.int(), label: z.string(), description: z.string().nullable(), plugin: PluginView,
-}).meta({ id: 'Destination' });
+export const DestinationView = z
+  .object({
+    id: z.int(),
+    label: z.string(),
+    description: z.string().nullable(),
+    plugin: PluginView,
+  })
+  .meta({ id: 'Destination' });
 export type DestinationView = z.output<typeof DestinationView>;
 
 export function destinationView({ id, label, description }: Destination, plugin: PluginView): DestinationView {

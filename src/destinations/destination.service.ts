@@ -15,7 +15,11 @@ import { NewDestinations } from './new-destinations.js';
 /** Stored destinations and the same made ready for use. */
 @Injectable()
 export class ReadyDestinations {
-  constructor(readonly repository: DestinationRepository, readonly destinations: Destinations, readonly newOnes: NewDestinations) {}
+  constructor(
+    readonly repository: DestinationRepository,
+    readonly destinations: Destinations,
+    readonly newOnes: NewDestinations,
+  ) {}
 }
 
 /** The use cases on destinations. */
@@ -39,12 +43,24 @@ export class DestinationService {
   }
 
   create(actor: Actor, request: DestinationRequest): Promise<DestinationView> {
-    const stored = this.configured.seal(this.configured.chosen('destination', request.plugin), request.plugin, 'destination');
+    const stored = this.configured.seal(
+      this.configured.chosen('destination', request.plugin),
+      request.plugin,
+      'destination',
+    );
     return this.db.write(async (tx) => {
       const row = await this.ready.repository.add(tx, {
-        label: request.label, description: request.description ?? null, ...stored, createdAt: this.clock.now(),
+        label: request.label,
+        description: request.description ?? null,
+        ...stored,
+        createdAt: this.clock.now(),
       });
-      await this.audit.record(tx, actor, { action: 'destination.created', targetType: 'destination', targetId: row.id, after: this.view(row) });
+      await this.audit.record(tx, actor, {
+        action: 'destination.created',
+        targetType: 'destination',
+        targetId: row.id,
+        after: this.view(row),
+      });
       await this.ready.newOnes.made(tx, actor, this.ready.destinations.ready(row));
       return this.view(row);
     });
@@ -55,9 +71,19 @@ export class DestinationService {
       const row = await this.ready.repository.lock(tx, id);
       const before = this.view(row);
       const plugin = this.configured.chosen('destination', request.plugin);
-      Object.assign(row, { label: request.label, description: request.description ?? null }, this.configured.seal(plugin, request.plugin, 'destination', row));
+      Object.assign(
+        row,
+        { label: request.label, description: request.description ?? null },
+        this.configured.seal(plugin, request.plugin, 'destination', row),
+      );
       await this.ready.repository.save(tx, row);
-      await this.audit.record(tx, actor, { action: 'destination.updated', targetType: 'destination', targetId: id, before, after: this.view(row) });
+      await this.audit.record(tx, actor, {
+        action: 'destination.updated',
+        targetType: 'destination',
+        targetId: id,
+        before,
+        after: this.view(row),
+      });
       return this.view(row);
     });
   }
@@ -68,14 +94,26 @@ export class DestinationService {
       const row = await this.ready.repository.lock(tx, id);
       const before = this.view(row);
       await this.ready.repository.remove(tx, row);
-      await this.audit.record(tx, actor, { action: 'destination.deleted', targetType: 'destination', targetId: id, before });
+      await this.audit.record(tx, actor, {
+        action: 'destination.deleted',
+        targetType: 'destination',
+        targetId: id,
+        before,
+      });
     });
   }
 
-  /** Tries the destination out without changing anything there; on record, because its secrets are used. Throws Problem `not-found`. */
+  /**
+   * Tries the destination out without changing anything there; on record, because its secrets are used. Throws Problem
+   * `not-found`.
+   */
   async check(actor: Actor, id: number): Promise<ProbeView> {
     const destination = await this.ready.repository.get(this.db.single, id);
-    await this.audit.record(this.db.single, actor, { action: 'destination.tested', targetType: 'destination', targetId: id });
+    await this.audit.record(this.db.single, actor, {
+      action: 'destination.tested',
+      targetType: 'destination',
+      targetId: id,
+    });
     return probed((signal) => this.ready.destinations.check(this.ready.destinations.ready(destination), signal));
   }
 

@@ -16,8 +16,8 @@ export type Claimant = Pick<Actor, 'userId' | 'roles'>;
 const freshMs = 1000;
 
 /**
- * Decides who may issue for which names. The rules are kept in the process, so that a request costs no query: a change counts at
- * once where it is made, and within a second in every other process.
+ * Decides who may issue for which names. The rules are kept in the process, so that a request costs no query: a change
+ * counts at once where it is made, and within a second in every other process.
  */
 @Injectable()
 export class DomainPolicy {
@@ -35,8 +35,8 @@ export class DomainPolicy {
   ) {}
 
   /**
-   * Demands that the claimant may have every name certified by this issuer. True when that took a right to go beyond the policy.
-   * Throws Problem `forbidden` that says which name is refused and why.
+   * Demands that the claimant may have every name certified by this issuer. True when that took a right to go beyond
+   * the policy. Throws Problem `forbidden` that says which name is refused and why.
    */
   async demand(claimant: Claimant, carrier: NameCarrier, issuer: IssuerInLine): Promise<boolean> {
     const book = await this.current();
@@ -46,10 +46,18 @@ export class DomainPolicy {
       throw refusal(sensitive, 'has been marked as sensitive. Contact an administrator to issue the certificate.');
     }
     const notAllowed = book.firstNotAllowed(names, issuer);
-    const notGranted = book.firstNotGranted(names, issuer, claimant.roles.map(({ id }) => id));
+    const notGranted = book.firstNotGranted(
+      names,
+      issuer,
+      claimant.roles.map(({ id }) => id),
+    );
     if (!mayUseAnyDomain(claimant)) {
       if (notAllowed) throw refusal(notAllowed, 'does not match allowed domain patterns');
-      if (notGranted) throw refusal(notGranted, 'is not open to your roles at this authority. Contact an administrator for a domain rule that grants it.');
+      if (notGranted)
+        throw refusal(
+          notGranted,
+          'is not open to your roles at this authority. Contact an administrator for a domain rule that grants it.',
+        );
     }
     return (sensitive ?? notAllowed ?? notGranted) !== null;
   }
@@ -63,15 +71,17 @@ export class DomainPolicy {
 
   private async current(): Promise<RuleBook> {
     if (this.book && Math.abs(this.clock.now().getTime() - this.checkedAt) < freshMs) return this.book;
-    return this.reading ??= this.read();
+    return (this.reading ??= this.read());
   }
 
   private async read(): Promise<RuleBook> {
     const { book: known, changes } = this;
     const at = this.clock.now().getTime();
     try {
-      const isCurrent = known !== null && await this.repository.version(this.db.single) === known.version;
-      const book = isCurrent ? known : new RuleBook(await this.repository.policy(this.db.single), this.config.allowedDomains);
+      const isCurrent = known !== null && (await this.repository.version(this.db.single)) === known.version;
+      const book = isCurrent
+        ? known
+        : new RuleBook(await this.repository.policy(this.db.single), this.config.allowedDomains);
       if (changes === this.changes) Object.assign(this, { book, checkedAt: at });
       return book;
     } finally {

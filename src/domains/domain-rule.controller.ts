@@ -9,28 +9,53 @@ import { DomainRuleService } from './domain-rule.service.js';
 export class DomainRuleController {
   constructor(private readonly rules: DomainRuleService) {}
 
-  @Get() @Requires('domain:read') @Summary('List domain rules', 'An authority that no rule speaks of issues for any name; any other only for what a rule grants to a role of who asks, or to everyone.')
+  @Get()
+  @Requires('domain:read')
+  @Summary(
+    'List domain rules',
+    'An authority that no rule speaks of issues for any name; any other only for what ' +
+      'a rule grants to a role of who asks, or to everyone.',
+  )
   @Answers(200, pageOf(DomainRuleView))
   list(@QueryOf(DomainRuleQuery) query: PageQuery): Promise<Page<DomainRuleView>> {
     return this.rules.list(query);
   }
 
-  @Get(':id') @Requires('domain:read') @Summary('One domain rule') @Answers(200, DomainRuleView)
+  @Get(':id')
+  @Requires('domain:read')
+  @Summary('One domain rule')
+  @Answers(200, DomainRuleView)
   get(@Id() id: number): Promise<DomainRuleView> {
     return this.rules.get(id);
   }
 
-  @Post() @Requires('domain-rule:write') @Summary('Grant names to a role', 'From the first rule on, only what rules grant is issued; admin and global_cert_issuer stay free.') @Answers(200, DomainRuleView)
+  @Post()
+  @Requires('domain-rule:write')
+  @Summary(
+    'Grant names to a role',
+    'From the first rule on, only what rules grant is issued; admin and global_cert_issuer stay free.',
+  )
+  @Answers(200, DomainRuleView)
   create(@Who() actor: Actor, @JsonBody(DomainRuleRequest) body: DomainRuleRequest): Promise<DomainRuleView> {
     return this.rules.create(actor, body);
   }
 
-  @Put(':id') @Requires('domain-rule:write') @Summary('Change a domain rule') @Answers(200, DomainRuleView)
-  update(@Who() actor: Actor, @Id() id: number, @JsonBody(DomainRuleRequest) body: DomainRuleRequest): Promise<DomainRuleView> {
+  @Put(':id')
+  @Requires('domain-rule:write')
+  @Summary('Change a domain rule')
+  @Answers(200, DomainRuleView)
+  update(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(DomainRuleRequest) body: DomainRuleRequest,
+  ): Promise<DomainRuleView> {
     return this.rules.update(actor, id, body);
   }
 
-  @Delete(':id') @Requires('domain-rule:write') @Summary('Delete a domain rule', 'With the last rule that speaks of an authority goes the limit.') @Answers(204, null)
+  @Delete(':id')
+  @Requires('domain-rule:write')
+  @Summary('Delete a domain rule', 'With the last rule that speaks of an authority goes the limit.')
+  @Answers(204, null)
   async remove(@Who() actor: Actor, @Id() id: number): Promise<void> {
     await this.rules.remove(actor, id);
   }

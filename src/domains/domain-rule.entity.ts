@@ -1,6 +1,9 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 
-/** Names that holders of a role may issue for. Without a role it speaks of everyone, without an authority of every authority that is not private. */
+/**
+ * Names that holders of a role may issue for. Without a role it speaks of everyone, without an authority of every
+ * authority that is not private.
+ */
 @Entity('domain_rule')
 export class DomainRule {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;

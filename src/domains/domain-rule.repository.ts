@@ -22,9 +22,17 @@ const listed: ListSource = {
     d.authority_id as "authorityId", d.patterns, d.description`,
   from: 'domain_rule d left join role r on r.id = d.role_id',
   sorts: {
-    id: { sql: 'd.id', type: 'int' }, role: { sql: `coalesce(lower(r.name), '')`, type: 'text' }, authorityId: { sql: 'coalesce(d.authority_id, 0)', type: 'int' },
+    id: { sql: 'd.id', type: 'int' },
+    role: { sql: `coalesce(lower(r.name), '')`, type: 'text' },
+    authorityId: { sql: 'coalesce(d.authority_id, 0)', type: 'int' },
   },
-  filters: { id: whole('d.id'), role: words('r.name'), authorityId: whole('d.authority_id'), pattern: words(`array_to_string(d.patterns, ' ')`), description: words('d.description') },
+  filters: {
+    id: whole('d.id'),
+    role: words('r.name'),
+    authorityId: whole('d.authority_id'),
+    pattern: words(`array_to_string(d.patterns, ' ')`),
+    description: words('d.description'),
+  },
 };
 
 /** Every query on domain rules and on the version of the domain policy. */
@@ -36,7 +44,9 @@ export class DomainRuleRepository {
 
   /** Throws `not-found`. */
   async get(tx: Tx, id: number): Promise<DomainRuleView> {
-    const { items: [found] } = await this.list(tx, { page: 1, count: 1, filter: { field: 'id', value: String(id) } });
+    const {
+      items: [found],
+    } = await this.list(tx, { page: 1, count: 1, filter: { field: 'id', value: String(id) } });
     if (!found) throw new Problem('not-found', `There is no domain rule ${id}.`);
     return found;
   }
@@ -61,7 +71,10 @@ export class DomainRuleRepository {
     return version;
   }
 
-  /** To be called in the transaction of every change to what `policy` reads. Makes the next such transaction wait for this one. */
+  /**
+   * To be called in the transaction of every change to what `policy` reads. Makes the next such transaction wait for
+   * this one.
+   */
   async raiseVersion(tx: Tx): Promise<void> {
     await tx.query('update domain_policy set version = version + 1');
   }
@@ -70,8 +83,10 @@ export class DomainRuleRepository {
   async policy(tx: Tx): Promise<StoredPolicy> {
     const [policy] = await tx.query<[StoredPolicy]>(
       `select version, array(select name from domain where sensitive) as sensitive,
-         (select coalesce(json_agg(json_build_object('roleId', role_id, 'authorityId', authority_id, 'patterns', patterns)), '[]') from domain_rule) as rules
-       from domain_policy`);
+         (select coalesce(json_agg(json_build_object('roleId', role_id, 'authorityId', authority_id, 'patterns',
+         patterns)), '[]') from domain_rule) as rules
+       from domain_policy`,
+    );
     return policy;
   }
 }
@@ -80,7 +95,8 @@ async function orUnknownAuthority<T>(writing: Promise<T>, { authorityId }: RuleV
   try {
     return await writing;
   } catch (error) {
-    if (violatedConstraint(error) === 'domain_rule_authority') throw invalid('authorityId', `There is no authority ${authorityId}.`);
+    if (violatedConstraint(error) === 'domain_rule_authority')
+      throw invalid('authorityId', `There is no authority ${authorityId}.`);
     throw error;
   }
 }

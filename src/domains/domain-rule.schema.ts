@@ -4,36 +4,60 @@ import { PkiError } from '../pki/pki-error.js';
 import { listQuery } from '../platform/http/page.js';
 import { Reference } from '../platform/http/reference.js';
 
-const Pattern = z.string().min(1).max(253).transform((text, context) => {
-  try {
-    return parseNamePattern(text).text;
-  } catch (error) {
-    if (!(error instanceof PkiError)) throw error;
-    context.addIssue(error.message);
-    return z.NEVER;
-  }
-});
+const Pattern = z
+  .string()
+  .min(1)
+  .max(253)
+  .transform((text, context) => {
+    try {
+      return parseNamePattern(text).text;
+    } catch (error) {
+      if (!(error instanceof PkiError)) throw error;
+      context.addIssue(error.message);
+      return z.NEVER;
+    }
+  });
 
 /** POST and PUT /domain-rules. */
-export const DomainRuleRequest = z.strictObject({
-  id: z.unknown().optional().meta({ description: 'Ignored: clients may send back what they got.' }),
-  role: Reference.nullish().meta({ description: 'Whom it speaks of. Default: everyone.' }),
-  authorityId: z.int().min(1).max(2_147_483_647).nullish().meta({ description: 'Which authority it speaks of, and so of those below it that are not private. Default: every one that is not private.' }),
-  patterns: z.array(Pattern).min(1).max(1000).meta({
-    description: 'Names: `www.example.com` is that host, `*` stands for any characters of one label (`*.example.com`, `api-*.example.com`), '
-      + '`.example.com` is every host below it but not itself, `.` is every host, `10.0.0.0/8` a network of addresses.',
-  }),
-  description: z.string().max(1024).nullish(),
-}).meta({ id: 'DomainRuleRequest' });
+export const DomainRuleRequest = z
+  .strictObject({
+    id: z.unknown().optional().meta({ description: 'Ignored: clients may send back what they got.' }),
+    role: Reference.nullish().meta({ description: 'Whom it speaks of. Default: everyone.' }),
+    authorityId: z
+      .int()
+      .min(1)
+      .max(2_147_483_647)
+      .nullish()
+      .meta({
+        description:
+          'Which authority it speaks of, and so of those below it that are not ' +
+          'private. Default: every one that is not private.',
+      }),
+    patterns: z
+      .array(Pattern)
+      .min(1)
+      .max(1000)
+      .meta({
+        description:
+          'Names: `www.example.com` is that host, `*` stands for any characters of one ' +
+          'label (`*.example.com`, `api-*.example.com`), ' +
+          '`.example.com` is every host below it but not itself, `.` is every host, ' +
+          '`10.0.0.0/8` a network of addresses.',
+      }),
+    description: z.string().max(1024).nullish(),
+  })
+  .meta({ id: 'DomainRuleRequest' });
 export type DomainRuleRequest = z.output<typeof DomainRuleRequest>;
 
-export const DomainRuleView = z.object({
-  id: z.int(),
-  role: z.object({ id: z.int(), name: z.string() }).nullable(),
-  authorityId: z.int().nullable(),
-  patterns: z.array(z.string()),
-  description: z.string().nullable(),
-}).meta({ id: 'DomainRule' });
+export const DomainRuleView = z
+  .object({
+    id: z.int(),
+    role: z.object({ id: z.int(), name: z.string() }).nullable(),
+    authorityId: z.int().nullable(),
+    patterns: z.array(z.string()),
+    description: z.string().nullable(),
+  })
+  .meta({ id: 'DomainRule' });
 export type DomainRuleView = z.output<typeof DomainRuleView>;
 
 export const DomainRuleQuery = listQuery('id', 'role', 'authorityId');

@@ -31,7 +31,12 @@ export class DomainRuleService {
     return this.changing(async (tx) => {
       const id = await this.rules.add(tx, await this.valuesOf(tx, request));
       const after = await this.rules.get(tx, id);
-      await this.audit.record(tx, actor, { action: 'domain-rule.created', targetType: 'domain-rule', targetId: id, after });
+      await this.audit.record(tx, actor, {
+        action: 'domain-rule.created',
+        targetType: 'domain-rule',
+        targetId: id,
+        after,
+      });
       return after;
     });
   }
@@ -41,7 +46,13 @@ export class DomainRuleService {
       const before = await this.rules.get(tx, id);
       await this.rules.change(tx, id, await this.valuesOf(tx, request));
       const after = await this.rules.get(tx, id);
-      await this.audit.record(tx, actor, { action: 'domain-rule.changed', targetType: 'domain-rule', targetId: id, before, after });
+      await this.audit.record(tx, actor, {
+        action: 'domain-rule.changed',
+        targetType: 'domain-rule',
+        targetId: id,
+        before,
+        after,
+      });
       return after;
     });
   }
@@ -50,12 +61,25 @@ export class DomainRuleService {
     await this.changing(async (tx) => {
       const before = await this.rules.get(tx, id);
       await this.rules.remove(tx, id);
-      await this.audit.record(tx, actor, { action: 'domain-rule.deleted', targetType: 'domain-rule', targetId: id, before });
+      await this.audit.record(tx, actor, {
+        action: 'domain-rule.deleted',
+        targetType: 'domain-rule',
+        targetId: id,
+        before,
+      });
     });
   }
 
-  private async valuesOf(tx: Tx, { role, authorityId = null, patterns, description = null }: DomainRuleRequest): Promise<Parameters<DomainRuleRepository['add']>[1]> {
-    return { roleId: role ? (await this.roles.locateOne(tx, 'role', role)).id : null, authorityId, patterns: [...new Set(patterns)], description };
+  private async valuesOf(
+    tx: Tx,
+    { role, authorityId = null, patterns, description = null }: DomainRuleRequest,
+  ): Promise<Parameters<DomainRuleRepository['add']>[1]> {
+    return {
+      roleId: role ? (await this.roles.locateOne(tx, 'role', role)).id : null,
+      authorityId,
+      patterns: [...new Set(patterns)],
+      description,
+    };
   }
 
   /** The version first: whoever changes the policy waits for whoever else does. */

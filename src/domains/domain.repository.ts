@@ -9,25 +9,43 @@ import { Problem } from '../platform/http/problem.js';
 import type { DomainQuery, DomainView, NewDomain } from './domain.schema.js';
 
 /** A certificate and one of its names, lower case. */
-export interface NameOfCertificate { certificateId: number; name: string }
+export interface NameOfCertificate {
+  certificateId: number;
+  name: string;
+}
 
 /** A name that certificates carry; `sensitive` ones are for few. */
-export interface Domain { id: number; name: string; sensitive: boolean }
-interface LinkedDomain extends Domain { certificateId: number }
+export interface Domain {
+  id: number;
+  name: string;
+  sensitive: boolean;
+}
+interface LinkedDomain extends Domain {
+  certificateId: number;
+}
 
-const linkAll = prepared<LinkedDomain>('domain_link', `
+const linkAll = prepared<LinkedDomain>(
+  'domain_link',
+  `
   with wanted as (select * from unnest($1::int[], $2::text[]) as w(certificate_id, name)),
-       made as (insert into domain (name) select distinct name from wanted order by name on conflict (name) do nothing returning id, name, sensitive),
+       made as (insert into domain (name) select distinct name from wanted order by name on conflict (name) do nothing
+         returning id, name, sensitive),
        known as (select id, name, sensitive from domain where name = any($2)),
        found as (select w.certificate_id, d.* from wanted w join (table made union all table known) as d using (name)),
        linked as (insert into certificate_domain (certificate_id, domain_id) select certificate_id, id from found)
-  select certificate_id as "certificateId", id, name, sensitive from found`);
+  select certificate_id as "certificateId", id, name, sensitive from found`,
+);
 
-const linkRest = prepared<LinkedDomain>('domain_link_rest', `
+const linkRest = prepared<LinkedDomain>(
+  'domain_link_rest',
+  `
   with found as (
-         select w.certificate_id, d.id, d.name, d.sensitive from unnest($1::int[], $2::text[]) as w(certificate_id, name) join domain d using (name)),
-       linked as (insert into certificate_domain (certificate_id, domain_id) select certificate_id, id from found on conflict do nothing)
-  select certificate_id as "certificateId", id, name, sensitive from found`);
+         select w.certificate_id, d.id, d.name, d.sensitive from unnest($1::int[], $2::text[]) as w(certificate_id,
+           name) join domain d using (name)),
+       linked as (insert into certificate_domain (certificate_id, domain_id) select certificate_id, id from found
+         on conflict do nothing)
+  select certificate_id as "certificateId", id, name, sensitive from found`,
+);
 
 const listed: ListSource = {
   columns: 'id, name, sensitive',
@@ -40,9 +58,9 @@ const listed: ListSource = {
 @Injectable()
 export class DomainRepository {
   /**
-   * Links certificates to their names, each pair once. Names are inserted in sorted order, so that concurrent requests cannot
-   * deadlock; one that another transaction has just committed is invisible to the first statement and found by the second.
-   * Gives what each certificate is linked with, by its id.
+   * Links certificates to their names, each pair once. Names are inserted in sorted order, so that concurrent requests
+   * cannot deadlock; one that another transaction has just committed is invisible to the first statement and found by
+   * the second. Gives what each certificate is linked with, by its id.
    */
   async link(tx: Tx, pairs: readonly NameOfCertificate[]): Promise<ReadonlyMap<number, readonly Domain[]>> {
     if (pairs.length === 0) return new Map();
@@ -60,7 +78,10 @@ export class DomainRepository {
 
   /** The new id; null when the name is there already. */
   async add(tx: Tx, { name, sensitive }: NewDomain): Promise<number | null> {
-    const [made] = await tx.query<{ id: number }[]>('insert into domain (name, sensitive) values ($1, $2) on conflict (name) do nothing returning id', [name, sensitive]);
+    const [made] = await tx.query<{ id: number }[]>(
+      'insert into domain (name, sensitive) values ($1, $2) on conflict (name) do nothing returning id',
+      [name, sensitive],
+    );
     return made?.id ?? null;
   }
 
@@ -71,7 +92,9 @@ export class DomainRepository {
 
   /** What it was before, locked until the transaction ends. Throws `not-found`. */
   async setSensitive(tx: Tx, id: number, sensitive: boolean): Promise<DomainView> {
-    const [before] = await tx.query<DomainView[]>('select id, name, sensitive from domain where id = $1 for update', [id]);
+    const [before] = await tx.query<DomainView[]>('select id, name, sensitive from domain where id = $1 for update', [
+      id,
+    ]);
     if (!before) throw new Problem('not-found', `There is no domain ${id}.`);
     await tx.query('update domain set sensitive = $2 where id = $1', [id, sensitive]);
     return before;
@@ -81,7 +104,9 @@ export class DomainRepository {
   markSensitive(tx: Tx, names: readonly string[]): Promise<{ id: number; name: string }[]> {
     return tx.query(
       `insert into domain (name, sensitive) select n, true from unnest($1::text[]) as n order by n
-       on conflict (name) do update set sensitive = true where not domain.sensitive returning id, name`, [names]);
+       on conflict (name) do update set sensitive = true where not domain.sensitive returning id, name`,
+      [names],
+    );
   }
 
   list(tx: Tx, query: DomainQuery): Promise<Page<DomainView>> {
@@ -93,6 +118,7 @@ export class DomainRepository {
 
 function byCertificate(linked: readonly LinkedDomain[]): Map<number, Domain[]> {
   const domains = new Map<number, Domain[]>();
-  for (const { certificateId, ...domain } of linked) domains.set(certificateId, [...domains.get(certificateId) ?? [], domain]);
+  for (const { certificateId, ...domain } of linked)
+    domains.set(certificateId, [...(domains.get(certificateId) ?? []), domain]);
   return domains;
 }

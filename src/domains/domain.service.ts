@@ -14,7 +14,10 @@ import type { DomainChange, DomainQuery, DomainView, NewDomain } from './domain.
 /** The repositories behind the domain policy, together. */
 @Injectable()
 export class DomainRepositories {
-  constructor(readonly domains: DomainRepository, readonly rules: DomainRuleRepository) {}
+  constructor(
+    readonly domains: DomainRepository,
+    readonly rules: DomainRuleRepository,
+  ) {}
 }
 
 /** The names that certificates carry, and which of them are sensitive. */
@@ -44,7 +47,12 @@ export class DomainService {
       const id = await domains.add(tx, request);
       if (id === null) return this.markKnown(tx, actor, request);
       if (request.sensitive) await rules.raiseVersion(tx);
-      await this.audit.record(tx, actor, { action: 'domain.created', targetType: 'domain', targetId: id, after: request });
+      await this.audit.record(tx, actor, {
+        action: 'domain.created',
+        targetType: 'domain',
+        targetId: id,
+        after: request,
+      });
       return { id, ...request };
     });
   }
@@ -53,13 +61,17 @@ export class DomainService {
     this.demandMarking(actor);
     return this.changing(async (tx) => {
       const before = await this.mark(tx, actor, id, sensitive);
-      if (name !== undefined && name !== before.name) throw invalid('name', `Domain ${id} is ${before.name}, and certificates carry it: it cannot become another name.`);
+      if (name !== undefined && name !== before.name)
+        throw invalid(
+          'name',
+          `Domain ${id} is ${before.name}, and certificates carry it: it cannot become another name.`,
+        );
       return { ...before, sensitive };
     });
   }
 
   private async markKnown(tx: Tx, actor: Actor, { name, sensitive }: NewDomain): Promise<DomainView> {
-    const id = await this.repositories.domains.findId(tx, name) ?? 0;
+    const id = (await this.repositories.domains.findId(tx, name)) ?? 0;
     const known = new Problem('conflict', `${name} is known already, as domain ${id}: change that one.`);
     if (!sensitive) throw known;
     const before = await this.mark(tx, actor, id, true);
@@ -72,14 +84,21 @@ export class DomainService {
     const before = await this.repositories.domains.setSensitive(tx, id, sensitive);
     await this.repositories.rules.raiseVersion(tx);
     await this.audit.record(tx, actor, {
-      action: 'domain.changed', targetType: 'domain', targetId: id, before: { name: before.name, sensitive: before.sensitive }, after: { sensitive },
+      action: 'domain.changed',
+      targetType: 'domain',
+      targetId: id,
+      before: { name: before.name, sensitive: before.sensitive },
+      after: { sensitive },
     });
     return before;
   }
 
   private demandMarking(actor: Actor): void {
     if (mayUseSensitiveNames(actor, this.config.sensitiveDomainRoles)) return;
-    throw new Problem('forbidden', 'Only administrators and holders of SENSITIVE_DOMAIN_ROLES say which names are sensitive.');
+    throw new Problem(
+      'forbidden',
+      'Only administrators and holders of SENSITIVE_DOMAIN_ROLES say which names are sensitive.',
+    );
   }
 
   private async changing<T>(work: (tx: Tx) => Promise<T>): Promise<T> {

@@ -13,7 +13,14 @@ import { DomainRepositories, DomainService } from './domain.service.js';
 @Module({
   imports: [AuditModule, RolesModule],
   controllers: [DomainController, DomainRuleController],
-  providers: [DomainPolicy, DomainRepository, DomainRuleRepository, DomainRepositories, DomainService, DomainRuleService],
+  providers: [
+    DomainPolicy,
+    DomainRepository,
+    DomainRuleRepository,
+    DomainRepositories,
+    DomainService,
+    DomainRuleService,
+  ],
   exports: [DomainPolicy, DomainRepository],
 })
 export class DomainsModule {}

@@ -4,12 +4,21 @@ import { hostMatches, type NamePattern, parseNamePattern } from '../pki/name-pat
 import type { StoredPolicy } from './domain-rule.repository.js';
 
 /** What of an authority decides about names. */
-export interface Issuer { id: number; isPrivate: boolean }
+export interface Issuer {
+  id: number;
+  isPrivate: boolean;
+}
 
 /** An authority with those above it: what they may not issue, it may not in their stead. */
-export interface IssuerInLine extends Issuer { above: readonly Issuer[] }
+export interface IssuerInLine extends Issuer {
+  above: readonly Issuer[];
+}
 
-interface Rule { roleId: number | null; authorityId: number | null; patterns: readonly NamePattern[] }
+interface Rule {
+  roleId: number | null;
+  authorityId: number | null;
+  patterns: readonly NamePattern[];
+}
 
 /** The domain policy of one moment, ready to be asked. Every answer is the first name at fault, or null. */
 export class RuleBook {
@@ -29,7 +38,13 @@ export class RuleBook {
   /** A name that is sensitive or lies below one that is, or a wildcard that would match one. */
   firstSensitive(names: readonly ClaimedName[]): ClaimedName | null {
     if (this.sensitive.size === 0) return null;
-    return names.find((name) => this.sensitive.has(name.text.toLowerCase()) || (name.ip === undefined ? this.isSensitive(name.host) : this.sensitive.has(name.ip))) ?? null;
+    return (
+      names.find(
+        (name) =>
+          this.sensitive.has(name.text.toLowerCase()) ||
+          (name.ip === undefined ? this.isSensitive(name.host) : this.sensitive.has(name.ip)),
+      ) ?? null
+    );
   }
 
   /** A name outside the allow-list of the whole installation. */
@@ -38,18 +53,33 @@ export class RuleBook {
   }
 
   /**
-   * A name that no rule grants to holders of these roles at this authority. An authority of which no rule speaks issues for any
-   * name; of a private one only rules speak that name it. Rules that name an authority bind those below it too, unless they are private.
+   * A name that no rule grants to holders of these roles at this authority. An authority of which no rule speaks issues
+   * for any name; of a private one only rules speak that name it. Rules that name an authority bind those below it too,
+   * unless they are private.
    */
   firstNotGranted(names: readonly ClaimedName[], issuer: IssuerInLine, roleIds: readonly number[]): ClaimedName | null {
-    const named = issuer.isPrivate ? [] : issuer.above.filter(({ id }) => this.rules.some(({ authorityId }) => authorityId === id));
-    return [issuer, ...named].reduce<ClaimedName | null>((found, one) => found ?? this.firstNotGrantedBy(names, one, roleIds), null);
+    const named = issuer.isPrivate
+      ? []
+      : issuer.above.filter(({ id }) => this.rules.some(({ authorityId }) => authorityId === id));
+    return [issuer, ...named].reduce<ClaimedName | null>(
+      (found, one) => found ?? this.firstNotGrantedBy(names, one, roleIds),
+      null,
+    );
   }
 
-  private firstNotGrantedBy(names: readonly ClaimedName[], issuer: Issuer, roleIds: readonly number[]): ClaimedName | null {
-    const rules = this.rules.filter(({ authorityId }) => authorityId === issuer.id || (authorityId === null && !issuer.isPrivate));
+  private firstNotGrantedBy(
+    names: readonly ClaimedName[],
+    issuer: Issuer,
+    roleIds: readonly number[],
+  ): ClaimedName | null {
+    const rules = this.rules.filter(
+      ({ authorityId }) => authorityId === issuer.id || (authorityId === null && !issuer.isPrivate),
+    );
     if (rules.length === 0) return null;
-    return outside(rules.filter(({ roleId }) => roleId === null || roleIds.includes(roleId)).flatMap(({ patterns }) => patterns), names);
+    return outside(
+      rules.filter(({ roleId }) => roleId === null || roleIds.includes(roleId)).flatMap(({ patterns }) => patterns),
+      names,
+    );
   }
 
   private isSensitive(host: string): boolean {

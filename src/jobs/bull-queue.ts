@@ -14,8 +14,8 @@ const window = 200;
 const slowestReconnectMs = 2_000;
 
 /**
- * The queue on Redis. One Bull queue per job: in a shared one Bull adds the concurrencies of all jobs up, and a flood of
- * one job would starve the others. Bull's own retries and delays are not used.
+ * The queue on Redis. One Bull queue per job: in a shared one Bull adds the concurrencies of all jobs up, and a flood
+ * of one job would starve the others. Bull's own retries and delays are not used.
  */
 export class BullQueue implements Queue {
   private readonly log = new Logger('BullQueue');
@@ -71,7 +71,10 @@ export class BullQueue implements Queue {
       await this.client.ping();
       return null;
     } catch (error) {
-      return `Redis does not answer: ${this.client.status === 'ready' ? (error as Error).message : 'there is no connection'}`;
+      return (
+        'Redis does not answer: ' +
+        `${this.client.status === 'ready' ? (error as Error).message : 'there is no connection'}`
+      );
     }
   }
 

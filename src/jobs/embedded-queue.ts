@@ -6,7 +6,9 @@ interface Lane {
   active: number;
 }
 
-/** The queue without Redis: takes only as many refs as it can run at once, so several processes still share the load. */
+/**
+ * The queue without Redis: takes only as many refs as it can run at once, so several processes still share the load.
+ */
 export class EmbeddedQueue implements Queue {
   private readonly log = new Logger('EmbeddedQueue');
   private readonly lanes = new Map<string, Lane>();

@@ -20,7 +20,9 @@ describe('work that may be given up', () => {
 
   it('counts when it ends within the grace period', async () => {
     const abort = new AbortController();
-    const listening = new Promise<void>((resolve) => abort.signal.addEventListener('abort', () => setTimeout(resolve, 1)));
+    const listening = new Promise<void>((resolve) =>
+      abort.signal.addEventListener('abort', () => setTimeout(resolve, 1)),
+    );
     const waiting = settledOrGivenUp(listening, abort.signal, 60_000);
     abort.abort();
     await waiting;

@@ -1,4 +1,7 @@
-/** Waits for `work`; once `signal` is aborted only `graceMs` longer: a handler that ignores it must not hold its place for ever. */
+/**
+ * Waits for `work`; once `signal` is aborted only `graceMs` longer: a handler that ignores it must not hold its place
+ * for ever.
+ */
 export async function settledOrGivenUp(work: Promise<void>, signal: AbortSignal, graceMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   let giveUp = (): void => undefined;

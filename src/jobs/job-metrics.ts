@@ -9,10 +9,17 @@ import { Queue } from './queue.js';
 /** The tables that tell how the work is going, together. */
 @Injectable()
 export class JobTables {
-  constructor(readonly db: Database, readonly outbox: OutboxRepository, readonly periodic: PeriodicRepository) {}
+  constructor(
+    readonly db: Database,
+    readonly outbox: OutboxRepository,
+    readonly periodic: PeriodicRepository,
+  ) {}
 }
 
-/** Shows those on duty whether work piles up or stands still. The numbers are those of the database: the same from every process. */
+/**
+ * Shows those on duty whether work piles up or stands still. The numbers are those of the database: the same from every
+ * process.
+ */
 @Injectable()
 export class JobMetrics implements OnModuleInit {
   constructor(
@@ -27,18 +34,42 @@ export class JobMetrics implements OnModuleInit {
     const { db, outbox, periodic } = this.tables;
     const jobs = (): Promise<OutboxCount[]> => outbox.counts(db.single);
     const tasks = (): Promise<PeriodicStatus[]> => periodic.list(db.single);
-    this.show({ name: 'jobs', help: 'Jobs that wait or run (due) and jobs given up (dead).', labels: ['job', 'state'] }, jobs,
-      ({ job, state, count }) => [{ job, state }, count]);
-    this.show({ name: 'jobs_overdue_seconds', help: 'How long the oldest job that is due has been waiting or running.', labels: ['job'] }, jobs,
-      ({ job, state, overdueS }) => (state === 'due' ? [{ job }, overdueS] : null));
-    this.show({ name: 'periodic_failures', help: 'How often a periodic task has failed in a row.', labels: ['task'] }, tasks,
-      ({ name: task, failures }) => [{ task }, failures]);
-    this.show({ name: 'periodic_last_success_timestamp_seconds', help: 'When a periodic task last ended well, in Unix time.', labels: ['task'] }, tasks,
-      ({ name: task, lastSuccessAt }) => lastSuccessAt && [{ task }, lastSuccessAt.getTime() / 1000]);
+    this.show(
+      { name: 'jobs', help: 'Jobs that wait or run (due) and jobs given up (dead).', labels: ['job', 'state'] },
+      jobs,
+      ({ job, state, count }) => [{ job, state }, count],
+    );
+    this.show(
+      {
+        name: 'jobs_overdue_seconds',
+        help: 'How long the oldest job that is due has been waiting or running.',
+        labels: ['job'],
+      },
+      jobs,
+      ({ job, state, overdueS }) => (state === 'due' ? [{ job }, overdueS] : null),
+    );
+    this.show(
+      { name: 'periodic_failures', help: 'How often a periodic task has failed in a row.', labels: ['task'] },
+      tasks,
+      ({ name: task, failures }) => [{ task }, failures],
+    );
+    this.show(
+      {
+        name: 'periodic_last_success_timestamp_seconds',
+        help: 'When a periodic task last ended well, in Unix time.',
+        labels: ['task'],
+      },
+      tasks,
+      ({ name: task, lastSuccessAt }) => lastSuccessAt && [{ task }, lastSuccessAt.getTime() / 1000],
+    );
   }
 
   /** A gauge with one value for each row that has one; none while the database does not answer. */
-  private show<R, L extends string>(words: MetricWords<L>, read: () => Promise<R[]>, valueOf: (row: R) => [Record<L, string>, number] | null): void {
+  private show<R, L extends string>(
+    words: MetricWords<L>,
+    read: () => Promise<R[]>,
+    valueOf: (row: R) => [Record<L, string>, number] | null,
+  ): void {
     this.metrics.gauge(words, async (gauge) => {
       const rows = await read().catch(() => []);
       gauge.reset();

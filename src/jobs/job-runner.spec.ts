@@ -55,7 +55,13 @@ describe('a process with jobs', () => {
     const platform = {
       module: class Platform {},
       global: true,
-      providers: [{ provide: Config, useValue: config }, { provide: Database, useValue: test.db }, { provide: Log, useValue: createLog('silent') }, Metrics, Readiness],
+      providers: [
+        { provide: Config, useValue: config },
+        { provide: Database, useValue: test.db },
+        { provide: Log, useValue: createLog('silent') },
+        Metrics,
+        Readiness,
+      ],
       exports: [Config, Database, Log, Metrics, Readiness],
     };
     const root = { module: class Root {}, imports: [platform, module] };

@@ -29,12 +29,19 @@ export class Jobs implements OnApplicationBootstrap, BeforeApplicationShutdown {
     const jobs = definedJobs();
     const unhandled = [...jobs.keys()].filter((name) => !this.handlers.has(name));
     const unknown = [...this.handlers.keys()].filter((name) => !jobs.has(name));
-    if (unhandled.length > 0) throw new Error(`No handler for ${unhandled.join(', ')}: call jobs.handle() in onModuleInit, and list the module in app.module.ts.`);
+    if (unhandled.length > 0)
+      throw new Error(
+        `No handler for ${unhandled.join(', ')}: call jobs.handle() in onModuleInit, ` +
+          'and list the module in app.module.ts.',
+      );
     if (unknown.length > 0) throw new Error(`A handler for ${unknown.join(', ')}, which defineJob() did not declare.`);
     if (this.config.role !== 'api') await this.start(jobs);
   }
 
-  /** Stops handing out, then taking up, then cuts off what runs. The database must still be open: do not close it before `onApplicationShutdown`. */
+  /**
+   * Stops handing out, then taking up, then cuts off what runs. The database must still be open: do not close it before
+   * `onApplicationShutdown`.
+   */
   async beforeApplicationShutdown(): Promise<void> {
     if (!this.started) return;
     await this.relay.stop();
@@ -45,7 +52,11 @@ export class Jobs implements OnApplicationBootstrap, BeforeApplicationShutdown {
     this.started = true;
     const lanes = new Map([...jobs.values()].map((job) => [job.name, job.policy.concurrency]));
     this.runs.start();
-    await this.queue.start(lanes, (ref) => this.run(ref), () => this.relay.wake());
+    await this.queue.start(
+      lanes,
+      (ref) => this.run(ref),
+      () => this.relay.wake(),
+    );
     this.relay.start();
   }
 

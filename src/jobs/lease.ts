@@ -50,7 +50,8 @@ export class Leases {
     try {
       const extended = await this.db.single.query<unknown[]>(
         `with extended as (
-           update lease set until = now() + $3::float8 * interval '1 second' where name = $1 and holder = $2 returning name)
+           update lease set until = now() + $3::float8 * interval '1 second' where name = $1 and holder = $2
+             returning name)
          select name from extended`,
         [name, holder, ttlS],
       );

@@ -3,7 +3,10 @@ import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 /** `due`: to be run at `runAt` or running now. `dead`: given up, waits for a person. */
 export type OutboxState = 'due' | 'done' | 'dead';
 
-/** One job to do: written in the transaction that causes it, kept for a day after it is done, and until replayed when dead. */
+/**
+ * One job to do: written in the transaction that causes it, kept for a day after it is done, and until replayed when
+ * dead.
+ */
 @Entity('outbox')
 @Index('outbox_due', { synchronize: false })
 @Index('outbox_done', ['finishedAt'], { where: `state = 'done'` })

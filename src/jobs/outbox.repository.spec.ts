@@ -15,7 +15,11 @@ beforeEach(async () => {
 afterEach(() => test.drop());
 
 const add = (job: string, count: number): Promise<void> =>
-  addManyToOutbox(test.db.single, job, Array.from({ length: count }, (_, n) => ({ data: { n } })));
+  addManyToOutbox(
+    test.db.single,
+    job,
+    Array.from({ length: count }, (_, n) => ({ data: { n } })),
+  );
 const claimed = async (job: string): Promise<{ ref: { id: string; job: string; attempt: number }; runId: string }> => {
   const [ref] = await outbox.takeDue(test.db.single, new Map([[job, 1]]), 30);
   if (ref === undefined) throw new Error('Nothing is due.');
@@ -30,15 +34,27 @@ describe('the outbox', () => {
   it('keeps data and due time exactly', async () => {
     const runAt = new Date('2031-02-03T04:05:06.789Z');
     await addToOutbox(test.db.single, 'a', { id: 7, text: `it's "quoted" \\ ü` }, runAt);
-    const { items: [entry] } = await outbox.list(test.db.single, first);
-    expect(entry).toMatchObject({ job: 'a', data: { id: 7, text: `it's "quoted" \\ ü` }, runAt, state: 'due', attempts: 0 });
+    const {
+      items: [entry],
+    } = await outbox.list(test.db.single, first);
+    expect(entry).toMatchObject({
+      job: 'a',
+      data: { id: 7, text: `it's "quoted" \\ ü` },
+      runAt,
+      state: 'due',
+      attempts: 0,
+    });
   });
 
   it('hands each due row to one taker, within the room of its job', async () => {
     await add('a', 5);
     await add('b', 2);
     await addToOutbox(test.db.single, 'a', {}, new Date('2031-01-01T00:00:00Z'));
-    const room = new Map([['a', 3], ['b', 9], ['c', 1]]);
+    const room = new Map([
+      ['a', 3],
+      ['b', 9],
+      ['c', 1],
+    ]);
     const batches = await Promise.all([1, 2, 3].map(() => outbox.takeDue(test.db.single, room, 30)));
     const ids = batches.flat().map((ref) => ref.id);
     expect(new Set(ids).size).toBe(ids.length);
@@ -68,8 +84,9 @@ describe('the outbox', () => {
     await add('a', 1);
     const [ref] = await outbox.takeDue(test.db.single, new Map([['a', 1]]), 30);
     if (ref === undefined) throw new Error('Nothing is due.');
-    const claims = await Promise.all(Array.from({ length: 8 }, () =>
-      outbox.claim(test.db.single, { ref, runId: crypto.randomUUID() }, 'here:1', 30)));
+    const claims = await Promise.all(
+      Array.from({ length: 8 }, () => outbox.claim(test.db.single, { ref, runId: crypto.randomUUID() }, 'here:1', 30)),
+    );
     expect(claims.filter((claim) => claim !== undefined)).toEqual([{ data: { n: 0 } }]);
     expect(await test.source.getRepository(JobRun).count()).toBe(1);
   });
@@ -100,7 +117,9 @@ describe('the outbox', () => {
     await add('a', 1);
     for (const expectedS of [1000, 2000, 4000]) {
       await outbox.retry(test.db.single, await claimed('a'), 'no', 1000);
-      const [wait] = await test.source.query<{ s: number }[]>(`select extract(epoch from run_at - now())::float8 as s from outbox`);
+      const [wait] = await test.source.query<{ s: number }[]>(
+        `select extract(epoch from run_at - now())::float8 as s from outbox`,
+      );
       expect(wait?.s).toBeGreaterThan(expectedS * 0.79);
       expect(wait?.s).toBeLessThan(expectedS * 1.21);
       await test.source.query('update outbox set run_at = now()');
@@ -118,7 +137,9 @@ describe('the outbox', () => {
     }
     expect(new Set(ids).size).toBe(10);
     expect(ids).toHaveLength(10);
-    const jobs = (await outbox.list(test.db.single, { ...first, job: 'b', state: 'due' })).items.map((entry) => entry.job);
+    const jobs = (await outbox.list(test.db.single, { ...first, job: 'b', state: 'due' })).items.map(
+      (entry) => entry.job,
+    );
     expect(jobs).toEqual(['b', 'b', 'b', 'b', 'b']);
     expect(await outbox.list(test.db.single, { ...first, state: 'dead' })).toEqual({ items: [], total: 0 });
   });
@@ -130,7 +151,10 @@ describe('the outbox', () => {
     await outbox.bury(test.db.single, await claimed('b'), 'x');
     await outbox.complete(test.db.single, await claimed('a'));
     const counts = await outbox.counts(test.db.single);
-    expect(counts).toMatchObject([{ job: 'a', state: 'due', count: 2 }, { job: 'b', state: 'dead', count: 1, overdueS: 0 }]);
+    expect(counts).toMatchObject([
+      { job: 'a', state: 'due', count: 2 },
+      { job: 'b', state: 'dead', count: 1, overdueS: 0 },
+    ]);
     expect(counts[0]?.overdueS).toBeGreaterThanOrEqual(90);
   });
 
@@ -151,12 +175,15 @@ describe('the outbox', () => {
 
   it('finds what is due by an index, however much is done', async () => {
     await test.source.query(
-      `insert into outbox (id, job, data, state, finished_at) select gen_random_uuid(), 'a', '{}', 'done', now() from generate_series(1, 20000)`);
+      `insert into outbox (id, job, data, state, finished_at) select gen_random_uuid(), 'a', '{}', 'done', now()
+        from generate_series(1, 20000)`,
+    );
     await add('a', 3);
     await test.source.query('analyze outbox');
     const plan = await test.source.query<Record<string, string>[]>(
       `explain select id from outbox where job = 'a' and state = 'due' and greatest(run_at, lease_until) <= now()
-       order by greatest(run_at, lease_until) limit 10`);
+       order by greatest(run_at, lease_until) limit 10`,
+    );
     expect(JSON.stringify(plan)).toContain('outbox_due');
   });
 });

@@ -7,7 +7,10 @@ import type { Page, PageQuery } from '../platform/http/page.js';
 import type { OutboxEntry, OutboxState } from './outbox.entity.js';
 import type { JobRef } from './queue.js';
 
-/** A claimed run: holds its row until the lease lapses. `runId` is the fence: nothing is recorded once another run holds the row. */
+/**
+ * A claimed run: holds its row until the lease lapses. `runId` is the fence: nothing is recorded once another run holds
+ * the row.
+ */
 export interface ClaimedRun {
   readonly ref: JobRef;
   readonly runId: string;
@@ -19,7 +22,9 @@ export interface OutboxQuery extends PageQuery {
   job?: string;
 }
 
-/** Rows of one job in one state. `overdueS`: how long the oldest due row has been waiting or running, 0 for dead ones. */
+/**
+ * Rows of one job in one state. `overdueS`: how long the oldest due row has been waiting or running, 0 for dead ones.
+ */
 export interface OutboxCount {
   job: string;
   state: 'due' | 'dead';
@@ -28,7 +33,9 @@ export interface OutboxCount {
 }
 
 const source: ListSource = {
-  columns: `id, job, data, run_at as "runAt", attempts, state, last_error as "lastError", created_at as "createdAt", finished_at as "finishedAt"`,
+  columns:
+    'id, job, data, run_at as "runAt", attempts, state, last_error as "lastError", ' +
+    'created_at as "createdAt", finished_at as "finishedAt"',
   from: 'outbox',
   sorts: { id: { sql: 'id', type: 'uuid' }, createdAt: { sql: 'created_at', type: 'timestamptz' } },
   filters: { job: exactly('job'), state: exactly('state') },
@@ -42,7 +49,10 @@ const free = `lease_until = null, leased_by = null`;
 /** Every query on `outbox` and `job_run`. All times are the database's. */
 @Injectable()
 export class OutboxRepository {
-  /** Leases due rows to the queue, oldest first, for each job at most as many as `room` says. Rows that others are taking are passed over. */
+  /**
+   * Leases due rows to the queue, oldest first, for each job at most as many as `room` says. Rows that others are
+   * taking are passed over.
+   */
   async takeDue(tx: Tx, room: ReadonlyMap<string, number>, leaseS: number): Promise<JobRef[]> {
     return tx.query<JobRef[]>(
       `with picked as (
@@ -111,17 +121,30 @@ export class OutboxRepository {
     return this.settle(tx, run, `state = 'dead', finished_at = now(), last_error = $4`, 'failed', error);
   }
 
-  /** Ends a run that shutdown cut off: it does not count, and another may begin in a second, when the queue has forgotten this one. */
+  /**
+   * Ends a run that shutdown cut off: it does not count, and another may begin in a second, when the queue has
+   * forgotten this one.
+   */
   async handBack(tx: Tx, run: ClaimedRun): Promise<boolean> {
-    return this.settle(tx, run, `attempts = attempts - 1, run_at = now() + interval '1 second'`, 'lost', 'Handed back at shutdown.');
+    return this.settle(
+      tx,
+      run,
+      `attempts = attempts - 1, run_at = now() + interval '1 second'`,
+      'lost',
+      'Handed back at shutdown.',
+    );
   }
 
-  /** Makes a dead letter of a row whose last permitted run never reported back; a job that kills its worker is not run for ever. */
+  /**
+   * Makes a dead letter of a row whose last permitted run never reported back; a job that kills its worker is not run
+   * for ever.
+   */
   async buryUnclaimed(tx: Tx, ref: JobRef, error: string): Promise<void> {
     await tx.query(
       `with buried as (
          update outbox set state = 'dead', finished_at = now(), last_error = $3, ${free}
-         where id = $1 and attempts = $2 - 1 and state = 'due' and (leased_by is null or leased_by = 'queue') returning id)
+         where id = $1 and attempts = $2 - 1 and state = 'due' and (leased_by is null or leased_by = 'queue')
+         returning id)
        update job_run set outcome = 'lost', finished_at = now(), error = $3
        where outbox_id in (select id from buried) and outcome is null`,
       [ref.id, ref.attempt, error],
@@ -140,7 +163,8 @@ export class OutboxRepository {
   async replay(tx: Tx, id: string): Promise<boolean> {
     const replayed = await tx.query<unknown[]>(
       `with replayed as (
-         update outbox set state = 'due', attempts = 0, run_at = now(), finished_at = null where id = $1 and state = 'dead' returning id)
+         update outbox set state = 'due', attempts = 0, run_at = now(), finished_at = null
+           where id = $1 and state = 'dead' returning id)
        select id from replayed`,
       [id],
     );
@@ -151,12 +175,15 @@ export class OutboxRepository {
   async counts(tx: Tx): Promise<OutboxCount[]> {
     return tx.query<OutboxCount[]>(
       `select job, state, count(*)::int as count,
-         case state when 'due' then greatest(extract(epoch from now() - min(run_at)), 0)::float8 else 0 end as "overdueS"
+         case state when 'due' then greatest(extract(epoch from now() - min(run_at)),
+         0)::float8 else 0 end as "overdueS"
        from outbox where state = 'due' or state = 'dead' group by job, state order by job, state`,
     );
   }
 
-  /** Deletes up to `limit` rows of jobs done and of runs begun longer ago than these ages; returns how many are gone. */
+  /**
+   * Deletes up to `limit` rows of jobs done and of runs begun longer ago than these ages; returns how many are gone.
+   */
   async prune(tx: Tx, doneAfterS: number, runsAfterS: number, limit: number): Promise<number> {
     const [pruned] = await tx.query<{ count: number }[]>(
       `with old_jobs as (
@@ -171,7 +198,13 @@ export class OutboxRepository {
     return pruned?.count ?? 0;
   }
 
-  private async settle(tx: Tx, run: ClaimedRun, change: string, outcome: 'ok' | 'failed' | 'lost', error: string | null): Promise<boolean> {
+  private async settle(
+    tx: Tx,
+    run: ClaimedRun,
+    change: string,
+    outcome: 'ok' | 'failed' | 'lost',
+    error: string | null,
+  ): Promise<boolean> {
     const [settled] = await tx.query<{ held: boolean }[]>(
       `with moved as (update outbox set ${change}, ${free} where id = $1 and leased_by = $2::text returning id),
        closed as (

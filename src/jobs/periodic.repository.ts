@@ -26,7 +26,10 @@ export class PeriodicRepository {
   }
 
   async succeeded(tx: Tx, name: string): Promise<void> {
-    await tx.query('update periodic_task set last_success_at = now(), last_error = null, failures = 0 where name = $1', [name]);
+    await tx.query(
+      'update periodic_task set last_success_at = now(), last_error = null, failures = 0 where name = $1',
+      [name],
+    );
   }
 
   async failed(tx: Tx, name: string, error: string): Promise<void> {
@@ -36,7 +39,8 @@ export class PeriodicRepository {
   /** Every task that ever started, by name. */
   async list(tx: Tx): Promise<PeriodicStatus[]> {
     return tx.query<PeriodicStatus[]>(
-      `select name, last_started_at as "lastStartedAt", last_success_at as "lastSuccessAt", last_error as "lastError", failures
+      `select name, last_started_at as "lastStartedAt", last_success_at as "lastSuccessAt", last_error as "lastError",
+        failures
        from periodic_task order by name`,
     );
   }

@@ -54,11 +54,15 @@ describe('a lease', () => {
 
   it('is given to one of many that ask at once', async () => {
     let refused = 0;
-    const answers = await Promise.all(Array.from({ length: 10 }, async () => {
-      const held = await new Leases(test.db).withLease('a', 30, () => vi.waitFor(() => expect(refused).toBe(9), patient));
-      if (!held) refused += 1;
-      return held;
-    }));
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, async () => {
+        const held = await new Leases(test.db).withLease('a', 30, () =>
+          vi.waitFor(() => expect(refused).toBe(9), patient),
+        );
+        if (!held) refused += 1;
+        return held;
+      }),
+    );
     expect(answers.filter((held) => held)).toEqual([true]);
   });
 
@@ -67,7 +71,10 @@ describe('a lease', () => {
     await leases.withLease('a', 0.9, async (lost) => {
       const [first] = await test.source.query<{ until: Date }[]>('select until from lease');
       await vi.waitFor(async () => {
-        const [now] = await test.source.query<{ late: boolean }[]>(`select now() > $1::timestamptz + interval '1 second' as late`, [first?.until]);
+        const [now] = await test.source.query<{ late: boolean }[]>(
+          `select now() > $1::timestamptz + interval '1 second' as late`,
+          [first?.until],
+        );
         expect(now?.late).toBe(true);
       }, patient);
       expect(lost.aborted).toBe(false);
@@ -94,13 +101,17 @@ describe('periodic work', () => {
     begin(0.05, async () => void (ran += 1));
     await vi.waitFor(() => expect(ran).toBeGreaterThan(3), patient);
     await stops[0]?.();
-    expect(await repository.list(test.db.single)).toMatchObject([{ name: 'test.task', lastError: null, failures: 0, lastSuccessAt: expect.any(Date) }]);
+    expect(await repository.list(test.db.single)).toMatchObject([
+      { name: 'test.task', lastError: null, failures: 0, lastSuccessAt: expect.any(Date) },
+    ]);
   });
 
   it('is done by one of several processes, once per interval', async () => {
     const starts: number[] = [];
     const work: TickWork = async () => {
-      const [row] = await test.source.query<{ ms: number }[]>('select extract(epoch from last_started_at)::float8 * 1000 as ms from periodic_task');
+      const [row] = await test.source.query<{ ms: number }[]>(
+        'select extract(epoch from last_started_at)::float8 * 1000 as ms from periodic_task',
+      );
       starts.push(row?.ms ?? 0);
     };
     for (let process = 0; process < 3; process += 1) begin(0.3, work);
@@ -116,7 +127,9 @@ describe('periodic work', () => {
     const slow: TickWork = async () => {
       most = Math.max(most, ++running);
       await vi.waitFor(async () => {
-        const [waited] = await test.source.query<{ over: boolean }[]>(`select now() > last_started_at + interval '150 milliseconds' as over from periodic_task`);
+        const [waited] = await test.source.query<{ over: boolean }[]>(
+          `select now() > last_started_at + interval '150 milliseconds' as over from periodic_task`,
+        );
         expect(waited?.over).toBe(true);
       }, patient);
       running -= 1;
@@ -134,8 +147,17 @@ describe('periodic work', () => {
       ran += 1;
       if (ran < 4) throw new RangeError('not yet');
     });
-    await vi.waitFor(async () => expect(await repository.list(test.db.single)).toMatchObject([{ lastError: 'RangeError: not yet', lastSuccessAt: null }]), patient);
-    await vi.waitFor(async () => expect(await repository.list(test.db.single)).toMatchObject([{ lastError: null, failures: 0 }]), patient);
+    await vi.waitFor(
+      async () =>
+        expect(await repository.list(test.db.single)).toMatchObject([
+          { lastError: 'RangeError: not yet', lastSuccessAt: null },
+        ]),
+      patient,
+    );
+    await vi.waitFor(
+      async () => expect(await repository.list(test.db.single)).toMatchObject([{ lastError: null, failures: 0 }]),
+      patient,
+    );
   });
 
   it('is cut off at shutdown, which waits for it, and is no failure', async () => {

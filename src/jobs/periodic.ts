@@ -39,7 +39,10 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
     private readonly scheduler: SchedulerRegistry,
   ) {}
 
-  /** Declares a task. Call it in `onModuleInit`; `name` is stored. A failure is logged and recorded, and the next tick tries again. */
+  /**
+   * Declares a task. Call it in `onModuleInit`; `name` is stored. A failure is logged and recorded, and the next tick
+   * tries again.
+   */
   everyTick(name: string, seconds: number, work: TickWork): void {
     if (this.tasks.has(name)) throw new Error(`The periodic task ${name} is declared twice.`);
     this.tasks.set(name, { name, seconds, work });
@@ -55,7 +58,9 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
     for (const task of this.tasks.values()) this.schedule(task);
   }
 
-  /** Waits, within bounds, for the work under way, whose signal is aborted; the scheduler clears its timers by itself. */
+  /**
+   * Waits, within bounds, for the work under way, whose signal is aborted; the scheduler clears its timers by itself.
+   */
   async beforeApplicationShutdown(): Promise<void> {
     this.stopping = true;
     const current = [...this.tasks.values()].flatMap((task) => task.current ?? []);
@@ -67,7 +72,10 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
     const spreadMs = Math.random() * Math.min(task.seconds, widestSpreadS) * 1000;
     const begin = (): void => {
       if (this.stopping) return;
-      this.scheduler.addInterval(task.name, setInterval(() => this.tick(task), task.seconds * 1000));
+      this.scheduler.addInterval(
+        task.name,
+        setInterval(() => this.tick(task), task.seconds * 1000),
+      );
       this.tick(task);
     };
     this.scheduler.addTimeout(task.name, setTimeout(begin, spreadMs));
@@ -84,7 +92,9 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
 
   private async runOnce(task: Task, stop: AbortSignal): Promise<void> {
     try {
-      await this.leases.withLease(`periodic:${task.name}`, leaseS, (lost) => this.workOnce(task, AbortSignal.any([stop, lost])));
+      await this.leases.withLease(`periodic:${task.name}`, leaseS, (lost) =>
+        this.workOnce(task, AbortSignal.any([stop, lost])),
+      );
     } catch (error) {
       if (this.stopping) return;
       this.log.error(`The periodic task ${task.name} failed.`, error);

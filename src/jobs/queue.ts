@@ -15,7 +15,10 @@ export type RunRef = (ref: JobRef) => Promise<void>;
 
 /** Owns "now": which process runs a due row. May forget or repeat a ref; the outbox does not. */
 export abstract class Queue {
-  /** Begins to run what is handed, at most `lanes.get(job)` runs of a job at once in this process. Calls `wake` when a full lane has room again. */
+  /**
+   * Begins to run what is handed, at most `lanes.get(job)` runs of a job at once in this process. Calls `wake` when a
+   * full lane has room again.
+   */
   abstract start(lanes: ReadonlyMap<string, number>, run: RunRef, wake: () => void): Promise<void>;
   /** How many refs of each job the queue wants now. Throws when the queue is down. */
   abstract room(): Promise<ReadonlyMap<string, number>>;

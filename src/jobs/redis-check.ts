@@ -4,7 +4,13 @@ const patienceMs = 5000;
 
 /** Connects to a Redis once and asks whether it answers: null, or why not. */
 export async function redisFault(url: string): Promise<string | null> {
-  const redis = new Redis(url, { lazyConnect: true, connectTimeout: patienceMs, commandTimeout: patienceMs, maxRetriesPerRequest: 0, retryStrategy: () => null });
+  const redis = new Redis(url, {
+    lazyConnect: true,
+    connectTimeout: patienceMs,
+    commandTimeout: patienceMs,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  });
   let reason: string | undefined;
   redis.on('error', (error: Error) => (reason = error.message));
   try {

@@ -4,7 +4,10 @@ import { JobTimes } from './job-times.js';
 import { OutboxRepository } from './outbox.repository.js';
 import { type JobRef, Queue } from './queue.js';
 
-/** Moves due rows from the outbox to the queue. Several may run against one database: rows that one is taking, the others pass over. */
+/**
+ * Moves due rows from the outbox to the queue. Several may run against one database: rows that one is taking, the
+ * others pass over.
+ */
 @Injectable()
 export class Relay {
   private readonly log = new Logger('Relay');
@@ -60,7 +63,8 @@ export class Relay {
       this.failures = 0;
       return [...wanted].some(([job, free]) => refs.filter((ref) => ref.job === job).length === free);
     } catch (error) {
-      if (this.failures === 0) this.log.error('Due jobs wait, none is lost: the queue or the database does not answer.', error);
+      if (this.failures === 0)
+        this.log.error('Due jobs wait, none is lost: the queue or the database does not answer.', error);
       this.failures += 1;
       return false;
     }

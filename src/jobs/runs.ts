@@ -77,7 +77,11 @@ export class Runs {
     await this.record(run, job, result);
   }
 
-  private async attempt(run: Run, timeoutS: number, work: (context: JobContext) => Promise<void>): Promise<PromiseSettledResult<void>> {
+  private async attempt(
+    run: Run,
+    timeoutS: number,
+    work: (context: JobContext) => Promise<void>,
+  ): Promise<PromiseSettledResult<void>> {
     const { signal } = run.abort;
     const timeout = setTimeout(() => {
       run.abort.abort(new Interruption('timeout', `Not done within ${timeoutS} s.`));
@@ -113,7 +117,10 @@ export class Runs {
   }
 
   private warnIfLost(run: Run, held: boolean): void {
-    if (!held) this.log.warn(`Run ${run.ref.attempt} of ${run.ref.job} ${run.ref.id} had lost its lease; its outcome is not recorded.`);
+    if (!held)
+      this.log.warn(
+        `Run ${run.ref.attempt} of ${run.ref.job} ${run.ref.id} had lost its lease; its outcome is not recorded.`,
+      );
   }
 
   private async beat(): Promise<void> {
@@ -128,6 +135,7 @@ export class Runs {
     }
     const oldestMs = performance.now() - this.times.runLeaseS * 1000;
     const lapsed = runs.filter((run) => (run.heldAtMs ?? 0) < oldestMs);
-    for (const run of lapsed) run.abort.abort(new Interruption('lease', 'The lease lapsed or another worker took over.'));
+    for (const run of lapsed)
+      run.abort.abort(new Interruption('lease', 'The lease lapsed or another worker took over.'));
   }
 }

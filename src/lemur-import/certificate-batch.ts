@@ -22,31 +22,54 @@ const table = 'certificates';
 const lastDaysMs = 7 * 86_400_000;
 
 /** What the certificates of a batch hang on. */
-export interface BatchContext { links: LemurLinks; places: Places; notifications: NotificationLinks; revoked: ReadonlyMap<number, Date> }
+export interface BatchContext {
+  links: LemurLinks;
+  places: Places;
+  notifications: NotificationLinks;
+  revoked: ReadonlyMap<number, Date>;
+}
 
-interface New { read: ReadCertificate; row: NewRow; roleIds: number[]; notificationIds: number[] }
+interface New {
+  read: ReadCertificate;
+  row: NewRow;
+  roleIds: number[];
+  notificationIds: number[];
+}
 
 /** Some certificates of Lemur's on their way into one transaction. */
 export class CertificateBatch {
   private readonly masses = new MassImportRepository();
 
-  constructor(private readonly run: Run, private readonly step: Step, private readonly context: BatchContext) {}
+  constructor(
+    private readonly run: Run,
+    private readonly step: Step,
+    private readonly context: BatchContext,
+  ) {}
 
   /** Stores those that are not here; of those that are, under whatever name, it keeps what they lack. */
   async take(all: readonly ReadCertificate[]): Promise<void> {
     if (all.length === 0) return;
     all.forEach(({ notes }) => notes.forEach((note) => this.step.report.note(note)));
-    const standing = await this.masses.identities(this.step.tx, all.map(({ leaf }) => leaf.fingerprintSha256));
+    const standing = await this.masses.identities(
+      this.step.tx,
+      all.map(({ leaf }) => leaf.fingerprintSha256),
+    );
     const bySha256 = new Map(standing.map(({ id, sha256 }) => [sha256, id]));
     const first = new Map<string, ReadCertificate>();
-    for (const one of all) if (!bySha256.has(one.leaf.fingerprintSha256) && !first.has(one.leaf.fingerprintSha256)) first.set(one.leaf.fingerprintSha256, one);
+    for (const one of all)
+      if (!bySha256.has(one.leaf.fingerprintSha256) && !first.has(one.leaf.fingerprintSha256))
+        first.set(one.leaf.fingerprintSha256, one);
     for (const { read, id } of await this.insert([...first.values()])) bySha256.set(read.leaf.fingerprintSha256, id);
     const isTwin = (one: ReadCertificate): boolean => first.get(one.leaf.fingerprintSha256) !== one;
     for (const twin of all.filter(isTwin)) await this.merge(twin, bySha256.get(twin.leaf.fingerprintSha256) ?? 0);
     await this.masses.markIssuerLinks(this.step.tx, [...bySha256.values()]);
     await this.deliver(all.map((read) => ({ read, id: bySha256.get(read.leaf.fingerprintSha256) ?? 0 })));
     await this.watch(all.map(({ leaf }) => bySha256.get(leaf.fingerprintSha256) ?? 0));
-    const kept = all.map((read) => ({ legacyId: read.row.id, id: bySha256.get(read.leaf.fingerprintSha256) ?? 0, digest: digestOfCertificate(read, this.context.links) }));
+    const kept = all.map((read) => ({
+      legacyId: read.row.id,
+      id: bySha256.get(read.leaf.fingerprintSha256) ?? 0,
+      digest: digestOfCertificate(read, this.context.links),
+    }));
     await this.run.legacy.remember(this.step.tx, 'certificate', kept);
   }
 
@@ -58,14 +81,27 @@ export class CertificateBatch {
     const { get, actor } = this.run.parts;
     const news = await this.news(reads);
     const storables = news.map(({ row, roleIds, notificationIds, read }): Storable => ({
-      row, links: { roleIds, issuerRoleIds: [], notificationIds, replacesIds: [] }, actor,
+      row,
+      links: { roleIds, issuerRoleIds: [], notificationIds, replacesIds: [] },
+      actor,
       act: { action: 'certificate.imported', after: { owner: row.owner, serial: row.serialHex, lemurId: read.row.id } },
     }));
     const stored = await get(CertificateStore).insert(this.step.tx, storables);
     this.step.report.count(table, 'imported', stored.length);
     const made = stored.map(({ id, name }, i) => ({ id, name, read: (news[i] as New).read }));
-    for (const { id, name, read: { row } } of made) {
-      if (name !== row.name) this.step.report.note({ kind: 'changed', table, id: row.id, name: row.name ?? '', text: `Another certificate has this name here; it is called ${name}.` });
+    for (const {
+      id,
+      name,
+      read: { row },
+    } of made) {
+      if (name !== row.name)
+        this.step.report.note({
+          kind: 'changed',
+          table,
+          id: row.id,
+          name: row.name ?? '',
+          text: `Another certificate has this name here; it is called ${name}.`,
+        });
       await this.end(id, row.status === 'revoked', row);
     }
     return made;
@@ -74,18 +110,40 @@ export class CertificateBatch {
   private async news(reads: readonly ReadCertificate[]): Promise<New[]> {
     const { tx, report } = this.step;
     const { get, now } = this.run.parts;
-    const roles = await this.run.legacy.ids(tx, 'role', reads.flatMap(({ row }) => this.context.links.roles.get(row.id) ?? []));
+    const roles = await this.run.legacy.ids(
+      tx,
+      'role',
+      reads.flatMap(({ row }) => this.context.links.roles.get(row.id) ?? []),
+    );
     const rows = reads.map((read) => rowOf(read, { ...this.context, keyRing: get(KeyRing), now, report }));
-    const serials = new Set((await this.masses.takenSerials(tx, rows)).map(({ issuerSha256, serialHex }) => `${issuerSha256}:${serialHex}`));
+    const serials = new Set(
+      (await this.masses.takenSerials(tx, rows)).map(({ issuerSha256, serialHex }) => `${issuerSha256}:${serialHex}`),
+    );
     const news: New[] = [];
     for (const [i, read] of reads.entries()) {
       const row = rows[i] as NewRow;
       const serial = `${row.issuerSha256}:${row.serialHex}`;
       const isClash = serials.has(serial);
       serials.add(serial);
-      if (isClash) report.note({ kind: 'changed', table, id: read.row.id, name: row.name, text: 'Another certificate of its issuer has its serial number: it is here without an authority, and is neither renewed nor revoked by itself.' });
-      const roleIds = [...new Set((this.context.links.roles.get(read.row.id) ?? []).flatMap((id) => roles.get(id) ?? []))];
-      news.push({ read, row: isClash ? standAlone(row, read.chainPem) : row, roleIds, notificationIds: await this.notificationIds(read, row) });
+      if (isClash)
+        report.note({
+          kind: 'changed',
+          table,
+          id: read.row.id,
+          name: row.name,
+          text:
+            'Another certificate of its issuer has its serial number: it is here without ' +
+            'an authority, and is neither renewed nor revoked by itself.',
+        });
+      const roleIds = [
+        ...new Set((this.context.links.roles.get(read.row.id) ?? []).flatMap((id) => roles.get(id) ?? [])),
+      ];
+      news.push({
+        read,
+        row: isClash ? standAlone(row, read.chainPem) : row,
+        roleIds,
+        notificationIds: await this.notificationIds(read, row),
+      });
     }
     return news;
   }
@@ -97,8 +155,22 @@ export class CertificateBatch {
     const { ids, missing } = await notifications.of(tx, links.notifications.get(id) ?? [], owner);
     if (ids.length > 0 || !notify) return ids;
     const usual = await notifications.usual(tx, owner);
-    if (missing) report.note({ kind: 'changed', table, id, name: name ?? '', text: 'None of its notifications is here: the usual warnings go to its owner.' });
-    if (usual.length === 0) report.note({ kind: 'fault', table, id, name: name ?? '', text: 'Nobody is warned of its end: it has no notification, and its owner is no mail address.' });
+    if (missing)
+      report.note({
+        kind: 'changed',
+        table,
+        id,
+        name: name ?? '',
+        text: 'None of its notifications is here: the usual warnings go to its owner.',
+      });
+    if (usual.length === 0)
+      report.note({
+        kind: 'fault',
+        table,
+        id,
+        name: name ?? '',
+        text: 'Nobody is warned of its end: it has no notification, and its owner is no mail address.',
+      });
     return usual;
   }
 
@@ -119,16 +191,27 @@ export class CertificateBatch {
     const { tx, report } = this.step;
     const { get } = this.run.parts;
     const name = await this.repository.change(tx, id, (certificate) => {
-      if (key && certificate.sealedKey === null) certificate.sealedKey = get(KeyRing).seal(privateKeyPem(key), keyPlace(certificate.secretId));
+      if (key && certificate.sealedKey === null)
+        certificate.sealedKey = get(KeyRing).seal(privateKeyPem(key), keyPlace(certificate.secretId));
       return certificate.name;
     });
     const { roleIds, notificationIds } = await this.repository.linksOf(tx, id);
     const roles = await this.run.legacy.ids(tx, 'role', this.context.links.roles.get(row.id) ?? []);
-    const notifications = await this.context.notifications.of(tx, this.context.links.notifications.get(row.id) ?? [], (row.owner ?? '').toLowerCase());
+    const notifications = await this.context.notifications.of(
+      tx,
+      this.context.links.notifications.get(row.id) ?? [],
+      (row.owner ?? '').toLowerCase(),
+    );
     await this.repository.setLinks(tx, id, 'role', [...new Set([...roleIds, ...roles.values()])]);
     await this.repository.setLinks(tx, id, 'notification', [...new Set([...notificationIds, ...notifications.ids])]);
     report.count(table, 'merged');
-    report.note({ kind: 'changed', table, id: row.id, name: row.name ?? '', text: `This very certificate is here as ${name}; what that lacked is with it now.` });
+    report.note({
+      kind: 'changed',
+      table,
+      id: row.id,
+      name: row.name ?? '',
+      text: `This very certificate is here as ${name}; what that lacked is with it now.`,
+    });
   }
 
   /** Whatever Lemur has delivered counts as delivered: nothing is delivered again because of an import. */
@@ -136,17 +219,36 @@ export class CertificateBatch {
     const { tx, report } = this.step;
     const { get } = this.run.parts;
     const { links } = this.context;
-    const here = await this.run.legacy.ids(tx, 'destination', all.flatMap(({ read }) => links.destinations.get(read.row.id) ?? []));
+    const here = await this.run.legacy.ids(
+      tx,
+      'destination',
+      all.flatMap(({ read }) => links.destinations.get(read.row.id) ?? []),
+    );
     for (const { read, id } of all) {
       for (const legacyId of links.destinations.get(read.row.id) ?? []) {
         const destinationId = here.get(legacyId);
         if (destinationId === undefined) {
-          report.note({ kind: 'left', table: 'certificate_destination_associations', id: read.row.id, name: read.row.name ?? '', text: `It is not linked with destination ${legacyId}, which is not here.` });
+          report.note({
+            kind: 'left',
+            table: 'certificate_destination_associations',
+            id: read.row.id,
+            name: read.row.name ?? '',
+            text: `It is not linked with destination ${legacyId}, which is not here.`,
+          });
           continue;
         }
-        const place = { name: read.row.name ?? '', commonName: read.leaf.subjectFields.commonName ?? '', serialHex: read.leaf.serialHex };
+        const place = {
+          name: read.row.name ?? '',
+          commonName: read.leaf.subjectFields.commonName ?? '',
+          serialHex: read.leaf.serialHex,
+        };
         const location = get(DeliveryPlaces).locate(await get(Destinations).get(tx, destinationId), place);
-        await get(DeliveryRepository).addDelivered(tx, { certificateId: id, destinationId, location, at: read.row.dateCreated ?? read.leaf.notBefore });
+        await get(DeliveryRepository).addDelivered(tx, {
+          certificateId: id,
+          destinationId,
+          location,
+          at: read.row.dateCreated ?? read.leaf.notBefore,
+        });
       }
     }
   }
@@ -155,21 +257,43 @@ export class CertificateBatch {
   private async watch(ids: readonly number[]): Promise<void> {
     const { tx } = this.step;
     const { get, now } = this.run.parts;
-    const watched = await this.covered((await get(WatchRepository).of(tx, ids)).filter(({ watching, notAfter }) => watching && notAfter > now));
-    const told = watched.flatMap((one) => dueWarnings(one, now).filter(({ dedupeKey }) => dedupeKey !== lastChance(one, now)));
+    const watched = await this.covered(
+      (await get(WatchRepository).of(tx, ids)).filter(({ watching, notAfter }) => watching && notAfter > now),
+    );
+    const told = watched.flatMap((one) =>
+      dueWarnings(one, now).filter(({ dedupeKey }) => dedupeKey !== lastChance(one, now)),
+    );
     await get(NoticeRepository).addSent(tx, told, now);
     const keys = new Set(told.map(({ dedupeKey }) => dedupeKey));
-    await get(WatchRepository).planNext(tx, watched.map((one) => (
-      { id: one.id, at: nextWarningAt({ ...one, leads: one.leads.map((lead) => ({ ...lead, told: lead.told || keys.has(lead.dedupeKey) })) }) })));
+    await get(WatchRepository).planNext(
+      tx,
+      watched.map((one) => ({
+        id: one.id,
+        at: nextWarningAt({
+          ...one,
+          leads: one.leads.map((lead) => ({ ...lead, told: lead.told || keys.has(lead.dedupeKey) })),
+        }),
+      })),
+    );
   }
 
-  /** Of those whose notifications are all switched off, their owners get the usual warnings, as with any certificate here. */
+  /**
+   * Of those whose notifications are all switched off, their owners get the usual warnings, as with any certificate
+   * here.
+   */
   private async covered(watched: readonly Watched[]): Promise<readonly Watched[]> {
     const { tx, report } = this.step;
     const { get } = this.run.parts;
     const covered = await get(Coverage).covered(tx, watched);
     const muted = watched.filter(({ leads }, i) => leads.length === 0 && covered[i]?.leads.length !== 0).length;
-    if (muted > 0) report.note({ kind: 'changed', table, id: null, name: '', text: `All notifications of ${muted} certificates are switched off: the usual warnings go to their owners.` });
+    if (muted > 0)
+      report.note({
+        kind: 'changed',
+        table,
+        id: null,
+        name: '',
+        text: `All notifications of ${muted} certificates are switched off: the usual warnings go to their owners.`,
+      });
     return covered;
   }
 }
@@ -179,5 +303,5 @@ function lastChance(one: Watched, now: Date): string | null {
   const due = dueWarnings(one, now);
   const [latest] = one.leads.toSorted((a, b) => a.leadS - b.leadS);
   const isLast = due.length > 0 && due.length === one.leads.filter(({ told }) => !told).length;
-  return isLast && one.notAfter.getTime() - now.getTime() < lastDaysMs ? latest?.dedupeKey ?? null : null;
+  return isLast && one.notAfter.getTime() - now.getTime() < lastDaysMs ? (latest?.dedupeKey ?? null) : null;
 }

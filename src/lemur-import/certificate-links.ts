@@ -18,7 +18,8 @@ export interface LemurLinks {
 
 /** The same columns have other names in each table. */
 export async function linksOf(lemur: LemurDatabase, ids: readonly number[]): Promise<LemurLinks> {
-  const of = (table: string, to: string): Promise<Map<number, number[]>> => lemur.linked({ table, of: 'certificate_id', to }, ids);
+  const of = (table: string, to: string): Promise<Map<number, number[]>> =>
+    lemur.linked({ table, of: 'certificate_id', to }, ids);
   return {
     roles: await of('roles_certificates', 'role_id'),
     destinations: await of('certificate_destination_associations', 'destination_id'),

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { NewRow } from '../certificates/certificate.repository.js';
 import { issuedFacts } from '../certificates/issued-facts.js';
-import { keyPlace, rowBeforeIssue } from '../certificates/issue/new-row.js';
+import { type Custody, keyPlace, rowBeforeIssue } from '../certificates/issue/new-row.js';
 import { privateKeyPem } from '../platform/key-maker.js';
 import type { KeyRing } from '../platform/secrets/key-ring.js';
 import { planRenewal, type RenewalRule } from '../rotation/due.js';
@@ -20,11 +20,18 @@ export interface Places {
 }
 
 /** What decides about a row beside the certificate itself. */
-export interface RowContext { keyRing: KeyRing; now: Date; links: LemurLinks; places: Places; report: Report }
+export interface RowContext {
+  keyRing: KeyRing;
+  now: Date;
+  links: LemurLinks;
+  places: Places;
+  report: Report;
+}
 
 /**
- * The columns of a certificate of Lemur's, which is `issued` here until something else is said of it. Whether people are warned of
- * its end is as in Lemur, save that one which is still served is not silent because another one is to replace it.
+ * The columns of a certificate of Lemur's, which is `issued` here until something else is said of it. Whether people
+ * are warned of its end is as in Lemur, save that one which is still served is not silent because another one is to
+ * replace it.
  */
 export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
   const { row, leaf, terms, key, csrPem, chainPem } = read;
@@ -32,25 +39,46 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
   const secretId = randomUUID();
   const sealedKey = key && keyRing.seal(privateKeyPem(key), keyPlace(secretId));
   const policy = places.policies.get(row.rotationPolicyId ?? 0) ?? places.defaultPolicy;
-  const custody = {
-    owner: (row.owner ?? '').trim().toLowerCase(), description: row.description, creatorId: places.users.get(row.userId ?? 0) ?? null,
-    authorityId: places.authorities.get(row.authorityId ?? 0) ?? null, notify: notifyOf(read, context), rotation: row.rotation === true,
-    rotationPolicyId: policy.id, ownerVouches: true, renewsId: null, requestKey: null, requestSha256: null,
-  };
+  const custody = custodyOf(read, context, policy.id);
   const isReplaced = links.replaced.has(row.id);
-  const plan = planRenewal({ ...custody, notBefore: leaf.notBefore, notAfter: leaf.notAfter, state: 'issued', hasIssuer: custody.authorityId !== null, hasSuccessor: false, isReplaced }, policy);
+  const plan = planRenewal(
+    {
+      ...custody,
+      notBefore: leaf.notBefore,
+      notAfter: leaf.notAfter,
+      state: 'issued',
+      hasIssuer: custody.authorityId !== null,
+      hasSuccessor: false,
+      isReplaced,
+    },
+    policy,
+  );
   const name = row.name ?? `lemur-${row.id}`;
   return {
-    ...rowBeforeIssue(custody, { spkiDer: leaf.spkiDer, keyType: leaf.keyType, bits: leaf.bits, csrPem, secretId, sealedKey }, terms),
+    ...rowBeforeIssue(
+      custody,
+      { spkiDer: leaf.spkiDer, keyType: leaf.keyType, bits: leaf.bits, csrPem, secretId, sealedKey },
+      terms,
+    ),
     ...issuedFacts(chainPem, row.externalId || undefined),
-    state: 'issued', name, createdAt: row.dateCreated ?? leaf.notBefore,
-    renewalReason: plan.obstacle ?? plan.reason, nextRenewalAt: plan.at === null || isOver(read) ? null : heldUntil(plan.at, name),
+    state: 'issued',
+    name,
+    createdAt: row.dateCreated ?? leaf.notBefore,
+    renewalReason: plan.obstacle ?? plan.reason,
+    nextRenewalAt: plan.at === null || isOver(read) ? null : heldUntil(plan.at, name),
     nextNoticeAt: null,
   };
 
   function isOver({ leaf: { notAfter } }: ReadCertificate): boolean {
     if (notAfter > now && row.status !== 'revoked' && row.deleted !== true) return false;
-    if (notAfter <= now) report.note({ kind: 'changed', table: 'certificates', id: row.id, name, text: 'It has ended before this import and is not renewed by itself; perennial reissue renews it.' });
+    if (notAfter <= now)
+      report.note({
+        kind: 'changed',
+        table: 'certificates',
+        id: row.id,
+        name,
+        text: 'It has ended before this import and is not renewed by itself; perennial reissue renews it.',
+      });
     return true;
   }
 
@@ -61,10 +89,35 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
   }
 }
 
+function custodyOf(read: ReadCertificate, context: RowContext, rotationPolicyId: number): Custody {
+  const { row } = read;
+  const { users, authorities } = context.places;
+  return {
+    owner: (row.owner ?? '').trim().toLowerCase(),
+    description: row.description,
+    creatorId: users.get(row.userId ?? 0) ?? null,
+    authorityId: authorities.get(row.authorityId ?? 0) ?? null,
+    notify: notifyOf(read, context),
+    rotation: row.rotation === true,
+    rotationPolicyId,
+    ownerVouches: true,
+    renewsId: null,
+    requestKey: null,
+    requestSha256: null,
+  };
+}
+
 function notifyOf({ row, leaf }: ReadCertificate, { now, links, report }: RowContext): boolean {
   if (row.notify !== false) return true;
   const forgotten = links.served.has(row.id) && leaf.notAfter > now && row.status !== 'revoked' && row.deleted !== true;
-  if (forgotten) report.note({ kind: 'changed', table: 'certificates', id: row.id, name: row.name ?? '', text: 'Nobody was to be warned of its end, but it is still served at an endpoint: its end is warned about.' });
+  if (forgotten)
+    report.note({
+      kind: 'changed',
+      table: 'certificates',
+      id: row.id,
+      name: row.name ?? '',
+      text: 'Nobody was to be warned of its end, but it is still served at an endpoint: its end is warned about.',
+    });
   return forgotten;
 }
 
@@ -73,7 +126,10 @@ function shareOf(fingerprint: string): number {
   return Number.parseInt(fingerprint.slice(0, 8), 16) / 0xffff_ffff;
 }
 
-/** The issuer's serial number is taken by another certificate: then this one stands for itself, and no authority revokes or renews by it. */
+/**
+ * The issuer's serial number is taken by another certificate: then this one stands for itself, and no authority revokes
+ * or renews by it.
+ */
 export function standAlone(row: NewRow, chainPem: readonly string[]): NewRow {
   const [leafPem = ''] = chainPem;
   const { issuerSha256 } = issuedFacts([leafPem]);
@@ -81,8 +137,21 @@ export function standAlone(row: NewRow, chainPem: readonly string[]): NewRow {
 }
 
 /** Of everything in Lemur that matters here. What came without its key is looked at again. */
-export function digestOfCertificate({ row: { body: _body, chain: _chain, csr: _csr, privateKey, ...row }, keyLost }: Pick<ReadCertificate, 'row' | 'keyLost'>, links: LemurLinks): string {
+export function digestOfCertificate(
+  {
+    row: { body: _body, chain: _chain, csr: _csr, privateKey, ...row },
+    keyLost,
+  }: Pick<ReadCertificate, 'row' | 'keyLost'>,
+  links: LemurLinks,
+): string {
   if (keyLost) return 'without key';
   const key = privateKey === null ? null : createHash('sha256').update(privateKey).digest('base64url');
-  return digestOf([row, key, links.roles.get(row.id), links.destinations.get(row.id), links.notifications.get(row.id), links.replaces.get(row.id)]);
+  return digestOf([
+    row,
+    key,
+    links.roles.get(row.id),
+    links.destinations.get(row.id),
+    links.notifications.get(row.id),
+    links.replaces.get(row.id),
+  ]);
 }

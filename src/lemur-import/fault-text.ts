@@ -6,7 +6,9 @@ import { FernetError } from './fernet.js';
 /** Why a row cannot be taken over, in words. What is no expected failure is thrown again. */
 export function explainFault(error: unknown): string {
   if (error instanceof Problem) {
-    const reasons = Object.entries((error.extra.reasons ?? {}) as Record<string, string[]>).map(([field, texts]) => `${field}: ${texts.join(', ')}`);
+    const reasons = Object.entries((error.extra.reasons ?? {}) as Record<string, string[]>).map(
+      ([field, texts]) => `${field}: ${texts.join(', ')}`,
+    );
     return reasons.length > 0 ? reasons.join('; ') : error.detail;
   }
   if (error instanceof PluginError) return error.detail;

@@ -15,22 +15,40 @@ describe('Fernet', () => {
   });
 
   it.each([
-    ['incorrect mac', 'gAAAAAAdwJ6xAAECAwQFBgcICQoLDA0OD3HkMATM5lFqGaerZ-fWPAl1-szkFVzXTuGb4hR8AKtwcaX1YdykQUFBQUFBQUFBQQ=='],
+    [
+      'incorrect mac',
+      'gAAAAAAdwJ6xAAECAwQFBgcICQoLDA0OD3HkMATM5lFqGaerZ-fWPAl1-szkFVzXTuGb4hR8AKtwcaX1YdykQUFBQUFBQUFBQQ==',
+    ],
     ['too short', 'gAAAAAAdwJ6xAAECAwQFBgcICQoLDA0OD3HkMATM5lFqGaerZ-fWPA=='],
-    ['invalid base64', '%%%%%%%%%%%%%AECAwQFBgcICQoLDA0OD3HkMATM5lFqGaerZ-fWPAl1-szkFVzXTuGb4hR8AKtwcaX1YdykRtfsH-p1YsUD2Q=='],
-    ['payload size not multiple of block size', 'gAAAAAAdwJ6xAAECAwQFBgcICQoLDA0OD3HkMATM5lFqGaerZ-fWPOm73QeoCk9uGib28Xe5vz6oxq5nmxbx_v7mrfyudzUm'],
-    ['payload padding error', 'gAAAAAAdwJ6xAAECAwQFBgcICQoLDA0ODz4LEpdELGQAad7aNEHbf-JkLPIpuiYRLQ3RtXatOYREu2FWke6CnJNYIbkuKNqOhw=='],
+    [
+      'invalid base64',
+      '%%%%%%%%%%%%%AECAwQFBgcICQoLDA0OD3HkMATM5lFqGaerZ-fWPAl1-szkFVzXTuGb4hR8AKtwcaX1YdykRtfsH-p1YsUD2Q==',
+    ],
+    [
+      'payload size not multiple of block size',
+      'gAAAAAAdwJ6xAAECAwQFBgcICQoLDA0OD3HkMATM5lFqGaerZ-fWPOm73QeoCk9uGib28Xe5vz6oxq5nmxbx_v7mrfyudzUm',
+    ],
+    [
+      'payload padding error',
+      'gAAAAAAdwJ6xAAECAwQFBgcICQoLDA0ODz4LEpdELGQAad7aNEHbf-JkLPIpuiYRLQ3RtXatOYREu2FWke6CnJNYIbkuKNqOhw==',
+    ],
     ['nothing', ''],
   ])('refuses what the specification calls: %s', (_, token) => {
     expect(() => new Fernet([key]).open(token)).toThrow(FernetError);
   });
 
-  it.skipIf(!hasPython)('opens what Python\'s cryptography has sealed, with whichever key', () => {
+  it.skipIf(!hasPython)("opens what Python's cryptography has sealed, with whichever key", () => {
     const keys = [1, 2, 3].map(() => `${randomBytes(32).toString('base64url')}=`);
-    const script = 'import sys\nfrom cryptography.fernet import Fernet\nfor i, k in enumerate(sys.argv[1:]): print(Fernet(k.encode()).encrypt(("secret %d " % i * 300).encode()).decode())';
-    const tokens = execFileSync('python3', ['-c', script, ...keys], { encoding: 'utf8' }).trim().split('\n');
+    const script =
+      'import sys\nfrom cryptography.fernet import Fernet\nfor i, k in enumerate(sys.argv[1:]): ' +
+      'print(Fernet(k.encode()).encrypt(("secret %d " % i * 300).encode()).decode())';
+    const tokens = execFileSync('python3', ['-c', script, ...keys], { encoding: 'utf8' })
+      .trim()
+      .split('\n');
     const fernet = new Fernet(keys);
-    expect(tokens.map((token) => fernet.open(token).toString())).toEqual([0, 1, 2].map((i) => `secret ${i} `.repeat(300)));
+    expect(tokens.map((token) => fernet.open(token).toString())).toEqual(
+      [0, 1, 2].map((i) => `secret ${i} `.repeat(300)),
+    );
     expect(() => new Fernet(keys.slice(1)).open(tokens[0] ?? '')).toThrow('None of the Fernet keys has made it.');
   });
 

@@ -5,7 +5,10 @@ export class FernetError extends Error {
   override name = 'FernetError';
 }
 
-interface Halves { signing: Buffer; encryption: Buffer }
+interface Halves {
+  signing: Buffer;
+  encryption: Buffer;
+}
 
 const version = 0x80;
 /** Version, time and initialisation vector before the text, the HMAC behind it. */
@@ -13,8 +16,8 @@ const headBytes = 1 + 8 + 16;
 const macBytes = 32;
 
 /**
- * Opens Fernet tokens (AES-128-CBC with HMAC-SHA256, github.com/fernet/spec), in which Lemur keeps secrets. Any of the keys may
- * have made a token; each is 32 bytes in base64url. The time in a token is not looked at.
+ * Opens Fernet tokens (AES-128-CBC with HMAC-SHA256, github.com/fernet/spec), in which Lemur keeps secrets. Any of the
+ * keys may have made a token; each is 32 bytes in base64url. The time in a token is not looked at.
  */
 export class Fernet {
   readonly #keys: readonly Halves[];
@@ -31,10 +34,13 @@ export class Fernet {
   /** Throws FernetError. */
   open(token: Buffer | string): Buffer {
     const bytes = decode(token.toString());
-    if (!bytes || bytes[0] !== version || bytes.length < headBytes + 16 + macBytes) throw new FernetError('It is not a Fernet token.');
+    if (!bytes || bytes[0] !== version || bytes.length < headBytes + 16 + macBytes)
+      throw new FernetError('It is not a Fernet token.');
     const signed = bytes.subarray(0, -macBytes);
     const mac = bytes.subarray(-macBytes);
-    const key = this.#keys.find(({ signing }) => timingSafeEqual(createHmac('sha256', signing).update(signed).digest(), mac));
+    const key = this.#keys.find(({ signing }) =>
+      timingSafeEqual(createHmac('sha256', signing).update(signed).digest(), mac),
+    );
     if (!key) throw new FernetError('None of the Fernet keys has made it.');
     return decrypt(key.encryption, signed);
   }

@@ -12,10 +12,16 @@ import type { Run, Step } from './run.js';
 const table = 'certificates';
 
 /**
- * A certificate that was taken over and has changed in Lemur since: its key if that opens now, and whatever makes it count for less
- * there, which is revocation. Everything else is looked after here since the import, and stays as it is here.
+ * A certificate that was taken over and has changed in Lemur since: its key if that opens now, and whatever makes it
+ * count for less there, which is revocation. Everything else is looked after here since the import, and stays as it is
+ * here.
  */
-export async function followCertificate(run: Run, { tx, report }: Step, read: ReadCertificate, { id, links }: { id: number | null; links: LemurLinks }): Promise<void> {
+export async function followCertificate(
+  run: Run,
+  { tx, report }: Step,
+  read: ReadCertificate,
+  { id, links }: { id: number | null; links: LemurLinks },
+): Promise<void> {
   const { row, key, leaf, notes } = read;
   notes.forEach((note) => report.note(note));
   report.count(table, 'updated');
@@ -23,11 +29,15 @@ export async function followCertificate(run: Run, { tx, report }: Step, read: Re
   const { get, actor, now } = run.parts;
   const changes = await get(CertificateRepository).change(tx, id, async (certificate) => {
     if (certificate.sha256 !== leaf.fingerprintSha256) {
-      throw new Error(`Certificate ${row.id} of this database is not the one that was taken over under this number (${certificate.name}): this is another Lemur's database.`);
+      throw new Error(
+        `Certificate ${row.id} of this database is not the one that was taken over under ` +
+          `this number (${certificate.name}): this is another Lemur's database.`,
+      );
     }
     const gainsKey = key !== null && certificate.sealedKey === null;
     if (gainsKey) certificate.sealedKey = get(KeyRing).seal(privateKeyPem(key), keyPlace(certificate.secretId));
-    const isRevoked = row.status === 'revoked' && (certificate.state === 'issued' || certificate.state === 'superseded');
+    const isRevoked =
+      row.status === 'revoked' && (certificate.state === 'issued' || certificate.state === 'superseded');
     if (isRevoked) {
       certificate.revoke(0, null, now);
       await get(Planning).plan(tx, certificate);
@@ -35,9 +45,20 @@ export async function followCertificate(run: Run, { tx, report }: Step, read: Re
     return { ...(gainsKey && { key: true }), ...(isRevoked && { revoked: true }) };
   });
   if (Object.keys(changes).length > 0) {
-    await get(Audit).record(tx, actor, { action: 'certificate.followed', targetType: 'certificate', targetId: id, after: { lemurId: row.id, ...changes } });
+    await get(Audit).record(tx, actor, {
+      action: 'certificate.followed',
+      targetType: 'certificate',
+      targetId: id,
+      after: { lemurId: row.id, ...changes },
+    });
   } else if (!read.keyLost) {
-    report.note({ kind: 'changed', table, id: row.id, name: row.name ?? '', text: 'It has changed in Lemur since it was taken over; it stays as it is here.' });
+    report.note({
+      kind: 'changed',
+      table,
+      id: row.id,
+      name: row.name ?? '',
+      text: 'It has changed in Lemur since it was taken over; it stays as it is here.',
+    });
   }
   await run.legacy.remember(tx, 'certificate', [{ legacyId: row.id, id, digest: digestOfCertificate(read, links) }]);
 }

@@ -7,12 +7,14 @@ const table = apiKeys.name;
 const longestDays = 36_525;
 
 /**
- * API keys of Lemur's are tokens that name a row and a user by number, and go on working while TOKEN_SECRETS holds the secret
- * that signed them. One that is revoked in Lemur, then or later, is revoked here.
+ * API keys of Lemur's are tokens that name a row and a user by number, and go on working while TOKEN_SECRETS holds the
+ * secret that signed them. One that is revoked in Lemur, then or later, is revoked here.
  */
 export async function importApiKeys(run: Run): Promise<void> {
   const rows = await run.parts.lemur.all(apiKeys);
-  const inactive = new Set((await run.parts.lemur.all(users)).filter(({ active }) => active === false).map(({ id }) => id));
+  const inactive = new Set(
+    (await run.parts.lemur.all(users)).filter(({ active }) => active === false).map(({ id }) => id),
+  );
   await run.step(async (step) => {
     const known = await run.legacy.known(step.tx, 'apikey');
     const usersHere = await run.legacy.ids(step.tx, 'user');
@@ -22,22 +24,38 @@ export async function importApiKeys(run: Run): Promise<void> {
       const before = known.get(row.id);
       const userId = usersHere.get(row.userId ?? 0);
       if (before?.digest === digestOf(row)) step.report.count(table, 'unchanged');
-      else if (before) taken.push(...await follow(run, step, row, before.id));
+      else if (before) taken.push(...(await follow(run, step, row, before.id)));
       else if (userId === undefined) leave(step, row);
       // Who is inactive in Lemur may be one with someone active here.
-      else taken.push(await take(run, step, row, { userId, revoked: row.revoked === true || inactive.has(row.userId ?? 0) }));
+      else
+        taken.push(
+          await take(run, step, row, { userId, revoked: row.revoked === true || inactive.has(row.userId ?? 0) }),
+        );
     }
     await run.remember(step, 'apikey', taken);
   });
 }
 
-async function take(run: Run, { tx, report }: Step, row: LemurApiKey, { userId, revoked }: { userId: number; revoked: boolean }): Promise<Taken> {
+async function take(
+  run: Run,
+  { tx, report }: Step,
+  row: LemurApiKey,
+  { userId, revoked }: { userId: number; revoked: boolean },
+): Promise<Taken> {
   const name = nameOf(row);
   const ttl = Number(row.ttl ?? 0);
   const endless = ttl === -1;
   const id = await run.parts.get(ApiKeyRepository).add(tx, {
-    userId, name, applicationName: row.applicationName || null, tokenHash: null, legacyId: row.id, legacyUserId: row.userId,
-    ttlDays: endless ? -1 : Math.min(Math.max(ttl, 1), longestDays), issuedAt: new Date(Number(row.issuedAt ?? 0) * 1000), scopes: null, revoked: revoked || (!endless && ttl < 1),
+    userId,
+    name,
+    applicationName: row.applicationName || null,
+    tokenHash: null,
+    legacyId: row.id,
+    legacyUserId: row.userId,
+    ttlDays: endless ? -1 : Math.min(Math.max(ttl, 1), longestDays),
+    issuedAt: new Date(Number(row.issuedAt ?? 0) * 1000),
+    scopes: null,
+    revoked: revoked || (!endless && ttl < 1),
   });
   report.count(table, 'imported');
   return { legacyId: row.id, id, name, digest: digestOf(row) };

@@ -19,17 +19,33 @@ const table = authorities.name;
 const rolesOfAuthorities = { table: 'roles_authorities', of: 'authority_id', to: 'role_id' };
 
 /** An authority of Lemur's with the certificate that is the CA's own. */
-interface Found { row: LemurAuthority; ca: LemurCertificate | null; leaf: ParsedCertificate; chain: ParsedCertificate[] }
+interface Found {
+  row: LemurAuthority;
+  ca: LemurCertificate | null;
+  leaf: ParsedCertificate;
+  chain: ParsedCertificate[];
+}
 
 /**
- * Authorities with the CA's own certificate and key, which are no certificates like the others here: nobody can export them.
- * Those of Lemur's own CA issue at once. Of an issuer that is not here, they stand there inactive, so that certificates keep their link.
+ * Authorities with the CA's own certificate and key, which are no certificates like the others here: nobody can export
+ * them. Those of Lemur's own CA issue at once. Of an issuer that is not here, they stand there inactive, so that
+ * certificates keep their link.
  */
 export async function importAuthorities(run: Run): Promise<void> {
   const { lemur } = run.parts;
   const rows = await lemur.all(authorities);
-  const cas = new Map((await lemur.all(certificates, lemur.has('certificates', 'root_authority_id') ? 'root_authority_id is not null' : 'false')).map((ca) => [ca.rootAuthorityId, ca]));
-  const rolesOf = await lemur.linked(rolesOfAuthorities, rows.map(({ id }) => id));
+  const cas = new Map(
+    (
+      await lemur.all(
+        certificates,
+        lemur.has('certificates', 'root_authority_id') ? 'root_authority_id is not null' : 'false',
+      )
+    ).map((ca) => [ca.rootAuthorityId, ca]),
+  );
+  const rolesOf = await lemur.linked(
+    rolesOfAuthorities,
+    rows.map(({ id }) => id),
+  );
   await run.step(async (step) => {
     step.report.count(table, 'rows', rows.length);
     const known = await run.legacy.known(step.tx, 'authority');
@@ -39,7 +55,8 @@ export async function importAuthorities(run: Run): Promise<void> {
     const everyone = standing.map(({ id, certificatePem }) => ({ id, leaf: parseCertificate(certificatePem) }));
     const names = new Set(standing.map(({ name }) => name.toLowerCase()));
     const taken: Taken[] = [];
-    for (const one of await parentsFirst(found)) taken.push(await take(run, step, one, { everyone, names, roleIds: rolesOf.get(one.row.id) ?? [] }));
+    for (const one of await parentsFirst(found))
+      taken.push(await take(run, step, one, { everyone, names, roleIds: rolesOf.get(one.row.id) ?? [] }));
     await run.remember(step, 'authority', taken);
   });
 }
@@ -48,41 +65,96 @@ function read({ report }: Step, row: LemurAuthority, ca: LemurCertificate | null
   try {
     const leaf = parseCertificate(ca?.body || row.body || '');
     const chainText = ca?.chain || row.chain || '';
-    return [{ row, ca, leaf, chain: chainText.includes('-----BEGIN') ? splitCertificates(chainText).map((pem) => parseCertificate(pem)) : [] }];
+    return [
+      {
+        row,
+        ca,
+        leaf,
+        chain: chainText.includes('-----BEGIN') ? splitCertificates(chainText).map((pem) => parseCertificate(pem)) : [],
+      },
+    ];
   } catch (error) {
     report.count(table, 'left');
     const facts = { plugin: row.pluginName, owner: row.owner, options: shown(row.options) };
-    report.note({ kind: 'fault', table, id: row.id, name: row.name, text: `Its CA certificate cannot be read, so it is not here and its certificates are without an authority: ${explainFault(error)}.`, facts });
+    report.note({
+      kind: 'fault',
+      table,
+      id: row.id,
+      name: row.name,
+      text:
+        'Its CA certificate cannot be read, so it is not here and its certificates are ' +
+        `without an authority: ${explainFault(error)}.`,
+      facts,
+    });
     return [];
   }
 }
 
-interface Surroundings { everyone: { id: number; leaf: ParsedCertificate }[]; names: Set<string>; roleIds: readonly number[] }
+interface Surroundings {
+  everyone: { id: number; leaf: ParsedCertificate }[];
+  names: Set<string>;
+  roleIds: readonly number[];
+}
 
 async function take(run: Run, step: Step, found: Found, { everyone, names, roleIds }: Surroundings): Promise<Taken> {
   const { row, ca, leaf } = found;
   const { tx, report } = step;
   const name = freeLabel(row.name, names);
-  if (name !== row.name) report.note({ kind: 'changed', table, id: row.id, name: row.name, text: `There is another authority of this name; it is called ${name}.` });
+  if (name !== row.name)
+    report.note({
+      kind: 'changed',
+      table,
+      id: row.id,
+      name: row.name,
+      text: `There is another authority of this name; it is called ${name}.`,
+    });
   const issuers = await orderChain(leaf, [...found.chain, ...everyone.map((one) => one.leaf)]).catch(() => found.chain);
   const parent = everyone.find((one) => issuers[0] !== undefined && one.leaf.der.equals(issuers[0].der));
   const secrets = pluginFor(run, step, row);
   const sealedKey = seal(run, step, found, secrets.secretId);
-  const active = row.active !== false && secrets.usable && (secrets.pluginId !== 'local-ca' || (sealedKey !== null && canSign(step, found)));
+  const active =
+    row.active !== false &&
+    secrets.usable &&
+    (secrets.pluginId !== 'local-ca' || (sealedKey !== null && canSign(step, found)));
   const [creatorId = null] = (await run.legacy.ids(tx, 'user', [row.userId ?? ca?.userId ?? 0])).values();
-  const saved = await run.parts.get(AuthorityRepository).add(tx, {
-    name, owner: (row.owner ?? ca?.owner ?? '').trim().toLowerCase(), description: row.description, active,
-    pluginId: secrets.pluginId, options: secrets.options, sealedOptions: secrets.sealedOptions, secretId: secrets.secretId,
-    parentId: parent?.id ?? null, ...factsOf([leaf, ...issuers].map(({ der }) => toPem('CERTIFICATE', der))), sealedKey,
-    maxValidityDays: null, defaultValidityDays: null, isPrivate: false, ...flagsOf(row), creatorId, version: 1, createdAt: row.dateCreated ?? run.parts.now,
-  }, await rolesHere(run, tx, roleIds));
+  const saved = await run.parts.get(AuthorityRepository).add(
+    tx,
+    {
+      name,
+      owner: (row.owner ?? ca?.owner ?? '').trim().toLowerCase(),
+      description: row.description,
+      active,
+      pluginId: secrets.pluginId,
+      options: secrets.options,
+      sealedOptions: secrets.sealedOptions,
+      secretId: secrets.secretId,
+      parentId: parent?.id ?? null,
+      ...factsOf([leaf, ...issuers].map(({ der }) => toPem('CERTIFICATE', der))),
+      sealedKey,
+      maxValidityDays: null,
+      defaultValidityDays: null,
+      isPrivate: false,
+      ...flagsOf(row),
+      creatorId,
+      version: 1,
+      createdAt: row.dateCreated ?? run.parts.now,
+    },
+    await rolesHere(run, tx, roleIds),
+  );
   everyone.push({ id: saved.id, leaf });
   report.count(table, 'imported');
   return { legacyId: row.id, id: saved.id, name };
 }
 
-/** A plugin that is not here is kept by its slug; whoever sets the authority up anew gives it options, which Lemur has in its configuration. */
-function pluginFor(run: Run, { report }: Step, { id, name, pluginName, options }: LemurAuthority): StoredPlugin & { usable: boolean } {
+/**
+ * A plugin that is not here is kept by its slug; whoever sets the authority up anew gives it options, which Lemur has
+ * in its configuration.
+ */
+function pluginFor(
+  run: Run,
+  { report }: Step,
+  { id, name, pluginName, options }: LemurAuthority,
+): StoredPlugin & { usable: boolean } {
   const slug = pluginName ?? '';
   const bare = { pluginId: slug || 'unknown', options: {}, sealedOptions: null, secretId: randomUUID(), usable: false };
   const configured = run.parts.get(ConfiguredPlugins);
@@ -90,28 +162,45 @@ function pluginFor(run: Run, { report }: Step, { id, name, pluginName, options }
     const plugin = configured.plugin('issuer', slug);
     return { ...configured.seal(plugin, { slug, pluginOptions: [] }, 'authority'), usable: true };
   } catch (error) {
-    report.note({ kind: 'left', table, id, name, text: `It is inactive until its issuer is set up: ${explainFault(error)}`, facts: { plugin: slug, options: shown(options) } });
+    report.note({
+      kind: 'left',
+      table,
+      id,
+      name,
+      text: `It is inactive until its issuer is set up: ${explainFault(error)}`,
+      facts: { plugin: slug, options: shown(options) },
+    });
     return bare;
   }
 }
 
 function seal(run: Run, { report }: Step, { row, ca, leaf }: Found, secretId: string): Authority['sealedKey'] {
   const { key, fault } = openKey(run.parts.fernet, ca?.privateKey ?? null, leaf);
-  if (fault !== null) report.note({ kind: 'fault', table, id: row.id, name: row.name, text: `The key of the CA is lost: ${fault}` });
+  if (fault !== null)
+    report.note({ kind: 'fault', table, id: row.id, name: row.name, text: `The key of the CA is lost: ${fault}` });
   return key && run.parts.get(KeyRing).seal(privateKeyPem(key), authorityKeyPlace(secretId));
 }
 
 /** Lemur makes CA certificates that say nothing of being one unless it is asked to. */
 function canSign({ report }: Step, { row, leaf }: Found): boolean {
   if (leaf.isCa && (leaf.keyUsage.length === 0 || leaf.keyUsage.includes('keyCertSign'))) return true;
-  report.note({ kind: 'left', table, id: row.id, name: row.name, text: 'It is inactive: its certificate does not say that it is a CA, so no client accepts what it would issue.' });
+  report.note({
+    kind: 'left',
+    table,
+    id: row.id,
+    name: row.name,
+    text: 'It is inactive: its certificate does not say that it is a CA, so no client accepts what it would issue.',
+  });
   return false;
 }
 
 function flagsOf({ options }: LemurAuthority): Pick<Authority, 'isCabCompliant' | 'isCnOptional'> {
   const value = (name: string): unknown => optionsIn(options).find((option) => option.name === name)?.value;
   const compliant = value('cab_compliant');
-  return { isCabCompliant: typeof compliant === 'boolean' ? compliant : null, isCnOptional: value('cn_optional') !== false };
+  return {
+    isCabCompliant: typeof compliant === 'boolean' ? compliant : null,
+    isCnOptional: value('cn_optional') !== false,
+  };
 }
 
 async function rolesHere(run: Run, tx: Tx, legacyIds: readonly number[]): Promise<number[]> {
@@ -124,7 +213,7 @@ async function parentsFirst(found: readonly Found[]): Promise<Found[]> {
   let left = [...found];
   while (left.length > 0) {
     const free: Found[] = [];
-    for (const one of left) if (isSelfIssued(one.leaf) || !await isBelowAny(one, left)) free.push(one);
+    for (const one of left) if (isSelfIssued(one.leaf) || !(await isBelowAny(one, left))) free.push(one);
     const next = free.length > 0 ? free : left;
     ordered.push(...next);
     left = left.filter((one) => !next.includes(one));
@@ -133,6 +222,10 @@ async function parentsFirst(found: readonly Found[]): Promise<Found[]> {
 }
 
 async function isBelowAny({ leaf }: Found, others: readonly Found[]): Promise<boolean> {
-  const signed = await Promise.all(others.filter((other) => !other.leaf.der.equals(leaf.der)).map((other) => isSignedBy(leaf, other.leaf).catch(() => false)));
+  const signed = await Promise.all(
+    others
+      .filter((other) => !other.leaf.der.equals(leaf.der))
+      .map((other) => isSignedBy(leaf, other.leaf).catch(() => false)),
+  );
   return signed.includes(true);
 }

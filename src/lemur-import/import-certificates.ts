@@ -14,7 +14,10 @@ import type { Run } from './run.js';
 
 const table = certificates.name;
 
-/** Certificates, some hundred in each transaction; those that are here already only where they have changed in Lemur since. */
+/**
+ * Certificates, some hundred in each transaction; those that are here already only where they have changed in Lemur
+ * since.
+ */
 export async function importCertificates(run: Run, notifications: NotificationLinks): Promise<void> {
   const { lemur, advance } = run.parts;
   const places = await placesHere(run);
@@ -22,29 +25,51 @@ export async function importCertificates(run: Run, notifications: NotificationLi
   // The CA's own certificates have become authorities.
   const where = lemur.has('certificates', 'root_authority_id') ? 'root_authority_id is null' : 'true';
   for await (const rows of lemur.batches(certificates, where)) {
-    const links = await linksOf(lemur, rows.map(({ id }) => id));
-    const known = await run.step(({ tx }) => run.legacy.known(tx, 'certificate', rows.map(({ id }) => id)));
-    const isSame = (row: LemurCertificate): boolean => known.get(row.id)?.digest === digestOfCertificate({ row, keyLost: false }, links);
+    const links = await linksOf(
+      lemur,
+      rows.map(({ id }) => id),
+    );
+    const known = await run.step(({ tx }) =>
+      run.legacy.known(
+        tx,
+        'certificate',
+        rows.map(({ id }) => id),
+      ),
+    );
+    const isSame = (row: LemurCertificate): boolean =>
+      known.get(row.id)?.digest === digestOfCertificate({ row, keyLost: false }, links);
     run.report.count(table, 'rows', rows.length);
     run.report.count(table, 'unchanged', rows.filter(isSame).length);
-    const readings = await Promise.all(rows.filter((row) => !isSame(row)).map((row) => readCertificate(row, { fernet: run.parts.fernet, authority: authorities.get(row.authorityId ?? 0) })));
+    const readings = await Promise.all(
+      rows
+        .filter((row) => !isSame(row))
+        .map((row) =>
+          readCertificate(row, { fernet: run.parts.fernet, authority: authorities.get(row.authorityId ?? 0) }),
+        ),
+    );
     const revoked = await lemur.revocations(rows.filter(({ status }) => status === 'revoked').map(({ id }) => id));
     const read = readings.flatMap((reading) => reading.read ?? []);
     for (const one of read) await keepNames(run, one, authorities.get(one.row.authorityId ?? 0));
-    await run.step(async (step) => {
-      readings.filter((reading) => reading.read === null).forEach(({ notes }) => {
-        notes.forEach((note) => step.report.note(note));
-        step.report.count(table, 'left');
+    await run
+      .step(async (step) => {
+        readings
+          .filter((reading) => reading.read === null)
+          .forEach(({ notes }) => {
+            notes.forEach((note) => step.report.note(note));
+            step.report.count(table, 'left');
+          });
+        await new CertificateBatch(run, step, { links, places, notifications, revoked }).take(
+          read.filter(({ row }) => !known.has(row.id)),
+        );
+        for (const one of read) {
+          const before = known.get(one.row.id);
+          if (before) await followCertificate(run, step, one, { links, id: before.id });
+        }
+      })
+      .catch((error: unknown) => {
+        notifications.forget();
+        throw error;
       });
-      await new CertificateBatch(run, step, { links, places, notifications, revoked }).take(read.filter(({ row }) => !known.has(row.id)));
-      for (const one of read) {
-        const before = known.get(one.row.id);
-        if (before) await followCertificate(run, step, one, { links, id: before.id });
-      }
-    }).catch((error: unknown) => {
-      notifications.forget();
-      throw error;
-    });
     advance(rows.length);
   }
 }
@@ -52,20 +77,30 @@ export async function importCertificates(run: Run, notifications: NotificationLi
 type AuthorityInLine = Authority & { above: readonly Authority[] };
 
 /** Lemur has issued for these names: what the policy reserves for few is renewed nevertheless. */
-async function keepNames({ parts: { get, actor } }: Run, read: ReadCertificate, authority: AuthorityInLine | undefined): Promise<void> {
-  if (authority && await get(DomainPolicy).demand(actor, read.terms, authority)) read.terms = { ...read.terms, beyondPolicy: true };
+async function keepNames(
+  { parts: { get, actor } }: Run,
+  read: ReadCertificate,
+  authority: AuthorityInLine | undefined,
+): Promise<void> {
+  if (authority && (await get(DomainPolicy).demand(actor, read.terms, authority)))
+    read.terms = { ...read.terms, beyondPolicy: true };
 }
 
 async function placesHere(run: Run): Promise<Places> {
   return run.step(async ({ tx }) => {
     const policies = new Map((await run.parts.get(PolicyRepository).all(tx)).map((policy) => [policy.id, policy]));
-    const byLegacyId = [...await run.legacy.ids(tx, 'policy')].flatMap(([legacyId, id]) => {
+    const byLegacyId = [...(await run.legacy.ids(tx, 'policy'))].flatMap(([legacyId, id]) => {
       const policy = policies.get(id);
       return policy ? [[legacyId, policy] as const] : [];
     });
     const defaultPolicy = [...policies.values()].find(({ name }) => name === defaultPolicyName);
     if (!defaultPolicy) throw new Error('The default rotation policy is missing.');
-    return { users: await run.legacy.ids(tx, 'user'), policies: new Map(byLegacyId), defaultPolicy, authorities: await run.legacy.ids(tx, 'authority') };
+    return {
+      users: await run.legacy.ids(tx, 'user'),
+      policies: new Map(byLegacyId),
+      defaultPolicy,
+      authorities: await run.legacy.ids(tx, 'authority'),
+    };
   });
 }
 
@@ -76,8 +111,10 @@ async function authoritiesHere(run: Run, { authorities }: Places): Promise<Map<n
     const authority = byId.get(id ?? 0);
     return authority ? [authority, ...lineOf(authority.parentId)] : [];
   };
-  return new Map([...authorities].flatMap(([legacyId, id]) => {
-    const [authority, ...above] = lineOf(id);
-    return authority ? [[legacyId, { ...authority, above }] as const] : [];
-  }));
+  return new Map(
+    [...authorities].flatMap(([legacyId, id]) => {
+      const [authority, ...above] = lineOf(id);
+      return authority ? [[legacyId, { ...authority, above }] as const] : [];
+    }),
+  );
 }

@@ -10,12 +10,14 @@ export async function importDestinations(run: Run): Promise<void> {
   const rows = await run.parts.lemur.all(destinations);
   await run.step(async (step) => {
     const known = await run.legacy.known(step.tx, 'destination');
-    const labels = new Set((await run.parts.get(DestinationRepository).labels(step.tx)).map((label) => label.toLowerCase()));
+    const labels = new Set(
+      (await run.parts.get(DestinationRepository).labels(step.tx)).map((label) => label.toLowerCase()),
+    );
     const taken: Taken[] = [];
     step.report.count(table, 'rows', rows.length);
     for (const row of rows) {
       if (known.has(row.id)) step.report.count(table, 'unchanged');
-      else taken.push(...await take(run, step, row, labels));
+      else taken.push(...(await take(run, step, row, labels)));
     }
     await run.remember(step, 'destination', taken);
   });
@@ -26,8 +28,17 @@ async function take(run: Run, step: Step, row: LemurPlugin, labels: Set<string>)
   if (!stored) return [];
   const wished = row.label?.trim() || `destination ${row.id}`;
   const label = freeLabel(wished, labels);
-  if (label !== wished) step.report.note({ kind: 'changed', table, id: row.id, name: wished, text: `There is another destination of this label; it is called ${label}.` });
-  const { id } = await run.parts.get(DestinationRepository).add(step.tx, { label, description: row.description, ...stored, createdAt: run.parts.now });
+  if (label !== wished)
+    step.report.note({
+      kind: 'changed',
+      table,
+      id: row.id,
+      name: wished,
+      text: `There is another destination of this label; it is called ${label}.`,
+    });
+  const { id } = await run.parts
+    .get(DestinationRepository)
+    .add(step.tx, { label, description: row.description, ...stored, createdAt: run.parts.now });
   step.report.count(table, 'imported');
   return [{ legacyId: row.id, id, name: label }];
 }

@@ -6,7 +6,10 @@ import type { Run } from './run.js';
 
 const table = 'domains';
 
-/** Names come with their certificates, each once; here, those that are sensitive in any of their rows. They cover here what lies below them, too. */
+/**
+ * Names come with their certificates, each once; here, those that are sensitive in any of their rows. They cover here
+ * what lies below them, too.
+ */
 export async function importSensitiveDomains(run: Run): Promise<void> {
   const { lemur, get, actor } = run.parts;
   const names = await lemur.sensitiveDomains();
@@ -20,7 +23,13 @@ export async function importSensitiveDomains(run: Run): Promise<void> {
     report.count(table, 'unchanged', names.length - marked.length);
     if (marked.length === 0) return;
     await get(DomainRuleRepository).raiseVersion(tx);
-    await get(Audit).recordMany(tx, marked.map(({ id, name }) => ({ actor, act: { action: 'domain.imported', targetType: 'domain', targetId: id, after: { name, sensitive: true } } })));
+    await get(Audit).recordMany(
+      tx,
+      marked.map(({ id, name }) => ({
+        actor,
+        act: { action: 'domain.imported', targetType: 'domain', targetId: id, after: { name, sensitive: true } },
+      })),
+    );
   });
   get(DomainPolicy).forget();
 }

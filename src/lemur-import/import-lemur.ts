@@ -37,8 +37,9 @@ const sample = 50;
 class Undone extends Error {}
 
 /**
- * Takes over what is in a database of Lemur's as it is at this moment; nothing is written there. May be cut off and run again at any
- * time: what has been taken over is left alone. A dry run does all of it in one transaction, which it takes back.
+ * Takes over what is in a database of Lemur's as it is at this moment; nothing is written there. May be cut off and run
+ * again at any time: what has been taken over is left alone. A dry run does all of it in one transaction, which it
+ * takes back.
  */
 export async function importLemur(request: ImportRequest): Promise<Report> {
   const fernet = new Fernet(request.fernetKeys);
@@ -49,7 +50,9 @@ export async function importLemur(request: ImportRequest): Promise<Report> {
     const { actor, get, advance } = request;
     const db = get(Database);
     const parts = { lemur, fernet, actor, get, advance, now: get(Clock).now() };
-    return await (request.dryRun ? rehearse(db, parts) : importAll(new Run({ ...parts, write: (work) => db.write(work) })));
+    return await (request.dryRun
+      ? rehearse(db, parts)
+      : importAll(new Run({ ...parts, write: (work) => db.write(work) })));
   } finally {
     await lemur.close();
   }
@@ -57,15 +60,17 @@ export async function importLemur(request: ImportRequest): Promise<Report> {
 
 async function rehearse(db: Database, parts: Omit<RunParts, 'write'>): Promise<Report> {
   let report: Report | undefined;
-  await db.source.transaction(async (manager) => {
-    // One statement after the other, with what reading takes in between.
-    await manager.query('set local idle_in_transaction_session_timeout = 0');
-    const tx = manager as Tx;
-    report = await importAll(new Run({ ...parts, write: (work) => work(tx) }));
-    throw new Undone();
-  }).catch((error: unknown) => {
-    if (!(error instanceof Undone)) throw error;
-  });
+  await db.source
+    .transaction(async (manager) => {
+      // One statement after the other, with what reading takes in between.
+      await manager.query('set local idle_in_transaction_session_timeout = 0');
+      const tx = manager as Tx;
+      report = await importAll(new Run({ ...parts, write: (work) => work(tx) }));
+      throw new Undone();
+    })
+    .catch((error: unknown) => {
+      if (!(error instanceof Undone)) throw error;
+    });
   if (!report) throw new Error('The dry run came to nothing.');
   return report;
 }
@@ -85,7 +90,9 @@ async function importAll(run: Run): Promise<Report> {
   await noteLeftovers(run);
   const { actor, get, lemur } = run.parts;
   const after = { tables: Object.fromEntries(run.report.tables), ...run.report.totals };
-  await run.step(({ tx }) => get(Audit).record(tx, actor, { action: 'lemur.imported', targetType: 'database', targetId: lemur.name, after }));
+  await run.step(({ tx }) =>
+    get(Audit).record(tx, actor, { action: 'lemur.imported', targetType: 'database', targetId: lemur.name, after }),
+  );
   return run.report;
 }
 
@@ -100,5 +107,9 @@ async function demandFittingKeys(lemur: LemurDatabase, fernet: Fernet): Promise<
       return false;
     }
   });
-  if (tokens.length > 0 && !fits) throw new Error('None of the Fernet keys opens any private key of that database. They are LEMUR_ENCRYPTION_KEYS in the settings of Lemur.');
+  if (tokens.length > 0 && !fits)
+    throw new Error(
+      'None of the Fernet keys opens any private key of that database. They are ' +
+        'LEMUR_ENCRYPTION_KEYS in the settings of Lemur.',
+    );
 }

@@ -12,14 +12,23 @@ import { freeLabel, type Run, type Step } from './run.js';
 const table = notifications.name;
 
 /** A default warning of Lemur's, whose label has only the local part of an address: it becomes one for each address. */
-interface Shared { row: LemurPlugin; stored: StoredPlugin; local: string; days: string }
+interface Shared {
+  row: LemurPlugin;
+  stored: StoredPlugin;
+  local: string;
+  days: string;
+}
 
 /** What the notifications of Lemur's have become, for the certificates that are linked with them. */
 export class NotificationLinks {
   private readonly ofOwners = new Map<string, number[]>();
   private readonly byLabel = new Map<string, number>();
 
-  constructor(private readonly run: Run, private readonly ids: ReadonlyMap<number, number>, private readonly shared: ReadonlyMap<number, Shared>) {}
+  constructor(
+    private readonly run: Run,
+    private readonly ids: ReadonlyMap<number, number>,
+    private readonly shared: ReadonlyMap<number, Shared>,
+  ) {}
 
   /** The notifications of a certificate. `missing`: some of Lemur's are not here. */
   async of(tx: Tx, legacyIds: readonly number[], owner: string): Promise<{ ids: number[]; missing: boolean }> {
@@ -37,22 +46,40 @@ export class NotificationLinks {
     const known = this.ofOwners.get(owner);
     if (known) return known;
     const { get } = this.run.parts;
-    const ids = (await get(NotificationRepository).ensure(tx, defaultNotifications(owner, get(Config)))).map(({ id }) => id);
+    const ids = (await get(NotificationRepository).ensure(tx, defaultNotifications(owner, get(Config)))).map(
+      ({ id }) => id,
+    );
     this.ofOwners.set(owner, ids);
     return ids;
   }
 
   private async split(tx: Tx, shared: Shared, owner: string): Promise<number> {
-    const recipients = textOf(shared.row.options, 'recipients').split(',').map((one) => one.trim()).filter((one) => one !== '');
+    const recipients = textOf(shared.row.options, 'recipients')
+      .split(',')
+      .map((one) => one.trim())
+      .filter((one) => one !== '');
     const isOwners = owner.includes('@') && localPart(owner) === shared.local.toLowerCase();
-    const address = isOwners ? owner : recipients[0] ?? owner;
+    const address = isOwners ? owner : (recipients[0] ?? owner);
     const label = `DEFAULT_${address.toUpperCase()}_${shared.days}_DAY`;
     // In Lemur anybody could make one of these, so only what warns as the label says becomes the program's own.
-    const builtIn = isOwners && shared.row.active !== false && leadOf(this.run, shared.stored) === Number(shared.days) * 86_400;
+    const builtIn =
+      isOwners && shared.row.active !== false && leadOf(this.run, shared.stored) === Number(shared.days) * 86_400;
     const key = `${builtIn} ${label}`;
-    const known = this.byLabel.get(key) ?? (await this.run.parts.get(NotificationRepository).known(tx, [label], builtIn))[0]?.id;
+    const known =
+      this.byLabel.get(key) ?? (await this.run.parts.get(NotificationRepository).known(tx, [label], builtIn))[0]?.id;
     const to = isOwners && !recipients.some((one) => one.toLowerCase() === owner) ? [owner] : recipients;
-    const id = known ?? await add(this.run, tx, { label, row: shared.row, builtIn, stored: { ...shared.stored, secretId: randomUUID(), options: { ...shared.stored.options, recipients: to.join(',') } } });
+    const id =
+      known ??
+      (await add(this.run, tx, {
+        label,
+        row: shared.row,
+        builtIn,
+        stored: {
+          ...shared.stored,
+          secretId: randomUUID(),
+          options: { ...shared.stored.options, recipients: to.join(',') },
+        },
+      }));
     this.byLabel.set(key, id);
     return id;
   }
@@ -69,7 +96,9 @@ export async function importNotifications(run: Run): Promise<NotificationLinks> 
   const rows = await run.parts.lemur.all(notifications);
   return run.step(async (step) => {
     const known = await run.legacy.known(step.tx, 'notification');
-    const labels = new Set((await run.parts.get(NotificationRepository).labels(step.tx)).map((label) => label.toLowerCase()));
+    const labels = new Set(
+      (await run.parts.get(NotificationRepository).labels(step.tx)).map((label) => label.toLowerCase()),
+    );
     const shared = new Map<number, Shared>();
     step.report.count(table, 'rows', rows.length);
     for (const row of rows) {
@@ -88,10 +117,22 @@ export async function importNotifications(run: Run): Promise<NotificationLinks> 
   });
 }
 
-async function take(run: Run, step: Step, row: LemurPlugin, { stored, labels }: { stored: StoredPlugin; labels: Set<string> }): Promise<void> {
+async function take(
+  run: Run,
+  step: Step,
+  row: LemurPlugin,
+  { stored, labels }: { stored: StoredPlugin; labels: Set<string> },
+): Promise<void> {
   const wished = (row.label?.trim() || `notification ${row.id}`).slice(0, 250);
   const label = freeLabel(wished, labels);
-  if (label !== wished) step.report.note({ kind: 'changed', table, id: row.id, name: wished, text: `There is another notification of this label; it is called ${label}.` });
+  if (label !== wished)
+    step.report.note({
+      kind: 'changed',
+      table,
+      id: row.id,
+      name: wished,
+      text: `There is another notification of this label; it is called ${label}.`,
+    });
   await remember(run, step, row, await add(run, step.tx, { label, row, stored }));
 }
 
@@ -100,10 +141,21 @@ async function remember(run: Run, step: Step, row: LemurPlugin, id: number | nul
   else await run.remember(step, 'notification', [{ legacyId: row.id, id, name: row.label ?? '' }]);
 }
 
-async function add(run: Run, tx: Tx, { label, row, stored, builtIn = false }: { label: string; row: LemurPlugin; stored: StoredPlugin; builtIn?: boolean }): Promise<number> {
+async function add(
+  run: Run,
+  tx: Tx,
+  { label, row, stored, builtIn = false }: { label: string; row: LemurPlugin; stored: StoredPlugin; builtIn?: boolean },
+): Promise<number> {
   const { get, now } = run.parts;
   const { id } = await get(NotificationRepository).add(tx, {
-    label, description: row.description, active: row.active ?? true, ...stored, leadS: leadOf(run, stored), builtIn, creatorId: null, createdAt: now,
+    label,
+    description: row.description,
+    active: row.active ?? true,
+    ...stored,
+    leadS: leadOf(run, stored),
+    builtIn,
+    creatorId: null,
+    createdAt: now,
   });
   return id;
 }

@@ -6,7 +6,10 @@ import { freeLabel, type Run, type Taken } from './run.js';
 const table = policies.name;
 const defaultDays = 30;
 
-/** Rotation policies. Those of one name and the same days are one; of one name and other days, they are told apart by their days. */
+/**
+ * Rotation policies. Those of one name and the same days are one; of one name and other days, they are told apart by
+ * their days.
+ */
 export async function importPolicies(run: Run): Promise<void> {
   const rows = await run.parts.lemur.all(policies);
   const repository = run.parts.get(PolicyRepository);
@@ -24,10 +27,24 @@ export async function importPolicies(run: Run): Promise<void> {
         report.count(table, 'unchanged');
         continue;
       }
-      const same = [standing.get(name.toLowerCase()), standing.get(`${name}-${days}-days`.toLowerCase())].find((policy) => policy !== undefined && isFor(policy, days));
+      const same = [standing.get(name.toLowerCase()), standing.get(`${name}-${days}-days`.toLowerCase())].find(
+        (policy) => policy !== undefined && isFor(policy, days),
+      );
       report.count(table, same ? 'merged' : 'imported');
-      const here = same ?? await add(names.has(name.toLowerCase()) ? freeLabel(`${name}-${days}-days`, names) : freeLabel(name, names), days);
-      if (here.name !== row.name) report.note({ kind: 'changed', table, id: row.id, name, text: `There is another policy of this name; it is called ${here.name}.` });
+      const here =
+        same ??
+        (await add(
+          names.has(name.toLowerCase()) ? freeLabel(`${name}-${days}-days`, names) : freeLabel(name, names),
+          days,
+        ));
+      if (here.name !== row.name)
+        report.note({
+          kind: 'changed',
+          table,
+          id: row.id,
+          name,
+          text: `There is another policy of this name; it is called ${here.name}.`,
+        });
       standing.set(here.name.toLowerCase(), here);
       taken.push({ legacyId: row.id, id: here.id, name: here.name });
     }

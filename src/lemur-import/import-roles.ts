@@ -14,15 +14,20 @@ const table = roles.name;
 const builtInThere: ReadonlySet<string> = new Set(['admin', 'operator', 'read-only', 'global_cert_issuer']);
 
 /**
- * Roles by their names, which count whatever their case here. Built-in ones are those that exist. A role that owns certificates
- * goes on reading their keys; whichever other role could do that in Lemur, just because it was linked, must be given `key:read`.
+ * Roles by their names, which count whatever their case here. Built-in ones are those that exist. A role that owns
+ * certificates goes on reading their keys; whichever other role could do that in Lemur, just because it was linked,
+ * must be given `key:read`.
  */
 export async function importRoles(run: Run): Promise<void> {
   const rows = await run.parts.lemur.all(roles);
   const owners = await run.parts.lemur.owners();
   await run.step(async (step) => {
     const known = await run.legacy.known(step.tx, 'role');
-    const standing = await idsByName(run, step.tx, rows.map(({ name }) => nameOf(name)));
+    const standing = await idsByName(
+      run,
+      step.tx,
+      rows.map(({ name }) => nameOf(name)),
+    );
     const taken: Taken[] = [];
     for (const row of rows) {
       step.report.count(table, 'rows');
@@ -33,36 +38,65 @@ export async function importRoles(run: Run): Promise<void> {
   });
 }
 
-interface Surroundings { standing: Map<string, number>; owners: ReadonlySet<string> }
+interface Surroundings {
+  standing: Map<string, number>;
+  owners: ReadonlySet<string>;
+}
 
 async function take(run: Run, step: Step, row: LemurRole, { standing, owners }: Surroundings): Promise<Taken> {
   const name = nameOf(row.name);
   const existing = standing.get(name.toLowerCase());
-  const changed = (text: string): void => step.report.note({ kind: 'changed', table, id: row.id, name: row.name, text });
+  const changed = (text: string): void =>
+    step.report.note({ kind: 'changed', table, id: row.id, name: row.name, text });
   if (name !== row.name) changed(`Its name is reserved here; it is called ${name}.`);
   if (existing !== undefined) {
     step.report.count(table, 'merged');
-    if (!builtInThere.has(name)) changed('There is a role of this name already, perhaps in another case: they are one now, and so are their holders.');
+    if (!builtInThere.has(name))
+      changed(
+        'There is a role of this name already, perhaps in another case: they are one now, and so are their holders.',
+      );
     return { legacyId: row.id, id: existing, name };
   }
   const owns = owners.has(name.toLowerCase());
   const id = await run.parts.get(RoleRepository).add(step.tx, {
-    name, description: row.description ?? '', permissions: owns ? [...ownerPermissions] : [], thirdParty: row.thirdParty ?? false, ...credentialsOf(run, step, row),
+    name,
+    description: row.description ?? '',
+    permissions: owns ? [...ownerPermissions] : [],
+    thirdParty: row.thirdParty ?? false,
+    ...credentialsOf(run, step, row),
   });
-  if (!owns) changed('It does not carry key:read, since it owns no certificate. In Lemur its holders could read the keys of certificates that it is linked to.');
+  if (!owns)
+    changed(
+      'It does not carry key:read, since it owns no certificate. In Lemur its holders ' +
+        'could read the keys of certificates that it is linked to.',
+    );
   standing.set(name.toLowerCase(), id);
   step.report.count(table, 'imported');
   return { legacyId: row.id, id, name };
 }
 
-function credentialsOf(run: Run, { report }: Step, { id, name, username, password }: LemurRole): Partial<Pick<Role, 'username' | 'sealedPassword' | 'secretId'>> {
+function credentialsOf(
+  run: Run,
+  { report }: Step,
+  { id, name, username, password }: LemurRole,
+): Partial<Pick<Role, 'username' | 'sealedPassword' | 'secretId'>> {
   const user = username ? { username } : {};
   if (!password || password.length === 0) return user;
   try {
     const secretId = randomUUID();
-    return { ...user, secretId, sealedPassword: run.parts.get(KeyRing).seal(run.parts.fernet.open(password), rolePasswordPlace(secretId)) };
+    return {
+      ...user,
+      secretId,
+      sealedPassword: run.parts.get(KeyRing).seal(run.parts.fernet.open(password), rolePasswordPlace(secretId)),
+    };
   } catch (error) {
-    report.note({ kind: 'fault', table, id, name, text: `Its password is lost: ${error instanceof Error ? error.message : ''}` });
+    report.note({
+      kind: 'fault',
+      table,
+      id,
+      name,
+      text: `Its password is lost: ${error instanceof Error ? error.message : ''}`,
+    });
     return user;
   }
 }

@@ -10,8 +10,9 @@ import { freeLabel, type Run, type Step, type Taken } from './run.js';
 const table = sources.name;
 
 /**
- * Sources, slug by slug, each of which has an owner here. They are looked at when someone says so: until then, the credentials of
- * this machine and the owner can be set right. What they hold is found anew and meets the certificates that are here.
+ * Sources, slug by slug, each of which has an owner here. They are looked at when someone says so: until then, the
+ * credentials of this machine and the owner can be set right. What they hold is found anew and meets the certificates
+ * that are here.
  */
 export async function importSources(run: Run): Promise<void> {
   const rows = await run.parts.lemur.all(sources);
@@ -25,17 +26,28 @@ export async function importSources(run: Run): Promise<void> {
     report.count(table, 'rows', rows.length);
     for (const row of rows) {
       if (known.has(row.id)) report.count(table, 'unchanged');
-      else taken.push(...await take(run, step, row, { labels, owner }));
+      else taken.push(...(await take(run, step, row, { labels, owner })));
     }
     await run.remember(step, 'source', taken);
     if (links === 0) return;
     report.count('certificate_source_associations', 'rows', links);
     report.count('certificate_source_associations', 'left', links);
-    report.note({ kind: 'left', table: 'certificate_source_associations', id: null, name: '', text: 'What sources hold is found anew when they are looked at.' });
+    report.note({
+      kind: 'left',
+      table: 'certificate_source_associations',
+      id: null,
+      name: '',
+      text: 'What sources hold is found anew when they are looked at.',
+    });
   });
 }
 
-async function take(run: Run, step: Step, row: LemurPlugin, { labels, owner }: { labels: Set<string>; owner: string }): Promise<Taken[]> {
+async function take(
+  run: Run,
+  step: Step,
+  row: LemurPlugin,
+  { labels, owner }: { labels: Set<string>; owner: string },
+): Promise<Taken[]> {
   const stored = pluginOf(run, step, 'source', table, row);
   if (!stored) return [];
   const configured = run.parts.get(ConfiguredPlugins);
@@ -43,17 +55,38 @@ async function take(run: Run, step: Step, row: LemurPlugin, { labels, owner }: {
   const wished = row.label?.trim() || `source ${row.id}`;
   const label = freeLabel(wished, labels);
   const { id } = await run.parts.get(SourceRepository).add(step.tx, {
-    label, description: row.description, owner, active: false, ...stored, creatorId: null, pollS, lastRunAt: null, nextRunAt: null, attempts: 0,
-    fault: null, faultDetail: null, createdAt: run.parts.now,
+    label,
+    description: row.description,
+    owner,
+    active: false,
+    ...stored,
+    creatorId: null,
+    pollS,
+    lastRunAt: null,
+    nextRunAt: null,
+    attempts: 0,
+    fault: null,
+    faultDetail: null,
+    createdAt: run.parts.now,
   });
   step.report.count(table, 'imported');
-  step.report.note({ kind: 'changed', table, id: row.id, name: wished, text: `It is not looked at until it is switched on (PUT /sources); what it finds there of nobody belongs to ${owner}.` });
+  step.report.note({
+    kind: 'changed',
+    table,
+    id: row.id,
+    name: wished,
+    text:
+      'It is not looked at until it is switched on (PUT /sources); what it finds there ' +
+      `of nobody belongs to ${owner}.`,
+  });
   return [{ legacyId: row.id, id, name: label }];
 }
 
 /** Lemur's sources have no owner: the security team, else who came first in Lemur. */
 async function ownerOf({ parts: { get, lemur } }: Run): Promise<string> {
   const [team] = get(Config).securityTeamEmail ?? [];
-  const people = (await lemur.all(users)).map(({ email }) => OwnerName.safeParse(email).data).filter((email) => email !== undefined);
+  const people = (await lemur.all(users))
+    .map(({ email }) => OwnerName.safeParse(email).data)
+    .filter((email) => email !== undefined);
   return team ?? people[0] ?? 'nobody@lemur.invalid';
 }

@@ -9,12 +9,16 @@ const table = users.name;
 const rolesOfUsers = { table: 'roles_users', of: 'user_id', to: 'role_id' };
 
 /**
- * Users are who their e-mail address says they are. Passwords stay as Lemur hashed them and are hashed anew at the next sign-in.
- * What has changed in Lemur since an earlier import is taken over where it takes something away: who is inactive there becomes so here.
+ * Users are who their e-mail address says they are. Passwords stay as Lemur hashed them and are hashed anew at the next
+ * sign-in. What has changed in Lemur since an earlier import is taken over where it takes something away: who is
+ * inactive there becomes so here.
  */
 export async function importUsers(run: Run): Promise<void> {
   const rows = await run.parts.lemur.all(users);
-  const rolesOf = await run.parts.lemur.linked(rolesOfUsers, rows.map(({ id }) => id));
+  const rolesOf = await run.parts.lemur.linked(
+    rolesOfUsers,
+    rows.map(({ id }) => id),
+  );
   await run.step(async (step) => {
     const known = await run.legacy.known(step.tx, 'user');
     const roles = await run.legacy.ids(step.tx, 'role');
@@ -24,8 +28,16 @@ export async function importUsers(run: Run): Promise<void> {
       const before = known.get(row.id);
       const digest = digestOf(row);
       if (before?.digest === digest) step.report.count(table, 'unchanged');
-      else if (before) taken.push(...await follow(run, step, row, before.id));
-      else taken.push(await take(run, step, row, (rolesOf.get(row.id) ?? []).flatMap((id) => roles.get(id) ?? [])));
+      else if (before) taken.push(...(await follow(run, step, row, before.id)));
+      else
+        taken.push(
+          await take(
+            run,
+            step,
+            row,
+            (rolesOf.get(row.id) ?? []).flatMap((id) => roles.get(id) ?? []),
+          ),
+        );
     }
     await run.remember(step, 'user', taken);
   });
@@ -38,11 +50,24 @@ async function take(run: Run, step: Step, row: LemurUser, roleIds: readonly numb
   const existing = await run.parts.get(UserRepository).findIdByEmail(tx, email);
   if (existing !== null) {
     report.count(table, 'merged');
-    report.note({ kind: 'changed', table, id: row.id, name: username, text: 'There is a user with this e-mail address already, who keeps name, password and state, and gets these roles besides.' });
+    report.note({
+      kind: 'changed',
+      table,
+      id: row.id,
+      name: username,
+      text:
+        'There is a user with this e-mail address already, who keeps name, password and ' +
+        'state, and gets these roles besides.',
+    });
     await run.parts.get(RoleRepository).giveAndTake(tx, existing, { give: roleIds, take: [] });
     return taken(existing);
   }
-  const id = await run.parts.get(UserRepository).add(tx, { email, username: await freeName(run, step, username, row.id), active: row.active ?? true, passwordHash: hashOf(row, step) });
+  const id = await run.parts.get(UserRepository).add(tx, {
+    email,
+    username: await freeName(run, step, username, row.id),
+    active: row.active ?? true,
+    passwordHash: hashOf(row, step),
+  });
   await run.parts.get(RoleRepository).giveAndTake(tx, id, { give: roleIds, take: [] });
   report.count(table, 'imported');
   return taken(id);
@@ -53,7 +78,11 @@ async function follow(run: Run, { tx, report }: Step, row: LemurUser, id: number
   const repository = run.parts.get(UserRepository);
   const user = await repository.findWithHash(tx, id);
   const leaves = row.active === false && user?.active === true;
-  const changedPassword = row.password !== null && isBcrypt(row.password) && user?.passwordHash !== null && isBcrypt(user?.passwordHash ?? '');
+  const changedPassword =
+    row.password !== null &&
+    isBcrypt(row.password) &&
+    user?.passwordHash !== null &&
+    isBcrypt(user?.passwordHash ?? '');
   if (leaves) await repository.change(tx, id, { active: false });
   if (changedPassword) await repository.change(tx, id, { passwordHash: row.password });
   if (leaves || changedPassword) await repository.revokeTokens(tx, id);
@@ -64,7 +93,13 @@ async function follow(run: Run, { tx, report }: Step, row: LemurUser, id: number
 function identityOf({ id, email, username }: LemurUser, { report }: Step): { email: string; username: string } {
   const address = email?.trim().toLowerCase() ?? '';
   if (address.length >= 3 && address.length <= 254) return { email: address, username: username || address };
-  report.note({ kind: 'changed', table, id, name: username ?? '', text: 'It has no e-mail address: one that reaches nobody stands in its place.' });
+  report.note({
+    kind: 'changed',
+    table,
+    id,
+    name: username ?? '',
+    text: 'It has no e-mail address: one that reaches nobody stands in its place.',
+  });
   return { email: `lemur-user-${id}@lemur.invalid`, username: username || `lemur-user-${id}` };
 }
 
@@ -72,15 +107,29 @@ function identityOf({ id, email, username }: LemurUser, { report }: Step): { ema
 function hashOf({ id, username, password }: LemurUser, { report }: Step): string | null {
   if (password === null || password === '') return null;
   if (isBcrypt(password)) return password;
-  report.note({ kind: 'changed', table, id, name: username ?? '', text: 'Its password is not stored as a hash in Lemur, and is not taken over: give it a new one (perennial reset-password).' });
+  report.note({
+    kind: 'changed',
+    table,
+    id,
+    name: username ?? '',
+    text:
+      'Its password is not stored as a hash in Lemur, and is not taken over: give it a ' +
+      'new one (perennial reset-password).',
+  });
   return null;
 }
 
 async function freeName(run: Run, { tx, report }: Step, username: string, legacyId: number): Promise<string> {
-  if (!await isNameTaken(run, tx, username)) return username;
+  if (!(await isNameTaken(run, tx, username))) return username;
   let name = `${username}-lemur`;
   for (let n = 2; await isNameTaken(run, tx, name); n += 1) name = `${username}-lemur-${n}`;
-  report.note({ kind: 'changed', table, id: legacyId, name: username, text: `Someone else has this name here; this user is called ${name}.` });
+  report.note({
+    kind: 'changed',
+    table,
+    id: legacyId,
+    name: username,
+    text: `Someone else has this name here; this user is called ${name}.`,
+  });
   return name;
 }
 

@@ -2,15 +2,41 @@ import type { LemurTable } from './lemur-rows.js';
 import type { Note } from './report.js';
 import type { Run } from './run.js';
 
-interface LemurPending { id: number; name: string | null; owner: string | null; cn: string | null; externalId: string | null; authorityId: number | null; resolved: boolean | null; status: string | null; privateKey: Buffer | string | null }
-interface LemurDnsProvider { id: number; name: string | null; providerType: string | null; description: string | null; apiEndpoint: string | null }
+interface LemurPending {
+  id: number;
+  name: string | null;
+  owner: string | null;
+  cn: string | null;
+  externalId: string | null;
+  authorityId: number | null;
+  resolved: boolean | null;
+  status: string | null;
+  privateKey: Buffer | string | null;
+}
+interface LemurDnsProvider {
+  id: number;
+  name: string | null;
+  providerType: string | null;
+  description: string | null;
+  apiEndpoint: string | null;
+}
 
-const pending: LemurTable<LemurPending> = { name: 'pending_certs', required: ['id'], optional: ['name', 'owner', 'cn', 'externalId', 'authorityId', 'resolved', 'status', 'privateKey'] };
-const dnsProviders: LemurTable<LemurDnsProvider> = { name: 'dns_providers', required: ['id'], optional: ['name', 'providerType', 'description', 'apiEndpoint'] };
+const pending: LemurTable<LemurPending> = {
+  name: 'pending_certs',
+  required: ['id'],
+  optional: ['name', 'owner', 'cn', 'externalId', 'authorityId', 'resolved', 'status', 'privateKey'],
+};
+const dnsProviders: LemurTable<LemurDnsProvider> = {
+  name: 'dns_providers',
+  required: ['id'],
+  optional: ['name', 'providerType', 'description', 'apiEndpoint'],
+};
 
 /** Whole tables that are not taken over, and why. */
 const untaken: Readonly<Record<string, string>> = {
-  logs: 'The audit log here is a chain that says when it was written; what Lemur logged cannot honestly stand in it. Keep that table.',
+  logs:
+    'The audit log here is a chain that says when it was written; what Lemur logged ' +
+    'cannot honestly stand in it. Keep that table.',
   endpoints: 'Endpoints are found anew by sources here.',
   policies: 'They belong to endpoints, which are found anew.',
   ciphers: 'They belong to endpoints, which are found anew.',
@@ -28,7 +54,13 @@ export async function noteLeftovers(run: Run): Promise<void> {
   await notePending(run);
   for (const row of await run.parts.lemur.all(dnsProviders)) {
     const facts = { type: row.providerType, description: row.description, apiEndpoint: row.apiEndpoint };
-    leave(run, { table: dnsProviders.name, id: row.id, name: row.name ?? '', text: 'Its credentials stay in Lemur: make it anew.', facts });
+    leave(run, {
+      table: dnsProviders.name,
+      id: row.id,
+      name: row.name ?? '',
+      text: 'Its credentials stay in Lemur: make it anew.',
+      facts,
+    });
   }
 }
 
@@ -41,7 +73,14 @@ async function notePending({ parts: { lemur }, report }: Run): Promise<void> {
   report.count(pending.name, 'merged', rows.length - open.length);
   for (const { id, name, cn, owner, externalId, authorityId, status, privateKey } of open) {
     const facts = { cn, owner, externalId, authorityId, status, hasKey: privateKey !== null };
-    report.note({ kind: 'fault', table: pending.name, id, name: name ?? cn ?? '', text: 'It is on order: let Lemur fetch it and import again, or cancel it. Its key is in Lemur alone.', facts });
+    report.note({
+      kind: 'fault',
+      table: pending.name,
+      id,
+      name: name ?? cn ?? '',
+      text: 'It is on order: let Lemur fetch it and import again, or cancel it. Its key is in Lemur alone.',
+      facts,
+    });
   }
 }
 

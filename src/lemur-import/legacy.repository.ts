@@ -2,13 +2,28 @@ import type { Tx } from '../platform/db/database.js';
 
 /** What is remembered of Lemur's rows, with the table where it has become a row here. */
 const tables = {
-  user: 'app_user', role: 'role', policy: 'rotation_policy', notification: 'notification', destination: 'destination',
-  authority: 'authority', certificate: 'certificate', apikey: 'api_key', source: 'source', replacement: 'certificate',
+  user: 'app_user',
+  role: 'role',
+  policy: 'rotation_policy',
+  notification: 'notification',
+  destination: 'destination',
+  authority: 'authority',
+  certificate: 'certificate',
+  apikey: 'api_key',
+  source: 'source',
+  replacement: 'certificate',
 } as const;
 export type LegacyKind = keyof typeof tables;
 
-/** `id`: of the row here; null when there is none, or none any more. `digest` tells whether the row in Lemur has changed since. */
-export interface LegacyRow { legacyId: number; id: number | null; digest: string }
+/**
+ * `id`: of the row here; null when there is none, or none any more. `digest` tells whether the row in Lemur has changed
+ * since.
+ */
+export interface LegacyRow {
+  legacyId: number;
+  id: number | null;
+  digest: string;
+}
 
 /** Every query on `legacy_row`: which rows of Lemur's have been taken over, and as what. */
 export class LegacyRepository {
@@ -16,7 +31,9 @@ export class LegacyRepository {
   async known(tx: Tx, kind: LegacyKind, legacyIds: readonly number[] | null = null): Promise<Map<number, LegacyRow>> {
     const rows = await tx.query<LegacyRow[]>(
       `select l.legacy_id as "legacyId", t.id, l.digest from legacy_row l left join ${tables[kind]} t on t.id = l.id
-       where l.kind = $1 and ($2::int[] is null or l.legacy_id = any($2))`, [kind, legacyIds]);
+       where l.kind = $1 and ($2::int[] is null or l.legacy_id = any($2))`,
+      [kind, legacyIds],
+    );
     return new Map(rows.map((row) => [row.legacyId, row]));
   }
 
@@ -30,6 +47,8 @@ export class LegacyRepository {
     await tx.query(
       `insert into legacy_row (kind, legacy_id, id, digest) select $1, l."legacyId", l.id, l.digest
        from jsonb_to_recordset($2::jsonb) as l("legacyId" int, id int, digest text)
-       on conflict (kind, legacy_id) do update set id = excluded.id, digest = excluded.digest, imported_at = now()`, [kind, JSON.stringify(rows)]);
+       on conflict (kind, legacy_id) do update set id = excluded.id, digest = excluded.digest, imported_at = now()`,
+      [kind, JSON.stringify(rows)],
+    );
   }
 }

@@ -6,14 +6,21 @@ import type { LemurPlugin, StoredOptions } from './lemur-rows.js';
 import type { Run, Step } from './run.js';
 
 /** One option as Lemur stores it beside what its form needs. */
-export interface LemurOption { [more: string]: unknown; name: string; value?: unknown; sensitive?: boolean }
+export interface LemurOption {
+  [more: string]: unknown;
+  name: string;
+  value?: unknown;
+  sensitive?: boolean;
+}
 
 /** Reads the options of a row; whatever has another form than a list of options is none. */
 export function optionsIn(stored: StoredOptions): LemurOption[] {
   let options = stored;
   for (let depth = 0; typeof options === 'string' && depth < 3; depth += 1) options = parsed(options);
   if (!Array.isArray(options)) return [];
-  return options.filter((option: unknown): option is LemurOption => typeof (option as LemurOption | null)?.name === 'string');
+  return options.filter(
+    (option: unknown): option is LemurOption => typeof (option as LemurOption | null)?.name === 'string',
+  );
 }
 
 function parsed(text: string): unknown {
@@ -28,7 +35,12 @@ const telling = /pass|secret|token|key|credential|webhook|hmac/i;
 
 /** What a report may say of options: everything but what is or may be a secret. */
 export function shown(stored: StoredOptions): Record<string, unknown> {
-  return Object.fromEntries(optionsIn(stored).map(({ name, value, sensitive }) => [name, (sensitive ?? false) || telling.test(name) ? '(not shown)' : value ?? null]));
+  return Object.fromEntries(
+    optionsIn(stored).map(({ name, value, sensitive }) => [
+      name,
+      (sensitive ?? false) || telling.test(name) ? '(not shown)' : (value ?? null),
+    ]),
+  );
 }
 
 /** The value of an option as text; empty when it has none. */
@@ -37,8 +49,17 @@ export function textOf(stored: StoredOptions, name: string): string {
   return typeof value === 'string' ? value.trim() : typeof value === 'number' ? String(value) : '';
 }
 
-/** What a row becomes: columns for its plugin here; null when there is no such plugin or it does not take these options, which is noted. */
-export function pluginOf(run: Run, { report }: Step, kind: PluginKind, table: string, row: LemurPlugin): StoredPlugin | null {
+/**
+ * What a row becomes: columns for its plugin here; null when there is no such plugin or it does not take these options,
+ * which is noted.
+ */
+export function pluginOf(
+  run: Run,
+  { report }: Step,
+  kind: PluginKind,
+  table: string,
+  row: LemurPlugin,
+): StoredPlugin | null {
   const name = row.label ?? String(row.id);
   const slug = row.pluginName ?? '';
   try {
@@ -46,9 +67,22 @@ export function pluginOf(run: Run, { report }: Step, kind: PluginKind, table: st
     const plugin = configured.plugin(kind, slug);
     const known = new Set(optionsOf(plugin.options).map((option) => option.name));
     const given = optionsIn(row.options);
-    const unknown = given.filter((option) => !known.has(option.name) && option.value !== null && option.value !== undefined && option.value !== '');
-    const stored = configured.seal(plugin, { slug, pluginOptions: given.filter((option) => known.has(option.name)) }, kind);
-    if (unknown.length > 0) report.note({ kind: 'changed', table, id: row.id, name, text: `${plugin.title} has no such option: ${unknown.map((option) => option.name).join(', ')}.` });
+    const unknown = given.filter(
+      (option) => !known.has(option.name) && option.value !== null && option.value !== undefined && option.value !== '',
+    );
+    const stored = configured.seal(
+      plugin,
+      { slug, pluginOptions: given.filter((option) => known.has(option.name)) },
+      kind,
+    );
+    if (unknown.length > 0)
+      report.note({
+        kind: 'changed',
+        table,
+        id: row.id,
+        name,
+        text: `${plugin.title} has no such option: ${unknown.map((option) => option.name).join(', ')}.`,
+      });
     return stored;
   } catch (error) {
     report.count(table, 'left');

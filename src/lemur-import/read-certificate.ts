@@ -27,10 +27,19 @@ export interface ReadCertificate {
 }
 
 /** What a row is read with: the keys of Lemur's, and the certificates of the authority that it names. */
-export interface ReadingAids { fernet: Fernet; authority: Pick<Authority, 'certificatePem' | 'chainPem'> | undefined }
+export interface ReadingAids {
+  fernet: Fernet;
+  authority: Pick<Authority, 'certificatePem' | 'chainPem'> | undefined;
+}
 
-/** What is wrong with a part of it is noted, and it comes without that part. Null when the certificate itself cannot be read. */
-export async function readCertificate(row: LemurCertificate, { fernet, authority }: ReadingAids): Promise<{ read: ReadCertificate | null; notes: Note[] }> {
+/**
+ * What is wrong with a part of it is noted, and it comes without that part. Null when the certificate itself cannot be
+ * read.
+ */
+export async function readCertificate(
+  row: LemurCertificate,
+  { fernet, authority }: ReadingAids,
+): Promise<{ read: ReadCertificate | null; notes: Note[] }> {
   const notes: Note[] = [];
   const note = (kind: Note['kind'], text: string, facts?: object): void => {
     notes.push({ kind, table: 'certificates', id: row.id, name: row.name ?? '', text, ...(facts && { facts }) });
@@ -41,19 +50,40 @@ export async function readCertificate(row: LemurCertificate, { fernet, authority
     if (fault !== null) note('fault', `It is here without its key: ${fault}`);
     const issuers = await chainOf(leaf, row, authority, (text) => note('changed', text));
     const chainPem = [leaf, ...issuers].map(({ der }) => toPem('CERTIFICATE', der));
-    const read = { row, leaf, chainPem, key, keyLost: fault !== null, csrPem: csrOf(row, leaf), terms: safeTerms(leaf), notes };
+    const read = {
+      row,
+      leaf,
+      chainPem,
+      key,
+      keyLost: fault !== null,
+      csrPem: csrOf(row, leaf),
+      terms: safeTerms(leaf),
+      notes,
+    };
     return { read, notes };
   } catch (error) {
     const { owner, externalId, authorityId, status } = row;
-    note('fault', `It cannot be read and is not here: ${explainFault(error)}.`, { owner, externalId, authorityId, status, hasKey: row.privateKey !== null });
+    note('fault', `It cannot be read and is not here: ${explainFault(error)}.`, {
+      owner,
+      externalId,
+      authorityId,
+      status,
+      hasKey: row.privateKey !== null,
+    });
     return { read: null, notes };
   }
 }
 
 /** The chain as Lemur has it where it fits, else what fits of it and of the authority's. */
-async function chainOf(leaf: ParsedCertificate, { chain }: LemurCertificate, authority: ReadingAids['authority'], note: (text: string) => void): Promise<ParsedCertificate[]> {
+async function chainOf(
+  leaf: ParsedCertificate,
+  { chain }: LemurCertificate,
+  authority: ReadingAids['authority'],
+  note: (text: string) => void,
+): Promise<ParsedCertificate[]> {
   const given = parsedChain(chain ?? '');
-  if (given === null) note('Its chain cannot be read; there is the chain of its authority instead, if that has issued it.');
+  if (given === null)
+    note('Its chain cannot be read; there is the chain of its authority instead, if that has issued it.');
   try {
     if (given && given.length > 0) {
       await checkChain(leaf, given);
@@ -62,7 +92,10 @@ async function chainOf(leaf: ParsedCertificate, { chain }: LemurCertificate, aut
   } catch {
     note('Its chain does not fit it; there is what fits of that and of the chain of its authority.');
   }
-  const pool = [...given ?? [], ...parsedChain(authority ? authority.certificatePem + authority.chainPem.join('') : '') ?? []];
+  const pool = [
+    ...(given ?? []),
+    ...(parsedChain(authority ? authority.certificatePem + authority.chainPem.join('') : '') ?? []),
+  ];
   return orderChain(leaf, pool).catch(() => []);
 }
 

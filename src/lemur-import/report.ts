@@ -1,17 +1,35 @@
 /**
- * What a note says of a row of Lemur's. `fault`: something of it is lost, and someone must see to it. `left`: it is of a kind that
- * is not taken over. `changed`: it is here, but not just as it was there.
+ * What a note says of a row of Lemur's. `fault`: something of it is lost, and someone must see to it. `left`: it is of
+ * a kind that is not taken over. `changed`: it is here, but not just as it was there.
  */
 export type NoteKind = 'fault' | 'left' | 'changed';
 
 /** `facts`: what else is known of a row that is not taken over; never a secret. */
-export interface Note { kind: NoteKind; table: string; id: number | null; name: string; text: string; facts?: object }
+export interface Note {
+  kind: NoteKind;
+  table: string;
+  id: number | null;
+  name: string;
+  text: string;
+  facts?: object;
+}
 
 /** How many rows of a table of Lemur's there are, and what becomes of them. */
-export interface TableCounts { rows: number; imported: number; merged: number; updated: number; unchanged: number; left: number }
+export interface TableCounts {
+  rows: number;
+  imported: number;
+  merged: number;
+  updated: number;
+  unchanged: number;
+  left: number;
+}
 
 /** A renewal that would have been due at once. */
-export interface HeldRenewal { name: string; notAfter: Date; renewsAt: Date }
+export interface HeldRenewal {
+  name: string;
+  notAfter: Date;
+  renewsAt: Date;
+}
 
 /** So many notes of one text are kept; the others are counted. */
 const mostAlike = 1000;
@@ -49,7 +67,8 @@ export class Report {
 
   /** Adds what a part came to, once that is stored. */
   add(part: Report): void {
-    for (const [table, counts] of part.tables) for (const [what, by] of Object.entries(counts) as [keyof TableCounts, number][]) this.count(table, what, by);
+    for (const [table, counts] of part.tables)
+      for (const [what, by] of Object.entries(counts) as [keyof TableCounts, number][]) this.count(table, what, by);
     part.notes.forEach((note) => this.note(note));
     part.renewals.forEach((renewal) => this.hold(renewal));
   }

@@ -24,10 +24,18 @@ export interface RunParts {
 }
 
 /** One transaction of an import, and what it comes to if it is stored. */
-export interface Step { tx: Tx; report: Report }
+export interface Step {
+  tx: Tx;
+  report: Report;
+}
 
 /** One row that was taken over, for the audit log. */
-export interface Taken { legacyId: number; id: number; name: string; digest?: string }
+export interface Taken {
+  legacyId: number;
+  id: number;
+  name: string;
+  digest?: string;
+}
 
 /** One import under way. */
 export class Run {
@@ -49,8 +57,18 @@ export class Run {
   /** Remembers rows that have been taken over, and has the audit log say so. */
   async remember({ tx }: Step, kind: LegacyKind, taken: readonly Taken[]): Promise<void> {
     const { actor, get } = this.parts;
-    await this.legacy.remember(tx, kind, taken.map(({ legacyId, id, digest = '' }) => ({ legacyId, id, digest })));
-    await get(Audit).recordMany(tx, taken.map(({ legacyId, id, name }) => ({ actor, act: { action: `${kind}.imported`, targetType: kind, targetId: id, after: { name, lemurId: legacyId } } })));
+    await this.legacy.remember(
+      tx,
+      kind,
+      taken.map(({ legacyId, id, digest = '' }) => ({ legacyId, id, digest })),
+    );
+    await get(Audit).recordMany(
+      tx,
+      taken.map(({ legacyId, id, name }) => ({
+        actor,
+        act: { action: `${kind}.imported`, targetType: kind, targetId: id, after: { name, lemurId: legacyId } },
+      })),
+    );
   }
 }
 

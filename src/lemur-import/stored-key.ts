@@ -16,7 +16,9 @@ export function openKey(fernet: Fernet, token: Buffer | string | null, { spkiDer
     if (text.length === 0) return { key: null, fault: null };
     const key = parsePrivateKey(text.toString());
     text.fill(0);
-    return publicMatches(key, spkiDer) ? { key, fault: null } : { key: null, fault: 'It belongs to another certificate.' };
+    return publicMatches(key, spkiDer)
+      ? { key, fault: null }
+      : { key: null, fault: 'It belongs to another certificate.' };
   } catch (error) {
     return { key: null, fault: explainFault(error) };
   }

@@ -21,7 +21,8 @@ export interface Rendered {
   html: string;
 }
 
-const html = Handlebars.compile<Letter>(`<!doctype html>
+const html = Handlebars.compile<Letter>(
+  `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -56,9 +57,12 @@ const html = Handlebars.compile<Letter>(`<!doctype html>
 </div>
 </body>
 </html>
-`, { strict: true });
+`,
+  { strict: true },
+);
 
-const text = Handlebars.compile<Letter>(`{{heading}}
+const text = Handlebars.compile<Letter>(
+  `{{heading}}
 {{#each paragraphs}}
 
 {{this}}
@@ -74,7 +78,9 @@ const text = Handlebars.compile<Letter>(`{{heading}}
 
 --${' '}
 Sent by Perennial.
-`, { strict: true, noEscape: true });
+`,
+  { strict: true, noEscape: true },
+);
 
 /** The letter as text and as HTML that says the same. Every value is one line; markup in values stays text. */
 export function renderLetter(letter: Letter): Rendered {
@@ -82,15 +88,16 @@ export function renderLetter(letter: Letter): Rendered {
     subject: oneLine(letter.subject),
     heading: oneLine(letter.heading),
     paragraphs: letter.paragraphs.map(oneLine),
-    cards: letter.cards.map(({ title, url, facts }) => (
-      { title: oneLine(title), url: oneLine(url), facts: facts.map(([label, value]) => [label, oneLine(value)] as const) }
-    )),
+    cards: letter.cards.map(({ title, url, facts }) => ({
+      title: oneLine(title),
+      url: oneLine(url),
+      facts: facts.map(([label, value]) => [label, oneLine(value)] as const),
+    })),
   };
   return { subject: clean.subject, text: text(clean), html: html(clean) };
 }
 
 /** Without control characters and without marks that turn the direction of the text: names come from strangers. */
 function oneLine(value: string): string {
-   
   return value.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g, ' ').trim();
 }

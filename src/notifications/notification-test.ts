@@ -20,8 +20,9 @@ const timeoutMs = 15_000;
 const perUser = { attempts: 10, windowMs: 10 * 60_000, keys: 10_000 };
 
 /**
- * Sends what is no warning, so that people see whether one would arrive: through the notification for those who run the program, and to their own
- * address for all others, or whoever can make notifications could write to anybody in our name.
+ * Sends what is no warning, so that people see whether one would arrive: through the notification for those who run the
+ * program, and to their own address for all others, or whoever can make notifications could write to anybody in our
+ * name.
  */
 @Injectable()
 export class NotificationTest {
@@ -35,13 +36,21 @@ export class NotificationTest {
     private readonly senders: Senders,
   ) {}
 
-  /** What became of it. Throws Problem `not-found`, `forbidden`, and `too-many-requests` after ten in ten minutes of one user. */
+  /**
+   * What became of it. Throws Problem `not-found`, `forbidden`, and `too-many-requests` after ten in ten minutes of one
+   * user.
+   */
   async send(actor: Actor, id: number): Promise<TestView> {
     const row = await this.repository.get(this.db.single, id);
     demandChange(actor, row);
     const waitMs = this.sent.take(String(actor.userId), this.clock.now().getTime());
-    if (waitMs > 0) throw new Problem('too-many-requests', 'Ten test messages in ten minutes are enough.', { retryAfterS: Math.ceil(waitMs / 1000) });
-    await this.db.write((tx) => this.audit.record(tx, actor, { action: 'notification.tested', targetType: 'notification', targetId: id }));
+    if (waitMs > 0)
+      throw new Problem('too-many-requests', 'Ten test messages in ten minutes are enough.', {
+        retryAfterS: Math.ceil(waitMs / 1000),
+      });
+    await this.db.write((tx) =>
+      this.audit.record(tx, actor, { action: 'notification.tested', targetType: 'notification', targetId: id }),
+    );
     try {
       await this.attempt(actor, row);
       return { ok: true, fault: null, detail: null };
@@ -54,8 +63,11 @@ export class NotificationTest {
   private attempt(actor: Actor, row: Notification): Promise<void> {
     const toSelf = !mayWriteToAnyone(actor);
     const message: NotificationMessage = {
-      event: 'notification.test', ...renderLetter(letter(row.label, actor)), data: { notification: row.label, requestedBy: actor.username },
-      recipients: toSelf ? [actor.email] : [], dedupeKey: `notification.test:${row.id}:${randomUUID()}`,
+      event: 'notification.test',
+      ...renderLetter(letter(row.label, actor)),
+      data: { notification: row.label, requestedBy: actor.username },
+      recipients: toSelf ? [actor.email] : [],
+      dedupeKey: `notification.test:${row.id}:${randomUUID()}`,
     };
     const signal = AbortSignal.timeout(timeoutMs);
     return toSelf ? this.senders.mail(message, signal) : this.senders.send(row, message, signal);
@@ -64,7 +76,11 @@ export class NotificationTest {
 
 function letter(label: string, { username }: Actor): Letter {
   return {
-    subject: `Test of ${label}`, heading: 'This is a test',
-    paragraphs: [`${username} wanted to see whether warnings of the notification ${label} arrive. They do; nothing need be done.`], cards: [],
+    subject: `Test of ${label}`,
+    heading: 'This is a test',
+    paragraphs: [
+      `${username} wanted to see whether warnings of the notification ${label} arrive. They do; nothing need be done.`,
+    ],
+    cards: [],
   };
 }

@@ -8,19 +8,35 @@ import { NotificationTest } from './notification-test.js';
 
 @Controller('notifications')
 export class NotificationController {
-  constructor(private readonly notifications: NotificationService, private readonly tests: NotificationTest) {}
+  constructor(
+    private readonly notifications: NotificationService,
+    private readonly tests: NotificationTest,
+  ) {}
 
-  @Get() @Requires('notification:read') @Summary('List notifications') @Answers(200, pageOf(NotificationView))
+  @Get()
+  @Requires('notification:read')
+  @Summary('List notifications')
+  @Answers(200, pageOf(NotificationView))
   list(@QueryOf(NotificationQuery) query: NotificationQuery): Promise<Page<NotificationView>> {
     return this.notifications.list(query);
   }
 
-  @Get(':id') @Requires('notification:read') @Summary('One notification') @Answers(200, NotificationView)
+  @Get(':id')
+  @Requires('notification:read')
+  @Summary('One notification')
+  @Answers(200, NotificationView)
   get(@Id() id: number): Promise<NotificationView> {
     return this.notifications.get(id);
   }
 
-  @Post(':id/test') @Requires('notification:write') @Summary('Send a test message', 'At once: for administrators and operators to all whom it would warn, for others by mail to themselves. Ten in ten minutes at most.') @Answers(200, TestView)
+  @Post(':id/test')
+  @Requires('notification:write')
+  @Summary(
+    'Send a test message',
+    'At once: for administrators and operators to all whom it would warn, for others ' +
+      'by mail to themselves. Ten in ten minutes at most.',
+  )
+  @Answers(200, TestView)
   test(@Who() actor: Actor, @Id() id: number): Promise<TestView> {
     return this.tests.send(actor, id);
   }

@@ -13,18 +13,32 @@ import type { NotificationQuery } from './notification.schema.js';
 
 export type NewNotification = Pick<Notification, 'label' | 'description' | 'pluginId' | 'options' | 'leadS'>;
 /** What planning needs to know of a notification. */
-export interface Lead { id: number; leadS: number }
+export interface Lead {
+  id: number;
+  leadS: number;
+}
 /** The same with what people are told of it. */
-export interface NamedNotification extends Lead { label: string; active: boolean }
+export interface NamedNotification extends Lead {
+  label: string;
+  active: boolean;
+}
 
 const source: ListSource = {
   columns: 'id',
   from: 'notification',
   sorts: {
-    id: { sql: 'id', type: 'int' }, label: { sql: 'lower(label)', type: 'text' }, pluginName: { sql: 'plugin_id', type: 'text' },
+    id: { sql: 'id', type: 'int' },
+    label: { sql: 'lower(label)', type: 'text' },
+    pluginName: { sql: 'plugin_id', type: 'text' },
     active: { sql: 'active', type: 'boolean' },
   },
-  filters: { id: whole('id'), label: words('label'), description: words('description'), pluginName: words('plugin_id'), active: truth('active') },
+  filters: {
+    id: whole('id'),
+    label: words('label'),
+    description: words('description'),
+    pluginName: words('plugin_id'),
+    active: truth('active'),
+  },
 };
 
 /** Every query on notifications. */
@@ -44,7 +58,14 @@ export class NotificationRepository {
     const where = new Conditions();
     if (query.active !== undefined) where.add('active = ?', query.active);
     const page = await listPage<{ id: number }>(tx, source, query, where);
-    const rows = new Map((await this.getMany(tx, page.items.map((item) => item.id))).map((row) => [row.id, row]));
+    const rows = new Map(
+      (
+        await this.getMany(
+          tx,
+          page.items.map((item) => item.id),
+        )
+      ).map((row) => [row.id, row]),
+    );
     return { ...page, items: page.items.flatMap((item) => rows.get(item.id) ?? []) };
   }
 
@@ -56,7 +77,10 @@ export class NotificationRepository {
   }
 
   /** Of people, unless it says otherwise. */
-  async add(tx: Tx, notification: Omit<Notification, 'id' | 'builtIn'> & Partial<Pick<Notification, 'builtIn'>>): Promise<Notification> {
+  async add(
+    tx: Tx,
+    notification: Omit<Notification, 'id' | 'builtIn'> & Partial<Pick<Notification, 'builtIn'>>,
+  ): Promise<Notification> {
     return tx.save(tx.create(Notification, { builtIn: false, ...notification }));
   }
 
@@ -74,13 +98,19 @@ export class NotificationRepository {
   }
 
   /** Those that a request names; `field` is the member that names them. */
-  /** Those that a request names; `field` is the member that names them. A label that has two is that of the program's own. */
+  /**
+   * Those that a request names; `field` is the member that names them. A label that has two is that of the program's
+   * own.
+   */
   async resolve(tx: Tx, refs: readonly Reference[], field: string): Promise<NamedNotification[]> {
     if (refs.length === 0) return [];
     const rows: NamedNotification[] = await tx.query(
-      `select id, label, active, lead_s as "leadS" from notification n where id = any($1::int[]) or lower(label) = any($2::text[])
-         and (built_in or not exists (select from notification o where o.built_in and lower(o.label) = lower(n.label)))`,
-      [refs.flatMap((r) => r.id ?? []), refs.map((r) => (r.id === undefined ? wordsOf(r).toLowerCase() : ''))]);
+      `select id, label, active, lead_s as "leadS" from notification n
+        where id = any($1::int[]) or lower(label) = any($2::text[])
+         and (built_in or not exists (select from notification o where o.built_in
+         and lower(o.label) = lower(n.label)))`,
+      [refs.flatMap((r) => r.id ?? []), refs.map((r) => (r.id === undefined ? wordsOf(r).toLowerCase() : ''))],
+    );
     for (const [index, ref] of refs.entries()) {
       const known = rows.some((row) => row.id === ref.id || row.label.toLowerCase() === wordsOf(ref).toLowerCase());
       if (!known) throw invalid(`${field}.${index}`, `Unable to locate notification ${wordsOf(ref)}.`);
@@ -95,15 +125,20 @@ export class NotificationRepository {
     if (known.length === labels.length) return known;
     for (const w of [...wanted].sort((a, b) => (a.label < b.label ? -1 : 1))) {
       await tx.query(
-        `insert into notification (label, description, plugin_id, options, secret_id, lead_s, built_in) values ($1, $2, $3, $4, $5, $6, true)
+        `insert into notification (label, description, plugin_id, options, secret_id, lead_s, built_in)
+          values ($1, $2, $3, $4, $5, $6, true)
          on conflict (lower(label)) where built_in do nothing`,
-        [w.label, w.description, w.pluginId, JSON.stringify(w.options), randomUUID(), w.leadS]);
+        [w.label, w.description, w.pluginId, JSON.stringify(w.options), randomUUID(), w.leadS],
+      );
     }
     return this.known(tx, labels);
   }
 
   /** The program's own of these labels, or those of people; in no particular order. */
   known(tx: Tx, labels: readonly string[], builtIn = true): Promise<(Lead & { label: string })[]> {
-    return tx.query('select id, label, lead_s as "leadS" from notification where lower(label) = any($1) and built_in = $2', [labels.map((label) => label.toLowerCase()), builtIn]);
+    return tx.query(
+      'select id, label, lead_s as "leadS" from notification where lower(label) = any($1) and built_in = $2',
+      [labels.map((label) => label.toLowerCase()), builtIn],
+    );
   }
 }

@@ -8,32 +8,59 @@ import type { Notification } from './notification.entity.js';
 const Certificates = z.array(Reference).max(1000);
 
 /** POST and PUT /notifications. */
-export const NotificationRequest = z.strictObject({
-  id: z.int().optional().meta({ description: 'Ignored; Lemur\'s clients send the whole object back.' }),
-  builtIn: z.boolean().optional().meta({ description: 'Ignored, as `id` is.' }),
-  label: z.string().trim().min(1).max(256).meta({ description: 'Unique whatever its case. Labels that begin with `DEFAULT_` are the program\'s.' }),
-  description: z.string().max(1024).nullish(),
-  active: z.boolean().default(true),
-  plugin: PluginInput,
-  certificates: Certificates.optional().meta({ description: 'That it warns about too, from now on.' }),
-  addedCertificates: Certificates.optional().meta({ description: 'The same as `certificates`.' }),
-  removedCertificates: Certificates.optional().meta({ description: "That it no longer warns about. One that nothing else warns about gets its owner's default notifications." }),
-}).meta({ id: 'NotificationRequest' });
+export const NotificationRequest = z
+  .strictObject({
+    id: z.int().optional().meta({ description: "Ignored; Lemur's clients send the whole object back." }),
+    builtIn: z.boolean().optional().meta({ description: 'Ignored, as `id` is.' }),
+    label: z
+      .string()
+      .trim()
+      .min(1)
+      .max(256)
+      .meta({ description: "Unique whatever its case. Labels that begin with `DEFAULT_` are the program's." }),
+    description: z.string().max(1024).nullish(),
+    active: z.boolean().default(true),
+    plugin: PluginInput,
+    certificates: Certificates.optional().meta({ description: 'That it warns about too, from now on.' }),
+    addedCertificates: Certificates.optional().meta({ description: 'The same as `certificates`.' }),
+    removedCertificates: Certificates.optional().meta({
+      description:
+        "That it no longer warns about. One that nothing else warns about gets its owner's default notifications.",
+    }),
+  })
+  .meta({ id: 'NotificationRequest' });
 export type NotificationRequest = z.output<typeof NotificationRequest>;
 
-export const NotificationView = z.object({
-  id: z.int(), label: z.string(), description: z.string().nullable(), active: z.boolean(), plugin: PluginView,
-  builtIn: z.boolean().meta({ description: 'Whether the program made it for an owner who has none. Such a one can be switched off and sent to others; its label and interval stay.' }),
-}).meta({ id: 'Notification' });
+export const NotificationView = z
+  .object({
+    id: z.int(),
+    label: z.string(),
+    description: z.string().nullable(),
+    active: z.boolean(),
+    plugin: PluginView,
+    builtIn: z.boolean().meta({
+      description:
+        'Whether the program made it for an owner who has none. Such a one can be ' +
+        'switched off and sent to others; its label and interval stay.',
+    }),
+  })
+  .meta({ id: 'Notification' });
 export type NotificationView = z.output<typeof NotificationView>;
 
-export function notificationView({ id, label, description, active, builtIn }: Notification, plugin: PluginView): NotificationView {
+export function notificationView(
+  { id, label, description, active, builtIn }: Notification,
+  plugin: PluginView,
+): NotificationView {
   return { id, label, description, active, plugin, builtIn };
 }
 
 /** What a test message came to. */
-export const TestView = z.object({ ok: z.boolean(), fault: z.string().nullable(), detail: z.string().nullable() }).meta({ id: 'NotificationTest' });
+export const TestView = z
+  .object({ ok: z.boolean(), fault: z.string().nullable(), detail: z.string().nullable() })
+  .meta({ id: 'NotificationTest' });
 export type TestView = z.output<typeof TestView>;
 
-export const NotificationQuery = listQuery('id', 'label', 'pluginName', 'active').extend({ active: queryBoolean().optional() });
+export const NotificationQuery = listQuery('id', 'label', 'pluginName', 'active').extend({
+  active: queryBoolean().optional(),
+});
 export type NotificationQuery = z.output<typeof NotificationQuery>;

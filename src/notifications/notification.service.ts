@@ -17,7 +17,8 @@ type Along = (tx: Tx, row: Notification) => Promise<object>;
 
 /** Throws Problem `forbidden` unless the actor may change this notification. */
 export function demandChange(actor: Actor, { label, creatorId }: Pick<Notification, 'label' | 'creatorId'>): void {
-  if (!mayChangeNotification(actor, { creatorId })) throw new Problem('forbidden', `You are not authorized to change notification ${label}.`);
+  if (!mayChangeNotification(actor, { creatorId }))
+    throw new Problem('forbidden', `You are not authorized to change notification ${label}.`);
 }
 
 /** The use cases on notifications. */
@@ -44,10 +45,19 @@ export class NotificationService {
   create(actor: Actor, request: NotificationRequest, also: Along): Promise<NotificationView> {
     const columns = this.form.columns(request);
     return this.db.write(async (tx) => {
-      const row = await this.repository.add(tx, { ...columns, creatorId: actor.userId || null, createdAt: this.clock.now() });
+      const row = await this.repository.add(tx, {
+        ...columns,
+        creatorId: actor.userId || null,
+        createdAt: this.clock.now(),
+      });
       const more = await also(tx, row);
       const after = this.form.view(row);
-      await this.audit.record(tx, actor, { action: 'notification.created', targetType: 'notification', targetId: row.id, after: { ...after, ...more } });
+      await this.audit.record(tx, actor, {
+        action: 'notification.created',
+        targetType: 'notification',
+        targetId: row.id,
+        after: { ...after, ...more },
+      });
       return after;
     });
   }
@@ -63,13 +73,23 @@ export class NotificationService {
       const more = await also(tx, row);
       await replanNotification.enqueue(tx, { notificationId: id, after: 0 });
       const after = this.form.view(row);
-      await this.audit.record(tx, actor, { action: 'notification.updated', targetType: 'notification', targetId: id, before, after: { ...after, ...more } });
+      await this.audit.record(tx, actor, {
+        action: 'notification.updated',
+        targetType: 'notification',
+        targetId: id,
+        before,
+        after: { ...after, ...more },
+      });
       return after;
     });
   }
 
   /** `first` happens before it is gone, and what it returns afterwards; both in the same transaction. */
-  async remove(actor: Actor, id: number, first: (tx: Tx, row: Notification) => Promise<() => Promise<void>>): Promise<void> {
+  async remove(
+    actor: Actor,
+    id: number,
+    first: (tx: Tx, row: Notification) => Promise<() => Promise<void>>,
+  ): Promise<void> {
     await this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
       demandChange(actor, row);
@@ -77,7 +97,12 @@ export class NotificationService {
       const before = this.form.view(row);
       await this.repository.remove(tx, row);
       await then();
-      await this.audit.record(tx, actor, { action: 'notification.deleted', targetType: 'notification', targetId: id, before });
+      await this.audit.record(tx, actor, {
+        action: 'notification.deleted',
+        targetType: 'notification',
+        targetId: id,
+        before,
+      });
     });
   }
 }

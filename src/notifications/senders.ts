@@ -19,7 +19,10 @@ export class Senders {
   }
 
   /** Straight by mail to the message's recipients, for events that no notification stands for. Throws PluginError. */
-  async mail({ recipients: to, subject, text, html, dedupeKey }: NotificationMessage, signal: AbortSignal): Promise<void> {
+  async mail(
+    { recipients: to, subject, text, html, dedupeKey }: NotificationMessage,
+    signal: AbortSignal,
+  ): Promise<void> {
     await this.contexts.make(signal).site.sendMail({ to, subject, text, html, dedupeKey });
   }
 }

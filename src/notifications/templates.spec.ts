@@ -3,62 +3,154 @@ import { type CertificateFacts, inWords, type NoticeData, type NoticeEvent, rend
 
 const now = new Date('2026-03-01T12:00:00Z');
 const setting = { publicUrl: 'https://pki.example.org', now };
-const before: CertificateFacts = { id: 7, name: 'www.example.org-CA-1', commonName: 'www.example.org', owner: 'web@example.org', serialHex: '0a01', notAfter: new Date('2026-03-13T12:30:00Z') };
-const after: CertificateFacts = { ...before, id: 8, name: 'www.example.org-CA-2', serialHex: '0b02', notAfter: new Date('2026-06-13T12:30:00Z') };
+const before: CertificateFacts = {
+  id: 7,
+  name: 'www.example.org-CA-1',
+  commonName: 'www.example.org',
+  owner: 'web@example.org',
+  serialHex: '0a01',
+  notAfter: new Date('2026-03-13T12:30:00Z'),
+};
+const after: CertificateFacts = {
+  ...before,
+  id: 8,
+  name: 'www.example.org-CA-2',
+  serialHex: '0b02',
+  notAfter: new Date('2026-06-13T12:30:00Z'),
+};
 const renewal = { renewsAt: new Date('2026-03-05T00:00:00Z') } as const;
 const manual = { renewsAt: null, reason: 'rotation is off' } as const;
 
 const messages: { [E in NoticeEvent]: NoticeData[E] } = {
   'certificate.expiring': { ...setting, certificates: [{ ...before, renewal, endpoints: 0, servedAt: [] }] },
   'certificate.rotated': { ...setting, before, after, destinations: ['Edge', 'Mail'] },
-  'certificate.rotation-failed': { ...setting, certificate: before, reason: 'The CA is down.', nextAttemptAt: new Date('2026-03-01T13:00:00Z') },
+  'certificate.rotation-failed': {
+    ...setting,
+    certificate: before,
+    reason: 'The CA is down.',
+    nextAttemptAt: new Date('2026-03-01T13:00:00Z'),
+  },
   'certificate.no-destination': { ...setting, before, after },
-  'certificate.revoked': { ...setting, certificate: before, reason: 'keyCompromise', comments: 'Laptop lost', revokedAt: now },
-  'delivery.failing': { ...setting, certificate: after, destination: 'Edge', reason: 'Connection refused', attempts: 3, nextAttemptAt: null },
+  'certificate.revoked': {
+    ...setting,
+    certificate: before,
+    reason: 'keyCompromise',
+    comments: 'Laptop lost',
+    revokedAt: now,
+  },
+  'delivery.failing': {
+    ...setting,
+    certificate: after,
+    destination: 'Edge',
+    reason: 'Connection refused',
+    attempts: 3,
+    nextAttemptAt: null,
+  },
   'authority.expiring': { ...setting, authority: { ...before, name: 'Issuing CA' } },
 };
 
 describe('render', () => {
   it.each<[NoticeEvent, string, string[]]>([
-    ['certificate.expiring', 'www.example.org expires in 12 days', ['web@example.org', 'in 12 days, 2026-03-13 12:30 UTC', 'by itself on 2026-03-05 00:00 UTC']],
-    ['certificate.rotated', 'www.example.org: renewed', ['in place at: Edge, Mail.', 'Serial number: 0a01', 'Serial number: 0b02', 'https://pki.example.org/api/1/certificates/8']],
-    ['certificate.rotation-failed', 'www.example.org: renewal failed, expires in 12 days', ['Reason: The CA is down.', 'The next attempt is in 60 minutes, at 2026-03-01 13:00 UTC.']],
-    ['certificate.no-destination', 'www.example.org: renewed, must be deployed by hand', ['Deploy it by hand; the old one expires in 12 days, on 2026-03-13 12:30 UTC.']],
-    ['certificate.revoked', 'www.example.org: revoked', ['Revoked: 2026-03-01 12:00 UTC', 'Reason: keyCompromise', 'Comments: Laptop lost']],
-    ['delivery.failing', 'www.example.org: delivery to Edge fails', ['in 3 attempts. Reason: Connection refused', 'not tried again until someone acts']],
-    ['authority.expiring', 'Authority Issuing CA expires in 12 days', ['Owner: web@example.org', 'https://pki.example.org/api/1/authorities/7']],
+    [
+      'certificate.expiring',
+      'www.example.org expires in 12 days',
+      ['web@example.org', 'in 12 days, 2026-03-13 12:30 UTC', 'by itself on 2026-03-05 00:00 UTC'],
+    ],
+    [
+      'certificate.rotated',
+      'www.example.org: renewed',
+      [
+        'in place at: Edge, Mail.',
+        'Serial number: 0a01',
+        'Serial number: 0b02',
+        'https://pki.example.org/api/1/certificates/8',
+      ],
+    ],
+    [
+      'certificate.rotation-failed',
+      'www.example.org: renewal failed, expires in 12 days',
+      ['Reason: The CA is down.', 'The next attempt is in 60 minutes, at 2026-03-01 13:00 UTC.'],
+    ],
+    [
+      'certificate.no-destination',
+      'www.example.org: renewed, must be deployed by hand',
+      ['Deploy it by hand; the old one expires in 12 days, on 2026-03-13 12:30 UTC.'],
+    ],
+    [
+      'certificate.revoked',
+      'www.example.org: revoked',
+      ['Revoked: 2026-03-01 12:00 UTC', 'Reason: keyCompromise', 'Comments: Laptop lost'],
+    ],
+    [
+      'delivery.failing',
+      'www.example.org: delivery to Edge fails',
+      ['in 3 attempts. Reason: Connection refused', 'not tried again until someone acts'],
+    ],
+    [
+      'authority.expiring',
+      'Authority Issuing CA expires in 12 days',
+      ['Owner: web@example.org', 'https://pki.example.org/api/1/authorities/7'],
+    ],
   ])('says %s in text and HTML alike', (event, subject, parts) => {
     const message = render(event, messages[event]);
     expect(message.subject).toBe(subject);
     for (const part of parts) expect(message.text).toContain(part);
     expect(message.text).toMatch(/https:\/\/pki\.example\.org\/api\/1\/(certificates|authorities)\//);
-    expect(wordsOf(withoutTags(message.html))).toEqual(wordsOf(message.text.replaceAll(/^ *https:.*$/gm, '').replace('-- ', '')));
-    expect([...message.html.matchAll(/href="(.*?)"/g)].map(([, url]) => url)).toEqual([...message.text.matchAll(/^ {2}(https:.*)$/gm)].map(([, url]) => url));
+    expect(wordsOf(withoutTags(message.html))).toEqual(
+      wordsOf(message.text.replaceAll(/^ *https:.*$/gm, '').replace('-- ', '')),
+    );
+    expect([...message.html.matchAll(/href="(.*?)"/g)].map(([, url]) => url)).toEqual(
+      [...message.text.matchAll(/^ {2}(https:.*)$/gm)].map(([, url]) => url),
+    );
   });
 
   it('leads with the first of several and counts those that need a person', () => {
-    const certificates = [{ ...after, renewal, endpoints: 0, servedAt: [] }, { ...before, commonName: 'mail.example.org', renewal: manual, endpoints: 7, servedAt: ['a.example.org:443', 'b.example.org:443'] }];
+    const certificates = [
+      { ...after, renewal, endpoints: 0, servedAt: [] },
+      {
+        ...before,
+        commonName: 'mail.example.org',
+        renewal: manual,
+        endpoints: 7,
+        servedAt: ['a.example.org:443', 'b.example.org:443'],
+      },
+    ];
     const { subject, text } = render('certificate.expiring', { ...setting, certificates });
     expect(subject).toBe('2 certificates: mail.example.org expires in 12 days');
     expect(text).toContain('Not all of them renew by themselves. Renew what is still needed, and revoke what is not.');
     expect(text).toContain('Renewal: not by itself (rotation is off)');
-    expect(text.match(/Served at: .*/g)).toEqual(['Served at: a.example.org:443, b.example.org:443 and 5 more endpoints']);
+    expect(text.match(/Served at: .*/g)).toEqual([
+      'Served at: a.example.org:443, b.example.org:443 and 5 more endpoints',
+    ]);
   });
 
   it('speaks of what has expired as past', () => {
-    const { subject, text } = render('certificate.expiring', { ...setting, now: new Date('2026-03-15T12:30:00Z'), certificates: [{ ...before, renewal: manual, endpoints: 1, servedAt: ['a.example.org:443'] }] });
+    const { subject, text } = render('certificate.expiring', {
+      ...setting,
+      now: new Date('2026-03-15T12:30:00Z'),
+      certificates: [{ ...before, renewal: manual, endpoints: 1, servedAt: ['a.example.org:443'] }],
+    });
     expect(subject).toBe('www.example.org expired 2 days ago');
     expect(text).toContain('Expired: 2 days ago, 2026-03-13 12:30 UTC');
     expect(text).toMatch(/Served at: a\.example\.org:443$/m);
   });
 
   it('lets no name become markup, a header or another line', () => {
-    const hostile = '</title><script>alert(1)</script>"><img src=x onerror=y>\r\nBcc: evil@example.org\n\n{{constructor}} \u202egro.elpmaxe';
+    const hostile =
+      '</title><script>alert(1)</script>"><img src=x onerror=y>\r\nBcc: ' +
+      'evil@example.org\n\n{{constructor}} \u202egro.elpmaxe';
     const certificate = { ...before, name: hostile, commonName: hostile, owner: hostile };
-    const { subject, text, html } = render('delivery.failing', { ...setting, certificate, destination: hostile, reason: hostile, attempts: 1, nextAttemptAt: null });
+    const { subject, text, html } = render('delivery.failing', {
+      ...setting,
+      certificate,
+      destination: hostile,
+      reason: hostile,
+      attempts: 1,
+      nextAttemptAt: null,
+    });
     expect(html).not.toMatch(/<script|<img|onerror=y>/);
     expect(html).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
-     
+
     expect(subject).not.toMatch(/[\u0000-\u001f\u202e]/);
     expect(text).not.toMatch(/^Bcc/m);
     expect(text).toContain('{{constructor}}');
@@ -68,8 +160,14 @@ describe('render', () => {
 
 describe('inWords', () => {
   it.each<[string, string]>([
-    ['2026-03-01T12:00:30Z', 'now'], ['2026-03-01T12:01:00Z', 'in 1 minute'], ['2026-03-01T13:59:00Z', 'in 119 minutes'], ['2026-03-01T14:00:00Z', 'in 2 hours'],
-    ['2026-03-03T11:59:00Z', 'in 47 hours'], ['2026-03-03T12:00:00Z', 'in 2 days'], ['2027-03-01T12:00:00Z', 'in 365 days'], ['2026-02-27T12:00:00Z', '2 days ago'],
+    ['2026-03-01T12:00:30Z', 'now'],
+    ['2026-03-01T12:01:00Z', 'in 1 minute'],
+    ['2026-03-01T13:59:00Z', 'in 119 minutes'],
+    ['2026-03-01T14:00:00Z', 'in 2 hours'],
+    ['2026-03-03T11:59:00Z', 'in 47 hours'],
+    ['2026-03-03T12:00:00Z', 'in 2 days'],
+    ['2027-03-01T12:00:00Z', 'in 365 days'],
+    ['2026-02-27T12:00:00Z', '2 days ago'],
   ])('%s is %s', (date, words) => {
     expect(inWords(new Date(date), now)).toBe(words);
   });
@@ -80,5 +178,8 @@ function withoutTags(html: string): string {
 }
 
 function wordsOf(text: string): string[] {
-  return text.replaceAll(/:(?=\s)/g, '').split(/\s+/).filter((word) => word !== '');
+  return text
+    .replaceAll(/:(?=\s)/g, '')
+    .split(/\s+/)
+    .filter((word) => word !== '');
 }

@@ -23,19 +23,50 @@ export interface AuthorityFacts {
 export type RenewalOutlook = { renewsAt: Date } | { renewsAt: null; reason: string };
 
 /** What every message needs besides its facts. `publicUrl` has no slash at its end. */
-interface Setting { publicUrl: string; now: Date }
+interface Setting {
+  publicUrl: string;
+  now: Date;
+}
 
 /** The facts of each message by event. Times are shown in UTC. */
 export interface NoticeData {
-  /** `servedAt`: names of endpoints that were seen to serve it, as many as are worth a line. `endpoints`: how many there are. */
-  'certificate.expiring': Setting & { certificates: readonly (CertificateFacts & { renewal: RenewalOutlook; endpoints: number; servedAt: readonly string[] })[] };
+  /**
+   * `servedAt`: names of endpoints that were seen to serve it, as many as are worth a line. `endpoints`: how many there
+   * are.
+   */
+  'certificate.expiring': Setting & {
+    certificates: readonly (CertificateFacts & {
+      renewal: RenewalOutlook;
+      endpoints: number;
+      servedAt: readonly string[];
+    })[];
+  };
   /** `destinations`: labels of where the new certificate was put. */
-  'certificate.rotated': Setting & { before: CertificateFacts; after: CertificateFacts; destinations: readonly string[] };
-  'certificate.rotation-failed': Setting & { certificate: CertificateFacts; reason: string; nextAttemptAt: Date | null };
+  'certificate.rotated': Setting & {
+    before: CertificateFacts;
+    after: CertificateFacts;
+    destinations: readonly string[];
+  };
+  'certificate.rotation-failed': Setting & {
+    certificate: CertificateFacts;
+    reason: string;
+    nextAttemptAt: Date | null;
+  };
   /** Renewed, but nothing delivers it. */
   'certificate.no-destination': Setting & { before: CertificateFacts; after: CertificateFacts };
-  'certificate.revoked': Setting & { certificate: CertificateFacts; reason: string; comments: string | null; revokedAt: Date };
-  'delivery.failing': Setting & { certificate: CertificateFacts; destination: string; reason: string; attempts: number; nextAttemptAt: Date | null };
+  'certificate.revoked': Setting & {
+    certificate: CertificateFacts;
+    reason: string;
+    comments: string | null;
+    revokedAt: Date;
+  };
+  'delivery.failing': Setting & {
+    certificate: CertificateFacts;
+    destination: string;
+    reason: string;
+    attempts: number;
+    nextAttemptAt: Date | null;
+  };
   'authority.expiring': Setting & { authority: AuthorityFacts };
 }
 export type NoticeEvent = keyof NoticeData;
@@ -50,19 +81,33 @@ const writers: Writers = {
     const some = manual === certificates.length ? '' : 'Not all of them renew by themselves. ';
     return {
       subject: certificates.length === 1 ? first : `${certificates.length} certificates: ${first}`,
-      heading: certificates.length === 1 ? 'A certificate comes to its end' : `${certificates.length} certificates come to their end`,
-      paragraphs: [manual === 0 ? 'Nothing needs to be done as long as the renewal goes through.' : `${some}Renew what is still needed, and revoke what is not.`],
-      cards: certificates.map((certificate) => card(certificate, setting, [
-        end(certificate.notAfter, setting.now), ['Renewal', outlook(certificate.renewal)],
-        ...(certificate.endpoints === 0 ? [] : [['Served at', serving(certificate)] as const]),
-      ])),
+      heading:
+        certificates.length === 1
+          ? 'A certificate comes to its end'
+          : `${certificates.length} certificates come to their end`,
+      paragraphs: [
+        manual === 0
+          ? 'Nothing needs to be done as long as the renewal goes through.'
+          : `${some}Renew what is still needed, and revoke what is not.`,
+      ],
+      cards: certificates.map((certificate) =>
+        card(certificate, setting, [
+          end(certificate.notAfter, setting.now),
+          ['Renewal', outlook(certificate.renewal)],
+          ...(certificate.endpoints === 0 ? [] : [['Served at', serving(certificate)] as const]),
+        ]),
+      ),
     };
   },
 
   'certificate.rotated': ({ before, after, destinations, ...setting }) => ({
     subject: `${after.commonName}: renewed`,
     heading: 'A certificate was renewed',
-    paragraphs: [destinations.length === 0 ? 'The new certificate takes the place of the old one.' : `The new certificate is in place at: ${destinations.join(', ')}.`],
+    paragraphs: [
+      destinations.length === 0
+        ? 'The new certificate takes the place of the old one.'
+        : `The new certificate is in place at: ${destinations.join(', ')}.`,
+    ],
     cards: succession(before, after, setting),
   }),
 
@@ -76,7 +121,10 @@ const writers: Writers = {
   'certificate.no-destination': ({ before, after, ...setting }) => ({
     subject: `${after.commonName}: renewed, must be deployed by hand`,
     heading: 'A renewed certificate waits to be deployed',
-    paragraphs: [`It has no destination, so nothing puts it where it is used. Deploy it by hand; the old one ${expiry(before.notAfter, setting.now)}, on ${utc(before.notAfter)}.`],
+    paragraphs: [
+      'It has no destination, so nothing puts it where it is used. Deploy it by hand; the old ' +
+        `one ${expiry(before.notAfter, setting.now)}, on ${utc(before.notAfter)}.`,
+    ],
     cards: succession(before, after, setting),
   }),
 
@@ -84,21 +132,39 @@ const writers: Writers = {
     subject: `${certificate.commonName}: revoked`,
     heading: 'A certificate was revoked',
     paragraphs: ['Clients that check revocation refuse it from now on. It will not be renewed.'],
-    cards: [card(certificate, setting, [['Revoked', utc(revokedAt)], ['Reason', reason], ...(comments ? [['Comments', comments] as const] : [])])],
+    cards: [
+      card(certificate, setting, [
+        ['Revoked', utc(revokedAt)],
+        ['Reason', reason],
+        ...(comments ? [['Comments', comments] as const] : []),
+      ]),
+    ],
   }),
 
   'delivery.failing': ({ certificate, destination, reason, attempts, nextAttemptAt, ...setting }) => ({
     subject: `${certificate.commonName}: delivery to ${destination} fails`,
     heading: 'A certificate cannot be delivered',
-    paragraphs: [`${destination} did not take it in ${attempts === 1 ? 'one attempt' : `${attempts} attempts`}. Reason: ${reason}`, attempt(nextAttemptAt, setting.now)],
+    paragraphs: [
+      `${destination} did not take it in ${attempts === 1 ? 'one attempt' : `${attempts} attempts`}. Reason: ${reason}`,
+      attempt(nextAttemptAt, setting.now),
+    ],
     cards: [card(certificate, setting, [['Destination', destination], end(certificate.notAfter, setting.now)])],
   }),
 
   'authority.expiring': ({ authority: { id, name, commonName, owner, notAfter }, publicUrl, now }) => ({
     subject: `Authority ${name} ${expiry(notAfter, now)}`,
     heading: 'An authority comes to its end',
-    paragraphs: ['No authority renews by itself: make its successor, have it trusted where it must be, and issue from that one. No certificate that it issues lives longer than the authority itself.'],
-    cards: [{ title: name, url: `${publicUrl}/api/1/authorities/${id}`, facts: [['Common name', commonName], ['Owner', owner], end(notAfter, now)] }],
+    paragraphs: [
+      'No authority renews by itself: make its successor, have it trusted where it must be, and issue ' +
+        'from that one. No certificate that it issues lives longer than the authority itself.',
+    ],
+    cards: [
+      {
+        title: name,
+        url: `${publicUrl}/api/1/authorities/${id}`,
+        facts: [['Common name', commonName], ['Owner', owner], end(notAfter, now)],
+      },
+    ],
   }),
 };
 
@@ -110,7 +176,12 @@ export function render<E extends NoticeEvent>(event: E, data: NoticeData[E]): Re
 /** The distance in its largest whole unit: `in 12 days`, `3 hours ago`, `now`. */
 export function inWords(date: Date, now: Date): string {
   const minutes = Math.floor(Math.abs(date.getTime() - now.getTime()) / 60_000);
-  const [count, unit] = minutes >= 2880 ? [Math.floor(minutes / 1440), 'day'] : minutes >= 120 ? [Math.floor(minutes / 60), 'hour'] : [minutes, 'minute'];
+  const [count, unit] =
+    minutes >= 2880
+      ? [Math.floor(minutes / 1440), 'day']
+      : minutes >= 120
+        ? [Math.floor(minutes / 60), 'hour']
+        : [minutes, 'minute'];
   if (count === 0) return 'now';
   const words = `${count} ${unit}${count === 1 ? '' : 's'}`;
   return date > now ? `in ${words}` : `${words} ago`;
@@ -139,8 +210,14 @@ function attempt(nextAttemptAt: Date | null, now: Date): string {
 
 function succession(before: CertificateFacts, after: CertificateFacts, setting: Setting): Card[] {
   return [
-    card(after, setting, [['Serial number', after.serialHex], ['Expires', utc(after.notAfter)]]),
-    card({ ...before, name: `Old: ${before.name}` }, setting, [['Serial number', before.serialHex], ['Expires', utc(before.notAfter)]]),
+    card(after, setting, [
+      ['Serial number', after.serialHex],
+      ['Expires', utc(after.notAfter)],
+    ]),
+    card({ ...before, name: `Old: ${before.name}` }, setting, [
+      ['Serial number', before.serialHex],
+      ['Expires', utc(before.notAfter)],
+    ]),
   ];
 }
 
@@ -150,5 +227,9 @@ function serving({ endpoints, servedAt }: { endpoints: number; servedAt: readonl
 }
 
 function card({ id, name, commonName, owner }: CertificateFacts, { publicUrl }: Setting, facts: Card['facts']): Card {
-  return { title: name, url: `${publicUrl}/api/1/certificates/${id}`, facts: [['Common name', commonName], ['Owner', owner], ...facts] };
+  return {
+    title: name,
+    url: `${publicUrl}/api/1/certificates/${id}`,
+    facts: [['Common name', commonName], ['Owner', owner], ...facts],
+  };
 }

@@ -16,14 +16,33 @@ const JobQuery = listQuery('createdAt', 'id').extend({
   job: z.string().max(100).optional(),
 });
 
-const JobView = z.object({
-  id: z.string(), job: z.string(), state: z.enum(['due', 'done', 'dead']), data: z.unknown(), attempts: z.int(), lastError: z.string().nullable(),
-  runAt: InstantOut, createdAt: InstantOut, finishedAt: InstantOut.nullable(),
-}).meta({ id: 'Job' });
+const JobView = z
+  .object({
+    id: z.string(),
+    job: z.string(),
+    state: z.enum(['due', 'done', 'dead']),
+    data: z.unknown(),
+    attempts: z.int(),
+    lastError: z.string().nullable(),
+    runAt: InstantOut,
+    createdAt: InstantOut,
+    finishedAt: InstantOut.nullable(),
+  })
+  .meta({ id: 'Job' });
 type JobView = z.output<typeof JobView>;
 
 function jobView({ id, job, state, data, attempts, lastError, runAt, createdAt, finishedAt }: OutboxEntry): JobView {
-  return { id, job, state, data, attempts, lastError, runAt: instant(runAt), createdAt: instant(createdAt), finishedAt: instantOrNull(finishedAt) };
+  return {
+    id,
+    job,
+    state,
+    data,
+    attempts,
+    lastError,
+    runAt: instant(runAt),
+    createdAt: instant(createdAt),
+    finishedAt: instantOrNull(finishedAt),
+  };
 }
 
 /** The work that waits, runs or was given up. */
@@ -35,17 +54,24 @@ export class JobsController {
     private readonly audit: Audit,
   ) {}
 
-  @Get() @Requires('job:read') @Summary('List jobs', 'Newest first; `state=dead` are those given up.') @Answers(200, pageOf(JobView))
+  @Get()
+  @Requires('job:read')
+  @Summary('List jobs', 'Newest first; `state=dead` are those given up.')
+  @Answers(200, pageOf(JobView))
   async list(@QueryOf(JobQuery) query: z.output<typeof JobQuery>): Promise<Page<JobView>> {
     const page = await this.outbox.list(this.db.single, query);
     return { ...page, items: page.items.map(jobView) };
   }
 
-  @Post(':id/replay') @Requires('job:write') @Summary('Give a job that was given up all its attempts again') @Answers(204, null)
+  @Post(':id/replay')
+  @Requires('job:write')
+  @Summary('Give a job that was given up all its attempts again')
+  @Answers(204, null)
   async replay(@Who() actor: Actor, @PathText('id') id: string): Promise<void> {
     if (!uuid.safeParse(id).success) throw invalid('id', 'Expected a UUID.');
     await this.db.write(async (tx) => {
-      if (!await this.outbox.replay(tx, id)) throw new Problem('not-found', `There is no job ${id} that was given up.`);
+      if (!(await this.outbox.replay(tx, id)))
+        throw new Problem('not-found', `There is no job ${id} that was given up.`);
       await this.audit.record(tx, actor, { action: 'job.replayed', targetType: 'job', targetId: id });
     });
   }

@@ -7,5 +7,9 @@ import { RekeyJob } from './rekey.job.js';
 import { Rekeying } from './rekeying.js';
 
 /** What those who run the program look after. */
-@Module({ imports: [AuditModule, JobsModule], controllers: [JobsController, RekeyController], providers: [Rekeying, RekeyJob] })
+@Module({
+  imports: [AuditModule, JobsModule],
+  controllers: [JobsController, RekeyController],
+  providers: [Rekeying, RekeyJob],
+})
 export class OperationsModule {}

@@ -7,33 +7,57 @@ import { Answers, Summary } from '../platform/http/contract.js';
 import { rekeyAll } from './rekey.jobs.js';
 import { Rekeying, type RekeyStatus } from './rekeying.js';
 
-const StatusView = z.strictObject({
-  sealingKey: z.string().meta({ description: 'The id of the key that seals from now on: the first of the ring.' }),
-  values: z.array(z.strictObject({ table: z.string(), column: z.string(), keyId: z.string(), count: z.int() })),
-  toMove: z.int().meta({ description: 'How many values another key still seals. At 0, and no job due, the other keys can be taken out of the ring.' }),
-  behind: z.array(z.strictObject({ process: z.string(), sealingKey: z.string(), keyIds: z.array(z.string()) }))
-    .meta({ description: 'Running processes that seal with another key; values are moved when there are none.' }),
-}).meta({ id: 'RekeyStatus' });
+const StatusView = z
+  .strictObject({
+    sealingKey: z.string().meta({ description: 'The id of the key that seals from now on: the first of the ring.' }),
+    values: z.array(z.strictObject({ table: z.string(), column: z.string(), keyId: z.string(), count: z.int() })),
+    toMove: z.int().meta({
+      description:
+        'How many values another key still seals. At 0, and no job due, the other keys can be taken out of the ring.',
+    }),
+    behind: z
+      .array(z.strictObject({ process: z.string(), sealingKey: z.string(), keyIds: z.array(z.string()) }))
+      .meta({ description: 'Running processes that seal with another key; values are moved when there are none.' }),
+  })
+  .meta({ id: 'RekeyStatus' });
 
 /** The keys that seal what is stored. */
 @Controller('admin/rekey')
 export class RekeyController {
-  constructor(private readonly db: Database, private readonly rekeying: Rekeying, private readonly audit: Audit) {}
+  constructor(
+    private readonly db: Database,
+    private readonly rekeying: Rekeying,
+    private readonly audit: Audit,
+  ) {}
 
-  @Get() @Requires('key-ring:rekey') @Summary('With which keys the stored secrets are sealed') @Answers(200, StatusView)
+  @Get()
+  @Requires('key-ring:rekey')
+  @Summary('With which keys the stored secrets are sealed')
+  @Answers(200, StatusView)
   status(): Promise<RekeyStatus> {
     return this.rekeying.status(this.db.single);
   }
 
-  @Post() @HttpCode(202) @Requires('key-ring:rekey')
-  @Summary('Move every stored secret to the newest key', 'A job does it in batches; 409 while a running process does not seal with that key yet.') @Answers(202, StatusView)
+  @Post()
+  @HttpCode(202)
+  @Requires('key-ring:rekey')
+  @Summary(
+    'Move every stored secret to the newest key',
+    'A job does it in batches; 409 while a running process does not seal with that key yet.',
+  )
+  @Answers(202, StatusView)
   async start(@Who() actor: Actor): Promise<RekeyStatus> {
     return this.db.write(async (tx) => {
       await this.rekeying.demandAgreement(tx);
       await rekeyAll.enqueue(tx, {});
       const status = await this.rekeying.status(tx);
       const { sealingKey, toMove } = status;
-      await this.audit.record(tx, actor, { action: 'key-ring.rekey-requested', targetType: 'key-ring', targetId: sealingKey, after: { toMove } });
+      await this.audit.record(tx, actor, {
+        action: 'key-ring.rekey-requested',
+        targetType: 'key-ring',
+        targetId: sealingKey,
+        after: { toMove },
+      });
       return status;
     });
   }

@@ -8,12 +8,19 @@ import { Rekeying } from './rekeying.js';
 /** Moves sealed values in a worker. A value that does not open makes it a dead letter, which names the place. */
 @Injectable()
 export class RekeyJob implements OnModuleInit {
-  constructor(private readonly jobs: Jobs, private readonly rekeying: Rekeying) {}
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly rekeying: Rekeying,
+  ) {}
 
   onModuleInit(): void {
     this.jobs.handle(rekeyAll, async (_, { jobId, signal }) => {
       const { damaged } = await this.rekeying.run(systemActor(jobId), { signal, moved: () => undefined });
-      if (damaged.length > 0) throw new Problem('internal', `These values do not open, and keep the old keys needed: ${damaged.slice(0, 10).join(', ')}`);
+      if (damaged.length > 0)
+        throw new Problem(
+          'internal',
+          `These values do not open, and keep the old keys needed: ${damaged.slice(0, 10).join(', ')}`,
+        );
     });
   }
 }

@@ -8,7 +8,12 @@ import { type KeyHolder, keyHolders, namesOf } from '../platform/secrets/key-hol
 import { KeyRing } from '../platform/secrets/key-ring.js';
 import { retireKeys } from '../platform/secrets/open-key-ring.js';
 import type { Sealed } from '../platform/secrets/sealed.js';
-import { type SealedColumn, type SealedCount, type SealedValue, SealedValues } from '../platform/secrets/sealed-values.js';
+import {
+  type SealedColumn,
+  type SealedCount,
+  type SealedValue,
+  SealedValues,
+} from '../platform/secrets/sealed-values.js';
 
 /** How the secrets of this installation are sealed. */
 export interface RekeyStatus {
@@ -25,20 +30,29 @@ export interface RekeyStatus {
 export interface Rekeyed {
   sealingKey: string;
   moved: number;
-  /** Where values stand that do not open, such as `certificate.sealed_key.<uuid>`: they stay as they are, and so do the keys. */
+  /**
+   * Where values stand that do not open, such as `certificate.sealed_key.<uuid>`: they stay as they are, and so do the
+   * keys.
+   */
   damaged: string[];
   /** Ids of keys that nothing needs any more: they can be taken out of the ring. */
   retired: string[];
 }
 
 /** How a caller follows and ends the work. */
-export interface Following { signal: AbortSignal; moved: (count: number) => void }
+export interface Following {
+  signal: AbortSignal;
+  moved: (count: number) => void;
+}
 
 const batch = 200;
 const leaseS = 30;
 const mostRounds = 20;
 
-/** Moves sealed values to the newest key of the ring, in batches, beside whatever else runs; each batch is a transaction and an audit event. */
+/**
+ * Moves sealed values to the newest key of the ring, in batches, beside whatever else runs; each batch is a transaction
+ * and an audit event.
+ */
 @Injectable()
 export class Rekeying {
   constructor(
@@ -53,14 +67,26 @@ export class Rekeying {
     const values = await this.values.census(tx);
     const sealingKey = this.ring.sealingKeyId;
     const toMove = values.filter(({ keyId }) => keyId !== sealingKey).reduce((sum, { count }) => sum + count, 0);
-    return { sealingKey, values, toMove, behind: (await keyHolders(tx)).filter((holder) => holder.sealingKey !== sealingKey) };
+    return {
+      sealingKey,
+      values,
+      toMove,
+      behind: (await keyHolders(tx)).filter((holder) => holder.sealingKey !== sealingKey),
+    };
   }
 
-  /** Throws Problem `conflict` while a running process seals with another key: it could not open what is moved, or would seal anew with the old one. */
+  /**
+   * Throws Problem `conflict` while a running process seals with another key: it could not open what is moved, or would
+   * seal anew with the old one.
+   */
   async demandAgreement(tx: Tx): Promise<void> {
     const { behind, sealingKey } = await this.status(tx);
     if (behind.length === 0) return;
-    throw new Problem('conflict', `${namesOf(behind)} does not seal with key "${sealingKey}" yet: put that key first in every key ring, and restart. One that was killed counts for another minute.`);
+    throw new Problem(
+      'conflict',
+      `${namesOf(behind)} does not seal with key "${sealingKey}" yet: put that key first in ` +
+        'every key ring, and restart. One that was killed counts for another minute.',
+    );
   }
 
   /** Throws Problem `conflict` when another process is at it, or as `demandAgreement` does. */
@@ -78,18 +104,31 @@ export class Rekeying {
     // What was written meanwhile by somebody who had read it before is found in the next round.
     for (let round = 0; round < mostRounds; round += 1) {
       outcome.damaged = [];
-      for (const column of this.values.columns(this.db.single)) await this.moveColumn(actor, column, outcome, following);
+      for (const column of this.values.columns(this.db.single))
+        await this.moveColumn(actor, column, outcome, following);
       if (outcome.damaged.length > 0) return;
       await this.db.write((tx) => this.values.awaitReaders(tx)).catch(explainLock);
       if (await this.retire(actor, outcome)) return;
     }
-    throw new Problem('unavailable', 'Values are written with an old key again and again. Look for a process with another key ring.');
+    throw new Problem(
+      'unavailable',
+      'Values are written with an old key again and again. Look for a process with another key ring.',
+    );
   }
 
-  private async moveColumn(actor: Actor, column: SealedColumn, outcome: Rekeyed, { signal, moved }: Following): Promise<void> {
+  private async moveColumn(
+    actor: Actor,
+    column: SealedColumn,
+    outcome: Rekeyed,
+    { signal, moved }: Following,
+  ): Promise<void> {
     for (let after = 0, more = true; more;) {
       signal.throwIfAborted();
-      const found = await this.values.list(this.db.single, column, { after, limit: batch, notBy: this.ring.sealingKeyId });
+      const found = await this.values.list(this.db.single, column, {
+        after,
+        limit: batch,
+        notBy: this.ring.sealingKeyId,
+      });
       const count = await this.moveBatch(actor, column, found, outcome.damaged);
       outcome.moved += count;
       moved(count);
@@ -98,7 +137,12 @@ export class Rekeying {
     }
   }
 
-  private async moveBatch(actor: Actor, column: SealedColumn, found: readonly SealedValue[], damaged: string[]): Promise<number> {
+  private async moveBatch(
+    actor: Actor,
+    column: SealedColumn,
+    found: readonly SealedValue[],
+    damaged: string[],
+  ): Promise<number> {
     const pairs = found.flatMap((value) => {
       const next = this.moved(value);
       if (next === null) damaged.push(value.place);
@@ -108,12 +152,20 @@ export class Rekeying {
     return this.db.write(async (tx) => {
       const count = await this.values.replace(tx, column, pairs);
       const after = { ...column, key: this.ring.sealingKeyId, values: count };
-      await this.audit.record(tx, actor, { action: 'key-ring.rekeyed', targetType: 'key-ring', targetId: this.ring.sealingKeyId, after });
+      await this.audit.record(tx, actor, {
+        action: 'key-ring.rekeyed',
+        targetType: 'key-ring',
+        targetId: this.ring.sealingKeyId,
+        after,
+      });
       return count;
     });
   }
 
-  /** The same secret under the sealing key, opened once more before it is trusted; null when the old value does not open. */
+  /**
+   * The same secret under the sealing key, opened once more before it is trusted; null when the old value does not
+   * open.
+   */
   private moved({ sealed, place }: SealedValue): Sealed | null {
     try {
       const secret = this.ring.open(sealed, place);
@@ -134,7 +186,12 @@ export class Rekeying {
       outcome.retired = await retireKeys(tx, this.ring);
       if (outcome.retired.length > 0) {
         const { sealingKey, retired } = outcome;
-        await this.audit.record(tx, actor, { action: 'key-ring.retired', targetType: 'key-ring', targetId: sealingKey, after: { retired } });
+        await this.audit.record(tx, actor, {
+          action: 'key-ring.retired',
+          targetType: 'key-ring',
+          targetId: sealingKey,
+          after: { retired },
+        });
       }
       return true;
     });
@@ -143,5 +200,9 @@ export class Rekeying {
 
 function explainLock(error: unknown): never {
   if (sqlState(error) !== '55P03') throw error;
-  throw new Problem('unavailable', 'Every value is moved, but a long transaction, such as a backup, may still hold an old one. Run it again when that has ended.');
+  throw new Problem(
+    'unavailable',
+    'Every value is moved, but a long transaction, such as a backup, may still hold ' +
+      'an old one. Run it again when that has ended.',
+  );
 }

@@ -3,8 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { certificateName, freeName, slug, withSerial } from './certificate-name.js';
 
 const example = {
-  commonName: 'example.com', sans: [] as string[], issuer: { organization: 'Example Inc,', selfSigned: false },
-  notBefore: new Date('2015-05-07T00:00:00Z'), notAfter: new Date('2015-05-12T00:00:00Z'),
+  commonName: 'example.com',
+  sans: [] as string[],
+  issuer: { organization: 'Example Inc,', selfSigned: false },
+  notBefore: new Date('2015-05-07T00:00:00Z'),
+  notAfter: new Date('2015-05-12T00:00:00Z'),
 };
 
 describe('certificate names', () => {
@@ -14,19 +17,41 @@ describe('certificate names', () => {
     ['two SANs', { sans: ['example.com', 'www.example.com'] }, 'SAN-example.com-ExampleInc-20150507-20150512'],
     ['a wildcard', { commonName: '*.example.com' }, 'WILDCARD.example.com-ExampleInc-20150507-20150512'],
     ['no common name', { commonName: undefined, sans: ['a.example'] }, 'a.example-ExampleInc-20150507-20150512'],
-    ['an empty common name, several SANs', { commonName: '', sans: ['*.a.example', 'b'] }, 'SAN-WILDCARD.a.example-ExampleInc-20150507-20150512'],
+    [
+      'an empty common name, several SANs',
+      { commonName: '', sans: ['*.a.example', 'b'] },
+      'SAN-WILDCARD.a.example-ExampleInc-20150507-20150512',
+    ],
     ['no name at all', { commonName: undefined }, 'ExampleInc-20150507-20150512'],
-    ['an issuer with a common name', { issuer: { commonName: 'My CA 1', organization: 'x', selfSigned: false } }, 'example.com-MyCA1-20150507-20150512'],
-    ['an issuer with accents', { issuer: { commonName: 'Vertrauenswürdig Autorität', selfSigned: false } }, 'example.com-VertrauenswurdigAutoritat-20150507-20150512'],
+    [
+      'an issuer with a common name',
+      { issuer: { commonName: 'My CA 1', organization: 'x', selfSigned: false } },
+      'example.com-MyCA1-20150507-20150512',
+    ],
+    [
+      'an issuer with accents',
+      { issuer: { commonName: 'Vertrauenswürdig Autorität', selfSigned: false } },
+      'example.com-VertrauenswurdigAutoritat-20150507-20150512',
+    ],
     ['an issuer without a name', { issuer: { selfSigned: false } }, 'example.com-unknown-20150507-20150512'],
-    ['self-signed', { issuer: { commonName: 'example.com', selfSigned: true } }, 'example.com-selfsigned-20150507-20150512'],
+    [
+      'self-signed',
+      { issuer: { commonName: 'example.com', selfSigned: true } },
+      'example.com-selfsigned-20150507-20150512',
+    ],
     ['punycode', { commonName: 'xn--mnchen-3ya.de' }, 'xn--mnchen-3ya.de-ExampleInc-20150507-20150512'],
   ])('%s', (_, change, expected) => expect(certificateName({ ...example, ...change })).toBe(expected));
 
   it.each([
-    ['föö bär', '-', 'foo-bar'], ['test - string', '-', 'test-string'], ['test - string', '', 'teststring'], ['\u2603', '-', ''],
-    ['\u2603test\u2603', '-', 'test'], ['snow\u2603man', '-', 'snow-man'], ['snow\u2603man', '', 'snowman'],
-    ['xn--i1b6eqas.xn--xmpl-loa9b3671b.com', '-', 'xn--i1b6eqas.xn--xmpl-loa9b3671b.com'], ['ﬁne', '-', 'fine'],
+    ['föö bär', '-', 'foo-bar'],
+    ['test - string', '-', 'test-string'],
+    ['test - string', '', 'teststring'],
+    ['\u2603', '-', ''],
+    ['\u2603test\u2603', '-', 'test'],
+    ['snow\u2603man', '-', 'snow-man'],
+    ['snow\u2603man', '', 'snowman'],
+    ['xn--i1b6eqas.xn--xmpl-loa9b3671b.com', '-', 'xn--i1b6eqas.xn--xmpl-loa9b3671b.com'],
+    ['ﬁne', '-', 'fine'],
   ])('slug of %s with "%s"', (text, joiner, expected) => expect(slug(text, joiner)).toBe(expected));
 
   it('refuses long input', () => {
@@ -52,14 +77,16 @@ describe('a free name', () => {
 
   it('is never taken, and any number of them are all different', () => {
     const name = fc.stringMatching(/^[a-z.-]{1,4}(-AF(-[0-9]{1,3}){0,2})?$/);
-    fc.assert(fc.property(name, fc.array(name), fc.nat(12), (wanted, others, count) => {
-      const taken = new Set(others);
-      for (let i = 0; i < count; i += 1) {
-        const found = freeName(wanted, 'af', taken);
-        expect(taken.has(found)).toBe(false);
-        expect(found).toMatch(new RegExp(`^${wanted.replaceAll('.', '\\.')}(-AF(-[1-9]\\d*)?)?$`));
-        taken.add(found);
-      }
-    }));
+    fc.assert(
+      fc.property(name, fc.array(name), fc.nat(12), (wanted, others, count) => {
+        const taken = new Set(others);
+        for (let i = 0; i < count; i += 1) {
+          const found = freeName(wanted, 'af', taken);
+          expect(taken.has(found)).toBe(false);
+          expect(found).toMatch(new RegExp(`^${wanted.replaceAll('.', '\\.')}(-AF(-[1-9]\\d*)?)?$`));
+          taken.add(found);
+        }
+      }),
+    );
   });
 });

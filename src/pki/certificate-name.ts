@@ -11,7 +11,10 @@ export interface NamedCertificate {
 
 const MAX_SLUG_INPUT = 10_000;
 
-/** Letters without accents, digits, dots and `xn--` stay; any run of others becomes `joiner`. Throws PkiError `bad-name` above 10,000 characters. */
+/**
+ * Letters without accents, digits, dots and `xn--` stay; any run of others becomes `joiner`. Throws PkiError `bad-name`
+ * above 10,000 characters.
+ */
 export function slug(text: string, joiner = '-'): string {
   if (text.length > MAX_SLUG_INPUT) throw new PkiError('bad-name', 'The name is too long');
   const plain = text.normalize('NFKD').replace(/\p{M}/gu, '');
@@ -47,12 +50,17 @@ export function withSerial(name: string, serialHex: string, n?: number): string 
   return n === undefined ? `${name}-${serial}` : `${name}-${serial}-${n}`;
 }
 
-/** The first of `name`, `name-SERIAL` and `name-SERIAL-n` that is not among `taken`, where n is one more than the highest that is. */
+/**
+ * The first of `name`, `name-SERIAL` and `name-SERIAL-n` that is not among `taken`, where n is one more than the
+ * highest that is.
+ */
 export function freeName(name: string, serialHex: string, taken: ReadonlySet<string>): string {
   if (!taken.has(name)) return name;
   const distinct = withSerial(name, serialHex);
   if (!taken.has(distinct)) return distinct;
-  const counters = [...taken].filter((other) => other.startsWith(`${distinct}-`)).map((other) => other.slice(distinct.length + 1));
+  const counters = [...taken]
+    .filter((other) => other.startsWith(`${distinct}-`))
+    .map((other) => other.slice(distinct.length + 1));
   let n = Math.max(0, ...counters.filter((counter) => /^\d{1,9}$/.test(counter)).map(Number)) + 1;
   while (taken.has(withSerial(name, serialHex, n))) n += 1;
   return withSerial(name, serialHex, n);

@@ -40,9 +40,15 @@ export function certificateWriter(template: CertificateTemplate): CertificateWri
     tbs({ serial, notBefore, notAfter, subjectDer, spkiDer, extensions }) {
       checkDistinct([...constantOids, ...extensions.map(({ oid }) => oid)]);
       return der.sequence(
-        version, der.integer(serial), signatureAlgorithm, issuerDer,
-        der.sequence(der.time(notBefore), der.time(notAfter)), subjectDer, spkiDer,
-        der.explicit(3, der.sequence(constantDer, ...extensions.map(encodeExtension))));
+        version,
+        der.integer(serial),
+        signatureAlgorithm,
+        issuerDer,
+        der.sequence(der.time(notBefore), der.time(notAfter)),
+        subjectDer,
+        spkiDer,
+        der.explicit(3, der.sequence(constantDer, ...extensions.map(encodeExtension))),
+      );
     },
     assemble: (tbs, signature) => der.sequence(tbs, signatureAlgorithm, der.bitString(signature)),
   };

@@ -17,42 +17,96 @@ const roots = rootCertificates.map((pem) => parseCertificate(pem));
 
 /** A self-signed certificate made by openssl. */
 function selfSigned(...args: string[]): string {
-  return runOn({}, 'sh', '-c', 'openssl req -x509 -nodes -keyout key.pem -days 30 -out cert.pem "$@" 2>/dev/null && cat cert.pem', 'sh', ...args);
+  return runOn(
+    {},
+    'sh',
+    '-c',
+    'openssl req -x509 -nodes -keyout key.pem -days 30 -out cert.pem "$@" 2>/dev/null && cat cert.pem',
+    'sh',
+    ...args,
+  );
 }
 
 describe('reading certificates', () => {
-  it.each(rootCertificates.map((pem) => [parseCertificate(pem).subject, pem]))('agrees with OpenSSL on %s', (_, pem) => {
-    const ours = parseCertificate(pem);
-    const theirs = new X509Certificate(pem);
-    expect(ours.serialHex).toBe(theirs.serialNumber.replace(/^0+(?=.)/, ''));
-    expect(ours.fingerprintSha256.toUpperCase()).toBe(theirs.fingerprint256.replaceAll(':', ''));
-    expect(ours.notBefore).toEqual(new Date(theirs.validFrom));
-    expect(ours.notAfter).toEqual(new Date(theirs.validTo));
-    expect(ours.isCa).toBe(theirs.ca);
-    expect(ours.bits).toBe(theirs.publicKey.asymmetricKeyDetails?.modulusLength ?? (theirs.publicKey.asymmetricKeyDetails?.namedCurve === 'prime256v1' ? 256 : 384));
-    expect(ours.subjectFields.commonName).toBe(/^CN=(.*)$/m.exec(theirs.subject)?.[1]);
-    expect(BigInt(ours.serialDecimal)).toBe(BigInt(`0x${theirs.serialNumber}`));
-  });
+  it.each(rootCertificates.map((pem) => [parseCertificate(pem).subject, pem]))(
+    'agrees with OpenSSL on %s',
+    (_, pem) => {
+      const ours = parseCertificate(pem);
+      const theirs = new X509Certificate(pem);
+      expect(ours.serialHex).toBe(theirs.serialNumber.replace(/^0+(?=.)/, ''));
+      expect(ours.fingerprintSha256.toUpperCase()).toBe(theirs.fingerprint256.replaceAll(':', ''));
+      expect(ours.notBefore).toEqual(new Date(theirs.validFrom));
+      expect(ours.notAfter).toEqual(new Date(theirs.validTo));
+      expect(ours.isCa).toBe(theirs.ca);
+      expect(ours.bits).toBe(
+        theirs.publicKey.asymmetricKeyDetails?.modulusLength ??
+          (theirs.publicKey.asymmetricKeyDetails?.namedCurve === 'prime256v1' ? 256 : 384),
+      );
+      expect(ours.subjectFields.commonName).toBe(/^CN=(.*)$/m.exec(theirs.subject)?.[1]);
+      expect(BigInt(ours.serialDecimal)).toBe(BigInt(`0x${theirs.serialNumber}`));
+    },
+  );
 
   it('formats names as openssl does', () => {
     for (const pem of rootCertificates.slice(0, 40)) {
-      expect(`subject=${parseCertificate(pem).subject}`).toBe(runOn({ 'c.pem': pem }, 'openssl', 'x509', '-in', 'c.pem', '-noout', '-subject', '-nameopt', 'rfc2253,utf8,-esc_msb').trim());
+      expect(`subject=${parseCertificate(pem).subject}`).toBe(
+        runOn(
+          { 'c.pem': pem },
+          'openssl',
+          'x509',
+          '-in',
+          'c.pem',
+          '-noout',
+          '-subject',
+          '-nameopt',
+          'rfc2253,utf8,-esc_msb',
+        ).trim(),
+      );
     }
   });
 
   it('reads all that a leaf says', () => {
-    const pem = selfSigned('-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-384', '-sha384', '-subj', '/C=CH/O=Example/CN=www.example.com', '-set_serial', '0x0a1b',
-      '-addext', 'subjectAltName=DNS:WWW.example.com,IP:192.0.2.7,IP:2001:db8::7,email:a@example.com,URI:https://example.com/,RID:1.2.3,otherName:1.2.3;UTF8:x',
-      '-addext', 'keyUsage=critical,digitalSignature,keyAgreement', '-addext', 'extendedKeyUsage=serverAuth,1.2.3.4', '-addext', 'basicConstraints=critical,CA:TRUE,pathlen:2');
+    const pem = selfSigned(
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-384',
+      '-sha384',
+      '-subj',
+      '/C=CH/O=Example/CN=www.example.com',
+      '-set_serial',
+      '0x0a1b',
+      '-addext',
+      'subjectAltName=DNS:WWW.example.com,IP:192.0.2.7,IP:2001:db8::7,email:a@example.com,URI:https://example.com/,RID:1.2.3,otherName:1.2.3;UTF8:x',
+      '-addext',
+      'keyUsage=critical,digitalSignature,keyAgreement',
+      '-addext',
+      'extendedKeyUsage=serverAuth,1.2.3.4',
+      '-addext',
+      'basicConstraints=critical,CA:TRUE,pathlen:2',
+    );
     const certificate = parseCertificate(`leading text\n${pem}`);
     expect(certificate).toMatchObject({
-      serialHex: 'A1B', serialDecimal: '2587', subject: 'CN=www.example.com,O=Example,C=CH', subjectFields: { commonName: 'www.example.com', organization: 'Example', country: 'CH' },
+      serialHex: 'A1B',
+      serialDecimal: '2587',
+      subject: 'CN=www.example.com,O=Example,C=CH',
+      subjectFields: { commonName: 'www.example.com', organization: 'Example', country: 'CH' },
       subjectAltNames: [
-        { type: 'dns', value: 'www.example.com' }, { type: 'ip', value: '192.0.2.7' }, { type: 'ip', value: '2001:db8::7' }, { type: 'email', value: 'a@example.com' },
-        { type: 'uri', value: 'https://example.com/' }, { type: 'registeredId', value: '1.2.3' },
+        { type: 'dns', value: 'www.example.com' },
+        { type: 'ip', value: '192.0.2.7' },
+        { type: 'ip', value: '2001:db8::7' },
+        { type: 'email', value: 'a@example.com' },
+        { type: 'uri', value: 'https://example.com/' },
+        { type: 'registeredId', value: '1.2.3' },
       ],
-      otherAltNames: 1, keyUsage: ['digitalSignature', 'keyAgreement'], extendedKeyUsage: ['1.3.6.1.5.5.7.3.1', '1.2.3.4'], isCa: true, pathLength: 2,
-      keyType: 'ECCSECP384R1', bits: 384, signatureAlgorithm: 'sha384',
+      otherAltNames: 1,
+      keyUsage: ['digitalSignature', 'keyAgreement'],
+      extendedKeyUsage: ['1.3.6.1.5.5.7.3.1', '1.2.3.4'],
+      isCa: true,
+      pathLength: 2,
+      keyType: 'ECCSECP384R1',
+      bits: 384,
+      signatureAlgorithm: 'sha384',
     });
     expect(certificate.subjectKeyIdentifier).toBe(certificate.authorityKeyIdentifier);
     expect(isSelfIssued(certificate)).toBe(true);
@@ -60,12 +114,24 @@ describe('reading certificates', () => {
   });
 
   it.each<[string, string[], object]>([
-    ['RSASSA-PSS', ['-newkey', 'rsa:2048', '-sigopt', 'rsa_padding_mode:pss', '-sha384', '-subj', '/CN=a'], { keyType: 'RSA2048', signatureAlgorithm: 'sha384' }],
+    [
+      'RSASSA-PSS',
+      ['-newkey', 'rsa:2048', '-sigopt', 'rsa_padding_mode:pss', '-sha384', '-subj', '/CN=a'],
+      { keyType: 'RSA2048', signatureAlgorithm: 'sha384' },
+    ],
     ['SHA-1', ['-newkey', 'rsa:2048', '-sha1', '-subj', '/CN=a'], { signatureAlgorithm: 'sha1' }],
     ['Ed25519', ['-newkey', 'ed25519', '-subj', '/CN=a'], { keyType: 'ED25519', signatureAlgorithm: 'ed25519' }],
     ['Ed448', ['-newkey', 'ed448', '-subj', '/CN=a'], { keyType: 'ED448', signatureAlgorithm: 'ed448' }],
-    ['a negative serial', ['-newkey', 'ed25519', '-subj', '/CN=a', '-set_serial', '-171'], { serialHex: '-AB', serialDecimal: '-171' }],
-    ['an empty subject', ['-newkey', 'ed25519', '-subj', '/', '-addext', 'subjectAltName=DNS:a.example'], { subject: '', subjectFields: {} }],
+    [
+      'a negative serial',
+      ['-newkey', 'ed25519', '-subj', '/CN=a', '-set_serial', '-171'],
+      { serialHex: '-AB', serialDecimal: '-171' },
+    ],
+    [
+      'an empty subject',
+      ['-newkey', 'ed25519', '-subj', '/', '-addext', 'subjectAltName=DNS:a.example'],
+      { subject: '', subjectFields: {} },
+    ],
   ])('reads and verifies %s', async (_, args, expected) => {
     const certificate = parseCertificate(selfSigned(...args));
     expect(certificate).toMatchObject(expected);
@@ -73,7 +139,13 @@ describe('reading certificates', () => {
   });
 
   it('reads version 1', () => {
-    const pem = runOn({}, 'sh', '-c', 'openssl req -new -newkey ed25519 -nodes -keyout k -subj /CN=old -out r 2>/dev/null; openssl x509 -req -in r -signkey k 2>/dev/null');
+    const pem = runOn(
+      {},
+      'sh',
+      '-c',
+      'openssl req -new -newkey ed25519 -nodes -keyout k -subj /CN=old -out r ' +
+        '2>/dev/null; openssl x509 -req -in r -signkey k 2>/dev/null',
+    );
     expect(parseCertificate(pem)).toMatchObject({ subject: 'CN=old', extensions: [], isCa: false });
   });
 
@@ -84,27 +156,56 @@ describe('reading certificates', () => {
   });
 
   it('throws nothing but PkiError on bytes that are nearly right', () => {
-    const samples = [...roots.slice(0, 6).map(({ der }) => der), parseCertificate(selfSigned('-newkey', 'rsa:2048', '-sigopt', 'rsa_padding_mode:pss', '-subj', '/CN=a',
-      '-addext', 'subjectAltName=DNS:a,IP:::1,RID:1.2', '-addext', 'keyUsage=digitalSignature', '-addext', 'extendedKeyUsage=serverAuth')).der];
-    fc.assert(fc.property(fc.oneof(mutationsOf(...samples), fc.uint8Array().map((bytes) => Buffer.from(bytes))), (der) => {
-      try {
-        parseCertificate(der);
-      } catch (error) {
-        expect(error).toMatchObject({ name: 'PkiError', code: 'malformed-certificate' });
-      }
-    }), { numRuns: 3000 });
+    const samples = [
+      ...roots.slice(0, 6).map(({ der }) => der),
+      parseCertificate(
+        selfSigned(
+          '-newkey',
+          'rsa:2048',
+          '-sigopt',
+          'rsa_padding_mode:pss',
+          '-subj',
+          '/CN=a',
+          '-addext',
+          'subjectAltName=DNS:a,IP:::1,RID:1.2',
+          '-addext',
+          'keyUsage=digitalSignature',
+          '-addext',
+          'extendedKeyUsage=serverAuth',
+        ),
+      ).der,
+    ];
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          mutationsOf(...samples),
+          fc.uint8Array().map((bytes) => Buffer.from(bytes)),
+        ),
+        (der) => {
+          try {
+            parseCertificate(der);
+          } catch (error) {
+            expect(error).toMatchObject({ name: 'PkiError', code: 'malformed-certificate' });
+          }
+        },
+      ),
+      { numRuns: 3000 },
+    );
   });
 
   it('verifies nothing that was changed', async () => {
     const root = parseCertificate(selfSigned('-newkey', 'ed25519', '-subj', '/CN=a'));
-    await fc.assert(fc.asyncProperty(mutationsOf(root.der), async (der) => {
-      fc.pre(!der.equals(root.der));
-      try {
-        expect(await isSignedBy(parseCertificate(der), root)).toBe(false);
-      } catch (error) {
-        expect(error).toHaveProperty('name', 'PkiError');
-      }
-    }), { numRuns: 500 });
+    await fc.assert(
+      fc.asyncProperty(mutationsOf(root.der), async (der) => {
+        fc.pre(!der.equals(root.der));
+        try {
+          expect(await isSignedBy(parseCertificate(der), root)).toBe(false);
+        } catch (error) {
+          expect(error).toHaveProperty('name', 'PkiError');
+        }
+      }),
+      { numRuns: 500 },
+    );
   });
 });
 
@@ -115,13 +216,16 @@ describe('isSignedBy', () => {
   });
 
   it('does not hold for another name or another key', async () => {
-    const [first, second] = [selfSigned('-newkey', 'ed25519', '-subj', '/CN=a'), selfSigned('-newkey', 'ed25519', '-subj', '/CN=a')].map((pem) => parseCertificate(pem));
+    const [first, second] = [
+      selfSigned('-newkey', 'ed25519', '-subj', '/CN=a'),
+      selfSigned('-newkey', 'ed25519', '-subj', '/CN=a'),
+    ].map((pem) => parseCertificate(pem));
     const [rsa] = [selfSigned('-newkey', 'rsa:2048', '-subj', '/CN=a')].map((pem) => parseCertificate(pem));
     if (!first || !second || !rsa) throw new Error('unreachable');
     expect(await isSignedBy(first, second)).toBe(false);
     expect(await isSignedBy(first, rsa)).toBe(false);
     const [root] = roots;
-    expect(root && await isSignedBy(first, root)).toBe(false);
+    expect(root && (await isSignedBy(first, root))).toBe(false);
   });
 });
 
@@ -132,11 +236,21 @@ describe('writing certificates', () => {
   const keyId = keyIdentifierOf(spkiOf(privateKey));
   const subjectDer = encodeSubject({ commonName: 'www.example.com', organization: 'Example' });
   const writer = certificateWriter({
-    issuerDer: subjectDer, issuerKeyIdentifier: keyId, signatureAlgorithm: algorithmDer, constantExtensions: [own.basicConstraints(false)],
+    issuerDer: subjectDer,
+    issuerKeyIdentifier: keyId,
+    signatureAlgorithm: algorithmDer,
+    constantExtensions: [own.basicConstraints(false)],
   });
   const content = {
-    serial: Buffer.from('00ff01', 'hex'), notBefore: new Date('2026-01-01T00:00:00Z'), notAfter: new Date('2051-01-01T00:00:00Z'), subjectDer, spkiDer: signer.spkiDer,
-    extensions: [own.subjectKeyIdentifier(keyId), own.subjectAltName([{ type: 'dns', value: 'www.example.com' }], false)],
+    serial: Buffer.from('00ff01', 'hex'),
+    notBefore: new Date('2026-01-01T00:00:00Z'),
+    notAfter: new Date('2051-01-01T00:00:00Z'),
+    subjectDer,
+    spkiDer: signer.spkiDer,
+    extensions: [
+      own.subjectKeyIdentifier(keyId),
+      own.subjectAltName([{ type: 'dns', value: 'www.example.com' }], false),
+    ],
   };
   let der: Buffer;
   beforeAll(async () => {
@@ -156,18 +270,29 @@ describe('writing certificates', () => {
 
   it('agrees with its own reader and with openssl', async () => {
     const ours = parseCertificate(der);
-    expect(ours).toMatchObject({ serialHex: 'FF01', notAfter: content.notAfter, isCa: false, authorityKeyIdentifier: keyId.toString('hex') });
+    expect(ours).toMatchObject({
+      serialHex: 'FF01',
+      notAfter: content.notAfter,
+      isCa: false,
+      authorityKeyIdentifier: keyId.toString('hex'),
+    });
     expect(await isSignedBy(ours, ours)).toBe(true);
-    expect(runOn({ 'c.pem': toPem('CERTIFICATE', der) }, 'openssl', 'x509', '-in', 'c.pem', '-noout', '-serial', '-enddate')).toBe('serial=FF01\nnotAfter=Jan  1 00:00:00 2051 GMT\n');
+    expect(
+      runOn({ 'c.pem': toPem('CERTIFICATE', der) }, 'openssl', 'x509', '-in', 'c.pem', '-noout', '-serial', '-enddate'),
+    ).toBe('serial=FF01\nnotAfter=Jan  1 00:00:00 2051 GMT\n');
   });
 
   it('is not read when the algorithm outside is not the one that was signed', () => {
     const { tbsDer, signature } = parseCertificate(der);
     const { algorithmDer: another } = signatureAlgorithmOf({ keyType: 'ec', namedCurve: 'secp384r1' });
-    expect(() => parseCertificate(sequence(tbsDer, another, bitString(signature)))).toThrow(expect.objectContaining({ code: 'malformed-certificate' }));
+    expect(() => parseCertificate(sequence(tbsDer, another, bitString(signature)))).toThrow(
+      expect.objectContaining({ code: 'malformed-certificate' }),
+    );
   });
 
   it('refuses an extension that stands twice, also against the constant ones', () => {
-    expect(() => writer.tbs({ ...content, extensions: [own.basicConstraints(true)] })).toThrow(expect.objectContaining({ code: 'bad-extension' }));
+    expect(() => writer.tbs({ ...content, extensions: [own.basicConstraints(true)] })).toThrow(
+      expect.objectContaining({ code: 'bad-extension' }),
+    );
   });
 });

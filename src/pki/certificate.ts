@@ -36,7 +36,9 @@ export interface ParsedCertificate extends ExtensionFacts, KeyFacts {
 
 const MAX_CERTIFICATE_BYTES = 1024 * 1024;
 
-/** Reads one certificate: DER, or PEM text with exactly one. Throws PkiError `malformed-certificate` or `malformed-pem`. */
+/**
+ * Reads one certificate: DER, or PEM text with exactly one. Throws PkiError `malformed-certificate` or `malformed-pem`.
+ */
 export function parseCertificate(derOrPem: Buffer | string): ParsedCertificate {
   const der = typeof derOrPem === 'string' ? onlyOne(derOrPem) : derOrPem;
   if (der.length > MAX_CERTIFICATE_BYTES) throw new PkiError('malformed-certificate', 'The certificate is too large');
@@ -56,7 +58,10 @@ function readCertificate(der: Buffer): ParsedCertificate {
   const signature = outer.bitString().bytes;
   outer.end();
   return {
-    der, tbsDer, algorithmDer, signature,
+    der,
+    tbsDer,
+    algorithmDer,
+    signature,
     ...readTbs(tbsDer, algorithmDer),
     signatureAlgorithm: signatureAlgorithmName(algorithmDer),
     fingerprintSha256: hash('sha256', der, 'hex'),
@@ -79,8 +84,16 @@ function readTbs(tbsDer: Buffer, algorithmDer: Buffer) {
   const spkiDer = tbs.raw(0x30);
   const extensions = readTail(tbs);
   return {
-    ...serialTexts(serial), ...issuerAndSubject(issuerDer, subjectDer), notBefore, notAfter,
-    issuerDer, subjectDer, spkiDer, extensions, ...keyTypeOf(spkiDer), ...extensionFacts(extensions),
+    ...serialTexts(serial),
+    ...issuerAndSubject(issuerDer, subjectDer),
+    notBefore,
+    notAfter,
+    issuerDer,
+    subjectDer,
+    spkiDer,
+    extensions,
+    ...keyTypeOf(spkiDer),
+    ...extensionFacts(extensions),
   };
 }
 
@@ -97,7 +110,10 @@ function issuerAndSubject(issuerDer: Buffer, subjectDer: Buffer) {
   const issuer = readName(issuerDer);
   const subject = subjectDer.equals(issuerDer) ? issuer : readName(subjectDer);
   return {
-    issuer: formatName(issuer), subject: formatName(subject), issuerFields: fieldsOf(issuer), subjectFields: fieldsOf(subject),
+    issuer: formatName(issuer),
+    subject: formatName(subject),
+    issuerFields: fieldsOf(issuer),
+    subjectFields: fieldsOf(subject),
   };
 }
 
@@ -107,7 +123,10 @@ function serialTexts(twosComplement: Buffer): { serialHex: string; serialDecimal
   return { serialHex: serial.toString(16).toUpperCase(), serialDecimal: serial.toString() };
 }
 
-/** Whether `issuer` is named as the issuer and its key made the signature. Throws PkiError `unsupported-signature` or `unsupported-key`. */
+/**
+ * Whether `issuer` is named as the issuer and its key made the signature. Throws PkiError `unsupported-signature` or
+ * `unsupported-key`.
+ */
 export async function isSignedBy(certificate: ParsedCertificate, issuer: ParsedCertificate): Promise<boolean> {
   if (!sameName(certificate.issuerDer, issuer.subjectDer)) return false;
   const { algorithmDer, tbsDer: data, signature } = certificate;
@@ -121,5 +140,10 @@ export function isSelfIssued(certificate: ParsedCertificate): boolean {
 
 /** What a person calls it: the common name, else the first SAN, else the DN. */
 export function titleOf(certificate: ParsedCertificate): string {
-  return certificate.subjectFields.commonName || certificate.subjectAltNames[0]?.value || certificate.subject || certificate.serialHex;
+  return (
+    certificate.subjectFields.commonName ||
+    certificate.subjectAltNames[0]?.value ||
+    certificate.subject ||
+    certificate.serialHex
+  );
 }

@@ -18,17 +18,29 @@ const notBefore = new Date('2026-06-01T00:00:00Z');
 const notAfter = new Date('2026-09-01T00:00:00Z');
 const host: SubjectAltName = { type: 'dns', value: 'www.example.com' };
 
-interface Change { names?: SubjectAltName[]; notBefore?: Date; notAfter?: Date; extensions?: RawExtension[] }
+interface Change {
+  names?: SubjectAltName[];
+  notBefore?: Date;
+  notAfter?: Date;
+  extensions?: RawExtension[];
+}
 
 async function issue(subject: Party, issuer: Party, change: Change = {}): Promise<ParsedCertificate> {
   const { hash, algorithmDer } = signatureAlgorithmOf(issuer.signer);
   const writer = certificateWriter({
-    issuerDer: encodeSubject(issuer.name), issuerKeyIdentifier: keyIdentifierOf(issuer.signer.spkiDer), signatureAlgorithm: algorithmDer, constantExtensions: [],
+    issuerDer: encodeSubject(issuer.name),
+    issuerKeyIdentifier: keyIdentifierOf(issuer.signer.spkiDer),
+    signatureAlgorithm: algorithmDer,
+    constantExtensions: [],
   });
   const { names = [] } = change;
   const tbs = writer.tbs({
-    serial: Buffer.from([1]), notBefore: change.notBefore ?? notBefore, notAfter: change.notAfter ?? notAfter, subjectDer: encodeSubject(subject.name),
-    spkiDer: subject.signer.spkiDer, extensions: [...(names.length > 0 ? [own.subjectAltName(names, false)] : []), ...(change.extensions ?? [])],
+    serial: Buffer.from([1]),
+    notBefore: change.notBefore ?? notBefore,
+    notAfter: change.notAfter ?? notAfter,
+    subjectDer: encodeSubject(subject.name),
+    spkiDer: subject.signer.spkiDer,
+    extensions: [...(names.length > 0 ? [own.subjectAltName(names, false)] : []), ...(change.extensions ?? [])],
   });
   return parseCertificate(writer.assemble(tbs, await issuer.signer.sign(hash, tbs)));
 }
@@ -37,7 +49,10 @@ const root: Party = { name: { commonName: 'Root' }, signer: newSigner() };
 const middle: Party = { name: { commonName: 'Middle' }, signer: newSigner() };
 const leaf: Party = { name: { commonName: 'www.example.com' }, signer: newSigner() };
 const impostor: Party = { name: middle.name, signer: newSigner() };
-let rootCertificate: ParsedCertificate, middleCertificate: ParsedCertificate, leafCertificate: ParsedCertificate, impostorCertificate: ParsedCertificate;
+let rootCertificate: ParsedCertificate,
+  middleCertificate: ParsedCertificate,
+  leafCertificate: ParsedCertificate,
+  impostorCertificate: ParsedCertificate;
 
 beforeAll(async () => {
   rootCertificate = await issue(root, root);
@@ -55,10 +70,13 @@ describe('checkChain', () => {
 
   it('names what is not signed by what', async () => {
     await expect(checkChain(leafCertificate, [rootCertificate, middleCertificate])).rejects.toMatchObject({
-      code: 'chain-order', message: "Incorrect chain certificate(s) provided: 'www.example.com' is not signed by 'Root'",
+      code: 'chain-order',
+      message: "Incorrect chain certificate(s) provided: 'www.example.com' is not signed by 'Root'",
     });
     await expect(checkChain(leafCertificate, [impostorCertificate])).rejects.toMatchObject({ code: 'chain-order' });
-    await expect(checkChain(leafCertificate, [middleCertificate, middleCertificate])).rejects.toMatchObject({ code: 'chain-order' });
+    await expect(checkChain(leafCertificate, [middleCertificate, middleCertificate])).rejects.toMatchObject({
+      code: 'chain-order',
+    });
   });
 });
 
@@ -77,7 +95,13 @@ describe('orderChain', () => {
 });
 
 describe('checkIssued', () => {
-  const terms: Ask['terms'] = { subject: leaf.name, subjectAltNames: [host], keyUsage: ['digitalSignature'], notBefore, notAfter };
+  const terms: Ask['terms'] = {
+    subject: leaf.name,
+    subjectAltNames: [host],
+    keyUsage: ['digitalSignature'],
+    notBefore,
+    notAfter,
+  };
   const ask: Ask = { spkiDer: leaf.signer.spkiDer, terms };
   const returned = (change: Change, name = leaf.name) => issue({ ...leaf, name }, middle, { names: [host], ...change });
 
@@ -85,15 +109,26 @@ describe('checkIssued', () => {
     ['what was asked', {}, undefined],
     ['a start up to a day earlier', { notBefore: new Date(notBefore.getTime() - DAY_MS) }, undefined],
     ['an earlier end', { notAfter: new Date(notAfter.getTime() - 60 * DAY_MS) }, undefined],
-    ['the common name among the SANs', { names: [{ type: 'dns', value: 'b.example' }, host] }, { ...terms, subjectAltNames: [{ type: 'dns', value: 'b.example' }] }],
-    ['another spelling of an asked name', {}, { ...terms, subjectAltNames: [{ type: 'dns', value: 'WWW.example.COM' }] }],
+    [
+      'the common name among the SANs',
+      { names: [{ type: 'dns', value: 'b.example' }, host] },
+      { ...terms, subjectAltNames: [{ type: 'dns', value: 'b.example' }] },
+    ],
+    [
+      'another spelling of an asked name',
+      {},
+      { ...terms, subjectAltNames: [{ type: 'dns', value: 'WWW.example.COM' }] },
+    ],
   ])('accepts %s', async (_, change, asked) => {
     await checkIssued([await returned(change), middleCertificate], { ...ask, terms: asked ?? terms });
   });
 
   it('accepts no common name, or a SAN in its place', async () => {
     await checkIssued([await returned({}, {}), middleCertificate], ask);
-    await checkIssued([await returned({}), middleCertificate], { ...ask, terms: { ...terms, subject: { commonName: 'Web server' } } });
+    await checkIssued([await returned({}), middleCertificate], {
+      ...ask,
+      terms: { ...terms, subject: { commonName: 'Web server' } },
+    });
   });
 
   it.each<[string, Change, string]>([
@@ -110,14 +145,26 @@ describe('checkIssued', () => {
 
   it('refuses names of a kind that was not asked for', async () => {
     const otherName = der.explicit(0, der.oid('1.2.3'), der.explicit(0, der.utf8String('x')));
-    const san = { oid: '2.5.29.17', critical: false, valueDer: der.sequence(der.implicit(2, Buffer.from(host.value)), otherName) };
-    await expect(checkIssued([await returned({ names: [], extensions: [san] }), middleCertificate], ask)).rejects.toMatchObject({ code: 'name-mismatch' });
+    const san = {
+      oid: '2.5.29.17',
+      critical: false,
+      valueDer: der.sequence(der.implicit(2, Buffer.from(host.value)), otherName),
+    };
+    await expect(
+      checkIssued([await returned({ names: [], extensions: [san] }), middleCertificate], ask),
+    ).rejects.toMatchObject({ code: 'name-mismatch' });
   });
 
   it('refuses another key, another common name, a broken chain and nothing', async () => {
-    await expect(checkIssued([leafCertificate, middleCertificate], { ...ask, spkiDer: middle.signer.spkiDer })).rejects.toMatchObject({ code: 'key-mismatch' });
-    await expect(checkIssued([await returned({}, { commonName: 'evil.example' })], ask)).rejects.toMatchObject({ code: 'name-mismatch' });
-    await expect(checkIssued([leafCertificate, impostorCertificate], ask)).rejects.toMatchObject({ code: 'chain-order' });
+    await expect(
+      checkIssued([leafCertificate, middleCertificate], { ...ask, spkiDer: middle.signer.spkiDer }),
+    ).rejects.toMatchObject({ code: 'key-mismatch' });
+    await expect(checkIssued([await returned({}, { commonName: 'evil.example' })], ask)).rejects.toMatchObject({
+      code: 'name-mismatch',
+    });
+    await expect(checkIssued([leafCertificate, impostorCertificate], ask)).rejects.toMatchObject({
+      code: 'chain-order',
+    });
     await expect(checkIssued([], ask)).rejects.toMatchObject({ code: 'chain-order' });
   });
 });

@@ -7,21 +7,32 @@ import { normaliseSan } from './subject-alt-name.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Demands that each certificate is signed by the next one; `chain` is issuers in order, any length. Throws PkiError `chain-order`. */
+/**
+ * Demands that each certificate is signed by the next one; `chain` is issuers in order, any length. Throws PkiError
+ * `chain-order`.
+ */
 export async function checkChain(leaf: ParsedCertificate, chain: readonly ParsedCertificate[]): Promise<void> {
-  const links = await Promise.all(chain.map(async (issuer, at) => {
-    const subject = chain[at - 1] ?? leaf;
-    return { subject, issuer, signed: await isSignedBy(subject, issuer) };
-  }));
+  const links = await Promise.all(
+    chain.map(async (issuer, at) => {
+      const subject = chain[at - 1] ?? leaf;
+      return { subject, issuer, signed: await isSignedBy(subject, issuer) };
+    }),
+  );
   const broken = links.find(({ signed }) => !signed);
   if (broken) {
-    throw new PkiError('chain-order',
-      `Incorrect chain certificate(s) provided: '${titleOf(broken.subject)}' is not signed by '${titleOf(broken.issuer)}'`);
+    throw new PkiError(
+      'chain-order',
+      `Incorrect chain certificate(s) provided: '${titleOf(broken.subject)}' is not ` +
+        `signed by '${titleOf(broken.issuer)}'`,
+    );
   }
 }
 
 /** The issuers of `leaf` found in `pool`, issuer first, up to a root or to where the pool ends. */
-export async function orderChain(leaf: ParsedCertificate, pool: readonly ParsedCertificate[]): Promise<ParsedCertificate[]> {
+export async function orderChain(
+  leaf: ParsedCertificate,
+  pool: readonly ParsedCertificate[],
+): Promise<ParsedCertificate[]> {
   const ordered: ParsedCertificate[] = [];
   const left = new Map(pool.filter((one) => !one.der.equals(leaf.der)).map((one) => [one.fingerprintSha256, one]));
   for (let subject: ParsedCertificate | undefined = leaf; subject && !isSelfIssued(subject);) {
@@ -33,7 +44,10 @@ export async function orderChain(leaf: ParsedCertificate, pool: readonly ParsedC
   return ordered;
 }
 
-async function issuerAmong(subject: ParsedCertificate, pool: readonly ParsedCertificate[]): Promise<ParsedCertificate | undefined> {
+async function issuerAmong(
+  subject: ParsedCertificate,
+  pool: readonly ParsedCertificate[],
+): Promise<ParsedCertificate | undefined> {
   for (const candidate of pool) if (await isSignedBy(subject, candidate)) return candidate;
   return undefined;
 }
@@ -99,7 +113,10 @@ function checkCommonName(leaf: ParsedCertificate, asked: string | undefined, all
 function checkValidity(leaf: ParsedCertificate, { notBefore, notAfter }: Ask['terms']): void {
   if (leaf.notAfter <= leaf.notBefore) throw new PkiError('validity-mismatch', 'The certificate ends before it begins');
   if (leaf.notBefore.getTime() < notBefore.getTime() - DAY_MS) {
-    throw new PkiError('validity-mismatch', `The certificate begins at ${leaf.notBefore.toISOString()}, earlier than asked`);
+    throw new PkiError(
+      'validity-mismatch',
+      `The certificate begins at ${leaf.notBefore.toISOString()}, earlier than asked`,
+    );
   }
   if (leaf.notAfter > notAfter) {
     throw new PkiError('validity-mismatch', `The certificate ends at ${leaf.notAfter.toISOString()}, later than asked`);

@@ -5,8 +5,8 @@ import { readName } from './names.js';
 import { normaliseSan } from './subject-alt-name.js';
 
 /**
- * A name that a certificate would vouch for, as rules on names see it: the host (lower case, punycode, without a dot at its end;
- * also that of an e-mail address or URI) or the IP address. `text` is the name as it was given.
+ * A name that a certificate would vouch for, as rules on names see it: the host (lower case, punycode, without a dot at
+ * its end; also that of an e-mail address or URI) or the IP address. `text` is the name as it was given.
  */
 export type ClaimedName = { text: string } & ({ host: string; ip?: undefined } | { ip: string; host?: undefined });
 
@@ -21,12 +21,16 @@ export interface NameCarrier {
 const nameAttributes: ReadonlySet<string> = new Set(['2.5.4.3', '1.2.840.113549.1.9.1']);
 
 /**
- * Every name that the certificate would carry, each spelling once: SANs first, then the common names of the DN, of which a CSR can
- * have several. Left out is what names no host: a common name with spaces inside, a URI without a host, a registered id.
+ * Every name that the certificate would carry, each spelling once: SANs first, then the common names of the DN, of
+ * which a CSR can have several. Left out is what names no host: a common name with spaces inside, a URI without a host,
+ * a registered id.
  */
 export function claimedNames({ subject, subjectDer, subjectAltNames }: NameCarrier): ClaimedName[] {
   const commonNames = subjectDer
-    ? readName(subjectDer).flat().filter(({ oid }) => nameAttributes.has(oid)).map(({ text }) => text)
+    ? readName(subjectDer)
+        .flat()
+        .filter(({ oid }) => nameAttributes.has(oid))
+        .map(({ text }) => text)
     : [subject.commonName ?? ''];
   const claimed = [...subjectAltNames.flatMap(fromSan), ...commonNames.flatMap(fromCommonName)];
   const seen = new Set<string>();
@@ -39,10 +43,15 @@ function fromSan({ type, value }: SubjectAltName): ClaimedName[] {
   return hostOrIp(value, type === 'email' ? value.slice(value.lastIndexOf('@') + 1) : value);
 }
 
-/** Where a backslash stands some clients end the host, and others read on (RFC 3986 §3.2): it claims the names that either sees. */
+/**
+ * Where a backslash stands some clients end the host, and others read on (RFC 3986 §3.2): it claims the names that
+ * either sees.
+ */
 function fromUri(value: string): ClaimedName[] {
   const readings = new Set([value, value.replaceAll('\\', '%5C')]);
-  return [...readings].filter((uri) => URL.canParse(uri)).flatMap((uri) => hostOrIp(value, decoded(new URL(uri).hostname).replace(/^\[|\]$/g, '')));
+  return [...readings]
+    .filter((uri) => URL.canParse(uri))
+    .flatMap((uri) => hostOrIp(value, decoded(new URL(uri).hostname).replace(/^\[|\]$/g, '')));
 }
 
 /** Hosts of schemes that URL does not know keep their percent signs. */
@@ -63,7 +72,8 @@ function fromCommonName(commonName: string): ClaimedName[] {
 }
 
 function hostOrIp(text: string, given: string): ClaimedName[] {
-  if (isIP(given) !== 0 && !given.includes('%')) return [{ text, ip: normaliseSan({ type: 'ip', value: given }).value }];
+  if (isIP(given) !== 0 && !given.includes('%'))
+    return [{ text, ip: normaliseSan({ type: 'ip', value: given }).value }];
   const host = plainHost(given);
   return host === '' ? [] : [{ text, host }];
 }

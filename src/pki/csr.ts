@@ -53,9 +53,18 @@ function readCsr(csrDer: Buffer): ParsedCsr {
   const extensions = attributes ? readRequestedExtensions(attributes) : [];
   const name = readName(subjectDer);
   return {
-    der: csrDer, infoDer, algorithmDer, signature, subjectDer, spkiDer, extensions,
-    subject: formatName(name), subjectFields: fieldsOf(name), signatureAlgorithm: signatureAlgorithmName(algorithmDer),
-    ...keyTypeOf(spkiDer), ...extensionFacts(extensions),
+    der: csrDer,
+    infoDer,
+    algorithmDer,
+    signature,
+    subjectDer,
+    spkiDer,
+    extensions,
+    subject: formatName(name),
+    subjectFields: fieldsOf(name),
+    signatureAlgorithm: signatureAlgorithmName(algorithmDer),
+    ...keyTypeOf(spkiDer),
+    ...extensionFacts(extensions),
   };
 }
 
@@ -79,7 +88,7 @@ function readRequestedExtensions(attributes: DerReader): RawExtension[] {
  */
 export async function verifyCsr({ algorithmDer, infoDer, signature, spkiDer }: ParsedCsr): Promise<void> {
   const key = strongKeyOf(spkiDer);
-  if (!await verifySignature({ algorithmDer, data: infoDer, signature }, key)) {
+  if (!(await verifySignature({ algorithmDer, data: infoDer, signature }, key))) {
     throw new PkiError('bad-csr-signature', 'The certificate request is not signed by its own key');
   }
 }
@@ -93,14 +102,22 @@ export interface CsrContent {
   extensions?: readonly RawExtension[];
 }
 
-/** A request for this content, signed by its key, as PEM. Throws PkiError `bad-name`, `bad-extension` or `unsupported-key`. */
+/**
+ * A request for this content, signed by its key, as PEM. Throws PkiError `bad-name`, `bad-extension` or
+ * `unsupported-key`.
+ */
 export async function buildCsr(content: CsrContent, privateKey: KeyObject): Promise<string> {
   const signer = signerOf(privateKey);
   const { hash, algorithmDer } = signatureAlgorithmOf(signer);
   const subjectDer = encodeSubject(content.subject);
   const requested = requestedExtensions(content, subjectDer);
   const attribute = der.sequence(der.oid(EXTENSION_REQUEST), der.setOf(encodeExtensions(requested)));
-  const info = der.sequence(der.integer(0), subjectDer, signer.spkiDer, der.explicit(0, ...(requested.length > 0 ? [attribute] : [])));
+  const info = der.sequence(
+    der.integer(0),
+    subjectDer,
+    signer.spkiDer,
+    der.explicit(0, ...(requested.length > 0 ? [attribute] : [])),
+  );
   const signature = await signer.sign(hash, info);
   return toPem('CERTIFICATE REQUEST', der.sequence(info, algorithmDer, der.bitString(signature)));
 }

@@ -35,43 +35,73 @@ export function readExtensions(reader: DerReader): RawExtension[] {
 
 /** Reads those that are understood here. Throws DerError when one is malformed. */
 export function extensionFacts(extensions: readonly RawExtension[]): ExtensionFacts {
-  const facts: ExtensionFacts = { subjectAltNames: [], otherAltNames: 0, keyUsage: [], extendedKeyUsage: [], isCa: false };
+  const facts: ExtensionFacts = {
+    subjectAltNames: [],
+    otherAltNames: 0,
+    keyUsage: [],
+    extendedKeyUsage: [],
+    isCa: false,
+  };
   for (const { oid, valueDer } of extensions) READERS.get(oid)?.(facts, valueDer);
   return facts;
 }
 
 const READERS: ReadonlyMap<string, (facts: ExtensionFacts, valueDer: Buffer) => void> = new Map([
-  [ExtensionOid.subjectAltName, (facts, valueDer) => {
-    const { names, others } = parseSan(valueDer);
-    facts.subjectAltNames = names;
-    facts.otherAltNames = others;
-  }],
-  [ExtensionOid.keyUsage, (facts, valueDer) => {
-    const bits = DerReader.over(valueDer).namedBits();
-    facts.keyUsage = KEY_USAGES.filter((_, bit) => bits.includes(bit));
-  }],
-  [ExtensionOid.extendedKeyUsage, (facts, valueDer) => {
-    for (const reader = DerReader.enter(valueDer); reader.more;) facts.extendedKeyUsage.push(reader.oid());
-  }],
-  [ExtensionOid.basicConstraints, (facts, valueDer) => {
-    const reader = DerReader.enter(valueDer);
-    facts.isCa = reader.peek() === Tag.boolean && reader.boolean();
-    if (reader.more) facts.pathLength = reader.smallInteger();
-    reader.end();
-  }],
-  [ExtensionOid.subjectKeyIdentifier, (facts, valueDer) => {
-    facts.subjectKeyIdentifier = DerReader.over(valueDer).octetString().toString('hex');
-  }],
-  [ExtensionOid.authorityKeyIdentifier, (facts, valueDer) => {
-    const reader = DerReader.enter(valueDer);
-    if (reader.peek() === 0x80) facts.authorityKeyIdentifier = reader.content().toString('hex');
-  }],
+  [
+    ExtensionOid.subjectAltName,
+    (facts, valueDer) => {
+      const { names, others } = parseSan(valueDer);
+      facts.subjectAltNames = names;
+      facts.otherAltNames = others;
+    },
+  ],
+  [
+    ExtensionOid.keyUsage,
+    (facts, valueDer) => {
+      const bits = DerReader.over(valueDer).namedBits();
+      facts.keyUsage = KEY_USAGES.filter((_, bit) => bits.includes(bit));
+    },
+  ],
+  [
+    ExtensionOid.extendedKeyUsage,
+    (facts, valueDer) => {
+      for (const reader = DerReader.enter(valueDer); reader.more;) facts.extendedKeyUsage.push(reader.oid());
+    },
+  ],
+  [
+    ExtensionOid.basicConstraints,
+    (facts, valueDer) => {
+      const reader = DerReader.enter(valueDer);
+      facts.isCa = reader.peek() === Tag.boolean && reader.boolean();
+      if (reader.more) facts.pathLength = reader.smallInteger();
+      reader.end();
+    },
+  ],
+  [
+    ExtensionOid.subjectKeyIdentifier,
+    (facts, valueDer) => {
+      facts.subjectKeyIdentifier = DerReader.over(valueDer).octetString().toString('hex');
+    },
+  ],
+  [
+    ExtensionOid.authorityKeyIdentifier,
+    (facts, valueDer) => {
+      const reader = DerReader.enter(valueDer);
+      if (reader.peek() === 0x80) facts.authorityKeyIdentifier = reader.content().toString('hex');
+    },
+  ],
 ]);
 
 /** Where a certificate says its issuer, its OCSP responder and its CRLs are; URIs only, in order. */
-export interface ServiceUrls { caIssuers: string[]; ocsp: string[]; crl: string[] }
+export interface ServiceUrls {
+  caIssuers: string[];
+  ocsp: string[];
+  crl: string[];
+}
 
-/** Reads Authority Information Access and CRL Distribution Points (RFC 5280 §4.2.2.1 and §4.2.1.13). Throws DerError. */
+/**
+ * Reads Authority Information Access and CRL Distribution Points (RFC 5280 §4.2.2.1 and §4.2.1.13). Throws DerError.
+ */
 export function serviceUrls(extensions: readonly RawExtension[]): ServiceUrls {
   const urls: ServiceUrls = { caIssuers: [], ocsp: [], crl: [] };
   for (const { oid, valueDer } of extensions) {

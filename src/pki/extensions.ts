@@ -5,23 +5,44 @@ import { encodeSan } from './subject-alt-name.js';
 
 /** OIDs of the extensions that are written or understood here. */
 export const ExtensionOid = {
-  subjectKeyIdentifier: '2.5.29.14', keyUsage: '2.5.29.15', subjectAltName: '2.5.29.17', basicConstraints: '2.5.29.19',
-  crlDistributionPoints: '2.5.29.31', certificatePolicies: '2.5.29.32', authorityKeyIdentifier: '2.5.29.35',
-  extendedKeyUsage: '2.5.29.37', authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
+  subjectKeyIdentifier: '2.5.29.14',
+  keyUsage: '2.5.29.15',
+  subjectAltName: '2.5.29.17',
+  basicConstraints: '2.5.29.19',
+  crlDistributionPoints: '2.5.29.31',
+  certificatePolicies: '2.5.29.32',
+  authorityKeyIdentifier: '2.5.29.35',
+  extendedKeyUsage: '2.5.29.37',
+  authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
 } as const;
 
 /** RFC 5280 §4.2.1.3 names; the index is the bit. */
 export const KEY_USAGES: readonly KeyUsage[] = [
-  'digitalSignature', 'nonRepudiation', 'keyEncipherment', 'dataEncipherment', 'keyAgreement',
-  'keyCertSign', 'cRLSign', 'encipherOnly', 'decipherOnly',
+  'digitalSignature',
+  'nonRepudiation',
+  'keyEncipherment',
+  'dataEncipherment',
+  'keyAgreement',
+  'keyCertSign',
+  'cRLSign',
+  'encipherOnly',
+  'decipherOnly',
 ];
 
 /** Purposes of RFC 5280 §4.2.1.12 and a few others by name, with their OIDs. */
 export const EXTENDED_KEY_USAGES: Readonly<Record<string, string>> = {
-  serverAuth: '1.3.6.1.5.5.7.3.1', clientAuth: '1.3.6.1.5.5.7.3.2', codeSigning: '1.3.6.1.5.5.7.3.3',
-  emailProtection: '1.3.6.1.5.5.7.3.4', timeStamping: '1.3.6.1.5.5.7.3.8', ocspSigning: '1.3.6.1.5.5.7.3.9',
-  eapOverPpp: '1.3.6.1.5.5.7.3.13', eapOverLan: '1.3.6.1.5.5.7.3.14', ipsecIke: '1.3.6.1.5.5.7.3.17',
-  documentSigning: '1.3.6.1.5.5.7.3.36', smartCardLogon: '1.3.6.1.4.1.311.20.2.2', any: '2.5.29.37.0',
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+  codeSigning: '1.3.6.1.5.5.7.3.3',
+  emailProtection: '1.3.6.1.5.5.7.3.4',
+  timeStamping: '1.3.6.1.5.5.7.3.8',
+  ocspSigning: '1.3.6.1.5.5.7.3.9',
+  eapOverPpp: '1.3.6.1.5.5.7.3.13',
+  eapOverLan: '1.3.6.1.5.5.7.3.14',
+  ipsecIke: '1.3.6.1.5.5.7.3.17',
+  documentSigning: '1.3.6.1.5.5.7.3.36',
+  smartCardLogon: '1.3.6.1.4.1.311.20.2.2',
+  any: '2.5.29.37.0',
 };
 const EXTENDED_KEY_USAGE_NAMES = new Map(Object.entries(EXTENDED_KEY_USAGES).map(([name, oid]) => [oid, name]));
 
@@ -41,7 +62,9 @@ function encodeOid(dotted: string): Buffer {
   return orPkiError('bad-extension', `"${dotted.slice(0, 100)}" is not an object identifier`, () => der.oid(dotted));
 }
 
-/** Extension ::= SEQUENCE { extnID, critical DEFAULT FALSE, extnValue }. Throws PkiError `bad-extension` for the OID. */
+/**
+ * Extension ::= SEQUENCE { extnID, critical DEFAULT FALSE, extnValue }. Throws PkiError `bad-extension` for the OID.
+ */
 export function encodeExtension({ oid, critical, valueDer }: RawExtension): Buffer {
   const value = der.octetString(valueDer);
   return critical ? der.sequence(encodeOid(oid), der.boolean(true), value) : der.sequence(encodeOid(oid), value);
@@ -99,10 +122,19 @@ export function crlDistributionPoints(urls: readonly string[]): RawExtension {
 }
 
 /** RFC 5280 §4.2.2.1. */
-export function authorityInfoAccess({ ocsp = [], caIssuers = [] }: { ocsp?: readonly string[]; caIssuers?: readonly string[] }): RawExtension {
+export function authorityInfoAccess({
+  ocsp = [],
+  caIssuers = [],
+}: {
+  ocsp?: readonly string[];
+  caIssuers?: readonly string[];
+}): RawExtension {
   const access = (method: string) => (url: string) => der.sequence(der.oid(method), encodeUrl(url));
-  return extension(ExtensionOid.authorityInfoAccess, false, der.sequence(
-    ...ocsp.map(access('1.3.6.1.5.5.7.48.1')), ...caIssuers.map(access('1.3.6.1.5.5.7.48.2'))));
+  return extension(
+    ExtensionOid.authorityInfoAccess,
+    false,
+    der.sequence(...ocsp.map(access('1.3.6.1.5.5.7.48.1')), ...caIssuers.map(access('1.3.6.1.5.5.7.48.2'))),
+  );
 }
 
 function encodeUrl(url: string): Buffer {
@@ -112,5 +144,9 @@ function encodeUrl(url: string): Buffer {
 
 /** RFC 5280 §4.2.1.4, without qualifiers. Throws PkiError `bad-extension`. */
 export function certificatePolicies(oids: readonly string[]): RawExtension {
-  return extension(ExtensionOid.certificatePolicies, false, der.sequence(...oids.map((oid) => der.sequence(encodeOid(oid)))));
+  return extension(
+    ExtensionOid.certificatePolicies,
+    false,
+    der.sequence(...oids.map((oid) => der.sequence(encodeOid(oid)))),
+  );
 }

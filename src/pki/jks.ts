@@ -12,14 +12,16 @@ const INTEGRITY_PEPPER = 'Mighty Aphrodite';
 const SHA1_OCTETS = 20;
 
 /**
- * A Java KeyStore file of Sun's own format, version 2; every key is protected with the store's password (printable ASCII).
- * The format rests on SHA-1 alone: PKCS#12 is the better choice wherever the reader allows it.
- * Throws RangeError when two aliases differ in case only.
+ * A Java KeyStore file of Sun's own format, version 2; every key is protected with the store's password (printable
+ * ASCII). The format rests on SHA-1 alone: PKCS#12 is the better choice wherever the reader allows it. Throws
+ * RangeError when two aliases differ in case only.
  */
 export function writeJks(entries: readonly (KeyEntry | TrustEntry)[], password: string, createdAt: Date): Buffer {
   const passwordOctets = utf16be(password);
   const body = Buffer.concat([
-    uint32(MAGIC), uint32(VERSION), uint32(entries.length),
+    uint32(MAGIC),
+    uint32(VERSION),
+    uint32(entries.length),
     ...withJavaAliases(entries).map((entry) => encodeEntry(entry, passwordOctets, createdAt)),
   ]);
   return Buffer.concat([body, sha1(passwordOctets, Buffer.from(INTEGRITY_PEPPER), body)]);
@@ -29,13 +31,19 @@ function encodeEntry(entry: KeyEntry | TrustEntry, password: Buffer, createdAt: 
   const head = Buffer.concat([text(entry.alias), uint64(createdAt.getTime())]);
   return 'pkcs8Der' in entry
     ? Buffer.concat([
-      uint32(KEY_ENTRY), head, counted(protectKey(entry.pkcs8Der, password)),
-      uint32(entry.chainDer.length), ...entry.chainDer.map(certificate),
-    ])
+        uint32(KEY_ENTRY),
+        head,
+        counted(protectKey(entry.pkcs8Der, password)),
+        uint32(entry.chainDer.length),
+        ...entry.chainDer.map(certificate),
+      ])
     : Buffer.concat([uint32(TRUST_ENTRY), head, certificate(entry.certificateDer)]);
 }
 
-/** Sun's key protector: XOR with a chain of SHA-1 values that starts from a random salt, then a check value over the plain key. */
+/**
+ * Sun's key protector: XOR with a chain of SHA-1 values that starts from a random salt, then a check value over the
+ * plain key.
+ */
 function protectKey(pkcs8Der: Buffer, password: Buffer): Buffer {
   const salt = randomBytes(SHA1_OCTETS);
   const masked = Buffer.from(pkcs8Der);
@@ -60,10 +68,15 @@ function counted(octets: Buffer): Buffer {
 
 /** Java's `DataOutput.writeUTF`: every UTF-16 unit by itself in one to three octets, NUL in two. */
 function text(value: string): Buffer {
-  const octets = Buffer.from(Array.from({ length: value.length }, (_, at) => value.charCodeAt(at)).flatMap((unit) =>
-    unit > 0 && unit < 0x80 ? [unit]
-      : unit < 0x800 ? [0xc0 | (unit >> 6), 0x80 | (unit & 0x3f)]
-        : [0xe0 | (unit >> 12), 0x80 | ((unit >> 6) & 0x3f), 0x80 | (unit & 0x3f)]));
+  const octets = Buffer.from(
+    Array.from({ length: value.length }, (_, at) => value.charCodeAt(at)).flatMap((unit) =>
+      unit > 0 && unit < 0x80
+        ? [unit]
+        : unit < 0x800
+          ? [0xc0 | (unit >> 6), 0x80 | (unit & 0x3f)]
+          : [0xe0 | (unit >> 12), 0x80 | ((unit >> 6) & 0x3f), 0x80 | (unit & 0x3f)],
+    ),
+  );
   const length = Buffer.alloc(2);
   length.writeUInt16BE(octets.length);
   return Buffer.concat([length, octets]);

@@ -4,8 +4,17 @@ import { describe, expect, it } from 'vitest';
 import { mutationsOf, runOn } from '../../test/support/x509.js';
 import * as der from './der/writer.js';
 import {
-  generatePrivateKey, generationOf, KEY_TYPES, keyIdentifierOf, keyTypeOf, parsePrivateKey, publicMatches, resolveKeyType,
-  spkiHash, spkiOf, strongKeyOf,
+  generatePrivateKey,
+  generationOf,
+  KEY_TYPES,
+  keyIdentifierOf,
+  keyTypeOf,
+  parsePrivateKey,
+  publicMatches,
+  resolveKeyType,
+  spkiHash,
+  spkiOf,
+  strongKeyOf,
 } from './key.js';
 import { toPem } from './pem.js';
 
@@ -19,7 +28,10 @@ const code = (work: () => unknown): unknown => {
 };
 
 const rsaSpki = (modulus: Buffer, exponent: number | bigint): Buffer =>
-  der.sequence(der.sequence(der.oid('1.2.840.113549.1.1.1'), der.nullValue()), der.bitString(der.sequence(der.integer(modulus), der.integer(exponent))));
+  der.sequence(
+    der.sequence(der.oid('1.2.840.113549.1.1.1'), der.nullValue()),
+    der.bitString(der.sequence(der.integer(modulus), der.integer(exponent))),
+  );
 const modulusOf = (bits: number, low = 1): Buffer => {
   const modulus = Buffer.alloc(bits / 8, 0x55);
   modulus[0] = 0x80;
@@ -28,13 +40,16 @@ const modulusOf = (bits: number, low = 1): Buffer => {
 };
 
 describe('key types', () => {
-  it.each(KEY_TYPES.filter((keyType) => !/RSA(3|4)/.test(keyType)))('%s is made, named again and strong', async (keyType) => {
-    const privateKey = await generatePrivateKey(keyType);
-    const spkiDer = spkiOf(privateKey);
-    expect(keyTypeOf(privateKey).keyType).toBe(keyType);
-    expect(keyTypeOf(spkiDer)).toEqual(keyTypeOf(createPublicKey(privateKey)));
-    expect(code(() => strongKeyOf(spkiDer))).toBeUndefined();
-  });
+  it.each(KEY_TYPES.filter((keyType) => !/RSA(3|4)/.test(keyType)))(
+    '%s is made, named again and strong',
+    async (keyType) => {
+      const privateKey = await generatePrivateKey(keyType);
+      const spkiDer = spkiOf(privateKey);
+      expect(keyTypeOf(privateKey).keyType).toBe(keyType);
+      expect(keyTypeOf(spkiDer)).toEqual(keyTypeOf(createPublicKey(privateKey)));
+      expect(code(() => strongKeyOf(spkiDer))).toBeUndefined();
+    },
+  );
 
   it('knows sizes and aliases', () => {
     expect(keyTypeOf(rsaSpki(modulusOf(3072), 65_537))).toEqual({ keyType: 'RSA3072', bits: 3072 });
@@ -77,20 +92,32 @@ describe('key strength', () => {
     for (let i = 0; i < 300; i += 1) {
       const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
       const jwk = publicKey.export({ format: 'jwk' });
-      const point = ECDH.convertKey(Buffer.concat([Buffer.from([4]), ...[jwk.x, jwk.y].map((part) => Buffer.from(part ?? '', 'base64url'))]), 'prime256v1', undefined, undefined, paramEncoding);
-      const spkiDer = der.sequence(der.sequence(der.oid('1.2.840.10045.2.1'), der.oid('1.2.840.10045.3.1.7')), der.bitString(Buffer.from(point)));
+      const point = ECDH.convertKey(
+        Buffer.concat([Buffer.from([4]), ...[jwk.x, jwk.y].map((part) => Buffer.from(part ?? '', 'base64url'))]),
+        'prime256v1',
+        undefined,
+        undefined,
+        paramEncoding,
+      );
+      const spkiDer = der.sequence(
+        der.sequence(der.oid('1.2.840.10045.2.1'), der.oid('1.2.840.10045.3.1.7')),
+        der.bitString(Buffer.from(point)),
+      );
       expect(strongKeyOf(spkiDer).equals(publicKey)).toBe(true);
     }
   });
 
   it('throws nothing but PkiError', () => {
-    fc.assert(fc.property(mutationsOf(p256, rsaSpki(modulusOf(2048), 65_537)), (spkiDer) => {
-      try {
-        strongKeyOf(spkiDer);
-      } catch (error) {
-        expect(error).toHaveProperty('name', 'PkiError');
-      }
-    }), { numRuns: 500 });
+    fc.assert(
+      fc.property(mutationsOf(p256, rsaSpki(modulusOf(2048), 65_537)), (spkiDer) => {
+        try {
+          strongKeyOf(spkiDer);
+        } catch (error) {
+          expect(error).toHaveProperty('name', 'PkiError');
+        }
+      }),
+      { numRuns: 500 },
+    );
   });
 });
 
@@ -100,9 +127,15 @@ describe('private keys', () => {
   const pem = (key: KeyObject, type: 'pkcs1' | 'pkcs8' | 'sec1') => key.export({ format: 'pem', type }).toString();
 
   it.each<[string, KeyObject, string]>([
-    ['PKCS#8', ec, pem(ec, 'pkcs8')], ['SEC1', ec, pem(ec, 'sec1')], ['PKCS#1', rsa, pem(rsa, 'pkcs1')],
+    ['PKCS#8', ec, pem(ec, 'pkcs8')],
+    ['SEC1', ec, pem(ec, 'sec1')],
+    ['PKCS#1', rsa, pem(rsa, 'pkcs1')],
     ['CRLF and text before', ec, `Bag Attributes\r\n${pem(ec, 'pkcs8').replaceAll('\n', '\r\n')}`],
-    ['EC PARAMETERS before', ec, `${toPem('EC PARAMETERS', Buffer.from('06082a8648ce3d030107', 'hex'))}${pem(ec, 'sec1')}`],
+    [
+      'EC PARAMETERS before',
+      ec,
+      `${toPem('EC PARAMETERS', Buffer.from('06082a8648ce3d030107', 'hex'))}${pem(ec, 'sec1')}`,
+    ],
   ])('reads %s', (_, key, text) => expect(parsePrivateKey(text).equals(key)).toBe(true));
 
   it('reads what openssl writes', () => {
@@ -111,8 +144,14 @@ describe('private keys', () => {
   });
 
   it.each<[string, string]>([
-    ['encrypted PKCS#8', ec.export({ format: 'pem', type: 'pkcs8', cipher: 'aes-256-cbc', passphrase: 'x' }).toString()],
-    ['encrypted PKCS#1', rsa.export({ format: 'pem', type: 'pkcs1', cipher: 'aes-256-cbc', passphrase: 'x' }).toString()],
+    [
+      'encrypted PKCS#8',
+      ec.export({ format: 'pem', type: 'pkcs8', cipher: 'aes-256-cbc', passphrase: 'x' }).toString(),
+    ],
+    [
+      'encrypted PKCS#1',
+      rsa.export({ format: 'pem', type: 'pkcs1', cipher: 'aes-256-cbc', passphrase: 'x' }).toString(),
+    ],
   ])('refuses %s and says why', (_, text) => expect(() => parsePrivateKey(text)).toThrow('encrypted'));
 
   it.each<[string, string]>([
@@ -126,8 +165,21 @@ describe('private keys', () => {
   it('matches public halves, also a compressed point', () => {
     expect(publicMatches(ec, spkiOf(ec))).toBe(true);
     expect(publicMatches(ec, spkiOf(rsa))).toBe(false);
-    const compressed = Buffer.from(runOn({ 'key.pem': pem(ec, 'pkcs8') }, 'openssl', 'ec', '-in', 'key.pem', '-pubout', '-conv_form', 'compressed', '-outform', 'PEM')
-      .replace(/[^]*BEGIN PUBLIC KEY-----|-----END[^]*/g, ''), 'base64');
+    const compressed = Buffer.from(
+      runOn(
+        { 'key.pem': pem(ec, 'pkcs8') },
+        'openssl',
+        'ec',
+        '-in',
+        'key.pem',
+        '-pubout',
+        '-conv_form',
+        'compressed',
+        '-outform',
+        'PEM',
+      ).replace(/[^]*BEGIN PUBLIC KEY-----|-----END[^]*/g, ''),
+      'base64',
+    );
     expect(compressed.length).toBeLessThan(spkiOf(ec).length);
     expect(publicMatches(ec, compressed)).toBe(true);
   });
@@ -135,6 +187,8 @@ describe('private keys', () => {
   it('hashes as openssl does', () => {
     const spkiDer = spkiOf(ec);
     expect(runOn({ 'spki.der': spkiDer }, 'openssl', 'dgst', '-sha256', 'spki.der')).toContain(spkiHash(spkiDer));
-    expect(keyIdentifierOf(spkiDer)).toEqual(createHash('sha256').update(spkiDer.subarray(-65)).digest().subarray(0, 20));
+    expect(keyIdentifierOf(spkiDer)).toEqual(
+      createHash('sha256').update(spkiDer.subarray(-65)).digest().subarray(0, 20),
+    );
   });
 });

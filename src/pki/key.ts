@@ -5,7 +5,13 @@ import { orPkiError, PkiError } from './pki-error.js';
 
 /** Key types that keys are made of here, in the names that Lemur's clients use. */
 export const KEY_TYPES = [
-  'RSA2048', 'RSA3072', 'RSA4096', 'ECCPRIME256V1', 'ECCSECP384R1', 'ECCSECP521R1', 'ED25519',
+  'RSA2048',
+  'RSA3072',
+  'RSA4096',
+  'ECCPRIME256V1',
+  'ECCSECP384R1',
+  'ECCSECP521R1',
+  'ED25519',
 ] as const;
 export type KeyType = (typeof KEY_TYPES)[number];
 
@@ -15,25 +21,49 @@ export type KeyGeneration =
   | { type: 'ec'; options: { namedCurve: string } }
   | { type: 'ed25519'; options: Record<string, never> };
 
-/** `keyType` is a Lemur name where there is one, else a name or dotted OID; `bits` is the size of modulus, field or key. */
-export interface KeyFacts { keyType: string; bits: number }
+/**
+ * `keyType` is a Lemur name where there is one, else a name or dotted OID; `bits` is the size of modulus, field or key.
+ */
+export interface KeyFacts {
+  keyType: string;
+  bits: number;
+}
 
 const ALIASES: Readonly<Record<string, KeyType>> = {
-  ECCSECP256R1: 'ECCPRIME256V1', SECP256R1: 'ECCPRIME256V1', PRIME256V1: 'ECCPRIME256V1',
-  SECP384R1: 'ECCSECP384R1', SECP521R1: 'ECCSECP521R1',
+  ECCSECP256R1: 'ECCPRIME256V1',
+  SECP256R1: 'ECCPRIME256V1',
+  PRIME256V1: 'ECCPRIME256V1',
+  SECP384R1: 'ECCSECP384R1',
+  SECP521R1: 'ECCSECP521R1',
 };
 
-const CURVES: ReadonlyMap<string, KeyFacts> = new Map(([
-  ['1.2.840.10045.3.1.7', 'ECCPRIME256V1', 256], ['1.3.132.0.34', 'ECCSECP384R1', 384], ['1.3.132.0.35', 'ECCSECP521R1', 521],
-  ['1.2.840.10045.3.1.1', 'ECCPRIME192V1', 192], ['1.3.132.0.33', 'ECCSECP224R1', 224], ['1.3.132.0.10', 'ECCSECP256K1', 256],
-  ['1.3.132.0.1', 'ECCSECT163K1', 163], ['1.3.132.0.26', 'ECCSECT233K1', 233], ['1.3.132.0.16', 'ECCSECT283K1', 283],
-  ['1.3.132.0.36', 'ECCSECT409K1', 409], ['1.3.132.0.38', 'ECCSECT571K1', 571], ['1.3.132.0.15', 'ECCSECT163R2', 163],
-  ['1.3.132.0.27', 'ECCSECT233R1', 233], ['1.3.132.0.17', 'ECCSECT283R1', 283], ['1.3.132.0.37', 'ECCSECT409R1', 409],
-  ['1.3.132.0.39', 'ECCSECT571R2', 571],
-] as const).map(([oid, keyType, bits]) => [oid, { keyType, bits }]));
+const CURVES: ReadonlyMap<string, KeyFacts> = new Map(
+  (
+    [
+      ['1.2.840.10045.3.1.7', 'ECCPRIME256V1', 256],
+      ['1.3.132.0.34', 'ECCSECP384R1', 384],
+      ['1.3.132.0.35', 'ECCSECP521R1', 521],
+      ['1.2.840.10045.3.1.1', 'ECCPRIME192V1', 192],
+      ['1.3.132.0.33', 'ECCSECP224R1', 224],
+      ['1.3.132.0.10', 'ECCSECP256K1', 256],
+      ['1.3.132.0.1', 'ECCSECT163K1', 163],
+      ['1.3.132.0.26', 'ECCSECT233K1', 233],
+      ['1.3.132.0.16', 'ECCSECT283K1', 283],
+      ['1.3.132.0.36', 'ECCSECT409K1', 409],
+      ['1.3.132.0.38', 'ECCSECT571K1', 571],
+      ['1.3.132.0.15', 'ECCSECT163R2', 163],
+      ['1.3.132.0.27', 'ECCSECT233R1', 233],
+      ['1.3.132.0.17', 'ECCSECT283R1', 283],
+      ['1.3.132.0.37', 'ECCSECT409R1', 409],
+      ['1.3.132.0.39', 'ECCSECT571R2', 571],
+    ] as const
+  ).map(([oid, keyType, bits]) => [oid, { keyType, bits }]),
+);
 
 const NODE_CURVES: Readonly<Record<string, string>> = {
-  ECCPRIME256V1: 'prime256v1', ECCSECP384R1: 'secp384r1', ECCSECP521R1: 'secp521r1',
+  ECCPRIME256V1: 'prime256v1',
+  ECCSECP384R1: 'secp384r1',
+  ECCSECP521R1: 'secp521r1',
 };
 
 const MAX_RSA_BITS = 16_384;
@@ -42,7 +72,11 @@ const MAX_RSA_BITS = 16_384;
 export function resolveKeyType(name: string): KeyType {
   const upper = name.toUpperCase();
   const known = KEY_TYPES.find((keyType) => keyType === upper) ?? ALIASES[upper];
-  if (!known) throw new PkiError('unsupported-key', `Keys of type "${name.slice(0, 40)}" are not made here; use ${KEY_TYPES.join(', ')}`);
+  if (!known)
+    throw new PkiError(
+      'unsupported-key',
+      `Keys of type "${name.slice(0, 40)}" are not made here; use ${KEY_TYPES.join(', ')}`,
+    );
   return known;
 }
 
@@ -60,14 +94,19 @@ export function generationOf(name: string): KeyGeneration {
 export async function generatePrivateKey(name: string): Promise<KeyObject> {
   const generation = generationOf(name);
   return new Promise((resolve, reject) => {
-    const settle = (error: Error | null, _publicKey: KeyObject, privateKey: KeyObject) => (error ? reject(error) : resolve(privateKey));
+    const settle = (error: Error | null, _publicKey: KeyObject, privateKey: KeyObject) =>
+      error ? reject(error) : resolve(privateKey);
     if (generation.type === 'rsa') generateKeyPair('rsa', generation.options, settle);
     else if (generation.type === 'ec') generateKeyPair('ec', generation.options, settle);
     else generateKeyPair('ed25519', generation.options, settle);
   });
 }
 
-interface SpkiParts { oid: string; parameters: Buffer; publicKey: Buffer }
+interface SpkiParts {
+  oid: string;
+  parameters: Buffer;
+  publicKey: Buffer;
+}
 
 function readSpki(spkiDer: Buffer): SpkiParts {
   const spki = DerReader.enter(spkiDer);
@@ -83,10 +122,14 @@ function readSpki(spkiDer: Buffer): SpkiParts {
 const RSA = '1.2.840.113549.1.1.1';
 const EC = '1.2.840.10045.2.1';
 const EDWARDS: ReadonlyMap<string, KeyFacts> = new Map([
-  ['1.3.101.112', { keyType: 'ED25519', bits: 256 }], ['1.3.101.113', { keyType: 'ED448', bits: 456 }],
+  ['1.3.101.112', { keyType: 'ED25519', bits: 256 }],
+  ['1.3.101.113', { keyType: 'ED448', bits: 456 }],
 ]);
 
-/** Type and size of a public key (KeyObject or SubjectPublicKeyInfo DER); unknown algorithms are named by OID. Throws PkiError `malformed-key`. */
+/**
+ * Type and size of a public key (KeyObject or SubjectPublicKeyInfo DER); unknown algorithms are named by OID. Throws
+ * PkiError `malformed-key`.
+ */
 export function keyTypeOf(key: KeyObject | Buffer): KeyFacts {
   const spkiDer = key instanceof KeyObject ? spkiOf(key) : key;
   return orPkiError('malformed-key', 'The public key is not readable', () => {
@@ -117,8 +160,8 @@ function bitLength(magnitude: Buffer): number {
 }
 
 /**
- * The public key as node:crypto holds it, of those that are accepted: RSA from 2048 bits with a usual exponent, P-256, P-384,
- * P-521 and Ed25519. Throws PkiError `weak-key`, `unsupported-key` or `malformed-key`.
+ * The public key as node:crypto holds it, of those that are accepted: RSA from 2048 bits with a usual exponent, P-256,
+ * P-384, P-521 and Ed25519. Throws PkiError `weak-key`, `unsupported-key` or `malformed-key`.
  */
 export function strongKeyOf(spkiDer: Buffer): KeyObject {
   const { keyType, bits } = keyTypeOf(spkiDer);
@@ -132,7 +175,8 @@ export function strongKeyOf(spkiDer: Buffer): KeyObject {
 
 function checkRsa({ modulus, exponent }: { modulus: Buffer; exponent: Buffer }, bits: number): void {
   if (bits < 2048) throw new PkiError('weak-key', `The RSA key has ${bits} bits; at least 2048 are needed`);
-  if (bits > MAX_RSA_BITS) throw new PkiError('unsupported-key', `The RSA key has ${bits} bits; at most ${MAX_RSA_BITS} are accepted`);
+  if (bits > MAX_RSA_BITS)
+    throw new PkiError('unsupported-key', `The RSA key has ${bits} bits; at most ${MAX_RSA_BITS} are accepted`);
   const exponentBits = bitLength(exponent);
   const isOdd = (octets: Buffer) => ((octets.at(-1) ?? 0) & 1) === 1;
   if (exponentBits < 17 || exponentBits > 32 || !isOdd(exponent) || !isOdd(modulus)) {
@@ -143,11 +187,16 @@ function checkRsa({ modulus, exponent }: { modulus: Buffer; exponent: Buffer }, 
 /** SubjectPublicKeyInfo of a P-256 key up to its point, which is uncompressed: two coordinates of 32 octets follow. */
 const P256_HEAD = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');
 
-/** The public key as node:crypto holds it; it checks that EC points lie on their curve. Throws PkiError `unsupported-key`. */
+/**
+ * The public key as node:crypto holds it; it checks that EC points lie on their curve. Throws PkiError
+ * `unsupported-key`.
+ */
 export function publicKeyOf(spkiDer: Buffer): KeyObject {
-  return orPkiError('unsupported-key', 'The public key is not valid or not supported', () => (
+  return orPkiError('unsupported-key', 'The public key is not valid or not supported', () =>
     spkiDer.length === P256_HEAD.length + 64 && spkiDer.subarray(0, P256_HEAD.length).equals(P256_HEAD)
-      ? p256KeyOf(spkiDer.subarray(P256_HEAD.length)) : createPublicKey({ key: spkiDer, format: 'der', type: 'spki' })));
+      ? p256KeyOf(spkiDer.subarray(P256_HEAD.length))
+      : createPublicKey({ key: spkiDer, format: 'der', type: 'spki' }),
+  );
 }
 
 /** OpenSSL takes twice as long to find out what DER holds. */
@@ -166,14 +215,22 @@ const PRIVATE_KEY_FORMS = { 'PRIVATE KEY': 'pkcs8', 'RSA PRIVATE KEY': 'pkcs1', 
 type PrivateKeyLabel = keyof typeof PRIVATE_KEY_FORMS;
 const MAX_PRIVATE_KEY_LENGTH = 65_536;
 
-/** Reads exactly one unencrypted PKCS#8, PKCS#1 or SEC1 key. Throws PkiError `malformed-key`, whose text and cause tell nothing of the key. */
+/**
+ * Reads exactly one unencrypted PKCS#8, PKCS#1 or SEC1 key. Throws PkiError `malformed-key`, whose text and cause tell
+ * nothing of the key.
+ */
 export function parsePrivateKey(pem: string): KeyObject {
-  if (/ENCRYPTED/.test(pem)) throw new PkiError('malformed-key', 'The private key is encrypted; give it without a passphrase');
+  if (/ENCRYPTED/.test(pem))
+    throw new PkiError('malformed-key', 'The private key is encrypted; give it without a passphrase');
   if (pem.length > MAX_PRIVATE_KEY_LENGTH) throw new PkiError('malformed-key', 'The private key is too large');
   try {
     const [block, ...others] = pemBlocks(pem, Object.keys(PRIVATE_KEY_FORMS));
     if (block && others.length === 0) {
-      return createPrivateKey({ key: block.der, format: 'der', type: PRIVATE_KEY_FORMS[block.label as PrivateKeyLabel] });
+      return createPrivateKey({
+        key: block.der,
+        format: 'der',
+        type: PRIVATE_KEY_FORMS[block.label as PrivateKeyLabel],
+      });
     }
   } catch {
     // Said below: what a library says about a key's bytes must not travel.
@@ -181,7 +238,9 @@ export function parsePrivateKey(pem: string): KeyObject {
   throw new PkiError('malformed-key', 'Not a private key: one PEM block in PKCS#8, PKCS#1 or SEC1 form is needed');
 }
 
-/** Whether `spkiDer` (of a certificate or CSR) is the public half of `privateKey`. Throws PkiError `unsupported-key`. */
+/**
+ * Whether `spkiDer` (of a certificate or CSR) is the public half of `privateKey`. Throws PkiError `unsupported-key`.
+ */
 export function publicMatches(privateKey: KeyObject, spkiDer: Buffer): boolean {
   return spkiOf(privateKey).equals(spkiDer) || createPublicKey(privateKey).equals(publicKeyOf(spkiDer));
 }
@@ -191,13 +250,19 @@ export function spkiHash(spkiDer: Buffer): string {
   return hash('sha256', spkiDer, 'hex');
 }
 
-/** Key identifier of RFC 7093 §2 method 1: the first 160 bits of SHA-256 over the public key's bits. Throws PkiError `malformed-key`. */
+/**
+ * Key identifier of RFC 7093 §2 method 1: the first 160 bits of SHA-256 over the public key's bits. Throws PkiError
+ * `malformed-key`.
+ */
 export function keyIdentifierOf(spkiDer: Buffer): Buffer {
   const { publicKey } = orPkiError('malformed-key', 'The public key is not readable', () => readSpki(spkiDer));
   return hash('sha256', publicKey, 'buffer').subarray(0, 20);
 }
 
-/** True for an identifier (lower hex) that is made of the key in one of the usual ways: as `keyIdentifierOf`, or SHA-1 (RFC 5280 §4.2.1.2). */
+/**
+ * True for an identifier (lower hex) that is made of the key in one of the usual ways: as `keyIdentifierOf`, or SHA-1
+ * (RFC 5280 §4.2.1.2).
+ */
 export function isKeyIdentifierOf(keyIdentifier: string, spkiDer: Buffer): boolean {
   const { publicKey } = orPkiError('malformed-key', 'The public key is not readable', () => readSpki(spkiDer));
   return keyIdentifier === keyIdentifierOf(spkiDer).toString('hex') || keyIdentifier === hash('sha1', publicKey, 'hex');

@@ -29,9 +29,26 @@ describe('generatePassphrase', () => {
 });
 
 describe('pkcs12Kdf', () => {
-  const byOpenssl = (purpose: number, { digest, password, salt, iterations }: Parameters<typeof pkcs12Kdf>[1], length: number) => {
-    const inputs = [`digest:${digest}`, `hexpass:${utf16be(`${password}\0`).toString('hex')}`, `hexsalt:${salt.toString('hex')}`, `iter:${iterations}`, `id:${purpose}`];
-    const args = ['kdf', '-keylen', String(length), '-binary', ...inputs.flatMap((input) => ['-kdfopt', input]), 'PKCS12KDF'];
+  const byOpenssl = (
+    purpose: number,
+    { digest, password, salt, iterations }: Parameters<typeof pkcs12Kdf>[1],
+    length: number,
+  ) => {
+    const inputs = [
+      `digest:${digest}`,
+      `hexpass:${utf16be(`${password}\0`).toString('hex')}`,
+      `hexsalt:${salt.toString('hex')}`,
+      `iter:${iterations}`,
+      `id:${purpose}`,
+    ];
+    const args = [
+      'kdf',
+      '-keylen',
+      String(length),
+      '-binary',
+      ...inputs.flatMap((input) => ['-kdfopt', input]),
+      'PKCS12KDF',
+    ];
     return execFileSync('openssl', args).toString('hex');
   };
 
@@ -51,9 +68,18 @@ describe('pkcs12Kdf', () => {
   it('lets other work run between its rounds', async () => {
     let turns = 0;
     let running = true;
-    const count = () => { if (running) { turns++; setImmediate(count); } };
+    const count = () => {
+      if (running) {
+        turns++;
+        setImmediate(count);
+      }
+    };
     setImmediate(count);
-    await pkcs12Kdf(PURPOSE.mac, { digest: 'sha256', password: 'password', salt: Buffer.alloc(20), iterations: 100_000 }, 32);
+    await pkcs12Kdf(
+      PURPOSE.mac,
+      { digest: 'sha256', password: 'password', salt: Buffer.alloc(20), iterations: 100_000 },
+      32,
+    );
     running = false;
     expect(turns).toBeGreaterThan(90);
   });
@@ -62,9 +88,14 @@ describe('pkcs12Kdf', () => {
 describe('pbes2Encrypt', () => {
   it('takes a fresh salt and IV each time and writes them where a reader looks for them', async () => {
     const plain = Buffer.from('a private key');
-    const [first, second] = await Promise.all([pbes2Encrypt(plain, 'password', 1_000), pbes2Encrypt(plain, 'password', 1_000)]);
+    const [first, second] = await Promise.all([
+      pbes2Encrypt(plain, 'password', 1_000),
+      pbes2Encrypt(plain, 'password', 1_000),
+    ]);
     expect(first.ciphertext).not.toEqual(second.ciphertext);
-    const [salt, iv] = [...first.algorithm.toString('hex').matchAll(/0410([0-9a-f]{32})/g)].map(([, hex]) => Buffer.from(hex ?? '', 'hex'));
+    const [salt, iv] = [...first.algorithm.toString('hex').matchAll(/0410([0-9a-f]{32})/g)].map(([, hex]) =>
+      Buffer.from(hex ?? '', 'hex'),
+    );
     const decipher = createDecipheriv('aes-256-cbc', pbkdf2Sync('password', salt ?? '', 1_000, 32, 'sha256'), iv ?? '');
     expect(Buffer.concat([decipher.update(first.ciphertext), decipher.final()])).toEqual(plain);
   });

@@ -2,10 +2,17 @@ import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import type { Bundle } from '../plugin-api/plugin.js';
 
 /** A private key with its certificates, DER; `chainDer` is leaf first and must not be empty. */
-export interface KeyEntry { alias: string; pkcs8Der: Buffer; chainDer: readonly Buffer[] }
+export interface KeyEntry {
+  alias: string;
+  pkcs8Der: Buffer;
+  chainDer: readonly Buffer[];
+}
 
 /** A certificate that Java is to trust, DER. */
-export interface TrustEntry { alias: string; certificateDer: Buffer }
+export interface TrustEntry {
+  alias: string;
+  certificateDer: Buffer;
+}
 
 /**
  * What a passphrase may consist of. Tools disagree on how other characters are turned into octets,
@@ -33,7 +40,10 @@ export function keyEntry(alias: string, chainPem: readonly string[], privateKeyP
   };
 }
 
-/** Every certificate of the chain and the root above it, as `<alias>_cert`, `<alias>_cert_1`, … in the order of the chain. */
+/**
+ * Every certificate of the chain and the root above it, as `<alias>_cert`, `<alias>_cert_1`, … in the order of the
+ * chain.
+ */
 export function trustEntries(alias: string, { chainPem, rootPem }: Pick<Bundle, 'chainPem' | 'rootPem'>): TrustEntry[] {
   const known = chainPem.map((pem) => new X509Certificate(pem).fingerprint256);
   const isMissing = rootPem !== undefined && !known.includes(new X509Certificate(rootPem).fingerprint256);
@@ -43,7 +53,9 @@ export function trustEntries(alias: string, { chainPem, rootPem }: Pick<Bundle, 
   }));
 }
 
-/** The same entries under the lower-case aliases by which Java finds them. Throws RangeError if two would then be one. */
+/**
+ * The same entries under the lower-case aliases by which Java finds them. Throws RangeError if two would then be one.
+ */
 export function withJavaAliases<E extends { alias: string }>(entries: readonly E[]): E[] {
   const lowered = entries.map((entry) => ({ ...entry, alias: entry.alias.toLowerCase() }));
   const aliases = new Set(lowered.map(({ alias }) => alias));

@@ -5,8 +5,9 @@ import { ipOctets } from './subject-alt-name.js';
 
 /**
  * A set of names, as rules write it. It always speaks of whole names, so it cannot be anchored wrongly:
- * `www.example.com` is that host; `*` in a label stands for any characters of that label; `.example.com` is every host below
- * example.com, not itself, and `.` every host; `10.0.0.0/8` is a network of IP addresses. Case, punycode and a dot at the end do not count.
+ * `www.example.com` is that host; `*` in a label stands for any characters of that label; `.example.com` is every host
+ * below example.com, not itself, and `.` every host; `10.0.0.0/8` is a network of IP addresses. Case, punycode and a
+ * dot at the end do not count.
  */
 export interface NamePattern {
   /** In its one spelling. */
@@ -26,14 +27,25 @@ function hostPattern(given: string): NamePattern {
   const below = given.startsWith('.');
   const text = plainHost(below ? given.slice(1) : given);
   const labels = text.split('.');
-  if (text.length > 253 || !labels.every((label) => /^[a-z0-9_*]([a-z0-9_*-]{0,61}[a-z0-9_*])?$/.test(label)) || (below && text.includes('*'))) {
-    throw new PkiError('bad-name', `"${given.slice(0, 100)}" is not a pattern of names such as www.example.com, *.example.com, .example.com or 10.0.0.0/8`);
+  if (
+    text.length > 253 ||
+    !labels.every((label) => /^[a-z0-9_*]([a-z0-9_*-]{0,61}[a-z0-9_*])?$/.test(label)) ||
+    (below && text.includes('*'))
+  ) {
+    throw new PkiError(
+      'bad-name',
+      `"${given.slice(0, 100)}" is not a pattern of names such as www.example.com, ` +
+        '*.example.com, .example.com or 10.0.0.0/8',
+    );
   }
   if (below) return { text: `.${text}`, covers: ({ host }) => host?.endsWith(`.${text}`) ?? false };
   return { text, covers: ({ host }) => host !== undefined && hostMatches(labels, host.split('.')) };
 }
 
-/** True when `host`, taken to the letter, fits these labels with stars. Where `host` is a wildcard itself, all that it stands for fits then. */
+/**
+ * True when `host`, taken to the letter, fits these labels with stars. Where `host` is a wildcard itself, all that it
+ * stands for fits then.
+ */
 export function hostMatches(labels: readonly string[], host: readonly string[]): boolean {
   return labels.length === host.length && labels.every((label, i) => labelMatches(label, host[i] ?? ''));
 }
@@ -43,7 +55,8 @@ function labelMatches(pattern: string, label: string): boolean {
   const [first = '', ...rest] = pattern.split('*');
   const last = rest.pop();
   if (last === undefined) return label === pattern;
-  if (label === '' || !label.startsWith(first) || !label.endsWith(last) || label.length < first.length + last.length) return false;
+  if (label === '' || !label.startsWith(first) || !label.endsWith(last) || label.length < first.length + last.length)
+    return false;
   let at = first.length;
   for (const part of rest) {
     at = label.indexOf(part, at) + part.length;
@@ -60,7 +73,10 @@ function network(given: string): NamePattern {
     throw new PkiError('bad-name', `"${given.slice(0, 100)}" is not a network such as 10.0.0.0/8`);
   }
   const prefix = bitsOf(octets).slice(0, length);
-  return { text: given.toLowerCase(), covers: ({ ip }) => ip !== undefined && sameFamily(ip, address) && bitsOf(ipOctets(ip)).startsWith(prefix) };
+  return {
+    text: given.toLowerCase(),
+    covers: ({ ip }) => ip !== undefined && sameFamily(ip, address) && bitsOf(ipOctets(ip)).startsWith(prefix),
+  };
 }
 
 function sameFamily(a: string, b: string): boolean {

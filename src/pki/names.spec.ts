@@ -9,24 +9,46 @@ import * as der from './der/writer.js';
 import { encodeSubject, formatDn, sameName, subjectFieldsOf } from './names.js';
 
 const full: SubjectFields = {
-  commonName: 'www.example.com', country: 'CH', state: 'Zürich', location: 'Zürich', organization: 'Example, Inc. + "Sons"', organizationalUnit: '#1 Ops',
+  commonName: 'www.example.com',
+  country: 'CH',
+  state: 'Zürich',
+  location: 'Zürich',
+  organization: 'Example, Inc. + "Sons"',
+  organizationalUnit: '#1 Ops',
 };
 const one = (oid: string, value: Buffer) => der.setOf(der.sequence(der.oid(oid), value));
-const printable = (text: string): fc.Arbitrary<string> => fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter((s) => !/[\p{Cc}\p{Cs}]/u.test(s)).map((s) => s + text);
+const printable = (text: string): fc.Arbitrary<string> =>
+  fc
+    .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
+    .filter((s) => !/[\p{Cc}\p{Cs}]/u.test(s))
+    .map((s) => s + text);
 
 describe('distinguished names', () => {
   it('are read back as they were written', () => {
     expect(subjectFieldsOf(encodeSubject(full))).toEqual(full);
     expect(encodeSubject({ location: '', commonName: '' }).toString('hex')).toBe('3000');
-    fc.assert(fc.property(fc.record({ commonName: printable('x'), organization: printable('y') }), (subject) => {
-      expect(subjectFieldsOf(encodeSubject(subject))).toEqual(subject);
-    }), { numRuns: 300 });
+    fc.assert(
+      fc.property(fc.record({ commonName: printable('x'), organization: printable('y') }), (subject) => {
+        expect(subjectFieldsOf(encodeSubject(subject))).toEqual(subject);
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it('are formatted as openssl does (RFC 4514)', async () => {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
     const csr = await buildCsr({ subject: full, subjectAltNames: [] }, privateKey);
-    const text = runOn({ 'csr.pem': csr }, 'openssl', 'req', '-in', 'csr.pem', '-noout', '-subject', '-nameopt', 'rfc2253,utf8,-esc_msb');
+    const text = runOn(
+      { 'csr.pem': csr },
+      'openssl',
+      'req',
+      '-in',
+      'csr.pem',
+      '-noout',
+      '-subject',
+      '-nameopt',
+      'rfc2253,utf8,-esc_msb',
+    );
     expect(text.trim()).toBe(`subject=${formatDn(encodeSubject(full))}`);
   });
 
@@ -46,7 +68,14 @@ describe('distinguished names', () => {
     ['TeletexString', one('2.5.4.10', der.tlv(0x14, Buffer.from('M\xfc', 'latin1'))), 'O=Mü'],
     ['broken UTF-8', one('2.5.4.10', der.tlv(0x0c, Buffer.from([0x61, 0xff]))), 'O=a\ufffd'],
     ['NUL', one('2.5.4.3', der.utf8String('good.example\0.evil.example')), 'CN=good.example\ufffd.evil.example'],
-    ['several attributes in one part', der.setOf(der.sequence(der.oid('2.5.4.3'), der.utf8String('a')), der.sequence(der.oid('2.5.4.10'), der.utf8String('b'))), 'CN=a+O=b'],
+    [
+      'several attributes in one part',
+      der.setOf(
+        der.sequence(der.oid('2.5.4.3'), der.utf8String('a')),
+        der.sequence(der.oid('2.5.4.10'), der.utf8String('b')),
+      ),
+      'CN=a+O=b',
+    ],
   ])('shows %s', (_, relative, expected) => expect(formatDn(der.sequence(relative))).toBe(expected));
 
   it.each<[string, SubjectFields]>([
@@ -55,7 +84,9 @@ describe('distinguished names', () => {
     ['a country that is not ASCII', { country: 'ÄÖ' }],
     ['NUL', { commonName: 'a\0b' }],
     ['a lone surrogate', { organization: '\ud800' }],
-  ])('refuse %s', (_, subject) => expect(() => encodeSubject(subject)).toThrow(expect.objectContaining({ code: 'bad-name' })));
+  ])('refuse %s', (_, subject) =>
+    expect(() => encodeSubject(subject)).toThrow(expect.objectContaining({ code: 'bad-name' })),
+  );
 
   it('count characters, not UTF-16 units', () => {
     expect(subjectFieldsOf(encodeSubject({ commonName: '𝒳'.repeat(64) })).commonName).toHaveLength(128);
@@ -68,12 +99,15 @@ describe('distinguished names', () => {
   });
 
   it('throw nothing but PkiError when read', () => {
-    fc.assert(fc.property(mutationsOf(encodeSubject(full), der.sequence(one('2.5.4.10', der.bmpString('Müller')))), (name) => {
-      try {
-        formatDn(name);
-      } catch (error) {
-        expect(error).toMatchObject({ name: 'PkiError', code: 'bad-name' });
-      }
-    }), { numRuns: 1000 });
+    fc.assert(
+      fc.property(mutationsOf(encodeSubject(full), der.sequence(one('2.5.4.10', der.bmpString('Müller')))), (name) => {
+        try {
+          formatDn(name);
+        } catch (error) {
+          expect(error).toMatchObject({ name: 'PkiError', code: 'bad-name' });
+        }
+      }),
+      { numRuns: 1000 },
+    );
   });
 });

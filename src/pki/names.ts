@@ -4,12 +4,21 @@ import * as der from './der/writer.js';
 import { orPkiError, PkiError } from './pki-error.js';
 
 /** One attribute of a distinguished name; `der` is its value with tag and length. */
-export interface NameAttribute { oid: string; text: string; der: Buffer }
+export interface NameAttribute {
+  oid: string;
+  text: string;
+  der: Buffer;
+}
 
 /** A distinguished name as a list of relative names, most of which have one attribute. */
 export type Name = readonly (readonly NameAttribute[])[];
 
-interface AttributeRule { field: keyof SubjectFields; oid: string; label: string; maxLength: number }
+interface AttributeRule {
+  field: keyof SubjectFields;
+  oid: string;
+  label: string;
+  maxLength: number;
+}
 
 /** In the order in which they are written; the lengths are the upper bounds of RFC 5280 appendix A.1. */
 const RULES: readonly AttributeRule[] = [
@@ -24,9 +33,20 @@ const FIELDS = new Map(RULES.map((rule) => [rule.oid, rule.field]));
 
 /** RFC 4514 §3, and a few that every tool prints by name. */
 const SHORT_NAMES: ReadonlyMap<string, string> = new Map([
-  ['2.5.4.3', 'CN'], ['2.5.4.7', 'L'], ['2.5.4.8', 'ST'], ['2.5.4.10', 'O'], ['2.5.4.11', 'OU'], ['2.5.4.6', 'C'], ['2.5.4.9', 'STREET'],
-  ['0.9.2342.19200300.100.1.25', 'DC'], ['0.9.2342.19200300.100.1.1', 'UID'], ['1.2.840.113549.1.9.1', 'emailAddress'],
-  ['2.5.4.5', 'serialNumber'], ['2.5.4.4', 'SN'], ['2.5.4.42', 'GN'], ['2.5.4.12', 'title'],
+  ['2.5.4.3', 'CN'],
+  ['2.5.4.7', 'L'],
+  ['2.5.4.8', 'ST'],
+  ['2.5.4.10', 'O'],
+  ['2.5.4.11', 'OU'],
+  ['2.5.4.6', 'C'],
+  ['2.5.4.9', 'STREET'],
+  ['0.9.2342.19200300.100.1.25', 'DC'],
+  ['0.9.2342.19200300.100.1.1', 'UID'],
+  ['1.2.840.113549.1.9.1', 'emailAddress'],
+  ['2.5.4.5', 'serialNumber'],
+  ['2.5.4.4', 'SN'],
+  ['2.5.4.42', 'GN'],
+  ['2.5.4.12', 'title'],
 ]);
 
 /** The DN in DER, one attribute per relative name; empty members are left out. Throws PkiError `bad-name`. */
@@ -81,7 +101,10 @@ function decodeText(tag: number, content: Buffer): string {
 function decodeString(tag: number, content: Buffer): string {
   switch (tag) {
     case Tag.bmpString:
-      return Buffer.from(content.subarray(0, content.length & ~1)).swap16().toString('utf16le').replace(/\p{Cs}/gu, '\ufffd');
+      return Buffer.from(content.subarray(0, content.length & ~1))
+        .swap16()
+        .toString('utf16le')
+        .replace(/\p{Cs}/gu, '\ufffd');
     case Tag.universalString:
       return decodeUtf32(content);
     case Tag.teletexString:
@@ -93,17 +116,24 @@ function decodeString(tag: number, content: Buffer): string {
 
 function decodeUtf32(content: Buffer): string {
   const codes = Array.from({ length: content.length >> 2 }, (_, i) => content.readUInt32BE(i * 4));
-  return codes.map((code) => (code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? '\ufffd' : String.fromCodePoint(code))).join('');
+  return codes
+    .map((code) => (code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? '\ufffd' : String.fromCodePoint(code)))
+    .join('');
 }
 
-/** The DN as RFC 4514 text, most specific part first, e.g. `CN=www.example.com,O=Example`. Throws PkiError `bad-name`. */
+/**
+ * The DN as RFC 4514 text, most specific part first, e.g. `CN=www.example.com,O=Example`. Throws PkiError `bad-name`.
+ */
 export function formatDn(nameDer: Buffer): string {
   return formatName(readName(nameDer));
 }
 
 /** As `formatDn`, of a name already read. */
 export function formatName(name: Name): string {
-  return name.map((relative) => relative.map(formatAttribute).join('+')).reverse().join(',');
+  return name
+    .map((relative) => relative.map(formatAttribute).join('+'))
+    .reverse()
+    .join(',');
 }
 
 function formatAttribute({ oid, text, der: value }: NameAttribute): string {
@@ -115,7 +145,8 @@ function escapeValue(text: string): string {
   if (/^[\w.\-*:/@()]*$/.test(text)) return text;
   // A control character would break the line it is printed on.
   return text.replace(/^[ #]| $|["+,;<>\\]|[\x00-\x1f\x7f]/g, (c) =>
-    c < ' ' || c === '\x7f' ? `\\${Buffer.from(c).toString('hex').toUpperCase()}` : `\\${c}`);
+    c < ' ' || c === '\x7f' ? `\\${Buffer.from(c).toString('hex').toUpperCase()}` : `\\${c}`,
+  );
 }
 
 /** The six members that a user may give; of a repeated attribute the first counts. Throws PkiError `bad-name`. */

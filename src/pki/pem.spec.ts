@@ -22,9 +22,12 @@ describe('PEM', () => {
   });
 
   it('reads what it wrote', () => {
-    fc.assert(fc.property(fc.uint8Array({ minLength: 1, maxLength: 500 }), (bytes) => {
-      expect(parsePem(toPem('CERTIFICATE', Buffer.from(bytes)), 'CERTIFICATE')).toEqual([Buffer.from(bytes)]);
-    }), { numRuns: 300 });
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 500 }), (bytes) => {
+        expect(parsePem(toPem('CERTIFICATE', Buffer.from(bytes)), 'CERTIFICATE')).toEqual([Buffer.from(bytes)]);
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it.each([
@@ -41,13 +44,30 @@ describe('PEM', () => {
   });
 
   it('throws nothing but PkiError', () => {
-    const noise = fc.array(fc.constantFrom('-----BEGIN CERTIFICATE-----', '-----END CERTIFICATE-----', '\n', '\r\n', 'AAAA', '=', '-', ' ', 'é')).map((parts) => parts.join(''));
-    fc.assert(fc.property(fc.oneof(fc.string(), noise), (text) => {
-      try {
-        parsePem(text, 'CERTIFICATE');
-      } catch (error) {
-        expect(error).toMatchObject({ name: 'PkiError', code: 'malformed-pem' });
-      }
-    }), { numRuns: 500 });
+    const noise = fc
+      .array(
+        fc.constantFrom(
+          '-----BEGIN CERTIFICATE-----',
+          '-----END CERTIFICATE-----',
+          '\n',
+          '\r\n',
+          'AAAA',
+          '=',
+          '-',
+          ' ',
+          'é',
+        ),
+      )
+      .map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), noise), (text) => {
+        try {
+          parsePem(text, 'CERTIFICATE');
+        } catch (error) {
+          expect(error).toMatchObject({ name: 'PkiError', code: 'malformed-pem' });
+        }
+      }),
+      { numRuns: 500 },
+    );
   });
 });

@@ -6,7 +6,12 @@ import { utf16be } from './keystore.js';
 export const PURPOSE = { key: 1, iv: 2, mac: 3 } as const;
 
 /** The inputs that key, IV and MAC key of one scheme have in common. */
-export interface Pkcs12Secret { digest: 'sha1' | 'sha256'; password: string; salt: Buffer; iterations: number }
+export interface Pkcs12Secret {
+  digest: 'sha1' | 'sha256';
+  password: string;
+  salt: Buffer;
+  iterations: number;
+}
 
 const BLOCK = 64;
 const ROUNDS_PER_TURN = 1_000;
@@ -19,7 +24,7 @@ export async function pkcs12Kdf(purpose: number, secret: Pkcs12Secret, length: n
   const diversifier = Buffer.alloc(BLOCK, purpose);
   const state = Buffer.concat([filled(secret.salt), filled(utf16be(`${secret.password}\0`))]);
   const derived: Buffer[] = [];
-  for (let octets = 0; octets < length; ) {
+  for (let octets = 0; octets < length;) {
     const block = await hashRepeatedly(Buffer.concat([diversifier, state]), secret);
     derived.push(block);
     octets += block.length;

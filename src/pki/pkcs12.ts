@@ -35,7 +35,11 @@ const SCHEMES = {
 export type Pkcs12Scheme = keyof typeof SCHEMES;
 
 /** A PFX (RFC 7292 §4), DER, of one key and its chain. `password` is printable ASCII. */
-export async function writePkcs12KeyStore(entry: KeyEntry, password: string, schemeName: Pkcs12Scheme): Promise<Buffer> {
+export async function writePkcs12KeyStore(
+  entry: KeyEntry,
+  password: string,
+  schemeName: Pkcs12Scheme,
+): Promise<Buffer> {
   const scheme = SCHEMES[schemeName];
   const ofPair = [friendlyName(entry.alias.toLowerCase()), attribute(LOCAL_KEY_ID, octetString(Buffer.from([1])))];
   const certificates = entry.chainDer.map((der, depth) => certificateBag(der, depth === 0 ? ofPair : []));
@@ -47,13 +51,21 @@ export async function writePkcs12KeyStore(entry: KeyEntry, password: string, sch
   return pfx([encryptedContent(encryptedCertificates), plainContent(sequence(keyBag))], password, scheme);
 }
 
-/** A PFX, DER, whose certificates Java trusts; `modern` scheme. Throws RangeError when two aliases differ in case only. */
+/**
+ * A PFX, DER, whose certificates Java trusts; `modern` scheme. Throws RangeError when two aliases differ in case only.
+ */
 export async function writePkcs12TrustStore(entries: readonly TrustEntry[], password: string): Promise<Buffer> {
   const scheme = SCHEMES.modern;
   // Without this attribute Java takes the certificates for parts of chains and shows an empty store.
   const trusted = attribute(JAVA_TRUSTED_KEY_USAGE, oid(ANY_EXTENDED_KEY_USAGE));
-  const bags = withJavaAliases(entries).map(({ alias, certificateDer }) => certificateBag(certificateDer, [friendlyName(alias), trusted]));
-  return pfx([encryptedContent(await scheme.encrypt(sequence(...bags), password, scheme.iterations))], password, scheme);
+  const bags = withJavaAliases(entries).map(({ alias, certificateDer }) =>
+    certificateBag(certificateDer, [friendlyName(alias), trusted]),
+  );
+  return pfx(
+    [encryptedContent(await scheme.encrypt(sequence(...bags), password, scheme.iterations))],
+    password,
+    scheme,
+  );
 }
 
 async function pfx(contents: readonly Buffer[], password: string, { digest, iterations }: Scheme): Promise<Buffer> {
@@ -63,12 +75,20 @@ async function pfx(contents: readonly Buffer[], password: string, { digest, iter
   const macKey = await pkcs12Kdf(PURPOSE.mac, { digest, password, salt, iterations }, digestOctets);
   const mac = createHmac(digest, macKey).update(authenticatedSafe).digest();
   const digestInfo = sequence(sequence(oid(DIGEST_OIDS[digest]), nullValue()), octetString(mac));
-  return sequence(integer(3), plainContent(authenticatedSafe), sequence(digestInfo, octetString(salt), integer(iterations)));
+  return sequence(
+    integer(3),
+    plainContent(authenticatedSafe),
+    sequence(digestInfo, octetString(salt), integer(iterations)),
+  );
 }
 
 async function pbeSha1TripleDes(plain: Buffer, password: string, iterations: number): Promise<PasswordEncrypted> {
   const secret: Pkcs12Secret = { digest: 'sha1', password, salt: randomBytes(SALT_OCTETS), iterations };
-  const cipher = createCipheriv('des-ede3-cbc', await pkcs12Kdf(PURPOSE.key, secret, 24), await pkcs12Kdf(PURPOSE.iv, secret, 8));
+  const cipher = createCipheriv(
+    'des-ede3-cbc',
+    await pkcs12Kdf(PURPOSE.key, secret, 24),
+    await pkcs12Kdf(PURPOSE.iv, secret, 8),
+  );
   return {
     algorithm: sequence(oid(PBE_SHA1_3DES), sequence(octetString(secret.salt), integer(iterations))),
     ciphertext: Buffer.concat([cipher.update(plain), cipher.final()]),

@@ -10,14 +10,20 @@ const AES_256_CBC = '2.16.840.1.101.3.4.1.42';
 const deriveKey = promisify(pbkdf2);
 
 /** What a password-based scheme made of a plain text; `algorithm` is its AlgorithmIdentifier, DER. */
-export interface PasswordEncrypted { algorithm: Buffer; ciphertext: Buffer }
+export interface PasswordEncrypted {
+  algorithm: Buffer;
+  ciphertext: Buffer;
+}
 
 /** PBES2 with PBKDF2-HMAC-SHA256 and AES-256-CBC (RFC 8018 §6.2). The derivation runs off the event loop. */
 export async function pbes2Encrypt(plain: Buffer, password: string, iterations: number): Promise<PasswordEncrypted> {
   const salt = randomBytes(16);
   const iv = randomBytes(16);
   const cipher = createCipheriv('aes-256-cbc', await deriveKey(password, salt, iterations, 32, 'sha256'), iv);
-  const derivation = sequence(oid(PBKDF2), sequence(octetString(salt), integer(iterations), sequence(oid(HMAC_SHA256), nullValue())));
+  const derivation = sequence(
+    oid(PBKDF2),
+    sequence(octetString(salt), integer(iterations), sequence(oid(HMAC_SHA256), nullValue())),
+  );
   return {
     algorithm: sequence(oid(PBES2), sequence(derivation, sequence(oid(AES_256_CBC), octetString(iv)))),
     ciphertext: Buffer.concat([cipher.update(plain), cipher.final()]),

@@ -1,13 +1,28 @@
 /** What is wrong with an object that someone gave us. Stable: callers map these to problems. */
 export type PkiErrorCode =
-  | 'malformed-pem' | 'malformed-certificate' | 'malformed-csr' | 'malformed-key'
-  | 'bad-csr-signature' | 'weak-key' | 'unsupported-key' | 'unsupported-signature'
-  | 'bad-name' | 'bad-extension'
-  | 'key-mismatch' | 'name-mismatch' | 'validity-mismatch' | 'usage-mismatch' | 'chain-order';
+  | 'malformed-pem'
+  | 'malformed-certificate'
+  | 'malformed-csr'
+  | 'malformed-key'
+  | 'bad-csr-signature'
+  | 'weak-key'
+  | 'unsupported-key'
+  | 'unsupported-signature'
+  | 'bad-name'
+  | 'bad-extension'
+  | 'key-mismatch'
+  | 'name-mismatch'
+  | 'validity-mismatch'
+  | 'usage-mismatch'
+  | 'chain-order';
 
 /** The only error that `pki` throws for foreign input. The message is for users: it holds no key and no PEM. */
 export class PkiError extends Error {
-  constructor(readonly code: PkiErrorCode, message: string, options?: ErrorOptions) {
+  constructor(
+    readonly code: PkiErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
     super(message, options);
     this.name = 'PkiError';
   }
@@ -23,7 +38,10 @@ export function orPkiError<T>(code: PkiErrorCode, message: string, read: () => T
   }
 }
 
-/** As `orPkiError`, but also a PkiError about a part (a name, a key) becomes one of this code, with its message after `message`. */
+/**
+ * As `orPkiError`, but also a PkiError about a part (a name, a key) becomes one of this code, with its message after
+ * `message`.
+ */
 export function orMalformed<T>(code: PkiErrorCode, message: string, read: () => T): T {
   try {
     return read();

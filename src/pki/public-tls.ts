@@ -1,6 +1,7 @@
 /**
- * The longest validity of a publicly trusted TLS certificate, in days, by the date of issuance (UTC): CA/Browser Forum, Baseline
- * Requirements for TLS, §6.3.2. A day is 86 400 s, and both ends belong to the validity, so notAfter - notBefore is a second less.
+ * The longest validity of a publicly trusted TLS certificate, in days, by the date of issuance (UTC): CA/Browser Forum,
+ * Baseline Requirements for TLS, §6.3.2. A day is 86 400 s, and both ends belong to the validity, so notAfter -
+ * notBefore is a second less.
  */
 const limits = [
   { from: Date.UTC(2029, 2, 15), days: 47 },

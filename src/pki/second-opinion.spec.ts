@@ -9,18 +9,28 @@ import { signerOf } from './sign.js';
 const options = { crlDistributionPoints: [], caIssuers: [], ocsp: [], policies: [] };
 
 async function root(keyType: string, pathLength?: number): Promise<string> {
-  const { chainPem } = await localCa.createAuthority!({  
-    subject: { commonName: 'Root' }, notBefore: new Date('2026-01-01'), notAfter: new Date('2060-01-01'), pathLength,
-    signer: signerOf(await generatePrivateKey(keyType)),
-  }, options, pluginContext());
+  const { chainPem } = await localCa.createAuthority!(
+    {
+      subject: { commonName: 'Root' },
+      notBefore: new Date('2026-01-01'),
+      notAfter: new Date('2060-01-01'),
+      pathLength,
+      signer: signerOf(await generatePrivateKey(keyType)),
+    },
+    options,
+    pluginContext(),
+  );
   return chainPem[0] ?? '';
 }
 
 describe('a second reader', () => {
-  it.each(['RSA2048', 'ECCPRIME256V1', 'ECCSECP384R1', 'ECCSECP521R1', 'ED25519'])('agrees about a CA with a key of type %s', async (keyType) => {
-    const pem = await root(keyType, 1);
-    await expect(demandAgreement(parseCertificate(pem), pem, pem)).resolves.toBeUndefined();
-  });
+  it.each(['RSA2048', 'ECCPRIME256V1', 'ECCSECP384R1', 'ECCSECP521R1', 'ED25519'])(
+    'agrees about a CA with a key of type %s',
+    async (keyType) => {
+      const pem = await root(keyType, 1);
+      await expect(demandAgreement(parseCertificate(pem), pem, pem)).resolves.toBeUndefined();
+    },
+  );
 
   it('objects when we read something else, and when another key signed', async () => {
     const pem = await root('ECCPRIME256V1');

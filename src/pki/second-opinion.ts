@@ -20,5 +20,6 @@ export async function demandAgreement(ours: ParsedCertificate, pem: string, issu
     Buffer.from(theirs.publicKey.rawData).equals(ours.spkiDer),
     await theirs.verify({ publicKey: new X509Certificate(issuerPem), signatureOnly: true }),
   ];
-  if (agreed.includes(false)) throw new PkiError('malformed-certificate', 'Two readers disagree about the certificate of the new authority.');
+  if (agreed.includes(false))
+    throw new PkiError('malformed-certificate', 'Two readers disagree about the certificate of the new authority.');
 }

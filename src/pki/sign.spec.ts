@@ -7,17 +7,30 @@ import { signatureAlgorithmName, signatureAlgorithmOf, signerOf, verifySignature
 const data = Buffer.from('to be signed');
 
 describe('signatures', () => {
-  it.each(KEY_TYPES.filter((keyType) => !/RSA(3|4)/.test(keyType)))('%s signs with the hash that fits, and verifies', async (keyType) => {
-    const signer = signerOf(await generatePrivateKey(keyType));
-    const { hash, algorithmDer } = signatureAlgorithmOf(signer);
-    const expected = { RSA2048: 'sha256', ECCPRIME256V1: 'sha256', ECCSECP384R1: 'sha384', ECCSECP521R1: 'sha512', ED25519: null }[keyType as 'RSA2048'];
-    expect(hash).toBe(expected);
-    expect(signatureAlgorithmName(algorithmDer)).toBe(expected ?? 'ed25519');
-    const signature = await signer.sign(hash, data);
-    expect(await verifySignature({ algorithmDer, data, signature }, publicKeyOf(signer.spkiDer))).toBe(true);
-    expect(await verifySignature({ algorithmDer, data: Buffer.from('another'), signature }, publicKeyOf(signer.spkiDer))).toBe(false);
-    expect(await verifySignature({ algorithmDer, data, signature: Buffer.from('x') }, publicKeyOf(signer.spkiDer))).toBe(false);
-  });
+  it.each(KEY_TYPES.filter((keyType) => !/RSA(3|4)/.test(keyType)))(
+    '%s signs with the hash that fits, and verifies',
+    async (keyType) => {
+      const signer = signerOf(await generatePrivateKey(keyType));
+      const { hash, algorithmDer } = signatureAlgorithmOf(signer);
+      const expected = {
+        RSA2048: 'sha256',
+        ECCPRIME256V1: 'sha256',
+        ECCSECP384R1: 'sha384',
+        ECCSECP521R1: 'sha512',
+        ED25519: null,
+      }[keyType as 'RSA2048'];
+      expect(hash).toBe(expected);
+      expect(signatureAlgorithmName(algorithmDer)).toBe(expected ?? 'ed25519');
+      const signature = await signer.sign(hash, data);
+      expect(await verifySignature({ algorithmDer, data, signature }, publicKeyOf(signer.spkiDer))).toBe(true);
+      expect(
+        await verifySignature({ algorithmDer, data: Buffer.from('another'), signature }, publicKeyOf(signer.spkiDer)),
+      ).toBe(false);
+      expect(
+        await verifySignature({ algorithmDer, data, signature: Buffer.from('x') }, publicKeyOf(signer.spkiDer)),
+      ).toBe(false);
+    },
+  );
 
   it('of an algorithm that does not fit the key are bad', async () => {
     const signer = signerOf(generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey);
@@ -30,12 +43,20 @@ describe('signatures', () => {
     const { spkiDer } = signerOf(generateKeyPairSync('ed25519').privateKey);
     const algorithmDer = der.sequence(der.oid('1.2.3'));
     expect(signatureAlgorithmName(algorithmDer)).toBe('1.2.3');
-    await expect(verifySignature({ algorithmDer, data, signature: data }, publicKeyOf(spkiDer))).rejects.toMatchObject({ code: 'unsupported-signature' });
-    await expect(verifySignature({ algorithmDer: data, data, signature: data }, publicKeyOf(spkiDer))).rejects.toMatchObject({ code: 'unsupported-signature' });
+    await expect(verifySignature({ algorithmDer, data, signature: data }, publicKeyOf(spkiDer))).rejects.toMatchObject({
+      code: 'unsupported-signature',
+    });
+    await expect(
+      verifySignature({ algorithmDer: data, data, signature: data }, publicKeyOf(spkiDer)),
+    ).rejects.toMatchObject({ code: 'unsupported-signature' });
   });
 
   it('are not made with other keys', () => {
-    expect(() => signerOf(generateKeyPairSync('ed448').privateKey)).toThrow(expect.objectContaining({ code: 'unsupported-key' }));
-    expect(() => signatureAlgorithmOf({ keyType: 'ec', namedCurve: 'secp256k1' })).toThrow(expect.objectContaining({ code: 'unsupported-key' }));
+    expect(() => signerOf(generateKeyPairSync('ed448').privateKey)).toThrow(
+      expect.objectContaining({ code: 'unsupported-key' }),
+    );
+    expect(() => signatureAlgorithmOf({ keyType: 'ec', namedCurve: 'secp256k1' })).toThrow(
+      expect.objectContaining({ code: 'unsupported-key' }),
+    );
   });
 });

@@ -10,7 +10,10 @@ const TAGS: Readonly<Record<SanType, number>> = { email: 1, dns: 2, uri: 6, ip: 
 const TYPES = new Map(Object.entries(TAGS).map(([type, n]) => [0x80 | n, type as SanType]));
 
 /** The names that are understood, and how many others (otherName, directoryName, …) stand beside them. */
-export interface ReadSan { names: SubjectAltName[]; others: number }
+export interface ReadSan {
+  names: SubjectAltName[];
+  others: number;
+}
 
 /** Reads GeneralNames. Throws DerError. */
 export function parseSan(valueDer: Buffer): ReadSan {
@@ -63,7 +66,10 @@ function badName(what: string, value: string): PkiError {
 
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** A host name (RFC 1034 §3.5) in lower case and punycode; `*` only as the whole first label. Throws PkiError `bad-name`. */
+/**
+ * A host name (RFC 1034 §3.5) in lower case and punycode; `*` only as the whole first label. Throws PkiError
+ * `bad-name`.
+ */
 export function normaliseDnsName(value: string): string {
   const wildcard = value.startsWith('*.');
   const host = toAscii(wildcard ? value.slice(2) : value);
@@ -78,7 +84,11 @@ export function normaliseDnsName(value: string): string {
 
 function toAscii(host: string): string {
   // domainToASCII also reads addresses and percent signs, which nobody means here.
-  return /^[a-z0-9.-]*$/i.test(host) ? host.toLowerCase() : /[%/?#@:[\]\\\s]/.test(host) ? '' : domainToASCII(host.slice(0, 1000));
+  return /^[a-z0-9.-]*$/i.test(host)
+    ? host.toLowerCase()
+    : /[%/?#@:[\]\\\s]/.test(host)
+      ? ''
+      : domainToASCII(host.slice(0, 1000));
 }
 
 /** The 4 or 16 octets of an IP address. Throws PkiError `bad-name`. */
@@ -127,9 +137,13 @@ function normaliseEmail(value: string): string {
   return `${local}@${normaliseDnsName(domain)}`;
 }
 
-/** A backslash has no place in a URI (RFC 3986 §2), and clients that take one disagree on the host: browsers end it there, others read on to the `@`. */
+/**
+ * A backslash has no place in a URI (RFC 3986 §2), and clients that take one disagree on the host: browsers end it
+ * there, others read on to the `@`.
+ */
 function checkUri(value: string): string {
-  if (value.length > 2048 || !/^[a-z][a-z0-9+.-]*:[\x21-\x5b\x5d-\x7e]+$/i.test(value) || !URL.canParse(value)) throw badName('an absolute URI', value);
+  if (value.length > 2048 || !/^[a-z][a-z0-9+.-]*:[\x21-\x5b\x5d-\x7e]+$/i.test(value) || !URL.canParse(value))
+    throw badName('an absolute URI', value);
   return value;
 }
 

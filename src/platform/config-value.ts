@@ -8,8 +8,14 @@ export const text = z.string();
 
 /** A whole number from `min` to `max`, written in decimal digits. */
 export function whole(min: number, max = Number.MAX_SAFE_INTEGER): z.ZodType<number, string> {
-  const wanted = max === Number.MAX_SAFE_INTEGER ? `must be a whole number, ${min} or more` : `must be a whole number from ${min} to ${max}`;
-  return text.regex(/^\d{1,15}$/, wanted).transform(Number).pipe(z.int().min(min, wanted).max(max, wanted));
+  const wanted =
+    max === Number.MAX_SAFE_INTEGER
+      ? `must be a whole number, ${min} or more`
+      : `must be a whole number from ${min} to ${max}`;
+  return text
+    .regex(/^\d{1,15}$/, wanted)
+    .transform(Number)
+    .pipe(z.int().min(min, wanted).max(max, wanted));
 }
 
 /** true, 1, yes or false, 0, no. */
@@ -25,27 +31,48 @@ export function list<T>(member: z.ZodType<T, string>): z.ZodType<T[], string> {
 /** A URL of one of `schemes`. A URL for PostgreSQL may have an empty host behind `user@`, as libpq allows. */
 export function url(...schemes: string[]): z.ZodType<string, string> {
   const wanted = `must be a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`;
-  return text.refine((value) => schemes.some((scheme) => value.startsWith(`${scheme}://`)) && URL.canParse(value.replace('@/', '@localhost/')), wanted);
+  return text.refine(
+    (value) =>
+      schemes.some((scheme) => value.startsWith(`${scheme}://`)) && URL.canParse(value.replace('@/', '@localhost/')),
+    wanted,
+  );
 }
 
 /** A domain name, lower case. */
-export const domain = text.toLowerCase().refine((value) => /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(value), 'must be a domain such as example.com');
+export const domain = text
+  .toLowerCase()
+  .refine(
+    (value) => /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(value),
+    'must be a domain such as example.com',
+  );
 
 /** `name@host`; the host may be a bare name such as localhost. */
 export const mailAddress = text.regex(/^[^\s@,<>]+@[^\s@,<>]+$/, 'must be a mail address');
 
 /** A host name, an IP address, or a network such as 10.0.0.0/8. */
-export const hostOrNetwork = text.toLowerCase().refine(isHostOrNetwork, 'must be a host name, an IP address or a network such as 10.0.0.0/8');
+export const hostOrNetwork = text
+  .toLowerCase()
+  .refine(isHostOrNetwork, 'must be a host name, an IP address or a network such as 10.0.0.0/8');
 
 function isHostOrNetwork(value: string): boolean {
   const [address = '', bits, ...rest] = value.split('/');
   const version = isIP(address);
-  if (bits === undefined) return version !== 0 || (/^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/.test(address) && !/^[\d.]+$/.test(address));
+  if (bits === undefined)
+    return (
+      version !== 0 ||
+      (/^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/.test(address) &&
+        !/^[\d.]+$/.test(address))
+    );
   return rest.length === 0 && version !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
 }
 
 /** An IP address, or a network such as 10.0.0.0/8. */
-export const network = text.toLowerCase().refine((value) => isIP(value.split('/')[0] ?? '') !== 0 && isHostOrNetwork(value), 'must be an IP address or a network such as 10.0.0.0/8');
+export const network = text
+  .toLowerCase()
+  .refine(
+    (value) => isIP(value.split('/')[0] ?? '') !== 0 && isHostOrNetwork(value),
+    'must be an IP address or a network such as 10.0.0.0/8',
+  );
 
 /** A set of names as rules write it (pki/name-pattern.ts), such as .example.com or 10.0.0.0/8. */
 export const namePattern = text.transform((value, context): string => {
@@ -66,7 +93,9 @@ export const encryptionKey = text.transform((value, context) => {
   return z.NEVER;
 });
 
-const argv = z.array(text).refine(([program]) => program?.startsWith('/') === true, 'the program must be an absolute path');
+const argv = z
+  .array(text)
+  .refine(([program]) => program?.startsWith('/') === true, 'the program must be an absolute path');
 
 /** A JSON object from a name to a program with its arguments. */
 export const commands = text

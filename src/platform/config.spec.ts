@@ -29,16 +29,58 @@ const key = Buffer.alloc(32, 7).toString('base64');
 describe('loadConfig', () => {
   it('needs nothing', () => {
     expect({ ...loadConfig({}) }).toEqual({
-      port: 8080, host: '127.0.0.1', publicUrl: 'http://127.0.0.1:8080', dataDir: resolve('data'), mailFrom: 'perennial@localhost',
-      role: 'all', logLevel: 'info', defaultValidityDays: 365, allowWeekendExpiration: true, defaultRotationDays: 30,
-      noticeDays: [30, 15, 2], securityNoticeDays: [30, 15, 2], tokenLifetimeMinutes: 720, reloadCommands: {}, allowedPrivateHosts: [], trustedProxies: [],
-      allowedDomains: [], sensitiveDomainRoles: [], authorityNoticeDays: [365, 180, 90, 30], notificationRecipientDomains: [], strictRoles: false, adminOnlyAuthorityCreation: true,
-      hideExpiredAfterDays: 30, sweepIntervalS: 20, endpointStaleAfterHours: 24, allowCertDeletion: false,
-      oidcClientAuth: 'client_secret_basic', oidcTitle: 'Single sign-on', oidcScopes: 'openid email profile', oidcCallback: 'oidc/callback',
-      oidcUsernameClaim: 'preferred_username', oidcGroupsClaim: 'groups', oidcCreateUsers: true, oidcLinkByEmail: false, oidcTrustEmail: false,
-      oidcClockToleranceS: 30, oidcStateLifetimeS: 600, googleCreateUsers: false, ldapStartTls: true, ldapActiveDirectory: false, ldapEmailAttribute: 'mail',
-      ldapCreateUsers: true, ldapLinkByEmail: false, ldapTrustEmail: false, ldapTimeoutS: 5, idpAssignRolesFromUserGroups: true, idpCreateRolesFromUserGroups: true,
-      idpCreatePerUserRole: true, idpRolesMapping: [], idpRolesPrefix: '', idpRolesSuffix: '', idpOwnerDomains: [],
+      port: 8080,
+      host: '127.0.0.1',
+      publicUrl: 'http://127.0.0.1:8080',
+      dataDir: resolve('data'),
+      mailFrom: 'perennial@localhost',
+      role: 'all',
+      logLevel: 'info',
+      defaultValidityDays: 365,
+      allowWeekendExpiration: true,
+      defaultRotationDays: 30,
+      noticeDays: [30, 15, 2],
+      securityNoticeDays: [30, 15, 2],
+      tokenLifetimeMinutes: 720,
+      reloadCommands: {},
+      allowedPrivateHosts: [],
+      trustedProxies: [],
+      allowedDomains: [],
+      sensitiveDomainRoles: [],
+      authorityNoticeDays: [365, 180, 90, 30],
+      notificationRecipientDomains: [],
+      strictRoles: false,
+      adminOnlyAuthorityCreation: true,
+      hideExpiredAfterDays: 30,
+      sweepIntervalS: 20,
+      endpointStaleAfterHours: 24,
+      allowCertDeletion: false,
+      oidcClientAuth: 'client_secret_basic',
+      oidcTitle: 'Single sign-on',
+      oidcScopes: 'openid email profile',
+      oidcCallback: 'oidc/callback',
+      oidcUsernameClaim: 'preferred_username',
+      oidcGroupsClaim: 'groups',
+      oidcCreateUsers: true,
+      oidcLinkByEmail: false,
+      oidcTrustEmail: false,
+      oidcClockToleranceS: 30,
+      oidcStateLifetimeS: 600,
+      googleCreateUsers: false,
+      ldapStartTls: true,
+      ldapActiveDirectory: false,
+      ldapEmailAttribute: 'mail',
+      ldapCreateUsers: true,
+      ldapLinkByEmail: false,
+      ldapTrustEmail: false,
+      ldapTimeoutS: 5,
+      idpAssignRolesFromUserGroups: true,
+      idpCreateRolesFromUserGroups: true,
+      idpCreatePerUserRole: true,
+      idpRolesMapping: [],
+      idpRolesPrefix: '',
+      idpRolesSuffix: '',
+      idpOwnerDomains: [],
     });
   });
 
@@ -47,19 +89,50 @@ describe('loadConfig', () => {
     [{ HOST: '::1' }, { publicUrl: 'http://[::1]:8080' }],
     [{ PUBLIC_URL: 'https://pki.example/base/' }, { publicUrl: 'https://pki.example/base' }],
     [{ DATABASE_URL: 'postgresql://me@/db?host=/run/pg' }, { databaseUrl: 'postgresql://me@/db?host=/run/pg' }],
-    [{ DATABASE_URL: 'postgresql:///db?host=%2Frun%2Fpg&user=me' }, { databaseUrl: 'postgresql:///db?host=%2Frun%2Fpg&user=me' }],
+    [
+      { DATABASE_URL: 'postgresql:///db?host=%2Frun%2Fpg&user=me' },
+      { databaseUrl: 'postgresql:///db?host=%2Frun%2Fpg&user=me' },
+    ],
     [{ NOTICE_DAYS: '2, 30,2,15' }, { noticeDays: [30, 15, 2], securityNoticeDays: [30, 15, 2] }],
     [{ SECURITY_NOTICE_DAYS: '60' }, { noticeDays: [30, 15, 2], securityNoticeDays: [60] }],
     [{ SECURITY_TEAM_EMAIL: 'a@b.example, root@localhost' }, { securityTeamEmail: ['a@b.example', 'root@localhost'] }],
     [{ ALLOW_WEEKEND_EXPIRATION: 'No' }, { allowWeekendExpiration: false }],
     [{ ALLOW_WEEKEND_EXPIRATION: '1' }, { allowWeekendExpiration: true }],
-    [{ ENCRYPTION_KEYS: `new:${key}, ${key}` }, { encryptionKeys: [{ id: 'new', key: Buffer.alloc(32, 7) }, { id: null, key: Buffer.alloc(32, 7) }] }],
+    [
+      { ENCRYPTION_KEYS: `new:${key}, ${key}` },
+      {
+        encryptionKeys: [
+          { id: 'new', key: Buffer.alloc(32, 7) },
+          { id: null, key: Buffer.alloc(32, 7) },
+        ],
+      },
+    ],
     [{ TOKEN_SECRETS: `${'a'.repeat(32)},${'b'.repeat(40)}` }, { tokenSecrets: ['a'.repeat(32), 'b'.repeat(40)] }],
-    [{ RELOAD_COMMANDS: '{"nginx":["/usr/sbin/nginx","-s","reload"]}' }, { reloadCommands: { nginx: ['/usr/sbin/nginx', '-s', 'reload'] } }],
-    [{ ALLOWED_DOMAINS: '.Example.com., *.bücher.example,10.0.0.0/8' }, { allowedDomains: ['.example.com', '*.xn--bcher-kva.example', '10.0.0.0/8'] }],
-    [{ ALLOWED_PRIVATE_HOSTS: 'Vault.internal, 10.0.0.0/8,::1,fd00::/8' }, { allowedPrivateHosts: ['vault.internal', '10.0.0.0/8', '::1', 'fd00::/8'] }],
-    [{ IDP_ROLES_MAPPING: 'pki-admins=admin, cn=web=web@example.com' }, { idpRolesMapping: [{ group: 'pki-admins', role: 'admin' }, { group: 'cn=web', role: 'web@example.com' }] }],
-    [{ OIDC_ISSUER: 'http://127.0.0.1:9000', OIDC_CLIENT_ID: 'us', OIDC_SCOPES: 'openid,groups  email' }, { oidcIssuer: 'http://127.0.0.1:9000', oidcScopes: 'openid groups email' }],
+    [
+      { RELOAD_COMMANDS: '{"nginx":["/usr/sbin/nginx","-s","reload"]}' },
+      { reloadCommands: { nginx: ['/usr/sbin/nginx', '-s', 'reload'] } },
+    ],
+    [
+      { ALLOWED_DOMAINS: '.Example.com., *.bücher.example,10.0.0.0/8' },
+      { allowedDomains: ['.example.com', '*.xn--bcher-kva.example', '10.0.0.0/8'] },
+    ],
+    [
+      { ALLOWED_PRIVATE_HOSTS: 'Vault.internal, 10.0.0.0/8,::1,fd00::/8' },
+      { allowedPrivateHosts: ['vault.internal', '10.0.0.0/8', '::1', 'fd00::/8'] },
+    ],
+    [
+      { IDP_ROLES_MAPPING: 'pki-admins=admin, cn=web=web@example.com' },
+      {
+        idpRolesMapping: [
+          { group: 'pki-admins', role: 'admin' },
+          { group: 'cn=web', role: 'web@example.com' },
+        ],
+      },
+    ],
+    [
+      { OIDC_ISSUER: 'http://127.0.0.1:9000', OIDC_CLIENT_ID: 'us', OIDC_SCOPES: 'openid,groups  email' },
+      { oidcIssuer: 'http://127.0.0.1:9000', oidcScopes: 'openid groups email' },
+    ],
     [{ PERENNIAL_ROLE: 'worker' }, { role: 'worker' }],
     [{ PORT: '', DATABASE_URL: '' }, { port: 8080 }],
   ])('reads %j', (env, expected) => {
@@ -67,17 +140,51 @@ describe('loadConfig', () => {
   });
 
   it.each<[string, string]>([
-    ['PORT', '65536'], ['PORT', '80a'], ['PORT', '-1'], ['PORT', '1e3'],
-    ['PUBLIC_URL', 'ftp://x'], ['DATABASE_URL', 'mysql://x/y'], ['DATABASE_URL', 'localhost'], ['REDIS_URL', 'http://x'], ['SMTP_URL', 'mail.example'],
-    ['MAIL_FROM', 'nobody'], ['ENCRYPTION_KEYS', 'c2hvcnQ='], ['ENCRYPTION_KEYS', `${key},`], ['ENCRYPTION_KEYS', `a b:${key}`],
-    ['TOKEN_SECRETS', 'short'], ['PERENNIAL_ROLE', 'server'], ['LOG_LEVEL', 'loud'], ['DEFAULT_COUNTRY', 'Germany'],
-    ['DEFAULT_VALIDITY_DAYS', '0'], ['ALLOW_WEEKEND_EXPIRATION', 'maybe'], ['NOTICE_DAYS', '30,x'], ['NOTICE_DAYS', '30;15'],
-    ['SECURITY_TEAM_EMAIL', 'a@b.example;c@d.example'], ['SWEEP_INTERVAL_S', '0'],
-    ['RELOAD_COMMANDS', 'nginx'], ['RELOAD_COMMANDS', '[]'], ['RELOAD_COMMANDS', '{"a":[]}'], ['RELOAD_COMMANDS', '{"a":["nginx"]}'], ['RELOAD_COMMANDS', '{"a":"/bin/x"}'],
-    ['OIDC_SCOPES', 'email'], ['OIDC_CALLBACK', 'elsewhere'], ['LDAP_USER_DN', 'uid=joe'], ['LDAP_USER_DN', '{username}'], ['LDAP_USER_FILTER', 'uid={username}'],
-    ['LDAP_CA', 'x'], ['IDP_ROLES_MAPPING', 'admins'], ['IDP_ROLES_MAPPING', 'admins='], ['IDP_OWNER_DOMAINS', '@example.com'],
-    ['GOOGLE_CLIENT_SECRET', 'x'], ['GOOGLE_CREATE_USERS', 'perhaps'], ['LDAP_BIND_DN', 'cn=x'],
-    ['ALLOWED_DOMAINS', '^.*$'], ['ALLOWED_PRIVATE_HOSTS', '10.0.0.0/33'], ['ALLOWED_PRIVATE_HOSTS', '10.0.0'], ['ALLOWED_PRIVATE_HOSTS', 'http://x'], ['ALLOWED_PRIVATE_HOSTS', 'a,,b'],
+    ['PORT', '65536'],
+    ['PORT', '80a'],
+    ['PORT', '-1'],
+    ['PORT', '1e3'],
+    ['PUBLIC_URL', 'ftp://x'],
+    ['DATABASE_URL', 'mysql://x/y'],
+    ['DATABASE_URL', 'localhost'],
+    ['REDIS_URL', 'http://x'],
+    ['SMTP_URL', 'mail.example'],
+    ['MAIL_FROM', 'nobody'],
+    ['ENCRYPTION_KEYS', 'c2hvcnQ='],
+    ['ENCRYPTION_KEYS', `${key},`],
+    ['ENCRYPTION_KEYS', `a b:${key}`],
+    ['TOKEN_SECRETS', 'short'],
+    ['PERENNIAL_ROLE', 'server'],
+    ['LOG_LEVEL', 'loud'],
+    ['DEFAULT_COUNTRY', 'Germany'],
+    ['DEFAULT_VALIDITY_DAYS', '0'],
+    ['ALLOW_WEEKEND_EXPIRATION', 'maybe'],
+    ['NOTICE_DAYS', '30,x'],
+    ['NOTICE_DAYS', '30;15'],
+    ['SECURITY_TEAM_EMAIL', 'a@b.example;c@d.example'],
+    ['SWEEP_INTERVAL_S', '0'],
+    ['RELOAD_COMMANDS', 'nginx'],
+    ['RELOAD_COMMANDS', '[]'],
+    ['RELOAD_COMMANDS', '{"a":[]}'],
+    ['RELOAD_COMMANDS', '{"a":["nginx"]}'],
+    ['RELOAD_COMMANDS', '{"a":"/bin/x"}'],
+    ['OIDC_SCOPES', 'email'],
+    ['OIDC_CALLBACK', 'elsewhere'],
+    ['LDAP_USER_DN', 'uid=joe'],
+    ['LDAP_USER_DN', '{username}'],
+    ['LDAP_USER_FILTER', 'uid={username}'],
+    ['LDAP_CA', 'x'],
+    ['IDP_ROLES_MAPPING', 'admins'],
+    ['IDP_ROLES_MAPPING', 'admins='],
+    ['IDP_OWNER_DOMAINS', '@example.com'],
+    ['GOOGLE_CLIENT_SECRET', 'x'],
+    ['GOOGLE_CREATE_USERS', 'perhaps'],
+    ['LDAP_BIND_DN', 'cn=x'],
+    ['ALLOWED_DOMAINS', '^.*$'],
+    ['ALLOWED_PRIVATE_HOSTS', '10.0.0.0/33'],
+    ['ALLOWED_PRIVATE_HOSTS', '10.0.0'],
+    ['ALLOWED_PRIVATE_HOSTS', 'http://x'],
+    ['ALLOWED_PRIVATE_HOSTS', 'a,,b'],
   ])('refuses %s=%s', (name, value) => {
     const faults = faultsOf({ [name]: value });
     expect(faults).toHaveLength(1);
@@ -86,25 +193,56 @@ describe('loadConfig', () => {
 
   it.each<[Record<string, string>, string]>([
     [{ OIDC_ISSUER: 'https://sso.example.com' }, 'OIDC_CLIENT_ID: is needed with OIDC_ISSUER'],
-    [{ OIDC_ISSUER: 'http://sso.example.com', OIDC_CLIENT_ID: 'us' }, 'OIDC_ISSUER: must be an https URL without query and fragment'],
-    [{ OIDC_ISSUER: 'https://sso.example.com/?x', OIDC_CLIENT_ID: 'us' }, 'OIDC_ISSUER: must be an https URL without query and fragment'],
-    [{ OIDC_ISSUER: 'sso.example.com', OIDC_CLIENT_ID: 'us' }, 'OIDC_ISSUER: must be a URL that starts with https:// or http://'],
-    [{ GOOGLE_CREATE_USERS: 'yes' }, 'GOOGLE_HOSTED_DOMAIN: is needed with GOOGLE_CREATE_USERS, or anyone with a Google account could sign in'],
-    [{ LDAP_URL: 'ldaps://ldap.example.com', LDAP_BASE: 'dc=example' }, 'LDAP_USER_DN: this or LDAP_BIND_DN is needed with LDAP_URL'],
-    [{ LDAP_URL: 'ldaps://ldap.example.com', LDAP_USER_DN: 'uid={username},dc=example' }, 'LDAP_BASE: is needed with LDAP_URL'],
+    [
+      { OIDC_ISSUER: 'http://sso.example.com', OIDC_CLIENT_ID: 'us' },
+      'OIDC_ISSUER: must be an https URL without query and fragment',
+    ],
+    [
+      { OIDC_ISSUER: 'https://sso.example.com/?x', OIDC_CLIENT_ID: 'us' },
+      'OIDC_ISSUER: must be an https URL without query and fragment',
+    ],
+    [
+      { OIDC_ISSUER: 'sso.example.com', OIDC_CLIENT_ID: 'us' },
+      'OIDC_ISSUER: must be a URL that starts with https:// or http://',
+    ],
+    [
+      { GOOGLE_CREATE_USERS: 'yes' },
+      'GOOGLE_HOSTED_DOMAIN: is needed with GOOGLE_CREATE_USERS, or anyone with a Google account could sign in',
+    ],
+    [
+      { LDAP_URL: 'ldaps://ldap.example.com', LDAP_BASE: 'dc=example' },
+      'LDAP_USER_DN: this or LDAP_BIND_DN is needed with LDAP_URL',
+    ],
+    [
+      { LDAP_URL: 'ldaps://ldap.example.com', LDAP_USER_DN: 'uid={username},dc=example' },
+      'LDAP_BASE: is needed with LDAP_URL',
+    ],
   ])('says what is missing or unsafe in %j', (env, fault) => {
     expect(faultsOf(env)).toEqual([fault]);
   });
 
   it('tells every fault in one error', () => {
-    const env = { PORT: 'x', LOG_LEVEL: 'loud', ADMIN_PASSWORD_FILE: join(folder, 'missing'), HOST: 'a', HOST_FILE: file('b') };
-    expect(() => loadConfig(env)).toThrow(/ADMIN_PASSWORD_FILE: cannot be read \(ENOENT\)[^]*PORT: must be a whole number from 0 to 65535[^]*LOG_LEVEL:/);
+    const env = {
+      PORT: 'x',
+      LOG_LEVEL: 'loud',
+      ADMIN_PASSWORD_FILE: join(folder, 'missing'),
+      HOST: 'a',
+      HOST_FILE: file('b'),
+    };
+    expect(() => loadConfig(env)).toThrow(
+      /ADMIN_PASSWORD_FILE: cannot be read \(ENOENT\)[^]*PORT: must be a whole number from 0 to 65535[^]*LOG_LEVEL:/,
+    );
     expect(faultsOf(env)).toHaveLength(4);
     expect(faultsOf(env)).toContain('HOST: is set, and so is HOST_FILE; set one of them');
   });
 
   it('never tells a value', () => {
-    const env = { TOKEN_SECRETS: 'hunter2', ENCRYPTION_KEYS: 'hunter2', DATABASE_URL: 'mysql://u:hunter2@h/d', SMTP_URL: 'hunter2' };
+    const env = {
+      TOKEN_SECRETS: 'hunter2',
+      ENCRYPTION_KEYS: 'hunter2',
+      DATABASE_URL: 'mysql://u:hunter2@h/d',
+      SMTP_URL: 'hunter2',
+    };
     expect(faultsOf(env)).toHaveLength(4);
     expect(faultsOf(env).join()).not.toContain('hunter2');
     const config = loadConfig({ ADMIN_PASSWORD: 'hunter2' });
@@ -129,19 +267,44 @@ describe('describeConfig', () => {
   it('tells name, default and meaning of each', () => {
     const entries = describeConfig();
     expect(entries.every(({ description }) => description.endsWith('.'))).toBe(true);
-    expect(entries).toContainEqual({ name: 'PORT', default: '8080', description: 'TCP port to listen on; 0 takes a free one.' });
+    expect(entries).toContainEqual({
+      name: 'PORT',
+      default: '8080',
+      description: 'TCP port to listen on; 0 takes a free one.',
+    });
     expect(entries.find(({ name }) => name === 'PUBLIC_URL')?.default).toBe('http://HOST:PORT');
     expect(entries.find(({ name }) => name === 'DATABASE_URL')?.default).toBeNull();
   });
 
   it('has defaults that give the same settings when written out', () => {
-    const literal = describeConfig().filter(({ name }) => !['PUBLIC_URL', 'SECURITY_NOTICE_DAYS', 'ALLOWED_PRIVATE_HOSTS', 'TRUSTED_PROXIES', 'ALLOWED_DOMAINS', 'SENSITIVE_DOMAIN_ROLES', 'LDAP_USER_FILTER', 'LDAP_GROUP_BASE', 'IDP_ROLES_MAPPING', 'IDP_ROLES_PREFIX', 'IDP_ROLES_SUFFIX', 'IDP_OWNER_DOMAINS', 'NOTIFICATION_RECIPIENT_DOMAINS'].includes(name));
-    const env = Object.fromEntries(literal.flatMap((entry) => (entry.default === null ? [] : [[entry.name, entry.default]])));
+    const literal = describeConfig().filter(
+      ({ name }) =>
+        ![
+          'PUBLIC_URL',
+          'SECURITY_NOTICE_DAYS',
+          'ALLOWED_PRIVATE_HOSTS',
+          'TRUSTED_PROXIES',
+          'ALLOWED_DOMAINS',
+          'SENSITIVE_DOMAIN_ROLES',
+          'LDAP_USER_FILTER',
+          'LDAP_GROUP_BASE',
+          'IDP_ROLES_MAPPING',
+          'IDP_ROLES_PREFIX',
+          'IDP_ROLES_SUFFIX',
+          'IDP_OWNER_DOMAINS',
+          'NOTIFICATION_RECIPIENT_DOMAINS',
+        ].includes(name),
+    );
+    const env = Object.fromEntries(
+      literal.flatMap((entry) => (entry.default === null ? [] : [[entry.name, entry.default]])),
+    );
     expect(loadConfig(env)).toEqual(loadConfig({}));
   });
 
   it('makes a table', () => {
     expect(configTable().split('\n')).toHaveLength(describeConfig().length + 2);
-    expect(configTable()).toContain('| `SWEEP_INTERVAL_S` | `20` | Seconds between two looks for work that has become due. |');
+    expect(configTable()).toContain(
+      '| `SWEEP_INTERVAL_S` | `20` | Seconds between two looks for work that has become due. |',
+    );
   });
 });

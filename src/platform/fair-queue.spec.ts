@@ -7,7 +7,14 @@ function watched(limits: ConstructorParameters<typeof FairQueue>[0]) {
   const started: string[] = [];
   const ends = new Map<string, () => void>();
   const ask = (userId: number, name: string): Promise<void> =>
-    queue.run(userId, () => new Promise((end) => { started.push(name); ends.set(name, end); }));
+    queue.run(
+      userId,
+      () =>
+        new Promise((end) => {
+          started.push(name);
+          ends.set(name, end);
+        }),
+    );
   const end = async (name: string): Promise<void> => {
     ends.get(name)?.();
     await new Promise(setImmediate);

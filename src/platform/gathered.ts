@@ -10,8 +10,9 @@ interface Waiting<In, Out> {
 }
 
 /**
- * Does what comes in while it is at work together, in the next go: under load many requests share a round trip and a commit,
- * and without load none waits. Each go begins after all of its inputs have come, so nobody is given an answer from before.
+ * Does what comes in while it is at work together, in the next go: under load many requests share a round trip and a
+ * commit, and without load none waits. Each go begins after all of its inputs have come, so nobody is given an answer
+ * from before.
  */
 export class Gathered<In, Out> {
   private waiting: Waiting<In, Out>[] = [];
@@ -20,7 +21,10 @@ export class Gathered<In, Out> {
   /** `work` answers in the order of its inputs. When it throws, nothing of that go may have been done. */
   constructor(private readonly work: (inputs: readonly In[]) => Promise<readonly Out[]>) {}
 
-  /** What becomes of one input. It throws for its own fault alone: a go that fails is repeated with each input by itself. */
+  /**
+   * What becomes of one input. It throws for its own fault alone: a go that fails is repeated with each input by
+   * itself.
+   */
   run(input: In): Promise<Out> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ input, resolve, reject });

@@ -11,9 +11,14 @@ const rsaLimits = { atOnce: 2, mostWaiting: 50, mostWaitingOfUser: 10 };
 export class KeyMaker {
   private readonly rsa = new FairQueue(rsaLimits);
 
-  /** `keyType` as in pki/key.ts; `userId` is 0 for the program itself. Throws PkiError `unsupported-key`, Problem `unavailable` when too many wait for RSA keys. */
+  /**
+   * `keyType` as in pki/key.ts; `userId` is 0 for the program itself. Throws PkiError `unsupported-key`, Problem
+   * `unavailable` when too many wait for RSA keys.
+   */
   make(keyType: string, userId: number): Promise<KeyObject> {
-    return keyType.startsWith('RSA') ? this.rsa.run(userId, () => generatePrivateKey(keyType)) : generatePrivateKey(keyType);
+    return keyType.startsWith('RSA')
+      ? this.rsa.run(userId, () => generatePrivateKey(keyType))
+      : generatePrivateKey(keyType);
   }
 }
 

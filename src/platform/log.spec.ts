@@ -2,7 +2,11 @@ import { QueryFailedError } from 'typeorm';
 import { describe, expect, it } from 'vitest';
 import { createLog, FrameworkLog, type Log } from './log.js';
 
-function listen(level: Parameters<typeof createLog>[0] = 'debug'): { log: Log; lines: Record<string, unknown>[]; text: () => string } {
+function listen(level: Parameters<typeof createLog>[0] = 'debug'): {
+  log: Log;
+  lines: Record<string, unknown>[];
+  text: () => string;
+} {
   const lines: Record<string, unknown>[] = [];
   const log = createLog(level, { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) });
   return { log, lines, text: () => JSON.stringify(lines) };
@@ -12,7 +16,9 @@ describe('the log', () => {
   it('writes one JSON object a line', () => {
     const { log, lines } = listen();
     log.info({ certificateId: 7 }, 'issued');
-    expect(lines).toEqual([{ level: 'info', time: expect.stringMatching(/^\d{4}-.*Z$/) as string, certificateId: 7, msg: 'issued' }]);
+    expect(lines).toEqual([
+      { level: 'info', time: expect.stringMatching(/^\d{4}-.*Z$/) as string, certificateId: 7, msg: 'issued' },
+    ]);
   });
 
   it('leaves out what is below its level', () => {
@@ -22,7 +28,20 @@ describe('the log', () => {
     expect(lines.map(({ msg }) => msg)).toEqual(['y']);
   });
 
-  it.each(['authorization', 'Authorization', 'password', 'privateKey', 'private_key', 'key', 'token', 'secret', 'cookie', 'apiKey', 'access_token', 'clientSecret'])('replaces %s at any depth', (name) => {
+  it.each([
+    'authorization',
+    'Authorization',
+    'password',
+    'privateKey',
+    'private_key',
+    'key',
+    'token',
+    'secret',
+    'cookie',
+    'apiKey',
+    'access_token',
+    'clientSecret',
+  ])('replaces %s at any depth', (name) => {
     const { log, lines, text } = listen();
     log.info({ [name]: 'hunter2', a: [{ b: { [name]: { deep: 'hunter2' } } }], keyId: 'k1' }, 'x');
     expect(text()).not.toContain('hunter2');
@@ -32,9 +51,18 @@ describe('the log', () => {
   it('writes of an error its words and causes, never the fields it carries', () => {
     const { log, lines, text } = listen();
     const driver = Object.assign(new Error('duplicate key'), { code: '23505', detail: 'Key (hash)=(hunter2)' });
-    log.error({ err: new Error('outer', { cause: new QueryFailedError('insert into t values ($1)', ['hunter2'], driver) }) }, 'failed');
+    log.error(
+      { err: new Error('outer', { cause: new QueryFailedError('insert into t values ($1)', ['hunter2'], driver) }) },
+      'failed',
+    );
     expect(text()).not.toContain('hunter2');
-    expect(lines[0]).toMatchObject({ err: { message: 'outer', stack: expect.stringContaining('log.spec') as string, cause: { type: 'QueryFailedError', message: 'duplicate key', code: '23505' } } });
+    expect(lines[0]).toMatchObject({
+      err: {
+        message: 'outer',
+        stack: expect.stringContaining('log.spec') as string,
+        cause: { type: 'QueryFailedError', message: 'duplicate key', code: '23505' },
+      },
+    });
   });
 
   it('survives a value that contains itself', () => {

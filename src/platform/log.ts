@@ -14,18 +14,39 @@ export abstract class Log {
 }
 
 const secretNames = new Set([
-  'authorization', 'cookie', 'set-cookie', 'key', 'keypem', 'passphrase', 'passwd', 'password', 'privatekey', 'privatekeypem',
-  'secret', 'token', 'accesstoken', 'refreshtoken', 'apikey', 'clientsecret', 'secretaccesskey',
+  'authorization',
+  'cookie',
+  'set-cookie',
+  'key',
+  'keypem',
+  'passphrase',
+  'passwd',
+  'password',
+  'privatekey',
+  'privatekeypem',
+  'secret',
+  'token',
+  'accesstoken',
+  'refreshtoken',
+  'apikey',
+  'clientsecret',
+  'secretaccesskey',
 ]);
 const deepest = 6;
 
-/** JSON lines to stdout unless told otherwise. Errors are written without their own fields: those may carry statements and parameters. */
+/**
+ * JSON lines to stdout unless told otherwise. Errors are written without their own fields: those may carry statements
+ * and parameters.
+ */
 export function createLog(level: LevelWithSilent, destination?: DestinationStream): Log {
   const options = {
     level,
     base: undefined,
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label: string) => ({ level: label }), log: (fields: object) => withoutSecrets(fields, 0) as Record<string, unknown> },
+    formatters: {
+      level: (label: string) => ({ level: label }),
+      log: (fields: object) => withoutSecrets(fields, 0) as Record<string, unknown>,
+    },
     serializers: { err: (error: unknown) => describeError(error, 0) },
   };
   return destination ? pino(options, destination) : pino(options);
@@ -35,18 +56,31 @@ export function createLog(level: LevelWithSilent, destination?: DestinationStrea
 export class FrameworkLog implements LoggerService {
   constructor(private readonly target: Log) {}
 
-  fatal(message: unknown, ...rest: unknown[]): void { this.write('fatal', message, rest); }
-  error(message: unknown, ...rest: unknown[]): void { this.write('error', message, rest); }
-  warn(message: unknown, ...rest: unknown[]): void { this.write('warn', message, rest); }
-  log(message: unknown, ...rest: unknown[]): void { this.write('debug', message, rest); }
-  debug(message: unknown, ...rest: unknown[]): void { this.write('debug', message, rest); }
-  verbose(message: unknown, ...rest: unknown[]): void { this.write('debug', message, rest); }
+  fatal(message: unknown, ...rest: unknown[]): void {
+    this.write('fatal', message, rest);
+  }
+  error(message: unknown, ...rest: unknown[]): void {
+    this.write('error', message, rest);
+  }
+  warn(message: unknown, ...rest: unknown[]): void {
+    this.write('warn', message, rest);
+  }
+  log(message: unknown, ...rest: unknown[]): void {
+    this.write('debug', message, rest);
+  }
+  debug(message: unknown, ...rest: unknown[]): void {
+    this.write('debug', message, rest);
+  }
+  verbose(message: unknown, ...rest: unknown[]): void {
+    this.write('debug', message, rest);
+  }
 
   private write(level: keyof Log, message: unknown, rest: unknown[]): void {
     const err = [message, ...rest].find((part) => part instanceof Error);
     const texts = rest.filter((part) => typeof part === 'string');
     const context = texts.pop();
-    const text = message instanceof Error ? message.message : typeof message === 'string' ? message : JSON.stringify(message);
+    const text =
+      message instanceof Error ? message.message : typeof message === 'string' ? message : JSON.stringify(message);
     this.target[level]({ context, stack: texts[0], err }, text);
   }
 }
@@ -55,8 +89,12 @@ function withoutSecrets(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null || value instanceof Error || value instanceof Date) return value;
   if (depth === deepest) return '[deep]';
   if (Array.isArray(value)) return value.map((entry) => withoutSecrets(entry, depth + 1));
-  return Object.fromEntries(Object.entries(value).map(([name, entry]) =>
-    [name, isSecret(name) && entry != null ? '[secret]' : withoutSecrets(entry, depth + 1)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, entry]) => [
+      name,
+      isSecret(name) && entry != null ? '[secret]' : withoutSecrets(entry, depth + 1),
+    ]),
+  );
 }
 
 function isSecret(name: string): boolean {

@@ -1,8 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-/** What a metric is called (`perennial_` is put before it), what it means, and the names of its labels (few values each). */
-export interface MetricWords<L extends string> { name: string; help: string; labels?: readonly L[] }
+/**
+ * What a metric is called (`perennial_` is put before it), what it means, and the names of its labels (few values
+ * each).
+ */
+export interface MetricWords<L extends string> {
+  name: string;
+  help: string;
+  labels?: readonly L[];
+}
 
 /** The program's own registry of numbers for Prometheus, with those of Node.js and of the process. */
 @Injectable()
@@ -18,9 +25,16 @@ export class Metrics {
     return new Counter(this.settings(words));
   }
 
-  /** A number that goes up and down. `read` is asked for it whenever someone looks, so it must be quick and must not throw. */
+  /**
+   * A number that goes up and down. `read` is asked for it whenever someone looks, so it must be quick and must not
+   * throw.
+   */
   gauge<L extends string = never>(words: MetricWords<L>, read?: (gauge: Gauge<L>) => Promise<void> | void): Gauge<L> {
-    const collect = read ? function (this: Gauge<L>): Promise<void> | void { return read(this); } : undefined;
+    const collect = read
+      ? function (this: Gauge<L>): Promise<void> | void {
+          return read(this);
+        }
+      : undefined;
     return new Gauge({ ...this.settings(words), ...(collect && { collect }) });
   }
 
@@ -34,7 +48,11 @@ export class Metrics {
     return { type: this.registry.contentType, text: await this.registry.metrics() };
   }
 
-  private settings<L extends string>({ name, help, labels = [] }: MetricWords<L>): { name: string; help: string; labelNames: L[]; registers: Registry[] } {
+  private settings<L extends string>({
+    name,
+    help,
+    labels = [],
+  }: MetricWords<L>): { name: string; help: string; labelNames: L[]; registers: Registry[] } {
     return { name: `perennial_${name}`, help, labelNames: [...labels], registers: [this.registry] };
   }
 }

@@ -34,10 +34,23 @@ export interface Foundations {
 @Module({})
 export class PlatformModule {
   static on({ config, log, source, keyRing, clock, plugins }: Foundations): DynamicModule {
-    const services = [Mailer, MailRepository, GuardedAgents, KeyMaker, SealedValues, PluginSite, PluginContexts, ConfiguredPlugins];
+    const services = [
+      Mailer,
+      MailRepository,
+      GuardedAgents,
+      KeyMaker,
+      SealedValues,
+      PluginSite,
+      PluginContexts,
+      ConfiguredPlugins,
+    ];
     const given = [
-      { provide: Config, useValue: config }, { provide: Log, useValue: log }, { provide: Database, useValue: new Database(source) },
-      { provide: KeyRing, useValue: keyRing }, { provide: Clock, useValue: clock }, { provide: PluginRegistry, useValue: new PluginRegistry(plugins) },
+      { provide: Config, useValue: config },
+      { provide: Log, useValue: log },
+      { provide: Database, useValue: new Database(source) },
+      { provide: KeyRing, useValue: keyRing },
+      { provide: Clock, useValue: clock },
+      { provide: PluginRegistry, useValue: new PluginRegistry(plugins) },
     ];
     return {
       module: PlatformModule,

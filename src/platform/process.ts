@@ -19,13 +19,18 @@ export function endWith(status: number): void {
   process.exitCode = status;
 }
 
-/** Runs `stop` once on SIGINT or SIGTERM and then ends the process with this status; a second signal ends it at once. */
+/**
+ * Runs `stop` once on SIGINT or SIGTERM and then ends the process with this status; a second signal ends it at once.
+ */
 export function onStopSignal(stop: () => Promise<void>, status = 0): void {
   let stopping = false;
   const onSignal = (): void => {
     if (stopping) return exitWith(1, 'Stopped at once.');
     stopping = true;
-    stop().then(() => exitWith(status), (error: unknown) => exitWith(1, `Not stopped cleanly: ${String(error)}`));
+    stop().then(
+      () => exitWith(status),
+      (error: unknown) => exitWith(1, `Not stopped cleanly: ${String(error)}`),
+    );
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
 }

@@ -30,7 +30,10 @@ export async function readInput(path: string): Promise<string> {
   });
 }
 
-/** Asks at the terminal without showing what is typed, and gives the answers; null where stdin is none. Throws when one is missing. */
+/**
+ * Asks at the terminal without showing what is typed, and gives the answers; null where stdin is none. Throws when one
+ * is missing.
+ */
 export async function askSecrets(...questions: readonly string[]): Promise<string[] | null> {
   if (process.stdin.isTTY !== true) return null;
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });

@@ -7,8 +7,8 @@
 export type PluginFault = 'misconfigured' | 'refused' | 'unavailable';
 
 /**
- * The only error a plugin throws on purpose. `detail` is shown to users: it holds no secret and no PEM.
- * `retryAfterS` (seconds) is a hint for `unavailable`. Anything else that escapes from a plugin counts as a bug and is not shown.
+ * The only error a plugin throws on purpose. `detail` is shown to users: it holds no secret and no PEM. `retryAfterS`
+ * (seconds) is a hint for `unavailable`. Anything else that escapes from a plugin counts as a bug and is not shown.
  */
 export class PluginError extends Error {
   constructor(

@@ -1,9 +1,16 @@
-/** A source plugin with its options. Two sources look at the same place when their options of the names in `place` are equal. */
-export interface CounterpartSource { pluginId: string; options: Readonly<Record<string, unknown>>; place: readonly string[] }
+/**
+ * A source plugin with its options. Two sources look at the same place when their options of the names in `place` are
+ * equal.
+ */
+export interface CounterpartSource {
+  pluginId: string;
+  options: Readonly<Record<string, unknown>>;
+  place: readonly string[];
+}
 
 /**
- * A certificate that lies somewhere. `chainPem` is leaf first, then whatever may be its issuers, in any order; nothing of it has
- * been checked. `location` tells it from everything else of the source and stays the same from scan to scan.
+ * A certificate that lies somewhere. `chainPem` is leaf first, then whatever may be its issuers, in any order; nothing
+ * of it has been checked. `location` tells it from everything else of the source and stays the same from scan to scan.
  */
 export interface FoundCertificate {
   kind: 'certificate';
@@ -17,7 +24,10 @@ export interface FoundCertificate {
   privateKeyPem?: string;
 }
 
-/** A place that serves a certificate to clients. With its port, `externalId` tells it from everything else of the source. */
+/**
+ * A place that serves a certificate to clients. With its port, `externalId` tells it from everything else of the
+ * source.
+ */
 export interface FoundEndpoint {
   kind: 'endpoint';
   externalId: string;
@@ -36,12 +46,25 @@ export interface FoundEndpoint {
 }
 
 /** A protocol version or cipher suite that an endpoint accepts. */
-export interface EndpointCipher { name: string; deprecated: boolean }
+export interface EndpointCipher {
+  name: string;
+  deprecated: boolean;
+}
 
-/** A part of a source that could not be read; the rest goes on. Everything whose location begins with `location` counts as neither there nor gone. */
-export interface FoundTrouble { kind: 'trouble'; location: string; detail: string }
+/**
+ * A part of a source that could not be read; the rest goes on. Everything whose location begins with `location` counts
+ * as neither there nor gone.
+ */
+export interface FoundTrouble {
+  kind: 'trouble';
+  location: string;
+  detail: string;
+}
 
 export type Found = FoundCertificate | FoundEndpoint | FoundTrouble;
 
 /** A certificate as a source found it earlier. `sha256` is its fingerprint, hex. */
-export interface FoundRef { location: string; sha256: string }
+export interface FoundRef {
+  location: string;
+  sha256: string;
+}

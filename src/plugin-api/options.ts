@@ -19,5 +19,7 @@ export function formOf(options: OptionSchema): Record<string, unknown> {
 /** The names of the options that must be sealed. */
 export function secretKeys(options: OptionSchema): readonly string[] {
   const properties = (formOf(options).properties ?? {}) as Record<string, { secret?: boolean }>;
-  return Object.entries(properties).filter(([, p]) => p.secret === true).map(([name]) => name);
+  return Object.entries(properties)
+    .filter(([, p]) => p.secret === true)
+    .map(([name]) => name);
 }

@@ -49,20 +49,36 @@ export interface SubjectFields {
 }
 
 export type SanType = 'dns' | 'ip' | 'email' | 'uri' | 'registeredId';
-export interface SubjectAltName { type: SanType; value: string }
+export interface SubjectAltName {
+  type: SanType;
+  value: string;
+}
 
 /** RFC 5280 §4.2.1.3 names in order of their bits. */
 export type KeyUsage =
-  | 'digitalSignature' | 'nonRepudiation' | 'keyEncipherment' | 'dataEncipherment' | 'keyAgreement'
-  | 'keyCertSign' | 'cRLSign' | 'encipherOnly' | 'decipherOnly';
+  | 'digitalSignature'
+  | 'nonRepudiation'
+  | 'keyEncipherment'
+  | 'dataEncipherment'
+  | 'keyAgreement'
+  | 'keyCertSign'
+  | 'cRLSign'
+  | 'encipherOnly'
+  | 'decipherOnly';
 
 /** An extension already in DER, for what has no field of its own. `valueDer` is the content of extnValue. */
-export interface RawExtension { oid: string; critical: boolean; valueDer: Buffer }
+export interface RawExtension {
+  oid: string;
+  critical: boolean;
+  valueDer: Buffer;
+}
 
 /** Extensions in which an authority says where to ask about what it has issued (RFC 5280 §4.2.2.1, §4.2.1.13). */
 export type ServiceExtension = 'authorityInfoAccess' | 'crlDistributionPoints';
 
-/** What was approved for one certificate. An issuer gets the CSR and these facts, never a private key of the subject. */
+/**
+ * What was approved for one certificate. An issuer gets the CSR and these facts, never a private key of the subject.
+ */
 export interface CertificateTerms {
   subject: SubjectFields;
   /** The exact subject DN of the CSR, DER, when it is to be kept as it is. */
@@ -120,10 +136,17 @@ export interface IssuerPlugin<S extends OptionSchema> extends Plugin<'issuer', S
   /** True when `sign` is pure computation in this process, so that the caller may wait for it inside a request. */
   readonly inProcess: boolean;
   sign(request: SignRequest, options: Options<S>, ctx: PluginContext): Promise<Signed>;
-  /** The extensions about its services that certificates get unless their terms leave them out. Absent: its CA alone decides. Pure. */
+  /**
+   * The extensions about its services that certificates get unless their terms leave them out. Absent: its CA alone
+   * decides. Pure.
+   */
   services?(options: Options<S>): readonly ServiceExtension[];
   /** Makes the CA's own certificate; `chainPem` starts with it. Absent when the CA exists elsewhere. */
-  createAuthority?(request: CreateAuthorityRequest, options: Options<S>, ctx: PluginContext): Promise<{ chainPem: readonly string[] }>;
+  createAuthority?(
+    request: CreateAuthorityRequest,
+    options: Options<S>,
+    ctx: PluginContext,
+  ): Promise<{ chainPem: readonly string[] }>;
   poll?(orderRef: string, options: Options<S>, ctx: PluginContext): Promise<Signed>;
   cancel?(orderRef: string, options: Options<S>, ctx: PluginContext): Promise<void>;
   revoke?(certificate: RevokeRequest, options: Options<S>, ctx: PluginContext): Promise<void>;
@@ -132,12 +155,21 @@ export interface IssuerPlugin<S extends OptionSchema> extends Plugin<'issuer', S
 }
 
 /** A certificate that an issuer has issued. `chainPem` is leaf first. */
-export interface IssuedRef { chainPem: readonly string[]; externalId?: string }
+export interface IssuedRef {
+  chainPem: readonly string[];
+  externalId?: string;
+}
 
 /** `reason` is the CRLReason code of RFC 5280 §5.3.1. */
-export interface RevokeRequest extends IssuedRef { reason: number; comments?: string }
+export interface RevokeRequest extends IssuedRef {
+  reason: number;
+  comments?: string;
+}
 
-/** A certificate on its way out of the house. `chainPem` is leaf first. The key is there only for plugins that declare `needsPrivateKey`. */
+/**
+ * A certificate on its way out of the house. `chainPem` is leaf first. The key is there only for plugins that declare
+ * `needsPrivateKey`.
+ */
 export interface Bundle {
   /** The certificate's unique name. */
   name: string;
@@ -152,7 +184,11 @@ export interface Bundle {
 }
 
 /** `mode` is a Unix file mode such as 0o600. */
-export interface ExportedFile { name: string; bytes: Buffer; mode: number }
+export interface ExportedFile {
+  name: string;
+  bytes: Buffer;
+  mode: number;
+}
 
 export interface Exported {
   files: readonly ExportedFile[];
@@ -169,7 +205,9 @@ export interface ExportPlugin<S extends OptionSchema> extends Plugin<'export', S
 
 export interface DestinationPlugin<S extends OptionSchema> extends Plugin<'destination', S> {
   readonly needsPrivateKey: boolean;
-  /** Where this bundle will go, as a person would write it. Two living certificates may not share one location. Pure. */
+  /**
+   * Where this bundle will go, as a person would write it. Two living certificates may not share one location. Pure.
+   */
   locate(bundle: Bundle, options: Options<S>): string;
   /** Puts the bundle there. Idempotent: the same bundle again changes nothing. Throws PluginError. */
   deliver(bundle: Bundle, options: Options<S>, ctx: PluginContext): Promise<{ location: string }>;
@@ -182,7 +220,9 @@ export interface DestinationPlugin<S extends OptionSchema> extends Plugin<'desti
 export interface SourcePlugin<S extends OptionSchema> extends Plugin<'source', S> {
   /** Everything that is there now, in any order. Throws PluginError when it cannot be seen as a whole. */
   scan(options: Options<S>, ctx: PluginContext): AsyncIterable<Found>;
-  /** Takes away exactly this certificate; absent = done. Throws PluginError, also when another one lies there by now. */
+  /**
+   * Takes away exactly this certificate; absent = done. Throws PluginError, also when another one lies there by now.
+   */
   remove?(found: FoundRef, options: Options<S>, ctx: PluginContext): Promise<void>;
 }
 
@@ -204,8 +244,11 @@ export interface NotificationPlugin<S extends OptionSchema> extends Plugin<'noti
 }
 
 export type AnyPlugin =
-  | IssuerPlugin<OptionSchema> | ExportPlugin<OptionSchema> | DestinationPlugin<OptionSchema>
-  | SourcePlugin<OptionSchema> | NotificationPlugin<OptionSchema>;
+  | IssuerPlugin<OptionSchema>
+  | ExportPlugin<OptionSchema>
+  | DestinationPlugin<OptionSchema>
+  | SourcePlugin<OptionSchema>
+  | NotificationPlugin<OptionSchema>;
 
 /** The plugin type of a kind. */
 export type PluginOf<K extends PluginKind> = Extract<AnyPlugin, { kind: K }>;
@@ -217,13 +260,17 @@ export function defineIssuer<S extends OptionSchema>(plugin: Omit<IssuerPlugin<S
 export function defineExport<S extends OptionSchema>(plugin: Omit<ExportPlugin<S>, 'kind'>): ExportPlugin<S> {
   return { ...plugin, kind: 'export' };
 }
-export function defineDestination<S extends OptionSchema>(plugin: Omit<DestinationPlugin<S>, 'kind'>): DestinationPlugin<S> {
+export function defineDestination<S extends OptionSchema>(
+  plugin: Omit<DestinationPlugin<S>, 'kind'>,
+): DestinationPlugin<S> {
   return { ...plugin, kind: 'destination' };
 }
 export function defineSource<S extends OptionSchema>(plugin: Omit<SourcePlugin<S>, 'kind'>): SourcePlugin<S> {
   return { ...plugin, kind: 'source' };
 }
-export function defineNotification<S extends OptionSchema>(plugin: Omit<NotificationPlugin<S>, 'kind'>): NotificationPlugin<S> {
+export function defineNotification<S extends OptionSchema>(
+  plugin: Omit<NotificationPlugin<S>, 'kind'>,
+): NotificationPlugin<S> {
   return { ...plugin, kind: 'notification' };
 }
 

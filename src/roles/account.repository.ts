@@ -35,7 +35,9 @@ const list: ListSource = {
   columns,
   from,
   sorts: {
-    id: { sql: 'u.id', type: 'int' }, username: { sql: 'lower(u.username)', type: 'text' }, email: { sql: 'u.email', type: 'text' },
+    id: { sql: 'u.id', type: 'int' },
+    username: { sql: 'lower(u.username)', type: 'text' },
+    email: { sql: 'u.email', type: 'text' },
     active: { sql: 'u.active', type: 'boolean' },
   },
   filters: { id: whole('u.id'), username: words('u.username'), email: words('u.email'), active: truth('u.active') },
@@ -74,10 +76,15 @@ export class AccountRepository {
   }
 
   async listOfRole(tx: Tx, roleId: number): Promise<Account[]> {
-    return tx.query(`${select} where u.id in (select user_id from user_role where role_id = $1) order by u.id`, [roleId]);
+    return tx.query(`${select} where u.id in (select user_id from user_role where role_id = $1) order by u.id`, [
+      roleId,
+    ]);
   }
 
-  /** The ids of the users that `references` name, once each. Throws `invalid-request` on the first of `field` that names none. */
+  /**
+   * The ids of the users that `references` name, once each. Throws `invalid-request` on the first of `field` that names
+   * none.
+   */
   async locateIds(tx: Tx, field: string, references: readonly Reference[]): Promise<number[]> {
     const ids = new Set<number>();
     for (const [i, reference] of references.entries()) ids.add(await this.locateId(tx, `${field}.${i}`, reference));
@@ -86,9 +93,12 @@ export class AccountRepository {
 
   /** As `locateIds`, for one. */
   async locateId(tx: Tx, field: string, reference: Reference): Promise<number> {
-    const [user] = reference.id === undefined
-      ? await tx.query<{ id: number }[]>('select id from app_user where lower(username) = lower($1)', [reference.name ?? reference.label])
-      : await tx.query<{ id: number }[]>('select id from app_user where id = $1', [reference.id]);
+    const [user] =
+      reference.id === undefined
+        ? await tx.query<{ id: number }[]>('select id from app_user where lower(username) = lower($1)', [
+            reference.name ?? reference.label,
+          ])
+        : await tx.query<{ id: number }[]>('select id from app_user where id = $1', [reference.id]);
     if (!user) throw invalid(field, `There is no user ${wordsOf(reference)}`);
     return user.id;
   }
@@ -97,7 +107,8 @@ export class AccountRepository {
   async hasAdministrator(tx: Tx): Promise<boolean> {
     const rows = await tx.query<unknown[]>(
       `select 1 from app_user u join user_role ur on ur.user_id = u.id join role r on r.id = ur.role_id
-       where u.active and r.name in ('admin', 'read-only') group by u.id having bool_and(r.name = 'admin') limit 1`);
+       where u.active and r.name in ('admin', 'read-only') group by u.id having bool_and(r.name = 'admin') limit 1`,
+    );
     return rows.length > 0;
   }
 }

@@ -20,7 +20,10 @@ export class AccountService {
     private readonly audit: Audit,
   ) {}
 
-  /** Throws `conflict` when the name or address is taken, `invalid-request` when a role is unknown or strict mode wants another. */
+  /**
+   * Throws `conflict` when the name or address is taken, `invalid-request` when a role is unknown or strict mode wants
+   * another.
+   */
   async create(actor: Actor, { roles, password, ...fields }: NewAccount): Promise<Account> {
     const passwordHash = password === undefined ? null : await hashPassword(password);
     return this.db.write(async (tx) => {
@@ -28,7 +31,12 @@ export class AccountService {
       const id = await this.users.add(tx, { ...fields, passwordHash });
       await this.giving.set(tx, id, roleIds);
       const account = await this.accounts.get(tx, id);
-      await this.audit.record(tx, actor, { action: 'user.created', targetType: 'user', targetId: id, after: recorded(account) });
+      await this.audit.record(tx, actor, {
+        action: 'user.created',
+        targetType: 'user',
+        targetId: id,
+        after: recorded(account),
+      });
       return account;
     });
   }
@@ -44,7 +52,12 @@ export class AccountService {
       await this.demandAdministrator(tx);
       const newPassword = passwordHash === undefined ? {} : { newPassword: true };
       await this.audit.record(tx, actor, {
-        action: 'user.changed', targetType: 'user', targetId: id, before: recorded(before), after: { ...recorded(after), ...newPassword } });
+        action: 'user.changed',
+        targetType: 'user',
+        targetId: id,
+        before: recorded(before),
+        after: { ...recorded(after), ...newPassword },
+      });
       return after;
     });
   }
@@ -54,13 +67,20 @@ export class AccountService {
     return this.change(actor, id, { password });
   }
 
-  /** Throws `conflict` when no active user is an administrator. Call it after a change, with the administration locked. */
+  /**
+   * Throws `conflict` when no active user is an administrator. Call it after a change, with the administration locked.
+   */
   async demandAdministrator(tx: Tx): Promise<void> {
     if (await this.accounts.hasAdministrator(tx)) return;
     throw new Problem('conflict', 'This would leave nobody who can administer.');
   }
 
-  private async apply(tx: Tx, id: number, { username, email, active, roles }: AccountChanges, passwordHash?: string): Promise<void> {
+  private async apply(
+    tx: Tx,
+    id: number,
+    { username, email, active, roles }: AccountChanges,
+    passwordHash?: string,
+  ): Promise<void> {
     await this.users.change(tx, id, { username, email, active, passwordHash });
     if (roles) await this.giving.set(tx, id, await this.giving.toUser(tx, roles));
     if (active === false || passwordHash !== undefined) await this.users.revokeTokens(tx, id);

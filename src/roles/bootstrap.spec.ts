@@ -6,12 +6,17 @@ import { bootstrapAccounts } from './bootstrap.js';
 
 describe('bootstrapAccounts', () => {
   let fresh: TestDatabase;
-  beforeAll(async () => { fresh = await createTestDatabase(accountEntities); });
+  beforeAll(async () => {
+    fresh = await createTestDatabase(accountEntities);
+  });
   afterAll(() => fresh.drop());
-  const names = async () => (await fresh.source.query<{ name: string }[]>('select name from role order by name')).map(({ name }) => name);
+  const names = async () =>
+    (await fresh.source.query<{ name: string }[]>('select name from role order by name')).map(({ name }) => name);
 
   it('refuses a weak password, and leaves nothing behind', async () => {
-    await expect(bootstrapAccounts(fresh.db, 'admin')).rejects.toThrow('ADMIN_PASSWORD must have at least 12 characters');
+    await expect(bootstrapAccounts(fresh.db, 'admin')).rejects.toThrow(
+      'ADMIN_PASSWORD must have at least 12 characters',
+    );
     expect(await names()).toEqual([]);
   });
 
@@ -23,7 +28,9 @@ describe('bootstrapAccounts', () => {
     expect(await names()).toEqual(['admin', 'auditor', 'global_cert_issuer', 'operator', 'read-only']);
     const user = await new UserRepository().findForSignIn(fresh.db.single, 'ADMIN@localhost');
     expect(user).toMatchObject({ username: 'admin', email: 'admin@localhost', active: true });
-    expect(await fresh.source.query('select name from user_role join role on role.id = role_id')).toEqual([{ name: 'admin' }]);
+    expect(await fresh.source.query('select name from user_role join role on role.id = role_id')).toEqual([
+      { name: 'admin' },
+    ]);
   });
 
   it('makes one admin when several start at once and only the users are missing', async () => {
@@ -42,12 +49,20 @@ describe('bootstrapAccounts', () => {
 
   it('makes no built-in role of one that a provider keeps under its name', async () => {
     await fresh.source.query(`update role set name = 'Auditor', third_party = true where name = 'auditor'`);
-    await fresh.source.query(`insert into user_role select u.id, r.id from app_user u, role r where r.name = 'Auditor'`);
+    await fresh.source.query(
+      `insert into user_role select u.id, r.id from app_user u, role r where r.name = 'Auditor'`,
+    );
     await bootstrapAccounts(fresh.db);
     const [held] = await fresh.source.query(`select name from role join user_role on role_id = id where third_party`);
     expect(held.name).toMatch(/^Auditor \(\d+\)$/);
-    expect(await fresh.source.query(`select third_party, (select count(*)::int from user_role where role_id = id) as holders from role where name = 'auditor'`))
-      .toEqual([{ third_party: false, holders: 0 }]);
-    expect(await fresh.source.query(`select actor_name, before from audit_event where action = 'role.changed'`)).toEqual([{ actor_name: 'system', before: { name: 'Auditor' } }]);
+    expect(
+      await fresh.source.query(
+        `select third_party, (select count(*)::int from user_role where role_id = id) as holders from role
+          where name = 'auditor'`,
+      ),
+    ).toEqual([{ third_party: false, holders: 0 }]);
+    expect(
+      await fresh.source.query(`select actor_name, before from audit_event where action = 'role.changed'`),
+    ).toEqual([{ actor_name: 'system', before: { name: 'Auditor' } }]);
   });
 });

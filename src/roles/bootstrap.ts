@@ -7,7 +7,10 @@ import { UserRepository } from '../users/user.repository.js';
 import { RoleRepository } from './role.repository.js';
 import { builtInRoles } from './role-name.js';
 
-/** Nothing that looks like something else, and nothing that a shell takes for something else when the password is pasted into one. */
+/**
+ * Nothing that looks like something else, and nothing that a shell takes for something else when the password is pasted
+ * into one.
+ */
 const alphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789@';
 const admin = { username: 'admin', email: 'admin@localhost' };
 /** The key of the advisory lock under which the first user is made: "boot" in ASCII. */
@@ -17,25 +20,43 @@ const bootLock = 0x626f6f74;
 export interface Bootstrapped {
   /** Whether the user `admin` was made: true only while there was no user at all. */
   madeAdmin: boolean;
-  /** The password of the new user `admin`, to be shown once; null when there was a user already or the password was given. */
+  /**
+   * The password of the new user `admin`, to be shown once; null when there was a user already or the password was
+   * given.
+   */
   generatedPassword: string | null;
 }
 
 /**
- * Makes the built-in roles and, while there is no user at all, `admin` with `adminPassword` or a made-up one. Later starts
- * change nothing: `adminPassword` counts at the first start only. Safe when several instances start at once. Throws when
- * `adminPassword` is needed and too weak.
+ * Makes the built-in roles and, while there is no user at all, `admin` with `adminPassword` or a made-up one. Later
+ * starts change nothing: `adminPassword` counts at the first start only. Safe when several instances start at once.
+ * Throws when `adminPassword` is needed and too weak.
  */
-export async function bootstrapAccounts(db: Database, adminPassword?: string, actor: AuditActor = systemActor('start')): Promise<Bootstrapped> {
+export async function bootstrapAccounts(
+  db: Database,
+  adminPassword?: string,
+  actor: AuditActor = systemActor('start'),
+): Promise<Bootstrapped> {
   return db.write(async (tx) => {
     await tx.query('select pg_advisory_xact_lock($1)', [bootLock]);
     const roles = new RoleRepository();
     const aside = await roles.addBuiltIn(tx, builtInRoles);
-    await new Audit().recordMany(tx, aside.map(({ id, name, before }) => ({ actor, act: { action: 'role.changed', targetType: 'role', targetId: id, before: { name: before }, after: { name } } })));
+    await new Audit().recordMany(
+      tx,
+      aside.map(({ id, name, before }) => ({
+        actor,
+        act: { action: 'role.changed', targetType: 'role', targetId: id, before: { name: before }, after: { name } },
+      })),
+    );
     if (await new UserRepository().exists(tx)) return { madeAdmin: false, generatedPassword: null };
     const password = adminPassword ?? generatePassword();
     const id = await addAdmin(tx, roles, password);
-    await new Audit().record(tx, actor, { action: 'user.created', targetType: 'user', targetId: id, after: { ...admin, active: true, roles: ['admin'] } });
+    await new Audit().record(tx, actor, {
+      action: 'user.created',
+      targetType: 'user',
+      targetId: id,
+      after: { ...admin, active: true, roles: ['admin'] },
+    });
     return { madeAdmin: true, generatedPassword: adminPassword === undefined ? password : null };
   });
 }
@@ -46,7 +67,11 @@ async function addAdmin(tx: Tx, roles: RoleRepository, password: string): Promis
   const passwordHash = await hashPassword(password);
   const id = await new UserRepository().add(tx, { ...admin, passwordHash });
   const held = await roles.locate(tx, 'roles', [{ name: 'admin' }]);
-  await roles.setRolesOfUser(tx, id, held.map((role) => role.id));
+  await roles.setRolesOfUser(
+    tx,
+    id,
+    held.map((role) => role.id),
+  );
   return id;
 }
 

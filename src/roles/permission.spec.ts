@@ -1,12 +1,27 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemActor } from '../platform/http/actor.js';
-import { isAdmin, mayActOn, mayDeliverAnything, mayIssueFrom, mayReadKey, mayUseAnyDomain, permissions, permissionsOf, type Permission } from './permission.js';
+import {
+  isAdmin,
+  mayActOn,
+  mayDeliverAnything,
+  mayIssueFrom,
+  mayReadKey,
+  mayUseAnyDomain,
+  permissions,
+  permissionsOf,
+  type Permission,
+} from './permission.js';
 
 const carrier = { permissions: ['key:read'] };
 const actor = (...names: string[]) => ({
-  userId: 5, permissions: permissionsOf(names),
-  roles: names.map((name, i) => ({ id: i + 10, name, permissions: name.toLowerCase() === 'web@example.com' ? ['key:read'] : [] })),
+  userId: 5,
+  permissions: permissionsOf(names),
+  roles: names.map((name, i) => ({
+    id: i + 10,
+    name,
+    permissions: name.toLowerCase() === 'web@example.com' ? ['key:read'] : [],
+  })),
 });
 const inStrictMode = { strictRoles: true, adminOnlyAuthorityCreation: true };
 const web = { owner: 'web@example.com', roleIds: [40], roleNames: ['helpers'], creatorId: 9 };
@@ -17,44 +32,77 @@ describe('permissionsOf', () => {
   });
 
   it.each<[Permission, boolean]>([
-    ['certificate:read', true], ['certificate:issue', true], ['certificate:import', true], ['key:read', true], ['self', true],
-    ['authority:create', false], ['destination:write', false], ['notification:write', true], ['policy:write', false],
-    ['audit:read', false], ['user:write', false], ['role:write', false], ['job:write', false], ['mail:read', false],
+    ['certificate:read', true],
+    ['certificate:issue', true],
+    ['certificate:import', true],
+    ['key:read', true],
+    ['self', true],
+    ['authority:create', false],
+    ['destination:write', false],
+    ['notification:write', true],
+    ['policy:write', false],
+    ['audit:read', false],
+    ['user:write', false],
+    ['role:write', false],
+    ['job:write', false],
+    ['mail:read', false],
   ])('an ordinary user: %s is %s', (permission, expected) => {
     expect(permissionsOf([]).has(permission)).toBe(expected);
     expect(permissionsOf(['web@example.com', 'global_cert_issuer', 'creator']).has(permission)).toBe(expected);
   });
 
   it('gives an operator what an ordinary user has, and more', () => {
-    for (const permission of permissionsOf([])) expect(permissionsOf(['operator']).has(permission), permission).toBe(true);
+    for (const permission of permissionsOf([]))
+      expect(permissionsOf(['operator']).has(permission), permission).toBe(true);
     expect(permissionsOf(['operator']).has('job:write')).toBe(true);
     expect(permissionsOf(['operator']).has('user:write')).toBe(false);
   });
 
   it('leaves an ordinary user in strict mode nothing to change but their own account, and takes nothing from others', () => {
     const strict = permissionsOf(['web@example.com'], inStrictMode);
-    for (const permission of strict) expect(permission).toMatch(/:(read|export|credentials)$|^self$|^(apikey:write|password:change|session:close)$/);
-    expect([strict.has('certificate:read'), strict.has('key:read'), strict.has('certificate:issue'), strict.has('delivery:retry')]).toEqual([true, true, false, false]);
-    for (const names of [['admin'], ['operator'], ['read-only'], ['admin', 'read-only']]) expect(permissionsOf(names, inStrictMode)).toEqual(permissionsOf(names));
+    for (const permission of strict)
+      expect(permission).toMatch(/:(read|export|credentials)$|^self$|^(apikey:write|password:change|session:close)$/);
+    expect([
+      strict.has('certificate:read'),
+      strict.has('key:read'),
+      strict.has('certificate:issue'),
+      strict.has('delivery:retry'),
+    ]).toEqual([true, true, false, false]);
+    for (const names of [['admin'], ['operator'], ['read-only'], ['admin', 'read-only']])
+      expect(permissionsOf(names, inStrictMode)).toEqual(permissionsOf(names));
   });
 
   it('lets those who may change anything make authorities, where the settings say so', () => {
-    const makes = (strictRoles: boolean, ...names: string[]) => permissionsOf(names, { strictRoles, adminOnlyAuthorityCreation: false }).has('authority:create');
-    expect([makes(false, 'web@example.com'), makes(false, 'operator'), makes(true, 'operator'), makes(true, 'web@example.com'), makes(false, 'read-only', 'operator')])
-      .toEqual([true, true, true, false, false]);
+    const makes = (strictRoles: boolean, ...names: string[]) =>
+      permissionsOf(names, { strictRoles, adminOnlyAuthorityCreation: false }).has('authority:create');
+    expect([
+      makes(false, 'web@example.com'),
+      makes(false, 'operator'),
+      makes(true, 'operator'),
+      makes(true, 'web@example.com'),
+      makes(false, 'read-only', 'operator'),
+    ]).toEqual([true, true, true, false, false]);
   });
 
   it('is never empty, which could be taken for everything', () => {
-    for (const rules of [undefined, inStrictMode]) for (const names of [[], ['read-only'], ['x']]) expect(permissionsOf(names, rules).size).toBeGreaterThan(5);
+    for (const rules of [undefined, inStrictMode])
+      for (const names of [[], ['read-only'], ['x']]) expect(permissionsOf(names, rules).size).toBeGreaterThan(5);
   });
 
   it('lets read-only beat every other role', () => {
-    fc.assert(fc.property(fc.subarray(['admin', 'operator', 'global_cert_issuer', 'a@b.example']), fc.boolean(), (others, first) => {
-      const names = first ? ['Read-Only', ...others] : [...others, 'read-only'];
-      for (const permission of permissionsOf(names)) expect(permission).toMatch(/:read$|^self$|^(apikey:write|password:change|session:close)$/);
-      expect(permissionsOf(names).has('key:read')).toBe(false);
-      expect(permissionsOf(names).size).toBeGreaterThan(0);
-    }));
+    fc.assert(
+      fc.property(
+        fc.subarray(['admin', 'operator', 'global_cert_issuer', 'a@b.example']),
+        fc.boolean(),
+        (others, first) => {
+          const names = first ? ['Read-Only', ...others] : [...others, 'read-only'];
+          for (const permission of permissionsOf(names))
+            expect(permission).toMatch(/:read$|^self$|^(apikey:write|password:change|session:close)$/);
+          expect(permissionsOf(names).has('key:read')).toBe(false);
+          expect(permissionsOf(names).size).toBeGreaterThan(0);
+        },
+      ),
+    );
   });
 });
 
@@ -70,7 +118,10 @@ describe('object rules', () => {
     [['other'], [false, false, false]],
     [['creator'], [false, false, false]],
     [[], [false, false, false]],
-    [['admin', 'web@example.com', 'helpers', 'operator', 'read-only'], [false, false, false]],
+    [
+      ['admin', 'web@example.com', 'helpers', 'operator', 'read-only'],
+      [false, false, false],
+    ],
   ])('holder of %j: act, read key, issue are %j', (names, expected) => {
     expect(verdicts(...names)).toEqual(expected);
   });
@@ -83,7 +134,18 @@ describe('object rules', () => {
   });
 
   it('shows no key for a role that carries key:read elsewhere, or an owner role that does not carry it', () => {
-    expect(mayReadKey({ ...actor(), roles: [{ id: 41, name: 'crew', ...carrier }, { id: 40, name: 'helpers?', permissions: [] }] }, web)).toBe(false);
+    expect(
+      mayReadKey(
+        {
+          ...actor(),
+          roles: [
+            { id: 41, name: 'crew', ...carrier },
+            { id: 40, name: 'helpers?', permissions: [] },
+          ],
+        },
+        web,
+      ),
+    ).toBe(false);
     expect(mayReadKey({ ...actor(), roles: [{ id: 3, name: 'web@example.com', permissions: [] }] }, web)).toBe(false);
   });
 
@@ -93,11 +155,17 @@ describe('object rules', () => {
       permissions.delete('key:read');
       expect(mayReadKey({ ...actor(name), permissions }, web)).toBe(false);
     }
-    expect([actor('operator'), { ...actor('operator'), permissions: new Set<string>() }].map(mayDeliverAnything)).toEqual([true, false]);
+    expect(
+      [actor('operator'), { ...actor('operator'), permissions: new Set<string>() }].map(mayDeliverAnything),
+    ).toEqual([true, false]);
   });
 
   it('lets the creator change, but never see the key or issue', () => {
-    expect(rules.map((rule) => rule({ userId: 9, permissions: permissionsOf([]), roles: [] }, web))).toEqual([true, false, false]);
+    expect(rules.map((rule) => rule({ userId: 9, permissions: permissionsOf([]), roles: [] }, web))).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 
   it('does not take nobody for the creator', () => {
@@ -105,18 +173,26 @@ describe('object rules', () => {
     expect(mayActOn({ userId: 5, roles: [] }, { owner: 'x', creatorId: null })).toBe(false);
   });
 
-  it.each(['operator', 'Global_Cert_Issuer', 'creator'])('makes no holder of %s an owner because a row says so', (name) => {
-    expect(mayReadKey(actor(name), { owner: name })).toBe(false);
-    expect(mayActOn(actor(name), { owner: name })).toBe(false);
-  });
+  it.each(['operator', 'Global_Cert_Issuer', 'creator'])(
+    'makes no holder of %s an owner because a row says so',
+    (name) => {
+      expect(mayReadKey(actor(name), { owner: name })).toBe(false);
+      expect(mayActOn(actor(name), { owner: name })).toBe(false);
+    },
+  );
 
   it('lets admin and global_cert_issuer use any domain, unless read-only', () => {
-    expect([['admin'], ['global_cert_issuer'], ['operator'], ['global_cert_issuer', 'read-only']].map((names) => mayUseAnyDomain(actor(...names))))
-      .toEqual([true, true, false, false]);
+    expect(
+      [['admin'], ['global_cert_issuer'], ['operator'], ['global_cert_issuer', 'read-only']].map((names) =>
+        mayUseAnyDomain(actor(...names)),
+      ),
+    ).toEqual([true, true, false, false]);
   });
 
   it('lets the program itself do everything', () => {
     const system = systemActor('job-1');
-    expect(isAdmin(system) && rules.every((rule) => rule(system, web)) && system.permissions.has('job:write')).toBe(true);
+    expect(isAdmin(system) && rules.every((rule) => rule(system, web)) && system.permissions.has('job:write')).toBe(
+      true,
+    );
   });
 });

@@ -7,49 +7,49 @@ import { isReserved } from './role-name.js';
  */
 const table = {
   //                      ordinary      operator           read-only
-  'certificate:read':   { user: 'yes', operator: 'yes', readOnly: 'yes' },
-  'certificate:issue':  { user: 'own', operator: 'yes', readOnly: 'no' },
+  'certificate:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'certificate:issue': { user: 'own', operator: 'yes', readOnly: 'no' },
   'certificate:import': { user: 'yes', operator: 'yes', readOnly: 'no' },
   'certificate:update': { user: 'own', operator: 'own', readOnly: 'no' },
   'certificate:revoke': { user: 'own', operator: 'own', readOnly: 'no' },
   'certificate:delete': { user: 'own', operator: 'own', readOnly: 'no' },
   'certificate:export': { user: 'own', operator: 'own', readOnly: 'no' },
-  'key:read':           { user: 'own', operator: 'own', readOnly: 'no' },
-  'authority:read':     { user: 'yes', operator: 'yes', readOnly: 'yes' },
-  'authority:create':   { user: 'no', operator: 'no', readOnly: 'no' },
-  'authority:update':   { user: 'own', operator: 'own', readOnly: 'no' },
-  'authority:issue':    { user: 'own', operator: 'yes', readOnly: 'no' },
-  'destination:read':   { user: 'yes', operator: 'yes', readOnly: 'yes' },
-  'destination:write':  { user: 'no', operator: 'no', readOnly: 'no' },
-  'source:read':        { user: 'yes', operator: 'yes', readOnly: 'yes' },
-  'source:write':       { user: 'no', operator: 'no', readOnly: 'no' },
-  'source:sync':        { user: 'no', operator: 'yes', readOnly: 'no' },
-  'endpoint:read':      { user: 'yes', operator: 'yes', readOnly: 'yes' },
-  'domain:read':        { user: 'yes', operator: 'yes', readOnly: 'yes' },
-  'domain:write':       { user: 'own', operator: 'own', readOnly: 'no' },
-  'domain-rule:write':  { user: 'no', operator: 'no', readOnly: 'no' },
-  'notification:read':  { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'key:read': { user: 'own', operator: 'own', readOnly: 'no' },
+  'authority:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'authority:create': { user: 'no', operator: 'no', readOnly: 'no' },
+  'authority:update': { user: 'own', operator: 'own', readOnly: 'no' },
+  'authority:issue': { user: 'own', operator: 'yes', readOnly: 'no' },
+  'destination:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'destination:write': { user: 'no', operator: 'no', readOnly: 'no' },
+  'source:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'source:write': { user: 'no', operator: 'no', readOnly: 'no' },
+  'source:sync': { user: 'no', operator: 'yes', readOnly: 'no' },
+  'endpoint:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'domain:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'domain:write': { user: 'own', operator: 'own', readOnly: 'no' },
+  'domain-rule:write': { user: 'no', operator: 'no', readOnly: 'no' },
+  'notification:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
   'notification:write': { user: 'own', operator: 'yes', readOnly: 'no' },
-  'policy:read':        { user: 'yes', operator: 'yes', readOnly: 'yes' },
-  'policy:write':       { user: 'no', operator: 'yes', readOnly: 'no' },
-  'delivery:read':      { user: 'yes', operator: 'yes', readOnly: 'yes' },
-  'delivery:retry':     { user: 'own', operator: 'yes', readOnly: 'no' },
-  'job:read':           { user: 'no', operator: 'yes', readOnly: 'yes' },
-  'job:write':          { user: 'no', operator: 'yes', readOnly: 'no' },
-  'mail:read':          { user: 'no', operator: 'yes', readOnly: 'no' },
-  'key-ring:rekey':     { user: 'no', operator: 'no', readOnly: 'no' },
-  'audit:read':         { user: 'no', operator: 'no', readOnly: 'no' },
-  'user:read':          { user: 'own', operator: 'own', readOnly: 'own' },
-  'user:write':         { user: 'no', operator: 'no', readOnly: 'no' },
-  'role:read':          { user: 'yes', operator: 'yes', readOnly: 'yes' },
-  'role:write':         { user: 'no', operator: 'no', readOnly: 'no' },
-  'role:credentials':   { user: 'own', operator: 'own', readOnly: 'no' },
-  'apikey:read':        { user: 'own', operator: 'own', readOnly: 'own' },
-  'apikey:write':       { user: 'own', operator: 'own', readOnly: 'own' },
-  'password:change':    { user: 'yes', operator: 'yes', readOnly: 'yes' },
-  'session:close':      { user: 'yes', operator: 'yes', readOnly: 'yes' },
-  'plugin:read':        { user: 'yes', operator: 'yes', readOnly: 'yes' },
-  'self':               { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'policy:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'policy:write': { user: 'no', operator: 'yes', readOnly: 'no' },
+  'delivery:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'delivery:retry': { user: 'own', operator: 'yes', readOnly: 'no' },
+  'job:read': { user: 'no', operator: 'yes', readOnly: 'yes' },
+  'job:write': { user: 'no', operator: 'yes', readOnly: 'no' },
+  'mail:read': { user: 'no', operator: 'yes', readOnly: 'no' },
+  'key-ring:rekey': { user: 'no', operator: 'no', readOnly: 'no' },
+  'audit:read': { user: 'no', operator: 'no', readOnly: 'no' },
+  'user:read': { user: 'own', operator: 'own', readOnly: 'own' },
+  'user:write': { user: 'no', operator: 'no', readOnly: 'no' },
+  'role:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'role:write': { user: 'no', operator: 'no', readOnly: 'no' },
+  'role:credentials': { user: 'own', operator: 'own', readOnly: 'no' },
+  'apikey:read': { user: 'own', operator: 'own', readOnly: 'own' },
+  'apikey:write': { user: 'own', operator: 'own', readOnly: 'own' },
+  'password:change': { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'session:close': { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'plugin:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  self: { user: 'yes', operator: 'yes', readOnly: 'yes' },
 } as const satisfies Record<string, Record<'user' | 'operator' | 'readOnly', 'yes' | 'own' | 'no'>>;
 
 export type Permission = keyof typeof table;
@@ -63,7 +63,8 @@ const granted = (to: 'user' | 'operator' | 'readOnly'): ReadonlySet<Permission> 
 /** What everyone does with their own account, which stays open whatever their roles. */
 const ofOneself: ReadonlySet<Permission> = new Set(['apikey:write', 'password:change', 'session:close', 'self']);
 
-const changesNothing = (permission: Permission): boolean => /:(read|export|credentials)$/.test(permission) || ofOneself.has(permission);
+const changesNothing = (permission: Permission): boolean =>
+  /:(read|export|credentials)$/.test(permission) || ofOneself.has(permission);
 
 const all = new Set(Object.keys(table) as Permission[]);
 const ofReadOnly = granted('readOnly');
@@ -72,19 +73,24 @@ const ofUser = granted('user');
 const ofUserInStrictMode: ReadonlySet<Permission> = new Set([...ofUser].filter(changesNothing));
 
 /** What the settings say of roles. */
-export interface RoleRules { strictRoles: boolean; adminOnlyAuthorityCreation: boolean }
+export interface RoleRules {
+  strictRoles: boolean;
+  adminOnlyAuthorityCreation: boolean;
+}
 const usualRules: RoleRules = { strictRoles: false, adminOnlyAuthorityCreation: true };
 
 /**
- * What the holder of these roles may ask for. `read-only` beats every other role, `admin` too; without roles one is an ordinary
- * user. With `strictRoles`, an ordinary user changes nothing but their own account.
+ * What the holder of these roles may ask for. `read-only` beats every other role, `admin` too; without roles one is an
+ * ordinary user. With `strictRoles`, an ordinary user changes nothing but their own account.
  */
 export function permissionsOf(roleNames: readonly string[], rules: RoleRules = usualRules): ReadonlySet<Permission> {
   const names = new Set(roleNames.map((name) => name.toLowerCase()));
   const held = permissionsWithoutAudit(names, rules.strictRoles);
   const more: Permission[] = [
     ...(names.has('auditor') ? ['audit:read' as const] : []),
-    ...(!rules.adminOnlyAuthorityCreation && (held === ofUser || held === ofOperator) ? ['authority:create' as const] : []),
+    ...(!rules.adminOnlyAuthorityCreation && (held === ofUser || held === ofOperator)
+      ? ['authority:create' as const]
+      : []),
   ];
   return more.length > 0 ? new Set([...held, ...more]) : held;
 }
@@ -105,7 +111,9 @@ export interface Owned {
   readonly creatorId?: number | null;
 }
 
-/** What a role can grant on the objects that it owns or is linked to, beside the changes that it permits on them anyway. */
+/**
+ * What a role can grant on the objects that it owns or is linked to, beside the changes that it permits on them anyway.
+ */
 export const rolePermissions = ['key:read'] as const satisfies readonly Permission[];
 export type RolePermission = (typeof rolePermissions)[number];
 
@@ -142,8 +150,9 @@ export function mayActOn(actor: Holder, object: Owned): boolean {
 }
 
 /**
- * May see the private key: admin, and who holds a role that carries `key:read` and owns the object or is linked to it. To have
- * made the object, or to hold any other role of it, is not enough; nor is an API key whose scopes leave `key:read` out.
+ * May see the private key: admin, and who holds a role that carries `key:read` and owns the object or is linked to it.
+ * To have made the object, or to hold any other role of it, is not enough; nor is an API key whose scopes leave
+ * `key:read` out.
  */
 export function mayReadKey(actor: KeyHolder, object: Owned): boolean {
   if (!actor.permissions.has('key:read') || isReadOnly(actor)) return false;
@@ -155,12 +164,19 @@ export function mayReadKey(actor: KeyHolder, object: Owned): boolean {
 /** May have the authority sign: admin, operator, the authority's owner role, a role linked to it. */
 export function mayIssueFrom(actor: Holder, authority: Owned): boolean {
   if (isReadOnly(actor)) return false;
-  return isAdmin(actor) || holds(actor, 'operator') || holdsOwnerRole(actor, authority) || holdsLinkedRole(actor, authority);
+  return (
+    isAdmin(actor) || holds(actor, 'operator') || holdsOwnerRole(actor, authority) || holdsLinkedRole(actor, authority)
+  );
 }
 
-/** May change what an authority is and does: admin, its owner role, and of the linked roles those given here. To issue from it is not enough. */
+/**
+ * May change what an authority is and does: admin, its owner role, and of the linked roles those given here. To issue
+ * from it is not enough.
+ */
 export function mayChangeAuthority(actor: Holder, authority: Owned): boolean {
-  return isAdmin(actor) || (!isReadOnly(actor) && (holdsOwnerRole(actor, authority) || holdsLinkedRole(actor, authority)));
+  return (
+    isAdmin(actor) || (!isReadOnly(actor) && (holdsOwnerRole(actor, authority) || holdsLinkedRole(actor, authority)))
+  );
 }
 
 /** May make an authority for this owner: admin, and who holds the owner's role. */

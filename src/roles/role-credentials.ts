@@ -29,18 +29,33 @@ export class RoleCredentials {
   ) {}
 
   /** Writes what is given; null clears. Says which of the two were given. */
-  async write(tx: Tx, id: number, { username, password }: Partial<Credentials>): Promise<{ username?: string | null; newPassword?: boolean }> {
+  async write(
+    tx: Tx,
+    id: number,
+    { username, password }: Partial<Credentials>,
+  ): Promise<{ username?: string | null; newPassword?: boolean }> {
     if (username !== undefined) await this.roles.change(tx, id, { username });
     if (password !== undefined) await this.roles.change(tx, id, this.sealed(password));
-    return { ...(username !== undefined && { username }), ...(password !== undefined && { newPassword: password !== null }) };
+    return {
+      ...(username !== undefined && { username }),
+      ...(password !== undefined && { newPassword: password !== null }),
+    };
   }
 
   /** Whether the actor may is settled before; every reading is on record. */
   async read(actor: Actor, { id, name, username }: Role): Promise<Credentials> {
     return this.db.write(async (tx) => {
       const sealed = await this.roles.sealedPasswordOf(tx, id);
-      await this.audit.record(tx, actor, { action: 'credentials.viewed', targetType: 'role', targetId: id, after: { name } });
-      return { username, password: sealed && this.keyRing.open(sealed.sealedPassword, rolePasswordPlace(sealed.secretId)).toString() };
+      await this.audit.record(tx, actor, {
+        action: 'credentials.viewed',
+        targetType: 'role',
+        targetId: id,
+        after: { name },
+      });
+      return {
+        username,
+        password: sealed && this.keyRing.open(sealed.sealedPassword, rolePasswordPlace(sealed.secretId)).toString(),
+      };
     });
   }
 

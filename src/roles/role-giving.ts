@@ -6,22 +6,34 @@ import type { Reference } from '../platform/http/reference.js';
 import { strictRoles } from './role-name.js';
 import { type RoleLabel, RoleRepository } from './role.repository.js';
 
-/** Which roles users are given: in strict mode one of the three that say whether they change anything, and by default DEFAULT_ROLE. */
+/**
+ * Which roles users are given: in strict mode one of the three that say whether they change anything, and by default
+ * DEFAULT_ROLE.
+ */
 @Injectable()
 export class RoleGiving {
-  constructor(private readonly config: Config, private readonly roles: RoleRepository) {}
+  constructor(
+    private readonly config: Config,
+    private readonly roles: RoleRepository,
+  ) {}
 
   /** The ids of the roles, DEFAULT_ROLE if none is named. Throws `invalid-request`. */
   async toNewUser(tx: Tx, wanted: readonly Reference[]): Promise<number[]> {
     return this.toUser(tx, wanted.length === 0 ? this.byDefault() : wanted);
   }
 
-  /** As `toNewUser`, for one whose roles an identity provider names, be it none: who changes nothing in strict mode needs no word for it. */
+  /**
+   * As `toNewUser`, for one whose roles an identity provider names, be it none: who changes nothing in strict mode
+   * needs no word for it.
+   */
   async toStranger(tx: Tx): Promise<number[]> {
     return (await this.roles.locate(tx, 'roles', this.byDefault())).map(({ id }) => id);
   }
 
-  /** The ids of the roles. Throws `invalid-request` when one does not exist, and in strict mode when none of the three is among them. */
+  /**
+   * The ids of the roles. Throws `invalid-request` when one does not exist, and in strict mode when none of the three
+   * is among them.
+   */
   async toUser(tx: Tx, wanted: readonly Reference[]): Promise<number[]> {
     const found = await this.roles.locate(tx, 'roles', wanted);
     this.demandStrict(found);

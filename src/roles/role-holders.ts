@@ -29,7 +29,10 @@ export class RoleHolders {
 
   /** True when `users` are those who hold the role. Throws as `set`. */
   async are(tx: Tx, roleId: number, users: readonly Reference[]): Promise<boolean> {
-    const [wanted, held] = [await this.accounts.locateIds(tx, 'users', users), (await this.list(tx, roleId)).map(({ id }) => id)];
+    const [wanted, held] = [
+      await this.accounts.locateIds(tx, 'users', users),
+      (await this.list(tx, roleId)).map(({ id }) => id),
+    ];
     return wanted.length === held.length && wanted.every((id) => held.includes(id));
   }
 

@@ -1,11 +1,17 @@
 import { Check, Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 import { type Sealed, sealedColumn } from '../platform/secrets/sealed.js';
 
-/** A name that users hold and objects are linked to. What the built-in ones permit is in permission.ts; others only say who owns what. */
+/**
+ * A name that users hold and objects are linked to. What the built-in ones permit is in permission.ts; others only say
+ * who owns what.
+ */
 @Entity('role')
 @Index('role_name_unique', { synchronize: false })
 @Check('role_name_length', 'char_length(name) between 1 and 128')
-@Check('role_credentials', '(username is null or char_length(username) between 1 and 255) and (sealed_password is null) = (secret_id is null)')
+@Check(
+  'role_credentials',
+  '(username is null or char_length(username) between 1 and 255) and (sealed_password is null) = (secret_id is null)',
+)
 export class Role {
   @PrimaryGeneratedColumn('identity', { type: 'integer', generatedIdentity: 'BY DEFAULT' })
   id: number;
@@ -21,7 +27,10 @@ export class Role {
   @Column({ type: 'boolean', default: false })
   thirdParty: boolean;
 
-  /** What holders may do with the objects that the role owns or is linked to: some of `rolePermissions` in permission.ts. */
+  /**
+   * What holders may do with the objects that the role owns or is linked to: some of `rolePermissions` in
+   * permission.ts.
+   */
   @Column({ type: 'text', array: true, default: [] })
   permissions: string[];
 

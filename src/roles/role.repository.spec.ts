@@ -20,7 +20,9 @@ describe('RoleRepository.locate', () => {
     const [operator] = await roles.locate(db.single, 'roles', [{ name: 'Operator' }, { label: 'OPERATOR' }]);
     expect(operator?.name).toBe('operator');
     expect(await roles.locate(db.single, 'roles', [{ id: operator?.id, name: 'admin' }])).toEqual([operator]);
-    await expect(roles.locate(db.single, 'roles', [{ id: 999, name: 'admin' }])).rejects.toMatchObject({ code: 'invalid-request' });
+    await expect(roles.locate(db.single, 'roles', [{ id: 999, name: 'admin' }])).rejects.toMatchObject({
+      code: 'invalid-request',
+    });
   });
 });
 
@@ -38,16 +40,27 @@ describe('RoleRepository.ensure', () => {
 
   it('refuses reserved names', async () => {
     for (const name of ['admin', 'Creator', 'READ-ONLY']) {
-      await expect(test.db.write((tx) => roles.ensure(tx, ['a@example.com', name])), name).rejects.toMatchObject({ code: 'invalid-request' });
+      await expect(
+        test.db.write((tx) => roles.ensure(tx, ['a@example.com', name])),
+        name,
+      ).rejects.toMatchObject({ code: 'invalid-request' });
     }
   });
 
   it('is safe among many at once, in any order', async () => {
     const names = Array.from({ length: 5000 }, (_, i) => `many${i}@example.com`);
-    const results = await Promise.all(Array.from({ length: 6 }, (_, i) =>
-      // Without the retry of Database, so that a deadlock shows.
-      test.source.transaction((tx) => roles.ensure(tx as Tx, i % 2 ? names : names.toReversed()))));
-    const ids = results.map((found) => found.map(({ id }) => id).sort((a, b) => a - b).join());
+    const results = await Promise.all(
+      Array.from({ length: 6 }, (_, i) =>
+        // Without the retry of Database, so that a deadlock shows.
+        test.source.transaction((tx) => roles.ensure(tx as Tx, i % 2 ? names : names.toReversed())),
+      ),
+    );
+    const ids = results.map((found) =>
+      found
+        .map(({ id }) => id)
+        .sort((a, b) => a - b)
+        .join(),
+    );
     expect(new Set(ids).size).toBe(1);
     expect(results[0]).toHaveLength(5000);
   });

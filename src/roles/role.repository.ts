@@ -23,10 +23,17 @@ const list: ListSource = {
   columns: 'id, name, description, third_party as "thirdParty", permissions, created_at as "createdAt"',
   from: 'role',
   sorts: {
-    id: { sql: 'id', type: 'int' }, name: { sql: 'lower(name)', type: 'text' }, description: { sql: 'description', type: 'text' },
+    id: { sql: 'id', type: 'int' },
+    name: { sql: 'lower(name)', type: 'text' },
+    description: { sql: 'description', type: 'text' },
     thirdParty: { sql: 'third_party', type: 'boolean' },
   },
-  filters: { id: whole('id'), name: words('name'), description: words('description'), thirdParty: truth('third_party') },
+  filters: {
+    id: whole('id'),
+    name: words('name'),
+    description: words('description'),
+    thirdParty: truth('third_party'),
+  },
 };
 
 const clashes = { role_name_unique: 'There is already a role with this name.' };
@@ -54,81 +61,120 @@ export class RoleRepository {
     const ids = references.map(({ id }) => id).filter((id) => id !== undefined);
     const names = references.filter(({ id }) => id === undefined).map(nameIn);
     const found = await tx.query<NamedRole[]>(
-      'select id, name, description from role where id = any($1::int[]) or lower(name) in (select lower(n) from unnest($2::text[]) n) order by id', [ids, names]);
+      'select id, name, description from role where id = any($1::int[]) or ' +
+        'lower(name) in (select lower(n) from unnest($2::text[]) n) order by id',
+      [ids, names],
+    );
     for (const [i, reference] of references.entries()) {
-      if (!found.some((role) => isNamed(role, reference))) throw invalid(`${field}.${i}`, `There is no role ${wordsOf(reference)}`);
+      if (!found.some((role) => isNamed(role, reference)))
+        throw invalid(`${field}.${i}`, `There is no role ${wordsOf(reference)}`);
     }
     return found;
   }
 
   /** The role that `reference` names. Throws `invalid-request` on `field`. */
   async locateOne(tx: Tx, field: string, reference: Reference): Promise<RoleLabel> {
-    const [found] = await tx.query<RoleLabel[]>('select id, name from role where case when $1::int is null then lower(name) = lower($2) else id = $1 end',
-      [reference.id ?? null, nameIn(reference) ?? null]);
+    const [found] = await tx.query<RoleLabel[]>(
+      'select id, name from role where case when $1::int is null then lower(name) = lower($2) else id = $1 end',
+      [reference.id ?? null, nameIn(reference) ?? null],
+    );
     if (!found) throw invalid(field, `There is no role ${wordsOf(reference)}`);
     return found;
   }
 
   /**
-   * The roles of these owners, in no particular order; those that are missing are made, carry `permissions`, and are there only
-   * if `tx` commits. Those that exist stay as they are. Safe among concurrent callers. Throws `invalid-request` on a reserved name.
+   * The roles of these owners, in no particular order; those that are missing are made, carry `permissions`, and are
+   * there only if `tx` commits. Those that exist stay as they are. Safe among concurrent callers. Throws
+   * `invalid-request` on a reserved name.
    */
-  async ensure(tx: Tx, names: readonly string[], permissions: readonly RolePermission[] = ownerPermissions): Promise<RoleLabel[]> {
-    const wanted = [...new Map(names.toReversed().map((name) => [name.toLowerCase(), name])).entries()].sort(([a], [b]) => (a < b ? -1 : 1));
+  async ensure(
+    tx: Tx,
+    names: readonly string[],
+    permissions: readonly RolePermission[] = ownerPermissions,
+  ): Promise<RoleLabel[]> {
+    const wanted = [...new Map(names.toReversed().map((name) => [name.toLowerCase(), name])).entries()].sort(
+      ([a], [b]) => (a < b ? -1 : 1),
+    );
     for (const [, name] of wanted) if (isReserved(name)) throw invalid('owner', `${name} is a reserved name`);
     const keys = wanted.map(([key]) => key);
     const known = await this.known(tx, keys);
     if (known.length === wanted.length) return known;
     await tx.query(
-      `insert into role (name, description, permissions) select n, 'Made for the owner ' || n || '.', $2::text[] from unnest($1::text[]) n on conflict do nothing`,
-      [wanted.map(([, name]) => name), permissions]);
+      `insert into role (name, description, permissions) select n, 'Made for the owner ' || n || '.', $2::text[]
+        from unnest($1::text[]) n on conflict do nothing`,
+      [wanted.map(([, name]) => name), permissions],
+    );
     return this.known(tx, keys);
   }
 
   /** Those of these names that exist, in no particular order. */
   async known(tx: Tx, keys: readonly string[]): Promise<RoleLabel[]> {
-    return tx.query('select id, name from role where lower(name) in (select lower(n) from unnest($1::text[]) n)', [keys]);
+    return tx.query('select id, name from role where lower(name) in (select lower(n) from unnest($1::text[]) n)', [
+      keys,
+    ]);
   }
 
   /** As `known`, of those that some other system keeps. */
   async knownThirdParty(tx: Tx, keys: readonly string[]): Promise<RoleLabel[]> {
-    return tx.query('select id, name from role where third_party and lower(name) in (select lower(n) from unnest($1::text[]) n)', [keys]);
+    return tx.query(
+      'select id, name from role where third_party and lower(name) in (select lower(n) from unnest($1::text[]) n)',
+      [keys],
+    );
   }
 
   /** Makes roles that some other system keeps and returns them; a name that is taken is left out. */
   async addThirdParty(tx: Tx, names: readonly string[]): Promise<RoleLabel[]> {
     return tx.query(
-      `insert into role (name, description, third_party) select n, 'Made for the group ' || n || '.', true from unnest($1::text[]) n order by lower(n)
-       on conflict do nothing returning id, name`, [names]);
+      `insert into role (name, description, third_party) select n, 'Made for the group ' || n || '.', true
+        from unnest($1::text[]) n order by lower(n)
+       on conflict do nothing returning id, name`,
+      [names],
+    );
   }
 
   /**
-   * Makes those that are missing; the key is the name and the value its description. A role that some other system keeps under such a
-   * name gets its id behind it and keeps its holders, who must not become more than they were; gives those as they were called.
+   * Makes those that are missing; the key is the name and the value its description. A role that some other system
+   * keeps under such a name gets its id behind it and keeps its holders, who must not become more than they were; gives
+   * those as they were called.
    */
   async addBuiltIn(tx: Tx, roles: Readonly<Record<string, string>>): Promise<(RoleLabel & { before: string })[]> {
     const aside = await tx.query<[(RoleLabel & { before: string })[]]>(
       `with taken as (select id, name from role where third_party and lower(name) = any($1::text[]) for update)
-       update role r set name = format('%s (%s)', t.name, t.id) from taken t where r.id = t.id returning r.id, r.name, t.name as before`, [Object.keys(roles)]);
-    await tx.query('insert into role (name, description) select * from unnest($1::text[], $2::text[]) on conflict do nothing',
-      [Object.keys(roles), Object.values(roles)]);
+       update role r set name = format('%s (%s)', t.name, t.id) from taken t where r.id = t.id
+         returning r.id, r.name, t.name as before`,
+      [Object.keys(roles)],
+    );
+    await tx.query(
+      'insert into role (name, description) select * from unnest($1::text[], $2::text[]) on conflict do nothing',
+      [Object.keys(roles), Object.values(roles)],
+    );
     return aside[0];
   }
 
   /** Returns the new id. Throws `conflict` when the name is taken. */
-  async add(tx: Tx, fields: Pick<Role, 'name' | 'description' | 'permissions'> & Partial<Omit<Role, 'id'>>): Promise<number> {
+  async add(
+    tx: Tx,
+    fields: Pick<Role, 'name' | 'description' | 'permissions'> & Partial<Omit<Role, 'id'>>,
+  ): Promise<number> {
     const { identifiers } = await orConflict(tx.insert(Role, fields), clashes);
     return (identifiers as [{ id: number }])[0].id;
   }
 
-  async change(tx: Tx, id: number, fields: Partial<Pick<Role, 'name' | 'description' | 'permissions' | 'username' | 'sealedPassword' | 'secretId'>>): Promise<void> {
-    if (Object.values(fields).some((value) => value !== undefined)) await orConflict(tx.update(Role, id, fields), clashes);
+  async change(
+    tx: Tx,
+    id: number,
+    fields: Partial<Pick<Role, 'name' | 'description' | 'permissions' | 'username' | 'sealedPassword' | 'secretId'>>,
+  ): Promise<void> {
+    if (Object.values(fields).some((value) => value !== undefined))
+      await orConflict(tx.update(Role, id, fields), clashes);
   }
 
   /** Null when the role keeps no password. */
   async sealedPasswordOf(tx: Tx, id: number): Promise<{ sealedPassword: Sealed; secretId: string } | null> {
     const role = await tx.findOne(Role, { where: { id }, select: { id: true, sealedPassword: true, secretId: true } });
-    return role?.sealedPassword && role.secretId ? { sealedPassword: role.sealedPassword, secretId: role.secretId } : null;
+    return role?.sealedPassword && role.secretId
+      ? { sealedPassword: role.sealedPassword, secretId: role.secretId }
+      : null;
   }
 
   /** Takes the role away from its holders and from what is linked to it, and deletes nothing else. */
@@ -142,9 +188,16 @@ export class RoleRepository {
   }
 
   /** Leaves every other role of the user alone. */
-  async giveAndTake(tx: Tx, userId: number, { give, take }: { give: readonly number[]; take: readonly number[] }): Promise<void> {
+  async giveAndTake(
+    tx: Tx,
+    userId: number,
+    { give, take }: { give: readonly number[]; take: readonly number[] },
+  ): Promise<void> {
     await tx.query('delete from user_role where user_id = $1 and role_id = any($2::int[])', [userId, take]);
-    await tx.query('insert into user_role (user_id, role_id) select $1, unnest($2::int[]) on conflict do nothing', [userId, give]);
+    await tx.query('insert into user_role (user_id, role_id) select $1, unnest($2::int[]) on conflict do nothing', [
+      userId,
+      give,
+    ]);
   }
 
   async setUsersOfRole(tx: Tx, roleId: number, userIds: readonly number[]): Promise<void> {

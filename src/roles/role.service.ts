@@ -53,12 +53,19 @@ export class RoleService {
       await this.holders.set(tx, id, users);
       const kept = await this.credentials.write(tx, id, { username, password });
       const role = await this.roles.get(tx, id);
-      await this.audit.record(tx, actor, { action: 'role.created', targetType: 'role', targetId: id, after: { ...await this.recorded(tx, role), ...kept } });
+      await this.audit.record(tx, actor, {
+        action: 'role.created',
+        targetType: 'role',
+        targetId: id,
+        after: { ...(await this.recorded(tx, role)), ...kept },
+      });
       return role;
     });
   }
 
-  /** Throws `conflict` for what a built-in or third-party role keeps, and when nobody would be left who can administer. */
+  /**
+   * Throws `conflict` for what a built-in or third-party role keeps, and when nobody would be left who can administer.
+   */
   async change(actor: Actor, id: number, changes: RoleChanges): Promise<Role> {
     return this.db.write(async (tx) => {
       await this.roles.lockAdministration(tx);
@@ -72,17 +79,26 @@ export class RoleService {
       await this.holders.demandAdministrator(tx);
       const changed = await this.roles.get(tx, id);
       await this.audit.record(tx, actor, {
-        action: 'role.changed', targetType: 'role', targetId: id, before, after: { ...await this.recorded(tx, changed), ...kept } });
+        action: 'role.changed',
+        targetType: 'role',
+        targetId: id,
+        before,
+        after: { ...(await this.recorded(tx, changed)), ...kept },
+      });
       return changed;
     });
   }
 
-  /** Takes the role from its holders and objects. Throws `conflict` for a built-in role, and for a third-party one that somebody holds. */
+  /**
+   * Takes the role from its holders and objects. Throws `conflict` for a built-in role, and for a third-party one that
+   * somebody holds.
+   */
   async remove(actor: Actor, id: number): Promise<void> {
     await this.db.write(async (tx) => {
       const role = await this.roles.get(tx, id);
       if (isBuiltIn(role)) throw new Problem('conflict', `${role.name} is built in.`);
-      if (role.thirdParty && (await this.holders.list(tx, id)).length > 0) throw new Problem('conflict', `${role.name} is kept by a third party, and somebody holds it.`);
+      if (role.thirdParty && (await this.holders.list(tx, id)).length > 0)
+        throw new Problem('conflict', `${role.name} is kept by a third party, and somebody holds it.`);
       const before = await this.recorded(tx, role);
       await this.roles.remove(tx, id);
       await this.audit.record(tx, actor, { action: 'role.deleted', targetType: 'role', targetId: id, before });
@@ -92,9 +108,11 @@ export class RoleService {
   private async demandChangeable(tx: Tx, role: Role, { name, permissions, users }: RoleChanges): Promise<void> {
     const renamed = name !== undefined && name !== role.name;
     if (renamed) demandFreeName(role, name);
-    if (permissions && permissions.length > 0 && isBuiltIn(role)) throw new Problem('conflict', `What ${role.name} permits is built in.`);
+    if (permissions && permissions.length > 0 && isBuiltIn(role))
+      throw new Problem('conflict', `What ${role.name} permits is built in.`);
     if (!role.thirdParty) return;
-    if (renamed || (users && !(await this.holders.are(tx, role.id, users)))) throw new Problem('conflict', `The name and the holders of ${role.name} are kept by a third party.`);
+    if (renamed || (users && !(await this.holders.are(tx, role.id, users))))
+      throw new Problem('conflict', `The name and the holders of ${role.name} are kept by a third party.`);
   }
 
   private async recorded(tx: Tx, { id, name, description, permissions }: Role): Promise<object> {

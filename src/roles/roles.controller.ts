@@ -40,7 +40,10 @@ export class RolesController {
 
   @Get(':id/users')
   @Requires('role:read')
-  @Summary('List the holders of a role', 'Administrators see all of them; everyone else the names and addresses of those who can sign in.')
+  @Summary(
+    'List the holders of a role',
+    'Administrators see all of them; everyone else the names and addresses of those who can sign in.',
+  )
   @Answers(200, pageOf(AccountOrPersonView))
   async users(@Who() actor: Actor, @Id() id: number): Promise<Page<z.output<typeof AccountOrPersonView>>> {
     const users = await this.service.usersOf(actor, id);
@@ -49,7 +52,10 @@ export class RolesController {
 
   @Get(':id/credentials')
   @Requires('role:credentials')
-  @Summary('Read the credentials that a role keeps', 'For its holders and administrators. Every reading is an audit event.')
+  @Summary(
+    'Read the credentials that a role keeps',
+    'For its holders and administrators. Every reading is an audit event.',
+  )
   @Answers(200, CredentialsView)
   async credentials(@Who() actor: Actor, @Id() id: number): Promise<z.output<typeof CredentialsView>> {
     return this.service.credentialsOf(actor, id);

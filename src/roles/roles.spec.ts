@@ -13,21 +13,32 @@ afterAll(() => accounts.close());
 describe('roles', () => {
   it('are made, changed and deleted, and nothing else goes with them', async () => {
     const user = await accounts.addUser('quin');
-    const made = await call('POST', '/roles', { name: 'Team', description: 'Us', users: [{ id: user }, { name: 'QUIN' }] });
+    const made = await call('POST', '/roles', {
+      name: 'Team',
+      description: 'Us',
+      users: [{ id: user }, { name: 'QUIN' }],
+    });
     expect(made).toMatchObject({ status: 200, body: { name: 'Team', description: 'Us', thirdParty: false } });
     expect((await call('GET', `/roles/${made.body.id}/users`)).body).toMatchObject({ total: 1, items: [{ id: user }] });
     const changed = await call('PUT', `/roles/${made.body.id}`, { ...made.body, name: 'team@example.com', users: [] });
     expect(changed.body).toEqual({ ...made.body, name: 'team@example.com' });
-    expect(await lastEvent()).toMatchObject({ logType: 'role.changed', before: { name: 'Team', users: ['quin'] }, after: { name: 'team@example.com', users: [] } });
+    expect(await lastEvent()).toMatchObject({
+      logType: 'role.changed',
+      before: { name: 'Team', users: ['quin'] },
+      after: { name: 'team@example.com', users: [] },
+    });
     expect(await call('DELETE', `/roles/${made.body.id}`)).toMatchObject({ status: 200, body: { message: 'ok' } });
     expect((await call('GET', `/users/${user}`)).status).toBe(200);
   });
 
-  it.each(['admin', 'Operator', 'read-only', 'GLOBAL_CERT_ISSUER', 'creator', ' Creator '])('cannot be called %s', async (name) => {
-    expect((await call('POST', '/roles', { name })).status).toBe(400);
-    const { body } = await call('POST', '/roles', { name: `harmless ${name}` });
-    expect((await call('PUT', `/roles/${body.id}`, { name })).status).toBe(400);
-  });
+  it.each(['admin', 'Operator', 'read-only', 'GLOBAL_CERT_ISSUER', 'creator', ' Creator '])(
+    'cannot be called %s',
+    async (name) => {
+      expect((await call('POST', '/roles', { name })).status).toBe(400);
+      const { body } = await call('POST', '/roles', { name: `harmless ${name}` });
+      expect((await call('PUT', `/roles/${body.id}`, { name })).status).toBe(400);
+    },
+  );
 
   it('have unique names, whatever the case', async () => {
     await call('POST', '/roles', { name: 'Once' });
@@ -51,16 +62,37 @@ describe('roles', () => {
     const id = await roleId('vault keepers');
     const changed = await call('PUT', `/roles/${id}`, { username: 'svc', password: secret });
     expect(changed.status).toBe(200);
-    const asked = async (name: string) => accounts.call('GET', `/roles/${id}/credentials`, { token: await accounts.signIn(name) });
+    const asked = async (name: string) =>
+      accounts.call('GET', `/roles/${id}/credentials`, { token: await accounts.signIn(name) });
     const answer = await asked('keeper');
-    expect(answer).toMatchObject({ status: 200, body: { username: 'svc', password: secret }, headers: { 'cache-control': 'no-store' } });
-    expect(await lastEvent()).toMatchObject({ logType: 'credentials.viewed', targetType: 'role', targetId: String(id), user: { username: 'keeper' } });
-    expect([(await asked('admin')).status, (await asked('keeper-ro')).status, (await asked('stranger')).status]).toEqual([200, 403, 403]);
-    const everything = JSON.stringify([await accounts.test.source.query('select (select json_agg(e) from audit_event e), (select json_agg(r) from role r)'),
-      changed.body, (await call('GET', `/roles?count=200`)).body, (await call('GET', `/roles/${id}`)).body]);
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { username: 'svc', password: secret },
+      headers: { 'cache-control': 'no-store' },
+    });
+    expect(await lastEvent()).toMatchObject({
+      logType: 'credentials.viewed',
+      targetType: 'role',
+      targetId: String(id),
+      user: { username: 'keeper' },
+    });
+    expect([
+      (await asked('admin')).status,
+      (await asked('keeper-ro')).status,
+      (await asked('stranger')).status,
+    ]).toEqual([200, 403, 403]);
+    const everything = JSON.stringify([
+      await accounts.test.source.query(
+        'select (select json_agg(e) from audit_event e), (select json_agg(r) from role r)',
+      ),
+      changed.body,
+      (await call('GET', `/roles?count=200`)).body,
+      (await call('GET', `/roles/${id}`)).body,
+    ]);
     expect(everything).not.toContain(secret);
     expect(everything).not.toContain(Buffer.from(secret).toString('hex'));
-    for (const by of ['filter=password;x', 'sortBy=sealedPassword', 'filter=sealed_password;x', 'filter=username;svc']) expect((await call('GET', `/roles?${by}`)).status, by).toBe(400);
+    for (const by of ['filter=password;x', 'sortBy=sealedPassword', 'filter=sealed_password;x', 'filter=username;svc'])
+      expect((await call('GET', `/roles?${by}`)).status, by).toBe(400);
     await call('PUT', `/roles/${id}`, { password: null });
     expect((await asked('keeper')).body).toEqual({ username: 'svc', password: null });
     const made = await call('POST', '/roles', { name: 'made with', username: 'x', password: 'y' });
@@ -74,7 +106,16 @@ describe('roles', () => {
     expect((await call('PUT', `/roles/${id}`, { name: 'mine' })).status).toBe(409);
     expect((await call('PUT', `/roles/${id}`, { users: [] })).status).toBe(409);
     expect((await call('DELETE', `/roles/${id}`)).status).toBe(409);
-    expect((await call('PUT', `/roles/${id}`, { name: 'from-directory', description: 'Theirs', permissions: ['key:read'], users: [{ id: user }] })).body).toMatchObject({ thirdParty: true, permissions: ['key:read'] });
+    expect(
+      (
+        await call('PUT', `/roles/${id}`, {
+          name: 'from-directory',
+          description: 'Theirs',
+          permissions: ['key:read'],
+          users: [{ id: user }],
+        })
+      ).body,
+    ).toMatchObject({ thirdParty: true, permissions: ['key:read'] });
     await accounts.test.source.query('delete from user_role where role_id = $1', [id]);
     expect((await call('DELETE', `/roles/${id}`)).status).toBe(200);
   });
@@ -88,7 +129,10 @@ describe('roles', () => {
   });
 
   it('refuse unknown users', async () => {
-    expect(await call('POST', '/roles', { name: 'ghosts', users: [{ id: 1 }, { name: 'ghost' }] })).toMatchObject({ status: 400, body: { reasons: { 'users.1': [expect.any(String)] } } });
+    expect(await call('POST', '/roles', { name: 'ghosts', users: [{ id: 1 }, { name: 'ghost' }] })).toMatchObject({
+      status: 400,
+      body: { reasons: { 'users.1': [expect.any(String)] } },
+    });
     expect((await call('GET', '/roles?filter=name;ghosts')).body.total).toBe(0);
   });
 });
@@ -103,12 +147,20 @@ describe('the log', () => {
     const second = (await call('GET', `/logs?filter=logType;role.created&count=2&after=${first.next}`)).body;
     expect(second.items.map(({ after }: { after: { name: string } }) => after.name)).toEqual(['logged 2', 'logged 1']);
     expect(first.items[0]).toMatchObject({
-      logType: 'role.created', loggedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$/), user: { id: 1, username: 'admin' },
-      targetType: 'role', address: '127.0.0.1', before: null, seq: null, hash: null });
+      logType: 'role.created',
+      loggedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$/),
+      user: { id: 1, username: 'admin' },
+      targetType: 'role',
+      address: '127.0.0.1',
+      before: null,
+      seq: null,
+      hash: null,
+    });
   });
 
   it('refuses other filters', async () => {
-    for (const filter of ['before;x', '__proto__;x', 'constructor;x']) expect((await call('GET', `/logs?filter=${filter}`)).status).toBe(400);
+    for (const filter of ['before;x', '__proto__;x', 'constructor;x'])
+      expect((await call('GET', `/logs?filter=${filter}`)).status).toBe(400);
   });
 });
 

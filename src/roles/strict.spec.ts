@@ -9,12 +9,16 @@ describe('strict mode', () => {
     admin = await accounts.signIn('admin');
   });
   afterAll(() => accounts.close());
-  const post = (body: object) => accounts.call('POST', '/users', { token: admin, body: { username: 'new', email: 'new@example.com', ...body } });
+  const post = (body: object) =>
+    accounts.call('POST', '/users', { token: admin, body: { username: 'new', email: 'new@example.com', ...body } });
 
   it('gives every user one of the three roles that say whether they change anything', async () => {
     await accounts.addUser('crewed', 'crew');
     for (const roles of [undefined, [], [{ name: 'crew' }], [{ name: 'global_cert_issuer' }]]) {
-      expect(await post({ roles })).toMatchObject({ status: 400, body: { reasons: { roles: ['Must include one of admin, operator, read-only'] } } });
+      expect(await post({ roles })).toMatchObject({
+        status: 400,
+        body: { reasons: { roles: ['Must include one of admin, operator, read-only'] } },
+      });
     }
     const made = await post({ roles: [{ name: 'crew' }, { name: 'Operator' }] });
     expect(made.status).toBe(200);
@@ -36,7 +40,9 @@ describe('DEFAULT_ROLE', () => {
   it('goes to a new user who is given none', async () => {
     const accounts = await startAccounts([], { DEFAULT_ROLE: 'read-only', STRICT_ROLES: 'true' });
     const token = await accounts.signIn('admin');
-    const make = async (name: string, roles?: object[]) => (await accounts.call('POST', '/users', { token, body: { username: name, email: `${name}@example.com`, roles } })).body.roles;
+    const make = async (name: string, roles?: object[]) =>
+      (await accounts.call('POST', '/users', { token, body: { username: name, email: `${name}@example.com`, roles } }))
+        .body.roles;
     expect(await make('one')).toMatchObject([{ name: 'read-only' }]);
     expect(await make('two', [{ name: 'operator' }])).toMatchObject([{ name: 'operator' }]);
     await accounts.close();

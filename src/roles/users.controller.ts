@@ -5,7 +5,15 @@ import { type Actor, Requires, RequiresAfterBody, Who } from '../platform/http/a
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
 import { type Page, pageOf } from '../platform/http/page.js';
 import { AccountRepository } from './account.repository.js';
-import { AccountChanges, AccountOrPersonView, AccountQuery, AccountView, accountView, NewAccount, personView } from './account.schema.js';
+import {
+  AccountChanges,
+  AccountOrPersonView,
+  AccountQuery,
+  AccountView,
+  accountView,
+  NewAccount,
+  personView,
+} from './account.schema.js';
 import { AccountService } from './account.service.js';
 import { isAdmin } from './permission.js';
 import { RoleLabelView } from './role.schema.js';
@@ -24,16 +32,25 @@ export class UsersController {
 
   @Get()
   @Requires('user:read')
-  @Summary('List users', 'Administrators see all of them; everyone else the names and addresses of those who can sign in.')
+  @Summary(
+    'List users',
+    'Administrators see all of them; everyone else the names and addresses of those who can sign in.',
+  )
   @Answers(200, pageOf(AccountOrPersonView))
   async list(@Who() actor: Actor, @QueryOf(AccountQuery) query: AccountQuery): Promise<Page<Seen>> {
     const page = await this.accounts.list(this.db.single, query, !isAdmin(actor));
-    return { ...page, items: page.items.map((account) => (isAdmin(actor) ? accountView(account) : personView(account))) };
+    return {
+      ...page,
+      items: page.items.map((account) => (isAdmin(actor) ? accountView(account) : personView(account))),
+    };
   }
 
   @Get(':id')
   @Requires('user:read')
-  @Summary('Read a user', 'For administrators, and for everyone about themselves; of others one sees the name and the address.')
+  @Summary(
+    'Read a user',
+    'For administrators, and for everyone about themselves; of others one sees the name and the address.',
+  )
   @Answers(200, AccountOrPersonView)
   async read(@Who() actor: Actor, @Id() id: number): Promise<Seen> {
     const account = await this.accounts.get(this.db.single, id);

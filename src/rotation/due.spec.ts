@@ -5,18 +5,24 @@ const day = 86_400_000;
 const start = new Date('2026-01-01T00:00:00Z');
 const after = (ms: number): Date => new Date(start.getTime() + ms);
 const facts = (days: number, more: Partial<RenewalFacts> = {}): RenewalFacts => ({
-  notBefore: start, notAfter: after(days * day), state: 'issued', rotation: true, hasIssuer: true, ...noSuccession, ...more,
+  notBefore: start,
+  notAfter: after(days * day),
+  state: 'issued',
+  rotation: true,
+  hasIssuer: true,
+  ...noSuccession,
+  ...more,
 });
 const thirtyDays = { days: 30, lifetimeFraction: null };
 
 describe('why renew', () => {
-  it('renews the policy\'s days before expiry, not a moment earlier', () => {
+  it("renews the policy's days before expiry, not a moment earlier", () => {
     expect(due(facts(90), thirtyDays, after(60 * day - 1))).toBeNull();
     expect(due(facts(90), thirtyDays, after(60 * day))).toBe('policy');
   });
 
   it('takes a third of the lifetime when the days would eat more than half of it', () => {
-    expect(planRenewal(facts(47), thirtyDays).at).toEqual(after(47 * day * 2 / 3));
+    expect(planRenewal(facts(47), thirtyDays).at).toEqual(after((47 * day * 2) / 3));
     expect(planRenewal(facts(0.006), thirtyDays).at).toEqual(after(0.004 * day));
   });
 
@@ -26,16 +32,23 @@ describe('why renew', () => {
   });
 
   it('renews in the emergency share even when the policy is later', () => {
-    expect(planRenewal(facts(100), { days: 1, lifetimeFraction: null })).toMatchObject({ at: after(98 * day), reason: 'emergency' });
+    expect(planRenewal(facts(100), { days: 1, lifetimeFraction: null })).toMatchObject({
+      at: after(98 * day),
+      reason: 'emergency',
+    });
   });
 
   it('follows the CA when its window opens earlier', () => {
     const suggestedWindow = { start: after(5 * day), end: after(6 * day) };
-    expect(planRenewal(facts(90, { suggestedWindow }), thirtyDays)).toMatchObject({ at: after(5 * day), reason: 'ca-window' });
+    expect(planRenewal(facts(90, { suggestedWindow }), thirtyDays)).toMatchObject({
+      at: after(5 * day),
+      reason: 'ca-window',
+    });
   });
 
   it('says why not', () => {
-    const obstacle = (more: Partial<RenewalFacts>): string | undefined => planRenewal(facts(90, more), thirtyDays).obstacle;
+    const obstacle = (more: Partial<RenewalFacts>): string | undefined =>
+      planRenewal(facts(90, more), thirtyDays).obstacle;
     expect(obstacle({ state: 'revoked' })).toBe('revoked');
     expect(obstacle({ state: 'superseded' })).toBe('superseded');
     expect(obstacle({ state: 'pending' })).toBe('not-issued');
@@ -49,16 +62,32 @@ describe('why renew', () => {
     expect(due(facts(90), thirtyDays, after(200 * day))).toBe('policy');
   });
 
-  it.each([[47, 2 / 3], [6, 2 / 3], [60, 1 / 2], [61, 31 / 61], [100, 0.7], [200, 0.85]])('renews what lives for %d days under a policy of 30 days when so much of that is over, and its successor likewise', (days, share) => {
-    for (const born of [0, days * share]) {
-      const one = facts(days, { notBefore: after(born * day), notAfter: after((born + days) * day) });
-      expect(planRenewal(one, thirtyDays).at?.getTime()).toBeCloseTo(after((born + days * share) * day).getTime(), -1);
-    }
-  });
+  it.each([
+    [47, 2 / 3],
+    [6, 2 / 3],
+    [60, 1 / 2],
+    [61, 31 / 61],
+    [100, 0.7],
+    [200, 0.85],
+  ])(
+    'renews what lives for %d days under a policy of 30 days when so much of that is over, and its successor likewise',
+    (days, share) => {
+      for (const born of [0, days * share]) {
+        const one = facts(days, { notBefore: after(born * day), notAfter: after((born + days) * day) });
+        expect(planRenewal(one, thirtyDays).at?.getTime()).toBeCloseTo(
+          after((born + days * share) * day).getTime(),
+          -1,
+        );
+      }
+    },
+  );
 
   it('never renews in the first fifth of a lifetime, whatever the policy', () => {
     for (const days of [0.01, 1, 6, 47, 100, 398]) {
-      for (const policy of [0, 1, 30, 365, 3650].flatMap((lead) => [{ days: lead, lifetimeFraction: null }, { days: lead, lifetimeFraction: 0.8 }])) {
+      for (const policy of [0, 1, 30, 365, 3650].flatMap((lead) => [
+        { days: lead, lifetimeFraction: null },
+        { days: lead, lifetimeFraction: 0.8 },
+      ])) {
         expect(due(facts(days), policy, after(days * day * 0.199))).toBeNull();
       }
     }

@@ -23,14 +23,18 @@ export interface RenewalFacts extends Succession {
   suggestedWindow?: { start: Date; end: Date };
 }
 
-/** When the renewal begins: whichever of the two comes first. `lifetimeFraction` is the share of the lifetime that is left then. */
+/**
+ * When the renewal begins: whichever of the two comes first. `lifetimeFraction` is the share of the lifetime that is
+ * left then.
+ */
 export interface RenewalRule {
   days: number | null;
   lifetimeFraction: number | null;
 }
 
 export type RenewalReason = 'ca-window' | 'policy' | 'emergency';
-export type RenewalObstacle = 'deleted' | 'not-issued' | 'revoked' | 'superseded' | 'no-issuer' | 'rotation-off' | 'renewal-under-way' | 'replaced';
+export type RenewalObstacle =
+  'deleted' | 'not-issued' | 'revoked' | 'superseded' | 'no-issuer' | 'rotation-off' | 'renewal-under-way' | 'replaced';
 
 /** Nobody takes its place yet. */
 export const noSuccession: Succession = { hasSuccessor: false, isReplaced: false };
@@ -44,26 +48,30 @@ const dayMs = 86_400_000;
 /** A certificate with no more than this share of its lifetime left is renewed whatever the policy says. */
 const emergencyFraction = 1 / 50;
 
-const byHand = 'Its successor is issued, but has no destination: put it in place by hand, then switch notices off for the old one.';
+const byHand =
+  'Its successor is issued, but has no destination: put it in place by hand, then switch notices off for the old one.';
 
 type Obstacle = (facts: RenewalFacts) => { obstacle: RenewalObstacle; text: string } | null;
 type Rule = (facts: RenewalFacts, policy: RenewalRule) => { at: Date; reason: RenewalReason; text: string } | null;
 
 const obstacles: readonly Obstacle[] = [
-  (f) => f.deletedAt ? { obstacle: 'deleted', text: 'It is deleted.' } : null,
-  (f) => f.state === 'revoked' ? { obstacle: 'revoked', text: 'It is revoked.' } : null,
-  (f) => f.state === 'superseded' ? { obstacle: 'superseded', text: f.awaitsDeployment ? byHand : 'A successor has taken its place.' } : null,
-  (f) => f.state !== 'issued' ? { obstacle: 'not-issued', text: `It is ${f.state}, not issued.` } : null,
-  (f) => f.hasSuccessor ? { obstacle: 'renewal-under-way', text: 'A successor has been requested.' } : null,
-  (f) => f.isReplaced ? { obstacle: 'replaced', text: 'Another certificate replaces it.' } : null,
-  (f) => !f.rotation ? { obstacle: 'rotation-off', text: 'Rotation is switched off for it.' } : null,
-  (f) => !f.hasIssuer ? { obstacle: 'no-issuer', text: 'No authority is known that could issue it again.' } : null,
+  (f) => (f.deletedAt ? { obstacle: 'deleted', text: 'It is deleted.' } : null),
+  (f) => (f.state === 'revoked' ? { obstacle: 'revoked', text: 'It is revoked.' } : null),
+  (f) =>
+    f.state === 'superseded'
+      ? { obstacle: 'superseded', text: f.awaitsDeployment ? byHand : 'A successor has taken its place.' }
+      : null,
+  (f) => (f.state !== 'issued' ? { obstacle: 'not-issued', text: `It is ${f.state}, not issued.` } : null),
+  (f) => (f.hasSuccessor ? { obstacle: 'renewal-under-way', text: 'A successor has been requested.' } : null),
+  (f) => (f.isReplaced ? { obstacle: 'replaced', text: 'Another certificate replaces it.' } : null),
+  (f) => (!f.rotation ? { obstacle: 'rotation-off', text: 'Rotation is switched off for it.' } : null),
+  (f) => (!f.hasIssuer ? { obstacle: 'no-issuer', text: 'No authority is known that could issue it again.' } : null),
 ];
 
 /** In the order in which they are asked; of those that are due at the same moment the first is named. */
 const rules: readonly Rule[] = [
-  ({ suggestedWindow: w }) => w
-    ? { at: w.start, reason: 'ca-window', text: 'The CA suggests to renew from then on.' } : null,
+  ({ suggestedWindow: w }) =>
+    w ? { at: w.start, reason: 'ca-window', text: 'The CA suggests to renew from then on.' } : null,
   (facts, policy) => {
     const leadMs = policyLeadMs(facts, policy);
     return { at: new Date(facts.notAfter.getTime() - leadMs), reason: 'policy', text: leadText(leadMs, policy) };
@@ -82,7 +90,7 @@ export function planRenewal(facts: RenewalFacts, policy: RenewalRule): RenewalPl
     if (found) return { at: null, ...found };
   }
   const candidates = rules.map((rule) => rule(facts, policy)).filter((c) => c !== null);
-  return candidates.reduce((first, next) => next.at < first.at ? next : first);
+  return candidates.reduce((first, next) => (next.at < first.at ? next : first));
 }
 
 /** The reason to renew now, or null. */
@@ -108,6 +116,7 @@ function policyLeadMs(facts: RenewalFacts, policy: RenewalRule): number {
 
 function leadText(leadMs: number, policy: RenewalRule): string {
   if (leadMs === (policy.days ?? 0) * dayMs) return `The policy says ${policy.days} days before expiry.`;
-  if (policy.lifetimeFraction !== null) return `The policy says when ${Math.round(policy.lifetimeFraction * 100)} % of the lifetime is left.`;
+  if (policy.lifetimeFraction !== null)
+    return `The policy says when ${Math.round(policy.lifetimeFraction * 100)} % of the lifetime is left.`;
   return `The policy says ${policy.days} days, which is more than half of its lifetime; so when a third of it is left.`;
 }

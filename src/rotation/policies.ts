@@ -22,7 +22,10 @@ export class Policies implements OnApplicationBootstrap {
 
   async onApplicationBootstrap(): Promise<void> {
     const values = {
-      name: defaultPolicyName, description: 'For every certificate that names no other.', days: this.config.defaultRotationDays, lifetimeFraction: null,
+      name: defaultPolicyName,
+      description: 'For every certificate that names no other.',
+      days: this.config.defaultRotationDays,
+      lifetimeFraction: null,
     };
     await this.db.write((tx) => this.repository.add(tx, values, true));
   }
@@ -37,8 +40,13 @@ export class Policies implements OnApplicationBootstrap {
 
   create(actor: Actor, request: PolicyRequest): Promise<RotationPolicy> {
     return this.db.write(async (tx) => {
-      const id = await this.repository.add(tx, valuesOf(request)) ?? 0;
-      await this.audit.record(tx, actor, { action: 'policy.created', targetType: 'policy', targetId: id, after: request });
+      const id = (await this.repository.add(tx, valuesOf(request))) ?? 0;
+      await this.audit.record(tx, actor, {
+        action: 'policy.created',
+        targetType: 'policy',
+        targetId: id,
+        after: request,
+      });
       return this.repository.get(tx, id);
     });
   }
@@ -47,11 +55,18 @@ export class Policies implements OnApplicationBootstrap {
     return this.db.write(async (tx) => {
       const policy = await this.repository.lock(tx, id);
       const before = policyView(policy);
-      if (policy.name === defaultPolicyName && request.name !== defaultPolicyName) throw new Problem('conflict', 'The policy "default" keeps its name.');
+      if (policy.name === defaultPolicyName && request.name !== defaultPolicyName)
+        throw new Problem('conflict', 'The policy "default" keeps its name.');
       Object.assign(policy, valuesOf(request));
       await this.repository.save(tx, policy);
       await replanPolicy.enqueue(tx, { policyId: id, after: 0 });
-      await this.audit.record(tx, actor, { action: 'policy.updated', targetType: 'policy', targetId: id, before, after: request });
+      await this.audit.record(tx, actor, {
+        action: 'policy.updated',
+        targetType: 'policy',
+        targetId: id,
+        before,
+        after: request,
+      });
       return policy;
     });
   }
@@ -61,11 +76,21 @@ export class Policies implements OnApplicationBootstrap {
       const policy = await this.repository.lock(tx, id);
       if (policy.name === defaultPolicyName) throw new Problem('in-use', 'The policy "default" always exists.');
       await this.repository.remove(tx, policy);
-      await this.audit.record(tx, actor, { action: 'policy.deleted', targetType: 'policy', targetId: id, before: policyView({ ...policy, id }) });
+      await this.audit.record(tx, actor, {
+        action: 'policy.deleted',
+        targetType: 'policy',
+        targetId: id,
+        before: policyView({ ...policy, id }),
+      });
     });
   }
 }
 
 function valuesOf(request: PolicyRequest): Pick<RotationPolicy, 'name' | 'description' | 'days' | 'lifetimeFraction'> {
-  return { name: request.name, description: request.description ?? null, days: request.days ?? null, lifetimeFraction: request.lifetimeFraction ?? null };
+  return {
+    name: request.name,
+    description: request.description ?? null,
+    days: request.days ?? null,
+    lifetimeFraction: request.lifetimeFraction ?? null,
+  };
 }

@@ -9,28 +9,47 @@ import { Policies } from './policies.js';
 export class PolicyController {
   constructor(private readonly policies: Policies) {}
 
-  @Get() @Requires('policy:read') @Summary('List rotation policies') @Answers(200, pageOf(PolicyView))
+  @Get()
+  @Requires('policy:read')
+  @Summary('List rotation policies')
+  @Answers(200, pageOf(PolicyView))
   async list(@QueryOf(PolicyQuery) query: PageQuery): Promise<Page<PolicyView>> {
     const page = await this.policies.list(query);
     return { ...page, items: page.items.map(policyView) };
   }
 
-  @Get(':id') @Requires('policy:read') @Summary('One rotation policy') @Answers(200, PolicyView)
+  @Get(':id')
+  @Requires('policy:read')
+  @Summary('One rotation policy')
+  @Answers(200, PolicyView)
   async get(@Id() id: number): Promise<PolicyView> {
     return policyView(await this.policies.get(id));
   }
 
-  @Post() @Requires('policy:write') @Summary('Make a rotation policy') @Answers(200, PolicyView)
+  @Post()
+  @Requires('policy:write')
+  @Summary('Make a rotation policy')
+  @Answers(200, PolicyView)
   async create(@Who() actor: Actor, @JsonBody(PolicyRequest) body: PolicyRequest): Promise<PolicyView> {
     return policyView(await this.policies.create(actor, body));
   }
 
-  @Put(':id') @Requires('policy:write') @Summary('Change a rotation policy', 'Every certificate that follows it is planned anew.') @Answers(200, PolicyView)
-  async update(@Who() actor: Actor, @Id() id: number, @JsonBody(PolicyRequest) body: PolicyRequest): Promise<PolicyView> {
+  @Put(':id')
+  @Requires('policy:write')
+  @Summary('Change a rotation policy', 'Every certificate that follows it is planned anew.')
+  @Answers(200, PolicyView)
+  async update(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(PolicyRequest) body: PolicyRequest,
+  ): Promise<PolicyView> {
     return policyView(await this.policies.update(actor, id, body));
   }
 
-  @Delete(':id') @Requires('policy:write') @Summary('Delete a rotation policy that nothing follows') @Answers(204, null)
+  @Delete(':id')
+  @Requires('policy:write')
+  @Summary('Delete a rotation policy that nothing follows')
+  @Answers(204, null)
   async remove(@Who() actor: Actor, @Id() id: number): Promise<void> {
     await this.policies.remove(actor, id);
   }

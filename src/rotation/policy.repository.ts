@@ -10,7 +10,9 @@ const source: ListSource = {
   columns: 'id, name, description, days, lifetime_fraction as "lifetimeFraction"',
   from: 'rotation_policy',
   sorts: {
-    id: { sql: 'id', type: 'int' }, name: { sql: 'lower(name)', type: 'text' }, days: { sql: 'coalesce(days, -1)', type: 'int' },
+    id: { sql: 'id', type: 'int' },
+    name: { sql: 'lower(name)', type: 'text' },
+    days: { sql: 'coalesce(days, -1)', type: 'int' },
     lifetimeFraction: { sql: 'coalesce(lifetime_fraction, -1)', type: 'float8' },
   },
   filters: { id: whole('id'), name: words('name'), description: words('description'), days: whole('days') },
@@ -34,7 +36,8 @@ export class PolicyRepository {
 
   /** By id or name (any case), as a client refers to it in `field`. */
   async resolve(tx: Tx, ref: { id?: number; name?: string }, field = 'rotationPolicy'): Promise<RotationPolicy> {
-    const found = await tx.createQueryBuilder(RotationPolicy, 'p')
+    const found = await tx
+      .createQueryBuilder(RotationPolicy, 'p')
       .where(ref.id !== undefined ? 'p.id = :id' : 'lower(p.name) = lower(:name)', { id: ref.id, name: ref.name ?? '' })
       .getOne();
     if (!found) throw invalid(field, `Unable to locate rotation policy ${ref.id ?? ref.name ?? ''}.`);
@@ -51,7 +54,11 @@ export class PolicyRepository {
   }
 
   /** Adds a policy; with `ifAbsent` a policy of that name stays as it is. */
-  async add(tx: Tx, values: Pick<RotationPolicy, 'name' | 'description' | 'days' | 'lifetimeFraction'>, ifAbsent = false): Promise<number | null> {
+  async add(
+    tx: Tx,
+    values: Pick<RotationPolicy, 'name' | 'description' | 'days' | 'lifetimeFraction'>,
+    ifAbsent = false,
+  ): Promise<number | null> {
     const rows: { id: number }[] = await tx.query(
       `insert into rotation_policy (name, description, days, lifetime_fraction) values ($1, $2, $3, $4)
        ${ifAbsent ? 'on conflict (lower(name)) do nothing' : ''} returning id`,

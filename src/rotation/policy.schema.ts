@@ -3,19 +3,35 @@ import { listQuery } from '../platform/http/page.js';
 import type { RotationPolicy } from './policy.entity.js';
 
 /** POST and PUT /policies. `days` and `lifetimeFraction` together mean: whichever comes first. */
-export const PolicyRequest = z.strictObject({
-  id: z.unknown().optional().meta({ description: 'Ignored: clients may send back what they got.' }),
-  name: z.string().trim().min(1).max(128),
-  description: z.string().max(1024).nullish(),
-  days: z.int().min(0).max(3650).nullish().meta({ description: 'Days before expiry.' }),
-  lifetimeFraction: z.number().gt(0).max(0.8).nullish().meta({ description: 'Share of the lifetime that is left, for example 0.33.' }),
-}).refine((p) => typeof p.days === 'number' || typeof p.lifetimeFraction === 'number', { message: 'Give days, lifetimeFraction, or both.', path: ['days'] })
+export const PolicyRequest = z
+  .strictObject({
+    id: z.unknown().optional().meta({ description: 'Ignored: clients may send back what they got.' }),
+    name: z.string().trim().min(1).max(128),
+    description: z.string().max(1024).nullish(),
+    days: z.int().min(0).max(3650).nullish().meta({ description: 'Days before expiry.' }),
+    lifetimeFraction: z
+      .number()
+      .gt(0)
+      .max(0.8)
+      .nullish()
+      .meta({ description: 'Share of the lifetime that is left, for example 0.33.' }),
+  })
+  .refine((p) => typeof p.days === 'number' || typeof p.lifetimeFraction === 'number', {
+    message: 'Give days, lifetimeFraction, or both.',
+    path: ['days'],
+  })
   .meta({ id: 'PolicyRequest' });
 export type PolicyRequest = z.output<typeof PolicyRequest>;
 
-export const PolicyView = z.object({
-  id: z.int(), name: z.string(), description: z.string().nullable(), days: z.int().nullable(), lifetimeFraction: z.number().nullable(),
-}).meta({ id: 'Policy' });
+export const PolicyView = z
+  .object({
+    id: z.int(),
+    name: z.string(),
+    description: z.string().nullable(),
+    days: z.int().nullable(),
+    lifetimeFraction: z.number().nullable(),
+  })
+  .meta({ id: 'Policy' });
 export type PolicyView = z.output<typeof PolicyView>;
 
 export function policyView({ id, name, description, days, lifetimeFraction }: RotationPolicy): PolicyView {

@@ -4,5 +4,10 @@ import { Policies } from './policies.js';
 import { PolicyController } from './policy.controller.js';
 import { PolicyRepository } from './policy.repository.js';
 
-@Module({ imports: [AuditModule], controllers: [PolicyController], providers: [Policies, PolicyRepository], exports: [PolicyRepository] })
+@Module({
+  imports: [AuditModule],
+  controllers: [PolicyController],
+  providers: [Policies, PolicyRepository],
+  exports: [PolicyRepository],
+})
 export class RotationModule {}

@@ -13,10 +13,19 @@ import { Endpoint } from './endpoint.entity.js';
 export type SeenEndpoint = Omit<Endpoint, 'id' | 'sourceId' | 'faultDetail' | 'firstSeenAt' | 'lastSeenAt'>;
 
 /** An endpoint with what is said of it beside its own columns. */
-export interface EndpointRow { endpoint: Endpoint; active: boolean }
+export interface EndpointRow {
+  endpoint: Endpoint;
+  active: boolean;
+}
 
 /** How an endpoint is named in lists of other things. */
-export interface EndpointName { id: number; name: string; dnsName: string; port: number; type: string }
+export interface EndpointName {
+  id: number;
+  name: string;
+  dnsName: string;
+  port: number;
+  type: string;
+}
 
 /** Which page of endpoints, and of which. `owner` is in lower case. */
 export type EndpointSelection = PageQuery & { owner?: string; active?: boolean };
@@ -32,7 +41,10 @@ export function staleBefore({ endpointStaleAfterHours }: Pick<Config, 'endpointS
 
 /** SQL that is true of an active endpoint `e` of a source `s`; `before` is of `staleBefore`. */
 function activeAt(before: Date, now: Date): string {
-  return `e.last_seen_at >= least('${before.toISOString()}'::timestamptz, '${now.toISOString()}'::timestamptz - s.poll_s * 3 * interval '1 second')`;
+  return (
+    `e.last_seen_at >= least('${before.toISOString()}'::timestamptz, '${now.toISOString()}'::timestamptz ` +
+    `- s.poll_s * 3 * interval '1 second')`
+  );
 }
 
 function listOf(before: Date, now: Date): ListSource {
@@ -41,9 +53,20 @@ function listOf(before: Date, now: Date): ListSource {
     id: whole('e.id'),
     active: (where, value) => where.add(`(${active}) = ?`, truthValue(value)),
     port: whole('e.port'),
-    ciphers: (where, value) => where.add(`exists (select from jsonb_array_elements(e.ciphers) as c where c->>'name' ilike ?)`, likePattern(value)),
-    source: (where, value) => (/^\d{1,9}$/.test(value) ? where.add('e.source_id = ?', Number(value)) : where.add('s.label ilike ?', likePattern(value))),
-    name: (where, value) => where.add(`(e.name ilike ? or e.dns_name ilike ? or exists (select from unnest(e.aliases) as a where a ilike ?))`, likePattern(value)),
+    ciphers: (where, value) =>
+      where.add(
+        `exists (select from jsonb_array_elements(e.ciphers) as c where c->>'name' ilike ?)`,
+        likePattern(value),
+      ),
+    source: (where, value) =>
+      /^\d{1,9}$/.test(value)
+        ? where.add('e.source_id = ?', Number(value))
+        : where.add('s.label ilike ?', likePattern(value)),
+    name: (where, value) =>
+      where.add(
+        `(e.name ilike ? or e.dns_name ilike ? or exists (select from unnest(e.aliases) as a where a ilike ?))`,
+        likePattern(value),
+      ),
     dnsname: words('e.dns_name'),
     owner: words('e.owner'),
     type: words('e.type'),
@@ -54,8 +77,11 @@ function listOf(before: Date, now: Date): ListSource {
     columns: `e.id, (${active}) as active`,
     from: 'endpoint e join source s on s.id = e.source_id',
     sorts: {
-      id: { sql: 'e.id', type: 'int' }, name: { sql: 'lower(e.name)', type: 'text' }, dnsname: { sql: 'lower(e.dns_name)', type: 'text' },
-      port: { sql: 'e.port', type: 'int' }, lastUpdated: { sql: 'e.last_seen_at', type: 'timestamptz' },
+      id: { sql: 'e.id', type: 'int' },
+      name: { sql: 'lower(e.name)', type: 'text' },
+      dnsname: { sql: 'lower(e.dns_name)', type: 'text' },
+      port: { sql: 'e.port', type: 'int' },
+      lastUpdated: { sql: 'e.last_seen_at', type: 'timestamptz' },
     },
     filters,
   };
@@ -77,63 +103,131 @@ export class EndpointRepository {
     const where = new Conditions();
     where.add('e.id = ?', id);
     const query = { page: 1, count: 1 };
-    const { items: [row] } = await this.withRows(tx, await listPage<{ id: number; active: boolean }>(tx, listOf(before, now), query, where));
+    const {
+      items: [row],
+    } = await this.withRows(tx, await listPage<{ id: number; active: boolean }>(tx, listOf(before, now), query, where));
     if (!row) throw new Problem('not-found', `There is no endpoint ${id}.`);
     return row;
   }
 
   /** The first endpoints of each of these sources by name, and how many there are. */
-  async namesOf(tx: Tx, sourceIds: readonly number[]): Promise<Map<number, { endpoints: EndpointName[]; count: number }>> {
+  async namesOf(
+    tx: Tx,
+    sourceIds: readonly number[],
+  ): Promise<Map<number, { endpoints: EndpointName[]; count: number }>> {
     const rows: { id: number; endpoints: EndpointName[]; count: number }[] = await tx.query(
       `select s.id, (select count(*)::int from endpoint where source_id = s.id) as count,
-         (select coalesce(json_agg(json_build_object('id', e.id, 'name', e.name, 'dnsName', e.dns_name, 'port', e.port, 'type', e.type) order by e.id), '[]')
+         (select coalesce(json_agg(json_build_object('id', e.id, 'name', e.name, 'dnsName', e.dns_name, 'port', e.port,
+         'type', e.type) order by e.id), '[]')
           from (select * from endpoint where source_id = s.id order by id limit ${mostNamed}) as e) as endpoints
-       from unnest($1::int[]) as s(id)`, [sourceIds]);
+       from unnest($1::int[]) as s(id)`,
+      [sourceIds],
+    );
     return new Map(rows.map(({ id, ...rest }) => [id, rest]));
   }
 
-  /** How many endpoints serve each of these certificates, and the names of the first; those that serve none are left out. */
-  async serving(tx: Tx, certificateIds: readonly number[]): Promise<Map<number, { endpoints: number; servedAt: string[] }>> {
+  /**
+   * How many endpoints serve each of these certificates, and the names of the first; those that serve none are left
+   * out.
+   */
+  async serving(
+    tx: Tx,
+    certificateIds: readonly number[],
+  ): Promise<Map<number, { endpoints: number; servedAt: string[] }>> {
     const rows: { id: number; endpoints: number; servedAt: string[] }[] = await tx.query(
       `select certificate_id as id, count(*)::int as endpoints, (array_agg(name order by id))[1:5] as "servedAt"
-       from endpoint where certificate_id = any($1) group by certificate_id`, [certificateIds]);
+       from endpoint where certificate_id = any($1) group by certificate_id`,
+      [certificateIds],
+    );
     return new Map(rows.map(({ id, ...rest }) => [id, rest]));
   }
 
-  /** How many active endpoints serve any of these certificates, and the names of the first. `before` is of `staleBefore`. */
-  async activeServing(tx: Tx, certificateIds: readonly number[], before: Date, now: Date): Promise<{ count: number; names: string[] }> {
+  /**
+   * How many active endpoints serve any of these certificates, and the names of the first. `before` is of
+   * `staleBefore`.
+   */
+  async activeServing(
+    tx: Tx,
+    certificateIds: readonly number[],
+    before: Date,
+    now: Date,
+  ): Promise<{ count: number; names: string[] }> {
     const [found] = await tx.query<[{ count: number; names: string[] }]>(
       `select count(*)::int as count, coalesce((array_agg(e.name order by e.id))[1:5], '{}') as names
-       from endpoint e join source s on s.id = e.source_id where e.certificate_id = any($1) and ${activeAt(before, now)}`, [certificateIds]);
+       from endpoint e join source s on s.id = e.source_id where e.certificate_id = any($1)
+       and ${activeAt(before, now)}`,
+      [certificateIds],
+    );
     return found;
   }
 
   /** Writes what a source has seen now. */
   async see(tx: Tx, sourceId: number, seen: readonly SeenEndpoint[], now: Date): Promise<void> {
     // Of two reports of one endpoint the later counts: a statement must not write a row twice.
-    const rows = [...new Map(seen.map((one) => [`${one.externalId}\n${one.port}`, one])).values()].sort((a, b) => (a.externalId < b.externalId ? -1 : 1));
+    const rows = [...new Map(seen.map((one) => [`${one.externalId}\n${one.port}`, one])).values()].sort((a, b) =>
+      a.externalId < b.externalId ? -1 : 1,
+    );
     if (rows.length === 0) return;
-    await tx.createQueryBuilder().insert().into(Endpoint)
+    await tx
+      .createQueryBuilder()
+      .insert()
+      .into(Endpoint)
       .values(rows.map((one) => ({ ...one, sourceId, faultDetail: null, firstSeenAt: now, lastSeenAt: now })))
-      .orUpdate(['name', 'dns_name', 'owner', 'type', 'aliases', 'certificate_id', 'served_sha256', 'served_serial_hex', 'served_not_after', 'protocol',
-        'cipher', 'policy_name', 'ciphers', 'fault_detail', 'last_seen_at'], ['source_id', 'external_id', 'port'])
+      .orUpdate(
+        [
+          'name',
+          'dns_name',
+          'owner',
+          'type',
+          'aliases',
+          'certificate_id',
+          'served_sha256',
+          'served_serial_hex',
+          'served_not_after',
+          'protocol',
+          'cipher',
+          'policy_name',
+          'ciphers',
+          'fault_detail',
+          'last_seen_at',
+        ],
+        ['source_id', 'external_id', 'port'],
+      )
       .execute();
   }
 
   /** Notes of those that begin with `location` that they could not be seen. */
   async miss(tx: Tx, sourceId: number, { location, detail }: { location: string; detail: string }): Promise<void> {
-    await tx.query('update endpoint set fault_detail = $3 where source_id = $1 and starts_with(external_id, $2)', [sourceId, location, detail]);
+    await tx.query('update endpoint set fault_detail = $3 where source_id = $1 and starts_with(external_id, $2)', [
+      sourceId,
+      location,
+      detail,
+    ]);
   }
 
   /** Those of a source that a whole look at it, begun at `since`, has neither seen nor missed on purpose. */
   async noteUnseen(tx: Tx, sourceId: number, since: Date): Promise<void> {
     await tx.query(
-      `update endpoint set fault_detail = 'The source does not report it any more.' where source_id = $1 and last_seen_at < $2 and fault_detail is null`, [sourceId, since]);
-    await tx.query('delete from endpoint where source_id = $1 and last_seen_at < $2', [sourceId, new Date(since.getTime() - keptDays * 86_400_000)]);
+      `update endpoint set fault_detail = 'The source does not report it any more.'
+        where source_id = $1 and last_seen_at < $2 and fault_detail is null`,
+      [sourceId, since],
+    );
+    await tx.query('delete from endpoint where source_id = $1 and last_seen_at < $2', [
+      sourceId,
+      new Date(since.getTime() - keptDays * 86_400_000),
+    ]);
   }
 
   private async withRows(tx: Tx, page: Page<{ id: number; active: boolean }>): Promise<Page<EndpointRow>> {
-    const rows = new Map((await tx.findBy(Endpoint, { id: In(page.items.map(({ id }) => id)) })).map((row) => [row.id, row]));
-    return { ...page, items: page.items.flatMap(({ id, active }) => { const endpoint = rows.get(id); return endpoint ? [{ endpoint, active }] : []; }) };
+    const rows = new Map(
+      (await tx.findBy(Endpoint, { id: In(page.items.map(({ id }) => id)) })).map((row) => [row.id, row]),
+    );
+    return {
+      ...page,
+      items: page.items.flatMap(({ id, active }) => {
+        const endpoint = rows.get(id);
+        return endpoint ? [{ endpoint, active }] : [];
+      }),
+    };
   }
 }

@@ -4,7 +4,10 @@ export const syncStates = ['planned', 'running', 'done', 'failed'] as const;
 export type SyncState = (typeof syncStates)[number];
 
 /** A part of a source that could not be read or stored. */
-export interface SyncTrouble { location: string; detail: string }
+export interface SyncTrouble {
+  location: string;
+  detail: string;
+}
 
 /** One look at a source, and what it came to so far. Of one source at most one is not finished. */
 @Entity('source_sync')

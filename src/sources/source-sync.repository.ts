@@ -8,7 +8,13 @@ import type { Page, PageQuery } from '../platform/http/page.js';
 import { SourceSync, type SyncTrouble } from './source-sync.entity.js';
 
 /** What one batch adds to a sync. */
-export interface SyncCounts { certificates: number; imported: number; endpoints: number; gone: number; troubles: readonly SyncTrouble[] }
+export interface SyncCounts {
+  certificates: number;
+  imported: number;
+  endpoints: number;
+  gone: number;
+  troubles: readonly SyncTrouble[];
+}
 
 const mostTroubles = 100;
 const mostKept = 50;
@@ -34,14 +40,20 @@ export class SourceSyncRepository {
     const where = new Conditions();
     where.add('source_id = ?', sourceId);
     const page = await listPage<{ id: number }>(tx, list, query, where);
-    const rows = new Map((await tx.findBy(SourceSync, { id: In(page.items.map(({ id }) => id)) })).map((row) => [row.id, row]));
+    const rows = new Map(
+      (await tx.findBy(SourceSync, { id: In(page.items.map(({ id }) => id)) })).map((row) => [row.id, row]),
+    );
     return { ...page, items: page.items.flatMap(({ id }) => rows.get(id) ?? []) };
   }
 
   /** The newest of each of these sources. */
   async newestOf(tx: Tx, sourceIds: readonly number[]): Promise<Map<number, SourceSync>> {
-    const rows = await tx.createQueryBuilder(SourceSync, 's')
-      .where('s.id in (select max(id) from source_sync where source_id = any(:ids) group by source_id)', { ids: [...sourceIds] }).getMany();
+    const rows = await tx
+      .createQueryBuilder(SourceSync, 's')
+      .where('s.id in (select max(id) from source_sync where source_id = any(:ids) group by source_id)', {
+        ids: [...sourceIds],
+      })
+      .getMany();
     return new Map(rows.map((row) => [row.sourceId, row]));
   }
 
@@ -49,31 +61,56 @@ export class SourceSyncRepository {
   async plan(tx: Tx, sourceId: number, now: Date): Promise<number> {
     const [row] = await tx.query<[{ id: number }]>(
       `insert into source_sync (source_id, state, created_at) values ($1, 'planned', $2)
-       on conflict (source_id) where finished_at is null do update set state = source_sync.state returning id`, [sourceId, now]);
+       on conflict (source_id) where finished_at is null do update set state = source_sync.state returning id`,
+      [sourceId, now],
+    );
     return row.id;
   }
 
-  /** It begins, or begins anew after its worker died: what it counted before does not count. False when it is finished. */
+  /**
+   * It begins, or begins anew after its worker died: what it counted before does not count. False when it is finished.
+   */
   async begin(tx: Tx, id: number, now: Date): Promise<boolean> {
     const [rows] = await tx.query<[unknown[], number]>(
-      `update source_sync set state = 'running', started_at = $2, certificates = 0, imported = 0, endpoints = 0, gone = 0, troubles = 0, trouble_list = '[]'
-       where id = $1 and finished_at is null returning id`, [id, now]);
+      `update source_sync set state = 'running', started_at = $2, certificates = 0, imported = 0, endpoints = 0,
+        gone = 0, troubles = 0, trouble_list = '[]'
+       where id = $1 and finished_at is null returning id`,
+      [id, now],
+    );
     return rows.length > 0;
   }
 
   async count(tx: Tx, id: number, { certificates, imported, endpoints, gone, troubles }: SyncCounts): Promise<void> {
-    const listed = troubles.slice(0, mostTroubles).map(({ location, detail }) => ({ location: location.slice(0, longestText), detail: detail.slice(0, longestText) }));
+    const listed = troubles.slice(0, mostTroubles).map(({ location, detail }) => ({
+      location: location.slice(0, longestText),
+      detail: detail.slice(0, longestText),
+    }));
     await tx.query(
-      `update source_sync set certificates = certificates + $2, imported = imported + $3, endpoints = endpoints + $4, gone = gone + $5, troubles = troubles + $6,
+      `update source_sync set certificates = certificates + $2, imported = imported + $3, endpoints = endpoints + $4,
+        gone = gone + $5, troubles = troubles + $6,
          trouble_list = jsonb_path_query_array(trouble_list || $7::jsonb, '$[0 to ${mostTroubles - 1}]')
-       where id = $1`, [id, certificates, imported, endpoints, gone, troubles.length, JSON.stringify(listed)]);
+       where id = $1`,
+      [id, certificates, imported, endpoints, gone, troubles.length, JSON.stringify(listed)],
+    );
   }
 
-  async finish(tx: Tx, { id, sourceId }: Pick<SourceSync, 'id' | 'sourceId'>, now: Date, failure?: { fault: string; detail: string }): Promise<void> {
-    await tx.query('update source_sync set state = $2, finished_at = $3, fault = $4, fault_detail = $5 where id = $1',
-      [id, failure ? 'failed' : 'done', now, failure?.fault ?? null, failure?.detail ?? null]);
+  async finish(
+    tx: Tx,
+    { id, sourceId }: Pick<SourceSync, 'id' | 'sourceId'>,
+    now: Date,
+    failure?: { fault: string; detail: string },
+  ): Promise<void> {
+    await tx.query('update source_sync set state = $2, finished_at = $3, fault = $4, fault_detail = $5 where id = $1', [
+      id,
+      failure ? 'failed' : 'done',
+      now,
+      failure?.fault ?? null,
+      failure?.detail ?? null,
+    ]);
     await tx.query(
-      'delete from source_sync where source_id = $1 and id < (select min(id) from (select id from source_sync where source_id = $1 order by id desc limit $2) as kept)',
-      [sourceId, mostKept]);
+      'delete from source_sync where source_id = $1 and id < (select min(id) from (select id ' +
+        'from source_sync where source_id = $1 order by id desc limit $2) as kept)',
+      [sourceId, mostKept],
+    );
   }
 }

@@ -10,7 +10,10 @@ import { syncLostMs, syncSource } from './sources.jobs.js';
 /** The rows of sources and of looks at them, together. */
 @Injectable()
 export class SourceRepositories {
-  constructor(readonly sources: SourceRepository, readonly syncs: SourceSyncRepository) {}
+  constructor(
+    readonly sources: SourceRepository,
+    readonly syncs: SourceSyncRepository,
+  ) {}
 }
 
 /** Has sources looked at when they are due, or when somebody asks. */

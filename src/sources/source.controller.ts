@@ -10,43 +10,67 @@ import { SourceService } from './source.service.js';
 export class SourceController {
   constructor(private readonly sources: SourceService) {}
 
-  @Get() @Requires('source:read') @Summary('List sources') @Answers(200, pageOf(SourceView))
+  @Get()
+  @Requires('source:read')
+  @Summary('List sources')
+  @Answers(200, pageOf(SourceView))
   list(@QueryOf(SourceQuery) query: SourceQuery): Promise<Page<SourceView>> {
     return this.sources.list(query);
   }
 
-  @Get(':id') @Requires('source:read') @Summary('One source') @Answers(200, SourceView)
+  @Get(':id')
+  @Requires('source:read')
+  @Summary('One source')
+  @Answers(200, SourceView)
   get(@Id() id: number): Promise<SourceView> {
     return this.sources.get(id);
   }
 
-  @Post() @RequiresAfterBody('source:write') @Summary('Make a source', 'It is looked at for the first time within a minute.') @Answers(200, SourceView)
+  @Post()
+  @RequiresAfterBody('source:write')
+  @Summary('Make a source', 'It is looked at for the first time within a minute.')
+  @Answers(200, SourceView)
   create(@Who() actor: Actor, @JsonBody(SourceRequest) body: SourceRequest): Promise<SourceView> {
     return this.sources.create(actor, body);
   }
 
-  @Put(':id') @Requires('source:write') @Summary('Change a source', 'A secret that is not named stays; one that is null is cleared.') @Answers(200, SourceView)
+  @Put(':id')
+  @Requires('source:write')
+  @Summary('Change a source', 'A secret that is not named stays; one that is null is cleared.')
+  @Answers(200, SourceView)
   update(@Who() actor: Actor, @Id() id: number, @JsonBody(SourceRequest) body: SourceRequest): Promise<SourceView> {
     return this.sources.update(actor, id, body);
   }
 
-  @Delete(':id') @Requires('source:write') @Summary('Delete a source', 'Its endpoints go with it; the certificates that it found stay.') @Answers(200, Removed)
+  @Delete(':id')
+  @Requires('source:write')
+  @Summary('Delete a source', 'Its endpoints go with it; the certificates that it found stay.')
+  @Answers(200, Removed)
   async remove(@Who() actor: Actor, @Id() id: number): Promise<Removed> {
     await this.sources.remove(actor, id);
     return { result: true };
   }
 
-  @Post(':id/test') @Requires('source:write') @Summary('Try a source out', 'Changes nothing there, and imports nothing.') @Answers(200, ProbeView)
+  @Post(':id/test')
+  @Requires('source:write')
+  @Summary('Try a source out', 'Changes nothing there, and imports nothing.')
+  @Answers(200, ProbeView)
   check(@Who() actor: Actor, @Id() id: number): Promise<ProbeView> {
     return this.sources.check(actor, id);
   }
 
-  @Post(':id/sync') @Requires('source:sync') @Summary('Look at a source now', 'Answers at once; GET /sources/{id}/syncs shows how it goes.') @Answers(202, SyncView)
+  @Post(':id/sync')
+  @Requires('source:sync')
+  @Summary('Look at a source now', 'Answers at once; GET /sources/{id}/syncs shows how it goes.')
+  @Answers(202, SyncView)
   sync(@Who() actor: Actor, @Id() id: number): Promise<SyncView> {
     return this.sources.sync(actor, id);
   }
 
-  @Get(':id/syncs') @Requires('source:read') @Summary('The looks at a source', 'Newest first; the last fifty are kept.') @Answers(200, pageOf(SyncView))
+  @Get(':id/syncs')
+  @Requires('source:read')
+  @Summary('The looks at a source', 'Newest first; the last fifty are kept.')
+  @Answers(200, pageOf(SyncView))
   syncs(@Id() id: number, @QueryOf(SyncQuery) query: PageQuery): Promise<Page<SyncView>> {
     return this.sources.syncs(id, query);
   }

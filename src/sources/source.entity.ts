@@ -3,7 +3,11 @@ import { retryAt } from '../platform/retry.js';
 import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
 
 /** Why a look at a source failed. `fault` is one of PluginFault, or `internal`. */
-export interface SyncFailure { fault: string; detail: string; retryAfterS?: number }
+export interface SyncFailure {
+  fault: string;
+  detail: string;
+  retryAfterS?: number;
+}
 
 /** A place in which certificates are looked for: a source plugin with its options. */
 @Entity('source')
@@ -44,7 +48,9 @@ export class Source {
     this.attempts += 1;
     this.fault = fault;
     this.faultDetail = detail;
-    this.nextRunAt = this.active ? retryAt(now, this.attempts + 2, { hintS: retryAfterS, atMostMs: this.pollS * 1000 }) : null;
+    this.nextRunAt = this.active
+      ? retryAt(now, this.attempts + 2, { hintS: retryAfterS, atMostMs: this.pollS * 1000 })
+      : null;
   }
 
   /** It was made or changed: how it did before says nothing any more. */

@@ -13,9 +13,19 @@ const list: ListSource = {
   columns: 'id',
   from: 'source',
   sorts: {
-    id: { sql: 'id', type: 'int' }, label: { sql: 'lower(label)', type: 'text' }, pluginName: { sql: 'plugin_id', type: 'text' }, active: { sql: 'active', type: 'boolean' },
+    id: { sql: 'id', type: 'int' },
+    label: { sql: 'lower(label)', type: 'text' },
+    pluginName: { sql: 'plugin_id', type: 'text' },
+    active: { sql: 'active', type: 'boolean' },
   },
-  filters: { id: whole('id'), label: words('label'), description: words('description'), pluginName: words('plugin_id'), owner: words('owner'), active: truth('active') },
+  filters: {
+    id: whole('id'),
+    label: words('label'),
+    description: words('description'),
+    pluginName: words('plugin_id'),
+    owner: words('owner'),
+    active: truth('active'),
+  },
 };
 
 /** Every query on sources. */
@@ -43,7 +53,13 @@ export class SourceRepository {
     if (query.owner !== undefined) where.add('lower(owner) = ?', query.owner);
     if (query.active !== undefined) where.add('active = ?', query.active);
     const page = await listPage<{ id: number }>(tx, list, query, where);
-    return { ...page, items: await this.getMany(tx, page.items.map(({ id }) => id)) };
+    return {
+      ...page,
+      items: await this.getMany(
+        tx,
+        page.items.map(({ id }) => id),
+      ),
+    };
   }
 
   /** Those of these ids that exist, in the order of `ids`. */
@@ -52,11 +68,20 @@ export class SourceRepository {
     return ids.flatMap((id) => rows.get(id) ?? []);
   }
 
-  /** Active ones whose last look failed, or whose last whole look was not within `slackS` seconds and twice the time in which they are looked at; by label. */
+  /**
+   * Active ones whose last look failed, or whose last whole look was not within `slackS` seconds and twice the time in
+   * which they are looked at; by label.
+   */
   overdue(tx: Tx, now: Date, slackS: number): Promise<Source[]> {
-    return tx.createQueryBuilder(Source, 's')
-      .where('s.active and (s.fault is not null or coalesce(s.last_run_at, s.created_at) < :now::timestamptz - make_interval(secs => :slackS + 2 * s.poll_s))', { now, slackS })
-      .orderBy('lower(s.label)').getMany();
+    return tx
+      .createQueryBuilder(Source, 's')
+      .where(
+        's.active and (s.fault is not null or coalesce(s.last_run_at, s.created_at) < ' +
+          ':now::timestamptz - make_interval(secs => :slackS + 2 * s.poll_s))',
+        { now, slackS },
+      )
+      .orderBy('lower(s.label)')
+      .getMany();
   }
 
   /** Those of a plugin, in the order of their ids. */
@@ -102,7 +127,10 @@ export class SourceRepository {
   async takeDue(tx: Tx, now: Date, again: Date): Promise<number[]> {
     const rows: [{ id: number }[], number] = await tx.query(
       `update source set next_run_at = $2 where id in (
-         select id from source where next_run_at <= $1 order by next_run_at limit 100 for update skip locked) returning id`, [now, again]);
+         select id from source where next_run_at <= $1 order by next_run_at limit 100 for update skip locked)
+           returning id`,
+      [now, again],
+    );
     return rows[0].map((row) => row.id);
   }
 }

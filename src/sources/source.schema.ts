@@ -11,42 +11,75 @@ import { type SourceSync, syncStates } from './source-sync.entity.js';
 const ignored = z.unknown().optional().meta({ description: 'Ignored.' });
 
 /** POST and PUT /sources. Lemur's clients send back what they have read: members that only answers have are ignored. */
-export const SourceRequest = z.strictObject({
-  id: z.int().optional().meta({ description: 'Ignored.' }),
-  label: z.string().trim().min(1).max(128),
-  description: z.string().max(1024).nullish(),
-  owner: OwnerName.optional().meta({ description: 'Owner of the certificates of which the place does not say whose they are. Default: the address of who makes the source.' }),
-  active: z.boolean().default(true).meta({ description: 'Whether it is looked at by itself.' }),
-  plugin: PluginInput,
-  lastRun: ignored, nextRun: ignored, lastSync: ignored, attempts: ignored, fault: ignored, detail: ignored, endpoints: ignored, endpointCount: ignored,
-}).meta({ id: 'SourceRequest' });
+export const SourceRequest = z
+  .strictObject({
+    id: z.int().optional().meta({ description: 'Ignored.' }),
+    label: z.string().trim().min(1).max(128),
+    description: z.string().max(1024).nullish(),
+    owner: OwnerName.optional().meta({
+      description:
+        'Owner of the certificates of which the place does not say whose they are. ' +
+        'Default: the address of who makes the source.',
+    }),
+    active: z.boolean().default(true).meta({ description: 'Whether it is looked at by itself.' }),
+    plugin: PluginInput,
+    lastRun: ignored,
+    nextRun: ignored,
+    lastSync: ignored,
+    attempts: ignored,
+    fault: ignored,
+    detail: ignored,
+    endpoints: ignored,
+    endpointCount: ignored,
+  })
+  .meta({ id: 'SourceRequest' });
 export type SourceRequest = z.output<typeof SourceRequest>;
 
-export const SyncView = z.object({
-  id: z.int(), sourceId: z.int(), state: z.enum(syncStates),
-  certificates: z.int().meta({ description: 'Certificates reported so far.' }),
-  imported: z.int().meta({ description: 'Those that were not known.' }),
-  endpoints: z.int(),
-  gone: z.int().meta({ description: 'Certificates that are no longer reported. They stay, without this source.' }),
-  troubles: z.int(),
-  troubleList: z.array(z.object({ location: z.string(), detail: z.string() })).meta({ description: 'The first hundred.' }),
-  fault: z.string().nullable(), detail: z.string().nullable(),
-  createdAt: InstantOut, startedAt: InstantOut.nullable(), finishedAt: InstantOut.nullable(),
-}).meta({ id: 'SourceSync' });
+export const SyncView = z
+  .object({
+    id: z.int(),
+    sourceId: z.int(),
+    state: z.enum(syncStates),
+    certificates: z.int().meta({ description: 'Certificates reported so far.' }),
+    imported: z.int().meta({ description: 'Those that were not known.' }),
+    endpoints: z.int(),
+    gone: z.int().meta({ description: 'Certificates that are no longer reported. They stay, without this source.' }),
+    troubles: z.int(),
+    troubleList: z
+      .array(z.object({ location: z.string(), detail: z.string() }))
+      .meta({ description: 'The first hundred.' }),
+    fault: z.string().nullable(),
+    detail: z.string().nullable(),
+    createdAt: InstantOut,
+    startedAt: InstantOut.nullable(),
+    finishedAt: InstantOut.nullable(),
+  })
+  .meta({ id: 'SourceSync' });
 export type SyncView = z.output<typeof SyncView>;
 
-export const EndpointNameView = z.object({ id: z.int(), name: z.string(), dnsname: z.string(), port: z.int(), type: z.string() }).meta({ id: 'EndpointName' });
+export const EndpointNameView = z
+  .object({ id: z.int(), name: z.string(), dnsname: z.string(), port: z.int(), type: z.string() })
+  .meta({ id: 'EndpointName' });
 export type EndpointNameView = z.output<typeof EndpointNameView>;
 
-export const SourceView = z.object({
-  id: z.int(), label: z.string(), description: z.string().nullable(), owner: z.string(), active: z.boolean(), plugin: PluginView,
-  lastRun: InstantOut.nullable().meta({ description: 'The end of the last look that saw everything.' }),
-  nextRun: InstantOut.nullable(),
-  attempts: z.int().meta({ description: 'Failures in a row.' }), fault: z.string().nullable(), detail: z.string().nullable(),
-  lastSync: SyncView.nullable(),
-  endpoints: z.array(EndpointNameView).meta({ description: 'The first hundred; GET /endpoints has all.' }),
-  endpointCount: z.int(),
-}).meta({ id: 'Source' });
+export const SourceView = z
+  .object({
+    id: z.int(),
+    label: z.string(),
+    description: z.string().nullable(),
+    owner: z.string(),
+    active: z.boolean(),
+    plugin: PluginView,
+    lastRun: InstantOut.nullable().meta({ description: 'The end of the last look that saw everything.' }),
+    nextRun: InstantOut.nullable(),
+    attempts: z.int().meta({ description: 'Failures in a row.' }),
+    fault: z.string().nullable(),
+    detail: z.string().nullable(),
+    lastSync: SyncView.nullable(),
+    endpoints: z.array(EndpointNameView).meta({ description: 'The first hundred; GET /endpoints has all.' }),
+    endpointCount: z.int(),
+  })
+  .meta({ id: 'Source' });
 export type SourceView = z.output<typeof SourceView>;
 
 export const SourceQuery = listQuery('id', 'label', 'pluginName', 'active').extend({
@@ -57,21 +90,50 @@ export type SourceQuery = z.output<typeof SourceQuery>;
 export const SyncQuery = listQuery('id');
 
 /** What a view shows besides the row. */
-export interface SourceState { plugin: PluginView; lastSync: SourceSync | undefined; endpoints: readonly EndpointName[]; endpointCount: number }
+export interface SourceState {
+  plugin: PluginView;
+  lastSync: SourceSync | undefined;
+  endpoints: readonly EndpointName[];
+  endpointCount: number;
+}
 
 export function sourceView(row: Source, { plugin, lastSync, endpoints, endpointCount }: SourceState): SourceView {
   const { id, label, description, owner, active, attempts, fault, faultDetail } = row;
   return {
-    id, label, description, owner, active, plugin, attempts, fault, detail: faultDetail, lastRun: instantOrNull(row.lastRunAt), nextRun: instantOrNull(row.nextRunAt),
-    lastSync: lastSync ? syncView(lastSync) : null, endpoints: endpoints.map(endpointNameView), endpointCount,
+    id,
+    label,
+    description,
+    owner,
+    active,
+    plugin,
+    attempts,
+    fault,
+    detail: faultDetail,
+    lastRun: instantOrNull(row.lastRunAt),
+    nextRun: instantOrNull(row.nextRunAt),
+    lastSync: lastSync ? syncView(lastSync) : null,
+    endpoints: endpoints.map(endpointNameView),
+    endpointCount,
   };
 }
 
 export function syncView({ createdAt, startedAt, finishedAt, faultDetail, ...row }: SourceSync): SyncView {
   const { id, sourceId, state, certificates, imported, endpoints, gone, troubles, troubleList, fault } = row;
   return {
-    id, sourceId, state, certificates, imported, endpoints, gone, troubles, troubleList, fault, detail: faultDetail,
-    createdAt: instant(createdAt), startedAt: instantOrNull(startedAt), finishedAt: instantOrNull(finishedAt),
+    id,
+    sourceId,
+    state,
+    certificates,
+    imported,
+    endpoints,
+    gone,
+    troubles,
+    troubleList,
+    fault,
+    detail: faultDetail,
+    createdAt: instant(createdAt),
+    startedAt: instantOrNull(startedAt),
+    finishedAt: instantOrNull(finishedAt),
   };
 }
 

@@ -11,7 +11,14 @@ import { probed, type ProbeView } from '../platform/plugins/probe.js';
 import { OwnerName } from '../roles/role-name.js';
 import { EndpointRepository } from './endpoint.repository.js';
 import type { Source } from './source.entity.js';
-import { type SourceQuery, type SourceRequest, sourceView, type SourceView, syncView, type SyncView } from './source.schema.js';
+import {
+  type SourceQuery,
+  type SourceRequest,
+  sourceView,
+  type SourceView,
+  syncView,
+  type SyncView,
+} from './source.schema.js';
 import { SourceRepositories, SourceSyncs } from './source-syncs.js';
 import { Sources } from './sources.js';
 
@@ -32,7 +39,12 @@ export class SourceReader {
     const [syncs, named] = [await this.repositories.syncs.newestOf(tx, ids), await this.endpoints.namesOf(tx, ids)];
     return rows.map((row) => {
       const { endpoints = [], count = 0 } = named.get(row.id) ?? {};
-      return sourceView(row, { plugin: this.configured.view('source', row), lastSync: syncs.get(row.id), endpoints, endpointCount: count });
+      return sourceView(row, {
+        plugin: this.configured.view('source', row),
+        lastSync: syncs.get(row.id),
+        endpoints,
+        endpointCount: count,
+      });
     });
   }
 
@@ -49,7 +61,12 @@ export class SourceReader {
 /** What a source can do and when it is looked at, together. */
 @Injectable()
 export class SourceWork {
-  constructor(readonly repositories: SourceRepositories, readonly syncs: SourceSyncs, readonly sources: Sources, readonly reader: SourceReader) {}
+  constructor(
+    readonly repositories: SourceRepositories,
+    readonly syncs: SourceSyncs,
+    readonly sources: Sources,
+    readonly reader: SourceReader,
+  ) {}
 }
 
 /** The use cases on sources. */
@@ -74,7 +91,10 @@ export class SourceService {
 
   /** Whatever the case of its letters. */
   async getByLabel(label: string): Promise<SourceView> {
-    return this.work.reader.view(this.db.single, await this.work.repositories.sources.getByLabel(this.db.single, label));
+    return this.work.reader.view(
+      this.db.single,
+      await this.work.repositories.sources.getByLabel(this.db.single, label),
+    );
   }
 
   /** Those of these ids that exist, in the order of `ids`. */
@@ -92,9 +112,21 @@ export class SourceService {
   async add(tx: Tx, actor: Actor, columns: SourceColumns & Pick<Source, 'owner'>): Promise<Source> {
     const now = this.clock.now();
     const row = await this.work.repositories.sources.add(tx, {
-      ...columns, creatorId: actor.userId || null, lastRunAt: null, nextRunAt: columns.active ? now : null, attempts: 0, fault: null, faultDetail: null, createdAt: now,
+      ...columns,
+      creatorId: actor.userId || null,
+      lastRunAt: null,
+      nextRunAt: columns.active ? now : null,
+      attempts: 0,
+      fault: null,
+      faultDetail: null,
+      createdAt: now,
     });
-    await this.audit.record(tx, actor, { action: 'source.created', targetType: 'source', targetId: row.id, after: this.work.reader.recorded(row) });
+    await this.audit.record(tx, actor, {
+      action: 'source.created',
+      targetType: 'source',
+      targetId: row.id,
+      after: this.work.reader.recorded(row),
+    });
     return row;
   }
 
@@ -105,7 +137,13 @@ export class SourceService {
       Object.assign(row, this.columns(request, row), request.owner !== undefined && { owner: request.owner });
       row.begin(this.clock.now());
       await this.work.repositories.sources.save(tx, row);
-      await this.audit.record(tx, actor, { action: 'source.updated', targetType: 'source', targetId: id, before, after: this.work.reader.recorded(row) });
+      await this.audit.record(tx, actor, {
+        action: 'source.updated',
+        targetType: 'source',
+        targetId: id,
+        before,
+        after: this.work.reader.recorded(row),
+      });
       return this.work.reader.view(tx, row);
     });
   }
@@ -125,7 +163,12 @@ export class SourceService {
     const syncId = await this.db.write(async (tx) => {
       await this.work.repositories.sources.lock(tx, id);
       const planned = await this.work.syncs.plan(tx, id);
-      await this.audit.record(tx, actor, { action: 'source.sync-requested', targetType: 'source', targetId: id, after: { syncId: planned } });
+      await this.audit.record(tx, actor, {
+        action: 'source.sync-requested',
+        targetType: 'source',
+        targetId: id,
+        after: { syncId: planned },
+      });
       return planned;
     });
     return this.getSync(syncId);
@@ -144,7 +187,10 @@ export class SourceService {
     return { ...page, items: page.items.map(syncView) };
   }
 
-  /** Tries the source out without changing anything there; on record, because its secrets are used. Throws Problem `not-found`. */
+  /**
+   * Tries the source out without changing anything there; on record, because its secrets are used. Throws Problem
+   * `not-found`.
+   */
   async check(actor: Actor, id: number): Promise<ProbeView> {
     const { repositories, sources } = this.work;
     const source = await repositories.sources.get(this.db.single, id);
@@ -155,7 +201,13 @@ export class SourceService {
   private columns({ plugin: input, label, description, active }: SourceRequest, before?: StoredPlugin): SourceColumns {
     const plugin = this.configured.chosen('source', input);
     const stored = this.configured.seal(plugin, input, 'source', before);
-    return { label, description: description ?? null, active, ...stored, pollS: pollSeconds(this.configured.open(plugin, stored, 'source')) };
+    return {
+      label,
+      description: description ?? null,
+      active,
+      ...stored,
+      pollS: pollSeconds(this.configured.open(plugin, stored, 'source')),
+    };
   }
 }
 

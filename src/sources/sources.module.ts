@@ -12,7 +12,17 @@ import { Sources } from './sources.js';
 @Module({
   imports: [AuditModule, JobsModule],
   controllers: [SourceController],
-  providers: [Sources, SourceRepository, SourceSyncRepository, SourceRepositories, SourceSyncs, SourceReader, SourceWork, SourceService, EndpointRepository],
+  providers: [
+    Sources,
+    SourceRepository,
+    SourceSyncRepository,
+    SourceRepositories,
+    SourceSyncs,
+    SourceReader,
+    SourceWork,
+    SourceService,
+    EndpointRepository,
+  ],
   exports: [Sources, SourceRepositories, SourceService, EndpointRepository],
 })
 export class SourcesModule {}

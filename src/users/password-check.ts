@@ -4,10 +4,16 @@ import { hashPassword, isBcrypt, passwordMatches } from './password.js';
 import type { User } from './user.entity.js';
 import { UserRepository } from './user.repository.js';
 
-/** Checks passwords with the same work whoever is asked for, and replaces the hashes of Lemur by better ones when they fit. */
+/**
+ * Checks passwords with the same work whoever is asked for, and replaces the hashes of Lemur by better ones when they
+ * fit.
+ */
 @Injectable()
 export class PasswordCheck {
-  constructor(private readonly db: Database, private readonly users: UserRepository) {}
+  constructor(
+    private readonly db: Database,
+    private readonly users: UserRepository,
+  ) {}
 
   /** Whose name or e-mail address it is, in any case, with the hash of the password; null when it is nobody's. */
   async holderOf(nameOrEmail: string): Promise<User | null> {

@@ -4,14 +4,23 @@ import { hashPassword, isBcrypt, NewPassword, passwordMatches, weaknesses } from
 
 describe('weaknesses', () => {
   it.each([
-    ['Correct-horse7!', 0], ['correct-horse7!', 1], ['CORRECT-HORSE7!', 1], ['Correct-horses!', 1], ['Correct-horse7$', 1],
-    ['Short7!aB', 1], ['', 5], ['Größe-Straße9]', 0], ['Line\nbreak-9#ab', 0],
+    ['Correct-horse7!', 0],
+    ['correct-horse7!', 1],
+    ['CORRECT-HORSE7!', 1],
+    ['Correct-horses!', 1],
+    ['Correct-horse7$', 1],
+    ['Short7!aB', 1],
+    ['', 5],
+    ['Größe-Straße9]', 0],
+    ['Line\nbreak-9#ab', 0],
   ])('%j breaks %i rules', (password, count) => {
     expect(weaknesses(password)).toHaveLength(count);
   });
 
   it('is named field by field to whoever sets a password', () => {
-    expect(NewPassword.safeParse('Correct-horses!').error?.issues.map(({ message }) => message)).toEqual(['must contain a digit']);
+    expect(NewPassword.safeParse('Correct-horses!').error?.issues.map(({ message }) => message)).toEqual([
+      'must contain a digit',
+    ]);
     expect(NewPassword.safeParse('Aa1!'.repeat(257)).success).toBe(false);
   });
 });
@@ -56,7 +65,13 @@ describe('a hash of Lemur', () => {
   });
 
   it('says nothing of others: what is no hash at all matches nothing, and Argon2id goes on beside it', async () => {
-    for (const stored of ['Correct-horse7!', '$2b$12$short', '', '$2x$12$abcdefghijklmnopqrstuO7TN/TZ0/vAi.pP7zkpLIBlfZaROjhWq', '$argon2id$nonsense']) {
+    for (const stored of [
+      'Correct-horse7!',
+      '$2b$12$short',
+      '',
+      '$2x$12$abcdefghijklmnopqrstuO7TN/TZ0/vAi.pP7zkpLIBlfZaROjhWq',
+      '$argon2id$nonsense',
+    ]) {
       expect(await passwordMatches(stored, 'Correct-horse7!', true), stored).toBe(false);
     }
     expect(await passwordMatches(await hashPassword('Correct-horse7!'), 'Correct-horse7!', true)).toBe(true);

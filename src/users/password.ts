@@ -22,9 +22,12 @@ export function weaknesses(password: string): readonly string[] {
 }
 
 /** A password that is being set: at least 12 characters of four kinds, at most 1024. */
-export const NewPassword = z.string().max(1024).superRefine((password, context) => {
-  for (const message of weaknesses(password)) context.addIssue({ code: 'custom', message });
-});
+export const NewPassword = z
+  .string()
+  .max(1024)
+  .superRefine((password, context) => {
+    for (const message of weaknesses(password)) context.addIssue({ code: 'custom', message });
+  });
 
 /** Argon2id, 19 MiB, two passes (OWASP's first choice), in PHC form with its own random salt. */
 export function hashPassword(password: string): Promise<string> {
@@ -40,8 +43,9 @@ let nobody: Promise<string> | undefined;
 let nobodyInLemur: Promise<string> | undefined;
 
 /**
- * True when the password fits. Without a hash the same work is done in vain, so that the time taken tells nothing; while some
- * users still have hashes of Lemur's, `amongBcrypt` has both kinds of work done for everyone. Never throws because of a hash.
+ * True when the password fits. Without a hash the same work is done in vain, so that the time taken tells nothing;
+ * while some users still have hashes of Lemur's, `amongBcrypt` has both kinds of work done for everyone. Never throws
+ * because of a hash.
  */
 export async function passwordMatches(stored: string | null, password: string, amongBcrypt = false): Promise<boolean> {
   nobody ??= hashPassword('');

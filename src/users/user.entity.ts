@@ -1,6 +1,8 @@
 import { Check, Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 
-/** A person or program that signs in. Never deleted, only made inactive: audit rows and certificates name it for ever. */
+/**
+ * A person or program that signs in. Never deleted, only made inactive: audit rows and certificates name it for ever.
+ */
 @Entity('app_user')
 @Index('app_user_username_unique', { synchronize: false })
 @Index('app_user_email_unique', ['email'], { unique: true })
@@ -18,7 +20,9 @@ export class User {
   @Column({ type: 'text' })
   email: string;
 
-  /** Argon2id in PHC form; null when only another system can vouch for the user. Read only where a password is checked. */
+  /**
+   * Argon2id in PHC form; null when only another system can vouch for the user. Read only where a password is checked.
+   */
   @Column({ type: 'text', nullable: true, select: false })
   passwordHash: string | null;
 

@@ -16,9 +16,16 @@ const clashes: Readonly<Record<string, string>> = {
 export class UserRepository {
   /** By user name, else by e-mail address, whatever the case; with its password hash. */
   async findForSignIn(tx: Tx, nameOrEmail: string): Promise<User | null> {
-    return tx.createQueryBuilder(User, 'u').addSelect('u.passwordHash')
-      .where('lower(u.username) = lower(:name) or u.email = :email', { name: nameOrEmail, email: nameOrEmail.toLowerCase() })
-      .orderBy('lower(u.username) = lower(:name)', 'DESC').limit(1).getOne();
+    return tx
+      .createQueryBuilder(User, 'u')
+      .addSelect('u.passwordHash')
+      .where('lower(u.username) = lower(:name) or u.email = :email', {
+        name: nameOrEmail,
+        email: nameOrEmail.toLowerCase(),
+      })
+      .orderBy('lower(u.username) = lower(:name)', 'DESC')
+      .limit(1)
+      .getOne();
   }
 
   /** The id of the user with this e-mail address, in any case; null when there is none. */

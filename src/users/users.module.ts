@@ -5,5 +5,9 @@ import { PasswordCheck } from './password-check.js';
 import { UserRepository } from './user.repository.js';
 
 /** The table of users. What a user may do, and the REST of both, is in roles. */
-@Module({ imports: [AuditModule], providers: [PasswordCheck, UserRepository, UserLogFilter], exports: [PasswordCheck, UserRepository] })
+@Module({
+  imports: [AuditModule],
+  providers: [PasswordCheck, UserRepository, UserLogFilter],
+  exports: [PasswordCheck, UserRepository],
+})
 export class UsersModule {}

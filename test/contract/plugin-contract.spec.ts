@@ -7,16 +7,37 @@ import { z } from 'zod';
 import { plugins } from '../../plugins/index.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { formOf, type OptionSchema, secretKeys } from '../../src/plugin-api/options.js';
-import type { AnyPlugin, AuthorityMaterial, Bundle, NotificationMessage, PluginContext, SignRequest } from '../../src/plugin-api/plugin.js';
+import type {
+  AnyPlugin,
+  AuthorityMaterial,
+  Bundle,
+  NotificationMessage,
+  PluginContext,
+  SignRequest,
+} from '../../src/plugin-api/plugin.js';
 import type { Site } from '../../src/plugin-api/site.js';
 import { pluginsMarkdown } from '../../src/platform/plugins/plugin-docs.js';
 import { PluginRegistry } from '../../src/platform/plugins/registry.js';
 import { pluginContext, startTestAuthority } from '../support/bundles.js';
 
-interface Property { type?: string; title?: string; description?: string; default?: unknown; secret?: boolean }
-interface Form { properties: Record<string, Property>; required?: string[]; additionalProperties: boolean }
+interface Property {
+  type?: string;
+  title?: string;
+  description?: string;
+  default?: unknown;
+  secret?: boolean;
+}
+interface Form {
+  properties: Record<string, Property>;
+  required?: string[];
+  additionalProperties: boolean;
+}
 /** `sound`: whether the input is such as the core hands over; anything else it may call a bug. */
-interface Attempt { words: string; sound: boolean; run: (ctx: PluginContext) => Promise<unknown> }
+interface Attempt {
+  words: string;
+  sound: boolean;
+  run: (ctx: PluginContext) => Promise<unknown>;
+}
 
 const folder = mkdtempSync(join(tmpdir(), 'contract-'));
 const authority = startTestAuthority();
@@ -51,7 +72,8 @@ const site: Site = {
 };
 
 const good = authority.issue('www.example.org');
-const armoured = (label: string): string => `-----BEGIN ${label}-----\n${Buffer.from(marker.repeat(9)).toString('base64')}\n-----END ${label}-----\n`;
+const armoured = (label: string): string =>
+  `-----BEGIN ${label}-----\n${Buffer.from(marker.repeat(9)).toString('base64')}\n-----END ${label}-----\n`;
 const sound: Readonly<Record<string, Bundle>> = {
   'a good bundle': good,
   'the key of another': { ...good, privateKeyPem: authority.issue('other.example.org').privateKeyPem },
@@ -62,7 +84,14 @@ const unsound: Readonly<Record<string, Bundle>> = {
   'no certificate': { ...good, chainPem: [] },
   'a key that is none': { ...good, privateKeyPem: armoured('PRIVATE KEY') },
 };
-const message: NotificationMessage = { event: 'certificate.expiring', subject: 's', text: 't', data: {}, recipients: ['owner@example.org'], dedupeKey: 'd' };
+const message: NotificationMessage = {
+  event: 'certificate.expiring',
+  subject: 's',
+  text: 't',
+  data: {},
+  recipients: ['owner@example.org'],
+  dedupeKey: 'd',
+};
 
 function formFor({ options }: AnyPlugin): Form {
   return formOf(options) as unknown as Form;
@@ -77,24 +106,55 @@ function optionsOf(plugin: AnyPlugin): z.output<OptionSchema> {
 /** Every call of a plugin that works with a context, with good and bad input. */
 function attempts(plugin: AnyPlugin): Attempt[] {
   const options = optionsOf(plugin);
-  const over = (verb: string, run: (bundle: Bundle, ctx: PluginContext) => Promise<unknown>): Attempt[] => (
-    Object.entries({ ...sound, ...unsound }).map(([name, bundle]) => ({ words: `${verb} with ${name}`, sound: name in sound, run: (ctx) => run(bundle, ctx) }))
-  );
-  const probe: Attempt[] = plugin.check ? [{ words: 'check', sound: true, run: async (ctx) => plugin.check?.(options, ctx) }] : [];
+  const over = (verb: string, run: (bundle: Bundle, ctx: PluginContext) => Promise<unknown>): Attempt[] =>
+    Object.entries({ ...sound, ...unsound }).map(([name, bundle]) => ({
+      words: `${verb} with ${name}`,
+      sound: name in sound,
+      run: (ctx) => run(bundle, ctx),
+    }));
+  const probe: Attempt[] = plugin.check
+    ? [{ words: 'check', sound: true, run: async (ctx) => plugin.check?.(options, ctx) }]
+    : [];
   switch (plugin.kind) {
-    case 'issuer': return [...probe, ...over('sign', async (bundle, ctx) => plugin.sign(signRequest(bundle), options, ctx))];
-    case 'export': return over('export', async (bundle, ctx) => plugin.export(bundle, options, ctx));
-    case 'destination': return [...probe, ...over('deliver', async (bundle, ctx) => plugin.deliver(bundle, options, ctx))];
-    case 'source': return [...probe, { words: 'scan', sound: true, run: async (ctx) => plugin.scan(options, ctx)[Symbol.asyncIterator]().next() }];
-    case 'notification': return [...probe, { words: 'send', sound: true, run: async (ctx) => plugin.send(message, options, ctx) }];
+    case 'issuer':
+      return [...probe, ...over('sign', async (bundle, ctx) => plugin.sign(signRequest(bundle), options, ctx))];
+    case 'export':
+      return over('export', async (bundle, ctx) => plugin.export(bundle, options, ctx));
+    case 'destination':
+      return [...probe, ...over('deliver', async (bundle, ctx) => plugin.deliver(bundle, options, ctx))];
+    case 'source':
+      return [
+        ...probe,
+        { words: 'scan', sound: true, run: async (ctx) => plugin.scan(options, ctx)[Symbol.asyncIterator]().next() },
+      ];
+    case 'notification':
+      return [...probe, { words: 'send', sound: true, run: async (ctx) => plugin.send(message, options, ctx) }];
   }
 }
 
 /** The bundle's certificate as the CA, without a key to sign with. */
 function signRequest({ chainPem }: Bundle): SignRequest {
-  const material: AuthorityMaterial = { cacheKey: chainPem.join(), certificatePem: chainPem[0] ?? '', chainPem: chainPem.slice(1) };
-  const terms = { subject: {}, subjectAltNames: [], keyUsage: [], extendedKeyUsage: [], extensions: [], notBefore: new Date(0), notAfter: new Date(1e12) };
-  return { csrPem: armoured('CERTIFICATE REQUEST'), spkiDer: Buffer.from(marker), terms, idempotencyKey: 'k', authority: material };
+  const material: AuthorityMaterial = {
+    cacheKey: chainPem.join(),
+    certificatePem: chainPem[0] ?? '',
+    chainPem: chainPem.slice(1),
+  };
+  const terms = {
+    subject: {},
+    subjectAltNames: [],
+    keyUsage: [],
+    extendedKeyUsage: [],
+    extensions: [],
+    notBefore: new Date(0),
+    notAfter: new Date(1e12),
+  };
+  return {
+    csrPem: armoured('CERTIFICATE REQUEST'),
+    spkiDer: Buffer.from(marker),
+    terms,
+    idempotencyKey: 'k',
+    authority: material,
+  };
 }
 
 describe('the list of plugins', () => {
@@ -105,7 +165,9 @@ describe('the list of plugins', () => {
 
   it('has every folder of plugins', () => {
     const listed = readFileSync('plugins/index.ts', 'utf8');
-    const folders = readdirSync('plugins', { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    const folders = readdirSync('plugins', { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
     expect(folders.filter((name) => !listed.includes(`'./${name}/`))).toEqual([]);
   });
 
@@ -140,14 +202,18 @@ describe.each(plugins.map((plugin) => [plugin.id, plugin] as const))('%s', (_, p
 
   it('accepts its own defaults', () => {
     for (const [name, { default: value }] of Object.entries(formFor(plugin).properties)) {
-      if (value !== undefined) expect([name, z.safeParse(plugin.options.shape[name] ?? z.never(), value).success]).toEqual([name, true]);
+      if (value !== undefined)
+        expect([name, z.safeParse(plugin.options.shape[name] ?? z.never(), value).success]).toEqual([name, true]);
     }
   });
 
   it('stops when it is aborted', async () => {
     const networked = attempts(plugin).filter(({ words }) => !words.startsWith('export'));
     for (const { words, run } of networked) {
-      const outcome = await run(pluginContext({ ...site, protectedPaths: [] }, AbortSignal.abort())).then(() => 'it went on', () => 'it stopped');
+      const outcome = await run(pluginContext({ ...site, protectedPaths: [] }, AbortSignal.abort())).then(
+        () => 'it went on',
+        () => 'it stopped',
+      );
       expect([words, outcome]).toEqual([words, 'it stopped']);
     }
     expect(readdirSync(folder)).toEqual([]);
@@ -156,7 +222,10 @@ describe.each(plugins.map((plugin) => [plugin.id, plugin] as const))('%s', (_, p
   it('fails in words for people, without keys and secrets', async () => {
     let failures = 0;
     for (const { words, sound: strict, run } of attempts(plugin)) {
-      const error: unknown = await run(pluginContext(site)).then(() => null, (thrown: unknown) => thrown);
+      const error: unknown = await run(pluginContext(site)).then(
+        () => null,
+        (thrown: unknown) => thrown,
+      );
       if (error === null) continue;
       failures += 1;
       if (strict) expect([words, error]).toEqual([words, expect.any(PluginError)]);

@@ -1,6 +1,6 @@
 /**
- * `npm run demo`: plays the life of a certificate against a program that it starts itself, in real time. One line per step;
- * ends with status 0 only if everything is as it should be, and leaves nothing behind in any case.
+ * `npm run demo`: plays the life of a certificate against a program that it starts itself, in real time. One line per
+ * step; ends with status 0 only if everything is as it should be, and leaves nothing behind in any case.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
@@ -31,7 +31,9 @@ async function prepare(narrator) {
   const program = new Program(join(folder, 'data'), {
     SMTP_URL: await mailbox.listen(),
     MAIL_FROM: 'Perennial <perennial@pki.example.com>',
-    RELOAD_COMMANDS: JSON.stringify({ web: [process.execPath, '-e', `process.kill(${process.pid}, '${reloadSignal}')`] }),
+    RELOAD_COMMANDS: JSON.stringify({
+      web: [process.execPath, '-e', `process.kill(${process.pid}, '${reloadSignal}')`],
+    }),
   });
   return { folder, mailbox, reloads, webServer, program, narrator, visitor: null };
 }
@@ -70,17 +72,23 @@ function interruption(narrator) {
 /** Fails after the longest time that the demo may take. */
 function tooLong() {
   return new Promise((_, reject) => {
-    setTimeout(() => reject(new Unexpected('The demo takes too long.', `less than ${longestMs / 1000} s`, 'more')), longestMs).unref();
+    setTimeout(
+      () => reject(new Unexpected('The demo takes too long.', `less than ${longestMs / 1000} s`, 'more')),
+      longestMs,
+    ).unref();
   });
 }
 
 const narrator = new Narrator();
 const interrupted = interruption(narrator);
 const stage = await prepare(narrator);
-const told = Promise.race([play(stage), tooLong()]).then(() => 0, (error) => {
-  narrator.failure(error, stage.program.log);
-  return 1;
-});
+const told = Promise.race([play(stage), tooLong()]).then(
+  () => 0,
+  (error) => {
+    narrator.failure(error, stage.program.log);
+    return 1;
+  },
+);
 const status = await Promise.race([interrupted, told]);
 await clear(stage);
 process.exit(status);

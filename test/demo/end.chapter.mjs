@@ -18,13 +18,21 @@ export async function end(stage, { web, successor, rootFile }) {
     return { seen: `${after.certificates.length} certificates, ${after.authorities.length} authorities, the key` };
   });
   await narrator.step('Issue another certificate and verify it', async () => {
-    const another = await program.post('/certificates', { owner: 'joe@example.com', commonName: 'again.example.com', authority: { name: 'issuing' }, validityDays: 90 });
+    const another = await program.post('/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'again.example.com',
+      authority: { name: 'issuing' },
+      validityDays: 90,
+    });
     await verify(folder, rootFile, another);
     return { seen: 'OK' };
   });
   await narrator.step('Wait until the revoked one would have renewed', () => staysRevoked(stage, successor));
   await narrator.step('Look for jobs and deliveries that failed', async () => {
-    const [jobs, deliveries] = await Promise.all([program.get('/jobs?state=dead'), program.get('/deliveries?state=failing')]);
+    const [jobs, deliveries] = await Promise.all([
+      program.get('/jobs?state=dead'),
+      program.get('/deliveries?state=failing'),
+    ]);
     expectSame('what failed', [...jobs.items, ...deliveries.items], []);
     return { seen: 'none' };
   });
@@ -40,12 +48,29 @@ async function stop(program) {
 /** What must be the same after a start. Certificates as far as time does not change them. */
 async function snapshot(program, { id }) {
   const listed = async (path) => (await program.get(path)).items;
-  const [certificates, authorities, destinations, policies, notifications, deliveries] = await Promise.all([
-    '/certificates?count=100', '/authorities', '/destinations', '/policies', '/notifications', '/deliveries',
-  ].map(listed));
-  const lasting = ({ id, name, state, serialHex, replaces, replacedBy }) => ({ id, name, state, serial: serialOf(serialHex), replaces, replacedBy });
+  const [certificates, authorities, destinations, policies, notifications, deliveries] = await Promise.all(
+    ['/certificates?count=100', '/authorities', '/destinations', '/policies', '/notifications', '/deliveries'].map(
+      listed,
+    ),
+  );
+  const lasting = ({ id, name, state, serialHex, replaces, replacedBy }) => ({
+    id,
+    name,
+    state,
+    serial: serialOf(serialHex),
+    replaces,
+    replacedBy,
+  });
   const { key } = await program.get(`/certificates/${id}/key`);
-  return { certificates: certificates.map(lasting), authorities, destinations, policies, notifications, deliveries, key };
+  return {
+    certificates: certificates.map(lasting),
+    authorities,
+    destinations,
+    policies,
+    notifications,
+    deliveries,
+    key,
+  };
 }
 
 /** `before`: the certificate as it was before its revocation, with the moments for which it was planned. */
@@ -56,6 +81,10 @@ async function staysRevoked({ program, mailbox }, before) {
   const now = await program.get(`/certificates/${before.id}`);
   expectSame('its state', now.state, 'revoked');
   expectSame('its successors', now.replacedBy, []);
-  expectSame('mails since', mailbox.mails.slice(mails).map(({ subject }) => subject), []);
+  expectSame(
+    'mails since',
+    mailbox.mails.slice(mails).map(({ subject }) => subject),
+    [],
+  );
   return { seen: 'no successor, no mail' };
 }

@@ -24,12 +24,16 @@ export function expectMatch(what, seen, pattern) {
   if (!pattern.test(seen)) throw new Unexpected(what, `matching ${pattern}`, shown(seen));
 }
 
-/** Asks until `ask` gives something; throws Unexpected after `timeoutMs`, with what `describe` says of the state of things. */
+/**
+ * Asks until `ask` gives something; throws Unexpected after `timeoutMs`, with what `describe` says of the state of
+ * things.
+ */
 export async function until(what, ask, { timeoutMs = 30_000, describe = () => 'it did not happen' } = {}) {
   for (const end = Date.now() + timeoutMs; ;) {
     const answer = await ask();
     if (answer) return answer;
-    if (Date.now() > end) throw new Unexpected(what, `within ${Math.round(timeoutMs / 1000)} s`, shown(await describe()));
+    if (Date.now() > end)
+      throw new Unexpected(what, `within ${Math.round(timeoutMs / 1000)} s`, shown(await describe()));
     await sleep(200);
   }
 }

@@ -7,14 +7,23 @@ import { keytool, openssl, serialInFile } from './tools.mjs';
 export async function exportAll({ narrator, program, folder }, { web }) {
   const serial = serialOf(web.serialHex);
   const exported = (id, options = {}) => exportedFile({ program, folder }, web, { id, options });
-  await narrator.step('Export as PEM bundle, open it with openssl', async () => ({ seen: await openPem(await exported('pem-bundle'), serial) }));
-  for (const [type, algorithm] of [['modern', /AES-256-CBC/], ['legacy', /TripleDES/]]) {
-    await narrator.step(`Export as PKCS#12 (${type}), open it with openssl`, async () => ({ seen: await openPkcs12(await exported('pkcs12', { type }), serial, algorithm) }));
+  await narrator.step('Export as PEM bundle, open it with openssl', async () => ({
+    seen: await openPem(await exported('pem-bundle'), serial),
+  }));
+  for (const [type, algorithm] of [
+    ['modern', /AES-256-CBC/],
+    ['legacy', /TripleDES/],
+  ]) {
+    await narrator.step(`Export as PKCS#12 (${type}), open it with openssl`, async () => ({
+      seen: await openPkcs12(await exported('pkcs12', { type }), serial, algorithm),
+    }));
   }
-  await narrator.step('Export as Java key store, open it with keytool', async () => (
-    { seen: await openJks(await exported('java-keystore'), { serial, type: 'PrivateKeyEntry' }) }));
-  await narrator.step('Export as Java trust store, open it with keytool', async () => (
-    { seen: await openJks(await exported('java-truststore'), { serial, type: 'trustedCertEntry' }) }));
+  await narrator.step('Export as Java key store, open it with keytool', async () => ({
+    seen: await openJks(await exported('java-keystore'), { serial, type: 'PrivateKeyEntry' }),
+  }));
+  await narrator.step('Export as Java trust store, open it with keytool', async () => ({
+    seen: await openJks(await exported('java-truststore'), { serial, type: 'trustedCertEntry' }),
+  }));
 }
 
 async function exportedFile({ program, folder }, { id }, plugin) {
@@ -43,7 +52,10 @@ async function openPkcs12({ file, env }, serial, algorithm) {
 }
 
 async function openJks({ file, env }, { serial, type }) {
-  const printed = await keytool(['-list', '-v', '-storetype', 'JKS', '-keystore', file, '-storepass:env', 'PASSPHRASE'], env);
+  const printed = await keytool(
+    ['-list', '-v', '-storetype', 'JKS', '-keystore', file, '-storepass:env', 'PASSPHRASE'],
+    env,
+  );
   if (printed === null) return 'skipped: no Java';
   const serials = [...printed.matchAll(/Serial number: ([0-9a-f]+)/g)].map(([, hex]) => serialOf(hex));
   const types = [...printed.matchAll(/Entry type: (\w+)/g)].map(([, found]) => found);

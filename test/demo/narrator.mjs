@@ -31,11 +31,14 @@ export class Narrator {
   /** What went wrong, and the last lines of the program's log. */
   failure(error, logLines) {
     if (error instanceof Unexpected) {
-      this.#print([`  ${error.message}`, `  expected: ${indent(error.expected)}`, `  seen:     ${indent(error.seen)}`].join('\n'));
+      this.#print(
+        [`  ${error.message}`, `  expected: ${indent(error.expected)}`, `  seen:     ${indent(error.seen)}`].join('\n'),
+      );
     } else {
       this.#print(`  ${indent(error.stack ?? String(error))}`);
     }
-    if (logLines.length > 0) this.#print(['  The last lines of the program:', ...logLines.map((line) => `  | ${line}`)].join('\n'));
+    if (logLines.length > 0)
+      this.#print(['  The last lines of the program:', ...logLines.map((line) => `  | ${line}`)].join('\n'));
   }
 
   say(line) {

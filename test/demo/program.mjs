@@ -33,12 +33,28 @@ export class Program {
     // The same port at every start, so that links in mails stay right.
     this.#settings.PORT ??= String(await freePort());
     const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => passedOn.includes(name)));
-    const env = { ...inherited, DATA_DIR: this.#dataDir, ADMIN_PASSWORD: this.#password, SWEEP_INTERVAL_S: '1', ...this.#settings };
+    const env = {
+      ...inherited,
+      DATA_DIR: this.#dataDir,
+      ADMIN_PASSWORD: this.#password,
+      SWEEP_INTERVAL_S: '1',
+      ...this.#settings,
+    };
     // A group of its own: Ctrl-C reaches the demo alone, which then ends the program in order.
-    const child = spawn(process.execPath, ['dist/src/main.js'], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const child = spawn(process.execPath, ['dist/src/main.js'], {
+      cwd: root,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
     this.#child = child;
     const url = await this.#listening(child);
-    if (url === null) throw new Unexpected('The program ended at its start.', 'an address', `exit code ${child.exitCode ?? child.signalCode}`);
+    if (url === null)
+      throw new Unexpected(
+        'The program ended at its start.',
+        'an address',
+        `exit code ${child.exitCode ?? child.signalCode}`,
+      );
     this.url = url;
     this.#marks.push(...this.#remaining().flatMap(({ command }) => / cluster_name=(\S+)/.exec(command)?.[1] ?? []));
   }
@@ -62,7 +78,8 @@ export class Program {
   async stop() {
     const child = this.#child;
     this.#child = null;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? child?.signalCode ?? 0;
+    if (!child || child.exitCode !== null || child.signalCode !== null)
+      return child?.exitCode ?? child?.signalCode ?? 0;
     const closed = once(child, 'close');
     child.kill('SIGINT');
     const escalation = setTimeout(() => child.kill('SIGKILL'), stopMs);
@@ -71,7 +88,10 @@ export class Program {
     return child.exitCode ?? child.signalCode;
   }
 
-  /** Living processes that belong to it: number and command line. Those of PostgreSQL carry the data folder or the cluster's name. */
+  /**
+   * Living processes that belong to it: number and command line. Those of PostgreSQL carry the data folder or the
+   * cluster's name.
+   */
   remains() {
     return this.#remaining().map(({ pid, command }) => `${pid} ${command}`);
   }
@@ -104,7 +124,10 @@ export class Program {
   async call(method, path, body) {
     const response = await fetch(this.url + path, {
       method,
-      headers: { ...(body && { 'content-type': 'application/json' }), ...(this.#token && { authorization: `Bearer ${this.#token}` }) },
+      headers: {
+        ...(body && { 'content-type': 'application/json' }),
+        ...(this.#token && { authorization: `Bearer ${this.#token}` }),
+      },
       ...(body && { body: JSON.stringify(body) }),
     });
     const text = await response.text();
@@ -131,9 +154,15 @@ async function freePort() {
 
 /** Pid and command line of every living process. */
 function processes() {
-  if (process.platform === 'linux') return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap(processOf);
-  return execFileSync('ps', ['-A', '-o', 'pid=,args='], { encoding: 'utf8' }).split('\n')
-    .map((line) => /^\s*(\d+)\s+(.*)$/.exec(line)).filter(Boolean).map(([, pid, command]) => ({ pid: Number(pid), command }));
+  if (process.platform === 'linux')
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .flatMap(processOf);
+  return execFileSync('ps', ['-A', '-o', 'pid=,args='], { encoding: 'utf8' })
+    .split('\n')
+    .map((line) => /^\s*(\d+)\s+(.*)$/.exec(line))
+    .filter(Boolean)
+    .map(([, pid, command]) => ({ pid: Number(pid), command }));
 }
 
 function processOf(name) {

@@ -3,7 +3,10 @@ import { expectMatch, expectSame, serialOf, Unexpected, until } from './expect.m
 
 const waitMs = 60_000;
 
-/** Nothing is done, and the certificate is renewed; its successor is then revoked. Gives the successor as it was before that. */
+/**
+ * Nothing is done, and the certificate is renewed; its successor is then revoked. Gives the successor as it was before
+ * that.
+ */
 export async function rotate(stage, { web, rootFile }) {
   const { narrator, program } = stage;
   await narrator.step('Do nothing, until the web site shows another', () => watchChange(stage));
@@ -15,15 +18,24 @@ export async function rotate(stage, { web, rootFile }) {
   const { successor } = await narrator.step('See who replaced whom', () => seeLinks(stage, web));
   await narrator.step('Read the mail about the rotation', () => readRotationMail(stage.mailbox, web, successor));
   await narrator.step('Revoke the new certificate', () => revoke(program, successor));
-  await narrator.step('Read the mail about the revocation', () => readMail(stage.mailbox, { subject: `${site}: revoked`, to: ['joe@example.com'], words: ['keyCompromise'] }));
-  await narrator.step('Read the warning about the other certificate', () => readMail(stage.mailbox, {
-    subject: 'csr.example.com expires', to: ['ops@example.com', 'joe@example.com'], words: ['csr.example.com', 'not by itself'],
-  }));
+  await narrator.step('Read the mail about the revocation', () =>
+    readMail(stage.mailbox, { subject: `${site}: revoked`, to: ['joe@example.com'], words: ['keyCompromise'] }),
+  );
+  await narrator.step('Read the warning about the other certificate', () =>
+    readMail(stage.mailbox, {
+      subject: 'csr.example.com expires',
+      to: ['ops@example.com', 'joe@example.com'],
+      words: ['csr.example.com', 'not by itself'],
+    }),
+  );
   return { successor };
 }
 
 async function watchChange({ visitor, reloads, webServer }) {
-  await until('the serial changes', () => visitor.changes.length > 1, { timeoutMs: waitMs, describe: () => `${visitor.visits} visits, always ${visitor.changes[0].serial}` });
+  await until('the serial changes', () => visitor.changes.length > 1, {
+    timeoutMs: waitMs,
+    describe: () => `${visitor.visits} visits, always ${visitor.changes[0].serial}`,
+  });
   if (webServer.fault) throw webServer.fault;
   await until('the reload command runs again', () => reloads.count === 2, { describe: () => `${reloads.count} times` });
   expectSame('visits that failed', visitor.failures, []);
@@ -32,13 +44,21 @@ async function watchChange({ visitor, reloads, webServer }) {
 }
 
 async function seeLinks({ program, visitor }, web) {
-  const old = await until('the old certificate is superseded', async () => {
-    const found = await program.get(`/certificates/${web.id}`);
-    return found.state === 'superseded' && found;
-  }, { describe: async () => (await program.get(`/certificates/${web.id}`)).state });
+  const old = await until(
+    'the old certificate is superseded',
+    async () => {
+      const found = await program.get(`/certificates/${web.id}`);
+      return found.state === 'superseded' && found;
+    },
+    { describe: async () => (await program.get(`/certificates/${web.id}`)).state },
+  );
   expectSame('how many replaced it', old.replacedBy.length, 1);
   const successor = await program.get(`/certificates/${old.replacedBy[0].id}`);
-  expectSame('what the new one replaces', successor.replaces.map(({ id }) => id), [web.id]);
+  expectSame(
+    'what the new one replaces',
+    successor.replaces.map(({ id }) => id),
+    [web.id],
+  );
   expectSame('its serial', serialOf(successor.serialHex), visitor.changes.at(-1).serial);
   expectSame('its names', successor.extensions.subAltNames, web.extensions.subAltNames);
   if (successor.csr === web.csr) throw new Unexpected('The new certificate has a new key.', 'another CSR', 'the same');
@@ -52,7 +72,10 @@ function readRotationMail(mailbox, before, after) {
 
 /** Waits for a mail; its text and its HTML must both hold all the words. */
 async function readMail(mailbox, { subject, to, words }) {
-  const mail = await until(`a mail "${subject}"`, () => mailbox.find(subject), { timeoutMs: waitMs, describe: () => mailbox.describe() });
+  const mail = await until(`a mail "${subject}"`, () => mailbox.find(subject), {
+    timeoutMs: waitMs,
+    describe: () => mailbox.describe(),
+  });
   expectSame('its recipients', mail.to, to);
   for (const word of words) {
     if (!mail.text.includes(word)) throw new Unexpected('the text of the mail', `"${word}" in it`, mail.text);

@@ -4,7 +4,10 @@ import { serialOf, Unexpected } from './expect.mjs';
 
 const run = promisify(execFile);
 
-/** What the program printed, both streams. `env` is added to the environment. Throws Unexpected when it fails; null when it is not installed. */
+/**
+ * What the program printed, both streams. `env` is added to the environment. Throws Unexpected when it fails; null when
+ * it is not installed.
+ */
 async function output(program, args, env) {
   const running = run(program, args, { env: { ...process.env, ...env }, timeout: 60_000 });
   running.child.stdin?.end();
@@ -13,7 +16,11 @@ async function output(program, args, env) {
     return stdout + stderr;
   } catch (error) {
     if (error.code === 'ENOENT') return null;
-    throw new Unexpected(`${program} ${args.join(' ')}`, 'exit code 0', `exit code ${error.code ?? error.signal}\n${error.stdout}${error.stderr}`);
+    throw new Unexpected(
+      `${program} ${args.join(' ')}`,
+      'exit code 0',
+      `exit code ${error.code ?? error.signal}\n${error.stdout}${error.stderr}`,
+    );
   }
 }
 

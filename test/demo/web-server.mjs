@@ -44,7 +44,9 @@ export class WebServer {
   /** `current` is followed once, so that key and chain are of one version. */
   async #files() {
     const version = await realpath(join(this.#folder, 'current'));
-    const [key, cert] = await Promise.all(['privkey.pem', 'fullchain.pem'].map((name) => readFile(join(version, name))));
+    const [key, cert] = await Promise.all(
+      ['privkey.pem', 'fullchain.pem'].map((name) => readFile(join(version, name))),
+    );
     return { key, cert };
   }
 }

@@ -13,7 +13,9 @@ beforeAll(async () => {
   program = await startProgram();
   const { ok } = program;
   const make = async (name: string, more: object = {}): Promise<void> => {
-    ids[name] = (await ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: `Example ${name}`, ...more })).id;
+    ids[name] = (
+      await ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: `Example ${name}`, ...more })
+    ).id;
   };
   await make('root');
   await make('capped', { maxValidityDays: 90, defaultValidityDays: 60 });
@@ -21,7 +23,14 @@ beforeAll(async () => {
   await make('sub', { type: 'subca', parent: { name: 'capped' } });
   const { items } = await ok('GET', '/roles?count=200');
   const role = (name: string) => ({ id: items.find((one: { name: string }) => one.name === name).id });
-  const users = { nobody: [], holder: ['root_operator'], head: ['root_admin'], owner: ['pki@example.com'], reader: ['read-only'], oper: ['operator'] };
+  const users = {
+    nobody: [],
+    holder: ['root_operator'],
+    head: ['root_admin'],
+    owner: ['pki@example.com'],
+    reader: ['read-only'],
+    oper: ['operator'],
+  };
   for (const [username, roles] of Object.entries(users)) {
     await ok('POST', '/users', { username, email: `${username}@example.com`, password, roles: roles.map(role) });
     tokens[username] = await program.login(username, password);
@@ -29,22 +38,35 @@ beforeAll(async () => {
 });
 afterAll(() => program.stop());
 
-const as = (who: string, method: string, path: string, body?: unknown) => program.call(method, path, body, { token: tokens[who] });
-const issue = (changes: object) => program.call('POST', '/certificates', { owner: 'joe@example.com', commonName: 'www.example.com', ...changes });
-const days = ({ notBefore, notAfter }: { notBefore: string; notAfter: string }): number => (Date.parse(notAfter) - Date.parse(notBefore)) / dayMs;
+const as = (who: string, method: string, path: string, body?: unknown) =>
+  program.call(method, path, body, { token: tokens[who] });
+const issue = (changes: object) =>
+  program.call('POST', '/certificates', { owner: 'joe@example.com', commonName: 'www.example.com', ...changes });
+const days = ({ notBefore, notAfter }: { notBefore: string; notAfter: string }): number =>
+  (Date.parse(notAfter) - Date.parse(notBefore)) / dayMs;
 
 describe('authorities', () => {
   it('are seen by those who hold a role of them, and are not there for others', async () => {
-    const total = async (who: string, query = ''): Promise<number> => (await as(who, 'GET', `/authorities${query}`)).body.total;
-    expect([await total('nobody'), await total('holder'), await total('reader'), await total('oper')]).toEqual([0, 1, 4, 4]);
-    for (const [who, status] of [['nobody', 404], ['holder', 200], ['reader', 200], ['oper', 200]] as const) {
-      for (const path of ['', '/roles', '/visualize']) expect((await as(who, 'GET', `/authorities/${ids['root']}${path}`)).status, `${who}${path}`).toBe(status);
+    const total = async (who: string, query = ''): Promise<number> =>
+      (await as(who, 'GET', `/authorities${query}`)).body.total;
+    expect([await total('nobody'), await total('holder'), await total('reader'), await total('oper')]).toEqual([
+      0, 1, 4, 4,
+    ]);
+    for (const [who, status] of [
+      ['nobody', 404],
+      ['holder', 200],
+      ['reader', 200],
+      ['oper', 200],
+    ] as const) {
+      for (const path of ['', '/roles', '/visualize'])
+        expect((await as(who, 'GET', `/authorities/${ids['root']}${path}`)).status, `${who}${path}`).toBe(status);
     }
     expect((await as('holder', 'GET', `/authorities/${ids['public']}`)).status).toBe(404);
   });
 
   it('are filtered and sorted', async () => {
-    const names = async (query: string): Promise<string[]> => (await program.ok('GET', `/authorities?${query}`)).items.map(({ name }: { name: string }) => name);
+    const names = async (query: string): Promise<string[]> =>
+      (await program.ok('GET', `/authorities?${query}`)).items.map(({ name }: { name: string }) => name);
     expect(await names('filter=name;UBLI')).toEqual(['public']);
     expect(await names('filter=cn;example%20root')).toEqual(['root']);
     expect(await names('owner=PKI@example.com&sortBy=name&sortDir=desc')).toEqual(['sub', 'root', 'public', 'capped']);
@@ -54,31 +76,52 @@ describe('authorities', () => {
 
   it('show their roles', async () => {
     const { items, total } = await program.ok('GET', `/authorities/${ids['root']}/roles`);
-    expect([total, items.map(({ name }: { name: string }) => name).sort()]).toEqual([3, ['pki@example.com', 'root_admin', 'root_operator']]);
+    expect([total, items.map(({ name }: { name: string }) => name).sort()]).toEqual([
+      3,
+      ['pki@example.com', 'root_admin', 'root_operator'],
+    ]);
   });
 
   it('are neither deleted nor patched', async () => {
-    for (const method of ['DELETE', 'PATCH']) expect((await program.call(method, `/authorities/${ids['root']}`)).status).toBe(405);
+    for (const method of ['DELETE', 'PATCH'])
+      expect((await program.call(method, `/authorities/${ids['root']}`)).status).toBe(405);
   });
 
   it('have roles that nobody holds by an old accident', async () => {
     await program.ok('POST', '/roles', { name: 'taken_ADMIN' });
-    expect((await program.call('POST', '/authorities', { name: 'taken', owner: 'pki@example.com', commonName: 'Taken' })).status).toBe(409);
+    expect(
+      (await program.call('POST', '/authorities', { name: 'taken', owner: 'pki@example.com', commonName: 'Taken' }))
+        .status,
+    ).toBe(409);
     expect((await program.ok('GET', '/authorities?filter=name;taken')).total).toBe(0);
   });
 
   it('are changed by their owner and admin roles, not by those who only issue', async () => {
-    const change = (who: string) => as(who, 'PUT', `/authorities/${ids['root']}`, { owner: 'pki@example.com', description: `by ${who}` });
-    expect(await Promise.all(['nobody', 'holder', 'reader', 'oper', 'head', 'owner'].map(async (who) => (await change(who)).status))).toEqual([403, 403, 403, 403, 200, 200]);
+    const change = (who: string) =>
+      as(who, 'PUT', `/authorities/${ids['root']}`, { owner: 'pki@example.com', description: `by ${who}` });
+    expect(
+      await Promise.all(
+        ['nobody', 'holder', 'reader', 'oper', 'head', 'owner'].map(async (who) => (await change(who)).status),
+      ),
+    ).toEqual([403, 403, 403, 403, 200, 200]);
   });
 
   it('are tightened by their owner, and loosened by administrators alone', async () => {
     const owner = 'pki@example.com';
-    const { id } = await program.ok('POST', '/authorities', { name: 'bound', owner, commonName: 'Bound', maxValidityDays: 90, isCabCompliant: true });
+    const { id } = await program.ok('POST', '/authorities', {
+      name: 'bound',
+      owner,
+      commonName: 'Bound',
+      maxValidityDays: 90,
+      isCabCompliant: true,
+    });
     const put = (who: string, body: object) => as(who, 'PUT', `/authorities/${id}`, { owner, ...body });
     const cases: [object, string][] = [
-      [{ isPrivate: true }, 'isPrivate'], [{ isCabCompliant: null }, 'isCabCompliant'], [{ options: { cab_compliant: false } }, 'isCabCompliant'],
-      [{ maxValidityDays: 91 }, 'maxValidityDays'], [{ maxValidityDays: null, isPrivate: true }, 'maxValidityDays, isPrivate'],
+      [{ isPrivate: true }, 'isPrivate'],
+      [{ isCabCompliant: null }, 'isCabCompliant'],
+      [{ options: { cab_compliant: false } }, 'isCabCompliant'],
+      [{ maxValidityDays: 91 }, 'maxValidityDays'],
+      [{ maxValidityDays: null, isPrivate: true }, 'maxValidityDays, isPrivate'],
     ];
     for (const [body, members] of cases) {
       for (const who of ['owner', 'oper']) expect((await put(who, body)).status, `${who} ${members}`).toBe(403);
@@ -86,39 +129,102 @@ describe('authorities', () => {
     }
     const tightened = await put('owner', { maxValidityDays: 60, active: false });
     expect(tightened).toMatchObject({ status: 200, body: { maxValidityDays: 60, active: false } });
-    expect((await put('owner', { description: 'still off' })).body).toMatchObject({ active: false, isCabCompliant: true, isPrivate: false });
+    expect((await put('owner', { description: 'still off' })).body).toMatchObject({
+      active: false,
+      isCabCompliant: true,
+      isPrivate: false,
+    });
     expect((await put('owner', { active: true })).body.detail).toMatch(/: active\.$/);
     expect((await put('owner', tightened.body)).status).toBe(200);
-    expect(await program.ok('PUT', `/authorities/${id}`, { owner, active: true, maxValidityDays: null, isCabCompliant: false, isPrivate: true }))
-      .toMatchObject({ active: true, maxValidityDays: null, isCabCompliant: false, isPrivate: true });
+    expect(
+      await program.ok('PUT', `/authorities/${id}`, {
+        owner,
+        active: true,
+        maxValidityDays: null,
+        isCabCompliant: false,
+        isPrivate: true,
+      }),
+    ).toMatchObject({ active: true, maxValidityDays: null, isCabCompliant: false, isPrivate: true });
   });
 
   it('leave on record what was changed of them', async () => {
     const owner = 'pki@example.com';
-    const { id } = await program.ok('POST', '/authorities', { name: 'recorded', owner, commonName: 'Recorded', description: 'old' });
+    const { id } = await program.ok('POST', '/authorities', {
+      name: 'recorded',
+      owner,
+      commonName: 'Recorded',
+      description: 'old',
+    });
     await program.ok('POST', '/roles', { name: 'helpers' });
-    await program.ok('PUT', `/authorities/${id}`, { owner, description: 'new', roles: [{ name: 'recorded_admin' }, { name: 'helpers' }] });
-    const { items: [event] } = await program.ok('GET', '/logs?count=1&filter=logType;authority.updated');
+    await program.ok('PUT', `/authorities/${id}`, {
+      owner,
+      description: 'new',
+      roles: [{ name: 'recorded_admin' }, { name: 'helpers' }],
+    });
+    const {
+      items: [event],
+    } = await program.ok('GET', '/logs?count=1&filter=logType;authority.updated');
     expect(event).toMatchObject({
-      targetId: String(id), before: { description: 'old', roles: [owner, 'recorded_admin', 'recorded_operator'] }, after: { description: 'new', roles: [owner, 'recorded_admin', 'helpers'] },
+      targetId: String(id),
+      before: { description: 'old', roles: [owner, 'recorded_admin', 'recorded_operator'] },
+      after: { description: 'new', roles: [owner, 'recorded_admin', 'helpers'] },
     });
   });
 
   it("are made from Lemur's requests, and what cannot be honoured is refused by name", async () => {
-    const request = (changes: object) => ({ name: 'TimeTestAuthority5', owner: 'secure@example.com', commonName: 'AcommonName', type: 'root', sensitivity: 'medium', ...changes });
-    const made = await program.ok('POST', '/authorities', request({
-      country: 'US', state: 'California', location: 'Los Gatos', organization: 'Netflix', organizationalUnit: 'Operations', description: 'test', validityYears: '20',
-      signingAlgorithm: 'sha384WithECDSA', plugin: { slug: 'cryptography-issuer' }, serialNumber: 255, firstSerial: 1, keyName: null,
-      extensions: { subAltNames: { names: [] }, custom: [], basicConstraints: { ca: true, pathLength: 1 }, keyUsage: { useKeyCertSign: true, useCRLSign: true } },
-    }));
-    expect(made.authorityCertificate).toMatchObject({ serial: '255', keyType: 'ECCSECP384R1', signingAlgorithm: 'sha384', pathLength: 1 });
+    const request = (changes: object) => ({
+      name: 'TimeTestAuthority5',
+      owner: 'secure@example.com',
+      commonName: 'AcommonName',
+      type: 'root',
+      sensitivity: 'medium',
+      ...changes,
+    });
+    const made = await program.ok(
+      'POST',
+      '/authorities',
+      request({
+        country: 'US',
+        state: 'California',
+        location: 'Los Gatos',
+        organization: 'Netflix',
+        organizationalUnit: 'Operations',
+        description: 'test',
+        validityYears: '20',
+        signingAlgorithm: 'sha384WithECDSA',
+        plugin: { slug: 'cryptography-issuer' },
+        serialNumber: 255,
+        firstSerial: 1,
+        keyName: null,
+        extensions: {
+          subAltNames: { names: [] },
+          custom: [],
+          basicConstraints: { ca: true, pathLength: 1 },
+          keyUsage: { useKeyCertSign: true, useCRLSign: true },
+        },
+      }),
+    );
+    expect(made.authorityCertificate).toMatchObject({
+      serial: '255',
+      keyType: 'ECCSECP384R1',
+      signingAlgorithm: 'sha384',
+      pathLength: 1,
+    });
     expect(days(made.authorityCertificate)).toBeCloseTo(20 * 365.25, 0);
     for (const [changes, field] of [
-      [{ keyName: 'hsm-1' }, 'keyName'], [{ firstSerial: 7 }, 'firstSerial'], [{ serialNumber: 0 }, 'serialNumber'], [{ email: 'a@example.com' }, 'email'],
-      [{ type: 'subca', parent: { name: 'root' }, serialNumber: 5 }, 'serialNumber'], [{ signingAlgorithm: 'sha1WithRSA' }, 'signingAlgorithm'],
-      [{ signingAlgorithm: 'sha512WithECDSA', keyType: 'ECCPRIME256V1' }, 'signingAlgorithm'], [{ sensitivity: 'high' }, 'sensitivity'],
+      [{ keyName: 'hsm-1' }, 'keyName'],
+      [{ firstSerial: 7 }, 'firstSerial'],
+      [{ serialNumber: 0 }, 'serialNumber'],
+      [{ email: 'a@example.com' }, 'email'],
+      [{ type: 'subca', parent: { name: 'root' }, serialNumber: 5 }, 'serialNumber'],
+      [{ signingAlgorithm: 'sha1WithRSA' }, 'signingAlgorithm'],
+      [{ signingAlgorithm: 'sha512WithECDSA', keyType: 'ECCPRIME256V1' }, 'signingAlgorithm'],
+      [{ sensitivity: 'high' }, 'sensitivity'],
       [{ extensions: { keyUsage: { useKeyEncipherment: true } } }, 'extensions.keyUsage.useKeyEncipherment'],
-      [{ extensions: { subAltNames: { names: [{ nameType: 'DNSName', value: 'a' }] } } }, 'extensions.subAltNames.names'],
+      [
+        { extensions: { subAltNames: { names: [{ nameType: 'DNSName', value: 'a' }] } } },
+        'extensions.subAltNames.names',
+      ],
       [{ extensions: { basicConstraints: { ca: false } } }, 'extensions.basicConstraints.ca'],
     ] as const) {
       const { status, body } = await program.call('POST', '/authorities', request({ name: 'other', ...changes }));
@@ -127,19 +233,50 @@ describe('authorities', () => {
   });
 
   it("take Lemur's options, as text or not, and the whole object back", async () => {
-    const { id } = await program.ok('POST', '/authorities', { name: 'lemur', owner: 'pki@example.com', commonName: 'Lemur', plugin: { id: 'local-ca', options: { ocsp: ['http://ocsp.example.com'] } } });
+    const { id } = await program.ok('POST', '/authorities', {
+      name: 'lemur',
+      owner: 'pki@example.com',
+      commonName: 'Lemur',
+      plugin: { id: 'local-ca', options: { ocsp: ['http://ocsp.example.com'] } },
+    });
     const put = (body: object) => program.ok('PUT', `/authorities/${id}`, { owner: 'pki@example.com', ...body });
-    expect(await put({ options: '[{"name": "cab_compliant", "value": true}, {"name": "cn_optional", "value": false}]' }))
-      .toMatchObject({ isCabCompliant: true, isCnOptional: false, plugin: { options: { ocsp: ['http://ocsp.example.com'] } } });
+    expect(
+      await put({ options: '[{"name": "cab_compliant", "value": true}, {"name": "cn_optional", "value": false}]' }),
+    ).toMatchObject({
+      isCabCompliant: true,
+      isCnOptional: false,
+      plugin: { options: { ocsp: ['http://ocsp.example.com'] } },
+    });
     const changed = await put({ options: { caIssuers: 'http://ca.example.com/a.der', cab_compliant: null } });
-    expect(changed).toMatchObject({ isCabCompliant: null, isCnOptional: false, plugin: { options: { ocsp: ['http://ocsp.example.com'], caIssuers: ['http://ca.example.com/a.der'] } } });
+    expect(changed).toMatchObject({
+      isCabCompliant: null,
+      isCnOptional: false,
+      plugin: { options: { ocsp: ['http://ocsp.example.com'], caIssuers: ['http://ca.example.com/a.der'] } },
+    });
     expect(JSON.parse(changed.options)).toContainEqual({ name: 'cn_optional', value: false });
     expect(await program.ok('PUT', `/authorities/${id}`, changed)).toEqual(changed);
-    for (const [body, field] of [[{ options: '{' }, 'options'], [{ options: [{ name: 'cab_compliant', value: 7 }] }, 'options'], [{ options: [{ name: 'colour', value: 1 }] }, 'plugin.options.colour'], [{ name: 'other' }, 'name'], [{ colour: 1 }, 'colour']] as const) {
-      const { status, body: problem } = await program.call('PUT', `/authorities/${id}`, { owner: 'pki@example.com', ...body });
+    for (const [body, field] of [
+      [{ options: '{' }, 'options'],
+      [{ options: [{ name: 'cab_compliant', value: 7 }] }, 'options'],
+      [{ options: [{ name: 'colour', value: 1 }] }, 'plugin.options.colour'],
+      [{ name: 'other' }, 'name'],
+      [{ colour: 1 }, 'colour'],
+    ] as const) {
+      const { status, body: problem } = await program.call('PUT', `/authorities/${id}`, {
+        owner: 'pki@example.com',
+        ...body,
+      });
       expect([status, Object.keys(problem.reasons)]).toEqual([400, [field]]);
     }
-    expect((await issue({ authority: { id }, commonName: undefined, extensions: { subAltNames: { names: [{ nameType: 'DNSName', value: 'a.example.com' }] } } })).body.reasons).toHaveProperty('commonName');
+    expect(
+      (
+        await issue({
+          authority: { id },
+          commonName: undefined,
+          extensions: { subAltNames: { names: [{ nameType: 'DNSName', value: 'a.example.com' }] } },
+        })
+      ).body.reasons,
+    ).toHaveProperty('commonName');
   });
 });
 
@@ -148,40 +285,86 @@ describe('how long an authority issues for', () => {
     const { status, body } = await issue({ authority: { name: 'capped' }, validityDays: 91 });
     expect([status, body.reasons]).toEqual([400, { validityDays: ['This authority issues for at most 90 days.'] }]);
     const made = (await issue({ authority: { name: 'capped' } })).body;
-    expect([days(made), made.authority]).toEqual([60, expect.objectContaining({ maxIssuanceDays: 90, defaultValidityDays: 60, isCabCompliant: null, isCnOptional: true })]);
+    expect([days(made), made.authority]).toEqual([
+      60,
+      expect.objectContaining({
+        maxIssuanceDays: 90,
+        defaultValidityDays: 60,
+        isCabCompliant: null,
+        isCnOptional: true,
+      }),
+    ]);
   });
 
   it('binds the authorities below it', async () => {
-    expect(await program.ok('GET', `/authorities/${ids['sub']}`)).toMatchObject({ maxValidityDays: 90, maxIssuanceDays: 90 });
+    expect(await program.ok('GET', `/authorities/${ids['sub']}`)).toMatchObject({
+      maxValidityDays: 90,
+      maxIssuanceDays: 90,
+    });
     expect((await issue({ authority: { name: 'sub' }, validityDays: 91 })).status).toBe(400);
     for (const maxValidityDays of [91, null]) {
-      expect((await program.call('PUT', `/authorities/${ids['sub']}`, { owner: 'pki@example.com', maxValidityDays })).body.reasons).toHaveProperty('maxValidityDays');
+      expect(
+        (await program.call('PUT', `/authorities/${ids['sub']}`, { owner: 'pki@example.com', maxValidityDays })).body
+          .reasons,
+      ).toHaveProperty('maxValidityDays');
     }
     const below = { type: 'subca', owner: 'pki@example.com', commonName: 'Below', name: 'below' };
-    expect((await program.call('POST', '/authorities', { ...below, parent: { name: 'capped' }, maxValidityDays: 100 })).body.reasons).toHaveProperty('maxValidityDays');
-    expect((await program.call('POST', '/authorities', { ...below, parent: { name: 'public' }, isCabCompliant: false })).body.reasons).toHaveProperty('isCabCompliant');
+    expect(
+      (await program.call('POST', '/authorities', { ...below, parent: { name: 'capped' }, maxValidityDays: 100 })).body
+        .reasons,
+    ).toHaveProperty('maxValidityDays');
+    expect(
+      (await program.call('POST', '/authorities', { ...below, parent: { name: 'public' }, isCabCompliant: false })).body
+        .reasons,
+    ).toHaveProperty('isCabCompliant');
   });
 
   it('binds the authorities below it as soon as it is tightened, however deep', async () => {
-    const make = (name: string, more: object) => program.ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: name, ...more });
+    const make = (name: string, more: object) =>
+      program.ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: name, ...more });
     const top = await make('top', {});
     await make('mid', { type: 'subca', parent: { name: 'top' }, pathLength: 1 });
     const low = await make('low', { type: 'subca', parent: { name: 'mid' }, maxValidityDays: 300 });
     const long = (await issue({ authority: { name: 'low' }, validityDays: 250 })).body;
     expect(long.authority.maxIssuanceDays).toBe(300);
     await program.ok('PUT', `/authorities/${top.id}`, { owner: 'pki@example.com', maxValidityDays: 30 });
-    expect((await issue({ authority: { name: 'low' }, validityDays: 31 })).body.reasons).toEqual({ validityDays: ['This authority issues for at most 30 days.'] });
+    expect((await issue({ authority: { name: 'low' }, validityDays: 31 })).body.reasons).toEqual({
+      validityDays: ['This authority issues for at most 30 days.'],
+    });
     const short = (await issue({ authority: { name: 'low' } })).body;
-    expect([days(short), short.authority.maxIssuanceDays, days(await program.ok('POST', `/certificates/${long.id}/reissue`))]).toEqual([30, 30, 30]);
+    expect([
+      days(short),
+      short.authority.maxIssuanceDays,
+      days(await program.ok('POST', `/certificates/${long.id}/reissue`)),
+    ]).toEqual([30, 30, 30]);
     expect((await program.ok('GET', `/certificates/${long.id}`)).authority.maxIssuanceDays).toBe(30);
-    expect(await program.ok('PUT', `/authorities/${low.id}`, { owner: 'pki@example.com', description: 'as it was' })).toMatchObject({ maxValidityDays: 300, maxIssuanceDays: 30 });
-    expect((await program.call('POST', '/certificates/upload', { owner: 'eve@example.com', body: long.body, authority: { name: 'low' } })).body.reasons).toHaveProperty('body');
+    expect(
+      await program.ok('PUT', `/authorities/${low.id}`, { owner: 'pki@example.com', description: 'as it was' }),
+    ).toMatchObject({ maxValidityDays: 300, maxIssuanceDays: 30 });
+    expect(
+      (
+        await program.call('POST', '/certificates/upload', {
+          owner: 'eve@example.com',
+          body: long.body,
+          authority: { name: 'low' },
+        })
+      ).body.reasons,
+    ).toHaveProperty('body');
   });
 
   it("binds the authorities below it in Lemur's options too", async () => {
-    const { id } = await program.ok('POST', '/authorities', { type: 'subca', parent: { name: 'public' }, name: 'under', owner: 'pki@example.com', commonName: 'Under' });
+    const { id } = await program.ok('POST', '/authorities', {
+      type: 'subca',
+      parent: { name: 'public' },
+      name: 'under',
+      owner: 'pki@example.com',
+      commonName: 'Under',
+    });
     for (const cab_compliant of [false, null, 'false']) {
-      expect((await program.call('PUT', `/authorities/${id}`, { owner: 'pki@example.com', options: { cab_compliant } })).body.reasons).toHaveProperty('isCabCompliant');
+      expect(
+        (await program.call('PUT', `/authorities/${id}`, { owner: 'pki@example.com', options: { cab_compliant } })).body
+          .reasons,
+      ).toHaveProperty('isCabCompliant');
     }
     expect(await program.ok('GET', `/authorities/${id}`)).toMatchObject({ isCabCompliant: true });
   });
@@ -189,15 +372,24 @@ describe('how long an authority issues for', () => {
   it('binds what is imported for it, and never twice', async () => {
     const foreign = startTestAuthority();
     try {
-      const { chainPem: [body = '', chain = ''], privateKeyPem: privateKey } = foreign.issue('known.example.org');
-      const made = (await issue({ authority: { name: 'root' }, validityDays: 400, commonName: 'long.example.com' })).body;
-      const upload = (changes: object) => program.call('POST', '/certificates/upload', { owner: 'eve@example.com', body: made.body, ...changes });
+      const {
+        chainPem: [body = '', chain = ''],
+        privateKeyPem: privateKey,
+      } = foreign.issue('known.example.org');
+      const made = (await issue({ authority: { name: 'root' }, validityDays: 400, commonName: 'long.example.com' }))
+        .body;
+      const upload = (changes: object) =>
+        program.call('POST', '/certificates/upload', { owner: 'eve@example.com', body: made.body, ...changes });
       // The same issuer and serial number under another owner would let that owner revoke what is not theirs.
       expect((await upload({ authority: { name: 'root' } })).status).toBe(409);
       expect((await upload({})).status).toBe(409);
-      expect((await upload({ body, chain, privateKey, authority: { name: 'root' } })).body.reasons).toHaveProperty('authority');
+      expect((await upload({ body, chain, privateKey, authority: { name: 'root' } })).body.reasons).toHaveProperty(
+        'authority',
+      );
       await program.ok('PUT', `/authorities/${ids['root']}`, { owner: 'pki@example.com', maxValidityDays: 300 });
-      expect((await upload({ authority: { name: 'root' } })).body.reasons).toEqual({ body: ['This authority issues for at most 300 days.'] });
+      expect((await upload({ authority: { name: 'root' } })).body.reasons).toEqual({
+        body: ['This authority issues for at most 300 days.'],
+      });
       await program.ok('PUT', `/authorities/${ids['root']}`, { owner: 'pki@example.com', maxValidityDays: null });
     } finally {
       foreign.close();
@@ -208,9 +400,15 @@ describe('how long an authority issues for', () => {
     const allowed = () => publicTlsMaxDays(program.clock.now());
     const certificate = (await issue({ authority: { name: 'public' }, rotation: true })).body;
     expect(Math.ceil(days(certificate))).toBe(Math.min(365, allowed()));
-    expect(await program.ok('GET', `/authorities/${ids['public']}`)).toMatchObject({ maxValidityDays: null, maxIssuanceDays: allowed(), isCabCompliant: true });
+    expect(await program.ok('GET', `/authorities/${ids['public']}`)).toMatchObject({
+      maxValidityDays: null,
+      maxIssuanceDays: allowed(),
+      isCabCompliant: true,
+    });
     program.clock.advance(Math.max(0, Date.UTC(2029, 2, 16) - program.clock.now().getTime()));
-    const { replacedBy: [successor] } = await eventually(async () => {
+    const {
+      replacedBy: [successor],
+    } = await eventually(async () => {
       const old = await program.ok('GET', `/certificates/${certificate.id}`);
       return old.replacedBy.length > 0 && old;
     });
@@ -218,18 +416,27 @@ describe('how long an authority issues for', () => {
     expect(days(renewed)).toBeCloseTo(47, 3);
     expect(days(renewed)).toBeLessThan(47);
     expect(await program.ok('GET', `/authorities/${ids['public']}`)).toMatchObject({ maxIssuanceDays: 47 });
-    expect((await issue({ authority: { name: 'public' }, validityDays: 48 })).body.reasons).toEqual({ validityDays: ['This authority issues for at most 47 days.'] });
+    expect((await issue({ authority: { name: 'public' }, validityDays: 48 })).body.reasons).toEqual({
+      validityDays: ['This authority issues for at most 47 days.'],
+    });
     // Thirty days before its end would be within its first half: it lives for two thirds of its time instead.
     const { at } = await program.ok('GET', `/certificates/${renewed.id}/plan`);
-    expect((Date.parse(at) - Date.parse(renewed.notBefore)) / dayMs).toBeCloseTo(47 * 2 / 3, 2);
+    expect((Date.parse(at) - Date.parse(renewed.notBefore)) / dayMs).toBeCloseTo((47 * 2) / 3, 2);
   });
 });
 
 describe('the end of an authority', () => {
   it('is told of in time, once for each lead, to its owner and the security team', async () => {
-    const { id } = await program.ok('POST', '/authorities', { name: 'ending', owner: 'ending@example.com', commonName: 'Ending', validityDays: 800 });
+    const { id } = await program.ok('POST', '/authorities', {
+      name: 'ending',
+      owner: 'ending@example.com',
+      commonName: 'Ending',
+      validityDays: 800,
+    });
     const mails = async (): Promise<{ subject: string; recipients: string[] }[]> =>
-      (await program.ok('GET', '/mails?count=200')).items.filter(({ subject }: { subject: string }) => subject.startsWith('Authority ending')).reverse();
+      (await program.ok('GET', '/mails?count=200')).items
+        .filter(({ subject }: { subject: string }) => subject.startsWith('Authority ending'))
+        .reverse();
     const told = (count: number) => eventually(async () => (await mails()).length === count);
     program.clock.advance(500 * dayMs);
     await told(1);
@@ -241,11 +448,18 @@ describe('the end of an authority', () => {
     program.clock.advance(35 * dayMs);
     const rows = await eventually(async () => {
       const found = await program.database.source.query<{ leadDays: number; open: boolean }[]>(
-        'select lead_days as "leadDays", sent_at is null as open from authority_notice where authority_id = $1 order by lead_days desc', [id]);
+        'select lead_days as "leadDays", sent_at is null as open from authority_notice ' +
+          'where authority_id = $1 order by lead_days desc',
+        [id],
+      );
       return found.every(({ open }) => !open) && found;
     });
     expect(rows.map(({ leadDays }) => leadDays)).toEqual([365, 90, 30]);
-    expect((await mails()).map(({ subject }) => subject)).toEqual(['Authority ending expires in 299 days', 'Authority ending expires in 59 days', 'Authority ending expires in 24 days']);
+    expect((await mails()).map(({ subject }) => subject)).toEqual([
+      'Authority ending expires in 299 days',
+      'Authority ending expires in 59 days',
+      'Authority ending expires in 24 days',
+    ]);
   });
 });
 
@@ -253,13 +467,29 @@ describe('settings', () => {
   let open: TestProgram;
   beforeAll(async () => {
     open = await startProgram({
-      ADMIN_ONLY_AUTHORITY_CREATION: 'false', DEFAULT_COUNTRY: 'CH', DEFAULT_STATE: 'Zug', DEFAULT_LOCATION: 'Baar', DEFAULT_ORGANIZATION: 'Example', DEFAULT_ORGANIZATIONAL_UNIT: 'PKI',
-      DEFAULT_AUTHORITY: 'usual', DEFAULT_ISSUER_PLUGIN: 'cryptography-issuer', DEFAULT_VALIDITY_DAYS: '120', ALLOW_WEEKEND_EXPIRATION: 'false',
+      ADMIN_ONLY_AUTHORITY_CREATION: 'false',
+      DEFAULT_COUNTRY: 'CH',
+      DEFAULT_STATE: 'Zug',
+      DEFAULT_LOCATION: 'Baar',
+      DEFAULT_ORGANIZATION: 'Example',
+      DEFAULT_ORGANIZATIONAL_UNIT: 'PKI',
+      DEFAULT_AUTHORITY: 'usual',
+      DEFAULT_ISSUER_PLUGIN: 'cryptography-issuer',
+      DEFAULT_VALIDITY_DAYS: '120',
+      ALLOW_WEEKEND_EXPIRATION: 'false',
     });
-    await open.ok('POST', '/authorities', { name: 'usual', owner: 'pki@example.com', commonName: 'Usual', maxValidityDays: 90 });
+    await open.ok('POST', '/authorities', {
+      name: 'usual',
+      owner: 'pki@example.com',
+      commonName: 'Usual',
+      maxValidityDays: 90,
+    });
     const [team] = (await open.ok('GET', '/roles?filter=name;usual_operator')).items;
     await open.ok('POST', '/roles', { name: 'team@example.com' });
-    for (const [username, roles] of [['member', [{ name: 'team@example.com' }, { id: team.id }]], ['guest', [{ name: 'read-only' }, { name: 'team@example.com' }]]] as const) {
+    for (const [username, roles] of [
+      ['member', [{ name: 'team@example.com' }, { id: team.id }]],
+      ['guest', [{ name: 'read-only' }, { name: 'team@example.com' }]],
+    ] as const) {
       await open.ok('POST', '/users', { username, email: `${username}@example.com`, password, roles });
       tokens[username] = await open.login(username, password);
     }
@@ -268,24 +498,56 @@ describe('settings', () => {
 
   it('are what /defaults says, and what a certificate gets', async () => {
     const { authority, ...said } = await open.ok('GET', '/defaults');
-    expect([authority.name, said]).toEqual(['usual', {
-      country: 'CH', state: 'Zug', location: 'Baar', organization: 'Example', organizationalUnit: 'PKI', issuerPlugin: 'cryptography-issuer', validityDays: 90, allowWeekendExpiration: false,
-    }]);
+    expect([authority.name, said]).toEqual([
+      'usual',
+      {
+        country: 'CH',
+        state: 'Zug',
+        location: 'Baar',
+        organization: 'Example',
+        organizationalUnit: 'PKI',
+        issuerPlugin: 'cryptography-issuer',
+        validityDays: 90,
+        allowWeekendExpiration: false,
+      },
+    ]);
     const made = await open.ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'www.example.com' });
-    expect([made.authority.name, made.distinguishedName]).toEqual(['usual', 'CN=www.example.com,OU=PKI,O=Example,L=Baar,ST=Zug,C=CH']);
+    expect([made.authority.name, made.distinguishedName]).toEqual([
+      'usual',
+      'CN=www.example.com,OU=PKI,O=Example,L=Baar,ST=Zug,C=CH',
+    ]);
   });
 
   it('let those who may change anything make roots of their own, and nothing below what is not theirs', async () => {
-    const make = (who: string, changes: object) => open.call('POST', '/authorities', { owner: 'team@example.com', commonName: 'Team', ...changes }, { token: tokens[who] });
+    const make = (who: string, changes: object) =>
+      open.call(
+        'POST',
+        '/authorities',
+        { owner: 'team@example.com', commonName: 'Team', ...changes },
+        { token: tokens[who] },
+      );
     expect((await make('member', { name: 'team' })).status).toBe(200);
     const sub = { name: 'below', commonName: 'Below', type: 'subca' };
     expect((await make('member', { ...sub, parent: { name: 'team' } })).status).toBe(200);
-    const issued = await open.call('POST', '/certificates', { owner: 'team@example.com', commonName: 'www.example.com', authority: { name: 'usual' } }, { token: tokens['member'] });
+    const issued = await open.call(
+      'POST',
+      '/certificates',
+      { owner: 'team@example.com', commonName: 'www.example.com', authority: { name: 'usual' } },
+      { token: tokens['member'] },
+    );
     expect(issued.status).toBe(200);
     for (const [who, changes] of [
-      ['member', { ...sub, name: 'b', parent: { name: 'usual' } }], ['member', { name: 'c', owner: 'pki@example.com' }], ['member', { name: 'd', owner: 'member@example.com' }],
-      ['member', { name: 'e', isPrivate: true }], ['guest', { name: 'f' }],
-    ] as const) expect((await make(who, changes)).status, JSON.stringify(changes)).toBe(403);
-    expect((await open.ok('GET', '/authorities')).items.map(({ name }: { name: string }) => name).sort()).toEqual(['below', 'team', 'usual']);
+      ['member', { ...sub, name: 'b', parent: { name: 'usual' } }],
+      ['member', { name: 'c', owner: 'pki@example.com' }],
+      ['member', { name: 'd', owner: 'member@example.com' }],
+      ['member', { name: 'e', isPrivate: true }],
+      ['guest', { name: 'f' }],
+    ] as const)
+      expect((await make(who, changes)).status, JSON.stringify(changes)).toBe(403);
+    expect((await open.ok('GET', '/authorities')).items.map(({ name }: { name: string }) => name).sort()).toEqual([
+      'below',
+      'team',
+      'usual',
+    ]);
   });
 });

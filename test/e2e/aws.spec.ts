@@ -3,8 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FakeIam, IAM_DEFAULTS, startIam } from '../fakes/iam-server.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
-
-/* eslint-disable @typescript-eslint/no-explicit-any -- JSON of many shapes */
+import type { Json } from '../support/json.js';
 
 let iam: FakeIam;
 let program: TestProgram;
@@ -19,23 +18,43 @@ afterAll(async () => {
 });
 
 const options = (more: object = {}): object => ({
-  accountNumber: IAM_DEFAULTS.accountNumber, accessKeyId: IAM_DEFAULTS.accessKeyId, secretAccessKey: IAM_DEFAULTS.secretAccessKey, endpoint: iam.url, path: '/perennial/', ...more,
+  accountNumber: IAM_DEFAULTS.accountNumber,
+  accessKeyId: IAM_DEFAULTS.accessKeyId,
+  secretAccessKey: IAM_DEFAULTS.secretAccessKey,
+  endpoint: iam.url,
+  path: '/perennial/',
+  ...more,
 });
 async function prepare({ ok }: TestProgram): Promise<void> {
   await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
-  await ok('POST', '/authorities', { name: 'issuing', type: 'subca', parent: { name: 'root' }, owner: 'pki@example.com', commonName: 'Example Issuing' });
+  await ok('POST', '/authorities', {
+    name: 'issuing',
+    type: 'subca',
+    parent: { name: 'root' },
+    owner: 'pki@example.com',
+    commonName: 'Example Issuing',
+  });
   await ok('POST', '/destinations', { label: 'iam', plugin: { id: 'aws-iam', options: options() } });
 }
-const issue = ({ ok }: TestProgram, commonName: string, label = 'iam'): Promise<any> =>
-  ok('POST', '/certificates', { owner: 'joe@example.com', commonName, authority: { name: 'issuing' }, validityDays: 90, rotation: true, destinations: [{ label }] });
-const deliveryOf = async ({ ok }: TestProgram, id: number): Promise<any> => (await ok('GET', `/certificates/${id}/deliveries`)).items[0];
-const inState = (on: TestProgram, id: number, state: string): Promise<any> => eventually(async () => {
-  const delivery = await deliveryOf(on, id);
-  return delivery?.state === state && delivery;
-});
+const issue = ({ ok }: TestProgram, commonName: string, label = 'iam'): Promise<Json> =>
+  ok('POST', '/certificates', {
+    owner: 'joe@example.com',
+    commonName,
+    authority: { name: 'issuing' },
+    validityDays: 90,
+    rotation: true,
+    destinations: [{ label }],
+  });
+const deliveryOf = async ({ ok }: TestProgram, id: number): Promise<Json> =>
+  (await ok('GET', `/certificates/${id}/deliveries`)).items[0];
+const inState = (on: TestProgram, id: number, state: string): Promise<Json> =>
+  eventually(async () => {
+    const delivery = await deliveryOf(on, id);
+    return delivery?.state === state && delivery;
+  });
 
 describe('certificates in AWS IAM', () => {
-  let first: any;
+  let first: Json;
 
   it('arrive with chain and key, without the root', async () => {
     first = await issue(program, 'www.example.com');
@@ -52,8 +71,13 @@ describe('certificates in AWS IAM', () => {
   it('never show the secret that gets them there', async () => {
     const { id } = (await program.ok('GET', '/destinations?filter=label;iam')).items[0];
     const shown = await program.ok('GET', `/destinations/${id}`);
-    expect(shown.plugin).toMatchObject({ slug: 'aws-destination', secretsSet: ['secretAccessKey'], options: { accessKeyId: IAM_DEFAULTS.accessKeyId } });
-    for (const path of ['/destinations', '/logs?count=200', '/jobs?count=200']) expect(JSON.stringify(await program.ok('GET', path))).not.toContain(IAM_DEFAULTS.secretAccessKey);
+    expect(shown.plugin).toMatchObject({
+      slug: 'aws-destination',
+      secretsSet: ['secretAccessKey'],
+      options: { accessKeyId: IAM_DEFAULTS.accessKeyId },
+    });
+    for (const path of ['/destinations', '/logs?count=200', '/jobs?count=200'])
+      expect(JSON.stringify(await program.ok('GET', path))).not.toContain(IAM_DEFAULTS.secretAccessKey);
     const [row] = await program.database.source.query('select row_to_json(d)::text as text from destination d');
     expect(row.text).not.toContain(IAM_DEFAULTS.secretAccessKey);
     expect(await program.ok('POST', `/destinations/${id}/test`)).toEqual({ ok: true, fault: null, detail: null });
@@ -99,25 +123,44 @@ describe('certificates in AWS IAM', () => {
     const [{ id: waitingId }] = (await ok('GET', '/certificates?filter=cn;c.example.com')).items;
     await ok('PUT', `/certificates/${waitingId}`, { destinations: [] });
     await inState(program, waitingId, 'removed');
-    const { id } = await ok('POST', '/destinations', { label: 'wrong', plugin: { id: 'aws-iam', options: options({ secretAccessKey: 'wrong', path: '/wrong/' }) } });
-    expect(await ok('POST', `/destinations/${id}/test`)).toMatchObject({ ok: false, fault: 'misconfigured', detail: expect.any(String) });
+    const { id } = await ok('POST', '/destinations', {
+      label: 'wrong',
+      plugin: { id: 'aws-iam', options: options({ secretAccessKey: 'wrong', path: '/wrong/' }) },
+    });
+    expect(await ok('POST', `/destinations/${id}/test`)).toMatchObject({
+      ok: false,
+      fault: 'misconfigured',
+      detail: expect.any(String),
+    });
     const certificate = await issue(program, 'd.example.com', 'wrong');
     const failing = await inState(program, certificate.id, 'failing');
-    expect(failing).toMatchObject({ fault: 'misconfigured', detail: expect.stringMatching(/credential|signature|SignatureDoesNotMatch/i) });
+    expect(failing).toMatchObject({
+      fault: 'misconfigured',
+      detail: expect.stringMatching(/credential|signature|SignatureDoesNotMatch/i),
+    });
 
-    await ok('PUT', `/destinations/${id}`, { label: 'wrong', plugin: { id: 'aws-iam', options: options({ path: '/wrong/' }) } });
+    await ok('PUT', `/destinations/${id}`, {
+      label: 'wrong',
+      plugin: { id: 'aws-iam', options: options({ path: '/wrong/' }) },
+    });
     await ok('POST', `/deliveries/${failing.id}/retry`);
     expect((await inState(program, certificate.id, 'delivered')).location).toContain('/wrong/');
   });
 
   it('are never left in another account', async () => {
     const { ok } = program;
-    await ok('POST', '/destinations', { label: 'elsewhere', plugin: { id: 'aws-iam', options: options({ accountNumber: '999999999999' }) } });
+    await ok('POST', '/destinations', {
+      label: 'elsewhere',
+      plugin: { id: 'aws-iam', options: options({ accountNumber: '999999999999' }) },
+    });
     const [{ id: freed }] = (await ok('GET', '/certificates?filter=cn;b.example.com')).items;
     await ok('PUT', `/certificates/${freed}`, { destinations: [] });
     await inState(program, freed, 'removed');
     const { id, name } = await issue(program, 'e.example.com', 'elsewhere');
-    expect(await inState(program, id, 'failing')).toMatchObject({ fault: 'misconfigured', detail: expect.stringContaining('999999999999') });
+    expect(await inState(program, id, 'failing')).toMatchObject({
+      fault: 'misconfigured',
+      detail: expect.stringContaining('999999999999'),
+    });
     expect(iam.certificates().map((held) => held.name)).not.toContain(name);
   });
 });
@@ -129,7 +172,10 @@ describe('an endpoint inside the network that the operator has not allowed', () 
       await prepare(guarded);
       const before = iam.actions().length;
       const { id } = await issue(guarded, 'www.example.com');
-      expect(await inState(guarded, id, 'failing')).toMatchObject({ fault: 'misconfigured', detail: expect.stringContaining('ALLOWED_PRIVATE_HOSTS') });
+      expect(await inState(guarded, id, 'failing')).toMatchObject({
+        fault: 'misconfigured',
+        detail: expect.stringContaining('ALLOWED_PRIVATE_HOSTS'),
+      });
       expect(iam.actions()).toHaveLength(before);
     } finally {
       await guarded.stop();

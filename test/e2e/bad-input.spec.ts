@@ -19,12 +19,36 @@ beforeAll(async () => {
   // No jobs run, so nothing but the requests writes while rows are counted.
   program = await startProgram({ ALLOW_WEEKEND_EXPIRATION: 'false', PERENNIAL_ROLE: 'api' });
   const { ok } = program;
-  await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root', validityDays: 2000 });
-  await ok('POST', '/authorities', { name: 'short', type: 'subca', parent: { name: 'root' }, owner: 'pki@example.com', commonName: 'Example Short', maxValidityDays: 30 });
-  ids.web = (await ok('POST', '/destinations', { label: 'web', plugin: { id: 'filesystem', options: { path: folder } } })).id;
+  await ok('POST', '/authorities', {
+    name: 'root',
+    owner: 'pki@example.com',
+    commonName: 'Example Root',
+    validityDays: 2000,
+  });
+  await ok('POST', '/authorities', {
+    name: 'short',
+    type: 'subca',
+    parent: { name: 'root' },
+    owner: 'pki@example.com',
+    commonName: 'Example Short',
+    maxValidityDays: 30,
+  });
+  ids.web = (
+    await ok('POST', '/destinations', { label: 'web', plugin: { id: 'filesystem', options: { path: folder } } })
+  ).id;
   ids.inUsePolicy = (await ok('POST', '/policies', { name: 'used', days: 5 })).id;
-  ids.certificate = (await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'good.example.com', authority: { name: 'root' }, rotationPolicy: { name: 'used' } })).id;
-  const { chainPem: [body = '', chain = ''], privateKeyPem: privateKey } = foreign.issue('known.example.org');
+  ids.certificate = (
+    await ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'good.example.com',
+      authority: { name: 'root' },
+      rotationPolicy: { name: 'used' },
+    })
+  ).id;
+  const {
+    chainPem: [body = '', chain = ''],
+    privateKeyPem: privateKey,
+  } = foreign.issue('known.example.org');
   known = { body, chain, privateKey };
   ids.uploaded = (await ok('POST', '/certificates/upload', { owner: 'joe@example.com', ...known })).id;
 });
@@ -35,8 +59,23 @@ afterAll(async () => {
 });
 
 async function counts(): Promise<Record<string, number>> {
-  const tables = ['certificate', 'domain', 'role', 'notification', 'audit_event', 'authority', 'destination', 'delivery', 'rotation_policy', 'notice', 'mail', 'certificate_role'];
-  const [row] = await program.database.source.query<[Record<string, number>]>(`select ${tables.map((table) => `(select count(*)::int from ${table}) as ${table}`).join(', ')}`);
+  const tables = [
+    'certificate',
+    'domain',
+    'role',
+    'notification',
+    'audit_event',
+    'authority',
+    'destination',
+    'delivery',
+    'rotation_policy',
+    'notice',
+    'mail',
+    'certificate_role',
+  ];
+  const [row] = await program.database.source.query<[Record<string, number>]>(
+    `select ${tables.map((table) => `(select count(*)::int from ${table}) as ${table}`).join(', ')}`,
+  );
   return row;
 }
 
@@ -44,7 +83,12 @@ async function counts(): Promise<Record<string, number>> {
 async function expectRefusal(ask: () => Promise<Answer>, status: number, field: string | null): Promise<Answer> {
   const before = await counts();
   const answer = await ask();
-  expect(answer.body, JSON.stringify(answer.body)).toMatchObject({ status, type: expect.stringContaining('/problems/'), detail: expect.any(String), instance: expect.stringMatching(/^urn:uuid:/) });
+  expect(answer.body, JSON.stringify(answer.body)).toMatchObject({
+    status,
+    type: expect.stringContaining('/problems/'),
+    detail: expect.any(String),
+    instance: expect.stringMatching(/^urn:uuid:/),
+  });
   expect(answer.status).toBe(status);
   expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
   if (field !== null) expect(Object.keys(answer.body.reasons)).toContain(field);
@@ -55,10 +99,17 @@ async function expectRefusal(ask: () => Promise<Answer>, status: number, field: 
 let made = 0;
 /** A good request of an owner whom nobody knows yet, with `changes`. */
 function request(changes: object): object {
-  return { owner: `new-${++made}@example.com`, commonName: `new-${made}.example.com`, authority: { name: 'root' }, ...changes };
+  return {
+    owner: `new-${++made}@example.com`,
+    commonName: `new-${made}.example.com`,
+    authority: { name: 'root' },
+    ...changes,
+  };
 }
 
-const names = (...values: [string, string][]): object => ({ extensions: { subAltNames: { names: values.map(([nameType, value]) => ({ nameType, value })) } } });
+const names = (...values: [string, string][]): object => ({
+  extensions: { subAltNames: { names: values.map(([nameType, value]) => ({ nameType, value })) } },
+});
 
 describe('POST /certificates refuses', () => {
   it.each<[string, object, string]>([
@@ -88,19 +139,55 @@ describe('POST /certificates refuses', () => {
     ['an unknown certificate to replace', { replaces: [{ id: 4711 }] }, 'replaces.0'],
     ['the same under its old name', { replacements: [{ id: 4711 }] }, 'replacements.0'],
     ['an unknown kind of name', names(['directoryName', 'CN=x']), 'extensions.subAltNames.names.0.nameType'],
-    ['a host name with a space', names(['DNSName', 'ok.example.com'], ['DNSName', 'not ok.example.com']), 'extensions.subAltNames.names.1.value'],
+    [
+      'a host name with a space',
+      names(['DNSName', 'ok.example.com'], ['DNSName', 'not ok.example.com']),
+      'extensions.subAltNames.names.1.value',
+    ],
     ['a wildcard in the middle', names(['DNSName', 'a.*.example.com']), 'extensions.subAltNames.names.0.value'],
     ['an address that is none', names(['IPAddress', '999.1.1.1']), 'extensions.subAltNames.names.0.value'],
-    ['5,000 names', names(...Array.from({ length: 5000 }, (_, i): [string, string] => ['DNSName', `n${i}.example.com`])), 'extensions.subAltNames.names'],
+    [
+      '5,000 names',
+      names(...Array.from({ length: 5000 }, (_, i): [string, string] => ['DNSName', `n${i}.example.com`])),
+      'extensions.subAltNames.names',
+    ],
     ['the usage of a CA', { extensions: { keyUsage: { useKeyCertSign: true } } }, 'extensions.keyUsage'],
     ['a CA', { extensions: { basicConstraints: { ca: true } } }, 'extensions.basicConstraints.ca'],
-    ['an unknown usage', { extensions: { extendedKeyUsage: { useTheForce: true } } }, 'extensions.extendedKeyUsage.useTheForce'],
-    ['an extension whose value is no DER', { extensions: { custom: [{ oid: '1.2.3.4', encoding: 'b64asn1', value: '!!!' }] } }, 'extensions.custom.0.value'],
-    ['a CA by the back door', { extensions: { custom: [{ oid: '2.5.29.19', encoding: 'b64asn1', value: 'MAMBAf8=' }] } }, 'extensions.custom.0.oid'],
-    ['an extension twice', { extensions: { custom: [1, 2].map(() => ({ oid: '1.2.3.4', encoding: 'string', value: 'x' })) } }, 'extensions.custom.1.oid'],
-    ['an extension in characters that it cannot hold', { extensions: { custom: [{ oid: '1.2.3.4', encoding: 'ia5string', value: 'ü' }] } }, 'extensions.custom.0.value'],
-    ['no key identifier', { extensions: { subjectKeyIdentifier: { includeSKI: false } } }, 'extensions.subjectKeyIdentifier.includeSKI'],
-    ['the issuer by its own issuer', { extensions: { authorityKeyIdentifier: { useAuthorityCert: true } } }, 'extensions.authorityKeyIdentifier.useAuthorityCert'],
+    [
+      'an unknown usage',
+      { extensions: { extendedKeyUsage: { useTheForce: true } } },
+      'extensions.extendedKeyUsage.useTheForce',
+    ],
+    [
+      'an extension whose value is no DER',
+      { extensions: { custom: [{ oid: '1.2.3.4', encoding: 'b64asn1', value: '!!!' }] } },
+      'extensions.custom.0.value',
+    ],
+    [
+      'a CA by the back door',
+      { extensions: { custom: [{ oid: '2.5.29.19', encoding: 'b64asn1', value: 'MAMBAf8=' }] } },
+      'extensions.custom.0.oid',
+    ],
+    [
+      'an extension twice',
+      { extensions: { custom: [1, 2].map(() => ({ oid: '1.2.3.4', encoding: 'string', value: 'x' })) } },
+      'extensions.custom.1.oid',
+    ],
+    [
+      'an extension in characters that it cannot hold',
+      { extensions: { custom: [{ oid: '1.2.3.4', encoding: 'ia5string', value: 'ü' }] } },
+      'extensions.custom.0.value',
+    ],
+    [
+      'no key identifier',
+      { extensions: { subjectKeyIdentifier: { includeSKI: false } } },
+      'extensions.subjectKeyIdentifier.includeSKI',
+    ],
+    [
+      'the issuer by its own issuer',
+      { extensions: { authorityKeyIdentifier: { useAuthorityCert: true } } },
+      'extensions.authorityKeyIdentifier.useAuthorityCert',
+    ],
     ['a CSR that is none', { csr: 'nonsense' }, 'csr'],
     ['a DNS provider', { dnsProvider: { id: 1 } }, 'dnsProvider'],
     ['years that are no number', { validityDays: undefined, validityYears: 'two' }, 'validityYears'],
@@ -109,7 +196,8 @@ describe('POST /certificates refuses', () => {
   });
 
   /** The first such day of the week (0 is Sunday) that is at least `days` away. */
-  const weekday = (day: number, days: number): string => inDays(days + (7 + day - new Date(inDays(days)).getUTCDay()) % 7);
+  const weekday = (day: number, days: number): string =>
+    inDays(days + ((7 + day - new Date(inDays(days)).getUTCDay()) % 7));
   const monday = (days: number): string => weekday(1, days);
   it.each<[string, () => object, string]>([
     ['dates that are none', () => ({ validityStart: 'tomorrow', validityEnd: inDays(30) }), 'validityStart'],
@@ -122,7 +210,11 @@ describe('POST /certificates refuses', () => {
     ['a start before the CA', () => ({ validityStart: inDays(-100), validityEnd: monday(30) }), 'validityStart'],
     ['an end beyond the CA', () => ({ validityDays: 2100 }), 'validityDays'],
     ['years beyond the CA', () => ({ validityYears: 10 }), 'validityYears'],
-    ['more days than the authority issues for', () => ({ validityDays: 31, authority: { name: 'short' } }), 'validityDays'],
+    [
+      'more days than the authority issues for',
+      () => ({ validityDays: 31, authority: { name: 'short' } }),
+      'validityDays',
+    ],
     ['an end on a weekend, where that is not wanted', () => ({ validityEnd: weekday(6, 30) }), 'validityEnd'],
     ['no day', () => ({ validityDays: 0 }), 'validityDays'],
     ['half a year', () => ({ validityYears: 0.5 }), 'validityYears'],
@@ -135,7 +227,8 @@ describe('POST /certificates refuses', () => {
     const good = opensslCsr('/CN=csr.example.com', [], 'ec').csrPem;
     const der = Buffer.from(good.replace(/-----[^-]+-----/g, ''), 'base64');
     der.writeUInt8((der.at(-1) ?? 0) ^ 1, der.length - 1);
-    const forged = `-----BEGIN CERTIFICATE REQUEST-----\n${der.toString('base64')}\n-----END CERTIFICATE REQUEST-----\n`;
+    const forged =
+      `-----BEGIN CERTIFICATE REQUEST-----\n${der.toString('base64')}\n-----END ` + `CERTIFICATE REQUEST-----\n`;
     const csrs = {
       forged,
       weak: opensslCsr('/CN=csr.example.com', [], 'rsa:1024').csrPem,
@@ -145,15 +238,39 @@ describe('POST /certificates refuses', () => {
       nameless: opensslCsr('/O=Example', [], 'ec').csrPem,
       certificate: known.body,
     };
-    for (const csr of Object.values(csrs)) await expectRefusal(() => program.call('POST', '/certificates', request({ csr, commonName: undefined })), 400, 'csr');
-    await expectRefusal(() => program.call('POST', '/certificates', request({ csr: good, commonName: undefined, destinations: [{ label: 'web' }] })), 400, 'destinations');
-    expect((await program.call('POST', '/certificates', request({ csr: good, commonName: undefined }))).status).toBe(200);
+    for (const csr of Object.values(csrs))
+      await expectRefusal(
+        () => program.call('POST', '/certificates', request({ csr, commonName: undefined })),
+        400,
+        'csr',
+      );
+    await expectRefusal(
+      () =>
+        program.call(
+          'POST',
+          '/certificates',
+          request({ csr: good, commonName: undefined, destinations: [{ label: 'web' }] }),
+        ),
+      400,
+      'destinations',
+    );
+    expect((await program.call('POST', '/certificates', request({ csr: good, commonName: undefined }))).status).toBe(
+      200,
+    );
   });
 
   it('an authority that is switched off', async () => {
-    const { id } = await program.ok('POST', '/authorities', { name: 'retired', owner: 'pki@example.com', commonName: 'Example Retired' });
+    const { id } = await program.ok('POST', '/authorities', {
+      name: 'retired',
+      owner: 'pki@example.com',
+      commonName: 'Example Retired',
+    });
     await program.ok('PUT', `/authorities/${id}`, { owner: 'pki@example.com', active: false });
-    await expectRefusal(() => program.call('POST', '/certificates', request({ authority: { name: 'retired' } })), 409, null);
+    await expectRefusal(
+      () => program.call('POST', '/certificates', request({ authority: { name: 'retired' } })),
+      409,
+      null,
+    );
   });
 
   it('where a weekend is not wanted, ends on the Friday before instead', async () => {
@@ -165,11 +282,24 @@ describe('POST /certificates refuses', () => {
 });
 
 describe('POST /certificates/upload refuses', () => {
-  const upload = (changes: object): Promise<Answer> => program.call('POST', '/certificates/upload', { owner: `new-${++made}@example.com`, ...changes });
+  const upload = (changes: object): Promise<Answer> =>
+    program.call('POST', '/certificates/upload', { owner: `new-${++made}@example.com`, ...changes });
 
   it('what does not fit together, and names the part at fault', async () => {
-    const { chainPem: [body = '', chain = ''], privateKeyPem: privateKey } = foreign.issue('fresh.example.org');
-    const encrypted = runOn({ 'key.pem': privateKey }, 'openssl', 'pkcs8', '-topk8', '-in', 'key.pem', '-passout', 'pass:secret');
+    const {
+      chainPem: [body = '', chain = ''],
+      privateKeyPem: privateKey,
+    } = foreign.issue('fresh.example.org');
+    const encrypted = runOn(
+      { 'key.pem': privateKey },
+      'openssl',
+      'pkcs8',
+      '-topk8',
+      '-in',
+      'key.pem',
+      '-passout',
+      'pass:secret',
+    );
     const cases: [object, string][] = [
       [{ body: 'nonsense' }, 'body'],
       [{ body: body.replace(/A/g, '!') }, 'body'],
@@ -217,13 +347,21 @@ describe('PUT /certificates/{id} refuses', () => {
   it('a destination that needs a key for a certificate without one', async () => {
     const { csrPem: csr } = opensslCsr('/CN=keyless.example.com', [], 'ec');
     const { id } = await program.ok('POST', '/certificates', request({ csr, commonName: undefined }));
-    await expectRefusal(() => program.call('PUT', `/certificates/${id}`, { destinations: [{ label: 'web' }] }), 400, 'destinations');
+    await expectRefusal(
+      () => program.call('PUT', `/certificates/${id}`, { destinations: [{ label: 'web' }] }),
+      400,
+      'destinations',
+    );
   });
 
   it('a destination for a certificate that is revoked', async () => {
     const { id } = await program.ok('POST', '/certificates', request({}));
     await program.ok('PUT', `/certificates/${id}/revoke`, {});
-    await expectRefusal(() => program.call('PUT', `/certificates/${id}`, { destinations: [{ label: 'web' }] }), 409, null);
+    await expectRefusal(
+      () => program.call('PUT', `/certificates/${id}`, { destinations: [{ label: 'web' }] }),
+      409,
+      null,
+    );
   });
 });
 
@@ -233,7 +371,11 @@ describe('POST /certificates/{id}/export refuses', () => {
     ['a plugin of another kind', { plugin: { id: 'filesystem' } }, 'plugin.id'],
     ['no plugin', { plugin: {} }, 'plugin.slug'],
     ['an unknown option', { plugin: { id: 'pkcs12', options: { colour: 'red' } } }, 'plugin.options.colour'],
-    ['a short passphrase', { plugin: { slug: 'java-export', pluginOptions: [{ name: 'passphrase', value: 'abc' }] } }, 'plugin.options.passphrase'],
+    [
+      'a short passphrase',
+      { plugin: { slug: 'java-export', pluginOptions: [{ name: 'passphrase', value: 'abc' }] } },
+      'plugin.options.passphrase',
+    ],
   ])('%s', async (_, body, field) => {
     await expectRefusal(() => program.call('POST', `/certificates/${ids.certificate}/export`, body), 400, field);
   });
@@ -241,12 +383,21 @@ describe('POST /certificates/{id}/export refuses', () => {
   it('a key that is not here', async () => {
     const { csrPem: csr } = opensslCsr('/CN=keyless2.example.com', [], 'ec');
     const { id } = await program.ok('POST', '/certificates', request({ csr, commonName: undefined }));
-    await expectRefusal(() => program.call('POST', `/certificates/${id}/export`, { plugin: { id: 'pkcs12' } }), 400, 'plugin');
+    await expectRefusal(
+      () => program.call('POST', `/certificates/${id}/export`, { plugin: { id: 'pkcs12' } }),
+      400,
+      'plugin',
+    );
   });
 });
 
 describe('POST /authorities refuses', () => {
-  const authority = (changes: object): object => ({ name: `ca-${++made}`, owner: `new-${made}@example.com`, commonName: `CA ${made}`, ...changes });
+  const authority = (changes: object): object => ({
+    name: `ca-${++made}`,
+    owner: `new-${made}@example.com`,
+    commonName: `CA ${made}`,
+    ...changes,
+  });
 
   it.each<[string, object, string]>([
     ['an unknown plugin', { plugin: { slug: 'none' } }, 'plugin.slug'],
@@ -255,7 +406,11 @@ describe('POST /authorities refuses', () => {
     ['a subca without a parent', { type: 'subca' }, 'parent'],
     ['a subca of nobody', { type: 'subca', parent: { name: 'none' } }, 'parent'],
     ['a root with a parent', { parent: { name: 'root' } }, 'parent'],
-    ['a subca that outlives its parent', { type: 'subca', parent: { name: 'root' }, validityYears: 30 }, 'validityYears'],
+    [
+      'a subca that outlives its parent',
+      { type: 'subca', parent: { name: 'root' }, validityYears: 30 },
+      'validityYears',
+    ],
     ['a key that does not sign so', { keyType: 'RSA2048', signingAlgorithm: 'sha256WithECDSA' }, 'signingAlgorithm'],
     ['a weak key', { keyType: 'RSA1024' }, 'keyType'],
     ['a country that is no code', { country: 'Germany' }, 'country'],
@@ -269,26 +424,61 @@ describe('POST /authorities refuses', () => {
   });
 
   it('a longer path than its parent allows, and a name that is taken', async () => {
-    await expectRefusal(() => program.call('POST', '/authorities', authority({ type: 'subca', parent: { name: 'short' } })), 400, null);
+    await expectRefusal(
+      () => program.call('POST', '/authorities', authority({ type: 'subca', parent: { name: 'short' } })),
+      400,
+      null,
+    );
     await expectRefusal(() => program.call('POST', '/authorities', authority({ name: 'ROOT' })), 409, null);
   });
 });
 
 describe('what certificates refer to', () => {
-  const destination = (options: object, label = `d-${++made}`): object => ({ label, plugin: { id: 'filesystem', options } });
-  const notification = (options: object, label = `n-${++made}`): object => ({ label, plugin: { id: 'email', options } });
+  const destination = (options: object, label = `d-${++made}`): object => ({
+    label,
+    plugin: { id: 'filesystem', options },
+  });
+  const notification = (options: object, label = `n-${++made}`): object => ({
+    label,
+    plugin: { id: 'email', options },
+  });
 
   it.each<[string, string, () => object, string]>([
     ['destinations', 'an unknown plugin', () => ({ label: 'x', plugin: { id: 'none' } }), 'plugin.id'],
     ['destinations', 'a missing option', () => destination({}), 'plugin.options.path'],
     ['destinations', 'an option of the wrong type', () => destination({ path: 7 }), 'plugin.options.path'],
-    ['destinations', 'an unknown option', () => destination({ path: '/srv/x', colour: 'red' }), 'plugin.options.colour'],
-    ['destinations', 'a value that does not exist', () => destination({ path: '/srv/x', layout: 'pile' }), 'plugin.options.layout'],
+    [
+      'destinations',
+      'an unknown option',
+      () => destination({ path: '/srv/x', colour: 'red' }),
+      'plugin.options.colour',
+    ],
+    [
+      'destinations',
+      'a value that does not exist',
+      () => destination({ path: '/srv/x', layout: 'pile' }),
+      'plugin.options.layout',
+    ],
     ['destinations', 'no label', () => destination({ path: '/srv/x' }, ' '), 'label'],
     ['notifications', 'a missing option', () => notification({}), 'plugin.options.recipients'],
-    ['notifications', 'no interval', () => notification({ recipients: 'a@example.com', interval: 0 }), 'plugin.options.interval'],
-    ['notifications', 'recipients that are none', () => notification({ recipients: 'nobody' }), 'plugin.options.recipients'],
-    ['notifications', 'a plugin of another kind', () => ({ label: 'x', plugin: { id: 'filesystem', options: {} } }), 'plugin.id'],
+    [
+      'notifications',
+      'no interval',
+      () => notification({ recipients: 'a@example.com', interval: 0 }),
+      'plugin.options.interval',
+    ],
+    [
+      'notifications',
+      'recipients that are none',
+      () => notification({ recipients: 'nobody' }),
+      'plugin.options.recipients',
+    ],
+    [
+      'notifications',
+      'a plugin of another kind',
+      () => ({ label: 'x', plugin: { id: 'filesystem', options: {} } }),
+      'plugin.id',
+    ],
     ['policies', 'no rule', () => ({ name: 'x' }), 'days'],
     ['policies', 'a share beyond one', () => ({ name: 'x', lifetimeFraction: 2 }), 'lifetimeFraction'],
     ['policies', 'negative days', () => ({ name: 'x', days: -1 }), 'days'],
@@ -299,10 +489,18 @@ describe('what certificates refer to', () => {
 
   it('has its name once, whatever its case', async () => {
     await program.ok('POST', '/notifications', notification({ recipients: 'a@example.com' }, 'Soon'));
-    await expectRefusal(() => program.call('POST', '/notifications', notification({ recipients: 'a@example.com' }, 'SOON')), 409, null);
+    await expectRefusal(
+      () => program.call('POST', '/notifications', notification({ recipients: 'a@example.com' }, 'SOON')),
+      409,
+      null,
+    );
     await expectRefusal(() => program.call('POST', '/destinations', destination({ path: '/srv/x' }, 'WEB')), 409, null);
     await expectRefusal(() => program.call('POST', '/policies', { name: 'USED', days: 3 }), 409, null);
-    for (const [path, body, detail] of [['/destinations', destination({ path: '/srv/x' }, 'WEB'), 'this label'], ['/policies', { name: 'USED', days: 3 }, 'this name'], ['/authorities', { name: 'ROOT', owner: 'pki@example.com', commonName: 'Again' }, 'authority ROOT']] as const) {
+    for (const [path, body, detail] of [
+      ['/destinations', destination({ path: '/srv/x' }, 'WEB'), 'this label'],
+      ['/policies', { name: 'USED', days: 3 }, 'this name'],
+      ['/authorities', { name: 'ROOT', owner: 'pki@example.com', commonName: 'Again' }, 'authority ROOT'],
+    ] as const) {
       expect((await program.call('POST', path, body)).body.detail, path).toContain(detail);
     }
   });
@@ -320,7 +518,8 @@ describe('what certificates refer to', () => {
 });
 
 describe('a request that is none', () => {
-  const raw = (body: string, type?: string): Promise<Answer> => program.call('POST', '/certificates', body, { headers: type ? { 'content-type': type } : {} });
+  const raw = (body: string, type?: string): Promise<Answer> =>
+    program.call('POST', '/certificates', body, { headers: type ? { 'content-type': type } : {} });
 
   it('is refused before anything is looked at', async () => {
     await expectRefusal(() => raw('{"owner":'), 400, null);
@@ -329,29 +528,65 @@ describe('a request that is none', () => {
     await expectRefusal(() => raw(''), 400, null);
     await expectRefusal(() => program.call('POST', '/certificates'), 400, null);
     await expectRefusal(() => raw('{"__proto__":{}}'), 400, 'body');
-    await expectRefusal(() => raw('{"owner":"a@example.com","owner_":1,"common_name":"a","commonName":"b"}'), 400, 'commonName');
+    await expectRefusal(
+      () => raw('{"owner":"a@example.com","owner_":1,"common_name":"a","commonName":"b"}'),
+      400,
+      'commonName',
+    );
     await expectRefusal(() => raw(`{"a":${'['.repeat(50)}${']'.repeat(50)}}`), 400, 'a.0.0');
     await expectRefusal(() => raw('owner=joe', 'application/x-www-form-urlencoded'), 415, null);
     await expectRefusal(() => raw('{}', 'text/plain'), 415, null);
     await expectRefusal(() => raw(JSON.stringify(request({ description: 'x'.repeat(2_000_000) }))), 413, null);
   });
 
-  it.each(['abc', '0', '-1', '1.5', '99999999999', '1e3', '%00'])('is refused when it names certificate "%s"', async (id) => {
-    for (const [method, path] of [['GET', ''], ['GET', '/key'], ['GET', '/plan'], ['PUT', '/revoke'], ['POST', '/reissue']] as const) {
-      const body = method === 'PUT' ? {} : undefined;
-      await expectRefusal(() => program.call(method, `/certificates/${id}${path}`, body), 400, 'id');
-    }
-  });
+  it.each(['abc', '0', '-1', '1.5', '99999999999', '1e3', '%00'])(
+    'is refused when it names certificate "%s"',
+    async (id) => {
+      for (const [method, path] of [
+        ['GET', ''],
+        ['GET', '/key'],
+        ['GET', '/plan'],
+        ['PUT', '/revoke'],
+        ['POST', '/reissue'],
+      ] as const) {
+        const body = method === 'PUT' ? {} : undefined;
+        await expectRefusal(() => program.call(method, `/certificates/${id}${path}`, body), 400, 'id');
+      }
+    },
+  );
 
   it('is refused when it names what does not exist', async () => {
-    for (const path of ['/certificates/4711', '/certificates/name/none', '/authorities/4711', '/destinations/4711', '/notifications/4711', '/policies/4711', '/deliveries/4711', '/mails/4711', '/nothing']) {
+    for (const path of [
+      '/certificates/4711',
+      '/certificates/name/none',
+      '/authorities/4711',
+      '/destinations/4711',
+      '/notifications/4711',
+      '/policies/4711',
+      '/deliveries/4711',
+      '/mails/4711',
+      '/nothing',
+    ]) {
       await expectRefusal(() => program.call('GET', path), 404, null);
     }
     await expectRefusal(() => program.call('PATCH', `/certificates/${ids.certificate}`, {}), 405, null);
   });
 
-  it.each(['page=0', 'count=1001', 'count=x', 'sortBy=private_key', 'sortDir=up', 'filter=cn', 'filter=private_key;x', 'serial=zz', 'active=maybe', 'state=gone', 'colour=red', 'filter=id;x', 'after=x'])(
-    'is refused as a list with %s', async (query) => {
-      await expectRefusal(() => program.call('GET', `/certificates?${query}`), 400, query.slice(0, query.indexOf('=')));
-    });
+  it.each([
+    'page=0',
+    'count=1001',
+    'count=x',
+    'sortBy=private_key',
+    'sortDir=up',
+    'filter=cn',
+    'filter=private_key;x',
+    'serial=zz',
+    'active=maybe',
+    'state=gone',
+    'colour=red',
+    'filter=id;x',
+    'after=x',
+  ])('is refused as a list with %s', async (query) => {
+    await expectRefusal(() => program.call('GET', `/certificates?${query}`), 400, query.slice(0, query.indexOf('=')));
+  });
 });

@@ -7,8 +7,16 @@ describe('POST /certificates/bulk', () => {
   let program: TestProgram;
   let ann = '';
   let number = 0;
-  const issue = (owner: string, more: object = {}) => program.ok('POST', '/certificates', { owner, commonName: `b${++number}.example.com`, authority: { name: 'root' }, validityDays: 90, ...more });
-  const many = (owner: string, count: number): Promise<{ id: number }[]> => Promise.all(Array.from({ length: count }, () => issue(owner)));
+  const issue = (owner: string, more: object = {}) =>
+    program.ok('POST', '/certificates', {
+      owner,
+      commonName: `b${++number}.example.com`,
+      authority: { name: 'root' },
+      validityDays: 90,
+      ...more,
+    });
+  const many = (owner: string, count: number): Promise<{ id: number }[]> =>
+    Promise.all(Array.from({ length: count }, () => issue(owner)));
   const bulk = (body: object, token?: string) => program.call('POST', '/certificates/bulk', body, { token });
   const get = (id: number) => program.ok('GET', `/certificates/${id}`);
   const idsOf = (items: { id: number }[]): number[] => items.map(({ id }) => id).sort((a, b) => a - b);
@@ -25,21 +33,41 @@ describe('POST /certificates/bulk', () => {
   afterAll(() => program.stop());
 
   it('changes what it may, says of each why not, and stops at none', async () => {
-    const [mine] = await many('ann@example.com', 1) as [{ id: number }];
-    const [theirs] = await many('joe@example.com', 1) as [{ id: number }];
-    const { status, body } = await bulk({ ids: [theirs.id, 99_999, mine.id, mine.id], change: { notify: false, rotation: true, rotationPolicy: { name: 'early' } } }, ann);
+    const [mine] = (await many('ann@example.com', 1)) as [{ id: number }];
+    const [theirs] = (await many('joe@example.com', 1)) as [{ id: number }];
+    const { status, body } = await bulk(
+      {
+        ids: [theirs.id, 99_999, mine.id, mine.id],
+        change: { notify: false, rotation: true, rotationPolicy: { name: 'early' } },
+      },
+      ann,
+    );
     expect(status).toBe(200);
-    expect(body).toMatchObject({ dryRun: false, done: 1, failed: 2, items: [
-      { id: theirs.id, ok: false, problem: { code: 'forbidden', status: 403 } }, { id: 99_999, ok: false, problem: { code: 'not-found', status: 404 } }, { id: mine.id, ok: true, problem: null },
-    ] });
+    expect(body).toMatchObject({
+      dryRun: false,
+      done: 1,
+      failed: 2,
+      items: [
+        { id: theirs.id, ok: false, problem: { code: 'forbidden', status: 403 } },
+        { id: 99_999, ok: false, problem: { code: 'not-found', status: 404 } },
+        { id: mine.id, ok: true, problem: null },
+      ],
+    });
     expect(await get(mine.id)).toMatchObject({ notify: false, rotation: true, rotationPolicy: { name: 'early' } });
     expect(await get(theirs.id)).toMatchObject({ notify: true, rotation: false });
   });
 
   it('hands over by filter, page by page', async () => {
     const given = await many('old-team@example.com', 205);
-    const request = { filter: { owner: 'old-team@example.com' }, maximum: 205, change: { owner: 'new-team@example.com' } };
-    expect(await bulk({ ...request, maximum: 204 })).toMatchObject({ status: 409, body: { detail: expect.stringContaining('205') } });
+    const request = {
+      filter: { owner: 'old-team@example.com' },
+      maximum: 205,
+      change: { owner: 'new-team@example.com' },
+    };
+    expect(await bulk({ ...request, maximum: 204 })).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining('205') },
+    });
     const first = (await bulk(request)).body;
     expect(first).toMatchObject({ done: 200, failed: 0, next: expect.any(String) });
     const second = (await bulk({ ...request, after: first.next })).body;
@@ -47,18 +75,28 @@ describe('POST /certificates/bulk', () => {
     expect(second.next).toBeUndefined();
     expect(idsOf([...first.items, ...second.items])).toEqual(idsOf(given));
     expect((await program.ok('GET', '/certificates?owner=new-team@example.com')).total).toBe(205);
-    const [one] = (await get(given[0]?.id ?? 0)).roles.filter(({ name }: { name: string }) => name === 'new-team@example.com');
+    const [one] = (await get(given[0]?.id ?? 0)).roles.filter(
+      ({ name }: { name: string }) => name === 'new-team@example.com',
+    );
     expect(one).toBeDefined();
   }, 120_000);
 
   it.each(['revoke', 'reissue'])('tries %s out unless it is told to do it', async (deed) => {
     const owner = `${deed}@example.com`;
-    const [one, two] = await many(owner, 2) as [{ id: number }, { id: number }];
+    const [one, two] = (await many(owner, 2)) as [{ id: number }, { id: number }];
     if (deed === 'revoke') await program.ok('PUT', `/certificates/${two.id}/revoke`, {});
     else await program.ok('POST', `/certificates/${two.id}/reissue`);
     const request = { ids: [two.id, one.id], [deed]: deed === 'revoke' ? { crlReason: 'superseded' } : {} };
     const tried = (await bulk(request)).body;
-    expect(tried).toMatchObject({ dryRun: true, done: 1, failed: 1, items: [{ id: two.id, ok: false, problem: { status: 409 } }, { id: one.id, ok: true, successorId: null }] });
+    expect(tried).toMatchObject({
+      dryRun: true,
+      done: 1,
+      failed: 1,
+      items: [
+        { id: two.id, ok: false, problem: { status: 409 } },
+        { id: one.id, ok: true, successorId: null },
+      ],
+    });
     expect((await get(one.id)).state).toBe('issued');
     const done = (await bulk({ ...request, dryRun: false })).body;
     expect(done).toMatchObject({ dryRun: false, done: 1, failed: 1 });
@@ -70,7 +108,12 @@ describe('POST /certificates/bulk', () => {
 
   it('reissues by filter without reissuing what that has made', async () => {
     await many('loop@example.com', 3);
-    const { body } = await bulk({ filter: { owner: 'loop@example.com', state: 'issued' }, maximum: 10, reissue: { notify: false }, dryRun: false });
+    const { body } = await bulk({
+      filter: { owner: 'loop@example.com', state: 'issued' },
+      maximum: 10,
+      reissue: { notify: false },
+      dryRun: false,
+    });
     expect(body).toMatchObject({ done: 3, failed: 0 });
     expect((await program.ok('GET', '/certificates?owner=loop@example.com')).total).toBe(6);
   });

@@ -5,27 +5,43 @@ import { eventually, startProgram, type TestProgram } from '../support/program.j
 import { slowIssuer } from '../support/slow-issuer.js';
 
 const password = 'Correct-Horse-2!';
-const names = (list: { name?: string; label?: string }[]): (string | undefined)[] => list.map(({ name, label }) => name ?? label).sort();
+const names = (list: { name?: string; label?: string }[]): (string | undefined)[] =>
+  list.map(({ name, label }) => name ?? label).sort();
 
 describe('looking after a certificate', () => {
   let program: TestProgram;
   const issuer = slowIssuer();
   let stranger = '';
   let number = 0;
-  const issue = (more: object = {}) => program.ok('POST', '/certificates', {
-    owner: 'joe@example.com', commonName: `care${++number}.example.com`, authority: { name: 'root' }, validityDays: 90, ...more,
-  });
+  const issue = (more: object = {}) =>
+    program.ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: `care${++number}.example.com`,
+      authority: { name: 'root' },
+      validityDays: 90,
+      ...more,
+    });
   const get = (id: number) => program.ok('GET', `/certificates/${id}`);
-  const place = (label: string, path = label) => program.ok('POST', '/destinations', { label, plugin: { id: 'filesystem', options: { path: join(`${program.dataDir}-${path}`) } } });
-  const delivered = (id: number) => eventually(async () => {
-    const { items } = await program.ok('GET', `/certificates/${id}/deliveries`);
-    return items.some((d: { state: string }) => d.state === 'delivered');
-  });
+  const place = (label: string, path = label) =>
+    program.ok('POST', '/destinations', {
+      label,
+      plugin: { id: 'filesystem', options: { path: join(`${program.dataDir}-${path}`) } },
+    });
+  const delivered = (id: number) =>
+    eventually(async () => {
+      const { items } = await program.ok('GET', `/certificates/${id}/deliveries`);
+      return items.some((d: { state: string }) => d.state === 'delivered');
+    });
 
   beforeAll(async () => {
     program = await startProgram({ ALLOW_CERT_DELETION: 'true' }, { plugins: [...plugins, issuer.plugin] });
     await program.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
-    await program.ok('POST', '/authorities', { name: 'slow', owner: 'pki@example.com', commonName: 'Slow', plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } } });
+    await program.ok('POST', '/authorities', {
+      name: 'slow',
+      owner: 'pki@example.com',
+      commonName: 'Slow',
+      plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } },
+    });
     await program.ok('POST', '/users', { username: 'bob', email: 'bob@example.com', password, roles: [] });
     stranger = await program.login('bob', password);
   });
@@ -34,14 +50,23 @@ describe('looking after a certificate', () => {
   it('is asked for in the order: is it there, is it yours, is it well-formed', async () => {
     const { id } = await issue();
     for (const [method, path, body] of [
-      ['PUT', '', { description: 'x' }], ['PUT', '/description', { description: 'x' }], ['POST', '/update/switches', { notify: false }],
-      ['POST', '/update/owner', { owner: 'a@example.com' }], ['DELETE', '', undefined], ['PUT', '/deactivate', undefined],
+      ['PUT', '', { description: 'x' }],
+      ['PUT', '/description', { description: 'x' }],
+      ['POST', '/update/switches', { notify: false }],
+      ['POST', '/update/owner', { owner: 'a@example.com' }],
+      ['DELETE', '', undefined],
+      ['PUT', '/deactivate', undefined],
     ] as const) {
       expect([path, (await program.call(method, `/certificates/9999${path}`, body)).status]).toEqual([path, 404]);
-      expect([path, (await program.call(method, `/certificates/${id}${path}`, body, { token: stranger })).status]).toEqual([path, 403]);
+      expect([
+        path,
+        (await program.call(method, `/certificates/${id}${path}`, body, { token: stranger })).status,
+      ]).toEqual([path, 403]);
     }
     for (const [method, path, body, field] of [
-      ['PUT', '/description', {}, 'description'], ['POST', '/update/switches', {}, 'notify'], ['POST', '/update/switches', { notify: true, owner: 'x@example.com' }, 'owner'],
+      ['PUT', '/description', {}, 'description'],
+      ['POST', '/update/switches', {}, 'notify'],
+      ['POST', '/update/switches', { notify: true, owner: 'x@example.com' }, 'owner'],
       ['POST', '/update/owner', { owner: 'nobody' }, 'owner'],
     ] as const) {
       const answer = await program.call(method, `/certificates/${id}${path}`, body);
@@ -53,39 +78,80 @@ describe('looking after a certificate', () => {
     const before = await issue({ description: 'first', rotation: true });
     const off = await program.ok('POST', `/certificates/${before.id}/update/switches`, { rotation: false });
     expect(off).toMatchObject({ ...before, rotation: false, renewal: { at: null, reason: 'rotation-off' } });
-    const on = await program.ok('POST', `/certificates/${before.id}/update/switches`, { rotation: true, notify: false });
-    expect(on).toMatchObject({ rotation: true, notify: false, active: false, nextNoticeAt: null, renewal: { at: before.renewal.at } });
-    expect(await program.ok('PUT', `/certificates/${before.id}/description`, { description: 'second' })).toEqual({ ...on, description: 'second' });
+    const on = await program.ok('POST', `/certificates/${before.id}/update/switches`, {
+      rotation: true,
+      notify: false,
+    });
+    expect(on).toMatchObject({
+      rotation: true,
+      notify: false,
+      active: false,
+      nextNoticeAt: null,
+      renewal: { at: before.renewal.at },
+    });
+    expect(await program.ok('PUT', `/certificates/${before.id}/description`, { description: 'second' })).toEqual({
+      ...on,
+      description: 'second',
+    });
   });
 
-  it.each(['PUT with the whole object', 'POST update/owner'])('changes hands with role and warnings: %s', async (way) => {
-    const extra = await program.ok('POST', '/roles', { name: `extra ${way}` });
-    const own = await program.ok('POST', '/notifications', { label: `own ${way}`, plugin: { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } } });
-    const plain = await issue({ roles: [{ id: extra.id }] });
-    const before = await program.ok('PUT', `/certificates/${plain.id}`, { notifications: [...plain.notifications, { id: own.id }] });
-    const after = way.startsWith('PUT') ? await program.ok('PUT', `/certificates/${before.id}`, { ...before, owner: 'amy@example.com' })
-      : await program.ok('POST', `/certificates/${before.id}/update/owner`, { owner: 'Amy@Example.com' });
-    expect(after.owner).toBe('amy@example.com');
-    expect(names(after.roles)).toEqual(['amy@example.com', extra.name, 'pki@example.com'].sort());
-    expect(names(after.notifications)).toEqual([...[15, 2, 30].map((days) => `DEFAULT_AMY@EXAMPLE.COM_${days}_DAY`), own.label].sort());
-  });
+  it.each(['PUT with the whole object', 'POST update/owner'])(
+    'changes hands with role and warnings: %s',
+    async (way) => {
+      const extra = await program.ok('POST', '/roles', { name: `extra ${way}` });
+      const own = await program.ok('POST', '/notifications', {
+        label: `own ${way}`,
+        plugin: { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } },
+      });
+      const plain = await issue({ roles: [{ id: extra.id }] });
+      const before = await program.ok('PUT', `/certificates/${plain.id}`, {
+        notifications: [...plain.notifications, { id: own.id }],
+      });
+      const after = way.startsWith('PUT')
+        ? await program.ok('PUT', `/certificates/${before.id}`, { ...before, owner: 'amy@example.com' })
+        : await program.ok('POST', `/certificates/${before.id}/update/owner`, { owner: 'Amy@Example.com' });
+      expect(after.owner).toBe('amy@example.com');
+      expect(names(after.roles)).toEqual(['amy@example.com', extra.name, 'pki@example.com'].sort());
+      expect(names(after.notifications)).toEqual(
+        [...[15, 2, 30].map((days) => `DEFAULT_AMY@EXAMPLE.COM_${days}_DAY`), own.label].sort(),
+      );
+    },
+  );
 
   it('keeps the role of a former owner who owns the authority too', async () => {
     const { id } = await issue({ owner: 'pki@example.com' });
-    expect(names((await program.ok('POST', `/certificates/${id}/update/owner`, { owner: 'amy@example.com' })).roles)).toEqual(['amy@example.com', 'pki@example.com']);
+    expect(
+      names((await program.ok('POST', `/certificates/${id}/update/owner`, { owner: 'amy@example.com' })).roles),
+    ).toEqual(['amy@example.com', 'pki@example.com']);
   });
 
   it('refuses one place under two labels', async () => {
     const [a, b, c] = [await place('twin a', 'twin'), await place('twin b', 'twin'), await place('twin c', 'other')];
     const { id } = await issue();
     const answer = await program.call('PUT', `/certificates/${id}`, { destinations: [{ id: a.id }, { id: b.id }] });
-    expect(answer).toMatchObject({ status: 400, body: { reasons: { destinations: [expect.stringMatching(/^Duplicate destinations for plugin filesystem and account .*twin.* are not allowed$/)] } } });
-    expect((await program.ok('PUT', `/certificates/${id}`, { destinations: [{ id: a.id }, { id: c.id }] })).destinations).toHaveLength(2);
+    expect(answer).toMatchObject({
+      status: 400,
+      body: {
+        reasons: {
+          destinations: [
+            expect.stringMatching(
+              /^Duplicate destinations for plugin filesystem and account .*twin.* are not allowed$/,
+            ),
+          ],
+        },
+      },
+    });
+    expect(
+      (await program.ok('PUT', `/certificates/${id}`, { destinations: [{ id: a.id }, { id: c.id }] })).destinations,
+    ).toHaveLength(2);
   });
 
   it('answers honestly when the issuer knows no deactivation', async () => {
     const { id } = await issue();
-    expect(await program.call('PUT', `/certificates/${id}/deactivate`)).toMatchObject({ status: 400, body: { detail: expect.stringContaining('cannot deactivate') } });
+    expect(await program.call('PUT', `/certificates/${id}/deactivate`)).toMatchObject({
+      status: 400,
+      body: { detail: expect.stringContaining('cannot deactivate') },
+    });
   });
 
   it('tells an issuer that knows deactivation', async () => {
@@ -101,10 +167,19 @@ describe('looking after a certificate', () => {
       const { id, name } = await issue({ rotation: true });
       const { key } = await program.ok('GET', `/certificates/${id}/key`);
       expect((await program.call('DELETE', `/certificates/${id}`)).status).toBe(204);
-      expect(await get(id)).toMatchObject({ deleted: true, notify: false, rotation: false, nextNoticeAt: null, renewal: { at: null, reason: 'deleted' } });
+      expect(await get(id)).toMatchObject({
+        deleted: true,
+        notify: false,
+        rotation: false,
+        nextNoticeAt: null,
+        renewal: { at: null, reason: 'deleted' },
+      });
       expect((await program.ok('GET', `/certificates?filter=fixedName;${name}`)).items).toEqual([]);
       expect(await program.ok('GET', `/certificates/${id}/key`)).toEqual({ key });
-      expect(await program.ok('GET', `/certificates/${id}/plan`)).toMatchObject({ willRenew: false, reason: 'deleted' });
+      expect(await program.ok('GET', `/certificates/${id}/plan`)).toMatchObject({
+        willRenew: false,
+        reason: 'deleted',
+      });
       expect((await program.call('DELETE', `/certificates/${id}`)).status).toBe(412);
       expect((await program.call('PUT', `/certificates/${id}`, { notify: true })).status).toBe(409);
       expect((await program.call('POST', `/certificates/${id}/reissue`)).status).toBe(409);
@@ -117,41 +192,75 @@ describe('looking after a certificate', () => {
       const { id, name, nextNoticeAt } = await issue();
       expect((await program.call('POST', `/certificates/${id}/restore`)).status).toBe(409);
       await program.call('DELETE', `/certificates/${id}`);
-      expect((await program.call('POST', `/certificates/${id}/restore`, undefined, { token: stranger })).status).toBe(403);
-      expect(await program.ok('POST', `/certificates/${id}/restore`)).toMatchObject({ deleted: null, notify: true, nextNoticeAt, renewal: { at: null, reason: 'rotation-off' } });
+      expect((await program.call('POST', `/certificates/${id}/restore`, undefined, { token: stranger })).status).toBe(
+        403,
+      );
+      expect(await program.ok('POST', `/certificates/${id}/restore`)).toMatchObject({
+        deleted: null,
+        notify: true,
+        nextNoticeAt,
+        renewal: { at: null, reason: 'rotation-off' },
+      });
       expect((await program.ok('GET', `/certificates?filter=fixedName;${name}`)).total).toBe(1);
     });
 
     it('and warned about again, though its notification was deleted meanwhile', async () => {
-      const { id: notification } = await program.ok('POST', '/notifications', { label: 'short', plugin: { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } } });
+      const { id: notification } = await program.ok('POST', '/notifications', {
+        label: 'short',
+        plugin: { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } },
+      });
       const [{ id }, usual] = [await issue({ notifications: [{ id: notification }] }), await issue()];
       await program.call('DELETE', `/certificates/${id}`);
       await program.call('DELETE', `/notifications/${notification}`);
-      expect(await program.ok('POST', `/certificates/${id}/restore`)).toMatchObject({ notify: true, nextNoticeAt: usual.nextNoticeAt });
+      expect(await program.ok('POST', `/certificates/${id}/restore`)).toMatchObject({
+        notify: true,
+        nextNoticeAt: usual.nextNoticeAt,
+      });
     });
 
     it('but not while it is served', async () => {
       const { id: placeId } = await place('served');
       const { id } = await issue({ destinations: [{ id: placeId }] });
       await delivered(id);
-      expect(await program.call('DELETE', `/certificates/${id}`)).toMatchObject({ status: 409, body: { detail: expect.stringContaining('detach it first') } });
+      expect(await program.call('DELETE', `/certificates/${id}`)).toMatchObject({
+        status: 409,
+        body: { detail: expect.stringContaining('detach it first') },
+      });
       await program.ok('PUT', `/certificates/${id}`, { destinations: [] });
       await eventually(async () => (await program.call('DELETE', `/certificates/${id}`)).status === 204);
     });
 
     it('or revoked, but neither while an endpoint was seen to serve it lately, unless its key is compromised', async () => {
-      const { id: sourceId } = await program.ok('POST', '/sources', { label: 'seen', owner: 'joe@example.com', active: false, plugin: { id: 'filesystem-source', options: { path: program.dataDir } } });
+      const { id: sourceId } = await program.ok('POST', '/sources', {
+        label: 'seen',
+        owner: 'joe@example.com',
+        active: false,
+        plugin: { id: 'filesystem-source', options: { path: program.dataDir } },
+      });
       const [{ id }, other] = [await issue(), await issue()];
-      const served = (hostName: string, days: number, certificateId: number): Promise<unknown> => program.database.source.query(
-        `insert into endpoint (source_id, external_id, port, name, dns_name, owner, type, certificate_id, policy_name, first_seen_at, last_seen_at)
-         values ($1, $2, 443, $2, $2, 'joe@example.com', 'tls', $3, 'observed', $4, $4)`, [sourceId, hostName, certificateId, new Date(program.clock.now().getTime() - days * 86_400_000)]);
+      const served = (hostName: string, days: number, certificateId: number): Promise<unknown> =>
+        program.database.source.query(
+          `insert into endpoint (source_id, external_id, port, name, dns_name, owner, type, certificate_id, policy_name,
+            first_seen_at, last_seen_at)
+         values ($1, $2, 443, $2, $2, 'joe@example.com', 'tls', $3, 'observed', $4, $4)`,
+          [sourceId, hostName, certificateId, new Date(program.clock.now().getTime() - days * 86_400_000)],
+        );
       await served('web.example.com', 0, id);
       await served('old.example.com', 60, other.id);
       const refused = { detail: expect.stringContaining('is served at web.example.com:') };
       expect(await program.call('DELETE', `/certificates/${id}`)).toMatchObject({ status: 409, body: refused });
-      expect(await program.call('PUT', `/certificates/${id}/revoke`, { crlReason: 'superseded' })).toMatchObject({ status: 403, body: refused });
-      const bulk = await program.ok('POST', '/certificates/bulk?dryRun=true', { ids: [id, other.id], revoke: { crlReason: 'superseded' } });
-      expect(bulk.items.map((item: { problem?: { status: number } | null }) => item.problem?.status)).toEqual([403, undefined]);
+      expect(await program.call('PUT', `/certificates/${id}/revoke`, { crlReason: 'superseded' })).toMatchObject({
+        status: 403,
+        body: refused,
+      });
+      const bulk = await program.ok('POST', '/certificates/bulk?dryRun=true', {
+        ids: [id, other.id],
+        revoke: { crlReason: 'superseded' },
+      });
+      expect(bulk.items.map((item: { problem?: { status: number } | null }) => item.problem?.status)).toEqual([
+        403,
+        undefined,
+      ]);
       expect((await get(id)).state).toBe('issued');
       await program.ok('PUT', `/certificates/${id}/revoke`, { crlReason: 'keyCompromise' });
       await program.ok('PUT', `/certificates/${other.id}/revoke`, { crlReason: 'superseded' });
@@ -163,7 +272,11 @@ describe('looking after a certificate', () => {
       const heir = await issue({ replaces: [{ id: old.id }] });
       expect(await get(old.id)).toMatchObject({ notify: false, renewal: { at: null } });
       expect((await program.call('DELETE', `/certificates/${heir.id}`)).status).toBe(204);
-      expect(await get(old.id)).toMatchObject({ notify: true, nextNoticeAt: old.nextNoticeAt, renewal: { at: old.renewal.at, reason: 'policy' } });
+      expect(await get(old.id)).toMatchObject({
+        notify: true,
+        nextNoticeAt: old.nextNoticeAt,
+        renewal: { at: old.renewal.at, reason: 'policy' },
+      });
     });
   });
 });
@@ -183,18 +296,31 @@ describe('a renewal that nothing delivers', () => {
     await program.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
   });
   afterAll(() => program.stop());
-  const issue = (commonName: string) => program.ok('POST', '/certificates', { owner: 'joe@example.com', commonName, authority: { name: 'root' }, validityDays: 90 });
+  const issue = (commonName: string) =>
+    program.ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName,
+      authority: { name: 'root' },
+      validityDays: 90,
+    });
   const dayMs = 86_400_000;
 
   it('leaves the old one, which may still be served, warned about until someone says that it is not', async () => {
     const [old, seen] = [await issue('byhand.example.com'), await issue('seen.example.com')];
     for (const { id } of [old, seen]) await program.ok('POST', `/certificates/${id}/reissue`);
-    expect(await program.ok('GET', `/certificates/${old.id}`)).toMatchObject({ state: 'superseded', awaitsDeployment: true, notify: true, nextNoticeAt: old.nextNoticeAt });
+    expect(await program.ok('GET', `/certificates/${old.id}`)).toMatchObject({
+      state: 'superseded',
+      awaitsDeployment: true,
+      notify: true,
+      nextNoticeAt: old.nextNoticeAt,
+    });
     await program.ok('POST', `/certificates/${seen.id}/update/switches`, { notify: false });
     program.clock.advance(61 * dayMs);
     const { text } = await eventually(async () => {
       const { items } = await program.ok('GET', '/mails?count=200');
-      return items.find((mail: { text: string }) => mail.text.includes('Its successor is issued, but has no destination: put it in place by hand'));
+      return items.find((mail: { text: string }) =>
+        mail.text.includes('Its successor is issued, but has no destination: put it in place by hand'),
+      );
     });
     expect(text.split('put it in place by hand')).toHaveLength(2);
     expect(text).toContain(`/certificates/${old.id}`);
@@ -204,9 +330,15 @@ describe('a renewal that nothing delivers', () => {
   it('stops warning about the old one once the new one has arrived somewhere', async () => {
     const old = await issue('later.example.com');
     const fresh = await program.ok('POST', `/certificates/${old.id}/reissue`);
-    const { id } = await program.ok('POST', '/destinations', { label: 'later', plugin: { id: 'filesystem', options: { path: `${program.dataDir}-later` } } });
+    const { id } = await program.ok('POST', '/destinations', {
+      label: 'later',
+      plugin: { id: 'filesystem', options: { path: `${program.dataDir}-later` } },
+    });
     await program.ok('PUT', `/certificates/${fresh.id}`, { destinations: [{ id }] });
-    const settled = await eventually(async () => { const now = await program.ok('GET', `/certificates/${old.id}`); return !now.awaitsDeployment && now; });
+    const settled = await eventually(async () => {
+      const now = await program.ok('GET', `/certificates/${old.id}`);
+      return !now.awaitsDeployment && now;
+    });
     expect(settled).toMatchObject({ state: 'superseded', nextNoticeAt: null });
   });
 
@@ -214,7 +346,12 @@ describe('a renewal that nothing delivers', () => {
     const old = await issue('back.example.com');
     const fresh = await program.ok('POST', `/certificates/${old.id}/reissue`);
     await program.ok('PUT', `/certificates/${fresh.id}/revoke`, { crlReason: 'keyCompromise' });
-    expect(await program.ok('GET', `/certificates/${old.id}`)).toMatchObject({ state: 'issued', supersededAt: null, awaitsDeployment: false, nextNoticeAt: old.nextNoticeAt });
+    expect(await program.ok('GET', `/certificates/${old.id}`)).toMatchObject({
+      state: 'issued',
+      supersededAt: null,
+      awaitsDeployment: false,
+      nextNoticeAt: old.nextNoticeAt,
+    });
     expect((await program.ok('POST', `/certificates/${old.id}/reissue`)).state).toBe('issued');
   });
 });

@@ -5,9 +5,17 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type ChildEnv, type CliResult, processesNaming, type ProgramChild, runCli, startChild } from '../support/child.js';
+import {
+  type ChildEnv,
+  type CliResult,
+  processesNaming,
+  type ProgramChild,
+  runCli,
+  startChild,
+} from '../support/child.js';
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js';
 import { adminPassword, eventually, signIn } from '../support/program.js';
+import type { Json } from '../support/json.js';
 
 const run = promisify(execFile);
 // Each call is a process of its own.
@@ -17,7 +25,7 @@ const stackTrace = /^\s+at /m;
 const done = { status: 0, signal: null };
 
 /** A call that must succeed; what it printed with --json, parsed. */
-async function json(env: ChildEnv, args: readonly string[], input?: string): Promise<any> { // eslint-disable-line @typescript-eslint/no-explicit-any -- tests read JSON of any shape
+async function json(env: ChildEnv, args: readonly string[], input?: string): Promise<Json> {
   const { status, stdout, stderr } = await runCli(env, ['--json', ...args], input);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   return JSON.parse(stdout);
@@ -35,23 +43,42 @@ describe('the command line', () => {
   it('explains itself without a database and refuses what it does not know', async () => {
     const help = await runCli({ DATA_DIR: '/nonexistent' }, ['--help']);
     expect(help).toMatchObject({ status: 0, stdout: expect.stringContaining('create-user [options] <name>') });
-    expect(await runCli({ DATA_DIR: '/nonexistent' }, ['--version'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), stderr: '' });
-    expect(await runCli({}, ['revoke', '--help'])).toMatchObject({ status: 0, stdout: expect.stringContaining('--json') });
-    expect(await runCli({}, ['frobnicate'])).toMatchObject({ status: 2, stdout: '', stderr: `error: unknown command 'frobnicate'\n` });
+    expect(await runCli({ DATA_DIR: '/nonexistent' }, ['--version'])).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+      stderr: '',
+    });
+    expect(await runCli({}, ['revoke', '--help'])).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('--json'),
+    });
+    expect(await runCli({}, ['frobnicate'])).toMatchObject({
+      status: 2,
+      stdout: '',
+      stderr: `error: unknown command 'frobnicate'\n`,
+    });
     expect(await runCli({}, ['query', '--expiring-in', 'soon'])).toMatchObject({ status: 2, stdout: '' });
   });
 
   it('makes no database where a slip in the settings points', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'perennial-'));
-    expect(await refusal({ DATA_DIR: join(folder, 'wrong') }, ['query'])).toMatch(/^There is no database in .* run: perennial init\n$/);
-    expect(await refusal({ DATA_DIR: folder, PORT: 'eighty' }, ['query'])).toMatch(/^The settings are not usable:\n {2}PORT: /);
+    expect(await refusal({ DATA_DIR: join(folder, 'wrong') }, ['query'])).toMatch(
+      /^There is no database in .* run: perennial init\n$/,
+    );
+    expect(await refusal({ DATA_DIR: folder, PORT: 'eighty' }, ['query'])).toMatch(
+      /^The settings are not usable:\n {2}PORT: /,
+    );
     // Root may open every folder.
     if (userInfo().uid !== 0) {
       await mkdir(join(folder, 'closed'), { mode: 0o000 });
-      expect(await refusal({ DATA_DIR: join(folder, 'closed') }, ['query'])).toMatch(/closed is closed to this system user\. Run this as/);
+      expect(await refusal({ DATA_DIR: join(folder, 'closed') }, ['query'])).toMatch(
+        /closed is closed to this system user\. Run this as/,
+      );
     }
     const empty = await createEmptyDatabase([]);
-    expect(await refusal({ DATA_DIR: folder, DATABASE_URL: empty.url }, ['query'])).toMatch(/^The tables of this database are not those of this version/);
+    expect(await refusal({ DATA_DIR: folder, DATABASE_URL: empty.url }, ['query'])).toMatch(
+      /^The tables of this database are not those of this version/,
+    );
     await empty.drop();
     await rm(folder, { recursive: true });
   });
@@ -72,17 +99,33 @@ describe('beside and without a running program on the embedded database', () => 
 
   it('makes everything at the first init, says so, and changes nothing at the second', async () => {
     const first = await runCli(env, ['init', '--password-file', '-'], `${adminPassword}\n`);
-    expect(first).toMatchObject({ ...done, stderr: '', stdout: expect.stringMatching(/migrations? done\n[^]*User {7}admin is made\n$/) });
+    expect(first).toMatchObject({
+      ...done,
+      stderr: '',
+      stdout: expect.stringMatching(/migrations? done\n[^]*User {7}admin is made\n$/),
+    });
     expect(first.stdout).not.toContain(adminPassword);
     expect(processesNaming(dataDir)).toEqual([]);
-    expect(await json(env, ['init'])).toMatchObject({ migrations: [], admin: 'kept', keyRing: { origin: join(dataDir, 'keyring') } });
+    expect(await json(env, ['init'])).toMatchObject({
+      migrations: [],
+      admin: 'kept',
+      keyRing: { origin: join(dataDir, 'keyring') },
+    });
   });
 
   it('works on what a running program works on', async () => {
     program = await startChild(env);
     const { ok } = await signIn(program.url);
     await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
-    const issued = await json(env, ['issue', '--owner', 'joe@example.com', '--cn', 'beside.example.com', '--authority', 'root']);
+    const issued = await json(env, [
+      'issue',
+      '--owner',
+      'joe@example.com',
+      '--cn',
+      'beside.example.com',
+      '--authority',
+      'root',
+    ]);
     expect(await ok('GET', `/certificates/${issued.id}`)).toMatchObject({ cn: 'beside.example.com', state: 'issued' });
     expect((await fetch(`${program.url}/health/ready`)).status).toBe(200);
     expect(await program.stop()).toEqual({ status: 0, signal: null });
@@ -115,42 +158,81 @@ describe('on a given database', () => {
   });
 
   const issue = (...args: string[]): Promise<{ id: number; name: string }> =>
-    json(env, ['issue', '--owner', 'joe@example.com', '--authority', 'root', ...args]) as Promise<{ id: number; name: string }>;
+    json(env, ['issue', '--owner', 'joe@example.com', '--authority', 'root', ...args]) as Promise<{
+      id: number;
+      name: string;
+    }>;
 
   it('makes users and resets passwords, which never show anywhere', async () => {
     expect(await refusal(env, ['create-user', 'mary', '--email', 'mary@example.com'])).toContain('--password-file');
-    expect(await refusal(env, ['create-user', 'mary', '--email', 'mary@example.com', '--password-file', '-'], 'hunter2')).toMatch(/^The password must have at least 12/);
-    await json(env, ['create-user', 'mary', '--email', 'mary@example.com', '--role', 'operator', '--password-file', '-'], 'Marys-Secret-1!\n');
+    expect(
+      await refusal(env, ['create-user', 'mary', '--email', 'mary@example.com', '--password-file', '-'], 'hunter2'),
+    ).toMatch(/^The password must have at least 12/);
+    await json(
+      env,
+      ['create-user', 'mary', '--email', 'mary@example.com', '--role', 'operator', '--password-file', '-'],
+      'Marys-Secret-1!\n',
+    );
     const token = await call.login('mary', 'Marys-Secret-1!');
     const path = join(folder, 'password');
     await writeFile(path, 'Marys-Secret-2!\n', { mode: 0o600 });
-    const { stdout, stderr } = await runCli({ ...env, LOG_LEVEL: 'trace' }, ['--verbose', 'reset-password', 'MARY', '--password-file', path]);
+    const { stdout, stderr } = await runCli({ ...env, LOG_LEVEL: 'trace' }, [
+      '--verbose',
+      'reset-password',
+      'MARY',
+      '--password-file',
+      path,
+    ]);
     expect(stdout).toBe('User mary has a new password; every session has ended.\n');
     expect(stdout + stderr).not.toContain('Marys-Secret');
     expect((await call.call('GET', '/auth/me', undefined, { token })).status).toBe(401);
     await call.login('mary', 'Marys-Secret-2!');
-    const [event] = await database.source.query(`select actor_name, actor_user_id, request_id, after from audit_event where action = 'user.changed'`);
-    expect(event).toMatchObject({ actor_name: expect.stringContaining(`system (${userInfo().username}`), actor_user_id: null, request_id: expect.stringMatching(/^cli-/) });
+    const [event] = await database.source.query(
+      `select actor_name, actor_user_id, request_id, after from audit_event where action = 'user.changed'`,
+    );
+    expect(event).toMatchObject({
+      actor_name: expect.stringContaining(`system (${userInfo().username}`),
+      actor_user_id: null,
+      request_id: expect.stringMatching(/^cli-/),
+    });
     expect(JSON.stringify(event)).not.toContain('Secret');
-    expect(await refusal(env, ['reset-password', 'nobody', '--password-file', path])).toBe('There is no user nobody.\n');
+    expect(await refusal(env, ['reset-password', 'nobody', '--password-file', path])).toBe(
+      'There is no user nobody.\n',
+    );
   });
 
   it('makes API keys, and shows each once', async () => {
-    const { status, stdout } = await runCli(env, ['create-api-key', 'script', '--user', 'mary', '--days', '30', '--scope', 'certificate:read']);
+    const { status, stdout } = await runCli(env, [
+      'create-api-key',
+      'script',
+      '--user',
+      'mary',
+      '--days',
+      '30',
+      '--scope',
+      'certificate:read',
+    ]);
     expect(status).toBe(0);
     const token = stdout.trim();
     expect((await call.call('GET', '/certificates', undefined, { token })).status).toBe(200);
     expect((await call.call('GET', '/users', undefined, { token })).status).toBe(403);
     const { stdout: log } = await runCli(env, ['audit', 'export', '--filter', 'logType;apikey.created']);
-    expect(JSON.parse(log)).toMatchObject({ logType: 'apikey.created', after: { name: 'script', user: 'mary', scopes: ['certificate:read'] } });
+    expect(JSON.parse(log)).toMatchObject({
+      logType: 'apikey.created',
+      after: { name: 'script', user: 'mary', scopes: ['certificate:read'] },
+    });
     expect(log).not.toContain(token);
     expect(await refusal(env, ['create-api-key', 'x', '--user', 'nobody'])).toContain('nobody');
-    expect(await refusal(env, ['create-api-key', 'x', '--user', 'mary', '--scope', 'everything'])).toContain('is not a permission');
+    expect(await refusal(env, ['create-api-key', 'x', '--user', 'mary', '--scope', 'everything'])).toContain(
+      'is not a permission',
+    );
   });
 
   it('asks for a password at a terminal without showing it', async () => {
     const cli = join(__dirname, '../../dist/src/cli/cli.js');
-    const terminal = spawn('script', ['-qec', `${process.execPath} ${cli} reset-password mary`, '/dev/null'], { env: { PATH: process.env['PATH'], ...env } });
+    const terminal = spawn('script', ['-qec', `${process.execPath} ${cli} reset-password mary`, '/dev/null'], {
+      env: { PATH: process.env['PATH'], ...env },
+    });
     let stdout = '';
     terminal.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
     for (const question of ['New password: ', 'Once more: ']) {
@@ -164,19 +246,67 @@ describe('on a given database', () => {
   });
 
   it('issues by options, by CSR and by a request as the API takes it', async () => {
-    const { id } = await issue('--cn', 'opt.example.com', '--san', 'opt2.example.com', '10.1.2.3', 'https://opt.example.com/x', '--days', '30', '--key-type', 'RSA2048');
+    const { id } = await issue(
+      '--cn',
+      'opt.example.com',
+      '--san',
+      'opt2.example.com',
+      '10.1.2.3',
+      'https://opt.example.com/x',
+      '--days',
+      '30',
+      '--key-type',
+      'RSA2048',
+    );
     const certificate = await call.ok('GET', `/certificates/${id}`);
     await writeFile(join(folder, 'opt.pem'), certificate.body);
     const { stdout } = await run('openssl', ['x509', '-in', join(folder, 'opt.pem'), '-noout', '-text']);
-    expect(stdout).toMatch(/DNS:opt\.example\.com, DNS:opt2\.example\.com, IP Address:10\.1\.2\.3, URI:https:\/\/opt\.example\.com\/x/);
+    expect(stdout).toMatch(
+      /DNS:opt\.example\.com, DNS:opt2\.example\.com, IP Address:10\.1\.2\.3, URI:https:\/\/opt\.example\.com\/x/,
+    );
     expect(stdout).toContain('Public-Key: (2048 bit)');
-    await run('openssl', ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', join(folder, 'csr.key'), '-out', join(folder, 'csr.pem'), '-subj', '/CN=csr.example.com']);
-    expect(await issue('--csr', join(folder, 'csr.pem'))).toMatchObject({ cn: 'csr.example.com', hasPrivateKey: false });
-    const request = { owner: 'joe@example.com', commonName: 'file.example.com', authority: { name: 'root' }, validityDays: 3 };
-    expect(await json(env, ['issue', '--request', '-'], JSON.stringify(request))).toMatchObject({ cn: 'file.example.com' });
-    const refused = await runCli(env, ['--json', 'issue', '--cn', 'x.example.com', '--authority', 'nope', '--owner', 'nobody']);
+    await run('openssl', [
+      'req',
+      '-new',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-keyout',
+      join(folder, 'csr.key'),
+      '-out',
+      join(folder, 'csr.pem'),
+      '-subj',
+      '/CN=csr.example.com',
+    ]);
+    expect(await issue('--csr', join(folder, 'csr.pem'))).toMatchObject({
+      cn: 'csr.example.com',
+      hasPrivateKey: false,
+    });
+    const request = {
+      owner: 'joe@example.com',
+      commonName: 'file.example.com',
+      authority: { name: 'root' },
+      validityDays: 3,
+    };
+    expect(await json(env, ['issue', '--request', '-'], JSON.stringify(request))).toMatchObject({
+      cn: 'file.example.com',
+    });
+    const refused = await runCli(env, [
+      '--json',
+      'issue',
+      '--cn',
+      'x.example.com',
+      '--authority',
+      'nope',
+      '--owner',
+      'nobody',
+    ]);
     expect(refused.status).toBe(1);
-    expect(JSON.parse(refused.stdout)).toMatchObject({ error: { code: 'invalid-request', reasons: { owner: expect.anything() } } });
+    expect(JSON.parse(refused.stdout)).toMatchObject({
+      error: { code: 'invalid-request', reasons: { owner: expect.anything() } },
+    });
   });
 
   it('finds certificates by what is said of them', async () => {
@@ -184,10 +314,14 @@ describe('on a given database', () => {
       ((await json(env, ['query', ...args])).items as { cn: string }[]).map(({ cn }) => cn);
     expect(await names('--fqdn', 'opt2.example.com', 'csr.')).toEqual(['opt.example.com', 'csr.example.com']);
     expect(await names('--expiring-in', '5')).toEqual(['file.example.com']);
-    expect(await names('--issuer', 'ROOT', '--owner', 'joe@example.com', '--fqdn', 'file')).toEqual(['file.example.com']);
+    expect(await names('--issuer', 'ROOT', '--owner', 'joe@example.com', '--fqdn', 'file')).toEqual([
+      'file.example.com',
+    ]);
     expect(await names('--owner', 'mary@example.com')).toEqual([]);
     const { stdout } = await runCli(env, ['query', '--fqdn', 'file.example.com']);
-    expect(stdout).toMatch(/^ID +NAME +OWNER +ISSUER +STATE +NOT AFTER\n\d+ +file\.example\.com-Root-\S+ +joe@example\.com +Root +issued +\d{4}-\d\d-\d\d\n$/);
+    expect(stdout).toMatch(
+      /^ID +NAME +OWNER +ISSUER +STATE +NOT AFTER\n\d+ +file\.example\.com-Root-\S+ +joe@example\.com +Root +issued +\d{4}-\d\d-\d\d\n$/,
+    );
   });
 
   it('renews and revokes only with --commit, and goes on when one fails', async () => {
@@ -197,12 +331,17 @@ describe('on a given database', () => {
     const dry = await runCli(env, ['reissue', String(first.id), second.name]);
     expect(dry).toMatchObject({ status: 0, stderr: 'Nothing is done yet: --commit would renew 2 certificates.\n' });
     expect((await call.ok('GET', `/certificates/${first.id}`)).replacedBy).toEqual([]);
-    expect(await json(env, ['reissue', String(first.id), '--commit'])).toMatchObject({ committed: true, items: [{ id: first.id, done: true }] });
+    expect(await json(env, ['reissue', String(first.id), '--commit'])).toMatchObject({
+      committed: true,
+      items: [{ id: first.id, done: true }],
+    });
     expect((await call.ok('GET', `/certificates/${first.id}`)).replacedBy).toMatchObject([{ state: 'issued' }]);
     const again = await runCli(env, ['reissue', String(first.id), String(second.id), '--commit']);
     expect(again).toMatchObject({ status: 1, stdout: expect.stringMatching(/FAILED: [^\n]*\n\d+ +\S+ +renewed by/) });
 
-    expect((await json(env, ['rotate', String(first.id), '--commit', '--no-notify'])).items).toMatchObject([{ done: true }]);
+    expect((await json(env, ['rotate', String(first.id), '--commit', '--no-notify'])).items).toMatchObject([
+      { done: true },
+    ]);
     const found = await runCli(env, ['query', '--fqdn', 'two.example.com', '--ids']);
     const revoke = ['revoke', '--from', '-', '--reason', 'keyCompromise', '--comment', 'stolen'];
     expect((await json(env, revoke, found.stdout)).committed).toBe(false);
@@ -216,31 +355,54 @@ describe('on a given database', () => {
 
   it('imports files and folders with the keys and chains that fit, once', async () => {
     const at = (name: string): string => join(folder, 'import', name);
-    await run('bash', ['-euc', `
+    await run('bash', [
+      '-euc',
+      `
       mkdir -p ${at('deep')}; cd ${at('')}
       openssl req -x509 -newkey rsa:2048 -nodes -days 90 -keyout ../ca.key -out ca.pem -subj "/CN=Foreign CA"
       openssl req -new -newkey rsa:2048 -nodes -keyout deep/leaf.key -out ../leaf.csr -subj /CN=leaf.example.org
       openssl x509 -req -in ../leaf.csr -CA ca.pem -CAkey ../ca.key -CAcreateserial -days 30 -out deep/leaf.crt
       openssl x509 -in deep/leaf.crt -outform der -out deep/leaf.cer
       openssl req -x509 -newkey rsa:2048 -nodes -days 90 -keyout self.key -out self.pem -subj /CN=self.example.org
-      printf -- '-----BEGIN CERTIFICATE-----\\nbroken\\n-----END CERTIFICATE-----\\n' > broken.pem; echo hello > notes.txt`]);
+      printf -- '-----BEGIN CERTIFICATE-----\\nbroken\\n-----END CERTIFICATE-----\\n' > broken.pem; echo hello > notes.txt`,
+    ]);
     const dry = await runCli(env, ['import', at(''), '--owner', 'joe@example.com', '--dry-run', '--json']);
-    const outcomes = (text: string): unknown[] => JSON.parse(text).items.map((item: { cn: string; outcome: string }) => [item.cn, item.outcome]);
-    expect(outcomes(dry.stdout)).toEqual([[null, 'failed'], ['Foreign CA', 'skipped'], ['leaf.example.org', 'found'], ['self.example.org', 'found']]);
+    const outcomes = (text: string): unknown[] =>
+      JSON.parse(text).items.map((item: { cn: string; outcome: string }) => [item.cn, item.outcome]);
+    expect(outcomes(dry.stdout)).toEqual([
+      [null, 'failed'],
+      ['Foreign CA', 'skipped'],
+      ['leaf.example.org', 'found'],
+      ['self.example.org', 'found'],
+    ]);
     await rm(at('broken.pem'));
-    expect(outcomes((await runCli(env, ['import', at(''), '--owner', 'joe@example.com', '--json'])).stdout)).toEqual(
-      [['Foreign CA', 'skipped'], ['leaf.example.org', 'imported'], ['self.example.org', 'imported']]);
-    const { items: [leaf] } = await call.ok('GET', '/certificates?filter=cn;leaf.example.org');
-    expect(leaf).toMatchObject({ hasPrivateKey: true, chain: (await readFile(at('ca.pem'), 'utf8')) });
+    expect(outcomes((await runCli(env, ['import', at(''), '--owner', 'joe@example.com', '--json'])).stdout)).toEqual([
+      ['Foreign CA', 'skipped'],
+      ['leaf.example.org', 'imported'],
+      ['self.example.org', 'imported'],
+    ]);
+    const {
+      items: [leaf],
+    } = await call.ok('GET', '/certificates?filter=cn;leaf.example.org');
+    expect(leaf).toMatchObject({ hasPrivateKey: true, chain: await readFile(at('ca.pem'), 'utf8') });
     const again: CliResult = await runCli(env, ['import', at(''), '--owner', 'joe@example.com', '--json']);
     expect(again.status).toBe(0);
-    expect(outcomes(again.stdout)).toEqual([['Foreign CA', 'skipped'], ['leaf.example.org', 'known'], ['self.example.org', 'known']]);
+    expect(outcomes(again.stdout)).toEqual([
+      ['Foreign CA', 'skipped'],
+      ['leaf.example.org', 'known'],
+      ['self.example.org', 'known'],
+    ]);
     expect(again.stdout + dry.stdout).not.toContain('PRIVATE KEY');
   });
 
   it('has sources looked at, those that are named or all that are active, and tells what came of it', async () => {
     const add = async (label: string, path: string, active: boolean): Promise<{ id: number }> =>
-      call.ok('POST', '/sources', { label, owner: 'joe@example.com', active, plugin: { id: 'filesystem-source', options: { path, pollRate: 1440 } } });
+      call.ok('POST', '/sources', {
+        label,
+        owner: 'joe@example.com',
+        active,
+        plugin: { id: 'filesystem-source', options: { path, pollRate: 1440 } },
+      });
     // Outside the program's own folder, which no source looks into.
     const files = await mkdtemp(join(tmpdir(), 'files-'));
     await copyFile(join(folder, 'import', 'deep', 'leaf.crt'), join(files, 'leaf.crt'));
@@ -248,11 +410,18 @@ describe('on a given database', () => {
     const { id } = await add('files', files, true);
     await add('nowhere', join(files, 'none'), false);
     const { items: all } = JSON.parse((await runCli(env, ['--json', 'sync'])).stdout);
-    expect(all).toMatchObject([{ source: 'files', sourceId: id, state: 'done', certificates: expect.any(Number), troubles: 1 }]);
+    expect(all).toMatchObject([
+      { source: 'files', sourceId: id, state: 'done', certificates: expect.any(Number), troubles: 1 },
+    ]);
     expect(all[0].certificates).toBeGreaterThan(0);
     const named = await runCli(env, ['sync', String(id), 'NOWHERE', 'files']);
     expect(named).toMatchObject({ status: 1, stderr: '2 sources.\n' });
-    expect(named.stdout).toMatch(new RegExp(`^SOURCE +STATE +FOUND .*\nfiles +done +${all[0].certificates} +0 .*\nnowhere +failed +0 [^]*\nSOURCE +TROUBLE AT .*\nfiles +${join(files, 'broken.pem')}`));
+    expect(named.stdout).toMatch(
+      new RegExp(
+        `^SOURCE +STATE +FOUND .*\nfiles +done +${all[0].certificates} +0 .*\nnowhere ` +
+          `+failed +0 [^]*\nSOURCE +TROUBLE AT .*\nfiles +${join(files, 'broken.pem')}`,
+      ),
+    );
     expect((await json(env, ['sync', 'files', '--no-wait'])).items).toMatchObject([{ source: 'files', sourceId: id }]);
     expect(await refusal(env, ['sync', 'unheard'])).toBe('There is no source "unheard".\n');
     await rm(files, { recursive: true });
@@ -269,7 +438,8 @@ describe('the check of the audit log', () => {
     folder = await mkdtemp(join(tmpdir(), 'perennial-'));
     env = { DATA_DIR: folder, DATABASE_URL: database.url, ADMIN_PASSWORD: adminPassword };
     await json(env, ['init']);
-    for (const name of ['ann', 'bob', 'cid', 'dora']) await json(env, ['create-user', name, '--email', `${name}@example.com`, '--no-password']);
+    for (const name of ['ann', 'bob', 'cid', 'dora'])
+      await json(env, ['create-user', name, '--email', `${name}@example.com`, '--no-password']);
   });
   afterAll(async () => {
     await database.drop();
@@ -278,7 +448,9 @@ describe('the check of the audit log', () => {
 
   /** Does to the table what only its owner can, past the trigger that guards it. */
   async function tamper(...statements: string[]): Promise<void> {
-    const [{ trigger }] = await database.source.query(`select tgname as trigger from pg_trigger where tgrelid = 'audit_event'::regclass and not tgisinternal limit 1`);
+    const [{ trigger }] = await database.source.query(
+      `select tgname as trigger from pg_trigger where tgrelid = 'audit_event'::regclass and not tgisinternal limit 1`,
+    );
     expect(trigger).toBeTruthy();
     await database.source.query('alter table audit_event disable trigger user');
     for (const statement of statements) await database.source.query(statement);
@@ -288,14 +460,18 @@ describe('the check of the audit log', () => {
   async function faults(...args: string[]): Promise<unknown[]> {
     const { status, stdout } = await runCli(env, ['--json', 'audit', 'verify', ...args]);
     const report = JSON.parse(stdout);
-    expect({ status, sound: report.sound }).toEqual(report.faults.length === 0 ? { status: 0, sound: true } : { status: 1, sound: false });
+    expect({ status, sound: report.sound }).toEqual(
+      report.faults.length === 0 ? { status: 0, sound: true } : { status: 1, sound: false },
+    );
     return report.faults;
   }
 
   it('is content with what nobody touched', async () => {
     const { head } = await json(env, ['audit', 'verify']);
     anchor = `${head.seq}:${head.hashHex}`;
-    expect((await runCli(env, ['audit', 'verify', '--anchor', anchor])).stdout).toContain(`${head.seq} events, none changed`);
+    expect((await runCli(env, ['audit', 'verify', '--anchor', anchor])).stdout).toContain(
+      `${head.seq} events, none changed`,
+    );
     expect(await refusal(env, ['audit', 'verify', '--anchor', 'x'])).toMatch(/^--anchor/);
   });
 
@@ -308,9 +484,11 @@ describe('the check of the audit log', () => {
     expect(await faults()).toEqual([]);
 
     await tamper(
-      `update audit_event set seq = seq + 1000 where seq >= 4`, `update audit_event set seq = seq - 999 where seq > 1000`,
+      `update audit_event set seq = seq + 1000 where seq >= 4`,
+      `update audit_event set seq = seq - 999 where seq > 1000`,
       `insert into audit_event (action, target_type, target_id, actor_name, address, request_id, seq, prev_hash, hash)
-       select 'forged.event', 'user', '1', 'eve', '', 'x', 4, hash, sha256('forged') from audit_event where seq = 3`);
+       select 'forged.event', 'user', '1', 'eve', '', 'x', 4, hash, sha256('forged') from audit_event where seq = 3`,
+    );
     const [forged] = await database.source.query(`select id from audit_event where action = 'forged.event'`);
     expect(await faults()).toEqual(expect.arrayContaining([{ kind: 'inserted', seq: 4, id: forged.id }]));
     await tamper(`delete from audit_event where seq = 4`, `update audit_event set seq = seq - 1 where seq > 4`);

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { type Config, configSchema, loadConfig } from '../../src/platform/config.js';
+import { type Config, loadConfig } from '../../src/platform/config.js';
+import { configSchema } from '../../src/platform/config-schema.js';
 
 type Environment = Record<string, string>;
 
@@ -24,11 +25,16 @@ function textOf(file: string): string {
 
 /** Fills in `${NAME}` and `${NAME:-default}` in a value, as docker compose does. */
 function interpolated(value: string, env: Environment): string {
-  return value.replaceAll(/\$\{(\w+)(?::-([^}]*))?\}/g, (_, name: string, otherwise = '') => env[name] || String(otherwise));
+  return value.replaceAll(
+    /\$\{(\w+)(?::-([^}]*))?\}/g,
+    (_, name: string, otherwise = '') => env[name] || String(otherwise),
+  );
 }
 
 function readCompose(env: Environment = {}): z.output<typeof Compose> {
-  const tree: unknown = parse(textOf('docker-compose.yml'), (_, value: unknown) => (typeof value === 'string' ? interpolated(value, env) : value));
+  const tree: unknown = parse(textOf('docker-compose.yml'), (_, value: unknown) =>
+    typeof value === 'string' ? interpolated(value, env) : value,
+  );
   return Compose.parse(tree);
 }
 
@@ -38,7 +44,10 @@ function serviceOf(compose: z.output<typeof Compose>, name: string): z.output<ty
 
 /** The instructions of the Dockerfile as pairs of word and rest, in order. */
 function readDockerfile(): [string, string][] {
-  const lines = textOf('Dockerfile').replaceAll(/\\\n\s*/g, '').split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  const lines = textOf('Dockerfile')
+    .replaceAll(/\\\n\s*/g, '')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'));
   return lines.map((line) => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)]);
 }
 
@@ -49,7 +58,11 @@ function restsOf(word: string): string[] {
   return finalStage.filter(([name]) => name === word).map(([, rest]) => rest);
 }
 
-const imageEnv: Environment = Object.fromEntries(restsOf('ENV').flatMap((rest) => rest.split(' ')).map((pair) => pair.split('=') as [string, string]));
+const imageEnv: Environment = Object.fromEntries(
+  restsOf('ENV')
+    .flatMap((rest) => rest.split(' '))
+    .map((pair) => pair.split('=') as [string, string]),
+);
 
 function configOf(env: Environment = {}): Config {
   return loadConfig({ ...imageEnv, ...serviceOf(readCompose(env), 'perennial').environment });
@@ -65,7 +78,7 @@ describe('docker-compose.yml', () => {
     expect(Object.keys({ ...imageEnv, ...perennial.environment }).filter((name) => !known.includes(name))).toEqual([]);
   });
 
-  it('gives settings that the program takes, with and without passwords of one\'s own', () => {
+  it("gives settings that the program takes, with and without passwords of one's own", () => {
     expect(configOf().adminPassword).toBeUndefined();
     const own = configOf({ ADMIN_PASSWORD: 'correct horse battery', POSTGRES_PASSWORD: 'staple' });
     expect(own.adminPassword).toBe('correct horse battery');
@@ -82,13 +95,18 @@ describe('docker-compose.yml', () => {
 
   it('waits for the health of every service that tells it', () => {
     for (const [name, { condition }] of Object.entries(perennial.depends_on)) {
-      expect([name, condition]).toEqual([name, serviceOf(compose, name).healthcheck ? 'service_healthy' : 'service_started']);
+      expect([name, condition]).toEqual([
+        name,
+        serviceOf(compose, name).healthcheck ? 'service_healthy' : 'service_started',
+      ]);
     }
   });
 
   it('makes the database that it then uses, on a version that is supported', () => {
     const { username, password, pathname } = new URL(configOf().databaseUrl ?? '');
-    expect({ POSTGRES_USER: username, POSTGRES_PASSWORD: password, POSTGRES_DB: pathname.slice(1) }).toEqual(postgres.environment);
+    expect({ POSTGRES_USER: username, POSTGRES_PASSWORD: password, POSTGRES_DB: pathname.slice(1) }).toEqual(
+      postgres.environment,
+    );
     expect(Number(/^postgres:(\d+)$/.exec(postgres.image)?.[1])).toBeGreaterThanOrEqual(13);
   });
 
@@ -115,11 +133,15 @@ describe('Dockerfile', () => {
     expect(restsOf('USER')).toEqual(['node']);
     const [makeFolder = ''] = restsOf('RUN').filter((command) => command.endsWith(` ${imageEnv['DATA_DIR']}`));
     expect(makeFolder).toContain('--owner=node');
-    expect(finalStage.findIndex(([word]) => word === 'USER')).toBeGreaterThan(finalStage.findLastIndex(([word]) => word === 'RUN'));
+    expect(finalStage.findIndex(([word]) => word === 'USER')).toBeGreaterThan(
+      finalStage.findLastIndex(([word]) => word === 'RUN'),
+    );
   });
 
   it('starts as `npm start` does, without npm in between', () => {
-    const { scripts } = z.object({ scripts: z.object({ start: z.string() }) }).parse(JSON.parse(textOf('package.json')));
+    const { scripts } = z
+      .object({ scripts: z.object({ start: z.string() }) })
+      .parse(JSON.parse(textOf('package.json')));
     expect((JSON.parse(restsOf('CMD')[0] ?? '') as string[]).join(' ')).toBe(scripts.start);
   });
 
@@ -138,9 +160,13 @@ describe('Dockerfile', () => {
   });
 
   it('copies only what .dockerignore lets through', () => {
-    const [first, ...rest] = textOf('.dockerignore').split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    const [first, ...rest] = textOf('.dockerignore')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'));
     const admitted = rest.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
-    const copied = instructions.filter(([word, args]) => word === 'COPY' && !args.startsWith('--from')).flatMap(([, args]) => args.split(' ').slice(0, -1));
+    const copied = instructions
+      .filter(([word, args]) => word === 'COPY' && !args.startsWith('--from'))
+      .flatMap(([, args]) => args.split(' ').slice(0, -1));
     expect(first).toBe('*');
     expect(copied.sort()).toEqual(admitted.sort());
   });

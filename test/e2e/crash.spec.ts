@@ -11,9 +11,20 @@ import { adminPassword, eventually, signIn } from '../support/program.js';
 
 type Caller = Awaited<ReturnType<typeof signIn>>;
 
-interface CertificateRow { id: number; state: string; commonName: string; renewsId: number | null; requestKey: string | null; serialHex: string; sealed: boolean }
+interface CertificateRow {
+  id: number;
+  state: string;
+  commonName: string;
+  renewsId: number | null;
+  requestKey: string | null;
+  serialHex: string;
+  sealed: boolean;
+}
 
-/** Together they renew every certificate some fifteen seconds after it was issued, and leave a slow machine time to answer in. */
+/**
+ * Together they renew every certificate some fifteen seconds after it was issued, and leave a slow machine time to
+ * answer in.
+ */
 const eager = { name: 'eager', lifetimeFraction: 0.8 };
 const lifetimeMs = 90_000;
 
@@ -35,7 +46,11 @@ class Ordeal {
   readonly answered = new Map<string, number>();
   private next = 0;
 
-  constructor(private readonly env: ChildEnv, private readonly random: () => number, readonly folder: string) {}
+  constructor(
+    private readonly env: ChildEnv,
+    private readonly random: () => number,
+    readonly folder: string,
+  ) {}
 
   get client(): Caller {
     if (!this.caller) throw new Error('The program does not run.');
@@ -52,7 +67,10 @@ class Ordeal {
     const { ok } = this.client;
     await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
     await ok('POST', '/policies', eager);
-    await ok('POST', '/destinations', { label: 'folder', plugin: { slug: 'filesystem', options: { path: this.folder } } });
+    await ok('POST', '/destinations', {
+      label: 'folder',
+      plugin: { slug: 'filesystem', options: { path: this.folder } },
+    });
   }
 
   /** Asks for new certificates and kills the program at a random moment of that. */
@@ -85,19 +103,27 @@ class Ordeal {
     this.next += 1;
     const now = Date.now();
     this.open.set(`request-${this.next}`, {
-      owner: 'joe@example.com', commonName: `host-${this.next}.example.com`, authority: { name: 'root' }, rotationPolicy: { name: eager.name },
-      destinations: [{ label: 'folder' }], validityEnd: new Date(now + lifetimeMs).toISOString(),
+      owner: 'joe@example.com',
+      commonName: `host-${this.next}.example.com`,
+      authority: { name: 'root' },
+      rotationPolicy: { name: eager.name },
+      destinations: [{ label: 'folder' }],
+      validityEnd: new Date(now + lifetimeMs).toISOString(),
     });
   }
 
   private async ask(): Promise<void> {
-    await Promise.all([...this.open].map(async ([key, body]) => {
-      const answer = await this.client.call('POST', '/certificates', body, { headers: { 'idempotency-key': key } }).catch(() => null);
-      if (answer === null) return;
-      expect(answer, key).toMatchObject({ status: 200, body: { state: 'issued' } });
-      this.open.delete(key);
-      this.answered.set(key, answer.body.id);
-    }));
+    await Promise.all(
+      [...this.open].map(async ([key, body]) => {
+        const answer = await this.client
+          .call('POST', '/certificates', body, { headers: { 'idempotency-key': key } })
+          .catch(() => null);
+        if (answer === null) return;
+        expect(answer, key).toMatchObject({ status: 200, body: { state: 'issued' } });
+        this.open.delete(key);
+        this.answered.set(key, answer.body.id);
+      }),
+    );
   }
 }
 
@@ -105,7 +131,8 @@ class Ordeal {
 async function quiet(ordeal: Ordeal, query: <T>(sql: string) => Promise<T[]>): Promise<void> {
   const { ok } = ordeal.client;
   await eventually(async () => {
-    for (const { id } of await query<{ id: number }>(`select id from certificate where rotation and state = 'issued'`)) await ok('PUT', `/certificates/${id}`, { rotation: false });
+    for (const { id } of await query<{ id: number }>(`select id from certificate where rotation and state = 'issued'`))
+      await ok('PUT', `/certificates/${id}`, { rotation: false });
     const [open] = await query<{ jobs: number; deliveries: number; renewals: number }>(`select
       (select count(*)::int from outbox where state = 'due') as jobs,
       (select count(*)::int from delivery where state in ('planned', 'failing', 'removing')) as deliveries,
@@ -116,7 +143,8 @@ async function quiet(ordeal: Ordeal, query: <T>(sql: string) => Promise<T[]>): P
 
 /** Holds everything to the promise: no certificate lost, none made twice for one request, every delivery done. */
 async function judge(ordeal: Ordeal, query: <T>(sql: string) => Promise<T[]>): Promise<number> {
-  const rows = await query<CertificateRow>(`select id, state, common_name as "commonName", renews_id as "renewsId", request_key as "requestKey",
+  const rows = await query<CertificateRow>(`select id, state, common_name as "commonName", renews_id as "renewsId",
+      request_key as "requestKey",
     serial_hex as "serialHex", sealed_key is not null as sealed from certificate order by id`);
   const requested = rows.filter((row) => row.requestKey !== null);
   expect(new Map(requested.map((row) => [row.requestKey, row.id]))).toEqual(ordeal.answered);
@@ -127,7 +155,11 @@ async function judge(ordeal: Ordeal, query: <T>(sql: string) => Promise<T[]>): P
   for (const first of requested) await judgeLine(ordeal, lineFrom(first, successors));
 
   expect(await query(`select job, last_error from outbox where state = 'dead'`)).toEqual([]);
-  expect(await query(`select destination_id, location from delivery where state = 'delivered' group by 1, 2 having count(*) > 1`)).toEqual([]);
+  expect(
+    await query(
+      `select destination_id, location from delivery where state = 'delivered' group by 1, 2 having count(*) > 1`,
+    ),
+  ).toEqual([]);
   return rows.length - requested.length;
 }
 
@@ -142,13 +174,18 @@ async function judgeLine({ client, folder }: Ordeal, line: CertificateRow[]): Pr
   if (!newest) throw new Error('An empty line.');
   expect(line.map((row) => row.state)).toEqual(line.map((row) => (row === newest ? 'issued' : 'superseded')));
   const { items } = await client.ok('GET', `/certificates/${newest.id}/deliveries`);
-  expect(items).toMatchObject([{ state: 'delivered', fault: null, attempts: 0, location: join(folder, newest.commonName) }]);
+  expect(items).toMatchObject([
+    { state: 'delivered', fault: null, attempts: 0, location: join(folder, newest.commonName) },
+  ]);
 
   const file = (name: string): Promise<string> => readFile(join(folder, newest.commonName, name), 'utf8');
   const certificate = new X509Certificate(await file('cert.pem'));
   expect(certificate.serialNumber.toLowerCase()).toBe(newest.serialHex.toLowerCase());
   expect(certificate.checkPrivateKey(createPrivateKey(await file('privkey.pem')))).toBe(true);
-  const { body, key } = { ...await client.ok('GET', `/certificates/${newest.id}`), ...await client.ok('GET', `/certificates/${newest.id}/key`) };
+  const { body, key } = {
+    ...(await client.ok('GET', `/certificates/${newest.id}`)),
+    ...(await client.ok('GET', `/certificates/${newest.id}/key`)),
+  };
   expect(new X509Certificate(body).fingerprint256).toBe(certificate.fingerprint256);
   expect(certificate.checkPrivateKey(createPrivateKey(key))).toBe(true);
 }
@@ -177,14 +214,29 @@ describe('a program that is killed at any moment', () => {
     database = await createTestDatabase();
     const { source } = database;
     const query = <T>(sql: string): Promise<T[]> => source.query<T[]>(sql);
-    ordeal = new Ordeal({ DATABASE_URL: database.url, DATA_DIR: dataDir, ADMIN_PASSWORD: adminPassword, ENCRYPTION_KEYS: randomBytes(32).toString('base64') }, random, folder);
+    ordeal = new Ordeal(
+      {
+        DATABASE_URL: database.url,
+        DATA_DIR: dataDir,
+        ADMIN_PASSWORD: adminPassword,
+        ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
+      },
+      random,
+      folder,
+    );
     await ordeal.setUp();
     // Every second time the leases of the dead lapse at once, as if the restart had taken half a minute.
-    const halfAMinute = (): Promise<unknown> => query(
-      'with jobs as (update outbox set lease_until = now() where lease_until is not null) update lease set until = now()');
+    const halfAMinute = (): Promise<unknown> =>
+      query(
+        'with jobs as (update outbox set lease_until = now() where lease_until is not ' +
+          'null) update lease set until = now()',
+      );
     for (let round = 1; round <= 8; round += 1) await ordeal.round(8, round % 2 === 0 ? halfAMinute : undefined);
     await ordeal.finish();
-    await eventually(async () => (await query('select from certificate where renews_id is not null limit 1')).length > 0, 30_000);
+    await eventually(
+      async () => (await query('select from certificate where renews_id is not null limit 1')).length > 0,
+      30_000,
+    );
     await quiet(ordeal, query);
     expect(await judge(ordeal, query)).toBeGreaterThan(0);
     await ordeal.end();

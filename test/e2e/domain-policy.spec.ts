@@ -10,25 +10,47 @@ type Who = keyof typeof tokens;
 const ids: Record<string, number> = {};
 
 beforeAll(async () => {
-  program = await startProgram({ ALLOWED_DOMAINS: 'example.com, .example.com, .bücher.example, 10.0.0.0/8', SENSITIVE_DOMAIN_ROLES: 'guards' });
+  program = await startProgram({
+    ALLOWED_DOMAINS: 'example.com, .example.com, .bücher.example, 10.0.0.0/8',
+    SENSITIVE_DOMAIN_ROLES: 'guards',
+  });
   const { ok } = program;
-  for (const [name, more] of [['root', {}], ['inside', { isPrivate: true }]] as const) {
-    ids[name] = (await ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: `Example ${name}`, ...more })).id;
+  for (const [name, more] of [
+    ['root', {}],
+    ['inside', { isPrivate: true }],
+  ] as const) {
+    ids[name] = (
+      await ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: `Example ${name}`, ...more })
+    ).id;
   }
   for (const name of ['guards', 'web-team', 'db-team']) ids[name] = (await ok('POST', '/roles', { name })).id;
   const { items } = await ok('GET', '/roles?count=200');
   const role = (name: string) => ({ id: items.find((one: { name: string }) => one.name === name).id });
   const issuers = [role('root_operator'), role('inside_operator')];
-  const users: Record<Who, string[]> = { web: ['web-team'], db: ['db-team'], guard: ['guards'], free: ['global_cert_issuer'], reader: ['read-only', 'guards'] };
+  const users: Record<Who, string[]> = {
+    web: ['web-team'],
+    db: ['db-team'],
+    guard: ['guards'],
+    free: ['global_cert_issuer'],
+    reader: ['read-only', 'guards'],
+  };
   for (const [username, roles] of Object.entries(users)) {
-    await ok('POST', '/users', { username, email: `${username}@example.com`, password, roles: [...issuers, ...roles.map(role)] });
+    await ok('POST', '/users', {
+      username,
+      email: `${username}@example.com`,
+      password,
+      roles: [...issuers, ...roles.map(role)],
+    });
     tokens[username as Who] = await program.login(username, password);
   }
 });
 afterAll(() => program.stop());
 
-const as = (who: Who, method: string, path: string, body?: unknown) => program.call(method, path, body, { token: tokens[who] });
-const san = (...names: [string, string][]) => ({ extensions: { subAltNames: { names: names.map(([nameType, value]) => ({ nameType, value })) } } });
+const as = (who: Who, method: string, path: string, body?: unknown) =>
+  program.call(method, path, body, { token: tokens[who] });
+const san = (...names: [string, string][]) => ({
+  extensions: { subAltNames: { names: names.map(([nameType, value]) => ({ nameType, value })) } },
+});
 const request = (changes: object) => ({ owner: 'web@example.com', authority: { name: 'root' }, ...changes });
 const issue = (who: Who, changes: object) => as(who, 'POST', '/certificates', request(changes));
 
@@ -41,18 +63,30 @@ async function verdict(who: Who, changes: object): Promise<string> {
 describe('domains', () => {
   it('are listed, found, added once, and never deleted', async () => {
     await program.ok('POST', '/certificates', request({ commonName: 'listed.example.com' }));
-    const { items: [listed], total } = await program.ok('GET', '/domains?filter=name;LISTED.exam');
+    const {
+      items: [listed],
+      total,
+    } = await program.ok('GET', '/domains?filter=name;LISTED.exam');
     expect([total, listed]).toEqual([1, { id: expect.any(Number), name: 'listed.example.com', sensitive: false }]);
     expect(await program.ok('GET', `/domains/${listed.id}`)).toEqual(listed);
     const made = await as('web', 'POST', '/domains', { name: 'Made.Example.com.' });
     expect(made).toMatchObject({ status: 200, body: { name: 'made.example.com', sensitive: false } });
     const again = await as('web', 'POST', '/domains', { name: 'made.example.com' });
     expect([again.status, again.body.detail]).toEqual([409, expect.stringContaining(`domain ${made.body.id}`)]);
-    expect(await program.ok('POST', '/domains', { name: 'made.example.com', sensitive: true })).toEqual({ ...made.body, sensitive: true });
+    expect(await program.ok('POST', '/domains', { name: 'made.example.com', sensitive: true })).toEqual({
+      ...made.body,
+      sensitive: true,
+    });
     expect((await program.call('POST', '/domains', { name: 'made.example.com', sensitive: true })).status).toBe(409);
     await program.ok('PUT', `/domains/${made.body.id}`, { sensitive: false });
-    for (const method of ['DELETE', 'PATCH']) expect((await program.call(method, `/domains/${listed.id}`)).status).toBe(405);
-    for (const body of [{ name: 'a b' }, { name: 'http://x' }, { name: 'x.example.com', sensitive: 'yes' }, { name: 'x.example.com', colour: 'red' }]) {
+    for (const method of ['DELETE', 'PATCH'])
+      expect((await program.call(method, `/domains/${listed.id}`)).status).toBe(405);
+    for (const body of [
+      { name: 'a b' },
+      { name: 'http://x' },
+      { name: 'x.example.com', sensitive: 'yes' },
+      { name: 'x.example.com', colour: 'red' },
+    ]) {
       expect((await program.call('POST', '/domains', body)).status).toBe(400);
     }
   });
@@ -64,16 +98,24 @@ describe('domains', () => {
       const rest = await program.ok('GET', `/domains?sortBy=${sortBy}&count=200&after=${next}`);
       expect([...items, ...rest.items]).toEqual(all);
     }
-    for (const query of ['filter=colour;red', 'sortBy=sensitive', 'sensitive=perhaps', 'filter=id;x']) expect((await program.call('GET', `/domains?${query}`)).status).toBe(400);
+    for (const query of ['filter=colour;red', 'sortBy=sensitive', 'sensitive=perhaps', 'filter=id;x'])
+      expect((await program.call('GET', `/domains?${query}`)).status).toBe(400);
   });
 
   it('are marked as sensitive by administrators and the roles of the settings, and the answer is the domain', async () => {
     const { id } = await program.ok('POST', '/domains', { name: 'mark.example.com' });
-    for (const who of ['web', 'free', 'reader'] as const) expect((await as(who, 'PUT', `/domains/${id}`, { sensitive: true })).status, who).toBe(403);
+    for (const who of ['web', 'free', 'reader'] as const)
+      expect((await as(who, 'PUT', `/domains/${id}`, { sensitive: true })).status, who).toBe(403);
     expect((await as('web', 'POST', '/domains', { name: 'other.example.com', sensitive: true })).status).toBe(403);
-    expect(await as('guard', 'PUT', `/domains/${id}`, { id, name: 'mark.example.com', sensitive: true })).toMatchObject({ status: 200, body: { id, name: 'mark.example.com', sensitive: true } });
-    expect((await program.call('PUT', `/domains/${id}`, { name: 'moved.example.com', sensitive: false })).body.reasons).toHaveProperty('name');
-    expect((await program.ok('GET', '/domains?sensitive=true')).items).toEqual([{ id, name: 'mark.example.com', sensitive: true }]);
+    expect(await as('guard', 'PUT', `/domains/${id}`, { id, name: 'mark.example.com', sensitive: true })).toMatchObject(
+      { status: 200, body: { id, name: 'mark.example.com', sensitive: true } },
+    );
+    expect(
+      (await program.call('PUT', `/domains/${id}`, { name: 'moved.example.com', sensitive: false })).body.reasons,
+    ).toHaveProperty('name');
+    expect((await program.ok('GET', '/domains?sensitive=true')).items).toEqual([
+      { id, name: 'mark.example.com', sensitive: true },
+    ]);
     expect((await program.call('PUT', '/domains/4711', { sensitive: true })).status).toBe(404);
   });
 });
@@ -86,11 +128,27 @@ describe('names outside the allow-list', () => {
     ['a name that only ends like an allowed one', { commonName: 'badexample.com' }, 'badexample.com'],
     ['a SAN', { commonName: 'www.example.com', ...san(['DNSName', 'www.evil.org']) }, 'www.evil.org'],
     ['a wildcard that reaches further', { commonName: '*.com' }, '*.com'],
-    ['the host of an e-mail address', { commonName: 'Joe Doe', ...san(['rfc822Name', 'joe@evil.org']) }, 'joe@evil.org'],
-    ['the host of a URI', { commonName: 'Joe Doe', ...san(['uniformResourceIdentifier', 'spiffe://evil.org/x']) }, 'spiffe://evil.org/x'],
+    [
+      'the host of an e-mail address',
+      { commonName: 'Joe Doe', ...san(['rfc822Name', 'joe@evil.org']) },
+      'joe@evil.org',
+    ],
+    [
+      'the host of a URI',
+      { commonName: 'Joe Doe', ...san(['uniformResourceIdentifier', 'spiffe://evil.org/x']) },
+      'spiffe://evil.org/x',
+    ],
     ['an address', { commonName: 'www.example.com', ...san(['IPAddress', '192.0.2.1']) }, '192.0.2.1'],
-    ['a common name that no client should read as a host', { commonName: 'web_1.evil.org', ...san(['DNSName', 'www.example.com']) }, 'web_1.evil.org'],
-    ['a common name with a space around it', { commonName: ' www.evil.org', ...san(['DNSName', 'www.example.com']) }, ' www.evil.org'],
+    [
+      'a common name that no client should read as a host',
+      { commonName: 'web_1.evil.org', ...san(['DNSName', 'www.example.com']) },
+      'web_1.evil.org',
+    ],
+    [
+      'a common name with a space around it',
+      { commonName: ' www.evil.org', ...san(['DNSName', 'www.example.com']) },
+      ' www.evil.org',
+    ],
   ])('are refused: %s', async (_, changes, name) => {
     expect(await verdict('web', changes)).toBe(refused(name));
   });
@@ -106,12 +164,25 @@ describe('names outside the allow-list', () => {
   });
 
   it('are seen in a CSR, whichever of its common names and SANs they are', async () => {
-    const evil = [['/CN=www.evil.org'], ['/CN=ok.example.com/CN=www.evil.org'], ['/CN=ok.example.com', '-addext', 'subjectAltName=DNS:ok.example.com,DNS:www.evil.org'], ['/CN=ok.example.com/emailAddress=joe@www.evil.org']] as const;
+    const evil = [
+      ['/CN=www.evil.org'],
+      ['/CN=ok.example.com/CN=www.evil.org'],
+      ['/CN=ok.example.com', '-addext', 'subjectAltName=DNS:ok.example.com,DNS:www.evil.org'],
+      ['/CN=ok.example.com/emailAddress=joe@www.evil.org'],
+    ] as const;
     for (const [subject, ...args] of evil) {
       const { status, body } = await issue('web', { csr: opensslCsr(subject, args, 'ec').csrPem });
       expect([status, body.detail], subject).toEqual([403, expect.stringContaining('www.evil.org does not match')]);
     }
-    expect(await verdict('web', { csr: opensslCsr('/CN=ok.example.com', ['-addext', 'subjectAltName=DNS:ok.example.com,email:joe@example.com,URI:https://www.example.com/'], 'ec').csrPem })).toBe('issued');
+    expect(
+      await verdict('web', {
+        csr: opensslCsr(
+          '/CN=ok.example.com',
+          ['-addext', 'subjectAltName=DNS:ok.example.com,email:joe@example.com,URI:https://www.example.com/'],
+          'ec',
+        ).csrPem,
+      }),
+    ).toBe('issued');
   });
 
   it('are free for admin, global_cert_issuer, and from a private authority', async () => {
@@ -123,23 +194,40 @@ describe('names outside the allow-list', () => {
 
 describe('sensitive names', () => {
   beforeAll(async () => {
-    for (const name of ['bank.example.com', '*.vault.example.com', '10.0.0.1']) ids[name] = (await program.ok('POST', '/domains', { name, sensitive: true })).id;
+    for (const name of ['bank.example.com', '*.vault.example.com', '10.0.0.1'])
+      ids[name] = (await program.ok('POST', '/domains', { name, sensitive: true })).id;
   });
-  const refused = (name: string) => `403 Domain ${name} has been marked as sensitive. Contact an administrator to issue the certificate.`;
+  const refused = (name: string) =>
+    `403 Domain ${name} has been marked as sensitive. Contact an administrator to issue the certificate.`;
 
-  it.each(['bank.example.com', 'BANK.example.com', 'www.bank.example.com', '*.bank.example.com', '*.example.com', 'a.vault.example.com', '10.0.0.1'])('cover %s', async (commonName) => {
+  it.each([
+    'bank.example.com',
+    'BANK.example.com',
+    'www.bank.example.com',
+    '*.bank.example.com',
+    '*.example.com',
+    'a.vault.example.com',
+    '10.0.0.1',
+  ])('cover %s', async (commonName) => {
     const shown = commonName.toLowerCase();
     for (const who of ['web', 'free'] as const) expect(await verdict(who, { commonName })).toBe(refused(shown));
     expect(await verdict('web', { commonName, authority: { name: 'inside' } })).toBe(refused(shown));
   });
 
-  it.each(['mybank.example.com', 'example.com', 'vault.example.com', '*.other.example.com', '10.0.0.2'])('leave %s alone', async (commonName) => {
-    expect(await verdict('web', { commonName })).toBe('issued');
-  });
+  it.each(['mybank.example.com', 'example.com', 'vault.example.com', '*.other.example.com', '10.0.0.2'])(
+    'leave %s alone',
+    async (commonName) => {
+      expect(await verdict('web', { commonName })).toBe('issued');
+    },
+  );
 
   it('cover what an e-mail address, a URI or a CSR hides', async () => {
-    expect(await verdict('web', { commonName: 'Joe Doe', ...san(['rfc822Name', 'joe@bank.example.com']) })).toBe(refused('joe@bank.example.com'));
-    expect(await verdict('web', { csr: opensslCsr('/CN=ok.example.com/CN=www.bank.example.com', [], 'ec').csrPem })).toBe(refused('www.bank.example.com'));
+    expect(await verdict('web', { commonName: 'Joe Doe', ...san(['rfc822Name', 'joe@bank.example.com']) })).toBe(
+      refused('joe@bank.example.com'),
+    );
+    expect(
+      await verdict('web', { csr: opensslCsr('/CN=ok.example.com/CN=www.bank.example.com', [], 'ec').csrPem }),
+    ).toBe(refused('www.bank.example.com'));
   });
 
   it('are open to administrators and the roles of the settings, and no longer sensitive when unmarked', async () => {
@@ -155,15 +243,25 @@ describe('sensitive names', () => {
       (await issue(who, { commonName, rotation: true, validityDays: 90 })).body;
     const [web, guard] = [await rotated('web', 'later.example.com'), await rotated('guard', 'was.bank.example.com')];
     await program.ok('POST', '/domains', { name: 'later.example.com', sensitive: true });
-    expect(await as('web', 'POST', `/certificates/${web.id}/reissue`)).toMatchObject({ status: 403, body: { detail: refused('later.example.com').slice(4) } });
+    expect(await as('web', 'POST', `/certificates/${web.id}/reissue`)).toMatchObject({
+      status: 403,
+      body: { detail: refused('later.example.com').slice(4) },
+    });
 
     program.clock.advance(70 * dayMs);
     const failed = await eventually(async () => {
       const one = await program.ok('GET', `/certificates/${web.id}`);
       return one.renewal.attempts > 0 && one;
     });
-    expect(failed).toMatchObject({ replacedBy: [], renewal: { detail: expect.stringContaining('later.example.com has been marked as sensitive') } });
-    await eventually(async () => (await program.ok('GET', '/mails?count=200')).items.find(({ subject }: { subject: string }) => /later\.example\.com: renewal failed/.test(subject)));
+    expect(failed).toMatchObject({
+      replacedBy: [],
+      renewal: { detail: expect.stringContaining('later.example.com has been marked as sensitive') },
+    });
+    await eventually(async () =>
+      (await program.ok('GET', '/mails?count=200')).items.find(({ subject }: { subject: string }) =>
+        /later\.example\.com: renewal failed/.test(subject),
+      ),
+    );
     // What a privileged person had certified goes on; what one renews goes on from then.
     await eventually(async () => (await program.ok('GET', `/certificates/${guard.id}`)).replacedBy.length === 1);
     const renewed = await program.ok('POST', `/certificates/${web.id}/reissue`);
@@ -173,14 +271,25 @@ describe('sensitive names', () => {
 });
 
 describe('domain rules', () => {
-  const granted = (name: string) => `403 Domain ${name} is not open to your roles at this authority. Contact an administrator for a domain rule that grants it.`;
+  const granted = (name: string) =>
+    `403 Domain ${name} is not open to your roles at this authority. Contact an ` +
+    'administrator for a domain rule that grants it.';
   let ruleId: number;
 
   it('grant names to roles, and nothing else is issued from then on', async () => {
     expect(await verdict('db', { commonName: 'free-1.example.com' })).toBe('issued');
-    const rule = await program.ok('POST', '/domain-rules', { role: { name: 'WEB-team' }, patterns: ['.Web.example.com.', 'www.example.com'] });
+    const rule = await program.ok('POST', '/domain-rules', {
+      role: { name: 'WEB-team' },
+      patterns: ['.Web.example.com.', 'www.example.com'],
+    });
     ruleId = rule.id;
-    expect(rule).toEqual({ id: expect.any(Number), role: { id: ids['web-team'], name: 'web-team' }, authorityId: null, patterns: ['.web.example.com', 'www.example.com'], description: null });
+    expect(rule).toEqual({
+      id: expect.any(Number),
+      role: { id: ids['web-team'], name: 'web-team' },
+      authorityId: null,
+      patterns: ['.web.example.com', 'www.example.com'],
+      description: null,
+    });
     expect(await verdict('web', { commonName: 'a.web.example.com' })).toBe('issued');
     expect(await verdict('web', { commonName: 'db.example.com' })).toBe(granted('db.example.com'));
     expect(await verdict('db', { commonName: 'a.web.example.com' })).toBe(granted('a.web.example.com'));
@@ -190,26 +299,55 @@ describe('domain rules', () => {
 
   it('can speak of one authority, and of everyone', async () => {
     await program.ok('POST', '/domain-rules', { patterns: ['.dev.example.com'] });
-    await program.ok('POST', '/domain-rules', { role: { id: ids['db-team'] }, authorityId: ids['inside'], patterns: ['.'] });
+    await program.ok('POST', '/domain-rules', {
+      role: { id: ids['db-team'] },
+      authorityId: ids['inside'],
+      patterns: ['.'],
+    });
     expect(await verdict('db', { commonName: 'x.dev.example.com' })).toBe('issued');
     expect(await verdict('db', { commonName: 'anything.example', authority: { name: 'inside' } })).toBe('issued');
-    expect(await verdict('web', { commonName: 'a.web.example.com', authority: { name: 'inside' } })).toBe(granted('a.web.example.com'));
+    expect(await verdict('web', { commonName: 'a.web.example.com', authority: { name: 'inside' } })).toBe(
+      granted('a.web.example.com'),
+    );
   });
 
   it('that name an authority bind those below it, whoever makes them, unless an administrator has freed them', async () => {
-    const make = (name: string, parent: string, more: object = {}) => program.ok('POST', '/authorities', { name, owner: 'web@example.com', commonName: `Example ${name}`, type: 'subca', parent: { name: parent }, ...more });
+    const make = (name: string, parent: string, more: object = {}) =>
+      program.ok('POST', '/authorities', {
+        name,
+        owner: 'web@example.com',
+        commonName: `Example ${name}`,
+        type: 'subca',
+        parent: { name: parent },
+        ...more,
+      });
     await make('middle', 'inside', { pathLength: 1 });
     await make('low', 'middle');
     await make('freed', 'inside', { isPrivate: true });
-    await program.ok('POST', '/users', { username: 'lou', email: 'lou@example.com', password, roles: [{ name: 'web@example.com' }, { id: ids['web-team'] }] });
+    await program.ok('POST', '/users', {
+      username: 'lou',
+      email: 'lou@example.com',
+      password,
+      roles: [{ name: 'web@example.com' }, { id: ids['web-team'] }],
+    });
     const token = await program.login('lou', password);
     const told = async (authority: string, commonName: string) => {
-      const { status, body } = await program.call('POST', '/certificates', request({ commonName, authority: { name: authority } }), { token });
+      const { status, body } = await program.call(
+        'POST',
+        '/certificates',
+        request({ commonName, authority: { name: authority } }),
+        { token },
+      );
       return status === 200 ? 'issued' : `${status} ${body.detail}`;
     };
-    for (const below of ['middle', 'low']) expect(await told(below, 'a.web.example.com')).toBe(granted('a.web.example.com'));
+    for (const below of ['middle', 'low'])
+      expect(await told(below, 'a.web.example.com')).toBe(granted('a.web.example.com'));
     expect(await told('freed', 'anything.example')).toBe('issued');
-    const rule = await program.ok('POST', '/domain-rules', { role: { id: ids['web-team'] }, authorityId: ids['inside'], patterns: ['.web.example.com'] });
+    const rule = await program.ok('POST', '/domain-rules', {
+      role: { id: ids['web-team'] },
+      authorityId: ids['inside'],
+      patterns: ['.web.example.com'],
+    });
     for (const below of ['middle', 'low']) expect(await told(below, 'a.web.example.com')).toBe('issued');
     expect(await told('low', 'x.dev.example.com')).toBe(granted('x.dev.example.com'));
     await program.ok('DELETE', `/domain-rules/${rule.id}`);
@@ -240,26 +378,45 @@ describe('domain rules', () => {
     const rule = await program.ok('POST', '/domain-rules', { patterns: ['.team.example.com'] });
     const { items } = await program.ok('GET', '/users?count=200');
     const web = items.find(({ username }: { username: string }) => username === 'web');
-    const make = async (commonName: string) => (await issue('web', { owner: 'team@example.com', commonName, rotation: true, validityDays: 90 })).body;
+    const make = async (commonName: string) =>
+      (await issue('web', { owner: 'team@example.com', commonName, rotation: true, validityDays: 90 })).body;
     const withRoles = (roles: object[]) => program.ok('PUT', `/users/${web.id}`, { roles });
     const named = await make('named.team.example.com');
     await withRoles([...web.roles, { id: ownerRole }]);
     tokens.web = await program.login('web', password);
     const agreed = await make('agreed.team.example.com');
-    const given = await program.ok('PUT', `/certificates/${(await issue('web', { commonName: 'given.team.example.com', rotation: true, validityDays: 90 })).body.id}`, { owner: 'team@example.com' });
+    const given = await program.ok(
+      'PUT',
+      `/certificates/${(await issue('web', { commonName: 'given.team.example.com', rotation: true, validityDays: 90 })).body.id}`,
+      { owner: 'team@example.com' },
+    );
     await withRoles(web.roles);
     await program.ok('PUT', `/domain-rules/${rule.id}`, { role: { id: ownerRole }, patterns: ['.team.example.com'] });
     program.clock.advance(70 * dayMs);
-    for (const { id } of [agreed, given]) await eventually(async () => (await program.ok('GET', `/certificates/${id}`)).replacedBy.length === 1);
-    const refusal = await eventually(async () => { const now = await program.ok('GET', `/certificates/${named.id}`); return now.renewal.attempts > 0 && now; });
-    expect(refusal).toMatchObject({ replacedBy: [], renewal: { detail: expect.stringContaining('named.team.example.com is not open to your roles') } });
+    for (const { id } of [agreed, given])
+      await eventually(async () => (await program.ok('GET', `/certificates/${id}`)).replacedBy.length === 1);
+    const refusal = await eventually(async () => {
+      const now = await program.ok('GET', `/certificates/${named.id}`);
+      return now.renewal.attempts > 0 && now;
+    });
+    expect(refusal).toMatchObject({
+      replacedBy: [],
+      renewal: { detail: expect.stringContaining('named.team.example.com is not open to your roles') },
+    });
   });
 
   it('let nobody whose account is closed go on having certificates renewed by their rights', async () => {
-    const rule = await program.ok('POST', '/domain-rules', { role: { name: 'db-team' }, patterns: ['.closed.example.com'] });
+    const rule = await program.ok('POST', '/domain-rules', {
+      role: { name: 'db-team' },
+      patterns: ['.closed.example.com'],
+    });
     const { items } = await program.ok('GET', '/users?count=200');
     const { id: dbId } = items.find(({ username }: { username: string }) => username === 'db');
-    const { body: certificate } = await issue('db', { commonName: 'a.closed.example.com', rotation: true, validityDays: 90 });
+    const { body: certificate } = await issue('db', {
+      commonName: 'a.closed.example.com',
+      rotation: true,
+      validityDays: 90,
+    });
     await program.ok('PUT', `/users/${dbId}`, { active: false });
     program.clock.advance(70 * dayMs);
     await eventually(async () => (await program.ok('GET', `/certificates/${certificate.id}`)).renewal.attempts > 0);
@@ -273,6 +430,14 @@ describe('domain rules', () => {
       expect((await as(who, 'GET', '/domain-rules')).status).toBe(200);
     }
     const { items } = await program.ok('GET', '/logs?count=200');
-    expect(items.map(({ logType }: { logType: string }) => logType)).toEqual(expect.arrayContaining(['domain-rule.created', 'domain-rule.changed', 'domain-rule.deleted', 'domain.changed', 'domain.created']));
+    expect(items.map(({ logType }: { logType: string }) => logType)).toEqual(
+      expect.arrayContaining([
+        'domain-rule.created',
+        'domain-rule.changed',
+        'domain-rule.deleted',
+        'domain.changed',
+        'domain.created',
+      ]),
+    );
   });
 });

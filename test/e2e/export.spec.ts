@@ -18,9 +18,20 @@ let key: string;
 beforeAll(async () => {
   program = await startProgram();
   const { ok } = program;
-  rootPem = (await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' })).authorityCertificate.body;
-  await ok('POST', '/authorities', { name: 'issuing', type: 'subca', parent: { name: 'root' }, owner: 'pki@example.com', commonName: 'Example Issuing' });
-  certificate = await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'www.example.com', authority: { name: 'issuing' } });
+  rootPem = (await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' }))
+    .authorityCertificate.body;
+  await ok('POST', '/authorities', {
+    name: 'issuing',
+    type: 'subca',
+    parent: { name: 'root' },
+    owner: 'pki@example.com',
+    commonName: 'Example Issuing',
+  });
+  certificate = await ok('POST', '/certificates', {
+    owner: 'joe@example.com',
+    commonName: 'www.example.com',
+    authority: { name: 'issuing' },
+  });
   ({ key } = await ok('GET', `/certificates/${certificate.id}/key`));
 });
 afterAll(async () => {
@@ -29,7 +40,10 @@ afterAll(async () => {
 });
 
 /** Exports and writes the file; `file` is its path, `passphrase` what opens it. */
-async function exported(plugin: object, id = certificate.id): Promise<{ file: string; passphrase: string; extension: string; bytes: Buffer }> {
+async function exported(
+  plugin: object,
+  id = certificate.id,
+): Promise<{ file: string; passphrase: string; extension: string; bytes: Buffer }> {
   const { data, ...answer } = await program.ok('POST', `/certificates/${id}/export`, { plugin });
   const bytes = Buffer.from(data, 'base64');
   const file = join(folder, `${Math.random()}.${answer.extension}`);
@@ -38,16 +52,25 @@ async function exported(plugin: object, id = certificate.id): Promise<{ file: st
 }
 
 const asDer = (pem: string): Buffer => createPrivateKey(pem).export({ type: 'pkcs8', format: 'der' });
-interface Event { logType: string; targetId: string; user: { username: string } }
+interface Event {
+  logType: string;
+  targetId: string;
+  user: { username: string };
+}
 /** Newest first. */
-const keyEvents = async (): Promise<Event[]> => (await program.ok('GET', '/logs?count=200')).items.filter(({ logType }: Event) => logType.startsWith('key.'));
+const keyEvents = async (): Promise<Event[]> =>
+  (await program.ok('GET', '/logs?count=200')).items.filter(({ logType }: Event) => logType.startsWith('key.'));
 
 describe('exports', () => {
   it('PEM: the certificate with its chain, and with the key where that is asked for', async () => {
     const plain = await exported({ id: 'pem' });
-    expect(certificatesIn(plain.bytes.toString())).toEqual([certificate.body, certificate.chain].flatMap(certificatesIn));
+    expect(certificatesIn(plain.bytes.toString())).toEqual(
+      [certificate.body, certificate.chain].flatMap(certificatesIn),
+    );
     const bundle = await exported({ id: 'pem-bundle' });
-    expect(certificatesIn(bundle.bytes.toString())).toEqual([certificate.body, certificate.chain].flatMap(certificatesIn));
+    expect(certificatesIn(bundle.bytes.toString())).toEqual(
+      [certificate.body, certificate.chain].flatMap(certificatesIn),
+    );
     expect(keyIn(bundle.bytes.toString(), bundle.passphrase ?? undefined)).toBe(asDer(key).toString('base64'));
     expect(plain.bytes.toString()).not.toContain('PRIVATE KEY');
   });
@@ -58,7 +81,19 @@ describe('exports', () => {
   ])('PKCS#12 (%s) with key and chain, which openssl opens', async (type, algorithm, args) => {
     const { bytes, extension } = await exported({ id: 'pkcs12', options: { passphrase, type } });
     expect(extension).toBe('p12');
-    const open = (pass: string): string => runOn({ 'a.p12': bytes }, 'openssl', 'pkcs12', '-in', 'a.p12', '-info', '-noenc', '-passin', `pass:${pass}`, ...args);
+    const open = (pass: string): string =>
+      runOn(
+        { 'a.p12': bytes },
+        'openssl',
+        'pkcs12',
+        '-in',
+        'a.p12',
+        '-info',
+        '-noenc',
+        '-passin',
+        `pass:${pass}`,
+        ...args,
+      );
     const info = open(passphrase);
     expect(certificatesIn(info).sort()).toEqual([certificate.body, certificate.chain].flatMap(certificatesIn).sort());
     expect(keyIn(info)).toBe(asDer(key).toString('base64'));
@@ -67,28 +102,49 @@ describe('exports', () => {
   });
 
   it('PKCS#12 under a passphrase that is made up when none is given, never the same twice', async () => {
-    const [one, two] = [await exported({ slug: 'openssl-export', pluginOptions: [{ name: 'type', value: 'PKCS12 (.p12)' }] }), await exported({ id: 'pkcs12' })];
+    const [one, two] = [
+      await exported({ slug: 'openssl-export', pluginOptions: [{ name: 'type', value: 'PKCS12 (.p12)' }] }),
+      await exported({ id: 'pkcs12' }),
+    ];
     expect(one.passphrase).not.toBe(two.passphrase);
-    for (const { file, passphrase: pass } of [one, two]) expect(openssl(['pkcs12', '-in', file, '-noenc', '-nocerts', '-passin', 'env:PASS'], pass)).toContain('PRIVATE KEY');
+    for (const { file, passphrase: pass } of [one, two])
+      expect(openssl(['pkcs12', '-in', file, '-noenc', '-nocerts', '-passin', 'env:PASS'], pass)).toContain(
+        'PRIVATE KEY',
+      );
   });
 
   it.skipIf(!hasKeytool)('a Java key store and trust stores, which keytool opens', async () => {
-    const store = await exported({ slug: 'java-export', pluginOptions: [{ name: 'passphrase', value: passphrase }, { name: 'alias', value: 'Web' }] });
+    const store = await exported({
+      slug: 'java-export',
+      pluginOptions: [
+        { name: 'passphrase', value: passphrase },
+        { name: 'alias', value: 'Web' },
+      ],
+    });
     const listed = listStore(store.file, passphrase);
     expect(aliasesIn(listed)).toEqual(['web']);
     expect(certificatesIn(listed)).toEqual([certificate.body, certificate.chain].flatMap(certificatesIn).slice(0, 2));
     expect(keyByJava(store.file, passphrase)).toBe(asDer(key).toString('base64'));
-    const trust = await exported({ slug: 'java-truststore-jks', pluginOptions: [{ name: 'passphrase', value: passphrase }] });
+    const trust = await exported({
+      slug: 'java-truststore-jks',
+      pluginOptions: [{ name: 'passphrase', value: passphrase }],
+    });
     const trusted = listStore(trust.file, passphrase);
     // And the root, which is in no chain.
-    expect(trusted.match(/Entry type: trustedCertEntry/g)?.length).toBe([certificate.body, certificate.chain].flatMap(certificatesIn).length + 1);
+    expect(trusted.match(/Entry type: trustedCertEntry/g)?.length).toBe(
+      [certificate.body, certificate.chain].flatMap(certificatesIn).length + 1,
+    );
     const p12 = await exported({ id: 'pkcs12-truststore', options: { passphrase } });
     expect(listStore(p12.file, passphrase)).toContain('trustedCertEntry');
   });
 
   it('nothing of a key for a certificate whose key is elsewhere, but its certificates', async () => {
     const { csrPem: csr } = opensslCsr('/CN=csr.example.com', [], 'ec');
-    const { id, body } = await program.ok('POST', '/certificates', { owner: 'joe@example.com', authority: { name: 'issuing' }, csr });
+    const { id, body } = await program.ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      authority: { name: 'issuing' },
+      csr,
+    });
     expect((await exported({ id: 'pem' }, id)).bytes.toString()).toContain(certificatesIn(body)[0]?.slice(30, 60));
     expect((await program.call('POST', `/certificates/${id}/export`, { plugin: { id: 'pkcs12' } })).status).toBe(400);
     expect(openssl(['verify', '-partial_chain', '-CAfile', saved(certificate.chain), saved(body)])).toContain('OK');
@@ -99,7 +155,11 @@ describe('who may have a key', () => {
   it('is the owner and nobody else, and every time is on record', async () => {
     const { ok, call, login } = program;
     const password = 'Correct-Horse-2!';
-    for (const [username, role] of [['ann', 'joe@example.com'], ['bob', 'operator'], ['eve', 'read-only']]) {
+    for (const [username, role] of [
+      ['ann', 'joe@example.com'],
+      ['bob', 'operator'],
+      ['eve', 'read-only'],
+    ]) {
       await ok('POST', '/users', { username, email: `${username}@example.com`, password, roles: [{ name: role }] });
     }
     const before = await keyEvents();
@@ -116,15 +176,21 @@ describe('who may have a key', () => {
     expect(await asked('bob')).toEqual([403, 403, 200]);
     expect((await asked('eve')).slice(0, 2)).toEqual([403, 403]);
     const fresh = (await keyEvents()).slice(0, -before.length);
-    expect(fresh.map(({ logType, user, targetId }) => [logType, user.username, targetId])).toEqual([
-      ['key.refused', 'eve'], ['key.refused', 'bob'], ['key.exported', 'ann'], ['key.viewed', 'ann'],
-    ].map((event) => [...event, String(certificate.id)]));
+    expect(fresh.map(({ logType, user, targetId }) => [logType, user.username, targetId])).toEqual(
+      [
+        ['key.refused', 'eve'],
+        ['key.refused', 'bob'],
+        ['key.exported', 'ann'],
+        ['key.viewed', 'ann'],
+      ].map((event) => [...event, String(certificate.id)]),
+    );
   });
 
   it('is nobody, of a CA: no answer about authorities and no file holds it', async () => {
     const authorities = await program.ok('GET', '/authorities');
     expect(JSON.stringify(authorities)).not.toMatch(/PRIVATE KEY|sealed/i);
-    for (const path of ['/authorities/1/key', '/authorities/1/export']) expect((await program.call('GET', path)).status).toBe(404);
+    for (const path of ['/authorities/1/key', '/authorities/1/export'])
+      expect((await program.call('GET', path)).status).toBe(404);
     expect(certificatesIn(rootPem)).toHaveLength(1);
   });
 });

@@ -14,8 +14,7 @@ import { ApiDocument, ofIdentityProviders, type Operation } from '../support/ope
 import { adminPassword, type Answer, startProgram, type TestProgram } from '../support/program.js';
 import { hostile, type Making, valuesOf } from '../support/schema-values.js';
 import { slowIssuer } from '../support/slow-issuer.js';
-
-/* eslint-disable @typescript-eslint/no-explicit-any -- JSON of many shapes */
+import type { Json } from '../support/json.js';
 
 /** Another seed asks other questions; the same one asks the same again. */
 const usualSeed = 20260315;
@@ -25,12 +24,31 @@ const order = ['get', 'post', 'put', 'delete'];
 /** Would end the session of all that follows: asked without a token. */
 const endsSession = 'post /api/1/auth/logout';
 /** The redirect of an identity provider may carry what it likes (RFC 6749 §4.1.2). */
-const takesAnything = new Set(ofIdentityProviders.filter((name) => name.startsWith('get ') && !name.endsWith('/login')));
-/** Needs a state that chance does not bring about; its good answers are held against the document by openapi.spec.ts and the stories. */
+const takesAnything = new Set(
+  ofIdentityProviders.filter((name) => name.startsWith('get ') && !name.endsWith('/login')),
+);
+/**
+ * Needs a state that chance does not bring about; its good answers are held against the document by openapi.spec.ts and
+ * the stories.
+ */
 const rarelyPossible = [
-  ...ofIdentityProviders, endsSession, 'post /api/1/auth/login', 'post /api/1/jobs/{id}/replay', 'post /api/1/deliveries/{id}/retry', 'post /api/1/certificates/{id}/reissue', 'delete /api/1/policies/{id}', 'delete /api/1/destinations/{id}',
-  'post /api/1/auth/password', 'post /api/1/sources/{id}/clean', 'delete /api/1/users/{id}/keys/{aid}', 'put /api/1/certificates/{id}/deactivate', 'post /api/1/certificates/{id}/restore', 'post /api/1/certificates/{id}/redeploy',
-  'delete /api/1/pending_certificates/{id}', 'post /api/1/pending_certificates/{id}/upload', 'get /api/1/pending_certificates/{id}/key',
+  ...ofIdentityProviders,
+  endsSession,
+  'post /api/1/auth/login',
+  'post /api/1/jobs/{id}/replay',
+  'post /api/1/deliveries/{id}/retry',
+  'post /api/1/certificates/{id}/reissue',
+  'delete /api/1/policies/{id}',
+  'delete /api/1/destinations/{id}',
+  'post /api/1/auth/password',
+  'post /api/1/sources/{id}/clean',
+  'delete /api/1/users/{id}/keys/{aid}',
+  'put /api/1/certificates/{id}/deactivate',
+  'post /api/1/certificates/{id}/restore',
+  'post /api/1/certificates/{id}/redeploy',
+  'delete /api/1/pending_certificates/{id}',
+  'post /api/1/pending_certificates/{id}/upload',
+  'get /api/1/pending_certificates/{id}/key',
 ];
 
 let program: TestProgram;
@@ -56,25 +74,66 @@ afterAll(async () => {
 /** What chance would not find: names of what there is, and texts that are hard to make. */
 async function knownMembers(): Promise<Making['known']> {
   const key = await generatePrivateKey('ECCPRIME256V1');
-  const csr = await buildCsr({ subject: { commonName: 'csr.example.com' }, subjectAltNames: [{ type: 'dns', value: 'csr.example.com' }] }, key);
+  const csr = await buildCsr(
+    { subject: { commonName: 'csr.example.com' }, subjectAltNames: [{ type: 'dns', value: 'csr.example.com' }] },
+    key,
+  );
   const elsewhere = startTestAuthority();
   const [leafPem, issuingPem] = elsewhere.issue('elsewhere.example.com').chainPem;
   elsewhere.close();
   const { body, chain } = await program.ok('GET', `/certificates/${ids['certificates']}`);
-  const rarely = (value: unknown, weight = 9): Arbitrary<unknown> => fc.oneof({ weight, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.constant(value) });
+  const rarely = (value: unknown, weight = 9): Arbitrary<unknown> =>
+    fc.oneof({ weight, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.constant(value) });
   const refer = (...references: object[]): Arbitrary<unknown> => fc.constantFrom(...references);
   const some = (...references: object[]): Arbitrary<unknown> => fc.subarray(references);
   const host = fc.nat({ max: 99_999 }).map((n) => `host-${n}.example.com`);
   const members: Record<string, Arbitrary<unknown>> = {
-    owner: fc.constantFrom('joe@example.com', 'Team@Example.com'), email: fc.nat().map((n) => `user-${n}@example.com`), username: fc.oneof(fc.constant('ann'), fc.nat().map((n) => `user-${n}`)),
-    authority: refer({ name: 'root' }, { id: ids['authorities'] }), parent: refer({ name: 'root' }), commonName: host, type: fc.constantFrom('root', 'subca'),
-    csr: rarely(csr, 2), body: fc.constantFrom(body, leafPem), chain: fc.constantFrom(chain, issuingPem, ''), privateKey: rarely(key.export({ type: 'pkcs8', format: 'pem' })), keyType: fc.constantFrom('ECCPRIME256V1', 'ECCSECP384R1', 'ED25519'),
-    destinations: some({ label: 'web' }), notifications: some({ label: 'soon' }), roles: some({ name: 'ops' }), users: some({ id: ids['users'] as number }), replaces: some({ id: ids['certificates'] as number }),
-    certificates: some({ id: ids['certificates'] as number }), addedCertificates: some(), removedCertificates: some(), replacements: rarely([]), active: fc.boolean(), rotationPolicy: refer({ name: 'half' }), password: fc.constantFrom('Correct-Horse-2!', 'weak'), label: fc.nat().map((n) => `label-${n}`),
-    name: fc.nat().map((n) => `name-${n}`), extensions: rarely({ subAltNames: { names: [{ nameType: 'DNSName', value: 'san.example.com' }] } }, 1),
-    validityStart: rarely(undefined), validityEnd: rarely(undefined), validityYears: rarely(1), validityDays: fc.integer({ min: 1, max: 80 }),
-    plugin: refer({ id: 'filesystem', options: { path: folder } }, { slug: 'email-notification', pluginOptions: [{ name: 'recipients', value: 'a@example.com' }] }, { id: 'filesystem-source', options: { path: folder } }, { id: 'tls-endpoints', options: { hosts: ['192.0.2.1'] } }, { id: 'local-ca' }, { id: 'pem' }, { slug: 'openssl-export' }),
-    country: fc.constant('CH'), scopes: some(), ttl: fc.constantFrom(-1, 1, 30),
+    owner: fc.constantFrom('joe@example.com', 'Team@Example.com'),
+    email: fc.nat().map((n) => `user-${n}@example.com`),
+    username: fc.oneof(
+      fc.constant('ann'),
+      fc.nat().map((n) => `user-${n}`),
+    ),
+    authority: refer({ name: 'root' }, { id: ids['authorities'] }),
+    parent: refer({ name: 'root' }),
+    commonName: host,
+    type: fc.constantFrom('root', 'subca'),
+    csr: rarely(csr, 2),
+    body: fc.constantFrom(body, leafPem),
+    chain: fc.constantFrom(chain, issuingPem, ''),
+    privateKey: rarely(key.export({ type: 'pkcs8', format: 'pem' })),
+    keyType: fc.constantFrom('ECCPRIME256V1', 'ECCSECP384R1', 'ED25519'),
+    destinations: some({ label: 'web' }),
+    notifications: some({ label: 'soon' }),
+    roles: some({ name: 'ops' }),
+    users: some({ id: ids['users'] as number }),
+    replaces: some({ id: ids['certificates'] as number }),
+    certificates: some({ id: ids['certificates'] as number }),
+    addedCertificates: some(),
+    removedCertificates: some(),
+    replacements: rarely([]),
+    active: fc.boolean(),
+    rotationPolicy: refer({ name: 'half' }),
+    password: fc.constantFrom('Correct-Horse-2!', 'weak'),
+    label: fc.nat().map((n) => `label-${n}`),
+    name: fc.nat().map((n) => `name-${n}`),
+    extensions: rarely({ subAltNames: { names: [{ nameType: 'DNSName', value: 'san.example.com' }] } }, 1),
+    validityStart: rarely(undefined),
+    validityEnd: rarely(undefined),
+    validityYears: rarely(1),
+    validityDays: fc.integer({ min: 1, max: 80 }),
+    plugin: refer(
+      { id: 'filesystem', options: { path: folder } },
+      { slug: 'email-notification', pluginOptions: [{ name: 'recipients', value: 'a@example.com' }] },
+      { id: 'filesystem-source', options: { path: folder } },
+      { id: 'tls-endpoints', options: { hosts: ['192.0.2.1'] } },
+      { id: 'local-ca' },
+      { id: 'pem' },
+      { slug: 'openssl-export' },
+    ),
+    country: fc.constant('CH'),
+    scopes: some(),
+    ttl: fc.constantFrom(-1, 1, 30),
   };
   return (member) => (Object.hasOwn(members, member) ? members[member] : undefined);
 }
@@ -82,21 +141,33 @@ async function knownMembers(): Promise<Making['known']> {
 /** Each operation has its own, so that a new one does not change what the others are asked. */
 const saltOf = (name: string): number => createHash('sha256').update(name).digest().readUInt32BE() >>> 8;
 
-interface Question { path: string; query?: string; body?: string; headers?: Record<string, string> }
+interface Question {
+  path: string;
+  query?: string;
+  body?: string;
+  headers?: Record<string, string>;
+}
 
-const samples = <T>(values: Arbitrary<T>, count: number, salt: number): T[] => fc.sample(values, { seed: seed + salt, numRuns: count });
+const samples = <T>(values: Arbitrary<T>, count: number, salt: number): T[] =>
+  fc.sample(values, { seed: seed + salt, numRuns: count });
 
 async function ask(operation: Operation, { path, query = '', body, headers = {} }: Question): Promise<Answer> {
   const url = `${path.replace('/api/1', '')}${query}`;
   const answer = path.startsWith('/api/1')
-    ? await program.call(operation.method.toUpperCase(), url, body, { ...(operation.name === endsSession && { token: null }), headers })
+    ? await program.call(operation.method.toUpperCase(), url, body, {
+        ...(operation.name === endsSession && { token: null }),
+        headers,
+      })
     : await outside(`${path}${query}`);
   asked += 1;
   try {
     expect(answer.status).toBeLessThan(500);
     api.expectDescribed(operation, answer);
   } catch (error) {
-    faults.push(`${operation.method} ${path}${query} ${body?.slice(0, 1500) ?? ''}\n  ${answer.status} ${JSON.stringify(answer.body)?.slice(0, 500)}\n  ${(error as Error).message.slice(0, 500)}`);
+    faults.push(
+      `${operation.method} ${path}${query} ${body?.slice(0, 1500) ?? ''}\n  ${answer.status} ` +
+        `${JSON.stringify(answer.body)?.slice(0, 500)}\n  ${(error as Error).message.slice(0, 500)}`,
+    );
   }
   if (answer.status < 300) succeeded.add(operation.name);
   return answer;
@@ -104,50 +175,121 @@ async function ask(operation: Operation, { path, query = '', body, headers = {} 
 
 async function outside(path: string): Promise<Answer> {
   const response = await fetch(`${program.url}${path}`);
-  return { status: response.status, headers: response.headers, body: /[/+]json/.test(response.headers.get('content-type') ?? '') ? await response.json() : await response.text() };
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: /[/+]json/.test(response.headers.get('content-type') ?? '') ? await response.json() : await response.text(),
+  };
 }
 
 const real = (path: string): string =>
-  path.replaceAll(/([a-z_]+)\/\{(\w+)\}/g, (_, things: string, name: string) => `${things}/${encodeURIComponent(ids[name] ?? ids[things] ?? 1)}`);
+  path.replaceAll(
+    /([a-z_]+)\/\{(\w+)\}/g,
+    (_, things: string, name: string) => `${things}/${encodeURIComponent(ids[name] ?? ids[things] ?? 1)}`,
+  );
 
-function bodySchema({ words }: Operation): any {
+function bodySchema({ words }: Operation): Json {
   return words.requestBody && api.resolve(words.requestBody.content['application/json'].schema);
 }
 
-/** Bodies as the document describes them, then those with one member that is not, then what is no JSON object at all. */
+/**
+ * Bodies as the document describes them, then those with one member that is not, then what is no JSON object at all.
+ */
 function bodies(operation: Operation, salt: number): string[] {
   const schema = bodySchema(operation);
   if (!schema) return [];
   const fitting = samples(valuesOf(schema, making), 20, salt) as object[];
   const names = Object.keys(schema.properties ?? { id: 0 });
-  const one = fc.record({ at: fc.nat({ max: fitting.length - 1 }), member: fc.constantFrom(...names), value: fc.constantFrom(...hostile) });
+  const one = fc.record({
+    at: fc.nat({ max: fitting.length - 1 }),
+    member: fc.constantFrom(...names),
+    value: fc.constantFrom(...hostile),
+  });
   const nearly = samples(one, 28, salt).map(({ at, member, value }) => ({ ...fitting[at], [member]: value }));
-  return [...[...fitting, ...nearly].map((body) => JSON.stringify(body)), '', '{', '[]', 'null', '"x"', '{"a":1,}', '{"__proto__":{"isAdmin":true}}', `${'['.repeat(3000)}`];
+  return [
+    ...[...fitting, ...nearly].map((body) => JSON.stringify(body)),
+    '',
+    '{',
+    '[]',
+    'null',
+    '"x"',
+    '{"a":1,}',
+    '{"__proto__":{"isAdmin":true}}',
+    `${'['.repeat(3000)}`,
+  ];
 }
 
 /** With some seeds chance wants more tries until a good body is among them. */
 async function insist(operation: Operation, path: string, salt: number): Promise<void> {
   const schema = bodySchema(operation);
-  const more = schema && !rarelyPossible.includes(operation.name) ? samples(valuesOf(schema, making), 300, salt + 1) : [];
-  for (const body of more) if (!succeeded.has(operation.name)) await ask(operation, { path, body: JSON.stringify(body) });
+  const more =
+    schema && !rarelyPossible.includes(operation.name) ? samples(valuesOf(schema, making), 300, salt + 1) : [];
+  for (const body of more)
+    if (!succeeded.has(operation.name)) await ask(operation, { path, body: JSON.stringify(body) });
 }
 
 /** Queries as the document describes them, and such with one value that is not. */
 function queries(operation: Operation, salt: number): string[] {
-  const parameters: any[] = (operation.words.parameters ?? []).filter((parameter: any) => parameter.in === 'query');
+  const parameters: Json[] = (operation.words.parameters ?? []).filter((parameter: Json) => parameter.in === 'query');
   if (parameters.length === 0) return [];
-  const of = (pairs: [string, unknown][]): string => `?${pairs.map(([name, value]) => `${name}=${encodeURIComponent(wellFormed(String(value)))}`).join('&')}`;
-  const pair = fc.constantFrom(...parameters).chain(({ name, schema }): Arbitrary<[string, unknown]> => fc.tuple(fc.constant(name), name === 'filter' ? filters : valuesOf(schema, making)));
-  const bad = fc.tuple(fc.constantFrom(...parameters.map(({ name }) => name as string)), fc.constantFrom(...hostile.filter((value) => typeof value !== 'object')));
-  return [...samples(fc.array(pair, { minLength: 1, maxLength: 4 }), 12, salt).map(of), ...samples(bad, 14, salt).map((one) => of([one])),
-    ...parameters.slice(0, 2).map(({ name }) => `?${name}=1&${name}=2`), `?${parameters[0].name}=%ff%fe`, `?${parameters[0].name}[a]=1`];
+  const of = (pairs: [string, unknown][]): string =>
+    `?${pairs.map(([name, value]) => `${name}=${encodeURIComponent(wellFormed(String(value)))}`).join('&')}`;
+  const pair = fc
+    .constantFrom(...parameters)
+    .chain(({ name, schema }): Arbitrary<[string, unknown]> =>
+      fc.tuple(fc.constant(name), name === 'filter' ? filters : valuesOf(schema, making)),
+    );
+  const bad = fc.tuple(
+    fc.constantFrom(...parameters.map(({ name }) => name as string)),
+    fc.constantFrom(...hostile.filter((value) => typeof value !== 'object')),
+  );
+  return [
+    ...samples(fc.array(pair, { minLength: 1, maxLength: 4 }), 12, salt).map(of),
+    ...samples(bad, 14, salt).map((one) => of([one])),
+    ...parameters.slice(0, 2).map(({ name }) => `?${name}=1&${name}=2`),
+    `?${parameters[0].name}=%ff%fe`,
+    `?${parameters[0].name}[a]=1`,
+  ];
 }
 
-const filters = fc.tuple(fc.constantFrom('id', 'name', 'cn', 'owner', 'issuer', 'active', 'notify', 'rotation', 'label', 'private_key', 'password', 'serial', 'no-such-field', ''),
-  fc.constantFrom('1', 'true', 'example', '"www.example.com"', '%', 'x;y', '(', '')).map(([field, value]) => `${field};${value}`);
+const filters = fc
+  .tuple(
+    fc.constantFrom(
+      'id',
+      'name',
+      'cn',
+      'owner',
+      'issuer',
+      'active',
+      'notify',
+      'rotation',
+      'label',
+      'private_key',
+      'password',
+      'serial',
+      'no-such-field',
+      '',
+    ),
+    fc.constantFrom('1', 'true', 'example', '"www.example.com"', '%', 'x;y', '(', ''),
+  )
+  .map(([field, value]) => `${field};${value}`);
 
 const wellFormed = (text: string): string => text.replaceAll(/[\ud800-\udfff]/g, '\ufffd');
-const strangePaths = ['0', '-1', '1.0', '1e1', '2147483648', '9007199254740993', '999999', 'abc', '%00', '%ff', '%F0%9F%98%80', "';--", 'x'.repeat(300)];
+const strangePaths = [
+  '0',
+  '-1',
+  '1.0',
+  '1e1',
+  '2147483648',
+  '9007199254740993',
+  '999999',
+  'abc',
+  '%00',
+  '%ff',
+  '%F0%9F%98%80',
+  "';--",
+  'x'.repeat(300),
+];
 
 describe('every operation of the OpenAPI document', () => {
   it('answers whatever it is asked as the document says, and never fails', async () => {
@@ -158,7 +300,8 @@ describe('every operation of the OpenAPI document', () => {
       for (const body of bodies(operation, salt)) await ask(operation, { path, body });
       await insist(operation, path, salt);
       for (const query of queries(operation, salt)) await ask(operation, { path, query });
-      if (path !== operation.path) for (const part of strangePaths) await ask(operation, { path: operation.path.replaceAll(/\{\w+\}/g, part) });
+      if (path !== operation.path)
+        for (const part of strangePaths) await ask(operation, { path: operation.path.replaceAll(/\{\w+\}/g, part) });
       if (!bodySchema(operation)) await ask(operation, { path });
     }
     expect(asked).toBeGreaterThan(2000);
@@ -171,18 +314,29 @@ describe('every operation of the OpenAPI document', () => {
       const member = 'colourOfTheSky';
       if (schema?.additionalProperties === false) {
         const [body] = samples(valuesOf(schema, making), 1, 1) as [object];
-        const { status, body: problem } = await ask(operation, { path: real(operation.path), body: JSON.stringify({ ...body, [member]: 'blue' }) });
+        const { status, body: problem } = await ask(operation, {
+          path: real(operation.path),
+          body: JSON.stringify({ ...body, [member]: 'blue' }),
+        });
         expect([status, Object.keys(problem.reasons)], operation.name).toEqual([400, expect.arrayContaining([member])]);
       } else if (operation.method === 'get' && queries(operation, 0).length > 0 && !takesAnything.has(operation.name)) {
-        const { status, body: problem } = await ask(operation, { path: real(operation.path), query: `?${member}=blue` });
-        expect([status, Object.keys(problem.reasons ?? {})], operation.name).toEqual([400, expect.arrayContaining([member])]);
+        const { status, body: problem } = await ask(operation, {
+          path: real(operation.path),
+          query: `?${member}=blue`,
+        });
+        expect([status, Object.keys(problem.reasons ?? {})], operation.name).toEqual([
+          400,
+          expect.arrayContaining([member]),
+        ]);
       }
     }
   });
 
   // With another seed one operation may take away what a later one needs.
   it.runIf(seed === usualSeed)('was reached behind its checks at least once', () => {
-    const never = api.operations.map(({ name }) => name).filter((name) => !succeeded.has(name) && !rarelyPossible.includes(name));
+    const never = api.operations
+      .map(({ name }) => name)
+      .filter((name) => !succeeded.has(name) && !rarelyPossible.includes(name));
     expect(never).toEqual([]);
   });
 

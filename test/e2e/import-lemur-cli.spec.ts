@@ -17,7 +17,9 @@ describe('perennial import-lemur', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'perennial-'));
     lemur = await LemurFixture.create();
-    await lemur.certificate(await makeCertificate('one.example', null, inDays(-1), inDays(80)), 'one.example', { owner: 'joe@a.example' });
+    await lemur.certificate(await makeCertificate('one.example', null, inDays(-1), inDays(80)), 'one.example', {
+      owner: 'joe@a.example',
+    });
     ours = await createEmptyDatabase([]);
     env = { DATA_DIR: folder, DATABASE_URL: ours.url, ENCRYPTION_KEYS: randomBytes(32).toString('base64') };
     expect(await runCli(env, ['init'])).toMatchObject({ status: 0 });
@@ -29,15 +31,28 @@ describe('perennial import-lemur', () => {
   });
 
   it('asks for what it needs, and tells without secrets why it cannot read', async () => {
-    expect(await runCli(env, ['import-lemur'])).toMatchObject({ status: 1, stderr: expect.stringContaining('LEMUR_DATABASE_URL') });
-    expect(await runCli(env, ['import-lemur', '--database', lemur.database.url])).toMatchObject({ status: 1, stderr: expect.stringContaining('LEMUR_ENCRYPTION_KEYS') });
-    const wrong = await runCli({ ...env, LEMUR_DATABASE_URL: 'postgresql://lemur:hush-hush@127.0.0.1:1/lemur' }, ['import-lemur', '--fernet-key', fernetKey]);
+    expect(await runCli(env, ['import-lemur'])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('LEMUR_DATABASE_URL'),
+    });
+    expect(await runCli(env, ['import-lemur', '--database', lemur.database.url])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('LEMUR_ENCRYPTION_KEYS'),
+    });
+    const wrong = await runCli({ ...env, LEMUR_DATABASE_URL: 'postgresql://lemur:hush-hush@127.0.0.1:1/lemur' }, [
+      'import-lemur',
+      '--fernet-key',
+      fernetKey,
+    ]);
     expect(wrong).toMatchObject({ status: 1, stderr: expect.stringContaining('cannot be read') });
     expect(wrong.stderr).not.toMatch(/hush-hush|\n\s+at /);
-    expect(await runCli(env, ['import-lemur', '--database', 'lemur', '--fernet-key', fernetKey]))
-      .toMatchObject({ status: 1, stderr: 'That database cannot be read: its URL must start with postgresql://.\n' });
-    expect(await runCli(env, ['import-lemur', '--database', lemur.database.url, '--fernet-key', 'hush-hush']))
-      .toMatchObject({ status: 1, stderr: 'Fernet key 1 is not 32 bytes in base64.\n' });
+    expect(await runCli(env, ['import-lemur', '--database', 'lemur', '--fernet-key', fernetKey])).toMatchObject({
+      status: 1,
+      stderr: 'That database cannot be read: its URL must start with postgresql://.\n',
+    });
+    expect(
+      await runCli(env, ['import-lemur', '--database', lemur.database.url, '--fernet-key', 'hush-hush']),
+    ).toMatchObject({ status: 1, stderr: 'Fernet key 1 is not 32 bytes in base64.\n' });
   });
 
   it('shows a table to people and all of it to programs, with keys from a file, stdin or the environment', async () => {
@@ -45,9 +60,18 @@ describe('perennial import-lemur', () => {
     await writeFile(keys, `['${fernetKey}']\n`);
     const given = { ...env, LEMUR_DATABASE_URL: lemur.database.url };
     const shown = await runCli(given, ['import-lemur', '--dry-run', '--fernet-key-file', keys]);
-    expect(shown).toMatchObject({ status: 0, stderr: 'Nothing is done because of --dry-run.\n', stdout: expect.stringMatching(/^TABLE +ROWS +IMPORTED[^]*certificates +1 +1/) });
+    expect(shown).toMatchObject({
+      status: 0,
+      stderr: 'Nothing is done because of --dry-run.\n',
+      stdout: expect.stringMatching(/^TABLE +ROWS +IMPORTED[^]*certificates +1 +1/),
+    });
     const json = await runCli(given, ['--json', 'import-lemur', '--fernet-key-file', '-'], fernetKey);
-    expect({ status: json.status, ...JSON.parse(json.stdout) }).toMatchObject({ status: 0, committed: true, tables: { certificates: { rows: 1, imported: 1 } }, totals: { fault: 0 } });
+    expect({ status: json.status, ...JSON.parse(json.stdout) }).toMatchObject({
+      status: 0,
+      committed: true,
+      tables: { certificates: { rows: 1, imported: 1 } },
+      totals: { fault: 0 },
+    });
     const again = await runCli({ ...given, LEMUR_ENCRYPTION_KEYS: fernetKey }, ['--json', 'import-lemur']);
     expect(JSON.parse(again.stdout)).toMatchObject({ tables: { certificates: { imported: 0, unchanged: 1 } } });
     expect(await runCli(env, ['audit', 'verify'])).toMatchObject({ status: 0 });
@@ -55,7 +79,12 @@ describe('perennial import-lemur', () => {
 
   it('ends with status 1 when something is lost', async () => {
     await lemur.add('certificates', { name: 'garbage', owner: 'joe@a.example', body: 'none' });
-    const lost = await runCli({ ...env, LEMUR_DATABASE_URL: lemur.database.url, LEMUR_ENCRYPTION_KEYS: fernetKey }, ['import-lemur']);
-    expect(lost).toMatchObject({ status: 1, stdout: expect.stringMatching(/^LOST {2}certificates garbage \(\d+\): It cannot be read and is not here/m) });
+    const lost = await runCli({ ...env, LEMUR_DATABASE_URL: lemur.database.url, LEMUR_ENCRYPTION_KEYS: fernetKey }, [
+      'import-lemur',
+    ]);
+    expect(lost).toMatchObject({
+      status: 1,
+      stdout: expect.stringMatching(/^LOST {2}certificates garbage \(\d+\): It cannot be read and is not here/m),
+    });
   });
 });

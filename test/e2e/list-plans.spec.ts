@@ -9,9 +9,22 @@ import { Database, type Tx } from '../../src/platform/db/database.js';
 import { systemActor } from '../../src/platform/http/actor.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 
-interface Plan { 'Node Type': string; 'Relation Name'?: string; 'Index Name'?: string; Plans?: Plan[] }
+interface Plan {
+  'Node Type': string;
+  'Relation Name'?: string;
+  'Index Name'?: string;
+  Plans?: Plan[];
+}
 
-const big = new Set(['certificate', 'domain', 'certificate_domain', 'certificate_role', 'certificate_notification', 'certificate_replacement', 'delivery']);
+const big = new Set([
+  'certificate',
+  'domain',
+  'certificate_domain',
+  'certificate_role',
+  'certificate_notification',
+  'certificate_replacement',
+  'delivery',
+]);
 const rows = 30_000;
 
 /** A database that keeps the plan of every statement of a search, as it is planned for these values. */
@@ -27,7 +40,9 @@ class ExplainingDatabase extends Database {
         }
         return tx.query(sql, values);
       };
-      return work(new Proxy(tx, { get: (target, key) => (key === 'query' ? query : Reflect.get(target, key)) as unknown }));
+      return work(
+        new Proxy(tx, { get: (target, key) => (key === 'query' ? query : Reflect.get(target, key)) as unknown }),
+      );
     });
   }
 
@@ -40,24 +55,57 @@ class ExplainingDatabase extends Database {
 
 /** From which index each order is read. */
 const ordered: Readonly<Record<string, string>> = {
-  id: 'certificate_newest', name: 'certificate_name', owner: 'certificate_owner', cn: 'certificate_common_name', commonName: 'certificate_common_name',
-  issuer: 'certificate_issuer', state: 'certificate_state', notBefore: 'certificate_not_before', notAfter: 'certificate_not_after', dateCreated: 'certificate_created_at',
+  id: 'certificate_newest',
+  name: 'certificate_name',
+  owner: 'certificate_owner',
+  cn: 'certificate_common_name',
+  commonName: 'certificate_common_name',
+  issuer: 'certificate_issuer',
+  state: 'certificate_state',
+  notBefore: 'certificate_not_before',
+  notAfter: 'certificate_not_after',
+  dateCreated: 'certificate_created_at',
 };
 
 /** Queries of the list, and an index that each must be answered from. */
 const queries: [query: string, index: string][] = [
-  ['', 'certificate_newest'], ['page=900', 'certificate_newest'], ['showExpired=1', 'certificate_newest'],
-  ...Object.keys(certificateOrders).flatMap((by) => ['asc', 'desc'].map((dir): [string, string] => [`sortBy=${by}&sortDir=${dir}`, ordered[by] ?? ''])),
-  ['owner=team-7@example.com', 'certificate_owner'], ['owner=team-7@example.com&showExpired=1', 'certificate_owner'], ['filter=owner;team-4', 'certificate_owner'],
-  ['filter=issuer;Bench Root 3', 'certificate_issuer'], ['filter=issuer;bench', 'certificate_issuer'],
-  ['filter=fixedName;payments', 'certificate_name'], ['filter=name;"payments"', 'certificate_name'], ['filter=cn;"www.x.example.net"', 'domain_name'],
-  ['filter=cn;-0000815.', 'domain_name_trigrams'], ['filter=name;-0000815.', 'certificate_name_trigrams'], ['filter=cn;nowhere', 'domain_name_trigrams'],
-  ['filter=cn;ab', 'certificate_domain_domain_id'], ['filter=cn;payments', 'certificate_domain_domain_id'],
-  ['id=7', 'certificate_newest'], ['serial=77', 'certificate_serial_hex'], ['filter=fingerprint;ab', 'certificate_sha256'], ['filter=externalId;x', 'certificate_external_id'],
-  ['timeRange=4', 'certificate_not_after'], ['filter=notAfter;2026-01-01', 'certificate_not_after'], ['filter=notBefore;2026-01-01', 'certificate_not_before'],
-  ['filter=dateCreated;2026-01-01', 'certificate_created_at'], ['destinationId=3', 'delivery_certificates'], ['filter=description;nowhere', 'certificate_description'],
-  ['state=failed', 'certificate_state'], ['filter=status;revoked', 'certificate_state'], ['active=false', 'certificate_state'], ['rotation=true', 'certificate_state'],
-  ['creator=admin', 'certificate_creator'], ['show=1', 'certificate_creator'], ['filter=keyType;RSA', 'certificate_kind'], ['filter=signingAlgorithm;sha512', 'certificate_kind'],
+  ['', 'certificate_newest'],
+  ['page=900', 'certificate_newest'],
+  ['showExpired=1', 'certificate_newest'],
+  ...Object.keys(certificateOrders).flatMap((by) =>
+    ['asc', 'desc'].map((dir): [string, string] => [`sortBy=${by}&sortDir=${dir}`, ordered[by] ?? '']),
+  ),
+  ['owner=team-7@example.com', 'certificate_owner'],
+  ['owner=team-7@example.com&showExpired=1', 'certificate_owner'],
+  ['filter=owner;team-4', 'certificate_owner'],
+  ['filter=issuer;Bench Root 3', 'certificate_issuer'],
+  ['filter=issuer;bench', 'certificate_issuer'],
+  ['filter=fixedName;payments', 'certificate_name'],
+  ['filter=name;"payments"', 'certificate_name'],
+  ['filter=cn;"www.x.example.net"', 'domain_name'],
+  ['filter=cn;-0000815.', 'domain_name_trigrams'],
+  ['filter=name;-0000815.', 'certificate_name_trigrams'],
+  ['filter=cn;nowhere', 'domain_name_trigrams'],
+  ['filter=cn;ab', 'certificate_domain_domain_id'],
+  ['filter=cn;payments', 'certificate_domain_domain_id'],
+  ['id=7', 'certificate_newest'],
+  ['serial=77', 'certificate_serial_hex'],
+  ['filter=fingerprint;ab', 'certificate_sha256'],
+  ['filter=externalId;x', 'certificate_external_id'],
+  ['timeRange=4', 'certificate_not_after'],
+  ['filter=notAfter;2026-01-01', 'certificate_not_after'],
+  ['filter=notBefore;2026-01-01', 'certificate_not_before'],
+  ['filter=dateCreated;2026-01-01', 'certificate_created_at'],
+  ['destinationId=3', 'delivery_certificates'],
+  ['filter=description;nowhere', 'certificate_description'],
+  ['state=failed', 'certificate_state'],
+  ['filter=status;revoked', 'certificate_state'],
+  ['active=false', 'certificate_state'],
+  ['rotation=true', 'certificate_state'],
+  ['creator=admin', 'certificate_creator'],
+  ['show=1', 'certificate_creator'],
+  ['filter=keyType;RSA', 'certificate_kind'],
+  ['filter=signingAlgorithm;sha512', 'certificate_kind'],
   ['filter=bits;4096', 'certificate_kind'],
 ];
 
@@ -69,10 +117,17 @@ describe('the plans of lists', () => {
   beforeAll(async () => {
     program = await startProgram({ PERENNIAL_ROLE: 'api' });
     await program.ok('POST', '/authorities', { name: 'bench', owner: 'pki@example.com', commonName: 'Bench' });
-    const { id } = await program.ok('POST', '/certificates', { owner: 'a@example.com', commonName: 'a.example.net', authority: { name: 'bench' }, validityDays: 30 });
+    const { id } = await program.ok('POST', '/certificates', {
+      owner: 'a@example.com',
+      commonName: 'a.example.net',
+      authority: { name: 'bench' },
+      validityDays: 30,
+    });
     // A name that the compiler does not follow: the bench has no types.
     const inventory = '../../bench/inventory.mjs';
-    const { seedInventory } = await import(inventory) as { seedInventory: (run: Tx['query'], templateId: number, count: number) => Promise<void> };
+    const { seedInventory } = (await import(inventory)) as {
+      seedInventory: (run: Tx['query'], templateId: number, count: number) => Promise<void>;
+    };
     const { source } = program.database;
     await seedInventory((sql: string, values?: unknown[]) => source.query(sql, values), id, rows);
     db = new ExplainingDatabase(source);
@@ -100,7 +155,12 @@ describe('the plans of lists', () => {
     expect(indexesOf(db.take())).toContain('certificate_notification_notification_id');
     await lists.list(actor, ListQuery.parse({}), { states: ['requested', 'pending'] });
     expect(indexesOf(db.take())).toContain('certificate_unfinished');
-    for (const query of [{}, { filter: 'cn;%.team-7.example.net' }, { san: 'www.%' }, { owner: 'team-7@example.com' }]) {
+    for (const query of [
+      {},
+      { filter: 'cn;%.team-7.example.net' },
+      { san: 'www.%' },
+      { owner: 'team-7@example.com' },
+    ]) {
       await lists.valid(ValidQuery.parse({ ...query, count: '200' }));
       indexesOf(db.take());
     }

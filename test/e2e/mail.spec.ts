@@ -10,7 +10,13 @@ let program: TestProgram;
 beforeAll(async () => {
   foreign = startTestAuthority();
   smtp = await startSmtp();
-  program = await startProgram({ SMTP_URL: smtp.url, MAIL_FROM: 'Perennial <perennial@pki.example.com>', SECURITY_TEAM_EMAIL: 'security@example.com', SECURITY_NOTICE_DAYS: '2', PUBLIC_URL: 'https://pki.example.com' });
+  program = await startProgram({
+    SMTP_URL: smtp.url,
+    MAIL_FROM: 'Perennial <perennial@pki.example.com>',
+    SECURITY_TEAM_EMAIL: 'security@example.com',
+    SECURITY_NOTICE_DAYS: '2',
+    PUBLIC_URL: 'https://pki.example.com',
+  });
   await program.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
 });
 afterAll(async () => {
@@ -22,12 +28,16 @@ afterAll(async () => {
 const issue = (owner: string, commonName: string, more: object = {}): Promise<{ id: number; name: string }> =>
   program.ok('POST', '/certificates', { owner, commonName, authority: { name: 'root' }, validityDays: 90, ...more });
 const mailsTo = (address: string): ReceivedMail[] => smtp.received.filter(({ to }) => to.includes(address));
-const nthMailTo = (address: string, n: number): Promise<ReceivedMail> => eventually(async () => mailsTo(address)[n - 1]);
+const nthMailTo = (address: string, n: number): Promise<ReceivedMail> =>
+  eventually(async () => mailsTo(address)[n - 1]);
 let probes = 0;
 /** Ends when a warning that is due later than all that are due now has been sent. */
 async function settled(): Promise<void> {
   const owner = `probe-${++probes}@example.com`;
-  await issue(owner, 'probe.example.com', { validityDays: undefined, validityEnd: inDays(4 / 1440, program.clock.now()) });
+  await issue(owner, 'probe.example.com', {
+    validityDays: undefined,
+    validityEnd: inDays(4 / 1440, program.clock.now()),
+  });
   program.clock.advance(4 * 60_000);
   await nthMailTo(owner, 1);
 }
@@ -51,8 +61,13 @@ describe('warnings before the end', () => {
     const [, text = '', html = ''] = mail.raw.split(/^--+_NmP.*$/m);
     expect(text).toContain('text/plain');
     expect(html).toContain('text/html');
-    for (const part of [text, html]) expect(part.replaceAll('=\r\n', '')).toMatch(/a\.example\.com[\s\S]*https:\/\/pki\.example\.com\/api\/1\/certificates\/1|https:\/\/pki\.example\.com\/api\/1\/certificates\/1[\s\S]*a\.example\.com/);
-    expect(text.replaceAll('=\r\n', '')).toMatch(/not by itself \(Rotation is switched off for it\.\)[\s\S]*by itself on 20|by itself on 20[\s\S]*not by itself/);
+    for (const part of [text, html])
+      expect(part.replaceAll('=\r\n', '')).toMatch(
+        /a\.example\.com[\s\S]*https:\/\/pki\.example\.com\/api\/1\/certificates\/1|https:\/\/pki\.example\.com\/api\/1\/certificates\/1[\s\S]*a\.example\.com/,
+      );
+    expect(text.replaceAll('=\r\n', '')).toMatch(
+      /not by itself \(Rotation is switched off for it\.\)[\s\S]*by itself on 20|by itself on 20[\s\S]*not by itself/,
+    );
     expect((await nthMailTo('bob@example.com', 1)).subject).toMatch(/^c\.example\.com expires in/);
     await settled();
     expect(mailsTo('bob@example.com')).toHaveLength(1);
@@ -81,10 +96,17 @@ describe('warnings before the end', () => {
     smtp.refuseWith(451);
     program.clock.advance(61 * dayMs);
     const [notice] = await eventually(async () => {
-      const rows = await program.database.source.query(`select * from notice where certificate_id = $1 and attempts > 0`, [id]);
+      const rows = await program.database.source.query(
+        `select * from notice where certificate_id = $1 and attempts > 0`,
+        [id],
+      );
       return rows.length > 0 && rows;
     });
-    expect(notice).toMatchObject({ state: 'due', fault: 'unavailable', fault_detail: expect.stringContaining('Not now') });
+    expect(notice).toMatchObject({
+      state: 'due',
+      fault: 'unavailable',
+      fault_detail: expect.stringContaining('Not now'),
+    });
     smtp.refuseWith(null);
     expect(mailsTo('ida@example.com')).toEqual([]);
     program.clock.advance(60_000);
@@ -92,7 +114,17 @@ describe('warnings before the end', () => {
   });
 
   it('go to whom a notification names, and to the owner besides', async () => {
-    await program.ok('POST', '/notifications', { label: 'ops', plugin: { slug: 'email-notification', pluginOptions: [{ name: 'interval', value: '2' }, { name: 'unit', value: 'weeks' }, { name: 'recipients', value: 'ops@example.com' }] } });
+    await program.ok('POST', '/notifications', {
+      label: 'ops',
+      plugin: {
+        slug: 'email-notification',
+        pluginOptions: [
+          { name: 'interval', value: '2' },
+          { name: 'unit', value: 'weeks' },
+          { name: 'recipients', value: 'ops@example.com' },
+        ],
+      },
+    });
     await issue('kim@example.com', 'named.example.com', { notifications: [{ label: 'ops' }] });
     program.clock.advance(77 * dayMs);
     expect((await nthMailTo('ops@example.com', 1)).to).toEqual(['kim@example.com', 'ops@example.com']);
@@ -100,7 +132,7 @@ describe('warnings before the end', () => {
     expect(mailsTo('kim@example.com')).toHaveLength(1);
   });
 
-  it('are nobody\'s business once they are switched off, or when the certificate is revoked or replaced', async () => {
+  it("are nobody's business once they are switched off, or when the certificate is revoked or replaced", async () => {
     const off = await issue('lea@example.com', 'off.example.com', { notify: false });
     const later = await issue('lea@example.com', 'later-off.example.com');
     const revoked = await issue('lea@example.com', 'revoked.example.com');
@@ -117,14 +149,22 @@ describe('warnings before the end', () => {
 
   it('are given at once where the moment has passed already', async () => {
     const { id } = await issue('mia@example.com', 'changed.example.com', { notifications: [{ label: 'ops' }] });
-    const { chainPem: [body, chain] } = foreign.issue('uploaded.example.org');
+    const {
+      chainPem: [body, chain],
+    } = foreign.issue('uploaded.example.org');
     program.clock.advance(70 * dayMs);
-    await program.ok('POST', '/notifications', { label: 'late', plugin: { id: 'email', options: { recipients: 'late@example.com', interval: 40 } } });
+    await program.ok('POST', '/notifications', {
+      label: 'late',
+      plugin: { id: 'email', options: { recipients: 'late@example.com', interval: 40 } },
+    });
     await program.ok('PUT', `/certificates/${id}`, { notifications: [{ label: 'ops' }, { label: 'late' }] });
     expect((await nthMailTo('late@example.com', 1)).subject).toMatch(/^changed\.example\.com expires/);
     const [notification] = (await program.ok('GET', '/notifications?filter=label;ops')).items;
     const before = mailsTo('ops@example.com').length;
-    await program.ok('PUT', `/notifications/${notification.id}`, { label: 'ops', plugin: { id: 'email', options: { recipients: 'ops@example.com', interval: 30 } } });
+    await program.ok('PUT', `/notifications/${notification.id}`, {
+      label: 'ops',
+      plugin: { id: 'email', options: { recipients: 'ops@example.com', interval: 30 } },
+    });
     await nthMailTo('ops@example.com', before + 1);
     await program.ok('POST', '/certificates/upload', { owner: 'old@example.com', body, chain });
     await settled();
@@ -142,9 +182,13 @@ describe('warnings before the end', () => {
 
   it('tell an owner of hundreds in a few mails, each certificate once', async () => {
     const names = Array.from({ length: 230 }, (_, i) => `many-${i}.example.com`);
-    for (let at = 0; at < names.length; at += 46) await Promise.all(names.slice(at, at + 46).map((name) => issue('many@example.com', name)));
+    for (let at = 0; at < names.length; at += 46)
+      await Promise.all(names.slice(at, at + 46).map((name) => issue('many@example.com', name)));
     program.clock.advance(89 * dayMs);
-    const told = (): string[] => mailsTo('many@example.com').flatMap(({ raw }) => [...new Set(raw.replaceAll('=\r\n', '').match(/many-\d+\.example\.com-/g))]);
+    const told = (): string[] =>
+      mailsTo('many@example.com').flatMap(({ raw }) => [
+        ...new Set(raw.replaceAll('=\r\n', '').match(/many-\d+\.example\.com-/g)),
+      ]);
     await eventually(async () => told().length >= names.length);
     expect(new Set(told()).size).toBe(names.length);
     expect(told()).toHaveLength(names.length);
@@ -159,14 +203,26 @@ describe('without a mail server', () => {
       const { ok, clock } = kept;
       await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
       const names = Array.from({ length: 120 }, (_, i) => `kept-${i}.example.com`);
-      await Promise.all(names.map((commonName) => ok('POST', '/certificates', { owner: 'joe@example.com', commonName, authority: { name: 'root' }, validityDays: 90 })));
+      await Promise.all(
+        names.map((commonName) =>
+          ok('POST', '/certificates', {
+            owner: 'joe@example.com',
+            commonName,
+            authority: { name: 'root' },
+            validityDays: 90,
+          }),
+        ),
+      );
       clock.advance(89 * dayMs);
       const [brief] = await eventually(async () => {
         const { items } = await ok('GET', '/mails');
         return items.length > 0 && items;
       });
       const mail = await ok('GET', `/mails/${brief.id}`);
-      expect(mail).toMatchObject({ to: ['joe@example.com'], subject: expect.stringMatching(/^120 certificates: kept-\d+\.example\.com expires/) });
+      expect(mail).toMatchObject({
+        to: ['joe@example.com'],
+        subject: expect.stringMatching(/^120 certificates: kept-\d+\.example\.com expires/),
+      });
       for (const part of [mail.text, mail.html]) expect(new Set(part.match(/kept-\d+\.example\.com-/g)).size).toBe(120);
       expect((await ok('GET', '/mails')).total).toBe(1);
     } finally {

@@ -9,13 +9,12 @@ import { ApiDocument, type Operation, ofIdentityProviders } from '../support/ope
 import { type Answer, startProgram, type TestProgram } from '../support/program.js';
 import { routesOf } from '../support/routes.js';
 import { slowIssuer } from '../support/slow-issuer.js';
-
-/* eslint-disable @typescript-eslint/no-explicit-any -- JSON of many shapes */
+import type { Json } from '../support/json.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'openapi-'));
 let program: TestProgram;
 let api: ApiDocument;
-let document: any;
+let document: Json;
 let ids: Ids;
 
 beforeAll(async () => {
@@ -31,7 +30,12 @@ afterAll(async () => {
 
 /** `/api/1/certificates/{id}/plan` with a real id, as `call` takes it. */
 function real(path: string): string {
-  return path.replace('/api/1', '').replaceAll(/([a-z]+)\/\{(\w+)\}/g, (_, things: string, name: string) => `${things}/${encodeURIComponent(ids[name] ?? ids[things] ?? 'missing')}`);
+  return path
+    .replace('/api/1', '')
+    .replaceAll(
+      /([a-z]+)\/\{(\w+)\}/g,
+      (_, things: string, name: string) => `${things}/${encodeURIComponent(ids[name] ?? ids[things] ?? 'missing')}`,
+    );
 }
 
 function operationOf(method: string, path: string): Operation {
@@ -40,21 +44,43 @@ function operationOf(method: string, path: string): Operation {
 
 describe('the OpenAPI document', () => {
   it('is complete in itself: version, references, names, parameters', () => {
-    expect(document).toMatchObject({ openapi: '3.1.0', info: { title: 'Perennial', version: expect.stringMatching(/^\d+\.\d+\.\d+/) }, security: [{ bearer: [] }], components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } } });
+    expect(document).toMatchObject({
+      openapi: '3.1.0',
+      info: { title: 'Perennial', version: expect.stringMatching(/^\d+\.\d+\.\d+/) },
+      security: [{ bearer: [] }],
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
+    });
     for (const [, ref = ''] of JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)) {
-      expect(ref.split('/').slice(1).reduce((node, key) => node?.[key], document), ref).toBeDefined();
+      expect(
+        ref
+          .split('/')
+          .slice(1)
+          .reduce((node, key) => node?.[key], document),
+        ref,
+      ).toBeDefined();
     }
     const operationIds = api.operations.map(({ words }) => words.operationId);
     expect(new Set(operationIds).size).toBe(operationIds.length);
     for (const { name, path, words: operation } of api.operations) {
       expect(operation.summary, name).toEqual(expect.stringMatching(/\S/));
-      const inPath = (operation.parameters ?? []).filter((parameter: any) => parameter.in === 'path').map((parameter: any) => parameter.name);
+      const inPath = (operation.parameters ?? [])
+        .filter((parameter: Json) => parameter.in === 'path')
+        .map((parameter: Json) => parameter.name);
       expect(inPath.sort(), name).toEqual([...path.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => parameter).sort());
-      for (const parameter of operation.parameters ?? []) expect(parameter, name).toMatchObject({ name: expect.any(String), in: expect.stringMatching(/^(path|query|header)$/), schema: expect.any(Object) });
-      expect(Object.keys(operation.responses).every((status) => /^([1-5]\d\d|default)$/.test(status)), name).toBe(true);
+      for (const parameter of operation.parameters ?? [])
+        expect(parameter, name).toMatchObject({
+          name: expect.any(String),
+          in: expect.stringMatching(/^(path|query|header)$/),
+          schema: expect.any(Object),
+        });
+      expect(
+        Object.keys(operation.responses).every((status) => /^([1-5]\d\d|default)$/.test(status)),
+        name,
+      ).toBe(true);
       expect(Object.keys(operation.responses).length, name).toBeGreaterThan(1);
     }
-    for (const name of Object.keys(document.components.schemas)) expect(() => api.schemaOf({ $ref: `#/components/schemas/${name}` }), name).not.toThrow();
+    for (const name of Object.keys(document.components.schemas))
+      expect(() => api.schemaOf({ $ref: `#/components/schemas/${name}` }), name).not.toThrow();
   });
 
   it('has every route of the program, and no other', () => {
@@ -67,22 +93,33 @@ describe('the OpenAPI document', () => {
   });
 
   it('says how requests are repeated safely', () => {
-    expect(document.paths['/api/1/certificates'].post.parameters).toContainEqual(expect.objectContaining({ in: 'header', name: expect.stringMatching(/^idempotency-key$/i), required: false }));
+    expect(document.paths['/api/1/certificates'].post.parameters).toContainEqual(
+      expect.objectContaining({ in: 'header', name: expect.stringMatching(/^idempotency-key$/i), required: false }),
+    );
   });
 
   it('describes what each GET really answers', async () => {
     const asked: string[] = [];
-    for (const operation of api.operations.filter(({ method, name }) => method === 'get' && !ofIdentityProviders.includes(name))) {
+    for (const operation of api.operations.filter(
+      ({ method, name }) => method === 'get' && !ofIdentityProviders.includes(name),
+    )) {
       const { name, path } = operation;
-      const needed = (operation.words.parameters ?? []).filter((p: any) => p.in === 'query' && p.required).map((p: any) => `${p.name}=${p.schema.enum[0]}`);
-      const answer = path.startsWith('/api/1') ? await program.call('GET', `${real(path)}${needed.length > 0 ? `?${needed.join('&')}` : ''}`) : await outside(real(path));
+      const needed = (operation.words.parameters ?? [])
+        .filter((p: Json) => p.in === 'query' && p.required)
+        .map((p: Json) => `${p.name}=${p.schema.enum[0]}`);
+      const answer = path.startsWith('/api/1')
+        ? await program.call('GET', `${real(path)}${needed.length > 0 ? `?${needed.join('&')}` : ''}`)
+        : await outside(real(path));
       expect(answer.status, `${name} ${real(path)} ${JSON.stringify(answer.body)}`).toBe(200);
       api.expectDescribed(operation, answer);
       asked.push(name);
     }
     expect(asked).toContain('get /api/1/certificates/{id}');
     for (const query of ['short=true', 'showExpired=true&count=200', 'state=failed', 'state=revoked']) {
-      api.expectDescribed(operationOf('get', '/api/1/certificates'), await program.call('GET', `/certificates?${query}`));
+      api.expectDescribed(
+        operationOf('get', '/api/1/certificates'),
+        await program.call('GET', `/certificates?${query}`),
+      );
     }
   });
 
@@ -93,7 +130,11 @@ describe('the OpenAPI document', () => {
       api.expectDescribed(operationOf(method, path), answer);
       return answer;
     };
-    const fresh = await answered('post', '/api/1/certificates', { owner: 'joe@example.com', commonName: 'new.example.com', authority: { name: 'root' } });
+    const fresh = await answered('post', '/api/1/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'new.example.com',
+      authority: { name: 'root' },
+    });
     expect(fresh.status).toBe(200);
     ids['certificates'] = fresh.body.id;
     expect((await answered('put', '/api/1/certificates/{id}', { description: 'x' })).status).toBe(200);
@@ -119,14 +160,23 @@ describe('pages for people', () => {
     expect(new URL(refused.body.type).pathname).toBe('/problems/not-found');
     for (const [code, { help }] of Object.entries(problems)) {
       const page = await fetch(`${program.url}/problems/${code}`);
-      expect([page.status, page.headers.get('content-type')], code).toEqual([200, expect.stringContaining('text/html')]);
+      expect([page.status, page.headers.get('content-type')], code).toEqual([
+        200,
+        expect.stringContaining('text/html'),
+      ]);
       expect(await page.text(), code).toContain(help.slice(0, 12).replaceAll("'", '&#39;'));
     }
   });
 });
 
 async function outside(path: string): Promise<Answer> {
-  const response = await fetch(`${program.url}${path}`, { headers: { authorization: `Bearer ${await program.login('admin', 'Correct-Horse-1!')}` } });
+  const response = await fetch(`${program.url}${path}`, {
+    headers: { authorization: `Bearer ${await program.login('admin', 'Correct-Horse-1!')}` },
+  });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, body: response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : text };
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : text,
+  };
 }

@@ -34,284 +34,326 @@ const numbers = (count: number): number[] => Array.from({ length: count }, (_, n
 
 Logger.overrideLogger(false);
 
-for (const engine of ['embedded', 'bull']) describe.skipIf(engine === 'bull' && !haveRedis)(`the queue (${engine})`, () => {
-  let test: TestDatabase;
-  let redis: TestRedis | undefined;
-  const workers: TestWorker[] = [];
+for (const engine of ['embedded', 'bull'])
+  describe.skipIf(engine === 'bull' && !haveRedis)(`the queue (${engine})`, () => {
+    let test: TestDatabase;
+    let redis: TestRedis | undefined;
+    const workers: TestWorker[] = [];
 
-  beforeAll(async () => {
-    if (engine === 'bull') redis = await startTestRedis();
-  });
-  afterAll(async () => redis?.remove());
-  beforeEach(async () => {
-    test = await createTestDatabase([OutboxEntry, JobRun]);
-    await redis?.flush();
-  });
-  afterEach(async () => {
-    await Promise.all(workers.splice(0).map((worker) => worker.stop()));
-    await test.drop();
-  });
-
-  async function worker(handlers: Handlers, times: TestWorkerOptions['times'] = {}): Promise<TestWorker> {
-    const started = await startWorker({ db: test.db, redisUrl: redis?.url, times }, handlers);
-    workers.push(started);
-    return started;
-  }
-  const enqueue = (n: number, runAt?: Date): Promise<void> => test.db.write((tx) => work.enqueue(tx, { n }, runAt));
-  const enqueueMany = (job: string, count: number): Promise<void> =>
-    test.db.write((tx) => addManyToOutbox(tx, job, numbers(count).map((n) => ({ data: { n } }))));
-  const entries = (): Promise<OutboxEntry[]> => test.source.getRepository(OutboxEntry).find();
-  const runs = (): Promise<JobRun[]> => test.source.getRepository(JobRun).find({ order: { startedAt: 'ASC' } });
-  async function only(): Promise<OutboxEntry> {
-    const [entry] = await entries();
-    if (entry === undefined) throw new Error('The outbox is empty.');
-    return entry;
-  }
-  const allDone = (): Promise<void> =>
-    vi.waitFor(async () => expect((await entries()).filter((entry) => entry.state !== 'done')).toEqual([]), patient);
-  const inState = (state: string): Promise<void> => vi.waitFor(async () => expect((await only()).state).toBe(state), patient);
-
-  it('runs what was committed and not what was rolled back', async () => {
-    const ran: number[] = [];
-    await worker({ work: (n) => void ran.push(n) });
-    const rolledBack = test.db.write(async (tx) => {
-      await work.enqueue(tx, { n: 1 });
-      throw new Error('changed my mind');
+    beforeAll(async () => {
+      if (engine === 'bull') redis = await startTestRedis();
     });
-    await expect(rolledBack).rejects.toThrow('changed my mind');
-    await enqueue(2);
-    await allDone();
-    expect(ran).toEqual([2]);
-    const [run] = await runs();
-    expect(run).toMatchObject({ job: 'test.work', attempt: 1, outcome: 'ok', error: null, worker: expect.stringContaining(`:${process.pid}`) });
-  });
+    afterAll(async () => redis?.remove());
+    beforeEach(async () => {
+      test = await createTestDatabase([OutboxEntry, JobRun]);
+      await redis?.flush();
+    });
+    afterEach(async () => {
+      await Promise.all(workers.splice(0).map((worker) => worker.stop()));
+      await test.drop();
+    });
 
-  it('does not run a job before the transaction that causes it has committed', async () => {
-    const ran: number[] = [];
-    await worker({ work: (n) => void ran.push(n) });
-    await test.db.write(async (tx) => {
-      await work.enqueue(tx, { n: 1 });
+    async function worker(handlers: Handlers, times: TestWorkerOptions['times'] = {}): Promise<TestWorker> {
+      const started = await startWorker({ db: test.db, redisUrl: redis?.url, times }, handlers);
+      workers.push(started);
+      return started;
+    }
+    const enqueue = (n: number, runAt?: Date): Promise<void> => test.db.write((tx) => work.enqueue(tx, { n }, runAt));
+    const enqueueMany = (job: string, count: number): Promise<void> =>
+      test.db.write((tx) =>
+        addManyToOutbox(
+          tx,
+          job,
+          numbers(count).map((n) => ({ data: { n } })),
+        ),
+      );
+    const entries = (): Promise<OutboxEntry[]> => test.source.getRepository(OutboxEntry).find();
+    const runs = (): Promise<JobRun[]> => test.source.getRepository(JobRun).find({ order: { startedAt: 'ASC' } });
+    async function only(): Promise<OutboxEntry> {
+      const [entry] = await entries();
+      if (entry === undefined) throw new Error('The outbox is empty.');
+      return entry;
+    }
+    const allDone = (): Promise<void> =>
+      vi.waitFor(async () => expect((await entries()).filter((entry) => entry.state !== 'done')).toEqual([]), patient);
+    const inState = (state: string): Promise<void> =>
+      vi.waitFor(async () => expect((await only()).state).toBe(state), patient);
+
+    it('runs what was committed and not what was rolled back', async () => {
+      const ran: number[] = [];
+      await worker({ work: (n) => void ran.push(n) });
+      const rolledBack = test.db.write(async (tx) => {
+        await work.enqueue(tx, { n: 1 });
+        throw new Error('changed my mind');
+      });
+      await expect(rolledBack).rejects.toThrow('changed my mind');
       await enqueue(2);
-      await vi.waitFor(() => expect(ran).toEqual([2]), patient);
+      await allDone();
+      expect(ran).toEqual([2]);
+      const [run] = await runs();
+      expect(run).toMatchObject({
+        job: 'test.work',
+        attempt: 1,
+        outcome: 'ok',
+        error: null,
+        worker: expect.stringContaining(`:${process.pid}`),
+      });
     });
-    await vi.waitFor(() => expect(ran).toEqual([2, 1]), patient);
-  });
 
-  it('waits until a job is due', async () => {
-    const ran: number[] = [];
-    await worker({ work: (n) => void ran.push(n) });
-    const [row] = await test.source.query<{ at: Date }[]>(`select now() + interval '600 milliseconds' as at`);
-    await enqueue(1, row?.at);
-    await enqueue(2);
-    await allDone();
-    expect(ran).toEqual([2, 1]);
-    const [late] = await test.source.query<{ early: boolean }[]>(
-      `select started_at < run_at as early from job_run join outbox on outbox.id = outbox_id where data->>'n' = '1'`);
-    expect(late).toEqual({ early: false });
-  });
+    it('does not run a job before the transaction that causes it has committed', async () => {
+      const ran: number[] = [];
+      await worker({ work: (n) => void ran.push(n) });
+      await test.db.write(async (tx) => {
+        await work.enqueue(tx, { n: 1 });
+        await enqueue(2);
+        await vi.waitFor(() => expect(ran).toEqual([2]), patient);
+      });
+      await vi.waitFor(() => expect(ran).toEqual([2, 1]), patient);
+    });
 
-  it('repeats a failed job with growing waits, gives up, and takes a replay', async () => {
-    let broken = true;
-    await worker({ work: (n) => { if (broken) throw new TypeError(`no luck with ${n}`); } });
-    await enqueue(7);
-    await inState('dead');
-    const dead = await only();
-    expect(dead).toMatchObject({ attempts: 3, lastError: 'TypeError: no luck with 7', leasedBy: null });
-    const failed = await runs();
-    expect(failed.map((run) => [run.attempt, run.outcome])).toEqual([[1, 'failed'], [2, 'failed'], [3, 'failed']]);
-    const waits = await test.source.query<{ s: number }[]>(
-      `select extract(epoch from started_at - lag(finished_at) over (order by attempt))::float8 as s from job_run order by attempt`);
-    expect(waits[1]?.s).toBeGreaterThanOrEqual(0.08);
-    expect(waits[2]?.s).toBeGreaterThanOrEqual(0.16);
+    it('waits until a job is due', async () => {
+      const ran: number[] = [];
+      await worker({ work: (n) => void ran.push(n) });
+      const [row] = await test.source.query<{ at: Date }[]>(`select now() + interval '600 milliseconds' as at`);
+      await enqueue(1, row?.at);
+      await enqueue(2);
+      await allDone();
+      expect(ran).toEqual([2, 1]);
+      const [late] = await test.source.query<{ early: boolean }[]>(
+        `select started_at < run_at as early from job_run join outbox on outbox.id = outbox_id where data->>'n' = '1'`,
+      );
+      expect(late).toEqual({ early: false });
+    });
 
-    broken = false;
-    expect(await outbox.replay(test.db.single, dead.id)).toBe(true);
-    await inState('done');
-    expect((await only()).attempts).toBe(1);
-    expect(await outbox.replay(test.db.single, dead.id)).toBe(false);
-  });
-
-  it('buries data that does not match the job, without running it', async () => {
-    const ran: number[] = [];
-    await worker({ work: (n) => void ran.push(n) });
-    await test.db.write((tx) => addToOutbox(tx, 'test.work', { n: 'secret-7f3a' }));
-    await inState('dead');
-    expect(ran).toEqual([]);
-    const { attempts, lastError } = await only();
-    expect(attempts).toBe(1);
-    expect(lastError).toContain('n: ');
-    expect(lastError).not.toContain('secret-7f3a');
-  });
-
-  it('buries a job whose runs keep killing their workers', async () => {
-    const ran: number[] = [];
-    await enqueue(1);
-    await test.source.query('update outbox set attempts = 8');
-    await worker({ work: (n) => void ran.push(n) });
-    await inState('dead');
-    expect(ran).toEqual([]);
-    expect((await only()).lastError).toBe('The worker died during this run and those before it.');
-  });
-
-  it('does not hold a few deaths of workers against a job', async () => {
-    const attempts: number[] = [];
-    await enqueue(1);
-    await test.source.query('update outbox set attempts = 7');
-    await worker({ work: (_, context) => void attempts.push(context.attempt) });
-    await inState('done');
-    expect(attempts).toEqual([8]);
-  });
-
-  it('takes over from a worker that was killed in the middle of a job', async () => {
-    const support = join(__dirname, '..', 'support');
-    const program = ['-r', join(support, 'typescript.cjs'), join(support, 'job-worker.child.ts')];
-    const child = spawn(process.execPath, [...program, test.url, redis?.url ?? '', '1.5'], { stdio: 'ignore' });
-    await enqueue(5);
-    await vi.waitUntil(async () => (await runs()).length === 1, patient);
-    const ended = once(child, 'exit');
-    child.kill('SIGKILL');
-    await ended;
-    const attempts: number[] = [];
-    await worker({ work: (_, context) => void attempts.push(context.attempt) }, { runLeaseS: 1.5 });
-    await allDone();
-    expect(attempts).toEqual([2]);
-    expect((await runs()).map((run) => run.outcome)).toEqual(['lost', 'ok']);
-  });
-
-  it('spreads jobs over workers and completes each once', async () => {
-    const ran: number[] = [];
-    const begun = numbers(3).map(gate);
-    for (const own of begun) {
+    it('repeats a failed job with growing waits, gives up, and takes a replay', async () => {
+      let broken = true;
       await worker({
-        work: async (n) => {
-          own.open();
-          await Promise.all(begun.map((each) => each.opened));
-          ran.push(n);
+        work: (n) => {
+          if (broken) throw new TypeError(`no luck with ${n}`);
         },
       });
-    }
-    await enqueueMany('test.work', 90);
-    await allDone();
-    expect(ran.sort((a, b) => a - b)).toEqual(numbers(90));
-    expect((await runs()).map((run) => run.outcome)).toEqual(numbers(90).map(() => 'ok'));
-  });
+      await enqueue(7);
+      await inState('dead');
+      const dead = await only();
+      expect(dead).toMatchObject({ attempts: 3, lastError: 'TypeError: no luck with 7', leasedBy: null });
+      const failed = await runs();
+      expect(failed.map((run) => [run.attempt, run.outcome])).toEqual([
+        [1, 'failed'],
+        [2, 'failed'],
+        [3, 'failed'],
+      ]);
+      const waits = await test.source.query<{ s: number }[]>(
+        `select extract(epoch from started_at - lag(finished_at) over (order by attempt))::float8 as s from job_run
+          order by attempt`,
+      );
+      expect(waits[1]?.s).toBeGreaterThanOrEqual(0.08);
+      expect(waits[2]?.s).toBeGreaterThanOrEqual(0.16);
 
-  it('keeps to the concurrency of each job, and one flood does not hold up the others', async () => {
-    let running = 0;
-    let most = 0;
-    const other = gate();
-    await worker({
-      narrow: async () => {
-        running += 1;
-        most = Math.max(most, running);
-        await other.opened;
-        await sleep(1);
-        running -= 1;
-      },
-      work: () => other.open(),
+      broken = false;
+      expect(await outbox.replay(test.db.single, dead.id)).toBe(true);
+      await inState('done');
+      expect((await only()).attempts).toBe(1);
+      expect(await outbox.replay(test.db.single, dead.id)).toBe(false);
     });
-    await enqueueMany('test.narrow', 60);
-    await vi.waitFor(() => expect(running).toBe(2), patient);
-    await enqueue(1);
-    await allDone();
-    expect(most).toBe(2);
-  });
 
-  it('aborts a run that takes too long, and gives up one that does not listen', async () => {
-    const heard: unknown[] = [];
-    await worker({
-      hasty: async (n, { signal }) => {
-        if (n === 2) await new Promise(() => undefined);
-        await untilAborted(signal).catch((error: unknown) => {
-          heard.push(signal.reason);
-          throw error;
+    it('buries data that does not match the job, without running it', async () => {
+      const ran: number[] = [];
+      await worker({ work: (n) => void ran.push(n) });
+      await test.db.write((tx) => addToOutbox(tx, 'test.work', { n: 'secret-7f3a' }));
+      await inState('dead');
+      expect(ran).toEqual([]);
+      const { attempts, lastError } = await only();
+      expect(attempts).toBe(1);
+      expect(lastError).toContain('n: ');
+      expect(lastError).not.toContain('secret-7f3a');
+    });
+
+    it('buries a job whose runs keep killing their workers', async () => {
+      const ran: number[] = [];
+      await enqueue(1);
+      await test.source.query('update outbox set attempts = 8');
+      await worker({ work: (n) => void ran.push(n) });
+      await inState('dead');
+      expect(ran).toEqual([]);
+      expect((await only()).lastError).toBe('The worker died during this run and those before it.');
+    });
+
+    it('does not hold a few deaths of workers against a job', async () => {
+      const attempts: number[] = [];
+      await enqueue(1);
+      await test.source.query('update outbox set attempts = 7');
+      await worker({ work: (_, context) => void attempts.push(context.attempt) });
+      await inState('done');
+      expect(attempts).toEqual([8]);
+    });
+
+    it('takes over from a worker that was killed in the middle of a job', async () => {
+      const support = join(__dirname, '..', 'support');
+      const program = ['-r', join(support, 'typescript.cjs'), join(support, 'job-worker.child.ts')];
+      const child = spawn(process.execPath, [...program, test.url, redis?.url ?? '', '1.5'], { stdio: 'ignore' });
+      await enqueue(5);
+      await vi.waitUntil(async () => (await runs()).length === 1, patient);
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+      const attempts: number[] = [];
+      await worker({ work: (_, context) => void attempts.push(context.attempt) }, { runLeaseS: 1.5 });
+      await allDone();
+      expect(attempts).toEqual([2]);
+      expect((await runs()).map((run) => run.outcome)).toEqual(['lost', 'ok']);
+    });
+
+    it('spreads jobs over workers and completes each once', async () => {
+      const ran: number[] = [];
+      const begun = numbers(3).map(gate);
+      for (const own of begun) {
+        await worker({
+          work: async (n) => {
+            own.open();
+            await Promise.all(begun.map((each) => each.opened));
+            ran.push(n);
+          },
         });
-      },
-    }, { graceS: 0.2 });
-    await test.db.write((tx) => hasty.enqueue(tx, { n: 1 }));
-    await inState('dead');
-    expect((await only()).lastError).toBe('Interruption: Not done within 0.2 s.');
-    expect(heard).toHaveLength(1);
-    await test.db.write((tx) => hasty.enqueue(tx, { n: 2 }));
-    await vi.waitFor(async () => expect((await entries()).map((entry) => entry.state)).toEqual(['dead', 'dead']), patient);
-  });
-
-  it('hands back at shutdown what it could not finish, and another worker runs it', async () => {
-    const begun = gate();
-    const first = await worker({
-      work: async (_, { signal }) => {
-        begun.open();
-        await untilAborted(signal);
-      },
+      }
+      await enqueueMany('test.work', 90);
+      await allDone();
+      expect(ran.sort((a, b) => a - b)).toEqual(numbers(90));
+      expect((await runs()).map((run) => run.outcome)).toEqual(numbers(90).map(() => 'ok'));
     });
-    await enqueue(1);
-    await begun.opened;
-    await first.stop();
-    expect(await only()).toMatchObject({ state: 'due', attempts: 0, leasedBy: null, leaseUntil: null });
-    const attempts: number[] = [];
-    await worker({ work: (_, context) => void attempts.push(context.attempt) });
-    await allDone();
-    expect(attempts).toEqual([1]);
-    expect((await runs()).map((run) => [run.attempt, run.outcome])).toEqual([[1, 'lost'], [1, 'ok']]);
-  });
 
-  it('records what ends in time during shutdown', async () => {
-    const begun = gate();
-    const only = await worker({
-      work: async (_, { signal }) => {
-        begun.open();
-        await untilAborted(signal).catch(() => undefined);
-      },
+    it('keeps to the concurrency of each job, and one flood does not hold up the others', async () => {
+      let running = 0;
+      let most = 0;
+      const other = gate();
+      await worker({
+        narrow: async () => {
+          running += 1;
+          most = Math.max(most, running);
+          await other.opened;
+          await sleep(1);
+          running -= 1;
+        },
+        work: () => other.open(),
+      });
+      await enqueueMany('test.narrow', 60);
+      await vi.waitFor(() => expect(running).toBe(2), patient);
+      await enqueue(1);
+      await allDone();
+      expect(most).toBe(2);
     });
-    await enqueue(1);
-    await begun.opened;
-    await only.stop();
-    expect((await entries()).map((entry) => entry.state)).toEqual(['done']);
-  });
 
-  it('aborts a run whose lease another took, and does not record its outcome', async () => {
-    const begun = gate();
-    const aborted = gate();
-    await worker({
-      work: async (_, { signal }) => {
-        begun.open();
-        await untilAborted(signal).catch(() => aborted.open());
-      },
-    }, { runLeaseS: 0.6 });
-    await enqueue(1);
-    await begun.opened;
-    await test.source.query(`update outbox set leased_by = 'another', lease_until = now() + interval '1 hour'`);
-    await aborted.opened;
-    await vi.waitFor(async () => expect((await runs()).map((run) => run.outcome)).toEqual(['lost']), patient);
-    expect(await only()).toMatchObject({ state: 'due', leasedBy: 'another' });
-  });
+    it('aborts a run that takes too long, and gives up one that does not listen', async () => {
+      const heard: unknown[] = [];
+      await worker(
+        {
+          hasty: async (n, { signal }) => {
+            if (n === 2) await new Promise(() => undefined);
+            await untilAborted(signal).catch((error: unknown) => {
+              heard.push(signal.reason);
+              throw error;
+            });
+          },
+        },
+        { graceS: 0.2 },
+      );
+      await test.db.write((tx) => hasty.enqueue(tx, { n: 1 }));
+      await inState('dead');
+      expect((await only()).lastError).toBe('Interruption: Not done within 0.2 s.');
+      expect(heard).toHaveLength(1);
+      await test.db.write((tx) => hasty.enqueue(tx, { n: 2 }));
+      await vi.waitFor(
+        async () => expect((await entries()).map((entry) => entry.state)).toEqual(['dead', 'dead']),
+        patient,
+      );
+    });
 
-  it('renews the lease of a long run', async () => {
-    const attempts: number[] = [];
-    await worker({
-      work: async (_, context) => {
-        attempts.push(context.attempt);
-        await sleep(2_500);
-      },
-    }, { runLeaseS: 1.2 });
-    await enqueue(1);
-    await allDone();
-    expect(attempts).toEqual([1]);
-  });
+    it('hands back at shutdown what it could not finish, and another worker runs it', async () => {
+      const begun = gate();
+      const first = await worker({
+        work: async (_, { signal }) => {
+          begun.open();
+          await untilAborted(signal);
+        },
+      });
+      await enqueue(1);
+      await begun.opened;
+      await first.stop();
+      expect(await only()).toMatchObject({ state: 'due', attempts: 0, leasedBy: null, leaseUntil: null });
+      const attempts: number[] = [];
+      await worker({ work: (_, context) => void attempts.push(context.attempt) });
+      await allDone();
+      expect(attempts).toEqual([1]);
+      expect((await runs()).map((run) => [run.attempt, run.outcome])).toEqual([
+        [1, 'lost'],
+        [1, 'ok'],
+      ]);
+    });
 
-  it('goes on after the database has dropped every connection', async () => {
-    const ran = new Set<number>();
-    await worker({ work: (n) => void ran.add(n) });
-    await enqueue(1);
-    await allDone();
-    const killer = await createTestDatabase([]);
-    await killer.source.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [new URL(test.url).pathname.slice(1)]);
-    await killer.drop();
-    await vi.waitFor(() => enqueue(2), patient);
-    await allDone();
-    expect([...ran]).toEqual([1, 2]);
+    it('records what ends in time during shutdown', async () => {
+      const begun = gate();
+      const only = await worker({
+        work: async (_, { signal }) => {
+          begun.open();
+          await untilAborted(signal).catch(() => undefined);
+        },
+      });
+      await enqueue(1);
+      await begun.opened;
+      await only.stop();
+      expect((await entries()).map((entry) => entry.state)).toEqual(['done']);
+    });
+
+    it('aborts a run whose lease another took, and does not record its outcome', async () => {
+      const begun = gate();
+      const aborted = gate();
+      await worker(
+        {
+          work: async (_, { signal }) => {
+            begun.open();
+            await untilAborted(signal).catch(() => aborted.open());
+          },
+        },
+        { runLeaseS: 0.6 },
+      );
+      await enqueue(1);
+      await begun.opened;
+      await test.source.query(`update outbox set leased_by = 'another', lease_until = now() + interval '1 hour'`);
+      await aborted.opened;
+      await vi.waitFor(async () => expect((await runs()).map((run) => run.outcome)).toEqual(['lost']), patient);
+      expect(await only()).toMatchObject({ state: 'due', leasedBy: 'another' });
+    });
+
+    it('renews the lease of a long run', async () => {
+      const attempts: number[] = [];
+      await worker(
+        {
+          work: async (_, context) => {
+            attempts.push(context.attempt);
+            await sleep(2_500);
+          },
+        },
+        { runLeaseS: 1.2 },
+      );
+      await enqueue(1);
+      await allDone();
+      expect(attempts).toEqual([1]);
+    });
+
+    it('goes on after the database has dropped every connection', async () => {
+      const ran = new Set<number>();
+      await worker({ work: (n) => void ran.add(n) });
+      await enqueue(1);
+      await allDone();
+      const killer = await createTestDatabase([]);
+      await killer.source.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [
+        new URL(test.url).pathname.slice(1),
+      ]);
+      await killer.drop();
+      await vi.waitFor(() => enqueue(2), patient);
+      await allDone();
+      expect([...ran]).toEqual([1, 2]);
+    });
   });
-});
 
 describe.skipIf(!haveRedis)('the queue when Redis fails', () => {
   let test: TestDatabase;
@@ -337,11 +379,18 @@ describe.skipIf(!haveRedis)('the queue when Redis fails', () => {
     return started;
   }
   const enqueueMany = (count: number): Promise<void> =>
-    test.db.write((tx) => addManyToOutbox(tx, narrow.name, numbers(count).map((n) => ({ data: { n } }))));
-  const allRan = (count: number): Promise<void> => vi.waitFor(async () => {
-    expect(await test.source.getRepository(OutboxEntry).countBy({ state: 'done' })).toBe(count);
-    expect(ran.size).toBe(count);
-  }, patient);
+    test.db.write((tx) =>
+      addManyToOutbox(
+        tx,
+        narrow.name,
+        numbers(count).map((n) => ({ data: { n } })),
+      ),
+    );
+  const allRan = (count: number): Promise<void> =>
+    vi.waitFor(async () => {
+      expect(await test.source.getRepository(OutboxEntry).countBy({ state: 'done' })).toBe(count);
+      expect(ran.size).toBe(count);
+    }, patient);
 
   it('loses nothing when Redis is flushed half-way', async () => {
     const half = gate();
@@ -388,16 +437,21 @@ describe.skipIf(!haveRedis)('the queue when Redis fails', () => {
 
   it('shuts down and hands back while Redis is down', async () => {
     const begun = gate();
-    const first = await startWorker({ db: test.db, redisUrl: redis.url, times }, {
-      work: async (_, { signal }) => {
-        begun.open();
-        await untilAborted(signal);
+    const first = await startWorker(
+      { db: test.db, redisUrl: redis.url, times },
+      {
+        work: async (_, { signal }) => {
+          begun.open();
+          await untilAborted(signal);
+        },
       },
-    });
+    );
     await test.db.write((tx) => work.enqueue(tx, { n: 1 }));
     await begun.opened;
     await redis.stop();
     await first.stop();
-    expect(await test.source.getRepository(OutboxEntry).find()).toMatchObject([{ state: 'due', attempts: 0, leasedBy: null }]);
+    expect(await test.source.getRepository(OutboxEntry).find()).toMatchObject([
+      { state: 'due', attempts: 0, leasedBy: null },
+    ]);
   });
 });

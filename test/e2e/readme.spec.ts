@@ -26,7 +26,8 @@ describe('the README', () => {
     const blocks = [...(await readFile(readme, 'utf8')).matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => block);
     expect(blocks.length).toBe(9);
     const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', blocks.join('\necho; echo ----\n')], {
-      cwd: folder, env: { ...process.env, PERENNIAL: program.url, PASSWORD: adminPassword },
+      cwd: folder,
+      env: { ...process.env, PERENNIAL: program.url, PASSWORD: adminPassword },
     });
     const [, authorities, issued, imported, exported, deployed, noticed, rotated, revoked] = stdout.split('----\n');
     expect(authorities).toContain('"cn":"Example Issuing CA"');

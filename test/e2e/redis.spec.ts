@@ -25,24 +25,47 @@ async function setUp({ ok }: Caller): Promise<void> {
 /** Certificates of 90 days that renew 30 days before their end. */
 async function issue({ ok }: Caller, count: number): Promise<string[]> {
   const names = Array.from({ length: count }, () => `${randomBytes(4).toString('hex')}.example.com`);
-  await Promise.all(names.map((commonName) => ok('POST', '/certificates', {
-    owner: 'joe@example.com', commonName, authority: { name: 'root' }, validityDays: 90, destinations: [{ label: 'folder' }], rotationPolicy: { name: 'default' },
-  })));
+  await Promise.all(
+    names.map((commonName) =>
+      ok('POST', '/certificates', {
+        owner: 'joe@example.com',
+        commonName,
+        authority: { name: 'root' },
+        validityDays: 90,
+        destinations: [{ label: 'folder' }],
+        rotationPolicy: { name: 'default' },
+      }),
+    ),
+  );
   return names;
 }
 
-interface Standing { commonName: string; serialHex: string; state: string; delivery: string | null }
-const standing = (database: TestDatabase): Promise<Standing[]> => database.source.query(
-  `select common_name as "commonName", serial_hex as "serialHex", c.state, d.state as delivery
-   from certificate c left join delivery d on d.certificate_id = c.id order by c.id`);
+interface Standing {
+  commonName: string;
+  serialHex: string;
+  state: string;
+  delivery: string | null;
+}
+const standing = (database: TestDatabase): Promise<Standing[]> =>
+  database.source.query(
+    `select common_name as "commonName", serial_hex as "serialHex", c.state, d.state as delivery
+   from certificate c left join delivery d on d.certificate_id = c.id order by c.id`,
+  );
 
 /** Waits until every name has been delivered in this generation, 1 for the first, and holds the files to it. */
 async function allDelivered(database: TestDatabase, names: readonly string[], generation: number): Promise<void> {
   const newest = await eventually(async () => {
     const lines = await standing(database);
     const current = names.map((name) => lines.filter((line) => line.commonName === name));
-    const done = current.every((line) => line.length === generation
-      && line.every(({ state, delivery }, i) => (i === generation - 1 ? state === 'issued' && delivery === 'delivered' : state === 'superseded' && delivery === 'replaced')));
+    const done = current.every(
+      (line) =>
+        line.length === generation &&
+        line.every(({ state, delivery }, i) =>
+          i === generation - 1
+            ? state === 'issued' && delivery === 'delivered'
+            : state === 'superseded' && delivery === 'replaced',
+        ),
+    );
     return done && current.flatMap((line) => line.slice(-1));
   }, 90_000);
   for (const { commonName, serialHex } of newest) {
@@ -100,15 +123,27 @@ describe.skipIf(!redisIsInstalled())('a program whose Redis', () => {
     expect(await (await get(`${url}/health/ready`)).json()).toEqual({ status: 'ok', checks: ['database', 'queue'] });
 
     await redis.stop();
-    const meanwhile = await Promise.race([issue({ ok }, 5), new Promise<never>((_, reject) => setTimeout(reject, patienceMs, new Error('Issuing waits for Redis.')).unref())]);
+    const meanwhile = await Promise.race([
+      issue({ ok }, 5),
+      new Promise<never>((_, reject) => setTimeout(reject, patienceMs, new Error('Issuing waits for Redis.')).unref()),
+    ]);
     const ready = await get(`${url}/health/ready`);
     expect(ready.status).toBe(503);
-    expect(await ready.json()).toMatchObject({ reasons: { queue: [expect.stringContaining('Redis does not answer')] } });
+    expect(await ready.json()).toMatchObject({
+      reasons: { queue: [expect.stringContaining('Redis does not answer')] },
+    });
     const metrics = await (await get(`${url}/metrics`)).text();
     expect(metrics).toMatch(/^perennial_jobs\{job="certificate.deploy",state="due"\} 5$/m);
     expect((await call('GET', '/certificates')).status).toBe(200);
     clock.advance(61 * dayMs);
-    await eventually(async () => (await database.source.query<unknown[]>(`select from outbox where job = 'certificate.rotate' and state = 'due'`)).length === 8);
+    await eventually(
+      async () =>
+        (
+          await database.source.query<unknown[]>(
+            `select from outbox where job = 'certificate.rotate' and state = 'due'`,
+          )
+        ).length === 8,
+    );
     expect((await standing(database)).filter(({ delivery }) => delivery === 'planned')).toHaveLength(5);
 
     await redis.start();
@@ -142,28 +177,45 @@ describe.skipIf(!redisIsInstalled())('two workers and one process for the API', 
   });
 
   it('share the work, also when one of them is killed', { timeout: 120_000 }, async () => {
-    const common = { DATABASE_URL: database.url, DATA_DIR: dataDir, REDIS_URL: redis.url, ADMIN_PASSWORD: adminPassword, ENCRYPTION_KEYS: randomBytes(32).toString('base64') };
+    const common = {
+      DATABASE_URL: database.url,
+      DATA_DIR: dataDir,
+      REDIS_URL: redis.url,
+      ADMIN_PASSWORD: adminPassword,
+      ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
+    };
     const start = async (env: ChildEnv): Promise<ProgramChild> => {
       const child = await startChild({ ...common, ...env });
       children.push(child);
       return child;
     };
-    const [api, doomed, survivor] = await Promise.all(['api', 'worker', 'worker'].map((role) => start({ PERENNIAL_ROLE: role })));
+    const [api, doomed, survivor] = await Promise.all(
+      ['api', 'worker', 'worker'].map((role) => start({ PERENNIAL_ROLE: role })),
+    );
     if (!api || !doomed || !survivor) throw new Error('Three were asked for.');
     const caller = await signIn(api.url);
     await setUp(caller);
-    const doneBy = async ({ pid }: ProgramChild): Promise<number> => (await database.source.query<unknown[]>(
-      `select from job_run where worker like '%:' || $1::int and outcome = 'ok'`, [pid])).length;
+    const doneBy = async ({ pid }: ProgramChild): Promise<number> =>
+      (
+        await database.source.query<unknown[]>(
+          `select from job_run where worker like '%:' || $1::int and outcome = 'ok'`,
+          [pid],
+        )
+      ).length;
     const names: string[] = [];
-    while (await doneBy(doomed) === 0 || await doneBy(survivor) === 0) names.push(...await issue(caller, 20));
+    while ((await doneBy(doomed)) === 0 || (await doneBy(survivor)) === 0) names.push(...(await issue(caller, 20)));
     const last = issue(caller, 40);
-    const enough = await doneBy(doomed) + 2;
-    await eventually(async () => await doneBy(doomed) >= enough);
+    const enough = (await doneBy(doomed)) + 2;
+    await eventually(async () => (await doneBy(doomed)) >= enough);
     await doomed.kill();
     // Its leases lapse at once, as if half a minute had passed. No other attempt wants the places of the survivor's.
-    await database.source.query(`update outbox set lease_until = now() from job_run r where r.id::text = leased_by and r.worker like '%:' || $1::int`, [doomed.pid]);
+    await database.source.query(
+      `update outbox set lease_until = now() from job_run r where r.id::text = leased_by
+        and r.worker like '%:' || $1::int`,
+      [doomed.pid],
+    );
     await database.source.query(`update lease set until = now() where name like 'deliver:%'`);
-    names.push(...await last);
+    names.push(...(await last));
     await allDelivered(database, names, 1);
     expect(await doneBy(api)).toBe(0);
     expect(await database.source.query(`select from outbox where state = 'dead'`)).toEqual([]);

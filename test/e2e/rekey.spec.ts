@@ -8,6 +8,7 @@ import { Sealed } from '../../src/platform/secrets/sealed.js';
 import { type ChildEnv, type ProgramChild, runCli, startChild } from '../support/child.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { adminPassword, eventually, signIn, startProgram } from '../support/program.js';
+import type { Json } from '../support/json.js';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -17,7 +18,7 @@ const ringKey = (text: string): { id: string; key: Buffer } => {
 };
 const key = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`;
 
-async function rekey(env: ChildEnv, ...args: string[]): Promise<any> { // eslint-disable-line @typescript-eslint/no-explicit-any -- tests read JSON of any shape
+async function rekey(env: ChildEnv, ...args: string[]): Promise<Json> {
   const { status, stdout } = await runCli(env, ['--json', 'rekey', ...args]);
   return { status, ...JSON.parse(stdout) };
 }
@@ -28,7 +29,12 @@ describe('moving every secret to a new key', () => {
   let folder: string;
   let program: ProgramChild;
   let certificates: { id: number; key: string }[];
-  const env = (keys: string): ChildEnv => ({ DATA_DIR: folder, DATABASE_URL: database.url, ADMIN_PASSWORD: adminPassword, ENCRYPTION_KEYS: keys });
+  const env = (keys: string): ChildEnv => ({
+    DATA_DIR: folder,
+    DATABASE_URL: database.url,
+    ADMIN_PASSWORD: adminPassword,
+    ENCRYPTION_KEYS: keys,
+  });
   const restart = async (keys: string): Promise<Awaited<ReturnType<typeof signIn>>> => {
     await program?.stop();
     program = await startChild(env(keys));
@@ -41,7 +47,11 @@ describe('moving every secret to a new key', () => {
     await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
     certificates = [];
     for (const commonName of ['a.example.com', 'b.example.com', 'c.example.com']) {
-      const { id } = await ok('POST', '/certificates', { owner: 'joe@example.com', commonName, authority: { name: 'root' } });
+      const { id } = await ok('POST', '/certificates', {
+        owner: 'joe@example.com',
+        commonName,
+        authority: { name: 'root' },
+      });
       certificates.push({ id, key: (await ok('GET', `/certificates/${id}/key`)).key });
     }
   });
@@ -53,39 +63,69 @@ describe('moving every secret to a new key', () => {
 
   it('does not seal with a key that a running process lacks', async () => {
     const { status, stderr } = await runCli(env(`${fresh},${old}`), ['query']);
-    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/^\S+:\d+ runs without key "fresh"/) });
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: expect.stringMatching(/^\S+:\d+ runs without key "fresh"/),
+    });
     expect(await database.source.query('select key_id from key_ring_check')).toEqual([{ key_id: 'old' }]);
   });
 
   it('does not begin while a running process still seals with the old one', async () => {
     await restart(`${old},${fresh}`);
-    expect(await rekey(env(`${fresh},${old}`))).toMatchObject({ status: 0, committed: false, sealingKey: 'fresh', toMove: 4, behind: [{ sealingKey: 'old' }] });
+    expect(await rekey(env(`${fresh},${old}`))).toMatchObject({
+      status: 0,
+      committed: false,
+      sealingKey: 'fresh',
+      toMove: 4,
+      behind: [{ sealingKey: 'old' }],
+    });
     expect(await rekey(env(`${fresh},${old}`), '--commit')).toMatchObject({ status: 1, error: { code: 'conflict' } });
   });
 
   it('keeps the old key while a value does not open, and names it', async () => {
     const { ok } = await restart(`${fresh},${old}`);
-    const [{ secret_id: secretId, sealed_key: sealed }] = await database.source.query('select secret_id, sealed_key from certificate order by id limit 1');
+    const [{ secret_id: secretId, sealed_key: sealed }] = await database.source.query(
+      'select secret_id, sealed_key from certificate order by id limit 1',
+    );
     const broken = Buffer.from(sealed);
     broken.writeUInt8((broken.at(-1) ?? 0) ^ 1, broken.length - 1);
     await database.source.query('update certificate set sealed_key = $1 where secret_id = $2', [broken, secretId]);
-    expect(await rekey(env(`${fresh},${old}`), '--commit')).toMatchObject({ status: 1, moved: 3, retired: [], damaged: [`certificate.sealed_key.${secretId}`] });
+    expect(await rekey(env(`${fresh},${old}`), '--commit')).toMatchObject({
+      status: 1,
+      moved: 3,
+      retired: [],
+      damaged: [`certificate.sealed_key.${secretId}`],
+    });
     await database.source.query('update certificate set sealed_key = $1 where secret_id = $2', [sealed, secretId]);
     expect((await ok('GET', '/admin/rekey')).toMove).toBe(1);
   });
 
   it('goes on beside the running program, and says what can be removed', async () => {
-    expect(await rekey(env(`${fresh},${old}`), '--commit')).toMatchObject({ status: 0, moved: 1, damaged: [], retired: ['old'] });
+    expect(await rekey(env(`${fresh},${old}`), '--commit')).toMatchObject({
+      status: 0,
+      moved: 1,
+      damaged: [],
+      retired: ['old'],
+    });
     expect(await rekey(env(`${fresh},${old}`), '--commit')).toMatchObject({ status: 0, moved: 0, retired: [] });
-    const events = await database.source.query(`select action, after from audit_event where action like 'key-ring.%' order by id`);
-    expect(events).toContainEqual({ action: 'key-ring.rekeyed', after: { table: 'certificate', column: 'sealed_key', key: 'fresh', values: 2 } });
+    const events = await database.source.query(
+      `select action, after from audit_event where action like 'key-ring.%' order by id`,
+    );
+    expect(events).toContainEqual({
+      action: 'key-ring.rekeyed',
+      after: { table: 'certificate', column: 'sealed_key', key: 'fresh', values: 2 },
+    });
     expect(events.at(-1)).toEqual({ action: 'key-ring.retired', after: { retired: ['old'] } });
   });
 
   it('needs the old key no more', async () => {
     const { ok } = await restart(fresh);
     for (const { id, key: pem } of certificates) expect((await ok('GET', `/certificates/${id}/key`)).key).toBe(pem);
-    await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'd.example.com', authority: { name: 'root' } });
+    await ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'd.example.com',
+      authority: { name: 'root' },
+    });
     expect(await rekey(env(fresh))).toMatchObject({ toMove: 0, behind: [] });
   });
 });
@@ -95,7 +135,10 @@ describe('the key ring of DATA_DIR', () => {
     const database = await createTestDatabase();
     const folder = await mkdtemp(join(tmpdir(), 'perennial-'));
     const env = { DATA_DIR: folder, DATABASE_URL: database.url, ADMIN_PASSWORD: adminPassword };
-    const keys = async (): Promise<string[]> => (await readFile(join(folder, 'keyring'), 'utf8')).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    const keys = async (): Promise<string[]> =>
+      (await readFile(join(folder, 'keyring'), 'utf8'))
+        .split('\n')
+        .filter((line) => line !== '' && !line.startsWith('#'));
     await runCli(env, ['init']);
     const [first] = await keys();
     expect((await runCli(env, ['rekey', '--new-key'])).status).toBe(0);
@@ -104,7 +147,9 @@ describe('the key ring of DATA_DIR', () => {
     expect(await keys()).toHaveLength(1);
     expect(await keys()).not.toContain(first);
     expect((await runCli(env, ['query'])).status).toBe(0);
-    expect((await runCli({ ...env, ENCRYPTION_KEYS: key('x') }, ['rekey', '--new-key'])).stderr).toMatch(/^The key ring is in ENCRYPTION_KEYS/);
+    expect((await runCli({ ...env, ENCRYPTION_KEYS: key('x') }, ['rekey', '--new-key'])).stderr).toMatch(
+      /^The key ring is in ENCRYPTION_KEYS/,
+    );
     await database.drop();
     await rm(folder, { recursive: true });
   });
@@ -116,18 +161,28 @@ describe('over REST', () => {
     const program = await startProgram({ ENCRYPTION_KEYS: `${fresh},${old}` });
     const { ok, call } = program;
     await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
-    const [{ secret_id: secretId, sealed_key: bytes }] = await program.database.source.query('select secret_id, sealed_key from authority');
+    const [{ secret_id: secretId, sealed_key: bytes }] = await program.database.source.query(
+      'select secret_id, sealed_key from authority',
+    );
     const ring = new KeyRing([ringKey(old), ringKey(fresh)]);
     const place = `authority.sealed_key.${secretId}`;
     const asBefore = ring.seal(ring.open(Sealed.fromBytes(bytes), place), place);
     await program.database.source.query('update authority set sealed_key = $1', [asBefore.bytes]);
-    await ok('POST', '/users', { username: 'op', email: 'op@example.com', password: adminPassword, roles: [{ name: 'operator' }] });
+    await ok('POST', '/users', {
+      username: 'op',
+      email: 'op@example.com',
+      password: adminPassword,
+      roles: [{ name: 'operator' }],
+    });
     const token = await program.login('op', adminPassword);
     expect((await call('POST', '/admin/rekey', undefined, { token })).status).toBe(403);
     expect((await call('GET', '/admin/rekey', undefined, { token })).status).toBe(403);
     expect(await call('POST', '/admin/rekey')).toMatchObject({ status: 202, body: { sealingKey: 'fresh', toMove: 1 } });
     await eventually(async () => (await ok('GET', '/jobs?job=secrets.rekey')).items[0]?.state === 'done');
-    expect(await ok('GET', '/admin/rekey')).toMatchObject({ toMove: 0, values: [{ table: 'authority', column: 'sealed_key', keyId: 'fresh', count: 1 }] });
+    expect(await ok('GET', '/admin/rekey')).toMatchObject({
+      toMove: 0,
+      values: [{ table: 'authority', column: 'sealed_key', keyId: 'fresh', count: 1 }],
+    });
     await program.stop();
   });
 });

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createGate, type Gate } from '../support/gate.js';
 import { freePort } from '../support/own-server.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
+import type { Json } from '../support/json.js';
 
 let program: TestProgram;
 let gate: Gate;
@@ -35,25 +36,37 @@ beforeEach(async () => {
 
 /** A new folder as a destination; `behind` the gate a delivery is under way until that opens. */
 async function destination(options: { behind?: 'gate'; path?: string } = {}): Promise<{ id: number; label: string }> {
-  const plugin = { slug: 'filesystem', options: { path: options.path ?? folder, ...(options.behind && { reload: options.behind }) } };
+  const plugin = {
+    slug: 'filesystem',
+    options: { path: options.path ?? folder, ...(options.behind && { reload: options.behind }) },
+  };
   const { id, label } = await program.ok('POST', '/destinations', { label: `folder ${serial}`, plugin });
   return { id, label };
 }
 
-const issue = (commonName: string, place: { id: number }, more: object = {}): Promise<any> => // eslint-disable-line @typescript-eslint/no-explicit-any -- JSON of any shape
-  program.ok('POST', '/certificates', { owner: 'joe@example.com', commonName, authority: { name: 'root' }, destinations: [{ id: place.id }], ...more });
-const stateOf = async (certificate: { id: number }): Promise<string> => (await program.ok('GET', `/certificates/${certificate.id}`)).state;
-const detach = (certificate: { id: number }): Promise<unknown> => program.ok('PUT', `/certificates/${certificate.id}`, { destinations: [] });
-const revoke = (certificate: { id: number }): Promise<unknown> => program.ok('PUT', `/certificates/${certificate.id}/revoke`, { crlReason: 'keyCompromise' });
+const issue = (commonName: string, place: { id: number }, more: object = {}): Promise<Json> =>
+  program.ok('POST', '/certificates', {
+    owner: 'joe@example.com',
+    commonName,
+    authority: { name: 'root' },
+    destinations: [{ id: place.id }],
+    ...more,
+  });
+const stateOf = async (certificate: { id: number }): Promise<string> =>
+  (await program.ok('GET', `/certificates/${certificate.id}`)).state;
+const detach = (certificate: { id: number }): Promise<unknown> =>
+  program.ok('PUT', `/certificates/${certificate.id}`, { destinations: [] });
+const revoke = (certificate: { id: number }): Promise<unknown> =>
+  program.ok('PUT', `/certificates/${certificate.id}/revoke`, { crlReason: 'keyCompromise' });
 
-async function deliveryOf(certificate: { id: number }): Promise<Record<string, any>> { // eslint-disable-line @typescript-eslint/no-explicit-any -- JSON of any shape
+async function deliveryOf(certificate: { id: number }): Promise<Record<string, Json>> {
   const { items } = await program.ok('GET', `/certificates/${certificate.id}/deliveries`);
   expect(items).toHaveLength(1);
   return items[0];
 }
 
 /** Waits for this state, jumping over every wait on the way. */
-async function comes(certificate: { id: number }, state: string, attempts = 0): Promise<Record<string, any>> { // eslint-disable-line @typescript-eslint/no-explicit-any -- JSON of any shape
+async function comes(certificate: { id: number }, state: string, attempts = 0): Promise<Record<string, Json>> {
   return eventually(async () => {
     const delivery = await deliveryOf(certificate);
     if (delivery.state === state && delivery.attempts >= attempts) return delivery;
@@ -74,8 +87,10 @@ async function onDisk(commonName: string): Promise<X509Certificate> {
 async function expectOnDisk(commonName: string, { body }: { body: string }): Promise<void> {
   expect((await onDisk(commonName)).fingerprint256).toBe(new X509Certificate(body).fingerprint256);
 }
-const expectNothing = (commonName: string): Promise<void> => expect(access(join(folder, commonName))).rejects.toThrow('ENOENT');
-const underWay = (begun: number): Promise<unknown> => eventually(async () => (await gate.marks()).filter((mark) => mark === 'begin').length === begun);
+const expectNothing = (commonName: string): Promise<void> =>
+  expect(access(join(folder, commonName))).rejects.toThrow('ENOENT');
+const underWay = (begun: number): Promise<unknown> =>
+  eventually(async () => (await gate.marks()).filter((mark) => mark === 'begin').length === begun);
 
 describe('a destination that cannot be written', () => {
   it('costs no certificate: the delivery shows what is wrong, the owner is told once, and a repaired one gets it without help', async () => {
@@ -87,7 +102,8 @@ describe('a destination that cannot be written', () => {
     expect(first['detail']).toContain(folder);
     expect(Date.parse(first['nextAttemptAt'])).toBeGreaterThan(Date.parse(first['lastAttemptAt']));
     const second = await comes(certificate, 'failing', 2);
-    const wait = (delivery: Record<string, string>): number => Date.parse(delivery['nextAttemptAt'] ?? '') - Date.parse(delivery['lastAttemptAt'] ?? '');
+    const wait = (delivery: Record<string, string>): number =>
+      Date.parse(delivery['nextAttemptAt'] ?? '') - Date.parse(delivery['lastAttemptAt'] ?? '');
     expect(wait(second)).toBeGreaterThan(1.5 * wait(first));
 
     await comes(certificate, 'failing', 7);
@@ -102,7 +118,13 @@ describe('a destination that cannot be written', () => {
 
     await rm(folder);
     const done = await comes(certificate, 'delivered');
-    expect(done).toMatchObject({ fault: null, detail: null, attempts: 0, nextAttemptAt: null, location: join(folder, 'a.example.com') });
+    expect(done).toMatchObject({
+      fault: null,
+      detail: null,
+      attempts: 0,
+      nextAttemptAt: null,
+      location: join(folder, 'a.example.com'),
+    });
     await expectOnDisk('a.example.com', certificate);
     expect((await program.ok('GET', '/mails')).total).toBe(1);
   });
@@ -150,7 +172,11 @@ describe('a destination that cannot be written', () => {
     await rm(folder);
     await comes(third, 'delivered');
     await expectOnDisk('a.example.com', third);
-    expect([await stateOf(first), await stateOf(second), await stateOf(third)]).toEqual(['superseded', 'superseded', 'issued']);
+    expect([await stateOf(first), await stateOf(second), await stateOf(third)]).toEqual([
+      'superseded',
+      'superseded',
+      'issued',
+    ]);
     expect([(await deliveryOf(first))['state'], (await deliveryOf(second))['state']]).toEqual(['replaced', 'replaced']);
   });
 });
@@ -193,7 +219,9 @@ describe('two lines of certificates for one place', () => {
     const before = (await gate.marks()).filter((mark) => mark === 'begin').length;
     const both = await Promise.all([1, 2].map(() => issue('a.example.com', place)));
     await underWay(before + 1);
-    await eventually(async () => (await Promise.all(both.map(deliveryOf))).every((delivery) => delivery['lastAttemptAt'] !== null));
+    await eventually(async () =>
+      (await Promise.all(both.map(deliveryOf))).every((delivery) => delivery['lastAttemptAt'] !== null),
+    );
     await gate.open();
     const deliveries = await eventually(async () => {
       program.clock.advance(6_000);
@@ -203,7 +231,10 @@ describe('two lines of certificates for one place', () => {
     expect(deliveries.map((delivery) => delivery['state']).sort()).toEqual(['delivered', 'failing']);
     const winner = both[deliveries.findIndex((delivery) => delivery['state'] === 'delivered')];
     await expectOnDisk('a.example.com', winner);
-    expect(deliveries.find((delivery) => delivery['state'] === 'failing')).toMatchObject({ fault: 'misconfigured', detail: expect.stringContaining(winner.name) });
+    expect(deliveries.find((delivery) => delivery['state'] === 'failing')).toMatchObject({
+      fault: 'misconfigured',
+      detail: expect.stringContaining(winner.name),
+    });
   });
 });
 
@@ -250,8 +281,16 @@ describe('a delivery that is under way', () => {
     await underWay(before + 1);
     const { id } = await deliveryOf(certificate);
     await Promise.all([1, 2, 3].map(() => program.ok('POST', `/deliveries/${id}/retry`)));
-    await eventually(async () => (await program.database.source.query<unknown[]>(
-      `select from outbox where job = 'certificate.deploy' and (data->>'deliveryId')::int = $1 and state = 'done'`, [id])).length >= 3);
+    await eventually(
+      async () =>
+        (
+          await program.database.source.query<unknown[]>(
+            `select from outbox where job = 'certificate.deploy' and (data->>'deliveryId')::int = $1
+              and state = 'done'`,
+            [id],
+          )
+        ).length >= 3,
+    );
     expect((await gate.marks()).filter((mark) => mark === 'begin')).toHaveLength(before + 1);
     await gate.open();
     await eventually(async () => (await deliveryOf(certificate))['state'] === 'delivered');
@@ -285,10 +324,16 @@ describe('a mail server that is down', () => {
     const mailing = await startProgram({ SMTP_URL: `smtp://127.0.0.1:${port}` });
     try {
       await mailing.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
-      const certificate = await mailing.ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'a.example.com', authority: { name: 'root' } });
+      const certificate = await mailing.ok('POST', '/certificates', {
+        owner: 'joe@example.com',
+        commonName: 'a.example.com',
+        authority: { name: 'root' },
+      });
       await mailing.ok('PUT', `/certificates/${certificate.id}/revoke`, { crlReason: 'superseded' });
       const notices = (): Promise<{ state: string; attempts: number; fault: string | null; at: Date | null }[]> =>
-        mailing.database.source.query(`select state, attempts, fault, next_attempt_at as at from notice where event = 'certificate.revoked'`);
+        mailing.database.source.query(
+          `select state, attempts, fault, next_attempt_at as at from notice where event = 'certificate.revoked'`,
+        );
       for (const attempts of [1, 2]) {
         const [notice] = await eventually(async () => {
           const found = await notices();
@@ -303,7 +348,11 @@ describe('a mail server that is down', () => {
         return (await notices())[0]?.state === 'sent';
       });
       mailing.clock.advance(3_600_000);
-      await mailing.ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'b.example.com', authority: { name: 'root' } });
+      await mailing.ok('POST', '/certificates', {
+        owner: 'joe@example.com',
+        commonName: 'b.example.com',
+        authority: { name: 'root' },
+      });
       expect(await notices()).toMatchObject([{ state: 'sent', at: null }]);
       expect(received).toEqual([['joe@example.com']]);
       close();
@@ -317,7 +366,8 @@ describe('a mail server that is down', () => {
 async function mailServer(port: number): Promise<{ received: string[][]; close: () => void }> {
   const received: string[][] = [];
   const server = new SMTPServer({
-    disabledCommands: ['STARTTLS'], authOptional: true,
+    disabledCommands: ['STARTTLS'],
+    authOptional: true,
     onData(stream, { envelope }, done) {
       stream.resume().on('end', () => {
         received.push(envelope.rcptTo.map(({ address }) => address));

@@ -8,19 +8,33 @@ describe('ways around the right to a key', () => {
   let bob = '';
   let operator = '';
   let certificate: { id: number };
-  const as = (token: string, method: string, path: string, body?: unknown) => program.call(method, path, body, { token });
+  const as = (token: string, method: string, path: string, body?: unknown) =>
+    program.call(method, path, body, { token });
 
   beforeAll(async () => {
     program = await startProgram();
     const { ok } = program;
     await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
     const linked = await ok('POST', '/roles', { name: 'linked' });
-    certificate = await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'a.example.com', authority: { name: 'root' }, roles: [{ id: linked.id }] });
-    await ok('POST', '/destinations', { label: 'web', plugin: { id: 'filesystem', options: { path: `${program.dataDir}-web` } } });
+    certificate = await ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'a.example.com',
+      authority: { name: 'root' },
+      roles: [{ id: linked.id }],
+    });
+    await ok('POST', '/destinations', {
+      label: 'web',
+      plugin: { id: 'filesystem', options: { path: `${program.dataDir}-web` } },
+    });
     const { items } = await ok('GET', '/roles?count=200');
     const role = (name: string) => items.find((one: { name: string }) => one.name === name);
     await ok('POST', '/users', { username: 'bob', email: 'bob@example.com', password, roles: [{ id: linked.id }] });
-    await ok('POST', '/users', { username: 'oper', email: 'oper@example.com', password, roles: [{ id: role('operator').id }] });
+    await ok('POST', '/users', {
+      username: 'oper',
+      email: 'oper@example.com',
+      password,
+      roles: [{ id: role('operator').id }],
+    });
     bob = await program.login('bob', password);
     operator = await program.login('oper', password);
   });
@@ -35,14 +49,22 @@ describe('ways around the right to a key', () => {
     expect((await as(bob, 'PUT', `/certificates/${id}`, { destinations: [{ label: 'web' }] })).status).toBe(403);
     expect((await as(bob, 'POST', `/certificates/${id}/export`, { plugin: { id: 'pem-bundle' } })).status).toBe(403);
     expect((await as(bob, 'POST', `/certificates/${id}/reissue`)).status).toBe(403);
-    expect(await program.ok('GET', `/certificates/${id}`)).toMatchObject({ owner: 'joe@example.com', destinations: [], replacedBy: [] });
+    expect(await program.ok('GET', `/certificates/${id}`)).toMatchObject({
+      owner: 'joe@example.com',
+      destinations: [],
+      replacedBy: [],
+    });
   });
 
   it('needs a role on that certificate that carries key:read, the creator and the authority of the owner notwithstanding', async () => {
     const { id } = certificate;
     const { items } = await program.ok('GET', '/roles?count=200');
     const role = (name: string) => items.find((one: { name: string }) => one.name === name);
-    expect([role('joe@example.com'), role('pki@example.com'), role('linked'), role('root_admin')].map(({ permissions }) => permissions)).toEqual([['key:read'], ['key:read'], [], []]);
+    expect(
+      [role('joe@example.com'), role('pki@example.com'), role('linked'), role('root_admin')].map(
+        ({ permissions }) => permissions,
+      ),
+    ).toEqual([['key:read'], ['key:read'], [], []]);
     const key = async (username: string, ...roles: object[]) => {
       await program.ok('POST', '/users', { username, email: `${username}@example.com`, password, roles });
       return (await as(await program.login(username, password), 'GET', `/certificates/${id}/key`)).status;
@@ -50,7 +72,11 @@ describe('ways around the right to a key', () => {
     expect(await key('joe', role('joe@example.com'))).toBe(200);
     expect(await key('pat', role('pki@example.com'))).toBe(403);
     expect(await key('roy', role('root_admin'))).toBe(403);
-    const made = await as(operator, 'POST', '/certificates', { owner: 'joe@example.com', commonName: 'c.example.com', authority: { name: 'root' } });
+    const made = await as(operator, 'POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'c.example.com',
+      authority: { name: 'root' },
+    });
     expect([made.status, (await as(operator, 'GET', `/certificates/${made.body.id}/key`)).status]).toEqual([200, 403]);
     await program.ok('PUT', `/roles/${role('linked').id}`, { permissions: ['key:read'] });
     expect((await as(bob, 'GET', `/certificates/${id}/key`)).status).toBe(200);
@@ -61,12 +87,28 @@ describe('ways around the right to a key', () => {
   it('gives those who own the authority no key, whoever owns it now, over changes and renewals', async () => {
     const { ok } = program;
     const ca = await ok('POST', '/authorities', { name: 'handed', owner: 'ca@example.com', commonName: 'Handed Root' });
-    await ok('POST', '/users', { username: 'carl', email: 'carl@example.com', password, roles: [{ name: 'ca@example.com' }] });
+    await ok('POST', '/users', {
+      username: 'carl',
+      email: 'carl@example.com',
+      password,
+      roles: [{ name: 'ca@example.com' }],
+    });
     const carl = await program.login('carl', password);
-    const issue = (commonName: string, more: object = {}) => ok('POST', '/certificates', { owner: 'joe@example.com', commonName, authority: { name: 'handed' }, ...more });
-    const byIssuer = async (id: number) => Object.fromEntries((await ok('GET', `/certificates/${id}`)).roles.map((role: { name: string; byIssuer: boolean }) => [role.name, role.byIssuer]));
+    const issue = (commonName: string, more: object = {}) =>
+      ok('POST', '/certificates', { owner: 'joe@example.com', commonName, authority: { name: 'handed' }, ...more });
+    const byIssuer = async (id: number) =>
+      Object.fromEntries(
+        (await ok('GET', `/certificates/${id}`)).roles.map((role: { name: string; byIssuer: boolean }) => [
+          role.name,
+          role.byIssuer,
+        ]),
+      );
     const key = async (id: number) => (await as(carl, 'GET', `/certificates/${id}/key`)).status;
-    const [plain, own, asked] = [await issue('plain.example.com'), await issue('own.example.com', { owner: 'ca@example.com' }), await issue('asked.example.com', { roles: [{ name: 'CA@example.com' }] })];
+    const [plain, own, asked] = [
+      await issue('plain.example.com'),
+      await issue('own.example.com', { owner: 'ca@example.com' }),
+      await issue('asked.example.com', { roles: [{ name: 'CA@example.com' }] }),
+    ];
     expect(await byIssuer(plain.id)).toEqual({ 'joe@example.com': false, 'ca@example.com': true });
     expect(await Promise.all([plain, own, asked].map(({ id }) => key(id)))).toEqual([403, 200, 200]);
 
@@ -75,22 +117,51 @@ describe('ways around the right to a key', () => {
     expect((await as(carl, 'PUT', `/certificates/${plain.id}`, { destinations: [{ label: 'web' }] })).status).toBe(403);
     // What a client read and sends back grants nothing.
     const { roles } = await ok('GET', `/certificates/${plain.id}`);
-    expect((await as(carl, 'PUT', `/certificates/${plain.id}`, { roles: roles.map((role: object) => ({ ...role, byIssuer: false })) })).status).toBe(200);
-    await ok('POST', '/certificates/bulk', { ids: [plain.id, own.id], change: { owner: 'amy@example.com' }, dryRun: false });
-    for (const { id } of [plain, own]) expect([await byIssuer(id), await key(id)]).toEqual([{ 'amy@example.com': false, 'ca@example.com': true }, 403]);
+    expect(
+      (
+        await as(carl, 'PUT', `/certificates/${plain.id}`, {
+          roles: roles.map((role: object) => ({ ...role, byIssuer: false })),
+        })
+      ).status,
+    ).toBe(200);
+    await ok('POST', '/certificates/bulk', {
+      ids: [plain.id, own.id],
+      change: { owner: 'amy@example.com' },
+      dryRun: false,
+    });
+    for (const { id } of [plain, own])
+      expect([await byIssuer(id), await key(id)]).toEqual([{ 'amy@example.com': false, 'ca@example.com': true }, 403]);
     const renewed = await ok('POST', `/certificates/${plain.id}/reissue`);
-    expect([await byIssuer(renewed.id), await key(renewed.id)]).toEqual([{ 'amy@example.com': false, 'ca@example.com': true }, 403]);
-    expect(await byIssuer((await ok('POST', `/certificates/${asked.id}/reissue`)).id)).toEqual({ 'joe@example.com': false, 'ca@example.com': false });
+    expect([await byIssuer(renewed.id), await key(renewed.id)]).toEqual([
+      { 'amy@example.com': false, 'ca@example.com': true },
+      403,
+    ]);
+    expect(await byIssuer((await ok('POST', `/certificates/${asked.id}/reissue`)).id)).toEqual({
+      'joe@example.com': false,
+      'ca@example.com': false,
+    });
   });
 
   it('is asked for on the certificate as it is when it changes, not as it was when the request came', async () => {
-    const { id } = await program.ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'race.example.com', authority: { name: 'root' }, roles: [{ name: 'linked' }] });
+    const { id } = await program.ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'race.example.com',
+      authority: { name: 'root' },
+      roles: [{ name: 'linked' }],
+    });
     const meanwhile = async (change: string) => {
       let answer: Promise<{ status: number }> | undefined;
       await program.database.source.transaction(async (tx) => {
         await tx.query('select from certificate where id = $1 for update', [id]);
         answer = as(bob, 'PUT', `/certificates/${id}`, { description: 'too late' });
-        await eventually(async () => (await tx.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)).length > 0);
+        await eventually(
+          async () =>
+            (
+              await tx.query(
+                `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+              )
+            ).length > 0,
+        );
         await tx.query(change, [id]);
       });
       return (await answer)?.status;
@@ -102,62 +173,126 @@ describe('ways around the right to a key', () => {
 
   it('holds for an API key whose scopes leave key:read out, whoever it acts for', async () => {
     const { id } = certificate;
-    const scopes = ['certificate:read', 'certificate:issue', 'certificate:import', 'certificate:update', 'certificate:export', 'authority:read', 'destination:read'];
+    const scopes = [
+      'certificate:read',
+      'certificate:issue',
+      'certificate:import',
+      'certificate:update',
+      'certificate:export',
+      'authority:read',
+      'destination:read',
+    ];
     const { jwt: scoped } = await program.ok('POST', '/keys', { name: 'deployer', ttl: 1, scopes });
     const issue = { owner: 'joe@example.com', commonName: 'd.example.com', authority: { name: 'root' } };
     const attempts: [string, string, object?][] = [
-      ['GET', `/certificates/${id}/key`], ['POST', `/certificates/${id}/export`, { plugin: { id: 'pem-bundle' } }], ['PUT', `/certificates/${id}`, { destinations: [{ label: 'web' }] }],
-      ['PUT', `/certificates/${id}`, { owner: 'bob@example.com' }], ['PUT', `/certificates/${id}`, { roles: [{ name: 'root_admin' }] }], ['POST', '/certificates', { ...issue, destinations: [{ label: 'web' }] }],
+      ['GET', `/certificates/${id}/key`],
+      ['POST', `/certificates/${id}/export`, { plugin: { id: 'pem-bundle' } }],
+      ['PUT', `/certificates/${id}`, { destinations: [{ label: 'web' }] }],
+      ['PUT', `/certificates/${id}`, { owner: 'bob@example.com' }],
+      ['PUT', `/certificates/${id}`, { roles: [{ name: 'root_admin' }] }],
+      ['POST', '/certificates', { ...issue, destinations: [{ label: 'web' }] }],
     ];
-    for (const [method, path, body] of attempts) expect((await as(scoped, method, path, body)).status, `${method} ${path}`).toBe(403);
+    for (const [method, path, body] of attempts)
+      expect((await as(scoped, method, path, body)).status, `${method} ${path}`).toBe(403);
     expect((await as(scoped, 'POST', '/certificates', issue)).status).toBe(200);
     const { jwt: whole } = await program.ok('POST', '/keys', { name: 'whole', ttl: 1 });
     expect((await as(whole, 'GET', `/certificates/${id}/key`)).status).toBe(200);
-    expect(await program.ok('GET', `/certificates/${id}`)).toMatchObject({ owner: 'joe@example.com', destinations: [] });
+    expect(await program.ok('GET', `/certificates/${id}`)).toMatchObject({
+      owner: 'joe@example.com',
+      destinations: [],
+    });
   });
 
   it('lets no role carry what would be a right elsewhere, and no built-in role anything more', async () => {
     expect((await program.call('POST', '/roles', { name: 'spreading', permissions: ['user:write'] })).status).toBe(400);
-    const { items: [operators] } = await program.ok('GET', '/roles?filter=name;operator');
+    const {
+      items: [operators],
+    } = await program.ok('GET', '/roles?filter=name;operator');
     expect((await program.call('PUT', `/roles/${operators.id}`, { permissions: ['key:read'] })).status).toBe(409);
   });
 
   it('lets nobody who may only issue change what an authority is', async () => {
-    const change = { owner: 'oper@example.com', maxValidityDays: null, plugin: { id: 'local-ca', options: { crlDistributionPoints: ['http://elsewhere.example/crl'] } } };
+    const change = {
+      owner: 'oper@example.com',
+      maxValidityDays: null,
+      plugin: { id: 'local-ca', options: { crlDistributionPoints: ['http://elsewhere.example/crl'] } },
+    };
     expect((await as(operator, 'PUT', '/authorities/1', change)).status).toBe(403);
     expect((await program.ok('GET', '/authorities/1')).owner).toBe('pki@example.com');
   });
 
   it.each([
-    ['names', '2.5.29.17'], ['constraints', '2.5.29.19'], ['usages', '2.5.29.15'], ['where to ask for revocation', '2.5.29.31'],
-    ['where to ask OCSP', '1.3.6.1.5.5.7.1.1'], ['that nobody need ask', '1.3.6.1.5.5.7.48.1.5'],
+    ['names', '2.5.29.17'],
+    ['constraints', '2.5.29.19'],
+    ['usages', '2.5.29.15'],
+    ['where to ask for revocation', '2.5.29.31'],
+    ['where to ask OCSP', '1.3.6.1.5.5.7.1.1'],
+    ['that nobody need ask', '1.3.6.1.5.5.7.48.1.5'],
   ])('lets no request write %s as an extension of its own', async (_, oid) => {
     const extensions = { custom: [{ oid, encoding: 'b64asn1', value: 'BQA=' }] };
-    const { status, body } = await program.call('POST', '/certificates', { owner: 'joe@example.com', commonName: 'x.example.com', authority: { name: 'root' }, extensions });
+    const { status, body } = await program.call('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'x.example.com',
+      authority: { name: 'root' },
+      extensions,
+    });
     expect([status, Object.keys(body.reasons)]).toEqual([400, ['extensions.custom.0.oid']]);
   });
 
   it('goes with a renewal to those whose certificate it is when that is stored', async () => {
-    const issue = (commonName: string) => program.ok('POST', '/certificates', { owner: 'joe@example.com', commonName, authority: { name: 'root' }, validityDays: 90, rotation: true });
-    const handedOverDuring = async <T>(id: number, renew: () => T): Promise<T> => program.database.source.transaction(async (tx) => {
-      await tx.query('lock table certificate_replacement in share mode');
-      const renewed = renew();
-      await eventually(async () => (await tx.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)).length > 0);
-      await tx.query(`update certificate set owner = 'amy@example.com' where id = $1`, [id]);
-      return renewed;
-    });
+    const issue = (commonName: string) =>
+      program.ok('POST', '/certificates', {
+        owner: 'joe@example.com',
+        commonName,
+        authority: { name: 'root' },
+        validityDays: 90,
+        rotation: true,
+      });
+    const handedOverDuring = async <T>(id: number, renew: () => T): Promise<T> =>
+      program.database.source.transaction(async (tx) => {
+        await tx.query('lock table certificate_replacement in share mode');
+        const renewed = renew();
+        await eventually(
+          async () =>
+            (
+              await tx.query(
+                `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+              )
+            ).length > 0,
+        );
+        await tx.query(`update certificate set owner = 'amy@example.com' where id = $1`, [id]);
+        return renewed;
+      });
     const [byPerson, byProgram] = [await issue('person.example.com'), await issue('program.example.com')];
-    const [answer] = await handedOverDuring(byPerson.id, () => [program.call('POST', `/certificates/${byPerson.id}/reissue`)]);
-    expect(await answer).toMatchObject({ status: 409, body: { detail: expect.stringContaining('has been changed meanwhile') } });
-    expect(await program.ok('POST', `/certificates/${byPerson.id}/reissue`)).toMatchObject({ owner: 'amy@example.com' });
+    const [answer] = await handedOverDuring(byPerson.id, () => [
+      program.call('POST', `/certificates/${byPerson.id}/reissue`),
+    ]);
+    expect(await answer).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining('has been changed meanwhile') },
+    });
+    expect(await program.ok('POST', `/certificates/${byPerson.id}/reissue`)).toMatchObject({
+      owner: 'amy@example.com',
+    });
     await handedOverDuring(byProgram.id, () => program.clock.advance(70 * 86_400_000));
-    const { replacedBy: [heir] } = await eventually(async () => { const now = await program.ok('GET', `/certificates/${byProgram.id}`); return now.replacedBy.length > 0 && now; });
+    const {
+      replacedBy: [heir],
+    } = await eventually(async () => {
+      const now = await program.ok('GET', `/certificates/${byProgram.id}`);
+      return now.replacedBy.length > 0 && now;
+    });
     expect(await program.ok('GET', `/certificates/${heir.id}`)).toMatchObject({ owner: 'amy@example.com' });
   });
 
   it('keeps nothing of an object that a client sends back but what names it', async () => {
-    const { id } = await program.ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'b.example.com', authority: { name: 'root' } });
-    await program.ok('PUT', `/certificates/${id}`, { destinations: [{ label: 'web', plugin: { pluginOptions: [{ name: 'secretAccessKey', value: 'Marker-9c1d' }] } }] });
+    const { id } = await program.ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'b.example.com',
+      authority: { name: 'root' },
+    });
+    await program.ok('PUT', `/certificates/${id}`, {
+      destinations: [{ label: 'web', plugin: { pluginOptions: [{ name: 'secretAccessKey', value: 'Marker-9c1d' }] } }],
+    });
     expect(JSON.stringify(await program.ok('GET', '/logs?count=200'))).not.toContain('Marker-9c1d');
   });
 });

@@ -25,11 +25,17 @@ afterAll(async () => {
 
 async function signUp(username: string, ...roles: string[]): Promise<{ id: number; token: string }> {
   const names = roles.map((name) => ({ name }));
-  const { id } = await program.ok('POST', '/users', { username, email: `${username}@example.com`, password, roles: names });
+  const { id } = await program.ok('POST', '/users', {
+    username,
+    email: `${username}@example.com`,
+    password,
+    roles: names,
+  });
   return { id, token: await program.login(username, password) };
 }
 
-const keyOf = async (token: string, body: object): Promise<{ id: number; jwt: string }> => (await program.call('POST', '/keys', { name: 'key', ttl: -1, ...body }, { token })).body;
+const keyOf = async (token: string, body: object): Promise<{ id: number; jwt: string }> =>
+  (await program.call('POST', '/keys', { name: 'key', ttl: -1, ...body }, { token })).body;
 
 /** Tokens live for a year in this program; what is made before the clock moves on is expired for good. */
 async function makeExpired(): Promise<void> {
@@ -65,7 +71,10 @@ async function makeDead(): Promise<void> {
 }
 
 const inApi = (route: string): boolean => !/ \/(api\/1\/(docs|openapi\.json)|problems|metrics|health)/.test(route);
-const served = (): string[] => routesOf(program).filter(inApi).map((route) => route.replace('/api/1', ''));
+const served = (): string[] =>
+  routesOf(program)
+    .filter(inApi)
+    .map((route) => route.replace('/api/1', ''));
 
 async function status(route: string, token: string | null): Promise<number> {
   const answer = await askRoute(program, fixtures, route, token);
@@ -93,7 +102,8 @@ describe('the table of rights', () => {
     const open: string[] = [];
     for (const [route, { none }] of rights) {
       if (none !== '401') continue;
-      for (const [whose, token] of Object.entries(dead)) if (await status(route, token) !== 401) open.push(`${route}: ${whose}`);
+      for (const [whose, token] of Object.entries(dead))
+        if ((await status(route, token)) !== 401) open.push(`${route}: ${whose}`);
     }
     expect(open).toEqual([]);
   });

@@ -42,17 +42,24 @@ async function columnsOfDatabase(source: DataSource): Promise<ColumnLine[]> {
            format_type(a.atttypid, a.atttypmod) as type
     from information_schema.columns c
     join information_schema.tables t using (table_schema, table_name)
-    join pg_attribute a on a.attrelid = format('%I.%I', c.table_schema, c.table_name)::regclass and a.attname = c.column_name
+    join pg_attribute a on a.attrelid = format('%I.%I', c.table_schema, c.table_name)::regclass
+    and a.attname = c.column_name
     where c.table_schema = 'public' and t.table_type = 'BASE TABLE'`);
   return rows.map((row) => lineOf(row.table, row.column, row.type, row.nullable));
 }
 
-/** Postgres itself brings the types that the entities ask for into the words of format_type(): it makes a table of them. */
+/**
+ * Postgres itself brings the types that the entities ask for into the words of format_type(): it makes a table of them.
+ */
 async function columnsOfEntities(source: DataSource): Promise<ColumnLine[]> {
   const lines: ColumnLine[] = [];
   for (const { tableName, columns } of source.entityMetadatas) {
     const types = await typesOf(source, columns);
-    lines.push(...columns.map(({ databaseName, isNullable }, i) => lineOf(tableName, databaseName, types[i] ?? 'unknown', isNullable)));
+    lines.push(
+      ...columns.map(({ databaseName, isNullable }, i) =>
+        lineOf(tableName, databaseName, types[i] ?? 'unknown', isNullable),
+      ),
+    );
   }
   return lines;
 }
@@ -62,24 +69,34 @@ async function typesOf(source: DataSource, columns: ColumnMetadata[]): Promise<s
   return source.transaction(async (tx) => {
     await tx.query(`create temporary table asked (${asked.join()}) on commit drop`);
     const rows = await tx.query<{ type: string }[]>(`
-      select format_type(atttypid, atttypmod) as type from pg_attribute where attrelid = 'asked'::regclass and attnum > 0 order by attnum`);
+      select format_type(atttypid, atttypmod) as type from pg_attribute
+        where attrelid = 'asked'::regclass and attnum > 0 order by attnum`);
     return rows.map(({ type }) => type);
   });
 }
 
 function tableColumnOf({ driver }: DataSource, column: ColumnMetadata): TableColumn {
   const { length, precision, scale, isArray } = column;
-  return new TableColumn({ name: column.databaseName, type: driver.normalizeType(column), length, precision, scale, isArray });
+  return new TableColumn({
+    name: column.databaseName,
+    type: driver.normalizeType(column),
+    length,
+    precision,
+    scale,
+    isArray,
+  });
 }
 
 /** Everything that a migration can make in the schema, but not what extensions bring with them. */
 async function objectsOf(source: DataSource): Promise<string[]> {
   const rows = await source.query<{ name: string }[]>(`
-    select 'relation ' || relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind <> 'i' and relname not like 'migration%'
+    select 'relation ' || relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind <> 'i'
+      and relname not like 'migration%'
     union all select 'index ' || indexdef from pg_indexes where schemaname = 'public' and tablename <> 'migration'
     union all select 'constraint ' || conname || ' ' || pg_get_constraintdef(oid) from pg_constraint
       where connamespace = 'public'::regnamespace and conrelid <> 'migration'::regclass
-    union all select 'type ' || typname from pg_type where typnamespace = 'public'::regnamespace and typtype in ('e', 'd')
+    union all select 'type ' || typname from pg_type where typnamespace = 'public'::regnamespace
+    and typtype in ('e', 'd')
     union all select 'function ' || p.oid::regprocedure from pg_proc p where pronamespace = 'public'::regnamespace
       and not exists (select 1 from pg_depend d where d.objid = p.oid and d.deptype = 'e')
     union all select 'trigger ' || tgname from pg_trigger where not tgisinternal
@@ -99,7 +116,9 @@ describe('the schema', () => {
     const ofEntities = await columnsOfEntities(test.source);
     const tables = new Set(test.source.entityMetadatas.map(({ tableName }) => tableName));
     const tableOf = (line: ColumnLine): string => line.slice(0, line.indexOf('.'));
-    const ofDatabase = (await columnsOfDatabase(test.source)).filter((line) => tables.has(tableOf(line)) || !(tableOf(line) in withoutEntity));
+    const ofDatabase = (await columnsOfDatabase(test.source)).filter(
+      (line) => tables.has(tableOf(line)) || !(tableOf(line) in withoutEntity),
+    );
     expect(ofDatabase.sort()).toEqual(ofEntities.sort());
   });
 
@@ -147,7 +166,10 @@ describe('Database', () => {
     await Promise.all([transfer(1, 2), transfer(2, 1)]);
     expect(failures).toEqual(['40P01']);
     expect(runs).toHaveLength(3);
-    expect(await test.source.query('select balance from account order by id')).toEqual([{ balance: 2 }, { balance: 2 }]);
+    expect(await test.source.query('select balance from account order by id')).toEqual([
+      { balance: 2 },
+      { balance: 2 },
+    ]);
   });
 
   it('repeats no other failure', async () => {
@@ -170,7 +192,9 @@ describe('Database', () => {
   });
 
   it('fails a write inside of read', async () => {
-    const failure = await test.db.read((tx) => tx.query('insert into account values (4, 0)')).then(() => null, sqlState);
+    const failure = await test.db
+      .read((tx) => tx.query('insert into account values (4, 0)'))
+      .then(() => null, sqlState);
     expect(failure).toBe('25006');
   });
 

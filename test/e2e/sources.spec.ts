@@ -10,8 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { IAM_DEFAULTS, startIam, type FakeIam } from '../fakes/iam-server.js';
 import { openssl, startTestAuthority, type TestAuthority } from '../support/bundles.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
-
-/* eslint-disable @typescript-eslint/no-explicit-any -- JSON of many shapes */
+import type { Json } from '../support/json.js';
 
 const day = 86_400_000;
 const owner = 'web@example.com';
@@ -28,7 +27,11 @@ beforeAll(async () => {
   authority = startTestAuthority();
   fake = await startIam({ quota: 50 });
   iam = new IAM({ region: 'us-east-1', endpoint: fake.url, maxAttempts: 1, credentials: IAM_DEFAULTS });
-  program = await startProgram({ ALLOWED_PRIVATE_HOSTS: '127.0.0.1', SECURITY_TEAM_EMAIL: 'security@example.com', SECURITY_NOTICE_DAYS: '1' });
+  program = await startProgram({
+    ALLOWED_PRIVATE_HOSTS: '127.0.0.1',
+    SECURITY_TEAM_EMAIL: 'security@example.com',
+    SECURITY_NOTICE_DAYS: '1',
+  });
 });
 afterAll(async () => {
   await program.stop();
@@ -43,21 +46,25 @@ const folder = (name: string): string => {
   return join(base, name);
 };
 /** A source that is looked at only when asked. */
-const source = (label: string, plugin: object, more: object = {}): Promise<any> => program.ok('POST', '/sources', { label, owner, active: false, plugin, ...more });
-const ofFolder = (label: string, options: object = {}, more: object = {}): Promise<any> => source(label, { id: 'filesystem-source', options: { path: folder(label), ...options } }, more);
-const newest = async (id: number): Promise<any> => (await program.ok('GET', `/sources/${id}`)).lastSync;
+const source = (label: string, plugin: object, more: object = {}): Promise<Json> =>
+  program.ok('POST', '/sources', { label, owner, active: false, plugin, ...more });
+const ofFolder = (label: string, options: object = {}, more: object = {}): Promise<Json> =>
+  source(label, { id: 'filesystem-source', options: { path: folder(label), ...options } }, more);
+const newest = async (id: number): Promise<Json> => (await program.ok('GET', `/sources/${id}`)).lastSync;
 /** Has it looked at once; gives the sync as it ended. */
-async function synced(id: number): Promise<any> {
+async function synced(id: number): Promise<Json> {
   const planned = await program.call('POST', `/sources/${id}/sync`);
   expect(planned.status).toBe(202);
   return ended(id, planned.body.id);
 }
-const ended = (id: number, syncId: number): Promise<any> => eventually(async () => {
-  const sync = await newest(id);
-  return sync?.id >= syncId && sync.finishedAt !== null ? sync : null;
-}, 90_000);
-const found = async (query: string): Promise<any[]> => (await program.ok('GET', `/certificates?${query}&showExpired=true&count=200`)).items;
-const byName = (cn: string): Promise<any[]> => found(`filter=cn;${encodeURIComponent(`"${cn}"`)}`);
+const ended = (id: number, syncId: number): Promise<Json> =>
+  eventually(async () => {
+    const sync = await newest(id);
+    return sync?.id >= syncId && sync.finishedAt !== null ? sync : null;
+  }, 90_000);
+const found = async (query: string): Promise<Json[]> =>
+  (await program.ok('GET', `/certificates?${query}&showExpired=true&count=200`)).items;
+const byName = (cn: string): Promise<Json[]> => found(`filter=cn;${encodeURIComponent(`"${cn}"`)}`);
 const put = (label: string, file: string, text: string): void => writeFileSync(join(folder(label), file), text);
 
 describe('a source of folders', () => {
@@ -68,20 +75,47 @@ describe('a source of folders', () => {
     put('first', 'copy.pem', a.chainPem[0] as string);
     put('first', 'b.crt', b.chainPem.join(''));
     put('first', 'broken.pem', '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n');
-    expect(await synced(id)).toMatchObject({ state: 'done', certificates: 3, imported: 2, gone: 0, troubles: 1, troubleList: [{ location: join(base, 'first', 'broken.pem') }] });
+    expect(await synced(id)).toMatchObject({
+      state: 'done',
+      certificates: 3,
+      imported: 2,
+      gone: 0,
+      troubles: 1,
+      troubleList: [{ location: join(base, 'first', 'broken.pem') }],
+    });
     const [one] = await byName('a.first.test');
     expect(one).toMatchObject({
-      owner, state: 'issued', notify: true, rotation: false, hasPrivateKey: false, body: a.chainPem[0], chain: a.chainPem[1], authority: null,
-      description: expect.stringContaining('automatically discovered'), roles: [{ name: owner }], nextNoticeAt: expect.any(String),
+      owner,
+      state: 'issued',
+      notify: true,
+      rotation: false,
+      hasPrivateKey: false,
+      body: a.chainPem[0],
+      chain: a.chainPem[1],
+      authority: null,
+      description: expect.stringContaining('automatically discovered'),
+      roles: [{ name: owner }],
+      nextNoticeAt: expect.any(String),
     });
-    expect(one.notifications.map(({ label }: any) => label).sort()).toEqual(['DEFAULT_SECURITY_1_DAY', ...[15, 2, 30].map((days) => `DEFAULT_WEB@EXAMPLE.COM_${days}_DAY`)]);
+    expect(one.notifications.map(({ label }: Json) => label).sort()).toEqual([
+      'DEFAULT_SECURITY_1_DAY',
+      ...[15, 2, 30].map((days) => `DEFAULT_WEB@EXAMPLE.COM_${days}_DAY`),
+    ]);
     expect(await program.ok('GET', `/certificates/${one.id}/sources`)).toMatchObject({
-      total: 1, items: [{ id, label: 'first', plugin: { slug: 'filesystem-source' }, locations: [{ location: join(base, 'first', 'a.pem') }, { location: join(base, 'first', 'copy.pem') }] }],
+      total: 1,
+      items: [
+        {
+          id,
+          label: 'first',
+          plugin: { slug: 'filesystem-source' },
+          locations: [{ location: join(base, 'first', 'a.pem') }, { location: join(base, 'first', 'copy.pem') }],
+        },
+      ],
     });
     expect(await synced(id)).toMatchObject({ certificates: 3, imported: 0, gone: 0 });
     expect(await byName('a.first.test')).toHaveLength(1);
     const events = (await program.ok('GET', `/logs?filter=logType;certificate.discovered&count=200`)).items;
-    expect(events.map(({ targetId }: any) => targetId)).toContain(String(one.id));
+    expect(events.map(({ targetId }: Json) => targetId)).toContain(String(one.id));
   });
 
   it('unlinks what is gone and deletes nothing, but believes no folder that it cannot read', async () => {
@@ -91,7 +125,11 @@ describe('a source of folders', () => {
     await synced(id);
     renameSync(join(base, 'gone'), join(base, 'moved'));
     expect(await synced(id)).toMatchObject({ state: 'failed', fault: 'unavailable', gone: 0 });
-    expect(await program.ok('GET', `/sources/${id}`)).toMatchObject({ attempts: 1, fault: 'unavailable', lastRun: expect.any(String) });
+    expect(await program.ok('GET', `/sources/${id}`)).toMatchObject({
+      attempts: 1,
+      fault: 'unavailable',
+      lastRun: expect.any(String),
+    });
     const [{ id: certificateId }] = await byName('gone.test');
     expect((await program.ok('GET', `/certificates/${certificateId}/sources`)).total).toBe(1);
     renameSync(join(base, 'moved'), join(base, 'gone'));
@@ -107,13 +145,23 @@ describe('a source of folders', () => {
   it('tells certificates apart by what they are, not by their names, and leaves alone what is managed here', async () => {
     const { id } = await ofFolder('names');
     await program.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Names Root' });
-    const ours = await program.ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'ours.test', authority: { name: 'root' }, rotation: true });
+    const ours = await program.ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'ours.test',
+      authority: { name: 'root' },
+      rotation: true,
+    });
     put('names', 'ours.pem', ours.body);
     for (const n of [1, 2]) put('names', `same-${n}.pem`, authority.issue('same.test').chainPem.join(''));
     expect(await synced(id)).toMatchObject({ certificates: 3, imported: 2 });
     const same = await byName('same.test');
     expect(new Set(same.map(({ name }) => name)).size).toBe(2);
-    expect(await program.ok('GET', `/certificates/${ours.id}`)).toMatchObject({ owner: 'joe@example.com', rotation: true, hasPrivateKey: true, externalId: null });
+    expect(await program.ok('GET', `/certificates/${ours.id}`)).toMatchObject({
+      owner: 'joe@example.com',
+      rotation: true,
+      hasPrivateKey: true,
+      externalId: null,
+    });
     expect((await program.ok('GET', `/certificates/${ours.id}/sources`)).items[0].label).toBe('names');
   });
 
@@ -121,11 +169,34 @@ describe('a source of folders', () => {
     const { id } = await ofFolder('serial');
     const at = (name: string): string => join(base, 'serial', name);
     for (const name of ['a', 'b', 'c']) {
-      openssl(['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', at(`${name}.key`), '-out', at(`${name}.pem`), '-subj', `/CN=${name}.serial.test`,
-        ...name === 'c' ? [] : ['-set_serial', '77'], '-CA', ...caFiles(), '-addext', 'basicConstraints=critical,CA:FALSE']);
+      openssl([
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-keyout',
+        at(`${name}.key`),
+        '-out',
+        at(`${name}.pem`),
+        '-subj',
+        `/CN=${name}.serial.test`,
+        ...(name === 'c' ? [] : ['-set_serial', '77']),
+        '-CA',
+        ...caFiles(),
+        '-addext',
+        'basicConstraints=critical,CA:FALSE',
+      ]);
     }
     put('serial', 'ca.pem', readFileSync(caFiles()[0], 'utf8'));
-    expect(await synced(id)).toMatchObject({ certificates: 3, imported: 2, troubles: 1, troubleList: [{ location: at('b.pem'), detail: expect.stringContaining('serial number 4D') }] });
+    expect(await synced(id)).toMatchObject({
+      certificates: 3,
+      imported: 2,
+      troubles: 1,
+      troubleList: [{ location: at('b.pem'), detail: expect.stringContaining('serial number 4D') }],
+    });
   });
 
   it('takes keys along only when an option says so', async () => {
@@ -137,24 +208,40 @@ describe('a source of folders', () => {
       await synced(id);
       const [one] = await byName(`${label}.test`);
       expect(one.hasPrivateKey).toBe(readKeys);
-      if (readKeys) expect((await program.ok('GET', `/certificates/${one.id}/key`)).key.trim()).toBe(privateKeyPem.trim());
+      if (readKeys)
+        expect((await program.ok('GET', `/certificates/${one.id}/key`)).key.trim()).toBe(privateKeyPem.trim());
     }
   });
 
   it('imports two thousand in batches, and once though two sources and many requests ask at the same time', async () => {
-    const sources = [await ofFolder('many', {}), await source('many-2', { id: 'filesystem-source', options: { path: folder('many') } })];
-    execFileSync('bash', ['-c', `
+    const sources = [
+      await ofFolder('many', {}),
+      await source('many-2', { id: 'filesystem-source', options: { path: folder('many') } }),
+    ];
+    execFileSync('bash', [
+      '-c',
+      `
       cd "$1" && openssl ecparam -genkey -name prime256v1 -noout -out key.key 2>/dev/null
       printf '[req]\\ndistinguished_name=dn\\n[dn]\\n' > cnf
-      for i in $(seq 2000); do openssl req -x509 -config cnf -key key.key -subj "/CN=host-$i.many.test" -addext "subjectAltName=DNS:host-$i.many.test" -days 90 -out "$i.pem"; done`, 'make', folder('many')]);
-    const asked = await Promise.all(sources.flatMap(({ id }) => Array.from({ length: 5 }, () => program.call('POST', `/sources/${id}/sync`))));
+      for i in $(seq 2000); do openssl req -x509 -config cnf -key key.key -subj "/CN=host-$i.many.test" -addext "subjectAltName=DNS:host-$i.many.test" -days 90 -out "$i.pem"; done`,
+      'make',
+      folder('many'),
+    ]);
+    const asked = await Promise.all(
+      sources.flatMap(({ id }) => Array.from({ length: 5 }, () => program.call('POST', `/sources/${id}/sync`))),
+    );
     expect(asked.every(({ status }) => status === 202)).toBe(true);
     const ids = new Set(asked.map(({ body }) => body.id));
     expect(ids.size).toBe(2);
     const syncs = await Promise.all(sources.map(({ id }) => ended(id, 0)));
-    expect(syncs.map(({ certificates, state }) => [certificates, state])).toEqual([[2000, 'done'], [2000, 'done']]);
+    expect(syncs.map(({ certificates, state }) => [certificates, state])).toEqual([
+      [2000, 'done'],
+      [2000, 'done'],
+    ]);
     expect(syncs[0].imported + syncs[1].imported).toBe(2000);
-    const [{ count }] = await program.database.source.query(`select count(*)::int as count from certificate where common_name like '%.many.test'`);
+    const [{ count }] = await program.database.source.query(
+      `select count(*)::int as count from certificate where common_name like '%.many.test'`,
+    );
     expect(count).toBe(2000);
   }, 240_000);
 
@@ -183,7 +270,21 @@ const caFiles = (): [string, '-CAkey', string] => {
   try {
     readFileSync(cert);
   } catch {
-    openssl(['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert, '-subj', '/CN=Serial CA']);
+    openssl([
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-keyout',
+      key,
+      '-out',
+      cert,
+      '-subj',
+      '/CN=Serial CA',
+    ]);
   }
   return [cert, '-CAkey', key];
 };
@@ -194,20 +295,50 @@ describe('sources over REST', () => {
     const made = await source('secret', { id: 'aws-iam-source', options });
     expect(made.plugin).toMatchObject({ slug: 'aws-source', secretsSet: ['secretAccessKey'] });
     await program.ok('PUT', `/sources/${made.id}`, { ...made, owner: 'other@example.com' });
-    const seen = [await program.ok('GET', '/sources?count=200'), await program.ok('GET', `/sources/${made.id}`), await program.ok('GET', '/logs?count=200')];
+    const seen = [
+      await program.ok('GET', '/sources?count=200'),
+      await program.ok('GET', `/sources/${made.id}`),
+      await program.ok('GET', '/logs?count=200'),
+    ];
     expect(JSON.stringify(seen)).not.toContain('Marker-secret-7a');
     expect(seen[1]).toMatchObject({ owner: 'other@example.com', plugin: { secretsSet: ['secretAccessKey'] } });
-    expect((await program.call('POST', '/sources', { label: 'SECRET', owner, plugin: { id: 'tls-endpoints', options: { hosts: ['a.test'] } } })).status).toBe(409);
-    expect((await program.call('POST', '/sources', { label: 'x', plugin: { slug: 'aws-source', pluginOptions: [] } })).body.reasons).toHaveProperty('owner');
-    expect((await program.call('POST', '/sources', { label: 'x', owner, plugin: { id: 'filesystem' } })).status).toBe(400);
+    expect(
+      (
+        await program.call('POST', '/sources', {
+          label: 'SECRET',
+          owner,
+          plugin: { id: 'tls-endpoints', options: { hosts: ['a.test'] } },
+        })
+      ).status,
+    ).toBe(409);
+    expect(
+      (await program.call('POST', '/sources', { label: 'x', plugin: { slug: 'aws-source', pluginOptions: [] } })).body
+        .reasons,
+    ).toHaveProperty('owner');
+    expect((await program.call('POST', '/sources', { label: 'x', owner, plugin: { id: 'filesystem' } })).status).toBe(
+      400,
+    );
     await program.ok('POST', '/users', { username: 'plain', email: 'plain@example.com', password: 'Correct-Horse-2!' });
     const token = await program.login('plain', 'Correct-Horse-2!');
-    const as = async (method: string, path: string): Promise<number> => (await program.call(method, path, undefined, { token })).status;
-    expect([await as('GET', '/sources'), await as('GET', '/endpoints'), await as('POST', `/sources/${made.id}/sync`), await as('POST', `/sources/${made.id}/test`), await as('POST', `/sources/${made.id}/clean`), await as('DELETE', `/sources/${made.id}`)])
-      .toEqual([200, 200, 403, 403, 403, 403]);
+    const as = async (method: string, path: string): Promise<number> =>
+      (await program.call(method, path, undefined, { token })).status;
+    expect([
+      await as('GET', '/sources'),
+      await as('GET', '/endpoints'),
+      await as('POST', `/sources/${made.id}/sync`),
+      await as('POST', `/sources/${made.id}/test`),
+      await as('POST', `/sources/${made.id}/clean`),
+      await as('DELETE', `/sources/${made.id}`),
+    ]).toEqual([200, 200, 403, 403, 403, 403]);
     for (const path of ['/sources', '/destinations', '/roles', '/users']) {
-      const refused = async (body: object): Promise<number> => (await program.call('POST', path, body, { token })).status;
-      const good = path === '/roles' ? { name: 'x' } : path === '/users' ? { username: 'x', email: 'x@example.com' } : { label: 'x', plugin: { slug: 'filesystem' } };
+      const refused = async (body: object): Promise<number> =>
+        (await program.call('POST', path, body, { token })).status;
+      const good =
+        path === '/roles'
+          ? { name: 'x' }
+          : path === '/users'
+            ? { username: 'x', email: 'x@example.com' }
+            : { label: 'x', plugin: { slug: 'filesystem' } };
       expect([await refused({}), await refused(good)], path).toEqual([400, 403]);
     }
     expect((await program.call('POST', '/endpoints', {})).status).toBe(405);
@@ -224,8 +355,8 @@ describe('a source of TLS servers', () => {
   const serve = ({ chainPem, privateKeyPem }: { chainPem: readonly string[]; privateKeyPem: string }): void => {
     server.setSecureContext({ cert: chainPem.join(''), key: privateKeyPem });
   };
-  const endpoint = (): Promise<any> => program.ok('GET', `/endpoints/${endpointId}`);
-  const issues = async (): Promise<string[]> => (await endpoint()).issues.map(({ name }: any) => name);
+  const endpoint = (): Promise<Json> => program.ok('GET', `/endpoints/${endpointId}`);
+  const issues = async (): Promise<string[]> => (await endpoint()).issues.map(({ name }: Json) => name);
 
   beforeAll(async () => {
     shop = authority.issue('shop.test');
@@ -234,28 +365,59 @@ describe('a source of TLS servers', () => {
     server.on('connection', (socket) => socket.on('error', () => undefined));
     createSecureContext();
     port = ((await once(server.listen(0, '127.0.0.1'), 'listening')) && (server.address() as AddressInfo)).port;
-    id = (await source('servers', { id: 'tls-endpoints', options: { hosts: [`127.0.0.1:${port}`, '127.0.0.1:1', '169.254.169.254'], timeout: 5 } })).id;
+    id = (
+      await source('servers', {
+        id: 'tls-endpoints',
+        options: { hosts: [`127.0.0.1:${port}`, '127.0.0.1:1', '169.254.169.254'], timeout: 5 },
+      })
+    ).id;
   });
   afterAll(() => server.close());
 
   it('records endpoints with what they serve, behind the guard', async () => {
     const sync = await synced(id);
     expect(sync).toMatchObject({ state: 'done', endpoints: 1, imported: 1, troubles: 2 });
-    expect(sync.troubleList.map(({ detail }: any) => detail)).toEqual([expect.stringContaining('cannot be reached (ECONNREFUSED)'), expect.stringContaining('is not on the public internet')]);
+    expect(sync.troubleList.map(({ detail }: Json) => detail)).toEqual([
+      expect.stringContaining('cannot be reached (ECONNREFUSED)'),
+      expect.stringContaining('is not on the public internet'),
+    ]);
     const [certificate] = await byName('shop.test');
-    const { items: [one] } = await program.ok('GET', `/endpoints?filter=name;127.0.0.1:${port}`);
+    const {
+      items: [one],
+    } = await program.ok('GET', `/endpoints?filter=name;127.0.0.1:${port}`);
     endpointId = one.id;
     expect(one).toMatchObject({
-      port, dnsname: '127.0.0.1', active: true, type: 'tls', protocol: 'TLSv1.3', source: { id, label: 'servers', plugin: { slug: 'tls-endpoints' } },
-      certificate: { id: certificate.id, name: certificate.name }, served: { serialHex: certificate.serialHex, serial: certificate.serial, fingerprint: certificate.fingerprint },
-      policy: { ciphers: expect.arrayContaining([{ name: 'Protocol-TLSv1.3', deprecated: false }]) }, issues: [],
+      port,
+      dnsname: '127.0.0.1',
+      active: true,
+      type: 'tls',
+      protocol: 'TLSv1.3',
+      source: { id, label: 'servers', plugin: { slug: 'tls-endpoints' } },
+      certificate: { id: certificate.id, name: certificate.name },
+      served: { serialHex: certificate.serialHex, serial: certificate.serial, fingerprint: certificate.fingerprint },
+      policy: { ciphers: expect.arrayContaining([{ name: 'Protocol-TLSv1.3', deprecated: false }]) },
+      issues: [],
     });
-    expect((await program.ok('GET', `/certificates/${certificate.id}`)).endpoints).toEqual([{ id: endpointId, name: `127.0.0.1:${port}`, dnsname: '127.0.0.1', port, type: 'tls' }]);
-    expect(await program.ok('GET', `/sources/${id}`)).toMatchObject({ endpointCount: 1, endpoints: [{ id: endpointId }] });
-    expect((await program.ok('POST', `/sources/${id}/test`))).toMatchObject({ ok: false, fault: 'unavailable' });
+    expect((await program.ok('GET', `/certificates/${certificate.id}`)).endpoints).toEqual([
+      { id: endpointId, name: `127.0.0.1:${port}`, dnsname: '127.0.0.1', port, type: 'tls' },
+    ]);
+    expect(await program.ok('GET', `/sources/${id}`)).toMatchObject({
+      endpointCount: 1,
+      endpoints: [{ id: endpointId }],
+    });
+    expect(await program.ok('POST', `/sources/${id}/test`)).toMatchObject({ ok: false, fault: 'unavailable' });
   });
 
-  it.each([['active;true', 1], ['active;false', 0], ['port;1', 0], ['ciphers;tlsv1.3', 1], ['ciphers;RC4', 0], ['source;servers', 1], ['source;nothing', 0], ['dnsname;"127.0.0.1"', 1]])('finds endpoints by %s', async (filter, total) => {
+  it.each([
+    ['active;true', 1],
+    ['active;false', 0],
+    ['port;1', 0],
+    ['ciphers;tlsv1.3', 1],
+    ['ciphers;RC4', 0],
+    ['source;servers', 1],
+    ['source;nothing', 0],
+    ['dnsname;"127.0.0.1"', 1],
+  ])('finds endpoints by %s', async (filter, total) => {
     expect((await program.ok('GET', `/endpoints?filter=${encodeURIComponent(filter)}`)).total).toBe(total);
   });
 
@@ -269,7 +431,12 @@ describe('a source of TLS servers', () => {
 
   it('says what is wrong with what is served', async () => {
     await program.ok('POST', '/authorities', { name: 'shop-root', owner: 'pki@example.com', commonName: 'Shop Root' });
-    const old = await program.ok('POST', '/certificates', { owner, commonName: 'ours.shop.test', authority: { name: 'shop-root' }, validityDays: 200 });
+    const old = await program.ok('POST', '/certificates', {
+      owner,
+      commonName: 'ours.shop.test',
+      authority: { name: 'shop-root' },
+      validityDays: 200,
+    });
     const { key } = await program.ok('GET', `/certificates/${old.id}/key`);
     serve({ chainPem: [old.body, old.chain], privateKeyPem: key });
     expect(await synced(id)).toMatchObject({ imported: 0 });
@@ -299,48 +466,102 @@ describe('a source of TLS servers', () => {
 });
 
 describe('sources of AWS IAM', () => {
-  const access = () => ({ endpoint: fake.url, accessKeyId: IAM_DEFAULTS.accessKeyId, secretAccessKey: IAM_DEFAULTS.secretAccessKey, accountNumber: '123456789012' });
-  const sources = async (): Promise<any[]> => (await program.ok('GET', '/sources?count=200')).items.filter(({ plugin }: any) => plugin.slug === 'aws-source');
+  const access = () => ({
+    endpoint: fake.url,
+    accessKeyId: IAM_DEFAULTS.accessKeyId,
+    secretAccessKey: IAM_DEFAULTS.secretAccessKey,
+    accountNumber: '123456789012',
+  });
+  const sources = async (): Promise<Json[]> =>
+    (await program.ok('GET', '/sources?count=200')).items.filter(({ plugin }: Json) => plugin.slug === 'aws-source');
   const upload = async (name: string, pem: { chainPem: readonly string[]; privateKeyPem: string }): Promise<void> => {
-    await iam.uploadServerCertificate({ ServerCertificateName: name, Path: '/x/', CertificateBody: pem.chainPem[0], CertificateChain: pem.chainPem[1], PrivateKey: pem.privateKeyPem });
+    await iam.uploadServerCertificate({
+      ServerCertificateName: name,
+      Path: '/x/',
+      CertificateBody: pem.chainPem[0],
+      CertificateChain: pem.chainPem[1],
+      PrivateKey: pem.privateKeyPem,
+    });
   };
   let id: number;
 
   it('come with the first destination of an account and path', async () => {
-    await program.ok('POST', '/destinations', { label: 'cloud', plugin: { slug: 'aws-destination', options: { ...access(), path: '/x/' } } });
-    await program.ok('POST', '/destinations', { label: 'cloud again', plugin: { slug: 'aws-destination', options: { ...access(), path: '/x/', namePrefix: 'p-' } } });
+    await program.ok('POST', '/destinations', {
+      label: 'cloud',
+      plugin: { slug: 'aws-destination', options: { ...access(), path: '/x/' } },
+    });
+    await program.ok('POST', '/destinations', {
+      label: 'cloud again',
+      plugin: { slug: 'aws-destination', options: { ...access(), path: '/x/', namePrefix: 'p-' } },
+    });
     const [only, ...others] = await sources();
     expect(others).toEqual([]);
-    expect(only).toMatchObject({ label: 'cloud', active: true, owner: 'security@example.com', plugin: { options: { accountNumber: '123456789012', path: '/x/' }, secretsSet: ['secretAccessKey'] } });
+    expect(only).toMatchObject({
+      label: 'cloud',
+      active: true,
+      owner: 'security@example.com',
+      plugin: { options: { accountNumber: '123456789012', path: '/x/' }, secretsSet: ['secretAccessKey'] },
+    });
     id = only.id;
-    await program.ok('POST', '/destinations', { label: 'elsewhere', plugin: { slug: 'aws-destination', options: { ...access(), path: '/y/' } } });
+    await program.ok('POST', '/destinations', {
+      label: 'elsewhere',
+      plugin: { slug: 'aws-destination', options: { ...access(), path: '/y/' } },
+    });
     expect(await sources()).toHaveLength(2);
   });
 
   it('find what a destination delivered and what others put there', async () => {
-    const ours = await program.ok('POST', '/certificates', { owner, commonName: 'cloud.test', authority: { name: 'root' }, validityDays: 20, destinations: [{ label: 'cloud' }] });
-    const [delivery] = (await eventually(async () => {
+    const ours = await program.ok('POST', '/certificates', {
+      owner,
+      commonName: 'cloud.test',
+      authority: { name: 'root' },
+      validityDays: 20,
+      destinations: [{ label: 'cloud' }],
+    });
+    const [delivery] = await eventually(async () => {
       const { items } = await program.ok('GET', `/certificates/${ours.id}/deliveries`);
       return items[0]?.state === 'delivered' && items;
-    }));
+    });
     const foreign = authority.issue('foreign.test');
     await upload('foreign', foreign);
     await upload('served', shop);
     expect(await synced(id)).toMatchObject({ state: 'done', certificates: 3, imported: 1 });
     const [other] = await byName('foreign.test');
-    expect(other).toMatchObject({ externalId: fake.certificates().find(({ name }) => name === 'foreign')?.id, destinations: [] });
-    expect((await program.ok('GET', `/certificates/${ours.id}/sources`)).items[0].locations).toEqual([expect.objectContaining({ location: delivery.location })]);
+    expect(other).toMatchObject({
+      externalId: fake.certificates().find(({ name }) => name === 'foreign')?.id,
+      destinations: [],
+    });
+    expect((await program.ok('GET', `/certificates/${ours.id}/sources`)).items[0].locations).toEqual([
+      expect.objectContaining({ location: delivery.location }),
+    ]);
     expect((await program.ok('GET', `/certificates/${ours.id}`)).externalId).toBeNull();
   });
 
   it('count what is ours and lies there as delivered', async () => {
-    const ours = await program.ok('POST', '/certificates', { owner, commonName: 'by-hand.test', authority: { name: 'root' } });
+    const ours = await program.ok('POST', '/certificates', {
+      owner,
+      commonName: 'by-hand.test',
+      authority: { name: 'root' },
+    });
     const { key } = await program.ok('GET', `/certificates/${ours.id}/key`);
-    await iam.uploadServerCertificate({ ServerCertificateName: 'by-hand', Path: '/x/', CertificateBody: ours.body, PrivateKey: key });
+    await iam.uploadServerCertificate({
+      ServerCertificateName: 'by-hand',
+      Path: '/x/',
+      CertificateBody: ours.body,
+      PrivateKey: key,
+    });
     await synced(id);
-    expect((await program.ok('GET', `/certificates/${ours.id}/deliveries`)).items).toEqual([expect.objectContaining({ state: 'delivered', location: 'arn:aws:iam::123456789012:server-certificate/x/by-hand' })]);
+    expect((await program.ok('GET', `/certificates/${ours.id}/deliveries`)).items).toEqual([
+      expect.objectContaining({
+        state: 'delivered',
+        location: 'arn:aws:iam::123456789012:server-certificate/x/by-hand',
+      }),
+    ]);
     await iam.deleteServerCertificate({ ServerCertificateName: 'by-hand' });
-    expect(await synced(id)).toMatchObject({ gone: 1, troubleList: [{ detail: expect.stringContaining('was delivered there and is gone') }] });
+    expect(await synced(id)).toMatchObject({
+      gone: 1,
+      troubleList: [{ detail: expect.stringContaining('was delivered there and is gone') }],
+    });
     expect((await program.ok('GET', `/certificates/${ours.id}/deliveries`)).items[0].state).toBe('delivered');
   });
 
@@ -349,20 +570,32 @@ describe('sources of AWS IAM', () => {
     expect(await program.ok('POST', `/sources/${id}/clean`)).toEqual({ dryRun: true, items: [], total: 0 });
     program.clock.advance(31 * day);
     const dry = await program.ok('POST', `/sources/${id}/clean`);
-    expect(dry).toMatchObject({ dryRun: true, total: 1, items: [{ location: expect.stringMatching(/\/x\/foreign$/), removed: false, fault: null }] });
+    expect(dry).toMatchObject({
+      dryRun: true,
+      total: 1,
+      items: [{ location: expect.stringMatching(/\/x\/foreign$/), removed: false, fault: null }],
+    });
     expect(fake.certificates().map(({ name }) => name)).toContain('foreign');
     fake.fail({ action: 'DeleteServerCertificate', kind: 'DeleteConflict' });
-    expect((await program.ok('POST', `/sources/${id}/clean?dryRun=false`)).items).toEqual([expect.objectContaining({ removed: false, fault: 'unavailable', detail: expect.stringContaining('in use') })]);
-    expect((await program.ok('POST', `/sources/${id}/clean?dryRun=false`)).items).toEqual([expect.objectContaining({ removed: true })]);
+    expect((await program.ok('POST', `/sources/${id}/clean?dryRun=false`)).items).toEqual([
+      expect.objectContaining({ removed: false, fault: 'unavailable', detail: expect.stringContaining('in use') }),
+    ]);
+    expect((await program.ok('POST', `/sources/${id}/clean?dryRun=false`)).items).toEqual([
+      expect.objectContaining({ removed: true }),
+    ]);
     expect(fake.certificates().map(({ name }) => name)).not.toContain('foreign');
     expect(await program.ok('POST', `/sources/${id}/clean?dryRun=false`)).toMatchObject({ total: 0 });
     expect(await byName('foreign.test')).toHaveLength(1);
   });
 
   it('bring warnings with what they find', async () => {
-    const mail = await eventually(async () => (await program.ok('GET', '/mails?count=200')).items.find(({ text }: any) => text.includes('foreign.test')));
+    const mail = await eventually(async () =>
+      (await program.ok('GET', '/mails?count=200')).items.find(({ text }: Json) => text.includes('foreign.test')),
+    );
     expect(JSON.stringify(mail)).toContain('security@example.com');
-    const ofServed = await eventually(async () => (await program.ok('GET', '/mails?count=200')).items.find(({ text }: any) => text.includes('shop.test')));
+    const ofServed = await eventually(async () =>
+      (await program.ok('GET', '/mails?count=200')).items.find(({ text }: Json) => text.includes('shop.test')),
+    );
     expect(ofServed.text).toMatch(/Common name: shop\.test[^]*Served at: 127\.0\.0\.1:\d+/);
   });
 
@@ -371,6 +604,10 @@ describe('sources of AWS IAM', () => {
     await fake.close();
     const before = (await program.ok('GET', `/sources/${id}`)).lastRun;
     expect(await synced(id)).toMatchObject({ state: 'failed', fault: 'unavailable', gone: 0 });
-    expect(await program.ok('GET', `/sources/${id}`)).toMatchObject({ lastRun: before, fault: 'unavailable', detail: expect.stringContaining('Amazon IAM') });
+    expect(await program.ok('GET', `/sources/${id}`)).toMatchObject({
+      lastRun: before,
+      fault: 'unavailable',
+      detail: expect.stringContaining('Amazon IAM'),
+    });
   });
 });

@@ -43,17 +43,27 @@ describe('a program without any setting but its folder', () => {
 
   it('starts, says where it is and what the password is, and ends cleanly on Ctrl-C', async () => {
     const child = await start({ DATA_DIR: dataDir });
-    const greeting = [`API            ${child.url}/api/1`, `Documentation  ${child.url}/api/1/docs`, `Data           ${dataDir}`].join('\n');
+    const greeting = [
+      `API            ${child.url}/api/1`,
+      `Documentation  ${child.url}/api/1/docs`,
+      `Data           ${dataDir}`,
+    ].join('\n');
     await eventually(async () => child.stdout().includes(`\n${greeting}\n`));
     const told = [...child.stdout().matchAll(password)];
     expect(told).toHaveLength(1);
     secret = told[0]?.[1] ?? '';
     expect((await stat(join(dataDir, 'keyring'))).mode & 0o777).toBe(0o600);
     const { ok } = await signIn(child.url, secret);
-    expect((await ok('GET', '/roles')).items.map((role: { name: string }) => role.name)).toEqual(expect.arrayContaining(['admin', 'operator', 'read-only']));
+    expect((await ok('GET', '/roles')).items.map((role: { name: string }) => role.name)).toEqual(
+      expect.arrayContaining(['admin', 'operator', 'read-only']),
+    );
     expect((await ok('GET', '/policies')).items).toMatchObject([{ name: 'default' }]);
     await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
-    await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'kept.example.com', authority: { name: 'root' } });
+    await ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'kept.example.com',
+      authority: { name: 'root' },
+    });
     expect(await child.stop()).toEqual(cleanEnd);
     expect(child.stderr()).toBe('');
     expect(processesNaming(dataDir)).toEqual([]);
@@ -63,11 +73,17 @@ describe('a program without any setting but its folder', () => {
     const child = await start({ DATA_DIR: dataDir });
     expect(child.stdout()).not.toMatch(/password/i);
     const { ok } = await signIn(child.url, secret);
-    const { items: [certificate] } = await ok('GET', '/certificates');
+    const {
+      items: [certificate],
+    } = await ok('GET', '/certificates');
     expect(certificate).toMatchObject({ cn: 'kept.example.com', state: 'issued' });
     expect((await ok('GET', `/certificates/${certificate.id}/key`)).key).toContain('PRIVATE KEY');
     expect((await ok('GET', '/policies')).total).toBe(1);
-    await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'second.example.com', authority: { name: 'root' } });
+    await ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'second.example.com',
+      authority: { name: 'root' },
+    });
     expect(await child.stop()).toEqual(cleanEnd);
   });
 
@@ -80,7 +96,9 @@ describe('a program without any setting but its folder', () => {
 
   it('refuses other keys than those it sealed with, and says what to do', async () => {
     const words = await refusal({ DATA_DIR: dataDir, ENCRYPTION_KEYS: randomBytes(32).toString('base64') });
-    expect(words).toMatch(/^The database was sealed with key "\w+", which is missing from ENCRYPTION_KEYS.* Add that key to ENCRYPTION_KEYS/);
+    expect(words).toMatch(
+      /^The database was sealed with key "\w+", which is missing from ENCRYPTION_KEYS.* Add that key to ENCRYPTION_KEYS/,
+    );
     expect(processesNaming(dataDir)).toEqual([]);
   });
 
@@ -103,7 +121,9 @@ describe('a program without any setting but its folder', () => {
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     expect(await refusal({ DATA_DIR: dataDir, PORT: String(port) })).toBe(
-      `Cannot listen on 127.0.0.1, port ${port}: the port is in use by another program. Stop that one, or set PORT to another port.\n`);
+      `Cannot listen on 127.0.0.1, port ${port}: the port is in use by another ` +
+        `program. Stop that one, or set PORT to another port.\n`,
+    );
     expect(processesNaming(dataDir)).toEqual([]);
     server.close();
   });
@@ -111,7 +131,12 @@ describe('a program without any setting but its folder', () => {
   it('ends cleanly when it is stopped before it is up', async () => {
     const fresh = join(parent, 'fresh');
     const { status, signal, stderr } = await runChild({ DATA_DIR: fresh }, async (child) => {
-      await eventually(() => access(join(fresh, 'postgres')).then(() => true, () => false));
+      await eventually(() =>
+        access(join(fresh, 'postgres')).then(
+          () => true,
+          () => false,
+        ),
+      );
       child.kill('SIGINT');
     });
     expect({ status, signal, stderr }).toEqual({ ...cleanEnd, stderr: '' });
@@ -124,20 +149,39 @@ describe('a program without any setting but its folder', () => {
 describe('settings', () => {
   it('are refused with all their faults together', async () => {
     const words = await refusal({
-      DATA_DIR: '/nonexistent', PORT: 'eighty', DATABASE_URL: 'mysql://db', ENCRYPTION_KEYS: 'short', SWEEP_INTERVAL_S: '0',
-      PERENNIAL_ROLE: 'boss', SMTP_URL_FILE: '/nonexistent/smtp', TOKEN_SECRETS: 'hunter2',
+      DATA_DIR: '/nonexistent',
+      PORT: 'eighty',
+      DATABASE_URL: 'mysql://db',
+      ENCRYPTION_KEYS: 'short',
+      SWEEP_INTERVAL_S: '0',
+      PERENNIAL_ROLE: 'boss',
+      SMTP_URL_FILE: '/nonexistent/smtp',
+      TOKEN_SECRETS: 'hunter2',
     });
     const lines = words.trimEnd().split('\n');
     expect(lines[0]).toBe('The settings are not usable:');
-    for (const name of ['PORT', 'DATABASE_URL', 'ENCRYPTION_KEYS', 'SWEEP_INTERVAL_S', 'PERENNIAL_ROLE', 'SMTP_URL_FILE', 'TOKEN_SECRETS']) {
-      expect(lines.filter((line) => line.trim().startsWith(name)), name).toHaveLength(1);
+    for (const name of [
+      'PORT',
+      'DATABASE_URL',
+      'ENCRYPTION_KEYS',
+      'SWEEP_INTERVAL_S',
+      'PERENNIAL_ROLE',
+      'SMTP_URL_FILE',
+      'TOKEN_SECRETS',
+    ]) {
+      expect(
+        lines.filter((line) => line.trim().startsWith(name)),
+        name,
+      ).toHaveLength(1);
     }
     expect(lines).toHaveLength(8);
     expect(words).not.toMatch(/hunter2|mysql/);
   });
 
   it('are refused when the database does not answer', async () => {
-    expect(await refusal({ DATA_DIR: '/nonexistent', DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/x' })).toMatch(/^The database cannot be reached: [^\n]*ECONNREFUSED[^\n]*\n$/);
+    expect(await refusal({ DATA_DIR: '/nonexistent', DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:1/x' })).toMatch(
+      /^The database cannot be reached: [^\n]*ECONNREFUSED[^\n]*\n$/,
+    );
   });
 });
 
@@ -162,12 +206,23 @@ describe('a program on a given database', () => {
   it('hands back at Ctrl-C what it was doing, without noting a failure, and does it at the next start', async () => {
     const folder = join(dataDir, '..', `perennial-out-${randomBytes(6).toString('hex')}`);
     const seconds = `6${randomBytes(3).readUIntBE(0, 3)}`;
-    const reload = (...command: string[]): ChildEnv => ({ ...env, RELOAD_COMMANDS: JSON.stringify({ reload: command }) });
+    const reload = (...command: string[]): ChildEnv => ({
+      ...env,
+      RELOAD_COMMANDS: JSON.stringify({ reload: command }),
+    });
     const first = await start(reload('/bin/sleep', seconds));
     const { ok } = await signIn(first.url);
     await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
-    await ok('POST', '/destinations', { label: 'folder', plugin: { slug: 'filesystem', options: { path: folder, reload: 'reload' } } });
-    const certificate = await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'a.example.com', authority: { name: 'root' }, destinations: [{ label: 'folder' }] });
+    await ok('POST', '/destinations', {
+      label: 'folder',
+      plugin: { slug: 'filesystem', options: { path: folder, reload: 'reload' } },
+    });
+    const certificate = await ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'a.example.com',
+      authority: { name: 'root' },
+      destinations: [{ label: 'folder' }],
+    });
     const [sleeper] = await eventually(async () => {
       const found = processesNaming(`sleep\0${seconds}`);
       return found.length > 0 && found;
@@ -175,12 +230,18 @@ describe('a program on a given database', () => {
     expect(await first.stop()).toEqual(cleanEnd);
     expect(first.stderr()).toBe('');
     expect(processesNaming(`sleep\0${seconds}`)).not.toContain(sleeper);
-    expect(await database.source.query('select state, attempts, fault from delivery')).toEqual([{ state: 'planned', attempts: 0, fault: null }]);
-    expect(await database.source.query(`select state, attempts, leased_by from outbox where job = 'certificate.deploy'`)).toEqual([{ state: 'due', attempts: 0, leased_by: null }]);
+    expect(await database.source.query('select state, attempts, fault from delivery')).toEqual([
+      { state: 'planned', attempts: 0, fault: null },
+    ]);
+    expect(
+      await database.source.query(`select state, attempts, leased_by from outbox where job = 'certificate.deploy'`),
+    ).toEqual([{ state: 'due', attempts: 0, leased_by: null }]);
 
     const second = await start(reload('/bin/true'));
     const again = await signIn(second.url);
-    await eventually(async () => (await again.ok('GET', `/certificates/${certificate.id}/deliveries`)).items[0].state === 'delivered');
+    await eventually(
+      async () => (await again.ok('GET', `/certificates/${certificate.id}/deliveries`)).items[0].state === 'delivered',
+    );
     expect(await readFile(join(folder, 'a.example.com/cert.pem'), 'utf8')).toBe(certificate.body);
     expect(await second.stop()).toEqual(cleanEnd);
     await rm(folder, { recursive: true });

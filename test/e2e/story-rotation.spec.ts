@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs, opensslCsr } from '../support/requests.js';
-
-/* eslint-disable @typescript-eslint/no-explicit-any -- JSON of many shapes */
+import type { Json } from '../support/json.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'rotation-'));
 let program: TestProgram;
@@ -14,10 +13,15 @@ let authorityId: number;
 beforeAll(async () => {
   program = await startProgram();
   const { ok } = program;
-  authorityId = (await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' })).id;
+  authorityId = (
+    await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' })
+  ).id;
   await ok('POST', '/policies', { name: 'ten days', days: 10 });
   await ok('POST', '/policies', { name: 'half', lifetimeFraction: 0.5 });
-  await ok('POST', '/destinations', { label: 'web', plugin: { id: 'filesystem', options: { path: join(folder, 'web') } } });
+  await ok('POST', '/destinations', {
+    label: 'web',
+    plugin: { id: 'filesystem', options: { path: join(folder, 'web') } },
+  });
   await ok('POST', '/roles', { name: 'ops' });
 });
 afterAll(async () => {
@@ -25,31 +29,55 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const issue = (commonName: string, more: object = {}): Promise<any> =>
-  program.ok('POST', '/certificates', { owner: 'joe@example.com', commonName, authority: { name: 'root' }, validityDays: 90, ...more });
-const get = (id: number): Promise<any> => program.ok('GET', `/certificates/${id}`);
-const successorOf = async (id: number): Promise<any> => {
+const issue = (commonName: string, more: object = {}): Promise<Json> =>
+  program.ok('POST', '/certificates', {
+    owner: 'joe@example.com',
+    commonName,
+    authority: { name: 'root' },
+    validityDays: 90,
+    ...more,
+  });
+const get = (id: number): Promise<Json> => program.ok('GET', `/certificates/${id}`);
+const successorOf = async (id: number): Promise<Json> => {
   const brief = await eventually(async () => (await get(id)).replacedBy[0]);
   return get(brief.id);
 };
-const until = (id: number, state: string): Promise<any> => eventually(async () => {
-  const certificate = await get(id);
-  return certificate.state === state && certificate;
-});
-const mailAbout = (words: string): Promise<any> => eventually(async () =>
-  (await program.ok('GET', '/mails?count=200')).items.find(({ subject }: { subject: string }) => subject.includes(words)));
-const deliveriesOf = async (id: number): Promise<any[]> => (await program.ok('GET', `/certificates/${id}/deliveries`)).items;
-const delivered = (id: number): Promise<any> => eventually(async () => {
-  const [delivery] = await deliveriesOf(id);
-  return delivery?.state === 'delivered' && delivery;
-});
-const served = (name: string, under = 'web'): X509Certificate => new X509Certificate(readFileSync(join(folder, under, name, 'cert.pem')));
+const until = (id: number, state: string): Promise<Json> =>
+  eventually(async () => {
+    const certificate = await get(id);
+    return certificate.state === state && certificate;
+  });
+const mailAbout = (words: string): Promise<Json> =>
+  eventually(async () =>
+    (await program.ok('GET', '/mails?count=200')).items.find(({ subject }: { subject: string }) =>
+      subject.includes(words),
+    ),
+  );
+const deliveriesOf = async (id: number): Promise<Json[]> =>
+  (await program.ok('GET', `/certificates/${id}/deliveries`)).items;
+const delivered = (id: number): Promise<Json> =>
+  eventually(async () => {
+    const [delivery] = await deliveriesOf(id);
+    return delivery?.state === 'delivered' && delivery;
+  });
+const served = (name: string, under = 'web'): X509Certificate =>
+  new X509Certificate(readFileSync(join(folder, under, name, 'cert.pem')));
 /** Lets each sweep run at least once more: one that has begun before may not count. */
 const anotherSweep = async (): Promise<void> => {
   const { source } = program.database;
   for (let i = 0; i < 2; i += 1) {
-    const [{ at }] = await source.query(`select max(last_success_at)::text as at from periodic_task where name in ('due-work', 'expiry-notices')`);
-    await eventually(async () => (await source.query(`select from periodic_task where name in ('due-work', 'expiry-notices') and last_success_at > $1`, [at])).length === 2);
+    const [{ at }] = await source.query(
+      `select max(last_success_at)::text as at from periodic_task where name in ('due-work', 'expiry-notices')`,
+    );
+    await eventually(
+      async () =>
+        (
+          await source.query(
+            `select from periodic_task where name in ('due-work', 'expiry-notices') and last_success_at > $1`,
+            [at],
+          )
+        ).length === 2,
+    );
   }
 };
 
@@ -57,9 +85,13 @@ describe('rotation', () => {
   it('is due by days or by a share of the lifetime, and says so beforehand', async () => {
     const byDays = await issue('days.example.com', { rotationPolicy: { name: 'ten days' } });
     const byShare = await issue('share.example.com', { rotationPolicy: { name: 'half' } });
-    const plan = async (id: number): Promise<any> => program.ok('GET', `/certificates/${id}/plan`);
-    const before = (certificate: any, days: number): number => Date.parse(certificate.notAfter) - days * dayMs;
-    expect(await plan(byDays.id)).toMatchObject({ willRenew: true, reason: 'policy', text: expect.stringContaining('10 days') });
+    const plan = async (id: number): Promise<Json> => program.ok('GET', `/certificates/${id}/plan`);
+    const before = (certificate: Json, days: number): number => Date.parse(certificate.notAfter) - days * dayMs;
+    expect(await plan(byDays.id)).toMatchObject({
+      willRenew: true,
+      reason: 'policy',
+      text: expect.stringContaining('10 days'),
+    });
     expect(Date.parse((await plan(byDays.id)).at)).toBe(before(byDays, 10));
     expect(Date.parse((await plan(byShare.id)).at)).toBe(before(byShare, 45));
 
@@ -71,12 +103,28 @@ describe('rotation', () => {
   });
 
   it('asks for the same with a new key, puts it where the old one was, and tells the owner', async () => {
-    await program.ok('POST', '/notifications', { label: 'ops soon', plugin: { id: 'email', options: { recipients: 'ops@example.com', interval: 5 } } });
+    await program.ok('POST', '/notifications', {
+      label: 'ops soon',
+      plugin: { id: 'email', options: { recipients: 'ops@example.com', interval: 5 } },
+    });
     const old = await issue('same.example.com', {
-      keyType: 'ECCSECP384R1', rotation: true, roles: [{ name: 'ops' }], notifications: [{ label: 'ops soon' }], destinations: [{ label: 'web' }], organization: 'Example',
+      keyType: 'ECCSECP384R1',
+      rotation: true,
+      roles: [{ name: 'ops' }],
+      notifications: [{ label: 'ops soon' }],
+      destinations: [{ label: 'web' }],
+      organization: 'Example',
       extensions: {
-        subAltNames: { names: [{ nameType: 'DNSName', value: '*.same.example.com' }, { nameType: 'IPAddress', value: '2001:db8::1' }, { nameType: 'uniformResourceIdentifier', value: 'spiffe://example.com/x' }] },
-        keyUsage: { useDigitalSignature: true, useKeyAgreement: true }, extendedKeyUsage: { useClientAuthentication: true }, custom: [{ oid: '1.2.3.4', encoding: 'string', value: 'x' }],
+        subAltNames: {
+          names: [
+            { nameType: 'DNSName', value: '*.same.example.com' },
+            { nameType: 'IPAddress', value: '2001:db8::1' },
+            { nameType: 'uniformResourceIdentifier', value: 'spiffe://example.com/x' },
+          ],
+        },
+        keyUsage: { useDigitalSignature: true, useKeyAgreement: true },
+        extendedKeyUsage: { useClientAuthentication: true },
+        custom: [{ oid: '1.2.3.4', encoding: 'string', value: 'x' }],
       },
     });
     await delivered(old.id);
@@ -84,17 +132,34 @@ describe('rotation', () => {
     program.clock.advance(61 * dayMs);
     const fresh = await successorOf(old.id);
     await until(old.id, 'superseded');
-    const same = ['cn', 'owner', 'keyType', 'distinguishedName', 'extensions', 'notify', 'rotation', 'rotationPolicy', 'authority', 'san', 'bits'];
+    const same = [
+      'cn',
+      'owner',
+      'keyType',
+      'distinguishedName',
+      'extensions',
+      'notify',
+      'rotation',
+      'rotationPolicy',
+      'authority',
+      'san',
+      'bits',
+    ];
     for (const member of same) expect(fresh[member], member).toEqual(old[member]);
     const ids = (things: { id: number }[]): number[] => things.map(({ id }) => id).sort((a, b) => a - b);
-    for (const member of ['roles', 'notifications', 'destinations', 'domains']) expect(ids(fresh[member]), member).toEqual(ids(old[member]));
+    for (const member of ['roles', 'notifications', 'destinations', 'domains'])
+      expect(ids(fresh[member]), member).toEqual(ids(old[member]));
     const [a, b] = [new X509Certificate(old.body), new X509Certificate(fresh.body)];
     expect(b.publicKey.equals(a.publicKey)).toBe(false);
     expect([b.subjectAltName, b.subject, b.keyUsage]).toEqual([a.subjectAltName, a.subject, a.keyUsage]);
-    expect(Date.parse(fresh.notAfter) - Date.parse(fresh.notBefore)).toBe(Date.parse(old.notAfter) - Date.parse(old.notBefore));
+    expect(Date.parse(fresh.notAfter) - Date.parse(fresh.notBefore)).toBe(
+      Date.parse(old.notAfter) - Date.parse(old.notBefore),
+    );
     expect(fresh.replaces).toMatchObject([{ id: old.id }]);
     expect(served('same.example.com').fingerprint256).toBe(b.fingerprint256);
-    expect(readFileSync(join(folder, 'web/same.example.com/privkey.pem'), 'utf8')).toBe((await program.ok('GET', `/certificates/${fresh.id}/key`)).key);
+    expect(readFileSync(join(folder, 'web/same.example.com/privkey.pem'), 'utf8')).toBe(
+      (await program.ok('GET', `/certificates/${fresh.id}/key`)).key,
+    );
     const mail = await mailAbout('same.example.com: renewed');
     expect(mail).toMatchObject({ to: ['joe@example.com'], text: expect.stringContaining('in place at: web') });
     expect((await deliveriesOf(old.id))[0].state).toBe('replaced');
@@ -104,12 +169,24 @@ describe('rotation', () => {
     const old = await issue('hand.example.com', { rotation: true });
     program.clock.advance(61 * dayMs);
     await until(old.id, 'superseded');
-    expect(await mailAbout('hand.example.com: renewed, must be deployed by hand')).toMatchObject({ to: ['joe@example.com'] });
+    expect(await mailAbout('hand.example.com: renewed, must be deployed by hand')).toMatchObject({
+      to: ['joe@example.com'],
+    });
   });
 
   it('keeps the certificate of a CSR the same to the last attribute of its subject', async () => {
-    const { csrPem: csr } = opensslCsr('/DC=com/DC=example/O=Kunde/OU=a/OU=b/serialNumber=7/CN=dn.example.com', [], 'ec');
-    const old = await program.ok('POST', '/certificates', { owner: 'joe@example.com', authority: { name: 'root' }, validityDays: 90, csr, rotation: true });
+    const { csrPem: csr } = opensslCsr(
+      '/DC=com/DC=example/O=Kunde/OU=a/OU=b/serialNumber=7/CN=dn.example.com',
+      [],
+      'ec',
+    );
+    const old = await program.ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      authority: { name: 'root' },
+      validityDays: 90,
+      csr,
+      rotation: true,
+    });
     const fresh = await program.ok('POST', `/certificates/${old.id}/reissue`);
     expect(new X509Certificate(fresh.body).subject).toBe(new X509Certificate(old.body).subject);
     expect(fresh.hasPrivateKey).toBe(true);
@@ -121,36 +198,65 @@ describe('a renewal that does not go through', () => {
     const { ok } = program;
     const path = join(folder, 'fragile');
     await ok('POST', '/destinations', { label: 'fragile', plugin: { id: 'filesystem', options: { path } } });
-    const old = await issue('fragile.example.com', { rotation: true, destinations: [{ label: 'web' }, { label: 'fragile' }] });
+    const old = await issue('fragile.example.com', {
+      rotation: true,
+      destinations: [{ label: 'web' }, { label: 'fragile' }],
+    });
     await eventually(async () => (await deliveriesOf(old.id)).every(({ state }) => state === 'delivered'));
     rmSync(path, { recursive: true });
     writeFileSync(path, 'not a folder');
     program.clock.advance(61 * dayMs);
     const fresh = await successorOf(old.id);
-    const failing = await eventually(async () => (await deliveriesOf(fresh.id)).find(({ state }) => state === 'failing'));
-    expect(failing).toMatchObject({ fault: 'misconfigured', detail: expect.any(String), attempts: 1, nextAttemptAt: expect.any(String) });
+    const failing = await eventually(async () =>
+      (await deliveriesOf(fresh.id)).find(({ state }) => state === 'failing'),
+    );
+    expect(failing).toMatchObject({
+      fault: 'misconfigured',
+      detail: expect.any(String),
+      attempts: 1,
+      nextAttemptAt: expect.any(String),
+    });
     await eventually(async () => (await deliveriesOf(fresh.id)).some(({ state }) => state === 'delivered'));
-    expect(await get(old.id)).toMatchObject({ state: 'issued', notify: true, nextNoticeAt: expect.any(String), renewal: { reason: 'renewal-under-way', at: null } });
+    expect(await get(old.id)).toMatchObject({
+      state: 'issued',
+      notify: true,
+      nextNoticeAt: expect.any(String),
+      renewal: { reason: 'renewal-under-way', at: null },
+    });
     expect((await program.call('POST', `/certificates/${old.id}/reissue`)).status).toBe(409);
     for (let attempt = 2; attempt <= 5; attempt += 1) {
       program.clock.advance(3_600_000);
       await eventually(async () => (await deliveriesOf(fresh.id)).some(({ attempts }) => attempts === attempt));
     }
-    expect(await mailAbout('fragile.example.com: delivery to fragile fails')).toMatchObject({ to: ['joe@example.com'], text: expect.stringContaining('5 attempts') });
+    expect(await mailAbout('fragile.example.com: delivery to fragile fails')).toMatchObject({
+      to: ['joe@example.com'],
+      text: expect.stringContaining('5 attempts'),
+    });
     rmSync(path);
     mkdirSync(path);
     await ok('POST', `/deliveries/${failing.id}/retry`);
     await until(old.id, 'superseded');
-    expect(served('fragile.example.com', 'fragile').fingerprint256).toBe(new X509Certificate(fresh.body).fingerprint256);
+    expect(served('fragile.example.com', 'fragile').fingerprint256).toBe(
+      new X509Certificate(fresh.body).fingerprint256,
+    );
   });
 
   it('at a destination is over when nothing is wanted there any more', async () => {
     const { ok } = program;
     const path = join(folder, 'given-up');
-    const { id } = await ok('POST', '/destinations', { label: 'given up', plugin: { id: 'filesystem', options: { path } } });
-    const old = await issue('given-up.example.com', { rotation: true, destinations: [{ label: 'web' }, { label: 'given up' }] });
+    const { id } = await ok('POST', '/destinations', {
+      label: 'given up',
+      plugin: { id: 'filesystem', options: { path } },
+    });
+    const old = await issue('given-up.example.com', {
+      rotation: true,
+      destinations: [{ label: 'web' }, { label: 'given up' }],
+    });
     await eventually(async () => (await deliveriesOf(old.id)).every(({ state }) => state === 'delivered'));
-    await ok('PUT', `/destinations/${id}`, { label: 'given up', plugin: { id: 'filesystem', options: { path: '/proc/none' } } });
+    await ok('PUT', `/destinations/${id}`, {
+      label: 'given up',
+      plugin: { id: 'filesystem', options: { path: '/proc/none' } },
+    });
     program.clock.advance(61 * dayMs);
     const fresh = await successorOf(old.id);
     await eventually(async () => (await deliveriesOf(fresh.id)).find(({ state }) => state === 'failing'));
@@ -168,9 +274,15 @@ describe('a renewal that does not go through', () => {
       const certificate = await get(old.id);
       return certificate.renewal.attempts > 0 && certificate;
     });
-    expect(failing).toMatchObject({ state: 'issued', renewal: { fault: 'misconfigured', detail: 'Authority root is not active.', at: expect.any(String) } });
+    expect(failing).toMatchObject({
+      state: 'issued',
+      renewal: { fault: 'misconfigured', detail: 'Authority root is not active.', at: expect.any(String) },
+    });
     expect(Date.parse(failing.renewal.at)).toBeGreaterThan(program.clock.now().getTime());
-    expect(await mailAbout('stuck.example.com: renewal failed')).toMatchObject({ to: ['joe@example.com'], text: expect.stringContaining('Authority root is not active.') });
+    expect(await mailAbout('stuck.example.com: renewal failed')).toMatchObject({
+      to: ['joe@example.com'],
+      text: expect.stringContaining('Authority root is not active.'),
+    });
     expect((await program.call('POST', `/certificates/${old.id}/reissue`)).status).toBe(409);
     await ok('PUT', `/authorities/${authorityId}`, { owner: 'pki@example.com', active: true });
     program.clock.advance(7 * 3_600_000);
@@ -232,14 +344,18 @@ describe('plans', () => {
   it('change with the certificate: rotation off and on, another policy', async () => {
     const { ok } = program;
     const { id } = await issue('switch.example.com');
-    const plan = (): Promise<any> => ok('GET', `/certificates/${id}/plan`);
+    const plan = (): Promise<Json> => ok('GET', `/certificates/${id}/plan`);
     expect(await plan()).toMatchObject({ willRenew: false, reason: 'rotation-off' });
     await ok('PUT', `/certificates/${id}`, { rotation: true });
     expect(await plan()).toMatchObject({ willRenew: true });
     await ok('PUT', `/certificates/${id}`, { rotation: false });
     program.clock.advance(80 * dayMs);
     await anotherSweep();
-    expect(await get(id)).toMatchObject({ state: 'issued', replacedBy: [], renewal: { at: null, reason: 'rotation-off' } });
+    expect(await get(id)).toMatchObject({
+      state: 'issued',
+      replacedBy: [],
+      renewal: { at: null, reason: 'rotation-off' },
+    });
     await ok('PUT', `/certificates/${id}`, { rotation: true, rotationPolicy: { name: 'half' } });
     await until(id, 'superseded');
   });
@@ -250,7 +366,12 @@ describe('a certificate that another one replaces', () => {
     const { ok } = program;
     const old = await issue('replaced.example.com', { rotation: true });
     const fresh = await issue('replaced.example.com', { replaces: [{ name: old.name }] });
-    expect(await get(old.id)).toMatchObject({ notify: false, nextNoticeAt: null, renewal: { at: null, reason: 'replaced' }, replacedBy: [{ id: fresh.id }] });
+    expect(await get(old.id)).toMatchObject({
+      notify: false,
+      nextNoticeAt: null,
+      renewal: { at: null, reason: 'replaced' },
+      replacedBy: [{ id: fresh.id }],
+    });
     expect(await ok('GET', `/certificates/${old.id}/plan`)).toMatchObject({ willRenew: false, reason: 'replaced' });
     program.clock.advance(70 * dayMs);
     await anotherSweep();
@@ -273,18 +394,32 @@ describe('revocation', () => {
   it('leaves rotation and notification, is told, and happens once', async () => {
     const { ok, call } = program;
     const { id } = await issue('revoked.example.com', { rotation: true });
-    expect(await ok('PUT', `/certificates/${id}/revoke`, { crlReason: 'keyCompromise', comments: 'Laptop lost' })).toEqual({ id });
+    expect(
+      await ok('PUT', `/certificates/${id}/revoke`, { crlReason: 'keyCompromise', comments: 'Laptop lost' }),
+    ).toEqual({ id });
     expect(await get(id)).toMatchObject({
-      state: 'revoked', status: 'revoked', notify: false, rotation: false, nextNoticeAt: null, revocationReason: 1, revokedAt: expect.any(String), renewal: { at: null, reason: 'revoked' },
+      state: 'revoked',
+      status: 'revoked',
+      notify: false,
+      rotation: false,
+      nextNoticeAt: null,
+      revocationReason: 1,
+      revokedAt: expect.any(String),
+      renewal: { at: null, reason: 'revoked' },
     });
-    expect(await mailAbout('revoked.example.com: revoked')).toMatchObject({ to: ['joe@example.com'], text: expect.stringContaining('Laptop lost') });
+    expect(await mailAbout('revoked.example.com: revoked')).toMatchObject({
+      to: ['joe@example.com'],
+      text: expect.stringContaining('Laptop lost'),
+    });
     expect((await call('PUT', `/certificates/${id}/revoke`, {})).status).toBe(409);
     expect((await call('POST', `/certificates/${id}/reissue`)).status).toBe(409);
     program.clock.advance(89 * dayMs);
     await anotherSweep();
     expect((await get(id)).replacedBy).toEqual([]);
     const log = await ok('GET', '/logs?count=200');
-    expect(log.items.filter((event: any) => event.logType === 'certificate.revoked' && event.targetId === String(id))).toHaveLength(1);
+    expect(
+      log.items.filter((event: Json) => event.logType === 'certificate.revoked' && event.targetId === String(id)),
+    ).toHaveLength(1);
   });
 
   it('of a renewal that is not in place yet makes its predecessor renew again', async () => {
@@ -296,12 +431,16 @@ describe('revocation', () => {
     program.clock.advance(61 * dayMs);
     const first = await successorOf(old.id);
     await ok('PUT', `/certificates/${first.id}/revoke`, {});
-    const second = await eventually(async () => (await get(old.id)).replacedBy.find(({ id }: { id: number }) => id !== first.id));
+    const second = await eventually(async () =>
+      (await get(old.id)).replacedBy.find(({ id }: { id: number }) => id !== first.id),
+    );
     expect(second.state).toBe('issued');
     rmSync(path);
     program.clock.advance(3_600_000);
     await until(old.id, 'superseded');
-    expect(served('twice.example.com', 'broken').fingerprint256).toBe(new X509Certificate((await get(second.id)).body).fingerprint256);
+    expect(served('twice.example.com', 'broken').fingerprint256).toBe(
+      new X509Certificate((await get(second.id)).body).fingerprint256,
+    );
   });
 });
 
@@ -322,8 +461,16 @@ describe('destinations of a certificate', () => {
     await delivered(id);
     expect(existsSync(files('attach.example.com'))).toBe(true);
     await ok('PUT', `/certificates/${id}`, { destinations: [] });
-    expect((await ok('PUT', `/certificates/${id}`, { destinations: [{ label: 'web' }] })).destinations).toMatchObject([{ label: 'web' }]);
-    await eventually(async () => (await deliveriesOf(id)).filter(({ state }) => state !== 'removed').map(({ state }) => state).join() === 'delivered');
+    expect((await ok('PUT', `/certificates/${id}`, { destinations: [{ label: 'web' }] })).destinations).toMatchObject([
+      { label: 'web' },
+    ]);
+    await eventually(
+      async () =>
+        (await deliveriesOf(id))
+          .filter(({ state }) => state !== 'removed')
+          .map(({ state }) => state)
+          .join() === 'delivered',
+    );
     expect(readFileSync(files('attach.example.com'), 'utf8')).toBe(body + chain);
   });
 
@@ -359,7 +506,9 @@ describe('destinations of a certificate', () => {
     const first = await issue('clash.example.com', { destinations: [{ label: 'web' }] });
     await delivered(first.id);
     const second = await issue('clash.example.com', { destinations: [{ label: 'web' }] });
-    const refused = await eventually(async () => (await deliveriesOf(second.id)).find(({ state }) => state === 'failing'));
+    const refused = await eventually(async () =>
+      (await deliveriesOf(second.id)).find(({ state }) => state === 'failing'),
+    );
     expect(refused).toMatchObject({ fault: 'misconfigured', detail: expect.stringContaining(first.name) });
     expect(served('clash.example.com').fingerprint256).toBe(new X509Certificate(first.body).fingerprint256);
     await ok('PUT', `/certificates/${second.id}`, { replaces: [{ id: first.id }] });
@@ -370,7 +519,10 @@ describe('destinations of a certificate', () => {
 
   it('can be deleted once nothing is there any more, also after rotations', async () => {
     const { ok, call } = program;
-    const { id } = await ok('POST', '/destinations', { label: 'short-lived', plugin: { id: 'filesystem', options: { path: join(folder, 'short') } } });
+    const { id } = await ok('POST', '/destinations', {
+      label: 'short-lived',
+      plugin: { id: 'filesystem', options: { path: join(folder, 'short') } },
+    });
     const old = await issue('short.example.com', { destinations: [{ label: 'short-lived' }] });
     await delivered(old.id);
     const fresh = await ok('POST', `/certificates/${old.id}/reissue`);

@@ -3,6 +3,7 @@ import { plugins } from '../../plugins/index.js';
 import { type Answer, eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs, opensslVerify } from '../support/requests.js';
 import { slowIssuer } from '../support/slow-issuer.js';
+import type { Json } from '../support/json.js';
 
 const issuer = slowIssuer();
 let program: TestProgram;
@@ -13,35 +14,63 @@ afterAll(() => program.stop());
 
 async function makeAuthority(behaviour: string): Promise<string> {
   const name = `CA ${behaviour}`;
-  await program.ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: `Example ${behaviour}`, plugin: { id: 'slow-issuer', options: { behaviour } } });
+  await program.ok('POST', '/authorities', {
+    name,
+    owner: 'pki@example.com',
+    commonName: `Example ${behaviour}`,
+    plugin: { id: 'slow-issuer', options: { behaviour } },
+  });
   return name;
 }
 
-const request = (authority: string, commonName: string, more: object = {}): object => (
-  { owner: 'joe@example.com', commonName, authority: { name: authority }, validityDays: 90, ...more });
-
-const until = (id: number, state: string): Promise<any> => eventually(async () => { // eslint-disable-line @typescript-eslint/no-explicit-any -- JSON
-  const certificate = await program.ok('GET', `/certificates/${id}`);
-  return certificate.state === state && certificate;
+const request = (authority: string, commonName: string, more: object = {}): object => ({
+  owner: 'joe@example.com',
+  commonName,
+  authority: { name: authority },
+  validityDays: 90,
+  ...more,
 });
+
+const until = (id: number, state: string): Promise<Json> =>
+  eventually(async () => {
+    const certificate = await program.ok('GET', `/certificates/${id}`);
+    return certificate.state === state && certificate;
+  });
 
 describe('an issuer that takes its time', () => {
   let old: { id: number; name: string };
 
   it('is waited for: requested, pending, issued, under the name that a certificate has', async () => {
     const authority = await makeAuthority('pending');
-    const asked = await program.call('POST', '/certificates', request(authority, 'slow.example.com', { rotation: true }));
-    expect(asked).toMatchObject({ status: 202, body: { state: 'pending', status: 'unknown', body: null, serial: null, order: { attempts: 0, fault: null } } });
-    expect(await program.ok('GET', `/certificates/${asked.body.id}/plan`)).toMatchObject({ willRenew: false, reason: 'not-issued' });
-    expect(await program.call('POST', `/certificates/${asked.body.id}/export`, { plugin: { slug: 'pem' } })).toMatchObject({ status: 409 });
+    const asked = await program.call(
+      'POST',
+      '/certificates',
+      request(authority, 'slow.example.com', { rotation: true }),
+    );
+    expect(asked).toMatchObject({
+      status: 202,
+      body: { state: 'pending', status: 'unknown', body: null, serial: null, order: { attempts: 0, fault: null } },
+    });
+    expect(await program.ok('GET', `/certificates/${asked.body.id}/plan`)).toMatchObject({
+      willRenew: false,
+      reason: 'not-issued',
+    });
+    expect(
+      await program.call('POST', `/certificates/${asked.body.id}/export`, { plugin: { slug: 'pem' } }),
+    ).toMatchObject({ status: 409 });
     issuer.deliver();
     const issued = await until(asked.body.id, 'issued');
     expect(issuer.asked.sign).toHaveLength(1);
     expect(issuer.asked.poll.length).toBeGreaterThanOrEqual(1);
     const day = (text: string): string => text.slice(0, 10).replaceAll('-', '');
     expect(issued).toMatchObject({
-      status: 'valid', order: null, issuer: 'Examplepending', serial: expect.stringMatching(/^\d+$/),
-      name: `slow.example.com-Examplepending-${day(issued.notBefore)}-${day(issued.notAfter)}`, renewal: { at: expect.any(String) }, nextNoticeAt: expect.any(String),
+      status: 'valid',
+      order: null,
+      issuer: 'Examplepending',
+      serial: expect.stringMatching(/^\d+$/),
+      name: `slow.example.com-Examplepending-${day(issued.notBefore)}-${day(issued.notAfter)}`,
+      renewal: { at: expect.any(String) },
+      nextNoticeAt: expect.any(String),
     });
     const { authorityCertificate } = await program.ok('GET', `/authorities/${issued.authority.id}`);
     expect(opensslVerify(authorityCertificate.body, issued)).toContain('OK');
@@ -61,7 +90,11 @@ describe('an issuer that takes its time', () => {
   });
 
   it('reissues on demand, and says that it is not done yet', async () => {
-    const { body: certificate } = await program.call('POST', '/certificates', request('CA pending', 'again.example.com'));
+    const { body: certificate } = await program.call(
+      'POST',
+      '/certificates',
+      request('CA pending', 'again.example.com'),
+    );
     await until(certificate.id, 'issued');
     const reissued = await program.call('POST', `/certificates/${certificate.id}/reissue`);
     expect(reissued.status).toBe(reissued.body.state === 'issued' ? 200 : 202);
@@ -72,17 +105,32 @@ describe('an issuer that takes its time', () => {
 
 describe('an issuer that lies', () => {
   it.each([
-    ['wrong-key', 'another key'], ['other-names', 'evil.example.com'], ['longer', 'later than asked'], ['no-chain', 'chain'],
+    ['wrong-key', 'another key'],
+    ['other-names', 'evil.example.com'],
+    ['longer', 'later than asked'],
+    ['no-chain', 'chain'],
   ])('about %s is found out, and nothing of it is stored as good', async (behaviour, words) => {
     const authority = await makeAuthority(behaviour);
-    const { status, body } = await program.call('POST', '/certificates', request(authority, `${behaviour}.example.com`));
+    const { status, body } = await program.call(
+      'POST',
+      '/certificates',
+      request(authority, `${behaviour}.example.com`),
+    );
     expect(status).toBe(200);
-    expect(body).toMatchObject({ state: 'failed', body: null, serial: null, order: { fault: 'refused', detail: expect.stringContaining(words), nextAttemptAt: null } });
+    expect(body).toMatchObject({
+      state: 'failed',
+      body: null,
+      serial: null,
+      order: { fault: 'refused', detail: expect.stringContaining(words), nextAttemptAt: null },
+    });
   });
 });
 
 describe('an issuer that fails', () => {
-  /** Answers to requests that an issuer could not fulfil yet: asked for at the same time, because each answer takes its time. */
+  /**
+   * Answers to requests that an issuer could not fulfil yet: asked for at the same time, because each answer takes its
+   * time.
+   */
   let broken: Answer;
   let busy: Answer;
   let turned: Answer;
@@ -90,17 +138,30 @@ describe('an issuer that fails', () => {
   let turncoatId: number;
   beforeAll(async () => {
     const [breaks, once] = [await makeAuthority('breaks'), await makeAuthority('unavailable-once')];
-    turncoatId = (await program.ok('POST', '/authorities', {
-      name: 'turncoat', owner: 'pki@example.com', commonName: 'Turncoat', plugin: { id: 'slow-issuer', options: { behaviour: 'unavailable-once' } },
-    })).id;
-    const ask = (authority: string, commonName: string, rotation = false): Promise<Answer> => program.call('POST', '/certificates', request(authority, commonName, { rotation }));
+    turncoatId = (
+      await program.ok('POST', '/authorities', {
+        name: 'turncoat',
+        owner: 'pki@example.com',
+        commonName: 'Turncoat',
+        plugin: { id: 'slow-issuer', options: { behaviour: 'unavailable-once' } },
+      })
+    ).id;
+    const ask = (authority: string, commonName: string, rotation = false): Promise<Answer> =>
+      program.call('POST', '/certificates', request(authority, commonName, { rotation }));
     [broken, busy, turned, delayed] = await Promise.all([
-      ask(breaks, 'broken.example.com'), ask(once, 'busy.example.com'), ask('turncoat', 'kept.example.com', true), ask(once, 'delayed.example.com'),
+      ask(breaks, 'broken.example.com'),
+      ask(once, 'busy.example.com'),
+      ask('turncoat', 'kept.example.com', true),
+      ask(once, 'delayed.example.com'),
     ]);
   });
 
   it('and refuses, ends the request', async () => {
-    const { body } = await program.call('POST', '/certificates', request(await makeAuthority('refuses'), 'no.example.com'));
+    const { body } = await program.call(
+      'POST',
+      '/certificates',
+      request(await makeAuthority('refuses'), 'no.example.com'),
+    );
     expect(body).toMatchObject({ state: 'failed', order: { fault: 'refused', detail: 'The CA says no.' } });
   });
 
@@ -111,7 +172,10 @@ describe('an issuer that fails', () => {
 
   it('because it is busy, is asked again for the same order', async () => {
     expect(busy.status).toBe(202);
-    expect(busy.body).toMatchObject({ state: 'requested', order: { attempts: 1, fault: 'unavailable', detail: 'The CA is busy.', nextAttemptAt: expect.any(String) } });
+    expect(busy.body).toMatchObject({
+      state: 'requested',
+      order: { attempts: 1, fault: 'unavailable', detail: 'The CA is busy.', nextAttemptAt: expect.any(String) },
+    });
     program.clock.advance(60_000);
     expect((await until(busy.body.id, 'issued')).order).toBeNull();
     await Promise.all([turned, delayed].map(({ body }) => until(body.id, 'issued')));
@@ -121,18 +185,35 @@ describe('an issuer that fails', () => {
 
   it('at a renewal, leaves the old certificate as it was, tells its owner and tries again', async () => {
     const old = turned.body;
-    await program.ok('PUT', `/authorities/${turncoatId}`, { owner: 'pki@example.com', plugin: { id: 'slow-issuer', options: { behaviour: 'refuses' } } });
+    await program.ok('PUT', `/authorities/${turncoatId}`, {
+      owner: 'pki@example.com',
+      plugin: { id: 'slow-issuer', options: { behaviour: 'refuses' } },
+    });
     program.clock.advance(61 * dayMs);
     const failing = await eventually(async () => {
       const certificate = await program.ok('GET', `/certificates/${old.id}`);
       return certificate.renewal.attempts > 0 && certificate;
     });
-    expect(failing).toMatchObject({ state: 'issued', notify: true, renewal: { fault: 'refused', detail: 'The CA says no.', at: expect.any(String) } });
-    const mail = await eventually(async () => (await program.ok('GET', '/mails?count=50')).items.find((one: { subject: string }) => one.subject.startsWith('kept.example.com: renewal failed')));
+    expect(failing).toMatchObject({
+      state: 'issued',
+      notify: true,
+      renewal: { fault: 'refused', detail: 'The CA says no.', at: expect.any(String) },
+    });
+    const mail = await eventually(async () =>
+      (await program.ok('GET', '/mails?count=50')).items.find((one: { subject: string }) =>
+        one.subject.startsWith('kept.example.com: renewal failed'),
+      ),
+    );
     expect(mail).toMatchObject({ to: ['joe@example.com'], text: expect.stringContaining('The CA says no.') });
-    await program.ok('PUT', `/authorities/${turncoatId}`, { owner: 'pki@example.com', plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } } });
+    await program.ok('PUT', `/authorities/${turncoatId}`, {
+      owner: 'pki@example.com',
+      plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } },
+    });
     program.clock.advance(60_000);
-    expect((await until(old.id, 'superseded')).replacedBy.map((one: { state: string }) => one.state).sort()).toEqual(['failed', 'issued']);
+    expect((await until(old.id, 'superseded')).replacedBy.map((one: { state: string }) => one.state).sort()).toEqual([
+      'failed',
+      'issued',
+    ]);
   });
 
   it('for a while at a renewal, tells the owner and goes on', async () => {
@@ -142,8 +223,16 @@ describe('an issuer that fails', () => {
       const certificate = await program.ok('GET', `/certificates/${id}`);
       return certificate.renewal.fault !== null && certificate;
     });
-    expect(waiting).toMatchObject({ state: 'issued', renewal: { fault: 'unavailable', reason: 'renewal-under-way', at: null }, replacedBy: [{ state: 'requested' }] });
-    const mail = await eventually(async () => (await program.ok('GET', '/mails?count=50')).items.find((one: { subject: string }) => one.subject.startsWith('delayed.example.com: renewal failed')));
+    expect(waiting).toMatchObject({
+      state: 'issued',
+      renewal: { fault: 'unavailable', reason: 'renewal-under-way', at: null },
+      replacedBy: [{ state: 'requested' }],
+    });
+    const mail = await eventually(async () =>
+      (await program.ok('GET', '/mails?count=50')).items.find((one: { subject: string }) =>
+        one.subject.startsWith('delayed.example.com: renewal failed'),
+      ),
+    );
     expect(mail.text).toMatch(/The CA is busy\.[\s\S]*The next attempt is /);
     program.clock.advance(60_000);
     expect((await until(id, 'superseded')).renewal).toMatchObject({ attempts: 0, fault: null });
@@ -152,10 +241,21 @@ describe('an issuer that fails', () => {
   it('does not silence the certificate that the failed one was to replace', async () => {
     const { body: old } = await program.call('POST', '/certificates', request('CA pending', 'loud.example.com'));
     await until(old.id, 'issued');
-    const { body: failed } = await program.call('POST', '/certificates', request('CA refuses', 'loud.example.com', { replaces: [{ id: old.id }] }));
+    const { body: failed } = await program.call(
+      'POST',
+      '/certificates',
+      request('CA refuses', 'loud.example.com', { replaces: [{ id: old.id }] }),
+    );
     expect(failed.state).toBe('failed');
-    expect(await program.ok('GET', `/certificates/${old.id}`)).toMatchObject({ notify: true, nextNoticeAt: expect.any(String) });
-    const { body: replacing } = await program.call('POST', '/certificates', request('CA pending', 'loud.example.com', { replaces: [{ id: old.id }] }));
+    expect(await program.ok('GET', `/certificates/${old.id}`)).toMatchObject({
+      notify: true,
+      nextNoticeAt: expect.any(String),
+    });
+    const { body: replacing } = await program.call(
+      'POST',
+      '/certificates',
+      request('CA pending', 'loud.example.com', { replaces: [{ id: old.id }] }),
+    );
     await until(replacing.id, 'issued');
     expect(await program.ok('GET', `/certificates/${old.id}`)).toMatchObject({ notify: false, nextNoticeAt: null });
   });

@@ -13,21 +13,36 @@ describe('who takes whose place', () => {
   });
   afterAll(() => program.stop());
 
-  const issue = (more: object = {}) => program.ok('POST', '/certificates', {
-    owner: 'joe@example.com', commonName: `line${++number}.example.com`, authority: { name: 'root' }, validityDays: 90, rotationPolicy: { name: 'default' }, ...more,
-  });
+  const issue = (more: object = {}) =>
+    program.ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: `line${++number}.example.com`,
+      authority: { name: 'root' },
+      validityDays: 90,
+      rotationPolicy: { name: 'default' },
+      ...more,
+    });
   const get = (id: number) => program.ok('GET', `/certificates/${id}`);
   const reissue = (id: number) => program.ok('POST', `/certificates/${id}/reissue`);
   const revoke = (id: number) => program.ok('PUT', `/certificates/${id}/revoke`, { crlReason: 'superseded' });
   const destination = async (name: string) => {
     const folder = join(program.dataDir, '..', `${program.dataDir.split('/').at(-1)}-${name}`);
-    const { id } = await program.ok('POST', '/destinations', { label: `${name}${number}`, plugin: { id: 'filesystem', options: { path: folder } } });
-    return { id: id as number, folder, served: async (cn: string) => BigInt(`0x${new X509Certificate(await readFile(join(folder, cn, 'cert.pem'))).serialNumber}`).toString() };
+    const { id } = await program.ok('POST', '/destinations', {
+      label: `${name}${number}`,
+      plugin: { id: 'filesystem', options: { path: folder } },
+    });
+    return {
+      id: id as number,
+      folder,
+      served: async (cn: string) =>
+        BigInt(`0x${new X509Certificate(await readFile(join(folder, cn, 'cert.pem'))).serialNumber}`).toString(),
+    };
   };
-  const delivered = (id: number, count = 1) => eventually(async () => {
-    const { items } = await program.ok('GET', `/certificates/${id}/deliveries`);
-    return items.filter((d: { state: string }) => d.state === 'delivered').length === count;
-  });
+  const delivered = (id: number, count = 1) =>
+    eventually(async () => {
+      const { items } = await program.ok('GET', `/certificates/${id}/deliveries`);
+      return items.filter((d: { state: string }) => d.state === 'delivered').length === count;
+    });
 
   it('renews the old one again when its undelivered successor is revoked', async () => {
     const place = await destination('a');
@@ -36,7 +51,9 @@ describe('who takes whose place', () => {
     await rm(place.folder, { recursive: true });
     await writeFile(place.folder, 'in the way');
     const heir = await reissue(old.id);
-    await eventually(async () => (await program.ok('GET', `/certificates/${heir.id}/deliveries`)).items[0].state === 'failing');
+    await eventually(
+      async () => (await program.ok('GET', `/certificates/${heir.id}/deliveries`)).items[0].state === 'failing',
+    );
     await revoke(heir.id);
     const again = await get(old.id);
     expect(again).toMatchObject({ state: 'issued', notify: true, renewal: { reason: 'policy' } });
@@ -52,12 +69,12 @@ describe('who takes whose place', () => {
     await rm(there.folder, { recursive: true });
     await writeFile(there.folder, 'in the way');
     const heir = await reissue(old.id);
-    await eventually(async () => await here.served(old.cn) === heir.serial);
+    await eventually(async () => (await here.served(old.cn)) === heir.serial);
     expect((await get(old.id)).state).toBe('issued');
     await rm(there.folder);
     await mkdir(there.folder);
     await revoke(heir.id);
-    await eventually(async () => await here.served(old.cn) === old.serial && (await get(old.id)).state === 'issued');
+    await eventually(async () => (await here.served(old.cn)) === old.serial && (await get(old.id)).state === 'issued');
   });
 
   it('follows the old one to a destination that it got in the meantime', async () => {
@@ -84,10 +101,18 @@ describe('who takes whose place', () => {
     const heir = await reissue(old.id);
     await program.ok('PUT', `/certificates/${heir.id}`, { owner: 'amy@example.com' });
     const password = 'Correct-Horse-2!';
-    await program.ok('POST', '/users', { username: 'joe', email: 'joe@example.com', password, roles: [{ name: 'joe@example.com' }] });
+    await program.ok('POST', '/users', {
+      username: 'joe',
+      email: 'joe@example.com',
+      password,
+      roles: [{ name: 'joe@example.com' }],
+    });
     const token = await program.login('joe', password);
     const attach = { destinations: [{ id: first.id }, { id: second.id }] };
-    expect(await program.call('PUT', `/certificates/${old.id}`, attach, { token })).toMatchObject({ status: 403, body: { detail: `You are not authorized to change certificate ${heir.name}.` } });
+    expect(await program.call('PUT', `/certificates/${old.id}`, attach, { token })).toMatchObject({
+      status: 403,
+      body: { detail: `You are not authorized to change certificate ${heir.name}.` },
+    });
     expect((await get(old.id)).destinations).toHaveLength(1);
     await program.ok('PUT', `/certificates/${heir.id}`, { owner: 'joe@example.com' });
     expect((await program.call('PUT', `/certificates/${old.id}`, attach, { token })).status).toBe(200);
@@ -98,23 +123,48 @@ describe('who takes whose place', () => {
   it('watches and renews again what is no longer to be replaced, for those who have the right to it', async () => {
     const password = 'Correct-Horse-2!';
     const [old, heir] = [await issue(), await issue({ owner: 'bea@example.com' })];
-    await program.ok('POST', '/users', { username: 'bea', email: 'bea@example.com', password, roles: [{ name: 'bea@example.com' }] });
+    await program.ok('POST', '/users', {
+      username: 'bea',
+      email: 'bea@example.com',
+      password,
+      roles: [{ name: 'bea@example.com' }],
+    });
     const token = await program.login('bea', password);
     const asBea = (body: object) => program.call('PUT', `/certificates/${heir.id}`, body, { token });
     expect((await asBea({ replaces: [{ id: old.id }] })).status).toBe(403);
     const linked = await program.ok('PUT', `/certificates/${heir.id}`, { replaces: [{ id: old.id }] });
-    expect(await get(old.id)).toMatchObject({ notify: false, nextNoticeAt: null, renewal: { at: null, reason: 'replaced' } });
+    expect(await get(old.id)).toMatchObject({
+      notify: false,
+      nextNoticeAt: null,
+      renewal: { at: null, reason: 'replaced' },
+    });
     expect((await asBea(linked)).status).toBe(200);
     expect((await asBea({ replaces: [] })).status).toBe(403);
     await program.ok('PUT', `/certificates/${heir.id}`, { replaces: [] });
-    expect(await get(old.id)).toMatchObject({ notify: true, nextNoticeAt: old.nextNoticeAt, renewal: old.renewal, replacedBy: [] });
+    expect(await get(old.id)).toMatchObject({
+      notify: true,
+      nextNoticeAt: old.nextNoticeAt,
+      renewal: old.renewal,
+      replacedBy: [],
+    });
   });
 
   it('lets nothing stand in for what stands in for it, over whatever others', async () => {
     const [a, b, c] = [await issue(), await issue(), await issue()];
-    const replace = (heir: { id: number }, old: { id: number }) => program.call('PUT', `/certificates/${heir.id}`, { replaces: [{ id: old.id }] });
-    for (const [heir, old] of [[b, a], [c, b]]) expect((await replace(heir, old)).status).toBe(200);
-    for (const old of [b, c]) expect(await replace(a, old)).toMatchObject({ status: 409, body: { detail: `Certificate ${old.name} replaces ${a.name} already: neither can take the place of the other.` } });
+    const replace = (heir: { id: number }, old: { id: number }) =>
+      program.call('PUT', `/certificates/${heir.id}`, { replaces: [{ id: old.id }] });
+    for (const [heir, old] of [
+      [b, a],
+      [c, b],
+    ])
+      expect((await replace(heir, old)).status).toBe(200);
+    for (const old of [b, c])
+      expect(await replace(a, old)).toMatchObject({
+        status: 409,
+        body: {
+          detail: `Certificate ${old.name} replaces ${a.name} already: neither can take the place of the other.`,
+        },
+      });
     const renewal = await reissue(c.id);
     expect((await replace(c, renewal)).status).toBe(409);
     expect(await get(renewal.id)).toMatchObject({ notify: true, nextNoticeAt: expect.any(String) });
@@ -125,33 +175,57 @@ describe('who takes whose place', () => {
     await revoke(revoked.id);
     program.clock.advance(2 * 86_400_000);
     const replaces = [{ id: old.id }];
-    for (const heir of [revoked, short]) expect((await program.call('PUT', `/certificates/${heir.id}`, { replaces })).status).toBe(409);
+    for (const heir of [revoked, short])
+      expect((await program.call('PUT', `/certificates/${heir.id}`, { replaces })).status).toBe(409);
     const { body, chain } = short;
     await program.database.source.query('delete from certificate where id = $1', [short.id]);
-    expect((await program.call('POST', '/certificates/upload', { owner: 'joe@example.com', body, chain, replaces })).status).toBe(409);
+    expect(
+      (await program.call('POST', '/certificates/upload', { owner: 'joe@example.com', body, chain, replaces })).status,
+    ).toBe(409);
     expect(await get(old.id)).toMatchObject({ notify: true, nextNoticeAt: old.nextNoticeAt });
     const long = await issue();
-    expect((await program.call('PUT', `/certificates/${long.id}`, { replaces: [{ id: revoked.id }] })).status).toBe(200);
+    expect((await program.call('PUT', `/certificates/${long.id}`, { replaces: [{ id: revoked.id }] })).status).toBe(
+      200,
+    );
   });
 
   it('leaves nothing that is watched without a warning', async () => {
-    const silent = await program.ok('POST', '/notifications', { label: 'silent', active: false, plugin: { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } } });
+    const silent = await program.ok('POST', '/notifications', {
+      label: 'silent',
+      active: false,
+      plugin: { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } },
+    });
     const certificate = await issue();
     const after = await program.ok('PUT', `/certificates/${certificate.id}`, { notifications: [{ id: silent.id }] });
     expect([after.nextNoticeAt, after.notifications.length]).toEqual([certificate.nextNoticeAt, 4]);
   });
 
   it.each<[string, 'PUT' | 'DELETE', (heir: number) => Promise<unknown>]>([
-    ['switched off, and nothing is to replace it any more', 'PUT', (heir) => program.ok('PUT', `/certificates/${heir}`, { replaces: [] })],
+    [
+      'switched off, and nothing is to replace it any more',
+      'PUT',
+      (heir) => program.ok('PUT', `/certificates/${heir}`, { replaces: [] }),
+    ],
     ['deleted, and what replaced it is revoked', 'DELETE', revoke],
   ])('warns of the end of what comes back though its notification was %s', async (_, method, free) => {
-    const own = { label: `own${number}`, plugin: { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } } };
+    const own = {
+      label: `own${number}`,
+      plugin: { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } },
+    };
     const { id: notification } = await program.ok('POST', '/notifications', own);
     const [old, usual] = [await issue({ notifications: [{ id: notification }] }), await issue()];
     const heir = await issue({ replaces: [{ id: old.id }] });
-    await program.ok(method, `/notifications/${notification}`, method === 'PUT' ? { ...own, active: false } : undefined);
+    await program.ok(
+      method,
+      `/notifications/${notification}`,
+      method === 'PUT' ? { ...own, active: false } : undefined,
+    );
     await free(heir.id);
-    expect(await get(old.id)).toMatchObject({ notify: true, nextNoticeAt: usual.nextNoticeAt, notifications: expect.arrayContaining(usual.notifications) });
+    expect(await get(old.id)).toMatchObject({
+      notify: true,
+      nextNoticeAt: usual.nextNoticeAt,
+      notifications: expect.arrayContaining(usual.notifications),
+    });
   });
 
   it('supersedes the old one once the destination that failed is detached', async () => {
@@ -173,7 +247,7 @@ describe('who takes whose place', () => {
     await program.ok('PUT', `/certificates/${certificate.id}`, { destinations: [] });
     await program.ok('PUT', `/certificates/${certificate.id}`, { destinations: [{ id: place.id }] });
     await delivered(certificate.id);
-    await eventually(async () => await place.served(certificate.cn) === certificate.serial);
+    await eventually(async () => (await place.served(certificate.cn)) === certificate.serial);
     expect((await get(certificate.id)).destinations).toHaveLength(1);
   });
 
@@ -181,7 +255,9 @@ describe('who takes whose place', () => {
     const place = await destination('h');
     const certificate = await issue();
     await revoke(certificate.id);
-    expect((await program.call('PUT', `/certificates/${certificate.id}`, { destinations: [{ id: place.id }] })).status).toBe(409);
+    expect(
+      (await program.call('PUT', `/certificates/${certificate.id}`, { destinations: [{ id: place.id }] })).status,
+    ).toBe(409);
     expect((await program.ok('GET', `/certificates/${certificate.id}/deliveries`)).items).toEqual([]);
   });
 });

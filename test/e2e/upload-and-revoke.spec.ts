@@ -18,7 +18,12 @@ beforeAll(async () => {
   program = await startProgram({}, { plugins: [...plugins, issuer.plugin] });
   const { ok } = program;
   await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
-  await ok('POST', '/authorities', { name: 'slow', owner: 'pki@example.com', commonName: 'Example Slow', plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } } });
+  await ok('POST', '/authorities', {
+    name: 'slow',
+    owner: 'pki@example.com',
+    commonName: 'Example Slow',
+    plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } },
+  });
   const open = await ok('POST', '/roles', { name: 'issuers' });
   await ok('PUT', '/authorities/1', { owner: 'pki@example.com', roles: [{ id: open.id }] });
   await ok('POST', '/users', { username: 'bob', email: 'bob@example.com', password, roles: [{ id: open.id }] });
@@ -29,48 +34,98 @@ afterAll(async () => {
   foreign.close();
 });
 
-const issue = (more: object = {}) => program.ok('POST', '/certificates', {
-  owner: 'joe@example.com', commonName: `u${++number}.example.com`, authority: { name: 'root' }, validityDays: 90, ...more,
-});
+const issue = (more: object = {}) =>
+  program.ok('POST', '/certificates', {
+    owner: 'joe@example.com',
+    commonName: `u${++number}.example.com`,
+    authority: { name: 'root' },
+    validityDays: 90,
+    ...more,
+  });
 const get = (id: number) => program.ok('GET', `/certificates/${id}`);
-const upload = (body: object, token?: string) => program.call('POST', '/certificates/upload', { owner: 'joe@example.com', ...body }, { token });
-const revoke = (id: number, body: object = {}, token?: string) => program.call('PUT', `/certificates/${id}/revoke`, body, { token });
+const upload = (body: object, token?: string) =>
+  program.call('POST', '/certificates/upload', { owner: 'joe@example.com', ...body }, { token });
+const revoke = (id: number, body: object = {}, token?: string) =>
+  program.call('PUT', `/certificates/${id}/revoke`, body, { token });
 
 describe('an upload', () => {
   it.each([
     ['a body that is none', { body: 'nonsense' }, 'body', 'Public certificate presented is not valid.'],
     ['a key that is none', { privateKey: 'nonsense' }, 'privateKey', 'Private key presented is not valid.'],
-    ['the key of another', { privateKey: opensslCsr('/CN=x', [], 'ec').keyPem }, 'privateKey', 'Private key does not match certificate.'],
-    ['a chain that is none', { chain: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n' }, 'chain', 'Invalid certificate in certificate chain.'],
+    [
+      'the key of another',
+      { privateKey: opensslCsr('/CN=x', [], 'ec').keyPem },
+      'privateKey',
+      'Private key does not match certificate.',
+    ],
+    [
+      'a chain that is none',
+      { chain: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n' },
+      'chain',
+      'Invalid certificate in certificate chain.',
+    ],
   ])('of %s is refused in the words that scripts know', async (_, change, field, words) => {
-    const { chainPem: [body], privateKeyPem } = foreign.issue('words.example.net');
+    const {
+      chainPem: [body],
+      privateKeyPem,
+    } = foreign.issue('words.example.net');
     expect(await upload({ body, privateKey: privateKeyPem, ...change })).toMatchObject({
-      status: 400, body: { detail: words, reasons: { [field]: expect.arrayContaining([words]) } },
+      status: 400,
+      body: { detail: words, reasons: { [field]: expect.arrayContaining([words]) } },
     });
   });
 
   it('of a chain that does not fit, or without the key that a destination takes, is refused in those words too', async () => {
-    const { chainPem: [body] } = foreign.issue('chain.example.net');
-    expect((await upload({ body, chain: foreign.rootPem })).body.detail).toBe("Incorrect chain certificate(s) provided: 'chain.example.net' is not signed by 'Test Root'");
-    await program.ok('POST', '/destinations', { label: 'keyed', plugin: { id: 'filesystem', options: { path: `${program.dataDir}-keyed` } } });
-    expect((await upload({ body, destinations: [{ label: 'keyed' }] })).body).toMatchObject({ detail: 'Destinations require private key.', status: 400 });
+    const {
+      chainPem: [body],
+    } = foreign.issue('chain.example.net');
+    expect((await upload({ body, chain: foreign.rootPem })).body.detail).toBe(
+      "Incorrect chain certificate(s) provided: 'chain.example.net' is not signed by 'Test Root'",
+    );
+    await program.ok('POST', '/destinations', {
+      label: 'keyed',
+      plugin: { id: 'filesystem', options: { path: `${program.dataDir}-keyed` } },
+    });
+    expect((await upload({ body, destinations: [{ label: 'keyed' }] })).body).toMatchObject({
+      detail: 'Destinations require private key.',
+      status: 400,
+    });
   });
 
   it('needs the right to the authority and to what it replaces, and an authority for an external id', async () => {
-    const { chainPem: [body, chain] } = foreign.issue('rights.example.net');
+    const {
+      chainPem: [body, chain],
+    } = foreign.issue('rights.example.net');
     const old = await issue();
     await program.ok('POST', '/authorities', { name: 'closed', owner: 'pki@example.com', commonName: 'Closed' });
     expect(await upload({ body, chain, externalId: '7' })).toMatchObject({ status: 403 });
     expect(await upload({ body, chain, authority: { name: 'closed' } }, bob)).toMatchObject({ status: 403 });
-    expect(await upload({ body, chain, replaces: [{ id: old.id }] }, bob)).toMatchObject({ status: 403, body: { detail: `You are not authorized to replace certificate ${old.name}.` } });
+    expect(await upload({ body, chain, replaces: [{ id: old.id }] }, bob)).toMatchObject({
+      status: 403,
+      body: { detail: `You are not authorized to replace certificate ${old.name}.` },
+    });
     expect((await get(old.id)).notify).toBe(true);
   });
 
   it('with a usage that nobody gets by asking is renewed only when an administrator has it renewed', async () => {
-    const { body: { id } } = await program.call('POST', '/certificates', { owner: 'bob@example.com', commonName: 'ocsp.example.com', authority: { name: 'root' } }, { token: bob });
-    await program.database.source.query(`update certificate set terms = jsonb_set(terms, '{extendedKeyUsage}', '["1.3.6.1.5.5.7.3.9"]') where id = $1`, [id]);
-    const reissue = (one: number, token?: string) => program.call('POST', `/certificates/${one}/reissue`, undefined, { token });
-    expect(await reissue(id, bob)).toMatchObject({ status: 403, body: { detail: expect.stringContaining('1.3.6.1.5.5.7.3.9') } });
+    const {
+      body: { id },
+    } = await program.call(
+      'POST',
+      '/certificates',
+      { owner: 'bob@example.com', commonName: 'ocsp.example.com', authority: { name: 'root' } },
+      { token: bob },
+    );
+    await program.database.source.query(
+      `update certificate set terms = jsonb_set(terms, '{extendedKeyUsage}', '["1.3.6.1.5.5.7.3.9"]') where id = $1`,
+      [id],
+    );
+    const reissue = (one: number, token?: string) =>
+      program.call('POST', `/certificates/${one}/reissue`, undefined, { token });
+    expect(await reissue(id, bob)).toMatchObject({
+      status: 403,
+      body: { detail: expect.stringContaining('1.3.6.1.5.5.7.3.9') },
+    });
     const { body: renewed } = await reissue(id);
     expect(openssl(['x509', '-noout', '-ext', 'extendedKeyUsage'], renewed.body)).toContain('OCSP Signing');
   });
@@ -78,11 +133,18 @@ describe('an upload', () => {
   it('of what is here already is a conflict, with or without its chain and authority, and leaves one event', async () => {
     const { id, body, chain, name } = await issue();
     for (const way of [{ chain }, {}, { authority: { name: 'root' } }, { authority: { name: 'root' }, chain }]) {
-      expect(await upload({ body, owner: 'bob@example.com', ...way }, bob)).toMatchObject({ status: 409, body: { detail: expect.stringContaining(name) } });
+      expect(await upload({ body, owner: 'bob@example.com', ...way }, bob)).toMatchObject({
+        status: 409,
+        body: { detail: expect.stringContaining(name) },
+      });
     }
     expect((await get(id)).owner).toBe('joe@example.com');
-    const { chainPem: [leaf, issuing] } = foreign.issue('twice.example.net');
-    const answers = await Promise.all([{}, { chain: issuing }, {}, { chain: issuing }].map((way) => upload({ body: leaf, ...way })));
+    const {
+      chainPem: [leaf, issuing],
+    } = foreign.issue('twice.example.net');
+    const answers = await Promise.all(
+      [{}, { chain: issuing }, {}, { chain: issuing }].map((way) => upload({ body: leaf, ...way })),
+    );
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409, 409]);
     const made = answers.find(({ status }) => status === 200)?.body;
     const { items } = await program.ok('GET', `/logs?filter=certificate.name;${made.name}`);
@@ -92,24 +154,56 @@ describe('an upload', () => {
 
 describe('names', () => {
   it('of certificates with one name and one serial number are all different, and none is refused', async () => {
-    const bodies = Array.from({ length: 12 }, (_, i) => openssl(['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '/dev/null',
-      '-subj', `/CN=self${i}.example.net`, '-set_serial', '0xAFF2', '-days', '30']));
+    const bodies = Array.from({ length: 12 }, (_, i) =>
+      openssl([
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-keyout',
+        '/dev/null',
+        '-subj',
+        `/CN=self${i}.example.net`,
+        '-set_serial',
+        '0xAFF2',
+        '-days',
+        '30',
+      ]),
+    );
     const answers = await Promise.all(bodies.map((body) => upload({ body, name: 'Eins & Zwei' })));
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
-    expect(answers.map(({ body }) => body.name).sort()).toEqual(['Eins-Zwei', 'Eins-Zwei-AFF2', ...Array.from({ length: 10 }, (_, i) => `Eins-Zwei-AFF2-${i + 1}`)].sort());
+    expect(answers.map(({ body }) => body.name).sort()).toEqual(
+      ['Eins-Zwei', 'Eins-Zwei-AFF2', ...Array.from({ length: 10 }, (_, i) => `Eins-Zwei-AFF2-${i + 1}`)].sort(),
+    );
   });
 
   it('that were chosen are kept by those whose issuer takes its time', async () => {
     issuer.deliver();
     const answers = await Promise.all([1, 2, 3].map(() => issue({ name: 'chosen', authority: { name: 'slow' } })));
-    const names = await Promise.all(answers.map(async ({ id }) => eventually(async () => { const { state, name, serialHex } = await get(id); return state === 'issued' && { name, serialHex }; })));
+    const names = await Promise.all(
+      answers.map(async ({ id }) =>
+        eventually(async () => {
+          const { state, name, serialHex } = await get(id);
+          return state === 'issued' && { name, serialHex };
+        }),
+      ),
+    );
     expect(names.filter(({ name }) => name === 'chosen')).toHaveLength(1);
     for (const { name, serialHex } of names) expect(['chosen', `chosen-${serialHex}`]).toContain(name);
   });
 });
 
 describe('a revocation', () => {
-  it.each([['keyCompromise', 1], [1, 1], ['superseded', 4], [10, 10], [undefined, 0]])('for the reason %s is number %i', async (crlReason, code) => {
+  it.each([
+    ['keyCompromise', 1],
+    [1, 1],
+    ['superseded', 4],
+    [10, 10],
+    [undefined, 0],
+  ])('for the reason %s is number %i', async (crlReason, code) => {
     const { id } = await issue();
     expect(await revoke(id, { crlReason, comments: 'why' })).toMatchObject({ status: 200, body: { id } });
     expect(await get(id)).toMatchObject({ state: 'revoked', revocationReason: code, notify: false, rotation: false });
@@ -123,7 +217,10 @@ describe('a revocation', () => {
     issuer.deliver();
     const { id, body } = await issue({ authority: { name: 'slow' } });
     const comments = `leaked: ${opensslCsr('/CN=x', [], 'ec').keyPem}`;
-    expect(await revoke(id, { comments })).toMatchObject({ status: 400, body: { reasons: { comments: ['A private key was given where none belongs.'] } } });
+    expect(await revoke(id, { comments })).toMatchObject({
+      status: 400,
+      body: { reasons: { comments: ['A private key was given where none belongs.'] } },
+    });
     expect([issuer.asked.revoke, (await get(id)).state]).toEqual([[], 'issued']);
     expect((await revoke(id, { comments: 'its PRIVATE KEY leaked' })).status).toBe(200);
     expect(issuer.asked.revoke).toEqual([body]);
@@ -131,9 +228,13 @@ describe('a revocation', () => {
 
   it('takes it away from where it was delivered', async () => {
     const path = `${program.dataDir}-revoked`;
-    const { id: placeId } = await program.ok('POST', '/destinations', { label: 'revoked', plugin: { id: 'filesystem', options: { path } } });
+    const { id: placeId } = await program.ok('POST', '/destinations', {
+      label: 'revoked',
+      plugin: { id: 'filesystem', options: { path } },
+    });
     const { id, cn } = await issue({ destinations: [{ id: placeId }] });
-    const state = (wanted: string) => eventually(async () => (await program.ok('GET', `/certificates/${id}/deliveries`)).items[0].state === wanted);
+    const state = (wanted: string) =>
+      eventually(async () => (await program.ok('GET', `/certificates/${id}/deliveries`)).items[0].state === wanted);
     await state('delivered');
     expect(existsSync(join(path, cn, 'key.pem')) || existsSync(join(path, cn, 'privkey.pem'))).toBe(true);
     await revoke(id, { crlReason: 'keyCompromise' });
@@ -146,11 +247,17 @@ describe('a revocation', () => {
     // As an older release stored it, which knew a certificate without its chain for another one.
     const { source } = program.database;
     await source.query('drop index certificate_sha256');
-    const [{ id }] = await source.query(`
-      insert into certificate (state, name, owner, creator_id, authority_id, common_name, distinguished_name, body_pem, secret_id, issuer, issuer_sha256, serial_hex, sha256,
+    const [{ id }] = await source.query(
+      `
+      insert into certificate (state, name, owner, creator_id, authority_id, common_name, distinguished_name, body_pem,
+        secret_id, issuer, issuer_sha256, serial_hex, sha256,
         spki_sha256, key_type, bits, not_before, not_after, san_count, terms, rotation_policy_id, created_at)
-      select state, 'twin', 'bob@example.com', (select id from app_user where username = 'bob'), authority_id, common_name, distinguished_name, body_pem, gen_random_uuid(), issuer,
-        'other', serial_hex, sha256, spki_sha256, key_type, bits, not_before, not_after, san_count, terms, rotation_policy_id, created_at from certificate where id = $1 returning id`, [victim.id]);
+      select state, 'twin', 'bob@example.com', (select id from app_user
+        where username = 'bob'), authority_id, common_name, distinguished_name, body_pem, gen_random_uuid(), issuer,
+        'other', serial_hex, sha256, spki_sha256, key_type, bits, not_before, not_after, san_count, terms,
+        rotation_policy_id, created_at from certificate where id = $1 returning id`,
+      [victim.id],
+    );
     expect((await revoke(id, {}, bob)).status).toBe(403);
     expect((await get(victim.id)).state).toBe('issued');
     expect((await revoke(id)).status).toBe(200);

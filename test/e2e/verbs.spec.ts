@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
+import type { Json } from '../support/json.js';
 
 const password = 'Correct-Horse-2!';
 let program: TestProgram;
@@ -15,19 +16,31 @@ beforeAll(async () => {
 });
 afterAll(() => program.stop());
 
-const issue = (more: object = {}) => program.ok('POST', '/certificates', {
-  owner: 'joe@example.com', commonName: `v${++number}.example.com`, authority: { name: 'root' }, validityDays: 90, ...more,
-});
+const issue = (more: object = {}) =>
+  program.ok('POST', '/certificates', {
+    owner: 'joe@example.com',
+    commonName: `v${++number}.example.com`,
+    authority: { name: 'root' },
+    validityDays: 90,
+    ...more,
+  });
 const get = (id: number) => program.ok('GET', `/certificates/${id}`);
 const place = async (label: string): Promise<{ id: number; path: string }> => {
   const path = `${program.dataDir}-${label}`;
   const { id } = await program.ok('POST', '/destinations', { label, plugin: { id: 'filesystem', options: { path } } });
   return { id, path };
 };
-const deliveries = async (id: number): Promise<any[]> => (await program.ok('GET', `/certificates/${id}/deliveries`)).items; // eslint-disable-line @typescript-eslint/no-explicit-any -- JSON
-const allAre = (id: number, state: string) => eventually(async () => (await deliveries(id)).every((delivery) => delivery.state === state));
-const counts = async (): Promise<unknown> => (await program.database.source.query(
-  'select (select count(*) from certificate) c, (select count(*) from delivery) d, (select count(*) from notice) n, (select count(*) from audit_event) a, (select count(*) from outbox) o'))[0];
+const deliveries = async (id: number): Promise<Json[]> =>
+  (await program.ok('GET', `/certificates/${id}/deliveries`)).items;
+const allAre = (id: number, state: string) =>
+  eventually(async () => (await deliveries(id)).every((delivery) => delivery.state === state));
+const counts = async (): Promise<unknown> =>
+  (
+    await program.database.source.query(
+      'select (select count(*) from certificate) c, (select count(*) from delivery) d, (select count(*) ' +
+        'from notice) n, (select count(*) from audit_event) a, (select count(*) from outbox) o',
+    )
+  )[0];
 
 describe('a dry run', () => {
   it('of a rotation or reissue says what the real one then does, and changes nothing', async () => {
@@ -39,25 +52,45 @@ describe('a dry run', () => {
     expect(await program.ok('POST', `/certificates/${old.id}/reissue`, { dryRun: true })).toEqual(rotation);
     expect(await counts()).toEqual(before);
     expect(rotation).toMatchObject({
-      dryRun: true, action: 'reissue', certificate: { id: old.id }, supersedes: [{ id: old.id, name: old.name }], tells: 'joe@example.com',
+      dryRun: true,
+      action: 'reissue',
+      certificate: { id: old.id },
+      supersedes: [{ id: old.id, name: old.name }],
+      tells: 'joe@example.com',
       successor: { id: null, name: old.name, authority: 'root', keyType: old.keyType, names: [old.cn] },
       destinations: [{ destinationId: placeId, label: 'dry', location: `${path}/${old.cn}`, state: null }],
     });
     const done = await program.ok('POST', `/certificates/${old.id}/rotate`);
     const fresh = await get(done.successor.id);
-    expect(done).toMatchObject({ dryRun: false, action: 'reissue', successor: { notAfter: fresh.notAfter }, destinations: [{ destinationId: placeId }] });
+    expect(done).toMatchObject({
+      dryRun: false,
+      action: 'reissue',
+      successor: { notAfter: fresh.notAfter },
+      destinations: [{ destinationId: placeId }],
+    });
     expect(fresh).toMatchObject({ name: `${old.name}-${fresh.serialHex}`, keyType: old.keyType, cn: old.cn });
     expect(Math.abs(Date.parse(fresh.notAfter) - Date.parse(rotation.successor.notAfter))).toBeLessThan(60_000);
     await eventually(async () => (await get(old.id)).state === 'superseded');
-    expect(await program.ok('POST', `/certificates/${old.id}/rotate`)).toMatchObject({ action: 'none', text: 'A successor has taken its place.', supersedes: [] });
+    expect(await program.ok('POST', `/certificates/${old.id}/rotate`)).toMatchObject({
+      action: 'none',
+      text: 'A successor has taken its place.',
+      supersedes: [],
+    });
   });
 
   it('is refused where the real thing would be', async () => {
     const { id } = await issue();
-    expect((await program.call('POST', `/certificates/${id}/rotate`, { dryRun: true }, { token: bob })).status).toBe(403);
-    expect((await program.call('POST', `/certificates/${id}/reissue`, { dryRun: true }, { token: bob })).status).toBe(403);
+    expect((await program.call('POST', `/certificates/${id}/rotate`, { dryRun: true }, { token: bob })).status).toBe(
+      403,
+    );
+    expect((await program.call('POST', `/certificates/${id}/reissue`, { dryRun: true }, { token: bob })).status).toBe(
+      403,
+    );
     await program.ok('PUT', '/authorities/1', { owner: 'pki@example.com', active: false });
-    expect((await program.call('POST', `/certificates/${id}/rotate`, { dryRun: true })).body).toMatchObject({ status: 409, detail: 'Authority root is not active.' });
+    expect((await program.call('POST', `/certificates/${id}/rotate`, { dryRun: true })).body).toMatchObject({
+      status: 409,
+      detail: 'Authority root is not active.',
+    });
     await program.ok('PUT', '/authorities/1', { owner: 'pki@example.com', active: true });
     await program.ok('PUT', `/certificates/${id}/revoke`, {});
     expect((await program.call('POST', `/certificates/${id}/rotate`, { dryRun: true })).status).toBe(409);
@@ -74,11 +107,18 @@ describe('a rotation', () => {
     const { successor } = await program.ok('POST', `/certificates/${old.id}/rotate`);
     await allAre(successor.id, 'failing');
     expect(await program.ok('GET', `/certificates/${old.id}/plan`)).toMatchObject({
-      willRenew: false, reason: 'renewal-under-way', successor: { id: successor.id, state: 'issued' }, authority: { name: 'root', active: true }, policy: { name: 'default' },
+      willRenew: false,
+      reason: 'renewal-under-way',
+      successor: { id: successor.id, state: 'issued' },
+      authority: { name: 'root', active: true },
+      policy: { name: 'default' },
       destinations: [{ label: 'half', state: 'failing' }],
     });
     rmSync(path);
-    expect(await program.ok('POST', `/certificates/${old.id}/rotate`)).toMatchObject({ action: 'redeploy', successor: { id: successor.id } });
+    expect(await program.ok('POST', `/certificates/${old.id}/rotate`)).toMatchObject({
+      action: 'redeploy',
+      successor: { id: successor.id },
+    });
     await eventually(async () => (await get(old.id)).state === 'superseded');
   });
 
@@ -99,14 +139,24 @@ describe('a policy that changes', () => {
     const policy = await program.ok('POST', '/policies', { name: 'many', days: 10 });
     const { id } = await issue({ rotationPolicy: { name: 'many' } });
     const { source } = program.database;
-    await source.query(`
-      insert into certificate (state, name, owner, authority_id, common_name, distinguished_name, body_pem, secret_id, issuer, issuer_sha256, serial_hex, sha256, spki_sha256,
+    await source.query(
+      `
+      insert into certificate (state, name, owner, authority_id, common_name, distinguished_name, body_pem, secret_id,
+        issuer, issuer_sha256, serial_hex, sha256, spki_sha256,
         key_type, bits, not_before, not_after, san_count, terms, notify, rotation, rotation_policy_id, created_at)
-      select state, 'many-' || n, owner, authority_id, common_name, distinguished_name, body_pem, gen_random_uuid(), issuer, issuer_sha256, 'F' || n, 'many' || n, spki_sha256,
-        key_type, bits, not_before, not_after, san_count, terms, false, true, rotation_policy_id, created_at from certificate, generate_series(1, 2100) n where id = $1`, [id]);
+      select state, 'many-' || n, owner, authority_id, common_name, distinguished_name, body_pem, gen_random_uuid(),
+        issuer, issuer_sha256, 'F' || n, 'many' || n, spki_sha256,
+        key_type, bits, not_before, not_after, san_count, terms, false, true, rotation_policy_id, created_at
+        from certificate, generate_series(1, 2100) n where id = $1`,
+      [id],
+    );
     await program.ok('PUT', `/policies/${policy.id}`, { name: 'many', days: 20 });
     await eventually(async () => {
-      const [{ done }] = await source.query(`select count(*)::int as done from certificate where rotation_policy_id = $1 and next_renewal_at = not_after - interval '20 days'`, [policy.id]);
+      const [{ done }] = await source.query(
+        `select count(*)::int as done from certificate where rotation_policy_id = $1
+          and next_renewal_at = not_after - interval '20 days'`,
+        [policy.id],
+      );
       return done === 2101;
     });
     const [{ runs }] = await source.query(`select count(*)::int as runs from job_run where job = 'rotation.replan'`);
@@ -124,7 +174,10 @@ describe('deliveries', () => {
     expect((await program.call('POST', `/certificates/${id}/redeploy`, undefined, { token: bob })).status).toBe(403);
     const page = await program.ok('POST', `/certificates/${id}/redeploy`);
     expect(page.items).toMatchObject([{ destinationId: placeId, location: `${path}/${cn}` }]);
-    await eventually(async () => { const [one] = await deliveries(id); return one.state === 'delivered' && one.deliveredAt >= page.items[0].deliveredAt; });
+    await eventually(async () => {
+      const [one] = await deliveries(id);
+      return one.state === 'delivered' && one.deliveredAt >= page.items[0].deliveredAt;
+    });
     expect((await program.call('POST', `/certificates/${(await issue()).id}/redeploy`)).status).toBe(409);
   });
 });
@@ -145,22 +198,49 @@ describe('a history', () => {
     await allAre(third.id, 'removed');
     const history = (id: number, query = '?count=200') => program.ok('GET', `/certificates/${id}/history${query}`);
     // An attempt that finds another still at the same place opens the key twice.
-    const actions = async (id: number): Promise<string[]> => (await history(id)).items.map((event: { action: string }) => event.action).reverse()
-      .filter((action: string, i: number, all: string[]) => action !== 'key.delivered' || all[i - 1] !== action);
+    const actions = async (id: number): Promise<string[]> =>
+      (await history(id)).items
+        .map((event: { action: string }) => event.action)
+        .reverse()
+        .filter((action: string, i: number, all: string[]) => action !== 'key.delivered' || all[i - 1] !== action);
     expect(await actions(first.id)).toEqual([
-      'certificate.issued', 'key.delivered', 'delivery.arrived', 'key.viewed', 'delivery.retried', 'key.delivered', 'delivery.arrived', 'certificate.superseded',
+      'certificate.issued',
+      'key.delivered',
+      'delivery.arrived',
+      'key.viewed',
+      'delivery.retried',
+      'key.delivered',
+      'delivery.arrived',
+      'certificate.superseded',
     ]);
-    expect(await actions(third.id)).toEqual(['certificate.issued', 'key.delivered', 'delivery.arrived', 'certificate.updated', 'delivery.removed']);
+    expect(await actions(third.id)).toEqual([
+      'certificate.issued',
+      'key.delivered',
+      'delivery.arrived',
+      'certificate.updated',
+      'delivery.removed',
+    ]);
     const told = await history(second.id);
     expect(told.line.map((one: { id: number }) => one.id)).toEqual([first.id, second.id, third.id]);
-    expect(told.line).toMatchObject([{ state: 'superseded' }, { renewsId: first.id, state: 'superseded' }, { renewsId: second.id, state: 'issued' }]);
-    expect(told.items[0]).toMatchObject({ action: 'certificate.superseded', state: 'superseded', user: { id: null, username: 'system' }, after: { successorId: third.id } });
+    expect(told.line).toMatchObject([
+      { state: 'superseded' },
+      { renewsId: first.id, state: 'superseded' },
+      { renewsId: second.id, state: 'issued' },
+    ]);
+    expect(told.items[0]).toMatchObject({
+      action: 'certificate.superseded',
+      state: 'superseded',
+      user: { id: null, username: 'system' },
+      after: { successorId: third.id },
+    });
     expect(JSON.stringify([told, await history(first.id)])).not.toContain(key.split('\n')[1]);
     const newest = await history(first.id, '?count=3');
     const rest = await history(first.id, `?count=10&after=${newest.next}`);
     expect([...newest.items, ...rest.items]).toEqual((await history(first.id)).items);
     expect(rest.next).toBeUndefined();
-    expect((await program.call('GET', `/certificates/${first.id}/history`, undefined, { token: bob })).status).toBe(200);
+    expect((await program.call('GET', `/certificates/${first.id}/history`, undefined, { token: bob })).status).toBe(
+      200,
+    );
     expect((await program.call('GET', '/certificates/99999/history')).status).toBe(404);
   });
 
@@ -168,7 +248,11 @@ describe('a history', () => {
     const { id } = await issue({ rotation: true });
     await program.ok('PUT', '/authorities/1', { owner: 'pki@example.com', active: false });
     program.clock.advance(61 * 86_400_000);
-    const failed = await eventually(async () => (await program.ok('GET', `/certificates/${id}/history`)).items.find((event: { action: string }) => event.action === 'certificate.renewal-failed'));
+    const failed = await eventually(async () =>
+      (await program.ok('GET', `/certificates/${id}/history`)).items.find(
+        (event: { action: string }) => event.action === 'certificate.renewal-failed',
+      ),
+    );
     expect(failed.after).toMatchObject({ attempts: 1, detail: 'Authority root is not active.' });
     await program.ok('PUT', '/authorities/1', { owner: 'pki@example.com', active: true });
   });

@@ -10,7 +10,10 @@ let material: { CertificateBody: string; CertificateChain: string; PrivateKey: s
 
 beforeAll(() => {
   authority = startTestAuthority();
-  const { chainPem: [leaf, issuing], privateKeyPem } = authority.issue('a.test');
+  const {
+    chainPem: [leaf, issuing],
+    privateKeyPem,
+  } = authority.issue('a.test');
   material = { CertificateBody: leaf as string, CertificateChain: issuing as string, PrivateKey: privateKeyPem };
 });
 afterAll(() => authority.close());
@@ -23,7 +26,8 @@ beforeEach(async () => {
   };
 });
 
-const upload = (name: string, changes: object = {}) => iam.uploadServerCertificate({ ServerCertificateName: name, ...material, ...changes });
+const upload = (name: string, changes: object = {}) =>
+  iam.uploadServerCertificate({ ServerCertificateName: name, ...material, ...changes });
 
 describe('the fake IAM, asked by the real SDK', () => {
   it.each<[string, string, object]>([
@@ -32,7 +36,11 @@ describe('the fake IAM, asked by the real SDK', () => {
     ['a path without its end', 'ValidationError', { Path: '/x' }],
     ['a path of 513 characters', 'ValidationError', { Path: `/${'x'.repeat(511)}/` }],
     ['a body that is too long', 'ValidationError', { CertificateBody: 'x'.repeat(16_385) }],
-    ['more than 50 tags', 'InvalidInputException', { Tags: Array.from({ length: 51 }, (_, i) => ({ Key: `k${i}`, Value: 'v' })) }],
+    [
+      'more than 50 tags',
+      'InvalidInputException',
+      { Tags: Array.from({ length: 51 }, (_, i) => ({ Key: `k${i}`, Value: 'v' })) },
+    ],
   ])('refuses %s', async (_, name, changes) => {
     await expect(upload('a', changes)).rejects.toMatchObject({ name });
   });
@@ -40,16 +48,26 @@ describe('the fake IAM, asked by the real SDK', () => {
   it('refuses text before an armour, several certificates as body, and a chain in the wrong order', async () => {
     const { CertificateBody: leaf, CertificateChain: issuing } = material;
     for (const changes of [
-      { CertificateBody: `Subject: CN=a\n${leaf}` }, { CertificateBody: leaf + issuing }, { CertificateChain: `\n${issuing}` },
+      { CertificateBody: `Subject: CN=a\n${leaf}` },
+      { CertificateBody: leaf + issuing },
+      { CertificateChain: `\n${issuing}` },
       { CertificateChain: authority.rootPem + issuing },
-    ]) await expect(upload('a', changes)).rejects.toMatchObject({ name: 'MalformedCertificateException' });
+    ])
+      await expect(upload('a', changes)).rejects.toMatchObject({ name: 'MalformedCertificateException' });
   });
 
   it('gives back what it took, without the key', async () => {
     await upload('a', { Path: '/x/' });
     const { ServerCertificate: held } = await iam.getServerCertificate({ ServerCertificateName: 'A' });
-    expect(held).toMatchObject({ CertificateBody: material.CertificateBody, CertificateChain: material.CertificateChain });
-    expect(held?.ServerCertificateMetadata).toMatchObject({ ServerCertificateName: 'a', Path: '/x/', Arn: 'arn:aws:iam::123456789012:server-certificate/x/a' });
+    expect(held).toMatchObject({
+      CertificateBody: material.CertificateBody,
+      CertificateChain: material.CertificateChain,
+    });
+    expect(held?.ServerCertificateMetadata).toMatchObject({
+      ServerCertificateName: 'a',
+      Path: '/x/',
+      Arn: 'arn:aws:iam::123456789012:server-certificate/x/a',
+    });
     expect(held?.ServerCertificateMetadata?.ServerCertificateId).toMatch(/^ASCA[A-Z0-9]{17}$/);
     expect(JSON.stringify(held)).not.toContain('PRIVATE');
   });
@@ -69,8 +87,13 @@ describe('the fake IAM, asked by the real SDK', () => {
     await upload('a');
     await upload('b');
     await iam.updateServerCertificate({ ServerCertificateName: 'a', NewServerCertificateName: 'c', NewPath: '/z/' });
-    expect(fake.certificates().map((one) => one.arn)).toEqual(['arn:aws:iam::123456789012:server-certificate/z/c', 'arn:aws:iam::123456789012:server-certificate/b']);
-    await expect(iam.updateServerCertificate({ ServerCertificateName: 'c', NewServerCertificateName: 'B' })).rejects.toMatchObject({ name: 'EntityAlreadyExistsException' });
+    expect(fake.certificates().map((one) => one.arn)).toEqual([
+      'arn:aws:iam::123456789012:server-certificate/z/c',
+      'arn:aws:iam::123456789012:server-certificate/b',
+    ]);
+    await expect(
+      iam.updateServerCertificate({ ServerCertificateName: 'c', NewServerCertificateName: 'B' }),
+    ).rejects.toMatchObject({ name: 'EntityAlreadyExistsException' });
   });
 
   it('knows its quota, and that names are unique whatever their path and case', async () => {
@@ -79,13 +102,18 @@ describe('the fake IAM, asked by the real SDK', () => {
     for (const name of ['b', 'c', 'd', 'e']) await upload(name);
     await expect(upload('f')).rejects.toMatchObject({ name: 'LimitExceededException' });
     await iam.deleteServerCertificate({ ServerCertificateName: 'b' });
-    await expect(iam.deleteServerCertificate({ ServerCertificateName: 'b' })).rejects.toMatchObject({ name: 'NoSuchEntityException' });
+    await expect(iam.deleteServerCertificate({ ServerCertificateName: 'b' })).rejects.toMatchObject({
+      name: 'NoSuchEntityException',
+    });
   });
 
   it('takes no request without a signature, for another region, or of another version', async () => {
     const form = new URLSearchParams({ Action: 'ListServerCertificates', Version: '2010-05-08' });
     const answer = await fetch(fake.url, { method: 'POST', body: form });
-    expect([answer.status, await answer.text()]).toEqual([403, expect.stringContaining('<Code>MissingAuthenticationToken</Code>')]);
+    expect([answer.status, await answer.text()]).toEqual([
+      403,
+      expect.stringContaining('<Code>MissingAuthenticationToken</Code>'),
+    ]);
     const elsewhere = new IAM({ region: 'eu-west-1', endpoint: fake.url, maxAttempts: 1, credentials: IAM_DEFAULTS });
     await expect(elsewhere.listServerCertificates()).rejects.toMatchObject({ name: 'SignatureDoesNotMatch' });
     elsewhere.destroy();

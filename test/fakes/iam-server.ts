@@ -1,4 +1,12 @@
-import { createHash, createHmac, createPrivateKey, randomBytes, randomUUID, timingSafeEqual, X509Certificate } from 'node:crypto';
+import {
+  createHash,
+  createHmac,
+  createPrivateKey,
+  randomBytes,
+  randomUUID,
+  timingSafeEqual,
+  X509Certificate,
+} from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -44,7 +52,16 @@ export interface StoredCertificate {
  */
 export interface IamFault {
   action?: string;
-  kind: 'Throttling' | 'ServiceFailure' | 'DeleteConflict' | 'ConcurrentModification' | 'AccessDenied' | 'LimitExceeded' | 'drop' | 'loseAnswer' | 'hang';
+  kind:
+    | 'Throttling'
+    | 'ServiceFailure'
+    | 'DeleteConflict'
+    | 'ConcurrentModification'
+    | 'AccessDenied'
+    | 'LimitExceeded'
+    | 'drop'
+    | 'loseAnswer'
+    | 'hang';
 }
 
 export interface FakeIam {
@@ -65,7 +82,11 @@ const PATH = /^(?:\/|\/[\u0021-\u007F]+\/)$/;
 const PEM = /^-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+\n-----END CERTIFICATE-----\n*/;
 
 class IamError extends Error {
-  constructor(readonly status: number, readonly code: string, message: string) {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+  ) {
     super(message);
   }
 }
@@ -73,15 +94,27 @@ class IamError extends Error {
 const FAULTS: Partial<Record<IamFault['kind'], IamError>> = {
   Throttling: new IamError(400, 'Throttling', 'Rate exceeded'),
   ServiceFailure: new IamError(500, 'ServiceFailure', 'The request processing has failed because of an unknown error.'),
-  ConcurrentModification: new IamError(409, 'ConcurrentModification', 'Multiple requests to change this object were submitted simultaneously.'),
-  AccessDenied: new IamError(403, 'AccessDenied', 'User: arn:aws:iam::123456789012:user/u is not authorized to perform: iam:UploadServerCertificate'),
+  ConcurrentModification: new IamError(
+    409,
+    'ConcurrentModification',
+    'Multiple requests to change this object were submitted simultaneously.',
+  ),
+  AccessDenied: new IamError(
+    403,
+    'AccessDenied',
+    'User: arn:aws:iam::123456789012:user/u is not authorized to perform: iam:UploadServerCertificate',
+  ),
   LimitExceeded: new IamError(409, 'LimitExceeded', 'Cannot exceed quota for ServerCertificatesPerAccount: 20'),
-  DeleteConflict: new IamError(409, 'DeleteConflict', 'Certificate is currently in use by arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/lb/1.'),
+  DeleteConflict: new IamError(
+    409,
+    'DeleteConflict',
+    'Certificate is currently in use by arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/lb/1.',
+  ),
 };
 
 /**
- * Amazon IAM's server certificates over its Query API, as strict as the service: signatures (Signature Version 4) are verified,
- * and names, paths, sizes, PEM, key and chain are checked by the rules of the API reference 2010-05-08.
+ * Amazon IAM's server certificates over its Query API, as strict as the service: signatures (Signature Version 4) are
+ * verified, and names, paths, sizes, PEM, key and chain are checked by the rules of the API reference 2010-05-08.
  */
 export async function startIam(options: Partial<IamOptions> = {}): Promise<FakeIam> {
   const account = new Account({ ...IAM_DEFAULTS, ...options });
@@ -94,7 +127,9 @@ export async function startIam(options: Partial<IamOptions> = {}): Promise<FakeI
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     certificates: () => account.certificates,
     actions: () => account.actions,
-    fail: (next) => { account.faults.push(next); },
+    fail: (next) => {
+      account.faults.push(next);
+    },
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -125,12 +160,19 @@ class Account {
     } catch (error) {
       const { status: code, code: name, message } = asIamError(error);
       status = code;
-      xml = `<ErrorResponse xmlns="${NAMESPACE}">\n  <Error>\n    <Type>${status < 500 ? 'Sender' : 'Receiver'}</Type>\n    <Code>${name}</Code>\n`
-        + `    <Message>${escaped(message)}</Message>\n  </Error>\n  <RequestId>${requestId}</RequestId>\n</ErrorResponse>\n`;
+      xml =
+        `<ErrorResponse xmlns="${NAMESPACE}">\n  <Error>\n    <Type>${status < 500 ? 'Sender' : 'Receiver'}</Type>\n ` +
+        `   <Code>${name}</Code>\n` +
+        `    <Message>${escaped(message)}</Message>\n  </Error>\n  <RequestId>${requestId}</RequestId>\n</ErrorResponse>\n`;
     }
     if (fault === 'loseAnswer') return void request.socket.destroy();
     response.writeHead(status, { 'content-type': 'text/xml', 'x-amzn-requestid': requestId });
-    response.end(xml.replace('<ResponseMetadata/>', `<ResponseMetadata>\n    <RequestId>${requestId}</RequestId>\n  </ResponseMetadata>`));
+    response.end(
+      xml.replace(
+        '<ResponseMetadata/>',
+        `<ResponseMetadata>\n    <RequestId>${requestId}</RequestId>\n  </ResponseMetadata>`,
+      ),
+    );
   }
 
   private takeFault(action: string): IamFault['kind'] | undefined {
@@ -138,15 +180,25 @@ class Account {
     return index < 0 ? undefined : this.faults.splice(index, 1)[0]?.kind;
   }
 
-  private perform(request: IncomingMessage, body: string, form: URLSearchParams, fault: IamFault['kind'] | undefined): string {
-    if (request.method !== 'POST' || request.url !== '/') throw new IamError(404, 'InvalidAction', 'Only POST / is spoken here.');
+  private perform(
+    request: IncomingMessage,
+    body: string,
+    form: URLSearchParams,
+    fault: IamFault['kind'] | undefined,
+  ): string {
+    if (request.method !== 'POST' || request.url !== '/')
+      throw new IamError(404, 'InvalidAction', 'Only POST / is spoken here.');
     if (!/^application\/x-www-form-urlencoded\b/.test(request.headers['content-type'] ?? '')) {
       throw new IamError(400, 'InvalidInput', 'The request is not a form.');
     }
     verifySignature(request, body, this.options);
     const action = form.get('Action') ?? '';
     if (form.get('Version') !== VERSION || !Object.hasOwn(ACTIONS, action)) {
-      throw new IamError(400, 'InvalidAction', `Could not find operation ${action} for version ${form.get('Version') ?? 'NO_VERSION_SPECIFIED'}`);
+      throw new IamError(
+        400,
+        'InvalidAction',
+        `Could not find operation ${action} for version ${form.get('Version') ?? 'NO_VERSION_SPECIFIED'}`,
+      );
     }
     const injected = fault && FAULTS[fault];
     if (injected) throw injected;
@@ -163,13 +215,30 @@ class Account {
     const chain = form.has('CertificateChain') ? sized(form, 'CertificateChain', 2_097_152) : undefined;
     const tags = tagsOf(form);
     const leaf = checkMaterial(body, privateKey, chain);
-    if (this.named(name)) throw new IamError(409, 'EntityAlreadyExists', `The Server Certificate with name ${name} already exists.`);
+    if (this.named(name))
+      throw new IamError(409, 'EntityAlreadyExists', `The Server Certificate with name ${name} already exists.`);
     if (this.certificates.length >= this.options.quota) {
-      throw new IamError(409, 'LimitExceeded', `Cannot exceed quota for ServerCertificatesPerAccount: ${this.options.quota}`);
+      throw new IamError(
+        409,
+        'LimitExceeded',
+        `Cannot exceed quota for ServerCertificatesPerAccount: ${this.options.quota}`,
+      );
     }
     const stored: StoredCertificate = {
-      name, path, body, chain, privateKey, tags, arn: this.arnOf(path, name), expiration: new Date(leaf.validTo), uploadDate: new Date(),
-      id: `ASCA${randomBytes(17).toString('base64').replace(/[^A-Z0-9]/gi, 'X').toUpperCase().slice(0, 17)}`,
+      name,
+      path,
+      body,
+      chain,
+      privateKey,
+      tags,
+      arn: this.arnOf(path, name),
+      expiration: new Date(leaf.validTo),
+      uploadDate: new Date(),
+      id: `ASCA${randomBytes(17)
+        .toString('base64')
+        .replace(/[^A-Z0-9]/gi, 'X')
+        .toUpperCase()
+        .slice(0, 17)}`,
     };
     this.certificates.push(stored);
     return metadataXml('ServerCertificateMetadata', stored);
@@ -177,21 +246,32 @@ class Account {
 
   get(form: URLSearchParams): string {
     const found = this.required(form);
-    return `    <ServerCertificate>\n${metadataXml('ServerCertificateMetadata', found)}      <CertificateBody>${escaped(found.body)}</CertificateBody>\n`
-      + `${found.chain === undefined ? '' : `      <CertificateChain>${escaped(found.chain)}</CertificateChain>\n`}${tagsXml(found.tags)}    </ServerCertificate>\n`;
+    return (
+      `    <ServerCertificate>\n${metadataXml('ServerCertificateMetadata', found)}    ` +
+      `  <CertificateBody>${escaped(found.body)}</CertificateBody>\n` +
+      `${found.chain === undefined ? '' : `      <CertificateChain>${escaped(found.chain)}</CertificateChain>\n`}${tagsXml(found.tags)} ` +
+      `   </ServerCertificate>\n`
+    );
   }
 
   list(form: URLSearchParams): string {
     const prefix = form.get('PathPrefix') ?? '/';
     const wanted = Number(form.get('MaxItems') ?? '100');
-    if (!Number.isInteger(wanted) || wanted < 1 || wanted > 1000) throw invalid('maxItems', form.get('MaxItems') ?? '', 'Member must be between 1 and 1000');
+    if (!Number.isInteger(wanted) || wanted < 1 || wanted > 1000)
+      throw invalid('maxItems', form.get('MaxItems') ?? '', 'Member must be between 1 and 1000');
     const from = markerOf(form);
     const matches = this.certificates.filter(({ path }) => path.startsWith(prefix));
     const to = from + Math.min(wanted, this.options.pageSize);
     const more = to < matches.length;
-    const members = matches.slice(from, to).map((one) => metadataXml('member', one)).join('');
-    return `    <ServerCertificateMetadataList>\n${members}    </ServerCertificateMetadataList>\n    <IsTruncated>${more}</IsTruncated>\n`
-      + (more ? `    <Marker>${Buffer.from(String(to)).toString('base64')}</Marker>\n` : '');
+    const members = matches
+      .slice(from, to)
+      .map((one) => metadataXml('member', one))
+      .join('');
+    return (
+      `    <ServerCertificateMetadataList>\n${members}    ` +
+      `</ServerCertificateMetadataList>\n    <IsTruncated>${more}</IsTruncated>\n` +
+      (more ? `    <Marker>${Buffer.from(String(to)).toString('base64')}</Marker>\n` : '')
+    );
   }
 
   update(form: URLSearchParams): null {
@@ -199,7 +279,8 @@ class Account {
     const name = form.has('NewServerCertificateName') ? matching(form, 'NewServerCertificateName', NAME) : found.name;
     const path = pathOf(form, 'NewPath') ?? found.path;
     const holder = this.named(name);
-    if (holder && holder !== found) throw new IamError(409, 'EntityAlreadyExists', `The Server Certificate with name ${name} already exists.`);
+    if (holder && holder !== found)
+      throw new IamError(409, 'EntityAlreadyExists', `The Server Certificate with name ${name} already exists.`);
     Object.assign(found, { name, path, arn: this.arnOf(path, name) });
     return null;
   }
@@ -235,8 +316,12 @@ const ACTIONS = {
 
 /** Body, key and chain by the rules for uploads; gives the leaf. */
 function checkMaterial(body: string, privateKey: string, chain: string | undefined): X509Certificate {
-  const [leaf, ...others] = certificatesOf(body, 'Unable to parse certificate. Please ensure the certificate is in PEM format.');
-  if (!leaf || others.length > 0) throw new IamError(400, 'MalformedCertificate', 'The certificate body must hold exactly one certificate.');
+  const [leaf, ...others] = certificatesOf(
+    body,
+    'Unable to parse certificate. Please ensure the certificate is in PEM format.',
+  );
+  if (!leaf || others.length > 0)
+    throw new IamError(400, 'MalformedCertificate', 'The certificate body must hold exactly one certificate.');
   if (/ENCRYPTED/.test(privateKey) || !/^-----BEGIN (?:RSA |EC )?PRIVATE KEY-----\n/.test(privateKey)) {
     throw new IamError(400, 'MalformedCertificate', 'Unable to parse key. The private key must be an unencrypted PEM.');
   }
@@ -250,8 +335,13 @@ function checkMaterial(body: string, privateKey: string, chain: string | undefin
   let below = leaf;
   for (const issuer of chain === undefined ? [] : certificatesOf(chain, 'Unable to parse certificate chain.')) {
     if (!below.checkIssued(issuer) || !below.verify(issuer.publicKey)) {
-      throw new IamError(400, 'MalformedCertificate', 'Unable to validate certificate chain. The certificate chain must start with the immediate signing '
-        + 'certificate, followed by any intermediaries in order. The index within the chain of the invalid certificate is: 0');
+      throw new IamError(
+        400,
+        'MalformedCertificate',
+        'Unable to validate certificate chain. The certificate chain must start with the immediate signing ' +
+          'certificate, followed by any intermediaries in order. The index within the ' +
+          'chain of the invalid certificate is: 0',
+      );
     }
     below = issuer;
   }
@@ -283,14 +373,21 @@ function tagsOf(form: URLSearchParams): Record<string, string> {
 }
 
 function tagsXml(tags: Record<string, string>): string {
-  const members = Object.entries(tags).map(([key, value]) => `        <member><Key>${escaped(key)}</Key><Value>${escaped(value)}</Value></member>\n`);
+  const members = Object.entries(tags).map(
+    ([key, value]) => `        <member><Key>${escaped(key)}</Key><Value>${escaped(value)}</Value></member>\n`,
+  );
   return members.length === 0 ? '' : `      <Tags>\n${members.join('')}      </Tags>\n`;
 }
 
 function metadataXml(element: string, one: StoredCertificate): string {
-  return `      <${element}>\n        <ServerCertificateName>${one.name}</ServerCertificateName>\n        <Path>${escaped(one.path)}</Path>\n`
-    + `        <Arn>${escaped(one.arn)}</Arn>\n        <UploadDate>${wholeSeconds(one.uploadDate)}</UploadDate>\n`
-    + `        <ServerCertificateId>${one.id}</ServerCertificateId>\n        <Expiration>${wholeSeconds(one.expiration)}</Expiration>\n      </${element}>\n`;
+  return (
+    `      <${element}>\n        <ServerCertificateName>${one.name}</ServerCertificateName>\n ` +
+    `       <Path>${escaped(one.path)}</Path>\n` +
+    `        <Arn>${escaped(one.arn)}</Arn>\n        <UploadDate>${wholeSeconds(one.uploadDate)}</UploadDate>\n` +
+    `        <ServerCertificateId>${one.id}</ServerCertificateId>\n        ` +
+    `<Expiration>${wholeSeconds(one.expiration)}</Expiration>\n ` +
+    `     </${element}>\n`
+  );
 }
 
 function wholeSeconds(date: Date): string {
@@ -299,13 +396,15 @@ function wholeSeconds(date: Date): string {
 
 function matching(form: URLSearchParams, member: string, pattern: RegExp): string {
   const value = form.get(member) ?? '';
-  if (!pattern.test(value)) throw invalid(member, value, `Member must satisfy regular expression pattern: ${pattern.source}`);
+  if (!pattern.test(value))
+    throw invalid(member, value, `Member must satisfy regular expression pattern: ${pattern.source}`);
   return value;
 }
 
 function sized(form: URLSearchParams, member: string, most: number): string {
   const value = form.get(member) ?? '';
-  if (value.length < 1 || value.length > most) throw invalid(member, '', `Member must have length between 1 and ${most}`);
+  if (value.length < 1 || value.length > most)
+    throw invalid(member, '', `Member must have length between 1 and ${most}`);
   return value;
 }
 
@@ -325,28 +424,49 @@ function markerOf(form: URLSearchParams): number {
 
 function invalid(member: string, value: string, constraint: string): IamError {
   const name = member.charAt(0).toLowerCase() + member.slice(1);
-  return new IamError(400, 'ValidationError', `1 validation error detected: Value '${value}' at '${name}' failed to satisfy constraint: ${constraint}`);
+  return new IamError(
+    400,
+    'ValidationError',
+    `1 validation error detected: Value '${value}' at '${name}' failed to satisfy constraint: ${constraint}`,
+  );
 }
 
 /** Signature Version 4 for the service `iam` in `us-east-1`, worked out anew from what arrived. */
 function verifySignature(request: IncomingMessage, body: string, options: IamOptions): void {
-  const given = /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/([^/]+)\/aws4_request, ?SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})$/
-    .exec(request.headers.authorization ?? '');
+  const given =
+    /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/([^/]+)\/aws4_request, ?SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})$/.exec(
+      request.headers.authorization ?? '',
+    );
   if (!given) throw new IamError(403, 'MissingAuthenticationToken', 'Request is missing Authentication Token');
   const [, accessKeyId, day = '', region = '', service = '', signed = '', signature = ''] = given;
   if (accessKeyId !== options.accessKeyId || request.headers['x-amz-security-token'] !== options.sessionToken) {
     throw new IamError(403, 'InvalidClientTokenId', 'The security token included in the request is invalid.');
   }
-  if (region !== 'us-east-1' || service !== 'iam') throw new IamError(403, 'SignatureDoesNotMatch', "Credential should be scoped to a valid region, not 'x'. ");
-  const headers = signed.split(';').map((name) => `${name}:${String(request.headers[name] ?? '').trim()}\n`).join('');
+  if (region !== 'us-east-1' || service !== 'iam')
+    throw new IamError(403, 'SignatureDoesNotMatch', "Credential should be scoped to a valid region, not 'x'. ");
+  const headers = signed
+    .split(';')
+    .map((name) => `${name}:${String(request.headers[name] ?? '').trim()}\n`)
+    .join('');
   const canonical = `POST\n/\n\n${headers}\n${signed}\n${sha256(body)}`;
   const time = String(request.headers['x-amz-date']);
-  if (!signed.split(';').includes('host') || !time.startsWith(day)) throw new IamError(403, 'IncompleteSignature', 'The host and the date must be signed.');
-  const key = [day, region, service, 'aws4_request'].reduce<Buffer>((from, text) => hmac(from, text), Buffer.from(`AWS4${options.secretAccessKey}`));
-  const expected = hmac(key, `AWS4-HMAC-SHA256\n${time}\n${day}/${region}/${service}/aws4_request\n${sha256(canonical)}`);
+  if (!signed.split(';').includes('host') || !time.startsWith(day))
+    throw new IamError(403, 'IncompleteSignature', 'The host and the date must be signed.');
+  const key = [day, region, service, 'aws4_request'].reduce<Buffer>(
+    (from, text) => hmac(from, text),
+    Buffer.from(`AWS4${options.secretAccessKey}`),
+  );
+  const expected = hmac(
+    key,
+    `AWS4-HMAC-SHA256\n${time}\n${day}/${region}/${service}/aws4_request\n${sha256(canonical)}`,
+  );
   if (!timingSafeEqual(expected, Buffer.from(signature, 'hex'))) {
-    throw new IamError(403, 'SignatureDoesNotMatch', 'The request signature we calculated does not match the signature you provided. '
-      + `The Canonical String for this request should have been\n'${canonical}'`);
+    throw new IamError(
+      403,
+      'SignatureDoesNotMatch',
+      'The request signature we calculated does not match the signature you provided. ' +
+        `The Canonical String for this request should have been\n'${canonical}'`,
+    );
   }
 }
 

@@ -21,6 +21,7 @@ import { Role } from '../../src/roles/role.entity.js';
 import { UserRole } from '../../src/roles/user-role.entity.js';
 import { User } from '../../src/users/user.entity.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
+import type { Json } from './json.js';
 
 /** The password of the user `admin`, and of every user that `addUser` makes. */
 export const PASSWORD = 'Correct-horse7!';
@@ -40,10 +41,19 @@ export class HandClock extends Clock {
 }
 
 /** What one request was answered. */
-export interface Answer { status: number; body: any; headers: Record<string, unknown> } // eslint-disable-line @typescript-eslint/no-explicit-any -- JSON of unknown shape
+export interface Answer {
+  status: number;
+  body: Json;
+  headers: Record<string, unknown>;
+}
 
 /** What a request sends. `auth` is a whole header, `token` makes a Bearer one. */
-export interface Sent { token?: string; auth?: string; body?: object; address?: string }
+export interface Sent {
+  token?: string;
+  auth?: string;
+  body?: object;
+  address?: string;
+}
 
 /** A running application that has accounts and nothing else. */
 export interface AccountsApp {
@@ -59,19 +69,30 @@ export interface AccountsApp {
 }
 
 /** Starts the application with the built-in roles, the user `admin`, and the given controllers. */
-export async function startAccounts(controllers: readonly Type<object>[] = [], env: Record<string, string> = {}): Promise<AccountsApp> {
+export async function startAccounts(
+  controllers: readonly Type<object>[] = [],
+  env: Record<string, string> = {},
+): Promise<AccountsApp> {
   const test = await createTestDatabase(accountEntities);
   const dataDir = await mkdtemp(join(tmpdir(), 'perennial-accounts-'));
   await bootstrapAccounts(test.db, PASSWORD);
   const clock = new HandClock();
-  const config = loadConfig({ DATA_DIR: dataDir, PERENNIAL_ROLE: 'api', PUBLIC_URL: 'https://pki.example.org', ...env });
+  const config = loadConfig({
+    DATA_DIR: dataDir,
+    PERENNIAL_ROLE: 'api',
+    PUBLIC_URL: 'https://pki.example.org',
+    ...env,
+  });
   const app = await createApp(config, test.db, clock, [...controllers]).catch(async (error: unknown) => {
     await test.drop();
     throw error;
   });
   const call = caller(app);
   return {
-    app, test, clock, call,
+    app,
+    test,
+    clock,
+    call,
     signIn: async (username, password = PASSWORD) => {
       const { status, body } = await call('POST', '/auth/login', { body: { username, password } });
       if (status !== 200) throw new Error(`Sign-in failed: ${status}`);
@@ -88,14 +109,28 @@ export async function startAccounts(controllers: readonly Type<object>[] = [], e
 
 class PlatformModule {}
 
-async function createApp(config: Config, db: Database, clock: Clock, controllers: Type<object>[]): Promise<NestFastifyApplication> {
+async function createApp(
+  config: Config,
+  db: Database,
+  clock: Clock,
+  controllers: Type<object>[],
+): Promise<NestFastifyApplication> {
   const platform = [
-    { provide: Config, useValue: config }, { provide: Database, useValue: db }, { provide: Clock, useValue: clock },
-    { provide: Log, useValue: createLog('silent') }, { provide: KeyRing, useValue: new KeyRing([{ id: null, key: randomBytes(32) }]) },
+    { provide: Config, useValue: config },
+    { provide: Database, useValue: db },
+    { provide: Clock, useValue: clock },
+    { provide: Log, useValue: createLog('silent') },
+    { provide: KeyRing, useValue: new KeyRing([{ id: null, key: randomBytes(32) }]) },
   ];
-  @Module({ imports: [{ module: PlatformModule, global: true, providers: platform, exports: platform }, HttpModule, AuthModule], controllers })
+  @Module({
+    imports: [{ module: PlatformModule, global: true, providers: platform, exports: platform }, HttpModule, AuthModule],
+    controllers,
+  })
   class TestModule {}
-  const app = await NestFactory.create<NestFastifyApplication>(TestModule, createFastifyAdapter(config), { logger: false, abortOnError: false });
+  const app = await NestFactory.create<NestFastifyApplication>(TestModule, createFastifyAdapter(config), {
+    logger: false,
+    abortOnError: false,
+  });
   applyHttp(app, config);
   await app.init();
   await app.getHttpAdapter().getInstance().ready();
@@ -105,7 +140,13 @@ async function createApp(config: Config, db: Database, clock: Clock, controllers
 function caller(app: NestFastifyApplication): AccountsApp['call'] {
   return async (method, path, { token, auth = token && `Bearer ${token}`, body, address } = {}) => {
     const url = path.startsWith('/health') ? path : `/api/1${path}`;
-    const answer = await app.inject({ method, url, payload: body, remoteAddress: address, headers: auth === undefined ? {} : { authorization: auth } });
+    const answer = await app.inject({
+      method,
+      url,
+      payload: body,
+      remoteAddress: address,
+      headers: auth === undefined ? {} : { authorization: auth },
+    });
     return { status: answer.statusCode, body: answer.body === '' ? null : answer.json(), headers: answer.headers };
   };
 }
@@ -113,7 +154,10 @@ function caller(app: NestFastifyApplication): AccountsApp['call'] {
 async function addUser(test: TestDatabase, username: string, roles: string[]): Promise<number> {
   // The admin's hash serves all: hashing anew for every user would make up most of the time of the tests.
   const [{ id }] = await test.source.query<[{ id: number }]>(
-    `insert into app_user (username, email, password_hash) select $1, lower($1) || '@example.com', password_hash from app_user where username = 'admin' returning id`, [username]);
+    `insert into app_user (username, email, password_hash) select $1, lower($1) || '@example.com', password_hash
+      from app_user where username = 'admin' returning id`,
+    [username],
+  );
   await test.source.query('insert into role (name) select unnest($1::text[]) on conflict do nothing', [roles]);
   await test.source.query('insert into user_role select $1, id from role where name = any($2::text[])', [id, roles]);
   return id;

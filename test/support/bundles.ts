@@ -21,9 +21,30 @@ export function startTestAuthority(): TestAuthority {
   const at = (name: string): string => join(folder, name);
   let made = 0;
   const certify = (file: string, commonName: string, issuer: string | null): string => {
-    writeFileSync(at('cnf'), `[req]\ndistinguished_name=dn\nprompt=no\n[dn]\nCN=${commonName}\n[v3]\nbasicConstraints=critical,CA:${file.startsWith('leaf') ? 'FALSE' : 'TRUE'}\n`);
-    openssl(['req', '-x509', '-config', at('cnf'), '-extensions', 'v3', '-days', '30', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
-      '-keyout', at(`${file}.key`), '-out', at(`${file}.pem`), ...(issuer === null ? [] : ['-CA', at(`${issuer}.pem`), '-CAkey', at(`${issuer}.key`)])]);
+    writeFileSync(
+      at('cnf'),
+      `[req]\ndistinguished_name=dn\nprompt=no\n[dn]\nCN=${commonName}\n[v3]\nbasicConstraints=critical,CA:${file.startsWith('leaf') ? 'FALSE' : 'TRUE'}\n`,
+    );
+    openssl([
+      'req',
+      '-x509',
+      '-config',
+      at('cnf'),
+      '-extensions',
+      'v3',
+      '-days',
+      '30',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-keyout',
+      at(`${file}.key`),
+      '-out',
+      at(`${file}.pem`),
+      ...(issuer === null ? [] : ['-CA', at(`${issuer}.pem`), '-CAkey', at(`${issuer}.key`)]),
+    ]);
     return readFileSync(at(`${file}.pem`), 'utf8');
   };
   const rootPem = certify('root', 'Test Root', null);
@@ -53,7 +74,11 @@ export function openssl(args: readonly string[], input?: string): string {
 }
 
 /** Everything that a source reports in one scan. */
-export async function scanned<S extends OptionSchema>(source: SourcePlugin<S>, options: Options<S>, ctx: PluginContext): Promise<Found[]> {
+export async function scanned<S extends OptionSchema>(
+  source: SourcePlugin<S>,
+  options: Options<S>,
+  ctx: PluginContext,
+): Promise<Found[]> {
   const finds: Found[] = [];
   for await (const found of source.scan(options, ctx)) finds.push(found);
   return finds;

@@ -8,7 +8,10 @@ const main = join(root, 'dist/src/main.js');
 const cli = join(root, 'dist/src/cli/cli.js');
 
 /** How a process ended: its exit status, or the signal that ended it. */
-export interface ChildEnd { status: number | null; signal: NodeJS.Signals | null }
+export interface ChildEnd {
+  status: number | null;
+  signal: NodeJS.Signals | null;
+}
 
 /** The compiled program in a process of its own, as an operator runs it. */
 export interface ProgramChild {
@@ -25,7 +28,10 @@ export interface ProgramChild {
   kill: () => Promise<ChildEnd>;
 }
 
-/** Settings of a child; nothing of this process's own environment reaches it but PATH and the folder for temporary files. */
+/**
+ * Settings of a child; nothing of this process's own environment reaches it but PATH and the folder for temporary
+ * files.
+ */
 export type ChildEnv = Readonly<Record<string, string | undefined>>;
 
 /** Starts it on a free port and waits until it listens. Throws with its last words when it ends before that. */
@@ -38,31 +44,46 @@ export async function startChild(env: ChildEnv): Promise<ProgramChild> {
     started.process.kill(signal);
     return started.ended;
   };
-  const { ended, stdout, stderr, process: { pid = 0 } } = started;
+  const {
+    ended,
+    stdout,
+    stderr,
+    process: { pid = 0 },
+  } = started;
   return { pid, url, ended, stdout, stderr, stop: end('SIGINT'), kill: end('SIGKILL') };
 }
 
-/** Runs one to its end, which comes by itself or by what `meanwhile` does to it; gives how it ended and what it wrote. */
-export async function runChild(env: ChildEnv, meanwhile?: (child: ChildProcess) => Promise<void>): Promise<ChildEnd & { stdout: string; stderr: string }> {
+/**
+ * Runs one to its end, which comes by itself or by what `meanwhile` does to it; gives how it ended and what it wrote.
+ */
+export async function runChild(
+  env: ChildEnv,
+  meanwhile?: (child: ChildProcess) => Promise<void>,
+): Promise<ChildEnd & { stdout: string; stderr: string }> {
   const { process: child, ended, stdout, stderr } = spawnChild({ PORT: '0', LOG_LEVEL: 'error', ...env });
   await meanwhile?.(child);
-  return { ...await ended, stdout: stdout(), stderr: stderr() };
+  return { ...(await ended), stdout: stdout(), stderr: stderr() };
 }
 
 /** What a call of the command line printed, and how it ended. */
-export interface CliResult extends ChildEnd { stdout: string; stderr: string }
+export interface CliResult extends ChildEnd {
+  stdout: string;
+  stderr: string;
+}
 
 /** One call of the built command line, with `input` on its stdin. */
 export async function runCli(env: ChildEnv, args: readonly string[], input = ''): Promise<CliResult> {
   const { process: child, ended, stdout, stderr } = spawnNode([cli, ...args], env, 'pipe');
   child.stdin?.on('error', () => undefined).end(input);
-  return { ...await ended, stdout: stdout(), stderr: stderr() };
+  return { ...(await ended), stdout: stdout(), stderr: stderr() };
 }
 
 /** Numbers of the processes whose command line or environment names this text, other than this one. Linux only. */
 export function processesNaming(text: string): number[] {
-  return readdirSync('/proc').map(Number).filter((pid) => pid > 0 && pid !== process.pid).filter((pid) =>
-    ['cmdline', 'environ'].some((name) => readProc(pid, name).includes(text)));
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0 && pid !== process.pid)
+    .filter((pid) => ['cmdline', 'environ'].some((name) => readProc(pid, name).includes(text)));
 }
 
 function readProc(pid: number, name: string): string {
@@ -89,17 +110,22 @@ function spawnChild(env: ChildEnv): Started {
 function spawnNode(args: string[], env: ChildEnv, stdin: 'ignore' | 'pipe'): Started {
   demandFreshBuild();
   const { PATH, TMPDIR } = process.env;
-  const child = spawn(process.execPath, args, { cwd: root, env: { PATH, TMPDIR, ...env }, stdio: [stdin, 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    env: { PATH, TMPDIR, ...env },
+    stdio: [stdin, 'pipe', 'pipe'],
+  });
   const texts = { stdout: '', stderr: '' };
   child.stdout?.on('data', (chunk: Buffer) => (texts.stdout += chunk.toString()));
   child.stderr?.on('data', (chunk: Buffer) => (texts.stderr += chunk.toString()));
   const ended = once(child, 'close').then(([status, signal]): ChildEnd => ({ status, signal }));
-  const matches = (pattern: RegExp): Promise<string> => new Promise((resolve) => {
-    child.stdout?.on('data', () => {
-      const found = pattern.exec(texts.stdout)?.[1];
-      if (found !== undefined) resolve(found);
+  const matches = (pattern: RegExp): Promise<string> =>
+    new Promise((resolve) => {
+      child.stdout?.on('data', () => {
+        const found = pattern.exec(texts.stdout)?.[1];
+        if (found !== undefined) resolve(found);
+      });
     });
-  });
   return { process: child, ended, matches, stdout: () => texts.stdout, stderr: () => texts.stderr };
 }
 
@@ -108,21 +134,27 @@ let built = false;
 /** Throws when what would run is not what the sources say. */
 function demandFreshBuild(): void {
   if (built) return;
-  const newest = (folders: readonly string[], suffix: string): { path: string; at: number } => folders
-    .flatMap((folder) => filesBelow(join(root, folder)))
-    .filter((path) => path.endsWith(suffix) && !path.endsWith('.spec.ts'))
-    .map((path) => ({ path, at: statSync(path).mtimeMs }))
-    .reduce((a, b) => (b.at > a.at ? b : a), { path: '', at: 0 });
+  const newest = (folders: readonly string[], suffix: string): { path: string; at: number } =>
+    folders
+      .flatMap((folder) => filesBelow(join(root, folder)))
+      .filter((path) => path.endsWith(suffix) && !path.endsWith('.spec.ts'))
+      .map((path) => ({ path, at: statSync(path).mtimeMs }))
+      .reduce((a, b) => (b.at > a.at ? b : a), { path: '', at: 0 });
   const source = newest(['src', 'plugins', 'migrations'], '.ts');
   if (newest(['dist'], '').at < source.at) {
-    throw new Error(`dist/ is missing or older than ${relative(root, source.path)}. Run: npm run build (and should that change nothing, remove dist/ first)`);
+    throw new Error(
+      `dist/ is missing or older than ${relative(root, source.path)}. Run: npm run ` +
+        'build (and should that change nothing, remove dist/ first)',
+    );
   }
   built = true;
 }
 
 function filesBelow(folder: string): string[] {
   try {
-    return readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    return readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
   } catch {
     return [];
   }

@@ -23,7 +23,9 @@ export async function createTestDatabase(entities: DataSourceOptions['entities']
 }
 
 /** A fresh database without any table. */
-export async function createEmptyDatabase(entities: DataSourceOptions['entities'] = allEntities): Promise<TestDatabase> {
+export async function createEmptyDatabase(
+  entities: DataSourceOptions['entities'] = allEntities,
+): Promise<TestDatabase> {
   return connect(await create('template template0'), entities);
 }
 

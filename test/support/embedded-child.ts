@@ -53,12 +53,21 @@ export async function compileChild(modules = join(repository, 'node_modules')): 
   for (const name of await readdir(sources)) {
     if (!name.endsWith('.ts') || name.endsWith('.spec.ts')) continue;
     const { outputText } = ts.transpileModule(await readFile(join(sources, name), 'utf8'), {
-      compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true, experimentalDecorators: true },
+      compilerOptions: {
+        module: ts.ModuleKind.CommonJS,
+        target: ts.ScriptTarget.ES2022,
+        esModuleInterop: true,
+        experimentalDecorators: true,
+      },
     });
     await writeFile(join(folder, name.replace(/\.ts$/, '.js')), outputText);
   }
   await writeFile(join(folder, 'child.js'), program);
-  return { folder, start: (dataDir, options = {}) => start(folder, dataDir, options), remove: () => rm(folder, { recursive: true }) };
+  return {
+    folder,
+    start: (dataDir, options = {}) => start(folder, dataDir, options),
+    remove: () => rm(folder, { recursive: true }),
+  };
 }
 
 function start(folder: string, dataDir: string, { prefix = [], uid, env = process.env }: ChildOptions): EmbeddedChild {
@@ -67,7 +76,9 @@ function start(folder: string, dataDir: string, { prefix = [], uid, env = proces
   let errors = '';
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
   const exited = once(child, 'exit').then(() => undefined);
-  const firstLine = once(createInterface({ input: child.stdout }), 'line').then(([line]) => JSON.parse(String(line)) as { url?: string; error?: string });
+  const firstLine = once(createInterface({ input: child.stdout }), 'line').then(
+    ([line]) => JSON.parse(String(line)) as { url?: string; error?: string },
+  );
   const started = Promise.race([firstLine, exited.then(() => ({ error: `ended: ${errors}` }))]);
   const end = (how: () => void) => async (): Promise<void> => {
     how();

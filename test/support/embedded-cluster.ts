@@ -4,7 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterEach, beforeEach } from 'vitest';
-import { type EmbeddedPostgres, type EmbeddedPostgresOptions, startEmbeddedPostgres } from '../../src/platform/db/embedded-postgres.js';
+import {
+  type EmbeddedPostgres,
+  type EmbeddedPostgresOptions,
+  startEmbeddedPostgres,
+} from '../../src/platform/db/embedded-postgres.js';
 
 /** A data folder for each test of a file, and what is looked at from outside of the embedded database in it. */
 export class EmbeddedCluster {
@@ -31,7 +35,8 @@ export class EmbeddedCluster {
     return server;
   };
 
-  readonly serverPid = async (): Promise<number> => Number((await readFile(join(this.dataDir, 'postgres/cluster/postmaster.pid'), 'utf8')).split('\n')[0]);
+  readonly serverPid = async (): Promise<number> =>
+    Number((await readFile(join(this.dataDir, 'postgres/cluster/postmaster.pid'), 'utf8')).split('\n')[0]);
 
   /** Every living process whose current folder is the cluster: the server and all its children (proc(5)). */
   readonly processes = async (): Promise<string[]> => {
@@ -55,7 +60,10 @@ export async function query<T extends object>(url: string | undefined, statement
   const client = new Client({ connectionString: url });
   client.on('error', () => undefined);
   await client.connect();
-  return client.query<T>(statement).then(({ rows }) => rows).finally(() => client.end());
+  return client
+    .query<T>(statement)
+    .then(({ rows }) => rows)
+    .finally(() => client.end());
 }
 
 /** What a server's setting is. */

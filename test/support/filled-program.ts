@@ -1,31 +1,66 @@
 import { eventually, type TestProgram } from './program.js';
 
-/** An id for each path that has one, by the plural before it or the name of the parameter: `certificates` for `/certificates/{id}`. */
+/**
+ * An id for each path that has one, by the plural before it or the name of the parameter: `certificates` for
+ * `/certificates/{id}`.
+ */
 export type Ids = Record<string, string | number>;
 
 /**
- * Fills a program with one of everything that went through as much as it can, deliveries into `folder`. The program needs
- * the plugin of slow-issuer.ts; its clock ends 50 days ahead.
+ * Fills a program with one of everything that went through as much as it can, deliveries into `folder`. The program
+ * needs the plugin of slow-issuer.ts; its clock ends 50 days ahead.
  */
 export async function fillProgram({ ok, clock, database }: TestProgram, folder: string): Promise<Ids> {
   const ids: Ids = {};
-  const make = async (things: string, body: object): Promise<void> => { ids[things] = (await ok('POST', `/${things}`, body)).id; };
-  await make('authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root', plugin: { id: 'local-ca', options: { ocsp: ['http://ocsp.example.com'] } } });
+  const make = async (things: string, body: object): Promise<void> => {
+    ids[things] = (await ok('POST', `/${things}`, body)).id;
+  };
+  await make('authorities', {
+    name: 'root',
+    owner: 'pki@example.com',
+    commonName: 'Example Root',
+    plugin: { id: 'local-ca', options: { ocsp: ['http://ocsp.example.com'] } },
+  });
   await make('destinations', { label: 'web', plugin: { id: 'filesystem', options: { path: folder } } });
   await make('notifications', { label: 'soon', plugin: { id: 'email', options: { recipients: 'ops@example.com' } } });
   await make('policies', { name: 'half', lifetimeFraction: 0.5 });
   await make('roles', { name: 'ops', description: 'Operators' });
-  await make('users', { username: 'ann', email: 'ann@example.com', password: 'Correct-Horse-2!', roles: [{ name: 'ops' }] });
+  await make('users', {
+    username: 'ann',
+    email: 'ann@example.com',
+    password: 'Correct-Horse-2!',
+    roles: [{ name: 'ops' }],
+  });
   ids['aid'] = (await ok('POST', '/keys', { name: 'script', ttl: 30, user: { id: ids['users'] } })).id;
   const certificate = await ok('POST', '/certificates', {
-    owner: 'joe@example.com', commonName: 'www.example.com', authority: { name: 'root' }, destinations: [{ label: 'web' }], notifications: [{ label: 'soon' }], rotationPolicy: { name: 'half' },
-    validityDays: 90, roles: [{ name: 'ops' }], description: 'The web',
+    owner: 'joe@example.com',
+    commonName: 'www.example.com',
+    authority: { name: 'root' },
+    destinations: [{ label: 'web' }],
+    notifications: [{ label: 'soon' }],
+    rotationPolicy: { name: 'half' },
+    validityDays: 90,
+    roles: [{ name: 'ops' }],
+    description: 'The web',
   });
   ids['certificates'] = certificate.id;
-  const other = await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'other.example.com', authority: { name: 'root' } });
+  const other = await ok('POST', '/certificates', {
+    owner: 'joe@example.com',
+    commonName: 'other.example.com',
+    authority: { name: 'root' },
+  });
   await ok('PUT', `/certificates/${other.id}/revoke`, {});
-  await ok('POST', '/authorities', { name: 'slow', owner: 'pki@example.com', commonName: 'Slow', plugin: { id: 'slow-issuer', options: { behaviour: 'refuses' } } });
-  await ok('POST', '/certificates', { owner: 'joe@example.com', commonName: 'failed.example.com', authority: { name: 'slow' } });
+  await ok('POST', '/authorities', {
+    name: 'slow',
+    owner: 'pki@example.com',
+    commonName: 'Slow',
+    plugin: { id: 'slow-issuer', options: { behaviour: 'refuses' } },
+  });
+  await ok('POST', '/certificates', {
+    owner: 'joe@example.com',
+    commonName: 'failed.example.com',
+    authority: { name: 'slow' },
+  });
   await make('domains', { name: 'bank.example.com', sensitive: true });
   ids['rules'] = (await ok('POST', '/domain-rules', { role: { name: 'ops' }, patterns: ['.example.com'] })).id;
   clock.advance(50 * 86_400_000);
@@ -33,14 +68,27 @@ export async function fillProgram({ ok, clock, database }: TestProgram, folder: 
   ids['deliveries'] = (await ok('GET', `/certificates/${certificate.id}/deliveries`)).items[0].id;
   ids['mails'] = (await eventually(async () => (await ok('GET', '/mails')).items[0])).id;
   ids['pending_certificates'] = certificate.id;
-  await make('sources', { label: 'found', owner: 'joe@example.com', active: false, plugin: { id: 'filesystem-source', options: { path: folder } } });
+  await make('sources', {
+    label: 'found',
+    owner: 'joe@example.com',
+    active: false,
+    plugin: { id: 'filesystem-source', options: { path: folder } },
+  });
   await ok('POST', `/sources/${ids['sources']}/sync`);
-  await eventually(async () => (await ok('GET', `/certificates/${certificate.id}/sources`)).total === 1 || (await ok('GET', `/sources/${ids['sources']}`)).lastSync.finishedAt);
+  await eventually(
+    async () =>
+      (await ok('GET', `/certificates/${certificate.id}/sources`)).total === 1 ||
+      (await ok('GET', `/sources/${ids['sources']}`)).lastSync.finishedAt,
+  );
   // A server to look at would have to be on the public internet.
   const [endpoint] = await database.source.query<[{ id: number }]>(
-    `insert into endpoint (source_id, external_id, port, name, dns_name, owner, type, certificate_id, policy_name, ciphers, first_seen_at, last_seen_at)
-     values ($1, 'www.example.com:443', 443, 'www.example.com:443', 'www.example.com', 'joe@example.com', 'tls', $2, 'observed', '[{"name": "Protocol-TLSv1", "deprecated": true}]', now(), now())
-     returning id`, [ids['sources'], certificate.id]);
+    `insert into endpoint (source_id, external_id, port, name, dns_name, owner, type, certificate_id, policy_name,
+      ciphers, first_seen_at, last_seen_at)
+     values ($1, 'www.example.com:443', 443, 'www.example.com:443', 'www.example.com', 'joe@example.com', 'tls', $2,
+     'observed', '[{"name": "Protocol-TLSv1", "deprecated": true}]', now(), now())
+     returning id`,
+    [ids['sources'], certificate.id],
+  );
   ids['endpoints'] = endpoint.id;
   return { ...ids, slug: 'filesystem', name: certificate.name, code: 'conflict' };
 }

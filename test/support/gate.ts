@@ -23,7 +23,11 @@ export async function createGate(): Promise<Gate> {
     commands: JSON.stringify({ gate: ['/bin/sh', '-c', script] }),
     open: () => rm(bar, { force: true }),
     shut: () => writeFile(bar, ''),
-    marks: async () => (await readFile(log, 'utf8')).trimEnd().split('\n').filter((line) => line !== ''),
+    marks: async () =>
+      (await readFile(log, 'utf8'))
+        .trimEnd()
+        .split('\n')
+        .filter((line) => line !== ''),
     remove: () => rm(folder, { recursive: true, force: true }),
   };
 }

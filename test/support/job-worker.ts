@@ -39,10 +39,18 @@ export async function startWorker(
   handlers: { work?: TestHandler; narrow?: TestHandler; hasty?: TestHandler },
 ): Promise<TestWorker> {
   const times = Object.assign(new JobTimes(), { pollMs: 20, outagePollMs: 100, redisTimeoutMs: 1_000 }, options.times);
-  const config = Object.assign(Object.create(Config.prototype) as Config, { role: 'worker', redisUrl: options.redisUrl });
+  const config = Object.assign(Object.create(Config.prototype) as Config, {
+    role: 'worker',
+    redisUrl: options.redisUrl,
+  });
   const queue = await createQueue(config, times);
   const outbox = new OutboxRepository();
-  const jobs = new Jobs(config, queue, new Relay(options.db, outbox, queue, times), new Runs(options.db, outbox, times));
+  const jobs = new Jobs(
+    config,
+    queue,
+    new Relay(options.db, outbox, queue, times),
+    new Runs(options.db, outbox, times),
+  );
   jobs.handle(work, async ({ n }, context) => handlers.work?.(n, context));
   jobs.handle(narrow, async ({ n }, context) => handlers.narrow?.(n, context));
   jobs.handle(hasty, async ({ n }, context) => handlers.hasty?.(n, context));

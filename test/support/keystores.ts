@@ -36,10 +36,26 @@ export function makeBundle(folder: string, keyType: KeyType): Required<Omit<Bund
   const at = (name: string) => join(folder, `${keyType}-${name}`);
   const newKey = (name: string, type: KeyType) => openssl(['genpkey', ...KEY_TYPES[type], '-out', at(`${name}.key`)]);
   const issue = (name: string, issuer: string, ca: boolean) => {
-    writeFileSync(at(`${name}.ext`), `basicConstraints=critical,CA:${ca ? 'TRUE' : 'FALSE'}\nsubjectKeyIdentifier=hash\n`);
+    writeFileSync(
+      at(`${name}.ext`),
+      `basicConstraints=critical,CA:${ca ? 'TRUE' : 'FALSE'}\nsubjectKeyIdentifier=hash\n`,
+    );
     openssl(['req', '-new', '-key', at(`${name}.key`), '-subj', `/CN=${name}.Example.test`, '-out', at(`${name}.csr`)]);
-    openssl(['x509', '-req', '-in', at(`${name}.csr`), '-days', '30', '-extfile', at(`${name}.ext`), '-out', at(`${name}.pem`),
-      ...(issuer === name ? ['-signkey', at(`${name}.key`)] : ['-CA', at(`${issuer}.pem`), '-CAkey', at(`${issuer}.key`), '-CAcreateserial'])]);
+    openssl([
+      'x509',
+      '-req',
+      '-in',
+      at(`${name}.csr`),
+      '-days',
+      '30',
+      '-extfile',
+      at(`${name}.ext`),
+      '-out',
+      at(`${name}.pem`),
+      ...(issuer === name
+        ? ['-signkey', at(`${name}.key`)]
+        : ['-CA', at(`${issuer}.pem`), '-CAkey', at(`${issuer}.key`), '-CAcreateserial']),
+    ]);
   };
   newKey('root', 'ec');
   newKey('issuing', 'ec');
@@ -48,18 +64,35 @@ export function makeBundle(folder: string, keyType: KeyType): Required<Omit<Bund
   issue('issuing', 'root', true);
   issue('leaf', 'issuing', false);
   const chainPem = ['leaf', 'issuing', 'root'].map((name) => readFileSync(at(`${name}.pem`), 'utf8'));
-  return { name: `leaf-${keyType}`, commonName: 'leaf.Example.test', serialHex: '01', chainPem, privateKeyPem: readFileSync(at('leaf.key'), 'utf8') };
+  return {
+    name: `leaf-${keyType}`,
+    commonName: 'leaf.Example.test',
+    serialHex: '01',
+    chainPem,
+    privateKeyPem: readFileSync(at('leaf.key'), 'utf8'),
+  };
 }
 
 /** Runs openssl and gives what it printed; throws when it fails. `PASS` is in its environment for `env:PASS`. */
 export function openssl(args: readonly string[], pass = ''): string {
-  return execFileSync('openssl', args, { encoding: 'utf8', env: { ...process.env, PASS: pass }, stdio: ['ignore', 'pipe', 'pipe'] });
+  return execFileSync('openssl', args, {
+    encoding: 'utf8',
+    env: { ...process.env, PASS: pass },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 }
 
-/** Runs keytool in English and gives what it printed; throws when it fails. `PASS` is in its environment for `:env PASS`. */
+/**
+ * Runs keytool in English and gives what it printed; throws when it fails. `PASS` is in its environment for `:env
+ * PASS`.
+ */
 export function keytool(args: readonly string[], pass: string): string {
   const options = ['-J-XX:TieredStopAtLevel=1', '-J-XX:+UseSerialGC', '-J-Duser.language=en', '-J-Duser.timezone=UTC'];
-  return execFileSync('keytool', [...args, ...options], { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C.UTF-8', PASS: pass }, stdio: ['ignore', 'pipe', 'pipe'] });
+  return execFileSync('keytool', [...args, ...options], {
+    encoding: 'utf8',
+    env: { ...process.env, LC_ALL: 'C.UTF-8', PASS: pass },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 }
 
 /** Writes the only file of an export into `folder` and returns its path. */
@@ -71,9 +104,13 @@ export function saved(folder: string, exported: Exported): string {
   return path;
 }
 
-/** The certificates in a text in their order, as PEM without anything around or inside that may differ between tools. */
+/**
+ * The certificates in a text in their order, as PEM without anything around or inside that may differ between tools.
+ */
 export function certificatesIn(text: string): string[] {
-  return (text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map((pem) => pem.replace(/\s+/g, ''));
+  return (text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map((pem) =>
+    pem.replace(/\s+/g, ''),
+  );
 }
 
 /** The aliases in what keytool listed, sorted. */
@@ -93,11 +130,29 @@ export function listStore(path: string, pass: string, form: '-rfc' | '-v' = '-rf
   return keytool(['-list', form, '-keystore', path, '-storepass:env', 'PASS'], pass);
 }
 
-/** The key that Java finds in a store, having decrypted it: copied by keytool into a PKCS#12 file that openssl then opens. */
+/**
+ * The key that Java finds in a store, having decrypted it: copied by keytool into a PKCS#12 file that openssl then
+ * opens.
+ */
 export function keyByJava(path: string, pass: string): string {
   const copy = `${path}.copy.p12`;
   rmSync(copy, { force: true });
-  keytool(['-importkeystore', '-noprompt', '-srckeystore', path, '-srcstorepass:env', 'PASS',
-    '-destkeystore', copy, '-deststoretype', 'PKCS12', '-deststorepass:env', 'PASS'], pass);
+  keytool(
+    [
+      '-importkeystore',
+      '-noprompt',
+      '-srckeystore',
+      path,
+      '-srcstorepass:env',
+      'PASS',
+      '-destkeystore',
+      copy,
+      '-deststoretype',
+      'PKCS12',
+      '-deststorepass:env',
+      'PASS',
+    ],
+    pass,
+  );
   return keyIn(openssl(['pkcs12', '-in', copy, '-nocerts', '-noenc', '-passin', 'env:PASS'], pass));
 }

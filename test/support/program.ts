@@ -7,6 +7,7 @@ import { loadConfig } from '../../src/platform/config.js';
 import { createLog } from '../../src/platform/log.js';
 import { type Perennial, type Replacements, startPerennial } from '../../src/perennial.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
+import type { Json } from './json.js';
 
 export const adminPassword = 'Correct-Horse-1!';
 
@@ -24,7 +25,11 @@ export class MovableClock extends Clock {
 }
 
 /** What came back: the status, the headers and the parsed body. */
-export interface Answer { status: number; headers: Headers; body: any } // eslint-disable-line @typescript-eslint/no-explicit-any -- tests read JSON of any shape
+export interface Answer {
+  status: number;
+  headers: Headers;
+  body: Json;
+}
 
 /** The whole program in this process on a database of its own, listening on a free port. */
 export interface TestProgram {
@@ -34,21 +39,36 @@ export interface TestProgram {
   readonly dataDir: string;
   readonly perennial: Perennial;
   /** A request as admin; `path` begins behind /api/1. `token: null` sends none. */
-  readonly call: (method: string, path: string, body?: unknown, options?: { token?: string | null; headers?: Record<string, string> }) => Promise<Answer>;
+  readonly call: (
+    method: string,
+    path: string,
+    body?: unknown,
+    options?: { token?: string | null; headers?: Record<string, string> },
+  ) => Promise<Answer>;
   /** As `call`, and throws unless the answer is 2xx; gives its body. */
-  readonly ok: (method: string, path: string, body?: unknown) => Promise<any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- tests read JSON of any shape
+  readonly ok: (method: string, path: string, body?: unknown) => Promise<Json>;
   readonly login: (username: string, password: string) => Promise<string>;
   readonly stop: () => Promise<void>;
 }
 
 /** `env` overrides settings. Sweeps run every second. */
-export async function startProgram(env: Record<string, string> = {}, replacements: Omit<Replacements, 'clock'> = {}): Promise<TestProgram> {
+export async function startProgram(
+  env: Record<string, string> = {},
+  replacements: Omit<Replacements, 'clock'> = {},
+): Promise<TestProgram> {
   const database = await createTestDatabase();
   const dataDir = await mkdtemp(join(tmpdir(), 'perennial-'));
   const clock = new MovableClock();
   const config = loadConfig({
-    PORT: '0', DATA_DIR: dataDir, DATABASE_URL: database.url, ADMIN_PASSWORD: adminPassword, SWEEP_INTERVAL_S: '1', LOG_LEVEL: 'silent', TOKEN_LIFETIME_MINUTES: '525600',
-    ENCRYPTION_KEYS: randomBytes(32).toString('base64'), ...env,
+    PORT: '0',
+    DATA_DIR: dataDir,
+    DATABASE_URL: database.url,
+    ADMIN_PASSWORD: adminPassword,
+    SWEEP_INTERVAL_S: '1',
+    LOG_LEVEL: 'silent',
+    TOKEN_LIFETIME_MINUTES: '525600',
+    ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
+    ...env,
   });
   const perennial = await startPerennial(config, { log: createLog(config.logLevel), ...replacements, clock });
   const caller = await signIn(perennial.url);
@@ -64,9 +84,15 @@ type Caller = Pick<TestProgram, 'call' | 'ok' | 'login'>;
 
 /** Signs in as admin at a running program and gives the calls. */
 export async function signIn(url: string, password = adminPassword): Promise<Caller> {
-  const send = async (method: string, path: string, body: unknown, headers: Record<string, string>): Promise<Answer> => {
+  const send = async (
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Record<string, string>,
+  ): Promise<Answer> => {
     const response = await fetch(`${url}/api/1${path}`, {
-      method, headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+      method,
+      headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
@@ -80,7 +106,8 @@ export async function signIn(url: string, password = adminPassword): Promise<Cal
   };
   let admin = await login('admin', password);
   const call: Caller['call'] = async (method, path, body, { token, headers = {} } = {}) => {
-    const sendAs = (who: string | null): Promise<Answer> => send(method, path, body, { ...(who !== null && { authorization: `Bearer ${who}` }), ...headers });
+    const sendAs = (who: string | null): Promise<Answer> =>
+      send(method, path, body, { ...(who !== null && { authorization: `Bearer ${who}` }), ...headers });
     const answer = await sendAs(token === undefined ? admin : token);
     if (token !== undefined || answer.status !== 401) return answer;
     // A clock that was moved on by a year has ended the session.

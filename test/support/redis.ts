@@ -2,7 +2,10 @@ import { spawn, spawnSync } from 'node:child_process';
 import { Redis } from 'ioredis';
 import { freePort, ownFolder, type OwnServer, ownServer } from './own-server.js';
 
-/** A redis-server of this run's own. It keeps nothing on disk: stopping it loses everything, and it comes back at the same address. */
+/**
+ * A redis-server of this run's own. It keeps nothing on disk: stopping it loses everything, and it comes back at the
+ * same address.
+ */
 export interface TestRedis extends OwnServer {
   url: string;
   flush(): Promise<void>;
@@ -20,9 +23,16 @@ export async function startTestRedis(): Promise<TestRedis> {
   const dir = await ownFolder('redis');
   const port = await freePort();
   const url = `redis://127.0.0.1:${port}`;
-  const server = ownServer(dir,
-    () => spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--appendonly', 'no'], { stdio: 'ignore' }),
-    () => onConnection(url, (redis) => redis.ping()));
+  const server = ownServer(
+    dir,
+    () =>
+      spawn(
+        'redis-server',
+        ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--appendonly', 'no'],
+        { stdio: 'ignore' },
+      ),
+    () => onConnection(url, (redis) => redis.ping()),
+  );
   await server.start();
   return { url, flush: () => onConnection(url, (redis) => redis.flushall()), ...server };
 }

@@ -16,12 +16,29 @@ export function inDays(days: number, from = new Date()): string {
 }
 
 /** A key and a CSR made by `openssl req`; `args` are further arguments such as `-addext`. */
-export function opensslCsr(subject: string, args: readonly string[] = [], newKey = 'rsa:2048'): { keyPem: string; csrPem: string } {
+export function opensslCsr(
+  subject: string,
+  args: readonly string[] = [],
+  newKey = 'rsa:2048',
+): { keyPem: string; csrPem: string } {
   const folder = mkdtempSync(join(tmpdir(), 'csr-'));
   const at = (name: string): string => join(folder, name);
   try {
     const key = newKey === 'ec' ? ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'] : [newKey];
-    openssl(['req', '-new', '-newkey', ...key, '-nodes', '-subj', subject, '-keyout', at('key'), '-out', at('csr'), ...args]);
+    openssl([
+      'req',
+      '-new',
+      '-newkey',
+      ...key,
+      '-nodes',
+      '-subj',
+      subject,
+      '-keyout',
+      at('key'),
+      '-out',
+      at('csr'),
+      ...args,
+    ]);
     return { keyPem: readFileSync(at('key'), 'utf8'), csrPem: readFileSync(at('csr'), 'utf8') };
   } finally {
     rmSync(folder, { recursive: true });
@@ -30,8 +47,19 @@ export function opensslCsr(subject: string, args: readonly string[] = [], newKey
 
 /** What `openssl verify -x509_strict` says of a certificate with its chain; throws when it says no. */
 export function opensslVerify(rootPem: string, { body, chain }: { body: string; chain: string }): string {
-  return runOn({ 'root.pem': rootPem, 'chain.pem': chain || rootPem, 'leaf.pem': body },
-    'openssl', 'verify', '-x509_strict', '-purpose', 'any', '-CAfile', 'root.pem', '-untrusted', 'chain.pem', 'leaf.pem');
+  return runOn(
+    { 'root.pem': rootPem, 'chain.pem': chain || rootPem, 'leaf.pem': body },
+    'openssl',
+    'verify',
+    '-x509_strict',
+    '-purpose',
+    'any',
+    '-CAfile',
+    'root.pem',
+    '-untrusted',
+    'chain.pem',
+    'leaf.pem',
+  );
 }
 
 /** What `openssl x509 -text` shows of a certificate. */
@@ -39,11 +67,22 @@ export function opensslText(pem: string): string {
   return openssl(['x509', '-noout', '-text'], pem);
 }
 
-/** The certificate that a TLS client which trusts `rootPem` alone accepts from a real server. Throws when it does not. */
-export async function shakeHands(server: { key: string; cert: string }, rootPem: string, servername: string): Promise<X509Certificate> {
+/**
+ * The certificate that a TLS client which trusts `rootPem` alone accepts from a real server. Throws when it does not.
+ */
+export async function shakeHands(
+  server: { key: string; cert: string },
+  rootPem: string,
+  servername: string,
+): Promise<X509Certificate> {
   const listener = createServer(server, (socket) => socket.end()).listen(0, '127.0.0.1');
   await once(listener, 'listening');
-  const client = connect({ port: (listener.address() as AddressInfo).port, host: '127.0.0.1', servername, ca: rootPem });
+  const client = connect({
+    port: (listener.address() as AddressInfo).port,
+    host: '127.0.0.1',
+    servername,
+    ca: rootPem,
+  });
   try {
     await once(client, 'secureConnect');
     const peer = client.getPeerX509Certificate();

@@ -8,6 +8,9 @@ export function routesOf(program: TestProgram): string[] {
     const [, indent = '', path = '', methods = ''] = /^((?:│ {3}| {4})*)[├└]── (\S+) \((.*)\)$/.exec(line) ?? [];
     if (path === '') return [];
     above.splice(indent.length / 4, Infinity, path);
-    return methods.split(', ').filter((method) => method !== 'HEAD').map((method) => `${method.toLowerCase()} ${above.join('')}`);
+    return methods
+      .split(', ')
+      .filter((method) => method !== 'HEAD')
+      .map((method) => `${method.toLowerCase()} ${above.join('')}`);
   });
 }

@@ -6,17 +6,32 @@ import { startProgram, type TestProgram } from './program.js';
 export const home = 'https://pki.example.org';
 export const callback = `${home}/api/1/auth/oidc/callback`;
 export const login = `${home}/api/1/auth/oidc/login`;
-const client = { client_id: 'perennial', client_secret: 'a secret of the client', redirect_uris: [callback], scope: 'openid email profile groups' };
+const client = {
+  client_id: 'perennial',
+  client_secret: 'a secret of the client',
+  redirect_uris: [callback],
+  scope: 'openid email profile groups',
+};
 
 /** A program at `home`, and the OpenID provider at which its people sign in. */
 export class SignInSite {
-  private constructor(readonly issuer: TestIssuer, readonly program: TestProgram) {}
+  private constructor(
+    readonly issuer: TestIssuer,
+    readonly program: TestProgram,
+  ) {}
 
   static async start(): Promise<SignInSite> {
     const issuer = await startIssuer([client]);
     const program = await startProgram({
-      PUBLIC_URL: home, PERENNIAL_ROLE: 'api', OIDC_ISSUER: issuer.issuer, OIDC_CLIENT_ID: 'perennial', OIDC_CLIENT_SECRET: client.client_secret, OIDC_SCOPES: 'openid email profile groups',
-      IDP_ROLES_MAPPING: 'pki-admins=admin, pki-ops=operator, the web=web@example.com', IDP_OWNER_DOMAINS: 'teams.example.com', SENSITIVE_DOMAIN_ROLES: 'bank',
+      PUBLIC_URL: home,
+      PERENNIAL_ROLE: 'api',
+      OIDC_ISSUER: issuer.issuer,
+      OIDC_CLIENT_ID: 'perennial',
+      OIDC_CLIENT_SECRET: client.client_secret,
+      OIDC_SCOPES: 'openid email profile groups',
+      IDP_ROLES_MAPPING: 'pki-admins=admin, pki-ops=operator, the web=web@example.com',
+      IDP_OWNER_DOMAINS: 'teams.example.com',
+      SENSITIVE_DOMAIN_ROLES: 'bank',
     });
     return new SignInSite(issuer, program);
   }
@@ -37,7 +52,12 @@ export class SignInSite {
 
   /** Somebody the provider knows, with a verified address. */
   readonly person = (name: string, claims: Record<string, unknown> = {}): string => {
-    this.issuer.people.set(name, { preferred_username: name, email: `${name}@example.com`, email_verified: true, ...claims });
+    this.issuer.people.set(name, {
+      preferred_username: name,
+      email: `${name}@example.com`,
+      email_verified: true,
+      ...claims,
+    });
     return name;
   };
 
@@ -54,7 +74,8 @@ export class SignInSite {
 
   readonly lastRefusal = async (): Promise<{ reason: string; way: string }> => {
     const [{ after }] = await this.program.database.source.query<[{ after: { reason: string; way: string } }]>(
-      `select after from audit_event where action = 'session.refused' order by id desc limit 1`);
+      `select after from audit_event where action = 'session.refused' order by id desc limit 1`,
+    );
     return after;
   };
 

@@ -3,7 +3,11 @@ import type { AddressInfo } from 'node:net';
 import { SMTPServer } from 'smtp-server';
 
 /** One mail as it came over the wire. `raw` is the whole message. */
-export interface ReceivedMail { to: string[]; subject: string; raw: string }
+export interface ReceivedMail {
+  to: string[];
+  subject: string;
+  raw: string;
+}
 
 /** A real mail server that keeps what it gets. */
 export interface TestSmtp {
@@ -18,15 +22,22 @@ export async function startSmtp(): Promise<TestSmtp> {
   const received: ReceivedMail[] = [];
   let refusal: number | null = null;
   const server = new SMTPServer({
-    disabledCommands: ['STARTTLS'], authOptional: true,
+    disabledCommands: ['STARTTLS'],
+    authOptional: true,
     onData(stream, session, done) {
       const chunks: Buffer[] = [];
-      stream.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', () => {
-        if (refusal !== null) return done(Object.assign(new Error('Not now'), { responseCode: refusal }));
-        const raw = Buffer.concat(chunks).toString();
-        received.push({ to: session.envelope.rcptTo.map(({ address }) => address).sort(), subject: subjectOf(raw), raw });
-        return done();
-      });
+      stream
+        .on('data', (chunk: Buffer) => chunks.push(chunk))
+        .on('end', () => {
+          if (refusal !== null) return done(Object.assign(new Error('Not now'), { responseCode: refusal }));
+          const raw = Buffer.concat(chunks).toString();
+          received.push({
+            to: session.envelope.rcptTo.map(({ address }) => address).sort(),
+            subject: subjectOf(raw),
+            raw,
+          });
+          return done();
+        });
     },
   });
   server.on('error', () => undefined);
@@ -34,7 +45,11 @@ export async function startSmtp(): Promise<TestSmtp> {
   await once(server.server, 'listening');
   return {
     url: `smtp://127.0.0.1:${(server.server.address() as AddressInfo).port}`,
-    received, refuseWith: (code) => { refusal = code; }, close: () => server.close(),
+    received,
+    refuseWith: (code) => {
+      refusal = code;
+    },
+    close: () => server.close(),
   };
 }
 

@@ -14,16 +14,22 @@ import { applyHttp, createFastifyAdapter } from '../../src/platform/http/server.
 import { createLog, FrameworkLog, Log } from '../../src/platform/log.js';
 
 const Wheel = z.strictObject({ diameterMm: z.int().min(1), spare: z.boolean().default(false) }).meta({ id: 'Wheel' });
-const Toy = z.strictObject({ id: z.int(), name: z.string(), wheels: z.array(Wheel) }).meta({ id: 'Toy', description: 'Something to play with.' });
-const ToyRequest = z.strictObject({
-  name: z.string().min(1),
-  email: z.email().optional(),
-  madeAt: z.iso.datetime().optional(),
-  wheels: z.array(Wheel).default([]),
-  plugin: z.strictObject({ slug: z.string(), options: z.record(z.string(), z.unknown()) }).optional(),
-  colour: z.enum(['red', 'blue']).optional(),
-}).meta({ id: 'ToyRequest' });
-const ToyQuery = PageQuery.extend({ broken: queryBoolean().optional().meta({ description: 'Only those that are broken.' }) });
+const Toy = z
+  .strictObject({ id: z.int(), name: z.string(), wheels: z.array(Wheel) })
+  .meta({ id: 'Toy', description: 'Something to play with.' });
+const ToyRequest = z
+  .strictObject({
+    name: z.string().min(1),
+    email: z.email().optional(),
+    madeAt: z.iso.datetime().optional(),
+    wheels: z.array(Wheel).default([]),
+    plugin: z.strictObject({ slug: z.string(), options: z.record(z.string(), z.unknown()) }).optional(),
+    colour: z.enum(['red', 'blue']).optional(),
+  })
+  .meta({ id: 'ToyRequest' });
+const ToyQuery = PageQuery.extend({
+  broken: queryBoolean().optional().meta({ description: 'Only those that are broken.' }),
+});
 
 const hidden = 'hunter2 in the stack';
 
@@ -68,7 +74,10 @@ class ToysController {
 
   @Delete(':id')
   @Answers(204, null)
-  remove(@Id() _id: number, @JsonBody(z.strictObject({ note: z.string() }).optional()) _note?: { note: string }): void {}
+  remove(
+    @Id() _id: number,
+    @JsonBody(z.strictObject({ note: z.string() }).optional()) _note?: { note: string },
+  ): void {}
 
   @Get('named/:name')
   @Answers(200, null, { types: ['text/plain'] })
@@ -95,19 +104,31 @@ class ToysController {
 }
 
 /** A running toy with what it logged (parsed lines). */
-export interface ToyApp { app: NestFastifyApplication; lines: Record<string, unknown>[] }
+export interface ToyApp {
+  app: NestFastifyApplication;
+  lines: Record<string, unknown>[];
+}
 
 /** An application of one controller, set up as the program is. `query` stands in for the database. */
 export async function startToy(query: () => Promise<unknown> = async () => []): Promise<ToyApp> {
   const lines: Record<string, unknown>[] = [];
   const log = createLog('debug', { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) });
 
-  const platform = [{ provide: Log, useValue: log }, { provide: Database, useValue: { single: { query } } }];
-  @Module({ imports: [{ module: PlatformModule, global: true, providers: platform, exports: platform }, HttpModule], controllers: [ToysController] })
+  const platform = [
+    { provide: Log, useValue: log },
+    { provide: Database, useValue: { single: { query } } },
+  ];
+  @Module({
+    imports: [{ module: PlatformModule, global: true, providers: platform, exports: platform }, HttpModule],
+    controllers: [ToysController],
+  })
   class ToyModule {}
 
   const settings = { publicUrl: 'https://pki.example.org', trustedProxies: [] };
-  const app = await NestFactory.create<NestFastifyApplication>(ToyModule, createFastifyAdapter(settings), { logger: new FrameworkLog(log), abortOnError: false });
+  const app = await NestFactory.create<NestFastifyApplication>(ToyModule, createFastifyAdapter(settings), {
+    logger: new FrameworkLog(log),
+    abortOnError: false,
+  });
   applyHttp(app, settings);
   await app.init();
   await app.getHttpAdapter().getInstance().ready();

@@ -6,7 +6,10 @@ const ts = require('typescript');
 
 const root = join(__dirname, '..', '..');
 const { compilerOptions } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile).config;
-const { options } = ts.convertCompilerOptionsFromJson({ ...compilerOptions, module: 'commonjs', inlineSourceMap: true, sourceMap: false, incremental: false }, root);
+const { options } = ts.convertCompilerOptionsFromJson(
+  { ...compilerOptions, module: 'commonjs', inlineSourceMap: true, sourceMap: false, incremental: false },
+  root,
+);
 
 const resolve = Module._resolveFilename;
 Module._resolveFilename = function (request, parent, ...rest) {

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-/** The `__Host-` prefix keeps sites beside ours from setting it (RFC 6265bis §4.1.3.2); browsers take it over https alone. */
+/**
+ * The `__Host-` prefix keeps sites beside ours from setting it (RFC 6265bis §4.1.3.2); browsers take it over https
+ * alone.
+ */
 function nameFor(publicUrl: string): string {
   return publicUrl.startsWith('https:') ? '__Host-perennial-sign-in' : 'perennial-sign-in';
 }
@@ -9,15 +12,26 @@ function nameFor(publicUrl: string): string {
 /** The secret that ties a sign-in to the browser that began it; empty when it has none. */
 export function browserOf(request: FastifyRequest, publicUrl: string): string {
   const name = nameFor(publicUrl);
-  const values = (request.headers.cookie ?? '').split(';').map((pair) => pair.trim()).filter((pair) => pair.startsWith(`${name}=`)).map((pair) => pair.slice(name.length + 1));
+  const values = (request.headers.cookie ?? '')
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${name}=`))
+    .map((pair) => pair.slice(name.length + 1));
   const [value = ''] = values;
   return /^[\w-]{43}$/.test(value) ? value : '';
 }
 
 /** As `browserOf`, and gives a browser that has none a new one. Lax: the provider's redirect must bring it along. */
-export function rememberBrowser(request: FastifyRequest, reply: FastifyReply, { publicUrl, oidcStateLifetimeS }: { publicUrl: string; oidcStateLifetimeS: number }): string {
+export function rememberBrowser(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { publicUrl, oidcStateLifetimeS }: { publicUrl: string; oidcStateLifetimeS: number },
+): string {
   const browser = browserOf(request, publicUrl) || randomBytes(32).toString('base64url');
   const secure = publicUrl.startsWith('https:') ? '; Secure' : '';
-  void reply.header('set-cookie', `${nameFor(publicUrl)}=${browser}; Path=/; Max-Age=${oidcStateLifetimeS}; HttpOnly; SameSite=Lax${secure}`);
+  void reply.header(
+    'set-cookie',
+    `${nameFor(publicUrl)}=${browser}; Path=/; Max-Age=${oidcStateLifetimeS}; HttpOnly; SameSite=Lax${secure}`,
+  );
   return browser;
 }

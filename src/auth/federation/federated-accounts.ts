@@ -54,23 +54,39 @@ export class FederatedAccounts {
     }
   }
 
-  private async newcomer(tx: Tx, profile: Profile, { createUsers, linkByEmail }: Admission, visitor: Visitor): Promise<number> {
+  private async newcomer(
+    tx: Tx,
+    profile: Profile,
+    { createUsers, linkByEmail }: Admission,
+    visitor: Visitor,
+  ): Promise<number> {
     const { email } = profile;
     if (email === null) throw new Refusal('The provider vouches for no e-mail address.');
     const existing = await this.tables.users.findIdByEmail(tx, email);
-    if (existing !== null && !linkByEmail) throw new Refusal(`There is already a user with the address ${email}, and users are not linked by address.`);
-    if (existing === null && !createUsers) throw new Refusal(`There is no user with the address ${email}, and none is made.`);
-    const id = existing === null ? await this.create(tx, profile, email, visitor) : await this.link(tx, profile, existing, visitor);
+    if (existing !== null && !linkByEmail)
+      throw new Refusal(`There is already a user with the address ${email}, and users are not linked by address.`);
+    if (existing === null && !createUsers)
+      throw new Refusal(`There is no user with the address ${email}, and none is made.`);
+    const id =
+      existing === null
+        ? await this.create(tx, profile, email, visitor)
+        : await this.link(tx, profile, existing, visitor);
     await this.tables.identities.add(tx, id, profile);
     return id;
   }
 
   private async link(tx: Tx, { issuer, subject }: Profile, userId: number, visitor: Visitor): Promise<number> {
     const { accounts, identities } = this.tables;
-    if (await identities.has(tx, userId, issuer)) throw new Refusal('The user with this address is somebody else there.');
+    if (await identities.has(tx, userId, issuer))
+      throw new Refusal('The user with this address is somebody else there.');
     await identities.adoptThirdPartyRoles(tx, userId, issuer);
     const account = await accounts.get(tx, userId);
-    await this.audit.record(tx, actorOf(account, visitor), { action: 'user.linked', targetType: 'user', targetId: userId, after: { issuer, subject } });
+    await this.audit.record(tx, actorOf(account, visitor), {
+      action: 'user.linked',
+      targetType: 'user',
+      targetId: userId,
+      after: { issuer, subject },
+    });
     return userId;
   }
 
@@ -81,14 +97,29 @@ export class FederatedAccounts {
     const id = await this.tables.users.add(tx, { username: data.username, email: data.email, passwordHash: null });
     await this.tables.giving.set(tx, id, await this.tables.giving.toStranger(tx));
     const { issuer, subject } = profile;
-    await this.audit.record(tx, { userId: id, username, ...visitor }, { action: 'user.created', targetType: 'user', targetId: id, after: { username, email, active: true, issuer, subject } });
+    await this.audit.record(
+      tx,
+      { userId: id, username, ...visitor },
+      {
+        action: 'user.created',
+        targetType: 'user',
+        targetId: id,
+        after: { username, email, active: true, issuer, subject },
+      },
+    );
     return id;
   }
 
-  /** The name that the provider knows, unless it is taken, or an address that is not the person's own: then the address. Throws Refusal when that is taken, too. */
+  /**
+   * The name that the provider knows, unless it is taken, or an address that is not the person's own: then the address.
+   * Throws Refusal when that is taken, too.
+   */
   private async freeName(tx: Tx, name: string, email: string): Promise<string> {
-    const wanted = [name.trim(), email].filter((candidate) => candidate !== '' && (!candidate.includes('@') || candidate.toLowerCase() === email));
-    for (const candidate of wanted) if ((await this.tables.users.findForSignIn(tx, candidate)) === null) return candidate;
+    const wanted = [name.trim(), email].filter(
+      (candidate) => candidate !== '' && (!candidate.includes('@') || candidate.toLowerCase() === email),
+    );
+    for (const candidate of wanted)
+      if ((await this.tables.users.findForSignIn(tx, candidate)) === null) return candidate;
     throw new Refusal(`There is already a user with the name ${email}.`);
   }
 }
@@ -97,7 +128,10 @@ function actorOf({ id, username }: Account, { address, requestId }: Visitor): Au
   return { userId: id, username, address, requestId };
 }
 
-/** Two who come for the first time at once can run into one another; the loser is told what a moment later would be found. */
+/**
+ * Two who come for the first time at once can run into one another; the loser is told what a moment later would be
+ * found.
+ */
 function refusalOf(error: unknown): unknown {
   if (error instanceof Problem && error.code === 'conflict') return new Refusal(error.detail);
   return violatedConstraint(error)?.startsWith('user_identity_') ? new Refusal(userOfSubject) : error;

@@ -8,7 +8,10 @@ import { grantsOf, groupRules, type GroupRules } from './group-roles.js';
 import { IdentityRepository } from './identity.repository.js';
 import type { Profile } from './profile.js';
 
-/** Keeps the roles of users in step with their groups elsewhere. What was given here stays; what an issuer gave goes when it no longer says so. */
+/**
+ * Keeps the roles of users in step with their groups elsewhere. What was given here stays; what an issuer gave goes
+ * when it no longer says so.
+ */
 @Injectable()
 export class FederatedRoles {
   private readonly rules: GroupRules;
@@ -21,13 +24,23 @@ export class FederatedRoles {
     private readonly audit: Audit,
   ) {
     this.rules = groupRules({
-      assign: config.idpAssignRolesFromUserGroups, mapping: config.idpRolesMapping, prefix: config.idpRolesPrefix, suffix: config.idpRolesSuffix,
-      ownerDomains: config.idpOwnerDomains, named: [...config.sensitiveDomainRoles, ...(config.defaultRole === undefined ? [] : [config.defaultRole])],
+      assign: config.idpAssignRolesFromUserGroups,
+      mapping: config.idpRolesMapping,
+      prefix: config.idpRolesPrefix,
+      suffix: config.idpRolesSuffix,
+      ownerDomains: config.idpOwnerDomains,
+      named: [...config.sensitiveDomainRoles, ...(config.defaultRole === undefined ? [] : [config.defaultRole])],
     });
   }
 
-  /** Gives and takes what the profile changes, and records both. A change counts from the next request on, as every change of roles does. */
-  async follow(tx: Tx, { account, profile, actor }: { account: Account; profile: Profile; actor: AuditActor }): Promise<void> {
+  /**
+   * Gives and takes what the profile changes, and records both. A change counts from the next request on, as every
+   * change of roles does.
+   */
+  async follow(
+    tx: Tx,
+    { account, profile, actor }: { account: Account; profile: Profile; actor: AuditActor },
+  ): Promise<void> {
     const wanted = await this.wanted(tx, account, profile, actor);
     const held = new Set(account.roles.map(({ id }) => id));
     const { own, others } = await this.identities.grants(tx, account.id, profile.issuer);
@@ -36,29 +49,56 @@ export class FederatedRoles {
     const give = wanted.filter(({ id }) => !held.has(id));
     const take = account.roles.filter(({ id }) => gone.includes(id) && !others.includes(id));
     await this.identities.removeGrants(tx, account.id, profile.issuer, gone);
-    await this.identities.addGrants(tx, account.id, profile.issuer, [...give, ...wanted.filter(({ id }) => others.includes(id))].map(({ id }) => id));
+    await this.identities.addGrants(
+      tx,
+      account.id,
+      profile.issuer,
+      [...give, ...wanted.filter(({ id }) => others.includes(id))].map(({ id }) => id),
+    );
     if (give.length + take.length === 0) return;
     await this.roles.giveAndTake(tx, account.id, { give: give.map(({ id }) => id), take: take.map(({ id }) => id) });
     const before = account.roles.map(({ name }) => name);
     const after = [...account.roles.filter((role) => !take.includes(role)), ...give].map(({ name }) => name);
-    await this.audit.record(tx, actor, { action: 'user.changed', targetType: 'user', targetId: account.id, before: { roles: before }, after: { roles: after, issuer: profile.issuer } });
+    await this.audit.record(tx, actor, {
+      action: 'user.changed',
+      targetType: 'user',
+      targetId: account.id,
+      before: { roles: before },
+      after: { roles: after, issuer: profile.issuer },
+    });
   }
 
   private async wanted(tx: Tx, account: Account, profile: Profile, actor: AuditActor): Promise<RoleLabel[]> {
     const { groups, issuer } = profile;
     const { given, ofGroups } = grantsOf(groups, this.rules);
     const own = await this.ownRoles(tx, account, profile);
-    const [givenNow, thirdPartyNow] = [await this.roles.known(tx, [...given, ...own]), await this.roles.knownThirdParty(tx, ofGroups)];
+    const [givenNow, thirdPartyNow] = [
+      await this.roles.known(tx, [...given, ...own]),
+      await this.roles.knownThirdParty(tx, ofGroups),
+    ];
     const made = await this.make(tx, {
-      given: [...own, ...(this.config.idpCreateRolesFromUserGroups ? given : [])].filter((name) => !isAmong(givenNow, name)),
-      ofGroups: this.config.idpCreateRolesFromUserGroups ? ofGroups.filter((name) => !isAmong(thirdPartyNow, name)) : [],
+      given: [...own, ...(this.config.idpCreateRolesFromUserGroups ? given : [])].filter(
+        (name) => !isAmong(givenNow, name),
+      ),
+      ofGroups: this.config.idpCreateRolesFromUserGroups
+        ? ofGroups.filter((name) => !isAmong(thirdPartyNow, name))
+        : [],
     });
-    await this.audit.recordMany(tx, made.map(({ id, name }) => ({ actor, act: { action: 'role.created', targetType: 'role', targetId: id, after: { name, issuer } } })));
+    await this.audit.recordMany(
+      tx,
+      made.map(({ id, name }) => ({
+        actor,
+        act: { action: 'role.created', targetType: 'role', targetId: id, after: { name, issuer } },
+      })),
+    );
     const all = [...givenNow, ...thirdPartyNow, ...made];
     return [...new Map(all.map((role) => [role.id, role])).values()];
   }
 
-  /** The owner role of somebody's own address. A directory whose people may write their addresses themselves must not say whose keys they get. */
+  /**
+   * The owner role of somebody's own address. A directory whose people may write their addresses themselves must not
+   * say whose keys they get.
+   */
   private async ownRoles(tx: Tx, { email, roles }: Account, { way }: Profile): Promise<string[]> {
     if (!this.config.idpCreatePerUserRole) return [];
     if (way !== 'ldap') return [email];
@@ -67,8 +107,15 @@ export class FederatedRoles {
   }
 
   private async make(tx: Tx, { given, ofGroups }: { given: string[]; ofGroups: string[] }): Promise<RoleLabel[]> {
-    const owners = await this.roles.ensure(tx, given.filter((name) => name.includes('@')));
-    const others = await this.roles.ensure(tx, given.filter((name) => !name.includes('@')), []);
+    const owners = await this.roles.ensure(
+      tx,
+      given.filter((name) => name.includes('@')),
+    );
+    const others = await this.roles.ensure(
+      tx,
+      given.filter((name) => !name.includes('@')),
+      [],
+    );
     return [...owners, ...others, ...(await this.roles.addThirdParty(tx, ofGroups))];
   }
 }

@@ -12,13 +12,15 @@ import { UserRepository } from '../../users/user.repository.js';
 import { IdentityRepository } from './identity.repository.js';
 import type { UserIdentity } from './user-identity.entity.js';
 
-const IdentityView = z.strictObject({
-  id: z.int(),
-  issuer: z.string(),
-  subject: z.string(),
-  createdAt: z.iso.datetime(),
-  lastSignInAt: z.iso.datetime().nullable(),
-}).meta({ id: 'UserIdentity' });
+const IdentityView = z
+  .strictObject({
+    id: z.int(),
+    issuer: z.string(),
+    subject: z.string(),
+    createdAt: z.iso.datetime(),
+    lastSignInAt: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'UserIdentity' });
 type IdentityView = z.output<typeof IdentityView>;
 
 /** Who users are at identity providers. */
@@ -37,7 +39,8 @@ export class IdentitiesController {
   @Summary('List who a user is at identity providers', 'For the user and administrators.')
   @Answers(200, pageOf(IdentityView))
   async list(@Who() actor: Actor, @Id() id: number): Promise<Page<IdentityView>> {
-    if (actor.userId !== id && !isAdmin(actor)) throw new Problem('forbidden', 'Only administrators see who others are elsewhere.');
+    if (actor.userId !== id && !isAdmin(actor))
+      throw new Problem('forbidden', 'Only administrators see who others are elsewhere.');
     await this.accounts.get(this.db.single, id);
     const items = await this.identities.listOfUser(this.db.single, id);
     return { items: items.map(viewOf), total: items.length };
@@ -45,15 +48,28 @@ export class IdentitiesController {
 
   @Delete(':identityId')
   @Requires('user:write')
-  @Summary('Cut a user off from an identity provider', 'Ends the user\'s sessions. The same person is a stranger at the next sign-in there. The roles that the provider gave stay until somebody takes them.')
+  @Summary(
+    'Cut a user off from an identity provider',
+    "Ends the user's sessions. The same person is a stranger at the next sign-in " +
+      'there. The roles that the provider gave stay until somebody takes them.',
+  )
   @Answers(200, z.strictObject({ message: z.string() }))
-  async remove(@Who() actor: Actor, @Id() id: number, @Id('identityId') identityId: number): Promise<{ message: string }> {
+  async remove(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @Id('identityId') identityId: number,
+  ): Promise<{ message: string }> {
     await this.db.write(async (tx) => {
       const identity = await this.identities.remove(tx, id, identityId);
       if (!identity) throw new Problem('not-found', `The user has no identity ${identityId}.`);
       await this.users.revokeTokens(tx, id);
       const { issuer, subject } = identity;
-      await this.audit.record(tx, actor, { action: 'user.unlinked', targetType: 'user', targetId: id, before: { issuer, subject } });
+      await this.audit.record(tx, actor, {
+        action: 'user.unlinked',
+        targetType: 'user',
+        targetId: id,
+        before: { issuer, subject },
+      });
     });
     return { message: 'ok' };
   }

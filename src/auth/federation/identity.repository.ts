@@ -3,7 +3,10 @@ import type { Tx } from '../../platform/db/database.js';
 import { UserIdentity } from './user-identity.entity.js';
 
 /** Someone at an issuer. */
-export interface Subject { issuer: string; subject: string }
+export interface Subject {
+  issuer: string;
+  subject: string;
+}
 
 /** Every query on `user_identity`, `federated_role` and `used_sign_in_state`. */
 @Injectable()
@@ -14,7 +17,10 @@ export class IdentityRepository {
   }
 
   async findUserId(tx: Tx, { issuer, subject }: Subject): Promise<number | null> {
-    const [row] = await tx.query<{ userId: number }[]>('select user_id as "userId" from user_identity where issuer = $1 and subject = $2', [issuer, subject]);
+    const [row] = await tx.query<{ userId: number }[]>(
+      'select user_id as "userId" from user_identity where issuer = $1 and subject = $2',
+      [issuer, subject],
+    );
     return row?.userId ?? null;
   }
 
@@ -36,7 +42,10 @@ export class IdentityRepository {
     return tx.find(UserIdentity, { where: { userId }, order: { id: 'ASC' } });
   }
 
-  /** Cuts the user off from that issuer and returns who it was, or null. The next sign-in from there is that of a stranger. */
+  /**
+   * Cuts the user off from that issuer and returns who it was, or null. The next sign-in from there is that of a
+   * stranger.
+   */
   async remove(tx: Tx, userId: number, id: number): Promise<UserIdentity | null> {
     const identity = await tx.findOneBy(UserIdentity, { id, userId });
     if (identity) await tx.delete(UserIdentity, { id });
@@ -45,33 +54,56 @@ export class IdentityRepository {
 
   /** The ids of the roles that the issuer gave, and of those that another one gave. */
   async grants(tx: Tx, userId: number, issuer: string): Promise<{ own: number[]; others: number[] }> {
-    const rows = await tx.query<{ roleId: number; issuer: string }[]>('select role_id as "roleId", issuer from federated_role where user_id = $1', [userId]);
-    const ids = (own: boolean): number[] => rows.filter((row) => (row.issuer === issuer) === own).map(({ roleId }) => roleId);
+    const rows = await tx.query<{ roleId: number; issuer: string }[]>(
+      'select role_id as "roleId", issuer from federated_role where user_id = $1',
+      [userId],
+    );
+    const ids = (own: boolean): number[] =>
+      rows.filter((row) => (row.issuer === issuer) === own).map(({ roleId }) => roleId);
     return { own: ids(true), others: ids(false) };
   }
 
   /** Remembers that the roles come from the issuer. */
   async addGrants(tx: Tx, userId: number, issuer: string, roleIds: readonly number[]): Promise<void> {
-    await tx.query('insert into federated_role (user_id, role_id, issuer) select $1, unnest($2::int[]), $3 on conflict do nothing', [userId, roleIds, issuer]);
+    await tx.query(
+      'insert into federated_role (user_id, role_id, issuer) select $1, unnest($2::int[]), $3 on conflict do nothing',
+      [userId, roleIds, issuer],
+    );
   }
 
   async removeGrants(tx: Tx, userId: number, issuer: string, roleIds: readonly number[]): Promise<void> {
-    await tx.query('delete from federated_role where user_id = $1 and issuer = $2 and role_id = any($3::int[])', [userId, issuer, roleIds]);
+    await tx.query('delete from federated_role where user_id = $1 and issuer = $2 and role_id = any($3::int[])', [
+      userId,
+      issuer,
+      roleIds,
+    ]);
   }
 
-  /** Takes over the roles held that some other system keeps, so that the issuer can take them away; for a user that it vouches for the first time. */
+  /**
+   * Takes over the roles held that some other system keeps, so that the issuer can take them away; for a user that it
+   * vouches for the first time.
+   */
   async adoptThirdPartyRoles(tx: Tx, userId: number, issuer: string): Promise<void> {
     await tx.query(
       `insert into federated_role (user_id, role_id, issuer)
-       select ur.user_id, ur.role_id, $2 from user_role ur join role r on r.id = ur.role_id where ur.user_id = $1 and r.third_party
-       on conflict do nothing`, [userId, issuer]);
+       select ur.user_id, ur.role_id, $2 from user_role ur join role r on r.id = ur.role_id
+         where ur.user_id = $1 and r.third_party
+       on conflict do nothing`,
+      [userId, issuer],
+    );
   }
 
   /** True the first time, false for a state that has been used. What is over at `now` is forgotten, a few at a time. */
   async useState(tx: Tx, id: string, expiresAt: Date, now: Date): Promise<boolean> {
     await tx.query(
-      `delete from used_sign_in_state where id in (select id from used_sign_in_state where expires_at < $1 limit 100 for update skip locked)`, [now]);
-    const rows = await tx.query<unknown[]>('insert into used_sign_in_state (id, expires_at) values ($1, $2) on conflict do nothing returning id', [id, expiresAt]);
+      `delete from used_sign_in_state where id in (select id from used_sign_in_state where expires_at < $1 limit 100
+        for update skip locked)`,
+      [now],
+    );
+    const rows = await tx.query<unknown[]>(
+      'insert into used_sign_in_state (id, expires_at) values ($1, $2) on conflict do nothing returning id',
+      [id, expiresAt],
+    );
     return rows.length > 0;
   }
 }

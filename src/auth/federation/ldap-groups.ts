@@ -17,8 +17,9 @@ export interface GroupSearch {
 }
 
 /**
- * The names (cn) of the groups that somebody is in, directly or through other groups; circles and depth are harmless. A group
- * that goes by several names gives none of them: who may add a name to a group must not be able to take that of another.
+ * The names (cn) of the groups that somebody is in, directly or through other groups; circles and depth are harmless. A
+ * group that goes by several names gives none of them: who may add a name to a group must not be able to take that of
+ * another.
  */
 export async function groupNames(client: Client, { dn, uid, base, activeDirectory }: GroupSearch): Promise<string[]> {
   if (activeDirectory) return namesOf(await search(client, base, `(member:${inChain}:=${inFilter(dn)})`));
@@ -26,7 +27,8 @@ export async function groupNames(client: Client, { dn, uid, base, activeDirector
   let filters = [`${memberFilter(dn)}(memberUid=${inFilter(uid)})`];
   for (let level = 0; level < mostLevels && filters.length > 0 && found.size < mostGroups; level += 1) {
     const fresh: Entry[] = [];
-    for (let i = 0; i < filters.length; i += atOnce) fresh.push(...(await search(client, base, `(|${filters.slice(i, i + atOnce).join('')})`)));
+    for (let i = 0; i < filters.length; i += atOnce)
+      fresh.push(...(await search(client, base, `(|${filters.slice(i, i + atOnce).join('')})`)));
     const unknown = fresh.filter((entry) => !found.has(entry.dn.toLowerCase()));
     for (const entry of unknown) found.set(entry.dn.toLowerCase(), entry);
     filters = unknown.map((entry) => memberFilter(entry.dn));
@@ -42,5 +44,7 @@ async function search(client: Client, base: string, filter: string): Promise<Ent
 const memberFilter = (dn: string): string => `(member=${inFilter(dn)})(uniqueMember=${inFilter(dn)})`;
 
 function namesOf(groups: readonly Entry[]): string[] {
-  return groups.slice(0, mostGroups).flatMap(({ cn }) => (typeof cn === 'string' ? [cn] : Array.isArray(cn) && cn.length === 1 ? [String(cn[0])] : []));
+  return groups
+    .slice(0, mostGroups)
+    .flatMap(({ cn }) => (typeof cn === 'string' ? [cn] : Array.isArray(cn) && cn.length === 1 ? [String(cn[0])] : []));
 }

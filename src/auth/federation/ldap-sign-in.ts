@@ -22,13 +22,25 @@ export class LdapSignIn {
     return this.client.isOn;
   }
 
-  /** The account of whoever has this name and password in the directory; null when nobody has. Throws Refusal, and `unavailable` when the directory fails. */
-  async find({ name, password, address, requestId }: Visitor & { name: string; password: string }): Promise<Account | null> {
+  /**
+   * The account of whoever has this name and password in the directory; null when nobody has. Throws Refusal, and
+   * `unavailable` when the directory fails.
+   */
+  async find({
+    name,
+    password,
+    address,
+    requestId,
+  }: Visitor & { name: string; password: string }): Promise<Account | null> {
     const { ldapCreateUsers: createUsers, ldapLinkByEmail: linkByEmail } = this.config;
     const profile = await this.client.profileOf(name.trim(), password).catch((error: unknown) => {
       if (error instanceof Refusal) throw error;
       this.log.warn({ err: error }, 'directory failed');
-      throw new Problem('unavailable', 'The directory cannot be reached now. Users with a password of this installation can sign in.', { retryAfterS: 10, cause: error });
+      throw new Problem(
+        'unavailable',
+        'The directory cannot be reached now. Users with a password of this installation can sign in.',
+        { retryAfterS: 10, cause: error },
+      );
     });
     return profile && this.accounts.admit(profile, { createUsers, linkByEmail }, { address, requestId });
   }

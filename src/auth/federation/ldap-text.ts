@@ -1,5 +1,6 @@
 const plainInDn = /[A-Za-z0-9]/;
-// Only ASCII: the library reads each escape as one character, not as one byte of UTF-8, and RFC 4515 lets other letters stand as they are.
+// Only ASCII: the library reads each escape as one character, not as one byte of UTF-8, and RFC 4515 lets other letters
+// stand as they are.
 const specialInFilter = /[\\*()\x00-\x1f\x7f]/g;
 
 /** Text as a value inside a filter (RFC 4515 §3): what has a meaning there, and control characters, become `\xx`. */

@@ -2,7 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { Injectable } from '@nestjs/common';
-import { Client, DN, type Entry, InappropriateAuthError, InvalidCredentialsError, InvalidDNSyntaxError, NoSuchObjectError, UnwillingToPerformError } from 'ldapts';
+import {
+  Client,
+  DN,
+  type Entry,
+  InappropriateAuthError,
+  InvalidCredentialsError,
+  InvalidDNSyntaxError,
+  NoSuchObjectError,
+  UnwillingToPerformError,
+} from 'ldapts';
 import { Config } from '../../platform/config.js';
 import { groupNames } from './ldap-groups.js';
 import { inDn, inFilter, withUsername } from './ldap-text.js';
@@ -17,10 +26,22 @@ interface Directory {
   uidAttribute: string;
 }
 
-/** What a server says of a password or name that is wrong, or of an account that may not sign in; anything else is a fault. */
-const wrongCredentials = [InvalidCredentialsError, InappropriateAuthError, InvalidDNSyntaxError, NoSuchObjectError, UnwillingToPerformError];
+/**
+ * What a server says of a password or name that is wrong, or of an account that may not sign in; anything else is a
+ * fault.
+ */
+const wrongCredentials = [
+  InvalidCredentialsError,
+  InappropriateAuthError,
+  InvalidDNSyntaxError,
+  NoSuchObjectError,
+  UnwillingToPerformError,
+];
 
-/** Asks an LDAP directory or Active Directory whether a password is somebody's, on a connection of its own for each question. */
+/**
+ * Asks an LDAP directory or Active Directory whether a password is somebody's, on a connection of its own for each
+ * question.
+ */
 @Injectable()
 export class LdapClient {
   private readonly directory: Directory | null;
@@ -35,8 +56,9 @@ export class LdapClient {
   }
 
   /**
-   * Who signs in with this name and password, or null. The password is tried on the very entry that the name leads to, and never an empty one, which
-   * servers take for no sign-in at all (RFC 4513 §5.1.2). Throws Refusal outside of the required group, and any other error when the directory fails.
+   * Who signs in with this name and password, or null. The password is tried on the very entry that the name leads to,
+   * and never an empty one, which servers take for no sign-in at all (RFC 4513 §5.1.2). Throws Refusal outside of the
+   * required group, and any other error when the directory fails.
    */
   async profileOf(name: string, password: string): Promise<Profile | null> {
     const { directory } = this;
@@ -59,15 +81,30 @@ export class LdapClient {
     const { ldapActiveDirectory: activeDirectory, ldapRequiredGroup: required, ldapEmailAttribute } = this.config;
     const username = firstText(entry, uidAttribute);
     const groups = await groupNames(client, { dn: entry.dn, uid: username, base: groupBase, activeDirectory });
-    if (required !== undefined && !groups.some((group) => group.toLowerCase() === required.toLowerCase())) throw new Refusal(`Not in the group ${required}.`);
+    if (required !== undefined && !groups.some((group) => group.toLowerCase() === required.toLowerCase()))
+      throw new Refusal(`Not in the group ${required}.`);
     const email = firstText(entry, ldapEmailAttribute).toLowerCase();
-    return { way: 'ldap', issuer: `ldap:${base.toLowerCase()}`, subject: subjectOf(entry), username, email: email === '' ? null : email, groups };
+    return {
+      way: 'ldap',
+      issuer: `ldap:${base.toLowerCase()}`,
+      subject: subjectOf(entry),
+      username,
+      email: email === '' ? null : email,
+      groups,
+    };
   }
 
   /** Exactly one entry, or none. */
-  private async entryOf(client: Client, { base, filter, uidAttribute }: Directory, name: string): Promise<Entry | undefined> {
+  private async entryOf(
+    client: Client,
+    { base, filter, uidAttribute }: Directory,
+    name: string,
+  ): Promise<Entry | undefined> {
     const { searchEntries } = await client.search(base, {
-      scope: 'sub', filter: withUsername(filter, name, inFilter), paged: { pageSize: 10 }, explicitBufferAttributes: ['objectGUID'],
+      scope: 'sub',
+      filter: withUsername(filter, name, inFilter),
+      paged: { pageSize: 10 },
+      explicitBufferAttributes: ['objectGUID'],
       attributes: [uidAttribute, this.config.ldapEmailAttribute, 'entryUUID', 'objectGUID'],
     });
     const [entry, another] = searchEntries;
@@ -94,7 +131,12 @@ export class LdapClient {
   private async connected<T>({ url }: Directory, work: (client: Client) => Promise<T>): Promise<T> {
     const timeoutMs = this.config.ldapTimeoutS * 1000;
     const tls = this.tlsOptions(url);
-    const client = new Client({ url: url.href, timeout: timeoutMs, connectTimeout: timeoutMs, ...(url.protocol === 'ldaps:' && { tlsOptions: tls }) });
+    const client = new Client({
+      url: url.href,
+      timeout: timeoutMs,
+      connectTimeout: timeoutMs,
+      ...(url.protocol === 'ldaps:' && { tlsOptions: tls }),
+    });
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), timeoutMs);
     const late = new Promise<never>((_, reject) => {
@@ -114,11 +156,19 @@ export class LdapClient {
     if (protocol === 'ldap:' && this.config.ldapStartTls) await client.startTLS(tls);
   }
 
-  /** The host is named even where the library connects by itself: without it StartTLS would check the certificate against `localhost`. */
+  /**
+   * The host is named even where the library connects by itself: without it StartTLS would check the certificate
+   * against `localhost`.
+   */
   private tlsOptions({ hostname }: URL): ConnectionOptions {
     const host = hostname.replace(/^\[|\]$/g, '');
     const { ldapCa } = this.config;
-    return { host, minVersion: 'TLSv1.2', ...(isIP(host) === 0 && { servername: host }), ...(ldapCa !== undefined && { ca: ldapCa }) };
+    return {
+      host,
+      minVersion: 'TLSv1.2',
+      ...(isIP(host) === 0 && { servername: host }),
+      ...(ldapCa !== undefined && { ca: ldapCa }),
+    };
   }
 }
 
@@ -126,10 +176,19 @@ function directoryOf(config: Config): Directory | null {
   const { ldapUrl, ldapBase, ldapGroupBase, ldapUserFilter, ldapActiveDirectory } = config;
   if (ldapUrl === undefined || ldapBase === undefined) return null;
   const uidAttribute = ldapActiveDirectory ? 'sAMAccountName' : 'uid';
-  return { url: new URL(ldapUrl), base: ldapBase, groupBase: ldapGroupBase ?? ldapBase, filter: ldapUserFilter ?? `(${uidAttribute}={username})`, uidAttribute };
+  return {
+    url: new URL(ldapUrl),
+    base: ldapBase,
+    groupBase: ldapGroupBase ?? ldapBase,
+    filter: ldapUserFilter ?? `(${uidAttribute}={username})`,
+    uidAttribute,
+  };
 }
 
-/** Whether the server takes the password. As a DN object, because the library takes some texts (`PLAIN`) for names of SASL mechanisms. */
+/**
+ * Whether the server takes the password. As a DN object, because the library takes some texts (`PLAIN`) for names of
+ * SASL mechanisms.
+ */
 async function binds(client: Client, name: string, password: string): Promise<boolean> {
   try {
     await client.bind(verbatim(name), password);

@@ -54,7 +54,14 @@ describe('attacks', () => {
     ['an empty state', (url) => url.searchParams.set('state', '.')],
     ['a state with more behind it', (url) => url.searchParams.set('state', `${url.searchParams.get('state')}.x`)],
     ['another state', (url) => url.searchParams.set('state', `${url.searchParams.get('state')?.slice(0, -2)}AA`)],
-    ['a state that was written by hand', (url) => url.searchParams.set('state', `${Buffer.from(JSON.stringify({ provider: 'oidc', id: 'x', expiresAtMs: 9e15 })).toString('base64url')}.AAAA`)],
+    [
+      'a state that was written by hand',
+      (url) =>
+        url.searchParams.set(
+          'state',
+          `${Buffer.from(JSON.stringify({ provider: 'oidc', id: 'x', expiresAtMs: 9e15 })).toString('base64url')}.AAAA`,
+        ),
+    ],
     ['another issuer (mix-up)', (url) => url.searchParams.set('iss', 'https://evil.example')],
     ['no code', (url) => url.searchParams.delete('code')],
     ['another code', (url) => url.searchParams.set('code', 'guessed')],
@@ -72,14 +79,21 @@ describe('attacks', () => {
     await expectRefused(await browser.visit(back), /took too long/);
   });
 
-  const change = (claims: Record<string, unknown>, header: Record<string, unknown> = {}) => ({ token }: { token: IdToken }) =>
-    ({ token: { header: { ...token.header, ...header }, claims: { ...token.claims, ...claims } } });
+  const change =
+    (claims: Record<string, unknown>, header: Record<string, unknown> = {}) =>
+    ({ token }: { token: IdToken }) => ({
+      token: { header: { ...token.header, ...header }, claims: { ...token.claims, ...claims } },
+    });
   const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
   const hourAgo = (): number => Math.floor(Date.now() / 1000) - 3600;
 
   it.each<[string, (given: { token: IdToken }) => ReturnType<NonNullable<TestIssuer['forge']>>, RegExp]>([
     ['for another audience', change({ aud: 'somebody else' }), /claim value/],
-    ['for us among others, to another party', change({ aud: ['perennial', 'somebody else'], azp: 'somebody else' }), /azp|claim value/],
+    [
+      'for us among others, to another party',
+      change({ aud: ['perennial', 'somebody else'], azp: 'somebody else' }),
+      /azp|claim value/,
+    ],
     ['of another issuer', change({ iss: 'https://evil.example' }), /claim value/],
     ['without a nonce', change({ nonce: undefined }), /nonce/],
     ['with another nonce', change({ nonce: 'x'.repeat(43) }), /nonce|claim value/],
@@ -98,13 +112,19 @@ describe('attacks', () => {
 
   it('a foreign page that sends everybody to the callback fills neither the log nor the place of those who sign in', async () => {
     const refusals = async (): Promise<number> =>
-      (await program.database.source.query<[{ n: number }]>(`select count(*)::int as n from audit_event where action = 'session.refused'`))[0].n;
+      (
+        await program.database.source.query<[{ n: number }]>(
+          `select count(*)::int as n from audit_event where action = 'session.refused'`,
+        )
+      )[0].n;
     const before = await refusals();
     for (let i = 0; i < 10; i += 1) expect((await newBrowser().visit(`${callback}?code=x&state=x`)).status).toBe(403);
     for (let i = 0; i < 10; i += 1) expect((await newBrowser().visit(`${callback}?code=x&state=x`)).status).toBe(429);
     expect(await refusals()).toBe(before + 10);
     expect((await signIn(person('iris'))).status).toBe(200);
-    expect((await program.call('POST', '/auth/login', { username: 'admin', password: 'x' }, { token: null })).status).toBe(401);
+    expect(
+      (await program.call('POST', '/auth/login', { username: 'admin', password: 'x' }, { token: null })).status,
+    ).toBe(401);
   });
 
   it('the eleventh failure at the provider from an address is not even looked at, and passwords still are', async () => {
@@ -116,6 +136,8 @@ describe('attacks', () => {
     };
     for (let i = 0; i < 10; i += 1) expect(await fail()).toBe(403);
     expect(await fail()).toBe(429);
-    expect((await program.call('POST', '/auth/login', { username: 'admin', password: 'x' }, { token: null })).status).toBe(401);
+    expect(
+      (await program.call('POST', '/auth/login', { username: 'admin', password: 'x' }, { token: null })).status,
+    ).toBe(401);
   });
 });

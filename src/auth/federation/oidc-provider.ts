@@ -39,9 +39,15 @@ export function verifiedEmail(claims: Claims, trusted: boolean): string | null {
   return counts && email !== '' ? email : null;
 }
 
-/** The texts of a claim that lists groups; one text counts as a list. A name with dots leads inside: `realm_access.roles`. */
+/**
+ * The texts of a claim that lists groups; one text counts as a list. A name with dots leads inside:
+ * `realm_access.roles`.
+ */
 export function groupsClaim(claims: Claims, name: string): string[] {
-  const inside = (value: unknown, part: string): unknown => (typeof value === 'object' && value !== null && Object.hasOwn(value, part) ? (value as Claims)[part] : undefined);
+  const inside = (value: unknown, part: string): unknown =>
+    typeof value === 'object' && value !== null && Object.hasOwn(value, part) ? (value as Claims)[part] : undefined;
   const value = Object.hasOwn(claims, name) ? claims[name] : name.split('.').reduce(inside, claims as unknown);
-  return (Array.isArray(value) ? value : [value]).filter((group): group is string => typeof group === 'string' && group.trim() !== '');
+  return (Array.isArray(value) ? value : [value]).filter(
+    (group): group is string => typeof group === 'string' && group.trim() !== '',
+  );
 }

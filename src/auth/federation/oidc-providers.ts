@@ -22,21 +22,39 @@ function generic(config: Config): OidcProvider | null {
   const { oidcIssuer: issuer, oidcClientId: clientId, oidcUsernameClaim, oidcGroupsClaim } = config;
   if (issuer === undefined || clientId === undefined) return null;
   return {
-    name: 'oidc', title: config.oidcTitle, issuer, clientId, clientSecret: config.oidcClientSecret, clientAuth: config.oidcClientAuth, scope: config.oidcScopes,
+    name: 'oidc',
+    title: config.oidcTitle,
+    issuer,
+    clientId,
+    clientSecret: config.oidcClientSecret,
+    clientAuth: config.oidcClientAuth,
+    scope: config.oidcScopes,
     redirectUri: `${config.publicUrl}/api/1/auth/${config.oidcCallback}`,
     admission: { createUsers: config.oidcCreateUsers, linkByEmail: config.oidcLinkByEmail },
     wantedClaims: ['email', oidcUsernameClaim, oidcGroupsClaim],
     profileOf: (claims) => ({
-      username: textClaim(claims, oidcUsernameClaim), email: verifiedEmail(claims, config.oidcTrustEmail), groups: groupsClaim(claims, oidcGroupsClaim) }),
+      username: textClaim(claims, oidcUsernameClaim),
+      email: verifiedEmail(claims, config.oidcTrustEmail),
+      groups: groupsClaim(claims, oidcGroupsClaim),
+    }),
   };
 }
 
-/** Google has no groups in its claims. Users are there already, unless the operator has named the domain that they come from. */
+/**
+ * Google has no groups in its claims. Users are there already, unless the operator has named the domain that they come
+ * from.
+ */
 function google(config: Config): OidcProvider | null {
   const { googleClientId: clientId, googleClientSecret: clientSecret, googleHostedDomain } = config;
   if (clientId === undefined || clientSecret === undefined) return null;
   return {
-    name: 'google', title: 'Google', issuer: 'https://accounts.google.com', clientId, clientSecret, clientAuth: 'client_secret_basic', scope: 'openid email profile',
+    name: 'google',
+    title: 'Google',
+    issuer: 'https://accounts.google.com',
+    clientId,
+    clientSecret,
+    clientAuth: 'client_secret_basic',
+    scope: 'openid email profile',
     redirectUri: `${config.publicUrl}/api/1/auth/oidc/callback`,
     admission: { createUsers: config.googleCreateUsers, linkByEmail: true },
     wantedClaims: [],
@@ -44,10 +62,14 @@ function google(config: Config): OidcProvider | null {
   };
 }
 
-/** Google speaks with authority only of its own addresses and of those of Workspace domains (`hd`); others may have changed hands since it looked. */
+/**
+ * Google speaks with authority only of its own addresses and of those of Workspace domains (`hd`); others may have
+ * changed hands since it looked.
+ */
 function googleEmail(claims: Claims, wantedDomain?: string): string | null {
   const domain = textClaim(claims, 'hd').toLowerCase();
-  if (wantedDomain !== undefined && domain !== wantedDomain) throw new Refusal(`The account does not belong to ${wantedDomain}.`);
+  if (wantedDomain !== undefined && domain !== wantedDomain)
+    throw new Refusal(`The account does not belong to ${wantedDomain}.`);
   const email = verifiedEmail(claims, false);
   return domain !== '' || email?.endsWith('@gmail.com') ? email : null;
 }

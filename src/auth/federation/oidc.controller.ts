@@ -14,7 +14,9 @@ import { LoginQuery, ProviderView, ReturnBody, ReturnQuery } from './oidc.schema
 
 type TokenView = z.output<typeof Token>;
 
-const stateHelp = 'The state counts once, for some minutes, and only together with the cookie that came with it: a client keeps cookies from `GET /auth/providers` on.';
+const stateHelp =
+  'The state counts once, for some minutes, and only together with the cookie that ' +
+  'came with it: a client keeps cookies from `GET /auth/providers` on.';
 
 /** Sign-in at OpenID Connect providers, for browsers and for clients that take the redirect themselves. */
 @Public()
@@ -38,7 +40,11 @@ export class OidcController {
   @Get('oidc/login')
   @Summary('Begin a sign-in in a browser', 'Sends the browser to the identity provider.')
   @Answers(302, null)
-  async login(@QueryOf(LoginQuery) { provider: name, returnTo }: z.output<typeof LoginQuery>, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<void> {
+  async login(
+    @QueryOf(LoginQuery) { provider: name, returnTo }: z.output<typeof LoginQuery>,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<void> {
     const provider = name === undefined ? this.providers.all[0] : this.providers.find(name);
     if (!provider) throw new Problem('not-found', 'There is no such identity provider.');
     const { url } = await this.signIn.begin(provider, rememberBrowser(request, reply, this.config), returnTo);
@@ -49,7 +55,11 @@ export class OidcController {
   @Summary('Come back from an identity provider', 'For the redirect of the provider.')
   @Answers(200, Token)
   @Answers(303, null, { description: 'To `returnTo`, with the token behind `#token=`.' })
-  async callback(@QueryOf(ReturnQuery) query: z.output<typeof ReturnQuery>, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<TokenView | undefined> {
+  async callback(
+    @QueryOf(ReturnQuery) query: z.output<typeof ReturnQuery>,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<TokenView | undefined> {
     const { token, returnTo } = await this.finish(query, request);
     if (returnTo === undefined) return { token };
     void reply.status(303).header('location', `${this.config.publicUrl}${returnTo}#token=${token}`);
@@ -57,15 +67,27 @@ export class OidcController {
   }
 
   @Post(['oauth2', 'ping', 'google'])
-  @Summary('Sign in with the code of an identity provider', `For clients that took the redirect of the provider themselves. ${stateHelp}`)
+  @Summary(
+    'Sign in with the code of an identity provider',
+    `For clients that took the redirect of the provider themselves. ${stateHelp}`,
+  )
   @Answers(200, Token)
-  async exchange(@JsonBody(ReturnBody) { code, state, iss }: z.output<typeof ReturnBody>, @Req() request: FastifyRequest): Promise<TokenView> {
+  async exchange(
+    @JsonBody(ReturnBody) { code, state, iss }: z.output<typeof ReturnBody>,
+    @Req() request: FastifyRequest,
+  ): Promise<TokenView> {
     const { token } = await this.finish({ code, state, ...(iss !== undefined && { iss }) }, request);
     return { token };
   }
 
-  private finish({ code, state, iss, error }: Return, request: FastifyRequest): Promise<{ token: string; returnTo?: string }> {
-    return this.signIn.finish({ code, state, iss, error }, { address: request.ip, requestId: request.id, browser: browserOf(request, this.config.publicUrl) });
+  private finish(
+    { code, state, iss, error }: Return,
+    request: FastifyRequest,
+  ): Promise<{ token: string; returnTo?: string }> {
+    return this.signIn.finish(
+      { code, state, iss, error },
+      { address: request.ip, requestId: request.id, browser: browserOf(request, this.config.publicUrl) },
+    );
   }
 
   private async viewOf(provider: OidcProvider, browser: string): Promise<ProviderView> {
@@ -75,8 +97,16 @@ export class OidcController {
       throw error;
     });
     return {
-      name, title, type: '2.0', clientId, redirectUri, scope: scope.split(' '), responseType: 'code', state: begun?.state ?? null,
-      authorizationUrl: begun?.url.href ?? null, loginUrl: `${this.config.publicUrl}/api/1/auth/oidc/login?provider=${name}`,
+      name,
+      title,
+      type: '2.0',
+      clientId,
+      redirectUri,
+      scope: scope.split(' '),
+      responseType: 'code',
+      state: begun?.state ?? null,
+      authorizationUrl: begun?.url.href ?? null,
+      loginUrl: `${this.config.publicUrl}/api/1/auth/oidc/login?provider=${name}`,
     };
   }
 }

@@ -6,7 +6,12 @@ import { Config } from '../../platform/config.js';
 import { TokenKeys } from '../token-keys.js';
 import { Refusal } from './profile.js';
 
-const Payload = z.strictObject({ provider: z.string(), id: z.string(), expiresAtMs: z.int(), returnTo: z.string().optional() });
+const Payload = z.strictObject({
+  provider: z.string(),
+  id: z.string(),
+  expiresAtMs: z.int(),
+  returnTo: z.string().optional(),
+});
 
 /** A sign-in that someone begins: at which provider, and where the browser goes afterwards (a path of ours). */
 export interface SignInRequest {
@@ -14,7 +19,9 @@ export interface SignInRequest {
   returnTo?: string;
 }
 
-/** What one sign-in hangs together by. `nonce` and `codeVerifier` are recomputed from `id`, and so are stored nowhere. */
+/**
+ * What one sign-in hangs together by. `nonce` and `codeVerifier` are recomputed from `id`, and so are stored nowhere.
+ */
 export interface SignInThread extends SignInRequest {
   id: string;
   expiresAt: Date;
@@ -24,21 +31,31 @@ export interface SignInThread extends SignInRequest {
 }
 
 /**
- * States of OAuth 2.0 (RFC 6749 §10.12): signed, short-lived, worth something only in the browser that began. They hold no
- * secret; nonce and PKCE verifier are MACs of the state's id under the key that made it. Nothing is stored until one is redeemed.
+ * States of OAuth 2.0 (RFC 6749 §10.12): signed, short-lived, worth something only in the browser that began. They hold
+ * no secret; nonce and PKCE verifier are MACs of the state's id under the key that made it. Nothing is stored until one
+ * is redeemed.
  */
 @Injectable()
 export class SignInStates {
   private readonly keys: readonly [Buffer, ...Buffer[]];
 
-  constructor(@Inject(TokenKeys) [first, ...others]: TokenKeys, private readonly config: Config, private readonly clock: Clock) {
+  constructor(
+    @Inject(TokenKeys) [first, ...others]: TokenKeys,
+    private readonly config: Config,
+    private readonly clock: Clock,
+  ) {
     this.keys = [derived(first), ...others.map(derived)];
   }
 
   /** `browser`: the secret in the cookie of the browser that begins. */
   begin({ provider, returnTo }: SignInRequest, browser: string): SignInThread & { state: string } {
     const expiresAtMs = this.clock.now().getTime() + this.config.oidcStateLifetimeS * 1000;
-    const payload = { provider, id: randomBytes(16).toString('base64url'), expiresAtMs, ...(returnTo !== undefined && { returnTo }) };
+    const payload = {
+      provider,
+      id: randomBytes(16).toString('base64url'),
+      expiresAtMs,
+      ...(returnTo !== undefined && { returnTo }),
+    };
     const body = Buffer.from(JSON.stringify(payload)).toString('base64url');
     const [key] = this.keys;
     return { state: `${body}.${mac(key, 'state', body, browser)}`, ...thread(key, payload, browser) };
@@ -55,9 +72,20 @@ export class SignInStates {
   }
 }
 
-function thread(key: Buffer, { provider, id, expiresAtMs, returnTo }: z.output<typeof Payload>, browser: string): SignInThread {
+function thread(
+  key: Buffer,
+  { provider, id, expiresAtMs, returnTo }: z.output<typeof Payload>,
+  browser: string,
+): SignInThread {
   const codeVerifier = mac(key, 'verifier', id, browser);
-  return { provider, id, expiresAt: new Date(expiresAtMs), nonce: mac(key, 'nonce', id, browser), codeVerifier, ...(returnTo !== undefined && { returnTo }) };
+  return {
+    provider,
+    id,
+    expiresAt: new Date(expiresAtMs),
+    nonce: mac(key, 'nonce', id, browser),
+    codeVerifier,
+    ...(returnTo !== undefined && { returnTo }),
+  };
 }
 
 // A key of its own: what signs session tokens must sign nothing else.

@@ -1,7 +1,10 @@
 import { Check, Column, Entity, ForeignKey, Index, PrimaryGeneratedColumn } from 'typeorm';
 import { User } from '../../users/user.entity.js';
 
-/** Who a user is elsewhere. One subject is one user for ever, and a user is one subject of each issuer: an address that changes hands moves no account. */
+/**
+ * Who a user is elsewhere. One subject is one user for ever, and a user is one subject of each issuer: an address that
+ * changes hands moves no account.
+ */
 @Entity('user_identity')
 @Index('user_identity_subject_unique', ['issuer', 'subject'], { unique: true })
 @Index('user_identity_user_unique', ['userId', 'issuer'], { unique: true })
@@ -18,7 +21,10 @@ export class UserIdentity {
   @Column({ type: 'text' })
   issuer: string;
 
-  /** What the issuer never gives to anyone else: `sub`, `objectGUID`, `entryUUID`, or the DN where there is nothing better. */
+  /**
+   * What the issuer never gives to anyone else: `sub`, `objectGUID`, `entryUUID`, or the DN where there is nothing
+   * better.
+   */
   @Column({ type: 'text' })
   subject: string;
 

@@ -27,11 +27,16 @@ export class AuthorityLetters {
   async send({ authorityId, leadDays, notAfter }: AuthorityNotice, signal: AbortSignal): Promise<void> {
     const authority = await this.authorities.get(this.db.single, authorityId);
     const data = { publicUrl: this.config.publicUrl, now: this.clock.now(), authority };
-    await this.senders.mail({
-      event: 'authority.expiring', ...render('authority.expiring', data), data: { authorityId, leadDays },
-      recipients: [...new Set([authority.owner, ...this.config.securityTeamEmail ?? []])],
-      dedupeKey: `authority.expiring:${authorityId}:${leadDays}:${notAfter.getTime()}`,
-    }, signal);
+    await this.senders.mail(
+      {
+        event: 'authority.expiring',
+        ...render('authority.expiring', data),
+        data: { authorityId, leadDays },
+        recipients: [...new Set([authority.owner, ...(this.config.securityTeamEmail ?? [])])],
+        dedupeKey: `authority.expiring:${authorityId}:${leadDays}:${notAfter.getTime()}`,
+      },
+      signal,
+    );
   }
 }
 
@@ -47,7 +52,9 @@ export class AuthorityExpiryJob implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.jobs.handle(warnOfAuthority, (data, context) => this.run({ ...data, notAfter: new Date(data.notAfter) }, context));
+    this.jobs.handle(warnOfAuthority, (data, context) =>
+      this.run({ ...data, notAfter: new Date(data.notAfter) }, context),
+    );
   }
 
   private async run(notice: AuthorityNotice, { signal }: JobContext): Promise<void> {
@@ -59,7 +66,12 @@ export class AuthorityExpiryJob implements OnModuleInit {
     } catch (error) {
       if (isCutOff(signal, error)) throw error;
       const { detail, retryAfterS } = failureOf(error);
-      await this.notices.failed(this.db.single, notice, detail, retryAt(this.clock.now(), attempts + 1, { hintS: retryAfterS }));
+      await this.notices.failed(
+        this.db.single,
+        notice,
+        detail,
+        retryAt(this.clock.now(), attempts + 1, { hintS: retryAfterS }),
+      );
     }
   }
 }

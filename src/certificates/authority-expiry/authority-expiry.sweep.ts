@@ -6,7 +6,11 @@ import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import { warnOfAuthority } from './authority-expiry.jobs.js';
-import { type AuthorityNotice, AuthorityNoticeRepository, type EndingAuthority } from './authority-notice.repository.js';
+import {
+  type AuthorityNotice,
+  AuthorityNoticeRepository,
+  type EndingAuthority,
+} from './authority-notice.repository.js';
 
 /** What could not be finished comes up again after this time. */
 const againMs = 10 * 60_000;
@@ -33,18 +37,34 @@ export class AuthorityExpirySweep implements OnModuleInit {
     const now = this.clock.now();
     const leads = this.config.authorityNoticeDays;
     const longestMs = Math.max(0, ...leads) * dayMs;
-    const ending = await this.notices.ending(tx, new Date(now.getTime() + longestMs), new Date(now.getTime() - endedMs));
-    await this.notices.add(tx, ending.flatMap((authority) => dueNotice(authority, leads, now) ?? []), now);
+    const ending = await this.notices.ending(
+      tx,
+      new Date(now.getTime() + longestMs),
+      new Date(now.getTime() - endedMs),
+    );
+    await this.notices.add(
+      tx,
+      ending.flatMap((authority) => dueNotice(authority, leads, now) ?? []),
+      now,
+    );
     const due = await this.notices.takeDue(tx, now, new Date(now.getTime() + againMs));
-    await addManyToOutbox(tx, warnOfAuthority.name, due.map((notice) => ({ data: { ...notice, notAfter: notice.notAfter.toISOString() } })));
+    await addManyToOutbox(
+      tx,
+      warnOfAuthority.name,
+      due.map((notice) => ({ data: { ...notice, notAfter: notice.notAfter.toISOString() } })),
+    );
   }
 }
 
 /**
- * The warning that is due and has not been given: of several whose time has come the one closest to the end, so that what was
- * missed, or lay before the authority was here, does not come all at once. Null when there is none.
+ * The warning that is due and has not been given: of several whose time has come the one closest to the end, so that
+ * what was missed, or lay before the authority was here, does not come all at once. Null when there is none.
  */
-export function dueNotice({ id, notBefore, notAfter, told }: EndingAuthority, leads: readonly number[], now: Date): AuthorityNotice | null {
+export function dueNotice(
+  { id, notBefore, notAfter, told }: EndingAuthority,
+  leads: readonly number[],
+  now: Date,
+): AuthorityNotice | null {
   const lifetimeMs = notAfter.getTime() - notBefore.getTime();
   const come = leads.filter((days) => notAfter.getTime() - leadMs(days * 86_400, lifetimeMs) <= now.getTime());
   if (come.length === 0) return null;

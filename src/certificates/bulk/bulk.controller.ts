@@ -8,8 +8,13 @@ import { BulkService } from './bulk.service.js';
 export class BulkController {
   constructor(private readonly bulk: BulkService) {}
 
-  @Post('bulk') @Requires('certificate:update')
-  @Summary('Do one thing to many certificates', 'Change owner, switches or policy, reissue, or revoke: by ids, or by what selects in a list. One that fails does not stop the others. Up to 200 at a time; `next` leads on.')
+  @Post('bulk')
+  @Requires('certificate:update')
+  @Summary(
+    'Do one thing to many certificates',
+    'Change owner, switches or policy, reissue, or revoke: by ids, or by what selects in a list. ' +
+      'One that fails does not stop the others. Up to 200 at a time; `next` leads on.',
+  )
   @Answers(200, BulkView)
   run(@Who() actor: Actor, @JsonBody(BulkRequest) body: BulkRequest): Promise<BulkView> {
     return this.bulk.run(actor, body);

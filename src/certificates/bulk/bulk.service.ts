@@ -28,18 +28,27 @@ export class BulkDeeds {
     private readonly revocation: RevokeService,
   ) {}
 
-  /** Each applies the rights of its own route to every certificate. Throws Problem `forbidden` when the actor may do it to none. */
+  /**
+   * Each applies the rights of its own route to every certificate. Throws Problem `forbidden` when the actor may do it
+   * to none.
+   */
   of(actor: Actor, { change, reissue, revoke }: BulkRequest, dryRun: boolean): Deed {
     if (change) {
       demand(actor, 'certificate:update');
-      return silent((id) => (dryRun ? this.updates.prepare(actor, id, change) : this.updates.update(actor, id, change)));
+      return silent((id) =>
+        dryRun ? this.updates.prepare(actor, id, change) : this.updates.update(actor, id, change),
+      );
     }
     if (revoke) {
       demand(actor, 'certificate:revoke');
-      return silent((id) => (dryRun ? this.revocation.prepare(actor, id, revoke) : this.revocation.revoke(actor, id, revoke)));
+      return silent((id) =>
+        dryRun ? this.revocation.prepare(actor, id, revoke) : this.revocation.revoke(actor, id, revoke),
+      );
     }
     demand(actor, 'certificate:issue');
-    return dryRun ? silent((id) => this.rotation.previewReissue(actor, id)) : (id) => this.rotation.reissue(actor, id, reissue);
+    return dryRun
+      ? silent((id) => this.rotation.previewReissue(actor, id))
+      : (id) => this.rotation.reissue(actor, id, reissue);
   }
 }
 
@@ -55,8 +64,8 @@ function demand(actor: Actor, permission: string): void {
 }
 
 /**
- * Does one thing to many certificates, each in a transaction of its own. What a broken connection leaves undone is done by the
- * same request sent again; sets of more than one page go on behind `next`.
+ * Does one thing to many certificates, each in a transaction of its own. What a broken connection leaves undone is done
+ * by the same request sent again; sets of more than one page go on behind `next`.
  */
 @Injectable()
 export class BulkService {
@@ -68,7 +77,10 @@ export class BulkService {
     private readonly deeds: BulkDeeds,
   ) {}
 
-  /** Throws Problem: `conflict` when the filter selects more than `maximum`, `invalid-request` for a filter that lists do not know. */
+  /**
+   * Throws Problem: `conflict` when the filter selects more than `maximum`, `invalid-request` for a filter that lists
+   * do not know.
+   */
   async run(actor: Actor, request: BulkRequest): Promise<BulkView> {
     const dryRun = request.dryRun ?? request.change === undefined;
     const deed = this.deeds.of(actor, request, dryRun);
@@ -77,19 +89,36 @@ export class BulkService {
     const items: BulkItem[] = [];
     for (let at = 0; at < ids.length; at += together) {
       const late = this.clock.now().getTime() >= until;
-      items.push(...await Promise.all(ids.slice(at, at + together).map(async (id) => (late ? notReached(id) : this.one(id, deed)))));
+      items.push(
+        ...(await Promise.all(
+          ids.slice(at, at + together).map(async (id) => (late ? notReached(id) : this.one(id, deed))),
+        )),
+      );
     }
     const done = items.filter(({ ok }) => ok).length;
     return { dryRun, items, done, failed: items.length - done, ...(next !== undefined && { next }) };
   }
 
-  private async selected(actor: Actor, { ids, filter, maximum = 0, after }: BulkRequest): Promise<{ ids: number[]; next?: string }> {
+  private async selected(
+    actor: Actor,
+    { ids, filter, maximum = 0, after }: BulkRequest,
+  ): Promise<{ ids: number[]; next?: string }> {
     if (ids) return { ids: [...new Set(ids)] };
     const words = Object.fromEntries(Object.entries(filter ?? {}).map(([name, value]) => [name, String(value)]));
-    const query = validate(ListQuery.omit({ page: true, count: true, sortBy: true, sortDir: true, after: true, short: true }), words);
-    const place = validate(ListQuery.pick({ page: true, count: true, after: true }), { count: String(mostAtOnce), ...(after !== undefined && { after }) });
+    const query = validate(
+      ListQuery.omit({ page: true, count: true, sortBy: true, sortDir: true, after: true, short: true }),
+      words,
+    );
+    const place = validate(ListQuery.pick({ page: true, count: true, after: true }), {
+      count: String(mostAtOnce),
+      ...(after !== undefined && { after }),
+    });
     const { total, ...found } = await this.lists.ids(actor, { ...query, ...place });
-    if (total > maximum) throw new Problem('conflict', `The filter selects ${total} certificates, more than the maximum of ${maximum}: nothing was done.`);
+    if (total > maximum)
+      throw new Problem(
+        'conflict',
+        `The filter selects ${total} certificates, more than the maximum of ${maximum}: nothing was done.`,
+      );
     return found;
   }
 

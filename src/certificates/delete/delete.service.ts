@@ -23,21 +23,38 @@ export class DeleteRecord {
     private readonly audit: Audit,
   ) {}
 
-  /** Throws Problem `wrong-state` or `in-use` when it is not free to go: what still stands somewhere must not be out of sight. */
+  /**
+   * Throws Problem `wrong-state` or `in-use` when it is not free to go: what still stands somewhere must not be out of
+   * sight.
+   */
   async deleted(tx: Tx, actor: Actor, row: Certificate): Promise<void> {
     if (row.state === 'requested' || row.state === 'pending') {
-      throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}: cancel the request first by revoking it.`);
+      throw new Problem(
+        'wrong-state',
+        `Certificate ${row.name} is ${row.state}: cancel the request first by revoking it.`,
+      );
     }
     const destinations = await this.standing.deliveredTo(tx, row.id);
     if (destinations > 0) {
-      throw new Problem('in-use', `Certificate ${row.name} is delivered to ${destinations} destinations: detach it first, or it would be served with nobody watching over it.`);
+      throw new Problem(
+        'in-use',
+        `Certificate ${row.name} is delivered to ${destinations} destinations: detach ` +
+          'it first, or it would be served with nobody watching over it.',
+      );
     }
     const served = await this.standing.servedAt(tx, [row.id]);
-    if (served !== null) throw new Problem('in-use', `Certificate ${row.name} is served at ${served}: with it deleted, nobody would watch over it.`);
+    if (served !== null)
+      throw new Problem(
+        'in-use',
+        `Certificate ${row.name} is served at ${served}: with it deleted, nobody would watch over it.`,
+      );
     const { owner, notify, rotation, state } = row;
     row.delete(this.clock.now());
     await this.audit.record(tx, actor, {
-      action: 'certificate.deleted', targetType: 'certificate', targetId: row.id, before: { state, owner, notify, rotation },
+      action: 'certificate.deleted',
+      targetType: 'certificate',
+      targetId: row.id,
+      before: { state, owner, notify, rotation },
     });
   }
 
@@ -64,11 +81,16 @@ export class DeleteService {
     private readonly record: DeleteRecord,
   ) {}
 
-  /** Throws Problem: `method-not-allowed` where deletion is not switched on, `not-found`, `precondition-failed` when it is deleted, `forbidden`, `in-use`. */
+  /**
+   * Throws Problem: `method-not-allowed` where deletion is not switched on, `not-found`, `precondition-failed` when it
+   * is deleted, `forbidden`, `in-use`.
+   */
   async delete(actor: Actor, id: number): Promise<void> {
-    if (!this.config.allowCertDeletion) throw new Problem('method-not-allowed', 'Certificates are not deleted here: ALLOW_CERT_DELETION is off.');
+    if (!this.config.allowCertDeletion)
+      throw new Problem('method-not-allowed', 'Certificates are not deleted here: ALLOW_CERT_DELETION is off.');
     const before = await this.certificates.get(this.db.single, id);
-    if (before.deletedAt !== null) throw new Problem('precondition-failed', `Certificate ${before.name} is deleted already.`);
+    if (before.deletedAt !== null)
+      throw new Problem('precondition-failed', `Certificate ${before.name} is deleted already.`);
     await this.access.demandWrite(this.db.single, actor, before);
     await this.db.write(async (tx) => {
       const row = await this.certificates.change(tx, id, async (one) => {

@@ -33,7 +33,9 @@ export class DeliveryRetry {
   async redeploy(actor: Actor, certificateId: number): Promise<void> {
     await this.demandRight(actor, certificateId);
     await this.db.write(async (tx) => {
-      const wanted = (await this.deliveries.lockOf(tx, certificateId)).filter(({ state }) => state === 'planned' || state === 'failing' || state === 'delivered');
+      const wanted = (await this.deliveries.lockOf(tx, certificateId)).filter(
+        ({ state }) => state === 'planned' || state === 'failing' || state === 'delivered',
+      );
       if (wanted.length === 0) throw new Problem('wrong-state', `Certificate ${certificateId} is delivered nowhere.`);
       for (const { id } of wanted) await this.again(tx, actor, id);
     });
@@ -43,13 +45,17 @@ export class DeliveryRetry {
   async retryOpen(actor: Actor, certificateId: number): Promise<void> {
     await this.demandRight(actor, certificateId);
     await this.db.write(async (tx) => {
-      const open = (await this.deliveries.lockOf(tx, certificateId)).filter(({ state }) => state === 'planned' || state === 'failing');
+      const open = (await this.deliveries.lockOf(tx, certificateId)).filter(
+        ({ state }) => state === 'planned' || state === 'failing',
+      );
       for (const { id } of open) await this.again(tx, actor, id);
     });
   }
 
   private async demandRight(actor: Actor, certificateId: number): Promise<void> {
-    await (mayDeliverAnything(actor) ? this.access.demandKnown(this.db.single, certificateId) : this.access.demandWriteById(this.db.single, actor, certificateId));
+    await (mayDeliverAnything(actor)
+      ? this.access.demandKnown(this.db.single, certificateId)
+      : this.access.demandWriteById(this.db.single, actor, certificateId));
   }
 
   private async again(tx: Tx, actor: Actor, id: number): Promise<void> {

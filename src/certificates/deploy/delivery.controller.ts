@@ -18,18 +18,36 @@ const DeliveryQuery = listQuery('id').extend({
 const DeliveriesOfQuery = DeliveryQuery.omit({ certificateId: true });
 type DeliveryQuery = z.output<typeof DeliveryQuery>;
 
-const DeliveryView = z.object({
-  id: z.int(), certificateId: z.int(), destinationId: z.int(), state: z.enum(deliveryStates), location: z.string().nullable(),
-  attempts: z.int(), fault: z.string().nullable(), detail: z.string().nullable(),
-  nextAttemptAt: InstantOut.nullable(), lastAttemptAt: InstantOut.nullable(), deliveredAt: InstantOut.nullable(),
-}).meta({ id: 'Delivery' });
+const DeliveryView = z
+  .object({
+    id: z.int(),
+    certificateId: z.int(),
+    destinationId: z.int(),
+    state: z.enum(deliveryStates),
+    location: z.string().nullable(),
+    attempts: z.int(),
+    fault: z.string().nullable(),
+    detail: z.string().nullable(),
+    nextAttemptAt: InstantOut.nullable(),
+    lastAttemptAt: InstantOut.nullable(),
+    deliveredAt: InstantOut.nullable(),
+  })
+  .meta({ id: 'Delivery' });
 type DeliveryView = z.output<typeof DeliveryView>;
 
 function deliveryView(d: Delivery): DeliveryView {
   return {
-    id: d.id, certificateId: d.certificateId, destinationId: d.destinationId, state: d.state, location: d.location,
-    attempts: d.attempts, fault: d.fault, detail: d.faultDetail,
-    nextAttemptAt: instantOrNull(d.nextAttemptAt), lastAttemptAt: instantOrNull(d.lastAttemptAt), deliveredAt: instantOrNull(d.deliveredAt),
+    id: d.id,
+    certificateId: d.certificateId,
+    destinationId: d.destinationId,
+    state: d.state,
+    location: d.location,
+    attempts: d.attempts,
+    fault: d.fault,
+    detail: d.faultDetail,
+    nextAttemptAt: instantOrNull(d.nextAttemptAt),
+    lastAttemptAt: instantOrNull(d.lastAttemptAt),
+    deliveredAt: instantOrNull(d.deliveredAt),
   };
 }
 
@@ -41,32 +59,49 @@ export class DeliveryController {
     private readonly retrying: DeliveryRetry,
   ) {}
 
-  @Get('deliveries') @Requires('delivery:read') @Summary('List deliveries', 'Newest first.') @Answers(200, pageOf(DeliveryView))
+  @Get('deliveries')
+  @Requires('delivery:read')
+  @Summary('List deliveries', 'Newest first.')
+  @Answers(200, pageOf(DeliveryView))
   async list(@QueryOf(DeliveryQuery) query: DeliveryQuery): Promise<Page<DeliveryView>> {
     const page = await this.deliveries.list(this.db.single, query);
     return { ...page, items: page.items.map(deliveryView) };
   }
 
-  @Get('deliveries/:id') @Requires('delivery:read') @Summary('One delivery') @Answers(200, DeliveryView)
+  @Get('deliveries/:id')
+  @Requires('delivery:read')
+  @Summary('One delivery')
+  @Answers(200, DeliveryView)
   async get(@Id() id: number): Promise<DeliveryView> {
     return deliveryView(await this.deliveries.get(this.db.single, id));
   }
 
-  @Get('certificates/:id/deliveries') @Requires('delivery:read') @Summary('Where a certificate is delivered') @Answers(200, pageOf(DeliveryView))
-  async of(@Id() certificateId: number, @QueryOf(DeliveriesOfQuery) query: z.output<typeof DeliveriesOfQuery>): Promise<Page<DeliveryView>> {
+  @Get('certificates/:id/deliveries')
+  @Requires('delivery:read')
+  @Summary('Where a certificate is delivered')
+  @Answers(200, pageOf(DeliveryView))
+  async of(
+    @Id() certificateId: number,
+    @QueryOf(DeliveriesOfQuery) query: z.output<typeof DeliveriesOfQuery>,
+  ): Promise<Page<DeliveryView>> {
     const page = await this.deliveries.list(this.db.single, { ...query, certificateId });
     return { ...page, items: page.items.map(deliveryView) };
   }
 
-  @Post('certificates/:id/redeploy') @Requires('delivery:retry')
-  @Summary('Deliver a certificate again', 'To everywhere it is wanted, at once.') @Answers(200, pageOf(DeliveryView))
+  @Post('certificates/:id/redeploy')
+  @Requires('delivery:retry')
+  @Summary('Deliver a certificate again', 'To everywhere it is wanted, at once.')
+  @Answers(200, pageOf(DeliveryView))
   async redeploy(@Who() actor: Actor, @Id() certificateId: number): Promise<Page<DeliveryView>> {
     await this.retrying.redeploy(actor, certificateId);
     const page = await this.deliveries.list(this.db.single, { certificateId, page: 1, count: 200 });
     return { ...page, items: page.items.map(deliveryView) };
   }
 
-  @Post('deliveries/:id/retry') @Requires('delivery:retry') @Summary('Try a delivery again now') @Answers(200, DeliveryView)
+  @Post('deliveries/:id/retry')
+  @Requires('delivery:retry')
+  @Summary('Try a delivery again now')
+  @Answers(200, DeliveryView)
   async retry(@Who() actor: Actor, @Id() id: number): Promise<DeliveryView> {
     return deliveryView(await this.retrying.retry(actor, id));
   }

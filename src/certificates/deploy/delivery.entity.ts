@@ -3,7 +3,15 @@ import { Problem } from '../../platform/http/problem.js';
 import { retryAt } from '../../platform/retry.js';
 import type { Failure } from '../certificate.entity.js';
 
-export const deliveryStates = ['planned', 'delivered', 'failing', 'removing', 'removed', 'replaced', 'stopped'] as const;
+export const deliveryStates = [
+  'planned',
+  'delivered',
+  'failing',
+  'removing',
+  'removed',
+  'replaced',
+  'stopped',
+] as const;
 export type DeliveryState = (typeof deliveryStates)[number];
 
 /** `replaced`: a successor stands in its place, or will. `stopped`: the certificate was revoked before it arrived. */
@@ -43,7 +51,10 @@ export class Delivery {
     this.nextAttemptAt = again;
   }
 
-  /** It has been written there. False when that no longer counts: a successor took its place meanwhile, or it is to be taken away. */
+  /**
+   * It has been written there. False when that no longer counts: a successor took its place meanwhile, or it is to be
+   * taken away.
+   */
   noteArrival(location: string): boolean {
     if (this.state === 'replaced' || this.state === 'removed') return false;
     this.location = location;
@@ -72,7 +83,8 @@ export class Delivery {
   /** Tries again at once, or delivers once more what has arrived already. */
   retry(now: Date): void {
     if (this.state === 'delivered' || this.state === 'failing') this.become('planned');
-    if (!this.open) throw new Problem('wrong-state', `Delivery ${this.id} is ${this.state}: there is nothing to try again.`);
+    if (!this.open)
+      throw new Problem('wrong-state', `Delivery ${this.id} is ${this.state}: there is nothing to try again.`);
     this.attempts = 0;
     this.nextAttemptAt = now;
   }
@@ -113,7 +125,8 @@ export class Delivery {
   }
 
   private become(to: DeliveryState): void {
-    if (!moves[this.state]?.includes(to)) throw new Problem('wrong-state', `Delivery ${this.id} is ${this.state}; it cannot become ${to}.`);
+    if (!moves[this.state]?.includes(to))
+      throw new Problem('wrong-state', `Delivery ${this.id} is ${this.state}; it cannot become ${to}.`);
     this.state = to;
   }
 }

@@ -8,7 +8,11 @@ import { Problem } from '../../platform/http/problem.js';
 import { Delivery, type DeliveryState } from './delivery.entity.js';
 
 /** What a page of deliveries is narrowed by. */
-export interface DeliveryQuery extends PageQuery { certificateId?: number; destinationId?: number; state?: DeliveryState }
+export interface DeliveryQuery extends PageQuery {
+  certificateId?: number;
+  destinationId?: number;
+  state?: DeliveryState;
+}
 
 const source: ListSource = {
   columns: `id, certificate_id as "certificateId", destination_id as "destinationId", state, location, attempts, fault, fault_detail as "faultDetail",
@@ -16,7 +20,11 @@ const source: ListSource = {
   from: 'delivery',
   sorts: { id: { sql: 'id', type: 'int' } },
   filters: {
-    id: whole('id'), certificateId: whole('certificate_id'), destinationId: whole('destination_id'), state: exactly('state'), location: exactly('location'),
+    id: whole('id'),
+    certificateId: whole('certificate_id'),
+    destinationId: whole('destination_id'),
+    state: exactly('state'),
+    location: exactly('location'),
     fault: exactly('fault'),
   },
   order: { by: 'id', dir: 'desc' },
@@ -35,21 +43,37 @@ export class DeliveryRepository {
       `insert into delivery (certificate_id, destination_id, state, next_attempt_at, created_at)
        select $1, x, 'planned', $3, $4 from unnest($2::int[]) as x
        on conflict (certificate_id, destination_id) where state not in ('removed') do update
-         set state = 'planned', attempts = 0, fault = null, fault_detail = null, next_attempt_at = excluded.next_attempt_at
+         set state = 'planned', attempts = 0, fault = null, fault_detail = null,
+         next_attempt_at = excluded.next_attempt_at
          where delivery.state = 'removing'
        returning id`,
-      [certificateId, [...new Set(destinationIds)], new Date(now.getTime() + safetyNetMs), now]);
+      [certificateId, [...new Set(destinationIds)], new Date(now.getTime() + safetyNetMs), now],
+    );
     return rows.map((row) => row.id);
   }
 
   /** Something else has put it there. What stood at that very location is replaced. */
-  async addDelivered(tx: Tx, { certificateId, destinationId, location, at }: { certificateId: number; destinationId: number; location: string | null; at: Date }): Promise<void> {
+  async addDelivered(
+    tx: Tx,
+    {
+      certificateId,
+      destinationId,
+      location,
+      at,
+    }: { certificateId: number; destinationId: number; location: string | null; at: Date },
+  ): Promise<void> {
     await tx.query(
       `update delivery set state = 'replaced', next_attempt_at = null
-       where destination_id = $1 and location = $2 and certificate_id <> $3 and state in ('planned', 'failing', 'delivered')`, [destinationId, location, certificateId]);
+       where destination_id = $1 and location = $2 and certificate_id <> $3
+       and state in ('planned', 'failing', 'delivered')`,
+      [destinationId, location, certificateId],
+    );
     await tx.query(
-      `insert into delivery (certificate_id, destination_id, state, location, delivered_at, created_at) values ($1, $2, 'delivered', $3, $4, $4)
-       on conflict (certificate_id, destination_id) where state not in ('removed') do nothing`, [certificateId, destinationId, location, at]);
+      `insert into delivery (certificate_id, destination_id, state, location, delivered_at, created_at)
+        values ($1, $2, 'delivered', $3, $4, $4)
+       on conflict (certificate_id, destination_id) where state not in ('removed') do nothing`,
+      [certificateId, destinationId, location, at],
+    );
   }
 
   async get(tx: Tx, id: number): Promise<Delivery> {
@@ -96,15 +120,24 @@ export class DeliveryRepository {
 
   /** The delivery that stands at a location, if any; also while it is being made once more. */
   findAt(tx: Tx, destinationId: number, location: string): Promise<Delivery | null> {
-    return tx.createQueryBuilder(Delivery, 'd')
-      .where(`d.destinationId = :destinationId and d.location = :location and d.state in ('planned', 'failing', 'delivered')`, { destinationId, location }).getOne();
+    return tx
+      .createQueryBuilder(Delivery, 'd')
+      .where(
+        'd.destinationId = :destinationId and d.location = :location and d.state in ' +
+          `('planned', 'failing', 'delivered')`,
+        { destinationId, location },
+      )
+      .getOne();
   }
 
   /** Ids that are due, at most 200; they come up again at `again` should their job be lost. */
   async takeDue(tx: Tx, now: Date, again: Date): Promise<number[]> {
     const rows: [{ id: number }[], number] = await tx.query(
       `update delivery set next_attempt_at = $2 where id in (
-         select id from delivery where next_attempt_at <= $1 order by next_attempt_at limit 200 for update skip locked) returning id`, [now, again]);
+         select id from delivery where next_attempt_at <= $1 order by next_attempt_at limit 200 for update skip locked)
+           returning id`,
+      [now, again],
+    );
     return rows[0].map((row) => row.id);
   }
 
@@ -113,29 +146,52 @@ export class DeliveryRepository {
     return tx.query(
       `select c.name as certificate, d.label as destination, l.fault_detail as detail from delivery l
        join certificate c on c.id = l.certificate_id join destination d on d.id = l.destination_id
-       where l.state in ('failing', 'removing') and l.fault is not null order by l.id limit 20`);
+       where l.state in ('failing', 'removing') and l.fault is not null order by l.id limit 20`,
+    );
   }
 
-  /** Notes as delivered what was found at a destination, of certificates in force whose key is kept here and that nothing is said of yet. */
-  async noteStanding(tx: Tx, destinationId: number, found: readonly { certificateId: number; location: string }[], now: Date): Promise<void> {
+  /**
+   * Notes as delivered what was found at a destination, of certificates in force whose key is kept here and that
+   * nothing is said of yet.
+   */
+  async noteStanding(
+    tx: Tx,
+    destinationId: number,
+    found: readonly { certificateId: number; location: string }[],
+    now: Date,
+  ): Promise<void> {
     const rows = found.map(({ certificateId, location }) => ({ certificateId, location }));
     await tx.query(
       `insert into delivery (certificate_id, destination_id, state, location, delivered_at, created_at)
-       select c.id, $1, 'delivered', w.location, $3, $3 from jsonb_to_recordset($2::jsonb) as w("certificateId" int, location text) join certificate c on c.id = w."certificateId"
+       select c.id, $1, 'delivered', w.location, $3, $3 from jsonb_to_recordset($2::jsonb) as w("certificateId" int,
+         location text) join certificate c on c.id = w."certificateId"
        where c.state = 'issued' and c.sealed_key is not null and c.deleted_at is null
          and not exists (select from delivery d where d.certificate_id = c.id and d.destination_id = $1)
-       order by c.id on conflict do nothing`, [destinationId, JSON.stringify(rows), now]);
+       order by c.id on conflict do nothing`,
+      [destinationId, JSON.stringify(rows), now],
+    );
   }
 
   /** Of these certificates those that stand at a destination, by name. */
-  namesAt(tx: Tx, destinationId: number, certificateIds: readonly number[]): Promise<{ name: string; location: string }[]> {
+  namesAt(
+    tx: Tx,
+    destinationId: number,
+    certificateIds: readonly number[],
+  ): Promise<{ name: string; location: string }[]> {
     return tx.query(
-      `select c.name, coalesce(d.location, c.name) as location from delivery d join certificate c on c.id = d.certificate_id
-       where d.destination_id = $1 and d.state = 'delivered' and c.id = any($2) order by c.id`, [destinationId, certificateIds]);
+      `select c.name, coalesce(d.location, c.name) as location from delivery d
+        join certificate c on c.id = d.certificate_id
+       where d.destination_id = $1 and d.state = 'delivered' and c.id = any($2) order by c.id`,
+      [destinationId, certificateIds],
+    );
   }
 
   async countAt(tx: Tx, destinationId: number): Promise<number> {
-    return tx.createQueryBuilder(Delivery, 'd')
-      .where(`d.destinationId = :destinationId and d.state not in ('removed', 'replaced', 'stopped')`, { destinationId }).getCount();
+    return tx
+      .createQueryBuilder(Delivery, 'd')
+      .where(`d.destinationId = :destinationId and d.state not in ('removed', 'replaced', 'stopped')`, {
+        destinationId,
+      })
+      .getCount();
   }
 }

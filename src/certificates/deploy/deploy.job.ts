@@ -23,7 +23,10 @@ export interface Attempt {
   bundle: Bundle;
 }
 
-/** A place whose worker died is free again after this; less than a run's lease, so that who takes the run over finds it free. */
+/**
+ * A place whose worker died is free again after this; less than a run's lease, so that who takes the run over finds it
+ * free.
+ */
 const leaseS = 20;
 
 /** Lock and re-check, act without a transaction and as the only one at that place, record. */
@@ -44,7 +47,9 @@ export class DeployJob implements OnModuleInit {
   }
 
   private async run(deliveryId: number, { signal }: JobContext): Promise<void> {
-    const attempt = await this.record.begin(deliveryId, (tx, delivery, certificate) => this.prepare(tx, delivery, certificate));
+    const attempt = await this.record.begin(deliveryId, (tx, delivery, certificate) =>
+      this.prepare(tx, delivery, certificate),
+    );
     if (!attempt) return;
     try {
       const place = this.placeOf(attempt);
@@ -59,19 +64,32 @@ export class DeployJob implements OnModuleInit {
   }
 
   private async prepare(
-    tx: Tx, delivery: { id: number; destinationId: number; state: string; location: string | null }, certificate: Parameters<Bundles['public']>[0],
+    tx: Tx,
+    delivery: { id: number; destinationId: number; state: string; location: string | null },
+    certificate: Parameters<Bundles['public']>[0],
   ): Promise<Attempt> {
     const target = await this.destinations.get(tx, delivery.destinationId);
     const removal = delivery.state === 'removing';
-    const opening = { actor: systemActor(''), action: 'key.delivered', after: { destinationId: delivery.destinationId } } as const;
+    const opening = {
+      actor: systemActor(''),
+      action: 'key.delivered',
+      after: { destinationId: delivery.destinationId },
+    } as const;
     const keyed = target.plugin.needsPrivateKey && !removal && certificate.sealedKey !== null;
     return {
-      deliveryId: delivery.id, certificateId: certificate.id, removal, location: delivery.location, target,
+      deliveryId: delivery.id,
+      certificateId: certificate.id,
+      removal,
+      location: delivery.location,
+      target,
       bundle: keyed ? await this.bundles.withKey(tx, certificate, opening) : this.bundles.public(certificate),
     };
   }
 
-  /** What is locked for the attempt. Where a thing is taken away from may be written in another way, yet it is the same place. */
+  /**
+   * What is locked for the attempt. Where a thing is taken away from may be written in another way, yet it is the same
+   * place.
+   */
   private placeOf({ target, bundle, removal, location }: Attempt): string {
     try {
       return this.destinations.locate(target, bundle);
@@ -95,12 +113,17 @@ export class DeployJob implements OnModuleInit {
       throw new PluginError('misconfigured', `${target.plugin.title} needs the private key, which is not kept here.`);
     }
     const other = await this.record.otherAt(attempt, place);
-    if (other) throw new PluginError('misconfigured', `Certificate ${other.name} stands at ${place} already; detach it or let this one replace it.`);
+    if (other)
+      throw new PluginError(
+        'misconfigured',
+        `Certificate ${other.name} stands at ${place} already; detach it or let this one replace it.`,
+      );
     await this.record.arrived(attempt, await this.destinations.deliver(target, bundle, signal));
   }
 
   private async remove(attempt: Attempt, location: string, signal: AbortSignal): Promise<void> {
-    if (!await this.record.otherAt(attempt, location)) await this.destinations.remove(attempt.target, location, signal);
+    if (!(await this.record.otherAt(attempt, location)))
+      await this.destinations.remove(attempt.target, location, signal);
     await this.record.removed(attempt);
   }
 }

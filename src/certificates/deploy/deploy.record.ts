@@ -37,9 +37,12 @@ export class DeployConsequences {
     return this.certificates.replacesInLine(tx, newId, oldId);
   }
 
-  /** An old certificate has just been written over its successor, because its delivery was under way: deliver that again. */
+  /**
+   * An old certificate has just been written over its successor, because its delivery was under way: deliver that
+   * again.
+   */
   async repair(tx: Tx, oldId: number, standing: Delivery): Promise<void> {
-    if (!await this.isPredecessor(tx, oldId, standing.certificateId)) return;
+    if (!(await this.isPredecessor(tx, oldId, standing.certificateId))) return;
     await this.deliveries.change(tx, standing.id, (delivery) => delivery.retry(this.clock.now()));
     await this.deploying.start(tx, [standing.id]);
   }
@@ -65,31 +68,43 @@ export class DeployRecord {
   ) {}
 
   /** What to attempt; null when there is nothing to do any more. */
-  begin(deliveryId: number, prepare: (tx: Tx, delivery: Delivery, certificate: Certificate) => Promise<Attempt>): Promise<Attempt | null> {
-    return this.db.write((tx) => this.deliveries.change(tx, deliveryId, async (delivery) => {
-      if (!delivery.open) return null;
-      const certificate = await this.certificates.get(tx, delivery.certificateId);
-      if (delivery.state !== 'removing' && certificate.state !== 'issued') {
-        if (certificate.bodyPem !== null) delivery.stop();
-        return null;
-      }
-      const now = this.clock.now();
-      delivery.begin(now, new Date(now.getTime() + attemptMs));
-      return prepare(tx, delivery, certificate);
-    }));
+  begin(
+    deliveryId: number,
+    prepare: (tx: Tx, delivery: Delivery, certificate: Certificate) => Promise<Attempt>,
+  ): Promise<Attempt | null> {
+    return this.db.write((tx) =>
+      this.deliveries.change(tx, deliveryId, async (delivery) => {
+        if (!delivery.open) return null;
+        const certificate = await this.certificates.get(tx, delivery.certificateId);
+        if (delivery.state !== 'removing' && certificate.state !== 'issued') {
+          if (certificate.bodyPem !== null) delivery.stop();
+          return null;
+        }
+        const now = this.clock.now();
+        delivery.begin(now, new Date(now.getTime() + attemptMs));
+        return prepare(tx, delivery, certificate);
+      }),
+    );
   }
 
-  /** How it stands now that nobody else is at the place; null when it was done, replaced or turned round since the attempt began. */
+  /**
+   * How it stands now that nobody else is at the place; null when it was done, replaced or turned round since the
+   * attempt began.
+   */
   async stillWanted({ deliveryId, removal }: Attempt): Promise<Delivery | null> {
     const delivery = await this.deliveries.find(this.db.single, deliveryId);
     return delivery?.open && removal === (delivery.state === 'removing') ? delivery : null;
   }
 
-  /** The certificate that stands at the location and must not be touched: for a delivery one of another line, for a removal any other. */
+  /**
+   * The certificate that stands at the location and must not be touched: for a delivery one of another line, for a
+   * removal any other.
+   */
   async otherAt({ certificateId, removal, target }: Attempt, location: string): Promise<Certificate | null> {
     const standing = await this.deliveries.findAt(this.db.single, target.destination.id, location);
     if (!standing || standing.certificateId === certificateId) return null;
-    if (!removal && await this.consequences.isPredecessor(this.db.single, standing.certificateId, certificateId)) return null;
+    if (!removal && (await this.consequences.isPredecessor(this.db.single, standing.certificateId, certificateId)))
+      return null;
     return this.certificates.get(this.db.single, standing.certificateId);
   }
 
@@ -105,7 +120,8 @@ export class DeployRecord {
       const standing = await this.deliveries.findAt(tx, target.destination.id, location);
       const inForce = await this.deliveries.change(tx, deliveryId, async (delivery) => {
         if (!delivery.noteArrival(location)) return false;
-        if (standing && standing.id !== deliveryId) await this.deliveries.change(tx, standing.id, (old) => old.replace());
+        if (standing && standing.id !== deliveryId)
+          await this.deliveries.change(tx, standing.id, (old) => old.replace());
         delivery.arrive(this.clock.now());
         await this.consequences.note(tx, 'delivery.arrived', delivery);
         return true;
@@ -116,20 +132,25 @@ export class DeployRecord {
   }
 
   async failed({ deliveryId }: Attempt, error: unknown): Promise<void> {
-    await this.db.write((tx) => this.deliveries.change(tx, deliveryId, async (delivery) => {
-      if (!delivery.open) return;
-      delivery.fail(failureOf(error), this.clock.now());
-      // The first failure says why; of those that follow, the delivery itself keeps the last.
-      if (delivery.attempts === 1) await this.consequences.note(tx, 'delivery.failed', delivery, delivery.faultDetail ?? undefined);
-      if (delivery.attempts === tellAfter) await this.consequences.tellFailing(tx, delivery);
-    }));
+    await this.db.write((tx) =>
+      this.deliveries.change(tx, deliveryId, async (delivery) => {
+        if (!delivery.open) return;
+        delivery.fail(failureOf(error), this.clock.now());
+        // The first failure says why; of those that follow, the delivery itself keeps the last.
+        if (delivery.attempts === 1)
+          await this.consequences.note(tx, 'delivery.failed', delivery, delivery.faultDetail ?? undefined);
+        if (delivery.attempts === tellAfter) await this.consequences.tellFailing(tx, delivery);
+      }),
+    );
   }
 
   async removed({ deliveryId }: Attempt): Promise<void> {
-    await this.db.write((tx) => this.deliveries.change(tx, deliveryId, async (delivery) => {
-      if (delivery.state !== 'removing') return;
-      delivery.removed();
-      await this.consequences.note(tx, 'delivery.removed', delivery);
-    }));
+    await this.db.write((tx) =>
+      this.deliveries.change(tx, deliveryId, async (delivery) => {
+        if (delivery.state !== 'removing') return;
+        delivery.removed();
+        await this.consequences.note(tx, 'delivery.removed', delivery);
+      }),
+    );
   }
 }

@@ -33,29 +33,51 @@ export class Deploying {
 
   /** It is wanted again where it was about to be taken away. */
   async takeBack(tx: Tx, certificateId: number, destinationIds: readonly number[]): Promise<void> {
-    const leaving = (await this.deliveries.lockOf(tx, certificateId)).filter((d) => d.state === 'removing' && destinationIds.includes(d.destinationId));
+    const leaving = (await this.deliveries.lockOf(tx, certificateId)).filter(
+      (d) => d.state === 'removing' && destinationIds.includes(d.destinationId),
+    );
     leaving.forEach((delivery) => delivery.stay(this.clock.now()));
     await this.deliveries.save(tx, leaving);
-    await this.start(tx, leaving.map((delivery) => delivery.id));
+    await this.start(
+      tx,
+      leaving.map((delivery) => delivery.id),
+    );
   }
 
-  /** Has the planned deliveries of a certificate made that an issuer has just issued, instead of those of what it replaces. */
+  /**
+   * Has the planned deliveries of a certificate made that an issuer has just issued, instead of those of what it
+   * replaces.
+   */
   async startOf(tx: Tx, certificateId: number): Promise<void> {
     const open = (await this.deliveries.lockOf(tx, certificateId)).filter((delivery) => delivery.open);
     for (const oldId of await this.certificates.predecessorsOf(tx, certificateId)) {
-      await this.yieldTo(tx, oldId, open.map((delivery) => delivery.destinationId));
+      await this.yieldTo(
+        tx,
+        oldId,
+        open.map((delivery) => delivery.destinationId),
+      );
     }
-    await this.start(tx, open.map((delivery) => delivery.id));
+    await this.start(
+      tx,
+      open.map((delivery) => delivery.id),
+    );
   }
 
   async start(tx: Tx, deliveryIds: readonly number[]): Promise<void> {
-    await addManyToOutbox(tx, deployCertificate.name, deliveryIds.map((deliveryId) => ({ data: { deliveryId } })));
+    await addManyToOutbox(
+      tx,
+      deployCertificate.name,
+      deliveryIds.map((deliveryId) => ({ data: { deliveryId } })),
+    );
   }
 
-  /** A successor has been issued and is delivered from now on: what has not arrived of the old certificate never will. */
+  /**
+   * A successor has been issued and is delivered from now on: what has not arrived of the old certificate never will.
+   */
   async yieldTo(tx: Tx, oldId: number, destinationIds: readonly number[]): Promise<void> {
-    const open = (await this.deliveries.lockOf(tx, oldId))
-      .filter((d) => (d.state === 'planned' || d.state === 'failing') && destinationIds.includes(d.destinationId));
+    const open = (await this.deliveries.lockOf(tx, oldId)).filter(
+      (d) => (d.state === 'planned' || d.state === 'failing') && destinationIds.includes(d.destinationId),
+    );
     open.forEach((delivery) => delivery.replace());
     await this.deliveries.save(tx, open);
   }
@@ -63,50 +85,78 @@ export class Deploying {
   /** It is no longer wanted there: what has arrived is taken away, the rest never sets out. */
   async detach(tx: Tx, certificateId: number, destinationIds: readonly number[]): Promise<void> {
     const now = this.clock.now();
-    const leaving = (await this.deliveries.lockOf(tx, certificateId))
-      .filter((d) => destinationIds.includes(d.destinationId) && d.state !== 'removing' && d.state !== 'removed');
+    const leaving = (await this.deliveries.lockOf(tx, certificateId)).filter(
+      (d) => destinationIds.includes(d.destinationId) && d.state !== 'removing' && d.state !== 'removed',
+    );
     leaving.forEach((delivery) => delivery.remove(now));
     await this.deliveries.save(tx, leaving);
-    await this.start(tx, leaving.map((delivery) => delivery.id));
+    await this.start(
+      tx,
+      leaving.map((delivery) => delivery.id),
+    );
   }
 
   /** The certificate is revoked: nothing of it is delivered any more. */
   async stopOf(tx: Tx, certificateId: number): Promise<void> {
-    const open = (await this.deliveries.lockOf(tx, certificateId)).filter((d) => d.state === 'planned' || d.state === 'failing');
+    const open = (await this.deliveries.lockOf(tx, certificateId)).filter(
+      (d) => d.state === 'planned' || d.state === 'failing',
+    );
     open.forEach((delivery) => delivery.stop());
     await this.deliveries.save(tx, open);
   }
 
   /** Writes into its history that a superseded certificate is in force again, because `heir` is gone. */
   async reinstated(tx: Tx, { id }: Certificate, heir: Certificate): Promise<void> {
-    await this.audit.record(tx, systemActor('deploy'), { action: 'certificate.reinstated', targetType: 'certificate', targetId: id, after: { insteadOfId: heir.id } });
+    await this.audit.record(tx, systemActor('deploy'), {
+      action: 'certificate.reinstated',
+      targetType: 'certificate',
+      targetId: id,
+      after: { insteadOfId: heir.id },
+    });
   }
 
   /** Writes into the history of its certificate what became of a delivery. */
-  async note(tx: Tx, action: DeliveryEvent, { id, certificateId, destinationId, location }: Delivery, actor: AuditActor = systemActor('deploy'), detail?: string): Promise<void> {
+  async note(
+    tx: Tx,
+    action: DeliveryEvent,
+    { id, certificateId, destinationId, location }: Delivery,
+    actor: AuditActor = systemActor('deploy'),
+    detail?: string,
+  ): Promise<void> {
     const after = { deliveryId: id, destinationId, location, detail };
     await this.audit.record(tx, actor, { action, targetType: 'certificate', targetId: certificateId, after });
   }
 
   /** What has arrived of it is taken away wherever nothing else stands. */
   async withdraw(tx: Tx, certificateId: number): Promise<void> {
-    const standing = (await this.deliveries.lockOf(tx, certificateId)).filter((delivery) => delivery.state === 'delivered');
-    await this.detach(tx, certificateId, standing.map((delivery) => delivery.destinationId));
+    const standing = (await this.deliveries.lockOf(tx, certificateId)).filter(
+      (delivery) => delivery.state === 'delivered',
+    );
+    await this.detach(
+      tx,
+      certificateId,
+      standing.map((delivery) => delivery.destinationId),
+    );
   }
 
-  /** When a successor is in place wherever it has to be, everything before it in its line is superseded and the owner is told. */
+  /**
+   * When a successor is in place wherever it has to be, everything before it in its line is superseded and the owner is
+   * told.
+   */
   async settle(tx: Tx, certificateId: number): Promise<void> {
     const successor = await this.certificates.get(tx, certificateId);
     if (successor.state !== 'issued') return;
     const deliveries = await this.deliveries.lockOf(tx, certificateId);
     if (deliveries.some((delivery) => delivery.state === 'planned' || delivery.state === 'failing')) return;
-    const placeIds = deliveries.filter((delivery) => delivery.state === 'delivered').map((delivery) => delivery.destinationId);
+    const placeIds = deliveries
+      .filter((delivery) => delivery.state === 'delivered')
+      .map((delivery) => delivery.destinationId);
     // A predecessor that was renewed before it had arrived has left its own predecessor in force.
     for (let oldId = successor.renewsId; oldId !== null;) {
       const old = await this.certificates.lock(tx, oldId);
       const waited = old.state === 'superseded' && old.awaitsDeployment && placeIds.length > 0;
       if (old.state !== 'issued' && !waited) return;
-      if (!waited && await this.follow(tx, old, successor, deliveries)) return;
+      if (!waited && (await this.follow(tx, old, successor, deliveries))) return;
       await (waited ? this.giveWay(tx, old) : this.supersede(tx, old, successor, placeIds));
       await this.notices.rotated(tx, old, successor, placeIds);
       oldId = old.renewsId;
@@ -118,11 +168,27 @@ export class Deploying {
     await tx.save(old);
   }
 
-  /** Sends the successor wherever else the old one has come to stand meanwhile. True when it has to go anywhere still. */
-  private async follow(tx: Tx, old: Certificate, successor: Certificate, deliveries: readonly Delivery[]): Promise<boolean> {
-    const known = deliveries.filter((delivery) => delivery.state !== 'removed').map((delivery) => delivery.destinationId);
-    const missing = (await this.deliveries.lockOf(tx, old.id)).filter((d) => d.state === 'delivered' && !known.includes(d.destinationId));
-    await this.plan(tx, successor.id, missing.map((delivery) => delivery.destinationId), true);
+  /**
+   * Sends the successor wherever else the old one has come to stand meanwhile. True when it has to go anywhere still.
+   */
+  private async follow(
+    tx: Tx,
+    old: Certificate,
+    successor: Certificate,
+    deliveries: readonly Delivery[],
+  ): Promise<boolean> {
+    const known = deliveries
+      .filter((delivery) => delivery.state !== 'removed')
+      .map((delivery) => delivery.destinationId);
+    const missing = (await this.deliveries.lockOf(tx, old.id)).filter(
+      (d) => d.state === 'delivered' && !known.includes(d.destinationId),
+    );
+    await this.plan(
+      tx,
+      successor.id,
+      missing.map((delivery) => delivery.destinationId),
+      true,
+    );
     return missing.length > 0;
   }
 
@@ -130,7 +196,12 @@ export class Deploying {
     old.supersede(this.clock.now(), placeIds.length === 0);
     await tx.save(old);
     const after = { successorId: id, destinationIds: placeIds };
-    await this.audit.record(tx, systemActor('deploy'), { action: 'certificate.superseded', targetType: 'certificate', targetId: old.id, after });
+    await this.audit.record(tx, systemActor('deploy'), {
+      action: 'certificate.superseded',
+      targetType: 'certificate',
+      targetId: old.id,
+      after,
+    });
     const standing = (await this.deliveries.lockOf(tx, old.id)).filter(isStanding);
     standing.forEach((delivery) => delivery.replace());
     await this.deliveries.save(tx, standing);

@@ -21,7 +21,11 @@ export class Places {
   }
 
   /** A destination, and where the certificate would come to lie there. */
-  async at(tx: Tx, certificate: Placed, destinationId: number): Promise<{ destinationId: number; label: string; location: string | null }> {
+  async at(
+    tx: Tx,
+    certificate: Placed,
+    destinationId: number,
+  ): Promise<{ destinationId: number; label: string; location: string | null }> {
     const target = await this.destinations.get(tx, destinationId);
     return { destinationId, label: target.destination.label, location: this.locate(target, certificate) };
   }
@@ -34,9 +38,16 @@ export class Places {
       const { plugin, destination } = target;
       const { accountNumber } = destination.options;
       const place = this.locate(target, certificate);
-      const key = JSON.stringify([plugin.id, typeof accountNumber === 'string' ? [accountNumber, place] : destination.options]);
+      const key = JSON.stringify([
+        plugin.id,
+        typeof accountNumber === 'string' ? [accountNumber, place] : destination.options,
+      ]);
       if (taken.has(key)) {
-        throw invalid('destinations', `Duplicate destinations for plugin ${plugin.id} and account ${typeof accountNumber === 'string' ? accountNumber : place} are not allowed`);
+        throw invalid(
+          'destinations',
+          `Duplicate destinations for plugin ${plugin.id} and account ` +
+            `${typeof accountNumber === 'string' ? accountNumber : place} are not allowed`,
+        );
       }
       taken.add(key);
     }

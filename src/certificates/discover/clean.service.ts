@@ -14,13 +14,23 @@ import { SourceLinkRepository, type Unused } from './source-link.repository.js';
 import { leaseName } from './sync.job.js';
 
 /** What a clean-up has done, or would do. */
-export const CleanView = z.object({
-  dryRun: z.boolean(),
-  items: z.array(z.object({
-    certificateId: z.int(), name: z.string(), location: z.string(), notAfter: InstantOut, removed: z.boolean(), fault: z.string().nullable(), detail: z.string().nullable(),
-  })),
-  total: z.int().meta({ description: 'At most 100 at a time; ask again until it is 0.' }),
-}).meta({ id: 'SourceClean' });
+export const CleanView = z
+  .object({
+    dryRun: z.boolean(),
+    items: z.array(
+      z.object({
+        certificateId: z.int(),
+        name: z.string(),
+        location: z.string(),
+        notAfter: InstantOut,
+        removed: z.boolean(),
+        fault: z.string().nullable(),
+        detail: z.string().nullable(),
+      }),
+    ),
+    total: z.int().meta({ description: 'At most 100 at a time; ask again until it is 0.' }),
+  })
+  .meta({ id: 'SourceClean' });
 export type CleanView = z.output<typeof CleanView>;
 type Item = CleanView['items'][number];
 
@@ -31,7 +41,11 @@ const leaseS = 20;
 /** A source with what may be done to it, together. */
 @Injectable()
 export class CleanParts {
-  constructor(readonly repositories: SourceRepositories, readonly sources: Sources, readonly links: SourceLinkRepository) {}
+  constructor(
+    readonly repositories: SourceRepositories,
+    readonly sources: Sources,
+    readonly links: SourceLinkRepository,
+  ) {}
 }
 
 /** Takes expired certificates away that lie at a source and that nothing serves or delivers. */
@@ -50,7 +64,11 @@ export class CleanService {
     const ready = this.parts.sources.ready(await this.parts.repositories.sources.get(this.db.single, id));
     if (!ready.plugin.remove) throw new Problem('conflict', `${ready.plugin.title} takes nothing away: it only looks.`);
     const unused = await this.parts.links.unused(this.db.single, { sourceId: id }, this.clock.now(), most);
-    if (dryRun) return view(true, unused.map((one) => item(one, false)));
+    if (dryRun)
+      return view(
+        true,
+        unused.map((one) => item(one, false)),
+      );
     const items: Item[] = [];
     const free = await this.leases.withLease(leaseName(id), leaseS, async (lost) => {
       const signal = AbortSignal.any([lost, AbortSignal.timeout(timeoutMs)]);
@@ -59,7 +77,8 @@ export class CleanService {
         items.push(await this.remove(actor, ready, one, signal));
       }
     });
-    if (!free) throw new Problem('conflict', `The source ${ready.source.label} is being looked at; clean it afterwards.`);
+    if (!free)
+      throw new Problem('conflict', `The source ${ready.source.label} is being looked at; clean it afterwards.`);
     return view(false, items);
   }
 
@@ -78,7 +97,12 @@ export class CleanService {
     await this.db.write(async (tx) => {
       await this.parts.links.forget(tx, key.sourceId, key.location);
       const after = { certificateId: one.certificateId, location: one.location };
-      await this.audit.record(tx, actor, { action: 'source.certificate-removed', targetType: 'source', targetId: key.sourceId, after });
+      await this.audit.record(tx, actor, {
+        action: 'source.certificate-removed',
+        targetType: 'source',
+        targetId: key.sourceId,
+        after,
+      });
     });
     return item(one, true);
   }

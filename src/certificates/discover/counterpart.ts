@@ -14,7 +14,11 @@ import { Sources } from '../../sources/sources.js';
 /** What sources are made and compared with, together. */
 @Injectable()
 export class CounterpartSources {
-  constructor(readonly repositories: SourceRepositories, readonly sources: Sources, readonly service: SourceService) {}
+  constructor(
+    readonly repositories: SourceRepositories,
+    readonly sources: Sources,
+    readonly service: SourceService,
+  ) {}
 }
 
 /** A destination that something can be found at brings the source that looks there (as Lemur's does for AWS IAM). */
@@ -34,19 +38,30 @@ export class Counterpart implements OnModuleInit {
   private async make(tx: Tx, actor: Actor, { plugin, destination, options }: ReadyDestination): Promise<void> {
     const counterpart = plugin.source?.(options());
     const owner = counterpart && this.ownerFor(actor);
-    if (!counterpart || !owner || await this.isLookedAt(tx, counterpart)) return;
-    const input = { id: counterpart.pluginId, options: Object.fromEntries(Object.entries(counterpart.options).filter(([, value]) => value !== undefined)) };
+    if (!counterpart || !owner || (await this.isLookedAt(tx, counterpart))) return;
+    const input = {
+      id: counterpart.pluginId,
+      options: Object.fromEntries(Object.entries(counterpart.options).filter(([, value]) => value !== undefined)),
+    };
     const source = this.configured.chosen('source', input);
     const stored = this.configured.seal(source, input, 'source');
     await this.known.service.add(tx, actor, {
-      label: await this.freeLabel(tx, destination.label), description: `Finds what lies at the destination ${destination.label}.`, owner, active: true,
-      ...stored, pollS: pollSeconds(this.configured.open(source, stored, 'source')),
+      label: await this.freeLabel(tx, destination.label),
+      description: `Finds what lies at the destination ${destination.label}.`,
+      owner,
+      active: true,
+      ...stored,
+      pollS: pollSeconds(this.configured.open(source, stored, 'source')),
     });
   }
 
   /** Null where nobody could be told of what is found: then somebody has to make the source who says so. */
   private ownerFor({ email }: Actor): string | null {
-    return [email, ...this.config.securityTeamEmail ?? []].map((address) => OwnerName.safeParse(address)).find(({ success }) => success)?.data ?? null;
+    return (
+      [email, ...(this.config.securityTeamEmail ?? [])]
+        .map((address) => OwnerName.safeParse(address))
+        .find(({ success }) => success)?.data ?? null
+    );
   }
 
   private async isLookedAt(tx: Tx, { pluginId, options, place }: CounterpartSource): Promise<boolean> {
@@ -57,7 +72,7 @@ export class Counterpart implements OnModuleInit {
   private async freeLabel(tx: Tx, label: string): Promise<string> {
     for (let n = 1; ; n += 1) {
       const candidate = n === 1 ? label : `${label.slice(0, 120)} ${n}`;
-      if (!await this.known.repositories.sources.isLabelTaken(tx, candidate)) return candidate;
+      if (!(await this.known.repositories.sources.isLabelTaken(tx, candidate))) return candidate;
     }
   }
 }

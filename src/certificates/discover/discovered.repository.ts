@@ -3,37 +3,60 @@ import type { Tx } from '../../platform/db/database.js';
 import type { ServedCertificate } from './endpoint-issues.js';
 
 /** A stored certificate by what tells it from others. */
-export interface KnownIssued { id: number; name: string; sha256: string; issuerSha256: string; serialHex: string }
+export interface KnownIssued {
+  id: number;
+  name: string;
+  sha256: string;
+  issuerSha256: string;
+  serialHex: string;
+}
 
 /** Queries on certificates by what was found of them elsewhere. */
 @Injectable()
 export class DiscoveredRepository {
   /** Those that are one of these, by fingerprint or by serial number of one issuer; also deleted ones. */
-  async findIssued(tx: Tx, all: readonly { sha256: string; issuerSha256: string; serialHex: string }[]): Promise<KnownIssued[]> {
+  async findIssued(
+    tx: Tx,
+    all: readonly { sha256: string; issuerSha256: string; serialHex: string }[],
+  ): Promise<KnownIssued[]> {
     return tx.query<KnownIssued[]>(
-      `select c.id, c.name, c.sha256, c.issuer_sha256 as "issuerSha256", c.serial_hex as "serialHex" from certificate c where c.sha256 = any($1)
+      `select c.id, c.name, c.sha256, c.issuer_sha256 as "issuerSha256", c.serial_hex as "serialHex" from certificate c
+        where c.sha256 = any($1)
        union
-       select c.id, c.name, c.sha256, c.issuer_sha256, c.serial_hex from unnest($2::text[], $3::text[]) as w(issuer, serial)
+       select c.id, c.name, c.sha256, c.issuer_sha256, c.serial_hex
+         from unnest($2::text[], $3::text[]) as w(issuer, serial)
          join certificate c on c.issuer_sha256 = w.issuer and c.serial_hex = w.serial`,
-      [all.map(({ sha256 }) => sha256), all.map(({ issuerSha256 }) => issuerSha256), all.map(({ serialHex }) => serialHex)]);
+      [
+        all.map(({ sha256 }) => sha256),
+        all.map(({ issuerSha256 }) => issuerSha256),
+        all.map(({ serialHex }) => serialHex),
+      ],
+    );
   }
 
   /** What endpoints serve, with what has replaced it. */
   servedOf(tx: Tx, ids: readonly number[]): Promise<ServedCertificate[]> {
     return tx.query(
-      `select c.id, c.name, c.owner, c.common_name as "commonName", c.state, c.not_before as "notBefore", c.not_after as "notAfter",
+      `select c.id, c.name, c.owner, c.common_name as "commonName", c.state, c.not_before as "notBefore",
+        c.not_after as "notAfter",
          c.notify and c.deleted_at is null as watched,
          (select json_build_object('id', n.id, 'name', n.name, 'serialHex', n.serial_hex) from certificate n
-          where n.state = 'issued' and n.deleted_at is null and (n.renews_id = c.id or n.id in (select certificate_id from certificate_replacement where replaced_id = c.id))
+          where n.state = 'issued' and n.deleted_at is null and (n.renews_id = c.id or n.id in (select certificate_id
+          from certificate_replacement where replaced_id = c.id))
           order by n.not_after desc, n.id desc limit 1) as successor
-       from certificate c where c.id = any($1)`, [ids]);
+       from certificate c where c.id = any($1)`,
+      [ids],
+    );
   }
 
   /** Ids at another place, for those that have none and no authority which may have given one. */
   async fillExternalIds(tx: Tx, pairs: readonly { id: number; externalId: string }[]): Promise<void> {
     if (pairs.length === 0) return;
     await tx.query(
-      `update certificate c set external_id = w."externalId" from jsonb_to_recordset($1::jsonb) as w(id int, "externalId" text)
-       where c.id = w.id and c.external_id is null and c.authority_id is null`, [JSON.stringify(pairs)]);
+      `update certificate c set external_id = w."externalId" from jsonb_to_recordset($1::jsonb) as w(id int,
+        "externalId" text)
+       where c.id = w.id and c.external_id is null and c.authority_id is null`,
+      [JSON.stringify(pairs)],
+    );
   }
 }

@@ -13,7 +13,11 @@ import type { Finding } from './findings.js';
 export type OwnerRelations = ReadonlyMap<string, RelationsOfNew>;
 
 /** Which certificate each location holds, and what could not be stored. */
-export interface Matched { idAt: Map<string, number>; imported: number; troubles: SyncTrouble[] }
+export interface Matched {
+  idAt: Map<string, number>;
+  imported: number;
+  troubles: SyncTrouble[];
+}
 
 /** Knows again what is known, by its fingerprint and never by its name, and imports what is not. */
 @Injectable()
@@ -27,35 +31,53 @@ export class Discovery {
 
   async relationsOf(findings: readonly Finding[]): Promise<OwnerRelations> {
     const owners = [...new Set(findings.map(({ owner }) => owner))];
-    return new Map(await Promise.all(owners.map(async (owner) => [owner, await this.relations.find({ owner })] as const)));
+    return new Map(
+      await Promise.all(owners.map(async (owner) => [owner, await this.relations.find({ owner })] as const)),
+    );
   }
 
-  /** In one transaction with what else is written of these findings. Two syncs that find the same certificate import it once: the later waits. */
+  /**
+   * In one transaction with what else is written of these findings. Two syncs that find the same certificate import it
+   * once: the later waits.
+   */
   async match(tx: Tx, source: Source, findings: readonly Finding[], owners: OwnerRelations): Promise<Matched> {
     if (findings.length === 0) return { idAt: new Map(), imported: 0, troubles: [] };
     await tx.query(`select pg_advisory_xact_lock(hashtextextended('certificate.discovery', 0))`);
-    const known = await this.certificates.findIssued(tx, findings.map(({ facts }) => facts));
+    const known = await this.certificates.findIssued(
+      tx,
+      findings.map(({ facts }) => facts),
+    );
     const idOf = new Map(known.map(({ sha256, id }) => [sha256, id]));
     const fresh = unknown(findings, idOf);
     const { clean, troubles } = apart(fresh, known);
     for (const [sha256, id] of await this.import(tx, source, clean, owners)) idOf.set(sha256, id);
-    await this.certificates.fillExternalIds(tx, findings.flatMap(({ externalId, facts }) => {
-      const id = idOf.get(facts.sha256);
-      return id === undefined || externalId === null ? [] : [{ id, externalId }];
-    }));
-    const idAt = new Map(findings.flatMap(({ location, facts }) => {
-      const id = idOf.get(facts.sha256);
-      return id === undefined ? [] : [[location, id] as const];
-    }));
+    await this.certificates.fillExternalIds(
+      tx,
+      findings.flatMap(({ externalId, facts }) => {
+        const id = idOf.get(facts.sha256);
+        return id === undefined || externalId === null ? [] : [{ id, externalId }];
+      }),
+    );
+    const idAt = new Map(
+      findings.flatMap(({ location, facts }) => {
+        const id = idOf.get(facts.sha256);
+        return id === undefined ? [] : [[location, id] as const];
+      }),
+    );
     return { idAt, imported: clean.length, troubles };
   }
 
-  private async import(tx: Tx, source: Source, findings: readonly Finding[], owners: OwnerRelations): Promise<[sha256: string, id: number][]> {
+  private async import(
+    tx: Tx,
+    source: Source,
+    findings: readonly Finding[],
+    owners: OwnerRelations,
+  ): Promise<[sha256: string, id: number][]> {
     const linksOf = new Map<string, { relations: RelationsOfNew; links: Storable['links'] }>();
     for (const owner of [...new Set(findings.map((finding) => finding.owner))].sort()) {
       const relations = owners.get(owner);
       if (!relations) throw new Error(`Nothing was looked up for the owner ${owner}.`);
-      linksOf.set(owner, { relations, links: { ...await this.relations.complete(tx, relations), replacesIds: [] } });
+      linksOf.set(owner, { relations, links: { ...(await this.relations.complete(tx, relations)), replacesIds: [] } });
     }
     const storables = findings.flatMap((finding) => {
       const given = linksOf.get(finding.owner);
@@ -65,13 +87,35 @@ export class Discovery {
     return findings.map(({ facts }, i) => [facts.sha256, (stored[i] as { id: number }).id]);
   }
 
-  private storable(source: Source, { uploaded, owner, location }: Finding, { relations, links }: { relations: RelationsOfNew; links: Storable['links'] }): Storable {
+  private storable(
+    source: Source,
+    { uploaded, owner, location }: Finding,
+    { relations, links }: { relations: RelationsOfNew; links: Storable['links'] },
+  ): Storable {
     const custody = {
-      owner, description: `This certificate was automatically discovered by Perennial: ${source.label}, ${location}`.slice(0, 1024), creatorId: source.creatorId,
-      authorityId: null, notify: true, rotation: false, rotationPolicyId: relations.policy.id, ownerVouches: false, renewsId: null, requestKey: null, requestSha256: null,
+      owner,
+      description: `This certificate was automatically discovered by Perennial: ${source.label}, ${location}`.slice(
+        0,
+        1024,
+      ),
+      creatorId: source.creatorId,
+      authorityId: null,
+      notify: true,
+      rotation: false,
+      rotationPolicyId: relations.policy.id,
+      ownerVouches: false,
+      renewsId: null,
+      requestKey: null,
+      requestSha256: null,
     };
     const row = this.rows.make(uploaded, custody, relations, {});
-    const after = { owner, serial: row.serialHex, sourceId: source.id, location: location.slice(0, 1024), withKey: uploaded.privateKey !== null };
+    const after = {
+      owner,
+      serial: row.serialHex,
+      sourceId: source.id,
+      location: location.slice(0, 1024),
+      withKey: uploaded.privateKey !== null,
+    };
     return { row, links, actor: systemActor(''), act: { action: 'certificate.discovered', after } };
   }
 }
@@ -82,13 +126,20 @@ function unknown(findings: readonly Finding[], idOf: ReadonlyMap<string, number>
   for (const finding of findings) {
     const { sha256 } = finding.facts;
     const before = fresh.get(sha256);
-    if (!idOf.has(sha256) && (!before || (!before.uploaded.privateKey && finding.uploaded.privateKey))) fresh.set(sha256, finding);
+    if (!idOf.has(sha256) && (!before || (!before.uploaded.privateKey && finding.uploaded.privateKey)))
+      fresh.set(sha256, finding);
   }
   return [...fresh.values()];
 }
 
-/** Certificates of one issuer with one serial number cannot be told apart when one of them is revoked: only the first counts. */
-function apart(fresh: readonly Finding[], known: readonly KnownIssued[]): { clean: Finding[]; troubles: SyncTrouble[] } {
+/**
+ * Certificates of one issuer with one serial number cannot be told apart when one of them is revoked: only the first
+ * counts.
+ */
+function apart(
+  fresh: readonly Finding[],
+  known: readonly KnownIssued[],
+): { clean: Finding[]; troubles: SyncTrouble[] } {
   const taken = new Map(known.map(({ issuerSha256, serialHex, name }) => [`${issuerSha256} ${serialHex}`, name]));
   const clean: Finding[] = [];
   const troubles: SyncTrouble[] = [];
@@ -96,7 +147,11 @@ function apart(fresh: readonly Finding[], known: readonly KnownIssued[]): { clea
     const { issuerSha256, serialHex } = finding.facts;
     const twin = taken.get(`${issuerSha256} ${serialHex}`);
     if (twin === undefined) clean.push(finding);
-    else troubles.push({ location: finding.location, detail: `Another certificate of the same issuer has the serial number ${serialHex} already: ${twin}.` });
+    else
+      troubles.push({
+        location: finding.location,
+        detail: `Another certificate of the same issuer has the serial number ${serialHex} already: ${twin}.`,
+      });
     taken.set(`${issuerSha256} ${serialHex}`, twin ?? `that at ${finding.location}`);
   }
   return { clean, troubles };

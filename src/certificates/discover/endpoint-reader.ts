@@ -4,7 +4,12 @@ import { Config } from '../../platform/config.js';
 import { Database } from '../../platform/db/database.js';
 import type { Page } from '../../platform/http/page.js';
 import { PluginRegistry, slugOf } from '../../platform/plugins/registry.js';
-import { type EndpointRow, EndpointRepository, type EndpointSelection, staleBefore } from '../../sources/endpoint.repository.js';
+import {
+  type EndpointRow,
+  EndpointRepository,
+  type EndpointSelection,
+  staleBefore,
+} from '../../sources/endpoint.repository.js';
 import type { Source } from '../../sources/source.entity.js';
 import { SourceRepositories } from '../../sources/source-syncs.js';
 import { DiscoveredRepository } from './discovered.repository.js';
@@ -14,7 +19,11 @@ import { endpointView, type EndpointView } from './endpoint.schema.js';
 /** The rows that views of endpoints are made from, together. */
 @Injectable()
 export class EndpointSources {
-  constructor(readonly endpoints: EndpointRepository, readonly certificates: DiscoveredRepository, readonly sources: SourceRepositories) {}
+  constructor(
+    readonly endpoints: EndpointRepository,
+    readonly certificates: DiscoveredRepository,
+    readonly sources: SourceRepositories,
+  ) {}
 }
 
 /** Reads endpoints for views. */
@@ -41,8 +50,22 @@ export class EndpointReader {
 
   private async views(rows: readonly EndpointRow[]): Promise<EndpointView[]> {
     const tx = this.db.single;
-    const certificates = new Map((await this.rows.certificates.servedOf(tx, rows.flatMap(({ endpoint }) => endpoint.certificateId ?? []))).map((one) => [one.id, one]));
-    const sources = new Map((await this.rows.sources.sources.getMany(tx, rows.map(({ endpoint }) => endpoint.sourceId))).map((one) => [one.id, one]));
+    const certificates = new Map(
+      (
+        await this.rows.certificates.servedOf(
+          tx,
+          rows.flatMap(({ endpoint }) => endpoint.certificateId ?? []),
+        )
+      ).map((one) => [one.id, one]),
+    );
+    const sources = new Map(
+      (
+        await this.rows.sources.sources.getMany(
+          tx,
+          rows.map(({ endpoint }) => endpoint.sourceId),
+        )
+      ).map((one) => [one.id, one]),
+    );
     const when = { now: this.clock.now(), leadS: Math.max(...this.config.noticeDays, 0) * 86_400 };
     return rows.flatMap((row) => {
       const source = sources.get(row.endpoint.sourceId);

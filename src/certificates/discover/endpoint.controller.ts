@@ -11,12 +11,18 @@ import { EndpointQuery, EndpointView } from './endpoint.schema.js';
 export class EndpointController {
   constructor(private readonly endpoints: EndpointReader) {}
 
-  @Get() @Requires('endpoint:read') @Summary('List endpoints') @Answers(200, pageOf(EndpointView))
+  @Get()
+  @Requires('endpoint:read')
+  @Summary('List endpoints')
+  @Answers(200, pageOf(EndpointView))
   list(@QueryOf(EndpointQuery) query: EndpointSelection): Promise<Page<EndpointView>> {
     return this.endpoints.list(query);
   }
 
-  @Get(':id') @Requires('endpoint:read') @Summary('One endpoint') @Answers(200, EndpointView)
+  @Get(':id')
+  @Requires('endpoint:read')
+  @Summary('One endpoint')
+  @Answers(200, EndpointView)
   get(@Id() id: number): Promise<EndpointView> {
     return this.endpoints.get(id);
   }

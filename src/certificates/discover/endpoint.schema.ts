@@ -8,20 +8,46 @@ import type { EndpointIssue, ServedCertificate } from './endpoint-issues.js';
 
 const text = z.string().nullable();
 
-export const EndpointView = z.object({
-  id: z.int(), name: z.string(), dnsname: z.string(), port: z.int(), type: z.string(), owner: z.string(), externalId: z.string(), aliases: z.array(z.string()),
-  active: z.boolean().meta({ description: 'Seen lately: within ENDPOINT_STALE_AFTER_HOURS and the last three polls.' }),
-  detail: text.meta({ description: 'Why the last look did not see it.' }),
-  issues: z.array(z.object({ name: z.string(), value: z.string() })),
-  policy: z.object({ name: z.string(), ciphers: z.array(z.object({ name: z.string(), deprecated: z.boolean() })) }),
-  protocol: text, cipher: text,
-  source: z.object({ id: z.int(), label: z.string(), active: z.boolean(), plugin: z.object({ slug: z.string() }) }),
-  certificate: z.object({
-    id: z.int(), name: z.string(), owner: z.string(), cn: z.string(), state: z.enum(certificateStates), notAfter: InstantOut,
-  }).nullable().meta({ description: 'The certificate that it serves; null when that is not known here.' }),
-  served: z.object({ serial: text.meta({ description: 'Decimal.' }), serialHex: text, fingerprint: text, notAfter: InstantOut.nullable() }),
-  dateCreated: InstantOut, lastUpdated: InstantOut.meta({ description: 'When it was seen last.' }),
-}).meta({ id: 'Endpoint' });
+export const EndpointView = z
+  .object({
+    id: z.int(),
+    name: z.string(),
+    dnsname: z.string(),
+    port: z.int(),
+    type: z.string(),
+    owner: z.string(),
+    externalId: z.string(),
+    aliases: z.array(z.string()),
+    active: z
+      .boolean()
+      .meta({ description: 'Seen lately: within ENDPOINT_STALE_AFTER_HOURS and the last three polls.' }),
+    detail: text.meta({ description: 'Why the last look did not see it.' }),
+    issues: z.array(z.object({ name: z.string(), value: z.string() })),
+    policy: z.object({ name: z.string(), ciphers: z.array(z.object({ name: z.string(), deprecated: z.boolean() })) }),
+    protocol: text,
+    cipher: text,
+    source: z.object({ id: z.int(), label: z.string(), active: z.boolean(), plugin: z.object({ slug: z.string() }) }),
+    certificate: z
+      .object({
+        id: z.int(),
+        name: z.string(),
+        owner: z.string(),
+        cn: z.string(),
+        state: z.enum(certificateStates),
+        notAfter: InstantOut,
+      })
+      .nullable()
+      .meta({ description: 'The certificate that it serves; null when that is not known here.' }),
+    served: z.object({
+      serial: text.meta({ description: 'Decimal.' }),
+      serialHex: text,
+      fingerprint: text,
+      notAfter: InstantOut.nullable(),
+    }),
+    dateCreated: InstantOut,
+    lastUpdated: InstantOut.meta({ description: 'When it was seen last.' }),
+  })
+  .meta({ id: 'Endpoint' });
 export type EndpointView = z.output<typeof EndpointView>;
 
 export const EndpointQuery = listQuery('id', 'name', 'dnsname', 'port', 'lastUpdated').extend({
@@ -36,19 +62,43 @@ export interface EndpointContext {
   issues: readonly EndpointIssue[];
 }
 
-export function endpointView({ endpoint: e, active }: EndpointRow, { source: { slug, ...source }, certificate, issues }: EndpointContext): EndpointView {
+export function endpointView(
+  { endpoint: e, active }: EndpointRow,
+  { source: { slug, ...source }, certificate, issues }: EndpointContext,
+): EndpointView {
   const { id, name, dnsName, port, type, owner, externalId, aliases, protocol, cipher, ciphers } = e;
   return {
-    id, name, dnsname: dnsName, port, type, owner, externalId, aliases, active, detail: e.faultDetail, issues: [...issues], protocol, cipher,
+    id,
+    name,
+    dnsname: dnsName,
+    port,
+    type,
+    owner,
+    externalId,
+    aliases,
+    active,
+    detail: e.faultDetail,
+    issues: [...issues],
+    protocol,
+    cipher,
     policy: { name: e.policyName, ciphers },
     source: { ...source, plugin: { slug } },
     certificate: certificate && {
-      id: certificate.id, name: certificate.name, owner: certificate.owner, cn: certificate.commonName, state: certificate.state, notAfter: instant(certificate.notAfter),
+      id: certificate.id,
+      name: certificate.name,
+      owner: certificate.owner,
+      cn: certificate.commonName,
+      state: certificate.state,
+      notAfter: instant(certificate.notAfter),
     },
     served: {
-      serial: e.servedSerialHex && decimal(e.servedSerialHex), serialHex: e.servedSerialHex, fingerprint: e.servedSha256, notAfter: instantOrNull(e.servedNotAfter),
+      serial: e.servedSerialHex && decimal(e.servedSerialHex),
+      serialHex: e.servedSerialHex,
+      fingerprint: e.servedSha256,
+      notAfter: instantOrNull(e.servedNotAfter),
     },
-    dateCreated: instant(e.firstSeenAt), lastUpdated: instant(e.lastSeenAt),
+    dateCreated: instant(e.firstSeenAt),
+    lastUpdated: instant(e.lastSeenAt),
   };
 }
 

@@ -15,7 +15,10 @@ export interface Finding {
   facts: IssuedFacts;
 }
 
-/** A part of what a source reports, read and sorted. `endpoints`: without the certificate that they serve, which is the finding at their location. */
+/**
+ * A part of what a source reports, read and sorted. `endpoints`: without the certificate that they serve, which is the
+ * finding at their location.
+ */
 export interface Findings {
   certificates: Finding[];
   endpoints: { location: string; seen: SeenEndpoint }[];
@@ -35,18 +38,30 @@ export async function readFindings(source: Source, found: readonly Found[]): Pro
   return findings;
 }
 
-async function readInto(findings: Findings, source: Source, found: Omit<FoundCertificate, 'kind'>): Promise<Finding | null> {
+async function readInto(
+  findings: Findings,
+  source: Source,
+  found: Omit<FoundCertificate, 'kind'>,
+): Promise<Finding | null> {
   try {
     const uploaded = await readFound(found.chainPem, found.privateKeyPem);
     const owner = OwnerName.safeParse(found.owner);
     const finding = {
-      location: found.location, externalId: found.externalId ?? null, owner: owner.data ?? source.owner, uploaded, facts: issuedFacts(uploaded.chainPem),
+      location: found.location,
+      externalId: found.externalId ?? null,
+      owner: owner.data ?? source.owner,
+      uploaded,
+      facts: issuedFacts(uploaded.chainPem),
     };
     findings.certificates.push(finding);
     return finding;
   } catch (error) {
     if (!(error instanceof PkiError)) throw error;
-    findings.troubles.push({ kind: 'trouble', location: found.location, detail: `The certificate cannot be read: ${error.message}` });
+    findings.troubles.push({
+      kind: 'trouble',
+      location: found.location,
+      detail: `The certificate cannot be read: ${error.message}`,
+    });
     return null;
   }
 }
@@ -58,9 +73,21 @@ async function readEndpoint(findings: Findings, source: Source, found: FoundEndp
   findings.endpoints.push({
     location,
     seen: {
-      externalId: externalId.slice(0, mostText), port, name: name.slice(0, mostText), dnsName: dnsName.slice(0, mostText), owner: source.owner, type,
-      aliases: [...aliases], protocol, cipher, policyName: policy.name, ciphers: [...policy.ciphers], certificateId: null,
-      servedSha256: served?.facts.sha256 ?? null, servedSerialHex: served?.facts.serialHex ?? null, servedNotAfter: served?.facts.notAfter ?? null,
+      externalId: externalId.slice(0, mostText),
+      port,
+      name: name.slice(0, mostText),
+      dnsName: dnsName.slice(0, mostText),
+      owner: source.owner,
+      type,
+      aliases: [...aliases],
+      protocol,
+      cipher,
+      policyName: policy.name,
+      ciphers: [...policy.ciphers],
+      certificateId: null,
+      servedSha256: served?.facts.sha256 ?? null,
+      servedSerialHex: served?.facts.serialHex ?? null,
+      servedNotAfter: served?.facts.notAfter ?? null,
     },
   });
 }

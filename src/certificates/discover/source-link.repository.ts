@@ -2,41 +2,78 @@ import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
 
 /** That a certificate lies at a place of a source. */
-export interface SourceLink { location: string; certificateId: number; externalId: string | null }
+export interface SourceLink {
+  location: string;
+  certificateId: number;
+  externalId: string | null;
+}
 
 /** A certificate that a source holds and that nothing needs any more. */
-export interface Unused { certificateId: number; name: string; sha256: string; notAfter: Date; location: string }
+export interface Unused {
+  certificateId: number;
+  name: string;
+  sha256: string;
+  notAfter: Date;
+  location: string;
+}
 
 /** Where a certificate was found. */
-export interface FoundAt { sourceId: number; location: string; externalId: string | null; seenAt: Date }
+export interface FoundAt {
+  sourceId: number;
+  location: string;
+  externalId: string | null;
+  seenAt: Date;
+}
 
 /** Every query on what lies where. */
 @Injectable()
 export class SourceLinkRepository {
   /** Notes what the sync `syncId` has seen; of one place only one thing, the last. */
-  async see(tx: Tx, { sourceId, syncId }: { sourceId: number; syncId: number }, links: readonly SourceLink[], now: Date): Promise<void> {
-    const byLocation = [...new Map(links.map((link) => [link.location, link])).values()].sort((a, b) => (a.location < b.location ? -1 : 1));
+  async see(
+    tx: Tx,
+    { sourceId, syncId }: { sourceId: number; syncId: number },
+    links: readonly SourceLink[],
+    now: Date,
+  ): Promise<void> {
+    const byLocation = [...new Map(links.map((link) => [link.location, link])).values()].sort((a, b) =>
+      a.location < b.location ? -1 : 1,
+    );
     await tx.query(
       `insert into source_certificate (source_id, location, certificate_id, external_id, sync_id, seen_at)
-       select $1, w.location, w."certificateId", w."externalId", $2, $3 from jsonb_to_recordset($4::jsonb) as w(location text, "certificateId" int, "externalId" text)
-       on conflict (source_id, location) do update set certificate_id = excluded.certificate_id, external_id = excluded.external_id,
-         sync_id = excluded.sync_id, seen_at = excluded.seen_at`, [sourceId, syncId, now, JSON.stringify(byLocation)]);
+       select $1, w.location, w."certificateId", w."externalId", $2, $3
+         from jsonb_to_recordset($4::jsonb) as w(location text, "certificateId" int, "externalId" text)
+       on conflict (source_id, location) do update set certificate_id = excluded.certificate_id,
+       external_id = excluded.external_id,
+         sync_id = excluded.sync_id, seen_at = excluded.seen_at`,
+      [sourceId, syncId, now, JSON.stringify(byLocation)],
+    );
   }
 
   /** What begins with these locations counts as seen: nobody could look. */
-  async keep(tx: Tx, { sourceId, syncId }: { sourceId: number; syncId: number }, locations: readonly string[]): Promise<void> {
+  async keep(
+    tx: Tx,
+    { sourceId, syncId }: { sourceId: number; syncId: number },
+    locations: readonly string[],
+  ): Promise<void> {
     if (locations.length === 0) return;
     await tx.query(
-      'update source_certificate l set sync_id = $2 from unnest($3::text[]) as w(location) where l.source_id = $1 and starts_with(l.location, w.location)',
-      [sourceId, syncId, locations]);
+      'update source_certificate l set sync_id = $2 from unnest($3::text[]) as ' +
+        'w(location) where l.source_id = $1 and starts_with(l.location, w.location)',
+      [sourceId, syncId, locations],
+    );
   }
 
-  /** Forgets what a whole look has not seen; the ids of certificates that the source does not have any more, in order. */
+  /**
+   * Forgets what a whole look has not seen; the ids of certificates that the source does not have any more, in order.
+   */
   async forgetUnseen(tx: Tx, { sourceId, syncId }: { sourceId: number; syncId: number }): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
       `with gone as (delete from source_certificate where source_id = $1 and sync_id <> $2 returning certificate_id)
        select distinct certificate_id as id from gone
-       where not exists (select from source_certificate l where l.source_id = $1 and l.certificate_id = gone.certificate_id and l.sync_id = $2) order by 1`, [sourceId, syncId]);
+       where not exists (select from source_certificate l where l.source_id = $1
+       and l.certificate_id = gone.certificate_id and l.sync_id = $2) order by 1`,
+      [sourceId, syncId],
+    );
     return rows.map(({ id }) => id);
   }
 
@@ -47,21 +84,32 @@ export class SourceLinkRepository {
   /** Where a certificate was found, by source and location. */
   of(tx: Tx, certificateId: number): Promise<FoundAt[]> {
     return tx.query(
-      `select source_id as "sourceId", location, external_id as "externalId", seen_at as "seenAt" from source_certificate
-       where certificate_id = $1 order by source_id, location`, [certificateId]);
+      `select source_id as "sourceId", location, external_id as "externalId", seen_at as "seenAt"
+        from source_certificate
+       where certificate_id = $1 order by source_id, location`,
+      [certificateId],
+    );
   }
 
   /**
-   * Certificates of a source, or the one of them at `location`, that ended before `now`, that no endpoint serves and nothing here
-   * delivers or is about to take away; the oldest first.
+   * Certificates of a source, or the one of them at `location`, that ended before `now`, that no endpoint serves and
+   * nothing here delivers or is about to take away; the oldest first.
    */
-  unused(tx: Tx, { sourceId, location = null }: { sourceId: number; location?: string | null }, now: Date, limit: number): Promise<Unused[]> {
+  unused(
+    tx: Tx,
+    { sourceId, location = null }: { sourceId: number; location?: string | null },
+    now: Date,
+    limit: number,
+  ): Promise<Unused[]> {
     return tx.query(
       `select c.id as "certificateId", c.name, c.sha256, c.not_after as "notAfter", l.location
        from source_certificate l join certificate c on c.id = l.certificate_id
        where l.source_id = $1 and ($2::text is null or l.location = $2) and c.not_after < $3
          and not exists (select from endpoint e where e.certificate_id = c.id or e.served_sha256 = c.sha256)
-         and not exists (select from delivery d where d.certificate_id = c.id and d.state in ('planned', 'failing', 'delivered', 'removing'))
-       order by c.not_after, l.location limit $4`, [sourceId, location, now, limit]);
+         and not exists (select from delivery d where d.certificate_id = c.id
+         and d.state in ('planned', 'failing', 'delivered', 'removing'))
+       order by c.not_after, l.location limit $4`,
+      [sourceId, location, now, limit],
+    );
   }
 }

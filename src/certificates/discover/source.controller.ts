@@ -12,20 +12,44 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { CleanService, CleanView } from './clean.service.js';
 import { SourceLinkRepository } from './source-link.repository.js';
 
-const CleanQuery = z.strictObject({ dryRun: queryBoolean().optional().meta({ description: 'True, unless it says false: only tell what would be taken away.' }) });
+const CleanQuery = z.strictObject({
+  dryRun: queryBoolean()
+    .optional()
+    .meta({ description: 'True, unless it says false: only tell what would be taken away.' }),
+});
 
-const CertificateSourceView = SourceView.pick({ id: true, label: true, description: true, active: true, plugin: true, lastRun: true }).extend({
-  locations: z.array(z.object({ location: z.string(), externalId: z.string().nullable(), seenAt: InstantOut })).meta({ description: 'Where in the source it lies.' }),
-}).meta({ id: 'CertificateSource' });
+const CertificateSourceView = SourceView.pick({
+  id: true,
+  label: true,
+  description: true,
+  active: true,
+  plugin: true,
+  lastRun: true,
+})
+  .extend({
+    locations: z
+      .array(z.object({ location: z.string(), externalId: z.string().nullable(), seenAt: InstantOut }))
+      .meta({ description: 'Where in the source it lies.' }),
+  })
+  .meta({ id: 'CertificateSource' });
 type CertificateSourceView = z.output<typeof CertificateSourceView>;
 
 @Controller('sources')
 export class SourceCleanController {
   constructor(private readonly cleaning: CleanService) {}
 
-  @Post(':id/clean') @Requires('source:write')
-  @Summary('Take away expired certificates at a source', 'Only those that no endpoint serves and nothing here delivers. A dry run unless `dryRun=false`.') @Answers(200, CleanView)
-  clean(@Who() actor: Actor, @Id() id: number, @QueryOf(CleanQuery) { dryRun }: z.output<typeof CleanQuery>): Promise<CleanView> {
+  @Post(':id/clean')
+  @Requires('source:write')
+  @Summary(
+    'Take away expired certificates at a source',
+    'Only those that no endpoint serves and nothing here delivers. A dry run unless `dryRun=false`.',
+  )
+  @Answers(200, CleanView)
+  clean(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @QueryOf(CleanQuery) { dryRun }: z.output<typeof CleanQuery>,
+  ): Promise<CleanView> {
     return this.cleaning.clean(actor, id, dryRun ?? true);
   }
 }
@@ -39,15 +63,27 @@ export class CertificateSourcesController {
     private readonly sources: SourceService,
   ) {}
 
-  @Get(':id/sources') @Requires('source:read') @Summary('The sources that a certificate was found at') @Answers(200, pageOf(CertificateSourceView))
+  @Get(':id/sources')
+  @Requires('source:read')
+  @Summary('The sources that a certificate was found at')
+  @Answers(200, pageOf(CertificateSourceView))
   async of(@Id() id: number): Promise<Page<CertificateSourceView>> {
     await this.certificates.get(this.db.single, id);
     const found = await this.links.of(this.db.single, id);
     const ids = [...new Set(found.map(({ sourceId }) => sourceId))];
-    const items = (await this.sources.getMany(ids)).map(({ id: sourceId, label, description, active, plugin, lastRun }) => ({
-      id: sourceId, label, description, active, plugin, lastRun,
-      locations: found.filter((one) => one.sourceId === sourceId).map(({ location, externalId, seenAt }) => ({ location, externalId, seenAt: instant(seenAt) })),
-    }));
+    const items = (await this.sources.getMany(ids)).map(
+      ({ id: sourceId, label, description, active, plugin, lastRun }) => ({
+        id: sourceId,
+        label,
+        description,
+        active,
+        plugin,
+        lastRun,
+        locations: found
+          .filter((one) => one.sourceId === sourceId)
+          .map(({ location, externalId, seenAt }) => ({ location, externalId, seenAt: instant(seenAt) })),
+      }),
+    );
     return { items, total: items.length };
   }
 }

@@ -11,7 +11,10 @@ import { isCutOff, isExpected } from '../failure.js';
 import { type OpenSync, SyncRecord } from './sync.record.js';
 
 const batchSize = 250;
-/** A source whose worker died is free again after this; less than a run's lease, so that who takes the run over finds it free. */
+/**
+ * A source whose worker died is free again after this; less than a run's lease, so that who takes the run over finds it
+ * free.
+ */
 const leaseS = 20;
 
 /** Looks at one source as the only one, and stores what it reports batch by batch. */
@@ -33,7 +36,9 @@ export class SyncJob implements OnModuleInit {
   private async run(syncId: number, { signal }: JobContext): Promise<void> {
     const source = await this.record.sourceOf(syncId);
     if (!source) return;
-    const free = await this.leases.withLease(leaseName(source.id), leaseS, (lost) => this.sync(syncId, source, AbortSignal.any([signal, lost])));
+    const free = await this.leases.withLease(leaseName(source.id), leaseS, (lost) =>
+      this.sync(syncId, source, AbortSignal.any([signal, lost])),
+    );
     if (!free) throw new PluginError('unavailable', `Somebody else is at the source ${source.label}.`);
   }
 

@@ -15,7 +15,11 @@ import { type Findings, readFindings } from './findings.js';
 import { SourceLinkRepository } from './source-link.repository.js';
 
 /** A look at a source that has begun. */
-export interface OpenSync { id: number; source: Source; startedAt: Date }
+export interface OpenSync {
+  id: number;
+  source: Source;
+  startedAt: Date;
+}
 
 const mostListed = 100;
 
@@ -50,7 +54,9 @@ export class SyncRecord {
   /** Null when it has been finished meanwhile. */
   async begin(syncId: number, source: Source): Promise<OpenSync | null> {
     const startedAt = this.clock.now();
-    return await this.repositories.syncs.begin(this.db.single, syncId, startedAt) ? { id: syncId, source, startedAt } : null;
+    return (await this.repositories.syncs.begin(this.db.single, syncId, startedAt))
+      ? { id: syncId, source, startedAt }
+      : null;
   }
 
   /** Stores some hundreds of finds in one transaction. */
@@ -60,7 +66,12 @@ export class SyncRecord {
       const owners = await this.writing.discovery.relationsOf(findings.certificates);
       await this.db.write(async (tx) => {
         await this.demandSource(tx, sync);
-        await this.write(tx, sync, findings, await this.writing.discovery.match(tx, sync.source, findings.certificates, owners));
+        await this.write(
+          tx,
+          sync,
+          findings,
+          await this.writing.discovery.match(tx, sync.source, findings.certificates, owners),
+        );
       });
     };
     try {
@@ -81,13 +92,24 @@ export class SyncRecord {
       const gone = await this.writing.links.forgetUnseen(tx, { sourceId, syncId: id });
       await this.writing.endpoints.noteUnseen(tx, sourceId, startedAt);
       const troubles = await this.writing.deployed.missing(tx, source, gone);
-      await this.repositories.syncs.count(tx, id, { certificates: 0, imported: 0, endpoints: 0, gone: gone.length, troubles });
+      await this.repositories.syncs.count(tx, id, {
+        certificates: 0,
+        imported: 0,
+        endpoints: 0,
+        gone: gone.length,
+        troubles,
+      });
       await this.repositories.syncs.finish(tx, { id, sourceId }, now);
       source.recordSync(now);
       await this.repositories.sources.save(tx, source);
       if (gone.length === 0) return;
       const after = { syncId: id, count: gone.length, certificateIds: gone.slice(0, mostListed) };
-      await this.audit.record(tx, systemActor(''), { action: 'source.certificates-gone', targetType: 'source', targetId: sourceId, after });
+      await this.audit.record(tx, systemActor(''), {
+        action: 'source.certificates-gone',
+        targetType: 'source',
+        targetId: sourceId,
+        after,
+      });
     });
   }
 
@@ -104,10 +126,16 @@ export class SyncRecord {
   }
 
   private async demandSource(tx: Tx, { source: { id } }: OpenSync): Promise<void> {
-    if (!await this.repositories.sources.findLocked(tx, id)) throw new Problem('not-found', 'The source has been deleted.');
+    if (!(await this.repositories.sources.findLocked(tx, id)))
+      throw new Problem('not-found', 'The source has been deleted.');
   }
 
-  private async write(tx: Tx, { id, source }: OpenSync, { certificates, endpoints, troubles }: Findings, matched: Matched): Promise<void> {
+  private async write(
+    tx: Tx,
+    { id, source }: OpenSync,
+    { certificates, endpoints, troubles }: Findings,
+    matched: Matched,
+  ): Promise<void> {
     const now = this.clock.now();
     const key = { sourceId: source.id, syncId: id };
     const links = certificates.flatMap(({ location, externalId }) => {
@@ -116,11 +144,26 @@ export class SyncRecord {
     });
     await this.writing.links.see(tx, key, links, now);
     const kept = [...troubles, ...matched.troubles];
-    await this.writing.links.keep(tx, key, kept.map(({ location }) => location));
-    await this.writing.endpoints.see(tx, source.id, endpoints.map(({ location, seen }) => ({ ...seen, certificateId: matched.idAt.get(location) ?? null })), now);
+    await this.writing.links.keep(
+      tx,
+      key,
+      kept.map(({ location }) => location),
+    );
+    await this.writing.endpoints.see(
+      tx,
+      source.id,
+      endpoints.map(({ location, seen }) => ({ ...seen, certificateId: matched.idAt.get(location) ?? null })),
+      now,
+    );
     for (const trouble of troubles) await this.writing.endpoints.miss(tx, source.id, trouble);
     await this.writing.deployed.note(tx, source, links, now);
-    const counts = { certificates: certificates.length, imported: matched.imported, endpoints: endpoints.length, gone: 0, troubles: kept };
+    const counts = {
+      certificates: certificates.length,
+      imported: matched.imported,
+      endpoints: endpoints.length,
+      gone: 0,
+      troubles: kept,
+    };
     await this.repositories.syncs.count(tx, id, counts);
   }
 }

@@ -8,13 +8,21 @@ import { ExportService } from './export.service.js';
 export class ExportController {
   constructor(private readonly exports: ExportService) {}
 
-  @Post(':id/export') @Requires('certificate:export')
-  @Summary('Export a certificate', 'A plugin that needs the key needs the right to read it too; every such export is an audit event.') @Answers(200, ExportView)
+  @Post(':id/export')
+  @Requires('certificate:export')
+  @Summary(
+    'Export a certificate',
+    'A plugin that needs the key needs the right to read it too; every such export is an audit event.',
+  )
+  @Answers(200, ExportView)
   export(@Who() actor: Actor, @Id() id: number, @JsonBody(ExportRequest) body: ExportRequest): Promise<ExportView> {
     return this.exports.export(actor, id, body);
   }
 
-  @Get(':id/key') @Requires('key:read') @Summary('The private key', 'Every read is an audit event.') @Answers(200, KeyView)
+  @Get(':id/key')
+  @Requires('key:read')
+  @Summary('The private key', 'Every read is an audit event.')
+  @Answers(200, KeyView)
   async key(@Who() actor: Actor, @Id() id: number): Promise<{ key: string }> {
     return { key: await this.exports.key(actor, id) };
   }

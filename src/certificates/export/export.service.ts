@@ -28,15 +28,26 @@ export class KeyAccess {
   ) {}
 
   async bundle(actor: Actor, certificate: Certificate, plugin: Pick<AnyPlugin, 'id' | 'aliases'>): Promise<Bundle> {
-    await this.demand(actor, certificate,
-      `You are not authorized to export this certificate with the plugin ${slugOf(plugin)}: one that does not require a private key can be used by anyone.`);
-    if (!certificate.sealedKey && certificate.bodyPem !== null) throw invalid('plugin', `The private key of ${certificate.name} is not kept here, and ${slugOf(plugin)} needs it.`);
-    return this.db.write((tx) => this.bundles.withKey(tx, certificate, { actor, action: 'key.exported', after: { plugin: plugin.id } }));
+    await this.demand(
+      actor,
+      certificate,
+      'You are not authorized to export this certificate with the plugin ' +
+        `${slugOf(plugin)}: one that does not require a private key can be used by anyone.`,
+    );
+    if (!certificate.sealedKey && certificate.bodyPem !== null)
+      throw invalid(
+        'plugin',
+        `The private key of ${certificate.name} is not kept here, and ${slugOf(plugin)} needs it.`,
+      );
+    return this.db.write((tx) =>
+      this.bundles.withKey(tx, certificate, { actor, action: 'key.exported', after: { plugin: plugin.id } }),
+    );
   }
 
   async key(actor: Actor, certificate: Certificate): Promise<string> {
     await this.demand(actor, certificate);
-    if (!certificate.sealedKey) throw new Problem('not-found', `The private key of ${certificate.name} is not kept here.`);
+    if (!certificate.sealedKey)
+      throw new Problem('not-found', `The private key of ${certificate.name} is not kept here.`);
     return this.db.write((tx) => this.bundles.key(tx, certificate, { actor, action: 'key.viewed', after: {} }));
   }
 
@@ -74,8 +85,13 @@ export class ExportService {
     const plugin = this.configured.chosen('export', choice);
     const { values } = parseOptions(plugin, choice);
     const bundle = plugin.needsPrivateKey
-      ? await this.keys.bundle(actor, certificate, plugin) : await this.keys.public(certificate);
-    const { files: [file], extension, passphrase } = await plugin.export(bundle, values, this.contexts.make(AbortSignal.timeout(timeoutMs)));
+      ? await this.keys.bundle(actor, certificate, plugin)
+      : await this.keys.public(certificate);
+    const {
+      files: [file],
+      extension,
+      passphrase,
+    } = await plugin.export(bundle, values, this.contexts.make(AbortSignal.timeout(timeoutMs)));
     if (!file) throw new Error(`Export plugin ${plugin.id} made no file.`);
     return { extension, passphrase: passphrase ?? null, data: file.bytes.toString('base64') };
   }

@@ -14,12 +14,20 @@ export class HistoryController {
     private readonly certificates: CertificateRepository,
   ) {}
 
-  @Get(':id/history') @Requires('certificate:read')
-  @Summary('What happened to a certificate', 'Everything that was done to it and became of it, newest first, and the certificates before and after it.') @Answers(200, HistoryView)
+  @Get(':id/history')
+  @Requires('certificate:read')
+  @Summary(
+    'What happened to a certificate',
+    'Everything that was done to it and became of it, newest first, and the certificates before and after it.',
+  )
+  @Answers(200, HistoryView)
   history(@Id() id: number, @QueryOf(HistoryQuery) query: HistoryQuery): Promise<HistoryView> {
     return this.db.read(async (tx) => {
       await this.certificates.get(tx, id);
-      const [line, { items, next }] = [await this.certificates.lineOf(tx, id), await this.events.ofTarget(tx, 'certificate', id, query)];
+      const [line, { items, next }] = [
+        await this.certificates.lineOf(tx, id),
+        await this.events.ofTarget(tx, 'certificate', id, query),
+      ];
       return { line: line.map(lineView), items: items.map(eventView), ...(next !== undefined && { next }) };
     });
   }

@@ -13,39 +13,78 @@ export type HistoryQuery = z.output<typeof HistoryQuery>;
 
 const Values = z.record(z.string(), z.unknown()).nullable();
 
-const HistoryEvent = z.object({
-  id: z.int(),
-  at: InstantOut,
-  action: z.string().meta({ description: 'What happened, such as `certificate.issued` or `key.viewed`.' }),
-  state: z.enum(certificateStates).nullable().meta({ description: 'The state that the certificate moved to by it.' }),
-  user: z.object({ id: z.int().nullable(), username: z.string() }).meta({ description: 'Who did it; without an id, the program itself.' }),
-  before: Values, after: Values,
-}).meta({ id: 'HistoryEvent' });
+const HistoryEvent = z
+  .object({
+    id: z.int(),
+    at: InstantOut,
+    action: z.string().meta({ description: 'What happened, such as `certificate.issued` or `key.viewed`.' }),
+    state: z.enum(certificateStates).nullable().meta({ description: 'The state that the certificate moved to by it.' }),
+    user: z
+      .object({ id: z.int().nullable(), username: z.string() })
+      .meta({ description: 'Who did it; without an id, the program itself.' }),
+    before: Values,
+    after: Values,
+  })
+  .meta({ id: 'HistoryEvent' });
 
-const LineMember = z.object({
-  id: z.int(), name: z.string(), state: z.enum(certificateStates), serialHex: z.string().nullable(), notBefore: InstantOut, notAfter: InstantOut,
-  renewsId: z.int().nullable().meta({ description: 'The certificate that it renews.' }),
-}).meta({ id: 'LineMember' });
+const LineMember = z
+  .object({
+    id: z.int(),
+    name: z.string(),
+    state: z.enum(certificateStates),
+    serialHex: z.string().nullable(),
+    notBefore: InstantOut,
+    notAfter: InstantOut,
+    renewsId: z.int().nullable().meta({ description: 'The certificate that it renews.' }),
+  })
+  .meta({ id: 'LineMember' });
 
 /** Newest event first; the line oldest first. */
-export const HistoryView = z.object({
-  line: z.array(LineMember).meta({ description: 'The certificate with all that it has replaced over time, and all that has replaced it.' }),
-  items: z.array(HistoryEvent),
-  next: z.string().optional(),
-}).meta({ id: 'History' });
+export const HistoryView = z
+  .object({
+    line: z
+      .array(LineMember)
+      .meta({ description: 'The certificate with all that it has replaced over time, and all that has replaced it.' }),
+    items: z.array(HistoryEvent),
+    next: z.string().optional(),
+  })
+  .meta({ id: 'History' });
 export type HistoryView = z.output<typeof HistoryView>;
 
 /** A certificate among those that came before and after it. */
 export type LineRow = Pick<Certificate, 'id' | 'name' | 'state' | 'serialHex' | 'notBefore' | 'notAfter' | 'renewsId'>;
 
 const stateAfter: Readonly<Record<string, CertificateState>> = {
-  'certificate.requested': 'requested', 'certificate.ordered': 'pending', 'certificate.issued': 'issued', 'certificate.imported': 'issued',
-  'certificate.superseded': 'superseded', 'certificate.reinstated': 'issued', 'certificate.revoked': 'revoked', 'certificate.failed': 'failed', 'certificate.cancelled': 'cancelled',
+  'certificate.requested': 'requested',
+  'certificate.ordered': 'pending',
+  'certificate.issued': 'issued',
+  'certificate.imported': 'issued',
+  'certificate.superseded': 'superseded',
+  'certificate.reinstated': 'issued',
+  'certificate.revoked': 'revoked',
+  'certificate.failed': 'failed',
+  'certificate.cancelled': 'cancelled',
 };
 
 /** From where a request came is for auditors alone. */
-export function eventView({ id, at, action, actorUserId, actorName, before, after }: AuditEvent): z.output<typeof HistoryEvent> {
-  return { id: Number(id), at: instant(at), action, state: stateAfter[action] ?? null, user: { id: actorUserId, username: actorName }, before, after };
+export function eventView({
+  id,
+  at,
+  action,
+  actorUserId,
+  actorName,
+  before,
+  after,
+}: AuditEvent): z.output<typeof HistoryEvent> {
+  return {
+    id: Number(id),
+    at: instant(at),
+    action,
+    state: stateAfter[action] ?? null,
+    user: { id: actorUserId, username: actorName },
+    before,
+    after,
+  };
 }
 
 export function lineView(row: LineRow): z.output<typeof LineMember> {

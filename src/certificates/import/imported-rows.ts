@@ -12,8 +12,15 @@ import { baseName, type Custody, keyPlace, rowBeforeIssue } from '../issue/new-r
 import type { RelationsOfNew } from '../relations.js';
 import type { Uploaded } from './uploaded.js';
 
-/** How an imported certificate is called here and elsewhere. `issuerPem`: the certificate of its issuer, where it does not come with it. */
-export interface ImportedIdentity { name?: string; externalId?: string; issuerPem?: string }
+/**
+ * How an imported certificate is called here and elsewhere. `issuerPem`: the certificate of its issuer, where it does
+ * not come with it.
+ */
+export interface ImportedIdentity {
+  name?: string;
+  externalId?: string;
+  issuerPem?: string;
+}
 
 /** Makes the rows of certificates that were issued elsewhere, as if they had been issued here. */
 @Injectable()
@@ -23,18 +30,37 @@ export class ImportedRows {
     private readonly keyRing: KeyRing,
   ) {}
 
-  make({ leaf, terms, privateKey, chainPem, csrPem }: Uploaded, custody: Custody, { policy, leadsS }: Pick<RelationsOfNew, 'policy' | 'leadsS'>, identity: ImportedIdentity): NewRow {
+  make(
+    { leaf, terms, privateKey, chainPem, csrPem }: Uploaded,
+    custody: Custody,
+    { policy, leadsS }: Pick<RelationsOfNew, 'policy' | 'leadsS'>,
+    identity: ImportedIdentity,
+  ): NewRow {
     const secretId = randomUUID();
     const sealedKey = privateKey && this.keyRing.seal(privateKeyPem(privateKey), keyPlace(secretId));
     const now = this.clock.now();
-    const plan = planRenewal({ ...custody, ...leaf, state: 'issued', hasIssuer: custody.authorityId !== null, ...noSuccession }, policy);
+    const plan = planRenewal(
+      { ...custody, ...leaf, state: 'issued', hasIssuer: custody.authorityId !== null, ...noSuccession },
+      policy,
+    );
     const watching = custody.notify && leaf.notAfter > now;
     return {
-      ...rowBeforeIssue(custody, { spkiDer: leaf.spkiDer, keyType: leaf.keyType, bits: leaf.bits, csrPem, secretId, sealedKey }, terms),
+      ...rowBeforeIssue(
+        custody,
+        { spkiDer: leaf.spkiDer, keyType: leaf.keyType, bits: leaf.bits, csrPem, secretId, sealedKey },
+        terms,
+      ),
       ...issuedFacts(chainPem, identity.externalId, identity.issuerPem),
-      state: 'issued', createdAt: now,
-      name: baseName(identity.name, { terms, issuer: { ...leaf.issuerFields, selfSigned: isSelfIssued(leaf) }, notBefore: leaf.notBefore, notAfter: leaf.notAfter }),
-      nextRenewalAt: plan.at, renewalReason: plan.obstacle ?? plan.reason,
+      state: 'issued',
+      createdAt: now,
+      name: baseName(identity.name, {
+        terms,
+        issuer: { ...leaf.issuerFields, selfSigned: isSelfIssued(leaf) },
+        notBefore: leaf.notBefore,
+        notAfter: leaf.notAfter,
+      }),
+      nextRenewalAt: plan.at,
+      renewalReason: plan.obstacle ?? plan.reason,
       nextNoticeAt: watching ? nextNoticeAt(leaf, leadsS) : null,
     };
   }

@@ -9,23 +9,37 @@ export class MassImportRepository {
   }
 
   /** Those of these issuers' serial numbers that certificates here have. */
-  takenSerials(tx: Tx, rows: readonly Pick<NewRow, 'issuerSha256' | 'serialHex'>[]): Promise<{ issuerSha256: string; serialHex: string }[]> {
+  takenSerials(
+    tx: Tx,
+    rows: readonly Pick<NewRow, 'issuerSha256' | 'serialHex'>[],
+  ): Promise<{ issuerSha256: string; serialHex: string }[]> {
     return tx.query(
-      `select c.issuer_sha256 as "issuerSha256", c.serial_hex as "serialHex" from unnest($1::text[], $2::text[]) as w(issuer_sha256, serial_hex)
-       join certificate c using (issuer_sha256, serial_hex)`, [rows.map(({ issuerSha256 }) => issuerSha256), rows.map(({ serialHex }) => serialHex)]);
+      `select c.issuer_sha256 as "issuerSha256", c.serial_hex as "serialHex"
+        from unnest($1::text[], $2::text[]) as w(issuer_sha256, serial_hex)
+       join certificate c using (issuer_sha256, serial_hex)`,
+      [rows.map(({ issuerSha256 }) => issuerSha256), rows.map(({ serialHex }) => serialHex)],
+    );
   }
 
-  /** Of the roles that these certificates are linked with, that of the authority's owner is there because of the issuer: it gives no right to the key. */
+  /**
+   * Of the roles that these certificates are linked with, that of the authority's owner is there because of the issuer:
+   * it gives no right to the key.
+   */
   async markIssuerLinks(tx: Tx, ids: readonly number[]): Promise<void> {
     await tx.query(
       `update certificate_role l set by_issuer = true from certificate c, authority a, role r
-       where l.certificate_id = any($1) and c.id = l.certificate_id and a.id = c.authority_id and r.id = l.role_id and lower(r.name) = lower(a.owner)`, [ids]);
+       where l.certificate_id = any($1) and c.id = l.certificate_id and a.id = c.authority_id and r.id = l.role_id
+       and lower(r.name) = lower(a.owner)`,
+      [ids],
+    );
   }
 
   /** What replaces what; pairs that are known stay as they are. */
   async addReplacements(tx: Tx, pairs: readonly { id: number; replacedId: number }[]): Promise<void> {
     await tx.query(
-      `insert into certificate_replacement (certificate_id, replaced_id) select * from unnest($1::int[], $2::int[]) on conflict do nothing`,
-      [pairs.map(({ id }) => id), pairs.map(({ replacedId }) => replacedId)]);
+      `insert into certificate_replacement (certificate_id, replaced_id) select * from unnest($1::int[], $2::int[])
+        on conflict do nothing`,
+      [pairs.map(({ id }) => id), pairs.map(({ replacedId }) => replacedId)],
+    );
   }
 }

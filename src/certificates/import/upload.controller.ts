@@ -13,8 +13,10 @@ export class UploadController {
     private readonly reader: CertificateReader,
   ) {}
 
-  @Post('upload') @Requires('certificate:import')
-  @Summary('Import a certificate', 'Certificate and chain must fit together, and the key must be the certificate\'s.') @Answers(200, CertificateView)
+  @Post('upload')
+  @Requires('certificate:import')
+  @Summary('Import a certificate', "Certificate and chain must fit together, and the key must be the certificate's.")
+  @Answers(200, CertificateView)
   async create(@Who() actor: Actor, @JsonBody(UploadRequest) body: UploadRequest): Promise<CertificateView> {
     return this.reader.get(await this.upload.upload(actor, body));
   }

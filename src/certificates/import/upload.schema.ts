@@ -4,15 +4,23 @@ import { OwnerName } from '../../roles/role-name.js';
 import { Care, OwnName } from '../issue/issue.schema.js';
 
 /** POST /certificates/upload: a certificate that was made elsewhere. All members for certificates and keys are PEM. */
-export const UploadRequest = z.strictObject({
-  owner: OwnerName,
-  name: OwnName,
-  body: z.string().min(1).max(65_536),
-  chain: z.string().max(524_288).nullish().meta({ description: 'Issuers in order, the one that signed `body` first.' }),
-  privateKey: z.string().max(65_536).nullish(),
-  csr: z.string().max(65_536).nullish(),
-  authority: Reference.nullish().meta({ description: 'The authority that issued it; makes renewal and revocation possible.' }),
-  externalId: z.string().max(128).nullish(),
-  ...Care,
-}).meta({ id: 'UploadRequest' });
+export const UploadRequest = z
+  .strictObject({
+    owner: OwnerName,
+    name: OwnName,
+    body: z.string().min(1).max(65_536),
+    chain: z
+      .string()
+      .max(524_288)
+      .nullish()
+      .meta({ description: 'Issuers in order, the one that signed `body` first.' }),
+    privateKey: z.string().max(65_536).nullish(),
+    csr: z.string().max(65_536).nullish(),
+    authority: Reference.nullish().meta({
+      description: 'The authority that issued it; makes renewal and revocation possible.',
+    }),
+    externalId: z.string().max(128).nullish(),
+    ...Care,
+  })
+  .meta({ id: 'UploadRequest' });
 export type UploadRequest = z.output<typeof UploadRequest>;

@@ -31,10 +31,18 @@ export class UploadStore {
   store(actor: Actor, row: NewRow, relations: RelationsOfNew): Promise<number> {
     return this.db.write(async (tx) => {
       const [known] = await this.certificates.twinsOf(tx, row);
-      if (known) throw new Problem('conflict', `A certificate of this issuer with this serial number is here already, as ${known.name}${known.deletedAt ? ', but deleted; restore it' : ''}.`);
-      for (const oldId of relations.replacesIds) await this.succession.demandHeir(tx, { name: row.name, state: row.state, notAfter: row.notAfter }, oldId);
+      if (known)
+        throw new Problem(
+          'conflict',
+          'A certificate of this issuer with this serial number is here already, as ' +
+            `${known.name}${known.deletedAt ? ', but deleted; restore it' : ''}.`,
+        );
+      for (const oldId of relations.replacesIds)
+        await this.succession.demandHeir(tx, { name: row.name, state: row.state, notAfter: row.notAfter }, oldId);
       const act = { action: 'certificate.imported', after: { owner: row.owner, serial: row.serialHex } };
-      const [{ id }] = await this.newOnes.insert(tx, [{ row, links: relations, actor, act, complete: () => this.relations.complete(tx, relations) }]) as [Stored];
+      const [{ id }] = (await this.newOnes.insert(tx, [
+        { row, links: relations, actor, act, complete: () => this.relations.complete(tx, relations) },
+      ])) as [Stored];
       await this.relations.follow(tx, id, relations, true);
       return id;
     });
@@ -52,9 +60,13 @@ export class UploadAuthority {
     private readonly admission: Admission,
   ) {}
 
-  /** What was uploaded, with the authority when one is named: that must have issued it, and would renew it. Throws Problem. */
+  /**
+   * What was uploaded, with the authority when one is named: that must have issued it, and would renew it. Throws
+   * Problem.
+   */
   async of(actor: Actor, { authority: ref, externalId }: UploadRequest, uploaded: Uploaded): Promise<AdmittedUpload> {
-    if (!ref && externalId) throw new Problem('forbidden', 'An external id needs the authority that gave it: name the authority.');
+    if (!ref && externalId)
+      throw new Problem('forbidden', 'An external id needs the authority that gave it: name the authority.');
     if (!ref) return { ...uploaded, authority: null };
     const { leaf, terms } = uploaded;
     const loaded = await this.authorities.get((await this.authorities.resolve(ref)).authority.id);
@@ -87,18 +99,36 @@ export class UploadService {
     if (relations.destinationIds.length > 0 && uploaded.authority === null && !mayDeliverAnything(actor)) {
       throw new Problem('forbidden', 'Only an operator delivers certificates that no authority here has issued.');
     }
-    if (relations.destinationIds.length > 0 && !uploaded.privateKey) await this.relations.demandKeyless(relations.destinationIds);
+    if (relations.destinationIds.length > 0 && !uploaded.privateKey)
+      await this.relations.demandKeyless(relations.destinationIds);
     await this.relations.demandKeyScope(actor, relations.destinationIds);
     const custody = this.custody(actor, request, relations, uploaded);
-    const identity = { name: request.name, externalId: request.externalId ?? undefined, issuerPem: uploaded.authority?.certificatePem };
+    const identity = {
+      name: request.name,
+      externalId: request.externalId ?? undefined,
+      issuerPem: uploaded.authority?.certificatePem,
+    };
     return this.store.store(actor, this.rows.make(uploaded, custody, relations, identity), relations);
   }
 
-  private custody(actor: Actor, request: UploadRequest, { policy }: RelationsOfNew, { authority }: AdmittedUpload): Custody {
+  private custody(
+    actor: Actor,
+    request: UploadRequest,
+    { policy }: RelationsOfNew,
+    { authority }: AdmittedUpload,
+  ): Custody {
     return {
-      owner: request.owner, description: request.description ?? null, creatorId: actor.userId || null, authorityId: authority?.id ?? null,
-      notify: request.notify ?? request.active ?? true, rotation: request.rotation ?? request.rotationPolicy !== undefined,
-      rotationPolicyId: policy.id, ownerVouches: holds(actor, request.owner), renewsId: null, requestKey: null, requestSha256: null,
+      owner: request.owner,
+      description: request.description ?? null,
+      creatorId: actor.userId || null,
+      authorityId: authority?.id ?? null,
+      notify: request.notify ?? request.active ?? true,
+      rotation: request.rotation ?? request.rotationPolicy !== undefined,
+      rotationPolicyId: policy.id,
+      ownerVouches: holds(actor, request.owner),
+      renewsId: null,
+      requestKey: null,
+      requestSha256: null,
     };
   }
 }

@@ -21,32 +21,41 @@ export interface Uploaded {
   terms: TermsWithoutDates;
 }
 
-
 /** Throws Problem `invalid-request`, which names the member at fault. */
 export async function readUpload(request: UploadRequest): Promise<Uploaded> {
   const leaf = read('body', 'Public certificate presented is not valid.', () => parseCertificate(request.body));
   const chain = request.chain
-    ? read('chain', 'Invalid certificate in certificate chain.', () => splitCertificates(request.chain ?? '').map((pem) => parseCertificate(pem))) : [];
+    ? read('chain', 'Invalid certificate in certificate chain.', () =>
+        splitCertificates(request.chain ?? '').map((pem) => parseCertificate(pem)),
+      )
+    : [];
   await blame('chain', () => checkChain(leaf, chain));
   const privateKey = request.privateKey ? readKey(request.privateKey, leaf) : null;
   return {
-    leaf, privateKey, csrPem: request.csr ? readCsr(request.csr, leaf) : null,
+    leaf,
+    privateKey,
+    csrPem: request.csr ? readCsr(request.csr, leaf) : null,
     chainPem: [leaf, ...chain].map((certificate) => toPem('CERTIFICATE', certificate.der)),
     terms: termsOf(leaf),
   };
 }
 
 /**
- * A certificate as it was found somewhere: `chainPem` is leaf first, then what may be its issuers. What does not fit is left out
- * rather than the certificate, which is read all the same. Throws PkiError.
+ * A certificate as it was found somewhere: `chainPem` is leaf first, then what may be its issuers. What does not fit is
+ * left out rather than the certificate, which is read all the same. Throws PkiError.
  */
 export async function readFound(chainPem: readonly string[], privateKeyPem?: string): Promise<Uploaded> {
   const [leafPem = '', ...others] = chainPem;
   const leaf = parseCertificate(leafPem);
-  const issuers = await orderChain(leaf, others.flatMap((pem) => orElse([], () => [parseCertificate(pem)])));
+  const issuers = await orderChain(
+    leaf,
+    others.flatMap((pem) => orElse([], () => [parseCertificate(pem)])),
+  );
   const privateKey = privateKeyPem === undefined ? null : orElse(null, () => parsePrivateKey(privateKeyPem));
   return {
-    leaf, csrPem: null, terms: termsOf(leaf),
+    leaf,
+    csrPem: null,
+    terms: termsOf(leaf),
     privateKey: privateKey && orElse(false, () => publicMatches(privateKey, leaf.spkiDer)) ? privateKey : null,
     chainPem: [leaf, ...issuers].map(({ der }) => toPem('CERTIFICATE', der)),
   };
@@ -63,12 +72,14 @@ function orElse<T>(otherwise: T, work: () => T): T {
 
 /** Throws Problem `invalid-request` when `issuer` did not sign the certificate. */
 export async function demandIssuer(leaf: ParsedCertificate, issuerPem: string): Promise<void> {
-  if (!await isSignedBy(leaf, parseCertificate(issuerPem))) throw invalid('authority', 'That authority did not issue this certificate.');
+  if (!(await isSignedBy(leaf, parseCertificate(issuerPem))))
+    throw invalid('authority', 'That authority did not issue this certificate.');
 }
 
 function readKey(pem: string, leaf: ParsedCertificate): KeyObject {
   const key = read('privateKey', 'Private key presented is not valid.', () => parsePrivateKey(pem));
-  if (!blame('privateKey', () => publicMatches(key, leaf.spkiDer))) throw invalid('privateKey', 'Private key does not match certificate.');
+  if (!blame('privateKey', () => publicMatches(key, leaf.spkiDer)))
+    throw invalid('privateKey', 'Private key does not match certificate.');
   return key;
 }
 
@@ -93,7 +104,8 @@ function read<T>(field: string, text: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof PkiError) throw new Problem('invalid-request', text, { reasons: { [field]: [text, error.message] } });
+    if (error instanceof PkiError)
+      throw new Problem('invalid-request', text, { reasons: { [field]: [text, error.message] } });
     throw error;
   }
 }

@@ -8,26 +8,37 @@ import type { Certificate } from '../certificate.entity.js';
 import { loadTerms } from '../terms.js';
 
 /**
- * Holds what came back for a request against what was asked for and against the authority's certificate. `chainPem` is leaf
- * first. Throws PluginError `refused`, whoever brought it.
+ * Holds what came back for a request against what was asked for and against the authority's certificate. `chainPem` is
+ * leaf first. Throws PluginError `refused`, whoever brought it.
  */
-export async function checkAnswer(asked: Certificate, chainPem: readonly string[], { authority }: LoadedAuthority): Promise<void> {
+export async function checkAnswer(
+  asked: Certificate,
+  chainPem: readonly string[],
+  { authority }: LoadedAuthority,
+): Promise<void> {
   const { csrPem, terms, notBefore, notAfter } = asked;
   try {
     const ask = { spkiDer: parseCsr(csrPem ?? '').spkiDer, terms: { ...loadTerms(terms), notBefore, notAfter } };
     const chain = chainPem.map((pem) => parseCertificate(pem));
     await checkIssued(chain, ask);
-    await checkLeadsTo([authority.certificatePem, ...authority.chainPem].map((pem) => parseCertificate(pem)), chain);
+    await checkLeadsTo(
+      [authority.certificatePem, ...authority.chainPem].map((pem) => parseCertificate(pem)),
+      chain,
+    );
   } catch (error) {
-    if (error instanceof PkiError) throw new PluginError('refused', `The issuer returned something else than was asked for: ${error.message}`);
+    if (error instanceof PkiError)
+      throw new PluginError('refused', `The issuer returned something else than was asked for: ${error.message}`);
     throw error;
   }
 }
 
 /** Demands that the chain, leaf first, contains one of the CAs or ends below one. Throws PkiError `chain-order`. */
-async function checkLeadsTo(cas: readonly ParsedCertificate[], [leaf, ...issuers]: readonly ParsedCertificate[]): Promise<void> {
+async function checkLeadsTo(
+  cas: readonly ParsedCertificate[],
+  [leaf, ...issuers]: readonly ParsedCertificate[],
+): Promise<void> {
   const top = issuers.at(-1);
   if (!leaf || !top) throw new PkiError('chain-order', 'it came without its chain');
-  for (const ca of cas) if (issuers.some((issuer) => issuer.der.equals(ca.der)) || await isSignedBy(top, ca)) return;
+  for (const ca of cas) if (issuers.some((issuer) => issuer.der.equals(ca.der)) || (await isSignedBy(top, ca))) return;
   throw new PkiError('chain-order', "the chain does not lead to the authority's certificate");
 }

@@ -7,14 +7,20 @@ import { Problem } from '../../platform/http/problem.js';
 import { CertificateRepository, type NewCertificate } from '../certificate.repository.js';
 import { provisionalName, searchNames } from './new-row.js';
 
-/** Those who ask for one name wait for one another; only a name that someone gives to a certificate by hand can come between. */
+/**
+ * Those who ask for one name wait for one another; only a name that someone gives to a certificate by hand can come
+ * between.
+ */
 const mostAttempts = 10;
 
 /** A new certificate, and what the audit log says of it. */
 export interface Storable extends NewCertificate {
   actor: AuditActor;
   act: Pick<AuditedAct, 'action' | 'after'>;
-  /** Makes roles and notifications that are missing, in the transaction that stores the certificate; gives the ids of all, which count instead of those in `links`. */
+  /**
+   * Makes roles and notifications that are missing, in the transaction that stores the certificate; gives the ids of
+   * all, which count instead of those in `links`.
+   */
   complete?: (tx: Tx) => Promise<Pick<NewCertificate['links'], 'roleIds' | 'issuerRoleIds' | 'notificationIds'>>;
 }
 
@@ -52,37 +58,53 @@ export class CertificateStore {
   store(one: Storable, consequences?: Consequences): Promise<Stored> {
     if (!consequences && !one.complete) return this.together.run(one);
     return this.db.write(async (tx) => {
-      const [stored] = await this.insert(tx, [one]) as [Stored];
+      const [stored] = (await this.insert(tx, [one])) as [Stored];
       await consequences?.(tx, stored.id);
       return stored;
     });
   }
 
-  /** In order. A name that is taken gets the serial number behind it, or a counter too (Lemur's naming). Throws StaleAuthority. */
+  /**
+   * In order. A name that is taken gets the serial number behind it, or a counter too (Lemur's naming). Throws
+   * StaleAuthority.
+   */
   async insert(tx: Tx, all: readonly Storable[]): Promise<Stored[]> {
     const many: Storable[] = [];
-    for (const one of all) many.push(one.complete ? { ...one, links: { ...one.links, ...await one.complete(tx) } } : one);
+    for (const one of all)
+      many.push(one.complete ? { ...one, links: { ...one.links, ...(await one.complete(tx)) } } : one);
     const ids = await this.certificates.insert(tx, many);
     const made = new Map<Storable, Named>();
     // In the order of names, in which everyone waits for names that others are about to take.
-    for (const [one, id] of many.map((each, i) => [each, ids[i] ?? null] as const).sort(([a], [b]) => (a.row.name < b.row.name ? -1 : 1))) {
+    for (const [one, id] of many
+      .map((each, i) => [each, ids[i] ?? null] as const)
+      .sort(([a], [b]) => (a.row.name < b.row.name ? -1 : 1))) {
       made.set(one, id === null ? await this.rename(tx, one) : { id, name: one.row.name });
     }
-    return this.finish(tx, many.map((one) => [one, made.get(one) as Named]));
+    return this.finish(
+      tx,
+      many.map((one) => [one, made.get(one) as Named]),
+    );
   }
 
   private async finish(tx: Tx, made: readonly (readonly [Storable, Named])[]): Promise<Stored[]> {
-    const pairs = made.flatMap(([{ row }, { id }]) => searchNames(row.commonName, row.terms).map((name) => ({ certificateId: id, name })));
+    const pairs = made.flatMap(([{ row }, { id }]) =>
+      searchNames(row.commonName, row.terms).map((name) => ({ certificateId: id, name })),
+    );
     const domains = await this.domains.link(tx, pairs);
-    await this.audit.recordMany(tx, made.map(([{ actor, act }, { id }]) => ({ actor, act: { ...act, targetType: 'certificate', targetId: id } })));
+    await this.audit.recordMany(
+      tx,
+      made.map(([{ actor, act }, { id }]) => ({ actor, act: { ...act, targetType: 'certificate', targetId: id } })),
+    );
     return made.map(([, { id, name }]) => ({ id, name, domains: domains.get(id) ?? [] }));
   }
 
   private async rename(tx: Tx, { row, links }: NewCertificate): Promise<Named> {
     let { name } = row;
     for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
-      if (!await this.certificates.isNameTaken(tx, name)) throw new StaleAuthority();
-      name = row.serialHex ? await this.certificates.freeName(tx, row.name, row.serialHex) : provisionalName(row.name, row.secretId, 'taken');
+      if (!(await this.certificates.isNameTaken(tx, name))) throw new StaleAuthority();
+      name = row.serialHex
+        ? await this.certificates.freeName(tx, row.name, row.serialHex)
+        : provisionalName(row.name, row.secretId, 'taken');
       const [id] = await this.certificates.insert(tx, [{ row: { ...row, name }, links }]);
       if (typeof id === 'number') return { id, name };
     }

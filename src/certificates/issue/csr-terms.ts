@@ -6,12 +6,23 @@ import { isKeyIdentifierOf, resolveKeyType } from '../../pki/key.js';
 import { normaliseSan } from '../../pki/subject-alt-name.js';
 import type { RawExtension, SubjectAltName, SubjectFields } from '../../plugin-api/plugin.js';
 import type { TermsWithoutDates } from '../terms.js';
-import { extendedKeyUsageOf, extensionFault, keyUsageOf, maxCustomExtensions, maxNames, rawExtensionsOf, unrequestableUsage } from './extensions.schema.js';
+import {
+  extendedKeyUsageOf,
+  extensionFault,
+  keyUsageOf,
+  maxCustomExtensions,
+  maxNames,
+  rawExtensionsOf,
+  unrequestableUsage,
+} from './extensions.schema.js';
 import type { IssueRequest } from './issue.schema.js';
 import { caUsages, namesOf, purposesOf, usagesOf, withCommonName } from './wanted-members.js';
 
 const withFieldsOfTheirOwn: ReadonlySet<string> = new Set([
-  ExtensionOid.subjectAltName, ExtensionOid.keyUsage, ExtensionOid.extendedKeyUsage, ExtensionOid.basicConstraints,
+  ExtensionOid.subjectAltName,
+  ExtensionOid.keyUsage,
+  ExtensionOid.extendedKeyUsage,
+  ExtensionOid.basicConstraints,
 ]);
 
 /** The CSR, whose signature has been verified. Throws Problem `invalid-request` that blames `csr`. */
@@ -24,14 +35,19 @@ export function readCsr(csrPem: string): Promise<ParsedCsr> {
 }
 
 /**
- * What the CSR asks for, whole or not at all. Members of the request beside it may say the same, or speak where it is silent about
- * usages and further extensions. Throws Problem `invalid-request` that names the member which contradicts it, or `csr`.
+ * What the CSR asks for, whole or not at all. Members of the request beside it may say the same, or speak where it is
+ * silent about usages and further extensions. Throws Problem `invalid-request` that names the member which contradicts
+ * it, or `csr`.
  */
 export function termsOfCsr(csr: ParsedCsr, request: IssueRequest): TermsWithoutDates {
   demandLeaf(csr);
-  const names = withCommonName(csr.subjectFields.commonName, blame('csr', () => csr.subjectAltNames.map(normaliseSan)));
+  const names = withCommonName(
+    csr.subjectFields.commonName,
+    blame('csr', () => csr.subjectAltNames.map(normaliseSan)),
+  );
   if (names.length > maxNames) throw invalid('csr', `A certificate carries at most ${maxNames} names.`);
-  if (names.length === 0 && !csr.subjectFields.commonName) throw invalid('csr', 'The CSR has neither a common name nor other names.');
+  if (names.length === 0 && !csr.subjectFields.commonName)
+    throw invalid('csr', 'The CSR has neither a common name nor other names.');
   demandAgreement(csr, names, request);
   return {
     subject: csr.subjectFields,
@@ -47,16 +63,33 @@ function demandLeaf(csr: ParsedCsr): void {
   if (csr.isCa || csr.keyUsage.some((usage) => caUsages.includes(usage))) {
     throw invalid('csr', 'The CSR asks for a CA certificate; authorities are made at /authorities.');
   }
-  if (/[\p{Cc}\p{Cf}\p{Cs}\ufffd]/u.test(Object.values(csr.subjectFields).join(''))) throw invalid('csr', 'The subject of the CSR contains control characters.');
+  if (/[\p{Cc}\p{Cf}\p{Cs}\ufffd]/u.test(Object.values(csr.subjectFields).join('')))
+    throw invalid('csr', 'The subject of the CSR contains control characters.');
   const unwanted = unrequestableUsage(csr.extendedKeyUsage);
-  if (unwanted) throw invalid('csr', `The CSR asks for the extended key usage ${unwanted}, which is not issued on request.`);
-  if (csr.otherAltNames > 0) throw invalid('csr', 'The CSR asks for names of a kind that is not issued here, such as otherName or directoryName.');
+  if (unwanted)
+    throw invalid('csr', `The CSR asks for the extended key usage ${unwanted}, which is not issued on request.`);
+  if (csr.otherAltNames > 0)
+    throw invalid(
+      'csr',
+      'The CSR asks for names of a kind that is not issued here, such as otherName or directoryName.',
+    );
 }
 
 function demandAgreement(csr: ParsedCsr, names: readonly SubjectAltName[], request: IssueRequest): void {
-  for (const field of ['commonName', 'country', 'state', 'location', 'organization', 'organizationalUnit'] as const satisfies (keyof SubjectFields)[]) {
+  for (const field of [
+    'commonName',
+    'country',
+    'state',
+    'location',
+    'organization',
+    'organizationalUnit',
+  ] as const satisfies (keyof SubjectFields)[]) {
     const [asked, said] = [request[field], csr.subjectFields[field] ?? ''];
-    if (asked !== undefined && asked !== said && !(field === 'commonName' && asked.toLowerCase() === said.toLowerCase())) {
+    if (
+      asked !== undefined &&
+      asked !== said &&
+      !(field === 'commonName' && asked.toLowerCase() === said.toLowerCase())
+    ) {
       throw invalid(field, said === '' ? 'The subject of the CSR has no such part.' : `The CSR says "${said}".`);
     }
   }
@@ -67,9 +100,11 @@ function demandAgreement(csr: ParsedCsr, names: readonly SubjectAltName[], reque
   if (!extensions) return;
   const spelled = (all: readonly SubjectAltName[]): string[] => all.map(({ type, value }) => `${type}:${value}`);
   const wanted = namesOf(request);
-  if (wanted.length > 0) demandSame('subAltNames', spelled(withCommonName(csr.subjectFields.commonName, wanted)), spelled(names));
+  if (wanted.length > 0)
+    demandSame('subAltNames', spelled(withCommonName(csr.subjectFields.commonName, wanted)), spelled(names));
   if (csr.keyUsage.length > 0) demandSame('keyUsage', keyUsageOf(extensions, csr.keyUsage), csr.keyUsage);
-  if (csr.extendedKeyUsage.length > 0) demandSame('extendedKeyUsage', extendedKeyUsageOf(extensions, csr.extendedKeyUsage), csr.extendedKeyUsage);
+  if (csr.extendedKeyUsage.length > 0)
+    demandSame('extendedKeyUsage', extendedKeyUsageOf(extensions, csr.extendedKeyUsage), csr.extendedKeyUsage);
 }
 
 function demandSame(member: string, asked: readonly string[], ofCsr: readonly string[]): void {
@@ -85,10 +120,12 @@ function furtherExtensions(csr: ParsedCsr, asked: RawExtension[]): RawExtension[
     const fault = extensionFault(extension);
     if (fault) throw invalid('csr', `The CSR asks for the extension ${extension.oid}. ${fault}`);
     const beside = asked.find(({ oid }) => oid === extension.oid);
-    if (beside && !beside.valueDer.equals(extension.valueDer)) throw invalid('extensions.custom', `The CSR asks for ${extension.oid} with another value.`);
+    if (beside && !beside.valueDer.equals(extension.valueDer))
+      throw invalid('extensions.custom', `The CSR asks for ${extension.oid} with another value.`);
   }
   const all = [...ofCsr, ...asked.filter(({ oid }) => ofCsr.every((one) => one.oid !== oid))];
-  if (all.length > maxCustomExtensions) throw invalid('csr', `A certificate carries at most ${maxCustomExtensions} extensions of other kinds.`);
+  if (all.length > maxCustomExtensions)
+    throw invalid('csr', `A certificate carries at most ${maxCustomExtensions} extensions of other kinds.`);
   return all;
 }
 

@@ -5,46 +5,85 @@ import type { KeyUsage, RawExtension, SanType, SubjectAltName } from '../../plug
 
 /** Names of subject alternative name types as Lemur's clients write them. Other types are refused, not dropped. */
 const sanTypes: Readonly<Record<string, SanType>> = {
-  DNSName: 'dns', IPAddress: 'ip', IPNetwork: 'ip', rfc822Name: 'email', uniformResourceIdentifier: 'uri', registeredID: 'registeredId',
+  DNSName: 'dns',
+  IPAddress: 'ip',
+  IPNetwork: 'ip',
+  rfc822Name: 'email',
+  uniformResourceIdentifier: 'uri',
+  registeredID: 'registeredId',
 };
 
 const keyUsages = {
-  useDigitalSignature: 'digitalSignature', useNonRepudiation: 'nonRepudiation', useKeyEncipherment: 'keyEncipherment',
-  useDataEncipherment: 'dataEncipherment', useKeyAgreement: 'keyAgreement', useKeyCertSign: 'keyCertSign', useCRLSign: 'cRLSign',
-  useEncipherOnly: 'encipherOnly', useDecipherOnly: 'decipherOnly',
+  useDigitalSignature: 'digitalSignature',
+  useNonRepudiation: 'nonRepudiation',
+  useKeyEncipherment: 'keyEncipherment',
+  useDataEncipherment: 'dataEncipherment',
+  useKeyAgreement: 'keyAgreement',
+  useKeyCertSign: 'keyCertSign',
+  useCRLSign: 'cRLSign',
+  useEncipherOnly: 'encipherOnly',
+  useDecipherOnly: 'decipherOnly',
 } as const satisfies Record<string, KeyUsage>;
 
 const extendedKeyUsages = {
-  useServerAuthentication: '1.3.6.1.5.5.7.3.1', useClientAuthentication: '1.3.6.1.5.5.7.3.2', useCodeSigning: '1.3.6.1.5.5.7.3.3',
-  useEmailProtection: '1.3.6.1.5.5.7.3.4', useTimestamping: '1.3.6.1.5.5.7.3.8',
-  useEapOverPPP: '1.3.6.1.5.5.7.3.13', useEapOverLAN: '1.3.6.1.5.5.7.3.14', useSmartCardLogon: '1.3.6.1.4.1.311.20.2.2',
-  useIpsecIke: '1.3.6.1.5.5.7.3.17', useDocumentSigning: '1.3.6.1.5.5.7.3.36', useRemoteDesktop: '1.3.6.1.4.1.311.54.1.2',
+  useServerAuthentication: '1.3.6.1.5.5.7.3.1',
+  useClientAuthentication: '1.3.6.1.5.5.7.3.2',
+  useCodeSigning: '1.3.6.1.5.5.7.3.3',
+  useEmailProtection: '1.3.6.1.5.5.7.3.4',
+  useTimestamping: '1.3.6.1.5.5.7.3.8',
+  useEapOverPPP: '1.3.6.1.5.5.7.3.13',
+  useEapOverLAN: '1.3.6.1.5.5.7.3.14',
+  useSmartCardLogon: '1.3.6.1.4.1.311.20.2.2',
+  useIpsecIke: '1.3.6.1.5.5.7.3.17',
+  useDocumentSigning: '1.3.6.1.5.5.7.3.36',
+  useRemoteDesktop: '1.3.6.1.4.1.311.54.1.2',
 } as const;
 const requestable: ReadonlySet<string> = new Set(Object.values(extendedKeyUsages));
-/** Where standards bodies and vendors of platforms give meaning to usages: PKIX, Kerberos, Microsoft, Certificate Transparency. */
-const governed = [/^2\.5\.29\.37\./, /^1\.3\.6\.1\.5\.5\.7\.3\./, /^1\.3\.6\.1\.5\.2\.3\./, /^1\.3\.6\.1\.4\.1\.(311|11129)\./];
+/**
+ * Where standards bodies and vendors of platforms give meaning to usages: PKIX, Kerberos, Microsoft, Certificate
+ * Transparency.
+ */
+const governed = [
+  /^2\.5\.29\.37\./,
+  /^1\.3\.6\.1\.5\.5\.7\.3\./,
+  /^1\.3\.6\.1\.5\.2\.3\./,
+  /^1\.3\.6\.1\.4\.1\.(311|11129)\./,
+];
 
 /**
- * The first extended key usage that nobody gets by asking, in whatever way: anyExtendedKeyUsage and OCSPSigning let the subject vouch
- * for certificates of its own authority (RFC 6960 §4.2.2.2), others make it an agent that has certificates issued to anybody, or a
- * directory's own server. Usages that organizations have made up for themselves are free.
+ * The first extended key usage that nobody gets by asking, in whatever way: anyExtendedKeyUsage and OCSPSigning let the
+ * subject vouch for certificates of its own authority (RFC 6960 §4.2.2.2), others make it an agent that has
+ * certificates issued to anybody, or a directory's own server. Usages that organizations have made up for themselves
+ * are free.
  */
 export function unrequestableUsage(oids: readonly string[]): string | undefined {
   return oids.find((oid) => !requestable.has(oid) && governed.some((family) => family.test(oid)));
 }
 
-const flags = <K extends string>(names: Record<K, string>): z.ZodObject<Record<K, z.ZodOptional<z.ZodBoolean>>, z.core.$strict> =>
-  z.strictObject(Object.fromEntries(Object.keys(names).map((name) => [name, z.boolean().optional()])) as Record<K, z.ZodOptional<z.ZodBoolean>>);
+const flags = <K extends string>(
+  names: Record<K, string>,
+): z.ZodObject<Record<K, z.ZodOptional<z.ZodBoolean>>, z.core.$strict> =>
+  z.strictObject(
+    Object.fromEntries(Object.keys(names).map((name) => [name, z.boolean().optional()])) as Record<
+      K,
+      z.ZodOptional<z.ZodBoolean>
+    >,
+  );
 
-const oid = z.string().regex(/^[0-2](\.(0|[1-9]\d{0,9})){1,20}$/, 'Expected an object identifier such as 1.3.6.1.5.5.7.3.1');
+const oid = z
+  .string()
+  .regex(/^[0-2](\.(0|[1-9]\d{0,9})){1,20}$/, 'Expected an object identifier such as 1.3.6.1.5.5.7.3.1');
 
 /**
- * Extensions that say who a certificate is for, what it may do or where to ask about it: the issuer and the fields of the
- * request speak for those, and a request that wrote them itself would get past every rule on them.
+ * Extensions that say who a certificate is for, what it may do or where to ask about it: the issuer and the fields of
+ * the request speak for those, and a request that wrote them itself would get past every rule on them.
  */
 const reserved = [
-  /^2\.5\.29\./, /^1\.3\.6\.1\.5\.5\.7\.1\.(?!24$)/, /^1\.3\.6\.1\.5\.5\.7\.48\.1\.5$/,
-  /^1\.3\.6\.1\.4\.1\.311\.(20|21|25\.2)(\.|$)/, /^1\.3\.6\.1\.4\.1\.11129\.2\.4\./,
+  /^2\.5\.29\./,
+  /^1\.3\.6\.1\.5\.5\.7\.1\.(?!24$)/,
+  /^1\.3\.6\.1\.5\.5\.7\.48\.1\.5$/,
+  /^1\.3\.6\.1\.4\.1\.311\.(20|21|25\.2)(\.|$)/,
+  /^1\.3\.6\.1\.4\.1\.11129\.2\.4\./,
 ];
 
 /** True for an extension that only issuers and the fields of a request speak for. */
@@ -58,45 +97,65 @@ const tlsFeatures: ReadonlySet<string> = new Set(['3003020105', '3003020111', '3
 
 /** Why an extension with this content is not issued on request, or null. */
 export function extensionFault({ oid, critical, valueDer }: RawExtension): string | null {
-  if (isReservedExtension(oid)) return 'Only the issuer and the members of a request that are made for it speak for this extension.';
+  if (isReservedExtension(oid))
+    return 'Only the issuer and the members of a request that are made for it speak for this extension.';
   if (critical) return 'A critical extension that clients do not know would make them refuse the certificate.';
   if (!isOneValue(valueDer)) return 'Expected exactly one DER value.';
-  if (oid === tlsFeature && !tlsFeatures.has(valueDer.toString('hex'))) return 'A TLS feature is status_request (5) or status_request_v2 (17).';
+  if (oid === tlsFeature && !tlsFeatures.has(valueDer.toString('hex')))
+    return 'A TLS feature is status_request (5) or status_request_v2 (17).';
   return null;
 }
 
 /** The most extensions of other kinds that one certificate carries. */
 export const maxCustomExtensions = 32;
 
-const CustomExtension = z.strictObject({
-  oid: oid.refine((id) => !isReservedExtension(id), 'This extension is written by the issuer or has a field of its own.'),
-  encoding: z.enum(['b64asn1', 'string', 'ia5string']),
-  value: z.string().max(16_384),
-  isCritical: z.literal(false).optional().meta({ description: 'A critical extension that clients do not know would make them refuse the certificate.' }),
-}).superRefine((one, context) => {
-  const message = isReservedExtension(one.oid) ? null : valueFault(one);
-  if (message) context.addIssue({ code: 'custom', message, path: ['value'] });
-});
+const CustomExtension = z
+  .strictObject({
+    oid: oid.refine(
+      (id) => !isReservedExtension(id),
+      'This extension is written by the issuer or has a field of its own.',
+    ),
+    encoding: z.enum(['b64asn1', 'string', 'ia5string']),
+    value: z.string().max(16_384),
+    isCritical: z
+      .literal(false)
+      .optional()
+      .meta({ description: 'A critical extension that clients do not know would make them refuse the certificate.' }),
+  })
+  .superRefine((one, context) => {
+    const message = isReservedExtension(one.oid) ? null : valueFault(one);
+    if (message) context.addIssue({ code: 'custom', message, path: ['value'] });
+  });
 type CustomExtension = z.output<typeof CustomExtension>;
 
 function valueFault(one: Pick<CustomExtension, 'oid' | 'encoding' | 'value'>): string | null {
   const { encoding, value } = one;
-  if (encoding === 'b64asn1' && Buffer.from(value, 'base64').toString('base64') !== value) return 'Expected base64 of exactly one DER value.';
+  if (encoding === 'b64asn1' && Buffer.from(value, 'base64').toString('base64') !== value)
+    return 'Expected base64 of exactly one DER value.';
   if (encoding === 'ia5string' && !/^\p{ASCII}*$/u.test(value)) return 'An ia5string holds ASCII characters only.';
   return extensionFault(rawOf(one));
 }
 
 function rawOf({ oid, encoding, value }: Pick<CustomExtension, 'oid' | 'encoding' | 'value'>): RawExtension {
-  const valueDer = encoding === 'b64asn1' ? Buffer.from(value, 'base64') : encoding === 'string' ? utf8String(value) : ia5String(value);
+  const valueDer =
+    encoding === 'b64asn1'
+      ? Buffer.from(value, 'base64')
+      : encoding === 'string'
+        ? utf8String(value)
+        : ia5String(value);
   return { oid, critical: false, valueDer };
 }
 
-const CustomExtensions = z.array(CustomExtension).max(maxCustomExtensions).superRefine((all, context) => {
-  const oids = all.map((one) => one.oid);
-  oids.forEach((oid, i) => {
-    if (oids.indexOf(oid) < i) context.addIssue({ code: 'custom', message: 'This extension is there already.', path: [i, 'oid'] });
+const CustomExtensions = z
+  .array(CustomExtension)
+  .max(maxCustomExtensions)
+  .superRefine((all, context) => {
+    const oids = all.map((one) => one.oid);
+    oids.forEach((oid, i) => {
+      if (oids.indexOf(oid) < i)
+        context.addIssue({ code: 'custom', message: 'This extension is there already.', path: [i, 'oid'] });
+    });
   });
-});
 
 function isOneValue(bytes: Buffer): boolean {
   try {
@@ -110,39 +169,78 @@ function isOneValue(bytes: Buffer): boolean {
 export const maxNames = 1000;
 
 const notTwice = 'The same extension is there under its other spelling.';
-const leftToAuthority = 'True: it must be there. False: it must not. Absent: as the authority does it. What is in it is a setting of the authority.';
+const leftToAuthority =
+  'True: it must be there. False: it must not. Absent: as the authority does it. ' +
+  'What is in it is a setting of the authority.';
 /** Lemur's clients write this one as text too. */
-const crlDistributionPoints = z.strictObject({
-  includeCrlDp: z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]).optional().meta({ description: leftToAuthority }),
-}).optional();
+const crlDistributionPoints = z
+  .strictObject({
+    includeCrlDp: z
+      .union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')])
+      .optional()
+      .meta({ description: leftToAuthority }),
+  })
+  .optional();
 
 /** Extensions as Lemur's clients write them. */
-export const Extensions = z.strictObject({
-  subAltNames: z.strictObject({
-    names: z.array(z.strictObject({
-      nameType: z.enum(Object.keys(sanTypes) as [string, ...string[]]),
-      value: z.string().min(1).max(2048),
-    })).max(maxNames, `A certificate carries at most ${maxNames} names.`),
-  }).optional(),
-  keyUsage: flags(keyUsages).optional(),
-  extendedKeyUsage: flags(extendedKeyUsages).extend({ useOCSPSigning: z.literal(false).optional() }).optional()
-    .meta({ description: 'A certificate for OCSP signing could vouch for every other of its authority: none is issued on request.' }),
-  basicConstraints: z.strictObject({ ca: z.literal(false).optional(), pathLength: z.null().optional() }).optional()
-    .meta({ description: 'Certificates issued here are never CAs: authorities are made at /authorities.' }),
-  subjectKeyIdentifier: z.strictObject({ includeSKI: z.literal(true, 'Every certificate has one (RFC 5280 §4.2.1.2).').optional() }).optional(),
-  authorityKeyIdentifier: z.strictObject({
-    useKeyIdentifier: z.literal(true, 'Every certificate names the key of its issuer (RFC 5280 §4.2.1.1).').optional(),
-    useAuthorityCert: z.literal(false, 'The issuer is named by its key, not by its own issuer and serial number.').optional(),
-  }).optional(),
-  certificateInfoAccess: z.strictObject({ includeAIA: z.boolean().optional().meta({ description: leftToAuthority }) }).optional(),
-  cRLDistributionPoints: crlDistributionPoints,
-  crlDistributionPoints,
-  custom: CustomExtensions.optional(),
-}).refine((all) => !all.cRLDistributionPoints || !all.crlDistributionPoints, { message: notTwice, path: ['cRLDistributionPoints'] }).meta({ id: 'Extensions' });
+export const Extensions = z
+  .strictObject({
+    subAltNames: z
+      .strictObject({
+        names: z
+          .array(
+            z.strictObject({
+              nameType: z.enum(Object.keys(sanTypes) as [string, ...string[]]),
+              value: z.string().min(1).max(2048),
+            }),
+          )
+          .max(maxNames, `A certificate carries at most ${maxNames} names.`),
+      })
+      .optional(),
+    keyUsage: flags(keyUsages).optional(),
+    extendedKeyUsage: flags(extendedKeyUsages)
+      .extend({ useOCSPSigning: z.literal(false).optional() })
+      .optional()
+      .meta({
+        description:
+          'A certificate for OCSP signing could vouch for every other of its authority: none is issued on request.',
+      }),
+    basicConstraints: z
+      .strictObject({ ca: z.literal(false).optional(), pathLength: z.null().optional() })
+      .optional()
+      .meta({ description: 'Certificates issued here are never CAs: authorities are made at /authorities.' }),
+    subjectKeyIdentifier: z
+      .strictObject({ includeSKI: z.literal(true, 'Every certificate has one (RFC 5280 §4.2.1.2).').optional() })
+      .optional(),
+    authorityKeyIdentifier: z
+      .strictObject({
+        useKeyIdentifier: z
+          .literal(true, 'Every certificate names the key of its issuer (RFC 5280 §4.2.1.1).')
+          .optional(),
+        useAuthorityCert: z
+          .literal(false, 'The issuer is named by its key, not by its own issuer and serial number.')
+          .optional(),
+      })
+      .optional(),
+    certificateInfoAccess: z
+      .strictObject({ includeAIA: z.boolean().optional().meta({ description: leftToAuthority }) })
+      .optional(),
+    cRLDistributionPoints: crlDistributionPoints,
+    crlDistributionPoints,
+    custom: CustomExtensions.optional(),
+  })
+  .refine((all) => !all.cRLDistributionPoints || !all.crlDistributionPoints, {
+    message: notTwice,
+    path: ['cRLDistributionPoints'],
+  })
+  .meta({ id: 'Extensions' });
 export type Extensions = z.output<typeof Extensions>;
 
 export function sansOf(extensions: Extensions | undefined): SubjectAltName[] {
-  return (extensions?.subAltNames?.names ?? []).map(({ nameType, value }) => ({ type: sanTypes[nameType] ?? 'dns', value }));
+  return (extensions?.subAltNames?.names ?? []).map(({ nameType, value }) => ({
+    type: sanTypes[nameType] ?? 'dns',
+    value,
+  }));
 }
 
 /** The usages asked for; when none are, the usual ones without those that are not wanted. */
@@ -159,22 +257,43 @@ export function rawExtensionsOf(extensions: Extensions | undefined): RawExtensio
   return (extensions?.custom ?? []).map(rawOf);
 }
 
-function chosen<T>(asked: Readonly<Record<string, boolean | undefined>> | undefined, known: Readonly<Record<string, T>>, usual: readonly T[]): readonly T[] {
+function chosen<T>(
+  asked: Readonly<Record<string, boolean | undefined>> | undefined,
+  known: Readonly<Record<string, T>>,
+  usual: readonly T[],
+): readonly T[] {
   if (!asked) return usual;
-  const said = (answer: boolean): T[] => Object.entries(known).filter(([name]) => asked[name] === answer).map(([, value]) => value);
+  const said = (answer: boolean): T[] =>
+    Object.entries(known)
+      .filter(([name]) => asked[name] === answer)
+      .map(([, value]) => value);
   const [wanted, unwanted] = [said(true), said(false)];
   return wanted.length > 0 ? wanted : usual.filter((usage) => !unwanted.includes(usage));
 }
 
 /** Names in the shape in which Lemur's clients send and read them. */
 export function sansAsLemur(names: readonly SubjectAltName[]): Record<string, unknown> {
-  const types = new Map(Object.entries(sanTypes).reverse().map(([lemur, type]) => [type, lemur]));
+  const types = new Map(
+    Object.entries(sanTypes)
+      .reverse()
+      .map(([lemur, type]) => [type, lemur]),
+  );
   return { subAltNames: { names: names.map(({ type, value }) => ({ nameType: types.get(type) ?? type, value })) } };
 }
 
 /** Usages in the shape in which Lemur's clients send and read them. */
-export function usagesAsLemur(terms: { keyUsage: readonly string[]; extendedKeyUsage: readonly string[] }): Record<string, unknown> {
+export function usagesAsLemur(terms: {
+  keyUsage: readonly string[];
+  extendedKeyUsage: readonly string[];
+}): Record<string, unknown> {
   const flagged = (known: Readonly<Record<string, string>>, present: readonly string[]): Record<string, boolean> =>
-    Object.fromEntries(Object.entries(known).filter(([, value]) => present.includes(value)).map(([name]) => [name, true]));
-  return { keyUsage: flagged(keyUsages, terms.keyUsage), extendedKeyUsage: flagged(extendedKeyUsages, terms.extendedKeyUsage) };
+    Object.fromEntries(
+      Object.entries(known)
+        .filter(([, value]) => present.includes(value))
+        .map(([name]) => [name, true]),
+    );
+  return {
+    keyUsage: flagged(keyUsages, terms.keyUsage),
+    extendedKeyUsage: flagged(extendedKeyUsages, terms.extendedKeyUsage),
+  };
 }

@@ -8,7 +8,9 @@ import { CertificateView, certificateView } from '../certificate.view.js';
 import { IssueRequest } from './issue.schema.js';
 import { IssueService } from './issue.service.js';
 
-const keyHelp = 'A repeated request with the same key answers with the certificate of the first: 1 to 255 printable characters without spaces.';
+const keyHelp =
+  'A repeated request with the same key answers with the certificate of the first: 1 ' +
+  'to 255 printable characters without spaces.';
 
 @Controller('certificates')
 export class IssueController {
@@ -17,14 +19,19 @@ export class IssueController {
     private readonly reader: CertificateReader,
   ) {}
 
-  @Post() @Requires('certificate:issue')
+  @Post()
+  @Requires('certificate:issue')
   @Summary('Issue a certificate', '202: the issuer is still at work; ask again for the certificate.')
-  @Answers(200, CertificateView) @Answers(202, CertificateView)
+  @Answers(200, CertificateView)
+  @Answers(202, CertificateView)
   async create(
-    @Who() actor: Actor, @JsonBody(IssueRequest) body: IssueRequest,
-    @HeaderText('Idempotency-Key', keyHelp) key: string | undefined, @Res({ passthrough: true }) reply: FastifyReply,
+    @Who() actor: Actor,
+    @JsonBody(IssueRequest) body: IssueRequest,
+    @HeaderText('Idempotency-Key', keyHelp) key: string | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<CertificateView> {
-    if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key)) throw invalid('Idempotency-Key', 'Expected 1 to 255 printable characters without spaces.');
+    if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key))
+      throw invalid('Idempotency-Key', 'Expected 1 to 255 printable characters without spaces.');
     const { id, row } = await this.issue.issue(actor, body, key ?? null);
     const view = row ? certificateView(row) : await this.reader.settled(id);
     void reply.status(statusOf(view));

@@ -14,7 +14,9 @@ import { IssueRecord } from './issue.record.js';
 /** After a crash the next attempt can begin this much later. */
 const leaseS = 30;
 
-/** Asks an issuer outside the process. What it returns is checked against what was asked before it is stored as good. */
+/**
+ * Asks an issuer outside the process. What it returns is checked against what was asked before it is stored as good.
+ */
 @Injectable()
 export class IssueJob implements OnModuleInit {
   private readonly logger = new Logger('issue');
@@ -30,7 +32,10 @@ export class IssueJob implements OnModuleInit {
     this.jobs.handle(issueCertificate, (data, context) => this.run(data.certificateId, context));
   }
 
-  /** One at a time for a certificate: two that asked at once would leave two orders at the issuer, one of them forgotten. */
+  /**
+   * One at a time for a certificate: two that asked at once would leave two orders at the issuer, one of them
+   * forgotten.
+   */
   private async run(id: number, { signal }: JobContext): Promise<void> {
     await this.leases.withLease(`issue:${id}`, leaseS, (lost) => this.attempt(id, AbortSignal.any([signal, lost])));
   }
@@ -39,7 +44,10 @@ export class IssueJob implements OnModuleInit {
     const certificate = await this.record.findUnfinished(id);
     if (!certificate) return;
     try {
-      const asked = certificate.orderRef === null ? await this.record.withinLimits(certificate, await this.authorities.get(certificate.authorityId ?? 0)) : certificate;
+      const asked =
+        certificate.orderRef === null
+          ? await this.record.withinLimits(certificate, await this.authorities.get(certificate.authorityId ?? 0))
+          : certificate;
       const outcome = await this.ask(asked, signal);
       if (outcome.status === 'failed') throw outcome.error;
       if (outcome.status === 'pending') return await this.record.pending(id, outcome.orderRef, outcome.pollAfterS);
@@ -56,9 +64,15 @@ export class IssueJob implements OnModuleInit {
     const authority = await this.authorities.get(certificate.authorityId ?? 0);
     if (certificate.orderRef !== null) return this.authorities.poll(authority, certificate.orderRef, signal);
     const csrPem = certificate.csrPem ?? '';
-    return this.authorities.sign(authority, {
-      csrPem, spkiDer: parseCsr(csrPem).spkiDer, idempotencyKey: certificate.secretId,
-      terms: { ...loadTerms(certificate.terms), notBefore: certificate.notBefore, notAfter: certificate.notAfter },
-    }, signal);
+    return this.authorities.sign(
+      authority,
+      {
+        csrPem,
+        spkiDer: parseCsr(csrPem).spkiDer,
+        idempotencyKey: certificate.secretId,
+        terms: { ...loadTerms(certificate.terms), notBefore: certificate.notBefore, notAfter: certificate.notAfter },
+      },
+      signal,
+    );
   }
 }

@@ -33,7 +33,11 @@ export class IssueFollowUp {
   async issued(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
     await this.planning.plan(tx, certificate);
     await tx.save(certificate);
-    await this.audit.record(tx, actor, { action: 'certificate.issued', targetType: 'certificate', targetId: certificate.id });
+    await this.audit.record(tx, actor, {
+      action: 'certificate.issued',
+      targetType: 'certificate',
+      targetId: certificate.id,
+    });
     await this.standIn(tx, certificate);
     await this.deploying.startOf(tx, certificate.id);
     await this.deploying.settle(tx, certificate.id);
@@ -43,19 +47,35 @@ export class IssueFollowUp {
   async failed(tx: Tx, certificate: Certificate, failure: Failure): Promise<void> {
     await tx.save(certificate);
     const after = { attempts: certificate.attempts, fault: failure.fault, detail: failure.detail };
-    await this.audit.record(tx, systemActor('issue'), { action: 'certificate.failed', targetType: 'certificate', targetId: certificate.id, after });
+    await this.audit.record(tx, systemActor('issue'), {
+      action: 'certificate.failed',
+      targetType: 'certificate',
+      targetId: certificate.id,
+      after,
+    });
     await this.deploying.stopOf(tx, certificate.id);
     if (certificate.renewsId !== null) await this.failures.record(tx, certificate.renewsId, failure);
   }
 
   /** The issuer took the order. */
   async ordered(tx: Tx, { id, orderRef }: Certificate): Promise<void> {
-    await this.audit.record(tx, systemActor('issue'), { action: 'certificate.ordered', targetType: 'certificate', targetId: id, after: { orderRef } });
+    await this.audit.record(tx, systemActor('issue'), {
+      action: 'certificate.ordered',
+      targetType: 'certificate',
+      targetId: id,
+      after: { orderRef },
+    });
   }
 
   /** It is asked for with other dates than planned. */
   async shortened(tx: Tx, { id, notBefore, notAfter }: Certificate, after: Validity): Promise<void> {
-    await this.audit.record(tx, systemActor('issue'), { action: 'certificate.shortened', targetType: 'certificate', targetId: id, before: { notBefore, notAfter }, after });
+    await this.audit.record(tx, systemActor('issue'), {
+      action: 'certificate.shortened',
+      targetType: 'certificate',
+      targetId: id,
+      before: { notBefore, notAfter },
+      after,
+    });
   }
 
   /** It is tried again. */
@@ -90,7 +110,11 @@ export class IssueRecord {
   async withinLimits(certificate: Certificate, { limits }: LoadedAuthority): Promise<Certificate> {
     const capAt = (issuedAt: Date): IssuanceCap | null => issuanceCap(limits, issuedAt);
     const { notBefore, notAfter } = datesWhenAsked(certificate, { capAt }, this.clock.now());
-    if (notBefore.getTime() === certificate.notBefore.getTime() && notAfter.getTime() === certificate.notAfter.getTime()) return certificate;
+    if (
+      notBefore.getTime() === certificate.notBefore.getTime() &&
+      notAfter.getTime() === certificate.notAfter.getTime()
+    )
+      return certificate;
     await this.change(certificate.id, async (row, tx) => {
       await this.followUp.shortened(tx, row, { notBefore, notAfter });
       Object.assign(row, { notBefore, notAfter });
@@ -107,7 +131,12 @@ export class IssueRecord {
   }
 
   /** `actor`: who brought it. */
-  async issued(id: number, chainPem: readonly string[], externalId?: string, actor: Actor = systemActor('issue')): Promise<void> {
+  async issued(
+    id: number,
+    chainPem: readonly string[],
+    externalId?: string,
+    actor: Actor = systemActor('issue'),
+  ): Promise<void> {
     const facts = issuedFacts(chainPem, externalId);
     for (let left = mostNames; ; left -= 1) {
       try {
@@ -139,8 +168,10 @@ export class IssueRecord {
 
   /** A row that is finished meanwhile stays as it is. */
   private async change(id: number, work: (certificate: Certificate, tx: Tx) => void | Promise<void>): Promise<void> {
-    await this.db.write((tx) => this.certificates.change(tx, id, async (certificate) => {
-      if (certificate.state === 'requested' || certificate.state === 'pending') await work(certificate, tx);
-    }));
+    await this.db.write((tx) =>
+      this.certificates.change(tx, id, async (certificate) => {
+        if (certificate.state === 'requested' || certificate.state === 'pending') await work(certificate, tx);
+      }),
+    );
   }
 }

@@ -4,17 +4,25 @@ import { Reference } from '../../platform/http/reference.js';
 import { OwnerName } from '../../roles/role-name.js';
 import { Extensions } from './extensions.schema.js';
 
-const subjectPart = (description: string): z.ZodOptional<z.ZodString> => z.string().max(128).optional().meta({ description });
+const subjectPart = (description: string): z.ZodOptional<z.ZodString> =>
+  z.string().max(128).optional().meta({ description });
 
 /** A name of one's own for a certificate; an empty one counts as none, as Lemur's clients write it. */
-export const OwnName = z.string().max(256).transform((name) => (name === '' ? undefined : name)).optional();
+export const OwnName = z
+  .string()
+  .max(256)
+  .transform((name) => (name === '' ? undefined : name))
+  .optional();
 
 /** The members that describe a certificate as a thing to look after; shared by issue, import and update. */
 export const Care = {
   description: z.string().max(1024).nullish(),
   notify: z.boolean().optional(),
   active: z.boolean().optional().meta({ description: 'Older name of `notify`.' }),
-  rotation: z.boolean().optional().meta({ description: 'Renew by itself. Default: true when a rotation policy is named, else false.' }),
+  rotation: z
+    .boolean()
+    .optional()
+    .meta({ description: 'Renew by itself. Default: true when a rotation policy is named, else false.' }),
   rotationPolicy: Reference.optional(),
   destinations: z.array(Reference).max(100).optional(),
   notifications: z.array(Reference).max(100).optional(),
@@ -23,27 +31,36 @@ export const Care = {
   roles: z.array(Reference).max(100).optional(),
 };
 
-/** POST /certificates. Beside a CSR, members that speak of names, usages and the key may say the same; what contradicts it is refused. */
-export const IssueRequest = z.strictObject({
-  owner: OwnerName,
-  authority: Reference.optional().meta({ description: 'Default: DEFAULT_AUTHORITY.' }),
-  name: OwnName,
-  commonName: z.string().max(64).optional(),
-  country: subjectPart('Two letters.'),
-  state: subjectPart('State or province.'),
-  location: subjectPart('City. An empty text leaves the default out.'),
-  organization: subjectPart('Organisation.'),
-  organizationalUnit: subjectPart('Part of the organisation.'),
-  validityStart: Instant.optional(),
-  validityEnd: Instant.optional(),
-  validityYears: yearsUpTo(30).optional(),
-  validityDays: z.int().min(1).max(11_000).optional(),
-  keyType: z.string().max(40).optional().meta({ description: 'RSA2048, RSA3072, RSA4096, ECCPRIME256V1 (default), ECCSECP384R1, ECCSECP521R1, ED25519.' }),
-  csr: z.string().max(65_536).optional().meta({ description: 'PKCS#10 in PEM. Without it the key is made here.' }),
-  extensions: Extensions.optional(),
-  dnsProvider: z.null({ error: 'There are no DNS providers here.' }).optional(),
-  ...Care,
-}).refine((r) => [r.validityYears, r.validityDays, r.validityEnd].filter((v) => v !== undefined).length <= 1,
-  { message: 'Give only one of validityEnd, validityYears and validityDays.', path: ['validityEnd'] })
+/**
+ * POST /certificates. Beside a CSR, members that speak of names, usages and the key may say the same; what contradicts
+ * it is refused.
+ */
+export const IssueRequest = z
+  .strictObject({
+    owner: OwnerName,
+    authority: Reference.optional().meta({ description: 'Default: DEFAULT_AUTHORITY.' }),
+    name: OwnName,
+    commonName: z.string().max(64).optional(),
+    country: subjectPart('Two letters.'),
+    state: subjectPart('State or province.'),
+    location: subjectPart('City. An empty text leaves the default out.'),
+    organization: subjectPart('Organisation.'),
+    organizationalUnit: subjectPart('Part of the organisation.'),
+    validityStart: Instant.optional(),
+    validityEnd: Instant.optional(),
+    validityYears: yearsUpTo(30).optional(),
+    validityDays: z.int().min(1).max(11_000).optional(),
+    keyType: z.string().max(40).optional().meta({
+      description: 'RSA2048, RSA3072, RSA4096, ECCPRIME256V1 (default), ECCSECP384R1, ECCSECP521R1, ED25519.',
+    }),
+    csr: z.string().max(65_536).optional().meta({ description: 'PKCS#10 in PEM. Without it the key is made here.' }),
+    extensions: Extensions.optional(),
+    dnsProvider: z.null({ error: 'There are no DNS providers here.' }).optional(),
+    ...Care,
+  })
+  .refine((r) => [r.validityYears, r.validityDays, r.validityEnd].filter((v) => v !== undefined).length <= 1, {
+    message: 'Give only one of validityEnd, validityYears and validityDays.',
+    path: ['validityEnd'],
+  })
   .meta({ id: 'IssueRequest' });
 export type IssueRequest = z.output<typeof IssueRequest>;

@@ -21,10 +21,16 @@ import { boundsOf, validityOf, ValidityRefused, type Validity } from './validity
 import { wantedOf } from './wanted.js';
 
 /** The key that a client gave a request, and the hash of that request. */
-interface RequestMark { key: string; sha256: string }
+interface RequestMark {
+  key: string;
+  sha256: string;
+}
 
 /** The certificate that a request has led to; its row where that is known without reading it. */
-export interface Issued { id: number; row?: CertificateRow }
+export interface Issued {
+  id: number;
+  row?: CertificateRow;
+}
 
 /** Decides everything about a new certificate before anyone is asked to sign it. */
 @Injectable()
@@ -42,27 +48,54 @@ export class IssuePlanning {
     return { name: this.config.defaultAuthority };
   }
 
-  async plan(loaded: LoadedAuthority, actor: Actor, request: IssueRequest, mark: RequestMark | null): Promise<{ blueprint: Blueprint; relations: RelationsOfNew }> {
+  async plan(
+    loaded: LoadedAuthority,
+    actor: Actor,
+    request: IssueRequest,
+    mark: RequestMark | null,
+  ): Promise<{ blueprint: Blueprint; relations: RelationsOfNew }> {
     const wanted = await wantedOf(request, this.config);
     const leaveOut = leftOut(request.extensions, loaded);
     const terms = await this.admission.ofNew(actor, leaveOut ? { ...wanted.terms, leaveOut } : wanted.terms, loaded);
-    if (!loaded.authority.isCnOptional && !terms.subject.commonName) throw invalid(wanted.csr ? 'csr' : 'commonName', 'Missing common_name: this authority wants one.');
+    if (!loaded.authority.isCnOptional && !terms.subject.commonName)
+      throw invalid(wanted.csr ? 'csr' : 'commonName', 'Missing common_name: this authority wants one.');
     const validity = this.validity(loaded, request);
     const relations = await this.relations.ofNew(actor, request, loaded.authority.owner);
     if (wanted.csr) await this.relations.demandKeyless(relations.destinationIds);
     await this.relations.demandKeyScope(actor, relations.destinationIds);
     const secretId = randomUUID();
     const subject = wanted.csr
-      ? { secretId, sealedKey: null, csrPem: wanted.csrPem, spkiDer: wanted.csr.spkiDer, keyType: wanted.csr.keyType, bits: wanted.csr.bits }
+      ? {
+          secretId,
+          sealedKey: null,
+          csrPem: wanted.csrPem,
+          spkiDer: wanted.csr.spkiDer,
+          keyType: wanted.csr.keyType,
+          bits: wanted.csr.bits,
+        }
       : await this.subjects.make(wanted.keyType, terms, secretId, actor.userId);
     const custody = {
-      owner: request.owner, description: request.description ?? null, creatorId: actor.userId || null, authorityId: loaded.authority.id,
-      notify: request.notify ?? request.active ?? true, rotation: request.rotation ?? request.rotationPolicy !== undefined,
-      rotationPolicyId: relations.policy.id, ownerVouches: holds(actor, request.owner), renewsId: null, requestKey: mark?.key ?? null, requestSha256: mark?.sha256 ?? null,
+      owner: request.owner,
+      description: request.description ?? null,
+      creatorId: actor.userId || null,
+      authorityId: loaded.authority.id,
+      notify: request.notify ?? request.active ?? true,
+      rotation: request.rotation ?? request.rotationPolicy !== undefined,
+      rotationPolicyId: relations.policy.id,
+      ownerVouches: holds(actor, request.owner),
+      renewsId: null,
+      requestKey: mark?.key ?? null,
+      requestSha256: mark?.sha256 ?? null,
     };
     const { missing, ...found } = relations;
-    const complete = missing.roles.length + missing.notifications.length > 0 ? (tx: Tx) => this.relations.complete(tx, relations) : undefined;
-    return { relations, blueprint: { custody, terms, validity, subject, customName: request.name, ...found, complete } };
+    const complete =
+      missing.roles.length + missing.notifications.length > 0
+        ? (tx: Tx) => this.relations.complete(tx, relations)
+        : undefined;
+    return {
+      relations,
+      blueprint: { custody, terms, validity, subject, customName: request.name, ...found, complete },
+    };
   }
 
   occasion(actor: Actor, { custody, terms, validity }: Blueprint, relations: RelationsOfNew): Occasion {
@@ -97,14 +130,16 @@ export class IssueService {
    * Throws Problem, `conflict` when the key came with another request before; PluginError when the issuer refuses.
    */
   async issue(actor: Actor, request: IssueRequest, key: string | null): Promise<Issued> {
-    const mark = key === null ? null : { key, sha256: createHash('sha256').update(JSON.stringify(request)).digest('hex') };
-    const earlier = mark && await this.earlier(actor, mark);
+    const mark =
+      key === null ? null : { key, sha256: createHash('sha256').update(JSON.stringify(request)).digest('hex') };
+    const earlier = mark && (await this.earlier(actor, mark));
     if (earlier) return earlier;
     const authority = await this.authorized(actor, request);
     try {
       return await this.issueFrom(authority, actor, request, mark);
     } catch (error) {
-      const first = mark && violatedConstraint(error) === 'certificate_request' ? await this.earlier(actor, mark) : null;
+      const first =
+        mark && violatedConstraint(error) === 'certificate_request' ? await this.earlier(actor, mark) : null;
       if (first) return first;
       if (!(error instanceof StaleAuthority)) throw error;
       this.authorities.forget(authority.authority.id);
@@ -115,21 +150,33 @@ export class IssueService {
   /** The certificate of the same request, if that has come before. */
   private async earlier(actor: Actor, { key, sha256 }: RequestMark): Promise<Issued | null> {
     const first = await this.certificates.findByRequestKey(this.db.single, actor.userId, key);
-    if (first && first.requestSha256 !== sha256) throw new Problem('conflict', 'This Idempotency-Key came with another request before.');
+    if (first && first.requestSha256 !== sha256)
+      throw new Problem('conflict', 'This Idempotency-Key came with another request before.');
     return first && { id: first.id };
   }
 
-  private async issueFrom(authority: LoadedAuthority, actor: Actor, request: IssueRequest, mark: RequestMark | null): Promise<Issued> {
+  private async issueFrom(
+    authority: LoadedAuthority,
+    actor: Actor,
+    request: IssueRequest,
+    mark: RequestMark | null,
+  ): Promise<Issued> {
     const { blueprint, relations } = await this.planning.plan(authority, actor, request, mark);
     const made = await this.issuing.run(blueprint, authority, this.planning.occasion(actor, blueprint, relations));
     return { id: made.id, row: rowAsStored(made, { actor, authority, relations }) };
   }
 
-  /** The authority, when the actor may use it. A kept one may not know of a right given a moment ago, so a refusal looks again. */
+  /**
+   * The authority, when the actor may use it. A kept one may not know of a right given a moment ago, so a refusal looks
+   * again.
+   */
   private async authorized(actor: Actor, { authority: ref }: IssueRequest): Promise<LoadedAuthority> {
     const wanted = ref ?? this.planning.defaultAuthority();
     const kept = await this.authorities.resolve(wanted);
-    const owned = ({ authority, roles }: LoadedAuthority) => ({ owner: authority.owner, roleIds: roles.map((role) => role.id) });
+    const owned = ({ authority, roles }: LoadedAuthority) => ({
+      owner: authority.owner,
+      roleIds: roles.map((role) => role.id),
+    });
     if (mayIssueFrom(actor, owned(kept))) return kept;
     const fresh = await this.authorities.get(kept.authority.id);
     if (mayIssueFrom(actor, owned(fresh))) return fresh;

@@ -32,9 +32,13 @@ export interface Blueprint {
 }
 
 /** A certificate that has been stored, and the row as it was then but for its name. */
-export interface Made extends Stored { row: NewRow }
+export interface Made extends Stored {
+  row: NewRow;
+}
 
-/** Who asks for a certificate, what the audit log keeps of it, and what else happens in the transaction that stores it. */
+/**
+ * Who asks for a certificate, what the audit log keeps of it, and what else happens in the transaction that stores it.
+ */
 export interface Occasion {
   actor: Actor;
   after: object;
@@ -47,8 +51,8 @@ const safetyNetMs = 15 * 60_000;
 const inProcessTimeoutMs = 30_000;
 
 /**
- * Turns a blueprint into a certificate. An issuer inside the process signs at once, and the certificate is stored with all
- * its consequences in one transaction; for any other the request is stored first and a job asks the issuer.
+ * Turns a blueprint into a certificate. An issuer inside the process signs at once, and the certificate is stored with
+ * all its consequences in one transaction; for any other the request is stored first and a job asks the issuer.
  */
 @Injectable()
 export class Issuing {
@@ -60,32 +64,54 @@ export class Issuing {
 
   /** Throws PluginError when an issuer in the process refuses, StaleAuthority to be retried. */
   async run(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<Made> {
-    return authority.plugin.inProcess ? this.issueNow(blueprint, authority, occasion) : this.request(blueprint, authority, occasion);
+    return authority.plugin.inProcess
+      ? this.issueNow(blueprint, authority, occasion)
+      : this.request(blueprint, authority, occasion);
   }
 
   private async issueNow(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<Made> {
     const { subject, terms, validity } = blueprint;
-    const outcome = await this.authorities.sign(authority, {
-      csrPem: subject.csrPem, spkiDer: subject.spkiDer, terms: { ...terms, ...validity }, idempotencyKey: subject.secretId,
-    }, AbortSignal.timeout(inProcessTimeoutMs));
+    const outcome = await this.authorities.sign(
+      authority,
+      {
+        csrPem: subject.csrPem,
+        spkiDer: subject.spkiDer,
+        terms: { ...terms, ...validity },
+        idempotencyKey: subject.secretId,
+      },
+      AbortSignal.timeout(inProcessTimeoutMs),
+    );
     if (outcome.status === 'failed') throw outcome.error;
     if (outcome.status === 'pending') throw new Error('An issuer in the process must not answer "pending".');
     const facts = issuedFacts(outcome.chainPem, outcome.externalId);
     const row: NewRow = {
-      ...rowBeforeIssue(blueprint.custody, subject, terms), ...facts, ...this.plans(blueprint),
-      state: 'issued', name: this.nameOf(blueprint, authority), createdAt: this.clock.now(),
+      ...rowBeforeIssue(blueprint.custody, subject, terms),
+      ...facts,
+      ...this.plans(blueprint),
+      state: 'issued',
+      name: this.nameOf(blueprint, authority),
+      createdAt: this.clock.now(),
     };
     const { consequences } = occasion;
-    const stored = await this.certificates.store(storable(row, blueprint, authority, occasion), consequences && ((tx, id) => consequences(tx, id, true)));
+    const stored = await this.certificates.store(
+      storable(row, blueprint, authority, occasion),
+      consequences && ((tx, id) => consequences(tx, id, true)),
+    );
     return { ...stored, row };
   }
 
   private async request(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<Made> {
     const now = this.clock.now();
     const row: NewRow = {
-      ...rowBeforeIssue(blueprint.custody, blueprint.subject, blueprint.terms), ...blueprint.validity,
-      state: 'requested', issuer: '<pending>', createdAt: now, nextAttemptAt: new Date(now.getTime() + safetyNetMs),
-      name: blueprint.customName ? this.nameOf(blueprint, authority) : provisionalName(this.nameOf(blueprint, authority), blueprint.subject.secretId),
+      ...rowBeforeIssue(blueprint.custody, blueprint.subject, blueprint.terms),
+      ...blueprint.validity,
+      state: 'requested',
+      issuer: '<pending>',
+      createdAt: now,
+      nextAttemptAt: new Date(now.getTime() + safetyNetMs),
+      name: blueprint.customName
+        ? this.nameOf(blueprint, authority)
+        : provisionalName(this.nameOf(blueprint, authority), blueprint.subject.secretId),
     };
     const stored = await this.certificates.store(storable(row, blueprint, authority, occasion), async (tx, id) => {
       await occasion.consequences?.(tx, id, false);
@@ -95,7 +121,12 @@ export class Issuing {
   }
 
   /** When it is due for renewal and for its first warning. */
-  private plans({ custody, validity, policy, leadsS }: Blueprint): Pick<NewRow, 'nextRenewalAt' | 'renewalReason' | 'nextNoticeAt'> {
+  private plans({
+    custody,
+    validity,
+    policy,
+    leadsS,
+  }: Blueprint): Pick<NewRow, 'nextRenewalAt' | 'renewalReason' | 'nextNoticeAt'> {
     const plan = planRenewal({ ...custody, ...validity, state: 'issued', hasIssuer: true, ...noSuccession }, policy);
     return {
       nextRenewalAt: plan.at,
@@ -105,14 +136,26 @@ export class Issuing {
   }
 
   private nameOf({ customName, terms, validity }: Blueprint, { authority }: LoadedAuthority): string {
-    return baseName(customName, { terms, issuer: { commonName: authority.commonName, selfSigned: false }, ...validity });
+    return baseName(customName, {
+      terms,
+      issuer: { commonName: authority.commonName, selfSigned: false },
+      ...validity,
+    });
   }
 }
 
-function storable(row: NewRow, blueprint: Blueprint, { authority }: LoadedAuthority, { actor, after }: Occasion): Storable {
+function storable(
+  row: NewRow,
+  blueprint: Blueprint,
+  { authority }: LoadedAuthority,
+  { actor, after }: Occasion,
+): Storable {
   const { roleIds, issuerRoleIds, replacesIds, notificationIds, complete } = blueprint;
   return {
-    row, actor, complete, links: { roleIds, issuerRoleIds, replacesIds, notificationIds, authorityVersion: authority.version },
+    row,
+    actor,
+    complete,
+    links: { roleIds, issuerRoleIds, replacesIds, notificationIds, authorityVersion: authority.version },
     act: { action: row.state === 'issued' ? 'certificate.issued' : 'certificate.requested', after },
   };
 }

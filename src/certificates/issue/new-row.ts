@@ -37,7 +37,11 @@ export interface Subject {
 }
 
 /** The columns that are known before an issuer has answered. */
-export function rowBeforeIssue(custody: Custody, subject: Subject, terms: TermsWithoutDates): Omit<NewRow, 'state' | 'name' | 'issuer' | 'notBefore' | 'notAfter' | 'createdAt'> {
+export function rowBeforeIssue(
+  custody: Custody,
+  subject: Subject,
+  terms: TermsWithoutDates,
+): Omit<NewRow, 'state' | 'name' | 'issuer' | 'notBefore' | 'notAfter' | 'createdAt'> {
   const { spkiDer, ...key } = subject;
   return {
     ...custody,
@@ -57,9 +61,15 @@ export function searchNames(commonName: string, terms: Pick<StoredTerms, 'subjec
 }
 
 /** What a certificate is called: its own choice made safe, or Lemur's pattern. Not unique yet. */
-export function baseName(custom: string | undefined, facts: {
-  terms: Pick<StoredTerms, 'subject' | 'subjectAltNames'>; issuer: Parameters<typeof certificateName>[0]['issuer']; notBefore: Date; notAfter: Date;
-}): string {
+export function baseName(
+  custom: string | undefined,
+  facts: {
+    terms: Pick<StoredTerms, 'subject' | 'subjectAltNames'>;
+    issuer: Parameters<typeof certificateName>[0]['issuer'];
+    notBefore: Date;
+    notAfter: Date;
+  },
+): string {
   if (custom && slug(custom) !== '') return slug(custom);
   return certificateName({
     commonName: facts.terms.subject.commonName,
@@ -77,9 +87,17 @@ export function provisionalName(name: string, secretId: string, why: 'pending' |
 
 const provisional = /^(.*)-(PENDING|TAKEN)-[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}$/s;
 
-/** The name for a certificate once issuer and dates are known: its own choice, or by the pattern; null when it keeps what it has. Not unique yet. */
+/**
+ * The name for a certificate once issuer and dates are known: its own choice, or by the pattern; null when it keeps
+ * what it has. Not unique yet.
+ */
 export function nameWhenIssued({ name, terms, issuer, notBefore, notAfter }: Certificate): string | null {
   const [, chosen, why] = provisional.exec(name) ?? [];
   if (why === undefined) return null;
-  return baseName(why === 'TAKEN' ? chosen : undefined, { terms, issuer: { commonName: issuer, selfSigned: false }, notBefore, notAfter });
+  return baseName(why === 'TAKEN' ? chosen : undefined, {
+    terms,
+    issuer: { commonName: issuer, selfSigned: false },
+    notBefore,
+    notAfter,
+  });
 }

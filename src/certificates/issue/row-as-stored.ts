@@ -6,35 +6,82 @@ import type { RelationsOfNew } from '../relations.js';
 import type { Made } from './issuing.js';
 
 /** Who asked, and what the new certificate hangs on. */
-interface Surroundings { actor: Actor; authority: LoadedAuthority; relations: RelationsOfNew }
+interface Surroundings {
+  actor: Actor;
+  authority: LoadedAuthority;
+  relations: RelationsOfNew;
+}
 
 /** What no certificate has when it is new. */
 const fresh = {
-  attempts: 0, answeredAt: null, fault: null, faultDetail: null, renewalAttempts: 0, renewalFault: null, renewalDetail: null,
-  revokedAt: null, revocationReason: null, supersededAt: null, awaitsDeployment: false, deletedAt: null, destinations: [], endpoints: [], replaces: [], replaced: [],
+  attempts: 0,
+  answeredAt: null,
+  fault: null,
+  faultDetail: null,
+  renewalAttempts: 0,
+  renewalFault: null,
+  renewalDetail: null,
+  revokedAt: null,
+  revocationReason: null,
+  supersededAt: null,
+  awaitsDeployment: false,
+  deletedAt: null,
+  destinations: [],
+  endpoints: [],
+  replaces: [],
+  replaced: [],
 };
 
 const absent = {
-  description: null, bodyPem: null, chainPem: null, csrPem: null, serialHex: null, sha256: null, signingAlgorithm: null, externalId: null,
-  nextAttemptAt: null, renewalReason: null, nextRenewalAt: null, nextNoticeAt: null,
+  description: null,
+  bodyPem: null,
+  chainPem: null,
+  csrPem: null,
+  serialHex: null,
+  sha256: null,
+  signingAlgorithm: null,
+  externalId: null,
+  nextAttemptAt: null,
+  renewalReason: null,
+  nextRenewalAt: null,
+  nextNoticeAt: null,
 } satisfies Partial<NewRow>;
 
-/** What a reader would find now, so that nobody need read; undefined when other things were stored with it that are not known here. */
-export function rowAsStored({ row, id, name, domains }: Made, { actor, authority: { authority, limits }, relations }: Surroundings): CertificateRow | undefined {
+/**
+ * What a reader would find now, so that nobody need read; undefined when other things were stored with it that are not
+ * known here.
+ */
+export function rowAsStored(
+  { row, id, name, domains }: Made,
+  { actor, authority: { authority, limits }, relations }: Surroundings,
+): CertificateRow | undefined {
   const { policy, roles, issuerRoleIds, notifications, missing, destinationIds, replacesIds } = relations;
   const more = [destinationIds, replacesIds, missing.roles, missing.notifications].some((others) => others.length > 0);
   if (more || row.state !== 'issued') return undefined;
   const { sealedKey, ...open } = row;
   return {
-    ...absent, ...open, ...fresh, id, name, readAt: row.createdAt, hasPrivateKey: sealedKey != null,
+    ...absent,
+    ...open,
+    ...fresh,
+    id,
+    name,
+    readAt: row.createdAt,
+    hasPrivateKey: sealedKey != null,
     roles: roles.map((role) => ({ ...role, byIssuer: issuerRoleIds.includes(role.id) })),
     notifications: notifications.map(({ id, label, active }) => ({ id, label, active })),
     domains: domains.toSorted((a, b) => a.id - b.id),
-    creator: row.creatorId === null ? null : { id: actor.userId, username: actor.username, email: actor.email, active: true },
+    creator:
+      row.creatorId === null ? null : { id: actor.userId, username: actor.username, email: actor.email, active: true },
     authority: {
-      id: authority.id, name: authority.name, owner: authority.owner, description: authority.description, active: authority.active,
-      limits, defaultValidityDays: authority.defaultValidityDays,
-      isCabCompliant: authority.isCabCompliant, isCnOptional: authority.isCnOptional,
+      id: authority.id,
+      name: authority.name,
+      owner: authority.owner,
+      description: authority.description,
+      active: authority.active,
+      limits,
+      defaultValidityDays: authority.defaultValidityDays,
+      isCabCompliant: authority.isCabCompliant,
+      isCnOptional: authority.isCnOptional,
     },
     rotationPolicy: { id: policy.id, name: policy.name, days: policy.days, lifetimeFraction: policy.lifetimeFraction },
   };

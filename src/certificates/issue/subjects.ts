@@ -14,8 +14,16 @@ export class Subjects {
     private readonly keyRing: KeyRing,
   ) {}
 
-  /** `secretId` binds the sealed key to the row that it is for; `userId` is of who asked, 0 for the program. Throws as KeyMaker. */
-  async make(keyType: string, terms: TermsWithoutDates, secretId: string, userId: number): Promise<Subject & { csrPem: string }> {
+  /**
+   * `secretId` binds the sealed key to the row that it is for; `userId` is of who asked, 0 for the program. Throws as
+   * KeyMaker.
+   */
+  async make(
+    keyType: string,
+    terms: TermsWithoutDates,
+    secretId: string,
+    userId: number,
+  ): Promise<Subject & { csrPem: string }> {
     const privateKey = await this.keys.make(keyType, userId);
     const spkiDer = spkiOf(privateKey);
     return {

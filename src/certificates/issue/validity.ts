@@ -19,11 +19,17 @@ export interface ValidityBounds {
   allowWeekendEnd: boolean;
 }
 
-export interface Validity { notBefore: Date; notAfter: Date }
+export interface Validity {
+  notBefore: Date;
+  notAfter: Date;
+}
 
 /** A wish that cannot be granted; `field` is the request's member to blame. */
 export class ValidityRefused extends Error {
-  constructor(readonly field: 'validityStart' | 'validityEnd' | 'validityYears' | 'validityDays', message: string) {
+  constructor(
+    readonly field: 'validityStart' | 'validityEnd' | 'validityYears' | 'validityDays',
+    message: string,
+  ) {
     super(message);
   }
 }
@@ -35,10 +41,16 @@ const mostBackdatedMs = 2 * dayMs;
 const backdateMs = 60_000;
 
 /** What this authority allows; `settings` stand in for what it does not say. */
-export function boundsOf({ authority, limits }: Pick<LoadedAuthority, 'authority' | 'limits'>, settings: { defaultValidityDays: number; allowWeekendExpiration: boolean }): ValidityBounds {
+export function boundsOf(
+  { authority, limits }: Pick<LoadedAuthority, 'authority' | 'limits'>,
+  settings: { defaultValidityDays: number; allowWeekendExpiration: boolean },
+): ValidityBounds {
   return {
-    caNotBefore: authority.notBefore, caNotAfter: authority.notAfter, capAt: (issuedAt) => issuanceCap(limits, issuedAt),
-    defaultDays: authority.defaultValidityDays ?? settings.defaultValidityDays, allowWeekendEnd: settings.allowWeekendExpiration,
+    caNotBefore: authority.notBefore,
+    caNotAfter: authority.notAfter,
+    capAt: (issuedAt) => issuanceCap(limits, issuedAt),
+    defaultDays: authority.defaultValidityDays ?? settings.defaultValidityDays,
+    allowWeekendEnd: settings.allowWeekendExpiration,
   };
 }
 
@@ -46,39 +58,60 @@ export function boundsOf({ authority, limits }: Pick<LoadedAuthority, 'authority
 export function validityOf(wish: ValidityWish, bounds: ValidityBounds, now: Date): Validity {
   // What begins later is judged by the stricter limits of that day: linters take notBefore for the date of issuance.
   const cap = bounds.capAt(wish.validityStart && wish.validityStart > now ? wish.validityStart : now);
-  const validity = wish.validityStart || wish.validityEnd ? explicit(wish, { ...bounds, cap }, now) : byLength(wish, { ...bounds, cap }, now);
+  const validity =
+    wish.validityStart || wish.validityEnd
+      ? explicit(wish, { ...bounds, cap }, now)
+      : byLength(wish, { ...bounds, cap }, now);
   const end = wish.validityEnd ? 'validityEnd' : wish.validityYears ? 'validityYears' : 'validityDays';
   if (validity.notAfter <= now) throw new ValidityRefused(end, 'Validity end must be in the future.');
-  if (validity.notAfter <= validity.notBefore) throw new ValidityRefused('validityStart', 'Validity start must be before validity end.');
+  if (validity.notAfter <= validity.notBefore)
+    throw new ValidityRefused('validityStart', 'Validity start must be before validity end.');
   demandWithin(validity, bounds, now, end);
   if (isTooLong(validity, cap)) throw new ValidityRefused(end, tooLong(cap));
   return validity;
 }
 
 /** Throws ValidityRefused that blames `end` for an end beyond the CA. */
-function demandWithin({ notBefore, notAfter }: Validity, { caNotBefore, caNotAfter }: ValidityBounds, now: Date, end: ValidityRefused['field']): void {
+function demandWithin(
+  { notBefore, notAfter }: Validity,
+  { caNotBefore, caNotAfter }: ValidityBounds,
+  now: Date,
+  end: ValidityRefused['field'],
+): void {
   if (notBefore < startOfDay(caNotBefore)) {
     throw new ValidityRefused('validityStart', `Validity start must not be before ${caNotBefore.toISOString()}.`);
   }
-  if (notBefore.getTime() < now.getTime() - mostBackdatedMs) throw new ValidityRefused('validityStart', 'Validity start must not be more than 48 hours ago.');
-  if (notAfter > caNotAfter) throw new ValidityRefused(end, `Validity end must not be after ${caNotAfter.toISOString()}.`);
+  if (notBefore.getTime() < now.getTime() - mostBackdatedMs)
+    throw new ValidityRefused('validityStart', 'Validity start must not be more than 48 hours ago.');
+  if (notAfter > caNotAfter)
+    throw new ValidityRefused(end, `Validity end must not be after ${caNotAfter.toISOString()}.`);
 }
 
-/** What is wrong with the length of a certificate that an authority has issued elsewhere, or null. It counts as issued when its validity began. */
+/**
+ * What is wrong with the length of a certificate that an authority has issued elsewhere, or null. It counts as issued
+ * when its validity began.
+ */
 export function lengthFault(validity: Validity, { capAt }: Pick<ValidityBounds, 'capAt'>): string | null {
   const cap = capAt(validity.notBefore);
   return isTooLong(validity, cap) ? tooLong(cap) : null;
 }
 
 /**
- * The dates of an order that an issuer is asked for later than it was planned. Where limits have become lower since, it begins
- * when it is asked for and ends in time; its end is never later than planned.
+ * The dates of an order that an issuer is asked for later than it was planned. Where limits have become lower since, it
+ * begins when it is asked for and ends in time; its end is never later than planned.
  */
-export function datesWhenAsked({ notBefore, notAfter }: Validity, { capAt }: Pick<ValidityBounds, 'capAt'>, now: Date): Validity {
+export function datesWhenAsked(
+  { notBefore, notAfter }: Validity,
+  { capAt }: Pick<ValidityBounds, 'capAt'>,
+  now: Date,
+): Validity {
   const start = notBefore > now ? notBefore : seconds(now);
   const cap = capAt(start);
   if (!isTooLong({ notBefore, notAfter }, cap)) return { notBefore, notAfter };
-  return { notBefore: start, notAfter: seconds(new Date(Math.min(notAfter.getTime(), start.getTime() + cap.longestMs))) };
+  return {
+    notBefore: start,
+    notAfter: seconds(new Date(Math.min(notAfter.getTime(), start.getTime() + cap.longestMs))),
+  };
 }
 
 function isTooLong({ notBefore, notAfter }: Validity, cap: IssuanceCap | null): cap is IssuanceCap {
@@ -91,8 +124,8 @@ function tooLong({ days }: IssuanceCap): string {
 
 /**
  * The dates of a renewal: as long as before, from now on, cut to what the authority allows. Throws ValidityRefused when
- * the authority itself ends too soon for the renewal to outlive the old certificate. A newer, lower cap is no such reason:
- * whoever renews early then gets less time, but a new key.
+ * the authority itself ends too soon for the renewal to outlive the old certificate. A newer, lower cap is no such
+ * reason: whoever renews early then gets less time, but a new key.
  */
 export function renewedValidity(old: Validity, bounds: ValidityBounds, now: Date): Validity {
   const wanted = old.notAfter.getTime() - old.notBefore.getTime();
@@ -101,8 +134,11 @@ export function renewedValidity(old: Validity, bounds: ValidityBounds, now: Date
   const wantedEnd = notBefore.getTime() + length;
   const notAfter = seconds(new Date(Math.min(wantedEnd, bounds.caNotAfter.getTime())));
   if (wantedEnd > bounds.caNotAfter.getTime() && notAfter <= old.notAfter) {
-    throw new ValidityRefused('validityEnd',
-      `The authority itself ends at ${bounds.caNotAfter.toISOString()}: a renewal would not outlive the certificate it replaces.`);
+    throw new ValidityRefused(
+      'validityEnd',
+      `The authority itself ends at ${bounds.caNotAfter.toISOString()}: a renewal ` +
+        'would not outlive the certificate it replaces.',
+    );
   }
   return { notBefore, notAfter };
 }
@@ -110,7 +146,8 @@ export function renewedValidity(old: Validity, bounds: ValidityBounds, now: Date
 function explicit(wish: ValidityWish, bounds: ValidityBounds & { cap: IssuanceCap | null }, now: Date): Validity {
   const { validityStart: start, validityEnd: end } = wish;
   if (!end) throw new ValidityRefused('validityEnd', 'If validity start is specified so must validity end.');
-  if (!bounds.allowWeekendEnd && isWeekend(end)) throw new ValidityRefused('validityEnd', 'Validity end must not land on a weekend.');
+  if (!bounds.allowWeekendEnd && isWeekend(end))
+    throw new ValidityRefused('validityEnd', 'Validity end must not land on a weekend.');
   // An end that is just within the limit from now on stays within it.
   const first = Math.min(now.getTime(), end.getTime() - (bounds.cap?.longestMs ?? Infinity));
   const notBefore = start ?? new Date(Math.max(first, earlier(now, end.getTime() - now.getTime(), bounds).getTime()));

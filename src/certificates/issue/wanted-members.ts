@@ -11,10 +11,14 @@ const serverAuthentication = '1.3.6.1.5.5.7.3.1';
 
 /** The names in the extensions of a request, in their one spelling. Throws Problem `invalid-request`. */
 export function namesOf(request: IssueRequest): SubjectAltName[] {
-  return sansOf(request.extensions).map((san, index) => blame(`extensions.subAltNames.names.${index}.value`, () => normaliseSan(san)));
+  return sansOf(request.extensions).map((san, index) =>
+    blame(`extensions.subAltNames.names.${index}.value`, () => normaliseSan(san)),
+  );
 }
 
-/** A common name that looks like a host or address is a name like the others: clients look only there (RFC 9525 §6.3). */
+/**
+ * A common name that looks like a host or address is a name like the others: clients look only there (RFC 9525 §6.3).
+ */
 export function withCommonName(commonName: string | undefined, names: readonly SubjectAltName[]): SubjectAltName[] {
   if (!commonName || /\s/.test(commonName)) return unique(names);
   for (const type of ['ip', 'dns'] as const) {
@@ -33,9 +37,15 @@ function unique(names: readonly SubjectAltName[]): SubjectAltName[] {
 
 /** The usages of a request, or what a key of this type is usually for. Throws Problem `invalid-request`. */
 export function usagesOf({ extensions }: IssueRequest, keyType: string): readonly KeyUsage[] {
-  const usages = keyUsageOf(extensions, keyType.startsWith('RSA') ? ['digitalSignature', 'keyEncipherment'] : ['digitalSignature']);
+  const usages = keyUsageOf(
+    extensions,
+    keyType.startsWith('RSA') ? ['digitalSignature', 'keyEncipherment'] : ['digitalSignature'],
+  );
   if (usages.some((usage) => caUsages.includes(usage))) {
-    throw invalid('extensions.keyUsage', 'Only an authority signs certificates and CRLs; authorities are made at /authorities.');
+    throw invalid(
+      'extensions.keyUsage',
+      'Only an authority signs certificates and CRLs; authorities are made at /authorities.',
+    );
   }
   return demandSome('extensions.keyUsage', usages);
 }
@@ -47,5 +57,9 @@ export function purposesOf({ extensions }: IssueRequest): readonly string[] {
 
 function demandSome<T>(field: string, usages: readonly T[]): readonly T[] {
   if (usages.length > 0) return usages;
-  throw invalid(field, 'Name a usage that it shall have: a certificate that names none can be used for everything (RFC 5280 §4.2.1.3, §4.2.1.12).');
+  throw invalid(
+    field,
+    'Name a usage that it shall have: a certificate that names none can be used for ' +
+      'everything (RFC 5280 §4.2.1.3, §4.2.1.12).',
+  );
 }

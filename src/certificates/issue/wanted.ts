@@ -11,11 +11,15 @@ import { rawExtensionsOf } from './extensions.schema.js';
 import type { IssueRequest } from './issue.schema.js';
 import { namesOf, purposesOf, usagesOf, withCommonName } from './wanted-members.js';
 
-export type SubjectDefaults = Pick<Config,
-  'defaultCountry' | 'defaultState' | 'defaultLocation' | 'defaultOrganization' | 'defaultOrganizationalUnit'>;
+export type SubjectDefaults = Pick<
+  Config,
+  'defaultCountry' | 'defaultState' | 'defaultLocation' | 'defaultOrganization' | 'defaultOrganizationalUnit'
+>;
 
 /** What a certificate shall say, and for which key: an existing one (from the CSR) or a new one of `keyType`. */
-export type Wanted = { terms: TermsWithoutDates } & ({ csr: ParsedCsr; csrPem: string } | { csr: null; keyType: string });
+export type Wanted = { terms: TermsWithoutDates } & (
+  { csr: ParsedCsr; csrPem: string } | { csr: null; keyType: string }
+);
 
 const defaultKeyType = 'ECCPRIME256V1';
 
@@ -31,7 +35,8 @@ function fromFields(request: IssueRequest, defaults: SubjectDefaults): Wanted {
   const subject = subjectOf(request, defaults);
   demandSubject(subject);
   const names = withCommonName(subject.commonName, namesOf(request));
-  if (!subject.commonName && names.length === 0) throw invalid('commonName', 'Missing common_name: give it or at least one name.');
+  if (!subject.commonName && names.length === 0)
+    throw invalid('commonName', 'Missing common_name: give it or at least one name.');
   return {
     csr: null,
     keyType,

@@ -19,20 +19,40 @@ export class CertificateLists {
   ) {}
 
   list(actor: Actor, query: ListQuery, among: Among = {}): Promise<CertificatePage> {
-    return this.listAs<CertificateView | CertificateBriefView>(query.short ? briefView : certificateView, actor, query, among);
+    return this.listAs<CertificateView | CertificateBriefView>(
+      query.short ? briefView : certificateView,
+      actor,
+      query,
+      among,
+    );
   }
 
-  /** Newest first, or the soonest to expire where `timeRange` is asked for, unless sorted otherwise; always in a stable order. */
-  async listAs<V>(view: (row: CertificateRow) => V, actor: Actor, query: ListQuery, among: Among = {}): Promise<Page<V>> {
+  /**
+   * Newest first, or the soonest to expire where `timeRange` is asked for, unless sorted otherwise; always in a stable
+   * order.
+   */
+  async listAs<V>(
+    view: (row: CertificateRow) => V,
+    actor: Actor,
+    query: ListQuery,
+    among: Among = {},
+  ): Promise<Page<V>> {
     const selection = await this.selecting.ofList(actor, query, among);
-    return this.pageOf(view, await this.finder.find(query, selection, query.timeRange === undefined ? 'id' : 'notAfter'));
+    return this.pageOf(
+      view,
+      await this.finder.find(query, selection, query.timeRange === undefined ? 'id' : 'notAfter'),
+    );
   }
 
   /** Those in force. Throws `invalid-request` when nobody asked for a page and they are too many to come at once. */
   async valid(query: ValidQuery): Promise<Page<CertificateView>> {
     const isPaged = [query.page, query.count, query.after].some((given) => given !== undefined);
-    const found = await this.finder.find({ ...query, page: query.page ?? 1, count: query.count ?? longestPage }, this.selecting.ofValid(query));
-    if (!isPaged && found.next !== undefined) throw invalid('count', `More than ${longestPage} are in force: ask for them page by page, with page and count.`);
+    const found = await this.finder.find(
+      { ...query, page: query.page ?? 1, count: query.count ?? longestPage },
+      this.selecting.ofValid(query),
+    );
+    if (!isPaged && found.next !== undefined)
+      throw invalid('count', `More than ${longestPage} are in force: ask for them page by page, with page and count.`);
     return this.pageOf(certificateView, found);
   }
 

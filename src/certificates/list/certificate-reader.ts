@@ -47,7 +47,10 @@ export class CertificateReader {
   /** What a certificate replaces, and what replaces it. Throws Problem `not-found`. */
   async replacements(id: number): Promise<Page<CertificateView>> {
     const { replaces, replaced } = await this.get(id);
-    const rows = await readRows(this.db.single, [...replaces, ...replaced].map((other) => other.id));
+    const rows = await readRows(
+      this.db.single,
+      [...replaces, ...replaced].map((other) => other.id),
+    );
     return { items: rows.map(certificateView), total: rows.length };
   }
 

@@ -3,8 +3,8 @@ import { likePattern } from '../../platform/db/list-filter.js';
 import type { Lane, Selection } from './selection.js';
 
 /**
- * The different values that a column of many rows has, found by leaping from one to the next along its index: searching in them costs
- * what there are of them, not what there are of certificates.
+ * The different values that a column of many rows has, found by leaping from one to the next along its index: searching
+ * in them costs what there are of them, not what there are of certificates.
  */
 export class Known {
   constructor(private readonly tx: Tx) {}
@@ -12,8 +12,13 @@ export class Known {
   /** Issuers that hold the text, and authorities whose name does. */
   async issuers(text: string, selection: Selection): Promise<Lane[]> {
     const issuers = await this.along('issuer', selection, likePattern(text));
-    const authorities = await this.tx.query<{ id: number }[]>('select id from authority where name ilike $1', [likePattern(text)]);
-    return [{ column: 'c.issuer', values: issuers }, { column: 'c.authority_id', values: authorities.map(({ id }) => id) }];
+    const authorities = await this.tx.query<{ id: number }[]>('select id from authority where name ilike $1', [
+      likePattern(text),
+    ]);
+    return [
+      { column: 'c.issuer', values: issuers },
+      { column: 'c.authority_id', values: authorities.map(({ id }) => id) },
+    ];
   }
 
   async owners(text: string, selection: Selection): Promise<Lane[]> {
@@ -22,7 +27,10 @@ export class Known {
 
   /** The user of this id, name or mail address. */
   async creators(text: string): Promise<Lane[]> {
-    const users = await this.tx.query<{ id: number }[]>('select id from app_user where id::text = $1 or lower(username) = lower($1) or email = lower($1)', [text]);
+    const users = await this.tx.query<{ id: number }[]>(
+      'select id from app_user where id::text = $1 or lower(username) = lower($1) or email = lower($1)',
+      [text],
+    );
     return [{ column: 'c.creator_id', values: users.map(({ id }) => id) }];
   }
 
@@ -35,19 +43,24 @@ export class Known {
          ${next('where signing_algorithm is not null')} union all
          select n.* from kind k cross join lateral
            ${next(`where signing_algorithm is not null and (${key}) > (k.issuer, k.key_type, k.bits, k.signing_algorithm)`)} as n)
-       select distinct ${column} as value from kind where ${column} ilike $1`, [likePattern(text)]);
+       select distinct ${column} as value from kind where ${column} ilike $1`,
+      [likePattern(text)],
+    );
     return rows.map(({ value }) => value);
   }
 
   private async along(column: string, { shelves }: Selection, pattern: string): Promise<string[]> {
     const found = new Set<string>();
     for (const shelf of shelves) {
-      const next = (behind: string): string => `(select ${column} from certificate c where ${shelf} ${behind} order by ${column} limit 1)`;
+      const next = (behind: string): string =>
+        `(select ${column} from certificate c where ${shelf} ${behind} order by ${column} limit 1)`;
       const rows = await this.tx.query<{ value: string }[]>(
         `with recursive known(value) as (
            ${next('')} union all
            select ${next(`and ${column} > known.value`)} from known where known.value is not null)
-         select value from known where value ilike $1`, [pattern]);
+         select value from known where value ilike $1`,
+        [pattern],
+      );
       for (const { value } of rows) found.add(value);
     }
     return [...found];

@@ -29,32 +29,47 @@ export class LinkedController {
     private readonly notificationService: NotificationService,
   ) {}
 
-  @Get('authority') @Requires('authority:read') @Summary('The authority that issued a certificate', 'One that is not yours to see is not found.') @Answers(200, AuthorityView)
+  @Get('authority')
+  @Requires('authority:read')
+  @Summary('The authority that issued a certificate', 'One that is not yours to see is not found.')
+  @Answers(200, AuthorityView)
   async authority(@Who() actor: Actor, @Id() id: number): Promise<AuthorityView> {
     const { authority, name } = await this.reader.get(id);
     if (!authority) throw new Problem('not-found', `No authority here has issued certificate ${name}.`);
     return this.authorities.see(actor, authority.id);
   }
 
-  @Get('creator') @Requires('certificate:read') @Summary('Who asked for a certificate') @Answers(200, CreatorView)
+  @Get('creator')
+  @Requires('certificate:read')
+  @Summary('Who asked for a certificate')
+  @Answers(200, CreatorView)
   async creator(@Id() id: number): Promise<CreatorView> {
     const { user, name } = await this.reader.get(id);
     if (!user) throw new Problem('not-found', `No user has asked for certificate ${name}.`);
     return user;
   }
 
-  @Get('domains') @Requires('certificate:read') @Summary('The names in a certificate') @Answers(200, DomainsView)
+  @Get('domains')
+  @Requires('certificate:read')
+  @Summary('The names in a certificate')
+  @Answers(200, DomainsView)
   async domains(@Id() id: number): Promise<DomainsView> {
     return whole((await this.reader.get(id)).domains);
   }
 
-  @Get('destinations') @Requires('destination:read') @Summary('Where a certificate is delivered') @Answers(200, pageOf(DestinationView))
+  @Get('destinations')
+  @Requires('destination:read')
+  @Summary('Where a certificate is delivered')
+  @Answers(200, pageOf(DestinationView))
   async destinations(@Id() id: number): Promise<Page<DestinationView>> {
     const { destinations } = await this.reader.get(id);
     return whole(await Promise.all(destinations.map((destination) => this.destinationService.get(destination.id))));
   }
 
-  @Get('notifications') @Requires('notification:read') @Summary('What warns of the end of a certificate') @Answers(200, pageOf(NotificationView))
+  @Get('notifications')
+  @Requires('notification:read')
+  @Summary('What warns of the end of a certificate')
+  @Answers(200, pageOf(NotificationView))
   async notifications(@Id() id: number): Promise<Page<NotificationView>> {
     const { notifications } = await this.reader.get(id);
     return whole(await Promise.all(notifications.map((notification) => this.notificationService.get(notification.id))));

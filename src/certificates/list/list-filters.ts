@@ -9,13 +9,31 @@ import type { Selection } from './selection.js';
 /** Narrows a selection by what a client wrote, which is never empty. */
 type Apply = (selection: Selection, value: string, known: Known) => Promise<void> | void;
 
-const column = (name: string): Apply => (s, v) => s.add(`c.${name} = ?`, v);
-const number = (name: string): Apply => (s, v) => s.add(`c.${name} = ?`, wholeNumber(v));
-const truth = (name: string): Apply => (s, v) => s.add(`c.${name} = ?`, truthValue(v));
-const folded = (name: string): Apply => (s, v) => s.add(`lower(c.${name}) = ?`, (unquoted(v) ?? v).toLowerCase());
-const day = (name: string): Apply => (s, v) => onDay(s, `c.${name}`, v);
+const column =
+  (name: string): Apply =>
+  (s, v) =>
+    s.add(`c.${name} = ?`, v);
+const number =
+  (name: string): Apply =>
+  (s, v) =>
+    s.add(`c.${name} = ?`, wholeNumber(v));
+const truth =
+  (name: string): Apply =>
+  (s, v) =>
+    s.add(`c.${name} = ?`, truthValue(v));
+const folded =
+  (name: string): Apply =>
+  (s, v) =>
+    s.add(`lower(c.${name}) = ?`, (unquoted(v) ?? v).toLowerCase());
+const day =
+  (name: string): Apply =>
+  (s, v) =>
+    onDay(s, `c.${name}`, v);
 const serial: Apply = (s, v) => bySerial(s, v, 'filter');
-const names = (ownNames: boolean): Apply => (s, v) => byName(s, v, ownNames);
+const names =
+  (ownNames: boolean): Apply =>
+  (s, v) =>
+    byName(s, v, ownNames);
 
 /** The filters of the list of certificates, by the names of members of its entries. */
 const filters: Readonly<Record<string, Apply>> = {
@@ -40,8 +58,9 @@ const filters: Readonly<Record<string, Apply>> = {
   description: (s, v) => s.add('lower(c.description) like ?', namePattern(v)),
   distinguishedName: (s, v) => s.add('lower(c.distinguished_name) like ?', namePattern(v)),
   externalId: folded('external_id'),
-  keyType: async (s, v, known) => s.add('c.key_type = any(?)', (await known.kinds(v, 'key_type'))),
-  signingAlgorithm: async (s, v, known) => s.add('c.signing_algorithm = any(?)', await known.kinds(v, 'signing_algorithm')),
+  keyType: async (s, v, known) => s.add('c.key_type = any(?)', await known.kinds(v, 'key_type')),
+  signingAlgorithm: async (s, v, known) =>
+    s.add('c.signing_algorithm = any(?)', await known.kinds(v, 'signing_algorithm')),
   bits: number('bits'),
   notBefore: day('not_before'),
   notAfter: day('not_after'),
@@ -60,7 +79,12 @@ export async function filterBy(selection: Selection, filter: Filter | undefined,
 /** Those that are delivered to a destination, or are to be. */
 export function byDestination(selection: Selection, destinationId: number): void {
   const live = `target.state not in ('removing', 'removed')`;
-  selection.beside.push({ table: 'delivery', alias: 'target', on: `target.destination_id = ? and ${live}`, value: destinationId });
+  selection.beside.push({
+    table: 'delivery',
+    alias: 'target',
+    on: `target.destination_id = ? and ${live}`,
+    value: destinationId,
+  });
 }
 
 /** Throws `invalid-request` by `field`. */
@@ -68,13 +92,21 @@ export function bySerial(selection: Selection, text: string, field: string): voi
   const digits = text.replaceAll(':', '').replace(/^0x/i, '');
   const isHex = /^0x|:/i.test(text) ? /^[0-9a-f]{1,64}$/i.test(digits) : false;
   if (!isHex && !/^\d{1,60}$/.test(text)) throw invalid(field, 'Expected a decimal number, 0x… or aa:bb:….');
-  selection.add('c.serial_hex = ?', BigInt(isHex ? `0x${digits}` : text).toString(16).toUpperCase());
+  selection.add(
+    'c.serial_hex = ?',
+    BigInt(isHex ? `0x${digits}` : text)
+      .toString(16)
+      .toUpperCase(),
+  );
 }
 
 /** What an index of trigrams finds inside a text: three letters or digits in a row. */
 const findable = /[\p{L}\p{N}]{3}/u;
 
-/** For `like`, in lower case: a part of the text, its beginning where the value cannot be found inside, the whole when quoted. */
+/**
+ * For `like`, in lower case: a part of the text, its beginning where the value cannot be found inside, the whole when
+ * quoted.
+ */
 export function namePattern(value: string): string {
   const quoted = unquoted(value);
   const text = escapeLike((quoted ?? value).toLowerCase());
@@ -84,9 +116,14 @@ export function namePattern(value: string): string {
 
 function byName(selection: Selection, value: string, ownNames: boolean): void {
   const quoted = unquoted(value);
-  if (quoted === null) selection.searches.push({ pattern: namePattern(value), ownNames: ownNames && findable.test(value) });
-  else selection.add(`c.id in (select l.certificate_id from certificate_domain l join domain d on d.id = l.domain_id where d.name = lower(?)${
-    ownNames ? ' union select id from certificate where name = ?' : ''})`, quoted);
+  if (quoted === null)
+    selection.searches.push({ pattern: namePattern(value), ownNames: ownNames && findable.test(value) });
+  else
+    selection.add(
+      `c.id in (select l.certificate_id from certificate_domain l join domain d on d.id = l.domain_id
+        where d.name = lower(?)${ownNames ? ' union select id from certificate where name = ?' : ''})`,
+      quoted,
+    );
 }
 
 /** A range, because an index knows moments, not days. */
@@ -99,7 +136,9 @@ function onDay(selection: Selection, column: string, text: string): void {
 
 function byStatus(selection: Selection, value: string): void {
   const states: Readonly<Record<string, readonly string[]>> = {
-    valid: ['issued', 'superseded'], revoked: ['revoked'], unknown: ['requested', 'pending', 'failed', 'cancelled'],
+    valid: ['issued', 'superseded'],
+    revoked: ['revoked'],
+    unknown: ['requested', 'pending', 'failed', 'cancelled'],
   };
   const status = (unquoted(value) ?? value).toLowerCase();
   selection.add('c.state = any(?)', Object.hasOwn(states, status) ? states[status] : []);

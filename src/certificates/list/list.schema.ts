@@ -7,10 +7,15 @@ import { CertificateBriefView, CertificateView } from '../certificate.view.js';
 
 /** By what a list of certificates `c` can be sorted. Each has an index of its own, in which `retired` comes first. */
 export const certificateOrders = {
-  id: { sql: 'c.id', type: 'int' }, name: { sql: 'c.name', type: 'text', unique: true }, owner: { sql: 'lower(c.owner)', type: 'text' },
-  cn: { sql: 'lower(c.common_name)', type: 'text' }, commonName: { sql: 'lower(c.common_name)', type: 'text' },
-  issuer: { sql: 'c.issuer', type: 'text' }, state: { sql: 'c.state', type: 'text' },
-  notBefore: { sql: 'c.not_before', type: 'timestamptz' }, notAfter: { sql: 'c.not_after', type: 'timestamptz' },
+  id: { sql: 'c.id', type: 'int' },
+  name: { sql: 'c.name', type: 'text', unique: true },
+  owner: { sql: 'lower(c.owner)', type: 'text' },
+  cn: { sql: 'lower(c.common_name)', type: 'text' },
+  commonName: { sql: 'lower(c.common_name)', type: 'text' },
+  issuer: { sql: 'c.issuer', type: 'text' },
+  state: { sql: 'c.state', type: 'text' },
+  notBefore: { sql: 'c.not_before', type: 'timestamptz' },
+  notAfter: { sql: 'c.not_after', type: 'timestamptz' },
   dateCreated: { sql: 'c.created_at', type: 'timestamptz' },
 } as const satisfies SortKeys;
 type OrderName = keyof typeof certificateOrders;
@@ -18,26 +23,38 @@ type OrderName = keyof typeof certificateOrders;
 const id = () => queryInt(1, 2_147_483_647);
 
 /** GET /certificates. */
-export const ListQuery = listQuery(...Object.keys(certificateOrders) as [OrderName, ...OrderName[]]).extend({
+export const ListQuery = listQuery(...(Object.keys(certificateOrders) as [OrderName, ...OrderName[]])).extend({
   owner: z.string().max(128).optional(),
   id: id().optional(),
   state: z.enum(certificateStates).optional(),
   active: queryBoolean().optional().meta({ description: 'Whether people are warned of its end.' }),
   rotation: queryBoolean().optional(),
   destinationId: id().optional(),
-  creator: z.string().max(255).optional().meta({ description: 'Id, name or mail address of the user who asked for it.' }),
+  creator: z
+    .string()
+    .max(255)
+    .optional()
+    .meta({ description: 'Id, name or mail address of the user who asked for it.' }),
   show: queryBoolean().optional().meta({ description: 'Only mine: asked for by me, or owned by one of my roles.' }),
   serial: z.string().max(128).optional().meta({ description: 'Decimal, 0x… or aa:bb:….' }),
-  timeRange: queryInt(0, 5200).optional().meta({ description: 'Only those that expire within so many weeks; the soonest first unless sorted otherwise.' }),
+  timeRange: queryInt(0, 5200)
+    .optional()
+    .meta({ description: 'Only those that expire within so many weeks; the soonest first unless sorted otherwise.' }),
   showExpired: queryBoolean().optional().meta({ description: 'Also those that expired long ago.' }),
   short: queryBoolean().optional().meta({ description: 'Only the main members.' }),
 });
 export type ListQuery = z.output<typeof ListQuery>;
 
 /** GET /certificates/valid. Lemur's clients take what comes for all there is, unless they ask for a page. */
-export const ValidQuery = listQuery(...Object.keys(certificateOrders) as [OrderName, ...OrderName[]]).extend({
+export const ValidQuery = listQuery(...(Object.keys(certificateOrders) as [OrderName, ...OrderName[]])).extend({
   page: PageQuery.shape.page.unwrap().optional(),
-  count: queryInt(1, longestPage).optional().meta({ description: 'Entries on a page. Without any of `page`, `count` and `after` all come at once, or none when there are more than 1,000.' }),
+  count: queryInt(1, longestPage)
+    .optional()
+    .meta({
+      description:
+        'Entries on a page. Without any of `page`, `count` and `after` all come at ' +
+        'once, or none when there are more than 1,000.',
+    }),
   owner: z.string().max(128).optional(),
   san: z.string().max(512).optional().meta({ description: 'One of its names; `%` stands for any text.' }),
 });
@@ -53,10 +70,12 @@ export const StatsQuery = z.strictObject({
 export type StatsQuery = z.output<typeof StatsQuery>;
 
 /** How many there are of each kind, in the shape of Lemur's charts: the n-th value belongs to the n-th label. */
-export const Stats = z.strictObject({
-  items: z.strictObject({ labels: z.array(z.union([z.string(), z.int()])), values: z.array(z.int().min(0)) }),
-  total: z.int().min(0).meta({ description: 'How many labels.' }),
-}).meta({ id: 'Stats' });
+export const Stats = z
+  .strictObject({
+    items: z.strictObject({ labels: z.array(z.union([z.string(), z.int()])), values: z.array(z.int().min(0)) }),
+    total: z.int().min(0).meta({ description: 'How many labels.' }),
+  })
+  .meta({ id: 'Stats' });
 export type Stats = z.output<typeof Stats>;
 
 export const CertificatePage = pageOf(z.union([CertificateView, CertificateBriefView]));

@@ -26,7 +26,7 @@ export class RetirementSweep implements OnModuleInit {
   async run(signal: AbortSignal): Promise<void> {
     for (const retired of [true, false]) {
       const before = new Date(this.clock.now().getTime() - this.config.hideExpiredAfterDays * 86_400_000);
-      while (!signal.aborted && await this.db.write((tx) => this.due.retire(tx, retired, before, batch)) === batch);
+      while (!signal.aborted && (await this.db.write((tx) => this.due.retire(tx, retired, before, batch))) === batch);
     }
   }
 }

@@ -11,7 +11,10 @@ import type { ListQuery, ValidQuery } from './list.schema.js';
 import { Selection } from './selection.js';
 
 /** Narrows a list further than its query: to those that a notification warns about, to those in certain states. */
-export interface Among { notificationId?: number; states?: readonly CertificateState[] }
+export interface Among {
+  notificationId?: number;
+  states?: readonly CertificateState[];
+}
 
 const weekMs = 7 * 86_400_000;
 
@@ -33,18 +36,29 @@ export class Selecting {
     if (query.destinationId !== undefined) byDestination(selection, query.destinationId);
     if (query.serial !== undefined) bySerial(selection, query.serial, 'serial');
     if (query.timeRange !== undefined) this.endingWithin(selection, query.timeRange);
-    if (notificationId !== undefined) selection.beside.push({ table: 'certificate_notification', alias: 'warned', on: 'warned.notification_id = ?', value: notificationId });
+    if (notificationId !== undefined)
+      selection.beside.push({
+        table: 'certificate_notification',
+        alias: 'warned',
+        on: 'warned.notification_id = ?',
+        value: notificationId,
+      });
     if (states !== undefined) selection.add('c.state = any(?)', states);
-    if (query.owner !== undefined) selection.addEither([{ column: 'lower(c.owner)', values: [query.owner.toLowerCase()] }]);
+    if (query.owner !== undefined)
+      selection.addEither([{ column: 'lower(c.owner)', values: [query.owner.toLowerCase()] }]);
     return this.db.search((tx) => this.lookUp(tx, actor, query, selection));
   }
 
   /** Those in force: not expired, revoked or replaced. `%` in a name stands for any text. Throws `invalid-request`. */
   ofValid({ filter, owner, san }: ValidQuery): Selection {
-    if (filter && filter.field !== 'cn') throw invalid('filter', `The field '${filter.field}' is not sortable or filterable; try cn.`);
+    if (filter && filter.field !== 'cn')
+      throw invalid('filter', `The field '${filter.field}' is not sortable or filterable; try cn.`);
     const selection = new Selection(false);
     selection.add(`c.state = 'issued' and c.not_after > ?`, this.clock.now());
-    selection.add(`not exists (select from certificate_replacement r join certificate n on n.id = r.certificate_id where r.replaced_id = c.id and n.state in ('issued', 'superseded'))`);
+    selection.add(
+      `not exists (select from certificate_replacement r join certificate n on n.id = r.certificate_id
+        where r.replaced_id = c.id and n.state in ('issued', 'superseded'))`,
+    );
     if (owner !== undefined) selection.addEither([{ column: 'lower(c.owner)', values: [owner.toLowerCase()] }]);
     if (san !== undefined && /[^%]/.test(san)) selection.searches.push({ pattern: wildcards(san), ownNames: false });
     if (filter && /[^%]/.test(filter.value)) {

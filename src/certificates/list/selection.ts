@@ -3,8 +3,14 @@ import { Conditions } from '../../platform/db/conditions.js';
 /** Adds conditions on the certificate `c`. */
 export type Term = (where: Conditions) => void;
 
-/** Certificates whose `column` is one of these values. An index begins with `retired` and the column, and goes on with the id. */
-export interface Lane { column: 'c.issuer' | 'c.authority_id' | 'c.creator_id' | 'lower(c.owner)'; values: readonly (string | number)[] }
+/**
+ * Certificates whose `column` is one of these values. An index begins with `retired` and the column, and goes on with
+ * the id.
+ */
+export interface Lane {
+  column: 'c.issuer' | 'c.authority_id' | 'c.creator_id' | 'lower(c.owner)';
+  values: readonly (string | number)[];
+}
 
 /** A word, in lower case, in the names of certificates. */
 export interface NameSearch {
@@ -15,7 +21,12 @@ export interface NameSearch {
 }
 
 /** A table beside certificates with one row for each that is wanted: `on` says which rows. */
-export interface Beside { table: string; alias: string; on: string; value: number }
+export interface Beside {
+  table: string;
+  alias: string;
+  on: string;
+  value: number;
+}
 
 /** Which certificates a list holds, taken apart into what can be read by different indexes. */
 export class Selection {
@@ -33,7 +44,8 @@ export class Selection {
 
   /** Those in at least one of these lanes. */
   addEither(lanes: readonly Lane[]): void {
-    if (this.groups.length > 0) this.terms.push((where) => where.add(`(${lanes.map((lane) => inLane(where, lane)).join(' or ')})`));
+    if (this.groups.length > 0)
+      this.terms.push((where) => where.add(`(${lanes.map((lane) => inLane(where, lane)).join(' or ')})`));
     this.groups.push(lanes);
   }
 

@@ -9,8 +9,12 @@ const rangeMs = 32 * 7 * 86_400_000;
 const counts: Readonly<Record<Metric, string>> = {
   bits: 'select bits as label, count(*)::int as value from certificate group by bits',
   issuer: 'select issuer as label, count(*)::int as value from certificate group by issuer',
-  not_after: 'select issuer as label, count(*)::int as value from certificate where not retired and not_after >= $1 and not_after <= $2 group by issuer',
-  signing_algorithm: 'select signing_algorithm as label, count(*)::int as value from certificate where signing_algorithm is not null group by signing_algorithm',
+  not_after:
+    'select issuer as label, count(*)::int as value from certificate where not ' +
+    'retired and not_after >= $1 and not_after <= $2 group by issuer',
+  signing_algorithm:
+    'select signing_algorithm as label, count(*)::int as value from certificate where ' +
+    'signing_algorithm is not null group by signing_algorithm',
 };
 
 /** How many certificates and deliveries there are of each kind. */
@@ -31,11 +35,19 @@ export class Statistics {
   /** Certificates at each destination, by its label. */
   ofDestinations(): Promise<Stats> {
     return this.read(
-      `select d.label, (select count(*)::int from delivery l where l.destination_id = d.id and l.state not in ('removing', 'removed')) as value from destination d`, []);
+      `select d.label, (select count(*)::int from delivery l where l.destination_id = d.id
+        and l.state not in ('removing', 'removed')) as value from destination d`,
+      [],
+    );
   }
 
   private async read(sql: string, values: readonly unknown[]): Promise<Stats> {
-    const rows = await this.db.search((tx) => tx.query<{ label: string | number; value: number }[]>(`${sql} order by value desc, label`, [...values]));
-    return { items: { labels: rows.map(({ label }) => label), values: rows.map(({ value }) => value) }, total: rows.length };
+    const rows = await this.db.search((tx) =>
+      tx.query<{ label: string | number; value: number }[]>(`${sql} order by value desc, label`, [...values]),
+    );
+    return {
+      items: { labels: rows.map(({ label }) => label), values: rows.map(({ value }) => value) },
+      total: rows.length,
+    };
   }
 }

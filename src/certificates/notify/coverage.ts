@@ -20,11 +20,15 @@ export class Coverage {
   /** Throws Problem `in-use` where the default notifications of an owner are switched off. */
   async cover(tx: Tx, certificates: readonly { id: number; owner: string }[]): Promise<void> {
     const byOwner = new Map<string, number[]>();
-    for (const { id, owner } of certificates) byOwner.set(owner, [...byOwner.get(owner) ?? [], id]);
+    for (const { id, owner } of certificates) byOwner.set(owner, [...(byOwner.get(owner) ?? []), id]);
     for (const owner of [...byOwner.keys()].sort()) {
       const ids = byOwner.get(owner) ?? [];
       if (await this.tryToCover(tx, owner, ids)) continue;
-      throw new Problem('in-use', `Nothing else would warn ${owner} of the end of ${ids.length} certificates; give them another notification first, or switch their notify off.`);
+      throw new Problem(
+        'in-use',
+        `Nothing else would warn ${owner} of the end of ${ids.length} certificates; ` +
+          'give them another notification first, or switch their notify off.',
+      );
     }
   }
 
@@ -35,20 +39,49 @@ export class Coverage {
     if (watch?.leads.length === 0) await this.cover(tx, [certificate]);
   }
 
-  /** The same, where those that nothing active warns about have got their owners' default notifications, unless those are switched off. */
+  /**
+   * The same, where those that nothing active warns about have got their owners' default notifications, unless those
+   * are switched off.
+   */
   async covered(tx: Tx, all: readonly Watched[]): Promise<Watched[]> {
     const bare = all.filter(({ watching, leads }) => watching && leads.length === 0);
-    for (const owner of [...new Set(bare.map((one) => one.owner))].sort()) await this.tryToCover(tx, owner, bare.filter((one) => one.owner === owner).map(({ id }) => id));
-    const now = new Map(bare.length > 0 ? (await this.watches.of(tx, bare.map(({ id }) => id))).map((one) => [one.id, one]) : []);
+    for (const owner of [...new Set(bare.map((one) => one.owner))].sort())
+      await this.tryToCover(
+        tx,
+        owner,
+        bare.filter((one) => one.owner === owner).map(({ id }) => id),
+      );
+    const now = new Map(
+      bare.length > 0
+        ? (
+            await this.watches.of(
+              tx,
+              bare.map(({ id }) => id),
+            )
+          ).map((one) => [one.id, one])
+        : [],
+    );
     return all.map((one) => now.get(one.id) ?? one);
   }
 
-  /** Covers certificates of this owner. False, and nothing has changed, when the owner has no default notifications or those are switched off. */
+  /**
+   * Covers certificates of this owner. False, and nothing has changed, when the owner has no default notifications or
+   * those are switched off.
+   */
   private async tryToCover(tx: Tx, owner: string, certificateIds: readonly number[]): Promise<boolean> {
     const leads = await this.notifications.ensure(tx, defaultNotifications(owner, this.config));
-    const active = (await this.notifications.getMany(tx, leads.map(({ id }) => id))).filter((notification) => notification.active);
+    const active = (
+      await this.notifications.getMany(
+        tx,
+        leads.map(({ id }) => id),
+      )
+    ).filter((notification) => notification.active);
     if (active.length === 0) return false;
-    await this.watches.link(tx, active.map(({ id }) => id), certificateIds);
+    await this.watches.link(
+      tx,
+      active.map(({ id }) => id),
+      certificateIds,
+    );
     for (const { id } of active) await replanNotification.enqueue(tx, { notificationId: id, after: 0 });
     return true;
   }

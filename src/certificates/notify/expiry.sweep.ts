@@ -43,8 +43,8 @@ export class ExpirySweep implements OnModuleInit {
 
   /** One look; repeated at once while there is more than one batch. */
   async run(): Promise<void> {
-    while (await this.db.write((tx) => this.warn(tx)) === 200);
-    while (await this.db.write((tx) => this.resend(tx)) === 200);
+    while ((await this.db.write((tx) => this.warn(tx))) === 200);
+    while ((await this.db.write((tx) => this.resend(tx))) === 200);
   }
 
   private async warn(tx: Tx): Promise<number> {
@@ -57,26 +57,46 @@ export class ExpirySweep implements OnModuleInit {
     const fresh = watched.flatMap((w) => dueWarnings(w, now));
     const made = await notices.add(tx, fresh, now);
     await this.send(tx, await notices.getMany(tx, made), watched);
-    await watches.planNext(tx, watched.map((w) => ({ id: w.id, at: nextWarningAt({ ...w, leads: w.leads.filter((lead) => warnAt(w, lead.leadS) > now) }) })));
+    await watches.planNext(
+      tx,
+      watched.map((w) => ({
+        id: w.id,
+        at: nextWarningAt({ ...w, leads: w.leads.filter((lead) => warnAt(w, lead.leadS) > now) }),
+      })),
+    );
     return ids.length;
   }
 
   private async resend(tx: Tx): Promise<number> {
     const now = this.clock.now();
     const due = await this.repositories.notices.takeDue(tx, now, new Date(now.getTime() + againMs));
-    if (due.length > 0) await this.send(tx, due, await this.repositories.watches.of(tx, due.map((n) => n.certificateId)));
+    if (due.length > 0)
+      await this.send(
+        tx,
+        due,
+        await this.repositories.watches.of(
+          tx,
+          due.map((n) => n.certificateId),
+        ),
+      );
     return due.length;
   }
 
   /** One message for all certificates of an owner that go the same way to the same people; every event by itself. */
   private async send(tx: Tx, notices: readonly Notice[], watched: readonly Watched[]): Promise<void> {
-    const ways = new Map(watched.flatMap((w) => w.leads.map((lead) => [`${w.id}:${lead.id}`, `${lead.channel}:${w.owner}`])));
+    const ways = new Map(
+      watched.flatMap((w) => w.leads.map((lead) => [`${w.id}:${lead.id}`, `${lead.channel}:${w.owner}`])),
+    );
     const groups = new Map<string, number[]>();
     for (const notice of notices) {
       const key = ways.get(`${notice.certificateId}:${notice.notificationId ?? ''}`) ?? `notice:${notice.id}`;
-      groups.set(key, [...groups.get(key) ?? [], notice.id]);
+      groups.set(key, [...(groups.get(key) ?? []), notice.id]);
     }
-    await addManyToOutbox(tx, sendNotices.name, [...groups.values()].map((noticeIds) => ({ data: { noticeIds } })));
+    await addManyToOutbox(
+      tx,
+      sendNotices.name,
+      [...groups.values()].map((noticeIds) => ({ data: { noticeIds } })),
+    );
   }
 }
 
@@ -85,7 +105,12 @@ export function dueWarnings(watched: Watched, now: Date): NewNotice[] {
   if (!watched.watching) return [];
   return watched.leads
     .filter((lead) => !lead.told && warnAt(watched, lead.leadS) <= now)
-    .map(({ id, dedupeKey }) => ({ certificateId: watched.id, notificationId: id, event: 'certificate.expiring' as const, dedupeKey }));
+    .map(({ id, dedupeKey }) => ({
+      certificateId: watched.id,
+      notificationId: id,
+      event: 'certificate.expiring' as const,
+      dedupeKey,
+    }));
 }
 
 /** When the first warning is due that has not been given; in the past when it is overdue, null when none is left. */

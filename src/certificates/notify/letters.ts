@@ -33,25 +33,44 @@ export class LetterSources {
 @Injectable()
 export class Letters {
   private readonly writers: Record<Exclude<NoticeEvent, 'certificate.expiring'>, Writer> = {
-    'certificate.rotated': async (notice, after) => this.written('certificate.rotated', {
-      ...this.setting(), before: await this.predecessor(notice), after: factsOf(after), destinations: await this.labels(notice),
-    }),
-    'certificate.no-destination': async (notice, after) => this.written('certificate.no-destination', {
-      ...this.setting(), before: await this.predecessor(notice), after: factsOf(after),
-    }),
-    'certificate.rotation-failed': async (_, certificate) => this.written('certificate.rotation-failed', {
-      ...this.setting(), certificate: factsOf(certificate), reason: certificate.renewalDetail ?? '', nextAttemptAt: await this.nextAttemptAt(certificate),
-    }),
-    'certificate.revoked': async (_, certificate) => this.written('certificate.revoked', {
-      ...this.setting(), certificate: factsOf(certificate), comments: certificate.revocationComments,
-      reason: reasonText(certificate.revocationReason), revokedAt: certificate.revokedAt ?? this.clock.now(),
-    }),
+    'certificate.rotated': async (notice, after) =>
+      this.written('certificate.rotated', {
+        ...this.setting(),
+        before: await this.predecessor(notice),
+        after: factsOf(after),
+        destinations: await this.labels(notice),
+      }),
+    'certificate.no-destination': async (notice, after) =>
+      this.written('certificate.no-destination', {
+        ...this.setting(),
+        before: await this.predecessor(notice),
+        after: factsOf(after),
+      }),
+    'certificate.rotation-failed': async (_, certificate) =>
+      this.written('certificate.rotation-failed', {
+        ...this.setting(),
+        certificate: factsOf(certificate),
+        reason: certificate.renewalDetail ?? '',
+        nextAttemptAt: await this.nextAttemptAt(certificate),
+      }),
+    'certificate.revoked': async (_, certificate) =>
+      this.written('certificate.revoked', {
+        ...this.setting(),
+        certificate: factsOf(certificate),
+        comments: certificate.revocationComments,
+        reason: reasonText(certificate.revocationReason),
+        revokedAt: certificate.revokedAt ?? this.clock.now(),
+      }),
     'delivery.failing': async (notice, certificate) => {
       const delivery = await this.sources.db.single.findOneByOrFail(Delivery, { id: Number(notice.data.deliveryId) });
       const { label } = await this.sources.destinations.get(this.sources.db.single, delivery.destinationId);
       return this.written('delivery.failing', {
-        ...this.setting(), certificate: factsOf(certificate), destination: label, reason: delivery.faultDetail ?? '',
-        attempts: delivery.attempts, nextAttemptAt: delivery.nextAttemptAt,
+        ...this.setting(),
+        certificate: factsOf(certificate),
+        destination: label,
+        reason: delivery.faultDetail ?? '',
+        attempts: delivery.attempts,
+        nextAttemptAt: delivery.nextAttemptAt,
       });
     },
   };
@@ -64,10 +83,17 @@ export class Letters {
 
   /** One message about all these certificates nearing their end. */
   async expiring(certificates: readonly Certificate[]): Promise<Written> {
-    const serving = await this.sources.endpoints.serving(this.sources.db.single, certificates.map(({ id }) => id));
-    const told = await Promise.all(certificates.map(async (certificate) => ({
-      ...factsOf(certificate), renewal: await this.outlook(certificate), ...serving.get(certificate.id) ?? { endpoints: 0, servedAt: [] },
-    })));
+    const serving = await this.sources.endpoints.serving(
+      this.sources.db.single,
+      certificates.map(({ id }) => id),
+    );
+    const told = await Promise.all(
+      certificates.map(async (certificate) => ({
+        ...factsOf(certificate),
+        renewal: await this.outlook(certificate),
+        ...(serving.get(certificate.id) ?? { endpoints: 0, servedAt: [] }),
+      })),
+    );
     return this.written('certificate.expiring', { ...this.setting(), certificates: told });
   }
 
@@ -101,7 +127,9 @@ export class Letters {
   }
 
   private async labels({ data }: Notice): Promise<string[]> {
-    return (await this.sources.destinations.getMany(this.sources.db.single, data.destinationIds as number[])).map(({ label }) => label);
+    return (await this.sources.destinations.getMany(this.sources.db.single, data.destinationIds as number[])).map(
+      ({ label }) => label,
+    );
   }
 }
 

@@ -4,7 +4,11 @@ import type { Failure } from '../certificate.entity.js';
 
 /** The events that people are told about. */
 export const noticeEvents = [
-  'certificate.expiring', 'certificate.rotated', 'certificate.rotation-failed', 'certificate.no-destination', 'certificate.revoked',
+  'certificate.expiring',
+  'certificate.rotated',
+  'certificate.rotation-failed',
+  'certificate.no-destination',
+  'certificate.revoked',
   'delivery.failing',
 ] as const;
 export type NoticeEvent = (typeof noticeEvents)[number];

@@ -23,7 +23,16 @@ export class Notices {
   /** Of this successor nobody is told that it is in place: the ledger says so beforehand. */
   async withholdRotated(tx: Tx, successorId: number): Promise<void> {
     const events = ['certificate.rotated', 'certificate.no-destination'] as const;
-    const ids = await this.notices.add(tx, events.map((event) => ({ certificateId: successorId, notificationId: null, event, dedupeKey: `${event}:${successorId}` })), this.clock.now());
+    const ids = await this.notices.add(
+      tx,
+      events.map((event) => ({
+        certificateId: successorId,
+        notificationId: null,
+        event,
+        dedupeKey: `${event}:${successorId}`,
+      })),
+      this.clock.now(),
+    );
     const rows = await this.notices.getMany(tx, ids);
     rows.forEach((notice) => notice.drop());
     await this.notices.save(tx, rows);
@@ -46,9 +55,19 @@ export class Notices {
     await this.tell(tx, certificate, 'delivery.failing', key, { deliveryId: delivery.id });
   }
 
-  private async tell(tx: Tx, certificate: Certificate, event: NoticeEvent, dedupeKey: string, data: Record<string, unknown>): Promise<void> {
+  private async tell(
+    tx: Tx,
+    certificate: Certificate,
+    event: NoticeEvent,
+    dedupeKey: string,
+    data: Record<string, unknown>,
+  ): Promise<void> {
     if (!certificate.owner.includes('@')) return;
-    const noticeIds = await this.notices.add(tx, [{ certificateId: certificate.id, notificationId: null, event, dedupeKey, data }], this.clock.now());
+    const noticeIds = await this.notices.add(
+      tx,
+      [{ certificateId: certificate.id, notificationId: null, event, dedupeKey, data }],
+      this.clock.now(),
+    );
     if (noticeIds.length > 0) await sendNotices.enqueue(tx, { noticeIds });
   }
 }

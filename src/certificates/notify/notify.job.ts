@@ -28,39 +28,64 @@ export class NoticePost {
 
   /** Obsolete is what is over by now: the certificate no longer counts, or what failed has gone through. */
   async sort(notices: readonly Notice[]): Promise<{ told: Notice[]; obsolete: Notice[] }> {
-    const certificates = new Map((await certificatesOf(this.db, notices.map((n) => n.certificateId))).map((c) => [c.id, c]));
+    const certificates = new Map(
+      (
+        await certificatesOf(
+          this.db,
+          notices.map((n) => n.certificateId),
+        )
+      ).map((c) => [c.id, c]),
+    );
     const failing = new Set((await failingOf(this.db, notices)).map(({ id }) => id));
     const counts = ({ certificateId, event, data }: Notice): boolean => {
       const certificate = certificates.get(certificateId);
       if (event === 'delivery.failing') return failing.has(Number(data.deliveryId));
       if (event === 'certificate.expiring') return certificate?.watched ?? false;
-      return event !== 'certificate.rotation-failed' || (certificate?.state === 'issued' && certificate.renewalAttempts > 0);
+      return (
+        event !== 'certificate.rotation-failed' || (certificate?.state === 'issued' && certificate.renewalAttempts > 0)
+      );
     };
     return { told: notices.filter(counts), obsolete: notices.filter((notice) => !counts(notice)) };
   }
 
   /** One message for all of them. Throws PluginError. */
   async send(notices: readonly Notice[], signal: AbortSignal): Promise<void> {
-    const certificates = await certificatesOf(this.db, notices.map((n) => n.certificateId));
+    const certificates = await certificatesOf(
+      this.db,
+      notices.map((n) => n.certificateId),
+    );
     const [notice] = notices;
     const [first] = certificates;
     if (!notice || !first) return;
     const message = await this.message(notices, certificates, notice, first);
-    const [notification] = notice.notificationId === null ? [] : await this.notifications.getMany(this.db.single, [notice.notificationId]);
+    const [notification] =
+      notice.notificationId === null ? [] : await this.notifications.getMany(this.db.single, [notice.notificationId]);
     if (notification) await this.senders.send(notification, message, signal);
     else await this.senders.mail(message, signal);
   }
 
-  private async message(notices: readonly Notice[], certificates: readonly Certificate[], notice: Notice, first: Certificate): Promise<NotificationMessage> {
+  private async message(
+    notices: readonly Notice[],
+    certificates: readonly Certificate[],
+    notice: Notice,
+    first: Certificate,
+  ): Promise<NotificationMessage> {
     const isWarning = notice.event === 'certificate.expiring';
     const written = isWarning ? await this.letters.expiring(certificates) : await this.letters.event(notice, first);
-    const recipients = !isWarning || await this.isOwnerUntold(certificates, first) ? [first.owner] : [];
+    const recipients = !isWarning || (await this.isOwnerUntold(certificates, first)) ? [first.owner] : [];
     return { event: notice.event, ...written, recipients, dedupeKey: keyOf(notices) };
   }
 
   /** Owners are warned besides those whom a notification names, unless they have a notification of their own. */
   private async isOwnerUntold(certificates: readonly Certificate[], { owner }: Certificate): Promise<boolean> {
-    return owner.includes('@') && this.watches.someWithoutRecipient(this.db.single, certificates.map(({ id }) => id), owner);
+    return (
+      owner.includes('@') &&
+      this.watches.someWithoutRecipient(
+        this.db.single,
+        certificates.map(({ id }) => id),
+        owner,
+      )
+    );
   }
 }
 
@@ -104,7 +129,10 @@ export class NotifyJob implements OnModuleInit {
   private async record(notices: readonly Notice[], change: (notice: Notice) => void): Promise<void> {
     if (notices.length === 0) return;
     await this.db.write(async (tx) => {
-      const rows = await this.notices.lockDue(tx, notices.map((notice) => notice.id));
+      const rows = await this.notices.lockDue(
+        tx,
+        notices.map((notice) => notice.id),
+      );
       rows.forEach(change);
       await this.notices.save(tx, rows);
     });

@@ -6,7 +6,10 @@ import { Database } from '../../platform/db/database.js';
 import { nextWarningAt } from './expiry.sweep.js';
 import { WatchRepository } from './watch.repository.js';
 
-/** After a notification has changed: plans the warnings of its certificates anew. Each run does one batch and leaves the rest to the next. */
+/**
+ * After a notification has changed: plans the warnings of its certificates anew. Each run does one batch and leaves the
+ * rest to the next.
+ */
 @Injectable()
 export class ReplanWarnings implements OnModuleInit {
   constructor(
@@ -24,7 +27,10 @@ export class ReplanWarnings implements OnModuleInit {
     await this.db.write(async (tx) => {
       const ids = await this.watches.idsOf(tx, notificationId, after, this.clock.now());
       const watched = await this.watches.of(tx, ids);
-      await this.watches.planNext(tx, watched.map((w) => ({ id: w.id, at: nextWarningAt(w) })));
+      await this.watches.planNext(
+        tx,
+        watched.map((w) => ({ id: w.id, at: nextWarningAt(w) })),
+      );
       if (ids.length > 0) await replanNotification.enqueue(tx, { notificationId, after: ids.at(-1) ?? 0 });
     });
   }

@@ -2,8 +2,9 @@ import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
 
 /**
- * What decides about the warnings of one certificate. `leads` are its active notifications; those of one `channel` go the same
- * way to the same people, and of one that is `told` the warning has been written already, under its `dedupeKey`.
+ * What decides about the warnings of one certificate. `leads` are its active notifications; those of one `channel` go
+ * the same way to the same people, and of one that is `told` the warning has been written already, under its
+ * `dedupeKey`.
  */
 export interface Watched {
   id: number;
@@ -16,7 +17,9 @@ export interface Watched {
 }
 
 /** As `Certificate.watched`. */
-const watching = `(c.notify and c.deleted_at is null and (c.state = 'issued' or (c.state = 'superseded' and c.awaits_deployment)))`;
+const watching =
+  `(c.notify and c.deleted_at is null and (c.state = 'issued' or ` +
+  `(c.state = 'superseded' and c.awaits_deployment)))`;
 
 /** Reads and plans the warnings of certificates. */
 @Injectable()
@@ -30,14 +33,18 @@ export class WatchRepository {
             from certificate_notification l join notification n on n.id = l.notification_id
             cross join lateral (select format('certificate.expiring:%s:%s:%s', c.id, n.id, n.lead_s) as key) as k
             where l.certificate_id = c.id and n.active) as leads
-       from certificate c where c.id = any($1) order by c.id for update of c`, [certificateIds]);
+       from certificate c where c.id = any($1) order by c.id for update of c`,
+      [certificateIds],
+    );
   }
 
   async planNext(tx: Tx, plans: readonly { id: number; at: Date | null }[]): Promise<void> {
     if (plans.length === 0) return;
     await tx.query(
       `update certificate c set next_notice_at = p.at
-       from jsonb_to_recordset($1::jsonb) as p(id int, at timestamptz) where c.id = p.id`, [JSON.stringify(plans)]);
+       from jsonb_to_recordset($1::jsonb) as p(id int, at timestamptz) where c.id = p.id`,
+      [JSON.stringify(plans)],
+    );
   }
 
   /** True when one of these certificates has no active notification that names this mail address (any case). */
@@ -45,8 +52,10 @@ export class WatchRepository {
     const rows: unknown[] = await tx.query(
       `select from unnest($1::int[]) as c(id) where not exists (
          select from certificate_notification l join notification n on n.id = l.notification_id
-         where l.certificate_id = c.id and n.active and lower($2) = any(string_to_array(replace(lower(n.options->>'recipients'), ' ', ''), ','))) limit 1`,
-      [certificateIds, address]);
+         where l.certificate_id = c.id and n.active and lower($2) =
+         any(string_to_array(replace(lower(n.options->>'recipients'), ' ', ''), ','))) limit 1`,
+      [certificateIds, address],
+    );
     return rows.length > 0;
   }
 
@@ -54,21 +63,31 @@ export class WatchRepository {
   async link(tx: Tx, notificationIds: readonly number[], certificateIds: readonly number[]): Promise<void> {
     await tx.query(
       `insert into certificate_notification (certificate_id, notification_id)
-       select c, n from unnest($1::int[]) as c cross join unnest($2::int[]) as n on conflict do nothing`, [certificateIds, notificationIds]);
+       select c, n from unnest($1::int[]) as c cross join unnest($2::int[]) as n on conflict do nothing`,
+      [certificateIds, notificationIds],
+    );
   }
 
   async unlink(tx: Tx, notificationId: number, certificateIds: readonly number[]): Promise<void> {
-    await tx.query('delete from certificate_notification where notification_id = $1 and certificate_id = any($2::int[])', [notificationId, certificateIds]);
+    await tx.query(
+      'delete from certificate_notification where notification_id = $1 and certificate_id = any($2::int[])',
+      [notificationId, certificateIds],
+    );
   }
 
-  /** Watched certificates that end after `now` and that this notification warns about, and no other active one does. Locks them. */
+  /**
+   * Watched certificates that end after `now` and that this notification warns about, and no other active one does.
+   * Locks them.
+   */
   async boundTo(tx: Tx, notificationId: number, now: Date): Promise<{ id: number; owner: string }[]> {
     return tx.query(
       `select c.id, c.owner from certificate_notification l join certificate c on c.id = l.certificate_id
        where l.notification_id = $1 and ${watching} and c.not_after > $2 and not exists (
          select from certificate_notification o join notification n on n.id = o.notification_id
          where o.certificate_id = c.id and n.active and n.id <> $1)
-       order by c.id for update of c`, [notificationId, now]);
+       order by c.id for update of c`,
+      [notificationId, now],
+    );
   }
 
   /** Ids above `after` of certificates that this notification watches and that end after `now`, at most 500. */
@@ -76,7 +95,8 @@ export class WatchRepository {
     const rows: { id: number }[] = await tx.query(
       `select certificate_id as id from certificate_notification l join certificate c on c.id = l.certificate_id
        where l.notification_id = $1 and c.id > $2 and ${watching} and c.not_after > $3 order by c.id limit 500`,
-      [notificationId, after, now]);
+      [notificationId, after, now],
+    );
     return rows.map((row) => row.id);
   }
 }

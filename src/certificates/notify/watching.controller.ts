@@ -14,20 +14,37 @@ export class WatchingController {
     private readonly watching: WatchingService,
   ) {}
 
-  @Post() @Requires('notification:write') @Summary('Make a notification') @Answers(200, NotificationView)
+  @Post()
+  @Requires('notification:write')
+  @Summary('Make a notification')
+  @Answers(200, NotificationView)
   create(@Who() actor: Actor, @JsonBody(NotificationRequest) body: NotificationRequest): Promise<NotificationView> {
     return this.notifications.create(actor, body, (tx, row) => this.watching.changed(tx, actor, row, body));
   }
 
-  @Put(':id') @Requires('notification:write')
-  @Summary('Change a notification', 'For administrators, operators and who made it. Switched off, it makes room for the default notifications of owners whom nothing else would warn.')
+  @Put(':id')
+  @Requires('notification:write')
+  @Summary(
+    'Change a notification',
+    'For administrators, operators and who made it. Switched off, it makes room for ' +
+      'the default notifications of owners whom nothing else would warn.',
+  )
   @Answers(200, NotificationView)
-  update(@Who() actor: Actor, @Id() id: number, @JsonBody(NotificationRequest) body: NotificationRequest): Promise<NotificationView> {
+  update(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(NotificationRequest) body: NotificationRequest,
+  ): Promise<NotificationView> {
     return this.notifications.update(actor, id, body, (tx, row) => this.watching.changed(tx, actor, row, body));
   }
 
-  @Delete(':id') @Requires('notification:write')
-  @Summary('Delete a notification', 'For administrators, operators and who made it. Certificates that nothing else warns about get the default notifications of their owners.')
+  @Delete(':id')
+  @Requires('notification:write')
+  @Summary(
+    'Delete a notification',
+    'For administrators, operators and who made it. Certificates that nothing else ' +
+      'warns about get the default notifications of their owners.',
+  )
   @Answers(200, Removed)
   async remove(@Who() actor: Actor, @Id() id: number): Promise<Removed> {
     await this.notifications.remove(actor, id, (tx, row) => this.watching.removing(tx, row));

@@ -23,18 +23,32 @@ export class WatchingService {
     private readonly coverage: Coverage,
   ) {}
 
-  /** In the transaction of a change: adds and removes certificates, and gives their ids. Throws Problem `invalid-request` or `forbidden`. */
-  async changed(tx: Tx, actor: Actor, notification: Notification, { certificates = [], addedCertificates = [], removedCertificates = [] }: NotificationRequest): Promise<object> {
+  /**
+   * In the transaction of a change: adds and removes certificates, and gives their ids. Throws Problem
+   * `invalid-request` or `forbidden`.
+   */
+  async changed(
+    tx: Tx,
+    actor: Actor,
+    notification: Notification,
+    { certificates = [], addedCertificates = [], removedCertificates = [] }: NotificationRequest,
+  ): Promise<object> {
     const { id, active } = notification;
     const now = this.clock.now();
-    const added = [...await this.located(tx, actor, 'certificates', certificates), ...await this.located(tx, actor, 'addedCertificates', addedCertificates)];
+    const added = [
+      ...(await this.located(tx, actor, 'certificates', certificates)),
+      ...(await this.located(tx, actor, 'addedCertificates', addedCertificates)),
+    ];
     const removed = await this.located(tx, actor, 'removedCertificates', removedCertificates);
     await this.watches.link(tx, [id], added);
     if (added.length > 0) await replanNotification.enqueue(tx, { notificationId: id, after: 0 });
     const bound = await this.watches.boundTo(tx, id, now);
     await this.watches.unlink(tx, id, removed);
     await this.coverage.cover(tx, active ? bound.filter((certificate) => removed.includes(certificate.id)) : bound);
-    return { ...(added.length > 0 && { certificatesAdded: added }), ...(removed.length > 0 && { certificatesRemoved: removed }) };
+    return {
+      ...(added.length > 0 && { certificatesAdded: added }),
+      ...(removed.length > 0 && { certificatesRemoved: removed }),
+    };
   }
 
   /** Before it is deleted; what comes back is done afterwards, so that a default notification can be made anew. */

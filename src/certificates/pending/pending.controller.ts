@@ -25,19 +25,28 @@ export class PendingChangesController {
     private readonly exports: ExportService,
   ) {}
 
-  @Delete(':id') @Requires('certificate:revoke') @Summary('Cancel a request', 'At the issuer too, where that can be done.') @Answers(204, null)
+  @Delete(':id')
+  @Requires('certificate:revoke')
+  @Summary('Cancel a request', 'At the issuer too, where that can be done.')
+  @Answers(204, null)
   async cancel(@Who() actor: Actor, @Id() id: number, @JsonBody(CancelRequest) body: CancelRequest): Promise<void> {
     demandUnfinished(await this.certificates.get(this.db.single, id));
     await this.revocation.revoke(actor, id, { crlReason: 'unspecified', comments: body?.note });
   }
 
-  @Get(':id/key') @Requires('key:read') @Summary('The private key of a request', 'Every read is an audit event.') @Answers(200, KeyView)
+  @Get(':id/key')
+  @Requires('key:read')
+  @Summary('The private key of a request', 'Every read is an audit event.')
+  @Answers(200, KeyView)
   async key(@Who() actor: Actor, @Id() id: number): Promise<{ key: string }> {
     return { key: await this.exports.key(actor, id) };
   }
 }
 
-/** Certificates that their issuers work on: the same rows under the same ids as `/certificates`, in the words of Lemur's clients. */
+/**
+ * Certificates that their issuers work on: the same rows under the same ids as `/certificates`, in the words of Lemur's
+ * clients.
+ */
 @Controller('pending_certificates')
 export class PendingController {
   constructor(
@@ -47,25 +56,47 @@ export class PendingController {
     private readonly pending: PendingService,
   ) {}
 
-  @Get() @Requires('certificate:read') @Summary('List certificates that are not issued yet') @Answers(200, PendingPage)
+  @Get()
+  @Requires('certificate:read')
+  @Summary('List certificates that are not issued yet')
+  @Answers(200, PendingPage)
   list(@Who() actor: Actor, @QueryOf(ListQuery) query: ListQuery): Promise<Page<PendingView>> {
     return this.lists.listAs(pendingView, actor, query, { states: ['requested', 'pending'] });
   }
 
-  @Get(':id') @Requires('certificate:read') @Summary('One certificate, and how far its issuer is with it') @Answers(200, PendingView)
+  @Get(':id')
+  @Requires('certificate:read')
+  @Summary('One certificate, and how far its issuer is with it')
+  @Answers(200, PendingView)
   async get(@Id() id: number): Promise<PendingView> {
     return pendingView(await this.reader.row(id));
   }
 
-  @Put(':id') @Requires('certificate:update') @Summary('Change how a certificate will be looked after') @Answers(200, PendingView)
-  async update(@Who() actor: Actor, @Id() id: number, @JsonBody(UpdateRequest) body: UpdateRequest): Promise<PendingView> {
+  @Put(':id')
+  @Requires('certificate:update')
+  @Summary('Change how a certificate will be looked after')
+  @Answers(200, PendingView)
+  async update(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(UpdateRequest) body: UpdateRequest,
+  ): Promise<PendingView> {
     await this.updates.update(actor, id, body);
     return this.get(id);
   }
 
-  @Post(':id/upload') @Requires('certificate:update')
-  @Summary('Hand in what the issuer gave out', 'It must be what was asked for, and lead to the certificate of the authority.') @Answers(200, PendingView)
-  async upload(@Who() actor: Actor, @Id() id: number, @JsonBody(AnswerRequest) body: AnswerRequest): Promise<PendingView> {
+  @Post(':id/upload')
+  @Requires('certificate:update')
+  @Summary(
+    'Hand in what the issuer gave out',
+    'It must be what was asked for, and lead to the certificate of the authority.',
+  )
+  @Answers(200, PendingView)
+  async upload(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(AnswerRequest) body: AnswerRequest,
+  ): Promise<PendingView> {
     await this.pending.answer(actor, id, body);
     return this.get(id);
   }

@@ -6,27 +6,37 @@ import { CertificateView, certificateView } from '../certificate.view.js';
 import { Remark } from '../revoke/revoke.schema.js';
 
 /** DELETE /pending_certificates/{id}. */
-export const CancelRequest = z.strictObject({ note: Remark.optional().meta({ description: 'Why; kept in the audit log.' }) })
-  .optional().meta({ id: 'CancelRequest' });
+export const CancelRequest = z
+  .strictObject({ note: Remark.optional().meta({ description: 'Why; kept in the audit log.' }) })
+  .optional()
+  .meta({ id: 'CancelRequest' });
 export type CancelRequest = z.output<typeof CancelRequest>;
 
 /** POST /pending_certificates/{id}/upload: what the issuer handed out by another way. PEM. */
-export const AnswerRequest = z.strictObject({
-  body: z.string().min(1).max(65_536),
-  chain: z.string().max(524_288).nullish().meta({ description: 'Issuers in order, the one that signed `body` first.' }),
-  externalId: z.string().max(128).nullish().meta({ description: 'By which the issuer knows the certificate.' }),
-}).meta({ id: 'AnswerRequest' });
+export const AnswerRequest = z
+  .strictObject({
+    body: z.string().min(1).max(65_536),
+    chain: z
+      .string()
+      .max(524_288)
+      .nullish()
+      .meta({ description: 'Issuers in order, the one that signed `body` first.' }),
+    externalId: z.string().max(128).nullish().meta({ description: 'By which the issuer knows the certificate.' }),
+  })
+  .meta({ id: 'AnswerRequest' });
 export type AnswerRequest = z.output<typeof AnswerRequest>;
 
 /** A certificate as long as its issuer works on it, in the words of Lemur's pending certificates. */
-export const PendingView = z.object({
-  ...CertificateView.shape,
-  status: z.string().nullable().meta({ description: 'What stood in the way of the last attempt.' }),
-  numberAttempts: z.int(),
-  resolved: z.boolean().meta({ description: 'There is nothing more to wait for.' }),
-  resolvedCertId: z.int().nullable().meta({ description: 'The certificate, once it is issued: under the same id.' }),
-  lastUpdated: InstantOut,
-}).meta({ id: 'PendingCertificate' });
+export const PendingView = z
+  .object({
+    ...CertificateView.shape,
+    status: z.string().nullable().meta({ description: 'What stood in the way of the last attempt.' }),
+    numberAttempts: z.int(),
+    resolved: z.boolean().meta({ description: 'There is nothing more to wait for.' }),
+    resolvedCertId: z.int().nullable().meta({ description: 'The certificate, once it is issued: under the same id.' }),
+    lastUpdated: InstantOut,
+  })
+  .meta({ id: 'PendingCertificate' });
 export type PendingView = z.output<typeof PendingView>;
 
 export const PendingPage = pageOf(PendingView);
@@ -35,8 +45,10 @@ export function pendingView(row: CertificateRow): PendingView {
   const isIssued = row.bodyPem !== null;
   return {
     ...certificateView(row),
-    status: row.faultDetail, numberAttempts: row.attempts,
-    resolved: row.state !== 'requested' && row.state !== 'pending', resolvedCertId: isIssued ? row.id : null,
+    status: row.faultDetail,
+    numberAttempts: row.attempts,
+    resolved: row.state !== 'requested' && row.state !== 'pending',
+    resolvedCertId: isIssued ? row.id : null,
     lastUpdated: instant(row.answeredAt ?? row.createdAt),
   };
 }

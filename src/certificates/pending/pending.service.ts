@@ -24,12 +24,18 @@ export class PendingService {
     private readonly record: IssueRecord,
   ) {}
 
-  /** What is uploaded is held against the request as if the issuer had sent it. Throws Problem `wrong-state` when nothing is awaited. */
+  /**
+   * What is uploaded is held against the request as if the issuer had sent it. Throws Problem `wrong-state` when
+   * nothing is awaited.
+   */
   async answer(actor: Actor, id: number, { body, chain, externalId }: AnswerRequest): Promise<void> {
     const certificate = await this.certificates.get(this.db.single, id);
     await this.access.demandChange(this.db.single, actor, certificate);
     demandUnfinished(certificate);
-    const chainPem = [...blame('body', () => splitCertificates(body)), ...(chain ? blame('chain', () => splitCertificates(chain)) : [])];
+    const chainPem = [
+      ...blame('body', () => splitCertificates(body)),
+      ...(chain ? blame('chain', () => splitCertificates(chain)) : []),
+    ];
     await this.check(certificate, chainPem);
     await this.record.issued(id, chainPem, externalId ?? undefined, actor);
   }
@@ -46,5 +52,6 @@ export class PendingService {
 
 /** Throws Problem `wrong-state` for one that is issued, failed or cancelled. */
 export function demandUnfinished({ name, state }: Pick<Certificate, 'name' | 'state'>): void {
-  if (state !== 'requested' && state !== 'pending') throw new Problem('wrong-state', `Certificate ${name} is ${state}: nothing is awaited for it.`);
+  if (state !== 'requested' && state !== 'pending')
+    throw new Problem('wrong-state', `Certificate ${name} is ${state}: nothing is awaited for it.`);
 }

@@ -10,7 +10,10 @@ import { CertificateRepository } from '../certificate.repository.js';
 
 const timeoutMs = 30_000;
 
-/** Tells an issuer that a certificate is no longer in use, so that it stops counting there. Here nothing changes: it stays valid. */
+/**
+ * Tells an issuer that a certificate is no longer in use, so that it stops counting there. Here nothing changes: it
+ * stays valid.
+ */
 @Injectable()
 export class DeactivateService {
   constructor(
@@ -21,15 +24,25 @@ export class DeactivateService {
     private readonly audit: Audit,
   ) {}
 
-  /** Throws Problem `conflict` when no issuer is known, PluginError `misconfigured` when the issuer has no such thing. */
+  /**
+   * Throws Problem `conflict` when no issuer is known, PluginError `misconfigured` when the issuer has no such thing.
+   */
   async deactivate(actor: Actor, id: number): Promise<void> {
     const certificate = await this.certificates.get(this.db.single, id);
     await this.access.demandChange(this.db.single, actor, certificate);
-    if (certificate.authorityId === null) throw new Problem('conflict', 'The issuer of an imported certificate is not known here: deactivate it there.');
+    if (certificate.authorityId === null)
+      throw new Problem('conflict', 'The issuer of an imported certificate is not known here: deactivate it there.');
     const authority = await this.authorities.get(certificate.authorityId);
-    await this.authorities.deactivate(authority, {
-      chainPem: splitCertificates(certificate.fullChainPem), externalId: certificate.externalId ?? undefined,
-    }, AbortSignal.timeout(timeoutMs));
-    await this.db.write((tx) => this.audit.record(tx, actor, { action: 'certificate.deactivated', targetType: 'certificate', targetId: id }));
+    await this.authorities.deactivate(
+      authority,
+      {
+        chainPem: splitCertificates(certificate.fullChainPem),
+        externalId: certificate.externalId ?? undefined,
+      },
+      AbortSignal.timeout(timeoutMs),
+    );
+    await this.db.write((tx) =>
+      this.audit.record(tx, actor, { action: 'certificate.deactivated', targetType: 'certificate', targetId: id }),
+    );
   }
 }

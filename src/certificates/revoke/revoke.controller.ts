@@ -12,15 +12,30 @@ export class RevokeController {
     private readonly deactivation: DeactivateService,
   ) {}
 
-  @Put(':id/revoke') @Requires('certificate:revoke')
-  @Summary('Revoke a certificate', 'It leaves rotation and notification, and is taken away from where it was delivered, unless what it replaced comes back there. One that is not issued yet is cancelled.') @Answers(200, RevokedView)
-  async revoke(@Who() actor: Actor, @Id() id: number, @JsonBody(RevokeRequest) body: RevokeRequest): Promise<{ id: number }> {
+  @Put(':id/revoke')
+  @Requires('certificate:revoke')
+  @Summary(
+    'Revoke a certificate',
+    'It leaves rotation and notification, and is taken away from where it was delivered, unless ' +
+      'what it replaced comes back there. One that is not issued yet is cancelled.',
+  )
+  @Answers(200, RevokedView)
+  async revoke(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(RevokeRequest) body: RevokeRequest,
+  ): Promise<{ id: number }> {
     await this.revocation.revoke(actor, id, body);
     return { id };
   }
 
-  @Put(':id/deactivate') @Requires('certificate:revoke')
-  @Summary('Tell the issuer that a certificate is out of use', 'Only where the issuer has such a thing; nothing else changes, the certificate stays valid.') @Answers(200, RevokedView)
+  @Put(':id/deactivate')
+  @Requires('certificate:revoke')
+  @Summary(
+    'Tell the issuer that a certificate is out of use',
+    'Only where the issuer has such a thing; nothing else changes, the certificate stays valid.',
+  )
+  @Answers(200, RevokedView)
   async deactivate(@Who() actor: Actor, @Id() id: number): Promise<{ id: number }> {
     await this.deactivation.deactivate(actor, id);
     return { id };

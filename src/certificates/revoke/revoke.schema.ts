@@ -3,23 +3,48 @@ import { holdsPrivateKey } from '../../audit/audit.js';
 
 /** CRLReason codes of RFC 5280 §5.3.1 by the names that clients use. */
 export const crlReasons = {
-  unspecified: 0, keyCompromise: 1, cACompromise: 2, affiliationChanged: 3, superseded: 4, cessationOfOperation: 5, certificateHold: 6,
-  removeFromCRL: 8, privilegeWithdrawn: 9, aACompromise: 10,
+  unspecified: 0,
+  keyCompromise: 1,
+  cACompromise: 2,
+  affiliationChanged: 3,
+  superseded: 4,
+  cessationOfOperation: 5,
+  certificateHold: 6,
+  removeFromCRL: 8,
+  privilegeWithdrawn: 9,
+  aACompromise: 10,
 } as const;
 type CrlReason = keyof typeof crlReasons;
 
-const final = (Object.keys(crlReasons) as CrlReason[]).filter((reason) => reason !== 'certificateHold' && reason !== 'removeFromCRL');
+const final = (Object.keys(crlReasons) as CrlReason[]).filter(
+  (reason) => reason !== 'certificateHold' && reason !== 'removeFromCRL',
+);
 
-/** Why something is ended at its issuer. That happens before it is recorded here, so what the audit log refuses is refused before. */
-export const Remark = z.string().max(1024).refine((text) => !holdsPrivateKey(text), 'A private key was given where none belongs.');
+/**
+ * Why something is ended at its issuer. That happens before it is recorded here, so what the audit log refuses is
+ * refused before.
+ */
+export const Remark = z
+  .string()
+  .max(1024)
+  .refine((text) => !holdsPrivateKey(text), 'A private key was given where none belongs.');
 
 /** PUT /certificates/{id}/revoke. */
-export const RevokeRequest = z.strictObject({
-  crlReason: z.union([z.enum(final), z.literal(final.map((reason) => crlReasons[reason]))], `Expected one of ${final.join(', ')}: revocation is final here, so there is no hold.`)
-    .transform((reason) => (typeof reason === 'string' ? reason : final.find((name) => crlReasons[name] === reason) ?? 'unspecified'))
-    .default('unspecified').meta({ description: 'By name or by number. Revocation is final here, so a hold is not among the reasons.' }),
-  comments: Remark.nullish(),
-}).meta({ id: 'RevokeRequest' });
+export const RevokeRequest = z
+  .strictObject({
+    crlReason: z
+      .union(
+        [z.enum(final), z.literal(final.map((reason) => crlReasons[reason]))],
+        `Expected one of ${final.join(', ')}: revocation is final here, so there is no hold.`,
+      )
+      .transform((reason) =>
+        typeof reason === 'string' ? reason : (final.find((name) => crlReasons[name] === reason) ?? 'unspecified'),
+      )
+      .default('unspecified')
+      .meta({ description: 'By name or by number. Revocation is final here, so a hold is not among the reasons.' }),
+    comments: Remark.nullish(),
+  })
+  .meta({ id: 'RevokeRequest' });
 export type RevokeRequest = z.output<typeof RevokeRequest>;
 
 export const RevokedView = z.object({ id: z.int() }).meta({ id: 'CertificateId' });

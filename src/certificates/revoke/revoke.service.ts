@@ -48,7 +48,12 @@ export class RevokeRecord {
       });
       await this.consequences.deploying.stopOf(tx, id);
       await this.consequences.succession.fellThrough(tx, cancelled);
-      await this.consequences.audit.record(tx, actor, { action: 'certificate.cancelled', targetType: 'certificate', targetId: id, after: { note } });
+      await this.consequences.audit.record(tx, actor, {
+        action: 'certificate.cancelled',
+        targetType: 'certificate',
+        targetId: id,
+        after: { note },
+      });
     });
   }
 
@@ -70,7 +75,12 @@ export class RevokeRecord {
     // What has come back stands in its place by now; nothing but the revoked certificate itself is taken away.
     await deploying.withdraw(tx, id);
     await notices.revoked(tx, revoked);
-    await audit.record(tx, actor, { action: 'certificate.revoked', targetType: 'certificate', targetId: id, after: { crlReason, comments } });
+    await audit.record(tx, actor, {
+      action: 'certificate.revoked',
+      targetType: 'certificate',
+      targetId: id,
+      after: { crlReason, comments },
+    });
   }
 }
 
@@ -84,16 +94,26 @@ export class RevokeRights {
   ) {}
 
   /**
-   * The certificate, and what else is stored of the very same: its issuer knows one alone, so whoever revokes it needs a right to
-   * all of them. Throws Problem `forbidden`, also while it is served somewhere, unless a key has been compromised; `wrong-state`;
-   * or `conflict` when nobody here could revoke it.
+   * The certificate, and what else is stored of the very same: its issuer knows one alone, so whoever revokes it needs
+   * a right to all of them. Throws Problem `forbidden`, also while it is served somewhere, unless a key has been
+   * compromised; `wrong-state`; or `conflict` when nobody here could revoke it.
    */
-  async demand(tx: Tx, actor: Actor, id: number, { crlReason }: RevokeRequest): Promise<[Certificate, ...Certificate[]]> {
+  async demand(
+    tx: Tx,
+    actor: Actor,
+    id: number,
+    { crlReason }: RevokeRequest,
+  ): Promise<[Certificate, ...Certificate[]]> {
     const certificate = await this.certificates.get(tx, id);
     await this.access.demandWrite(tx, actor, certificate);
     if (isUnfinished(certificate)) return [certificate];
-    if (!isRevocable(certificate)) throw new Problem('wrong-state', `Certificate ${certificate.name} is ${certificate.state}; it cannot be revoked.`);
-    if (certificate.authorityId === null) throw new Problem('conflict', 'The issuer of an imported certificate is not known here: revoke it there.');
+    if (!isRevocable(certificate))
+      throw new Problem(
+        'wrong-state',
+        `Certificate ${certificate.name} is ${certificate.state}; it cannot be revoked.`,
+      );
+    if (certificate.authorityId === null)
+      throw new Problem('conflict', 'The issuer of an imported certificate is not known here: revoke it there.');
     const twins = await this.certificates.twinsOf(tx, certificate);
     for (const twin of twins) await this.access.demandWrite(tx, actor, twin);
     if (!compromised.has(crlReason)) await this.demandUnserved(tx, [certificate, ...twins]);
@@ -101,9 +121,16 @@ export class RevokeRights {
   }
 
   private async demandUnserved(tx: Tx, certificates: readonly [Certificate, ...Certificate[]]): Promise<void> {
-    const served = await this.standing.servedAt(tx, certificates.map(({ id }) => id));
+    const served = await this.standing.servedAt(
+      tx,
+      certificates.map(({ id }) => id),
+    );
     if (served === null) return;
-    throw new Problem('forbidden', `Certificate ${certificates[0].name} is served at ${served}: its clients would be cut off. Replace it there first and have the source look again; with the reason keyCompromise it is revoked nevertheless.`);
+    throw new Problem(
+      'forbidden',
+      `Certificate ${certificates[0].name} is served at ${served}: its clients would be cut off. Replace it ` +
+        'there first and have the source look again; with the reason keyCompromise it is revoked nevertheless.',
+    );
   }
 }
 
@@ -122,27 +149,44 @@ export class RevokeService {
     const [certificate, ...twins] = await this.rights.demand(this.db.single, actor, id, request);
     if (isUnfinished(certificate)) return this.cancel(actor, certificate, request.comments ?? undefined);
     await this.tellIssuer(certificate, request);
-    await this.record.revoked(actor, [certificate, ...twins].map((one) => one.id), request);
+    await this.record.revoked(
+      actor,
+      [certificate, ...twins].map((one) => one.id),
+      request,
+    );
   }
 
-  /** What `revoke` would demand; nothing is done. Throws Problem `forbidden`, `wrong-state` when there is nothing to revoke, or `conflict`. */
+  /**
+   * What `revoke` would demand; nothing is done. Throws Problem `forbidden`, `wrong-state` when there is nothing to
+   * revoke, or `conflict`.
+   */
   async prepare(actor: Actor, id: number, request: RevokeRequest): Promise<void> {
     await this.rights.demand(this.db.single, actor, id, request);
   }
 
   private async cancel(actor: Actor, certificate: Certificate, note?: string): Promise<void> {
     if (certificate.orderRef !== null && certificate.authorityId !== null) {
-      await this.authorities.cancel(await this.authorities.get(certificate.authorityId), certificate.orderRef, AbortSignal.timeout(timeoutMs));
+      await this.authorities.cancel(
+        await this.authorities.get(certificate.authorityId),
+        certificate.orderRef,
+        AbortSignal.timeout(timeoutMs),
+      );
     }
     await this.record.cancelled(actor, certificate.id, note);
   }
 
   private async tellIssuer(certificate: Certificate, { crlReason, comments }: RevokeRequest): Promise<void> {
     const authority = await this.authorities.get(certificate.authorityId ?? 0);
-    await this.authorities.revoke(authority, {
-      chainPem: splitCertificates(certificate.fullChainPem), externalId: certificate.externalId ?? undefined,
-      reason: crlReasons[crlReason], comments: comments ?? undefined,
-    }, AbortSignal.timeout(timeoutMs));
+    await this.authorities.revoke(
+      authority,
+      {
+        chainPem: splitCertificates(certificate.fullChainPem),
+        externalId: certificate.externalId ?? undefined,
+        reason: crlReasons[crlReason],
+        comments: comments ?? undefined,
+      },
+      AbortSignal.timeout(timeoutMs),
+    );
   }
 }
 

@@ -26,11 +26,16 @@ export class PlanService {
     const successor = await this.certificates.findSuccessor(tx, id);
     const authority = certificate.authorityId === null ? null : await this.authorities.get(tx, certificate.authorityId);
     return {
-      willRenew: plan.at !== null, at: instantOrNull(plan.at), reason: plan.obstacle ?? plan.reason, text: plan.text,
+      willRenew: plan.at !== null,
+      at: instantOrNull(plan.at),
+      reason: plan.obstacle ?? plan.reason,
+      text: plan.text,
       policy: { id: policy.id, name: policy.name, days: policy.days, lifetimeFraction: policy.lifetimeFraction },
       authority: authority && { id: authority.id, name: authority.name, active: authority.active },
       successor: successor && { id: successor.id, name: successor.name, state: successor.state },
-      attempts: certificate.renewalAttempts, fault: certificate.renewalFault, detail: certificate.renewalDetail,
+      attempts: certificate.renewalAttempts,
+      fault: certificate.renewalFault,
+      detail: certificate.renewalDetail,
       destinations: await this.preview.placesOf(successor ?? certificate),
     };
   }

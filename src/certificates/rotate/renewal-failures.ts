@@ -40,7 +40,12 @@ export class RenewalFailures {
 
   private async tell(tx: Tx, row: Certificate): Promise<void> {
     const after = { attempts: row.renewalAttempts, fault: row.renewalFault, detail: row.renewalDetail };
-    await this.audit.record(tx, systemActor('rotate'), { action: 'certificate.renewal-failed', targetType: 'certificate', targetId: row.id, after });
+    await this.audit.record(tx, systemActor('rotate'), {
+      action: 'certificate.renewal-failed',
+      targetType: 'certificate',
+      targetId: row.id,
+      after,
+    });
     await this.notices.rotationFailed(tx, row);
   }
 }

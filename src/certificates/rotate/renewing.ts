@@ -23,9 +23,18 @@ import { boundsOf, renewedValidity, type Validity, ValidityRefused } from '../is
 import type { TermsWithoutDates } from '../terms.js';
 
 /** `links`: of the old certificate, as its successor got them. */
-interface Renewed { old: Certificate; links: Links; id: number; issued: boolean; notify: boolean }
+interface Renewed {
+  old: Certificate;
+  links: Links;
+  id: number;
+  issued: boolean;
+  notify: boolean;
+}
 
-/** The certificate to be renewed has changed since its successor was made for it: that would go to the wrong people or places. */
+/**
+ * The certificate to be renewed has changed since its successor was made for it: that would go to the wrong people or
+ * places.
+ */
 export class StalePredecessor extends Problem {
   constructor({ name }: Pick<Certificate, 'name'>) {
     super('conflict', `Certificate ${name} has been changed meanwhile: look at it again.`);
@@ -46,8 +55,10 @@ export class RenewalFollowUp {
     const { destinationIds } = links;
     if (!notify) await this.notices.withholdRotated(tx, id);
     await this.certificates.change(tx, old.id, async (row) => {
-      if (row.state !== 'issued') throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not renewed.`);
-      if (!isDeepStrictEqual([inherited(row), await this.certificates.linksOf(tx, row.id)], [inherited(old), links])) throw new StalePredecessor(row);
+      if (row.state !== 'issued')
+        throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not renewed.`);
+      if (!isDeepStrictEqual([inherited(row), await this.certificates.linksOf(tx, row.id)], [inherited(old), links]))
+        throw new StalePredecessor(row);
       row.recordRenewal();
       if (issued) row.recordRenewed();
     });
@@ -60,7 +71,11 @@ export class RenewalFollowUp {
 /** Where and when a renewal takes place. */
 @Injectable()
 export class RenewalContext {
-  constructor(readonly db: Database, readonly clock: Clock, readonly config: Config) {}
+  constructor(
+    readonly db: Database,
+    readonly clock: Clock,
+    readonly config: Config,
+  ) {}
 }
 
 /** Decides what the successor looks like. */
@@ -74,17 +89,38 @@ export class RenewalPlans {
     private readonly subjects: Subjects,
   ) {}
 
-  async of(loaded: LoadedAuthority, old: Certificate, terms: TermsWithoutDates, { userId }: Actor): Promise<{ blueprint: Blueprint; links: Links }> {
+  async of(
+    loaded: LoadedAuthority,
+    old: Certificate,
+    terms: TermsWithoutDates,
+    { userId }: Actor,
+  ): Promise<{ blueprint: Blueprint; links: Links }> {
     const tx = this.context.db.single;
-    const [policy, links] = await Promise.all([this.policies.get(tx, old.rotationPolicyId), this.certificates.linksOf(tx, old.id)]);
+    const [policy, links] = await Promise.all([
+      this.policies.get(tx, old.rotationPolicyId),
+      this.certificates.linksOf(tx, old.id),
+    ]);
     const notifications = await this.notifications.getMany(tx, links.notificationIds);
     const secretId = randomUUID();
     const custody = {
-      ...inherited(old), description: `Renewal of ${old.name}.`, creatorId: old.creatorId, authorityId: loaded.authority.id, renewsId: old.id, requestKey: null, requestSha256: null,
+      ...inherited(old),
+      description: `Renewal of ${old.name}.`,
+      creatorId: old.creatorId,
+      authorityId: loaded.authority.id,
+      renewsId: old.id,
+      requestKey: null,
+      requestSha256: null,
     };
     const blueprint = {
-      custody, terms, validity: this.validity(loaded, old), policy, replacesIds: [old.id], roleIds: links.roleIds, issuerRoleIds: links.issuerRoleIds,
-      notificationIds: links.notificationIds, leadsS: notifications.filter(({ active }) => active).map(({ leadS }) => leadS),
+      custody,
+      terms,
+      validity: this.validity(loaded, old),
+      policy,
+      replacesIds: [old.id],
+      roleIds: links.roleIds,
+      issuerRoleIds: links.issuerRoleIds,
+      notificationIds: links.notificationIds,
+      leadsS: notifications.filter(({ active }) => active).map(({ leadS }) => leadS),
       subject: await this.subjects.make(old.keyType, terms, secretId, userId),
     };
     return { blueprint, links };
@@ -113,8 +149,9 @@ export class Renewing {
   ) {}
 
   /**
-   * The successor's id. `notify`: whether the owner is told once it is in place. At most one successor can exist: a second caller gets Problem `conflict`.
-   * Throws PluginError when the issuer refuses, StalePredecessor, Problem `forbidden` when the names have become forbidden.
+   * The successor's id. `notify`: whether the owner is told once it is in place. At most one successor can exist: a
+   * second caller gets Problem `conflict`. Throws PluginError when the issuer refuses, StalePredecessor, Problem
+   * `forbidden` when the names have become forbidden.
    */
   async renew(actor: Actor, old: Certificate, notify = true): Promise<number> {
     const authorityId = authorityOf(old);
@@ -127,19 +164,45 @@ export class Renewing {
   }
 
   /** What the successor would be like. Throws as `renew` would before anyone is asked to sign. */
-  async outline(actor: Actor, old: Certificate): Promise<{ authority: LoadedAuthority['authority']; terms: TermsWithoutDates; validity: Validity; name: string }> {
+  async outline(
+    actor: Actor,
+    old: Certificate,
+  ): Promise<{ authority: LoadedAuthority['authority']; terms: TermsWithoutDates; validity: Validity; name: string }> {
     const loaded = await this.authorities.get(authorityOf(old));
     const { authority } = loaded;
     if (!authority.active) throw new Problem('conflict', `Authority ${authority.name} is not active.`);
     const terms = await this.admission.ofRenewal(actor, old, loaded);
     const validity = this.plans.validity(loaded, old);
-    return { authority, terms, validity, name: baseName(undefined, { terms, issuer: { commonName: authority.commonName, selfSigned: false }, ...validity }) };
+    return {
+      authority,
+      terms,
+      validity,
+      name: baseName(undefined, {
+        terms,
+        issuer: { commonName: authority.commonName, selfSigned: false },
+        ...validity,
+      }),
+    };
   }
 
-  private async renewFrom(authority: LoadedAuthority, actor: Actor, old: Certificate, notify: boolean): Promise<number> {
-    const { blueprint, links } = await this.plans.of(authority, old, await this.admission.ofRenewal(actor, old, authority), actor);
+  private async renewFrom(
+    authority: LoadedAuthority,
+    actor: Actor,
+    old: Certificate,
+    notify: boolean,
+  ): Promise<number> {
+    const { blueprint, links } = await this.plans.of(
+      authority,
+      old,
+      await this.admission.ofRenewal(actor, old, authority),
+      actor,
+    );
     const after = { owner: old.owner, renews: old.id };
-    const { id } = await this.issuing.run(blueprint, authority, { actor, after, consequences: (tx, newId, issued) => this.follow.stored(tx, { old, links, id: newId, issued, notify }) });
+    const { id } = await this.issuing.run(blueprint, authority, {
+      actor,
+      after,
+      consequences: (tx, newId, issued) => this.follow.stored(tx, { old, links, id: newId, issued, notify }),
+    });
     return id;
   }
 }

@@ -10,7 +10,10 @@ import { planOf } from '../planning.js';
 /** Certificates that are planned anew in one transaction. */
 const batch = 1000;
 
-/** After a policy has changed: plans its certificates anew. Each run does one batch and leaves the rest to the next, so nothing is done twice when it is cut off. */
+/**
+ * After a policy has changed: plans its certificates anew. Each run does one batch and leaves the rest to the next, so
+ * nothing is done twice when it is cut off.
+ */
 @Injectable()
 export class ReplanJob implements OnModuleInit {
   constructor(
@@ -30,7 +33,10 @@ export class ReplanJob implements OnModuleInit {
       const rows = await this.due.lockOfPolicy(tx, policyId, after, batch);
       if (rows.length === 0) return;
       const policy = await this.policies.get(tx, policyId);
-      const successions = await this.certificates.successionsOf(tx, rows.map((row) => row.id));
+      const successions = await this.certificates.successionsOf(
+        tx,
+        rows.map((row) => row.id),
+      );
       for (const [i, row] of rows.entries()) row.planNext(planOf(row, policy, successions[i]));
       await this.due.savePlans(tx, rows);
       if (rows.length === batch) await replanPolicy.enqueue(tx, { policyId, after: rows.at(-1)?.id ?? 0 });

@@ -17,16 +17,28 @@ export class RotateController {
     private readonly reader: CertificateReader,
   ) {}
 
-  @Get(':id/plan') @Requires('certificate:read') @Summary('When a certificate renews and why, or why not') @Answers(200, PlanView)
+  @Get(':id/plan')
+  @Requires('certificate:read')
+  @Summary('When a certificate renews and why, or why not')
+  @Answers(200, PlanView)
   plan(@Id() id: number): Promise<PlanView> {
     return this.plans.plan(id);
   }
 
-  @Post(':id/reissue') @Requires('certificate:issue')
-  @Summary('Renew a certificate now', 'Same properties, new key, same destinations. Answers with the successor, or with what would change. 202: the issuer is still at work; ask again for it.')
-  @Answers(200, z.union([CertificateView, RotationView])) @Answers(202, CertificateView)
+  @Post(':id/reissue')
+  @Requires('certificate:issue')
+  @Summary(
+    'Renew a certificate now',
+    'Same properties, new key, same destinations. Answers with the successor, or with ' +
+      'what would change. 202: the issuer is still at work; ask again for it.',
+  )
+  @Answers(200, z.union([CertificateView, RotationView]))
+  @Answers(202, CertificateView)
   async reissue(
-    @Who() actor: Actor, @Id() id: number, @JsonBody(RotateRequest) body: RotateRequest, @Res({ passthrough: true }) reply: FastifyReply,
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(RotateRequest) body: RotateRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<CertificateView | RotationView> {
     if (body.dryRun) return this.rotation.previewReissue(actor, id);
     const view = await this.reader.settled(await this.rotation.reissue(actor, id, body));
@@ -34,8 +46,13 @@ export class RotateController {
     return view;
   }
 
-  @Post(':id/rotate') @Requires('certificate:issue')
-  @Summary('Put a successor in place', 'Has one issued unless there is one, and delivered wherever it has not arrived. Can be repeated.') @Answers(200, RotationView)
+  @Post(':id/rotate')
+  @Requires('certificate:issue')
+  @Summary(
+    'Put a successor in place',
+    'Has one issued unless there is one, and delivered wherever it has not arrived. Can be repeated.',
+  )
+  @Answers(200, RotationView)
   rotate(@Who() actor: Actor, @Id() id: number, @JsonBody(RotateRequest) body: RotateRequest): Promise<RotationView> {
     return this.rotation.rotate(actor, id, body);
   }

@@ -5,48 +5,74 @@ import { certificateStates } from '../certificate.entity.js';
 const Named = z.object({ id: z.int(), name: z.string() });
 const Successor = Named.extend({ state: z.enum(certificateStates) });
 
-const Place = z.object({
-  destinationId: z.int(), label: z.string(), location: z.string().nullable().meta({ description: 'Where it lies or would lie, as a person would write it.' }),
-  state: z.string().nullable().meta({ description: 'Of the delivery; null where none has been planned yet.' }),
-}).meta({ id: 'RotationPlace' });
+const Place = z
+  .object({
+    destinationId: z.int(),
+    label: z.string(),
+    location: z.string().nullable().meta({ description: 'Where it lies or would lie, as a person would write it.' }),
+    state: z.string().nullable().meta({ description: 'Of the delivery; null where none has been planned yet.' }),
+  })
+  .meta({ id: 'RotationPlace' });
 export type Place = z.output<typeof Place>;
 
 /** GET /certificates/{id}/plan. */
-export const PlanView = z.object({
-  willRenew: z.boolean(),
-  at: InstantOut.nullable(),
-  reason: z.string(),
-  text: z.string(),
-  policy: Named.extend({ days: z.int().nullable(), lifetimeFraction: z.number().nullable() }),
-  authority: Named.extend({ active: z.boolean() }).nullable().meta({ description: 'Who would issue its successor.' }),
-  successor: Successor.nullable().meta({ description: 'What is to take its place, where that has been asked for.' }),
-  attempts: z.int().meta({ description: 'Renewals in a row that did not go through.' }),
-  fault: z.string().nullable(),
-  detail: z.string().nullable(),
-  destinations: z.array(Place).meta({ description: 'Where its successor goes; it is superseded once that has arrived at all of them.' }),
-}).meta({ id: 'RenewalPlan' });
+export const PlanView = z
+  .object({
+    willRenew: z.boolean(),
+    at: InstantOut.nullable(),
+    reason: z.string(),
+    text: z.string(),
+    policy: Named.extend({ days: z.int().nullable(), lifetimeFraction: z.number().nullable() }),
+    authority: Named.extend({ active: z.boolean() }).nullable().meta({ description: 'Who would issue its successor.' }),
+    successor: Successor.nullable().meta({ description: 'What is to take its place, where that has been asked for.' }),
+    attempts: z.int().meta({ description: 'Renewals in a row that did not go through.' }),
+    fault: z.string().nullable(),
+    detail: z.string().nullable(),
+    destinations: z
+      .array(Place)
+      .meta({ description: 'Where its successor goes; it is superseded once that has arrived at all of them.' }),
+  })
+  .meta({ id: 'RenewalPlan' });
 export type PlanView = z.output<typeof PlanView>;
 
 /** POST /certificates/{id}/reissue and /rotate; everything may be left out. */
-export const RotateRequest = z.strictObject({
-  dryRun: z.boolean().default(false).meta({ description: 'Only say what would change.' }),
-  notify: z.boolean().default(true).meta({ description: 'Tell the owner by mail when the successor is in place. A failure is told in any case.' }),
-}).prefault({}).meta({ id: 'RotateRequest' });
+export const RotateRequest = z
+  .strictObject({
+    dryRun: z.boolean().default(false).meta({ description: 'Only say what would change.' }),
+    notify: z
+      .boolean()
+      .default(true)
+      .meta({ description: 'Tell the owner by mail when the successor is in place. A failure is told in any case.' }),
+  })
+  .prefault({})
+  .meta({ id: 'RotateRequest' });
 export type RotateRequest = z.output<typeof RotateRequest>;
 
 /** What a rotation changes, or would. */
-export const RotationView = z.object({
-  dryRun: z.boolean(),
-  certificate: Named,
-  action: z.enum(['reissue', 'redeploy', 'none']).meta({ description: '`reissue`: a successor is issued and delivered. `redeploy`: there is one, and what has not arrived of it is tried again.' }),
-  text: z.string(),
-  successor: z.object({
-    id: z.int().nullable().meta({ description: 'Null as long as it has not been asked for.' }),
-    name: z.string().meta({ description: 'By the pattern; where that is taken, the serial number follows.' }),
-    authority: z.string().nullable(), keyType: z.string(), names: z.array(z.string()), notBefore: InstantOut, notAfter: InstantOut,
-  }).nullable(),
-  destinations: z.array(Place),
-  supersedes: z.array(Named).meta({ description: 'What the successor takes the place of, once it is in place.' }),
-  tells: z.string().nullable().meta({ description: 'Who is told by mail.' }),
-}).meta({ id: 'Rotation' });
+export const RotationView = z
+  .object({
+    dryRun: z.boolean(),
+    certificate: Named,
+    action: z.enum(['reissue', 'redeploy', 'none']).meta({
+      description:
+        '`reissue`: a successor is issued and delivered. `redeploy`: there is one, ' +
+        'and what has not arrived of it is tried again.',
+    }),
+    text: z.string(),
+    successor: z
+      .object({
+        id: z.int().nullable().meta({ description: 'Null as long as it has not been asked for.' }),
+        name: z.string().meta({ description: 'By the pattern; where that is taken, the serial number follows.' }),
+        authority: z.string().nullable(),
+        keyType: z.string(),
+        names: z.array(z.string()),
+        notBefore: InstantOut,
+        notAfter: InstantOut,
+      })
+      .nullable(),
+    destinations: z.array(Place),
+    supersedes: z.array(Named).meta({ description: 'What the successor takes the place of, once it is in place.' }),
+    tells: z.string().nullable().meta({ description: 'Who is told by mail.' }),
+  })
+  .meta({ id: 'Rotation' });
 export type RotationView = z.output<typeof RotationView>;

@@ -30,13 +30,17 @@ export class RotateService {
     private readonly rotation: Rotation,
   ) {}
 
-  /** The successor's id. `notify`: whether the owner is told once it is in place. Throws Problem `conflict` when there is one already. */
+  /**
+   * The successor's id. `notify`: whether the owner is told once it is in place. Throws Problem `conflict` when there
+   * is one already.
+   */
   async reissue(actor: Actor, id: number, { notify }: { notify: boolean } = { notify: true }): Promise<number> {
     const certificate = await this.reissuable(actor, id);
     try {
       return await this.rotation.renewing.renew(actor, certificate, notify);
     } catch (error) {
-      if (violatedConstraint(error) === 'certificate_one_renewal') throw new Problem('conflict', `Certificate ${certificate.name} is being renewed already.`);
+      if (violatedConstraint(error) === 'certificate_one_renewal')
+        throw new Problem('conflict', `Certificate ${certificate.name} is being renewed already.`);
       throw error;
     }
   }
@@ -45,22 +49,31 @@ export class RotateService {
   async previewReissue(actor: Actor, id: number): Promise<RotationView> {
     const certificate = await this.reissuable(actor, id);
     const preview = await this.rotation.preview.of(actor, certificate);
-    if (preview.action !== 'reissue') throw new Problem('conflict', `Certificate ${certificate.name} is being renewed already.`);
+    if (preview.action !== 'reissue')
+      throw new Problem('conflict', `Certificate ${certificate.name} is being renewed already.`);
     return preview;
   }
 
-  /** Has a successor issued unless there is one, or what has not arrived of it delivered again. Repeating it does no harm. */
-  async rotate(actor: Actor, id: number, { dryRun, notify }: { dryRun: boolean; notify: boolean }): Promise<RotationView> {
+  /**
+   * Has a successor issued unless there is one, or what has not arrived of it delivered again. Repeating it does no
+   * harm.
+   */
+  async rotate(
+    actor: Actor,
+    id: number,
+    { dryRun, notify }: { dryRun: boolean; notify: boolean },
+  ): Promise<RotationView> {
     const certificate = await this.changeable(actor, id);
     demandRotatable(certificate);
     const before = await this.rotation.preview.of(actor, certificate);
     if (before.action === 'reissue') await this.access.demandIssue(actor, certificate);
-    if (before.action === 'redeploy' && !actor.permissions.has('delivery:retry')) throw new Problem('forbidden', 'To deliver again what has not arrived needs delivery:retry.');
+    if (before.action === 'redeploy' && !actor.permissions.has('delivery:retry'))
+      throw new Problem('forbidden', 'To deliver again what has not arrived needs delivery:retry.');
     const told = notify ? before : { ...before, tells: null };
     if (dryRun) return told;
     if (before.action === 'reissue') await this.reissue(actor, id, { notify });
     if (before.action === 'redeploy') await this.rotation.deliveries.retryOpen(actor, before.successor?.id ?? 0);
-    return { ...told, dryRun: false, ...await this.outcome(id) };
+    return { ...told, dryRun: false, ...(await this.outcome(id)) };
   }
 
   private async outcome(id: number): Promise<Partial<RotationView>> {
@@ -73,7 +86,8 @@ export class RotateService {
   private async reissuable(actor: Actor, id: number): Promise<Certificate> {
     const certificate = await this.changeable(actor, id);
     await this.access.demandIssue(actor, certificate);
-    if (certificate.state !== 'issued') throw new Problem('wrong-state', `Certificate ${certificate.name} is ${certificate.state}; it is not renewed.`);
+    if (certificate.state !== 'issued')
+      throw new Problem('wrong-state', `Certificate ${certificate.name} is ${certificate.state}; it is not renewed.`);
     return certificate;
   }
 

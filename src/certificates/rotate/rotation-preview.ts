@@ -35,20 +35,36 @@ export class RotationPreview {
   /** Where a certificate is to stand. */
   async placesOf(certificate: Certificate): Promise<Place[]> {
     const deliveries = await this.deliveries.of(this.db.single, certificate.id);
-    return Promise.all(deliveries.filter(({ state }) => state !== 'removing' && state !== 'removed')
-      .map(async ({ destinationId, state, location }) => ({ ...await this.places.at(this.db.single, certificate, destinationId), ...(location && { location }), state })));
+    return Promise.all(
+      deliveries
+        .filter(({ state }) => state !== 'removing' && state !== 'removed')
+        .map(async ({ destinationId, state, location }) => ({
+          ...(await this.places.at(this.db.single, certificate, destinationId)),
+          ...(location && { location }),
+          state,
+        })),
+    );
   }
 
   private async what(actor: Actor, old: Certificate): Promise<What> {
-    if (old.state === 'superseded') return none(old.awaitsDeployment ? 'Its successor has no destination: put it in place by hand.' : 'A successor has taken its place.');
+    if (old.state === 'superseded')
+      return none(
+        old.awaitsDeployment
+          ? 'Its successor has no destination: put it in place by hand.'
+          : 'A successor has taken its place.',
+      );
     const successor = await this.certificates.findSuccessor(this.db.single, old.id);
     if (successor) return this.ofSuccessor(successor);
     const { authority, terms, validity, name } = await this.renewing.outline(actor, old);
     const destinations = (await this.placesOf(old)).map((place) => ({ ...place, state: null }));
     const names = searchNames(terms.subject.commonName ?? '', terms);
     return {
-      action: 'reissue', destinations,
-      text: destinations.length > 0 ? `A successor is issued and delivered to ${destinations.length} destinations.` : 'A successor is issued; nothing delivers it.',
+      action: 'reissue',
+      destinations,
+      text:
+        destinations.length > 0
+          ? `A successor is issued and delivered to ${destinations.length} destinations.`
+          : 'A successor is issued; nothing delivers it.',
       successor: { id: null, name, authority: authority.name, keyType: old.keyType, names, ...datesOf(validity) },
     };
   }
@@ -57,30 +73,52 @@ export class RotationPreview {
   async ofSuccessor(successor: Certificate): Promise<What> {
     const destinations = await this.placesOf(successor);
     const { id, name, keyType, terms } = successor;
-    const shown = { id, name, authority: null, keyType, names: searchNames(successor.commonName, terms), ...datesOf(successor) };
+    const shown = {
+      id,
+      name,
+      authority: null,
+      keyType,
+      names: searchNames(successor.commonName, terms),
+      ...datesOf(successor),
+    };
     const missing = destinations.filter(({ state }) => state === 'planned' || state === 'failing').length;
-    if (successor.bodyPem === null) return { ...none('Its successor has been asked for; the issuer is still at work.'), successor: shown, destinations };
-    return { action: 'redeploy', text: `Its successor is issued; ${missing} of ${destinations.length} deliveries are tried again.`, successor: shown, destinations };
+    if (successor.bodyPem === null)
+      return {
+        ...none('Its successor has been asked for; the issuer is still at work.'),
+        successor: shown,
+        destinations,
+      };
+    return {
+      action: 'redeploy',
+      text: `Its successor is issued; ${missing} of ${destinations.length} deliveries are tried again.`,
+      successor: shown,
+      destinations,
+    };
   }
 
   /** Those that are replaced together: the certificate and what it has renewed without being in place. */
   private async inForce(old: Certificate): Promise<{ id: number; name: string }[]> {
     const line = new Map((await this.certificates.lineOf(this.db.single, old.id)).map((row) => [row.id, row]));
     const found: { id: number; name: string }[] = [];
-    for (let row = line.get(old.id); row?.state === 'issued'; row = line.get(row.renewsId ?? 0)) found.push({ id: row.id, name: row.name });
+    for (let row = line.get(old.id); row?.state === 'issued'; row = line.get(row.renewsId ?? 0))
+      found.push({ id: row.id, name: row.name });
     return found;
   }
 }
 
 /** Throws Problem `wrong-state` for what no successor takes the place of. */
 export function demandRotatable({ name, state }: Certificate): void {
-  if (state !== 'issued' && state !== 'superseded') throw new Problem('wrong-state', `Certificate ${name} is ${state}; it is not renewed.`);
+  if (state !== 'issued' && state !== 'superseded')
+    throw new Problem('wrong-state', `Certificate ${name} is ${state}; it is not renewed.`);
 }
 
 function none(text: string): What {
   return { action: 'none', text, successor: null, destinations: [] };
 }
 
-function datesOf({ notBefore, notAfter }: { notBefore: Date; notAfter: Date }): { notBefore: string; notAfter: string } {
+function datesOf({ notBefore, notAfter }: { notBefore: Date; notAfter: Date }): {
+  notBefore: string;
+  notAfter: string;
+} {
   return { notBefore: instant(notBefore), notAfter: instant(notAfter) };
 }

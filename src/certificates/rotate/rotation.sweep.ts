@@ -17,7 +17,10 @@ const batch = 200;
 /** The rows that the sweep looks at, together. */
 @Injectable()
 export class SweptRepositories {
-  constructor(readonly due: DueRepository, readonly deliveries: DeliveryRepository) {}
+  constructor(
+    readonly due: DueRepository,
+    readonly deliveries: DeliveryRepository,
+  ) {}
 }
 
 /** Finds what is due (renewals, orders, deliveries) by the columns that say when, and gives it out as jobs. */
@@ -38,17 +41,29 @@ export class RotationSweep implements OnModuleInit {
   /** One look; repeated at once while there is more than one batch. */
   async run(): Promise<void> {
     const { due, deliveries } = this.rows;
-    await this.giveOut(rotateCertificate.name, 'certificateId', (tx, now, again) => due.takeDue(tx, 'nextRenewalAt', now, again));
-    await this.giveOut(issueCertificate.name, 'certificateId', (tx, now, again) => due.takeDue(tx, 'nextAttemptAt', now, again));
+    await this.giveOut(rotateCertificate.name, 'certificateId', (tx, now, again) =>
+      due.takeDue(tx, 'nextRenewalAt', now, again),
+    );
+    await this.giveOut(issueCertificate.name, 'certificateId', (tx, now, again) =>
+      due.takeDue(tx, 'nextAttemptAt', now, again),
+    );
     await this.giveOut(deployCertificate.name, 'deliveryId', (tx, now, again) => deliveries.takeDue(tx, now, again));
   }
 
-  private async giveOut(job: string, idName: string, take: (tx: Tx, now: Date, again: Date) => Promise<number[]>): Promise<void> {
+  private async giveOut(
+    job: string,
+    idName: string,
+    take: (tx: Tx, now: Date, again: Date) => Promise<number[]>,
+  ): Promise<void> {
     for (let taken = batch; taken === batch;) {
       taken = await this.db.write(async (tx) => {
         const now = this.clock.now();
         const ids = await take(tx, now, new Date(now.getTime() + againMs));
-        await addManyToOutbox(tx, job, ids.map((id) => ({ data: { [idName]: id } })));
+        await addManyToOutbox(
+          tx,
+          job,
+          ids.map((id) => ({ data: { [idName]: id } })),
+        );
         return ids.length;
       });
     }

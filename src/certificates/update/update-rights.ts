@@ -22,14 +22,25 @@ export class UpdateRights {
     return this.access.demandChange(tx, actor, certificate);
   }
 
-  /** By what is stored in `tx` now; `row` is the certificate as it is before the change. Throws Problem `forbidden`, `wrong-state`. */
+  /**
+   * By what is stored in `tx` now; `row` is the certificate as it is before the change. Throws Problem `forbidden`,
+   * `wrong-state`.
+   */
   async demand(tx: Tx, actor: Actor, row: Certificate, wishes: Wishes): Promise<void> {
-    const { request: { owner = row.owner, roles }, found } = wishes;
+    const {
+      request: { owner = row.owner, roles },
+      found,
+    } = wishes;
     await this.access.demandChange(tx, actor, row);
     const { roleIds, destinationIds } = await this.certificates.linksOf(tx, row.id);
     const sameRoles = roles === undefined || roles.every((role) => role.id !== undefined && roleIds.includes(role.id));
     if (owner !== row.owner || !sameRoles) await this.access.demandHandOver(tx, actor, row);
-    await this.demandDelivery(tx, actor, row, found.destinationIds.filter((id) => !destinationIds.includes(id)));
+    await this.demandDelivery(
+      tx,
+      actor,
+      row,
+      found.destinationIds.filter((id) => !destinationIds.includes(id)),
+    );
     const { added, freed } = await this.relinking.replacing(tx, row, wishes);
     await this.relations.demandReplacing(tx, actor, [...added, ...freed]);
   }
@@ -38,7 +49,11 @@ export class UpdateRights {
   private async demandDelivery(tx: Tx, actor: Actor, row: Certificate, addedIds: readonly number[]): Promise<void> {
     if (addedIds.length === 0) return;
     await this.access.demandDelivery(tx, actor, row, addedIds);
-    for (let heir = await this.certificates.findSuccessor(tx, row.id); heir; heir = await this.certificates.findSuccessor(tx, heir.id)) {
+    for (
+      let heir = await this.certificates.findSuccessor(tx, row.id);
+      heir;
+      heir = await this.certificates.findSuccessor(tx, heir.id)
+    ) {
       await this.access.demandChange(tx, actor, heir);
       await this.access.demandDelivery(tx, actor, heir, addedIds);
     }

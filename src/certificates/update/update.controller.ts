@@ -13,26 +13,54 @@ export class UpdateController {
     private readonly reader: CertificateReader,
   ) {}
 
-  @Put(':id') @Requires('certificate:update')
-  @Summary('Change how a certificate is looked after', 'Owner, notices, rotation, destinations, roles. A destination that is no longer named loses the certificate; its delivery shows how far that is.')
+  @Put(':id')
+  @Requires('certificate:update')
+  @Summary(
+    'Change how a certificate is looked after',
+    'Owner, notices, rotation, destinations, roles. A destination that is no longer ' +
+      'named loses the certificate; its delivery shows how far that is.',
+  )
   @Answers(200, CertificateView)
-  update(@Who() actor: Actor, @Id() id: number, @JsonBody(UpdateRequest) body: UpdateRequest): Promise<CertificateView> {
+  update(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(UpdateRequest) body: UpdateRequest,
+  ): Promise<CertificateView> {
     return this.change(actor, id, body);
   }
 
-  @Post(':id/update/switches') @Requires('certificate:update') @Summary('Switch notices and rotation on or off') @Answers(200, CertificateView)
-  switches(@Who() actor: Actor, @Id() id: number, @JsonBody(SwitchesRequest) body: SwitchesRequest): Promise<CertificateView> {
+  @Post(':id/update/switches')
+  @Requires('certificate:update')
+  @Summary('Switch notices and rotation on or off')
+  @Answers(200, CertificateView)
+  switches(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(SwitchesRequest) body: SwitchesRequest,
+  ): Promise<CertificateView> {
     return this.change(actor, id, body);
   }
 
-  @Post(':id/update/owner') @Requires('certificate:update')
-  @Summary('Give a certificate to another owner', "The former owner's role and default notifications make room for the new owner's.") @Answers(200, CertificateView)
+  @Post(':id/update/owner')
+  @Requires('certificate:update')
+  @Summary(
+    'Give a certificate to another owner',
+    "The former owner's role and default notifications make room for the new owner's.",
+  )
+  @Answers(200, CertificateView)
   owner(@Who() actor: Actor, @Id() id: number, @JsonBody(OwnerRequest) body: OwnerRequest): Promise<CertificateView> {
     return this.change(actor, id, body);
   }
 
-  @Put(':id/description') @Requires('certificate:update') @Summary('Describe a certificate') @Answers(200, CertificateView)
-  description(@Who() actor: Actor, @Id() id: number, @JsonBody(DescriptionRequest) body: DescriptionRequest): Promise<CertificateView> {
+  @Put(':id/description')
+  @Requires('certificate:update')
+  @Summary('Describe a certificate')
+  @Answers(200, CertificateView)
+  description(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(DescriptionRequest) body: DescriptionRequest,
+  ): Promise<CertificateView> {
     return this.change(actor, id, body);
   }
 

@@ -2,13 +2,20 @@ import { z } from 'zod';
 import { OwnerName } from '../../roles/role-name.js';
 import { Care } from '../issue/issue.schema.js';
 
-/** PUT /certificates/{id}: what is absent stays as it is. Members of the certificate itself are ignored, because clients send the whole object back. */
+/**
+ * PUT /certificates/{id}: what is absent stays as it is. Members of the certificate itself are ignored, because clients
+ * send the whole object back.
+ */
 export const UpdateRequest = z.looseObject({ owner: OwnerName.optional(), ...Care }).meta({ id: 'UpdateRequest' });
 export type UpdateRequest = z.output<typeof UpdateRequest>;
 
 /** POST /certificates/{id}/update/switches. */
-export const SwitchesRequest = z.strictObject({ notify: z.boolean().optional(), rotation: z.boolean().optional() })
-  .refine(({ notify, rotation }) => notify !== undefined || rotation !== undefined, { message: 'Give notify, rotation or both.', path: ['notify'] })
+export const SwitchesRequest = z
+  .strictObject({ notify: z.boolean().optional(), rotation: z.boolean().optional() })
+  .refine(({ notify, rotation }) => notify !== undefined || rotation !== undefined, {
+    message: 'Give notify, rotation or both.',
+    path: ['notify'],
+  })
   .meta({ id: 'SwitchesRequest' });
 export type SwitchesRequest = z.output<typeof SwitchesRequest>;
 
@@ -17,5 +24,7 @@ export const OwnerRequest = z.strictObject({ owner: OwnerName }).meta({ id: 'Own
 export type OwnerRequest = z.output<typeof OwnerRequest>;
 
 /** PUT /certificates/{id}/description. */
-export const DescriptionRequest = z.strictObject({ description: Care.description.unwrap() }).meta({ id: 'DescriptionRequest' });
+export const DescriptionRequest = z
+  .strictObject({ description: Care.description.unwrap() })
+  .meta({ id: 'DescriptionRequest' });
 export type DescriptionRequest = z.output<typeof DescriptionRequest>;

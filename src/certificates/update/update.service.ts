@@ -29,13 +29,18 @@ export class UpdateChanges {
     const before = pick(row);
     this.assign(row, wishes);
     await this.relinking.relink(tx, row, { ...wishes, formerOwner: before.owner === row.owner ? null : before.owner });
-    if (request.notifications || row.owner !== before.owner || row.notify !== before.notify) await this.coverage.coverBare(tx, row);
+    if (request.notifications || row.owner !== before.owner || row.notify !== before.notify)
+      await this.coverage.coverBare(tx, row);
     await this.planning.plan(tx, row);
     await this.audit.record(tx, actor, {
-      action: 'certificate.updated', targetType: 'certificate', targetId: row.id, before,
+      action: 'certificate.updated',
+      targetType: 'certificate',
+      targetId: row.id,
+      before,
       after: {
         ...pick(row),
-        ...(request.destinations && { destinationIds: found.destinationIds }), ...(request.roles && { roleIds: found.roleIds }),
+        ...(request.destinations && { destinationIds: found.destinationIds }),
+        ...(request.roles && { roleIds: found.roleIds }),
         ...(request.notifications && { notificationIds: found.notificationIds }),
         ...((request.replaces ?? request.replacements) && { replacesIds: found.replacesIds }),
       },
@@ -48,7 +53,8 @@ export class UpdateChanges {
     row.owner = owner;
     row.description = request.description === undefined ? row.description : request.description;
     // Clients send the whole object back, with both names of the switch: the one that was changed counts.
-    row.notify = [request.notify, request.active].find((asked) => asked !== undefined && asked !== row.notify) ?? row.notify;
+    row.notify =
+      [request.notify, request.active].find((asked) => asked !== undefined && asked !== row.notify) ?? row.notify;
     row.rotation = request.rotation ?? row.rotation;
     row.rotationPolicyId = request.rotationPolicy ? found.policy.id : row.rotationPolicyId;
   }
@@ -77,7 +83,11 @@ export class UpdateLookup {
     if (owner === certificate.owner || !notifications?.length) return found;
     // Whatever else is named: a new owner gets the warnings that owners get.
     const defaults = await this.relations.find({ owner });
-    return { ...found, notificationIds: [...found.notificationIds, ...defaults.notificationIds], missing: defaults.missing };
+    return {
+      ...found,
+      notificationIds: [...found.notificationIds, ...defaults.notificationIds],
+      missing: defaults.missing,
+    };
   }
 }
 
@@ -92,22 +102,42 @@ export class UpdateService {
     private readonly changes: UpdateChanges,
   ) {}
 
-  /** Names are looked up before the transaction; every right is asked for inside it, of the locked row. Throws Problem, `conflict` when the owner changed meanwhile. */
+  /**
+   * Names are looked up before the transaction; every right is asked for inside it, of the locked row. Throws Problem,
+   * `conflict` when the owner changed meanwhile.
+   */
   async update(actor: Actor, id: number, request: UpdateRequest): Promise<void> {
     const { before, wishes } = await this.lookUp(actor, id, request);
     const { owner = before.owner } = request;
-    const ofHeir = owner === before.owner ? null : { request: { owner }, found: await this.lookup.find(this.db.single, before, { owner }) };
-    await this.db.write((tx) => this.certificates.change(tx, id, async (row) => {
-      if (row.owner !== before.owner) throw new Problem('conflict', `Certificate ${row.name} has come to another owner meanwhile: look at it again.`);
-      await this.change(tx, actor, row, wishes);
-      if (ofHeir) await this.handOverHeir(tx, actor, before, ofHeir);
-    }));
+    const ofHeir =
+      owner === before.owner
+        ? null
+        : { request: { owner }, found: await this.lookup.find(this.db.single, before, { owner }) };
+    await this.db.write((tx) =>
+      this.certificates.change(tx, id, async (row) => {
+        if (row.owner !== before.owner)
+          throw new Problem(
+            'conflict',
+            `Certificate ${row.name} has come to another owner meanwhile: look at it again.`,
+          );
+        await this.change(tx, actor, row, wishes);
+        if (ofHeir) await this.handOverHeir(tx, actor, before, ofHeir);
+      }),
+    );
   }
 
-  /** What is to renew it was asked for on behalf of the former owner, whose people would get its key and its warnings. */
-  private async handOverHeir(tx: Tx, actor: Actor, { id, owner }: Pick<Certificate, 'id' | 'owner'>, wishes: Wishes): Promise<void> {
+  /**
+   * What is to renew it was asked for on behalf of the former owner, whose people would get its key and its warnings.
+   */
+  private async handOverHeir(
+    tx: Tx,
+    actor: Actor,
+    { id, owner }: Pick<Certificate, 'id' | 'owner'>,
+    wishes: Wishes,
+  ): Promise<void> {
     const heir = await this.certificates.findSuccessor(tx, id);
-    if (heir?.bodyPem === null && heir.owner === owner) await this.certificates.change(tx, heir.id, (row) => this.change(tx, actor, row, wishes));
+    if (heir?.bodyPem === null && heir.owner === owner)
+      await this.certificates.change(tx, heir.id, (row) => this.change(tx, actor, row, wishes));
   }
 
   private async change(tx: Tx, actor: Actor, row: Certificate, wishes: Wishes): Promise<void> {
@@ -122,7 +152,11 @@ export class UpdateService {
   }
 
   /** A stranger learns nothing of what the request names. */
-  private async lookUp(actor: Actor, id: number, request: UpdateRequest): Promise<{ before: Certificate; wishes: Wishes }> {
+  private async lookUp(
+    actor: Actor,
+    id: number,
+    request: UpdateRequest,
+  ): Promise<{ before: Certificate; wishes: Wishes }> {
     const tx = this.db.single;
     const before = await this.certificates.get(tx, id);
     await this.rights.demandAny(tx, actor, before);

@@ -4,17 +4,25 @@ import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, Summary } from '../../platform/http/contract.js';
 import { type TreeNode, VisualizeService } from './visualize.service.js';
 
-const Node: z.ZodType<TreeNode> = z.object({
-  name: z.string(),
-  get children() { return z.array(Node).optional(); },
-}).meta({ id: 'TreeNode' });
+const Node: z.ZodType<TreeNode> = z
+  .object({
+    name: z.string(),
+    get children() {
+      return z.array(Node).optional();
+    },
+  })
+  .meta({ id: 'TreeNode' });
 
 @Controller('authorities')
 export class VisualizeController {
   constructor(private readonly visualize: VisualizeService) {}
 
-  @Get(':id/visualize') @Requires('authority:read')
-  @Summary('The certificates of an authority as a tree', 'With the authorities below it. Of each the 200 newest certificates; a last entry says that there are more.')
+  @Get(':id/visualize')
+  @Requires('authority:read')
+  @Summary(
+    'The certificates of an authority as a tree',
+    'With the authorities below it. Of each the 200 newest certificates; a last entry says that there are more.',
+  )
   @Answers(200, Node)
   tree(@Who() actor: Actor, @Id() id: number): Promise<TreeNode> {
     return this.visualize.tree(actor, id);

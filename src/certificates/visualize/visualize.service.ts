@@ -5,7 +5,10 @@ import type { Actor } from '../../platform/http/actor.js';
 import { CertificateRepository } from '../certificate.repository.js';
 
 /** A name and what hangs below it; a certificate has nothing below it. */
-export interface TreeNode { name: string; children?: TreeNode[] }
+export interface TreeNode {
+  name: string;
+  children?: TreeNode[];
+}
 
 /** How many authorities a tree shows, and how many certificates of each: a CA may have a million. */
 const mostAuthorities = 200;
@@ -23,10 +26,17 @@ export class VisualizeService {
   /** Throws Problem `not-found`, also for an authority that the actor may not know of. */
   async tree(actor: Actor, id: number): Promise<TreeNode> {
     const family = await this.authorities.family(actor, id, mostAuthorities);
-    const leaves = await this.certificates.newestOfAuthorities(this.db.single, family.map((one) => one.id), mostCertificates);
+    const leaves = await this.certificates.newestOfAuthorities(
+      this.db.single,
+      family.map((one) => one.id),
+      mostCertificates,
+    );
     const nodeOf = (one: AuthorityNode): TreeNode => ({
       name: one.name,
-      children: [...family.filter(({ parentId }) => parentId === one.id).map(nodeOf), ...leavesOf(leaves.get(one.id) ?? [])],
+      children: [
+        ...family.filter(({ parentId }) => parentId === one.id).map(nodeOf),
+        ...leavesOf(leaves.get(one.id) ?? []),
+      ],
     });
     return nodeOf(family.find((one) => one.id === id) ?? { id, name: '', parentId: null });
   }

@@ -28,8 +28,16 @@ describe('DER writer', () => {
     ['explicit', der.explicit(0, der.integer(2)), 'a003020102'],
     ['implicit', der.implicit(6, Buffer.from('a')), '860161'],
     ['last UTCTime', der.time(new Date('2049-12-31T23:59:59.999Z')), hex(der.tlv(0x17, Buffer.from('491231235959Z')))],
-    ['first GeneralizedTime', der.time(new Date('2050-01-01T00:00:00Z')), hex(der.tlv(0x18, Buffer.from('20500101000000Z')))],
-    ['GeneralizedTime before 1950', der.time(new Date('1949-01-01T00:00:00Z')), hex(der.tlv(0x18, Buffer.from('19490101000000Z')))],
+    [
+      'first GeneralizedTime',
+      der.time(new Date('2050-01-01T00:00:00Z')),
+      hex(der.tlv(0x18, Buffer.from('20500101000000Z'))),
+    ],
+    [
+      'GeneralizedTime before 1950',
+      der.time(new Date('1949-01-01T00:00:00Z')),
+      hex(der.tlv(0x18, Buffer.from('19490101000000Z'))),
+    ],
   ])('encodes %s', (_, encoded, expected) => expect(hex(encoded)).toBe(expected));
 
   it.each<[string, () => Buffer]>([
@@ -76,28 +84,44 @@ describe('DER reader', () => {
   it('refuses trailing data and deep nesting', () => {
     expect(() => DerReader.enter(fromHex('300000'))).toThrow('Trailing');
     const nested = Array.from({ length: 40 }).reduce<Buffer>((inner) => der.sequence(inner), der.nullValue());
-    const descend = (reader: DerReader): void => { if (reader.more) descend(reader.enter()); };
+    const descend = (reader: DerReader): void => {
+      if (reader.more) descend(reader.enter());
+    };
     expect(() => descend(DerReader.over(nested))).toThrow('deeply');
   });
 
   it('reads what the writer wrote', () => {
     const arc = fc.bigInt({ min: 0n, max: 2n ** 120n });
-    fc.assert(fc.property(
-      fc.bigInt({ min: 0n, max: 2n ** 200n }), fc.uint8Array({ maxLength: 300 }), fc.array(arc, { minLength: 1, maxLength: 6 }),
-      fc.date({ min: new Date('0000-01-01T00:00:00Z'), max: new Date('9999-12-31T23:59:59Z'), noInvalidDate: true }),
-      fc.uniqueArray(fc.integer({ min: 0, max: 60 })),
-      (number, bytes, arcs, date, bits) => {
-        const dotted = `2.${arcs.join('.')}`;
-        const reader = DerReader.enter(der.sequence(
-          der.integer(number), der.octetString(Buffer.from(bytes)), der.oid(dotted), der.time(date), der.namedBits(bits), der.boolean(true)));
-        expect(BigInt(`0x${hex(reader.integer())}`)).toBe(number);
-        expect(reader.octetString()).toEqual(Buffer.from(bytes));
-        expect(reader.oid()).toBe(dotted);
-        expect(reader.time().getTime()).toBe(Math.floor(date.getTime() / 1000) * 1000);
-        expect(reader.namedBits()).toEqual([...bits].sort((a, b) => a - b));
-        expect(reader.boolean()).toBe(true);
-        reader.end();
-      }), { numRuns: 300 });
+    fc.assert(
+      fc.property(
+        fc.bigInt({ min: 0n, max: 2n ** 200n }),
+        fc.uint8Array({ maxLength: 300 }),
+        fc.array(arc, { minLength: 1, maxLength: 6 }),
+        fc.date({ min: new Date('0000-01-01T00:00:00Z'), max: new Date('9999-12-31T23:59:59Z'), noInvalidDate: true }),
+        fc.uniqueArray(fc.integer({ min: 0, max: 60 })),
+        (number, bytes, arcs, date, bits) => {
+          const dotted = `2.${arcs.join('.')}`;
+          const reader = DerReader.enter(
+            der.sequence(
+              der.integer(number),
+              der.octetString(Buffer.from(bytes)),
+              der.oid(dotted),
+              der.time(date),
+              der.namedBits(bits),
+              der.boolean(true),
+            ),
+          );
+          expect(BigInt(`0x${hex(reader.integer())}`)).toBe(number);
+          expect(reader.octetString()).toEqual(Buffer.from(bytes));
+          expect(reader.oid()).toBe(dotted);
+          expect(reader.time().getTime()).toBe(Math.floor(date.getTime() / 1000) * 1000);
+          expect(reader.namedBits()).toEqual([...bits].sort((a, b) => a - b));
+          expect(reader.boolean()).toBe(true);
+          reader.end();
+        },
+      ),
+      { numRuns: 300 },
+    );
   });
 
   it('throws nothing but DerError on random bytes', () => {
@@ -112,13 +136,24 @@ describe('DER reader', () => {
         else reader.raw();
       }
     };
-    const biased = fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.concat([fromHex('3030'), Buffer.from(bytes)]));
-    fc.assert(fc.property(fc.oneof(fc.uint8Array({ maxLength: 60 }).map((b) => Buffer.from(b)), biased), (bytes) => {
-      try {
-        walk(DerReader.over(bytes));
-      } catch (error) {
-        expect(error).toBeInstanceOf(DerError);
-      }
-    }), { numRuns: 1000 });
+    const biased = fc
+      .uint8Array({ maxLength: 60 })
+      .map((bytes) => Buffer.concat([fromHex('3030'), Buffer.from(bytes)]));
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.uint8Array({ maxLength: 60 }).map((b) => Buffer.from(b)),
+          biased,
+        ),
+        (bytes) => {
+          try {
+            walk(DerReader.over(bytes));
+          } catch (error) {
+            expect(error).toBeInstanceOf(DerError);
+          }
+        },
+      ),
+      { numRuns: 1000 },
+    );
   });
 });

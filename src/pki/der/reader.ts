@@ -16,14 +16,33 @@ export interface Tlv {
 
 /** Universal tags, with the constructed bit where DER sets it. */
 export const Tag = {
-  boolean: 0x01, integer: 0x02, bitString: 0x03, octetString: 0x04, null: 0x05, oid: 0x06, enumerated: 0x0a,
-  utf8String: 0x0c, sequence: 0x30, set: 0x31, numericString: 0x12, printableString: 0x13, teletexString: 0x14,
-  ia5String: 0x16, utcTime: 0x17, generalizedTime: 0x18, visibleString: 0x1a, universalString: 0x1c, bmpString: 0x1e,
+  boolean: 0x01,
+  integer: 0x02,
+  bitString: 0x03,
+  octetString: 0x04,
+  null: 0x05,
+  oid: 0x06,
+  enumerated: 0x0a,
+  utf8String: 0x0c,
+  sequence: 0x30,
+  set: 0x31,
+  numericString: 0x12,
+  printableString: 0x13,
+  teletexString: 0x14,
+  ia5String: 0x16,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  visibleString: 0x1a,
+  universalString: 0x1c,
+  bmpString: 0x1e,
 } as const;
 
 const MAX_DEPTH = 32;
 
-/** Reads the tag and length at `offset`. Throws DerError for a multi-octet tag, an indefinite, padded or overlong length. */
+/**
+ * Reads the tag and length at `offset`. Throws DerError for a multi-octet tag, an indefinite, padded or overlong
+ * length.
+ */
 export function readTlv(buf: Buffer, offset: number, limit = buf.length): Tlv {
   const tag = buf[offset];
   const first = buf[offset + 1];
@@ -157,7 +176,8 @@ export class DerReader {
     const content = this.content(tag);
     const unusedBits = content[0];
     const bytes = content.subarray(1);
-    if (unusedBits === undefined || unusedBits > 7 || (bytes.length === 0 && unusedBits > 0)) throw new DerError('Bad bit string');
+    if (unusedBits === undefined || unusedBits > 7 || (bytes.length === 0 && unusedBits > 0))
+      throw new DerError('Bad bit string');
     if (((bytes.at(-1) ?? 0) & ((1 << unusedBits) - 1)) !== 0) throw new DerError('Unused bits are set');
     return { bytes, unusedBits };
   }
@@ -166,7 +186,9 @@ export class DerReader {
   namedBits(tag: number = Tag.bitString): number[] {
     const { bytes } = this.bitString(tag);
     if (bytes.length > 16) throw new DerError('Too many named bits');
-    return Array.from({ length: bytes.length * 8 }, (_, i) => i).filter((i) => ((bytes[i >> 3] ?? 0) & (0x80 >> (i & 7))) !== 0);
+    return Array.from({ length: bytes.length * 8 }, (_, i) => i).filter(
+      (i) => ((bytes[i >> 3] ?? 0) & (0x80 >> (i & 7))) !== 0,
+    );
   }
 
   /** UTCTime or GeneralizedTime in the forms of RFC 5280 §4.1.2.5. */
@@ -179,7 +201,8 @@ export class DerReader {
 
 /** Dotted form of the content of an OBJECT IDENTIFIER. Throws DerError. */
 export function decodeOid(content: Buffer): string {
-  if (content.length === 0 || content.length > 128 || (content.at(-1) ?? 0) >= 0x80) throw new DerError('Bad object identifier');
+  if (content.length === 0 || content.length > 128 || (content.at(-1) ?? 0) >= 0x80)
+    throw new DerError('Bad object identifier');
   let dotted = '';
   for (let at = 0; at < content.length;) {
     let end = at;
@@ -210,7 +233,8 @@ function decodeTime(text: string, isUtcTime: boolean): Date {
   const date = new Date(Date.UTC(2000, month, part(6, 8), part(8, 10), part(10, 12), part(12, 14)));
   date.setUTCFullYear(part(0, 4), month, part(6, 8));
   // A field out of range rolls over and so no longer reads the same.
-  const same = Number.isFinite(date.getTime()) && date.toISOString().replace(/[-:T]/g, '').slice(0, 14) === digits.slice(0, 14);
+  const same =
+    Number.isFinite(date.getTime()) && date.toISOString().replace(/[-:T]/g, '').slice(0, 14) === digits.slice(0, 14);
   if (!same) throw new DerError('Bad time');
   return date;
 }

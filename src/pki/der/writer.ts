@@ -1,9 +1,11 @@
 /**
- * DER encoders (X.690) for the hot paths. Every function returns one complete TLV.
- * A value that DER cannot hold is a mistake of the caller and throws RangeError; check foreign input before it comes here.
+ * DER encoders (X.690) for the hot paths. Every function returns one complete TLV. A value that DER cannot hold is a
+ * mistake of the caller and throws RangeError; check foreign input before it comes here.
  */
 
-/** One element with the identifier octet `tag`; `content` parts are joined. Pass large collections as one joined part. */
+/**
+ * One element with the identifier octet `tag`; `content` parts are joined. Pass large collections as one joined part.
+ */
 export function tlv(tag: number, ...content: Buffer[]): Buffer {
   let length = 0;
   for (const part of content) length += part.length;
@@ -91,7 +93,10 @@ export function bitString(content: Buffer, unusedBits = 0): Buffer {
   return tlv(0x03, Buffer.from([unusedBits]), content);
 }
 
-/** BIT STRING of a named-bit list: bit 0 is the highest of the first octet, trailing zero bits are dropped (X.690 §11.2.2). */
+/**
+ * BIT STRING of a named-bit list: bit 0 is the highest of the first octet, trailing zero bits are dropped (X.690
+ * §11.2.2).
+ */
 export function namedBits(bitIndexes: readonly number[]): Buffer {
   if (bitIndexes.length === 0) return bitString(Buffer.alloc(0));
   const last = Math.max(...bitIndexes);
@@ -132,7 +137,9 @@ export function implicit(n: number, content: Buffer, constructed = false): Buffe
   return tlv((constructed ? 0xa0 : 0x80) | n, content);
 }
 
-/** Time of RFC 5280 §4.1.2.5: UTCTime from 1950 through 2049, else GeneralizedTime; whole seconds, UTC, years 0-9999. */
+/**
+ * Time of RFC 5280 §4.1.2.5: UTCTime from 1950 through 2049, else GeneralizedTime; whole seconds, UTC, years 0-9999.
+ */
 export function time(date: Date): Buffer {
   const year = date.getUTCFullYear();
   return year >= 1950 && year < 2050 ? tlv(0x17, timeText(date, year % 100, 2)) : generalizedTime(date);
@@ -145,7 +152,13 @@ export function generalizedTime(date: Date): Buffer {
 
 function timeText(date: Date, year: number, yearDigits: number): Buffer {
   if (!(year >= 0 && year <= 9999)) throw new RangeError('Not a time that X.509 can express');
-  const fields = [date.getUTCMonth() + 1, date.getUTCDate(), date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()];
+  const fields = [
+    date.getUTCMonth() + 1,
+    date.getUTCDate(),
+    date.getUTCHours(),
+    date.getUTCMinutes(),
+    date.getUTCSeconds(),
+  ];
   let text = String(year).padStart(yearDigits, '0');
   for (const field of fields) text += field < 10 ? `0${field}` : field;
   return Buffer.from(`${text}Z`, 'latin1');

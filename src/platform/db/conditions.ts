@@ -1,4 +1,7 @@
-/** SQL conditions joined by `and`, and the values of their parameters in order. Several can share the values of one statement. */
+/**
+ * SQL conditions joined by `and`, and the values of their parameters in order. Several can share the values of one
+ * statement.
+ */
 export class Conditions {
   private readonly parts: string[] = [];
 

@@ -1,4 +1,11 @@
-import { AbstractLogger, DataSource, type DataSourceOptions, type LogLevel, type LogMessage, MigrationExecutor } from 'typeorm';
+import {
+  AbstractLogger,
+  DataSource,
+  type DataSourceOptions,
+  type LogLevel,
+  type LogMessage,
+  MigrationExecutor,
+} from 'typeorm';
 import type { Config } from '../config.js';
 import { type EmbeddedPostgres, findEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.js';
 import { SnakeNamingStrategy } from './snake-naming.js';
@@ -23,9 +30,14 @@ export interface OpenDataSource {
   stop: () => Promise<void>;
 }
 
-/** Connects to DATABASE_URL, or starts the embedded server in DATA_DIR, and migrates. Throws on servers older than 13. */
+/**
+ * Connects to DATABASE_URL, or starts the embedded server in DATA_DIR, and migrates. Throws on servers older than 13.
+ */
 export async function createDataSource(input: DataSourceInput): Promise<OpenDataSource> {
-  const embedded = input.config.databaseUrl === undefined ? await startEmbeddedPostgres({ dataDir: input.config.dataDir, log: input.log }) : null;
+  const embedded =
+    input.config.databaseUrl === undefined
+      ? await startEmbeddedPostgres({ dataDir: input.config.dataDir, log: input.log })
+      : null;
   const open = await connect(input, embedded);
   try {
     await migrate(open.source);
@@ -41,11 +53,19 @@ export async function joinDataSource(input: DataSourceInput): Promise<OpenDataSo
   const { databaseUrl, dataDir } = input.config;
   if (databaseUrl !== undefined) return connect(input, null);
   const url = await findEmbeddedPostgres(dataDir);
-  return connect(input, url === null ? await startEmbeddedPostgres({ dataDir, log: input.log }) : { url, stop: async () => undefined });
+  return connect(
+    input,
+    url === null ? await startEmbeddedPostgres({ dataDir, log: input.log }) : { url, stop: async () => undefined },
+  );
 }
 
-async function connect({ config, entities, migrations, log }: DataSourceInput, embedded: EmbeddedPostgres | null): Promise<OpenDataSource> {
-  const source = new DataSource(dataSourceOptions(embedded?.url ?? config.databaseUrl ?? '', entities, migrations, log));
+async function connect(
+  { config, entities, migrations, log }: DataSourceInput,
+  embedded: EmbeddedPostgres | null,
+): Promise<OpenDataSource> {
+  const source = new DataSource(
+    dataSourceOptions(embedded?.url ?? config.databaseUrl ?? '', entities, migrations, log),
+  );
   const stop = async (): Promise<void> => {
     if (source.isInitialized) await source.destroy();
     await embedded?.stop();
@@ -68,7 +88,10 @@ class LineLogger extends AbstractLogger {
     super(['warn']);
   }
 
-  protected override writeLog(_level: LogLevel, messages: LogMessage | string | number | (LogMessage | string | number)[]): void {
+  protected override writeLog(
+    _level: LogLevel,
+    messages: LogMessage | string | number | (LogMessage | string | number)[],
+  ): void {
     for (const { message } of this.prepareLogMessages(messages, { highlightSql: false })) this.tell(String(message));
   }
 }
@@ -82,7 +105,10 @@ function reasonOf(error: unknown): string {
 /** Throws when `versionNum`, as in `server_version_num`, is less than 130000. */
 export function refuseOldServer(versionNum: number): void {
   if (versionNum >= oldestServer) return;
-  throw new Error(`Perennial needs PostgreSQL 13 or newer; the server of DATABASE_URL is PostgreSQL ${Math.floor(versionNum / 10_000)}.`);
+  throw new Error(
+    'Perennial needs PostgreSQL 13 or newer; the server of DATABASE_URL is PostgreSQL ' +
+      `${Math.floor(versionNum / 10_000)}.`,
+  );
 }
 
 /** The options of every connection of ours to the database at `url`, in tests too. */
@@ -129,5 +155,7 @@ export async function missingMigrations(source: DataSource): Promise<string[]> {
   const [found] = await source.query<{ found: string | null }[]>(`select to_regclass('migration') as found`);
   const done = found?.found ? await source.query<{ name: string }[]>('select name from migration') : [];
   const names = new Set(done.map(({ name }) => name));
-  return source.migrations.map((migration) => migration.name ?? migration.constructor.name).filter((name) => !names.has(name));
+  return source.migrations
+    .map((migration) => migration.name ?? migration.constructor.name)
+    .filter((name) => !names.has(name));
 }

@@ -4,7 +4,10 @@ import { Problem } from '../http/problem.js';
 
 declare const open: unique symbol;
 
-/** An open transaction. Only Database makes one, so no query can run outside the transaction of its use case by accident. */
+/**
+ * An open transaction. Only Database makes one, so no query can run outside the transaction of its use case by
+ * accident.
+ */
 export type Tx = EntityManager & { readonly [open]: true };
 
 /** So long may one statement of a search take. */
@@ -49,21 +52,30 @@ export class Database {
   }
 
   /**
-   * Reading that people steer freely: a statement is cut off after `longestMs`, and reads or joins whole tables only where no index
-   * fits, since a planner that expects matches to be spread evenly may else read a million rows for ten. Throws Problem `invalid-request`.
+   * Reading that people steer freely: a statement is cut off after `longestMs`, and reads or joins whole tables only
+   * where no index fits, since a planner that expects matches to be spread evenly may else read a million rows for ten.
+   * Throws Problem `invalid-request`.
    */
   async search<T>(work: (tx: Tx) => Promise<T>, longestMs = longestSearchMs): Promise<T> {
     try {
       return await this.source.transaction(async (manager) => {
         await manager.query(
-          `select set_config('transaction_read_only', 'on', true), set_config('statement_timeout', $1, true), set_config('enable_seqscan', 'off', true),
+          `select set_config('transaction_read_only', 'on', true), set_config('statement_timeout', $1, true),
+            set_config('enable_seqscan', 'off', true),
                   set_config('enable_mergejoin', 'off', true), set_config('enable_hashjoin', 'off', true),
-                  set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true), set_config('work_mem', '16MB', true)`, [String(longestMs)]);
+                  set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true),
+                  set_config('work_mem', '16MB', true)`,
+          [String(longestMs)],
+        );
         return work(manager as Tx);
       });
     } catch (error) {
       if (sqlState(error) !== '57014') throw error;
-      throw new Problem('invalid-request', 'This takes too long: narrow the search, or go on by `after` instead of `page`.', { cause: error });
+      throw new Problem(
+        'invalid-request',
+        'This takes too long: narrow the search, or go on by `after` instead of `page`.',
+        { cause: error },
+      );
     }
   }
 

@@ -21,17 +21,27 @@ describe('startEmbeddedPostgres', () => {
     const { url } = await cluster.start();
     expect(new URL(url).pathname).toBe('/perennial');
     for (const [name, value] of [
-      ['fsync', 'on'], ['synchronous_commit', 'on'], ['full_page_writes', 'on'], ['shared_buffers', '128MB'], ['TimeZone', 'UTC'],
-      ['server_encoding', 'UTF8'], ['listen_addresses', ''], ['data_checksums', 'on'],
-    ] as const) expect([name, await setting(url, name)]).toEqual([name, value]);
+      ['fsync', 'on'],
+      ['synchronous_commit', 'on'],
+      ['full_page_writes', 'on'],
+      ['shared_buffers', '128MB'],
+      ['TimeZone', 'UTC'],
+      ['server_encoding', 'UTF8'],
+      ['listen_addresses', ''],
+      ['data_checksums', 'on'],
+    ] as const)
+      expect([name, await setting(url, name)]).toEqual([name, value]);
     expect(await query(url, `select lower('ÄÉ') as low, 'Z' < 'a' as bytes`)).toEqual([{ low: 'äé', bytes: true }]);
-    for (const folder of ['postgres', 'postgres/cluster', 'postgres/socket']) expect((await stat(join(cluster.dataDir, folder))).mode & 0o777).toBe(0o700);
+    for (const folder of ['postgres', 'postgres/cluster', 'postgres/socket'])
+      expect((await stat(join(cluster.dataDir, folder))).mode & 0o777).toBe(0o700);
     await query(url, 'create extension pg_trgm');
   });
 
   it('is reached by libpq under the same URL', async () => {
     const { url } = await cluster.start();
-    expect(execFileSync('psql', [url, '-Atc', 'select current_user || current_database()'], { encoding: 'utf8' })).toBe('perennialperennial\n');
+    expect(execFileSync('psql', [url, '-Atc', 'select current_user || current_database()'], { encoding: 'utf8' })).toBe(
+      'perennialperennial\n',
+    );
   });
 
   it('keeps the data, stops at once although clients are connected, and leaves no process', async () => {
@@ -78,7 +88,9 @@ describe('startEmbeddedPostgres', () => {
   });
 
   it.runIf(linux)('stops a server that outlived its owner', async () => {
-    const child = program.start(cluster.dataDir, { env: { ...process.env, PATH: await cluster.pathWithout('setpriv') } });
+    const child = program.start(cluster.dataDir, {
+      env: { ...process.env, PATH: await cluster.pathWithout('setpriv') },
+    });
     const { url } = await child.started;
     await query(url, 'create table kept as select 7 as seven');
     const orphan = await cluster.serverPid();
@@ -105,17 +117,29 @@ describe('startEmbeddedPostgres', () => {
     const server = await cluster.start();
     const content = await readFile(join(cluster.dataDir, 'postgres/cluster/postmaster.pid'), 'utf8');
     await server.stop();
-    await writeFile(join(cluster.dataDir, 'postgres/cluster/postmaster.pid'), content.replace(/^\d+/, String(process.pid)), { mode: 0o600 });
+    await writeFile(
+      join(cluster.dataDir, 'postgres/cluster/postmaster.pid'),
+      content.replace(/^\d+/, String(process.pid)),
+      { mode: 0o600 },
+    );
     expect(await setting((await cluster.start()).url, 'fsync')).toBe('on');
   });
 
   it('is not misled by a half made cluster', async () => {
     const child = program.start(cluster.dataDir);
-    await vi.waitUntil(async () => (await readdir(join(cluster.dataDir, 'postgres')).catch(() => [])).some((name) => name.includes('.new_')), { interval: 1, timeout: 20_000 });
+    await vi.waitUntil(
+      async () =>
+        (await readdir(join(cluster.dataDir, 'postgres')).catch(() => [])).some((name) => name.includes('.new_')),
+      { interval: 1, timeout: 20_000 },
+    );
     await child.kill();
-    expect((await readdir(join(cluster.dataDir, 'postgres'))).filter((name) => name.startsWith('cluster'))).toEqual([expect.stringContaining('cluster.new_')]);
+    expect((await readdir(join(cluster.dataDir, 'postgres'))).filter((name) => name.startsWith('cluster'))).toEqual([
+      expect.stringContaining('cluster.new_'),
+    ]);
     await cluster.start();
-    expect((await readdir(join(cluster.dataDir, 'postgres'))).filter((name) => name.startsWith('cluster'))).toEqual(['cluster']);
+    expect((await readdir(join(cluster.dataDir, 'postgres'))).filter((name) => name.startsWith('cluster'))).toEqual([
+      'cluster',
+    ]);
   });
 
   it('starts the server again when it dies', async () => {
@@ -123,7 +147,10 @@ describe('startEmbeddedPostgres', () => {
     await query(url, 'create table kept as select 7 as seven');
     const pid = await cluster.serverPid();
     process.kill(pid, 'SIGKILL');
-    await vi.waitFor(async () => expect(await query(url, 'select * from kept')).toEqual([{ seven: 7 }]), { timeout: 20_000, interval: 100 });
+    await vi.waitFor(async () => expect(await query(url, 'select * from kept')).toEqual([{ seven: 7 }]), {
+      timeout: 20_000,
+      interval: 100,
+    });
     expect(await cluster.serverPid()).not.toBe(pid);
   });
 
@@ -145,7 +172,9 @@ describe('startEmbeddedPostgres', () => {
   });
 
   it('tells why the server does not start', async () => {
-    await expect(cluster.start({ settings: { shared_buffers: 'lots' } })).rejects.toThrow(/invalid value for parameter "shared_buffers": "lots"/);
+    await expect(cluster.start({ settings: { shared_buffers: 'lots' } })).rejects.toThrow(
+      /invalid value for parameter "shared_buffers": "lots"/,
+    );
     if (linux) expect(await cluster.processes()).toEqual([]);
   });
 
@@ -157,7 +186,11 @@ describe('startEmbeddedPostgres', () => {
 
   it.runIf(linux)('notices a server that it cannot see, in another container', async () => {
     await cluster.start();
-    const elsewhere = program.start(cluster.dataDir, { prefix: ['unshare', '--user', '--map-root-user', '--pid', '--ipc', '--fork', '--mount-proc'] });
-    expect((await elsewhere.started).error).toMatch(/^The data directory is in use by a process that is not visible from here/);
+    const elsewhere = program.start(cluster.dataDir, {
+      prefix: ['unshare', '--user', '--map-root-user', '--pid', '--ipc', '--fork', '--mount-proc'],
+    });
+    expect((await elsewhere.started).error).toMatch(
+      /^The data directory is in use by a process that is not visible from here/,
+    );
   });
 });

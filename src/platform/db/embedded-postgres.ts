@@ -30,10 +30,14 @@ export interface EmbeddedPostgres {
 
 /**
  * Starts a real PostgreSQL on a unix socket that only this system user can open; makes the cluster and the database
- * `perennial` at first, and starts the server again should it die. Throws when another process uses `dataDir`, and with the
- * server's last words when it does not start.
+ * `perennial` at first, and starts the server again should it die. Throws when another process uses `dataDir`, and with
+ * the server's last words when it does not start.
  */
-export async function startEmbeddedPostgres({ dataDir, settings = {}, log = () => undefined }: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+export async function startEmbeddedPostgres({
+  dataDir,
+  settings = {},
+  log = () => undefined,
+}: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   await mkdir(join(dataDir, 'postgres'), { recursive: true, mode: 0o700 });
   const root = await realpath(join(dataDir, 'postgres'));
   const cluster = join(root, 'cluster');
@@ -45,7 +49,14 @@ export async function startEmbeddedPostgres({ dataDir, settings = {}, log = () =
   const cleanup = removal(join(cluster, 'postmaster.pid'), join(socket, `.s.PGSQL.${socketPort}.lock`));
   const prefix = launcher.lock.length > 0 ? [...launcher.lock, ...cleanup, ...launcher.server] : launcher.server;
   const [program = '', ...args] = [...prefix, binaries.postgres, '-D', cluster, ...parameters(socket, settings)];
-  const supervised = await supervise({ program, args, env: binaries.env, probeUrl: socketUrl(socket, 'postgres'), name: clusterName(), log });
+  const supervised = await supervise({
+    program,
+    args,
+    env: binaries.env,
+    probeUrl: socketUrl(socket, 'postgres'),
+    name: clusterName(),
+    log,
+  });
   const stop = async (): Promise<void> => {
     await supervised.stop();
     if (socket !== join(root, 'socket')) await rm(socket, { recursive: true, force: true });
@@ -57,7 +68,10 @@ export async function startEmbeddedPostgres({ dataDir, settings = {}, log = () =
   return { url: socketUrl(socket, database), stop };
 }
 
-/** The URL of the server that another process runs in `dataDir`, as `startEmbeddedPostgres` gives it; null when none does. */
+/**
+ * The URL of the server that another process runs in `dataDir`, as `startEmbeddedPostgres` gives it; null when none
+ * does.
+ */
 export async function findEmbeddedPostgres(dataDir: string): Promise<string | null> {
   const root = await realpath(join(dataDir, 'postgres')).catch(() => null);
   return root === null ? null : findListening(join(root, 'socket'), database);
@@ -83,8 +97,8 @@ function parameters(socket: string, settings: Record<string, string>): string[] 
 }
 
 /**
- * Words before a command that remove two files. PostgreSQL takes a stale one for a running server when the process number in
- * it is in use again, as it is after each restart of a container. Only for the holder of the lock.
+ * Words before a command that remove two files. PostgreSQL takes a stale one for a running server when the process
+ * number in it is in use again, as it is after each restart of a container. Only for the holder of the lock.
  */
 function removal(first: string, second: string): string[] {
   return ['sh', '-c', 'rm -f "$1" "$2" && shift 2 && exec "$@"', 'sh', first, second];
@@ -100,7 +114,10 @@ async function supervise(command: ServerCommand): Promise<Pick<ServerProcess, 's
       command.log('PostgreSQL ended by itself and is started again');
       await sleep(1000, undefined, { signal: stopping.signal }).catch(() => undefined);
       if (stopping.signal.aborted) return;
-      await startServer(command).then((next) => (server = next), (error: Error) => command.log(error.message));
+      await startServer(command).then(
+        (next) => (server = next),
+        (error: Error) => command.log(error.message),
+      );
       if (stopping.signal.aborted) await server.stop();
     }
   };

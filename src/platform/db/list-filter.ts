@@ -11,18 +11,33 @@ export type ListFilter = (where: Conditions, value: string) => void;
 export type ListFilters = Readonly<Record<string, ListFilter>>;
 
 /** The column holds the text, whatever the case; a value in double quotes is the whole text. */
-export const words = (column: string): ListFilter => (where, value) => where.add(`${column} ilike ?`, likePattern(value));
+export const words =
+  (column: string): ListFilter =>
+  (where, value) =>
+    where.add(`${column} ilike ?`, likePattern(value));
 
 /** The column is this whole number. */
-export const whole = (column: string): ListFilter => (where, value) => where.add(`${column} = ?`, wholeNumber(value));
+export const whole =
+  (column: string): ListFilter =>
+  (where, value) =>
+    where.add(`${column} = ?`, wholeNumber(value));
 
 /** The column is this text. */
-export const exactly = (column: string): ListFilter => (where, value) => where.add(`${column} = ?`, unquoted(value) ?? value);
+export const exactly =
+  (column: string): ListFilter =>
+  (where, value) =>
+    where.add(`${column} = ?`, unquoted(value) ?? value);
 
 /** The column is true or false, in any of the spellings of a query. */
-export const truth = (column: string): ListFilter => (where, value) => where.add(`${column} = ?`, truthValue(value));
+export const truth =
+  (column: string): ListFilter =>
+  (where, value) =>
+    where.add(`${column} = ?`, truthValue(value));
 
-/** Adds what a client filters by; an empty value filters nothing. Throws `invalid-request` for a field that the list does not show. */
+/**
+ * Adds what a client filters by; an empty value filters nothing. Throws `invalid-request` for a field that the list
+ * does not show.
+ */
 export function applyFilter(where: Conditions, filters: ListFilters, filter: Filter | undefined): void {
   if (!filter) return;
   const field = camelCase(filter.field);

@@ -4,21 +4,34 @@ import { invalid } from '../http/problem.js';
 import type { Conditions } from './conditions.js';
 
 /**
- * What a list can be sorted by: an expression that is never null, and its type in Postgres, in which a cursor gives it back.
- * `unique`: no two rows have the same, so that no tie is to be settled.
+ * What a list can be sorted by: an expression that is never null, and its type in Postgres, in which a cursor gives it
+ * back. `unique`: no two rows have the same, so that no tie is to be settled.
  */
-export interface SortKey { sql: string; type: 'int' | 'bigint' | 'float8' | 'text' | 'boolean' | 'timestamptz' | 'uuid'; unique?: true }
+export interface SortKey {
+  sql: string;
+  type: 'int' | 'bigint' | 'float8' | 'text' | 'boolean' | 'timestamptz' | 'uuid';
+  unique?: true;
+}
 
 /** The orders that a list knows, by the name that clients give. `id` is one of them, and settles ties in all. */
 export type SortKeys = Readonly<Record<string, SortKey>> & { readonly id: SortKey };
 
 /** The order of a list that nobody sorted. */
-export interface DefaultOrder { by: string; dir: 'asc' | 'desc' }
+export interface DefaultOrder {
+  by: string;
+  dir: 'asc' | 'desc';
+}
 
 /** A row with what a cursor behind it needs. */
-export interface Placed { cursorValue: string; cursorId: string }
+export interface Placed {
+  cursorValue: string;
+  cursorId: string;
+}
 
-/** In which order a list is read and behind which entry. Equal values are told apart by id, so none is skipped or repeated. */
+/**
+ * In which order a list is read and behind which entry. Equal values are told apart by id, so none is skipped or
+ * repeated.
+ */
 export class ListOrder {
   readonly key: SortKey;
   readonly id: SortKey;
@@ -27,7 +40,11 @@ export class ListOrder {
   private readonly after: Cursor | undefined;
 
   /** Throws `invalid-request` for a cursor that another order gave out. */
-  constructor(keys: SortKeys, { sortBy, sortDir, after }: Pick<PageQuery, 'sortBy' | 'sortDir' | 'after'>, otherwise: DefaultOrder = { by: 'id', dir: 'asc' }) {
+  constructor(
+    keys: SortKeys,
+    { sortBy, sortDir, after }: Pick<PageQuery, 'sortBy' | 'sortDir' | 'after'>,
+    otherwise: DefaultOrder = { by: 'id', dir: 'asc' },
+  ) {
     const by = sortBy ?? otherwise.by;
     const key = keys[by];
     if (!key) throw new Error(`The list has no order by ${by}.`);
@@ -36,12 +53,15 @@ export class ListOrder {
     this.direction = sortDir ?? (sortBy === undefined ? otherwise.dir : 'asc');
     this.name = `${by} ${this.direction}`;
     this.after = after;
-    if (after && after.order !== this.name) throw invalid('after', `This cursor goes with another order than ${this.name}.`);
+    if (after && after.order !== this.name)
+      throw invalid('after', `This cursor goes with another order than ${this.name}.`);
   }
 
   /** Behind `order by`. */
   get sql(): string {
-    return this.settled ? `${this.key.sql} ${this.direction}` : `${this.key.sql} ${this.direction}, ${this.id.sql} ${this.direction}`;
+    return this.settled
+      ? `${this.key.sql} ${this.direction}`
+      : `${this.key.sql} ${this.direction}, ${this.id.sql} ${this.direction}`;
   }
 
   /** What a row is selected with, so that `next` can be given out behind it. */
@@ -59,7 +79,11 @@ export class ListOrder {
     const { key, id } = this;
     const than = this.direction === 'asc' ? '>' : '<';
     const value = `${where.bind(this.after.value)}::${key.type}`;
-    where.add(this.settled ? `${key.sql} ${than} ${value}` : `(${key.sql}, ${id.sql}) ${than} (${value}, ${where.bind(this.after.id)}::${id.type})`);
+    where.add(
+      this.settled
+        ? `${key.sql} ${than} ${value}`
+        : `(${key.sql}, ${id.sql}) ${than} (${value}, ${where.bind(this.after.id)}::${id.type})`,
+    );
   }
 
   /** Of rows of which one more than a page was asked for: the page, and the cursor behind it when there is more. */

@@ -20,19 +20,28 @@ export interface ListSource {
 }
 
 /**
- * One page in a stable order, by number or behind a cursor. `where` narrows the list further, by parameters that a list has of
- * its own. Throws `invalid-request` for a filter that the list does not know.
+ * One page in a stable order, by number or behind a cursor. `where` narrows the list further, by parameters that a list
+ * has of its own. Throws `invalid-request` for a filter that the list does not know.
  */
-export async function listPage<T extends object>(tx: Tx, source: ListSource, query: PageQuery, where = new Conditions()): Promise<Page<T>> {
+export async function listPage<T extends object>(
+  tx: Tx,
+  source: ListSource,
+  query: PageQuery,
+  where = new Conditions(),
+): Promise<Page<T>> {
   const { columns, from, sorts, filters } = source;
   applyFilter(where, filters, query.filter);
   const order = new ListOrder(sorts, query, source.order);
   const [{ total }] = await tx.query<[{ total: number }]>(
-    `select count(*)::int as total from (select from ${from} where ${where.sql} limit ${mostCounted}) as counted`, where.values);
+    `select count(*)::int as total from (select from ${from} where ${where.sql} limit ${mostCounted}) as counted`,
+    where.values,
+  );
   order.goOn(where);
   const rows = await tx.query<(T & Placed)[]>(
     `select ${columns}, ${order.place} from ${from} where ${where.sql} order by ${order.sql}
-     limit ${query.count + 1} offset ${query.after ? 0 : (query.page - 1) * query.count}`, where.values);
+     limit ${query.count + 1} offset ${query.after ? 0 : (query.page - 1) * query.count}`,
+    where.values,
+  );
   const { items, ...next } = order.page(rows, query.count);
   return { items: items as T[], total, ...next };
 }

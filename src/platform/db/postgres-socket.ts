@@ -9,11 +9,17 @@ import { clusterUser } from './postgres-cluster.js';
 export const socketPort = '5432';
 /** An address of a unix socket holds 103 bytes on macOS and 107 on Linux (unix(7)). */
 const longestFolder = 103 - `/.s.PGSQL.${socketPort}`.length;
-/** What a server says that is about to be ready or gone, and one whose database is not made yet (PostgreSQL, Appendix A). */
+/**
+ * What a server says that is about to be ready or gone, and one whose database is not made yet (PostgreSQL, Appendix
+ * A).
+ */
 const notYet = new Set(['57P03', '3D000']);
 const nobodyThere = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTDIR', 'ECONNRESET']);
 
-/** `folder` itself, or, where its path is too long for a socket, a private temporary folder to which `folder` then links. */
+/**
+ * `folder` itself, or, where its path is too long for a socket, a private temporary folder to which `folder` then
+ * links.
+ */
 export async function makeSocketFolder(folder: string): Promise<string> {
   if (Buffer.byteLength(folder) <= longestFolder) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -28,8 +34,8 @@ export async function makeSocketFolder(folder: string): Promise<string> {
 }
 
 /**
- * Both `new URL` and libpq read this form; with `user@` before an empty host only libpq would. What it leaves out is taken
- * from PGPORT, PGSSLMODE and their like, so it leaves nothing out.
+ * Both `new URL` and libpq read this form; with `user@` before an empty host only libpq would. What it leaves out is
+ * taken from PGPORT, PGSSLMODE and their like, so it leaves nothing out.
  */
 export function socketUrl(folder: string, name: string): string {
   return `postgresql:///${name}?host=${encodeURIComponent(folder)}&port=${socketPort}&user=${clusterUser}&sslmode=disable`;
@@ -47,7 +53,8 @@ export async function findListening(folder: string, name: string): Promise<strin
     const code = await knock(url);
     if (code === null) return url;
     if (nobodyThere.has(code)) return null;
-    if (!notYet.has(code) || tries === 150) throw new Error(`The embedded PostgreSQL in ${folder} does not let anyone in (${code}).`);
+    if (!notYet.has(code) || tries === 150)
+      throw new Error(`The embedded PostgreSQL in ${folder} does not let anyone in (${code}).`);
     await sleep(200);
   }
 }

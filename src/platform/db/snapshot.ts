@@ -3,8 +3,10 @@ import { Client, types } from 'pg';
 /** Postgres' `timestamp` says nothing of a zone; here it is UTC whatever the zone of this machine. */
 const timestampOid = 1114;
 const typesOfOurs = {
-  getTypeParser: (oid: number, format?: 'text' | 'binary'): (value: string) => unknown =>
-    (oid === timestampOid ? (text) => new Date(`${text.replace(' ', 'T')}Z`) : types.getTypeParser(oid, format) as (value: string) => unknown),
+  getTypeParser: (oid: number, format?: 'text' | 'binary'): ((value: string) => unknown) =>
+    oid === timestampOid
+      ? (text) => new Date(`${text.replace(' ', 'T')}Z`)
+      : (types.getTypeParser(oid, format) as (value: string) => unknown),
 };
 
 /** Another program's database as it is at one moment. Nothing can be written to it. */
@@ -15,9 +17,13 @@ export class Snapshot {
   static async open(url: string): Promise<Snapshot> {
     const connectionString = url.replace(/^postgres(?:ql)?\+\w+:/, 'postgresql:');
     // pg takes anything else for the name of a database at a host that nobody has named.
-    if (!/^postgres(?:ql)?:\/\//.test(connectionString)) throw new Error('That database cannot be read: its URL must start with postgresql://.');
+    if (!/^postgres(?:ql)?:\/\//.test(connectionString))
+      throw new Error('That database cannot be read: its URL must start with postgresql://.');
     const client = new Client({
-      connectionString, application_name: 'perennial', connectionTimeoutMillis: 15_000, types: typesOfOurs,
+      connectionString,
+      application_name: 'perennial',
+      connectionTimeoutMillis: 15_000,
+      types: typesOfOurs,
       options: '-c default_transaction_read_only=on -c idle_in_transaction_session_timeout=0 -c statement_timeout=0',
     });
     // A connection that is lost makes the next query fail, which is enough.
@@ -28,7 +34,11 @@ export class Snapshot {
       return new Snapshot(client);
     } catch (error) {
       await client.end().catch(() => undefined);
-      throw new Error(`That database cannot be read: ${error instanceof Error ? error.message || (error as NodeJS.ErrnoException).code : String(error)}`, { cause: error });
+      throw new Error(
+        'That database cannot be read: ' +
+          `${error instanceof Error ? error.message || (error as NodeJS.ErrnoException).code : String(error)}`,
+        { cause: error },
+      );
     }
   }
 

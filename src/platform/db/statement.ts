@@ -7,8 +7,9 @@ interface Connection {
 }
 
 /**
- * A statement that each connection parses once and keeps under `name`, which must be its alone: for what every request runs.
- * Its plan may become one for all values, so it is not for conditions whose best plan depends on them. Gives the rows.
+ * A statement that each connection parses once and keeps under `name`, which must be its alone: for what every request
+ * runs. Its plan may become one for all values, so it is not for conditions whose best plan depends on them. Gives the
+ * rows.
  */
 export function prepared<Row>(name: string, text: string): (tx: Tx, values: readonly unknown[]) => Promise<Row[]> {
   return async (tx, values) => {

@@ -6,10 +6,12 @@ import { Problem, type Reasons } from '../http/problem.js';
 import { Readiness } from './readiness.js';
 
 const Alive = z.strictObject({ status: z.literal('ok') }).meta({ id: 'Alive' });
-const Ready = z.strictObject({
-  status: z.literal('ok'),
-  checks: z.array(z.string()).meta({ description: 'The parts that were looked at; all of them work.' }),
-}).meta({ id: 'Ready' });
+const Ready = z
+  .strictObject({
+    status: z.literal('ok'),
+    checks: z.array(z.string()).meta({ description: 'The parts that were looked at; all of them work.' }),
+  })
+  .meta({ id: 'Ready' });
 
 /** Two questions of whoever runs the program: shall it be restarted (live), and shall it get traffic (ready)? */
 @Controller('health')

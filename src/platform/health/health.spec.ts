@@ -4,7 +4,9 @@ import { createEmptyDatabase } from '../../../test/support/database.js';
 import { Readiness } from './readiness.js';
 
 let toy: ToyApp | undefined;
-afterEach(async () => { await toy?.app.close(); });
+afterEach(async () => {
+  await toy?.app.close();
+});
 
 describe('health', () => {
   it('is live whatever happens to the database, and ready only while it answers', async () => {
@@ -15,7 +17,10 @@ describe('health', () => {
     await database.drop();
     const ready = await toy.app.inject('/health/ready');
     expect(ready.statusCode).toBe(503);
-    expect(ready.json()).toMatchObject({ detail: 'Not ready: database.', reasons: { database: ['The check failed.'] } });
+    expect(ready.json()).toMatchObject({
+      detail: 'Not ready: database.',
+      reasons: { database: ['The check failed.'] },
+    });
     expect(toy.lines).toContainEqual(expect.objectContaining({ msg: 'readiness check failed', check: 'database' }));
     expect((await toy.app.inject('/api/1/healthcheck')).statusCode).toBe(503);
     expect((await toy.app.inject('/health/live')).json()).toEqual({ status: 'ok' });
@@ -28,7 +33,9 @@ describe('health', () => {
     readiness.add('vault', () => new Promise(() => undefined));
     const ready = await toy.app.inject('/health/ready');
     expect(ready.statusCode).toBe(503);
-    expect(ready.json()).toMatchObject({ reasons: { queue: ['No connection to Redis.'], vault: ['No answer within 2 s.'] } });
+    expect(ready.json()).toMatchObject({
+      reasons: { queue: ['No connection to Redis.'], vault: ['No answer within 2 s.'] },
+    });
     expect(ready.json<{ reasons: object }>().reasons).not.toHaveProperty('database');
   });
 });

@@ -21,7 +21,9 @@ export class Readiness {
   /** Runs all checks at once; one that throws or takes over two seconds counts as failed. Null marks what works. */
   async look(): Promise<Record<string, string | null>> {
     const names = [...this.checks.entries()];
-    const answers = await Promise.all(names.map(async ([name, check]) => [name, await this.answerOf(name, check)] as const));
+    const answers = await Promise.all(
+      names.map(async ([name, check]) => [name, await this.answerOf(name, check)] as const),
+    );
     return Object.fromEntries(answers);
   }
 

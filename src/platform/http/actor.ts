@@ -1,10 +1,18 @@
-import { applyDecorators, createParamDecorator, SetMetadata, type CustomDecorator, type ExecutionContext } from '@nestjs/common';
+import {
+  applyDecorators,
+  createParamDecorator,
+  SetMetadata,
+  type CustomDecorator,
+  type ExecutionContext,
+} from '@nestjs/common';
 
 /** A role as its holder brings it along. */
 export interface HeldRole {
   id: number;
   name: string;
-  /** What the role grants on the objects that it is linked to or owns (see `rolePermissions` in roles/permission.ts). */
+  /**
+   * What the role grants on the objects that it is linked to or owns (see `rolePermissions` in roles/permission.ts).
+   */
   permissions: readonly string[];
 }
 
@@ -60,8 +68,12 @@ export const afterBodyKey = 'perennial:after-body';
 /** The route needs this permission. A name that no rule knows stops the program at boot. */
 export const Requires = (permission: string): CustomDecorator => SetMetadata(requiresKey, permission);
 
-/** As `Requires`, but a body that is not valid is refused first, as Lemur's clients expect where they make things. The route has a body. */
-export const RequiresAfterBody = (permission: string): MethodDecorator => applyDecorators(Requires(permission), SetMetadata(afterBodyKey, true));
+/**
+ * As `Requires`, but a body that is not valid is refused first, as Lemur's clients expect where they make things. The
+ * route has a body.
+ */
+export const RequiresAfterBody = (permission: string): MethodDecorator =>
+  applyDecorators(Requires(permission), SetMetadata(afterBodyKey, true));
 
 /** The route answers without sign-in. */
 export const Public = (): CustomDecorator => SetMetadata(publicKey, true);

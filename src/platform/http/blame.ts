@@ -1,11 +1,16 @@
 import { PkiError } from '../../pki/pki-error.js';
 import { invalid } from './problem.js';
 
-/** Runs `work`; what it finds wrong with a certificate, key or name becomes a refusal of the request's member `field`. */
+/**
+ * Runs `work`; what it finds wrong with a certificate, key or name becomes a refusal of the request's member `field`.
+ */
 export function blame<T>(field: string, work: () => T): T {
   try {
     const result = work();
-    if (result instanceof Promise) return result.catch((error: unknown) => { throw asRefusal(field, error); }) as T;
+    if (result instanceof Promise)
+      return result.catch((error: unknown) => {
+        throw asRefusal(field, error);
+      }) as T;
     return result;
   } catch (error) {
     throw asRefusal(field, error);

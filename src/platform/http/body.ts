@@ -3,7 +3,10 @@ import { Problem } from './problem.js';
 
 const unreadable = Symbol('unreadable');
 
-/** Parses a JSON body. One that is not JSON is remembered as such, so that sign-in is checked before the body is complained about. */
+/**
+ * Parses a JSON body. One that is not JSON is remembered as such, so that sign-in is checked before the body is
+ * complained about.
+ */
 export function parseJson(text: Buffer): unknown {
   if (text.length === 0) return undefined;
   try {
@@ -13,10 +16,14 @@ export function parseJson(text: Buffer): unknown {
   }
 }
 
-/** The object in a body, with keys in camelCase; undefined when nothing was sent. Throws `malformed-body` for anything but an object. */
+/**
+ * The object in a body, with keys in camelCase; undefined when nothing was sent. Throws `malformed-body` for anything
+ * but an object.
+ */
 export function objectOf(body: unknown): unknown {
   if (body === undefined) return undefined;
   if (body === unreadable) throw new Problem('malformed-body', 'The body is not valid JSON.');
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new Problem('malformed-body', 'The body must be a JSON object.');
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw new Problem('malformed-body', 'The body must be a JSON object.');
   return normalizeInput(body);
 }

@@ -3,7 +3,9 @@ import { apiPrefix, docsPath } from './openapi.js';
 
 const nothing = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /** The page of the API carries inline styles and pictures as data; its scripts and calls stay on this server. */
-const docs = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const docs =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const constant = {
   'cross-origin-opener-policy': 'same-origin',
@@ -14,13 +16,19 @@ const constant = {
   'x-frame-options': 'DENY',
 } as const;
 
-/** Sets the id of the request and what every answer tells browsers to refuse. A handler that has set its own policy or caching keeps it. */
+/**
+ * Sets the id of the request and what every answer tells browsers to refuse. A handler that has set its own policy or
+ * caching keeps it.
+ */
 export function constantHeaders(publicUrl: string): (request: FastifyRequest, reply: FastifyReply) => void {
-  const headers = publicUrl.startsWith('https:') ? { ...constant, 'strict-transport-security': 'max-age=31536000' } : constant;
+  const headers = publicUrl.startsWith('https:')
+    ? { ...constant, 'strict-transport-security': 'max-age=31536000' }
+    : constant;
   return (request, reply) => {
     const { url } = request;
     void reply.headers(headers).header('x-request-id', request.id);
-    if (!reply.hasHeader('content-security-policy')) void reply.header('content-security-policy', isBelow(url, docsPath) ? docs : nothing);
+    if (!reply.hasHeader('content-security-policy'))
+      void reply.header('content-security-policy', isBelow(url, docsPath) ? docs : nothing);
     if (isBelow(url, apiPrefix) && !reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store');
   };
 }

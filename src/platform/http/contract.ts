@@ -10,7 +10,10 @@ import { invalid, Problem } from './problem.js';
 import { validate } from './validate.js';
 
 /** What an answer is besides JSON that a schema describes. `types`: the media types of a body that is not JSON. */
-export interface AnswerWords { description?: string; types?: readonly string[] }
+export interface AnswerWords {
+  description?: string;
+  types?: readonly string[];
+}
 
 type Read = (request: FastifyRequest & RequestWithActor) => unknown;
 
@@ -20,60 +23,90 @@ export const hasBodyKey = 'perennial:has-body';
 const maxId = 2_147_483_647;
 
 /**
- * The parameter is the JSON body as `schema` gives it back; keys may be camelCase or snake_case. A body may be left out only
- * where the schema accepts undefined. Throws `malformed-body` or `invalid-request`, then what the guard left to be thrown.
+ * The parameter is the JSON body as `schema` gives it back; keys may be camelCase or snake_case. A body may be left out
+ * only where the schema accepts undefined. Throws `malformed-body` or `invalid-request`, then what the guard left to be
+ * thrown.
  */
 export function JsonBody(schema: z.ZodType): ParameterDecorator {
   const optional = schema.safeParse(undefined).success;
   const documented = ApiBody({ schema: jsonSchemaOf(schema, 'input'), required: !optional });
-  return parameter((request) => {
-    const body = objectOf(request.body);
-    if (body === undefined && !optional) throw new Problem('malformed-body', 'The body is empty.');
-    const value = validate(schema, body);
-    if (request.refusal) throw request.refusal;
-    return value;
-  }, documented, SetMetadata(hasBodyKey, true));
+  return parameter(
+    (request) => {
+      const body = objectOf(request.body);
+      if (body === undefined && !optional) throw new Problem('malformed-body', 'The body is empty.');
+      const value = validate(schema, body);
+      if (request.refusal) throw request.refusal;
+      return value;
+    },
+    documented,
+    SetMetadata(hasBodyKey, true),
+  );
 }
 
-/** The parameter is the query as `schema` gives it back; each member becomes a documented parameter. An empty value counts as absent. */
+/**
+ * The parameter is the query as `schema` gives it back; each member becomes a documented parameter. An empty value
+ * counts as absent.
+ */
 export function QueryOf(schema: z.ZodObject): ParameterDecorator {
   const documented = membersOf(jsonSchemaOf(schema, 'input')).map((member) => ApiQuery(member));
-  return parameter((request) => {
-    const given = Object.entries(request.query as object).filter(([, value]) => value !== '');
-    return validate(schema, normalizeInput(Object.fromEntries(given)));
-  }, ...documented);
+  return parameter(
+    (request) => {
+      const given = Object.entries(request.query as object).filter(([, value]) => value !== '');
+      return validate(schema, normalizeInput(Object.fromEntries(given)));
+    },
+    ...documented,
+  );
 }
 
 /** The parameter is the id in the path: 1 to 2147483647. Anything else is refused by the name of the parameter. */
 export function Id(name = 'id'): ParameterDecorator {
-  return parameter((request) => {
-    const text = pathPart(request, name);
-    if (/^[1-9]\d{0,9}$/.test(text) && Number(text) <= maxId) return Number(text);
-    throw invalid(name, 'Expected a positive whole number');
-  }, ApiParam({ name, schema: { type: 'integer', minimum: 1, maximum: maxId } }));
+  return parameter(
+    (request) => {
+      const text = pathPart(request, name);
+      if (/^[1-9]\d{0,9}$/.test(text) && Number(text) <= maxId) return Number(text);
+      throw invalid(name, 'Expected a positive whole number');
+    },
+    ApiParam({ name, schema: { type: 'integer', minimum: 1, maximum: maxId } }),
+  );
 }
 
 /** The parameter is a name in the path, decoded and without NUL characters. */
 export function PathText(name: string): ParameterDecorator {
-  return parameter((request) => {
-    const text = pathPart(request, name);
-    if (text.includes('\0')) throw invalid(name, 'Must not contain a NUL character');
-    return text;
-  }, ApiParam({ name, schema: { type: 'string' } }));
+  return parameter(
+    (request) => {
+      const text = pathPart(request, name);
+      if (text.includes('\0')) throw invalid(name, 'Must not contain a NUL character');
+      return text;
+    },
+    ApiParam({ name, schema: { type: 'string' } }),
+  );
 }
 
 /** The parameter is a header of the request, or undefined. `description` says what it is for (Markdown). */
 export function HeaderText(name: string, description: string): ParameterDecorator {
-  return parameter((request) => request.headers[name.toLowerCase()], ApiHeader({ name, description, required: false, schema: { type: 'string' } }));
+  return parameter(
+    (request) => request.headers[name.toLowerCase()],
+    ApiHeader({ name, description, required: false, schema: { type: 'string' } }),
+  );
 }
 
-/** What the route answers when all goes well; null means an empty body. Of several, the topmost gives the status that is sent. */
-export function Answers(status: number, schema: z.ZodType | null, { description = '', types = [] }: AnswerWords = {}): MethodDecorator {
+/**
+ * What the route answers when all goes well; null means an empty body. Of several, the topmost gives the status that is
+ * sent.
+ */
+export function Answers(
+  status: number,
+  schema: z.ZodType | null,
+  { description = '', types = [] }: AnswerWords = {},
+): MethodDecorator {
   const content: Record<string, { schema: JsonSchema }> = {
     ...(schema && { 'application/json': { schema: jsonSchemaOf(schema, 'output') } }),
     ...Object.fromEntries(types.map((type) => [type, { schema: {} }])),
   };
-  return applyDecorators(HttpCode(status), ApiResponse({ status, description, ...(Object.keys(content).length > 0 && { content }) }));
+  return applyDecorators(
+    HttpCode(status),
+    ApiResponse({ status, description, ...(Object.keys(content).length > 0 && { content }) }),
+  );
 }
 
 /** One line that says what the route does, and more where one line is not enough (Markdown). */
@@ -85,9 +118,14 @@ function pathPart(request: FastifyRequest, name: string): string {
   return (request.params as Record<string, string | undefined>)[name] ?? '';
 }
 
-/** A parameter decorator that reads from the request after the guard has let it in, and documents the method it stands in. */
+/**
+ * A parameter decorator that reads from the request after the guard has let it in, and documents the method it stands
+ * in.
+ */
 function parameter(read: Read, ...documented: MethodDecorator[]): ParameterDecorator {
-  const decorate = createParamDecorator((_: unknown, context: ExecutionContext) => read(context.switchToHttp().getRequest<FastifyRequest & RequestWithActor>()))();
+  const decorate = createParamDecorator((_: unknown, context: ExecutionContext) =>
+    read(context.switchToHttp().getRequest<FastifyRequest & RequestWithActor>()),
+  )();
   return (target, key, index) => {
     decorate(target, key, index);
     const method = key === undefined ? undefined : Object.getOwnPropertyDescriptor(target, key);

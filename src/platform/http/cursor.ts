@@ -2,8 +2,15 @@ import { z } from 'zod';
 
 const Cursor = z.tuple([z.string().max(100), z.string().max(4096), z.string().max(40)]);
 
-/** The last entry of a page: in which order it stood, what it was sorted by and its id, which settles ties, both as Postgres wrote them. */
-export interface Cursor { order: string; value: string; id: string }
+/**
+ * The last entry of a page: in which order it stood, what it was sorted by and its id, which settles ties, both as
+ * Postgres wrote them.
+ */
+export interface Cursor {
+  order: string;
+  value: string;
+  id: string;
+}
 
 /** Opaque to clients: base64url. */
 export function encodeCursor({ order, value, id }: Cursor): string {

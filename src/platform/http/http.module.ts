@@ -6,7 +6,10 @@ import { Metrics } from '../metrics.js';
 import { MetricsController } from '../metrics.controller.js';
 import { ProblemsController } from './problems.controller.js';
 
-/** What a server answers whatever its features are: health, metrics, help pages. Needs Log and Database from the container. */
+/**
+ * What a server answers whatever its features are: health, metrics, help pages. Needs Log and Database from the
+ * container.
+ */
 @Global()
 @Module({
   controllers: [HealthController, HealthcheckController, MetricsController, ProblemsController],
@@ -14,7 +17,10 @@ import { ProblemsController } from './problems.controller.js';
   exports: [Readiness, Metrics],
 })
 export class HttpModule implements OnModuleInit {
-  constructor(private readonly readiness: Readiness, private readonly database: Database) {}
+  constructor(
+    private readonly readiness: Readiness,
+    private readonly database: Database,
+  ) {}
 
   onModuleInit(): void {
     this.readiness.add('database', async () => {

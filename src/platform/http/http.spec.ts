@@ -4,13 +4,23 @@ import { startToy, type ToyApp } from '../../../test/support/toy-app.js';
 import { problems } from './problem.js';
 
 let toy: ToyApp;
-beforeAll(async () => { toy = await startToy(); });
-afterAll(async () => { await toy.app.close(); });
+beforeAll(async () => {
+  toy = await startToy();
+});
+afterAll(async () => {
+  await toy.app.close();
+});
 
 const json = { 'content-type': 'application/json' };
 const ask = (options: InjectOptions): Promise<LightMyRequestResponse> => toy.app.inject(options);
 const get = (url: string): Promise<LightMyRequestResponse> => ask({ method: 'GET', url });
-const make = (payload: unknown): Promise<LightMyRequestResponse> => ask({ method: 'POST', url: '/api/1/toys', headers: json, payload: typeof payload === 'string' ? payload : JSON.stringify(payload) });
+const make = (payload: unknown): Promise<LightMyRequestResponse> =>
+  ask({
+    method: 'POST',
+    url: '/api/1/toys',
+    headers: json,
+    payload: typeof payload === 'string' ? payload : JSON.stringify(payload),
+  });
 
 function expectProblem(response: LightMyRequestResponse, code: keyof typeof problems): Record<string, unknown> {
   const { status, title } = problems[code];
@@ -41,8 +51,15 @@ describe('what goes wrong before a handler runs', () => {
     expectProblem(await make({ name: 'x'.repeat(2_000_000) }), 'too-large');
   });
 
-  it.each([['application/x-www-form-urlencoded', 'name=car'], ['text/plain', 'car'], ['nonsense', 'car']])('refuses %s', async (type, payload) => {
-    expectProblem(await ask({ method: 'POST', url: '/api/1/toys', headers: { 'content-type': type }, payload }), 'unsupported-media-type');
+  it.each([
+    ['application/x-www-form-urlencoded', 'name=car'],
+    ['text/plain', 'car'],
+    ['nonsense', 'car'],
+  ])('refuses %s', async (type, payload) => {
+    expectProblem(
+      await ask({ method: 'POST', url: '/api/1/toys', headers: { 'content-type': type }, payload }),
+      'unsupported-media-type',
+    );
   });
 
   it('refuses an address that is not encoded correctly', async () => {
@@ -57,18 +74,42 @@ describe('what goes wrong before a handler runs', () => {
     expectProblem(await ask({ method: 'POST', url: '/api/1/toys' }), 'malformed-body');
     expect((await ask({ method: 'DELETE', url: '/api/1/toys/1' })).statusCode).toBe(204);
     expect((await ask({ method: 'DELETE', url: '/api/1/toys/1', headers: json, payload: '' })).statusCode).toBe(204);
-    expectProblem(await ask({ method: 'DELETE', url: '/api/1/toys/1', headers: json, payload: '{"note":1}' }), 'invalid-request');
+    expectProblem(
+      await ask({ method: 'DELETE', url: '/api/1/toys/1', headers: json, payload: '{"note":1}' }),
+      'invalid-request',
+    );
   });
 });
 
 describe('input', () => {
   it('accepts both spellings of a key, and leaves those of a plugin alone', async () => {
-    const response = await make({ name: 'car', made_at: '2026-01-01T00:00:00Z', wheels: [{ diameter_mm: 3 }], plugin: { slug: 's', options: { access_key: { inner_key: 1 } } } });
-    expect(response.json()).toEqual({ id: 1, name: 'car', madeAt: '2026-01-01T00:00:00Z', wheels: [{ diameterMm: 3, spare: false }], plugin: { slug: 's', options: { access_key: { inner_key: 1 } } } });
+    const response = await make({
+      name: 'car',
+      made_at: '2026-01-01T00:00:00Z',
+      wheels: [{ diameter_mm: 3 }],
+      plugin: { slug: 's', options: { access_key: { inner_key: 1 } } },
+    });
+    expect(response.json()).toEqual({
+      id: 1,
+      name: 'car',
+      madeAt: '2026-01-01T00:00:00Z',
+      wheels: [{ diameterMm: 3, spare: false }],
+      plugin: { slug: 's', options: { access_key: { inner_key: 1 } } },
+    });
   });
 
   it('names every field that is wrong', async () => {
-    const body = expectProblem(await make({ email: 'no', wheels: [{ diameter_mm: '3' }, { diameterMm: 0, spare: 1 }], colour: 'green', made_at: 'now', not_known: 1, plugin: { slug: 1, options: {}, extra: 1 } }), 'invalid-request');
+    const body = expectProblem(
+      await make({
+        email: 'no',
+        wheels: [{ diameter_mm: '3' }, { diameterMm: 0, spare: 1 }],
+        colour: 'green',
+        made_at: 'now',
+        not_known: 1,
+        plugin: { slug: 1, options: {}, extra: 1 },
+      }),
+      'invalid-request',
+    );
     expect(body['reasons']).toEqual({
       name: ['Required'],
       email: ['Expected an email address'],
@@ -85,7 +126,10 @@ describe('input', () => {
   });
 
   it('names a hundred faults at most, and is not confused by names that every object has', async () => {
-    const many = expectProblem(await make({ name: 'x', wheels: Array.from({ length: 5000 }, () => ({})), constructor: 1 }), 'invalid-request');
+    const many = expectProblem(
+      await make({ name: 'x', wheels: Array.from({ length: 5000 }, () => ({})), constructor: 1 }),
+      'invalid-request',
+    );
     expect(Object.keys(many['reasons'] as object)).toHaveLength(100);
     const odd = expectProblem(await make({ name: 'x', constructor: 1, toString: 2 }), 'invalid-request');
     expect(odd['reasons']).toEqual({ constructor: ['Unknown field'], toString: ['Unknown field'] });
@@ -103,9 +147,12 @@ describe('input', () => {
     expect(Object.keys(body['reasons'] as object)).toEqual([field]);
   });
 
-  it.each(['x', '0', '-1', '1.5', '2147483648', '01', '1e3', '%31x', '99999999999999999999'])('refuses the id %s', async (id) => {
-    expect(expectProblem(await get(`/api/1/toys/${id}`), 'invalid-request')['reasons']).toHaveProperty('id');
-  });
+  it.each(['x', '0', '-1', '1.5', '2147483648', '01', '1e3', '%31x', '99999999999999999999'])(
+    'refuses the id %s',
+    async (id) => {
+      expect(expectProblem(await get(`/api/1/toys/${id}`), 'invalid-request')['reasons']).toHaveProperty('id');
+    },
+  );
 
   it('accepts the largest id', async () => {
     expect((await get('/api/1/toys/2147483647')).json()).toMatchObject({ id: 2147483647 });
@@ -117,22 +164,41 @@ describe('input', () => {
   });
 
   it('reads a query: numbers, booleans, both spellings, empty values as absent', async () => {
-    expect((await get('/api/1/toys?page=2&count=200&broken=0&sort_by=name&sort_dir=desc&filter=')).json())
-      .toMatchObject({ query: { page: 2, count: 200, broken: false, sortBy: 'name', sortDir: 'desc' } });
+    expect(
+      (await get('/api/1/toys?page=2&count=200&broken=0&sort_by=name&sort_dir=desc&filter=')).json(),
+    ).toMatchObject({ query: { page: 2, count: 200, broken: false, sortBy: 'name', sortDir: 'desc' } });
     expect((await get('/api/1/toys')).json()).toMatchObject({ query: { page: 1, count: 10 } });
   });
 
-  it.each([['count=1001', 'count'], ['count=0', 'count'], ['page=x', 'page'], ['page=1&page=2', 'page'], ['broken=perhaps', 'broken'], ['other=1', 'other'],
-    ['filter=name', 'filter'], ['sortDir=up', 'sortDir'], ['after=AAAA', 'after']])('refuses the query %s', async (query, field) => {
-    expect(Object.keys(expectProblem(await get(`/api/1/toys?${query}`), 'invalid-request')['reasons'] as object)).toEqual([field]);
+  it.each([
+    ['count=1001', 'count'],
+    ['count=0', 'count'],
+    ['page=x', 'page'],
+    ['page=1&page=2', 'page'],
+    ['broken=perhaps', 'broken'],
+    ['other=1', 'other'],
+    ['filter=name', 'filter'],
+    ['sortDir=up', 'sortDir'],
+    ['after=AAAA', 'after'],
+  ])('refuses the query %s', async (query, field) => {
+    expect(
+      Object.keys(expectProblem(await get(`/api/1/toys?${query}`), 'invalid-request')['reasons'] as object),
+    ).toEqual([field]);
   });
 });
 
 describe('what goes wrong in a handler', () => {
   it.each([
-    ['problem', 'wrong-state', 'It is broken.'], ['misconfigured', 'plugin-misconfigured', 'No such bucket.'], ['refused', 'plugin-refused', 'The CA says no.'],
-    ['unavailable', 'plugin-unavailable', 'The CA is busy.'], ['framework', 'forbidden', undefined], ['teapot', 'invalid-request', undefined],
-    ['gateway', 'internal', undefined], ['bug', 'internal', undefined], ['text', 'internal', undefined], ['nothing', 'internal', undefined],
+    ['problem', 'wrong-state', 'It is broken.'],
+    ['misconfigured', 'plugin-misconfigured', 'No such bucket.'],
+    ['refused', 'plugin-refused', 'The CA says no.'],
+    ['unavailable', 'plugin-unavailable', 'The CA is busy.'],
+    ['framework', 'forbidden', undefined],
+    ['teapot', 'invalid-request', undefined],
+    ['gateway', 'internal', undefined],
+    ['bug', 'internal', undefined],
+    ['text', 'internal', undefined],
+    ['nothing', 'internal', undefined],
   ] as const)('%s is %s', async (how, code, detail) => {
     const response = await get(`/api/1/toys/fail/${how}`);
     const body = expectProblem(response, code);
@@ -151,22 +217,34 @@ describe('what goes wrong in a handler', () => {
 
   it('writes the cause of what nobody foresaw to the log, beside the same id', async () => {
     const { headers } = await get('/api/1/toys/fail/bug');
-    const line = toy.lines.find((one) => one['msg'] === 'request failed' && one['requestId'] === headers['x-request-id']);
-    expect(line).toMatchObject({ level: 'error', route: '/api/1/toys/fail/:how', err: { message: 'hunter2 in the stack' } });
+    const line = toy.lines.find(
+      (one) => one['msg'] === 'request failed' && one['requestId'] === headers['x-request-id'],
+    );
+    expect(line).toMatchObject({
+      level: 'error',
+      route: '/api/1/toys/fail/:how',
+      err: { message: 'hunter2 in the stack' },
+    });
   });
 });
 
 describe('every answer', () => {
   it('carries the id of the request: the client’s own if it is a UUID', async () => {
     const id = '0f8fad5b-d9cb-469f-a165-70867728950e';
-    const asked = (given: string): Promise<LightMyRequestResponse> => ask({ method: 'GET', url: '/health/live', headers: { 'x-request-id': given } });
+    const asked = (given: string): Promise<LightMyRequestResponse> =>
+      ask({ method: 'GET', url: '/health/live', headers: { 'x-request-id': given } });
     expect((await asked(id)).headers['x-request-id']).toBe(id);
     expect((await asked('my-id\u00e9"}')).headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);
   });
 
   it('tells browsers what to refuse, and caches nothing of the API', async () => {
     const api = (await get('/api/1/nothing')).headers;
-    expect(api).toMatchObject({ 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY', 'cache-control': 'no-store', 'strict-transport-security': 'max-age=31536000' });
+    expect(api).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'cache-control': 'no-store',
+      'strict-transport-security': 'max-age=31536000',
+    });
     expect(api['content-security-policy']).toContain("default-src 'none'");
     expect((await get('/health/live')).headers).not.toHaveProperty('cache-control');
   });
@@ -174,7 +252,15 @@ describe('every answer', () => {
   it('is one line in the log, without the address', async () => {
     const { headers } = await get('/api/1/toys/named/top-secret?token=abc');
     const lines = toy.lines.filter((line) => line['requestId'] === headers['x-request-id']);
-    expect(lines).toEqual([expect.objectContaining({ level: 'info', msg: 'request', method: 'GET', route: '/api/1/toys/named/:name', status: 200 })]);
+    expect(lines).toEqual([
+      expect.objectContaining({
+        level: 'info',
+        msg: 'request',
+        method: 'GET',
+        route: '/api/1/toys/named/:name',
+        status: 200,
+      }),
+    ]);
     expect(JSON.stringify(lines)).not.toMatch(/top-secret|abc/);
   });
 
@@ -183,7 +269,9 @@ describe('every answer', () => {
     await get('/api/1/who-knows');
     const { body, headers } = await get('/metrics');
     expect(headers['content-type']).toMatch(/^text\/plain; version=0\.0\.4/);
-    expect(body).toMatch(/perennial_http_request_duration_seconds_count\{method="GET",route="\/api\/1\/toys\/:id",status="200"\} \d/);
+    expect(body).toMatch(
+      /perennial_http_request_duration_seconds_count\{method="GET",route="\/api\/1\/toys\/:id",status="200"\} \d/,
+    );
     expect(body).toContain('route="unknown",status="404"');
     expect(body).not.toMatch(/toys\/41|who-knows/);
     expect(body).toContain('process_cpu_seconds_total');

@@ -2,12 +2,16 @@ import { invalid } from './problem.js';
 
 const deepest = 32;
 
-interface Place { path: readonly string[]; rename: boolean }
+interface Place {
+  path: readonly string[];
+  rename: boolean;
+}
 
 /**
- * A copy of parsed JSON or a parsed query with its keys in camelCase, so that `not_after` and `notAfter` are the same field.
- * Keys below `options` belong to a plugin and stay as they are. Throws `invalid-request` that names the field for: text with a
- * NUL character (Postgres stores none), the key `__proto__`, a field given in both spellings, nesting deeper than 32.
+ * A copy of parsed JSON or a parsed query with its keys in camelCase, so that `not_after` and `notAfter` are the same
+ * field. Keys below `options` belong to a plugin and stay as they are. Throws `invalid-request` that names the field
+ * for: text with a NUL character (Postgres stores none), the key `__proto__`, a field given in both spellings, nesting
+ * deeper than 32.
  */
 export function normalizeInput(value: unknown): unknown {
   return normalize(value, { path: [], rename: true });
@@ -16,8 +20,10 @@ export function normalizeInput(value: unknown): unknown {
 function normalize(value: unknown, place: Place): unknown {
   if (typeof value === 'string') return withoutNul(value, place);
   if (typeof value !== 'object' || value === null) return value;
-  if (place.path.length >= deepest) throw invalid(fieldOf(place.path.slice(0, 3)), `Nested deeper than ${deepest} levels`);
-  if (Array.isArray(value)) return value.map((entry, i) => normalize(entry, { ...place, path: [...place.path, String(i)] }));
+  if (place.path.length >= deepest)
+    throw invalid(fieldOf(place.path.slice(0, 3)), `Nested deeper than ${deepest} levels`);
+  if (Array.isArray(value))
+    return value.map((entry, i) => normalize(entry, { ...place, path: [...place.path, String(i)] }));
   return normalizeObject(value, place);
 }
 
@@ -26,7 +32,8 @@ function normalizeObject(value: object, { path, rename }: Place): unknown {
   for (const [given, entry] of Object.entries(value)) {
     const key = rename ? camelCase(given) : given;
     const inside = [...path, key];
-    if (key === '__proto__' || key.includes('\0')) throw invalid(fieldOf(path), 'A field has a name that is not allowed');
+    if (key === '__proto__' || key.includes('\0'))
+      throw invalid(fieldOf(path), 'A field has a name that is not allowed');
     if (Object.hasOwn(copy, key)) throw invalid(fieldOf(inside), 'Given twice');
     copy[key] = normalize(entry, { path: inside, rename: rename && key !== 'options' });
   }
@@ -40,15 +47,19 @@ function withoutNul(text: string, { path }: Place): string {
 
 /** Members whose capitals no rule brings out of snake_case: `use_crl_sign`. */
 const spelledOut: Readonly<Record<string, string>> = {
-  includeSki: 'includeSKI', includeAia: 'includeAIA', useCrlSign: 'useCRLSign', useOcspSigning: 'useOCSPSigning',
-  useEapOverLan: 'useEapOverLAN', useEapOverPpp: 'useEapOverPPP',
+  includeSki: 'includeSKI',
+  includeAia: 'includeAIA',
+  useCrlSign: 'useCRLSign',
+  useOcspSigning: 'useOCSPSigning',
+  useEapOverLan: 'useEapOverLAN',
+  useEapOverPpp: 'useEapOverPPP',
 };
 
 /** `not_after` → `notAfter`; what begins with two underscores stays as it is. */
 export function camelCase(key: string): string {
   if (key.startsWith('__')) return key;
   const camel = key.replace(/(?<=[A-Za-z0-9])_([a-z0-9])/g, (_, next: string) => next.toUpperCase());
-  return camel !== key && Object.hasOwn(spelledOut, camel) ? spelledOut[camel] ?? camel : camel;
+  return camel !== key && Object.hasOwn(spelledOut, camel) ? (spelledOut[camel] ?? camel) : camel;
 }
 
 /** How `reasons` names a place: `names.0.value`; the document itself is `body`. */

@@ -3,13 +3,17 @@ import { z } from 'zod';
 const shape = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?$/;
 
 /** A moment in a request: ISO 8601 date or date and time; without an offset it is UTC. */
-export const Instant = z.string().max(40).transform((text, ctx) => {
-  const zoned = /[Z]$|[+-]\d{2}:?\d{2}$/.test(text) || !/[T ]/.test(text) ? text : `${text}Z`;
-  const date = new Date(shape.test(text) && isDay(text.slice(0, 10)) ? zoned.replace(' ', 'T') : NaN);
-  if (!Number.isNaN(date.getTime())) return date;
-  ctx.addIssue({ code: 'custom', message: 'Expected a date and time such as 2026-01-31T08:00:00Z' });
-  return z.NEVER;
-}).meta({ format: 'date-time' });
+export const Instant = z
+  .string()
+  .max(40)
+  .transform((text, ctx) => {
+    const zoned = /[Z]$|[+-]\d{2}:?\d{2}$/.test(text) || !/[T ]/.test(text) ? text : `${text}Z`;
+    const date = new Date(shape.test(text) && isDay(text.slice(0, 10)) ? zoned.replace(' ', 'T') : NaN);
+    if (!Number.isNaN(date.getTime())) return date;
+    ctx.addIssue({ code: 'custom', message: 'Expected a date and time such as 2026-01-31T08:00:00Z' });
+    return z.NEVER;
+  })
+  .meta({ format: 'date-time' });
 
 /** The parser takes the 30th of February for the 2nd of March. */
 function isDay(text: string): boolean {
@@ -19,7 +23,15 @@ function isDay(text: string): boolean {
 
 /** Years of validity from 1 to `most`; Lemur's clients write small numbers as text too. */
 export function yearsUpTo(most: number) {
-  return z.union([z.int(), z.string().regex(/^\d{1,2}$/, 'Expected a whole number').transform(Number)]).pipe(z.int().min(1).max(most));
+  return z
+    .union([
+      z.int(),
+      z
+        .string()
+        .regex(/^\d{1,2}$/, 'Expected a whole number')
+        .transform(Number),
+    ])
+    .pipe(z.int().min(1).max(most));
 }
 
 /** A moment in a response, as Lemur writes it: `2026-01-31T08:00:00+00:00`. */

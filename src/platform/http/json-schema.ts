@@ -25,14 +25,21 @@ function showDefault({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodTypes; j
 
 /** The members of an object schema, each with its own JSON Schema. */
 export function membersOf(json: JsonSchema): { name: string; required: boolean; schema: JsonSchema }[] {
-  const { required = [], properties = {}, $defs } = json as { required?: string[]; properties?: Record<string, JsonSchema>; $defs?: JsonSchema };
-  return Object.entries(properties)
-    .map(([name, schema]) => ({ name, required: required.includes(name), schema: { ...schema, ...($defs && { $defs }) } }));
+  const {
+    required = [],
+    properties = {},
+    $defs,
+  } = json as { required?: string[]; properties?: Record<string, JsonSchema>; $defs?: JsonSchema };
+  return Object.entries(properties).map(([name, schema]) => ({
+    name,
+    required: required.includes(name),
+    schema: { ...schema, ...($defs && { $defs }) },
+  }));
 }
 
 /**
- * The document with every named schema (`.meta({ id })`) under `components.schemas`, once. Where the sides of a name differ,
- * the one that clients send is called `<name>Input`. Throws when two schemas share a name.
+ * The document with every named schema (`.meta({ id })`) under `components.schemas`, once. Where the sides of a name
+ * differ, the one that clients send is called `<name>Input`. Throws when two schemas share a name.
  */
 export function shareSchemas(document: OpenAPIObject): OpenAPIObject {
   const found = new Map<string, JsonSchema>();
@@ -41,14 +48,19 @@ export function shareSchemas(document: OpenAPIObject): OpenAPIObject {
   const schemas: Record<string, unknown> = { ...bare.components?.schemas };
   for (const [mark, schema] of found) schemas[sharedName(mark, twoSided)] ??= schema;
   const whole = { ...bare, components: { ...bare.components, schemas: sorted(schemas) } };
-  return mapRefs(whole, (ref) => (ref.startsWith(local) ? shared + sharedName(ref.slice(local.length), twoSided) : ref)) as OpenAPIObject;
+  return mapRefs(whole, (ref) =>
+    ref.startsWith(local) ? shared + sharedName(ref.slice(local.length), twoSided) : ref,
+  ) as OpenAPIObject;
 }
 
 /** Names carry their side (`Certificate:input`) until the document is complete and all of them are known. */
 function mark(json: unknown, side: Side): unknown {
   const renamed = mapRefs(json, (ref) => (ref.startsWith(local) ? `${ref}:${side}` : ref)) as JsonSchema;
   if (!renamed.$defs) return renamed;
-  return { ...renamed, $defs: Object.fromEntries(Object.entries(renamed.$defs).map(([name, schema]) => [`${name}:${side}`, schema])) };
+  return {
+    ...renamed,
+    $defs: Object.fromEntries(Object.entries(renamed.$defs).map(([name, schema]) => [`${name}:${side}`, schema])),
+  };
 }
 
 function collect(node: unknown, found: Map<string, JsonSchema>): unknown {
@@ -61,7 +73,8 @@ function collect(node: unknown, found: Map<string, JsonSchema>): unknown {
 
 function keep(name: string, schema: JsonSchema, found: Map<string, JsonSchema>): void {
   const known = found.get(name);
-  if (known && JSON.stringify(known) !== JSON.stringify(schema)) throw new Error(`Two schemas are called ${nameOf(name)}.`);
+  if (known && JSON.stringify(known) !== JSON.stringify(schema))
+    throw new Error(`Two schemas are called ${nameOf(name)}.`);
   found.set(name, schema);
 }
 
@@ -70,7 +83,8 @@ function namesWithTwoSides(found: ReadonlyMap<string, JsonSchema>): ReadonlySet<
   const texts = new Map([...found].map(([marked, schema]) => [marked, JSON.stringify(schema)]));
   const names = new Set([...found.keys()].map(nameOf));
   const both = [...names].filter((name) => sides.every((side) => texts.has(`${name}:${side}`)));
-  const unmarked = (name: string, side: Side): string => (texts.get(`${name}:${side}`) ?? '').replaceAll(`:${side}"`, '"');
+  const unmarked = (name: string, side: Side): string =>
+    (texts.get(`${name}:${side}`) ?? '').replaceAll(`:${side}"`, '"');
   const differing = new Set(both.filter((name) => unmarked(name, 'input') !== unmarked(name, 'output')));
   for (let before = -1; before !== differing.size;) {
     before = differing.size;
@@ -94,8 +108,12 @@ function sharedName(marked: string, twoSided: ReadonlySet<string>): string {
 function mapRefs(node: unknown, rename: (ref: string) => string): unknown {
   if (Array.isArray(node)) return node.map((entry) => mapRefs(entry, rename));
   if (typeof node !== 'object' || node === null) return node;
-  return Object.fromEntries(Object.entries(node).map(([key, entry]) =>
-    [key, key === '$ref' && typeof entry === 'string' ? rename(entry) : mapRefs(entry, rename)]));
+  return Object.fromEntries(
+    Object.entries(node).map(([key, entry]) => [
+      key,
+      key === '$ref' && typeof entry === 'string' ? rename(entry) : mapRefs(entry, rename),
+    ]),
+  );
 }
 
 function sorted<T>(record: Record<string, T>): Record<string, T> {

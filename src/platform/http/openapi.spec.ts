@@ -3,15 +3,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startToy, type ToyApp } from '../../../test/support/toy-app.js';
 import { jsonSchemaOf, shareSchemas } from './json-schema.js';
 import { problems } from './problem.js';
+import type { Json } from '../../../test/support/json.js';
 
 let toy: ToyApp;
-let document: Record<string, any>; // eslint-disable-line @typescript-eslint/no-explicit-any -- JSON of a known program
+let document: Record<string, Json>;
 
 beforeAll(async () => {
   toy = await startToy();
   document = (await toy.app.inject('/api/1/openapi.json')).json();
 });
-afterAll(async () => { await toy.app.close(); });
+afterAll(async () => {
+  await toy.app.close();
+});
 
 const page = async (url: string): Promise<string> => {
   const response = await toy.app.inject(url);
@@ -21,30 +24,68 @@ const page = async (url: string): Promise<string> => {
 
 describe('the OpenAPI document', () => {
   it('is of version 3.1, and every reference in it leads somewhere', () => {
-    expect(document).toMatchObject({ openapi: '3.1.0', info: { title: 'Perennial' }, servers: [{ url: 'https://pki.example.org' }] });
+    expect(document).toMatchObject({
+      openapi: '3.1.0',
+      info: { title: 'Perennial' },
+      servers: [{ url: 'https://pki.example.org' }],
+    });
     const refs = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)].map(([, ref]) => ref ?? '');
     expect(refs.length).toBeGreaterThan(5);
-    for (const ref of refs) expect(ref.split('/').slice(1).reduce((node, key) => node?.[key], document), ref).toBeDefined();
+    for (const ref of refs)
+      expect(
+        ref
+          .split('/')
+          .slice(1)
+          .reduce((node, key) => node?.[key], document),
+        ref,
+      ).toBeDefined();
     expect(JSON.stringify(document)).not.toMatch(/\$defs|\$schema|:input|:output/);
   });
 
   it('has the named schemas once, and both sides of one that has defaults', () => {
-    expect(Object.keys(document['components'].schemas)).toEqual(['Alive', 'Problem', 'Ready', 'Toy', 'ToyRequest', 'Wheel', 'WheelInput']);
+    expect(Object.keys(document['components'].schemas)).toEqual([
+      'Alive',
+      'Problem',
+      'Ready',
+      'Toy',
+      'ToyRequest',
+      'Wheel',
+      'WheelInput',
+    ]);
     expect(document['components'].schemas.Toy.properties.wheels.items).toEqual({ $ref: '#/components/schemas/Wheel' });
-    expect(document['components'].schemas.ToyRequest.properties.wheels.items).toEqual({ $ref: '#/components/schemas/WheelInput' });
+    expect(document['components'].schemas.ToyRequest.properties.wheels.items).toEqual({
+      $ref: '#/components/schemas/WheelInput',
+    });
     expect(document['components'].schemas.Wheel.required).toEqual(['diameterMm', 'spare']);
     expect(document['components'].schemas.WheelInput.required).toEqual(['diameterMm']);
   });
 
   it('describes bodies, parameters, answers and problems', () => {
     const { get, post } = document['paths']['/api/1/toys'];
-    expect(post.requestBody).toEqual({ required: true, content: { 'application/json': { schema: { $ref: '#/components/schemas/ToyRequest' } } } });
+    expect(post.requestBody).toEqual({
+      required: true,
+      content: { 'application/json': { schema: { $ref: '#/components/schemas/ToyRequest' } } },
+    });
     expect(Object.keys(post.responses)).toEqual(['200', '202', 'default']);
     expect(post.responses['202']).not.toHaveProperty('content');
     expect(post.responses.default.content).toHaveProperty(['application/problem+json']);
-    expect(get.parameters).toContainEqual(expect.objectContaining({ name: 'count', in: 'query', required: false, schema: expect.objectContaining({ type: 'integer', minimum: 1, maximum: 1000, default: 10 }) }));
-    expect(get.parameters).toContainEqual(expect.objectContaining({ name: 'broken', schema: { type: 'boolean', description: 'Only those that are broken.' } }));
-    expect(document['paths']['/api/1/toys/{id}'].get.parameters).toEqual([{ name: 'id', in: 'path', required: true, schema: { type: 'integer', minimum: 1, maximum: 2147483647 } }]);
+    expect(get.parameters).toContainEqual(
+      expect.objectContaining({
+        name: 'count',
+        in: 'query',
+        required: false,
+        schema: expect.objectContaining({ type: 'integer', minimum: 1, maximum: 1000, default: 10 }),
+      }),
+    );
+    expect(get.parameters).toContainEqual(
+      expect.objectContaining({
+        name: 'broken',
+        schema: { type: 'boolean', description: 'Only those that are broken.' },
+      }),
+    );
+    expect(document['paths']['/api/1/toys/{id}'].get.parameters).toEqual([
+      { name: 'id', in: 'path', required: true, schema: { type: 'integer', minimum: 1, maximum: 2147483647 } },
+    ]);
     expect(document['paths']['/api/1/toys/{id}'].delete.requestBody.required).toBe(false);
   });
 
@@ -56,7 +97,14 @@ describe('the OpenAPI document', () => {
 
   it('accepts what the server really answers', async () => {
     const { schema } = document['paths']['/api/1/toys/{id}'].get.responses['200'].content['application/json'];
-    const parser = z.fromJSONSchema(JSON.parse(JSON.stringify({ $defs: document['components'].schemas, ...schema }).replaceAll('#/components/schemas/', '#/$defs/')));
+    const parser = z.fromJSONSchema(
+      JSON.parse(
+        JSON.stringify({ $defs: document['components'].schemas, ...schema }).replaceAll(
+          '#/components/schemas/',
+          '#/$defs/',
+        ),
+      ),
+    );
     const answer = (await toy.app.inject('/api/1/toys/3')).json<object>();
     expect(parser.safeParse(answer).success).toBe(true);
     expect(parser.safeParse({ ...answer, secret: 1 }).success).toBe(false);
@@ -70,8 +118,14 @@ describe('names of schemas', () => {
 
   it('have two sides when something inside has', () => {
     const shared = shareSchemas(documentOf({ in: jsonSchemaOf(outer, 'input'), out: jsonSchemaOf(outer, 'output') }));
-    expect(shared.components?.schemas).toMatchObject({ OuterInput: { properties: { inner: { $ref: '#/components/schemas/InnerInput' } } }, Outer: { properties: { inner: { $ref: '#/components/schemas/Inner' } } } });
-    expect(shared.paths['/']).toEqual({ in: { $ref: '#/components/schemas/OuterInput' }, out: { $ref: '#/components/schemas/Outer' } });
+    expect(shared.components?.schemas).toMatchObject({
+      OuterInput: { properties: { inner: { $ref: '#/components/schemas/InnerInput' } } },
+      Outer: { properties: { inner: { $ref: '#/components/schemas/Inner' } } },
+    });
+    expect(shared.paths['/']).toEqual({
+      in: { $ref: '#/components/schemas/OuterInput' },
+      out: { $ref: '#/components/schemas/Outer' },
+    });
   });
 
   it('must not be given twice', () => {
@@ -103,7 +157,11 @@ describe('pages for people', () => {
   });
 
   it('serves no file but those of the page', async () => {
-    for (const url of ['/api/1/docs/../package.json', '/api/1/docs/%2e%2e/express/package.json', '/api/1/docs/..%2f..%2fzod/package.json']) {
+    for (const url of [
+      '/api/1/docs/../package.json',
+      '/api/1/docs/%2e%2e/express/package.json',
+      '/api/1/docs/..%2f..%2fzod/package.json',
+    ]) {
       expect((await toy.app.inject(url)).statusCode, url).toBeGreaterThanOrEqual(400);
     }
   });
@@ -117,6 +175,7 @@ describe('pages for people', () => {
       expect(html).toContain(help.replaceAll('<', '&#60;').replaceAll('>', '&#62;').replaceAll("'", '&#39;'));
       expect(html).not.toMatch(/<script|<token>/);
     }
-    for (const unknown of ['none', 'constructor', '__proto__', '%3Cscript%3E']) expect((await toy.app.inject(`/problems/${unknown}`)).statusCode).toBe(404);
+    for (const unknown of ['none', 'constructor', '__proto__', '%3Cscript%3E'])
+      expect((await toy.app.inject(`/problems/${unknown}`)).statusCode).toBe(404);
   });
 });

@@ -14,15 +14,23 @@ export const apiPrefix = '/api/1';
 export const docsPath = `${apiPrefix}/docs`;
 export const openApiPath = `${apiPrefix}/openapi.json`;
 
-const ProblemDocument = z.strictObject({
-  type: z.url().meta({ description: 'A page that explains this kind of problem.' }),
-  title: z.string(),
-  status: z.int().min(400).max(599),
-  detail: z.string().meta({ description: 'What happened this time.' }),
-  instance: z.string().meta({ description: '`urn:uuid:` and the id of the request, as in the log.' }),
-  message: z.string().meta({ description: 'The same as `detail`.' }),
-  reasons: z.record(z.string(), z.array(z.string())).optional().meta({ description: 'What is wrong, by field (dotted path).' }),
-}).meta({ id: 'Problem', description: `RFC 9457. The last part of \`type\` is one of: ${Object.keys(problems).join(', ')}.` });
+const ProblemDocument = z
+  .strictObject({
+    type: z.url().meta({ description: 'A page that explains this kind of problem.' }),
+    title: z.string(),
+    status: z.int().min(400).max(599),
+    detail: z.string().meta({ description: 'What happened this time.' }),
+    instance: z.string().meta({ description: '`urn:uuid:` and the id of the request, as in the log.' }),
+    message: z.string().meta({ description: 'The same as `detail`.' }),
+    reasons: z
+      .record(z.string(), z.array(z.string()))
+      .optional()
+      .meta({ description: 'What is wrong, by field (dotted path).' }),
+  })
+  .meta({
+    id: 'Problem',
+    description: `RFC 9457. The last part of \`type\` is one of: ${Object.keys(problems).join(', ')}.`,
+  });
 
 type OperationObject = NonNullable<OpenAPIObject['paths'][string]['get']>;
 
@@ -57,14 +65,30 @@ export function openApiDocument(app: NestFastifyApplication, publicUrl: string):
 }
 
 /** The groups of the documentation, the main job first; others follow. */
-const groups = ['auth', 'authorities', 'certificates', 'destinations', 'deliveries', 'notifications', 'policies', 'mails', 'users', 'roles', 'logs', 'jobs', 'plugins'];
+const groups = [
+  'auth',
+  'authorities',
+  'certificates',
+  'destinations',
+  'deliveries',
+  'notifications',
+  'policies',
+  'mails',
+  'users',
+  'roles',
+  'logs',
+  'jobs',
+  'plugins',
+];
 
 /** The first word of the path behind the prefix. */
 function groupOf(path: string): string {
   return path.replace(`${apiPrefix}/`, '').replace(/^\//, '').split('/')[0] ?? '';
 }
 
-/** Serves the document and, from the files of the installed package alone, the page that shows it. Both need no sign-in. */
+/**
+ * Serves the document and, from the files of the installed package alone, the page that shows it. Both need no sign-in.
+ */
 export function setupApiDocs(app: NestFastifyApplication, publicUrl: string): void {
   SwaggerModule.setup(docsPath, app, () => openApiDocument(app, publicUrl), {
     jsonDocumentUrl: openApiPath,
@@ -82,8 +106,16 @@ function operationIdFactory(controller: string, method: string): string {
 /** The ids of the operations that answer without sign-in. */
 function openOperations(app: NestFastifyApplication): ReadonlySet<string> {
   const modules = [...app.get(ModulesContainer).values()];
-  const controllers = modules.flatMap((module) => [...module.controllers.values()]).map(({ metatype }) => metatype as Type<object>);
-  return new Set(controllers.flatMap(({ name, prototype }) => Object.entries(Object.getOwnPropertyDescriptors(prototype))
-    .filter(([, { value }]) => typeof value === 'function' && Reflect.getMetadata(publicKey, value as object) === true)
-    .map(([method]) => operationIdFactory(name, method))));
+  const controllers = modules
+    .flatMap((module) => [...module.controllers.values()])
+    .map(({ metatype }) => metatype as Type<object>);
+  return new Set(
+    controllers.flatMap(({ name, prototype }) =>
+      Object.entries(Object.getOwnPropertyDescriptors(prototype))
+        .filter(
+          ([, { value }]) => typeof value === 'function' && Reflect.getMetadata(publicKey, value as object) === true,
+        )
+        .map(([method]) => operationIdFactory(name, method)),
+    ),
+  );
 }

@@ -4,21 +4,30 @@ import { camelCase } from './input.js';
 import { queryInt } from './query.js';
 
 /** `filter=field;value`: which field, and what it must match. A value may itself contain `;`. */
-export interface Filter { field: string; value: string }
+export interface Filter {
+  field: string;
+  value: string;
+}
 
-const filter = z.string().max(1024).transform((text, context): Filter => {
-  const at = text.indexOf(';');
-  if (at > 0) return { field: text.slice(0, at), value: text.slice(at + 1) };
-  context.addIssue({ code: 'custom', message: 'Expected field;value' });
-  return z.NEVER;
-});
+const filter = z
+  .string()
+  .max(1024)
+  .transform((text, context): Filter => {
+    const at = text.indexOf(';');
+    if (at > 0) return { field: text.slice(0, at), value: text.slice(at + 1) };
+    context.addIssue({ code: 'custom', message: 'Expected field;value' });
+    return z.NEVER;
+  });
 
-const after = z.string().max(8192).transform((text, context) => {
-  const cursor = decodeCursor(text);
-  if (cursor) return cursor;
-  context.addIssue({ code: 'custom', message: 'Not a cursor that this list gave out' });
-  return z.NEVER;
-});
+const after = z
+  .string()
+  .max(8192)
+  .transform((text, context) => {
+    const cursor = decodeCursor(text);
+    if (cursor) return cursor;
+    context.addIssue({ code: 'custom', message: 'Not a cursor that this list gave out' });
+    return z.NEVER;
+  });
 
 /** The most entries on a page. */
 export const longestPage = 1000;
@@ -30,28 +39,45 @@ export const PageQuery = z.strictObject({
   sortBy: z.string().max(64).optional(),
   sortDir: z.enum(['asc', 'desc']).optional(),
   filter: filter.optional().meta({ description: '`field;value`; a value in double quotes must match as a whole.' }),
-  after: after.optional().meta({ description: 'The `next` of the page before; takes the place of `page`. Neither skips nor repeats an entry while others come and go.' }),
+  after: after.optional().meta({
+    description:
+      'The `next` of the page before; takes the place of `page`. Neither skips nor ' +
+      'repeats an entry while others come and go.',
+  }),
 });
 export type PageQuery = z.output<typeof PageQuery>;
 
 /** What a list takes that can be sorted by these members; its own parameters are added with `.extend`. */
 export function listQuery<const Sorts extends readonly [string, ...string[]]>(...sorts: Sorts) {
-  const sortBy = z.enum(sorts, { error: ({ input }) => `The field '${String(input)}' is not sortable or filterable; try ${sorts.join(', ')}.` });
-  const known = (name: unknown): unknown => (typeof name === 'string' ? sorts.find((sort) => sort === camelCase(name)) ?? name : name);
+  const sortBy = z.enum(sorts, {
+    error: ({ input }) => `The field '${String(input)}' is not sortable or filterable; try ${sorts.join(', ')}.`,
+  });
+  const known = (name: unknown): unknown =>
+    typeof name === 'string' ? (sorts.find((sort) => sort === camelCase(name)) ?? name) : name;
   return PageQuery.extend({ sortBy: z.preprocess(known, sortBy).optional() });
 }
 
 /** How many there are. Big lists may stop counting: then it is the bound, not the truth. */
-export interface Total { total: number }
+export interface Total {
+  total: number;
+}
 
-/** One page of a list, in the shape that Lemur's clients read. `next` is there when more follows, and is the `after` of that. */
-export interface Page<T> extends Total { items: T[]; next?: string }
+/**
+ * One page of a list, in the shape that Lemur's clients read. `next` is there when more follows, and is the `after` of
+ * that.
+ */
+export interface Page<T> extends Total {
+  items: T[];
+  next?: string;
+}
 
 /** What the deletion of a thing that Lemur has too answers, as its clients expect it. */
 export const Removed = z.strictObject({ result: z.literal(true) }).meta({ id: 'Removed' });
 export type Removed = z.output<typeof Removed>;
 
 /** The schema of one page of `item`. */
-export function pageOf<S extends z.ZodType>(item: S): z.ZodObject<{ items: z.ZodArray<S>; total: z.ZodInt; next: z.ZodOptional<z.ZodString> }, z.core.$strict> {
+export function pageOf<S extends z.ZodType>(
+  item: S,
+): z.ZodObject<{ items: z.ZodArray<S>; total: z.ZodInt; next: z.ZodOptional<z.ZodString> }, z.core.$strict> {
   return z.strictObject({ items: z.array(item), total: z.int().min(0), next: z.string().optional() });
 }

@@ -4,12 +4,24 @@ import { sqlState } from '../db/database.js';
 import { type ProblemCode, Problem, problems } from './problem.js';
 
 const byStatus: Readonly<Record<number, ProblemCode>> = {
-  400: 'invalid-request', 401: 'unauthenticated', 403: 'forbidden', 404: 'not-found', 405: 'method-not-allowed',
-  409: 'conflict', 412: 'precondition-failed', 413: 'too-large', 414: 'invalid-request', 415: 'unsupported-media-type', 429: 'too-many-requests', 503: 'unavailable',
+  400: 'invalid-request',
+  401: 'unauthenticated',
+  403: 'forbidden',
+  404: 'not-found',
+  405: 'method-not-allowed',
+  409: 'conflict',
+  412: 'precondition-failed',
+  413: 'too-large',
+  414: 'invalid-request',
+  415: 'unsupported-media-type',
+  429: 'too-many-requests',
+  503: 'unavailable',
 };
 
 const byFault = {
-  misconfigured: 'plugin-misconfigured', refused: 'plugin-refused', unavailable: 'plugin-unavailable',
+  misconfigured: 'plugin-misconfigured',
+  refused: 'plugin-refused',
+  unavailable: 'plugin-unavailable',
 } as const satisfies Record<PluginFault, ProblemCode>;
 
 /** What Postgres calls a value that no column of that type can hold (PostgreSQL, Appendix A, class 22). */
@@ -29,11 +41,16 @@ const outOfService = /^(08|40|53|57)/;
 const lostByDriver = /^(Connection terminated|timeout exceeded when trying to connect)/;
 const noConnection = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN']);
 
-/** What the client is told about any error: nothing but `internal` about one that nobody foresaw. The error becomes the cause. */
+/**
+ * What the client is told about any error: nothing but `internal` about one that nobody foresaw. The error becomes the
+ * cause.
+ */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof PluginError) return new Problem(byFault[error.fault], error.detail, { retryAfterS: error.retryAfterS, cause: error });
-  if (error instanceof HttpException) return plain(byStatus[error.getStatus()] ?? (error.getStatus() < 500 ? 'invalid-request' : 'internal'), error);
+  if (error instanceof PluginError)
+    return new Problem(byFault[error.fault], error.detail, { retryAfterS: error.retryAfterS, cause: error });
+  if (error instanceof HttpException)
+    return plain(byStatus[error.getStatus()] ?? (error.getStatus() < 500 ? 'invalid-request' : 'internal'), error);
   return ofDatabase(error) ?? ofHttp(error) ?? plain(isUnreachable(error) ? 'unavailable' : 'internal', error);
 }
 
@@ -44,7 +61,9 @@ function plain(code: ProblemCode, cause: unknown): Problem {
 /** Errors of libraries that serve files carry the status that they mean. */
 function ofHttp(error: unknown): Problem | undefined {
   const { statusCode } = (error ?? {}) as { statusCode?: unknown };
-  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500 ? plain(byStatus[statusCode] ?? 'invalid-request', error) : undefined;
+  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
+    ? plain(byStatus[statusCode] ?? 'invalid-request', error)
+    : undefined;
 }
 
 function ofDatabase(error: unknown): Problem | undefined {
@@ -57,7 +76,10 @@ function ofDatabase(error: unknown): Problem | undefined {
   return outOfService.test(state) ? plain('unavailable', error) : undefined;
 }
 
-/** Two mistakes share 23503; only the sentence tells them apart, and PostgreSQL 18 gives `on delete restrict` a code of its own. */
+/**
+ * Two mistakes share 23503; only the sentence tells them apart, and PostgreSQL 18 gives `on delete restrict` a code of
+ * its own.
+ */
 function ofReference(state: string, error: unknown): Problem {
   const removed = state === '23001' || /^(update or )?delete/.test((error as Error).message);
   return removed
@@ -69,16 +91,23 @@ function ofReference(state: string, error: unknown): Problem {
 function stillInUse(error: unknown): string {
   const { table, constraint } = (error as { driverError: { table?: string; constraint?: string } }).driverError;
   const what = table ?? constraint;
-  return what === undefined ? problems['in-use'].title : `Something still refers to this: ${what.replaceAll('_', ' ')}.`;
+  return what === undefined
+    ? problems['in-use'].title
+    : `Something still refers to this: ${what.replaceAll('_', ' ')}.`;
 }
 
 /** A column may stand in the index as `lower(name)` or, by its type, as `lower((name)::text)`. */
 function duplicate(error: unknown): string {
   const { detail = '' } = (error as { driverError: { detail?: string } }).driverError;
-  const columns = /\(([a-z_, ]+)\)=\(/.exec(detail.replace(/lower\((?:\(([a-z_]+)\)|([a-z_]+))(?:::text)?\)/g, '$1$2'))?.[1]?.replaceAll('_', ' ');
+  const columns = /\(([a-z_, ]+)\)=\(/
+    .exec(detail.replace(/lower\((?:\(([a-z_]+)\)|([a-z_]+))(?:::text)?\)/g, '$1$2'))?.[1]
+    ?.replaceAll('_', ' ');
   return columns ? `There is already one with this ${columns.split(', ').join(' and ')}.` : problems.conflict.title;
 }
 
 function isUnreachable(error: unknown): boolean {
-  return error instanceof Error && (noConnection.has((error as NodeJS.ErrnoException).code ?? '') || lostByDriver.test(error.message));
+  return (
+    error instanceof Error &&
+    (noConnection.has((error as NodeJS.ErrnoException).code ?? '') || lostByDriver.test(error.message))
+  );
 }

@@ -19,10 +19,17 @@ export interface ProblemBody {
   reasons?: Problem['extra']['reasons'];
 }
 
-/** The one place where an error becomes an answer: `application/problem+json` for all of them, the cause only in the log. */
+/**
+ * The one place where an error becomes an answer: `application/problem+json` for all of them, the cause only in the
+ * log.
+ */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(private readonly publicUrl: string, private readonly log: Log, private readonly routes: RouteTable) {}
+  constructor(
+    private readonly publicUrl: string,
+    private readonly log: Log,
+    private readonly routes: RouteTable,
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
@@ -37,8 +44,12 @@ export class ProblemFilter implements ExceptionFilter {
     if (reply.raw.headersSent) return void reply.raw.destroy();
     if (request.is404 && status === 405) void reply.header('allow', this.routes.methodsOf(request.url).join(', '));
     if (status === 401) void reply.header('www-authenticate', 'Bearer');
-    if (problem.extra.retryAfterS !== undefined) void reply.header('retry-after', Math.max(1, Math.ceil(problem.extra.retryAfterS)));
-    void reply.status(status).type(problemType).send(problemBody(problem, this.publicUrl, request.id));
+    if (problem.extra.retryAfterS !== undefined)
+      void reply.header('retry-after', Math.max(1, Math.ceil(problem.extra.retryAfterS)));
+    void reply
+      .status(status)
+      .type(problemType)
+      .send(problemBody(problem, this.publicUrl, request.id));
   }
 
   private wrongMethod(request: FastifyRequest): Problem | undefined {
@@ -49,7 +60,13 @@ export class ProblemFilter implements ExceptionFilter {
 
   private report(problem: Problem, status: number, request: FastifyRequest): void {
     const { cause } = problem.extra;
-    const line = { requestId: request.id, method: request.method, route: request.routeOptions.url, code: problem.code, err: cause ?? problem };
+    const line = {
+      requestId: request.id,
+      method: request.method,
+      route: request.routeOptions.url,
+      code: problem.code,
+      err: cause ?? problem,
+    };
     if (problem.code === 'internal') this.log.error(line, 'request failed');
     else if (status >= 500) this.log.warn(line, 'request refused: something is down');
     else if (cause !== undefined) this.log.debug(line, 'request refused');

@@ -1,6 +1,12 @@
-interface Route { segments: readonly string[]; methods: Set<string> }
+interface Route {
+  segments: readonly string[];
+  methods: Set<string>;
+}
 
-/** Which methods each path knows, so that a wrong method is told from a wrong path. Filled while the routes are registered. */
+/**
+ * Which methods each path knows, so that a wrong method is told from a wrong path. Filled while the routes are
+ * registered.
+ */
 export class RouteTable {
   private readonly routes = new Map<string, Route>();
 
@@ -12,7 +18,10 @@ export class RouteTable {
     this.routes.set(pattern, route);
   }
 
-  /** The methods that some route knows for this request path, sorted; empty when the path is unknown. A query is ignored. */
+  /**
+   * The methods that some route knows for this request path, sorted; empty when the path is unknown. A query is
+   * ignored.
+   */
   methodsOf(url: string): string[] {
     const path = (url.split('?', 1)[0] ?? '').split('/');
     const found = [...this.routes.values()].filter((route) => matches(route.segments, path));
@@ -21,7 +30,8 @@ export class RouteTable {
 }
 
 function matches(segments: readonly string[], path: readonly string[]): boolean {
-  if (segments.at(-1) !== '*') return segments.length === path.length && segments.every((segment, i) => fits(segment, path[i]));
+  if (segments.at(-1) !== '*')
+    return segments.length === path.length && segments.every((segment, i) => fits(segment, path[i]));
   return path.length >= segments.length && segments.slice(0, -1).every((segment, i) => fits(segment, path[i]));
 }
 

@@ -19,13 +19,17 @@ export type ServerSettings = Pick<Config, 'publicUrl' | 'trustedProxies'>;
 /** Routes that do not begin with the prefix of the API. */
 const outsideTheApi = ['health/*path', 'metrics', 'problems', 'problems/*path'];
 const bodyLimit = 1024 * 1024;
-/** How long shutdown waits for answers, and for connections that have not asked anything: less than supervisors wait before they kill. */
+/**
+ * How long shutdown waits for answers, and for connections that have not asked anything: less than supervisors wait
+ * before they kill.
+ */
 const drainMs = 5000;
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
- * Fastify with the program's limits: bodies of 1 MiB, 30 s to send a request, two minutes of silence on a connection. At shutdown
- * it closes idle connections at once, others behind the answer under way or after 5 s. A client's `X-Request-Id` counts if it is a UUID.
+ * Fastify with the program's limits: bodies of 1 MiB, 30 s to send a request, two minutes of silence on a connection.
+ * At shutdown it closes idle connections at once, others behind the answer under way or after 5 s. A client's
+ * `X-Request-Id` counts if it is a UUID.
  */
 export function createFastifyAdapter({ publicUrl, trustedProxies }: ServerSettings): FastifyAdapter {
   const headers = constantHeaders(publicUrl);
@@ -43,14 +47,17 @@ export function createFastifyAdapter({ publicUrl, trustedProxies }: ServerSettin
     frameworkErrors: (_error: unknown, request: FastifyRequest, reply: FastifyReply) => {
       const problem = new Problem('invalid-request', 'The address is not encoded correctly.');
       headers(request, reply);
-      void reply.status(400).type(problemType).send(problemBody(problem, publicUrl, request.id));
+      void reply
+        .status(400)
+        .type(problemType)
+        .send(problemBody(problem, publicUrl, request.id));
     },
   });
 }
 
 /**
- * All that an application over HTTP has besides its modules: prefix, errors, headers, log line, numbers, documentation. Call it
- * once, between `NestFactory.create` and `listen` or `init`. The container must hold Log and Metrics.
+ * All that an application over HTTP has besides its modules: prefix, errors, headers, log line, numbers, documentation.
+ * Call it once, between `NestFactory.create` and `listen` or `init`. The container must hold Log and Metrics.
  */
 export function applyHttp(app: NestFastifyApplication, { publicUrl }: ServerSettings): void {
   const log = app.get(Log, { strict: false });
@@ -60,7 +67,11 @@ export function applyHttp(app: NestFastifyApplication, { publicUrl }: ServerSett
   app.setGlobalPrefix(apiPrefix, { exclude: outsideTheApi });
   app.useGlobalFilters(filter);
   acceptJsonOnly(app, server);
-  addHooks(server, { routes, headers: constantHeaders(publicUrl), finished: accessLog(log, app.get(Metrics, { strict: false })) });
+  addHooks(server, {
+    routes,
+    headers: constantHeaders(publicUrl),
+    finished: accessLog(log, app.get(Metrics, { strict: false })),
+  });
   setupApiDocs(app, publicUrl);
 }
 
@@ -70,7 +81,11 @@ function acceptJsonOnly(app: NestFastifyApplication, server: FastifyInstance): v
   app.useBodyParser('application/json', { bodyLimit }, (_request, body, done) => done(null, parseJson(body)));
 }
 
-interface Hooks { routes: RouteTable; headers: ReturnType<typeof constantHeaders>; finished: ReturnType<typeof accessLog> }
+interface Hooks {
+  routes: RouteTable;
+  headers: ReturnType<typeof constantHeaders>;
+  finished: ReturnType<typeof accessLog>;
+}
 
 function addHooks(server: FastifyInstance, { routes, headers, finished }: Hooks): void {
   server.addHook('onRoute', ({ url, method }) => routes.add(url, method));

@@ -22,17 +22,24 @@ describe('on a real socket', () => {
   it('breaks off an answer that failed half way, and logs why', async () => {
     const raw = await talk(port, 'GET /api/1/toys/half/sent HTTP/1.1\r\nhost: x\r\n\r\n');
     expect(raw).toMatch(/half$/);
-    expect(live.lines).toContainEqual(expect.objectContaining({ msg: 'request failed', route: '/api/1/toys/half/sent' }));
+    expect(live.lines).toContainEqual(
+      expect.objectContaining({ msg: 'request failed', route: '/api/1/toys/half/sent' }),
+    );
   });
 
   it('refuses a large body by its announced length, before it is sent', async () => {
-    const raw = await talk(port, 'POST /api/1/toys HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2000000\r\n\r\n');
+    const raw = await talk(
+      port,
+      'POST /api/1/toys HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2000000\r\n\r\n',
+    );
     expect(raw).toMatch(/^HTTP\/1\.1 413 /);
   });
 
   it('closes at once although a client keeps its connection open', async () => {
     const closed = new Promise<void>((resolve) => {
-      httpRequest({ port, path: '/health/live', headers: { connection: 'keep-alive' } }, (response) => response.resume().on('end', resolve)).end();
+      httpRequest({ port, path: '/health/live', headers: { connection: 'keep-alive' } }, (response) =>
+        response.resume().on('end', resolve),
+      ).end();
     });
     await closed;
     await live.app.close();
@@ -50,7 +57,12 @@ describe('on a real socket', () => {
 
   it('answers a request that is under way when it closes, and then closes its connection', async () => {
     let answer: ((rows: unknown[]) => void) | undefined;
-    const { app } = await startToy(() => new Promise((resolve) => { answer = resolve; }));
+    const { app } = await startToy(
+      () =>
+        new Promise((resolve) => {
+          answer = resolve;
+        }),
+    );
     await app.listen(0, '127.0.0.1');
     const server = app.getHttpServer();
     const talked = talk((server.address() as { port: number }).port, 'GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n');
@@ -67,6 +79,11 @@ function talk(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = '';
     const socket = connect(port, '127.0.0.1', () => socket.write(text));
-    socket.on('data', (data) => { answer += data.toString(); }).on('close', () => resolve(answer)).on('error', reject);
+    socket
+      .on('data', (data) => {
+        answer += data.toString();
+      })
+      .on('close', () => resolve(answer))
+      .on('error', reject);
   });
 }

@@ -8,7 +8,10 @@ type Issue = z.core.$ZodIssue;
 /** More than that many faults help nobody, and an answer should not outgrow its request. */
 const mostFaults = 100;
 
-/** The value as the schema gives it back. Throws `invalid-request` with a reason for every field that is wrong (the first hundred). */
+/**
+ * The value as the schema gives it back. Throws `invalid-request` with a reason for every field that is wrong (the
+ * first hundred).
+ */
 export function validate<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value, { error: issueText });
   if (result.success) return result.data;
@@ -18,7 +21,10 @@ export function validate<S extends z.ZodType>(schema: S, value: unknown): z.outp
 
 function reasonsOf(issues: readonly Issue[]): Reasons {
   const reasons = new Map<string, string[]>();
-  for (const [field, text] of issues.slice(0, mostFaults).flatMap((issue) => textsOf(issue, [])).slice(0, mostFaults)) {
+  for (const [field, text] of issues
+    .slice(0, mostFaults)
+    .flatMap((issue) => textsOf(issue, []))
+    .slice(0, mostFaults)) {
     reasons.set(field, [...(reasons.get(field) ?? []), text]);
   }
   return Object.fromEntries(reasons);
@@ -31,9 +37,14 @@ function textsOf(issue: Issue, above: readonly PropertyKey[]): [field: string, t
   return nearest ? nearest.flatMap((inner) => textsOf(inner, path)) : [[fieldOf(path), issue.message]];
 }
 
-/** Of the forms that a union accepts, the one that was most likely meant: it failed inside, not as a whole, and in the fewest places. */
+/**
+ * Of the forms that a union accepts, the one that was most likely meant: it failed inside, not as a whole, and in the
+ * fewest places.
+ */
 function nearestBranch(branches: readonly Issue[][]): Issue[] | undefined {
-  const inside = branches.filter((issues) => issues.every((issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys'));
+  const inside = branches.filter((issues) =>
+    issues.every((issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys'),
+  );
   return inside.sort((a, b) => a.length - b.length)[0];
 }
 

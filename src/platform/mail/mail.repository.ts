@@ -20,7 +20,13 @@ const source: ListSource = {
 export class MailRepository {
   /** Keeps the mail unless one with its `dedupeKey` is there. */
   async keep(tx: Tx, { to, subject, text, html, dedupeKey }: OutgoingMail): Promise<void> {
-    await tx.createQueryBuilder().insert().into(Mail).values({ recipients: [...to], subject, text, html: html ?? null, dedupeKey }).orIgnore().execute();
+    await tx
+      .createQueryBuilder()
+      .insert()
+      .into(Mail)
+      .values({ recipients: [...to], subject, text, html: html ?? null, dedupeKey })
+      .orIgnore()
+      .execute();
   }
 
   async get(tx: Tx, id: number): Promise<Mail> {

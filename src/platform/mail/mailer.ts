@@ -7,7 +7,9 @@ import { Database } from '../db/database.js';
 import { MailRepository } from './mail.repository.js';
 import { partialFailure, smtpFailure } from './smtp-error.js';
 
-/** Hands mails to the server of SMTP_URL over a few kept connections, or keeps them in the database when there is none. */
+/**
+ * Hands mails to the server of SMTP_URL over a few kept connections, or keeps them in the database when there is none.
+ */
 @Injectable()
 export class Mailer {
   private readonly transport: ReturnType<typeof createPool> | null;
@@ -24,7 +26,14 @@ export class Mailer {
   async send(mail: OutgoingMail): Promise<void> {
     if (!this.transport) return this.mails.keep(this.db.single, mail);
     const { to, subject, text, html, dedupeKey } = mail;
-    const message = { from: this.config.mailFrom, to: [...to], subject, text, html, messageId: this.messageId(dedupeKey) };
+    const message = {
+      from: this.config.mailFrom,
+      to: [...to],
+      subject,
+      text,
+      html,
+      messageId: this.messageId(dedupeKey),
+    };
     const { rejected, rejectedErrors } = await this.transport.sendMail(message).catch((error: unknown) => {
       throw smtpFailure(error);
     });

@@ -13,19 +13,28 @@ const explanations: Readonly<Record<PluginFault, string>> = {
   unavailable: 'The mail server cannot be reached or is busy',
 };
 
-/** The error to throw for one of nodemailer's. 4yz replies are worth another attempt, 5yz are final (RFC 5321 §4.2.1). */
+/**
+ * The error to throw for one of nodemailer's. 4yz replies are worth another attempt, 5yz are final (RFC 5321 §4.2.1).
+ */
 export function smtpFailure(error: unknown): PluginError {
   const { code, responseCode, response } = error as SmtpError;
   const fault = faultOf(code, responseCode);
   const reason = response ?? code;
-  return new PluginError(fault, `${explanations[fault]}${reason ? `: ${readable(reason)}` : '.'}`, undefined, { cause: error });
+  return new PluginError(fault, `${explanations[fault]}${reason ? `: ${readable(reason)}` : '.'}`, undefined, {
+    cause: error,
+  });
 }
 
 /** Some recipients got the mail and these did not. */
 export function partialFailure(rejected: readonly string[], errors: readonly unknown[]): PluginError {
   const failures = errors.map(smtpFailure);
   const cause = failures.find(({ fault }) => fault === 'unavailable') ?? failures[0];
-  return new PluginError(cause?.fault ?? 'refused', `${cause?.detail ?? explanations.refused} (${rejected.join(', ')}; the others got it)`, undefined, { cause });
+  return new PluginError(
+    cause?.fault ?? 'refused',
+    `${cause?.detail ?? explanations.refused} (${rejected.join(', ')}; the others got it)`,
+    undefined,
+    { cause },
+  );
 }
 
 function faultOf(code: string | undefined, responseCode = 0): PluginFault {
@@ -36,5 +45,8 @@ function faultOf(code: string | undefined, responseCode = 0): PluginFault {
 
 /** One short line. */
 function readable(text: string): string {
-  return text.replace(/[\0-\x1f\x7f]+/g, ' ').trim().slice(0, 300);
+  return text
+    .replace(/[\0-\x1f\x7f]+/g, ' ')
+    .trim()
+    .slice(0, 300);
 }

@@ -10,7 +10,10 @@ import { AddressGuard } from './address-guard.js';
 
 type Connected = (error: Error | null, stream: Duplex) => void;
 
-/** Connections on which the guard has the last word: it checks the very address that is connected to, so no second answer of the name server can move it. */
+/**
+ * Connections on which the guard has the last word: it checks the very address that is connected to, so no second
+ * answer of the name server can move it.
+ */
 @Injectable()
 export class GuardedAgents {
   private readonly guard: AddressGuard;
@@ -23,14 +26,23 @@ export class GuardedAgents {
     this.https = new GuardedHttpsAgent(this.guard);
   }
 
-  /** The agent for a URL; TLS certificates are verified as usual. Throws PluginError for schemes other than http and https. */
+  /**
+   * The agent for a URL; TLS certificates are verified as usual. Throws PluginError for schemes other than http and
+   * https.
+   */
   for(url: URL): HttpAgent {
     if (url.protocol === 'https:') return this.https;
     if (url.protocol === 'http:') return this.http;
-    throw new PluginError('misconfigured', `Only http and https addresses can be used, not ${url.protocol.slice(0, -1)}.`);
+    throw new PluginError(
+      'misconfigured',
+      `Only http and https addresses can be used, not ${url.protocol.slice(0, -1)}.`,
+    );
   }
 
-  /** A bare TCP connection, which the caller closes. Throws PluginError `misconfigured` for a forbidden address, `unavailable` otherwise. */
+  /**
+   * A bare TCP connection, which the caller closes. Throws PluginError `misconfigured` for a forbidden address,
+   * `unavailable` otherwise.
+   */
   connect(host: string, port: number, signal: AbortSignal): Promise<Socket> {
     if (isIP(host) !== 0 && !this.guard.permits(host)) return Promise.reject(refusal(host));
     const socket = connect({ host, port, lookup: guardedLookup(this.guard) });
@@ -81,7 +93,10 @@ function agentOptions(guard: AddressGuard): { keepAlive: boolean; lookup: Lookup
   return { keepAlive: true, lookup: guardedLookup(guard) };
 }
 
-/** An address that stands in the URL itself is never looked up, so it is checked here. Tells `connected` when it is refused. */
+/**
+ * An address that stands in the URL itself is never looked up, so it is checked here. Tells `connected` when it is
+ * refused.
+ */
 function refusedLiteral(guard: AddressGuard, { host, socketPath }: ClientRequestArgs, connected: Connected): boolean {
   const address = host ?? 'localhost';
   if (!socketPath && (isIP(address) === 0 || guard.permits(address))) return false;
@@ -104,10 +119,15 @@ function guardedLookup(guard: AddressGuard): LookupFunction {
 
 /** Does not say what the name resolved to: the person who asks need not know the inside of the network. */
 function refusal(host: string): PluginError {
-  return new PluginError('misconfigured', `${host} is not on the public internet. Whoever runs this installation can open it with ALLOWED_PRIVATE_HOSTS.`);
+  return new PluginError(
+    'misconfigured',
+    `${host} is not on the public internet. Whoever runs this installation can open it with ALLOWED_PRIVATE_HOSTS.`,
+  );
 }
 
 function unreachable(host: string, port: number, signal: AbortSignal, cause: unknown): PluginError {
-  const words = signal.aborted ? 'did not answer in time' : `cannot be reached (${(cause as NodeJS.ErrnoException).code ?? 'unknown error'})`;
+  const words = signal.aborted
+    ? 'did not answer in time'
+    : `cannot be reached (${(cause as NodeJS.ErrnoException).code ?? 'unknown error'})`;
   return new PluginError('unavailable', `${host}:${port} ${words}.`, undefined, { cause });
 }

@@ -23,19 +23,46 @@ const answer: RequestListener = (request, response) => {
   seen.push(request);
   const { pathname, searchParams } = new URL(request.url ?? '', 'http://x');
   const chunks: Buffer[] = [];
-  request.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', () => {
-    if (pathname === '/to') response.writeHead(Number(searchParams.get('status') ?? 302), { location: searchParams.get('url') ?? '' }).end('moved');
-    else if (pathname === '/large') response.end(Buffer.alloc(5000));
-    else if (pathname === '/silent') response.writeHead(200).write('…');
-    else if (pathname === '/cut') response.writeHead(200, { 'content-length': 10 }).write('1', () => response.destroy());
-    else response.writeHead(pathname === '/missing' ? 404 : 200, { 'x-seen': 'yes' }).end(`${request.method} ${Buffer.concat(chunks).toString()}`);
-  });
+  request
+    .on('data', (chunk: Buffer) => chunks.push(chunk))
+    .on('end', () => {
+      if (pathname === '/to')
+        response
+          .writeHead(Number(searchParams.get('status') ?? 302), { location: searchParams.get('url') ?? '' })
+          .end('moved');
+      else if (pathname === '/large') response.end(Buffer.alloc(5000));
+      else if (pathname === '/silent') response.writeHead(200).write('…');
+      else if (pathname === '/cut')
+        response.writeHead(200, { 'content-length': 10 }).write('1', () => response.destroy());
+      else
+        response
+          .writeHead(pathname === '/missing' ? 404 : 200, { 'x-seen': 'yes' })
+          .end(`${request.method} ${Buffer.concat(chunks).toString()}`);
+    });
 };
 
 beforeAll(async () => {
   const folder = mkdtempSync(join(tmpdir(), 'guarded-'));
   const file = (name: string): string => join(folder, name);
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=x', '-keyout', file('key'), '-out', file('cert')], { stdio: 'ignore' });
+  execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-subj',
+      '/CN=x',
+      '-keyout',
+      file('key'),
+      '-out',
+      file('cert'),
+    ],
+    { stdio: 'ignore' },
+  );
   const tls = createTlsServer({ key: readFileSync(file('key')), cert: readFileSync(file('cert')) }, answer);
   rmSync(folder, { recursive: true });
   servers = [createServer(answer), tls];
@@ -53,23 +80,46 @@ async function fetchText(path: string, request?: GuardedRequest): Promise<string
 }
 
 async function failure(work: Promise<unknown>): Promise<{ fault: string; detail: string }> {
-  const { fault, detail } = await work.then(() => { throw new Error('It worked.'); }, (error: { fault: string; detail: string }) => error);
+  const { fault, detail } = await work.then(
+    () => {
+      throw new Error('It worked.');
+    },
+    (error: { fault: string; detail: string }) => error,
+  );
   return { fault, detail };
 }
 
 describe('guardedFetch', () => {
   it('brings an answer of any status', async () => {
-    const response = await guardedFetch(open, `http://127.0.0.1:${port}/missing`, { method: 'POST', body: 'in', headers: { 'content-type': 'text/plain' } });
-    expect({ ...response, headers: response.headers['x-seen'], body: response.body.toString(), url: response.url.pathname })
-      .toEqual({ status: 404, headers: 'yes', body: 'POST in', url: '/missing' });
+    const response = await guardedFetch(open, `http://127.0.0.1:${port}/missing`, {
+      method: 'POST',
+      body: 'in',
+      headers: { 'content-type': 'text/plain' },
+    });
+    expect({
+      ...response,
+      headers: response.headers['x-seen'],
+      body: response.body.toString(),
+      url: response.url.pathname,
+    }).toEqual({ status: 404, headers: 'yes', body: 'POST in', url: '/missing' });
   });
 
-  it.each(['http://127.0.0.1', 'http://[::1]', 'http://[::ffff:127.0.0.1]', 'http://0x7f.1', 'http://2130706433', 'http://0', 'http://localhost', 'https://127.0.0.1'])(
-    'reaches nobody at %s', async (origin) => {
-      const { fault, detail } = await failure(guardedFetch(closed, `${origin}:${origin.startsWith('https') ? tlsPort : port}/`));
-      expect([fault, detail]).toEqual(['misconfigured', expect.stringContaining('ALLOWED_PRIVATE_HOSTS')]);
-      expect(seen).toEqual([]);
-    });
+  it.each([
+    'http://127.0.0.1',
+    'http://[::1]',
+    'http://[::ffff:127.0.0.1]',
+    'http://0x7f.1',
+    'http://2130706433',
+    'http://0',
+    'http://localhost',
+    'https://127.0.0.1',
+  ])('reaches nobody at %s', async (origin) => {
+    const { fault, detail } = await failure(
+      guardedFetch(closed, `${origin}:${origin.startsWith('https') ? tlsPort : port}/`),
+    );
+    expect([fault, detail]).toEqual(['misconfigured', expect.stringContaining('ALLOWED_PRIVATE_HOSTS')]);
+    expect(seen).toEqual([]);
+  });
 
   it.each(['file:///etc/passwd', 'ftp://127.0.0.1/', 'gopher://127.0.0.1/', 'no url'])('takes no %s', async (url) => {
     expect((await failure(guardedFetch(open, url))).fault).toBe('misconfigured');
@@ -88,19 +138,38 @@ describe('guardedFetch', () => {
 
   it('checks where a redirect leads', async () => {
     expect(await fetchText('/to?url=/elsewhere')).toBe('GET ');
-    for (const url of ['http://127.0.0.2/', 'http://[::1]/', 'file:///etc/passwd', 'http://169.254.169.254/latest/meta-data']) {
+    for (const url of [
+      'http://127.0.0.2/',
+      'http://[::1]/',
+      'file:///etc/passwd',
+      'http://169.254.169.254/latest/meta-data',
+    ]) {
       expect((await failure(fetchText(`/to?url=${encodeURIComponent(url)}`))).fault).toBe('misconfigured');
     }
-    expect((await failure(fetchText('/to?url=http://')))).toEqual({ fault: 'misconfigured', detail: 'The address is not a URL.' });
+    expect(await failure(fetchText('/to?url=http://'))).toEqual({
+      fault: 'misconfigured',
+      detail: 'The address is not a URL.',
+    });
   });
 
   it('gives up on endless redirects', async () => {
-    expect(await failure(fetchText('/to?url=%2Fto%3Furl%3D%252Fto%253Furl%253D%25252Fto%25253Furl%25253D%2525252Fto%2525253Furl%2525253D%252525252Fto%252525253Furl%252525253D%25252525252Fto%25252525253Furl%25252525253D%2F')))
-      .toEqual({ fault: 'refused', detail: `127.0.0.1:${port} redirects more than 5 times.` });
+    expect(
+      await failure(
+        fetchText(
+          '/to?url=%2Fto%3Furl%3D%252Fto%253Furl%253D%25252Fto%25253Furl%25253D%2525252Fto%2525253Furl%2525253D%252525252Fto%252525253Furl%252525253D%25252525252Fto%25252525253Furl%25252525253D%2F',
+        ),
+      ),
+    ).toEqual({ fault: 'refused', detail: `127.0.0.1:${port} redirects more than 5 times.` });
     expect(seen).toHaveLength(6);
   });
 
-  it.each<[number, string]>([[301, 'GET '], [302, 'GET '], [303, 'GET '], [307, 'POST in'], [308, 'POST in']])('repeats a POST after %i as RFC 9110 says', async (status, text) => {
+  it.each<[number, string]>([
+    [301, 'GET '],
+    [302, 'GET '],
+    [303, 'GET '],
+    [307, 'POST in'],
+    [308, 'POST in'],
+  ])('repeats a POST after %i as RFC 9110 says', async (status, text) => {
     expect(await fetchText(`/to?status=${status}&url=/there`, { method: 'POST', body: 'in' })).toBe(text);
   });
 
@@ -109,8 +178,13 @@ describe('guardedFetch', () => {
     const both = agentsFor('127.0.0.1', 'localhost');
     await guardedFetch(both, `http://127.0.0.1:${port}/to?url=http://localhost:${port}/`, { headers });
     await guardedFetch(both, `http://127.0.0.1:${port}/to?url=/`, { headers });
-    expect(seen.map(({ headers: { authorization, cookie, 'x-other': other } }) => [authorization, cookie, other])).toEqual([
-      ['Bearer secret', 'secret', 'stays'], [undefined, undefined, 'stays'], ['Bearer secret', 'secret', 'stays'], ['Bearer secret', 'secret', 'stays'],
+    expect(
+      seen.map(({ headers: { authorization, cookie, 'x-other': other } }) => [authorization, cookie, other]),
+    ).toEqual([
+      ['Bearer secret', 'secret', 'stays'],
+      [undefined, undefined, 'stays'],
+      ['Bearer secret', 'secret', 'stays'],
+      ['Bearer secret', 'secret', 'stays'],
     ]);
     both.onApplicationShutdown();
   });
@@ -118,22 +192,34 @@ describe('guardedFetch', () => {
   it('bounds size and time', async () => {
     expect((await failure(fetchText('/large', { maxBytes: 4999 }))).fault).toBe('refused');
     expect(await fetchText('/large', { maxBytes: 5000 })).toHaveLength(5000);
-    expect(await failure(fetchText('/silent', { timeoutMs: 50 }))).toEqual({ fault: 'unavailable', detail: `127.0.0.1:${port} did not answer in time.` });
+    expect(await failure(fetchText('/silent', { timeoutMs: 50 }))).toEqual({
+      fault: 'unavailable',
+      detail: `127.0.0.1:${port} did not answer in time.`,
+    });
   });
 
   it('stops when told to', async () => {
-    expect((await failure(fetchText('/silent', { signal: AbortSignal.abort() }))).detail).toContain('was not asked to the end');
+    expect((await failure(fetchText('/silent', { signal: AbortSignal.abort() }))).detail).toContain(
+      'was not asked to the end',
+    );
     expect(seen).toEqual([]);
   });
 
   it('says what failed without the credentials of the URL', async () => {
-    expect(await failure(guardedFetch(open, 'http://user:marker@127.0.0.1:1/marker'))).toEqual({ fault: 'unavailable', detail: '127.0.0.1:1 cannot be reached (ECONNREFUSED).' });
+    expect(await failure(guardedFetch(open, 'http://user:marker@127.0.0.1:1/marker'))).toEqual({
+      fault: 'unavailable',
+      detail: '127.0.0.1:1 cannot be reached (ECONNREFUSED).',
+    });
     expect((await failure(fetchText('/cut'))).fault).toBe('unavailable');
-    expect((await failure(guardedFetch(open, 'http://name.invalid/'))).detail).toMatch(/^name\.invalid cannot be reached \(E/);
+    expect((await failure(guardedFetch(open, 'http://name.invalid/'))).detail).toMatch(
+      /^name\.invalid cannot be reached \(E/,
+    );
   });
 
   it('verifies the certificate of a TLS server', async () => {
-    expect((await failure(guardedFetch(open, `https://127.0.0.1:${tlsPort}/`))).detail).toContain('DEPTH_ZERO_SELF_SIGNED_CERT');
+    expect((await failure(guardedFetch(open, `https://127.0.0.1:${tlsPort}/`))).detail).toContain(
+      'DEPTH_ZERO_SELF_SIGNED_CERT',
+    );
     expect(seen).toEqual([]);
   });
 });
@@ -142,7 +228,7 @@ describe('GuardedAgents', () => {
   it('guards whoever uses the agent directly, also with a host that is no URL', async () => {
     for (const host of ['127.0.0.1', '127.1', 'localhost']) {
       const request = get({ host, port, agent: closed.for(new URL('http://x')) });
-      const [error] = await once(request, 'error') as [Error];
+      const [error] = (await once(request, 'error')) as [Error];
       expect(error.message).toContain('is not on the public internet');
     }
   });
@@ -155,7 +241,12 @@ describe('GuardedAgents', () => {
     const socket = await open.connect('localhost', port, signal);
     expect(socket.remoteAddress).toBe('127.0.0.1');
     socket.destroy();
-    expect(await failure(open.connect('127.0.0.1', 1, signal))).toEqual({ fault: 'unavailable', detail: '127.0.0.1:1 cannot be reached (ECONNREFUSED).' });
-    expect((await failure(open.connect('127.0.0.1', port, AbortSignal.abort()))).detail).toContain('did not answer in time');
+    expect(await failure(open.connect('127.0.0.1', 1, signal))).toEqual({
+      fault: 'unavailable',
+      detail: '127.0.0.1:1 cannot be reached (ECONNREFUSED).',
+    });
+    expect((await failure(open.connect('127.0.0.1', port, AbortSignal.abort()))).detail).toContain(
+      'did not answer in time',
+    );
   });
 });

@@ -6,7 +6,9 @@ import type { GuardedAgents } from './guarded-agent.js';
 const mostRedirects = 5;
 const redirects = new Set([301, 302, 303, 307, 308]);
 
-/** One request. The whole exchange, redirects included, ends within `timeoutMs` (10,000) and `maxBytes` of body (1 MiB). */
+/**
+ * One request. The whole exchange, redirects included, ends within `timeoutMs` (10,000) and `maxBytes` of body (1 MiB).
+ */
 export interface GuardedRequest {
   /** GET unless given. */
   method?: string;
@@ -33,10 +35,15 @@ interface Hop {
 }
 
 /**
- * Fetches a URL that a user or a certificate named. Each redirect is checked like the first address; none leads from https to
- * http. Throws PluginError: `misconfigured` for a forbidden address, `refused` for an endless or oversized answer, `unavailable` otherwise.
+ * Fetches a URL that a user or a certificate named. Each redirect is checked like the first address; none leads from
+ * https to http. Throws PluginError: `misconfigured` for a forbidden address, `refused` for an endless or oversized
+ * answer, `unavailable` otherwise.
  */
-export async function guardedFetch(agents: GuardedAgents, url: URL | string, request: GuardedRequest = {}): Promise<GuardedResponse> {
+export async function guardedFetch(
+  agents: GuardedAgents,
+  url: URL | string,
+  request: GuardedRequest = {},
+): Promise<GuardedResponse> {
   const { method = 'GET', headers = {}, body, timeoutMs = 10_000, maxBytes = 1_048_576 } = request;
   const timeout = AbortSignal.timeout(timeoutMs);
   const signal = request.signal ? AbortSignal.any([timeout, request.signal]) : timeout;
@@ -45,7 +52,13 @@ export async function guardedFetch(agents: GuardedAgents, url: URL | string, req
     for (let count = 0; count <= mostRedirects; count += 1) {
       const response = await send(agents, hop, signal);
       const next = nextHop(hop, response);
-      if (!next) return { status: response.statusCode ?? 0, headers: response.headers, body: await read(response, maxBytes), url: hop.url };
+      if (!next)
+        return {
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          body: await read(response, maxBytes),
+          url: hop.url,
+        };
       response.destroy();
       hop = next;
     }
@@ -55,7 +68,11 @@ export async function guardedFetch(agents: GuardedAgents, url: URL | string, req
   throw new PluginError('refused', `${hop.url.host} redirects more than ${mostRedirects} times.`);
 }
 
-function send(agents: GuardedAgents, { url, method, headers, body }: Hop, signal: AbortSignal): Promise<IncomingMessage> {
+function send(
+  agents: GuardedAgents,
+  { url, method, headers, body }: Hop,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
   const options: RequestOptions = { agent: agents.for(url), method, headers, signal };
   return new Promise((resolve, reject) => {
     const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options);
@@ -63,13 +80,19 @@ function send(agents: GuardedAgents, { url, method, headers, body }: Hop, signal
   });
 }
 
-/** Where a redirect leads (RFC 9110 §15.4), or null for any other answer. Credentials do not follow to another origin. */
+/**
+ * Where a redirect leads (RFC 9110 §15.4), or null for any other answer. Credentials do not follow to another origin.
+ */
 function nextHop(hop: Hop, { statusCode = 0, headers: { location } }: IncomingMessage): Hop | null {
   if (!redirects.has(statusCode) || location === undefined) return null;
   const url = parsed(location, hop.url);
-  if (hop.url.protocol === 'https:' && url.protocol !== 'https:') throw new PluginError('refused', `${hop.url.host} redirects from https to ${url.protocol.slice(0, -1)}.`);
+  if (hop.url.protocol === 'https:' && url.protocol !== 'https:')
+    throw new PluginError('refused', `${hop.url.host} redirects from https to ${url.protocol.slice(0, -1)}.`);
   const toGet = statusCode === 303 ? hop.method !== 'HEAD' : statusCode < 303 && hop.method === 'POST';
-  const dropped = new Set([...(url.origin === hop.url.origin ? [] : ['authorization', 'cookie']), ...(toGet ? ['content-type', 'content-length'] : [])]);
+  const dropped = new Set([
+    ...(url.origin === hop.url.origin ? [] : ['authorization', 'cookie']),
+    ...(toGet ? ['content-type', 'content-length'] : []),
+  ]);
   const headers = Object.fromEntries(Object.entries(hop.headers).filter(([name]) => !dropped.has(name.toLowerCase())));
   return toGet ? { url, method: 'GET', headers } : { ...hop, url, headers };
 }
@@ -91,9 +114,17 @@ function parsed(text: URL | string, base?: URL): URL {
 }
 
 /** Names the host alone: a URL can hold credentials. */
-function asPluginError(error: unknown, { host }: URL, { timeout, stop }: { timeout: AbortSignal; stop?: AbortSignal }): PluginError {
+function asPluginError(
+  error: unknown,
+  { host }: URL,
+  { timeout, stop }: { timeout: AbortSignal; stop?: AbortSignal },
+): PluginError {
   if (error instanceof PluginError) return error;
   const { code, name } = error as NodeJS.ErrnoException;
-  const words = stop?.aborted ? 'was not asked to the end' : timeout.aborted ? 'did not answer in time' : `cannot be reached (${code ?? name})`;
+  const words = stop?.aborted
+    ? 'was not asked to the end'
+    : timeout.aborted
+      ? 'did not answer in time'
+      : `cannot be reached (${code ?? name})`;
   return new PluginError('unavailable', `${host} ${words}.`, undefined, { cause: error });
 }

@@ -11,7 +11,11 @@ import { PluginRegistry } from './registry.js';
 
 const about = (title: string) => ({ title, description: `About ${title}.` });
 const upload = defineDestination({
-  id: 'upload', aliases: ['upload-destination'], title: 'Upload', description: 'For tests.', needsPrivateKey: true,
+  id: 'upload',
+  aliases: ['upload-destination'],
+  title: 'Upload',
+  description: 'For tests.',
+  needsPrivateKey: true,
   options: z.strictObject({
     host: z.string().min(1).meta(about('Host')),
     port: z.int().min(1).max(65535).default(22).meta(about('Port')),
@@ -25,7 +29,10 @@ const upload = defineDestination({
   deliver: async (_, o) => ({ location: o.host }),
 });
 const plain = defineExport({
-  id: 'plain', title: 'Plain', description: 'For tests.', needsPrivateKey: false,
+  id: 'plain',
+  title: 'Plain',
+  description: 'For tests.',
+  needsPrivateKey: false,
   options: z.strictObject({ host: z.string().optional().meta(about('Host')) }),
   export: async () => ({ files: [], extension: 'txt' }),
 });
@@ -48,52 +55,89 @@ function reasons(work: () => unknown): unknown {
 }
 
 function lemur(...pairs: [string, unknown][]): PluginInput {
-  return input({ slug: 'upload-destination', title: 'x', type: 'destination', pluginOptions: pairs.map(([name, value]) => ({ name, value, helpMessage: 'x', required: true })) });
+  return input({
+    slug: 'upload-destination',
+    title: 'x',
+    type: 'destination',
+    pluginOptions: pairs.map(([name, value]) => ({ name, value, helpMessage: 'x', required: true })),
+  });
 }
 
 describe('parseOptions', () => {
   it('fills in defaults', () => {
     const expected = { host: 'h', port: 22, verify: true, urls: [] };
-    expect(parseOptions(upload, input({ id: 'upload', options: { host: 'h' } }))).toEqual({ given: expected, values: expected });
+    expect(parseOptions(upload, input({ id: 'upload', options: { host: 'h' } }))).toEqual({
+      given: expected,
+      values: expected,
+    });
   });
 
   it('reads what the forms of Lemur send', () => {
-    expect(parseOptions(upload, lemur(['host', 10], ['port', ' 2222 '], ['verify', 'False'], ['format', ''], ['urls', 'a, b\nc'], ['password', null])).values)
-      .toEqual({ host: '10', port: 2222, verify: false, urls: ['a', 'b', 'c'] });
+    expect(
+      parseOptions(
+        upload,
+        lemur(
+          ['host', 10],
+          ['port', ' 2222 '],
+          ['verify', 'False'],
+          ['format', ''],
+          ['urls', 'a, b\nc'],
+          ['password', null],
+        ),
+      ).values,
+    ).toEqual({ host: '10', port: 2222, verify: false, urls: ['a', 'b', 'c'] });
   });
 
   it('does not coerce in our own form', () => {
-    expect(reasons(() => parseOptions(upload, input({ id: 'upload', options: { host: 1, port: '22' } }))))
-      .toEqual({ 'plugin.options.host': ['Expected text'], 'plugin.options.port': ['Expected a number'] });
+    expect(reasons(() => parseOptions(upload, input({ id: 'upload', options: { host: 1, port: '22' } })))).toEqual({
+      'plugin.options.host': ['Expected text'],
+      'plugin.options.port': ['Expected a number'],
+    });
   });
 
   it('names each option that is wrong, missing or unknown', () => {
-    expect(reasons(() => parseOptions(upload, lemur(['port', 'ssh'], ['format', 'IIS'], ['nope', '']))))
-      .toEqual({
-        'plugin.options.host': ['Required'], 'plugin.options.port': ['Expected a number'],
-        'plugin.options.format': ['Expected one of "NGINX", "Apache"'], 'plugin.options.nope': ['Unknown field'],
-      });
+    expect(reasons(() => parseOptions(upload, lemur(['port', 'ssh'], ['format', 'IIS'], ['nope', ''])))).toEqual({
+      'plugin.options.host': ['Required'],
+      'plugin.options.port': ['Expected a number'],
+      'plugin.options.format': ['Expected one of "NGINX", "Apache"'],
+      'plugin.options.nope': ['Unknown field'],
+    });
   });
 
   it('lets id choose options, and slug pluginOptions', () => {
     const both = { options: { host: 'ours' }, pluginOptions: [{ name: 'host', value: 'theirs' }] };
     expect(parseOptions(upload, input({ id: 'upload', ...both })).values).toMatchObject({ host: 'ours' });
     expect(parseOptions(upload, input({ slug: 'upload', ...both })).values).toMatchObject({ host: 'theirs' });
-    expect(parseOptions(upload, input({ slug: 'upload', options: both.options })).values).toMatchObject({ host: 'ours' });
-    expect(parseOptions(upload, input({ id: 'upload', pluginOptions: both.pluginOptions })).values).toMatchObject({ host: 'theirs' });
+    expect(parseOptions(upload, input({ slug: 'upload', options: both.options })).values).toMatchObject({
+      host: 'ours',
+    });
+    expect(parseOptions(upload, input({ id: 'upload', pluginOptions: both.pluginOptions })).values).toMatchObject({
+      host: 'theirs',
+    });
   });
 });
 
 describe('ConfiguredPlugins', () => {
-  const create = (options: object): StoredPlugin => configured.seal(upload, input({ id: 'upload', options }), 'destination');
-  const change = (before: StoredPlugin, options: object): StoredPlugin => configured.seal(upload, input({ id: 'upload', options }), 'destination', before);
+  const create = (options: object): StoredPlugin =>
+    configured.seal(upload, input({ id: 'upload', options }), 'destination');
+  const change = (before: StoredPlugin, options: object): StoredPlugin =>
+    configured.seal(upload, input({ id: 'upload', options }), 'destination', before);
 
   it('keeps secrets out of the plain column', () => {
     const row = create({ host: 'h', password: 'marker' });
-    expect(row).toMatchObject({ pluginId: 'upload', options: { host: 'h', port: 22, verify: true, urls: [], password: null } });
+    expect(row).toMatchObject({
+      pluginId: 'upload',
+      options: { host: 'h', port: 22, verify: true, urls: [], password: null },
+    });
     expect(JSON.stringify(row.options)).not.toContain('marker');
     expect(row.sealedOptions?.bytes.includes('marker')).toBe(false);
-    expect(configured.open(upload, row, 'destination')).toEqual({ host: 'h', port: 22, verify: true, urls: [], password: 'marker' });
+    expect(configured.open(upload, row, 'destination')).toEqual({
+      host: 'h',
+      port: 22,
+      verify: true,
+      urls: [],
+      password: 'marker',
+    });
   });
 
   it('seals nothing where there is no secret', () => {
@@ -105,10 +149,19 @@ describe('ConfiguredPlugins', () => {
     const row = create({ host: 'h', password: 'one', token: 'two' });
     const changed = change(row, { host: 'i', password: null });
     expect(changed.secretId).toBe(row.secretId);
-    expect(configured.open(upload, changed, 'destination')).toEqual({ host: 'i', port: 22, verify: true, urls: [], token: 'two' });
+    expect(configured.open(upload, changed, 'destination')).toEqual({
+      host: 'i',
+      port: 22,
+      verify: true,
+      urls: [],
+      token: 'two',
+    });
     expect(configured.view('destination', changed).secretsSet).toEqual(['token']);
     expect(change(changed, { host: 'i', token: null }).sealedOptions).toBeNull();
-    expect([configured.secretsChanged(row, changed, 'destination'), configured.secretsChanged(changed, change(changed, { host: 'j' }), 'destination')]).toEqual([['password'], []]);
+    expect([
+      configured.secretsChanged(row, changed, 'destination'),
+      configured.secretsChanged(changed, change(changed, { host: 'j' }), 'destination'),
+    ]).toEqual([['password'], []]);
   });
 
   it('gives no secret of one plugin to another', () => {
@@ -116,13 +169,24 @@ describe('ConfiguredPlugins', () => {
     expect(configured.open(upload, change(row, { host: 'h' }), 'destination')).not.toHaveProperty('password');
   });
 
-  it('takes back what it showed, in Lemur\'s form, with nothing lost', () => {
+  it("takes back what it showed, in Lemur's form, with nothing lost", () => {
     const row = create({ host: 'h', port: 23, urls: ['a', 'b'], password: 'one' });
     const view = PluginView.parse(configured.view('destination', row));
     expect(JSON.stringify(view)).not.toContain('one');
-    expect(view).toMatchObject({ slug: 'upload-destination', title: 'Upload', options: { host: 'h', port: 23, verify: true, urls: ['a', 'b'] }, secretsSet: ['password'] });
+    expect(view).toMatchObject({
+      slug: 'upload-destination',
+      title: 'Upload',
+      options: { host: 'h', port: 23, verify: true, urls: ['a', 'b'] },
+      secretsSet: ['password'],
+    });
     expect(view.pluginOptions.map(({ name, type, value }) => [name, type, value])).toEqual([
-      ['host', 'str', 'h'], ['port', 'int', 23], ['verify', 'bool', true], ['format', 'select', null], ['urls', 'str', 'a, b'], ['password', 'str', null], ['token', 'str', null],
+      ['host', 'str', 'h'],
+      ['port', 'int', 23],
+      ['verify', 'bool', true],
+      ['format', 'select', null],
+      ['urls', 'str', 'a, b'],
+      ['password', 'str', null],
+      ['token', 'str', null],
     ]);
     const again = configured.seal(upload, input(JSON.parse(JSON.stringify(view))), 'destination', row);
     expect(configured.open(upload, again, 'destination')).toEqual(configured.open(upload, row, 'destination'));
@@ -137,16 +201,30 @@ describe('ConfiguredPlugins', () => {
 
   it('says what no longer fits', () => {
     const row = { ...create({ host: 'h', password: 'marker' }), options: { port: 'x', gone: 1 } };
-    expect(() => configured.open(upload, row, 'destination')).toThrow(expect.objectContaining({ fault: 'misconfigured', detail: expect.stringMatching(/^The options of Upload no longer fit it.*host.*port.*gone/) }));
-    expect(() => configured.plugin('destination', 'removed')).toThrow(expect.objectContaining({ fault: 'misconfigured' }));
-    expect(configured.view('destination', { pluginId: 'removed', options: { a: 1, password: null } }))
-      .toEqual({ slug: 'removed', title: 'removed', options: { a: 1 }, pluginOptions: [], secretsSet: [] });
+    expect(() => configured.open(upload, row, 'destination')).toThrow(
+      expect.objectContaining({
+        fault: 'misconfigured',
+        detail: expect.stringMatching(/^The options of Upload no longer fit it.*host.*port.*gone/),
+      }),
+    );
+    expect(() => configured.plugin('destination', 'removed')).toThrow(
+      expect.objectContaining({ fault: 'misconfigured' }),
+    );
+    expect(configured.view('destination', { pluginId: 'removed', options: { a: 1, password: null } })).toEqual({
+      slug: 'removed',
+      title: 'removed',
+      options: { a: 1 },
+      pluginOptions: [],
+      secretsSet: [],
+    });
   });
 
   it('binds secrets to their row and table', () => {
     const row = create({ host: 'h', password: 'one' });
     expect(() => configured.open(upload, row, 'source')).toThrow(/does not open/);
-    expect(() => configured.open(upload, { ...create({ host: 'h' }), sealedOptions: row.sealedOptions }, 'destination')).toThrow(/does not open/);
+    expect(() =>
+      configured.open(upload, { ...create({ host: 'h' }), sealedOptions: row.sealedOptions }, 'destination'),
+    ).toThrow(/does not open/);
   });
 
   it('moves secrets to the newest key', () => {
@@ -155,30 +233,49 @@ describe('ConfiguredPlugins', () => {
     expect(configured.rekey(create({ host: 'h' }), 'destination')).toBeNull();
     const fresh = { id: 'two', key: randomBytes(32) };
     const oldRing = [{ id: 'old', key: randomBytes(32) }];
-    const old = new ConfiguredPlugins(registry, new KeyRing(oldRing)).seal(upload, input({ id: 'upload', options: { host: 'h', password: 'one' } }), 'destination');
+    const old = new ConfiguredPlugins(registry, new KeyRing(oldRing)).seal(
+      upload,
+      input({ id: 'upload', options: { host: 'h', password: 'one' } }),
+      'destination',
+    );
     const sealedOptions = new ConfiguredPlugins(registry, new KeyRing([fresh, ...oldRing])).rekey(old, 'destination');
     expect(sealedOptions?.keyId).toBe('two');
-    expect(new ConfiguredPlugins(registry, new KeyRing([fresh])).open(upload, { ...old, sealedOptions }, 'destination')).toMatchObject({ password: 'one' });
+    expect(
+      new ConfiguredPlugins(registry, new KeyRing([fresh])).open(upload, { ...old, sealedOptions }, 'destination'),
+    ).toMatchObject({ password: 'one' });
   });
 
   it('finds what a request chooses', () => {
     expect(configured.chosen('destination', input({ slug: 'upload-destination' }))).toBe(upload);
     expect(configured.chosen('destination', input({ id: 'upload' }))).toBe(upload);
-    expect(reasons(() => configured.chosen('issuer', input({ id: 'upload' })))).toEqual({ 'plugin.id': ['Unknown issuer plugin "upload"'] });
-    expect(reasons(() => configured.chosen('issuer', input({ slug: 'nope' })))).toEqual({ 'plugin.slug': ['Unknown issuer plugin "nope"'] });
+    expect(reasons(() => configured.chosen('issuer', input({ id: 'upload' })))).toEqual({
+      'plugin.id': ['Unknown issuer plugin "upload"'],
+    });
+    expect(reasons(() => configured.chosen('issuer', input({ slug: 'nope' })))).toEqual({
+      'plugin.slug': ['Unknown issuer plugin "nope"'],
+    });
   });
 });
 
 describe('PluginRegistry', () => {
   it('refuses two plugins of one name', () => {
-    expect(() => new PluginRegistry([upload, { ...plain, aliases: ['upload-destination'] }])).toThrow(/upload and plain both answer to "upload-destination"/);
+    expect(() => new PluginRegistry([upload, { ...plain, aliases: ['upload-destination'] }])).toThrow(
+      /upload and plain both answer to "upload-destination"/,
+    );
   });
 
   it('lists what a client needs', () => {
     expect(registry.list().map(({ id }) => id)).toEqual(['plain', 'upload']);
     expect(registry.list('export').map(({ id }) => id)).toEqual(['plain']);
     const [described] = registry.list('destination');
-    expect(described).toMatchObject({ id: 'upload', slug: 'upload-destination', kind: 'destination', type: 'destination', can: [], form: { type: 'object', required: ['host'] } });
+    expect(described).toMatchObject({
+      id: 'upload',
+      slug: 'upload-destination',
+      kind: 'destination',
+      type: 'destination',
+      can: [],
+      form: { type: 'object', required: ['host'] },
+    });
     expect(described?.pluginOptions.slice(0, 2)).toEqual([
       { name: 'host', title: 'Host', type: 'str', required: true, helpMessage: 'About Host.' },
       { name: 'port', title: 'Port', type: 'int', required: false, helpMessage: 'About Port.', default: 22 },

@@ -15,8 +15,8 @@ import type { PluginInput, PluginView } from './plugin.schema.js';
 import { PluginRegistry, slugOf } from './registry.js';
 
 /**
- * The columns in which a row says what plugin works for it and how. `options` has the values as given, defaults filled in;
- * a secret that is set stands there as null and has its value in `sealedOptions`. `secretId` binds that to the row.
+ * The columns in which a row says what plugin works for it and how. `options` has the values as given, defaults filled
+ * in; a secret that is set stands there as null and has its value in `sealedOptions`. `secretId` binds that to the row.
  */
 export interface StoredPlugin {
   pluginId: string;
@@ -32,23 +32,33 @@ export interface ParsedOptions {
 }
 
 /**
- * The options in a request, validated. `kept`: the secrets that are set already, which stay unless the request names them.
- * Throws Problem `invalid-request` with reasons for `plugin.options.<name>`.
+ * The options in a request, validated. `kept`: the secrets that are set already, which stay unless the request names
+ * them. Throws Problem `invalid-request` with reasons for `plugin.options.<name>`.
  */
-export function parseOptions(plugin: AnyPlugin, input: PluginInput, kept: Readonly<Record<string, unknown>> = {}): ParsedOptions {
+export function parseOptions(
+  plugin: AnyPlugin,
+  input: PluginInput,
+  kept: Readonly<Record<string, unknown>> = {},
+): ParsedOptions {
   const asked = askedFor(plugin, input);
-  const given = Object.fromEntries(Object.entries({ ...defaultsOf(plugin.options), ...kept, ...asked }).filter(([, value]) => value !== null));
+  const given = Object.fromEntries(
+    Object.entries({ ...defaultsOf(plugin.options), ...kept, ...asked }).filter(([, value]) => value !== null),
+  );
   const schema = z.object({ plugin: z.object({ options: plugin.options }) });
   return { given, values: validate(schema, { plugin: { options: given } }).plugin.options };
 }
 
-/** Whoever writes `id` writes `options`, whoever writes `slug` writes `pluginOptions`; one thing alone is always taken. */
+/**
+ * Whoever writes `id` writes `options`, whoever writes `slug` writes `pluginOptions`; one thing alone is always taken.
+ */
 function askedFor({ options }: AnyPlugin, input: PluginInput): Record<string, unknown> {
   const native = input.id !== undefined || input.pluginOptions === undefined ? input.options : undefined;
   return native ?? fromLemur(options, input.pluginOptions ?? []);
 }
 
-/** The only codec between a request, the columns of a row and the options of a plugin. `table` names the row's table. */
+/**
+ * The only codec between a request, the columns of a row and the options of a plugin. `table` names the row's table.
+ */
 @Injectable()
 export class ConfiguredPlugins {
   constructor(
@@ -58,7 +68,9 @@ export class ConfiguredPlugins {
 
   /** The plugin that a request chooses. Throws Problem `invalid-request`. */
   chosen<K extends PluginKind>(kind: K, { id, slug }: PluginInput): PluginOf<K> {
-    return id === undefined ? this.registry.get(kind, slug ?? '', 'plugin.slug') : this.registry.get(kind, id, 'plugin.id');
+    return id === undefined
+      ? this.registry.get(kind, slug ?? '', 'plugin.slug')
+      : this.registry.get(kind, id, 'plugin.id');
   }
 
   /** A query in which a filter for a plugin names it as rows do, also where the client wrote Lemur's name of it. */
@@ -76,14 +88,18 @@ export class ConfiguredPlugins {
     throw new PluginError('misconfigured', `This installation has no ${kind} plugin "${pluginId}".`);
   }
 
-  /** The columns for what a request asks. `before`: the row that it changes, whose unnamed secrets stay unless the plugin changes. */
+  /**
+   * The columns for what a request asks. `before`: the row that it changes, whose unnamed secrets stay unless the
+   * plugin changes.
+   */
   seal(plugin: AnyPlugin, input: PluginInput, table: string, before?: StoredPlugin): StoredPlugin {
     const kept = before?.pluginId === plugin.id ? pick(this.given(before, table), secretKeys(plugin.options)) : {};
     const { given } = parseOptions(plugin, input, kept);
     const secrets = pick(given, secretKeys(plugin.options));
     const masked = Object.fromEntries(Object.keys(secrets).map((name) => [name, null]));
     const secretId = before?.secretId ?? randomUUID();
-    const sealedOptions = Object.keys(secrets).length === 0 ? null : this.ring.seal(JSON.stringify(secrets), placeOf(table, secretId));
+    const sealedOptions =
+      Object.keys(secrets).length === 0 ? null : this.ring.seal(JSON.stringify(secrets), placeOf(table, secretId));
     return { pluginId: plugin.id, options: { ...given, ...masked }, sealedOptions, secretId };
   }
 
@@ -92,19 +108,26 @@ export class ConfiguredPlugins {
     const parsed = plugin.options.safeParse(this.given(row, table));
     if (parsed.success) return parsed.data;
     const faults = parsed.error.issues.map(({ path, message }) => [...path.map(String), message].join(': '));
-    throw new PluginError('misconfigured', `The options of ${plugin.title} no longer fit it. Correct them: ${faults.join('; ')}.`);
+    throw new PluginError(
+      'misconfigured',
+      `The options of ${plugin.title} no longer fit it. Correct them: ${faults.join('; ')}.`,
+    );
   }
 
   /** What a response shows: never a secret. A plugin that is gone shows its id and what is not sealed. */
   view(kind: PluginKind, { pluginId, options: stored }: Pick<StoredPlugin, 'pluginId' | 'options'>): PluginView {
     const plugin = this.registry.find(kind, pluginId);
     const secrets = plugin ? secretKeys(plugin.options) : [];
-    const options = Object.fromEntries(Object.entries(stored).filter(([name, value]) => value !== null && !secrets.includes(name)));
+    const options = Object.fromEntries(
+      Object.entries(stored).filter(([name, value]) => value !== null && !secrets.includes(name)),
+    );
     return {
       slug: plugin ? slugOf(plugin) : pluginId,
       title: plugin?.title ?? pluginId,
       options,
-      pluginOptions: plugin ? optionsOf(plugin.options).map((option) => ({ ...option, value: asLemurValue(options[option.name] ?? null) })) : [],
+      pluginOptions: plugin
+        ? optionsOf(plugin.options).map((option) => ({ ...option, value: asLemurValue(options[option.name] ?? null) }))
+        : [],
       secretsSet: secrets.filter((name) => Object.hasOwn(stored, name)),
     };
   }
@@ -112,7 +135,9 @@ export class ConfiguredPlugins {
   /** The names of the secrets that were set, changed or removed, for the audit log. */
   secretsChanged(before: StoredPlugin, after: StoredPlugin, table: string): string[] {
     const [old, now] = [this.secrets(before, table), this.secrets(after, table)];
-    return Object.keys({ ...old, ...now }).filter((name) => !isDeepStrictEqual(old[name], now[name])).sort();
+    return Object.keys({ ...old, ...now })
+      .filter((name) => !isDeepStrictEqual(old[name], now[name]))
+      .sort();
   }
 
   /** The row's secrets under the sealing key; null when there is nothing to move. */
@@ -127,7 +152,9 @@ export class ConfiguredPlugins {
   }
 
   private secrets({ sealedOptions, secretId }: StoredPlugin, table: string): Record<string, unknown> {
-    return sealedOptions ? (JSON.parse(this.ring.open(sealedOptions, placeOf(table, secretId)).toString()) as Record<string, unknown>) : {};
+    return sealedOptions
+      ? (JSON.parse(this.ring.open(sealedOptions, placeOf(table, secretId)).toString()) as Record<string, unknown>)
+      : {};
   }
 }
 

@@ -39,18 +39,30 @@ export function optionsOf(schema: OptionSchema): PluginOption[] {
 
 /** The values that apply where nothing is given. */
 export function defaultsOf(schema: OptionSchema): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(propertiesOf(schema).properties).flatMap(([name, property]) => (property.default === undefined ? [] : [[name, property.default]])));
+  return Object.fromEntries(
+    Object.entries(propertiesOf(schema).properties).flatMap(([name, property]) =>
+      property.default === undefined ? [] : [[name, property.default]],
+    ),
+  );
 }
 
 /**
- * Lemur's list of options as plain members. Its forms send text for everything and send empty fields too: text becomes what
- * the option wants where it can be read so, and what is empty counts as absent.
+ * Lemur's list of options as plain members. Its forms send text for everything and send empty fields too: text becomes
+ * what the option wants where it can be read so, and what is empty counts as absent.
  */
-export function fromLemur(schema: OptionSchema, given: readonly { name: string; value?: unknown }[]): Record<string, unknown> {
+export function fromLemur(
+  schema: OptionSchema,
+  given: readonly { name: string; value?: unknown }[],
+): Record<string, unknown> {
   const { properties } = propertiesOf(schema);
-  return Object.fromEntries(given
-    .filter(({ name, value }) => !Object.hasOwn(properties, name) || (value !== '' && value !== null && value !== undefined))
-    .map(({ name, value }) => [name, coerced(properties[name]?.type, value)]));
+  return Object.fromEntries(
+    given
+      .filter(
+        ({ name, value }) =>
+          !Object.hasOwn(properties, name) || (value !== '' && value !== null && value !== undefined),
+      )
+      .map(({ name, value }) => [name, coerced(properties[name]?.type, value)]),
+  );
 }
 
 /** A value in a list of options for Lemur's clients. */
@@ -59,8 +71,14 @@ export function asLemurValue(value: unknown): unknown {
 }
 
 /** Each option by its name, and the names of those that must be given. */
-export function propertiesOf(schema: OptionSchema): { properties: Readonly<Record<string, Property>>; required: readonly string[] } {
-  const { properties = {}, required = [] } = formOf(schema) as { properties?: Record<string, Property>; required?: readonly string[] };
+export function propertiesOf(schema: OptionSchema): {
+  properties: Readonly<Record<string, Property>>;
+  required: readonly string[];
+} {
+  const { properties = {}, required = [] } = formOf(schema) as {
+    properties?: Record<string, Property>;
+    required?: readonly string[];
+  };
   return { properties, required };
 }
 

@@ -3,7 +3,11 @@ import type { AnyPlugin, PluginKind } from '../../plugin-api/plugin.js';
 import { propertiesOf, type Property } from './option-form.js';
 
 const headings: Readonly<Record<PluginKind, string>> = {
-  issuer: 'Issuers', destination: 'Destinations', source: 'Sources', notification: 'Notifications', export: 'Exports',
+  issuer: 'Issuers',
+  destination: 'Destinations',
+  source: 'Sources',
+  notification: 'Notifications',
+  export: 'Exports',
 };
 
 const introduction = `# Plugins
@@ -13,8 +17,12 @@ write a plugin with one of its \`define…\` functions in a folder of its own, a
 
 /** The text of plugins/README.md: every plugin with its options, by kind and then by id. */
 export function pluginsMarkdown(plugins: readonly AnyPlugin[]): string {
-  const kinds = (Object.keys(headings) as PluginKind[]).map((kind) => [headings[kind], plugins.filter((plugin) => plugin.kind === kind)] as const);
-  const sections = kinds.filter(([, members]) => members.length > 0).map(([heading, members]) => [`## ${heading}`, ...members.map(section)].join('\n\n'));
+  const kinds = (Object.keys(headings) as PluginKind[]).map(
+    (kind) => [headings[kind], plugins.filter((plugin) => plugin.kind === kind)] as const,
+  );
+  const sections = kinds
+    .filter(([, members]) => members.length > 0)
+    .map(([heading, members]) => [`## ${heading}`, ...members.map(section)].join('\n\n'));
   return `${[introduction, ...sections].join('\n\n')}\n`;
 }
 
@@ -22,27 +30,44 @@ function section(plugin: AnyPlugin): string {
   const names = (plugin.aliases ?? []).map((alias) => `\`${alias}\``).join(', ');
   const facts = [
     ...(names === '' ? [] : [`Lemur's clients may call it ${names}.`]),
-    ...('needsPrivateKey' in plugin ? [plugin.needsPrivateKey ? 'It gets the private key.' : 'It never gets the private key.'] : []),
+    ...('needsPrivateKey' in plugin
+      ? [plugin.needsPrivateKey ? 'It gets the private key.' : 'It never gets the private key.']
+      : []),
   ];
-  return [`### ${plugin.title} (\`${plugin.id}\`)`, [plugin.description, ...facts].join(' '), options(plugin.options)].join('\n\n');
+  return [
+    `### ${plugin.title} (\`${plugin.id}\`)`,
+    [plugin.description, ...facts].join(' '),
+    options(plugin.options),
+  ].join('\n\n');
 }
 
 function options(schema: OptionSchema): string {
   const { properties, required } = propertiesOf(schema);
-  const rows = Object.entries(properties).map(([name, property]) => (
-    `| \`${name}\` | ${cell(typeOf(property))} | ${required.includes(name) ? 'required' : cell(defaultOf(property))} | ${cell(`${property.title}. ${property.description}`)} |`
-  ));
-  return rows.length === 0 ? 'It has no options.' : ['| Option | Type | Default | Meaning |', '| --- | --- | --- | --- |', ...rows].join('\n');
+  const rows = Object.entries(properties).map(
+    ([name, property]) =>
+      `| \`${name}\` | ${cell(typeOf(property))} | ` +
+      `${required.includes(name) ? 'required' : cell(defaultOf(property))} | ` +
+      `${cell(`${property.title}. ${property.description}`)} |`,
+  );
+  return rows.length === 0
+    ? 'It has no options.'
+    : ['| Option | Type | Default | Meaning |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }
 
 function typeOf({ type, enum: values, secret }: Property): string {
   if (secret) return 'secret text';
   if (values) return `one of ${values.map((value) => `\`${String(value)}\``).join(', ')}`;
-  return { string: 'text', integer: 'whole number', number: 'number', boolean: 'true or false', array: 'list' }[type ?? 'string'] ?? 'text';
+  return (
+    { string: 'text', integer: 'whole number', number: 'number', boolean: 'true or false', array: 'list' }[
+      type ?? 'string'
+    ] ?? 'text'
+  );
 }
 
 function defaultOf({ default: value }: Property): string {
-  return value === undefined || (Array.isArray(value) && value.length === 0) ? '' : `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
+  return value === undefined || (Array.isArray(value) && value.length === 0)
+    ? ''
+    : `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 }
 
 /** Text that stays inside one cell and is not taken for HTML. */

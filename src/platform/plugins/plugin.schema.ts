@@ -3,14 +3,30 @@ import { z } from 'zod';
 const name = z.string().min(1).max(100);
 
 /** How a request chooses a plugin and sets its options, in our form or in Lemur's. */
-export const PluginInput = z.looseObject({
-  id: name.optional().meta({ description: 'The plugin, with its values in `options`.' }),
-  slug: name.optional().meta({ description: "The plugin by id or by Lemur's name, with its values in `pluginOptions`." }),
-  options: z.record(z.string(), z.unknown()).optional()
-    .meta({ description: 'Values by name. On a change, a secret that is absent stays and one that is null is removed.' }),
-  pluginOptions: z.array(z.looseObject({ name: z.string(), value: z.unknown().optional() })).max(200).optional()
-    .meta({ description: 'Values as Lemur writes them; members besides `name` and `value` are ignored, and an empty value counts as absent.' }),
-}).refine((input) => input.id !== undefined || input.slug !== undefined, { error: 'Give an id or a slug', path: ['slug'] }).meta({ id: 'PluginInput' });
+export const PluginInput = z
+  .looseObject({
+    id: name.optional().meta({ description: 'The plugin, with its values in `options`.' }),
+    slug: name
+      .optional()
+      .meta({ description: "The plugin by id or by Lemur's name, with its values in `pluginOptions`." }),
+    options: z.record(z.string(), z.unknown()).optional().meta({
+      description: 'Values by name. On a change, a secret that is absent stays and one that is null is removed.',
+    }),
+    pluginOptions: z
+      .array(z.looseObject({ name: z.string(), value: z.unknown().optional() }))
+      .max(200)
+      .optional()
+      .meta({
+        description:
+          'Values as Lemur writes them; members besides `name` and `value` are ' +
+          'ignored, and an empty value counts as absent.',
+      }),
+  })
+  .refine((input) => input.id !== undefined || input.slug !== undefined, {
+    error: 'Give an id or a slug',
+    path: ['slug'],
+  })
+  .meta({ id: 'PluginInput' });
 export type PluginInput = z.output<typeof PluginInput>;
 
 const optionShape = {
@@ -25,25 +41,34 @@ const optionShape = {
 };
 
 /** A plugin as the list of plugins shows it. */
-export const PluginDescription = z.strictObject({
-  id: z.string(),
-  slug: z.string().meta({ description: "Lemur's name where it has one, else the id." }),
-  kind: z.enum(['issuer', 'export', 'destination', 'source', 'notification']),
-  type: z.string().meta({ description: 'The same as `kind`.' }),
-  title: z.string(),
-  description: z.string(),
-  form: z.record(z.string(), z.unknown()).meta({ description: 'JSON Schema (draft 2020-12) of the options; secrets carry `secret: true`.' }),
-  pluginOptions: z.array(z.strictObject(optionShape)),
-  can: z.array(z.string()).meta({ description: 'What it can do besides its duty, such as `check` or `revoke`.' }),
-}).meta({ id: 'PluginDescription' });
+export const PluginDescription = z
+  .strictObject({
+    id: z.string(),
+    slug: z.string().meta({ description: "Lemur's name where it has one, else the id." }),
+    kind: z.enum(['issuer', 'export', 'destination', 'source', 'notification']),
+    type: z.string().meta({ description: 'The same as `kind`.' }),
+    title: z.string(),
+    description: z.string(),
+    form: z
+      .record(z.string(), z.unknown())
+      .meta({ description: 'JSON Schema (draft 2020-12) of the options; secrets carry `secret: true`.' }),
+    pluginOptions: z.array(z.strictObject(optionShape)),
+    can: z.array(z.string()).meta({ description: 'What it can do besides its duty, such as `check` or `revoke`.' }),
+  })
+  .meta({ id: 'PluginDescription' });
 export type PluginDescription = z.output<typeof PluginDescription>;
 
-/** A plugin with the values that a row has for it. It has no member `id`, so that what was read can be sent back in Lemur's form. */
-export const PluginView = z.strictObject({
-  slug: z.string(),
-  title: z.string(),
-  options: z.record(z.string(), z.unknown()),
-  pluginOptions: z.array(z.strictObject({ ...optionShape, value: z.unknown() })),
-  secretsSet: z.array(z.string()).meta({ description: 'The secrets that have a value.' }),
-}).meta({ id: 'ConfiguredPlugin' });
+/**
+ * A plugin with the values that a row has for it. It has no member `id`, so that what was read can be sent back in
+ * Lemur's form.
+ */
+export const PluginView = z
+  .strictObject({
+    slug: z.string(),
+    title: z.string(),
+    options: z.record(z.string(), z.unknown()),
+    pluginOptions: z.array(z.strictObject({ ...optionShape, value: z.unknown() })),
+    secretsSet: z.array(z.string()).meta({ description: 'The secrets that have a value.' }),
+  })
+  .meta({ id: 'ConfiguredPlugin' });
 export type PluginView = z.output<typeof PluginView>;

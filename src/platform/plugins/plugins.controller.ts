@@ -13,13 +13,19 @@ const PluginQuery = z.strictObject({ type: PluginDescription.shape.kind.optional
 export class PluginsController {
   constructor(private readonly registry: PluginRegistry) {}
 
-  @Get() @Requires('plugin:read') @Summary('List plugins') @Answers(200, pageOf(PluginDescription))
+  @Get()
+  @Requires('plugin:read')
+  @Summary('List plugins')
+  @Answers(200, pageOf(PluginDescription))
   list(@QueryOf(PluginQuery) { type }: z.output<typeof PluginQuery>): Page<PluginDescription> {
     const items = this.registry.list(type);
     return { items, total: items.length };
   }
 
-  @Get(':slug') @Requires('plugin:read') @Summary('One plugin, by id or by the name that Lemur gave it') @Answers(200, PluginDescription)
+  @Get(':slug')
+  @Requires('plugin:read')
+  @Summary('One plugin, by id or by the name that Lemur gave it')
+  @Answers(200, PluginDescription)
   get(@PathText('slug') slug: string): PluginDescription {
     const plugin = this.registry.plugins.find(({ id, aliases }) => id === slug || aliases?.includes(slug));
     if (!plugin) throw new Problem('not-found', `There is no plugin ${slug}.`);

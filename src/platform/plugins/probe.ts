@@ -4,7 +4,9 @@ import { PluginError } from '../../plugin-api/errors.js';
 const timeoutMs = 15_000;
 
 /** What a probe found. */
-export const ProbeView = z.object({ ok: z.boolean(), fault: z.string().nullable(), detail: z.string().nullable() }).meta({ id: 'Probe' });
+export const ProbeView = z
+  .object({ ok: z.boolean(), fault: z.string().nullable(), detail: z.string().nullable() })
+  .meta({ id: 'Probe' });
 export type ProbeView = z.output<typeof ProbeView>;
 
 /** Tries something out that changes nothing. A PluginError is a finding, for anything else there is no excuse. */

@@ -46,7 +46,17 @@ export class PluginRegistry {
 export function describePlugin(plugin: AnyPlugin): PluginDescription {
   const { id, kind, title, description, options } = plugin;
   const can = capabilities.filter((method) => typeof plugin[method as keyof AnyPlugin] === 'function');
-  return { id, slug: slugOf(plugin), kind, type: kind, title, description, form: formOf(options), pluginOptions: optionsOf(options), can };
+  return {
+    id,
+    slug: slugOf(plugin),
+    kind,
+    type: kind,
+    title,
+    description,
+    form: formOf(options),
+    pluginOptions: optionsOf(options),
+    can,
+  };
 }
 
 /** The name by which Lemur's clients know the plugin, where Lemur has it. */

@@ -17,7 +17,9 @@ const config = loadConfig({
   DATA_DIR: folder,
   RELOAD_COMMANDS: JSON.stringify({
     write: ['/bin/sh', '-c', 'printf "%s|%s" "$0" "$MARKER_SECRET" > "$1"', '$(id); *', join(folder, 'out')],
-    fail: shell('echo marker >&2; exit 3'), slow: shell('exec sleep 60'), missing: ['/nonexistent/program'],
+    fail: shell('echo marker >&2; exit 3'),
+    slow: shell('exec sleep 60'),
+    missing: ['/nonexistent/program'],
   }),
 });
 const agents = new GuardedAgents(config);
@@ -32,12 +34,21 @@ describe('PluginSite', () => {
   });
 
   it.each(['unknown', 'toString', '__proto__', '/bin/sh'])('runs nothing called %s', async (name) => {
-    await expect(site.runCommand(name, running)).rejects.toMatchObject({ fault: 'misconfigured', detail: `There is no command "${name}" in RELOAD_COMMANDS.` });
+    await expect(site.runCommand(name, running)).rejects.toMatchObject({
+      fault: 'misconfigured',
+      detail: `There is no command "${name}" in RELOAD_COMMANDS.`,
+    });
   });
 
   it('says how a command failed, not what it printed', async () => {
-    await expect(site.runCommand('fail', running)).rejects.toMatchObject({ fault: 'unavailable', detail: 'The command "fail" failed with exit code 3.' });
-    await expect(site.runCommand('missing', running)).rejects.toMatchObject({ fault: 'misconfigured', detail: 'The command "missing" cannot be started (ENOENT).' });
+    await expect(site.runCommand('fail', running)).rejects.toMatchObject({
+      fault: 'unavailable',
+      detail: 'The command "fail" failed with exit code 3.',
+    });
+    await expect(site.runCommand('missing', running)).rejects.toMatchObject({
+      fault: 'misconfigured',
+      detail: 'The command "missing" cannot be started (ENOENT).',
+    });
   });
 
   it('stops a command when told to', async () => {

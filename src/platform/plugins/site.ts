@@ -42,8 +42,10 @@ export class PluginSite implements Site {
 
   /** Without a shell, for at most a minute. What the program prints stays out of the error: nobody knows what it is. */
   async runCommand(name: string, signal: AbortSignal): Promise<void> {
-    const [program, ...args] = (Object.hasOwn(this.config.reloadCommands, name) && this.config.reloadCommands[name]) || [];
-    if (program === undefined) throw new PluginError('misconfigured', `There is no command "${name}" in RELOAD_COMMANDS.`);
+    const [program, ...args] =
+      (Object.hasOwn(this.config.reloadCommands, name) && this.config.reloadCommands[name]) || [];
+    if (program === undefined)
+      throw new PluginError('misconfigured', `There is no command "${name}" in RELOAD_COMMANDS.`);
     const env = Object.fromEntries(Object.entries(process.env).filter(([variable]) => passedOn.includes(variable)));
     try {
       await run(program, args, { signal, env, timeout: timeoutMs, maxBuffer: 16 * 1_048_576 });
@@ -55,7 +57,14 @@ export class PluginSite implements Site {
 
 function commandFailure(name: string, error: unknown, signal: AbortSignal): PluginError {
   const { code, killed } = error as { code?: number | string; killed?: boolean };
-  if (code === 'ENOENT' || code === 'EACCES') return new PluginError('misconfigured', `The command "${name}" cannot be started (${code}).`, undefined, { cause: error });
-  const words = signal.aborted ? 'was interrupted' : killed ? `took longer than ${timeoutMs / 1000} s` : `failed with exit code ${code ?? 'unknown'}`;
+  if (code === 'ENOENT' || code === 'EACCES')
+    return new PluginError('misconfigured', `The command "${name}" cannot be started (${code}).`, undefined, {
+      cause: error,
+    });
+  const words = signal.aborted
+    ? 'was interrupted'
+    : killed
+      ? `took longer than ${timeoutMs / 1000} s`
+      : `failed with exit code ${code ?? 'unknown'}`;
   return new PluginError('unavailable', `The command "${name}" ${words}.`, undefined, { cause: error });
 }

@@ -15,12 +15,22 @@ const beatMs = 15_000;
 /** A process that has said nothing for so long is gone. */
 const liveS = 60;
 
-/** Says, until the returned function is called, that this process works with `ring`. Failures are told and do not stop it. */
-export async function announceKeys(db: Database, ring: KeyRing, onFailure: (error: unknown) => void): Promise<() => Promise<void>> {
+/**
+ * Says, until the returned function is called, that this process works with `ring`. Failures are told and do not stop
+ * it.
+ */
+export async function announceKeys(
+  db: Database,
+  ring: KeyRing,
+  onFailure: (error: unknown) => void,
+): Promise<() => Promise<void>> {
   const id = randomUUID();
-  const beat = (): Promise<unknown> => db.single.query(
-    `insert into key_holder (id, process, sealing_key, key_ids) values ($1, $2, $3, $4) on conflict (id) do update set seen_at = now()`,
-    [id, `${hostname()}:${process.pid}`, ring.sealingKeyId, ring.keyIds]);
+  const beat = (): Promise<unknown> =>
+    db.single.query(
+      `insert into key_holder (id, process, sealing_key, key_ids) values ($1, $2, $3, $4)
+        on conflict (id) do update set seen_at = now()`,
+      [id, `${hostname()}:${process.pid}`, ring.sealingKeyId, ring.keyIds],
+    );
   await db.single.query(`delete from key_holder where seen_at < now() - interval '1 day'`);
   await beat();
   const timer = setInterval(() => void beat().catch(onFailure), beatMs);
@@ -34,7 +44,9 @@ export async function announceKeys(db: Database, ring: KeyRing, onFailure: (erro
 export async function keyHolders(tx: Tx): Promise<KeyHolder[]> {
   return tx.query<KeyHolder[]>(
     `select process, sealing_key as "sealingKey", key_ids as "keyIds" from key_holder
-     where seen_at > now() - $1 * interval '1 second' order by process, id`, [liveS]);
+     where seen_at > now() - $1 * interval '1 second' order by process, id`,
+    [liveS],
+  );
 }
 
 /** Throws KeyRingError when a running process could not open what `ring` seals. */
@@ -42,7 +54,9 @@ export async function demandCommonKey(tx: Tx, ring: KeyRing): Promise<void> {
   const without = (await keyHolders(tx)).filter(({ keyIds }) => !keyIds.includes(ring.sealingKeyId));
   if (without.length === 0) return;
   throw new KeyRingError(
-    `${namesOf(without)} runs without key "${ring.sealingKeyId}", with which this command would seal. Give both the same key ring, and restart what runs.`);
+    `${namesOf(without)} runs without key "${ring.sealingKeyId}", with which this ` +
+      'command would seal. Give both the same key ring, and restart what runs.',
+  );
 }
 
 /** The names of processes, for a sentence. */

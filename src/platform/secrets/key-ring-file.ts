@@ -8,12 +8,17 @@ const heading = `# Opens every private key and secret in the database. Back it u
 # One key a line, 32 bytes in base64; the first seals, all open.
 `;
 
-/** The keys in the file, first line first; null when there is no file. Throws KeyRingError when others may read it or it is damaged. */
+/**
+ * The keys in the file, first line first; null when there is no file. Throws KeyRingError when others may read it or it
+ * is damaged.
+ */
 export async function readKeyRingFile(path: string): Promise<RingKey[] | null> {
   const info = await stat(path).catch(absent);
   if (info === null) return null;
   if ((info.mode & 0o077) !== 0) {
-    throw new KeyRingError(`${path} can be reached by other users (mode ${(info.mode & 0o777).toString(8)}). Run: chmod 600 ${path}`);
+    throw new KeyRingError(
+      `${path} can be reached by other users (mode ${(info.mode & 0o777).toString(8)}). Run: chmod 600 ${path}`,
+    );
   }
   return keyLines(await readFile(path, 'utf8')).map((line, index) => {
     const parsed = encryptionKey.safeParse(line);
@@ -22,7 +27,10 @@ export async function readKeyRingFile(path: string): Promise<RingKey[] | null> {
   });
 }
 
-/** Makes a file with one new key, mode 0600, whole or not at all; of two processes that try at once, both get the key of one. */
+/**
+ * Makes a file with one new key, mode 0600, whole or not at all; of two processes that try at once, both get the key of
+ * one.
+ */
 export async function createKeyRingFile(path: string): Promise<RingKey[]> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${randomUUID()}`;
@@ -40,7 +48,10 @@ export async function createKeyRingFile(path: string): Promise<RingKey[]> {
   return keys;
 }
 
-/** Puts a new key in front of those in the file: it seals from the next start of each process on. Throws KeyRingError when there is no file. */
+/**
+ * Puts a new key in front of those in the file: it seals from the next start of each process on. Throws KeyRingError
+ * when there is no file.
+ */
 export async function addKeyToFile(path: string): Promise<void> {
   await rewrite(path, (lines) => [randomBytes(32).toString('base64'), ...lines]);
 }
@@ -51,7 +62,7 @@ export async function keepFirstKeyInFile(path: string): Promise<void> {
 }
 
 async function rewrite(path: string, change: (lines: string[]) => string[]): Promise<void> {
-  if (await readKeyRingFile(path) === null) throw new KeyRingError(`There is no key ring at ${path}.`);
+  if ((await readKeyRingFile(path)) === null) throw new KeyRingError(`There is no key ring at ${path}.`);
   const lines = keyLines(await readFile(path, 'utf8'));
   const draft = `${path}.${randomUUID()}`;
   await writeDurably(draft, `${heading}${change(lines).join('\n')}\n`);
@@ -60,7 +71,10 @@ async function rewrite(path: string, change: (lines: string[]) => string[]): Pro
 }
 
 function keyLines(text: string): string[] {
-  return text.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
 }
 
 async function writeDurably(path: string, text: string): Promise<void> {

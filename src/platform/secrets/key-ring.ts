@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, createHash, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
 import { inspect } from 'node:util';
 import { Sealed } from './sealed.js';
 
@@ -16,9 +23,9 @@ export class KeyRingError extends Error {
 }
 
 /**
- * Seals and opens secrets: the first key seals, every key opens. What is sealed is bound to its place by `place`, written
- * `table.column.rowKey`. Row ids are not known before the insert, so a row key is a random UUID made beforehand and
- * stored in the row (`secret_id`).
+ * Seals and opens secrets: the first key seals, every key opens. What is sealed is bound to its place by `place`,
+ * written `table.column.rowKey`. Row ids are not known before the insert, so a row key is a random UUID made beforehand
+ * and stored in the row (`secret_id`).
  */
 export class KeyRing {
   readonly #keys: ReadonlyMap<string, KeyObject>;
@@ -30,7 +37,8 @@ export class KeyRing {
     const ring = new Map<string, KeyObject>();
     for (const { id, key } of keys) {
       const name = id ?? createHash('sha256').update(key).digest('hex').slice(0, 8);
-      if (key.length !== 32) throw new KeyRingError(`Key "${name}" of the key ring has ${key.length} bytes; it must have 32.`);
+      if (key.length !== 32)
+        throw new KeyRingError(`Key "${name}" of the key ring has ${key.length} bytes; it must have 32.`);
       if (ring.has(name)) throw new KeyRingError(`The key ring has two keys with the id "${name}".`);
       ring.set(name, createSecretKey(key));
     }
@@ -51,19 +59,28 @@ export class KeyRing {
   seal(plaintext: Buffer | string, place: string): Sealed {
     const nonce = randomBytes(12);
     const gcm = createCipheriv(cipher, this.#key(this.sealingKeyId), nonce).setAAD(Buffer.from(place));
-    const ciphertext = Buffer.concat([typeof plaintext === 'string' ? gcm.update(plaintext, 'utf8') : gcm.update(plaintext), gcm.final()]);
+    const ciphertext = Buffer.concat([
+      typeof plaintext === 'string' ? gcm.update(plaintext, 'utf8') : gcm.update(plaintext),
+      gcm.final(),
+    ]);
     return Sealed.fromParts({ keyId: this.sealingKeyId, nonce, tag: gcm.getAuthTag(), ciphertext });
   }
 
   /** Throws KeyRingError when the key is not in the ring, or when the value was changed or belongs to another place. */
   open(sealed: Sealed, place: string): Buffer {
     const { keyId, nonce, tag, ciphertext } = sealed.parts;
-    const gcm = createDecipheriv(cipher, this.#key(keyId), nonce, { authTagLength: 16 }).setAAD(Buffer.from(place)).setAuthTag(tag);
+    const gcm = createDecipheriv(cipher, this.#key(keyId), nonce, { authTagLength: 16 })
+      .setAAD(Buffer.from(place))
+      .setAuthTag(tag);
     const start = gcm.update(ciphertext);
     try {
       return Buffer.concat([start, gcm.final()]);
     } catch (cause) {
-      throw new KeyRingError(`The sealed value of ${place} does not open with key "${keyId}": another key has this id, or the row was changed.`, { cause });
+      throw new KeyRingError(
+        `The sealed value of ${place} does not open with key "${keyId}": another key ` +
+          'has this id, or the row was changed.',
+        { cause },
+      );
     }
   }
 
@@ -87,7 +104,8 @@ export class KeyRing {
 
   #key(id: string): KeyObject {
     const key = this.#keys.get(id);
-    if (!key) throw new KeyRingError(`Key "${id}" is missing from the key ring, which holds ${this.keyIds.join(', ')}.`);
+    if (!key)
+      throw new KeyRingError(`Key "${id}" is missing from the key ring, which holds ${this.keyIds.join(', ')}.`);
     return key;
   }
 }

@@ -42,19 +42,25 @@ describe('openKeyRing', () => {
   it('refuses to make a second ring when the first is lost', async () => {
     const { sealingKeyId } = await openKeyRing({ dataDir }, test.db);
     await rm(join(dataDir, 'keyring'));
-    await expect(openKeyRing({ dataDir }, test.db)).rejects.toThrow(new RegExp(`sealed with key "${sealingKeyId}".*does not exist.*Restore that file`));
+    await expect(openKeyRing({ dataDir }, test.db)).rejects.toThrow(
+      new RegExp(`sealed with key "${sealingKeyId}".*does not exist.*Restore that file`),
+    );
     expect(await readdir(dataDir)).toEqual([]);
   });
 
   it('refuses another ring and names the missing key', async () => {
     await openKeyRing({ encryptionKeys: [key('first')], dataDir }, test.db);
-    await expect(openKeyRing({ encryptionKeys: [key('second')], dataDir }, test.db)).rejects.toThrow(/"first", which is missing from ENCRYPTION_KEYS \(it holds second\)/);
+    await expect(openKeyRing({ encryptionKeys: [key('second')], dataDir }, test.db)).rejects.toThrow(
+      /"first", which is missing from ENCRYPTION_KEYS \(it holds second\)/,
+    );
     expect(await test.source.manager.count(KeyRingCheck)).toBe(1);
   });
 
   it('refuses another key under the old name', async () => {
     await openKeyRing({ encryptionKeys: [key('main')], dataDir }, test.db);
-    await expect(openKeyRing({ encryptionKeys: [key('main')], dataDir }, test.db)).rejects.toThrow(/"main" in ENCRYPTION_KEYS is not the key of that name/);
+    await expect(openKeyRing({ encryptionKeys: [key('main')], dataDir }, test.db)).rejects.toThrow(
+      /"main" in ENCRYPTION_KEYS is not the key of that name/,
+    );
   });
 
   it('demands the old key until it is retired', async () => {

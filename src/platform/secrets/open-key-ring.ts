@@ -16,11 +16,15 @@ const canaryText = 'perennial';
 const fromEnvironment = 'ENCRYPTION_KEYS';
 
 /**
- * The key ring of this installation: ENCRYPTION_KEYS, or `keyring` in DATA_DIR, which is made at the first start. Once the
- * database holds anything sealed, a ring that cannot open all of it is refused with a KeyRingError, and none is made.
- * `demand` may refuse the ring by throwing, before anything says that its first key seals.
+ * The key ring of this installation: ENCRYPTION_KEYS, or `keyring` in DATA_DIR, which is made at the first start. Once
+ * the database holds anything sealed, a ring that cannot open all of it is refused with a KeyRingError, and none is
+ * made. `demand` may refuse the ring by throwing, before anything says that its first key seals.
  */
-export async function openKeyRing(settings: KeyRingSettings, db: Database, demand: Demand = async () => undefined): Promise<KeyRing> {
+export async function openKeyRing(
+  settings: KeyRingSettings,
+  db: Database,
+  demand: Demand = async () => undefined,
+): Promise<KeyRing> {
   return db.write(async (tx) => {
     // Several instances may start at once on an empty database: the first decides which key it is sealed with.
     await tx.query('lock table key_ring_check in exclusive mode');
@@ -33,43 +37,55 @@ export async function openKeyRing(settings: KeyRingSettings, db: Database, deman
   });
 }
 
-/** To be called when the last row has been re-sealed: from then on only the sealing key is demanded at a start. Gives the other ids, in order. */
+/**
+ * To be called when the last row has been re-sealed: from then on only the sealing key is demanded at a start. Gives
+ * the other ids, in order.
+ */
 export async function retireKeys(tx: Tx, ring: KeyRing): Promise<string[]> {
   const retired = await tx.find(KeyRingCheck, { where: { keyId: Not(ring.sealingKeyId) }, order: { keyId: 'ASC' } });
   await tx.delete(KeyRingCheck, { keyId: Not(ring.sealingKeyId) });
   return retired.map(({ keyId }) => keyId);
 }
 
-async function loadRing({ encryptionKeys, dataDir }: KeyRingSettings, checks: readonly KeyRingCheck[]): Promise<{ ring: KeyRing; origin: string }> {
+async function loadRing(
+  { encryptionKeys, dataDir }: KeyRingSettings,
+  checks: readonly KeyRingCheck[],
+): Promise<{ ring: KeyRing; origin: string }> {
   if (encryptionKeys) return { ring: new KeyRing(encryptionKeys), origin: fromEnvironment };
   const path = join(dataDir, 'keyring');
   const kept = await readKeyRingFile(path);
   if (kept) return { ring: new KeyRing(kept), origin: path };
   if (checks.length === 0) return { ring: new KeyRing(await createKeyRingFile(path)), origin: path };
   throw new KeyRingError(
-    `The database was sealed with key ${namesOf(checks)}, but there is no key ring: ${path} does not exist and ENCRYPTION_KEYS is not set. `
-    + 'Restore that file from a backup or set ENCRYPTION_KEYS. Without the key nothing sealed in this database can ever be read.',
+    `The database was sealed with key ${namesOf(checks)}, but there is no key ring: ` +
+      `${path} does not exist and ENCRYPTION_KEYS is not set. ` +
+      'Restore that file from a backup or set ENCRYPTION_KEYS. Without the key ' +
+      'nothing sealed in this database can ever be read.',
   );
 }
 
 function demandOpens(ring: KeyRing, { keyId, canary }: KeyRingCheck, origin: string): void {
   if (!ring.has(keyId)) {
     throw new KeyRingError(
-      `The database was sealed with key "${keyId}", which is missing from ${origin} (it holds ${ring.keyIds.join(', ')}). ${remedyFor(origin)}`,
+      `The database was sealed with key "${keyId}", which is missing from ${origin} ` +
+        `(it holds ${ring.keyIds.join(', ')}). ${remedyFor(origin)}`,
     );
   }
   try {
     ring.open(canary, placeOf(keyId));
   } catch (cause) {
     throw new KeyRingError(
-      `Key "${keyId}" in ${origin} is not the key of that name with which the database was sealed. ${remedyFor(origin)}`, { cause },
+      `Key "${keyId}" in ${origin} is not the key of that name with which the ` +
+        `database was sealed. ${remedyFor(origin)}`,
+      { cause },
     );
   }
 }
 
 function remedyFor(origin: string): string {
   return origin === fromEnvironment
-    ? 'Add that key to ENCRYPTION_KEYS, behind the one that is to seal; if it is in the keyring file of DATA_DIR, copy it from there.'
+    ? 'Add that key to ENCRYPTION_KEYS, behind the one that is to seal; if it is in the ' +
+        'keyring file of DATA_DIR, copy it from there.'
     : 'Restore that file from a backup, or set ENCRYPTION_KEYS to a ring that holds the key.';
 }
 

@@ -4,62 +4,105 @@ import { KeyRingCheck } from './key-ring-check.entity.js';
 import { Sealed, sealedColumn } from './sealed.js';
 
 /** A column that holds sealed values, each bound to the `secret_id` of its row. */
-export interface SealedColumn { table: string; column: string }
+export interface SealedColumn {
+  table: string;
+  column: string;
+}
 
 /** One sealed value where it is stored. */
-export interface SealedValue { id: number; sealed: Sealed; place: string }
+export interface SealedValue {
+  id: number;
+  sealed: Sealed;
+  place: string;
+}
 
 /** How many values of a column one key seals. */
-export interface SealedCount extends SealedColumn { keyId: string; count: number }
+export interface SealedCount extends SealedColumn {
+  keyId: string;
+  count: number;
+}
 
-interface Row { id: number; secretId: string; bytes: Buffer }
+interface Row {
+  id: number;
+  secretId: string;
+  bytes: Buffer;
+}
 
 /** The id of the key in the envelope that `sealed.ts` describes. */
-const keyIdOf = (column: string): string => `convert_from(substring(${column} from 3 for get_byte(${column}, 1)), 'LATIN1')`;
+const keyIdOf = (column: string): string =>
+  `convert_from(substring(${column} from 3 for get_byte(${column}, 1)), 'LATIN1')`;
 
-/** Every query on sealed values, whatever the table: the entities say which columns hold them, so that none is forgotten. */
+/**
+ * Every query on sealed values, whatever the table: the entities say which columns hold them, so that none is
+ * forgotten.
+ */
 @Injectable()
 export class SealedValues {
   /** Throws when a table with such a column lacks `id` or `secret_id`. */
   columns(tx: Tx): SealedColumn[] {
-    return tx.connection.entityMetadatas.filter(({ target }) => target !== KeyRingCheck).flatMap(({ tableName, columns }) => {
-      const sealed = columns.filter(({ transformer }) => transformer === sealedColumn);
-      const names = new Set(columns.map(({ databaseName }) => databaseName));
-      if (sealed.length > 0 && !(names.has('id') && names.has('secret_id'))) throw new Error(`${tableName} has a sealed column but no id and secret_id.`);
-      return sealed.map(({ databaseName }) => ({ table: tableName, column: databaseName }));
-    });
+    return tx.connection.entityMetadatas
+      .filter(({ target }) => target !== KeyRingCheck)
+      .flatMap(({ tableName, columns }) => {
+        const sealed = columns.filter(({ transformer }) => transformer === sealedColumn);
+        const names = new Set(columns.map(({ databaseName }) => databaseName));
+        if (sealed.length > 0 && !(names.has('id') && names.has('secret_id')))
+          throw new Error(`${tableName} has a sealed column but no id and secret_id.`);
+        return sealed.map(({ databaseName }) => ({ table: tableName, column: databaseName }));
+      });
   }
 
   async census(tx: Tx): Promise<SealedCount[]> {
     const counts = [];
     for (const { table, column } of this.columns(tx)) {
-      counts.push(...await tx.query<SealedCount[]>(
-        `select '${table}' as table, '${column}' as column, ${keyIdOf(column)} as "keyId", count(*)::int as count
-         from ${table} where ${column} is not null group by 3 order by 3`));
+      counts.push(
+        ...(await tx.query<SealedCount[]>(
+          `select '${table}' as table, '${column}' as column, ${keyIdOf(column)} as "keyId", count(*)::int as count
+         from ${table} where ${column} is not null group by 3 order by 3`,
+        )),
+      );
     }
     return counts;
   }
 
   /** Values of a column behind row `after`, in order of ids. `notBy`: only those that another key seals. */
-  async list(tx: Tx, { table, column }: SealedColumn, { after, limit, notBy }: { after: number; limit: number; notBy?: string }): Promise<SealedValue[]> {
+  async list(
+    tx: Tx,
+    { table, column }: SealedColumn,
+    { after, limit, notBy }: { after: number; limit: number; notBy?: string },
+  ): Promise<SealedValue[]> {
     const rows = await tx.query<Row[]>(
       `select id, secret_id as "secretId", ${column} as bytes from ${table}
-       where id > $1 and ${column} is not null and ($3::text is null or ${keyIdOf(column)} <> $3) order by id limit $2`, [after, limit, notBy ?? null]);
-    return rows.map(({ id, secretId, bytes }) => ({ id, sealed: Sealed.fromBytes(bytes), place: `${table}.${column}.${secretId}` }));
+       where id > $1 and ${column} is not null and ($3::text is null or ${keyIdOf(column)} <> $3) order by id limit $2`,
+      [after, limit, notBy ?? null],
+    );
+    return rows.map(({ id, secretId, bytes }) => ({
+      id,
+      sealed: Sealed.fromBytes(bytes),
+      place: `${table}.${column}.${secretId}`,
+    }));
   }
 
   /** Puts new values in the place of those that are still as they were read; gives the number of those. */
-  async replace(tx: Tx, { table, column }: SealedColumn, pairs: readonly { value: SealedValue; next: Sealed }[]): Promise<number> {
+  async replace(
+    tx: Tx,
+    { table, column }: SealedColumn,
+    pairs: readonly { value: SealedValue; next: Sealed }[],
+  ): Promise<number> {
     const replaced = await tx.query<[unknown[], number]>(
       `update ${table} as t set ${column} = v.next from unnest($1::int[], $2::bytea[], $3::bytea[]) as v(id, old, next)
        where t.id = v.id and t.${column} = v.old returning t.id`,
-      [pairs.map(({ value }) => value.id), pairs.map(({ value }) => value.sealed.bytes), pairs.map(({ next }) => next.bytes)]);
+      [
+        pairs.map(({ value }) => value.id),
+        pairs.map(({ value }) => value.sealed.bytes),
+        pairs.map(({ next }) => next.bytes),
+      ],
+    );
     return replaced[1];
   }
 
   /**
-   * Waits until no transaction is under way that may have read a sealed value and write it again, and lets new ones go on
-   * at once afterwards. Throws after three seconds of waiting.
+   * Waits until no transaction is under way that may have read a sealed value and write it again, and lets new ones go
+   * on at once afterwards. Throws after three seconds of waiting.
    */
   async awaitReaders(tx: Tx): Promise<void> {
     await tx.query(`set local lock_timeout = '3s'`);

@@ -12,16 +12,20 @@ const newKey = { id: null, key: randomBytes(32) };
 describe('KeyRing', () => {
   it('opens what it sealed, text and bytes, whatever they are', () => {
     const ring = new KeyRing([oldKey]);
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), fc.string(), (bytes, text) => {
-      expect(ring.open(ring.seal(Buffer.from(bytes), text), text)).toEqual(Buffer.from(bytes));
-      expect(ring.open(ring.seal(text, place), place).toString()).toBe(Buffer.from(text).toString());
-    }));
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.string(), (bytes, text) => {
+        expect(ring.open(ring.seal(Buffer.from(bytes), text), text)).toEqual(Buffer.from(bytes));
+        expect(ring.open(ring.seal(text, place), place).toString()).toBe(Buffer.from(text).toString());
+      }),
+    );
   });
 
   it('writes plain AES-256-GCM with the place as associated data', () => {
     const { bytes } = new KeyRing([oldKey]).seal('marker', place);
     expect(bytes.subarray(0, 5).toString('latin1')).toBe('\x01\x03old');
-    const gcm = createDecipheriv('aes-256-gcm', oldKey.key, bytes.subarray(5, 17)).setAAD(Buffer.from(place)).setAuthTag(bytes.subarray(17, 33));
+    const gcm = createDecipheriv('aes-256-gcm', oldKey.key, bytes.subarray(5, 17))
+      .setAAD(Buffer.from(place))
+      .setAuthTag(bytes.subarray(17, 33));
     expect(Buffer.concat([gcm.update(bytes.subarray(33)), gcm.final()]).toString()).toBe('marker');
     expect(bytes.includes('marker')).toBe(false);
   });
@@ -43,11 +47,13 @@ describe('KeyRing', () => {
   it('does not open a value of which any bit was changed', () => {
     const ring = new KeyRing([oldKey]);
     const { bytes } = ring.seal('some secret', place);
-    fc.assert(fc.property(fc.nat(bytes.length * 8 - 1), (bit) => {
-      const changed = Buffer.from(bytes);
-      changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-      expect(() => ring.open(Sealed.fromBytes(changed), place)).toThrow();
-    }));
+    fc.assert(
+      fc.property(fc.nat(bytes.length * 8 - 1), (bit) => {
+        const changed = Buffer.from(bytes);
+        changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+        expect(() => ring.open(Sealed.fromBytes(changed), place)).toThrow();
+      }),
+    );
   });
 
   it('seals with the first key and opens with all', () => {
@@ -74,7 +80,9 @@ describe('KeyRing', () => {
 
   it('shows no key', () => {
     const ring = new KeyRing([oldKey]);
-    expect(`${inspect(ring, { depth: 9, showHidden: true })}${JSON.stringify({ ring })}`).not.toMatch(/Buffer|KeyObject/);
+    expect(`${inspect(ring, { depth: 9, showHidden: true })}${JSON.stringify({ ring })}`).not.toMatch(
+      /Buffer|KeyObject/,
+    );
   });
 });
 
@@ -96,10 +104,15 @@ describe('Sealed', () => {
     expect(new KeyRing([oldKey]).open(sealed, place).toString()).toBe('marker');
   });
 
-  it.each([Buffer.alloc(0), Buffer.from([1]), Buffer.from([1, 0, 1]), Buffer.from('plain text that is long enough to be mistaken for it'), sealed.bytes.subarray(0, 32)])(
-    'refuses bytes that are no envelope', (bytes) => {
-      expect(() => Sealed.fromBytes(bytes)).toThrow(/not a sealed value/);
-    });
+  it.each([
+    Buffer.alloc(0),
+    Buffer.from([1]),
+    Buffer.from([1, 0, 1]),
+    Buffer.from('plain text that is long enough to be mistaken for it'),
+    sealed.bytes.subarray(0, 32),
+  ])('refuses bytes that are no envelope', (bytes) => {
+    expect(() => Sealed.fromBytes(bytes)).toThrow(/not a sealed value/);
+  });
 
   it('goes through a column and back', () => {
     const stored: unknown = sealedColumn.to(sealed);

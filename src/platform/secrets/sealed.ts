@@ -14,8 +14,9 @@ export interface SealedParts {
 }
 
 /**
- * A secret under AES-256-GCM, as stored: version (1 byte), length of the key id (1 byte), key id (ASCII), nonce (12 bytes),
- * tag (16 bytes), ciphertext. It has no text form: JSON, templates and concatenation throw, `inspect` shows `[sealed]`.
+ * A secret under AES-256-GCM, as stored: version (1 byte), length of the key id (1 byte), key id (ASCII), nonce (12
+ * bytes), tag (16 bytes), ciphertext. It has no text form: JSON, templates and concatenation throw, `inspect` shows
+ * `[sealed]`.
  */
 export class Sealed {
   readonly #bytes: Buffer;

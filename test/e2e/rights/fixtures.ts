@@ -27,11 +27,17 @@ export class Fixtures {
 
   async prepare(): Promise<void> {
     this.otherAuthorityId = await this.authority();
-    this.csr = await buildCsr({ subject: { commonName: 'csr.example.com' }, subjectAltNames: [] }, await generatePrivateKey('ECCPRIME256V1'));
+    this.csr = await buildCsr(
+      { subject: { commonName: 'csr.example.com' }, subjectAltNames: [] },
+      await generatePrivateKey('ECCPRIME256V1'),
+    );
     await this.make('/authorities', { name: 'team', owner: team, commonName: 'Team CA' });
     const { id, name } = await this.program.ok('POST', '/certificates', this.request());
     [this.sharedId, this.sharedName] = [id, name];
-    await this.program.database.source.query(`insert into mail (recipients, subject, text, dedupe_key) values ('{a@example.com}', 'Subject', 'Text', 'rights')`);
+    await this.program.database.source.query(
+      `insert into mail (recipients, subject, text, dedupe_key) values ('{a@example.com}', 'Subject', 'Text',
+        'rights')`,
+    );
   }
 
   close(): void {
@@ -50,11 +56,18 @@ export class Fixtures {
   }
 
   request(more: object = {}): object {
-    return { owner: team, authority: { name: 'team' }, commonName: `${this.word()}.example.com`, validityDays: 30, ...more };
+    return {
+      owner: team,
+      authority: { name: 'team' },
+      commonName: `${this.word()}.example.com`,
+      validityDays: 30,
+      ...more,
+    };
   }
 
   certificate = (more: object = {}): Promise<number> => this.make('/certificates', this.request(more));
-  authority = (): Promise<number> => this.make('/authorities', { name: this.word(), owner: team, commonName: this.word() });
+  authority = (): Promise<number> =>
+    this.make('/authorities', { name: this.word(), owner: team, commonName: this.word() });
   destination = (): Promise<number> => this.make('/destinations', this.destinationBody());
   source = (more: object = {}): Promise<number> => this.make('/sources', { ...this.sourceBody(), ...more });
   notification = (): Promise<number> => this.make('/notifications', this.notificationBody());
@@ -78,13 +91,21 @@ export class Fixtures {
   }
 
   sourceBody(): object {
-    return { label: this.word(), owner: team, active: false, plugin: { id: 'filesystem-source', options: { path: this.folder } } };
+    return {
+      label: this.word(),
+      owner: team,
+      active: false,
+      plugin: { id: 'filesystem-source', options: { path: this.folder } },
+    };
   }
 
   async endpoint(): Promise<number> {
     const [{ id }] = await this.program.database.source.query<[{ id: number }]>(
-      `insert into endpoint (source_id, external_id, port, name, dns_name, owner, type, policy_name, first_seen_at, last_seen_at)
-       values ($1, 'a', 443, 'a', 'a', $2, 'tls', 'observed', now(), now()) returning id`, [await this.source(), team]);
+      `insert into endpoint (source_id, external_id, port, name, dns_name, owner, type, policy_name, first_seen_at,
+        last_seen_at)
+       values ($1, 'a', 443, 'a', 'a', $2, 'tls', 'observed', now(), now()) returning id`,
+      [await this.source(), team],
+    );
     return id;
   }
 
@@ -105,7 +126,10 @@ export class Fixtures {
   async unfinished(): Promise<number> {
     const id = await this.certificate({ csr: this.csr, commonName: undefined });
     await this.program.database.source.query(
-      `update certificate set state = 'requested', body_pem = null, chain_pem = null, serial_hex = null, sha256 = null, issuer_sha256 = null, next_renewal_at = null, next_attempt_at = now() + interval '1 day' where id = $1`, [id]);
+      `update certificate set state = 'requested', body_pem = null, chain_pem = null, serial_hex = null, sha256 = null,
+        issuer_sha256 = null, next_renewal_at = null, next_attempt_at = now() + interval '1 day' where id = $1`,
+      [id],
+    );
     return id;
   }
 
@@ -132,13 +156,19 @@ export class Fixtures {
   async identity(): Promise<[userId: number, identityId: number]> {
     const userId = await this.user();
     const [{ id }] = await this.program.database.source.query(
-      `insert into user_identity (user_id, issuer, subject) values ($1::int, 'https://id.example.com', $1::int) returning id`, [userId]);
+      `insert into user_identity (user_id, issuer, subject) values ($1::int, 'https://id.example.com', $1::int)
+        returning id`,
+      [userId],
+    );
     return [userId, id];
   }
 
   async deadJob(): Promise<string> {
     const id = randomUUID();
-    await this.program.database.source.query(`insert into outbox (id, job, data, state, finished_at) values ($1, 'nothing-runs-this', '{}', 'dead', now())`, [id]);
+    await this.program.database.source.query(
+      `insert into outbox (id, job, data, state, finished_at) values ($1, 'nothing-runs-this', '{}', 'dead', now())`,
+      [id],
+    );
     return id;
   }
 

@@ -2,11 +2,16 @@ import type { Answer, TestProgram } from '../../support/program.js';
 import { team, type Fixtures } from './fixtures.js';
 
 /** What is asked of a route: the things in its path by their places, a query, and a body that it would accept. */
-export interface Asked { ids?: readonly (string | number)[]; query?: string; body?: object }
+export interface Asked {
+  ids?: readonly (string | number)[];
+  query?: string;
+  body?: object;
+}
 
 type Ask = (f: Fixtures) => Asked | Promise<Asked>;
 
-const on = (make: (f: Fixtures) => Promise<number | string>, body?: (f: Fixtures) => object | Promise<object>): Ask =>
+const on =
+  (make: (f: Fixtures) => Promise<number | string>, body?: (f: Fixtures) => object | Promise<object>): Ask =>
   async (f) => ({ ids: [await make(f)], ...(body && { body: await body(f) }) });
 
 const certificate = on((f) => f.certificate());
@@ -26,15 +31,33 @@ export const requests: Readonly<Record<string, Ask>> = {
   'get /certificates/name/:name': (f) => ({ ids: [f.sharedName] }),
   'put /certificates/:id': on((f) => f.certificate(), changed),
   'delete /certificates/:id': certificate,
-  'post /certificates/:id/update/switches': on((f) => f.certificate(), () => ({ notify: false })),
-  'post /certificates/:id/update/owner': on((f) => f.certificate(), () => ({ owner: team })),
+  'post /certificates/:id/update/switches': on(
+    (f) => f.certificate(),
+    () => ({ notify: false }),
+  ),
+  'post /certificates/:id/update/owner': on(
+    (f) => f.certificate(),
+    () => ({ owner: team }),
+  ),
   'put /certificates/:id/description': on((f) => f.certificate(), changed),
-  'put /certificates/:id/revoke': on((f) => f.certificate(), () => ({ crlReason: 'superseded' })),
+  'put /certificates/:id/revoke': on(
+    (f) => f.certificate(),
+    () => ({ crlReason: 'superseded' }),
+  ),
   'put /certificates/:id/deactivate': certificate,
-  'post /certificates/:id/reissue': on((f) => f.certificate(), () => ({})),
+  'post /certificates/:id/reissue': on(
+    (f) => f.certificate(),
+    () => ({}),
+  ),
   'post /certificates/:id/redeploy': on((f) => f.deployed()),
-  'post /certificates/:id/rotate': on((f) => f.certificate(), () => ({})),
-  'post /certificates/:id/export': on((f) => f.certificate(), () => ({ plugin: { id: 'pem' } })),
+  'post /certificates/:id/rotate': on(
+    (f) => f.certificate(),
+    () => ({}),
+  ),
+  'post /certificates/:id/export': on(
+    (f) => f.certificate(),
+    () => ({ plugin: { id: 'pem' } }),
+  ),
   'post /certificates/bulk': async (f) => ({ body: { ids: [await f.certificate()], change: { notify: false } } }),
   'get /certificates/stats': () => ({ query: '?metric=issuer' }),
   'post /certificates/:id/restore': on(async (f) => f.deleted()),
@@ -43,20 +66,32 @@ export const requests: Readonly<Record<string, Ask>> = {
   'put /pending_certificates/:id': on((f) => f.unfinished(), changed),
   'delete /pending_certificates/:id': on((f) => f.unfinished()),
   'get /pending_certificates/:id/key': certificate,
-  'post /pending_certificates/:id/upload': on((f) => f.unfinished(), (f) => ({ body: f.foreignPem() })),
+  'post /pending_certificates/:id/upload': on(
+    (f) => f.unfinished(),
+    (f) => ({ body: f.foreignPem() }),
+  ),
 
   'get /authorities/:id': authority,
   'post /authorities': (f) => ({ body: { name: f.word(), owner: team, commonName: f.word() } }),
-  'put /authorities/:id': on((f) => f.authority(), () => ({ owner: team, description: 'changed' })),
+  'put /authorities/:id': on(
+    (f) => f.authority(),
+    () => ({ owner: team, description: 'changed' }),
+  ),
 
   'post /destinations': (f) => ({ body: f.destinationBody() }),
-  'put /destinations/:id': on((f) => f.destination(), (f) => f.destinationBody()),
+  'put /destinations/:id': on(
+    (f) => f.destination(),
+    (f) => f.destinationBody(),
+  ),
   'delete /destinations/:id': on((f) => f.destination()),
   'post /destinations/:id/test': on((f) => f.destination()),
   'get /endpoints/:id': on((f) => f.endpoint()),
   'post /sources': (f) => ({ body: f.sourceBody() }),
   'get /sources/:id': on((f) => f.source()),
-  'put /sources/:id': on((f) => f.source(), (f) => f.sourceBody()),
+  'put /sources/:id': on(
+    (f) => f.source(),
+    (f) => f.sourceBody(),
+  ),
   'delete /sources/:id': on((f) => f.source()),
   'post /sources/:id/clean': on((f) => f.source({ plugin: { id: 'aws-iam-source' } })),
   'post /sources/:id/sync': on((f) => f.source()),
@@ -66,28 +101,43 @@ export const requests: Readonly<Record<string, Ask>> = {
   'post /deliveries/:id/retry': on((f) => f.delivery()),
 
   'post /notifications': (f) => ({ body: f.notificationBody() }),
-  'put /notifications/:id': on((f) => f.notification(), (f) => f.notificationBody()),
+  'put /notifications/:id': on(
+    (f) => f.notification(),
+    (f) => f.notificationBody(),
+  ),
   'delete /notifications/:id': on((f) => f.notification()),
   'post /notifications/:id/test': on((f) => f.notification()),
 
   'post /policies': (f) => ({ body: { name: f.word(), days: 9 } }),
-  'put /policies/:id': on((f) => f.policy(), (f) => ({ name: f.word(), days: 10 })),
+  'put /policies/:id': on(
+    (f) => f.policy(),
+    (f) => ({ name: f.word(), days: 10 }),
+  ),
   'delete /policies/:id': on((f) => f.policy()),
 
   'post /roles': (f) => ({ body: { name: f.word() } }),
   'get /roles/:id': on((f) => f.role()),
   'get /roles/:id/credentials': on((f) => f.role({ username: 'shared', password: 'Shared-Secret-1!' })),
-  'put /roles/:id': on((f) => f.role(), (f) => ({ name: f.word() })),
+  'put /roles/:id': on(
+    (f) => f.role(),
+    (f) => ({ name: f.word() }),
+  ),
   'delete /roles/:id': on((f) => f.role()),
   'post /users': (f) => ({ body: f.userBody() }),
-  'put /users/:id': on((f) => f.user(), (f) => f.userBody()),
+  'put /users/:id': on(
+    (f) => f.user(),
+    (f) => f.userBody(),
+  ),
   'get /users/:id': on((f) => f.user()),
   'get /users/:id/roles': on((f) => f.user()),
 
   'post /keys': (f) => ({ body: { name: f.word(), ttl: 1 } }),
   'get /keys/:aid': on((f) => f.key()),
   'get /keys/:aid/described': on((f) => f.key()),
-  'put /keys/:aid': on((f) => f.key(), (f) => ({ name: f.word() })),
+  'put /keys/:aid': on(
+    (f) => f.key(),
+    (f) => ({ name: f.word() }),
+  ),
   'delete /keys/:aid': on((f) => f.key()),
   'get /users/:id/keys': () => ({ ids: [1] }),
   'post /users/:id/keys': (f) => ({ ids: [1], body: { name: f.word(), ttl: 1 } }),
@@ -97,10 +147,16 @@ export const requests: Readonly<Record<string, Ask>> = {
 
   'post /domains': (f) => ({ body: { name: `${f.word()}.example.com`, sensitive: false } }),
   'get /domains/:id': on((f) => f.domain()),
-  'put /domains/:id': on((f) => f.domain(), () => ({ sensitive: true })),
+  'put /domains/:id': on(
+    (f) => f.domain(),
+    () => ({ sensitive: true }),
+  ),
   'post /domain-rules': (f) => ({ body: f.domainRuleBody() }),
   'get /domain-rules/:id': on((f) => f.domainRule()),
-  'put /domain-rules/:id': on((f) => f.domainRule(), (f) => f.domainRuleBody()),
+  'put /domain-rules/:id': on(
+    (f) => f.domainRule(),
+    (f) => f.domainRuleBody(),
+  ),
   'delete /domain-rules/:id': on((f) => f.domainRule()),
 
   'delete /users/:id/identities/:identityId': async (f) => ({ ids: await f.identity() }),
@@ -112,7 +168,12 @@ export const requests: Readonly<Record<string, Ask>> = {
 const asItStands: Ask = (f) => ({ ids: [f.sharedId] });
 
 /** Asks a route of the table in the way of `requests`, with new things where it may change them. */
-export async function askRoute(program: TestProgram, fixtures: Fixtures, route: string, token: string | null): Promise<Answer> {
+export async function askRoute(
+  program: TestProgram,
+  fixtures: Fixtures,
+  route: string,
+  token: string | null,
+): Promise<Answer> {
   const [method = '', pattern = ''] = route.split(' ');
   const { ids = [], query = '', body } = await (requests[route] ?? asItStands)(fixtures);
   const left = [...ids];

@@ -1,4 +1,7 @@
-/** Who asks, in the order of the columns: `reader` holds the owner's role too, and `key` is an API key of the owner with the scope `certificate:read`. */
+/**
+ * Who asks, in the order of the columns: `reader` holds the owner's role too, and `key` is an API key of the owner with
+ * the scope `certificate:read`.
+ */
 export const actors = ['none', 'user', 'reader', 'owner', 'operator', 'auditor', 'admin', 'key'] as const;
 export type WhoAsks = (typeof actors)[number];
 
@@ -165,7 +168,17 @@ GET    /users/:id/roles                   401       ok        ok        ok      
 `;
 
 /** The table by route, such as `get /certificates/:id`. */
-export const rights: ReadonlyMap<string, Readonly<Record<WhoAsks, string>>> = new Map(table.trim().split('\n').slice(1).filter((line) => line !== '').map((line) => {
-  const [method = '', path = '', ...cells] = line.trim().split(/\s+/);
-  return [`${method.toLowerCase()} ${path}`, Object.fromEntries(actors.map((actor, i) => [actor, cells[i] ?? ''])) as Record<WhoAsks, string>];
-}));
+export const rights: ReadonlyMap<string, Readonly<Record<WhoAsks, string>>> = new Map(
+  table
+    .trim()
+    .split('\n')
+    .slice(1)
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [method = '', path = '', ...cells] = line.trim().split(/\s+/);
+      return [
+        `${method.toLowerCase()} ${path}`,
+        Object.fromEntries(actors.map((actor, i) => [actor, cells[i] ?? ''])) as Record<WhoAsks, string>,
+      ];
+    }),
+);

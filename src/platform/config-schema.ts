@@ -1,0 +1,213 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { signInSchema } from './config-sign-in.js';
+import {
+  commands,
+  domain,
+  encryptionKey,
+  flag,
+  hostOrNetwork,
+  list,
+  mailAddress,
+  namePattern,
+  network,
+  text,
+  url,
+  whole,
+} from './config-value.js';
+
+const days = list(whole(0, 3650)).transform((values) => [...new Set(values)].sort((a, b) => b - a));
+
+/**
+ * Every setting: how it is written in the environment, its default and its meaning. `defaultText` tells a default that
+ * another setting gives.
+ */
+export const configSchema = z.object({
+  PORT: whole(0, 65535).prefault('8080').meta({ description: 'TCP port to listen on; 0 takes a free one.' }),
+  HOST: text.prefault('127.0.0.1').meta({ description: 'Address to listen on; 0.0.0.0 is every IPv4 address.' }),
+  PUBLIC_URL: url('http', 'https')
+    .transform((value) => value.replace(/\/+$/, ''))
+    .optional()
+    .meta({
+      description: 'URL under which people and machines reach this server; stands in mails and in issued certificates.',
+      defaultText: 'http://HOST:PORT',
+    }),
+  DATA_DIR: text
+    .prefault('./data')
+    .transform((value) => resolve(value))
+    .meta({ description: 'Folder of the embedded database and of generated keys.' }),
+  DATABASE_URL: url('postgresql', 'postgres')
+    .optional()
+    .meta({ description: 'PostgreSQL server, 13 or newer. Without it an embedded one runs in DATA_DIR.' }),
+  REDIS_URL: url('redis', 'rediss')
+    .optional()
+    .meta({ description: 'Redis for the job queue. Without it jobs run from the database.' }),
+  SMTP_URL: url('smtp', 'smtps')
+    .optional()
+    .meta({
+      description:
+        'Mail server, with user and password in the URL if it wants them. Without it ' +
+        'mails are kept in the database, to be read at /api/1/mails.',
+    }),
+  MAIL_FROM: text
+    .includes('@', 'must hold a mail address')
+    .prefault('perennial@localhost')
+    .meta({ description: 'Sender of mails.' }),
+  ADMIN_PASSWORD: text
+    .optional()
+    .meta({ description: 'Password of the first account, admin. Without it one is made up at the first start.' }),
+  ENCRYPTION_KEYS: list(encryptionKey)
+    .optional()
+    .meta({
+      description:
+        'Key ring that seals private keys: 32 bytes in base64 each, or id:base64, with commas ' +
+        'between. The first seals, all open. Without it one is made in DATA_DIR.',
+    }),
+  TOKEN_SECRETS: list(text.min(32, 'must be at least 32 characters long'))
+    .optional()
+    .meta({
+      description:
+        'Secrets of login tokens, at least 32 characters each, with commas between. ' +
+        'The first signs, all verify. Without it one is made in DATA_DIR.',
+    }),
+  PERENNIAL_ROLE: z
+    .enum(['all', 'api', 'worker'])
+    .prefault('all')
+    .meta({ description: 'What this process does: serve requests (api), run jobs (worker), or both (all).' }),
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .prefault('info')
+    .meta({ description: 'Least level that is logged.' }),
+  DEFAULT_COUNTRY: text
+    .regex(/^[A-Z]{2}$/, 'must be two capital letters')
+    .optional()
+    .meta({ description: 'Country (C) of subjects that name none: two letters of ISO 3166.' }),
+  DEFAULT_STATE: text.optional().meta({ description: 'State or province (ST) of subjects that name none.' }),
+  DEFAULT_LOCATION: text.optional().meta({ description: 'Locality (L) of subjects that name none.' }),
+  DEFAULT_ORGANIZATION: text.optional().meta({ description: 'Organization (O) of subjects that name none.' }),
+  DEFAULT_ORGANIZATIONAL_UNIT: text
+    .optional()
+    .meta({ description: 'Organizational unit (OU) of subjects that name none.' }),
+  DEFAULT_AUTHORITY: text
+    .optional()
+    .meta({ description: 'Name of the authority that issues when a request names none.' }),
+  DEFAULT_ISSUER_PLUGIN: text.optional().meta({
+    description: "Issuer plugin, by id or Lemur's slug, of new authorities that name none; without it the local CA.",
+  }),
+  DEFAULT_VALIDITY_DAYS: whole(1, 36500)
+    .prefault('365')
+    .meta({ description: 'Validity, in days, of certificates that ask for none.' }),
+  ALLOW_WEEKEND_EXPIRATION: flag()
+    .prefault('true')
+    .meta({ description: 'Whether a request may name an end of validity on a Saturday or Sunday.' }),
+  ALLOWED_DOMAINS: list(namePattern)
+    .optional()
+    .transform((patterns) => patterns ?? [])
+    .meta({
+      description:
+        'Names that certificates may be issued for, with commas between: www.example.com, ' +
+        '*.example.com (one label), .example.com (all below it), 10.0.0.0/8.',
+      defaultText: 'all',
+    }),
+  SENSITIVE_DOMAIN_ROLES: list(text.min(1))
+    .optional()
+    .transform((roles) => roles ?? [])
+    .meta({
+      description:
+        'Roles that may issue for sensitive names and say which names are sensitive, ' +
+        'with commas between; admin always may.',
+      defaultText: 'none',
+    }),
+  DEFAULT_ROTATION_DAYS: whole(1, 3650)
+    .prefault('30')
+    .meta({
+      description:
+        'Days before expiry at which the rotation policy `default` renews; counts at ' +
+        'the first start, which makes that policy.',
+    }),
+  NOTICE_DAYS: days
+    .prefault('30,15,2')
+    .meta({ description: 'Days before expiry at which the owner is told, with commas between.' }),
+  SECURITY_TEAM_EMAIL: list(mailAddress)
+    .optional()
+    .meta({ description: 'Mail addresses, with commas between, that are told of every expiry too.' }),
+  SECURITY_NOTICE_DAYS: days
+    .optional()
+    .meta({ description: 'Days before expiry at which SECURITY_TEAM_EMAIL is told.', defaultText: 'NOTICE_DAYS' }),
+  AUTHORITY_NOTICE_DAYS: days.prefault('365,180,90,30').meta({
+    description:
+      'Days before the end of an authority at which its owner and SECURITY_TEAM_EMAIL are told, with commas between.',
+  }),
+  NOTIFICATION_RECIPIENT_DOMAINS: list(domain)
+    .optional()
+    .transform((domains) => domains ?? [])
+    .meta({
+      description:
+        'Mail domains, with commas between, to which notifications may be addressed. ' +
+        'Owners and SECURITY_TEAM_EMAIL are told wherever they are.',
+      defaultText: 'all',
+    }),
+  STRICT_ROLES: flag()
+    .prefault('false')
+    .meta({
+      description:
+        'Whether only holders of `admin` or `operator` change anything, and every user ' +
+        'must hold one of `admin`, `operator` and `read-only`.',
+    }),
+  ADMIN_ONLY_AUTHORITY_CREATION: flag()
+    .prefault('true')
+    .meta({
+      description:
+        'Whether only `admin` makes authorities. If not, whoever may change anything makes roots for ' +
+        'owners whose role they hold, and CAs below authorities that they may change.',
+    }),
+  DEFAULT_ROLE: text
+    .max(128)
+    .refine((name) => name.toLowerCase() !== 'admin', 'must not be admin')
+    .optional()
+    .meta({ description: 'Name of the role that a new user gets who is given none.' }),
+  TOKEN_LIFETIME_MINUTES: whole(1, 525_600).prefault('720').meta({ description: 'Minutes until a login ends.' }),
+  ...signInSchema,
+  RELOAD_COMMANDS: commands.prefault('{}').meta({
+    description:
+      'Programs that a destination may run after a delivery: a JSON object from a ' +
+      'name to a program, as an absolute path, and its arguments.',
+  }),
+  ALLOWED_PRIVATE_HOSTS: list(hostOrNetwork)
+    .optional()
+    .transform((hosts) => hosts ?? [])
+    .meta({
+      description:
+        'Hosts and networks that outgoing requests may reach although they are private, with commas between.',
+      defaultText: 'none',
+    }),
+  TRUSTED_PROXIES: list(network)
+    .optional()
+    .transform((networks) => networks ?? [])
+    .meta({
+      description:
+        'Addresses and networks of reverse proxies whose X-Forwarded-For says where a ' +
+        'request comes from, with commas between.',
+      defaultText: 'none',
+    }),
+  ALLOW_CERT_DELETION: flag()
+    .prefault('false')
+    .meta({
+      description:
+        'Whether certificates can be deleted. A deleted one leaves lists, rotation and ' +
+        'notices, but is kept with its key.',
+    }),
+  HIDE_EXPIRED_AFTER_DAYS: whole(0, 36500)
+    .prefault('30')
+    .meta({ description: 'Days after expiry at which lists leave a certificate out unless asked.' }),
+  ENDPOINT_STALE_AFTER_HOURS: whole(1, 8760)
+    .prefault('24')
+    .meta({
+      description:
+        'Hours after which an endpoint that its source has not seen again counts as ' +
+        'inactive; at least three polls of the source.',
+    }),
+  SWEEP_INTERVAL_S: whole(1, 3600)
+    .prefault('20')
+    .meta({ description: 'Seconds between two looks for work that has become due.' }),
+});
