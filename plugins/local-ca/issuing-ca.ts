@@ -2,7 +2,7 @@ import { PluginError } from '../../src/plugin-api/errors.js';
 import type { AuthorityMaterial, CertificateTerms, RawExtension, Signer } from '../../src/plugin-api/plugin.js';
 import { type CertificateWriter, certificateWriter } from '../../src/pki/certificate-writer.js';
 import { isSelfIssued, type ParsedCertificate, parseCertificate } from '../../src/pki/certificate.js';
-import { keyIdentifierOf } from '../../src/pki/key.js';
+import { isSameKey, keyIdentifierOf } from '../../src/pki/key.js';
 import { toPem } from '../../src/pki/pem.js';
 import { signatureAlgorithmOf } from '../../src/pki/sign.js';
 
@@ -79,7 +79,7 @@ function checkCa({ isCa, keyUsage, spkiDer }: ParsedCertificate, signer: Signer)
       'The certificate of this authority may not sign certificates (key usage keyCertSign is missing)',
     );
   }
-  if (!spkiDer.equals(signer.spkiDer))
+  if (!isSameKey(spkiDer, signer.spkiDer))
     throw new PluginError('misconfigured', 'The key of this authority does not belong to its certificate');
 }
 

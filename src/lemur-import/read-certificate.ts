@@ -5,6 +5,7 @@ import type { TermsWithoutDates } from '../certificates/terms.js';
 import { parseCertificate, type ParsedCertificate } from '../pki/certificate.js';
 import { checkChain, orderChain } from '../pki/chain.js';
 import { parseCsr } from '../pki/csr.js';
+import { isSameKey } from '../pki/key.js';
 import { encodeSubject } from '../pki/names.js';
 import { splitCertificates, toPem } from '../pki/pem.js';
 import { explainFault } from './fault-text.js';
@@ -126,7 +127,7 @@ function csrOf({ csr }: LemurCertificate, { spkiDer }: ParsedCertificate): strin
   if (!csr) return null;
   try {
     const parsed = parseCsr(csr);
-    return parsed.spkiDer.equals(spkiDer) ? toPem('CERTIFICATE REQUEST', parsed.der) : null;
+    return isSameKey(parsed.spkiDer, spkiDer) ? toPem('CERTIFICATE REQUEST', parsed.der) : null;
   } catch {
     return null;
   }

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { CertificateTerms, SubjectAltName } from '../plugin-api/plugin.js';
 import { isSelfIssued, isSignedBy, type ParsedCertificate, titleOf } from './certificate.js';
-import { publicKeyOf } from './key.js';
+import { isSameKey } from './key.js';
 import { PkiError } from './pki-error.js';
 import { normaliseSan } from './subject-alt-name.js';
 
@@ -66,9 +66,8 @@ export interface Ask {
 export async function checkIssued(chain: readonly ParsedCertificate[], { spkiDer, terms }: Ask): Promise<void> {
   const [leaf, ...issuers] = chain;
   if (!leaf) throw new PkiError('chain-order', 'The issuer returned no certificate');
-  if (!leaf.spkiDer.equals(spkiDer) && !publicKeyOf(leaf.spkiDer).equals(publicKeyOf(spkiDer))) {
+  if (!isSameKey(leaf.spkiDer, spkiDer))
     throw new PkiError('key-mismatch', 'The issuer certified another key than the one asked for');
-  }
   checkNames(leaf, terms);
   checkValidity(leaf, terms);
   if (leaf.isCa && !terms.keyUsage.includes('keyCertSign')) {

@@ -6,6 +6,7 @@ import * as der from './der/writer.js';
 import {
   generatePrivateKey,
   generationOf,
+  isSameKey,
   KEY_TYPES,
   keyIdentifierOf,
   keyTypeOf,
@@ -182,6 +183,26 @@ describe('private keys', () => {
     );
     expect(compressed.length).toBeLessThan(spkiOf(ec).length);
     expect(publicMatches(ec, compressed)).toBe(true);
+  });
+
+  it('compares keys of every two types without an effect on the next key that is opened', () => {
+    const made: KeyObject[] = [
+      ec,
+      rsa,
+      generateKeyPairSync('rsa-pss', { modulusLength: 2048 }).privateKey,
+      generateKeyPairSync('dsa', { modulusLength: 2048, divisorLength: 256 }).privateKey,
+      ...['secp384r1', 'secp256k1'].map((namedCurve) => generateKeyPairSync('ec', { namedCurve }).privateKey),
+      generateKeyPairSync('ed25519').privateKey,
+      generateKeyPairSync('ed448').privateKey,
+      generateKeyPairSync('x25519').privateKey,
+    ];
+    for (const one of made) {
+      for (const other of made) {
+        expect(isSameKey(spkiOf(one), spkiOf(other))).toBe(one === other);
+        expect(publicMatches(one, spkiOf(other))).toBe(one === other);
+        for (const key of made) expect(parsePrivateKey(pem(key, 'pkcs8')).type).toBe('private');
+      }
+    }
   });
 
   it('hashes as openssl does', () => {

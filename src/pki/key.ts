@@ -242,7 +242,19 @@ export function parsePrivateKey(pem: string): KeyObject {
  * Whether `spkiDer` (of a certificate or CSR) is the public half of `privateKey`. Throws PkiError `unsupported-key`.
  */
 export function publicMatches(privateKey: KeyObject, spkiDer: Buffer): boolean {
-  return spkiOf(privateKey).equals(spkiDer) || createPublicKey(privateKey).equals(publicKeyOf(spkiDer));
+  return isSameKey(spkiOf(privateKey), spkiDer);
+}
+
+/**
+ * Whether two SubjectPublicKeyInfos, DER, hold one key, however it is encoded. Throws PkiError `unsupported-key`.
+ *
+ * `KeyObject.equals` must see keys of one type only: for two types Node leaves an entry on OpenSSL's error queue, and
+ * the next key that the process opens fails with it.
+ */
+export function isSameKey(spkiDer: Buffer, otherSpkiDer: Buffer): boolean {
+  if (spkiDer.equals(otherSpkiDer)) return true;
+  const [one, other] = [publicKeyOf(spkiDer), publicKeyOf(otherSpkiDer)];
+  return one.asymmetricKeyType === other.asymmetricKeyType && one.equals(other);
 }
 
 /** SHA-256 of the SubjectPublicKeyInfo, lower hex: the same for every certificate of one key. */

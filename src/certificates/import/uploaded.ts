@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { isSignedBy, parseCertificate, type ParsedCertificate } from '../../pki/certificate.js';
 import { checkChain, orderChain } from '../../pki/chain.js';
 import { parseCsr } from '../../pki/csr.js';
-import { parsePrivateKey, publicMatches } from '../../pki/key.js';
+import { isSameKey, parsePrivateKey, publicMatches } from '../../pki/key.js';
 import { splitCertificates, toPem } from '../../pki/pem.js';
 import { PkiError } from '../../pki/pki-error.js';
 import { blame } from '../../platform/http/blame.js';
@@ -85,7 +85,8 @@ function readKey(pem: string, leaf: ParsedCertificate): KeyObject {
 
 function readCsr(pem: string, leaf: ParsedCertificate): string {
   const csr = blame('csr', () => parseCsr(pem));
-  if (!csr.spkiDer.equals(leaf.spkiDer)) throw invalid('csr', 'The CSR is for another key than the certificate.');
+  if (!blame('csr', () => isSameKey(csr.spkiDer, leaf.spkiDer)))
+    throw invalid('csr', 'The CSR is for another key than the certificate.');
   return toPem('CERTIFICATE REQUEST', csr.der);
 }
 
