@@ -2,8 +2,12 @@ import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import type { Permission } from '../roles/permission.js';
 
-/** With these a leaked key could outlive its end: a key has them only when its scopes name them. */
+/**
+ * A key has these only when its scopes name them: with `key:read` a leaked key gives out private keys, with the others
+ * it could outlive its own end.
+ */
 const onlyByName: ReadonlySet<string> = new Set<Permission>([
+  'key:read',
   'apikey:write',
   'password:change',
   'session:close',

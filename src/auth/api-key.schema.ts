@@ -25,8 +25,8 @@ const Scopes = z
   .nullable()
   .meta({
     description:
-      'The permissions that it is limited to. Without them it may what its user may, ' +
-      'but for making keys, users and roles and for changing passwords.',
+      'The permissions that it is limited to. Without them it may what its user may, except read private keys ' +
+      '(`key:read`, also by export and delivery), make keys, users and roles, and change passwords.',
   });
 const ApplicationName = Name.nullable().meta({ description: 'The program that uses it.' });
 

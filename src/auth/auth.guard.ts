@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { Config } from '../platform/config.js';
 import type { Actor, RequestWithActor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import { permissionsOf } from '../roles/permission.js';
+import { lacking, permissionsOf } from '../roles/permission.js';
 import { accessRule } from './access-rule.js';
 import { permissionsOfKey } from './api-key-scope.js';
 import { ApiKeyUse } from './api-key-use.js';
@@ -32,7 +32,7 @@ export class AuthGuard implements CanActivate {
     const refusal =
       rule && actor.permissions.has(rule.permission)
         ? undefined
-        : new Problem('forbidden', `This needs ${rule?.permission ?? 'a right that nobody has'}.`);
+        : new Problem('forbidden', rule ? lacking(rule.permission, actor) : 'This needs a right that nobody has.');
     if (refusal && rule?.permission === 'key:read') await this.refusals.note(actor, idIn(request.params));
     if (refusal && !rule?.afterBody) throw refusal;
     request.refusal = refusal;

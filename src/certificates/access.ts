@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import { mayActOn, mayDeliverAnything, mayIssueFrom, mayReadKey } from '../roles/permission.js';
+import { lacking, mayActOn, mayDeliverAnything, mayIssueFrom, mayReadKey } from '../roles/permission.js';
 import { Authorities } from '../authorities/authorities.js';
 import { Destinations } from '../destinations/destinations.js';
 import type { Certificate } from './certificate.entity.js';
@@ -55,8 +55,9 @@ export class CertificateAccess {
     if (certificate.authorityId === null)
       throw new Problem('forbidden', 'Only an operator delivers certificates that no authority here has issued.');
     const targets = await Promise.all(destinationIds.map((id) => this.destinations.get(tx, id)));
-    if (targets.some(({ plugin }) => plugin.needsPrivateKey) && !(await this.mayReadKey(tx, actor, certificate))) {
-      throw new Problem('forbidden', 'A destination that takes the private key needs the right to read it.');
+    if (targets.some(({ plugin }) => plugin.needsPrivateKey)) {
+      const refusal = 'A destination that takes the private key needs the right to read it.';
+      await this.demandKey(tx, actor, certificate, refusal);
     }
   }
 
@@ -70,8 +71,7 @@ export class CertificateAccess {
 
   /** To hand it to another owner or role: whoever gets it may have its key. Throws Problem `forbidden`. */
   async demandHandOver(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
-    if (!(await this.mayReadKey(tx, actor, certificate)))
-      throw new Problem('forbidden', `Only the owner of certificate ${certificate.name} hands it over.`);
+    await this.demandKey(tx, actor, certificate, `Only the owner of certificate ${certificate.name} hands it over.`);
   }
 
   /** To have its private key, in whatever form. Throws Problem `forbidden` with the words of `refusal`. */
@@ -81,7 +81,9 @@ export class CertificateAccess {
     certificate: Certificate,
     refusal = 'You are not authorized to view this key.',
   ): Promise<void> {
-    if (!(await this.mayReadKey(tx, actor, certificate))) throw new Problem('forbidden', refusal);
+    if (await this.mayReadKey(tx, actor, certificate)) return;
+    const isScoped = actor.apiKey !== null && !actor.permissions.has('key:read');
+    throw new Problem('forbidden', isScoped ? lacking('key:read', actor) : refusal);
   }
 
   /**

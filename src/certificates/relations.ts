@@ -12,7 +12,7 @@ import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
-import { mayActOn } from '../roles/permission.js';
+import { lacking, mayActOn } from '../roles/permission.js';
 import { type NamedRole, RoleRepository } from '../roles/role.repository.js';
 import { CertificateRepository } from './certificate.repository.js';
 import { Deploying } from './deploy/deploying.js';
@@ -200,7 +200,7 @@ export class Relations {
     for (const id of destinationIds) {
       const { plugin } = await this.ready.get(this.db.single, id);
       if (plugin.needsPrivateKey)
-        throw new Problem('forbidden', 'A destination that takes the private key needs key:read.');
+        throw new Problem('forbidden', `A destination takes the private key. ${lacking('key:read', actor)}`);
     }
   }
 

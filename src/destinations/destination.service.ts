@@ -3,6 +3,9 @@ import { Audit } from '../audit/audit.js';
 import { Clock } from '../platform/clock.js';
 import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
+import { Problem } from '../platform/http/problem.js';
+import type { PluginOf } from '../plugin-api/plugin.js';
+import { lacking } from '../roles/permission.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { probed, type ProbeView } from '../platform/plugins/probe.js';
@@ -71,6 +74,7 @@ export class DestinationService {
       const row = await this.ready.repository.lock(tx, id);
       const before = this.view(row);
       const plugin = this.configured.chosen('destination', request.plugin);
+      demandKeyScope(actor, plugin);
       Object.assign(
         row,
         { label: request.label, description: request.description ?? null },
@@ -120,4 +124,10 @@ export class DestinationService {
   private view(row: Destination): DestinationView {
     return destinationView(row, this.configured.view('destination', row));
   }
+}
+
+/** Certificates may be on their way to it: to point it elsewhere is a way to their keys. Throws Problem `forbidden`. */
+function demandKeyScope(actor: Actor, { needsPrivateKey }: PluginOf<'destination'>): void {
+  if (needsPrivateKey && !actor.permissions.has('key:read'))
+    throw new Problem('forbidden', `The destination takes private keys. ${lacking('key:read', actor)}`);
 }

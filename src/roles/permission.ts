@@ -161,6 +161,11 @@ export function mayReadKey(actor: KeyHolder, object: Owned): boolean {
   return isAdmin(actor) || holdsOwnerRole(carriers, object) || holdsLinkedRole(carriers, object);
 }
 
+/** Says that the permission is missing, and where to look when an API key asks. */
+export function lacking(permission: string, { apiKey }: Pick<Actor, 'apiKey'>): string {
+  return `This needs ${permission}${apiKey ? ', which the scopes of this API key do not name' : ''}.`;
+}
+
 /** May have the authority sign: admin, operator, the authority's owner role, a role linked to it. */
 export function mayIssueFrom(actor: Holder, authority: Owned): boolean {
   if (isReadOnly(actor)) return false;

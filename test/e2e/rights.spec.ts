@@ -8,6 +8,7 @@ describe('ways around the right to a key', () => {
   let bob = '';
   let operator = '';
   let certificate: { id: number };
+  let destination = 0;
   const as = (token: string, method: string, path: string, body?: unknown) =>
     program.call(method, path, body, { token });
 
@@ -22,10 +23,10 @@ describe('ways around the right to a key', () => {
       authority: { name: 'root' },
       roles: [{ id: linked.id }],
     });
-    await ok('POST', '/destinations', {
+    ({ id: destination } = await ok('POST', '/destinations', {
       label: 'web',
       plugin: { id: 'filesystem', options: { path: `${program.dataDir}-web` } },
-    });
+    }));
     const { items } = await ok('GET', '/roles?count=200');
     const role = (name: string) => items.find((one: { name: string }) => one.name === name);
     await ok('POST', '/users', { username: 'bob', email: 'bob@example.com', password, roles: [{ id: linked.id }] });
@@ -171,7 +172,7 @@ describe('ways around the right to a key', () => {
     expect((await program.ok('GET', `/certificates/${id}`)).description).toBeNull();
   });
 
-  it('holds for an API key whose scopes leave key:read out, whoever it acts for', async () => {
+  it('holds for an API key whose scopes do not name key:read, or that has none, whoever it acts for', async () => {
     const { id } = certificate;
     const scopes = [
       'certificate:read',
@@ -182,8 +183,9 @@ describe('ways around the right to a key', () => {
       'authority:read',
       'destination:read',
     ];
-    const { jwt: scoped } = await program.ok('POST', '/keys', { name: 'deployer', ttl: 1, scopes });
+    const keys = [scopes, null].map((held) => program.ok('POST', '/keys', { name: 'k', ttl: 1, scopes: held }));
     const issue = { owner: 'joe@example.com', commonName: 'd.example.com', authority: { name: 'root' } };
+    const elsewhere = { id: 'filesystem', options: { path: `${program.dataDir}-elsewhere` } };
     const attempts: [string, string, object?][] = [
       ['GET', `/certificates/${id}/key`],
       ['POST', `/certificates/${id}/export`, { plugin: { id: 'pem-bundle' } }],
@@ -191,12 +193,19 @@ describe('ways around the right to a key', () => {
       ['PUT', `/certificates/${id}`, { owner: 'bob@example.com' }],
       ['PUT', `/certificates/${id}`, { roles: [{ name: 'root_admin' }] }],
       ['POST', '/certificates', { ...issue, destinations: [{ label: 'web' }] }],
+      ['PUT', `/destinations/${destination}`, { label: 'web', plugin: elsewhere }],
     ];
-    for (const [method, path, body] of attempts)
-      expect((await as(scoped, method, path, body)).status, `${method} ${path}`).toBe(403);
-    expect((await as(scoped, 'POST', '/certificates', issue)).status).toBe(200);
-    const { jwt: whole } = await program.ok('POST', '/keys', { name: 'whole', ttl: 1 });
-    expect((await as(whole, 'GET', `/certificates/${id}/key`)).status).toBe(200);
+    for (const { jwt } of await Promise.all(keys)) {
+      for (const [method, path, body] of attempts) {
+        expect(await as(jwt, method, path, body), `${method} ${path}`).toMatchObject({
+          status: 403,
+          body: { detail: expect.stringMatching(/key:read|certificate:update|destination:write|hands it over/) },
+        });
+      }
+      expect((await as(jwt, 'POST', '/certificates', issue)).status).toBe(200);
+    }
+    const { jwt: named } = await program.ok('POST', '/keys', { name: 'named', ttl: 1, scopes: ['key:read'] });
+    expect((await as(named, 'GET', `/certificates/${id}/key`)).status).toBe(200);
     expect(await program.ok('GET', `/certificates/${id}`)).toMatchObject({
       owner: 'joe@example.com',
       destinations: [],

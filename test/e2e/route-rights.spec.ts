@@ -54,6 +54,7 @@ async function makeLiving(): Promise<void> {
   tokens.operator = (await signUp('operator', 'operator')).token;
   tokens.admin = await program.login('admin', 'Correct-Horse-1!');
   tokens.key = (await keyOf(tokens.owner, { scopes: ['certificate:read'] })).jwt;
+  tokens.bareKey = (await keyOf(tokens.owner, {})).jwt;
 }
 
 async function makeDead(): Promise<void> {
@@ -110,6 +111,6 @@ describe('the table of rights', () => {
 });
 
 async function makeLivingAgain(actor: WhoAsks): Promise<void> {
-  if (actor === 'key') return;
+  if (actor === 'key' || actor === 'bareKey') return;
   tokens[actor] = await program.login(actor, actor === 'admin' ? 'Correct-Horse-1!' : password);
 }

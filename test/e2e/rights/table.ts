@@ -2,7 +2,9 @@
  * Who asks, in the order of the columns: `reader` holds the owner's role too, and `key` is an API key of the owner with
  * the scope `certificate:read`.
  */
-export const actors = ['none', 'user', 'reader', 'owner', 'operator', 'auditor', 'admin', 'key'] as const;
+const columns = ['none', 'user', 'reader', 'owner', 'operator', 'auditor', 'admin', 'key'] as const;
+/** `bareKey` is an API key of the owner without scopes, which has no column: it answers as the owner but for a few routes. */
+export const actors = [...columns, 'bareKey'] as const;
 export type WhoAsks = (typeof actors)[number];
 
 /*
@@ -167,6 +169,15 @@ DELETE /users/:id/keys/:aid               401       403       403       403     
 GET    /users/:id/roles                   401       ok        ok        ok        ok        ok        ok        403
 `;
 
+/** What an API key of the owner without scopes may not do, though the owner may. */
+const refusedToBareKey: ReadonlySet<string> = new Set([
+  'get /certificates/:id/key',
+  'get /pending_certificates/:id/key',
+  'post /auth/logout',
+  'post /auth/password',
+  'post /keys',
+]);
+
 /** The table by route, such as `get /certificates/:id`. */
 export const rights: ReadonlyMap<string, Readonly<Record<WhoAsks, string>>> = new Map(
   table
@@ -176,9 +187,9 @@ export const rights: ReadonlyMap<string, Readonly<Record<WhoAsks, string>>> = ne
     .filter((line) => line !== '')
     .map((line) => {
       const [method = '', path = '', ...cells] = line.trim().split(/\s+/);
-      return [
-        `${method.toLowerCase()} ${path}`,
-        Object.fromEntries(actors.map((actor, i) => [actor, cells[i] ?? ''])) as Record<WhoAsks, string>,
-      ];
+      const route = `${method.toLowerCase()} ${path}`;
+      const answers = Object.fromEntries(columns.map((actor, i) => [actor, cells[i] ?? '']));
+      const bareKey = refusedToBareKey.has(route) ? '403' : answers['owner'];
+      return [route, { ...answers, bareKey } as Record<WhoAsks, string>];
     }),
 );
