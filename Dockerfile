@@ -1,14 +1,20 @@
-FROM node:20-bookworm-slim AS build
+# The current LTS line. To pin one image, build with the digest that `docker buildx imagetools inspect
+# node:26-bookworm-slim` prints: docker build --build-arg NODE_IMAGE=node:26-bookworm-slim@sha256:<digest> .
+# To renew it, look the digest up again.
+ARG NODE_IMAGE=node:26-bookworm-slim
+
+FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
-COPY tsconfig.json nest-cli.json ./
+COPY tsconfig.json ./
+COPY test/build.mjs ./test/
 COPY src ./src
 COPY plugins ./plugins
 COPY migrations ./migrations
 RUN npm run build && npm prune --omit=dev
 
-FROM node:20-bookworm-slim
+FROM ${NODE_IMAGE}
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -20,6 +21,8 @@ declare module 'vitest' {
 
 /** One PostgreSQL for the whole run: TEST_DATABASE_URL, or an embedded one that trades safety for speed. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  // Suites that start the program in a process of its own run what is in dist/.
+  execFileSync(process.execPath, [join(__dirname, 'build.mjs')], { stdio: 'inherit' });
   const server = await startServer();
   const template = `template_${randomUUID().replaceAll('-', '')}`;
   await run(server.url, `create database ${template}`);

@@ -1,6 +1,7 @@
 /**
- * `npm test`: types, lint, build, then every suite. Stops at the first stage that fails, and ends with the line
- * `N passed, N failed, N skipped`, in which each of the first three stages counts as one. Arguments go to vitest.
+ * `npm test`: types, lint, then every suite, before which the program is built. Stops at the first stage that fails, and
+ * ends with the line
+ * `N passed, N failed, N skipped`, in which each of the first two stages counts as one. Arguments go to vitest.
  */
 import { spawn } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -100,7 +101,7 @@ if (lacking.length > 0)
   console.warn(`Some tests need programs that are not installed here; on Debian: apt-get install ${lacking.join(' ')}`);
 
 const total = { passed: 0, failed: 0, skipped: 0 };
-for (const stage of [() => runScript('types'), () => runScript('lint'), () => runScript('build'), runSuites]) {
+for (const stage of [() => runScript('types'), () => runScript('lint'), runSuites]) {
   const counts = await stage();
   for (const key of Object.keys(total)) total[key] += counts[key];
   if (total.failed > 0) break;

@@ -147,7 +147,8 @@ describe('Dockerfile', () => {
 
   it('runs on a Node that the program supports, the same in both stages', () => {
     const images = instructions.filter(([word]) => word === 'FROM').map(([, rest]) => rest.split(' ')[0]);
-    expect(new Set(images)).toEqual(new Set(['node:20-bookworm-slim']));
+    expect(new Set(images)).toEqual(new Set(['${NODE_IMAGE}']));
+    expect(instructions[0]).toEqual(['ARG', 'NODE_IMAGE=node:26-bookworm-slim']);
   });
 
   it('listens on every address, on the port that it exposes', () => {
