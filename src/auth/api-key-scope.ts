@@ -30,9 +30,9 @@ export function permissionsOfKey(
   );
 }
 
-/** A key makes no key that can do more than itself. Throws `forbidden`. */
+/** A key makes, changes and deletes no key that can do more than itself. Throws `forbidden`. */
 export function demandNoWider(actor: Actor, scopes: readonly string[] | null): void {
   if (!actor.apiKey) return;
   if (scopes?.every((scope) => actor.permissions.has(scope))) return;
-  throw new Problem('forbidden', 'An API key can only make keys with some of its own scopes.');
+  throw new Problem('forbidden', 'An API key can only make, change and delete keys with some of its own scopes.');
 }

@@ -114,7 +114,9 @@ export class ApiKeyService {
     });
   }
 
+  /** Throws `forbidden` for an API key that would delete one which can do more than itself. */
   async remove(actor: Actor, key: ApiKeyOfUser): Promise<void> {
+    demandNoWider(actor, key.scopes);
     await this.db.write(async (tx) => {
       await this.keys.remove(tx, key.id);
       await this.audit.record(tx, actor, {

@@ -167,10 +167,23 @@ describe('an API key', () => {
     expect(made.status).toBe(200);
     expect((await call('PUT', `/keys/${made.body.id}`, { scopes: null }, secret)).status).toBe(403);
     expect((await call('PUT', `/keys/${made.body.id}`, { scopes: [] }, secret)).status).toBe(200);
-    // What it may not make it may not change either: neither name nor end nor revocation of a wider one.
-    const wide = await make({ ttl: 30 });
-    for (const body of [{ ttl: -1 }, { name: 'mine' }, { revoked: false }])
-      expect((await call('PUT', `/keys/${wide.id}`, body, secret)).status, JSON.stringify(body)).toBe(403);
+    // What it may not make it may neither change nor delete: name, end, revocation and scopes of a wider one stay.
+    const wider = [
+      await make({ ttl: 30 }),
+      await make({ scopes: ['key:read'] }),
+      await make({ scopes: ['certificate:read', 'user:write'] }, admin),
+    ];
+    for (const wide of wider) {
+      const { body: before } = await call('GET', `/keys/${wide.id}`, undefined, admin);
+      for (const path of [`/keys/${wide.id}`, `/users/${before.user.id}/keys/${wide.id}`]) {
+        for (const body of [{ ttl: -1 }, { name: 'mine' }, { revoked: true }, { revoked: false }, { scopes: [] }])
+          expect((await call('PUT', path, body, secret)).status, JSON.stringify(body)).toBe(403);
+        expect((await call('DELETE', path, undefined, secret)).status).toBe(403);
+      }
+      expect((await call('GET', `/keys/${wide.id}`, undefined, admin)).body).toEqual(before);
+    }
+    const { body: narrow } = await child(['certificate:read']);
+    expect((await call('DELETE', `/keys/${narrow.id}`, undefined, secret)).status).toBe(200);
     // No scopes at all are not all scopes.
     expect((await call('GET', '/users', undefined, made.body.jwt)).status).toBe(403);
   });
