@@ -60,7 +60,7 @@ export class Authorities {
     const known = id === undefined ? undefined : this.kept.get(id);
     if (known) return known;
     const authority = await this.repository.find(this.db.single, ref);
-    if (!authority) throw invalid(field, `Unable to locate authority ${wordsOf(ref)}.`);
+    if (!authority) throw unknownAuthority(ref, field);
     return this.keep(authority);
   }
 
@@ -146,6 +146,11 @@ export class Authorities {
       ...(signer && { signer }),
     };
   }
+}
+
+/** For a reference in the member `field` to an authority that does not exist, or that the actor may not know of. */
+export function unknownAuthority(ref: Reference, field: string): Problem {
+  return invalid(field, `Unable to locate authority ${wordsOf(ref)}.`);
 }
 
 async function outcomeOf(asked: Promise<Signed>): Promise<SignOutcome> {

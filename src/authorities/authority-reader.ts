@@ -3,11 +3,9 @@ import { Clock } from '../platform/clock.js';
 import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import type { Page } from '../platform/http/page.js';
-import { Problem } from '../platform/http/problem.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
-import { maySeeEveryAuthority } from '../roles/permission.js';
 import type { Authority } from './authority.entity.js';
-import { AuthorityRepository, type LinkedRole, type Viewer } from './authority.repository.js';
+import { AuthorityRepository, type LinkedRole, viewerOf } from './authority.repository.js';
 import { type AuthorityQuery, type AuthorityView, authorityView } from './authority.schema.js';
 
 /** An authority as the tree of its certificates shows it. */
@@ -30,13 +28,17 @@ export class AuthorityReader {
 
   /** Throws Problem `not-found`, also for one that the actor may not know of. */
   async see(actor: Actor, id: number): Promise<AuthorityView> {
-    await this.demandSight(actor, id);
+    await this.repository.demandVisible(this.db.single, id, viewerOf(actor));
     return this.view(id);
+  }
+
+  sees(actor: Actor, id: number): Promise<boolean> {
+    return this.repository.isVisible(this.db.single, id, viewerOf(actor));
   }
 
   /** As `see`. */
   async rolesOf(actor: Actor, id: number): Promise<LinkedRole[]> {
-    await this.demandSight(actor, id);
+    await this.repository.demandVisible(this.db.single, id, viewerOf(actor));
     return this.repository.rolesOfOne(this.db.single, id);
   }
 
@@ -45,17 +47,12 @@ export class AuthorityReader {
    * as `see`.
    */
   async family(actor: Actor, id: number, most: number): Promise<AuthorityNode[]> {
-    await this.demandSight(actor, id);
+    await this.repository.demandVisible(this.db.single, id, viewerOf(actor));
     return this.repository.family(this.db.single, id, viewerOf(actor), most);
   }
 
   async view(id: number): Promise<AuthorityView> {
     return (await this.views([await this.repository.get(this.db.single, id)]))[0] as AuthorityView;
-  }
-
-  private async demandSight(actor: Actor, id: number): Promise<void> {
-    if (!(await this.repository.isVisible(this.db.single, id, viewerOf(actor))))
-      throw new Problem('not-found', `There is no authority ${id}.`);
   }
 
   private async views(authorities: readonly Authority[]): Promise<AuthorityView[]> {
@@ -73,8 +70,4 @@ export class AuthorityReader {
       }),
     );
   }
-}
-
-function viewerOf(actor: Actor): Viewer {
-  return { userId: actor.userId, roleIds: actor.roles.map((role) => role.id), all: maySeeEveryAuthority(actor) };
 }

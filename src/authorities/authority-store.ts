@@ -7,7 +7,7 @@ import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { mayChangeAuthority, type Owned } from '../roles/permission.js';
 import { RoleRepository } from '../roles/role.repository.js';
 import type { Authority } from './authority.entity.js';
-import { AuthorityRepository, type LinkedRole } from './authority.repository.js';
+import { AuthorityRepository, type LinkedRole, viewerOf } from './authority.repository.js';
 import type { CreateAuthority, UpdateAuthority } from './authority.schema.js';
 import { demandNoLooser, demandWithin } from './limits.js';
 import { optionsAsLemur, readOptions } from './lemur-options.js';
@@ -51,9 +51,10 @@ export class AuthorityStore {
     });
   }
 
-  /** Throws Problem: `not-found`, `forbidden`, or `invalid-request`, which names the member at fault. */
+  /** Throws Problem: `not-found`, also for one that the actor may not know of, `forbidden`, or `invalid-request`, which names the member at fault. */
   async update(actor: Actor, id: number, request: UpdateAuthority): Promise<void> {
     await this.db.write(async (tx) => {
+      await this.repository.demandVisible(tx, id, viewerOf(actor));
       const row = await this.repository.lock(tx, id);
       const [before, rolesBefore] = [{ ...row }, await this.repository.rolesOfOne(tx, id)];
       demandRight(actor, row, rolesBefore);

@@ -2,11 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
 import type { Page } from '../platform/http/page.js';
+import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
 import { Conditions } from '../platform/db/conditions.js';
 import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
+import { maySeeEveryAuthority } from '../roles/permission.js';
 import { Authority } from './authority.entity.js';
 import type { AuthorityQuery } from './authority.schema.js';
 import type { Limits } from './limits.js';
@@ -44,6 +46,10 @@ const source: Omit<ListSource, 'from'> = {
     pluginName: words('plugin_id'),
   },
 };
+
+export function viewerOf(actor: Actor): Viewer {
+  return { userId: actor.userId, roleIds: actor.roles.map((role) => role.id), all: maySeeEveryAuthority(actor) };
+}
 
 /** For `where`; the numbers are ours, so they can stand in the text. */
 function visible({ all, userId, roleIds }: Viewer): string {
@@ -99,6 +105,11 @@ export class AuthorityRepository {
   async isVisible(tx: Tx, id: number, viewer: Viewer): Promise<boolean> {
     const rows: unknown[] = await tx.query(`select from authority where id = $1 and ${visible(viewer)}`, [id]);
     return rows.length > 0;
+  }
+
+  /** Throws `not-found` for one that the viewer may not know of, in the same words as for one that does not exist. */
+  async demandVisible(tx: Tx, id: number, viewer: Viewer): Promise<void> {
+    if (!(await this.isVisible(tx, id, viewer))) throw new Problem('not-found', `There is no authority ${id}.`);
   }
 
   /** The authority and those below it that the viewer sees, at most `most`, in the order of their ids. */

@@ -5,7 +5,7 @@ import { Problem } from '../platform/http/problem.js';
 import { isAdmin, mayChangeAuthority, mayMakeAuthorityFor } from '../roles/permission.js';
 import { AuthorityStore, forChanges } from './authority-store.js';
 import { AuthorityReader } from './authority-reader.js';
-import { Authorities, type LoadedAuthority } from './authorities.js';
+import { Authorities, type LoadedAuthority, unknownAuthority } from './authorities.js';
 import type { AuthorityView, CreateAuthority, UpdateAuthority } from './authority.schema.js';
 import { AuthorityMaker } from './create-authority.js';
 import { demandWithin } from './limits.js';
@@ -51,7 +51,9 @@ export class AuthorityService {
   }
 
   private async parent(actor: Actor, ref: CreateAuthority['parent'] & object): Promise<LoadedAuthority> {
-    const parent = await this.authorities.get((await this.authorities.resolve(ref, 'parent')).authority.id);
+    const { id } = (await this.authorities.resolve(ref, 'parent')).authority;
+    if (!(await this.reader.sees(actor, id))) throw unknownAuthority(ref, 'parent');
+    const parent = await this.authorities.get(id);
     const { authority, roles } = parent;
     // A CA issues whatever it likes in its parent's name: the right to issue leaves is not enough.
     if (!mayChangeAuthority(actor, forChanges(authority, roles))) {

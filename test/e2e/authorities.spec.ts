@@ -103,7 +103,33 @@ describe('authorities', () => {
       await Promise.all(
         ['nobody', 'holder', 'reader', 'oper', 'head', 'owner'].map(async (who) => (await change(who)).status),
       ),
-    ).toEqual([403, 403, 403, 403, 200, 200]);
+    ).toEqual([404, 403, 403, 403, 200, 200]);
+  });
+
+  it('answer as if they did not exist to those who may not know of them, whatever the method', async () => {
+    const [hidden, missing] = [ids['root'] as number, 987_654];
+    const asked = async (method: string, path: (id: number) => string, body?: (id: number) => object) => {
+      const [one, other] = await Promise.all(
+        [hidden, missing].map(async (id) => {
+          const answer = await as('nobody', method, path(id), body?.(id));
+          return [answer.status, answer.body.detail.replaceAll(String(id), 'ID'), answer.body.reasons] as const;
+        }),
+      );
+      expect(one).toEqual(other);
+      return one?.[0];
+    };
+    const change = () => ({ owner: 'pki@example.com', description: 'mine', name: 'guess' });
+    expect(await asked('GET', (id) => `/authorities/${id}`)).toBe(404);
+    expect(await asked('GET', (id) => `/authorities/${id}/roles`)).toBe(404);
+    expect(await asked('GET', (id) => `/authorities/${id}/visualize`)).toBe(404);
+    expect(await asked('PUT', (id) => `/authorities/${id}`, change)).toBe(404);
+    // Its name is shown with the certificates that it has issued; a guess of its number does not tell it.
+    const refused = await as('nobody', 'POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'a.example.com',
+      authority: { id: hidden },
+    });
+    expect([refused.status, refused.body.detail]).toEqual([403, `You are not allowed to use authority ${hidden}.`]);
   });
 
   it('are tightened by their owner, and loosened by administrators alone', async () => {

@@ -5,6 +5,7 @@ import { issuanceCap } from '../../authorities/issuance-cap.js';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
+import { wordsOf } from '../../platform/http/reference.js';
 import { holds, mayDeliverAnything, mayIssueFrom } from '../../roles/permission.js';
 import { Admission } from '../admission.js';
 import { CertificateRepository, type NewRow } from '../certificate.repository.js';
@@ -72,7 +73,7 @@ export class UploadAuthority {
     const loaded = await this.authorities.get((await this.authorities.resolve(ref)).authority.id);
     const { authority, roles, limits } = loaded;
     if (!mayIssueFrom(actor, { owner: authority.owner, roleIds: roles.map((role) => role.id) })) {
-      throw new Problem('forbidden', `You are not allowed to use authority ${authority.name}.`);
+      throw new Problem('forbidden', `You are not allowed to use authority ${wordsOf(ref)}.`);
     }
     if (leaf.isCa) throw invalid('body', 'A CA certificate is not one of those that an authority looks after.');
     await demandIssuer(leaf, authority.certificatePem);

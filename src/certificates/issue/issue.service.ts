@@ -6,6 +6,7 @@ import { Config } from '../../platform/config.js';
 import { Database, type Tx, violatedConstraint } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
+import { wordsOf } from '../../platform/http/reference.js';
 import { holds, mayIssueFrom } from '../../roles/permission.js';
 import { Admission } from '../admission.js';
 import { CertificateRepository } from '../certificate.repository.js';
@@ -180,6 +181,6 @@ export class IssueService {
     if (mayIssueFrom(actor, owned(kept))) return kept;
     const fresh = await this.authorities.get(kept.authority.id);
     if (mayIssueFrom(actor, owned(fresh))) return fresh;
-    throw new Problem('forbidden', `You are not allowed to use authority ${fresh.authority.name}.`);
+    throw new Problem('forbidden', `You are not allowed to use authority ${wordsOf(wanted)}.`);
   }
 }

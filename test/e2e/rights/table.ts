@@ -31,7 +31,7 @@ GET    /auth/providers                    ok        ok        ok        ok      
 GET    /authorities                       401       ok        ok        ok        ok        ok        ok        403
 POST   /authorities                       401       403       403       403       403       403       ok        403
 GET    /authorities/:id                   401       404       ok        ok        ok        404       ok        403
-PUT    /authorities/:id                   401       403       403       ok        403       403       ok        403
+PUT    /authorities/:id                   401       404       403       ok        403       404       ok        403
 GET    /authorities/:id/roles             401       404       ok        ok        ok        404       ok        403
 GET    /authorities/:id/visualize         401       404       ok        ok        ok        404       ok        403
 
