@@ -25,14 +25,16 @@ export function constantHeaders(publicUrl: string): (request: FastifyRequest, re
     ? { ...constant, 'strict-transport-security': 'max-age=31536000' }
     : constant;
   return (request, reply) => {
-    const { url } = request;
+    // The matched route and not the address, which can spell the same path with escapes; undefined where none matches.
+    const { url: route } = request.routeOptions;
     void reply.headers(headers).header('x-request-id', request.id);
     if (!reply.hasHeader('content-security-policy'))
-      void reply.header('content-security-policy', isBelow(url, docsPath) ? docs : nothing);
-    if (isBelow(url, apiPrefix) && !reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store');
+      void reply.header('content-security-policy', route !== undefined && isBelow(route, docsPath) ? docs : nothing);
+    if ((route === undefined || isBelow(route, apiPrefix)) && !reply.hasHeader('cache-control'))
+      void reply.header('cache-control', 'no-store');
   };
 }
 
-function isBelow(url: string, path: string): boolean {
-  return url.startsWith(path) && (url.length === path.length || '/?'.includes(url.charAt(path.length)));
+function isBelow(route: string, path: string): boolean {
+  return route === path || route.startsWith(`${path}/`);
 }

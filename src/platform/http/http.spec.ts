@@ -247,6 +247,18 @@ describe('every answer', () => {
     });
     expect(api['content-security-policy']).toContain("default-src 'none'");
     expect((await get('/health/live')).headers).not.toHaveProperty('cache-control');
+    for (const path of ['/api/1/toys/1', '/%61pi/1/toys/1', '/api/%31/toys/1', '/api/1/%74oys/1?a=b', '/%61pi/1/docs'])
+      expect((await get(path)).headers, path).toMatchObject({ 'cache-control': 'no-store' });
+    expect((await get('/%61pi/1/toys/1')).statusCode).toBe(200);
+    expect((await get('/%zz')).headers).toMatchObject({ 'cache-control': 'no-store' });
+    expect((await get('/%61pi/1/docs')).headers['content-security-policy']).toContain("style-src 'self'");
+  });
+
+  it('names the methods of a path however the path is spelled', async () => {
+    for (const path of ['/api/1/toys/1', '/%61pi/1/toys/1']) {
+      const { statusCode, headers } = await ask({ method: 'PUT', url: path });
+      expect([statusCode, headers['allow']], path).toEqual([405, 'DELETE, GET, HEAD']);
+    }
   });
 
   it('is one line in the log, without the address', async () => {

@@ -23,9 +23,18 @@ export class RouteTable {
    * ignored.
    */
   methodsOf(url: string): string[] {
-    const path = (url.split('?', 1)[0] ?? '').split('/');
+    const path = (url.split('?', 1)[0] ?? '').split('/').map(decoded);
     const found = [...this.routes.values()].filter((route) => matches(route.segments, path));
     return [...new Set(found.flatMap((route) => [...route.methods]))].sort();
+  }
+}
+
+/** As the router reads a part of an address; what is no encoding stays as it is. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
   }
 }
 
