@@ -1,3 +1,4 @@
+import { escapeUnprintable } from '../platform/printable.js';
 import type { AuditEvent } from './audit-event.entity.js';
 import { logView } from './log.schema.js';
 
@@ -21,8 +22,8 @@ const columns = [
 export const logCsvHead = `${columns.join(',')}\r\n`;
 
 /**
- * One event as a line. `before` and `after` are JSON; what a spreadsheet would take for a formula is told apart by an
- * apostrophe.
+ * One event as a line. `before` and `after` are JSON. An apostrophe stands before what a spreadsheet would take for a
+ * formula; control and format characters are written as `\u001b`.
  */
 export function logCsv(event: AuditEvent): string {
   const view = logView(event);
@@ -34,6 +35,7 @@ function cell(value: unknown): string {
   if (value === null) return '';
   if (typeof value === 'number') return String(value);
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  const inert = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
+  const plain = escapeUnprintable(text);
+  const inert = /^[=+\-@＝＋－＠]/.test(plain) ? `'${plain}` : plain;
+  return /[",]/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
 }

@@ -1,3 +1,4 @@
+import { printableLine } from '../platform/printable.js';
 import { importLemur } from '../lemur-import/import-lemur.js';
 import type { Note, Report, TableCounts } from '../lemur-import/report.js';
 import { environmentValue } from '../platform/process.js';
@@ -92,9 +93,9 @@ function lineOf(group: readonly Note[]): string {
     .map(({ id, name }) => [name, id === null ? '' : `(${id})`].filter((word) => word !== '').join(' '))
     .filter((word) => word !== '');
   const more = group.length > named.length && named.length > 0 ? ` and ${group.length - named.length} more` : '';
-  return `${kinds[first.kind]}  ${first.table}${
-    named.length > 0 ? ' ' + `${named.join(', ')}${more}` : ''
-  }: ${first.text}`.replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ');
+  return printableLine(
+    `${kinds[first.kind]}  ${first.table}${named.length > 0 ? ' ' + `${named.join(', ')}${more}` : ''}: ${first.text}`,
+  );
 }
 
 function renewalsOf({ renewals, renewalCount }: Report): string {

@@ -4,6 +4,7 @@ import { type Actor, systemActor } from '../platform/http/actor.js';
 import { createLog, type Log } from '../platform/log.js';
 import { problemOf } from '../platform/http/problem-of.js';
 import { exitWith, quietLibraries } from '../platform/process.js';
+import { escapeLines } from '../platform/printable.js';
 import { operatorName, print, tell } from '../platform/terminal.js';
 import { explain } from '../explain.js';
 import { Progress } from './progress.js';
@@ -47,7 +48,8 @@ export class Shell {
   /** The answer of the command, once: `value` for programs, `words` for people. */
   async answer(value: unknown, words: string): Promise<void> {
     this.answered = true;
-    await print(this.json ? `${JSON.stringify(value, null, 2)}\n` : words === '' ? '' : `${words}\n`);
+    const text = this.json ? JSON.stringify(value, null, 2) : words;
+    if (text !== '') await print(`${escapeLines(text)}\n`);
   }
 
   /** One line for the person at the shell. */

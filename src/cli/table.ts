@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import { printableLine } from '../platform/printable.js';
 import { terminalWidth } from '../platform/terminal.js';
 
 const bare = {
@@ -28,18 +29,13 @@ export function table(head: readonly string[], rows: readonly (readonly Cell[])[
     chars: bare,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });
-  grid.push(...rows.map((row) => row.map((cell) => oneLine(cell))));
+  grid.push(...rows.map((row) => row.map((cell) => printableLine(String(cell ?? '')))));
   const width = terminalWidth();
   return grid
     .toString()
     .split('\n')
     .map((line) => (width === null ? line.trimEnd() : line.trimEnd().slice(0, width)))
     .join('\n');
-}
-
-/** Names come from certificates that others made: no control character may reach the terminal. */
-function oneLine(cell: Cell): string {
-  return String(cell ?? '').replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ');
 }
 
 /** `2026-11-21`, in UTC. */

@@ -1,4 +1,5 @@
 import Handlebars from 'handlebars';
+import { printableLine } from '../platform/printable.js';
 
 /** What a mail says, before it is text and HTML. `cards` are the certificates that it is about. */
 export interface Letter {
@@ -82,22 +83,19 @@ Sent by Perennial.
   { strict: true, noEscape: true },
 );
 
-/** The letter as text and as HTML that says the same. Every value is one line; markup in values stays text. */
+/** The letter as text and as HTML that says the same. Every value is one line, since names come from strangers;
+ * markup in values stays text.
+ */
 export function renderLetter(letter: Letter): Rendered {
   const clean = {
-    subject: oneLine(letter.subject),
-    heading: oneLine(letter.heading),
-    paragraphs: letter.paragraphs.map(oneLine),
+    subject: printableLine(letter.subject),
+    heading: printableLine(letter.heading),
+    paragraphs: letter.paragraphs.map(printableLine),
     cards: letter.cards.map(({ title, url, facts }) => ({
-      title: oneLine(title),
-      url: oneLine(url),
-      facts: facts.map(([label, value]) => [label, oneLine(value)] as const),
+      title: printableLine(title),
+      url: printableLine(url),
+      facts: facts.map(([label, value]) => [label, printableLine(value)] as const),
     })),
   };
   return { subject: clean.subject, text: text(clean), html: html(clean) };
-}
-
-/** Without control characters and without marks that turn the direction of the text: names come from strangers. */
-function oneLine(value: string): string {
-  return value.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g, ' ').trim();
 }

@@ -21,6 +21,16 @@ describe('the log', () => {
     ]);
   });
 
+  it('escapes what a terminal would obey in the names that it holds', () => {
+    let written = '';
+    createLog('info', { write: (line) => void (written += line) }).info(
+      { name: 'a\u009b2J\u202e\u007f\u001b[0m' },
+      'x',
+    );
+    expect(written).not.toMatch(/(?!\n$)[\p{Cc}\p{Cf}]/u);
+    expect((JSON.parse(written) as { name: string }).name).toBe('a\u009b2J\u202e\u007f\u001b[0m');
+  });
+
   it('leaves out what is below its level', () => {
     const { log, lines } = listen('warn');
     log.info({}, 'x');

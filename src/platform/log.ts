@@ -1,5 +1,6 @@
 import type { LoggerService } from '@nestjs/common';
 import { pino, type DestinationStream, type LevelWithSilent } from 'pino';
+import { escapeUnprintable } from './printable.js';
 
 /** One line: what belongs to it (ids, counts, `err`), then the sentence. Values under secret names are replaced. */
 export type LogLine = (fields: object, text: string) => void;
@@ -47,6 +48,8 @@ export function createLog(level: LevelWithSilent, destination?: DestinationStrea
       level: (label: string) => ({ level: label }),
       log: (fields: object) => withoutSecrets(fields, 0) as Record<string, unknown>,
     },
+    // JSON leaves C1 controls and marks of direction as they are: a terminal would obey them.
+    hooks: { streamWrite: (line: string) => `${escapeUnprintable(line.trimEnd())}\n` },
     serializers: { err: (error: unknown) => describeError(error, 0) },
   };
   return destination ? pino(options, destination) : pino(options);

@@ -3,6 +3,7 @@ import { userInfo } from 'node:os';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { Writable } from 'node:stream';
+import { escapeLines } from './printable.js';
 
 /** Whether a person reads what goes to stderr. */
 export const watched = (): boolean => process.stderr.isTTY === true;
@@ -17,9 +18,11 @@ export function print(words: string): Promise<void> {
   });
 }
 
-/** One line on stderr: what is for the person, and not for the program that reads stdout. */
+/**
+ * A line on stderr: what is for the person, and not for the program that reads stdout. Names in it can be a stranger's.
+ */
 export function tell(line: string): void {
-  process.stderr.write(`${line}\n`);
+  process.stderr.write(`${escapeLines(line)}\n`);
 }
 
 /** The text of a file, or of stdin when its name is `-`. Throws an Error that names the file. */

@@ -183,6 +183,17 @@ describe('the export of the log', () => {
       values ('x.y', 'sheet', '=1+1', '-2', '', '')`);
     const sheet = await (await get('/export?format=csv&filter=targetType;sheet')).text();
     expect(sheet.split('\r\n')[1]).toContain(`,'-2,sheet,'=1+1,`);
+    await program.database.source.query(
+      `insert into audit_event (action, target_type, target_id, actor_name, address, request_id, after)
+      values ('x.y', 'odd', E'\u001b]0;x\u0007', E'\u202egnp', E'\t=1', E'\r\n＝1', $1)`,
+      [{ name: 'a\u009b2J\u202eb\n' }],
+    );
+    const odd = await (await get('/export?format=csv&filter=targetType;odd')).text();
+    expect(odd.replaceAll('\r\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    expect(odd.trimEnd().split('\r\n')[1]).toContain(
+      String.raw`,\u202egnp,odd,\u001b]0;x\u0007,\u0009=1,\u000d\u000a＝1,`,
+    );
+    expect(odd).toContain(String.raw`"{""name"":""a\u009b2J\u202eb\n""}"`);
   });
 
   it('is for auditors and administrators', async () => {
