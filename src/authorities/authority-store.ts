@@ -51,7 +51,10 @@ export class AuthorityStore {
     });
   }
 
-  /** Throws Problem: `not-found`, also for one that the actor may not know of, `forbidden`, or `invalid-request`, which names the member at fault. */
+  /**
+   * Throws Problem: `not-found`, also for one that the actor may not know of, `forbidden`, or `invalid-request`, which
+   * names the member at fault.
+   */
   async update(actor: Actor, id: number, request: UpdateAuthority): Promise<void> {
     await this.db.write(async (tx) => {
       await this.repository.demandVisible(tx, id, viewerOf(actor));
