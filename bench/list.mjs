@@ -10,7 +10,7 @@ const require = createRequire(import.meta.url);
 const { certificateOrders } = require('../dist/src/certificates/list/list.schema.js');
 const { encodeCursor } = require('../dist/src/platform/http/cursor.js');
 
-const orders = ['id', 'name', 'owner', 'cn', 'issuer', 'notAfter', 'notBefore', 'dateCreated', 'state'];
+const orders = ['id', 'name', 'owner', 'cn', 'issuer', 'notAfter', 'notBefore', 'dateCreated', 'lifecycle'];
 /** One host of many, a service of a team, a word that a twentieth of all names hold, and something that is nowhere. */
 const words = [
   (n) => `-${String((n * 7919) % 1_000_000).padStart(7, '0')}.`,

@@ -9,7 +9,7 @@ import { certificateStates } from './certificate.entity.js';
 const Linked = z.object({
   id: z.int(),
   name: z.string(),
-  state: z.enum(certificateStates),
+  lifecycle: z.enum(certificateStates),
   owner: z.string(),
   cn: z.string(),
   serial: z.string().nullable(),
@@ -40,6 +40,18 @@ const brief = {
     .nullable(),
 };
 
+const subjectPart = (description: string) => z.string().nullable().meta({ description });
+
+/** The parts of the subject by the names that requests have for them. */
+const subjectParts = {
+  commonName: z.string(),
+  country: subjectPart('C of the subject.'),
+  state: subjectPart('ST of the subject: state or province.'),
+  location: subjectPart('L of the subject.'),
+  organization: subjectPart('O of the subject.'),
+  organizationalUnit: subjectPart('OU of the subject.'),
+};
+
 /** What a list with `short=true` gives. */
 export const CertificateBriefView = z.object(brief).meta({ id: 'CertificateBrief' });
 export type CertificateBriefView = z.output<typeof CertificateBriefView>;
@@ -47,8 +59,8 @@ export type CertificateBriefView = z.output<typeof CertificateBriefView>;
 export const CertificateView = z
   .object({
     ...brief,
-    commonName: z.string(),
-    state: z.enum(certificateStates),
+    ...subjectParts,
+    lifecycle: z.enum(certificateStates).meta({ description: 'How far it is on its way from request to end.' }),
     status: z.enum(['valid', 'revoked', 'unknown']),
     active: z.boolean(),
     body: z.string().nullable(),
@@ -185,8 +197,8 @@ export function certificateView(row: CertificateRow): CertificateView {
 
 function pki(row: CertificateRow) {
   return {
-    commonName: row.commonName,
-    state: row.state,
+    ...subjectOf(row),
+    lifecycle: row.state,
     status: statusOf(row),
     body: row.bodyPem,
     chain: row.chainPem,
@@ -201,6 +213,18 @@ function pki(row: CertificateRow) {
     signingAlgorithm: row.signingAlgorithm,
     san: row.sanCount > 1 ? true : null,
     extensions: { ...sansAsLemur(row.terms.subjectAltNames), ...usagesAsLemur(row.terms) },
+  };
+}
+
+/** From the stored terms: no list parses X.509. */
+function subjectOf({ commonName, terms: { subject } }: CertificateRow) {
+  return {
+    commonName,
+    country: subject.country ?? null,
+    state: subject.state ?? null,
+    location: subject.location ?? null,
+    organization: subject.organization ?? null,
+    organizationalUnit: subject.organizationalUnit ?? null,
   };
 }
 
@@ -237,7 +261,7 @@ function linkedView(row: CertificateRow['replaces'][number]): z.output<typeof Li
   return {
     id: row.id,
     name: row.name,
-    state: row.state,
+    lifecycle: row.state,
     owner: row.owner,
     cn: row.commonName,
     serial: row.serialHex && BigInt(`0x${row.serialHex}`).toString(),

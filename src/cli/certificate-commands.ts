@@ -79,7 +79,7 @@ function addQuery(program: Command): void {
     .option('--fqdn <names...>', 'one of these names, or a part of one, is in the certificate')
     .option('--issuer <text>', 'part of the name of the issuer or authority')
     .option('--owner <address>')
-    .option('--state <state>', 'such as issued or revoked')
+    .option('--lifecycle <lifecycle>', 'such as issued or revoked')
     .option('--expiring-in <days>', 'ends within so many days from now', wholeNumber)
     .option('--include-expired', 'also what has expired')
     .option('--ids', 'print ids alone, one a line')

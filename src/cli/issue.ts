@@ -33,7 +33,7 @@ export async function issue(session: Session, options: Options): Promise<void> {
   const { id } = await session.get(IssueService).issue(session.actor, request, null);
   const certificate = await session.get(CertificateReader).settled(id);
   await session.shell.answer(certificate, certificateTable([certificate]));
-  if (certificate.state !== 'issued' && !session.shell.json)
+  if (certificate.lifecycle !== 'issued' && !session.shell.json)
     session.shell.note('Its issuer is still at work; a running program goes on with it.');
 }
 

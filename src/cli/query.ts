@@ -11,7 +11,7 @@ interface Options {
   fqdn?: string[];
   issuer?: string;
   owner?: string;
-  state?: string;
+  lifecycle?: string;
   expiringIn?: number;
   includeExpired?: boolean;
   ids?: boolean;
@@ -21,15 +21,15 @@ const dayMs = 86_400_000;
 const pageSize = '200';
 
 /** One certificate as `query` shows it; the other commands take such a list with `--from`. */
-export function row({ id, name, cn, owner, issuer, state, notAfter }: CertificateView): object {
-  return { id, name, cn, owner, issuer, state, notAfter };
+export function row({ id, name, cn, owner, issuer, lifecycle, notAfter }: CertificateView): object {
+  return { id, name, cn, owner, issuer, lifecycle, notAfter };
 }
 
 /** Certificates as a table for people. */
 export function certificateTable(certificates: readonly CertificateView[]): string {
   return table(
-    ['id', 'name', 'owner', 'issuer', 'state', 'not after'],
-    certificates.map((c) => [c.id, c.name, c.owner, c.issuer, c.state, day(c.notAfter)]),
+    ['id', 'name', 'owner', 'issuer', 'life cycle', 'not after'],
+    certificates.map((c) => [c.id, c.name, c.owner, c.issuer, c.lifecycle, day(c.notAfter)]),
   );
 }
 
@@ -55,7 +55,7 @@ async function find(session: Session, options: Options): Promise<CertificateView
 
 /** The part of the conditions that the list of the API knows. */
 function queryOf(
-  { issuer, owner, state, expiringIn, includeExpired }: Options,
+  { issuer, owner, lifecycle, expiringIn, includeExpired }: Options,
   fqdn: string | undefined,
 ): Record<string, string> {
   const filter = fqdn === undefined ? issuer && `issuer;${issuer}` : `cn;${fqdn}`;
@@ -64,7 +64,7 @@ function queryOf(
     sortBy: 'id',
     ...(filter && { filter }),
     ...(owner && { owner }),
-    ...(state && { state }),
+    ...(lifecycle && { lifecycle }),
     ...(expiringIn !== undefined && { timeRange: String(Math.ceil(expiringIn / 7)) }),
     ...((includeExpired || expiringIn !== undefined) && { showExpired: 'true' }),
   };

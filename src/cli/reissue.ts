@@ -19,9 +19,9 @@ export async function reissue(session: Session, words: string[], { due, commit, 
     (await service.previewReissue(session.actor, id)).text;
   const act = async ({ id }: CertificateView): Promise<string> => {
     const successor = await reader.settled(await service.reissue(session.actor, id));
-    return successor.state === 'issued'
+    return successor.lifecycle === 'issued'
       ? `renewed by ${successor.name} (${successor.id})`
-      : `asked of its issuer as ${successor.id}, which is ${successor.state}`;
+      : `asked of its issuer as ${successor.id}, which is ${successor.lifecycle}`;
   };
   await each(session, certificates, { verb: 'renew', done: 'renewed', preview, act }, commit);
 }

@@ -101,7 +101,7 @@ async function issueForWeb(program) {
       },
     },
   });
-  expectSame('its state', web.state, 'issued');
+  expectSame('its state', web.lifecycle, 'issued');
   expectSame('that its key is kept', web.hasPrivateKey, true);
   return { web, seen: `${web.keyType}, lives ${lifetimeS} s, renews by itself` };
 }

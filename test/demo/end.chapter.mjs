@@ -53,10 +53,10 @@ async function snapshot(program, { id }) {
       listed,
     ),
   );
-  const lasting = ({ id, name, state, serialHex, replaces, replacedBy }) => ({
+  const lasting = ({ id, name, lifecycle, serialHex, replaces, replacedBy }) => ({
     id,
     name,
-    state,
+    lifecycle,
     serial: serialOf(serialHex),
     replaces,
     replacedBy,
@@ -79,7 +79,7 @@ async function staysRevoked({ program, mailbox }, before) {
   const planned = Math.max(Date.parse(before.renewal.at), Date.parse(before.nextNoticeAt));
   await sleep(Math.max(0, planned + settledMs - Date.now()));
   const now = await program.get(`/certificates/${before.id}`);
-  expectSame('its state', now.state, 'revoked');
+  expectSame('its state', now.lifecycle, 'revoked');
   expectSame('its successors', now.replacedBy, []);
   expectSame(
     'mails since',

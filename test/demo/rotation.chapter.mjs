@@ -48,9 +48,9 @@ async function seeLinks({ program, visitor }, web) {
     'the old certificate is superseded',
     async () => {
       const found = await program.get(`/certificates/${web.id}`);
-      return found.state === 'superseded' && found;
+      return found.lifecycle === 'superseded' && found;
     },
-    { describe: async () => (await program.get(`/certificates/${web.id}`)).state },
+    { describe: async () => (await program.get(`/certificates/${web.id}`)).lifecycle },
   );
   expectSame('how many replaced it', old.replacedBy.length, 1);
   const successor = await program.get(`/certificates/${old.replacedBy[0].id}`);
@@ -62,7 +62,7 @@ async function seeLinks({ program, visitor }, web) {
   expectSame('its serial', serialOf(successor.serialHex), visitor.changes.at(-1).serial);
   expectSame('its names', successor.extensions.subAltNames, web.extensions.subAltNames);
   if (successor.csr === web.csr) throw new Unexpected('The new certificate has a new key.', 'another CSR', 'the same');
-  return { successor, seen: `${old.id} (superseded) -> ${successor.id} (${successor.state})` };
+  return { successor, seen: `${old.id} (superseded) -> ${successor.id} (${successor.lifecycle})` };
 }
 
 function readRotationMail(mailbox, before, after) {
@@ -87,7 +87,7 @@ async function readMail(mailbox, { subject, to, words }) {
 async function revoke(program, { id }) {
   await program.put(`/certificates/${id}/revoke`, { crlReason: 'keyCompromise' });
   const revoked = await program.get(`/certificates/${id}`);
-  expectSame('its state', [revoked.state, revoked.status], ['revoked', 'revoked']);
+  expectSame('its state', [revoked.lifecycle, revoked.status], ['revoked', 'revoked']);
   expectSame('when it renews', revoked.renewal.at, null);
   expectSame('when it is warned about', revoked.nextNoticeAt, null);
   const plan = await program.get(`/certificates/${id}/plan`);

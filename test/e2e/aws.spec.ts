@@ -87,7 +87,7 @@ describe('certificates in AWS IAM', () => {
     program.clock.advance(61 * dayMs);
     const brief = await eventually(async () => (await program.ok('GET', `/certificates/${first.id}`)).replacedBy[0]);
     await inState(program, brief.id, 'delivered');
-    await eventually(async () => (await program.ok('GET', `/certificates/${first.id}`)).state === 'superseded');
+    await eventually(async () => (await program.ok('GET', `/certificates/${first.id}`)).lifecycle === 'superseded');
     expect(iam.certificates().map(({ name }) => name)).toEqual([first.name, brief.name]);
     await program.ok('PUT', `/certificates/${first.id}`, { destinations: [] });
     await inState(program, first.id, 'removed');

@@ -97,11 +97,11 @@ describe('POST /certificates/bulk', () => {
         { id: one.id, ok: true, successorId: null },
       ],
     });
-    expect((await get(one.id)).state).toBe('issued');
+    expect((await get(one.id)).lifecycle).toBe('issued');
     const done = (await bulk({ ...request, dryRun: false })).body;
     expect(done).toMatchObject({ dryRun: false, done: 1, failed: 1 });
     const after = await get(one.id);
-    if (deed === 'revoke') expect(after).toMatchObject({ state: 'revoked', revocationReason: 4 });
+    if (deed === 'revoke') expect(after).toMatchObject({ lifecycle: 'revoked', revocationReason: 4 });
     else expect(after.replacedBy).toMatchObject([{ id: done.items[1].successorId }]);
     expect((await bulk({ ...request, dryRun: false })).body).toMatchObject({ done: 0, failed: 2 });
   });
@@ -109,7 +109,7 @@ describe('POST /certificates/bulk', () => {
   it('reissues by filter without reissuing what that has made', async () => {
     await many('loop@example.com', 3);
     const { body } = await bulk({
-      filter: { owner: 'loop@example.com', state: 'issued' },
+      filter: { owner: 'loop@example.com', lifecycle: 'issued' },
       maximum: 10,
       reissue: { notify: false },
       dryRun: false,

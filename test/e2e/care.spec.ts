@@ -159,7 +159,7 @@ describe('looking after a certificate', () => {
     const { id, body } = await issue({ authority: { name: 'slow' } });
     expect(await program.ok('PUT', `/certificates/${id}/deactivate`)).toEqual({ id });
     expect(issuer.asked.deactivate).toEqual([body]);
-    expect((await get(id)).state).toBe('issued');
+    expect((await get(id)).lifecycle).toBe('issued');
   });
 
   describe('until it is deleted', () => {
@@ -261,10 +261,10 @@ describe('looking after a certificate', () => {
         403,
         undefined,
       ]);
-      expect((await get(id)).state).toBe('issued');
+      expect((await get(id)).lifecycle).toBe('issued');
       await program.ok('PUT', `/certificates/${id}/revoke`, { crlReason: 'keyCompromise' });
       await program.ok('PUT', `/certificates/${other.id}/revoke`, { crlReason: 'superseded' });
-      expect([(await get(id)).state, (await get(other.id)).state]).toEqual(['revoked', 'revoked']);
+      expect([(await get(id)).lifecycle, (await get(other.id)).lifecycle]).toEqual(['revoked', 'revoked']);
     });
 
     it('and then what it was to replace renews and is warned about again', async () => {
@@ -309,7 +309,7 @@ describe('a renewal that nothing delivers', () => {
     const [old, seen] = [await issue('byhand.example.com'), await issue('seen.example.com')];
     for (const { id } of [old, seen]) await program.ok('POST', `/certificates/${id}/reissue`);
     expect(await program.ok('GET', `/certificates/${old.id}`)).toMatchObject({
-      state: 'superseded',
+      lifecycle: 'superseded',
       awaitsDeployment: true,
       notify: true,
       nextNoticeAt: old.nextNoticeAt,
@@ -339,7 +339,7 @@ describe('a renewal that nothing delivers', () => {
       const now = await program.ok('GET', `/certificates/${old.id}`);
       return !now.awaitsDeployment && now;
     });
-    expect(settled).toMatchObject({ state: 'superseded', nextNoticeAt: null });
+    expect(settled).toMatchObject({ lifecycle: 'superseded', nextNoticeAt: null });
   });
 
   it('brings the old one back into force when the new one is revoked', async () => {
@@ -347,11 +347,11 @@ describe('a renewal that nothing delivers', () => {
     const fresh = await program.ok('POST', `/certificates/${old.id}/reissue`);
     await program.ok('PUT', `/certificates/${fresh.id}/revoke`, { crlReason: 'keyCompromise' });
     expect(await program.ok('GET', `/certificates/${old.id}`)).toMatchObject({
-      state: 'issued',
+      lifecycle: 'issued',
       supersededAt: null,
       awaitsDeployment: false,
       nextNoticeAt: old.nextNoticeAt,
     });
-    expect((await program.ok('POST', `/certificates/${old.id}/reissue`)).state).toBe('issued');
+    expect((await program.ok('POST', `/certificates/${old.id}/reissue`)).lifecycle).toBe('issued');
   });
 });

@@ -126,7 +126,10 @@ describe('beside and without a running program on the embedded database', () => 
       '--authority',
       'root',
     ]);
-    expect(await ok('GET', `/certificates/${issued.id}`)).toMatchObject({ cn: 'beside.example.com', state: 'issued' });
+    expect(await ok('GET', `/certificates/${issued.id}`)).toMatchObject({
+      cn: 'beside.example.com',
+      lifecycle: 'issued',
+    });
     expect((await fetch(`${program.url}/health/ready`)).status).toBe(200);
     expect(await program.stop()).toEqual({ status: 0, signal: null });
   });
@@ -335,7 +338,7 @@ describe('on a given database', () => {
       committed: true,
       items: [{ id: first.id, done: true }],
     });
-    expect((await call.ok('GET', `/certificates/${first.id}`)).replacedBy).toMatchObject([{ state: 'issued' }]);
+    expect((await call.ok('GET', `/certificates/${first.id}`)).replacedBy).toMatchObject([{ lifecycle: 'issued' }]);
     const again = await runCli(env, ['reissue', String(first.id), String(second.id), '--commit']);
     expect(again).toMatchObject({ status: 1, stdout: expect.stringMatching(/FAILED: [^\n]*\n\d+ +\S+ +renewed by/) });
 
@@ -345,10 +348,13 @@ describe('on a given database', () => {
     const found = await runCli(env, ['query', '--fqdn', 'two.example.com', '--ids']);
     const revoke = ['revoke', '--from', '-', '--reason', 'keyCompromise', '--comment', 'stolen'];
     expect((await json(env, revoke, found.stdout)).committed).toBe(false);
-    expect((await call.ok('GET', `/certificates/${second.id}`)).state).not.toBe('revoked');
+    expect((await call.ok('GET', `/certificates/${second.id}`)).lifecycle).not.toBe('revoked');
     const { stdout } = await runCli(env, ['--json', 'query', '--fqdn', 'two.example.com']);
     expect((await json(env, [...revoke, '--commit'], stdout)).items).toHaveLength(2);
-    expect(await call.ok('GET', `/certificates/${second.id}`)).toMatchObject({ state: 'revoked', revocationReason: 1 });
+    expect(await call.ok('GET', `/certificates/${second.id}`)).toMatchObject({
+      lifecycle: 'revoked',
+      revocationReason: 1,
+    });
     expect(await refusal(env, ['revoke', String(second.id), '--reason', 'boredom'])).toContain('crlReason');
     expect(await refusal(env, ['revoke', '--commit'])).toMatch(/^Name certificates/);
   });

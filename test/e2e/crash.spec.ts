@@ -119,7 +119,7 @@ class Ordeal {
           .call('POST', '/certificates', body, { headers: { 'idempotency-key': key } })
           .catch(() => null);
         if (answer === null) return;
-        expect(answer, key).toMatchObject({ status: 200, body: { state: 'issued' } });
+        expect(answer, key).toMatchObject({ status: 200, body: { lifecycle: 'issued' } });
         this.open.delete(key);
         this.answered.set(key, answer.body.id);
       }),

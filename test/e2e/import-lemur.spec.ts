@@ -486,7 +486,7 @@ describe('an import from Lemur', () => {
   });
 
   it('keeps states, chains and what replaces what', async () => {
-    expect(await named('revoked.example')).toMatchObject({ state: 'revoked' });
+    expect(await named('revoked.example')).toMatchObject({ lifecycle: 'revoked' });
     expect(await rows(`select revoked_at as at from certificate where name = 'revoked.example'`)).toEqual([
       { at: revokedAt },
     ]);
@@ -624,8 +624,8 @@ describe('an import from Lemur', () => {
     await leaf('late.example', [-1, 80]);
     const later = await run();
     expect(later.tables.get('certificates')).toMatchObject({ imported: 1, updated: 3 });
-    expect(await named('late.example')).toMatchObject({ state: 'issued' });
-    expect(await named('host-7.example')).toMatchObject({ state: 'revoked' });
+    expect(await named('late.example')).toMatchObject({ lifecycle: 'issued' });
+    expect(await named('host-7.example')).toMatchObject({ lifecycle: 'revoked' });
     expect((await program.call('GET', `/certificates/${(await named('wrong-key.example')).id}/key`)).status).toBe(200);
     await expect(program.login('joe', 'Old-Password-12!')).rejects.toThrow();
     const digest = createHash('sha256')

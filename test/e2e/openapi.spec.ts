@@ -115,7 +115,7 @@ describe('the OpenAPI document', () => {
       asked.push(name);
     }
     expect(asked).toContain('get /api/1/certificates/{id}');
-    for (const query of ['short=true', 'showExpired=true&count=200', 'state=failed', 'state=revoked']) {
+    for (const query of ['short=true', 'showExpired=true&count=200', 'lifecycle=failed', 'lifecycle=revoked']) {
       api.expectDescribed(
         operationOf('get', '/api/1/certificates'),
         await program.call('GET', `/certificates?${query}`),

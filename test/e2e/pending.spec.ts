@@ -99,7 +99,7 @@ describe('pending certificates', () => {
     expect(await program.ok('POST', path, { body, chain: chain.join(''), externalId: 'order-1' })).toMatchObject({
       resolved: true,
       resolvedCertId: id,
-      state: 'issued',
+      lifecycle: 'issued',
       externalId: 'order-1',
       serial: BigInt(`0x${new X509Certificate(body).serialNumber}`).toString(),
     });
@@ -128,7 +128,11 @@ describe('pending certificates', () => {
     expect((await program.call('DELETE', path, { note: 'no longer' }, { token: strange })).status).toBe(403);
     expect((await program.call('DELETE', path, { note: 'no longer' })).status).toBe(204);
     expect((await program.call('DELETE', path)).status).toBe(409);
-    expect(await program.ok('GET', path)).toMatchObject({ state: 'cancelled', resolved: true, resolvedCertId: null });
+    expect(await program.ok('GET', path)).toMatchObject({
+      lifecycle: 'cancelled',
+      resolved: true,
+      resolvedCertId: null,
+    });
     expect((await program.ok('GET', `/logs?filter=targetId;${ids['cancelled']}`)).items[0]).toMatchObject({
       logType: 'certificate.cancelled',
       after: { note: 'no longer' },
@@ -142,7 +146,7 @@ describe('pending certificates', () => {
         const one = await program.ok('GET', `/pending_certificates/${ids['kept']}`);
         return one.resolved && one;
       }),
-    ).toMatchObject({ resolvedCertId: ids['kept'], state: 'issued' });
+    ).toMatchObject({ resolvedCertId: ids['kept'], lifecycle: 'issued' });
     expect(await program.ok('GET', '/pending_certificates')).toEqual({ items: [], total: 0 });
     expect((await program.call('GET', '/pending_certificates/4711')).status).toBe(404);
     expect((await program.call('POST', '/pending_certificates', {})).status).toBe(405);

@@ -53,7 +53,7 @@ const issue = (commonName: string, place: { id: number }, more: object = {}): Pr
     ...more,
   });
 const stateOf = async (certificate: { id: number }): Promise<string> =>
-  (await program.ok('GET', `/certificates/${certificate.id}`)).state;
+  (await program.ok('GET', `/certificates/${certificate.id}`)).lifecycle;
 const detach = (certificate: { id: number }): Promise<unknown> =>
   program.ok('PUT', `/certificates/${certificate.id}`, { destinations: [] });
 const revoke = (certificate: { id: number }): Promise<unknown> =>
@@ -96,7 +96,7 @@ describe('a destination that cannot be written', () => {
   it('costs no certificate: the delivery shows what is wrong, the owner is told once, and a repaired one gets it without help', async () => {
     await writeFile(folder, 'in the way');
     const certificate = await issue('a.example.com', await destination());
-    expect(certificate.state).toBe('issued');
+    expect(certificate.lifecycle).toBe('issued');
     const first = await comes(certificate, 'failing', 1);
     expect(first).toMatchObject({ fault: 'misconfigured', attempts: 1, deliveredAt: null });
     expect(first['detail']).toContain(folder);

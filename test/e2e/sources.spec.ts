@@ -86,7 +86,7 @@ describe('a source of folders', () => {
     const [one] = await byName('a.first.test');
     expect(one).toMatchObject({
       owner,
-      state: 'issued',
+      lifecycle: 'issued',
       notify: true,
       rotation: false,
       hasPrivateKey: false,

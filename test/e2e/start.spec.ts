@@ -76,7 +76,7 @@ describe('a program without any setting but its folder', () => {
     const {
       items: [certificate],
     } = await ok('GET', '/certificates');
-    expect(certificate).toMatchObject({ cn: 'kept.example.com', state: 'issued' });
+    expect(certificate).toMatchObject({ cn: 'kept.example.com', lifecycle: 'issued' });
     expect((await ok('GET', `/certificates/${certificate.id}/key`)).key).toContain('PRIVATE KEY');
     expect((await ok('GET', '/policies')).total).toBe(1);
     await ok('POST', '/certificates', {

@@ -131,6 +131,13 @@ describe("the requests of Lemur's documentation", () => {
       san: true,
       issuer: 'SymantecCorporation',
       notBefore: start.replace('Z', '+00:00'),
+      country: 'US',
+      state: 'California',
+      location: 'Los Gatos',
+      organization: 'Netflix, Inc.',
+      organizationalUnit: 'Operations',
+      lifecycle: 'issued',
+      status: 'valid',
       authority: {
         active: true,
         owner: 'secure@example.com',

@@ -48,7 +48,7 @@ describe('Idempotency-Key', () => {
     const answers = await Promise.all(
       Array.from({ length: 6 }, () => issue(request(commonName, authority), `race ${authority}`.replace(' ', '-'))),
     );
-    expect(answers.map(({ status, body }) => [status, body.state])).toEqual(
+    expect(answers.map(({ status, body }) => [status, body.lifecycle])).toEqual(
       answers.map(() => [200, authority === 'root' ? 'issued' : 'failed']),
     );
     expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);

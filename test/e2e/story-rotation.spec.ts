@@ -45,7 +45,7 @@ const successorOf = async (id: number): Promise<Json> => {
 const until = (id: number, state: string): Promise<Json> =>
   eventually(async () => {
     const certificate = await get(id);
-    return certificate.state === state && certificate;
+    return certificate.lifecycle === state && certificate;
   });
 const mailAbout = (words: string): Promise<Json> =>
   eventually(async () =>
@@ -218,7 +218,7 @@ describe('a renewal that does not go through', () => {
     });
     await eventually(async () => (await deliveriesOf(fresh.id)).some(({ state }) => state === 'delivered'));
     expect(await get(old.id)).toMatchObject({
-      state: 'issued',
+      lifecycle: 'issued',
       notify: true,
       nextNoticeAt: expect.any(String),
       renewal: { reason: 'renewal-under-way', at: null },
@@ -260,7 +260,7 @@ describe('a renewal that does not go through', () => {
     program.clock.advance(61 * dayMs);
     const fresh = await successorOf(old.id);
     await eventually(async () => (await deliveriesOf(fresh.id)).find(({ state }) => state === 'failing'));
-    expect((await get(old.id)).state).toBe('issued');
+    expect((await get(old.id)).lifecycle).toBe('issued');
     await ok('PUT', `/certificates/${fresh.id}`, { destinations: [{ label: 'web' }] });
     await until(old.id, 'superseded');
   });
@@ -275,7 +275,7 @@ describe('a renewal that does not go through', () => {
       return certificate.renewal.attempts > 0 && certificate;
     });
     expect(failing).toMatchObject({
-      state: 'issued',
+      lifecycle: 'issued',
       renewal: { fault: 'misconfigured', detail: 'Authority root is not active.', at: expect.any(String) },
     });
     expect(Date.parse(failing.renewal.at)).toBeGreaterThan(program.clock.now().getTime());
@@ -308,7 +308,7 @@ describe('a renewal that does not go through', () => {
     }
     await ok('PUT', `/authorities/${authorityId}`, { owner: 'pki@example.com', active: true });
     program.clock.advance(3_600_000);
-    expect((await successorOf(old.id)).state).toBe('issued');
+    expect((await successorOf(old.id)).lifecycle).toBe('issued');
   });
 });
 
@@ -352,7 +352,7 @@ describe('plans', () => {
     program.clock.advance(80 * dayMs);
     await anotherSweep();
     expect(await get(id)).toMatchObject({
-      state: 'issued',
+      lifecycle: 'issued',
       replacedBy: [],
       renewal: { at: null, reason: 'rotation-off' },
     });
@@ -398,7 +398,7 @@ describe('revocation', () => {
       await ok('PUT', `/certificates/${id}/revoke`, { crlReason: 'keyCompromise', comments: 'Laptop lost' }),
     ).toEqual({ id });
     expect(await get(id)).toMatchObject({
-      state: 'revoked',
+      lifecycle: 'revoked',
       status: 'revoked',
       notify: false,
       rotation: false,
@@ -434,7 +434,7 @@ describe('revocation', () => {
     const second = await eventually(async () =>
       (await get(old.id)).replacedBy.find(({ id }: { id: number }) => id !== first.id),
     );
-    expect(second.state).toBe('issued');
+    expect(second.lifecycle).toBe('issued');
     rmSync(path);
     program.clock.advance(3_600_000);
     await until(old.id, 'superseded');
@@ -496,7 +496,7 @@ describe('destinations of a certificate', () => {
     rmSync(path);
     await eventually(async () => {
       program.clock.advance(60_000);
-      return (await get(old.id)).state === 'superseded';
+      return (await get(old.id)).lifecycle === 'superseded';
     });
     expect(served('added.example.com').fingerprint256).toBe(new X509Certificate(fresh.body).fingerprint256);
   });

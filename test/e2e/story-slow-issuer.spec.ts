@@ -34,7 +34,7 @@ const request = (authority: string, commonName: string, more: object = {}): obje
 const until = (id: number, state: string): Promise<Json> =>
   eventually(async () => {
     const certificate = await program.ok('GET', `/certificates/${id}`);
-    return certificate.state === state && certificate;
+    return certificate.lifecycle === state && certificate;
   });
 
 describe('an issuer that takes its time', () => {
@@ -49,7 +49,7 @@ describe('an issuer that takes its time', () => {
     );
     expect(asked).toMatchObject({
       status: 202,
-      body: { state: 'pending', status: 'unknown', body: null, serial: null, order: { attempts: 0, fault: null } },
+      body: { lifecycle: 'pending', status: 'unknown', body: null, serial: null, order: { attempts: 0, fault: null } },
     });
     expect(await program.ok('GET', `/certificates/${asked.body.id}/plan`)).toMatchObject({
       willRenew: false,
@@ -86,7 +86,7 @@ describe('an issuer that takes its time', () => {
   it('renews by itself, too', async () => {
     program.clock.advance(61 * dayMs);
     const superseded = await until(old.id, 'superseded');
-    expect(superseded.replacedBy).toMatchObject([{ state: 'issued', cn: 'slow.example.com' }]);
+    expect(superseded.replacedBy).toMatchObject([{ lifecycle: 'issued', cn: 'slow.example.com' }]);
   });
 
   it('reissues on demand, and says that it is not done yet', async () => {
@@ -97,7 +97,7 @@ describe('an issuer that takes its time', () => {
     );
     await until(certificate.id, 'issued');
     const reissued = await program.call('POST', `/certificates/${certificate.id}/reissue`);
-    expect(reissued.status).toBe(reissued.body.state === 'issued' ? 200 : 202);
+    expect(reissued.status).toBe(reissued.body.lifecycle === 'issued' ? 200 : 202);
     await until(reissued.body.id, 'issued');
     await until(certificate.id, 'superseded');
   });
@@ -118,7 +118,7 @@ describe('an issuer that lies', () => {
     );
     expect(status).toBe(200);
     expect(body).toMatchObject({
-      state: 'failed',
+      lifecycle: 'failed',
       body: null,
       serial: null,
       order: { fault: 'refused', detail: expect.stringContaining(words), nextAttemptAt: null },
@@ -162,7 +162,7 @@ describe('an issuer that fails', () => {
       '/certificates',
       request(await makeAuthority('refuses'), 'no.example.com'),
     );
-    expect(body).toMatchObject({ state: 'failed', order: { fault: 'refused', detail: 'The CA says no.' } });
+    expect(body).toMatchObject({ lifecycle: 'failed', order: { fault: 'refused', detail: 'The CA says no.' } });
   });
 
   it('by a mistake of its own, shows nothing of it', () => {
@@ -173,7 +173,7 @@ describe('an issuer that fails', () => {
   it('because it is busy, is asked again for the same order', async () => {
     expect(busy.status).toBe(202);
     expect(busy.body).toMatchObject({
-      state: 'requested',
+      lifecycle: 'requested',
       order: { attempts: 1, fault: 'unavailable', detail: 'The CA is busy.', nextAttemptAt: expect.any(String) },
     });
     program.clock.advance(60_000);
@@ -195,7 +195,7 @@ describe('an issuer that fails', () => {
       return certificate.renewal.attempts > 0 && certificate;
     });
     expect(failing).toMatchObject({
-      state: 'issued',
+      lifecycle: 'issued',
       notify: true,
       renewal: { fault: 'refused', detail: 'The CA says no.', at: expect.any(String) },
     });
@@ -210,10 +210,9 @@ describe('an issuer that fails', () => {
       plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } },
     });
     program.clock.advance(60_000);
-    expect((await until(old.id, 'superseded')).replacedBy.map((one: { state: string }) => one.state).sort()).toEqual([
-      'failed',
-      'issued',
-    ]);
+    expect(
+      (await until(old.id, 'superseded')).replacedBy.map((one: { lifecycle: string }) => one.lifecycle).sort(),
+    ).toEqual(['failed', 'issued']);
   });
 
   it('for a while at a renewal, tells the owner and goes on', async () => {
@@ -224,9 +223,9 @@ describe('an issuer that fails', () => {
       return certificate.renewal.fault !== null && certificate;
     });
     expect(waiting).toMatchObject({
-      state: 'issued',
+      lifecycle: 'issued',
       renewal: { fault: 'unavailable', reason: 'renewal-under-way', at: null },
-      replacedBy: [{ state: 'requested' }],
+      replacedBy: [{ lifecycle: 'requested' }],
     });
     const mail = await eventually(async () =>
       (await program.ok('GET', '/mails?count=50')).items.find((one: { subject: string }) =>
@@ -246,7 +245,7 @@ describe('an issuer that fails', () => {
       '/certificates',
       request('CA refuses', 'loud.example.com', { replaces: [{ id: old.id }] }),
     );
-    expect(failed.state).toBe('failed');
+    expect(failed.lifecycle).toBe('failed');
     expect(await program.ok('GET', `/certificates/${old.id}`)).toMatchObject({
       notify: true,
       nextNoticeAt: expect.any(String),

@@ -97,7 +97,7 @@ describe.each([
       },
     });
     expect(certificate).toMatchObject({
-      state: 'issued',
+      lifecycle: 'issued',
       hasPrivateKey: true,
       keyType: leafKey,
       owner: 'joe@example.com',
@@ -189,7 +189,7 @@ describe('uploading', () => {
       name: 'cert1',
       owner: 'joe@example.com',
       cn: 'old.example.org',
-      state: 'issued',
+      lifecycle: 'issued',
       authority: null,
       hasPrivateKey: true,
       issuer: 'TestIssuing',

@@ -56,7 +56,7 @@ describe('who takes whose place', () => {
     );
     await revoke(heir.id);
     const again = await get(old.id);
-    expect(again).toMatchObject({ state: 'issued', notify: true, renewal: { reason: 'policy' } });
+    expect(again).toMatchObject({ lifecycle: 'issued', notify: true, renewal: { reason: 'policy' } });
     expect(again.renewal.at).not.toBeNull();
     await rm(place.folder);
     expect((await reissue(old.id)).id).not.toBe(heir.id);
@@ -70,11 +70,13 @@ describe('who takes whose place', () => {
     await writeFile(there.folder, 'in the way');
     const heir = await reissue(old.id);
     await eventually(async () => (await here.served(old.cn)) === heir.serial);
-    expect((await get(old.id)).state).toBe('issued');
+    expect((await get(old.id)).lifecycle).toBe('issued');
     await rm(there.folder);
     await mkdir(there.folder);
     await revoke(heir.id);
-    await eventually(async () => (await here.served(old.cn)) === old.serial && (await get(old.id)).state === 'issued');
+    await eventually(
+      async () => (await here.served(old.cn)) === old.serial && (await get(old.id)).lifecycle === 'issued',
+    );
   });
 
   it('follows the old one to a destination that it got in the meantime', async () => {
@@ -88,7 +90,7 @@ describe('who takes whose place', () => {
     await rm(first.folder);
     program.clock.advance(60_000);
     await delivered(heir.id, 2);
-    await eventually(async () => (await get(old.id)).state === 'superseded');
+    await eventually(async () => (await get(old.id)).lifecycle === 'superseded');
     expect(await second.served(old.cn)).toBe(heir.serial);
   });
 
@@ -236,7 +238,7 @@ describe('who takes whose place', () => {
     await writeFile(place.folder, 'in the way');
     const heir = await reissue(old.id);
     await program.ok('PUT', `/certificates/${heir.id}`, { destinations: [] });
-    await eventually(async () => (await get(old.id)).state === 'superseded');
+    await eventually(async () => (await get(old.id)).lifecycle === 'superseded');
     await rm(place.folder);
   });
 

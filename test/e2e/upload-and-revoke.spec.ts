@@ -186,8 +186,8 @@ describe('names', () => {
     const names = await Promise.all(
       answers.map(async ({ id }) =>
         eventually(async () => {
-          const { state, name, serialHex } = await get(id);
-          return state === 'issued' && { name, serialHex };
+          const { lifecycle, name, serialHex } = await get(id);
+          return lifecycle === 'issued' && { name, serialHex };
         }),
       ),
     );
@@ -206,7 +206,12 @@ describe('a revocation', () => {
   ])('for the reason %s is number %i', async (crlReason, code) => {
     const { id } = await issue();
     expect(await revoke(id, { crlReason, comments: 'why' })).toMatchObject({ status: 200, body: { id } });
-    expect(await get(id)).toMatchObject({ state: 'revoked', revocationReason: code, notify: false, rotation: false });
+    expect(await get(id)).toMatchObject({
+      lifecycle: 'revoked',
+      revocationReason: code,
+      notify: false,
+      rotation: false,
+    });
   });
 
   it.each(['certificateHold', 6, 'removeFromCRL', 7, 'nonsense'])('for the reason %s is refused', async (crlReason) => {
@@ -221,7 +226,7 @@ describe('a revocation', () => {
       status: 400,
       body: { reasons: { comments: ['A private key was given where none belongs.'] } },
     });
-    expect([issuer.asked.revoke, (await get(id)).state]).toEqual([[], 'issued']);
+    expect([issuer.asked.revoke, (await get(id)).lifecycle]).toEqual([[], 'issued']);
     expect((await revoke(id, { comments: 'its PRIVATE KEY leaked' })).status).toBe(200);
     expect(issuer.asked.revoke).toEqual([body]);
   });
@@ -259,8 +264,8 @@ describe('a revocation', () => {
       [victim.id],
     );
     expect((await revoke(id, {}, bob)).status).toBe(403);
-    expect((await get(victim.id)).state).toBe('issued');
+    expect((await get(victim.id)).lifecycle).toBe('issued');
     expect((await revoke(id)).status).toBe(200);
-    expect([(await get(victim.id)).state, (await get(id)).state]).toEqual(['revoked', 'revoked']);
+    expect([(await get(victim.id)).lifecycle, (await get(id)).lifecycle]).toEqual(['revoked', 'revoked']);
   });
 });

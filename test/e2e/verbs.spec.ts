@@ -70,7 +70,7 @@ describe('a dry run', () => {
     });
     expect(fresh).toMatchObject({ name: `${old.name}-${fresh.serialHex}`, keyType: old.keyType, cn: old.cn });
     expect(Math.abs(Date.parse(fresh.notAfter) - Date.parse(rotation.successor.notAfter))).toBeLessThan(60_000);
-    await eventually(async () => (await get(old.id)).state === 'superseded');
+    await eventually(async () => (await get(old.id)).lifecycle === 'superseded');
     expect(await program.ok('POST', `/certificates/${old.id}/rotate`)).toMatchObject({
       action: 'none',
       text: 'A successor has taken its place.',
@@ -109,7 +109,7 @@ describe('a rotation', () => {
     expect(await program.ok('GET', `/certificates/${old.id}/plan`)).toMatchObject({
       willRenew: false,
       reason: 'renewal-under-way',
-      successor: { id: successor.id, state: 'issued' },
+      successor: { id: successor.id, lifecycle: 'issued' },
       authority: { name: 'root', active: true },
       policy: { name: 'default' },
       destinations: [{ label: 'half', state: 'failing' }],
@@ -119,7 +119,7 @@ describe('a rotation', () => {
       action: 'redeploy',
       successor: { id: successor.id },
     });
-    await eventually(async () => (await get(old.id)).state === 'superseded');
+    await eventually(async () => (await get(old.id)).lifecycle === 'superseded');
   });
 
   it('tells the owner unless it is told not to', async () => {
@@ -191,9 +191,9 @@ describe('a history', () => {
     await program.ok('POST', `/deliveries/${(await deliveries(first.id))[0].id}/retry`);
     await allAre(first.id, 'delivered');
     const second = await program.ok('POST', `/certificates/${first.id}/reissue`);
-    await eventually(async () => (await get(first.id)).state === 'superseded');
+    await eventually(async () => (await get(first.id)).lifecycle === 'superseded');
     const third = await program.ok('POST', `/certificates/${second.id}/reissue`);
-    await eventually(async () => (await get(second.id)).state === 'superseded');
+    await eventually(async () => (await get(second.id)).lifecycle === 'superseded');
     await program.ok('PUT', `/certificates/${third.id}`, { destinations: [] });
     await allAre(third.id, 'removed');
     const history = (id: number, query = '?count=200') => program.ok('GET', `/certificates/${id}/history${query}`);
@@ -223,13 +223,13 @@ describe('a history', () => {
     const told = await history(second.id);
     expect(told.line.map((one: { id: number }) => one.id)).toEqual([first.id, second.id, third.id]);
     expect(told.line).toMatchObject([
-      { state: 'superseded' },
-      { renewsId: first.id, state: 'superseded' },
-      { renewsId: second.id, state: 'issued' },
+      { lifecycle: 'superseded' },
+      { renewsId: first.id, lifecycle: 'superseded' },
+      { renewsId: second.id, lifecycle: 'issued' },
     ]);
     expect(told.items[0]).toMatchObject({
       action: 'certificate.superseded',
-      state: 'superseded',
+      lifecycle: 'superseded',
       user: { id: null, username: 'system' },
       after: { successorId: third.id },
     });

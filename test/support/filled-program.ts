@@ -64,7 +64,7 @@ export async function fillProgram({ ok, clock, database }: TestProgram, folder: 
   await make('domains', { name: 'bank.example.com', sensitive: true });
   ids['rules'] = (await ok('POST', '/domain-rules', { role: { name: 'ops' }, patterns: ['.example.com'] })).id;
   clock.advance(50 * 86_400_000);
-  await eventually(async () => (await ok('GET', `/certificates/${certificate.id}`)).state === 'superseded');
+  await eventually(async () => (await ok('GET', `/certificates/${certificate.id}`)).lifecycle === 'superseded');
   ids['deliveries'] = (await ok('GET', `/certificates/${certificate.id}/deliveries`)).items[0].id;
   ids['mails'] = (await eventually(async () => (await ok('GET', '/mails')).items[0])).id;
   ids['pending_certificates'] = certificate.id;

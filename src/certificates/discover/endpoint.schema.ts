@@ -33,7 +33,7 @@ export const EndpointView = z
         name: z.string(),
         owner: z.string(),
         cn: z.string(),
-        state: z.enum(certificateStates),
+        lifecycle: z.enum(certificateStates),
         notAfter: InstantOut,
       })
       .nullable()
@@ -88,7 +88,7 @@ export function endpointView(
       name: certificate.name,
       owner: certificate.owner,
       cn: certificate.commonName,
-      state: certificate.state,
+      lifecycle: certificate.state,
       notAfter: instant(certificate.notAfter),
     },
     served: {

@@ -18,7 +18,10 @@ const HistoryEvent = z
     id: z.int(),
     at: InstantOut,
     action: z.string().meta({ description: 'What happened, such as `certificate.issued` or `key.viewed`.' }),
-    state: z.enum(certificateStates).nullable().meta({ description: 'The state that the certificate moved to by it.' }),
+    lifecycle: z
+      .enum(certificateStates)
+      .nullable()
+      .meta({ description: 'What the life cycle of the certificate moved to by it.' }),
     user: z
       .object({ id: z.int().nullable(), username: z.string() })
       .meta({ description: 'Who did it; without an id, the program itself.' }),
@@ -31,7 +34,7 @@ const LineMember = z
   .object({
     id: z.int(),
     name: z.string(),
-    state: z.enum(certificateStates),
+    lifecycle: z.enum(certificateStates),
     serialHex: z.string().nullable(),
     notBefore: InstantOut,
     notAfter: InstantOut,
@@ -80,13 +83,13 @@ export function eventView({
     id: Number(id),
     at: instant(at),
     action,
-    state: stateAfter[action] ?? null,
+    lifecycle: stateAfter[action] ?? null,
     user: { id: actorUserId, username: actorName },
     before,
     after,
   };
 }
 
-export function lineView(row: LineRow): z.output<typeof LineMember> {
-  return { ...row, notBefore: instant(row.notBefore), notAfter: instant(row.notAfter) };
+export function lineView({ state, ...row }: LineRow): z.output<typeof LineMember> {
+  return { ...row, lifecycle: state, notBefore: instant(row.notBefore), notAfter: instant(row.notAfter) };
 }

@@ -12,8 +12,8 @@ const patienceMs = 5000;
 const pollMs = 100;
 
 /** The status of an answer that shows this certificate to who asked for it: 202 while its issuer is at work. */
-export function statusOf({ state }: Pick<CertificateView, 'state'>): 200 | 202 {
-  return state === 'requested' || state === 'pending' ? 202 : 200;
+export function statusOf({ lifecycle }: Pick<CertificateView, 'lifecycle'>): 200 | 202 {
+  return lifecycle === 'requested' || lifecycle === 'pending' ? 202 : 200;
 }
 
 /** Reads certificates for views. */

@@ -50,7 +50,7 @@ const filters: Readonly<Record<string, Apply>> = {
   notify: truth('notify'),
   active: truth('notify'),
   rotation: truth('rotation'),
-  state: column('state'),
+  lifecycle: column('state'),
   status: (s, v) => byStatus(s, v),
   serial,
   serialHex: (s, v) => bySerial(s, `0x${v.replace(/^0x/i, '')}`, 'filter'),

@@ -13,7 +13,7 @@ export const certificateOrders = {
   cn: { sql: 'lower(c.common_name)', type: 'text' },
   commonName: { sql: 'lower(c.common_name)', type: 'text' },
   issuer: { sql: 'c.issuer', type: 'text' },
-  state: { sql: 'c.state', type: 'text' },
+  lifecycle: { sql: 'c.state', type: 'text' },
   notBefore: { sql: 'c.not_before', type: 'timestamptz' },
   notAfter: { sql: 'c.not_after', type: 'timestamptz' },
   dateCreated: { sql: 'c.created_at', type: 'timestamptz' },
@@ -26,7 +26,7 @@ const id = () => queryInt(1, 2_147_483_647);
 export const ListQuery = listQuery(...(Object.keys(certificateOrders) as [OrderName, ...OrderName[]])).extend({
   owner: z.string().max(128).optional(),
   id: id().optional(),
-  state: z.enum(certificateStates).optional(),
+  lifecycle: z.enum(certificateStates).optional(),
   active: queryBoolean().optional().meta({ description: 'Whether people are warned of its end.' }),
   rotation: queryBoolean().optional(),
   destinationId: id().optional(),

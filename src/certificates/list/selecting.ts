@@ -30,7 +30,7 @@ export class Selecting {
   ofList(actor: Actor, query: ListQuery, { notificationId, states }: Among): Promise<Selection> {
     const selection = new Selection(query.showExpired ?? false);
     if (query.id !== undefined) selection.add('c.id = ?', query.id);
-    if (query.state !== undefined) selection.add('c.state = ?', query.state);
+    if (query.lifecycle !== undefined) selection.add('c.state = ?', query.lifecycle);
     if (query.active !== undefined) selection.add('c.notify = ?', query.active);
     if (query.rotation !== undefined) selection.add('c.rotation = ?', query.rotation);
     if (query.destinationId !== undefined) byDestination(selection, query.destinationId);

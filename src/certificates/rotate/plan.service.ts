@@ -32,7 +32,7 @@ export class PlanService {
       text: plan.text,
       policy: { id: policy.id, name: policy.name, days: policy.days, lifetimeFraction: policy.lifetimeFraction },
       authority: authority && { id: authority.id, name: authority.name, active: authority.active },
-      successor: successor && { id: successor.id, name: successor.name, state: successor.state },
+      successor: successor && { id: successor.id, name: successor.name, lifecycle: successor.state },
       attempts: certificate.renewalAttempts,
       fault: certificate.renewalFault,
       detail: certificate.renewalDetail,

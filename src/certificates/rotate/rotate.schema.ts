@@ -3,7 +3,7 @@ import { InstantOut } from '../../platform/http/instant.js';
 import { certificateStates } from '../certificate.entity.js';
 
 const Named = z.object({ id: z.int(), name: z.string() });
-const Successor = Named.extend({ state: z.enum(certificateStates) });
+const Successor = Named.extend({ lifecycle: z.enum(certificateStates) });
 
 const Place = z
   .object({
