@@ -10,6 +10,7 @@ import type {
 } from '../plugin-api/plugin.js';
 import type { OptionSchema } from '../plugin-api/options.js';
 import { PluginError } from '../plugin-api/errors.js';
+import { parseCertificate } from '../pki/certificate.js';
 import { signerOf } from '../pki/sign.js';
 import { Database } from '../platform/db/database.js';
 import { invalid, Problem } from '../platform/http/problem.js';
@@ -24,6 +25,8 @@ import type { Limits } from './limits.js';
 /** An authority made ready to sign: its row, roles and limits, plugin and opened options, and its key as a Signer. */
 export interface LoadedAuthority {
   readonly authority: Authority;
+  /** The DN of its certificate. */
+  readonly subjectDer: Buffer;
   readonly roles: readonly LinkedRole[];
   /** Those of the CAs above it count too. */
   readonly limits: Limits;
@@ -128,7 +131,9 @@ export class Authorities {
     ]);
     const plugin = this.configured.plugin('issuer', authority.pluginId);
     const options = this.configured.open(plugin, authority, 'authority');
-    const loaded = { authority, roles, limits, above, plugin, options, material: this.material(authority) };
+    const { subjectDer } = parseCertificate(authority.certificatePem);
+    const material = this.material(authority);
+    const loaded = { authority, subjectDer, roles, limits, above, plugin, options, material };
     this.kept.set(authority.id, loaded);
     this.ids.set(authority.name.toLowerCase(), authority.id);
     return loaded;

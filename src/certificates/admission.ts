@@ -1,6 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { LoadedAuthority } from '../authorities/authorities.js';
 import { type Claimant, DomainPolicy } from '../domains/domain-policy.js';
+import { parseCertificate } from '../pki/certificate.js';
+import { encodeSubject } from '../pki/names.js';
+import { PkiError } from '../pki/pki-error.js';
 import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
@@ -40,7 +43,7 @@ export class Admission {
    * nobody gets by asking: then it is for a privileged person to renew it.
    */
   async ofRenewal(actor: Actor, old: Certificate, authority: LoadedAuthority): Promise<TermsWithoutDates> {
-    const terms = loadTerms(old.terms);
+    const terms = withOwnName(loadTerms(old.terms), old);
     if (terms.beyondPolicy) return terms;
     const claimant = actor.userId === 0 ? await this.peopleOf(old) : actor;
     const usage = unrequestableUsage(terms.extendedKeyUsage);
@@ -61,5 +64,19 @@ export class Admission {
       userId: 0,
       roles: [...owners.map((role) => ({ ...role, permissions: [] })), ...(creator?.active ? creator.roles : [])],
     };
+  }
+}
+
+/**
+ * A name that is not written anew, such as an over-long one of a certificate made elsewhere, stays as it is in the
+ * certificate: what is issued can be renewed.
+ */
+function withOwnName(terms: TermsWithoutDates, { bodyPem }: Certificate): TermsWithoutDates {
+  try {
+    if (!terms.subjectDer) encodeSubject(terms.subject);
+    return terms;
+  } catch (error) {
+    if (!(error instanceof PkiError) || bodyPem === null) throw error;
+    return { ...terms, subjectDer: parseCertificate(bodyPem).subjectDer };
   }
 }

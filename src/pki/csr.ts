@@ -20,6 +20,8 @@ export interface ParsedCsr extends ExtensionFacts, KeyFacts {
   spkiDer: Buffer;
   /** All requested extensions. */
   extensions: RawExtension[];
+  /** OIDs of the attributes beside the requested extensions. */
+  otherAttributes: string[];
   signatureAlgorithm: string;
   infoDer: Buffer;
   algorithmDer: Buffer;
@@ -50,7 +52,7 @@ function readCsr(csrDer: Buffer): ParsedCsr {
   const spkiDer = info.raw(Tag.sequence);
   const attributes = info.enterIf(0xa0);
   info.end();
-  const extensions = attributes ? readRequestedExtensions(attributes) : [];
+  const { extensions, otherAttributes } = readAttributes(attributes);
   const name = readName(subjectDer);
   return {
     der: csrDer,
@@ -60,6 +62,7 @@ function readCsr(csrDer: Buffer): ParsedCsr {
     subjectDer,
     spkiDer,
     extensions,
+    otherAttributes,
     subject: formatName(name),
     subjectFields: fieldsOf(name),
     signatureAlgorithm: signatureAlgorithmName(algorithmDer),
@@ -68,18 +71,22 @@ function readCsr(csrDer: Buffer): ParsedCsr {
   };
 }
 
-function readRequestedExtensions(attributes: DerReader): RawExtension[] {
-  let requested: RawExtension[] | undefined;
-  while (attributes.more) {
+function readAttributes(attributes?: DerReader): Pick<ParsedCsr, 'extensions' | 'otherAttributes'> {
+  let extensions: RawExtension[] | undefined;
+  const otherAttributes: string[] = [];
+  while (attributes?.more) {
     const attribute = attributes.enter();
     const type = attribute.oid();
     const values = attribute.enter(Tag.set);
-    if (type !== EXTENSION_REQUEST && type !== MICROSOFT_EXTENSION_REQUEST) continue;
-    if (requested) throw new DerError('Extensions are requested twice');
-    requested = readExtensions(values.enter());
+    if (type !== EXTENSION_REQUEST && type !== MICROSOFT_EXTENSION_REQUEST) {
+      otherAttributes.push(type);
+      continue;
+    }
+    if (extensions) throw new DerError('Extensions are requested twice');
+    extensions = readExtensions(values.enter());
     values.end();
   }
-  return requested ?? [];
+  return { extensions: extensions ?? [], otherAttributes };
 }
 
 /**
@@ -96,6 +103,8 @@ export async function verifyCsr({ algorithmDer, infoDer, signature, spkiDer }: P
 /** What to ask for. `extendedKeyUsage` is dotted OIDs. */
 export interface CsrContent {
   subject: SubjectFields;
+  /** The whole DN, where it is not made of `subject`. */
+  subjectDer?: Buffer;
   subjectAltNames: readonly SubjectAltName[];
   keyUsage?: readonly KeyUsage[];
   extendedKeyUsage?: readonly string[];
@@ -109,7 +118,7 @@ export interface CsrContent {
 export async function buildCsr(content: CsrContent, privateKey: KeyObject): Promise<string> {
   const signer = signerOf(privateKey);
   const { hash, algorithmDer } = signatureAlgorithmOf(signer);
-  const subjectDer = encodeSubject(content.subject);
+  const subjectDer = content.subjectDer ?? encodeSubject(content.subject);
   const requested = requestedExtensions(content, subjectDer);
   const attribute = der.sequence(der.oid(EXTENSION_REQUEST), der.setOf(encodeExtensions(requested)));
   const info = der.sequence(

@@ -173,11 +173,25 @@ export function strongKeyOf(spkiDer: Buffer): KeyObject {
   return publicKeyOf(spkiDer);
 }
 
+/**
+ * The SubjectPublicKeyInfo of an accepted key as RFC 3279 and RFC 5480 have it: RSA with NULL parameters, EC with an
+ * uncompressed point. Throws as `strongKeyOf`.
+ */
+export function canonicalSpki(spkiDer: Buffer): Buffer {
+  const key = strongKeyOf(spkiDer);
+  if (key.asymmetricKeyType !== 'ec' || isPlainP256(spkiDer)) return spkiOf(key);
+  return spkiOf(createPublicKey({ key: key.export({ format: 'jwk' }), format: 'jwk' }));
+}
+
 function checkRsa({ modulus, exponent }: { modulus: Buffer; exponent: Buffer }, bits: number): void {
   if (bits < 2048) throw new PkiError('weak-key', `The RSA key has ${bits} bits; at least 2048 are needed`);
   if (bits > MAX_RSA_BITS)
     throw new PkiError('unsupported-key', `The RSA key has ${bits} bits; at most ${MAX_RSA_BITS} are accepted`);
   const exponentBits = bitLength(exponent);
+  // A first bit that is set would make it negative.
+  const isPositive = (octets: Buffer) => (octets[0] ?? 0x80) < 0x80;
+  if (!isPositive(modulus) || !isPositive(exponent))
+    throw new PkiError('unsupported-key', 'The RSA key has a negative modulus or exponent');
   const isOdd = (octets: Buffer) => ((octets.at(-1) ?? 0) & 1) === 1;
   if (exponentBits < 17 || exponentBits > 32 || !isOdd(exponent) || !isOdd(modulus)) {
     throw new PkiError('weak-key', 'The RSA key has an unsafe exponent or modulus; the usual exponent is 65537');
@@ -193,10 +207,14 @@ const P256_HEAD = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034
  */
 export function publicKeyOf(spkiDer: Buffer): KeyObject {
   return orPkiError('unsupported-key', 'The public key is not valid or not supported', () =>
-    spkiDer.length === P256_HEAD.length + 64 && spkiDer.subarray(0, P256_HEAD.length).equals(P256_HEAD)
+    isPlainP256(spkiDer)
       ? p256KeyOf(spkiDer.subarray(P256_HEAD.length))
       : createPublicKey({ key: spkiDer, format: 'der', type: 'spki' }),
   );
+}
+
+function isPlainP256(spkiDer: Buffer): boolean {
+  return spkiDer.length === P256_HEAD.length + 64 && spkiDer.subarray(0, P256_HEAD.length).equals(P256_HEAD);
 }
 
 /** OpenSSL takes twice as long to find out what DER holds. */

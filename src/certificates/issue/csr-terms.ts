@@ -1,8 +1,11 @@
 import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
 import { type ParsedCsr, parseCsr, verifyCsr } from '../../pki/csr.js';
-import { ExtensionOid } from '../../pki/extensions.js';
-import { isKeyIdentifierOf, resolveKeyType } from '../../pki/key.js';
+import { extendedKeyUsage as encodeUsages, ExtensionOid } from '../../pki/extensions.js';
+import { canonicalSpki, isKeyIdentifierOf, resolveKeyType } from '../../pki/key.js';
+import { fieldsOf, formatName } from '../../pki/names.js';
+import { PkiError } from '../../pki/pki-error.js';
+import { rebuildName } from '../../pki/requested-name.js';
 import { normaliseSan } from '../../pki/subject-alt-name.js';
 import type { RawExtension, SubjectAltName, SubjectFields } from '../../plugin-api/plugin.js';
 import type { TermsWithoutDates } from '../terms.js';
@@ -18,6 +21,15 @@ import {
 import type { IssueRequest } from './issue.schema.js';
 import { caUsages, namesOf, purposesOf, usagesOf, withCommonName } from './wanted-members.js';
 
+const commonNameOid = '2.5.4.3';
+/** Passwords, unstructured names, and what Windows says of the program and system that made the CSR. */
+const harmlessAttributes: ReadonlySet<string> = new Set([
+  '1.2.840.113549.1.9.2',
+  '1.2.840.113549.1.9.7',
+  '1.3.6.1.4.1.311.13.2.2',
+  '1.3.6.1.4.1.311.13.2.3',
+  '1.3.6.1.4.1.311.21.20',
+]);
 const withFieldsOfTheirOwn: ReadonlySet<string> = new Set([
   ExtensionOid.subjectAltName,
   ExtensionOid.keyUsage,
@@ -25,13 +37,49 @@ const withFieldsOfTheirOwn: ReadonlySet<string> = new Set([
   ExtensionOid.basicConstraints,
 ]);
 
-/** The CSR, whose signature has been verified. Throws Problem `invalid-request` that blames `csr`. */
-export function readCsr(csrPem: string): Promise<ParsedCsr> {
+/** A CSR as it is certified: subject and key are built anew from what was understood of them. */
+export interface RequestedCsr extends ParsedCsr {
+  commonNames: string[];
+  /** True when the CSR itself says the same: what is signed by others who read it is then the same too. */
+  isExact: boolean;
+}
+
+/**
+ * The CSR, whose signature has been verified and whose subject keeps to RFC 5280. Throws Problem `invalid-request` that
+ * blames `csr`.
+ */
+export function readCsr(csrPem: string): Promise<RequestedCsr> {
   return blame('csr', async () => {
     const parsed = parseCsr(csrPem);
     await verifyCsr(parsed);
-    return parsed;
+    const { name, der: subjectDer, isProper } = rebuildName(parsed.subjectDer);
+    const spkiDer = canonicalSpki(parsed.spkiDer);
+    return {
+      ...parsed,
+      subjectDer,
+      subject: formatName(name),
+      subjectFields: fieldsOf(name),
+      commonNames: name.flat().flatMap(({ oid, text }) => (oid === commonNameOid ? [text] : [])),
+      spkiDer,
+      isExact: isProper && spkiDer.equals(parsed.spkiDer),
+    };
   });
+}
+
+/**
+ * Demands that an issuer which reads the CSR itself reads what was understood here, and nothing else. Throws Problem
+ * `invalid-request` that blames `csr`.
+ */
+export function demandExact({ isExact, otherAttributes }: RequestedCsr): void {
+  if (!isExact)
+    throw invalid(
+      'csr',
+      'The subject or the key of the CSR is not encoded as RFC 5280 and RFC 3279 have it; this issuer reads the CSR ' +
+        'itself and needs a proper one.',
+    );
+  const unknown = otherAttributes.find((oid) => !harmlessAttributes.has(oid));
+  if (unknown !== undefined)
+    throw invalid('csr', `The CSR has the attribute ${unknown}, which could tell the issuer what is not checked here.`);
 }
 
 /**
@@ -39,11 +87,11 @@ export function readCsr(csrPem: string): Promise<ParsedCsr> {
  * silent about usages and further extensions. Throws Problem `invalid-request` that names the member which contradicts
  * it, or `csr`.
  */
-export function termsOfCsr(csr: ParsedCsr, request: IssueRequest): TermsWithoutDates {
+export function termsOfCsr(csr: RequestedCsr, request: IssueRequest): TermsWithoutDates {
   demandLeaf(csr);
-  const names = withCommonName(
-    csr.subjectFields.commonName,
-    blame('csr', () => csr.subjectAltNames.map(normaliseSan)),
+  const names = csr.commonNames.reduceRight<readonly SubjectAltName[]>(
+    (others, commonName) => withCommonName(commonName, others),
+    blame('csr', () => csr.subjectAltNames.map(normaliseAscii)),
   );
   if (names.length > maxNames) throw invalid('csr', `A certificate carries at most ${maxNames} names.`);
   if (names.length === 0 && !csr.subjectFields.commonName)
@@ -59,12 +107,23 @@ export function termsOfCsr(csr: ParsedCsr, request: IssueRequest): TermsWithoutD
   };
 }
 
-function demandLeaf(csr: ParsedCsr): void {
+/**
+ * An IA5String holds ASCII (RFC 5280 §4.2.1.6). Octets beyond it are of a charset that nobody knows, so nobody knows
+ * which name is meant.
+ */
+function normaliseAscii({ type, value }: SubjectAltName): SubjectAltName {
+  if (/^[\x20-\x7e]*$/.test(value)) return normaliseSan({ type, value });
+  throw new PkiError(
+    'bad-name',
+    `The ${type} name "${value.slice(0, 100)}" is not ASCII; write a domain in punycode, as xn--bcher-kva.example`,
+  );
+}
+
+function demandLeaf(csr: RequestedCsr): void {
   if (csr.isCa || csr.keyUsage.some((usage) => caUsages.includes(usage))) {
     throw invalid('csr', 'The CSR asks for a CA certificate; authorities are made at /authorities.');
   }
-  if (/[\p{Cc}\p{Cf}\p{Cs}\ufffd]/u.test(Object.values(csr.subjectFields).join('')))
-    throw invalid('csr', 'The subject of the CSR contains control characters.');
+  blame('csr', () => encodeUsages(csr.extendedKeyUsage));
   const unwanted = unrequestableUsage(csr.extendedKeyUsage);
   if (unwanted)
     throw invalid('csr', `The CSR asks for the extended key usage ${unwanted}, which is not issued on request.`);
@@ -75,7 +134,7 @@ function demandLeaf(csr: ParsedCsr): void {
     );
 }
 
-function demandAgreement(csr: ParsedCsr, names: readonly SubjectAltName[], request: IssueRequest): void {
+function demandAgreement(csr: RequestedCsr, names: readonly SubjectAltName[], request: IssueRequest): void {
   for (const field of [
     'commonName',
     'country',
@@ -101,7 +160,13 @@ function demandAgreement(csr: ParsedCsr, names: readonly SubjectAltName[], reque
   const spelled = (all: readonly SubjectAltName[]): string[] => all.map(({ type, value }) => `${type}:${value}`);
   const wanted = namesOf(request);
   if (wanted.length > 0)
-    demandSame('subAltNames', spelled(withCommonName(csr.subjectFields.commonName, wanted)), spelled(names));
+    demandSame(
+      'subAltNames',
+      spelled(
+        csr.commonNames.reduceRight<readonly SubjectAltName[]>((others, one) => withCommonName(one, others), wanted),
+      ),
+      spelled(names),
+    );
   if (csr.keyUsage.length > 0) demandSame('keyUsage', keyUsageOf(extensions, csr.keyUsage), csr.keyUsage);
   if (csr.extendedKeyUsage.length > 0)
     demandSame('extendedKeyUsage', extendedKeyUsageOf(extensions, csr.extendedKeyUsage), csr.extendedKeyUsage);

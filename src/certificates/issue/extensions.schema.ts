@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { readTlv } from '../../pki/der/reader.js';
-import { ia5String, utf8String } from '../../pki/der/writer.js';
+import { ia5String, oid as encodeOid, utf8String } from '../../pki/der/writer.js';
 import type { KeyUsage, RawExtension, SanType, SubjectAltName } from '../../plugin-api/plugin.js';
 
 /** Names of subject alternative name types as Lemur's clients write them. Other types are refused, not dropped. */
@@ -70,9 +70,11 @@ const flags = <K extends string>(
     >,
   );
 
+const notAnOid = 'Expected an object identifier such as 1.3.6.1.5.5.7.3.1';
 const oid = z
   .string()
-  .regex(/^[0-2](\.(0|[1-9]\d{0,9})){1,20}$/, 'Expected an object identifier such as 1.3.6.1.5.5.7.3.1');
+  .regex(/^[0-2](\.(0|[1-9]\d{0,9})){1,20}$/, notAnOid)
+  .refine(isEncodable, notAnOid);
 
 /**
  * Extensions that say who a certificate is for, what it may do or where to ask about it: the issuer and the fields of
@@ -100,6 +102,7 @@ export function extensionFault({ oid, critical, valueDer }: RawExtension): strin
   if (isReservedExtension(oid))
     return 'Only the issuer and the members of a request that are made for it speak for this extension.';
   if (critical) return 'A critical extension that clients do not know would make them refuse the certificate.';
+  if (!isEncodable(oid)) return 'Expected an object identifier that DER can hold.';
   if (!isOneValue(valueDer)) return 'Expected exactly one DER value.';
   if (oid === tlsFeature && !tlsFeatures.has(valueDer.toString('hex')))
     return 'A TLS feature is status_request (5) or status_request_v2 (17).';
@@ -156,6 +159,14 @@ const CustomExtensions = z
         context.addIssue({ code: 'custom', message: 'This extension is there already.', path: [i, 'oid'] });
     });
   });
+
+function isEncodable(oid: string): boolean {
+  try {
+    return encodeOid(oid).length > 0;
+  } catch {
+    return false;
+  }
+}
 
 function isOneValue(bytes: Buffer): boolean {
   try {

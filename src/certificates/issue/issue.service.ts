@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
+import { encodeSubject, sameName } from '../../pki/names.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx, violatedConstraint } from '../../platform/db/database.js';
@@ -13,13 +14,14 @@ import { CertificateRepository } from '../certificate.repository.js';
 import type { CertificateRow } from '../certificate.row.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import { StaleAuthority } from './certificate-store.js';
+import { demandExact } from './csr-terms.js';
 import type { IssueRequest } from './issue.schema.js';
 import { type Blueprint, Issuing, type Occasion } from './issuing.js';
 import { rowAsStored } from './row-as-stored.js';
 import { leftOut } from './services.js';
 import { Subjects } from './subjects.js';
 import { boundsOf, validityOf, ValidityRefused, type Validity } from './validity.js';
-import { wantedOf } from './wanted.js';
+import { type Wanted, wantedOf } from './wanted.js';
 
 /** The key that a client gave a request, and the hash of that request. */
 interface RequestMark {
@@ -56,6 +58,7 @@ export class IssuePlanning {
     mark: RequestMark | null,
   ): Promise<{ blueprint: Blueprint; relations: RelationsOfNew }> {
     const wanted = await wantedOf(request, this.config);
+    demandIssuable(wanted, loaded);
     const leaveOut = leftOut(request.extensions, loaded);
     const terms = await this.admission.ofNew(actor, leaveOut ? { ...wanted.terms, leaveOut } : wanted.terms, loaded);
     if (!loaded.authority.isCnOptional && !terms.subject.commonName)
@@ -113,6 +116,14 @@ export class IssuePlanning {
       throw error;
     }
   }
+}
+
+/** Throws Problem `invalid-request` for what this authority must not sign. */
+function demandIssuable({ csr, terms }: Wanted, { plugin, subjectDer }: LoadedAuthority): void {
+  if (csr && !plugin.inProcess) demandExact(csr);
+  // A certificate with its issuer's name counts as self-issued (RFC 5280 §3.2), and chains through it fail.
+  if (sameName(terms.subjectDer ?? encodeSubject(terms.subject), subjectDer))
+    throw invalid(csr ? 'csr' : 'commonName', 'The subject is the name of the authority itself; choose another one.');
 }
 
 /** POST /certificates: one use case from request to stored certificate. */

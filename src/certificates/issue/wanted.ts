@@ -1,12 +1,12 @@
 import type { Config } from '../../platform/config.js';
 import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
-import type { ParsedCsr } from '../../pki/csr.js';
 import { resolveKeyType } from '../../pki/key.js';
+import { toPem } from '../../pki/pem.js';
 import { demandSubject } from '../../authorities/subject.js';
 import type { SubjectFields } from '../../plugin-api/plugin.js';
 import type { TermsWithoutDates } from '../terms.js';
-import { readCsr, termsOfCsr } from './csr-terms.js';
+import { readCsr, type RequestedCsr, termsOfCsr } from './csr-terms.js';
 import { rawExtensionsOf } from './extensions.schema.js';
 import type { IssueRequest } from './issue.schema.js';
 import { namesOf, purposesOf, usagesOf, withCommonName } from './wanted-members.js';
@@ -18,7 +18,7 @@ export type SubjectDefaults = Pick<
 
 /** What a certificate shall say, and for which key: an existing one (from the CSR) or a new one of `keyType`. */
 export type Wanted = { terms: TermsWithoutDates } & (
-  { csr: ParsedCsr; csrPem: string } | { csr: null; keyType: string }
+  { csr: RequestedCsr; csrPem: string } | { csr: null; keyType: string }
 );
 
 const defaultKeyType = 'ECCPRIME256V1';
@@ -27,7 +27,7 @@ const defaultKeyType = 'ECCPRIME256V1';
 export async function wantedOf(request: IssueRequest, defaults: SubjectDefaults): Promise<Wanted> {
   if (request.csr === undefined) return fromFields(request, defaults);
   const csr = await readCsr(request.csr);
-  return { csr, csrPem: request.csr, terms: termsOfCsr(csr, request) };
+  return { csr, csrPem: toPem('CERTIFICATE REQUEST', csr.der), terms: termsOfCsr(csr, request) };
 }
 
 function fromFields(request: IssueRequest, defaults: SubjectDefaults): Wanted {

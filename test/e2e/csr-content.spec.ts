@@ -1,0 +1,150 @@
+import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { plugins } from '../../plugins/index.js';
+import { parseCertificate } from '../../src/pki/certificate.js';
+import { buildCsr, type CsrContent, parseCsr } from '../../src/pki/csr.js';
+import * as der from '../../src/pki/der/writer.js';
+import { spkiOf } from '../../src/pki/key.js';
+import { encodeSubject } from '../../src/pki/names.js';
+import { toPem } from '../../src/pki/pem.js';
+import { signatureAlgorithmOf, signerOf } from '../../src/pki/sign.js';
+import { startProgram, type TestProgram } from '../support/program.js';
+import { opensslText } from '../support/requests.js';
+import { slowIssuer } from '../support/slow-issuer.js';
+
+const ec = generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey;
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+let program: TestProgram;
+beforeAll(async () => {
+  program = await startProgram({}, { plugins: [...plugins, slowIssuer().plugin] });
+  const make = (name: string, more: object = {}) =>
+    program.ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: `Example ${name}`, ...more });
+  await make('root');
+  await make('outside', { plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } } });
+});
+afterAll(() => program.stop());
+
+const ask = (csr: string, authority = 'root', more: object = {}) =>
+  program.call('POST', '/certificates', { owner: 'joe@example.com', authority: { name: authority }, csr, ...more });
+const attribute = (oid: string, value: Buffer): Buffer => der.setOf(der.sequence(der.oid(oid), value));
+const csrOf = (subjectDer: Buffer, more: Partial<CsrContent> = {}, key = ec): Promise<string> =>
+  buildCsr({ subject: {}, subjectAltNames: [], ...more, subjectDer }, key);
+const cn = attribute('2.5.4.3', der.utf8String('a.example'));
+const printable = (text: string): Buffer => der.tlv(0x13, Buffer.from(text));
+
+/** As `buildCsr` with an RSA key, but for the parameters of the key, and with an attribute of Microsoft's. */
+async function oddCsr(parameters: Buffer, attributes: Buffer[]): Promise<string> {
+  const signer = signerOf(rsa);
+  const { hash, algorithmDer } = signatureAlgorithmOf(signer);
+  const publicKey = createPublicKey(rsa).export({ format: 'der', type: 'pkcs1' });
+  const spki = der.sequence(der.sequence(der.oid('1.2.840.113549.1.1.1'), parameters), der.bitString(publicKey));
+  const info = der.sequence(der.integer(0), der.sequence(cn), spki, der.explicit(0, ...attributes));
+  const signature = await signer.sign(hash, info);
+  return toPem('CERTIFICATE REQUEST', der.sequence(info, algorithmDer, der.bitString(signature)));
+}
+
+describe('what is certified of a CSR', () => {
+  it.each<[string, Buffer, RegExp]>([
+    [
+      'a second common name with NUL',
+      attribute('2.5.4.3', der.utf8String('victim.example\0.a.example')),
+      /Common name/,
+    ],
+    ['a common name of 65 characters', attribute('2.5.4.3', der.utf8String('x'.repeat(65))), /Common name.*64/],
+    ['a common name of 5000 characters', attribute('2.5.4.3', der.utf8String('x'.repeat(5000))), /Common name.*64/],
+    ['a country of five letters', attribute('2.5.4.6', printable('USAXX')), /Country/],
+    ['an empty organizational unit', attribute('2.5.4.11', der.utf8String('')), /Organizational unit is empty/],
+    ['an empty SET', der.tlv(0x31), /empty SET/],
+    ['a BMPString of odd length', attribute('2.5.4.10', der.tlv(0x1e, Buffer.from('abc'))), /Organization is not text/],
+    ['a surname that turns the text round', attribute('2.5.4.4', der.utf8String('a\u202eb')), /Surname contains/],
+  ])('is refused: %s', async (_, part, reason) => {
+    const { status, body } = await ask(await csrOf(der.sequence(cn, part)));
+    expect([status, body.reasons?.csr?.[0]]).toEqual([400, expect.stringMatching(reason)]);
+  });
+
+  it('is written anew where the CSR is not encoded properly, and openssl and Node read it', async () => {
+    const subject = der.sequence(cn, attribute('2.5.4.10', printable('my_org@home')));
+    const { status, body } = await ask(await csrOf(subject));
+    expect(status).toBe(200);
+    expect(parseCertificate(body.body).subjectDer).toEqual(
+      der.sequence(cn, attribute('2.5.4.10', der.utf8String('my_org@home'))),
+    );
+    expect(opensslText(body.body)).toContain('my_org@home');
+    expect(new X509Certificate(body.body).subject).toContain('O=my_org@home');
+  });
+
+  it('is the key with NULL parameters, also where the CSR has none', async () => {
+    const { status, body } = await ask(await oddCsr(Buffer.alloc(0), []));
+    expect(status).toBe(200);
+    expect(parseCertificate(body.body).spkiDer).toEqual(spkiOf(rsa));
+  });
+
+  it('is every common name that is a host', async () => {
+    const { body } = await ask(await csrOf(der.sequence(cn, attribute('2.5.4.3', der.utf8String('b.example')))));
+    expect(body.domains.map(({ name }: { name: string }) => name).sort()).toEqual(['a.example', 'b.example']);
+    expect(new X509Certificate(body.body).subjectAltName).toBe('DNS:a.example, DNS:b.example');
+  });
+
+  it('is never the name of the authority itself', async () => {
+    const subjectDer = encodeSubject({ commonName: 'EXAMPLE  root' });
+    expect((await ask(await csrOf(subjectDer))).body.reasons).toHaveProperty('csr');
+    const { status, body } = await ask('', 'root', { csr: undefined, commonName: 'Example root' });
+    expect([status, body.reasons]).toEqual([400, { commonName: [expect.stringContaining('authority itself')] }]);
+  });
+
+  it.each(['commonName', 'organization', 'organizationalUnit', 'state', 'location'])(
+    'is bound by the same rules where a request names it: %s',
+    async (member) => {
+      for (const value of ['a\u202eb', 'a\u2028b', ' ', 'a\ufffdb']) {
+        const more = { csr: undefined, commonName: 'a.example', [member]: value };
+        expect([(await ask('', 'root', more)).body.reasons, value]).toEqual([
+          { [member]: [expect.any(String)] },
+          value,
+        ]);
+      }
+    },
+  );
+
+  it.each([
+    ['DNS', 0x82, 'bücher.example'],
+    ['e-mail', 0x81, 'bücher@a.example'],
+    ['URI', 0x86, 'https://bücher.example/'],
+  ])('is never a name in an unknown charset: %s', async (_, tag, name) => {
+    const valueDer = der.sequence(der.tlv(tag, Buffer.from(name)));
+    const csr = await csrOf(der.sequence(cn), { extensions: [{ oid: '2.5.29.17', critical: false, valueDer }] });
+    const { status, body } = await ask(csr);
+    expect([status, body.reasons?.csr?.[0]]).toEqual([400, expect.stringContaining('not ASCII')]);
+  });
+
+  it('is kept and passed on as canonical PEM, without what stood beside it', async () => {
+    const csr = await csrOf(der.sequence(cn));
+    const { body } = await ask(`subject=a note\r\n${csr.replaceAll('\n', '\r\n')}more notes`);
+    expect(body.csr).toBe(csr);
+  });
+});
+
+describe('an issuer that reads the CSR itself', () => {
+  it('gets only what was understood here', async () => {
+    const underscore = await csrOf(der.sequence(cn, attribute('2.5.4.10', printable('my_org'))));
+    const template = der.sequence(der.oid('1.3.6.1.4.1.311.13.2.1'), der.setOf(der.sequence(der.bmpString('SAN'))));
+    const password = der.sequence(der.oid('1.2.840.113549.1.9.7'), der.setOf(der.utf8String('challenge')));
+    for (const csr of [underscore, await oddCsr(Buffer.alloc(0), []), await oddCsr(der.nullValue(), [template])])
+      expect((await ask(csr, 'outside')).body.reasons).toHaveProperty('csr');
+    const proper = await oddCsr(der.nullValue(), [password]);
+    expect(await ask(`a note\n${proper}`, 'outside')).toMatchObject({ status: 202, body: { csr: proper } });
+  });
+});
+
+describe('a certificate that was issued with a name that is not issued any more', () => {
+  it('renews with that name', async () => {
+    const long = der.sequence(cn, attribute('2.5.4.10', der.utf8String('x'.repeat(300))));
+    const { body: old } = await ask(await csrOf(encodeSubject({ commonName: 'old.example' })));
+    await program.database.source.query(
+      `update certificate set terms = terms || jsonb_build_object('subjectDer', $2::text) where id = $1`,
+      [old.id, long.toString('base64')],
+    );
+    const renewed = await program.ok('POST', `/certificates/${old.id}/reissue`, {});
+    expect(parseCertificate(renewed.body).subjectDer).toEqual(long);
+    expect(parseCsr(renewed.csr).subjectDer).toEqual(long);
+  });
+});
