@@ -15,6 +15,7 @@ import { LemurImport1763700000013 } from './1763700000013-lemur-import.js';
 import { AuthorityNotices1763700000018 } from './1763700000018-authority-notices.js';
 import { RightsOfLinks1763700000020 } from './1763700000020-rights-of-links.js';
 import { BuiltInNotifications1763700000022 } from './1763700000022-built-in-notifications.js';
+import { RevokedLeave1763700000034 } from './1763700000034-revoked-leave.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -35,4 +36,5 @@ export const migrations = [
   LemurImport1763700000013,
   RightsOfLinks1763700000020,
   BuiltInNotifications1763700000022,
+  RevokedLeave1763700000034,
 ];

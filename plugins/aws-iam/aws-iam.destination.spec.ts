@@ -27,7 +27,8 @@ const context = (signal?: AbortSignal): PluginContext => pluginContext({ agentFo
 const options = (values: object = {}) =>
   awsIam.options.parse({ endpoint: iam.url, accessKeyId, secretAccessKey, ...values });
 const deliver = (bundle: Bundle, values: object = {}, ctx = context()) => awsIam.deliver(bundle, options(values), ctx);
-const remove = async (location: string, values: object = {}) => awsIam.remove?.(location, options(values), context());
+const remove = async (location: string, bundle: Bundle, values: object = {}) =>
+  awsIam.remove?.({ location, bundle }, options(values), context());
 const check = async (values: object = {}, ctx = context()) => awsIam.check?.(options(values), ctx);
 const fault = (expected: string, text = '') =>
   expect.objectContaining({ name: 'PluginError', fault: expected, detail: expect.stringContaining(text) });
@@ -117,7 +118,7 @@ describe('aws-iam delivers', () => {
     );
     expect(await deliver(bundle, { path: '/cloudfront/' })).toEqual({ location: cloudFront });
     expect(await deliver(bundle)).toEqual({ location: plain });
-    await remove(cloudFront, { path: '/cloudfront/' });
+    await remove(cloudFront, bundle, { path: '/cloudfront/' });
     expect(iam.certificates().map(({ arn }) => arn)).toEqual([plain]);
   });
 
@@ -256,30 +257,48 @@ describe('aws-iam says who must act', () => {
 
 describe('aws-iam removes', () => {
   it('what it delivered, and is content when it is gone', async () => {
-    const { location } = await deliver(authority.issue('a.test'), { path: '/x/' });
-    await remove(location);
-    await remove(location);
+    const bundle = authority.issue('a.test');
+    const { location } = await deliver(bundle, { path: '/x/' });
+    await remove(location, bundle);
+    await remove(location, bundle);
     expect(iam.certificates()).toEqual([]);
   });
 
   it('later what a load balancer still uses', async () => {
-    const { location } = await deliver(authority.issue('a.test'));
+    const bundle = authority.issue('a.test');
+    const { location } = await deliver(bundle);
     iam.fail({ action: 'DeleteServerCertificate', kind: 'DeleteConflict' });
-    await expect(remove(location)).rejects.toThrow(fault('unavailable', 'DeleteConflict'));
-    await remove(location);
+    await expect(remove(location, bundle)).rejects.toThrow(fault('unavailable', 'DeleteConflict'));
+    await remove(location, bundle);
     expect(iam.certificates()).toEqual([]);
   });
 
-  it('nothing of which only the name is known', async () => {
+  it('by its name what was delivered without an answer, and nothing else of that name', async () => {
     const bundle = authority.issue('a.test');
+    const location = awsIam.locate(bundle, options());
     await deliver(bundle);
-    await remove(awsIam.locate(bundle, options()));
+    await deliver({ ...authority.issue('a.test'), name: bundle.name, serialHex: 'ab' });
+    await remove(location, bundle, { path: '/other/' });
+    expect(iam.certificates()).toHaveLength(2);
+    await remove(location, bundle);
+    expect(iam.certificates().map(({ name }) => name)).toEqual([`${bundle.name}-ab`]);
+    await remove(location, { ...bundle, serialHex: 'ab' });
+    expect(iam.certificates()).toHaveLength(1);
+  });
+
+  it('no other certificate that has come to the same place', async () => {
+    const [bundle, other] = [authority.issue('a.test'), authority.issue('a.test')];
+    const { location } = await deliver({ ...other, name: bundle.name });
+    await remove(location, bundle);
     expect(iam.certificates()).toHaveLength(1);
   });
 
   it('nothing of the same name in another account', async () => {
-    const { location } = await deliver(authority.issue('a.test'));
-    await expect(remove(location.replace('123456789012', '999999999999'))).rejects.toThrow(fault('misconfigured'));
+    const bundle = authority.issue('a.test');
+    const { location } = await deliver(bundle);
+    await expect(remove(location.replace('123456789012', '999999999999'), bundle)).rejects.toThrow(
+      fault('misconfigured'),
+    );
     expect(iam.certificates()).toHaveLength(1);
   });
 });

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Options } from '../../src/plugin-api/options.js';
-import { defineDestination, type Bundle } from '../../src/plugin-api/plugin.js';
+import { defineDestination, type Bundle, type Removal } from '../../src/plugin-api/plugin.js';
 import { IamCertificates, iamCode, withIam } from './aws-iam.client.js';
 import { accountOf, ensureAccount, iamOptions } from './aws-iam.options.js';
 import { certificateName, nameInLocation, nameWithSerial, pathInArn } from './certificate-name.js';
@@ -62,23 +62,38 @@ export const awsIam = defineDestination({
     });
   },
 
-  async remove(location, o, ctx) {
-    // A mere name, of a delivery that never answered, may be another certificate's.
-    if (!location.startsWith('arn:')) return;
+  async remove({ location, bundle }, o, ctx) {
     await withIam(o, ctx, async (iam) => {
-      const name = nameInLocation(location);
-      const held = await iam.find(name);
-      if (held === null) return;
-      if (accountOf(held.arn) !== accountOf(location)) {
-        throw new PluginError(
-          'misconfigured',
-          `The credentials belong to account ${accountOf(held.arn)}, but the certificate is in ${accountOf(location)}.`,
-        );
-      }
-      await iam.delete(name);
+      const wanted = wantedName(bundle, o);
+      // A delivery that never answered is known by the names that it may have taken.
+      const names = location.startsWith('arn:')
+        ? [nameInLocation(location)]
+        : [certificateName(wanted), nameWithSerial(wanted, bundle.serialHex)];
+      for (const name of names) await takeAway(iam, name, { location, bundle }, o);
     });
   },
 });
+
+/** Deletes what is called `name` if it is this certificate. Below another path it is another destination's. */
+async function takeAway(
+  iam: IamCertificates,
+  name: string,
+  { location, bundle }: Removal,
+  o: AwsIamOptions,
+): Promise<void> {
+  const held = await iam.find(name);
+  if (held === null || !sameCertificate(held.bodyPem, bundle.chainPem[0] ?? '')) return;
+  if (!location.startsWith('arn:')) {
+    ensureAccount(held.arn, o);
+    if (pathInArn(held.arn) !== (o.path || '/')) return;
+  } else if (accountOf(held.arn) !== accountOf(location)) {
+    throw new PluginError(
+      'misconfigured',
+      `The credentials belong to account ${accountOf(held.arn)}, but the certificate is in ${accountOf(location)}.`,
+    );
+  }
+  await iam.delete(name);
+}
 
 interface Material {
   CertificateBody: string;

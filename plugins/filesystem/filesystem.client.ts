@@ -5,6 +5,7 @@ import {
   mkdir,
   mkdtemp,
   open,
+  readFile,
   readdir,
   readlink,
   realpath,
@@ -79,6 +80,18 @@ export async function sweep(place: Place): Promise<void> {
     const ours = name.startsWith(VERSION) || name.startsWith(TEMPORARY);
     if (ours && !kept.includes(name)) await rm(join(place.store, name), { recursive: true, force: true });
   }
+}
+
+/** A file of the version that readers see, or of the one before it; null when there is none. */
+export async function readVersion(place: Place, version: 'current' | 'previous', name: string): Promise<Buffer | null> {
+  return ifPresent(readFile(join(place.store, version, name)), ['ENOENT', 'ENOTDIR']);
+}
+
+/** Gives up the version before the one that readers see; `sweep` removes its files. */
+export async function forgetPrevious(place: Place): Promise<void> {
+  if ((await ownVersion(place.store, 'previous')) === null) return;
+  await rm(join(place.store, 'previous'), { force: true });
+  await syncFolder(place.store);
 }
 
 /** Takes away everything `publish` made, and the store if nothing else is in it. Files of others stay. */

@@ -258,18 +258,41 @@ describe('filesystem removes', () => {
     const location = filesystem.locate(bundles[0] as Bundle, options({ layout }));
     const kept = readdirSync(folder, { recursive: true }).filter((name) => String(name).includes('b.test'));
     writeFileSync(join(folder, 'a.test.txt'), 'not ours');
-    await filesystem.remove?.(location, options({ layout: layout === 'nginx' ? 'directory' : 'nginx' }), context());
+    const removal = { location, bundle: bundles[1] as Bundle };
+    await filesystem.remove?.(removal, options({ layout: layout === 'nginx' ? 'directory' : 'nginx' }), context());
     expect(readdirSync(folder, { recursive: true }).sort()).toEqual([...kept, 'a.test.txt'].sort());
-    await filesystem.remove?.(location, options({ layout }), context());
+    await filesystem.remove?.(removal, options({ layout }), context());
+  });
+
+  it.each(LAYOUTS)('of a certificate that another has replaced only the copy and its key, as %s', async (layout) => {
+    const [old, next] = [authority.issue('a.test'), authority.issue('a.test')];
+    const location = filesystem.locate(old, options({ layout }));
+    const texts = () =>
+      readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'));
+    for (const bundle of [old, next]) await deliver(bundle, { layout });
+    expect(texts().join('')).toContain(old.privateKeyPem.trim());
+    for (let time = 0; time < 2; time += 1) {
+      await filesystem.remove?.({ location, bundle: old }, options({ layout }), context());
+      expect(texts().join('')).not.toContain(old.privateKeyPem.trim());
+      expect(texts().join('')).toContain(next.privateKeyPem.trim());
+    }
+    await deliver(authority.issue('a.test'), { layout });
+    await filesystem.remove?.({ location, bundle: old }, options({ layout }), context());
+    expect(texts().join('')).toContain(next.privateKeyPem.trim());
   });
 
   it('neither strange files nor a strange place', async () => {
     mkdirSync(join(folder, 'a.test'));
     writeFileSync(join(folder, 'a.test/privkey.pem'), 'of somebody else');
-    await filesystem.remove?.(join(folder, 'a.test'), options(), context());
+    const bundle = authority.issue('a.test');
+    await filesystem.remove?.({ location: join(folder, 'a.test'), bundle }, options(), context());
     expect(read('a.test/privkey.pem')).toBe('of somebody else');
     for (const location of ['/etc/ssl', folder, join(folder, '..'), join(folder, 'a/b'), join(folder, '.a')]) {
-      await expect(filesystem.remove?.(location, options(), context())).rejects.toThrow(fault('misconfigured'));
+      await expect(filesystem.remove?.({ location, bundle }, options(), context())).rejects.toThrow(
+        fault('misconfigured'),
+      );
     }
   });
 });

@@ -6,6 +6,7 @@ import type { Options } from '../../src/plugin-api/options.js';
 import { defineDestination, type Bundle, type PluginContext } from '../../src/plugin-api/plugin.js';
 import { absolutePath, allowed, translated } from './allowed.js';
 import {
+  forgetPrevious,
   forgetReload,
   isInPlace,
   isReloadPending,
@@ -13,12 +14,13 @@ import {
   noteReload,
   probe,
   publish,
+  readVersion,
   sweep,
   withdraw,
   type Place,
   type StoredFile,
 } from './filesystem.client.js';
-import { LAYOUTS, mainPath, planFiles, readersFolder, storePath, type Layout } from './layout.js';
+import { certificateFile, LAYOUTS, mainPath, planFiles, readersFolder, storePath, type Layout } from './layout.js';
 import { localAccounts, resolveOwner, type Owner } from './owner.js';
 
 const options = z.strictObject({
@@ -101,14 +103,16 @@ export const filesystem = defineDestination({
     return { location };
   },
 
-  async remove(location, o, ctx) {
+  async remove({ location, bundle }, o, ctx) {
     const name = relative(normalize(o.path), location);
     if (name === '' || name.startsWith('.') || name.includes('/')) {
       throw new PluginError('misconfigured', `"${location}" does not lie in the folder "${o.path}".`);
     }
     // The layout may have been changed since the files were written.
     for (const layout of ['directory', 'combined'] as const) {
-      await translated(ctx.signal, async () => withdraw(await placeOf(layout, location, o.path, ctx)));
+      await translated(ctx.signal, async () =>
+        takeAway(await placeOf(layout, location, o.path, ctx), certificateFile(layout, location), bundle),
+      );
     }
   },
 });
@@ -134,6 +138,26 @@ async function settle(
   await sweep(place);
   if (reload !== undefined && (await isReloadPending(place))) await ctx.site.runCommand(reload, ctx.signal);
   await forgetReload(place);
+}
+
+/** Where another certificate has come to stand, the version before it can still hold this one and its key. */
+async function takeAway(place: Place, file: string, bundle: Bundle): Promise<void> {
+  const current = await readVersion(place, 'current', file);
+  if (current === null || holds(current, bundle)) return withdraw(place);
+  const previous = await readVersion(place, 'previous', file);
+  if (previous !== null && holds(previous, bundle)) await forgetPrevious(place);
+  await sweep(place);
+}
+
+/** True when the first certificate of a file is the leaf of the bundle, and when the file holds none at all. */
+function holds(file: Buffer, { chainPem: [leafPem = ''] }: Bundle): boolean {
+  let stored: X509Certificate;
+  try {
+    stored = new X509Certificate(file);
+  } catch {
+    return true;
+  }
+  return stored.fingerprint256 === new X509Certificate(leafPem).fingerprint256;
 }
 
 function storedFiles(bundle: Bundle, o: FilesystemOptions, owner: Owner | undefined): StoredFile[] {

@@ -59,6 +59,11 @@ export function storePath(layout: Layout, location: string): string {
   return layout === 'directory' ? location : join(dirname(location), `.${basename(location)}.d`);
 }
 
+/** The name of the file whose first certificate is the leaf. */
+export function certificateFile(layout: Layout, location: string): string {
+  return layout === 'directory' ? 'cert.pem' : basename(location);
+}
+
 /** Where readers look for the files: inside the store for `directory`, else beside it. */
 export function readersFolder(layout: Layout, location: string): string {
   return layout === 'directory' ? location : dirname(location);

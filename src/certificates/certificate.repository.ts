@@ -311,7 +311,7 @@ export class CertificateRepository {
               array(select notification_id from certificate_notification where certificate_id = $1
               order by 1) as "notificationIds",
               array(select destination_id from delivery where certificate_id = $1
-              and state not in ('removing', 'removed') order by 1) as "destinationIds"`,
+              and state not in ('removing', 'removed', 'left') order by 1) as "destinationIds"`,
       [id],
     );
     return rows[0] ?? { roleIds: [], issuerRoleIds: [], notificationIds: [], destinationIds: [] };

@@ -128,7 +128,7 @@ const columns = `
   )} as notifications,
   ${list(
     `'id', x.id, 'label', x.label, 'description', x.description, 'pluginId', x.plugin_id`,
-    `delivery l join destination x on x.id = l.destination_id where l.certificate_id = c.id and l.state not in ('removing', 'removed')`,
+    `delivery l join destination x on x.id = l.destination_id where l.certificate_id = c.id and l.state not in ('removing', 'removed', 'left')`,
   )} as destinations,
   ${list(`'id', x.id, 'name', x.name, 'dnsName', x.dns_name, 'port', x.port, 'type', x.type`, 'endpoint x where x.certificate_id = c.id')} as endpoints,
   ${list(linked, 'certificate_replacement l join certificate x on x.id = l.replaced_id where l.certificate_id = c.id')}

@@ -28,7 +28,8 @@ export class Standing {
 
   /** At how many destinations it stands or is bound for. They stay as they are until the transaction ends. */
   async deliveredTo(tx: Tx, id: number): Promise<number> {
-    return (await this.deliveries.lockOf(tx, id)).filter((delivery) => delivery.open || delivery.state === 'delivered')
-      .length;
+    return (await this.deliveries.lockOf(tx, id)).filter(
+      (d) => d.open || d.state === 'delivered' || d.state === 'leaving',
+    ).length;
   }
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { OptionSchema } from '../plugin-api/options.js';
-import type { Bundle, DestinationPlugin } from '../plugin-api/plugin.js';
+import type { Bundle, DestinationPlugin, Removal } from '../plugin-api/plugin.js';
 import type { Tx } from '../platform/db/database.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
@@ -44,9 +44,11 @@ export class Destinations {
     return location;
   }
 
-  /** Takes away what lies at `location`; nothing happens where the plugin cannot. Throws PluginError. */
-  async remove({ plugin, options }: ReadyDestination, location: string, signal: AbortSignal): Promise<void> {
-    await plugin.remove?.(location, options(), this.contexts.make(signal));
+  /** Removes exactly this certificate. False, and nothing has happened, where the plugin cannot. Throws PluginError. */
+  async remove({ plugin, options }: ReadyDestination, removal: Removal, signal: AbortSignal): Promise<boolean> {
+    if (!plugin.remove) return false;
+    await plugin.remove(removal, options(), this.contexts.make(signal));
+    return true;
   }
 
   /** A read-only probe. Throws PluginError. */

@@ -1,5 +1,6 @@
 import { CertificateRepository, type NewRow } from '../certificates/certificate.repository.js';
 import { DeliveryRepository } from '../certificates/deploy/delivery.repository.js';
+import { Deploying } from '../certificates/deploy/deploying.js';
 import { Places as DeliveryPlaces } from '../certificates/deploy/places.js';
 import { MassImportRepository } from '../certificates/import/mass-import.repository.js';
 import { CertificateStore, type Storable } from '../certificates/issue/certificate-store.js';
@@ -214,7 +215,10 @@ export class CertificateBatch {
     });
   }
 
-  /** Whatever Lemur has delivered counts as delivered: nothing is delivered again because of an import. */
+  /**
+   * Whatever Lemur has delivered counts as delivered: nothing is delivered again because of an import. What is revoked
+   * leaves its destinations, as it would have in Lemur if that had been able to remove it.
+   */
   private async deliver(all: readonly { read: ReadCertificate; id: number }[]): Promise<void> {
     const { tx, report } = this.step;
     const { get } = this.run.parts;
@@ -224,7 +228,9 @@ export class CertificateBatch {
       'destination',
       all.flatMap(({ read }) => links.destinations.get(read.row.id) ?? []),
     );
-    for (const { read, id } of all) {
+    const isRevoked = ({ row }: ReadCertificate): boolean => row.status === 'revoked';
+    const inOrder = all.toSorted((a, b) => Number(isRevoked(b.read)) - Number(isRevoked(a.read)));
+    for (const { read, id } of inOrder) {
       for (const legacyId of links.destinations.get(read.row.id) ?? []) {
         const destinationId = here.get(legacyId);
         if (destinationId === undefined) {
@@ -249,8 +255,17 @@ export class CertificateBatch {
           location,
           at: read.row.dateCreated ?? read.leaf.notBefore,
         });
+        if (!isRevoked(read)) continue;
+        report.note({
+          kind: 'changed',
+          table: 'certificate_destination_associations',
+          id: read.row.id,
+          name: read.row.name ?? '',
+          text: `It is revoked: it is removed from destination ${legacyId}.`,
+        });
       }
     }
+    for (const { id } of inOrder.filter(({ read }) => isRevoked(read))) await get(Deploying).withdraw(tx, id);
   }
 
   /** What Lemur has warned of counts as told; the next warning comes when it is due. */

@@ -1,6 +1,6 @@
 import { CertificateRepository } from '../certificates/certificate.repository.js';
 import { keyPlace } from '../certificates/issue/new-row.js';
-import { Planning } from '../certificates/planning.js';
+import { RevokeConsequences } from '../certificates/revoke/revoke.service.js';
 import { Audit } from '../audit/audit.js';
 import { privateKeyPem } from '../platform/key-maker.js';
 import { KeyRing } from '../platform/secrets/key-ring.js';
@@ -38,12 +38,9 @@ export async function followCertificate(
     if (gainsKey) certificate.sealedKey = get(KeyRing).seal(privateKeyPem(key), keyPlace(certificate.secretId));
     const isRevoked =
       row.status === 'revoked' && (certificate.state === 'issued' || certificate.state === 'superseded');
-    if (isRevoked) {
-      certificate.revoke(0, null, now);
-      await get(Planning).plan(tx, certificate);
-    }
     return { ...(gainsKey && { key: true }), ...(isRevoked && { revoked: true }) };
   });
+  if (changes.revoked) await get(RevokeConsequences).revoke(tx, id, { reason: 0, comments: null, at: now });
   if (Object.keys(changes).length > 0) {
     await get(Audit).record(tx, actor, {
       action: 'certificate.followed',

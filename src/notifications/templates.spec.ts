@@ -42,10 +42,12 @@ const messages: { [E in NoticeEvent]: NoticeData[E] } = {
     ...setting,
     certificate: after,
     destination: 'Edge',
+    removal: false,
     reason: 'Connection refused',
     attempts: 3,
     nextAttemptAt: null,
   },
+  'delivery.left': { ...setting, certificate: before, destination: 'Edge' },
   'authority.expiring': { ...setting, authority: { ...before, name: 'Issuing CA' } },
 };
 
@@ -144,6 +146,7 @@ describe('render', () => {
       ...setting,
       certificate,
       destination: hostile,
+      removal: false,
       reason: hostile,
       attempts: 1,
       nextAttemptAt: null,

@@ -63,10 +63,14 @@ export interface NoticeData {
   'delivery.failing': Setting & {
     certificate: CertificateFacts;
     destination: string;
+    /** True when it is to be removed from there. */
+    removal: boolean;
     reason: string;
     attempts: number;
     nextAttemptAt: Date | null;
   };
+  /** Revoked, and still where nothing can remove it. */
+  'delivery.left': Setting & { certificate: CertificateFacts; destination: string };
   'authority.expiring': Setting & { authority: AuthorityFacts };
 }
 export type NoticeEvent = keyof NoticeData;
@@ -141,14 +145,30 @@ const writers: Writers = {
     ],
   }),
 
-  'delivery.failing': ({ certificate, destination, reason, attempts, nextAttemptAt, ...setting }) => ({
-    subject: `${certificate.commonName}: delivery to ${destination} fails`,
-    heading: 'A certificate cannot be delivered',
+  'delivery.failing': ({ certificate, destination, removal, reason, attempts, nextAttemptAt, ...setting }) => ({
+    subject: `${certificate.commonName}: ${removal ? 'removal from' : 'delivery to'} ${destination} fails`,
+    heading: removal ? 'A certificate cannot be removed' : 'A certificate cannot be delivered',
     paragraphs: [
-      `${destination} did not take it in ${attempts === 1 ? 'one attempt' : `${attempts} attempts`}. Reason: ${reason}`,
+      `${removal ? `It could not be removed from ${destination}` : `${destination} did not take it`} in ` +
+        `${attempts === 1 ? 'one attempt' : `${attempts} attempts`}. Reason: ${reason}`,
       attempt(nextAttemptAt, setting.now),
     ],
     cards: [card(certificate, setting, [['Destination', destination], end(certificate.notAfter, setting.now)])],
+  }),
+
+  'delivery.left': ({ certificate, destination, ...setting }) => ({
+    subject: `${certificate.commonName}: revoked, must be removed from ${destination} by hand`,
+    heading: 'A revoked certificate is still deployed',
+    paragraphs: [
+      `It was delivered to ${destination}, and nothing can remove it from there. Remove the certificate and its ` +
+        'private key by hand.',
+    ],
+    cards: [
+      card(certificate, setting, [
+        ['Destination', destination],
+        ['Serial number', certificate.serialHex],
+      ]),
+    ],
   }),
 
   'authority.expiring': ({ authority: { id, name, commonName, owner, notAfter }, publicUrl, now }) => ({

@@ -203,6 +203,12 @@ export interface ExportPlugin<S extends OptionSchema> extends Plugin<'export', S
   export(bundle: Bundle, options: Options<S>, ctx: PluginContext): Promise<Exported>;
 }
 
+/** What is to leave a destination: this certificate, which `deliver` put, or may have put, at `location`. No key. */
+export interface Removal {
+  location: string;
+  bundle: Bundle;
+}
+
 export interface DestinationPlugin<S extends OptionSchema> extends Plugin<'destination', S> {
   readonly needsPrivateKey: boolean;
   /**
@@ -211,8 +217,11 @@ export interface DestinationPlugin<S extends OptionSchema> extends Plugin<'desti
   locate(bundle: Bundle, options: Options<S>): string;
   /** Puts the bundle there. Idempotent: the same bundle again changes nothing. Throws PluginError. */
   deliver(bundle: Bundle, options: Options<S>, ctx: PluginContext): Promise<{ location: string }>;
-  /** Takes away what `deliver` put at `location`; absent = done. */
-  remove?(location: string, options: Options<S>, ctx: PluginContext): Promise<void>;
+  /**
+   * Removes exactly this certificate, its key and every copy that the plugin keeps of them. Nothing there, or another
+   * certificate: done. `location` is what `deliver` answered, or `locate` where no answer is known. Throws PluginError.
+   */
+  remove?(removal: Removal, options: Options<S>, ctx: PluginContext): Promise<void>;
   /** The source that finds again what is delivered here, and other things beside it. Pure. */
   source?(options: Options<S>): CounterpartSource;
 }

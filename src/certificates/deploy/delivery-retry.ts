@@ -60,6 +60,7 @@ export class DeliveryRetry {
 
   private async again(tx: Tx, actor: Actor, id: number): Promise<void> {
     await this.deliveries.change(tx, id, async (delivery) => {
+      await this.deploying.demandLive(tx, delivery);
       delivery.retry(this.clock.now());
       await this.deploying.note(tx, 'delivery.retried', delivery, actor);
     });

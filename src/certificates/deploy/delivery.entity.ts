@@ -7,21 +7,30 @@ export const deliveryStates = [
   'planned',
   'delivered',
   'failing',
+  'leaving',
   'removing',
   'removed',
   'replaced',
   'stopped',
+  'left',
 ] as const;
 export type DeliveryState = (typeof deliveryStates)[number];
 
-/** `replaced`: a successor stands in its place, or will. `stopped`: the certificate was revoked before it arrived. */
+/**
+ * `replaced`: a successor stands in its place, or will. `stopped`: the certificate ended before anything was delivered.
+ * `leaving`: the certificate is revoked, and is removed once what replaces it is there. `left`: it must leave, but the
+ * destination can remove nothing, so a person must.
+ */
 const moves: Partial<Record<DeliveryState, readonly DeliveryState[]>> = {
-  planned: ['delivered', 'failing', 'removing', 'replaced', 'stopped'],
-  failing: ['delivered', 'failing', 'planned', 'removing', 'replaced', 'stopped'],
-  delivered: ['replaced', 'removing', 'planned'],
-  stopped: ['delivered', 'planned', 'removing'],
-  replaced: ['planned', 'removing'],
-  removing: ['planned', 'removed', 'removing'],
+  planned: ['delivered', 'failing', 'leaving', 'removing', 'replaced', 'stopped'],
+  failing: ['delivered', 'failing', 'planned', 'leaving', 'removing', 'replaced', 'stopped'],
+  delivered: ['replaced', 'leaving', 'removing', 'planned'],
+  stopped: ['planned', 'leaving', 'removing'],
+  replaced: ['planned', 'leaving', 'removing'],
+  leaving: ['removing'],
+  removing: ['planned', 'removed', 'removing', 'left'],
+  removed: ['removing'],
+  left: ['planned', 'removing'],
 };
 
 /** One certificate on its way to one destination, and what became of it. */
@@ -45,6 +54,12 @@ export class Delivery {
     return this.state === 'planned' || this.state === 'failing' || this.state === 'removing';
   }
 
+  /** True when it stands there or may: an attempt that failed, or never answered, can have written it all the same. */
+  get mayStand(): boolean {
+    if (this.state === 'removed' || this.state === 'left') return false;
+    return this.state === 'delivered' || this.location !== null || this.lastAttemptAt !== null;
+  }
+
   /** An attempt begins. Should it vanish without a word, the next one is due at `again`. */
   begin(now: Date, again: Date): void {
     this.lastAttemptAt = now;
@@ -52,13 +67,13 @@ export class Delivery {
   }
 
   /**
-   * It has been written there. False when that no longer counts: a successor took its place meanwhile, or it is to be
-   * taken away.
+   * It has been written there. False when that no longer counts: a successor took its place meanwhile, or it is not
+   * wanted there any more.
    */
   noteArrival(location: string): boolean {
-    if (this.state === 'replaced' || this.state === 'removed') return false;
+    if (this.state === 'replaced') return false;
     this.location = location;
-    return this.state !== 'removing';
+    return this.state === 'planned' || this.state === 'failing' || this.state === 'delivered';
   }
 
   arrive(now: Date): void {
@@ -77,15 +92,23 @@ export class Delivery {
 
   /** An attempt has to wait for another one at the same place. */
   postpone(until: Date): void {
-    if (this.open) this.nextAttemptAt = until;
+    if (this.open || this.state === 'leaving') this.nextAttemptAt = until;
   }
 
   /** Tries again at once, or delivers once more what has arrived already. */
   retry(now: Date): void {
     if (this.state === 'delivered' || this.state === 'failing') this.become('planned');
+    if (this.state === 'left' || this.state === 'leaving') this.become('removing');
     if (!this.open)
       throw new Problem('wrong-state', `Delivery ${this.id} is ${this.state}: there is nothing to try again.`);
     this.attempts = 0;
+    this.nextAttemptAt = now;
+  }
+
+  /** The certificate is revoked: it is removed once what replaces it is there. */
+  withdraw(now: Date): void {
+    this.become('leaving');
+    this.rest();
     this.nextAttemptAt = now;
   }
 
@@ -105,6 +128,14 @@ export class Delivery {
   removed(): void {
     this.become('removed');
     this.rest();
+  }
+
+  /** The destination can remove nothing: it stays there until a person removes it. */
+  leave(detail: string): void {
+    this.become('left');
+    this.rest();
+    this.fault = 'misconfigured';
+    this.faultDetail = detail;
   }
 
   replace(): void {

@@ -30,6 +30,15 @@ const source: ListSource = {
   order: { by: 'id', dir: 'desc' },
 };
 
+/** The certificate $1 with all that it replaces and all that replaces it, over any number of steps. */
+const line = `
+  with recursive
+    older(id) as (select $1::int union select r.replaced_id from certificate_replacement r
+      join older on r.certificate_id = older.id),
+    newer(id) as (select $1::int union select r.certificate_id from certificate_replacement r
+      join newer on r.replaced_id = newer.id),
+    line(id) as (select id from older union select id from newer)`;
+
 /** How long a planned delivery waits before the sweep takes care of it, should its job be lost. */
 const safetyNetMs = 60_000;
 
@@ -45,7 +54,7 @@ export class DeliveryRepository {
        on conflict (certificate_id, destination_id) where state not in ('removed') do update
          set state = 'planned', attempts = 0, fault = null, fault_detail = null,
          next_attempt_at = excluded.next_attempt_at
-         where delivery.state = 'removing'
+         where delivery.state in ('removing', 'left')
        returning id`,
       [certificateId, [...new Set(destinationIds)], new Date(now.getTime() + safetyNetMs), now],
     );
@@ -130,6 +139,30 @@ export class DeliveryRepository {
       .getOne();
   }
 
+  /** True while another certificate of the line is on its way to the destination. */
+  async isAwaited(tx: Tx, certificateId: number, destinationId: number): Promise<boolean> {
+    const rows: unknown[] = await tx.query(
+      `${line}
+       select from delivery d join certificate c on c.id = d.certificate_id
+       where d.certificate_id in (select id from line) and d.certificate_id <> $1 and d.destination_id = $2
+         and d.state in ('planned', 'failing') and c.state in ('requested', 'pending', 'issued')
+         and c.deleted_at is null limit 1`,
+      [certificateId, destinationId],
+    );
+    return rows.length > 0;
+  }
+
+  /** Ids of the deliveries of the line that are to leave the destination. */
+  async leaving(tx: Tx, certificateId: number, destinationId: number): Promise<number[]> {
+    const rows: { id: number }[] = await tx.query(
+      `${line}
+       select d.id from delivery d where d.certificate_id in (select id from line) and d.destination_id = $2
+         and d.state = 'leaving' order by d.id`,
+      [certificateId, destinationId],
+    );
+    return rows.map(({ id }) => id);
+  }
+
   /** Ids that are due, at most 200; they come up again at `again` should their job be lost. */
   async takeDue(tx: Tx, now: Date, again: Date): Promise<number[]> {
     const rows: [{ id: number }[], number] = await tx.query(
@@ -189,7 +222,7 @@ export class DeliveryRepository {
   async countAt(tx: Tx, destinationId: number): Promise<number> {
     return tx
       .createQueryBuilder(Delivery, 'd')
-      .where(`d.destinationId = :destinationId and d.state not in ('removed', 'replaced', 'stopped')`, {
+      .where(`d.destinationId = :destinationId and d.state not in ('removed', 'replaced', 'stopped', 'left')`, {
         destinationId,
       })
       .getCount();

@@ -122,9 +122,11 @@ export class DeployJob implements OnModuleInit {
   }
 
   private async remove(attempt: Attempt, location: string, signal: AbortSignal): Promise<void> {
-    if (!(await this.record.otherAt(attempt, location)))
-      await this.destinations.remove(attempt.target, location, signal);
-    await this.record.removed(attempt);
+    const { target, bundle } = attempt;
+    const isGone = await this.destinations.remove(target, { location, bundle }, signal);
+    // Where a plugin can remove nothing, a successor at the same place has overwritten it.
+    if (isGone || (await this.record.otherAt(attempt, location))) await this.record.removed(attempt);
+    else await this.record.left(attempt);
   }
 }
 

@@ -14,6 +14,8 @@ import { DeliveryRepository } from './delivery.repository.js';
 const attemptMs = 10 * 60_000;
 /** How long an attempt waits for another one that is at the same place. */
 const queueMs = 5_000;
+/** How often it is looked whether a revoked certificate can leave. */
+const leaveMs = 60_000;
 /** From this failure in a row on, the owner is told. */
 const tellAfter = 5;
 
@@ -47,8 +49,41 @@ export class DeployConsequences {
     await this.deploying.start(tx, [standing.id]);
   }
 
+  /**
+   * True when a revoked certificate can be removed: no other of its line is on the way to the destination. Otherwise it
+   * is looked again later.
+   */
+  async makesWay(tx: Tx, delivery: Delivery, { id }: Certificate): Promise<boolean> {
+    if (!(await this.deliveries.isAwaited(tx, id, delivery.destinationId))) return true;
+    delivery.postpone(new Date(this.clock.now().getTime() + leaveMs));
+    return false;
+  }
+
+  /** Another of the line has arrived: what is revoked leaves that destination. */
+  async letRevokedLeave(tx: Tx, { certificateId, destinationId }: Delivery): Promise<void> {
+    await this.deploying.start(tx, await this.deliveries.leaving(tx, certificateId, destinationId));
+  }
+
+  /** A delivery has ended that is not wanted any more, after its removal or beside it: what it wrote is removed. */
+  async takeBackLate(tx: Tx, delivery: Delivery): Promise<void> {
+    if (delivery.state !== 'removed' && delivery.state !== 'stopped') return;
+    const others = await this.deliveries.of(tx, delivery.certificateId);
+    const isWantedAgain = others.some(
+      (other) =>
+        other.id !== delivery.id && other.destinationId === delivery.destinationId && other.state !== 'removed',
+    );
+    if (isWantedAgain) return;
+    delivery.remove(this.clock.now());
+    await this.deploying.start(tx, [delivery.id]);
+  }
+
   note(tx: Tx, action: DeliveryEvent, delivery: Delivery, detail?: string): Promise<void> {
     return this.deploying.note(tx, action, delivery, undefined, detail);
+  }
+
+  async tellLeft(tx: Tx, delivery: Delivery): Promise<void> {
+    const certificate = await this.certificates.get(tx, delivery.certificateId);
+    if (certificate.state === 'revoked') await this.notices.deliveryLeft(tx, certificate, delivery);
   }
 
   async tellFailing(tx: Tx, delivery: Delivery): Promise<void> {
@@ -74,13 +109,15 @@ export class DeployRecord {
   ): Promise<Attempt | null> {
     return this.db.write((tx) =>
       this.deliveries.change(tx, deliveryId, async (delivery) => {
-        if (!delivery.open) return null;
+        const now = this.clock.now();
         const certificate = await this.certificates.get(tx, delivery.certificateId);
+        if (delivery.state === 'leaving' && (await this.consequences.makesWay(tx, delivery, certificate)))
+          delivery.remove(now);
+        if (!delivery.open) return null;
         if (delivery.state !== 'removing' && certificate.state !== 'issued') {
           if (certificate.bodyPem !== null) delivery.stop();
           return null;
         }
-        const now = this.clock.now();
         delivery.begin(now, new Date(now.getTime() + attemptMs));
         return prepare(tx, delivery, certificate);
       }),
@@ -119,11 +156,15 @@ export class DeployRecord {
       await this.certificates.lock(tx, certificateId);
       const standing = await this.deliveries.findAt(tx, target.destination.id, location);
       const inForce = await this.deliveries.change(tx, deliveryId, async (delivery) => {
-        if (!delivery.noteArrival(location)) return false;
+        if (!delivery.noteArrival(location)) {
+          await this.consequences.takeBackLate(tx, delivery);
+          return false;
+        }
         if (standing && standing.id !== deliveryId)
           await this.deliveries.change(tx, standing.id, (old) => old.replace());
         delivery.arrive(this.clock.now());
         await this.consequences.note(tx, 'delivery.arrived', delivery);
+        await this.consequences.letRevokedLeave(tx, delivery);
         return true;
       });
       if (inForce) await this.consequences.settle(tx, certificateId);
@@ -131,10 +172,12 @@ export class DeployRecord {
     });
   }
 
-  async failed({ deliveryId }: Attempt, error: unknown): Promise<void> {
+  async failed({ deliveryId, removal }: Attempt, error: unknown): Promise<void> {
     await this.db.write((tx) =>
       this.deliveries.change(tx, deliveryId, async (delivery) => {
-        if (!delivery.open) return;
+        // What failed can have been written all the same, after the removal.
+        if (!removal) await this.consequences.takeBackLate(tx, delivery);
+        if (!delivery.open || removal !== (delivery.state === 'removing')) return;
         delivery.fail(failureOf(error), this.clock.now());
         // The first failure says why; of those that follow, the delivery itself keeps the last.
         if (delivery.attempts === 1)
@@ -150,6 +193,18 @@ export class DeployRecord {
         if (delivery.state !== 'removing') return;
         delivery.removed();
         await this.consequences.note(tx, 'delivery.removed', delivery);
+      }),
+    );
+  }
+
+  /** The destination can remove nothing: that is on record, and of a revoked certificate the owner is told. */
+  async left({ deliveryId, target }: Attempt): Promise<void> {
+    await this.db.write((tx) =>
+      this.deliveries.change(tx, deliveryId, async (delivery) => {
+        if (delivery.state !== 'removing') return;
+        delivery.leave(`${target.plugin.title} can remove nothing: remove it by hand.`);
+        await this.consequences.note(tx, 'delivery.left', delivery, delivery.faultDetail ?? undefined);
+        await this.consequences.tellLeft(tx, delivery);
       }),
     );
   }

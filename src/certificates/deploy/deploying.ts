@@ -4,6 +4,7 @@ import { addManyToOutbox } from '../../jobs/outbox.js';
 import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
+import { Problem } from '../../platform/http/problem.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Notices } from '../notify/notices.js';
@@ -12,7 +13,8 @@ import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
 
 /** What the history of a certificate tells of its deliveries. */
-export type DeliveryEvent = 'delivery.arrived' | 'delivery.failed' | 'delivery.removed' | 'delivery.retried';
+export type DeliveryEvent =
+  'delivery.arrived' | 'delivery.failed' | 'delivery.removed' | 'delivery.left' | 'delivery.retried';
 
 /** Plans deliveries and draws the consequences when they have arrived. */
 @Injectable()
@@ -34,7 +36,7 @@ export class Deploying {
   /** It is wanted again where it was about to be taken away. */
   async takeBack(tx: Tx, certificateId: number, destinationIds: readonly number[]): Promise<void> {
     const leaving = (await this.deliveries.lockOf(tx, certificateId)).filter(
-      (d) => d.state === 'removing' && destinationIds.includes(d.destinationId),
+      (d) => (d.state === 'removing' || d.state === 'left') && destinationIds.includes(d.destinationId),
     );
     leaving.forEach((delivery) => delivery.stay(this.clock.now()));
     await this.deliveries.save(tx, leaving);
@@ -86,7 +88,7 @@ export class Deploying {
   async detach(tx: Tx, certificateId: number, destinationIds: readonly number[]): Promise<void> {
     const now = this.clock.now();
     const leaving = (await this.deliveries.lockOf(tx, certificateId)).filter(
-      (d) => destinationIds.includes(d.destinationId) && d.state !== 'removing' && d.state !== 'removed',
+      (d) => destinationIds.includes(d.destinationId) && !['removing', 'removed', 'left'].includes(d.state),
     );
     leaving.forEach((delivery) => delivery.remove(now));
     await this.deliveries.save(tx, leaving);
@@ -96,7 +98,7 @@ export class Deploying {
     );
   }
 
-  /** The certificate is revoked: nothing of it is delivered any more. */
+  /** The request has ended without a certificate: nothing of it will be delivered. */
   async stopOf(tx: Tx, certificateId: number): Promise<void> {
     const open = (await this.deliveries.lockOf(tx, certificateId)).filter(
       (d) => d.state === 'planned' || d.state === 'failing',
@@ -127,15 +129,26 @@ export class Deploying {
     await this.audit.record(tx, actor, { action, targetType: 'certificate', targetId: certificateId, after });
   }
 
-  /** What has arrived of it is taken away wherever nothing else stands. */
+  /** Throws Problem `wrong-state` when the certificate is revoked, unless the delivery is about its removal. */
+  async demandLive(tx: Tx, { certificateId, state }: Delivery): Promise<void> {
+    if (['leaving', 'removing', 'left'].includes(state)) return;
+    const certificate = await this.certificates.get(tx, certificateId);
+    if (certificate.state === 'revoked')
+      throw new Problem('wrong-state', `Certificate ${certificate.name} is revoked; it is not delivered any more.`);
+  }
+
+  /** It is revoked: it leaves every place where it stands or may stand, and is delivered nowhere any more. */
   async withdraw(tx: Tx, certificateId: number): Promise<void> {
-    const standing = (await this.deliveries.lockOf(tx, certificateId)).filter(
-      (delivery) => delivery.state === 'delivered',
-    );
-    await this.detach(
+    const now = this.clock.now();
+    const deliveries = await this.deliveries.lockOf(tx, certificateId);
+    const wanted = deliveries.filter(({ state }) => !['leaving', 'removing', 'removed', 'left'].includes(state));
+    const leaving = wanted.filter(({ mayStand }) => mayStand);
+    leaving.forEach((delivery) => delivery.withdraw(now));
+    wanted.filter(({ open }) => open).forEach((delivery) => delivery.stop());
+    await this.deliveries.save(tx, wanted);
+    await this.start(
       tx,
-      certificateId,
-      standing.map((delivery) => delivery.destinationId),
+      leaving.map(({ id }) => id),
     );
   }
 

@@ -107,7 +107,7 @@ export class SourceLinkRepository {
        where l.source_id = $1 and ($2::text is null or l.location = $2) and c.not_after < $3
          and not exists (select from endpoint e where e.certificate_id = c.id or e.served_sha256 = c.sha256)
          and not exists (select from delivery d where d.certificate_id = c.id
-         and d.state in ('planned', 'failing', 'delivered', 'removing'))
+         and d.state in ('planned', 'failing', 'delivered', 'leaving', 'removing'))
        order by c.not_after, l.location limit $4`,
       [sourceId, location, now, limit],
     );

@@ -78,7 +78,7 @@ export async function filterBy(selection: Selection, filter: Filter | undefined,
 
 /** Those that are delivered to a destination, or are to be. */
 export function byDestination(selection: Selection, destinationId: number): void {
-  const live = `target.state not in ('removing', 'removed')`;
+  const live = `target.state not in ('removing', 'removed', 'left')`;
   selection.beside.push({
     table: 'delivery',
     alias: 'target',

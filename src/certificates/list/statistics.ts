@@ -36,7 +36,7 @@ export class Statistics {
   ofDestinations(): Promise<Stats> {
     return this.read(
       `select d.label, (select count(*)::int from delivery l where l.destination_id = d.id
-        and l.state not in ('removing', 'removed')) as value from destination d`,
+        and l.state not in ('removing', 'removed', 'left')) as value from destination d`,
       [],
     );
   }

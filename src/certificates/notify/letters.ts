@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In } from 'typeorm';
+import { In, IsNull, Not } from 'typeorm';
 import type { NotificationMessage } from '../../plugin-api/plugin.js';
 import { DestinationRepository } from '../../destinations/destination.repository.js';
 import { type CertificateFacts, type NoticeData, render, type RenewalOutlook } from '../../notifications/templates.js';
@@ -68,10 +68,15 @@ export class Letters {
         ...this.setting(),
         certificate: factsOf(certificate),
         destination: label,
+        removal: delivery.state === 'removing',
         reason: delivery.faultDetail ?? '',
         attempts: delivery.attempts,
         nextAttemptAt: delivery.nextAttemptAt,
       });
+    },
+    'delivery.left': async (notice, certificate) => {
+      const [destination = ''] = await this.labels(notice);
+      return this.written('delivery.left', { ...this.setting(), certificate: factsOf(certificate), destination });
     },
   };
 
@@ -138,10 +143,12 @@ export async function certificatesOf(db: Database, ids: readonly number[]): Prom
   return db.single.find(Certificate, { where: { id: In([...new Set(ids)]) }, order: { notAfter: 'ASC', id: 'ASC' } });
 }
 
-/** The deliveries that these notices tell of and that still fail. */
+/** The deliveries and removals that these notices tell of and that still fail. */
 export async function failingOf(db: Database, notices: readonly Notice[]): Promise<Delivery[]> {
   const ids = notices.filter(({ event }) => event === 'delivery.failing').map(({ data }) => Number(data.deliveryId));
-  return ids.length === 0 ? [] : db.single.findBy(Delivery, { id: In(ids), state: 'failing' });
+  return ids.length === 0
+    ? []
+    : db.single.findBy(Delivery, { id: In(ids), state: In(['failing', 'removing']), fault: Not(IsNull()) });
 }
 
 function factsOf({ id, name, commonName, owner, serialHex, notAfter }: Certificate): CertificateFacts {

@@ -10,6 +10,7 @@ export const noticeEvents = [
   'certificate.no-destination',
   'certificate.revoked',
   'delivery.failing',
+  'delivery.left',
 ] as const;
 export type NoticeEvent = (typeof noticeEvents)[number];
 

@@ -55,6 +55,15 @@ export class Notices {
     await this.tell(tx, certificate, 'delivery.failing', key, { deliveryId: delivery.id });
   }
 
+  /** A revoked certificate is still at a destination that can remove nothing. */
+  async deliveryLeft(
+    tx: Tx,
+    certificate: Certificate,
+    { id, destinationId }: { id: number; destinationId: number },
+  ): Promise<void> {
+    await this.tell(tx, certificate, 'delivery.left', `delivery.left:${id}`, { destinationIds: [destinationId] });
+  }
+
   private async tell(
     tx: Tx,
     certificate: Certificate,

@@ -19,15 +19,42 @@ const timeoutMs = 30_000;
 /** Reasons that do not wait until a certificate is served no more. */
 const compromised: ReadonlySet<RevokeRequest['crlReason']> = new Set(['keyCompromise', 'cACompromise', 'aACompromise']);
 
-/** Who has to know of a revocation. */
+/** A revocation as it is written on the row. `reason` is a CRLReason code. */
+export interface Revoked {
+  reason: number;
+  comments: string | null;
+  at: Date;
+}
+
+/** What a revocation means, also of one that happened elsewhere and of which an import tells. */
 @Injectable()
 export class RevokeConsequences {
   constructor(
-    readonly deploying: Deploying,
-    readonly succession: Succession,
-    readonly notices: Notices,
-    readonly audit: Audit,
+    private readonly certificates: CertificateRepository,
+    private readonly deploying: Deploying,
+    private readonly succession: Succession,
   ) {}
+
+  /** Marks it as revoked and has it leave every place; what it was to replace is in force again. */
+  async revoke(tx: Tx, id: number, { reason, comments, at }: Revoked): Promise<Certificate> {
+    const revoked = await this.certificates.change(tx, id, (certificate) => {
+      certificate.revoke(reason, comments, at);
+      return certificate;
+    });
+    await this.succession.fellThrough(tx, revoked);
+    await this.deploying.withdraw(tx, id);
+    return revoked;
+  }
+
+  /** Cancels a request: nothing of it will be delivered. */
+  async cancel(tx: Tx, id: number): Promise<void> {
+    const cancelled = await this.certificates.change(tx, id, (certificate) => {
+      certificate.cancel();
+      return certificate;
+    });
+    await this.deploying.stopOf(tx, id);
+    await this.succession.fellThrough(tx, cancelled);
+  }
 }
 
 /** What is written down of a revocation. */
@@ -36,19 +63,15 @@ export class RevokeRecord {
   constructor(
     private readonly db: Database,
     private readonly clock: Clock,
-    private readonly certificates: CertificateRepository,
     private readonly consequences: RevokeConsequences,
+    private readonly notices: Notices,
+    private readonly audit: Audit,
   ) {}
 
   async cancelled(actor: Actor, id: number, note?: string): Promise<void> {
     await this.db.write(async (tx) => {
-      const cancelled = await this.certificates.change(tx, id, (certificate) => {
-        certificate.cancel();
-        return certificate;
-      });
-      await this.consequences.deploying.stopOf(tx, id);
-      await this.consequences.succession.fellThrough(tx, cancelled);
-      await this.consequences.audit.record(tx, actor, {
+      await this.consequences.cancel(tx, id);
+      await this.audit.record(tx, actor, {
         action: 'certificate.cancelled',
         targetType: 'certificate',
         targetId: id,
@@ -65,17 +88,13 @@ export class RevokeRecord {
   }
 
   private async revokedOne(tx: Tx, actor: Actor, id: number, { crlReason, comments }: RevokeRequest): Promise<void> {
-    const { deploying, succession, notices, audit } = this.consequences;
-    const revoked = await this.certificates.change(tx, id, (certificate) => {
-      certificate.revoke(crlReasons[crlReason], comments ?? null, this.clock.now());
-      return certificate;
+    const revoked = await this.consequences.revoke(tx, id, {
+      reason: crlReasons[crlReason],
+      comments: comments ?? null,
+      at: this.clock.now(),
     });
-    await deploying.stopOf(tx, id);
-    await succession.fellThrough(tx, revoked);
-    // What has come back stands in its place by now; nothing but the revoked certificate itself is taken away.
-    await deploying.withdraw(tx, id);
-    await notices.revoked(tx, revoked);
-    await audit.record(tx, actor, {
+    await this.notices.revoked(tx, revoked);
+    await this.audit.record(tx, actor, {
       action: 'certificate.revoked',
       targetType: 'certificate',
       targetId: id,

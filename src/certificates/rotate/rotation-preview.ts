@@ -37,7 +37,7 @@ export class RotationPreview {
     const deliveries = await this.deliveries.of(this.db.single, certificate.id);
     return Promise.all(
       deliveries
-        .filter(({ state }) => state !== 'removing' && state !== 'removed')
+        .filter(({ state }) => !['removing', 'removed', 'left'].includes(state))
         .map(async ({ destinationId, state, location }) => ({
           ...(await this.places.at(this.db.single, certificate, destinationId)),
           ...(location && { location }),
