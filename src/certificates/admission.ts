@@ -1,16 +1,18 @@
 import { Injectable } from '@nestjs/common';
-import type { LoadedAuthority } from '../authorities/authorities.js';
+import { Authorities, type LoadedAuthority } from '../authorities/authorities.js';
 import { type Claimant, DomainPolicy } from '../domains/domain-policy.js';
 import { parseCertificate } from '../pki/certificate.js';
 import { encodeSubject } from '../pki/names.js';
 import { PkiError } from '../pki/pki-error.js';
+import { PluginError } from '../plugin-api/errors.js';
 import { Database } from '../platform/db/database.js';
-import type { Actor } from '../platform/http/actor.js';
+import { type Actor, systemActor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import { AccountRepository } from '../roles/account.repository.js';
 import { isAdmin } from '../roles/permission.js';
+import { isReserved } from '../roles/role-name.js';
 import { RoleRepository } from '../roles/role.repository.js';
-import type { Certificate } from './certificate.entity.js';
+import { type Certificate, ownerVouches } from './certificate.entity.js';
 import { unrequestableUsage } from './issue/extensions.schema.js';
 import { loadTerms, type TermsWithoutDates } from './terms.js';
 
@@ -22,6 +24,7 @@ export class Admission {
     private readonly policy: DomainPolicy,
     private readonly accounts: AccountRepository,
     private readonly roles: RoleRepository,
+    private readonly authorities: Authorities,
   ) {}
 
   /** The terms, marked when the actor's rights alone make them possible. Throws Problem `forbidden`. */
@@ -37,15 +40,45 @@ export class Admission {
 
   /**
    * The terms of the old certificate, for its renewal. A person renews by their own rights. The program renews by those
-   * of the certificate's people: the roles of who made it, as long as that account is active, and the owner's role
-   * where that vouches for it; nobody's rights are borrowed by naming them. What a privileged person had certified
-   * stays possible. Throws Problem `forbidden` when the names have become forbidden, or when it came with a usage that
-   * nobody gets by asking: then it is for a privileged person to renew it.
+   * of the certificate's people: the roles of who made it, as long as that account is active, and the role that vouches
+   * for it; nobody's rights are borrowed by naming them. What a privileged person had certified stays possible. Throws
+   * Problem `forbidden` when the names have become forbidden, or when it came with a usage that nobody gets by asking:
+   * then it is for a privileged person to renew it. A refusal to the program says by whose rights it was asked.
    */
   async ofRenewal(actor: Actor, old: Certificate, authority: LoadedAuthority): Promise<TermsWithoutDates> {
     const terms = withOwnName(loadTerms(old.terms), old);
     if (terms.beyondPolicy) return terms;
-    const claimant = actor.userId === 0 ? await this.peopleOf(old) : actor;
+    if (actor.userId !== 0) return this.renewable(actor, terms, authority);
+    const { claimant, words } = await this.peopleOf(old);
+    try {
+      return await this.renewable(claimant, terms, authority);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.code !== 'forbidden') throw error;
+      throw new Problem('forbidden', `${error.detail} ${words}`);
+    }
+  }
+
+  /** Whether the program could renew this certificate now, and by whose rights. */
+  async outlook(old: Certificate): Promise<{ allowed: boolean; text: string }> {
+    const { authorityId } = old;
+    if (authorityId === null) return { allowed: false, text: 'No authority is known that could issue it again.' };
+    try {
+      await this.ofRenewal(systemActor('plan'), old, await this.authorities.get(authorityId));
+      const text = loadTerms(old.terms).beyondPolicy
+        ? 'A privileged person had its names certified; that stays possible.'
+        : (await this.peopleOf(old)).words;
+      return { allowed: true, text };
+    } catch (error) {
+      if (error instanceof Problem || error instanceof PluginError) return { allowed: false, text: error.detail };
+      throw error;
+    }
+  }
+
+  private async renewable(
+    claimant: Claimant,
+    terms: TermsWithoutDates,
+    authority: LoadedAuthority,
+  ): Promise<TermsWithoutDates> {
     const usage = unrequestableUsage(terms.extendedKeyUsage);
     if (usage === undefined) return this.ofNew(claimant, terms, authority);
     if (!isAdmin(claimant))
@@ -56,13 +89,28 @@ export class Admission {
     return { ...terms, beyondPolicy: true };
   }
 
-  private async peopleOf({ owner, ownerVouches, creatorId }: Certificate): Promise<Claimant> {
+  /** Whose rights renew a certificate, and the same in words. */
+  private async peopleOf(old: Certificate): Promise<{ claimant: Claimant; words: string }> {
+    const { id, owner, vouchingRole, creatorId } = old;
     const tx = this.db.single;
     const creator = creatorId === null ? null : await this.accounts.find(tx, creatorId);
-    const owners = ownerVouches ? await this.roles.known(tx, [owner]) : [];
+    // A reserved name in an owner field (from an old import) lends nothing.
+    const vouching =
+      vouchingRole === null || isReserved(vouchingRole) ? [] : await this.roles.known(tx, [vouchingRole]);
+    const people = [
+      ...(vouchingRole === null ? [] : [`the role ${vouchingRole}${vouching.length > 0 ? '' : ' (which is gone)'}`]),
+      ...(creator ? [`its creator ${creator.username}${creator.active ? '' : ' (whose account is closed)'}`] : []),
+    ];
+    const acceptance = ownerVouches(old)
+      ? ''
+      : ` A holder of the role ${owner} can accept it, so that it renews by the rights of that role: ` +
+        `POST /certificates/${id}/accept.`;
     return {
-      userId: 0,
-      roles: [...owners.map((role) => ({ ...role, permissions: [] })), ...(creator?.active ? creator.roles : [])],
+      claimant: {
+        userId: 0,
+        roles: [...vouching.map((role) => ({ ...role, permissions: [] })), ...(creator?.active ? creator.roles : [])],
+      },
+      words: `It renews by the rights of ${people.join(' and of ') || 'nobody'}.${acceptance}`,
     };
   }
 }

@@ -34,6 +34,11 @@ export interface Failure {
   retryAfterS?: number;
 }
 
+/** True where it renews by the rights of its owner's role. */
+export function ownerVouches({ owner, vouchingRole }: Pick<Certificate, 'owner' | 'vouchingRole'>): boolean {
+  return vouchingRole?.toLowerCase() === owner.toLowerCase();
+}
+
 /** One certificate from its request to its end. The only place where its state changes. */
 @Entity('certificate')
 export class Certificate {
@@ -71,10 +76,10 @@ export class Certificate {
   @Column('boolean') rotation: boolean;
   @Column('integer') rotationPolicyId: number;
   /**
-   * Whoever asked for it held the owner's role, or it was handed over to its owner: then it renews by the owner's
-   * rights too.
+   * The name of the role by whose rights on names it renews, beside those of its creator: the owner's where a holder
+   * asked for it or accepted it, else a former owner's; null for none.
    */
-  @Column('boolean') ownerVouches: boolean;
+  @Column('text', { nullable: true }) vouchingRole: string | null;
   @Column('integer', { nullable: true }) renewsId: number | null;
   @Column('text', { nullable: true }) requestKey: string | null;
   /** Of the request that came with the key: another request under the same key is a mistake of the client. */
@@ -229,6 +234,12 @@ export class Certificate {
     this.renewalAttempts += 1;
     this.renewalFault = failure.fault;
     this.renewalDetail = failure.detail;
+  }
+
+  /** Another role vouches for its names from now on: what stood in the way of its renewal is tried anew. */
+  vouch(role: string): void {
+    this.vouchingRole = role;
+    this.recordRenewed();
   }
 
   /**

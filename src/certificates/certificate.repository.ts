@@ -29,7 +29,7 @@ export type NewRow = Pick<
   | 'notify'
   | 'rotation'
   | 'rotationPolicyId'
-  | 'ownerVouches'
+  | 'vouchingRole'
   | 'createdAt'
 > &
   Partial<Omit<Certificate, 'id'>>;
@@ -92,7 +92,7 @@ const columns = [
   'notify',
   'rotation',
   'rotationPolicyId',
-  'ownerVouches',
+  'vouchingRole',
   'renewsId',
   'requestKey',
   'requestSha256',

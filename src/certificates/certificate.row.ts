@@ -51,6 +51,7 @@ export interface CertificateRow extends Named {
   renewalAttempts: number;
   renewalFault: string | null;
   renewalDetail: string | null;
+  vouchingRole: string | null;
   nextRenewalAt: Date | null;
   nextNoticeAt: Date | null;
   revokedAt: Date | null;
@@ -101,7 +102,7 @@ const columns = `
   c.external_id as "externalId", c.attempts, c.answered_at as "answeredAt", c.fault, c.fault_detail as "faultDetail",
   c.next_attempt_at as "nextAttemptAt",
   c.renewal_reason as "renewalReason", c.renewal_attempts as "renewalAttempts", c.renewal_fault as "renewalFault",
-  c.renewal_detail as "renewalDetail", c.next_renewal_at as "nextRenewalAt", c.next_notice_at as "nextNoticeAt",
+  c.renewal_detail as "renewalDetail", c.vouching_role as "vouchingRole", c.next_renewal_at as "nextRenewalAt", c.next_notice_at as "nextNoticeAt",
   c.revoked_at as "revokedAt", c.revocation_reason as "revocationReason", c.superseded_at as "supersededAt",
   c.awaits_deployment as "awaitsDeployment", c.deleted_at as "deletedAt",
   c.created_at as "createdAt", now() as "readAt", c.creator_id as "creatorId",

@@ -4,7 +4,7 @@ import { instant, instantOrNull, InstantOut } from '../platform/http/instant.js'
 import { endpointNameView, EndpointNameView } from '../sources/source.schema.js';
 import { sansAsLemur, usagesAsLemur } from './issue/extensions.schema.js';
 import type { CertificateRow } from './certificate.row.js';
-import { certificateStates } from './certificate.entity.js';
+import { certificateStates, ownerVouches } from './certificate.entity.js';
 
 const Linked = z.object({
   id: z.int(),
@@ -122,6 +122,15 @@ export const CertificateView = z
         attempts: z.int(),
         fault: z.string().nullable(),
         detail: z.string().nullable(),
+        vouchingRole: z
+          .string()
+          .nullable()
+          .meta({ description: 'The role by whose rights on names it renews, beside those of its creator.' }),
+        ownerVouches: z.boolean().meta({
+          description:
+            "False: that is not the owner's role. A holder of the owner's role changes that by " +
+            '`POST /certificates/{id}/accept`.',
+        }),
       })
       .meta({ description: 'When it renews by itself and why, or why not.' }),
     order: z
@@ -240,6 +249,8 @@ function moments(row: CertificateRow) {
       attempts: row.renewalAttempts,
       fault: row.renewalFault,
       detail: row.renewalDetail,
+      vouchingRole: row.vouchingRole,
+      ownerVouches: ownerVouches(row),
     },
     order: unfinished
       ? {

@@ -93,6 +93,7 @@ import { RotationPreview } from './rotate/rotation-preview.js';
 import { RotationSweep, SweptRepositories } from './rotate/rotation.sweep.js';
 import { Standing } from './standing.js';
 import { Succession } from './succession.js';
+import { AcceptService } from './update/accept.service.js';
 import { Relinking } from './update/relinking.js';
 import { UpdateController } from './update/update.controller.js';
 import { UpdateRights } from './update/update-rights.js';
@@ -168,6 +169,7 @@ import { VisualizeService } from './visualize/visualize.service.js';
     UploadStore,
     UploadAuthority,
     UpdateService,
+    AcceptService,
     UpdateChanges,
     UpdateLookup,
     UpdateRights,

@@ -92,15 +92,16 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
 function custodyOf(read: ReadCertificate, context: RowContext, rotationPolicyId: number): Custody {
   const { row } = read;
   const { users, authorities } = context.places;
+  const owner = (row.owner ?? '').trim().toLowerCase();
   return {
-    owner: (row.owner ?? '').trim().toLowerCase(),
+    owner,
     description: row.description,
     creatorId: users.get(row.userId ?? 0) ?? null,
     authorityId: authorities.get(row.authorityId ?? 0) ?? null,
     notify: notifyOf(read, context),
     rotation: row.rotation === true,
     rotationPolicyId,
-    ownerVouches: true,
+    vouchingRole: owner,
     renewsId: null,
     requestKey: null,
     requestSha256: null,

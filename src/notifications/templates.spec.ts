@@ -38,6 +38,12 @@ const messages: { [E in NoticeEvent]: NoticeData[E] } = {
     comments: 'Laptop lost',
     revokedAt: now,
   },
+  'certificate.handed-over': {
+    ...setting,
+    certificate: before,
+    formerOwner: 'former@example.org',
+    vouchingRole: 'former@example.org',
+  },
   'delivery.failing': {
     ...setting,
     certificate: after,
@@ -82,6 +88,15 @@ describe('render', () => {
       'certificate.revoked',
       'www.example.org: revoked',
       ['Revoked: 2026-03-01 12:00 UTC', 'Reason: keyCompromise', 'Comments: Laptop lost'],
+    ],
+    [
+      'certificate.handed-over',
+      'www.example.org: handed over to you',
+      [
+        'Until now it belonged to former@example.org.',
+        'by the rights of former@example.org and of its creator',
+        'send POST https://pki.example.org/api/1/certificates/7/accept. Any holder of the role web@example.org',
+      ],
     ],
     [
       'delivery.failing',

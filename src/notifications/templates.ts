@@ -19,8 +19,8 @@ export interface AuthorityFacts {
   notAfter: Date;
 }
 
-/** When it renews by itself; null with the reason why it does not. */
-export type RenewalOutlook = { renewsAt: Date } | { renewsAt: null; reason: string };
+/** When it renews by itself, and what stood in the way so far; null with the reason why it does not. */
+export type RenewalOutlook = { renewsAt: Date; failure?: string } | { renewsAt: null; reason: string };
 
 /** What every message needs besides its facts. `publicUrl` has no slash at its end. */
 interface Setting {
@@ -59,6 +59,12 @@ export interface NoticeData {
     reason: string;
     comments: string | null;
     revokedAt: Date;
+  };
+  /** `vouchingRole`: the role by whose rights on names it renews until the new owner accepts; null for none. */
+  'certificate.handed-over': Setting & {
+    certificate: CertificateFacts;
+    formerOwner: string;
+    vouchingRole: string | null;
   };
   'delivery.failing': Setting & {
     certificate: CertificateFacts;
@@ -145,6 +151,19 @@ const writers: Writers = {
     ],
   }),
 
+  'certificate.handed-over': ({ certificate, formerOwner, vouchingRole, ...setting }) => ({
+    subject: `${certificate.commonName}: handed over to you`,
+    heading: 'A certificate was handed over to you',
+    paragraphs: [
+      `Until now it belonged to ${formerOwner}. It goes on renewing by the rights ` +
+        `${vouchingRole === null ? 'of its creator' : `of ${vouchingRole} and of its creator`}, and stops when these ` +
+        'no longer cover its names.',
+      `To accept it, so that it renews by your rights: send POST ${setting.publicUrl}/api/1/certificates/` +
+        `${certificate.id}/accept. Any holder of the role ${certificate.owner} can do so.`,
+    ],
+    cards: [card(certificate, setting, [end(certificate.notAfter, setting.now)])],
+  }),
+
   'delivery.failing': ({ certificate, destination, removal, reason, attempts, nextAttemptAt, ...setting }) => ({
     subject: `${certificate.commonName}: ${removal ? 'removal from' : 'delivery to'} ${destination} fails`,
     heading: removal ? 'A certificate cannot be removed' : 'A certificate cannot be delivered',
@@ -220,7 +239,9 @@ function utc(date: Date): string {
 }
 
 function outlook(renewal: RenewalOutlook): string {
-  return renewal.renewsAt ? `by itself on ${utc(renewal.renewsAt)}` : `not by itself (${renewal.reason})`;
+  if (renewal.renewsAt === null) return `not by itself (${renewal.reason})`;
+  const failure = renewal.failure === undefined ? '' : `; the last attempt failed (${renewal.failure})`;
+  return `by itself on ${utc(renewal.renewsAt)}${failure}`;
 }
 
 function attempt(nextAttemptAt: Date | null, now: Date): string {

@@ -189,6 +189,11 @@ export function mayMakeAuthorityFor(actor: Holder, owner: string): boolean {
   return isAdmin(actor) || (!isReadOnly(actor) && holdsOwnerRole(actor, { owner }));
 }
 
+/** May lend a role's rights on names to a certificate: admin, and who holds the role. */
+export function mayVouchFor(actor: Holder, roleName: string): boolean {
+  return isAdmin(actor) || (!isReadOnly(actor) && holdsOwnerRole(actor, { owner: roleName }));
+}
+
 /** May have anything delivered anywhere, keys too: admin and operator, unless an API key leaves `key:read` out. */
 export function mayDeliverAnything(actor: KeyHolder): boolean {
   return actor.permissions.has('key:read') && (isAdmin(actor) || (!isReadOnly(actor) && holds(actor, 'operator')));

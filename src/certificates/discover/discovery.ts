@@ -103,7 +103,7 @@ export class Discovery {
       notify: true,
       rotation: false,
       rotationPolicyId: relations.policy.id,
-      ownerVouches: false,
+      vouchingRole: null,
       renewsId: null,
       requestKey: null,
       requestSha256: null,

@@ -6,7 +6,7 @@ import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
 import { wordsOf } from '../../platform/http/reference.js';
-import { holds, mayDeliverAnything, mayIssueFrom } from '../../roles/permission.js';
+import { mayDeliverAnything, mayIssueFrom, mayVouchFor } from '../../roles/permission.js';
 import { Admission } from '../admission.js';
 import { CertificateRepository, type NewRow } from '../certificate.repository.js';
 import { CertificateStore, type Stored } from '../issue/certificate-store.js';
@@ -126,7 +126,7 @@ export class UploadService {
       notify: request.notify ?? request.active ?? true,
       rotation: request.rotation ?? request.rotationPolicy !== undefined,
       rotationPolicyId: policy.id,
-      ownerVouches: holds(actor, request.owner),
+      vouchingRole: mayVouchFor(actor, request.owner) ? request.owner : null,
       renewsId: null,
       requestKey: null,
       requestSha256: null,

@@ -8,7 +8,7 @@ import { Database, type Tx, violatedConstraint } from '../../platform/db/databas
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
 import { wordsOf } from '../../platform/http/reference.js';
-import { holds, mayIssueFrom } from '../../roles/permission.js';
+import { mayIssueFrom, mayVouchFor } from '../../roles/permission.js';
 import { Admission } from '../admission.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import type { CertificateRow } from '../certificate.row.js';
@@ -86,7 +86,7 @@ export class IssuePlanning {
       notify: request.notify ?? request.active ?? true,
       rotation: request.rotation ?? request.rotationPolicy !== undefined,
       rotationPolicyId: relations.policy.id,
-      ownerVouches: holds(actor, request.owner),
+      vouchingRole: mayVouchFor(actor, request.owner) ? request.owner : null,
       renewsId: null,
       requestKey: mark?.key ?? null,
       requestSha256: mark?.sha256 ?? null,

@@ -20,7 +20,8 @@ export interface Custody {
   notify: boolean;
   rotation: boolean;
   rotationPolicyId: number;
-  ownerVouches: boolean;
+  /** As in the entity. */
+  vouchingRole: string | null;
   renewsId: number | null;
   requestKey: string | null;
   requestSha256: string | null;

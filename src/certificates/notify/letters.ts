@@ -61,6 +61,13 @@ export class Letters {
         reason: reasonText(certificate.revocationReason),
         revokedAt: certificate.revokedAt ?? this.clock.now(),
       }),
+    'certificate.handed-over': async ({ data }, certificate) =>
+      this.written('certificate.handed-over', {
+        ...this.setting(),
+        certificate: factsOf(certificate),
+        formerOwner: String(data.formerOwner),
+        vouchingRole: certificate.vouchingRole,
+      }),
     'delivery.failing': async (notice, certificate) => {
       const delivery = await this.sources.db.single.findOneByOrFail(Delivery, { id: Number(notice.data.deliveryId) });
       const { label } = await this.sources.destinations.get(this.sources.db.single, delivery.destinationId);
@@ -118,7 +125,10 @@ export class Letters {
 
   private async outlook(certificate: Certificate): Promise<RenewalOutlook> {
     const plan = await this.sources.planning.renewalPlan(this.sources.db.single, certificate);
-    return plan.at === null ? { renewsAt: null, reason: plan.text } : { renewsAt: plan.at };
+    if (plan.at === null) return { renewsAt: null, reason: plan.text };
+    const { renewalAttempts, renewalDetail, nextRenewalAt } = certificate;
+    if (renewalAttempts === 0 || renewalDetail === null) return { renewsAt: plan.at };
+    return { renewsAt: nextRenewalAt ?? plan.at, failure: renewalDetail };
   }
 
   /** Of its renewal, or of the request for its successor when that is under way. */

@@ -9,6 +9,7 @@ export const noticeEvents = [
   'certificate.rotation-failed',
   'certificate.no-destination',
   'certificate.revoked',
+  'certificate.handed-over',
   'delivery.failing',
   'delivery.left',
 ] as const;

@@ -50,6 +50,13 @@ export class Notices {
     await this.tell(tx, certificate, 'certificate.revoked', `certificate.revoked:${certificate.id}`, {});
   }
 
+  /** It has come to an owner whose role nobody there has lent to it yet; told once a day at most. */
+  async handedOver(tx: Tx, certificate: Certificate, formerOwner: string): Promise<void> {
+    const { id, owner } = certificate;
+    const key = `certificate.handed-over:${id}:${owner}:${this.clock.now().toISOString().slice(0, 10)}`;
+    await this.tell(tx, certificate, 'certificate.handed-over', key, { formerOwner });
+  }
+
   async deliveryFailing(tx: Tx, certificate: Certificate, delivery: { id: number }): Promise<void> {
     const key = `delivery.failing:${delivery.id}:${this.clock.now().toISOString().slice(0, 10)}`;
     await this.tell(tx, certificate, 'delivery.failing', key, { deliveryId: delivery.id });

@@ -7,7 +7,7 @@ import { Senders } from '../../notifications/senders.js';
 import type { NotificationMessage } from '../../plugin-api/plugin.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
-import type { Certificate } from '../certificate.entity.js';
+import { type Certificate, ownerVouches } from '../certificate.entity.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
 import { certificatesOf, failingOf, Letters } from './letters.js';
 import type { Notice } from './notice.entity.js';
@@ -41,6 +41,7 @@ export class NoticePost {
       const certificate = certificates.get(certificateId);
       if (event === 'delivery.failing') return failing.has(Number(data.deliveryId));
       if (event === 'certificate.expiring') return certificate?.watched ?? false;
+      if (event === 'certificate.handed-over') return certificate !== undefined && !ownerVouches(certificate);
       return (
         event !== 'certificate.rotation-failed' || (certificate?.state === 'issued' && certificate.renewalAttempts > 0)
       );

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AuthorityRepository } from '../../authorities/authority.repository.js';
 import { Database } from '../../platform/db/database.js';
 import { instantOrNull } from '../../platform/http/instant.js';
+import { Admission } from '../admission.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Planning } from '../planning.js';
 import type { PlanView } from './rotate.schema.js';
@@ -16,6 +17,7 @@ export class PlanService {
     private readonly authorities: AuthorityRepository,
     private readonly planning: Planning,
     private readonly preview: RotationPreview,
+    private readonly admission: Admission,
   ) {}
 
   /** Throws Problem `not-found`. */
@@ -36,6 +38,7 @@ export class PlanService {
       attempts: certificate.renewalAttempts,
       fault: certificate.renewalFault,
       detail: certificate.renewalDetail,
+      rights: certificate.state === 'issued' ? await this.admission.outlook(certificate) : null,
       destinations: await this.preview.placesOf(successor ?? certificate),
     };
   }

@@ -208,8 +208,8 @@ export class Renewing {
 }
 
 /** What a successor has from its predecessor: who looks after it, and how. */
-function inherited({ owner, ownerVouches, notify, rotation, rotationPolicyId }: Certificate) {
-  return { owner, ownerVouches, notify, rotation, rotationPolicyId };
+function inherited({ owner, vouchingRole, notify, rotation, rotationPolicyId }: Certificate) {
+  return { owner, vouchingRole, notify, rotation, rotationPolicyId };
 }
 
 /** Throws Problem `conflict` when nobody here could issue it again. */

@@ -28,6 +28,9 @@ export const PlanView = z
     attempts: z.int().meta({ description: 'Renewals in a row that did not go through.' }),
     fault: z.string().nullable(),
     detail: z.string().nullable(),
+    rights: z.object({ allowed: z.boolean(), text: z.string() }).nullable().meta({
+      description: 'Whether its names may be renewed today, by whose rights, and why not; null where it ended.',
+    }),
     destinations: z
       .array(Place)
       .meta({ description: 'Where its successor goes; it is superseded once that has arrived at all of them.' }),

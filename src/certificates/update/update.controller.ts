@@ -3,6 +3,7 @@ import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, JsonBody, Summary } from '../../platform/http/contract.js';
 import { CertificateView } from '../certificate.view.js';
 import { CertificateReader } from '../list/certificate-reader.js';
+import { AcceptService } from './accept.service.js';
 import { DescriptionRequest, OwnerRequest, SwitchesRequest, UpdateRequest } from './update.schema.js';
 import { UpdateService } from './update.service.js';
 
@@ -10,6 +11,7 @@ import { UpdateService } from './update.service.js';
 export class UpdateController {
   constructor(
     private readonly updates: UpdateService,
+    private readonly acceptance: AcceptService,
     private readonly reader: CertificateReader,
   ) {}
 
@@ -45,11 +47,25 @@ export class UpdateController {
   @Requires('certificate:update')
   @Summary(
     'Give a certificate to another owner',
-    "The former owner's role and default notifications make room for the new owner's.",
+    "The former owner's role and default notifications make room for the new owner's. Unless you hold the new " +
+      "owner's role, it goes on renewing by the rights that it had, and the new owner is asked by mail to accept it.",
   )
   @Answers(200, CertificateView)
   owner(@Who() actor: Actor, @Id() id: number, @JsonBody(OwnerRequest) body: OwnerRequest): Promise<CertificateView> {
     return this.change(actor, id, body);
+  }
+
+  @Post(':id/accept')
+  @Requires('certificate:update')
+  @Summary(
+    'Accept a certificate for its owner',
+    "For a holder of the owner's role, after somebody else named that owner: it renews by the rights of that role " +
+      'from now on. Until then it renews by those that it had before.',
+  )
+  @Answers(200, CertificateView)
+  async accept(@Who() actor: Actor, @Id() id: number): Promise<CertificateView> {
+    await this.acceptance.accept(actor, id);
+    return this.reader.get(id);
   }
 
   @Put(':id/description')

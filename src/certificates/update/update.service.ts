@@ -3,10 +3,12 @@ import { Audit } from '../../audit/audit.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
-import type { Certificate } from '../certificate.entity.js';
+import { mayVouchFor } from '../../roles/permission.js';
+import { type Certificate, ownerVouches } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Places } from '../deploy/places.js';
 import { Coverage } from '../notify/coverage.js';
+import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import { Relinking, type Wishes } from './relinking.js';
@@ -20,6 +22,7 @@ export class UpdateChanges {
     private readonly relinking: Relinking,
     private readonly planning: Planning,
     private readonly coverage: Coverage,
+    private readonly notices: Notices,
     private readonly audit: Audit,
   ) {}
 
@@ -27,11 +30,12 @@ export class UpdateChanges {
   async apply(tx: Tx, actor: Actor, row: Certificate, wishes: Wishes): Promise<void> {
     const { request, found } = wishes;
     const before = pick(row);
-    this.assign(row, wishes);
+    this.assign(actor, row, wishes);
     await this.relinking.relink(tx, row, { ...wishes, formerOwner: before.owner === row.owner ? null : before.owner });
     if (request.notifications || row.owner !== before.owner || row.notify !== before.notify)
       await this.coverage.coverBare(tx, row);
     await this.planning.plan(tx, row);
+    if (row.owner !== before.owner && !ownerVouches(row)) await this.notices.handedOver(tx, row, before.owner);
     await this.audit.record(tx, actor, {
       action: 'certificate.updated',
       targetType: 'certificate',
@@ -47,9 +51,10 @@ export class UpdateChanges {
     });
   }
 
-  private assign(row: Certificate, { request, found }: Wishes): void {
+  private assign(actor: Actor, row: Certificate, { request, found }: Wishes): void {
     const { owner = row.owner } = request;
-    row.ownerVouches ||= owner !== row.owner;
+    // Nobody's rights are borrowed by naming them: until a holder accepts, it renews by those that it has.
+    if (owner !== row.owner && mayVouchFor(actor, owner)) row.vouch(owner);
     row.owner = owner;
     row.description = request.description === undefined ? row.description : request.description;
     // Clients send the whole object back, with both names of the switch: the one that was changed counts.
@@ -60,10 +65,10 @@ export class UpdateChanges {
   }
 }
 
-type Care = Pick<Certificate, 'owner' | 'description' | 'notify' | 'rotation' | 'rotationPolicyId'>;
+type Care = Pick<Certificate, 'owner' | 'vouchingRole' | 'description' | 'notify' | 'rotation' | 'rotationPolicyId'>;
 
-function pick({ owner, description, notify, rotation, rotationPolicyId }: Care): Care {
-  return { owner, description, notify, rotation, rotationPolicyId };
+function pick({ owner, vouchingRole, description, notify, rotation, rotationPolicyId }: Care): Care {
+  return { owner, vouchingRole, description, notify, rotation, rotationPolicyId };
 }
 
 /** Finds what a request names, for a certificate of this owner. Asks for no right. */

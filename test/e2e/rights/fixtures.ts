@@ -133,6 +133,13 @@ export class Fixtures {
     return id;
   }
 
+  /** A certificate that its owner has not accepted, as after a hand-over by someone without the owner's role. */
+  async handedOver(): Promise<number> {
+    const id = await this.certificate();
+    await this.program.database.source.query('update certificate set vouching_role = null where id = $1', [id]);
+    return id;
+  }
+
   /** A certificate that nobody here has issued. */
   foreignPem(): string {
     return this.elsewhere.issue(`${this.word()}.example.com`).chainPem.join('');

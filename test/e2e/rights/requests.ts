@@ -39,6 +39,7 @@ export const requests: Readonly<Record<string, Ask>> = {
     (f) => f.certificate(),
     () => ({ owner: team }),
   ),
+  'post /certificates/:id/accept': on((f) => f.handedOver()),
   'put /certificates/:id/description': on((f) => f.certificate(), changed),
   'put /certificates/:id/revoke': on(
     (f) => f.certificate(),

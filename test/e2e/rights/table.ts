@@ -40,6 +40,7 @@ POST   /certificates                      401       403       403       ok      
 GET    /certificates/:id                  401       ok        ok        ok        ok        ok        ok        ok
 PUT    /certificates/:id                  401       403       403       ok        403       403       ok        403
 DELETE /certificates/:id                  401       403       403       ok        403       403       ok        403
+POST   /certificates/:id/accept           401       403       403       ok        403       403       ok        403
 GET    /certificates/:id/authority        401       404       ok        ok        ok        404       ok        403
 GET    /certificates/:id/creator          401       ok        ok        ok        ok        ok        ok        ok
 PUT    /certificates/:id/deactivate       401       403       403       400       403       403       400       403
