@@ -4,6 +4,7 @@ import { type Claimant, DomainPolicy } from '../domains/domain-policy.js';
 import { parseCertificate } from '../pki/certificate.js';
 import { encodeSubject } from '../pki/names.js';
 import { PkiError } from '../pki/pki-error.js';
+import type { IssuerInLine } from '../domains/rule-book.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { Database } from '../platform/db/database.js';
 import { type Actor, systemActor } from '../platform/http/actor.js';
@@ -28,14 +29,10 @@ export class Admission {
   ) {}
 
   /** The terms, marked when the actor's rights alone make them possible. Throws Problem `forbidden`. */
-  async ofNew(
-    actor: Claimant,
-    terms: TermsWithoutDates,
-    { authority: { id, isPrivate }, above }: LoadedAuthority,
-  ): Promise<TermsWithoutDates> {
-    return (await this.policy.demand(actor, terms, { id, isPrivate, above }))
-      ? { ...terms, beyondPolicy: true }
-      : terms;
+  async ofNew(actor: Claimant, terms: TermsWithoutDates, loaded: LoadedAuthority): Promise<TermsWithoutDates> {
+    const judged = await this.byPolicy(actor, terms, loaded);
+    const isBeyond = await this.policy.demandHosts(actor, terms, inLine(loaded));
+    return isBeyond ? { ...judged, beyondPolicy: true } : judged;
   }
 
   /**
@@ -80,13 +77,21 @@ export class Admission {
     authority: LoadedAuthority,
   ): Promise<TermsWithoutDates> {
     const usage = unrequestableUsage(terms.extendedKeyUsage);
-    if (usage === undefined) return this.ofNew(claimant, terms, authority);
+    if (usage === undefined) return this.byPolicy(claimant, terms, authority);
     if (!isAdmin(claimant))
       throw new Problem(
         'forbidden',
         `Only an administrator has a certificate with the extended key usage ${usage} renewed.`,
       );
     return { ...terms, beyondPolicy: true };
+  }
+
+  private async byPolicy(
+    claimant: Claimant,
+    terms: TermsWithoutDates,
+    loaded: LoadedAuthority,
+  ): Promise<TermsWithoutDates> {
+    return (await this.policy.demand(claimant, terms, inLine(loaded))) ? { ...terms, beyondPolicy: true } : terms;
   }
 
   /** Whose rights renew a certificate, and the same in words. */
@@ -113,6 +118,10 @@ export class Admission {
       words: `It renews by the rights of ${people.join(' and of ') || 'nobody'}.${acceptance}`,
     };
   }
+}
+
+function inLine({ authority: { id, isPrivate }, above }: LoadedAuthority): IssuerInLine {
+  return { id, isPrivate, above };
 }
 
 /**

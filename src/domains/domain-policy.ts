@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type ClaimedName, claimedNames, type NameCarrier } from '../pki/claimed-names.js';
+import { type ClaimedName, claimedNames, type NameCarrier, urisWithoutHost } from '../pki/claimed-names.js';
 import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
@@ -60,6 +60,21 @@ export class DomainPolicy {
         );
     }
     return (sensitive ?? notAllowed ?? notGranted) !== null;
+  }
+
+  /**
+   * Demands that rules can judge every URI, or that the claimant is above them. A private authority that no rule names
+   * has nobody to judge. True when that took a right to go beyond the policy. Throws Problem `forbidden`.
+   */
+  async demandHosts(claimant: Claimant, carrier: NameCarrier, issuer: IssuerInLine): Promise<boolean> {
+    const [uri] = urisWithoutHost(carrier);
+    if (uri === undefined || !(await this.current()).judges(issuer)) return false;
+    if (mayUseAnyDomain(claimant)) return true;
+    throw new Problem(
+      'forbidden',
+      `The URI ${uri.slice(0, 200)} names no host that the rules on domains could judge. Contact an administrator to ` +
+        'issue the certificate.',
+    );
   }
 
   /** After a change in this process: the next request reads anew. */

@@ -47,6 +47,11 @@ export class RuleBook {
     );
   }
 
+  /** Whether names are judged at this authority: at a private one only where a rule names it. */
+  judges({ id, isPrivate }: Issuer): boolean {
+    return !isPrivate || this.rules.some(({ authorityId }) => authorityId === id);
+  }
+
   /** A name outside the allow-list of the whole installation. */
   firstNotAllowed(names: readonly ClaimedName[], { isPrivate }: Issuer): ClaimedName | null {
     return isPrivate || this.allowed.length === 0 ? null : outside(this.allowed, names);

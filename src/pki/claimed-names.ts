@@ -22,8 +22,8 @@ const nameAttributes: ReadonlySet<string> = new Set(['2.5.4.3', '1.2.840.113549.
 
 /**
  * Every name that the certificate would carry, each spelling once: SANs first, then the common names of the DN, of
- * which a CSR can have several. Left out is what names no host: a common name with spaces inside, a URI without a host,
- * a registered id.
+ * which a CSR can have several. Left out is what names no host: a common name with spaces inside, a URI without a host
+ * (see `urisWithoutHost`), a registered id.
  */
 export function claimedNames({ subject, subjectDer, subjectAltNames }: NameCarrier): ClaimedName[] {
   const commonNames = subjectDer
@@ -44,15 +44,60 @@ function fromSan({ type, value }: SubjectAltName): ClaimedName[] {
 }
 
 /**
- * Where a backslash stands some clients end the host, and others read on (RFC 3986 §3.2): it claims the names that
- * either sees.
+ * The URIs from which no host can be read, such as `urn:uuid:…` or `tel:…`: no rule on names can judge what they stand
+ * for.
  */
+export function urisWithoutHost({ subjectAltNames }: Pick<NameCarrier, 'subjectAltNames'>): string[] {
+  return subjectAltNames
+    .filter(({ type, value }) => type === 'uri' && fromUri(value).length === 0)
+    .map(({ value }) => value);
+}
+
+/** Every host that some client reads out of the URI. */
 function fromUri(value: string): ClaimedName[] {
+  return [...authorityHosts(value), ...opaqueHosts(value)].flatMap((host) => hostOrIp(value, host));
+}
+
+/**
+ * The host behind `//`. Where a backslash stands some clients end the host, and others read on (RFC 3986 §3.2): both
+ * count.
+ */
+function authorityHosts(value: string): string[] {
   const readings = new Set([value, value.replaceAll('\\', '%5C')]);
   return [...readings]
     .filter((uri) => URL.canParse(uri))
-    .flatMap((uri) => hostOrIp(value, decoded(new URL(uri).hostname).replace(/^\[|\]$/g, '')));
+    .map((uri) => decoded(new URL(uri).hostname).replace(/^\[|\]$/g, ''));
 }
+
+/** Schemes whose first part is a host or an address with one (RFC 3261, 3859, 3860, 5122, 6068, 7565). */
+const hostFirst: ReadonlySet<string> = new Set(['sip', 'sips', 'xmpp', 'im', 'pres', 'mailto', 'acct']);
+
+/**
+ * The hosts of a URI that does not have them behind `//`: what stands behind an `@`, an address in brackets, and every
+ * part that has the form of a domain or of an address. Behind `sip:` and its like the first part is a host whatever its
+ * form (RFC 5922 §7.1).
+ */
+function opaqueHosts(value: string): string[] {
+  const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(value) ?? [];
+  const isHostFirst = hostFirst.has(scheme.toLowerCase());
+  if (!isHostFirst && /^\/\/[^/]/.test(rest)) return [];
+  const text = decoded(rest);
+  const parts = text
+    .replace(/\[[^\]]*\]/g, ' ')
+    .split(/[^\p{L}\p{M}\p{N}@._*-]+/u)
+    .filter((part) => part !== '');
+  return [
+    ...[...text.matchAll(/\[([^\]]*)\]/g)].map(([, address = '']) => address),
+    ...parts.flatMap((part, i) => {
+      const [first = '', ...behindAt] = part.split('@');
+      const isHost = behindAt.length === 0 && ((isHostFirst && i === 0) || isIP(part) !== 0 || domain.test(part));
+      return isHost ? [first] : behindAt;
+    }),
+  ];
+}
+
+/** Two labels or more, of which the last is no number. */
+const domain = /^[^.@]+(\.[^.@]+)*\.(?!\d+\.?$)[^.@]+\.?$/;
 
 /** Hosts of schemes that URL does not know keep their percent signs. */
 function decoded(host: string): string {
@@ -68,6 +113,10 @@ function fromCommonName(commonName: string): ClaimedName[] {
   const text = commonName.trim();
   if (/\s/.test(text)) return [];
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return fromUri(text);
+  return [...(/^[a-z][a-z0-9+-]*:/i.test(text) ? fromUri(text) : []), ...ownHost(commonName, text)];
+}
+
+function ownHost(commonName: string, text: string): ClaimedName[] {
   return hostOrIp(commonName, text.slice(text.lastIndexOf('@') + 1));
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ClaimedName, claimedNames } from './claimed-names.js';
+import { type ClaimedName, claimedNames, urisWithoutHost } from './claimed-names.js';
 import { encodeSubject } from './names.js';
 import * as der from './der/writer.js';
 import { parseNamePattern } from './name-pattern.js';
@@ -110,6 +110,7 @@ describe('the names that a certificate claims', () => {
       'joe@example.com',
       'https://www.example.com/x',
       'www.exa\u200bmple.com',
+      'sip:joe@www.example.com',
     ].map((cn) => claim(cn).host);
     expect(hosts).toEqual([
       'www.example.com',
@@ -117,6 +118,7 @@ describe('the names that a certificate claims', () => {
       'www.example.com',
       'web_1.example.com',
       'example.com',
+      'www.example.com',
       'www.example.com',
       'www.example.com',
     ]);
@@ -131,6 +133,40 @@ describe('the names that a certificate claims', () => {
       { text: value, host: 'evil.org' },
       { text: commonName, host: 'a.example.com' },
     ]);
+  });
+
+  it.each<[string, string[]]>([
+    ['sip:victim.example', ['victim.example']],
+    ['sip:alice@victim.example', ['victim.example']],
+    ['SIP:alice:secret@Victim.example:5061;transport=tls', ['alice', 'victim.example']],
+    ['sips:intranet', ['intranet']],
+    ['sip:alice@192.0.2.7', ['192.0.2.7']],
+    ['sip:alice@[2001:db8::7]:5061', ['2001:db8::7']],
+    ['sip:victim.example;a@ok.example', ['victim.example', 'ok.example']],
+    ['sip:alice%40victim%2eexample', ['victim.example']],
+    ['sip:alice@ok.example;maddr=victim.example', ['ok.example', 'victim.example']],
+    ['xmpp:romeo@victim.example/phone', ['victim.example']],
+    ['xmpp://guest@ok.example/support@victim.example', ['ok.example', 'victim.example']],
+    ['acct:alice.b@victim.example', ['victim.example']],
+    ['mailto:a@ok.example,b@victim.example?cc=c@third.example', ['ok.example', 'victim.example', 'third.example']],
+    ['im:alice@victim.example', ['victim.example']],
+    ['urn:victim.example:service', ['victim.example']],
+    ['urn:x:_sip._tcp.victim.example', ['_sip._tcp.victim.example']],
+    ['made-up:alice@victim.example', ['victim.example']],
+    ['made-up:victim.example', ['victim.example']],
+    ['https:victim.example', ['victim.example']],
+    ['https:///victim.example/', ['victim.example']],
+    ['made-up:///victim.example', ['victim.example']],
+    ['https://victim.example/a.file?b@other.example', ['victim.example']],
+    ['urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6', []],
+    ['urn:ietf:params:1.2', []],
+    ['tel:+41-44-000', []],
+    ['made-up:one', []],
+  ])('are the hosts that a client can read out of %s: %j', (value, hosts) => {
+    const carrier = { subject: {}, subjectAltNames: [{ type: 'uri' as const, value }] };
+    const claimed = claimedNames(carrier).map(({ host, ip }) => host ?? ip);
+    expect([...claimed].sort()).toEqual([...hosts].sort());
+    expect(urisWithoutHost(carrier)).toEqual(hosts.length === 0 ? [value] : []);
   });
 
   it('are all the common names of a DN, not only the first', () => {

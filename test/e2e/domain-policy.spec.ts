@@ -120,6 +120,24 @@ describe('domains', () => {
   });
 });
 
+describe('a URI that names no host', () => {
+  const urn = 'urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6';
+  const asked = { commonName: 'Joe Doe', ...san(['uniformResourceIdentifier', urn]) };
+
+  it('is for those who are above the rules, and renews without them', async () => {
+    const { csrPem: csr } = opensslCsr('/CN=Joe Doe', ['-addext', `subjectAltName=URI:${urn}`], 'ec');
+    for (const changes of [asked, { csr }])
+      expect(await verdict('web', changes)).toMatch(`403 The URI ${urn} names no host`);
+    const { status, body } = await issue('free', asked);
+    expect(status).toBe(200);
+    expect((await program.call('POST', `/certificates/${body.id}/reissue`, {})).status).toBe(200);
+  });
+
+  it('is open to everybody at a private authority of which no rule speaks', async () => {
+    expect(await verdict('web', { ...asked, authority: { name: 'inside' } })).toBe('issued');
+  });
+});
+
 describe('names outside the allow-list', () => {
   const refused = (name: string) => `403 Domain ${name} does not match allowed domain patterns`;
 
@@ -137,6 +155,11 @@ describe('names outside the allow-list', () => {
       'the host of a URI',
       { commonName: 'Joe Doe', ...san(['uniformResourceIdentifier', 'spiffe://evil.org/x']) },
       'spiffe://evil.org/x',
+    ],
+    [
+      'the host of a URI without slashes',
+      { commonName: 'Joe Doe', ...san(['uniformResourceIdentifier', 'sip:joe@evil.org']) },
+      'sip:joe@evil.org',
     ],
     ['an address', { commonName: 'www.example.com', ...san(['IPAddress', '192.0.2.1']) }, '192.0.2.1'],
     [
