@@ -101,6 +101,8 @@ export class Certificate {
   @Column('timestamptz', { nullable: true }) revokedAt: Date | null;
   @Column('integer', { nullable: true }) revocationReason: number | null;
   @Column('text', { nullable: true }) revocationComments: string | null;
+  /** Revoked, and a successor is to be issued; until then `notify` and `rotation` stay as the successor gets them. */
+  @Column('boolean') toReplace: boolean;
   @Column('timestamptz', { nullable: true }) supersededAt: Date | null;
   /**
    * Superseded by one that nothing here has put in place: then this one may still be served, and its end is warned
@@ -196,14 +198,25 @@ export class Certificate {
     Object.assign(this, { deletedAt: null, retired: false, notify: this.state !== 'revoked' });
   }
 
-  revoke(reason: number, comments: string | null, now: Date): void {
+  /** `toReplace`: a successor is to be issued. Otherwise it retires. */
+  revoke(reason: number, comments: string | null, now: Date, toReplace = false): void {
     this.become('revoked');
     this.revokedAt = now;
     this.revocationReason = reason;
     this.revocationComments = comments;
-    this.notify = false;
-    this.rotation = false;
     this.settle();
+    if (toReplace) this.toReplace = true;
+    else this.retire();
+  }
+
+  /** True while a successor can be asked for. */
+  get renewable(): boolean {
+    return this.state === 'issued' || this.toReplace;
+  }
+
+  /** It is revoked, and nothing is to be issued for it any more. */
+  retire(): void {
+    Object.assign(this, { toReplace: false, notify: false, rotation: false, renewalReason: this.state });
   }
 
   /**
@@ -256,6 +269,7 @@ export class Certificate {
     this.renewalAttempts = 0;
     this.renewalFault = null;
     this.renewalDetail = null;
+    if (this.toReplace) this.retire();
   }
 
   /**

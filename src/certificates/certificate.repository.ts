@@ -249,10 +249,22 @@ export class CertificateRepository {
         and deleted_at is null) as "hasSuccessor",
               exists (select from certificate_replacement r join certificate c on c.id = r.certificate_id
                       where r.replaced_id = w.id and c.renews_id is distinct
-                      from w.id and c.state in ('issued', 'superseded') and c.deleted_at is null) as "isReplaced"
+                      from w.id and c.state in ('issued', 'superseded') and c.deleted_at is null) as "isReplaced",
+              exists (select from certificate o join certificate c on c.spki_sha256 = o.spki_sha256
+                      where o.id = w.id and c.revocation_reason = 1) as "keyCompromised"
        from unnest($1::int[]) with ordinality as w(id, place) order by w.place`,
       [ids],
     );
+  }
+
+  /** Ids of the issued certificates, other than this one, that have the same key, in order. */
+  async issuedWithKeyOf(tx: Tx, { id, spkiSha256 }: Pick<Certificate, 'id' | 'spkiSha256'>): Promise<number[]> {
+    const rows: { id: number }[] = await tx.query(
+      `select id from certificate where spki_sha256 = $1 and id <> $2 and state = 'issued' and deleted_at is null
+       order by id`,
+      [spkiSha256, id],
+    );
+    return rows.map((row) => row.id);
   }
 
   /** Ids of what this certificate replaces directly, in order. */

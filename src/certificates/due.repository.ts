@@ -30,23 +30,23 @@ export class DueRepository {
     );
   }
 
-  /** Ids of issued certificates whose moment of renewal has come, in order. */
+  /** Ids of certificates whose moment of renewal has come, in order. */
   async idsDueForRenewal(tx: Tx, now: Date): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
-      `select id from certificate where state = 'issued' and next_renewal_at <= $1 order by id`,
+      `select id from certificate where (state = 'issued' or to_replace) and next_renewal_at <= $1 order by id`,
       [now],
     );
     return rows.map((row) => row.id);
   }
 
   /**
-   * Issued certificates whose renewal has failed so far, or is late by more than an hour; the first twenty by their
-   * end, for people.
+   * Certificates whose renewal has failed so far, or is late by more than an hour; the first twenty by their end, for
+   * people.
    */
   async lateRenewals(tx: Tx, now: Date): Promise<{ name: string; notAfter: Date; detail: string | null }[]> {
     return tx.query(
       `select name, not_after as "notAfter", renewal_detail as detail from certificate c
-       where state = 'issued' and next_renewal_at is not null and (renewal_fault is not null
+       where (state = 'issued' or to_replace) and next_renewal_at is not null and (renewal_fault is not null
        or next_renewal_at < $1::timestamptz - interval '1 hour')
        order by not_after, id limit 20`,
       [now],

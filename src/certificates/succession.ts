@@ -42,12 +42,18 @@ export class Succession {
 
   /**
    * `heir` was revoked, cancelled or deleted: what it was to replace is in force again if it still lives and nothing
-   * else replaces it. It renews and is warned about once more, and is delivered again wherever it had made room.
+   * else replaces it. It renews and is warned about once more, and is delivered again wherever it had made room. Ids of
+   * the destinations where one that has not expired is in force again.
    */
-  async fellThrough(tx: Tx, heir: Certificate): Promise<void> {
+  async fellThrough(tx: Tx, heir: Certificate): Promise<number[]> {
+    const reinstatedAt: number[] = [];
     for (const id of await this.certificates.predecessorsOf(tx, heir.id)) {
-      if (await this.released(tx, id, heir)) await this.reinstate(tx, id, heir);
+      if (!(await this.released(tx, id, heir))) continue;
+      await this.reinstate(tx, id, heir);
+      const { notAfter } = await this.certificates.get(tx, id);
+      if (notAfter > this.clock.now()) reinstatedAt.push(...(await this.deploying.wantedAt(tx, id)));
     }
+    return reinstatedAt;
   }
 
   /**

@@ -38,6 +38,7 @@ export function addCertificateCommands(program: Command): void {
     .option(...from)
     .option('--reason <reason>', 'of RFC 5280, such as keyCompromise or superseded', 'unspecified')
     .option('--comment <text>', 'why, for those who read it later')
+    .option('--retired', 'issue no successor, not even where they rotate and are deployed')
     .option(...commit)
     .action(inSession(async () => (await import('./revoke.js')).revoke));
   program

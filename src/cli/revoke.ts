@@ -8,15 +8,20 @@ import type { Session } from './session.js';
 interface Options extends Choice {
   reason: string;
   comment?: string;
+  retired?: boolean;
   commit?: boolean;
 }
 
 export async function revoke(
   session: Session,
   words: string[],
-  { reason, comment, commit, ...choice }: Options,
+  { reason, comment, retired, commit, ...choice }: Options,
 ): Promise<void> {
-  const request = validate(RevokeRequest, { crlReason: reason, comments: comment });
+  const request = validate(RevokeRequest, {
+    crlReason: reason,
+    comments: comment,
+    ...(retired && { replace: false }),
+  });
   const certificates = await chosen(session, words, choice);
   const service = session.get(RevokeService);
   const act = async ({ id }: { id: number }): Promise<string> => {

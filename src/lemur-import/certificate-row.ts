@@ -4,7 +4,7 @@ import { issuedFacts } from '../certificates/issued-facts.js';
 import { type Custody, keyPlace, rowBeforeIssue } from '../certificates/issue/new-row.js';
 import { privateKeyPem } from '../platform/key-maker.js';
 import type { KeyRing } from '../platform/secrets/key-ring.js';
-import { planRenewal, type RenewalRule } from '../rotation/due.js';
+import { noSuccession, planRenewal, type RenewalRule } from '../rotation/due.js';
 import { digestOf } from './run.js';
 import type { ReadCertificate } from './read-certificate.js';
 import type { Report } from './report.js';
@@ -48,7 +48,7 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
       notAfter: leaf.notAfter,
       state: 'issued',
       hasIssuer: custody.authorityId !== null,
-      hasSuccessor: false,
+      ...noSuccession,
       isReplaced,
     },
     policy,

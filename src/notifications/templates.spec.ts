@@ -36,6 +36,7 @@ const messages: { [E in NoticeEvent]: NoticeData[E] } = {
     certificate: before,
     reason: 'keyCompromise',
     comments: 'Laptop lost',
+    replaced: false,
     revokedAt: now,
   },
   'certificate.handed-over': {

@@ -58,6 +58,8 @@ export interface NoticeData {
     certificate: CertificateFacts;
     reason: string;
     comments: string | null;
+    /** True when a successor is issued, or is there already. */
+    replaced: boolean;
     revokedAt: Date;
   };
   /** `vouchingRole`: the role by whose rights on names it renews until the new owner accepts; null for none. */
@@ -138,10 +140,13 @@ const writers: Writers = {
     cards: succession(before, after, setting),
   }),
 
-  'certificate.revoked': ({ certificate, reason, comments, revokedAt, ...setting }) => ({
+  'certificate.revoked': ({ certificate, reason, comments, replaced, revokedAt, ...setting }) => ({
     subject: `${certificate.commonName}: revoked`,
     heading: 'A certificate was revoked',
-    paragraphs: ['Clients that check revocation refuse it from now on. It will not be renewed.'],
+    paragraphs: [
+      'Clients that check revocation refuse it from now on. ' +
+        (replaced ? 'A successor with a new key takes its place.' : 'It will not be renewed.'),
+    ],
     cards: [
       card(certificate, setting, [
         ['Revoked', utc(revokedAt)],

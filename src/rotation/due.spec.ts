@@ -46,6 +46,19 @@ describe('why renew', () => {
     });
   });
 
+  it('does not wait when the key is compromised, or a revoked certificate is to be replaced', () => {
+    const revokedAt = after(80 * day);
+    const revoked = { state: 'revoked', toReplace: true, revokedAt, rotation: false };
+    const plan = (more: Partial<RenewalFacts>) => planRenewal(facts(90, more), thirtyDays);
+    expect(plan(revoked)).toMatchObject({ at: revokedAt, reason: 'revoked' });
+    expect(plan({ ...revoked, keyCompromised: true })).toMatchObject({ at: revokedAt, reason: 'key-compromised' });
+    expect(plan({ keyCompromised: true })).toMatchObject({ at: start, reason: 'key-compromised' });
+    expect(plan({ keyCompromised: true, rotation: false }).obstacle).toBe('rotation-off');
+    expect(plan({ ...revoked, hasSuccessor: true }).obstacle).toBe('renewal-under-way');
+    expect(plan({ ...revoked, isReplaced: true }).obstacle).toBe('replaced');
+    expect(plan({ ...revoked, toReplace: false, keyCompromised: true }).obstacle).toBe('revoked');
+  });
+
   it('says why not', () => {
     const obstacle = (more: Partial<RenewalFacts>): string | undefined =>
       planRenewal(facts(90, more), thirtyDays).obstacle;

@@ -1,17 +1,22 @@
-/** Who takes the place of a certificate. */
+/** What other certificates mean for a certificate. */
 export interface Succession {
   /** True while a renewal of it exists that has neither failed nor been cancelled or revoked. */
   hasSuccessor: boolean;
   /** True while a certificate is issued that was requested or imported to replace it. */
   isReplaced: boolean;
+  /** True when a certificate with the same key is revoked because the key is compromised. */
+  keyCompromised: boolean;
 }
 
 /** What decides about a renewal. Plain values, so that the rules can be read and tested without a database. */
 export interface RenewalFacts extends Succession {
   notBefore: Date;
   notAfter: Date;
-  /** `issued` certificates renew; every other state is a reason not to. */
+  /** `issued` certificates renew; every other state is a reason not to, unless it is revoked and to be replaced. */
   state: string;
+  /** True when it is revoked, and a successor is to take its place. */
+  toReplace?: boolean;
+  revokedAt?: Date | null;
   rotation: boolean;
   /** True when it is superseded, but nothing here puts its successor in place. */
   awaitsDeployment?: boolean;
@@ -32,12 +37,12 @@ export interface RenewalRule {
   lifetimeFraction: number | null;
 }
 
-export type RenewalReason = 'ca-window' | 'policy' | 'emergency';
+export type RenewalReason = 'key-compromised' | 'revoked' | 'ca-window' | 'policy' | 'emergency';
 export type RenewalObstacle =
   'deleted' | 'not-issued' | 'revoked' | 'superseded' | 'no-issuer' | 'rotation-off' | 'renewal-under-way' | 'replaced';
 
 /** Nobody takes its place yet. */
-export const noSuccession: Succession = { hasSuccessor: false, isReplaced: false };
+export const noSuccession: Succession = { hasSuccessor: false, isReplaced: false, keyCompromised: false };
 
 /** Either the moment from which a renewal is due and why, or why there will be none. */
 export type RenewalPlan =
@@ -56,16 +61,29 @@ type Rule = (facts: RenewalFacts, policy: RenewalRule) => { at: Date; reason: Re
 
 const obstacles: readonly Obstacle[] = [
   (f) => (f.deletedAt ? { obstacle: 'deleted', text: 'It is deleted.' } : null),
-  (f) => (f.state === 'revoked' ? { obstacle: 'revoked', text: 'It is revoked.' } : null),
+  (f) => (f.state === 'revoked' && !f.toReplace ? { obstacle: 'revoked', text: 'It is revoked.' } : null),
   (f) =>
     f.state === 'superseded'
       ? { obstacle: 'superseded', text: f.awaitsDeployment ? byHand : 'A successor has taken its place.' }
       : null,
-  (f) => (f.state !== 'issued' ? { obstacle: 'not-issued', text: `It is ${f.state}, not issued.` } : null),
+  (f) =>
+    f.state !== 'issued' && !f.toReplace ? { obstacle: 'not-issued', text: `It is ${f.state}, not issued.` } : null,
   (f) => (f.hasSuccessor ? { obstacle: 'renewal-under-way', text: 'A successor has been requested.' } : null),
   (f) => (f.isReplaced ? { obstacle: 'replaced', text: 'Another certificate replaces it.' } : null),
-  (f) => (!f.rotation ? { obstacle: 'rotation-off', text: 'Rotation is switched off for it.' } : null),
+  (f) => (!f.rotation && !f.toReplace ? { obstacle: 'rotation-off', text: 'Rotation is switched off for it.' } : null),
   (f) => (!f.hasIssuer ? { obstacle: 'no-issuer', text: 'No authority is known that could issue it again.' } : null),
+];
+
+/** They do not wait for any moment of the lifetime, so the first that applies is the reason. */
+const atOnce: readonly Rule[] = [
+  (f) =>
+    f.keyCompromised
+      ? { at: f.revokedAt ?? f.notBefore, reason: 'key-compromised', text: 'Its private key is compromised.' }
+      : null,
+  (f) =>
+    f.toReplace
+      ? { at: f.revokedAt ?? f.notBefore, reason: 'revoked', text: 'It is revoked, and a successor takes its place.' }
+      : null,
 ];
 
 /** In the order in which they are asked; of those that are due at the same moment the first is named. */
@@ -88,6 +106,10 @@ export function planRenewal(facts: RenewalFacts, policy: RenewalRule): RenewalPl
   for (const obstacle of obstacles) {
     const found = obstacle(facts);
     if (found) return { at: null, ...found };
+  }
+  for (const rule of atOnce) {
+    const found = rule(facts, policy);
+    if (found) return found;
   }
   const candidates = rules.map((rule) => rule(facts, policy)).filter((c) => c !== null);
   return candidates.reduce((first, next) => (next.at < first.at ? next : first));

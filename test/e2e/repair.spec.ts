@@ -151,9 +151,11 @@ describe('a destination that cannot be written', () => {
     await comes(revoked, 'failing', 1);
     await detach(detached);
     await revoke(revoked);
-    expect(await deliveryOf(revoked)).toMatchObject({ state: 'stopped', fault: null, nextAttemptAt: null });
+    // The attempt that failed may have written all the same.
+    expect((await deliveryOf(revoked)).state).toMatch(/leaving|removing/);
     await rm(folder);
     await comes(detached, 'removed');
+    await comes(revoked, 'removed');
     const later = await issue('c.example.com', place);
     program.clock.advance(7 * 3_600_000);
     await comes(later, 'delivered');

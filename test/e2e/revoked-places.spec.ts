@@ -83,7 +83,7 @@ describe('a revoked certificate leaves every place where it stands or may stand'
     place.mode = mode;
     await revoke(one.id);
     held.release();
-    await eventually(async () => stands(one) || (await deliveries(one.id))[0]?.state === 'removed');
+    await eventually(async () => place.written.includes(one.body));
     place.mode = 'up';
     await removed(one.id);
     expect(stands(one)).toBe(false);
@@ -102,7 +102,7 @@ describe('a revoked certificate leaves every place where it stands or may stand'
     });
     place.mode = mode;
     held.release();
-    await eventually(async () => stands(one));
+    await eventually(async () => place.written.includes(one.body));
     place.mode = 'up';
     await eventually(async () => {
       program.clock.advance(30_000);
@@ -128,7 +128,7 @@ describe('a revoked certificate leaves every place where it stands or may stand'
     await inState(old.id, 'delivered');
     const next = await program.ok('POST', `/certificates/${old.id}/reissue`);
     await inState(next.id, 'delivered');
-    await eventually(async () => (await program.ok('GET', `/certificates/${old.id}`)).state === 'superseded');
+    await eventually(async () => (await program.ok('GET', `/certificates/${old.id}`)).lifecycle === 'superseded');
     expect(stands(old)).toBe(label === 'own');
     await revoke(old.id);
     await removed(old.id);
@@ -187,5 +187,165 @@ describe('a certificate that is detached', () => {
     await inState(one.id, 'left');
     await program.ok('PUT', `/certificates/${one.id}`, { destinations: [{ label: 'fixed' }] });
     await inState(one.id, 'delivered');
+  });
+});
+
+describe('a revoked certificate that rotates and is deployed', () => {
+  const rotating = (label: string, more: object = {}) =>
+    issue(label, { rotation: true, rotationPolicy: { name: 'default' }, ...more });
+  const get = (id: number): Promise<Json> => program.ok('GET', `/certificates/${id}`);
+  const keyOf = async (id: number): Promise<string> => (await program.ok('GET', `/certificates/${id}/key`)).key;
+  const successorOf = (id: number): Promise<Json> =>
+    eventually(async () => {
+      const { replacedBy } = await get(id);
+      return replacedBy.length === 1 && get(replacedBy[0].id);
+    });
+
+  it.each(['keyCompromise', 'superseded'])('for %s is replaced by one with a new key, then removed', async (reason) => {
+    const old = await rotating('own', { notify: true });
+    await inState(old.id, 'delivered');
+    place.mode = 'down';
+    await revoke(old.id, { crlReason: reason });
+    expect(await program.ok('GET', `/certificates/${old.id}/plan`)).toMatchObject({ attempts: 0 });
+    const next = await successorOf(old.id);
+    await tried(next.id, 'failing');
+    program.clock.advance(120_000);
+    await tried(next.id, 'failing');
+    // What serves must not go before what replaces it is there.
+    expect(await deliveries(old.id)).toMatchObject([{ state: 'leaving' }]);
+    expect(stands(old)).toBe(true);
+    place.mode = 'up';
+    await removed(old.id);
+    expect([stands(old), stands(next)]).toEqual([false, true]);
+    expect(await keyOf(next.id)).not.toBe(await keyOf(old.id));
+    expect(next).toMatchObject({ notify: true, rotation: true, lifecycle: 'issued', renewal: { reason: 'policy' } });
+    expect(await get(old.id)).toMatchObject({ lifecycle: 'revoked', notify: false, rotation: false });
+    const subjects = (await program.ok('GET', '/mails?count=200')).items.map((mail: Json) => mail.subject);
+    expect(subjects).toEqual(expect.arrayContaining([`${old.cn}: revoked`, `${old.cn}: renewed`]));
+  });
+
+  it('at a shared place gives way to its successor without a gap', async () => {
+    const old = await rotating('shared');
+    await inState(old.id, 'delivered');
+    const location = `shelf/${old.cn}`;
+    let gaps = 0;
+    const watch = setInterval(() => (gaps += place.standing.has(location) ? 0 : 1), 1);
+    await revoke(old.id, { crlReason: 'keyCompromise' });
+    const next = await successorOf(old.id);
+    await removed(old.id);
+    clearInterval(watch);
+    expect([stands(old), stands(next), gaps]).toEqual([false, true, 0]);
+  });
+
+  it('is not replaced when the person who revokes says that it is retired', async () => {
+    const old = await rotating('shared');
+    await inState(old.id, 'delivered');
+    await revoke(old.id, { replace: false });
+    await removed(old.id);
+    expect(await get(old.id)).toMatchObject({
+      replacedBy: [],
+      rotation: false,
+      renewal: { at: null, reason: 'revoked' },
+    });
+  });
+
+  it.each([
+    ['it does not rotate', {}],
+    ['it is not deployed', { rotation: true, destinations: [] }],
+  ])('is not replaced where %s, unless that is asked for', async (_, more) => {
+    const [one, other] = [await issue('shared', more), await issue('shared', more)];
+    await revoke(one.id);
+    await revoke(other.id, { replace: true });
+    expect(await successorOf(other.id)).toMatchObject({ rotation: other.rotation, destinations: other.destinations });
+    expect(await get(one.id)).toMatchObject({ replacedBy: [], renewal: { reason: 'revoked' } });
+  });
+
+  it('is replaced once the authority issues again, and not at all once its rotation is switched off', async () => {
+    const [one, other] = [await rotating('shared'), await rotating('shared')];
+    for (const { id } of [one, other]) await inState(id, 'delivered');
+    await program.ok('PUT', '/authorities/1', { owner: 'pki@example.com', active: false });
+    for (const { id } of [one, other]) await revoke(id, { crlReason: 'keyCompromise' });
+    for (const { id } of [one, other]) await eventually(async () => (await get(id)).renewal.attempts > 0);
+    expect(await program.ok('GET', `/certificates/${one.id}/plan`)).toMatchObject({
+      willRenew: true,
+      reason: 'key-compromised',
+      detail: 'Authority root is not active.',
+    });
+    await program.ok('PUT', `/certificates/${other.id}`, { rotation: false });
+    await removed(other.id);
+    expect([stands(one), stands(other)]).toEqual([true, false]);
+    await program.ok('PUT', '/authorities/1', { owner: 'pki@example.com', active: true });
+    await removed(one.id);
+    expect(stands(await successorOf(one.id))).toBe(true);
+    expect((await get(other.id)).replacedBy).toEqual([]);
+  });
+
+  it('is replaced once, however often the job runs', async () => {
+    const old = await rotating('shared');
+    await inState(old.id, 'delivered');
+    await revoke(old.id, { crlReason: 'keyCompromise' });
+    const { source } = program.database;
+    for (let i = 0; i < 3; i += 1)
+      await source.query(`update certificate set next_renewal_at = now() - interval '1 day' where id = $1`, [old.id]);
+    await removed(old.id);
+    await eventually(
+      async () =>
+        (await source.query('select next_renewal_at as at from certificate where id = $1', [old.id]))[0].at === null,
+    );
+    expect(await source.query('select count(*)::int as n from certificate where renews_id = $1', [old.id])).toEqual([
+      { n: 1 },
+    ]);
+  });
+
+  it('has its renewal that is under way take its place, and no other', async () => {
+    const old = await rotating('shared');
+    await inState(old.id, 'delivered');
+    place.mode = 'down';
+    const next = await program.ok('POST', `/certificates/${old.id}/reissue`);
+    await tried(next.id, 'failing');
+    await revoke(old.id, { crlReason: 'keyCompromise' });
+    expect(await get(old.id)).toMatchObject({ rotation: false, replacedBy: [{ id: next.id }] });
+    place.mode = 'up';
+    await removed(old.id);
+    expect([stands(old), stands(next)]).toEqual([false, true]);
+  });
+
+  it('is not replaced where what it was to replace is in force again', async () => {
+    const old = await rotating('own');
+    await inState(old.id, 'delivered');
+    place.mode = 'down';
+    const next = await program.ok('POST', `/certificates/${old.id}/reissue`);
+    await tried(next.id, 'failing');
+    await revoke(next.id, { crlReason: 'superseded' });
+    place.mode = 'up';
+    await removed(next.id);
+    expect(await get(next.id)).toMatchObject({ replacedBy: [] });
+    expect(await get(old.id)).toMatchObject({ lifecycle: 'issued', notify: true });
+    expect(stands(old)).toBe(true);
+  });
+
+  it('for keyCompromise has every other certificate with its key renewed', async () => {
+    const old = await rotating('shared');
+    const same = await rotating('own');
+    for (const { id } of [old, same]) await inState(id, 'delivered');
+    await program.database.source.query(
+      'update certificate set spki_sha256 = (select spki_sha256 from certificate where id = $1) where id = $2',
+      [old.id, same.id],
+    );
+    await revoke(old.id, { crlReason: 'keyCompromise' });
+    const next = await successorOf(same.id);
+    await eventually(async () => (await get(same.id)).lifecycle === 'superseded');
+    expect(stands(next)).toBe(true);
+  });
+
+  it('is replaced for nobody who may not issue', async () => {
+    const { id } = await issue('shared');
+    const scoped = await program.ok('POST', '/keys', {
+      name: 'revoker',
+      ttl: 1,
+      scopes: ['certificate:read', 'certificate:revoke', 'certificate:update'],
+    });
+    const answer = await program.call('PUT', `/certificates/${id}/revoke`, { replace: true }, { token: scoped.jwt });
+    expect(answer).toMatchObject({ status: 403, body: { detail: expect.stringContaining('certificate:issue') } });
   });
 });

@@ -9,6 +9,8 @@ export interface Shelf {
   plugins: DestinationPlugin<OptionSchema>[];
   /** What stands there: location to leaf. */
   readonly standing: ReadonlyMap<string, string>;
+  /** Every leaf that a delivery has put there, in order. */
+  readonly written: string[];
   /** `down`: nothing is done. `lost`: a delivery is done, and its answer is lost. */
   mode: 'up' | 'down' | 'lost';
   /** Deliveries begin, and go no further until the function is called that comes back; they pay no heed to the signal. */
@@ -24,6 +26,7 @@ export function shelf(): Shelf {
   const made: Shelf = {
     plugins: [],
     standing,
+    written: [],
     mode: 'up',
     hold: () => {
       let release = (): void => undefined;
@@ -56,6 +59,7 @@ export function shelf(): Shelf {
       }
       const location = `shelf/${bundle[by]}`;
       standing.set(location, bundle.chainPem[0] ?? '');
+      made.written.push(bundle.chainPem[0] ?? '');
       if (made.mode === 'lost') throw new PluginError('unavailable', 'The answer was lost.');
       return { location };
     },

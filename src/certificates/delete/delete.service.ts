@@ -65,8 +65,8 @@ export class DeleteRecord {
   }
 
   /** What it was to replace is in force again. */
-  fellThrough(tx: Tx, row: Certificate): Promise<void> {
-    return this.succession.fellThrough(tx, row);
+  async fellThrough(tx: Tx, row: Certificate): Promise<void> {
+    await this.succession.fellThrough(tx, row);
   }
 }
 

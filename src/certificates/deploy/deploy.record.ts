@@ -50,12 +50,14 @@ export class DeployConsequences {
   }
 
   /**
-   * True when a revoked certificate can be removed: no other of its line is on the way to the destination. Otherwise it
-   * is looked again later.
+   * True when a revoked certificate can be removed: no successor is to be issued, and no other of its line is on its
+   * way to the destination. Otherwise it is looked at again later.
    */
-  async makesWay(tx: Tx, delivery: Delivery, { id }: Certificate): Promise<boolean> {
-    if (!(await this.deliveries.isAwaited(tx, id, delivery.destinationId))) return true;
-    delivery.postpone(new Date(this.clock.now().getTime() + leaveMs));
+  async makesWay(tx: Tx, delivery: Delivery, { id, toReplace, notAfter }: Certificate): Promise<boolean> {
+    const now = this.clock.now();
+    const isNeeded = toReplace && notAfter > now;
+    if (!isNeeded && !(await this.deliveries.isAwaited(tx, id, delivery.destinationId))) return true;
+    delivery.postpone(new Date(now.getTime() + leaveMs));
     return false;
   }
 

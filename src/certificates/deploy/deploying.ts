@@ -137,6 +137,13 @@ export class Deploying {
       throw new Problem('wrong-state', `Certificate ${certificate.name} is revoked; it is not delivered any more.`);
   }
 
+  /** Ids of the destinations where it stands or is to stand. */
+  async wantedAt(tx: Tx, certificateId: number): Promise<number[]> {
+    return (await this.deliveries.lockOf(tx, certificateId))
+      .filter(({ state }) => state === 'planned' || state === 'failing' || state === 'delivered')
+      .map(({ destinationId }) => destinationId);
+  }
+
   /** It is revoked: it leaves every place where it stands or may stand, and is delivered nowhere any more. */
   async withdraw(tx: Tx, certificateId: number): Promise<void> {
     const now = this.clock.now();
@@ -167,6 +174,8 @@ export class Deploying {
     // A predecessor that was renewed before it had arrived has left its own predecessor in force.
     for (let oldId = successor.renewsId; oldId !== null;) {
       const old = await this.certificates.lock(tx, oldId);
+      if (old.state === 'revoked' && oldId === successor.renewsId)
+        await this.notices.rotated(tx, old, successor, placeIds);
       const waited = old.state === 'superseded' && old.awaitsDeployment && placeIds.length > 0;
       if (old.state !== 'issued' && !waited) return;
       if (!waited && (await this.follow(tx, old, successor, deliveries))) return;

@@ -58,6 +58,7 @@ export class Letters {
         ...this.setting(),
         certificate: factsOf(certificate),
         comments: certificate.revocationComments,
+        replaced: await this.isReplaced(certificate),
         reason: reasonText(certificate.revocationReason),
         revokedAt: certificate.revokedAt ?? this.clock.now(),
       }),
@@ -135,6 +136,10 @@ export class Letters {
   private async nextAttemptAt({ id, nextRenewalAt }: Certificate): Promise<Date | null> {
     const { certificates, db } = this.sources;
     return nextRenewalAt ?? (await certificates.findSuccessor(db.single, id))?.nextAttemptAt ?? null;
+  }
+
+  private async isReplaced({ id, toReplace }: Certificate): Promise<boolean> {
+    return toReplace || (await this.sources.certificates.findSuccessor(this.sources.db.single, id)) !== null;
   }
 
   private async predecessor(notice: Notice): Promise<CertificateFacts> {

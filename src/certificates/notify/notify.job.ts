@@ -43,7 +43,8 @@ export class NoticePost {
       if (event === 'certificate.expiring') return certificate?.watched ?? false;
       if (event === 'certificate.handed-over') return certificate !== undefined && !ownerVouches(certificate);
       return (
-        event !== 'certificate.rotation-failed' || (certificate?.state === 'issued' && certificate.renewalAttempts > 0)
+        event !== 'certificate.rotation-failed' ||
+        ((certificate?.renewable ?? false) && (certificate?.renewalAttempts ?? 0) > 0)
       );
     };
     return { told: notices.filter(counts), obsolete: notices.filter((notice) => !counts(notice)) };

@@ -16,8 +16,9 @@ export class RevokeController {
   @Requires('certificate:revoke')
   @Summary(
     'Revoke a certificate',
-    'It leaves rotation and notification, and is taken away from where it was delivered, unless ' +
-      'what it replaced comes back there. One that is not issued yet is cancelled.',
+    'It leaves rotation and notification. Where it rotates and is deployed, a successor with a new key is issued and ' +
+      'delivered, unless `replace` is false; then it is removed from wherever it was delivered. What it was to ' +
+      'replace itself is in force again. One that is not issued yet is cancelled.',
   )
   @Answers(200, RevokedView)
   async revoke(

@@ -43,6 +43,14 @@ export const RevokeRequest = z
       .default('unspecified')
       .meta({ description: 'By name or by number. Revocation is final here, so a hold is not among the reasons.' }),
     comments: Remark.nullish(),
+    replace: z
+      .boolean()
+      .optional()
+      .meta({
+        description:
+          'Whether a successor with a new key is issued, and delivered before this one is removed from its ' +
+          'destinations. Default: true where it rotates and is deployed.',
+      }),
   })
   .meta({ id: 'RevokeRequest' });
 export type RevokeRequest = z.output<typeof RevokeRequest>;

@@ -11,6 +11,8 @@ import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Deploying } from '../deploy/deploying.js';
 import { Notices } from '../notify/notices.js';
+import { Planning } from '../planning.js';
+import { rotateCertificate } from '../rotate/rotate.jobs.js';
 import { Standing } from '../standing.js';
 import { Succession } from '../succession.js';
 import { crlReasons, type RevokeRequest } from './revoke.schema.js';
@@ -19,11 +21,15 @@ const timeoutMs = 30_000;
 /** Reasons that do not wait until a certificate is served no more. */
 const compromised: ReadonlySet<RevokeRequest['crlReason']> = new Set(['keyCompromise', 'cACompromise', 'aACompromise']);
 
-/** A revocation as it is written on the row. `reason` is a CRLReason code. */
+/**
+ * A revocation as it is written on the row. `reason` is a CRLReason code. `replace`: whether a successor is issued;
+ * undefined: where the certificate rotates and is deployed.
+ */
 export interface Revoked {
   reason: number;
   comments: string | null;
   at: Date;
+  replace?: boolean;
 }
 
 /** What a revocation means, also of one that happened elsewhere and of which an import tells. */
@@ -33,17 +39,47 @@ export class RevokeConsequences {
     private readonly certificates: CertificateRepository,
     private readonly deploying: Deploying,
     private readonly succession: Succession,
+    private readonly planning: Planning,
   ) {}
 
-  /** Marks it as revoked and has it leave every place; what it was to replace is in force again. */
-  async revoke(tx: Tx, id: number, { reason, comments, at }: Revoked): Promise<Certificate> {
+  /**
+   * Marks it as revoked, has its successor requested, and has it leave every place once that is there. What it was to
+   * replace is in force again, and then needs no successor.
+   */
+  async revoke(tx: Tx, id: number, { reason, comments, at, replace }: Revoked): Promise<Certificate> {
+    const placeIds = await this.deploying.wantedAt(tx, id);
     const revoked = await this.certificates.change(tx, id, (certificate) => {
-      certificate.revoke(reason, comments, at);
+      const isInUse = certificate.state === 'issued' && certificate.rotation && placeIds.length > 0;
+      certificate.revoke(reason, comments, at, replace ?? isInUse);
       return certificate;
     });
-    await this.succession.fellThrough(tx, revoked);
+    const reinstatedAt = await this.succession.fellThrough(tx, revoked);
     await this.deploying.withdraw(tx, id);
+    if (revoked.toReplace) {
+      const isReinstated = placeIds.length > 0 && placeIds.every((placeId) => reinstatedAt.includes(placeId));
+      await this.replace(tx, revoked, isReinstated);
+    }
+    if (reason === crlReasons.keyCompromise) await this.replaceOthers(tx, revoked);
     return revoked;
+  }
+
+  private async replace(tx: Tx, revoked: Certificate, isReinstated: boolean): Promise<void> {
+    await this.planning.planRenewal(tx, revoked);
+    const successor = await this.certificates.findSuccessor(tx, revoked.id);
+    const isUnderWay = successor !== null && successor.bodyPem === null;
+    if (isReinstated || (revoked.nextRenewalAt === null && !isUnderWay)) revoked.retire();
+    await tx.save(revoked);
+    if (revoked.nextRenewalAt !== null) await rotateCertificate.enqueue(tx, { certificateId: revoked.id });
+  }
+
+  /** Whatever else has the compromised key is due as well. */
+  private async replaceOthers(tx: Tx, revoked: Certificate): Promise<void> {
+    for (const id of await this.certificates.issuedWithKeyOf(tx, revoked)) {
+      await this.certificates.change(tx, id, async (other) => {
+        await this.planning.planRenewal(tx, other);
+        if (other.nextRenewalAt !== null) await rotateCertificate.enqueue(tx, { certificateId: id });
+      });
+    }
   }
 
   /** Cancels a request: nothing of it will be delivered. */
@@ -87,18 +123,24 @@ export class RevokeRecord {
     });
   }
 
-  private async revokedOne(tx: Tx, actor: Actor, id: number, { crlReason, comments }: RevokeRequest): Promise<void> {
+  private async revokedOne(
+    tx: Tx,
+    actor: Actor,
+    id: number,
+    { crlReason, comments, replace }: RevokeRequest,
+  ): Promise<void> {
     const revoked = await this.consequences.revoke(tx, id, {
       reason: crlReasons[crlReason],
       comments: comments ?? null,
       at: this.clock.now(),
+      replace,
     });
     await this.notices.revoked(tx, revoked);
     await this.audit.record(tx, actor, {
       action: 'certificate.revoked',
       targetType: 'certificate',
       targetId: id,
-      after: { crlReason, comments },
+      after: { crlReason, comments, replaced: revoked.toReplace },
     });
   }
 }
@@ -115,13 +157,14 @@ export class RevokeRights {
   /**
    * The certificate, and what else is stored of the very same: its issuer knows one alone, so whoever revokes it needs
    * a right to all of them. Throws Problem `forbidden`, also while it is served somewhere, unless a key has been
-   * compromised; `wrong-state`; or `conflict` when nobody here could revoke it.
+   * compromised, and where a successor is asked for that the actor may not issue; `wrong-state`; or `conflict` when
+   * nobody here could revoke it.
    */
   async demand(
     tx: Tx,
     actor: Actor,
     id: number,
-    { crlReason }: RevokeRequest,
+    { crlReason, replace }: RevokeRequest,
   ): Promise<[Certificate, ...Certificate[]]> {
     const certificate = await this.certificates.get(tx, id);
     await this.access.demandWrite(tx, actor, certificate);
@@ -133,10 +176,17 @@ export class RevokeRights {
       );
     if (certificate.authorityId === null)
       throw new Problem('conflict', 'The issuer of an imported certificate is not known here: revoke it there.');
+    if (replace) await this.demandReplace(actor, certificate);
     const twins = await this.certificates.twinsOf(tx, certificate);
     for (const twin of twins) await this.access.demandWrite(tx, actor, twin);
     if (!compromised.has(crlReason)) await this.demandUnserved(tx, [certificate, ...twins]);
     return [certificate, ...twins.filter(isRevocable)];
+  }
+
+  private async demandReplace(actor: Actor, certificate: Certificate): Promise<void> {
+    if (!actor.permissions.has('certificate:issue'))
+      throw new Problem('forbidden', 'To have a certificate replaced needs certificate:issue.');
+    await this.access.demandIssue(actor, certificate);
   }
 
   private async demandUnserved(tx: Tx, certificates: readonly [Certificate, ...Certificate[]]): Promise<void> {

@@ -22,7 +22,7 @@ export class RenewalFailures {
   /** `id` is the certificate that was to be renewed; one that has ended meanwhile stays as it is. */
   async record(tx: Tx, id: number, failure: Failure): Promise<void> {
     await this.certificates.change(tx, id, async (row) => {
-      if (row.state !== 'issued') return;
+      if (!row.renewable) return;
       row.recordRenewalFailure(failure, this.clock.now());
       await this.planning.planRenewal(tx, row);
       await this.tell(tx, row);
@@ -32,7 +32,7 @@ export class RenewalFailures {
   /** As `record`, but the request for the successor stays and is tried again by itself. */
   async recordDelay(tx: Tx, id: number, failure: Failure): Promise<void> {
     await this.certificates.change(tx, id, async (row) => {
-      if (row.state !== 'issued') return;
+      if (!row.renewable) return;
       row.recordDelay(failure);
       await this.tell(tx, row);
     });

@@ -55,7 +55,7 @@ export class RenewalFollowUp {
     const { destinationIds } = links;
     if (!notify) await this.notices.withholdRotated(tx, id);
     await this.certificates.change(tx, old.id, async (row) => {
-      if (row.state !== 'issued')
+      if (!row.renewable)
         throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not renewed.`);
       if (!isDeepStrictEqual([inherited(row), await this.certificates.linksOf(tx, row.id)], [inherited(old), links]))
         throw new StalePredecessor(row);

@@ -86,7 +86,7 @@ export class RotateService {
   private async reissuable(actor: Actor, id: number): Promise<Certificate> {
     const certificate = await this.changeable(actor, id);
     await this.access.demandIssue(actor, certificate);
-    if (certificate.state !== 'issued')
+    if (!certificate.renewable)
       throw new Problem('wrong-state', `Certificate ${certificate.name} is ${certificate.state}; it is not renewed.`);
     return certificate;
   }

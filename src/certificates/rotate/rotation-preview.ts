@@ -107,8 +107,8 @@ export class RotationPreview {
 }
 
 /** Throws Problem `wrong-state` for what no successor takes the place of. */
-export function demandRotatable({ name, state }: Certificate): void {
-  if (state !== 'issued' && state !== 'superseded')
+export function demandRotatable({ name, state, renewable }: Certificate): void {
+  if (!renewable && state !== 'superseded')
     throw new Problem('wrong-state', `Certificate ${name} is ${state}; it is not renewed.`);
 }
 

@@ -60,6 +60,7 @@ export class UpdateChanges {
     // Clients send the whole object back, with both names of the switch: the one that was changed counts.
     row.notify =
       [request.notify, request.active].find((asked) => asked !== undefined && asked !== row.notify) ?? row.notify;
+    if (row.toReplace && row.rotation && request.rotation === false) row.retire();
     row.rotation = request.rotation ?? row.rotation;
     row.rotationPolicyId = request.rotationPolicy ? found.policy.id : row.rotationPolicyId;
   }
