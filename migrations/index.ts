@@ -18,6 +18,7 @@ import { BuiltInNotifications1763700000022 } from './1763700000022-built-in-noti
 import { RevokedLeave1763700000034 } from './1763700000034-revoked-leave.js';
 import { RevokedAreReplaced1763700000035 } from './1763700000035-revoked-are-replaced.js';
 import { VouchingRole1763700000036 } from './1763700000036-vouching-role.js';
+import { AuditKeys1763700000038 } from './1763700000038-audit-keys.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -41,4 +42,5 @@ export const migrations = [
   RevokedLeave1763700000034,
   RevokedAreReplaced1763700000035,
   VouchingRole1763700000036,
+  AuditKeys1763700000038,
 ];

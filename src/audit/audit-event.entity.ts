@@ -12,6 +12,7 @@ import { Check, Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
   'audit_event_states',
   `(before is null or jsonb_typeof(before) = 'object') and (after is null or jsonb_typeof(after) = 'object')`,
 )
+@Check('audit_event_key', 'key_id is null or seq is not null')
 @Check(
   'audit_event_sealed',
   `num_nulls(seq, prev_hash, hash) = 3
@@ -67,7 +68,11 @@ export class AuditEvent {
   @Column({ type: 'bytea', nullable: true })
   prevHash: Buffer | null;
 
-  /** SHA-256 of `prevHash` and the row's canonical form (see chain.ts). */
+  /** HMAC over `prevHash` and the row's canonical form (see chain.ts), or SHA-256 of them where there is no key id. */
   @Column({ type: 'bytea', nullable: true })
   hash: Buffer | null;
+
+  /** The key that sealed it (see audit-keys.ts); null until sealed, and in rows that older versions have sealed. */
+  @Column({ type: 'text', nullable: true })
+  keyId: string | null;
 }

@@ -1,6 +1,8 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { Database, type Tx } from '../platform/db/database.js';
-import { canonicalRow, genesis, linkHash } from './chain.js';
+import { type AuditHead, readHead, writeHead } from './audit-head.js';
+import { AuditKeys } from './audit-keys.js';
+import { canonicalRow, genesis, keyedHash } from './chain.js';
 
 const batch = 1000;
 /** The key of the advisory lock of which one sealer at a time holds: "seal" in ASCII. */
@@ -14,39 +16,100 @@ interface Unsealed {
 /** Links committed audit events into the hash chain, so that those who write them never wait for one another. */
 @Injectable()
 export class AuditSealer {
-  constructor(private readonly db: Database) {}
+  private readonly log = new Logger('AuditSealer');
+  /** What this process has sealed last: an older record in the table was put back. */
+  private newest: AuditHead | null = null;
+
+  constructor(
+    private readonly db: Database,
+    private readonly keys: AuditKeys,
+  ) {}
 
   /** Seals all that is committed and returns how many that were; 0 at once when another instance is at it. */
   async seal(): Promise<number> {
     let sealed = 0;
     for (let count = batch; count === batch; sealed += count) {
-      count = await this.db.write((tx) => this.sealBatch(tx));
+      const head = await this.db.write((tx) => this.sealBatch(tx));
+      count = head.count;
+      this.newest = head.head ?? this.newest;
     }
     return sealed;
   }
 
-  private async sealBatch(tx: Tx): Promise<number> {
+  /**
+   * To be called before keys of the ring are retired: seals the record of the newest row with the sealing key, and
+   * keeps what verifies the rows of the others. Leaves a record alone that is not what was written.
+   */
+  async handOver(tx: Tx): Promise<void> {
+    await tx.query('select pg_advisory_xact_lock($1)', [sealLock]);
+    const head = await readHead(tx, this.keys);
+    if (head) await writeHead(tx, this.keys, head);
+    await this.keys.keepForRetirement(tx);
+  }
+
+  private async sealBatch(tx: Tx): Promise<{ count: number; head?: AuditHead }> {
     const [{ free }] = await tx.query<[{ free: boolean }]>('select pg_try_advisory_xact_lock($1) as free', [sealLock]);
-    if (!free) return 0;
+    if (!free) return { count: 0 };
+    if (this.newest === null) await this.begin(tx);
     // By id, yet a row that commits late with a low id simply comes later in the chain: the order is that of sealing.
     const rows = await tx.query<Unsealed[]>(
       `select id, ${canonicalRow} as canonical from audit_event where seq is null order by id limit ${batch}`,
     );
-    if (rows.length > 0) await this.link(tx, rows);
-    return rows.length;
+    if (rows.length === 0) return { count: 0 };
+    return { count: rows.length, head: await this.link(tx, rows) };
   }
 
-  private async link(tx: Tx, rows: readonly Unsealed[]): Promise<void> {
-    const [head] = await tx.query<{ seq: string; hash: Buffer }[]>(
-      'select seq, hash from audit_event where seq is not null order by seq desc limit 1',
-    );
-    const hashes = [head?.hash ?? genesis];
-    for (const [i, { canonical }] of rows.entries()) hashes.push(linkHash(hashes[i] as Buffer, canonical));
+  /** In a database that never had a key: from here on every row is sealed with one. */
+  private async begin(tx: Tx): Promise<void> {
+    if ((await readHead(tx, this.keys)) !== null || (await this.keys.isKeyed(tx))) return;
+    const last = await lastRow(tx);
+    await writeHead(tx, this.keys, { ...last, keyedFrom: last.seq + 1 });
+    await this.keys.rememberKeyed(tx);
+  }
+
+  private async link(tx: Tx, rows: readonly Unsealed[]): Promise<AuditHead> {
+    const { seq, hash, keyedFrom } = await this.base(tx);
+    const key = this.keys.rowKey();
+    const hashes = [hash];
+    for (const [i, { canonical }] of rows.entries()) hashes.push(keyedHash(key, hashes[i] as Buffer, canonical));
     await tx.query(
-      `update audit_event e set seq = $1::bigint + l.place, prev_hash = l.prev_hash, hash = l.hash
+      `update audit_event e set seq = $1::bigint + l.place, prev_hash = l.prev_hash, hash = l.hash, key_id = $5
        from unnest($2::bigint[], $3::bytea[], $4::bytea[]) with ordinality as l (id, prev_hash, hash, place)
        where e.id = l.id`,
-      [head?.seq ?? 0, rows.map(({ id }) => id), hashes.slice(0, -1), hashes.slice(1)],
+      [seq, rows.map(({ id }) => id), hashes.slice(0, -1), hashes.slice(1), this.keys.sealingId],
     );
+    const head = { seq: seq + rows.length, hash: hashes.at(-1) as Buffer, keyedFrom };
+    await writeHead(tx, this.keys, head);
+    return head;
   }
+
+  /**
+   * What the next rows follow: the record of the newest row, never the rows themselves. So what somebody cut off or put
+   * in there stays visible as a gap or a broken link.
+   */
+  private async base(tx: Tx): Promise<AuditHead> {
+    const head = await readHead(tx, this.keys);
+    const last = await lastRow(tx);
+    const isOlder = head && this.newest && head.seq < this.newest.seq;
+    const kept = isOlder ? this.newest : head || this.newest;
+    if (!head || isOlder || head.seq !== last.seq || !head.hash.equals(last.hash))
+      this.log.error('The audit log was changed behind the back of the program. Run: perennial audit verify');
+    // Without a record that can be trusted, a missing number is what stays to be seen.
+    if (!kept) return { ...last, seq: last.seq + 1, keyedFrom: await firstKeyed(tx, last.seq + 2) };
+    return { ...kept, seq: Math.max(kept.seq, last.seq) };
+  }
+}
+
+async function lastRow(tx: Tx): Promise<Pick<AuditHead, 'seq' | 'hash'>> {
+  const [row] = await tx.query<{ seq: string; hash: Buffer }[]>(
+    'select seq, hash from audit_event where seq is not null order by seq desc limit 1',
+  );
+  return { seq: Number(row?.seq ?? 0), hash: row?.hash ?? genesis };
+}
+
+async function firstKeyed(tx: Tx, otherwise: number): Promise<number> {
+  const [{ seq }] = await tx.query<[{ seq: string | null }]>(
+    'select min(seq) as seq from audit_event where key_id is not null',
+  );
+  return seq === null ? otherwise : Number(seq);
 }

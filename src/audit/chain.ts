@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 
 /**
  * The canonical form of an audit row: Postgres' jsonb text (keys by length and then by bytes, one space after `:` and
@@ -13,8 +13,13 @@ export const canonicalRow = `(jsonb_build_object(
 /** What the first row is sealed after. */
 export const genesis = Buffer.alloc(32);
 
-/** SHA-256 of the hash before and the canonical form in UTF-8. */
-export function linkHash(prevHash: Buffer, canonical: string): Buffer {
+/** HMAC with SHA-256 over the hash before and the canonical form in UTF-8. */
+export function keyedHash(key: Buffer, prevHash: Buffer, canonical: string): Buffer {
+  return createHmac('sha256', key).update(prevHash).update(canonical, 'utf8').digest();
+}
+
+/** SHA-256 of the same: how versions before the keys sealed. */
+export function plainHash(prevHash: Buffer, canonical: string): Buffer {
   return createHash('sha256').update(prevHash).update(canonical, 'utf8').digest();
 }
 
@@ -24,23 +29,33 @@ export interface SealedRow {
   seq: number;
   prevHash: Buffer;
   hash: Buffer;
+  /** The key that sealed it; null in rows from before the keys. */
+  keyId: string | null;
   canonical: string;
+}
+
+/** What seals of rows are checked with. */
+export interface ChainKeys {
+  byId: ReadonlyMap<string, Buffer>;
+  /** The first row that must be sealed with a key; null when none must. */
+  keyedFrom: number | null;
 }
 
 /** One thing that is wrong with the chain. */
 export interface ChainFault {
   /**
    * `changed`: the row is not what was sealed. `removed`: the row that stood here, or before here, is gone or
-   * rewritten.
+   * rewritten. `unknown-key`: the key that sealed the row is not known here. `head`: the record of the newest row is not
+   * there, or not what was written.
    */
-  kind: 'changed' | 'removed' | 'inserted' | 'reordered';
+  kind: 'changed' | 'removed' | 'inserted' | 'reordered' | 'unknown-key' | 'head';
   seq: number;
   /** The audit event at `seq`; null when there is none. */
   id: string | null;
 }
 
-type Link = Pick<SealedRow, 'id' | 'seq' | 'hash'>;
-const start: Link = { id: '', seq: 0, hash: genesis };
+type Link = Pick<SealedRow, 'seq' | 'hash'> & { id: string | null };
+const start: Link = { id: null, seq: 0, hash: genesis };
 
 /** Walks the chain row by row and collects what is wrong. */
 export class ChainWalk {
@@ -49,7 +64,10 @@ export class ChainWalk {
   private beforeLast = start;
 
   /** @param exists whether any sealed row has this hash: asked only where a link is broken */
-  constructor(private readonly exists: (hash: Buffer) => Promise<boolean>) {}
+  constructor(
+    private readonly keys: ChainKeys,
+    private readonly exists: (hash: Buffer) => Promise<boolean>,
+  ) {}
 
   /** The last row seen, or null before the first. */
   get head(): Link | null {
@@ -60,9 +78,34 @@ export class ChainWalk {
   async step(row: SealedRow): Promise<void> {
     if (row.seq !== this.last.seq + 1) this.reportGap(row.seq);
     else if (!row.prevHash.equals(this.last.hash)) await this.reportLink(row);
-    if (!linkHash(row.prevHash, row.canonical).equals(row.hash)) this.report('changed', row);
+    this.checkSeal(row);
     this.beforeLast = this.last;
     this.last = { id: row.id, seq: row.seq, hash: row.hash };
+  }
+
+  /**
+   * Checks that the chain ends at the record of its newest row: null before the keys, undefined when the record is
+   * broken. `lost`: where anchors say that another row was.
+   */
+  end(record: Pick<Link, 'seq' | 'hash'> | null | undefined, lost: readonly number[]): void {
+    const { last } = this;
+    if (record === undefined) this.report('head', last);
+    else if (record && !last.hash.equals(record.hash)) this.reportEnd(record.seq);
+    for (const seq of lost) this.reportOnce('removed', { seq, id: null });
+  }
+
+  private reportEnd(seq: number): void {
+    if (this.last.seq < seq) this.reportGap(seq + 1);
+    else this.reportOnce(this.last.seq > seq ? 'inserted' : 'changed', this.last);
+  }
+
+  private checkSeal(row: SealedRow): void {
+    const { byId, keyedFrom } = this.keys;
+    const key = row.keyId === null ? undefined : byId.get(row.keyId);
+    if (row.keyId !== null && key === undefined) return this.report('unknown-key', row);
+    const mustBeKeyed = keyedFrom !== null && row.seq >= keyedFrom;
+    const expected = key ? keyedHash(key, row.prevHash, row.canonical) : plainHash(row.prevHash, row.canonical);
+    if ((mustBeKeyed && !key) || !expected.equals(row.hash)) this.report('changed', row);
   }
 
   private reportGap(end: number): void {
@@ -79,6 +122,10 @@ export class ChainWalk {
     } else {
       this.report((await this.exists(row.prevHash)) ? 'reordered' : 'removed', row);
     }
+  }
+
+  private reportOnce(kind: ChainFault['kind'], link: Pick<ChainFault, 'seq' | 'id'>): void {
+    if (!this.faults.some(({ seq }) => seq === link.seq)) this.report(kind, link);
   }
 
   private report(kind: ChainFault['kind'], { seq, id }: Pick<ChainFault, 'seq' | 'id'>): void {

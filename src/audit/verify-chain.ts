@@ -1,4 +1,7 @@
 import type { Tx } from '../platform/db/database.js';
+import { KeyRingError } from '../platform/secrets/key-ring.js';
+import { type AuditHead, readHead } from './audit-head.js';
+import type { AuditKeys } from './audit-keys.js';
 import { canonicalRow, ChainWalk, type ChainFault, type SealedRow } from './chain.js';
 
 const batch = 1000;
@@ -19,6 +22,10 @@ export interface ChainReport {
   rows: number;
   /** The newest row read, fit to be kept as the next anchor; null when nothing is sealed yet. */
   head: ChainAnchor | null;
+  /** How many of the rows are sealed with a key; those before them were sealed by an older version. */
+  keyed: number;
+  /** How many anchors were looked for. */
+  anchors: number;
   /** In order of `seq`. The check stops soon after the hundredth. */
   faults: readonly ChainFault[];
   /** Events that have waited for their seal for over a minute: the sealer does not run. */
@@ -27,34 +34,74 @@ export interface ChainReport {
 
 /**
  * Reads the chain from its start, in the snapshot of `tx`, and says which rows were changed, removed, inserted or
- * reordered.
+ * reordered since they were sealed. Each of `anchors` must be part of it.
  */
-export async function verifyChain(tx: Tx, anchor?: ChainAnchor): Promise<ChainReport> {
-  const walk = new ChainWalk((hash) => hasHash(tx, hash));
-  let rows = 0;
-  let anchored = anchor === undefined;
+export async function verifyChain(tx: Tx, keys: AuditKeys, anchors: readonly ChainAnchor[] = []): Promise<ChainReport> {
+  const record = await recordOf(tx, keys);
+  const chainKeys = { byId: await keys.rowKeys(tx), keyedFrom: record?.keyedFrom ?? null };
+  const walk = new ChainWalk(chainKeys, (hash) => hasHash(tx, hash));
+  const open = new AnchorsToFind(anchors);
+  let [rows, keyed] = [0, 0];
   for (let page = await next(tx, 0); page.length > 0; page = await next(tx, walk.head?.seq ?? 0)) {
     for (const row of page) {
       await walk.step(row);
-      anchored ||= row.seq === anchor?.seq && row.hash.toString('hex') === anchor.hashHex;
+      open.found(row);
+      if (row.keyId !== null) keyed += 1;
     }
     rows += page.length;
     if (walk.faults.length >= most) break;
   }
-  const lost: ChainFault[] =
-    anchor && !anchored && walk.faults.length < most ? [{ kind: 'removed', seq: anchor.seq, id: null }] : [];
+  if (walk.faults.length < most) walk.end(record, open.left);
   const { head } = walk;
   return {
     rows,
+    keyed,
+    anchors: anchors.length,
     head: head && { seq: head.seq, hashHex: head.hash.toString('hex') },
-    faults: [...walk.faults, ...lost],
+    faults: walk.faults,
     overdue: await countOverdue(tx),
   };
 }
 
+/** Anchors of which no row was seen yet. */
+class AnchorsToFind {
+  private readonly bySeq = new Map<number, ChainAnchor[]>();
+
+  constructor(anchors: readonly ChainAnchor[]) {
+    for (const anchor of anchors) this.bySeq.set(anchor.seq, [...(this.bySeq.get(anchor.seq) ?? []), anchor]);
+  }
+
+  found({ seq, hash }: Pick<SealedRow, 'seq' | 'hash'>): void {
+    const open = this.bySeq.get(seq);
+    if (open)
+      this.bySeq.set(
+        seq,
+        open.filter(({ hashHex }) => hashHex !== hash.toString('hex')),
+      );
+  }
+
+  /** The places at which a row is not what it was, in order. */
+  get left(): number[] {
+    return [...this.bySeq]
+      .filter(([, open]) => open.length > 0)
+      .map(([seq]) => seq)
+      .sort((a, b) => a - b);
+  }
+}
+
+/** Undefined when it is not there though rows are sealed with a key, or is not what was written; null before the keys. */
+async function recordOf(tx: Tx, keys: AuditKeys): Promise<AuditHead | null | undefined> {
+  const head = await readHead(tx, keys).catch((error: unknown) => {
+    if (error instanceof KeyRingError) return false as const;
+    throw error;
+  });
+  if (head) return head;
+  return head === null && !(await keys.isKeyed(tx)) ? null : undefined;
+}
+
 async function next(tx: Tx, after: number): Promise<SealedRow[]> {
   const rows = await tx.query<(Omit<SealedRow, 'seq'> & { seq: string })[]>(
-    `select id, seq, prev_hash as "prevHash", hash, ${canonicalRow} as canonical
+    `select id, seq, prev_hash as "prevHash", hash, key_id as "keyId", ${canonicalRow} as canonical
      from audit_event where seq > $1 order by seq limit ${batch}`,
     [after],
   );

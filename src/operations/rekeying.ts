@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
+import { AuditSealer } from '../audit/audit-sealer.js';
 import { Leases } from '../jobs/lease.js';
 import { Database, sqlState, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
@@ -61,6 +62,7 @@ export class Rekeying {
     private readonly values: SealedValues,
     private readonly leases: Leases,
     private readonly audit: Audit,
+    private readonly sealer: AuditSealer,
   ) {}
 
   async status(tx: Tx): Promise<RekeyStatus> {
@@ -183,6 +185,7 @@ export class Rekeying {
     return this.db.write(async (tx) => {
       if ((await this.status(tx)).toMove > 0) return false;
       await this.demandAgreement(tx);
+      await this.sealer.handOver(tx);
       outcome.retired = await retireKeys(tx, this.ring);
       if (outcome.retired.length > 0) {
         const { sealingKey, retired } = outcome;

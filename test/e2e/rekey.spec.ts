@@ -127,6 +127,11 @@ describe('moving every secret to a new key', () => {
       authority: { name: 'root' },
     });
     expect(await rekey(env(fresh))).toMatchObject({ toMove: 0, behind: [] });
+    const { status, stdout } = await runCli(env(fresh), ['--json', 'audit', 'verify']);
+    const { rows, ...report } = JSON.parse(stdout);
+    expect({ status, ...report }).toMatchObject({ status: 0, sound: true, keyed: rows, faults: [] });
+    const sealedBy = await database.source.query('select key_id from audit_event group by 1 order by 1');
+    expect(sealedBy).toEqual([{ key_id: 'fresh' }, { key_id: 'old' }]);
   });
 });
 

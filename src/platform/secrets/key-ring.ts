@@ -3,6 +3,7 @@ import {
   createDecipheriv,
   createHash,
   createSecretKey,
+  hkdfSync,
   type KeyObject,
   randomBytes,
 } from 'node:crypto';
@@ -82,6 +83,14 @@ export class KeyRing {
         { cause },
       );
     }
+  }
+
+  /**
+   * 32 bytes for `purpose` alone, always the same for the same key (HKDF with SHA-256, RFC 5869). Throws KeyRingError
+   * when the key is not in the ring.
+   */
+  derive(purpose: string, keyId = this.sealingKeyId): Buffer {
+    return Buffer.from(hkdfSync('sha256', this.#key(keyId), '', purpose, 32));
   }
 
   /** True when another key than the sealing one holds the value. */

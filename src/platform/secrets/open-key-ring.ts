@@ -5,6 +5,8 @@ import type { Database, Tx } from '../db/database.js';
 import { KeyRingCheck } from './key-ring-check.entity.js';
 import { createKeyRingFile, readKeyRingFile } from './key-ring-file.js';
 import { KeyRing, KeyRingError } from './key-ring.js';
+import { checkWith, factsIn, rememberFacts } from './ring-facts.js';
+import { SealedValues } from './sealed-values.js';
 
 /** Where the keys come from. */
 export type KeyRingSettings = Pick<Config, 'encryptionKeys' | 'dataDir'>;
@@ -12,7 +14,6 @@ export type KeyRingSettings = Pick<Config, 'encryptionKeys' | 'dataDir'>;
 /** What else a ring has to fulfil. */
 type Demand = (tx: Tx, ring: KeyRing) => Promise<void>;
 
-const canaryText = 'perennial';
 const fromEnvironment = 'ENCRYPTION_KEYS';
 
 /**
@@ -31,8 +32,10 @@ export async function openKeyRing(
     const checks = await tx.find(KeyRingCheck, { order: { keyId: 'ASC' } });
     const { ring, origin } = await loadRing(settings, checks);
     for (const check of checks) demandOpens(ring, check, origin);
+    if (checks.length === 0) await demandNothingSealed(tx);
     await demand(tx, ring);
-    if (!checks.some((check) => check.keyId === ring.sealingKeyId)) await addCheck(tx, ring);
+    if (!checks.some((check) => check.keyId === ring.sealingKeyId))
+      await tx.insert(KeyRingCheck, checkWith(ring, Object.assign({}, ...checks.map((check) => factsIn(ring, check)))));
     return ring;
   });
 }
@@ -42,6 +45,7 @@ export async function openKeyRing(
  * the other ids, in order.
  */
 export async function retireKeys(tx: Tx, ring: KeyRing): Promise<string[]> {
+  await rememberFacts(tx, ring, {});
   const retired = await tx.find(KeyRingCheck, { where: { keyId: Not(ring.sealingKeyId) }, order: { keyId: 'ASC' } });
   await tx.delete(KeyRingCheck, { keyId: Not(ring.sealingKeyId) });
   return retired.map(({ keyId }) => keyId);
@@ -64,7 +68,8 @@ async function loadRing(
   );
 }
 
-function demandOpens(ring: KeyRing, { keyId, canary }: KeyRingCheck, origin: string): void {
+function demandOpens(ring: KeyRing, check: KeyRingCheck, origin: string): void {
+  const { keyId } = check;
   if (!ring.has(keyId)) {
     throw new KeyRingError(
       `The database was sealed with key "${keyId}", which is missing from ${origin} ` +
@@ -72,7 +77,7 @@ function demandOpens(ring: KeyRing, { keyId, canary }: KeyRingCheck, origin: str
     );
   }
   try {
-    ring.open(canary, placeOf(keyId));
+    factsIn(ring, check);
   } catch (cause) {
     throw new KeyRingError(
       `Key "${keyId}" in ${origin} is not the key of that name with which the ` +
@@ -82,20 +87,22 @@ function demandOpens(ring: KeyRing, { keyId, canary }: KeyRingCheck, origin: str
   }
 }
 
+/** Who deletes the check values must not make this installation forget what they carry. */
+async function demandNothingSealed(tx: Tx): Promise<void> {
+  const sealed = await new SealedValues().census(tx);
+  const heads = await tx.query<unknown[]>('select from audit_head');
+  if (sealed.length + heads.length === 0) return;
+  throw new KeyRingError(
+    'The database holds sealed values, but its table key_ring_check is empty: somebody deleted the check values ' +
+      'of the key ring. Restore the table from a backup.',
+  );
+}
+
 function remedyFor(origin: string): string {
   return origin === fromEnvironment
     ? 'Add that key to ENCRYPTION_KEYS, behind the one that is to seal; if it is in the ' +
         'keyring file of DATA_DIR, copy it from there.'
     : 'Restore that file from a backup, or set ENCRYPTION_KEYS to a ring that holds the key.';
-}
-
-async function addCheck(tx: Tx, ring: KeyRing): Promise<void> {
-  const keyId = ring.sealingKeyId;
-  await tx.insert(KeyRingCheck, { keyId, canary: ring.seal(canaryText, placeOf(keyId)) });
-}
-
-function placeOf(keyId: string): string {
-  return `key_ring_check.canary.${keyId}`;
 }
 
 function namesOf(checks: readonly KeyRingCheck[]): string {
