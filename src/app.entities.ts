@@ -1,4 +1,5 @@
 import { AuditEvent } from './audit/audit-event.entity.js';
+import { SentAuditAnchor, StoredAuditHead } from './audit/audit-seals.entity.js';
 import { ApiKey } from './auth/api-key.entity.js';
 import { UserIdentity } from './auth/federation/user-identity.entity.js';
 import { Authority } from './authorities/authority.entity.js';
@@ -38,8 +39,10 @@ export const entities = [
   OutboxEntry,
   Role,
   RotationPolicy,
+  SentAuditAnchor,
   Source,
   SourceSync,
+  StoredAuditHead,
   User,
   UserIdentity,
   UserRole,

@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Tx } from '../platform/db/database.js';
+import type { StoredAuditHead } from './audit-seals.entity.js';
 import type { AuditKeys } from './audit-keys.js';
 
 /**
@@ -12,11 +13,9 @@ export interface AuditHead {
   keyedFrom: number;
 }
 
-type StoredHead = Omit<AuditHead, 'seq' | 'keyedFrom'> & { seq: string; keyedFrom: string; keyId: string; mac: Buffer };
-
 /** `false` when the record is not what was written. Throws KeyRingError when its key is not in the ring. */
 export async function readHead(tx: Tx, keys: AuditKeys): Promise<AuditHead | null | false> {
-  const [stored] = await tx.query<StoredHead[]>(
+  const [stored] = await tx.query<StoredAuditHead[]>(
     'select seq, hash, keyed_from as "keyedFrom", key_id as "keyId", mac from audit_head',
   );
   if (!stored) return null;

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { Audit } from './audit.js';
 import { AuditRepository } from './audit.repository.js';
+import { AuditAnchors } from './audit-anchors.js';
 import { AuditKeys } from './audit-keys.js';
 import { AuditSealer } from './audit-sealer.js';
 import { LogExport } from './log-export.js';
@@ -13,7 +14,7 @@ import { Sealing } from './sealing.js';
 @Module({
   imports: [JobsModule],
   controllers: [LogsController],
-  providers: [Audit, AuditKeys, AuditRepository, AuditSealer, LogExport, LogFilters, Sealing],
+  providers: [Audit, AuditAnchors, AuditKeys, AuditRepository, AuditSealer, LogExport, LogFilters, Sealing],
   exports: [Audit, AuditKeys, AuditRepository, AuditSealer, LogFilters],
 })
 export class AuditModule {}

@@ -64,7 +64,7 @@ function anchorOf(text: string): ChainAnchor {
   return anchor;
 }
 
-/** Lines as AUDIT_ANCHOR_FILE has them: the anchor is the last word. */
+/** Lines as AUDIT_ANCHOR_PATH has them: the anchor is the last word. */
 async function anchorsIn(path: string): Promise<ChainAnchor[]> {
   const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line.trim() !== '');
   return lines.map((line, i) => {

@@ -32,7 +32,7 @@ function addAuditCommands(program: Command): void {
       '--anchor <seq:hash>',
       'a head that an earlier run printed: tells whether the newest rows were cut off since',
     )
-    .option('--anchor-file <path>', 'a file of anchors as AUDIT_ANCHOR_FILE has them: each must be in the log')
+    .option('--anchor-file <path>', 'a file of anchors as AUDIT_ANCHOR_PATH has them: each must be in the log')
     .action(inSession(async () => (await import('./audit-verify.js')).auditVerify));
   audit
     .command('export')

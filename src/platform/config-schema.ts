@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { signInSchema } from './config-sign-in.js';
 import {
+  absolutePath,
   commands,
   domain,
   encryptionKey,
@@ -181,6 +182,22 @@ export const configSchema = z.object({
         'Hosts and networks that outgoing requests may reach although they are private, with commas between.',
       defaultText: 'none',
     }),
+  AUDIT_ANCHOR_LOG: flag().prefault('true').meta({
+    description: 'Whether the newest seal of the audit log is written to the log of the program (level info).',
+  }),
+  AUDIT_ANCHOR_PATH: absolutePath.optional().meta({
+    description: 'File to which the newest seal of the audit log is appended, on the machine that runs jobs.',
+  }),
+  AUDIT_ANCHOR_URL: url('http', 'https')
+    .optional()
+    .meta({ description: 'URL to which the newest seal of the audit log is sent as JSON by POST.' }),
+  AUDIT_ANCHOR_SECRET: text.min(16, 'must be at least 16 characters long').optional().meta({
+    description:
+      'Signs what goes to AUDIT_ANCHOR_URL: X-Perennial-Signature is sha256= and the HMAC of the body in hex.',
+  }),
+  AUDIT_ANCHOR_MINUTES: whole(1, 10_080).prefault('60').meta({
+    description: 'Minutes between two seals of the audit log that are sent out; nothing is sent while nothing is new.',
+  }),
   TRUSTED_PROXIES: list(network)
     .optional()
     .transform((networks) => networks ?? [])

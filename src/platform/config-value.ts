@@ -38,6 +38,12 @@ export function url(...schemes: string[]): z.ZodType<string, string> {
   );
 }
 
+/** An absolute path, without `..`. */
+export const absolutePath = text.refine(
+  (value) => value.startsWith('/') && !value.split('/').includes('..') && !value.includes('\0'),
+  'must be an absolute path without ".."',
+);
+
 /** A domain name, lower case. */
 export const domain = text
   .toLowerCase()

@@ -44,6 +44,8 @@ describe('loadConfig', () => {
       tokenLifetimeMinutes: 720,
       reloadCommands: {},
       allowedPrivateHosts: [],
+      auditAnchorLog: true,
+      auditAnchorMinutes: 60,
       trustedProxies: [],
       allowedDomains: [],
       sensitiveDomainRoles: [],

@@ -25,7 +25,8 @@ export class PluginSite implements Site {
     private readonly mailer: Mailer,
     private readonly agents: GuardedAgents,
   ) {
-    this.protectedPaths = [resolve(config.dataDir)];
+    const { dataDir, auditAnchorPath } = config;
+    this.protectedPaths = [resolve(dataDir), ...(auditAnchorPath === undefined ? [] : [auditAnchorPath])];
   }
 
   sendMail(mail: OutgoingMail): Promise<void> {
