@@ -45,8 +45,8 @@ export interface ChainKeys {
 export interface ChainFault {
   /**
    * `changed`: the row is not what was sealed. `removed`: the row that stood here, or before here, is gone or
-   * rewritten. `unknown-key`: the key that sealed the row is not known here. `head`: the record of the newest row is not
-   * there, or not what was written.
+   * rewritten. `unknown-key`: the key that sealed the row is not known here. `head`: the record of the newest row is
+   * missing, or not what was written.
    */
   kind: 'changed' | 'removed' | 'inserted' | 'reordered' | 'unknown-key' | 'head';
   seq: number;

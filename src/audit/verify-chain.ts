@@ -89,7 +89,7 @@ class AnchorsToFind {
   }
 }
 
-/** Undefined when it is not there though rows are sealed with a key, or is not what was written; null before the keys. */
+/** Null before the keys; undefined when it is not there though rows are sealed with a key, or not what was written. */
 async function recordOf(tx: Tx, keys: AuditKeys): Promise<AuditHead | null | undefined> {
   const head = await readHead(tx, keys).catch((error: unknown) => {
     if (error instanceof KeyRingError) return false as const;

@@ -5,7 +5,7 @@ import type { Database, Tx } from '../db/database.js';
 import { KeyRingCheck } from './key-ring-check.entity.js';
 import { createKeyRingFile, readKeyRingFile } from './key-ring-file.js';
 import { KeyRing, KeyRingError } from './key-ring.js';
-import { checkWith, factsIn, rememberFacts } from './ring-facts.js';
+import { checkWith, factsIn, factsOf, rememberFacts } from './ring-facts.js';
 import { SealedValues } from './sealed-values.js';
 
 /** Where the keys come from. */
@@ -35,7 +35,7 @@ export async function openKeyRing(
     if (checks.length === 0) await demandNothingSealed(tx);
     await demand(tx, ring);
     if (!checks.some((check) => check.keyId === ring.sealingKeyId))
-      await tx.insert(KeyRingCheck, checkWith(ring, Object.assign({}, ...checks.map((check) => factsIn(ring, check)))));
+      await tx.insert(KeyRingCheck, checkWith(ring, factsOf(ring, checks)));
     return ring;
   });
 }

@@ -23,12 +23,20 @@ export function factsIn(ring: KeyRing, { keyId, canary }: KeyRingCheck): RingFac
   return text === '' ? {} : (JSON.parse(text) as RingFacts);
 }
 
+/** What all of `checks` carry together. Throws as `factsIn` does. */
+export function factsOf(ring: KeyRing, checks: readonly KeyRingCheck[]): RingFacts {
+  return Object.fromEntries(checks.flatMap((check) => Object.entries(factsIn(ring, check))));
+}
+
 /** Everything that is remembered. Throws KeyRingError when the check value of the sealing key is missing. */
 export async function ringFacts(tx: Tx, ring: KeyRing): Promise<RingFacts> {
   const checks = await tx.find(KeyRingCheck, { order: { keyId: 'ASC' } });
   if (!checks.some(({ keyId }) => keyId === ring.sealingKeyId))
     throw new KeyRingError(`The check value of key "${ring.sealingKeyId}" was deleted from key_ring_check.`);
-  return Object.assign({}, ...checks.filter(({ keyId }) => ring.has(keyId)).map((check) => factsIn(ring, check)));
+  return factsOf(
+    ring,
+    checks.filter(({ keyId }) => ring.has(keyId)),
+  );
 }
 
 /** Remembers `facts` beside what is remembered already, under the sealing key. Throws as `ringFacts` does. */
