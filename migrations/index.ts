@@ -15,6 +15,7 @@ import { LemurImport1763700000013 } from './1763700000013-lemur-import.js';
 import { AuthorityNotices1763700000018 } from './1763700000018-authority-notices.js';
 import { RightsOfLinks1763700000020 } from './1763700000020-rights-of-links.js';
 import { BuiltInNotifications1763700000022 } from './1763700000022-built-in-notifications.js';
+import { CsrAlone1763700000032 } from './1763700000032-csr-alone.js';
 import { RevokedLeave1763700000034 } from './1763700000034-revoked-leave.js';
 import { RevokedAreReplaced1763700000035 } from './1763700000035-revoked-are-replaced.js';
 import { VouchingRole1763700000036 } from './1763700000036-vouching-role.js';
@@ -39,6 +40,7 @@ export const migrations = [
   LemurImport1763700000013,
   RightsOfLinks1763700000020,
   BuiltInNotifications1763700000022,
+  CsrAlone1763700000032,
   RevokedLeave1763700000034,
   RevokedAreReplaced1763700000035,
   VouchingRole1763700000036,

@@ -15,12 +15,12 @@ import { Token } from './token.schema.js';
 const Login = z
   .strictObject({
     username: z.string().trim().min(1).max(255).meta({ description: 'User name or e-mail address.' }),
-    password: z.string().min(1).max(1024),
+    password: z.string().min(1).max(1024).meta({ writeOnly: true }),
   })
   .meta({ id: 'Login' });
 const PasswordChange = z
   .strictObject({
-    oldPassword: z.string().min(1).max(1024),
+    oldPassword: z.string().min(1).max(1024).meta({ writeOnly: true }),
     newPassword: NewPassword.meta({
       description: 'At least 12 characters: upper and lower case, a digit and one of ! @ # ? ].',
     }),

@@ -171,6 +171,7 @@ export const UpdateAuthority = z
       ])
       .optional()
       .meta({
+        writeOnly: true,
         description:
           "Lemur's form of the options: a list of {name, value}, an object, or either as JSON text. " +
           '`cab_compliant` and `cn_optional` are among them; options that are not named stay.',

@@ -89,6 +89,14 @@ async function importAll(run: Run): Promise<Report> {
   await linkReplacements(run);
   await noteLeftovers(run);
   const { actor, get, lemur } = run.parts;
+  for (const { table, id } of lemur.disclosed.values())
+    run.report.note({
+      kind: 'changed',
+      table,
+      id,
+      name: String(id),
+      text: 'Its description held a private key, which was left out. Treat that key as disclosed.',
+    });
   const after = { tables: Object.fromEntries(run.report.tables), ...run.report.totals };
   await run.step(({ tx }) =>
     get(Audit).record(tx, actor, { action: 'lemur.imported', targetType: 'database', targetId: lemur.name, after }),

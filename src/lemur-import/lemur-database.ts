@@ -1,3 +1,4 @@
+import { holdsPrivateKey } from '../pki/private-key-text.js';
 import { Snapshot } from '../platform/db/snapshot.js';
 import { snake } from '../platform/db/snake-naming.js';
 import type { LemurTable } from './lemur-rows.js';
@@ -14,6 +15,9 @@ export interface Association {
 
 /** Lemur's database, whichever of its versions made it: tables and columns that it lacks read as empty. */
 export class LemurDatabase {
+  /** The rows whose description held a private key. */
+  readonly disclosed = new Map<string, { table: string; id: number }>();
+
   private constructor(
     private readonly snapshot: Snapshot,
     private readonly columns: ReadonlyMap<string, ReadonlySet<string>>,
@@ -58,9 +62,11 @@ export class LemurDatabase {
 
   /** All rows, in the order of their ids. For tables that fit into memory. */
   async all<Row extends { id: number }>(table: LemurTable<Row>, where = 'true'): Promise<Row[]> {
-    return this.has(table.name)
-      ? this.snapshot.rows<Row>(`select ${this.selection(table)} from ${table.name} where ${where} order by id`)
-      : [];
+    if (!this.has(table.name)) return [];
+    const rows = await this.snapshot.rows<Row>(
+      `select ${this.selection(table)} from ${table.name} where ${where} order by id`,
+    );
+    return rows.map((row) => this.withoutKeys(table, row));
   }
 
   /** All rows in the order of their ids, some hundred at a time. */
@@ -70,7 +76,7 @@ export class LemurDatabase {
         `select ${this.selection(table)} from ${table.name} where id > $1 and (${where}) order by id limit ${batch}`,
         [after],
       );
-      if (rows.length > 0) yield rows;
+      if (rows.length > 0) yield rows.map((row) => this.withoutKeys(table, row));
       if (rows.length < batch) return;
     }
   }
@@ -147,6 +153,14 @@ export class LemurDatabase {
       (await this.snapshot.rows<{ count: number }>('select count(distinct lower(name))::int as count from domains'))[0]
         ?.count ?? 0
     );
+  }
+
+  /** A private key that someone pasted into a description would be stored unsealed and shown. */
+  private withoutKeys<Row extends { id: number }>(table: LemurTable<Row>, row: Row): Row {
+    const { description } = row as { description?: string | null };
+    if (typeof description !== 'string' || !holdsPrivateKey(description)) return row;
+    this.disclosed.set(`${table.name} ${row.id}`, { table: table.name, id: row.id });
+    return { ...row, description: '(removed: it held a private key)' };
   }
 
   private selection<Row extends { id: number }>({ name, required, optional }: LemurTable<Row>): string {

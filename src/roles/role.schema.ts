@@ -29,7 +29,7 @@ const Password = z
   .min(1)
   .max(1024)
   .nullable()
-  .meta({ description: 'Its password, kept sealed; only `/roles/{id}/credentials` shows it.' });
+  .meta({ writeOnly: true, description: 'Its password, kept sealed; only `/roles/{id}/credentials` shows it.' });
 const Users = z.array(Reference).max(10_000);
 
 /** A role to be made. */

@@ -27,7 +27,8 @@ export const NewPassword = z
   .max(1024)
   .superRefine((password, context) => {
     for (const message of weaknesses(password)) context.addIssue({ code: 'custom', message });
-  });
+  })
+  .meta({ writeOnly: true });
 
 /** Argon2id, 19 MiB, two passes (OWASP's first choice), in PHC form with its own random salt. */
 export function hashPassword(password: string): Promise<string> {

@@ -14,7 +14,7 @@ export const UploadRequest = z
       .max(524_288)
       .nullish()
       .meta({ description: 'Issuers in order, the one that signed `body` first.' }),
-    privateKey: z.string().max(65_536).nullish(),
+    privateKey: z.string().max(65_536).nullish().meta({ writeOnly: true }),
     csr: z.string().max(65_536).nullish(),
     authority: Reference.nullish().meta({
       description: 'The authority that issued it; makes renewal and revocation possible.',

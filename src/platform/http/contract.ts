@@ -1,12 +1,13 @@
 import { applyDecorators, createParamDecorator, HttpCode, SetMetadata, type ExecutionContext } from '@nestjs/common';
 import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { RequestWithActor } from './actor.js';
 import { objectOf } from './body.js';
 import { normalizeInput } from './input.js';
 import { jsonSchemaOf, type JsonSchema, membersOf } from './json-schema.js';
 import { invalid, Problem } from './problem.js';
+import { demandNoPrivateKey } from './private-keys.js';
 import { validate } from './validate.js';
 
 /** What an answer is besides JSON that a schema describes. `types`: the media types of a body that is not JSON. */
@@ -85,7 +86,11 @@ export function PathText(name: string): ParameterDecorator {
 /** The parameter is a header of the request, or undefined. `description` says what it is for (Markdown). */
 export function HeaderText(name: string, description: string): ParameterDecorator {
   return parameter(
-    (request) => request.headers[name.toLowerCase()],
+    (request) => {
+      const text = request.headers[name.toLowerCase()];
+      demandNoPrivateKey(z.string(), { [name]: text });
+      return text;
+    },
     ApiHeader({ name, description, required: false, schema: { type: 'string' } }),
   );
 }

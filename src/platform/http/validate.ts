@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { fieldOf } from './input.js';
 import { Problem, type Reasons } from './problem.js';
+import { demandNoPrivateKey } from './private-keys.js';
 import { issueText } from './issue-text.js';
 
 type Issue = z.core.$ZodIssue;
@@ -10,9 +11,10 @@ const mostFaults = 100;
 
 /**
  * The value as the schema gives it back. Throws `invalid-request` with a reason for every field that is wrong (the
- * first hundred).
+ * first hundred), or that holds a private key and is not for secrets.
  */
 export function validate<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  demandNoPrivateKey(schema, value);
   const result = schema.safeParse(value, { error: issueText });
   if (result.success) return result.data;
   const reasons = reasonsOf(result.error.issues);

@@ -10,6 +10,8 @@ export const PluginInput = z
       .optional()
       .meta({ description: "The plugin by id or by Lemur's name, with its values in `pluginOptions`." }),
     options: z.record(z.string(), z.unknown()).optional().meta({
+      // What may be secret among them, the plugin's own schema says.
+      writeOnly: true,
       description: 'Values by name. On a change, a secret that is absent stays and one that is null is removed.',
     }),
     pluginOptions: z
@@ -17,6 +19,7 @@ export const PluginInput = z
       .max(200)
       .optional()
       .meta({
+        writeOnly: true,
         description:
           'Values as Lemur writes them; members besides `name` and `value` are ' +
           'ignored, and an empty value counts as absent.',
