@@ -1,6 +1,6 @@
-import type { X509Certificate } from 'node:crypto';
+import { constants, type X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { connect, type SecureVersion, type TLSSocket } from 'node:tls';
+import { type CipherNameAndProtocol, connect, createSecureContext, type SecureVersion, type TLSSocket } from 'node:tls';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 
@@ -10,20 +10,55 @@ export interface Target {
   port: number;
 }
 
-/** What a server showed in one handshake. `chainPem` is as it was sent, leaf first. */
+/** What a server showed in one handshake. `chainPem` is as it was sent, leaf first. Null where it cannot be told. */
 export interface Handshake {
   chainPem: string[];
-  protocol: string;
-  cipher: string;
+  protocol: string | null;
+  cipher: string | null;
 }
 
-/** The versions that a handshake may settle on. */
-export interface Versions {
+/** The kinds of keys that a server can have a certificate for at the same time. */
+export type KeyKind = 'RSA' | 'ECDSA';
+
+/** There is a server, but nothing is known of its certificate. */
+export class HandshakeFailure extends PluginError {}
+
+/** What a handshake may settle on. Without `only`, a server chooses among its certificates. */
+export interface Offer {
   min: SecureVersion;
   max: SecureVersion;
+  only?: KeyKind;
 }
 
 const longestChain = 10;
+
+/** Everything that a server can be seen with: broken, without encryption, but never without a certificate. */
+const allCiphers = 'ALL:COMPLEMENTOFALL:!aNULL:!PSK:!SRP:@SECLEVEL=0';
+/**
+ * A server shows its certificate on a curve only to clients that name the curve; the usual ones come first. Builds of
+ * OpenSSL differ in what they know.
+ */
+const curves = [
+  ...['X25519', 'P-256', 'X448', 'P-384', 'P-521', 'brainpoolP256r1', 'brainpoolP384r1', 'brainpoolP512r1'],
+  ...['secp256k1', 'secp224k1', 'secp224r1', 'secp192k1', 'prime192v1'],
+]
+  .filter(isKnown)
+  .join(':');
+
+/** TLS 1.3 chooses the certificate by signature algorithm, older versions by cipher suite too. */
+const kinds: Record<KeyKind, { ciphers: string; sigalgs: string }> = {
+  RSA: {
+    ciphers: 'aRSA:!PSK:!SRP:@SECLEVEL=0',
+    sigalgs: [
+      ...['rsa_pss_rsae_sha256', 'rsa_pss_rsae_sha384', 'rsa_pss_rsae_sha512', 'rsa_pss_pss_sha256'],
+      ...['rsa_pss_pss_sha384', 'rsa_pss_pss_sha512', 'RSA+SHA256', 'RSA+SHA384', 'RSA+SHA512', 'RSA+SHA1'],
+    ].join(':'),
+  },
+  ECDSA: {
+    ciphers: 'aECDSA:@SECLEVEL=0',
+    sigalgs: 'ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ECDSA+SHA1:ed25519:ed448',
+  },
+};
 
 /** As a person would write it: `www.example.com:443`, `[2001:db8::1]:443`. */
 export function textOf({ host, port }: Target): string {
@@ -32,11 +67,13 @@ export function textOf({ host, port }: Target): string {
 
 /**
  * One TLS handshake in which everything is accepted that can be looked at: expired and foreign certificates, weak
- * ciphers. Nothing is sent over it. Throws PluginError `unavailable`.
+ * ciphers and keys, servers that know no secure renegotiation (RFC 5746). A handshake that fails after the server has
+ * shown its certificate counts: it demands one of its client, which we do not have. Nothing is sent over it. Throws
+ * HandshakeFailure, and PluginError where nothing answers.
  */
 export async function shakeHands(
   target: Target,
-  { min, max }: Versions,
+  { min, max, only }: Offer,
   ctx: PluginContext,
   signal: AbortSignal,
 ): Promise<Handshake> {
@@ -46,31 +83,61 @@ export async function shakeHands(
     minVersion: min,
     maxVersion: max,
     rejectUnauthorized: false,
-    ciphers: 'DEFAULT:@SECLEVEL=0',
+    ciphers: allCiphers,
+    ...(only && kinds[only]),
+    ecdhCurve: curves,
+    minDHSize: 1,
+    secureOptions: constants.SSL_OP_LEGACY_SERVER_CONNECT,
     ...(isIP(target.host) === 0 && { servername: target.host }),
   });
   try {
-    await established(secure, signal);
-    return { chainPem: chainOf(secure), protocol: secure.getProtocol() ?? '', cipher: secure.getCipher().name };
+    return await shown(secure, signal);
   } catch (error) {
     const words = signal.aborted ? 'did not end a TLS handshake in time' : `made no TLS handshake (${codeOf(error)})`;
-    throw new PluginError('unavailable', `${textOf(target)} ${words}.`, undefined, { cause: error });
+    throw new HandshakeFailure('unavailable', `${textOf(target)} ${words}.`, undefined, { cause: error });
   } finally {
     secure.destroy();
   }
 }
 
-function established(secure: TLSSocket, signal: AbortSignal): Promise<void> {
+function isKnown(curve: string): boolean {
+  try {
+    createSecureContext({ ecdhCurve: curve });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function shown(secure: TLSSocket, signal: AbortSignal): Promise<Handshake> {
   return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason as Error);
+    let isOver = false;
+    const end = (error: Error | null, seen = seenOf(secure)): void => {
+      if (isOver) return;
+      isOver = true;
+      signal.removeEventListener('abort', stop);
+      if (error === null || seen.chainPem.length > 0) resolve(seen);
+      else reject(error);
+    };
+    const stop = (): void => end(signal.reason as Error);
     signal.addEventListener('abort', stop, { once: true });
-    // An error after the handshake, when we hang up, is nobody's business.
     secure
-      .on('error', reject)
-      .once('close', () => reject(new Error('closed')))
-      .once('secureConnect', resolve);
+      // What comes after the end, when we hang up, is nobody's business.
+      .on('error', (error: Error) => (isOver ? undefined : end(error)))
+      .once('close', () => end(new Error('closed'), nothing))
+      .once('secureConnect', () => end(null));
     if (signal.aborted) stop();
   });
+}
+
+const nothing: Handshake = { chainPem: [], protocol: null, cipher: null };
+
+/** OpenSSL crashes when it is asked for the cipher of a connection that is closed: such a one has no certificate. */
+function seenOf(secure: TLSSocket): Handshake {
+  const chainPem = chainOf(secure);
+  if (chainPem.length === 0) return nothing;
+  const cipher = (secure.getCipher() as Partial<CipherNameAndProtocol> | undefined)?.name;
+  return { chainPem, protocol: secure.getProtocol(), cipher: cipher ?? null };
 }
 
 function chainOf(secure: TLSSocket): string[] {

@@ -1,13 +1,22 @@
+import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { SecureVersion } from 'node:tls';
 import { z } from 'zod';
 import { parseCertificate } from '../../src/pki/certificate.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Options } from '../../src/plugin-api/options.js';
-import type { EndpointCipher, Found } from '../../src/plugin-api/found.js';
+import type { EndpointCipher, Found, FoundEndpoint } from '../../src/plugin-api/found.js';
 import { defineSource, type PluginContext } from '../../src/plugin-api/plugin.js';
 import { pollRateOption } from '../../src/plugin-api/source-options.js';
-import { type Handshake, shakeHands, type Target, textOf } from './tls-endpoints.client.js';
+import {
+  type Handshake,
+  HandshakeFailure,
+  type KeyKind,
+  type Offer,
+  shakeHands,
+  type Target,
+  textOf,
+} from './tls-endpoints.client.js';
 
 const hostAndPort =
   /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?))(?::(\d{1,5}))?$/;
@@ -54,6 +63,12 @@ const withdrawn: ReadonlySet<string> = new Set(['TLSv1', 'TLSv1.1']);
 /** Broken, exportable, anonymous, or without authentication of the text. */
 const weakCipher = /RC4|DES|NULL|EXP|ADH|AECDH|MD5|IDEA|SEED/;
 const atATime = 16;
+/** A server that breaks off at a version that it does not know is asked for less. */
+const offers: readonly Offer[] = [
+  { min: 'TLSv1', max: 'TLSv1.3' },
+  { min: 'TLSv1', max: 'TLSv1.2' },
+  { min: 'TLSv1', max: 'TLSv1' },
+];
 const mostAliases = 100;
 
 /** Looks at TLS servers and records what they serve. */
@@ -62,7 +77,8 @@ export const tlsEndpoints = defineSource({
   title: 'TLS servers',
   description:
     'Connects to a list of servers and records the certificates that they serve, and the ' +
-    'versions and ciphers that they accept. Sends nothing but handshakes.',
+    'versions and ciphers that they accept. Where a server has an RSA and an ECDSA certificate, it records both. ' +
+    'Sends nothing but handshakes.',
   options,
 
   async check(o, ctx) {
@@ -79,20 +95,32 @@ export const tlsEndpoints = defineSource({
     ctx.signal.throwIfAborted();
     const targets = targetsOf(o);
     for (let at = 0; at < targets.length; at += atATime) {
-      yield* await Promise.all(targets.slice(at, at + atATime).map((target) => look(target, o, ctx)));
+      yield* (await Promise.all(targets.slice(at, at + atATime).map((target) => look(target, o, ctx)))).flat();
       ctx.signal.throwIfAborted();
     }
   },
 });
 
-async function look(target: Target, o: TlsOptions, ctx: PluginContext): Promise<Found> {
+/** The server with the certificate that it chooses, and beside it the same with one for the other kind of key. */
+async function look(target: Target, o: TlsOptions, ctx: PluginContext): Promise<Found[]> {
   const seen = await handshakeOrDetail(target, o, ctx);
-  if (typeof seen === 'string') return { kind: 'trouble', location: textOf(target), detail: seen };
-  const accepted = o.probeVersions ? await acceptedVersions(target, seen.protocol, o, ctx) : [seen.protocol];
+  if (typeof seen === 'string') return [{ kind: 'trouble', location: textOf(target), detail: seen }];
+  const [accepted, other] = await Promise.all([
+    o.probeVersions ? acceptedVersions(target, seen.protocol, o, ctx) : [seen.protocol ?? []].flat(),
+    otherCertificate(target, seen, o, ctx),
+  ]);
+  return [
+    endpointOf(target, textOf(target), seen, accepted),
+    ...(other ? [endpointOf(target, `${textOf(target)} (${other.kind})`, other.seen, accepted)] : []),
+  ];
+}
+
+function endpointOf(target: Target, name: string, seen: Handshake, accepted: readonly string[]): FoundEndpoint {
+  const { cipher } = seen;
   return {
     kind: 'endpoint',
-    externalId: textOf(target),
-    name: textOf(target),
+    externalId: name,
+    name,
     dnsName: target.host,
     port: target.port,
     type: 'tls',
@@ -102,24 +130,67 @@ async function look(target: Target, o: TlsOptions, ctx: PluginContext): Promise<
     cipher: seen.cipher,
     policy: {
       name: 'observed',
-      ciphers: [...accepted.map(versionFact), { name: seen.cipher, deprecated: weakCipher.test(seen.cipher) }],
+      ciphers: [
+        ...accepted.map(versionFact),
+        ...(cipher === null ? [] : [{ name: cipher, deprecated: weakCipher.test(cipher) }]),
+      ],
     },
   };
 }
 
-/** The handshake, or in words why there was none. */
-async function handshakeOrDetail(target: Target, o: TlsOptions, ctx: PluginContext): Promise<Handshake | string> {
+/** The certificate that a server has for the other kind of key; null where it has none. */
+async function otherCertificate(
+  target: Target,
+  { chainPem: [leafPem = ''], protocol }: Handshake,
+  o: TlsOptions,
+  ctx: PluginContext,
+): Promise<{ kind: KeyKind; seen: Handshake } | null> {
+  const kind = isRsa(leafPem) ? 'ECDSA' : 'RSA';
+  // Which of the two a server of TLS 1.3 would show says nothing about what it shows to older clients, and conversely.
+  const range = offers.find(({ max }) => max === protocol) ?? { min: 'TLSv1', max: 'TLSv1.3' };
   try {
-    return await shakeHands(target, { min: 'TLSv1', max: 'TLSv1.3' }, ctx, within(o, ctx));
+    const seen = await shakeHands(target, { ...range, only: kind }, ctx, within(o, ctx));
+    return seen.chainPem[0] === leafPem || isRsa(seen.chainPem[0] ?? '') !== (kind === 'RSA') ? null : { kind, seen };
   } catch (error) {
     ctx.signal.throwIfAborted();
-    if (error instanceof PluginError) return error.detail;
+    if (error instanceof PluginError) return null;
     throw error;
   }
 }
 
+function isRsa(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).publicKey.asymmetricKeyType?.startsWith('rsa') ?? false;
+  } catch {
+    return false;
+  }
+}
+
+/** The handshake, or in words why there was none. */
+async function handshakeOrDetail(target: Target, o: TlsOptions, ctx: PluginContext): Promise<Handshake | string> {
+  const signal = within(o, ctx);
+  let detail = '';
+  for (const offer of offers) {
+    try {
+      return await shakeHands(target, offer, ctx, signal);
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      if (!(error instanceof PluginError)) throw error;
+      detail ||= error.detail;
+      // Only what has answered answers otherwise to less.
+      if (signal.aborted || !(error instanceof HandshakeFailure)) break;
+    }
+  }
+  return detail;
+}
+
 /** In order, `known` among them. What fails counts as not accepted. */
-async function acceptedVersions(target: Target, known: string, o: TlsOptions, ctx: PluginContext): Promise<string[]> {
+async function acceptedVersions(
+  target: Target,
+  known: string | null,
+  o: TlsOptions,
+  ctx: PluginContext,
+): Promise<string[]> {
   const accepted = await Promise.all(
     versions.map(
       async (version) =>
