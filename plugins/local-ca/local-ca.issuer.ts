@@ -54,7 +54,7 @@ export const localCa = defineIssuer({
   id: 'local-ca',
   aliases: ['cryptography-issuer'],
   title: 'Local CA',
-  description: 'Issues certificates from a CA whose key is kept, sealed, in this installation.',
+  description: 'Issues certificates from a CA whose key is kept encrypted in this installation.',
   options,
   inProcess: true,
 

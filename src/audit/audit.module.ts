@@ -6,6 +6,7 @@ import { AuditAnchors } from './audit-anchors.js';
 import { AuditKeys } from './audit-keys.js';
 import { AuditSealer } from './audit-sealer.js';
 import { LogExport } from './log-export.js';
+import { LogSubjects } from './log-subjects.js';
 import { LogFilters } from './log-filters.js';
 import { LogsController } from './logs.controller.js';
 import { Sealing } from './sealing.js';
@@ -14,7 +15,17 @@ import { Sealing } from './sealing.js';
 @Module({
   imports: [JobsModule],
   controllers: [LogsController],
-  providers: [Audit, AuditAnchors, AuditKeys, AuditRepository, AuditSealer, LogExport, LogFilters, Sealing],
-  exports: [Audit, AuditKeys, AuditRepository, AuditSealer, LogFilters],
+  providers: [
+    Audit,
+    AuditAnchors,
+    AuditKeys,
+    AuditRepository,
+    AuditSealer,
+    LogExport,
+    LogFilters,
+    LogSubjects,
+    Sealing,
+  ],
+  exports: [Audit, AuditKeys, AuditRepository, AuditSealer, LogFilters, LogSubjects],
 })
 export class AuditModule {}

@@ -30,7 +30,7 @@ export type LogSelection = Pick<LogQuery, 'filter' | 'from' | 'to'>;
 
 const Values = z.record(z.string(), z.unknown()).nullable();
 
-/** One audit event in an answer; the first four fields are those that Lemur's clients know. */
+/** One audit event as it is written out. */
 export const LogView = z
   .strictObject({
     id: z.int(),
@@ -48,7 +48,39 @@ export const LogView = z
     seq: z.int().nullable().meta({ description: 'Place in the hash chain; null for about a second until sealed.' }),
     hash: z.string().nullable().meta({ description: 'SHA-256 in hex that the next event is sealed after.' }),
   })
-  .meta({ id: 'LogEntry' });
+  .meta({ id: 'LogLine' });
+
+/** One audit event in an answer, with what it speaks of as that is now. */
+export const LogEntryView = LogView.extend({
+  user: z
+    .strictObject({
+      id: z.int().nullable(),
+      username: z.string(),
+      email: z.string().nullable(),
+      active: z.boolean().nullable(),
+    })
+    .meta({ description: 'Who did it; without an id, the program itself or someone not signed in.' }),
+  certificate: z
+    .record(z.string(), z.unknown())
+    .nullable()
+    .meta({ description: 'The certificate that was acted on, as lists of certificates name one.' }),
+}).meta({ id: 'LogEntry' });
+export type LogEntryView = z.output<typeof LogEntryView>;
+
+/** `users` and `certificates`: of `LogSubjects`. */
+export function logEntryView(
+  event: AuditEvent,
+  { users, certificates }: Record<'users' | 'certificates', Shown>,
+): LogEntryView {
+  const line = logView(event);
+  const { email = null, active = null } = (users.get(event.actorUserId ?? 0) ?? {}) as {
+    email?: string;
+    active?: boolean;
+  };
+  const certificate = event.targetType === 'certificate' ? certificates.get(Number(event.targetId)) : undefined;
+  return { ...line, user: { ...line.user, email, active }, certificate: certificate ?? null };
+}
+type Shown = ReadonlyMap<number, Record<string, unknown>>;
 
 export function logView(event: AuditEvent): z.output<typeof LogView> {
   const { id, action, at, actorUserId, actorName, targetType, targetId, address, requestId, before, after, seq, hash } =

@@ -1,13 +1,13 @@
 import { Readable } from 'node:stream';
 import { Controller, Get, StreamableFile } from '@nestjs/common';
-import { z } from 'zod';
 import { Database } from '../platform/db/database.js';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, QueryOf, Summary } from '../platform/http/contract.js';
 import { type Page, pageOf } from '../platform/http/page.js';
 import { AuditRepository } from './audit.repository.js';
 import { LogExport } from './log-export.js';
-import { LogExportQuery, LogQuery, LogView, logView } from './log.schema.js';
+import { LogSubjects } from './log-subjects.js';
+import { LogEntryView, logEntryView, LogExportQuery, LogQuery } from './log.schema.js';
 
 /** The audit log, for auditors and administrators. */
 @Controller('logs')
@@ -16,6 +16,7 @@ export class LogsController {
     private readonly db: Database,
     private readonly events: AuditRepository,
     private readonly exports: LogExport,
+    private readonly subjects: LogSubjects,
   ) {}
 
   @Get()
@@ -26,10 +27,22 @@ export class LogsController {
       '`certificate.name`, and a whole value; `logType` also the five kinds that Lemur knows, such as ' +
       '`create_cert`.',
   )
-  @Answers(200, pageOf(LogView))
-  async list(@QueryOf(LogQuery) query: LogQuery): Promise<Page<z.output<typeof LogView>>> {
-    const page = await this.events.list(this.db.single, query);
-    return { ...page, items: page.items.map(logView) };
+  @Answers(200, pageOf(LogEntryView))
+  async list(@QueryOf(LogQuery) query: LogQuery): Promise<Page<LogEntryView>> {
+    const tx = this.db.single;
+    const page = await this.events.list(tx, query);
+    const certificateIds = page.items.flatMap(({ targetType, targetId }) =>
+      targetType === 'certificate' && /^\d{1,9}$/.test(targetId) ? Number(targetId) : [],
+    );
+    const shown = {
+      users: await this.subjects.of(
+        tx,
+        'user',
+        page.items.flatMap(({ actorUserId }) => actorUserId ?? []),
+      ),
+      certificates: await this.subjects.of(tx, 'certificate', certificateIds),
+    };
+    return { ...page, items: page.items.map((event) => logEntryView(event, shown)) };
   }
 
   @Get('export')

@@ -4,6 +4,8 @@ import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import type { Page } from '../platform/http/page.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { RoleLinking } from '../roles/role-links.js';
+import { type AuthorityLabel, authorityLabel, type LabelledAuthority } from './authority-label.js';
 import type { Authority } from './authority.entity.js';
 import { AuthorityRepository, type LinkedRole, viewerOf } from './authority.repository.js';
 import { type AuthorityQuery, type AuthorityView, authorityView } from './authority.schema.js';
@@ -19,7 +21,14 @@ export class AuthorityReader {
     private readonly clock: Clock,
     private readonly repository: AuthorityRepository,
     private readonly configured: ConfiguredPlugins,
-  ) {}
+    roles: RoleLinking,
+  ) {
+    roles.showAuthorities(async (tx, roleIds) => {
+      const found = await repository.ofRoles(tx, roleIds);
+      const label = (one: LabelledAuthority): AuthorityLabel => authorityLabel(one, configured, clock.now());
+      return new Map([...found].map(([roleId, authorities]) => [roleId, authorities.map(label)]));
+    });
+  }
 
   async list(actor: Actor, query: AuthorityQuery): Promise<Page<AuthorityView>> {
     const page = await this.repository.list(this.db.single, this.configured.asStored('issuer', query), viewerOf(actor));
@@ -57,15 +66,17 @@ export class AuthorityReader {
 
   private async views(authorities: readonly Authority[]): Promise<AuthorityView[]> {
     const ids = authorities.map(({ id }) => id);
-    const [roles, limits] = await Promise.all([
+    const [roles, limits, creators] = await Promise.all([
       this.repository.rolesOf(this.db.single, ids),
       this.repository.limitsOfMany(this.db.single, ids),
+      this.repository.creatorsOf(this.db.single, ids),
     ]);
     return authorities.map((authority) =>
       authorityView(authority, {
         roles: roles.get(authority.id) ?? [],
         limits: limits(authority.id),
         plugin: this.configured.view('issuer', authority),
+        creator: creators.get(authority.id) ?? null,
         now: this.clock.now(),
       }),
     );

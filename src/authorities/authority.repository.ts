@@ -9,8 +9,9 @@ import { Conditions } from '../platform/db/conditions.js';
 import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { maySeeEveryAuthority } from '../roles/permission.js';
+import { type LabelledAuthority, labelColumns } from './authority-label.js';
 import { Authority } from './authority.entity.js';
-import type { AuthorityQuery } from './authority.schema.js';
+import type { AuthorityCreator, AuthorityQuery } from './authority.schema.js';
 import type { Limits } from './limits.js';
 
 export interface LinkedRole {
@@ -181,6 +182,27 @@ export class AuthorityRepository {
   async setRoles(tx: Tx, id: number, roleIds: readonly number[]): Promise<void> {
     await tx.query('delete from authority_role where authority_id = $1', [id]);
     await this.linkRoles(tx, id, roleIds);
+  }
+
+  /** Who made each of these authorities, where that is known. */
+  async creatorsOf(tx: Tx, ids: readonly number[]): Promise<Map<number, AuthorityCreator>> {
+    const rows: { authorityId: number; user: AuthorityCreator }[] = await tx.query(
+      `select a.id as "authorityId", json_build_object('id', u.id, 'username', u.username, 'email', u.email,
+        'active', u.active) as user
+       from authority a join app_user u on u.id = a.creator_id where a.id = any($1)`,
+      [ids],
+    );
+    return new Map(rows.map(({ authorityId, user }) => [authorityId, user]));
+  }
+
+  /** The authorities that each of these roles belongs to, in order of id. */
+  async ofRoles(tx: Tx, roleIds: readonly number[]): Promise<Map<number, LabelledAuthority[]>> {
+    const rows: { roleId: number; authorities: LabelledAuthority[] }[] = await tx.query(
+      `select ar.role_id as "roleId", json_agg(${labelColumns('a', limitsOf('a'))} order by a.id) as authorities
+       from authority_role ar join authority a on a.id = ar.authority_id where ar.role_id = any($1) group by 1`,
+      [roleIds],
+    );
+    return new Map(rows.map(({ roleId, authorities }) => [roleId, authorities]));
   }
 
   async rolesOfOne(tx: Tx, id: number): Promise<LinkedRole[]> {

@@ -190,6 +190,9 @@ export type UpdateAuthority = z.output<typeof UpdateAuthority>;
 export const AuthorityRole = z.object({ id: z.int(), name: z.string(), description: z.string() });
 export type AuthorityRole = z.output<typeof AuthorityRole>;
 
+const AuthorityCreator = z.object({ id: z.int(), username: z.string(), email: z.string(), active: z.boolean() });
+export type AuthorityCreator = z.output<typeof AuthorityCreator>;
+
 export const AuthorityView = z
   .object({
     id: z.int(),
@@ -215,8 +218,15 @@ export const AuthorityView = z
     isCabCompliant: z.boolean().nullable(),
     isCnOptional: z.boolean(),
     authorityCertificate: z.object({
+      id: z.int().meta({ description: 'Of the authority: its certificate is not among `/certificates`.' }),
+      name: z.string(),
+      owner: z.string(),
+      description: z.string().nullable(),
+      active: z.boolean(),
+      status: z.null().meta({ description: 'Whether it is revoked is not known here.' }),
+      user: AuthorityCreator.nullable().meta({ description: 'Who made the authority.' }),
       body: z.string(),
-      chain: z.string(),
+      chain: z.string().nullable(),
       cn: z.string(),
       serial: z.string(),
       notBefore: InstantOut,
@@ -231,10 +241,19 @@ export const AuthorityView = z
   .meta({ id: 'Authority' });
 export type AuthorityView = z.output<typeof AuthorityView>;
 
+/** What a view shows besides the row. */
+export interface AuthorityContext {
+  roles: readonly LinkedRole[];
+  limits: Limits;
+  plugin: PluginView;
+  creator: AuthorityCreator | null;
+  now: Date;
+}
+
 /** Never the key: this names every member that leaves the house. */
 export function authorityView(
   authority: Authority,
-  { roles, limits, plugin, now }: { roles: readonly LinkedRole[]; limits: Limits; plugin: PluginView; now: Date },
+  { roles, limits, plugin, creator, now }: AuthorityContext,
 ): AuthorityView {
   return {
     id: authority.id,
@@ -254,7 +273,14 @@ export function authorityView(
     isCnOptional: authority.isCnOptional,
     authorityCertificate: {
       body: authority.certificatePem,
-      chain: authority.chainPem.join(''),
+      id: authority.id,
+      name: authority.name,
+      owner: authority.owner,
+      description: authority.description,
+      active: authority.active,
+      status: null,
+      user: creator,
+      chain: authority.chainPem.join('') || null,
       cn: authority.commonName,
       serial: BigInt(`0x${authority.serialHex}`).toString(),
       notBefore: instant(authority.notBefore),

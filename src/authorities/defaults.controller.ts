@@ -9,7 +9,7 @@ import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { slugOf } from '../platform/plugins/registry.js';
 import type { Authority } from './authority.entity.js';
 import { AuthorityRepository } from './authority.repository.js';
-import { issuanceCap } from './issuance-cap.js';
+import { AuthorityLabel, authorityLabel } from './authority-label.js';
 
 const DefaultsView = z
   .object({
@@ -21,7 +21,7 @@ const DefaultsView = z
     issuerPlugin: z
       .string()
       .meta({ description: 'DEFAULT_ISSUER_PLUGIN, else the plugin of the default authority, else the local CA.' }),
-    authority: z.object({ id: z.int(), name: z.string() }).nullable(),
+    authority: AuthorityLabel.nullable(),
     validityDays: z
       .int()
       .meta({ description: 'How long a certificate of the default authority lives that nobody asked a length for.' }),
@@ -53,6 +53,7 @@ export class DefaultsController implements OnModuleInit {
     const authority = config.defaultAuthority
       ? await this.authorities.find(this.db.single, { name: config.defaultAuthority })
       : null;
+    const label = authority && (await this.label(authority));
     const days = authority?.defaultValidityDays ?? config.defaultValidityDays;
     return {
       country: config.defaultCountry ?? null,
@@ -61,15 +62,15 @@ export class DefaultsController implements OnModuleInit {
       organization: config.defaultOrganization ?? null,
       organizationalUnit: config.defaultOrganizationalUnit ?? null,
       issuerPlugin: this.issuerPlugin(authority),
-      authority: authority && { id: authority.id, name: authority.name },
-      validityDays: Math.min(
-        days,
-        (authority &&
-          issuanceCap(await this.authorities.limitsOf(this.db.single, authority.id), this.clock.now())?.days) ??
-          days,
-      ),
+      authority: label,
+      validityDays: Math.min(days, label?.maxIssuanceDays ?? days),
       allowWeekendExpiration: config.allowWeekendExpiration,
     };
+  }
+
+  private async label(authority: Authority): Promise<AuthorityLabel> {
+    const limits = await this.authorities.limitsOf(this.db.single, authority.id);
+    return authorityLabel({ ...authority, limits }, this.plugins, this.clock.now());
   }
 
   private issuerPlugin(authority: Authority | null): string {

@@ -1,5 +1,7 @@
 import { limitsOf } from '../authorities/authority.repository.js';
-import type { Limits } from '../authorities/limits.js';
+import { type LabelledAuthority, labelColumns } from '../authorities/authority-label.js';
+import type { LabelledNotification } from '../notifications/notification.repository.js';
+import { type EndpointName, endpointNameColumns } from '../sources/endpoint.repository.js';
 import type { Tx } from '../platform/db/database.js';
 import { prepared } from '../platform/db/statement.js';
 import type { CertificateState } from './certificate.entity.js';
@@ -9,13 +11,23 @@ interface Named {
   id: number;
   name: string;
 }
-interface LinkedCertificate extends Named {
+/** A certificate as others name it. Dates from JSON are text. */
+export interface LinkedCertificate extends Named {
   state: CertificateState;
   owner: string;
-  commonName: string;
+  description: string | null;
+  /** The CN of the subject. */
+  subjectCn: string | null;
   serialHex: string | null;
-  notBefore: string;
-  notAfter: string;
+  issuer: string;
+  bits: number;
+  notify: boolean;
+  rotation: boolean;
+  rotationPolicy: { id: number; name: string; days: number | null };
+  bodyPem: string | null;
+  csrPem: string | null;
+  notBefore: Date | string;
+  notAfter: Date | string;
 }
 
 /** One certificate with what hangs on it, as the database returns it for a view. Never its key. */
@@ -64,23 +76,13 @@ export interface CertificateRow extends Named {
   readAt: Date;
   creatorId: number | null;
   creator: { id: number; username: string; email: string; active: boolean } | null;
-  authority: {
-    id: number;
-    name: string;
-    owner: string;
-    description: string | null;
-    active: boolean;
-    limits: Limits;
-    defaultValidityDays: number | null;
-    isCabCompliant: boolean | null;
-    isCnOptional: boolean;
-  } | null;
+  authority: LabelledAuthority | null;
   rotationPolicy: { id: number; name: string; days: number | null; lifetimeFraction: number | null };
   domains: { id: number; name: string; sensitive: boolean }[];
   roles: { id: number; name: string; description: string; byIssuer: boolean }[];
-  notifications: { id: number; label: string; active: boolean }[];
+  notifications: LabelledNotification[];
   destinations: { id: number; label: string; description: string | null; pluginId: string }[];
-  endpoints: { id: number; name: string; dnsName: string; port: number; type: string }[];
+  endpoints: EndpointName[];
   replaces: LinkedCertificate[];
   replaced: LinkedCertificate[];
 }
@@ -88,8 +90,14 @@ export interface CertificateRow extends Named {
 const list = (fields: string, from: string): string =>
   `(select coalesce(json_agg(json_build_object(${fields}) order by x.id), '[]') from ${from})`;
 
-const linked = `'id', x.id, 'name', x.name, 'state', x.state, 'owner', x.owner, 'commonName', x.common_name,
-  'serialHex', x.serial_hex, 'notBefore', x.not_before, 'notAfter', x.not_after`;
+/** In SQL, the members of a `LinkedCertificate` of the certificate `x`, for `json_build_object`. */
+export const linkedColumns = `
+  'id', x.id, 'name', x.name, 'state', x.state, 'owner', x.owner, 'description', x.description,
+  'subjectCn', x.terms->'subject'->>'commonName', 'serialHex', x.serial_hex, 'issuer', x.issuer, 'bits', x.bits,
+  'notify', x.notify, 'rotation', x.rotation, 'bodyPem', x.body_pem, 'csrPem', x.csr_pem,
+  'notBefore', x.not_before, 'notAfter', x.not_after, 'rotationPolicy', (
+    select json_build_object('id', p.id, 'name', p.name, 'days', p.days)
+    from rotation_policy p where p.id = x.rotation_policy_id)`;
 
 const columns = `
   c.id, c.name, c.state, c.owner, c.description, c.common_name as "commonName",
@@ -102,17 +110,14 @@ const columns = `
   c.external_id as "externalId", c.attempts, c.answered_at as "answeredAt", c.fault, c.fault_detail as "faultDetail",
   c.next_attempt_at as "nextAttemptAt",
   c.renewal_reason as "renewalReason", c.renewal_attempts as "renewalAttempts", c.renewal_fault as "renewalFault",
-  c.renewal_detail as "renewalDetail", c.vouching_role as "vouchingRole", c.next_renewal_at as "nextRenewalAt", c.next_notice_at as "nextNoticeAt",
+  c.renewal_detail as "renewalDetail", c.vouching_role as "vouchingRole", c.next_renewal_at as "nextRenewalAt",
+  c.next_notice_at as "nextNoticeAt",
   c.revoked_at as "revokedAt", c.revocation_reason as "revocationReason", c.superseded_at as "supersededAt",
   c.awaits_deployment as "awaitsDeployment", c.deleted_at as "deletedAt",
   c.created_at as "createdAt", now() as "readAt", c.creator_id as "creatorId",
   (select json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'active', u.active)
     from app_user u where u.id = c.creator_id) as creator,
-  (select json_build_object('id', a.id, 'name', a.name, 'owner', a.owner, 'description', a.description, 'active',
-  a.active,
-    'limits', ${limitsOf('a')}, 'defaultValidityDays', a.default_validity_days,
-    'isCabCompliant', a.is_cab_compliant, 'isCnOptional', a.is_cn_optional)
-    from authority a where a.id = c.authority_id) as authority,
+  (select ${labelColumns('a', limitsOf('a'))} from authority a where a.id = c.authority_id) as authority,
   (select json_build_object('id', p.id, 'name', p.name, 'days', p.days, 'lifetimeFraction', p.lifetime_fraction)
     from rotation_policy p where p.id = c.rotation_policy_id) as "rotationPolicy",
   ${list(
@@ -124,17 +129,18 @@ const columns = `
     'certificate_role l join role x on x.id = l.role_id where l.certificate_id = c.id',
   )} as roles,
   ${list(
-    `'id', x.id, 'label', x.label, 'active', x.active`,
+    `'id', x.id, 'label', x.label, 'description', x.description, 'active', x.active, 'pluginId', x.plugin_id,
+    'options', x.options`,
     'certificate_notification l join notification x on x.id = l.notification_id where l.certificate_id = c.id',
   )} as notifications,
   ${list(
     `'id', x.id, 'label', x.label, 'description', x.description, 'pluginId', x.plugin_id`,
     `delivery l join destination x on x.id = l.destination_id where l.certificate_id = c.id and l.state not in ('removing', 'removed', 'left')`,
   )} as destinations,
-  ${list(`'id', x.id, 'name', x.name, 'dnsName', x.dns_name, 'port', x.port, 'type', x.type`, 'endpoint x where x.certificate_id = c.id')} as endpoints,
-  ${list(linked, 'certificate_replacement l join certificate x on x.id = l.replaced_id where l.certificate_id = c.id')}
+  ${list(endpointNameColumns('x', 's'), 'endpoint x join source s on s.id = x.source_id where x.certificate_id = c.id')} as endpoints,
+  ${list(linkedColumns, 'certificate_replacement l join certificate x on x.id = l.replaced_id where l.certificate_id = c.id')}
   as replaces,
-  ${list(linked, 'certificate_replacement l join certificate x on x.id = l.certificate_id where l.replaced_id = c.id')}
+  ${list(linkedColumns, 'certificate_replacement l join certificate x on x.id = l.certificate_id where l.replaced_id = c.id')}
   as replaced`;
 
 // An array that the planner cannot look into: else it would plan anew for every number of ids, which costs more than
@@ -143,6 +149,15 @@ const selectByIds = prepared<CertificateRow>(
   'certificate_rows',
   `select ${columns} from certificate c where c.id = any(array(select unnest($1::int[])))`,
 );
+
+/** Those of these ids that exist, as others name them, in no particular order. */
+export async function readLinked(tx: Tx, ids: readonly number[]): Promise<LinkedCertificate[]> {
+  const rows: { label: LinkedCertificate }[] = await tx.query(
+    `select json_build_object(${linkedColumns}) as label from certificate x where x.id = any($1)`,
+    [ids],
+  );
+  return rows.map(({ label }) => label);
+}
 
 /** The rows of these ids, in the order of the ids. */
 export async function readRows(tx: Tx, ids: readonly number[]): Promise<CertificateRow[]> {

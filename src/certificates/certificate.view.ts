@@ -1,234 +1,114 @@
-import { z } from 'zod';
-import { issuanceCap } from '../authorities/issuance-cap.js';
-import { instant, instantOrNull, InstantOut } from '../platform/http/instant.js';
-import { endpointNameView, EndpointNameView } from '../sources/source.schema.js';
-import { sansAsLemur, usagesAsLemur } from './issue/extensions.schema.js';
-import type { CertificateRow } from './certificate.row.js';
-import { certificateStates, ownerVouches } from './certificate.entity.js';
+import { Injectable } from '@nestjs/common';
+import { authorityLabel } from '../authorities/authority-label.js';
+import { Clock } from '../platform/clock.js';
+import { Config } from '../platform/config.js';
+import { instant, instantOrNull } from '../platform/http/instant.js';
+import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { staleBefore } from '../sources/endpoint.repository.js';
+import { endpointNameView } from '../sources/source.schema.js';
+import { ownerVouches } from './certificate.entity.js';
+import type { CertificateRow, LinkedCertificate } from './certificate.row.js';
+import type { CertificateBriefView, CertificateLabel, CertificateView } from './certificate.schema.js';
+import { extensionsAsLemur } from './issue/extensions.view.js';
 
-const Linked = z.object({
-  id: z.int(),
-  name: z.string(),
-  lifecycle: z.enum(certificateStates),
-  owner: z.string(),
-  cn: z.string(),
-  serial: z.string().nullable(),
-  notBefore: z.string(),
-  notAfter: z.string(),
-});
+/** Makes answers of rows. Everything that leaves the house is named here. */
+@Injectable()
+export class CertificateViews {
+  constructor(
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly plugins: ConfiguredPlugins,
+  ) {}
 
-const brief = {
-  id: z.int(),
-  name: z.string(),
-  owner: z.string(),
-  notify: z.boolean(),
-  rotation: z.boolean(),
-  issuer: z.string(),
-  cn: z.string(),
-  authority: z
-    .object({
-      id: z.int(),
-      name: z.string(),
-      owner: z.string(),
-      description: z.string().nullable(),
-      active: z.boolean(),
-      maxIssuanceDays: z.int().nullable().meta({ description: 'The longest validity that it issues for today.' }),
-      defaultValidityDays: z.int().nullable(),
-      isCabCompliant: z.boolean().nullable(),
-      isCnOptional: z.boolean(),
-    })
-    .nullable(),
-};
-
-const subjectPart = (description: string) => z.string().nullable().meta({ description });
-
-/** The parts of the subject by the names that requests have for them. */
-const subjectParts = {
-  commonName: z.string(),
-  country: subjectPart('C of the subject.'),
-  state: subjectPart('ST of the subject: state or province.'),
-  location: subjectPart('L of the subject.'),
-  organization: subjectPart('O of the subject.'),
-  organizationalUnit: subjectPart('OU of the subject.'),
-};
-
-/** What a list with `short=true` gives. */
-export const CertificateBriefView = z.object(brief).meta({ id: 'CertificateBrief' });
-export type CertificateBriefView = z.output<typeof CertificateBriefView>;
-
-export const CertificateView = z
-  .object({
-    ...brief,
-    ...subjectParts,
-    lifecycle: z.enum(certificateStates).meta({ description: 'How far it is on its way from request to end.' }),
-    status: z.enum(['valid', 'revoked', 'unknown']),
-    active: z.boolean(),
-    body: z.string().nullable(),
-    chain: z.string().nullable(),
-    csr: z.string().nullable(),
-    hasPrivateKey: z.boolean(),
-    serial: z.string().nullable().meta({ description: 'Decimal.' }),
-    serialHex: z.string().nullable(),
-    fingerprint: z.string().nullable().meta({ description: 'SHA-256 of the certificate, hex.' }),
-    distinguishedName: z.string(),
-    keyType: z.string(),
-    bits: z.int(),
-    signingAlgorithm: z.string().nullable(),
-    notBefore: InstantOut,
-    notAfter: InstantOut,
-    dateCreated: InstantOut,
-    description: z.string().nullable(),
-    deleted: z.boolean().nullable(),
-    san: z.boolean().nullable(),
-    externalId: z.string().nullable(),
-    extensions: z.record(z.string(), z.unknown()),
-    user: z.object({ id: z.int(), username: z.string(), email: z.string(), active: z.boolean() }).nullable(),
-    domains: z.array(z.object({ id: z.int(), name: z.string(), sensitive: z.boolean() })),
-    roles: z.array(
-      z.object({
-        id: z.int(),
-        name: z.string(),
-        description: z.string(),
-        byIssuer: z.boolean().meta({
-          description:
-            'True where it is here only because the authority belongs to it: it looks ' +
-            'after the certificate, but gives no right to the key.',
-        }),
-      }),
-    ),
-    notifications: z.array(z.object({ id: z.int(), label: z.string(), active: z.boolean() })),
-    destinations: z.array(
-      z.object({
-        id: z.int(),
-        label: z.string(),
-        description: z.string().nullable(),
-        plugin: z.object({ slug: z.string() }),
-      }),
-    ),
-    endpoints: z.array(EndpointNameView),
-    replaces: z.array(Linked),
-    replaced: z.array(Linked),
-    replacedBy: z.array(Linked),
-    rotationPolicy: z.object({
-      id: z.int(),
-      name: z.string(),
-      days: z.int().nullable(),
-      lifetimeFraction: z.number().nullable(),
-    }),
-    renewal: z
-      .object({
-        at: InstantOut.nullable(),
-        reason: z.string().nullable(),
-        attempts: z.int(),
-        fault: z.string().nullable(),
-        detail: z.string().nullable(),
-        vouchingRole: z
-          .string()
-          .nullable()
-          .meta({ description: 'The role by whose rights on names it renews, beside those of its creator.' }),
-        ownerVouches: z.boolean().meta({
-          description:
-            "False: that is not the owner's role. A holder of the owner's role changes that by " +
-            '`POST /certificates/{id}/accept`.',
-        }),
-      })
-      .meta({ description: 'When it renews by itself and why, or why not.' }),
-    order: z
-      .object({
-        attempts: z.int(),
-        fault: z.string().nullable(),
-        detail: z.string().nullable(),
-        nextAttemptAt: InstantOut.nullable(),
-      })
-      .nullable()
-      .meta({ description: 'For a certificate that is not issued yet.' }),
-    nextNoticeAt: InstantOut.nullable(),
-    revokedAt: InstantOut.nullable(),
-    revocationReason: z.int().nullable(),
-    supersededAt: InstantOut.nullable(),
-    awaitsDeployment: z.boolean().meta({
-      description:
-        'Superseded, but nothing here puts the successor in place: it may still be ' +
-        'served, and its end is warned about until `notify` is switched off.',
-    }),
-  })
-  .meta({ id: 'Certificate' });
-export type CertificateView = z.output<typeof CertificateView>;
-
-/** The light form: no bodies, no relations but the authority. */
-export function briefView(row: CertificateRow): CertificateBriefView {
-  const a = row.authority;
-  return {
+  /** The light form: no bodies, no relations but the authority. */
+  readonly brief = (row: CertificateRow): CertificateBriefView => ({
     id: row.id,
     name: row.name,
     owner: row.owner,
     notify: row.notify,
     rotation: row.rotation,
     issuer: row.issuer,
-    cn: row.commonName,
-    authority: a && {
-      id: a.id,
-      name: a.name,
-      owner: a.owner,
-      description: a.description,
-      active: a.active,
-      maxIssuanceDays: issuanceCap(a.limits, row.readAt)?.days ?? null,
-      defaultValidityDays: a.defaultValidityDays,
-      isCabCompliant: a.isCabCompliant,
-      isCnOptional: a.isCnOptional,
-    },
+    cn: row.terms.subject.commonName ?? null,
+    authority: row.authority && authorityLabel(row.authority, this.plugins, row.readAt),
+  });
+
+  /** The full form. */
+  readonly full = (row: CertificateRow): CertificateView => {
+    const replaced = row.replaced.map(certificateLabel);
+    return {
+      ...this.brief(row),
+      ...subjectOf(row),
+      ...pki(row),
+      ...progress(row),
+      lifecycle: row.state,
+      status: statusOf(row),
+      active: row.notify,
+      description: row.description,
+      deleted: row.deletedAt !== null,
+      externalId: row.externalId,
+      dnsProvider: null,
+      dnsProviderId: null,
+      user: row.creator,
+      domains: row.domains,
+      roles: row.roles,
+      ...this.relations(row),
+      replaces: row.replaces.map(certificateLabel),
+      replaced,
+      replacedBy: replaced,
+      rotationPolicy: row.rotationPolicy,
+    };
   };
+
+  private relations({ notifications, destinations, endpoints }: CertificateRow) {
+    const now = this.clock.now();
+    const when = { before: staleBefore(this.config, now), now };
+    return {
+      notifications: notifications.map(({ pluginId, options, ...notification }) => ({
+        ...notification,
+        plugin: this.plugins.label('notification', pluginId),
+        options: this.plugins.optionValues('notification', { pluginId, options }),
+      })),
+      // Who may see certificates need not see where else they could go.
+      destinations: destinations.map(({ pluginId, ...destination }) => ({
+        ...destination,
+        plugin: this.plugins.label('destination', pluginId),
+        options: this.plugins.optionValues('destination', { pluginId, options: {} }),
+      })),
+      endpoints: endpoints.map((endpoint) => endpointNameView(endpoint, when)),
+    };
+  }
 }
 
-/** The full form. Everything that leaves the house is named here. */
-export function certificateView(row: CertificateRow): CertificateView {
-  const replaced = row.replaced.map(linkedView);
+/** A certificate as it stands inside other answers. */
+export function certificateLabel(row: LinkedCertificate): CertificateLabel {
+  const { id, name, owner, description, rotation, rotationPolicy, issuer, bits } = row;
   return {
-    ...briefView(row),
-    ...pki(row),
-    ...moments(row),
-    active: row.notify,
-    description: row.description,
-    deleted: row.deletedAt !== null || null,
-    externalId: row.externalId,
-    user: row.creator,
-    domains: row.domains,
-    roles: row.roles,
-    notifications: row.notifications,
-    endpoints: row.endpoints.map(endpointNameView),
-    destinations: row.destinations.map(({ pluginId, ...d }) => ({ ...d, plugin: { slug: pluginId } })),
-    replaces: row.replaces.map(linkedView),
-    replaced,
-    replacedBy: replaced,
-    rotationPolicy: row.rotationPolicy,
-  };
-}
-
-function pki(row: CertificateRow) {
-  return {
-    ...subjectOf(row),
+    id,
+    name,
+    owner,
+    description,
     lifecycle: row.state,
     status: statusOf(row),
+    active: row.notify,
+    notify: row.notify,
+    rotation,
+    rotationPolicy,
+    issuer,
+    cn: row.subjectCn,
+    commonName: row.subjectCn ?? '',
+    serial: row.serialHex && decimal(row.serialHex),
+    bits,
     body: row.bodyPem,
-    chain: row.chainPem,
+    chain: null,
     csr: row.csrPem,
-    hasPrivateKey: row.hasPrivateKey,
-    serial: row.serialHex && BigInt(`0x${row.serialHex}`).toString(),
-    serialHex: row.serialHex,
-    fingerprint: row.sha256,
-    distinguishedName: row.distinguishedName,
-    keyType: row.keyType,
-    bits: row.bits,
-    signingAlgorithm: row.signingAlgorithm,
-    san: row.sanCount > 1 ? true : null,
-    extensions: { ...sansAsLemur(row.terms.subjectAltNames), ...usagesAsLemur(row.terms) },
+    ...validity({ notBefore: new Date(row.notBefore), notAfter: new Date(row.notAfter) }),
   };
 }
 
 /** From the stored terms: no list parses X.509. */
-function subjectOf({ commonName, terms: { subject } }: CertificateRow) {
+function subjectOf({ terms: { subject } }: CertificateRow) {
   return {
-    commonName,
+    commonName: subject.commonName ?? '',
     country: subject.country ?? null,
     state: subject.state ?? null,
     location: subject.location ?? null,
@@ -237,11 +117,34 @@ function subjectOf({ commonName, terms: { subject } }: CertificateRow) {
   };
 }
 
-function moments(row: CertificateRow) {
+function pki(row: CertificateRow) {
+  return {
+    body: row.bodyPem,
+    // Absent rather than empty, as below a root.
+    chain: row.chainPem || null,
+    csr: row.csrPem,
+    hasPrivateKey: row.hasPrivateKey,
+    serial: row.serialHex && decimal(row.serialHex),
+    serialHex: row.serialHex,
+    fingerprint: row.sha256,
+    distinguishedName: row.distinguishedName,
+    keyType: row.keyType,
+    bits: row.bits,
+    signingAlgorithm: row.signingAlgorithm,
+    san: row.sanCount > 1 ? true : null,
+    extensions: extensionsAsLemur(row.terms),
+    ...validity(row),
+  };
+}
+
+function validity({ notBefore, notAfter }: { notBefore: Date; notAfter: Date }) {
+  const [from, to] = [instant(notBefore), instant(notAfter)];
+  return { notBefore: from, notAfter: to, validityStart: from, validityEnd: to };
+}
+
+function progress(row: CertificateRow) {
   const unfinished = row.state === 'requested' || row.state === 'pending' || row.state === 'failed';
   return {
-    notBefore: instant(row.notBefore),
-    notAfter: instant(row.notAfter),
     dateCreated: instant(row.createdAt),
     renewal: {
       at: instantOrNull(row.nextRenewalAt),
@@ -268,20 +171,12 @@ function moments(row: CertificateRow) {
   };
 }
 
-function linkedView(row: CertificateRow['replaces'][number]): z.output<typeof Linked> {
-  return {
-    id: row.id,
-    name: row.name,
-    lifecycle: row.state,
-    owner: row.owner,
-    cn: row.commonName,
-    serial: row.serialHex && BigInt(`0x${row.serialHex}`).toString(),
-    notBefore: instant(new Date(row.notBefore)),
-    notAfter: instant(new Date(row.notAfter)),
-  };
+/** A serial number in decimal. One can be negative, though none should be. */
+export function decimal(hex: string): string {
+  return (hex.startsWith('-') ? -BigInt(`0x${hex.slice(1)}`) : BigInt(`0x${hex}`)).toString();
 }
 
-function statusOf(row: CertificateRow): CertificateView['status'] {
-  if (row.state === 'revoked') return 'revoked';
-  return row.state === 'issued' || row.state === 'superseded' ? 'valid' : 'unknown';
+function statusOf({ state }: Pick<CertificateRow, 'state'>): CertificateView['status'] {
+  if (state === 'revoked') return 'revoked';
+  return state === 'issued' || state === 'superseded' ? 'valid' : 'unknown';
 }

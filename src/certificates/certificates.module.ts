@@ -52,8 +52,9 @@ import { IssueFollowUp, IssueRecord } from './issue/issue.record.js';
 import { IssuePlanning, IssueService } from './issue/issue.service.js';
 import { Issuing } from './issue/issuing.js';
 import { Subjects } from './issue/subjects.js';
-import { CertificateLogFilter } from './list/certificate-log-filter.js';
+import { CertificateInLog } from './list/certificate-in-log.js';
 import { CertificateReader } from './list/certificate-reader.js';
+import { CertificateViews } from './certificate.view.js';
 import { CertificateFinder } from './list/certificate-finder.js';
 import { CertificateLists } from './list/certificate-lists.js';
 import { LinkedController } from './list/linked.controller.js';
@@ -150,7 +151,8 @@ import { VisualizeService } from './visualize/visualize.service.js';
     RelationRepositories,
     UsualRelationRepository,
     CertificateReader,
-    CertificateLogFilter,
+    CertificateViews,
+    CertificateInLog,
     CertificateLists,
     CertificateFinder,
     Selecting,

@@ -16,6 +16,17 @@ export interface StoredTerms {
   extensions: readonly { oid: string; critical: boolean; value: string }[];
   leaveOut?: readonly ServiceExtension[];
   beyondPolicy?: true;
+  found?: FoundFacts;
+}
+
+/** What was read off a certificate that was made elsewhere and is no part of what a renewal asks for. */
+export interface FoundFacts {
+  isCa: boolean;
+  pathLength: number | null;
+  /** Of the key usages those that only CAs have. */
+  caUsage: readonly KeyUsage[];
+  subjectKeyIdentifier: boolean;
+  authorityKeyIdentifier: boolean;
 }
 
 /** What a certificate says, whenever it is valid. */
@@ -25,6 +36,7 @@ export interface TermsWithoutDates extends Omit<CertificateTerms, 'notBefore' | 
    * renewals keep them.
    */
   beyondPolicy?: true;
+  found?: FoundFacts;
 }
 
 export function storeTerms(terms: TermsWithoutDates): StoredTerms {
@@ -41,9 +53,11 @@ export function storeTerms(terms: TermsWithoutDates): StoredTerms {
     })),
     ...(terms.leaveOut && { leaveOut: terms.leaveOut }),
     ...(terms.beyondPolicy && { beyondPolicy: true }),
+    ...(terms.found && { found: terms.found }),
   };
 }
 
+/** What a renewal asks for. */
 export function loadTerms(stored: StoredTerms): TermsWithoutDates {
   return {
     subject: stored.subject,

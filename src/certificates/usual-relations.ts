@@ -34,7 +34,8 @@ const select = prepared<UsualRelations>(
   ${object(`'name', name, 'days', days, 'lifetimeFraction', lifetime_fraction`)} as policy,
   (select coalesce(json_agg(${object(`'name', name, 'description', description`)}), '[]') from role
   where ${named('name', '$1')}) as roles,
-  (select coalesce(json_agg(${object(`'label', label, 'active', active, 'leadS', lead_s`)}), '[]') from notification
+  (select coalesce(json_agg(${object(`'label', label, 'description', description, 'active', active, 'pluginId', plugin_id,
+    'options', options, 'leadS', lead_s`)}), '[]') from notification
   where built_in and ${named('label', '$2')}) as notifications
   from rotation_policy where lower(name) = '${defaultPolicyName}'`,
 );

@@ -1,4 +1,4 @@
-import type { CertificateView } from '../certificates/certificate.view.js';
+import type { CertificateView } from '../certificates/certificate.schema.js';
 import { explain } from '../explain.js';
 import type { Session } from './session.js';
 import { counted, table } from './table.js';

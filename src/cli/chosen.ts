@@ -1,5 +1,6 @@
 import { CertificateReader } from '../certificates/list/certificate-reader.js';
-import type { CertificateView } from '../certificates/certificate.view.js';
+import type { CertificateView } from '../certificates/certificate.schema.js';
+import { Problem } from '../platform/http/problem.js';
 import { readInput } from '../platform/terminal.js';
 import type { Session } from './session.js';
 
@@ -19,8 +20,14 @@ export async function chosen(session: Session, words: readonly string[], { from 
   const reader = session.get(CertificateReader);
   const certificates = [];
   for (const word of all)
-    certificates.push(/^\d{1,9}$/.test(word) ? await reader.get(Number(word)) : await reader.getByName(word));
+    certificates.push(/^\d{1,9}$/.test(word) ? await reader.get(Number(word)) : await named(reader, word));
   return [...new Map(certificates.map((certificate) => [certificate.id, certificate])).values()];
+}
+
+async function named(reader: CertificateReader, name: string): Promise<CertificateView> {
+  const [certificate] = (await reader.named(name)).items;
+  if (!certificate) throw new Problem('not-found', `There is no certificate ${name}.`);
+  return certificate;
 }
 
 /** The ids in what `query --json` or `query --ids` printed. */

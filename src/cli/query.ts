@@ -1,4 +1,4 @@
-import type { CertificateView } from '../certificates/certificate.view.js';
+import type { CertificateView } from '../certificates/certificate.schema.js';
 import { CertificateLists } from '../certificates/list/certificate-lists.js';
 import { ListQuery } from '../certificates/list/list.schema.js';
 import { Clock } from '../platform/clock.js';

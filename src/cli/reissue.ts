@@ -1,4 +1,4 @@
-import type { CertificateView } from '../certificates/certificate.view.js';
+import type { CertificateView } from '../certificates/certificate.schema.js';
 import { DueRepository } from '../certificates/due.repository.js';
 import { CertificateReader } from '../certificates/list/certificate-reader.js';
 import { RotateService } from '../certificates/rotate/rotate.service.js';

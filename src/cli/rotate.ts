@@ -1,4 +1,4 @@
-import type { CertificateView } from '../certificates/certificate.view.js';
+import type { CertificateView } from '../certificates/certificate.schema.js';
 import { RotateService } from '../certificates/rotate/rotate.service.js';
 import { each } from './bulk.js';
 import { type Choice, chosen } from './chosen.js';

@@ -18,10 +18,15 @@ export interface Lead {
   leadS: number;
 }
 /** The same with what people are told of it. */
-export interface NamedNotification extends Lead {
+export interface LabelledNotification {
+  id: number;
   label: string;
+  description: string | null;
   active: boolean;
+  pluginId: string;
+  options: Record<string, unknown>;
 }
+export type NamedNotification = Lead & LabelledNotification;
 
 const source: ListSource = {
   columns: 'id',
@@ -105,7 +110,7 @@ export class NotificationRepository {
   async resolve(tx: Tx, refs: readonly Reference[], field: string): Promise<NamedNotification[]> {
     if (refs.length === 0) return [];
     const rows: NamedNotification[] = await tx.query(
-      `select id, label, active, lead_s as "leadS" from notification n
+      `select id, label, description, active, plugin_id as "pluginId", options, lead_s as "leadS" from notification n
         where id = any($1::int[]) or lower(label) = any($2::text[])
          and (built_in or not exists (select from notification o where o.built_in
          and lower(o.label) = lower(n.label)))`,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { listQuery } from '../platform/http/page.js';
 import { queryBoolean } from '../platform/http/query.js';
 import { Reference } from '../platform/http/reference.js';
-import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
+import { OptionValueView, PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import type { Notification } from './notification.entity.js';
 
 const Certificates = z.array(Reference).max(1000);
@@ -21,6 +21,7 @@ export const NotificationRequest = z
     description: z.string().max(1024).nullish(),
     active: z.boolean().default(true),
     plugin: PluginInput,
+    options: z.unknown().optional().meta({ description: 'Ignored, as `id` is.' }),
     certificates: Certificates.optional().meta({ description: 'That it warns about too, from now on.' }),
     addedCertificates: Certificates.optional().meta({ description: 'The same as `certificates`.' }),
     removedCertificates: Certificates.optional().meta({
@@ -38,6 +39,7 @@ export const NotificationView = z
     description: z.string().nullable(),
     active: z.boolean(),
     plugin: PluginView,
+    options: z.array(OptionValueView).meta({ description: 'The same as `plugin.pluginOptions`.' }),
     builtIn: z.boolean().meta({
       description:
         'Whether the program made it for an owner who has none. Such a one can be ' +
@@ -51,7 +53,7 @@ export function notificationView(
   { id, label, description, active, builtIn }: Notification,
   plugin: PluginView,
 ): NotificationView {
-  return { id, label, description, active, plugin, builtIn };
+  return { id, label, description, active, plugin, options: plugin.pluginOptions, builtIn };
 }
 
 /** What a test message came to. */

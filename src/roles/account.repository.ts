@@ -6,6 +6,7 @@ import type { Page } from '../platform/http/page.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
 import type { AccountQuery } from './account.schema.js';
+import type { Holder } from './role.schema.js';
 import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import type { HeldRole } from '../platform/http/actor.js';
@@ -73,6 +74,17 @@ export class AccountRepository {
     if (query.owner !== undefined) where.add('u.email = ?', query.owner);
     if (query.active !== undefined) where.add('u.active = ?', query.active);
     return listPage(tx, list, query, where);
+  }
+
+  /** Who holds each of these roles, in order of id. */
+  async holdersOf(tx: Tx, roleIds: readonly number[]): Promise<Map<number, Holder[]>> {
+    const rows: { roleId: number; holders: Holder[] }[] = await tx.query(
+      `select ur.role_id as "roleId", json_agg(json_build_object('id', u.id, 'username', u.username, 'email', u.email,
+        'active', u.active) order by u.id) as holders
+       from user_role ur join app_user u on u.id = ur.user_id where ur.role_id = any($1) group by 1`,
+      [roleIds],
+    );
+    return new Map(rows.map(({ roleId, holders }) => [roleId, holders]));
   }
 
   async listOfRole(tx: Tx, roleId: number): Promise<Account[]> {

@@ -56,6 +56,7 @@ export const RoleChanges = z
     users: Users.optional().meta({ description: 'All users that are to hold the role.' }),
     id: z.unknown().meta({ description: 'Ignored, as is `thirdParty`: clients may send back what they got.' }),
     thirdParty: z.unknown(),
+    authorities: z.unknown().meta({ description: 'Ignored: an authority names its roles.' }),
   })
   .partial()
   .meta({ id: 'RoleChanges' });
@@ -63,6 +64,9 @@ export type RoleChanges = z.output<typeof RoleChanges>;
 
 /** A role by id and name, as it stands inside other answers. */
 export const RoleLabelView = z.strictObject({ id: z.int(), name: z.string() }).meta({ id: 'RoleLabel' });
+
+const Holder = z.strictObject({ id: z.int(), username: z.string(), email: z.string(), active: z.boolean() });
+export type Holder = z.output<typeof Holder>;
 
 /** A role in an answer. */
 export const RoleView = z
@@ -72,6 +76,10 @@ export const RoleView = z
     description: z.string(),
     thirdParty: z.boolean().meta({ description: 'Kept by an identity provider or a CA.' }),
     permissions: z.array(z.string()),
+    users: z.array(Holder).meta({ description: 'Who holds it; empty for others than its holders and administrators.' }),
+    authorities: z
+      .array(z.looseObject({ id: z.int(), name: z.string() }))
+      .meta({ description: 'The authorities that it belongs to, as certificates name theirs; for the same people.' }),
   })
   .meta({ id: 'Role' });
 
@@ -87,6 +95,15 @@ export const RoleQuery = listQuery('id', 'name', 'description', 'thirdParty').ex
 });
 export type RoleQuery = z.output<typeof RoleQuery>;
 
-export function roleView({ id, name, description, thirdParty, permissions }: Role): z.output<typeof RoleView> {
-  return { id, name, description, thirdParty, permissions };
+/** What a role hangs on. */
+export interface RoleLinks {
+  users: Holder[];
+  authorities: { id: number; name: string }[];
+}
+
+export function roleView(
+  { id, name, description, thirdParty, permissions }: Role,
+  { users, authorities }: RoleLinks,
+): z.output<typeof RoleView> {
+  return { id, name, description, thirdParty, permissions, users, authorities };
 }

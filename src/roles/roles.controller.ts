@@ -6,6 +6,8 @@ import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contra
 import { type Page, pageOf } from '../platform/http/page.js';
 import { AccountOrPersonView, accountView, personView } from './account.schema.js';
 import { isAdmin } from './permission.js';
+import { RoleLinking } from './role-links.js';
+import type { Role } from './role.entity.js';
 import { RoleRepository } from './role.repository.js';
 import { CredentialsView, NewRole, RoleChanges, RoleQuery, RoleView, roleView } from './role.schema.js';
 import { RoleService } from './role.service.js';
@@ -19,15 +21,17 @@ export class RolesController {
     private readonly db: Database,
     private readonly roles: RoleRepository,
     private readonly service: RoleService,
+    private readonly links: RoleLinking,
   ) {}
 
   @Get()
   @Requires('role:read')
   @Summary('List roles')
   @Answers(200, pageOf(RoleView))
-  async list(@QueryOf(RoleQuery) query: RoleQuery): Promise<Page<View>> {
+  async list(@Who() actor: Actor, @QueryOf(RoleQuery) query: RoleQuery): Promise<Page<View>> {
     const page = await this.roles.list(this.db.single, query);
-    return { ...page, items: page.items.map(roleView) };
+    const linksOf = await this.links.of(actor, page.items);
+    return { ...page, items: page.items.map((role) => roleView(role, linksOf(role.id))) };
   }
 
   @Get(':id')
@@ -35,7 +39,7 @@ export class RolesController {
   @Summary('Read a role', 'For its holders and administrators.')
   @Answers(200, RoleView)
   async read(@Who() actor: Actor, @Id() id: number): Promise<View> {
-    return roleView(await this.service.read(actor, id));
+    return this.view(actor, await this.service.read(actor, id));
   }
 
   @Get(':id/users')
@@ -66,7 +70,7 @@ export class RolesController {
   @Summary('Make a role')
   @Answers(200, RoleView)
   async create(@Who() actor: Actor, @JsonBody(NewRole) body: NewRole): Promise<View> {
-    return roleView(await this.service.create(actor, body));
+    return this.view(actor, await this.service.create(actor, body));
   }
 
   @Put(':id')
@@ -74,7 +78,7 @@ export class RolesController {
   @Summary('Change a role')
   @Answers(200, RoleView)
   async change(@Who() actor: Actor, @Id() id: number, @JsonBody(RoleChanges) body: RoleChanges): Promise<View> {
-    return roleView(await this.service.change(actor, id, body));
+    return this.view(actor, await this.service.change(actor, id, body));
   }
 
   @Delete(':id')
@@ -84,5 +88,9 @@ export class RolesController {
   async remove(@Who() actor: Actor, @Id() id: number): Promise<{ message: string }> {
     await this.service.remove(actor, id);
     return { message: 'ok' };
+  }
+
+  private async view(actor: Actor, role: Role): Promise<View> {
+    return roleView(role, (await this.links.of(actor, [role]))(role.id));
   }
 }

@@ -6,6 +6,7 @@ import { AccountService } from './account.service.js';
 import { RoleCredentials } from './role-credentials.js';
 import { RoleGiving } from './role-giving.js';
 import { RoleHolders } from './role-holders.js';
+import { RoleLinking } from './role-links.js';
 import { RoleRepository } from './role.repository.js';
 import { RoleService } from './role.service.js';
 import { RolesController } from './roles.controller.js';
@@ -15,7 +16,16 @@ import { UsersController } from './users.controller.js';
 @Module({
   imports: [AuditModule, UsersModule],
   controllers: [UsersController, RolesController],
-  providers: [RoleCredentials, RoleGiving, RoleHolders, RoleRepository, RoleService, AccountRepository, AccountService],
-  exports: [RoleGiving, RoleRepository, AccountRepository, AccountService],
+  providers: [
+    RoleCredentials,
+    RoleGiving,
+    RoleHolders,
+    RoleLinking,
+    RoleRepository,
+    RoleService,
+    AccountRepository,
+    AccountService,
+  ],
+  exports: [RoleGiving, RoleLinking, RoleRepository, AccountRepository, AccountService],
 })
 export class RolesModule {}

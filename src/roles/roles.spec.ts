@@ -21,7 +21,7 @@ describe('roles', () => {
     expect(made).toMatchObject({ status: 200, body: { name: 'Team', description: 'Us', thirdParty: false } });
     expect((await call('GET', `/roles/${made.body.id}/users`)).body).toMatchObject({ total: 1, items: [{ id: user }] });
     const changed = await call('PUT', `/roles/${made.body.id}`, { ...made.body, name: 'team@example.com', users: [] });
-    expect(changed.body).toEqual({ ...made.body, name: 'team@example.com' });
+    expect(changed.body).toEqual({ ...made.body, name: 'team@example.com', users: [] });
     expect(await lastEvent()).toMatchObject({
       logType: 'role.changed',
       before: { name: 'Team', users: ['quin'] },

@@ -25,6 +25,10 @@ export interface EndpointName {
   dnsName: string;
   port: number;
   type: string;
+  owner: string;
+  lastSeenAt: Date | string;
+  /** How often its source is looked at, in seconds. */
+  pollS: number;
 }
 
 /** Which page of endpoints, and of which. `owner` is in lower case. */
@@ -45,6 +49,20 @@ function activeAt(before: Date, now: Date): string {
     `e.last_seen_at >= least('${before.toISOString()}'::timestamptz, '${now.toISOString()}'::timestamptz ` +
     `- s.poll_s * 3 * interval '1 second')`
   );
+}
+
+/** As `activeAt`, of an endpoint that has been read. */
+export function isActive({ lastSeenAt, pollS }: EndpointName, before: Date, now: Date): boolean {
+  return new Date(lastSeenAt).getTime() >= Math.min(before.getTime(), now.getTime() - pollS * 3000);
+}
+
+/** In SQL, the members of an `EndpointName` of the endpoint and the source in these rows, for `json_build_object`. */
+export function endpointNameColumns(endpoint: string, source: string): string {
+  const members = { id: 'id', name: 'name', dnsName: 'dns_name', port: 'port', type: 'type', owner: 'owner' };
+  return [
+    ...Object.entries(members).map(([name, column]) => `'${name}', ${endpoint}.${column}`),
+    `'lastSeenAt', ${endpoint}.last_seen_at, 'pollS', ${source}.poll_s`,
+  ].join(', ');
 }
 
 function listOf(before: Date, now: Date): ListSource {
@@ -117,10 +135,9 @@ export class EndpointRepository {
   ): Promise<Map<number, { endpoints: EndpointName[]; count: number }>> {
     const rows: { id: number; endpoints: EndpointName[]; count: number }[] = await tx.query(
       `select s.id, (select count(*)::int from endpoint where source_id = s.id) as count,
-         (select coalesce(json_agg(json_build_object('id', e.id, 'name', e.name, 'dnsName', e.dns_name, 'port', e.port,
-         'type', e.type) order by e.id), '[]')
+         (select coalesce(json_agg(json_build_object(${endpointNameColumns('e', 's')}) order by e.id), '[]')
           from (select * from endpoint where source_id = s.id order by id limit ${mostNamed}) as e) as endpoints
-       from unnest($1::int[]) as s(id)`,
+       from source s where s.id = any($1::int[])`,
       [sourceIds],
     );
     return new Map(rows.map(({ id, ...rest }) => [id, rest]));

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { instant, instantOrNull, InstantOut } from '../platform/http/instant.js';
 import { listQuery } from '../platform/http/page.js';
 import { queryBoolean } from '../platform/http/query.js';
-import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
+import { OptionValueView, PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import { OwnerName } from '../roles/role-name.js';
-import type { EndpointName } from './endpoint.repository.js';
+import { type EndpointName, isActive } from './endpoint.repository.js';
 import type { Source } from './source.entity.js';
 import { type SourceSync, syncStates } from './source-sync.entity.js';
 
@@ -23,6 +23,7 @@ export const SourceRequest = z
     }),
     active: z.boolean().default(true).meta({ description: 'Whether it is looked at by itself.' }),
     plugin: PluginInput,
+    options: ignored,
     lastRun: ignored,
     nextRun: ignored,
     lastSync: ignored,
@@ -58,7 +59,15 @@ export const SyncView = z
 export type SyncView = z.output<typeof SyncView>;
 
 export const EndpointNameView = z
-  .object({ id: z.int(), name: z.string(), dnsname: z.string(), port: z.int(), type: z.string() })
+  .object({
+    id: z.int(),
+    name: z.string(),
+    dnsname: z.string(),
+    port: z.int(),
+    type: z.string(),
+    owner: z.string(),
+    active: z.boolean(),
+  })
   .meta({ id: 'EndpointName' });
 export type EndpointNameView = z.output<typeof EndpointNameView>;
 
@@ -70,6 +79,7 @@ export const SourceView = z
     owner: z.string(),
     active: z.boolean(),
     plugin: PluginView,
+    options: z.array(OptionValueView).meta({ description: 'The same as `plugin.pluginOptions`.' }),
     lastRun: InstantOut.nullable().meta({ description: 'The end of the last look that saw everything.' }),
     nextRun: InstantOut.nullable(),
     attempts: z.int().meta({ description: 'Failures in a row.' }),
@@ -95,9 +105,11 @@ export interface SourceState {
   lastSync: SourceSync | undefined;
   endpoints: readonly EndpointName[];
   endpointCount: number;
+  /** Since when endpoints have to have been seen to be active, of `staleBefore`, and what time it is. */
+  when: { before: Date; now: Date };
 }
 
-export function sourceView(row: Source, { plugin, lastSync, endpoints, endpointCount }: SourceState): SourceView {
+export function sourceView(row: Source, { plugin, lastSync, endpoints, endpointCount, when }: SourceState): SourceView {
   const { id, label, description, owner, active, attempts, fault, faultDetail } = row;
   return {
     id,
@@ -106,13 +118,14 @@ export function sourceView(row: Source, { plugin, lastSync, endpoints, endpointC
     owner,
     active,
     plugin,
+    options: plugin.pluginOptions,
     attempts,
     fault,
     detail: faultDetail,
     lastRun: instantOrNull(row.lastRunAt),
     nextRun: instantOrNull(row.nextRunAt),
     lastSync: lastSync ? syncView(lastSync) : null,
-    endpoints: endpoints.map(endpointNameView),
+    endpoints: endpoints.map((endpoint) => endpointNameView(endpoint, when)),
     endpointCount,
   };
 }
@@ -137,6 +150,11 @@ export function syncView({ createdAt, startedAt, finishedAt, faultDetail, ...row
   };
 }
 
-export function endpointNameView({ id, name, dnsName, port, type }: EndpointName): EndpointNameView {
-  return { id, name, dnsname: dnsName, port, type };
+/** `before`: of `staleBefore`. */
+export function endpointNameView(
+  endpoint: EndpointName,
+  { before, now }: { before: Date; now: Date },
+): EndpointNameView {
+  const { id, name, dnsName, port, type, owner } = endpoint;
+  return { id, name, dnsname: dnsName, port, type, owner, active: isActive(endpoint, before, now) };
 }

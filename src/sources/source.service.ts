@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
 import type { OptionValues } from '../plugin-api/plugin.js';
 import { Clock } from '../platform/clock.js';
+import { Config } from '../platform/config.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
@@ -9,7 +10,7 @@ import { invalid, Problem } from '../platform/http/problem.js';
 import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
 import { probed, type ProbeView } from '../platform/plugins/probe.js';
 import { OwnerName } from '../roles/role-name.js';
-import { EndpointRepository } from './endpoint.repository.js';
+import { EndpointRepository, staleBefore } from './endpoint.repository.js';
 import type { Source } from './source.entity.js';
 import {
   type SourceQuery,
@@ -29,6 +30,8 @@ type SourceColumns = StoredPlugin & Pick<Source, 'label' | 'description' | 'acti
 @Injectable()
 export class SourceReader {
   constructor(
+    private readonly clock: Clock,
+    private readonly config: Config,
     private readonly configured: ConfiguredPlugins,
     private readonly repositories: SourceRepositories,
     private readonly endpoints: EndpointRepository,
@@ -37,6 +40,8 @@ export class SourceReader {
   async views(tx: Tx, rows: readonly Source[]): Promise<SourceView[]> {
     const ids = rows.map(({ id }) => id);
     const [syncs, named] = [await this.repositories.syncs.newestOf(tx, ids), await this.endpoints.namesOf(tx, ids)];
+    const now = this.clock.now();
+    const when = { before: staleBefore(this.config, now), now };
     return rows.map((row) => {
       const { endpoints = [], count = 0 } = named.get(row.id) ?? {};
       return sourceView(row, {
@@ -44,6 +49,7 @@ export class SourceReader {
         lastSync: syncs.get(row.id),
         endpoints,
         endpointCount: count,
+        when,
       });
     });
   }

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
 import { orConflict } from './or-conflict.js';
 import { User } from './user.entity.js';
@@ -32,6 +33,11 @@ export class UserRepository {
   async findIdByEmail(tx: Tx, email: string): Promise<number | null> {
     const found = await tx.findOne(User, { select: { id: true }, where: { email: email.toLowerCase() } });
     return found && found.id;
+  }
+
+  /** Those of these ids that exist. */
+  async namesOf(tx: Tx, ids: readonly number[]): Promise<Pick<User, 'id' | 'username' | 'email' | 'active'>[]> {
+    return tx.find(User, { select: { id: true, username: true, email: true, active: true }, where: { id: In(ids) } });
   }
 
   /** With its password hash. */

@@ -558,7 +558,6 @@ describe('a request that is none', () => {
   it('is refused when it names what does not exist', async () => {
     for (const path of [
       '/certificates/4711',
-      '/certificates/name/none',
       '/authorities/4711',
       '/destinations/4711',
       '/notifications/4711',

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CertificateViews } from '../../src/certificates/certificate.view.js';
 import { CertificateFinder } from '../../src/certificates/list/certificate-finder.js';
 import { CertificateLists } from '../../src/certificates/list/certificate-lists.js';
 import { certificateOrders, ListQuery, metrics, ValidQuery } from '../../src/certificates/list/list.schema.js';
@@ -131,7 +132,12 @@ describe('the plans of lists', () => {
     const { source } = program.database;
     await seedInventory((sql: string, values?: unknown[]) => source.query(sql, values), id, rows);
     db = new ExplainingDatabase(source);
-    lists = new CertificateLists(db, new Selecting(db, new Clock()), new CertificateFinder(db));
+    lists = new CertificateLists(
+      db,
+      new Selecting(db, new Clock()),
+      new CertificateFinder(db),
+      program.perennial.app.get(CertificateViews, { strict: false }),
+    );
   }, 120_000);
   afterAll(() => program.stop());
 

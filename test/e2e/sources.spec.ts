@@ -399,7 +399,15 @@ describe('a source of TLS servers', () => {
       issues: [],
     });
     expect((await program.ok('GET', `/certificates/${certificate.id}`)).endpoints).toEqual([
-      { id: endpointId, name: `127.0.0.1:${port}`, dnsname: '127.0.0.1', port, type: 'tls' },
+      {
+        id: endpointId,
+        name: `127.0.0.1:${port}`,
+        dnsname: '127.0.0.1',
+        port,
+        type: 'tls',
+        owner: 'web@example.com',
+        active: true,
+      },
     ]);
     expect(await program.ok('GET', `/sources/${id}`)).toMatchObject({
       endpointCount: 1,

@@ -203,7 +203,7 @@ describe('uploading', () => {
     expect(new X509Certificate(uploaded.body).raw).toEqual(leaf.raw);
     const { key } = await ok('GET', `/certificates/${uploaded.id}/key`);
     expect(leaf.checkPrivateKey(createPrivateKey(key))).toBe(true);
-    expect((await ok('GET', '/certificates/name/cert1')).id).toBe(uploaded.id);
+    expect((await ok('GET', '/certificates/name/cert1')).items).toMatchObject([{ id: uploaded.id }]);
     expect(await ok('GET', `/certificates/${uploaded.id}/plan`)).toMatchObject({
       willRenew: false,
       reason: 'rotation-off',

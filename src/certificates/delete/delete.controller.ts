@@ -1,7 +1,7 @@
 import { Controller, Delete, Post } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, Summary } from '../../platform/http/contract.js';
-import { CertificateView } from '../certificate.view.js';
+import { CertificateView } from '../certificate.schema.js';
 import { CertificateReader } from '../list/certificate-reader.js';
 import { DeleteService } from './delete.service.js';
 

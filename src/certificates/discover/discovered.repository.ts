@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
+import { type LinkedCertificate, linkedColumns } from '../certificate.row.js';
 import type { ServedCertificate } from './endpoint-issues.js';
 
 /** A stored certificate by what tells it from others. */
@@ -35,16 +36,15 @@ export class DiscoveredRepository {
   }
 
   /** What endpoints serve, with what has replaced it. */
-  servedOf(tx: Tx, ids: readonly number[]): Promise<ServedCertificate[]> {
+  servedOf(tx: Tx, ids: readonly number[]): Promise<(ServedCertificate & { label: LinkedCertificate })[]> {
     return tx.query(
-      `select c.id, c.name, c.owner, c.common_name as "commonName", c.state, c.not_before as "notBefore",
-        c.not_after as "notAfter",
-         c.notify and c.deleted_at is null as watched,
+      `select x.name, x.state, x.not_before as "notBefore", x.not_after as "notAfter",
+         json_build_object(${linkedColumns}) as label, x.notify and x.deleted_at is null as watched,
          (select json_build_object('id', n.id, 'name', n.name, 'serialHex', n.serial_hex) from certificate n
-          where n.state = 'issued' and n.deleted_at is null and (n.renews_id = c.id or n.id in (select certificate_id
-          from certificate_replacement where replaced_id = c.id))
+          where n.state = 'issued' and n.deleted_at is null and (n.renews_id = x.id or n.id in (select certificate_id
+          from certificate_replacement where replaced_id = x.id))
           order by n.not_after desc, n.id desc limit 1) as successor
-       from certificate c where c.id = any($1)`,
+       from certificate x where x.id = any($1)`,
       [ids],
     );
   }

@@ -6,10 +6,7 @@ const now = new Date('2026-03-01T00:00:00Z');
 const when = { now, leadS: 30 * 86_400 };
 const inDays = (n: number): Date => new Date(now.getTime() + n * day);
 const certificate = (ends: number, more: Partial<ServedCertificate> = {}): ServedCertificate => ({
-  id: 1,
   name: 'a',
-  owner: 'o',
-  commonName: 'a',
   state: 'issued',
   notBefore: inDays(ends - 365),
   notAfter: inDays(ends),

@@ -7,10 +7,7 @@ import type { CertificateState } from '../certificate.entity.js';
  * that replaces it.
  */
 export interface ServedCertificate {
-  id: number;
   name: string;
-  owner: string;
-  commonName: string;
   state: CertificateState;
   notBefore: Date;
   notAfter: Date;

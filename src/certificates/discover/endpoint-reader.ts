@@ -56,7 +56,7 @@ export class EndpointReader {
           tx,
           rows.flatMap(({ endpoint }) => endpoint.certificateId ?? []),
         )
-      ).map((one) => [one.id, one]),
+      ).map((one) => [one.label.id, one]),
     );
     const sources = new Map(
       (

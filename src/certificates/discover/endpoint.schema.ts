@@ -3,8 +3,10 @@ import { instant, instantOrNull, InstantOut } from '../../platform/http/instant.
 import { listQuery } from '../../platform/http/page.js';
 import { queryBoolean } from '../../platform/http/query.js';
 import type { EndpointRow } from '../../sources/endpoint.repository.js';
-import { certificateStates } from '../certificate.entity.js';
-import type { EndpointIssue, ServedCertificate } from './endpoint-issues.js';
+import type { LinkedCertificate } from '../certificate.row.js';
+import { CertificateLabel } from '../certificate.schema.js';
+import { certificateLabel, decimal } from '../certificate.view.js';
+import type { EndpointIssue } from './endpoint-issues.js';
 
 const text = z.string().nullable();
 
@@ -18,6 +20,7 @@ export const EndpointView = z
     owner: z.string(),
     externalId: z.string(),
     aliases: z.array(z.string()),
+    dnsAliases: z.array(z.string()).meta({ description: 'The same as `aliases`.' }),
     active: z
       .boolean()
       .meta({ description: 'Seen lately: within ENDPOINT_STALE_AFTER_HOURS and the last three polls.' }),
@@ -27,17 +30,10 @@ export const EndpointView = z
     protocol: text,
     cipher: text,
     source: z.object({ id: z.int(), label: z.string(), active: z.boolean(), plugin: z.object({ slug: z.string() }) }),
-    certificate: z
-      .object({
-        id: z.int(),
-        name: z.string(),
-        owner: z.string(),
-        cn: z.string(),
-        lifecycle: z.enum(certificateStates),
-        notAfter: InstantOut,
-      })
-      .nullable()
-      .meta({ description: 'The certificate that it serves; null when that is not known here.' }),
+    sourceLabel: z.string(),
+    certificate: CertificateLabel.nullable().meta({
+      description: 'The certificate that it serves; null when that is not known here.',
+    }),
     served: z.object({
       serial: text.meta({ description: 'Decimal.' }),
       serialHex: text,
@@ -58,7 +54,7 @@ export const EndpointQuery = listQuery('id', 'name', 'dnsname', 'port', 'lastUpd
 /** What a view shows besides the row. `slug`: of the source's plugin. */
 export interface EndpointContext {
   source: { id: number; label: string; active: boolean; slug: string };
-  certificate: ServedCertificate | null;
+  certificate: { label: LinkedCertificate } | null;
   issues: readonly EndpointIssue[];
 }
 
@@ -76,6 +72,7 @@ export function endpointView(
     owner,
     externalId,
     aliases,
+    dnsAliases: aliases,
     active,
     detail: e.faultDetail,
     issues: [...issues],
@@ -83,14 +80,8 @@ export function endpointView(
     cipher,
     policy: { name: e.policyName, ciphers },
     source: { ...source, plugin: { slug } },
-    certificate: certificate && {
-      id: certificate.id,
-      name: certificate.name,
-      owner: certificate.owner,
-      cn: certificate.commonName,
-      lifecycle: certificate.state,
-      notAfter: instant(certificate.notAfter),
-    },
+    sourceLabel: source.label,
+    certificate: certificate && certificateLabel(certificate.label),
     served: {
       serial: e.servedSerialHex && decimal(e.servedSerialHex),
       serialHex: e.servedSerialHex,
@@ -100,9 +91,4 @@ export function endpointView(
     dateCreated: instant(e.firstSeenAt),
     lastUpdated: instant(e.lastSeenAt),
   };
-}
-
-/** A serial number can be negative, though none should be. */
-function decimal(hex: string): string {
-  return (hex.startsWith('-') ? -BigInt(`0x${hex.slice(1)}`) : BigInt(`0x${hex}`)).toString();
 }

@@ -1,7 +1,7 @@
 import { Controller, Post } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, JsonBody, Summary } from '../../platform/http/contract.js';
-import { CertificateView } from '../certificate.view.js';
+import { CertificateView } from '../certificate.schema.js';
 import { CertificateReader } from '../list/certificate-reader.js';
 import { UploadRequest } from './upload.schema.js';
 import { UploadService } from './upload.service.js';

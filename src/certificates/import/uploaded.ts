@@ -9,6 +9,7 @@ import { blame } from '../../platform/http/blame.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
 import type { TermsWithoutDates } from '../terms.js';
 import { isReservedExtension } from '../issue/extensions.schema.js';
+import { caUsages } from '../issue/wanted-members.js';
 import type { UploadRequest } from './upload.schema.js';
 
 /** What was uploaded, read and found to fit together. */
@@ -95,9 +96,16 @@ export function termsOf(leaf: ParsedCertificate): TermsWithoutDates {
   return {
     subject: leaf.subjectFields,
     subjectAltNames: leaf.subjectAltNames,
-    keyUsage: leaf.keyUsage.filter((usage) => usage !== 'keyCertSign' && usage !== 'cRLSign'),
+    keyUsage: leaf.keyUsage.filter((usage) => !caUsages.includes(usage)),
     extendedKeyUsage: leaf.extendedKeyUsage,
     extensions: leaf.extensions.filter((extension) => !extension.critical && !isReservedExtension(extension.oid)),
+    found: {
+      isCa: leaf.isCa,
+      pathLength: leaf.pathLength ?? null,
+      caUsage: leaf.keyUsage.filter((usage) => caUsages.includes(usage)),
+      subjectKeyIdentifier: leaf.subjectKeyIdentifier !== undefined,
+      authorityKeyIdentifier: leaf.authorityKeyIdentifier !== undefined,
+    },
   };
 }
 

@@ -4,7 +4,7 @@ import { ia5String, oid as encodeOid, utf8String } from '../../pki/der/writer.js
 import type { KeyUsage, RawExtension, SanType, SubjectAltName } from '../../plugin-api/plugin.js';
 
 /** Names of subject alternative name types as Lemur's clients write them. Other types are refused, not dropped. */
-const sanTypes: Readonly<Record<string, SanType>> = {
+export const sanTypes: Readonly<Record<string, SanType>> = {
   DNSName: 'dns',
   IPAddress: 'ip',
   IPNetwork: 'ip',
@@ -13,7 +13,8 @@ const sanTypes: Readonly<Record<string, SanType>> = {
   registeredID: 'registeredId',
 };
 
-const keyUsages = {
+/** By the names that Lemur's clients have for them. */
+export const keyUsages = {
   useDigitalSignature: 'digitalSignature',
   useNonRepudiation: 'nonRepudiation',
   useKeyEncipherment: 'keyEncipherment',
@@ -25,7 +26,8 @@ const keyUsages = {
   useDecipherOnly: 'decipherOnly',
 } as const satisfies Record<string, KeyUsage>;
 
-const extendedKeyUsages = {
+/** Dotted OIDs by the names that Lemur's clients have for them. */
+export const extendedKeyUsages = {
   useServerAuthentication: '1.3.6.1.5.5.7.3.1',
   useClientAuthentication: '1.3.6.1.5.5.7.3.2',
   useCodeSigning: '1.3.6.1.5.5.7.3.3',
@@ -280,31 +282,4 @@ function chosen<T>(
       .map(([, value]) => value);
   const [wanted, unwanted] = [said(true), said(false)];
   return wanted.length > 0 ? wanted : usual.filter((usage) => !unwanted.includes(usage));
-}
-
-/** Names in the shape in which Lemur's clients send and read them. */
-export function sansAsLemur(names: readonly SubjectAltName[]): Record<string, unknown> {
-  const types = new Map(
-    Object.entries(sanTypes)
-      .reverse()
-      .map(([lemur, type]) => [type, lemur]),
-  );
-  return { subAltNames: { names: names.map(({ type, value }) => ({ nameType: types.get(type) ?? type, value })) } };
-}
-
-/** Usages in the shape in which Lemur's clients send and read them. */
-export function usagesAsLemur(terms: {
-  keyUsage: readonly string[];
-  extendedKeyUsage: readonly string[];
-}): Record<string, unknown> {
-  const flagged = (known: Readonly<Record<string, string>>, present: readonly string[]): Record<string, boolean> =>
-    Object.fromEntries(
-      Object.entries(known)
-        .filter(([, value]) => present.includes(value))
-        .map(([name]) => [name, true]),
-    );
-  return {
-    keyUsage: flagged(keyUsages, terms.keyUsage),
-    extendedKeyUsage: flagged(extendedKeyUsages, terms.extendedKeyUsage),
-  };
 }

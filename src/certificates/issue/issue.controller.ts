@@ -4,7 +4,8 @@ import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, HeaderText, JsonBody, Summary } from '../../platform/http/contract.js';
 import { invalid } from '../../platform/http/problem.js';
 import { CertificateReader, statusOf } from '../list/certificate-reader.js';
-import { CertificateView, certificateView } from '../certificate.view.js';
+import { CertificateView } from '../certificate.schema.js';
+import { CertificateViews } from '../certificate.view.js';
 import { IssueRequest } from './issue.schema.js';
 import { IssueService } from './issue.service.js';
 
@@ -17,6 +18,7 @@ export class IssueController {
   constructor(
     private readonly issue: IssueService,
     private readonly reader: CertificateReader,
+    private readonly views: CertificateViews,
   ) {}
 
   @Post()
@@ -33,7 +35,7 @@ export class IssueController {
     if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key))
       throw invalid('Idempotency-Key', 'Expected 1 to 255 printable characters without spaces.');
     const { id, row } = await this.issue.issue(actor, body, key ?? null);
-    const view = row ? certificateView(row) : await this.reader.settled(id);
+    const view = row ? this.views.full(row) : await this.reader.settled(id);
     void reply.status(statusOf(view));
     return view;
   }

@@ -68,21 +68,11 @@ export function rowAsStored(
     readAt: row.createdAt,
     hasPrivateKey: sealedKey != null,
     roles: roles.map((role) => ({ ...role, byIssuer: issuerRoleIds.includes(role.id) })),
-    notifications: notifications.map(({ id, label, active }) => ({ id, label, active })),
+    notifications: notifications.map(({ leadS: _, ...notification }) => notification),
     domains: domains.toSorted((a, b) => a.id - b.id),
     creator:
       row.creatorId === null ? null : { id: actor.userId, username: actor.username, email: actor.email, active: true },
-    authority: {
-      id: authority.id,
-      name: authority.name,
-      owner: authority.owner,
-      description: authority.description,
-      active: authority.active,
-      limits,
-      defaultValidityDays: authority.defaultValidityDays,
-      isCabCompliant: authority.isCabCompliant,
-      isCnOptional: authority.isCnOptional,
-    },
+    authority: { ...authority, limits },
     rotationPolicy: { id: policy.id, name: policy.name, days: policy.days, lifetimeFraction: policy.lifetimeFraction },
   };
 }

@@ -4,7 +4,8 @@ import type { Actor } from '../../platform/http/actor.js';
 import { longestPage, type Page } from '../../platform/http/page.js';
 import { invalid } from '../../platform/http/problem.js';
 import { type CertificateRow, readRows } from '../certificate.row.js';
-import { briefView, type CertificateBriefView, type CertificateView, certificateView } from '../certificate.view.js';
+import type { CertificateBriefView, CertificateView } from '../certificate.schema.js';
+import { CertificateViews } from '../certificate.view.js';
 import { CertificateFinder, type FoundPage } from './certificate-finder.js';
 import type { CertificatePage, ListQuery, ValidQuery } from './list.schema.js';
 import { type Among, Selecting } from './selecting.js';
@@ -16,11 +17,12 @@ export class CertificateLists {
     private readonly db: Database,
     private readonly selecting: Selecting,
     private readonly finder: CertificateFinder,
+    private readonly views: CertificateViews,
   ) {}
 
   list(actor: Actor, query: ListQuery, among: Among = {}): Promise<CertificatePage> {
     return this.listAs<CertificateView | CertificateBriefView>(
-      query.short ? briefView : certificateView,
+      query.short ? this.views.brief : this.views.full,
       actor,
       query,
       among,
@@ -53,7 +55,7 @@ export class CertificateLists {
     );
     if (!isPaged && found.next !== undefined)
       throw invalid('count', `More than ${longestPage} are in force: ask for them page by page, with page and count.`);
-    return this.pageOf(certificateView, found);
+    return this.pageOf(this.views.full, found);
   }
 
   /** The ids on such a page, the newest first. */

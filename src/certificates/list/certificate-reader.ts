@@ -5,7 +5,8 @@ import type { Page } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
 import { Gathered } from '../../platform/gathered.js';
 import { type CertificateRow, readRows } from '../certificate.row.js';
-import { type CertificateView, certificateView } from '../certificate.view.js';
+import type { CertificateView } from '../certificate.schema.js';
+import { CertificateViews } from '../certificate.view.js';
 
 /** How long an answer waits for an issuer outside the process before it says 202. */
 const patienceMs = 5000;
@@ -21,11 +22,14 @@ export function statusOf({ lifecycle }: Pick<CertificateView, 'lifecycle'>): 200
 export class CertificateReader {
   private readonly readings = new Gathered<number, CertificateRow | null>((ids) => this.readMany(ids));
 
-  constructor(private readonly db: Database) {}
+  constructor(
+    private readonly db: Database,
+    private readonly views: CertificateViews,
+  ) {}
 
   /** Throws Problem `not-found`. */
   async get(id: number): Promise<CertificateView> {
-    return certificateView(await this.row(id));
+    return this.views.full(await this.row(id));
   }
 
   /** As `get`, before it becomes a view. */
@@ -51,13 +55,17 @@ export class CertificateReader {
       this.db.single,
       [...replaces, ...replaced].map((other) => other.id),
     );
-    return { items: rows.map(certificateView), total: rows.length };
+    return { items: rows.map(this.views.full), total: rows.length };
   }
 
-  async getByName(name: string): Promise<CertificateView> {
-    const rows: { id: number }[] = await this.db.single.query('select id from certificate where name = $1', [name]);
-    if (!rows[0]) throw new Problem('not-found', `There is no certificate ${name}.`);
-    return this.get(rows[0].id);
+  /** A list, as Lemur's clients expect it: of the one certificate with this name, or of none. */
+  async named(name: string): Promise<Page<CertificateView>> {
+    const found: { id: number }[] = await this.db.single.query('select id from certificate where name = $1', [name]);
+    const rows = await readRows(
+      this.db.single,
+      found.map(({ id }) => id),
+    );
+    return { items: rows.map(this.views.full), total: rows.length };
   }
 
   private async readMany(ids: readonly number[]): Promise<(CertificateRow | null)[]> {

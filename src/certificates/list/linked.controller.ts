@@ -10,7 +10,7 @@ import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, Summary } from '../../platform/http/contract.js';
 import { type Page, pageOf } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
-import { CertificateView } from '../certificate.view.js';
+import { CertificateView } from '../certificate.schema.js';
 import { CertificateReader } from './certificate-reader.js';
 
 const { user: Creator, domains: Domains } = CertificateView.shape;

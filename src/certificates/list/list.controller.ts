@@ -3,7 +3,7 @@ import { NotificationService } from '../../notifications/notification.service.js
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, PathText, QueryOf, Summary } from '../../platform/http/contract.js';
 import { type Page, pageOf } from '../../platform/http/page.js';
-import { CertificateView } from '../certificate.view.js';
+import { CertificateView } from '../certificate.schema.js';
 import { CertificateLists } from './certificate-lists.js';
 import { CertificateReader } from './certificate-reader.js';
 import { CertificatePage, ListQuery, Stats, StatsQuery, ValidQuery } from './list.schema.js';
@@ -81,10 +81,10 @@ export class ListController {
 
   @Get('name/:name')
   @Requires('certificate:read')
-  @Summary('One certificate by its name')
-  @Answers(200, CertificateView)
-  byName(@PathText('name') name: string): Promise<CertificateView> {
-    return this.reader.getByName(name);
+  @Summary('The certificate of a name', 'A list of one, or of none.')
+  @Answers(200, pageOf(CertificateView))
+  byName(@PathText('name') name: string): Promise<Page<CertificateView>> {
+    return this.reader.named(name);
   }
 
   @Get(':id/replacements')

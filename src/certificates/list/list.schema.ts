@@ -3,7 +3,7 @@ import type { SortKeys } from '../../platform/db/list-order.js';
 import { listQuery, longestPage, pageOf, PageQuery } from '../../platform/http/page.js';
 import { queryBoolean, queryInt } from '../../platform/http/query.js';
 import { certificateStates } from '../certificate.entity.js';
-import { CertificateBriefView, CertificateView } from '../certificate.view.js';
+import { CertificateBriefView, CertificateView } from '../certificate.schema.js';
 
 /** By what a list of certificates `c` can be sorted. Each has an index of its own, in which `retired` comes first. */
 export const certificateOrders = {

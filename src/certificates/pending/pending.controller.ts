@@ -4,6 +4,7 @@ import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../../platform/http/contract.js';
 import type { Page } from '../../platform/http/page.js';
 import { CertificateRepository } from '../certificate.repository.js';
+import { CertificateViews } from '../certificate.view.js';
 import { KeyView } from '../export/export.schema.js';
 import { ExportService } from '../export/export.service.js';
 import { CertificateLists } from '../list/certificate-lists.js';
@@ -54,6 +55,7 @@ export class PendingController {
     private readonly reader: CertificateReader,
     private readonly updates: UpdateService,
     private readonly pending: PendingService,
+    private readonly views: CertificateViews,
   ) {}
 
   @Get()
@@ -61,7 +63,9 @@ export class PendingController {
   @Summary('List certificates that are not issued yet')
   @Answers(200, PendingPage)
   list(@Who() actor: Actor, @QueryOf(ListQuery) query: ListQuery): Promise<Page<PendingView>> {
-    return this.lists.listAs(pendingView, actor, query, { states: ['requested', 'pending'] });
+    return this.lists.listAs((row) => pendingView(row, this.views.full(row)), actor, query, {
+      states: ['requested', 'pending'],
+    });
   }
 
   @Get(':id')
@@ -69,7 +73,8 @@ export class PendingController {
   @Summary('One certificate, and how far its issuer is with it')
   @Answers(200, PendingView)
   async get(@Id() id: number): Promise<PendingView> {
-    return pendingView(await this.reader.row(id));
+    const row = await this.reader.row(id);
+    return pendingView(row, this.views.full(row));
   }
 
   @Put(':id')

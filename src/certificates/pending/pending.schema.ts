@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { instant, InstantOut } from '../../platform/http/instant.js';
 import { pageOf } from '../../platform/http/page.js';
 import type { CertificateRow } from '../certificate.row.js';
-import { CertificateView, certificateView } from '../certificate.view.js';
+import { CertificateView } from '../certificate.schema.js';
 import { Remark } from '../revoke/revoke.schema.js';
 
 /** DELETE /pending_certificates/{id}. */
@@ -41,10 +41,11 @@ export type PendingView = z.output<typeof PendingView>;
 
 export const PendingPage = pageOf(PendingView);
 
-export function pendingView(row: CertificateRow): PendingView {
+/** `certificate`: the view of the row. */
+export function pendingView(row: CertificateRow, certificate: CertificateView): PendingView {
   const isIssued = row.bodyPem !== null;
   return {
-    ...certificateView(row),
+    ...certificate,
     status: row.faultDetail,
     numberAttempts: row.attempts,
     resolved: row.state !== 'requested' && row.state !== 'pending',

@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, JsonBody, Summary } from '../../platform/http/contract.js';
-import { CertificateView } from '../certificate.view.js';
+import { CertificateView } from '../certificate.schema.js';
 import { CertificateReader, statusOf } from '../list/certificate-reader.js';
 import { PlanService } from './plan.service.js';
 import { PlanView, RotateRequest, RotationView } from './rotate.schema.js';

@@ -1,7 +1,7 @@
 import { Controller, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, JsonBody, Summary } from '../../platform/http/contract.js';
-import { CertificateView } from '../certificate.view.js';
+import { CertificateView } from '../certificate.schema.js';
 import { CertificateReader } from '../list/certificate-reader.js';
 import { AcceptService } from './accept.service.js';
 import { DescriptionRequest, OwnerRequest, SwitchesRequest, UpdateRequest } from './update.schema.js';

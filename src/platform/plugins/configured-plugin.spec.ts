@@ -213,6 +213,7 @@ describe('ConfiguredPlugins', () => {
     expect(configured.view('destination', { pluginId: 'removed', options: { a: 1, password: null } })).toEqual({
       slug: 'removed',
       title: 'removed',
+      description: '',
       options: { a: 1 },
       pluginOptions: [],
       secretsSet: [],
@@ -277,8 +278,16 @@ describe('PluginRegistry', () => {
       form: { type: 'object', required: ['host'] },
     });
     expect(described?.pluginOptions.slice(0, 2)).toEqual([
-      { name: 'host', title: 'Host', type: 'str', required: true, helpMessage: 'About Host.' },
-      { name: 'port', title: 'Port', type: 'int', required: false, helpMessage: 'About Port.', default: 22 },
+      { name: 'host', title: 'Host', type: 'str', required: true, helpMessage: 'About Host.', validation: '' },
+      {
+        name: 'port',
+        title: 'Port',
+        type: 'int',
+        required: false,
+        helpMessage: 'About Port.',
+        validation: '',
+        default: 22,
+      },
     ]);
     expect(described?.pluginOptions[3]).toMatchObject({ type: 'select', available: ['NGINX', 'Apache'] });
     expect(described?.pluginOptions[5]).toMatchObject({ sensitive: true });

@@ -11,7 +11,7 @@ import { validate } from '../http/validate.js';
 import { KeyRing } from '../secrets/key-ring.js';
 import type { Sealed } from '../secrets/sealed.js';
 import { asLemurValue, defaultsOf, fromLemur, optionsOf } from './option-form.js';
-import type { PluginInput, PluginView } from './plugin.schema.js';
+import type { OptionValueView, PluginInput, PluginLabel, PluginView } from './plugin.schema.js';
 import { PluginRegistry, slugOf } from './registry.js';
 
 /**
@@ -61,6 +61,9 @@ function askedFor({ options }: AnyPlugin, input: PluginInput): Record<string, un
  */
 @Injectable()
 export class ConfiguredPlugins {
+  /** By kind and id: what never changes while the program runs. */
+  private readonly labels = new Map<string, PluginLabel>();
+
   constructor(
     private readonly registry: PluginRegistry,
     private readonly ring: KeyRing,
@@ -124,12 +127,39 @@ export class ConfiguredPlugins {
     return {
       slug: plugin ? slugOf(plugin) : pluginId,
       title: plugin?.title ?? pluginId,
+      description: plugin?.description ?? '',
       options,
-      pluginOptions: plugin
-        ? optionsOf(plugin.options).map((option) => ({ ...option, value: asLemurValue(options[option.name] ?? null) }))
-        : [],
+      pluginOptions: this.optionValues(kind, { pluginId, options }),
       secretsSet: secrets.filter((name) => Object.hasOwn(stored, name)),
     };
+  }
+
+  /** How an answer about other things names the plugin of a row. One that is gone is named by its id. */
+  label(kind: PluginKind, pluginId: string): PluginLabel {
+    const key = `${kind} ${pluginId}`;
+    const known = this.labels.get(key);
+    if (known) return known;
+    const plugin = this.registry.find(kind, pluginId);
+    const label = plugin
+      ? {
+          slug: slugOf(plugin),
+          title: plugin.title,
+          description: plugin.description,
+          pluginOptions: optionsOf(plugin.options),
+        }
+      : { slug: pluginId, title: pluginId, description: '', pluginOptions: [] };
+    // Of what rows name there are as many as plugins, and those that are gone.
+    this.labels.set(key, label);
+    return label;
+  }
+
+  /** The options of a row in Lemur's form. Secrets have no value: rows keep them elsewhere. */
+  optionValues(kind: PluginKind, { pluginId, options }: Pick<StoredPlugin, 'pluginId' | 'options'>): OptionValueView[] {
+    const { pluginOptions } = this.label(kind, pluginId);
+    return pluginOptions.map((option) => ({
+      ...option,
+      value: option.sensitive ? null : asLemurValue(options[option.name] ?? null),
+    }));
   }
 
   /** The names of the secrets that were set, changed or removed, for the audit log. */

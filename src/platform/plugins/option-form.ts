@@ -7,6 +7,8 @@ export interface PluginOption {
   type: 'str' | 'int' | 'bool' | 'select';
   required: boolean;
   helpMessage: string;
+  /** A regular expression for the value, empty where there is none. */
+  validation: string;
   default?: unknown;
   available?: string[];
   sensitive?: true;
@@ -19,6 +21,7 @@ export interface Property {
   description?: string;
   default?: unknown;
   enum?: readonly unknown[];
+  pattern?: string;
   secret?: boolean;
 }
 
@@ -31,6 +34,7 @@ export function optionsOf(schema: OptionSchema): PluginOption[] {
     type: typeOf(property),
     required: required.includes(name),
     helpMessage: property.description ?? '',
+    validation: property.pattern ?? '',
     ...(property.default !== undefined && { default: asLemurValue(property.default) }),
     ...(property.enum && { available: property.enum.map(String) }),
     ...(property.secret && { sensitive: true as const }),

@@ -38,6 +38,7 @@ const optionShape = {
   type: z.enum(['str', 'int', 'bool', 'select']),
   required: z.boolean(),
   helpMessage: z.string(),
+  validation: z.string().meta({ description: 'A regular expression for the value; empty where there is none.' }),
   default: z.unknown().optional(),
   available: z.array(z.string()).optional(),
   sensitive: z.literal(true).optional(),
@@ -61,6 +62,21 @@ export const PluginDescription = z
   .meta({ id: 'PluginDescription' });
 export type PluginDescription = z.output<typeof PluginDescription>;
 
+/** An option with the value that a row has for it, null for none and for a secret, in Lemur's form. */
+export const OptionValueView = z.strictObject({ ...optionShape, value: z.unknown() }).meta({ id: 'OptionValue' });
+export type OptionValueView = z.output<typeof OptionValueView>;
+
+/** A plugin as it is named inside other answers: what its options are, without the values of any row. */
+export const PluginLabel = z
+  .strictObject({
+    slug: z.string(),
+    title: z.string(),
+    description: z.string(),
+    pluginOptions: z.array(z.strictObject(optionShape)),
+  })
+  .meta({ id: 'PluginLabel' });
+export type PluginLabel = z.output<typeof PluginLabel>;
+
 /**
  * A plugin with the values that a row has for it. It has no member `id`, so that what was read can be sent back in
  * Lemur's form.
@@ -69,8 +85,9 @@ export const PluginView = z
   .strictObject({
     slug: z.string(),
     title: z.string(),
+    description: z.string(),
     options: z.record(z.string(), z.unknown()),
-    pluginOptions: z.array(z.strictObject({ ...optionShape, value: z.unknown() })),
+    pluginOptions: z.array(OptionValueView),
     secretsSet: z.array(z.string()).meta({ description: 'The secrets that have a value.' }),
   })
   .meta({ id: 'ConfiguredPlugin' });

@@ -1,0 +1,183 @@
+import { z } from 'zod';
+import { AuthorityLabel } from '../authorities/authority-label.js';
+import { InstantOut } from '../platform/http/instant.js';
+import { OptionValueView, PluginLabel } from '../platform/plugins/plugin.schema.js';
+import { EndpointNameView } from '../sources/source.schema.js';
+import { certificateStates } from './certificate.entity.js';
+
+const lifecycle = z
+  .enum(certificateStates)
+  .meta({ description: 'How far the certificate is on its way from request to end.' });
+const status = z.enum(['valid', 'revoked', 'unknown']);
+const nullable = (description: string) => z.string().nullable().meta({ description });
+
+const validity = {
+  notBefore: InstantOut,
+  notAfter: InstantOut,
+  validityStart: InstantOut.meta({ description: 'The same as `notBefore`, by the name that requests have for it.' }),
+  validityEnd: InstantOut.meta({ description: 'The same as `notAfter`, by the name that requests have for it.' }),
+};
+
+/** A certificate inside an answer about something else. */
+export const CertificateLabel = z
+  .object({
+    id: z.int(),
+    name: z.string(),
+    owner: z.string(),
+    description: z.string().nullable(),
+    lifecycle,
+    status,
+    active: z.boolean(),
+    notify: z.boolean(),
+    rotation: z.boolean(),
+    rotationPolicy: z.object({ id: z.int(), name: z.string(), days: z.int().nullable() }),
+    issuer: z.string(),
+    cn: z.string().nullable(),
+    commonName: z.string(),
+    serial: z.string().nullable(),
+    bits: z.int(),
+    body: z.string().nullable(),
+    chain: z.null().meta({ description: 'Only the certificate itself has it: GET /certificates/{id}.' }),
+    csr: z.string().nullable(),
+    ...validity,
+  })
+  .meta({ id: 'CertificateLabel' });
+export type CertificateLabel = z.output<typeof CertificateLabel>;
+
+const brief = {
+  id: z.int(),
+  name: z.string(),
+  owner: z.string(),
+  notify: z.boolean(),
+  rotation: z.boolean(),
+  issuer: z.string(),
+  cn: nullable('The common name; null where the subject has none.'),
+  authority: AuthorityLabel.nullable(),
+};
+
+/** What a list with `short=true` gives. */
+export const CertificateBriefView = z.object(brief).meta({ id: 'CertificateBrief' });
+export type CertificateBriefView = z.output<typeof CertificateBriefView>;
+
+/** What a certificate hangs on. */
+const relations = {
+  user: z.object({ id: z.int(), username: z.string(), email: z.string(), active: z.boolean() }).nullable(),
+  domains: z.array(z.object({ id: z.int(), name: z.string(), sensitive: z.boolean() })),
+  roles: z.array(
+    z.object({
+      id: z.int(),
+      name: z.string(),
+      description: z.string(),
+      byIssuer: z.boolean().meta({
+        description:
+          'True where it is here only because the authority belongs to it: it looks ' +
+          'after the certificate, but gives no right to the key.',
+      }),
+    }),
+  ),
+  notifications: z.array(
+    z.object({
+      id: z.int(),
+      label: z.string(),
+      description: z.string().nullable(),
+      active: z.boolean(),
+      plugin: PluginLabel,
+      options: z.array(OptionValueView),
+    }),
+  ),
+  destinations: z.array(
+    z.object({
+      id: z.int(),
+      label: z.string(),
+      description: z.string().nullable(),
+      plugin: PluginLabel,
+      options: z.array(OptionValueView).meta({ description: 'Without values: GET /destinations has them.' }),
+    }),
+  ),
+  endpoints: z.array(EndpointNameView),
+  replaces: z.array(CertificateLabel),
+  replaced: z.array(CertificateLabel),
+  replacedBy: z.array(CertificateLabel),
+  rotationPolicy: z.object({
+    id: z.int(),
+    name: z.string(),
+    days: z.int().nullable(),
+    lifetimeFraction: z.number().nullable(),
+  }),
+};
+
+const progress = {
+  renewal: z
+    .object({
+      at: InstantOut.nullable(),
+      reason: z.string().nullable(),
+      attempts: z.int(),
+      fault: z.string().nullable(),
+      detail: z.string().nullable(),
+      vouchingRole: nullable('The role by whose rights on names it renews, beside those of its creator.'),
+      ownerVouches: z.boolean().meta({
+        description:
+          "False: that is not the owner's role. A holder of the owner's role changes that by " +
+          '`POST /certificates/{id}/accept`.',
+      }),
+    })
+    .meta({ description: 'When it renews by itself and why, or why not.' }),
+  order: z
+    .object({
+      attempts: z.int(),
+      fault: z.string().nullable(),
+      detail: z.string().nullable(),
+      nextAttemptAt: InstantOut.nullable(),
+    })
+    .nullable()
+    .meta({ description: 'For a certificate that is not issued yet.' }),
+  nextNoticeAt: InstantOut.nullable(),
+  revokedAt: InstantOut.nullable(),
+  revocationReason: z.int().nullable(),
+  supersededAt: InstantOut.nullable(),
+  awaitsDeployment: z.boolean().meta({
+    description:
+      'Superseded, but nothing here puts the successor in place: it may still be ' +
+      'served, and its end is warned about until `notify` is switched off.',
+  }),
+};
+
+export const CertificateView = z
+  .object({
+    ...brief,
+    commonName: z.string().meta({ description: 'CN of the subject; empty where it has none.' }),
+    country: nullable('C of the subject.'),
+    state: nullable('ST of the subject: state or province.'),
+    location: nullable('L of the subject.'),
+    organization: nullable('O of the subject.'),
+    organizationalUnit: nullable('OU of the subject.'),
+    lifecycle,
+    status,
+    active: z.boolean(),
+    body: z.string().nullable(),
+    chain: z.string().nullable(),
+    csr: z.string().nullable(),
+    hasPrivateKey: z.boolean(),
+    serial: nullable('Decimal.'),
+    serialHex: z.string().nullable(),
+    fingerprint: nullable('SHA-256 of the certificate, hex.'),
+    distinguishedName: z.string(),
+    keyType: z.string(),
+    bits: z.int(),
+    signingAlgorithm: z.string().nullable(),
+    ...validity,
+    dateCreated: InstantOut,
+    description: z.string().nullable(),
+    deleted: z.boolean(),
+    san: z.boolean().nullable(),
+    externalId: z.string().nullable(),
+    extensions: z
+      .record(z.string(), z.unknown())
+      .meta({ description: 'What the certificate says, in the form in which requests ask for it.' }),
+    dnsProvider: z.null(),
+    dnsProviderId: z.null(),
+    ...relations,
+    ...progress,
+  })
+  .meta({ id: 'Certificate' });
+export type CertificateView = z.output<typeof CertificateView>;

@@ -1,0 +1,49 @@
+import type { FoundFacts, StoredTerms } from '../terms.js';
+import { extendedKeyUsages, keyUsages, sanTypes } from './extensions.schema.js';
+
+const lemurTypes = new Map(
+  Object.entries(sanTypes)
+    .reverse()
+    .map(([lemur, type]) => [type as string, lemur]),
+);
+/** What every certificate has that is issued here. */
+const issuedHere: FoundFacts = {
+  isCa: false,
+  pathLength: null,
+  caUsage: [],
+  subjectKeyIdentifier: true,
+  authorityKeyIdentifier: true,
+};
+
+/**
+ * The extensions of a certificate in the form in which Lemur's clients read and send them; what is not known is left
+ * out. An answer that is sent back as a request asks for the same again.
+ */
+export function extensionsAsLemur(terms: StoredTerms): Record<string, unknown> {
+  const facts = terms.found ?? issuedHere;
+  const usages: readonly string[] = [...terms.keyUsage, ...facts.caUsage];
+  return {
+    subAltNames: {
+      names: terms.subjectAltNames.map(({ type, value }) => ({ nameType: lemurTypes.get(type) ?? type, value })),
+    },
+    basicConstraints: { ca: facts.isCa, pathLength: facts.pathLength },
+    keyUsage: Object.fromEntries(Object.entries(keyUsages).map(([name, usage]) => [name, usages.includes(usage)])),
+    extendedKeyUsage: Object.fromEntries(
+      Object.entries(extendedKeyUsages)
+        .filter(([, oid]) => terms.extendedKeyUsage.includes(oid))
+        .map(([name]) => [name, true]),
+    ),
+    ...(facts.subjectKeyIdentifier && { subjectKeyIdentifier: { includeSKI: true } }),
+    ...(facts.authorityKeyIdentifier && {
+      authorityKeyIdentifier: { useKeyIdentifier: true, useAuthorityCert: false },
+    }),
+    ...(terms.leaveOut?.includes('authorityInfoAccess') && { certificateInfoAccess: { includeAIA: false } }),
+    ...(terms.leaveOut?.includes('crlDistributionPoints') && { crlDistributionPoints: { includeCrlDp: false } }),
+    custom: terms.extensions.map(({ oid, critical, value }) => ({
+      oid,
+      encoding: 'b64asn1',
+      value,
+      isCritical: critical,
+    })),
+  };
+}

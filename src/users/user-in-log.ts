@@ -1,0 +1,19 @@
+import { Injectable } from '@nestjs/common';
+import { LogFilters } from '../audit/log-filters.js';
+import { LogSubjects } from '../audit/log-subjects.js';
+import { UserRepository } from './user.repository.js';
+
+/** Lets entries of the audit log show the user who acted, and be filtered by their address. */
+@Injectable()
+export class UserInLog {
+  constructor(filters: LogFilters, subjects: LogSubjects, users: UserRepository) {
+    filters.define('user.email', async (tx, email) => {
+      const id = await users.findIdByEmail(tx, email);
+      return { actorUserIds: id === null ? [] : [id] };
+    });
+    subjects.define('user', async (tx, ids) => {
+      const found = await users.namesOf(tx, ids);
+      return new Map(found.map(({ id, email, active }) => [id, { email, active }]));
+    });
+  }
+}
