@@ -19,7 +19,26 @@ import { PkiError } from '../../src/pki/pki-error.js';
 import { signatureAlgorithmOf } from '../../src/pki/sign.js';
 import { issuingCa, type IssuingCa, parentCa, requireSigner } from './issuing-ca.js';
 
-const url = z.url({ protocol: /^(https?|ldap)$/ });
+/** What the encoder takes; a URL with other characters is written in punycode and percent signs. */
+const url = z
+  .url({ protocol: /^(https?|ldap)$/ })
+  .refine((text) => encodes(() => extensions.crlDistributionPoints([text])), 'Expected a URL in ASCII');
+const policy = z
+  .string()
+  .regex(/^[0-2](\.\d{1,20}){1,20}$/)
+  .refine(
+    (text) => encodes(() => extensions.certificatePolicies([text])),
+    'Expected an object identifier such as 2.23.140.1.2.1',
+  );
+
+function encodes(work: () => unknown): boolean {
+  try {
+    work();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const options = z.strictObject({
   crlDistributionPoints: z.array(url).max(8).default([]).meta({
@@ -35,7 +54,7 @@ const options = z.strictObject({
     description: 'URLs of the OCSP responder that answers for certificates of this authority.',
   }),
   policies: z
-    .array(z.string().regex(/^[0-2](\.\d{1,20}){1,20}$/))
+    .array(policy)
     .max(16)
     .default([])
     .meta({

@@ -31,7 +31,7 @@ export class Admission {
   /** The terms, marked when the actor's rights alone make them possible. Throws Problem `forbidden`. */
   async ofNew(actor: Claimant, terms: TermsWithoutDates, loaded: LoadedAuthority): Promise<TermsWithoutDates> {
     const judged = await this.byPolicy(actor, terms, loaded);
-    const isBeyond = await this.policy.demandHosts(actor, terms, inLine(loaded));
+    const isBeyond = await this.policy.demandOfNew(actor, terms, inLine(loaded));
     return isBeyond ? { ...judged, beyondPolicy: true } : judged;
   }
 

@@ -1,16 +1,21 @@
 import { Injectable } from '@nestjs/common';
 import { type ClaimedName, claimedNames, type NameCarrier, urisWithoutHost } from '../pki/claimed-names.js';
+import { EXTENDED_KEY_USAGES } from '../pki/extensions.js';
+import { firstMatch, parseSubjectPattern, type SubjectPattern } from '../pki/subject-pattern.js';
 import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import { mayUseAnyDomain, mayUseSensitiveNames } from '../roles/permission.js';
+import { isAdmin, mayUseAnyDomain, mayUseSensitiveNames } from '../roles/permission.js';
 import { DomainRuleRepository } from './domain-rule.repository.js';
 import { type IssuerInLine, RuleBook } from './rule-book.js';
 
 /** Who wants the names: the roles that count. */
 export type Claimant = Pick<Actor, 'userId' | 'roles'>;
+
+/** `extendedKeyUsage` is dotted OIDs; none means every usage. */
+type NewNames = NameCarrier & { extendedKeyUsage: readonly string[] };
 
 /** For so long this process goes by what it has read, before it asks whether another one has changed it. */
 const freshMs = 1000;
@@ -24,6 +29,7 @@ export class DomainPolicy {
   private book: RuleBook | null = null;
   private checkedAt = -Infinity;
   private reading: Promise<RuleBook> | null = null;
+  private readonly reservedSubjects: readonly SubjectPattern[];
   /** How often this process has changed the policy: what was read before a change does not count after it. */
   private changes = 0;
 
@@ -32,7 +38,9 @@ export class DomainPolicy {
     private readonly clock: Clock,
     private readonly config: Config,
     private readonly repository: DomainRuleRepository,
-  ) {}
+  ) {
+    this.reservedSubjects = config.reservedSubjects.map(parseSubjectPattern);
+  }
 
   /**
    * Demands that the claimant may have every name certified by this issuer. True when that took a right to go beyond
@@ -63,10 +71,29 @@ export class DomainPolicy {
   }
 
   /**
-   * Demands that rules can judge every URI, or that the claimant is above them. A private authority that no rule names
-   * has nobody to judge. True when that took a right to go beyond the policy. Throws Problem `forbidden`.
+   * What new certificates need beside `demand`: that rules can judge every URI, and that no reserved subject
+   * authenticates clients. A private authority that no rule names has nobody to judge its URIs. True when that took a
+   * right to go beyond the policy. Throws Problem `forbidden`.
    */
-  async demandHosts(claimant: Claimant, carrier: NameCarrier, issuer: IssuerInLine): Promise<boolean> {
+  async demandOfNew(claimant: Claimant, terms: NewNames, issuer: IssuerInLine): Promise<boolean> {
+    const isReserved = this.demandSubject(claimant, terms);
+    return (await this.demandHosts(claimant, terms, issuer)) || isReserved;
+  }
+
+  private demandSubject(claimant: Claimant, terms: NewNames): boolean {
+    const usages = terms.extendedKeyUsage;
+    if (usages.length > 0 && !usages.includes(EXTENDED_KEY_USAGES['clientAuth'] ?? '')) return false;
+    const pattern = firstMatch(this.reservedSubjects, terms);
+    if (pattern && !isAdmin(claimant))
+      throw new Problem(
+        'forbidden',
+        `Only an administrator gets a certificate for client authentication with the subject ${pattern.text} ` +
+          '(RESERVED_SUBJECTS).',
+      );
+    return pattern !== null;
+  }
+
+  private async demandHosts(claimant: Claimant, carrier: NameCarrier, issuer: IssuerInLine): Promise<boolean> {
     const [uri] = urisWithoutHost(carrier);
     if (uri === undefined || !(await this.current()).judges(issuer)) return false;
     if (mayUseAnyDomain(claimant)) return true;

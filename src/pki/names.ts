@@ -49,6 +49,12 @@ const SHORT_NAMES: ReadonlyMap<string, string> = new Map([
   ['2.5.4.12', 'title'],
 ]);
 
+/** The OID of an attribute by its usual short name, any case. */
+export function oidOfShortName(name: string): string | undefined {
+  for (const [oid, known] of SHORT_NAMES) if (known.toLowerCase() === name.toLowerCase()) return oid;
+  return undefined;
+}
+
 /** The DN in DER, one attribute per relative name; empty members are left out. Throws PkiError `bad-name`. */
 export function encodeSubject(subject: SubjectFields): Buffer {
   const parts: Buffer[] = [];

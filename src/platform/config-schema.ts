@@ -11,6 +11,7 @@ import {
   list,
   mailAddress,
   namePattern,
+  subjectPattern,
   network,
   text,
   url,
@@ -109,6 +110,15 @@ export const configSchema = z.object({
         'Names that certificates may be issued for, with commas between: www.example.com, ' +
         '*.example.com (one label), .example.com (all below it), 10.0.0.0/8.',
       defaultText: 'all',
+    }),
+  RESERVED_SUBJECTS: list(subjectPattern)
+    .prefault('O=system:masters')
+    .transform((patterns) => patterns.filter((pattern) => pattern !== 'none'))
+    .meta({
+      description:
+        'Subjects with which only admin gets a certificate for client authentication, with commas between: an ' +
+        'attribute and its value, in which * stands for any characters, such as O=system:masters,OU=admins*. none: ' +
+        'everybody gets any subject.',
     }),
   SENSITIVE_DOMAIN_ROLES: list(text.min(1))
     .optional()

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseNamePattern } from '../pki/name-pattern.js';
+import { parseSubjectPattern } from '../pki/subject-pattern.js';
 import { PkiError } from '../pki/pki-error.js';
 
 /** Any text. */
@@ -81,15 +82,22 @@ export const network = text
   );
 
 /** A set of names as rules write it (pki/name-pattern.ts), such as .example.com or 10.0.0.0/8. */
-export const namePattern = text.transform((value, context): string => {
-  try {
-    return parseNamePattern(value).text;
-  } catch (error) {
-    if (!(error instanceof PkiError)) throw error;
-    context.addIssue(error.message);
-    return z.NEVER;
-  }
-});
+export const namePattern = spelled((value) => parseNamePattern(value).text);
+
+/** A set of values of one attribute (pki/subject-pattern.ts), such as O=system:masters, or `none`. */
+export const subjectPattern = spelled((value) => (value === 'none' ? value : parseSubjectPattern(value).text));
+
+function spelled(spell: (value: string) => string): z.ZodType<string, string> {
+  return text.transform((value, context): string => {
+    try {
+      return spell(value);
+    } catch (error) {
+      if (!(error instanceof PkiError)) throw error;
+      context.addIssue(error.message);
+      return z.NEVER;
+    }
+  });
+}
 
 /** One key of the key ring, written as base64 of 32 bytes, with or without `id:` before it. */
 export const encryptionKey = text.transform((value, context) => {

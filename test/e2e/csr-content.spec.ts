@@ -123,6 +123,60 @@ describe('what is certified of a CSR', () => {
   });
 });
 
+describe('an extension that the issuer or the platform speaks for', () => {
+  it.each([
+    ['2.16.840.1.113730.1.1', 'Netscape certificate type'],
+    ['2.16.840.1.113730.1.13', 'Netscape comment'],
+    ['1.3.6.1.4.1.311.2.1.14', 'Microsoft request extensions'],
+    ['1.3.6.1.4.1.311.10.9.1', 'Microsoft cross certificates'],
+    ['1.3.6.1.4.1.311.13.2.1', 'Microsoft enrolment names'],
+    ['1.3.6.1.4.1.311.20.2', 'Microsoft template'],
+    ['1.3.6.1.4.1.311.25.2', 'Microsoft security identifier'],
+    ['1.3.6.1.4.1.311.76.6.1', 'Microsoft publisher'],
+  ])('is refused in a CSR and in a request: %s (%s)', async (oid) => {
+    const valueDer = der.utf8String('x');
+    const csr = await csrOf(der.sequence(cn), { extensions: [{ oid, critical: false, valueDer }] });
+    expect((await ask(csr)).body.reasons?.csr?.[0]).toContain(oid);
+    const custom = [{ oid, encoding: 'b64asn1', value: valueDer.toString('base64') }];
+    const { status } = await ask('', 'root', { csr: undefined, commonName: 'a.example', extensions: { custom } });
+    expect(status).toBe(400);
+  });
+});
+
+describe('what cannot be encoded', () => {
+  it('is refused when it is written, not when the first certificate needs it', async () => {
+    const value = der.utf8String('x').toString('base64');
+    for (const oid of ['0.40.1', '1.40.1', '2.01.1']) {
+      const custom = [{ oid, encoding: 'b64asn1', value }];
+      const more = { csr: undefined, commonName: 'a.example', extensions: { custom } };
+      expect((await ask('', 'root', more)).body.reasons, oid).toHaveProperty(['extensions.custom.0.oid']);
+    }
+    const hugeArc = Buffer.concat([Buffer.from([0x2a]), Buffer.alloc(100, 0xff), Buffer.from([0x01])]);
+    const usage = der.sequence(der.tlv(0x06, hugeArc));
+    const csr = await csrOf(der.sequence(cn), { extensions: [{ oid: '2.5.29.37', critical: false, valueDer: usage }] });
+    expect((await ask(csr)).body.reasons).toHaveProperty('csr');
+    const authority = { name: 'bad', owner: 'pki@example.com', commonName: 'Bad' };
+    const { id } = (await program.ok('GET', '/authorities?filter=name;root')).items[0];
+    for (const [options, member] of [
+      [{ policies: ['0.40.1'] }, 'policies.0'],
+      [{ policies: ['1.2.3', '2.01'] }, 'policies.1'],
+      [{ crlDistributionPoints: ['http://bücher.example/crl'] }, 'crlDistributionPoints.0'],
+      [{ ocsp: ['http://ocsp.example/ü'] }, 'ocsp.0'],
+      [{ caIssuers: ['http://ca.example/a b'] }, 'caIssuers.0'],
+    ] as const) {
+      const plugin = { id: 'local-ca', options };
+      const expected = { [`plugin.options.${member}`]: [expect.any(String)] };
+      expect((await program.call('POST', '/authorities', { ...authority, plugin })).body.reasons).toEqual(expected);
+      const { body } = await program.call('PUT', `/authorities/${id}`, { owner: 'pki@example.com', plugin });
+      expect(body.reasons).toEqual(expected);
+    }
+    for (const more of [{ validityEnd: '9999-12-31T23:59:59-01:00' }, { serialNumber: '9'.repeat(48) }])
+      expect((await program.call('POST', '/authorities', { ...authority, ...more })).body.reasons).toEqual({
+        [Object.keys(more)[0] ?? '']: [expect.any(String)],
+      });
+  });
+});
+
 describe('an issuer that reads the CSR itself', () => {
   it('gets only what was understood here', async () => {
     const underscore = await csrOf(der.sequence(cn, attribute('2.5.4.10', printable('my_org'))));

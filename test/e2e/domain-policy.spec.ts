@@ -138,6 +138,28 @@ describe('a URI that names no host', () => {
   });
 });
 
+describe('a reserved subject', () => {
+  const masters = { commonName: 'ok.example.com', organization: 'System:Masters' };
+  const purposes = (...names: string[]) => ({
+    extensions: { extendedKeyUsage: Object.fromEntries(names.map((name) => [name, true])) },
+  });
+
+  it('is for administrators where clients are authenticated with it, and renews', async () => {
+    const client = { ...masters, ...purposes('useClientAuthentication') };
+    const { csrPem: csr } = opensslCsr(
+      '/CN=ok.example.com/O=Example/O=system:masters',
+      ['-addext', 'extendedKeyUsage=clientAuth,serverAuth'],
+      'ec',
+    );
+    for (const changes of [client, { csr }, { ...client, authority: { name: 'inside' } }])
+      for (const who of ['web', 'free'] as const)
+        expect(await verdict(who, changes)).toMatch(/^403 Only an administrator gets .*O=system:masters/);
+    expect(await verdict('web', { ...masters, ...purposes('useServerAuthentication') })).toBe('issued');
+    const { id } = await program.ok('POST', '/certificates', request(client));
+    expect((await program.call('POST', `/certificates/${id}/reissue`, {})).status).toBe(200);
+  });
+});
+
 describe('names outside the allow-list', () => {
   const refused = (name: string) => `403 Domain ${name} does not match allowed domain patterns`;
 

@@ -9,7 +9,8 @@ export const Instant = z
   .transform((text, ctx) => {
     const zoned = /[Z]$|[+-]\d{2}:?\d{2}$/.test(text) || !/[T ]/.test(text) ? text : `${text}Z`;
     const date = new Date(shape.test(text) && isDay(text.slice(0, 10)) ? zoned.replace(' ', 'T') : NaN);
-    if (!Number.isNaN(date.getTime())) return date;
+    const year = date.getUTCFullYear();
+    if (year >= 1 && year <= 9999) return date;
     ctx.addIssue({ code: 'custom', message: 'Expected a date and time such as 2026-01-31T08:00:00Z' });
     return z.NEVER;
   })
