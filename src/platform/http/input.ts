@@ -1,23 +1,29 @@
 import { invalid } from './problem.js';
 
 const deepest = 32;
+/** More than any request needs: lists of names and ids are bounded well below. */
+const mostValues = 20_000;
 
 interface Place {
   path: readonly string[];
   rename: boolean;
+  /** How many values have been read so far, of all places. */
+  counted: { values: number };
 }
 
 /**
  * A copy of parsed JSON or a parsed query with its keys in camelCase, so that `not_after` and `notAfter` are the same
  * field. Keys below `options` belong to a plugin and stay as they are. Throws `invalid-request` that names the field
  * for: text with a NUL character (Postgres stores none), the key `__proto__`, a field given in both spellings, nesting
- * deeper than 32.
+ * deeper than 32, more than 20,000 values.
  */
 export function normalizeInput(value: unknown): unknown {
-  return normalize(value, { path: [], rename: true });
+  return normalize(value, { path: [], rename: true, counted: { values: 0 } });
 }
 
 function normalize(value: unknown, place: Place): unknown {
+  place.counted.values += 1;
+  if (place.counted.values > mostValues) throw invalid('body', `Holds more than ${mostValues} values`);
   if (typeof value === 'string') return withoutNul(value, place);
   if (typeof value !== 'object' || value === null) return value;
   if (place.path.length >= deepest)
@@ -27,7 +33,7 @@ function normalize(value: unknown, place: Place): unknown {
   return normalizeObject(value, place);
 }
 
-function normalizeObject(value: object, { path, rename }: Place): unknown {
+function normalizeObject(value: object, { path, rename, counted }: Place): unknown {
   const copy: Record<string, unknown> = {};
   for (const [given, entry] of Object.entries(value)) {
     const key = rename ? camelCase(given) : given;
@@ -35,7 +41,7 @@ function normalizeObject(value: object, { path, rename }: Place): unknown {
     if (key === '__proto__' || key.includes('\0'))
       throw invalid(fieldOf(path), 'A field has a name that is not allowed');
     if (Object.hasOwn(copy, key)) throw invalid(fieldOf(inside), 'Given twice');
-    copy[key] = normalize(entry, { path: inside, rename: rename && key !== 'options' });
+    copy[key] = normalize(entry, { path: inside, rename: rename && key !== 'options', counted });
   }
   return copy;
 }

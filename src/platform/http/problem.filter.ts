@@ -1,7 +1,7 @@
 import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from '../log.js';
-import { Problem, problems } from './problem.js';
+import { Problem, problems, type Reasons } from './problem.js';
 import { problemOf } from './problem-of.js';
 import type { RouteTable } from './route-table.js';
 
@@ -73,16 +73,36 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** The words that the client gets; `requestId` is a UUID. */
+/** An error says what is wrong, and does not give back what was sent. */
+const mostReasons = 100;
+const longestText = 2000;
+const longestField = 200;
+
+/** The words that the client gets; `requestId` is a UUID. At most 100 reasons, and no long text. */
 export function problemBody(problem: Problem, publicUrl: string, requestId: string): ProblemBody {
   const { title, status } = problems[problem.code];
+  const detail = shortened(problem.detail, longestText);
   return {
     type: `${publicUrl}/problems/${problem.code}`,
     title,
     status,
-    detail: problem.detail,
+    detail,
     instance: `urn:uuid:${requestId}`,
-    message: problem.detail,
-    ...(problem.extra.reasons && { reasons: problem.extra.reasons }),
+    message: detail,
+    ...(problem.extra.reasons && { reasons: shortReasons(problem.extra.reasons) }),
   };
+}
+
+function shortReasons(reasons: Reasons): Reasons {
+  const short = Object.entries(reasons)
+    .slice(0, mostReasons)
+    .map(([field, texts]) => [
+      shortened(field, longestField),
+      texts.slice(0, mostReasons).map((text) => shortened(text, longestText)),
+    ]);
+  return Object.fromEntries(short) as Reasons;
+}
+
+function shortened(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text;
 }

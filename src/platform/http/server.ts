@@ -19,6 +19,9 @@ export type ServerSettings = Pick<Config, 'publicUrl' | 'trustedProxies'>;
 /** Routes that do not begin with the prefix of the API. */
 const outsideTheApi = ['health/*path', 'metrics', 'problems', 'problems/*path'];
 const bodyLimit = 1024 * 1024;
+/** Sign-in takes bodies of people who are not known yet. */
+const signInPrefix = `${apiPrefix}/auth/`;
+const signInBodyLimit = 16 * 1024;
 /**
  * How long shutdown waits for answers, and for connections that have not asked anything: less than supervisors wait
  * before they kill.
@@ -27,9 +30,9 @@ const drainMs = 5000;
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
- * Fastify with the program's limits: bodies of 1 MiB, 30 s to send a request, two minutes of silence on a connection.
- * At shutdown it closes idle connections at once, others behind the answer under way or after 5 s. A client's
- * `X-Request-Id` counts if it is a UUID.
+ * Fastify with the program's limits: bodies of 1 MiB, for sign-in of 16 KiB, 30 s to send a request, two minutes of
+ * silence on a connection. At shutdown it closes idle connections at once, others behind the answer under way or after
+ * 5 s. A client's `X-Request-Id` counts if it is a UUID.
  */
 export function createFastifyAdapter({ publicUrl, trustedProxies }: ServerSettings): FastifyAdapter {
   const headers = constantHeaders(publicUrl);
@@ -88,7 +91,10 @@ interface Hooks {
 }
 
 function addHooks(server: FastifyInstance, { routes, headers, finished }: Hooks): void {
-  server.addHook('onRoute', ({ url, method }) => routes.add(url, method));
+  server.addHook('onRoute', (route) => {
+    if (route.url.startsWith(signInPrefix)) route.bodyLimit = signInBodyLimit;
+    routes.add(route.url, route.method);
+  });
   let closing = false;
   server.addHook('preClose', (done) => {
     closing = true;

@@ -8,17 +8,35 @@ type Issue = z.core.$ZodIssue;
 
 /** More than that many faults help nobody, and an answer should not outgrow its request. */
 const mostFaults = 100;
+/** Of members that the schema does not know so many are named; with more of them the rest is not looked at. */
+const mostUnknown = 10;
 
 /**
  * The value as the schema gives it back. Throws `invalid-request` with a reason for every field that is wrong (the
  * first hundred), or that holds a private key and is not for secrets.
  */
 export function validate<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  demandKnown(schema, value);
   demandNoPrivateKey(schema, value);
   const result = schema.safeParse(value, { error: issueText });
   if (result.success) return result.data;
   const reasons = reasonsOf(result.error.issues);
   throw new Problem('invalid-request', summary(reasons), { reasons });
+}
+
+function demandKnown(schema: z.ZodType, value: unknown): void {
+  if (!(schema instanceof z.ZodObject) || !(schema.def.catchall instanceof z.ZodNever)) return;
+  if (typeof value !== 'object' || value === null) return;
+  const unknown: string[] = [];
+  for (const key in value) {
+    if (Object.hasOwn(schema.shape, key)) continue;
+    unknown.push(key);
+    if (unknown.length <= mostUnknown) continue;
+    const reasons = Object.fromEntries(
+      unknown.slice(0, mostUnknown).map((name) => [fieldOf([name]), ['Unknown field']]),
+    );
+    throw new Problem('invalid-request', `${fieldOf([unknown[0] ?? ''])}: Unknown field (and more)`, { reasons });
+  }
 }
 
 function reasonsOf(issues: readonly Issue[]): Reasons {
@@ -34,7 +52,8 @@ function reasonsOf(issues: readonly Issue[]): Reasons {
 
 function textsOf(issue: Issue, above: readonly PropertyKey[]): [field: string, text: string][] {
   const path = [...above, ...issue.path];
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => [fieldOf([...path, key]), issue.message]);
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.slice(0, mostUnknown).map((key) => [fieldOf([...path, key]), issue.message]);
   const nearest = issue.code === 'invalid_union' ? nearestBranch(issue.errors) : undefined;
   return nearest ? nearest.flatMap((inner) => textsOf(inner, path)) : [[fieldOf(path), issue.message]];
 }

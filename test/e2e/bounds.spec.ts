@@ -1,0 +1,54 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Json } from '../support/json.js';
+import { startProgram, type TestProgram } from '../support/program.js';
+import { routesOf } from '../support/routes.js';
+
+let program: TestProgram;
+beforeAll(async () => {
+  program = await startProgram();
+  await program.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
+});
+afterAll(() => program.stop());
+
+const many = (count: number, value: unknown = 1): Json =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`member${i}`, value]));
+
+describe('a body', () => {
+  it('of more than 16 KiB is taken from nobody who is not known', async () => {
+    const body = JSON.stringify({ username: 'x'.repeat(20_000) });
+    const taken: string[] = [];
+    for (const route of routesOf(program)) {
+      const [method = '', path = ''] = route.split(' ');
+      if (!['post', 'put', 'delete'].includes(method) || !path.startsWith('/api/1')) continue;
+      const url = path.slice('/api/1'.length).replace(/:\w+/g, '1');
+      const { status } = await program.call(method.toUpperCase(), url, body, { token: null });
+      if (status !== 401 && status !== 413) taken.push(`${route}: ${status}`);
+    }
+    expect(taken).toEqual([]);
+    expect((await program.call('POST', '/auth/login', body, { token: null })).status).toBe(413);
+  });
+
+  it('of sign-in with unknown members names ten of them', async () => {
+    const { status, body } = await program.call('POST', '/auth/login', many(700), { token: null });
+    expect([status, Object.keys(body.reasons)]).toEqual([400, Object.keys(many(10))]);
+    expect(JSON.stringify(body).length).toBeLessThan(2000);
+  });
+
+  const request = { owner: 'joe@example.com', commonName: 'a.example.com', authority: { name: 'root' } };
+  const names = (value: string) => Array.from({ length: 4000 }, () => ({ nameType: 'DNSName', value }));
+  it.each<[string, Json]>([
+    ['unknown members', { ...request, ...many(60_000) }],
+    ['unknown members in a member', { ...request, extensions: many(60_000) }],
+    ['unknown members with names of 100 kB', { ...request, ...{ ['x'.repeat(100_000)]: 1, ['y'.repeat(100_000)]: 1 } }],
+    ['entries of a list', { ...request, replaces: Array.from({ length: 60_000 }, () => 'x') }],
+    ['wrong names', { ...request, extensions: { subAltNames: { names: names('not a name') } } }],
+    ['members of entries', { ...request, replaces: Array.from({ length: 50 }, () => many(500)) }],
+    ['characters', { ...request, owner: 'x'.repeat(500_000) }],
+    ['empty lists', { ...request, replaces: Array.from({ length: 60_000 }, () => []) }],
+  ])('with too many %s is refused in a short answer', async (_, body) => {
+    const answer = await program.call('POST', '/certificates', body);
+    expect(answer.status).toBe(400);
+    expect(JSON.stringify(answer.body).length).toBeLessThan(16_384);
+    expect(Object.keys(answer.body.reasons ?? {}).length).toBeLessThanOrEqual(100);
+  });
+});
