@@ -42,8 +42,9 @@ export class CertificateAccess {
   }
 
   /**
-   * To attach it to destinations: a place that takes the key is a way to the key. What no authority here vouches for
-   * could pretend to be anybody, so only an operator sends it anywhere. Throws Problem `forbidden`.
+   * To attach it to destinations, which must be open to the actor. A place that takes the key is a way to the key. What
+   * no authority here vouches for could pretend to be anybody, so only an operator sends it anywhere. Throws Problem
+   * `forbidden`.
    */
   async demandDelivery(
     tx: Tx,
@@ -51,6 +52,7 @@ export class CertificateAccess {
     certificate: Certificate,
     destinationIds: readonly number[],
   ): Promise<void> {
+    await this.destinations.demandDelivery(tx, actor, destinationIds);
     if (destinationIds.length === 0 || mayDeliverAnything(actor)) return;
     if (certificate.authorityId === null)
       throw new Problem('forbidden', 'Only an operator delivers certificates that no authority here has issued.');
@@ -59,6 +61,16 @@ export class CertificateAccess {
       const refusal = 'A destination that takes the private key needs the right to read it.';
       await this.demandKey(tx, actor, certificate, refusal);
     }
+  }
+
+  /** Of these destinations, those to which it is not attached must be open to the actor. Throws Problem `forbidden`. */
+  async demandPlaces(tx: Tx, actor: Actor, { id }: Certificate, destinationIds: readonly number[]): Promise<void> {
+    const { destinationIds: attached } = await this.certificates.linksOf(tx, id);
+    await this.destinations.demandDelivery(
+      tx,
+      actor,
+      destinationIds.filter((one) => !attached.includes(one)),
+    );
   }
 
   /** To have it issued again: as for a new one, the authority must be open to the actor. Throws Problem `forbidden`. */

@@ -81,6 +81,7 @@ export class Relations {
   /** `issuerOwner`: who owns the authority, and so looks after all that it issues. Writes nothing. Throws Problem. */
   async ofNew(actor: Actor, wishes: RelationWishes, issuerOwner?: string): Promise<RelationsOfNew> {
     const found = await this.warned(await this.find(wishes, issuerOwner), wishes);
+    await this.ready.demandDelivery(this.db.single, actor, found.destinationIds);
     await this.demandReplacing(this.db.single, actor, found.replacesIds);
     return found;
   }

@@ -3,7 +3,7 @@ import { type Actor, Requires, RequiresAfterBody, Who } from '../platform/http/a
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
 import { type Page, pageOf, type PageQuery, Removed } from '../platform/http/page.js';
 import { ProbeView } from '../platform/plugins/probe.js';
-import { DestinationQuery, DestinationRequest, DestinationView } from './destination.schema.js';
+import { DestinationQuery, DestinationRequest, DestinationRole, DestinationView } from './destination.schema.js';
 import { DestinationService } from './destination.service.js';
 
 @Controller('destinations')
@@ -12,18 +12,27 @@ export class DestinationController {
 
   @Get()
   @Requires('destination:read')
-  @Summary('List destinations')
+  @Summary('List destinations', 'Those who may not deliver to one see it without its options.')
   @Answers(200, pageOf(DestinationView))
-  list(@QueryOf(DestinationQuery) query: PageQuery): Promise<Page<DestinationView>> {
-    return this.destinations.list(query);
+  list(@Who() actor: Actor, @QueryOf(DestinationQuery) query: PageQuery): Promise<Page<DestinationView>> {
+    return this.destinations.list(actor, query);
   }
 
   @Get(':id')
   @Requires('destination:read')
-  @Summary('One destination')
+  @Summary('One destination', 'Without its options for those who may not deliver there.')
   @Answers(200, DestinationView)
-  get(@Id() id: number): Promise<DestinationView> {
-    return this.destinations.get(id);
+  get(@Who() actor: Actor, @Id() id: number): Promise<DestinationView> {
+    return this.destinations.get(actor, id);
+  }
+
+  @Get(':id/roles')
+  @Requires('destination:read')
+  @Summary('The roles of a destination', 'Their holders may deliver there.')
+  @Answers(200, pageOf(DestinationRole))
+  async roles(@Who() actor: Actor, @Id() id: number): Promise<Page<DestinationRole>> {
+    const { roles } = await this.destinations.get(actor, id);
+    return { items: roles, total: roles.length };
   }
 
   @Post()

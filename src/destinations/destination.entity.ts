@@ -11,5 +11,7 @@ export class Destination {
   @Column('jsonb') options: Record<string, unknown>;
   @Column('bytea', { nullable: true, transformer: sealedColumn }) sealedOptions: Sealed | null;
   @Column('uuid') secretId: string;
+  /** True: everyone may deliver there; false: administrators, operators and the holders of its roles. */
+  @Column('boolean') open: boolean;
   @Column('timestamptz') createdAt: Date;
 }

@@ -24,7 +24,15 @@ const source: ListSource = {
   },
 };
 
-/** Every query on destinations. */
+/** A destination as the rights on it see it; its roles in the order of their ids. */
+export interface DestinationAccess {
+  id: number;
+  label: string;
+  open: boolean;
+  roles: { id: number; name: string; description: string }[];
+}
+
+/** Every query on destinations and their roles. */
 @Injectable()
 export class DestinationRepository {
   async get(tx: Tx, id: number): Promise<Destination> {
@@ -65,6 +73,26 @@ export class DestinationRepository {
       found.push(one);
     }
     return found;
+  }
+
+  /** Of those of these ids that exist, in the order of their ids. */
+  accessOf(tx: Tx, ids: readonly number[]): Promise<DestinationAccess[]> {
+    return tx.query(
+      `select d.id, d.label, d.open, (select coalesce(json_agg(json_build_object('id', r.id, 'name', r.name,
+         'description', r.description) order by r.id), '[]') from destination_role l join role r on r.id = l.role_id
+         where l.destination_id = d.id) as roles
+       from destination d where d.id = any($1) order by d.id`,
+      [ids],
+    );
+  }
+
+  async setRoles(tx: Tx, id: number, roleIds: readonly number[]): Promise<void> {
+    await tx.query('delete from destination_role where destination_id = $1', [id]);
+    await tx.query(
+      'insert into destination_role (destination_id, role_id) select $1, r from unnest($2::int[]) as r ' +
+        'on conflict do nothing',
+      [id, roleIds],
+    );
   }
 
   /** Whatever the case. */

@@ -1,7 +1,11 @@
 import { z } from 'zod';
+import type { Actor } from '../platform/http/actor.js';
 import { listQuery } from '../platform/http/page.js';
 import { OptionValueView, PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
+import { Reference } from '../platform/http/reference.js';
+import { mayDeliverTo, maySeeOptionsOf } from '../roles/permission.js';
 import type { Destination } from './destination.entity.js';
+import type { DestinationAccess } from './destination.repository.js';
 
 /** POST and PUT /destinations. */
 export const DestinationRequest = z
@@ -11,23 +15,60 @@ export const DestinationRequest = z
     description: z.string().max(1024).nullish(),
     plugin: PluginInput,
     options: z.unknown().optional().meta({ description: 'Ignored, as `id` is.' }),
+    roles: z
+      .array(Reference)
+      .max(100)
+      .optional()
+      .meta({
+        description:
+          'Who may deliver there, beside administrators and operators. Default: the roles of who makes it; on a ' +
+          'change, those that it has.',
+      }),
+    open: z
+      .boolean()
+      .optional()
+      .meta({ description: 'Whether everyone may deliver there. Default: false; on a change, as it is.' }),
+    mayDeliver: z.unknown().optional().meta({ description: 'Ignored.' }),
   })
   .meta({ id: 'DestinationRequest' });
 export type DestinationRequest = z.output<typeof DestinationRequest>;
+
+export const DestinationRole = z.object({ id: z.int(), name: z.string(), description: z.string() });
+export type DestinationRole = z.output<typeof DestinationRole>;
 
 export const DestinationView = z
   .object({
     id: z.int(),
     label: z.string(),
     description: z.string().nullable(),
-    plugin: PluginView,
+    plugin: PluginView.meta({ description: 'Without options for those who may not deliver there.' }),
     options: z.array(OptionValueView).meta({ description: 'The same as `plugin.pluginOptions`.' }),
+    roles: z.array(DestinationRole),
+    open: z.boolean().meta({ description: 'Whether everyone may deliver there.' }),
+    mayDeliver: z.boolean().meta({ description: 'Whether you may deliver there.' }),
   })
   .meta({ id: 'Destination' });
 export type DestinationView = z.output<typeof DestinationView>;
 
-export function destinationView({ id, label, description }: Destination, plugin: PluginView): DestinationView {
-  return { id, label, description, plugin, options: plugin.pluginOptions };
+/** As this actor may see it. */
+export function destinationView(
+  actor: Actor,
+  { id, label, description }: Destination,
+  { roles, open }: DestinationAccess,
+  plugin: PluginView,
+): DestinationView {
+  const access = { open, roleIds: roles.map((role) => role.id) };
+  const shown = maySeeOptionsOf(actor, access) ? plugin : { ...plugin, options: {}, pluginOptions: [], secretsSet: [] };
+  return {
+    id,
+    label,
+    description,
+    plugin: shown,
+    options: shown.pluginOptions,
+    roles,
+    open,
+    mayDeliver: mayDeliverTo(actor, access),
+  };
 }
 
 export const DestinationQuery = listQuery('id', 'label', 'pluginName');

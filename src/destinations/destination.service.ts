@@ -1,11 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
 import { Clock } from '../platform/clock.js';
-import { Database } from '../platform/db/database.js';
+import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import type { PluginOf } from '../plugin-api/plugin.js';
+import type { Reference } from '../platform/http/reference.js';
 import { lacking } from '../roles/permission.js';
+import { RoleRepository } from '../roles/role.repository.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { probed, type ProbeView } from '../platform/plugins/probe.js';
@@ -22,6 +24,7 @@ export class ReadyDestinations {
     readonly repository: DestinationRepository,
     readonly destinations: Destinations,
     readonly newOnes: NewDestinations,
+    readonly roles: RoleRepository,
   ) {}
 }
 
@@ -36,13 +39,19 @@ export class DestinationService {
     private readonly ready: ReadyDestinations,
   ) {}
 
-  async list(query: PageQuery): Promise<Page<DestinationView>> {
+  async list(actor: Actor, query: PageQuery): Promise<Page<DestinationView>> {
     const page = await this.ready.repository.list(this.db.single, this.configured.asStored('destination', query));
-    return { ...page, items: page.items.map((row) => this.view(row)) };
+    return { ...page, items: await this.views(this.db.single, actor, page.items) };
   }
 
-  async get(id: number): Promise<DestinationView> {
-    return this.view(await this.ready.repository.get(this.db.single, id));
+  /** Throws Problem `not-found`. */
+  async get(actor: Actor, id: number): Promise<DestinationView> {
+    return this.view(this.db.single, actor, await this.ready.repository.get(this.db.single, id));
+  }
+
+  /** Those of these ids that exist, in the order of their ids. */
+  async getMany(actor: Actor, ids: readonly number[]): Promise<DestinationView[]> {
+    return this.views(this.db.single, actor, await this.ready.repository.getMany(this.db.single, ids));
   }
 
   create(actor: Actor, request: DestinationRequest): Promise<DestinationView> {
@@ -56,39 +65,46 @@ export class DestinationService {
         label: request.label,
         description: request.description ?? null,
         ...stored,
+        open: request.open ?? false,
         createdAt: this.clock.now(),
       });
+      // The program itself holds no stored role.
+      const own = actor.userId === 0 ? [] : actor.roles;
+      await this.linkRoles(tx, row.id, request.roles ?? own.map(({ id }) => ({ id })));
+      const view = await this.view(tx, actor, row);
       await this.audit.record(tx, actor, {
         action: 'destination.created',
         targetType: 'destination',
         targetId: row.id,
-        after: this.view(row),
+        after: recorded(view),
       });
       await this.ready.newOnes.made(tx, actor, this.ready.destinations.ready(row));
-      return this.view(row);
+      return view;
     });
   }
 
   update(actor: Actor, id: number, request: DestinationRequest): Promise<DestinationView> {
     return this.db.write(async (tx) => {
       const row = await this.ready.repository.lock(tx, id);
-      const before = this.view(row);
+      const before = await this.view(tx, actor, row);
       const plugin = this.configured.chosen('destination', request.plugin);
       demandKeyScope(actor, plugin);
       Object.assign(
         row,
-        { label: request.label, description: request.description ?? null },
+        { label: request.label, description: request.description ?? null, open: request.open ?? row.open },
         this.configured.seal(plugin, request.plugin, 'destination', row),
       );
       await this.ready.repository.save(tx, row);
+      if (request.roles) await this.linkRoles(tx, id, request.roles);
+      const after = await this.view(tx, actor, row);
       await this.audit.record(tx, actor, {
         action: 'destination.updated',
         targetType: 'destination',
         targetId: id,
-        before,
-        after: this.view(row),
+        before: recorded(before),
+        after: recorded(after),
       });
-      return this.view(row);
+      return after;
     });
   }
 
@@ -96,13 +112,13 @@ export class DestinationService {
   async remove(actor: Actor, id: number): Promise<void> {
     await this.db.write(async (tx) => {
       const row = await this.ready.repository.lock(tx, id);
-      const before = this.view(row);
+      const before = await this.view(tx, actor, row);
       await this.ready.repository.remove(tx, row);
       await this.audit.record(tx, actor, {
         action: 'destination.deleted',
         targetType: 'destination',
         targetId: id,
-        before,
+        before: recorded(before),
       });
     });
   }
@@ -121,9 +137,35 @@ export class DestinationService {
     return probed((signal) => this.ready.destinations.check(this.ready.destinations.ready(destination), signal));
   }
 
-  private view(row: Destination): DestinationView {
-    return destinationView(row, this.configured.view('destination', row));
+  private async linkRoles(tx: Tx, id: number, roles: readonly Reference[]): Promise<void> {
+    const found = await this.ready.roles.locate(tx, 'roles', roles);
+    await this.ready.repository.setRoles(
+      tx,
+      id,
+      found.map((role) => role.id),
+    );
   }
+
+  private async views(tx: Tx, actor: Actor, rows: readonly Destination[]): Promise<DestinationView[]> {
+    const accesses = await this.ready.repository.accessOf(
+      tx,
+      rows.map(({ id }) => id),
+    );
+    const byId = new Map(accesses.map((access) => [access.id, access]));
+    return rows.flatMap((row) => {
+      const access = byId.get(row.id);
+      return access ? [destinationView(actor, row, access, this.configured.view('destination', row))] : [];
+    });
+  }
+
+  private async view(tx: Tx, actor: Actor, row: Destination): Promise<DestinationView> {
+    return (await this.views(tx, actor, [row]))[0] as DestinationView;
+  }
+}
+
+/** What the audit log says of it: who may deliver there is no matter of who asks. */
+function recorded({ mayDeliver: _, ...view }: DestinationView): object {
+  return view;
 }
 
 /** Certificates may be on their way to it: to point it elsewhere is a way to their keys. Throws Problem `forbidden`. */

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module.js';
+import { RolesModule } from '../roles/roles.module.js';
 import { DestinationController } from './destination.controller.js';
 import { DestinationRepository } from './destination.repository.js';
 import { DestinationService, ReadyDestinations } from './destination.service.js';
@@ -7,7 +8,7 @@ import { Destinations } from './destinations.js';
 import { NewDestinations } from './new-destinations.js';
 
 @Module({
-  imports: [AuditModule],
+  imports: [AuditModule, RolesModule],
   controllers: [DestinationController],
   providers: [Destinations, DestinationRepository, DestinationService, ReadyDestinations, NewDestinations],
   exports: [Destinations, NewDestinations, DestinationRepository, DestinationService],

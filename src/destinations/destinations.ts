@@ -2,8 +2,11 @@ import { Injectable } from '@nestjs/common';
 import type { OptionSchema } from '../plugin-api/options.js';
 import type { Bundle, DestinationPlugin, Removal } from '../plugin-api/plugin.js';
 import type { Tx } from '../platform/db/database.js';
+import type { Actor } from '../platform/http/actor.js';
+import { Problem } from '../platform/http/problem.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
+import { mayDeliverTo } from '../roles/permission.js';
 import type { Destination } from './destination.entity.js';
 import { DestinationRepository } from './destination.repository.js';
 
@@ -26,6 +29,19 @@ export class Destinations {
 
   async get(tx: Tx, id: number): Promise<ReadyDestination> {
     return this.ready(await this.repository.get(tx, id));
+  }
+
+  /** To have anything delivered to these destinations. Throws Problem `forbidden`. */
+  async demandDelivery(tx: Tx, actor: Actor, ids: readonly number[]): Promise<void> {
+    if (ids.length === 0) return;
+    const refused = (await this.repository.accessOf(tx, ids)).find(
+      ({ open, roles }) => !mayDeliverTo(actor, { open, roleIds: roles.map((role) => role.id) }),
+    );
+    if (refused)
+      throw new Problem(
+        'forbidden',
+        `You are not allowed to deliver to destination ${refused.label}: that needs one of its roles.`,
+      );
   }
 
   ready(destination: Destination): ReadyDestination {

@@ -38,7 +38,8 @@ async function take(run: Run, step: Step, row: LemurPlugin, labels: Set<string>)
     });
   const { id } = await run.parts
     .get(DestinationRepository)
-    .add(step.tx, { label, description: row.description, ...stored, createdAt: run.parts.now });
+    // In Lemur everyone may deliver to every destination.
+    .add(step.tx, { label, description: row.description, ...stored, open: true, createdAt: run.parts.now });
   step.report.count(table, 'imported');
   return [{ legacyId: row.id, id, name: label }];
 }

@@ -199,6 +199,23 @@ export function mayDeliverAnything(actor: KeyHolder): boolean {
   return actor.permissions.has('key:read') && (isAdmin(actor) || (!isReadOnly(actor) && holds(actor, 'operator')));
 }
 
+/** Whom a destination is for. */
+export interface Deliverable {
+  readonly open: boolean;
+  readonly roleIds: readonly number[];
+}
+
+/** May have certificates delivered to the destination: admin, operator, its roles, and everyone where it is open. */
+export function mayDeliverTo(actor: Holder, { open, roleIds }: Deliverable): boolean {
+  if (isReadOnly(actor)) return false;
+  return open || isAdmin(actor) || holds(actor, 'operator') || holdsLinkedRole(actor, { owner: '', roleIds });
+}
+
+/** May see the options of the destination: who may deliver there, and read-only. */
+export function maySeeOptionsOf(actor: Holder, destination: Deliverable): boolean {
+  return isReadOnly(actor) || mayDeliverTo(actor, destination);
+}
+
 /** May issue for names that the domain policy keeps from others: admin and `global_cert_issuer`. */
 export function mayUseAnyDomain(actor: Holder): boolean {
   return isAdmin(actor) || (!isReadOnly(actor) && holds(actor, 'global_cert_issuer'));

@@ -22,6 +22,7 @@ const withoutEntity: Record<string, string> = {
   authority_notice: 'a ledger, written and read by one statement each',
   legacy_row: 'a ledger, written and read in sets by its repository',
   authority_role: pair,
+  destination_role: pair,
   certificate_domain: pair,
   certificate_notification: pair,
   certificate_replacement: pair,

@@ -17,6 +17,8 @@ import { DeployRecord } from './deploy.record.js';
 export interface Attempt {
   deliveryId: number;
   certificateId: number;
+  /** Of the certificate. */
+  owner: string;
   removal: boolean;
   location: string | null;
   target: ReadyDestination;
@@ -79,6 +81,7 @@ export class DeployJob implements OnModuleInit {
     return {
       deliveryId: delivery.id,
       certificateId: certificate.id,
+      owner: certificate.owner,
       removal,
       location: delivery.location,
       target,
@@ -116,7 +119,10 @@ export class DeployJob implements OnModuleInit {
     if (other)
       throw new PluginError(
         'misconfigured',
-        `Certificate ${other.name} stands at ${place} already; detach it or let this one replace it.`,
+        other.owner === attempt.owner
+          ? `Certificate ${other.name} stands at ${place} already; detach it or let this one replace it.`
+          : `A certificate of another owner stands at ${place} already: the first keeps the place. Ask an ` +
+              'administrator, or have this one delivered under another name.',
       );
     await this.record.arrived(attempt, await this.destinations.deliver(target, bundle, signal));
   }

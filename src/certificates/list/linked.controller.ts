@@ -61,9 +61,9 @@ export class LinkedController {
   @Requires('destination:read')
   @Summary('Where a certificate is delivered')
   @Answers(200, pageOf(DestinationView))
-  async destinations(@Id() id: number): Promise<Page<DestinationView>> {
-    const { destinations } = await this.reader.get(id);
-    return whole(await Promise.all(destinations.map((destination) => this.destinationService.get(destination.id))));
+  async destinations(@Who() actor: Actor, @Id() id: number): Promise<Page<DestinationView>> {
+    const ids = (await this.reader.get(id)).destinations.map((destination) => destination.id);
+    return whole(await this.destinationService.getMany(actor, ids));
   }
 
   @Get('notifications')

@@ -4,6 +4,7 @@ import { Database, type Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
 import { mayVouchFor } from '../../roles/permission.js';
+import { CertificateAccess } from '../access.js';
 import { type Certificate, ownerVouches } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Places } from '../deploy/places.js';
@@ -72,18 +73,23 @@ function pick({ owner, vouchingRole, description, notify, rotation, rotationPoli
   return { owner, vouchingRole, description, notify, rotation, rotationPolicyId };
 }
 
-/** Finds what a request names, for a certificate of this owner. Asks for no right. */
+/** Finds what a request names, for a certificate of this owner. */
 @Injectable()
 export class UpdateLookup {
   constructor(
     private readonly relations: Relations,
     private readonly places: Places,
+    private readonly access: CertificateAccess,
   ) {}
 
-  /** Throws Problem `invalid-request` where something is not there, or cannot take the certificate. */
-  async find(tx: Tx, certificate: Certificate, request: UpdateRequest): Promise<RelationsOfNew> {
+  /**
+   * Throws Problem `invalid-request` where something is not there, or cannot take the certificate, and `forbidden` for
+   * a destination that is not open to the actor, before anything is said of that destination.
+   */
+  async find(tx: Tx, actor: Actor, certificate: Certificate, request: UpdateRequest): Promise<RelationsOfNew> {
     const { owner = certificate.owner, destinations, notifications } = request;
     const found = await this.relations.find({ ...request, owner });
+    if (destinations) await this.access.demandPlaces(tx, actor, certificate, found.destinationIds);
     if (destinations && !certificate.sealedKey) await this.relations.demandKeyless(found.destinationIds);
     if (destinations) await this.places.demandApart(tx, certificate, found.destinationIds);
     if (owner === certificate.owner || !notifications?.length) return found;
@@ -118,7 +124,7 @@ export class UpdateService {
     const ofHeir =
       owner === before.owner
         ? null
-        : { request: { owner }, found: await this.lookup.find(this.db.single, before, { owner }) };
+        : { request: { owner }, found: await this.lookup.find(this.db.single, actor, before, { owner }) };
     await this.db.write((tx) =>
       this.certificates.change(tx, id, async (row) => {
         if (row.owner !== before.owner)
@@ -166,6 +172,6 @@ export class UpdateService {
     const tx = this.db.single;
     const before = await this.certificates.get(tx, id);
     await this.rights.demandAny(tx, actor, before);
-    return { before, wishes: { request, found: await this.lookup.find(tx, before, request) } };
+    return { before, wishes: { request, found: await this.lookup.find(tx, actor, before, request) } };
   }
 }

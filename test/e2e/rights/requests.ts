@@ -84,6 +84,7 @@ export const requests: Readonly<Record<string, Ask>> = {
     (f) => f.destination(),
     (f) => f.destinationBody(),
   ),
+  'get /destinations/:id/roles': on((f) => f.destination()),
   'delete /destinations/:id': on((f) => f.destination()),
   'post /destinations/:id/test': on((f) => f.destination()),
   'get /endpoints/:id': on((f) => f.endpoint()),

@@ -78,6 +78,7 @@ GET    /destinations                      401       ok        ok        ok      
 POST   /destinations                      401       403       403       403       403       403       ok        403
 GET    /destinations/:id                  401       ok        ok        ok        ok        ok        ok        403
 PUT    /destinations/:id                  401       403       403       403       403       403       ok        403
+GET    /destinations/:id/roles             401       ok        ok        ok        ok        ok        ok        403
 DELETE /destinations/:id                  401       403       403       403       403       403       ok        403
 POST   /destinations/:id/test             401       403       403       403       403       403       ok        403
 GET    /destinations/stats                401       ok        ok        ok        ok        ok        ok        ok
