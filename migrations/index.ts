@@ -19,7 +19,7 @@ import { CsrAlone1763700000032 } from './1763700000032-csr-alone.js';
 import { RevokedLeave1763700000034 } from './1763700000034-revoked-leave.js';
 import { RevokedAreReplaced1763700000035 } from './1763700000035-revoked-are-replaced.js';
 import { VouchingRole1763700000036 } from './1763700000036-vouching-role.js';
-import { DestinationRoles1763700000037 } from './1763700000037-destination-roles.js';
+import { RightsOfPlaces1763700000037 } from './1763700000037-rights-of-places.js';
 import { AuditKeys1763700000038 } from './1763700000038-audit-keys.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
@@ -45,6 +45,6 @@ export const migrations = [
   RevokedLeave1763700000034,
   RevokedAreReplaced1763700000035,
   VouchingRole1763700000036,
-  DestinationRoles1763700000037,
+  RightsOfPlaces1763700000037,
   AuditKeys1763700000038,
 ];

@@ -2,11 +2,20 @@ import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import { lacking, mayActOn, mayDeliverAnything, mayIssueFrom, mayReadKey } from '../roles/permission.js';
+import {
+  isAdmin,
+  lacking,
+  mayActOn,
+  mayDeliverAnything,
+  mayIssueFrom,
+  mayReadKey,
+  mayVouchFor,
+} from '../roles/permission.js';
 import { Authorities } from '../authorities/authorities.js';
 import { Destinations } from '../destinations/destinations.js';
-import type { Certificate } from './certificate.entity.js';
+import { type Certificate, keyProofOf } from './certificate.entity.js';
 import { CertificateRepository } from './certificate.repository.js';
+import { SourceLinkRepository } from './discover/source-link.repository.js';
 
 /** Whether an actor may do something with one certificate. */
 @Injectable()
@@ -15,6 +24,7 @@ export class CertificateAccess {
     private readonly certificates: CertificateRepository,
     private readonly destinations: Destinations,
     private readonly authorities: Authorities,
+    private readonly sourceLinks: SourceLinkRepository,
   ) {}
 
   /** To change, revoke, renew or deliver it. Throws Problem `forbidden`. */
@@ -28,6 +38,27 @@ export class CertificateAccess {
   async demandChange(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
     await this.demandWrite(tx, actor, certificate);
     if (certificate.deletedAt !== null) throw new Problem('wrong-state', `Certificate ${certificate.name} is deleted.`);
+  }
+
+  /**
+   * The owners for whom sources hold it, when its own owner has not shown the private key and the actor is none of
+   * them: these must go on being warned.
+   */
+  async othersWarned(tx: Tx, actor: Actor, certificate: Certificate): Promise<string[]> {
+    if (keyProofOf(certificate) > 0 || isAdmin(actor)) return [];
+    const owners = (await this.sourceLinks.ownersOf(tx, [certificate.id])).get(certificate.id) ?? [];
+    return owners.some((owner) => mayVouchFor(actor, owner)) ? [] : owners;
+  }
+
+  /** To end the warnings of its end. Throws Problem `forbidden`. */
+  async demandSilence(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
+    const owners = await this.othersWarned(tx, actor, certificate);
+    if (owners.length > 0)
+      throw new Problem(
+        'forbidden',
+        `A source finds certificate ${certificate.name} for ${owners.join(', ')}, whose warnings only they end, or ` +
+          'who uploads it with its private key.',
+      );
   }
 
   /** Throws Problem `not-found`, or `wrong-state` when it is deleted. */

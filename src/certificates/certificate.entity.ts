@@ -39,6 +39,19 @@ export function ownerVouches({ owner, vouchingRole }: Pick<Certificate, 'owner' 
   return vouchingRole?.toLowerCase() === owner.toLowerCase();
 }
 
+/**
+ * How its owner has shown to hold the private key: it is kept here or was certified here (2), a CSR came with an upload
+ * (1), not at all (0). What is certified here came with its key or a CSR.
+ */
+export function keyProofOf({
+  sealedKey = null,
+  csrPem = null,
+  authorityId = null,
+}: Partial<Pick<Certificate, 'sealedKey' | 'csrPem' | 'authorityId'>>): 0 | 1 | 2 {
+  if (sealedKey !== null || (csrPem !== null && authorityId !== null)) return 2;
+  return csrPem === null ? 0 : 1;
+}
+
 /** One certificate from its request to its end. The only place where its state changes. */
 @Entity('certificate')
 export class Certificate {
@@ -247,6 +260,21 @@ export class Certificate {
     this.renewalAttempts += 1;
     this.renewalFault = failure.fault;
     this.renewalDetail = failure.detail;
+  }
+
+  /** It belongs to who has shown its private key from now on, with the settings and what else came with that. */
+  takeOver(upload: Partial<Certificate>): void {
+    if (this.deletedAt !== null) this.restore();
+    const { owner, creatorId, vouchingRole, description, notify, rotation, rotationPolicyId } = upload;
+    const { sealedKey, secretId, csrPem, chainPem, authorityId, terms, externalId } = upload;
+    Object.assign(this, { owner, creatorId, vouchingRole, description, rotationPolicyId });
+    if (this.state !== 'revoked') Object.assign(this, { notify, rotation });
+    // A sealed key is bound to its secretId.
+    if (sealedKey) Object.assign(this, { sealedKey, secretId });
+    if (csrPem) this.csrPem = csrPem;
+    if (chainPem) this.chainPem = chainPem;
+    if (authorityId) Object.assign(this, { authorityId, terms, externalId: externalId ?? this.externalId });
+    this.recordRenewed();
   }
 
   /** Another role vouches for its names from now on: what stood in the way of its renewal is tried anew. */

@@ -304,16 +304,6 @@ export class CertificateRepository {
     return rows.length > 0;
   }
 
-  /** The names of the newest certificates of each of these authorities: at most one more than `most`. */
-  async newestOfAuthorities(tx: Tx, authorityIds: readonly number[], most: number): Promise<Map<number, string[]>> {
-    const rows: { id: number; names: string[] }[] = await tx.query(
-      `select a.id, array(select c.name from certificate c where c.authority_id = a.id and c.deleted_at is null
-        order by c.id desc limit $2) as names from unnest($1::int[]) as a(id)`,
-      [authorityIds, most + 1],
-    );
-    return new Map(rows.map(({ id, names }) => [id, names]));
-  }
-
   /** Ids of what hangs on a certificate, in order. */
   async linksOf(tx: Tx, id: number): Promise<Links> {
     const rows: Links[] = await tx.query(
@@ -329,19 +319,30 @@ export class CertificateRepository {
     return rows[0] ?? { roleIds: [], issuerRoleIds: [], notificationIds: [], destinationIds: [] };
   }
 
-  /** Replaces the links of one kind. A role that is linked already stays linked for the same reason. */
+  /** True where a certificate of the same key was asked for, or uploaded, with this very CSR. */
+  async isCsrKnown(tx: Tx, { spkiSha256, csrPem }: Pick<NewRow, 'spkiSha256' | 'csrPem'>): Promise<boolean> {
+    const sql = 'select from certificate where spki_sha256 = $1 and csr_pem = $2 limit 1';
+    return (await tx.query<unknown[]>(sql, [spkiSha256, csrPem])).length > 0;
+  }
+
+  /**
+   * Replaces the links of one kind. A role that is linked already stays linked for the same reason; of new ones those
+   * of `issuerIds` are there only because the authority is theirs.
+   */
   async setLinks(
     tx: Tx,
     id: number,
     kind: 'role' | 'notification' | 'replaced',
     ids: readonly number[],
+    issuerIds: readonly number[] = [],
   ): Promise<void> {
     const table = kind === 'replaced' ? 'certificate_replacement' : `certificate_${kind}`;
     await tx.query(`delete from ${table} where certificate_id = $1 and not ${kind}_id = any($2)`, [id, ids]);
+    const isRole = kind === 'role';
     await tx.query(
-      `insert into ${table} (certificate_id, ${kind}_id) select $1, x from unnest($2::int[]) as x
-        on conflict do nothing`,
-      [id, ids],
+      `insert into ${table} (certificate_id, ${kind}_id${isRole ? ', by_issuer' : ''})
+       select $1, x${isRole ? ', x = any($3::int[])' : ''} from unnest($2::int[]) as x on conflict do nothing`,
+      [id, ids, ...(isRole ? [issuerIds] : [])],
     );
   }
 }

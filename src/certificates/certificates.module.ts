@@ -35,6 +35,7 @@ import { Discovery } from './discover/discovery.js';
 import { EndpointController } from './discover/endpoint.controller.js';
 import { EndpointReader, EndpointSources } from './discover/endpoint-reader.js';
 import { CertificateSourcesController, SourceCleanController } from './discover/source.controller.js';
+import { FoundOwners } from './discover/found-owners.js';
 import { SourceLinkRepository } from './discover/source-link.repository.js';
 import { SyncJob } from './discover/sync.job.js';
 import { SyncRecord, SyncWriting } from './discover/sync.record.js';
@@ -43,6 +44,7 @@ import { ExportController } from './export/export.controller.js';
 import { ExportService, KeyAccess } from './export/export.service.js';
 import { HistoryController } from './history/history.controller.js';
 import { ImportedRows } from './import/imported-rows.js';
+import { TakeOver } from './import/take-over.js';
 import { UploadController } from './import/upload.controller.js';
 import { UploadAuthority, UploadService, UploadStore } from './import/upload.service.js';
 import { CertificateStore } from './issue/certificate-store.js';
@@ -169,6 +171,7 @@ import { VisualizeService } from './visualize/visualize.service.js';
     ImportedRows,
     UploadService,
     UploadStore,
+    TakeOver,
     UploadAuthority,
     UpdateService,
     AcceptService,
@@ -220,6 +223,7 @@ import { VisualizeService } from './visualize/visualize.service.js';
     Standing,
     Deployed,
     SourceLinkRepository,
+    FoundOwners,
     SyncWriting,
     SyncRecord,
     SyncJob,

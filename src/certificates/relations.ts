@@ -14,6 +14,7 @@ import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
 import { lacking, mayActOn } from '../roles/permission.js';
 import { type NamedRole, RoleRepository } from '../roles/role.repository.js';
+import { CertificateAccess } from './access.js';
 import { CertificateRepository } from './certificate.repository.js';
 import { Deploying } from './deploy/deploying.js';
 import { type NamedPolicy, UsualRelationRepository } from './usual-relations.js';
@@ -76,6 +77,7 @@ export class Relations {
     private readonly repositories: RelationRepositories,
     private readonly deploying: Deploying,
     private readonly ready: Destinations,
+    private readonly access: CertificateAccess,
   ) {}
 
   /** `issuerOwner`: who owns the authority, and so looks after all that it issues. Writes nothing. Throws Problem. */
@@ -83,6 +85,12 @@ export class Relations {
     const found = await this.warned(await this.find(wishes, issuerOwner), wishes);
     await this.ready.demandDelivery(this.db.single, actor, found.destinationIds);
     await this.demandReplacing(this.db.single, actor, found.replacesIds);
+    for (const id of found.replacesIds)
+      await this.access.demandSilence(
+        this.db.single,
+        actor,
+        await this.repositories.certificates.get(this.db.single, id),
+      );
     return found;
   }
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DestinationRoles1763700000037 } from '../../migrations/1763700000037-destination-roles.js';
+import { RightsOfPlaces1763700000037 } from '../../migrations/1763700000037-rights-of-places.js';
 import { startTestAuthority } from '../support/bundles.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
@@ -198,7 +198,7 @@ describe('a destination', () => {
 
   it('that was there before the upgrade stays open to everyone', async () => {
     const runner = program.database.source.createQueryRunner();
-    const migration = new DestinationRoles1763700000037();
+    const migration = new RightsOfPlaces1763700000037();
     await migration.down(runner);
     await migration.up(runner);
     await runner.release();

@@ -28,6 +28,7 @@ describe('who takes whose place', () => {
   const destination = async (name: string) => {
     const folder = join(program.dataDir, '..', `${program.dataDir.split('/').at(-1)}-${name}`);
     const { id } = await program.ok('POST', '/destinations', {
+      open: true,
       label: `${name}${number}`,
       plugin: { id: 'filesystem', options: { path: folder } },
     });

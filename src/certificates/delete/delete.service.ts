@@ -92,6 +92,7 @@ export class DeleteService {
     if (before.deletedAt !== null)
       throw new Problem('precondition-failed', `Certificate ${before.name} is deleted already.`);
     await this.access.demandWrite(this.db.single, actor, before);
+    await this.access.demandSilence(this.db.single, actor, before);
     await this.db.write(async (tx) => {
       const row = await this.certificates.change(tx, id, async (one) => {
         await this.record.deleted(tx, actor, one);

@@ -15,7 +15,7 @@ export type OwnerRelations = ReadonlyMap<string, RelationsOfNew>;
 /** Which certificate each location holds, and what could not be stored. */
 export interface Matched {
   idAt: Map<string, number>;
-  imported: number;
+  importedIds: number[];
   troubles: SyncTrouble[];
 }
 
@@ -41,7 +41,7 @@ export class Discovery {
    * once: the later waits.
    */
   async match(tx: Tx, source: Source, findings: readonly Finding[], owners: OwnerRelations): Promise<Matched> {
-    if (findings.length === 0) return { idAt: new Map(), imported: 0, troubles: [] };
+    if (findings.length === 0) return { idAt: new Map(), importedIds: [], troubles: [] };
     await tx.query(`select pg_advisory_xact_lock(hashtextextended('certificate.discovery', 0))`);
     const known = await this.certificates.findIssued(
       tx,
@@ -50,7 +50,8 @@ export class Discovery {
     const idOf = new Map(known.map(({ sha256, id }) => [sha256, id]));
     const fresh = unknown(findings, idOf);
     const { clean, troubles } = apart(fresh, known);
-    for (const [sha256, id] of await this.import(tx, source, clean, owners)) idOf.set(sha256, id);
+    const imported = await this.import(tx, source, clean, owners);
+    for (const [sha256, id] of imported) idOf.set(sha256, id);
     await this.certificates.fillExternalIds(
       tx,
       findings.flatMap(({ externalId, facts }) => {
@@ -64,7 +65,7 @@ export class Discovery {
         return id === undefined ? [] : [[location, id] as const];
       }),
     );
-    return { idAt, imported: clean.length, troubles };
+    return { idAt, importedIds: imported.map(([, id]) => id), troubles };
   }
 
   private async import(

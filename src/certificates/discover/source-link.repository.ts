@@ -6,6 +6,8 @@ export interface SourceLink {
   location: string;
   certificateId: number;
   externalId: string | null;
+  /** Whose the place says that it is, else the owner of the source. */
+  owner: string;
 }
 
 /** A certificate that a source holds and that nothing needs any more. */
@@ -39,11 +41,11 @@ export class SourceLinkRepository {
       a.location < b.location ? -1 : 1,
     );
     await tx.query(
-      `insert into source_certificate (source_id, location, certificate_id, external_id, sync_id, seen_at)
-       select $1, w.location, w."certificateId", w."externalId", $2, $3
-         from jsonb_to_recordset($4::jsonb) as w(location text, "certificateId" int, "externalId" text)
+      `insert into source_certificate (source_id, location, certificate_id, external_id, owner, sync_id, seen_at)
+       select $1, w.location, w."certificateId", w."externalId", w.owner, $2, $3
+         from jsonb_to_recordset($4::jsonb) as w(location text, "certificateId" int, "externalId" text, owner text)
        on conflict (source_id, location) do update set certificate_id = excluded.certificate_id,
-       external_id = excluded.external_id,
+       external_id = excluded.external_id, owner = excluded.owner,
          sync_id = excluded.sync_id, seen_at = excluded.seen_at`,
       [sourceId, syncId, now, JSON.stringify(byLocation)],
     );
@@ -79,6 +81,17 @@ export class SourceLinkRepository {
 
   async forget(tx: Tx, sourceId: number, location: string): Promise<void> {
     await tx.query('delete from source_certificate where source_id = $1 and location = $2', [sourceId, location]);
+  }
+
+  /** Owners for whom sources hold these certificates, by certificate; those that no source holds are left out. */
+  async ownersOf(tx: Tx, certificateIds: readonly number[]): Promise<Map<number, string[]>> {
+    const rows: { id: number; owners: string[] }[] = await tx.query(
+      `select l.certificate_id as id, array_agg(distinct coalesce(l.owner, s.owner)) as owners
+       from source_certificate l join source s on s.id = l.source_id
+       where l.certificate_id = any($1) group by l.certificate_id`,
+      [certificateIds],
+    );
+    return new Map(rows.map(({ id, owners }) => [id, owners]));
   }
 
   /** Where a certificate was found, by source and location. */

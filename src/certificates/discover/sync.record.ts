@@ -10,8 +10,9 @@ import { type Source } from '../../sources/source.entity.js';
 import { SourceRepositories } from '../../sources/source-syncs.js';
 import { failureOf } from '../failure.js';
 import { Deployed } from './deployed.js';
-import { Discovery, type Matched } from './discovery.js';
+import { Discovery, type Matched, type OwnerRelations } from './discovery.js';
 import { type Findings, readFindings } from './findings.js';
+import { FoundOwners } from './found-owners.js';
 import { SourceLinkRepository } from './source-link.repository.js';
 
 /** A look at a source that has begun. */
@@ -31,6 +32,7 @@ export class SyncWriting {
     readonly links: SourceLinkRepository,
     readonly endpoints: EndpointRepository,
     readonly deployed: Deployed,
+    readonly foundOwners: FoundOwners,
   ) {}
 }
 
@@ -66,12 +68,8 @@ export class SyncRecord {
       const owners = await this.writing.discovery.relationsOf(findings.certificates);
       await this.db.write(async (tx) => {
         await this.demandSource(tx, sync);
-        await this.write(
-          tx,
-          sync,
-          findings,
-          await this.writing.discovery.match(tx, sync.source, findings.certificates, owners),
-        );
+        const matched = await this.writing.discovery.match(tx, sync.source, findings.certificates, owners);
+        await this.write(tx, sync, findings, { matched, owners });
       });
     };
     try {
@@ -134,14 +132,16 @@ export class SyncRecord {
     tx: Tx,
     { id, source }: OpenSync,
     { certificates, endpoints, troubles }: Findings,
-    matched: Matched,
+    { matched, owners }: { matched: Matched; owners: OwnerRelations },
   ): Promise<void> {
     const now = this.clock.now();
     const key = { sourceId: source.id, syncId: id };
-    const links = certificates.flatMap(({ location, externalId }) => {
+    const links = certificates.flatMap(({ location, externalId, owner }) => {
       const certificateId = matched.idAt.get(location);
-      return certificateId === undefined ? [] : [{ location, certificateId, externalId }];
+      return certificateId === undefined ? [] : [{ location, certificateId, externalId, owner }];
     });
+    const known = links.filter(({ certificateId }) => !matched.importedIds.includes(certificateId));
+    await this.writing.foundOwners.link(tx, source, known, owners);
     await this.writing.links.see(tx, key, links, now);
     const kept = [...troubles, ...matched.troubles];
     await this.writing.links.keep(
@@ -159,7 +159,7 @@ export class SyncRecord {
     await this.writing.deployed.note(tx, source, links, now);
     const counts = {
       certificates: certificates.length,
-      imported: matched.imported,
+      imported: matched.importedIds.length,
       endpoints: endpoints.length,
       gone: 0,
       troubles: kept,

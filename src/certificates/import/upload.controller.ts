@@ -15,7 +15,12 @@ export class UploadController {
 
   @Post('upload')
   @Requires('certificate:import')
-  @Summary('Import a certificate', "Certificate and chain must fit together, and the key must be the certificate's.")
+  @Summary(
+    'Import a certificate',
+    "Certificate and chain must fit together, and the key must be the certificate's. One that is here already is a " +
+      'conflict, unless privateKey, or a csr made with that key, shows more than its owner here has: then owner and ' +
+      'settings become those of this request.',
+  )
   @Answers(200, CertificateView)
   async create(@Who() actor: Actor, @JsonBody(UploadRequest) body: UploadRequest): Promise<CertificateView> {
     return this.reader.get(await this.upload.upload(actor, body));

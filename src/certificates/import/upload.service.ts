@@ -15,6 +15,7 @@ import { Relations, type RelationsOfNew } from '../relations.js';
 import { Succession } from '../succession.js';
 import { lengthFault } from '../issue/validity.js';
 import { ImportedRows } from './imported-rows.js';
+import { TakeOver } from './take-over.js';
 import { demandIssuer, readUpload, type Uploaded } from './uploaded.js';
 import type { UploadRequest } from './upload.schema.js';
 
@@ -27,17 +28,16 @@ export class UploadStore {
     private readonly newOnes: CertificateStore,
     private readonly relations: Relations,
     private readonly succession: Succession,
+    private readonly takeOver: TakeOver,
   ) {}
 
   store(actor: Actor, row: NewRow, relations: RelationsOfNew): Promise<number> {
     return this.db.write(async (tx) => {
       const [known] = await this.certificates.twinsOf(tx, row);
-      if (known)
-        throw new Problem(
-          'conflict',
-          'A certificate of this issuer with this serial number is here already, as ' +
-            `${known.name}${known.deletedAt ? ', but deleted; restore it' : ''}.`,
-        );
+      if (known) {
+        await this.takeOver.claim(tx, actor, known, { row, relations });
+        return known.id;
+      }
       for (const oldId of relations.replacesIds)
         await this.succession.demandHeir(tx, { name: row.name, state: row.state, notAfter: row.notAfter }, oldId);
       const act = { action: 'certificate.imported', after: { owner: row.owner, serial: row.serialHex } };
@@ -93,7 +93,10 @@ export class UploadService {
     private readonly store: UploadStore,
   ) {}
 
-  /** The id. Throws Problem: `invalid-request`, or `conflict` when this very certificate is known. */
+  /**
+   * The id. Throws Problem: `invalid-request`, or `conflict` when this very certificate is known, unless it is taken
+   * over.
+   */
   async upload(actor: Actor, request: UploadRequest): Promise<number> {
     const uploaded = await this.authority.of(actor, request, await readUpload(request));
     const relations = await this.relations.ofNew(actor, request, uploaded.authority?.owner);

@@ -70,6 +70,16 @@ export class CertificateFinder {
     return { total: Math.min(all.total, mostCounted), ...order.page(all.rows, query.count) };
   }
 
+  /** The names of the newest certificates of each of these authorities: at most one more than `most`. */
+  async newestOfAuthorities(authorityIds: readonly number[], most: number): Promise<Map<number, string[]>> {
+    const rows: { id: number; names: string[] }[] = await this.db.single.query(
+      `select a.id, array(select c.name from certificate c where c.authority_id = a.id and c.deleted_at is null
+        order by c.id desc limit $2) as names from unnest($1::int[]) as a(id)`,
+      [authorityIds, most + 1],
+    );
+    return new Map(rows.map(({ id, names }) => [id, names]));
+  }
+
   /** The planner knows from its statistics how many names hold a word. */
   private async isCommon(tx: Tx, searches: readonly NameSearch[]): Promise<boolean> {
     for (const { pattern } of searches) {

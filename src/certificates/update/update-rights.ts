@@ -41,8 +41,25 @@ export class UpdateRights {
       row,
       found.destinationIds.filter((id) => !destinationIds.includes(id)),
     );
+    await this.demandWarnings(tx, actor, row, wishes);
     const { added, freed } = await this.relinking.replacing(tx, row, wishes);
     await this.relations.demandReplacing(tx, actor, [...added, ...freed]);
+    for (const id of added) await this.access.demandSilence(tx, actor, await this.certificates.get(tx, id));
+  }
+
+  /** Whom a source has it warn keeps being warned: by the switch, and by the links through which that happens. */
+  private async demandWarnings(tx: Tx, actor: Actor, row: Certificate, { request, found }: Wishes): Promise<void> {
+    const { notify, active, roles, notifications } = request;
+    const silenced = row.notify && [notify, active].includes(false);
+    if (!silenced && !roles && !notifications) return;
+    const links = await this.certificates.linksOf(tx, row.id);
+    for (const owner of await this.access.othersWarned(tx, actor, row)) {
+      const theirs = await this.relations.ofOwner(tx, owner);
+      const lost =
+        (roles && isAnyLost(theirs.roleIds, links.roleIds, found.roleIds)) ||
+        (notifications && isAnyLost(theirs.notificationIds, links.notificationIds, found.notificationIds));
+      if (silenced || lost) await this.access.demandSilence(tx, actor, row);
+    }
   }
 
   /** What renews it, and what renews that, goes wherever it comes to stand: so the key of each of them does. */
@@ -58,4 +75,8 @@ export class UpdateRights {
       await this.access.demandDelivery(tx, actor, heir, addedIds);
     }
   }
+}
+
+function isAnyLost(theirs: readonly number[], before: readonly number[], after: readonly number[]): boolean {
+  return theirs.some((id) => before.includes(id) && !after.includes(id));
 }

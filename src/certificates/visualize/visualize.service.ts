@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type AuthorityNode, AuthorityReader } from '../../authorities/authority-reader.js';
-import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
-import { CertificateRepository } from '../certificate.repository.js';
+import { CertificateFinder } from '../list/certificate-finder.js';
 
 /** A name and what hangs below it; a certificate has nothing below it. */
 export interface TreeNode {
@@ -18,16 +17,14 @@ const mostCertificates = 200;
 @Injectable()
 export class VisualizeService {
   constructor(
-    private readonly db: Database,
     private readonly authorities: AuthorityReader,
-    private readonly certificates: CertificateRepository,
+    private readonly certificates: CertificateFinder,
   ) {}
 
   /** Throws Problem `not-found`, also for an authority that the actor may not know of. */
   async tree(actor: Actor, id: number): Promise<TreeNode> {
     const family = await this.authorities.family(actor, id, mostAuthorities);
     const leaves = await this.certificates.newestOfAuthorities(
-      this.db.single,
       family.map((one) => one.id),
       mostCertificates,
     );

@@ -11,15 +11,22 @@ create table destination_role (
   primary key (destination_id, role_id)
 );
 create index destination_role_role_id on destination_role (role_id);
+alter table source_certificate add column owner text;
 `;
 
-/** Who may deliver to a destination: the holders of its roles, or everyone. */
-export class DestinationRoles1763700000037 implements MigrationInterface {
+/**
+ * Who may deliver to a destination: the holders of its roles, or everyone. Whose a source says that a certificate is;
+ * null, until the next look, for the owner of the source.
+ */
+export class RightsOfPlaces1763700000037 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(up);
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query('drop table destination_role; alter table destination drop column open');
+    await runner.query(
+      'drop table destination_role; alter table destination drop column open; ' +
+        'alter table source_certificate drop column owner',
+    );
   }
 }

@@ -1,0 +1,91 @@
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../../audit/audit.js';
+import type { Tx } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { Problem } from '../../platform/http/problem.js';
+import { type Certificate, keyProofOf } from '../certificate.entity.js';
+import { CertificateRepository, type NewRow } from '../certificate.repository.js';
+import { Coverage } from '../notify/coverage.js';
+import { Planning } from '../planning.js';
+import { Relations, type RelationsOfNew } from '../relations.js';
+import { Succession } from '../succession.js';
+
+/**
+ * A public certificate can be uploaded by anybody. Whoever shows its private key, or a CSR that was made with that key,
+ * takes over owner and settings from an owner who has shown less.
+ */
+@Injectable()
+export class TakeOver {
+  constructor(
+    private readonly certificates: CertificateRepository,
+    private readonly relations: Relations,
+    private readonly succession: Succession,
+    private readonly coverage: Coverage,
+    private readonly planning: Planning,
+    private readonly audit: Audit,
+  ) {}
+
+  /** `row`: what was uploaded of the certificate `known`. Throws Problem `conflict`, which says what to do. */
+  async claim(
+    tx: Tx,
+    actor: Actor,
+    known: Certificate,
+    upload: { row: NewRow; relations: RelationsOfNew },
+  ): Promise<void> {
+    await this.certificates.change(tx, known.id, async (one) => {
+      await this.demandProof(tx, one, upload.row);
+      const before = recorded(one);
+      one.takeOver(upload.row);
+      await this.relink(tx, one, upload.relations);
+      await this.coverage.coverBare(tx, one);
+      await this.planning.plan(tx, one);
+      await this.audit.record(tx, actor, {
+        action: 'certificate.taken-over',
+        targetType: 'certificate',
+        targetId: one.id,
+        before,
+        after: { ...recorded(one), proof: upload.row.sealedKey ? 'private key' : 'CSR' },
+      });
+    });
+    await this.relations.follow(tx, known.id, upload.relations, true);
+  }
+
+  private async demandProof(tx: Tx, known: Certificate, row: NewRow): Promise<void> {
+    const { name, owner, deletedAt } = known;
+    const isHere = `A certificate of this issuer with this serial number is here already, as ${name}`;
+    if (known.sha256 !== row.sha256) throw new Problem('conflict', `${isHere}, and it is another one.`);
+    const [shown, proof] = [keyProofOf(known), row.sealedKey ? 2 : row.csrPem ? 1 : 0];
+    if (shown === 2)
+      throw new Problem(
+        'conflict',
+        deletedAt === null
+          ? `${isHere}. It belongs to ${owner}: they, or an administrator, can hand it over.`
+          : `${isHere}, but deleted; restore it.`,
+      );
+    if (proof <= shown)
+      throw new Problem(
+        'conflict',
+        `${isHere}, and belongs to ${owner}. To take it over, upload it with its privateKey` +
+          `${shown === 1 ? '' : ', or with a csr that was made with that key'}.`,
+      );
+    // Everybody sees the CSRs that are stored here: who has one need not hold the key.
+    if (proof === 1 && (await this.certificates.isCsrKnown(tx, row)))
+      throw new Problem('conflict', `${isHere}. The csr is known here and so proves nothing: make a new one.`);
+  }
+
+  private async relink(tx: Tx, one: Certificate, relations: RelationsOfNew): Promise<void> {
+    const { roleIds, issuerRoleIds, notificationIds } = await this.relations.complete(tx, relations);
+    await this.certificates.setLinks(tx, one.id, 'role', []);
+    await this.certificates.setLinks(tx, one.id, 'role', roleIds, issuerRoleIds);
+    await this.certificates.setLinks(tx, one.id, 'notification', notificationIds);
+    for (const oldId of relations.replacesIds) await this.succession.demandHeir(tx, one, oldId);
+    const replacesIds = [...(await this.certificates.predecessorsOf(tx, one.id)), ...relations.replacesIds];
+    await this.certificates.setLinks(tx, one.id, 'replaced', replacesIds);
+  }
+}
+
+type Recorded = Pick<Certificate, 'owner' | 'creatorId' | 'vouchingRole' | 'notify' | 'rotation' | 'rotationPolicyId'>;
+
+function recorded({ owner, creatorId, vouchingRole, notify, rotation, rotationPolicyId }: Recorded): Recorded {
+  return { owner, creatorId, vouchingRole, notify, rotation, rotationPolicyId };
+}
