@@ -52,6 +52,7 @@ import { IssueController } from './issue/issue.controller.js';
 import { IssueJob } from './issue/issue.job.js';
 import { IssueFollowUp, IssueRecord } from './issue/issue.record.js';
 import { IssuePlanning, IssueService } from './issue/issue.service.js';
+import { KeyRules } from './issue/key-rules.js';
 import { Issuing } from './issue/issuing.js';
 import { Subjects } from './issue/subjects.js';
 import { CertificateInLog } from './list/certificate-in-log.js';
@@ -164,6 +165,7 @@ import { VisualizeService } from './visualize/visualize.service.js';
     Issuing,
     IssueService,
     IssuePlanning,
+    KeyRules,
     Subjects,
     IssueJob,
     IssueRecord,

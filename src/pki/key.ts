@@ -120,6 +120,7 @@ function readSpki(spkiDer: Buffer): SpkiParts {
 }
 
 const RSA = '1.2.840.113549.1.1.1';
+const RSASSA_PSS = '1.2.840.113549.1.1.10';
 const EC = '1.2.840.10045.2.1';
 const EDWARDS: ReadonlyMap<string, KeyFacts> = new Map([
   ['1.3.101.112', { keyType: 'ED25519', bits: 256 }],
@@ -152,6 +153,14 @@ function readRsa(publicKey: Buffer): { modulus: Buffer; exponent: Buffer } {
   const exponent = key.integer();
   key.end();
   return { modulus, exponent };
+}
+
+/** Modulus and exponent of an RSA key; null for other keys. Throws PkiError `malformed-key`. */
+export function rsaNumbersOf(spkiDer: Buffer): { modulus: Buffer; exponent: Buffer } | null {
+  return orPkiError('malformed-key', 'The public key is not readable', () => {
+    const { oid, publicKey } = readSpki(spkiDer);
+    return oid === RSA || oid === RSASSA_PSS ? readRsa(publicKey) : null;
+  });
 }
 
 function bitLength(magnitude: Buffer): number {

@@ -8,6 +8,7 @@ import {
   encryptionKey,
   flag,
   hostOrNetwork,
+  keyList,
   list,
   mailAddress,
   namePattern,
@@ -120,6 +121,17 @@ export const configSchema = z.object({
         'attribute and its value, in which * stands for any characters, such as O=system:masters,OU=admins*. none: ' +
         'everybody gets any subject.',
     }),
+  KNOWN_BAD_KEYS: keyList
+    .optional()
+    .transform((keys): ReadonlySet<string> => keys ?? new Set())
+    .meta({
+      description:
+        'Keys that are never certified, one a line (give a file as KNOWN_BAD_KEYS_FILE): SHA-256 of the public key ' +
+        "(SubjectPublicKeyInfo), or a line of the lists of Debian's package openssl-blacklist.",
+    }),
+  ALLOW_SHARED_KEYS: flag()
+    .prefault('false')
+    .meta({ description: 'Whether a CSR may have the key of a certificate that another owner has.' }),
   SENSITIVE_DOMAIN_ROLES: list(text.min(1))
     .optional()
     .transform((roles) => roles ?? [])

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseNamePattern } from '../pki/name-pattern.js';
+import { parseKeyList } from '../pki/weak-keys.js';
 import { parseSubjectPattern } from '../pki/subject-pattern.js';
 import { PkiError } from '../pki/pki-error.js';
 
@@ -86,6 +87,16 @@ export const namePattern = spelled((value) => parseNamePattern(value).text);
 
 /** A set of values of one attribute (pki/subject-pattern.ts), such as O=system:masters, or `none`. */
 export const subjectPattern = spelled((value) => (value === 'none' ? value : parseSubjectPattern(value).text));
+
+/** A list of keys (pki/weak-keys.ts). */
+export const keyList = text.transform((value, context): ReadonlySet<string> => {
+  try {
+    return parseKeyList(value);
+  } catch (error) {
+    context.addIssue((error as Error).message);
+    return z.NEVER;
+  }
+});
 
 function spelled(spell: (value: string) => string): z.ZodType<string, string> {
   return text.transform((value, context): string => {

@@ -4,19 +4,27 @@ import { plugins } from '../../plugins/index.js';
 import { parseCertificate } from '../../src/pki/certificate.js';
 import { buildCsr, type CsrContent, parseCsr } from '../../src/pki/csr.js';
 import * as der from '../../src/pki/der/writer.js';
-import { spkiOf } from '../../src/pki/key.js';
+import { spkiHash, spkiOf } from '../../src/pki/key.js';
 import { encodeSubject } from '../../src/pki/names.js';
 import { toPem } from '../../src/pki/pem.js';
 import { signatureAlgorithmOf, signerOf } from '../../src/pki/sign.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 import { opensslText } from '../support/requests.js';
+import { runOn } from '../support/x509.js';
 import { slowIssuer } from '../support/slow-issuer.js';
+import { smallFactorKey } from '../support/weak-rsa.js';
+import type { Signer } from '../../src/plugin-api/plugin.js';
+import { Authorities } from '../../src/authorities/authorities.js';
 
 const ec = generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey;
+const listed = generateKeyPairSync('ed25519').privateKey;
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
 let program: TestProgram;
 beforeAll(async () => {
-  program = await startProgram({}, { plugins: [...plugins, slowIssuer().plugin] });
+  program = await startProgram(
+    { KNOWN_BAD_KEYS: `# found on a disk\n${spkiHash(spkiOf(listed))}` },
+    { plugins: [...plugins, slowIssuer().plugin] },
+  );
   const make = (name: string, more: object = {}) =>
     program.ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: `Example ${name}`, ...more });
   await make('root');
@@ -34,10 +42,13 @@ const printable = (text: string): Buffer => der.tlv(0x13, Buffer.from(text));
 
 /** As `buildCsr` with an RSA key, but for the parameters of the key, and with an attribute of Microsoft's. */
 async function oddCsr(parameters: Buffer, attributes: Buffer[]): Promise<string> {
-  const signer = signerOf(rsa);
-  const { hash, algorithmDer } = signatureAlgorithmOf(signer);
   const publicKey = createPublicKey(rsa).export({ format: 'der', type: 'pkcs1' });
   const spki = der.sequence(der.sequence(der.oid('1.2.840.113549.1.1.1'), parameters), der.bitString(publicKey));
+  return signedCsr(spki, signerOf(rsa), attributes);
+}
+
+async function signedCsr(spki: Buffer, signer: Signer, attributes: Buffer[] = []): Promise<string> {
+  const { hash, algorithmDer } = signatureAlgorithmOf(signer);
   const info = der.sequence(der.integer(0), der.sequence(cn), spki, der.explicit(0, ...attributes));
   const signature = await signer.sign(hash, info);
   return toPem('CERTIFICATE REQUEST', der.sequence(info, algorithmDer, der.bitString(signature)));
@@ -174,6 +185,54 @@ describe('what cannot be encoded', () => {
       expect((await program.call('POST', '/authorities', { ...authority, ...more })).body.reasons).toEqual({
         [Object.keys(more)[0] ?? '']: [expect.any(String)],
       });
+  });
+});
+
+describe('a key that is known to be bad', () => {
+  const newKey = () => generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey;
+  const refusal = async (csr: string, more: object = {}) => (await ask(csr, 'root', more)).body.reasons?.csr?.[0];
+
+  it('is not certified: one that can be factored, one of the list', async () => {
+    expect(await refusal(await csrOf(der.sequence(cn), {}, smallFactorKey()))).toContain('small prime factor');
+    expect(await refusal(await csrOf(der.sequence(cn), {}, listed))).toContain('list of known bad keys');
+  });
+
+  it('is not certified: that of the CA', async () => {
+    const loaded = await program.perennial.app.get(Authorities, { strict: false }).resolve({ name: 'root' });
+    const { signer } = loaded.material;
+    if (!signer) throw new Error('The authority has no key.');
+    expect(await refusal(await signedCsr(signer.spkiDer, signer))).toContain('that of a CA');
+  });
+
+  it('is not certified: one of a certificate that was revoked because of its key, issued here or imported', async () => {
+    const key = newKey();
+    const csr = await csrOf(der.sequence(cn), {}, key);
+    const { body: made } = await ask(csr);
+    const foreign = newKey();
+    const pem = runOn(
+      { key: foreign.export({ format: 'pem', type: 'pkcs8' }) },
+      'openssl',
+      'req',
+      '-x509',
+      '-key',
+      'key',
+      '-subj',
+      '/CN=b.example',
+    );
+    const imported = await program.ok('POST', '/certificates/upload', { owner: 'joe@example.com', body: pem });
+    const ofForeign = await csrOf(der.sequence(cn), {}, foreign);
+    for (const again of [csr, ofForeign]) expect(await refusal(again)).toBeUndefined();
+    await program.ok('PUT', `/certificates/${made.id}/revoke`, { crlReason: 'keyCompromise' });
+    // As an import from Lemur leaves it: its issuer is not known here.
+    await program.database.source.query('update certificate set revocation_reason = 1 where id = $1', [imported.id]);
+    for (const again of [csr, ofForeign]) expect(await refusal(again)).toContain('compromised');
+  });
+
+  it('is not certified for a second owner, and again for the same one', async () => {
+    const csr = await csrOf(der.sequence(cn), {}, newKey());
+    expect(await refusal(csr)).toBeUndefined();
+    expect(await refusal(csr, { owner: 'JOE@example.com' })).toBeUndefined();
+    expect(await refusal(csr, { owner: 'jane@example.com' })).toContain('another owner');
   });
 });
 

@@ -9,7 +9,7 @@ describe('the answer to a request for a certificate', () => {
   const issue = (request: object) => program.ok('POST', '/certificates', { ...basis, ...request });
 
   beforeAll(async () => {
-    program = await startProgram();
+    program = await startProgram({ ALLOW_SHARED_KEYS: 'true' });
     await program.ok('POST', '/authorities', {
       name: 'root',
       owner: 'pki@example.com',

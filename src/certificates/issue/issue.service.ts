@@ -17,6 +17,7 @@ import { StaleAuthority } from './certificate-store.js';
 import { demandExact } from './csr-terms.js';
 import type { IssueRequest } from './issue.schema.js';
 import { type Blueprint, Issuing, type Occasion } from './issuing.js';
+import { KeyRules } from './key-rules.js';
 import { rowAsStored } from './row-as-stored.js';
 import { leftOut } from './services.js';
 import { Subjects } from './subjects.js';
@@ -44,6 +45,7 @@ export class IssuePlanning {
     private readonly relations: Relations,
     private readonly subjects: Subjects,
     private readonly admission: Admission,
+    private readonly keyRules: KeyRules,
   ) {}
 
   defaultAuthority(): { name: string } {
@@ -59,6 +61,7 @@ export class IssuePlanning {
   ): Promise<{ blueprint: Blueprint; relations: RelationsOfNew }> {
     const wanted = await wantedOf(request, this.config);
     demandIssuable(wanted, loaded);
+    if (wanted.csr) await this.keyRules.demandUsable(wanted.csr.spkiDer, request.owner, loaded);
     const leaveOut = leftOut(request.extensions, loaded);
     const terms = await this.admission.ofNew(actor, leaveOut ? { ...wanted.terms, leaveOut } : wanted.terms, loaded);
     if (!loaded.authority.isCnOptional && !terms.subject.commonName)

@@ -1,0 +1,127 @@
+import { hash } from 'node:crypto';
+import { rsaNumbersOf, spkiHash } from './key.js';
+
+/** Lists of keys that are known to be bad, as `parseKeyList` reads them. */
+export type KeyList = ReadonlySet<string>;
+
+/**
+ * Why whoever sees this public key can find its private half, or null. `listed`: keys that others have found already.
+ * Takes some milliseconds for RSA. Throws PkiError `malformed-key`.
+ */
+export function keyWeakness(spkiDer: Buffer, listed: KeyList = new Set()): string | null {
+  if (listed.has(spkiHash(spkiDer))) return 'The key is on the list of known bad keys';
+  const numbers = rsaNumbersOf(spkiDer);
+  if (numbers === null) return null;
+  const modulus = BigInt(`0x${numbers.modulus.toString('hex') || '0'}`);
+  if (listed.has(debianFingerprint(modulus))) return 'The key is on the list of known bad keys';
+  if (modulus < 4n || hasSmallFactor(modulus)) return 'The RSA modulus has a small prime factor';
+  if (isOfClosePrimes(modulus)) return 'The two primes of the RSA key are so close that it can be factored (Fermat)';
+  if (isRoca(modulus)) return 'The RSA key was made by a defective library and can be factored (ROCA, CVE-2017-15361)';
+  return null;
+}
+
+const SHA256 = /^[0-9a-f]{64}$/;
+const DEBIAN = /^[0-9a-f]{20}$/;
+
+/**
+ * A list of keys: one a line, as SHA-256 of the SubjectPublicKeyInfo (64 hex digits) or as the lists of Debian's
+ * package openssl-blacklist have RSA keys (20 hex digits). Empty lines and those that begin with # do not count. Throws
+ * Error that names the first line of another form.
+ */
+export function parseKeyList(text: string): KeyList {
+  const keys = new Set<string>();
+  for (const [i, line] of text.split('\n').entries()) {
+    const entry = line.trim().toLowerCase();
+    if (entry === '' || entry.startsWith('#')) continue;
+    if (!SHA256.test(entry) && !DEBIAN.test(entry))
+      throw new Error(`line ${i + 1} is no SHA-256 of a public key (64 hex digits) and none of openssl-blacklist (20)`);
+    keys.add(entry);
+  }
+  return keys;
+}
+
+/** What `openssl-vulnkey` compares: the last 80 bits of SHA-1 over what `openssl rsa -noout -modulus` prints. */
+function debianFingerprint(modulus: bigint): string {
+  return hash('sha1', `Modulus=${modulus.toString(16).toUpperCase()}\n`, 'hex').slice(20);
+}
+
+const LARGEST_SMALL_PRIME = 65_537;
+let product: bigint | undefined;
+
+function hasSmallFactor(modulus: bigint): boolean {
+  product ??= productOf(primesUpTo(LARGEST_SMALL_PRIME));
+  return gcd(modulus, product % modulus) !== 1n;
+}
+
+function primesUpTo(most: number): number[] {
+  const isComposite = new Uint8Array(most + 1);
+  const primes: number[] = [];
+  for (let n = 2; n <= most; n++) {
+    if (isComposite[n] === 1) continue;
+    primes.push(n);
+    for (let multiple = n * n; multiple <= most; multiple += n) isComposite[multiple] = 1;
+  }
+  return primes;
+}
+
+function productOf(numbers: readonly number[]): bigint {
+  if (numbers.length < 16) return numbers.reduce((whole, n) => whole * BigInt(n), 1n);
+  const middle = numbers.length >> 1;
+  return productOf(numbers.slice(0, middle)) * productOf(numbers.slice(middle));
+}
+
+function gcd(a: bigint, b: bigint): bigint {
+  while (b !== 0n) [a, b] = [b, a % b];
+  return a;
+}
+
+/** As many as the Baseline Requirements demand (§6.1.1.3). */
+const FERMAT_ROUNDS = 100;
+
+function isOfClosePrimes(modulus: bigint): boolean {
+  let a = squareRoot(modulus);
+  if (a * a < modulus) a += 1n;
+  for (let round = 0, rest = a * a - modulus; round < FERMAT_ROUNDS; round++) {
+    if (isSquare(rest)) return true;
+    rest += 2n * a + 1n;
+    a += 1n;
+  }
+  return false;
+}
+
+/** Of 64 rests modulo 64 only 12 are those of squares. */
+const SQUARES_MODULO_64 = new Set(Array.from({ length: 64 }, (_, i) => (i * i) % 64));
+
+function isSquare(n: bigint): boolean {
+  if (!SQUARES_MODULO_64.has(Number(n & 63n))) return false;
+  const root = squareRoot(n);
+  return root * root === n;
+}
+
+/** The whole part of it, by Newton's method. */
+function squareRoot(n: bigint): bigint {
+  if (n < 2n) return n;
+  let root = 1n << BigInt((n.toString(2).length + 1) >> 1);
+  for (;;) {
+    const next = (root + n / root) >> 1n;
+    if (next >= root) return root;
+    root = next;
+  }
+}
+
+/** The primes whose product is a factor of the defective library's constant, for keys of every size. */
+const ROCA_PRIMES = primesUpTo(167);
+const ROCA_GENERATOR = 65_537;
+const ROCA_RESTS: readonly (readonly [bigint, ReadonlySet<number>])[] = ROCA_PRIMES.map((prime) => {
+  const rests = new Set<number>();
+  for (let power = 1 % prime; !rests.has(power); power = (power * ROCA_GENERATOR) % prime) rests.add(power);
+  return [BigInt(prime), rests];
+});
+
+/**
+ * Its primes are k·M + (65537^a mod M), so modulo each prime of M the modulus is a power of 65537 (Nemec et al., 2017).
+ * Of honest keys fewer than one in 100 million looks like that.
+ */
+function isRoca(modulus: bigint): boolean {
+  return ROCA_RESTS.every(([prime, rests]) => rests.has(Number(modulus % prime)));
+}
