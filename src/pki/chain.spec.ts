@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { openssl } from '../../test/support/bundles.js';
 import type { RawExtension, SubjectAltName, SubjectFields } from '../plugin-api/plugin.js';
 import { certificateWriter } from './certificate-writer.js';
 import { type ParsedCertificate, parseCertificate } from './certificate.js';
@@ -62,6 +63,33 @@ beforeAll(async () => {
 });
 
 describe('checkChain', () => {
+  it.each(['secp384r1', 'secp521r1', 'brainpoolP512r1'])(
+    'verifies signatures of %s beside the event loop',
+    async (curve) => {
+      const args = ['-newkey', 'ec', '-pkeyopt', `ec_paramgen_curve:${curve}`, '-sha256'];
+      const pem = openssl(['req', '-x509', '-nodes', '-keyout', '/dev/null', '-subj', '/CN=slow', ...args]);
+      const slow = parseCertificate(pem);
+      let turns = 0;
+      const turn = (): void => void ((turns += 1), (next = setImmediate(turn)));
+      let next = setImmediate(turn);
+      for (let i = 0; i < 5; i += 1) await checkChain(slow, [slow]);
+      clearImmediate(next);
+      expect(turns).toBeGreaterThanOrEqual(5);
+    },
+  );
+
+  it('refuses more than ten issuers before it looks at a signature', async () => {
+    await expect(
+      checkChain(
+        leafCertificate,
+        Array.from({ length: 11 }, () => rootCertificate),
+      ),
+    ).rejects.toMatchObject({
+      code: 'chain-too-long',
+      message: 'A chain holds at most 10 certificates, not 11',
+    });
+  });
+
   it('accepts chains in order, with and without root, and none', async () => {
     await checkChain(leafCertificate, [middleCertificate, rootCertificate]);
     await checkChain(leafCertificate, [middleCertificate]);

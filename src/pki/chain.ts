@@ -1,17 +1,39 @@
 import { isIP } from 'node:net';
 import type { CertificateTerms, SubjectAltName } from '../plugin-api/plugin.js';
-import { isSelfIssued, isSignedBy, type ParsedCertificate, titleOf } from './certificate.js';
+import { isSelfIssued, isSignedBy, parseCertificate, type ParsedCertificate, titleOf } from './certificate.js';
 import { isSameKey } from './key.js';
+import { splitCertificates, toPem } from './pem.js';
 import { PkiError } from './pki-error.js';
 import { normaliseSan } from './subject-alt-name.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
+/** No real chain is longer, and each signature costs time. */
+const longestChain = 10;
+
 /**
- * Demands that each certificate is signed by the next one; `chain` is issuers in order, any length. Throws PkiError
- * `chain-order`.
+ * The certificates in PEM text, each once, in the order in which it stands there first; without `leafDer`. Throws
+ * PkiError `malformed-pem`, `malformed-certificate`, and `chain-too-long` when there are more than ten.
+ */
+export function readChain(text: string, leafDer: Buffer): ParsedCertificate[] {
+  const leafPem = toPem('CERTIFICATE', leafDer);
+  const different = [...new Set(splitCertificates(text))].filter((pem) => pem !== leafPem);
+  demandShortChain(different);
+  return different.map((pem) => parseCertificate(pem));
+}
+
+/** Throws PkiError `chain-too-long` when there are more than ten issuers. */
+export function demandShortChain({ length }: readonly unknown[]): void {
+  if (length > longestChain)
+    throw new PkiError('chain-too-long', `A chain holds at most ${longestChain} certificates, not ${length}`);
+}
+
+/**
+ * Demands that each certificate is signed by the next one; `chain` is issuers in order. Throws PkiError `chain-order`,
+ * or `chain-too-long`, before any signature is verified, when there are more than ten.
  */
 export async function checkChain(leaf: ParsedCertificate, chain: readonly ParsedCertificate[]): Promise<void> {
+  demandShortChain(chain);
   const links = await Promise.all(
     chain.map(async (issuer, at) => {
       const subject = chain[at - 1] ?? leaf;

@@ -14,7 +14,8 @@ export type PkiErrorCode =
   | 'name-mismatch'
   | 'validity-mismatch'
   | 'usage-mismatch'
-  | 'chain-order';
+  | 'chain-order'
+  | 'chain-too-long';
 
 /** The only error that `pki` throws for foreign input. The message is for users: it holds no key and no PEM. */
 export class PkiError extends Error {

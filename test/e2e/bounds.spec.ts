@@ -1,17 +1,51 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openssl, startTestAuthority, type TestAuthority } from '../support/bundles.js';
 import type { Json } from '../support/json.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 import { routesOf } from '../support/routes.js';
 
 let program: TestProgram;
+let authority: TestAuthority;
 beforeAll(async () => {
   program = await startProgram();
+  authority = startTestAuthority();
   await program.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
 });
-afterAll(() => program.stop());
+afterAll(async () => {
+  authority.close();
+  await program.stop();
+});
 
 const many = (count: number, value: unknown = 1): Json =>
   Object.fromEntries(Array.from({ length: count }, (_, i) => [`member${i}`, value]));
+
+describe('a chain', () => {
+  const selfSigned = (n: number): string =>
+    openssl([
+      ...['req', '-x509', '-nodes', '-keyout', '/dev/null', '-days', '9', '-subj', `/CN=ca${n}`, '-newkey', 'ec'],
+      ...['-pkeyopt', 'ec_paramgen_curve:P-521'],
+    ]);
+  const upload = (body: string, chain: string) =>
+    program.call('POST', '/certificates/upload', { owner: 'joe@example.com', body, chain });
+
+  it('counts each certificate once, and the certificate itself not at all', async () => {
+    const one = selfSigned(0);
+    expect((await upload(one, one.repeat(600))).status).toBe(200);
+    const { chainPem } = authority.issue('twice.example.com');
+    const [leaf = '', issuing = ''] = chainPem;
+    const { status, body } = await upload(leaf, [leaf, issuing, issuing, authority.rootPem, leaf, issuing].join(''));
+    expect([status, body.chain]).toEqual([200, issuing + authority.rootPem]);
+  });
+
+  it('of more than ten different certificates is refused before a signature is verified', async () => {
+    const [leaf = '', ...others] = Array.from({ length: 12 }, (_, n) => selfSigned(n + 1));
+    expect((await upload(leaf, others.slice(1).join(''))).body.detail).toContain('is not signed by');
+    expect(await upload(leaf, others.join(''))).toMatchObject({
+      status: 400,
+      body: { reasons: { chain: expect.arrayContaining(['A chain holds at most 10 certificates, not 11']) } },
+    });
+  });
+});
 
 describe('a body', () => {
   it('of more than 16 KiB is taken from nobody who is not known', async () => {

@@ -224,7 +224,7 @@ describe('a revocation', () => {
     const comments = `leaked: ${opensslCsr('/CN=x', [], 'ec').keyPem}`;
     expect(await revoke(id, { comments })).toMatchObject({
       status: 400,
-      body: { reasons: { comments: ['A private key was given where none belongs.'] } },
+      body: { reasons: { comments: [expect.stringContaining('Must not hold a private key')] } },
     });
     expect([issuer.asked.revoke, (await get(id)).lifecycle]).toEqual([[], 'issued']);
     expect((await revoke(id, { comments: 'its PRIVATE KEY leaked' })).status).toBe(200);

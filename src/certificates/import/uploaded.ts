@@ -1,9 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import { isSignedBy, parseCertificate, type ParsedCertificate } from '../../pki/certificate.js';
-import { checkChain, orderChain } from '../../pki/chain.js';
+import { checkChain, orderChain, readChain } from '../../pki/chain.js';
 import { parseCsr } from '../../pki/csr.js';
 import { isSameKey, parsePrivateKey, publicMatches } from '../../pki/key.js';
-import { splitCertificates, toPem } from '../../pki/pem.js';
+import { toPem } from '../../pki/pem.js';
 import { PkiError } from '../../pki/pki-error.js';
 import { blame } from '../../platform/http/blame.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
@@ -26,9 +26,7 @@ export interface Uploaded {
 export async function readUpload(request: UploadRequest): Promise<Uploaded> {
   const leaf = read('body', 'Public certificate presented is not valid.', () => parseCertificate(request.body));
   const chain = request.chain
-    ? read('chain', 'Invalid certificate in certificate chain.', () =>
-        splitCertificates(request.chain ?? '').map((pem) => parseCertificate(pem)),
-      )
+    ? read('chain', 'Invalid certificate in certificate chain.', () => readChain(request.chain ?? '', leaf.der))
     : [];
   await blame('chain', () => checkChain(leaf, chain));
   const privateKey = request.privateKey ? readKey(request.privateKey, leaf) : null;

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Authorities } from '../../authorities/authorities.js';
+import { demandShortChain } from '../../pki/chain.js';
 import { splitCertificates } from '../../pki/pem.js';
 import { blame } from '../../platform/http/blame.js';
 import { Database } from '../../platform/db/database.js';
@@ -33,9 +34,12 @@ export class PendingService {
     await this.access.demandChange(this.db.single, actor, certificate);
     demandUnfinished(certificate);
     const chainPem = [
-      ...blame('body', () => splitCertificates(body)),
-      ...(chain ? blame('chain', () => splitCertificates(chain)) : []),
+      ...new Set([
+        ...blame('body', () => splitCertificates(body)),
+        ...(chain ? blame('chain', () => splitCertificates(chain)) : []),
+      ]),
     ];
+    blame('chain', () => demandShortChain(chainPem.slice(1)));
     await this.check(certificate, chainPem);
     await this.record.issued(id, chainPem, externalId ?? undefined, actor);
   }

@@ -8,8 +8,8 @@ type Issue = z.core.$ZodIssue;
 
 /** More than that many faults help nobody, and an answer should not outgrow its request. */
 const mostFaults = 100;
-/** Of members that the schema does not know so many are named; with more of them the rest is not looked at. */
-const mostUnknown = 10;
+/** With more members that the schema does not know nothing else is looked at, and the first ten are named. */
+const mostUnknown = 100;
 
 /**
  * The value as the schema gives it back. Throws `invalid-request` with a reason for every field that is wrong (the
@@ -32,9 +32,7 @@ function demandKnown(schema: z.ZodType, value: unknown): void {
     if (Object.hasOwn(schema.shape, key)) continue;
     unknown.push(key);
     if (unknown.length <= mostUnknown) continue;
-    const reasons = Object.fromEntries(
-      unknown.slice(0, mostUnknown).map((name) => [fieldOf([name]), ['Unknown field']]),
-    );
+    const reasons = Object.fromEntries(unknown.slice(0, 10).map((name) => [fieldOf([name]), ['Unknown field']]));
     throw new Problem('invalid-request', `${fieldOf([unknown[0] ?? ''])}: Unknown field (and more)`, { reasons });
   }
 }
@@ -53,7 +51,7 @@ function reasonsOf(issues: readonly Issue[]): Reasons {
 function textsOf(issue: Issue, above: readonly PropertyKey[]): [field: string, text: string][] {
   const path = [...above, ...issue.path];
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.slice(0, mostUnknown).map((key) => [fieldOf([...path, key]), issue.message]);
+    return issue.keys.slice(0, mostFaults).map((key) => [fieldOf([...path, key]), issue.message]);
   const nearest = issue.code === 'invalid_union' ? nearestBranch(issue.errors) : undefined;
   return nearest ? nearest.flatMap((inner) => textsOf(inner, path)) : [[fieldOf(path), issue.message]];
 }
