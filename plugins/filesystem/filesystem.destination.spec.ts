@@ -207,6 +207,37 @@ describe('filesystem refuses', () => {
     expect(readdirSync(own)).toEqual([]);
   });
 
+  describe('with folders that the operator allows', () => {
+    it.each([
+      ['the folder itself', 'root', true],
+      ['a folder below it that does not exist yet', 'root/a/b', true],
+      ['a folder beside it', 'other', false],
+      ['a folder whose name begins alike', 'rooted', false],
+      ['a folder above it', '', false],
+      ['a link in it that leads out', 'root/out', false],
+      ['a folder behind that link', 'root/out/certs', false],
+      ['a link outside that leads in', 'in', true],
+    ])('%s', async (_, path, isAllowed) => {
+      for (const name of ['root', 'other', 'rooted']) mkdirSync(join(folder, name));
+      symlinkSync(join(folder, 'other'), join(folder, 'root/out'));
+      symlinkSync(join(folder, 'root'), join(folder, 'in'));
+      // The root itself is named by a link here.
+      symlinkSync(join(folder, 'root'), join(folder, 'allowed'));
+      const ctx = context({ allowedRoots: [join(folder, 'allowed')] });
+      const asked = { path: join(folder, path) };
+      const works = [
+        () => filesystem.admit?.(options(asked), ctx),
+        () => filesystem.check?.(options(asked), ctx),
+        () => deliver(authority.issue('a.test'), asked, ctx),
+      ];
+      for (const work of works) {
+        if (isAllowed) await work();
+        else await expect(work()).rejects.toThrow(fault('misconfigured'));
+      }
+      expect(readdirSync(join(folder, 'other'))).toEqual([]);
+    });
+  });
+
   it("a store that leads into the program's own folder", async () => {
     const own = join(folder, 'own');
     mkdirSync(own);

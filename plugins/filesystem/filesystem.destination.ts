@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Options } from '../../src/plugin-api/options.js';
 import { defineDestination, type Bundle, type PluginContext } from '../../src/plugin-api/plugin.js';
-import { absolutePath, allowed, translated } from './allowed.js';
+import { absolutePath, allowed, demandAllowedRoot, translated } from './allowed.js';
 import {
   forgetPrevious,
   forgetReload,
@@ -84,10 +84,12 @@ export const filesystem = defineDestination({
   options,
   needsPrivateKey: true,
 
+  admit: (o, ctx) => translated(ctx.signal, () => demandAllowedRoot(o.path, ctx.site)),
+
   async check(o, ctx) {
     ctx.signal.throwIfAborted();
     await translated(ctx.signal, async () => {
-      const folder = await allowed(o.path, ctx.site.protectedPaths);
+      const folder = await allowed(o.path, ctx.site);
       await probe(folder, await ownerOf(o));
     });
   },
@@ -189,10 +191,9 @@ async function ownerOf(o: FilesystemOptions): Promise<Owner | undefined> {
 }
 
 async function placeOf(layout: Layout, location: string, folder: string, ctx: PluginContext): Promise<Place> {
-  const { protectedPaths } = ctx.site;
-  await allowed(folder, protectedPaths);
+  await allowed(folder, ctx.site);
   return {
-    store: await allowed(storePath(layout, location), protectedPaths),
-    readers: await allowed(readersFolder(layout, location), protectedPaths),
+    store: await allowed(storePath(layout, location), ctx.site),
+    readers: await allowed(readersFolder(layout, location), ctx.site),
   };
 }

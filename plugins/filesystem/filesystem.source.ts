@@ -9,7 +9,7 @@ import type { Options } from '../../src/plugin-api/options.js';
 import type { Found, FoundTrouble } from '../../src/plugin-api/found.js';
 import { defineSource, type PluginContext } from '../../src/plugin-api/plugin.js';
 import { pollRateOption } from '../../src/plugin-api/source-options.js';
-import { absolutePath, allowed, translated } from './allowed.js';
+import { absolutePath, allowed, demandAllowedRoot, translated } from './allowed.js';
 import { foldersBelow, type ReadFile, type ReadFolder } from './certificate-files.js';
 
 const options = z.strictObject({
@@ -52,6 +52,8 @@ export const filesystemSource = defineSource({
     'local or mounted folder. Never leaves it, and changes nothing in it.',
   options,
 
+  admit: (o, ctx) => translated(ctx.signal, () => demandAllowedRoot(o.path, ctx.site)),
+
   async check(o, ctx) {
     for await (const _ of folders(o, ctx)) return;
   },
@@ -63,7 +65,7 @@ export const filesystemSource = defineSource({
 
 async function* folders(o: FolderOptions, ctx: PluginContext): AsyncGenerator<ReadFolder> {
   ctx.signal.throwIfAborted();
-  const root = await translated(ctx.signal, () => allowed(o.path, ctx.site.protectedPaths));
+  const root = await translated(ctx.signal, () => allowed(o.path, ctx.site));
   const extensions = o.readKeys ? new Set([...certificateFiles, ...keyFiles]) : certificateFiles;
   const walk = foldersBelow(root, extensions, ctx.signal);
   const next = () => translated(ctx.signal, () => walk.next());

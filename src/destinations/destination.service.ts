@@ -68,6 +68,7 @@ export class DestinationService {
         open: request.open ?? false,
         createdAt: this.clock.now(),
       });
+      await this.ready.destinations.admit(this.ready.destinations.ready(row));
       // The program itself holds no stored role.
       const own = actor.userId === 0 ? [] : actor.roles;
       await this.linkRoles(tx, row.id, request.roles ?? own.map(({ id }) => ({ id })));
@@ -94,6 +95,7 @@ export class DestinationService {
         { label: request.label, description: request.description ?? null, open: request.open ?? row.open },
         this.configured.seal(plugin, request.plugin, 'destination', row),
       );
+      await this.ready.destinations.admit(this.ready.destinations.ready(row));
       await this.ready.repository.save(tx, row);
       if (request.roles) await this.linkRoles(tx, id, request.roles);
       const after = await this.view(tx, actor, row);

@@ -49,6 +49,11 @@ export class Destinations {
     return { destination, plugin, options: () => this.configured.open(plugin, destination, 'destination') };
   }
 
+  /** Throws Problem `invalid-request` when this installation does not let it be used. */
+  async admit({ plugin, options }: ReadyDestination): Promise<void> {
+    await this.contexts.admit(plugin, options());
+  }
+
   /** Where the bundle will go. Throws PluginError. */
   locate({ plugin, options }: ReadyDestination, bundle: Bundle): string {
     return plugin.locate(bundle, options());

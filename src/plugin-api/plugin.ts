@@ -23,6 +23,11 @@ export interface Plugin<K extends PluginKind, S extends OptionSchema> {
   readonly title: string;
   readonly description: string;
   readonly options: S;
+  /**
+   * Whether this installation lets the plugin work with these options; asked when they are written. Changes nothing and
+   * asks nobody outside. Throws PluginError `misconfigured`.
+   */
+  admit?(options: Options<S>, ctx: PluginContext): Promise<void>;
   /** Read-only probe behind "Test connection". Throws PluginError. */
   check?(options: Options<S>, ctx: PluginContext): Promise<void>;
 }

@@ -21,6 +21,8 @@ export interface Site {
   connect(host: string, port: number, signal: AbortSignal): Promise<Socket>;
   /** Absolute folders that no plugin may write to (the program's own data). */
   readonly protectedPaths: readonly string[];
+  /** Absolute folders in and below which plugins may work with files of this machine; absent: in all of them. */
+  readonly allowedRoots?: readonly string[];
 }
 
 /** One mail. `dedupeKey` becomes the Message-ID, so that a retry is recognisable as the same mail. */

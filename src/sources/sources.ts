@@ -28,6 +28,11 @@ export class Sources {
     return { source, plugin, options: () => this.configured.open(plugin, source, 'source') };
   }
 
+  /** Throws Problem `invalid-request` when this installation does not let it be used. */
+  async admit({ plugin, options }: ReadySource): Promise<void> {
+    await this.contexts.admit(plugin, options());
+  }
+
   /** Everything that is there now. Throws PluginError. */
   scan({ plugin, options }: ReadySource, signal: AbortSignal): AsyncIterable<Found> {
     return plugin.scan(options(), this.contexts.make(signal));

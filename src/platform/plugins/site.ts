@@ -19,14 +19,16 @@ const passedOn = ['PATH', 'HOME', 'LANG', 'TZ'];
 @Injectable()
 export class PluginSite implements Site {
   readonly protectedPaths: readonly string[];
+  readonly allowedRoots?: readonly string[];
 
   constructor(
     private readonly config: Config,
     private readonly mailer: Mailer,
     private readonly agents: GuardedAgents,
   ) {
-    const { dataDir, auditAnchorPath } = config;
+    const { dataDir, auditAnchorPath, allowedFilesystemRoots } = config;
     this.protectedPaths = [resolve(dataDir), ...(auditAnchorPath === undefined ? [] : [auditAnchorPath])];
+    if (allowedFilesystemRoots.length > 0) this.allowedRoots = allowedFilesystemRoots;
   }
 
   sendMail(mail: OutgoingMail): Promise<void> {
