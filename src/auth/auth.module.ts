@@ -24,6 +24,7 @@ import { OidcProviders } from './federation/oidc-providers.js';
 import { OidcParts, OidcSignIn } from './federation/oidc-sign-in.js';
 import { SignInStates } from './federation/sign-in-state.js';
 import { KeyRefusals } from './key-refusals.js';
+import { MailLimit } from './mail-limit.js';
 import { OwnPassword } from './own-password.js';
 import { RouteCheck } from './route-check.js';
 import { Sessions } from './sessions.js';
@@ -59,6 +60,7 @@ const federation = [
     Bearers,
     FailureLimits,
     KeyRefusals,
+    MailLimit,
     OwnPassword,
     RouteCheck,
     Sessions,
@@ -66,6 +68,6 @@ const federation = [
     Tokens,
     ...federation,
   ],
-  exports: [KeyRefusals],
+  exports: [KeyRefusals, MailLimit],
 })
 export class AuthModule {}

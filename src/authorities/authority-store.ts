@@ -1,3 +1,5 @@
+import { Config } from '../platform/config.js';
+import { demandAllowedOwner } from '../roles/owner-domain.js';
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
 import { Database, type Tx } from '../platform/db/database.js';
@@ -21,6 +23,7 @@ export class AuthorityStore {
     private readonly roles: RoleRepository,
     private readonly configured: ConfiguredPlugins,
     private readonly audit: Audit,
+    private readonly config: Config,
   ) {}
 
   /**
@@ -64,6 +67,7 @@ export class AuthorityStore {
       if (request.name !== undefined && request.name !== row.name)
         throw invalid('name', 'An authority keeps its name.');
       this.apply(row, request);
+      if (row.owner !== before.owner) demandAllowedOwner(row.owner, this.config);
       demandNoLooser(actor, before, row);
       if (row.parentId !== null) demandWithin(await this.repository.limitsOf(tx, row.parentId), row, before);
       await this.repository.save(tx, row);

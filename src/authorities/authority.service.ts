@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Config } from '../platform/config.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
+import { demandAllowedOwner } from '../roles/owner-domain.js';
 import { isAdmin, mayChangeAuthority, mayMakeAuthorityFor } from '../roles/permission.js';
 import { AuthorityStore, forChanges } from './authority-store.js';
 import { AuthorityReader } from './authority-reader.js';
@@ -27,6 +28,7 @@ export class AuthorityService {
         'forbidden',
         `Make authorities for an owner whose role you hold; you do not hold that of ${request.owner}.`,
       );
+    demandAllowedOwner(request.owner, this.config);
     if (request.isPrivate && !isAdmin(actor))
       throw new Problem('forbidden', 'Only an administrator frees an authority from the rules on names (isPrivate).');
     const parent = request.parent ? await this.parent(actor, request.parent) : null;

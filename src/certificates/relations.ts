@@ -9,9 +9,11 @@ import {
 } from '../notifications/notification.repository.js';
 import { Config } from '../platform/config.js';
 import { Database, type Tx } from '../platform/db/database.js';
+import { MailLimit } from '../auth/mail-limit.js';
 import type { Actor } from '../platform/http/actor.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
+import { demandAllowedOwner } from '../roles/owner-domain.js';
 import { lacking, mayActOn } from '../roles/permission.js';
 import { type NamedRole, RoleRepository } from '../roles/role.repository.js';
 import { CertificateAccess } from './access.js';
@@ -78,7 +80,14 @@ export class Relations {
     private readonly deploying: Deploying,
     private readonly ready: Destinations,
     private readonly access: CertificateAccess,
+    private readonly mailLimit: MailLimit,
   ) {}
+
+  /** To make this the owner, who will be told. Throws Problem `invalid-request` or `too-many-requests`. */
+  demandOwner(actor: Actor, owner: string): void {
+    demandAllowedOwner(owner, this.config);
+    this.mailLimit.demand(actor, owner);
+  }
 
   /** `issuerOwner`: who owns the authority, and so looks after all that it issues. Writes nothing. Throws Problem. */
   async ofNew(actor: Actor, wishes: RelationWishes, issuerOwner?: string): Promise<RelationsOfNew> {
@@ -91,6 +100,7 @@ export class Relations {
         actor,
         await this.repositories.certificates.get(this.db.single, id),
       );
+    this.demandOwner(actor, wishes.owner);
     return found;
   }
 

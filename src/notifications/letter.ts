@@ -99,3 +99,14 @@ export function renderLetter(letter: Letter): Rendered {
   };
   return { subject: clean.subject, text: text(clean), html: html(clean) };
 }
+
+const longestName = 64;
+/** What mail programs make a link of, and would take for one of ours. Host names alone are what subjects are about. */
+const link = /(?:[a-z][a-z0-9+.-]*:\/\/|(?:mailto|tel|javascript|data):)\S*/giu;
+
+/** A name from outside as a subject may have it: one short line without links. */
+export function inSubject(name: string): string {
+  const clean = printableLine(name).replaceAll(link, '(link)');
+  const letters = Array.from(clean);
+  return letters.length <= longestName ? clean : `${letters.slice(0, longestName - 1).join('')}…`;
+}

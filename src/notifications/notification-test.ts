@@ -9,7 +9,7 @@ import { Problem } from '../platform/http/problem.js';
 import { PluginError } from '../plugin-api/errors.js';
 import type { NotificationMessage } from '../plugin-api/plugin.js';
 import { mayWriteToAnyone } from '../roles/permission.js';
-import { type Letter, renderLetter } from './letter.js';
+import { inSubject, type Letter, renderLetter } from './letter.js';
 import type { Notification } from './notification.entity.js';
 import { NotificationRepository } from './notification.repository.js';
 import type { TestView } from './notification.schema.js';
@@ -76,7 +76,7 @@ export class NotificationTest {
 
 function letter(label: string, { username }: Actor): Letter {
   return {
-    subject: `Test of ${label}`,
+    subject: `Test of ${inSubject(label)}`,
     heading: 'This is a test',
     paragraphs: [
       `${username} wanted to see whether warnings of the notification ${label} arrive. They do; nothing need be done.`,

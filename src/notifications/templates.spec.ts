@@ -202,3 +202,26 @@ function wordsOf(text: string): string[] {
     .split(/\s+/)
     .filter((word) => word !== '');
 }
+
+describe('a subject', () => {
+  const subjectOf = (commonName: string): string =>
+    render('certificate.revoked', {
+      ...messages['certificate.revoked'],
+      certificate: { ...before, commonName },
+    }).subject;
+
+  it.each([
+    ['www.example.com', 'www.example.com'],
+    ['a\r\nBcc: ceo@example.com', 'a Bcc: ceo@example.com'],
+    ['moc.knab\u202e', 'moc.knab'],
+    ['Log in at https://evil.example/login now', 'Log in at (link) now'],
+    ['HTTPS://evil.example', '(link)'],
+    ['mailto:eve@evil.example', '(link)'],
+    ['ht\u200btps://evil.example', 'ht (link)'],
+    ['x'.repeat(65), `${'x'.repeat(63)}…`],
+    ['x'.repeat(64), 'x'.repeat(64)],
+    ['😀'.repeat(70), `${'😀'.repeat(63)}…`],
+  ])('shows the name %j as %j', (name, shown) => {
+    expect(subjectOf(name)).toBe(`${shown}: revoked`);
+  });
+});

@@ -1,4 +1,4 @@
-import { type Card, type Letter, type Rendered, renderLetter } from './letter.js';
+import { type Card, inSubject, type Letter, type Rendered, renderLetter } from './letter.js';
 
 /** A certificate as a mail speaks of it. */
 export interface CertificateFacts {
@@ -88,7 +88,7 @@ type Writers = { [E in NoticeEvent]: (data: NoticeData[E]) => Letter };
 const writers: Writers = {
   'certificate.expiring': ({ certificates, ...setting }) => {
     const soonest = certificates.reduce((a, b) => (b.notAfter < a.notAfter ? b : a));
-    const first = `${soonest.commonName} ${expiry(soonest.notAfter, setting.now)}`;
+    const first = `${inSubject(soonest.commonName)} ${expiry(soonest.notAfter, setting.now)}`;
     const manual = certificates.filter(({ renewal }) => renewal.renewsAt === null).length;
     const some = manual === certificates.length ? '' : 'Not all of them renew by themselves. ';
     return {
@@ -113,7 +113,7 @@ const writers: Writers = {
   },
 
   'certificate.rotated': ({ before, after, destinations, ...setting }) => ({
-    subject: `${after.commonName}: renewed`,
+    subject: `${inSubject(after.commonName)}: renewed`,
     heading: 'A certificate was renewed',
     paragraphs: [
       destinations.length === 0
@@ -124,14 +124,14 @@ const writers: Writers = {
   }),
 
   'certificate.rotation-failed': ({ certificate, reason, nextAttemptAt, ...setting }) => ({
-    subject: `${certificate.commonName}: renewal failed, ${expiry(certificate.notAfter, setting.now)}`,
+    subject: `${inSubject(certificate.commonName)}: renewal failed, ${expiry(certificate.notAfter, setting.now)}`,
     heading: 'A certificate could not be renewed',
     paragraphs: [`Reason: ${reason}`, attempt(nextAttemptAt, setting.now)],
     cards: [card(certificate, setting, [end(certificate.notAfter, setting.now)])],
   }),
 
   'certificate.no-destination': ({ before, after, ...setting }) => ({
-    subject: `${after.commonName}: renewed, must be deployed by hand`,
+    subject: `${inSubject(after.commonName)}: renewed, must be deployed by hand`,
     heading: 'A renewed certificate waits to be deployed',
     paragraphs: [
       'It has no destination, so nothing puts it where it is used. Deploy it by hand; the old ' +
@@ -141,7 +141,7 @@ const writers: Writers = {
   }),
 
   'certificate.revoked': ({ certificate, reason, comments, replaced, revokedAt, ...setting }) => ({
-    subject: `${certificate.commonName}: revoked`,
+    subject: `${inSubject(certificate.commonName)}: revoked`,
     heading: 'A certificate was revoked',
     paragraphs: [
       'Clients that check revocation refuse it from now on. ' +
@@ -157,7 +157,7 @@ const writers: Writers = {
   }),
 
   'certificate.handed-over': ({ certificate, formerOwner, vouchingRole, ...setting }) => ({
-    subject: `${certificate.commonName}: handed over to you`,
+    subject: `${inSubject(certificate.commonName)}: handed over to you`,
     heading: 'A certificate was handed over to you',
     paragraphs: [
       `Until now it belonged to ${formerOwner}. It goes on renewing by the rights ` +
@@ -170,7 +170,7 @@ const writers: Writers = {
   }),
 
   'delivery.failing': ({ certificate, destination, removal, reason, attempts, nextAttemptAt, ...setting }) => ({
-    subject: `${certificate.commonName}: ${removal ? 'removal from' : 'delivery to'} ${destination} fails`,
+    subject: `${inSubject(certificate.commonName)}: ${removal ? 'removal from' : 'delivery to'} ${inSubject(destination)} fails`,
     heading: removal ? 'A certificate cannot be removed' : 'A certificate cannot be delivered',
     paragraphs: [
       `${removal ? `It could not be removed from ${destination}` : `${destination} did not take it`} in ` +
@@ -181,7 +181,7 @@ const writers: Writers = {
   }),
 
   'delivery.left': ({ certificate, destination, ...setting }) => ({
-    subject: `${certificate.commonName}: revoked, must be removed from ${destination} by hand`,
+    subject: `${inSubject(certificate.commonName)}: revoked, must be removed from ${inSubject(destination)} by hand`,
     heading: 'A revoked certificate is still deployed',
     paragraphs: [
       `It was delivered to ${destination}, and nothing can remove it from there. Remove the certificate and its ` +
@@ -196,7 +196,7 @@ const writers: Writers = {
   }),
 
   'authority.expiring': ({ authority: { id, name, commonName, owner, notAfter }, publicUrl, now }) => ({
-    subject: `Authority ${name} ${expiry(notAfter, now)}`,
+    subject: `Authority ${inSubject(name)} ${expiry(notAfter, now)}`,
     heading: 'An authority comes to its end',
     paragraphs: [
       'No authority renews by itself: make its successor, have it trusted where it must be, and issue ' +

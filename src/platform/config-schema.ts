@@ -167,8 +167,23 @@ export const configSchema = z.object({
     .meta({
       description:
         'Mail domains, with commas between, to which notifications may be addressed. ' +
-        'Owners and SECURITY_TEAM_EMAIL are told wherever they are.',
+        'Owners (see OWNER_DOMAINS) and SECURITY_TEAM_EMAIL are told wherever they are.',
       defaultText: 'all',
+    }),
+  OWNER_DOMAINS: list(domain)
+    .optional()
+    .transform((domains) => domains ?? [])
+    .meta({
+      description:
+        'Mail domains, with commas between, in which a new owner of a certificate, authority or source must be. ' +
+        'Owners from before stay, and are told. Without it: any domain.',
+    }),
+  MAILS_TO_OTHERS_PER_HOUR: whole(1, 1_000_000)
+    .prefault('200')
+    .meta({
+      description:
+        'How many requests in an hour that cause a mail to an owner whose role they do not hold (issue, upload, hand ' +
+        'over, revoke) a user has in each process; `admin` and `operator` have any number.',
     }),
   STRICT_ROLES: flag()
     .prefault('false')
@@ -196,6 +211,14 @@ export const configSchema = z.object({
       'Programs that a destination may run after a delivery: a JSON object from a ' +
       'name to a program, as an absolute path, and its arguments.',
   }),
+  ALLOWED_FILESYSTEM_ROOTS: list(absolutePath)
+    .optional()
+    .transform((roots) => roots ?? [])
+    .meta({
+      description:
+        'Folders, with commas between, in and below which destinations may write files and sources may read them. ' +
+        "The program's own data stays closed to them. Without it: all folders.",
+    }),
   ALLOWED_PRIVATE_HOSTS: list(hostOrNetwork)
     .optional()
     .transform((hosts) => hosts ?? [])

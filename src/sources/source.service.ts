@@ -22,6 +22,7 @@ import {
 } from './source.schema.js';
 import { SourceRepositories, SourceSyncs } from './source-syncs.js';
 import { Sources } from './sources.js';
+import { demandAllowedOwner } from '../roles/owner-domain.js';
 
 /** The columns of a source that a request decides about. */
 type SourceColumns = StoredPlugin & Pick<Source, 'label' | 'description' | 'active' | 'pollS'>;
@@ -84,6 +85,7 @@ export class SourceService {
     private readonly audit: Audit,
     private readonly configured: ConfiguredPlugins,
     private readonly work: SourceWork,
+    private readonly config: Config,
   ) {}
 
   async list(query: SourceQuery): Promise<Page<SourceView>> {
@@ -110,8 +112,13 @@ export class SourceService {
 
   create(actor: Actor, request: SourceRequest): Promise<SourceView> {
     const owner = request.owner ?? ownAddress(actor);
+    demandAllowedOwner(owner, this.config);
     const columns = this.columns(request);
-    return this.db.write(async (tx) => this.work.reader.view(tx, await this.add(tx, actor, { ...columns, owner })));
+    return this.db.write(async (tx) => {
+      const row = await this.add(tx, actor, { ...columns, owner });
+      await this.work.sources.admit(this.work.sources.ready(row));
+      return this.work.reader.view(tx, row);
+    });
   }
 
   /** Stores a source, in the transaction of what makes it. It is looked at as soon as may be. */
@@ -140,7 +147,10 @@ export class SourceService {
     return this.db.write(async (tx) => {
       const row = await this.work.repositories.sources.lock(tx, id);
       const before = this.work.reader.recorded(row);
-      Object.assign(row, this.columns(request, row), request.owner !== undefined && { owner: request.owner });
+      const { owner = row.owner } = request;
+      if (owner !== row.owner) demandAllowedOwner(owner, this.config);
+      Object.assign(row, this.columns(request, row), { owner });
+      await this.work.sources.admit(this.work.sources.ready(row));
       row.begin(this.clock.now());
       await this.work.repositories.sources.save(tx, row);
       await this.audit.record(tx, actor, {

@@ -28,19 +28,29 @@ export interface Findings {
 const mostText = 1000;
 
 /** Reads what a source reports; what cannot be read is a trouble of its own, and keeps nothing else back. */
-export async function readFindings(source: Source, found: readonly Found[]): Promise<Findings> {
+export async function readFindings(
+  source: Source,
+  found: readonly Found[],
+  allows: (owner: string) => boolean,
+): Promise<Findings> {
   const findings: Findings = { certificates: [], endpoints: [], troubles: [] };
   for (const one of found) {
     if (one.kind === 'trouble') findings.troubles.push(one);
-    else if (one.kind === 'certificate') await readInto(findings, source, one);
-    else await readEndpoint(findings, source, one);
+    else if (one.kind === 'certificate') await readInto(findings, { source, allows }, one);
+    else await readEndpoint(findings, { source, allows }, one);
   }
   return findings;
 }
 
+/** What is read, and which owners that the other side names may be told of it; else the source's owner is. */
+interface Reading {
+  source: Source;
+  allows: (owner: string) => boolean;
+}
+
 async function readInto(
   findings: Findings,
-  source: Source,
+  { source, allows }: Reading,
   found: Omit<FoundCertificate, 'kind'>,
 ): Promise<Finding | null> {
   try {
@@ -49,7 +59,7 @@ async function readInto(
     const finding = {
       location: found.location,
       externalId: found.externalId ?? null,
-      owner: owner.data ?? source.owner,
+      owner: owner.success && allows(owner.data) ? owner.data : source.owner,
       uploaded,
       facts: issuedFacts(uploaded.chainPem),
     };
@@ -66,10 +76,10 @@ async function readInto(
   }
 }
 
-async function readEndpoint(findings: Findings, source: Source, found: FoundEndpoint): Promise<void> {
+async function readEndpoint(findings: Findings, reading: Reading, found: FoundEndpoint): Promise<void> {
   const { externalId, port, name, dnsName, type, aliases, chainPem, protocol, cipher, policy } = found;
   const location = externalId;
-  const served = chainPem.length === 0 ? null : await readInto(findings, source, { location, chainPem });
+  const served = chainPem.length === 0 ? null : await readInto(findings, reading, { location, chainPem });
   findings.endpoints.push({
     location,
     seen: {
@@ -77,7 +87,7 @@ async function readEndpoint(findings: Findings, source: Source, found: FoundEndp
       port,
       name: name.slice(0, mostText),
       dnsName: dnsName.slice(0, mostText),
-      owner: source.owner,
+      owner: reading.source.owner,
       type,
       aliases: [...aliases],
       protocol,

@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
 import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
+import { isAllowedOwner } from '../../roles/owner-domain.js';
 import { Database, sqlState, type Tx } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
@@ -45,6 +47,7 @@ export class SyncRecord {
     private readonly repositories: SourceRepositories,
     private readonly writing: SyncWriting,
     private readonly audit: Audit,
+    private readonly config: Config,
   ) {}
 
   /** The source of a sync that is to be done; null when there is nothing to do any more. */
@@ -63,7 +66,7 @@ export class SyncRecord {
 
   /** Stores some hundreds of finds in one transaction. */
   async batch(sync: OpenSync, found: readonly Found[]): Promise<void> {
-    const findings = await readFindings(sync.source, found);
+    const findings = await readFindings(sync.source, found, (owner) => isAllowedOwner(owner, this.config));
     const store = async (): Promise<void> => {
       const owners = await this.writing.discovery.relationsOf(findings.certificates);
       await this.db.write(async (tx) => {

@@ -4,6 +4,7 @@ import { Authorities } from '../../authorities/authorities.js';
 import { splitCertificates } from '../../pki/pem.js';
 import { Clock } from '../../platform/clock.js';
 import { Database, type Tx } from '../../platform/db/database.js';
+import { MailLimit } from '../../auth/mail-limit.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
 import { CertificateAccess } from '../access.js';
@@ -152,6 +153,7 @@ export class RevokeRights {
     private readonly access: CertificateAccess,
     private readonly certificates: CertificateRepository,
     private readonly standing: Standing,
+    private readonly mailLimit: MailLimit,
   ) {}
 
   /**
@@ -180,6 +182,7 @@ export class RevokeRights {
     const twins = await this.certificates.twinsOf(tx, certificate);
     for (const twin of twins) await this.access.demandWrite(tx, actor, twin);
     if (!compromised.has(crlReason)) await this.demandUnserved(tx, [certificate, ...twins]);
+    for (const { owner } of [certificate, ...twins]) this.mailLimit.demand(actor, owner);
     return [certificate, ...twins.filter(isRevocable)];
   }
 

@@ -35,6 +35,7 @@ export class UpdateRights {
     const { roleIds, destinationIds } = await this.certificates.linksOf(tx, row.id);
     const sameRoles = roles === undefined || roles.every((role) => role.id !== undefined && roleIds.includes(role.id));
     if (owner !== row.owner || !sameRoles) await this.access.demandHandOver(tx, actor, row);
+    if (owner !== row.owner) this.relations.demandOwner(actor, owner);
     await this.demandDelivery(
       tx,
       actor,
