@@ -65,22 +65,22 @@ export class DueRepository {
   }
 
   /**
-   * Ids whose moment in `column` has come, at most `limit`; their next moment is put off to `again`, so that a lost job
-   * is found again then and no other instance takes the same rows.
+   * Certificates whose moment in `column` has come, at most 200, with the authority that they are issued by; their next
+   * moment is put off to `again`, so that a lost job is found again then and no other instance takes the same rows.
    */
   async takeDue(
     tx: Tx,
     column: 'nextAttemptAt' | 'nextRenewalAt' | 'nextNoticeAt',
     now: Date,
     again: Date,
-  ): Promise<number[]> {
+  ): Promise<{ id: number; authorityId: number | null }[]> {
     const name = snake(column);
-    const rows: [{ id: number }[], number] = await tx.query(
+    const rows: [{ id: number; authorityId: number | null }[], number] = await tx.query(
       `update certificate set ${name} = $2 where id in (
          select id from certificate where ${name} <= $1 order by ${name} limit 200 for update skip locked)
-           returning id`,
+           returning id, authority_id as "authorityId"`,
       [now, again],
     );
-    return rows[0].map((row) => row.id);
+    return rows[0];
   }
 }

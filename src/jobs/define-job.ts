@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Tx } from '../platform/db/database.js';
-import { addToOutbox } from './outbox.js';
+import { addToOutbox, type JobTiming } from './outbox.js';
 
 /** How often and how long one job is tried. Longer waits are columns of the row that the job is about. */
 export interface JobPolicy {
@@ -15,12 +15,17 @@ export interface JobPolicy {
 }
 
 /** A kind of work. Data is ids only, and is validated again on arrival: it may have been written by another version. */
-export interface Job<T> {
+export interface Job<T extends object> {
   readonly name: string;
   readonly data: z.ZodType<T>;
   readonly policy: JobPolicy;
-  /** Writes the job in the transaction that causes it; it runs after the commit, at least once, not before `runAt`. */
-  enqueue(tx: Tx, data: T, runAt?: Date): Promise<void>;
+  /**
+   * Writes the job in the transaction that causes it; it runs after the commit, at least once, not before `runAt`. One
+   * that waits already with the same data is not added again; of the same job only one run is under way at a time.
+   */
+  enqueue(tx: Tx, data: T, timing?: JobTiming): Promise<void>;
+  /** The same for many in one statement. */
+  enqueueMany(tx: Tx, rows: readonly (JobTiming & { data: T })[]): Promise<void>;
 }
 
 /** What a handler gets beside its data. */
@@ -36,12 +41,13 @@ const defaults: JobPolicy = { attempts: 5, timeoutS: 120, backoffS: 5, concurren
 const defined = new Map<string, Job<never>>();
 
 /** Declares a job. `name` is stored with its rows: never renamed. */
-export function defineJob<T>(name: string, data: z.ZodType<T>, policy: Partial<JobPolicy> = {}): Job<T> {
+export function defineJob<T extends object>(name: string, data: z.ZodType<T>, policy: Partial<JobPolicy> = {}): Job<T> {
   const job: Job<T> = {
     name,
     data,
     policy: { ...defaults, ...policy },
-    enqueue: (tx, values, runAt) => addToOutbox(tx, name, values, runAt),
+    enqueue: (tx, values, timing) => addToOutbox(tx, name, [{ data: values, ...timing }]),
+    enqueueMany: (tx, rows) => addToOutbox(tx, name, rows),
   };
   if (defined.has(name)) throw new Error(`Job ${name} is defined twice.`);
   // The map forgets T: data reaches a handler only through this job's own schema.

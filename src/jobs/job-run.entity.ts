@@ -4,7 +4,7 @@ import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 @Entity('job_run')
 @Index('job_run_outbox', ['outboxId'])
 @Index('job_run_started', ['startedAt'])
-@Check('job_run_outcome', `outcome in ('ok', 'failed', 'lost')`)
+@Check('job_run_outcome', `outcome in ('ok', 'failed', 'lost', 'postponed')`)
 @Check('job_run_finished', '(finished_at is null) = (outcome is null)')
 export class JobRun {
   @PrimaryColumn({ type: 'uuid' })
@@ -31,9 +31,12 @@ export class JobRun {
   @Column({ type: 'timestamptz', nullable: true })
   finishedAt: Date | null;
 
-  /** `lost`: the worker died, lost its lease or was shut down; the job runs again. */
+  /**
+   * `lost`: the worker died, lost its lease or was shut down; `postponed`: it could not begin its work. Both run again
+   * without a loss of attempts.
+   */
   @Column({ type: 'text', nullable: true })
-  outcome: 'ok' | 'failed' | 'lost' | null;
+  outcome: 'ok' | 'failed' | 'lost' | 'postponed' | null;
 
   /** `name: message`, at most 500 characters. */
   @Column({ type: 'text', nullable: true })

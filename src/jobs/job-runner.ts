@@ -19,7 +19,7 @@ export class Jobs implements OnApplicationBootstrap, BeforeApplicationShutdown {
   ) {}
 
   /** Names the one handler of a job. Call it in `onModuleInit`. */
-  handle<T>(job: Job<T>, handler: JobHandler<T>): void {
+  handle<T extends object>(job: Job<T>, handler: JobHandler<T>): void {
     if (this.handlers.has(job.name)) throw new Error(`Job ${job.name} has two handlers; keep one.`);
     this.handlers.set(job.name, handler);
   }
@@ -65,5 +65,7 @@ export class Jobs implements OnApplicationBootstrap, BeforeApplicationShutdown {
     const handler = this.handlers.get(ref.job);
     if (job === undefined || handler === undefined) throw new Error(`Job ${ref.job} is not known here.`);
     await this.runs.run(ref, job, handler);
+    // The place in its lane is free for the next.
+    if (ref.lane) this.relay.wake();
   }
 }

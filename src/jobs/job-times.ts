@@ -13,6 +13,8 @@ export class JobTimes {
   readonly runLeaseS: number = 30;
   /** How long a handler may go on after its signal was aborted, before its run is given up. */
   readonly graceS: number = 10;
+  /** A run in a lane that takes longer gives its place among the runs of this process to another. */
+  readonly slotMs: number = 5_000;
   /** How long Redis may take for one answer before it counts as down. */
   readonly redisTimeoutMs: number = 2_000;
 }

@@ -4,8 +4,8 @@ import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 export type OutboxState = 'due' | 'done' | 'dead';
 
 /**
- * One job to do: written in the transaction that causes it, kept for a day after it is done, and until replayed when
- * dead.
+ * One job to do: written in the transaction that causes it, and kept for a day after it is done. A dead letter is kept
+ * until it is replayed, the same job succeeds, or 30 days are over.
  */
 @Entity('outbox')
 @Index('outbox_due', { synchronize: false })
@@ -14,6 +14,9 @@ export type OutboxState = 'due' | 'done' | 'dead';
 @Index('outbox_newest', ['createdAt', 'id'])
 @Check('outbox_state', `state in ('due', 'done', 'dead')`)
 @Check('outbox_lease', '(lease_until is null) = (leased_by is null)')
+@Index('outbox_waiting', { synchronize: false })
+@Index('outbox_identity', ['job', 'identity'], { where: `state <> 'done'` })
+@Index('outbox_leased', ['lane'], { where: `state = 'due' and leased_by is not null` })
 @Check('outbox_finished', `(finished_at is null) = (state = 'due')`)
 export class OutboxEntry {
   @PrimaryColumn({ type: 'uuid' })
@@ -25,6 +28,18 @@ export class OutboxEntry {
   /** Ids only; its shape is the job's schema. */
   @Column({ type: 'jsonb' })
   data: unknown;
+
+  /** Derived from the data: of one job and identity at most one row waits. */
+  @Column({ type: 'text', default: () => 'gen_random_uuid()' })
+  identity: string;
+
+  /** The lane whose limits the job obeys; empty: none. */
+  @Column({ type: 'text', default: '' })
+  lane: string;
+
+  /** While it is due: no run of it is under way, so that whoever enqueues the same job needs no second row. */
+  @Column({ type: 'boolean', default: true })
+  waiting: boolean;
 
   @Column({ type: 'timestamptz', default: () => 'now()' })
   runAt: Date;

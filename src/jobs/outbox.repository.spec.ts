@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
+import type { Tx } from '../platform/db/database.js';
 import { JobRun } from './job-run.entity.js';
-import { addManyToOutbox, addToOutbox } from './outbox.js';
+import { defineLane } from './lane.js';
+import { addToOutbox } from './outbox.js';
+import type { JobRef } from './queue.js';
 import { PageQuery } from '../platform/http/page.js';
 import { OutboxEntry } from './outbox.entity.js';
-import { OutboxRepository } from './outbox.repository.js';
+import { type ClaimedRun, OutboxRepository } from './outbox.repository.js';
 
 const outbox = new OutboxRepository();
 let test: TestDatabase;
@@ -15,13 +18,17 @@ beforeEach(async () => {
 afterEach(() => test.drop());
 
 const add = (job: string, count: number): Promise<void> =>
-  addManyToOutbox(
+  addToOutbox(
     test.db.single,
     job,
     Array.from({ length: count }, (_, n) => ({ data: { n } })),
   );
-const claimed = async (job: string): Promise<{ ref: { id: string; job: string; attempt: number }; runId: string }> => {
-  const [ref] = await outbox.takeDue(test.db.single, new Map([[job, 1]]), 30);
+/** In a transaction of its own, as the relay does it. */
+const takeAll = (room: ReadonlyMap<string, number>, leaseS: number): Promise<JobRef[]> =>
+  test.db.write((tx) => outbox.takeDue(tx, room, leaseS));
+const take = (job: string, room = 100): Promise<JobRef[]> => takeAll(new Map([[job, room]]), 30);
+const claimed = async (job: string): Promise<ClaimedRun> => {
+  const [ref] = await takeAll(new Map([[job, 1]]), 30);
   if (ref === undefined) throw new Error('Nothing is due.');
   const run = { ref, runId: crypto.randomUUID() };
   await outbox.claim(test.db.single, run, 'here:1', 30);
@@ -33,7 +40,7 @@ const first = PageQuery.parse({});
 describe('the outbox', () => {
   it('keeps data and due time exactly', async () => {
     const runAt = new Date('2031-02-03T04:05:06.789Z');
-    await addToOutbox(test.db.single, 'a', { id: 7, text: `it's "quoted" \\ ü` }, runAt);
+    await addToOutbox(test.db.single, 'a', [{ data: { id: 7, text: `it's "quoted" \\ ü` }, runAt }]);
     const {
       items: [entry],
     } = await outbox.list(test.db.single, first);
@@ -49,40 +56,40 @@ describe('the outbox', () => {
   it('hands each due row to one taker, within the room of its job', async () => {
     await add('a', 5);
     await add('b', 2);
-    await addToOutbox(test.db.single, 'a', {}, new Date('2031-01-01T00:00:00Z'));
+    await addToOutbox(test.db.single, 'a', [{ data: {}, runAt: new Date('2031-01-01T00:00:00Z') }]);
     const room = new Map([
       ['a', 3],
       ['b', 9],
       ['c', 1],
     ]);
-    const batches = await Promise.all([1, 2, 3].map(() => outbox.takeDue(test.db.single, room, 30)));
+    const batches = await Promise.all([1, 2, 3].map(() => takeAll(room, 30)));
     const ids = batches.flat().map((ref) => ref.id);
     expect(new Set(ids).size).toBe(ids.length);
     expect(ids).toHaveLength(7);
     for (const batch of batches) expect(batch.filter((ref) => ref.job === 'a').length).toBeLessThanOrEqual(3);
   });
 
-  it('passes over rows that another transaction is taking', async () => {
+  it('passes over rows that another transaction holds', async () => {
     await add('a', 2);
     await test.db.write(async (tx) => {
-      expect(await outbox.takeDue(tx, new Map([['a', 1]]), 30)).toHaveLength(1);
-      expect(await outbox.takeDue(test.db.single, new Map([['a', 9]]), 30)).toHaveLength(1);
+      await tx.query(`select from outbox where data->>'n' = '0' for update`);
+      expect(await take('a', 9)).toHaveLength(1);
     });
   });
 
   it('gives out a row again when its lease lapses or is released', async () => {
     await add('a', 1);
     const room = new Map([['a', 1]]);
-    const first = await outbox.takeDue(test.db.single, room, 30);
-    expect(await outbox.takeDue(test.db.single, room, 30)).toEqual([]);
+    const first = await takeAll(room, 30);
+    expect(await takeAll(room, 30)).toEqual([]);
     await outbox.release(test.db.single, first);
-    expect(await outbox.takeDue(test.db.single, room, 0)).toEqual(first);
-    expect(await outbox.takeDue(test.db.single, room, 30)).toEqual(first);
+    expect(await takeAll(room, 0)).toEqual(first);
+    expect(await takeAll(room, 30)).toEqual(first);
   });
 
   it('lets one of many claims win', async () => {
     await add('a', 1);
-    const [ref] = await outbox.takeDue(test.db.single, new Map([['a', 1]]), 30);
+    const [ref] = await takeAll(new Map([['a', 1]]), 30);
     if (ref === undefined) throw new Error('Nothing is due.');
     const claims = await Promise.all(
       Array.from({ length: 8 }, () => outbox.claim(test.db.single, { ref, runId: crypto.randomUUID() }, 'here:1', 30)),
@@ -158,19 +165,21 @@ describe('the outbox', () => {
     expect(counts[0]?.overdueS).toBeGreaterThanOrEqual(90);
   });
 
-  it('prunes old done rows and old runs in batches, and never dead letters', async () => {
+  it('prunes old done rows and old runs in batches, and dead letters later', async () => {
     await add('a', 5);
     await add('b', 1);
     for (let n = 0; n < 4; n += 1) await outbox.complete(test.db.single, await claimed('a'));
     await outbox.bury(test.db.single, await claimed('b'), 'x');
     await test.source.query(`update outbox set finished_at = now() - interval '2 hours' where finished_at is not null`);
     await test.source.query(`update job_run set started_at = now() - interval '2 hours' where job = 'b'`);
-    expect(await outbox.prune(test.db.single, 10_800, 10_800, 3)).toBe(0);
-    expect(await outbox.prune(test.db.single, 3_600, 3_600, 3)).toBe(4);
-    expect(await outbox.prune(test.db.single, 3_600, 3_600, 3)).toBe(1);
+    expect(await outbox.prune(test.db.single, { doneS: 10_800, deadS: 10_800, runsS: 10_800 }, 3)).toBe(0);
+    const ages = { doneS: 3_600, deadS: 10_800, runsS: 3_600 };
+    expect(await outbox.prune(test.db.single, ages, 3)).toBe(4);
+    expect(await outbox.prune(test.db.single, ages, 3)).toBe(1);
     const left = await outbox.list(test.db.single, first);
     expect(left.items.map((entry) => entry.state).sort()).toEqual(['dead', 'due']);
     expect(await test.source.getRepository(JobRun).count()).toBe(4);
+    expect(await outbox.prune(test.db.single, { ...ages, deadS: 3_600 }, 3)).toBe(1);
   });
 
   it('finds what is due by an index, however much is done', async () => {
@@ -181,9 +190,155 @@ describe('the outbox', () => {
     await add('a', 3);
     await test.source.query('analyze outbox');
     const plan = await test.source.query<Record<string, string>[]>(
-      `explain select id from outbox where job = 'a' and state = 'due' and greatest(run_at, lease_until) <= now()
+      `explain select id from outbox where job = 'a' and lane = '' and state = 'due' and greatest(run_at, lease_until) <= now()
        order by greatest(run_at, lease_until) limit 10`,
     );
     expect(JSON.stringify(plan)).toContain('outbox_due');
+  });
+});
+
+describe('the identity of a job', () => {
+  const rows = (): Promise<{ state: string; attempts: number; waiting: boolean; early: boolean }[]> =>
+    test.source.query('select state, attempts, waiting, run_at <= now() as early from outbox order by created_at, id');
+  const tomorrow = (): Date => new Date(Date.now() + 86_400_000);
+
+  it('lets the same job wait once, at the earlier time', async () => {
+    await addToOutbox(test.db.single, 'a', [{ data: { x: 1, y: 2 }, runAt: tomorrow() }]);
+    await addToOutbox(test.db.single, 'a', [{ data: { y: 2, x: 1 } }, { data: { x: 1, y: 2 }, runAt: tomorrow() }]);
+    await addToOutbox(test.db.single, 'a', [{ data: { x: 1, y: 2 }, runAt: tomorrow() }]);
+    await addToOutbox(test.db.single, 'b', [{ data: { x: 1, y: 2 } }]);
+    expect(await rows()).toMatchObject([{ early: true }, { early: true }]);
+    expect(await take('a')).toHaveLength(1);
+  });
+
+  it('tells long data apart', async () => {
+    const ids = Array.from({ length: 400 }, (_, n) => n);
+    const data = [ids, [...ids, 400], ids].map((noticeIds) => ({ data: { noticeIds } }));
+    await addToOutbox(test.db.single, 'a', data);
+    expect(await rows()).toHaveLength(2);
+  });
+
+  it('adds a second one while the first runs, and does not run both at once', async () => {
+    await add('a', 1);
+    const run = await claimed('a');
+    await add('a', 1);
+    await add('a', 1);
+    expect(await rows()).toHaveLength(2);
+    expect(await take('a')).toEqual([]);
+    await outbox.complete(test.db.single, run);
+    expect(await take('a')).toHaveLength(1);
+  });
+
+  it('runs the one that failed before the one that was added meanwhile', async () => {
+    await add('a', 1);
+    const run = await claimed('a');
+    await add('a', 1);
+    await outbox.retry(test.db.single, run, 'no', 0);
+    expect((await take('a')).map((ref) => ref.attempt)).toEqual([2]);
+    expect(await take('a')).toEqual([]);
+  });
+
+  it('waits again after a failure, a postponement, a shutdown and a replay', async () => {
+    const endings = [
+      (run: ClaimedRun) => outbox.retry(test.db.single, run, 'no', 0),
+      (run: ClaimedRun) => outbox.postpone(test.db.single, run, 'busy', 0),
+      (run: ClaimedRun) => outbox.handBack(test.db.single, run),
+      async (run: ClaimedRun) => {
+        await outbox.bury(test.db.single, run, 'no');
+        return outbox.replay(test.db.single, run.ref.id);
+      },
+    ];
+    for (const end of endings) {
+      await add('a', 1);
+      expect(await end(await claimed('a'))).toBe(true);
+      await add('a', 1);
+      expect(await rows()).toMatchObject([{ state: 'due', waiting: true }]);
+      await test.source.query('delete from outbox');
+    }
+  });
+
+  it('does not count a postponed run, and says why it was', async () => {
+    await add('a', 1);
+    await outbox.postpone(test.db.single, await claimed('a'), 'busy', 60);
+    expect(await rows()).toMatchObject([{ attempts: 0, early: false }]);
+    expect(await test.source.getRepository(JobRun).find()).toMatchObject([{ outcome: 'postponed', error: 'busy' }]);
+  });
+
+  it('forgets the dead letter of a job that succeeds later', async () => {
+    await add('a', 2);
+    await outbox.bury(test.db.single, await claimed('a'), 'no');
+    await outbox.bury(test.db.single, await claimed('a'), 'no');
+    await add('a', 1);
+    await outbox.complete(test.db.single, await claimed('a'));
+    expect((await rows()).map((row) => row.state).sort()).toEqual(['dead', 'done']);
+  });
+
+  it('holds a job back until every transaction that asked for it has ended', async () => {
+    await addToOutbox(test.db.single, 'a', [{ data: {}, runAt: tomorrow() }]);
+    await test.db.write(async (tx) => {
+      await addToOutbox(tx, 'a', [{ data: {}, runAt: tomorrow() }]);
+      await test.db
+        .write(async (other) => {
+          await other.query(`set local lock_timeout = '50ms'`);
+          await expect(addToOutbox(other, 'a', [{ data: {} }])).rejects.toThrow('lock timeout');
+          await other.query('rollback');
+        })
+        .catch(() => undefined);
+    });
+    expect(await take('a')).toEqual([]);
+  });
+
+  it('lets transactions that add the same jobs in another order wait for each other', async () => {
+    const data = Array.from({ length: 50 }, (_, n) => ({ data: { n } }));
+    const both = [data, [...data].reverse()].flatMap((rows) => [rows, rows, rows]);
+    await Promise.all(both.map((rows) => test.source.transaction((tx) => addToOutbox(tx as Tx, 'a', rows))));
+    expect(await rows()).toHaveLength(50);
+  });
+});
+
+describe('the lanes of jobs', () => {
+  const narrow = defineLane('narrow', { atOnce: 2 });
+  const metered = defineLane('metered', { atOnce: 100, perMinute: 3 });
+  const addTo = (job: string, lane: string, count: number): Promise<void> =>
+    addToOutbox(
+      test.db.single,
+      job,
+      Array.from({ length: count }, (_, n) => ({ data: { lane, n }, lane })),
+    );
+  const lanesOf = (refs: JobRef[]): string[] => refs.map((ref) => ref.lane).sort();
+
+  it('run as many at once as the lane permits, whoever takes them and whatever the job', async () => {
+    await addTo('a', narrow.of(1), 3);
+    await addTo('b', narrow.of(1), 3);
+    const room = new Map([
+      ['a', 9],
+      ['b', 9],
+    ]);
+    const [first = [], second = []] = await Promise.all([takeAll(room, 30), takeAll(room, 30)]);
+    expect([...first, ...second]).toHaveLength(2);
+    const [ref] = [...first, ...second];
+    await outbox.release(test.db.single, ref ? [ref] : []);
+    expect(await takeAll(room, 30)).toHaveLength(1);
+  });
+
+  it('do not hold up one another', async () => {
+    await addTo('a', narrow.of('full'), 500);
+    await addTo('a', narrow.of('other'), 1);
+    await add('a', 1);
+    expect(lanesOf(await take('a', 10))).toEqual(['', 'narrow:full', 'narrow:full', 'narrow:other']);
+    expect(await take('a', 10)).toEqual([]);
+  });
+
+  it('begin so many a minute', async () => {
+    await addTo('a', metered.of(1), 5);
+    await addTo('a', metered.of(2), 1);
+    expect(lanesOf(await take('a'))).toEqual(['metered:1', 'metered:1', 'metered:1', 'metered:2']);
+    expect(await take('a')).toEqual([]);
+    await test.source.query(`update job_lane set minute = minute - interval '1 minute'`);
+    expect(lanesOf(await take('a'))).toEqual(['metered:1', 'metered:1']);
+  });
+
+  it('are declared once', () => {
+    expect(() => defineLane('narrow', { atOnce: 1 })).toThrow('defined twice');
   });
 });

@@ -5,6 +5,7 @@ import { exactly } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import type { OutboxEntry, OutboxState } from './outbox.entity.js';
+import { definedLanes } from './lane.js';
 import type { JobRef } from './queue.js';
 
 /**
@@ -34,7 +35,7 @@ export interface OutboxCount {
 
 const source: ListSource = {
   columns:
-    'id, job, data, run_at as "runAt", attempts, state, last_error as "lastError", ' +
+    'id, job, data, lane, run_at as "runAt", attempts, state, last_error as "lastError", ' +
     'created_at as "createdAt", finished_at as "finishedAt"',
   from: 'outbox',
   sorts: { id: { sql: 'id', type: 'uuid' }, createdAt: { sql: 'created_at', type: 'timestamptz' } },
@@ -45,26 +46,93 @@ const source: ListSource = {
 const seconds = (parameter: string): string => `${parameter}::float8 * interval '1 second'`;
 const due = `state = 'due' and greatest(run_at, lease_until) <= now()`;
 const free = `lease_until = null, leased_by = null`;
+/** For a row that is to run again: it waits, unless the same job has been added meanwhile and waits already. */
+const waitAgain = `waiting = not exists (
+  select from outbox twin
+  where twin.job = outbox.job and twin.identity = outbox.identity and twin.state = 'due' and twin.waiting
+    and twin.id <> outbox.id)`;
+
+/** Of the rows of one job and identity one runs at a time, the one that has begun earlier first. */
+const alone = `not exists (
+  select from outbox twin
+  where twin.job = outbox.job and twin.identity = outbox.identity and twin.state = 'due' and twin.id <> outbox.id
+    and (twin.lease_until > now() or (outbox.waiting and not twin.waiting and twin.run_at <= now())))`;
+
+/** How much of each kind of lane is free, and what is due in it. */
+const pickDue = `
+  with recursive room(job, room) as (select * from unnest($1::text[], $2::int[])),
+  kind(kind, at_once, per_minute) as (select * from unnest($4::text[], $5::int[], $6::int[])),
+  -- Each lane of a job in which something waits, one index probe for each.
+  lane(job, room, lane) as (
+    select job, room, (select min(lane) from outbox where job = room.job and state = 'due') from room
+    union all
+    select job, room, (select min(o.lane) from outbox o where o.job = lane.job and o.state = 'due' and o.lane > lane.lane)
+    from lane where lane is not null),
+  leased(lane, count) as (
+    select lane, count(*) from outbox
+    where state = 'due' and leased_by is not null and lease_until > now() and lane <> '' group by lane),
+  free(job, lane, room, free) as (
+    select lane.job, lane.lane, lane.room, least(
+        kind.at_once - coalesce(leased.count, 0),
+        kind.per_minute - coalesce(case when minute = date_trunc('minute', now()) then begun end, 0))
+    from lane
+    left join kind on kind.kind = split_part(lane.lane, ':', 1)
+    left join leased on leased.lane = lane.lane
+    left join job_lane on job_lane.lane = lane.lane
+    where lane.lane is not null),
+  candidate as (
+    select free.*, found.id, found.due from free
+    cross join lateral (
+      select id, greatest(run_at, lease_until) as due from outbox
+      where job = free.job and lane = free.lane and ${due} and ${alone}
+      order by greatest(run_at, lease_until) limit greatest(0, least(free.room, free.free))
+      for update skip locked) found),
+  -- Jobs of several names may share a lane.
+  in_lane as (select *, row_number() over (partition by lane order by due) as place from candidate),
+  in_job as (
+    select *, row_number() over (partition by job order by due) as turn from in_lane where free is null or place <= free),
+  picked as (select id from in_job where turn <= room)`;
 
 /** Every query on `outbox` and `job_run`. All times are the database's. */
 @Injectable()
 export class OutboxRepository {
+  /** Whether a row of one of these jobs is due. Needs no lock, and tells nothing of lanes that are full. */
+  async hasDue(tx: Tx, jobs: readonly string[]): Promise<boolean> {
+    const [found] = await tx.query<{ due: boolean }[]>(
+      `select exists (select from unnest($1::text[]) as name
+         cross join lateral (select from outbox where job = name and ${due} limit 1) o) as due`,
+      [jobs],
+    );
+    return found?.due === true;
+  }
+
   /**
-   * Leases due rows to the queue, oldest first, for each job at most as many as `room` says. Rows that others are
-   * taking are passed over.
+   * Leases due rows to the queue, oldest first, for each job at most as many as `room` says, and for each lane what its
+   * limits leave. Only one process does it at a time, since each must see what the others have taken.
    */
   async takeDue(tx: Tx, room: ReadonlyMap<string, number>, leaseS: number): Promise<JobRef[]> {
+    await tx.query(`select pg_advisory_xact_lock(hashtextextended('outbox', 0))`);
+    const kinds = definedLanes();
     return tx.query<JobRef[]>(
-      `with picked as (
-         select o.id from unnest($1::text[], $2::int[]) as lane(job, room)
-         cross join lateral (
-           select id from outbox where job = lane.job and ${due}
-           order by greatest(run_at, lease_until) limit lane.room for update skip locked) o),
+      `${pickDue},
        taken as (
          update outbox set lease_until = now() + ${seconds('$3')}, leased_by = 'queue'
-         where id in (select id from picked) returning id, job, attempts, run_at)
-       select id, job, attempts + 1 as attempt from taken order by run_at`,
-      [[...room.keys()], [...room.values()], leaseS],
+         where id in (select id from picked) returning id, job, lane, attempts, run_at),
+       counted as (
+         insert into job_lane (lane, minute, begun)
+         select lane, date_trunc('minute', now()), count(*) from taken
+         join kind on kind = split_part(lane, ':', 1) and per_minute is not null group by lane
+         on conflict (lane) do update set minute = excluded.minute,
+           begun = excluded.begun + case when job_lane.minute = excluded.minute then job_lane.begun else 0 end)
+       select id, job, lane, attempts + 1 as attempt from taken order by run_at`,
+      [
+        [...room.keys()],
+        [...room.values()],
+        leaseS,
+        kinds.map(({ kind }) => kind),
+        kinds.map(({ limits }) => limits.atOnce),
+        kinds.map(({ limits }) => limits.perMinute ?? null),
+      ],
     );
   }
 
@@ -77,7 +145,8 @@ export class OutboxRepository {
   async claim(tx: Tx, run: ClaimedRun, worker: string, leaseS: number): Promise<{ data: unknown } | undefined> {
     const [claimed] = await tx.query<{ data: unknown }[]>(
       `with claimed as (
-         update outbox set attempts = attempts + 1, lease_until = now() + ${seconds('$4')}, leased_by = $3::text
+         update outbox set attempts = attempts + 1, lease_until = now() + ${seconds('$4')}, leased_by = $3::text,
+           waiting = false
          where id = $1 and attempts = $2 - 1 and state = 'due'
            and (lease_until is null or lease_until <= now() or leased_by = 'queue')
          returning id, job, data, attempts),
@@ -105,7 +174,10 @@ export class OutboxRepository {
     return new Set(held.map((row) => row.runId));
   }
 
-  /** Records success; like the three below it returns false, and changes no outbox row, when the run had lost it. */
+  /**
+   * Records success, and forgets dead letters of the same job; like those below it returns false, and changes no outbox
+   * row, when the run had lost it.
+   */
   async complete(tx: Tx, run: ClaimedRun): Promise<boolean> {
     return this.settle(tx, run, `state = 'done', finished_at = now(), last_error = null`, 'ok', null);
   }
@@ -113,7 +185,13 @@ export class OutboxRepository {
   /** Records a failure; due again after `backoffS`, doubled with every attempt so far, give or take a fifth. */
   async retry(tx: Tx, run: ClaimedRun, error: string, backoffS: number): Promise<boolean> {
     const wait = seconds(`(${Number(backoffS)} * power(2, attempts - 1) * (0.8 + 0.4 * random()))`);
-    return this.settle(tx, run, `run_at = now() + ${wait}, last_error = $4`, 'failed', error);
+    return this.settle(tx, run, `run_at = now() + ${wait}, last_error = $4, ${waitAgain}`, 'failed', error);
+  }
+
+  /** Ends a run that could not begin its work: it does not count, and the next is due after `afterS`. */
+  async postpone(tx: Tx, run: ClaimedRun, reason: string, afterS: number): Promise<boolean> {
+    const later = `attempts = attempts - 1, run_at = now() + ${seconds(String(Number(afterS)))}, ${waitAgain}`;
+    return this.settle(tx, run, later, 'postponed', reason);
   }
 
   /** Records the last failure: the row is a dead letter. */
@@ -129,7 +207,7 @@ export class OutboxRepository {
     return this.settle(
       tx,
       run,
-      `attempts = attempts - 1, run_at = now() + interval '1 second'`,
+      `attempts = attempts - 1, run_at = now() + interval '1 second', ${waitAgain}`,
       'lost',
       'Handed back at shutdown.',
     );
@@ -142,7 +220,7 @@ export class OutboxRepository {
   async buryUnclaimed(tx: Tx, ref: JobRef, error: string): Promise<void> {
     await tx.query(
       `with buried as (
-         update outbox set state = 'dead', finished_at = now(), last_error = $3, ${free}
+         update outbox set state = 'dead', waiting = false, finished_at = now(), last_error = $3, ${free}
          where id = $1 and attempts = $2 - 1 and state = 'due' and (leased_by is null or leased_by = 'queue')
          returning id)
        update job_run set outcome = 'lost', finished_at = now(), error = $3
@@ -163,7 +241,7 @@ export class OutboxRepository {
   async replay(tx: Tx, id: string): Promise<boolean> {
     const replayed = await tx.query<unknown[]>(
       `with replayed as (
-         update outbox set state = 'due', attempts = 0, run_at = now(), finished_at = null
+         update outbox set state = 'due', attempts = 0, run_at = now(), finished_at = null, ${waitAgain}
            where id = $1 and state = 'dead' returning id)
        select id from replayed`,
       [id],
@@ -182,18 +260,23 @@ export class OutboxRepository {
   }
 
   /**
-   * Deletes up to `limit` rows of jobs done and of runs begun longer ago than these ages; returns how many are gone.
+   * Deletes up to `limit` each of the jobs done, the dead letters and the runs that are older than these ages in
+   * seconds; returns how many are gone.
    */
-  async prune(tx: Tx, doneAfterS: number, runsAfterS: number, limit: number): Promise<number> {
+  async prune(tx: Tx, ages: { doneS: number; deadS: number; runsS: number }, limit: number): Promise<number> {
     const [pruned] = await tx.query<{ count: number }[]>(
       `with old_jobs as (
          delete from outbox where id in (
-           select id from outbox where state = 'done' and finished_at < now() - ${seconds('$1')} limit $3) returning 1),
+           select id from outbox where state = 'done' and finished_at < now() - ${seconds('$1')} limit $4) returning 1),
+       old_letters as (
+         delete from outbox where id in (
+           select id from outbox where state = 'dead' and finished_at < now() - ${seconds('$2')} limit $4) returning 1),
        old_runs as (
          delete from job_run where id in (
-           select id from job_run where started_at < now() - ${seconds('$2')} limit $3) returning 1)
-       select (select count(*) from old_jobs)::int + (select count(*) from old_runs)::int as count`,
-      [doneAfterS, runsAfterS, limit],
+           select id from job_run where started_at < now() - ${seconds('$3')} limit $4) returning 1)
+       select (select count(*) from old_jobs)::int + (select count(*) from old_letters)::int
+         + (select count(*) from old_runs)::int as count`,
+      [ages.doneS, ages.deadS, ages.runsS, limit],
     );
     return pruned?.count ?? 0;
   }
@@ -202,11 +285,14 @@ export class OutboxRepository {
     tx: Tx,
     run: ClaimedRun,
     change: string,
-    outcome: 'ok' | 'failed' | 'lost',
+    outcome: 'ok' | 'failed' | 'lost' | 'postponed',
     error: string | null,
   ): Promise<boolean> {
     const [settled] = await tx.query<{ held: boolean }[]>(
-      `with moved as (update outbox set ${change}, ${free} where id = $1 and leased_by = $2::text returning id),
+      `with moved as (
+         update outbox set ${change}, ${free} where id = $1 and leased_by = $2::text returning id, job, identity),
+       obsolete as (
+         delete from outbox where $3 = 'ok' and state = 'dead' and (job, identity) in (select job, identity from moved)),
        closed as (
          update job_run set finished_at = now(), error = $4::text,
            outcome = case when exists (select from moved) then $3 else 'lost' end

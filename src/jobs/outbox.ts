@@ -1,23 +1,51 @@
+import { createHash } from 'node:crypto';
 import type { Tx } from '../platform/db/database.js';
 
-/** One job of a bulk write; without `runAt` it is due at once. */
-export interface OutboxRow {
-  data: unknown;
-  runAt?: Date;
+/** When and in which lane a job runs. */
+export interface JobTiming {
+  /** Not before this; absent: at once. */
+  runAt?: Date | undefined;
+  /** The name of its lane, from `LaneKind.of`; absent: the job waits for nobody. */
+  lane?: string | undefined;
 }
 
-/** Writes one job in the caller's transaction. Use `Job.enqueue`, which knows the type of the data. */
-export async function addToOutbox(tx: Tx, job: string, data: unknown, runAt?: Date): Promise<void> {
-  await addManyToOutbox(tx, job, [{ data, runAt }]);
+/** One job to be written. */
+export interface OutboxRow extends JobTiming {
+  data: object;
 }
 
-/** Writes many jobs of one kind in one statement. */
-export async function addManyToOutbox(tx: Tx, job: string, rows: readonly OutboxRow[]): Promise<void> {
+const longestIdentity = 100;
+
+/**
+ * Writes jobs of one name in the caller's transaction. Use `Job.enqueue`, which knows the type of the data. A job that
+ * waits already with the same data is not added again; it runs at the earlier of the two times, and not before this
+ * transaction has ended.
+ */
+export async function addToOutbox(tx: Tx, job: string, rows: readonly OutboxRow[]): Promise<void> {
   if (rows.length === 0) return;
+  const byIdentity = new Map<string, OutboxRow & { identity: string }>();
+  for (const row of rows) {
+    const identity = identityOf(row.data);
+    const twin = byIdentity.get(identity);
+    if (twin === undefined || (twin.runAt !== undefined && !(row.runAt && row.runAt >= twin.runAt)))
+      byIdentity.set(identity, { ...row, identity });
+  }
+  // Sorted, so that two transactions that add the same jobs wait for each other and do not deadlock.
+  const sorted = [...byIdentity.values()].sort((a, b) => (a.identity < b.identity ? -1 : 1));
+  // The update changes nothing when the waiting job is due earlier, but it locks the row: the job cannot begin before
+  // this transaction has committed what it is about.
   await tx.query(
-    `insert into outbox (id, job, data, run_at)
-     select gen_random_uuid(), $1, row.data, coalesce(row."runAt", now())
-     from jsonb_to_recordset($2::jsonb) as row(data jsonb, "runAt" timestamptz)`,
-    [job, JSON.stringify(rows)],
+    `insert into outbox (id, job, data, identity, lane, run_at)
+     select gen_random_uuid(), $1, row.data, row.identity, coalesce(row.lane, ''), coalesce(row."runAt", now())
+     from jsonb_to_recordset($2::jsonb) as row(data jsonb, identity text, lane text, "runAt" timestamptz)
+     on conflict (job, identity) where state = 'due' and waiting
+     do update set run_at = least(outbox.run_at, excluded.run_at)`,
+    [job, JSON.stringify(sorted)],
   );
+}
+
+/** The same for the same data, whatever the order of its members. */
+function identityOf(data: object): string {
+  const text = JSON.stringify(Object.entries(data).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return text.length <= longestIdentity ? text : createHash('sha256').update(text).digest('hex');
 }

@@ -4,11 +4,10 @@ import { OutboxRepository } from './outbox.repository.js';
 import { Periodic } from './periodic.js';
 
 const hourS = 3_600;
-const keepDoneS = 24 * hourS;
-const keepRunsS = 7 * 24 * hourS;
+const ages = { doneS: 24 * hourS, deadS: 30 * 24 * hourS, runsS: 7 * 24 * hourS };
 const batch = 1_000;
 
-/** Hourly: forgets jobs done more than a day ago and runs of more than a week ago. Dead letters stay. */
+/** Hourly: forgets jobs done more than a day ago, dead letters after 30 days, and runs of more than a week ago. */
 @Injectable()
 export class Pruning implements OnModuleInit {
   constructor(
@@ -25,7 +24,7 @@ export class Pruning implements OnModuleInit {
   async prune(signal: AbortSignal): Promise<void> {
     let pruned = batch;
     while (pruned >= batch && !signal.aborted) {
-      pruned = await this.outbox.prune(this.db.single, keepDoneS, keepRunsS, batch);
+      pruned = await this.outbox.prune(this.db.single, ages, batch);
     }
   }
 }

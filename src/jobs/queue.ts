@@ -6,11 +6,16 @@ import type { JobTimes } from './job-times.js';
 export interface JobRef {
   readonly id: string;
   readonly job: string;
+  /** Empty when it has none. */
+  readonly lane: string;
   /** 1 for the first run. A ref whose row has moved on is stale, and its claim fails. */
   readonly attempt: number;
 }
 
-/** Runs one ref to its end and records the outcome; rejects only when nothing could be recorded. */
+/**
+ * Runs one ref and records the outcome; rejects only when nothing could be recorded. Resolves when the run has ended,
+ * or earlier when it gives its place up: a slow run in a lane is bounded by the lane alone.
+ */
 export type RunRef = (ref: JobRef) => Promise<void>;
 
 /** Owns "now": which process runs a due row. May forget or repeat a ref; the outbox does not. */

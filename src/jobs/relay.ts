@@ -57,7 +57,7 @@ export class Relay {
     try {
       const room = await this.queue.room();
       const wanted = new Map([...room].filter(([, free]) => free > 0));
-      const refs = wanted.size === 0 ? [] : await this.outbox.takeDue(this.db.single, wanted, this.times.handedLeaseS);
+      const refs = await this.take(wanted);
       if (refs.length > 0) await this.hand(refs);
       if (this.failures > 0) this.log.log('Due jobs are handed out again.');
       this.failures = 0;
@@ -68,6 +68,11 @@ export class Relay {
       this.failures += 1;
       return false;
     }
+  }
+
+  private async take(wanted: ReadonlyMap<string, number>): Promise<JobRef[]> {
+    if (!(await this.outbox.hasDue(this.db.single, [...wanted.keys()]))) return [];
+    return this.db.write((tx) => this.outbox.takeDue(tx, wanted, this.times.handedLeaseS));
   }
 
   private async hand(refs: JobRef[]): Promise<void> {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { Database } from '../platform/db/database.js';
 import type { Job, JobContext } from './define-job.js';
@@ -8,6 +9,7 @@ import { settledOrGivenUp } from './given-up.js';
 import { Interruption } from './interruption.js';
 import { JobTimes } from './job-times.js';
 import { type ClaimedRun, OutboxRepository } from './outbox.repository.js';
+import { Postponed } from './postponed.js';
 import type { JobRef } from './queue.js';
 
 /** Does the work of one job. Must bear being run again: lock, check whether it is still to be done, act, record. */
@@ -51,8 +53,11 @@ export class Runs {
     clearInterval(this.heartbeat);
   }
 
-  /** Makes one run and records how it ended. Rejects only when the database does not answer; the lease then lapses. */
-  async run<T>(ref: JobRef, job: Job<T>, handler: JobHandler<T>): Promise<void> {
+  /**
+   * Makes one run and records how it ended. Rejects only when the database does not answer; the lease then lapses.
+   * Resolves early for a run in a lane that takes longer than `slotMs`.
+   */
+  async run<T extends object>(ref: JobRef, job: Job<T>, handler: JobHandler<T>): Promise<void> {
     if (this.stopping) return this.outbox.release(this.db.single, [ref]);
     if (ref.attempt > job.policy.attempts + sparedRuns) {
       return this.outbox.buryUnclaimed(this.db.single, ref, 'The worker died during this run and those before it.');
@@ -60,10 +65,21 @@ export class Runs {
     const run: Run = { ref, runId: randomUUID(), abort: new AbortController() };
     const made = this.make(run, job, handler).finally(() => this.active.delete(run));
     this.active.set(run, made);
-    return made;
+    return ref.lane ? this.whileInSlot(ref, made) : made;
   }
 
-  private async make<T>(run: Run, job: Job<T>, handler: JobHandler<T>): Promise<void> {
+  /** Resolves when the run has ended, or has kept its place from others for `slotMs`; it then goes on without it. */
+  private async whileInSlot(ref: JobRef, made: Promise<void>): Promise<void> {
+    const slot = new AbortController();
+    const over = sleep(this.times.slotMs, true, { signal: slot.signal }).catch(() => false);
+    const ended = made.then(() => false).finally(() => slot.abort());
+    if (!(await Promise.race([ended, over]))) return ended.then(() => undefined);
+    ended.catch((error: unknown) =>
+      this.log.error(`Run ${ref.attempt} of ${ref.job} ${ref.id} is not recorded.`, error),
+    );
+  }
+
+  private async make<T extends object>(run: Run, job: Job<T>, handler: JobHandler<T>): Promise<void> {
     const beganAtMs = performance.now();
     const claimed = await this.outbox.claim(this.db.single, run, this.worker, this.times.runLeaseS);
     if (claimed === undefined) return;
@@ -98,12 +114,15 @@ export class Runs {
     }
   }
 
-  private async record<T>(run: Run, job: Job<T>, result: PromiseSettledResult<void>): Promise<void> {
+  private async record<T extends object>(run: Run, job: Job<T>, result: PromiseSettledResult<void>): Promise<void> {
     const tx = this.db.single;
     if (result.status === 'fulfilled') return this.warnIfLost(run, await this.outbox.complete(tx, run));
     const failure: unknown = result.reason;
     if (failure instanceof Interruption && failure.by === 'shutdown') {
       return this.warnIfLost(run, await this.outbox.handBack(tx, run));
+    }
+    if (failure instanceof Postponed) {
+      return this.warnIfLost(run, await this.outbox.postpone(tx, run, failure.message, failure.afterS));
     }
     this.log.warn(`Run ${run.ref.attempt} of ${job.name} ${run.ref.id} failed.`, failure);
     if (run.ref.attempt >= job.policy.attempts) return this.bury(run, errorText(failure));

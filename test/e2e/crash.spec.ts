@@ -210,7 +210,7 @@ describe('a program that is killed at any moment', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('loses no certificate, issues none twice, and makes every delivery in the end', { timeout: 120_000 }, async () => {
+  it('loses no certificate, issues none twice, and makes every delivery in the end', { timeout: 240_000 }, async () => {
     database = await createTestDatabase();
     const { source } = database;
     const query = <T>(sql: string): Promise<T[]> => source.query<T[]>(sql);
@@ -242,7 +242,7 @@ describe('a program that is killed at any moment', () => {
     await ordeal.end();
   });
 
-  it('takes its own database down and up again with it', { timeout: 120_000 }, async () => {
+  it('takes its own database down and up again with it', { timeout: 240_000 }, async () => {
     ordeal = new Ordeal({ DATA_DIR: dataDir, ADMIN_PASSWORD: adminPassword }, random, folder);
     await ordeal.setUp();
     for (let round = 1; round <= 2; round += 1) await ordeal.round(8);

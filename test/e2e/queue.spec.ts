@@ -5,11 +5,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { JobRun } from '../../src/jobs/job-run.entity.js';
-import { addManyToOutbox, addToOutbox } from '../../src/jobs/outbox.js';
+import { addToOutbox } from '../../src/jobs/outbox.js';
+import { Postponed } from '../../src/jobs/postponed.js';
 import { OutboxEntry } from '../../src/jobs/outbox.entity.js';
 import { OutboxRepository } from '../../src/jobs/outbox.repository.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { hasty, narrow, startWorker, type TestWorker, type TestWorkerOptions, work } from '../support/job-worker.js';
+import {
+  hanging,
+  hasty,
+  narrow,
+  startWorker,
+  type TestWorker,
+  type TestWorkerOptions,
+  work,
+} from '../support/job-worker.js';
 import { redisIsInstalled, startTestRedis, type TestRedis } from '../support/redis.js';
 
 type Handlers = Parameters<typeof startWorker>[1];
@@ -58,10 +67,11 @@ for (const engine of ['embedded', 'bull'])
       workers.push(started);
       return started;
     }
-    const enqueue = (n: number, runAt?: Date): Promise<void> => test.db.write((tx) => work.enqueue(tx, { n }, runAt));
+    const enqueue = (n: number, runAt?: Date): Promise<void> =>
+      test.db.write((tx) => work.enqueue(tx, { n }, { runAt }));
     const enqueueMany = (job: string, count: number): Promise<void> =>
       test.db.write((tx) =>
-        addManyToOutbox(
+        addToOutbox(
           tx,
           job,
           numbers(count).map((n) => ({ data: { n } })),
@@ -159,7 +169,7 @@ for (const engine of ['embedded', 'bull'])
     it('buries data that does not match the job, without running it', async () => {
       const ran: number[] = [];
       await worker({ work: (n) => void ran.push(n) });
-      await test.db.write((tx) => addToOutbox(tx, 'test.work', { n: 'secret-7f3a' }));
+      await test.db.write((tx) => addToOutbox(tx, 'test.work', [{ data: { n: 'secret-7f3a' } }]));
       await inState('dead');
       expect(ran).toEqual([]);
       const { attempts, lastError } = await only();
@@ -240,6 +250,44 @@ for (const engine of ['embedded', 'bull'])
       await enqueue(1);
       await allDone();
       expect(most).toBe(2);
+    });
+
+    it('lets a lane that hangs hold up neither the job nor other lanes', async () => {
+      const hung = gate();
+      const ran: number[] = [];
+      await worker(
+        {
+          narrow: async (n) => {
+            ran.push(n);
+            if (n < 5) await hung.opened;
+          },
+        },
+        { slotMs: 50 },
+      );
+      await test.db.write((tx) =>
+        narrow.enqueueMany(
+          tx,
+          numbers(7).map((n) => ({ data: { n }, lane: hanging.of(n < 5 ? 'a' : n) })),
+        ),
+      );
+      await vi.waitFor(() => expect(ran).toHaveLength(4), patient);
+      expect(ran.filter((n) => n < 5)).toHaveLength(2);
+      hung.open();
+      await allDone();
+    });
+
+    it('runs a postponed job again without counting the run', async () => {
+      const attempts: number[] = [];
+      await worker({
+        work: (_, { attempt }) => {
+          attempts.push(attempt);
+          if (attempts.length < 5) throw new Postponed('Somebody else is at it.', 0.01);
+        },
+      });
+      await enqueue(1);
+      await allDone();
+      expect(attempts).toEqual([1, 1, 1, 1, 1]);
+      expect((await runs()).map((run) => run.outcome)).toEqual([...numbers(4).map(() => 'postponed'), 'ok']);
     });
 
     it('aborts a run that takes too long, and gives up one that does not listen', async () => {
@@ -380,7 +428,7 @@ describe.skipIf(!haveRedis)('the queue when Redis fails', () => {
   }
   const enqueueMany = (count: number): Promise<void> =>
     test.db.write((tx) =>
-      addManyToOutbox(
+      addToOutbox(
         tx,
         narrow.name,
         numbers(count).map((n) => ({ data: { n } })),

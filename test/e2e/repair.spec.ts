@@ -283,16 +283,12 @@ describe('a delivery that is under way', () => {
     await underWay(before + 1);
     const { id } = await deliveryOf(certificate);
     await Promise.all([1, 2, 3].map(() => program.ok('POST', `/deliveries/${id}/retry`)));
-    await eventually(
-      async () =>
-        (
-          await program.database.source.query<unknown[]>(
-            `select from outbox where job = 'certificate.deploy' and (data->>'deliveryId')::int = $1
-              and state = 'done'`,
-            [id],
-          )
-        ).length >= 3,
+    const jobs = await program.database.source.query<{ running: boolean }[]>(
+      `select leased_by is not null as running from outbox
+       where job = 'certificate.deploy' and data = $1 and state = 'due' order by created_at`,
+      [{ deliveryId: id }],
     );
+    expect(jobs).toEqual([{ running: true }, { running: false }]);
     expect((await gate.marks()).filter((mark) => mark === 'begin')).toHaveLength(before + 1);
     await gate.open();
     await eventually(async () => (await deliveryOf(certificate))['state'] === 'delivered');

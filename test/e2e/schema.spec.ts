@@ -13,6 +13,7 @@ const pair = 'nothing but two ids, read and written in sets by the repository of
 const withoutEntity: Record<string, string> = {
   migration: 'kept by TypeORM itself',
   key_holder: 'written and read by one statement each',
+  job_lane: 'counted by the statement that takes jobs',
   lease: 'taken and given back by one statement each',
   periodic_task: 'started and finished by one statement each',
   domain_policy: 'one row, a version that is raised by one statement',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Config } from '../../src/platform/config.js';
 import type { Database } from '../../src/platform/db/database.js';
 import { defineJob, type JobContext } from '../../src/jobs/define-job.js';
+import { defineLane } from '../../src/jobs/lane.js';
 import { Jobs } from '../../src/jobs/job-runner.js';
 import { JobTimes } from '../../src/jobs/job-times.js';
 import { OutboxRepository } from '../../src/jobs/outbox.repository.js';
@@ -15,6 +16,8 @@ const data = z.strictObject({ n: z.number() });
 export const work = defineJob('test.work', data, { attempts: 3, backoffS: 0.1, timeoutS: 20, concurrency: 4 });
 /** Two at once. */
 export const narrow = defineJob('test.narrow', data, { concurrency: 2, timeoutS: 20 });
+/** Two at once in one lane. */
+export const hanging = defineLane('hanging', { atOnce: 2 });
 /** One try of a fifth of a second. */
 export const hasty = defineJob('test.hasty', data, { attempts: 1, timeoutS: 0.2 });
 

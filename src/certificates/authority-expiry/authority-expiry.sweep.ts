@@ -1,5 +1,4 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import { addManyToOutbox } from '../../jobs/outbox.js';
 import { Periodic } from '../../jobs/periodic.js';
 import { leadMs } from '../../notifications/lead.js';
 import { Clock } from '../../platform/clock.js';
@@ -48,9 +47,8 @@ export class AuthorityExpirySweep implements OnModuleInit {
       now,
     );
     const due = await this.notices.takeDue(tx, now, new Date(now.getTime() + againMs));
-    await addManyToOutbox(
+    await warnOfAuthority.enqueueMany(
       tx,
-      warnOfAuthority.name,
       due.map((notice) => ({ data: { ...notice, notAfter: notice.notAfter.toISOString() } })),
     );
   }

@@ -42,6 +42,12 @@ const line = `
 /** How long a planned delivery waits before the sweep takes care of it, should its job be lost. */
 const safetyNetMs = 60_000;
 
+/** A delivery and where it is bound for. */
+export interface Bound {
+  id: number;
+  destinationId: number;
+}
+
 /** Every query on deliveries. Locks are taken on the certificate first, then on its deliveries. */
 @Injectable()
 export class DeliveryRepository {
@@ -164,14 +170,23 @@ export class DeliveryRepository {
   }
 
   /** Ids that are due, at most 200; they come up again at `again` should their job be lost. */
-  async takeDue(tx: Tx, now: Date, again: Date): Promise<number[]> {
-    const rows: [{ id: number }[], number] = await tx.query(
+  async takeDue(tx: Tx, now: Date, again: Date): Promise<Bound[]> {
+    const rows: [Bound[], number] = await tx.query(
       `update delivery set next_attempt_at = $2 where id in (
          select id from delivery where next_attempt_at <= $1 order by next_attempt_at limit 200 for update skip locked)
-           returning id`,
+           returning id, destination_id as "destinationId"`,
       [now, again],
     );
-    return rows[0].map((row) => row.id);
+    return rows[0];
+  }
+
+  /** Where these deliveries are bound for. */
+  async boundOf(tx: Tx, ids: readonly number[]): Promise<Bound[]> {
+    if (ids.length === 0) return [];
+    return tx.query<Bound[]>(
+      'select id, destination_id as "destinationId" from delivery where id = any($1) order by id',
+      [ids],
+    );
   }
 
   /** Deliveries that have failed so far; the first twenty, for people. */

@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { Audit, type AuditActor } from '../../audit/audit.js';
-import { addManyToOutbox } from '../../jobs/outbox.js';
 import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
@@ -8,7 +7,7 @@ import { Problem } from '../../platform/http/problem.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Notices } from '../notify/notices.js';
-import { deployCertificate } from './deploy.jobs.js';
+import { enqueueDeliveries } from './deploy.jobs.js';
 import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
 
@@ -66,11 +65,7 @@ export class Deploying {
   }
 
   async start(tx: Tx, deliveryIds: readonly number[]): Promise<void> {
-    await addManyToOutbox(
-      tx,
-      deployCertificate.name,
-      deliveryIds.map((deliveryId) => ({ data: { deliveryId } })),
-    );
+    await enqueueDeliveries(tx, await this.deliveries.boundOf(tx, deliveryIds));
   }
 
   /**

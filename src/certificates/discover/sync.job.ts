@@ -2,8 +2,8 @@ import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Leases } from '../../jobs/lease.js';
+import { Postponed } from '../../jobs/postponed.js';
 import type { Found } from '../../plugin-api/found.js';
-import { PluginError } from '../../plugin-api/errors.js';
 import type { Source } from '../../sources/source.entity.js';
 import { Sources } from '../../sources/sources.js';
 import { syncSource } from '../../sources/sources.jobs.js';
@@ -39,7 +39,7 @@ export class SyncJob implements OnModuleInit {
     const free = await this.leases.withLease(leaseName(source.id), leaseS, (lost) =>
       this.sync(syncId, source, AbortSignal.any([signal, lost])),
     );
-    if (!free) throw new PluginError('unavailable', `Somebody else is at the source ${source.label}.`);
+    if (!free) throw new Postponed(`The source ${source.label} is being read or cleaned already.`, leaseS);
   }
 
   private async sync(syncId: number, source: Source, signal: AbortSignal): Promise<void> {

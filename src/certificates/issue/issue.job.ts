@@ -3,6 +3,7 @@ import { Authorities, type SignOutcome } from '../../authorities/authorities.js'
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Leases } from '../../jobs/lease.js';
+import { Postponed } from '../../jobs/postponed.js';
 import { parseCsr } from '../../pki/csr.js';
 import type { Certificate } from '../certificate.entity.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
@@ -37,7 +38,10 @@ export class IssueJob implements OnModuleInit {
    * forgotten.
    */
   private async run(id: number, { signal }: JobContext): Promise<void> {
-    await this.leases.withLease(`issue:${id}`, leaseS, (lost) => this.attempt(id, AbortSignal.any([signal, lost])));
+    const free = await this.leases.withLease(`issue:${id}`, leaseS, (lost) =>
+      this.attempt(id, AbortSignal.any([signal, lost])),
+    );
+    if (!free) throw new Postponed(`Certificate ${id} is being ordered by another process.`, leaseS);
   }
 
   private async attempt(id: number, signal: AbortSignal): Promise<void> {

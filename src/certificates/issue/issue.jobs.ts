@@ -1,8 +1,28 @@
 import { z } from 'zod';
 import { defineJob } from '../../jobs/define-job.js';
+import { defineLane } from '../../jobs/lane.js';
+import type { Tx } from '../../platform/db/database.js';
+
+/** What one authority is asked: a CA that hangs holds up no other. */
+const authorityLane = defineLane('authority', { atOnce: 8 });
 
 /** Asks an issuer outside the process to sign, or for an order that it took earlier. */
 export const issueCertificate = defineJob('certificate.issue', z.strictObject({ certificateId: z.int() }), {
   attempts: 3,
   timeoutS: 120,
+  concurrency: 16,
 });
+
+/** Has the issuers of these certificates asked after the commit, each in the lane of its authority. */
+export async function enqueueOrders(
+  tx: Tx,
+  certificates: readonly { id: number; authorityId: number | null }[],
+): Promise<void> {
+  await issueCertificate.enqueueMany(
+    tx,
+    certificates.map(({ id, authorityId }) => ({
+      data: { certificateId: id },
+      lane: authorityLane.of(authorityId ?? 0),
+    })),
+  );
+}

@@ -9,7 +9,7 @@ import type { NewRow } from '../certificate.repository.js';
 import { issuedFacts } from '../issued-facts.js';
 import type { TermsWithoutDates } from '../terms.js';
 import { CertificateStore, type Storable, type Stored } from './certificate-store.js';
-import { issueCertificate } from './issue.jobs.js';
+import { enqueueOrders } from './issue.jobs.js';
 import { baseName, type Custody, provisionalName, rowBeforeIssue, type Subject } from './new-row.js';
 import type { Validity } from './validity.js';
 
@@ -115,7 +115,7 @@ export class Issuing {
     };
     const stored = await this.certificates.store(storable(row, blueprint, authority, occasion), async (tx, id) => {
       await occasion.consequences?.(tx, id, false);
-      await issueCertificate.enqueue(tx, { certificateId: id });
+      await enqueueOrders(tx, [{ id, authorityId: authority.authority.id }]);
     });
     return { ...stored, row };
   }

@@ -1,6 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Periodic } from '../../jobs/periodic.js';
-import { addManyToOutbox } from '../../jobs/outbox.js';
 import { leadMs } from '../../notifications/lead.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
@@ -38,19 +37,20 @@ export class ExpirySweep implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.periodic.everyTick('expiry-notices', this.config.sweepIntervalS, () => this.run());
+    this.periodic.everyTick('expiry-notices', this.config.sweepIntervalS, (signal) => this.run(signal));
   }
 
-  /** One look; repeated at once while there is more than one batch. */
-  async run(): Promise<void> {
-    while ((await this.db.write((tx) => this.warn(tx))) === 200);
-    while ((await this.db.write((tx) => this.resend(tx))) === 200);
+  /** One look; repeated at once while there is more than one batch and nobody stops it. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && (await this.db.write((tx) => this.warn(tx))) === 200);
+    while (!signal.aborted && (await this.db.write((tx) => this.resend(tx))) === 200);
   }
 
   private async warn(tx: Tx): Promise<number> {
     const { due, notices, watches, coverage } = this.repositories;
     const now = this.clock.now();
-    const ids = await due.takeDue(tx, 'nextNoticeAt', now, new Date(now.getTime() + againMs));
+    const taken = await due.takeDue(tx, 'nextNoticeAt', now, new Date(now.getTime() + againMs));
+    const ids = taken.map(({ id }) => id);
     if (ids.length === 0) return 0;
     // One may have come to a notification just as that was switched off.
     const watched = await coverage.covered(tx, await watches.of(tx, ids));
@@ -92,9 +92,8 @@ export class ExpirySweep implements OnModuleInit {
       const key = ways.get(`${notice.certificateId}:${notice.notificationId ?? ''}`) ?? `notice:${notice.id}`;
       groups.set(key, [...(groups.get(key) ?? []), notice.id]);
     }
-    await addManyToOutbox(
+    await sendNotices.enqueueMany(
       tx,
-      sendNotices.name,
       [...groups.values()].map((noticeIds) => ({ data: { noticeIds } })),
     );
   }

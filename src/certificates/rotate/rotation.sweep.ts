@@ -1,13 +1,12 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import { addManyToOutbox } from '../../jobs/outbox.js';
 import { Periodic } from '../../jobs/periodic.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
-import { deployCertificate } from '../deploy/deploy.jobs.js';
+import { enqueueDeliveries } from '../deploy/deploy.jobs.js';
 import { DeliveryRepository } from '../deploy/delivery.repository.js';
 import { DueRepository } from '../due.repository.js';
-import { issueCertificate } from '../issue/issue.jobs.js';
+import { enqueueOrders } from '../issue/issue.jobs.js';
 import { rotateCertificate } from './rotate.jobs.js';
 
 /** A job that says nothing more is given out again after this time. */
@@ -35,36 +34,38 @@ export class RotationSweep implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.periodic.everyTick('due-work', this.config.sweepIntervalS, () => this.run());
+    this.periodic.everyTick('due-work', this.config.sweepIntervalS, (signal) => this.run(signal));
   }
 
-  /** One look; repeated at once while there is more than one batch. */
-  async run(): Promise<void> {
+  /** One look; repeated at once while there is more than one batch and nobody stops it. */
+  async run(signal: AbortSignal): Promise<void> {
     const { due, deliveries } = this.rows;
-    await this.giveOut(rotateCertificate.name, 'certificateId', (tx, now, again) =>
-      due.takeDue(tx, 'nextRenewalAt', now, again),
-    );
-    await this.giveOut(issueCertificate.name, 'certificateId', (tx, now, again) =>
-      due.takeDue(tx, 'nextAttemptAt', now, again),
-    );
-    await this.giveOut(deployCertificate.name, 'deliveryId', (tx, now, again) => deliveries.takeDue(tx, now, again));
+    await this.giveOut(signal, async (tx, now, again) => {
+      const renewals = await due.takeDue(tx, 'nextRenewalAt', now, again);
+      await rotateCertificate.enqueueMany(
+        tx,
+        renewals.map(({ id }) => ({ data: { certificateId: id } })),
+      );
+      return renewals.length;
+    });
+    await this.giveOut(signal, async (tx, now, again) => {
+      const orders = await due.takeDue(tx, 'nextAttemptAt', now, again);
+      await enqueueOrders(tx, orders);
+      return orders.length;
+    });
+    await this.giveOut(signal, async (tx, now, again) => {
+      const bound = await deliveries.takeDue(tx, now, again);
+      await enqueueDeliveries(tx, bound);
+      return bound.length;
+    });
   }
 
-  private async giveOut(
-    job: string,
-    idName: string,
-    take: (tx: Tx, now: Date, again: Date) => Promise<number[]>,
-  ): Promise<void> {
-    for (let taken = batch; taken === batch;) {
-      taken = await this.db.write(async (tx) => {
+  /** `take` enqueues one batch of what is due and returns how many there were. */
+  private async giveOut(signal: AbortSignal, take: (tx: Tx, now: Date, again: Date) => Promise<number>): Promise<void> {
+    for (let taken = batch; taken === batch && !signal.aborted;) {
+      taken = await this.db.write((tx) => {
         const now = this.clock.now();
-        const ids = await take(tx, now, new Date(now.getTime() + againMs));
-        await addManyToOutbox(
-          tx,
-          job,
-          ids.map((id) => ({ data: { [idName]: id } })),
-        );
-        return ids.length;
+        return take(tx, now, new Date(now.getTime() + againMs));
       });
     }
   }
