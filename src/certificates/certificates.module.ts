@@ -20,6 +20,7 @@ import { Bundles } from './bundle.js';
 import { CertificateRepository } from './certificate.repository.js';
 import { DeliveryController } from './deploy/delivery.controller.js';
 import { DeliveryRepository } from './deploy/delivery.repository.js';
+import { DeliverySight } from './deploy/delivery-sight.js';
 import { DeliveryRetry } from './deploy/delivery-retry.js';
 import { DeployJob } from './deploy/deploy.job.js';
 import { Places } from './deploy/places.js';
@@ -191,6 +192,7 @@ import { VisualizeService } from './visualize/visualize.service.js';
     KeyAccess,
     DeliveryRepository,
     DeliveryRetry,
+    DeliverySight,
     Deploying,
     DeployJob,
     DeployRecord,

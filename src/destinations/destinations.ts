@@ -6,7 +6,7 @@ import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
-import { mayDeliverTo } from '../roles/permission.js';
+import { mayDeliverTo, maySeeOptionsOf } from '../roles/permission.js';
 import type { Destination } from './destination.entity.js';
 import { DestinationRepository } from './destination.repository.js';
 
@@ -42,6 +42,15 @@ export class Destinations {
         'forbidden',
         `You are not allowed to deliver to destination ${refused.label}: that needs one of its roles.`,
       );
+  }
+
+  /** Those of these ids whose options the actor may see. */
+  async seenBy(tx: Tx, actor: Actor, ids: readonly number[]): Promise<Set<number>> {
+    if (ids.length === 0) return new Set();
+    const seen = (await this.repository.accessOf(tx, ids)).filter(({ open, roles }) =>
+      maySeeOptionsOf(actor, { open, roleIds: roles.map((role) => role.id) }),
+    );
+    return new Set(seen.map(({ id }) => id));
   }
 
   ready(destination: Destination): ReadyDestination {

@@ -21,7 +21,14 @@ beforeAll(async () => {
   const { ok } = program;
   await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
   for (const name of [team, others]) await ok('POST', '/roles', { name, permissions: ['key:read'] });
-  const users = { ann: [team], bob: [others], both: [team, others], oper: ['operator'], reader: ['read-only', team] };
+  const users = {
+    ann: [team],
+    bob: [others],
+    both: [team, others],
+    oper: ['operator'],
+    eve: [],
+    reader: ['read-only', team],
+  };
   for (const [username, roles] of Object.entries(users)) {
     await ok('POST', '/users', {
       username,
@@ -134,6 +141,32 @@ describe('a destination', () => {
       items: [expect.objectContaining({ name: team })],
       total: 1,
     });
+  });
+
+  it('shows where a certificate stands there to those who see its options or look after the certificate', async () => {
+    const id = await issue('both', 'place.example.com', { ...closed, owner: others });
+    const { id: deliveryId, location } = await eventually(async () => {
+      const { items } = await program.ok('GET', `/certificates/${id}/deliveries`);
+      return items[0].state === 'delivered' && items[0];
+    });
+    expect(location).toContain(root);
+    const paths = [
+      `/certificates/${id}/deliveries`,
+      `/deliveries/${deliveryId}`,
+      `/deliveries?certificateId=${id}`,
+      `/certificates/${id}/plan`,
+      `/certificates/${id}/history`,
+    ];
+    const shown = async (who: string) => {
+      const texts = await Promise.all(paths.map(async (path) => JSON.stringify((await as(who, 'GET', path)).body)));
+      return texts.map((text) => text.includes(root));
+    };
+    const all = paths.map(() => true);
+    // Bob holds the role of its owner, ann may deliver there; eve neither.
+    for (const who of ['bob', 'ann', 'oper', 'reader']) expect(await shown(who), who).toEqual(all);
+    expect(await shown('eve')).toEqual(paths.map(() => false));
+    const { body } = await as('eve', 'GET', `/certificates/${id}/history`);
+    expect(body.items.map(({ action }: { action: string }) => action)).toContain('delivery.arrived');
   });
 
   it('has the roles of who makes it unless others are named, and keeps what a change does not name', async () => {

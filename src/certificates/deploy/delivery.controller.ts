@@ -8,6 +8,7 @@ import { listQuery, type Page, pageOf } from '../../platform/http/page.js';
 import { queryInt } from '../../platform/http/query.js';
 import { type Delivery, deliveryStates } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
+import { DeliverySight } from './delivery-sight.js';
 import { DeliveryRetry } from './delivery-retry.js';
 
 const DeliveryQuery = listQuery('id').extend({
@@ -24,7 +25,10 @@ const DeliveryView = z
     certificateId: z.int(),
     destinationId: z.int(),
     state: z.enum(deliveryStates),
-    location: z.string().nullable(),
+    location: z.string().nullable().meta({
+      description:
+        'As `detail`, for those who may see the options of the destination or change the certificate; else null.',
+    }),
     attempts: z.int(),
     fault: z.string().nullable(),
     detail: z.string().nullable(),
@@ -35,16 +39,17 @@ const DeliveryView = z
   .meta({ id: 'Delivery' });
 type DeliveryView = z.output<typeof DeliveryView>;
 
-function deliveryView(d: Delivery): DeliveryView {
+/** `isSeen`: whether its place may be known to who asks. */
+function deliveryView(d: Delivery, isSeen: boolean): DeliveryView {
   return {
     id: d.id,
     certificateId: d.certificateId,
     destinationId: d.destinationId,
     state: d.state,
-    location: d.location,
+    location: isSeen ? d.location : null,
     attempts: d.attempts,
     fault: d.fault,
-    detail: d.faultDetail,
+    detail: isSeen ? d.faultDetail : null,
     nextAttemptAt: instantOrNull(d.nextAttemptAt),
     lastAttemptAt: instantOrNull(d.lastAttemptAt),
     deliveredAt: instantOrNull(d.deliveredAt),
@@ -57,23 +62,23 @@ export class DeliveryController {
     private readonly db: Database,
     private readonly deliveries: DeliveryRepository,
     private readonly retrying: DeliveryRetry,
+    private readonly sight: DeliverySight,
   ) {}
 
   @Get('deliveries')
   @Requires('delivery:read')
   @Summary('List deliveries', 'Newest first.')
   @Answers(200, pageOf(DeliveryView))
-  async list(@QueryOf(DeliveryQuery) query: DeliveryQuery): Promise<Page<DeliveryView>> {
-    const page = await this.deliveries.list(this.db.single, query);
-    return { ...page, items: page.items.map(deliveryView) };
+  async list(@Who() actor: Actor, @QueryOf(DeliveryQuery) query: DeliveryQuery): Promise<Page<DeliveryView>> {
+    return this.page(actor, query);
   }
 
   @Get('deliveries/:id')
   @Requires('delivery:read')
   @Summary('One delivery')
   @Answers(200, DeliveryView)
-  async get(@Id() id: number): Promise<DeliveryView> {
-    return deliveryView(await this.deliveries.get(this.db.single, id));
+  async get(@Who() actor: Actor, @Id() id: number): Promise<DeliveryView> {
+    return this.one(actor, await this.deliveries.get(this.db.single, id));
   }
 
   @Get('certificates/:id/deliveries')
@@ -81,11 +86,11 @@ export class DeliveryController {
   @Summary('Where a certificate is delivered')
   @Answers(200, pageOf(DeliveryView))
   async of(
+    @Who() actor: Actor,
     @Id() certificateId: number,
     @QueryOf(DeliveriesOfQuery) query: z.output<typeof DeliveriesOfQuery>,
   ): Promise<Page<DeliveryView>> {
-    const page = await this.deliveries.list(this.db.single, { ...query, certificateId });
-    return { ...page, items: page.items.map(deliveryView) };
+    return this.page(actor, { ...query, certificateId });
   }
 
   @Post('certificates/:id/redeploy')
@@ -94,8 +99,7 @@ export class DeliveryController {
   @Answers(200, pageOf(DeliveryView))
   async redeploy(@Who() actor: Actor, @Id() certificateId: number): Promise<Page<DeliveryView>> {
     await this.retrying.redeploy(actor, certificateId);
-    const page = await this.deliveries.list(this.db.single, { certificateId, page: 1, count: 200 });
-    return { ...page, items: page.items.map(deliveryView) };
+    return this.page(actor, { certificateId, page: 1, count: 200 });
   }
 
   @Post('deliveries/:id/retry')
@@ -103,6 +107,16 @@ export class DeliveryController {
   @Summary('Try a delivery again now')
   @Answers(200, DeliveryView)
   async retry(@Who() actor: Actor, @Id() id: number): Promise<DeliveryView> {
-    return deliveryView(await this.retrying.retry(actor, id));
+    return this.one(actor, await this.retrying.retry(actor, id));
+  }
+
+  private async page(actor: Actor, query: Parameters<DeliveryRepository['list']>[1]): Promise<Page<DeliveryView>> {
+    const page = await this.deliveries.list(this.db.single, query);
+    const isSeen = await this.sight.of(actor, page.items);
+    return { ...page, items: page.items.map((delivery) => deliveryView(delivery, isSeen(delivery))) };
+  }
+
+  private async one(actor: Actor, delivery: Delivery): Promise<DeliveryView> {
+    return deliveryView(delivery, (await this.sight.of(actor, [delivery]))(delivery));
   }
 }

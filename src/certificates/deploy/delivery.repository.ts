@@ -3,6 +3,7 @@ import type { Tx } from '../../platform/db/database.js';
 import { Conditions } from '../../platform/db/conditions.js';
 import { exactly, whole } from '../../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../../platform/db/list-page.js';
+import type { Owned } from '../../roles/permission.js';
 import type { Page, PageQuery } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
 import { Delivery, type DeliveryState } from './delivery.entity.js';
@@ -95,6 +96,17 @@ export class DeliveryRepository {
     const found = await tx.findOneBy(Delivery, { id });
     if (!found) throw new Problem('not-found', `There is no delivery ${id}.`);
     return found;
+  }
+
+  /** To whom these certificates belong. */
+  async peopleOf(tx: Tx, certificateIds: readonly number[]): Promise<(Owned & { id: number })[]> {
+    if (certificateIds.length === 0) return [];
+    return tx.query(
+      `select c.id, c.owner, c.creator_id as "creatorId",
+         array(select role_id from certificate_role where certificate_id = c.id) as "roleIds"
+       from certificate c where c.id = any($1)`,
+      [certificateIds],
+    );
   }
 
   /** Of a certificate, in the order of their ids. */

@@ -1,9 +1,11 @@
 import { Controller, Get } from '@nestjs/common';
+import type { AuditEvent } from '../../audit/audit-event.entity.js';
 import { AuditRepository } from '../../audit/audit.repository.js';
 import { Database } from '../../platform/db/database.js';
-import { Requires } from '../../platform/http/actor.js';
+import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, QueryOf, Summary } from '../../platform/http/contract.js';
 import { CertificateRepository } from '../certificate.repository.js';
+import { DeliverySight, type Stand } from '../deploy/delivery-sight.js';
 import { eventView, HistoryQuery, HistoryView, lineView } from './history.schema.js';
 
 @Controller('certificates')
@@ -12,6 +14,7 @@ export class HistoryController {
     private readonly db: Database,
     private readonly events: AuditRepository,
     private readonly certificates: CertificateRepository,
+    private readonly sight: DeliverySight,
   ) {}
 
   @Get(':id/history')
@@ -21,14 +24,35 @@ export class HistoryController {
     'Everything that was done to it and became of it, newest first, and the certificates before and after it.',
   )
   @Answers(200, HistoryView)
-  history(@Id() id: number, @QueryOf(HistoryQuery) query: HistoryQuery): Promise<HistoryView> {
-    return this.db.read(async (tx) => {
+  async history(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @QueryOf(HistoryQuery) query: HistoryQuery,
+  ): Promise<HistoryView> {
+    const { items, ...more } = await this.db.read(async (tx) => {
       await this.certificates.get(tx, id);
       const [line, { items, next }] = [
         await this.certificates.lineOf(tx, id),
         await this.events.ofTarget(tx, 'certificate', id, query),
       ];
-      return { line: line.map(lineView), items: items.map(eventView), ...(next !== undefined && { next }) };
+      return { line: line.map(lineView), items, ...(next !== undefined && { next }) };
     });
+    const stands = items.flatMap((event) => standOf(id, event) ?? []);
+    const isSeen = await this.sight.of(actor, stands);
+    const hides = (event: AuditEvent): boolean => {
+      const stand = standOf(id, event);
+      return stand !== null && !isSeen(stand);
+    };
+    return { ...more, items: items.map((event) => eventView(hides(event) ? withoutPlace(event) : event)) };
   }
+}
+
+/** Where the certificate stands that this event of its history is about; null where it is about something else. */
+function standOf(certificateId: number, { action, after }: AuditEvent): Stand | null {
+  const destinationId = after?.['destinationId'];
+  return action.startsWith('delivery.') && typeof destinationId === 'number' ? { certificateId, destinationId } : null;
+}
+
+function withoutPlace(event: AuditEvent): AuditEvent {
+  return { ...event, after: { ...event.after, location: null, detail: undefined } };
 }

@@ -2,8 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { AuthorityRepository } from '../../authorities/authority.repository.js';
 import { Database } from '../../platform/db/database.js';
 import { instantOrNull } from '../../platform/http/instant.js';
+import type { Actor } from '../../platform/http/actor.js';
 import { Admission } from '../admission.js';
+import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
+import { DeliverySight } from '../deploy/delivery-sight.js';
 import { Planning } from '../planning.js';
 import type { PlanView } from './rotate.schema.js';
 import { RotationPreview } from './rotation-preview.js';
@@ -18,10 +21,11 @@ export class PlanService {
     private readonly planning: Planning,
     private readonly preview: RotationPreview,
     private readonly admission: Admission,
+    private readonly sight: DeliverySight,
   ) {}
 
   /** Throws Problem `not-found`. */
-  async plan(id: number): Promise<PlanView> {
+  async plan(actor: Actor, id: number): Promise<PlanView> {
     const tx = this.db.single;
     const certificate = await this.certificates.get(tx, id);
     const { plan, policy } = await this.planning.planWithPolicy(tx, certificate);
@@ -39,7 +43,17 @@ export class PlanService {
       fault: certificate.renewalFault,
       detail: certificate.renewalDetail,
       rights: certificate.state === 'issued' ? await this.admission.outlook(certificate) : null,
-      destinations: await this.preview.placesOf(successor ?? certificate),
+      destinations: await this.placesOf(actor, successor ?? certificate),
     };
+  }
+
+  private async placesOf(actor: Actor, certificate: Certificate): Promise<PlanView['destinations']> {
+    const places = await this.preview.placesOf(certificate);
+    const standOf = ({ destinationId }: { destinationId: number }) => ({
+      certificateId: certificate.id,
+      destinationId,
+    });
+    const isSeen = await this.sight.of(actor, places.map(standOf));
+    return places.map((place) => (isSeen(standOf(place)) ? place : { ...place, location: null }));
   }
 }

@@ -21,8 +21,8 @@ export class RotateController {
   @Requires('certificate:read')
   @Summary('When a certificate renews and why, or why not')
   @Answers(200, PlanView)
-  plan(@Id() id: number): Promise<PlanView> {
-    return this.plans.plan(id);
+  plan(@Who() actor: Actor, @Id() id: number): Promise<PlanView> {
+    return this.plans.plan(actor, id);
   }
 
   @Post(':id/reissue')
