@@ -39,6 +39,7 @@ const messages: { [E in NoticeEvent]: NoticeData[E] } = {
     replaced: false,
     revokedAt: now,
   },
+  'certificate.taken-over': { ...setting, certificate: before, formerOwner: 'former@example.org' },
   'certificate.handed-over': {
     ...setting,
     certificate: before,
@@ -89,6 +90,11 @@ describe('render', () => {
       'certificate.revoked',
       'www.example.org: revoked',
       ['Revoked: 2026-03-01 12:00 UTC', 'Reason: keyCompromise', 'Comments: Laptop lost'],
+    ],
+    [
+      'certificate.taken-over',
+      'www.example.org: taken over by web@example.org',
+      ['belonged to former@example.org.', 'it has leaked: revoke the certificate at its issuer'],
     ],
     [
       'certificate.handed-over',

@@ -62,6 +62,8 @@ export interface NoticeData {
     replaced: boolean;
     revokedAt: Date;
   };
+  /** To the former owner. */
+  'certificate.taken-over': Setting & { certificate: CertificateFacts; formerOwner: string };
   /** `vouchingRole`: the role by whose rights on names it renews until the new owner accepts; null for none. */
   'certificate.handed-over': Setting & {
     certificate: CertificateFacts;
@@ -154,6 +156,17 @@ const writers: Writers = {
         ...(comments ? [['Comments', comments] as const] : []),
       ]),
     ],
+  }),
+
+  'certificate.taken-over': ({ certificate, formerOwner, ...setting }) => ({
+    subject: `${certificate.commonName}: taken over by ${certificate.owner}`,
+    heading: 'A certificate was taken over',
+    paragraphs: [
+      `It was uploaded without its private key and belonged to ${formerOwner}. Now it was uploaded with proof of ` +
+        `that key, and belongs to ${certificate.owner}, who is warned of its end from now on.`,
+      'If nobody but you should have that key, it has leaked: revoke the certificate at its issuer.',
+    ],
+    cards: [card(certificate, setting, [end(certificate.notAfter, setting.now)])],
   }),
 
   'certificate.handed-over': ({ certificate, formerOwner, vouchingRole, ...setting }) => ({

@@ -78,6 +78,12 @@ describe('a public certificate that somebody else uploaded first', () => {
       before: { owner: others, notify: false },
       after: { owner: team, notify: true },
     });
+    const mail = await eventually(async () =>
+      (await program.ok('GET', '/mails?count=200')).items.find(
+        ({ subject }: { subject: string }) => subject === `${taken.body.cn}: taken over by ${team}`,
+      ),
+    );
+    expect(mail.to).toEqual([others]);
     // Who has shown it is not put out by who shows no more.
     const again = await upload('mal', { ...certificate.public, ...proof(privateKey) });
     expect([again.status, (await view(id)).owner]).toEqual([409, team]);

@@ -6,6 +6,7 @@ import { Problem } from '../../platform/http/problem.js';
 import { type Certificate, keyProofOf } from '../certificate.entity.js';
 import { CertificateRepository, type NewRow } from '../certificate.repository.js';
 import { Coverage } from '../notify/coverage.js';
+import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import { Succession } from '../succession.js';
@@ -22,6 +23,7 @@ export class TakeOver {
     private readonly succession: Succession,
     private readonly coverage: Coverage,
     private readonly planning: Planning,
+    private readonly notices: Notices,
     private readonly audit: Audit,
   ) {}
 
@@ -39,6 +41,7 @@ export class TakeOver {
       await this.relink(tx, one, upload.relations);
       await this.coverage.coverBare(tx, one);
       await this.planning.plan(tx, one);
+      await this.notices.takenOver(tx, one, before.owner);
       await this.audit.record(tx, actor, {
         action: 'certificate.taken-over',
         targetType: 'certificate',

@@ -62,6 +62,12 @@ export class Letters {
         reason: reasonText(certificate.revocationReason),
         revokedAt: certificate.revokedAt ?? this.clock.now(),
       }),
+    'certificate.taken-over': async ({ data }, certificate) =>
+      this.written('certificate.taken-over', {
+        ...this.setting(),
+        certificate: factsOf(certificate),
+        formerOwner: String(data.formerOwner),
+      }),
     'certificate.handed-over': async ({ data }, certificate) =>
       this.written('certificate.handed-over', {
         ...this.setting(),

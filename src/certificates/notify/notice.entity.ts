@@ -10,6 +10,7 @@ export const noticeEvents = [
   'certificate.no-destination',
   'certificate.revoked',
   'certificate.handed-over',
+  'certificate.taken-over',
   'delivery.failing',
   'delivery.left',
 ] as const;

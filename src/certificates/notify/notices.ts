@@ -57,6 +57,13 @@ export class Notices {
     await this.tell(tx, certificate, 'certificate.handed-over', key, { formerOwner });
   }
 
+  /** Who has shown its private key took it over: told to the former owner, whose warnings have ended. */
+  async takenOver(tx: Tx, certificate: Certificate, formerOwner: string): Promise<void> {
+    if (formerOwner === certificate.owner || !formerOwner.includes('@')) return;
+    const key = `certificate.taken-over:${certificate.id}:${formerOwner}`;
+    await this.tell(tx, certificate, 'certificate.taken-over', key, { formerOwner });
+  }
+
   async deliveryFailing(tx: Tx, certificate: Certificate, delivery: { id: number }): Promise<void> {
     const key = `delivery.failing:${delivery.id}:${this.clock.now().toISOString().slice(0, 10)}`;
     await this.tell(tx, certificate, 'delivery.failing', key, { deliveryId: delivery.id });

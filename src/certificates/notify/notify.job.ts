@@ -74,7 +74,8 @@ export class NoticePost {
   ): Promise<NotificationMessage> {
     const isWarning = notice.event === 'certificate.expiring';
     const written = isWarning ? await this.letters.expiring(certificates) : await this.letters.event(notice, first);
-    const recipients = !isWarning || (await this.isOwnerUntold(certificates, first)) ? [first.owner] : [];
+    const told = notice.event === 'certificate.taken-over' ? String(notice.data.formerOwner) : first.owner;
+    const recipients = !isWarning || (await this.isOwnerUntold(certificates, first)) ? [told] : [];
     return { event: notice.event, ...written, recipients, dedupeKey: keyOf(notices) };
   }
 
