@@ -84,6 +84,7 @@ const columns = [
   'spkiSha256',
   'keyType',
   'bits',
+  'keyWeakness',
   'signingAlgorithm',
   'notBefore',
   'notAfter',
