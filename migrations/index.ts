@@ -15,6 +15,7 @@ import { LemurImport1763700000013 } from './1763700000013-lemur-import.js';
 import { AuthorityNotices1763700000018 } from './1763700000018-authority-notices.js';
 import { RightsOfLinks1763700000020 } from './1763700000020-rights-of-links.js';
 import { BuiltInNotifications1763700000022 } from './1763700000022-built-in-notifications.js';
+import { BoundsOfForeignText1763700000030 } from './1763700000030-bounds-of-foreign-text.js';
 import { CsrAlone1763700000032 } from './1763700000032-csr-alone.js';
 import { KeyWeakness1763700000033 } from './1763700000033-key-weakness.js';
 import { RevokedLeave1763700000034 } from './1763700000034-revoked-leave.js';
@@ -43,6 +44,7 @@ export const migrations = [
   LemurImport1763700000013,
   RightsOfLinks1763700000020,
   BuiltInNotifications1763700000022,
+  BoundsOfForeignText1763700000030,
   CsrAlone1763700000032,
   KeyWeakness1763700000033,
   RevokedLeave1763700000034,

@@ -40,7 +40,7 @@ type FolderOptions = Options<typeof options>;
 const certificateFiles = new Set(['.pem', '.crt', '.cer', '.cert', '.der']);
 const keyFiles = new Set(['.key', '.pem']);
 const binaryFiles = new Set(['.crt', '.cer', '.cert', '.der']);
-const certificateBlock = /-----BEGIN ((?:X509 )?CERTIFICATE)-----([^-]*)(?:-----END \1-----)?/g;
+const certificateBlock = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----([^-]*)(?:-----END \1-----)?/g;
 const keyBlock = /-----BEGIN ((?:RSA |EC )?PRIVATE KEY)-----[^-]+-----END \1-----/g;
 
 /** Finds certificates in a folder of this machine. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { serialDecimal } from '../pki/serial.js';
 import { listQuery } from '../platform/http/page.js';
 import { queryBoolean } from '../platform/http/query.js';
 import { Instant, instant, InstantOut, yearsUpTo } from '../platform/http/instant.js';
@@ -283,7 +284,7 @@ export function authorityView(
       user: creator,
       chain: authority.chainPem.join('') || null,
       cn: authority.commonName,
-      serial: BigInt(`0x${authority.serialHex}`).toString(),
+      serial: serialDecimal(authority.serialHex),
       notBefore: instant(authority.notBefore),
       notAfter: instant(authority.notAfter),
       keyType: authority.keyType,

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { parseCertificate } from '../pki/certificate.js';
 import { resolveKeyType } from '../pki/key.js';
 import { demandAgreement } from '../pki/second-opinion.js';
+import { serialNumber } from '../pki/serial.js';
 import { signerOf } from '../pki/sign.js';
 import type { SubjectFields } from '../plugin-api/plugin.js';
 import { Clock } from '../platform/clock.js';
@@ -60,7 +61,7 @@ export class AuthorityMaker {
     if (
       request.type === 'root' &&
       request.serialNumber != null &&
-      BigInt(`0x${parseCertificate(certificatePem).serialHex}`) !== BigInt(request.serialNumber)
+      serialNumber(parseCertificate(certificatePem).serialHex) !== BigInt(request.serialNumber)
     ) {
       throw invalid('serialNumber', `${plugin.title} chooses serial numbers itself.`);
     }

@@ -1,9 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { Authorities, type LoadedAuthority } from '../authorities/authorities.js';
 import { type Claimant, DomainPolicy } from '../domains/domain-policy.js';
 import { parseCertificate } from '../pki/certificate.js';
-import { encodeSubject } from '../pki/names.js';
-import { PkiError } from '../pki/pki-error.js';
+import { keptSubject } from '../pki/names.js';
 import type { IssuerInLine } from '../domains/rule-book.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { Database } from '../platform/db/database.js';
@@ -125,15 +125,12 @@ function inLine({ authority: { id, isPrivate }, above }: LoadedAuthority): Issue
 }
 
 /**
- * A name that is not written anew, such as an over-long one of a certificate made elsewhere, stays as it is in the
- * certificate: what is issued can be renewed.
+ * A name that is not written anew just as it is, such as one in another order or an over-long one of a certificate made
+ * elsewhere, stays as it is in the certificate: what is issued can be renewed, and is the same to its clients.
  */
 function withOwnName(terms: TermsWithoutDates, { bodyPem }: Certificate): TermsWithoutDates {
-  try {
-    if (!terms.subjectDer) encodeSubject(terms.subject);
-    return terms;
-  } catch (error) {
-    if (!(error instanceof PkiError) || bodyPem === null) throw error;
-    return { ...terms, subjectDer: parseCertificate(bodyPem).subjectDer };
-  }
+  if (terms.subjectDer || bodyPem === null) return terms;
+  const leaf = parseCertificate(bodyPem);
+  const subjectDer = keptSubject(leaf.subjectDer);
+  return subjectDer && isDeepStrictEqual(leaf.subjectFields, terms.subject) ? { ...terms, subjectDer } : terms;
 }

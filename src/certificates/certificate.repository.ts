@@ -2,8 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { freeName, withSerial } from '../pki/certificate-name.js';
 import type { Tx } from '../platform/db/database.js';
 import { snake } from '../platform/db/snake-naming.js';
+import { timestamp } from '../platform/db/timestamp.js';
 import { prepared } from '../platform/db/statement.js';
 import { Problem } from '../platform/http/problem.js';
+import { Sealed } from '../platform/secrets/sealed.js';
 import { noSuccession, type Succession } from '../rotation/due.js';
 import { Certificate } from './certificate.entity.js';
 import type { LineRow } from './history/history.schema.js';
@@ -132,12 +134,11 @@ const insertAll = prepared<{ id: number; secretId: string }>(
 
 /** A row as JSON that `jsonb_populate_recordset` reads. */
 function jsonOf(row: NewRow): Record<string, unknown> {
-  const entries = columns.map((column, i) => [
-    names[i],
-    column === 'sealedKey' ? row.sealedKey && `\\x${row.sealedKey.bytes.toString('hex')}` : row[column],
-  ]);
-  return Object.fromEntries(entries) as Record<string, unknown>;
+  return Object.fromEntries(columns.map((column, i) => [names[i] ?? '', jsonValue(row[column])]));
 }
+
+const jsonValue = (value: unknown): unknown =>
+  value instanceof Sealed ? `\\x${value.bytes.toString('hex')}` : value instanceof Date ? timestamp(value) : value;
 
 /**
  * Every query that changes certificates or finds single ones. Lists are in list/, what sweeps look for in

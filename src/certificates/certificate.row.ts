@@ -12,7 +12,7 @@ interface Named {
   id: number;
   name: string;
 }
-/** A certificate as others name it. Dates from JSON are text. */
+/** A certificate as others name it. */
 export interface LinkedCertificate extends Named {
   state: CertificateState;
   owner: string;
@@ -27,8 +27,9 @@ export interface LinkedCertificate extends Named {
   rotationPolicy: { id: number; name: string; days: number | null };
   bodyPem: string | null;
   csrPem: string | null;
-  notBefore: Date | string;
-  notAfter: Date | string;
+  /** In JSON milliseconds since 1970: Postgres writes what was before the year 1 in its own way. */
+  notBefore: Date | number;
+  notAfter: Date | number;
 }
 
 /** One certificate with what hangs on it, as the database returns it for a view. Never its key. */
@@ -97,7 +98,8 @@ export const linkedColumns = `
   'id', x.id, 'name', x.name, 'state', x.state, 'owner', x.owner, 'description', x.description,
   'subjectCn', x.terms->'subject'->>'commonName', 'serialHex', x.serial_hex, 'issuer', x.issuer, 'bits', x.bits,
   'notify', x.notify, 'rotation', x.rotation, 'bodyPem', x.body_pem, 'csrPem', x.csr_pem,
-  'notBefore', x.not_before, 'notAfter', x.not_after, 'rotationPolicy', (
+  'notBefore', extract(epoch from x.not_before) * 1000, 'notAfter', extract(epoch from x.not_after) * 1000,
+  'rotationPolicy', (
     select json_build_object('id', p.id, 'name', p.name, 'days', p.days)
     from rotation_policy p where p.id = x.rotation_policy_id)`;
 

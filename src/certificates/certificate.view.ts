@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { authorityLabel } from '../authorities/authority-label.js';
+import { serialDecimal } from '../pki/serial.js';
 import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
 import { instant, instantOrNull } from '../platform/http/instant.js';
@@ -96,7 +97,7 @@ export function certificateLabel(row: LinkedCertificate): CertificateLabel {
     issuer,
     cn: row.subjectCn,
     commonName: row.subjectCn ?? '',
-    serial: row.serialHex && decimal(row.serialHex),
+    serial: row.serialHex && serialDecimal(row.serialHex),
     bits,
     body: row.bodyPem,
     chain: null,
@@ -124,7 +125,7 @@ function pki(row: CertificateRow) {
     chain: row.chainPem || null,
     csr: row.csrPem,
     hasPrivateKey: row.hasPrivateKey,
-    serial: row.serialHex && decimal(row.serialHex),
+    serial: row.serialHex && serialDecimal(row.serialHex),
     serialHex: row.serialHex,
     fingerprint: row.sha256,
     distinguishedName: row.distinguishedName,
@@ -170,11 +171,6 @@ function progress(row: CertificateRow) {
     supersededAt: instantOrNull(row.supersededAt),
     awaitsDeployment: row.awaitsDeployment,
   };
-}
-
-/** A serial number in decimal. One can be negative, though none should be. */
-export function decimal(hex: string): string {
-  return (hex.startsWith('-') ? -BigInt(`0x${hex.slice(1)}`) : BigInt(`0x${hex}`)).toString();
 }
 
 function statusOf({ state }: Pick<CertificateRow, 'state'>): CertificateView['status'] {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { MoreThan } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
+import { timestamp } from '../platform/db/timestamp.js';
 import { snake } from '../platform/db/snake-naming.js';
 import { Certificate } from './certificate.entity.js';
 
@@ -24,7 +25,11 @@ export class DueRepository {
        from jsonb_to_recordset($1::jsonb) as p(id int, at timestamptz, reason text) where c.id = p.id`,
       [
         JSON.stringify(
-          rows.map(({ id, nextRenewalAt, renewalReason }) => ({ id, at: nextRenewalAt, reason: renewalReason })),
+          rows.map(({ id, nextRenewalAt, renewalReason }) => ({
+            id,
+            at: timestamp(nextRenewalAt),
+            reason: renewalReason,
+          })),
         ),
       ],
     );

@@ -1,4 +1,5 @@
 import { isHandedOn } from '../jobs/interruption.js';
+import { PkiError } from '../pki/pki-error.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { Problem } from '../platform/http/problem.js';
 import type { Failure } from './certificate.entity.js';
@@ -6,6 +7,7 @@ import type { Failure } from './certificate.entity.js';
 /** A failure as it is kept on a row. What is not known on purpose is a bug: its text stays in the log. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof PluginError) return { fault: error.fault, detail: error.detail, retryAfterS: error.retryAfterS };
+  if (error instanceof PkiError) return { fault: 'misconfigured', detail: error.message };
   if (error instanceof Problem) return { fault: 'misconfigured', detail: error.detail };
   return { fault: 'internal', detail: 'Something broke on our side; the log says what.' };
 }
@@ -20,5 +22,5 @@ export function isCutOff(signal: AbortSignal, error: unknown): boolean {
 
 /** True when the error is expected and needs no line in the log beyond the row. */
 export function isExpected(error: unknown): boolean {
-  return error instanceof PluginError || error instanceof Problem;
+  return error instanceof PluginError || error instanceof PkiError || error instanceof Problem;
 }

@@ -62,8 +62,11 @@ function keyOfIssuer(pem: string): Buffer {
   return spkiDer;
 }
 
+/** No bound of RFC 5280 allows a common name or organization of more characters. */
+const mostText = 256;
+
 /** The issuer as lists show it and names contain it: its CN, else its O, without any separator. */
 export function issuerText({ issuerFields }: Pick<ParsedCertificate, 'issuerFields'>): string {
   const text = issuerFields.commonName ?? issuerFields.organization;
-  return text ? slug(text, '') : '<unknown>';
+  return text ? slug(text, '').slice(0, mostText) : '<unknown>';
 }

@@ -5,6 +5,7 @@ import type {
   SubjectAltName,
   SubjectFields,
 } from '../plugin-api/plugin.js';
+import type { OtherAltName } from '../pki/subject-alt-name.js';
 
 /** The terms of a certificate as kept on its row (jsonb). Binary members are base64. Dates are columns of their own. */
 export interface StoredTerms {
@@ -14,6 +15,7 @@ export interface StoredTerms {
   keyUsage: readonly KeyUsage[];
   extendedKeyUsage: readonly string[];
   extensions: readonly { oid: string; critical: boolean; value: string }[];
+  otherAltNames?: readonly OtherAltName[];
   leaveOut?: readonly ServiceExtension[];
   beyondPolicy?: true;
   found?: FoundFacts;
@@ -31,6 +33,8 @@ export interface FoundFacts {
 
 /** What a certificate says, whenever it is valid. */
 export interface TermsWithoutDates extends Omit<CertificateTerms, 'notBefore' | 'notAfter'> {
+  /** Names of an imported certificate that are not issued here: shown, and left out of its renewals. */
+  otherAltNames?: readonly OtherAltName[];
   /**
    * Someone who may go beyond the domain policy had these names certified although the policy forbids them to others:
    * renewals keep them.
@@ -51,6 +55,7 @@ export function storeTerms(terms: TermsWithoutDates): StoredTerms {
       critical: e.critical,
       value: e.valueDer.toString('base64'),
     })),
+    ...(terms.otherAltNames && { otherAltNames: terms.otherAltNames }),
     ...(terms.leaveOut && { leaveOut: terms.leaveOut }),
     ...(terms.beyondPolicy && { beyondPolicy: true }),
     ...(terms.found && { found: terms.found }),
@@ -70,6 +75,7 @@ export function loadTerms(stored: StoredTerms): TermsWithoutDates {
       critical: e.critical,
       valueDer: Buffer.from(e.value, 'base64'),
     })),
+    ...(stored.otherAltNames && { otherAltNames: stored.otherAltNames }),
     ...(stored.leaveOut && { leaveOut: stored.leaveOut }),
     ...(stored.beyondPolicy && { beyondPolicy: true }),
   };

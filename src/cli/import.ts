@@ -63,7 +63,7 @@ async function upload(
   { owner, authority, rotationPolicy }: Options,
 ): Promise<Item> {
   try {
-    const id = await session.get(UploadService).upload(
+    const { id } = await session.get(UploadService).upload(
       session.actor,
       validate(UploadRequest, {
         owner,

@@ -1,9 +1,10 @@
 import { PluginError } from '../plugin-api/errors.js';
 import { PkiError } from '../pki/pki-error.js';
 import { Problem } from '../platform/http/problem.js';
+import { problemOf } from '../platform/http/problem-of.js';
 import { FernetError } from './fernet.js';
 
-/** Why a row cannot be taken over, in words. What is no expected failure is thrown again. */
+/** Why a row cannot be taken over, in words. What is out of service is thrown again. */
 export function explainFault(error: unknown): string {
   if (error instanceof Problem) {
     const reasons = Object.entries((error.extra.reasons ?? {}) as Record<string, string[]>).map(
@@ -13,5 +14,7 @@ export function explainFault(error: unknown): string {
   }
   if (error instanceof PluginError) return error.detail;
   if (error instanceof PkiError || error instanceof FernetError) return error.message;
-  throw error;
+  const { code, detail } = problemOf(error);
+  if (code === 'unavailable') throw error;
+  return detail;
 }

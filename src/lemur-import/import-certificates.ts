@@ -1,15 +1,18 @@
 import { DomainPolicy } from '../domains/domain-policy.js';
 import { AuthorityRepository } from '../authorities/authority.repository.js';
 import type { Authority } from '../authorities/authority.entity.js';
+import { isolating } from '../platform/isolating.js';
 import { PolicyRepository } from '../rotation/policy.repository.js';
 import { defaultPolicyName } from '../rotation/policy.entity.js';
 import { CertificateBatch } from './certificate-batch.js';
 import { linksOf } from './certificate-links.js';
 import { digestOfCertificate, type Places } from './certificate-row.js';
+import { explainFault } from './fault-text.js';
 import { followCertificate } from './follow-certificate.js';
 import type { NotificationLinks } from './import-notifications.js';
 import { certificates, type LemurCertificate } from './lemur-rows.js';
 import { type ReadCertificate, readCertificate } from './read-certificate.js';
+import type { Note, Report } from './report.js';
 import type { Run } from './run.js';
 
 const table = certificates.name;
@@ -50,28 +53,38 @@ export async function importCertificates(run: Run, notifications: NotificationLi
     const revoked = await lemur.revocations(rows.filter(({ status }) => status === 'revoked').map(({ id }) => id));
     const read = readings.flatMap((reading) => reading.read ?? []);
     for (const one of read) await keepNames(run, one, authorities.get(one.row.authorityId ?? 0));
-    await run
-      .step(async (step) => {
-        readings
-          .filter((reading) => reading.read === null)
-          .forEach(({ notes }) => {
-            notes.forEach((note) => step.report.note(note));
-            step.report.count(table, 'left');
-          });
-        await new CertificateBatch(run, step, { links, places, notifications, revoked }).take(
-          read.filter(({ row }) => !known.has(row.id)),
-        );
-        for (const one of read) {
-          const before = known.get(one.row.id);
-          if (before) await followCertificate(run, step, one, { links, id: before.id });
-        }
-      })
-      .catch((error: unknown) => {
-        notifications.forget();
-        throw error;
-      });
+    for (const { notes } of readings.filter((reading) => reading.read === null)) leaveOut(run.report, notes);
+    await isolating(
+      read,
+      (part) =>
+        run
+          .step(async (step) => {
+            await new CertificateBatch(run, step, { links, places, notifications, revoked }).take(
+              part.filter(({ row }) => !known.has(row.id)),
+            );
+            for (const one of part) {
+              const before = known.get(one.row.id);
+              if (before) await followCertificate(run, step, one, { links, id: before.id });
+            }
+          })
+          .catch((error: unknown) => {
+            notifications.forget();
+            throw error;
+          }),
+      ({ row }, error) => leaveOut(run.report, [unstorable(row, error)]),
+    );
     advance(rows.length);
   }
+}
+
+function leaveOut(report: Report, notes: readonly Note[]): void {
+  notes.forEach((note) => report.note(note));
+  report.count(table, 'left');
+}
+
+function unstorable({ id, name, privateKey }: LemurCertificate, error: unknown): Note {
+  const text = `It cannot be stored and is not here: ${explainFault(error)}.`;
+  return { kind: 'fault', table, id, name: name ?? '', text, facts: { hasKey: privateKey !== null } };
 }
 
 type AuthorityInLine = Authority & { above: readonly Authority[] };

@@ -64,8 +64,9 @@ async function rehearse(db: Database, parts: Omit<RunParts, 'write'>): Promise<R
     .transaction(async (manager) => {
       // One statement after the other, with what reading takes in between.
       await manager.query('set local idle_in_transaction_session_timeout = 0');
-      const tx = manager as Tx;
-      report = await importAll(new Run({ ...parts, write: (work) => work(tx) }));
+      report = await importAll(
+        new Run({ ...parts, write: (work) => manager.transaction((inner) => work(inner as Tx)) }),
+      );
       throw new Undone();
     })
     .catch((error: unknown) => {

@@ -6,7 +6,6 @@ import { parseCertificate, type ParsedCertificate } from '../pki/certificate.js'
 import { checkChain, orderChain } from '../pki/chain.js';
 import { parseCsr } from '../pki/csr.js';
 import { isSameKey } from '../pki/key.js';
-import { encodeSubject } from '../pki/names.js';
 import { splitCertificates, toPem } from '../pki/pem.js';
 import { explainFault } from './fault-text.js';
 import type { Fernet } from './fernet.js';
@@ -58,7 +57,7 @@ export async function readCertificate(
       key,
       keyLost: fault !== null,
       csrPem: csrOf(row, leaf),
-      terms: safeTerms(leaf),
+      terms: termsOf(leaf),
       notes,
     };
     return { read, notes };
@@ -130,16 +129,5 @@ function csrOf({ csr }: LemurCertificate, { spkiDer }: ParsedCertificate): strin
     return isSameKey(parsed.spkiDer, spkiDer) ? toPem('CERTIFICATE REQUEST', parsed.der) : null;
   } catch {
     return null;
-  }
-}
-
-/** A subject that cannot be put together again from its parts is kept as it is. */
-function safeTerms(leaf: ParsedCertificate): TermsWithoutDates {
-  const terms = termsOf(leaf);
-  try {
-    encodeSubject(terms.subject);
-    return terms;
-  } catch {
-    return { ...terms, subjectDer: leaf.subjectDer };
   }
 }

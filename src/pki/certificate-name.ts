@@ -1,5 +1,3 @@
-import { PkiError } from './pki-error.js';
-
 /** What a certificate's name is made of. `sans` are the values in order. */
 export interface NamedCertificate {
   commonName?: string;
@@ -10,26 +8,30 @@ export interface NamedCertificate {
 }
 
 const MAX_SLUG_INPUT = 10_000;
+/** The longest DNS name; a common name or URI may be longer. */
+const MAX_SUBJECT = 253;
+const MAX_ISSUER = 128;
+/** The longest of RFC 5280 §4.1.2.2 has 40 digits. */
+const MAX_SERIAL = 64;
 
 /**
- * Letters without accents, digits, dots and `xn--` stay; any run of others becomes `joiner`. Throws PkiError `bad-name`
- * above 10,000 characters.
+ * Letters without accents, digits, dots and `xn--` stay; any run of others becomes `joiner`. Of more than 10,000
+ * characters the first count.
  */
 export function slug(text: string, joiner = '-'): string {
-  if (text.length > MAX_SLUG_INPUT) throw new PkiError('bad-name', 'The name is too long');
-  const plain = text.normalize('NFKD').replace(/\p{M}/gu, '');
+  const plain = text.slice(0, MAX_SLUG_INPUT).normalize('NFKD').replace(/\p{M}/gu, '');
   const joined = plain.replace(/xn--|[^A-Za-z0-9.]+/g, (run) => (run === 'xn--' ? run : joiner));
   return joined.replace(/^-+|-+$/g, '');
 }
 
 /**
  * `{subject}-{issuer}-{YYYYMMDD}-{YYYYMMDD}` in UTC, with `SAN-` in front when there is more than one SAN: the names
- * that Lemur gives, so that scripts keep finding them. Not unique: see `withSerial`. Throws PkiError `bad-name`.
+ * that Lemur gives, so that scripts keep finding them; very long parts are cut off. Not unique: see `withSerial`.
  */
 export function certificateName({ commonName, sans, issuer, notBefore, notAfter }: NamedCertificate): string {
   const subject = commonName || sans[0];
   const parts = [issuerPart(issuer), day(notBefore), day(notAfter)];
-  if (subject) parts.unshift(subject.replaceAll('*', 'WILDCARD'));
+  if (subject) parts.unshift(slug(subject.replaceAll('*', 'WILDCARD')).slice(0, MAX_SUBJECT));
   if (subject && sans.length > 1) parts.unshift('SAN');
   return slug(parts.join('-'));
 }
@@ -37,7 +39,7 @@ export function certificateName({ commonName, sans, issuer, notBefore, notAfter 
 function issuerPart({ commonName, organization, selfSigned }: NamedCertificate['issuer']): string {
   if (selfSigned) return 'selfsigned';
   const name = commonName || organization;
-  return name ? slug(name, '') : 'unknown';
+  return name ? slug(name, '').slice(0, MAX_ISSUER) : 'unknown';
 }
 
 function day(date: Date): string {
@@ -46,7 +48,7 @@ function day(date: Date): string {
 
 /** The name for when `name` is taken, and with `n` (1, 2, …) for when that is taken too. */
 export function withSerial(name: string, serialHex: string, n?: number): string {
-  const serial = serialHex.toUpperCase();
+  const serial = serialHex.toUpperCase().slice(0, MAX_SERIAL);
   return n === undefined ? `${name}-${serial}` : `${name}-${serial}-${n}`;
 }
 

@@ -1,17 +1,18 @@
 import { hash } from 'node:crypto';
 import type { RawExtension, SubjectFields } from '../plugin-api/plugin.js';
-import { DerError, DerReader } from './der/reader.js';
+import { DerError, DerReader, Tag } from './der/reader.js';
 import { type ExtensionFacts, extensionFacts, readExtensions } from './extension-reader.js';
-import { type KeyFacts, keyTypeOf, publicKeyOf } from './key.js';
+import { keyFactsOf, publicKeyOf } from './key.js';
+import type { KeyFacts } from './key-names.js';
 import { fieldsOf, formatName, readName, sameName } from './names.js';
 import { CERTIFICATE_LABELS, parsePem } from './pem.js';
-import { orMalformed, PkiError } from './pki-error.js';
+import { PkiError } from './pki-error.js';
 import { signatureAlgorithmName, verifySignature } from './sign.js';
 
 /** A certificate as read. Buffers are views of `der`. */
 export interface ParsedCertificate extends ExtensionFacts, KeyFacts {
   der: Buffer;
-  /** Without leading zeros, upper case; `-` in front of a negative one. */
+  /** Without leading zeros, upper case; `-` in front of a negative one, e.g. `-5`. */
   serialHex: string;
   serialDecimal: string;
   issuerDer: Buffer;
@@ -26,6 +27,8 @@ export interface ParsedCertificate extends ExtensionFacts, KeyFacts {
   spkiDer: Buffer;
   /** The hash, e.g. `sha256`, or `ed25519`; the dotted OID when unknown. */
   signatureAlgorithm: string;
+  /** False where the algorithm beside the signature is not the one under it: then nobody accepts the signature. */
+  algorithmsAgree: boolean;
   /** SHA-256 of `der`, lower hex. */
   fingerprintSha256: string;
   extensions: RawExtension[];
@@ -37,12 +40,19 @@ export interface ParsedCertificate extends ExtensionFacts, KeyFacts {
 const MAX_CERTIFICATE_BYTES = 1024 * 1024;
 
 /**
- * Reads one certificate: DER, or PEM text with exactly one. Throws PkiError `malformed-certificate` or `malformed-pem`.
+ * Reads one certificate: DER, or PEM text with exactly one. What OpenSSL reads, this reads too: BER, any serial number,
+ * name, key and date; what follows the certificate in `derOrPem` is left out. Throws PkiError `malformed-certificate`
+ * or `malformed-pem`.
  */
 export function parseCertificate(derOrPem: Buffer | string): ParsedCertificate {
-  const der = typeof derOrPem === 'string' ? onlyOne(derOrPem) : derOrPem;
-  if (der.length > MAX_CERTIFICATE_BYTES) throw new PkiError('malformed-certificate', 'The certificate is too large');
-  return orMalformed('malformed-certificate', 'The certificate is not readable', () => readCertificate(der));
+  const ber = typeof derOrPem === 'string' ? onlyOne(derOrPem) : derOrPem;
+  if (ber.length > MAX_CERTIFICATE_BYTES) throw new PkiError('malformed-certificate', 'The certificate is too large');
+  try {
+    return readCertificate(DerReader.over(ber, 'ber').raw(Tag.sequence));
+  } catch (error) {
+    const detail = error instanceof PkiError || error instanceof DerError ? `: ${error.message}` : '';
+    throw new PkiError('malformed-certificate', `The certificate is not readable${detail}`, { cause: error });
+  }
 }
 
 function onlyOne(pem: string): Buffer {
@@ -52,9 +62,9 @@ function onlyOne(pem: string): Buffer {
 }
 
 function readCertificate(der: Buffer): ParsedCertificate {
-  const outer = DerReader.enter(der);
-  const tbsDer = outer.raw(0x30);
-  const algorithmDer = outer.raw(0x30);
+  const outer = DerReader.enter(der, Tag.sequence, 'ber');
+  const tbsDer = outer.raw(Tag.sequence);
+  const algorithmDer = outer.raw(Tag.sequence);
   const signature = outer.bitString().bytes;
   outer.end();
   return {
@@ -69,38 +79,38 @@ function readCertificate(der: Buffer): ParsedCertificate {
 }
 
 function readTbs(tbsDer: Buffer, algorithmDer: Buffer) {
-  const tbs = DerReader.enter(tbsDer);
-  const version = tbs.enterIf(0xa0)?.smallInteger() ?? 0;
-  if (version > 2) throw new DerError('Unknown version');
+  const tbs = DerReader.enter(tbsDer, Tag.sequence, 'ber');
+  tbs.enterIf(0xa0)?.integer();
   const serial = tbs.integer();
   // RFC 5280 §4.1.1.2: the algorithm stands twice, and only this copy is under the signature.
-  if (!tbs.raw(0x30).equals(algorithmDer)) throw new DerError('The two signature algorithms differ');
-  const issuerDer = tbs.raw(0x30);
+  const algorithmsAgree = tbs.raw(Tag.sequence).equals(algorithmDer);
+  const issuerDer = tbs.raw(Tag.sequence);
   const validity = tbs.enter();
   const notBefore = validity.time();
   const notAfter = validity.time();
   validity.end();
-  const subjectDer = tbs.raw(0x30);
-  const spkiDer = tbs.raw(0x30);
+  const subjectDer = tbs.raw(Tag.sequence);
+  const spkiDer = tbs.raw(Tag.sequence);
   const extensions = readTail(tbs);
   return {
     ...serialTexts(serial),
     ...issuerAndSubject(issuerDer, subjectDer),
+    algorithmsAgree,
     notBefore,
     notAfter,
     issuerDer,
     subjectDer,
     spkiDer,
     extensions,
-    ...keyTypeOf(spkiDer),
-    ...extensionFacts(extensions),
+    ...keyFactsOf(spkiDer),
+    ...extensionFacts(extensions, 'ber'),
   };
 }
 
 function readTail(tbs: DerReader): RawExtension[] {
-  for (const uniqueId of [0x81, 0x82]) if (tbs.peek() === uniqueId) tbs.next();
+  for (const uniqueId of [0x81, 0x82]) if (((tbs.peek() ?? 0) & ~0x20) === uniqueId) tbs.next();
   const wrapper = tbs.enterIf(0xa3);
-  const extensions = wrapper ? readExtensions(wrapper.enter()) : [];
+  const extensions = wrapper ? readExtensions(wrapper.enter(), 'ber') : [];
   wrapper?.end();
   tbs.end();
   return extensions;
@@ -128,7 +138,7 @@ function serialTexts(twosComplement: Buffer): { serialHex: string; serialDecimal
  * `unsupported-key`.
  */
 export async function isSignedBy(certificate: ParsedCertificate, issuer: ParsedCertificate): Promise<boolean> {
-  if (!sameName(certificate.issuerDer, issuer.subjectDer)) return false;
+  if (!certificate.algorithmsAgree || !sameName(certificate.issuerDer, issuer.subjectDer)) return false;
   const { algorithmDer, tbsDer: data, signature } = certificate;
   return verifySignature({ algorithmDer, data, signature }, publicKeyOf(issuer.spkiDer));
 }

@@ -70,8 +70,18 @@ async function issuerAmong(
   subject: ParsedCertificate,
   pool: readonly ParsedCertificate[],
 ): Promise<ParsedCertificate | undefined> {
-  for (const candidate of pool) if (await isSignedBy(subject, candidate)) return candidate;
+  for (const candidate of pool) if (await isKnownIssuer(subject, candidate)) return candidate;
   return undefined;
+}
+
+/** A signature that cannot be checked names no issuer. */
+async function isKnownIssuer(subject: ParsedCertificate, candidate: ParsedCertificate): Promise<boolean> {
+  try {
+    return await isSignedBy(subject, candidate);
+  } catch (error) {
+    if (error instanceof PkiError) return false;
+    throw error;
+  }
 }
 
 /** What was asked of an issuer. */
@@ -107,7 +117,7 @@ function checkNames(leaf: ParsedCertificate, { subject, subjectAltNames }: Ask['
   const foreign = got.filter((name) => !allowed.has(name));
   if (missing.length > 0) throw new PkiError('name-mismatch', `The issuer left out ${missing.slice(0, 5).join(', ')}`);
   if (foreign.length > 0) throw new PkiError('name-mismatch', `The issuer added ${foreign.slice(0, 5).join(', ')}`);
-  if (leaf.otherAltNames > 0) throw new PkiError('name-mismatch', 'The issuer added names of another kind');
+  if (leaf.otherAltNames.length > 0) throw new PkiError('name-mismatch', 'The issuer added names of another kind');
   checkCommonName(leaf, subject.commonName, allowed);
 }
 

@@ -45,7 +45,7 @@ describe('certificate requests', () => {
         subject: 'CN=www.example.com,C=CH',
         subjectFields: content.subject,
         subjectAltNames: content.subjectAltNames,
-        otherAltNames: 0,
+        otherAltNames: [],
         keyUsage: content.keyUsage,
         extendedKeyUsage: content.extendedKeyUsage,
         keyType,
@@ -66,7 +66,7 @@ describe('certificate requests', () => {
     [
       'RSA',
       ['-newkey', 'rsa:2048', '-subj', '/CN=a', '-addext', 'subjectAltName=DNS:a,otherName:1.2.3;UTF8:x'],
-      { subjectAltNames: [{ type: 'dns', value: 'a' }], otherAltNames: 1 },
+      { subjectAltNames: [{ type: 'dns', value: 'a' }], otherAltNames: [{ type: 'otherName', value: '1.2.3;UTF8:x' }] },
     ],
     [
       'RSASSA-PSS',

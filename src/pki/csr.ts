@@ -4,7 +4,8 @@ import { DerError, DerReader, Tag } from './der/reader.js';
 import * as der from './der/writer.js';
 import { type ExtensionFacts, extensionFacts, readExtensions } from './extension-reader.js';
 import { encodeExtensions, extendedKeyUsage, keyUsage, subjectAltName } from './extensions.js';
-import { type KeyFacts, keyTypeOf, strongKeyOf } from './key.js';
+import { keyTypeOf, strongKeyOf } from './key.js';
+import type { KeyFacts } from './key-names.js';
 import { encodeSubject, fieldsOf, formatName, readName } from './names.js';
 import { CSR_LABELS, parsePem, toPem } from './pem.js';
 import { orMalformed, PkiError } from './pki-error.js';
@@ -30,6 +31,7 @@ export interface ParsedCsr extends ExtensionFacts, KeyFacts {
 
 const EXTENSION_REQUEST = '1.2.840.113549.1.9.14';
 const MICROSOFT_EXTENSION_REQUEST = '1.3.6.1.4.1.311.2.1.14';
+const BROKEN_HASHES: ReadonlySet<string> = new Set(['md2', 'md4', 'md5', 'ripemd160']);
 const MAX_CSR_BYTES = 256 * 1024;
 
 /** Reads one request, DER or PEM; does not check its signature. Throws PkiError `malformed-csr` or `malformed-pem`. */
@@ -93,8 +95,10 @@ function readAttributes(attributes?: DerReader): Pick<ParsedCsr, 'extensions' | 
  * Proof of possession and key strength, in that order of cost: strength first.
  * Throws PkiError `bad-csr-signature`, `weak-key`, `unsupported-key` or `unsupported-signature`.
  */
-export async function verifyCsr({ algorithmDer, infoDer, signature, spkiDer }: ParsedCsr): Promise<void> {
+export async function verifyCsr({ algorithmDer, infoDer, signature, spkiDer, ...csr }: ParsedCsr): Promise<void> {
   const key = strongKeyOf(spkiDer);
+  if (BROKEN_HASHES.has(csr.signatureAlgorithm))
+    throw new PkiError('unsupported-signature', `A signature with ${csr.signatureAlgorithm} proves nothing`);
   if (!(await verifySignature({ algorithmDer, data: infoDer, signature }, key))) {
     throw new PkiError('bad-csr-signature', 'The certificate request is not signed by its own key');
   }

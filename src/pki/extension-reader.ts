@@ -1,13 +1,13 @@
 import type { KeyUsage, RawExtension, SubjectAltName } from '../plugin-api/plugin.js';
-import { DerError, DerReader, Tag } from './der/reader.js';
+import { DerError, DerReader, type Rules, Tag } from './der/reader.js';
 import { ExtensionOid, KEY_USAGES } from './extensions.js';
-import { parseSan } from './subject-alt-name.js';
+import { isIssuable, type OtherAltName, readAltName } from './subject-alt-name.js';
 
 /** What the usual extensions of a certificate or request say; absent ones are empty or undefined. */
 export interface ExtensionFacts {
   subjectAltNames: SubjectAltName[];
-  /** How many SANs are of a kind that is not understood (otherName, directoryName, …). */
-  otherAltNames: number;
+  /** Names of the kinds that are not issued here, in order. */
+  otherAltNames: OtherAltName[];
   keyUsage: KeyUsage[];
   /** OIDs in dotted form. */
   extendedKeyUsage: string[];
@@ -16,10 +16,12 @@ export interface ExtensionFacts {
   /** Key identifiers, lower hex. */
   subjectKeyIdentifier?: string;
   authorityKeyIdentifier?: string;
+  /** OIDs of extensions that are understood here, but whose value is malformed. */
+  unreadableExtensions: string[];
 }
 
-/** Reads the members of Extensions. Throws DerError, also when one OID stands twice. */
-export function readExtensions(reader: DerReader): RawExtension[] {
+/** Reads the members of Extensions. Throws DerError, by DER also when one OID stands twice. */
+export function readExtensions(reader: DerReader, rules: Rules = 'der'): RawExtension[] {
   const extensions: RawExtension[] = [];
   while (reader.more) {
     const member = reader.enter();
@@ -27,51 +29,65 @@ export function readExtensions(reader: DerReader): RawExtension[] {
     const critical = member.peek() === Tag.boolean ? member.boolean() : false;
     const valueDer = member.octetString();
     member.end();
-    if (extensions.some((other) => other.oid === oid)) throw new DerError('An extension stands twice');
+    if (rules === 'der' && extensions.some((other) => other.oid === oid))
+      throw new DerError('An extension stands twice');
     extensions.push({ oid, critical, valueDer });
   }
   return extensions;
 }
 
-/** Reads those that are understood here. Throws DerError when one is malformed. */
-export function extensionFacts(extensions: readonly RawExtension[]): ExtensionFacts {
+/**
+ * Reads those that are understood here. Throws DerError when one is malformed; by BER that is named in the facts, which
+ * then hold what could be read.
+ */
+export function extensionFacts(extensions: readonly RawExtension[], rules: Rules = 'der'): ExtensionFacts {
   const facts: ExtensionFacts = {
     subjectAltNames: [],
-    otherAltNames: 0,
+    otherAltNames: [],
     keyUsage: [],
     extendedKeyUsage: [],
     isCa: false,
+    unreadableExtensions: [],
   };
-  for (const { oid, valueDer } of extensions) READERS.get(oid)?.(facts, valueDer);
+  for (const { oid, valueDer } of extensions) {
+    try {
+      READERS.get(oid)?.(facts, DerReader.over(valueDer, rules));
+    } catch (error) {
+      if (rules === 'der') throw error;
+      facts.unreadableExtensions.push(oid);
+    }
+  }
   return facts;
 }
 
-const READERS: ReadonlyMap<string, (facts: ExtensionFacts, valueDer: Buffer) => void> = new Map([
+const READERS: ReadonlyMap<string, (facts: ExtensionFacts, value: DerReader) => void> = new Map([
   [
     ExtensionOid.subjectAltName,
-    (facts, valueDer) => {
-      const { names, others } = parseSan(valueDer);
-      facts.subjectAltNames = names;
-      facts.otherAltNames = others;
+    (facts, value) => {
+      for (const reader = whole(value); reader.more;) {
+        const name = readAltName(reader);
+        if (isIssuable(name)) facts.subjectAltNames.push(name);
+        else facts.otherAltNames.push(name);
+      }
     },
   ],
   [
     ExtensionOid.keyUsage,
-    (facts, valueDer) => {
-      const bits = DerReader.over(valueDer).namedBits();
+    (facts, value) => {
+      const bits = value.namedBits();
       facts.keyUsage = KEY_USAGES.filter((_, bit) => bits.includes(bit));
     },
   ],
   [
     ExtensionOid.extendedKeyUsage,
-    (facts, valueDer) => {
-      for (const reader = DerReader.enter(valueDer); reader.more;) facts.extendedKeyUsage.push(reader.oid());
+    (facts, value) => {
+      for (const reader = whole(value); reader.more;) facts.extendedKeyUsage.push(reader.oid());
     },
   ],
   [
     ExtensionOid.basicConstraints,
-    (facts, valueDer) => {
-      const reader = DerReader.enter(valueDer);
+    (facts, value) => {
+      const reader = whole(value);
       facts.isCa = reader.peek() === Tag.boolean && reader.boolean();
       if (reader.more) facts.pathLength = reader.smallInteger();
       reader.end();
@@ -79,18 +95,25 @@ const READERS: ReadonlyMap<string, (facts: ExtensionFacts, valueDer: Buffer) => 
   ],
   [
     ExtensionOid.subjectKeyIdentifier,
-    (facts, valueDer) => {
-      facts.subjectKeyIdentifier = DerReader.over(valueDer).octetString().toString('hex');
+    (facts, value) => {
+      facts.subjectKeyIdentifier = value.octetString().toString('hex');
     },
   ],
   [
     ExtensionOid.authorityKeyIdentifier,
-    (facts, valueDer) => {
-      const reader = DerReader.enter(valueDer);
+    (facts, value) => {
+      const reader = whole(value);
       if (reader.peek() === 0x80) facts.authorityKeyIdentifier = reader.content().toString('hex');
     },
   ],
 ]);
+
+/** The one sequence that is a value. */
+function whole(value: DerReader): DerReader {
+  const inner = value.enter();
+  value.end();
+  return inner;
+}
 
 /** Where a certificate says its issuer, its OCSP responder and its CRLs are; URIs only, in order. */
 export interface ServiceUrls {
@@ -100,19 +123,24 @@ export interface ServiceUrls {
 }
 
 /**
- * Reads Authority Information Access and CRL Distribution Points (RFC 5280 §4.2.2.1 and §4.2.1.13). Throws DerError.
+ * Reads Authority Information Access and CRL Distribution Points (RFC 5280 §4.2.2.1 and §4.2.1.13); of a malformed one
+ * what comes before the fault.
  */
 export function serviceUrls(extensions: readonly RawExtension[]): ServiceUrls {
   const urls: ServiceUrls = { caIssuers: [], ocsp: [], crl: [] };
   for (const { oid, valueDer } of extensions) {
-    if (oid === ExtensionOid.authorityInfoAccess) readInfoAccess(valueDer, urls);
-    if (oid === ExtensionOid.crlDistributionPoints) readDistributionPoints(valueDer, urls);
+    try {
+      if (oid === ExtensionOid.authorityInfoAccess) readInfoAccess(DerReader.over(valueDer, 'ber'), urls);
+      if (oid === ExtensionOid.crlDistributionPoints) readDistributionPoints(DerReader.over(valueDer, 'ber'), urls);
+    } catch (error) {
+      if (!(error instanceof DerError)) throw error;
+    }
   }
   return urls;
 }
 
-function readInfoAccess(valueDer: Buffer, urls: ServiceUrls): void {
-  for (const reader = DerReader.enter(valueDer); reader.more;) {
+function readInfoAccess(value: DerReader, urls: ServiceUrls): void {
+  for (const reader = value.enter(); reader.more;) {
     const access = reader.enter();
     const method = access.oid();
     const found = uris(access);
@@ -121,8 +149,8 @@ function readInfoAccess(valueDer: Buffer, urls: ServiceUrls): void {
   }
 }
 
-function readDistributionPoints(valueDer: Buffer, urls: ServiceUrls): void {
-  for (const reader = DerReader.enter(valueDer); reader.more;) {
+function readDistributionPoints(value: DerReader, urls: ServiceUrls): void {
+  for (const reader = value.enter(); reader.more;) {
     const fullName = reader.enter().enterIf(0xa0)?.enterIf(0xa0);
     if (fullName) urls.crl.push(...uris(fullName));
   }
@@ -131,9 +159,8 @@ function readDistributionPoints(valueDer: Buffer, urls: ServiceUrls): void {
 function uris(names: DerReader): string[] {
   const found: string[] = [];
   while (names.more) {
-    const isUri = names.peek() === 0x86;
-    const content = names.content();
-    if (isUri) found.push(content.toString('latin1'));
+    const { type, value } = readAltName(names);
+    if (type === 'uri') found.push(value);
   }
   return found;
 }

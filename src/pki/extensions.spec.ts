@@ -107,7 +107,8 @@ describe('extensions', () => {
       keyUsage: ['digitalSignature', 'keyCertSign'],
       extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'],
       subjectAltNames: names,
-      otherAltNames: 0,
+      otherAltNames: [],
+      unreadableExtensions: [],
       subjectKeyIdentifier: keyId.toString('hex'),
       authorityKeyIdentifier: keyId.toString('hex'),
     });

@@ -1,5 +1,16 @@
 import { createPrivateKey, createPublicKey, generateKeyPair, hash, KeyObject } from 'node:crypto';
 import { DerReader, Tag } from './der/reader.js';
+import * as der from './der/writer.js';
+import {
+  bitLength,
+  curveOid,
+  type KeyFacts,
+  readKeyFacts,
+  readRsa,
+  readSpki,
+  RSA_NAMES,
+  unreadableKeyFacts,
+} from './key-names.js';
 import { pemBlocks } from './pem.js';
 import { orPkiError, PkiError } from './pki-error.js';
 
@@ -21,14 +32,6 @@ export type KeyGeneration =
   | { type: 'ec'; options: { namedCurve: string } }
   | { type: 'ed25519'; options: Record<string, never> };
 
-/**
- * `keyType` is a Lemur name where there is one, else a name or dotted OID; `bits` is the size of modulus, field or key.
- */
-export interface KeyFacts {
-  keyType: string;
-  bits: number;
-}
-
 const ALIASES: Readonly<Record<string, KeyType>> = {
   ECCSECP256R1: 'ECCPRIME256V1',
   SECP256R1: 'ECCPRIME256V1',
@@ -36,29 +39,6 @@ const ALIASES: Readonly<Record<string, KeyType>> = {
   SECP384R1: 'ECCSECP384R1',
   SECP521R1: 'ECCSECP521R1',
 };
-
-const CURVES: ReadonlyMap<string, KeyFacts> = new Map(
-  (
-    [
-      ['1.2.840.10045.3.1.7', 'ECCPRIME256V1', 256],
-      ['1.3.132.0.34', 'ECCSECP384R1', 384],
-      ['1.3.132.0.35', 'ECCSECP521R1', 521],
-      ['1.2.840.10045.3.1.1', 'ECCPRIME192V1', 192],
-      ['1.3.132.0.33', 'ECCSECP224R1', 224],
-      ['1.3.132.0.10', 'ECCSECP256K1', 256],
-      ['1.3.132.0.1', 'ECCSECT163K1', 163],
-      ['1.3.132.0.26', 'ECCSECT233K1', 233],
-      ['1.3.132.0.16', 'ECCSECT283K1', 283],
-      ['1.3.132.0.36', 'ECCSECT409K1', 409],
-      ['1.3.132.0.38', 'ECCSECT571K1', 571],
-      ['1.3.132.0.15', 'ECCSECT163R2', 163],
-      ['1.3.132.0.27', 'ECCSECT233R1', 233],
-      ['1.3.132.0.17', 'ECCSECT283R1', 283],
-      ['1.3.132.0.37', 'ECCSECT409R1', 409],
-      ['1.3.132.0.39', 'ECCSECT571R2', 571],
-    ] as const
-  ).map(([oid, keyType, bits]) => [oid, { keyType, bits }]),
-);
 
 const NODE_CURVES: Readonly<Record<string, string>> = {
   ECCPRIME256V1: 'prime256v1',
@@ -102,70 +82,30 @@ export async function generatePrivateKey(name: string): Promise<KeyObject> {
   });
 }
 
-interface SpkiParts {
-  oid: string;
-  parameters: Buffer;
-  publicKey: Buffer;
-}
-
-function readSpki(spkiDer: Buffer): SpkiParts {
-  const spki = DerReader.enter(spkiDer);
-  const algorithm = spki.enter();
-  const oid = algorithm.oid();
-  const parameters = algorithm.more ? algorithm.raw() : Buffer.alloc(0);
-  algorithm.end();
-  const publicKey = spki.bitString().bytes;
-  spki.end();
-  return { oid, parameters, publicKey };
-}
-
-const RSA = '1.2.840.113549.1.1.1';
-const RSASSA_PSS = '1.2.840.113549.1.1.10';
-const EC = '1.2.840.10045.2.1';
-const EDWARDS: ReadonlyMap<string, KeyFacts> = new Map([
-  ['1.3.101.112', { keyType: 'ED25519', bits: 256 }],
-  ['1.3.101.113', { keyType: 'ED448', bits: 456 }],
-]);
-
 /**
  * Type and size of a public key (KeyObject or SubjectPublicKeyInfo DER); unknown algorithms are named by OID. Throws
  * PkiError `malformed-key`.
  */
 export function keyTypeOf(key: KeyObject | Buffer): KeyFacts {
   const spkiDer = key instanceof KeyObject ? spkiOf(key) : key;
-  return orPkiError('malformed-key', 'The public key is not readable', () => {
-    const { oid, parameters, publicKey } = readSpki(spkiDer);
-    if (oid === RSA) {
-      const bits = bitLength(readRsa(publicKey).modulus);
-      return { keyType: `RSA${bits}`, bits };
-    }
-    if (oid === EC && parameters[0] === Tag.oid) {
-      const curve = DerReader.over(parameters).oid();
-      return CURVES.get(curve) ?? { keyType: curve, bits: (publicKey.length - 1) * 4 };
-    }
-    return EDWARDS.get(oid) ?? { keyType: oid, bits: publicKey.length * 8 };
-  });
-}
-
-function readRsa(publicKey: Buffer): { modulus: Buffer; exponent: Buffer } {
-  const key = DerReader.enter(publicKey);
-  const modulus = key.integer();
-  const exponent = key.integer();
-  key.end();
-  return { modulus, exponent };
+  return orPkiError('malformed-key', 'The public key is not readable', () => readKeyFacts(spkiDer));
 }
 
 /** Modulus and exponent of an RSA key; null for other keys. Throws PkiError `malformed-key`. */
 export function rsaNumbersOf(spkiDer: Buffer): { modulus: Buffer; exponent: Buffer } | null {
   return orPkiError('malformed-key', 'The public key is not readable', () => {
     const { oid, publicKey } = readSpki(spkiDer);
-    return oid === RSA || oid === RSASSA_PSS ? readRsa(publicKey) : null;
+    return RSA_NAMES.has(oid) ? readRsa(publicKey) : null;
   });
 }
 
-function bitLength(magnitude: Buffer): number {
-  const at = magnitude.findIndex((octet) => octet !== 0);
-  return at < 0 ? 0 : (magnitude.length - at) * 8 - Math.clz32(magnitude[at] ?? 0) + 24;
+/** As `keyTypeOf`, of what others have certified: of a key that is not readable the type, and 0 bits. */
+export function keyFactsOf(spkiDer: Buffer): KeyFacts {
+  try {
+    return readKeyFacts(spkiDer);
+  } catch {
+    return unreadableKeyFacts(spkiDer);
+  }
 }
 
 /**
@@ -174,10 +114,12 @@ function bitLength(magnitude: Buffer): number {
  */
 export function strongKeyOf(spkiDer: Buffer): KeyObject {
   const { keyType, bits } = keyTypeOf(spkiDer);
-  if (keyType.startsWith('RSA')) {
+  if (/^RSA\d/.test(keyType)) {
     checkRsa(readRsa(readSpki(spkiDer).publicKey), bits);
   } else if (!(KEY_TYPES as readonly string[]).includes(keyType)) {
     throw new PkiError('unsupported-key', `Keys of type ${keyType} are not accepted`);
+  } else if (keyType !== 'ED25519' && readSpki(spkiDer).parameters[0] !== Tag.oid) {
+    throw new PkiError('unsupported-key', 'The key gives its curve by numbers, not by name (RFC 5480 §2.1.1)');
   }
   return publicKeyOf(spkiDer);
 }
@@ -241,23 +183,22 @@ export function spkiOf(key: KeyObject): Buffer {
 const PRIVATE_KEY_FORMS = { 'PRIVATE KEY': 'pkcs8', 'RSA PRIVATE KEY': 'pkcs1', 'EC PRIVATE KEY': 'sec1' } as const;
 type PrivateKeyLabel = keyof typeof PRIVATE_KEY_FORMS;
 const MAX_PRIVATE_KEY_LENGTH = 65_536;
+/** RFC 7468 §11 and RFC 1421 §4.6.1.1; the word alone may stand in a name beside the key. */
+const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: *4, *ENCRYPTED/m;
 
 /**
  * Reads exactly one unencrypted PKCS#8, PKCS#1 or SEC1 key. Throws PkiError `malformed-key`, whose text and cause tell
  * nothing of the key.
  */
 export function parsePrivateKey(pem: string): KeyObject {
-  if (/ENCRYPTED/.test(pem))
+  if (ENCRYPTED.test(pem))
     throw new PkiError('malformed-key', 'The private key is encrypted; give it without a passphrase');
   if (pem.length > MAX_PRIVATE_KEY_LENGTH) throw new PkiError('malformed-key', 'The private key is too large');
   try {
     const [block, ...others] = pemBlocks(pem, Object.keys(PRIVATE_KEY_FORMS));
     if (block && others.length === 0) {
-      return createPrivateKey({
-        key: block.der,
-        format: 'der',
-        type: PRIVATE_KEY_FORMS[block.label as PrivateKeyLabel],
-      });
+      const type = PRIVATE_KEY_FORMS[block.label as PrivateKeyLabel];
+      return withNamedCurve(createPrivateKey({ key: block.der, format: 'der', type }));
     }
   } catch {
     // Said below: what a library says about a key's bytes must not travel.
@@ -266,10 +207,29 @@ export function parsePrivateKey(pem: string): KeyObject {
 }
 
 /**
- * Whether `spkiDer` (of a certificate or CSR) is the public half of `privateKey`. Throws PkiError `unsupported-key`.
+ * An EC key with its curve by name, as Java and RFC 5480 §2.1.1 demand, also where it came with the numbers of the
+ * curve (RFC 5915 §3). A curve without a name stays as it is.
  */
+function withNamedCurve(key: KeyObject): KeyObject {
+  const oid = curveOid(key.asymmetricKeyDetails?.namedCurve);
+  if (oid === undefined) return key;
+  const sec1 = DerReader.enter(key.export({ format: 'der', type: 'sec1' }));
+  const [version, scalar] = [sec1.raw(Tag.integer), sec1.raw(Tag.octetString)];
+  const isNamed = sec1.enterIf(0xa0)?.peek() === Tag.oid;
+  if (isNamed) return key;
+  const publicKey = sec1.more ? [sec1.raw(0xa1)] : [];
+  const named = der.sequence(version, scalar, der.explicit(0, der.oid(oid)), ...publicKey);
+  return createPrivateKey({ key: named, format: 'der', type: 'sec1' });
+}
+
+/** Whether `spkiDer` (of a certificate or CSR) is the public half of `privateKey`; one that is not readable is none. */
 export function publicMatches(privateKey: KeyObject, spkiDer: Buffer): boolean {
-  return isSameKey(spkiOf(privateKey), spkiDer);
+  try {
+    return isSameKey(spkiOf(privateKey), spkiDer);
+  } catch (error) {
+    if (error instanceof PkiError) return false;
+    throw error;
+  }
 }
 
 /**

@@ -1,4 +1,5 @@
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
+import { parseCertificate } from './certificate.js';
 import type { Bundle } from '../plugin-api/plugin.js';
 
 /** A private key with its certificates, DER; `chainDer` is leaf first and must not be empty. */
@@ -32,11 +33,11 @@ export function utf16be(text: string): Buffer {
 
 /** The entry of a key store: a root above the leaf is left out, because a server need not send it (RFC 8446 §4.4.2). */
 export function keyEntry(alias: string, chainPem: readonly string[], privateKeyPem: string): KeyEntry {
-  const chain = chainPem.map((pem) => new X509Certificate(pem));
+  const chain = chainPem.map(derOf);
   return {
     alias,
     pkcs8Der: createPrivateKey(privateKeyPem).export({ type: 'pkcs8', format: 'der' }),
-    chainDer: chain.filter((certificate, depth) => depth === 0 || !isRoot(certificate)).map(({ raw }) => raw),
+    chainDer: chain.filter((der, depth) => depth === 0 || !isRoot(der)),
   };
 }
 
@@ -45,11 +46,12 @@ export function keyEntry(alias: string, chainPem: readonly string[], privateKeyP
  * chain.
  */
 export function trustEntries(alias: string, { chainPem, rootPem }: Pick<Bundle, 'chainPem' | 'rootPem'>): TrustEntry[] {
-  const known = chainPem.map((pem) => new X509Certificate(pem).fingerprint256);
-  const isMissing = rootPem !== undefined && !known.includes(new X509Certificate(rootPem).fingerprint256);
-  return [...chainPem, ...(isMissing ? [rootPem] : [])].map((pem, depth) => ({
+  const chain = chainPem.map(derOf);
+  const root = rootPem === undefined ? [] : [derOf(rootPem)];
+  const missing = root.filter((der) => !chain.some((known) => known.equals(der)));
+  return [...chain, ...missing].map((certificateDer, depth) => ({
     alias: depth === 0 ? `${alias}_cert` : `${alias}_cert_${depth}`,
-    certificateDer: new X509Certificate(pem).raw,
+    certificateDer,
   }));
 }
 
@@ -63,6 +65,16 @@ export function withJavaAliases<E extends { alias: string }>(entries: readonly E
   return lowered;
 }
 
-function isRoot(certificate: X509Certificate): boolean {
-  return certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey);
+function derOf(pem: string): Buffer {
+  return parseCertificate(pem).der;
+}
+
+function isRoot(der: Buffer): boolean {
+  try {
+    const certificate = new X509Certificate(der);
+    return certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey);
+  } catch {
+    // OpenSSL does not read all that is kept here; what it does not read is nobody's root.
+    return false;
+  }
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { SubjectFields } from '../plugin-api/plugin.js';
 import { DerReader, Tag } from './der/reader.js';
 import * as der from './der/writer.js';
@@ -78,11 +79,11 @@ function encodeValue({ field, label, maxLength }: AttributeRule, value: string):
   return der.utf8String(value);
 }
 
-/** Reads a DN. Throws PkiError `bad-name`. */
+/** Reads a DN, by BER too; an attribute of any kind has a text. Throws PkiError `bad-name`. */
 export function readName(nameDer: Buffer): Name {
   return orPkiError('bad-name', 'Not a distinguished name', () => {
     const name: NameAttribute[][] = [];
-    for (const relative = DerReader.enter(nameDer); relative.more;) {
+    for (const relative = DerReader.enter(nameDer, Tag.sequence, 'ber'); relative.more;) {
       const attributes: NameAttribute[] = [];
       for (const set = relative.enter(Tag.set); set.more;) attributes.push(readAttribute(set.enter()));
       name.push(attributes);
@@ -95,9 +96,25 @@ function readAttribute(attribute: DerReader): NameAttribute {
   const oid = attribute.oid();
   const value = attribute.raw();
   attribute.end();
-  const content = DerReader.over(value).content();
-  return { oid, text: decodeText(value[0] ?? 0, content), der: value };
+  return { oid, text: readText(value) ?? `#${value.toString('hex')}`, der: value };
 }
+
+/** The text of an element of any string type; undefined for what is no string. Throws DerError. */
+export function readText(value: Buffer): string | undefined {
+  const tag = (value[0] ?? 0) & ~0x20;
+  return STRINGS.has(tag) ? decodeText(tag, DerReader.over(value, 'ber').octets(tag)) : undefined;
+}
+
+const STRINGS: ReadonlySet<number> = new Set([
+  Tag.utf8String,
+  Tag.numericString,
+  Tag.printableString,
+  Tag.teletexString,
+  Tag.ia5String,
+  Tag.visibleString,
+  Tag.universalString,
+  Tag.bmpString,
+]);
 
 /** Undecodable octets and NUL become U+FFFD: the text can always be stored and never hides what follows. */
 function decodeText(tag: number, content: Buffer): string {
@@ -113,11 +130,16 @@ function decodeString(tag: number, content: Buffer): string {
         .replace(/\p{Cs}/gu, '\ufffd');
     case Tag.universalString:
       return decodeUtf32(content);
-    case Tag.teletexString:
-      return content.toString('latin1');
-    default:
+    case Tag.utf8String:
       return content.toString('utf8');
+    default:
+      return tag === Tag.teletexString ? content.toString('latin1') : decodeOctets(content);
   }
+}
+
+/** Text that should be ASCII: as UTF-8 where it is that, else as Latin-1, which is what programs have written there. */
+export function decodeOctets(content: Buffer): string {
+  return content.toString(isUtf8(content) ? 'utf8' : 'latin1');
 }
 
 function decodeUtf32(content: Buffer): string {
@@ -149,9 +171,14 @@ function formatAttribute({ oid, text, der: value }: NameAttribute): string {
 
 function escapeValue(text: string): string {
   if (/^[\w.\-*:/@()]*$/.test(text)) return text;
-  // A control character would break the line it is printed on.
-  return text.replace(/^[ #]| $|["+,;<>\\]|[\x00-\x1f\x7f]/g, (c) =>
-    c < ' ' || c === '\x7f' ? `\\${Buffer.from(c).toString('hex').toUpperCase()}` : `\\${c}`,
+  // A control character would break the line it is printed on, or turn its direction round.
+  return text.replace(/^[ #]| $|["+,;<>\\]|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) =>
+    /[ -~]/.test(c)
+      ? `\\${c}`
+      : Buffer.from(c)
+          .toString('hex')
+          .toUpperCase()
+          .replace(/../g, (octet) => `\\${octet}`),
   );
 }
 
@@ -168,6 +195,45 @@ export function fieldsOf(name: Name): SubjectFields {
     if (field) fields[field] ??= text;
   }
   return fields;
+}
+
+/** In these attributes other string types than UTF8String are demanded (RFC 5280 appendix A.1, RFC 4519 §2.4). */
+const PRINTABLE: ReadonlySet<string> = new Set(['2.5.4.5', '2.5.4.6', '2.5.4.46']);
+const IA5: ReadonlySet<string> = new Set(['0.9.2342.19200300.100.1.25', '1.2.840.113549.1.9.1']);
+
+/**
+ * The DN in DER with the attributes of `name` in their order and grouping. Each text is encoded anew; a value that
+ * is no string keeps its octets.
+ */
+export function encodeName(name: Name): Buffer {
+  const relative = name.filter((attributes) => attributes.length > 0);
+  return der.sequence(...relative.map((attributes) => der.setOf(...attributes.map(encodeAttribute))));
+}
+
+/**
+ * The subject of a certificate for its renewal: in the order and grouping that it has, or undefined where
+ * `encodeSubject` makes the same of the six members. Whoever maps clients by their DN finds the same one. Throws
+ * PkiError `bad-name`.
+ */
+export function keptSubject(subjectDer: Buffer): Buffer | undefined {
+  const name = readName(subjectDer);
+  const kept = encodeName(name);
+  try {
+    return encodeSubject(fieldsOf(name)).equals(kept) ? undefined : kept;
+  } catch (error) {
+    if (error instanceof PkiError) return kept;
+    throw error;
+  }
+}
+
+function encodeAttribute({ oid, text, der: value }: NameAttribute): Buffer {
+  return der.sequence(der.oid(oid), readText(value) === undefined ? value : encodeText(oid, text));
+}
+
+function encodeText(oid: string, text: string): Buffer {
+  if (PRINTABLE.has(oid) && /^[A-Za-z0-9 '()+,\-./:=?]*$/.test(text)) return der.printableString(text);
+  if (IA5.has(oid) && /^[\x00-\x7f]*$/.test(text)) return der.ia5String(text);
+  return der.utf8String(text);
 }
 
 /** Whether two DNs name the same thing: equal octets, or equal text but for case and runs of spaces (RFC 5280 §7.1). */

@@ -30,6 +30,12 @@ describe('PEM', () => {
     );
   });
 
+  it('passes headers over', () => {
+    expect(parsePem(block.replace('b25l', 'subject: one\nissuer: two\n\nb25l'), 'CERTIFICATE')).toEqual([
+      Buffer.from('one'),
+    ]);
+  });
+
   it.each([
     ['nothing', ''],
     ['another label', toPem('PRIVATE KEY', Buffer.from('key'))],
@@ -37,7 +43,7 @@ describe('PEM', () => {
     ['another end', block.replace('END CERTIFICATE', 'END X')],
     ['foreign characters', block.replace('b25l', 'b2 %l')],
     ['a missing character', block.replace('b25l', 'b25')],
-    ['headers', block.replace('b25l', 'Proc-Type: 4,ENCRYPTED\n\nb25l')],
+    ['an encrypted body', block.replace('b25l', 'Proc-Type: 4,ENCRYPTED\n\nb25l')],
     ['an empty body', '-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n'],
   ])('refuses %s', (_, text) => {
     expect(() => parsePem(text, 'CERTIFICATE')).toThrow(PkiError);

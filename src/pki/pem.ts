@@ -3,8 +3,11 @@ import { PkiError } from './pki-error.js';
 const MAX_PEM_LENGTH = 8 * 1024 * 1024;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 
-/** Labels under which certificates and requests travel (RFC 7468 §5.1 and §7, older spellings last). */
-export const CERTIFICATE_LABELS = ['CERTIFICATE', 'X509 CERTIFICATE'] as const;
+/**
+ * Labels under which certificates and requests travel (RFC 7468 §5.1 and §7, older spellings last). In a trusted
+ * certificate of OpenSSL something follows the certificate, which `parseCertificate` leaves out.
+ */
+export const CERTIFICATE_LABELS = ['CERTIFICATE', 'X509 CERTIFICATE', 'TRUSTED CERTIFICATE'] as const;
 export const CSR_LABELS = ['CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'] as const;
 
 /**
@@ -34,7 +37,10 @@ export function pemBlocks(text: string, labels: readonly string[]): { label: str
 }
 
 function decodeBody(body: string, label: string): Buffer {
-  const base64 = body.replace(/[\r\n\t ]+/g, '');
+  // Headers of RFC 1421 §4.6 end at an empty line; Proc-Type says that the body is encrypted.
+  const text =
+    /^\s*[\w-]+:/.test(body) && !/^\s*Proc-Type:/.test(body) ? body.replace(/^[^]*?\n[\t ]*\r?\n/, '') : body;
+  const base64 = text.replace(/[\r\n\t ]+/g, '');
   if (base64.length % 4 !== 0 || !BASE64.test(base64)) {
     throw new PkiError('malformed-pem', `The PEM block "${label}" is not base64`);
   }

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { BasicConstraintsExtension, X509Certificate } from '@peculiar/x509';
 import type { ParsedCertificate } from './certificate.js';
+import { serialNumber } from './serial.js';
 import { PkiError } from './pki-error.js';
 
 /**
@@ -12,7 +13,7 @@ export async function demandAgreement(ours: ParsedCertificate, pem: string, issu
   const theirs = new X509Certificate(pem);
   const constraints = theirs.getExtension(BasicConstraintsExtension);
   const agreed = [
-    BigInt(`0x${theirs.serialNumber}`) === BigInt(`0x${ours.serialHex}`),
+    BigInt(`0x${theirs.serialNumber}`) === serialNumber(ours.serialHex),
     theirs.notBefore.getTime() === ours.notBefore.getTime(),
     theirs.notAfter.getTime() === ours.notAfter.getTime(),
     constraints?.ca === ours.isCa,

@@ -1,5 +1,7 @@
 import {
   constants,
+  createPublicKey,
+  getHashes,
   type KeyObject,
   sign as cryptoSign,
   verify as cryptoVerify,
@@ -9,6 +11,7 @@ import type { Signer } from '../plugin-api/plugin.js';
 import { DerReader, Tag } from './der/reader.js';
 import * as der from './der/writer.js';
 import { spkiOf } from './key.js';
+import { algorithmName } from './key-names.js';
 import { orPkiError, PkiError } from './pki-error.js';
 
 /**
@@ -64,54 +67,138 @@ export function signerOf(privateKey: KeyObject): Signer {
 }
 
 interface Scheme {
+  /** As people call it: the hash, or the algorithm where that has none. */
   name: string;
-  hash: string | null;
+  /** As `crypto.verify` takes it; undefined where OpenSSL cannot check it. */
+  hash?: string | null;
   keyTypes: readonly string[];
 }
-const scheme = (hash: string, keyType: string): Scheme => ({ name: hash, hash, keyTypes: [keyType] });
-
-const PSS = '1.2.840.113549.1.1.10';
-const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
-  ['1.2.840.113549.1.1.5', scheme('sha1', 'rsa')],
-  ['1.2.840.113549.1.1.14', scheme('sha224', 'rsa')],
-  ['1.2.840.113549.1.1.11', scheme('sha256', 'rsa')],
-  ['1.2.840.113549.1.1.12', scheme('sha384', 'rsa')],
-  ['1.2.840.113549.1.1.13', scheme('sha512', 'rsa')],
-  ['1.2.840.10045.4.1', scheme('sha1', 'ec')],
-  ['1.2.840.10045.4.3.1', scheme('sha224', 'ec')],
-  ['1.2.840.10045.4.3.2', scheme('sha256', 'ec')],
-  ['1.2.840.10045.4.3.3', scheme('sha384', 'ec')],
-  ['1.2.840.10045.4.3.4', scheme('sha512', 'ec')],
-  ['1.3.101.112', { name: 'ed25519', hash: null, keyTypes: ['ed25519'] }],
-  ['1.3.101.113', { name: 'ed448', hash: null, keyTypes: ['ed448'] }],
-]);
 
 const HASHES: ReadonlyMap<string, string> = new Map([
+  ['1.2.840.113549.2.5', 'md5'],
   ['1.3.14.3.2.26', 'sha1'],
   ['2.16.840.1.101.3.4.2.4', 'sha224'],
   ['2.16.840.1.101.3.4.2.1', 'sha256'],
   ['2.16.840.1.101.3.4.2.2', 'sha384'],
   ['2.16.840.1.101.3.4.2.3', 'sha512'],
+  ['2.16.840.1.101.3.4.2.5', 'sha512-224'],
+  ['2.16.840.1.101.3.4.2.6', 'sha512-256'],
+  ['2.16.840.1.101.3.4.2.7', 'sha3-224'],
+  ['2.16.840.1.101.3.4.2.8', 'sha3-256'],
+  ['2.16.840.1.101.3.4.2.9', 'sha3-384'],
+  ['2.16.840.1.101.3.4.2.10', 'sha3-512'],
+]);
+
+/** Signature algorithms by the hash that they sign (RFC 8017, RFC 3279, RFC 5758, RFC 8692, FIPS 204 and others). */
+const HASHED: readonly (readonly [keyType: string, Readonly<Record<string, string>>])[] = [
+  [
+    'rsa',
+    {
+      '1.2.840.113549.1.1.2': 'md2',
+      '1.2.840.113549.1.1.3': 'md4',
+      '1.2.840.113549.1.1.4': 'md5',
+      '1.2.840.113549.1.1.5': 'sha1',
+      '1.2.840.113549.1.1.11': 'sha256',
+      '1.2.840.113549.1.1.12': 'sha384',
+      '1.2.840.113549.1.1.13': 'sha512',
+      '1.2.840.113549.1.1.14': 'sha224',
+      '1.2.840.113549.1.1.15': 'sha512-224',
+      '1.2.840.113549.1.1.16': 'sha512-256',
+      '1.3.14.3.2.3': 'md5',
+      '1.3.14.3.2.29': 'sha1',
+      '1.3.36.3.3.1.2': 'ripemd160',
+      '2.16.840.1.101.3.4.3.13': 'sha3-224',
+      '2.16.840.1.101.3.4.3.14': 'sha3-256',
+      '2.16.840.1.101.3.4.3.15': 'sha3-384',
+      '2.16.840.1.101.3.4.3.16': 'sha3-512',
+    },
+  ],
+  [
+    'ec',
+    {
+      '1.2.840.10045.4.1': 'sha1',
+      '1.2.840.10045.4.3.1': 'sha224',
+      '1.2.840.10045.4.3.2': 'sha256',
+      '1.2.840.10045.4.3.3': 'sha384',
+      '1.2.840.10045.4.3.4': 'sha512',
+      '2.16.840.1.101.3.4.3.9': 'sha3-224',
+      '2.16.840.1.101.3.4.3.10': 'sha3-256',
+      '2.16.840.1.101.3.4.3.11': 'sha3-384',
+      '2.16.840.1.101.3.4.3.12': 'sha3-512',
+    },
+  ],
+  [
+    'dsa',
+    {
+      '1.2.840.10040.4.3': 'sha1',
+      '1.3.14.3.2.27': 'sha1',
+      '2.16.840.1.101.3.4.3.1': 'sha224',
+      '2.16.840.1.101.3.4.3.2': 'sha256',
+      '2.16.840.1.101.3.4.3.3': 'sha384',
+      '2.16.840.1.101.3.4.3.4': 'sha512',
+      '2.16.840.1.101.3.4.3.5': 'sha3-224',
+      '2.16.840.1.101.3.4.3.6': 'sha3-256',
+      '2.16.840.1.101.3.4.3.7': 'sha3-384',
+      '2.16.840.1.101.3.4.3.8': 'sha3-512',
+    },
+  ],
+];
+
+const PSS = '1.2.840.113549.1.1.10';
+const SCHEMES: ReadonlyMap<string, Scheme> = new Map<string, Scheme>([
+  ...HASHED.flatMap(([keyType, byOid]) =>
+    Object.entries(byOid).map(([oid, hash]) => [oid, { name: hash, hash, keyTypes: [keyType] }] as const),
+  ),
+  ['1.3.101.112', { name: 'ed25519', hash: null, keyTypes: ['ed25519'] }],
+  ['1.3.101.113', { name: 'ed448', hash: null, keyTypes: ['ed448'] }],
+  ['1.2.156.10197.1.501', { name: 'sm3', keyTypes: ['ec'] }],
+  ['1.2.643.2.2.3', { name: 'gost94', keyTypes: [] }],
+  ['1.2.643.7.1.1.3.2', { name: 'streebog256', keyTypes: [] }],
+  ['1.2.643.7.1.1.3.3', { name: 'streebog512', keyTypes: [] }],
 ]);
 
 /**
  * The hash (`sha256`), or the scheme without one (`ed25519`), of an AlgorithmIdentifier; the OID when it is not known.
- * Throws DerError.
+ * Throws DerError where there is none.
  */
 export function signatureAlgorithmName(algorithmDer: Buffer): string {
-  const oid = DerReader.enter(algorithmDer).oid();
-  return SCHEMES.get(oid)?.name ?? (oid === PSS ? readPss(algorithmDer).hash : oid);
+  const oid = DerReader.enter(algorithmDer, Tag.sequence, 'ber').oid();
+  if (oid === PSS) return pssHashName(algorithmDer);
+  return SCHEMES.get(oid)?.name ?? algorithmName(oid)?.toLowerCase() ?? oid.slice(0, 100);
 }
 
-/** RFC 4055 §3.1; the mask function's hash is not read, because verification demands the same one. Throws DerError. */
-function readPss(algorithmDer: Buffer): { hash: string; saltLength: number } {
-  const algorithm = DerReader.enter(algorithmDer);
+function pssHashName(algorithmDer: Buffer): string {
+  try {
+    return readPss(algorithmDer).hash.slice(0, 100);
+  } catch {
+    return 'rsassa-pss';
+  }
+}
+
+/** Hashes by name, or by OID where they have none here; `saltLength` in octets. */
+interface PssParameters {
+  hash: string;
+  mgf1Hash: string;
+  saltLength: number;
+}
+
+const MGF1 = '1.2.840.113549.1.1.8';
+
+/** RFC 4055 §3.1. Throws DerError, and PkiError `unsupported-signature` for another mask function than MGF1. */
+function readPss(algorithmDer: Buffer): PssParameters {
+  const algorithm = DerReader.enter(algorithmDer, Tag.sequence, 'ber');
   algorithm.oid();
   const parameters = algorithm.enterIf(Tag.sequence);
-  const hashOid = parameters?.enterIf(0xa0)?.enter().oid();
-  parameters?.enterIf(0xa1);
-  const saltLength = parameters?.enterIf(0xa2)?.smallInteger() ?? 20;
-  return { hash: hashOid === undefined ? 'sha1' : (HASHES.get(hashOid) ?? hashOid), saltLength };
+  const hash = hashName(parameters?.enterIf(0xa0));
+  const mask = parameters?.enterIf(0xa1)?.enter();
+  if (mask && mask.oid() !== MGF1)
+    throw new PkiError('unsupported-signature', 'The mask generation function of the signature is not known');
+  return { hash, mgf1Hash: hashName(mask), saltLength: parameters?.enterIf(0xa2)?.smallInteger() ?? 20 };
+}
+
+function hashName(holder: DerReader | undefined): string {
+  const oid = holder?.enter().oid();
+  return oid === undefined ? 'sha1' : (HASHES.get(oid) ?? oid);
 }
 
 /** What `algorithmDer` says was done to `data`, and with whose key. */
@@ -126,27 +213,61 @@ export interface SignedData {
  * Throws PkiError `unsupported-signature` for an algorithm that is not known.
  */
 export async function verifySignature({ algorithmDer, data, signature }: SignedData, key: KeyObject): Promise<boolean> {
-  const { hash, keyTypes, options } = orPkiError(
-    'unsupported-signature',
-    'The signature algorithm is not readable',
-    () => schemeOf(algorithmDer),
+  const check = orPkiError('unsupported-signature', 'The signature algorithm is not readable', () =>
+    checkOf(algorithmDer, key),
   );
-  if (!keyTypes.includes(key.asymmetricKeyType ?? '')) return false;
+  if (check === null) return false;
+  const { hash, ...options } = check;
   // A signature of P-256 is verified sooner than a thread is woken; others take up to a hundred times as long.
-  if (key.asymmetricKeyDetails?.namedCurve === 'prime256v1')
-    return cryptoVerify(hash, data, { key, ...options }, signature);
+  if (key.asymmetricKeyDetails?.namedCurve === 'prime256v1') return cryptoVerify(hash, data, options, signature);
   return new Promise((resolve) => {
-    cryptoVerify(hash, data, { key, ...options }, signature, (error, good) => resolve(!error && good));
+    cryptoVerify(hash, data, options, signature, (error, good) => resolve(!error && good));
   });
 }
 
-type VerifyOptions = Omit<VerifyKeyObjectInput, 'key'>;
+type Check = VerifyKeyObjectInput & { hash: string | null };
 
-function schemeOf(algorithmDer: Buffer): { hash: string | null; keyTypes: readonly string[]; options?: VerifyOptions } {
-  const oid = DerReader.enter(algorithmDer).oid();
-  const known = SCHEMES.get(oid);
-  if (known) return known;
-  if (oid !== PSS) throw new PkiError('unsupported-signature', `Signatures of algorithm ${oid} cannot be checked`);
-  const { hash, saltLength } = readPss(algorithmDer);
-  return { hash, keyTypes: ['rsa', 'rsa-pss'], options: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength } };
+/** Null where the algorithm does not fit the key. */
+function checkOf(algorithmDer: Buffer, key: KeyObject): Check | null {
+  const oid = DerReader.enter(algorithmDer, Tag.sequence, 'ber').oid();
+  const keyType = key.asymmetricKeyType ?? '';
+  if (oid === PSS) return keyType === 'rsa' || keyType === 'rsa-pss' ? pssCheck(readPss(algorithmDer), key) : null;
+  const { keyTypes, hash } = SCHEMES.get(oid) ?? {};
+  if (hash === undefined || (hash !== null && !known.has(hash)))
+    throw new PkiError(
+      'unsupported-signature',
+      `Signatures of algorithm ${signatureAlgorithmName(algorithmDer)} cannot be checked`,
+    );
+  return keyTypes?.includes(keyType) ? { hash, key } : null;
 }
+
+/** Old hashes are not in every OpenSSL. */
+const known = new Set(getHashes().map((name) => name.toLowerCase()));
+
+/**
+ * Node.js cannot be told the hash of the mask, but an RSASSA-PSS key brings it along (RFC 4055 §1.2): so the modulus is
+ * put into one of the parameters of the signature.
+ */
+function pssCheck({ hash, mgf1Hash, saltLength }: PssParameters, key: KeyObject): Check | null {
+  const { hashAlgorithm = hash, mgf1HashAlgorithm = mgf1Hash, saltLength: least = 0 } = key.asymmetricKeyDetails ?? {};
+  if (hashAlgorithm !== hash || mgf1HashAlgorithm !== mgf1Hash || saltLength < least) return null;
+  if (!known.has(hash) || !known.has(mgf1Hash))
+    throw new PkiError('unsupported-signature', `RSASSA-PSS signatures with ${hash} and ${mgf1Hash} cannot be checked`);
+  const padding = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength };
+  return { hash, key: hash === mgf1Hash ? key : pssKey(key, { hash, mgf1Hash, saltLength }), ...padding };
+}
+
+function pssKey(key: KeyObject, { hash, mgf1Hash, saltLength }: PssParameters): KeyObject {
+  const identifier = (name: string): Buffer => der.sequence(der.oid(HASH_OIDS.get(name) ?? ''), der.nullValue());
+  const parameters = der.sequence(
+    der.explicit(0, identifier(hash)),
+    der.explicit(1, der.sequence(der.oid(MGF1), identifier(mgf1Hash))),
+    der.explicit(2, der.integer(saltLength)),
+  );
+  const spki = DerReader.enter(spkiOf(key));
+  spki.next();
+  const pssSpki = der.sequence(der.sequence(der.oid(PSS), parameters), spki.raw(Tag.bitString));
+  return createPublicKey({ key: pssSpki, format: 'der', type: 'spki' });
+}
+
+const HASH_OIDS = new Map([...HASHES].map(([oid, name]) => [name, oid]));

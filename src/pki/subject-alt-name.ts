@@ -1,39 +1,91 @@
 import { isIP, isIPv4 } from 'node:net';
 import { domainToASCII } from 'node:url';
 import type { SanType, SubjectAltName } from '../plugin-api/plugin.js';
-import { decodeOid, DerReader } from './der/reader.js';
+import { decodeOid, DerError, DerReader } from './der/reader.js';
 import * as der from './der/writer.js';
+import { decodeOctets, formatDn, readText } from './names.js';
 import { orPkiError, PkiError } from './pki-error.js';
 
 /** GeneralName tags of RFC 5280 §4.2.1.6. */
 const TAGS: Readonly<Record<SanType, number>> = { email: 1, dns: 2, uri: 6, ip: 7, registeredId: 8 };
 const TYPES = new Map(Object.entries(TAGS).map(([type, n]) => [0x80 | n, type as SanType]));
 
-/** The names that are understood, and how many others (otherName, directoryName, …) stand beside them. */
-export interface ReadSan {
-  names: SubjectAltName[];
-  others: number;
+/** A name of a kind that is not issued here, as text. */
+export interface OtherAltName {
+  type: 'otherName' | 'x400Address' | 'directoryName' | 'ediPartyName' | 'ipNetwork' | 'unknown';
+  value: string;
 }
 
-/** Reads GeneralNames. Throws DerError. */
-export function parseSan(valueDer: Buffer): ReadSan {
-  const names: SubjectAltName[] = [];
-  let others = 0;
-  for (const reader = DerReader.enter(valueDer); reader.more;) {
-    const type = TYPES.get(reader.peek() ?? 0);
-    const content = reader.content();
-    const value = type && readValue(type, content);
-    if (type && value !== undefined) names.push({ type, value });
-    else others++;
+export function isIssuable(name: SubjectAltName | OtherAltName): name is SubjectAltName {
+  return Object.hasOwn(TAGS, name.type);
+}
+
+/** Reads GeneralNames, those that can be issued apart from the others. Throws DerError. */
+export function parseSan(valueDer: Buffer): { names: SubjectAltName[]; others: OtherAltName[] } {
+  const all: (SubjectAltName | OtherAltName)[] = [];
+  for (const reader = DerReader.enter(valueDer); reader.more;) all.push(readAltName(reader));
+  return { names: all.filter(isIssuable), others: all.filter((name) => !isIssuable(name)) };
+}
+
+/** Reads the next GeneralName. Throws DerError where it is no element at all. */
+export function readAltName(reader: DerReader): SubjectAltName | OtherAltName {
+  const tag = reader.peek() ?? 0;
+  const rest = reader.copy();
+  const raw = reader.raw();
+  try {
+    const type = TYPES.get(tag & ~0x20);
+    return type ? readKnown(type, rest.octets(tag & ~0x20)) : readOther(tag, rest);
+  } catch (error) {
+    if (error instanceof DerError || error instanceof PkiError) return { type: 'unknown', value: hexOf(raw) };
+    throw error;
   }
-  return { names, others };
 }
 
-function readValue(type: SanType, content: Buffer): string | undefined {
-  if (type === 'ip') return formatIp(content);
-  if (type === 'registeredId') return decodeOid(content);
-  const text = content.toString('latin1').replaceAll('\0', '\ufffd');
-  return type === 'dns' ? text.toLowerCase() : text;
+function readKnown(type: SanType, content: Buffer): SubjectAltName | OtherAltName {
+  switch (type) {
+    case 'ip':
+      return readIp(content);
+    case 'registeredId':
+      return { type, value: decodeOid(content) };
+    case 'dns':
+      // Latin-1 would be the name of another domain; what is no UTF-8 is the name of none.
+      return { type, value: content.toString('utf8').replaceAll('\0', '\ufffd').toLowerCase() };
+    default:
+      return { type, value: decodeOctets(content).replaceAll('\0', '\ufffd') };
+  }
+}
+
+function readIp(content: Buffer): SubjectAltName | OtherAltName {
+  const half = content.length / 2;
+  const address = formatIp(content);
+  if (address !== undefined) return { type: 'ip', value: address };
+  const [network, mask] = [formatIp(content.subarray(0, half)), formatIp(content.subarray(half))];
+  if (network === undefined || mask === undefined) return { type: 'unknown', value: hexOf(content) };
+  const bits = /^(1*)0*$/.exec([...content.subarray(half)].map((octet) => octet.toString(2).padStart(8, '0')).join(''));
+  return { type: 'ipNetwork', value: `${network}/${bits?.[1]?.length ?? mask}` };
+}
+
+const OTHERS: ReadonlyMap<number, OtherAltName['type']> = new Map([
+  [0xa0, 'otherName'],
+  [0xa3, 'x400Address'],
+  [0xa4, 'directoryName'],
+  [0xa5, 'ediPartyName'],
+]);
+
+/** An otherName as OpenSSL's configuration has it, e.g. `1.3.6.1.4.1.311.20.2.3;UTF8:joe@example.com`. */
+function readOther(tag: number, reader: DerReader): OtherAltName {
+  const type = OTHERS.get(tag) ?? 'unknown';
+  if (type === 'directoryName') return { type, value: formatDn(reader.enter(tag).raw()) };
+  if (type !== 'otherName') return { type, value: hexOf(reader.raw()) };
+  const other = reader.enter(tag);
+  const oid = other.oid();
+  const value = other.enter(0xa0).raw();
+  const text = readText(value);
+  return { type, value: text === undefined ? `${oid};DER:${value.toString('hex')}` : `${oid};UTF8:${text}` };
+}
+
+function hexOf(raw: Buffer): string {
+  return `#${raw.toString('hex')}`;
 }
 
 /** GeneralNames in the order given, repetitions left out. Throws PkiError `bad-name`. */

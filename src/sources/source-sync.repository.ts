@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
+import { storable } from '../platform/text.js';
 import { whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { Conditions } from '../platform/db/conditions.js';
@@ -82,8 +83,8 @@ export class SourceSyncRepository {
 
   async count(tx: Tx, id: number, { certificates, imported, endpoints, gone, troubles }: SyncCounts): Promise<void> {
     const listed = troubles.slice(0, mostTroubles).map(({ location, detail }) => ({
-      location: location.slice(0, longestText),
-      detail: detail.slice(0, longestText),
+      location: storable(location, longestText),
+      detail: storable(detail, longestText),
     }));
     await tx.query(
       `update source_sync set certificates = certificates + $2, imported = imported + $3, endpoints = endpoints + $4,

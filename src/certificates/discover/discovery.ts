@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { systemActor } from '../../platform/http/actor.js';
 import type { Tx } from '../../platform/db/database.js';
 import type { SyncTrouble } from '../../sources/source-sync.entity.js';
+import { storable } from '../../platform/text.js';
 import type { Source } from '../../sources/source.entity.js';
 import { ImportedRows } from '../import/imported-rows.js';
 import { CertificateStore, type Storable } from '../issue/certificate-store.js';
@@ -95,8 +96,8 @@ export class Discovery {
   ): Storable {
     const custody = {
       owner,
-      description: `This certificate was automatically discovered by Perennial: ${source.label}, ${location}`.slice(
-        0,
+      description: storable(
+        `This certificate was automatically discovered by Perennial: ${source.label}, ${location}`,
         1024,
       ),
       creatorId: source.creatorId,
@@ -114,7 +115,7 @@ export class Discovery {
       owner,
       serial: row.serialHex,
       sourceId: source.id,
-      location: location.slice(0, 1024),
+      location: storable(location, 1024),
       withKey: uploaded.privateKey !== null,
     };
     return { row, links, actor: systemActor(''), act: { action: 'certificate.discovered', after } };

@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { serialDecimal } from '../../pki/serial.js';
 import { instant, instantOrNull, InstantOut } from '../../platform/http/instant.js';
 import { listQuery } from '../../platform/http/page.js';
 import { queryBoolean } from '../../platform/http/query.js';
 import type { EndpointRow } from '../../sources/endpoint.repository.js';
 import type { LinkedCertificate } from '../certificate.row.js';
 import { CertificateLabel } from '../certificate.schema.js';
-import { certificateLabel, decimal } from '../certificate.view.js';
+import { certificateLabel } from '../certificate.view.js';
 import type { EndpointIssue } from './endpoint-issues.js';
 
 const text = z.string().nullable();
@@ -83,7 +84,7 @@ export function endpointView(
     sourceLabel: source.label,
     certificate: certificate && certificateLabel(certificate.label),
     served: {
-      serial: e.servedSerialHex && decimal(e.servedSerialHex),
+      serial: e.servedSerialHex && serialDecimal(e.servedSerialHex),
       serialHex: e.servedSerialHex,
       fingerprint: e.servedSha256,
       notAfter: instantOrNull(e.servedNotAfter),

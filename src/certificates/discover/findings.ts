@@ -2,6 +2,7 @@ import type { Found, FoundCertificate, FoundEndpoint, FoundTrouble } from '../..
 import { PkiError } from '../../pki/pki-error.js';
 import type { SeenEndpoint } from '../../sources/endpoint.repository.js';
 import type { Source } from '../../sources/source.entity.js';
+import { storable, indexable } from '../../platform/text.js';
 import { OwnerName } from '../../roles/role-name.js';
 import { readFound, type Uploaded } from '../import/uploaded.js';
 import { type IssuedFacts, issuedFacts } from '../issued-facts.js';
@@ -25,7 +26,7 @@ export interface Findings {
   troubles: FoundTrouble[];
 }
 
-const mostText = 1000;
+const mostText = 500;
 
 /** Reads what a source reports; what cannot be read is a trouble of its own, and keeps nothing else back. */
 export async function readFindings(
@@ -83,10 +84,10 @@ async function readEndpoint(findings: Findings, reading: Reading, found: FoundEn
   findings.endpoints.push({
     location,
     seen: {
-      externalId: externalId.slice(0, mostText),
+      externalId: indexable(externalId),
       port,
-      name: name.slice(0, mostText),
-      dnsName: dnsName.slice(0, mostText),
+      name: storable(name, mostText),
+      dnsName: storable(dnsName, mostText),
       owner: reading.source.owner,
       type,
       aliases: [...aliases],

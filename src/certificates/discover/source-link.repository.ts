@@ -44,7 +44,8 @@ export class SourceLinkRepository {
       `insert into source_certificate (source_id, location, certificate_id, external_id, owner, sync_id, seen_at)
        select $1, w.location, w."certificateId", w."externalId", w.owner, $2, $3
          from jsonb_to_recordset($4::jsonb) as w(location text, "certificateId" int, "externalId" text, owner text)
-       on conflict (source_id, location) do update set certificate_id = excluded.certificate_id,
+       on conflict (source_id, left(location, 300), hashtextextended(location, 0)) do update
+       set certificate_id = excluded.certificate_id,
        external_id = excluded.external_id, owner = excluded.owner,
          sync_id = excluded.sync_id, seen_at = excluded.seen_at`,
       [sourceId, syncId, now, JSON.stringify(byLocation)],
@@ -80,7 +81,10 @@ export class SourceLinkRepository {
   }
 
   async forget(tx: Tx, sourceId: number, location: string): Promise<void> {
-    await tx.query('delete from source_certificate where source_id = $1 and location = $2', [sourceId, location]);
+    await tx.query(
+      'delete from source_certificate where source_id = $1 and left(location, 300) = left($2, 300) and location = $2',
+      [sourceId, location],
+    );
   }
 
   /** Owners for whom sources hold these certificates, by certificate; those that no source holds are left out. */

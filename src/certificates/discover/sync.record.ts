@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
@@ -6,11 +6,12 @@ import { isAllowedOwner } from '../../roles/owner-domain.js';
 import { Database, sqlState, type Tx } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
+import { isolating } from '../../platform/isolating.js';
 import type { Found } from '../../plugin-api/found.js';
 import { EndpointRepository } from '../../sources/endpoint.repository.js';
 import { type Source } from '../../sources/source.entity.js';
 import { SourceRepositories } from '../../sources/source-syncs.js';
-import { failureOf } from '../failure.js';
+import { failureOf, isExpected } from '../failure.js';
 import { Deployed } from './deployed.js';
 import { Discovery, type Matched, type OwnerRelations } from './discovery.js';
 import { type Findings, readFindings } from './findings.js';
@@ -41,6 +42,8 @@ export class SyncWriting {
 /** What is written down before, during and after a look at a source. */
 @Injectable()
 export class SyncRecord {
+  private readonly logger = new Logger('discover');
+
   constructor(
     private readonly db: Database,
     private readonly clock: Clock,
@@ -64,24 +67,40 @@ export class SyncRecord {
       : null;
   }
 
-  /** Stores some hundreds of finds in one transaction. */
-  async batch(sync: OpenSync, found: readonly Found[]): Promise<void> {
+  /** Stores some hundreds of finds in one transaction; one that cannot be stored keeps no other back. */
+  batch(sync: OpenSync, found: readonly Found[]): Promise<void> {
+    return isolating(
+      found,
+      (part) => this.together(sync, part),
+      (one, error) => this.odd(sync, one, error),
+    );
+  }
+
+  private async together(sync: OpenSync, found: readonly Found[]): Promise<void> {
     const findings = await readFindings(sync.source, found, (owner) => isAllowedOwner(owner, this.config));
-    const store = async (): Promise<void> => {
-      const owners = await this.writing.discovery.relationsOf(findings.certificates);
-      await this.db.write(async (tx) => {
-        await this.demandSource(tx, sync);
-        const matched = await this.writing.discovery.match(tx, sync.source, findings.certificates, owners);
-        await this.write(tx, sync, findings, { matched, owners });
-      });
-    };
     try {
-      await store();
+      await this.store(sync, findings);
     } catch (error) {
       // Somebody has uploaded one of them at the same moment: now it is known.
       if (sqlState(error) !== '23505') throw error;
-      await store();
+      await this.store(sync, findings);
     }
+  }
+
+  private async odd(sync: OpenSync, found: Found, error: unknown): Promise<void> {
+    if (!isExpected(error)) this.logger.error(error);
+    const location = found.kind === 'endpoint' ? found.externalId : found.location;
+    const detail = `It cannot be stored: ${isExpected(error) ? (error as Error).message : failureOf(error).detail}`;
+    await this.store(sync, { certificates: [], endpoints: [], troubles: [{ kind: 'trouble', location, detail }] });
+  }
+
+  private async store(sync: OpenSync, findings: Findings): Promise<void> {
+    const owners = await this.writing.discovery.relationsOf(findings.certificates);
+    await this.db.write(async (tx) => {
+      await this.demandSource(tx, sync);
+      const matched = await this.writing.discovery.match(tx, sync.source, findings.certificates, owners);
+      await this.write(tx, sync, findings, { matched, owners });
+    });
   }
 
   /** Everything was seen: what was not reported is not there any more. */

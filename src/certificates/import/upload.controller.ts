@@ -2,16 +2,12 @@ import { Controller, Post } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, JsonBody, Summary } from '../../platform/http/contract.js';
 import { CertificateView } from '../certificate.schema.js';
-import { CertificateReader } from '../list/certificate-reader.js';
 import { UploadRequest } from './upload.schema.js';
 import { UploadService } from './upload.service.js';
 
 @Controller('certificates')
 export class UploadController {
-  constructor(
-    private readonly upload: UploadService,
-    private readonly reader: CertificateReader,
-  ) {}
+  constructor(private readonly upload: UploadService) {}
 
   @Post('upload')
   @Requires('certificate:import')
@@ -22,7 +18,7 @@ export class UploadController {
       'settings become those of this request.',
   )
   @Answers(200, CertificateView)
-  async create(@Who() actor: Actor, @JsonBody(UploadRequest) body: UploadRequest): Promise<CertificateView> {
-    return this.reader.get(await this.upload.upload(actor, body));
+  create(@Who() actor: Actor, @JsonBody(UploadRequest) body: UploadRequest): Promise<CertificateView> {
+    return this.upload.upload(actor, body);
   }
 }

@@ -2,13 +2,16 @@ import { Injectable } from '@nestjs/common';
 import type { Authority } from '../../authorities/authority.entity.js';
 import { Authorities } from '../../authorities/authorities.js';
 import { issuanceCap } from '../../authorities/issuance-cap.js';
-import { Database } from '../../platform/db/database.js';
+import { Database, type Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
 import { wordsOf } from '../../platform/http/reference.js';
 import { mayDeliverAnything, mayIssueFrom, mayVouchFor } from '../../roles/permission.js';
 import { Admission } from '../admission.js';
 import { CertificateRepository, type NewRow } from '../certificate.repository.js';
+import { type CertificateRow, readRows } from '../certificate.row.js';
+import type { CertificateView } from '../certificate.schema.js';
+import { CertificateViews } from '../certificate.view.js';
 import { CertificateStore, type Stored } from '../issue/certificate-store.js';
 import type { Custody } from '../issue/new-row.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
@@ -29,24 +32,31 @@ export class UploadStore {
     private readonly relations: Relations,
     private readonly succession: Succession,
     private readonly takeOver: TakeOver,
+    private readonly views: CertificateViews,
   ) {}
 
-  store(actor: Actor, row: NewRow, relations: RelationsOfNew): Promise<number> {
+  /** As it is shown; one that cannot be shown has not been stored. */
+  store(actor: Actor, given: NewRow, relations: RelationsOfNew): Promise<CertificateView> {
     return this.db.write(async (tx) => {
-      const [known] = await this.certificates.twinsOf(tx, row);
-      if (known) {
-        await this.takeOver.claim(tx, actor, known, { row, relations });
-        return known.id;
-      }
-      for (const oldId of relations.replacesIds)
-        await this.succession.demandHeir(tx, { name: row.name, state: row.state, notAfter: row.notAfter }, oldId);
-      const act = { action: 'certificate.imported', after: { owner: row.owner, serial: row.serialHex } };
-      const [{ id }] = (await this.newOnes.insert(tx, [
-        { row, links: relations, actor, act, complete: () => this.relations.complete(tx, relations) },
-      ])) as [Stored];
-      await this.relations.follow(tx, id, relations, true);
-      return id;
+      const [row] = await readRows(tx, [await this.put(tx, actor, given, relations)]);
+      return this.views.full(row as CertificateRow);
     });
+  }
+
+  private async put(tx: Tx, actor: Actor, row: NewRow, relations: RelationsOfNew): Promise<number> {
+    const [known] = await this.certificates.twinsOf(tx, row);
+    if (known) {
+      await this.takeOver.claim(tx, actor, known, { row, relations });
+      return known.id;
+    }
+    for (const oldId of relations.replacesIds)
+      await this.succession.demandHeir(tx, { name: row.name, state: row.state, notAfter: row.notAfter }, oldId);
+    const act = { action: 'certificate.imported', after: { owner: row.owner, serial: row.serialHex } };
+    const [{ id }] = (await this.newOnes.insert(tx, [
+      { row, links: relations, actor, act, complete: () => this.relations.complete(tx, relations) },
+    ])) as [Stored];
+    await this.relations.follow(tx, id, relations, true);
+    return id;
   }
 }
 
@@ -94,10 +104,10 @@ export class UploadService {
   ) {}
 
   /**
-   * The id. Throws Problem: `invalid-request`, or `conflict` when this very certificate is known, unless it is taken
+   * As stored. Throws Problem: `invalid-request`, or `conflict` when this very certificate is known, unless it is taken
    * over.
    */
-  async upload(actor: Actor, request: UploadRequest): Promise<number> {
+  async upload(actor: Actor, request: UploadRequest): Promise<CertificateView> {
     const uploaded = await this.authority.of(actor, request, await readUpload(request));
     const relations = await this.relations.ofNew(actor, request, uploaded.authority?.owner);
     if (relations.destinationIds.length > 0 && uploaded.authority === null && !mayDeliverAnything(actor)) {

@@ -3,6 +3,7 @@ import { isSignedBy, parseCertificate, type ParsedCertificate } from '../../pki/
 import { checkChain, orderChain, readChain } from '../../pki/chain.js';
 import { parseCsr } from '../../pki/csr.js';
 import { isSameKey, parsePrivateKey, publicMatches } from '../../pki/key.js';
+import { keptSubject } from '../../pki/names.js';
 import { toPem } from '../../pki/pem.js';
 import { PkiError } from '../../pki/pki-error.js';
 import { blame } from '../../platform/http/blame.js';
@@ -91,12 +92,19 @@ function readCsr(pem: string, leaf: ParsedCertificate): string {
 
 /** What a renewal of it would ask for. Extensions that an issuer adds by itself are left to the issuer. */
 export function termsOf(leaf: ParsedCertificate): TermsWithoutDates {
+  const subjectDer = keptSubject(leaf.subjectDer);
+  const oids = leaf.extensions.map(({ oid }) => oid);
   return {
     subject: leaf.subjectFields,
+    ...(subjectDer && { subjectDer }),
+    ...(leaf.otherAltNames.length > 0 && { otherAltNames: leaf.otherAltNames }),
     subjectAltNames: leaf.subjectAltNames,
     keyUsage: leaf.keyUsage.filter((usage) => !caUsages.includes(usage)),
     extendedKeyUsage: leaf.extendedKeyUsage,
-    extensions: leaf.extensions.filter((extension) => !extension.critical && !isReservedExtension(extension.oid)),
+    // Of an extension that stands twice the first counts: no issuer would take both.
+    extensions: leaf.extensions.filter(
+      ({ oid, critical }, at) => !critical && !isReservedExtension(oid) && oids.indexOf(oid) === at,
+    ),
     found: {
       isCa: leaf.isCa,
       pathLength: leaf.pathLength ?? null,

@@ -127,7 +127,7 @@ function demandLeaf(csr: RequestedCsr): void {
   const unwanted = unrequestableUsage(csr.extendedKeyUsage);
   if (unwanted)
     throw invalid('csr', `The CSR asks for the extended key usage ${unwanted}, which is not issued on request.`);
-  if (csr.otherAltNames > 0)
+  if (csr.otherAltNames.length > 0)
     throw invalid(
       'csr',
       'The CSR asks for names of a kind that is not issued here, such as otherName or directoryName.',

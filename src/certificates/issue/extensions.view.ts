@@ -5,7 +5,7 @@ const lemurTypes = new Map(
   Object.entries(sanTypes)
     .reverse()
     .map(([lemur, type]) => [type as string, lemur]),
-);
+).set('ipNetwork', 'IPNetwork');
 /** What every certificate has that is issued here. */
 const issuedHere: FoundFacts = {
   isCa: false,
@@ -24,7 +24,10 @@ export function extensionsAsLemur(terms: StoredTerms): Record<string, unknown> {
   const usages: readonly string[] = [...terms.keyUsage, ...facts.caUsage];
   return {
     subAltNames: {
-      names: terms.subjectAltNames.map(({ type, value }) => ({ nameType: lemurTypes.get(type) ?? type, value })),
+      names: [...terms.subjectAltNames, ...(terms.otherAltNames ?? [])].map(({ type, value }) => ({
+        nameType: lemurTypes.get(type) ?? type,
+        value,
+      })),
     },
     basicConstraints: { ca: facts.isCa, pathLength: facts.pathLength },
     keyUsage: Object.fromEntries(Object.entries(keyUsages).map(([name, usage]) => [name, usages.includes(usage)])),

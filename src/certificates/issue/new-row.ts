@@ -1,6 +1,7 @@
 import { certificateName, slug, withSerial } from '../../pki/certificate-name.js';
 import { encodeSubject, formatDn } from '../../pki/names.js';
 import { spkiHash } from '../../pki/key.js';
+import { indexable } from '../../platform/text.js';
 import type { Sealed } from '../../platform/secrets/sealed.js';
 import type { NewRow } from '../certificate.repository.js';
 import type { Certificate } from '../certificate.entity.js';
@@ -55,10 +56,10 @@ export function rowBeforeIssue(
   };
 }
 
-/** The names that searches find a certificate by: its common name and SANs, lower case. */
+/** The names that searches find a certificate by: its common name and SANs, lower case, as long as an index takes. */
 export function searchNames(commonName: string, terms: Pick<StoredTerms, 'subjectAltNames'>): string[] {
   const names = [commonName, ...terms.subjectAltNames.map((san) => san.value)];
-  return [...new Set(names.filter((name) => name !== '').map((name) => name.toLowerCase()))];
+  return [...new Set(names.filter((name) => name !== '').map((name) => indexable(name.toLowerCase())))];
 }
 
 /** What a certificate is called: its own choice made safe, or Lemur's pattern. Not unique yet. */

@@ -1,4 +1,6 @@
 import { escapeLike, notFilterable, truthValue, unquoted, wholeNumber } from '../../platform/db/list-filter.js';
+import { indexable, indexableStart, isBeyondIndexes } from '../../platform/text.js';
+import { serialHexOf } from '../../pki/serial.js';
 import { camelCase } from '../../platform/http/input.js';
 import { Instant } from '../../platform/http/instant.js';
 import type { Filter } from '../../platform/http/page.js';
@@ -53,7 +55,7 @@ const filters: Readonly<Record<string, Apply>> = {
   lifecycle: column('state'),
   status: (s, v) => byStatus(s, v),
   serial,
-  serialHex: (s, v) => bySerial(s, `0x${v.replace(/^0x/i, '')}`, 'filter'),
+  serialHex: (s, v) => bySerial(s, v.replace(/^(-?)(0x)?/i, '$10x'), 'filter'),
   fingerprint: (s, v) => s.add('c.sha256 = ?', v.replaceAll(':', '').toLowerCase()),
   description: (s, v) => s.add('lower(c.description) like ?', namePattern(v)),
   distinguishedName: (s, v) => s.add('lower(c.distinguished_name) like ?', namePattern(v)),
@@ -89,15 +91,12 @@ export function byDestination(selection: Selection, destinationId: number): void
 
 /** Throws `invalid-request` by `field`. */
 export function bySerial(selection: Selection, text: string, field: string): void {
-  const digits = text.replaceAll(':', '').replace(/^0x/i, '');
-  const isHex = /^0x|:/i.test(text) ? /^[0-9a-f]{1,64}$/i.test(digits) : false;
-  if (!isHex && !/^\d{1,60}$/.test(text)) throw invalid(field, 'Expected a decimal number, 0x… or aa:bb:….');
-  selection.add(
-    'c.serial_hex = ?',
-    BigInt(isHex ? `0x${digits}` : text)
-      .toString(16)
-      .toUpperCase(),
-  );
+  const [, sign = '', prefix = '', digits = ''] = /^(-?)(0x)?([0-9a-f:]{1,8000})$/i.exec(text) ?? [];
+  const isHex = prefix !== '' || digits.includes(':');
+  const hex = digits.replaceAll(':', '');
+  if (isHex ? hex === '' : !/^\d+$/.test(digits)) throw invalid(field, 'Expected a decimal number, 0x… or aa:bb:….');
+  const magnitude = BigInt(isHex ? `0x${hex}` : digits);
+  selection.add('c.serial_hex = ?', serialHexOf(sign === '' ? magnitude : -magnitude));
 }
 
 /** What an index of trigrams finds inside a text: three letters or digits in a row. */
@@ -111,6 +110,7 @@ export function namePattern(value: string): string {
   const quoted = unquoted(value);
   const text = escapeLike((quoted ?? value).toLowerCase());
   if (quoted !== null) return text;
+  if (isBeyondIndexes(value)) return `${escapeLike(indexableStart(value.toLowerCase()))}%`;
   return findable.test(value) ? `%${text}%` : `${text}%`;
 }
 
@@ -122,7 +122,7 @@ function byName(selection: Selection, value: string, ownNames: boolean): void {
     selection.add(
       `c.id in (select l.certificate_id from certificate_domain l join domain d on d.id = l.domain_id
         where d.name = lower(?)${ownNames ? ' union select id from certificate where name = ?' : ''})`,
-      quoted,
+      isBeyondIndexes(quoted) ? indexable(quoted.toLowerCase()) : quoted,
     );
 }
 

@@ -10,8 +10,8 @@ export const certificateOrders = {
   id: { sql: 'c.id', type: 'int' },
   name: { sql: 'c.name', type: 'text', unique: true },
   owner: { sql: 'lower(c.owner)', type: 'text' },
-  cn: { sql: 'lower(c.common_name)', type: 'text' },
-  commonName: { sql: 'lower(c.common_name)', type: 'text' },
+  cn: { sql: 'left(lower(c.common_name), 300)', type: 'text' },
+  commonName: { sql: 'left(lower(c.common_name), 300)', type: 'text' },
   issuer: { sql: 'c.issuer', type: 'text' },
   lifecycle: { sql: 'c.state', type: 'text' },
   notBefore: { sql: 'c.not_before', type: 'timestamptz' },
@@ -38,7 +38,7 @@ export const ListQuery = listQuery(...(Object.keys(certificateOrders) as [OrderN
     .optional()
     .meta({ description: 'Id, name or mail address of the user who asked for it.' }),
   show: queryBoolean().optional().meta({ description: 'Only mine: asked for by me, or owned by one of my roles.' }),
-  serial: z.string().max(128).optional().meta({ description: 'Decimal, 0x… or aa:bb:….' }),
+  serial: z.string().max(8000).optional().meta({ description: 'Decimal, 0x… or aa:bb:….' }),
   timeRange: queryInt(0, 5200)
     .optional()
     .meta({ description: 'Only those that expire within so many weeks; the soonest first unless sorted otherwise.' }),

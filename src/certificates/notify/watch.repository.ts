@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
+import { timestamp } from '../../platform/db/timestamp.js';
 
 /**
  * What decides about the warnings of one certificate. `leads` are its active notifications; those of one `channel` go
@@ -43,7 +44,7 @@ export class WatchRepository {
     await tx.query(
       `update certificate c set next_notice_at = p.at
        from jsonb_to_recordset($1::jsonb) as p(id int, at timestamptz) where c.id = p.id`,
-      [JSON.stringify(plans)],
+      [JSON.stringify(plans.map(({ id, at }) => ({ id, at: timestamp(at) })))],
     );
   }
 

@@ -6,13 +6,24 @@ export class DerError extends Error {
   }
 }
 
-/** Where one element lies in its buffer: `header` is its first octet, `start` to `end` (exclusive) its content. */
+/**
+ * Where one element lies in its buffer: `header` is its first octet, `start` to `end` (exclusive) its content, `after`
+ * the first octet behind it (beyond `end` only where BER marks the end).
+ */
 export interface Tlv {
   readonly tag: number;
   readonly header: number;
   readonly start: number;
   readonly end: number;
+  readonly after: number;
 }
+
+/**
+ * `der` is for what is written anew or signed here. `ber` is for what others have made: it also takes what OpenSSL
+ * takes (X.690 §8): indefinite and padded lengths, strings in pieces, padded integers, any true BOOLEAN, times with an
+ * offset or without seconds.
+ */
+export type Rules = 'der' | 'ber';
 
 /** Universal tags, with the constructed bit where DER sets it. */
 export const Tag = {
@@ -54,8 +65,12 @@ export function readTlv(buf: Buffer, offset: number, limit = buf.length): Tlv {
     length = longLength(buf, start, first & 0x7f, limit);
     start += first & 0x7f;
   }
-  if (start + length > limit) throw new DerError('Truncated element');
-  return { tag, header: offset, start, end: start + length };
+  return within({ tag, header: offset, start, end: start + length, after: start + length }, limit);
+}
+
+function within(element: Tlv, limit: number): Tlv {
+  if (element.after > limit) throw new DerError('Truncated element');
+  return element;
 }
 
 function longLength(buf: Buffer, at: number, octets: number, limit: number): number {
@@ -64,6 +79,40 @@ function longLength(buf: Buffer, at: number, octets: number, limit: number): num
   if (length < 0x80 || length < 2 ** (8 * (octets - 1))) throw new DerError('Length is not in its shortest form');
   return length;
 }
+
+/** As `readTlv`, by BER: a multi-octet tag has its further octets above its first one. Throws DerError. */
+function readBer(buf: Buffer, offset: number, limit: number, depth: number): Tlv {
+  let at = offset;
+  let tag = buf[at++] ?? 0;
+  if ((tag & 0x1f) === 0x1f) {
+    for (let shift = 8; shift <= 24; shift += 8) {
+      const octet = buf[at++] ?? 0;
+      tag += (octet & 0x7f) << shift;
+      if (octet < 0x80) break;
+      if (shift === 24) throw new DerError('Tag number is too large');
+    }
+  }
+  const first = buf[at++];
+  if (first === undefined || at > limit) throw new DerError('Truncated element');
+  if (first === 0x80) return indefinite(buf, { tag, header: offset, start: at }, limit, depth);
+  const octets = first > 0x80 ? first & 0x7f : 0;
+  let length = octets > 0 ? 0 : first;
+  for (const behind = at + octets; at < behind; at++) {
+    length = length * 256 + (buf[at] ?? 0);
+    if (length > limit) throw new DerError('Truncated element');
+  }
+  return within({ tag, header: offset, start: at, end: at + length, after: at + length }, limit);
+}
+
+/** The element ends before two zero octets that stand where its next part would begin (X.690 §8.1.3.6). */
+function indefinite(buf: Buffer, begun: Pick<Tlv, 'tag' | 'header' | 'start'>, limit: number, depth: number): Tlv {
+  if ((begun.tag & constructed) === 0 || depth >= MAX_DEPTH) throw new DerError('Bad length');
+  let at = begun.start;
+  while (buf[at] !== 0 || buf[at + 1] !== 0) at = readBer(buf, at, limit, depth + 1).after;
+  return within({ ...begun, end: at, after: at + 2 }, limit);
+}
+
+const constructed = 0x20;
 
 /**
  * Walks the elements inside one constructed element, in order. Nothing is copied: buffers it returns are views.
@@ -75,16 +124,17 @@ export class DerReader {
     private at: number,
     private readonly limit: number,
     private readonly depth: number,
+    private readonly rules: Rules,
   ) {}
 
   /** Reads the elements that lie one after another in `buf`. */
-  static over(buf: Buffer): DerReader {
-    return new DerReader(buf, 0, buf.length, 0);
+  static over(buf: Buffer, rules: Rules = 'der'): DerReader {
+    return new DerReader(buf, 0, buf.length, 0, rules);
   }
 
   /** Enters the one element of this `tag` that fills the whole of `der`. */
-  static enter(der: Buffer, tag: number = Tag.sequence): DerReader {
-    const outer = DerReader.over(der);
+  static enter(der: Buffer, tag: number = Tag.sequence, rules: Rules = 'der'): DerReader {
+    const outer = DerReader.over(der, rules);
     const inner = outer.enter(tag);
     outer.end();
     return inner;
@@ -95,6 +145,11 @@ export class DerReader {
     return this.at < this.limit;
   }
 
+  /** A reader at the same place that goes on by itself. */
+  copy(): DerReader {
+    return new DerReader(this.buf, this.at, this.limit, this.depth, this.rules);
+  }
+
   /** The tag of the next element; undefined at the end. */
   peek(): number | undefined {
     return this.more ? this.buf[this.at] : undefined;
@@ -102,16 +157,19 @@ export class DerReader {
 
   /** Steps over the next element, which must have this `tag` (any tag when undefined). */
   next(tag?: number): Tlv {
-    const element = readTlv(this.buf, this.at, this.limit);
+    const element =
+      this.rules === 'der'
+        ? readTlv(this.buf, this.at, this.limit)
+        : readBer(this.buf, this.at, this.limit, this.depth);
     if (tag !== undefined && element.tag !== tag) throw new DerError(`Expected tag ${tag}, found ${element.tag}`);
-    this.at = element.end;
+    this.at = element.after;
     return element;
   }
 
   /** The next element with its tag and length. */
   raw(tag?: number): Buffer {
     const element = this.next(tag);
-    return this.buf.subarray(element.header, element.end);
+    return this.buf.subarray(element.header, element.after);
   }
 
   /** The content of the next element. */
@@ -120,11 +178,25 @@ export class DerReader {
     return this.buf.subarray(element.start, element.end);
   }
 
+  /** The octets of the next element, a string of this `tag`, also where BER has it in pieces. */
+  octets(tag: number): Buffer {
+    return joined(this.string(tag));
+  }
+
+  /** As `content`, of a string, of which BER may have the parts one after another (X.690 §8.7). */
+  private string(tag: number): Buffer[] {
+    if (this.rules === 'der' || this.peek() !== (tag | constructed)) return [this.content(tag)];
+    const parts: Buffer[] = [];
+    const universal = tag < 0x40 ? tag : Tag.octetString;
+    for (const reader = this.enter(tag | constructed); reader.more;) parts.push(...reader.string(universal));
+    return parts;
+  }
+
   /** A reader over the content of the next element. At most 32 levels deep. */
   enter(tag: number = Tag.sequence): DerReader {
     if (this.depth >= MAX_DEPTH) throw new DerError('Nested too deeply');
     const element = this.next(tag);
-    return new DerReader(this.buf, element.start, element.end, this.depth + 1);
+    return new DerReader(this.buf, element.start, element.end, this.depth + 1, this.rules);
   }
 
   /** As `enter` when the next element has this `tag`; else undefined, and nothing is consumed. */
@@ -137,12 +209,15 @@ export class DerReader {
     if (this.more) throw new DerError('Trailing data');
   }
 
-  /** INTEGER content, two's complement, checked to be in its shortest form. */
+  /** INTEGER content, two's complement; in DER it must be in its shortest form. */
   integer(tag: number = Tag.integer): Buffer {
     const content = this.content(tag);
     const [first, second = 0] = content;
     if (first === undefined) throw new DerError('Empty integer');
-    const padded = content.length > 1 && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80));
+    const padded =
+      this.rules === 'der' &&
+      content.length > 1 &&
+      ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80));
     if (padded) throw new DerError('Integer is not in its shortest form');
     return content;
   }
@@ -157,8 +232,9 @@ export class DerReader {
   /** BOOLEAN. */
   boolean(): boolean {
     const content = this.content(Tag.boolean);
-    if (content.length !== 1 || (content[0] !== 0 && content[0] !== 0xff)) throw new DerError('Bad boolean');
-    return content[0] === 0xff;
+    const isDer = content[0] === 0 || content[0] === 0xff;
+    if (content.length !== 1 || (this.rules === 'der' && !isDer)) throw new DerError('Bad boolean');
+    return content[0] !== 0;
   }
 
   /** OBJECT IDENTIFIER in dotted form. `tag` is given for `[n] IMPLICIT` ones. */
@@ -168,17 +244,18 @@ export class DerReader {
 
   /** OCTET STRING. */
   octetString(): Buffer {
-    return this.content(Tag.octetString);
+    return this.octets(Tag.octetString);
   }
 
-  /** BIT STRING: its octets and how many bits of the last do not count (they must be zero). */
+  /** BIT STRING: its octets and how many bits of the last do not count (in DER they must be zero). */
   bitString(tag: number = Tag.bitString): { bytes: Buffer; unusedBits: number } {
-    const content = this.content(tag);
-    const unusedBits = content[0];
-    const bytes = content.subarray(1);
+    const parts = this.string(tag);
+    const unusedBits = parts.at(-1)?.[0];
+    const bytes = joined(parts.map((part) => part.subarray(1)));
     if (unusedBits === undefined || unusedBits > 7 || (bytes.length === 0 && unusedBits > 0))
       throw new DerError('Bad bit string');
-    if (((bytes.at(-1) ?? 0) & ((1 << unusedBits) - 1)) !== 0) throw new DerError('Unused bits are set');
+    const unused = (bytes.at(-1) ?? 0) & ((1 << unusedBits) - 1);
+    if (unused !== 0 && this.rules === 'der') throw new DerError('Unused bits are set');
     return { bytes, unusedBits };
   }
 
@@ -191,17 +268,26 @@ export class DerReader {
     );
   }
 
-  /** UTCTime or GeneralizedTime in the forms of RFC 5280 §4.1.2.5. */
+  /**
+   * UTCTime or GeneralizedTime in the forms of RFC 5280 §4.1.2.5, or of X.680 §46 and §47 in BER, where a text that
+   * gives no time is the beginning of 1970, as no program takes it for a time at which anything is valid.
+   */
   time(): Date {
     const element = this.next();
     if (element.tag !== Tag.utcTime && element.tag !== Tag.generalizedTime) throw new DerError('Expected a time');
-    return decodeTime(this.buf.toString('latin1', element.start, element.end), element.tag === Tag.utcTime);
+    const text = this.buf.toString('latin1', element.start, element.end);
+    if (this.rules === 'der') return decodeTime(text, element.tag === Tag.utcTime);
+    return decodeBerTime(text, element.tag === Tag.utcTime) ?? new Date(0);
   }
+}
+
+function joined(parts: readonly Buffer[]): Buffer {
+  return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
 }
 
 /** Dotted form of the content of an OBJECT IDENTIFIER. Throws DerError. */
 export function decodeOid(content: Buffer): string {
-  if (content.length === 0 || content.length > 128 || (content.at(-1) ?? 0) >= 0x80)
+  if (content.length === 0 || content.length > 512 || (content.at(-1) ?? 0) >= 0x80)
     throw new DerError('Bad object identifier');
   let dotted = '';
   for (let at = 0; at < content.length;) {
@@ -226,7 +312,30 @@ function firstArcs(arc: number | bigint): string {
 }
 
 function decodeTime(text: string, isUtcTime: boolean): Date {
-  if (!(isUtcTime ? /^\d{12}Z$/ : /^\d{14}Z$/).test(text)) throw new DerError('Bad time');
+  const date = (isUtcTime ? /^\d{12}Z$/ : /^\d{14}Z$/).test(text) && moment(text, isUtcTime);
+  if (!date) throw new DerError('Bad time');
+  return date;
+}
+
+const berUtcTime = /^(\d{10})(\d\d)?()(Z|[+-]\d{4})$/;
+const berGeneralizedTime = /^(\d{12})(\d\d)?(?:[.,](\d+))?(Z|[+-]\d{4})$/;
+
+/** Undefined where the text is no time. */
+function decodeBerTime(text: string, isUtcTime: boolean): Date | undefined {
+  const [, minutes, seconds = '00', , zone = 'Z'] = (isUtcTime ? berUtcTime : berGeneralizedTime).exec(text) ?? [];
+  const local = minutes && moment(minutes + seconds, isUtcTime);
+  if (!local) return undefined;
+  const offset = zone === 'Z' ? 0 : Number(`${zone[0]}1`) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(3)));
+  const date = new Date(local.getTime() - offset * 60_000);
+  // What is beyond four digits by its offset has no text of its own.
+  return date.getTime() < YEAR_0 || date.getTime() > END_OF_9999 ? local : date;
+}
+
+const YEAR_0 = Date.parse('0000-01-01T00:00:00Z');
+const END_OF_9999 = Date.parse('9999-12-31T23:59:59Z');
+
+/** The moment that 12 or 14 digits give; undefined where a field is out of its range. */
+function moment(text: string, isUtcTime: boolean): Date | undefined {
   const digits = isUtcTime ? `${text < '5' ? '20' : '19'}${text}` : text;
   const part = (from: number, to: number) => Number(digits.slice(from, to));
   const month = part(4, 6) - 1;
@@ -235,6 +344,5 @@ function decodeTime(text: string, isUtcTime: boolean): Date {
   // A field out of range rolls over and so no longer reads the same.
   const same =
     Number.isFinite(date.getTime()) && date.toISOString().replace(/[-:T]/g, '').slice(0, 14) === digits.slice(0, 14);
-  if (!same) throw new DerError('Bad time');
-  return date;
+  return same ? date : undefined;
 }

@@ -11,7 +11,7 @@ export interface Filter {
 
 const filter = z
   .string()
-  .max(1024)
+  .max(8192)
   .transform((text, context): Filter => {
     const at = text.indexOf(';');
     if (at > 0) return { field: text.slice(0, at), value: text.slice(at + 1) };

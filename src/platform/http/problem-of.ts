@@ -1,4 +1,5 @@
 import { HttpException } from '@nestjs/common';
+import { PkiError } from '../../pki/pki-error.js';
 import { PluginError, type PluginFault } from '../../plugin-api/errors.js';
 import { sqlState } from '../db/database.js';
 import { type ProblemCode, Problem, problems } from './problem.js';
@@ -49,6 +50,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof PluginError)
     return new Problem(byFault[error.fault], error.detail, { retryAfterS: error.retryAfterS, cause: error });
+  if (error instanceof PkiError) return new Problem('invalid-request', error.message, { cause: error });
   if (error instanceof HttpException)
     return plain(byStatus[error.getStatus()] ?? (error.getStatus() < 500 ? 'invalid-request' : 'internal'), error);
   return ofDatabase(error) ?? ofHttp(error) ?? plain(isUnreachable(error) ? 'unavailable' : 'internal', error);
