@@ -159,7 +159,7 @@ const writers: Writers = {
   }),
 
   'certificate.taken-over': ({ certificate, formerOwner, ...setting }) => ({
-    subject: `${certificate.commonName}: taken over by ${certificate.owner}`,
+    subject: `${inSubject(certificate.commonName)}: taken over by ${inSubject(certificate.owner)}`,
     heading: 'A certificate was taken over',
     paragraphs: [
       `It was uploaded without its private key and belonged to ${formerOwner}. Now it was uploaded with proof of ` +

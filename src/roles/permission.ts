@@ -216,6 +216,11 @@ export function maySeeOptionsOf(actor: Holder, destination: Deliverable): boolea
   return isReadOnly(actor) || mayDeliverTo(actor, destination);
 }
 
+/** May see the options of a source, such as where it looks: admin, operator, read-only, its owner role. */
+export function maySeeOptionsOfSource(actor: Holder, source: Pick<Owned, 'owner'>): boolean {
+  return maySeeEveryAuthority(actor) || holdsOwnerRole(actor, source);
+}
+
 /** May issue for names that the domain policy keeps from others: admin and `global_cert_issuer`. */
 export function mayUseAnyDomain(actor: Holder): boolean {
   return isAdmin(actor) || (!isReadOnly(actor) && holds(actor, 'global_cert_issuer'));

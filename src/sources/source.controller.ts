@@ -3,7 +3,7 @@ import { type Actor, Requires, RequiresAfterBody, Who } from '../platform/http/a
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
 import { type Page, pageOf, type PageQuery, Removed } from '../platform/http/page.js';
 import { ProbeView } from '../platform/plugins/probe.js';
-import { SourceQuery, SourceRequest, SourceView, SyncQuery, SyncView } from './source.schema.js';
+import { SourceQuery, SourceRequest, sourceSeenBy, SourceView, SyncQuery, SyncView } from './source.schema.js';
 import { SourceService } from './source.service.js';
 
 @Controller('sources')
@@ -12,18 +12,22 @@ export class SourceController {
 
   @Get()
   @Requires('source:read')
-  @Summary('List sources')
+  @Summary(
+    'List sources',
+    'Those who neither hold the role of its owner nor may see everything see it without options.',
+  )
   @Answers(200, pageOf(SourceView))
-  list(@QueryOf(SourceQuery) query: SourceQuery): Promise<Page<SourceView>> {
-    return this.sources.list(query);
+  async list(@Who() actor: Actor, @QueryOf(SourceQuery) query: SourceQuery): Promise<Page<SourceView>> {
+    const page = await this.sources.list(query);
+    return { ...page, items: page.items.map((view) => sourceSeenBy(actor, view)) };
   }
 
   @Get(':id')
   @Requires('source:read')
   @Summary('One source')
   @Answers(200, SourceView)
-  get(@Id() id: number): Promise<SourceView> {
-    return this.sources.get(id);
+  async get(@Who() actor: Actor, @Id() id: number): Promise<SourceView> {
+    return sourceSeenBy(actor, await this.sources.get(id));
   }
 
   @Post()

@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import type { Actor } from '../platform/http/actor.js';
 import { instant, instantOrNull, InstantOut } from '../platform/http/instant.js';
 import { listQuery } from '../platform/http/page.js';
 import { queryBoolean } from '../platform/http/query.js';
 import { OptionValueView, PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
+import { maySeeOptionsOfSource } from '../roles/permission.js';
 import { OwnerName } from '../roles/role-name.js';
 import { type EndpointName, isActive } from './endpoint.repository.js';
 import type { Source } from './source.entity.js';
@@ -128,6 +130,12 @@ export function sourceView(row: Source, { plugin, lastSync, endpoints, endpointC
     endpoints: endpoints.map((endpoint) => endpointNameView(endpoint, when)),
     endpointCount,
   };
+}
+
+/** As this actor may see it: a source that belongs to a destination has the same options as that. */
+export function sourceSeenBy<T extends Pick<SourceView, 'owner' | 'plugin' | 'options'>>(actor: Actor, view: T): T {
+  if (maySeeOptionsOfSource(actor, view)) return view;
+  return { ...view, plugin: { ...view.plugin, options: {}, pluginOptions: [], secretsSet: [] }, options: [] };
 }
 
 export function syncView({ createdAt, startedAt, finishedAt, faultDetail, ...row }: SourceSync): SyncView {

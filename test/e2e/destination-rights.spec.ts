@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -227,6 +227,25 @@ describe('a destination', () => {
     expect(stranger).toMatch(/^A certificate of another owner stands at /);
     expect(stranger).not.toContain(name);
     expect(own).toContain(name);
+  });
+
+  it('has a source beside it that shows its options to its owner and those who may see everything', async () => {
+    const path = join(root, 'looked-at');
+    mkdirSync(path);
+    const { id } = await program.ok('POST', '/sources', {
+      label: 'looked-at',
+      owner: team,
+      active: false,
+      plugin: { id: 'filesystem-source', options: { path } },
+    });
+    const shown = async (who: string) => {
+      const one = await as(who, 'GET', `/sources/${id}`);
+      const all = await as(who, 'GET', '/sources?filter=label;looked-at');
+      expect(all.body.items).toEqual([one.body]);
+      return JSON.stringify(one.body).includes(path);
+    };
+    const tell = await Promise.all(['ann', 'oper', 'reader', 'bob', 'eve'].map(shown));
+    expect(tell).toEqual([true, true, true, false, false]);
   });
 
   it('that was there before the upgrade stays open to everyone', async () => {

@@ -6,7 +6,7 @@ import { Answers, Id, QueryOf, Summary } from '../../platform/http/contract.js';
 import { instant, InstantOut } from '../../platform/http/instant.js';
 import { type Page, pageOf } from '../../platform/http/page.js';
 import { queryBoolean } from '../../platform/http/query.js';
-import { SourceView } from '../../sources/source.schema.js';
+import { sourceSeenBy, SourceView } from '../../sources/source.schema.js';
 import { SourceService } from '../../sources/source.service.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { CleanService, CleanView } from './clean.service.js';
@@ -67,23 +67,22 @@ export class CertificateSourcesController {
   @Requires('source:read')
   @Summary('The sources that a certificate was found at')
   @Answers(200, pageOf(CertificateSourceView))
-  async of(@Id() id: number): Promise<Page<CertificateSourceView>> {
+  async of(@Who() actor: Actor, @Id() id: number): Promise<Page<CertificateSourceView>> {
     await this.certificates.get(this.db.single, id);
     const found = await this.links.of(this.db.single, id);
     const ids = [...new Set(found.map(({ sourceId }) => sourceId))];
-    const items = (await this.sources.getMany(ids)).map(
-      ({ id: sourceId, label, description, active, plugin, lastRun }) => ({
-        id: sourceId,
-        label,
-        description,
-        active,
-        plugin,
-        lastRun,
-        locations: found
-          .filter((one) => one.sourceId === sourceId)
-          .map(({ location, externalId, seenAt }) => ({ location, externalId, seenAt: instant(seenAt) })),
-      }),
-    );
+    const sources = (await this.sources.getMany(ids)).map((view) => sourceSeenBy(actor, view));
+    const items = sources.map(({ id: sourceId, label, description, active, plugin, lastRun }) => ({
+      id: sourceId,
+      label,
+      description,
+      active,
+      plugin,
+      lastRun,
+      locations: found
+        .filter((one) => one.sourceId === sourceId)
+        .map(({ location, externalId, seenAt }) => ({ location, externalId, seenAt: instant(seenAt) })),
+    }));
     return { items, total: items.length };
   }
 }
