@@ -45,9 +45,9 @@ const run = (
   });
 };
 const named = async (name: string): Promise<Json> =>
-  (await program.ok('GET', `/certificates?filter=name;${encodeURIComponent(name)}&showExpired=1&count=100`)).items.find(
-    (item: { name: string }) => item.name === name,
-  );
+  (
+    await program.ok('GET', `/certificates?filter=name;${encodeURIComponent(name)}&showExpired=1&count=100&chain=true`)
+  ).items.find((item: { name: string }) => item.name === name);
 const texts = (report: Report, name: string): string[] =>
   report.notes.filter((note) => note.name === name).map(({ kind, text }) => `${kind}: ${text}`);
 const rows = <Row>(sql: string, values: unknown[] = []): Promise<Row[]> =>
@@ -283,6 +283,10 @@ async function fillSpecial(): Promise<void> {
       certificate_id: ids['plain.example'] ?? 0,
       destination_id: ids[destination] ?? 0,
     });
+  await lemur.link('certificate_destination_associations', {
+    certificate_id: ids['revoked.example'] ?? 0,
+    destination_id: ids.aws ?? 0,
+  });
   await lemur.link('certificate_source_associations', { certificate_id: keyless, source_id: ids.source ?? 0 });
   await lemur.add('pending_certs', {
     name: 'coming.example',
@@ -640,6 +644,22 @@ describe('an import from Lemur', () => {
       .update(new X509Certificate((made.get('late.example') as MadeCertificate).body).raw)
       .digest('hex');
     expect(await rows(`select name from certificate where sha256 = $1`, [digest])).toEqual([{ name: 'late.example' }]);
+  });
+
+  it('has what is revoked leave its destinations, whether that was so before or comes later', async () => {
+    const states = () =>
+      rows<{ name: string; state: string }>(
+        `select c.name, l.state from delivery l join certificate c on c.id = l.certificate_id
+          where c.name in ('plain.example', 'revoked.example') order by 1`,
+      );
+    const leaves = expect.stringMatching(/^(leaving|removing|removed)$/);
+    expect(await states()).toEqual([
+      { name: 'plain.example', state: 'delivered' },
+      { name: 'revoked.example', state: leaves },
+    ]);
+    await lemur.source.query(`update certificates set status = 'revoked' where name = 'plain.example'`);
+    await run();
+    expect(await states()).toMatchObject([{ state: leaves }, { state: leaves }]);
   });
 
   it('goes on where it was cut off', async () => {
