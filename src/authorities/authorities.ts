@@ -11,6 +11,8 @@ import type {
 import type { OptionSchema } from '../plugin-api/options.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { parseCertificate } from '../pki/certificate.js';
+import { splitCertificates } from '../pki/pem.js';
+import { PkiError } from '../pki/pki-error.js';
 import { signerOf } from '../pki/sign.js';
 import { Database } from '../platform/db/database.js';
 import { invalid, Problem } from '../platform/http/problem.js';
@@ -84,9 +86,9 @@ export class Authorities {
     signal: AbortSignal,
   ): Promise<SignOutcome> {
     if (!loaded.authority.active) throw new Problem('conflict', `Authority ${loaded.authority.name} is not active.`);
-    return outcomeOf(
-      loaded.plugin.sign({ ...request, authority: loaded.material }, loaded.options, this.contexts.make(signal)),
-    );
+    const { plugin } = loaded;
+    const signed = plugin.sign({ ...request, authority: loaded.material }, loaded.options, this.contexts.make(signal));
+    return outcomeOf(plugin.inProcess ? signed : signed.then(withoutNotes));
   }
 
   /** Asks an issuer for an order that it took earlier. */
@@ -97,7 +99,7 @@ export class Authorities {
         status: 'failed',
         error: new PluginError('misconfigured', `${plugin.title} cannot be asked for orders.`),
       };
-    return outcomeOf(plugin.poll(orderRef, loaded.options, this.contexts.make(signal)));
+    return outcomeOf(plugin.poll(orderRef, loaded.options, this.contexts.make(signal)).then(withoutNotes));
   }
 
   /** Tells the issuer that an order is no longer wanted, where it can be told. Throws PluginError. */
@@ -156,6 +158,18 @@ export class Authorities {
 /** For a reference in the member `field` to an authority that does not exist, or that the actor may not know of. */
 export function unknownAuthority(ref: Reference, field: string): Problem {
   return invalid(field, `Unable to locate authority ${wordsOf(ref)}.`);
+}
+
+/** The certificates alone: issuers outside the process may write text around them. Throws PluginError `refused`. */
+function withoutNotes(signed: Signed): Signed {
+  if (signed.status !== 'issued') return signed;
+  try {
+    return { ...signed, chainPem: signed.chainPem.flatMap(splitCertificates) };
+  } catch (error) {
+    if (error instanceof PkiError)
+      throw new PluginError('refused', `The issuer returned what is no certificate: ${error.message}`);
+    throw error;
+  }
 }
 
 async function outcomeOf(asked: Promise<Signed>): Promise<SignOutcome> {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { parseCertificate } from '../pki/certificate.js';
 import { resolveKeyType } from '../pki/key.js';
+import { splitCertificates } from '../pki/pem.js';
 import { demandAgreement } from '../pki/second-opinion.js';
 import { serialNumber } from '../pki/serial.js';
 import { signerOf } from '../pki/sign.js';
@@ -42,7 +43,7 @@ export class AuthorityMaker {
     if (!plugin.createAuthority) throw invalid('plugin', `${plugin.title} does not make authorities.`);
     const stored = this.configured.seal(plugin, choice, 'authority');
     const privateKey = await this.keys.make(keyTypeOf(request), userId);
-    const { chainPem } = await plugin.createAuthority(
+    const made = await plugin.createAuthority(
       {
         subject: subjectOf(request),
         ...validityOf(request, parent, this.clock.now()),
@@ -57,6 +58,7 @@ export class AuthorityMaker {
       this.configured.open(plugin, stored, 'authority'),
       this.contexts.make(AbortSignal.timeout(timeoutMs)),
     );
+    const chainPem = made.chainPem.flatMap(splitCertificates);
     const [certificatePem = ''] = chainPem;
     if (
       request.type === 'root' &&

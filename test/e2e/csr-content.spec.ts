@@ -277,4 +277,14 @@ describe('a certificate that was issued with a name that is not issued any more'
     expect(parseCertificate(renewed.body).subjectDer).toEqual(long);
     expect(parseCsr(renewed.csr).subjectDer).toEqual(long);
   });
+
+  it('renews with the name in the certificate where its parts cannot be put together again', async () => {
+    const { body: old } = await ask(await csrOf(encodeSubject({ commonName: 'old2.example' })));
+    await program.database.source.query(
+      `update certificate set terms = (terms - 'subjectDer') || '{"subject": {"country": "USA"}}' where id = $1`,
+      [old.id],
+    );
+    const renewed = await program.ok('POST', `/certificates/${old.id}/reissue`, {});
+    expect(parseCertificate(renewed.body).subject).toBe('CN=old2.example');
+  });
 });

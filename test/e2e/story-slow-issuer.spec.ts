@@ -74,6 +74,7 @@ describe('an issuer that takes its time', () => {
     });
     const { authorityCertificate } = await program.ok('GET', `/authorities/${issued.authority.id}`);
     expect(opensslVerify(authorityCertificate.body, issued)).toContain('OK');
+    for (const pem of [issued.body, issued.chain]) expect(pem).toMatch(/^-----BEGIN CERTIFICATE-----\n[^:]+$/);
     old = issued;
   });
 

@@ -59,7 +59,11 @@ export function slowIssuer(): SlowIssuer {
   const orders = new Map<string, SignRequest>();
   let ready = false;
   const local = localCa.options.parse({});
-  const issue = (request: SignRequest, ctx: PluginContext): Promise<Signed> => localCa.sign(request, local, ctx);
+  const issue = async (request: SignRequest, ctx: PluginContext): Promise<Signed> => {
+    const signed = await localCa.sign(request, local, ctx);
+    if (signed.status !== 'issued') return signed;
+    return { ...signed, chainPem: signed.chainPem.map((pem) => `Bag Attributes\n${pem}`) };
+  };
 
   const plugin = defineIssuer({
     id: 'slow-issuer',
