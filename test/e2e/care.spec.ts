@@ -196,7 +196,7 @@ describe('looking after a certificate', () => {
         403,
       );
       expect(await program.ok('POST', `/certificates/${id}/restore`)).toMatchObject({
-        deleted: null,
+        deleted: false,
         notify: true,
         nextNoticeAt,
         renewal: { at: null, reason: 'rotation-off' },
