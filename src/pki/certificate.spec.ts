@@ -199,7 +199,10 @@ describe('reading certificates', () => {
       fc.asyncProperty(mutationsOf(root.der), async (der) => {
         fc.pre(!der.equals(root.der));
         try {
-          expect(await isSignedBy(parseCertificate(der), root)).toBe(false);
+          const read = parseCertificate(der);
+          // Octets behind a certificate and padded lengths around what is signed change nothing.
+          const isSame = read.tbsDer.equals(root.tbsDer) && read.signature.equals(root.signature);
+          expect(await isSignedBy(read, root)).toBe(isSame && read.algorithmsAgree);
         } catch (error) {
           expect(error).toHaveProperty('name', 'PkiError');
         }

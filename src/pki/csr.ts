@@ -85,7 +85,8 @@ function readAttributes(attributes?: DerReader): Pick<ParsedCsr, 'extensions' | 
       continue;
     }
     if (extensions) throw new DerError('Extensions are requested twice');
-    extensions = readExtensions(values.enter());
+    // Some programs write the attribute without any extension.
+    extensions = values.more ? readExtensions(values.enter()) : [];
     values.end();
   }
   return { extensions: extensions ?? [], otherAttributes };

@@ -1,7 +1,17 @@
-import { createHash, createPublicKey, ECDH, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import {
+  createECDH,
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  ECDH,
+  generateKeyPairSync,
+  type KeyObject,
+} from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { realWorld } from '../../test/support/odd-certificates.js';
 import { mutationsOf, runOn } from '../../test/support/x509.js';
+import { parseCertificate } from './certificate.js';
 import * as der from './der/writer.js';
 import {
   generatePrivateKey,
@@ -211,5 +221,36 @@ describe('private keys', () => {
     expect(keyIdentifierOf(spkiDer)).toEqual(
       createHash('sha256').update(spkiDer.subarray(-65)).digest().subarray(0, 20),
     );
+  });
+});
+
+describe('keys as others have made them', () => {
+  const explicit = realWorld('p256-explicit.key.pem');
+
+  it('are kept with their curve by name, so that Java opens them', () => {
+    const { spkiDer } = parseCertificate(realWorld('p256-named.cert.pem'));
+    const key = parsePrivateKey(explicit);
+    expect(spkiOf(key)).toEqual(spkiDer);
+    expect(publicMatches(key, spkiDer)).toBe(true);
+    expect(keyTypeOf(spkiOf(createPrivateKey(explicit)))).toEqual({ keyType: 'ECCPRIME256V1', bits: 256 });
+    expect(code(() => strongKeyOf(spkiOf(createPrivateKey(explicit))))).toBe('unsupported-key');
+  });
+
+  it('have the size of the key, not of its encoding', () => {
+    expect(parseCertificate(realWorld('rsa-pss-2048.cert.pem'))).toMatchObject({ keyType: 'RSAPSS2048', bits: 2048 });
+    const dsa = generateKeyPairSync('dsa', { modulusLength: 1024, divisorLength: 160 }).publicKey;
+    expect(keyTypeOf(dsa)).toEqual({ keyType: 'DSA1024', bits: 1024 });
+    const agreement = createECDH('secp384r1');
+    agreement.generateKeys();
+    const point = agreement.getPublicKey(null, 'compressed');
+    const curve = der.sequence(der.oid('1.2.840.10045.2.1'), der.oid('1.3.132.0.34'));
+    expect(keyTypeOf(der.sequence(curve, der.bitString(point)))).toEqual({ keyType: 'ECCSECP384R1', bits: 384 });
+    const unknown = der.sequence(der.oid('1.2.840.10045.2.1'), der.oid('1.2.3'));
+    expect(keyTypeOf(der.sequence(unknown, der.bitString(point)))).toEqual({ keyType: '1.2.3', bits: 384 });
+  });
+
+  it('are not taken for encrypted because of a word beside them', () => {
+    expect(parsePrivateKey(`friendlyName: NOT ENCRYPTED\n${explicit}`).asymmetricKeyType).toBe('ec');
+    expect(() => parsePrivateKey(explicit.replace('\n', '\nProc-Type: 4,ENCRYPTED\n\n'))).toThrow('encrypted');
   });
 });

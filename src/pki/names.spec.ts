@@ -6,7 +6,7 @@ import { mutationsOf, runOn } from '../../test/support/x509.js';
 import type { SubjectFields } from '../plugin-api/plugin.js';
 import { buildCsr } from './csr.js';
 import * as der from './der/writer.js';
-import { encodeSubject, formatDn, sameName, subjectFieldsOf } from './names.js';
+import { encodeSubject, formatDn, keptSubject, sameName, subjectFieldsOf } from './names.js';
 
 const full: SubjectFields = {
   commonName: 'www.example.com',
@@ -109,5 +109,28 @@ describe('distinguished names', () => {
       }),
       { numRuns: 1000 },
     );
+  });
+});
+
+describe('the subject of a renewal', () => {
+  const attribute = (oid: string, value: Buffer) => der.sequence(der.oid(oid), value);
+  const cn = attribute('2.5.4.3', der.printableString('Anna'));
+  const o = attribute('2.5.4.10', der.bmpString('Example'));
+  const c = attribute('2.5.4.6', der.printableString('CH'));
+
+  it('keeps order and grouping, with its texts encoded anew', () => {
+    const kept = keptSubject(der.sequence(der.setOf(cn, o), der.setOf(c)));
+    expect(kept && formatDn(kept)).toBe('C=CH,CN=Anna+O=Example');
+    expect(kept?.includes(der.utf8String('Example'))).toBe(true);
+  });
+
+  it('is made of its members where that is the same', () => {
+    expect(keptSubject(der.sequence(der.setOf(c), der.setOf(o), der.setOf(cn)))).toBeUndefined();
+    expect(keptSubject(der.sequence())).toBeUndefined();
+  });
+
+  it('keeps what nobody may ask for', () => {
+    const name = der.sequence(der.setOf(attribute('2.5.4.6', der.printableString('USA'))));
+    expect(keptSubject(name)).toEqual(name);
   });
 });

@@ -1,5 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { realWorld } from '../../test/support/odd-certificates.js';
+import { isSignedBy, parseCertificate } from './certificate.js';
 import * as der from './der/writer.js';
 import { generatePrivateKey, KEY_TYPES, publicKeyOf } from './key.js';
 import { signatureAlgorithmName, signatureAlgorithmOf, signerOf, verifySignature } from './sign.js';
@@ -58,5 +60,17 @@ describe('signatures', () => {
     expect(() => signatureAlgorithmOf({ keyType: 'ec', namedCurve: 'secp256k1' })).toThrow(
       expect.objectContaining({ code: 'unsupported-key' }),
     );
+  });
+});
+
+describe('RSASSA-PSS', () => {
+  const leaf = parseCertificate(realWorld('pss-mgf1-sha1.cert.pem'));
+
+  it('is verified with the hash of its mask', async () => {
+    const issuer = parseCertificate(realWorld('pss-mgf1-sha1.issuer.pem'));
+    expect(leaf.signatureAlgorithm).toBe('sha256');
+    expect(await isSignedBy(leaf, issuer)).toBe(true);
+    const { algorithmDer, signature } = leaf;
+    expect(await verifySignature({ algorithmDer, data, signature }, publicKeyOf(issuer.spkiDer))).toBe(false);
   });
 });

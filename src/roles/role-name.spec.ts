@@ -79,3 +79,17 @@ it('lower-cases owners and leaves roles as they are written', () => {
   expect(OwnerName.parse('Web@Example.com')).toBe('web@example.com');
   expect(RoleName.parse('Web')).toBe('Web');
 });
+
+it.each(['a@example.xn--p1ai', 'a/b@example.com', 'a+b.c@mail.example.travel', "o'neil@x-1.example"])(
+  'lets %j be an owner',
+  (name) => {
+    expect(OwnerName.parse(name)).toBe(name);
+  },
+);
+
+it.each(['a..b@example.com', '.a@example.com', 'a b@example.com', 'a,b@example.com', 'a@example.1', 'a@-x.example'])(
+  'refuses %j as an owner',
+  (name) => {
+    expect(OwnerName.safeParse(name).success).toBe(false);
+  },
+);

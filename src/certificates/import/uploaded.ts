@@ -13,6 +13,9 @@ import { isReservedExtension } from '../issue/extensions.schema.js';
 import { caUsages } from '../issue/wanted-members.js';
 import type { UploadRequest } from './upload.schema.js';
 
+/** Sorting verifies up to the square of so many signatures. */
+const longestSorted = 5;
+
 /** What was uploaded, read and found to fit together. */
 export interface Uploaded {
   leaf: ParsedCertificate;
@@ -29,15 +32,23 @@ export async function readUpload(request: UploadRequest): Promise<Uploaded> {
   const chain = request.chain
     ? read('chain', 'Invalid certificate in certificate chain.', () => readChain(request.chain ?? '', leaf.der))
     : [];
-  await blame('chain', () => checkChain(leaf, chain));
+  const issuers = await blame('chain', () => inOrder(leaf, chain));
   const privateKey = request.privateKey ? readKey(request.privateKey, leaf) : null;
   return {
     leaf,
     privateKey,
     csrPem: request.csr ? readCsr(request.csr, leaf) : null,
-    chainPem: [leaf, ...chain].map((certificate) => toPem('CERTIFICATE', certificate.der)),
+    chainPem: [leaf, ...issuers].map((certificate) => toPem('CERTIFICATE', certificate.der)),
     terms: termsOf(leaf),
   };
+}
+
+/** The issuers in order, also where they came in another one. Throws PkiError `chain-order` when one does not fit. */
+async function inOrder(leaf: ParsedCertificate, chain: readonly ParsedCertificate[]): Promise<ParsedCertificate[]> {
+  const ordered = chain.length <= longestSorted ? await orderChain(leaf, chain) : [];
+  if (ordered.length === chain.length) return ordered;
+  await checkChain(leaf, chain);
+  return [...chain];
 }
 
 /**
