@@ -24,7 +24,8 @@ export class LogsController {
   @Summary(
     'List audit events',
     'Newest first. `filter` takes logType, targetType, targetId, username, address, requestId, `user.email` or ' +
-      '`certificate.name`, and a whole value; `logType` also the five kinds that Lemur knows, such as ' +
+      '`certificate.name`: the last two a part of it, the others the whole value; `logType` also the five kinds ' +
+      'that Lemur knows, such as ' +
       '`create_cert`.',
   )
   @Answers(200, pageOf(LogEntryView))

@@ -38,7 +38,16 @@ export const NewApiKey = z
     scopes: Scopes.default(null),
     applicationName: ApplicationName.default(null),
     user: Reference.optional().meta({ description: 'For whom, by `id` or user name; without it for oneself.' }),
+    userId: z.int().min(1).max(2_147_483_647).optional().meta({ description: 'The same by id alone.' }),
   })
+  .refine(({ user, userId }) => user === undefined || userId === undefined || user.id === userId, {
+    message: 'The request names another user as `user`.',
+    path: ['userId'],
+  })
+  .transform(({ userId, user, ...key }) => ({
+    ...key,
+    user: user ?? (userId === undefined ? undefined : { id: userId }),
+  }))
   .meta({ id: 'NewApiKey' });
 export type NewApiKey = z.output<typeof NewApiKey>;
 

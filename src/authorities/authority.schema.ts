@@ -121,12 +121,13 @@ export const CreateAuthority = z
           'chosen by its parent, so that none comes twice.',
       }),
     firstSerial: z
-      .literal(1, 'Serial numbers are random; there is no first one.')
+      .literal([1, 1000], 'Serial numbers are random; there is no first one.')
       .nullish()
-      .meta({ description: "Accepted as Lemur's default; serial numbers are random." }),
+      .meta({ description: 'Accepted as the default of Lemur and that of its page; serial numbers are random.' }),
     email: z
-      .null({ error: 'Subjects carry no e-mail address here (RFC 5280 §4.1.2.6); mail goes to the owner.' })
-      .optional(),
+      .unknown()
+      .optional()
+      .meta({ description: 'Ignored: subjects carry no e-mail address (RFC 5280 §4.1.2.6); mail goes to the owner.' }),
     keyName: z.null({ error: 'Keys are kept sealed here and have no name.' }).optional(),
     extensions: CaExtensions.optional(),
     roles: z.array(Reference).max(100).optional(),

@@ -86,7 +86,6 @@ const columns = [
   'spkiSha256',
   'keyType',
   'bits',
-  'keyWeakness',
   'signingAlgorithm',
   'notBefore',
   'notAfter',

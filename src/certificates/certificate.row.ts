@@ -3,8 +3,8 @@ import { type LabelledAuthority, labelColumns } from '../authorities/authority-l
 import type { LabelledNotification } from '../notifications/notification.repository.js';
 import { type EndpointName, endpointNameColumns } from '../sources/endpoint.repository.js';
 import type { Tx } from '../platform/db/database.js';
+import { likePattern } from '../platform/db/list-filter.js';
 import { prepared } from '../platform/db/statement.js';
-import { invalid } from '../platform/http/problem.js';
 import type { CertificateState } from './certificate.entity.js';
 import type { StoredTerms } from './terms.js';
 
@@ -48,7 +48,6 @@ export interface CertificateRow extends Named {
   sha256: string | null;
   keyType: string;
   bits: number;
-  keyWeakness: string | null;
   signingAlgorithm: string | null;
   notBefore: Date;
   notAfter: Date;
@@ -106,11 +105,9 @@ export const linkedColumns = `
 const columns = `
   c.id, c.name, c.state, c.owner, c.description, c.common_name as "commonName",
   c.distinguished_name as "distinguishedName",
-  c.body_pem as "bodyPem", case when $2 then c.chain_pem end as "chainPem", c.csr_pem as "csrPem",
+  c.body_pem as "bodyPem", c.chain_pem as "chainPem", c.csr_pem as "csrPem",
   c.sealed_key is not null as "hasPrivateKey",
   c.issuer, c.serial_hex as "serialHex", c.sha256, c.key_type as "keyType", c.bits,
-  coalesce(c.key_weakness, (select 'A certificate with this key was revoked because the key is compromised'
-    from certificate k where k.spki_sha256 = c.spki_sha256 and k.revocation_reason = 1 limit 1)) as "keyWeakness",
   c.signing_algorithm as "signingAlgorithm",
   c.not_before as "notBefore", c.not_after as "notAfter", c.san_count as "sanCount", c.terms, c.notify, c.rotation,
   c.external_id as "externalId", c.attempts, c.answered_at as "answeredAt", c.fault, c.fault_detail as "faultDetail",
@@ -156,6 +153,15 @@ const selectByIds = prepared<CertificateRow>(
   `select ${columns} from certificate c where c.id = any(array(select unnest($1::int[])))`,
 );
 
+/** At most so many ids of certificates whose name holds the text, or is it when quoted; whatever the case. */
+export async function idsByName(tx: Tx, text: string, most: number): Promise<number[]> {
+  const rows: { id: number }[] = await tx.query('select id from certificate where lower(name) like $1 limit $2', [
+    likePattern(text.toLowerCase()),
+    most,
+  ]);
+  return rows.map(({ id }) => id);
+}
+
 /** Those of these ids that exist, as others name them, in no particular order. */
 export async function readLinked(tx: Tx, ids: readonly number[]): Promise<LinkedCertificate[]> {
   const rows: { label: LinkedCertificate }[] = await tx.query(
@@ -165,45 +171,10 @@ export async function readLinked(tx: Tx, ids: readonly number[]): Promise<Linked
   return rows.map(({ label }) => label);
 }
 
-/** Bytes of PEM on one page. Beside it each certificate has some kilobytes of names and numbers. */
-const mostBytes = 32 * 1024 * 1024;
-/**
- * As `readRows`, for a page of a list. Throws Problem `invalid-request` that says how many to ask for where they hold
- * more than 32 MiB.
- */
-export async function readPage(tx: Tx, ids: readonly number[], withChain: boolean): Promise<CertificateRow[]> {
-  const count = ids.length <= 1 ? ids.length : await countWithin(tx, ids, withChain);
-  if (count < ids.length)
-    throw invalid(
-      'count',
-      `These ${ids.length} certificates are larger than an answer can be (${mostBytes / 1024 / 1024} MiB): ask for at ` +
-        `most ${Math.max(count, 1)} at a time, with count.`,
-    );
-  return readRows(tx, ids, withChain);
-}
-
-/** How many from the front fit into one answer. What was stored as text counts as it is, without reading it. */
-async function countWithin(tx: Tx, ids: readonly number[], withChain: boolean): Promise<number> {
-  const linked = (own: string, other: string): string =>
-    `coalesce((select sum(octet_length(x.body_pem) + coalesce(octet_length(x.csr_pem), 0))
-      from certificate_replacement l join certificate x on x.id = l.${other} where l.${own} = c.id), 0)`;
-  // The names in `terms` are those of the certificate once more, in several members of the answer.
-  const [{ count }] = await tx.query<[{ count: number }]>(
-    `select count(*) filter (where bytes <= $3)::int as count from (
-       select sum(4 * coalesce(octet_length(c.body_pem), 0) + coalesce(octet_length(c.csr_pem), 0)
-         + case when $2 then coalesce(octet_length(c.chain_pem), 0) else 0 end
-         + ${linked('certificate_id', 'replaced_id')} + ${linked('replaced_id', 'certificate_id')})
-         over (order by w.place) as bytes
-       from unnest($1::int[]) with ordinality as w(id, place) join certificate c on c.id = w.id) as sizes`,
-    [ids, withChain, mostBytes],
-  );
-  return count;
-}
-
-/** The rows of these ids, in the order of the ids; `chainPem` is null without the chain. */
-export async function readRows(tx: Tx, ids: readonly number[], withChain = true): Promise<CertificateRow[]> {
+/** The rows of these ids, in the order of the ids. */
+export async function readRows(tx: Tx, ids: readonly number[]): Promise<CertificateRow[]> {
   if (ids.length === 0) return [];
-  const rows = await selectByIds(tx, [ids, withChain]);
+  const rows = await selectByIds(tx, [ids]);
   const byId = new Map(rows.map((row) => [row.id, row]));
   return ids.map((id) => byId.get(id)).filter((row) => row !== undefined);
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AuthorityLabel } from '../authorities/authority-label.js';
+import { ignored } from '../platform/http/ignored.js';
 import { InstantOut } from '../platform/http/instant.js';
 import { OptionValueView, PluginLabel } from '../platform/plugins/plugin.schema.js';
 import { EndpointNameView } from '../sources/source.schema.js';
@@ -155,7 +156,7 @@ export const CertificateView = z
     status,
     active: z.boolean(),
     body: z.string().nullable(),
-    chain: nullable('PEM of its issuers in order. In lists null, unless `chain=true` asks for it.'),
+    chain: z.string().nullable(),
     csr: z.string().nullable(),
     hasPrivateKey: z.boolean(),
     serial: nullable('Decimal.'),
@@ -164,7 +165,6 @@ export const CertificateView = z
     distinguishedName: z.string(),
     keyType: z.string(),
     bits: z.int(),
-    keyWeakness: nullable('Why anybody can find the private key, as far as it is known here: replace it.'),
     signingAlgorithm: z.string().nullable(),
     ...validity,
     dateCreated: InstantOut,
@@ -182,3 +182,6 @@ export const CertificateView = z
   })
   .meta({ id: 'Certificate' });
 export type CertificateView = z.output<typeof CertificateView>;
+
+/** The members of a certificate, for requests that take one back as it was read. */
+export const certificateAsRead = ignored(Object.keys(CertificateView.shape));

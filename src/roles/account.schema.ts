@@ -54,8 +54,13 @@ export const AccountChanges = z
     roles: Roles.optional().meta({ description: 'All roles that the user is to hold.' }),
     id: z.unknown().meta({ description: 'Ignored, as is `profilePicture`: clients may send back what they got.' }),
     profilePicture: z.unknown(),
+    apiKeys: z.unknown(),
   })
   .partial()
+  .refine(({ username, email, roles }) => username === undefined || email === undefined || roles !== undefined, {
+    message: 'A request with the name and the address of the user names all roles that the user is to hold, too.',
+    path: ['roles'],
+  })
   .meta({ id: 'UserChanges' });
 export type AccountChanges = z.output<typeof AccountChanges>;
 

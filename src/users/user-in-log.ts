@@ -8,8 +8,7 @@ import { UserRepository } from './user.repository.js';
 export class UserInLog {
   constructor(filters: LogFilters, subjects: LogSubjects, users: UserRepository) {
     filters.define('user.email', async (tx, email) => {
-      const id = await users.findIdByEmail(tx, email);
-      return { actorUserIds: id === null ? [] : [id] };
+      return { actorUserIds: await users.idsByEmail(tx, email) };
     });
     subjects.define('user', async (tx, ids) => {
       const found = await users.namesOf(tx, ids);

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
+import { likePattern } from '../platform/db/list-filter.js';
 import { orConflict } from './or-conflict.js';
 import { User } from './user.entity.js';
 
@@ -27,6 +28,12 @@ export class UserRepository {
       .orderBy('lower(u.username) = lower(:name)', 'DESC')
       .limit(1)
       .getOne();
+  }
+
+  /** The ids of the users whose e-mail address holds the text, or is it when it is in double quotes; in any case. */
+  async idsByEmail(tx: Tx, text: string): Promise<number[]> {
+    const found: { id: number }[] = await tx.query('select id from app_user where email ilike $1', [likePattern(text)]);
+    return found.map(({ id }) => id);
   }
 
   /** The id of the user with this e-mail address, in any case; null when there is none. */

@@ -241,7 +241,6 @@ describe('authorities', () => {
       [{ keyName: 'hsm-1' }, 'keyName'],
       [{ firstSerial: 7 }, 'firstSerial'],
       [{ serialNumber: 0 }, 'serialNumber'],
-      [{ email: 'a@example.com' }, 'email'],
       [{ type: 'subca', parent: { name: 'root' }, serialNumber: 5 }, 'serialNumber'],
       [{ signingAlgorithm: 'sha1WithRSA' }, 'signingAlgorithm'],
       [{ signingAlgorithm: 'sha512WithECDSA', keyType: 'ECCPRIME256V1' }, 'signingAlgorithm'],

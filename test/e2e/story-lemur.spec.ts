@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestAuthority, type TestAuthority } from '../support/bundles.js';
+import type { Json } from '../support/json.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 import { inDays } from '../support/requests.js';
 
@@ -438,5 +439,92 @@ describe("the lists of Lemur's scripts", () => {
       const read = await program.ok('GET', path);
       expect(await program.ok('PUT', path, read), path).toEqual(read);
     }
+  });
+});
+
+describe("what Lemur's scripts send", () => {
+  const issue = (commonName: string, more: object = {}): Promise<Json> =>
+    program.ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName,
+      authority: { name: 'verisign' },
+      validityDays: 30,
+      ...more,
+    });
+
+  it('takes a certificate that was read for a request of the same', async () => {
+    const read = await issue('again.example.com', {
+      organization: 'Example',
+      extensions: { extendedKeyUsage: { useClientAuthentication: true } },
+    });
+    const { id, ...withoutId } = await program.ok('GET', `/certificates/${read.id}`);
+    for (const body of [{ ...withoutId, id }, withoutId, { ...withoutId, csr: null, name: '' }]) {
+      const again = await program.ok('POST', '/certificates', body);
+      expect(again.id).not.toBe(id);
+      const same = ['state', 'organization', 'distinguishedName', 'extensions', 'keyType', 'owner', 'notAfter'];
+      for (const member of same) expect(again[member], member).toEqual(read[member]);
+    }
+    const alone = { owner: 'joe@example.com', commonName: 'a.example.com', notAfter: read.notAfter };
+    expect((await program.call('POST', '/certificates', alone)).body.reasons).toHaveProperty('notAfter');
+  });
+
+  it('switches notices by a post of the whole certificate', async () => {
+    const read = await issue('switch.example.com', { description: 'kept' });
+    expect(
+      await program.ok('POST', `/certificates/${read.id}`, { ...read, description: 'ignored', notify: false }),
+    ).toMatchObject({ notify: false, description: 'kept' });
+  });
+
+  it('exports with the whole certificate in the body, and has no key to show of one that came without', async () => {
+    const read = await issue('whole.example.com');
+    const body = { ...read, plugin: { slug: 'java-truststore-jks', pluginOptions: [] } };
+    expect(await program.ok('POST', `/certificates/${read.id}/export`, body)).toMatchObject({ extension: 'jks' });
+    const { chainPem } = foreign.issue('nokey.example.net');
+    const uploaded = await program.ok('POST', '/certificates/upload', { owner: 'joe@example.com', body: chainPem[0] });
+    expect(await program.ok('GET', `/certificates/${uploaded.id}/key`)).toEqual({ key: null });
+  });
+
+  it.each(['mine', 'currentUser', 'true', '1', 'all', 'false'])('asks for show=%s', async (show) => {
+    expect((await program.ok('GET', `/certificates?show=${show}`)).total).toBeGreaterThan(0);
+  });
+
+  it('makes a key for a user by id', async () => {
+    const { id } = await program.ok('POST', '/users', { username: 'kim', email: 'kim@example.com' });
+    expect((await program.ok('POST', '/keys', { name: 'k', ttl: '30', user_id: id })).user.id).toBe(id);
+  });
+
+  it('leaves out a list: roles and notifications are emptied, what would be taken off servers must be named', async () => {
+    const [role] = [await program.ok('POST', '/roles', { name: 'helpers' })];
+    const { id } = await issue('lists.example.com', { roles: [{ id: role.id }] });
+    const put = (body: object) => program.call('PUT', `/certificates/${id}`, { owner: 'joe@example.com', ...body });
+    const rolesOf = (body: Json): string[] => body.roles.map(({ name }: { name: string }) => name);
+    const refused = await put({ description: 'x' });
+    expect([refused.status, Object.keys(refused.body.reasons)]).toEqual([400, ['destinations', 'replaces']]);
+    expect(rolesOf(await program.ok('GET', `/certificates/${id}`))).toContain('helpers');
+    const { status, body } = await put({ destinations: [], replaces: [] });
+    expect([status, rolesOf(body)]).toEqual([200, expect.not.arrayContaining(['helpers'])]);
+    // A change that only this API knows leaves them.
+    await program.ok('PUT', `/certificates/${id}`, { roles: [{ id: role.id }] });
+    expect(rolesOf(await program.ok('PUT', `/certificates/${id}`, { description: 'y' }))).toContain('helpers');
+
+    const user = await program.ok('POST', '/users', {
+      username: 'lea',
+      email: 'lea@example.com',
+      roles: [{ id: role.id }],
+    });
+    const rest = { ...(await program.ok('GET', `/users/${user.id}`)), roles: undefined };
+    const whole = await program.call('PUT', `/users/${user.id}`, rest);
+    expect([whole.status, Object.keys(whole.body.reasons)]).toEqual([400, ['roles']]);
+    expect((await program.ok('PUT', `/users/${user.id}`, { active: false })).roles).toMatchObject([
+      { name: 'helpers' },
+    ]);
+  });
+
+  it('filters the log by a part of an address or a name', async () => {
+    const { total } = await program.ok('GET', '/logs?filter=user.email;ADMIN');
+    expect(total).toBeGreaterThan(0);
+    expect((await program.ok('GET', '/logs?filter=user.email;"admin"')).total).toBe(0);
+    const { items } = await program.ok('GET', '/logs?filter=certificate.name;whole.example');
+    expect(items[0]).toMatchObject({ certificate: { cn: 'whole.example.com' }, user: { username: 'admin' } });
   });
 });

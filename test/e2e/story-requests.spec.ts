@@ -172,11 +172,21 @@ describe('what a request says of extensions', () => {
       { custom: [{ oid: '1.3.6.1.4.1.311.21.10', encoding: 'b64asn1', value: 'MAA=' }] },
       'custom.0.oid',
     ],
-    ['no usage of the key at all', 'root', { keyUsage: { useDigitalSignature: false } }, 'keyUsage'],
-    ['no purpose at all', 'root', { extendedKeyUsage: { useServerAuthentication: false } }, 'extendedKeyUsage'],
   ])('is refused for %s', async (_, authority, extensions, member) => {
     const { status, body } = await ask(authority, extensions);
     expect([status, Object.keys(body.reasons)]).toEqual([400, [`extensions.${member}`]]);
+  });
+
+  it('falls back to the usual usages where all that it says is false', async () => {
+    const { status, body } = await ask('root', {
+      keyUsage: { useDigitalSignature: false },
+      extendedKeyUsage: { useServerAuthentication: false, useClientAuthentication: false },
+    });
+    expect(status).toBe(200);
+    expect(body.extensions).toMatchObject({
+      keyUsage: { useDigitalSignature: true },
+      extendedKeyUsage: { useServerAuthentication: true },
+    });
   });
 
   it('is honoured in a CSR, and in renewals, or refused by its OID', async () => {

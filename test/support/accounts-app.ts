@@ -12,6 +12,7 @@ import { AuthModule } from '../../src/auth/auth.module.js';
 import { Clock } from '../../src/platform/clock.js';
 import { Config, loadConfig } from '../../src/platform/config.js';
 import { Database } from '../../src/platform/db/database.js';
+import { GuardedAgents } from '../../src/platform/net/guarded-agent.js';
 import { HttpModule } from '../../src/platform/http/http.module.js';
 import { applyHttp, createFastifyAdapter } from '../../src/platform/http/server.js';
 import { KeyRing } from '../../src/platform/secrets/key-ring.js';
@@ -120,6 +121,7 @@ async function createApp(
     { provide: Database, useValue: db },
     { provide: Clock, useValue: clock },
     { provide: Log, useValue: createLog('silent') },
+    { provide: GuardedAgents, useValue: new GuardedAgents(config) },
     { provide: KeyRing, useValue: new KeyRing([{ id: null, key: randomBytes(32) }]) },
   ];
   @Module({

@@ -24,6 +24,7 @@ const CertificateSourceView = SourceView.pick({
   description: true,
   active: true,
   plugin: true,
+  options: true,
   lastRun: true,
 })
   .extend({
@@ -72,12 +73,13 @@ export class CertificateSourcesController {
     const found = await this.links.of(this.db.single, id);
     const ids = [...new Set(found.map(({ sourceId }) => sourceId))];
     const sources = (await this.sources.getMany(ids)).map((view) => sourceSeenBy(actor, view));
-    const items = sources.map(({ id: sourceId, label, description, active, plugin, lastRun }) => ({
+    const items = sources.map(({ id: sourceId, label, description, active, plugin, options, lastRun }) => ({
       id: sourceId,
       label,
       description,
       active,
       plugin,
+      options,
       lastRun,
       locations: found
         .filter((one) => one.sourceId === sourceId)

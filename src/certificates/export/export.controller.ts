@@ -23,7 +23,7 @@ export class ExportController {
   @Requires('key:read')
   @Summary('The private key', 'Every read is an audit event.')
   @Answers(200, KeyView)
-  async key(@Who() actor: Actor, @Id() id: number): Promise<{ key: string }> {
+  async key(@Who() actor: Actor, @Id() id: number): Promise<{ key: string | null }> {
     return { key: await this.exports.key(actor, id) };
   }
 }

@@ -1,11 +1,18 @@
 import { z } from 'zod';
+import { certificateAsRead } from '../certificate.schema.js';
 import { PluginInput } from '../../platform/plugins/plugin.schema.js';
 
 const Choice = z.strictObject({ plugin: PluginInput });
 
-/** POST /certificates/{id}/export. Older clients wrap the choice in `export`. */
+/** POST /certificates/{id}/export. Older clients wrap the choice; Lemur's page sends the certificate along. */
 export const ExportRequest = z
-  .union([Choice, z.strictObject({ export: Choice }).transform((body) => body.export)])
+  .strictObject({ ...certificateAsRead, plugin: PluginInput.optional(), export: Choice.optional() })
+  .transform(({ plugin, export: wrapped }, context) => {
+    const chosen = plugin ?? wrapped?.plugin;
+    if (chosen) return { plugin: chosen };
+    context.addIssue({ code: 'custom', message: 'Required', path: ['plugin'] });
+    return z.NEVER;
+  })
   .meta({ id: 'ExportRequest' });
 export type ExportRequest = z.output<typeof ExportRequest>;
 
@@ -18,4 +25,6 @@ export const ExportView = z
   .meta({ id: 'Export' });
 export type ExportView = z.output<typeof ExportView>;
 
-export const KeyView = z.object({ key: z.string().meta({ description: 'PKCS#8 PEM.' }) }).meta({ id: 'PrivateKey' });
+export const KeyView = z
+  .object({ key: z.string().nullable().meta({ description: 'PKCS#8 PEM; null where the key is not kept here.' }) })
+  .meta({ id: 'PrivateKey' });

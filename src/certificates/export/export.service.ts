@@ -44,10 +44,9 @@ export class KeyAccess {
     );
   }
 
-  async key(actor: Actor, certificate: Certificate): Promise<string> {
+  async key(actor: Actor, certificate: Certificate): Promise<string | null> {
     await this.demand(actor, certificate);
-    if (!certificate.sealedKey)
-      throw new Problem('not-found', `The private key of ${certificate.name} is not kept here.`);
+    if (!certificate.sealedKey) return null;
     return this.db.write((tx) => this.bundles.key(tx, certificate, { actor, action: 'key.viewed', after: {} }));
   }
 
@@ -96,8 +95,8 @@ export class ExportService {
     return { extension, passphrase: passphrase ?? null, data: file.bytes.toString('base64') };
   }
 
-  /** PKCS#8 PEM. */
-  async key(actor: Actor, id: number): Promise<string> {
+  /** PKCS#8 PEM; null where the key is not kept here. */
+  async key(actor: Actor, id: number): Promise<string | null> {
     return this.keys.key(actor, await this.certificates.get(this.db.single, id));
   }
 }

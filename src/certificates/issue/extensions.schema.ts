@@ -186,11 +186,16 @@ const notTwice = 'The same extension is there under its other spelling.';
 const leftToAuthority =
   'True: it must be there. False: it must not. Absent: as the authority does it. ' +
   'What is in it is a setting of the authority.';
-/** Lemur's clients write this one as text too. */
+/** Lemur's page has a choice of three for it. */
 const crlDistributionPoints = z
   .strictObject({
     includeCrlDp: z
-      .union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')])
+      .union([
+        z.boolean(),
+        z
+          .enum(['true', 'false', 'yes', 'no', 'default'])
+          .transform((text) => (text === 'default' ? undefined : text === 'true' || text === 'yes')),
+      ])
       .optional()
       .meta({ description: leftToAuthority }),
   })

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Instant, yearsUpTo } from '../../platform/http/instant.js';
 import { Reference } from '../../platform/http/reference.js';
 import { OwnerName } from '../../roles/role-name.js';
+import { certificateAsRead } from '../certificate.schema.js';
 import { Extensions } from './extensions.schema.js';
 
 const subjectPart = (description: string): z.ZodOptional<z.ZodString> =>
@@ -33,10 +34,11 @@ export const Care = {
 
 /**
  * POST /certificates. Beside a CSR, members that speak of names, usages and the key may say the same; what contradicts
- * it is refused.
+ * it is refused. A certificate that was read can be sent: its members that no request has are ignored.
  */
 export const IssueRequest = z
   .strictObject({
+    ...certificateAsRead,
     owner: OwnerName,
     authority: Reference.optional().meta({ description: 'Default: DEFAULT_AUTHORITY.' }),
     name: OwnName,
@@ -61,6 +63,14 @@ export const IssueRequest = z
   .refine((r) => [r.validityYears, r.validityDays, r.validityEnd].filter((v) => v !== undefined).length <= 1, {
     message: 'Give only one of validityEnd, validityYears and validityDays.',
     path: ['validityEnd'],
+  })
+  .refine((r) => !('cn' in r) || r.commonName !== undefined || r.csr !== undefined, {
+    message: 'Ask for it as `commonName`.',
+    path: ['cn'],
+  })
+  .refine((r) => !('notAfter' in r) || [r.validityYears, r.validityDays, r.validityEnd].some((v) => v !== undefined), {
+    message: 'Ask for it as `validityEnd`.',
+    path: ['notAfter'],
   })
   .meta({ id: 'IssueRequest' });
 export type IssueRequest = z.output<typeof IssueRequest>;

@@ -37,7 +37,6 @@ const absent = {
   bodyPem: null,
   chainPem: null,
   csrPem: null,
-  keyWeakness: null,
   serialHex: null,
   sha256: null,
   signingAlgorithm: null,

@@ -37,29 +37,29 @@ function unique(names: readonly SubjectAltName[]): SubjectAltName[] {
 
 /** The usages of a request, or what a key of this type is usually for. Throws Problem `invalid-request`. */
 export function usagesOf({ extensions }: IssueRequest, keyType: string): readonly KeyUsage[] {
-  const usages = keyUsageOf(
-    extensions,
-    keyType.startsWith('RSA') ? ['digitalSignature', 'keyEncipherment'] : ['digitalSignature'],
-  );
+  const usual: readonly KeyUsage[] = keyType.startsWith('RSA')
+    ? ['digitalSignature', 'keyEncipherment']
+    : ['digitalSignature'];
+  const usages = some(keyUsageOf(extensions, usual), usual);
   if (usages.some((usage) => caUsages.includes(usage))) {
     throw invalid(
       'extensions.keyUsage',
       'Only an authority signs certificates and CRLs; authorities are made at /authorities.',
     );
   }
-  return demandSome('extensions.keyUsage', usages);
+  return usages;
 }
 
 /** The OIDs of the extended usages of a request, or of server authentication. Throws Problem `invalid-request`. */
 export function purposesOf({ extensions }: IssueRequest): readonly string[] {
-  return demandSome('extensions.extendedKeyUsage', extendedKeyUsageOf(extensions, [serverAuthentication]));
+  const usual = [serverAuthentication];
+  return some(extendedKeyUsageOf(extensions, usual), usual);
 }
 
-function demandSome<T>(field: string, usages: readonly T[]): readonly T[] {
-  if (usages.length > 0) return usages;
-  throw invalid(
-    field,
-    'Name a usage that it shall have: a certificate that names none can be used for ' +
-      'everything (RFC 5280 §4.2.1.3, §4.2.1.12).',
-  );
+/**
+ * Lemur's page sends members that are all false where nothing was ticked. A certificate that names no usage could be
+ * used for everything (RFC 5280 §4.2.1.3, §4.2.1.12): then the usual ones stand.
+ */
+function some<T>(usages: readonly T[], usual: readonly T[]): readonly T[] {
+  return usages.length > 0 ? usages : usual;
 }

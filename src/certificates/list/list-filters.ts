@@ -23,10 +23,6 @@ const truth =
   (name: string): Apply =>
   (s, v) =>
     s.add(`c.${name} = ?`, truthValue(v));
-const folded =
-  (name: string): Apply =>
-  (s, v) =>
-    s.add(`lower(c.${name}) = ?`, (unquoted(v) ?? v).toLowerCase());
 const day =
   (name: string): Apply =>
   (s, v) =>
@@ -59,7 +55,7 @@ const filters: Readonly<Record<string, Apply>> = {
   fingerprint: (s, v) => s.add('c.sha256 = ?', v.replaceAll(':', '').toLowerCase()),
   description: (s, v) => s.add('lower(c.description) like ?', namePattern(v)),
   distinguishedName: (s, v) => s.add('lower(c.distinguished_name) like ?', namePattern(v)),
-  externalId: folded('external_id'),
+  externalId: (s, v) => s.add('lower(c.external_id) like ?', namePattern(v)),
   keyType: async (s, v, known) => s.add('c.key_type = any(?)', await known.kinds(v, 'key_type')),
   signingAlgorithm: async (s, v, known) =>
     s.add('c.signing_algorithm = any(?)', await known.kinds(v, 'signing_algorithm')),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { SortKeys } from '../../platform/db/list-order.js';
 import { listQuery, longestPage, pageOf, PageQuery } from '../../platform/http/page.js';
-import { queryBoolean, queryInt } from '../../platform/http/query.js';
+import { queryBoolean, queryInt, truthOf } from '../../platform/http/query.js';
 import { certificateStates } from '../certificate.entity.js';
 import { CertificateBriefView, CertificateView } from '../certificate.schema.js';
 
@@ -21,8 +21,6 @@ export const certificateOrders = {
 type OrderName = keyof typeof certificateOrders;
 
 const id = () => queryInt(1, 2_147_483_647);
-const chain = () =>
-  queryBoolean().optional().meta({ description: 'With the chain of each, which is null in lists otherwise.' });
 
 /** GET /certificates. */
 export const ListQuery = listQuery(...(Object.keys(certificateOrders) as [OrderName, ...OrderName[]])).extend({
@@ -37,14 +35,24 @@ export const ListQuery = listQuery(...(Object.keys(certificateOrders) as [OrderN
     .max(255)
     .optional()
     .meta({ description: 'Id, name or mail address of the user who asked for it.' }),
-  show: queryBoolean().optional().meta({ description: 'Only mine: asked for by me, or owned by one of my roles.' }),
+  show: z
+    .string()
+    .transform((text, context) => {
+      const value = /^(mine|currentUser)$/i.test(text) ? true : /^all$/i.test(text) ? false : truthOf(text);
+      if (value !== undefined) return value;
+      context.addIssue({ code: 'custom', message: 'Expected mine, currentUser or all' });
+      return z.NEVER;
+    })
+    .optional()
+    .meta({
+      description: '`mine`, `currentUser` or true: only those asked for by me, or owned by one of my roles.',
+    }),
   serial: z.string().max(8000).optional().meta({ description: 'Decimal, 0x… or aa:bb:….' }),
   timeRange: queryInt(0, 5200)
     .optional()
     .meta({ description: 'Only those that expire within so many weeks; the soonest first unless sorted otherwise.' }),
   showExpired: queryBoolean().optional().meta({ description: 'Also those that expired long ago.' }),
   short: queryBoolean().optional().meta({ description: 'Only the main members.' }),
-  chain: chain(),
 });
 export type ListQuery = z.output<typeof ListQuery>;
 
@@ -59,7 +67,6 @@ export const ValidQuery = listQuery(...(Object.keys(certificateOrders) as [Order
         'once, or none when there are more than 1,000.',
     }),
   owner: z.string().max(128).optional(),
-  chain: chain(),
   san: z.string().max(512).optional().meta({ description: 'One of its names; `%` stands for any text.' }),
 });
 export type ValidQuery = z.output<typeof ValidQuery>;

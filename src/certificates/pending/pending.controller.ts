@@ -39,7 +39,7 @@ export class PendingChangesController {
   @Requires('key:read')
   @Summary('The private key of a request', 'Every read is an audit event.')
   @Answers(200, KeyView)
-  async key(@Who() actor: Actor, @Id() id: number): Promise<{ key: string }> {
+  async key(@Who() actor: Actor, @Id() id: number): Promise<{ key: string | null }> {
     return { key: await this.exports.key(actor, id) };
   }
 }
@@ -86,7 +86,7 @@ export class PendingController {
     @Id() id: number,
     @JsonBody(UpdateRequest) body: UpdateRequest,
   ): Promise<PendingView> {
-    await this.updates.update(actor, id, body);
+    await this.updates.update(actor, id, body, 'whole');
     return this.get(id);
   }
 

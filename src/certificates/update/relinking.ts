@@ -60,7 +60,8 @@ export class Relinking {
       tx,
       renotify ? found : { ...found, missing: { ...found.missing, notifications: [] } },
     );
-    const roleIds = [...(request.roles ? [] : links.roleIds), ...named.roleIds];
+    // What is there because of the issuer is not for the owner to take away.
+    const roleIds = [...(request.roles ? links.issuerRoleIds : links.roleIds), ...named.roleIds];
     await this.certificates.setLinks(tx, row.id, 'role', without(roleIds, former?.roleIds ?? []));
     if (!renotify) return;
     const notificationIds = [...(request.notifications ? [] : links.notificationIds), ...named.notificationIds];

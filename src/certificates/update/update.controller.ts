@@ -4,7 +4,7 @@ import { Answers, Id, JsonBody, Summary } from '../../platform/http/contract.js'
 import { CertificateView } from '../certificate.schema.js';
 import { CertificateReader } from '../list/certificate-reader.js';
 import { AcceptService } from './accept.service.js';
-import { DescriptionRequest, OwnerRequest, SwitchesRequest, UpdateRequest } from './update.schema.js';
+import { DescriptionRequest, NotifyRequest, OwnerRequest, SwitchesRequest, UpdateRequest } from './update.schema.js';
 import { UpdateService } from './update.service.js';
 
 @Controller('certificates')
@@ -28,7 +28,19 @@ export class UpdateController {
     @Id() id: number,
     @JsonBody(UpdateRequest) body: UpdateRequest,
   ): Promise<CertificateView> {
-    return this.change(actor, id, body);
+    return this.change(actor, id, body, 'whole');
+  }
+
+  @Post(':id')
+  @Requires('certificate:update')
+  @Summary('Switch notices on or off', 'All members but `notify` are ignored.')
+  @Answers(200, CertificateView)
+  notices(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(NotifyRequest) { notify }: NotifyRequest,
+  ): Promise<CertificateView> {
+    return this.change(actor, id, { notify });
   }
 
   @Post(':id/update/switches')
@@ -80,8 +92,8 @@ export class UpdateController {
     return this.change(actor, id, body);
   }
 
-  private async change(actor: Actor, id: number, request: UpdateRequest): Promise<CertificateView> {
-    await this.updates.update(actor, id, request);
+  private async change(actor: Actor, id: number, request: UpdateRequest, form?: 'whole'): Promise<CertificateView> {
+    await this.updates.update(actor, id, request, form);
     return this.reader.get(id);
   }
 }

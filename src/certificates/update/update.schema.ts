@@ -9,6 +9,10 @@ import { Care } from '../issue/issue.schema.js';
 export const UpdateRequest = z.looseObject({ owner: OwnerName.optional(), ...Care }).meta({ id: 'UpdateRequest' });
 export type UpdateRequest = z.output<typeof UpdateRequest>;
 
+/** POST /certificates/{id}, by which Lemur's page switches notices: it sends the whole certificate. */
+export const NotifyRequest = z.looseObject({ notify: z.boolean() }).meta({ id: 'NotifyRequest' });
+export type NotifyRequest = z.output<typeof NotifyRequest>;
+
 /** POST /certificates/{id}/update/switches. */
 export const SwitchesRequest = z
   .strictObject({ notify: z.boolean().optional(), rotation: z.boolean().optional() })

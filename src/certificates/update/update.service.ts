@@ -103,6 +103,26 @@ export class UpdateLookup {
   }
 }
 
+/** `whole`: a client of Lemur may have written the request, to whom a list that is left out is an empty one. */
+type Form = 'change' | 'whole';
+
+/**
+ * Lemur demands the owner in such a request and empties every list that it leaves out. Roles and notifications are
+ * emptied here too, or a script that takes rights away would leave them; to empty the others takes the certificate off
+ * its servers, so they must be named. A new owner alone is a hand-over, and leaves the lists. Throws Problem
+ * `invalid-request`, which names the lists.
+ */
+function asLemurWould({ owner }: Pick<Certificate, 'owner'>, request: UpdateRequest): UpdateRequest {
+  const { destinations, notifications, roles } = request;
+  const replaces = request.replaces ?? request.replacements;
+  const given = [destinations, notifications, replaces, roles].filter((list) => list !== undefined).length;
+  if (request.owner === undefined || given === 4 || (request.owner !== owner && given === 0)) return request;
+  const missing = Object.entries({ destinations, replaces }).filter(([, list]) => list === undefined);
+  if (missing.length === 0) return { ...request, notifications: notifications ?? [], roles: roles ?? [] };
+  const text = 'A request with the owner names the destinations and what the certificate replaces, too.';
+  throw new Problem('invalid-request', text, { reasons: Object.fromEntries(missing.map(([name]) => [name, [text]])) });
+}
+
 /** Changes who looks after a certificate and how; what it certifies never changes. */
 @Injectable()
 export class UpdateService {
@@ -118,8 +138,8 @@ export class UpdateService {
    * Names are looked up before the transaction; every right is asked for inside it, of the locked row. Throws Problem,
    * `conflict` when the owner changed meanwhile.
    */
-  async update(actor: Actor, id: number, request: UpdateRequest): Promise<void> {
-    const { before, wishes } = await this.lookUp(actor, id, request);
+  async update(actor: Actor, id: number, request: UpdateRequest, form: Form = 'change'): Promise<void> {
+    const { before, wishes } = await this.lookUp(actor, id, request, form);
     const { owner = before.owner } = request;
     const ofHeir =
       owner === before.owner
@@ -159,7 +179,7 @@ export class UpdateService {
 
   /** What `update` would demand; nothing is written. Throws as `update`. */
   async prepare(actor: Actor, id: number, request: UpdateRequest): Promise<void> {
-    const { before, wishes } = await this.lookUp(actor, id, request);
+    const { before, wishes } = await this.lookUp(actor, id, request, 'change');
     await this.rights.demand(this.db.single, actor, before, wishes);
   }
 
@@ -168,10 +188,12 @@ export class UpdateService {
     actor: Actor,
     id: number,
     request: UpdateRequest,
+    form: Form,
   ): Promise<{ before: Certificate; wishes: Wishes }> {
     const tx = this.db.single;
     const before = await this.certificates.get(tx, id);
     await this.rights.demandAny(tx, actor, before);
-    return { before, wishes: { request, found: await this.lookup.find(tx, actor, before, request) } };
+    const wished = form === 'whole' ? asLemurWould(before, request) : request;
+    return { before, wishes: { request: wished, found: await this.lookup.find(tx, actor, before, wished) } };
   }
 }

@@ -8,7 +8,7 @@ import { normalizeInput } from './input.js';
 import { jsonSchemaOf, type JsonSchema, membersOf } from './json-schema.js';
 import { invalid, Problem } from './problem.js';
 import { demandNoPrivateKey } from './private-keys.js';
-import { validate } from './validate.js';
+import { validate, validateBody } from './validate.js';
 
 /** What an answer is besides JSON that a schema describes. `types`: the media types of a body that is not JSON. */
 export interface AnswerWords {
@@ -35,7 +35,7 @@ export function JsonBody(schema: z.ZodType): ParameterDecorator {
     (request) => {
       const body = objectOf(request.body);
       if (body === undefined && !optional) throw new Problem('malformed-body', 'The body is empty.');
-      const value = validate(schema, body);
+      const value = validateBody(schema, body);
       if (request.refusal) throw request.refusal;
       return value;
     },

@@ -47,11 +47,6 @@ describe('what goes wrong before a handler runs', () => {
     expect((await get('/api/1/nothing?token=abc')).body).not.toContain('abc');
   });
 
-  it('says what to ask instead of an answer of more than 64 MiB', async () => {
-    expectProblem(await get('/api/1/toys/70000000'), 'invalid-request');
-    expect((await get('/api/1/toys/2000000')).body.length).toBeGreaterThan(2_000_000);
-  });
-
   it('refuses a body of 2 MB', async () => {
     expectProblem(await make({ name: 'x'.repeat(2_000_000) }), 'too-large');
   });
@@ -107,7 +102,7 @@ describe('input', () => {
     const body = expectProblem(
       await make({
         email: 'no',
-        wheels: [{ diameter_mm: '3' }, { diameterMm: 0, spare: 1 }],
+        wheels: [{ diameter_mm: 'three' }, { diameterMm: 0, spare: 1 }],
         colour: 'green',
         made_at: 'now',
         not_known: 1,

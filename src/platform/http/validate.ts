@@ -3,6 +3,7 @@ import { fieldOf } from './input.js';
 import { Problem, type Reasons } from './problem.js';
 import { demandNoPrivateKey } from './private-keys.js';
 import { issueText } from './issue-text.js';
+import { mended } from './leniency.js';
 
 type Issue = z.core.$ZodIssue;
 
@@ -16,9 +17,22 @@ const mostUnknown = 100;
  * first hundred), or that holds a private key and is not for secrets.
  */
 export function validate<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  return outcome(schema, value, (given) => schema.safeParse(given, { error: issueText }));
+}
+
+/** As `validate`, of the body of a request, which may be written as Lemur's clients write it: see `mended`. */
+export function validateBody<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  return outcome(schema, value, (given) => mendedAndRead(schema, given));
+}
+
+function outcome<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  read: (given: unknown) => z.ZodSafeParseResult<z.output<S>>,
+): z.output<S> {
   demandKnown(schema, value);
   demandNoPrivateKey(schema, value);
-  const result = schema.safeParse(value, { error: issueText });
+  const result = read(value);
   if (result.success) return result.data;
   const reasons = reasonsOf(result.error.issues);
   throw new Problem('invalid-request', summary(reasons), { reasons });
@@ -35,6 +49,19 @@ function demandKnown(schema: z.ZodType, value: unknown): void {
     const reasons = Object.fromEntries(unknown.slice(0, 10).map((name) => [fieldOf([name]), ['Unknown field']]));
     throw new Problem('invalid-request', `${fieldOf([unknown[0] ?? ''])}: Unknown field (and more)`, { reasons });
   }
+}
+
+/** What is mended can show what was hidden behind it: so more than once, but not without end. */
+const mostMends = 3;
+
+function mendedAndRead<S extends z.ZodType>(schema: S, value: unknown): z.ZodSafeParseResult<z.output<S>> {
+  let result = schema.safeParse(value, { error: issueText });
+  for (let given = value, i = 0; !result.success && i < mostMends; i += 1) {
+    given = mended(given, result.error.issues);
+    if (given === undefined) break;
+    result = schema.safeParse(given, { error: issueText });
+  }
+  return result;
 }
 
 function reasonsOf(issues: readonly Issue[]): Reasons {

@@ -63,7 +63,7 @@ export function fromLemur(
     given
       .filter(
         ({ name, value }) =>
-          !Object.hasOwn(properties, name) || (value !== '' && value !== null && value !== undefined),
+          value !== null && value !== undefined && (value !== '' || !Object.hasOwn(properties, name)),
       )
       .map(({ name, value }) => [name, coerced(properties[name]?.type, value)]),
   );

@@ -31,6 +31,10 @@ export const requests: Readonly<Record<string, Ask>> = {
   'get /certificates/name/:name': (f) => ({ ids: [f.sharedName] }),
   'put /certificates/:id': on((f) => f.certificate(), changed),
   'delete /certificates/:id': certificate,
+  'post /certificates/:id': on(
+    (f) => f.certificate(),
+    () => ({ notify: false }),
+  ),
   'post /certificates/:id/update/switches': on(
     (f) => f.certificate(),
     () => ({ notify: false }),

@@ -39,6 +39,7 @@ GET    /certificates                      401       ok        ok        ok      
 POST   /certificates                      401       403       403       ok        ok        403       ok        403
 GET    /certificates/:id                  401       ok        ok        ok        ok        ok        ok        ok
 PUT    /certificates/:id                  401       403       403       ok        403       403       ok        403
+POST   /certificates/:id                  401       403       403       ok        403       403       ok        403
 DELETE /certificates/:id                  401       403       403       ok        403       403       ok        403
 POST   /certificates/:id/accept           401       403       403       ok        403       403       ok        403
 GET    /certificates/:id/authority        401       404       ok        ok        ok        404       ok        403
