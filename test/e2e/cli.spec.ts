@@ -389,7 +389,7 @@ describe('on a given database', () => {
     ]);
     const {
       items: [leaf],
-    } = await call.ok('GET', '/certificates?filter=cn;leaf.example.org');
+    } = await call.ok('GET', '/certificates?chain=true&filter=cn;leaf.example.org');
     expect(leaf).toMatchObject({ hasPrivateKey: true, chain: await readFile(at('ca.pem'), 'utf8') });
     const again: CliResult = await runCli(env, ['import', at(''), '--owner', 'joe@example.com', '--json']);
     expect(again.status).toBe(0);

@@ -22,7 +22,8 @@ export function normalizeInput(value: unknown): unknown {
 }
 
 function normalize(value: unknown, place: Place): unknown {
-  place.counted.values += 1;
+  // The members are counted before any of them is read.
+  place.counted.values += typeof value === 'object' && value !== null ? Object.keys(value).length : 0;
   if (place.counted.values > mostValues) throw invalid('body', `Holds more than ${mostValues} values`);
   if (typeof value === 'string') return withoutNul(value, place);
   if (typeof value !== 'object' || value === null) return value;
