@@ -64,7 +64,7 @@ const ended = (id: number, syncId: number): Promise<Json> =>
   }, 90_000);
 const found = async (query: string): Promise<Json[]> =>
   (await program.ok('GET', `/certificates?${query}&showExpired=true&count=200`)).items;
-const byName = (cn: string): Promise<Json[]> => found(`filter=cn;${encodeURIComponent(`"${cn}"`)}`);
+const byName = (cn: string): Promise<Json[]> => found(`chain=true&filter=cn;${encodeURIComponent(`"${cn}"`)}`);
 const put = (label: string, file: string, text: string): void => writeFileSync(join(folder(label), file), text);
 
 describe('a source of folders', () => {
