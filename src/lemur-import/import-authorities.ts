@@ -3,7 +3,7 @@ import { type Authority, authorityKeyPlace } from '../authorities/authority.enti
 import { AuthorityRepository } from '../authorities/authority.repository.js';
 import { factsOf } from '../authorities/create-authority.js';
 import { isSelfIssued, isSignedBy, parseCertificate, type ParsedCertificate } from '../pki/certificate.js';
-import { orderChain } from '../pki/chain.js';
+import { orderChain, readLeafFirst } from '../pki/chain.js';
 import { splitCertificates, toPem } from '../pki/pem.js';
 import type { Tx } from '../platform/db/database.js';
 import { privateKeyPem } from '../platform/key-maker.js';
@@ -63,8 +63,8 @@ export async function importAuthorities(run: Run): Promise<void> {
 
 function read({ report }: Step, row: LemurAuthority, ca: LemurCertificate | null): Found[] {
   try {
-    const leaf = parseCertificate(ca?.body || row.body || '');
-    const chainText = ca?.chain || row.chain || '';
+    const { leaf, restPem } = readLeafFirst(ca?.body || row.body || '');
+    const chainText = restPem + (ca?.chain || row.chain || '');
     return [
       {
         row,

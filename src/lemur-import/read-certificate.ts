@@ -3,7 +3,7 @@ import type { Authority } from '../authorities/authority.entity.js';
 import { termsOf } from '../certificates/import/uploaded.js';
 import type { TermsWithoutDates } from '../certificates/terms.js';
 import { parseCertificate, type ParsedCertificate } from '../pki/certificate.js';
-import { checkChain, orderChain } from '../pki/chain.js';
+import { checkChain, orderChain, readLeafFirst } from '../pki/chain.js';
 import { parseCsr } from '../pki/csr.js';
 import { isSameKey } from '../pki/key.js';
 import { splitCertificates, toPem } from '../pki/pem.js';
@@ -45,10 +45,10 @@ export async function readCertificate(
     notes.push({ kind, table: 'certificates', id: row.id, name: row.name ?? '', text, ...(facts && { facts }) });
   };
   try {
-    const leaf = parseCertificate(row.body ?? '');
+    const { leaf, restPem } = readLeafFirst(row.body ?? '');
     const { key, fault } = openKey(fernet, row.privateKey, leaf);
     if (fault !== null) note('fault', `It is here without its key: ${fault}`);
-    const issuers = await chainOf(leaf, row, authority, (text) => note('changed', text));
+    const issuers = await chainOf({ leaf, restPem }, row, authority, (text) => note('changed', text));
     const chainPem = [leaf, ...issuers].map(({ der }) => toPem('CERTIFICATE', der));
     const read = {
       row,
@@ -76,27 +76,35 @@ export async function readCertificate(
 
 /** The chain as Lemur has it where it fits, else what fits of it and of the authority's. */
 async function chainOf(
-  leaf: ParsedCertificate,
+  { leaf, restPem }: { leaf: ParsedCertificate; restPem: string },
   { chain }: LemurCertificate,
   authority: ReadingAids['authority'],
   note: (text: string) => void,
 ): Promise<ParsedCertificate[]> {
-  const given = parsedChain(chain ?? '');
-  if (given === null)
+  const ofChain = parsedChain(chain ?? '');
+  const given = distinct([...(parsedChain(restPem) ?? []), ...(ofChain ?? [])], leaf);
+  if (ofChain === null)
     note('Its chain cannot be read; there is the chain of its authority instead, if that has issued it.');
   try {
-    if (given && given.length > 0) {
+    if (given.length > 0) {
       await checkChain(leaf, given);
-      return [...given];
+      return given;
     }
   } catch {
     note('Its chain does not fit it; there is what fits of that and of the chain of its authority.');
   }
   const pool = [
-    ...(given ?? []),
+    ...given,
     ...(parsedChain(authority ? authority.certificatePem + authority.chainPem.join('') : '') ?? []),
   ];
   return orderChain(leaf, pool).catch(() => []);
+}
+
+/** Without repetitions and without the leaf: what followed that in its text is often its chain once more. */
+function distinct(chain: readonly ParsedCertificate[], { fingerprintSha256 }: ParsedCertificate): ParsedCertificate[] {
+  const known = new Map(chain.map((one) => [one.fingerprintSha256, one]));
+  known.delete(fingerprintSha256);
+  return [...known.values()];
 }
 
 const mostChains = 256;

@@ -22,6 +22,15 @@ export function readChain(text: string, leafDer: Buffer): ParsedCertificate[] {
   return different.map((pem) => parseCertificate(pem));
 }
 
+/**
+ * A certificate in PEM, with whatever follows it in the same text: servers keep a certificate and its chain in one file
+ * (`fullchain.pem`), leaf first. `restPem` is empty when there is nothing more. Throws PkiError.
+ */
+export function readLeafFirst(text: string): { leaf: ParsedCertificate; restPem: string } {
+  const [leafPem = '', ...rest] = splitCertificates(text);
+  return { leaf: parseCertificate(leafPem), restPem: rest.join('') };
+}
+
 /** Throws PkiError `chain-too-long` when there are more than ten issuers. */
 export function demandShortChain({ length }: readonly unknown[]): void {
   if (length > longestChain)

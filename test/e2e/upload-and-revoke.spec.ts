@@ -49,6 +49,59 @@ const revoke = (id: number, body: object = {}, token?: string) =>
   program.call('PUT', `/certificates/${id}/revoke`, body, { token });
 
 describe('an upload', () => {
+  describe('with a whole chain in the body', () => {
+    const fullChain = (): { leaf: string; issuers: string[] } => {
+      const [leaf = '', ...issuers] = foreign.issue(`full${++number}.example.com`).chainPem;
+      expect(issuers.length).toBeGreaterThan(0);
+      return { leaf, issuers };
+    };
+    type Parts = ReturnType<typeof fullChain>;
+    it.each<[string, (parts: Parts) => object]>([
+      ['in order', ({ leaf, issuers }) => ({ body: [leaf, ...issuers].join('') })],
+      [
+        'in any order, the certificate first',
+        ({ leaf, issuers }) => ({ body: [leaf, ...issuers.toReversed()].join('') }),
+      ],
+      ['that holds the certificate twice', ({ leaf, issuers }) => ({ body: [leaf, leaf, ...issuers].join('\n') })],
+      [
+        'beside the same chain',
+        ({ leaf, issuers }) => ({ body: [leaf, ...issuers].join(''), chain: issuers.join('') }),
+      ],
+      [
+        'beside itself as chain',
+        ({ leaf, issuers }) => ({ body: leaf + issuers.join(''), chain: leaf + issuers.join('') }),
+      ],
+      [
+        'that the chain goes on from',
+        ({ leaf, issuers }) => ({ body: leaf + issuers[0], chain: issuers.slice(1).join('') }),
+      ],
+      [
+        'with text between',
+        ({ leaf, issuers }) => ({ body: `subject=x\n${leaf}\nissuer=y\n${issuers.join('# next\n')}` }),
+      ],
+    ])('%s is taken apart', async (_, parts) => {
+      const whole = fullChain();
+      const { status, body } = await upload(parts(whole));
+      expect(status).toBe(200);
+      expect(body.body.trim()).toBe(whole.leaf.trim());
+      expect((await get(body.id)).chain.trim()).toBe(whole.issuers.join('').trim());
+    });
+
+    it.each<[string, (parts: Parts) => object, string]>([
+      ['a stranger behind the certificate', ({ leaf }) => ({ body: leaf + fullChain().leaf }), 'body'],
+      ['a broken block behind it', ({ leaf }) => ({ body: `${leaf}-----BEGIN CERTIFICATE-----\nMIIB\n` }), 'body'],
+      [
+        'a stranger as chain',
+        ({ leaf, issuers }) => ({ body: leaf + issuers.join(''), chain: fullChain().leaf }),
+        'chain',
+      ],
+      ['a private key behind it', ({ leaf }) => ({ body: leaf + opensslCsr('/CN=x', [], 'ec').keyPem }), 'body'],
+    ])('with %s is refused', async (_, parts, field) => {
+      const { status, body } = await upload(parts(fullChain()));
+      expect([status, Object.keys(body.reasons)]).toEqual([400, [field]]);
+    });
+  });
+
   it.each([
     ['a body that is none', { body: 'nonsense' }, 'body', 'Public certificate presented is not valid.'],
     ['a key that is none', { privateKey: 'nonsense' }, 'privateKey', 'Private key presented is not valid.'],

@@ -8,7 +8,9 @@ export const UploadRequest = z
   .strictObject({
     owner: OwnerName,
     name: OwnName,
-    body: z.string().min(1).max(65_536),
+    body: z.string().min(1).max(524_288).meta({
+      description: 'The certificate. More certificates behind it, as in a `fullchain.pem`, are taken for its chain.',
+    }),
     chain: z
       .string()
       .max(524_288)

@@ -1,10 +1,10 @@
 import type { KeyObject } from 'node:crypto';
 import { isSignedBy, parseCertificate, type ParsedCertificate } from '../../pki/certificate.js';
-import { checkChain, orderChain, readChain } from '../../pki/chain.js';
+import { checkChain, orderChain, readChain, readLeafFirst } from '../../pki/chain.js';
 import { parseCsr } from '../../pki/csr.js';
 import { isSameKey, parsePrivateKey, publicMatches } from '../../pki/key.js';
 import { keptSubject } from '../../pki/names.js';
-import { toPem } from '../../pki/pem.js';
+import { splitCertificates, toPem } from '../../pki/pem.js';
 import { PkiError } from '../../pki/pki-error.js';
 import { blame } from '../../platform/http/blame.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
@@ -28,11 +28,10 @@ export interface Uploaded {
 
 /** Throws Problem `invalid-request`, which names the member at fault. */
 export async function readUpload(request: UploadRequest): Promise<Uploaded> {
-  const leaf = read('body', 'Public certificate presented is not valid.', () => parseCertificate(request.body));
-  const chain = request.chain
-    ? read('chain', 'Invalid certificate in certificate chain.', () => readChain(request.chain ?? '', leaf.der))
-    : [];
-  const issuers = await blame('chain', () => inOrder(leaf, chain));
+  const { leaf, restPem } = read('body', 'Public certificate presented is not valid.', () =>
+    readLeafFirst(request.body),
+  );
+  const issuers = await readIssuers(leaf, restPem, request.chain ?? '');
   const privateKey = request.privateKey ? readKey(request.privateKey, leaf) : null;
   return {
     leaf,
@@ -52,15 +51,31 @@ async function inOrder(leaf: ParsedCertificate, chain: readonly ParsedCertificat
 }
 
 /**
+ * The chain that was given, behind what followed the certificate in its own text. That text may have any order, and may
+ * repeat what was given.
+ */
+async function readIssuers(leaf: ParsedCertificate, restPem: string, chain: string): Promise<ParsedCertificate[]> {
+  const field = chain === '' ? 'body' : 'chain';
+  if (restPem + chain === '') return [];
+  const given = read(field, 'Invalid certificate in certificate chain.', () => {
+    if (chain !== '') readChain(chain, leaf.der);
+    return readChain(restPem + chain, leaf.der);
+  });
+  return blame(field, () => inOrder(leaf, given));
+}
+
+/**
  * A certificate as it was found somewhere: `chainPem` is leaf first, then what may be its issuers. What does not fit is
  * left out rather than the certificate, which is read all the same. Throws PkiError.
  */
 export async function readFound(chainPem: readonly string[], privateKeyPem?: string): Promise<Uploaded> {
-  const [leafPem = '', ...others] = chainPem;
-  const leaf = parseCertificate(leafPem);
+  const [first = '', ...others] = chainPem;
+  const { leaf, restPem } = readLeafFirst(first);
   const issuers = await orderChain(
     leaf,
-    others.flatMap((pem) => orElse([], () => [parseCertificate(pem)])),
+    [restPem, ...others].flatMap((pem) =>
+      orElse([], () => splitCertificates(pem)).flatMap((one) => orElse([], () => [parseCertificate(one)])),
+    ),
   );
   const privateKey = privateKeyPem === undefined ? null : orElse(null, () => parsePrivateKey(privateKeyPem));
   return {
