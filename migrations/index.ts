@@ -22,6 +22,7 @@ import { RevokedAreReplaced1763700000035 } from './1763700000035-revoked-are-rep
 import { VouchingRole1763700000036 } from './1763700000036-vouching-role.js';
 import { RightsOfPlaces1763700000037 } from './1763700000037-rights-of-places.js';
 import { AuditKeys1763700000038 } from './1763700000038-audit-keys.js';
+import { LemurIds1763700000039 } from './1763700000039-lemur-ids.js';
 import { JobLanes1763700000042 } from './1763700000042-job-lanes.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
@@ -50,5 +51,6 @@ export const migrations = [
   VouchingRole1763700000036,
   RightsOfPlaces1763700000037,
   AuditKeys1763700000038,
+  LemurIds1763700000039,
   JobLanes1763700000042,
 ];

@@ -99,6 +99,7 @@ const columns = [
   'requestKey',
   'requestSha256',
   'externalId',
+  'lemurId',
   'nextAttemptAt',
   'renewalReason',
   'nextRenewalAt',
@@ -119,7 +120,7 @@ const insertAll = prepared<{ id: number; secretId: string }>(
       join links l using (secret_id)
     where l.authority_version is null or exists (select from authority a
     where a.id = c.authority_id and a.version = l.authority_version and a.active)
-    order by c.name
+    order by c.lemur_id, c.name
     on conflict (name) do nothing returning id, secret_id),
   linked as (select m.id, l.* from made m join links l using (secret_id)),
   roles as (insert into certificate_role (certificate_id, role_id, by_issuer) select id, r, r = any(issuer_role_ids)

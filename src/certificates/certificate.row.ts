@@ -56,6 +56,7 @@ export interface CertificateRow extends Named {
   notify: boolean;
   rotation: boolean;
   externalId: string | null;
+  lemurId: number | null;
   attempts: number;
   answeredAt: Date | null;
   fault: string | null;
@@ -110,7 +111,7 @@ const columns = `
   c.issuer, c.serial_hex as "serialHex", c.sha256, c.key_type as "keyType", c.bits,
   c.signing_algorithm as "signingAlgorithm",
   c.not_before as "notBefore", c.not_after as "notAfter", c.san_count as "sanCount", c.terms, c.notify, c.rotation,
-  c.external_id as "externalId", c.attempts, c.answered_at as "answeredAt", c.fault, c.fault_detail as "faultDetail",
+  c.external_id as "externalId", c.lemur_id as "lemurId", c.attempts, c.answered_at as "answeredAt", c.fault, c.fault_detail as "faultDetail",
   c.next_attempt_at as "nextAttemptAt",
   c.renewal_reason as "renewalReason", c.renewal_attempts as "renewalAttempts", c.renewal_fault as "renewalFault",
   c.renewal_detail as "renewalDetail", c.vouching_role as "vouchingRole", c.next_renewal_at as "nextRenewalAt",

@@ -172,6 +172,7 @@ export const CertificateView = z
     deleted: z.boolean(),
     san: z.boolean().nullable(),
     externalId: z.string().nullable(),
+    lemurId: z.int().nullable().meta({ description: 'The id in the Lemur that it was taken over from.' }),
     extensions: z
       .record(z.string(), z.unknown())
       .meta({ description: 'What the certificate says, in the form in which requests ask for it.' }),

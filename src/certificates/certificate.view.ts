@@ -47,6 +47,7 @@ export class CertificateViews {
       description: row.description,
       deleted: row.deletedAt !== null,
       externalId: row.externalId,
+      lemurId: row.lemurId,
       dnsProvider: null,
       dnsProviderId: null,
       user: row.creator,

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { canMakeKey } from '../pki/key.js';
 import type { Tx } from '../platform/db/database.js';
 import { Clock } from '../platform/clock.js';
 import { noSuccession, planRenewal, type RenewalPlan, type RenewalRule, type Succession } from '../rotation/due.js';
@@ -67,5 +68,13 @@ export function planOf(
   policy: RenewalRule,
   succession: Succession = noSuccession,
 ): RenewalPlan {
-  return planRenewal({ ...certificate, hasIssuer: certificate.authorityId !== null, ...succession }, policy);
+  return planRenewal(
+    {
+      ...certificate,
+      hasIssuer: certificate.authorityId !== null,
+      canMakeKey: canMakeKey(certificate.keyType),
+      ...succession,
+    },
+    policy,
+  );
 }

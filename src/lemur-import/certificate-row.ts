@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { NewRow } from '../certificates/certificate.repository.js';
 import { issuedFacts } from '../certificates/issued-facts.js';
 import { type Custody, keyPlace, rowBeforeIssue } from '../certificates/issue/new-row.js';
+import { canMakeKey } from '../pki/key.js';
 import { privateKeyPem } from '../platform/key-maker.js';
 import type { KeyRing } from '../platform/secrets/key-ring.js';
 import { noSuccession, planRenewal, type RenewalRule } from '../rotation/due.js';
@@ -48,12 +49,14 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
       notAfter: leaf.notAfter,
       state: 'issued',
       hasIssuer: custody.authorityId !== null,
+      canMakeKey: canMakeKey(leaf.keyType),
       ...noSuccession,
       isReplaced,
     },
     policy,
   );
   const name = row.name ?? `lemur-${row.id}`;
+  if (plan.obstacle === 'key-type') noteKeyType(read, report);
   return {
     ...rowBeforeIssue(
       custody,
@@ -63,6 +66,7 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
     ...issuedFacts(chainPem, row.externalId || undefined),
     state: 'issued',
     name,
+    lemurId: row.id,
     createdAt: row.dateCreated ?? leaf.notBefore,
     renewalReason: plan.obstacle ?? plan.reason,
     nextRenewalAt: plan.at === null || isOver(read) ? null : heldUntil(plan.at, name),
@@ -87,6 +91,18 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
     if (renewsAt > planned) report.hold({ name: title, notAfter: leaf.notAfter, renewsAt });
     return renewsAt;
   }
+}
+
+function noteKeyType({ row: { id, name }, leaf }: ReadCertificate, report: Report): void {
+  report.note({
+    kind: 'changed',
+    table: 'certificates',
+    id,
+    name: name ?? '',
+    text:
+      `It does not renew by itself: keys of type ${leaf.keyType} are not made here. ` +
+      'Issue a certificate with another key type.',
+  });
 }
 
 function custodyOf(read: ReadCertificate, context: RowContext, rotationPolicyId: number): Custody {

@@ -13,8 +13,8 @@ const table = 'certificates';
 
 /**
  * A certificate that was taken over and has changed in Lemur since: its key if that opens now, and whatever makes it
- * count for less there, which is revocation. Everything else is looked after here since the import, and stays as it is
- * here.
+ * count for less there: it was revoked, deleted, or replaced by another one. Everything else is looked after here since
+ * the import, and stays as it is here.
  */
 export async function followCertificate(
   run: Run,
@@ -38,7 +38,17 @@ export async function followCertificate(
     if (gainsKey) certificate.sealedKey = get(KeyRing).seal(privateKeyPem(key), keyPlace(certificate.secretId));
     const isRevoked =
       row.status === 'revoked' && (certificate.state === 'issued' || certificate.state === 'superseded');
-    return { ...(gainsKey && { key: true }), ...(isRevoked && { revoked: true }) };
+    const isDeleted = row.deleted === true && certificate.deletedAt === null;
+    // One that is still served is warned about, as in the first import.
+    const isReplaced = links.replaced.has(row.id) && certificate.watched && !links.served.has(row.id);
+    if (isDeleted) certificate.delete(now);
+    else if (isReplaced) certificate.standDown();
+    return {
+      ...(gainsKey && { key: true }),
+      ...(isRevoked && { revoked: true }),
+      ...(isDeleted && { deleted: true }),
+      ...(isReplaced && !isDeleted && { replaced: true }),
+    };
   });
   if (changes.revoked) await get(RevokeConsequences).revoke(tx, id, { reason: 0, comments: null, at: now });
   if (Object.keys(changes).length > 0) {

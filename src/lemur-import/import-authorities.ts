@@ -199,7 +199,7 @@ function flagsOf({ options }: LemurAuthority): Pick<Authority, 'isCabCompliant' 
   const compliant = value('cab_compliant');
   return {
     isCabCompliant: typeof compliant === 'boolean' ? compliant : null,
-    isCnOptional: value('cn_optional') !== false,
+    isCnOptional: value('cn_optional') === true,
   };
 }
 

@@ -60,10 +60,11 @@ export class NotificationLinks {
       .filter((one) => one !== '');
     const isOwners = owner.includes('@') && localPart(owner) === shared.local.toLowerCase();
     const address = isOwners ? owner : (recipients[0] ?? owner);
-    const label = `DEFAULT_${address.toUpperCase()}_${shared.days}_DAY`;
     // In Lemur anybody could make one of these, so only what warns as the label says becomes the program's own.
     const builtIn =
       isOwners && shared.row.active !== false && leadOf(this.run, shared.stored) === Number(shared.days) * 86_400;
+    // The label of the program's own stays free for that one.
+    const label = `DEFAULT_${address.toUpperCase()}_${shared.days}_DAY${builtIn ? '' : '_LEMUR'}`;
     const key = `${builtIn} ${label}`;
     const known =
       this.byLabel.get(key) ?? (await this.run.parts.get(NotificationRepository).known(tx, [label], builtIn))[0]?.id;

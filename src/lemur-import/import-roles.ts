@@ -10,8 +10,11 @@ import { type LemurRole, roles } from './lemur-rows.js';
 import type { Run, Step, Taken } from './run.js';
 
 const table = roles.name;
-/** The roles that mean in Lemur what they mean here. */
-const builtInThere: ReadonlySet<string> = new Set(['admin', 'operator', 'read-only', 'global_cert_issuer']);
+/**
+ * The roles that mean in Lemur what they mean here. Not `operator`: there it only lets people change things in strict
+ * mode; here it issues from every authority.
+ */
+const builtInThere: ReadonlySet<string> = new Set(['admin', 'read-only', 'global_cert_issuer']);
 
 /**
  * Roles by their names, which count whatever their case here. Built-in ones are those that exist. A role that owns
@@ -48,7 +51,11 @@ async function take(run: Run, step: Step, row: LemurRole, { standing, owners }: 
   const existing = standing.get(name.toLowerCase());
   const changed = (text: string): void =>
     step.report.note({ kind: 'changed', table, id: row.id, name: row.name, text });
-  if (name !== row.name) changed(`Its name is reserved here; it is called ${name}.`);
+  if (name !== row.name)
+    changed(
+      `Its name is reserved here; it is called ${name}.` +
+        (row.name === 'operator' ? ' Give operator to those who may issue from every authority.' : ''),
+    );
   if (existing !== undefined) {
     step.report.count(table, 'merged');
     if (!builtInThere.has(name))

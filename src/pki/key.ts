@@ -60,6 +60,11 @@ export function resolveKeyType(name: string): KeyType {
   return known;
 }
 
+/** False for keys that are read and stored but never made here, such as those on curves beyond the three of NIST. */
+export function canMakeKey(name: string): boolean {
+  return KEY_TYPES.some((keyType) => keyType === name.toUpperCase()) || name.toUpperCase() in ALIASES;
+}
+
 /** What to call `crypto.generateKeyPair` with. Throws PkiError `unsupported-key`. */
 export function generationOf(name: string): KeyGeneration {
   const keyType = resolveKeyType(name);

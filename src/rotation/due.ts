@@ -24,6 +24,8 @@ export interface RenewalFacts extends Succession {
   deletedAt?: Date | null;
   /** True when an authority that can issue is known. */
   hasIssuer: boolean;
+  /** False when no key of its type can be made here, as a renewal would have to. */
+  canMakeKey?: boolean;
   /** The window that the CA suggests (RFC 9773 §4.2). */
   suggestedWindow?: { start: Date; end: Date };
 }
@@ -39,7 +41,15 @@ export interface RenewalRule {
 
 export type RenewalReason = 'key-compromised' | 'revoked' | 'ca-window' | 'policy' | 'emergency';
 export type RenewalObstacle =
-  'deleted' | 'not-issued' | 'revoked' | 'superseded' | 'no-issuer' | 'rotation-off' | 'renewal-under-way' | 'replaced';
+  | 'deleted'
+  | 'not-issued'
+  | 'revoked'
+  | 'superseded'
+  | 'no-issuer'
+  | 'rotation-off'
+  | 'renewal-under-way'
+  | 'replaced'
+  | 'key-type';
 
 /** Nobody takes its place yet. */
 export const noSuccession: Succession = { hasSuccessor: false, isReplaced: false, keyCompromised: false };
@@ -72,6 +82,10 @@ const obstacles: readonly Obstacle[] = [
   (f) => (f.isReplaced ? { obstacle: 'replaced', text: 'Another certificate replaces it.' } : null),
   (f) => (!f.rotation && !f.toReplace ? { obstacle: 'rotation-off', text: 'Rotation is switched off for it.' } : null),
   (f) => (!f.hasIssuer ? { obstacle: 'no-issuer', text: 'No authority is known that could issue it again.' } : null),
+  (f) =>
+    f.canMakeKey === false
+      ? { obstacle: 'key-type', text: 'No key of its type is made here. Issue a certificate with another key type.' }
+      : null,
 ];
 
 /** They do not wait for any moment of the lifetime, so the first that applies is the reason. */

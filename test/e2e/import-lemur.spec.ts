@@ -1,3 +1,7 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createHash, X509Certificate } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -44,6 +48,16 @@ const run = (
     advance,
   });
 };
+/** A certificate whose key is on this curve, by openssl. */
+function selfSigned(commonName: string, curve: string): { body: string; privateKey: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'curve-'));
+  const openssl = (...args: string[]): string => execFileSync('openssl', args, { cwd: folder, encoding: 'utf8' });
+  openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', `ec_paramgen_curve:${curve}`, '-out', 'key.pem');
+  const body = openssl('req', '-x509', '-new', '-key', 'key.pem', '-days', '80', '-subj', `/CN=${commonName}`);
+  const privateKey = readFileSync(join(folder, 'key.pem'), 'utf8');
+  rmSync(folder, { recursive: true });
+  return { body, privateKey };
+}
 const named = async (name: string): Promise<Json> =>
   (
     await program.ok('GET', `/certificates?filter=name;${encodeURIComponent(name)}&showExpired=1&count=100&chain=true`)
@@ -268,10 +282,14 @@ async function fillSpecial(): Promise<void> {
   await leaf('wrong-chain.example', [-10, 80], { chain: root.body });
   await leaf('remote.example', [-10, 80], { authority_id: ids.Remote, rotation: true });
   const keyless = await leaf('first-without-key.example', [-10, 80], { private_key: null });
-  await lemur.certificate(made.get('first-without-key.example') as MadeCertificate, 'second-with-key', {
-    owner: 'joe@a.example',
-    chain: null,
-  });
+  ids['second-with-key'] = await lemur.certificate(
+    made.get('first-without-key.example') as MadeCertificate,
+    'second-with-key',
+    {
+      owner: 'joe@a.example',
+      chain: null,
+    },
+  );
   await lemur.add('certificates', {
     name: 'garbage',
     owner: 'joe@a.example',
@@ -389,6 +407,29 @@ describe('an import from Lemur', () => {
       updated: 2,
       unchanged: leaves + 17,
     });
+  });
+
+  it("says which certificate is which of Lemur's, in Lemur's order", async () => {
+    const plain = await named('plain.example');
+    expect(plain.lemurId).toBe(ids['plain.example']);
+    const { items } = await program.ok('GET', `/certificates?filter=lemurId;${plain.lemurId}&showExpired=1`);
+    expect(items.map(({ id }: { id: number }) => id)).toEqual([plain.id]);
+    // Two rows of one certificate are one here, which is found by both.
+    const merged = await program.ok(
+      'GET',
+      `/certificates?filter=lemur_id;${ids['second-with-key'] ?? 0}&showExpired=1`,
+    );
+    expect(merged.items).toMatchObject([{ name: 'first-without-key.example' }]);
+    const inOrder = await rows<{ lemur: number }>('select lemur_id as lemur from certificate order by id');
+    expect(inOrder).toEqual(inOrder.toSorted((a, b) => a.lemur - b.lemur));
+  });
+
+  it('gives no right that Lemur did not give, no label twice, and no option that is not set', async () => {
+    const names = await rows<{ name: string }>(`select r.name from user_role u join role r on r.id = u.role_id`);
+    expect(names.filter(({ name }) => name === 'operator')).toEqual([]);
+    expect(await rows(`select 1 from role where name = 'lemur-operator'`)).toHaveLength(1);
+    expect(await rows('select lower(label) from notification group by 1 having count(*) > 1')).toEqual([]);
+    expect(await rows(`select name from authority where is_cn_optional`)).toEqual([]);
   });
 
   it('lets people sign in with their old passwords, and replaces the hashes', async () => {
@@ -634,8 +675,60 @@ describe('an import from Lemur', () => {
     ]);
     await lemur.source.query(`update users set active = false where username = 'joe'`);
     await leaf('late.example', [-1, 80]);
+    // Deleted, and replaced by one that came later: Lemur switches the warnings of that one off.
+    await lemur.source.query(`update certificates set deleted = true where name = 'host-9.example'`);
+    await leaf('instead.example', [-1, 80]);
+    await lemur.link('certificate_replacement_associations', {
+      certificate_id: ids['instead.example'] ?? 0,
+      replaced_certificate_id: ids['host-11.example'] ?? 0,
+    });
+    await lemur.source.query(`update certificates set notify = false where name = 'host-11.example'`);
+    const whole = await makeCertificate(
+      'whole.example',
+      made.get('Issuing') as MadeCertificate,
+      inDays(-1),
+      inDays(80),
+    );
+    const issuer = (made.get('Issuing') as MadeCertificate).body;
+    await lemur.certificate(whole, 'whole.example', {
+      owner: 'joe@a.example',
+      authority_id: ids.Issuing,
+      body: whole.body + issuer,
+      chain: '',
+    });
+    const koblitz = selfSigned('koblitz.example', 'secp256k1');
+    await lemur.certificate(whole, 'koblitz.example', {
+      owner: 'joe@a.example',
+      authority_id: ids.Issuing,
+      rotation: true,
+      body: koblitz.body,
+      private_key: fernetSeal(koblitz.privateKey),
+      chain: '',
+    });
     const later = await run();
-    expect(later.tables.get('certificates')).toMatchObject({ imported: 1, updated: 3 });
+    expect(later.tables.get('certificates')).toMatchObject({ imported: 4, updated: 5 });
+    const silenced = `select name, notify, next_notice_at is null and next_renewal_at is null as silent, deleted_at is not null as deleted
+      from certificate where name in ('host-9.example', 'host-11.example') order by name`;
+    expect(await rows(silenced)).toEqual([
+      { name: 'host-11.example', notify: false, silent: true, deleted: false },
+      { name: 'host-9.example', notify: false, silent: true, deleted: true },
+    ]);
+    expect(await named('whole.example')).toMatchObject({ hasPrivateKey: true });
+    const { id } = await named('whole.example');
+    expect((await program.ok('GET', `/certificates/${id}`)).chain.trim()).toBe(issuer.trim());
+    expect(texts(later, 'koblitz.example')).toEqual([
+      expect.stringMatching(/^changed: It does not renew by itself: keys of type \S+ are not made here/),
+    ]);
+    const odd = await named('koblitz.example');
+    expect(await program.ok('GET', `/certificates/${odd.id}/plan`)).toMatchObject({
+      willRenew: false,
+      at: null,
+      text: expect.stringContaining('No key of its type is made here'),
+    });
+    expect(await program.call('POST', `/certificates/${odd.id}/reissue`)).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining('is not made here') },
+    });
     expect(await named('late.example')).toMatchObject({ lifecycle: 'issued' });
     expect(await named('host-7.example')).toMatchObject({ lifecycle: 'revoked' });
     expect((await program.call('GET', `/certificates/${(await named('wrong-key.example')).id}/key`)).status).toBe(200);

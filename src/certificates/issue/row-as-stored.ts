@@ -66,6 +66,7 @@ export function rowAsStored(
     id,
     name,
     readAt: row.createdAt,
+    lemurId: row.lemurId ?? null,
     hasPrivateKey: sealedKey != null,
     roles: roles.map((role) => ({ ...role, byIssuer: issuerRoleIds.includes(role.id) })),
     notifications: notifications.map(({ leadS: _, ...notification }) => notification),

@@ -56,6 +56,8 @@ const filters: Readonly<Record<string, Apply>> = {
   description: (s, v) => s.add('lower(c.description) like ?', namePattern(v)),
   distinguishedName: (s, v) => s.add('lower(c.distinguished_name) like ?', namePattern(v)),
   externalId: (s, v) => s.add('lower(c.external_id) like ?', namePattern(v)),
+  lemurId: (s, v) =>
+    s.add(`c.id in (select id from legacy_row where kind = 'certificate' and legacy_id = ?)`, wholeNumber(v)),
   keyType: async (s, v, known) => s.add('c.key_type = any(?)', await known.kinds(v, 'key_type')),
   signingAlgorithm: async (s, v, known) =>
     s.add('c.signing_algorithm = any(?)', await known.kinds(v, 'signing_algorithm')),

@@ -7,6 +7,7 @@ import { PluginError } from '../../plugin-api/errors.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
+import { canMakeKey } from '../../pki/key.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
 import { PolicyRepository } from '../../rotation/policy.repository.js';
@@ -212,8 +213,13 @@ function inherited({ owner, vouchingRole, notify, rotation, rotationPolicyId }: 
   return { owner, vouchingRole, notify, rotation, rotationPolicyId };
 }
 
-/** Throws Problem `conflict` when nobody here could issue it again. */
-function authorityOf({ name, authorityId }: Certificate): number {
+/** Throws Problem `conflict` when nobody here could issue it again, or no key for it can be made. */
+function authorityOf({ name, authorityId, keyType }: Certificate): number {
+  if (!canMakeKey(keyType))
+    throw new Problem(
+      'conflict',
+      `A key as ${name} has it (${keyType}) is not made here. Issue one with another key type.`,
+    );
   if (authorityId === null) throw new Problem('conflict', `No authority is known that could issue ${name} again.`);
   return authorityId;
 }
