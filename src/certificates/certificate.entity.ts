@@ -98,7 +98,6 @@ export class Certificate {
   /** Of the request that came with the key: another request under the same key is a mistake of the client. */
   @Column('text', { nullable: true }) requestSha256: string | null;
   @Column('text', { nullable: true }) externalId: string | null;
-  /** Its id in the Lemur that it was taken over from. */
   @Column('integer', { nullable: true }) lemurId: number | null;
   @Column('text', { nullable: true }) orderRef: string | null;
   @Column('integer') attempts: number;

@@ -140,10 +140,7 @@ function jsonOf(row: NewRow): Record<string, unknown> {
 const jsonValue = (value: unknown): unknown =>
   value instanceof Sealed ? `\\x${value.bytes.toString('hex')}` : value instanceof Date ? timestamp(value) : value;
 
-/**
- * Every query that changes certificates or finds single ones. Lists are in list/, what sweeps look for in
- * due.repository.ts.
- */
+/** Every query that changes certificates or finds single ones; see also list/ and due.repository.ts. */
 @Injectable()
 export class CertificateRepository {
   /**
