@@ -113,7 +113,10 @@ export const CreateAuthority = z
       .meta({ description: "Accepted as Lemur's default." }),
     serialNumber: z
       .union([z.int().min(1), z.string().regex(/^[1-9]\d{0,47}$/, 'Expected a positive number of at most 48 digits')])
-      .refine((serial) => BigInt(serial) < 2n ** 159n, 'A serial number has at most 20 octets (RFC 5280 §4.1.2.2)')
+      .refine(
+        (serial) => !/^\d{1,48}$/.test(String(serial)) || BigInt(serial) < 2n ** 159n,
+        'A serial number has at most 20 octets (RFC 5280 §4.1.2.2)',
+      )
       .nullish()
       .meta({
         description:

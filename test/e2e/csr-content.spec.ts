@@ -181,7 +181,11 @@ describe('what cannot be encoded', () => {
       const { body } = await program.call('PUT', `/authorities/${id}`, { owner: 'pki@example.com', plugin });
       expect(body.reasons).toEqual(expected);
     }
-    for (const more of [{ validityEnd: '9999-12-31T23:59:59-01:00' }, { serialNumber: '9'.repeat(48) }])
+    for (const more of [
+      { validityEnd: '9999-12-31T23:59:59-01:00' },
+      { serialNumber: '9'.repeat(48) },
+      { serialNumber: '9zm' },
+    ])
       expect((await program.call('POST', '/authorities', { ...authority, ...more })).body.reasons).toEqual({
         [Object.keys(more)[0] ?? '']: [expect.any(String)],
       });
