@@ -5,6 +5,7 @@ import { type EndpointName, endpointNameColumns } from '../sources/endpoint.repo
 import type { Tx } from '../platform/db/database.js';
 import { likePattern } from '../platform/db/list-filter.js';
 import { prepared } from '../platform/db/statement.js';
+import { invalid } from '../platform/http/problem.js';
 import type { CertificateState } from './certificate.entity.js';
 import type { StoredTerms } from './terms.js';
 
@@ -106,7 +107,7 @@ export const linkedColumns = `
 const columns = `
   c.id, c.name, c.state, c.owner, c.description, c.common_name as "commonName",
   c.distinguished_name as "distinguishedName",
-  c.body_pem as "bodyPem", c.chain_pem as "chainPem", c.csr_pem as "csrPem",
+  c.body_pem as "bodyPem", case when $2 then c.chain_pem end as "chainPem", c.csr_pem as "csrPem",
   c.sealed_key is not null as "hasPrivateKey",
   c.issuer, c.serial_hex as "serialHex", c.sha256, c.key_type as "keyType", c.bits,
   c.signing_algorithm as "signingAlgorithm",
@@ -172,10 +173,45 @@ export async function readLinked(tx: Tx, ids: readonly number[]): Promise<Linked
   return rows.map(({ label }) => label);
 }
 
-/** The rows of these ids, in the order of the ids. */
-export async function readRows(tx: Tx, ids: readonly number[]): Promise<CertificateRow[]> {
+/** Bytes of PEM on one page. Beside it each certificate has some kilobytes of names and numbers. */
+const mostBytes = 32 * 1024 * 1024;
+/**
+ * As `readRows`, for a page of a list. Throws Problem `invalid-request` that says how many to ask for where they hold
+ * more than 32 MiB.
+ */
+export async function readPage(tx: Tx, ids: readonly number[], withChain: boolean): Promise<CertificateRow[]> {
+  const count = ids.length <= 1 ? ids.length : await countWithin(tx, ids, withChain);
+  if (count < ids.length)
+    throw invalid(
+      'count',
+      `These ${ids.length} certificates are larger than an answer can be (${mostBytes / 1024 / 1024} MiB): ask for at ` +
+        `most ${Math.max(count, 1)} at a time, with count.`,
+    );
+  return readRows(tx, ids, withChain);
+}
+
+/** How many from the front fit into one answer. What was stored as text counts as it is, without reading it. */
+async function countWithin(tx: Tx, ids: readonly number[], withChain: boolean): Promise<number> {
+  const linked = (own: string, other: string): string =>
+    `coalesce((select sum(octet_length(x.body_pem) + coalesce(octet_length(x.csr_pem), 0))
+      from certificate_replacement l join certificate x on x.id = l.${other} where l.${own} = c.id), 0)`;
+  // The names in `terms` are those of the certificate once more, in several members of the answer.
+  const [{ count }] = await tx.query<[{ count: number }]>(
+    `select count(*) filter (where bytes <= $3)::int as count from (
+       select sum(4 * coalesce(octet_length(c.body_pem), 0) + coalesce(octet_length(c.csr_pem), 0)
+         + case when $2 then coalesce(octet_length(c.chain_pem), 0) else 0 end
+         + ${linked('certificate_id', 'replaced_id')} + ${linked('replaced_id', 'certificate_id')})
+         over (order by w.place) as bytes
+       from unnest($1::int[]) with ordinality as w(id, place) join certificate c on c.id = w.id) as sizes`,
+    [ids, withChain, mostBytes],
+  );
+  return count;
+}
+
+/** The rows of these ids, in the order of the ids; `chainPem` is null without the chain. */
+export async function readRows(tx: Tx, ids: readonly number[], withChain = true): Promise<CertificateRow[]> {
   if (ids.length === 0) return [];
-  const rows = await selectByIds(tx, [ids]);
+  const rows = await selectByIds(tx, [ids, withChain]);
   const byId = new Map(rows.map((row) => [row.id, row]));
   return ids.map((id) => byId.get(id)).filter((row) => row !== undefined);
 }

@@ -156,7 +156,7 @@ export const CertificateView = z
     status,
     active: z.boolean(),
     body: z.string().nullable(),
-    chain: z.string().nullable(),
+    chain: nullable('PEM of its issuers in order. In lists null, unless `chain=true` asks for it.'),
     csr: z.string().nullable(),
     hasPrivateKey: z.boolean(),
     serial: nullable('Decimal.'),

@@ -47,6 +47,39 @@ describe('a chain', () => {
   });
 });
 
+describe('a list of certificates', () => {
+  const chainMb = 10;
+  beforeAll(async () => {
+    for (let i = 0; i < 8; i += 1)
+      await program.ok('POST', '/certificates', {
+        owner: 'big@example.com',
+        commonName: `big${i}.example.com`,
+        authority: { name: 'root' },
+      });
+    await program.database.source.query(
+      `update certificate set chain_pem = repeat('A', $1) where owner = 'big@example.com'`,
+      [chainMb * 1_000_000],
+    );
+  });
+
+  it.each(['/certificates', '/certificates/valid'])('at %s has no chains unless they are asked for', async (path) => {
+    const ask = (more: string) => program.call('GET', `${path}?owner=big@example.com&sortBy=id${more}`);
+    const { body } = await ask('&count=100');
+    expect(body.items.map((item: Json) => item.chain)).toEqual(Array.from({ length: 8 }, () => null));
+    expect(JSON.stringify(body).length).toBeLessThan(200_000);
+    const { items } = (await ask('&count=2&chain=true')).body;
+    expect(items.map((item: Json) => item.chain.length)).toEqual([chainMb * 1_000_000, chainMb * 1_000_000]);
+    expect((await program.ok('GET', `/certificates/${items[0].id}`)).chain).toHaveLength(chainMb * 1_000_000);
+  });
+
+  it('says how many to ask for where an answer would be too large', async () => {
+    const ask = (count: number) => program.call('GET', `/certificates?owner=big@example.com&chain=true&count=${count}`);
+    const { status, body } = await ask(8);
+    expect([status, body.reasons.count]).toEqual([400, [expect.stringContaining('at most 3 at a time')]]);
+    expect((await ask(3)).status).toBe(200);
+  });
+});
+
 describe('a body', () => {
   it('of more than 16 KiB is taken from nobody who is not known', async () => {
     const body = JSON.stringify({ username: 'x'.repeat(20_000) });

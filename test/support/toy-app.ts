@@ -69,7 +69,8 @@ class ToysController {
   @Get(':id')
   @Answers(200, Toy)
   read(@Id() id: number): z.output<typeof Toy> {
-    return { id, name: 'car', wheels: [] };
+    // An id that high is how many characters the name shall have.
+    return { id, name: id > 1_000_000 && id < 100_000_000 ? 'x'.repeat(id) : 'car', wheels: [] };
   }
 
   @Delete(':id')

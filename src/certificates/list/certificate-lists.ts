@@ -3,7 +3,7 @@ import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { longestPage, type Page } from '../../platform/http/page.js';
 import { invalid } from '../../platform/http/problem.js';
-import { type CertificateRow, readRows } from '../certificate.row.js';
+import { type CertificateRow, readPage } from '../certificate.row.js';
 import type { CertificateBriefView, CertificateView } from '../certificate.schema.js';
 import { CertificateViews } from '../certificate.view.js';
 import { CertificateFinder, type FoundPage } from './certificate-finder.js';
@@ -40,10 +40,8 @@ export class CertificateLists {
     among: Among = {},
   ): Promise<Page<V>> {
     const selection = await this.selecting.ofList(actor, query, among);
-    return this.pageOf(
-      view,
-      await this.finder.find(query, selection, query.timeRange === undefined ? 'id' : 'notAfter'),
-    );
+    const found = await this.finder.find(query, selection, query.timeRange === undefined ? 'id' : 'notAfter');
+    return this.pageOf(view, found, query.chain);
   }
 
   /** Those in force. Throws `invalid-request` when nobody asked for a page and they are too many to come at once. */
@@ -55,7 +53,7 @@ export class CertificateLists {
     );
     if (!isPaged && found.next !== undefined)
       throw invalid('count', `More than ${longestPage} are in force: ask for them page by page, with page and count.`);
-    return this.pageOf(this.views.full, found);
+    return this.pageOf(this.views.full, found, query.chain);
   }
 
   /** The ids on such a page, the newest first. */
@@ -63,7 +61,11 @@ export class CertificateLists {
     return this.finder.find({ ...query, sortBy: 'id', sortDir: 'desc' }, await this.selecting.ofList(actor, query, {}));
   }
 
-  private async pageOf<V>(view: (row: CertificateRow) => V, { ids, ...rest }: FoundPage): Promise<Page<V>> {
-    return { items: (await readRows(this.db.single, ids)).map(view), ...rest };
+  private async pageOf<V>(
+    view: (row: CertificateRow) => V,
+    { ids, ...rest }: FoundPage,
+    withChain = false,
+  ): Promise<Page<V>> {
+    return { items: (await readPage(this.db.single, ids, withChain)).map(view), ...rest };
   }
 }

@@ -4,7 +4,7 @@ import { Database } from '../../platform/db/database.js';
 import type { Page } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
 import { Gathered } from '../../platform/gathered.js';
-import { type CertificateRow, readRows } from '../certificate.row.js';
+import { type CertificateRow, readPage, readRows } from '../certificate.row.js';
 import type { CertificateView } from '../certificate.schema.js';
 import { CertificateViews } from '../certificate.view.js';
 
@@ -51,9 +51,10 @@ export class CertificateReader {
   /** What a certificate replaces, and what replaces it. Throws Problem `not-found`. */
   async replacements(id: number): Promise<Page<CertificateView>> {
     const { replaces, replaced } = await this.get(id);
-    const rows = await readRows(
+    const rows = await readPage(
       this.db.single,
       [...replaces, ...replaced].map((other) => other.id),
+      false,
     );
     return { items: rows.map(this.views.full), total: rows.length };
   }

@@ -21,6 +21,8 @@ export const certificateOrders = {
 type OrderName = keyof typeof certificateOrders;
 
 const id = () => queryInt(1, 2_147_483_647);
+const chain = () =>
+  queryBoolean().optional().meta({ description: 'With the chain of each, which is null in lists otherwise.' });
 
 /** GET /certificates. */
 export const ListQuery = listQuery(...(Object.keys(certificateOrders) as [OrderName, ...OrderName[]])).extend({
@@ -53,6 +55,7 @@ export const ListQuery = listQuery(...(Object.keys(certificateOrders) as [OrderN
     .meta({ description: 'Only those that expire within so many weeks; the soonest first unless sorted otherwise.' }),
   showExpired: queryBoolean().optional().meta({ description: 'Also those that expired long ago.' }),
   short: queryBoolean().optional().meta({ description: 'Only the main members.' }),
+  chain: chain(),
 });
 export type ListQuery = z.output<typeof ListQuery>;
 
@@ -67,6 +70,7 @@ export const ValidQuery = listQuery(...(Object.keys(certificateOrders) as [Order
         'once, or none when there are more than 1,000.',
     }),
   owner: z.string().max(128).optional(),
+  chain: chain(),
   san: z.string().max(512).optional().meta({ description: 'One of its names; `%` stands for any text.' }),
 });
 export type ValidQuery = z.output<typeof ValidQuery>;

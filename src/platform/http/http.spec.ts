@@ -47,6 +47,11 @@ describe('what goes wrong before a handler runs', () => {
     expect((await get('/api/1/nothing?token=abc')).body).not.toContain('abc');
   });
 
+  it('says what to ask instead of an answer of more than 64 MiB', async () => {
+    expectProblem(await get('/api/1/toys/70000000'), 'invalid-request');
+    expect((await get('/api/1/toys/2000000')).body.length).toBeGreaterThan(2_000_000);
+  });
+
   it('refuses a body of 2 MB', async () => {
     expectProblem(await make({ name: 'x'.repeat(2_000_000) }), 'too-large');
   });

@@ -19,6 +19,8 @@ export type ServerSettings = Pick<Config, 'publicUrl' | 'trustedProxies'>;
 /** Routes that do not begin with the prefix of the API. */
 const outsideTheApi = ['health/*path', 'metrics', 'problems', 'problems/*path'];
 const bodyLimit = 1024 * 1024;
+/** No answer is larger: lists say before what to ask for instead. */
+const longestAnswer = 64 * 1024 * 1024;
 /** Sign-in takes bodies of people who are not known yet. */
 const signInPrefix = `${apiPrefix}/auth/`;
 const signInBodyLimit = 16 * 1024;
@@ -74,6 +76,11 @@ export function applyHttp(app: NestFastifyApplication, { publicUrl }: ServerSett
     routes,
     headers: constantHeaders(publicUrl),
     finished: accessLog(log, app.get(Metrics, { strict: false })),
+    tooLong: (request, reply) => {
+      const text = `The answer is larger than ${longestAnswer / 1024 / 1024} MiB: ask for less at a time, with count.`;
+      void reply.status(400).type(problemType);
+      return JSON.stringify(problemBody(new Problem('invalid-request', text), publicUrl, request.id));
+    },
   });
   setupApiDocs(app, publicUrl);
 }
@@ -88,9 +95,11 @@ interface Hooks {
   routes: RouteTable;
   headers: ReturnType<typeof constantHeaders>;
   finished: ReturnType<typeof accessLog>;
+  /** What is said in place of an answer that is too long. */
+  tooLong: (request: FastifyRequest, reply: FastifyReply) => string;
 }
 
-function addHooks(server: FastifyInstance, { routes, headers, finished }: Hooks): void {
+function addHooks(server: FastifyInstance, { routes, headers, finished, tooLong }: Hooks): void {
   server.addHook('onRoute', (route) => {
     if (route.url.startsWith(signInPrefix)) route.bodyLimit = signInBodyLimit;
     routes.add(route.url, route.method);
@@ -101,11 +110,12 @@ function addHooks(server: FastifyInstance, { routes, headers, finished }: Hooks)
     setTimeout(() => server.server.closeAllConnections(), drainMs).unref();
     done();
   });
-  server.addHook('onSend', (request, reply, _payload, done) => {
+  server.addHook('onSend', (request, reply, payload, done) => {
     headers(request, reply);
     // Else shutdown would wait until the client gives the connection up, or for over a minute.
     if (closing) void reply.header('connection', 'close');
-    done();
+    const isTooLong = typeof payload === 'string' && payload.length > longestAnswer;
+    done(null, isTooLong ? tooLong(request, reply) : payload);
   });
   server.addHook('onResponse', (request, reply, done) => {
     finished(request, reply);
