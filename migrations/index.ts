@@ -17,6 +17,7 @@ import { RightsOfLinks1763700000020 } from './1763700000020-rights-of-links.js';
 import { BuiltInNotifications1763700000022 } from './1763700000022-built-in-notifications.js';
 import { BoundsOfForeignText1763700000030 } from './1763700000030-bounds-of-foreign-text.js';
 import { CsrAlone1763700000032 } from './1763700000032-csr-alone.js';
+import { KeyWeakness1763700000033 } from './1763700000033-key-weakness.js';
 import { RevokedLeave1763700000034 } from './1763700000034-revoked-leave.js';
 import { RevokedAreReplaced1763700000035 } from './1763700000035-revoked-are-replaced.js';
 import { VouchingRole1763700000036 } from './1763700000036-vouching-role.js';
@@ -46,6 +47,7 @@ export const migrations = [
   BuiltInNotifications1763700000022,
   BoundsOfForeignText1763700000030,
   CsrAlone1763700000032,
+  KeyWeakness1763700000033,
   RevokedLeave1763700000034,
   RevokedAreReplaced1763700000035,
   VouchingRole1763700000036,

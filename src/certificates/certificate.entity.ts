@@ -79,6 +79,8 @@ export class Certificate {
   @Column('text') spkiSha256: string;
   @Column('text') keyType: string;
   @Column('integer') bits: number;
+  /** Why anybody can find its private key; known of what was imported or discovered. */
+  @Column('text', { nullable: true }) keyWeakness: string | null;
   @Column('text', { nullable: true }) signingAlgorithm: string | null;
   @Column('timestamptz') notBefore: Date;
   @Column('timestamptz') notAfter: Date;

@@ -86,6 +86,7 @@ const columns = [
   'spkiSha256',
   'keyType',
   'bits',
+  'keyWeakness',
   'signingAlgorithm',
   'notBefore',
   'notAfter',

@@ -49,6 +49,7 @@ export interface CertificateRow extends Named {
   sha256: string | null;
   keyType: string;
   bits: number;
+  keyWeakness: string | null;
   signingAlgorithm: string | null;
   notBefore: Date;
   notAfter: Date;
@@ -110,6 +111,8 @@ const columns = `
   c.body_pem as "bodyPem", case when $2 then c.chain_pem end as "chainPem", c.csr_pem as "csrPem",
   c.sealed_key is not null as "hasPrivateKey",
   c.issuer, c.serial_hex as "serialHex", c.sha256, c.key_type as "keyType", c.bits,
+  coalesce(c.key_weakness, (select 'A certificate with this key was revoked because the key is compromised'
+    from certificate k where k.spki_sha256 = c.spki_sha256 and k.revocation_reason = 1 limit 1)) as "keyWeakness",
   c.signing_algorithm as "signingAlgorithm",
   c.not_before as "notBefore", c.not_after as "notAfter", c.san_count as "sanCount", c.terms, c.notify, c.rotation,
   c.external_id as "externalId", c.lemur_id as "lemurId", c.attempts, c.answered_at as "answeredAt", c.fault, c.fault_detail as "faultDetail",

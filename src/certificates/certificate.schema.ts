@@ -165,6 +165,7 @@ export const CertificateView = z
     distinguishedName: z.string(),
     keyType: z.string(),
     bits: z.int(),
+    keyWeakness: nullable('Why anybody can find the private key, as far as it is known here: replace it.'),
     signingAlgorithm: z.string().nullable(),
     ...validity,
     dateCreated: InstantOut,

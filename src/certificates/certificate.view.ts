@@ -132,6 +132,7 @@ function pki(row: CertificateRow) {
     distinguishedName: row.distinguishedName,
     keyType: row.keyType,
     bits: row.bits,
+    keyWeakness: row.keyWeakness,
     signingAlgorithm: row.signingAlgorithm,
     san: row.sanCount > 1 ? true : null,
     extensions: extensionsAsLemur(row.terms),

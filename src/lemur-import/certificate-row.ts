@@ -1,8 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { NewRow } from '../certificates/certificate.repository.js';
+import { weaknessOf } from '../certificates/import/imported-rows.js';
 import { issuedFacts } from '../certificates/issued-facts.js';
 import { type Custody, keyPlace, rowBeforeIssue } from '../certificates/issue/new-row.js';
 import { canMakeKey } from '../pki/key.js';
+import type { KeyList } from '../pki/weak-keys.js';
 import { privateKeyPem } from '../platform/key-maker.js';
 import type { KeyRing } from '../platform/secrets/key-ring.js';
 import { noSuccession, planRenewal, type RenewalRule } from '../rotation/due.js';
@@ -23,6 +25,7 @@ export interface Places {
 /** What decides about a row beside the certificate itself. */
 export interface RowContext {
   keyRing: KeyRing;
+  badKeys: KeyList;
   now: Date;
   links: LemurLinks;
   places: Places;
@@ -36,7 +39,7 @@ export interface RowContext {
  */
 export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
   const { row, leaf, terms, key, csrPem, chainPem } = read;
-  const { keyRing, now, links, places, report } = context;
+  const { keyRing, badKeys, now, links, places, report } = context;
   const secretId = randomUUID();
   const sealedKey = key && keyRing.seal(privateKeyPem(key), keyPlace(secretId));
   const policy = places.policies.get(row.rotationPolicyId ?? 0) ?? places.defaultPolicy;
@@ -64,6 +67,7 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
       terms,
     ),
     ...issuedFacts(chainPem, row.externalId || undefined),
+    keyWeakness: weaknessOf(leaf.spkiDer, badKeys),
     state: 'issued',
     name,
     lemurId: row.id,

@@ -1,5 +1,5 @@
-/** Armours of private keys: PEM of every kind, OpenSSH, PGP, PuTTY. */
-const ARMOUR = /-{4,}\s*BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File-\d/i;
+/** Armours of private keys, or what is left of them: PEM of every kind, OpenSSH, PGP, PuTTY. */
+const ARMOUR = /PRIVATE KEY-----|-{4,}\s*BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File-\d/i;
 /** A private key as JSON (RFC 7517). */
 const JWK_TYPE = /"kty"\s*:/;
 const JWK_PRIVATE = /"(?:d|k)"\s*:\s*"[\w-]{16,}"/;

@@ -1,4 +1,4 @@
-import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plugins } from '../../plugins/index.js';
 import { parseCertificate } from '../../src/pki/certificate.js';
@@ -230,6 +230,23 @@ describe('a key that is known to be bad', () => {
     // As an import from Lemur leaves it: its issuer is not known here.
     await program.database.source.query('update certificate set revocation_reason = 1 where id = $1', [imported.id]);
     for (const again of [csr, ofForeign]) expect(await refusal(again)).toContain('compromised');
+  });
+
+  it('is stored with what was made elsewhere, and shown with what is wrong with it', async () => {
+    const upload = async (key: KeyObject) => {
+      const files = { key: key.export({ format: 'pem', type: 'pkcs8' }) };
+      const body = runOn(files, 'openssl', 'req', '-x509', '-key', 'key', '-subj', '/CN=c.example');
+      const { id } = await program.ok('POST', '/certificates/upload', { owner: 'joe@example.com', body });
+      return (await program.ok('GET', `/certificates/${id}`)).keyWeakness;
+    };
+    expect(await upload(smallFactorKey())).toContain('small prime factor');
+    expect(await upload(listed)).toContain('list of known bad keys');
+    const key = newKey();
+    expect(await upload(key)).toBeNull();
+    await program.database.source.query('update certificate set revocation_reason = 1 where spki_sha256 = $1', [
+      spkiHash(spkiOf(key)),
+    ]);
+    expect(await upload(key)).toContain('compromised');
   });
 
   it('is not certified for a second owner, and again for the same one', async () => {

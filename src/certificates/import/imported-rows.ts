@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { isSelfIssued } from '../../pki/certificate.js';
 import { nextNoticeAt } from '../../notifications/lead.js';
+import { PkiError } from '../../pki/pki-error.js';
+import { keyWeakness, type KeyList } from '../../pki/weak-keys.js';
 import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
 import { privateKeyPem } from '../../platform/key-maker.js';
 import { KeyRing } from '../../platform/secrets/key-ring.js';
 import { noSuccession, planRenewal } from '../../rotation/due.js';
@@ -28,6 +31,7 @@ export class ImportedRows {
   constructor(
     private readonly clock: Clock,
     private readonly keyRing: KeyRing,
+    private readonly config: Config,
   ) {}
 
   make(
@@ -51,6 +55,7 @@ export class ImportedRows {
         terms,
       ),
       ...issuedFacts(chainPem, identity.externalId, identity.issuerPem),
+      keyWeakness: weaknessOf(leaf.spkiDer, this.config.knownBadKeys),
       state: 'issued',
       createdAt: now,
       name: baseName(identity.name, {
@@ -63,5 +68,15 @@ export class ImportedRows {
       renewalReason: plan.obstacle ?? plan.reason,
       nextNoticeAt: watching ? nextNoticeAt(leaf, leadsS) : null,
     };
+  }
+}
+
+/** What was made elsewhere is stored whatever its key; null also for a key that cannot be read. */
+export function weaknessOf(spkiDer: Buffer, listed: KeyList): string | null {
+  try {
+    return keyWeakness(spkiDer, listed);
+  } catch (error) {
+    if (error instanceof PkiError) return null;
+    throw error;
   }
 }

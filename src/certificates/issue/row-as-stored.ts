@@ -37,6 +37,7 @@ const absent = {
   bodyPem: null,
   chainPem: null,
   csrPem: null,
+  keyWeakness: null,
   serialHex: null,
   sha256: null,
   signingAlgorithm: null,

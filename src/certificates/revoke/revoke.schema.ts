@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { holdsPrivateKey } from '../../audit/audit.js';
 
 /** CRLReason codes of RFC 5280 §5.3.1 by the names that clients use. */
 export const crlReasons = {
@@ -20,14 +19,8 @@ const final = (Object.keys(crlReasons) as CrlReason[]).filter(
   (reason) => reason !== 'certificateHold' && reason !== 'removeFromCRL',
 );
 
-/**
- * Why something is ended at its issuer. That happens before it is recorded here, so what the audit log refuses is
- * refused before.
- */
-export const Remark = z
-  .string()
-  .max(1024)
-  .refine((text) => !holdsPrivateKey(text), 'A private key was given where none belongs.');
+/** Why something is ended at its issuer. */
+export const Remark = z.string().max(1024);
 
 /** PUT /certificates/{id}/revoke. */
 export const RevokeRequest = z
