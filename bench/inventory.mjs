@@ -13,7 +13,7 @@ const longAgo = `now() - interval '30 days'`;
 
 const around = [
   `insert into role (name, description) select 'team-' || n || '@example.com', '' from generate_series(0, 499) n on conflict do nothing`,
-  `insert into destination (label, plugin_id, secret_id) select 'place-' || n, 'filesystem', gen_random_uuid() from generate_series(1, 20) n`,
+  `insert into destination (label, plugin_id, secret_id, open) select 'place-' || n, 'filesystem', gen_random_uuid(), true from generate_series(1, 20) n`,
   `insert into notification (label, plugin_id, options, secret_id, lead_s, active)
    select 'bench-' || n, 'email', '{"recipients": "ops@example.com"}', gen_random_uuid(), 86400 * (1 + n % 60), true from generate_series(1, 100) n`,
 ];

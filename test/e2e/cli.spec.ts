@@ -323,7 +323,7 @@ describe('on a given database', () => {
     expect(await names('--owner', 'mary@example.com')).toEqual([]);
     const { stdout } = await runCli(env, ['query', '--fqdn', 'file.example.com']);
     expect(stdout).toMatch(
-      /^ID +NAME +OWNER +ISSUER +STATE +NOT AFTER\n\d+ +file\.example\.com-Root-\S+ +joe@example\.com +Root +issued +\d{4}-\d\d-\d\d\n$/,
+      /^ID +NAME +OWNER +ISSUER +LIFE CYCLE +NOT AFTER\n\d+ +file\.example\.com-Root-\S+ +joe@example\.com +Root +issued +\d{4}-\d\d-\d\d\n$/,
     );
   });
 
