@@ -14,7 +14,7 @@ create index certificate_serial_hex on certificate using hash (serial_hex);
 drop index certificate_common_name;
 create index certificate_common_name on certificate (retired, left(lower(common_name), 300), id);
 drop index certificate_external_id;
-create index certificate_external_id on certificate using hash (lower(external_id)) where external_id is not null;
+create index certificate_external_id on certificate using gin (lower(external_id) gin_trgm_ops) where external_id is not null;
 
 alter table source_certificate drop constraint source_certificate_pkey;
 create unique index source_certificate_location on source_certificate

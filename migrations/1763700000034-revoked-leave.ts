@@ -18,6 +18,10 @@ begin
   return old;
 end $$;
 
+drop index delivery_certificates;
+create index delivery_certificates on delivery (destination_id, certificate_id)
+  where state not in ('removing', 'removed', 'left');
+
 update delivery d set state = 'leaving', attempts = 0, fault = null, fault_detail = null, next_attempt_at = now()
   from certificate c where c.id = d.certificate_id and c.state = 'revoked'
   and d.state in ('planned', 'failing', 'delivered', 'replaced', 'stopped')
@@ -27,6 +31,8 @@ update delivery d set state = 'leaving', attempts = 0, fault = null, fault_detai
 const down = `
 update delivery set state = 'removed' where state = 'left';
 update delivery set state = 'removing' where state = 'leaving';
+drop index delivery_certificates;
+create index delivery_certificates on delivery (destination_id, certificate_id) where state not in ('removing', 'removed');
 create or replace function keep_standing_delivery() returns trigger language plpgsql as $$
 begin
   if old.state not in ('removed', 'replaced', 'stopped') and exists (select from certificate where id = old.certificate_id) then
