@@ -84,7 +84,7 @@ describe('domains', () => {
     for (const body of [
       { name: 'a b' },
       { name: 'http://x' },
-      { name: 'x.example.com', sensitive: 'yes' },
+      { name: 'x.example.com', sensitive: 'perhaps' },
       { name: 'x.example.com', colour: 'red' },
     ]) {
       expect((await program.call('POST', '/domains', body)).status).toBe(400);
