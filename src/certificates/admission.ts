@@ -3,9 +3,11 @@ import { Injectable } from '@nestjs/common';
 import { Authorities, type LoadedAuthority } from '../authorities/authorities.js';
 import { type Claimant, DomainPolicy } from '../domains/domain-policy.js';
 import { parseCertificate } from '../pki/certificate.js';
-import { keptSubject } from '../pki/names.js';
+import { encodeSubject, keptSubject } from '../pki/names.js';
+import { PkiError } from '../pki/pki-error.js';
 import type { IssuerInLine } from '../domains/rule-book.js';
 import { PluginError } from '../plugin-api/errors.js';
+import type { SubjectFields } from '../plugin-api/plugin.js';
 import { Database } from '../platform/db/database.js';
 import { type Actor, systemActor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
@@ -132,5 +134,15 @@ function withOwnName(terms: TermsWithoutDates, { bodyPem }: Certificate): TermsW
   if (terms.subjectDer || bodyPem === null) return terms;
   const leaf = parseCertificate(bodyPem);
   const subjectDer = keptSubject(leaf.subjectDer);
+  if (!canEncode(terms.subject)) return { ...terms, subjectDer: subjectDer ?? leaf.subjectDer };
   return subjectDer && isDeepStrictEqual(leaf.subjectFields, terms.subject) ? { ...terms, subjectDer } : terms;
+}
+
+function canEncode(subject: SubjectFields): boolean {
+  try {
+    return encodeSubject(subject).length > 0;
+  } catch (error) {
+    if (error instanceof PkiError) return false;
+    throw error;
+  }
 }

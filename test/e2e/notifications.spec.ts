@@ -310,7 +310,12 @@ describe("the program's own notifications", () => {
     );
     // Nor when the owner changes, nor when a certificate would be left without a warning.
     const moved = await issued('joe@example.com');
-    await program.ok('PUT', `/certificates/${moved}`, { owner: 'vic@example.com', notifications: [] });
+    await program.ok('PUT', `/certificates/${moved}`, {
+      owner: 'vic@example.com',
+      destinations: [],
+      replaces: [],
+      notifications: [],
+    });
     const warned = (await program.ok('GET', `/certificates/${moved}/notifications`)).items as { builtIn: boolean }[];
     expect(warned.map(({ builtIn }) => builtIn)).toEqual([true, true]);
     // Who names the label means the program's own.
