@@ -146,7 +146,7 @@ describe.each([
     );
     expect(peer.subject).toBe('C=DE\nO=Kunde\nCN=csr.example.com');
     expect(peer.keyUsage).toEqual(['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']);
-    expect((await call('GET', `/certificates/${certificate.id}/key`)).status).toBe(404);
+    expect((await call('GET', `/certificates/${certificate.id}/key`)).body).toEqual({ key: null });
   });
 });
 
