@@ -142,10 +142,7 @@ function demandFreshBuild(): void {
       .reduce((a, b) => (b.at > a.at ? b : a), { path: '', at: 0 });
   const source = newest(['src', 'plugins', 'migrations'], '.ts');
   if (newest(['dist'], '').at < source.at) {
-    throw new Error(
-      `dist/ is missing or older than ${relative(root, source.path)}. Run: npm run ` +
-        'build (and should that change nothing, remove dist/ first)',
-    );
+    throw new Error(`dist/ is missing or older than ${relative(root, source.path)}. Run: npm run build`);
   }
   built = true;
 }
