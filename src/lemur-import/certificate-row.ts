@@ -59,7 +59,7 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
     policy,
   );
   const name = row.name ?? `lemur-${row.id}`;
-  if (plan.obstacle === 'key-type') noteKeyType(read, report);
+  noteRenewal(read, { obstacle: plan.obstacle, rotates: custody.rotation }, report);
   return {
     ...rowBeforeIssue(
       custody,
@@ -97,16 +97,22 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
   }
 }
 
-function noteKeyType({ row: { id, name }, leaf }: ReadCertificate, report: Report): void {
-  report.note({
-    kind: 'changed',
-    table: 'certificates',
-    id,
-    name: name ?? '',
-    text:
+/** Says what a renewal cannot do, or cannot keep. */
+function noteRenewal(
+  { row: { id, name }, leaf, terms }: ReadCertificate,
+  { obstacle, rotates }: { obstacle?: string | undefined; rotates: boolean },
+  report: Report,
+): void {
+  const note = (text: string): void =>
+    report.note({ kind: 'changed', table: 'certificates', id, name: name ?? '', text });
+  const others = terms.otherAltNames?.map(({ type, value }) => `${type} ${value.slice(0, 100)}`) ?? [];
+  if (obstacle === 'key-type')
+    note(
       `It does not renew by itself: keys of type ${leaf.keyType} are not made here. ` +
-      'Issue a certificate with another key type.',
-  });
+        'Issue a certificate with another key type.',
+    );
+  else if (rotates && others.length > 0)
+    note(`A renewal leaves out names of kinds that are not issued here: ${others.join(', ')}.`);
 }
 
 function custodyOf(read: ReadCertificate, context: RowContext, rotationPolicyId: number): Custody {

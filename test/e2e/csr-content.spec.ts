@@ -73,6 +73,12 @@ describe('what is certified of a CSR', () => {
     expect([status, body.reasons?.csr?.[0]]).toEqual([400, expect.stringMatching(reason)]);
   });
 
+  it('is its subject where its request for extensions is empty', async () => {
+    const empty = der.sequence(der.oid('1.2.840.113549.1.9.14'), der.setOf(der.sequence()));
+    const { status, body } = await ask(await oddCsr(der.nullValue(), [empty]));
+    expect({ status, cn: body.cn }).toEqual({ status: 200, cn: 'a.example' });
+  });
+
   it('is written anew where the CSR is not encoded properly, and openssl and Node read it', async () => {
     const subject = der.sequence(cn, attribute('2.5.4.10', printable('my_org@home')));
     const { status, body } = await ask(await csrOf(subject));

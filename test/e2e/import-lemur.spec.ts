@@ -49,11 +49,11 @@ const run = (
   });
 };
 /** A certificate whose key is on this curve, by openssl. */
-function selfSigned(commonName: string, curve: string): { body: string; privateKey: string } {
+function selfSigned(commonName: string, curve: string, ...more: string[]): { body: string; privateKey: string } {
   const folder = mkdtempSync(join(tmpdir(), 'curve-'));
   const openssl = (...args: string[]): string => execFileSync('openssl', args, { cwd: folder, encoding: 'utf8' });
   openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', `ec_paramgen_curve:${curve}`, '-out', 'key.pem');
-  const body = openssl('req', '-x509', '-new', '-key', 'key.pem', '-days', '80', '-subj', `/CN=${commonName}`);
+  const body = openssl('req', '-x509', '-new', '-key', 'key.pem', '-days', '80', '-subj', `/CN=${commonName}`, ...more);
   const privateKey = readFileSync(join(folder, 'key.pem'), 'utf8');
   rmSync(folder, { recursive: true });
   return { body, privateKey };
@@ -706,8 +706,25 @@ describe('an import from Lemur', () => {
       private_key: fernetSeal(koblitz.privateKey),
       chain: '',
     });
+    // 10.0.0.0/8, as Lemur makes it of its IPNetwork.
+    const addresses = selfSigned('network.example', 'P-256', '-addext', '2.5.29.17=DER:300a87080a000000ff000000');
+    await lemur.certificate(whole, 'network.example', {
+      owner: 'joe@a.example',
+      authority_id: ids.Issuing,
+      rotation: true,
+      body: addresses.body,
+      private_key: fernetSeal(addresses.privateKey),
+      chain: '',
+    });
     const later = await run();
-    expect(later.tables.get('certificates')).toMatchObject({ imported: 4, updated: 5 });
+    expect(later.tables.get('certificates')).toMatchObject({ imported: 5, updated: 5 });
+    expect(texts(later, 'network.example')).toEqual([
+      'changed: A renewal leaves out names of kinds that are not issued here: ipNetwork 10.0.0.0/8.',
+    ]);
+    const network = await named('network.example');
+    expect((await program.ok('GET', `/certificates/${network.id}`)).extensions.subAltNames.names).toEqual([
+      { nameType: 'IPNetwork', value: '10.0.0.0/8' },
+    ]);
     const silenced = `select name, notify, next_notice_at is null and next_renewal_at is null as silent, deleted_at is not null as deleted
       from certificate where name in ('host-9.example', 'host-11.example') order by name`;
     expect(await rows(silenced)).toEqual([
