@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aliasesIn, certificatesIn, hasKeytool, keyByJava, keyIn, listStore, openssl } from '../support/keystores.js';
+import { realWorld } from '../support/odd-certificates.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 import { opensslCsr } from '../support/requests.js';
 import { runOn } from '../support/x509.js';
@@ -111,6 +112,19 @@ describe('exports', () => {
       expect(openssl(['pkcs12', '-in', file, '-noenc', '-nocerts', '-passin', 'env:PASS'], pass)).toContain(
         'PRIVATE KEY',
       );
+  });
+
+  it.skipIf(!hasKeytool)('a key that came with the numbers of its curve, which keytool opens', async () => {
+    const { id } = await program.ok('POST', '/certificates/upload', {
+      owner: 'joe@example.com',
+      body: realWorld('p256-named.cert.pem'),
+      privateKey: realWorld('p256-explicit.key.pem'),
+    });
+    const { key: named } = await program.ok('GET', `/certificates/${id}/key`);
+    for (const slug of ['java-export', 'openssl-export']) {
+      const store = await exported({ slug, pluginOptions: [{ name: 'passphrase', value: passphrase }] }, id);
+      expect(keyByJava(store.file, passphrase)).toBe(asDer(named).toString('base64'));
+    }
   });
 
   it.skipIf(!hasKeytool)('a Java key store and trust stores, which keytool opens', async () => {
