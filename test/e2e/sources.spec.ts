@@ -51,8 +51,9 @@ const source = (label: string, plugin: object, more: object = {}): Promise<Json>
 const ofFolder = (label: string, options: object = {}, more: object = {}): Promise<Json> =>
   source(label, { id: 'filesystem-source', options: { path: folder(label), ...options } }, more);
 const newest = async (id: number): Promise<Json> => (await program.ok('GET', `/sources/${id}`)).lastSync;
-/** Has it looked at once; gives the sync as it ended. */
+/** Has it looked at once, after what is under way already; gives the sync as it ended. */
 async function synced(id: number): Promise<Json> {
+  await eventually(async () => (await newest(id))?.finishedAt !== null, 90_000);
   const planned = await program.call('POST', `/sources/${id}/sync`);
   expect(planned.status).toBe(202);
   return ended(id, planned.body.id);
@@ -116,6 +117,28 @@ describe('a source of folders', () => {
     expect(await byName('a.first.test')).toHaveLength(1);
     const events = (await program.ok('GET', `/logs?filter=logType;certificate.discovered&count=200`)).items;
     expect(events.map(({ targetId }: Json) => targetId)).toContain(String(one.id));
+  });
+
+  it('names what the database refuses, and imports everything else', async () => {
+    const { source: database } = program.database;
+    const { id } = await ofFolder('refused');
+    for (const name of ['a', 'b', 'refused', 'c', 'd'])
+      put('refused', `${name}.pem`, authority.issue(`${name}.refused.test`).chainPem.join(''));
+    await database.query(
+      `alter table certificate add constraint refused check (common_name <> 'refused.refused.test')`,
+    );
+    try {
+      expect(await synced(id)).toMatchObject({
+        state: 'done',
+        imported: 4,
+        troubleList: [
+          { location: join(base, 'refused', 'refused.pem'), detail: expect.stringContaining('cannot be stored') },
+        ],
+      });
+    } finally {
+      await database.query('alter table certificate drop constraint refused');
+    }
+    expect(await synced(id)).toMatchObject({ state: 'done', imported: 1, troubles: 0 });
   });
 
   it('unlinks what is gone and deletes nothing, but believes no folder that it cannot read', async () => {
