@@ -66,7 +66,8 @@ const pickDue = `
   lane(job, room, lane) as (
     select job, room, (select min(lane) from outbox where job = room.job and state = 'due') from room
     union all
-    select job, room, (select min(o.lane) from outbox o where o.job = lane.job and o.state = 'due' and o.lane > lane.lane)
+    select job, room, (
+      select min(o.lane) from outbox o where o.job = lane.job and o.state = 'due' and o.lane > lane.lane)
     from lane where lane is not null),
   leased(lane, count) as (
     select lane, count(*) from outbox
@@ -90,7 +91,8 @@ const pickDue = `
   -- Jobs of several names may share a lane.
   in_lane as (select *, row_number() over (partition by lane order by due) as place from candidate),
   in_job as (
-    select *, row_number() over (partition by job order by due) as turn from in_lane where free is null or place <= free),
+    select *, row_number() over (partition by job order by due) as turn from in_lane
+    where free is null or place <= free),
   picked as (select id from in_job where turn <= room)`;
 
 /** Every query on `outbox` and `job_run`. All times are the database's. */
@@ -292,7 +294,8 @@ export class OutboxRepository {
       `with moved as (
          update outbox set ${change}, ${free} where id = $1 and leased_by = $2::text returning id, job, identity),
        obsolete as (
-         delete from outbox where $3 = 'ok' and state = 'dead' and (job, identity) in (select job, identity from moved)),
+         delete from outbox
+         where $3 = 'ok' and state = 'dead' and (job, identity) in (select job, identity from moved)),
        closed as (
          update job_run set finished_at = now(), error = $4::text,
            outcome = case when exists (select from moved) then $3 else 'lost' end

@@ -22,6 +22,7 @@ const JobView = z
     job: z.string(),
     state: z.enum(['due', 'done', 'dead']),
     data: z.unknown(),
+    lane: z.string().nullable().meta({ description: 'What it shares limits with, such as `destination:8`.' }),
     attempts: z.int(),
     lastError: z.string().nullable(),
     runAt: InstantOut,
@@ -31,12 +32,24 @@ const JobView = z
   .meta({ id: 'Job' });
 type JobView = z.output<typeof JobView>;
 
-function jobView({ id, job, state, data, attempts, lastError, runAt, createdAt, finishedAt }: OutboxEntry): JobView {
+function jobView({
+  id,
+  job,
+  state,
+  data,
+  lane,
+  attempts,
+  lastError,
+  runAt,
+  createdAt,
+  finishedAt,
+}: OutboxEntry): JobView {
   return {
     id,
     job,
     state,
     data,
+    lane: lane || null,
     attempts,
     lastError,
     runAt: instant(runAt),
