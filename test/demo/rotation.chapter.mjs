@@ -4,8 +4,8 @@ import { expectMatch, expectSame, serialOf, Unexpected, until } from './expect.m
 const waitMs = 60_000;
 
 /**
- * Nothing is done, and the certificate is renewed; its successor is then revoked. Gives the successor as it was before
- * that.
+ * Nothing is done, and the certificate is renewed; its successor is then revoked and retired. Gives the successor as
+ * it was before that.
  */
 export async function rotate(stage, { web, rootFile }) {
   const { narrator, program } = stage;
@@ -17,7 +17,7 @@ export async function rotate(stage, { web, rootFile }) {
   });
   const { successor } = await narrator.step('See who replaced whom', () => seeLinks(stage, web));
   await narrator.step('Read the mail about the rotation', () => readRotationMail(stage.mailbox, web, successor));
-  await narrator.step('Revoke the new certificate', () => revoke(program, successor));
+  await narrator.step('Revoke the new certificate, which is retired', () => revoke(program, successor));
   await narrator.step('Read the mail about the revocation', () =>
     readMail(stage.mailbox, { subject: `${site}: revoked`, to: ['joe@example.com'], words: ['keyCompromise'] }),
   );
@@ -85,7 +85,7 @@ async function readMail(mailbox, { subject, to, words }) {
 }
 
 async function revoke(program, { id }) {
-  await program.put(`/certificates/${id}/revoke`, { crlReason: 'keyCompromise' });
+  await program.put(`/certificates/${id}/revoke`, { crlReason: 'keyCompromise', replace: false });
   const revoked = await program.get(`/certificates/${id}`);
   expectSame('its state', [revoked.lifecycle, revoked.status], ['revoked', 'revoked']);
   expectSame('when it renews', revoked.renewal.at, null);
