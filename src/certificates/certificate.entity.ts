@@ -191,8 +191,8 @@ export class Certificate {
     if (this.watched) this.nextNoticeAt = nextNoticeAt;
   }
 
-  /** What superseded it has been put in place after all. */
-  giveWay(): void {
+  /** Its successor, which had no destination when it superseded this one, has been deployed. */
+  recordSuccessorDeployed(): void {
     this.awaitsDeployment = false;
     this.settle();
   }
@@ -303,11 +303,8 @@ export class Certificate {
     if (this.toReplace) this.retire();
   }
 
-  /**
-   * Another certificate, which is no renewal of it, stands in for it: nobody is warned of its end any more, nor does it
-   * renew.
-   */
-  standDown(): void {
+  /** Another certificate, which is no renewal of it, replaces it: it has no more warnings and no renewal. */
+  recordReplaced(): void {
     this.notify = false;
     this.nextNoticeAt = null;
     this.nextRenewalAt = null;
@@ -315,9 +312,10 @@ export class Certificate {
   }
 
   /**
-   * What was to replace it has fallen through. Throws Problem `wrong-state` when that has been in its place already.
+   * Nothing replaces it any more: it renews and is warned about again. Throws Problem `wrong-state` when its successor
+   * has been deployed.
    */
-  standUp(): void {
+  reinstate(): void {
     if (this.state === 'superseded' && this.awaitsDeployment) {
       this.become('issued');
       this.supersededAt = null;

@@ -97,7 +97,7 @@ import { Rotation, RotateService } from './rotate/rotate.service.js';
 import { RotationPreview } from './rotate/rotation-preview.js';
 import { RotationSweep, SweptRepositories } from './rotate/rotation.sweep.js';
 import { Standing } from './standing.js';
-import { Succession } from './succession.js';
+import { Successors } from './successors.js';
 import { AcceptService } from './update/accept.service.js';
 import { Relinking } from './update/relinking.js';
 import { UpdateController } from './update/update.controller.js';
@@ -202,7 +202,7 @@ import { VisualizeService } from './visualize/visualize.service.js';
     RevokeRights,
     RevokeRecord,
     RevokeConsequences,
-    Succession,
+    Successors,
     VisualizeService,
     AuthorityNoticeRepository,
     AuthorityExpirySweep,

@@ -18,7 +18,6 @@ import { lacking, mayActOn } from '../roles/permission.js';
 import { type NamedRole, RoleRepository } from '../roles/role.repository.js';
 import { CertificateAccess } from './access.js';
 import { CertificateRepository } from './certificate.repository.js';
-import { Deploying } from './deploy/deploying.js';
 import { type NamedPolicy, UsualRelationRepository } from './usual-relations.js';
 
 /** What a request says about the things that a certificate hangs on. */
@@ -70,14 +69,13 @@ export class RelationRepositories {
   ) {}
 }
 
-/** Finds what a request refers to, and draws the consequences for it when the certificate is stored. */
+/** Finds what a request refers to, and whether the actor may link a certificate with it. */
 @Injectable()
 export class Relations {
   constructor(
     private readonly db: Database,
     private readonly config: Config,
     private readonly repositories: RelationRepositories,
-    private readonly deploying: Deploying,
     private readonly ready: Destinations,
     private readonly access: CertificateAccess,
     private readonly mailLimit: MailLimit,
@@ -173,22 +171,6 @@ export class Relations {
           ? [...notificationIds, ...idsOf(await notifications.ensure(tx, missing.notifications))]
           : notificationIds,
     };
-  }
-
-  /**
-   * In the transaction that stores the certificate: plans deliveries. What it replaces stands down once it is issued.
-   */
-  async follow(
-    tx: Tx,
-    id: number,
-    relations: Pick<RelationsOfNew, 'destinationIds' | 'replacesIds'>,
-    issued: boolean,
-  ): Promise<void> {
-    await this.deploying.plan(tx, id, relations.destinationIds, issued);
-    for (const replacedId of issued ? relations.replacesIds : []) {
-      await this.repositories.certificates.change(tx, replacedId, (old) => old.standDown());
-      await this.deploying.yieldTo(tx, replacedId, relations.destinationIds);
-    }
   }
 
   /** What a certificate has only because it belongs to this owner: the owner's role and default notifications. */

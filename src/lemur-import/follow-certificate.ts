@@ -42,7 +42,7 @@ export async function followCertificate(
     // One that is still served is warned about, as in the first import.
     const isReplaced = links.replaced.has(row.id) && certificate.watched && !links.served.has(row.id);
     if (isDeleted) certificate.delete(now);
-    else if (isReplaced) certificate.standDown();
+    else if (isReplaced) certificate.recordReplaced();
     return {
       ...(gainsKey && { key: true }),
       ...(isRevoked && { revoked: true }),

@@ -10,7 +10,7 @@ import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Planning } from '../planning.js';
 import { Standing } from '../standing.js';
-import { Succession } from '../succession.js';
+import { Successors } from '../successors.js';
 
 /** What is written down of a deletion. */
 @Injectable()
@@ -18,7 +18,7 @@ export class DeleteRecord {
   constructor(
     private readonly clock: Clock,
     private readonly standing: Standing,
-    private readonly succession: Succession,
+    private readonly successors: Successors,
     private readonly planning: Planning,
     private readonly audit: Audit,
   ) {}
@@ -65,8 +65,8 @@ export class DeleteRecord {
   }
 
   /** What it was to replace is in force again. */
-  async fellThrough(tx: Tx, row: Certificate): Promise<void> {
-    await this.succession.fellThrough(tx, row);
+  async withdrawn(tx: Tx, row: Certificate): Promise<void> {
+    await this.successors.withdrawn(tx, row);
   }
 }
 
@@ -98,7 +98,7 @@ export class DeleteService {
         await this.record.deleted(tx, actor, one);
         return one;
       });
-      if (row.state === 'issued') await this.record.fellThrough(tx, row);
+      if (row.state === 'issued') await this.record.withdrawn(tx, row);
     });
   }
 

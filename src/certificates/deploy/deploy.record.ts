@@ -5,6 +5,7 @@ import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { failureOf } from '../failure.js';
 import { Notices } from '../notify/notices.js';
+import { Successors } from '../successors.js';
 import type { Attempt } from './deploy.job.js';
 import { type DeliveryEvent, Deploying } from './deploying.js';
 import type { Delivery } from './delivery.entity.js';
@@ -27,11 +28,12 @@ export class DeployConsequences {
     private readonly certificates: CertificateRepository,
     private readonly deliveries: DeliveryRepository,
     private readonly deploying: Deploying,
+    private readonly successors: Successors,
     private readonly notices: Notices,
   ) {}
 
   settle(tx: Tx, certificateId: number): Promise<void> {
-    return this.deploying.settle(tx, certificateId);
+    return this.successors.settle(tx, certificateId);
   }
 
   /** True when `newId` replaces `oldId`, over any number of renewals. */

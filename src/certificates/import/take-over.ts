@@ -5,11 +5,12 @@ import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
 import { type Certificate, keyProofOf } from '../certificate.entity.js';
 import { CertificateRepository, type NewRow } from '../certificate.repository.js';
+import { Deploying } from '../deploy/deploying.js';
 import { Coverage } from '../notify/coverage.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
-import { Succession } from '../succession.js';
+import { Successors } from '../successors.js';
 
 /**
  * A public certificate can be uploaded by anybody. Whoever shows its private key, or a CSR that was made with that key,
@@ -20,7 +21,8 @@ export class TakeOver {
   constructor(
     private readonly certificates: CertificateRepository,
     private readonly relations: Relations,
-    private readonly succession: Succession,
+    private readonly successors: Successors,
+    private readonly deploying: Deploying,
     private readonly coverage: Coverage,
     private readonly planning: Planning,
     private readonly notices: Notices,
@@ -50,7 +52,6 @@ export class TakeOver {
         after: { ...recorded(one), proof: upload.row.sealedKey ? 'private key' : 'CSR' },
       });
     });
-    await this.relations.follow(tx, known.id, upload.relations, true);
   }
 
   private async demandProof(tx: Tx, known: Certificate, row: NewRow): Promise<void> {
@@ -81,9 +82,9 @@ export class TakeOver {
     await this.certificates.setLinks(tx, one.id, 'role', []);
     await this.certificates.setLinks(tx, one.id, 'role', roleIds, issuerRoleIds);
     await this.certificates.setLinks(tx, one.id, 'notification', notificationIds);
-    for (const oldId of relations.replacesIds) await this.succession.demandHeir(tx, one, oldId);
+    await this.deploying.plan(tx, one.id, relations.destinationIds, true);
     const replacesIds = [...(await this.certificates.predecessorsOf(tx, one.id)), ...relations.replacesIds];
-    await this.certificates.setLinks(tx, one.id, 'replaced', replacesIds);
+    await this.successors.relink(tx, one, replacesIds);
   }
 }
 

@@ -12,10 +12,11 @@ import { CertificateRepository, type NewRow } from '../certificate.repository.js
 import { type CertificateRow, readRows } from '../certificate.row.js';
 import type { CertificateView } from '../certificate.schema.js';
 import { CertificateViews } from '../certificate.view.js';
+import { Deploying } from '../deploy/deploying.js';
 import { CertificateStore, type Stored } from '../issue/certificate-store.js';
 import type { Custody } from '../issue/new-row.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
-import { Succession } from '../succession.js';
+import { Successors } from '../successors.js';
 import { lengthFault } from '../issue/validity.js';
 import { ImportedRows } from './imported-rows.js';
 import { TakeOver } from './take-over.js';
@@ -30,7 +31,8 @@ export class UploadStore {
     private readonly certificates: CertificateRepository,
     private readonly newOnes: CertificateStore,
     private readonly relations: Relations,
-    private readonly succession: Succession,
+    private readonly deploying: Deploying,
+    private readonly successors: Successors,
     private readonly takeOver: TakeOver,
     private readonly views: CertificateViews,
   ) {}
@@ -50,12 +52,13 @@ export class UploadStore {
       return known.id;
     }
     for (const oldId of relations.replacesIds)
-      await this.succession.demandHeir(tx, { name: row.name, state: row.state, notAfter: row.notAfter }, oldId);
+      await this.successors.demandAllowed(tx, { name: row.name, state: row.state, notAfter: row.notAfter }, oldId);
     const act = { action: 'certificate.imported', after: { owner: row.owner, serial: row.serialHex } };
     const [{ id }] = (await this.newOnes.insert(tx, [
       { row, links: relations, actor, act, complete: () => this.relations.complete(tx, relations) },
     ])) as [Stored];
-    await this.relations.follow(tx, id, relations, true);
+    await this.deploying.plan(tx, id, relations.destinationIds, true);
+    await this.successors.issued(tx, { id, renewsId: null });
     return id;
   }
 }

@@ -11,6 +11,7 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { type IssuedFacts, issuedFacts } from '../issued-facts.js';
 import { Planning } from '../planning.js';
 import { RenewalFailures } from '../rotate/renewal-failures.js';
+import { Successors } from '../successors.js';
 import { nameWhenIssued } from './new-row.js';
 import { datesWhenAsked, type Validity } from './validity.js';
 
@@ -23,8 +24,8 @@ const mostNames = 5;
 @Injectable()
 export class IssueFollowUp {
   constructor(
-    private readonly certificates: CertificateRepository,
     private readonly deploying: Deploying,
+    private readonly successors: Successors,
     private readonly planning: Planning,
     private readonly failures: RenewalFailures,
     private readonly audit: Audit,
@@ -38,9 +39,8 @@ export class IssueFollowUp {
       targetType: 'certificate',
       targetId: certificate.id,
     });
-    await this.standIn(tx, certificate);
     await this.deploying.startOf(tx, certificate.id);
-    await this.deploying.settle(tx, certificate.id);
+    await this.successors.issued(tx, certificate);
   }
 
   /** Nothing of it will be delivered. The certificate that was to be renewed is due again, after a while. */
@@ -81,12 +81,6 @@ export class IssueFollowUp {
   /** It is tried again. */
   async delayed(tx: Tx, { renewsId }: Certificate, failure: Failure): Promise<void> {
     if (renewsId !== null) await this.failures.recordDelay(tx, renewsId, failure);
-  }
-
-  private async standIn(tx: Tx, { id, renewsId }: Certificate): Promise<void> {
-    for (const oldId of await this.certificates.predecessorsOf(tx, id)) {
-      await this.certificates.change(tx, oldId, (old) => (oldId === renewsId ? old.recordRenewed() : old.standDown()));
-    }
   }
 }
 

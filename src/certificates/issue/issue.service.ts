@@ -12,6 +12,8 @@ import { mayIssueFrom, mayVouchFor } from '../../roles/permission.js';
 import { Admission } from '../admission.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import type { CertificateRow } from '../certificate.row.js';
+import { Deploying } from '../deploy/deploying.js';
+import { Successors } from '../successors.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import { StaleAuthority } from './certificate-store.js';
 import { demandExact } from './csr-terms.js';
@@ -46,6 +48,8 @@ export class IssuePlanning {
     private readonly subjects: Subjects,
     private readonly admission: Admission,
     private readonly keyRules: KeyRules,
+    private readonly deploying: Deploying,
+    private readonly successors: Successors,
   ) {}
 
   defaultAuthority(): { name: string } {
@@ -108,7 +112,14 @@ export class IssuePlanning {
   occasion(actor: Actor, { custody, terms, validity }: Blueprint, relations: RelationsOfNew): Occasion {
     const after = { owner: custody.owner, authorityId: custody.authorityId, names: terms.subjectAltNames, ...validity };
     if (relations.destinationIds.length === 0 && relations.replacesIds.length === 0) return { actor, after };
-    return { actor, after, consequences: (tx, id, issued) => this.relations.follow(tx, id, relations, issued) };
+    return {
+      actor,
+      after,
+      consequences: async (tx, id, issued) => {
+        await this.deploying.plan(tx, id, relations.destinationIds, issued);
+        if (issued) await this.successors.issued(tx, { id, renewsId: null });
+      },
+    };
   }
 
   private validity(loaded: LoadedAuthority, request: IssueRequest): Validity {

@@ -15,7 +15,7 @@ import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 import { rotateCertificate } from '../rotate/rotate.jobs.js';
 import { Standing } from '../standing.js';
-import { Succession } from '../succession.js';
+import { Successors } from '../successors.js';
 import { crlReasons, type RevokeRequest } from './revoke.schema.js';
 
 const timeoutMs = 30_000;
@@ -39,7 +39,7 @@ export class RevokeConsequences {
   constructor(
     private readonly certificates: CertificateRepository,
     private readonly deploying: Deploying,
-    private readonly succession: Succession,
+    private readonly successors: Successors,
     private readonly planning: Planning,
   ) {}
 
@@ -54,7 +54,7 @@ export class RevokeConsequences {
       certificate.revoke(reason, comments, at, replace ?? isInUse);
       return certificate;
     });
-    const reinstatedAt = await this.succession.fellThrough(tx, revoked);
+    const reinstatedAt = await this.successors.withdrawn(tx, revoked);
     await this.deploying.withdraw(tx, id);
     if (revoked.toReplace) {
       const isReinstated = placeIds.length > 0 && placeIds.every((placeId) => reinstatedAt.includes(placeId));
@@ -90,7 +90,7 @@ export class RevokeConsequences {
       return certificate;
     });
     await this.deploying.stopOf(tx, id);
-    await this.succession.fellThrough(tx, cancelled);
+    await this.successors.withdrawn(tx, cancelled);
   }
 }
 

@@ -21,6 +21,7 @@ import { baseName } from '../issue/new-row.js';
 import { type Blueprint, Issuing } from '../issue/issuing.js';
 import { Subjects } from '../issue/subjects.js';
 import { boundsOf, renewedValidity, type Validity, ValidityRefused } from '../issue/validity.js';
+import { Successors } from '../successors.js';
 import type { TermsWithoutDates } from '../terms.js';
 
 /** `links`: of the old certificate, as its successor got them. */
@@ -48,6 +49,7 @@ export class RenewalFollowUp {
   constructor(
     private readonly certificates: CertificateRepository,
     private readonly deploying: Deploying,
+    private readonly successors: Successors,
     private readonly notices: Notices,
   ) {}
 
@@ -61,11 +63,9 @@ export class RenewalFollowUp {
       if (!isDeepStrictEqual([inherited(row), await this.certificates.linksOf(tx, row.id)], [inherited(old), links]))
         throw new StalePredecessor(row);
       row.recordRenewal();
-      if (issued) row.recordRenewed();
     });
-    if (issued) await this.deploying.yieldTo(tx, old.id, destinationIds);
     await this.deploying.plan(tx, id, destinationIds, issued);
-    if (issued) await this.deploying.settle(tx, id);
+    if (issued) await this.successors.issued(tx, { id, renewsId: old.id });
   }
 }
 

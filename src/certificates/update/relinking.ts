@@ -5,7 +5,7 @@ import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository, type Links } from '../certificate.repository.js';
 import { Deploying } from '../deploy/deploying.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
-import { Succession } from '../succession.js';
+import { Successors } from '../successors.js';
 import type { UpdateRequest } from './update.schema.js';
 
 /** What a request wants, and what it names, found. */
@@ -26,7 +26,7 @@ export class Relinking {
     private readonly certificates: CertificateRepository,
     private readonly deploying: Deploying,
     private readonly relations: Relations,
-    private readonly succession: Succession,
+    private readonly successors: Successors,
   ) {}
 
   /** `row` is the certificate with its new owner and switches. */
@@ -41,8 +41,9 @@ export class Relinking {
       former: formerOwner === null ? null : await this.linksOfFormer(tx, formerOwner, links),
     };
     await this.relinkPeople(tx, row, relink, links);
-    const replacesIds = await this.relinkReplaced(tx, row, relink);
-    await this.relinkDestinations(tx, row, { ...relink, attachedIds: links.destinationIds, replacesIds });
+    if (wishes.request.destinations) await this.relinkDestinations(tx, row, relink, links.destinationIds);
+    if (isReplacing(wishes.request)) await this.successors.relink(tx, row, wishes.found.replacesIds);
+    await this.successors.settle(tx, row.id);
   }
 
   /**
@@ -79,53 +80,30 @@ export class Relinking {
     return { ...former, roleIds: without(former.roleIds, issuerRoleIds) };
   }
 
-  /**
-   * Ids of what it replaces from now on, of what is new among them, and of what it no longer replaces. What it renews
-   * stays replaced by it.
-   */
-  async replacing(
-    tx: Tx,
-    row: Certificate,
-    { request, found }: Wishes,
-  ): Promise<{ after: number[]; added: number[]; freed: number[] }> {
-    const before = await this.certificates.predecessorsOf(tx, row.id);
-    if (!request.replaces && !request.replacements) return { after: before, added: [], freed: [] };
-    const after = [
-      ...new Set([...without(found.replacesIds, [row.id]), ...(row.renewsId === null ? [] : [row.renewsId])]),
-    ];
-    return { after, added: without(after, before), freed: without(before, after) };
-  }
-
-  /**
-   * Ids of what it has not replaced before. Throws as `Succession.demandHeir`. What it no longer replaces is watched
-   * and renews once more, if it had made room for it.
-   */
-  private async relinkReplaced(tx: Tx, row: Certificate, relink: Relink): Promise<number[]> {
-    const { after, added, freed } = await this.replacing(tx, row, relink);
-    for (const id of added) await this.succession.demandHeir(tx, row, id);
-    await this.certificates.setLinks(tx, row.id, 'replaced', after);
-    for (const id of row.bodyPem === null ? [] : freed) await this.succession.released(tx, id, row);
-    return added;
+  /** What it would newly replace, and what it would no longer replace. */
+  async replacing(tx: Tx, row: Certificate, { request, found }: Wishes): Promise<{ added: number[]; freed: number[] }> {
+    return isReplacing(request) ? this.successors.changesOf(tx, row, found.replacesIds) : { added: [], freed: [] };
   }
 
   private async relinkDestinations(
     tx: Tx,
     row: Certificate,
-    { request, found, attachedIds, replacesIds }: Relink & { attachedIds: number[]; replacesIds: number[] },
+    { found }: Relink,
+    attachedIds: readonly number[],
   ): Promise<void> {
-    const destinationIds = request.destinations ? found.destinationIds : attachedIds;
-    const addedIds = without(destinationIds, attachedIds);
+    const addedIds = without(found.destinationIds, attachedIds);
     if (addedIds.length > 0 && !['requested', 'pending', 'issued'].includes(row.state)) {
       throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not delivered any more.`);
     }
     await this.deploying.takeBack(tx, row.id, addedIds);
-    await this.relations.follow(tx, row.id, { destinationIds, replacesIds }, row.bodyPem !== null);
-    const successor = addedIds.length > 0 ? await this.certificates.findSuccessor(tx, row.id) : null;
-    // Its successor was requested before these destinations were added: without it they would keep the old certificate.
-    if (successor) await this.deploying.plan(tx, successor.id, addedIds, successor.bodyPem !== null);
-    await this.deploying.detach(tx, row.id, without(attachedIds, destinationIds));
-    await this.deploying.settle(tx, row.id);
+    await this.deploying.plan(tx, row.id, addedIds, row.bodyPem !== null);
+    await this.successors.deliverTo(tx, row.id, addedIds);
+    await this.deploying.detach(tx, row.id, without(attachedIds, found.destinationIds));
   }
+}
+
+function isReplacing({ replaces, replacements }: UpdateRequest): boolean {
+  return replaces !== undefined || replacements !== undefined;
 }
 
 function without(ids: readonly number[], gone: readonly number[]): number[] {

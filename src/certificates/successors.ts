@@ -1,0 +1,236 @@
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../audit/audit.js';
+import { Clock } from '../platform/clock.js';
+import type { Tx } from '../platform/db/database.js';
+import { systemActor } from '../platform/http/actor.js';
+import { Problem } from '../platform/http/problem.js';
+import type { Certificate } from './certificate.entity.js';
+import { CertificateRepository } from './certificate.repository.js';
+import type { Delivery } from './deploy/delivery.entity.js';
+import { DeliveryRepository } from './deploy/delivery.repository.js';
+import { Deploying } from './deploy/deploying.js';
+import { Notices } from './notify/notices.js';
+import { Planning } from './planning.js';
+
+/**
+ * What a successor does to its predecessors, whoever made it one: a renewal, `replaces` in a request, an upload.
+ *
+ * - When it is issued, warnings and renewals of its predecessors end, and their deliveries that have not arrived yield.
+ * - When it is in place at every destination, a renewed predecessor is superseded and the owner is told.
+ * - When it is revoked, cancelled or deleted, or no longer replaces them, its predecessors are in force again.
+ */
+@Injectable()
+export class Successors {
+  constructor(
+    private readonly clock: Clock,
+    private readonly certificates: CertificateRepository,
+    private readonly deliveries: DeliveryRepository,
+    private readonly deploying: Deploying,
+    private readonly planning: Planning,
+    private readonly notices: Notices,
+    private readonly audit: Audit,
+  ) {}
+
+  /**
+   * Whether `successor` may replace a certificate. Throws Problem `conflict` when that replaces the successor already,
+   * directly or over others: nobody would be warned of either; `wrong-state` when the successor has ended and the other
+   * has not.
+   */
+  async demandAllowed(
+    tx: Tx,
+    successor: Pick<Certificate, 'name' | 'state' | 'notAfter'> & { id?: number },
+    oldId: number,
+  ): Promise<void> {
+    const [old, now] = [await this.certificates.get(tx, oldId), this.clock.now()];
+    if (successor.id !== undefined && (await this.certificates.replacesInLine(tx, old.id, successor.id))) {
+      throw new Problem(
+        'conflict',
+        `Certificate ${old.name} replaces ${successor.name} already: neither can take the place of the other.`,
+      );
+    }
+    if (hasEnded(successor, now) && !hasEnded(old, now))
+      throw new Problem(
+        'wrong-state',
+        `Certificate ${successor.name} has ended: it takes the place of none that has not.`,
+      );
+  }
+
+  /**
+   * Has a certificate replace exactly these, and what it renews. What it newly replaces is silenced once it is issued;
+   * what it replaced before is in force again. Throws as `demandAllowed`.
+   */
+  async relink(tx: Tx, successor: Certificate, oldIds: readonly number[]): Promise<void> {
+    const { after, added, freed } = await this.changesOf(tx, successor, oldIds);
+    for (const id of added) await this.demandAllowed(tx, successor, id);
+    await this.certificates.setLinks(tx, successor.id, 'replaced', after);
+    if (successor.bodyPem === null) return;
+    for (const id of freed) await this.release(tx, id, successor);
+    await this.takePlaces(tx, successor, added);
+  }
+
+  /** What `relink` would have it replace, of that what is new, and what it would no longer replace. */
+  async changesOf(
+    tx: Tx,
+    { id, renewsId }: Pick<Certificate, 'id' | 'renewsId'>,
+    oldIds: readonly number[],
+  ): Promise<{ after: number[]; added: number[]; freed: number[] }> {
+    const before = await this.certificates.predecessorsOf(tx, id);
+    const after = [...new Set([...without(oldIds, [id]), ...(renewsId === null ? [] : [renewsId])])];
+    return { after, added: without(after, before), freed: without(before, after) };
+  }
+
+  /** A certificate is issued, and its deliveries are planned: it takes over from all that it replaces. */
+  async issued(tx: Tx, successor: Pick<Certificate, 'id' | 'renewsId'>): Promise<void> {
+    const oldIds = await this.certificates.predecessorsOf(tx, successor.id);
+    await this.takePlaces(tx, successor, oldIds);
+    if (successor.renewsId !== null) await this.settle(tx, successor.id);
+  }
+
+  /** A certificate got these destinations after its successor was requested: that is delivered to them, too. */
+  async deliverTo(tx: Tx, oldId: number, destinationIds: readonly number[]): Promise<void> {
+    const successor = destinationIds.length > 0 ? await this.certificates.findSuccessor(tx, oldId) : null;
+    if (successor) await this.deploying.plan(tx, successor.id, destinationIds, successor.bodyPem !== null);
+  }
+
+  /**
+   * When a successor is in place at every destination, all that it renews, directly or over others, is superseded and
+   * the owner is told.
+   */
+  async settle(tx: Tx, successorId: number): Promise<void> {
+    const successor = await this.certificates.get(tx, successorId);
+    if (successor.state !== 'issued') return;
+    const deliveries = await this.deliveries.lockOf(tx, successorId);
+    if (deliveries.some(({ state }) => state === 'planned' || state === 'failing')) return;
+    const placeIds = deliveries.filter(({ state }) => state === 'delivered').map((one) => one.destinationId);
+    // A predecessor that was renewed before it had arrived has left its own predecessor in force.
+    for (let oldId = successor.renewsId; oldId !== null;) {
+      const old = await this.certificates.lock(tx, oldId);
+      if (old.state === 'revoked' && oldId === successor.renewsId)
+        await this.notices.rotated(tx, old, successor, placeIds);
+      const waited = old.state === 'superseded' && old.awaitsDeployment && placeIds.length > 0;
+      if (old.state !== 'issued' && !waited) return;
+      if (!waited && (await this.follow(tx, old, successor, deliveries))) return;
+      await (waited ? this.recordDeployed(tx, old) : this.supersede(tx, old, successor, placeIds));
+      await this.notices.rotated(tx, old, successor, placeIds);
+      oldId = old.renewsId;
+    }
+  }
+
+  /**
+   * A successor was revoked, cancelled or deleted: each of its predecessors is in force again if it still lives and
+   * nothing else replaces it, and is delivered again where it had yielded. Ids of the destinations where one that has
+   * not expired is in force again.
+   */
+  async withdrawn(tx: Tx, successor: Certificate): Promise<number[]> {
+    const reinstatedAt: number[] = [];
+    for (const id of await this.certificates.predecessorsOf(tx, successor.id)) {
+      if (!(await this.release(tx, id, successor))) continue;
+      await this.redeliver(tx, id, successor);
+      const { notAfter } = await this.certificates.get(tx, id);
+      if (notAfter > this.clock.now()) reinstatedAt.push(...(await this.deploying.wantedAt(tx, id)));
+    }
+    return reinstatedAt;
+  }
+
+  private async takePlaces(
+    tx: Tx,
+    { id, renewsId }: Pick<Certificate, 'id' | 'renewsId'>,
+    oldIds: readonly number[],
+  ): Promise<void> {
+    if (oldIds.length === 0) return;
+    const { destinationIds } = await this.certificates.linksOf(tx, id);
+    for (const oldId of oldIds) {
+      await this.certificates.change(tx, oldId, (old) =>
+        oldId === renewsId ? old.recordRenewed() : old.recordReplaced(),
+      );
+      await this.yieldAt(tx, oldId, destinationIds);
+    }
+  }
+
+  /** What has not arrived of the old certificate never will where the successor is delivered. */
+  private async yieldAt(tx: Tx, oldId: number, destinationIds: readonly number[]): Promise<void> {
+    const open = (await this.deliveries.lockOf(tx, oldId)).filter(
+      ({ state, destinationId }) =>
+        (state === 'planned' || state === 'failing') && destinationIds.includes(destinationId),
+    );
+    open.forEach((delivery) => delivery.replace());
+    await this.deliveries.save(tx, open);
+  }
+
+  /**
+   * `successor` no longer replaces it. True when it is in force again: it still lives, and nothing else replaces it.
+   */
+  private async release(tx: Tx, oldId: number, successor: Certificate): Promise<boolean> {
+    const old = await this.certificates.lock(tx, oldId);
+    const { hasSuccessor, isReplaced } = await this.certificates.successionOf(tx, oldId);
+    const lives = old.state === 'issued' || (old.state === 'superseded' && old.awaitsDeployment);
+    if (!lives || old.deletedAt !== null || hasSuccessor || isReplaced) return false;
+    if (old.state === 'superseded') await this.note(tx, 'certificate.reinstated', oldId, { insteadOfId: successor.id });
+    old.reinstate();
+    await this.planning.plan(tx, old);
+    await tx.save(old);
+    return true;
+  }
+
+  /** The old certificate goes back to the destinations where it was replaced. */
+  private async redeliver(tx: Tx, oldId: number, { id }: Certificate): Promise<void> {
+    const replaced = (await this.deliveries.lockOf(tx, oldId)).filter(({ state }) => state === 'replaced');
+    const placeIds = replaced.map(({ destinationId }) => destinationId);
+    const inTheWay = (await this.deliveries.lockOf(tx, id)).filter(
+      ({ state, destinationId }) => state === 'delivered' && placeIds.includes(destinationId),
+    );
+    inTheWay.forEach((delivery) => delivery.replace());
+    replaced.forEach((delivery) => delivery.stay(this.clock.now()));
+    await this.deliveries.save(tx, [...inTheWay, ...replaced]);
+    await this.deploying.start(
+      tx,
+      replaced.map((delivery) => delivery.id),
+    );
+  }
+
+  /**
+   * Sends the successor to every destination at which the old one has arrived meanwhile. True when there are any left.
+   */
+  private async follow(
+    tx: Tx,
+    old: Certificate,
+    successor: Certificate,
+    deliveries: readonly Delivery[],
+  ): Promise<boolean> {
+    const known = deliveries.filter(({ state }) => state !== 'removed').map(({ destinationId }) => destinationId);
+    const missing = (await this.deliveries.lockOf(tx, old.id))
+      .filter(({ state, destinationId }) => state === 'delivered' && !known.includes(destinationId))
+      .map(({ destinationId }) => destinationId);
+    await this.deploying.plan(tx, successor.id, missing, true);
+    return missing.length > 0;
+  }
+
+  private async supersede(tx: Tx, old: Certificate, { id }: Certificate, placeIds: readonly number[]): Promise<void> {
+    old.supersede(this.clock.now(), placeIds.length === 0);
+    await tx.save(old);
+    await this.note(tx, 'certificate.superseded', old.id, { successorId: id, destinationIds: placeIds });
+    const standing = (await this.deliveries.lockOf(tx, old.id)).filter(({ state }) =>
+      ['planned', 'failing', 'delivered'].includes(state),
+    );
+    standing.forEach((delivery) => delivery.replace());
+    await this.deliveries.save(tx, standing);
+  }
+
+  private async recordDeployed(tx: Tx, old: Certificate): Promise<void> {
+    old.recordSuccessorDeployed();
+    await tx.save(old);
+  }
+
+  private note(tx: Tx, action: string, targetId: number, after: object): Promise<void> {
+    return this.audit.record(tx, systemActor('deploy'), { action, targetType: 'certificate', targetId, after });
+  }
+}
+
+function hasEnded({ state, notAfter }: Pick<Certificate, 'state' | 'notAfter'>, now: Date): boolean {
+  if (state === 'issued' || state === 'superseded') return notAfter <= now;
+  return state !== 'requested' && state !== 'pending';
+}
+
+function without(ids: readonly number[], gone: readonly number[]): number[] {
+  return ids.filter((id) => !gone.includes(id));
+}
