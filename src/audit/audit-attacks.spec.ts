@@ -1,0 +1,132 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { old, TestAuditLog } from '../../test/support/audit-log.js';
+import { canonicalRow, plainHash } from './chain.js';
+
+let log: TestAuditLog;
+
+beforeEach(async () => {
+  log = await TestAuditLog.create();
+});
+afterEach(() => log.drop());
+
+describe('an owner of the database without the key ring', () => {
+  interface Forged {
+    seq: number;
+    prevHash: Buffer;
+    canonical: string;
+  }
+  /** Makes the rows from `from` on fit one another again as versions without keys sealed them. */
+  async function resealPlain(from: number, keyId: string | null = null): Promise<void> {
+    await log.test.db.write(async (tx) => {
+      await tx.query('set local session_replication_role = replica');
+      const rows = await tx.query<Forged[]>(
+        `select seq::int, prev_hash as "prevHash", ${canonicalRow} as canonical from audit_event where seq >= $1 order by seq`,
+        [from],
+      );
+      let hash = rows[0]?.prevHash as Buffer;
+      for (const { seq, canonical } of rows) {
+        const next = plainHash(hash, canonical);
+        await tx.query('update audit_event set prev_hash = $1, hash = $2, key_id = $3 where seq = $4', [
+          ...[hash, next, keyId, seq],
+        ]);
+        hash = next;
+      }
+    });
+  }
+  const inserted = `insert into audit_event (id, action, target_type, target_id, actor_name, address, request_id, seq,
+    prev_hash, hash) select 99, 'a.b', 'a', '1', 'eve', '', '', seq + 1, hash, hash from audit_event where seq = 6`;
+  const rewrite = (seq: number): Promise<void> =>
+    log.tamper(`update audit_event set actor_name = 'eve' where seq = ${seq}`);
+  const headAt = (seq: number, keyedFrom: string): string =>
+    `update audit_head set seq = ${seq}, keyed_from = ${keyedFrom}, hash = (select hash from audit_event where seq = ${seq})`;
+
+  const attacks: [string, () => Promise<void>][] = [
+    ['rewrites the newest row', () => rewrite(6).then(() => resealPlain(6))],
+    ['rewrites the newest row under the name of the key', () => rewrite(6).then(() => resealPlain(6, 'old'))],
+    ['rewrites the newest row under the name of another key', () => rewrite(6).then(() => resealPlain(6, 'mine'))],
+    ['deletes the newest rows', () => log.tamper('delete from audit_event where seq > 4')],
+    ['deletes all rows', () => log.tamper('delete from audit_event')],
+    ['inserts a newest row', () => log.tamper(inserted).then(() => resealPlain(7))],
+    ['inserts a newest row under the name of the key', () => log.tamper(inserted).then(() => resealPlain(7, 'old'))],
+    [
+      'cuts the newest rows off and says that the one before is the newest',
+      () => log.tamper('delete from audit_event where seq > 4', headAt(4, 'keyed_from')),
+    ],
+    [
+      'makes all rows old ones and says that keys begin after them',
+      () =>
+        rewrite(6)
+          .then(() => resealPlain(1))
+          .then(() => log.tamper(headAt(6, '7'))),
+    ],
+    [
+      'makes all rows old ones and deletes the record of the newest',
+      () =>
+        rewrite(6)
+          .then(() => resealPlain(1))
+          .then(() => log.tamper('delete from audit_head')),
+    ],
+    ['deletes the record of the newest row', () => log.tamper('delete from audit_head')],
+  ];
+  it.each(attacks)('%s: that is found, then and after the program has gone on', async (_, attack) => {
+    await log.seal(6);
+    await attack();
+    expect((await log.verify()).faults).not.toEqual([]);
+    await log.restart(old);
+    await log.record(2);
+    expect(await log.sealer.seal()).toBe(2);
+    expect((await log.verify()).faults).not.toEqual([]);
+    await log.seal(1);
+    expect((await log.verify()).faults).not.toEqual([]);
+  });
+
+  it('puts an older record of the newest row back: a running program finds that', async () => {
+    await log.seal(4);
+    const [{ mac }] = await log.test.source.query('select mac from audit_head');
+    await log.seal(2);
+    await log.tamper('delete from audit_event where seq > 4', headAt(4, 'keyed_from'));
+    await log.test.source.query('update audit_head set mac = $1', [mac]);
+    await log.seal(1);
+    expect((await log.verify()).faults).toMatchObject([
+      { kind: 'removed', seq: 5 },
+      { kind: 'removed', seq: 6 },
+    ]);
+  });
+
+  it('deletes what says that there are keys: no process starts', async () => {
+    await log.seal(1);
+    await log.tamper('delete from key_ring_check');
+    await log.record(1);
+    await expect(log.sealer.seal()).resolves.toBe(1);
+    await expect(log.restart(old)).rejects.toThrow('somebody deleted the check values');
+  });
+
+  it('finds rows from before the keys verified without one, up to where the keys begin', async () => {
+    await log.record(4);
+    await log.tamper(
+      `update audit_event set seq = id, prev_hash = '\\x${'00'.repeat(32)}', hash = '\\x${'00'.repeat(32)}'`,
+    );
+    await resealPlain(1);
+    // The program of this version starts: from here on the old rows can no longer be rewritten either.
+    expect(await log.sealer.seal()).toBe(0);
+    expect(await log.verify()).toMatchObject({ rows: 4, keyed: 0, faults: [], head: { seq: 4 } });
+    await log.seal(2);
+    expect(await log.verify()).toMatchObject({ rows: 6, keyed: 2, faults: [] });
+    for (const seq of [2, 4]) {
+      const was = (await log.events())[seq - 1]?.actorName;
+      await rewrite(seq);
+      expect((await log.verify()).faults).toMatchObject([{ kind: 'changed', seq }]);
+      await log.tamper(`update audit_event set actor_name = '${was}' where seq = ${seq}`);
+    }
+    await rewrite(4);
+    await resealPlain(4, null);
+    expect((await log.verify()).faults).not.toEqual([]);
+  });
+
+  it('refuses a seal without a key, as an older version would make it', async () => {
+    await log.record(1);
+    await expect(
+      log.test.source.query(`update audit_event set seq = 1, prev_hash = sha256('a'), hash = sha256('b')`),
+    ).rejects.toThrow('append-only');
+  });
+});

@@ -1,0 +1,109 @@
+import { execFileSync } from 'node:child_process';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ada, fresh, old, TestAuditLog } from '../../test/support/audit-log.js';
+import { KeyRing } from '../platform/secrets/key-ring.js';
+import { retireKeys } from '../platform/secrets/open-key-ring.js';
+import { writeHead } from './audit-head.js';
+import { AuditKeys } from './audit-keys.js';
+
+let log: TestAuditLog;
+
+beforeEach(async () => {
+  log = await TestAuditLog.create();
+});
+afterEach(() => log.drop());
+
+describe('AuditSealer', () => {
+  it('seals every event once, gapless, in batches', async () => {
+    await log.test.source
+      .query(`insert into audit_event (action, target_type, target_id, actor_name, address, request_id)
+      select 'a.b', 'a', n, 'x', '', '' from generate_series(1, 2500) n`);
+    expect(await log.sealer.seal()).toBe(2500);
+    expect(await log.sealer.seal()).toBe(0);
+    expect(
+      await log.test.source.query('select min(seq)::int as min, max(seq)::int as max, count(*)::int from audit_event'),
+    ).toEqual([{ min: 1, max: 2500, count: 2500 }]);
+    expect(await log.verify()).toMatchObject({ rows: 2500, faults: [], overdue: 0, head: { seq: 2500 } });
+  });
+
+  it('seals what commits late with a lower id, without waiting for it', async () => {
+    const late = log.test.source.createQueryRunner();
+    await late.startTransaction();
+    await log.audit.record(late.manager as never, ada, { action: 'a.late', targetType: 'a', targetId: 1 });
+    await log.record(2);
+    expect(await log.sealer.seal()).toBe(2);
+    await late.commitTransaction();
+    await late.release();
+    expect(await log.sealer.seal()).toBe(1);
+    await log.record(1);
+    expect(await log.sealer.seal()).toBe(1);
+    expect((await log.events()).map(({ action, seq }) => [action, seq])).toEqual([
+      ['a.late', '3'],
+      ['thing.changed', '1'],
+      ['thing.changed', '2'],
+      ['thing.changed', '4'],
+    ]);
+    expect((await log.verify()).faults).toEqual([]);
+  });
+
+  it('lets several instances seal at once', async () => {
+    await log.record(30);
+    const counts = await Promise.all(Array.from({ length: 6 }, () => log.sealer.seal()));
+    expect(counts.reduce((a, b) => a + b)).toBe(30);
+    expect(await log.verify()).toMatchObject({ rows: 30, faults: [] });
+  });
+
+  it('makes hashes that openssl reproduces', async () => {
+    await log.seal(1);
+    const [event] = await log.events();
+    const canonical =
+      `{"at": "${event?.at.toISOString().replace(/\.?0*Z$/, '')}", "id": 1, "after": ` +
+      '{"i": 1}, "action": "thing.changed", ' +
+      '"before": null, "address": "192.0.2.1", "targetId": "1", "actorName": "ada", ' +
+      '"requestId": "req-1", "targetType": "thing", "actorUserId": 7}';
+    const input = Buffer.concat([Buffer.alloc(32), Buffer.from(canonical)]);
+    const openssl = (args: string[], stdin?: Buffer): string =>
+      execFileSync('openssl', args, { input: stdin, encoding: 'utf8' }).trim();
+    const ofRing = ['-kdfopt', 'digest:SHA256', '-kdfopt', `hexkey:${old.key.toString('hex')}`];
+    const key = openssl(['kdf', '-keylen', '32', ...ofRing, '-kdfopt', 'info:perennial audit row', 'HKDF']);
+    const mac = ['dgst', '-sha256', '-mac', 'HMAC', '-macopt', `hexkey:${key.replaceAll(':', '')}`];
+    expect(openssl(mac, input).split(' ').at(-1)).toBe(event?.hash?.toString('hex'));
+  });
+});
+
+describe('a change of the sealing key', () => {
+  it('leaves the rows of a key that is gone verifiable, and helps nobody who has that key', async () => {
+    await log.seal(3);
+    const ring = await log.restart(fresh, old);
+    await log.seal(2);
+    expect(await log.verify()).toMatchObject({ rows: 5, keyed: 5, faults: [] });
+    await log.test.db.write(async (tx) => {
+      await log.sealer.handOver(tx);
+      expect(await retireKeys(tx, ring)).toEqual(['old']);
+    });
+    await log.restart(fresh);
+    expect(await log.verify()).toMatchObject({ rows: 5, keyed: 5, faults: [] });
+    expect((await log.events()).map(({ keyId }) => keyId)).toEqual(['old', 'old', 'old', 'fresh', 'fresh']);
+    await log.seal(1);
+    expect((await log.verify()).faults).toEqual([]);
+    // With the old key a record of the newest row can be made that fits, but not one that counts.
+    const others = new AuditKeys(new KeyRing([old]));
+    await log.tamper('delete from audit_event where seq > 3');
+    const [, , third] = await log.events();
+    await log.test.db.write((tx) => writeHead(tx, others, { seq: 3, hash: third?.hash as Buffer, keyedFrom: 1 }));
+    expect((await log.verify()).faults).toMatchObject([{ kind: 'head', seq: 3 }]);
+  });
+
+  it('changes the record of the newest row also when nothing new is sealed', async () => {
+    await log.seal(1);
+    const ring = await log.restart(fresh, old);
+    await log.test.db.write(async (tx) => {
+      await log.sealer.handOver(tx);
+      await retireKeys(tx, ring);
+    });
+    await log.restart(fresh);
+    expect((await log.verify()).faults).toEqual([]);
+    await log.seal(1);
+    expect(await log.verify()).toMatchObject({ rows: 2, faults: [] });
+  });
+});
