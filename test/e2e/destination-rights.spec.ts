@@ -6,40 +6,29 @@ import { RightsOfPlaces1763700000037 } from '../../migrations/1763700000037-righ
 import { startTestAuthority } from '../support/bundles.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
+import { makeTeams, type Teams } from '../support/teams.js';
 
-const password = 'Correct-Horse-2!';
 const [team, others] = ['team@example.com', 'others@example.com'];
 const elsewhere = startTestAuthority();
 const root = mkdtempSync(join(tmpdir(), 'destination-rights-'));
 let program: TestProgram;
-/** Tokens: ann is of the team that the destination is for, bob of another one; reader may only look. */
-const tokens: Record<string, string> = {};
+/** Ann is of the team that the destination is for, bob of another one; reader may only look. */
+const members = {
+  ann: [team],
+  bob: [others],
+  both: [team, others],
+  oper: ['operator'],
+  eve: [],
+  reader: ['read-only', team],
+};
+let teams: Teams;
 const ids: Record<string, number> = {};
 
 beforeAll(async () => {
   program = await startProgram();
-  const { ok } = program;
-  await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
-  for (const name of [team, others]) await ok('POST', '/roles', { name, permissions: ['key:read'] });
-  const users = {
-    ann: [team],
-    bob: [others],
-    both: [team, others],
-    oper: ['operator'],
-    eve: [],
-    reader: ['read-only', team],
-  };
-  for (const [username, roles] of Object.entries(users)) {
-    await ok('POST', '/users', {
-      username,
-      email: `${username}@example.com`,
-      password,
-      roles: [...roles, 'root_operator'].map((name) => ({ name })),
-    });
-    tokens[username] = await program.login(username, password);
-  }
-  ids['closed'] = (await ok('POST', '/destinations', destination('closed', { roles: [{ name: team }] }))).id;
-  ids['public'] = (await ok('POST', '/destinations', destination('public'))).id;
+  teams = await makeTeams(program, members);
+  ids['closed'] = (await program.ok('POST', '/destinations', destination('closed', { roles: [{ name: team }] }))).id;
+  ids['public'] = (await program.ok('POST', '/destinations', destination('public'))).id;
 });
 afterAll(async () => {
   elsewhere.close();
@@ -52,8 +41,7 @@ const destination = (label: string, more: object = {}) => ({
   plugin: { id: 'filesystem', options: { path: join(root, label) } },
   ...more,
 });
-const as = (who: string, method: string, path: string, body?: unknown) =>
-  program.call(method, path, body, { token: tokens[who] });
+const as: Teams['as'] = (...request) => teams.as(...request);
 const ownerOf = (who: string): string => (who === 'bob' ? others : team);
 const request = (who: string, commonName: string, more: object = {}) => ({
   owner: ownerOf(who),
@@ -62,11 +50,8 @@ const request = (who: string, commonName: string, more: object = {}) => ({
   validityDays: 90,
   ...more,
 });
-const issue = async (who: string, commonName: string, more: object = {}): Promise<number> => {
-  const { status, body } = await as(who, 'POST', '/certificates', request(who, commonName, more));
-  expect([status, body.message]).toEqual([200, undefined]);
-  return body.id;
-};
+const issue = (who: string, commonName: string, more: object = {}): Promise<number> =>
+  teams.issue(who, ownerOf(who), commonName, more);
 const closed = { destinations: [{ label: 'closed' }] };
 
 /** The ways by which a certificate comes to a destination. */
@@ -209,8 +194,6 @@ describe('a destination', () => {
 
   it('names no certificate of another owner at a place that is taken', async () => {
     await program.ok('PUT', `/destinations/${ids['closed']}`, destination('closed', { open: true }));
-    tokens.ann = await program.login('ann', password);
-    tokens.bob = await program.login('bob', password);
     const first = await issue('ann', 'taken.example.com', closed);
     const { name } = await eventually(async () => {
       const { items } = await program.ok('GET', `/certificates/${first}/deliveries`);

@@ -1,41 +1,25 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs } from '../support/requests.js';
+import { makeTeams, type Teams } from '../support/teams.js';
 
-const password = 'Correct-Horse-2!';
 const [from, to] = ['from@example.com', 'to@example.com'];
 let program: TestProgram;
 let ruleId: number;
-/** Tokens: ann holds the role of the former owner, bob that of the new one, both both. All may issue. */
-const tokens: Record<string, string> = {};
+let teams: Teams;
 
 beforeAll(async () => {
   program = await startProgram();
-  const { ok } = program;
-  await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
-  for (const name of [from, to]) await ok('POST', '/roles', { name, permissions: ['key:read'] });
-  for (const [username, roles] of Object.entries({ ann: [from], bob: [to], both: [from, to] })) {
-    await ok('POST', '/users', {
-      username,
-      email: `${username}@example.com`,
-      password,
-      roles: [...roles, 'root_operator'].map((name) => ({ name })),
-    });
-    tokens[username] = await program.login(username, password);
-  }
-  ruleId = (await ok('POST', '/domain-rules', { patterns: ['.example.com'] })).id;
+  // Ann holds the role of the former owner, bob that of the new one.
+  teams = await makeTeams(program, { ann: [from], bob: [to], both: [from, to] });
+  ruleId = (await program.ok('POST', '/domain-rules', { patterns: ['.example.com'] })).id;
 });
 afterAll(() => program.stop());
 
-const as = (who: string, method: string, path: string, body?: unknown) =>
-  program.call(method, path, body, { token: tokens[who] });
+const as: Teams['as'] = (...request) => teams.as(...request);
 const view = (id: number) => program.ok('GET', `/certificates/${id}`);
-const issue = async (who: string, commonName: string, more: object = {}): Promise<number> => {
-  const request = { owner: from, commonName, authority: { name: 'root' }, validityDays: 90, rotation: true, ...more };
-  const { status, body } = await as(who, 'POST', '/certificates', request);
-  expect([status, body.message]).toEqual([200, undefined]);
-  return body.id;
-};
+const issue = (who: string, commonName: string, more: object = {}): Promise<number> =>
+  teams.issue(who, from, commonName, { rotation: true, ...more });
 const grant = (role: string) => program.ok('PUT', `/domain-rules/${ruleId}`, { role: { name: role }, patterns: ['.'] });
 const mail = (subject: string) =>
   eventually(async () =>
@@ -94,8 +78,6 @@ describe('a certificate that is handed over', () => {
     );
     expect(text).toContain(`POST /certificates/${heir}/accept`);
 
-    tokens.ann = await program.login('ann', password);
-    tokens.bob = await program.login('bob', password);
     for (const id of [heir, named]) expect((await as('ann', 'POST', `/certificates/${id}/accept`)).status).toBe(403);
     expect((await view(named)).renewal).toMatchObject({ vouchingRole: null, ownerVouches: false });
     const accepted = await as('bob', 'POST', `/certificates/${heir}/accept`);

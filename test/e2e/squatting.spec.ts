@@ -4,24 +4,18 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openssl, startTestAuthority } from '../support/bundles.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
+import { makeTeams, type Teams } from '../support/teams.js';
 
-const password = 'Correct-Horse-2!';
 const [team, others] = ['team@example.com', 'others@example.com'];
 const elsewhere = startTestAuthority();
 const root = mkdtempSync(join(tmpdir(), 'squatting-'));
 let program: TestProgram;
-/** Tokens: ann is of the team that uses the certificates, mal uploads what belongs to others. */
-const tokens: Record<string, string> = {};
+let teams: Teams;
 
 beforeAll(async () => {
   program = await startProgram({ ALLOW_CERT_DELETION: 'true' });
-  const { ok } = program;
-  for (const name of [team, others]) await ok('POST', '/roles', { name, permissions: ['key:read'] });
-  for (const [username, role] of Object.entries({ ann: team, mal: others })) {
-    const roles = [{ name: role }];
-    await ok('POST', '/users', { username, email: `${username}@example.com`, password, roles });
-    tokens[username] = await program.login(username, password);
-  }
+  // Ann is of the team that uses the certificates, mal uploads what belongs to others.
+  teams = await makeTeams(program, { ann: [team], mal: [others] });
 });
 afterAll(async () => {
   elsewhere.close();
@@ -29,8 +23,7 @@ afterAll(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-const as = (who: string, method: string, path: string, body?: unknown) =>
-  program.call(method, path, body, { token: tokens[who] });
+const as: Teams['as'] = (...request) => teams.as(...request);
 const made = (commonName: string) => {
   const { chainPem, privateKeyPem } = elsewhere.issue(commonName);
   return { public: { body: chainPem[0], chain: chainPem[1] }, privateKey: privateKeyPem };
@@ -119,7 +112,6 @@ describe('a public certificate that somebody else uploaded first', () => {
   });
 
   it('issued here belongs to who asked for it, whatever is shown', async () => {
-    await program.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
     const issued = await program.ok('POST', '/certificates', {
       owner: team,
       commonName: 'issued.example.com',
