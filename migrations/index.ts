@@ -25,6 +25,7 @@ import { RightsOfPlaces1763700000037 } from './1763700000037-rights-of-places.js
 import { AuditKeys1763700000038 } from './1763700000038-audit-keys.js';
 import { LemurIds1763700000039 } from './1763700000039-lemur-ids.js';
 import { JobLanes1763700000042 } from './1763700000042-job-lanes.js';
+import { SigningKeys1763700000044 } from './1763700000044-signing-keys.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -55,4 +56,5 @@ export const migrations = [
   AuditKeys1763700000038,
   LemurIds1763700000039,
   JobLanes1763700000042,
+  SigningKeys1763700000044,
 ];

@@ -12,6 +12,7 @@ import { JobRun } from './jobs/job-run.entity.js';
 import { OutboxEntry } from './jobs/outbox.entity.js';
 import { Notification } from './notifications/notification.entity.js';
 import { Mail } from './platform/mail/mail.entity.js';
+import { SigningKey } from './platform/keys/signing-key.entity.js';
 import { KeyRingCheck } from './platform/secrets/key-ring-check.entity.js';
 import { Role } from './roles/role.entity.js';
 import { UserRole } from './roles/user-role.entity.js';
@@ -40,6 +41,7 @@ export const entities = [
   Role,
   RotationPolicy,
   SentAuditAnchor,
+  SigningKey,
   Source,
   SourceSync,
   StoredAuditHead,

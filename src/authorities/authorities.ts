@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type {
   AuthorityMaterial,
@@ -13,14 +13,13 @@ import { PluginError } from '../plugin-api/errors.js';
 import { parseCertificate } from '../pki/certificate.js';
 import { splitCertificates } from '../pki/pem.js';
 import { PkiError } from '../pki/pki-error.js';
-import { signerOf } from '../pki/sign.js';
 import { Database } from '../platform/db/database.js';
+import { KeyStore } from '../platform/keys/key-store.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
-import { KeyRing } from '../platform/secrets/key-ring.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
-import { type Authority, authorityKeyPlace } from './authority.entity.js';
+import type { Authority } from './authority.entity.js';
 import { AuthorityRepository, type LinkedRole } from './authority.repository.js';
 import type { Limits } from './limits.js';
 
@@ -55,7 +54,7 @@ export class Authorities {
     private readonly db: Database,
     private readonly repository: AuthorityRepository,
     private readonly configured: ConfiguredPlugins,
-    private readonly keyRing: KeyRing,
+    private readonly keyStore: KeyStore,
     private readonly contexts: PluginContexts,
   ) {}
 
@@ -134,17 +133,16 @@ export class Authorities {
     const plugin = this.configured.plugin('issuer', authority.pluginId);
     const options = this.configured.open(plugin, authority, 'authority');
     const { subjectDer } = parseCertificate(authority.certificatePem);
-    const material = this.material(authority);
+    const material = await this.material(authority);
     const loaded = { authority, subjectDer, roles, limits, above, plugin, options, material };
     this.kept.set(authority.id, loaded);
     this.ids.set(authority.name.toLowerCase(), authority.id);
     return loaded;
   }
 
-  private material(authority: Authority): AuthorityMaterial {
-    const { sealedKey, secretId, certificatePem } = authority;
-    const signer =
-      sealedKey && signerOf(createPrivateKey(this.keyRing.open(sealedKey, authorityKeyPlace(secretId)).toString()));
+  private async material(authority: Authority): Promise<AuthorityMaterial> {
+    const { keyId, certificatePem } = authority;
+    const signer = keyId === null ? null : await this.keyStore.signerFor(keyId);
     const certificate = createHash('sha256').update(certificatePem).digest('hex');
     return {
       cacheKey: `${authority.id}.${authority.version}.${certificate}`,

@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import type { KeyRef } from '../platform/keys/key-store.js';
 import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
 
 /**
@@ -15,7 +16,7 @@ export class Authority {
   @Column('text') pluginId: string;
   @Column('jsonb') options: Record<string, unknown>;
   @Column('bytea', { nullable: true, transformer: sealedColumn }) sealedOptions: Sealed | null;
-  /** Binds the sealed columns to this row. */
+  /** Binds `sealedOptions` to this row. */
   @Column('uuid') secretId: string;
   @Column('integer', { nullable: true }) parentId: number | null;
   @Column('text') certificatePem: string;
@@ -29,8 +30,8 @@ export class Authority {
   @Column('integer') bits: number;
   @Column('text') signingAlgorithm: string;
   @Column('integer', { nullable: true }) pathLength: number | null;
-  /** The CA's private key. No route reads it. */
-  @Column('bytea', { nullable: true, transformer: sealedColumn }) sealedKey: Sealed | null;
+  /** The CA's private key in the KeyStore; null when the key is elsewhere. */
+  @Column('integer', { nullable: true }) keyId: KeyRef | null;
   @Column('integer', { nullable: true }) maxValidityDays: number | null;
   @Column('integer', { nullable: true }) defaultValidityDays: number | null;
   /** The domain policy does not speak of it, except for rules that name it and for sensitive names. */
@@ -43,9 +44,4 @@ export class Authority {
   /** Raised by every change, of roles too; caches compare it. */
   @Column('integer') version: number;
   @Column('timestamptz') createdAt: Date;
-}
-
-/** The place that an authority's sealed key is bound to. */
-export function authorityKeyPlace(secretId: string): string {
-  return `authority.sealed_key.${secretId}`;
 }

@@ -33,13 +33,9 @@ export class AuthorityService {
       throw new Problem('forbidden', 'Only an administrator frees an authority from the rules on names (isPrivate).');
     const parent = request.parent ? await this.parent(actor, request.parent) : null;
     if (parent) demandWithin(parent.limits, request);
-    return this.reader.view(
-      await this.store.add(
-        actor,
-        await this.maker.make({ ...request, plugin: request.plugin ?? this.usualPlugin() }, parent, actor),
-        request,
-      ),
-    );
+    const chosen = { ...request, plugin: request.plugin ?? this.usualPlugin() };
+    const id = await this.maker.make(chosen, parent, actor, (authority) => this.store.add(actor, authority, request));
+    return this.reader.view(id);
   }
 
   async update(actor: Actor, id: number, request: UpdateAuthority): Promise<AuthorityView> {

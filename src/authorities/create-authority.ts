@@ -4,19 +4,18 @@ import { resolveKeyType } from '../pki/key.js';
 import { splitCertificates } from '../pki/pem.js';
 import { demandAgreement } from '../pki/second-opinion.js';
 import { serialNumber } from '../pki/serial.js';
-import { signerOf } from '../pki/sign.js';
-import type { SubjectFields } from '../plugin-api/plugin.js';
+import type { OptionSchema } from '../plugin-api/options.js';
+import type { IssuerPlugin, Signer, SubjectFields } from '../plugin-api/plugin.js';
 import { Clock } from '../platform/clock.js';
 import type { Actor } from '../platform/http/actor.js';
 import { blame } from '../platform/http/blame.js';
 import { invalid } from '../platform/http/problem.js';
-import { KeyMaker, privateKeyPem } from '../platform/key-maker.js';
-import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { KeyStore } from '../platform/keys/key-store.js';
+import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
-import { KeyRing } from '../platform/secrets/key-ring.js';
 import type { LoadedAuthority } from './authorities.js';
 import { demandSubject } from './subject.js';
-import { type Authority, authorityKeyPlace } from './authority.entity.js';
+import type { Authority } from './authority.entity.js';
 import type { CreateAuthority } from './authority.schema.js';
 
 type NewAuthority = Omit<Authority, 'id'>;
@@ -25,72 +24,96 @@ const dayMs = 86_400_000;
 const timeoutMs = 60_000;
 const defaultYears = { root: 20, subca: 10 } as const;
 
-/** Makes a CA: its key, sealed at once, and its certificate by the chosen plugin. Touches no table. */
+/** Makes a CA: its key in the KeyStore, and its certificate by the chosen plugin. Stores no authority. */
 @Injectable()
 export class AuthorityMaker {
   constructor(
     private readonly clock: Clock,
-    private readonly keys: KeyMaker,
-    private readonly keyRing: KeyRing,
+    private readonly keys: KeyStore,
     private readonly configured: ConfiguredPlugins,
     private readonly contexts: PluginContexts,
   ) {}
 
-  /** Throws Problem `invalid-request` and as KeyMaker, PluginError. */
-  async make(request: CreateAuthority, parent: LoadedAuthority | null, { userId }: Actor): Promise<NewAuthority> {
+  /**
+   * Makes a CA and has `store` keep it; a CA that is not kept leaves no key behind. Throws Problem `invalid-request`,
+   * and as KeyStore, PluginError and `store` do.
+   */
+  async make<T>(
+    request: CreateAuthority,
+    parent: LoadedAuthority | null,
+    actor: Actor,
+    store: (authority: NewAuthority) => Promise<T>,
+  ): Promise<T> {
     const choice = request.plugin ?? { id: 'local-ca' };
     const plugin = this.configured.chosen('issuer', choice);
     if (!plugin.createAuthority) throw invalid('plugin', `${plugin.title} does not make authorities.`);
     const stored = this.configured.seal(plugin, choice, 'authority');
-    const privateKey = await this.keys.make(keyTypeOf(request), userId);
-    const made = await plugin.createAuthority(
+    const key = await this.keys.create({ keyType: keyTypeOf(request), userId: actor.userId });
+    try {
+      const chainPem = await this.certify(plugin, stored, request, { signer: key.signer, parent });
+      return await store({
+        ...stored,
+        ...wishesOf(request, parent),
+        ...factsOf(chainPem),
+        keyId: key.ref,
+        parentId: parent?.authority.id ?? null,
+        creatorId: actor.userId || null,
+        createdAt: this.clock.now(),
+      });
+    } catch (error) {
+      // The database refuses to delete the key if the authority was stored after all.
+      await this.keys.forget(key.ref).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** The CA's certificate and those above it, checked. */
+  private async certify(
+    plugin: IssuerPlugin<OptionSchema>,
+    stored: StoredPlugin,
+    request: CreateAuthority,
+    { signer, parent }: { signer: Signer; parent: LoadedAuthority | null },
+  ): Promise<string[]> {
+    const serial = request.type === 'root' && request.serialNumber != null ? BigInt(request.serialNumber) : null;
+    const made = await plugin.createAuthority?.(
       {
         subject: subjectOf(request),
         ...validityOf(request, parent, this.clock.now()),
-        ...(request.type === 'root' && request.serialNumber != null && { serial: magnitudeOf(request.serialNumber) }),
+        ...(serial !== null && { serial: magnitudeOf(serial) }),
         pathLength:
           request.pathLength ??
           request.extensions?.basicConstraints?.pathLength ??
           (parent ? Math.min(0, parent.authority.pathLength ?? 0) : undefined),
-        signer: signerOf(privateKey),
+        signer,
         ...(parent && { parent: parent.material }),
       },
       this.configured.open(plugin, stored, 'authority'),
       this.contexts.make(AbortSignal.timeout(timeoutMs)),
     );
-    const chainPem = made.chainPem.flatMap(splitCertificates);
+    const chainPem = made?.chainPem.flatMap(splitCertificates) ?? [];
     const [certificatePem = ''] = chainPem;
-    if (
-      request.type === 'root' &&
-      request.serialNumber != null &&
-      serialNumber(parseCertificate(certificatePem).serialHex) !== BigInt(request.serialNumber)
-    ) {
+    const certificate = parseCertificate(certificatePem);
+    if (serial !== null && serialNumber(certificate.serialHex) !== serial)
       throw invalid('serialNumber', `${plugin.title} chooses serial numbers itself.`);
-    }
-    await demandAgreement(
-      parseCertificate(certificatePem),
-      certificatePem,
-      parent?.material.certificatePem ?? certificatePem,
-    );
-    return {
-      name: request.name,
-      owner: request.owner,
-      description: request.description ?? null,
-      active: true,
-      ...stored,
-      parentId: parent?.authority.id ?? null,
-      ...factsOf(chainPem),
-      creatorId: userId || null,
-      version: 1,
-      createdAt: this.clock.now(),
-      sealedKey: this.keyRing.seal(privateKeyPem(privateKey), authorityKeyPlace(stored.secretId)),
-      maxValidityDays: request.maxValidityDays ?? parent?.limits.maxDays ?? null,
-      defaultValidityDays: request.defaultValidityDays ?? null,
-      isPrivate: request.isPrivate ?? false,
-      isCabCompliant: request.isCabCompliant ?? (parent?.limits.publicTls ? true : null),
-      isCnOptional: request.isCnOptional ?? true,
-    };
+    await demandAgreement(certificate, certificatePem, parent?.material.certificatePem ?? certificatePem);
+    return chainPem;
   }
+}
+
+/** What a request says about the authority apart from its certificate. */
+function wishesOf(request: CreateAuthority, parent: LoadedAuthority | null) {
+  return {
+    name: request.name,
+    owner: request.owner,
+    description: request.description ?? null,
+    active: true,
+    version: 1,
+    maxValidityDays: request.maxValidityDays ?? parent?.limits.maxDays ?? null,
+    defaultValidityDays: request.defaultValidityDays ?? null,
+    isPrivate: request.isPrivate ?? false,
+    isCabCompliant: request.isCabCompliant ?? (parent?.limits.publicTls ? true : null),
+    isCnOptional: request.isCnOptional ?? true,
+  };
 }
 
 /** What is read off the CA's certificate; `chainPem` starts with it. The stored chain ends with the root. */
@@ -129,8 +152,8 @@ function keyTypeOf({ keyType, signingAlgorithm }: CreateAuthority): string {
   return resolved;
 }
 
-function magnitudeOf(serial: number | string): Buffer {
-  const hex = BigInt(serial).toString(16);
+function magnitudeOf(serial: bigint): Buffer {
+  const hex = serial.toString(16);
   return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex');
 }
 

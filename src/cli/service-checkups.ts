@@ -44,8 +44,8 @@ export async function lookAtKeys({ get, db }: Session): Promise<Finding[]> {
     closed.push(
       ...found
         .filter(({ sealed, place }) => !opens(() => ring.open(sealed, place).fill(0)))
-        .map(({ place }) =>
-          fault('key ring', `${place} does not open`, 'The row was changed: restore it from a backup.'),
+        .map(({ storedAt }) =>
+          fault('key ring', `${storedAt} does not open`, 'The row was changed: restore it from a backup.'),
         ),
     );
   }

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { INestApplicationContext, Type } from '@nestjs/common';
+import type { Abstract, INestApplicationContext, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { migrations } from '../../migrations/index.js';
 import { entities } from '../app.entities.js';
@@ -34,7 +34,7 @@ export class Session {
   }
 
   /** A service of whichever module. */
-  readonly get = <T>(service: Type<T>): T => this.app.get(service, { strict: false });
+  readonly get = <T>(service: Type<T> | Abstract<T>): T => this.app.get(service, { strict: false });
 }
 
 /**

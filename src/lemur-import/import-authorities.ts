@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { type Authority, authorityKeyPlace } from '../authorities/authority.entity.js';
+import type { Authority } from '../authorities/authority.entity.js';
 import { AuthorityRepository } from '../authorities/authority.repository.js';
 import { factsOf } from '../authorities/create-authority.js';
 import { isSelfIssued, isSignedBy, parseCertificate, type ParsedCertificate } from '../pki/certificate.js';
 import { orderChain, readLeafFirst } from '../pki/chain.js';
 import { splitCertificates, toPem } from '../pki/pem.js';
 import type { Tx } from '../platform/db/database.js';
-import { privateKeyPem } from '../platform/key-maker.js';
+import { KeyStore } from '../platform/keys/key-store.js';
 import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
-import { KeyRing } from '../platform/secrets/key-ring.js';
 import { explainFault } from './fault-text.js';
 import { authorities, certificates, type LemurAuthority, type LemurCertificate } from './lemur-rows.js';
 import { optionsIn, shown } from './plugin-options.js';
@@ -111,11 +110,11 @@ async function take(run: Run, step: Step, found: Found, { everyone, names, roleI
   const issuers = await orderChain(leaf, [...found.chain, ...everyone.map((one) => one.leaf)]).catch(() => found.chain);
   const parent = everyone.find((one) => issuers[0] !== undefined && one.leaf.der.equals(issuers[0].der));
   const secrets = pluginFor(run, step, row);
-  const sealedKey = seal(run, step, found, secrets.secretId);
+  const keyId = await takeKey(run, step, found);
   const active =
     row.active !== false &&
     secrets.usable &&
-    (secrets.pluginId !== 'local-ca' || (sealedKey !== null && canSign(step, found)));
+    (secrets.pluginId !== 'local-ca' || (keyId !== null && canSign(step, found)));
   const [creatorId = null] = (await run.legacy.ids(tx, 'user', [row.userId ?? ca?.userId ?? 0])).values();
   const saved = await run.parts.get(AuthorityRepository).add(
     tx,
@@ -130,7 +129,7 @@ async function take(run: Run, step: Step, found: Found, { everyone, names, roleI
       secretId: secrets.secretId,
       parentId: parent?.id ?? null,
       ...factsOf([leaf, ...issuers].map(({ der }) => toPem('CERTIFICATE', der))),
-      sealedKey,
+      keyId,
       maxValidityDays: null,
       defaultValidityDays: null,
       isPrivate: false,
@@ -174,11 +173,11 @@ function pluginFor(
   }
 }
 
-function seal(run: Run, { report }: Step, { row, ca, leaf }: Found, secretId: string): Authority['sealedKey'] {
+async function takeKey(run: Run, { tx, report }: Step, { row, ca, leaf }: Found): Promise<Authority['keyId']> {
   const { key, fault } = openKey(run.parts.fernet, ca?.privateKey ?? null, leaf);
   if (fault !== null)
     report.note({ kind: 'fault', table, id: row.id, name: row.name, text: `The key of the CA is lost: ${fault}` });
-  return key && run.parts.get(KeyRing).seal(privateKeyPem(key), authorityKeyPlace(secretId));
+  return key && run.parts.get(KeyStore).adopt(tx, key);
 }
 
 /** Lemur makes CA certificates that say nothing of being one unless it is asked to. */

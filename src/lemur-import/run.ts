@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Type } from '@nestjs/common';
+import type { Abstract, Type } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
 import type { Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
@@ -9,7 +9,7 @@ import type { LemurDatabase } from './lemur-database.js';
 import { Report } from './report.js';
 
 /** A service of the program, by its class. */
-export type Get = <T>(service: Type<T>) => T;
+export type Get = <T>(service: Type<T> | Abstract<T>) => T;
 
 /** What an import works with. `advance` is told of certificates that are done with. */
 export interface RunParts {

@@ -9,12 +9,7 @@ import { type KeyHolder, keyHolders, namesOf } from '../platform/secrets/key-hol
 import { KeyRing } from '../platform/secrets/key-ring.js';
 import { retireKeys } from '../platform/secrets/open-key-ring.js';
 import type { Sealed } from '../platform/secrets/sealed.js';
-import {
-  type SealedColumn,
-  type SealedCount,
-  type SealedValue,
-  SealedValues,
-} from '../platform/secrets/sealed-values.js';
+import { type SealedCount, type SealedIn, type SealedValue, SealedValues } from '../platform/secrets/sealed-values.js';
 
 /** How the secrets of this installation are sealed. */
 export interface RekeyStatus {
@@ -120,7 +115,7 @@ export class Rekeying {
 
   private async moveColumn(
     actor: Actor,
-    column: SealedColumn,
+    column: SealedIn,
     outcome: Rekeyed,
     { signal, moved }: Following,
   ): Promise<void> {
@@ -141,19 +136,20 @@ export class Rekeying {
 
   private async moveBatch(
     actor: Actor,
-    column: SealedColumn,
+    column: SealedIn,
     found: readonly SealedValue[],
     damaged: string[],
   ): Promise<number> {
     const pairs = found.flatMap((value) => {
       const next = this.moved(value);
-      if (next === null) damaged.push(value.place);
+      if (next === null) damaged.push(value.storedAt);
       return next === null ? [] : [{ value, next }];
     });
     if (pairs.length === 0) return 0;
     return this.db.write(async (tx) => {
       const count = await this.values.replace(tx, column, pairs);
-      const after = { ...column, key: this.ring.sealingKeyId, values: count };
+      const { table, column: name } = column;
+      const after = { table, column: name, key: this.ring.sealingKeyId, values: count };
       await this.audit.record(tx, actor, {
         action: 'key-ring.rekeyed',
         targetType: 'key-ring',

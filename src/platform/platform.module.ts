@@ -6,6 +6,8 @@ import { Config } from './config.js';
 import { Database } from './db/database.js';
 import { HttpModule } from './http/http.module.js';
 import { KeyMaker } from './key-maker.js';
+import { KeyStore } from './keys/key-store.js';
+import { SealedKeyStore } from './keys/sealed-key-store.js';
 import { Log } from './log.js';
 import { Mailer } from './mail/mailer.js';
 import { MailRepository } from './mail/mail.repository.js';
@@ -56,8 +58,8 @@ export class PlatformModule {
       module: PlatformModule,
       imports: [HttpModule],
       controllers: [MailsController, PluginsController],
-      providers: [...given, ...services],
-      exports: [...given.map(({ provide }) => provide), ...services],
+      providers: [...given, ...services, { provide: KeyStore, useClass: SealedKeyStore }],
+      exports: [...given.map(({ provide }) => provide), ...services, KeyStore],
     };
   }
 }

@@ -96,6 +96,18 @@ describe('authorities', () => {
     expect((await program.ok('GET', '/authorities?filter=name;taken')).total).toBe(0);
   });
 
+  it('leave no key behind when they cannot be made or stored', async () => {
+    const keys = async (): Promise<number> =>
+      (await program.database.source.query('select count(*)::int as count from signing_key'))[0].count;
+    const before = await keys();
+    const parent = { type: 'subca', parent: { name: 'sub' }, owner: 'pki@example.com' };
+    const refusedByIssuer = { ...parent, name: 'too-deep', commonName: 'Too deep' };
+    const nameIsTaken = { name: 'root', owner: 'pki@example.com', commonName: 'Another root' };
+    expect((await program.call('POST', '/authorities', refusedByIssuer)).status).toBe(400);
+    expect((await program.call('POST', '/authorities', nameIsTaken)).status).toBe(409);
+    expect(await keys()).toBe(before);
+  });
+
   it('are changed by their owner and admin roles, not by those who only issue', async () => {
     const change = (who: string) =>
       as(who, 'PUT', `/authorities/${ids['root']}`, { owner: 'pki@example.com', description: `by ${who}` });

@@ -515,7 +515,7 @@ describe('an import from Lemur', () => {
       parent: string | null;
       keyed: boolean;
     }>(
-      `select a.name, a.active, a.plugin_id as plugin, p.name as parent, a.sealed_key is not null as keyed
+      `select a.name, a.active, a.plugin_id as plugin, p.name as parent, a.key_id is not null as keyed
         from authority a left join authority p on p.id = a.parent_id order by a.name`,
     );
     expect(authorities).toEqual([

@@ -167,12 +167,12 @@ describe('over REST', () => {
     const { ok, call } = program;
     await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
     const [{ secret_id: secretId, sealed_key: bytes }] = await program.database.source.query(
-      'select secret_id, sealed_key from authority',
+      'select secret_id, sealed_key from signing_key',
     );
     const ring = new KeyRing([ringKey(old), ringKey(fresh)]);
     const place = `authority.sealed_key.${secretId}`;
     const asBefore = ring.seal(ring.open(Sealed.fromBytes(bytes), place), place);
-    await program.database.source.query('update authority set sealed_key = $1', [asBefore.bytes]);
+    await program.database.source.query('update signing_key set sealed_key = $1', [asBefore.bytes]);
     await ok('POST', '/users', {
       username: 'op',
       email: 'op@example.com',
@@ -186,7 +186,7 @@ describe('over REST', () => {
     await eventually(async () => (await ok('GET', '/jobs?job=secrets.rekey')).items[0]?.state === 'done');
     expect(await ok('GET', '/admin/rekey')).toMatchObject({
       toMove: 0,
-      values: [{ table: 'authority', column: 'sealed_key', keyId: 'fresh', count: 1 }],
+      values: [{ table: 'signing_key', column: 'sealed_key', keyId: 'fresh', count: 1 }],
     });
     await program.stop();
   });

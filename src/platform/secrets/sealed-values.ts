@@ -1,23 +1,28 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../db/database.js';
 import { KeyRingCheck } from './key-ring-check.entity.js';
-import { Sealed, sealedColumn } from './sealed.js';
+import { Sealed, SealedColumn } from './sealed.js';
 
 /** A column that holds sealed values, each bound to the `secret_id` of its row. */
-export interface SealedColumn {
+export interface SealedIn {
   table: string;
   column: string;
+  /** The `table.column` that the values are bound to. */
+  boundTo: string;
 }
 
-/** One sealed value where it is stored. */
+/** One sealed value. */
 export interface SealedValue {
   id: number;
   sealed: Sealed;
+  /** What it is bound to. */
   place: string;
+  /** Where it is stored, as `table.column.secretId`: for people. */
+  storedAt: string;
 }
 
 /** How many values of a column one key seals. */
-export interface SealedCount extends SealedColumn {
+export interface SealedCount extends Pick<SealedIn, 'table' | 'column'> {
   keyId: string;
   count: number;
 }
@@ -32,22 +37,23 @@ interface Row {
 const keyIdOf = (column: string): string =>
   `convert_from(substring(${column} from 3 for get_byte(${column}, 1)), 'LATIN1')`;
 
-/**
- * Every query on sealed values, whatever the table: the entities say which columns hold them, so that none is
- * forgotten.
- */
+/** Every query on sealed values, in all tables. The entities say which columns hold them, so none is forgotten. */
 @Injectable()
 export class SealedValues {
   /** Throws when a table with such a column lacks `id` or `secret_id`. */
-  columns(tx: Tx): SealedColumn[] {
+  columns(tx: Tx): SealedIn[] {
     return tx.connection.entityMetadatas
       .filter(({ target }) => target !== KeyRingCheck)
       .flatMap(({ tableName, columns }) => {
-        const sealed = columns.filter(({ transformer }) => transformer === sealedColumn);
+        const sealed = columns.filter(({ transformer }) => transformer instanceof SealedColumn);
         const names = new Set(columns.map(({ databaseName }) => databaseName));
         if (sealed.length > 0 && !(names.has('id') && names.has('secret_id')))
           throw new Error(`${tableName} has a sealed column but no id and secret_id.`);
-        return sealed.map(({ databaseName }) => ({ table: tableName, column: databaseName }));
+        return sealed.map(({ databaseName, transformer }) => ({
+          table: tableName,
+          column: databaseName,
+          boundTo: (transformer as SealedColumn).boundTo ?? `${tableName}.${databaseName}`,
+        }));
       });
   }
 
@@ -67,7 +73,7 @@ export class SealedValues {
   /** Values of a column behind row `after`, in order of ids. `notBy`: only those that another key seals. */
   async list(
     tx: Tx,
-    { table, column }: SealedColumn,
+    { table, column, boundTo }: SealedIn,
     { after, limit, notBy }: { after: number; limit: number; notBy?: string },
   ): Promise<SealedValue[]> {
     const rows = await tx.query<Row[]>(
@@ -78,14 +84,15 @@ export class SealedValues {
     return rows.map(({ id, secretId, bytes }) => ({
       id,
       sealed: Sealed.fromBytes(bytes),
-      place: `${table}.${column}.${secretId}`,
+      place: `${boundTo}.${secretId}`,
+      storedAt: `${table}.${column}.${secretId}`,
     }));
   }
 
-  /** Puts new values in the place of those that are still as they were read; gives the number of those. */
+  /** Replaces the values that have not changed since they were read; gives their number. */
   async replace(
     tx: Tx,
-    { table, column }: SealedColumn,
+    { table, column }: SealedIn,
     pairs: readonly { value: SealedValue; next: Sealed }[],
   ): Promise<number> {
     const replaced = await tx.query<[unknown[], number]>(

@@ -79,8 +79,20 @@ export class Sealed {
   }
 }
 
-/** Transformer of a `bytea` column that holds a Sealed or null. */
-export const sealedColumn: ValueTransformer = {
-  to: (value: unknown) => (value instanceof Sealed ? value.bytes : value),
-  from: (value: Buffer | null | undefined) => (value ? Sealed.fromBytes(value) : (value ?? null)),
-};
+/**
+ * Transformer of a `bytea` column that holds a Sealed or null. `boundTo`: the `table.column` that its values are bound
+ * to, when they were moved here from another column.
+ */
+export class SealedColumn implements ValueTransformer {
+  constructor(readonly boundTo?: string) {}
+
+  to(value: unknown): unknown {
+    return value instanceof Sealed ? value.bytes : value;
+  }
+
+  from(value: unknown): unknown {
+    return value instanceof Uint8Array ? Sealed.fromBytes(value) : (value ?? null);
+  }
+}
+
+export const sealedColumn = new SealedColumn();

@@ -1,0 +1,18 @@
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import { Sealed, SealedColumn } from '../secrets/sealed.js';
+
+/** A private key of a CA, sealed. Only SealedKeyStore reads it. */
+@Entity('signing_key')
+export class SigningKey {
+  @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
+  /** Binds the sealed column to this row. */
+  @Column('uuid') secretId: string;
+  /** PKCS#8 PEM. Keys were first kept in the table `authority`, so they are bound to that column. */
+  @Column('bytea', { transformer: new SealedColumn('authority.sealed_key') }) sealedKey: Sealed;
+  @Column('timestamptz') createdAt: Date;
+}
+
+/** The place that a sealed key is bound to. */
+export function signingKeyPlace(secretId: string): string {
+  return `authority.sealed_key.${secretId}`;
+}
