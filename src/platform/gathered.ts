@@ -1,7 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { sqlState } from './db/database.js';
+import { problemOf } from './http/problem-of.js';
 
-/** More than that many are not done at once: a batch should not take long. */
-const most = 64;
+/** A larger batch would keep its first input waiting for too long. */
+const largestBatch = 64;
 
 interface Waiting<In, Out> {
   input: In;
@@ -10,20 +12,20 @@ interface Waiting<In, Out> {
 }
 
 /**
- * Does what comes in while it is at work together, in the next go: under load many requests share a round trip and a
- * commit, and without load none waits. Each go begins after all of its inputs have come, so nobody is given an answer
- * from before.
+ * Batches concurrent calls: inputs that arrive while a batch is at work form the next one. Under load many requests
+ * share a round trip and a commit; without load none waits. A batch begins after its inputs have arrived, so no caller
+ * gets an answer that was read before its call.
  */
 export class Gathered<In, Out> {
   private waiting: Waiting<In, Out>[] = [];
   private busy = false;
 
-  /** `work` answers in the order of its inputs. When it throws, nothing of that go may have been done. */
+  /** `work` answers in the order of its inputs. When it throws, it has done nothing for any of them. */
   constructor(private readonly work: (inputs: readonly In[]) => Promise<readonly Out[]>) {}
 
   /**
-   * What becomes of one input. It throws for its own fault alone: a go that fails is repeated with each input by
-   * itself.
+   * The answer for one input. A batch that fails is halved until the faulty input is alone, and only that call throws.
+   * When something is out of service, every call of the batch throws and nothing is repeated.
    */
   run(input: In): Promise<Out> {
     return new Promise((resolve, reject) => {
@@ -36,18 +38,28 @@ export class Gathered<In, Out> {
     this.busy = true;
     while (this.waiting.length > 0) {
       await turn();
-      await this.go(this.waiting.splice(0, most));
+      await this.answer(this.waiting.splice(0, largestBatch));
     }
     this.busy = false;
   }
 
-  private async go(batch: readonly Waiting<In, Out>[]): Promise<void> {
+  private async answer(batch: readonly Waiting<In, Out>[]): Promise<void> {
     try {
       const answers = await this.work(batch.map(({ input }) => input));
       batch.forEach(({ resolve }, i) => resolve(answers[i] as Out));
     } catch (error) {
-      if (batch.length === 1) batch[0]?.reject(error);
-      else for (const one of batch) await this.go([one]);
+      if (batch.length === 1 || isOutOfService(error)) {
+        for (const { reject } of batch) reject(error);
+        return;
+      }
+      const half = batch.length >> 1;
+      await this.answer(batch.slice(0, half));
+      await this.answer(batch.slice(half));
     }
   }
+}
+
+/** A conflict with another transaction (SQLSTATE class 40) is not: a smaller batch may get through. */
+function isOutOfService(error: unknown): boolean {
+  return problemOf(error).code === 'unavailable' && !sqlState(error)?.startsWith('40');
 }
