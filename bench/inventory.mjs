@@ -14,8 +14,11 @@ const longAgo = `now() - interval '30 days'`;
 const around = [
   `insert into role (name, description) select 'team-' || n || '@example.com', '' from generate_series(0, 499) n on conflict do nothing`,
   `insert into destination (label, plugin_id, secret_id, open) select 'place-' || n, 'filesystem', gen_random_uuid(), true from generate_series(1, 20) n`,
-  `insert into notification (label, plugin_id, options, secret_id, lead_s, active)
-   select 'bench-' || n, 'email', '{"recipients": "ops@example.com"}', gen_random_uuid(), 86400 * (1 + n % 60), true from generate_series(1, 100) n`,
+  `insert into channel (label, plugin_id, options, secret_id, origin)
+   values ('bench', 'email', '{"recipients": "ops@example.com"}', gen_random_uuid(), 'person')`,
+  `insert into subscription (label, channel_id, events, leads_s, lead_unit, scope, active)
+   select 'bench-' || n, c.id, '{certificate.expiring}', array[86400 * (1 + n % 60)], 'days', 'certificates', true
+   from channel c, generate_series(1, 100) as n where c.label = 'bench'`,
 ];
 
 /**
@@ -72,8 +75,8 @@ const linked = [
   `insert into domain (name) select distinct name from ${names} as n on conflict (name) do nothing`,
   `insert into certificate_domain (certificate_id, domain_id) select distinct n.id, d.id from ${names} as n join domain d using (name)`,
   `insert into certificate_role (certificate_id, role_id) select c.id, r.id from ${made} as c join role r on lower(r.name) = c.owner`,
-  `insert into certificate_notification (certificate_id, notification_id)
-   select c.id, x.id from ${made} as c join (select id, row_number() over (order by id) - 1 as i from notification where label like 'bench-%') as x on x.i = c.n % 100`,
+  `insert into certificate_subscription (certificate_id, subscription_id)
+   select c.id, x.id from ${made} as c join (select id, row_number() over (order by id) - 1 as i from subscription where label like 'bench-%') as x on x.i = c.n % 100`,
   `insert into delivery (certificate_id, destination_id, state, delivered_at, created_at)
    select c.id, d.id, 'delivered', now(), now() from ${made} as c
    join (select id, row_number() over (order by id) - 1 as i from destination where label like 'place-%') as d on d.i = c.n / 3 % 20 where c.n % 3 = 0`,
@@ -89,7 +92,7 @@ const tables = [
   'domain',
   'certificate_domain',
   'certificate_role',
-  'certificate_notification',
+  'certificate_subscription',
   'delivery',
   'certificate_replacement',
 ];

@@ -10,7 +10,8 @@ import { Destination } from './destinations/destination.entity.js';
 import { DomainRule } from './domains/domain-rule.entity.js';
 import { JobRun } from './jobs/job-run.entity.js';
 import { OutboxEntry } from './jobs/outbox.entity.js';
-import { Notification } from './notifications/notification.entity.js';
+import { Channel } from './notifications/channel.entity.js';
+import { Subscription } from './notifications/subscription.entity.js';
 import { Mail } from './platform/mail/mail.entity.js';
 import { SigningKey } from './platform/keys/signing-key.entity.js';
 import { KeyRingCheck } from './platform/secrets/key-ring-check.entity.js';
@@ -28,6 +29,7 @@ export const entities = [
   AuditEvent,
   Authority,
   Certificate,
+  Channel,
   Delivery,
   Destination,
   Endpoint,
@@ -36,7 +38,6 @@ export const entities = [
   KeyRingCheck,
   Mail,
   Notice,
-  Notification,
   OutboxEntry,
   Role,
   RotationPolicy,
@@ -45,6 +46,7 @@ export const entities = [
   Source,
   SourceSync,
   StoredAuditHead,
+  Subscription,
   User,
   UserIdentity,
   UserRole,

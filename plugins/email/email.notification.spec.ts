@@ -19,7 +19,7 @@ const message: NotificationMessage = {
   recipients: ['owner@example.org', 'PKI@example.org'],
   dedupeKey: 'n.1',
 };
-const options = { interval: 30, unit: 'days' as const, recipients: 'pki@example.org, ops@example.org' };
+const options = { recipients: 'pki@example.org, ops@example.org' };
 const running: { close(): void }[] = [];
 afterEach(() => running.splice(0).forEach((thing) => thing.close()));
 
@@ -169,22 +169,5 @@ describe('options of email', () => {
     'A <a@b.example>',
   ])('refuses the recipients %j', (recipients) => {
     expect(accepts({ recipients })).toBe(false);
-  });
-
-  it.each<[number, string, boolean]>([
-    [366, 'days', true],
-    [367, 'days', false],
-    [52, 'weeks', true],
-    [53, 'weeks', false],
-    [12, 'months', true],
-    [13, 'months', false],
-    [8784, 'hours', true],
-    [8785, 'hours', false],
-    [10, 'minutes', true],
-    [0, 'days', false],
-    [1.5, 'days', false],
-    [1, 'years', false],
-  ])('says of %d %s: %s', (interval, unit, expected) => {
-    expect(accepts({ interval, unit })).toBe(expected);
   });
 });

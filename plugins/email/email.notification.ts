@@ -1,41 +1,24 @@
 import { z } from 'zod';
 import { defineNotification } from '../../src/plugin-api/plugin.js';
 
-const unitMinutes = { minutes: 1, hours: 60, days: 1440, weeks: 10_080, months: 43_200 } as const;
-const longestMinutes = 366 * unitMinutes.days;
-
 /** The addr-spec of RFC 5321 §4.1.2 as it is in use: dot-atom, then a host name; 64 and 254 characters at most. */
 const address =
   /^(?=.{3,254}$)(?=[^@]{1,64}@)[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/i;
 
-const options = z
-  .strictObject({
-    interval: z
-      .int()
-      .min(1)
-      .default(30)
-      .meta({ title: 'Interval', description: 'How many units before expiry the mail is sent; 366 days at most.' }),
-    unit: z
-      .enum(['minutes', 'hours', 'days', 'weeks', 'months'])
-      .default('days')
-      .meta({ title: 'Unit', description: 'Unit of the interval. A month has 30 days.' }),
-    recipients: z
-      .string()
-      .max(10_000)
-      .refine(
-        (list) => addressesIn(list).length > 0 && addressesIn(list).every((one) => address.test(one)),
-        'must be mail addresses with commas between',
-      )
-      .meta({
-        title: 'Recipients',
-        description: 'Mail addresses with commas between. The owner of a certificate is told besides.',
-        examples: ['pki@example.org, ops@example.org'],
-      }),
-  })
-  .refine(({ interval, unit }) => interval * unitMinutes[unit] <= longestMinutes, {
-    path: ['interval'],
-    error: 'must not be longer than 366 days',
-  });
+const options = z.strictObject({
+  recipients: z
+    .string()
+    .max(10_000)
+    .refine(
+      (list) => addressesIn(list).length > 0 && addressesIn(list).every((one) => address.test(one)),
+      'must be mail addresses with commas between',
+    )
+    .meta({
+      title: 'Recipients',
+      description: 'Mail addresses with commas between. The owner of a certificate is told besides.',
+      examples: ['pki@example.org, ops@example.org'],
+    }),
+});
 
 /** Mails a message to the configured recipients and to those whom it names, each once. */
 export const email = defineNotification({

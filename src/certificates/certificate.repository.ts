@@ -126,7 +126,7 @@ const insertAll = prepared<{ id: number; secretId: string }>(
   linked as (select m.id, l.* from made m join links l using (secret_id)),
   roles as (insert into certificate_role (certificate_id, role_id, by_issuer) select id, r, r = any(issuer_role_ids)
     from linked, unnest(role_ids) r),
-  notifications as (insert into certificate_notification (certificate_id, notification_id)
+  notifications as (insert into certificate_subscription (certificate_id, subscription_id)
     select id, unnest(notification_ids) from linked),
   replaced as (insert into certificate_replacement (certificate_id, replaced_id) select id, unnest(replaces_ids)
     from linked)
@@ -310,7 +310,7 @@ export class CertificateRepository {
       `select array(select role_id from certificate_role where certificate_id = $1 order by 1) as "roleIds",
               array(select role_id from certificate_role where certificate_id = $1 and by_issuer
               order by 1) as "issuerRoleIds",
-              array(select notification_id from certificate_notification where certificate_id = $1
+              array(select subscription_id from certificate_subscription where certificate_id = $1
               order by 1) as "notificationIds",
               array(select destination_id from delivery where certificate_id = $1
               and state not in ('removing', 'removed', 'left') order by 1) as "destinationIds"`,
@@ -332,7 +332,7 @@ export class CertificateRepository {
   async setLinks(
     tx: Tx,
     id: number,
-    kind: 'role' | 'notification' | 'replaced',
+    kind: 'role' | 'subscription' | 'replaced',
     ids: readonly number[],
     issuerIds: readonly number[] = [],
   ): Promise<void> {

@@ -1,6 +1,6 @@
 import { limitsOf } from '../authorities/authority.repository.js';
 import { type LabelledAuthority, labelColumns } from '../authorities/authority-label.js';
-import type { LabelledNotification } from '../notifications/notification.repository.js';
+import { type LabelledNotification, notificationMembers } from '../notifications/notification.repository.js';
 import { type EndpointName, endpointNameColumns } from '../sources/endpoint.repository.js';
 import type { Tx } from '../platform/db/database.js';
 import { likePattern } from '../platform/db/list-filter.js';
@@ -137,9 +137,11 @@ const columns = `
     'certificate_role l join role x on x.id = l.role_id where l.certificate_id = c.id',
   )} as roles,
   ${list(
-    `'id', x.id, 'label', x.label, 'description', x.description, 'active', x.active, 'pluginId', x.plugin_id,
-    'options', x.options`,
-    'certificate_notification l join notification x on x.id = l.notification_id where l.certificate_id = c.id',
+    notificationMembers('x', 'ch')
+      .map(([name, sql]) => `'${name}', ${sql}`)
+      .join(', '),
+    `certificate_subscription l join subscription x on x.id = l.subscription_id join channel ch on ch.id = x.channel_id
+    where l.certificate_id = c.id and cardinality(x.leads_s) > 0`,
   )} as notifications,
   ${list(
     `'id', x.id, 'label', x.label, 'description', x.description, 'pluginId', x.plugin_id`,

@@ -1,12 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { DestinationRepository } from '../destinations/destination.repository.js';
 import { Destinations } from '../destinations/destinations.js';
-import { defaultNotifications } from '../notifications/default-notifications.js';
-import {
-  type NamedNotification,
-  type NewNotification,
-  NotificationRepository,
-} from '../notifications/notification.repository.js';
+import { type DefaultNotification, defaultNotifications } from '../notifications/default-notifications.js';
+import { type NamedNotification, NotificationRepository } from '../notifications/notification.repository.js';
 import { Config } from '../platform/config.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import { MailLimit } from '../auth/mail-limit.js';
@@ -52,7 +48,7 @@ export interface RelationsOfNew {
    * The owners' roles and default notifications that do not exist yet. A refusal must leave nothing behind, so they are
    * made with the certificate.
    */
-  missing: { roles: string[]; notifications: NewNotification[]; issuerOwner?: string };
+  missing: { roles: string[]; notifications: DefaultNotification[]; issuerOwner?: string };
 }
 
 type Linked = Pick<RelationsOfNew, 'roleIds' | 'issuerRoleIds' | 'notificationIds'>;
@@ -259,7 +255,7 @@ function namesWithout(names: readonly string[], known: readonly string[]): strin
   return names.filter((name) => !there.has(name.toLowerCase()));
 }
 
-function missingOf(wanted: readonly NewNotification[], known: readonly { label: string }[]): NewNotification[] {
+function missingOf(wanted: readonly DefaultNotification[], known: readonly { label: string }[]): DefaultNotification[] {
   const labels = namesWithout(
     wanted.map(({ label }) => label),
     known.map(({ label }) => label),

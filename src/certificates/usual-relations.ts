@@ -1,5 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import type { NamedNotification } from '../notifications/notification.repository.js';
+import {
+  type NamedNotification,
+  namedNotification,
+  notificationTables,
+} from '../notifications/notification.repository.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import { prepared } from '../platform/db/statement.js';
 import { Gathered } from '../platform/gathered.js';
@@ -34,9 +38,8 @@ const select = prepared<UsualRelations>(
   ${object(`'name', name, 'days', days, 'lifetimeFraction', lifetime_fraction`)} as policy,
   (select coalesce(json_agg(${object(`'name', name, 'description', description`)}), '[]') from role
   where ${named('name', '$1')}) as roles,
-  (select coalesce(json_agg(${object(`'label', label, 'description', description, 'active', active, 'pluginId', plugin_id,
-    'options', options, 'leadS', lead_s`)}), '[]') from notification
-  where built_in and ${named('label', '$2')}) as notifications
+  (select coalesce(json_agg(json_build_object(${namedNotification})), '[]') from ${notificationTables}
+  where s.built_in and ${named('s.label', '$2')}) as notifications
   from rotation_policy where lower(name) = '${defaultPolicyName}'`,
 );
 

@@ -6,7 +6,7 @@ import { explain } from '../explain.js';
 import { OutboxRepository } from '../jobs/outbox.repository.js';
 import { Periodic } from '../jobs/periodic.js';
 import { PeriodicRepository } from '../jobs/periodic.repository.js';
-import { Notification } from '../notifications/notification.entity.js';
+import { Channel } from '../notifications/channel.entity.js';
 import { Clock } from '../platform/clock.js';
 import { Mailer } from '../platform/mail/mailer.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
@@ -104,10 +104,10 @@ export async function lookAtPlugins({ get, db }: Session): Promise<Finding[]> {
       table: 'source',
       name: row.label,
     })),
-    ...(await db.single.find(Notification)).map((row) => ({
+    ...(await db.single.find(Channel)).map((row) => ({
       row,
       kind: 'notification' as const,
-      table: 'notification',
+      table: 'channel',
       name: row.label,
     })),
   ];

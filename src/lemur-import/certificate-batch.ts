@@ -207,7 +207,7 @@ export class CertificateBatch {
       (row.owner ?? '').toLowerCase(),
     );
     await this.repository.setLinks(tx, id, 'role', [...new Set([...roleIds, ...roles.values()])]);
-    await this.repository.setLinks(tx, id, 'notification', [...new Set([...notificationIds, ...notifications.ids])]);
+    await this.repository.setLinks(tx, id, 'subscription', [...new Set([...notificationIds, ...notifications.ids])]);
     report.count(table, 'merged');
     report.note({
       kind: 'changed',

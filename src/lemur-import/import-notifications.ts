@@ -4,7 +4,7 @@ import { leadSeconds } from '../notifications/lead.js';
 import { NotificationRepository } from '../notifications/notification.repository.js';
 import { Config } from '../platform/config.js';
 import type { Tx } from '../platform/db/database.js';
-import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
+import type { StoredPlugin } from '../platform/plugins/configured-plugin.js';
 import { type LemurPlugin, notifications } from './lemur-rows.js';
 import { pluginOf, textOf } from './plugin-options.js';
 import { freeLabel, type Run, type Step } from './run.js';
@@ -62,7 +62,7 @@ export class NotificationLinks {
     const address = isOwners ? owner : (recipients[0] ?? owner);
     // In Lemur anybody could make one of these, so only what warns as the label says becomes the program's own.
     const builtIn =
-      isOwners && shared.row.active !== false && leadOf(this.run, shared.stored) === Number(shared.days) * 86_400;
+      isOwners && shared.row.active !== false && leadSeconds(shared.stored.options) === Number(shared.days) * 86_400;
     // The label of the program's own stays free for that one.
     const label = `DEFAULT_${address.toUpperCase()}_${shared.days}_DAY${builtIn ? '' : '_LEMUR'}`;
     const key = `${builtIn} ${label}`;
@@ -153,17 +153,11 @@ async function add(
     description: row.description,
     active: row.active ?? true,
     ...stored,
-    leadS: leadOf(run, stored),
     builtIn,
     creatorId: null,
     createdAt: now,
   });
   return id;
-}
-
-function leadOf({ parts }: Run, stored: StoredPlugin): number {
-  const configured = parts.get(ConfiguredPlugins);
-  return leadSeconds(configured.open(configured.plugin('notification', stored.pluginId), stored, 'notification'));
 }
 
 function localPart(address: string): string {

@@ -5,7 +5,7 @@ const tables = {
   user: 'app_user',
   role: 'role',
   policy: 'rotation_policy',
-  notification: 'notification',
+  notification: 'subscription',
   destination: 'destination',
   authority: 'authority',
   certificate: 'certificate',

@@ -1,5 +1,6 @@
 import type { PluginKind } from '../plugin-api/plugin.js';
 import { explainFault } from './fault-text.js';
+import { lemurOptions } from '../platform/plugins/lead-options.js';
 import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
 import { optionsOf } from '../platform/plugins/option-form.js';
 import type { LemurPlugin, StoredOptions } from './lemur-rows.js';
@@ -64,7 +65,8 @@ export function pluginOf(
   const slug = row.pluginName ?? '';
   try {
     const configured = run.parts.get(ConfiguredPlugins);
-    const plugin = configured.plugin(kind, slug);
+    const found = configured.plugin(kind, slug);
+    const plugin = { ...found, options: lemurOptions(found) };
     const known = new Set(optionsOf(plugin.options).map((option) => option.name));
     const given = optionsIn(row.options);
     const unknown = given.filter(
@@ -73,7 +75,7 @@ export function pluginOf(
     const stored = configured.seal(
       plugin,
       { slug, pluginOptions: given.filter((option) => known.has(option.name)) },
-      kind,
+      kind === 'notification' ? 'channel' : kind,
     );
     if (unknown.length > 0)
       report.note({

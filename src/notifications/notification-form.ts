@@ -2,17 +2,16 @@ import { Injectable } from '@nestjs/common';
 import { Config } from '../platform/config.js';
 import { invalid } from '../platform/http/problem.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { lemurOptions } from '../platform/plugins/lead-options.js';
 import { isDefaultLabel } from './default-notifications.js';
 import { leadSeconds } from './lead.js';
-import type { Notification } from './notification.entity.js';
+import type { Notification, NotificationColumns } from './notification.repository.js';
 import {
   type NotificationQuery,
   type NotificationRequest,
   type NotificationView,
   notificationView,
 } from './notification.schema.js';
-
-type Columns = Omit<Notification, 'id' | 'builtIn' | 'creatorId' | 'createdAt'>;
 
 /** The way from a request to the columns of a row and from there to an answer, and what people may ask for on it. */
 @Injectable()
@@ -27,7 +26,7 @@ export class NotificationForm {
    * on a label that is the program's, on recipients outside the allowed domains, and where one of the program's own
    * would become another warning.
    */
-  columns(request: NotificationRequest, before?: Notification): Columns {
+  columns(request: NotificationRequest, before?: Notification): NotificationColumns {
     const { label, description, active } = request;
     if (isDefaultLabel(label) && label.toLowerCase() !== before?.label.toLowerCase()) {
       throw invalid(
@@ -36,10 +35,10 @@ export class NotificationForm {
       );
     }
     const plugin = this.configured.chosen('notification', request.plugin);
-    const stored = this.configured.seal(plugin, request.plugin, 'notification', before);
-    const leadS = leadSeconds(this.configured.open(plugin, stored, 'notification'));
+    const form = { ...plugin, options: lemurOptions(plugin) };
+    const stored = this.configured.seal(form, request.plugin, 'channel', before);
     this.demandAllowed(recipientsOf(stored), before ? recipientsOf(before) : []);
-    const columns = { label, description: description ?? null, active, ...stored, leadS };
+    const columns = { label, description: description ?? null, active, ...stored };
     if (before?.builtIn) demandSameWarning(before, columns);
     return columns;
   }
@@ -65,7 +64,7 @@ export class NotificationForm {
 }
 
 /** Certificates rely on the program's own notifications for what their labels say. */
-function demandSameWarning(before: Notification, after: Columns): void {
+function demandSameWarning(before: Notification, after: NotificationColumns): void {
   const refuse = (field: string, what: string): never => {
     throw invalid(
       field,
@@ -75,7 +74,7 @@ function demandSameWarning(before: Notification, after: Columns): void {
   };
   if (after.label !== before.label) refuse('label', 'its label');
   if (after.pluginId !== before.pluginId) refuse('plugin', 'its plugin');
-  if (after.leadS !== before.leadS) refuse('plugin.options.interval', 'its interval');
+  if (leadSeconds(after.options) !== leadSeconds(before.options)) refuse('plugin.options.interval', 'its interval');
 }
 
 /** Mail addresses, lower case; none where the plugin sends no mail. */

@@ -10,8 +10,7 @@ import { PluginError } from '../plugin-api/errors.js';
 import type { NotificationMessage } from '../plugin-api/plugin.js';
 import { mayWriteToAnyone } from '../roles/permission.js';
 import { inSubject, type Letter, renderLetter } from './letter.js';
-import type { Notification } from './notification.entity.js';
-import { NotificationRepository } from './notification.repository.js';
+import { type Notification, NotificationRepository, pluginOf } from './notification.repository.js';
 import type { TestView } from './notification.schema.js';
 import { demandChange } from './notification.service.js';
 import { Senders } from './senders.js';
@@ -70,7 +69,7 @@ export class NotificationTest {
       dedupeKey: `notification.test:${row.id}:${randomUUID()}`,
     };
     const signal = AbortSignal.timeout(timeoutMs);
-    return toSelf ? this.senders.mail(message, signal) : this.senders.send(row, message, signal);
+    return toSelf ? this.senders.mail(message, signal) : this.senders.send(pluginOf(row), message, signal);
   }
 }
 

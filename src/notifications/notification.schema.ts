@@ -3,7 +3,7 @@ import { listQuery } from '../platform/http/page.js';
 import { queryBoolean } from '../platform/http/query.js';
 import { Reference } from '../platform/http/reference.js';
 import { OptionValueView, PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
-import type { Notification } from './notification.entity.js';
+import type { Notification } from './notification.repository.js';
 
 const Certificates = z.array(Reference).max(1000);
 

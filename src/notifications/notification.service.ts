@@ -6,11 +6,10 @@ import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import type { Page } from '../platform/http/page.js';
 import { mayChangeNotification } from '../roles/permission.js';
-import type { Notification } from './notification.entity.js';
 import { NotificationForm } from './notification-form.js';
-import { NotificationRepository } from './notification.repository.js';
+import { type Notification, NotificationRepository } from './notification.repository.js';
 import type { NotificationQuery, NotificationRequest, NotificationView } from './notification.schema.js';
-import { replanNotification } from './notifications.jobs.js';
+import { replanSubscription } from './notifications.jobs.js';
 
 /** Does what else a change means, and gives what of it belongs into the audit event. */
 type Along = (tx: Tx, row: Notification) => Promise<object>;
@@ -68,11 +67,10 @@ export class NotificationService {
       const row = await this.repository.lock(tx, id);
       demandChange(actor, row);
       const before = this.form.view(row);
-      Object.assign(row, this.form.columns(request, row));
-      await this.repository.save(tx, row);
-      const more = await also(tx, row);
-      await replanNotification.enqueue(tx, { notificationId: id, after: 0 });
-      const after = this.form.view(row);
+      const changed = await this.repository.save(tx, row, this.form.columns(request, row));
+      const more = await also(tx, changed);
+      await replanSubscription.enqueue(tx, { subscriptionId: id, after: 0 });
+      const after = this.form.view(changed);
       await this.audit.record(tx, actor, {
         action: 'notification.updated',
         targetType: 'notification',

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { NotificationMessage } from '../plugin-api/plugin.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
-import type { Notification } from './notification.entity.js';
+import type { StoredPlugin } from '../platform/plugins/configured-plugin.js';
 
 /** Sends messages through configured notifications; knows nothing of certificates' rows. */
 @Injectable()
@@ -13,9 +13,9 @@ export class Senders {
   ) {}
 
   /** Throws PluginError. */
-  async send(notification: Notification, message: NotificationMessage, signal: AbortSignal): Promise<void> {
-    const plugin = this.configured.plugin('notification', notification.pluginId);
-    await plugin.send(message, this.configured.open(plugin, notification, 'notification'), this.contexts.make(signal));
+  async send(channel: StoredPlugin, message: NotificationMessage, signal: AbortSignal): Promise<void> {
+    const plugin = this.configured.plugin('notification', channel.pluginId);
+    await plugin.send(message, this.configured.open(plugin, channel, 'channel'), this.contexts.make(signal));
   }
 
   /** Straight by mail to the message's recipients, for events that no notification stands for. Throws PluginError. */

@@ -396,7 +396,7 @@ describe('an import from Lemur', () => {
   it('leaves everything alone when it runs again', async () => {
     const count =
       'select (select count(*) from certificate) c, (select count(*) from delivery) d, (select count(*) ' +
-      'from notification) n, (select count(*) from role) r, (select count(*) from app_user) u';
+      'from subscription) n, (select count(*) from role) r, (select count(*) from app_user) u';
     const before = await rows(count);
     const again = await run();
     expect(await rows(count)).toEqual(before);
@@ -428,7 +428,7 @@ describe('an import from Lemur', () => {
     const names = await rows<{ name: string }>(`select r.name from user_role u join role r on r.id = u.role_id`);
     expect(names.filter(({ name }) => name === 'operator')).toEqual([]);
     expect(await rows(`select 1 from role where name = 'lemur-operator'`)).toHaveLength(1);
-    expect(await rows('select lower(label) from notification group by 1 having count(*) > 1')).toEqual([]);
+    expect(await rows('select lower(label) from subscription group by 1 having count(*) > 1')).toEqual([]);
     expect(await rows(`select name from authority where is_cn_optional`)).toEqual([]);
   });
 
@@ -562,7 +562,7 @@ describe('an import from Lemur', () => {
     const facts = (name: string): Promise<unknown> =>
       rows(
         `select notify, next_notice_at as at, not_after as "notAfter", (select json_agg(n.label order by n.label)
-          from certificate_notification l join notification n on n.id = l.notification_id
+          from certificate_subscription l join subscription n on n.id = l.subscription_id
           where l.certificate_id = c.id) as labels
        from certificate c where name = $1`,
         [name],

@@ -22,7 +22,7 @@ const big = new Set([
   'domain',
   'certificate_domain',
   'certificate_role',
-  'certificate_notification',
+  'certificate_subscription',
   'certificate_replacement',
   'delivery',
 ]);
@@ -158,7 +158,7 @@ describe('the plans of lists', () => {
 
   it('reads the certificates of a notification, those in force and those not issued from indexes', async () => {
     await lists.list(actor, ListQuery.parse({}), { notificationId: 7 });
-    expect(indexesOf(db.take())).toContain('certificate_notification_notification_id');
+    expect(indexesOf(db.take())).toContain('certificate_subscription_subscription_id');
     await lists.list(actor, ListQuery.parse({}), { states: ['requested', 'pending'] });
     expect(indexesOf(db.take())).toContain('certificate_unfinished');
     for (const query of [

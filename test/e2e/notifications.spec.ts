@@ -172,9 +172,9 @@ describe('notifications', () => {
       label: 'nowhere',
       plugin: { id: 'email', options: { recipients: 'ops@example.com' } },
     });
-    await program.database.source.query(`update notification set plugin_id = 'gone' where id = $1`, [id]);
+    await program.database.source.query(`update channel set plugin_id = 'gone' where label = 'nowhere'`);
     expect((await program.call('POST', `/notifications/${id}/test`)).status).toBeLessThan(500);
-    await program.database.source.query('delete from notification where id = $1', [id]);
+    await program.database.source.query('delete from subscription where id = $1', [id]);
   });
 
   it('never leave a certificate that is watched without a warning', async () => {
@@ -290,9 +290,11 @@ describe("the program's own notifications", () => {
 
   it('are not taken for what somebody had made under their labels', async () => {
     await program.database.source.query(
-      `insert into notification (label, plugin_id, options, secret_id, lead_s, creator_id)
-       select $1, 'email', '{"interval": 1, "unit": "minutes", "recipients": "bob@example.com"}', gen_random_uuid(), 60,
-         id from app_user where username = 'bob'`,
+      `with way as (insert into channel (label, plugin_id, options, secret_id, origin)
+         values ($1, 'email', '{"recipients": "bob@example.com"}', gen_random_uuid(), 'notification') returning id)
+       insert into subscription (label, channel_id, events, leads_s, lead_unit, scope, creator_id)
+       select $1, way.id, '{certificate.expiring}', '{60}', 'minutes', 'certificates', u.id
+         from way, app_user u where username = 'bob'`,
       [own('vic@example.com')],
     );
     const id = await issued('vic@example.com');
@@ -370,7 +372,7 @@ describe("the program's own notifications", () => {
       validityDays: 90,
       notifications: [{ id: gone }],
     });
-    await program.database.source.query('update notification set active = false where id = $1', [gone]);
+    await program.database.source.query('update subscription set active = false where id = $1', [gone]);
     program.clock.advance(75 * 86_400_000);
     await eventually(
       async () =>

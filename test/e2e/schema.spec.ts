@@ -25,9 +25,9 @@ const withoutEntity: Record<string, string> = {
   authority_role: pair,
   destination_role: pair,
   certificate_domain: pair,
-  certificate_notification: pair,
   certificate_replacement: pair,
   certificate_role: pair,
+  certificate_subscription: pair,
   source_certificate: 'what a source reports is written in sets, a batch at a time',
 };
 

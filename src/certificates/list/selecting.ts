@@ -38,9 +38,9 @@ export class Selecting {
     if (query.timeRange !== undefined) this.endingWithin(selection, query.timeRange);
     if (notificationId !== undefined)
       selection.beside.push({
-        table: 'certificate_notification',
+        table: 'certificate_subscription',
         alias: 'warned',
-        on: 'warned.notification_id = ?',
+        on: 'warned.subscription_id = ?',
         value: notificationId,
       });
     if (states !== undefined) selection.add('c.state = any(?)', states);

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { defaultNotifications } from '../../notifications/default-notifications.js';
 import { NotificationRepository } from '../../notifications/notification.repository.js';
-import { replanNotification } from '../../notifications/notifications.jobs.js';
+import { replanSubscription } from '../../notifications/notifications.jobs.js';
 import { Config } from '../../platform/config.js';
 import type { Tx } from '../../platform/db/database.js';
 import { Problem } from '../../platform/http/problem.js';
@@ -82,7 +82,7 @@ export class Coverage {
       active.map(({ id }) => id),
       certificateIds,
     );
-    for (const { id } of active) await replanNotification.enqueue(tx, { notificationId: id, after: 0 });
+    for (const { id } of active) await replanSubscription.enqueue(tx, { subscriptionId: id, after: 0 });
     return true;
   }
 }

@@ -89,7 +89,7 @@ export class ExpirySweep implements OnModuleInit {
     );
     const groups = new Map<string, number[]>();
     for (const notice of notices) {
-      const key = ways.get(`${notice.certificateId}:${notice.notificationId ?? ''}`) ?? `notice:${notice.id}`;
+      const key = ways.get(`${notice.certificateId}:${notice.subscriptionId ?? ''}`) ?? `notice:${notice.id}`;
       groups.set(key, [...(groups.get(key) ?? []), notice.id]);
     }
     await sendNotices.enqueueMany(
@@ -106,7 +106,7 @@ export function dueWarnings(watched: Watched, now: Date): NewNotice[] {
     .filter((lead) => !lead.told && warnAt(watched, lead.leadS) <= now)
     .map(({ id, dedupeKey }) => ({
       certificateId: watched.id,
-      notificationId: id,
+      subscriptionId: id,
       event: 'certificate.expiring' as const,
       dedupeKey,
     }));

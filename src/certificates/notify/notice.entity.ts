@@ -24,7 +24,7 @@ export class Notice {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
   @Column('integer') certificateId: number;
   /** The notification that warns; null for an event, which goes to the owner by mail. */
-  @Column('integer', { nullable: true }) notificationId: number | null;
+  @Column('integer', { nullable: true }) subscriptionId: number | null;
   @Column('text') event: NoticeEvent;
   @Column('text') dedupeKey: string;
   @Column('jsonb') data: Record<string, unknown>;

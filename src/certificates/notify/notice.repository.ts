@@ -5,7 +5,7 @@ import { Notice, type NoticeEvent } from './notice.entity.js';
 
 export interface NewNotice {
   certificateId: number;
-  notificationId: number | null;
+  subscriptionId: number | null;
   event: NoticeEvent;
   dedupeKey: string;
   data?: Record<string, unknown>;
@@ -21,9 +21,9 @@ export class NoticeRepository {
   async add(tx: Tx, notices: readonly NewNotice[], now: Date): Promise<number[]> {
     if (notices.length === 0) return [];
     const rows: { id: number }[] = await tx.query(
-      `insert into notice (certificate_id, notification_id, event, dedupe_key, data, state, next_attempt_at, created_at)
-       select "certificateId", "notificationId", event, "dedupeKey", coalesce(data, '{}'), 'due', $2, $3
-       from jsonb_to_recordset($1::jsonb) as n("certificateId" int, "notificationId" int, event text, "dedupeKey" text,
+      `insert into notice (certificate_id, subscription_id, event, dedupe_key, data, state, next_attempt_at, created_at)
+       select "certificateId", "subscriptionId", event, "dedupeKey", coalesce(data, '{}'), 'due', $2, $3
+       from jsonb_to_recordset($1::jsonb) as n("certificateId" int, "subscriptionId" int, event text, "dedupeKey" text,
        data jsonb)
        on conflict (dedupe_key) do nothing returning id`,
       [JSON.stringify(notices), new Date(now.getTime() + safetyNetMs), now],
@@ -35,9 +35,9 @@ export class NoticeRepository {
   async addSent(tx: Tx, notices: readonly NewNotice[], now: Date): Promise<void> {
     if (notices.length === 0) return;
     await tx.query(
-      `insert into notice (certificate_id, notification_id, event, dedupe_key, data, state, sent_at, created_at)
-       select "certificateId", "notificationId", event, "dedupeKey", coalesce(data, '{}'), 'sent', $2, $2
-       from jsonb_to_recordset($1::jsonb) as n("certificateId" int, "notificationId" int, event text, "dedupeKey" text,
+      `insert into notice (certificate_id, subscription_id, event, dedupe_key, data, state, sent_at, created_at)
+       select "certificateId", "subscriptionId", event, "dedupeKey", coalesce(data, '{}'), 'sent', $2, $2
+       from jsonb_to_recordset($1::jsonb) as n("certificateId" int, "subscriptionId" int, event text, "dedupeKey" text,
        data jsonb)
        on conflict (dedupe_key) do nothing`,
       [JSON.stringify(notices), now],

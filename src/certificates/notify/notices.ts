@@ -27,7 +27,7 @@ export class Notices {
       tx,
       events.map((event) => ({
         certificateId: successorId,
-        notificationId: null,
+        subscriptionId: null,
         event,
         dedupeKey: `${event}:${successorId}`,
       })),
@@ -88,7 +88,7 @@ export class Notices {
     if (!certificate.owner.includes('@')) return;
     const noticeIds = await this.notices.add(
       tx,
-      [{ certificateId: certificate.id, notificationId: null, event, dedupeKey, data }],
+      [{ certificateId: certificate.id, subscriptionId: null, event, dedupeKey, data }],
       this.clock.now(),
     );
     if (noticeIds.length > 0) await sendNotices.enqueue(tx, { noticeIds });

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
-import { NotificationRepository } from '../../notifications/notification.repository.js';
+import { NotificationRepository, pluginOf } from '../../notifications/notification.repository.js';
 import { Senders } from '../../notifications/senders.js';
 import type { NotificationMessage } from '../../plugin-api/plugin.js';
 import { Clock } from '../../platform/clock.js';
@@ -61,8 +61,8 @@ export class NoticePost {
     if (!notice || !first) return;
     const message = await this.message(notices, certificates, notice, first);
     const [notification] =
-      notice.notificationId === null ? [] : await this.notifications.getMany(this.db.single, [notice.notificationId]);
-    if (notification) await this.senders.send(notification, message, signal);
+      notice.subscriptionId === null ? [] : await this.notifications.getMany(this.db.single, [notice.subscriptionId]);
+    if (notification) await this.senders.send(pluginOf(notification), message, signal);
     else await this.senders.mail(message, signal);
   }
 

@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Jobs } from '../../jobs/job-runner.js';
-import { replanNotification } from '../../notifications/notifications.jobs.js';
+import { replanSubscription } from '../../notifications/notifications.jobs.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import { nextWarningAt } from './expiry.sweep.js';
@@ -20,18 +20,18 @@ export class ReplanWarnings implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.jobs.handle(replanNotification, ({ notificationId, after }) => this.run(notificationId, after));
+    this.jobs.handle(replanSubscription, ({ subscriptionId, after }) => this.run(subscriptionId, after));
   }
 
-  private async run(notificationId: number, after: number): Promise<void> {
+  private async run(subscriptionId: number, after: number): Promise<void> {
     await this.db.write(async (tx) => {
-      const ids = await this.watches.idsOf(tx, notificationId, after, this.clock.now());
+      const ids = await this.watches.idsOf(tx, subscriptionId, after, this.clock.now());
       const watched = await this.watches.of(tx, ids);
       await this.watches.planNext(
         tx,
         watched.map((w) => ({ id: w.id, at: nextWarningAt(w) })),
       );
-      if (ids.length > 0) await replanNotification.enqueue(tx, { notificationId, after: ids.at(-1) ?? 0 });
+      if (ids.length > 0) await replanSubscription.enqueue(tx, { subscriptionId, after: ids.at(-1) ?? 0 });
     });
   }
 }

@@ -28,12 +28,13 @@ export class WatchRepository {
   of(tx: Tx, certificateIds: readonly number[]): Promise<Watched[]> {
     return tx.query(
       `select c.id, c.owner, ${watching} as watching, c.not_before as "notBefore", c.not_after as "notAfter",
-         (select coalesce(json_agg(json_build_object('id', n.id, 'leadS', n.lead_s, 'dedupeKey', k.key,
+         (select coalesce(json_agg(json_build_object('id', s.id, 'leadS', lead_s, 'dedupeKey', k.key,
             'told', exists (select from notice where dedupe_key = k.key),
-            'channel', md5(concat(n.plugin_id, n.options - 'interval' - 'unit', n.sealed_options)))), '[]')
-            from certificate_notification l join notification n on n.id = l.notification_id
-            cross join lateral (select format('certificate.expiring:%s:%s:%s', c.id, n.id, n.lead_s) as key) as k
-            where l.certificate_id = c.id and n.active) as leads
+            'channel', md5(concat(ch.plugin_id, ch.options, ch.sealed_options)))), '[]')
+            from certificate_subscription l join subscription s on s.id = l.subscription_id
+            join channel ch on ch.id = s.channel_id cross join unnest(s.leads_s) as lead_s
+            cross join lateral (select format('certificate.expiring:%s:%s:%s', c.id, s.id, lead_s) as key) as k
+            where l.certificate_id = c.id and s.active and ch.active) as leads
        from certificate c where c.id = any($1) order by c.id for update of c`,
       [certificateIds],
     );
@@ -52,27 +53,28 @@ export class WatchRepository {
   async someWithoutRecipient(tx: Tx, certificateIds: readonly number[], address: string): Promise<boolean> {
     const rows: unknown[] = await tx.query(
       `select from unnest($1::int[]) as c(id) where not exists (
-         select from certificate_notification l join notification n on n.id = l.notification_id
-         where l.certificate_id = c.id and n.active and lower($2) =
-         any(string_to_array(replace(lower(n.options->>'recipients'), ' ', ''), ','))) limit 1`,
+         select from certificate_subscription l join subscription s on s.id = l.subscription_id
+         join channel ch on ch.id = s.channel_id
+         where l.certificate_id = c.id and s.active and ch.active and cardinality(s.leads_s) > 0 and lower($2) =
+         any(string_to_array(replace(lower(ch.options->>'recipients'), ' ', ''), ','))) limit 1`,
       [certificateIds, address],
     );
     return rows.length > 0;
   }
 
   /** Lets notifications warn about certificates; those that do already stay as they are. */
-  async link(tx: Tx, notificationIds: readonly number[], certificateIds: readonly number[]): Promise<void> {
+  async link(tx: Tx, subscriptionIds: readonly number[], certificateIds: readonly number[]): Promise<void> {
     await tx.query(
-      `insert into certificate_notification (certificate_id, notification_id)
+      `insert into certificate_subscription (certificate_id, subscription_id)
        select c, n from unnest($1::int[]) as c cross join unnest($2::int[]) as n on conflict do nothing`,
-      [certificateIds, notificationIds],
+      [certificateIds, subscriptionIds],
     );
   }
 
-  async unlink(tx: Tx, notificationId: number, certificateIds: readonly number[]): Promise<void> {
+  async unlink(tx: Tx, subscriptionId: number, certificateIds: readonly number[]): Promise<void> {
     await tx.query(
-      'delete from certificate_notification where notification_id = $1 and certificate_id = any($2::int[])',
-      [notificationId, certificateIds],
+      'delete from certificate_subscription where subscription_id = $1 and certificate_id = any($2::int[])',
+      [subscriptionId, certificateIds],
     );
   }
 
@@ -80,23 +82,24 @@ export class WatchRepository {
    * Watched certificates that end after `now` and that this notification warns about, and no other active one does.
    * Locks them.
    */
-  async boundTo(tx: Tx, notificationId: number, now: Date): Promise<{ id: number; owner: string }[]> {
+  async boundTo(tx: Tx, subscriptionId: number, now: Date): Promise<{ id: number; owner: string }[]> {
     return tx.query(
-      `select c.id, c.owner from certificate_notification l join certificate c on c.id = l.certificate_id
-       where l.notification_id = $1 and ${watching} and c.not_after > $2 and not exists (
-         select from certificate_notification o join notification n on n.id = o.notification_id
-         where o.certificate_id = c.id and n.active and n.id <> $1)
+      `select c.id, c.owner from certificate_subscription l join certificate c on c.id = l.certificate_id
+       where l.subscription_id = $1 and ${watching} and c.not_after > $2 and not exists (
+         select from certificate_subscription o join subscription s on s.id = o.subscription_id
+         join channel ch on ch.id = s.channel_id
+         where o.certificate_id = c.id and s.active and ch.active and cardinality(s.leads_s) > 0 and s.id <> $1)
        order by c.id for update of c`,
-      [notificationId, now],
+      [subscriptionId, now],
     );
   }
 
   /** Ids above `after` of certificates that this notification watches and that end after `now`, at most 500. */
-  async idsOf(tx: Tx, notificationId: number, after: number, now: Date): Promise<number[]> {
+  async idsOf(tx: Tx, subscriptionId: number, after: number, now: Date): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
-      `select certificate_id as id from certificate_notification l join certificate c on c.id = l.certificate_id
-       where l.notification_id = $1 and c.id > $2 and ${watching} and c.not_after > $3 order by c.id limit 500`,
-      [notificationId, after, now],
+      `select certificate_id as id from certificate_subscription l join certificate c on c.id = l.certificate_id
+       where l.subscription_id = $1 and c.id > $2 and ${watching} and c.not_after > $3 order by c.id limit 500`,
+      [subscriptionId, after, now],
     );
     return rows.map((row) => row.id);
   }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import type { Notification } from '../../notifications/notification.entity.js';
+import type { Notification } from '../../notifications/notification.repository.js';
 import type { NotificationRequest } from '../../notifications/notification.schema.js';
-import { replanNotification } from '../../notifications/notifications.jobs.js';
+import { replanSubscription } from '../../notifications/notifications.jobs.js';
 import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
@@ -41,7 +41,7 @@ export class WatchingService {
     ];
     const removed = await this.located(tx, actor, 'removedCertificates', removedCertificates);
     await this.watches.link(tx, [id], added);
-    if (added.length > 0) await replanNotification.enqueue(tx, { notificationId: id, after: 0 });
+    if (added.length > 0) await replanSubscription.enqueue(tx, { subscriptionId: id, after: 0 });
     const bound = await this.watches.boundTo(tx, id, now);
     await this.watches.unlink(tx, id, removed);
     await this.coverage.cover(tx, active ? bound.filter((certificate) => removed.includes(certificate.id)) : bound);

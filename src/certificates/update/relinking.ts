@@ -69,7 +69,7 @@ export class Relinking {
     await this.certificates.setLinks(
       tx,
       row.id,
-      'notification',
+      'subscription',
       without(notificationIds, former?.notificationIds ?? []),
     );
   }

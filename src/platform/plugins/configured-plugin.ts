@@ -10,6 +10,7 @@ import type { PageQuery } from '../http/page.js';
 import { validate } from '../http/validate.js';
 import { KeyRing } from '../secrets/key-ring.js';
 import type { Sealed } from '../secrets/sealed.js';
+import { lemurOptions } from './lead-options.js';
 import { asLemurValue, defaultsOf, fromLemur, optionsOf } from './option-form.js';
 import type { OptionValueView, PluginInput, PluginLabel, PluginView } from './plugin.schema.js';
 import { PluginRegistry, slugOf } from './registry.js';
@@ -145,7 +146,7 @@ export class ConfiguredPlugins {
           slug: slugOf(plugin),
           title: plugin.title,
           description: plugin.description,
-          pluginOptions: optionsOf(plugin.options),
+          pluginOptions: optionsOf(lemurOptions(plugin)),
         }
       : { slug: pluginId, title: pluginId, description: '', pluginOptions: [] };
     // Of what rows name there are as many as plugins, and those that are gone.

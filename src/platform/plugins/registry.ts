@@ -1,6 +1,7 @@
 import { formOf } from '../../plugin-api/options.js';
 import type { AnyPlugin, PluginKind, PluginOf } from '../../plugin-api/plugin.js';
 import { invalid } from '../http/problem.js';
+import { lemurOptions } from './lead-options.js';
 import { optionsOf } from './option-form.js';
 import type { PluginDescription } from './plugin.schema.js';
 
@@ -54,7 +55,7 @@ export function describePlugin(plugin: AnyPlugin): PluginDescription {
     title,
     description,
     form: formOf(options),
-    pluginOptions: optionsOf(options),
+    pluginOptions: optionsOf(lemurOptions(plugin)),
     can,
   };
 }
