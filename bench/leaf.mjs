@@ -48,7 +48,6 @@ async function prepare() {
     csrPem: '',
     spkiDer: spkiOf(await generatePrivateKey('ECCPRIME256V1')),
     idempotencyKey: 'bench',
-    authority: { cacheKey: 'bench', certificatePem: root.chainPem[0], chainPem: [], signer },
     terms: {
       subject: { commonName: 'www.example.com', country: 'CH', organization: 'Example' },
       subjectAltNames: [
@@ -62,7 +61,9 @@ async function prepare() {
       notAfter: new Date(notBefore.getTime() + YEAR_MS / 4),
     },
   };
-  return { privateKey, issue: () => localCa.sign(request, options, ctx) };
+  const authority = { cacheKey: 'bench', certificatePem: root.chainPem[0], chainPem: [], signer };
+  const save = () => Promise.reject(new Error('A local CA keeps no state.'));
+  return { privateKey, issue: () => localCa.order({ request, authority, save }, options, ctx) };
 }
 
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];

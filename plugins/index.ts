@@ -1,4 +1,4 @@
-import type { AnyPlugin } from '../src/plugin-api/plugin.js';
+import type { AnyPlugin } from '../src/plugin-api/any-plugin.js';
 import { awsIam } from './aws-iam/aws-iam.destination.js';
 import { awsIamSource } from './aws-iam/aws-iam.source.js';
 import { email } from './email/email.notification.js';

@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import type { Bundle, PluginContext } from '../../src/plugin-api/plugin.js';
+import type { Bundle } from '../../src/plugin-api/export.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { IAM_DEFAULTS, startIam, type FakeIam, type IamFault, type IamOptions } from '../../test/fakes/iam-server.js';
 import { pluginContext, startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
 import { awsIam } from './aws-iam.destination.js';
@@ -26,7 +27,8 @@ afterAll(() => agent.destroy());
 const context = (signal?: AbortSignal): PluginContext => pluginContext({ agentFor: () => agent }, signal);
 const options = (values: object = {}) =>
   awsIam.options.parse({ endpoint: iam.url, accessKeyId, secretAccessKey, ...values });
-const deliver = (bundle: Bundle, values: object = {}, ctx = context()) => awsIam.deliver(bundle, options(values), ctx);
+const deliver = (bundle: Bundle, values: object = {}, ctx = context()) =>
+  awsIam.deliver({ bundle }, options(values), ctx);
 const remove = async (location: string, bundle: Bundle, values: object = {}) =>
   awsIam.remove?.({ location, bundle }, options(values), context());
 const check = async (values: object = {}, ctx = context()) => awsIam.check?.(options(values), ctx);
@@ -65,7 +67,7 @@ describe('aws-iam delivers', () => {
       { path: '/cloudfront/test/', namePrefix: 'p-' },
     );
     expect(location).toBe(`arn:aws:iam::123456789012:server-certificate/cloudfront/test/p-${bundle.name}`);
-    expect(awsIam.locate(bundle, options({ path: '/cloudfront/test/', namePrefix: 'p-' }))).toBe(
+    expect(awsIam.locate({ bundle }, options({ path: '/cloudfront/test/', namePrefix: 'p-' }))).toBe(
       `/cloudfront/test/p-${bundle.name}`,
     );
     const [held] = iam.certificates();
@@ -275,7 +277,7 @@ describe('aws-iam removes', () => {
 
   it('by its name what was delivered without an answer, and nothing else of that name', async () => {
     const bundle = authority.issue('a.test');
-    const location = awsIam.locate(bundle, options());
+    const location = awsIam.locate({ bundle }, options());
     await deliver(bundle);
     await deliver({ ...authority.issue('a.test'), name: bundle.name, serialHex: 'ab' });
     await remove(location, bundle, { path: '/other/' });

@@ -1,8 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
+import { defineDestination, type RemovalRequest } from '../../src/plugin-api/destination.js';
+import type { Bundle } from '../../src/plugin-api/export.js';
 import type { Options } from '../../src/plugin-api/options.js';
-import { defineDestination, type Bundle, type Removal } from '../../src/plugin-api/plugin.js';
 import { IamCertificates, iamCode, withIam } from './aws-iam.client.js';
 import { accountOf, ensureAccount, iamOptions } from './aws-iam.options.js';
 import { certificateName, nameInLocation, nameWithSerial, pathInArn } from './certificate-name.js';
@@ -44,9 +45,9 @@ export const awsIam = defineDestination({
     place: o.accountNumber === undefined ? ['accessKeyId', 'endpoint', 'path'] : ['accountNumber', 'endpoint', 'path'],
   }),
 
-  locate: (bundle, o) => `${o.path || '/'}${certificateName(wantedName(bundle, o))}`,
+  locate: ({ bundle }, o) => `${o.path || '/'}${certificateName(wantedName(bundle, o))}`,
 
-  async deliver(bundle, o, ctx) {
+  async deliver({ bundle }, o, ctx) {
     const material = materialOf(bundle);
     return withIam(o, ctx, async (iam) => {
       const wanted = wantedName(bundle, o);
@@ -78,7 +79,7 @@ export const awsIam = defineDestination({
 async function takeAway(
   iam: IamCertificates,
   name: string,
-  { location, bundle }: Removal,
+  { location, bundle }: RemovalRequest,
   o: AwsIamOptions,
 ): Promise<void> {
   const held = await iam.find(name);

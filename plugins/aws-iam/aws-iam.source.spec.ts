@@ -2,7 +2,7 @@ import { IAM } from '@aws-sdk/client-iam';
 import { X509Certificate } from 'node:crypto';
 import { Agent } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { FoundCertificate, FoundRef } from '../../src/plugin-api/found.js';
+import type { FoundCertificate, FoundRef } from '../../src/plugin-api/source.js';
 import { IAM_DEFAULTS, startIam, type FakeIam } from '../../test/fakes/iam-server.js';
 import { pluginContext, scanned, startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
 import { awsIam } from './aws-iam.destination.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineNotification } from '../../src/plugin-api/plugin.js';
+import { defineNotification } from '../../src/plugin-api/notification.js';
 
 /** The addr-spec of RFC 5321 §4.1.2 as it is in use: dot-atom, then a host name; 64 and 254 characters at most. */
 const address =

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Bundle } from '../../src/plugin-api/plugin.js';
+import type { Bundle } from '../../src/plugin-api/export.js';
 import { pluginContext, startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
 import { filesystem } from './filesystem.destination.js';
 import type { Layout } from './layout.js';
@@ -34,7 +34,7 @@ const bundles = JSON.parse(readFileSync(file, 'utf8'));
 const ctx = { signal: new AbortController().signal, now: () => new Date(0), log() {}, site: { protectedPaths: [] } };
 (async () => {
   for (let i = 0; i < Number(times); i++) {
-    await filesystem.deliver(bundles[i % bundles.length], filesystem.options.parse(JSON.parse(options)), ctx);
+    await filesystem.deliver({ bundle: bundles[i % bundles.length] }, filesystem.options.parse(JSON.parse(options)), ctx);
     if (i === 0) console.log('started');
   }
 })().catch((error) => { console.log(JSON.stringify({ fault: error.fault, detail: error.detail })); });
@@ -52,7 +52,7 @@ beforeAll(() => {
   compile([
     'src/plugin-api/errors.ts',
     'src/plugin-api/options.ts',
-    'src/plugin-api/plugin.ts',
+    'src/plugin-api/destination.ts',
     ...['filesystem.destination', 'allowed', 'filesystem.client', 'layout', 'owner'].map(
       (name) => `plugins/filesystem/${name}.ts`,
     ),
@@ -158,11 +158,11 @@ describe('a delivery that is killed', () => {
     const path = join(folder, 'leftovers');
     const ctx = pluginContext({ protectedPaths: [] });
     const bundle = authority.issue('a.test');
-    await filesystem.deliver(bundle, filesystem.options.parse({ path }), ctx);
+    await filesystem.deliver({ bundle }, filesystem.options.parse({ path }), ctx);
     mkdirSync(join(path, 'a.test/.version-killed'));
     writeFileSync(join(path, 'a.test/.version-killed/privkey.pem'), 'half a ke');
     symlinkSync('.version-killed', join(path, 'a.test/.new-killed'));
-    await filesystem.deliver(bundle, filesystem.options.parse({ path }), ctx);
+    await filesystem.deliver({ bundle }, filesystem.options.parse({ path }), ctx);
     expect(readdirSync(join(path, 'a.test')).filter((name) => name.startsWith('.'))).toHaveLength(1);
   });
 });
@@ -203,18 +203,18 @@ describe('a folder that cannot be written', () => {
       const ctx = pluginContext({ protectedPaths: [] });
       const [first, second] = [authority.issue('a.test'), authority.issue('a.test')];
       const options = filesystem.options.parse({ path, layout: 'combined' });
-      await filesystem.deliver(first, options, ctx);
+      await filesystem.deliver({ bundle: first }, options, ctx);
       writeFileSync(join(path, 'ballast'), Buffer.alloc(8192));
-      await expect(filesystem.deliver(second, options, ctx)).rejects.toMatchObject({
+      await expect(filesystem.deliver({ bundle: second }, options, ctx)).rejects.toMatchObject({
         fault: 'unavailable',
         detail: expect.stringContaining('ENOSPC'),
       });
       expect(readFileSync(join(path, 'a.test.pem'), 'utf8')).toContain(first.chainPem[0]);
       rmSync(join(path, 'ballast'));
-      await filesystem.deliver(second, options, ctx);
+      await filesystem.deliver({ bundle: second }, options, ctx);
       expect(readFileSync(join(path, 'a.test.pem'), 'utf8')).toContain(second.chainPem[0]);
       execFileSync('mount', ['-o', 'remount,ro', path]);
-      await expect(filesystem.deliver(first, options, ctx)).rejects.toMatchObject({
+      await expect(filesystem.deliver({ bundle: first }, options, ctx)).rejects.toMatchObject({
         fault: 'unavailable',
         detail: expect.stringContaining('EROFS'),
       });

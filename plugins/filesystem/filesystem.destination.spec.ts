@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import type { Bundle } from '../../src/plugin-api/plugin.js';
+import type { Bundle } from '../../src/plugin-api/export.js';
 import { openssl, pluginContext, startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
 import { filesystem } from './filesystem.destination.js';
 import { LAYOUTS } from './layout.js';
@@ -33,7 +33,7 @@ beforeEach(() => {
 const context = (site = {}, signal?: AbortSignal) => pluginContext({ protectedPaths: [], ...site }, signal);
 const options = (values: object = {}) => filesystem.options.parse({ path: folder, ...values });
 const deliver = (bundle: Bundle, values: object = {}, ctx = context()) =>
-  filesystem.deliver(bundle, options(values), ctx);
+  filesystem.deliver({ bundle }, options(values), ctx);
 const read = (...names: string[]): string => readFileSync(join(folder, ...names), 'utf8');
 const modeOf = (...names: string[]): number => statSync(join(folder, ...names)).mode & 0o7777;
 const publicKey = (pem: string, command: string[]): string => openssl(command, pem);
@@ -61,7 +61,7 @@ describe('filesystem delivers', () => {
   it.each(LAYOUTS)('key and certificate that openssl finds to belong together, as %s', async (layout) => {
     const bundle = authority.issue('www.example.test');
     const { location } = await deliver(bundle, { layout });
-    expect(location).toBe(filesystem.locate(bundle, options({ layout })));
+    expect(location).toBe(filesystem.locate({ bundle }, options({ layout })));
     const [certificate, key] = {
       directory: ['www.example.test/fullchain.pem', 'www.example.test/privkey.pem'],
       combined: ['www.example.test.pem', 'www.example.test.pem'],
@@ -286,7 +286,7 @@ describe('filesystem removes', () => {
   it.each(LAYOUTS)('all that it made as %s and nothing else', async (layout) => {
     const bundles = [authority.issue('a.test'), authority.issue('a.test'), authority.issue('b.test')];
     for (const bundle of bundles) await deliver(bundle, { layout });
-    const location = filesystem.locate(bundles[0] as Bundle, options({ layout }));
+    const location = filesystem.locate({ bundle: bundles[0] as Bundle }, options({ layout }));
     const kept = readdirSync(folder, { recursive: true }).filter((name) => String(name).includes('b.test'));
     writeFileSync(join(folder, 'a.test.txt'), 'not ours');
     const removal = { location, bundle: bundles[1] as Bundle };
@@ -297,7 +297,7 @@ describe('filesystem removes', () => {
 
   it.each(LAYOUTS)('of a certificate that another has replaced only the copy and its key, as %s', async (layout) => {
     const [old, next] = [authority.issue('a.test'), authority.issue('a.test')];
-    const location = filesystem.locate(old, options({ layout }));
+    const location = filesystem.locate({ bundle: old }, options({ layout }));
     const texts = () =>
       readdirSync(folder, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())

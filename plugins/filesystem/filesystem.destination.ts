@@ -2,8 +2,10 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { normalize, relative } from 'node:path';
 import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
+import { defineDestination, type DeliveryRequest } from '../../src/plugin-api/destination.js';
+import type { Bundle } from '../../src/plugin-api/export.js';
 import type { Options } from '../../src/plugin-api/options.js';
-import { defineDestination, type Bundle, type PluginContext } from '../../src/plugin-api/plugin.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { absolutePath, allowed, demandAllowedRoot, translated } from './allowed.js';
 import {
   forgetPrevious,
@@ -96,8 +98,8 @@ export const filesystem = defineDestination({
 
   locate,
 
-  async deliver(bundle, o, ctx) {
-    const location = locate(bundle, o);
+  async deliver({ bundle }, o, ctx) {
+    const location = locate({ bundle }, o);
     await translated(ctx.signal, async () => {
       const files = storedFiles(bundle, o, await ownerOf(o));
       await settle(await placeOf(o.layout, location, o.path, ctx), files, o.reload, ctx);
@@ -119,7 +121,7 @@ export const filesystem = defineDestination({
   },
 });
 
-function locate(bundle: Bundle, o: FilesystemOptions): string {
+function locate({ bundle }: DeliveryRequest, o: FilesystemOptions): string {
   return mainPath(o.layout, normalize(o.path), bundle.commonName);
 }
 

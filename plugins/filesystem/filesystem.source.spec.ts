@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Found, FoundCertificate } from '../../src/plugin-api/found.js';
+import type { Found, FoundCertificate } from '../../src/plugin-api/source.js';
 import { openssl, pluginContext, scanned, startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
 import { filesystem } from './filesystem.destination.js';
 import { filesystemSource } from './filesystem.source.js';
@@ -138,7 +138,7 @@ describe('the source of folders', () => {
   it('finds what the destination delivers once for each file, and not the version before', async () => {
     const [old, fresh] = [authority.issue('a.test'), authority.issue('a.test')];
     const options = filesystem.options.parse({ path: root });
-    for (const bundle of [old, fresh]) await filesystem.deliver(bundle, options, context);
+    for (const bundle of [old, fresh]) await filesystem.deliver({ bundle }, options, context);
     const found = await scan();
     expect(locations(found)).toEqual(['a.test/cert.pem', 'a.test/fullchain.pem']);
     expect(certificates(found).every(({ chainPem }) => chainPem.join() === fresh.chainPem.join())).toBe(true);

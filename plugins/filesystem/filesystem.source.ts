@@ -6,9 +6,8 @@ import { parsePrivateKey, publicMatches } from '../../src/pki/key.js';
 import { toPem } from '../../src/pki/pem.js';
 import { PkiError } from '../../src/pki/pki-error.js';
 import type { Options } from '../../src/plugin-api/options.js';
-import type { Found, FoundTrouble } from '../../src/plugin-api/found.js';
-import { defineSource, type PluginContext } from '../../src/plugin-api/plugin.js';
-import { pollRateOption } from '../../src/plugin-api/source-options.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import { defineSource, type Found, type FoundTrouble, pollRateOption } from '../../src/plugin-api/source.js';
 import { absolutePath, allowed, demandAllowedRoot, translated } from './allowed.js';
 import { foldersBelow, type ReadFile, type ReadFolder } from './certificate-files.js';
 

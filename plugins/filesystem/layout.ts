@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
-import type { Bundle } from '../../src/plugin-api/plugin.js';
+import type { Bundle } from '../../src/plugin-api/export.js';
 
 /** The ways to spread a bundle over files. */
 export const LAYOUTS = ['directory', 'combined', 'nginx', 'apache'] as const;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { writeJks } from '../../src/pki/jks.js';
 import { generatePassphrase, keyEntry } from '../../src/pki/keystore.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { defineExport } from '../../src/plugin-api/plugin.js';
+import { defineExport } from '../../src/plugin-api/export.js';
 import { printable } from '../../src/plugin-api/store-options.js';
 import { fileOptions } from './jks.options.js';
 
@@ -25,7 +25,7 @@ export const javaKeystoreExport = defineExport({
   needsPrivateKey: true,
   options,
 
-  async export(bundle, { alias, passphrase: given }, ctx) {
+  async export({ bundle }, { alias, passphrase: given }, ctx) {
     if (!bundle.privateKeyPem)
       throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
     const passphrase = printable(given ?? generatePassphrase());

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { writeJks } from '../../src/pki/jks.js';
 import { generatePassphrase, trustEntries } from '../../src/pki/keystore.js';
-import { defineExport } from '../../src/plugin-api/plugin.js';
+import { defineExport } from '../../src/plugin-api/export.js';
 import { printable } from '../../src/plugin-api/store-options.js';
 import { fileOptions } from './jks.options.js';
 
@@ -15,7 +15,7 @@ export const javaTruststoreExport = defineExport({
   needsPrivateKey: false,
   options: z.strictObject(fileOptions),
 
-  async export(bundle, { alias, passphrase: given }, ctx) {
+  async export({ bundle }, { alias, passphrase: given }, ctx) {
     const passphrase = printable(given ?? generatePassphrase());
     const bytes = writeJks(trustEntries(alias ?? bundle.commonName, bundle), passphrase, ctx.now());
     return { files: [{ name: `${bundle.name}.jks`, bytes, mode: 0o644 }], passphrase, extension: 'jks' };

@@ -1,5 +1,7 @@
 import { PluginError } from '../../src/plugin-api/errors.js';
-import type { AuthorityMaterial, CertificateTerms, RawExtension, Signer } from '../../src/plugin-api/plugin.js';
+import type { AuthorityMaterial } from '../../src/plugin-api/issuer.js';
+import type { Signer } from '../../src/plugin-api/signer.js';
+import type { CertificateTerms, RawExtension } from '../../src/plugin-api/terms.js';
 import { type CertificateWriter, certificateWriter } from '../../src/pki/certificate-writer.js';
 import { isSelfIssued, type ParsedCertificate, parseCertificate } from '../../src/pki/certificate.js';
 import { isSameKey, keyIdentifierOf } from '../../src/pki/key.js';

@@ -1,13 +1,9 @@
 import * as x509 from '@peculiar/x509';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type {
-  AuthorityMaterial,
-  CertificateTerms,
-  CreateAuthorityRequest,
-  PluginContext,
-  SignRequest,
-  Signer,
-} from '../../src/plugin-api/plugin.js';
+import type { AuthorityMaterial, CreateAuthorityRequest, OrderRequest } from '../../src/plugin-api/issuer.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import type { Signer } from '../../src/plugin-api/signer.js';
+import type { CertificateTerms } from '../../src/plugin-api/terms.js';
 import { parseCertificate } from '../../src/pki/certificate.js';
 import { checkIssued } from '../../src/pki/chain.js';
 import { buildCsr, parseCsr } from '../../src/pki/csr.js';
@@ -60,25 +56,25 @@ const terms: CertificateTerms = {
   notAfter: days(90),
 };
 
-async function requestFor(
+async function orderFor(
   authority: AuthorityMaterial,
   change: Partial<CertificateTerms> = {},
   keyType = 'ECCPRIME256V1',
-): Promise<SignRequest> {
+): Promise<OrderRequest> {
   const csrPem = await buildCsr({ subject: terms.subject, subjectAltNames: [] }, await generatePrivateKey(keyType));
-  return {
+  const request = {
     csrPem,
     spkiDer: parseCsr(csrPem).spkiDer,
     terms: { ...terms, ...change },
     idempotencyKey: 'once',
-    authority,
   };
+  return { request, authority, save: () => Promise.reject(new Error('A local CA keeps no state.')) };
 }
 
-async function sign(request: SignRequest, options = none): Promise<readonly string[]> {
-  const signed = await localCa.sign(request, options, ctx);
-  if (signed.status !== 'issued') throw new Error('A local CA issues at once');
-  return signed.chainPem;
+async function issued(order: OrderRequest, options = none): Promise<readonly string[]> {
+  const outcome = await localCa.order(order, options, ctx);
+  if (outcome.status !== 'issued') throw new Error('A local CA issues at once');
+  return outcome.chainPem;
 }
 
 let root: AuthorityMaterial;
@@ -112,8 +108,8 @@ describe('local CA', () => {
         },
         full,
       );
-      const request = await requestFor(middle, {}, keyType);
-      const chain = await sign(request, full);
+      const order = await orderFor(middle, {}, keyType);
+      const chain = await issued(order, full);
       expect(chain.slice(1)).toEqual([middle.certificatePem]);
       const files = {
         'root.pem': top.certificatePem,
@@ -141,13 +137,13 @@ describe('local CA', () => {
       expect(runOn(files, 'certtool', '--verify-chain', '--infile', 'all.pem')).toContain('The certificate is trusted');
       await checkIssued(
         chain.map((pem) => parseCertificate(pem)),
-        request,
+        order.request,
       );
     },
   );
 
   it('writes the extensions that openssl shows', async () => {
-    const [leaf = ''] = await sign(await requestFor(sub), full);
+    const [leaf = ''] = await issued(await orderFor(sub), full);
     const text = runOn({ 'leaf.pem': leaf }, 'openssl', 'x509', '-in', 'leaf.pem', '-noout', '-text').replace(
       /\s+/g,
       ' ',
@@ -173,18 +169,18 @@ describe('local CA', () => {
   });
 
   it('gives positive serial numbers of 16 octets, never twice', async () => {
-    const request = await requestFor(sub);
+    const request = await orderFor(sub);
     const serials = await Promise.all(
-      Array.from({ length: 200 }, async () => parseCertificate((await sign(request))[0] ?? '').serialHex),
+      Array.from({ length: 200 }, async () => parseCertificate((await issued(request))[0] ?? '').serialHex),
     );
     expect(new Set(serials).size).toBe(200);
     for (const serial of serials) expect(serial).toMatch(/^[4-7][0-9A-F]{31}$/);
   });
 
   it('returns the chain without the root, unless the root issues', async () => {
-    expect(await sign(await requestFor(root))).toHaveLength(2);
-    const chain = await sign(
-      await requestFor({
+    expect(await issued(await orderFor(root))).toHaveLength(2);
+    const chain = await issued(
+      await orderFor({
         ...sub,
         cacheKey: 'with itself in the chain',
         chainPem: [sub.certificatePem, root.certificatePem],
@@ -223,7 +219,7 @@ describe('local CA', () => {
       ...period,
       parent: between,
     });
-    const chain = await sign(await requestFor(lowest, { ...period, notAfter: days(90) }));
+    const chain = await issued(await orderFor(lowest, { ...period, notAfter: days(90) }));
     expect(chain.map((pem) => parseCertificate(pem).subject)).toEqual([
       'CN=www.example.com',
       'CN=Lowest',
@@ -233,18 +229,18 @@ describe('local CA', () => {
 
   it('keeps a subject given in DER, and marks SANs critical without one', async () => {
     const subjectDer = encodeSubject({ commonName: 'kept', organization: 'As it was' });
-    expect(parseCertificate((await sign(await requestFor(sub, { subjectDer })))[0] ?? '').subjectDer).toEqual(
+    expect(parseCertificate((await issued(await orderFor(sub, { subjectDer })))[0] ?? '').subjectDer).toEqual(
       subjectDer,
     );
-    const anonymous = parseCertificate((await sign(await requestFor(sub, { subject: {} })))[0] ?? '');
+    const anonymous = parseCertificate((await issued(await orderFor(sub, { subject: {} })))[0] ?? '');
     expect(anonymous.extensions.find(({ oid }) => oid === '2.5.29.17')?.critical).toBe(true);
   });
 
   it('derives anew when the cache key changes', async () => {
-    const request = await requestFor({ ...sub, cacheKey: 'before' });
+    const request = await orderFor({ ...sub, cacheKey: 'before' });
     const has = (pem = '') => parseCertificate(pem).extensions.some(({ oid }) => oid === '2.5.29.31');
-    expect(has((await sign(request, none))[0])).toBe(false);
-    expect(has((await sign({ ...request, authority: { ...sub, cacheKey: 'after' } }, full))[0])).toBe(true);
+    expect(has((await issued(request, none))[0])).toBe(false);
+    expect(has((await issued({ ...request, authority: { ...sub, cacheKey: 'after' } }, full))[0])).toBe(true);
   });
 
   it.each<[string, Partial<CertificateTerms>, RegExp]>([
@@ -257,7 +253,7 @@ describe('local CA', () => {
     ['a bad name', { subjectAltNames: [{ type: 'dns', value: 'a b' }] }, /DNS name/],
     ['a long common name', { subject: { commonName: 'x'.repeat(65) } }, /64/],
   ])('refuses %s', async (_, change, detail) => {
-    await expect(sign(await requestFor(sub, change))).rejects.toMatchObject({
+    await expect(issued(await orderFor(sub, change))).rejects.toMatchObject({
       name: 'PluginError',
       fault: 'refused',
       detail: expect.stringMatching(detail),
@@ -265,7 +261,7 @@ describe('local CA', () => {
   });
 
   it('is misconfigured without key, with a foreign key, or with the certificate of no CA', async () => {
-    const [leaf = ''] = await sign(await requestFor(sub));
+    const [leaf = ''] = await issued(await orderFor(sub));
     const misconfigured: AuthorityMaterial[] = [
       { ...sub, cacheKey: 'm1', signer: undefined },
       { ...sub, signer: undefined },
@@ -273,7 +269,7 @@ describe('local CA', () => {
       { ...sub, cacheKey: 'm3', certificatePem: leaf },
     ];
     for (const authority of misconfigured)
-      await expect(sign(await requestFor(authority))).rejects.toMatchObject({ fault: 'misconfigured' });
+      await expect(issued(await orderFor(authority))).rejects.toMatchObject({ fault: 'misconfigured' });
   });
 
   it('makes CAs with critical constraints', () => {
@@ -319,7 +315,7 @@ describe('local CA', () => {
   });
 
   it('stops when aborted, and has nobody to tell of a revocation', async () => {
-    await expect(localCa.sign(await requestFor(sub), none, { ...ctx, signal: AbortSignal.abort() })).rejects.toThrow();
+    await expect(localCa.order(await orderFor(sub), none, { ...ctx, signal: AbortSignal.abort() })).rejects.toThrow();
     await expect(localCa.revoke?.({ chainPem: [], reason: 1 }, none, ctx)).resolves.toBeUndefined();
   });
 });

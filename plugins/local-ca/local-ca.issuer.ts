@@ -1,14 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
+import { type CreateAuthorityRequest, defineIssuer, type CertificateRequest } from '../../src/plugin-api/issuer.js';
 import type { Options } from '../../src/plugin-api/options.js';
-import {
-  type CreateAuthorityRequest,
-  defineIssuer,
-  type RawExtension,
-  type ServiceExtension,
-  type SignRequest,
-} from '../../src/plugin-api/plugin.js';
+import type { IssuerExtension, RawExtension } from '../../src/plugin-api/terms.js';
 import { certificateWriter } from '../../src/pki/certificate-writer.js';
 import type { ParsedCertificate } from '../../src/pki/certificate.js';
 import * as extensions from '../../src/pki/extensions.js';
@@ -75,20 +70,20 @@ export const localCa = defineIssuer({
   title: 'Local CA',
   description: 'Issues certificates from a CA whose key is kept encrypted in this installation.',
   options,
-  inProcess: true,
+  answers: 'at-once',
 
-  sign: (request, given, ctx) =>
+  order: ({ request, authority }, given, ctx) =>
     orRefused(async () => {
       ctx.signal.throwIfAborted();
-      const signer = requireSigner(request.authority);
+      const signer = requireSigner(authority);
       const { leaveOut } = request.terms;
-      const ca = issuingCa(request.authority, leaveOut, () => constantExtensions(given, leaveOut));
+      const ca = issuingCa(authority, leaveOut, () => constantExtensions(given, leaveOut));
       const tbs = leafTbs(request, ca);
       const leaf = ca.writer.assemble(tbs, await signer.sign(ca.hash, tbs));
       return { status: 'issued', chainPem: [toPem('CERTIFICATE', leaf), ...ca.chainPem] };
     }),
 
-  services,
+  addsExtensions,
 
   createAuthority: (request, given, ctx) =>
     orRefused(async () => {
@@ -101,7 +96,7 @@ export const localCa = defineIssuer({
   revoke: async () => undefined,
 });
 
-function leafTbs({ terms, spkiDer }: SignRequest, ca: IssuingCa): Buffer {
+function leafTbs({ terms, spkiDer }: CertificateRequest, ca: IssuingCa): Buffer {
   checkPeriod(terms);
   checkWithin(terms, ca.certificate);
   const subjectDer = terms.subjectDer ?? encodeSubject(terms.subject);
@@ -126,15 +121,15 @@ function leafTbs({ terms, spkiDer }: SignRequest, ca: IssuingCa): Buffer {
   });
 }
 
-function services({ crlDistributionPoints, caIssuers, ocsp }: LocalCaOptions): ServiceExtension[] {
+function addsExtensions({ crlDistributionPoints, caIssuers, ocsp }: LocalCaOptions): IssuerExtension[] {
   return [
     ...(crlDistributionPoints.length > 0 ? ['crlDistributionPoints' as const] : []),
     ...(caIssuers.length + ocsp.length > 0 ? ['authorityInfoAccess' as const] : []),
   ];
 }
 
-function constantExtensions(options: LocalCaOptions, leaveOut: readonly ServiceExtension[] = []): RawExtension[] {
-  const written = services(options).filter((one) => !leaveOut.includes(one));
+function constantExtensions(options: LocalCaOptions, leaveOut: readonly IssuerExtension[] = []): RawExtension[] {
+  const written = addsExtensions(options).filter((one) => !leaveOut.includes(one));
   return [
     extensions.basicConstraints(false),
     ...(written.includes('crlDistributionPoints')

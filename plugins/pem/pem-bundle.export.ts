@@ -4,7 +4,7 @@ import { splitCertificates, toPem } from '../../src/pki/pem.js';
 import { encryptedPrivateKeyInfo, pbes2Encrypt } from '../../src/pki/pkcs8.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { passphraseOption, printable } from '../../src/plugin-api/store-options.js';
-import { defineExport } from '../../src/plugin-api/plugin.js';
+import { defineExport } from '../../src/plugin-api/export.js';
 
 const ITERATIONS = 600_000;
 
@@ -30,7 +30,7 @@ export const pemBundleExport = defineExport({
   needsPrivateKey: true,
   options,
 
-  async export(bundle, { order, passphrase }) {
+  async export({ bundle }, { order, passphrase }) {
     if (!bundle.privateKeyPem)
       throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
     const key = await keyPem(bundle.privateKeyPem, passphrase);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { splitCertificates } from '../../src/pki/pem.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { defineExport } from '../../src/plugin-api/plugin.js';
+import { defineExport } from '../../src/plugin-api/export.js';
 
 const options = z.strictObject({
   content: z.enum(['fullchain', 'certificate', 'chain']).default('fullchain').meta({
@@ -20,7 +20,7 @@ export const pemExport = defineExport({
   needsPrivateKey: false,
   options,
 
-  async export(bundle, { content }) {
+  async export({ bundle }, { content }) {
     const chosen = bundle.chainPem.slice(...RANGES[content]);
     if (chosen.length === 0) throw new PluginError('misconfigured', 'This certificate is stored without a chain.');
     const bytes = Buffer.from(splitCertificates(chosen.join('\n')).join(''));

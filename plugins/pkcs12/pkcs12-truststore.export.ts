@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { generatePassphrase, trustEntries } from '../../src/pki/keystore.js';
 import { writePkcs12TrustStore } from '../../src/pki/pkcs12.js';
-import { defineExport } from '../../src/plugin-api/plugin.js';
+import { defineExport } from '../../src/plugin-api/export.js';
 import { printable } from '../../src/plugin-api/store-options.js';
 import { fileOptions } from './pkcs12.options.js';
 
@@ -14,7 +14,7 @@ export const pkcs12TruststoreExport = defineExport({
   needsPrivateKey: false,
   options: z.strictObject(fileOptions),
 
-  async export(bundle, { alias, passphrase: given }) {
+  async export({ bundle }, { alias, passphrase: given }) {
     const passphrase = printable(given ?? generatePassphrase());
     const bytes = await writePkcs12TrustStore(trustEntries(alias ?? bundle.commonName, bundle), passphrase);
     return { files: [{ name: `${bundle.name}.p12`, bytes, mode: 0o644 }], passphrase, extension: 'p12' };

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { generatePassphrase, keyEntry } from '../../src/pki/keystore.js';
 import { writePkcs12KeyStore } from '../../src/pki/pkcs12.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { defineExport } from '../../src/plugin-api/plugin.js';
+import { defineExport } from '../../src/plugin-api/export.js';
 import { printable } from '../../src/plugin-api/store-options.js';
 import { fileOptions } from './pkcs12.options.js';
 
@@ -28,7 +28,7 @@ export const pkcs12Export = defineExport({
   needsPrivateKey: true,
   options,
 
-  async export(bundle, { type, alias, passphrase: given }) {
+  async export({ bundle }, { type, alias, passphrase: given }) {
     if (!bundle.privateKeyPem)
       throw new PluginError('misconfigured', 'This certificate is stored without its private key.');
     const passphrase = printable(given ?? generatePassphrase());

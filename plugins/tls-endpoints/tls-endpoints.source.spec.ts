@@ -3,7 +3,7 @@ import { connect, createServer as createTcpServer, type AddressInfo, type Server
 import { createSecureContext as createContext, createServer, type TlsOptions } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import type { Found, FoundEndpoint } from '../../src/plugin-api/found.js';
+import type { Found, FoundEndpoint } from '../../src/plugin-api/source.js';
 import { pluginContext, scanned, startTestAuthority, type TestAuthority } from '../../test/support/bundles.js';
 import { tlsEndpoints } from './tls-endpoints.source.js';
 

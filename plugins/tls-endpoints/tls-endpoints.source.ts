@@ -5,9 +5,14 @@ import { z } from 'zod';
 import { parseCertificate } from '../../src/pki/certificate.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Options } from '../../src/plugin-api/options.js';
-import type { EndpointCipher, Found, FoundEndpoint } from '../../src/plugin-api/found.js';
-import { defineSource, type PluginContext } from '../../src/plugin-api/plugin.js';
-import { pollRateOption } from '../../src/plugin-api/source-options.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import {
+  defineSource,
+  type EndpointCipher,
+  type Found,
+  type FoundEndpoint,
+  pollRateOption,
+} from '../../src/plugin-api/source.js';
 import {
   type Handshake,
   HandshakeFailure,

@@ -6,7 +6,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Found, FoundEndpoint } from '../../src/plugin-api/found.js';
+import type { Found, FoundEndpoint } from '../../src/plugin-api/source.js';
 import { openssl, pluginContext, scanned } from '../../test/support/bundles.js';
 import { tlsEndpoints } from './tls-endpoints.source.js';
 

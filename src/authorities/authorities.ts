@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type {
   AuthorityMaterial,
-  IssuedRef,
+  IssuedCertificate,
   IssuerPlugin,
-  RevokeRequest,
-  Signed,
-  SignRequest,
-} from '../plugin-api/plugin.js';
+  CancelRequest,
+  OrderRequest,
+  Outcome,
+  RevocationRequest,
+} from '../plugin-api/issuer.js';
 import type { OptionSchema } from '../plugin-api/options.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { parseCertificate } from '../pki/certificate.js';
@@ -39,7 +40,10 @@ export interface LoadedAuthority {
 }
 
 /** What became of asking an issuer. A refusal is data, not an exception. */
-export type SignOutcome = Signed | { status: 'failed'; error: PluginError };
+export type OrderOutcome = Outcome | { status: 'failed'; error: PluginError };
+
+/** A request for an issuer. Without `save` the issuer can keep no state for it. */
+export type Asked = Omit<OrderRequest, 'authority' | 'save'> & Partial<Pick<OrderRequest, 'save'>>;
 
 /**
  * Authorities ready for use, kept per process. A kept one may be older than its row: whoever stores what it signed
@@ -78,43 +82,44 @@ export class Authorities {
     this.kept.delete(id);
   }
 
-  /** Has the issuer sign; what a plugin refuses comes back as an outcome. */
-  async sign(
-    loaded: LoadedAuthority,
-    request: Omit<SignRequest, 'authority'>,
-    signal: AbortSignal,
-  ): Promise<SignOutcome> {
+  /** Asks the issuer for a certificate. A PluginError is an outcome. */
+  async order(loaded: LoadedAuthority, asked: Asked, signal: AbortSignal): Promise<OrderOutcome> {
     if (!loaded.authority.active) throw new Problem('conflict', `Authority ${loaded.authority.name} is not active.`);
     const { plugin } = loaded;
-    const signed = plugin.sign({ ...request, authority: loaded.material }, loaded.options, this.contexts.make(signal));
-    return outcomeOf(plugin.inProcess ? signed : signed.then(withoutNotes));
+    const outcome = plugin.order(orderRequest(asked, loaded), loaded.options, this.contexts.make(signal));
+    return outcomeOf(plugin.answers === 'at-once' ? outcome : outcome.then(certificatesAlone));
   }
 
-  /** Asks an issuer for an order that it took earlier. */
-  async poll(loaded: LoadedAuthority, orderRef: string, signal: AbortSignal): Promise<SignOutcome> {
+  /** Asks an issuer how far an order has come that it took earlier. A PluginError is an outcome. */
+  async poll(loaded: LoadedAuthority, asked: Asked & { orderRef: string }, signal: AbortSignal): Promise<OrderOutcome> {
     const { plugin } = loaded;
     if (!plugin.poll)
       return {
         status: 'failed',
         error: new PluginError('misconfigured', `${plugin.title} cannot be asked for orders.`),
       };
-    return outcomeOf(plugin.poll(orderRef, loaded.options, this.contexts.make(signal)).then(withoutNotes));
+    const request = { ...orderRequest(asked, loaded), orderRef: asked.orderRef };
+    return outcomeOf(plugin.poll(request, loaded.options, this.contexts.make(signal)).then(certificatesAlone));
   }
 
   /** Tells the issuer that an order is no longer wanted, where it can be told. Throws PluginError. */
-  async cancel({ plugin, options }: LoadedAuthority, orderRef: string, signal: AbortSignal): Promise<void> {
-    await plugin.cancel?.(orderRef, options, this.contexts.make(signal));
+  async cancel({ plugin, options }: LoadedAuthority, order: CancelRequest, signal: AbortSignal): Promise<void> {
+    await plugin.cancel?.(order, options, this.contexts.make(signal));
   }
 
   /** Throws PluginError; `misconfigured` when the issuer has no such thing as revocation. */
-  async revoke(loaded: LoadedAuthority, request: RevokeRequest, signal: AbortSignal): Promise<void> {
+  async revoke(loaded: LoadedAuthority, request: RevocationRequest, signal: AbortSignal): Promise<void> {
     const { plugin } = loaded;
     if (!plugin.revoke) throw new PluginError('misconfigured', `${plugin.title} cannot revoke.`);
     await plugin.revoke(request, loaded.options, this.contexts.make(signal));
   }
 
   /** Throws PluginError; `misconfigured` when the issuer has no such thing. */
-  async deactivate({ plugin, options }: LoadedAuthority, certificate: IssuedRef, signal: AbortSignal): Promise<void> {
+  async deactivate(
+    { plugin, options }: LoadedAuthority,
+    certificate: IssuedCertificate,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (!plugin.deactivate)
       throw new PluginError(
         'misconfigured',
@@ -158,11 +163,19 @@ export function unknownAuthority(ref: Reference, field: string): Problem {
   return invalid(field, `Unable to locate authority ${wordsOf(ref)}.`);
 }
 
-/** The certificates alone: issuers outside the process may write text around them. Throws PluginError `refused`. */
-function withoutNotes(signed: Signed): Signed {
-  if (signed.status !== 'issued') return signed;
+function orderRequest({ request, state, save = noState }: Asked, { material }: LoadedAuthority): OrderRequest {
+  return { request, authority: material, save, ...(state !== undefined && { state }) };
+}
+
+function noState(): Promise<void> {
+  return Promise.reject(new Error('No state is kept for this request.'));
+}
+
+/** Drops the text that issuers outside the process may write around certificates. Throws PluginError `refused`. */
+function certificatesAlone(outcome: Outcome): Outcome {
+  if (outcome.status !== 'issued') return outcome;
   try {
-    return { ...signed, chainPem: signed.chainPem.flatMap(splitCertificates) };
+    return { ...outcome, chainPem: outcome.chainPem.flatMap(splitCertificates) };
   } catch (error) {
     if (error instanceof PkiError)
       throw new PluginError('refused', `The issuer returned what is no certificate: ${error.message}`);
@@ -170,7 +183,7 @@ function withoutNotes(signed: Signed): Signed {
   }
 }
 
-async function outcomeOf(asked: Promise<Signed>): Promise<SignOutcome> {
+async function outcomeOf(asked: Promise<Outcome>): Promise<OrderOutcome> {
   try {
     return await asked;
   } catch (error) {

@@ -1,6 +1,6 @@
 import { encodeSubject } from '../pki/names.js';
 import { rebuildName } from '../pki/requested-name.js';
-import type { SubjectFields } from '../plugin-api/plugin.js';
+import type { SubjectFields } from '../plugin-api/terms.js';
 import { blame } from '../platform/http/blame.js';
 
 /** Throws Problem `invalid-request` that names the first member which cannot stand in a DN. */

@@ -7,7 +7,7 @@ import { encodeSubject, keptSubject } from '../pki/names.js';
 import { PkiError } from '../pki/pki-error.js';
 import type { IssuerInLine } from '../domains/rule-book.js';
 import { PluginError } from '../plugin-api/errors.js';
-import type { SubjectFields } from '../plugin-api/plugin.js';
+import type { SubjectFields } from '../plugin-api/terms.js';
 import { Database } from '../platform/db/database.js';
 import { type Actor, systemActor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Audit, type AuditActor } from '../audit/audit.js';
 import { splitCertificates } from '../pki/pem.js';
-import type { Bundle } from '../plugin-api/plugin.js';
+import type { Bundle } from '../plugin-api/export.js';
 import type { Tx } from '../platform/db/database.js';
 import { Problem } from '../platform/http/problem.js';
 import { KeyRing } from '../platform/secrets/key-ring.js';

@@ -1,10 +1,10 @@
 import type {
   CertificateTerms,
+  IssuerExtension,
   KeyUsage,
-  ServiceExtension,
   SubjectAltName,
   SubjectFields,
-} from '../plugin-api/plugin.js';
+} from '../plugin-api/terms.js';
 import type { OtherAltName } from '../pki/subject-alt-name.js';
 
 /** The terms of a certificate as kept on its row (jsonb). Binary members are base64. Dates are columns of their own. */
@@ -16,7 +16,7 @@ export interface StoredTerms {
   extendedKeyUsage: readonly string[];
   extensions: readonly { oid: string; critical: boolean; value: string }[];
   otherAltNames?: readonly OtherAltName[];
-  leaveOut?: readonly ServiceExtension[];
+  leaveOut?: readonly IssuerExtension[];
   beyondPolicy?: true;
   found?: FoundFacts;
 }

@@ -4,7 +4,7 @@ import { Clock } from '../platform/clock.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import type { PluginOf } from '../plugin-api/plugin.js';
+import type { PluginOf } from '../plugin-api/any-plugin.js';
 import type { Reference } from '../platform/http/reference.js';
 import { lacking } from '../roles/permission.js';
 import { RoleRepository } from '../roles/role.repository.js';

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import type { DestinationPlugin, RemovalRequest } from '../plugin-api/destination.js';
+import type { Bundle } from '../plugin-api/export.js';
 import type { OptionSchema } from '../plugin-api/options.js';
-import type { Bundle, DestinationPlugin, Removal } from '../plugin-api/plugin.js';
 import type { Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
@@ -65,17 +66,17 @@ export class Destinations {
 
   /** Where the bundle will go. Throws PluginError. */
   locate({ plugin, options }: ReadyDestination, bundle: Bundle): string {
-    return plugin.locate(bundle, options());
+    return plugin.locate({ bundle }, options());
   }
 
   /** Throws PluginError. */
   async deliver({ plugin, options }: ReadyDestination, bundle: Bundle, signal: AbortSignal): Promise<string> {
-    const { location } = await plugin.deliver(bundle, options(), this.contexts.make(signal));
+    const { location } = await plugin.deliver({ bundle }, options(), this.contexts.make(signal));
     return location;
   }
 
   /** Removes exactly this certificate. False, and nothing has happened, where the plugin cannot. Throws PluginError. */
-  async remove({ plugin, options }: ReadyDestination, removal: Removal, signal: AbortSignal): Promise<boolean> {
+  async remove({ plugin, options }: ReadyDestination, removal: RemovalRequest, signal: AbortSignal): Promise<boolean> {
     if (!plugin.remove) return false;
     await plugin.remove(removal, options(), this.contexts.make(signal));
     return true;

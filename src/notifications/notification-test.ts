@@ -7,7 +7,7 @@ import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import { PluginError } from '../plugin-api/errors.js';
-import type { NotificationMessage } from '../plugin-api/plugin.js';
+import type { NotificationMessage } from '../plugin-api/notification.js';
 import { mayWriteToAnyone } from '../roles/permission.js';
 import { inSubject, type Letter, renderLetter } from './letter.js';
 import { type Notification, NotificationRepository, pluginOf } from './notification.repository.js';

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { NotificationMessage } from '../plugin-api/plugin.js';
+import type { NotificationMessage } from '../plugin-api/notification.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import type { StoredPlugin } from '../platform/plugins/configured-plugin.js';

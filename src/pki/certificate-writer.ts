@@ -1,4 +1,4 @@
-import type { RawExtension } from '../plugin-api/plugin.js';
+import type { RawExtension } from '../plugin-api/terms.js';
 import * as der from './der/writer.js';
 import { authorityKeyIdentifier, checkDistinct, encodeExtension } from './extensions.js';
 

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { RawExtension, SubjectFields } from '../plugin-api/plugin.js';
+import type { RawExtension, SubjectFields } from '../plugin-api/terms.js';
 import { DerError, DerReader, Tag } from './der/reader.js';
 import { type ExtensionFacts, extensionFacts, readExtensions } from './extension-reader.js';
 import { keyFactsOf, publicKeyOf } from './key.js';

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openssl } from '../../test/support/bundles.js';
-import type { RawExtension, SubjectAltName, SubjectFields } from '../plugin-api/plugin.js';
+import type { RawExtension, SubjectAltName, SubjectFields } from '../plugin-api/terms.js';
 import { certificateWriter } from './certificate-writer.js';
 import { type ParsedCertificate, parseCertificate } from './certificate.js';
 import { type Ask, checkChain, checkIssued, orderChain } from './chain.js';

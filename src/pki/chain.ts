@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { CertificateTerms, SubjectAltName } from '../plugin-api/plugin.js';
+import type { CertificateTerms, SubjectAltName } from '../plugin-api/terms.js';
 import { isSelfIssued, isSignedBy, parseCertificate, type ParsedCertificate, titleOf } from './certificate.js';
 import { isSameKey } from './key.js';
 import { splitCertificates, toPem } from './pem.js';

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
-import type { SubjectAltName, SubjectFields } from '../plugin-api/plugin.js';
+import type { SubjectAltName, SubjectFields } from '../plugin-api/terms.js';
 import { readName } from './names.js';
 import { normaliseSan } from './subject-alt-name.js';
 

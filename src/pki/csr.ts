@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { KeyUsage, RawExtension, SubjectAltName, SubjectFields } from '../plugin-api/plugin.js';
+import type { KeyUsage, RawExtension, SubjectAltName, SubjectFields } from '../plugin-api/terms.js';
 import { DerError, DerReader, Tag } from './der/reader.js';
 import * as der from './der/writer.js';
 import { type ExtensionFacts, extensionFacts, readExtensions } from './extension-reader.js';

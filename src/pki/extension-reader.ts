@@ -1,4 +1,4 @@
-import type { KeyUsage, RawExtension, SubjectAltName } from '../plugin-api/plugin.js';
+import type { KeyUsage, RawExtension, SubjectAltName } from '../plugin-api/terms.js';
 import { DerError, DerReader, type Rules, Tag } from './der/reader.js';
 import { ExtensionOid, KEY_USAGES } from './extensions.js';
 import { isIssuable, type OtherAltName, readAltName } from './subject-alt-name.js';

@@ -1,6 +1,6 @@
 import * as x509 from '@peculiar/x509';
 import { describe, expect, it } from 'vitest';
-import type { RawExtension, SubjectAltName } from '../plugin-api/plugin.js';
+import type { RawExtension, SubjectAltName } from '../plugin-api/terms.js';
 import * as der from './der/writer.js';
 import { DerReader } from './der/reader.js';
 import { extensionFacts, readExtensions, serviceUrls } from './extension-reader.js';

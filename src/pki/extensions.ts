@@ -1,4 +1,4 @@
-import type { KeyUsage, RawExtension, SubjectAltName } from '../plugin-api/plugin.js';
+import type { KeyUsage, RawExtension, SubjectAltName } from '../plugin-api/terms.js';
 import * as der from './der/writer.js';
 import { orPkiError, PkiError } from './pki-error.js';
 import { encodeSan } from './subject-alt-name.js';

@@ -1,6 +1,6 @@
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { parseCertificate } from './certificate.js';
-import type { Bundle } from '../plugin-api/plugin.js';
+import type { Bundle } from '../plugin-api/export.js';
 
 /** A private key with its certificates, DER; `chainDer` is leaf first and must not be empty. */
 export interface KeyEntry {

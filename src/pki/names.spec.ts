@@ -3,7 +3,7 @@ import { Name as PeculiarName } from '@peculiar/x509';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mutationsOf, runOn } from '../../test/support/x509.js';
-import type { SubjectFields } from '../plugin-api/plugin.js';
+import type { SubjectFields } from '../plugin-api/terms.js';
 import { buildCsr } from './csr.js';
 import * as der from './der/writer.js';
 import { encodeSubject, formatDn, keptSubject, sameName, subjectFieldsOf } from './names.js';

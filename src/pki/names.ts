@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import type { SubjectFields } from '../plugin-api/plugin.js';
+import type { SubjectFields } from '../plugin-api/terms.js';
 import { DerReader, Tag } from './der/reader.js';
 import * as der from './der/writer.js';
 import { orPkiError, PkiError } from './pki-error.js';

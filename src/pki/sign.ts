@@ -7,7 +7,7 @@ import {
   verify as cryptoVerify,
   type VerifyKeyObjectInput,
 } from 'node:crypto';
-import type { Signer } from '../plugin-api/plugin.js';
+import type { Signer } from '../plugin-api/signer.js';
 import { DerReader, Tag } from './der/reader.js';
 import * as der from './der/writer.js';
 import { spkiOf } from './key.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { SanType } from '../plugin-api/plugin.js';
+import type { SanType } from '../plugin-api/terms.js';
 import { mutationsOf } from '../../test/support/x509.js';
 import * as der from './der/writer.js';
 import { encodeSan, normaliseSan, parseSan } from './subject-alt-name.js';

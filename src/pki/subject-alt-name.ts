@@ -1,6 +1,6 @@
 import { isIP, isIPv4 } from 'node:net';
 import { domainToASCII } from 'node:url';
-import type { SanType, SubjectAltName } from '../plugin-api/plugin.js';
+import type { SanType, SubjectAltName } from '../plugin-api/terms.js';
 import { decodeOid, DerError, DerReader } from './der/reader.js';
 import * as der from './der/writer.js';
 import { decodeOctets, formatDn, readText } from './names.js';

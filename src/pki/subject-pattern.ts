@@ -1,4 +1,4 @@
-import type { SubjectFields } from '../plugin-api/plugin.js';
+import type { SubjectFields } from '../plugin-api/terms.js';
 import { encodeSubject, oidOfShortName, readName } from './names.js';
 import { PkiError } from './pki-error.js';
 

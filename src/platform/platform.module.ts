@@ -1,6 +1,6 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import type { AnyPlugin } from '../plugin-api/plugin.js';
+import type { AnyPlugin } from '../plugin-api/any-plugin.js';
 import { Clock } from './clock.js';
 import { Config } from './config.js';
 import { Database } from './db/database.js';

@@ -6,6 +6,9 @@ export type OptionSchema = z.ZodObject<z.ZodRawShape, z.core.$strict>;
 /** What a plugin's code receives after validation and defaults. */
 export type Options<S extends OptionSchema> = z.output<S>;
 
+/** For the signature of functions that take the options of any plugin. */
+export type OptionValues = z.output<OptionSchema>;
+
 /** A text option that is sealed at rest and never returned: passwords, tokens, keys. */
 export function secret(title: string, description: string): z.ZodString {
   return z.string().min(1).meta({ title, description, secret: true });

@@ -1,5 +1,5 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
-import type { EndpointCipher } from '../plugin-api/found.js';
+import type { EndpointCipher } from '../plugin-api/source.js';
 
 /** A place that serves a certificate to clients, as a source saw it last. Its key is (source, external id, port). */
 @Entity('endpoint')

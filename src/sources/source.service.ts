@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
-import type { OptionValues } from '../plugin-api/plugin.js';
+import type { OptionValues } from '../plugin-api/options.js';
 import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
 import { Database, type Tx } from '../platform/db/database.js';

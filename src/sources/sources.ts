@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import type { Found, FoundRef } from '../plugin-api/found.js';
 import type { OptionSchema } from '../plugin-api/options.js';
-import type { SourcePlugin } from '../plugin-api/plugin.js';
+import type { Found, FoundRef, SourcePlugin } from '../plugin-api/source.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import type { Source } from './source.entity.js';

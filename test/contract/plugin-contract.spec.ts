@@ -6,15 +6,12 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { plugins } from '../../plugins/index.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
+import type { AnyPlugin } from '../../src/plugin-api/any-plugin.js';
+import type { Bundle } from '../../src/plugin-api/export.js';
+import type { AuthorityMaterial, OrderRequest } from '../../src/plugin-api/issuer.js';
+import type { NotificationMessage } from '../../src/plugin-api/notification.js';
 import { formOf, type OptionSchema, secretKeys } from '../../src/plugin-api/options.js';
-import type {
-  AnyPlugin,
-  AuthorityMaterial,
-  Bundle,
-  NotificationMessage,
-  PluginContext,
-  SignRequest,
-} from '../../src/plugin-api/plugin.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import type { Site } from '../../src/plugin-api/site.js';
 import { pluginsMarkdown } from '../../src/platform/plugins/plugin-docs.js';
 import { PluginRegistry } from '../../src/platform/plugins/registry.js';
@@ -117,11 +114,11 @@ function attempts(plugin: AnyPlugin): Attempt[] {
     : [];
   switch (plugin.kind) {
     case 'issuer':
-      return [...probe, ...over('sign', async (bundle, ctx) => plugin.sign(signRequest(bundle), options, ctx))];
+      return [...probe, ...over('order', async (bundle, ctx) => plugin.order(orderRequest(bundle), options, ctx))];
     case 'export':
-      return over('export', async (bundle, ctx) => plugin.export(bundle, options, ctx));
+      return over('export', async (bundle, ctx) => plugin.export({ bundle }, options, ctx));
     case 'destination':
-      return [...probe, ...over('deliver', async (bundle, ctx) => plugin.deliver(bundle, options, ctx))];
+      return [...probe, ...over('deliver', async (bundle, ctx) => plugin.deliver({ bundle }, options, ctx))];
     case 'source':
       return [
         ...probe,
@@ -133,7 +130,7 @@ function attempts(plugin: AnyPlugin): Attempt[] {
 }
 
 /** The bundle's certificate as the CA, without a key to sign with. */
-function signRequest({ chainPem }: Bundle): SignRequest {
+function orderRequest({ chainPem }: Bundle): OrderRequest {
   const material: AuthorityMaterial = {
     cacheKey: chainPem.join(),
     certificatePem: chainPem[0] ?? '',
@@ -148,13 +145,13 @@ function signRequest({ chainPem }: Bundle): SignRequest {
     notBefore: new Date(0),
     notAfter: new Date(1e12),
   };
-  return {
+  const request = {
     csrPem: armoured('CERTIFICATE REQUEST'),
     spkiDer: Buffer.from(marker),
     terms,
     idempotencyKey: 'k',
-    authority: material,
   };
+  return { request, authority: material, save: () => Promise.resolve() };
 }
 
 describe('the list of plugins', () => {

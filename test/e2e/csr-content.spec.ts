@@ -13,7 +13,7 @@ import { opensslText } from '../support/requests.js';
 import { runOn } from '../support/x509.js';
 import { slowIssuer } from '../support/slow-issuer.js';
 import { smallFactorKey } from '../support/weak-rsa.js';
-import type { Signer } from '../../src/plugin-api/plugin.js';
+import type { Signer } from '../../src/plugin-api/signer.js';
 import { Authorities } from '../../src/authorities/authorities.js';
 
 const ec = generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey;

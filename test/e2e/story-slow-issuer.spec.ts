@@ -60,7 +60,7 @@ describe('an issuer that takes its time', () => {
     ).toMatchObject({ status: 409 });
     issuer.deliver();
     const issued = await until(asked.body.id, 'issued');
-    expect(issuer.asked.sign).toHaveLength(1);
+    expect(issuer.asked.order).toHaveLength(1);
     expect(issuer.asked.poll.length).toBeGreaterThanOrEqual(1);
     const day = (text: string): string => text.slice(0, 10).replaceAll('-', '');
     expect(issued).toMatchObject({
@@ -180,7 +180,7 @@ describe('an issuer that fails', () => {
     program.clock.advance(60_000);
     expect((await until(busy.body.id, 'issued')).order).toBeNull();
     await Promise.all([turned, delayed].map(({ body }) => until(body.id, 'issued')));
-    const repeated = issuer.asked.sign.filter((key, i, keys) => keys.indexOf(key) < i);
+    const repeated = issuer.asked.order.filter((key, i, keys) => keys.indexOf(key) < i);
     expect(new Set(repeated).size).toBeGreaterThanOrEqual(3);
   });
 

@@ -3,9 +3,10 @@ import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Bundle } from '../../src/plugin-api/export.js';
 import type { Options, OptionSchema } from '../../src/plugin-api/options.js';
-import type { Found } from '../../src/plugin-api/found.js';
-import type { Bundle, PluginContext, SourcePlugin } from '../../src/plugin-api/plugin.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import type { Found, SourcePlugin } from '../../src/plugin-api/source.js';
 import type { Site } from '../../src/plugin-api/site.js';
 
 /** A root and an issuing CA below it, made by openssl, from which leaves for deliveries come. */

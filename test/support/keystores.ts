@@ -2,7 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Bundle, Exported, PluginContext } from '../../src/plugin-api/plugin.js';
+import type { Bundle, Exported } from '../../src/plugin-api/export.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import type { Site } from '../../src/plugin-api/site.js';
 
 /** True when Java's keytool can be run; says so once when it cannot. */

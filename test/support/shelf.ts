@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { defineDestination, type DestinationPlugin } from '../../src/plugin-api/plugin.js';
+import { defineDestination, type DestinationPlugin } from '../../src/plugin-api/destination.js';
 import type { OptionSchema } from '../../src/plugin-api/options.js';
 
 /** A place in this process that certificates are delivered to, and that fails as it is told. */
@@ -50,8 +50,8 @@ export function shelf(): Shelf {
     description: 'Keeps what is put on it.',
     options,
     needsPrivateKey: true,
-    locate: (bundle, { by }) => `shelf/${bundle[by]}`,
-    async deliver(bundle, { by }) {
+    locate: ({ bundle }, { by }) => `shelf/${bundle[by]}`,
+    async deliver({ bundle }, { by }) {
       reach();
       if (held) {
         held.begun = true;

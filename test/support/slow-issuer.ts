@@ -3,32 +3,33 @@ import { z } from 'zod';
 import { localCa } from '../../plugins/local-ca/local-ca.issuer.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import {
+  type CertificateRequest,
   defineIssuer,
   type IssuerPlugin,
-  type PluginContext,
-  type Signed,
-  type SignRequest,
-} from '../../src/plugin-api/plugin.js';
+  type OrderRequest,
+  type Outcome,
+} from '../../src/plugin-api/issuer.js';
 import type { OptionSchema } from '../../src/plugin-api/options.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { dayMs } from './requests.js';
 
 const lies = {
-  'wrong-key': (request: SignRequest): SignRequest => ({
+  'wrong-key': (request: CertificateRequest): CertificateRequest => ({
     ...request,
     spkiDer: generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).publicKey.export({ type: 'spki', format: 'der' }),
   }),
-  'other-names': (request: SignRequest): SignRequest => ({
+  'other-names': (request: CertificateRequest): CertificateRequest => ({
     ...request,
     terms: {
       ...request.terms,
       subjectAltNames: [...request.terms.subjectAltNames, { type: 'dns', value: 'evil.example.com' }],
     },
   }),
-  longer: (request: SignRequest): SignRequest => ({
+  longer: (request: CertificateRequest): CertificateRequest => ({
     ...request,
     terms: { ...request.terms, notAfter: new Date(request.terms.notAfter.getTime() + dayMs) },
   }),
-  'no-chain': (request: SignRequest): SignRequest => request,
+  'no-chain': (request: CertificateRequest): CertificateRequest => request,
 };
 type Lie = keyof typeof lies;
 
@@ -38,12 +39,12 @@ const options = z.strictObject({
 });
 
 /**
- * What an issuer outside the process was asked. `sign` and `poll` hold the idempotency keys and order references in
+ * What an issuer outside the process was asked. `order` and `poll` hold the idempotency keys and order references in
  * order, `revoke` and `deactivate` the certificates.
  */
 export interface SlowIssuer {
   plugin: IssuerPlugin<OptionSchema>;
-  asked: { sign: string[]; poll: string[]; revoke: string[]; deactivate: string[] };
+  asked: { order: string[]; poll: string[]; revoke: string[]; deactivate: string[] };
   /** The chain, leaf first, that an order will be answered with; `orderRef` is one of `asked.poll`. */
   answerTo(orderRef: string): Promise<readonly string[]>;
   /** Lets orders be ready; until then each poll answers `pending`. */
@@ -55,14 +56,14 @@ export interface SlowIssuer {
  * signs for it.
  */
 export function slowIssuer(): SlowIssuer {
-  const asked: SlowIssuer['asked'] = { sign: [], poll: [], revoke: [], deactivate: [] };
-  const orders = new Map<string, SignRequest>();
+  const asked: SlowIssuer['asked'] = { order: [], poll: [], revoke: [], deactivate: [] };
+  const orders = new Map<string, OrderRequest>();
   let ready = false;
   const local = localCa.options.parse({});
-  const issue = async (request: SignRequest, ctx: PluginContext): Promise<Signed> => {
-    const signed = await localCa.sign(request, local, ctx);
-    if (signed.status !== 'issued') return signed;
-    return { ...signed, chainPem: signed.chainPem.map((pem) => `Bag Attributes\n${pem}`) };
+  const issue = async (order: OrderRequest, ctx: PluginContext): Promise<Outcome> => {
+    const outcome = await localCa.order(order, local, ctx);
+    if (outcome.status !== 'issued') return outcome;
+    return { ...outcome, chainPem: outcome.chainPem.map((pem) => `Bag Attributes\n${pem}`) };
   };
 
   const plugin = defineIssuer({
@@ -70,7 +71,7 @@ export function slowIssuer(): SlowIssuer {
     title: 'Slow issuer',
     description: 'Behaves as told.',
     options,
-    inProcess: false,
+    answers: 'later',
     createAuthority: (request, _, ctx) =>
       localCa.createAuthority?.(request, local, ctx) ?? Promise.reject(new Error('The local CA makes authorities.')),
     revoke: async ({ chainPem: [leafPem = ''] }) => {
@@ -80,37 +81,42 @@ export function slowIssuer(): SlowIssuer {
       asked.deactivate.push(leafPem);
     },
 
-    async sign(request, { behaviour }, ctx) {
-      asked.sign.push(request.idempotencyKey);
+    async order(order, { behaviour }, ctx) {
+      const { request } = order;
+      asked.order.push(request.idempotencyKey);
       if (behaviour === 'refuses') throw new PluginError('refused', 'The CA says no.');
       if (behaviour === 'breaks') throw new Error('hunter2 in the stack');
-      if (behaviour === 'unavailable-once' && asked.sign.filter((key) => key === request.idempotencyKey).length === 1) {
+      if (
+        behaviour === 'unavailable-once' &&
+        asked.order.filter((key) => key === request.idempotencyKey).length === 1
+      ) {
         throw new PluginError('unavailable', 'The CA is busy.');
       }
-      if (behaviour === 'unavailable-once') return issue(request, ctx);
-      if (behaviour !== 'pending') return told(behaviour, await issue(lies[behaviour](request), ctx));
-      orders.set(request.idempotencyKey, request);
+      if (behaviour === 'unavailable-once') return issue(order, ctx);
+      if (behaviour !== 'pending')
+        return told(behaviour, await issue({ ...order, request: lies[behaviour](request) }, ctx));
+      orders.set(request.idempotencyKey, order);
       return { status: 'pending', orderRef: request.idempotencyKey, pollAfterS: 1 };
     },
 
-    async poll(orderRef, _, ctx) {
+    async poll({ orderRef }, _, ctx) {
       asked.poll.push(orderRef);
-      const request = orders.get(orderRef);
-      if (!request) throw new PluginError('refused', 'No such order.');
-      return ready ? issue(request, ctx) : { status: 'pending', orderRef, pollAfterS: 1 };
+      const order = orders.get(orderRef);
+      if (!order) throw new PluginError('refused', 'No such order.');
+      return ready ? issue(order, ctx) : { status: 'pending', orderRef, pollAfterS: 1 };
     },
   });
   const answerTo = async (orderRef: string): Promise<readonly string[]> => {
-    const request = orders.get(orderRef);
-    const signed =
-      request &&
-      (await issue(request, {
+    const order = orders.get(orderRef);
+    const outcome =
+      order &&
+      (await issue(order, {
         signal: AbortSignal.timeout(10_000),
         now: () => new Date(),
         log: () => undefined,
       } as unknown as PluginContext));
-    if (signed?.status !== 'issued') throw new Error(`There is no order ${orderRef}.`);
-    return signed.chainPem;
+    if (outcome?.status !== 'issued') throw new Error(`There is no order ${orderRef}.`);
+    return outcome.chainPem;
   };
   return {
     plugin,
@@ -122,8 +128,8 @@ export function slowIssuer(): SlowIssuer {
   };
 }
 
-function told(behaviour: Lie, signed: Signed): Signed {
-  return signed.status === 'issued' && behaviour === 'no-chain'
-    ? { ...signed, chainPem: signed.chainPem.slice(0, 1) }
-    : signed;
+function told(behaviour: Lie, outcome: Outcome): Outcome {
+  return outcome.status === 'issued' && behaviour === 'no-chain'
+    ? { ...outcome, chainPem: outcome.chainPem.slice(0, 1) }
+    : outcome;
 }

@@ -5,7 +5,7 @@ import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Leases } from '../../jobs/lease.js';
 import { PluginError } from '../../plugin-api/errors.js';
-import type { Bundle } from '../../plugin-api/plugin.js';
+import type { Bundle } from '../../plugin-api/export.js';
 import type { Tx } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
 import { Bundles } from '../bundle.js';

@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { ReadyDestination } from '../../destinations/destinations.js';
 import { NewDestinations } from '../../destinations/new-destinations.js';
-import type { CounterpartSource } from '../../plugin-api/found.js';
+import type { CounterpartSource } from '../../plugin-api/destination.js';
 import { Config } from '../../platform/config.js';
 import type { Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';

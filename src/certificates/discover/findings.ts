@@ -1,4 +1,4 @@
-import type { Found, FoundCertificate, FoundEndpoint, FoundTrouble } from '../../plugin-api/found.js';
+import type { Found, FoundCertificate, FoundEndpoint, FoundTrouble } from '../../plugin-api/source.js';
 import { PkiError } from '../../pki/pki-error.js';
 import type { SeenEndpoint } from '../../sources/endpoint.repository.js';
 import type { Source } from '../../sources/source.entity.js';

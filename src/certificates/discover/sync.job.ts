@@ -3,7 +3,7 @@ import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Leases } from '../../jobs/lease.js';
 import { Postponed } from '../../jobs/postponed.js';
-import type { Found } from '../../plugin-api/found.js';
+import type { Found } from '../../plugin-api/source.js';
 import type { Source } from '../../sources/source.entity.js';
 import { Sources } from '../../sources/sources.js';
 import { syncSource } from '../../sources/sources.jobs.js';

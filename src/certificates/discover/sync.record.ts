@@ -7,7 +7,7 @@ import { Database, sqlState, type Tx } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
 import { isolating } from '../../platform/isolating.js';
-import type { Found } from '../../plugin-api/found.js';
+import type { Found } from '../../plugin-api/source.js';
 import { EndpointRepository } from '../../sources/endpoint.repository.js';
 import { type Source } from '../../sources/source.entity.js';
 import { SourceRepositories } from '../../sources/source-syncs.js';

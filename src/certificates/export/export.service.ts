@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { KeyRefusals } from '../../auth/key-refusals.js';
 import { Authorities } from '../../authorities/authorities.js';
-import type { AnyPlugin, Bundle } from '../../plugin-api/plugin.js';
+import type { AnyPlugin } from '../../plugin-api/any-plugin.js';
+import type { Bundle } from '../../plugin-api/export.js';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
@@ -90,7 +91,7 @@ export class ExportService {
       files: [file],
       extension,
       passphrase,
-    } = await plugin.export(bundle, values, this.contexts.make(AbortSignal.timeout(timeoutMs)));
+    } = await plugin.export({ bundle }, values, this.contexts.make(AbortSignal.timeout(timeoutMs)));
     if (!file) throw new Error(`Export plugin ${plugin.id} made no file.`);
     return { extension, passphrase: passphrase ?? null, data: file.bytes.toString('base64') };
   }

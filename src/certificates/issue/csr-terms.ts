@@ -7,7 +7,7 @@ import { fieldsOf, formatName } from '../../pki/names.js';
 import { PkiError } from '../../pki/pki-error.js';
 import { rebuildName } from '../../pki/requested-name.js';
 import { normaliseSan } from '../../pki/subject-alt-name.js';
-import type { RawExtension, SubjectAltName, SubjectFields } from '../../plugin-api/plugin.js';
+import type { RawExtension, SubjectAltName, SubjectFields } from '../../plugin-api/terms.js';
 import type { TermsWithoutDates } from '../terms.js';
 import {
   extendedKeyUsageOf,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { readTlv } from '../../pki/der/reader.js';
 import { ia5String, oid as encodeOid, utf8String } from '../../pki/der/writer.js';
-import type { KeyUsage, RawExtension, SanType, SubjectAltName } from '../../plugin-api/plugin.js';
+import type { KeyUsage, RawExtension, SanType, SubjectAltName } from '../../plugin-api/terms.js';
 
 /** Names of subject alternative name types as Lemur's clients write them. Other types are refused, not dropped. */
 export const sanTypes: Readonly<Record<string, SanType>> = {

@@ -1,5 +1,5 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { Authorities, type SignOutcome } from '../../authorities/authorities.js';
+import { Authorities, type OrderOutcome } from '../../authorities/authorities.js';
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Leases } from '../../jobs/lease.js';
@@ -64,19 +64,18 @@ export class IssueJob implements OnModuleInit {
     }
   }
 
-  private async ask(certificate: Certificate, signal: AbortSignal): Promise<SignOutcome> {
+  private async ask(certificate: Certificate, signal: AbortSignal): Promise<OrderOutcome> {
     const authority = await this.authorities.get(certificate.authorityId ?? 0);
-    if (certificate.orderRef !== null) return this.authorities.poll(authority, certificate.orderRef, signal);
+    const { orderRef, notBefore, notAfter } = certificate;
     const csrPem = certificate.csrPem ?? '';
-    return this.authorities.sign(
-      authority,
-      {
-        csrPem,
-        spkiDer: parseCsr(csrPem).spkiDer,
-        idempotencyKey: certificate.secretId,
-        terms: { ...loadTerms(certificate.terms), notBefore: certificate.notBefore, notAfter: certificate.notAfter },
-      },
-      signal,
-    );
+    const request = {
+      csrPem,
+      spkiDer: parseCsr(csrPem).spkiDer,
+      idempotencyKey: certificate.secretId,
+      terms: { ...loadTerms(certificate.terms), notBefore, notAfter },
+    };
+    return orderRef === null
+      ? this.authorities.order(authority, { request }, signal)
+      : this.authorities.poll(authority, { request, orderRef }, signal);
   }
 }

@@ -134,7 +134,7 @@ export class IssuePlanning {
 
 /** Throws Problem `invalid-request` for what this authority must not sign. */
 function demandIssuable({ csr, terms }: Wanted, { plugin, subjectDer }: LoadedAuthority): void {
-  if (csr && !plugin.inProcess) demandExact(csr);
+  if (csr && plugin.answers === 'later') demandExact(csr);
   // A certificate with its issuer's name counts as self-issued (RFC 5280 §3.2), and chains through it fail.
   if (sameName(terms.subjectDer ?? encodeSubject(terms.subject), subjectDer))
     throw invalid(csr ? 'csr' : 'commonName', 'The subject is the name of the authority itself; choose another one.');

@@ -48,7 +48,7 @@ export interface Occasion {
 
 /** How long the row of a request waits before the sweep takes care of it, should its job be lost. */
 const safetyNetMs = 15 * 60_000;
-const inProcessTimeoutMs = 30_000;
+const atOnceTimeoutMs = 30_000;
 
 /**
  * Turns a blueprint into a certificate. An issuer inside the process signs at once, and the certificate is stored with
@@ -64,25 +64,27 @@ export class Issuing {
 
   /** Throws PluginError when an issuer in the process refuses, StaleAuthority to be retried. */
   async run(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<Made> {
-    return authority.plugin.inProcess
+    return authority.plugin.answers === 'at-once'
       ? this.issueNow(blueprint, authority, occasion)
       : this.request(blueprint, authority, occasion);
   }
 
   private async issueNow(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<Made> {
     const { subject, terms, validity } = blueprint;
-    const outcome = await this.authorities.sign(
+    const outcome = await this.authorities.order(
       authority,
       {
-        csrPem: subject.csrPem,
-        spkiDer: subject.spkiDer,
-        terms: { ...terms, ...validity },
-        idempotencyKey: subject.secretId,
+        request: {
+          csrPem: subject.csrPem,
+          spkiDer: subject.spkiDer,
+          terms: { ...terms, ...validity },
+          idempotencyKey: subject.secretId,
+        },
       },
-      AbortSignal.timeout(inProcessTimeoutMs),
+      AbortSignal.timeout(atOnceTimeoutMs),
     );
     if (outcome.status === 'failed') throw outcome.error;
-    if (outcome.status === 'pending') throw new Error('An issuer in the process must not answer "pending".');
+    if (outcome.status === 'pending') throw new Error('An issuer that answers at once must not answer "pending".');
     const facts = issuedFacts(outcome.chainPem, outcome.externalId);
     const row: NewRow = {
       ...rowBeforeIssue(blueprint.custody, subject, terms),

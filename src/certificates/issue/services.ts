@@ -1,6 +1,6 @@
 import type { LoadedAuthority } from '../../authorities/authorities.js';
 import { invalid } from '../../platform/http/problem.js';
-import type { ServiceExtension } from '../../plugin-api/plugin.js';
+import type { IssuerExtension } from '../../plugin-api/terms.js';
 import type { Extensions } from './extensions.schema.js';
 
 /**
@@ -10,7 +10,7 @@ import type { Extensions } from './extensions.schema.js';
 export function leftOut(
   extensions: Extensions | undefined,
   { authority, plugin, options }: LoadedAuthority,
-): ServiceExtension[] | undefined {
+): IssuerExtension[] | undefined {
   if (!extensions) return undefined;
   const { certificateInfoAccess: aia, crlDistributionPoints, cRLDistributionPoints } = extensions;
   const asked = [
@@ -28,7 +28,7 @@ export function leftOut(
   ] as const;
   const said = asked.filter(({ wish }) => wish !== undefined);
   if (said.length === 0) return undefined;
-  const written = plugin.services?.(options);
+  const written = plugin.addsExtensions?.(options);
   for (const { extension, wish, field } of said) {
     if (!written)
       throw invalid(

@@ -1,7 +1,7 @@
 import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
 import { normaliseSan } from '../../pki/subject-alt-name.js';
-import type { KeyUsage, SubjectAltName } from '../../plugin-api/plugin.js';
+import type { KeyUsage, SubjectAltName } from '../../plugin-api/terms.js';
 import { extendedKeyUsageOf, keyUsageOf, sansOf } from './extensions.schema.js';
 import type { IssueRequest } from './issue.schema.js';
 

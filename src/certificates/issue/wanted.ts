@@ -4,7 +4,7 @@ import { invalid } from '../../platform/http/problem.js';
 import { resolveKeyType } from '../../pki/key.js';
 import { toPem } from '../../pki/pem.js';
 import { demandSubject } from '../../authorities/subject.js';
-import type { SubjectFields } from '../../plugin-api/plugin.js';
+import type { SubjectFields } from '../../plugin-api/terms.js';
 import type { TermsWithoutDates } from '../terms.js';
 import { readCsr, type RequestedCsr, termsOfCsr } from './csr-terms.js';
 import { rawExtensionsOf } from './extensions.schema.js';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In, IsNull, Not } from 'typeorm';
-import type { NotificationMessage } from '../../plugin-api/plugin.js';
+import type { NotificationMessage } from '../../plugin-api/notification.js';
 import { DestinationRepository } from '../../destinations/destination.repository.js';
 import { type CertificateFacts, type NoticeData, render, type RenewalOutlook } from '../../notifications/templates.js';
 import { Clock } from '../../platform/clock.js';

@@ -4,7 +4,7 @@ import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { NotificationRepository, pluginOf } from '../../notifications/notification.repository.js';
 import { Senders } from '../../notifications/senders.js';
-import type { NotificationMessage } from '../../plugin-api/plugin.js';
+import type { NotificationMessage } from '../../plugin-api/notification.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import { type Certificate, ownerVouches } from '../certificate.entity.js';

@@ -240,7 +240,7 @@ export class RevokeService {
     if (certificate.orderRef !== null && certificate.authorityId !== null) {
       await this.authorities.cancel(
         await this.authorities.get(certificate.authorityId),
-        certificate.orderRef,
+        { orderRef: certificate.orderRef },
         AbortSignal.timeout(timeoutMs),
       );
     }

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { Signer } from '../../plugin-api/plugin.js';
+import type { Signer } from '../../plugin-api/signer.js';
 import type { Tx } from '../db/database.js';
 
 /** Names a private key of a store: the id of its row in `signing_key`. */

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { generatePrivateKey, spkiOf } from '../../pki/key.js';
-import type { Signer } from '../../plugin-api/plugin.js';
+import type { Signer } from '../../plugin-api/signer.js';
 import { Clock } from '../clock.js';
 import { KeyMaker, privateKeyPem } from '../key-maker.js';
 import { KeyRing, KeyRingError } from '../secrets/key-ring.js';

@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject, randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { signerOf } from '../../pki/sign.js';
-import type { Signer } from '../../plugin-api/plugin.js';
+import type { Signer } from '../../plugin-api/signer.js';
 import { Clock } from '../clock.js';
 import { Database, type Tx } from '../db/database.js';
 import { KeyMaker, privateKeyPem } from '../key-maker.js';

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { defineDestination } from '../../plugin-api/destination.js';
+import { defineExport } from '../../plugin-api/export.js';
 import { secret } from '../../plugin-api/options.js';
-import { defineDestination, defineExport } from '../../plugin-api/plugin.js';
 import { Problem } from '../http/problem.js';
 import { KeyRing } from '../secrets/key-ring.js';
 import { ConfiguredPlugins, parseOptions, type StoredPlugin } from './configured-plugin.js';

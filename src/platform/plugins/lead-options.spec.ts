@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { describe, expect, it } from 'vitest';
-import { defineNotification } from '../../plugin-api/plugin.js';
+import { defineNotification } from '../../plugin-api/notification.js';
 import { isLeadOption, lemurOptions } from './lead-options.js';
 import { optionsOf } from './option-form.js';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import type { AnyPlugin } from '../../plugin-api/any-plugin.js';
 import type { OptionSchema } from '../../plugin-api/options.js';
-import type { AnyPlugin } from '../../plugin-api/plugin.js';
 
 /** Units in which a lead can be given, in seconds. A month has 30 days. */
 export const leadUnits = { minutes: 60, hours: 3600, days: 86_400, weeks: 7 * 86_400, months: 30 * 86_400 } as const;

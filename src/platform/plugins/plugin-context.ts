@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { PluginError } from '../../plugin-api/errors.js';
-import type { AnyPlugin, OptionValues, PluginContext } from '../../plugin-api/plugin.js';
+import type { AnyPlugin } from '../../plugin-api/any-plugin.js';
+import type { OptionValues } from '../../plugin-api/options.js';
+import type { PluginContext } from '../../plugin-api/plugin.js';
 import { Clock } from '../clock.js';
 import { invalid } from '../http/problem.js';
 import { Log } from '../log.js';

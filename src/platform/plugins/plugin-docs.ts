@@ -1,5 +1,6 @@
+import type { AnyPlugin } from '../../plugin-api/any-plugin.js';
 import type { OptionSchema } from '../../plugin-api/options.js';
-import type { AnyPlugin, PluginKind } from '../../plugin-api/plugin.js';
+import type { PluginKind } from '../../plugin-api/plugin.js';
 import { propertiesOf, type Property } from './option-form.js';
 
 const headings: Readonly<Record<PluginKind, string>> = {
@@ -12,7 +13,7 @@ const headings: Readonly<Record<PluginKind, string>> = {
 
 const introduction = `# Plugins
 
-Made by \`npm run docs\` from the plugins themselves; changes by hand are lost. The contract is in \`src/plugin-api/plugin.ts\`:
+Made by \`npm run docs\` from the plugins themselves; changes by hand are lost. The contract is in \`src/plugin-api\`, one file for each kind:
 write a plugin with one of its \`define…\` functions in a folder of its own, and add it to \`index.ts\`.`;
 
 /** The text of plugins/README.md: every plugin with its options, by kind and then by id. */

@@ -1,5 +1,6 @@
+import type { AnyPlugin, PluginOf } from '../../plugin-api/any-plugin.js';
 import { formOf } from '../../plugin-api/options.js';
-import type { AnyPlugin, PluginKind, PluginOf } from '../../plugin-api/plugin.js';
+import type { PluginKind } from '../../plugin-api/plugin.js';
 import { invalid } from '../http/problem.js';
 import { lemurOptions } from './lead-options.js';
 import { optionsOf } from './option-form.js';
