@@ -1,5 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { plugins } from '../plugins/index.js';
+import { surfaces } from './app.surfaces.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import { AuthoritiesModule } from './authorities/authorities.module.js';
@@ -18,11 +19,13 @@ import { UsersModule } from './users/users.module.js';
 /** The whole program. Knows every module and the list of plugins. */
 @Module({})
 export class AppModule {
-  static on(foundations: Omit<Foundations, 'plugins'> & Partial<Pick<Foundations, 'plugins'>>): DynamicModule {
+  static on(
+    foundations: Omit<Foundations, 'plugins' | 'surfaces'> & Partial<Pick<Foundations, 'plugins'>>,
+  ): DynamicModule {
     return {
       module: AppModule,
       imports: [
-        PlatformModule.on({ plugins, ...foundations }),
+        PlatformModule.on({ plugins, surfaces, ...foundations }),
         AuditModule,
         UsersModule,
         RolesModule,

@@ -14,12 +14,13 @@ async function main(): Promise<void> {
   greet(config, await starting);
 }
 
-function greet(config: Config, { url }: Perennial): void {
-  if (config.role === 'worker') return say(`Worker         ${url}/health/ready`);
+function greet(config: Config, { url, monitoringUrl }: Perennial): void {
+  if (config.role === 'worker') return say(`Worker         ${monitoringUrl}/health/ready`);
   say(`API            ${url}/api/1`);
   say(`Documentation  ${url}/api/1/docs`);
+  if (config.metricsListen) say(`Monitoring     ${monitoringUrl}/health/ready`);
   say(`Data           ${config.databaseUrl ? 'the database of DATABASE_URL' : config.dataDir}`);
-  if (!config.smtpUrl) say('SMTP_URL is not set: mails are not sent but kept, to be read at /api/1/mails');
+  if (!config.smtpUrl) say('SMTP_URL is not set: mails are kept and not sent; read them at /api/1/mails');
 }
 
 main().catch((error: unknown) => exitWith(1, explain(error)));

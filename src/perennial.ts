@@ -4,12 +4,13 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { migrations } from '../migrations/index.js';
 import { entities } from './app.entities.js';
 import { AppModule } from './app.module.js';
+import { surfaces } from './app.surfaces.js';
 import { Clock } from './platform/clock.js';
 import type { Config } from './platform/config.js';
 import { createDataSource } from './platform/db/data-source.js';
 import { Database } from './platform/db/database.js';
-import { applyHttp, createFastifyAdapter } from './platform/http/server.js';
-import { serveWatchersOnly } from './platform/http/watchers-only.js';
+import { serve, type Served } from './platform/http/serve.js';
+import { createFastifyAdapter } from './platform/http/server.js';
 import { createLog, FrameworkLog, type Log } from './platform/log.js';
 import type { Foundations } from './platform/platform.module.js';
 import { announceKeys } from './platform/secrets/key-holders.js';
@@ -17,10 +18,8 @@ import { openKeyRing } from './platform/secrets/open-key-ring.js';
 import { bootstrapAccounts } from './roles/bootstrap.js';
 
 /** A running program. */
-export interface Perennial {
+export interface Perennial extends Served {
   app: NestFastifyApplication;
-  /** Where it listens, without a slash at the end. */
-  url: string;
   /** Ends it cleanly: running jobs finish or are handed back, then the database is shut down. */
   stop(): Promise<void>;
 }
@@ -55,35 +54,18 @@ export async function startPerennial(config: Config, replacements: Replacements 
     if (generatedPassword !== null) replacements.announcePassword?.(generatedPassword);
     const { clock = new Clock(), plugins } = replacements;
     const module = AppModule.on({ config, log, source, keyRing, clock, ...(plugins && { plugins }) });
-    const app = await NestFactory.create<NestFastifyApplication>(module, createFastifyAdapter(config), {
+    const app = await NestFactory.create<NestFastifyApplication>(module, createFastifyAdapter(config, surfaces), {
       logger: new FrameworkLog(log),
       abortOnError: false,
     });
+    const served = await serve(app, config).catch(async (error: unknown) => {
+      await app.close();
+      throw error;
+    });
     const stop = (): Promise<void> => app.close().finally(silence).finally(stopDatabase);
-    return { app, url: await listen(app, config), stop };
+    return { app, ...served, stop };
   } catch (error) {
     await silence().finally(stopDatabase);
     throw error;
-  }
-}
-
-const listenFaults: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'the port is in use by another program. Stop that one, or set PORT to another port.',
-  EACCES: 'this user may not open the port. Set PORT to one above 1023.',
-  EADDRNOTAVAIL: 'this machine does not have the address. Set HOST to one that it has.',
-};
-
-async function listen(app: NestFastifyApplication, config: Config): Promise<string> {
-  try {
-    applyHttp(app, config);
-    if (config.role === 'worker') serveWatchersOnly(app);
-    await app.listen(config.port, config.host);
-    return (await app.getUrl()).replace(/\/$/, '');
-  } catch (error) {
-    await app.close();
-    const fault = listenFaults[(error as NodeJS.ErrnoException).code ?? ''];
-    throw fault === undefined
-      ? error
-      : new Error(`Cannot listen on ${config.host}, port ${config.port}: ${fault}`, { cause: error });
   }
 }

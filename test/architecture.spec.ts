@@ -97,6 +97,7 @@ const roles = [
   'schema',
   'service',
   'source',
+  'surfaces',
   'sweep',
   'view',
 ];

@@ -1,28 +1,35 @@
-import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import { type CanActivate, type ExecutionContext, Injectable, type OnModuleInit } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
-import { Config } from '../platform/config.js';
 import type { Actor, RequestWithActor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import { lacking, permissionsOf } from '../roles/permission.js';
+import type { Authenticator } from '../platform/http/surface.js';
+import { Surfaces } from '../platform/http/surfaces.js';
+import { lacking } from '../roles/permission.js';
 import { accessRule } from './access-rule.js';
-import { permissionsOfKey } from './api-key-scope.js';
-import { ApiKeyUse } from './api-key-use.js';
-import { type Bearer, Bearers } from './bearers.js';
 import { KeyRefusals } from './key-refusals.js';
 
-/** The one guard of every route. */
+/** The one guard of every route. The surface of a request says how its sender is authenticated. */
 @Injectable()
-export class AuthGuard implements CanActivate {
+export class AuthGuard implements CanActivate, OnModuleInit {
+  private readonly authenticators = new Map<symbol, Authenticator>();
+
   constructor(
-    private readonly bearers: Bearers,
-    private readonly use: ApiKeyUse,
+    private readonly surfaces: Surfaces,
+    private readonly container: ModuleRef,
     private readonly refusals: KeyRefusals,
-    private readonly config: Config,
   ) {}
 
+  /** Throws at boot when the authenticator of a surface is missing. */
+  onModuleInit(): void {
+    for (const { authenticator } of this.surfaces.all)
+      if (authenticator !== null)
+        this.authenticators.set(authenticator, this.container.get<Authenticator>(authenticator, { strict: false }));
+  }
+
   /**
-   * Throws `unauthenticated` or `forbidden`; a route without a rule is forbidden to everyone. Where the rule says so,
-   * `forbidden` is left to whoever reads the body.
+   * Throws `unauthenticated` or `forbidden`; a route without a rule is forbidden to everyone. With `afterBody`,
+   * `forbidden` is thrown once the body is found valid.
    */
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const rule = accessRule(context.getHandler(), context.getClass());
@@ -40,44 +47,16 @@ export class AuthGuard implements CanActivate {
     return true;
   }
 
-  private async actorOf(request: FastifyRequest): Promise<Actor> {
-    const bearer = await this.bearers.read(tokenIn(request.headers.authorization));
-    const {
-      account: { id: userId, username, email, roles },
-      key,
-    } = bearer;
-    if (key) this.use.note(key);
-    return {
-      userId,
-      username,
-      email,
-      roles,
-      permissions: this.permissionsOf(bearer),
-      apiKey: key && { id: key.id, name: key.name },
-      address: request.ip,
-      requestId: request.id,
-    };
-  }
-
-  private permissionsOf({ account: { roles }, key }: Bearer): Actor['permissions'] {
-    const ofUser = permissionsOf(
-      roles.map(({ name }) => name),
-      this.config,
-    );
-    return key ? permissionsOfKey(ofUser, key.scopes) : ofUser;
+  private actorOf(request: FastifyRequest): Promise<Actor> {
+    const { authenticator } = this.surfaces.of(request);
+    const found = authenticator === null ? undefined : this.authenticators.get(authenticator);
+    if (found === undefined) throw new Problem('unauthenticated', 'Nobody can sign in here.');
+    return found.actorOf(request);
   }
 }
 
-/** What is no id at all counts as 0. */
+/** 0 when the parameter is no id. */
 function idIn(params: unknown): number {
   const id = Number((params as { id?: string }).id);
   return Number.isSafeInteger(id) ? id : 0;
-}
-
-/** The second word, whatever the first is: clients of Lemur send `Basic <token>` too. */
-function tokenIn(header: string | undefined): string {
-  if (!header) throw new Problem('unauthenticated', 'Missing authorization header.');
-  const [, token, more] = header.trim().split(/\s+/, 3);
-  if (token === undefined || more !== undefined) throw new Problem('unauthenticated', 'Expected a scheme and a token.');
-  return token;
 }

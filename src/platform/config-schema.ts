@@ -9,6 +9,7 @@ import {
   flag,
   hostOrNetwork,
   keyList,
+  listenAddress,
   list,
   mailAddress,
   namePattern,
@@ -28,6 +29,11 @@ const days = list(whole(0, 3650)).transform((values) => [...new Set(values)].sor
 export const configSchema = z.object({
   PORT: whole(0, 65535).prefault('8080').meta({ description: 'TCP port to listen on; 0 takes a free one.' }),
   HOST: text.prefault('127.0.0.1').meta({ description: 'Address to listen on; 0.0.0.0 is every IPv4 address.' }),
+  METRICS_LISTEN: listenAddress.optional().meta({
+    description:
+      'Address for /health and /metrics, as host:port, with an IPv6 address in brackets. They are then not served at ' +
+      'HOST and PORT, and a worker listens here alone.',
+  }),
   PUBLIC_URL: url('http', 'https')
     .transform((value) => value.replace(/\/+$/, ''))
     .optional()

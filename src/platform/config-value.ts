@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import { parseNamePattern } from '../pki/name-pattern.js';
 import { parseKeyList } from '../pki/weak-keys.js';
@@ -39,6 +39,16 @@ export function url(...schemes: string[]): z.ZodType<string, string> {
     wanted,
   );
 }
+
+/** `host:port`, with an IPv6 address in brackets. */
+export const listenAddress = text.transform((value, context): { host: string; port: number } => {
+  const [, v6, name, port] = /^(?:\[([^\]]+)\]|([^:\s]+)):(\d{1,5})$/.exec(value) ?? [];
+  const host = v6 ?? name;
+  if (host !== undefined && (v6 === undefined || isIPv6(v6)) && Number(port) <= 65535)
+    return { host, port: Number(port) };
+  context.addIssue('must be an address and a port such as 127.0.0.1:9090 or [::1]:9090');
+  return z.NEVER;
+});
 
 /** An absolute path, without `..`. */
 export const absolutePath = text.refine(

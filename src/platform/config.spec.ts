@@ -26,6 +26,32 @@ function faultsOf(env: Record<string, string>): readonly string[] {
 
 const key = Buffer.alloc(32, 7).toString('base64');
 
+describe('METRICS_LISTEN', () => {
+  it.each([
+    ['127.0.0.1:9090', { host: '127.0.0.1', port: 9090 }],
+    ['[::1]:0', { host: '::1', port: 0 }],
+    ['metrics.internal:65535', { host: 'metrics.internal', port: 65535 }],
+  ])('reads %s', (METRICS_LISTEN, address) => {
+    expect(loadConfig({ METRICS_LISTEN }).metricsListen).toEqual(address);
+  });
+
+  it.each([
+    '9090',
+    ':9090',
+    '127.0.0.1',
+    '127.0.0.1:65536',
+    '::1:9090',
+    '[::1]',
+    '[localhost]:1',
+    'http://a:1',
+    'a b:1',
+  ])('refuses %s', (METRICS_LISTEN) => {
+    expect(faultsOf({ METRICS_LISTEN })).toEqual([
+      'METRICS_LISTEN: must be an address and a port such as 127.0.0.1:9090 or [::1]:9090',
+    ]);
+  });
+});
+
 describe('loadConfig', () => {
   it('needs nothing', () => {
     expect({ ...loadConfig({}) }).toEqual({

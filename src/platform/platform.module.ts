@@ -5,6 +5,7 @@ import { Clock } from './clock.js';
 import { Config } from './config.js';
 import { Database } from './db/database.js';
 import { HttpModule } from './http/http.module.js';
+import type { Surfaces } from './http/surfaces.js';
 import { KeyMaker } from './key-maker.js';
 import { KeyStore } from './keys/key-store.js';
 import { SealedKeyStore } from './keys/sealed-key-store.js';
@@ -29,13 +30,14 @@ export interface Foundations {
   keyRing: KeyRing;
   clock: Clock;
   plugins: readonly AnyPlugin[];
+  surfaces: Surfaces;
 }
 
 /** Everything that touches the outside, for every feature. */
 @Global()
 @Module({})
 export class PlatformModule {
-  static on({ config, log, source, keyRing, clock, plugins }: Foundations): DynamicModule {
+  static on({ config, log, source, keyRing, clock, plugins, surfaces }: Foundations): DynamicModule {
     const services = [
       Mailer,
       MailRepository,
@@ -56,7 +58,7 @@ export class PlatformModule {
     ];
     return {
       module: PlatformModule,
-      imports: [HttpModule],
+      imports: [HttpModule.serving(surfaces)],
       controllers: [MailsController, PluginsController],
       providers: [...given, ...services, { provide: KeyStore, useClass: SealedKeyStore }],
       exports: [...given.map(({ provide }) => provide), ...services, KeyStore],

@@ -247,6 +247,56 @@ describe('a program on a given database', () => {
     await rm(folder, { recursive: true });
   });
 
+  it('serves health and metrics at METRICS_LISTEN alone, and nothing else there', async () => {
+    const program = await start({ ...env, METRICS_LISTEN: '127.0.0.1:0' });
+    const greeting = /^Monitoring +(http:\/\/127\.0\.0\.1:\d+)\/health\/ready$/m;
+    const monitoring = await eventually(async () => greeting.exec(program.stdout())?.[1]);
+    expect(new URL(monitoring).port).not.toBe(new URL(program.url).port);
+    const get = async (url: string): Promise<{ status: number; text: string }> => {
+      const response = await fetch(url);
+      return { status: response.status, text: await response.text() };
+    };
+    expect(await get(`${monitoring}/health/live`)).toMatchObject({ status: 200 });
+    expect(await get(`${monitoring}/health/ready`)).toMatchObject({ status: 200 });
+    expect((await get(`${monitoring}/metrics`)).text).toContain('# TYPE perennial_jobs gauge');
+    expect(await get(`${monitoring}/problems/not-found`)).toMatchObject({ status: 200 });
+    for (const path of ['/', '/api/1/auth/providers', '/api/1/docs', '/%61pi/1/docs', '/api/1/healthcheck'])
+      expect(await get(monitoring + path), path).toMatchObject({
+        status: 404,
+        text: expect.stringContaining('The API has another address.'),
+      });
+    for (const path of ['/health/live', '/health/ready', '/metrics', '/%6detrics', '/metrics?a=b'])
+      expect(await get(program.url + path), path).toMatchObject({
+        status: 404,
+        text: expect.stringContaining('METRICS_LISTEN'),
+      });
+    expect(await get(`${program.url}/api/1/healthcheck`)).toEqual({ status: 200, text: 'ok' });
+    expect(await program.stop()).toEqual(cleanEnd);
+    await expect(fetch(monitoring)).rejects.toThrow();
+  });
+
+  it('opens as a worker no other address than METRICS_LISTEN', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address() as AddressInfo;
+    // The main port is taken, and so a worker that opened it would end.
+    const worker = await start({
+      ...env,
+      PERENNIAL_ROLE: 'worker',
+      PORT: String(port),
+      METRICS_LISTEN: '127.0.0.1:0',
+    });
+    expect(worker.stdout()).toBe(`Worker         ${worker.url}/health/ready\n`);
+    expect((await fetch(`${worker.url}/health/ready`)).status).toBe(200);
+    expect((await fetch(`${worker.url}/api/1/docs`)).status).toBe(404);
+    expect(await worker.stop()).toEqual(cleanEnd);
+    expect(await refusal({ ...env, METRICS_LISTEN: `127.0.0.1:${port}` })).toBe(
+      `Cannot listen on 127.0.0.1, port ${port}: the port is in use by another program. ` +
+        'Stop that one, or set METRICS_LISTEN to another port.\n',
+    );
+    taken.close();
+  });
+
   it('shows as a worker only what its watchers need', async () => {
     const worker = await start({ ...env, PERENNIAL_ROLE: 'worker' });
     const get = async (path: string): Promise<{ status: number; text: string }> => {

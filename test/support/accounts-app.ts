@@ -14,7 +14,9 @@ import { Config, loadConfig } from '../../src/platform/config.js';
 import { Database } from '../../src/platform/db/database.js';
 import { GuardedAgents } from '../../src/platform/net/guarded-agent.js';
 import { HttpModule } from '../../src/platform/http/http.module.js';
+import { platformSurfaces } from '../../src/platform/http/platform-surfaces.js';
 import { applyHttp, createFastifyAdapter } from '../../src/platform/http/server.js';
+import { Surfaces } from '../../src/platform/http/surfaces.js';
 import { KeyRing } from '../../src/platform/secrets/key-ring.js';
 import { createLog, Log } from '../../src/platform/log.js';
 import { bootstrapAccounts } from '../../src/roles/bootstrap.js';
@@ -124,12 +126,17 @@ async function createApp(
     { provide: GuardedAgents, useValue: new GuardedAgents(config) },
     { provide: KeyRing, useValue: new KeyRing([{ id: null, key: randomBytes(32) }]) },
   ];
+  const surfaces = new Surfaces(platformSurfaces);
   @Module({
-    imports: [{ module: PlatformModule, global: true, providers: platform, exports: platform }, HttpModule, AuthModule],
+    imports: [
+      { module: PlatformModule, global: true, providers: platform, exports: platform },
+      HttpModule.serving(surfaces),
+      AuthModule,
+    ],
     controllers,
   })
   class TestModule {}
-  const app = await NestFactory.create<NestFastifyApplication>(TestModule, createFastifyAdapter(config), {
+  const app = await NestFactory.create<NestFastifyApplication>(TestModule, createFastifyAdapter(config, surfaces), {
     logger: false,
     abortOnError: false,
   });

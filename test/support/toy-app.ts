@@ -10,7 +10,10 @@ import { HttpModule } from '../../src/platform/http/http.module.js';
 import { PageQuery, pageOf } from '../../src/platform/http/page.js';
 import { Problem } from '../../src/platform/http/problem.js';
 import { queryBoolean } from '../../src/platform/http/query.js';
-import { applyHttp, createFastifyAdapter } from '../../src/platform/http/server.js';
+import { platformSurfaces } from '../../src/platform/http/platform-surfaces.js';
+import { applyHttp, createFastifyAdapter, type ServerSettings } from '../../src/platform/http/server.js';
+import type { Surface } from '../../src/platform/http/surface.js';
+import { Surfaces } from '../../src/platform/http/surfaces.js';
 import { createLog, FrameworkLog, Log } from '../../src/platform/log.js';
 
 const Wheel = z.strictObject({ diameterMm: z.int().min(1), spare: z.boolean().default(false) }).meta({ id: 'Wheel' });
@@ -110,27 +113,67 @@ export interface ToyApp {
   lines: Record<string, unknown>[];
 }
 
-/** An application of one controller, set up as the program is. `query` stands in for the database. */
-export async function startToy(query: () => Promise<unknown> = async () => []): Promise<ToyApp> {
+/** An answer of this surface is plain text. It takes 100 bytes of `application/toy`, and nobody needs to sign in. */
+export const toySurface: Surface = {
+  prefix: '/toybox',
+  parsers: { 'application/toy': (body) => ({ toy: body.toString('hex') }) },
+  maxBodyBytes: 100,
+  authenticator: null,
+  renderError: ({ code, detail }) => ({
+    status: 418,
+    headers: { 'content-type': 'text/plain; charset=utf-8' },
+    body: `${code}: ${detail}`,
+  }),
+  headers: { 'cache-control': 'max-age=60' },
+  audience: 'clients',
+  logLevel: 'debug',
+};
+
+@Controller('toybox')
+class ToyboxController {
+  @Post()
+  open(@Body() body: unknown): unknown {
+    return body;
+  }
+
+  @Get('fail/:how')
+  fail(@PathText('how') how: string): void {
+    throw failures[how]?.();
+  }
+}
+
+/** How a toy application differs from the usual. `query` stands in for the database. */
+export interface ToyOptions {
+  query?: () => Promise<unknown>;
+  settings?: Partial<ServerSettings>;
+}
+
+/** An application of two controllers and a surface of its own, set up as the program is. */
+export async function startToy({ query = async () => [], settings = {} }: ToyOptions = {}): Promise<ToyApp> {
   const lines: Record<string, unknown>[] = [];
   const log = createLog('debug', { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) });
+  const surfaces = new Surfaces([...platformSurfaces, toySurface]);
 
   const platform = [
     { provide: Log, useValue: log },
     { provide: Database, useValue: { single: { query } } },
   ];
   @Module({
-    imports: [{ module: PlatformModule, global: true, providers: platform, exports: platform }, HttpModule],
-    controllers: [ToysController],
+    imports: [
+      { module: PlatformModule, global: true, providers: platform, exports: platform },
+      HttpModule.serving(surfaces),
+    ],
+    controllers: [ToysController, ToyboxController],
   })
   class ToyModule {}
 
-  const settings = { publicUrl: 'https://pki.example.org', trustedProxies: [] };
-  const app = await NestFactory.create<NestFastifyApplication>(ToyModule, createFastifyAdapter(settings), {
+  const usual: ServerSettings = { publicUrl: 'https://pki.example.org', trustedProxies: [], role: 'all' };
+  const adapter = createFastifyAdapter({ ...usual, ...settings }, surfaces);
+  const app = await NestFactory.create<NestFastifyApplication>(ToyModule, adapter, {
     logger: new FrameworkLog(log),
     abortOnError: false,
   });
-  applyHttp(app, settings);
+  applyHttp(app, { ...usual, ...settings });
   await app.init();
   await app.getHttpAdapter().getInstance().ready();
   return { app, lines };

@@ -11,7 +11,7 @@ afterEach(async () => {
 describe('health', () => {
   it('is live whatever happens to the database, and ready only while it answers', async () => {
     const database = await createEmptyDatabase([]);
-    toy = await startToy(() => database.source.query('select 1'));
+    toy = await startToy({ query: () => database.source.query('select 1') });
     expect((await toy.app.inject('/health/ready')).json()).toEqual({ status: 'ok', checks: ['database'] });
     expect((await toy.app.inject('/api/1/healthcheck')).body).toBe('ok');
     await database.drop();

@@ -6,13 +6,8 @@ import { z } from 'zod';
 import { version } from '../version.js';
 import { publicKey } from './actor.js';
 import { jsonSchemaOf, shareSchemas } from './json-schema.js';
+import { apiPrefix, docsPath, openApiPath } from './platform-surfaces.js';
 import { problems } from './problem.js';
-
-/** Where the API begins; health, metrics and the help pages of problems stand outside. */
-export const apiPrefix = '/api/1';
-/** The page that shows the API, and the document it shows. */
-export const docsPath = `${apiPrefix}/docs`;
-export const openApiPath = `${apiPrefix}/openapi.json`;
 
 const ProblemDocument = z
   .strictObject({

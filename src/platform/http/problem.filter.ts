@@ -1,27 +1,13 @@
 import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from '../log.js';
-import { Problem, problems, type Reasons } from './problem.js';
+import { Problem, problems } from './problem.js';
 import { problemOf } from './problem-of.js';
 import type { RouteTable } from './route-table.js';
-
-/** The media type of every error answer. */
-export const problemType = 'application/problem+json';
-
-/** The body of every error answer (RFC 9457). `message` repeats `detail` for clients written for Lemur. */
-export interface ProblemBody {
-  type: string;
-  title: string;
-  status: number;
-  detail: string;
-  instance: string;
-  message: string;
-  reasons?: Problem['extra']['reasons'];
-}
+import type { Surfaces } from './surfaces.js';
 
 /**
- * The one place where an error becomes an answer: `application/problem+json` for all of them, the cause only in the
- * log.
+ * The one place where an error becomes an answer. The surface of the request renders it; the cause stays in the log.
  */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -29,6 +15,7 @@ export class ProblemFilter implements ExceptionFilter {
     private readonly publicUrl: string,
     private readonly log: Log,
     private readonly routes: RouteTable,
+    private readonly surfaces: Surfaces,
   ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
@@ -37,19 +24,17 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   private answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const problem = this.wrongMethod(request) ?? problemOf(error);
-    const { status } = problems[problem.code];
-    this.report(problem, status, request);
-    // Bytes of the real answer are under way: the only honest ending is a broken one.
+    const wrongMethod = this.wrongMethod(request);
+    const problem = wrongMethod ?? problemOf(error);
+    this.report(problem, request);
+    // Part of the real answer is sent already: an error can only be shown by breaking the connection.
     if (reply.raw.headersSent) return void reply.raw.destroy();
-    if (request.is404 && status === 405) void reply.header('allow', this.routes.methodsOf(request.url).join(', '));
-    if (status === 401) void reply.header('www-authenticate', 'Bearer');
+    if (wrongMethod) void reply.header('allow', this.routes.methodsOf(request.url).join(', '));
     if (problem.extra.retryAfterS !== undefined)
       void reply.header('retry-after', Math.max(1, Math.ceil(problem.extra.retryAfterS)));
-    void reply
-      .status(status)
-      .type(problemType)
-      .send(problemBody(problem, this.publicUrl, request.id));
+    const context = { publicUrl: this.publicUrl, requestId: request.id };
+    const { status, headers, body } = this.surfaces.of(request).renderError(problem, context);
+    void reply.status(status).headers(headers).send(body);
   }
 
   private wrongMethod(request: FastifyRequest): Problem | undefined {
@@ -58,7 +43,7 @@ export class ProblemFilter implements ExceptionFilter {
     return known.length > 0 ? new Problem('method-not-allowed', `This path knows ${known.join(', ')}.`) : undefined;
   }
 
-  private report(problem: Problem, status: number, request: FastifyRequest): void {
+  private report(problem: Problem, request: FastifyRequest): void {
     const { cause } = problem.extra;
     const line = {
       requestId: request.id,
@@ -68,41 +53,7 @@ export class ProblemFilter implements ExceptionFilter {
       err: cause ?? problem,
     };
     if (problem.code === 'internal') this.log.error(line, 'request failed');
-    else if (status >= 500) this.log.warn(line, 'request refused: something is down');
+    else if (problems[problem.code].status >= 500) this.log.warn(line, 'request refused: something is down');
     else if (cause !== undefined) this.log.debug(line, 'request refused');
   }
-}
-
-/** An error says what is wrong, and does not give back what was sent. */
-const mostReasons = 100;
-const longestText = 2000;
-const longestField = 200;
-
-/** The words that the client gets; `requestId` is a UUID. At most 100 reasons, and no long text. */
-export function problemBody(problem: Problem, publicUrl: string, requestId: string): ProblemBody {
-  const { title, status } = problems[problem.code];
-  const detail = shortened(problem.detail, longestText);
-  return {
-    type: `${publicUrl}/problems/${problem.code}`,
-    title,
-    status,
-    detail,
-    instance: `urn:uuid:${requestId}`,
-    message: detail,
-    ...(problem.extra.reasons && { reasons: shortReasons(problem.extra.reasons) }),
-  };
-}
-
-function shortReasons(reasons: Reasons): Reasons {
-  const short = Object.entries(reasons)
-    .slice(0, mostReasons)
-    .map(([field, texts]) => [
-      shortened(field, longestField),
-      texts.slice(0, mostReasons).map((text) => shortened(text, longestText)),
-    ]);
-  return Object.fromEntries(short) as Reasons;
-}
-
-function shortened(text: string, most: number): string {
-  return text.length > most ? `${text.slice(0, most)}…` : text;
 }

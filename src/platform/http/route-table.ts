@@ -3,14 +3,11 @@ interface Route {
   methods: Set<string>;
 }
 
-/**
- * Which methods each path knows, so that a wrong method is told from a wrong path. Filled while the routes are
- * registered.
- */
+/** The methods of each route, to tell a wrong method (405) from an unknown path (404). Filled as routes register. */
 export class RouteTable {
   private readonly routes = new Map<string, Route>();
 
-  /** `pattern` is Fastify's: `/certificates/:id`, `/docs/*`. A route for everything (`/*`) makes no path known. */
+  /** `pattern` is Fastify's: `/certificates/:id`, `/docs/*`. A catch-all route (`/*`) makes no path known. */
   add(pattern: string, methods: string | readonly string[]): void {
     if (pattern === '*' || pattern === '/*') return;
     const route = this.routes.get(pattern) ?? { segments: pattern.split('/'), methods: new Set() };
@@ -18,18 +15,19 @@ export class RouteTable {
     this.routes.set(pattern, route);
   }
 
-  /**
-   * The methods that some route knows for this request path, sorted; empty when the path is unknown. A query is
-   * ignored.
-   */
+  /** The methods of all routes that match this URL, sorted; empty when the path is unknown. The query is ignored. */
   methodsOf(url: string): string[] {
-    const path = (url.split('?', 1)[0] ?? '').split('/').map(decoded);
+    const path = decodedSegments(url);
     const found = [...this.routes.values()].filter((route) => matches(route.segments, path));
     return [...new Set(found.flatMap((route) => [...route.methods]))].sort();
   }
 }
 
-/** As the router reads a part of an address; what is no encoding stays as it is. */
+/** The segments of a URL's path as the router reads them, without the query; invalid escapes stay as they are. */
+export function decodedSegments(url: string): string[] {
+  return (url.split('?', 1)[0] ?? '').split('/').map(decoded);
+}
+
 function decoded(part: string): string {
   try {
     return decodeURIComponent(part);

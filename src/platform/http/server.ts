@@ -6,119 +6,155 @@ import type { Config } from '../config.js';
 import { Log } from '../log.js';
 import { Metrics } from '../metrics.js';
 import { accessLog } from './access-log.js';
-import { parseJson } from './body.js';
-import { apiPrefix, setupApiDocs } from './openapi.js';
+import { answerHeaders } from './answer-headers.js';
+import { isFromMonitoring } from './monitoring-listener.js';
+import { drainMs, idleTimeoutMs, maxAnswerBytes, requestTimeoutMs } from './limits.js';
+import { setupApiDocs } from './openapi.js';
+import { apiPrefix } from './platform-surfaces.js';
 import { Problem } from './problem.js';
-import { problemBody, ProblemFilter, problemType } from './problem.filter.js';
+import { ProblemFilter } from './problem.filter.js';
 import { RouteTable } from './route-table.js';
-import { constantHeaders } from './constant-headers.js';
+import type { Surface } from './surface.js';
+import { isAtOrBelow, Surfaces } from './surfaces.js';
 
 /** The part of the configuration that the server needs. */
-export type ServerSettings = Pick<Config, 'publicUrl' | 'trustedProxies'>;
+export type ServerSettings = Pick<Config, 'publicUrl' | 'trustedProxies' | 'role' | 'metricsListen'>;
 
-/** Routes that do not begin with the prefix of the API. */
-const outsideTheApi = ['health/*path', 'metrics', 'problems', 'problems/*path'];
-const bodyLimit = 1024 * 1024;
-/** No answer is larger: lists say before what to ask for instead. */
-const longestAnswer = 64 * 1024 * 1024;
-/** Sign-in takes bodies of people who are not known yet. */
-const signInPrefix = `${apiPrefix}/auth/`;
-const signInBodyLimit = 16 * 1024;
-/**
- * How long shutdown waits for answers, and for connections that have not asked anything: less than supervisors wait
- * before they kill.
- */
-const drainMs = 5000;
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
- * Fastify with the program's limits: bodies of 1 MiB, for sign-in of 16 KiB, 30 s to send a request, two minutes of
- * silence on a connection. At shutdown it closes idle connections at once, others behind the answer under way or after
- * 5 s. A client's `X-Request-Id` counts if it is a UUID.
+ * Fastify with the program's limits: 30 s to send a request, two minutes of silence on a connection. At shutdown it
+ * closes idle connections at once, and others after the current answer or 5 s. A client's `X-Request-Id` is kept if it
+ * is a UUID.
  */
-export function createFastifyAdapter({ publicUrl, trustedProxies }: ServerSettings): FastifyAdapter {
-  const headers = constantHeaders(publicUrl);
+export function createFastifyAdapter(
+  { publicUrl, trustedProxies }: ServerSettings,
+  surfaces: Surfaces,
+): FastifyAdapter {
+  const setHeaders = answerHeaders(publicUrl, surfaces);
   return new FastifyAdapter({
     logger: false,
-    bodyLimit,
+    // Of a request without a route; each route has the bound of its surface.
+    bodyLimit: surfaces.ofPath(apiPrefix).maxBodyBytes,
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
-    requestTimeout: 30_000,
-    connectionTimeout: 120_000,
+    requestTimeout: requestTimeoutMs,
+    connectionTimeout: idleTimeoutMs,
     routerOptions: { maxParamLength: 1024 },
     genReqId: ({ headers }: IncomingMessage) => {
       const given = headers['x-request-id'];
       return typeof given === 'string' && uuid.test(given) ? given.toLowerCase() : randomUUID();
     },
     frameworkErrors: (_error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+      const surface = surfaces.ofUrl(request.url);
       const problem = new Problem('invalid-request', 'The address is not encoded correctly.');
-      headers(request, reply);
-      void reply
-        .status(400)
-        .type(problemType)
-        .send(problemBody(problem, publicUrl, request.id));
+      const { status, headers, body } = surface.renderError(problem, { publicUrl, requestId: request.id });
+      setHeaders(request, reply, surface);
+      void reply.status(status).headers(headers).send(body);
     },
   });
 }
 
 /**
- * All that an application over HTTP has besides its modules: prefix, errors, headers, log line, numbers, documentation.
- * Call it once, between `NestFactory.create` and `listen` or `init`. The container must hold Log and Metrics.
+ * Applies what an application over HTTP has besides its modules: surfaces, errors, headers, log line, metrics,
+ * documentation. Call it once, between `NestFactory.create` and `listen` or `init`. The container must hold Log,
+ * Metrics and Surfaces.
  */
-export function applyHttp(app: NestFastifyApplication, { publicUrl }: ServerSettings): void {
+export function applyHttp(app: NestFastifyApplication, settings: ServerSettings): void {
+  const { publicUrl } = settings;
   const log = app.get(Log, { strict: false });
+  const surfaces = app.get(Surfaces, { strict: false });
   const routes = new RouteTable();
-  const filter = new ProblemFilter(publicUrl, log, routes);
   const server = app.getHttpAdapter().getInstance();
-  app.setGlobalPrefix(apiPrefix, { exclude: outsideTheApi });
-  app.useGlobalFilters(filter);
-  acceptJsonOnly(app, server);
-  addHooks(server, {
-    routes,
-    headers: constantHeaders(publicUrl),
-    finished: accessLog(log, app.get(Metrics, { strict: false })),
-    tooLong: (request, reply) => {
-      const text = `The answer is larger than ${longestAnswer / 1024 / 1024} MiB: ask for less at a time, with count.`;
-      void reply.status(400).type(problemType);
-      return JSON.stringify(problemBody(new Problem('invalid-request', text), publicUrl, request.id));
-    },
+  app.setGlobalPrefix(apiPrefix, { exclude: routesOutside(apiPrefix, surfaces.all) });
+  app.useGlobalFilters(new ProblemFilter(publicUrl, log, routes, surfaces));
+  readBodies(app, server, surfaces);
+  server.addHook('onRoute', (route) => {
+    route.bodyLimit = surfaces.ofPath(route.url).maxBodyBytes;
+    routes.add(route.url, route.method);
+  });
+  server.addHook('onRequest', (request, _reply, done) => {
+    done(refusal(surfaces.of(request).audience, isFromMonitoring(request.raw), settings));
+  });
+  boundAnswers(server, surfaces, publicUrl);
+  drainAtClose(server);
+  const setHeaders = answerHeaders(publicUrl, surfaces);
+  server.addHook('onSend', (request, reply, payload, done) => {
+    setHeaders(request, reply, surfaces.of(request));
+    done(null, payload);
+  });
+  const logAnswer = accessLog(log, app.get(Metrics, { strict: false }));
+  server.addHook('onResponse', (request, reply, done) => {
+    logAnswer(request, reply, surfaces.of(request));
+    done();
   });
   setupApiDocs(app, publicUrl);
 }
 
-/** Anything else, forms above all, is 415: a page elsewhere cannot make a browser send JSON unasked. */
-function acceptJsonOnly(app: NestFastifyApplication, server: FastifyInstance): void {
+/** The routes of controllers whose path is whole, and not behind the prefix of the API. */
+function routesOutside(prefix: string, surfaces: readonly Surface[]): string[] {
+  return surfaces
+    .filter((surface) => !isAtOrBelow(surface.prefix, prefix))
+    .flatMap((surface) => (surface.prefix === '/' ? ['/'] : [surface.prefix, `${surface.prefix}/*path`]));
+}
+
+/**
+ * Each surface accepts its own media types. Any other is 415, forms above all: a page elsewhere cannot make a browser
+ * send JSON unasked.
+ */
+function readBodies(app: NestFastifyApplication, server: FastifyInstance, surfaces: Surfaces): void {
   server.removeContentTypeParser('text/plain');
-  app.useBodyParser('application/json', { bodyLimit }, (_request, body, done) => done(null, parseJson(body)));
+  const types = new Set(surfaces.all.flatMap(({ parsers }) => Object.keys(parsers)));
+  for (const type of types)
+    app.useBodyParser(type, {}, (request: FastifyRequest, body, done) => {
+      const parse = surfaces.of(request).parsers[type];
+      if (parse) done(null, parse(body));
+      else done(new Problem('unsupported-media-type', `This path does not accept ${type}.`));
+    });
 }
 
-interface Hooks {
-  routes: RouteTable;
-  headers: ReturnType<typeof constantHeaders>;
-  finished: ReturnType<typeof accessLog>;
-  /** What is said in place of an answer that is too long. */
-  tooLong: (request: FastifyRequest, reply: FastifyReply) => string;
+/** Why this address does not serve a surface to the sender; undefined when it does. */
+function refusal(
+  audience: Surface['audience'],
+  fromMonitoring: boolean,
+  { role, metricsListen }: ServerSettings,
+): Problem | undefined {
+  if (audience === 'everyone') return undefined;
+  if (audience === 'monitoring') {
+    if (fromMonitoring || !metricsListen) return undefined;
+    return new Problem('not-found', 'Health and metrics are served at the address of METRICS_LISTEN.');
+  }
+  if (role === 'worker')
+    return new Problem(
+      'not-found',
+      'This process is a worker: it serves /health and /metrics. The API is where PERENNIAL_ROLE is api or all.',
+    );
+  return fromMonitoring
+    ? new Problem('not-found', 'This address serves /health and /metrics. The API has another address.')
+    : undefined;
 }
 
-function addHooks(server: FastifyInstance, { routes, headers, finished, tooLong }: Hooks): void {
-  server.addHook('onRoute', (route) => {
-    if (route.url.startsWith(signInPrefix)) route.bodyLimit = signInBodyLimit;
-    routes.add(route.url, route.method);
+function boundAnswers(server: FastifyInstance, surfaces: Surfaces, publicUrl: string): void {
+  const text = `The answer is larger than ${maxAnswerBytes / 1024 / 1024} MiB: ask for less at a time, with count.`;
+  server.addHook('onSend', (request, reply, payload, done) => {
+    if (typeof payload !== 'string' || payload.length <= maxAnswerBytes) return done(null, payload);
+    const problem = new Problem('invalid-request', text);
+    const context = { publicUrl, requestId: request.id };
+    const { status, headers, body } = surfaces.of(request).renderError(problem, context);
+    void reply.status(status).headers(headers);
+    done(null, body);
   });
+}
+
+/** Without this, shutdown would wait until clients give up their connections, for over a minute. */
+function drainAtClose(server: FastifyInstance): void {
   let closing = false;
   server.addHook('preClose', (done) => {
     closing = true;
     setTimeout(() => server.server.closeAllConnections(), drainMs).unref();
     done();
   });
-  server.addHook('onSend', (request, reply, payload, done) => {
-    headers(request, reply);
-    // Else shutdown would wait until the client gives the connection up, or for over a minute.
+  server.addHook('onSend', (_request, reply, payload, done) => {
     if (closing) void reply.header('connection', 'close');
-    const isTooLong = typeof payload === 'string' && payload.length > longestAnswer;
-    done(null, isTooLong ? tooLong(request, reply) : payload);
-  });
-  server.addHook('onResponse', (request, reply, done) => {
-    finished(request, reply);
-    done();
+    done(null, payload);
   });
 }

@@ -57,12 +57,12 @@ describe('on a real socket', () => {
 
   it('answers a request that is under way when it closes, and then closes its connection', async () => {
     let answer: ((rows: unknown[]) => void) | undefined;
-    const { app } = await startToy(
-      () =>
+    const { app } = await startToy({
+      query: () =>
         new Promise((resolve) => {
           answer = resolve;
         }),
-    );
+    });
     await app.listen(0, '127.0.0.1');
     const server = app.getHttpServer();
     const talked = talk((server.address() as { port: number }).port, 'GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n');

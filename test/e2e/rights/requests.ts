@@ -181,8 +181,18 @@ export async function askRoute(
   token: string | null,
 ): Promise<Answer> {
   const [method = '', pattern = ''] = route.split(' ');
+  if (pattern === '/') return askRoot(program, token);
   const { ids = [], query = '', body } = await (requests[route] ?? asItStands)(fixtures);
   const left = [...ids];
   const path = pattern.replaceAll(/:\w+/g, () => encodeURIComponent(left.shift() ?? 1));
   return program.call(method.toUpperCase(), `${path}${query}`, body, { token });
+}
+
+/** The root is not below /api/1, and its redirect is the answer. */
+async function askRoot({ url }: TestProgram, token: string | null): Promise<Answer> {
+  const { status, headers } = await fetch(`${url}/`, {
+    redirect: 'manual',
+    headers: token === null ? {} : { authorization: `Bearer ${token}` },
+  });
+  return { status, headers, body: null };
 }

@@ -12,6 +12,8 @@ export type WhoAsks = (typeof actors)[number];
  */
 const table = `
                                           none      user      reader    owner     operator  auditor   admin     key
+GET    /                                  302       302       302       302       302       302       302       302
+
 GET    /admin/rekey                       401       403       403       403       403       403       ok        403
 POST   /admin/rekey                       401       403       403       403       403       403       ok        403
 

@@ -1,0 +1,5 @@
+import { platformSurfaces } from './platform/http/platform-surfaces.js';
+import { Surfaces } from './platform/http/surfaces.js';
+
+/** Every surface of the program. One more is one more value in this list. */
+export const surfaces = new Surfaces([...platformSurfaces]);
