@@ -24,34 +24,48 @@ import type { Authority } from './authority.entity.js';
 import { AuthorityRepository, type LinkedRole } from './authority.repository.js';
 import type { Limits } from './limits.js';
 
-/** An authority made ready to sign: its row, roles and limits, plugin and opened options, and its key as a Signer. */
-export interface LoadedAuthority {
+/**
+ * An authority with its roles and limits, and its issuer ready for use. When the issuer cannot be used (its plugin is
+ * not installed, its options or its key do not open), `plugin`, `options` and `material` throw: PluginError, or Problem
+ * `authority-inactive` when the authority is not active. Everything else can be read.
+ */
+export interface LoadedAuthority extends Readonly<Issuer> {
   readonly authority: Authority;
   /** The DN of its certificate. */
   readonly subjectDer: Buffer;
   readonly roles: readonly LinkedRole[];
-  /** Those of the CAs above it count too. */
+  /** Of the authority and all authorities above it together. */
   readonly limits: Limits;
-  /** The CAs above it, the nearest first. */
+  /** The authorities above it, the nearest first. */
   readonly above: readonly Pick<Authority, 'id' | 'isPrivate'>[];
-  readonly plugin: IssuerPlugin<OptionSchema>;
-  readonly options: Record<string, unknown>;
-  readonly material: AuthorityMaterial;
 }
 
-/** What became of asking an issuer. A refusal is data, not an exception. */
+interface Issuer {
+  plugin: IssuerPlugin<OptionSchema>;
+  options: Record<string, unknown>;
+  material: AuthorityMaterial;
+}
+
+/** `stamp` as of AuthorityRepository. */
+interface Kept {
+  stamp: string;
+  loaded: LoadedAuthority;
+}
+
+/** The answer of an issuer. A refusal is data, not an exception. */
 export type OrderOutcome = Outcome | { status: 'failed'; error: PluginError };
 
 /** A request for an issuer. Without `save` the issuer can keep no state for it. */
 export type Asked = Omit<OrderRequest, 'authority' | 'save'> & Partial<Pick<OrderRequest, 'save'>>;
 
 /**
- * Authorities ready for use, kept per process. A kept one may be older than its row: whoever stores what it signed
- * names its version in the same statement (`authority.version`), and on a mismatch calls `forget` and starts again.
+ * Authorities ready for use, cached in the process. `resolve` answers from the cache alone: a caller that stores what
+ * such an authority signed names its version in the same statement (`authority.version`), and on a mismatch calls
+ * `get` and starts again. `get` compares with the database, where other processes may have changed the authority.
  */
 @Injectable()
 export class Authorities {
-  private readonly kept = new Map<number, LoadedAuthority>();
+  private readonly kept = new Map<number, Kept>();
   private readonly ids = new Map<string, number>();
 
   constructor(
@@ -66,25 +80,29 @@ export class Authorities {
   async resolve(ref: Reference, field = 'authority'): Promise<LoadedAuthority> {
     const id = ref.id ?? this.ids.get(wordsOf(ref).toLowerCase());
     const known = id === undefined ? undefined : this.kept.get(id);
-    if (known) return known;
+    if (known) return known.loaded;
     const authority = await this.repository.find(this.db.single, ref);
     if (!authority) throw unknownAuthority(ref, field);
-    return this.keep(authority);
+    return this.get(authority.id);
   }
 
-  /** Fresh from the database. Throws Problem `not-found`. */
+  /** As the database has it now; loaded again only when it has changed. Throws Problem `not-found`. */
   async get(id: number): Promise<LoadedAuthority> {
-    this.forget(id);
-    return this.keep(await this.repository.get(this.db.single, id));
+    // The stamp is read first: a change in between makes the next call load again.
+    const stamp = await this.repository.stamp(this.db.single, id);
+    const known = this.kept.get(id);
+    if (known?.stamp === stamp) return known.loaded;
+    const [loaded, isUsable] = await this.load(await this.repository.get(this.db.single, id));
+    this.ids.set(loaded.authority.name.toLowerCase(), id);
+    // A key that did not open may open later without a change of the authority.
+    if (isUsable) this.kept.set(id, { stamp, loaded });
+    else this.kept.delete(id);
+    return loaded;
   }
 
-  forget(id: number): void {
-    this.kept.delete(id);
-  }
-
-  /** Asks the issuer for a certificate. A PluginError is an outcome. */
+  /** Asks the issuer for a certificate. A PluginError is an outcome. Throws Problem `authority-inactive`. */
   async order(loaded: LoadedAuthority, asked: Asked, signal: AbortSignal): Promise<OrderOutcome> {
-    if (!loaded.authority.active) throw new Problem('conflict', `Authority ${loaded.authority.name} is not active.`);
+    demandActive(loaded.authority);
     const { plugin } = loaded;
     const outcome = plugin.order(orderRequest(asked, loaded), loaded.options, this.contexts.make(signal));
     return outcomeOf(plugin.answers === 'at-once' ? outcome : outcome.then(certificatesAlone));
@@ -128,21 +146,27 @@ export class Authorities {
     await plugin.deactivate(certificate, options, this.contexts.make(signal));
   }
 
-  private async keep(authority: Authority): Promise<LoadedAuthority> {
+  /** Also whether its issuer can be used. */
+  private async load(authority: Authority): Promise<[LoadedAuthority, boolean]> {
     const tx = this.db.single;
     const [roles, limits, above] = await Promise.all([
       this.repository.rolesOfOne(tx, authority.id),
       this.repository.limitsOf(tx, authority.id),
       authority.parentId === null ? [] : this.repository.aboveOf(tx, authority),
     ]);
+    const { subjectDer } = parseCertificate(authority.certificatePem);
+    const facts = { authority, subjectDer, roles, limits, above };
+    try {
+      return [{ ...facts, ...(await this.issuerOf(authority)) }, true];
+    } catch (error) {
+      return [withoutIssuer(facts, error), false];
+    }
+  }
+
+  private async issuerOf(authority: Authority): Promise<Issuer> {
     const plugin = this.configured.plugin('issuer', authority.pluginId);
     const options = this.configured.open(plugin, authority, 'authority');
-    const { subjectDer } = parseCertificate(authority.certificatePem);
-    const material = await this.material(authority);
-    const loaded = { authority, subjectDer, roles, limits, above, plugin, options, material };
-    this.kept.set(authority.id, loaded);
-    this.ids.set(authority.name.toLowerCase(), authority.id);
-    return loaded;
+    return { plugin, options, material: await this.material(authority) };
   }
 
   private async material(authority: Authority): Promise<AuthorityMaterial> {
@@ -156,6 +180,34 @@ export class Authorities {
       ...(signer && { signer }),
     };
   }
+}
+
+/** Throws Problem `authority-inactive`. `reason`: why its issuer could not be used even if it were active. */
+export function demandActive({ name, active }: Pick<Authority, 'name' | 'active'>, reason?: string): void {
+  if (active) return;
+  throw new Problem(
+    'authority-inactive',
+    `Authority ${name} is not active.${reason === undefined ? '' : ` ${reason}`}`,
+  );
+}
+
+function withoutIssuer(facts: Omit<LoadedAuthority, keyof Issuer>, error: unknown): LoadedAuthority {
+  const refuse = (): never => {
+    demandActive(facts.authority, error instanceof PluginError ? error.detail : undefined);
+    throw error;
+  };
+  return {
+    ...facts,
+    get plugin() {
+      return refuse();
+    },
+    get options() {
+      return refuse();
+    },
+    get material() {
+      return refuse();
+    },
+  };
 }
 
 /** For a reference in the member `field` to an authority that does not exist, or that the actor may not know of. */

@@ -3,23 +3,34 @@ import { instant, InstantOut } from '../platform/http/instant.js';
 import type { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginLabel } from '../platform/plugins/plugin.schema.js';
 import type { Authority } from './authority.entity.js';
-import { issuanceCap } from './issuance-cap.js';
-import type { Limits } from './limits.js';
+import { issuanceCap, type Limits } from './limits.js';
 
-/** An authority as it is named inside other answers, which everyone may read: nothing of its options. */
+/** What every view of an authority shows. */
+export const authorityMembers = {
+  id: z.int(),
+  name: z.string(),
+  owner: z.string(),
+  description: z.string().nullable(),
+  active: z.boolean(),
+  maxIssuanceDays: z
+    .int()
+    .nullable()
+    .meta({
+      description:
+        'The longest validity that it issues today: `maxValidityDays`, or less if the authorities above it or the ' +
+        'limits of publicly trusted TLS allow less.',
+    }),
+  defaultValidityDays: z.int().nullable(),
+  isCabCompliant: z.boolean().nullable(),
+  isCnOptional: z.boolean(),
+};
+
+/** An authority as other answers name it. Everyone may read it, so it has nothing of the options. */
 export const AuthorityLabel = z
   .object({
-    id: z.int(),
-    name: z.string(),
-    owner: z.string(),
-    description: z.string().nullable(),
-    active: z.boolean(),
+    ...authorityMembers,
     plugin: PluginLabel,
     authorityCertificate: z.object({ notBefore: InstantOut, notAfter: InstantOut }),
-    maxIssuanceDays: z.int().nullable().meta({ description: 'The longest validity that it issues for today.' }),
-    defaultValidityDays: z.int().nullable(),
-    isCabCompliant: z.boolean().nullable(),
-    isCnOptional: z.boolean(),
   })
   .meta({ id: 'AuthorityLabel' });
 export type AuthorityLabel = z.output<typeof AuthorityLabel>;
@@ -38,25 +49,35 @@ export type LabelledAuthority = Pick<
   | 'isCnOptional'
 > & { notBefore: Date | string; notAfter: Date | string; limits: Limits };
 
+type CommonView = Pick<AuthorityLabel, keyof typeof authorityMembers>;
+
 /** `now` decides which of the dated limits of publicly trusted TLS applies. */
-export function authorityLabel(
-  { limits, pluginId, notBefore, notAfter, ...authority }: LabelledAuthority,
-  plugins: Pick<ConfiguredPlugins, 'label'>,
-  now: Date,
-): AuthorityLabel {
+export function commonView(authority: Omit<CommonView, 'maxIssuanceDays'>, limits: Limits, now: Date): CommonView {
   const { id, name, owner, description, active, defaultValidityDays, isCabCompliant, isCnOptional } = authority;
+  const maxIssuanceDays = issuanceCap(limits, now)?.days ?? null;
   return {
     id,
     name,
     owner,
     description,
     active,
-    plugin: plugins.label('issuer', pluginId),
-    authorityCertificate: { notBefore: instant(new Date(notBefore)), notAfter: instant(new Date(notAfter)) },
-    maxIssuanceDays: issuanceCap(limits, now)?.days ?? null,
+    maxIssuanceDays,
     defaultValidityDays,
     isCabCompliant,
     isCnOptional,
+  };
+}
+
+/** `now` as in `commonView`. */
+export function authorityLabel(
+  { limits, pluginId, notBefore, notAfter, ...authority }: LabelledAuthority,
+  plugins: Pick<ConfiguredPlugins, 'label'>,
+  now: Date,
+): AuthorityLabel {
+  return {
+    ...commonView(authority, limits, now),
+    plugin: plugins.label('issuer', pluginId),
+    authorityCertificate: { notBefore: instant(new Date(notBefore)), notAfter: instant(new Date(notAfter)) },
   };
 }
 

@@ -7,7 +7,7 @@ import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
 import { Reference } from '../platform/http/reference.js';
 import { OwnerName } from '../roles/role-name.js';
 import type { Authority } from './authority.entity.js';
-import { issuanceCap } from './issuance-cap.js';
+import { authorityMembers, commonView } from './authority-label.js';
 import type { Limits } from './limits.js';
 import { optionsAsLemur } from './lemur-options.js';
 import type { LinkedRole } from './authority.repository.js';
@@ -201,28 +201,13 @@ export type AuthorityCreator = z.output<typeof AuthorityCreator>;
 
 export const AuthorityView = z
   .object({
-    id: z.int(),
-    name: z.string(),
-    owner: z.string(),
-    description: z.string().nullable(),
-    active: z.boolean(),
+    ...authorityMembers,
     parentId: z.int().nullable(),
     plugin: PluginView,
     options: z.string().meta({ description: "The same in Lemur's form: JSON text of a list of {name, value}." }),
     roles: z.array(AuthorityRole),
     maxValidityDays: z.int().nullable(),
-    defaultValidityDays: z.int().nullable(),
-    maxIssuanceDays: z
-      .int()
-      .nullable()
-      .meta({
-        description:
-          'The longest validity that it issues for today: `maxValidityDays`, or less where ' +
-          'the authorities above it or the limits of publicly trusted TLS want so.',
-      }),
     isPrivate: z.boolean(),
-    isCabCompliant: z.boolean().nullable(),
-    isCnOptional: z.boolean(),
     authorityCertificate: z.object({
       id: z.int().meta({ description: 'Of the authority: its certificate is not among `/certificates`.' }),
       name: z.string(),
@@ -256,27 +241,19 @@ export interface AuthorityContext {
   now: Date;
 }
 
-/** Never the key: this names every member that leaves the house. */
+/** Names every member that a client gets. */
 export function authorityView(
   authority: Authority,
   { roles, limits, plugin, creator, now }: AuthorityContext,
 ): AuthorityView {
   return {
-    id: authority.id,
-    name: authority.name,
-    owner: authority.owner,
-    description: authority.description,
-    active: authority.active,
+    ...commonView(authority, limits, now),
     parentId: authority.parentId,
     plugin,
     options: optionsAsLemur(authority, plugin),
     roles: [...roles],
     maxValidityDays: authority.maxValidityDays,
-    defaultValidityDays: authority.defaultValidityDays,
-    maxIssuanceDays: issuanceCap(limits, now)?.days ?? null,
     isPrivate: authority.isPrivate,
-    isCabCompliant: authority.isCabCompliant,
-    isCnOptional: authority.isCnOptional,
     authorityCertificate: {
       body: authority.certificatePem,
       id: authority.id,

@@ -6,7 +6,7 @@ import { demandAllowedOwner } from '../roles/owner-domain.js';
 import { isAdmin, mayChangeAuthority, mayMakeAuthorityFor } from '../roles/permission.js';
 import { AuthorityStore, forChanges } from './authority-store.js';
 import { AuthorityReader } from './authority-reader.js';
-import { Authorities, type LoadedAuthority, unknownAuthority } from './authorities.js';
+import { Authorities, demandActive, type LoadedAuthority, unknownAuthority } from './authorities.js';
 import type { AuthorityView, CreateAuthority, UpdateAuthority } from './authority.schema.js';
 import { AuthorityMaker } from './create-authority.js';
 import { demandWithin } from './limits.js';
@@ -40,7 +40,6 @@ export class AuthorityService {
 
   async update(actor: Actor, id: number, request: UpdateAuthority): Promise<AuthorityView> {
     await this.store.update(actor, id, request);
-    this.authorities.forget(id);
     return this.reader.view(id);
   }
 
@@ -57,7 +56,7 @@ export class AuthorityService {
     if (!mayChangeAuthority(actor, forChanges(authority, roles))) {
       throw new Problem('forbidden', `You are not allowed to use authority ${authority.name} as a parent.`);
     }
-    if (!authority.active) throw new Problem('conflict', `Authority ${authority.name} is not active.`);
+    demandActive(authority);
     return parent;
   }
 }

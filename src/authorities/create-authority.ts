@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { parseCertificate } from '../pki/certificate.js';
 import { resolveKeyType } from '../pki/key.js';
+import { encodeSubject } from '../pki/names.js';
 import { splitCertificates } from '../pki/pem.js';
+import { rebuildName } from '../pki/requested-name.js';
 import { demandAgreement } from '../pki/second-opinion.js';
 import { serialNumber } from '../pki/serial.js';
 import type { IssuerPlugin } from '../plugin-api/issuer.js';
@@ -16,7 +18,6 @@ import { KeyStore } from '../platform/keys/key-store.js';
 import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import type { LoadedAuthority } from './authorities.js';
-import { demandSubject } from './subject.js';
 import type { Authority } from './authority.entity.js';
 import type { CreateAuthority } from './authority.schema.js';
 
@@ -157,6 +158,12 @@ function keyTypeOf({ keyType, signingAlgorithm }: CreateAuthority): string {
 function magnitudeOf(serial: bigint): Buffer {
   const hex = serial.toString(16);
   return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex');
+}
+
+/** Throws Problem `invalid-request` that names the first member that a DN cannot hold. */
+export function demandSubject(subject: SubjectFields): void {
+  for (const [field, value] of Object.entries<string>(subject as Record<string, string>))
+    blame(field, () => rebuildName(encodeSubject({ [field]: value })));
 }
 
 function subjectOf(request: CreateAuthority): SubjectFields {

@@ -1,24 +1,39 @@
+import { publicTlsMaxDays } from '../pki/public-tls.js';
 import type { Actor } from '../platform/http/actor.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { isAdmin } from '../roles/permission.js';
 import type { Authority } from './authority.entity.js';
 
 /**
- * What an authority and all above it together allow: the most days, null for any number, and whether the limits of
- * publicly trusted TLS hold.
+ * What an authority and all authorities above it allow together: the most days, null for any number, and whether the
+ * limits of publicly trusted TLS apply.
  */
 export interface Limits {
   maxDays: number | null;
   publicTls: boolean;
 }
 
+/** The longest validity of a certificate: `days` for texts, `longestMs` from notBefore to notAfter. */
+export interface IssuanceCap {
+  days: number;
+  longestMs: number;
+}
+
+const dayMs = 86_400_000;
+
+/** The tighter of the limits at that date: their days, or those of publicly trusted TLS. Null without a limit. */
+export function issuanceCap({ maxDays, publicTls }: Limits, issuedAt: Date): IssuanceCap | null {
+  const own = maxDays === null ? null : { days: maxDays, longestMs: maxDays * dayMs };
+  if (!publicTls) return own;
+  const days = publicTlsMaxDays(issuedAt);
+  const dated = { days, longestMs: days * dayMs - 1000 };
+  return own && own.longestMs < dated.longestMs ? own : dated;
+}
+
 type Own = Pick<Authority, 'maxValidityDays' | 'isCabCompliant'>;
 type Bound = Own & Pick<Authority, 'isPrivate' | 'active'>;
 
-/**
- * Whether a change of a member frees the authority from what binds it, or takes a decision about that from
- * administrators.
- */
+/** Whether a change of a member loosens a limit, or is for administrators to decide. */
 const isAdministrative: { readonly [Member in keyof Bound]: (before: Bound[Member], after: Bound[Member]) => boolean } =
   {
     maxValidityDays: (before, after) => (after ?? Infinity) > (before ?? Infinity),
@@ -27,10 +42,7 @@ const isAdministrative: { readonly [Member in keyof Bound]: (before: Bound[Membe
     active: (before, after) => !before && after,
   };
 
-/**
- * An owner may tighten what binds an authority; to loosen it takes an administrator. Throws Problem `forbidden` that
- * names the members.
- */
+/** An owner tightens limits; only an administrator loosens them. Throws Problem `forbidden` that names the members. */
 export function demandNoLooser(actor: Actor, before: Bound, after: Bound): void {
   if (isAdmin(actor)) return;
   const changed = <Member extends keyof Bound>(member: Member): boolean =>
@@ -44,8 +56,8 @@ export function demandNoLooser(actor: Actor, before: Bound, after: Bound): void 
 }
 
 /**
- * A CA does not promise more than those above it allow. What it said before they were tightened may stay. Throws
- * Problem `invalid-request`.
+ * An authority allows no more than the authorities above it. A value that stays the same passes, so that an authority
+ * can be changed after the ones above it were tightened. Throws Problem `invalid-request`.
  */
 export function demandWithin(above: Limits, asked: Partial<Own>, before: Partial<Own> = {}): void {
   const { maxValidityDays: days, isCabCompliant } = asked;

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
-import { Authorities, type LoadedAuthority } from '../authorities/authorities.js';
+import { Authorities, demandActive, type LoadedAuthority } from '../authorities/authorities.js';
 import { type Claimant, DomainPolicy } from '../domains/domain-policy.js';
 import { parseCertificate } from '../pki/certificate.js';
 import { encodeSubject, keptSubject } from '../pki/names.js';
@@ -62,7 +62,9 @@ export class Admission {
     const { authorityId } = old;
     if (authorityId === null) return { allowed: false, text: 'No authority is known that could issue it again.' };
     try {
-      await this.ofRenewal(systemActor('plan'), old, await this.authorities.get(authorityId));
+      const loaded = await this.authorities.get(authorityId);
+      demandActive(loaded.authority);
+      await this.ofRenewal(systemActor('plan'), old, loaded);
       const text = loadTerms(old.terms).beyondPolicy
         ? 'A privileged person had its names certified; that stays possible.'
         : (await this.peopleOf(old)).words;

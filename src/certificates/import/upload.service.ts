@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Authority } from '../../authorities/authority.entity.js';
 import { Authorities } from '../../authorities/authorities.js';
-import { issuanceCap } from '../../authorities/issuance-cap.js';
+import { issuanceCap } from '../../authorities/limits.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';

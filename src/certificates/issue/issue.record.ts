@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { LoadedAuthority } from '../../authorities/authorities.js';
-import { issuanceCap, type IssuanceCap } from '../../authorities/issuance-cap.js';
+import { issuanceCap, type IssuanceCap } from '../../authorities/limits.js';
 import { Audit } from '../../audit/audit.js';
 import { Clock } from '../../platform/clock.js';
 import { Database, type Tx, violatedConstraint } from '../../platform/db/database.js';

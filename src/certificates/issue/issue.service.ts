@@ -168,7 +168,7 @@ export class IssueService {
         mark && violatedConstraint(error) === 'certificate_request' ? await this.earlier(actor, mark) : null;
       if (first) return first;
       if (!(error instanceof StaleAuthority)) throw error;
-      this.authorities.forget(authority.authority.id);
+      await this.authorities.get(authority.authority.id);
       return this.issueFrom(await this.authorized(actor, request), actor, request, mark);
     }
   }
@@ -193,8 +193,8 @@ export class IssueService {
   }
 
   /**
-   * The authority, when the actor may use it. A kept one may not know of a right given a moment ago, so a refusal looks
-   * again.
+   * The authority, when the actor may use it. A cached one may not know of a right given a moment ago, or that it is
+   * active again, so before a refusal the database is asked.
    */
   private async authorized(actor: Actor, { authority: ref }: IssueRequest): Promise<LoadedAuthority> {
     const wanted = ref ?? this.planning.defaultAuthority();
@@ -203,7 +203,7 @@ export class IssueService {
       owner: authority.owner,
       roleIds: roles.map((role) => role.id),
     });
-    if (mayIssueFrom(actor, owned(kept))) return kept;
+    if (kept.authority.active && mayIssueFrom(actor, owned(kept))) return kept;
     const fresh = await this.authorities.get(kept.authority.id);
     if (mayIssueFrom(actor, owned(fresh))) return fresh;
     throw new Problem('forbidden', `You are not allowed to use authority ${wordsOf(wanted)}.`);

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
+import { Authorities, demandActive, type LoadedAuthority } from '../../authorities/authorities.js';
 import { nextNoticeAt } from '../../notifications/lead.js';
 import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
@@ -62,8 +62,12 @@ export class Issuing {
     private readonly certificates: CertificateStore,
   ) {}
 
-  /** Throws PluginError when an issuer in the process refuses, StaleAuthority to be retried. */
+  /**
+   * Throws Problem `authority-inactive`, PluginError when an issuer in the process refuses, and StaleAuthority: load it
+   * again and retry.
+   */
   async run(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<Made> {
+    demandActive(authority.authority);
     return authority.plugin.answers === 'at-once'
       ? this.issueNow(blueprint, authority, occasion)
       : this.request(blueprint, authority, occasion);

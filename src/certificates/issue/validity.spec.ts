@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { issuanceCap } from '../../authorities/issuance-cap.js';
+import { issuanceCap } from '../../authorities/limits.js';
 import { datesWhenAsked, lengthFault, renewedValidity, validityOf, type ValidityBounds } from './validity.js';
 
 const day = 86_400_000;

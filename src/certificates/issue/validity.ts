@@ -1,5 +1,5 @@
 import type { LoadedAuthority } from '../../authorities/authorities.js';
-import { issuanceCap, type IssuanceCap } from '../../authorities/issuance-cap.js';
+import { issuanceCap, type IssuanceCap } from '../../authorities/limits.js';
 
 /** What a request says about dates. Either start and end, or one of the lengths, or nothing. */
 export interface ValidityWish {

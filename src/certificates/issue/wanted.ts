@@ -3,7 +3,7 @@ import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
 import { resolveKeyType } from '../../pki/key.js';
 import { toPem } from '../../pki/pem.js';
-import { demandSubject } from '../../authorities/subject.js';
+import { demandSubject } from '../../authorities/create-authority.js';
 import type { SubjectFields } from '../../plugin-api/terms.js';
 import type { TermsWithoutDates } from '../terms.js';
 import { readCsr, type RequestedCsr, termsOfCsr } from './csr-terms.js';

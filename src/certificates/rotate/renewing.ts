@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
-import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
+import { Authorities, demandActive, type LoadedAuthority } from '../../authorities/authorities.js';
 import { NotificationRepository } from '../../notifications/notification.repository.js';
 import { PluginError } from '../../plugin-api/errors.js';
 import { Clock } from '../../platform/clock.js';
@@ -171,7 +171,7 @@ export class Renewing {
   ): Promise<{ authority: LoadedAuthority['authority']; terms: TermsWithoutDates; validity: Validity; name: string }> {
     const loaded = await this.authorities.get(authorityOf(old));
     const { authority } = loaded;
-    if (!authority.active) throw new Problem('conflict', `Authority ${authority.name} is not active.`);
+    demandActive(authority);
     const terms = await this.admission.ofRenewal(actor, old, loaded);
     const validity = this.plans.validity(loaded, old);
     return {

@@ -58,6 +58,11 @@ export const problems = {
     title: 'The certificate is not in a state that allows this.',
     help: 'See `detail` for the state it is in.',
   },
+  'authority-inactive': {
+    status: 409,
+    title: 'The authority is not active.',
+    help: 'An administrator makes it active again; if `detail` names another fault, that has to be mended first.',
+  },
   'in-use': {
     status: 409,
     title: 'Other things still refer to this.',
