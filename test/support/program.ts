@@ -56,9 +56,17 @@ export async function startProgram(
   env: Record<string, string> = {},
   replacements: Omit<Replacements, 'clock'> = {},
 ): Promise<TestProgram> {
-  const database = await createTestDatabase();
+  return startProgramOn(await createTestDatabase(), new MovableClock(), env, replacements);
+}
+
+/** The same on a database that is there already; `stop` drops it. `env` has the password of its administrator. */
+export async function startProgramOn(
+  database: TestDatabase,
+  clock: MovableClock,
+  env: Record<string, string>,
+  replacements: Omit<Replacements, 'clock'>,
+): Promise<TestProgram> {
   const dataDir = await mkdtemp(join(tmpdir(), 'perennial-'));
-  const clock = new MovableClock();
   const config = loadConfig({
     PORT: '0',
     DATA_DIR: dataDir,
@@ -71,7 +79,7 @@ export async function startProgram(
     ...env,
   });
   const perennial = await startPerennial(config, { log: createLog(config.logLevel), ...replacements, clock });
-  const caller = await signIn(perennial.url);
+  const caller = await signIn(perennial.url, config.adminPassword);
   const stop = async (): Promise<void> => {
     await perennial.stop();
     await database.drop();
