@@ -8,13 +8,15 @@ import { spkiHash, spkiOf } from '../../src/pki/key.js';
 import { encodeSubject } from '../../src/pki/names.js';
 import { toPem } from '../../src/pki/pem.js';
 import { signatureAlgorithmOf, signerOf } from '../../src/pki/sign.js';
-import { startProgram, type TestProgram } from '../support/program.js';
+import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { opensslText } from '../support/requests.js';
 import { runOn } from '../support/x509.js';
 import { slowIssuer } from '../support/slow-issuer.js';
 import { smallFactorKey } from '../support/weak-rsa.js';
 import type { Signer } from '../../src/plugin-api/signer.js';
 import { Authorities } from '../../src/authorities/authorities.js';
+import { RevokeConsequences } from '../../src/certificates/revoke/revoke.service.js';
+import type { Tx } from '../../src/platform/db/database.js';
 
 const ec = generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey;
 const listed = generateKeyPairSync('ed25519').privateKey;
@@ -260,6 +262,40 @@ describe('a key that is known to be bad', () => {
     expect(await refusal(csr)).toBeUndefined();
     expect(await refusal(csr, { owner: 'JOE@example.com' })).toBeUndefined();
     expect(await refusal(csr, { owner: 'jane@example.com' })).toContain('another owner');
+  });
+
+  it('is certified for one of three owners who ask at the same moment', async () => {
+    // The first round makes the roles of the owners; later ones share a transaction.
+    for (let round = 0; round < 4; round += 1) {
+      const csr = await csrOf(der.sequence(cn), {}, newKey());
+      const answers = await Promise.all(
+        ['ann', 'bob', 'kim'].map((name) => ask(csr, 'root', { owner: `${name}@example.com` })),
+      );
+      const refused = answers.filter(({ status }) => status !== 200);
+      const refusal = [400, expect.stringContaining('another owner')];
+      expect(refused.map(({ status, body }) => [status, body.reasons.csr[0]])).toEqual([refusal, refusal]);
+    }
+  });
+
+  it('is not certified while a transaction that revokes it for its key is under way', async () => {
+    const key = newKey();
+    const csr = await csrOf(der.sequence(cn), {}, key);
+    const { body: made } = await ask(csr);
+    const runner = program.database.source.createQueryRunner();
+    await runner.startTransaction();
+    const consequences = program.perennial.app.get(RevokeConsequences, { strict: false });
+    await consequences.revoke(runner.manager as Tx, made.id, { reason: 1, comments: null, at: new Date() });
+    const asked = ask(csr);
+    await eventually(async () => {
+      const [{ waiting }] = await program.database.source.query(
+        `select count(*)::int as waiting from pg_stat_activity
+         where datname = current_database() and wait_event = 'advisory' and query like '%certificate.key:%'`,
+      );
+      return waiting === 1;
+    });
+    await runner.commitTransaction();
+    await runner.release();
+    expect((await asked).body.reasons.csr[0]).toContain('compromised');
   });
 });
 

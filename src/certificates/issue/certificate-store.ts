@@ -5,6 +5,7 @@ import { Database, type Tx } from '../../platform/db/database.js';
 import { Gathered } from '../../platform/gathered.js';
 import { Problem } from '../../platform/http/problem.js';
 import { CertificateRepository, type NewCertificate } from '../certificate.repository.js';
+import { KeyRules } from './key-rules.js';
 import { provisionalName, searchNames } from './new-row.js';
 
 /**
@@ -22,6 +23,8 @@ export interface Storable extends NewCertificate {
    * all, which count instead of those in `links`.
    */
   complete?: (tx: Tx) => Promise<Pick<NewCertificate['links'], 'roleIds' | 'issuerRoleIds' | 'notificationIds'>>;
+  /** True when the key came with a request: KeyRules then say whether the certificate may have it. */
+  claimsKey?: boolean;
 }
 
 /** What a certificate came to be called and which names it was linked with when it was stored. */
@@ -48,12 +51,13 @@ export class CertificateStore {
     private readonly db: Database,
     private readonly certificates: CertificateRepository,
     private readonly domains: DomainRepository,
+    private readonly keyRules: KeyRules,
     private readonly audit: Audit,
   ) {}
 
   /**
-   * The certificate as stored. One that is complete and has no consequences waits for nobody's lock, so it shares its
-   * transaction with others that come at the same time. Throws StaleAuthority.
+   * The certificate as stored. One that is complete and has no consequences locks no other certificate, so it shares its
+   * transaction with others that come at the same time. Throws StaleAuthority, and as `KeyRules.claim`.
    */
   store(one: Storable, consequences?: Consequences): Promise<Stored> {
     if (!consequences && !one.complete) return this.together.run(one);
@@ -66,9 +70,13 @@ export class CertificateStore {
 
   /**
    * In order. A name that is taken gets the serial number behind it, or a counter too (Lemur's naming). Throws
-   * StaleAuthority.
+   * StaleAuthority, and as `KeyRules.claim`.
    */
   async insert(tx: Tx, all: readonly Storable[]): Promise<Stored[]> {
+    await this.keyRules.claim(
+      tx,
+      all.filter(({ claimsKey }) => claimsKey).map(({ row }) => row),
+    );
     const many: Storable[] = [];
     for (const one of all)
       many.push(one.complete ? { ...one, links: { ...one.links, ...(await one.complete(tx)) } } : one);

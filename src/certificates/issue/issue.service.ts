@@ -105,7 +105,10 @@ export class IssuePlanning {
         : undefined;
     return {
       relations,
-      blueprint: { custody, terms, validity, subject, customName: request.name, ...found, complete },
+      blueprint: {
+        ...{ custody, terms, validity, subject, customName: request.name, ...found, complete },
+        claimsKey: wanted.csr !== null,
+      },
     };
   }
 

@@ -29,6 +29,8 @@ export interface Blueprint {
   replacesIds: readonly number[];
   /** As `Storable.complete`; absent when nothing is missing. */
   complete?: Storable['complete'];
+  /** As `Storable.claimsKey`. */
+  claimsKey?: boolean;
 }
 
 /** A certificate that has been stored, and the row as it was then but for its name. */
@@ -156,11 +158,12 @@ function storable(
   { authority }: LoadedAuthority,
   { actor, after }: Occasion,
 ): Storable {
-  const { roleIds, issuerRoleIds, replacesIds, notificationIds, complete } = blueprint;
+  const { roleIds, issuerRoleIds, replacesIds, notificationIds, complete, claimsKey } = blueprint;
   return {
     row,
     actor,
     complete,
+    claimsKey,
     links: { roleIds, issuerRoleIds, replacesIds, notificationIds, authorityVersion: authority.version },
     act: { action: row.state === 'issued' ? 'certificate.issued' : 'certificate.requested', after },
   };

@@ -9,6 +9,13 @@ import { Database, type Tx } from '../../platform/db/database.js';
 import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
 
+/** A key, and the owner of the certificate that is to have it. */
+export interface KeyClaim {
+  /** SHA-256 of the SubjectPublicKeyInfo, lower hex. */
+  spkiSha256: string;
+  owner: string;
+}
+
 /** Decides which keys that others have made are certified. */
 @Injectable()
 export class KeyRules {
@@ -20,7 +27,8 @@ export class KeyRules {
 
   /**
    * Demands a key whose private half nobody can find or has lost, that is not the authority's, and that no other owner
-   * has. Throws Problem `invalid-request` that blames `csr`.
+   * has: the last may change until the certificate is stored, see `claim`. Throws Problem `invalid-request` that blames
+   * `csr`.
    */
   async demandUsable(spkiDer: Buffer, owner: string, { authority }: LoadedAuthority): Promise<void> {
     const weakness = blame('csr', () => keyWeakness(spkiDer, this.config.knownBadKeys));
@@ -29,25 +37,49 @@ export class KeyRules {
       [authority.certificatePem, ...authority.chainPem].some((pem) => isSameKey(parseCertificate(pem).spkiDer, spkiDer))
     )
       throw invalid('csr', 'The key is that of a CA; make a new key.');
-    const known = await this.known(this.db.single, spkiHash(spkiDer), owner);
-    if (known.isCompromised)
-      throw invalid('csr', 'A certificate with this key was revoked because the key is compromised; make a new key.');
-    if (known.isOfAnother && !this.config.allowSharedKeys)
-      throw invalid('csr', 'A certificate of another owner has this key (ALLOW_SHARED_KEYS); make a new key.');
+    await this.demandFree(this.db.single, [{ spkiSha256: spkiHash(spkiDer), owner }]);
   }
 
-  private async known(
-    tx: Tx,
-    spkiSha256: string,
-    owner: string,
-  ): Promise<{ isCompromised: boolean; isOfAnother: boolean }> {
-    const [row] = await tx.query<{ isCompromised: boolean; isOfAnother: boolean }[]>(
-      `select coalesce(bool_or(revocation_reason = 1), false) as "isCompromised",
-              coalesce(bool_or(lower(owner) <> lower($2) and not_after > $3 and deleted_at is null
-                and state in ('requested', 'pending', 'issued', 'superseded')), false) as "isOfAnother"
-         from certificate where spki_sha256 = $1`,
-      [spkiSha256, owner, this.clock.now()],
+  /**
+   * As `demandUsable`, of keys that are about to be stored with their owners, as far as it depends on other
+   * certificates: until `tx` ends, transactions that claim or compromise one of these keys wait. Call it before the
+   * transaction locks a certificate. Throws Problem `invalid-request` that blames `csr`.
+   */
+  async claim(tx: Tx, claims: readonly KeyClaim[]): Promise<void> {
+    if (claims.length === 0) return;
+    await lockKeys(
+      tx,
+      claims.map(({ spkiSha256 }) => spkiSha256),
     );
-    return row ?? { isCompromised: false, isOfAnother: false };
+    const owners = new Map(claims.map(({ spkiSha256, owner }) => [spkiSha256, owner.toLowerCase()]));
+    if (claims.some(({ spkiSha256, owner }) => owners.get(spkiSha256) !== owner.toLowerCase())) this.demandUnshared();
+    await this.demandFree(tx, claims);
   }
+
+  private async demandFree(tx: Tx, claims: readonly KeyClaim[]): Promise<void> {
+    const [known] = await tx.query<{ isCompromised: boolean; isOfAnother: boolean }[]>(
+      `select coalesce(bool_or(c.revocation_reason = 1), false) as "isCompromised",
+              coalesce(bool_or(lower(c.owner) <> lower(claim.owner) and c.not_after > $3 and c.deleted_at is null
+                and c.state in ('requested', 'pending', 'issued', 'superseded')), false) as "isOfAnother"
+         from unnest($1::text[], $2::text[]) as claim (key, owner) join certificate c on c.spki_sha256 = claim.key`,
+      [claims.map(({ spkiSha256 }) => spkiSha256), claims.map(({ owner }) => owner), this.clock.now()],
+    );
+    if (known?.isCompromised)
+      throw invalid('csr', 'A certificate with this key was revoked because the key is compromised; make a new key.');
+    if (known?.isOfAnother) this.demandUnshared();
+  }
+
+  private demandUnshared(): void {
+    if (!this.config.allowSharedKeys)
+      throw invalid('csr', 'A certificate of another owner has this key (ALLOW_SHARED_KEYS); make a new key.');
+  }
+}
+
+/** Until `tx` ends, others who lock one of these keys wait: before a certificate is stored with it, or compromises it. */
+export async function lockKeys(tx: Tx, spkiSha256s: readonly string[]): Promise<void> {
+  // All in one order, or two transactions could wait for each other.
+  await tx.query(
+    `select pg_advisory_xact_lock(hashtextextended('certificate.key:' || key, 0)) from unnest($1::text[]) key`,
+    [[...new Set(spkiSha256s)].sort()],
+  );
 }

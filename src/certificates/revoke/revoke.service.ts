@@ -11,6 +11,7 @@ import { CertificateAccess } from '../access.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Deploying } from '../deploy/deploying.js';
+import { lockKeys } from '../issue/key-rules.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 import { rotateCertificate } from '../rotate/rotate.jobs.js';
@@ -48,6 +49,8 @@ export class RevokeConsequences {
    * replace is in force again, and then needs no successor.
    */
   async revoke(tx: Tx, id: number, { reason, comments, at, replace }: Revoked): Promise<Certificate> {
+    // A certificate that is stored with the same key at this moment is renewed with the others, or refused.
+    if (reason === crlReasons.keyCompromise) await lockKeys(tx, [(await this.certificates.get(tx, id)).spkiSha256]);
     const placeIds = await this.deploying.wantedAt(tx, id);
     const revoked = await this.certificates.change(tx, id, (certificate) => {
       const isInUse = certificate.state === 'issued' && certificate.rotation && placeIds.length > 0;
