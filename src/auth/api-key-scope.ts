@@ -3,11 +3,12 @@ import { Problem } from '../platform/http/problem.js';
 import type { Permission } from '../roles/permission.js';
 
 /**
- * A key has these only when its scopes name them: with `key:read` a leaked key gives out private keys, with the others
- * it could outlive its own end.
+ * A key has these only when its scopes name them: with `key:read` and `role:credentials` a leaked key gives out private
+ * keys and passwords of other systems, with the others it could outlive its own end.
  */
 const onlyByName: ReadonlySet<string> = new Set<Permission>([
   'key:read',
+  'role:credentials',
   'apikey:write',
   'password:change',
   'session:close',

@@ -131,7 +131,7 @@ describe('an API key', () => {
     expect([await status(session), await status(secret)]).toEqual([401, 200]);
   });
 
-  it('makes no keys, users, roles or passwords unless its scopes say so by name', async () => {
+  it('makes no keys, users, roles or passwords, and reads no credentials, unless its scopes say so by name', async () => {
     const { jwt: plain } = await make({}, admin);
     const attempts: [Method, string, object][] = [
       ['POST', '/keys', { name: 'x', ttl: 1 }],
@@ -146,6 +146,9 @@ describe('an API key', () => {
     for (const [method, path, body] of attempts)
       expect((await call(method, path, body, plain)).status, `${method} ${path}`).toBe(403);
     expect((await call('GET', '/users', undefined, plain)).body.items[0]).toMatchObject({ id: 1, active: true });
+    expect((await call('GET', '/roles/1/credentials', undefined, plain)).status).toBe(403);
+    const { jwt: reader } = await make({ scopes: ['role:credentials'] }, admin);
+    expect((await call('GET', '/roles/1/credentials', undefined, reader)).status).toBe(200);
     const { jwt: scoped } = await make({ scopes: ['role:write'] }, admin);
     expect((await call('POST', '/roles', { name: 'by a key' }, scoped)).status).toBe(200);
     expect((await call('GET', '/roles', undefined, scoped)).status).toBe(403);
