@@ -103,6 +103,7 @@ import { Relinking } from './update/relinking.js';
 import { UpdateController } from './update/update.controller.js';
 import { UpdateRights } from './update/update-rights.js';
 import { UpdateChanges, UpdateLookup, UpdateService } from './update/update.service.js';
+import { VouchingRole } from './update/vouching-role.js';
 import { UsualRelationRepository } from './usual-relations.js';
 import { VisualizeController } from './visualize/visualize.controller.js';
 import { VisualizeService } from './visualize/visualize.service.js';
@@ -181,6 +182,7 @@ import { VisualizeService } from './visualize/visualize.service.js';
     UpdateChanges,
     UpdateLookup,
     UpdateRights,
+    VouchingRole,
     Relinking,
     DeleteService,
     DeleteRecord,

@@ -9,6 +9,7 @@ import { type Credentials, RoleCredentials } from './role-credentials.js';
 import { RoleHolders } from './role-holders.js';
 import { builtInRoles, RoleName } from './role-name.js';
 import type { Role } from './role.entity.js';
+import { RoleRenames } from './role-renames.js';
 import { RoleRepository } from './role.repository.js';
 import type { NewRole, RoleChanges } from './role.schema.js';
 
@@ -22,6 +23,7 @@ export class RoleService {
     private readonly roles: RoleRepository,
     private readonly holders: RoleHolders,
     private readonly credentials: RoleCredentials,
+    private readonly renames: RoleRenames,
     private readonly audit: Audit,
   ) {}
 
@@ -74,6 +76,7 @@ export class RoleService {
       await this.demandChangeable(tx, role, changes);
       const { name, description, permissions, users } = changes;
       await this.roles.change(tx, id, { name, description, permissions });
+      if (name !== undefined && name !== role.name) await this.renames.renamed(tx, role.name, name);
       if (users) await this.holders.set(tx, id, users);
       const kept = await this.credentials.write(tx, id, changes);
       await this.holders.demandAdministrator(tx);

@@ -7,6 +7,7 @@ import { RoleCredentials } from './role-credentials.js';
 import { RoleGiving } from './role-giving.js';
 import { RoleHolders } from './role-holders.js';
 import { RoleLinking } from './role-links.js';
+import { RoleRenames } from './role-renames.js';
 import { RoleRepository } from './role.repository.js';
 import { RoleService } from './role.service.js';
 import { RolesController } from './roles.controller.js';
@@ -21,11 +22,12 @@ import { UsersController } from './users.controller.js';
     RoleGiving,
     RoleHolders,
     RoleLinking,
+    RoleRenames,
     RoleRepository,
     RoleService,
     AccountRepository,
     AccountService,
   ],
-  exports: [RoleGiving, RoleLinking, RoleRepository, AccountRepository, AccountService],
+  exports: [RoleGiving, RoleLinking, RoleRenames, RoleRepository, AccountRepository, AccountService],
 })
 export class RolesModule {}

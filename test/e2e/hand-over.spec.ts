@@ -101,6 +101,19 @@ describe('a certificate that is handed over', () => {
     expect((await view(back)).renewal).toMatchObject({ vouchingRole: from, ownerVouches: true });
   });
 
+  it('renews by the rights of the same role when that gets another name', async () => {
+    const id = await issue('ann', 'f.example.com');
+    const { items } = await program.ok('GET', '/roles?count=200');
+    const { id: roleId } = items.find(({ name }: { name: string }) => name === from);
+    const renamed = 'renamed@example.com';
+    await program.ok('PUT', `/roles/${roleId}`, { name: renamed });
+    expect((await view(id)).renewal).toMatchObject({ vouchingRole: renamed, ownerVouches: false });
+    const { text } = (await program.ok('GET', `/certificates/${id}/plan`)).rights;
+    expect(text).toContain(`by the rights of the role ${renamed} and of its creator ann.`);
+    await program.ok('PUT', `/roles/${roleId}`, { name: from });
+    expect((await view(id)).renewal).toMatchObject({ vouchingRole: from, ownerVouches: true });
+  });
+
   it('renews by no reserved name that an old import left in its place', async () => {
     const id = await issue('ann', 'e.example.com');
     await grant(to);
