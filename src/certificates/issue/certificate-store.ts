@@ -56,8 +56,8 @@ export class CertificateStore {
   ) {}
 
   /**
-   * The certificate as stored. One that is complete and has no consequences locks no other certificate, so it shares its
-   * transaction with others that come at the same time. Throws StaleAuthority, and as `KeyRules.claim`.
+   * The certificate as stored. One that is complete and has no consequences locks no other certificate, so it shares
+   * its transaction with others that come at the same time. Throws StaleAuthority, and as `KeyRules.claim`.
    */
   store(one: Storable, consequences?: Consequences): Promise<Stored> {
     if (!consequences && !one.complete) return this.together.run(one);

@@ -75,7 +75,7 @@ export class KeyRules {
   }
 }
 
-/** Until `tx` ends, others who lock one of these keys wait: before a certificate is stored with it, or compromises it. */
+/** Until `tx` ends, others who lock one of these keys wait. Lock before a key is stored, or said to be compromised. */
 export async function lockKeys(tx: Tx, spkiSha256s: readonly string[]): Promise<void> {
   // All in one order, or two transactions could wait for each other.
   await tx.query(
