@@ -1,5 +1,5 @@
-// Writes what the documents say about plugins and settings from the program itself. Needs a build (npm run build).
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+// `npm run docs`: writes plugins/README.md and the table of docs/settings.md. Needs a build (npm run build).
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 const root = new URL('..', import.meta.url);
@@ -11,11 +11,10 @@ const { configTable } = load('./platform/config.js');
 
 writeFileSync(new URL('plugins/README.md', root), pluginsMarkdown(plugins));
 
-const readme = new URL('README.md', root);
-if (existsSync(readme)) {
-  const between = /(<!-- config:start -->)[\s\S]*?(<!-- config:end -->)/;
-  writeFileSync(
-    readme,
-    readFileSync(readme, 'utf8').replace(between, (_, start, end) => `${start}\n${configTable()}\n${end}`),
-  );
-}
+const settings = new URL('docs/settings.md', root);
+const between = /(<!-- config:start -->)[\s\S]*?(<!-- config:end -->)/;
+const text = readFileSync(settings, 'utf8');
+writeFileSync(
+  settings,
+  text.replace(between, (_, start, end) => `${start}\n${configTable()}\n${end}`),
+);

@@ -44,7 +44,7 @@ export async function doctor(shell: Shell, options: Options): Promise<void> {
 async function look(shell: Shell, options: Options): Promise<Finding[]> {
   const config = await attempt(
     'settings',
-    'Correct them in the environment of the program; README lists them.',
+    'Correct them in the environment of the program; docs/settings.md lists them.',
     async () => shell.config(),
   );
   if (!config.done) return [config.finding];

@@ -112,7 +112,7 @@ function freeze(value: unknown): void {
   Object.values(value).forEach(freeze);
 }
 
-/** One row of the README's table of settings. */
+/** One row of the table in docs/settings.md. */
 export interface ConfigEntry {
   name: string;
   /** As written in the environment; null when there is none. */

@@ -1,16 +1,26 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { configTable } from '../../src/platform/config.js';
 import { adminPassword, startProgram, type TestProgram } from '../support/program.js';
 
 const run = promisify(execFile);
-const readme = join(__dirname, '../../README.md');
+const root = join(__dirname, '../..');
 
-describe('the README', () => {
+const textOf = (path: string): Promise<string> => readFile(join(root, path), 'utf8');
+const blocksOf = (text: string): string[] => [...text.matchAll(/```sh\n(.*?)```/gs)].map(([, block = '']) => block);
+/** Every document for people, from the root of the repository. */
+const documents = async (): Promise<string[]> => [
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  ...(await readdir(join(root, 'docs'))).map((name) => `docs/${name}`),
+];
+
+describe('the documents', () => {
   let program: TestProgram;
   let folder: string;
   beforeAll(async () => {
@@ -22,14 +32,21 @@ describe('the README', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('works from top to bottom as it is written', async () => {
-    const blocks = [...(await readFile(readme, 'utf8')).matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => block);
-    expect(blocks.length).toBe(9);
+  /** Runs these blocks in one shell; gives what each printed. */
+  async function outputsOf(blocks: readonly string[]): Promise<string[]> {
     const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', blocks.join('\necho; echo ----\n')], {
       cwd: folder,
       env: { ...process.env, PERENNIAL: program.url, PASSWORD: adminPassword },
     });
-    const [, authorities, issued, imported, exported, deployed, noticed, rotated, revoked] = stdout.split('----\n');
+    return stdout.split('----\n');
+  }
+
+  it('have a README of 200 lines at most that works from top to bottom as it is written', async () => {
+    const text = await textOf('README.md');
+    expect(text.split('\n').length).toBeLessThanOrEqual(201);
+    const blocks = blocksOf(text);
+    expect(blocks.length).toBe(9);
+    const [, authorities, issued, imported, exported, deployed, noticed, rotated, revoked] = await outputsOf(blocks);
     expect(authorities).toContain('"cn":"Example Issuing CA"');
     expect(issued).toContain('leaf.pem: OK');
     expect(imported).toContain('old.example.com-selfsigned-');
@@ -40,7 +57,47 @@ describe('the README', () => {
     expect(revoked).toContain('It is revoked.');
   });
 
-  it('lists the settings of the program', async () => {
-    expect(await readFile(readme, 'utf8')).toContain(configTable());
+  it('have pages whose shell blocks work behind the README, after its functions and its sign-in', async () => {
+    const [functions = '', signIn = ''] = blocksOf(await textOf('README.md'));
+    const preparation = [functions, signIn.split('\n')[0] ?? ''];
+    const printed = new Map<string, string>();
+    for (const page of (await documents()).filter((path) => path.startsWith('docs/'))) {
+      const blocks = blocksOf(await textOf(page));
+      if (blocks.length > 0) printed.set(page, (await outputsOf([...preparation, ...blocks])).slice(2).join(''));
+    }
+    expect(Object.fromEntries(printed)).toEqual({
+      'docs/rights.md': 'monitoring\n',
+      'docs/sources.md': expect.stringMatching(/^1\n\d+\n$/),
+    });
+  });
+
+  it('have no link that leads nowhere', async () => {
+    const broken: string[] = [];
+    for (const path of await documents()) {
+      const links = [...(await textOf(path)).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)];
+      for (const [link, file = '', anchor] of links) {
+        const target = file === '' ? path : join(dirname(path), file);
+        const text = await textOf(target).catch((error: NodeJS.ErrnoException) =>
+          error.code === 'EISDIR' ? '' : null,
+        );
+        if (text === null || (anchor !== undefined && !anchorsOf(text).includes(anchor)))
+          broken.push(`${path}: ${link}`);
+      }
+    }
+    expect(broken).toEqual([]);
+  });
+
+  it('list the settings of the program', async () => {
+    expect(await textOf('docs/settings.md')).toContain(configTable());
   });
 });
+
+/** The anchors of the headings, as code hosts make them. */
+function anchorsOf(markdown: string): string[] {
+  return [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
