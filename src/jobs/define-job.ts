@@ -20,7 +20,7 @@ export interface Job<T extends object> {
   readonly data: z.ZodType<T>;
   readonly policy: JobPolicy;
   /**
-   * Writes the job in the transaction that causes it; it runs after the commit, at least once, not before `runAt`. One
+   * Writes the job in the transaction that causes it; it runs after the commit, at least once, not before `afterS`. One
    * that waits already with the same data is not added again; of the same job only one run is under way at a time.
    */
   enqueue(tx: Tx, data: T, timing?: JobTiming): Promise<void>;

@@ -3,8 +3,8 @@ import type { Tx } from '../platform/db/database.js';
 
 /** When and in which lane a job runs. */
 export interface JobTiming {
-  /** Not before this; absent: at once. */
-  runAt?: Date | undefined;
+  /** Not before so many seconds from now, by the clock of the database; absent: at once. */
+  afterS?: number | undefined;
   /** The name of its lane, from `LaneKind.of`; absent: the job waits for nobody. */
   lane?: string | undefined;
 }
@@ -27,8 +27,7 @@ export async function addToOutbox(tx: Tx, job: string, rows: readonly OutboxRow[
   for (const row of rows) {
     const identity = identityOf(row.data);
     const twin = byIdentity.get(identity);
-    if (twin === undefined || (twin.runAt !== undefined && !(row.runAt && row.runAt >= twin.runAt)))
-      byIdentity.set(identity, { ...row, identity });
+    if (twin === undefined || (row.afterS ?? 0) < (twin.afterS ?? 0)) byIdentity.set(identity, { ...row, identity });
   }
   // Sorted, so that two transactions that add the same jobs wait for each other and do not deadlock.
   const sorted = [...byIdentity.values()].sort((a, b) => (a.identity < b.identity ? -1 : 1));
@@ -36,8 +35,9 @@ export async function addToOutbox(tx: Tx, job: string, rows: readonly OutboxRow[
   // this transaction has committed what it is about.
   await tx.query(
     `insert into outbox (id, job, data, identity, lane, run_at)
-     select gen_random_uuid(), $1, row.data, row.identity, coalesce(row.lane, ''), coalesce(row."runAt", now())
-     from jsonb_to_recordset($2::jsonb) as row(data jsonb, identity text, lane text, "runAt" timestamptz)
+     select gen_random_uuid(), $1, row.data, row.identity, coalesce(row.lane, ''),
+       now() + coalesce(row."afterS", 0) * interval '1 second'
+     from jsonb_to_recordset($2::jsonb) as row(data jsonb, identity text, lane text, "afterS" float8)
      on conflict (job, identity) where state = 'due' and waiting
      do update set run_at = least(outbox.run_at, excluded.run_at)`,
     [job, JSON.stringify(sorted)],
