@@ -26,6 +26,7 @@ import { AuditKeys1763700000038 } from './1763700000038-audit-keys.js';
 import { LemurIds1763700000039 } from './1763700000039-lemur-ids.js';
 import { JobLanes1763700000042 } from './1763700000042-job-lanes.js';
 import { SigningKeys1763700000044 } from './1763700000044-signing-keys.js';
+import { Orders1763700000046 } from './1763700000046-orders.js';
 import { Channels1763700000049 } from './1763700000049-channels.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
@@ -58,5 +59,6 @@ export const migrations = [
   LemurIds1763700000039,
   JobLanes1763700000042,
   SigningKeys1763700000044,
+  Orders1763700000046,
   Channels1763700000049,
 ];

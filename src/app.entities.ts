@@ -5,7 +5,9 @@ import { UserIdentity } from './auth/federation/user-identity.entity.js';
 import { Authority } from './authorities/authority.entity.js';
 import { Certificate } from './certificates/certificate.entity.js';
 import { Delivery } from './certificates/deploy/delivery.entity.js';
+import { Order } from './certificates/issue/order.entity.js';
 import { Notice } from './certificates/notify/notice.entity.js';
+import { Withdrawal } from './certificates/withdraw/withdrawal.entity.js';
 import { Destination } from './destinations/destination.entity.js';
 import { DomainRule } from './domains/domain-rule.entity.js';
 import { JobRun } from './jobs/job-run.entity.js';
@@ -38,6 +40,7 @@ export const entities = [
   KeyRingCheck,
   Mail,
   Notice,
+  Order,
   OutboxEntry,
   Role,
   RotationPolicy,
@@ -50,4 +53,5 @@ export const entities = [
   User,
   UserIdentity,
   UserRole,
+  Withdrawal,
 ];

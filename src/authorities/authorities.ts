@@ -120,9 +120,29 @@ export class Authorities {
     return outcomeOf(plugin.poll(request, loaded.options, this.contexts.make(signal)).then(certificatesAlone));
   }
 
+  /**
+   * Looks at the issuer for an order of this request, whose reference is not known here; null when it has none, or
+   * cannot tell. Throws PluginError.
+   */
+  async find(loaded: LoadedAuthority, asked: Asked, signal: AbortSignal): Promise<OrderOutcome | null> {
+    const { plugin, options } = loaded;
+    const found = await plugin.find?.(orderRequest(asked, loaded), options, this.contexts.make(signal));
+    return found ? certificatesAlone(found) : null;
+  }
+
   /** Tells the issuer that an order is no longer wanted, where it can be told. Throws PluginError. */
   async cancel({ plugin, options }: LoadedAuthority, order: CancelRequest, signal: AbortSignal): Promise<void> {
     await plugin.cancel?.(order, options, this.contexts.make(signal));
+  }
+
+  /**
+   * Throws PluginError `misconfigured` when the issuer never revokes. One that is not installed at present may do so
+   * later.
+   */
+  async demandRevoking(id: number): Promise<void> {
+    const { pluginId } = await this.repository.get(this.db.single, id);
+    const plugin = this.configured.find('issuer', pluginId);
+    if (plugin && !plugin.revoke) throw new PluginError('misconfigured', `${plugin.title} cannot revoke.`);
   }
 
   /** Throws PluginError; `misconfigured` when the issuer has no such thing as revocation. */

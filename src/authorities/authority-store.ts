@@ -107,7 +107,7 @@ export class AuthorityStore {
   private apply(row: Authority, request: UpdateAuthority): void {
     const shown = optionsAsLemur(row, this.configured.view('issuer', row));
     const wished = request.options === undefined || request.options === shown ? {} : readOptions(request.options);
-    const { owner, active, description, maxValidityDays, defaultValidityDays, isPrivate } = request;
+    const { owner, active, description, maxValidityDays, defaultValidityDays, orderDeadlineDays, isPrivate } = request;
     const { isCabCompliant = request.isCabCompliant, isCnOptional = request.isCnOptional } = wished;
     const given = {
       owner,
@@ -115,6 +115,7 @@ export class AuthorityStore {
       description,
       maxValidityDays,
       defaultValidityDays,
+      orderDeadlineDays,
       isPrivate,
       isCabCompliant,
       isCnOptional,
@@ -160,6 +161,7 @@ function recorded(authority: Authority, roles: readonly LinkedRole[]): object {
     notAfter,
     maxValidityDays,
     defaultValidityDays,
+    orderDeadlineDays,
     isPrivate,
     isCabCompliant,
     isCnOptional,
@@ -174,6 +176,7 @@ function recorded(authority: Authority, roles: readonly LinkedRole[]): object {
     notAfter,
     maxValidityDays,
     defaultValidityDays,
+    orderDeadlineDays,
     isPrivate,
     isCabCompliant,
     isCnOptional,

@@ -34,6 +34,8 @@ export class Authority {
   @Column('integer', { nullable: true }) keyId: KeyRef | null;
   @Column('integer', { nullable: true }) maxValidityDays: number | null;
   @Column('integer', { nullable: true }) defaultValidityDays: number | null;
+  /** Days until an order that its issuer has not answered fails; null: `defaultOrderDeadlineDays`. */
+  @Column('integer', { nullable: true }) orderDeadlineDays: number | null;
   /** The domain policy does not speak of it, except for rules that name it and for sensitive names. */
   @Column('boolean') isPrivate: boolean;
   /** True: it keeps to the dated limits of publicly trusted TLS. Null: nobody has said. */

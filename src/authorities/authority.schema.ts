@@ -42,6 +42,16 @@ const limits = {
     .max(11_000)
     .nullish()
     .meta({ description: 'For requests that name no validity.' }),
+  orderDeadlineDays: z
+    .int()
+    .min(1)
+    .max(365)
+    .nullish()
+    .meta({
+      description:
+        'Days until an order that the issuer has not fulfilled fails, is cancelled at the CA, and its owner is told. ' +
+        'Default: 14. The issuer may name an earlier end.',
+    }),
 };
 
 /**
@@ -207,6 +217,7 @@ export const AuthorityView = z
     options: z.string().meta({ description: "The same in Lemur's form: JSON text of a list of {name, value}." }),
     roles: z.array(AuthorityRole),
     maxValidityDays: z.int().nullable(),
+    orderDeadlineDays: z.int().nullable(),
     isPrivate: z.boolean(),
     authorityCertificate: z.object({
       id: z.int().meta({ description: 'Of the authority: its certificate is not among `/certificates`.' }),
@@ -253,6 +264,7 @@ export function authorityView(
     options: optionsAsLemur(authority, plugin),
     roles: [...roles],
     maxValidityDays: authority.maxValidityDays,
+    orderDeadlineDays: authority.orderDeadlineDays,
     isPrivate: authority.isPrivate,
     authorityCertificate: {
       body: authority.certificatePem,

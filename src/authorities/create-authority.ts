@@ -113,6 +113,7 @@ function wishesOf(request: CreateAuthority, parent: LoadedAuthority | null) {
     version: 1,
     maxValidityDays: request.maxValidityDays ?? parent?.limits.maxDays ?? null,
     defaultValidityDays: request.defaultValidityDays ?? null,
+    orderDeadlineDays: request.orderDeadlineDays ?? null,
     isPrivate: request.isPrivate ?? false,
     isCabCompliant: request.isCabCompliant ?? (parent?.limits.publicTls ? true : null),
     isCnOptional: request.isCnOptional ?? true,

@@ -24,12 +24,11 @@ const moves: Partial<Record<CertificateState, readonly CertificateState[]>> = {
   pending: ['issued', 'failed', 'cancelled'],
   issued: ['superseded', 'revoked'],
   superseded: ['revoked', 'issued'],
-  failed: ['requested'],
 };
 
 /** A failure to be kept on a row: who must act and what happened. */
 export interface Failure {
-  fault: PluginFault | 'internal';
+  fault: PluginFault | 'internal' | 'overdue';
   detail: string;
   retryAfterS?: number;
 }
@@ -137,13 +136,17 @@ export class Certificate {
     return this.bodyPem + (this.chainPem ?? '');
   }
 
-  /** An issuer took the order and will deliver later. */
-  awaitOrder(orderRef: string, pollAfterS: number, now: Date): void {
+  /** An issuer has the order and is asked again at `nextAt`. */
+  awaitOrder(orderRef: string, nextAt: Date, now: Date): void {
     if (this.state !== 'pending') this.become('pending');
-    this.orderRef = orderRef;
-    this.nextAttemptAt = new Date(now.getTime() + Math.max(pollAfterS, 1) * 1000);
-    this.answeredAt = now;
+    Object.assign(this, { orderRef, nextAttemptAt: nextAt, answeredAt: now });
     this.clearFault();
+  }
+
+  /** An answer came that failed a check: a person decides until `deadlineAt`. */
+  dispute(reason: string, deadlineAt: Date, now: Date): void {
+    if (this.state !== 'pending') this.become('pending');
+    Object.assign(this, { nextAttemptAt: deadlineAt, answeredAt: now, fault: 'disputed', faultDetail: reason });
   }
 
   /** The certificate is there. */
@@ -157,9 +160,7 @@ export class Certificate {
   /** The order did not go through this time. What waiting cannot mend ends it; the rest is tried again later. */
   recordFailure(failure: Failure, now: Date, final: boolean): void {
     this.attempts += 1;
-    this.answeredAt = now;
-    this.fault = failure.fault;
-    this.faultDetail = failure.detail;
+    Object.assign(this, { answeredAt: now, fault: failure.fault, faultDetail: failure.detail });
     if (final) this.become('failed');
     this.nextAttemptAt = final ? null : retryAt(now, this.attempts, { hintS: failure.retryAfterS });
   }
@@ -334,9 +335,7 @@ export class Certificate {
   }
 
   private clearFault(): void {
-    this.attempts = 0;
-    this.fault = null;
-    this.faultDetail = null;
+    Object.assign(this, { attempts: 0, fault: null, faultDetail: null });
   }
 
   private become(to: CertificateState): void {

@@ -8,6 +8,7 @@ import { prepared } from '../platform/db/statement.js';
 import { invalid } from '../platform/http/problem.js';
 import type { CertificateState } from './certificate.entity.js';
 import type { StoredTerms } from './terms.js';
+import type { Withdrawal } from './withdraw/withdrawal.entity.js';
 
 interface Named {
   id: number;
@@ -31,6 +32,26 @@ export interface LinkedCertificate extends Named {
   /** In JSON milliseconds since 1970: Postgres writes what was before the year 1 in its own way. */
   notBefore: Date | number;
   notAfter: Date | number;
+}
+
+/** Times are milliseconds since 1970. `chainPem` as the chain of the certificate: only where it is asked for. */
+export interface OpenOrderRow {
+  deadlineAt: number;
+  progress: string | null;
+  disputed: { at: number; serialHex: string; chainPem: string | null } | null;
+}
+
+/** What a CA was or is to be told about a certificate. Times are milliseconds since 1970. */
+export interface WithdrawalRow {
+  kind: Withdrawal['kind'];
+  state: Withdrawal['state'];
+  serialHex: string | null;
+  attempts: number;
+  fault: string | null;
+  detail: string | null;
+  nextAttemptAt: number | null;
+  createdAt: number;
+  doneAt: number | null;
 }
 
 /** One certificate with what hangs on it, as the database returns it for a view. Never its key. */
@@ -64,6 +85,9 @@ export interface CertificateRow extends Named {
   fault: string | null;
   faultDetail: string | null;
   nextAttemptAt: Date | null;
+  /** While an issuer outside the process works on it. */
+  openOrder: OpenOrderRow | null;
+  withdrawals: WithdrawalRow[];
   renewalReason: string | null;
   renewalAttempts: number;
   renewalFault: string | null;
@@ -92,6 +116,7 @@ export interface CertificateRow extends Named {
   replaced: LinkedCertificate[];
 }
 
+const millis = (column: string): string => `extract(epoch from ${column}) * 1000`;
 const list = (fields: string, from: string): string =>
   `(select coalesce(json_agg(json_build_object(${fields}) order by x.id), '[]') from ${from})`;
 
@@ -115,8 +140,20 @@ const columns = `
     from certificate k where k.spki_sha256 = c.spki_sha256 and k.revocation_reason = 1 limit 1)) as "keyWeakness",
   c.signing_algorithm as "signingAlgorithm",
   c.not_before as "notBefore", c.not_after as "notAfter", c.san_count as "sanCount", c.terms, c.notify, c.rotation,
-  c.external_id as "externalId", c.lemur_id as "lemurId", c.attempts, c.answered_at as "answeredAt", c.fault, c.fault_detail as "faultDetail",
+  c.external_id as "externalId", c.lemur_id as "lemurId", c.attempts, c.answered_at as "answeredAt", c.fault,
+  c.fault_detail as "faultDetail",
   c.next_attempt_at as "nextAttemptAt",
+  case when c.state in ('requested', 'pending') then (
+    select json_build_object('deadlineAt', ${millis('o.deadline_at')}, 'progress', o.progress, 'disputed',
+      case when o.disputed_at is not null then json_build_object('at', ${millis('o.disputed_at')},
+        'serialHex', o.disputed_serial_hex, 'chainPem', case when $2 then o.disputed_chain_pem end) end)
+    from certificate_order o where o.certificate_id = c.id) end as "openOrder",
+  ${list(
+    `'kind', x.kind, 'state', x.state, 'serialHex', x.serial_hex, 'attempts', x.attempts, 'fault', x.fault,
+    'detail', x.fault_detail, 'nextAttemptAt', ${millis('x.next_attempt_at')},
+    'createdAt', ${millis('x.created_at')}, 'doneAt', ${millis('x.done_at')}`,
+    'withdrawal x where x.certificate_id = c.id',
+  )} as withdrawals,
   c.renewal_reason as "renewalReason", c.renewal_attempts as "renewalAttempts", c.renewal_fault as "renewalFault",
   c.renewal_detail as "renewalDetail", c.vouching_role as "vouchingRole", c.next_renewal_at as "nextRenewalAt",
   c.next_notice_at as "nextNoticeAt",

@@ -5,6 +5,7 @@ import { InstantOut } from '../platform/http/instant.js';
 import { OptionValueView, PluginLabel } from '../platform/plugins/plugin.schema.js';
 import { EndpointNameView } from '../sources/source.schema.js';
 import { certificateStates } from './certificate.entity.js';
+import { withdrawalKinds, withdrawalStates } from './withdraw/withdrawal.entity.js';
 
 const lifecycle = z
   .enum(certificateStates)
@@ -129,9 +130,45 @@ const progress = {
       fault: z.string().nullable(),
       detail: z.string().nullable(),
       nextAttemptAt: InstantOut.nullable(),
+      deadlineAt: InstantOut.nullable().meta({
+        description: 'When the order fails unless it is fulfilled, is cancelled at the CA, and the owner is told.',
+      }),
+      progress: nullable('What the CA waits for.'),
+      disputed: z
+        .object({
+          receivedAt: InstantOut,
+          serial: z.string().meta({ description: 'Decimal.' }),
+          chain: nullable('PEM, the certificate first. In lists null, unless `chain=true` asks for it.'),
+          reason: z.string(),
+        })
+        .nullable()
+        .meta({
+          description:
+            'An answer of the issuer that failed a check. It is delivered nowhere. Accept or reject it: ' +
+            '`POST /pending_certificates/{id}/accept`, `/reject`. Without either it is revoked at the deadline.',
+        }),
     })
     .nullable()
     .meta({ description: 'For a certificate that is not issued yet.' }),
+  withdrawals: z
+    .array(
+      z.object({
+        kind: z.enum(withdrawalKinds),
+        state: z.enum(withdrawalStates),
+        serial: nullable('Decimal; of the certificate to be revoked.'),
+        attempts: z.int(),
+        fault: z.string().nullable(),
+        detail: z.string().nullable(),
+        nextAttemptAt: InstantOut.nullable(),
+        since: InstantOut,
+        doneAt: InstantOut.nullable().meta({ description: 'When the CA confirmed it.' }),
+      }),
+    )
+    .meta({
+      description:
+        'What the CA is told: to revoke a certificate or to cancel an order. While it is `due` it is repeated until ' +
+        'the CA confirms it.',
+    }),
   nextNoticeAt: InstantOut.nullable(),
   revokedAt: InstantOut.nullable(),
   revocationReason: z.int().nullable(),

@@ -8,7 +8,7 @@ import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { staleBefore } from '../sources/endpoint.repository.js';
 import { endpointNameView } from '../sources/source.schema.js';
 import { ownerVouches } from './certificate.entity.js';
-import type { CertificateRow, LinkedCertificate } from './certificate.row.js';
+import type { CertificateRow, LinkedCertificate, WithdrawalRow } from './certificate.row.js';
 import type { CertificateBriefView, CertificateLabel, CertificateView } from './certificate.schema.js';
 import { extensionsAsLemur } from './issue/extensions.view.js';
 
@@ -164,13 +164,42 @@ function progress(row: CertificateRow) {
           fault: row.fault,
           detail: row.faultDetail,
           nextAttemptAt: instantOrNull(row.nextAttemptAt),
+          deadlineAt: row.openOrder && instant(new Date(row.openOrder.deadlineAt)),
+          progress: row.openOrder?.progress ?? null,
+          disputed: disputedOf(row),
         }
       : null,
+    withdrawals: row.withdrawals.map(withdrawalView),
     nextNoticeAt: instantOrNull(row.nextNoticeAt),
     revokedAt: instantOrNull(row.revokedAt),
     revocationReason: row.revocationReason,
     supersededAt: instantOrNull(row.supersededAt),
     awaitsDeployment: row.awaitsDeployment,
+  };
+}
+
+function disputedOf({ openOrder, faultDetail }: CertificateRow) {
+  const disputed = openOrder?.disputed;
+  if (!disputed) return null;
+  return {
+    receivedAt: instant(new Date(disputed.at)),
+    serial: serialDecimal(disputed.serialHex),
+    chain: disputed.chainPem,
+    reason: faultDetail ?? '',
+  };
+}
+
+function withdrawalView({ kind, state, serialHex, attempts, fault, detail, ...times }: WithdrawalRow) {
+  return {
+    kind,
+    state,
+    serial: serialHex && serialDecimal(serialHex),
+    attempts,
+    fault,
+    detail,
+    nextAttemptAt: times.nextAttemptAt === null ? null : instant(new Date(times.nextAttemptAt)),
+    since: instant(new Date(times.createdAt)),
+    doneAt: times.doneAt === null ? null : instant(new Date(times.doneAt)),
   };
 }
 

@@ -55,6 +55,9 @@ import { IssueFollowUp, IssueRecord } from './issue/issue.record.js';
 import { IssuePlanning, IssueService } from './issue/issue.service.js';
 import { KeyRules } from './issue/key-rules.js';
 import { Issuing } from './issue/issuing.js';
+import { OrderRepository } from './issue/order.repository.js';
+import { Ordering } from './issue/ordering.js';
+import { Twins } from './issue/twins.js';
 import { Subjects } from './issue/subjects.js';
 import { CertificateInLog } from './list/certificate-in-log.js';
 import { CertificateReader } from './list/certificate-reader.js';
@@ -81,6 +84,7 @@ import { WatchRepository } from './notify/watch.repository.js';
 import { WatchingController } from './notify/watching.controller.js';
 import { WatchingService } from './notify/watching.service.js';
 import { PendingChangesController, PendingController } from './pending/pending.controller.js';
+import { DisputeRecord, DisputeService } from './pending/dispute.service.js';
 import { PendingService } from './pending/pending.service.js';
 import { Planning } from './planning.js';
 import { RelationRepositories, Relations } from './relations.js';
@@ -107,6 +111,9 @@ import { VouchingRole } from './update/vouching-role.js';
 import { UsualRelationRepository } from './usual-relations.js';
 import { VisualizeController } from './visualize/visualize.controller.js';
 import { VisualizeService } from './visualize/visualize.service.js';
+import { WithdrawJob, WithdrawRecord } from './withdraw/withdraw.job.js';
+import { WithdrawalRepository } from './withdraw/withdrawal.repository.js';
+import { Withdrawals } from './withdraw/withdrawals.js';
 
 /** The story: certificates from request to end. Paths with a fixed word stand before `:id`. */
 @Module({
@@ -172,6 +179,13 @@ import { VisualizeService } from './visualize/visualize.service.js';
     IssueJob,
     IssueRecord,
     IssueFollowUp,
+    OrderRepository,
+    Ordering,
+    Twins,
+    WithdrawalRepository,
+    Withdrawals,
+    WithdrawRecord,
+    WithdrawJob,
     ImportedRows,
     UploadService,
     UploadStore,
@@ -200,6 +214,8 @@ import { VisualizeService } from './visualize/visualize.service.js';
     DeployRecord,
     DeployConsequences,
     PendingService,
+    DisputeRecord,
+    DisputeService,
     RevokeService,
     RevokeRights,
     RevokeRecord,

@@ -132,6 +132,7 @@ async function take(run: Run, step: Step, found: Found, { everyone, names, roleI
       keyId,
       maxValidityDays: null,
       defaultValidityDays: null,
+      orderDeadlineDays: null,
       isPrivate: false,
       ...flagsOf(row),
       creatorId,

@@ -110,21 +110,30 @@ describe('an issuer that lies', () => {
     ['other-names', 'evil.example.com'],
     ['longer', 'later than asked'],
     ['no-chain', 'chain'],
-  ])('about %s is found out, and nothing of it is stored as good', async (behaviour, words) => {
-    const authority = await makeAuthority(behaviour);
-    const { status, body } = await program.call(
-      'POST',
-      '/certificates',
-      request(authority, `${behaviour}.example.com`),
-    );
-    expect(status).toBe(200);
-    expect(body).toMatchObject({
-      lifecycle: 'failed',
-      body: null,
-      serial: null,
-      order: { fault: 'refused', detail: expect.stringContaining(words), nextAttemptAt: null },
-    });
-  });
+  ])(
+    'about %s is found out: its answer is kept in dispute, and nothing of it counts as issued',
+    async (behaviour, words) => {
+      const authority = await makeAuthority(behaviour);
+      const { status, body } = await program.call(
+        'POST',
+        '/certificates',
+        request(authority, `${behaviour}.example.com`),
+      );
+      expect(status).toBe(202);
+      expect(body).toMatchObject({
+        lifecycle: 'pending',
+        body: null,
+        serial: null,
+        order: {
+          fault: 'disputed',
+          detail: expect.stringContaining(words),
+          nextAttemptAt: body.order.deadlineAt,
+          disputed: { serial: expect.stringMatching(/^\d+$/), reason: body.order.detail },
+        },
+      });
+      expect(body.order.disputed.chain).toMatch(/^-----BEGIN CERTIFICATE-----\n/);
+    },
+  );
 });
 
 describe('an issuer that fails', () => {

@@ -281,6 +281,7 @@ describe('a revocation', () => {
     });
     expect([issuer.asked.revoke, (await get(id)).lifecycle]).toEqual([[], 'issued']);
     expect((await revoke(id, { comments: 'its PRIVATE KEY leaked' })).status).toBe(200);
+    await eventually(async () => issuer.asked.revoke.length > 0);
     expect(issuer.asked.revoke).toEqual([body]);
   });
 

@@ -2,21 +2,17 @@ import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { Authorities, type OrderOutcome } from '../../authorities/authorities.js';
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
-import { Leases } from '../../jobs/lease.js';
-import { Postponed } from '../../jobs/postponed.js';
-import { parseCsr } from '../../pki/csr.js';
+import { PluginError } from '../../plugin-api/errors.js';
 import type { Certificate } from '../certificate.entity.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
-import { loadTerms } from '../terms.js';
 import { checkAnswer } from './answer.js';
 import { issueCertificate } from './issue.jobs.js';
-import { IssueRecord } from './issue.record.js';
-
-/** After a crash the next attempt can begin this much later. */
-const leaseS = 30;
+import { IssueRecord, type OpenOrder } from './issue.record.js';
+import { Ordering } from './ordering.js';
 
 /**
- * Asks an issuer outside the process. What it returns is checked against what was asked before it is stored as good.
+ * Asks an issuer outside the process. What it returns is checked against what was asked before it is stored as good; an
+ * answer that fails the check is kept in dispute.
  */
 @Injectable()
 export class IssueJob implements OnModuleInit {
@@ -26,37 +22,30 @@ export class IssueJob implements OnModuleInit {
     private readonly jobs: Jobs,
     private readonly authorities: Authorities,
     private readonly record: IssueRecord,
-    private readonly leases: Leases,
+    private readonly ordering: Ordering,
   ) {}
 
   onModuleInit(): void {
-    this.jobs.handle(issueCertificate, (data, context) => this.run(data.certificateId, context));
+    this.jobs.handle(issueCertificate, ({ certificateId }, context) => this.run(certificateId, context));
   }
 
-  /**
-   * One at a time for a certificate: two that asked at once would leave two orders at the issuer, one of them
-   * forgotten.
-   */
   private async run(id: number, { signal }: JobContext): Promise<void> {
-    const free = await this.leases.withLease(`issue:${id}`, leaseS, (lost) =>
-      this.attempt(id, AbortSignal.any([signal, lost])),
-    );
-    if (!free) throw new Postponed(`Certificate ${id} is being ordered by another process.`, leaseS);
+    await this.ordering.alone(id, (lost) => this.attempt(id, AbortSignal.any([signal, lost])));
   }
 
   private async attempt(id: number, signal: AbortSignal): Promise<void> {
-    const certificate = await this.record.findUnfinished(id);
-    if (!certificate) return;
+    const open = await this.record.findOpen(id);
+    if (!open) return;
+    if (open.order.disputedAt !== null) return this.record.endIfOverdue(id);
     try {
-      const asked =
-        certificate.orderRef === null
-          ? await this.record.withinLimits(certificate, await this.authorities.get(certificate.authorityId ?? 0))
-          : certificate;
-      const outcome = await this.ask(asked, signal);
+      const { outcome, asked } = await this.ask(open, signal);
       if (outcome.status === 'failed') throw outcome.error;
-      if (outcome.status === 'pending') return await this.record.pending(id, outcome.orderRef, outcome.pollAfterS);
-      await checkAnswer(asked, outcome.chainPem, await this.authorities.get(certificate.authorityId ?? 0));
-      await this.record.issued(id, outcome.chainPem, outcome.externalId);
+      if (outcome.status === 'pending') return await this.record.pending(id, outcome);
+      const dispute = await refusalOf(async () => {
+        await checkAnswer(asked, outcome.chainPem, await this.authorities.get(asked.authorityId ?? 0));
+        await this.record.issued(id, outcome);
+      });
+      if (dispute !== null) await this.record.disputed(id, outcome, dispute);
     } catch (error) {
       if (isCutOff(signal, error)) throw error;
       if (!isExpected(error)) this.logger.error(error);
@@ -64,18 +53,24 @@ export class IssueJob implements OnModuleInit {
     }
   }
 
-  private async ask(certificate: Certificate, signal: AbortSignal): Promise<OrderOutcome> {
+  /** `asked`: the certificate with the dates that it is asked for. */
+  private async ask(open: OpenOrder, signal: AbortSignal): Promise<{ outcome: OrderOutcome; asked: Certificate }> {
+    const { certificate, order } = open;
     const authority = await this.authorities.get(certificate.authorityId ?? 0);
-    const { orderRef, notBefore, notAfter } = certificate;
-    const csrPem = certificate.csrPem ?? '';
-    const request = {
-      csrPem,
-      spkiDer: parseCsr(csrPem).spkiDer,
-      idempotencyKey: certificate.secretId,
-      terms: { ...loadTerms(certificate.terms), notBefore, notAfter },
-    };
-    return orderRef === null
-      ? this.authorities.order(authority, { request }, signal)
-      : this.authorities.poll(authority, { request, orderRef }, signal);
+    const known = await this.ordering.look(certificate, order, authority, signal);
+    if (known !== null) return { asked: certificate, outcome: known };
+    const asked = await this.record.asking(certificate, order, authority);
+    return { asked, outcome: await this.ordering.order(asked, order, authority, signal) };
+  }
+}
+
+/** Why the answer of an issuer is not stored as good, in words; null when it is. */
+async function refusalOf(store: () => Promise<void>): Promise<string | null> {
+  try {
+    await store();
+    return null;
+  } catch (error) {
+    if (error instanceof PluginError && error.fault === 'refused') return error.detail;
+    throw error;
   }
 }

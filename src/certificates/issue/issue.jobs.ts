@@ -4,7 +4,7 @@ import { defineLane } from '../../jobs/lane.js';
 import type { Tx } from '../../platform/db/database.js';
 
 /** What one authority is asked: a CA that hangs holds up no other. */
-const authorityLane = defineLane('authority', { atOnce: 8 });
+export const authorityLane = defineLane('authority', { atOnce: 8 });
 
 /** Asks an issuer outside the process to sign, or for an order that it took earlier. */
 export const issueCertificate = defineJob('certificate.issue', z.strictObject({ certificateId: z.int() }), {
@@ -13,16 +13,18 @@ export const issueCertificate = defineJob('certificate.issue', z.strictObject({ 
   concurrency: 16,
 });
 
-/** Has the issuers of these certificates asked after the commit, each in the lane of its authority. */
+/** Has the issuers of these certificates asked after the commit or `afterS` later, each in the lane of its CA. */
 export async function enqueueOrders(
   tx: Tx,
   certificates: readonly { id: number; authorityId: number | null }[],
+  afterS?: number,
 ): Promise<void> {
   await issueCertificate.enqueueMany(
     tx,
     certificates.map(({ id, authorityId }) => ({
       data: { certificateId: id },
       lane: authorityLane.of(authorityId ?? 0),
+      afterS,
     })),
   );
 }

@@ -1,22 +1,30 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import type { LoadedAuthority } from '../../authorities/authorities.js';
 import { issuanceCap, type IssuanceCap } from '../../authorities/limits.js';
 import { Audit } from '../../audit/audit.js';
+import { parseCertificate } from '../../pki/certificate.js';
 import { Clock } from '../../platform/clock.js';
 import { Database, type Tx, violatedConstraint } from '../../platform/db/database.js';
 import { type Actor, systemActor } from '../../platform/http/actor.js';
+import { instant } from '../../platform/http/instant.js';
+import type { IssuedCertificate, Outcome } from '../../plugin-api/issuer.js';
+import { KeyRing } from '../../platform/secrets/key-ring.js';
 import { Deploying } from '../deploy/deploying.js';
 import type { Certificate, Failure } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { type IssuedFacts, issuedFacts } from '../issued-facts.js';
+import { issuedFacts } from '../issued-facts.js';
 import { Planning } from '../planning.js';
 import { RenewalFailures } from '../rotate/renewal-failures.js';
 import { Successors } from '../successors.js';
+import { type IssuedAnswer, Withdrawals } from '../withdraw/withdrawals.js';
+import { enqueueOrders } from './issue.jobs.js';
 import { nameWhenIssued } from './new-row.js';
+import { type DisputedAnswer, type Order, orderStatePlace } from './order.entity.js';
+import { OrderRepository } from './order.repository.js';
+import { Twins } from './twins.js';
 import { datesWhenAsked, type Validity } from './validity.js';
 
-/** A request that an issuer keeps failing for a reason that time may mend is given up after so many attempts. */
-const mostAttempts = 40;
 /** How often a name is looked for that somebody else has taken a moment later. */
 const mostNames = 5;
 
@@ -57,6 +65,25 @@ export class IssueFollowUp {
     if (certificate.renewsId !== null) await this.failures.record(tx, certificate.renewsId, failure);
   }
 
+  async disputed(tx: Tx, { id }: Certificate, { serialHex, reason }: DisputedAnswer): Promise<void> {
+    await this.audit.record(tx, systemActor('issue'), {
+      action: 'certificate.answer-disputed',
+      targetType: 'certificate',
+      targetId: id,
+      after: { serial: serialHex, reason },
+    });
+  }
+
+  /** The issuer returned a certificate for a request that had ended. */
+  async unwanted(tx: Tx, { id, state }: Certificate, serialHex: string): Promise<void> {
+    await this.audit.record(tx, systemActor('issue'), {
+      action: 'certificate.answer-unwanted',
+      targetType: 'certificate',
+      targetId: id,
+      after: { serial: serialHex, state },
+    });
+  }
+
   /** The issuer took the order. */
   async ordered(tx: Tx, { id, orderRef }: Certificate): Promise<void> {
     await this.audit.record(tx, systemActor('issue'), {
@@ -84,57 +111,95 @@ export class IssueFollowUp {
   }
 }
 
-/** What is written down of an issuer's answer. */
+/** A certificate that an issuer works on, with its order. */
+export interface OpenOrder {
+  certificate: Certificate;
+  order: Order;
+}
+
+type More = (tx: Tx, certificate: Certificate, order: Order) => Promise<void>;
+type Pending = Extract<Outcome, { status: 'pending' }>;
+
+/** What the record of an answer is written by, under the lock of the certificate. */
+interface Writing {
+  /** For a certificate that its issuer still works on. */
+  open: (certificate: Certificate, order: Order, tx: Tx) => void | Promise<void>;
+  /** For one that has ended meanwhile; absent: nothing is written. */
+  ended?: (certificate: Certificate, tx: Tx) => Promise<void>;
+}
+
+/** Writes what an issuer answered, and when it is asked again. */
 @Injectable()
 export class IssueRecord {
   constructor(
     private readonly db: Database,
     private readonly clock: Clock,
     private readonly certificates: CertificateRepository,
+    private readonly orders: OrderRepository,
+    private readonly withdrawals: Withdrawals,
+    private readonly twins: Twins,
+    private readonly keyRing: KeyRing,
     private readonly followUp: IssueFollowUp,
   ) {}
 
   /** Null when an issuer is no longer needed. */
-  async findUnfinished(id: number): Promise<Certificate | null> {
+  async findOpen(id: number): Promise<OpenOrder | null> {
     const certificate = await this.certificates.find(this.db.single, id);
-    return certificate?.state === 'requested' || certificate?.state === 'pending' ? certificate : null;
+    if (!certificate || !isOpen(certificate)) return null;
+    return { certificate, order: await this.orders.get(this.db.single, id) };
   }
 
-  /** The request, no longer than the authority issues for by now: its first attempt may have been long ago. */
-  async withinLimits(certificate: Certificate, { limits }: LoadedAuthority): Promise<Certificate> {
+  /**
+   * The issuer is about to be asked: that is known before it is, so that a process that dies leaves a trace. The dates
+   * are no longer than the authority issues for by now, since the request may be old.
+   */
+  async asking(certificate: Certificate, { askedAt }: Order, { limits }: LoadedAuthority): Promise<Certificate> {
+    const now = this.clock.now();
     const capAt = (issuedAt: Date): IssuanceCap | null => issuanceCap(limits, issuedAt);
-    const { notBefore, notAfter } = datesWhenAsked(certificate, { capAt }, this.clock.now());
-    if (
-      notBefore.getTime() === certificate.notBefore.getTime() &&
-      notAfter.getTime() === certificate.notAfter.getTime()
-    )
-      return certificate;
-    await this.change(certificate.id, async (row, tx) => {
-      await this.followUp.shortened(tx, row, { notBefore, notAfter });
-      Object.assign(row, { notBefore, notAfter });
+    const dates = datesWhenAsked(certificate, { capAt }, now);
+    const isShorter = !isDeepStrictEqual(dates, datesOf(certificate));
+    if (askedAt !== null && !isShorter) return certificate;
+    await this.whileOpen(certificate.id, {
+      open: async (row, order, tx) => {
+        order.askedAt ??= now;
+        if (isShorter) await this.followUp.shortened(tx, row, dates);
+        Object.assign(row, dates);
+      },
     });
-    return Object.assign(certificate, { notBefore, notAfter });
+    return Object.assign(certificate, dates);
   }
 
-  async pending(id: number, orderRef: string, pollAfterS: number): Promise<void> {
-    await this.change(id, async (certificate, tx) => {
-      const isNew = certificate.state !== 'pending';
-      certificate.awaitOrder(orderRef, pollAfterS, this.clock.now());
-      if (isNew) await this.followUp.ordered(tx, certificate);
+  /** The issuer has the order. One that nobody wants any more is cancelled there. */
+  async pending(id: number, taken: Pending): Promise<void> {
+    await this.whileOpen(id, {
+      open: async (certificate, order, tx) => {
+        const now = this.clock.now();
+        const isNew = certificate.state !== 'pending';
+        const nextS = Math.max(taken.pollAfterS, 1);
+        order.progress = taken.progress ?? null;
+        if (taken.expiresAt) order.shorten(taken.expiresAt);
+        if (taken.state !== undefined)
+          order.sealedState = this.keyRing.seal(taken.state, orderStatePlace(order.secretId));
+        certificate.awaitOrder(taken.orderRef, earlier(order.deadlineAt, inSeconds(now, nextS)), now);
+        if (isNew) await this.followUp.ordered(tx, certificate);
+        if (now >= order.deadlineAt) await this.end(tx, certificate, order, 'The issuer still works on it.');
+        else await this.askAgain(tx, certificate);
+      },
+      ended: async (certificate, tx) => {
+        certificate.orderRef = taken.orderRef;
+        await this.withdrawals.cancel(tx, certificate);
+      },
     });
   }
 
-  /** `actor`: who brought it. */
-  async issued(
-    id: number,
-    chainPem: readonly string[],
-    externalId?: string,
-    actor: Actor = systemActor('issue'),
-  ): Promise<void> {
-    const facts = issuedFacts(chainPem, externalId);
+  /**
+   * `actor`: who brought it. `more`: what else is written with it. A second certificate for one order is revoked at the
+   * CA, and one that came too late.
+   */
+  async issued(id: number, answer: IssuedCertificate, actor = systemActor('issue'), more?: More): Promise<void> {
     for (let left = mostNames; ; left -= 1) {
       try {
-        return await this.complete(id, facts, actor);
+        return await this.complete(id, answer, actor, more);
       } catch (error) {
         // Whoever takes a name by hand waits for nobody.
         if (violatedConstraint(error) !== 'certificate_name' || left === 0) throw error;
@@ -142,30 +207,114 @@ export class IssueRecord {
     }
   }
 
+  /** The answer failed a check. It is kept until a person decides, or the order ends. */
+  async disputed(id: number, { chainPem, externalId }: IssuedCertificate, reason: string): Promise<void> {
+    const { serialHex } = parseCertificate(chainPem[0] ?? '');
+    const answer = { chainPem: chainPem.join(''), serialHex, externalId: externalId ?? null, reason };
+    await this.whileOpen(id, {
+      open: async (certificate, order, tx) => {
+        certificate.dispute(reason, order.deadlineAt, this.clock.now());
+        order.dispute(answer, this.clock.now());
+        await this.followUp.disputed(tx, certificate, answer);
+      },
+      ended: (certificate, tx) => this.late(tx, certificate, { chainPem, externalId }),
+    });
+  }
+
   /** Whatever else than `refused` stood in the way, a person or time may mend it: it is tried again. */
   async failed(id: number, failure: Failure): Promise<void> {
-    await this.change(id, async (certificate, tx) => {
-      const final = failure.fault === 'refused' || certificate.attempts + 1 >= mostAttempts;
-      certificate.recordFailure(failure, this.clock.now(), final);
-      await (final ? this.followUp.failed(tx, certificate, failure) : this.followUp.delayed(tx, certificate, failure));
+    await this.whileOpen(id, {
+      open: async (certificate, order, tx) => {
+        const now = this.clock.now();
+        if (failure.fault !== 'refused' && now >= order.deadlineAt)
+          return this.end(tx, certificate, order, failure.detail);
+        certificate.recordFailure(failure, now, failure.fault === 'refused');
+        if (certificate.nextAttemptAt === null) return this.followUp.failed(tx, certificate, failure);
+        certificate.nextAttemptAt = earlier(order.deadlineAt, certificate.nextAttemptAt);
+        await this.askAgain(tx, certificate);
+        await this.followUp.delayed(tx, certificate, failure);
+      },
     });
   }
 
-  private complete(id: number, facts: IssuedFacts, actor: Actor): Promise<void> {
-    return this.change(id, async (certificate, tx) => {
-      certificate.complete(facts);
-      const name = nameWhenIssued(certificate);
-      if (name !== null) certificate.name = await this.certificates.freeName(tx, name, facts.serialHex);
-      await this.followUp.issued(tx, actor, certificate);
+  /** Nobody has decided about an answer in dispute until the deadline. */
+  async endIfOverdue(id: number): Promise<void> {
+    await this.whileOpen(id, {
+      open: async (certificate, order, tx) => {
+        if (this.clock.now() >= order.deadlineAt)
+          await this.end(tx, certificate, order, `Nobody accepted its answer. ${certificate.faultDetail ?? ''}`);
+        else certificate.nextAttemptAt = order.deadlineAt;
+      },
     });
   }
 
-  /** A row that is finished meanwhile stays as it is. */
-  private async change(id: number, work: (certificate: Certificate, tx: Tx) => void | Promise<void>): Promise<void> {
+  /** The deadline of the order has passed: it fails, and what the CA has of it is withdrawn. */
+  private async end(tx: Tx, certificate: Certificate, order: Order, detail: string): Promise<void> {
+    const failure = {
+      fault: 'overdue' as const,
+      detail: `The order was not fulfilled until ${instant(order.deadlineAt)}. ${detail}`,
+    };
+    certificate.recordFailure(failure, this.clock.now(), true);
+    await this.followUp.failed(tx, certificate, failure);
+    await this.withdrawals.endOrder(tx, certificate, order);
+  }
+
+  private complete(id: number, answer: IssuedCertificate, actor: Actor, more?: More): Promise<void> {
+    const facts = issuedFacts(answer.chainPem, answer.externalId);
+    return this.whileOpen(id, {
+      open: async (certificate, order, tx) => {
+        await this.twins.makeRoom(tx, certificate, facts);
+        certificate.complete(facts);
+        await more?.(tx, certificate, order);
+        const name = nameWhenIssued(certificate);
+        if (name !== null) certificate.name = await this.certificates.freeName(tx, name, facts.serialHex);
+        if (order.disputedSerialHex !== facts.serialHex) await this.withdrawals.rejectAnswer(tx, certificate, order);
+        order.end();
+        await this.followUp.issued(tx, actor, certificate);
+      },
+      ended: (certificate, tx) => this.late(tx, certificate, answer),
+    });
+  }
+
+  /** A certificate has come for a row that has ended: nothing of it may be lost, and nobody wants it. */
+  private async late(tx: Tx, certificate: Certificate, answer: IssuedAnswer): Promise<void> {
+    const { serialHex } = parseCertificate(answer.chainPem[0] ?? '');
+    if (certificate.serialHex === serialHex) return;
+    await this.withdrawals.revoke(tx, certificate, answer);
+    await this.followUp.unwanted(tx, certificate, serialHex);
+  }
+
+  private async askAgain(tx: Tx, certificate: Certificate): Promise<void> {
+    const afterMs = (certificate.nextAttemptAt?.getTime() ?? 0) - this.clock.now().getTime();
+    await enqueueOrders(tx, [certificate], Math.max(afterMs / 1000, 0));
+  }
+
+  /** Writes under the lock of the certificate, by whether it has ended meanwhile. */
+  async whileOpen(id: number, { open, ended }: Writing): Promise<void> {
     await this.db.write((tx) =>
       this.certificates.change(tx, id, async (certificate) => {
-        if (certificate.state === 'requested' || certificate.state === 'pending') await work(certificate, tx);
+        if (!isOpen(certificate)) return ended?.(certificate, tx);
+        const order = await this.orders.get(tx, id);
+        await open(certificate, order, tx);
+        await this.orders.save(tx, order);
       }),
     );
   }
+}
+
+/** True while an issuer is to be asked, or a person decides about its answer. */
+export function isOpen({ state }: Pick<Certificate, 'state'>): boolean {
+  return state === 'requested' || state === 'pending';
+}
+
+function datesOf({ notBefore, notAfter }: Validity): Validity {
+  return { notBefore, notAfter };
+}
+
+function inSeconds(now: Date, seconds: number): Date {
+  return new Date(now.getTime() + seconds * 1000);
+}
+
+function earlier(a: Date, b: Date): Date {
+  return a < b ? a : b;
 }

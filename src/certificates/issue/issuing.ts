@@ -10,6 +10,7 @@ import { issuedFacts } from '../issued-facts.js';
 import type { TermsWithoutDates } from '../terms.js';
 import { CertificateStore, type Storable, type Stored } from './certificate-store.js';
 import { enqueueOrders } from './issue.jobs.js';
+import { OrderRepository } from './order.repository.js';
 import { baseName, type Custody, provisionalName, rowBeforeIssue, type Subject } from './new-row.js';
 import type { Validity } from './validity.js';
 
@@ -51,6 +52,9 @@ export interface Occasion {
 /** How long the row of a request waits before the sweep takes care of it, should its job be lost. */
 const safetyNetMs = 15 * 60_000;
 const atOnceTimeoutMs = 30_000;
+/** Where the authority does not say how long its issuer may take. */
+const defaultOrderDeadlineDays = 14;
+const dayMs = 86_400_000;
 
 /**
  * Turns a blueprint into a certificate. An issuer inside the process signs at once, and the certificate is stored with
@@ -62,6 +66,7 @@ export class Issuing {
     private readonly clock: Clock,
     private readonly authorities: Authorities,
     private readonly certificates: CertificateStore,
+    private readonly orders: OrderRepository,
   ) {}
 
   /**
@@ -121,7 +126,9 @@ export class Issuing {
         ? this.nameOf(blueprint, authority)
         : provisionalName(this.nameOf(blueprint, authority), blueprint.subject.secretId),
     };
+    const deadlineDays = authority.authority.orderDeadlineDays ?? defaultOrderDeadlineDays;
     const stored = await this.certificates.store(storable(row, blueprint, authority, occasion), async (tx, id) => {
+      await this.orders.add(tx, id, new Date(now.getTime() + deadlineDays * dayMs));
       await occasion.consequences?.(tx, id, false);
       await enqueueOrders(tx, [{ id, authorityId: authority.authority.id }]);
     });

@@ -15,6 +15,8 @@ interface Surroundings {
 /** What no certificate has when it is new. */
 const fresh = {
   attempts: 0,
+  openOrder: null,
+  withdrawals: [],
   answeredAt: null,
   fault: null,
   faultDetail: null,

@@ -10,9 +10,11 @@ import { ExportService } from '../export/export.service.js';
 import { CertificateLists } from '../list/certificate-lists.js';
 import { CertificateReader } from '../list/certificate-reader.js';
 import { ListQuery } from '../list/list.schema.js';
+import { RevokedView } from '../revoke/revoke.schema.js';
 import { RevokeService } from '../revoke/revoke.service.js';
 import { UpdateRequest } from '../update/update.schema.js';
 import { UpdateService } from '../update/update.service.js';
+import { DisputeService } from './dispute.service.js';
 import { AnswerRequest, CancelRequest, PendingPage, PendingView, pendingView } from './pending.schema.js';
 import { demandUnfinished, PendingService } from './pending.service.js';
 
@@ -24,6 +26,7 @@ export class PendingChangesController {
     private readonly certificates: CertificateRepository,
     private readonly revocation: RevokeService,
     private readonly exports: ExportService,
+    private readonly disputes: DisputeService,
   ) {}
 
   @Delete(':id')
@@ -33,6 +36,35 @@ export class PendingChangesController {
   async cancel(@Who() actor: Actor, @Id() id: number, @JsonBody(CancelRequest) body: CancelRequest): Promise<void> {
     demandUnfinished(await this.certificates.get(this.db.single, id));
     await this.revocation.revoke(actor, id, { crlReason: 'unspecified', comments: body?.note });
+  }
+
+  @Post(':id/accept')
+  @Requires('certificate:update')
+  @Summary(
+    'Accept the answer in dispute',
+    'The certificate that the issuer returned, though it is not what was asked for, becomes the certificate with the ' +
+      'names that it holds.',
+  )
+  @Answers(200, RevokedView)
+  async accept(@Who() actor: Actor, @Id() id: number): Promise<{ id: number }> {
+    await this.disputes.accept(actor, id);
+    return { id };
+  }
+
+  @Post(':id/reject')
+  @Requires('certificate:revoke')
+  @Summary(
+    'Reject the answer in dispute',
+    'The order fails, and the CA is told to revoke what it issued. A renewal is ordered anew.',
+  )
+  @Answers(200, RevokedView)
+  async reject(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(CancelRequest) body: CancelRequest,
+  ): Promise<{ id: number }> {
+    await this.disputes.reject(actor, id, body?.note);
+    return { id };
   }
 
   @Get(':id/key')

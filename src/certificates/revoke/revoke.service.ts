@@ -12,14 +12,16 @@ import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Deploying } from '../deploy/deploying.js';
 import { lockKeys } from '../issue/key-rules.js';
+import { isOpen } from '../issue/issue.record.js';
+import { OrderRepository } from '../issue/order.repository.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 import { rotateCertificate } from '../rotate/rotate.jobs.js';
 import { Standing } from '../standing.js';
 import { Successors } from '../successors.js';
+import { Withdrawals } from '../withdraw/withdrawals.js';
 import { crlReasons, type RevokeRequest } from './revoke.schema.js';
 
-const timeoutMs = 30_000;
 /** Reasons that do not wait until a certificate is served no more. */
 const compromised: ReadonlySet<RevokeRequest['crlReason']> = new Set(['keyCompromise', 'cACompromise', 'aACompromise']);
 
@@ -42,6 +44,8 @@ export class RevokeConsequences {
     private readonly deploying: Deploying,
     private readonly successors: Successors,
     private readonly planning: Planning,
+    private readonly orders: OrderRepository,
+    private readonly withdrawals: Withdrawals,
   ) {}
 
   /**
@@ -86,12 +90,17 @@ export class RevokeConsequences {
     }
   }
 
-  /** Cancels a request: nothing of it will be delivered. */
+  /** Cancels a request, and its order at the CA: nothing of it will be delivered. */
   async cancel(tx: Tx, id: number): Promise<void> {
     const cancelled = await this.certificates.change(tx, id, (certificate) => {
       certificate.cancel();
       return certificate;
     });
+    const order = await this.orders.find(tx, id);
+    if (order) {
+      await this.withdrawals.endOrder(tx, cancelled, order);
+      await this.orders.save(tx, order);
+    }
     await this.deploying.stopOf(tx, id);
     await this.successors.withdrawn(tx, cancelled);
   }
@@ -104,6 +113,7 @@ export class RevokeRecord {
     private readonly db: Database,
     private readonly clock: Clock,
     private readonly consequences: RevokeConsequences,
+    private readonly withdrawals: Withdrawals,
     private readonly notices: Notices,
     private readonly audit: Audit,
   ) {}
@@ -120,10 +130,17 @@ export class RevokeRecord {
     });
   }
 
-  /** `ids` are the rows of one and the same certificate. */
-  async revoked(actor: Actor, ids: readonly number[], request: RevokeRequest): Promise<void> {
+  /** `all` are the rows of one and the same certificate; the CA of the first is told. */
+  async revoked(actor: Actor, all: readonly [Certificate, ...Certificate[]], request: RevokeRequest): Promise<void> {
+    const [{ id, authorityId, fullChainPem, externalId }] = all;
     await this.db.write(async (tx) => {
-      for (const id of ids) await this.revokedOne(tx, actor, id, request);
+      for (const one of all) await this.revokedOne(tx, actor, one.id, request);
+      await this.withdrawals.revoke(
+        tx,
+        { id, authorityId },
+        { chainPem: splitCertificates(fullChainPem), externalId },
+        { reason: crlReasons[request.crlReason], comments: request.comments },
+      );
     });
   }
 
@@ -173,7 +190,7 @@ export class RevokeRights {
   ): Promise<[Certificate, ...Certificate[]]> {
     const certificate = await this.certificates.get(tx, id);
     await this.access.demandWrite(tx, actor, certificate);
-    if (isUnfinished(certificate)) return [certificate];
+    if (isOpen(certificate)) return [certificate];
     if (!isRevocable(certificate))
       throw new Problem(
         'wrong-state',
@@ -209,7 +226,10 @@ export class RevokeRights {
   }
 }
 
-/** Ends a certificate for good: at its issuer first, then here. One that is not issued yet is cancelled instead. */
+/**
+ * Ends a certificate for good: here at once, and at its CA by a job that repeats it until the CA confirms. A request
+ * is cancelled instead.
+ */
 @Injectable()
 export class RevokeService {
   constructor(
@@ -219,54 +239,27 @@ export class RevokeService {
     private readonly record: RevokeRecord,
   ) {}
 
-  /** Throws as `prepare`, and PluginError when the issuer refuses. */
+  /** Throws as `prepare`. */
   async revoke(actor: Actor, id: number, request: RevokeRequest): Promise<void> {
-    const [certificate, ...twins] = await this.rights.demand(this.db.single, actor, id, request);
-    if (isUnfinished(certificate)) return this.cancel(actor, certificate, request.comments ?? undefined);
-    await this.tellIssuer(certificate, request);
-    await this.record.revoked(
-      actor,
-      [certificate, ...twins].map((one) => one.id),
-      request,
-    );
+    const [certificate, ...twins] = await this.demand(actor, id, request);
+    if (isOpen(certificate)) await this.record.cancelled(actor, id, request.comments ?? undefined);
+    else await this.record.revoked(actor, [certificate, ...twins], request);
   }
 
   /**
    * What `revoke` would demand; nothing is done. Throws Problem `forbidden`, `wrong-state` when there is nothing to
-   * revoke, or `conflict`.
+   * revoke, or `conflict`; PluginError `misconfigured` when its issuer never revokes.
    */
   async prepare(actor: Actor, id: number, request: RevokeRequest): Promise<void> {
-    await this.rights.demand(this.db.single, actor, id, request);
+    await this.demand(actor, id, request);
   }
 
-  private async cancel(actor: Actor, certificate: Certificate, note?: string): Promise<void> {
-    if (certificate.orderRef !== null && certificate.authorityId !== null) {
-      await this.authorities.cancel(
-        await this.authorities.get(certificate.authorityId),
-        { orderRef: certificate.orderRef },
-        AbortSignal.timeout(timeoutMs),
-      );
-    }
-    await this.record.cancelled(actor, certificate.id, note);
+  private async demand(actor: Actor, id: number, request: RevokeRequest): Promise<[Certificate, ...Certificate[]]> {
+    const all = await this.rights.demand(this.db.single, actor, id, request);
+    const [{ authorityId }] = all;
+    if (!isOpen(all[0]) && authorityId !== null) await this.authorities.demandRevoking(authorityId);
+    return all;
   }
-
-  private async tellIssuer(certificate: Certificate, { crlReason, comments }: RevokeRequest): Promise<void> {
-    const authority = await this.authorities.get(certificate.authorityId ?? 0);
-    await this.authorities.revoke(
-      authority,
-      {
-        chainPem: splitCertificates(certificate.fullChainPem),
-        externalId: certificate.externalId ?? undefined,
-        reason: crlReasons[crlReason],
-        comments: comments ?? undefined,
-      },
-      AbortSignal.timeout(timeoutMs),
-    );
-  }
-}
-
-function isUnfinished({ state }: Certificate): boolean {
-  return state === 'requested' || state === 'pending';
 }
 
 function isRevocable({ state }: Certificate): boolean {

@@ -7,11 +7,15 @@ import { enqueueDeliveries } from '../deploy/deploy.jobs.js';
 import { DeliveryRepository } from '../deploy/delivery.repository.js';
 import { DueRepository } from '../due.repository.js';
 import { enqueueOrders } from '../issue/issue.jobs.js';
+import { WithdrawalRepository } from '../withdraw/withdrawal.repository.js';
+import { enqueueWithdrawals } from '../withdraw/withdrawals.js';
 import { rotateCertificate } from './rotate.jobs.js';
 
 /** A job that says nothing more is given out again after this time. */
 const againMs = 10 * 60_000;
 const batch = 200;
+/** The job of an order or a withdrawal is enqueued for its moment; one that is later than this was lost. */
+const lostMs = 30_000;
 
 /** The rows that the sweep looks at, together. */
 @Injectable()
@@ -19,6 +23,7 @@ export class SweptRepositories {
   constructor(
     readonly due: DueRepository,
     readonly deliveries: DeliveryRepository,
+    readonly withdrawals: WithdrawalRepository,
   ) {}
 }
 
@@ -39,7 +44,7 @@ export class RotationSweep implements OnModuleInit {
 
   /** One look; repeated at once while there is more than one batch and nobody stops it. */
   async run(signal: AbortSignal): Promise<void> {
-    const { due, deliveries } = this.rows;
+    const { due, deliveries, withdrawals } = this.rows;
     await this.giveOut(signal, async (tx, now, again) => {
       const renewals = await due.takeDue(tx, 'nextRenewalAt', now, again);
       await rotateCertificate.enqueueMany(
@@ -49,9 +54,14 @@ export class RotationSweep implements OnModuleInit {
       return renewals.length;
     });
     await this.giveOut(signal, async (tx, now, again) => {
-      const orders = await due.takeDue(tx, 'nextAttemptAt', now, again);
+      const orders = await due.takeDue(tx, 'nextAttemptAt', late(now), again);
       await enqueueOrders(tx, orders);
       return orders.length;
+    });
+    await this.giveOut(signal, async (tx, now, again) => {
+      const due = await withdrawals.takeDue(tx, late(now), again);
+      await enqueueWithdrawals(tx, due);
+      return due.length;
     });
     await this.giveOut(signal, async (tx, now, again) => {
       const bound = await deliveries.takeDue(tx, now, again);
@@ -69,4 +79,8 @@ export class RotationSweep implements OnModuleInit {
       });
     }
   }
+}
+
+function late(now: Date): Date {
+  return new Date(now.getTime() - lostMs);
 }

@@ -86,9 +86,14 @@ export class ConfiguredPlugins {
     return filter && plugin ? { ...query, filter: { ...filter, value: `"${plugin.id}"` } } : query;
   }
 
+  /** The plugin of a row; null when this installation no longer has it. */
+  find<K extends PluginKind>(kind: K, pluginId: string): PluginOf<K> | null {
+    return this.registry.find(kind, pluginId);
+  }
+
   /** The plugin of a row. Throws PluginError when this installation no longer has it. */
   plugin<K extends PluginKind>(kind: K, pluginId: string): PluginOf<K> {
-    const plugin = this.registry.find(kind, pluginId);
+    const plugin = this.find(kind, pluginId);
     if (plugin) return plugin;
     throw new PluginError('misconfigured', `This installation has no ${kind} plugin "${pluginId}".`);
   }

@@ -65,6 +65,9 @@ export class Fixtures {
     };
   }
 
+  /** What the issuer signed for a request that counts as unfinished. */
+  private readonly answers = new Map<number, { chainPem: string; serialHex: string }>();
+
   certificate = (more: object = {}): Promise<number> => this.make('/certificates', this.request(more));
   authority = (): Promise<number> =>
     this.make('/authorities', { name: this.word(), owner: team, commonName: this.word() });
@@ -125,10 +128,29 @@ export class Fixtures {
   /** One that its issuer has not answered for: as a crash leaves it. */
   async unfinished(): Promise<number> {
     const id = await this.certificate({ csr: this.csr, commonName: undefined });
+    const { body, chain, serialHex } = await this.program.ok('GET', `/certificates/${id}`);
+    this.answers.set(id, { chainPem: body + chain, serialHex });
     await this.program.database.source.query(
       `update certificate set state = 'requested', body_pem = null, chain_pem = null, serial_hex = null, sha256 = null,
         issuer_sha256 = null, next_renewal_at = null, next_attempt_at = now() + interval '1 day' where id = $1`,
       [id],
+    );
+    await this.program.database.source.query(
+      `insert into certificate_order (certificate_id, secret_id, asked_at, deadline_at)
+       values ($1, gen_random_uuid(), now(), now() + interval '2 days')`,
+      [id],
+    );
+    return id;
+  }
+
+  /** One whose issuer answered, with an answer that is in dispute. */
+  async disputed(): Promise<number> {
+    const id = await this.unfinished();
+    const { chainPem, serialHex } = this.answers.get(id) ?? {};
+    await this.program.database.source.query(
+      `update certificate_order set disputed_at = now(), disputed_chain_pem = $2, disputed_serial_hex = $3
+       where certificate_id = $1`,
+      [id, chainPem, serialHex],
     );
     return id;
   }

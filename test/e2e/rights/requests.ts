@@ -71,6 +71,8 @@ export const requests: Readonly<Record<string, Ask>> = {
   'put /pending_certificates/:id': on((f) => f.unfinished(), changed),
   'delete /pending_certificates/:id': on((f) => f.unfinished()),
   'get /pending_certificates/:id/key': certificate,
+  'post /pending_certificates/:id/accept': on((f) => f.disputed()),
+  'post /pending_certificates/:id/reject': on((f) => f.disputed()),
   'post /pending_certificates/:id/upload': on(
     (f) => f.unfinished(),
     (f) => ({ body: f.foreignPem() }),

@@ -131,6 +131,8 @@ GET    /pending_certificates/:id          401       ok        ok        ok      
 PUT    /pending_certificates/:id          401       403       403       ok        403       403       ok        403
 DELETE /pending_certificates/:id          401       403       403       ok        403       403       ok        403
 GET    /pending_certificates/:id/key      401       403       403       ok        403       403       ok        403
+POST   /pending_certificates/:id/accept   401       403       403       ok        403       403       ok        403
+POST   /pending_certificates/:id/reject   401       403       403       ok        403       403       ok        403
 POST   /pending_certificates/:id/upload   401       403       403       400       403       403       400       403
 
 GET    /plugins                           401       ok        ok        ok        ok        ok        ok        403

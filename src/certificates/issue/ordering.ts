@@ -1,0 +1,104 @@
+import { Injectable } from '@nestjs/common';
+import { type Asked, Authorities, type LoadedAuthority, type OrderOutcome } from '../../authorities/authorities.js';
+import { Leases } from '../../jobs/lease.js';
+import { Postponed } from '../../jobs/postponed.js';
+import { parseCsr } from '../../pki/csr.js';
+import { PluginError } from '../../plugin-api/errors.js';
+import type { CertificateRequest } from '../../plugin-api/issuer.js';
+import { Database } from '../../platform/db/database.js';
+import { KeyRing } from '../../platform/secrets/key-ring.js';
+import type { Certificate } from '../certificate.entity.js';
+import { loadTerms } from '../terms.js';
+import { type Order, orderStatePlace } from './order.entity.js';
+import { OrderRepository } from './order.repository.js';
+
+/** A process that died in an attempt keeps others from the issuer for so long. */
+const leaseS = 30;
+const postponedS = 10;
+const longestState = 65_536;
+
+/** Talks to an issuer outside the process about the order of one certificate. */
+@Injectable()
+export class Ordering {
+  constructor(
+    private readonly db: Database,
+    private readonly authorities: Authorities,
+    private readonly orders: OrderRepository,
+    private readonly keyRing: KeyRing,
+    private readonly leases: Leases,
+  ) {}
+
+  /**
+   * Does `work` as the only one that talks to the issuer about this certificate: two that asked at once would leave
+   * two orders there, one of them forgotten. Throws Postponed while another does.
+   */
+  async alone(certificateId: number, work: (lost: AbortSignal) => Promise<void>): Promise<void> {
+    if (await this.leases.withLease(`issue:${certificateId}`, leaseS, work)) return;
+    throw new Postponed(`The issuer of certificate ${certificateId} is being asked already.`, postponedS);
+  }
+
+  order(
+    certificate: Certificate,
+    order: Order,
+    authority: LoadedAuthority,
+    signal: AbortSignal,
+  ): Promise<OrderOutcome> {
+    return this.authorities.order(authority, this.asked(certificate, order), signal);
+  }
+
+  /**
+   * How far the order is at the issuer; null when none is known there. A process that died while it asked may have left
+   * an order whose reference was not stored: the issuer looks for that by the request.
+   */
+  async look(
+    certificate: Certificate,
+    order: Order,
+    authority: LoadedAuthority,
+    signal: AbortSignal,
+  ): Promise<OrderOutcome | null> {
+    const asked = this.asked(certificate, order);
+    const { orderRef } = certificate;
+    if (orderRef !== null) return this.authorities.poll(authority, { ...asked, orderRef }, signal);
+    return order.askedAt === null ? null : this.authorities.find(authority, asked, signal);
+  }
+
+  /** False when the issuer does not cancel this order. Throws PluginError. */
+  async cancel(orderRef: string, order: Order, authority: LoadedAuthority, signal: AbortSignal): Promise<boolean> {
+    if (!authority.plugin.cancel) return false;
+    try {
+      await this.authorities.cancel(authority, { orderRef, ...this.stateOf(order) }, signal);
+      return true;
+    } catch (error) {
+      if (error instanceof PluginError && error.fault === 'refused') return false;
+      throw error;
+    }
+  }
+
+  private asked(certificate: Certificate, order: Order): Asked {
+    return {
+      request: requestOf(certificate),
+      ...this.stateOf(order),
+      save: (state) => {
+        if (state.length > longestState) throw new Error(`An order's state has at most ${longestState} characters.`);
+        return this.orders.saveState(
+          this.db.single,
+          order.id,
+          this.keyRing.seal(state, orderStatePlace(order.secretId)),
+        );
+      },
+    };
+  }
+
+  private stateOf({ sealedState, secretId }: Order): { state?: string } {
+    return sealedState ? { state: this.keyRing.open(sealedState, orderStatePlace(secretId)).toString() } : {};
+  }
+}
+
+function requestOf({ csrPem, secretId, terms, notBefore, notAfter }: Certificate): CertificateRequest {
+  return {
+    csrPem: csrPem ?? '',
+    spkiDer: parseCsr(csrPem ?? '').spkiDer,
+    idempotencyKey: secretId,
+    terms: { ...loadTerms(terms), notBefore, notAfter },
+  };
+}

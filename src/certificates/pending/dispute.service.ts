@@ -1,0 +1,141 @@
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../../audit/audit.js';
+import { Authorities } from '../../authorities/authorities.js';
+import { DomainRepository } from '../../domains/domain.repository.js';
+import { parseCertificate } from '../../pki/certificate.js';
+import { orderChain } from '../../pki/chain.js';
+import { spkiHash } from '../../pki/key.js';
+import { splitCertificates, toPem } from '../../pki/pem.js';
+import { Clock } from '../../platform/clock.js';
+import { Database, type Tx } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { Problem } from '../../platform/http/problem.js';
+import { CertificateAccess } from '../access.js';
+import { Admission } from '../admission.js';
+import type { Certificate } from '../certificate.entity.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { termsOf } from '../import/uploaded.js';
+import { IssueFollowUp, IssueRecord } from '../issue/issue.record.js';
+import { searchNames } from '../issue/new-row.js';
+import type { Order } from '../issue/order.entity.js';
+import { OrderRepository } from '../issue/order.repository.js';
+import { storeTerms } from '../terms.js';
+import { Withdrawals } from '../withdraw/withdrawals.js';
+
+/** Writes what a person decided about an answer of an issuer that failed a check. */
+@Injectable()
+export class DisputeRecord {
+  constructor(
+    private readonly clock: Clock,
+    private readonly record: IssueRecord,
+    private readonly followUp: IssueFollowUp,
+    private readonly withdrawals: Withdrawals,
+    private readonly domains: DomainRepository,
+    private readonly audit: Audit,
+  ) {}
+
+  /** The certificate gets the terms of the answer: it may hold other names than were asked for. */
+  async accepted(actor: Actor, id: number, chainPem: string[], terms: Certificate['terms']): Promise<void> {
+    let isWritten = false;
+    await this.record.issued(id, { chainPem }, actor, async (tx, certificate, order) => {
+      isWritten = true;
+      demandDisputed(certificate, order, parseCertificate(chainPem[0] ?? '').serialHex);
+      const { subject, subjectAltNames } = terms;
+      certificate.externalId = order.disputedExternalId;
+      certificate.commonName = subject.commonName ?? subjectAltNames[0]?.value ?? '';
+      Object.assign(certificate, { terms, sanCount: subjectAltNames.length });
+      await this.domains.link(
+        tx,
+        searchNames(certificate.commonName, terms).map((name) => ({ certificateId: id, name })),
+      );
+      await this.audited(tx, actor, certificate, order, { action: 'certificate.answer-accepted' });
+    });
+    if (!isWritten) throw new Problem('wrong-state', 'The request has ended meanwhile.');
+  }
+
+  /** The order fails, and the CA is to revoke the answer. A renewal is ordered anew after a while. */
+  async rejected(actor: Actor, id: number, note?: string): Promise<void> {
+    await this.record.whileOpen(id, {
+      open: async (certificate, order, tx) => {
+        demandDisputed(certificate, order);
+        await this.audited(tx, actor, certificate, order, { action: 'certificate.answer-rejected', note });
+        const failure = {
+          fault: 'refused' as const,
+          detail: `The answer was rejected. ${certificate.faultDetail ?? ''}`,
+        };
+        certificate.recordFailure(failure, this.clock.now(), true);
+        await this.withdrawals.rejectAnswer(tx, certificate, order);
+        await this.followUp.failed(tx, certificate, failure);
+      },
+      ended: async (certificate) => {
+        demandDisputed(certificate, null);
+      },
+    });
+  }
+
+  private async audited(
+    tx: Tx,
+    actor: Actor,
+    { id, faultDetail }: Certificate,
+    { disputedSerialHex }: Order,
+    { action, note }: { action: string; note?: string | undefined },
+  ): Promise<void> {
+    const after = { serial: disputedSerialHex, reason: faultDetail, note };
+    await this.audit.record(tx, actor, { action, targetType: 'certificate', targetId: id, after });
+  }
+}
+
+/** Lets a person accept or reject an answer that is not what was asked for. */
+@Injectable()
+export class DisputeService {
+  constructor(
+    private readonly db: Database,
+    private readonly access: CertificateAccess,
+    private readonly certificates: CertificateRepository,
+    private readonly orders: OrderRepository,
+    private readonly authorities: Authorities,
+    private readonly admission: Admission,
+    private readonly record: DisputeRecord,
+  ) {}
+
+  /**
+   * Takes the answer as the certificate. Its names must be open to the actor as those of a new one. Throws Problem
+   * `forbidden`, `wrong-state` when there is no such answer, `conflict` when it is for another key.
+   */
+  async accept(actor: Actor, id: number): Promise<void> {
+    const certificate = await this.certificates.get(this.db.single, id);
+    await this.access.demandChange(this.db.single, actor, certificate);
+    await this.access.demandIssue(actor, certificate);
+    const order = await this.orders.find(this.db.single, id);
+    const chainPem = splitCertificates(demandDisputed(certificate, order));
+    const leaf = parseCertificate(chainPem[0] ?? '');
+    if (spkiHash(leaf.spkiDer) !== certificate.spkiSha256)
+      throw new Problem('conflict', 'The answer is for another key, so it is of no use here. Reject it.');
+    const loaded = await this.authorities.get(certificate.authorityId ?? 0);
+    const terms = storeTerms(await this.admission.ofNew(actor, termsOf(leaf), loaded));
+    const { certificatePem, chainPem: above } = loaded.authority;
+    const issuers = await orderChain(
+      leaf,
+      [...chainPem, certificatePem, ...above].map((pem) => parseCertificate(pem)),
+    );
+    await this.record.accepted(
+      actor,
+      id,
+      [leaf, ...issuers].map(({ der }) => toPem('CERTIFICATE', der)),
+      terms,
+    );
+  }
+
+  /** Throws Problem `forbidden`, or `wrong-state` when there is no such answer. */
+  async reject(actor: Actor, id: number, note?: string): Promise<void> {
+    await this.access.demandChange(this.db.single, actor, await this.certificates.get(this.db.single, id));
+    await this.record.rejected(actor, id, note);
+  }
+}
+
+/** The chain of the answer, PEM. `serialHex`: the answer must be this one. Throws Problem `wrong-state`. */
+function demandDisputed({ name }: Pick<Certificate, 'name'>, order: Order | null, serialHex?: string): string {
+  if (order?.disputedChainPem == null || (serialHex ?? order.disputedSerialHex) !== order.disputedSerialHex)
+    throw new Problem('wrong-state', `Certificate ${name} has no answer that is in dispute.`);
+  return order.disputedChainPem;
+}

@@ -1,0 +1,156 @@
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Audit } from '../../audit/audit.js';
+import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
+import type { JobContext } from '../../jobs/define-job.js';
+import { Jobs } from '../../jobs/job-runner.js';
+import { splitCertificates } from '../../pki/pem.js';
+import { Clock } from '../../platform/clock.js';
+import { Database, type Tx } from '../../platform/db/database.js';
+import { systemActor } from '../../platform/http/actor.js';
+import type { Certificate } from '../certificate.entity.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { failureOf, isCutOff, isExpected } from '../failure.js';
+import { OrderRepository } from '../issue/order.repository.js';
+import { Ordering } from '../issue/ordering.js';
+import type { Withdrawal } from './withdrawal.entity.js';
+import { WithdrawalRepository } from './withdrawal.repository.js';
+import { enqueueWithdrawals, type IssuedAnswer, withdrawAtCa, Withdrawals } from './withdrawals.js';
+
+/** What the CA said: it is done, the order is open still, or a certificate was issued for it. */
+type Answer = { done: true } | { openForS: number } | { issued: IssuedAnswer };
+
+/** Writes what came of telling the CA. */
+@Injectable()
+export class WithdrawRecord {
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly rows: WithdrawalRepository,
+    private readonly withdrawals: Withdrawals,
+    private readonly audit: Audit,
+  ) {}
+
+  /** The withdrawal, while it is due. */
+  async findDue(id: number): Promise<Withdrawal | null> {
+    const withdrawal = await this.rows.find(this.db.single, id);
+    return withdrawal?.state === 'due' ? withdrawal : null;
+  }
+
+  answered(id: number, certificate: Certificate, answer: Answer): Promise<void> {
+    return this.db.write((tx) =>
+      this.rows.change(tx, id, async (withdrawal) => {
+        if ('openForS' in answer) return this.again(tx, withdrawal, answer.openForS);
+        withdrawal.done(this.clock.now());
+        if ('issued' in answer) await this.withdrawals.revoke(tx, certificate, answer.issued);
+        await this.audit.record(tx, systemActor('withdraw'), {
+          action: withdrawal.kind === 'revoke' ? 'certificate.revoked-at-ca' : 'certificate.order-closed',
+          targetType: 'certificate',
+          targetId: certificate.id,
+          after: { serial: withdrawal.serialHex },
+        });
+      }),
+    );
+  }
+
+  failed(id: number, error: unknown): Promise<void> {
+    return this.db.write((tx) =>
+      this.rows.change(tx, id, async (withdrawal) => {
+        withdrawal.fail(failureOf(error), this.clock.now());
+        await this.enqueue(tx, withdrawal);
+        if (withdrawal.state !== 'given-up') return;
+        await this.audit.record(tx, systemActor('withdraw'), {
+          action: 'certificate.withdrawal-given-up',
+          targetType: 'certificate',
+          targetId: withdrawal.certificateId,
+          after: { kind: withdrawal.kind, serial: withdrawal.serialHex, detail: withdrawal.faultDetail },
+        });
+      }),
+    );
+  }
+
+  private async again(tx: Tx, withdrawal: Withdrawal, afterS: number): Promise<void> {
+    const now = this.clock.now();
+    withdrawal.wait(new Date(now.getTime() + afterS * 1000), now);
+    await this.enqueue(tx, withdrawal);
+  }
+
+  private async enqueue(tx: Tx, withdrawal: Withdrawal): Promise<void> {
+    if (withdrawal.nextAttemptAt === null) return;
+    const afterMs = withdrawal.nextAttemptAt.getTime() - this.clock.now().getTime();
+    await enqueueWithdrawals(tx, [withdrawal], afterMs / 1000);
+  }
+}
+
+/** Tells a CA to cancel an order or to revoke a certificate. */
+@Injectable()
+export class WithdrawJob implements OnModuleInit {
+  private readonly logger = new Logger('withdraw');
+
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly db: Database,
+    private readonly record: WithdrawRecord,
+    private readonly certificates: CertificateRepository,
+    private readonly authorities: Authorities,
+    private readonly orders: OrderRepository,
+    private readonly ordering: Ordering,
+  ) {}
+
+  onModuleInit(): void {
+    this.jobs.handle(withdrawAtCa, (data, context) => this.run(data.withdrawalId, context));
+  }
+
+  /** Waits for an attempt to order that is under way: that may be about to learn what is to be cancelled. */
+  private async run(id: number, { signal }: JobContext): Promise<void> {
+    const due = await this.record.findDue(id);
+    if (due) await this.ordering.alone(due.certificateId, (lost) => this.attempt(id, AbortSignal.any([signal, lost])));
+  }
+
+  private async attempt(id: number, signal: AbortSignal): Promise<void> {
+    const withdrawal = await this.record.findDue(id);
+    if (!withdrawal) return;
+    const certificate = await this.certificates.get(this.db.single, withdrawal.certificateId);
+    try {
+      const answer = await this.tell(withdrawal, certificate, signal);
+      await this.record.answered(id, certificate, answer);
+    } catch (error) {
+      if (isCutOff(signal, error)) throw error;
+      if (!isExpected(error)) this.logger.error(error);
+      await this.record.failed(id, error);
+    }
+  }
+
+  private async tell(withdrawal: Withdrawal, certificate: Certificate, signal: AbortSignal): Promise<Answer> {
+    const authority = await this.authorities.get(withdrawal.authorityId);
+    if (withdrawal.kind === 'cancel') return this.cancel(certificate, authority, signal);
+    await this.authorities.revoke(
+      authority,
+      {
+        chainPem: splitCertificates(withdrawal.chainPem ?? ''),
+        externalId: withdrawal.externalId ?? undefined,
+        reason: withdrawal.reason ?? 0,
+        comments: withdrawal.comments ?? undefined,
+      },
+      signal,
+    );
+    return { done: true };
+  }
+
+  /** An order that the CA does not cancel is looked at: a certificate that was issued for it is to be revoked. */
+  private async cancel(certificate: Certificate, authority: LoadedAuthority, signal: AbortSignal): Promise<Answer> {
+    const order = await this.orders.get(this.db.single, certificate.id);
+    const { orderRef } = certificate;
+    if (orderRef !== null && (await this.ordering.cancel(orderRef, order, authority, signal))) return { done: true };
+    const found = await this.ordering.look(certificate, order, authority, signal);
+    if (found === null) return { done: true };
+    if (found.status === 'issued') return { issued: found };
+    if (found.status === 'pending') {
+      const isNews = found.orderRef !== orderRef;
+      if (isNews && (await this.ordering.cancel(found.orderRef, order, authority, signal))) return { done: true };
+      return { openForS: found.pollAfterS };
+    }
+    // The order is dead at the CA, or nobody can ask for it.
+    if (found.error.fault === 'refused' || !authority.plugin.poll) return { done: true };
+    throw found.error;
+  }
+}

@@ -1,0 +1,50 @@
+import { Injectable } from '@nestjs/common';
+import type { Tx } from '../../platform/db/database.js';
+import { Withdrawal } from './withdrawal.entity.js';
+
+/** What a new withdrawal is about. */
+export type NewWithdrawal = Pick<Withdrawal, 'certificateId' | 'authorityId' | 'kind' | 'giveUpAt' | 'createdAt'> &
+  Partial<Pick<Withdrawal, 'chainPem' | 'serialHex' | 'externalId' | 'reason' | 'comments'>>;
+
+/** Every query on withdrawals. */
+@Injectable()
+export class WithdrawalRepository {
+  /** Its id. */
+  async add(tx: Tx, given: NewWithdrawal, nextAttemptAt: Date): Promise<number> {
+    const made = tx.create(Withdrawal, { ...given, state: 'due', attempts: 0, nextAttemptAt });
+    return (await tx.save(made)).id;
+  }
+
+  find(tx: Tx, id: number): Promise<Withdrawal | null> {
+    return tx.findOneBy(Withdrawal, { id });
+  }
+
+  /** Locks the row and saves what `work` changes; one that is no longer due stays as it is. */
+  async change(tx: Tx, id: number, work: (withdrawal: Withdrawal) => Promise<void> | void): Promise<void> {
+    const found = await tx.findOne(Withdrawal, { where: { id, state: 'due' }, lock: { mode: 'pessimistic_write' } });
+    if (!found) return;
+    await work(found);
+    await tx.save(found);
+  }
+
+  /** True when the CA is told, or was told, to revoke this certificate of the row. */
+  async revokes(tx: Tx, certificateId: number, serialHex: string): Promise<boolean> {
+    return tx.existsBy(Withdrawal, { certificateId, serialHex, kind: 'revoke' });
+  }
+
+  /** True while the CA is still to be told to cancel the order of this certificate. */
+  async cancels(tx: Tx, certificateId: number): Promise<boolean> {
+    return tx.existsBy(Withdrawal, { certificateId, kind: 'cancel', state: 'due' });
+  }
+
+  /** Those whose moment has come, at most 200; they come up again at `again` should their job be lost. */
+  async takeDue(tx: Tx, now: Date, again: Date): Promise<Pick<Withdrawal, 'id' | 'authorityId'>[]> {
+    const rows: [Pick<Withdrawal, 'id' | 'authorityId'>[], number] = await tx.query(
+      `update withdrawal set next_attempt_at = $2 where id in (
+         select id from withdrawal where next_attempt_at <= $1 order by next_attempt_at limit 200 for update skip locked)
+       returning id, authority_id as "authorityId"`,
+      [now, again],
+    );
+    return rows[0];
+  }
+}
