@@ -69,6 +69,15 @@ export class DomainRepository {
     return byCertificate(linked.length < pairs.length ? await linkRest(tx, columns) : linked);
   }
 
+  /** The names of a certificate are these from now on. */
+  async relink(tx: Tx, certificateId: number, names: readonly string[]): Promise<void> {
+    await tx.query('delete from certificate_domain where certificate_id = $1', [certificateId]);
+    await this.link(
+      tx,
+      names.map((name) => ({ certificateId, name })),
+    );
+  }
+
   /** Throws `not-found`. */
   async get(tx: Tx, id: number): Promise<DomainView> {
     const [found] = await tx.query<DomainView[]>('select id, name, sensitive from domain where id = $1', [id]);

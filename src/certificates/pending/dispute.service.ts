@@ -44,10 +44,7 @@ export class DisputeRecord {
       certificate.externalId = order.disputedExternalId;
       certificate.commonName = subject.commonName ?? subjectAltNames[0]?.value ?? '';
       Object.assign(certificate, { terms, sanCount: subjectAltNames.length });
-      await this.domains.link(
-        tx,
-        searchNames(certificate.commonName, terms).map((name) => ({ certificateId: id, name })),
-      );
+      await this.domains.relink(tx, id, searchNames(certificate.commonName, terms));
       await this.audited(tx, actor, certificate, order, { action: 'certificate.answer-accepted' });
     });
     if (!isWritten) throw new Problem('wrong-state', 'The request has ended meanwhile.');
