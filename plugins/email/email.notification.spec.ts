@@ -31,6 +31,7 @@ function context(
   const site = {
     sendMail,
     runCommand: () => Promise.reject(new Error()),
+    fetch: () => Promise.reject(new Error('Mail needs no requests.')),
     agentFor: () => {
       throw new Error();
     },

@@ -15,6 +15,7 @@ import {
   namePattern,
   subjectPattern,
   network,
+  proxyException,
   text,
   url,
   whole,
@@ -231,6 +232,25 @@ export const configSchema = z.object({
     .meta({
       description:
         'Hosts and networks that outgoing requests may reach although they are private, with commas between.',
+      defaultText: 'none',
+    }),
+  HTTP_PROXY: url('http', 'https').optional().meta({
+    description: 'Proxy for outgoing requests to http addresses of CAs and services, with user and password if needed.',
+  }),
+  HTTPS_PROXY: url('http', 'https')
+    .optional()
+    .meta({
+      description:
+        'Proxy for outgoing requests to https addresses (CONNECT). It resolves the names that this machine cannot ' +
+        'resolve, so it must itself refuse private addresses.',
+    }),
+  NO_PROXY: list(proxyException)
+    .optional()
+    .transform((hosts) => hosts ?? [])
+    .meta({
+      description:
+        'Hosts, domains with their subdomains, addresses and networks that are reached without a proxy, with commas ' +
+        'between; * is all.',
       defaultText: 'none',
     }),
   AUDIT_ANCHOR_LOG: flag().prefault('true').meta({

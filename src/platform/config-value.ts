@@ -84,6 +84,14 @@ function isHostOrNetwork(value: string): boolean {
   return rest.length === 0 && version !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
 }
 
+/** A host name, `.domain` or `*.domain`, an IP address, a network, or `*`. */
+export const proxyException = text
+  .toLowerCase()
+  .refine(
+    (value) => value === '*' || isHostOrNetwork(value.replace(/^\*?\./, '')),
+    'must be a host name, an IP address, a network such as 10.0.0.0/8 or *',
+  );
+
 /** An IP address, or a network such as 10.0.0.0/8. */
 export const network = text
   .toLowerCase()

@@ -71,6 +71,7 @@ describe('loadConfig', () => {
       reloadCommands: {},
       allowedFilesystemRoots: [],
       allowedPrivateHosts: [],
+      noProxy: [],
       auditAnchorLog: true,
       auditAnchorMinutes: 60,
       trustedProxies: [],
@@ -155,6 +156,10 @@ describe('loadConfig', () => {
       { allowedPrivateHosts: ['vault.internal', '10.0.0.0/8', '::1', 'fd00::/8'] },
     ],
     [
+      { NO_PROXY: 'Example.com, .corp,*.lan,10.0.0.0/8,*' },
+      { noProxy: ['example.com', '.corp', '*.lan', '10.0.0.0/8', '*'] },
+    ],
+    [
       { IDP_ROLES_MAPPING: 'pki-admins=admin, cn=web=web@example.com' },
       {
         idpRolesMapping: [
@@ -218,6 +223,8 @@ describe('loadConfig', () => {
     ['RESERVED_SUBJECTS', 'system:masters'],
     ['KNOWN_BAD_KEYS', 'MII'],
     ['ALLOWED_PRIVATE_HOSTS', '10.0.0.0/33'],
+    ['HTTPS_PROXY', 'socks5://proxy.example.com'],
+    ['NO_PROXY', 'example.com,10.0.0.0/33'],
     ['ALLOWED_PRIVATE_HOSTS', '10.0.0'],
     ['ALLOWED_PRIVATE_HOSTS', 'http://x'],
     ['ALLOWED_PRIVATE_HOSTS', 'a,,b'],
@@ -319,6 +326,7 @@ describe('describeConfig', () => {
           'PUBLIC_URL',
           'SECURITY_NOTICE_DAYS',
           'ALLOWED_PRIVATE_HOSTS',
+          'NO_PROXY',
           'TRUSTED_PROXIES',
           'ALLOWED_DOMAINS',
           'SENSITIVE_DOMAIN_ROLES',

@@ -63,6 +63,7 @@ const kebab = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 const site: Site = {
   sendMail: () => Promise.reject(new PluginError('unavailable', 'The mail server is down.')),
   runCommand: () => Promise.reject(new PluginError('unavailable', 'The command failed.')),
+  fetch: () => Promise.reject(new PluginError('unavailable', 'Nobody answers.')),
   agentFor: () => new Agent(),
   connect: () => Promise.reject(new PluginError('unavailable', 'Nobody answers.')),
   protectedPaths: [join(folder, 'protected')],

@@ -61,7 +61,8 @@ export class AddressGuard {
   }
 }
 
-function blockList(entries: readonly string[]): BlockList {
+/** Addresses and networks (`10.1.0.0/16`) to check against. */
+export function blockList(entries: readonly string[]): BlockList {
   const list = new BlockList();
   for (const entry of entries) {
     const [address = '', bits] = entry.split('/');
@@ -71,11 +72,14 @@ function blockList(entries: readonly string[]): BlockList {
   return list;
 }
 
-function isAddressOrNetwork(entry: string): boolean {
+export function isAddressOrNetwork(entry: string): boolean {
   return isIP(entry.split('/')[0] ?? '') !== 0;
 }
 
-/** A name with a dot at its end is the same name. */
-function plainName(host: string): string {
-  return host.toLowerCase().replace(/\.$/, '');
+/** In lower case, without a dot at the end and without the brackets of an IPv6 address. */
+export function plainName(host: string): string {
+  return host
+    .toLowerCase()
+    .replace(/^\[(.*)\]$/, '$1')
+    .replace(/\.$/, '');
 }

@@ -1,12 +1,20 @@
 import { type LookupOptions, lookup as systemLookup } from 'node:dns';
-import { Agent as HttpAgent, type ClientRequestArgs } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import { lookup } from 'node:dns/promises';
+import {
+  Agent as HttpAgent,
+  type ClientRequest,
+  type ClientRequestArgs,
+  request as httpRequest,
+  type RequestOptions,
+} from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { PluginError } from '../../plugin-api/errors.js';
 import { Config } from '../config.js';
-import { AddressGuard } from './address-guard.js';
+import { AddressGuard, plainName } from './address-guard.js';
+import { Proxies, requestTo, tunnelThrough } from './proxy.js';
 
 type Connected = (error: Error | null, stream: Duplex) => void;
 
@@ -17,13 +25,34 @@ type Connected = (error: Error | null, stream: Duplex) => void;
 @Injectable()
 export class GuardedAgents {
   private readonly guard: AddressGuard;
+  private readonly proxies: Proxies;
   private readonly http: HttpAgent;
   private readonly https: HttpsAgent;
 
   constructor(config: Config) {
     this.guard = new AddressGuard(config.allowedPrivateHosts);
-    this.http = new GuardedHttpAgent(this.guard);
-    this.https = new GuardedHttpsAgent(this.guard);
+    this.proxies = new Proxies(config);
+    this.http = new GuardedHttpAgent(this.guard, this.proxies);
+    this.https = new GuardedHttpsAgent(this.guard, this.proxies);
+  }
+
+  /**
+   * Starts a request. Through a proxy, http goes in absolute form (RFC 9112 §3.2.2) and https in a tunnel. Throws
+   * PluginError as `for`, and `misconfigured` for a forbidden address.
+   */
+  async request(url: URL, options: RequestOptions): Promise<ClientRequest> {
+    const agent = this.for(url);
+    if (url.protocol === 'https:') return httpsRequest(url, { ...options, agent });
+    const proxy = this.proxies.for(url.protocol, url.hostname);
+    if (proxy === null) return httpRequest(url, { ...options, agent });
+    await demandPermitted(this.guard, plainName(url.hostname));
+    const { host, username, password, pathname, search } = url;
+    return requestTo(proxy, {
+      ...options,
+      path: `http://${host}${pathname}${search}`,
+      headers: { host, ...(options.headers as Record<string, string> | undefined) },
+      ...(username !== '' && { auth: `${decodeURIComponent(username)}:${decodeURIComponent(password)}` }),
+    });
   }
 
   /**
@@ -40,8 +69,8 @@ export class GuardedAgents {
   }
 
   /**
-   * A bare TCP connection, which the caller closes. Throws PluginError `misconfigured` for a forbidden address,
-   * `unavailable` otherwise.
+   * A bare TCP connection past every proxy, which the caller closes. Throws PluginError `misconfigured` for a
+   * forbidden address, `unavailable` otherwise.
    */
   connect(host: string, port: number, signal: AbortSignal): Promise<Socket> {
     if (isIP(host) !== 0 && !this.guard.permits(host)) return Promise.reject(refusal(host));
@@ -70,23 +99,63 @@ export class GuardedAgents {
 }
 
 class GuardedHttpAgent extends HttpAgent {
-  constructor(private readonly guard: AddressGuard) {
+  constructor(
+    private readonly guard: AddressGuard,
+    private readonly proxies: Proxies,
+  ) {
     super(agentOptions(guard));
   }
 
   override createConnection(options: ClientRequestArgs, connected: Connected): Duplex | null | undefined {
-    return refusedLiteral(this.guard, options, connected) ? undefined : super.createConnection(options, connected);
+    if (refusedLiteral(this.guard, options, connected)) return undefined;
+    const proxy = proxyFor('http:', options, this.proxies);
+    if (proxy === null) return super.createConnection(options, connected);
+    tunnel(this.guard, proxy, options).then((stream) => connected(null, stream), failing(connected));
+    return undefined;
   }
 }
 
 class GuardedHttpsAgent extends HttpsAgent {
-  constructor(private readonly guard: AddressGuard) {
+  constructor(
+    private readonly guard: AddressGuard,
+    private readonly proxies: Proxies,
+  ) {
     super(agentOptions(guard));
   }
 
   override createConnection(options: ClientRequestArgs, connected: Connected): Duplex | null | undefined {
-    return refusedLiteral(this.guard, options, connected) ? undefined : super.createConnection(options, connected);
+    if (refusedLiteral(this.guard, options, connected)) return undefined;
+    const proxy = proxyFor('https:', options, this.proxies);
+    if (proxy === null) return super.createConnection(options, connected);
+    tunnel(this.guard, proxy, options)
+      .then((socket) => connected(null, super.createConnection({ ...options, socket } as ClientRequestArgs) as Duplex))
+      .catch(failing(connected));
+    return undefined;
   }
+}
+
+function proxyFor(protocol: string, { host, socketPath }: ClientRequestArgs, proxies: Proxies): URL | null {
+  return socketPath ? null : proxies.for(protocol, host ?? 'localhost');
+}
+
+async function tunnel(guard: AddressGuard, proxy: URL, { host, port }: ClientRequestArgs): Promise<Duplex> {
+  const name = host ?? 'localhost';
+  await demandPermitted(guard, name);
+  return tunnelThrough(proxy, name, port ?? 443);
+}
+
+function failing(connected: Connected): (error: unknown) => void {
+  return (error) => (connected as (error: Error) => void)(error as Error);
+}
+
+/**
+ * For a host that a proxy will look up. An address is checked; so is a name that this machine can resolve. Any other
+ * name is left to the proxy.
+ */
+async function demandPermitted(guard: AddressGuard, host: string): Promise<void> {
+  if (guard.trusts(host)) return;
+  const found = isIP(host) === 0 ? await lookup(host, { all: true }).catch(() => []) : [{ address: host }];
+  if (found.some(({ address }) => !guard.permits(address))) throw refusal(host);
 }
 
 function agentOptions(guard: AddressGuard): { keepAlive: boolean; lookup: LookupFunction } {

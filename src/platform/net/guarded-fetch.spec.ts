@@ -32,7 +32,10 @@ const answer: RequestListener = (request, response) => {
           .end('moved');
       else if (pathname === '/large') response.end(Buffer.alloc(5000));
       else if (pathname === '/silent') response.writeHead(200).write('…');
-      else if (pathname === '/cut')
+      else if (pathname === '/drip') {
+        const drip = setInterval(() => response.write('.'), 20);
+        response.on('close', () => clearInterval(drip));
+      } else if (pathname === '/cut')
         response.writeHead(200, { 'content-length': 10 }).write('1', () => response.destroy());
       else
         response
@@ -173,19 +176,36 @@ describe('guardedFetch', () => {
     expect(await fetchText(`/to?status=${status}&url=/there`, { method: 'POST', body: 'in' })).toBe(text);
   });
 
-  it('keeps credentials from another origin', async () => {
-    const headers = { Authorization: 'Bearer secret', cookie: 'secret', 'x-other': 'stays' };
+  it('keeps everything that may be a credential from another origin', async () => {
+    const headers = {
+      Authorization: 'Bearer secret',
+      cookie: 'secret',
+      'X-Vault-Token': 'secret',
+      Accept: 'text/plain',
+    };
     const both = agentsFor('127.0.0.1', 'localhost');
     await guardedFetch(both, `http://127.0.0.1:${port}/to?url=http://localhost:${port}/`, { headers });
     await guardedFetch(both, `http://127.0.0.1:${port}/to?url=/`, { headers });
     expect(
-      seen.map(({ headers: { authorization, cookie, 'x-other': other } }) => [authorization, cookie, other]),
+      seen.map((request) =>
+        ['authorization', 'cookie', 'x-vault-token', 'accept'].map((name) => request.headers[name]),
+      ),
     ).toEqual([
-      ['Bearer secret', 'secret', 'stays'],
-      [undefined, undefined, 'stays'],
-      ['Bearer secret', 'secret', 'stays'],
-      ['Bearer secret', 'secret', 'stays'],
+      ['Bearer secret', 'secret', 'secret', 'text/plain'],
+      [undefined, undefined, undefined, 'text/plain'],
+      ['Bearer secret', 'secret', 'secret', 'text/plain'],
+      ['Bearer secret', 'secret', 'secret', 'text/plain'],
     ]);
+    seen.splice(0);
+    const login = guardedFetch(both, `http://127.0.0.1:${port}/to?status=307&url=http://localhost:${port}/`, {
+      method: 'POST',
+      body: 'password',
+    });
+    expect(await failure(login)).toEqual({
+      fault: 'refused',
+      detail: `127.0.0.1:${port} redirects a request with a body to localhost:${port}.`,
+    });
+    expect(seen).toHaveLength(1);
     both.onApplicationShutdown();
   });
 
@@ -196,6 +216,18 @@ describe('guardedFetch', () => {
       fault: 'unavailable',
       detail: `127.0.0.1:${port} did not answer in time.`,
     });
+  });
+
+  it('ends a body that arrives slowly', async () => {
+    expect(await failure(fetchText('/drip', { timeoutMs: 300 }))).toEqual({
+      fault: 'unavailable',
+      detail: `127.0.0.1:${port} did not answer in time.`,
+    });
+    const stop = new AbortController();
+    const reading = failure(fetchText('/drip', { signal: stop.signal }));
+    while (seen.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    stop.abort();
+    expect((await reading).detail).toContain('was not asked to the end');
   });
 
   it('stops when told to', async () => {

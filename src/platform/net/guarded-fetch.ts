@@ -1,30 +1,18 @@
-import { type IncomingMessage, type IncomingHttpHeaders, request as httpRequest, type RequestOptions } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import { createSecureContext } from 'node:tls';
 import { PluginError } from '../../plugin-api/errors.js';
+import type { FetchRequest, FetchResponse } from '../../plugin-api/site.js';
 import type { GuardedAgents } from './guarded-agent.js';
 
 const mostRedirects = 5;
 const redirects = new Set([301, 302, 303, 307, 308]);
 
-/**
- * One request. The whole exchange, redirects included, ends within `timeoutMs` (10,000) and `maxBytes` of body (1 MiB).
- */
-export interface GuardedRequest {
-  /** GET unless given. */
-  method?: string;
-  headers?: Readonly<Record<string, string>>;
-  body?: Buffer | string;
-  signal?: AbortSignal;
-  timeoutMs?: number;
-  maxBytes?: number;
-}
+/** The headers that a redirect may take to another origin; any other may be a credential. */
+const impersonal = new Set(['accept', 'accept-language', 'content-type', 'content-length', 'user-agent']);
 
-/** `url` is where the answer came from, after redirects. Any status is an answer. */
-export interface GuardedResponse {
-  status: number;
-  headers: IncomingHttpHeaders;
-  body: Buffer;
-  url: URL;
+/** A request that `signal` ends too. */
+export interface GuardedRequest extends FetchRequest {
+  signal?: AbortSignal;
 }
 
 interface Hop {
@@ -32,22 +20,20 @@ interface Hop {
   method: string;
   headers: Readonly<Record<string, string>>;
   body?: Buffer | string;
+  /** As node:tls takes them. */
+  tls: { ca?: string; cert?: string; key?: string };
 }
 
-/**
- * Fetches a URL that a user or a certificate named. Each redirect is checked like the first address; none leads from
- * https to http. Throws PluginError: `misconfigured` for a forbidden address, `refused` for an endless or oversized
- * answer, `unavailable` otherwise.
- */
+/** Fetches a URL that a user or a certificate named. See `Site.fetch`. */
 export async function guardedFetch(
   agents: GuardedAgents,
   url: URL | string,
   request: GuardedRequest = {},
-): Promise<GuardedResponse> {
+): Promise<FetchResponse> {
   const { method = 'GET', headers = {}, body, timeoutMs = 10_000, maxBytes = 1_048_576 } = request;
   const timeout = AbortSignal.timeout(timeoutMs);
   const signal = request.signal ? AbortSignal.any([timeout, request.signal]) : timeout;
-  let hop: Hop = { url: parsed(url), method, headers, body };
+  let hop: Hop = { url: parsed(url), method, headers, body, tls: tlsOf(request) };
   try {
     for (let count = 0; count <= mostRedirects; count += 1) {
       const response = await send(agents, hop, signal);
@@ -68,20 +54,40 @@ export async function guardedFetch(
   throw new PluginError('refused', `${hop.url.host} redirects more than ${mostRedirects} times.`);
 }
 
-function send(
+async function send(
   agents: GuardedAgents,
-  { url, method, headers, body }: Hop,
+  { url, method, headers, body, tls }: Hop,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
-  const options: RequestOptions = { agent: agents.for(url), method, headers, signal };
+  const request = await agents.request(url, { method, headers, signal, ...tls });
   return new Promise((resolve, reject) => {
-    const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options);
     request.on('response', resolve).on('error', reject).end(body);
   });
 }
 
+/** Throws PluginError `misconfigured` for what TLS cannot use. */
+function tlsOf({ ca, clientCert: cert, clientKey: key }: FetchRequest): Hop['tls'] {
+  const tls = {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  };
+  try {
+    if (Object.keys(tls).length > 0) createSecureContext(tls);
+    return tls;
+  } catch (error) {
+    throw new PluginError(
+      'misconfigured',
+      'The CA certificates, the client certificate or its private key cannot be used.',
+      undefined,
+      { cause: error },
+    );
+  }
+}
+
 /**
- * Where a redirect leads (RFC 9110 §15.4), or null for any other answer. Credentials do not follow to another origin.
+ * Where a redirect leads (RFC 9110 §15.4), or null for any other answer. Neither headers that may be credentials nor
+ * the client certificate follow to another origin; a body, which may hold a password, is not sent there at all.
  */
 function nextHop(hop: Hop, { statusCode = 0, headers: { location } }: IncomingMessage): Hop | null {
   if (!redirects.has(statusCode) || location === undefined) return null;
@@ -89,12 +95,14 @@ function nextHop(hop: Hop, { statusCode = 0, headers: { location } }: IncomingMe
   if (hop.url.protocol === 'https:' && url.protocol !== 'https:')
     throw new PluginError('refused', `${hop.url.host} redirects from https to ${url.protocol.slice(0, -1)}.`);
   const toGet = statusCode === 303 ? hop.method !== 'HEAD' : statusCode < 303 && hop.method === 'POST';
-  const dropped = new Set([
-    ...(url.origin === hop.url.origin ? [] : ['authorization', 'cookie']),
-    ...(toGet ? ['content-type', 'content-length'] : []),
-  ]);
-  const headers = Object.fromEntries(Object.entries(hop.headers).filter(([name]) => !dropped.has(name.toLowerCase())));
-  return toGet ? { url, method: 'GET', headers } : { ...hop, url, headers };
+  const stays = url.origin === hop.url.origin;
+  if (!stays && !toGet && hop.body !== undefined)
+    throw new PluginError('refused', `${hop.url.host} redirects a request with a body to ${url.host}.`);
+  const follows = (name: string): boolean =>
+    (stays || impersonal.has(name)) && !(toGet && (name === 'content-type' || name === 'content-length'));
+  const headers = Object.fromEntries(Object.entries(hop.headers).filter(([name]) => follows(name.toLowerCase())));
+  const tls = stays ? hop.tls : { ...hop.tls, cert: undefined, key: undefined };
+  return toGet ? { url, method: 'GET', headers, tls } : { ...hop, url, headers, tls };
 }
 
 async function read(response: IncomingMessage, maxBytes: number): Promise<Buffer> {

@@ -23,7 +23,7 @@ export class PluginContexts {
   make(signal: AbortSignal): PluginContext {
     return {
       signal,
-      site: this.site,
+      site: this.site.forCall(signal),
       now: () => this.clock.now(),
       log: (message, fields = {}) => this.log.info(fields, message),
     };

@@ -1,7 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
+import { Clock } from '../clock.js';
 import { loadConfig } from '../config.js';
 import type { Mailer } from '../mail/mailer.js';
 import { createLog } from '../log.js';
@@ -65,12 +69,31 @@ describe('PluginSite', () => {
 });
 
 describe('PluginContexts', () => {
+  it('ends the requests of a call with its signal', async () => {
+    const server = createServer(() => undefined).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const open = new GuardedAgents(loadConfig({ DATA_DIR: folder, ALLOWED_PRIVATE_HOSTS: '127.0.0.1' }));
+    const stop = new AbortController();
+    const contexts = new PluginContexts(new PluginSite(config, {} as Mailer, open), new Clock(), createLog('info'));
+    const answer = contexts
+      .make(stop.signal)
+      .site.fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, { method: 'POST', body: 'x' });
+    await once(server, 'request');
+    stop.abort();
+    await expect(answer).rejects.toMatchObject({
+      fault: 'unavailable',
+      detail: expect.stringContaining('was not asked to the end'),
+    });
+    open.onApplicationShutdown();
+    server.close().closeAllConnections();
+  });
+
   it('gives a call the clock, the log and its signal', () => {
     const lines: string[] = [];
     const log = createLog('info', { write: (line: string) => void lines.push(line) });
     const ctx = new PluginContexts(site, { now: () => new Date(0) }, log).make(running);
     ctx.log('Delivered.', { certificateId: 3 });
-    expect([ctx.now(), ctx.signal, ctx.site]).toEqual([new Date(0), running, site]);
+    expect([ctx.now(), ctx.signal]).toEqual([new Date(0), running]);
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({ msg: 'Delivered.', certificateId: 3 });
   });
 });

@@ -9,15 +9,16 @@ import type { OutgoingMail, Site } from '../../plugin-api/site.js';
 import { Config } from '../config.js';
 import { Mailer } from '../mail/mailer.js';
 import { GuardedAgents } from '../net/guarded-agent.js';
+import { guardedFetch } from '../net/guarded-fetch.js';
 
 const run = promisify(execFile);
 const timeoutMs = 60_000;
 /** The rest of our environment can hold secrets. */
 const passedOn = ['PATH', 'HOME', 'LANG', 'TZ'];
 
-/** What the settings of this installation let plugins use. */
+/** What the settings of this installation let plugins use; `forCall` makes of it the site of one call. */
 @Injectable()
-export class PluginSite implements Site {
+export class PluginSite implements Omit<Site, 'fetch'> {
   readonly protectedPaths: readonly string[];
   readonly allowedRoots?: readonly string[];
 
@@ -29,6 +30,19 @@ export class PluginSite implements Site {
     const { dataDir, auditAnchorPath, allowedFilesystemRoots } = config;
     this.protectedPaths = [resolve(dataDir), ...(auditAnchorPath === undefined ? [] : [auditAnchorPath])];
     if (allowedFilesystemRoots.length > 0) this.allowedRoots = allowedFilesystemRoots;
+  }
+
+  /** The site of a call that `signal` ends. */
+  forCall(signal: AbortSignal): Site {
+    return {
+      protectedPaths: this.protectedPaths,
+      ...(this.allowedRoots && { allowedRoots: this.allowedRoots }),
+      sendMail: (mail) => this.sendMail(mail),
+      runCommand: (name, stop) => this.runCommand(name, stop),
+      fetch: (url, request) => guardedFetch(this.agents, url, { ...request, signal }),
+      agentFor: (url) => this.agentFor(url),
+      connect: (host, port, stop) => this.connect(host, port, stop),
+    };
   }
 
   sendMail(mail: OutgoingMail): Promise<void> {
