@@ -45,20 +45,36 @@ export class CertificateAccess {
    * them: these must go on being warned.
    */
   async othersWarned(tx: Tx, actor: Actor, certificate: Certificate): Promise<string[]> {
-    if (keyProofOf(certificate) > 0 || isAdmin(actor)) return [];
-    const owners = (await this.sourceLinks.ownersOf(tx, [certificate.id])).get(certificate.id) ?? [];
-    return owners.some((owner) => mayVouchFor(actor, owner)) ? [] : owners;
+    return (await this.allOthersWarned(tx, actor, [certificate])).get(certificate.id) ?? [];
   }
 
-  /** To end the warnings of its end. Throws Problem `forbidden`. */
-  async demandSilence(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
-    const owners = await this.othersWarned(tx, actor, certificate);
-    if (owners.length > 0)
-      throw new Problem(
-        'forbidden',
-        `A source finds certificate ${certificate.name} for ${owners.join(', ')}, whose warnings only they end, or ` +
-          'who uploads it with its private key.',
-      );
+  /** To end the warnings of the end of these. Throws Problem `forbidden`. */
+  async demandSilence(tx: Tx, actor: Actor, ...certificates: readonly Certificate[]): Promise<void> {
+    const warned = await this.allOthersWarned(tx, actor, certificates);
+    for (const { id, name } of certificates) {
+      const owners = warned.get(id) ?? [];
+      if (owners.length > 0)
+        throw new Problem(
+          'forbidden',
+          `A source finds certificate ${name} for ${owners.join(', ')}, whose warnings only they end, or ` +
+            'who uploads it with its private key.',
+        );
+    }
+  }
+
+  /** As `othersWarned`, of each of these certificates, by its id; it has none that is not in the map. */
+  private async allOthersWarned(
+    tx: Tx,
+    actor: Actor,
+    certificates: readonly Certificate[],
+  ): Promise<Map<number, string[]>> {
+    const unproven = isAdmin(actor) ? [] : certificates.filter((one) => keyProofOf(one) === 0);
+    if (unproven.length === 0) return new Map();
+    const owners = await this.sourceLinks.ownersOf(
+      tx,
+      unproven.map(({ id }) => id),
+    );
+    return new Map([...owners].filter(([, names]) => !names.some((owner) => mayVouchFor(actor, owner))));
   }
 
   /** Throws Problem `not-found`, or `wrong-state` when it is deleted. */

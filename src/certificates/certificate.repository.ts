@@ -1,14 +1,15 @@
 import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
 import { freeName, withSerial } from '../pki/certificate-name.js';
 import type { Tx } from '../platform/db/database.js';
-import { snake } from '../platform/db/snake-naming.js';
-import { timestamp } from '../platform/db/timestamp.js';
-import { prepared } from '../platform/db/statement.js';
-import { Problem } from '../platform/http/problem.js';
-import { Sealed } from '../platform/secrets/sealed.js';
+import { invalid, Problem } from '../platform/http/problem.js';
+import { type Reference, wordsOf } from '../platform/http/reference.js';
 import { noSuccession, type Succession } from '../rotation/due.js';
 import { Certificate } from './certificate.entity.js';
 import type { LineRow } from './history/history.schema.js';
+
+/** Who looks after a certificate, and how. */
+export type Care = Pick<Certificate, 'owner' | 'description' | 'creatorId' | 'vouchingRole' | 'notify' | 'rotation'>;
 
 /** The columns of a row about to be made; what is not given is null or the column's default. */
 export type NewRow = Pick<
@@ -65,103 +66,9 @@ export interface NewCertificate {
   links: NewLinks;
 }
 
-const columns = [
-  'state',
-  'name',
-  'owner',
-  'description',
-  'creatorId',
-  'authorityId',
-  'commonName',
-  'distinguishedName',
-  'bodyPem',
-  'chainPem',
-  'csrPem',
-  'secretId',
-  'sealedKey',
-  'issuer',
-  'issuerSha256',
-  'serialHex',
-  'sha256',
-  'spkiSha256',
-  'keyType',
-  'bits',
-  'keyWeakness',
-  'signingAlgorithm',
-  'notBefore',
-  'notAfter',
-  'sanCount',
-  'terms',
-  'notify',
-  'rotation',
-  'rotationPolicyId',
-  'vouchingRole',
-  'renewsId',
-  'requestKey',
-  'requestSha256',
-  'externalId',
-  'lemurId',
-  'nextAttemptAt',
-  'renewalReason',
-  'nextRenewalAt',
-  'nextNoticeAt',
-  'createdAt',
-] as const satisfies readonly (keyof NewRow)[];
-
-const names = columns.map(snake);
-const insertAll = prepared<{ id: number; secretId: string }>(
-  'certificate_insert',
-  `
-  with links as (
-    select * from jsonb_to_recordset($2) as l(secret_id uuid, role_ids int[], issuer_role_ids int[],
-      notification_ids int[], replaces_ids int[], authority_version int)),
-  made as (
-    insert into certificate (${names.join(', ')})
-    select ${names.map((name) => `c.${name}`).join(', ')} from jsonb_populate_recordset(null::certificate, $1) as c
-      join links l using (secret_id)
-    where l.authority_version is null or exists (select from authority a
-    where a.id = c.authority_id and a.version = l.authority_version and a.active)
-    order by c.lemur_id, c.name
-    on conflict (name) do nothing returning id, secret_id),
-  linked as (select m.id, l.* from made m join links l using (secret_id)),
-  roles as (insert into certificate_role (certificate_id, role_id, by_issuer) select id, r, r = any(issuer_role_ids)
-    from linked, unnest(role_ids) r),
-  notifications as (insert into certificate_subscription (certificate_id, subscription_id)
-    select id, unnest(notification_ids) from linked),
-  replaced as (insert into certificate_replacement (certificate_id, replaced_id) select id, unnest(replaces_ids)
-    from linked)
-  select id, secret_id as "secretId" from made`,
-);
-
-/** A row as JSON that `jsonb_populate_recordset` reads. */
-function jsonOf(row: NewRow): Record<string, unknown> {
-  return Object.fromEntries(columns.map((column, i) => [names[i] ?? '', jsonValue(row[column])]));
-}
-
-const jsonValue = (value: unknown): unknown =>
-  value instanceof Sealed ? `\\x${value.bytes.toString('hex')}` : value instanceof Date ? timestamp(value) : value;
-
 /** Every query that changes certificates or finds single ones; see also list/ and due.repository.ts. */
 @Injectable()
 export class CertificateRepository {
-  /**
-   * The new rows' ids, in order; null where the name is taken, by another of them too, or where the authority has
-   * changed since its `authorityVersion`.
-   */
-  async insert(tx: Tx, many: readonly NewCertificate[]): Promise<(number | null)[]> {
-    const links = many.map(({ row, links }) => ({
-      secret_id: row.secretId,
-      role_ids: links.roleIds,
-      issuer_role_ids: links.issuerRoleIds,
-      notification_ids: links.notificationIds,
-      replaces_ids: links.replacesIds,
-      authority_version: links.authorityVersion,
-    }));
-    const made = await insertAll(tx, [JSON.stringify(many.map(({ row }) => jsonOf(row))), JSON.stringify(links)]);
-    const ids = new Map(made.map(({ id, secretId }) => [secretId, id]));
-    return many.map(({ row }) => ids.get(row.secretId) ?? null);
-  }
-
   async isNameTaken(tx: Tx, name: string): Promise<boolean> {
     const rows: unknown[] = await tx.query('select from certificate where name = $1', [name]);
     return rows.length > 0;
@@ -208,12 +115,18 @@ export class CertificateRepository {
     return tx.findOneBy(Certificate, { creatorId, requestKey });
   }
 
-  async findId(tx: Tx, ref: { id?: number; name?: string }): Promise<number | null> {
-    const rows: { id: number }[] = await tx.query('select id from certificate where id = $1 or name = $2', [
-      ref.id ?? null,
-      ref.name ?? null,
-    ]);
-    return rows[0]?.id ?? null;
+  /** Ids of what a request names, in its order. Throws Problem `invalid-request` that blames `field.INDEX`. */
+  async resolve(tx: Tx, refs: readonly Reference[], field: string): Promise<number[]> {
+    if (refs.length === 0) return [];
+    const known: { id: number; name: string }[] = await tx.query(
+      'select id, name from certificate where id = any($1) or name = any($2)',
+      [refs.flatMap(({ id }) => id ?? []), refs.flatMap((ref) => (ref.id === undefined ? wordsOf(ref) : []))],
+    );
+    return refs.map((ref, index) => {
+      const one = known.find(({ id, name }) => (ref.id === undefined ? name === wordsOf(ref) : id === ref.id));
+      if (!one) throw invalid(`${field}.${index}`, `Unable to locate certificate ${wordsOf(ref)}.`);
+      return one.id;
+    });
   }
 
   async lock(tx: Tx, id: number): Promise<Certificate> {
@@ -228,6 +141,15 @@ export class CertificateRepository {
     const result = await work(certificate);
     await tx.save(certificate);
     return result;
+  }
+
+  /** In no particular order. Throws Problem `not-found` when one is missing. */
+  async getMany(tx: Tx, ids: readonly number[]): Promise<Certificate[]> {
+    if (ids.length === 0) return [];
+    const found = await tx.findBy(Certificate, { id: In([...ids]) });
+    const missing = ids.find((id) => !found.some((one) => one.id === id));
+    if (missing !== undefined) throw new Problem('not-found', `There is no certificate ${missing}.`);
+    return found;
   }
 
   /** The renewal of this certificate, unless that failed or was revoked. */
@@ -317,6 +239,16 @@ export class CertificateRepository {
       [id],
     );
     return rows[0] ?? { roleIds: [], issuerRoleIds: [], notificationIds: [], destinationIds: [] };
+  }
+
+  /** Ids of the roles that are linked with each of these certificates. */
+  async rolesOf(tx: Tx, ids: readonly number[]): Promise<Map<number, number[]>> {
+    const rows: { id: number; roleIds: number[] }[] = await tx.query(
+      `select certificate_id as id, array_agg(role_id) as "roleIds" from certificate_role
+       where certificate_id = any($1) group by certificate_id`,
+      [ids],
+    );
+    return new Map(rows.map(({ id, roleIds }) => [id, roleIds]));
   }
 
   /** True where a certificate of the same key was asked for, or uploaded, with this very CSR. */

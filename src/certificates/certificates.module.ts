@@ -48,17 +48,18 @@ import { ImportedRows } from './import/imported-rows.js';
 import { TakeOver } from './import/take-over.js';
 import { UploadController } from './import/upload.controller.js';
 import { UploadAuthority, UploadService, UploadStore } from './import/upload.service.js';
+import { Approval } from './issue/approval.js';
+import { CertificateKeys } from './issue/certificate-keys.js';
 import { CertificateStore } from './issue/certificate-store.js';
 import { IssueController } from './issue/issue.controller.js';
 import { IssueJob } from './issue/issue.job.js';
 import { IssueFollowUp, IssueRecord } from './issue/issue.record.js';
-import { IssuePlanning, IssueService } from './issue/issue.service.js';
+import { IssueService } from './issue/issue.service.js';
 import { KeyRules } from './issue/key-rules.js';
 import { Issuing } from './issue/issuing.js';
 import { OrderRepository } from './issue/order.repository.js';
 import { Ordering } from './issue/ordering.js';
 import { Twins } from './issue/twins.js';
-import { Subjects } from './issue/subjects.js';
 import { CertificateInLog } from './list/certificate-in-log.js';
 import { CertificateReader } from './list/certificate-reader.js';
 import { CertificateViews } from './certificate.view.js';
@@ -87,11 +88,12 @@ import { PendingChangesController, PendingController } from './pending/pending.c
 import { DisputeRecord, DisputeService } from './pending/dispute.service.js';
 import { PendingService } from './pending/pending.service.js';
 import { Planning } from './planning.js';
-import { RelationRepositories, Relations } from './relations.js';
+import { RelationRights } from './relation-rights.js';
+import { Relations } from './relations.js';
 import { DeactivateService } from './revoke/deactivate.service.js';
 import { RevokeController } from './revoke/revoke.controller.js';
 import { RevokeConsequences, RevokeRecord, RevokeRights, RevokeService } from './revoke/revoke.service.js';
-import { RenewalContext, RenewalFollowUp, RenewalPlans, Renewing } from './rotate/renewing.js';
+import { Renewing } from './rotate/renewing.js';
 import { RenewalFailures } from './rotate/renewal-failures.js';
 import { RotateController } from './rotate/rotate.controller.js';
 import { RotateJob, RotateJudge } from './rotate/rotate.job.js';
@@ -160,7 +162,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     Bundles,
     Planning,
     Relations,
-    RelationRepositories,
+    RelationRights,
     UsualRelationRepository,
     CertificateReader,
     CertificateViews,
@@ -173,9 +175,9 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     CertificateStore,
     Issuing,
     IssueService,
-    IssuePlanning,
+    Approval,
+    CertificateKeys,
     KeyRules,
-    Subjects,
     IssueJob,
     IssueRecord,
     IssueFollowUp,
@@ -227,10 +229,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     AuthorityExpiryJob,
     AuthorityLetters,
     Renewing,
-    RenewalPlans,
-    RenewalContext,
     RenewalFailures,
-    RenewalFollowUp,
     RotateJob,
     RotateJudge,
     Rotation,

@@ -1,24 +1,23 @@
 import { Injectable } from '@nestjs/common';
 import { DestinationRepository } from '../destinations/destination.repository.js';
-import { Destinations } from '../destinations/destinations.js';
 import { type DefaultNotification, defaultNotifications } from '../notifications/default-notifications.js';
 import { type NamedNotification, NotificationRepository } from '../notifications/notification.repository.js';
 import { Config } from '../platform/config.js';
 import { Database, type Tx } from '../platform/db/database.js';
-import { MailLimit } from '../auth/mail-limit.js';
-import type { Actor } from '../platform/http/actor.js';
-import { invalid, Problem } from '../platform/http/problem.js';
-import { type Reference, wordsOf } from '../platform/http/reference.js';
-import { demandAllowedOwner } from '../roles/owner-domain.js';
-import { lacking, mayActOn } from '../roles/permission.js';
+import type { Reference } from '../platform/http/reference.js';
 import { type NamedRole, RoleRepository } from '../roles/role.repository.js';
-import { CertificateAccess } from './access.js';
-import { CertificateRepository } from './certificate.repository.js';
+import { PolicyRepository } from '../rotation/policy.repository.js';
+import type { Certificate } from './certificate.entity.js';
+import { CertificateRepository, type Links } from './certificate.repository.js';
 import { type NamedPolicy, UsualRelationRepository } from './usual-relations.js';
 
 /** What a request says about the things that a certificate hangs on. */
-export interface RelationWishes {
+export interface RelationWishes extends LinkWishes {
   owner: string;
+}
+
+/** What a request wants a certificate to be linked with. */
+export interface LinkWishes {
   destinations?: readonly Reference[];
   notifications?: readonly Reference[];
   replaces?: readonly Reference[];
@@ -53,62 +52,66 @@ export interface RelationsOfNew {
 
 type Linked = Pick<RelationsOfNew, 'roleIds' | 'issuerRoleIds' | 'notificationIds'>;
 
-/** The repositories in which relations are looked up, together. */
-@Injectable()
-export class RelationRepositories {
-  constructor(
-    readonly usual: UsualRelationRepository,
-    readonly roles: RoleRepository,
-    readonly notifications: NotificationRepository,
-    readonly destinations: DestinationRepository,
-    readonly certificates: CertificateRepository,
-  ) {}
-}
-
-/** Finds what a request refers to, and whether the actor may link a certificate with it. */
+/** Finds what a request refers to. */
 @Injectable()
 export class Relations {
   constructor(
     private readonly db: Database,
     private readonly config: Config,
-    private readonly repositories: RelationRepositories,
-    private readonly ready: Destinations,
-    private readonly access: CertificateAccess,
-    private readonly mailLimit: MailLimit,
+    private readonly usual: UsualRelationRepository,
+    private readonly roles: RoleRepository,
+    private readonly notifications: NotificationRepository,
+    private readonly destinations: DestinationRepository,
+    private readonly policies: PolicyRepository,
+    private readonly certificates: CertificateRepository,
   ) {}
 
-  /** To make this the owner, who will be told. Throws Problem `invalid-request` or `too-many-requests`. */
-  demandOwner(actor: Actor, owner: string): void {
-    demandAllowedOwner(owner, this.config);
-    this.mailLimit.demand(actor, owner);
+  /**
+   * Of a new certificate. Where all notifications that are asked for are switched off, the owner's default ones are
+   * added: else nothing would warn. `issuerOwner`: who owns the authority, and so looks after all that it issues.
+   * Writes nothing. Throws Problem `invalid-request`.
+   */
+  async ofNew(wishes: RelationWishes, issuerOwner?: string): Promise<RelationsOfNew> {
+    const found = await this.find(wishes, issuerOwner);
+    if (!wishes.notifications?.length || found.leadsS.length > 0) return found;
+    const usual = await this.find({ owner: wishes.owner });
+    const notifications = inOrder([...found.notifications, ...usual.notifications]);
+    return {
+      ...found,
+      notifications,
+      notificationIds: idsOf(notifications),
+      leadsS: usual.leadsS,
+      missing: { ...found.missing, notifications: usual.missing.notifications },
+    };
   }
 
-  /** `issuerOwner`: who owns the authority, and so looks after all that it issues. Writes nothing. Throws Problem. */
-  async ofNew(actor: Actor, wishes: RelationWishes, issuerOwner?: string): Promise<RelationsOfNew> {
-    const found = await this.warned(await this.find(wishes, issuerOwner), wishes);
-    await this.ready.demandDelivery(this.db.single, actor, found.destinationIds);
-    await this.demandReplacing(this.db.single, actor, found.replacesIds);
-    for (const id of found.replacesIds)
-      await this.access.demandSilence(
-        this.db.single,
-        actor,
-        await this.repositories.certificates.get(this.db.single, id),
-      );
-    this.demandOwner(actor, wishes.owner);
-    return found;
+  /** Of the successor of a certificate: `links` are those of the predecessor. Roles are known by their ids alone. */
+  async ofRenewal({ id, rotationPolicyId }: Certificate, links: Links): Promise<RelationsOfNew> {
+    const [policy, notifications] = await Promise.all([
+      this.policies.get(this.db.single, rotationPolicyId),
+      this.notifications.getMany(this.db.single, links.notificationIds),
+    ]);
+    return {
+      ...links,
+      policy,
+      roles: [],
+      notifications,
+      leadsS: notifications.filter(({ active }) => active).map(({ leadS }) => leadS),
+      replacesIds: [id],
+      missing: { roles: [], notifications: [] },
+    };
   }
 
-  /** As `ofNew`, but asks for no right. */
+  /** What is referred to, and nothing more. Throws as `ofNew`. */
   async find(wishes: RelationWishes, issuerOwner?: string): Promise<RelationsOfNew> {
-    const { usual, destinations } = this.repositories;
     const tx = this.db.single;
     const ownerNames = [wishes.owner, ...(issuerOwner === undefined ? [] : [issuerOwner])];
     const defaults = wishes.notifications?.length ? [] : defaultNotifications(wishes.owner, this.config);
     const [found, others, asked, places, replacesIds] = await Promise.all([
-      usual.find({ roles: ownerNames, notifications: defaults.map(({ label }) => label) }, wishes.rotationPolicy),
-      this.repositories.roles.locate(tx, 'roles', wishes.roles ?? []),
-      this.repositories.notifications.resolve(tx, wishes.notifications ?? [], 'notifications'),
-      destinations.resolve(tx, wishes.destinations ?? []),
+      this.usual.find({ roles: ownerNames, notifications: defaults.map(({ label }) => label) }, wishes.rotationPolicy),
+      this.roles.locate(tx, 'roles', wishes.roles ?? []),
+      this.notifications.resolve(tx, wishes.notifications ?? [], 'notifications'),
+      this.destinations.resolve(tx, wishes.destinations ?? []),
       this.replaced(tx, wishes),
     ]);
     const roles = inOrder([...found.roles, ...others]);
@@ -135,36 +138,15 @@ export class Relations {
     };
   }
 
-  /**
-   * Where all that is asked for is switched off, the owner's default notifications stand beside it: else nothing would
-   * warn.
-   */
-  private async warned(
-    found: RelationsOfNew,
-    { owner, notifications: asked }: RelationWishes,
-  ): Promise<RelationsOfNew> {
-    if (!asked?.length || found.leadsS.length > 0) return found;
-    const usual = await this.find({ owner });
-    const notifications = inOrder([...found.notifications, ...usual.notifications]);
-    return {
-      ...found,
-      notifications,
-      notificationIds: idsOf(notifications),
-      leadsS: usual.leadsS,
-      missing: { ...found.missing, notifications: usual.missing.notifications },
-    };
-  }
-
   /** Ids of all roles and notifications; makes what is missing in the transaction that stores the certificate. */
   async complete(tx: Tx, { roleIds, issuerRoleIds, notificationIds, missing }: RelationsOfNew): Promise<Linked> {
-    const { roles, notifications } = this.repositories;
-    const made = missing.roles.length > 0 ? await roles.ensure(tx, missing.roles) : [];
+    const made = missing.roles.length > 0 ? await this.roles.ensure(tx, missing.roles) : [];
     return {
       roleIds: [...roleIds, ...idsOf(made)],
       issuerRoleIds: [...issuerRoleIds, ...idsOf(named(made, missing.issuerOwner))],
       notificationIds:
         missing.notifications.length > 0
-          ? [...notificationIds, ...idsOf(await notifications.ensure(tx, missing.notifications))]
+          ? [...notificationIds, ...idsOf(await this.notifications.ensure(tx, missing.notifications))]
           : notificationIds,
     };
   }
@@ -175,61 +157,18 @@ export class Relations {
       .map(({ label }) => label)
       .filter((label) => !label.startsWith('DEFAULT_SECURITY_'));
     return {
-      roleIds: idsOf(await this.repositories.roles.known(tx, [owner])),
-      notificationIds: idsOf(await this.repositories.notifications.known(tx, labels)),
+      roleIds: idsOf(await this.roles.known(tx, [owner])),
+      notificationIds: idsOf(await this.notifications.known(tx, labels)),
     };
   }
 
-  /** Throws Problem `invalid-request` when one of the destinations cannot do without the private key. */
-  async demandKeyless(destinationIds: readonly number[]): Promise<void> {
-    for (const id of destinationIds) {
-      const { plugin } = await this.ready.get(this.db.single, id);
-      if (plugin.needsPrivateKey) throw invalid('destinations', 'Destinations require private key.');
-    }
-  }
-
-  /**
-   * Throws Problem `forbidden` when one of the destinations would give a new key to an API key whose scopes leave
-   * `key:read` out.
-   */
-  async demandKeyScope(actor: Actor, destinationIds: readonly number[]): Promise<void> {
-    if (actor.permissions.has('key:read')) return;
-    for (const id of destinationIds) {
-      const { plugin } = await this.ready.get(this.db.single, id);
-      if (plugin.needsPrivateKey)
-        throw new Problem('forbidden', `A destination takes the private key. ${lacking('key:read', actor)}`);
-    }
-  }
-
-  /**
-   * To say what replaces these certificates: that ends their warnings and renewals, or brings them back. Throws Problem
-   * `forbidden`.
-   */
-  async demandReplacing(tx: Tx, actor: Actor, ids: readonly number[]): Promise<void> {
-    if (ids.length > 0 && !actor.permissions.has('certificate:update'))
-      throw new Problem('forbidden', 'To replace certificates needs certificate:update.');
-    for (const id of ids) {
-      const old = await this.repositories.certificates.get(tx, id);
-      const { roleIds } = await this.repositories.certificates.linksOf(tx, id);
-      if (!mayActOn(actor, { ...old, roleIds }))
-        throw new Problem('forbidden', `You are not authorized to replace certificate ${old.name}.`);
-    }
-  }
-
   private async replaced(tx: Tx, { replaces = [], replacements = [] }: RelationWishes): Promise<number[]> {
-    const ids: number[] = [];
-    const refs = Object.entries({ replaces, replacements }).flatMap(([field, many]) =>
-      many.map((ref, i) => ({ field: `${field}.${i}`, ref })),
-    );
-    for (const { field, ref } of refs) {
-      const id = await this.repositories.certificates.findId(tx, {
-        id: ref.id,
-        name: ref.id === undefined ? wordsOf(ref) : undefined,
-      });
-      if (id === null) throw invalid(field, `Unable to locate certificate ${wordsOf(ref)}.`);
-      ids.push(id);
-    }
-    return [...new Set(ids)];
+    return [
+      ...new Set([
+        ...(await this.certificates.resolve(tx, replaces, 'replaces')),
+        ...(await this.certificates.resolve(tx, replacements, 'replacements')),
+      ]),
+    ];
   }
 }
 

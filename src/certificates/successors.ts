@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../audit/audit.js';
 import { Clock } from '../platform/clock.js';
@@ -5,12 +6,32 @@ import type { Tx } from '../platform/db/database.js';
 import { systemActor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import type { Certificate } from './certificate.entity.js';
-import { CertificateRepository } from './certificate.repository.js';
+import { CertificateRepository, type Links } from './certificate.repository.js';
 import type { Delivery } from './deploy/delivery.entity.js';
 import { DeliveryRepository } from './deploy/delivery.repository.js';
 import { Deploying } from './deploy/deploying.js';
 import { Notices } from './notify/notices.js';
 import { Planning } from './planning.js';
+
+/** That a successor renews `old`. `links`: those of `old`, which the successor gets. */
+export interface Renewal {
+  old: Certificate;
+  links: Links;
+  /** Whether the owner is told once the successor is in place. */
+  notify: boolean;
+}
+
+/** The certificate to be renewed has changed meanwhile: its successor would go to the wrong people or places. */
+export class StalePredecessor extends Problem {
+  constructor({ name }: Pick<Certificate, 'name'>) {
+    super('conflict', `Certificate ${name} has been changed meanwhile: look at it again.`);
+  }
+}
+
+/** What a successor has from its predecessor: who looks after it, and how. */
+function inherited({ owner, vouchingRole, notify, rotation, rotationPolicyId }: Certificate) {
+  return { owner, vouchingRole, notify, rotation, rotationPolicyId };
+}
 
 /**
  * What a successor does to its predecessors, whoever made it one: a renewal, `replaces` in a request, an upload.
@@ -77,6 +98,18 @@ export class Successors {
     const before = await this.certificates.predecessorsOf(tx, id);
     const after = [...new Set([...without(oldIds, [id]), ...(renewsId === null ? [] : [renewsId])])];
     return { after, added: without(after, before), freed: without(before, after) };
+  }
+
+  /** A renewal has been stored. Throws Problem `wrong-state`, or StalePredecessor. */
+  async requested(tx: Tx, { old, links, notify }: Renewal, successorId: number): Promise<void> {
+    if (!notify) await this.notices.withholdRotated(tx, successorId);
+    await this.certificates.change(tx, old.id, async (row) => {
+      if (!row.renewable)
+        throw new Problem('wrong-state', `Certificate ${row.name} is ${row.state}; it is not renewed.`);
+      if (!isDeepStrictEqual([inherited(row), await this.certificates.linksOf(tx, row.id)], [inherited(old), links]))
+        throw new StalePredecessor(row);
+      row.recordRenewal();
+    });
   }
 
   /** A certificate is issued, and its deliveries are planned: it takes over from all that it replaces. */

@@ -1,7 +1,9 @@
 import { isIP } from 'node:net';
+import { commandOf } from '../certificates/issue/issue-command.js';
 import { IssueRequest } from '../certificates/issue/issue.schema.js';
 import { IssueService } from '../certificates/issue/issue.service.js';
 import { CertificateReader } from '../certificates/list/certificate-reader.js';
+import { Config } from '../platform/config.js';
 import { validate } from '../platform/http/validate.js';
 import { readInput } from '../platform/terminal.js';
 import { certificateTable } from './query.js';
@@ -30,7 +32,8 @@ export async function issue(session: Session, options: Options): Promise<void> {
     ...fieldsOf(options),
     ...(options.csr && { csr: await readInput(options.csr) }),
   });
-  const { id } = await session.get(IssueService).issue(session.actor, request, null);
+  const command = await commandOf(session.actor, request, session.get(Config));
+  const { id } = await session.get(IssueService).issue(command);
   const certificate = await session.get(CertificateReader).settled(id);
   await session.shell.answer(certificate, certificateTable([certificate]));
   if (certificate.lifecycle !== 'issued' && !session.shell.json)

@@ -61,18 +61,21 @@ export class DestinationRepository {
 
   /** Those that a request names; `field` is the member that names them. */
   async resolve(tx: Tx, refs: readonly Reference[], field = 'destinations'): Promise<Destination[]> {
-    const found: Destination[] = [];
-    for (const [index, ref] of refs.entries()) {
-      const query = tx.createQueryBuilder(Destination, 'd');
-      const one = await (
-        ref.id !== undefined
-          ? query.where('d.id = :id', { id: ref.id })
-          : query.where('lower(d.label) = lower(:label)', { label: wordsOf(ref) })
-      ).getOne();
+    if (refs.length === 0) return [];
+    const rows = await tx
+      .createQueryBuilder(Destination, 'd')
+      .where('d.id = any(:ids) or lower(d.label) = any(select lower(x) from unnest(cast(:labels as text[])) x)', {
+        ids: refs.flatMap(({ id }) => id ?? []),
+        labels: refs.flatMap((ref) => (ref.id === undefined ? wordsOf(ref) : [])),
+      })
+      .getMany();
+    const byLabel = new Map(rows.map((row) => [row.label.toLowerCase(), row]));
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return refs.map((ref, index) => {
+      const one = ref.id === undefined ? byLabel.get(wordsOf(ref).toLowerCase()) : byId.get(ref.id);
       if (!one) throw invalid(`${field}.${index}`, `Unable to locate destination ${wordsOf(ref)}.`);
-      found.push(one);
-    }
-    return found;
+      return one;
+    });
   }
 
   /** Of those of these ids that exist, in the order of their ids. */

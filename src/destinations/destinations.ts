@@ -32,6 +32,12 @@ export class Destinations {
     return this.ready(await this.repository.get(tx, id));
   }
 
+  /** Those of these ids that exist, in the order of their ids. */
+  async getMany(tx: Tx, ids: readonly number[]): Promise<ReadyDestination[]> {
+    if (ids.length === 0) return [];
+    return (await this.repository.getMany(tx, ids)).map((destination) => this.ready(destination));
+  }
+
   /** To have anything delivered to these destinations. Throws Problem `forbidden`. */
   async demandDelivery(tx: Tx, actor: Actor, ids: readonly number[]): Promise<void> {
     if (ids.length === 0) return;

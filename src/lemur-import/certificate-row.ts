@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { NewRow } from '../certificates/certificate.repository.js';
 import { weaknessOf } from '../certificates/import/imported-rows.js';
 import { issuedFacts } from '../certificates/issued-facts.js';
-import { type Custody, keyPlace, rowBeforeIssue } from '../certificates/issue/new-row.js';
+import { type CareOfRow, keyPlace, rowBeforeIssue } from '../certificates/issue/new-row.js';
 import { canMakeKey } from '../pki/key.js';
 import type { KeyList } from '../pki/weak-keys.js';
 import { privateKeyPem } from '../platform/key-maker.js';
@@ -43,15 +43,15 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
   const secretId = randomUUID();
   const sealedKey = key && keyRing.seal(privateKeyPem(key), keyPlace(secretId));
   const policy = places.policies.get(row.rotationPolicyId ?? 0) ?? places.defaultPolicy;
-  const custody = custodyOf(read, context, policy.id);
+  const care = careOf(read, context, policy.id);
   const isReplaced = links.replaced.has(row.id);
   const plan = planRenewal(
     {
-      ...custody,
+      ...care,
       notBefore: leaf.notBefore,
       notAfter: leaf.notAfter,
       state: 'issued',
-      hasIssuer: custody.authorityId !== null,
+      hasIssuer: care.authorityId !== null,
       canMakeKey: canMakeKey(leaf.keyType),
       ...noSuccession,
       isReplaced,
@@ -59,10 +59,10 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
     policy,
   );
   const name = row.name ?? `lemur-${row.id}`;
-  noteRenewal(read, { obstacle: plan.obstacle, rotates: custody.rotation }, report);
+  noteRenewal(read, { obstacle: plan.obstacle, rotates: care.rotation }, report);
   return {
     ...rowBeforeIssue(
-      custody,
+      care,
       { spkiDer: leaf.spkiDer, keyType: leaf.keyType, bits: leaf.bits, csrPem, secretId, sealedKey },
       terms,
     ),
@@ -115,7 +115,7 @@ function noteRenewal(
     note(`A renewal leaves out names of kinds that are not issued here: ${others.join(', ')}.`);
 }
 
-function custodyOf(read: ReadCertificate, context: RowContext, rotationPolicyId: number): Custody {
+function careOf(read: ReadCertificate, context: RowContext, rotationPolicyId: number): CareOfRow {
   const { row } = read;
   const { users, authorities } = context.places;
   const owner = (row.owner ?? '').trim().toLowerCase();
@@ -128,9 +128,6 @@ function custodyOf(read: ReadCertificate, context: RowContext, rotationPolicyId:
     rotation: row.rotation === true,
     rotationPolicyId,
     vouchingRole: owner,
-    renewsId: null,
-    requestKey: null,
-    requestSha256: null,
   };
 }
 

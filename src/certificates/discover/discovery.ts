@@ -94,7 +94,7 @@ export class Discovery {
     { uploaded, owner, location }: Finding,
     { relations, links }: { relations: RelationsOfNew; links: Storable['links'] },
   ): Storable {
-    const custody = {
+    const care = {
       owner,
       description: storable(
         `This certificate was automatically discovered by Perennial: ${source.label}, ${location}`,
@@ -106,11 +106,8 @@ export class Discovery {
       rotation: false,
       rotationPolicyId: relations.policy.id,
       vouchingRole: null,
-      renewsId: null,
-      requestKey: null,
-      requestSha256: null,
     };
-    const row = this.rows.make(uploaded, custody, relations, {});
+    const row = this.rows.make(uploaded, care, relations, {});
     const after = {
       owner,
       serial: row.serialHex,

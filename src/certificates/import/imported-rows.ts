@@ -11,7 +11,7 @@ import { KeyRing } from '../../platform/secrets/key-ring.js';
 import { noSuccession, planRenewal } from '../../rotation/due.js';
 import type { NewRow } from '../certificate.repository.js';
 import { issuedFacts } from '../issued-facts.js';
-import { baseName, type Custody, keyPlace, rowBeforeIssue } from '../issue/new-row.js';
+import { baseName, type CareOfRow, keyPlace, rowBeforeIssue } from '../issue/new-row.js';
 import type { RelationsOfNew } from '../relations.js';
 import type { Uploaded } from './uploaded.js';
 
@@ -36,7 +36,7 @@ export class ImportedRows {
 
   make(
     { leaf, terms, privateKey, chainPem, csrPem }: Uploaded,
-    custody: Custody,
+    care: CareOfRow,
     { policy, leadsS }: Pick<RelationsOfNew, 'policy' | 'leadsS'>,
     identity: ImportedIdentity,
   ): NewRow {
@@ -44,13 +44,13 @@ export class ImportedRows {
     const sealedKey = privateKey && this.keyRing.seal(privateKeyPem(privateKey), keyPlace(secretId));
     const now = this.clock.now();
     const plan = planRenewal(
-      { ...custody, ...leaf, state: 'issued', hasIssuer: custody.authorityId !== null, ...noSuccession },
+      { ...care, ...leaf, state: 'issued', hasIssuer: care.authorityId !== null, ...noSuccession },
       policy,
     );
-    const watching = custody.notify && leaf.notAfter > now;
+    const watching = care.notify && leaf.notAfter > now;
     return {
       ...rowBeforeIssue(
-        custody,
+        care,
         { spkiDer: leaf.spkiDer, keyType: leaf.keyType, bits: leaf.bits, csrPem, secretId, sealedKey },
         terms,
       ),

@@ -14,7 +14,8 @@ import type { CertificateView } from '../certificate.schema.js';
 import { CertificateViews } from '../certificate.view.js';
 import { Deploying } from '../deploy/deploying.js';
 import { CertificateStore, type Stored } from '../issue/certificate-store.js';
-import type { Custody } from '../issue/new-row.js';
+import type { CareOfRow } from '../issue/new-row.js';
+import { RelationRights } from '../relation-rights.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import { Successors } from '../successors.js';
 import { lengthFault } from '../issue/validity.js';
@@ -103,6 +104,7 @@ export class UploadService {
     private readonly rows: ImportedRows,
     private readonly authority: UploadAuthority,
     private readonly relations: Relations,
+    private readonly relationRights: RelationRights,
     private readonly store: UploadStore,
   ) {}
 
@@ -112,28 +114,29 @@ export class UploadService {
    */
   async upload(actor: Actor, request: UploadRequest): Promise<CertificateView> {
     const uploaded = await this.authority.of(actor, request, await readUpload(request));
-    const relations = await this.relations.ofNew(actor, request, uploaded.authority?.owner);
+    const relations = await this.relations.ofNew(request, uploaded.authority?.owner);
+    await this.relationRights.demandLinks(actor, request.owner, relations);
     if (relations.destinationIds.length > 0 && uploaded.authority === null && !mayDeliverAnything(actor)) {
       throw new Problem('forbidden', 'Only an operator delivers certificates that no authority here has issued.');
     }
     if (relations.destinationIds.length > 0 && !uploaded.privateKey)
-      await this.relations.demandKeyless(relations.destinationIds);
-    await this.relations.demandKeyScope(actor, relations.destinationIds);
-    const custody = this.custody(actor, request, relations, uploaded);
+      await this.relationRights.demandKeyless(relations.destinationIds);
+    await this.relationRights.demandKeyScope(actor, relations.destinationIds);
+    const care = this.careOf(actor, request, relations, uploaded);
     const identity = {
       name: request.name,
       externalId: request.externalId ?? undefined,
       issuerPem: uploaded.authority?.certificatePem,
     };
-    return this.store.store(actor, this.rows.make(uploaded, custody, relations, identity), relations);
+    return this.store.store(actor, this.rows.make(uploaded, care, relations, identity), relations);
   }
 
-  private custody(
+  private careOf(
     actor: Actor,
     request: UploadRequest,
     { policy }: RelationsOfNew,
     { authority }: AdmittedUpload,
-  ): Custody {
+  ): CareOfRow {
     return {
       owner: request.owner,
       description: request.description ?? null,
@@ -143,9 +146,6 @@ export class UploadService {
       rotation: request.rotation ?? request.rotationPolicy !== undefined,
       rotationPolicyId: policy.id,
       vouchingRole: mayVouchFor(actor, request.owner) ? request.owner : null,
-      renewsId: null,
-      requestKey: null,
-      requestSha256: null,
     };
   }
 }

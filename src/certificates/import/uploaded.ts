@@ -10,7 +10,7 @@ import { blame } from '../../platform/http/blame.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
 import type { TermsWithoutDates } from '../terms.js';
 import { isReservedExtension } from '../issue/extensions.schema.js';
-import { caUsages } from '../issue/wanted-members.js';
+import { caUsages } from '../issue/request-members.js';
 import type { UploadRequest } from './upload.schema.js';
 
 /** Sorting verifies up to the square of so many signatures. */

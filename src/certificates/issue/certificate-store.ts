@@ -5,6 +5,7 @@ import { Database, type Tx } from '../../platform/db/database.js';
 import { Gathered } from '../../platform/gathered.js';
 import { Problem } from '../../platform/http/problem.js';
 import { CertificateRepository, type NewCertificate } from '../certificate.repository.js';
+import { insertCertificates } from './certificate-insert.js';
 import { KeyRules } from './key-rules.js';
 import { provisionalName, searchNames } from './new-row.js';
 
@@ -80,7 +81,7 @@ export class CertificateStore {
     const many: Storable[] = [];
     for (const one of all)
       many.push(one.complete ? { ...one, links: { ...one.links, ...(await one.complete(tx)) } } : one);
-    const ids = await this.certificates.insert(tx, many);
+    const ids = await insertCertificates(tx, many);
     const made = new Map<Storable, Named>();
     // In the order of names, in which everyone waits for names that others are about to take.
     for (const [one, id] of many
@@ -113,7 +114,7 @@ export class CertificateStore {
       name = row.serialHex
         ? await this.certificates.freeName(tx, row.name, row.serialHex)
         : provisionalName(row.name, row.secretId, 'taken');
-      const [id] = await this.certificates.insert(tx, [{ row: { ...row, name }, links }]);
+      const [id] = await insertCertificates(tx, [{ row: { ...row, name }, links }]);
       if (typeof id === 'number') return { id, name };
     }
     throw new Problem('conflict', `No free name was found for ${row.name}.`);

@@ -19,7 +19,7 @@ import {
   unrequestableUsage,
 } from './extensions.schema.js';
 import type { IssueRequest } from './issue.schema.js';
-import { caUsages, namesOf, purposesOf, usagesOf, withCommonName } from './wanted-members.js';
+import { caUsages, namesOf, purposesOf, usagesOf, withCommonName } from './request-members.js';
 
 const commonNameOid = '2.5.4.3';
 /** Passwords, unstructured names, and what Windows says of the program and system that made the CSR. */
@@ -96,7 +96,7 @@ export function termsOfCsr(csr: RequestedCsr, request: IssueRequest): TermsWitho
   if (names.length > maxNames) throw invalid('csr', `A certificate carries at most ${maxNames} names.`);
   if (names.length === 0 && !csr.subjectFields.commonName)
     throw invalid('csr', 'The CSR has neither a common name nor other names.');
-  demandAgreement(csr, names, request);
+  demandNoContradiction(csr, names, request);
   return {
     subject: csr.subjectFields,
     subjectDer: csr.subjectDer,
@@ -134,7 +134,7 @@ function demandLeaf(csr: RequestedCsr): void {
     );
 }
 
-function demandAgreement(csr: RequestedCsr, names: readonly SubjectAltName[], request: IssueRequest): void {
+function demandNoContradiction(csr: RequestedCsr, names: readonly SubjectAltName[], request: IssueRequest): void {
   for (const field of [
     'commonName',
     'country',

@@ -1,11 +1,13 @@
 import { Controller, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { Config } from '../../platform/config.js';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, HeaderText, JsonBody, Summary } from '../../platform/http/contract.js';
 import { invalid } from '../../platform/http/problem.js';
 import { CertificateReader, statusOf } from '../list/certificate-reader.js';
 import { CertificateView } from '../certificate.schema.js';
 import { CertificateViews } from '../certificate.view.js';
+import { commandOf } from './issue-command.js';
 import { IssueRequest } from './issue.schema.js';
 import { IssueService } from './issue.service.js';
 
@@ -16,6 +18,7 @@ const keyHelp =
 @Controller('certificates')
 export class IssueController {
   constructor(
+    private readonly config: Config,
     private readonly issue: IssueService,
     private readonly reader: CertificateReader,
     private readonly views: CertificateViews,
@@ -34,7 +37,7 @@ export class IssueController {
   ): Promise<CertificateView> {
     if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key))
       throw invalid('Idempotency-Key', 'Expected 1 to 255 printable characters without spaces.');
-    const { id, row } = await this.issue.issue(actor, body, key ?? null);
+    const { id, row } = await this.issue.issue(await commandOf(actor, body, this.config, key));
     const view = row ? this.views.full(row) : await this.reader.settled(id);
     void reply.status(statusOf(view));
     return view;

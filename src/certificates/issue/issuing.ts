@@ -1,52 +1,35 @@
 import { Injectable } from '@nestjs/common';
-import { Authorities, demandActive, type LoadedAuthority } from '../../authorities/authorities.js';
+import type { Authority } from '../../authorities/authority.entity.js';
+import { Authorities, demandActive } from '../../authorities/authorities.js';
 import { nextNoticeAt } from '../../notifications/lead.js';
 import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
-import type { Actor } from '../../platform/http/actor.js';
-import { noSuccession, planRenewal, type RenewalRule } from '../../rotation/due.js';
+import { noSuccession, planRenewal } from '../../rotation/due.js';
 import type { NewRow } from '../certificate.repository.js';
+import type { CertificateRow } from '../certificate.row.js';
+import { Deploying } from '../deploy/deploying.js';
 import { issuedFacts } from '../issued-facts.js';
-import type { TermsWithoutDates } from '../terms.js';
-import { CertificateStore, type Storable, type Stored } from './certificate-store.js';
+import { Relations } from '../relations.js';
+import { Successors } from '../successors.js';
+import type { Approved } from './approval.js';
+import { CertificateStore, type Consequences, type Storable } from './certificate-store.js';
+import type { IssueCommand } from './issue-command.js';
 import { enqueueOrders } from './issue.jobs.js';
+import { baseName, type CertificateKey, provisionalName, rowBeforeIssue } from './new-row.js';
 import { OrderRepository } from './order.repository.js';
-import { baseName, type Custody, provisionalName, rowBeforeIssue, type Subject } from './new-row.js';
-import type { Validity } from './validity.js';
+import { rowAsStored } from './row-as-stored.js';
 
-/** Everything that was decided about a certificate before anyone is asked to sign it. */
-export interface Blueprint {
-  custody: Custody;
-  terms: TermsWithoutDates;
-  validity: Validity;
-  subject: Subject & { csrPem: string };
-  customName?: string;
-  policy: RenewalRule;
-  roleIds: readonly number[];
-  issuerRoleIds: readonly number[];
-  notificationIds: readonly number[];
-  /** How long before the end each notification warns, in seconds. */
-  leadsS: readonly number[];
-  replacesIds: readonly number[];
-  /** As `Storable.complete`; absent when nothing is missing. */
-  complete?: Storable['complete'];
-  /** As `Storable.claimsKey`. */
-  claimsKey?: boolean;
+/** The certificate that a command has led to; its row where that is known without reading it. */
+export interface Issued {
+  id: number;
+  row?: CertificateRow;
 }
 
-/** A certificate that has been stored, and the row as it was then but for its name. */
-export interface Made extends Stored {
-  row: NewRow;
-}
-
-/**
- * Who asks for a certificate, what the audit log keeps of it, and what else happens in the transaction that stores it.
- */
-export interface Occasion {
-  actor: Actor;
-  after: object;
-  /** `issued` is false while an issuer still works on it. */
-  consequences?: (tx: Tx, certificateId: number, issued: boolean) => Promise<void>;
+/** A command that has been approved, with its key. */
+interface Ready {
+  command: IssueCommand;
+  approved: Approved;
+  key: CertificateKey & { csrPem: string };
 }
 
 /** How long the row of a request waits before the sweep takes care of it, should its job be lost. */
@@ -57,39 +40,45 @@ const defaultOrderDeadlineDays = 14;
 const dayMs = 86_400_000;
 
 /**
- * Turns a blueprint into a certificate. An issuer inside the process signs at once, and the certificate is stored with
- * all its consequences in one transaction; for any other the request is stored first and a job asks the issuer.
+ * Turns an approved command into a certificate. An issuer that answers at once signs now, and the certificate is
+ * stored with all its consequences in one transaction; for any other the request is stored first and a job asks the
+ * issuer.
  */
 @Injectable()
 export class Issuing {
   constructor(
     private readonly clock: Clock,
     private readonly authorities: Authorities,
+    private readonly relations: Relations,
     private readonly certificates: CertificateStore,
     private readonly orders: OrderRepository,
+    private readonly deploying: Deploying,
+    private readonly successors: Successors,
   ) {}
 
   /**
-   * Throws Problem `authority-inactive`, PluginError when an issuer in the process refuses, and StaleAuthority: load it
-   * again and retry.
+   * Throws Problem `authority-inactive`, PluginError when an issuer that answers at once refuses, StalePredecessor of a
+   * renewal, and StaleAuthority: load it again and retry.
    */
-  async run(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<Made> {
-    demandActive(authority.authority);
-    return authority.plugin.answers === 'at-once'
-      ? this.issueNow(blueprint, authority, occasion)
-      : this.request(blueprint, authority, occasion);
+  async run(command: IssueCommand, approved: Approved, key: Ready['key']): Promise<Issued> {
+    demandActive(approved.authority.authority);
+    const ready = { command, approved, key };
+    const row = approved.authority.plugin.answers === 'at-once' ? await this.signed(ready) : this.requested(ready);
+    const stored = await this.certificates.store(this.storable(row, ready), this.consequences(row, ready));
+    return { id: stored.id, row: rowAsStored(row, stored, { ...command, ...approved }) };
   }
 
-  private async issueNow(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<Made> {
-    const { subject, terms, validity } = blueprint;
+  /** The row of a certificate that its issuer signs now. */
+  private async signed({ command, approved, key }: Ready): Promise<NewRow> {
+    const { authority, terms, validity, relations } = approved;
     const outcome = await this.authorities.order(
       authority,
       {
         request: {
-          csrPem: subject.csrPem,
-          spkiDer: subject.spkiDer,
+          csrPem: key.csrPem,
+          spkiDer: key.spkiDer,
           terms: { ...terms, ...validity },
-          idempotencyKey: subject.secretId,
+          idempotencyKey: key.secretId,
         },
       },
       AbortSignal.timeout(atOnceTimeoutMs),
@@ -97,81 +86,96 @@ export class Issuing {
     if (outcome.status === 'failed') throw outcome.error;
     if (outcome.status === 'pending') throw new Error('An issuer that answers at once must not answer "pending".');
     const facts = issuedFacts(outcome.chainPem, outcome.externalId);
-    const row: NewRow = {
-      ...rowBeforeIssue(blueprint.custody, subject, terms),
-      ...facts,
-      ...this.plans(blueprint),
-      state: 'issued',
-      name: this.nameOf(blueprint, authority),
-      createdAt: this.clock.now(),
-    };
-    const { consequences } = occasion;
-    const stored = await this.certificates.store(
-      storable(row, blueprint, authority, occasion),
-      consequences && ((tx, id) => consequences(tx, id, true)),
+    const { at, obstacle, reason } = planRenewal(
+      { ...command, ...validity, state: 'issued', hasIssuer: true, ...noSuccession },
+      relations.policy,
     );
-    return { ...stored, row };
+    return {
+      ...this.columns({ command, approved, key }),
+      ...facts,
+      nextRenewalAt: at,
+      renewalReason: obstacle ?? reason,
+      nextNoticeAt: command.notify ? nextNoticeAt(validity, relations.leadsS) : null,
+      state: 'issued',
+      name: nameOf(command, approved),
+    };
   }
 
-  private async request(blueprint: Blueprint, authority: LoadedAuthority, occasion: Occasion): Promise<Made> {
-    const now = this.clock.now();
-    const row: NewRow = {
-      ...rowBeforeIssue(blueprint.custody, blueprint.subject, blueprint.terms),
-      ...blueprint.validity,
+  /** The row of a request for which a job asks the issuer. */
+  private requested({ command, approved, key }: Ready): NewRow {
+    const name = nameOf(command, approved);
+    return {
+      ...this.columns({ command, approved, key }),
+      ...approved.validity,
       state: 'requested',
       issuer: '<pending>',
-      createdAt: now,
-      nextAttemptAt: new Date(now.getTime() + safetyNetMs),
-      name: blueprint.customName
-        ? this.nameOf(blueprint, authority)
-        : provisionalName(this.nameOf(blueprint, authority), blueprint.subject.secretId),
+      nextAttemptAt: new Date(this.clock.now().getTime() + safetyNetMs),
+      name: command.name ? name : provisionalName(name, key.secretId),
     };
-    const deadlineDays = authority.authority.orderDeadlineDays ?? defaultOrderDeadlineDays;
-    const stored = await this.certificates.store(storable(row, blueprint, authority, occasion), async (tx, id) => {
-      await this.orders.add(tx, id, new Date(now.getTime() + deadlineDays * dayMs));
-      await occasion.consequences?.(tx, id, false);
-      await enqueueOrders(tx, [{ id, authorityId: authority.authority.id }]);
-    });
-    return { ...stored, row };
   }
 
-  /** When it is due for renewal and for its first warning. */
-  private plans({
-    custody,
-    validity,
-    policy,
-    leadsS,
-  }: Blueprint): Pick<NewRow, 'nextRenewalAt' | 'renewalReason' | 'nextNoticeAt'> {
-    const plan = planRenewal({ ...custody, ...validity, state: 'issued', hasIssuer: true, ...noSuccession }, policy);
+  private columns({ command, approved: { authority, terms, relations }, key }: Ready) {
+    const { owner, description, creatorId, vouchingRole, notify, rotation, mark, renews } = command;
+    const care = { owner, description, creatorId, vouchingRole, notify, rotation };
     return {
-      nextRenewalAt: plan.at,
-      renewalReason: plan.obstacle ?? plan.reason,
-      nextNoticeAt: custody.notify ? nextNoticeAt(validity, leadsS) : null,
+      ...rowBeforeIssue(
+        { ...care, authorityId: authority.authority.id, rotationPolicyId: relations.policy.id },
+        key,
+        terms,
+      ),
+      renewsId: renews?.old.id ?? null,
+      requestKey: mark?.key ?? null,
+      requestSha256: mark?.sha256 ?? null,
+      createdAt: this.clock.now(),
     };
   }
 
-  private nameOf({ customName, terms, validity }: Blueprint, { authority }: LoadedAuthority): string {
-    return baseName(customName, {
-      terms,
-      issuer: { commonName: authority.commonName, selfSigned: false },
-      ...validity,
-    });
+  private storable(row: NewRow, { command, approved: { authority, terms, validity, relations } }: Ready): Storable {
+    const { roleIds, issuerRoleIds, replacesIds, notificationIds, missing } = relations;
+    const { actor, owner, renews } = command;
+    const after = renews
+      ? { owner, renews: renews.old.id }
+      : { owner, authorityId: authority.authority.id, names: terms.subjectAltNames, ...validity };
+    return {
+      row,
+      actor,
+      links: { roleIds, issuerRoleIds, replacesIds, notificationIds, authorityVersion: authority.authority.version },
+      claimsKey: command.key.csr !== undefined,
+      act: { action: row.state === 'issued' ? 'certificate.issued' : 'certificate.requested', after },
+      complete:
+        missing.roles.length + missing.notifications.length > 0
+          ? (tx) => this.relations.complete(tx, relations)
+          : undefined,
+    };
+  }
+
+  /** What else happens in the transaction that stores the row; undefined: nothing. */
+  private consequences(
+    { state }: NewRow,
+    { command: { renews }, approved: { authority, relations } }: Ready,
+  ): Consequences | undefined {
+    const { destinationIds, replacesIds } = relations;
+    const isIssued = state === 'issued';
+    if (isIssued && destinationIds.length === 0 && replacesIds.length === 0) return undefined;
+    return async (tx, id) => {
+      if (!isIssued) await this.order(tx, id, authority.authority);
+      if (renews) await this.successors.requested(tx, renews, id);
+      await this.deploying.plan(tx, id, destinationIds, isIssued);
+      if (isIssued) await this.successors.issued(tx, { id, renewsId: renews?.old.id ?? null });
+    };
+  }
+
+  private async order(tx: Tx, id: number, { id: authorityId, orderDeadlineDays }: Authority): Promise<void> {
+    const lastsMs = (orderDeadlineDays ?? defaultOrderDeadlineDays) * dayMs;
+    await this.orders.add(tx, id, new Date(this.clock.now().getTime() + lastsMs));
+    await enqueueOrders(tx, [{ id, authorityId }]);
   }
 }
 
-function storable(
-  row: NewRow,
-  blueprint: Blueprint,
-  { authority }: LoadedAuthority,
-  { actor, after }: Occasion,
-): Storable {
-  const { roleIds, issuerRoleIds, replacesIds, notificationIds, complete, claimsKey } = blueprint;
-  return {
-    row,
-    actor,
-    complete,
-    claimsKey,
-    links: { roleIds, issuerRoleIds, replacesIds, notificationIds, authorityVersion: authority.version },
-    act: { action: row.state === 'issued' ? 'certificate.issued' : 'certificate.requested', after },
-  };
+/** What a certificate is called; not unique yet. */
+export function nameOf(
+  { name }: Pick<IssueCommand, 'name'>,
+  { terms, validity, authority: { authority } }: Approved,
+): string {
+  return baseName(name, { terms, issuer: { commonName: authority.commonName, selfSigned: false }, ...validity });
 }

@@ -3,7 +3,7 @@ import { encodeSubject, formatDn } from '../../pki/names.js';
 import { spkiHash } from '../../pki/key.js';
 import { indexable } from '../../platform/text.js';
 import type { Sealed } from '../../platform/secrets/sealed.js';
-import type { NewRow } from '../certificate.repository.js';
+import type { Care, NewRow } from '../certificate.repository.js';
 import type { Certificate } from '../certificate.entity.js';
 import { type StoredTerms, storeTerms, type TermsWithoutDates } from '../terms.js';
 
@@ -12,24 +12,11 @@ export function keyPlace(secretId: string): string {
   return `certificate.sealed_key.${secretId}`;
 }
 
-/** Who looks after a certificate and how; the same for issued, renewed and imported ones. */
-export interface Custody {
-  owner: string;
-  description: string | null;
-  creatorId: number | null;
-  authorityId: number | null;
-  notify: boolean;
-  rotation: boolean;
-  rotationPolicyId: number;
-  /** As in the entity. */
-  vouchingRole: string | null;
-  renewsId: number | null;
-  requestKey: string | null;
-  requestSha256: string | null;
-}
+/** Who looks after a certificate, and by which authority and rotation policy it renews. */
+export type CareOfRow = Care & Pick<NewRow, 'authorityId' | 'rotationPolicyId'>;
 
 /** The key of a certificate: its public half, and the private half where it is kept here. */
-export interface Subject {
+export interface CertificateKey {
   spkiDer: Buffer;
   keyType: string;
   bits: number;
@@ -38,16 +25,16 @@ export interface Subject {
   sealedKey: Sealed | null;
 }
 
-/** The columns that are known before an issuer has answered. */
+/** The columns that certificates have before their issuer has answered, and what was imported has too. */
 export function rowBeforeIssue(
-  custody: Custody,
-  subject: Subject,
+  care: CareOfRow,
+  key: CertificateKey,
   terms: TermsWithoutDates,
 ): Omit<NewRow, 'state' | 'name' | 'issuer' | 'notBefore' | 'notAfter' | 'createdAt'> {
-  const { spkiDer, ...key } = subject;
+  const { spkiDer, ...keyColumns } = key;
   return {
-    ...custody,
-    ...key,
+    ...care,
+    ...keyColumns,
     spkiSha256: spkiHash(spkiDer),
     commonName: terms.subject.commonName ?? terms.subjectAltNames[0]?.value ?? '',
     distinguishedName: formatDn(terms.subjectDer ?? encodeSubject(terms.subject)),

@@ -1,16 +1,8 @@
-import type { LoadedAuthority } from '../../authorities/authorities.js';
-import type { Actor } from '../../platform/http/actor.js';
 import type { NewRow } from '../certificate.repository.js';
 import type { CertificateRow } from '../certificate.row.js';
-import type { RelationsOfNew } from '../relations.js';
-import type { Made } from './issuing.js';
-
-/** Who asked, and what the new certificate hangs on. */
-interface Surroundings {
-  actor: Actor;
-  authority: LoadedAuthority;
-  relations: RelationsOfNew;
-}
+import type { Approved } from './approval.js';
+import type { Stored } from './certificate-store.js';
+import type { IssueCommand } from './issue-command.js';
 
 /** What no certificate has when it is new. */
 const fresh = {
@@ -51,12 +43,12 @@ const absent = {
 } satisfies Partial<NewRow>;
 
 /**
- * What a reader would find now, so that nobody need read; undefined when other things were stored with it that are not
- * known here.
+ * The row as a query would return it, made without a query; undefined when more was stored with it than is known here.
  */
 export function rowAsStored(
-  { row, id, name, domains }: Made,
-  { actor, authority: { authority, limits }, relations }: Surroundings,
+  row: NewRow,
+  { id, name, domains }: Stored,
+  { actor, authority: { authority, limits }, relations }: Pick<IssueCommand, 'actor'> & Approved,
 ): CertificateRow | undefined {
   const { policy, roles, issuerRoleIds, notifications, missing, destinationIds, replacesIds } = relations;
   const more = [destinationIds, replacesIds, missing.roles, missing.notifications].some((others) => others.length > 0);

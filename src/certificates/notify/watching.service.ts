@@ -4,9 +4,8 @@ import type { NotificationRequest } from '../../notifications/notification.schem
 import { replanSubscription } from '../../notifications/notifications.jobs.js';
 import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
+import type { Reference } from '../../platform/http/reference.js';
 import type { Actor } from '../../platform/http/actor.js';
-import { invalid } from '../../platform/http/problem.js';
-import { type Reference, wordsOf } from '../../platform/http/reference.js';
 import { CertificateAccess } from '../access.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Coverage } from './coverage.js';
@@ -58,13 +57,8 @@ export class WatchingService {
   }
 
   private async located(tx: Tx, actor: Actor, field: string, references: readonly Reference[]): Promise<number[]> {
-    const ids: number[] = [];
-    for (const [index, { id, name }] of references.entries()) {
-      const found = await this.certificates.findId(tx, { id, name: id === undefined ? name : undefined });
-      if (found === null) throw invalid(`${field}.${index}`, `Unable to locate certificate ${wordsOf({ id, name })}.`);
-      await this.access.demandWriteById(tx, actor, found);
-      ids.push(found);
-    }
+    const ids = await this.certificates.resolve(tx, references, field);
+    for (const id of ids) await this.access.demandWriteById(tx, actor, id);
     return ids;
   }
 }

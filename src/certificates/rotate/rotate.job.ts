@@ -9,7 +9,8 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
 import { Planning } from '../planning.js';
 import { RenewalFailures } from './renewal-failures.js';
-import { Renewing, StalePredecessor } from './renewing.js';
+import { StalePredecessor } from '../successors.js';
+import { Renewing } from './renewing.js';
 import { rotateCertificate } from './rotate.jobs.js';
 
 /** Says whether a renewal is due and writes down why one failed. */

@@ -4,6 +4,7 @@ import type { Actor } from '../../platform/http/actor.js';
 import { CertificateAccess } from '../access.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
+import { RelationRights } from '../relation-rights.js';
 import { Relations } from '../relations.js';
 import { Relinking, type Wishes } from './relinking.js';
 
@@ -14,6 +15,7 @@ export class UpdateRights {
     private readonly access: CertificateAccess,
     private readonly certificates: CertificateRepository,
     private readonly relations: Relations,
+    private readonly relationRights: RelationRights,
     private readonly relinking: Relinking,
   ) {}
 
@@ -35,7 +37,7 @@ export class UpdateRights {
     const { roleIds, destinationIds } = await this.certificates.linksOf(tx, row.id);
     const sameRoles = roles === undefined || roles.every((role) => role.id !== undefined && roleIds.includes(role.id));
     if (owner !== row.owner || !sameRoles) await this.access.demandHandOver(tx, actor, row);
-    if (owner !== row.owner) this.relations.demandOwner(actor, owner);
+    if (owner !== row.owner) this.relationRights.demandOwner(actor, owner);
     await this.demandDelivery(
       tx,
       actor,
@@ -44,8 +46,8 @@ export class UpdateRights {
     );
     await this.demandWarnings(tx, actor, row, wishes);
     const { added, freed } = await this.relinking.replacing(tx, row, wishes);
-    await this.relations.demandReplacing(tx, actor, [...added, ...freed]);
-    for (const id of added) await this.access.demandSilence(tx, actor, await this.certificates.get(tx, id));
+    await this.relationRights.demandReplacing(tx, actor, [...added, ...freed]);
+    await this.relationRights.demandSilence(tx, actor, added);
   }
 
   /** Whom a source has it warn keeps being warned: by the switch, and by the links through which that happens. */

@@ -11,6 +11,7 @@ import { Places } from '../deploy/places.js';
 import { Coverage } from '../notify/coverage.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
+import { RelationRights } from '../relation-rights.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import { Relinking, type Wishes } from './relinking.js';
 import type { UpdateRequest } from './update.schema.js';
@@ -78,6 +79,7 @@ function pick({ owner, vouchingRole, description, notify, rotation, rotationPoli
 export class UpdateLookup {
   constructor(
     private readonly relations: Relations,
+    private readonly relationRights: RelationRights,
     private readonly places: Places,
     private readonly access: CertificateAccess,
   ) {}
@@ -90,7 +92,7 @@ export class UpdateLookup {
     const { owner = certificate.owner, destinations, notifications } = request;
     const found = await this.relations.find({ ...request, owner });
     if (destinations) await this.access.demandPlaces(tx, actor, certificate, found.destinationIds);
-    if (destinations && !certificate.sealedKey) await this.relations.demandKeyless(found.destinationIds);
+    if (destinations && !certificate.sealedKey) await this.relationRights.demandKeyless(found.destinationIds);
     if (destinations) await this.places.demandApart(tx, certificate, found.destinationIds);
     if (owner === certificate.owner || !notifications?.length) return found;
     // Whatever else is named: a new owner gets the warnings that owners get.

@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto';
+import { demandSubject } from '../../authorities/create-authority.js';
+import { resolveKeyType } from '../../pki/key.js';
+import type { Config } from '../../platform/config.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { blame } from '../../platform/http/blame.js';
+import { invalid } from '../../platform/http/problem.js';
+import type { Reference } from '../../platform/http/reference.js';
+import type { SubjectFields } from '../../plugin-api/terms.js';
+import { mayVouchFor } from '../../roles/permission.js';
+import type { Care } from '../certificate.repository.js';
+import type { LinkWishes } from '../relations.js';
+import type { Renewal } from '../successors.js';
+import type { TermsWithoutDates } from '../terms.js';
+import { readCsr, type RequestedCsr, termsOfCsr } from './csr-terms.js';
+import { rawExtensionsOf } from './extensions.schema.js';
+import { type IssuerExtensionWish, issuerExtensionWishes } from './issuer-extensions.js';
+import type { IssueRequest } from './issue.schema.js';
+import { namesOf, purposesOf, usagesOf, withCommonName } from './request-members.js';
+import type { ValidityWish } from './validity.js';
+
+/** The key of a CSR, or the type of one that is made here. */
+export type KeyWish = { csr: RequestedCsr; keyType?: undefined } | { csr?: undefined; keyType: string };
+
+/** The Idempotency-Key of a request and the hash of that request. */
+export interface RequestMark {
+  key: string;
+  sha256: string;
+}
+
+/**
+ * One certificate that somebody wants issued. Every way in makes one: REST, renewal, the command line. It is read and
+ * well-formed; rights, domain policy and the limits of the authority are checked when it runs.
+ */
+export interface IssueCommand extends Care {
+  actor: Actor;
+  authority: Reference;
+  /** Names, usages and extensions. */
+  terms: TermsWithoutDates;
+  key: KeyWish;
+  /** Of a renewal: nothing; its validity is as long as before. */
+  validity: ValidityWish;
+  issuerExtensions: readonly IssuerExtensionWish[];
+  /** What the certificate is called here; default: a name made of its names and dates. */
+  name?: string;
+  /** Of a renewal: nothing; it is linked as its predecessor. */
+  links: LinkWishes;
+  mark?: RequestMark;
+  renews?: Renewal;
+}
+
+/** What a request leaves to the settings. */
+export type IssueDefaults = Pick<
+  Config,
+  | 'defaultAuthority'
+  | 'defaultCountry'
+  | 'defaultState'
+  | 'defaultLocation'
+  | 'defaultOrganization'
+  | 'defaultOrganizationalUnit'
+>;
+
+const defaultKeyType = 'ECCPRIME256V1';
+
+/**
+ * The command of a POST /certificates. `idempotencyKey`: a repeated request leads to the certificate of the first.
+ * Throws Problem `invalid-request`, which names the member at fault.
+ */
+export async function commandOf(
+  actor: Actor,
+  request: IssueRequest,
+  defaults: IssueDefaults,
+  idempotencyKey?: string,
+): Promise<IssueCommand> {
+  const { owner, name, description, notify, active, rotation, rotationPolicy } = request;
+  return {
+    actor,
+    authority: request.authority ?? defaultAuthority(defaults),
+    ...(request.csr === undefined ? ofMembers(request, defaults) : await ofCsr(request.csr, request)),
+    validity: request,
+    issuerExtensions: issuerExtensionWishes(request.extensions),
+    name,
+    owner,
+    description: description ?? null,
+    creatorId: actor.userId || null,
+    vouchingRole: mayVouchFor(actor, owner) ? owner : null,
+    notify: notify ?? active ?? true,
+    rotation: rotation ?? rotationPolicy !== undefined,
+    links: request,
+    mark:
+      idempotencyKey === undefined
+        ? undefined
+        : { key: idempotencyKey, sha256: createHash('sha256').update(JSON.stringify(request)).digest('hex') },
+  };
+}
+
+type TermsAndKey = Pick<IssueCommand, 'terms' | 'key'>;
+
+async function ofCsr(pem: string, request: IssueRequest): Promise<TermsAndKey> {
+  const csr = await readCsr(pem);
+  return { terms: termsOfCsr(csr, request), key: { csr } };
+}
+
+function ofMembers(request: IssueRequest, defaults: IssueDefaults): TermsAndKey {
+  const keyType = blame('keyType', () => resolveKeyType(request.keyType ?? defaultKeyType));
+  const subject = subjectOf(request, defaults);
+  demandSubject(subject);
+  const names = withCommonName(subject.commonName, namesOf(request));
+  if (!subject.commonName && names.length === 0)
+    throw invalid('commonName', 'Missing common_name: give it or at least one name.');
+  return {
+    key: { keyType },
+    terms: {
+      subject,
+      subjectAltNames: names,
+      keyUsage: usagesOf(request, keyType),
+      extendedKeyUsage: purposesOf(request),
+      extensions: rawExtensionsOf(request.extensions),
+    },
+  };
+}
+
+/** Given members win; an empty text leaves even the default out. */
+function subjectOf(request: IssueRequest, defaults: IssueDefaults): SubjectFields {
+  const entries: [keyof SubjectFields, string | undefined][] = [
+    ['commonName', request.commonName],
+    ['country', request.country ?? defaults.defaultCountry],
+    ['state', request.state ?? defaults.defaultState],
+    ['location', request.location ?? defaults.defaultLocation],
+    ['organization', request.organization ?? defaults.defaultOrganization],
+    ['organizationalUnit', request.organizationalUnit ?? defaults.defaultOrganizationalUnit],
+  ];
+  return Object.fromEntries(entries.filter(([, value]) => value));
+}
+
+function defaultAuthority({ defaultAuthority: name }: IssueDefaults): Reference {
+  if (!name) throw invalid('authority', 'Name an authority: no default one is configured.');
+  return { name };
+}

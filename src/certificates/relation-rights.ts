@@ -1,0 +1,87 @@
+import { Injectable } from '@nestjs/common';
+import { MailLimit } from '../auth/mail-limit.js';
+import { Destinations } from '../destinations/destinations.js';
+import { Config } from '../platform/config.js';
+import { Database, type Tx } from '../platform/db/database.js';
+import type { Actor } from '../platform/http/actor.js';
+import { invalid, Problem } from '../platform/http/problem.js';
+import { demandAllowedOwner } from '../roles/owner-domain.js';
+import { lacking, mayActOn } from '../roles/permission.js';
+import { CertificateAccess } from './access.js';
+import { CertificateRepository } from './certificate.repository.js';
+import type { RelationsOfNew } from './relations.js';
+
+/** Whether an actor may link a certificate with what a request refers to. */
+@Injectable()
+export class RelationRights {
+  constructor(
+    private readonly db: Database,
+    private readonly config: Config,
+    private readonly destinations: Destinations,
+    private readonly certificates: CertificateRepository,
+    private readonly access: CertificateAccess,
+    private readonly mailLimit: MailLimit,
+  ) {}
+
+  /**
+   * For a new certificate of this owner. Throws Problem `forbidden`, `invalid-request` for the owner, or
+   * `too-many-requests`.
+   */
+  async demandLinks(
+    actor: Actor,
+    owner: string,
+    { destinationIds, replacesIds }: Pick<RelationsOfNew, 'destinationIds' | 'replacesIds'>,
+  ): Promise<void> {
+    await this.destinations.demandDelivery(this.db.single, actor, destinationIds);
+    await this.demandReplacing(this.db.single, actor, replacesIds);
+    await this.demandSilence(this.db.single, actor, replacesIds);
+    this.demandOwner(actor, owner);
+  }
+
+  /** To make this the owner, who will be told. Throws Problem `invalid-request` or `too-many-requests`. */
+  demandOwner(actor: Actor, owner: string): void {
+    demandAllowedOwner(owner, this.config);
+    this.mailLimit.demand(actor, owner);
+  }
+
+  /** Throws Problem `invalid-request` when one of the destinations cannot do without the private key. */
+  async demandKeyless(destinationIds: readonly number[]): Promise<void> {
+    if (await this.needsPrivateKey(destinationIds)) throw invalid('destinations', 'Destinations require private key.');
+  }
+
+  /**
+   * Throws Problem `forbidden` when one of the destinations would give a new key to an API key whose scopes leave
+   * `key:read` out.
+   */
+  async demandKeyScope(actor: Actor, destinationIds: readonly number[]): Promise<void> {
+    if (actor.permissions.has('key:read')) return;
+    if (await this.needsPrivateKey(destinationIds))
+      throw new Problem('forbidden', `A destination takes the private key. ${lacking('key:read', actor)}`);
+  }
+
+  /**
+   * To say what replaces these certificates: that ends their warnings and renewals, or starts them again. Throws
+   * Problem `forbidden`.
+   */
+  async demandReplacing(tx: Tx, actor: Actor, ids: readonly number[]): Promise<void> {
+    if (ids.length === 0) return;
+    if (!actor.permissions.has('certificate:update'))
+      throw new Problem('forbidden', 'To replace certificates needs certificate:update.');
+    const roles = await this.certificates.rolesOf(tx, ids);
+    for (const old of await this.certificates.getMany(tx, ids)) {
+      if (!mayActOn(actor, { ...old, roleIds: roles.get(old.id) ?? [] }))
+        throw new Problem('forbidden', `You are not authorized to replace certificate ${old.name}.`);
+    }
+  }
+
+  /** To end the warnings of these certificates. Throws Problem `forbidden`. */
+  async demandSilence(tx: Tx, actor: Actor, ids: readonly number[]): Promise<void> {
+    await this.access.demandSilence(tx, actor, ...(await this.certificates.getMany(tx, ids)));
+  }
+
+  private async needsPrivateKey(destinationIds: readonly number[]): Promise<boolean> {
+    return (await this.destinations.getMany(this.db.single, destinationIds)).some(
+      ({ plugin }) => plugin.needsPrivateKey,
+    );
+  }
+}
