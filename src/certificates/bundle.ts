@@ -11,7 +11,7 @@ import { keyPlace } from './issue/new-row.js';
 /** Why a key is opened, in the words of the audit log. */
 export interface KeyOpening {
   actor: AuditActor;
-  action: 'key.viewed' | 'key.exported' | 'key.delivered';
+  action: 'key.viewed' | 'key.exported';
   after: object;
 }
 
@@ -36,6 +36,14 @@ export class Bundles {
   /** With the key, on record. Throws Problem `conflict` when it is not kept here. */
   async withKey(tx: Tx, certificate: Certificate, opening: KeyOpening): Promise<Bundle> {
     return { ...this.public(certificate), privateKeyPem: await this.key(tx, certificate, opening) };
+  }
+
+  /**
+   * With the key, to be sent to a destination; the delivery is recorded when it has arrived. Throws Problem `conflict`
+   * when the key is not kept here, KeyRingError when it does not open.
+   */
+  toDeliver(certificate: Certificate): Bundle {
+    return { ...this.public(certificate), privateKeyPem: this.open(certificate) };
   }
 
   /**

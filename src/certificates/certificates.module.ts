@@ -24,7 +24,8 @@ import { DeliverySight } from './deploy/delivery-sight.js';
 import { DeliveryRetry } from './deploy/delivery-retry.js';
 import { DeployJob } from './deploy/deploy.job.js';
 import { Places } from './deploy/places.js';
-import { DeployConsequences, DeployRecord } from './deploy/deploy.record.js';
+import { DeployRecord } from './deploy/deploy.record.js';
+import { DeploySweep } from './deploy/deploy.sweep.js';
 import { Deploying } from './deploy/deploying.js';
 import { DeleteController } from './delete/delete.controller.js';
 import { DeleteRecord, DeleteService } from './delete/delete.service.js';
@@ -101,7 +102,7 @@ import { PlanService } from './rotate/plan.service.js';
 import { ReplanJob } from './rotate/replan.job.js';
 import { Rotation, RotateService } from './rotate/rotate.service.js';
 import { RotationPreview } from './rotate/rotation-preview.js';
-import { RotationSweep, SweptRepositories } from './rotate/rotation.sweep.js';
+import { RotationSweep } from './rotate/rotation.sweep.js';
 import { Standing } from './standing.js';
 import { Successors } from './successors.js';
 import { AcceptService } from './update/accept.service.js';
@@ -214,7 +215,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     Deploying,
     DeployJob,
     DeployRecord,
-    DeployConsequences,
+    DeploySweep,
     PendingService,
     DisputeRecord,
     DisputeService,
@@ -238,7 +239,6 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     PlanService,
     ReplanJob,
     RotationSweep,
-    SweptRepositories,
     DiscoveredRepository,
     Discovery,
     Standing,

@@ -67,16 +67,16 @@ const anotherSweep = async (): Promise<void> => {
   const { source } = program.database;
   for (let i = 0; i < 2; i += 1) {
     const [{ at }] = await source.query(
-      `select max(last_success_at)::text as at from periodic_task where name in ('due-work', 'expiry-notices')`,
+      `select max(last_success_at)::text as at from periodic_task where name in ('due-work', 'due-deliveries', 'expiry-notices')`,
     );
     await eventually(
       async () =>
         (
           await source.query(
-            `select from periodic_task where name in ('due-work', 'expiry-notices') and last_success_at > $1`,
+            `select from periodic_task where name in ('due-work', 'due-deliveries', 'expiry-notices') and last_success_at > $1`,
             [at],
           )
-        ).length === 2,
+        ).length === 3,
     );
   }
 };

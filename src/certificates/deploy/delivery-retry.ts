@@ -62,7 +62,7 @@ export class DeliveryRetry {
     await this.deliveries.change(tx, id, async (delivery) => {
       await this.deploying.demandLive(tx, delivery);
       delivery.retry(this.clock.now());
-      await this.deploying.note(tx, 'delivery.retried', delivery, actor);
+      await this.deploying.note(tx, 'delivery.retried', delivery, { actor });
     });
     await this.deploying.start(tx, [id]);
   }

@@ -181,13 +181,13 @@ export class DeliveryRepository {
     return rows.map(({ id }) => id);
   }
 
-  /** Ids that are due, at most 200; they come up again at `again` should their job be lost. */
-  async takeDue(tx: Tx, now: Date, again: Date): Promise<Bound[]> {
+  /** Deliveries that are due, at most `limit`; they are due next at `again`, in case their jobs are lost. */
+  async takeDue(tx: Tx, now: Date, { again, limit }: { again: Date; limit: number }): Promise<Bound[]> {
     const rows: [Bound[], number] = await tx.query(
       `update delivery set next_attempt_at = $2 where id in (
-         select id from delivery where next_attempt_at <= $1 order by next_attempt_at limit 200 for update skip locked)
+         select id from delivery where next_attempt_at <= $1 order by next_attempt_at limit $3 for update skip locked)
            returning id, destination_id as "destinationId"`,
-      [now, again],
+      [now, again, limit],
     );
     return rows[0];
   }

@@ -7,13 +7,14 @@ import { Leases } from '../../jobs/lease.js';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { Bundle } from '../../plugin-api/export.js';
 import type { Tx } from '../../platform/db/database.js';
-import { systemActor } from '../../platform/http/actor.js';
 import { Bundles } from '../bundle.js';
+import type { Certificate } from '../certificate.entity.js';
 import { isCutOff, isExpected } from '../failure.js';
-import { deployCertificate } from './deploy.jobs.js';
+import type { Delivery } from './delivery.entity.js';
 import { DeployRecord } from './deploy.record.js';
+import { deployCertificate } from './deploy.sweep.js';
 
-/** What one attempt works with. `location` is where a removal takes place. */
+/** One attempt. `location`: where the certificate is known to be, for a removal. */
 export interface Attempt {
   deliveryId: number;
   certificateId: number;
@@ -25,13 +26,10 @@ export interface Attempt {
   bundle: Bundle;
 }
 
-/**
- * A place whose worker died is free again after this; less than a run's lease, so that who takes the run over finds it
- * free.
- */
+/** Less than the lease of a run: the run that follows a crash finds the location free. */
 const leaseS = 20;
 
-/** Lock and re-check, act without a transaction and as the only one at that place, record. */
+/** Delivers a certificate to one destination, or removes it: one attempt at a time for each location. */
 @Injectable()
 export class DeployJob implements OnModuleInit {
   private readonly logger = new Logger('deploy');
@@ -49,9 +47,14 @@ export class DeployJob implements OnModuleInit {
   }
 
   private async run(deliveryId: number, { signal }: JobContext): Promise<void> {
-    const attempt = await this.record.begin(deliveryId, (tx, delivery, certificate) =>
-      this.prepare(tx, delivery, certificate),
-    );
+    const attempt = await this.record.begin(deliveryId, async (tx, delivery, certificate) => {
+      try {
+        return await this.prepare(tx, delivery, certificate);
+      } catch (error) {
+        if (!isExpected(error)) this.logger.error(error);
+        throw error;
+      }
+    });
     if (!attempt) return;
     try {
       const place = this.placeOf(attempt);
@@ -65,19 +68,10 @@ export class DeployJob implements OnModuleInit {
     }
   }
 
-  private async prepare(
-    tx: Tx,
-    delivery: { id: number; destinationId: number; state: string; location: string | null },
-    certificate: Parameters<Bundles['public']>[0],
-  ): Promise<Attempt> {
+  private async prepare(tx: Tx, delivery: Delivery, certificate: Certificate): Promise<Attempt> {
     const target = await this.destinations.get(tx, delivery.destinationId);
     const removal = delivery.state === 'removing';
-    const opening = {
-      actor: systemActor(''),
-      action: 'key.delivered',
-      after: { destinationId: delivery.destinationId },
-    } as const;
-    const keyed = target.plugin.needsPrivateKey && !removal && certificate.sealedKey !== null;
+    const withKey = target.plugin.needsPrivateKey && !removal && certificate.sealedKey !== null;
     return {
       deliveryId: delivery.id,
       certificateId: certificate.id,
@@ -85,14 +79,11 @@ export class DeployJob implements OnModuleInit {
       removal,
       location: delivery.location,
       target,
-      bundle: keyed ? await this.bundles.withKey(tx, certificate, opening) : this.bundles.public(certificate),
+      bundle: withKey ? this.bundles.toDeliver(certificate) : this.bundles.public(certificate),
     };
   }
 
-  /**
-   * What is locked for the attempt. Where a thing is taken away from may be written in another way, yet it is the same
-   * place.
-   */
+  /** The location that the attempt locks. A removal also works where the options no longer give a location. */
   private placeOf({ target, bundle, removal, location }: Attempt): string {
     try {
       return this.destinations.locate(target, bundle);
@@ -103,9 +94,9 @@ export class DeployJob implements OnModuleInit {
   }
 
   private async act(attempt: Attempt, place: string, signal: AbortSignal): Promise<void> {
-    const delivery = await this.record.stillWanted(attempt);
+    const delivery = await this.record.findWanted(attempt);
     if (!delivery) return;
-    // An attempt that was killed may have written without a word: its place is then where it was bound for.
+    // A delivery that crashed may have been written: at the place that it was bound for.
     if (attempt.removal) await this.remove(attempt, delivery.location ?? place, signal);
     else await this.deliver(attempt, place, signal);
   }
@@ -115,7 +106,7 @@ export class DeployJob implements OnModuleInit {
     if (target.plugin.needsPrivateKey && !bundle.privateKeyPem) {
       throw new PluginError('misconfigured', `${target.plugin.title} needs the private key, which is not kept here.`);
     }
-    const other = await this.record.otherAt(attempt, place);
+    const other = await this.record.findOtherAt(attempt, place);
     if (other)
       throw new PluginError(
         'misconfigured',
@@ -131,12 +122,12 @@ export class DeployJob implements OnModuleInit {
     const { target, bundle } = attempt;
     const isGone = await this.destinations.remove(target, { location, bundle }, signal);
     // Where a plugin can remove nothing, a successor at the same place has overwritten it.
-    if (isGone || (await this.record.otherAt(attempt, location))) await this.record.removed(attempt);
+    if (isGone || (await this.record.findOtherAt(attempt, location))) await this.record.removed(attempt);
     else await this.record.left(attempt);
   }
 }
 
-/** Of bounded length, whatever the place is called. */
+/** Hashed: a location has no bound on its length. */
 function leaseName({ target }: Attempt, place: string): string {
   return `deliver:${target.destination.id}:${createHash('sha256').update(place).digest('hex')}`;
 }

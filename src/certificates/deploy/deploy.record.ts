@@ -1,29 +1,30 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../../platform/clock.js';
-import { Database, type Tx } from '../../platform/db/database.js';
+import { Database, sqlState, type Tx } from '../../platform/db/database.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { failureOf } from '../failure.js';
 import { Notices } from '../notify/notices.js';
 import { Successors } from '../successors.js';
 import type { Attempt } from './deploy.job.js';
-import { type DeliveryEvent, Deploying } from './deploying.js';
+import { Deploying } from './deploying.js';
 import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
 
-/** An attempt that says nothing more is made again after this time. */
+/** An attempt that crashed without an answer is repeated after this time. */
 const attemptMs = 10 * 60_000;
-/** How long an attempt waits for another one that is at the same place. */
-const queueMs = 5_000;
-/** How often it is looked whether a revoked certificate can leave. */
+/** Wait of an attempt while another one writes to the same location. */
+const locationBusyMs = 5_000;
+/** Interval at which a revoked certificate is checked again for its removal. */
 const leaveMs = 60_000;
-/** From this failure in a row on, the owner is told. */
+/** The owner is told at this failure in a row. */
 const tellAfter = 5;
 
-/** What a delivery means for other certificates and for people. */
+/** Records the begin and the end of each attempt to deliver or remove. Locks the certificate first, then deliveries. */
 @Injectable()
-export class DeployConsequences {
+export class DeployRecord {
   constructor(
+    private readonly db: Database,
     private readonly clock: Clock,
     private readonly certificates: CertificateRepository,
     private readonly deliveries: DeliveryRepository,
@@ -32,44 +33,149 @@ export class DeployConsequences {
     private readonly notices: Notices,
   ) {}
 
-  settle(tx: Tx, certificateId: number): Promise<void> {
-    return this.successors.settle(tx, certificateId);
-  }
-
-  /** True when `newId` replaces `oldId`, over any number of renewals. */
-  async isPredecessor(tx: Tx, oldId: number, newId: number): Promise<boolean> {
-    return this.certificates.replacesInLine(tx, newId, oldId);
+  /**
+   * Begins an attempt with what `prepare` makes; null when there is nothing to do, or when `prepare` throws: that is a
+   * failure of the delivery, and nothing was sent.
+   */
+  begin(
+    deliveryId: number,
+    prepare: (tx: Tx, delivery: Delivery, certificate: Certificate) => Promise<Attempt>,
+  ): Promise<Attempt | null> {
+    return this.db.write((tx) =>
+      this.deliveries.change(tx, deliveryId, async (delivery) => {
+        const now = this.clock.now();
+        const certificate = await this.certificates.get(tx, delivery.certificateId);
+        if (delivery.state === 'leaving' && (await this.mayLeave(tx, delivery, certificate))) delivery.remove(now);
+        if (!delivery.open) return null;
+        if (delivery.state !== 'removing' && certificate.state !== 'issued') {
+          if (certificate.bodyPem !== null) delivery.stop();
+          return null;
+        }
+        try {
+          const attempt = await prepare(tx, delivery, certificate);
+          delivery.begin(now, new Date(now.getTime() + attemptMs));
+          return attempt;
+        } catch (error) {
+          // Nothing can be recorded in a transaction in which a statement has failed.
+          if (sqlState(error) !== undefined) throw error;
+          await this.noteFailure(tx, delivery, error);
+          return null;
+        }
+      }),
+    );
   }
 
   /**
-   * An old certificate has just been written over its successor, because its delivery was under way: deliver that
-   * again.
+   * The delivery, read again while no other attempt is at the location; null when it was done, replaced or reversed
+   * since the attempt began.
    */
-  async repair(tx: Tx, oldId: number, standing: Delivery): Promise<void> {
-    if (!(await this.isPredecessor(tx, oldId, standing.certificateId))) return;
-    await this.deliveries.change(tx, standing.id, (delivery) => delivery.retry(this.clock.now()));
-    await this.deploying.start(tx, [standing.id]);
+  async findWanted({ deliveryId, removal }: Attempt): Promise<Delivery | null> {
+    const delivery = await this.deliveries.find(this.db.single, deliveryId);
+    return delivery?.open && removal === (delivery.state === 'removing') ? delivery : null;
   }
 
   /**
-   * True when a revoked certificate can be removed: no successor is to be issued, and no other of its line is on its
-   * way to the destination. Otherwise it is looked at again later.
+   * The certificate at the location that must not be touched: for a delivery one that this certificate does not
+   * replace, for a removal any other.
    */
-  async makesWay(tx: Tx, delivery: Delivery, { id, toReplace, notAfter }: Certificate): Promise<boolean> {
+  async findOtherAt({ certificateId, removal, target }: Attempt, location: string): Promise<Certificate | null> {
+    const tx = this.db.single;
+    const standing = await this.deliveries.findAt(tx, target.destination.id, location);
+    if (!standing || standing.certificateId === certificateId) return null;
+    if (!removal && (await this.certificates.replacesInLine(tx, certificateId, standing.certificateId))) return null;
+    return this.certificates.get(tx, standing.certificateId);
+  }
+
+  /** Another attempt is at the same location: this one is repeated soon. */
+  async postponed({ deliveryId }: Attempt): Promise<void> {
+    const at = new Date(this.clock.now().getTime() + locationBusyMs);
+    await this.db.write((tx) => this.deliveries.change(tx, deliveryId, (delivery) => delivery.postpone(at)));
+  }
+
+  arrived({ deliveryId, certificateId, target, bundle }: Attempt, location: string): Promise<void> {
+    return this.db.write(async (tx) => {
+      await this.certificates.lock(tx, certificateId);
+      if (bundle.privateKeyPem !== undefined) await this.deploying.noteKey(tx, certificateId, target.destination.id);
+      const standing = await this.deliveries.findAt(tx, target.destination.id, location);
+      const counts = await this.deliveries.change(tx, deliveryId, async (delivery) => {
+        if (!delivery.noteArrival(location)) {
+          await this.removeLate(tx, delivery);
+          return false;
+        }
+        if (standing && standing.id !== deliveryId)
+          await this.deliveries.change(tx, standing.id, (old) => old.replace());
+        delivery.arrive(this.clock.now());
+        await this.deploying.note(tx, 'delivery.arrived', delivery);
+        await this.startLeaving(tx, delivery);
+        return true;
+      });
+      if (counts) await this.successors.settle(tx, certificateId);
+      else if (standing) await this.repair(tx, certificateId, standing);
+    });
+  }
+
+  async failed({ deliveryId, removal }: Attempt, error: unknown): Promise<void> {
+    await this.db.write((tx) =>
+      this.deliveries.change(tx, deliveryId, async (delivery) => {
+        // A delivery that failed may have been written all the same, after its removal.
+        if (!removal) await this.removeLate(tx, delivery);
+        if (!delivery.open || removal !== (delivery.state === 'removing')) return;
+        await this.noteFailure(tx, delivery, error);
+      }),
+    );
+  }
+
+  async removed({ deliveryId }: Attempt): Promise<void> {
+    await this.db.write((tx) =>
+      this.deliveries.change(tx, deliveryId, async (delivery) => {
+        if (delivery.state !== 'removing') return;
+        delivery.removed();
+        await this.deploying.note(tx, 'delivery.removed', delivery);
+      }),
+    );
+  }
+
+  /** The destination can remove nothing. The owner of a revoked certificate is told. */
+  async left({ deliveryId, target }: Attempt): Promise<void> {
+    await this.db.write((tx) =>
+      this.deliveries.change(tx, deliveryId, async (delivery) => {
+        if (delivery.state !== 'removing') return;
+        delivery.leave(`${target.plugin.title} can remove nothing: remove it by hand.`);
+        await this.deploying.note(tx, 'delivery.left', delivery, { detail: delivery.faultDetail ?? undefined });
+        const certificate = await this.certificates.get(tx, delivery.certificateId);
+        if (certificate.state === 'revoked') await this.notices.deliveryLeft(tx, certificate, delivery);
+      }),
+    );
+  }
+
+  /** The first failure in a row is recorded in the history; the delivery itself keeps the last. */
+  private async noteFailure(tx: Tx, delivery: Delivery, error: unknown): Promise<void> {
+    delivery.fail(failureOf(error), this.clock.now());
+    if (delivery.attempts === 1)
+      await this.deploying.note(tx, 'delivery.failed', delivery, { detail: delivery.faultDetail ?? undefined });
+    if (delivery.attempts === tellAfter)
+      await this.notices.deliveryFailing(tx, await this.certificates.get(tx, delivery.certificateId), delivery);
+  }
+
+  /**
+   * True when a revoked certificate can be removed: no successor is to be issued, and no other certificate of its line
+   * is being delivered to the destination. Otherwise it is checked again later.
+   */
+  private async mayLeave(tx: Tx, delivery: Delivery, { id, toReplace, notAfter }: Certificate): Promise<boolean> {
     const now = this.clock.now();
-    const isNeeded = toReplace && notAfter > now;
-    if (!isNeeded && !(await this.deliveries.isAwaited(tx, id, delivery.destinationId))) return true;
+    const awaitsSuccessor = toReplace && notAfter > now;
+    if (!awaitsSuccessor && !(await this.deliveries.isAwaited(tx, id, delivery.destinationId))) return true;
     delivery.postpone(new Date(now.getTime() + leaveMs));
     return false;
   }
 
-  /** Another of the line has arrived: what is revoked leaves that destination. */
-  async letRevokedLeave(tx: Tx, { certificateId, destinationId }: Delivery): Promise<void> {
+  /** A certificate of the line has arrived: the revoked ones are removed from that destination. */
+  private async startLeaving(tx: Tx, { certificateId, destinationId }: Delivery): Promise<void> {
     await this.deploying.start(tx, await this.deliveries.leaving(tx, certificateId, destinationId));
   }
 
-  /** A delivery has ended that is not wanted any more, after its removal or beside it: what it wrote is removed. */
-  async takeBackLate(tx: Tx, delivery: Delivery): Promise<void> {
+  /** A delivery has ended after its removal, or is no longer wanted: what it wrote is removed. */
+  private async removeLate(tx: Tx, delivery: Delivery): Promise<void> {
     if (delivery.state !== 'removed' && delivery.state !== 'stopped') return;
     const others = await this.deliveries.of(tx, delivery.certificateId);
     const isWantedAgain = others.some(
@@ -81,135 +187,10 @@ export class DeployConsequences {
     await this.deploying.start(tx, [delivery.id]);
   }
 
-  note(tx: Tx, action: DeliveryEvent, delivery: Delivery, detail?: string): Promise<void> {
-    return this.deploying.note(tx, action, delivery, undefined, detail);
-  }
-
-  async tellLeft(tx: Tx, delivery: Delivery): Promise<void> {
-    const certificate = await this.certificates.get(tx, delivery.certificateId);
-    if (certificate.state === 'revoked') await this.notices.deliveryLeft(tx, certificate, delivery);
-  }
-
-  async tellFailing(tx: Tx, delivery: Delivery): Promise<void> {
-    await this.notices.deliveryFailing(tx, await this.certificates.get(tx, delivery.certificateId), delivery);
-  }
-}
-
-/** What is written down before and after an attempt to deliver. Locks the certificate first, then deliveries. */
-@Injectable()
-export class DeployRecord {
-  constructor(
-    private readonly db: Database,
-    private readonly clock: Clock,
-    private readonly certificates: CertificateRepository,
-    private readonly deliveries: DeliveryRepository,
-    private readonly consequences: DeployConsequences,
-  ) {}
-
-  /** What to attempt; null when there is nothing to do any more. */
-  begin(
-    deliveryId: number,
-    prepare: (tx: Tx, delivery: Delivery, certificate: Certificate) => Promise<Attempt>,
-  ): Promise<Attempt | null> {
-    return this.db.write((tx) =>
-      this.deliveries.change(tx, deliveryId, async (delivery) => {
-        const now = this.clock.now();
-        const certificate = await this.certificates.get(tx, delivery.certificateId);
-        if (delivery.state === 'leaving' && (await this.consequences.makesWay(tx, delivery, certificate)))
-          delivery.remove(now);
-        if (!delivery.open) return null;
-        if (delivery.state !== 'removing' && certificate.state !== 'issued') {
-          if (certificate.bodyPem !== null) delivery.stop();
-          return null;
-        }
-        delivery.begin(now, new Date(now.getTime() + attemptMs));
-        return prepare(tx, delivery, certificate);
-      }),
-    );
-  }
-
-  /**
-   * How it stands now that nobody else is at the place; null when it was done, replaced or turned round since the
-   * attempt began.
-   */
-  async stillWanted({ deliveryId, removal }: Attempt): Promise<Delivery | null> {
-    const delivery = await this.deliveries.find(this.db.single, deliveryId);
-    return delivery?.open && removal === (delivery.state === 'removing') ? delivery : null;
-  }
-
-  /**
-   * The certificate that stands at the location and must not be touched: for a delivery one of another line, for a
-   * removal any other.
-   */
-  async otherAt({ certificateId, removal, target }: Attempt, location: string): Promise<Certificate | null> {
-    const standing = await this.deliveries.findAt(this.db.single, target.destination.id, location);
-    if (!standing || standing.certificateId === certificateId) return null;
-    if (!removal && (await this.consequences.isPredecessor(this.db.single, standing.certificateId, certificateId)))
-      return null;
-    return this.certificates.get(this.db.single, standing.certificateId);
-  }
-
-  /** Another attempt is at the same place. */
-  async postponed({ deliveryId }: Attempt): Promise<void> {
-    const at = new Date(this.clock.now().getTime() + queueMs);
-    await this.db.write((tx) => this.deliveries.change(tx, deliveryId, (delivery) => delivery.postpone(at)));
-  }
-
-  arrived({ deliveryId, certificateId, target }: Attempt, location: string): Promise<void> {
-    return this.db.write(async (tx) => {
-      await this.certificates.lock(tx, certificateId);
-      const standing = await this.deliveries.findAt(tx, target.destination.id, location);
-      const inForce = await this.deliveries.change(tx, deliveryId, async (delivery) => {
-        if (!delivery.noteArrival(location)) {
-          await this.consequences.takeBackLate(tx, delivery);
-          return false;
-        }
-        if (standing && standing.id !== deliveryId)
-          await this.deliveries.change(tx, standing.id, (old) => old.replace());
-        delivery.arrive(this.clock.now());
-        await this.consequences.note(tx, 'delivery.arrived', delivery);
-        await this.consequences.letRevokedLeave(tx, delivery);
-        return true;
-      });
-      if (inForce) await this.consequences.settle(tx, certificateId);
-      else if (standing) await this.consequences.repair(tx, certificateId, standing);
-    });
-  }
-
-  async failed({ deliveryId, removal }: Attempt, error: unknown): Promise<void> {
-    await this.db.write((tx) =>
-      this.deliveries.change(tx, deliveryId, async (delivery) => {
-        // What failed can have been written all the same, after the removal.
-        if (!removal) await this.consequences.takeBackLate(tx, delivery);
-        if (!delivery.open || removal !== (delivery.state === 'removing')) return;
-        delivery.fail(failureOf(error), this.clock.now());
-        // The first failure says why; of those that follow, the delivery itself keeps the last.
-        if (delivery.attempts === 1)
-          await this.consequences.note(tx, 'delivery.failed', delivery, delivery.faultDetail ?? undefined);
-        if (delivery.attempts === tellAfter) await this.consequences.tellFailing(tx, delivery);
-      }),
-    );
-  }
-
-  async removed({ deliveryId }: Attempt): Promise<void> {
-    await this.db.write((tx) =>
-      this.deliveries.change(tx, deliveryId, async (delivery) => {
-        if (delivery.state !== 'removing') return;
-        delivery.removed();
-        await this.consequences.note(tx, 'delivery.removed', delivery);
-      }),
-    );
-  }
-
-  /** The destination can remove nothing: that is on record, and of a revoked certificate the owner is told. */
-  async left({ deliveryId, target }: Attempt): Promise<void> {
-    await this.db.write((tx) =>
-      this.deliveries.change(tx, deliveryId, async (delivery) => {
-        if (delivery.state !== 'removing') return;
-        delivery.leave(`${target.plugin.title} can remove nothing: remove it by hand.`);
-        await this.consequences.note(tx, 'delivery.left', delivery, delivery.faultDetail ?? undefined);
-        await this.consequences.tellLeft(tx, delivery);
-      }),
-    );
+  /** A late delivery has overwritten the successor of its certificate: the successor is delivered again. */
+  private async repair(tx: Tx, oldId: number, standing: Delivery): Promise<void> {
+    if (!(await this.certificates.replacesInLine(tx, standing.certificateId, oldId))) return;
+    await this.deliveries.change(tx, standing.id, (delivery) => delivery.retry(this.clock.now()));
+    await this.deploying.start(tx, [standing.id]);
   }
 }

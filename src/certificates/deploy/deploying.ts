@@ -5,7 +5,7 @@ import type { Tx } from '../../platform/db/database.js';
 import { systemActor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { enqueueDeliveries } from './deploy.jobs.js';
+import { enqueueDeliveries } from './deploy.sweep.js';
 import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
 
@@ -78,16 +78,25 @@ export class Deploying {
     await this.deliveries.save(tx, open);
   }
 
-  /** Writes into the history of its certificate what became of a delivery. */
+  /** Records an event of a delivery in the history of its certificate. */
   async note(
     tx: Tx,
     action: DeliveryEvent,
     { id, certificateId, destinationId, location }: Delivery,
-    actor: AuditActor = systemActor('deploy'),
-    detail?: string,
+    { actor = systemActor('deploy'), detail }: { actor?: AuditActor; detail?: string | undefined } = {},
   ): Promise<void> {
     const after = { deliveryId: id, destinationId, location, detail };
     await this.audit.record(tx, actor, { action, targetType: 'certificate', targetId: certificateId, after });
+  }
+
+  /** Records that a destination has got the private key; not where, which not everybody may see. */
+  async noteKey(tx: Tx, certificateId: number, destinationId: number): Promise<void> {
+    await this.audit.record(tx, systemActor('deploy'), {
+      action: 'key.delivered',
+      targetType: 'certificate',
+      targetId: certificateId,
+      after: { destinationId },
+    });
   }
 
   /** Throws Problem `wrong-state` when the certificate is revoked, unless the delivery is about its removal. */

@@ -3,8 +3,6 @@ import { Periodic } from '../../jobs/periodic.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
-import { enqueueDeliveries } from '../deploy/deploy.jobs.js';
-import { DeliveryRepository } from '../deploy/delivery.repository.js';
 import { DueRepository } from '../due.repository.js';
 import { enqueueOrders } from '../issue/issue.jobs.js';
 import { WithdrawalRepository } from '../withdraw/withdrawal.repository.js';
@@ -17,17 +15,7 @@ const batch = 200;
 /** The job of an order or a withdrawal is enqueued for its moment; one that is later than this was lost. */
 const lostMs = 30_000;
 
-/** The rows that the sweep looks at, together. */
-@Injectable()
-export class SweptRepositories {
-  constructor(
-    readonly due: DueRepository,
-    readonly deliveries: DeliveryRepository,
-    readonly withdrawals: WithdrawalRepository,
-  ) {}
-}
-
-/** Finds what is due (renewals, orders, deliveries) by the columns that say when, and gives it out as jobs. */
+/** Enqueues the renewals, orders and withdrawals that are due. */
 @Injectable()
 export class RotationSweep implements OnModuleInit {
   constructor(
@@ -35,7 +23,8 @@ export class RotationSweep implements OnModuleInit {
     private readonly db: Database,
     private readonly clock: Clock,
     private readonly config: Config,
-    private readonly rows: SweptRepositories,
+    private readonly due: DueRepository,
+    private readonly withdrawals: WithdrawalRepository,
   ) {}
 
   onModuleInit(): void {
@@ -44,9 +33,8 @@ export class RotationSweep implements OnModuleInit {
 
   /** One look; repeated at once while there is more than one batch and nobody stops it. */
   async run(signal: AbortSignal): Promise<void> {
-    const { due, deliveries, withdrawals } = this.rows;
     await this.giveOut(signal, async (tx, now, again) => {
-      const renewals = await due.takeDue(tx, 'nextRenewalAt', now, again);
+      const renewals = await this.due.takeDue(tx, 'nextRenewalAt', now, again);
       await rotateCertificate.enqueueMany(
         tx,
         renewals.map(({ id }) => ({ data: { certificateId: id } })),
@@ -54,19 +42,14 @@ export class RotationSweep implements OnModuleInit {
       return renewals.length;
     });
     await this.giveOut(signal, async (tx, now, again) => {
-      const orders = await due.takeDue(tx, 'nextAttemptAt', late(now), again);
+      const orders = await this.due.takeDue(tx, 'nextAttemptAt', late(now), again);
       await enqueueOrders(tx, orders);
       return orders.length;
     });
     await this.giveOut(signal, async (tx, now, again) => {
-      const due = await withdrawals.takeDue(tx, late(now), again);
+      const due = await this.withdrawals.takeDue(tx, late(now), again);
       await enqueueWithdrawals(tx, due);
       return due.length;
-    });
-    await this.giveOut(signal, async (tx, now, again) => {
-      const bound = await deliveries.takeDue(tx, now, again);
-      await enqueueDeliveries(tx, bound);
-      return bound.length;
     });
   }
 

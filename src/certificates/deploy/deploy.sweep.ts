@@ -1,0 +1,61 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { z } from 'zod';
+import { defineJob } from '../../jobs/define-job.js';
+import { defineLane } from '../../jobs/lane.js';
+import { Periodic } from '../../jobs/periodic.js';
+import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
+import { Database, type Tx } from '../../platform/db/database.js';
+import { DeliveryRepository } from './delivery.repository.js';
+
+/** All that is delivered to one destination: a destination that hangs delays no other. */
+const destinationLane = defineLane('destination', { atOnce: 4 });
+
+/** Delivers one certificate to one destination, or removes it from there. */
+export const deployCertificate = defineJob('certificate.deploy', z.strictObject({ deliveryId: z.int() }), {
+  attempts: 3,
+  timeoutS: 300,
+  concurrency: 16,
+});
+
+/** Enqueues attempts for after the commit, each in the lane of its destination. */
+export async function enqueueDeliveries(
+  tx: Tx,
+  deliveries: readonly { id: number; destinationId: number }[],
+): Promise<void> {
+  await deployCertificate.enqueueMany(
+    tx,
+    deliveries.map(({ id, destinationId }) => ({ data: { deliveryId: id }, lane: destinationLane.of(destinationId) })),
+  );
+}
+
+/** A delivery is enqueued again after this time unless its attempt has set another one. */
+const againMs = 10 * 60_000;
+const batch = 200;
+
+/** Enqueues the deliveries and removals that are due. */
+@Injectable()
+export class DeploySweep implements OnModuleInit {
+  constructor(
+    private readonly periodic: Periodic,
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly deliveries: DeliveryRepository,
+  ) {}
+
+  onModuleInit(): void {
+    this.periodic.everyTick('due-deliveries', this.config.sweepIntervalS, (signal) => this.run(signal));
+  }
+
+  private async run(signal: AbortSignal): Promise<void> {
+    for (let taken = batch; taken === batch && !signal.aborted;) {
+      taken = await this.db.write(async (tx) => {
+        const now = this.clock.now();
+        const due = await this.deliveries.takeDue(tx, now, { again: new Date(now.getTime() + againMs), limit: batch });
+        await enqueueDeliveries(tx, due);
+        return due.length;
+      });
+    }
+  }
+}
