@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 
-/** The only source of the current time for rules and records; tests give one that they move by hand. */
+/** The only source of the current time for rules and records; tests replace it by a clock that they control. */
 @Injectable()
 export class Clock {
   now(): Date {

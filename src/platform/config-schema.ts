@@ -39,7 +39,7 @@ export const configSchema = z.object({
     .transform((value) => value.replace(/\/+$/, ''))
     .optional()
     .meta({
-      description: 'URL under which people and machines reach this server; stands in mails and in issued certificates.',
+      description: 'URL under which people and machines reach this server; used in mails and in issued certificates.',
       defaultText: 'http://HOST:PORT',
     }),
   DATA_DIR: text
@@ -56,7 +56,7 @@ export const configSchema = z.object({
     .optional()
     .meta({
       description:
-        'Mail server, with user and password in the URL if it wants them. Without it ' +
+        'Mail server, with user and password in the URL if it needs them. Without it ' +
         'mails are kept in the database, to be read at /api/1/mails.',
     }),
   MAIL_FROM: text
@@ -65,20 +65,20 @@ export const configSchema = z.object({
     .meta({ description: 'Sender of mails.' }),
   ADMIN_PASSWORD: text
     .optional()
-    .meta({ description: 'Password of the first account, admin. Without it one is made up at the first start.' }),
+    .meta({ description: 'Password of the first account, admin. Without it one is generated at the first start.' }),
   ENCRYPTION_KEYS: list(encryptionKey)
     .optional()
     .meta({
       description:
         'Key ring that seals private keys: 32 bytes in base64 each, or id:base64, with commas ' +
-        'between. The first seals, all open. Without it one is made in DATA_DIR.',
+        'between. The first seals, all open. Without it one is generated in DATA_DIR.',
     }),
   TOKEN_SECRETS: list(text.min(32, 'must be at least 32 characters long'))
     .optional()
     .meta({
       description:
         'Secrets of login tokens, at least 32 characters each, with commas between. ' +
-        'The first signs, all verify. Without it one is made in DATA_DIR.',
+        'The first signs, all verify. Without it one is generated in DATA_DIR.',
     }),
   PERENNIAL_ROLE: z
     .enum(['all', 'api', 'worker'])
@@ -87,29 +87,27 @@ export const configSchema = z.object({
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .prefault('info')
-    .meta({ description: 'Least level that is logged.' }),
+    .meta({ description: 'Lowest level that is logged.' }),
   DEFAULT_COUNTRY: text
     .regex(/^[A-Z]{2}$/, 'must be two capital letters')
     .optional()
-    .meta({ description: 'Country (C) of subjects that name none: two letters of ISO 3166.' }),
-  DEFAULT_STATE: text.optional().meta({ description: 'State or province (ST) of subjects that name none.' }),
-  DEFAULT_LOCATION: text.optional().meta({ description: 'Locality (L) of subjects that name none.' }),
-  DEFAULT_ORGANIZATION: text.optional().meta({ description: 'Organization (O) of subjects that name none.' }),
+    .meta({ description: 'Country (C) of subjects without one: two letters of ISO 3166.' }),
+  DEFAULT_STATE: text.optional().meta({ description: 'State or province (ST) of subjects without one.' }),
+  DEFAULT_LOCATION: text.optional().meta({ description: 'Locality (L) of subjects without one.' }),
+  DEFAULT_ORGANIZATION: text.optional().meta({ description: 'Organization (O) of subjects without one.' }),
   DEFAULT_ORGANIZATIONAL_UNIT: text
     .optional()
-    .meta({ description: 'Organizational unit (OU) of subjects that name none.' }),
-  DEFAULT_AUTHORITY: text
-    .optional()
-    .meta({ description: 'Name of the authority that issues when a request names none.' }),
+    .meta({ description: 'Organizational unit (OU) of subjects without one.' }),
+  DEFAULT_AUTHORITY: text.optional().meta({ description: 'Authority of requests that name none, by name.' }),
   DEFAULT_ISSUER_PLUGIN: text.optional().meta({
     description: "Issuer plugin, by id or Lemur's slug, of new authorities that name none; without it the local CA.",
   }),
   DEFAULT_VALIDITY_DAYS: whole(1, 36500)
     .prefault('365')
-    .meta({ description: 'Validity, in days, of certificates that ask for none.' }),
+    .meta({ description: 'Validity, in days, of requests that name none.' }),
   ALLOW_WEEKEND_EXPIRATION: flag()
     .prefault('true')
-    .meta({ description: 'Whether a request may name an end of validity on a Saturday or Sunday.' }),
+    .meta({ description: 'Whether a requested validity may end on a Saturday or Sunday.' }),
   ALLOWED_DOMAINS: list(namePattern)
     .optional()
     .transform((patterns) => patterns ?? [])
@@ -126,7 +124,7 @@ export const configSchema = z.object({
       description:
         'Subjects with which only admin gets a certificate for client authentication, with commas between: an ' +
         'attribute and its value, in which * stands for any characters, such as O=system:masters,OU=admins*. none: ' +
-        'everybody gets any subject.',
+        'no subject is reserved.',
     }),
   KNOWN_BAD_KEYS: keyList
     .optional()
@@ -138,13 +136,13 @@ export const configSchema = z.object({
     }),
   ALLOW_SHARED_KEYS: flag()
     .prefault('false')
-    .meta({ description: 'Whether a CSR may have the key of a certificate that another owner has.' }),
+    .meta({ description: "Whether a CSR may have the key of another owner's certificate." }),
   SENSITIVE_DOMAIN_ROLES: list(text.min(1))
     .optional()
     .transform((roles) => roles ?? [])
     .meta({
       description:
-        'Roles that may issue for sensitive names and say which names are sensitive, ' +
+        'Roles that may issue for sensitive names and decide which names are sensitive, ' +
         'with commas between; admin always may.',
       defaultText: 'none',
     }),
@@ -152,7 +150,7 @@ export const configSchema = z.object({
     .prefault('30')
     .meta({
       description:
-        'Days before expiry at which the rotation policy `default` renews; counts at ' +
+        'Days before expiry at which the rotation policy `default` renews; used only at ' +
         'the first start, which makes that policy.',
     }),
   NOTICE_DAYS: days
@@ -160,13 +158,13 @@ export const configSchema = z.object({
     .meta({ description: 'Days before expiry at which the owner is told, with commas between.' }),
   SECURITY_TEAM_EMAIL: list(mailAddress)
     .optional()
-    .meta({ description: 'Mail addresses, with commas between, that are told of every expiry too.' }),
+    .meta({ description: 'Mail addresses, with commas between, that are also told of every expiry.' }),
   SECURITY_NOTICE_DAYS: days
     .optional()
     .meta({ description: 'Days before expiry at which SECURITY_TEAM_EMAIL is told.', defaultText: 'NOTICE_DAYS' }),
   AUTHORITY_NOTICE_DAYS: days.prefault('365,180,90,30').meta({
     description:
-      'Days before the end of an authority at which its owner and SECURITY_TEAM_EMAIL are told, with commas between.',
+      'Days before an authority expires at which its owner and SECURITY_TEAM_EMAIL are told, with commas between.',
   }),
   NOTIFICATION_RECIPIENT_DOMAINS: list(domain)
     .optional()
@@ -183,14 +181,14 @@ export const configSchema = z.object({
     .meta({
       description:
         'Mail domains, with commas between, in which a new owner of a certificate, authority or source must be. ' +
-        'Owners from before stay, and are told. Without it: any domain.',
+        'Existing owners stay, and are told. Without it: any domain.',
     }),
   MAILS_TO_OTHERS_PER_HOUR: whole(1, 1_000_000)
     .prefault('200')
     .meta({
       description:
-        'How many requests in an hour that cause a mail to an owner whose role they do not hold (issue, upload, hand ' +
-        'over, revoke) a user has in each process; `admin` and `operator` have any number.',
+        'Requests per hour, user and process that may send mail to an owner whose role the user does not hold ' +
+        '(issue, upload, hand over, revoke); `admin` and `operator` have no limit.',
     }),
   STRICT_ROLES: flag()
     .prefault('false')
@@ -203,15 +201,15 @@ export const configSchema = z.object({
     .prefault('true')
     .meta({
       description:
-        'Whether only `admin` makes authorities. If not, whoever may change anything makes roots for ' +
+        'Whether only `admin` makes authorities. If not, every user with write access makes roots for ' +
         'owners whose role they hold, and CAs below authorities that they may change.',
     }),
   DEFAULT_ROLE: text
     .max(128)
     .refine((name) => name.toLowerCase() !== 'admin', 'must not be admin')
     .optional()
-    .meta({ description: 'Name of the role that a new user gets who is given none.' }),
-  TOKEN_LIFETIME_MINUTES: whole(1, 525_600).prefault('720').meta({ description: 'Minutes until a login ends.' }),
+    .meta({ description: 'Role of new users for whom none is named.' }),
+  TOKEN_LIFETIME_MINUTES: whole(1, 525_600).prefault('720').meta({ description: 'Minutes until a login expires.' }),
   ...signInSchema,
   RELOAD_COMMANDS: commands.prefault('{}').meta({
     description:
@@ -230,8 +228,7 @@ export const configSchema = z.object({
     .optional()
     .transform((hosts) => hosts ?? [])
     .meta({
-      description:
-        'Hosts and networks that outgoing requests may reach although they are private, with commas between.',
+      description: 'Private hosts and networks that outgoing requests may reach, with commas between.',
       defaultText: 'none',
     }),
   HTTP_PROXY: url('http', 'https').optional().meta({
@@ -254,7 +251,7 @@ export const configSchema = z.object({
       defaultText: 'none',
     }),
   AUDIT_ANCHOR_LOG: flag().prefault('true').meta({
-    description: 'Whether the newest seal of the audit log is written to the log of the program (level info).',
+    description: "Whether the newest seal of the audit log is written to the program's log (level info).",
   }),
   AUDIT_ANCHOR_PATH: absolutePath.optional().meta({
     description: 'File to which the newest seal of the audit log is appended, on the machine that runs jobs.',
@@ -267,27 +264,25 @@ export const configSchema = z.object({
       'Signs what goes to AUDIT_ANCHOR_URL: X-Perennial-Signature is sha256= and the HMAC of the body in hex.',
   }),
   AUDIT_ANCHOR_MINUTES: whole(1, 10_080).prefault('60').meta({
-    description: 'Minutes between two seals of the audit log that are sent out; nothing is sent while nothing is new.',
+    description: 'Minutes between two seals that are published; nothing is published while nothing is new.',
   }),
   TRUSTED_PROXIES: list(network)
     .optional()
     .transform((networks) => networks ?? [])
     .meta({
-      description:
-        'Addresses and networks of reverse proxies whose X-Forwarded-For says where a ' +
-        'request comes from, with commas between.',
+      description: 'Addresses and networks of reverse proxies whose X-Forwarded-For is trusted, with commas between.',
       defaultText: 'none',
     }),
   ALLOW_CERT_DELETION: flag()
     .prefault('false')
     .meta({
       description:
-        'Whether certificates can be deleted. A deleted one leaves lists, rotation and ' +
-        'notices, but is kept with its key.',
+        'Whether certificates can be deleted. A deleted one has no rotation and no notices and is not listed, but is ' +
+        'kept with its key.',
     }),
   HIDE_EXPIRED_AFTER_DAYS: whole(0, 36500)
     .prefault('30')
-    .meta({ description: 'Days after expiry at which lists leave a certificate out unless asked.' }),
+    .meta({ description: 'Days after expiry at which lists omit a certificate by default.' }),
   ENDPOINT_STALE_AFTER_HOURS: whole(1, 8760)
     .prefault('24')
     .meta({
@@ -295,7 +290,5 @@ export const configSchema = z.object({
         'Hours after which an endpoint that its source has not seen again counts as ' +
         'inactive; at least three polls of the source.',
     }),
-  SWEEP_INTERVAL_S: whole(1, 3600)
-    .prefault('20')
-    .meta({ description: 'Seconds between two looks for work that has become due.' }),
+  SWEEP_INTERVAL_S: whole(1, 3600).prefault('20').meta({ description: 'Seconds between two sweeps for due work.' }),
 });

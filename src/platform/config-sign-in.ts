@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { domain, flag, list, text, url, whole } from './config-value.js';
 
-/** `group=role`; the role is what stands behind the last equals sign. */
+/** `group=role`; the role follows the last equals sign. */
 const groupRole = text.transform((value, context) => {
   const [, group = '', role = ''] = /^(.+)=([^=]+)$/s.exec(value) ?? [];
   if (group.trim() !== '' && role.trim() !== '') return { group: group.trim(), role: role.trim() };
@@ -41,25 +41,25 @@ const filter = text.includes('{username}', 'must contain {username}').regex(/^\(
 /** The settings of sign-in through others: OpenID Connect, Google, LDAP, and the rules about groups that they share. */
 export const signInSchema = {
   OIDC_ISSUER: issuer.optional().meta({
-    description: 'Issuer of an OpenID Connect provider, as its tokens name it. With it, people can sign in there.',
+    description: 'Issuer of an OpenID Connect provider, as in its tokens. Enables sign-in through it.',
   }),
-  OIDC_CLIENT_ID: text.optional().meta({ description: 'Our client id at the OpenID Connect provider.' }),
-  OIDC_CLIENT_SECRET: text
-    .optional()
-    .meta({ description: 'Our client secret there. Without it we are a public client, protected by PKCE alone.' }),
+  OIDC_CLIENT_ID: text.optional().meta({ description: 'Client id at the OpenID Connect provider.' }),
+  OIDC_CLIENT_SECRET: text.optional().meta({
+    description: 'Client secret at the provider. Without it the client is public, and protected by PKCE alone.',
+  }),
   OIDC_CLIENT_AUTH: z
     .enum(['client_secret_basic', 'client_secret_post'])
     .prefault('client_secret_basic')
     .meta({ description: 'How the client secret is sent.' }),
-  OIDC_TITLE: text.max(100).prefault('Single sign-on').meta({ description: 'What people read on the button.' }),
+  OIDC_TITLE: text.max(100).prefault('Single sign-on').meta({ description: 'Text of the sign-in button.' }),
   OIDC_SCOPES: scopes.prefault('openid email profile').meta({ description: 'Scopes to ask for, with spaces between.' }),
   OIDC_CALLBACK: z
     .enum(['oidc/callback', 'oauth2', 'ping'])
     .prefault('oidc/callback')
     .meta({
       description:
-        'Where the provider sends people back to: the redirect URI is ' +
-        'PUBLIC_URL/api/1/auth/ and this. The other two are those of Lemur.',
+        'Last part of the redirect URI, after PUBLIC_URL/api/1/auth/: ' +
+        'oidc/callback, or oauth2 or ping as Lemur has them.',
     }),
   OIDC_USERNAME_CLAIM: text.prefault('preferred_username').meta({
     description: 'Claim that becomes the name of a new user; the e-mail address when it is missing or taken.',
@@ -67,7 +67,7 @@ export const signInSchema = {
   OIDC_GROUPS_CLAIM: text.prefault('groups').meta({ description: 'Claim that lists the groups of a user.' }),
   OIDC_CREATE_USERS: flag()
     .prefault('true')
-    .meta({ description: 'Whether people who are new here become users when they sign in.' }),
+    .meta({ description: 'Whether unknown people become users when they sign in.' }),
   OIDC_LINK_BY_EMAIL: flag().prefault('false').meta({
     description: 'Whether the first sign-in of a person takes over the user that has the same verified e-mail address.',
   }),
@@ -76,34 +76,31 @@ export const signInSchema = {
   }),
   OIDC_CLOCK_TOLERANCE_S: whole(0, 300)
     .prefault('30')
-    .meta({ description: 'Seconds by which the clock of a provider may differ from ours.' }),
+    .meta({ description: 'Seconds by which the clock of a provider may differ from the local one.' }),
   OIDC_STATE_LIFETIME_S: whole(15, 3600)
     .prefault('600')
     .meta({ description: 'Seconds that a person has to sign in at the provider.' }),
-  GOOGLE_CLIENT_ID: text
-    .optional()
-    .meta({ description: 'Our client id at Google. With it, people can sign in with Google.' }),
-  GOOGLE_CLIENT_SECRET: text.optional().meta({ description: 'Our client secret at Google.' }),
+  GOOGLE_CLIENT_ID: text.optional().meta({ description: 'Client id at Google. Enables sign-in with Google.' }),
+  GOOGLE_CLIENT_SECRET: text.optional().meta({ description: 'Client secret at Google.' }),
   GOOGLE_HOSTED_DOMAIN: domain.optional().meta({ description: 'Google Workspace domain that people must belong to.' }),
   GOOGLE_CREATE_USERS: flag().prefault('false').meta({
-    description:
-      'Whether people who are new here become users when they sign in with Google; needs GOOGLE_HOSTED_DOMAIN.',
+    description: 'Whether unknown people become users when they sign in with Google; needs GOOGLE_HOSTED_DOMAIN.',
   }),
   LDAP_URL: url('ldaps', 'ldap')
     .optional()
-    .meta({ description: 'LDAP server or Active Directory that is asked when a password is not one of ours.' }),
+    .meta({ description: 'LDAP server or Active Directory that checks a password that is not the local one.' }),
   LDAP_START_TLS: flag().prefault('true').meta({
     description:
-      'Whether a connection to ldap:// is encrypted with StartTLS. Without it passwords travel in the clear.',
+      'Whether a connection to ldap:// is encrypted with StartTLS. Without StartTLS, passwords are sent unencrypted.',
   }),
   LDAP_CA: text
     .regex(/-----BEGIN CERTIFICATE-----/, 'must be certificates in PEM')
     .optional()
-    .meta({ description: 'Certificates in PEM that the LDAP server must chain to, in place of the public ones.' }),
+    .meta({ description: 'Certificates in PEM that the LDAP server must chain to, instead of public CAs.' }),
   LDAP_BASE: text.optional().meta({ description: 'DN below which people are found.' }),
   LDAP_USER_DN: template.optional().meta({
     description:
-      'Name to bind as, such as uid={username},ou=people,dc=example,dc=com or ' +
+      'Name to bind as, for instance uid={username},ou=people,dc=example,dc=com or ' +
       '{username}@corp.example.com. Without it LDAP_BIND_DN finds the person first.',
   }),
   LDAP_BIND_DN: text.optional().meta({ description: 'DN of the service account that finds people and groups.' }),
@@ -113,17 +110,17 @@ export const signInSchema = {
       'Whether the server is an Active Directory: names are sAMAccountName, nested groups are resolved there.',
   }),
   LDAP_USER_FILTER: filter.optional().meta({
-    description: 'Filter that finds the one person.',
+    description: 'Filter that finds exactly one person.',
     defaultText: '(uid={username}), or (sAMAccountName={username}) in an Active Directory',
   }),
   LDAP_EMAIL_ATTRIBUTE: text.prefault('mail').meta({ description: 'Attribute with the e-mail address.' }),
-  LDAP_GROUP_BASE: text.optional().meta({ description: 'DN below which groups count.', defaultText: 'LDAP_BASE' }),
+  LDAP_GROUP_BASE: text.optional().meta({ description: 'DN below which groups are found.', defaultText: 'LDAP_BASE' }),
   LDAP_REQUIRED_GROUP: text
     .optional()
-    .meta({ description: 'Name (cn) of the group whose members alone may sign in, directly or through other groups.' }),
+    .meta({ description: 'Name (cn) of the group whose direct and nested members, and nobody else, may sign in.' }),
   LDAP_CREATE_USERS: flag()
     .prefault('true')
-    .meta({ description: 'Whether people who are new here become users when they sign in.' }),
+    .meta({ description: 'Whether unknown people become users when they sign in.' }),
   LDAP_LINK_BY_EMAIL: flag()
     .prefault('false')
     .meta({
@@ -135,19 +132,19 @@ export const signInSchema = {
     .prefault('false')
     .meta({
       description:
-        'Whether the address in the directory is proof of who somebody is: with it ' +
-        'IDP_CREATE_PER_USER_ROLE counts for LDAP too, but never gives a role that is there ' +
+        'Whether the address in the directory proves an identity: IDP_CREATE_PER_USER_ROLE ' +
+        'then applies to LDAP too, but never grants a role that exists ' +
         'already. Only where people cannot change their address in the directory.',
     }),
   LDAP_TIMEOUT_S: whole(1, 60)
     .prefault('5')
-    .meta({ description: 'Seconds that all of a sign-in at the LDAP server may take.' }),
+    .meta({ description: 'Seconds that a whole sign-in at the LDAP server may take.' }),
   IDP_ASSIGN_ROLES_FROM_USER_GROUPS: flag()
     .prefault('true')
-    .meta({ description: 'Whether groups at a provider or in LDAP give roles here.' }),
+    .meta({ description: 'Whether groups at a provider or in LDAP grant roles.' }),
   IDP_CREATE_ROLES_FROM_USER_GROUPS: flag()
     .prefault('true')
-    .meta({ description: 'Whether a role is made for a group that has none.' }),
+    .meta({ description: 'Whether a role is made for a group without one.' }),
   IDP_CREATE_PER_USER_ROLE: flag()
     .prefault('true')
     .meta({ description: 'Whether everyone who signs in holds the owner role of their own e-mail address.' }),
@@ -155,32 +152,31 @@ export const signInSchema = {
     .optional()
     .transform((pairs) => pairs ?? [])
     .meta({
-      description:
-        'Roles of groups, as group=role with commas between. The only way by which a group gives a built-in role.',
+      description: 'Roles of groups, as group=role with commas between. Only this grants a built-in role to a group.',
       defaultText: 'none',
     }),
   IDP_ROLES_PREFIX: text
     .max(64)
     .optional()
     .transform((value) => value ?? '')
-    .meta({ description: 'What stands before the name of a group in the name of its role.', defaultText: 'none' }),
+    .meta({ description: 'Text before the name of a group in the name of its role.', defaultText: 'none' }),
   IDP_ROLES_SUFFIX: text
     .max(64)
     .optional()
     .transform((value) => value ?? '')
-    .meta({ description: 'What stands behind it.', defaultText: 'none' }),
+    .meta({ description: 'Text after the name of a group in the name of its role.', defaultText: 'none' }),
   IDP_OWNER_DOMAINS: list(domain)
     .optional()
     .transform((domains) => domains ?? [])
     .meta({
       description:
         'Mail domains, with commas between, in which a group that is named as an ' +
-        'address gives the owner role of that address.',
+        'address grants the owner role of that address.',
       defaultText: 'none',
     }),
 };
 
-/** What must be there when the first of each row is. */
+/** Each row: a setting, and the settings that it requires. */
 const needs: readonly (readonly [given: string, ...needed: string[]])[] = [
   ['OIDC_ISSUER', 'OIDC_CLIENT_ID'],
   ['OIDC_CLIENT_ID', 'OIDC_ISSUER'],
@@ -191,7 +187,7 @@ const needs: readonly (readonly [given: string, ...needed: string[]])[] = [
   ['LDAP_BIND_PASSWORD', 'LDAP_BIND_DN'],
 ];
 
-/** Settings that are missing beside others. `given` holds what is set, by name, as written. */
+/** Faults for settings that others require. `given`: the values that are set, by name, as written. */
 export function missingBeside(given: Readonly<Record<string, string>>): string[] {
   const faults = needs.flatMap(([name, ...needed]) =>
     given[name] === undefined

@@ -347,8 +347,6 @@ describe('describeConfig', () => {
 
   it('makes a table', () => {
     expect(configTable().split('\n')).toHaveLength(describeConfig().length + 2);
-    expect(configTable()).toContain(
-      '| `SWEEP_INTERVAL_S` | `20` | Seconds between two looks for work that has become due. |',
-    );
+    expect(configTable()).toContain('| `SWEEP_INTERVAL_S` | `20` | Seconds between two sweeps for due work. |');
   });
 });

@@ -20,8 +20,7 @@ type Settings = { readonly [K in keyof Complete as CamelCase<K>]: Complete[K] };
 export interface Config extends Settings {}
 
 /**
- * The settings, frozen: `DATABASE_URL` is `databaseUrl`, `PERENNIAL_ROLE` is `role`. Shows nothing of itself when
- * logged.
+ * The settings, frozen: `DATABASE_URL` is `databaseUrl`, `PERENNIAL_ROLE` is `role`. Its values are not logged.
  */
 export class Config {
   constructor(settings: Settings) {
@@ -49,7 +48,7 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads `env`; an empty variable counts as absent, and each may instead be a file named by `<NAME>_FILE`. Throws
+ * Reads `env`. An empty variable counts as absent; `<NAME>_FILE` names a file with the value instead. Throws
  * ConfigError.
  */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
@@ -106,7 +105,7 @@ function camelCase(name: string): string {
 }
 
 function freeze(value: unknown): void {
-  // The language does not let a Buffer be frozen.
+  // A Buffer cannot be frozen.
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
   Object.freeze(value);
   Object.values(value).forEach(freeze);

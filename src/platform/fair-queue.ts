@@ -1,6 +1,6 @@
 import { Problem } from './http/problem.js';
 
-/** What a queue bears: how many work at once, and how many people's requests may wait, all together and of one user. */
+/** Limits of a queue: how many run at once, and how many requests of users may wait, in total and per user. */
 export interface QueueLimits {
   atOnce: number;
   mostWaiting: number;
@@ -15,9 +15,9 @@ interface Waiting {
 const retryAfterS = 30;
 
 /**
- * Lets a few work at once, and the others wait in two lines: people, whose line is bounded, and the program itself.
- * While both lines wait neither gets all the places, so that no crowd of requests holds up what the program must do in
- * time, nor the reverse.
+ * Runs a few pieces of work at once. The others wait in two lines: one for users, which is bounded, and one for the
+ * program. While both wait, neither gets every free place, so that many requests cannot delay the program's own work,
+ * nor the reverse.
  */
 export class FairQueue {
   private readonly people: Waiting[] = [];

@@ -1,9 +1,8 @@
 import { problemOf } from './http/problem-of.js';
 
 /**
- * Runs `work` on all items at once. Where that fails because of one of them, it runs on ever smaller parts, until the
- * odd ones stand alone: `odd` is told of each, and the others are done. `work` must leave nothing behind when it
- * throws.
+ * Runs `work` on all items at once. When an item makes it fail, the batch is halved until each faulty item is alone:
+ * `odd` gets each of those, and all others succeed. `work` must undo everything before it throws.
  * Throws what `work` throws while something is out of service, and what `odd` throws.
  */
 export async function isolating<T>(

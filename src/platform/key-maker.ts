@@ -3,10 +3,10 @@ import { Injectable } from '@nestjs/common';
 import { generatePrivateKey } from '../pki/key.js';
 import { FairQueue } from './fair-queue.js';
 
-/** Making RSA keys keeps a thread of the pool busy for seconds; of its four, two stay free for signing and files. */
+/** Generating an RSA key occupies a pool thread for seconds; two of the four stay free for signing and files. */
 const rsaLimits = { atOnce: 2, mostWaiting: 50, mostWaitingOfUser: 10 };
 
-/** Makes private keys off the event loop, and RSA keys only a few at a time. */
+/** Generates private keys off the event loop, and only a few RSA keys at a time. */
 @Injectable()
 export class KeyMaker {
   private readonly rsa = new FairQueue(rsaLimits);

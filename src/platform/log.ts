@@ -2,10 +2,10 @@ import type { LoggerService } from '@nestjs/common';
 import { pino, type DestinationStream, type LevelWithSilent } from 'pino';
 import { escapeUnprintable } from './printable.js';
 
-/** One line: what belongs to it (ids, counts, `err`), then the sentence. Values under secret names are replaced. */
+/** Logs one line: fields (ids, counts, `err`), then the message. Values of fields with secret names are replaced. */
 export type LogLine = (fields: object, text: string) => void;
 
-/** Where the program writes what it does; also the injection token. JSON lines, made by `createLog`. */
+/** The log of the program, as JSON lines (see `createLog`); also the injection token. */
 export abstract class Log {
   abstract debug: LogLine;
   abstract info: LogLine;
@@ -36,8 +36,8 @@ const secretNames = new Set([
 const deepest = 6;
 
 /**
- * JSON lines to stdout unless told otherwise. Errors are written without their own fields: those may carry statements
- * and parameters.
+ * Writes JSON lines, by default to stdout. An error is logged without its own fields, which may hold SQL statements and
+ * their parameters.
  */
 export function createLog(level: LevelWithSilent, destination?: DestinationStream): Log {
   const options = {
@@ -48,14 +48,14 @@ export function createLog(level: LevelWithSilent, destination?: DestinationStrea
       level: (label: string) => ({ level: label }),
       log: (fields: object) => withoutSecrets(fields, 0) as Record<string, unknown>,
     },
-    // JSON leaves C1 controls and marks of direction as they are: a terminal would obey them.
+    // JSON does not escape C1 control characters and bidirectional marks, which a terminal would obey.
     hooks: { streamWrite: (line: string) => `${escapeUnprintable(line.trimEnd())}\n` },
     serializers: { err: (error: unknown) => describeError(error, 0) },
   };
   return destination ? pino(options, destination) : pino(options);
 }
 
-/** Hands what the framework says to the log; what it tells of its own start counts as debug. */
+/** Passes messages of the framework to the log; those about its own start become debug lines. */
 export class FrameworkLog implements LoggerService {
   constructor(private readonly target: Log) {}
 

@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { Public } from './http/actor.js';
 import { Metrics } from './metrics.js';
 
-/** `GET /metrics`: numbers for Prometheus. They name routes and queues, never users or certificates. */
+/** `GET /metrics` for Prometheus. Metrics name routes and jobs, never users or certificates. */
 @Controller('metrics')
 @ApiExcludeController()
 export class MetricsController {

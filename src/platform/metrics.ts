@@ -2,8 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /**
- * What a metric is called (`perennial_` is put before it), what it means, and the names of its labels (few values
- * each).
+ * Name (prefixed with `perennial_`), help text and label names of a metric. A label must have few values.
  */
 export interface MetricWords<L extends string> {
   name: string;
@@ -11,7 +10,7 @@ export interface MetricWords<L extends string> {
   labels?: readonly L[];
 }
 
-/** The program's own registry of numbers for Prometheus, with those of Node.js and of the process. */
+/** The Prometheus registry of the program, with the default metrics of Node.js and of the process. */
 @Injectable()
 export class Metrics {
   private readonly registry = new Registry();
@@ -20,14 +19,13 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry });
   }
 
-  /** A number that only grows; its name ends in `_total`. Throws when the name is taken. */
+  /** A counter; its name ends in `_total`. Throws when the name is taken. */
   counter<L extends string = never>(words: MetricWords<L>): Counter<L> {
     return new Counter(this.settings(words));
   }
 
   /**
-   * A number that goes up and down. `read` is asked for it whenever someone looks, so it must be quick and must not
-   * throw.
+   * A gauge. `read` sets it at every scrape, so it must be quick and must not throw.
    */
   gauge<L extends string = never>(words: MetricWords<L>, read?: (gauge: Gauge<L>) => Promise<void> | void): Gauge<L> {
     const collect = read
@@ -38,12 +36,12 @@ export class Metrics {
     return new Gauge({ ...this.settings(words), ...(collect && { collect }) });
   }
 
-  /** How long or how large things are. `buckets` are upper bounds in the unit that the name ends in. */
+  /** A histogram. `buckets` are upper bounds in the unit at the end of the name. */
   histogram<L extends string = never>(words: MetricWords<L>, buckets: number[]): Histogram<L> {
     return new Histogram({ ...this.settings(words), buckets });
   }
 
-  /** Everything in the text format of Prometheus, with its content type. */
+  /** All metrics in the text format of Prometheus, with its content type. */
   async render(): Promise<{ type: string; text: string }> {
     return { type: this.registry.contentType, text: await this.registry.metrics() };
   }

@@ -22,7 +22,7 @@ import { PluginSite } from './plugins/site.js';
 import { KeyRing } from './secrets/key-ring.js';
 import { SealedValues } from './secrets/sealed-values.js';
 
-/** What exists before the application does. */
+/** What is made before the application. */
 export interface Foundations {
   config: Config;
   log: Log;
@@ -33,7 +33,7 @@ export interface Foundations {
   surfaces: Surfaces;
 }
 
-/** Everything that touches the outside, for every feature. */
+/** Access to the outside for every feature: settings, database, HTTP, mail, network, secrets, plugins. */
 @Global()
 @Module({})
 export class PlatformModule {

@@ -1,12 +1,12 @@
-/** Control and format characters, those that turn the direction of text included, and halves of surrogate pairs. */
+/** Control and format characters, bidirectional marks included, and lone surrogates. */
 const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
-/** One line for people: each run of characters that could act on a terminal, mail or page becomes a space. */
+/** One line for display: each run of characters that a terminal, mail or page could interpret becomes a space. */
 export function printableLine(text: string): string {
   return text.replaceAll(new RegExp(`${unprintable.source}+`, 'gu'), ' ').trim();
 }
 
-/** The same text with such characters written as `\u001b`: nothing is lost, and JSON stays the same JSON. */
+/** The text with such characters escaped like `\u001b`: nothing is lost, and JSON keeps its meaning. */
 export function escapeUnprintable(text: string): string {
   return text.replaceAll(unprintable, (character) =>
     character

@@ -3,18 +3,18 @@ export function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** A value of the environment that is no setting of the program, such as one of a program that it takes over from. */
+/** An environment variable that is not a setting of this program, for instance one of Lemur's. */
 export function environmentValue(name: string): string | undefined {
   return process.env[name] || undefined;
 }
 
-/** Ends the process with this status, after one last word on stderr. */
+/** Ends the process with this status, after an optional last line on stderr. */
 export function exitWith(status: number, lastWord?: string): void {
   if (lastWord !== undefined) process.stderr.write(`${lastWord}\n`);
   process.exit(status);
 }
 
-/** The status with which the process ends by itself, when nothing is left to do; 0 unless something was wrong. */
+/** Sets the exit status for the normal end of the process. */
 export function endWith(status: number): void {
   process.exitCode = status;
 }
@@ -35,7 +35,7 @@ export function onStopSignal(stop: () => Promise<void>, status = 0): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
 }
 
-/** Nobody who runs this program chooses the SDK's version, and so its notice about future ones only frightens them. */
+/** Suppresses the AWS SDK's notice about Node versions: operators do not choose the version of the SDK. */
 export function quietLibraries(): void {
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 }

@@ -1,5 +1,5 @@
 /**
- * How a wait may be bent. `hintS`: what the other side asked for (seconds). `atMostMs`: an upper bound (milliseconds).
+ * Adjusts a wait. `hintS`: what the remote side asked for, in seconds. `atMostMs`: an upper bound, in milliseconds.
  */
 export interface RetryBounds {
   hintS?: number;
@@ -10,8 +10,8 @@ const firstMs = 15_000;
 const longestMs = 6 * 3_600_000;
 
 /**
- * When to try again after the `attempts`-th failure in a row: 15 s, doubling to 6 h, plus up to a fifth of jitter so
- * that many rows that failed together do not come back together.
+ * The time of the next retry after `attempts` failures in a row: 15 s, doubling up to 6 h, plus up to a fifth of
+ * jitter, so that rows that failed together are not retried together.
  */
 export function retryAt(
   now: Date,

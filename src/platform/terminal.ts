@@ -5,13 +5,13 @@ import { text } from 'node:stream/consumers';
 import { Writable } from 'node:stream';
 import { escapeLines } from './printable.js';
 
-/** Whether a person reads what goes to stderr. */
+/** Whether stderr is a terminal. */
 export const watched = (): boolean => process.stderr.isTTY === true;
 
-/** Columns of the terminal on stdout, or null where there is none. */
+/** Width of the terminal on stdout; null when stdout is no terminal. */
 export const terminalWidth = (): number | null => process.stdout.columns ?? null;
 
-/** Writes to stdout and resolves when it is out: a program that ends at once would cut a long text off. */
+/** Writes to stdout and resolves once it is flushed: an exit before that would truncate a long text. */
 export function print(words: string): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(words, (error) => (error ? reject(error) : resolve()));
@@ -19,7 +19,7 @@ export function print(words: string): Promise<void> {
 }
 
 /**
- * A line on stderr: what is for the person, and not for the program that reads stdout. Names in it can be a stranger's.
+ * A line on stderr, for the person and not for a program that reads stdout. Names in it may come from outside.
  */
 export function tell(line: string): void {
   process.stderr.write(`${escapeLines(line)}\n`);
@@ -34,7 +34,7 @@ export async function readInput(path: string): Promise<string> {
 }
 
 /**
- * Asks at the terminal without showing what is typed, and gives the answers; null where stdin is none. Throws when one
+ * Prompts at the terminal without echo and returns the answers; null when stdin is no terminal. Throws when an answer
  * is missing.
  */
 export async function askSecrets(...questions: readonly string[]): Promise<string[] | null> {
@@ -58,7 +58,7 @@ export async function askSecrets(...questions: readonly string[]): Promise<strin
   }
 }
 
-/** The system's name of who runs this process; with the one behind `sudo`, where root tells that it was used. */
+/** The system user of this process; under `sudo`, with the user who called it. */
 export function operatorName(): string {
   const behind = process.geteuid?.() === 0 ? process.env['SUDO_USER'] : undefined;
   return behind ? `${systemName()} by sudo of ${behind}` : systemName();

@@ -14,7 +14,7 @@ const oldestServer = 130_000;
 /** The key of the advisory lock under which migrations run: "pere" in ASCII. */
 const migrationLock = 0x70657265;
 
-/** Where the data is, and what is in it. */
+/** Where the data is, and its schema. */
 export interface DataSourceInput {
   config: Pick<Config, 'databaseUrl' | 'dataDir'>;
   entities: DataSourceOptions['entities'];
@@ -23,7 +23,7 @@ export interface DataSourceInput {
   log?: (line: string) => void;
 }
 
-/** A database and the way to let go of it. */
+/** An open database, and how to close it. */
 export interface OpenDataSource {
   source: DataSource;
   /** Closes the pool, then stops the embedded server if this process started it. */
@@ -96,7 +96,7 @@ class LineLogger extends AbstractLogger {
   }
 }
 
-/** A host with several addresses fails with one error for each, and a text for none. */
+/** The error for a host with several addresses has one error for each, and no message. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
   return error instanceof Error ? error.message : String(error);
@@ -132,7 +132,7 @@ export function dataSourceOptions(
     poolSize: 20,
     connectTimeoutMS: 15_000,
     extra: {
-      // TypeORM's own reading of a URL drops its query, and with it sslmode and the folder of a unix socket.
+      // TypeORM's own parsing of a URL drops its query, and with it sslmode and the folder of a unix socket.
       connectionString: url,
       statement_timeout: 60_000,
       idle_in_transaction_session_timeout: 60_000,

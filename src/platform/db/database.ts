@@ -10,7 +10,7 @@ declare const open: unique symbol;
  */
 export type Tx = EntityManager & { readonly [open]: true };
 
-/** So long may one statement of a search take. */
+/** The longest time for one statement of a search. */
 const longestSearchMs = 4000;
 
 const retryable = new Set(['40001', '40P01']);
@@ -52,8 +52,9 @@ export class Database {
   }
 
   /**
-   * Reading that people steer freely: a statement is cut off after `longestMs`, and reads or joins whole tables only
-   * where no index fits, since a planner that expects matches to be spread evenly may else read a million rows for ten.
+   * A snapshot for searches with free conditions. A statement is cancelled after `longestMs`. Whole tables are scanned
+   * or joined only where no index fits: a planner that expects matches to be spread evenly may read a million rows for
+   * ten.
    * Throws Problem `invalid-request`.
    */
   async search<T>(work: (tx: Tx) => Promise<T>, longestMs = longestSearchMs): Promise<T> {
@@ -73,13 +74,13 @@ export class Database {
       if (sqlState(error) !== '57014') throw error;
       throw new Problem(
         'invalid-request',
-        'This takes too long: narrow the search, or go on by `after` instead of `page`.',
+        'This takes too long: narrow the search, or continue with `after` instead of `page`.',
         { cause: error },
       );
     }
   }
 
-  /** Single statements that need no snapshot: each runs by itself on a free connection, without BEGIN and COMMIT. */
+  /** Single statements that need no snapshot: each runs alone on a free connection, without BEGIN and COMMIT. */
   get single(): Tx {
     return this.source.manager as Tx;
   }

@@ -111,7 +111,7 @@ async function supervise(command: ServerCommand): Promise<Pick<ServerProcess, 's
     for (;;) {
       await server.exited;
       if (stopping.signal.aborted) return;
-      command.log('PostgreSQL ended by itself and is started again');
+      command.log('PostgreSQL ended unexpectedly and is started again');
       await sleep(1000, undefined, { signal: stopping.signal }).catch(() => undefined);
       if (stopping.signal.aborted) return;
       await startServer(command).then(

@@ -46,7 +46,7 @@ export function applyFilter(where: Conditions, filters: ListFilters, filter: Fil
   if (filter.value !== '') apply(where, filter.value);
 }
 
-/** What is said of a field that a list neither sorts nor filters by. */
+/** The message for a field that a list neither sorts nor filters by. */
 export function notFilterable(field: string, known: readonly string[]): string {
   return `The field '${field}' is not sortable or filterable; try ${known.join(', ')}.`;
 }

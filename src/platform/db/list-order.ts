@@ -5,7 +5,7 @@ import type { Conditions } from './conditions.js';
 
 /**
  * What a list can be sorted by: an expression that is never null, and its type in Postgres, in which a cursor gives it
- * back. `unique`: no two rows have the same, so that no tie is to be settled.
+ * back. `unique`: no two rows have the same, so that there are no ties.
  */
 export interface SortKey {
   sql: string;
@@ -13,10 +13,10 @@ export interface SortKey {
   unique?: true;
 }
 
-/** The orders that a list knows, by the name that clients give. `id` is one of them, and settles ties in all. */
+/** The orders that a list knows, by the name that clients give. `id` is one of them, and breaks ties in all. */
 export type SortKeys = Readonly<Record<string, SortKey>> & { readonly id: SortKey };
 
-/** The order of a list that nobody sorted. */
+/** The default order of a list. */
 export interface DefaultOrder {
   by: string;
   dir: 'asc' | 'desc';

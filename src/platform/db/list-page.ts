@@ -4,12 +4,12 @@ import type { Tx } from './database.js';
 import { applyFilter, type ListFilters } from './list-filter.js';
 import { type DefaultOrder, ListOrder, type Placed, type SortKeys } from './list-order.js';
 
-/** Beyond this a total is not counted on: it is then this number. */
+/** A total stops counting here: it is then this number. */
 export const mostCounted = 10_001;
 
 /** A list that is read a page at a time. All texts are SQL of ours, never from a request. */
 export interface ListSource {
-  /** What stands between `select` and `from`. */
+  /** The list between `select` and `from`. */
   columns: string;
   /** The table and its alias. */
   from: string;

@@ -17,7 +17,7 @@ export interface PostgresBinaries {
 
 /**
  * PostgreSQL from the npm package, else from PATH, else the newest in /usr/lib/postgresql.
- * `linkFolder` is ours to fill with library links that the package lacks. Throws an Error that names DATABASE_URL.
+ * `linkFolder` receives library links that the package lacks. Throws an Error that names DATABASE_URL.
  */
 export async function findPostgres(linkFolder: string): Promise<PostgresBinaries> {
   const packaged = packagedFolder();
@@ -30,7 +30,7 @@ export async function findPostgres(linkFolder: string): Promise<PostgresBinaries
     const [initdb, postgres] = [join(folder, 'initdb'), join(folder, 'postgres')];
     if (!(await isExecutable(initdb)) || !(await isExecutable(postgres))) continue;
     const libraries = packaged && folder.startsWith(packaged) ? await librarySearch(packaged, linkFolder) : {};
-    // Our own environment can hold secrets, and a server shows its environment to whoever may look into /proc.
+    // This process's environment can hold secrets, and /proc shows the environment of a server.
     const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], LC_ALL: 'C', ...libraries };
     return { initdb, postgres, env, major: await majorOf(postgres, env) };
   }
@@ -91,7 +91,7 @@ async function librarySearch(packaged: string, linkFolder: string): Promise<Node
   await mkdir(linkFolder, { recursive: true, mode: 0o700 });
   for (const { source, target } of links) await replaceLink(join(packaged, source), join(linkFolder, basename(target)));
   const variable = process.platform === 'darwin' ? 'DYLD_LIBRARY_PATH' : 'LD_LIBRARY_PATH';
-  // A library found through a link looks for its own needs beside the link, so the real folder must be named too.
+  // A library that is found through a link searches its dependencies beside the link: name the real folder too.
   return { [variable]: [linkFolder, join(packaged, 'native/lib')].join(delimiter) };
 }
 

@@ -12,7 +12,7 @@ const run = promisify(execFile);
 /** The one superuser of an embedded cluster; only processes of the same system user reach its socket. */
 export const clusterUser = 'perennial';
 
-/** `cluster_name` of a server that this process owns. It stands in the server's command line, where others read it. */
+/** `cluster_name` of a server that this process owns. The server's command line shows it to other processes. */
 export function clusterName(): string {
   return `perennial_${process.pid}_${startOf(process.pid)}`;
 }
@@ -100,7 +100,7 @@ export async function releaseCluster(folder: string, log: (line: string) => void
   const pidFile = await readFile(join(folder, 'postmaster.pid'), 'utf8').catch(() => '');
   const pid = Number(pidFile.split('\n')[0]) || 0;
   const command = pid > 0 ? commandOf(pid) : null;
-  // The number of a dead server may belong to a stranger by now.
+  // The pid of a dead server may belong to another process by now.
   if (!command?.includes(folder)) return;
   const owner = /cluster_name=perennial_(\d+)_(\w+)/.exec(command);
   if (!owner || startOf(Number(owner[1])) === owner[2]) {

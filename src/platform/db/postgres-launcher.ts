@@ -4,18 +4,17 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** The exit code of a server that could not have the data directory's lock. */
+/** The exit code of a server that did not get the lock of the data directory. */
 export const lockedExitCode = 75;
 
-/** The words to put before a command of PostgreSQL. */
+/** Command prefixes for PostgreSQL. */
 export interface Launcher {
   /** For a program that must not outlive this process and may be killed at any time. */
   brief: string[];
   /** For the server: stops fast when this process dies. */
   server: string[];
   /**
-   * Goes before `server`: a lock on a file, held as long as any process of the server lives. Empty where flock(1)
-   * lacks.
+   * Goes before `server`: a file lock that is held while any process of the server lives. Empty without flock(1).
    */
   lock: string[];
 }

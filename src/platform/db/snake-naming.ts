@@ -5,7 +5,7 @@ export function snake(name: string): string {
   return name.replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase();
 }
 
-/** Columns and tables in snake_case: `notAfter` is `not_after`. A name given in a decorator is taken as it stands. */
+/** Columns and tables in snake_case: `notAfter` is `not_after`. A name given in a decorator is unchanged. */
 export class SnakeNamingStrategy extends DefaultNamingStrategy implements NamingStrategyInterface {
   override tableName(className: string, customName?: string): string {
     return customName ?? snake(className);

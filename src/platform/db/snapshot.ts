@@ -1,6 +1,6 @@
 import { Client, types } from 'pg';
 
-/** Postgres' `timestamp` says nothing of a zone; here it is UTC whatever the zone of this machine. */
+/** `timestamp` of Postgres has no time zone: read it as UTC, whatever the zone of this machine. */
 const timestampOid = 1114;
 const typesOfOurs = {
   getTypeParser: (oid: number, format?: 'text' | 'binary'): ((value: string) => unknown) =>
@@ -9,14 +9,14 @@ const typesOfOurs = {
       : (types.getTypeParser(oid, format) as (value: string) => unknown),
 };
 
-/** Another program's database as it is at one moment. Nothing can be written to it. */
+/** A read-only snapshot of another program's database. */
 export class Snapshot {
   private constructor(private readonly client: Client) {}
 
   /** `url` may be in SQLAlchemy's form, with a driver behind the scheme. Throws an Error without the password. */
   static async open(url: string): Promise<Snapshot> {
     const connectionString = url.replace(/^postgres(?:ql)?\+\w+:/, 'postgresql:');
-    // pg takes anything else for the name of a database at a host that nobody has named.
+    // pg reads any other text as a database name at the default host.
     if (!/^postgres(?:ql)?:\/\//.test(connectionString))
       throw new Error('That database cannot be read: its URL must start with postgresql://.');
     const client = new Client({

@@ -9,11 +9,11 @@ const Alive = z.strictObject({ status: z.literal('ok') }).meta({ id: 'Alive' });
 const Ready = z
   .strictObject({
     status: z.literal('ok'),
-    checks: z.array(z.string()).meta({ description: 'The parts that were looked at; all of them work.' }),
+    checks: z.array(z.string()).meta({ description: 'The parts that were checked; all of them work.' }),
   })
   .meta({ id: 'Ready' });
 
-/** Two questions of whoever runs the program: shall it be restarted (live), and shall it get traffic (ready)? */
+/** Two probes: should the process be restarted (live), and should it get traffic (ready)? */
 @Controller('health')
 export class HealthController {
   constructor(private readonly readiness: Readiness) {}
@@ -35,7 +35,7 @@ export class HealthController {
   }
 }
 
-/** The address that balancers and probes made for Lemur ask. */
+/** The path that load balancers and probes configured for Lemur use. */
 @Controller('healthcheck')
 export class HealthcheckController {
   constructor(private readonly readiness: Readiness) {}
@@ -51,7 +51,7 @@ export class HealthcheckController {
   }
 }
 
-/** The parts that were looked at. Throws Problem `unavailable` when one of them fails. */
+/** The parts that were checked. Throws Problem `unavailable` when one of them fails. */
 async function working(readiness: Readiness): Promise<string[]> {
   const answers = Object.entries(await readiness.look());
   const failed = answers.filter((answer): answer is [string, string] => answer[1] !== null);

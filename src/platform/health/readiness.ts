@@ -1,24 +1,24 @@
 import { Injectable } from '@nestjs/common';
 import { Log } from '../log.js';
 
-/** Answers null when the part works, else one sentence for the person on duty, without secrets. */
+/** Null when the part works, else one sentence for the operator, without secrets. */
 export type Check = () => Promise<string | null>;
 
 const patienceMs = 2000;
 
-/** The parts that must work before traffic is sent here. Each module adds its own check at boot. */
+/** The checks that must pass before traffic is sent here. Each module adds its own at boot. */
 @Injectable()
 export class Readiness {
   private readonly checks = new Map<string, Check>();
 
   constructor(private readonly log: Log) {}
 
-  /** `name` is one word, such as `database`. A second check of that name replaces the first. */
+  /** `name` is one word like `database`. A second check of that name replaces the first. */
   add(name: string, check: Check): void {
     this.checks.set(name, check);
   }
 
-  /** Runs all checks at once; one that throws or takes over two seconds counts as failed. Null marks what works. */
+  /** Runs all checks in parallel; null for those that pass. A check fails if it throws or takes over two seconds. */
   async look(): Promise<Record<string, string | null>> {
     const names = [...this.checks.entries()];
     const answers = await Promise.all(

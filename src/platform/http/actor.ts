@@ -6,7 +6,7 @@ import {
   type ExecutionContext,
 } from '@nestjs/common';
 
-/** A role as its holder brings it along. */
+/** A role that an actor holds. */
 export interface HeldRole {
   id: number;
   name: string;
@@ -16,7 +16,7 @@ export interface HeldRole {
   permissions: readonly string[];
 }
 
-/** Who does something, as found at the start of the request or job. */
+/** Who acts, as determined at the start of the request or job. */
 export interface Actor {
   /** 0 for the program itself and for someone who is not signed in. */
   userId: number;
@@ -36,7 +36,7 @@ export interface Actor {
 /** A request that the guard has let in. */
 export interface RequestWithActor {
   actor?: Actor;
-  /** Thrown by whoever reads the body, once it is found valid (see `RequiresAfterBody`). */
+  /** Thrown by `JsonBody` once the body is found valid (see `RequiresAfterBody`). */
   refusal?: Error;
 }
 
@@ -69,8 +69,7 @@ export const afterBodyKey = 'perennial:after-body';
 export const Requires = (permission: string): CustomDecorator => SetMetadata(requiresKey, permission);
 
 /**
- * As `Requires`, but a body that is not valid is refused first, as Lemur's clients expect where they make things. The
- * route has a body.
+ * As `Requires`, but an invalid body is refused first, as Lemur's clients expect. Only for routes with a body.
  */
 export const RequiresAfterBody = (permission: string): MethodDecorator =>
   applyDecorators(Requires(permission), SetMetadata(afterBodyKey, true));
@@ -81,6 +80,6 @@ export const Public = (): CustomDecorator => SetMetadata(publicKey, true);
 /** The parameter is the signed-in Actor. Throws on a public route, which has none. */
 export const Who = createParamDecorator((_: unknown, context: ExecutionContext): Actor => {
   const { actor } = context.switchToHttp().getRequest<RequestWithActor>();
-  if (!actor) throw new Error('@Who() on a route that lets anyone in.');
+  if (!actor) throw new Error('@Who() on a public route.');
   return actor;
 });

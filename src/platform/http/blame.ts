@@ -2,7 +2,7 @@ import { PkiError } from '../../pki/pki-error.js';
 import { invalid } from './problem.js';
 
 /**
- * Runs `work`; what it finds wrong with a certificate, key or name becomes a refusal of the request's member `field`.
+ * Runs `work`; a PkiError that it throws becomes a refusal of the request's member `field`.
  */
 export function blame<T>(field: string, work: () => T): T {
   try {

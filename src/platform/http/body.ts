@@ -4,8 +4,8 @@ import { Problem } from './problem.js';
 const unreadable = Symbol('unreadable');
 
 /**
- * Parses a JSON body. One that is not JSON is remembered as such, so that sign-in is checked before the body is
- * complained about.
+ * Parses a JSON body. Invalid JSON becomes a marker that `objectOf` refuses, so that missing credentials are reported
+ * before an invalid body.
  */
 export function parseJson(text: Buffer): unknown {
   if (text.length === 0) return undefined;

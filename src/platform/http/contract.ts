@@ -10,7 +10,7 @@ import { invalid, Problem } from './problem.js';
 import { demandNoPrivateKey } from './private-keys.js';
 import { validate, validateBody } from './validate.js';
 
-/** What an answer is besides JSON that a schema describes. `types`: the media types of a body that is not JSON. */
+/** More about an answer than its schema. `types`: the media types of a body that is not JSON. */
 export interface AnswerWords {
   description?: string;
   types?: readonly string[];
@@ -24,9 +24,8 @@ export const hasBodyKey = 'perennial:has-body';
 const maxId = 2_147_483_647;
 
 /**
- * The parameter is the JSON body as `schema` gives it back; keys may be camelCase or snake_case. A body may be left out
- * only where the schema accepts undefined. Throws `malformed-body` or `invalid-request`, then what the guard left to be
- * thrown.
+ * The parameter is the JSON body, parsed by `schema`; keys may be camelCase or snake_case. A body is optional only if
+ * the schema accepts undefined. Throws `malformed-body` or `invalid-request`, then the refusal that the guard deferred.
  */
 export function JsonBody(schema: z.ZodType): ParameterDecorator {
   const optional = schema.safeParse(undefined).success;
@@ -45,8 +44,8 @@ export function JsonBody(schema: z.ZodType): ParameterDecorator {
 }
 
 /**
- * The parameter is the query as `schema` gives it back; each member becomes a documented parameter. An empty value
- * counts as absent.
+ * The parameter is the query, parsed by `schema`; each member becomes a documented parameter. An empty value counts as
+ * absent.
  */
 export function QueryOf(schema: z.ZodObject): ParameterDecorator {
   const documented = membersOf(jsonSchemaOf(schema, 'input')).map((member) => ApiQuery(member));
@@ -59,7 +58,7 @@ export function QueryOf(schema: z.ZodObject): ParameterDecorator {
   );
 }
 
-/** The parameter is the id in the path: 1 to 2147483647. Anything else is refused by the name of the parameter. */
+/** The parameter is the id in the path: 1 to 2147483647. Anything else is refused with the name of the parameter. */
 export function Id(name = 'id'): ParameterDecorator {
   return parameter(
     (request) => {
@@ -96,8 +95,7 @@ export function HeaderText(name: string, description: string): ParameterDecorato
 }
 
 /**
- * What the route answers when all goes well; null means an empty body. Of several, the topmost gives the status that is
- * sent.
+ * The successful answer of the route; null means an empty body. Of several, the topmost gives the status that is sent.
  */
 export function Answers(
   status: number,
@@ -114,7 +112,7 @@ export function Answers(
   );
 }
 
-/** One line that says what the route does, and more where one line is not enough (Markdown). */
+/** What the route does, in one line, and details if one line is not enough (Markdown). */
 export function Summary(summary: string, description?: string): MethodDecorator {
   return ApiOperation({ summary, ...(description !== undefined && { description }) });
 }
@@ -124,8 +122,7 @@ function pathPart(request: FastifyRequest, name: string): string {
 }
 
 /**
- * A parameter decorator that reads from the request after the guard has let it in, and documents the method it stands
- * in.
+ * A parameter decorator that reads from the request after the guard has admitted it, and documents the method.
  */
 function parameter(read: Read, ...documented: MethodDecorator[]): ParameterDecorator {
   const decorate = createParamDecorator((_: unknown, context: ExecutionContext) =>

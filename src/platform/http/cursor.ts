@@ -3,8 +3,8 @@ import { z } from 'zod';
 const Cursor = z.tuple([z.string().max(100), z.string().max(4096), z.string().max(40)]);
 
 /**
- * The last entry of a page: in which order it stood, what it was sorted by and its id, which settles ties, both as
- * Postgres wrote them.
+ * The last entry of a page: the name of the order, the sort value, and the id, which breaks ties. Both values are as
+ * Postgres formats them.
  */
 export interface Cursor {
   order: string;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * Members of a request that are accepted and dropped, because clients send the whole object back that they have read.
- * They are no part of the type. Members that mean something are written behind these.
+ * Members of a request that are accepted and dropped, because clients send back whole objects that they have read. They
+ * are not part of the type. Spread them before members that have a meaning.
  */
 export function ignored(names: readonly string[]): Record<never, never> {
   const member = z.unknown().optional().meta({ description: 'Ignored: clients send back what they have read.' });

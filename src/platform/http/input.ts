@@ -1,7 +1,7 @@
 import { invalid } from './problem.js';
 
 const deepest = 32;
-/** More than any request needs: lists of names and ids are bounded well below. */
+/** More than any request needs: lists of names and ids have far lower bounds. */
 const mostValues = 20_000;
 
 interface Place {
@@ -22,7 +22,7 @@ export function normalizeInput(value: unknown): unknown {
 }
 
 function normalize(value: unknown, place: Place): unknown {
-  // The members are counted before any of them is read.
+  // Count the members before reading any of them.
   place.counted.values += typeof value === 'object' && value !== null ? Object.keys(value).length : 0;
   if (place.counted.values > mostValues) throw invalid('body', `Holds more than ${mostValues} values`);
   if (typeof value === 'string') return withoutNul(value, place);
@@ -52,7 +52,7 @@ function withoutNul(text: string, { path }: Place): string {
   return text;
 }
 
-/** Members whose capitals no rule brings out of snake_case: `use_crl_sign`. */
+/** Members whose camelCase form has capitals that snake_case does not show: `use_crl_sign`. */
 const spelledOut: Readonly<Record<string, string>> = {
   includeSki: 'includeSKI',
   includeAia: 'includeAIA',
@@ -62,7 +62,7 @@ const spelledOut: Readonly<Record<string, string>> = {
   useEapOverPpp: 'useEapOverPPP',
 };
 
-/** `not_after` → `notAfter`; what begins with two underscores stays as it is. */
+/** `not_after` → `notAfter`; a name that begins with two underscores is unchanged. */
 export function camelCase(key: string): string {
   if (key.startsWith('__')) return key;
   const camel = key.replace(/(?<=[A-Za-z0-9])_([a-z0-9])/g, (_, next: string) => next.toUpperCase());

@@ -16,7 +16,7 @@ export const Instant = z
   })
   .meta({ format: 'date-time' });
 
-/** The parser takes the 30th of February for the 2nd of March. */
+/** `Date` accepts 30 February as 2 March. */
 function isDay(text: string): boolean {
   const day = new Date(`${text}T00:00:00Z`);
   return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);

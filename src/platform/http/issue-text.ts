@@ -30,7 +30,7 @@ const formats: Readonly<Record<string, string>> = {
   hostname: 'a host name',
 };
 
-/** What to tell a person about a value that a schema refused. Used where the schema itself says nothing. */
+/** The message for a value that a schema refused, unless the schema has a message of its own. */
 export function issueText(issue: RawIssue): string {
   switch (issue.code) {
     case 'invalid_type':

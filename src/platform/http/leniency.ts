@@ -4,14 +4,14 @@ import { truthOf } from './query.js';
 type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];
 
-/** What forms of Lemur's page leave in a request and no request here has a use for. */
+/** Members that the forms of Lemur's page leave in a request, and that no request here uses. */
 const leftovers =
   /^(selected[A-Z]\w*|subAltType|subAltValue|custom(Oid|IsCritical|Encoding|Value)|validityType|template|encipherOrDecipher|defaultIssuerPlugin)$/;
 
 /**
- * A copy of `value` as a client most likely meant it, where that can be said for certain of one of its `issues`: an
- * unknown member that is null or left over from a form of Lemur, null for a member that may be absent, a truth value or
- * a whole number as text. Undefined where nothing can be mended.
+ * A copy of `value` without those of its `issues` that have one certain correction: an unknown member that is null or
+ * left over from a form of Lemur, null for a member that may be absent, a boolean or an integer as text. Undefined if
+ * there is none.
  */
 export function mended(value: unknown, issues: readonly Issue[]): unknown {
   const mends = issues.flatMap((issue) => mendsOf(value, issue));

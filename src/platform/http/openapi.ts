@@ -30,7 +30,7 @@ const ProblemDocument = z
 type OperationObject = NonNullable<OpenAPIObject['paths'][string]['get']>;
 
 const problemAnswer = {
-  description: 'It did not work; see `type`.',
+  description: 'An error; `type` names it.',
   content: { 'application/problem+json': { schema: jsonSchemaOf(ProblemDocument, 'output') } },
 };
 
@@ -82,14 +82,14 @@ function groupOf(path: string): string {
 }
 
 /**
- * Serves the document and, from the files of the installed package alone, the page that shows it. Both need no sign-in.
+ * Serves the document, and the page that shows it from files of the installed package only. Neither needs sign-in.
  */
 export function setupApiDocs(app: NestFastifyApplication, publicUrl: string): void {
   SwaggerModule.setup(docsPath, app, () => openApiDocument(app, publicUrl), {
     jsonDocumentUrl: openApiPath,
     raw: ['json'],
     customSiteTitle: 'Perennial API',
-    // The page would otherwise send the document's address to a public validator.
+    // By default the page sends the URL of the document to a public validator.
     swaggerOptions: { validatorUrl: null, persistAuthorization: false },
   });
 }

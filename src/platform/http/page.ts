@@ -32,7 +32,7 @@ const after = z
 /** The most entries on a page. */
 export const longestPage = 1000;
 
-/** What every list takes. A list has its own with `listQuery`. */
+/** The parameters of every list. `listQuery` adds those of one list. */
 export const PageQuery = z.strictObject({
   page: queryInt(1, 1_000_000).default(1).meta({ description: 'Which page, from 1.' }),
   count: queryInt(1, longestPage).default(10).meta({ description: 'Entries on a page.' }),
@@ -47,7 +47,7 @@ export const PageQuery = z.strictObject({
 });
 export type PageQuery = z.output<typeof PageQuery>;
 
-/** What a list takes that can be sorted by these members; its own parameters are added with `.extend`. */
+/** The parameters of a list that can be sorted by these members; add its own with `.extend`. */
 export function listQuery<const Sorts extends readonly [string, ...string[]]>(...sorts: Sorts) {
   const sortBy = z.enum(sorts, {
     error: ({ input }) => `The field '${String(input)}' is not sortable or filterable; try ${sorts.join(', ')}.`,
@@ -57,21 +57,21 @@ export function listQuery<const Sorts extends readonly [string, ...string[]]>(..
   return PageQuery.extend({ sortBy: z.preprocess(known, sortBy).optional() });
 }
 
-/** How many there are. Big lists may stop counting: then it is the bound, not the truth. */
+/** The number of entries. Long lists stop counting at a bound, which is then the value. */
 export interface Total {
   total: number;
 }
 
 /**
- * One page of a list, in the shape that Lemur's clients read. `next` is there when more follows, and is the `after` of
- * that.
+ * One page of a list, in the format of Lemur's clients. `next` is present when more entries follow: the `after` of the
+ * next page.
  */
 export interface Page<T> extends Total {
   items: T[];
   next?: string;
 }
 
-/** What the deletion of a thing that Lemur has too answers, as its clients expect it. */
+/** The answer to a deletion, as Lemur's clients expect it. */
 export const Removed = z.strictObject({ result: z.literal(true) }).meta({ id: 'Removed' });
 export type Removed = z.output<typeof Removed>;
 

@@ -6,9 +6,9 @@ import { invalid } from './problem.js';
 type Path = readonly string[];
 
 /**
- * Refuses input that holds a private key in a member which is not made for secrets: that would be stored unsealed, and
- * shown. Members for secrets say `secret` or `writeOnly` in their schema. Throws Problem `invalid-request` that names
- * the member.
+ * Refuses input with a private key in a member that is not for secrets: it would be stored unsealed, and shown. Members
+ * for secrets are marked `secret` or `writeOnly` in their schema. Throws Problem `invalid-request` that names the
+ * member.
  */
 export function demandNoPrivateKey(schema: z.ZodType, value: unknown): void {
   for (const path of placesOfKeys(value, []))
@@ -30,7 +30,7 @@ function* placesOfKeys(value: unknown, path: Path): Generator<Path> {
   }
 }
 
-/** Whether a member on the way to `path` is for secrets; of a union any branch counts. */
+/** Whether a member at or above `path` is for secrets; of a union any branch counts. */
 function isForSecrets(schema: z.core.$ZodType, path: Path): boolean {
   const [next, ...rest] = path;
   const { secret, writeOnly } = (z.globalRegistry.get(schema) ?? {}) as { secret?: unknown; writeOnly?: unknown };

@@ -25,7 +25,7 @@ const byFault = {
   unavailable: 'plugin-unavailable',
 } as const satisfies Record<PluginFault, ProblemCode>;
 
-/** What Postgres calls a value that no column of that type can hold (PostgreSQL, Appendix A, class 22). */
+/** Errors about values that a column cannot hold (PostgreSQL, Appendix A, class 22). */
 const badValue: Readonly<Record<string, string>> = {
   '22001': 'A text is longer than the field allows.',
   '22003': 'A number is out of range.',
@@ -38,13 +38,12 @@ const badValue: Readonly<Record<string, string>> = {
 
 /** Connection lost, rolled back by the server, out of resources, shutting down (same appendix). */
 const outOfService = /^(08|40|53|57)/;
-/** The Postgres client gives these no code. */
+/** Errors of the Postgres client that have no code. */
 const lostByDriver = /^(Connection terminated|timeout exceeded when trying to connect)/;
 const noConnection = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN']);
 
 /**
- * What the client is told about any error: nothing but `internal` about one that nobody foresaw. The error becomes the
- * cause.
+ * The Problem for any error, with the error as its cause. An unexpected error becomes `internal`, without its text.
  */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
@@ -60,7 +59,7 @@ function plain(code: ProblemCode, cause: unknown): Problem {
   return new Problem(code, problems[code].title, { cause, retryAfterS: code === 'unavailable' ? 5 : undefined });
 }
 
-/** Errors of libraries that serve files carry the status that they mean. */
+/** Errors of Fastify and of the library that serves files carry their HTTP status. */
 function ofHttp(error: unknown): Problem | undefined {
   const { statusCode } = (error ?? {}) as { statusCode?: unknown };
   return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
@@ -79,8 +78,8 @@ function ofDatabase(error: unknown): Problem | undefined {
 }
 
 /**
- * Two mistakes share 23503; only the sentence tells them apart, and PostgreSQL 18 gives `on delete restrict` a code of
- * its own.
+ * Two mistakes share code 23503; only the message distinguishes them. PostgreSQL 18 has a separate code for
+ * `on delete restrict`.
  */
 function ofReference(state: string, error: unknown): Problem {
   const removed = state === '23001' || /^(update or )?delete/.test((error as Error).message);
@@ -89,7 +88,7 @@ function ofReference(state: string, error: unknown): Problem {
     : new Problem('conflict', 'Something that this refers to does not exist, or no longer.', { cause: error });
 }
 
-/** A trigger that refuses in the name of a constraint names no table. */
+/** A trigger that raises a constraint violation names no table. */
 function stillInUse(error: unknown): string {
   const { table, constraint } = (error as { driverError: { table?: string; constraint?: string } }).driverError;
   const what = table ?? constraint;
@@ -98,7 +97,7 @@ function stillInUse(error: unknown): string {
     : `Something still refers to this: ${what.replaceAll('_', ' ')}.`;
 }
 
-/** A column may stand in the index as `lower(name)` or, by its type, as `lower((name)::text)`. */
+/** The index may list a column as `lower(name)` or, depending on its type, as `lower((name)::text)`. */
 function duplicate(error: unknown): string {
   const { detail = '' } = (error as { driverError: { detail?: string } }).driverError;
   const columns = /\(([a-z_, ]+)\)=\(/

@@ -1,6 +1,4 @@
-/**
- * Every error that the API can answer with: status, title and the text of its help page. Keys are public and stable.
- */
+/** Every error of the API: status, title and the text of its help page. Keys are public and stable. */
 export const problems = {
   'invalid-request': {
     status: 400,
@@ -116,8 +114,8 @@ export type ProblemCode = keyof typeof problems;
 export type Reasons = Readonly<Record<string, readonly string[]>>;
 
 /**
- * The only error that a use case throws on purpose. `detail` is for the user: nouns and values they gave us, no
- * secrets.
+ * The only error that a use case throws deliberately. `detail` is for the user; it may quote the request, but never a
+ * secret.
  */
 export class Problem extends Error {
   constructor(

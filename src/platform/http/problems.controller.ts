@@ -6,7 +6,7 @@ import { Problem, type ProblemCode, problems } from './problem.js';
 
 const html = 'text/html; charset=utf-8';
 
-/** The help pages that the `type` of every problem points to. */
+/** The help pages to which the `type` of a problem links. */
 @Controller('problems')
 @ApiExcludeController()
 export class ProblemsController {

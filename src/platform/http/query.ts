@@ -15,13 +15,13 @@ const truths: Readonly<Record<string, boolean>> = {
   0: false,
 };
 
-/** What a person means who writes `true`, `yes`, `on` or `1`, or their opposites, in any case; else undefined. */
+/** The boolean behind `true`, `yes`, `on`, `1` or their opposites, in any case; undefined for other text. */
 export function truthOf(text: string): boolean | undefined {
   const key = text.toLowerCase();
   return Object.hasOwn(truths, key) ? truths[key] : undefined;
 }
 
-/** A truth value in a query, in any of the usual spellings. */
+/** A boolean in a query, in any usual spelling. */
 export function queryBoolean(): z.ZodType<boolean, string> {
   return z
     .string()

@@ -7,8 +7,8 @@ interface Named {
 }
 
 /**
- * How a client names another thing: by id, or by name or label. Lemur's clients send the whole object back, so members
- * that are not needed to find it are accepted and dropped: they can hold anything, even secrets.
+ * A client's reference to another object: by id, name or label. Lemur's clients send the whole object back, so all
+ * other members are accepted and dropped: they can hold anything, even secrets.
  */
 export const Reference = z
   .looseObject({
@@ -21,7 +21,7 @@ export const Reference = z
   .meta({ id: 'Reference' });
 export type Reference = Named;
 
-/** The words by which a person would look for what `ref` names. */
+/** `ref` for a message: the id, name or label. */
 export function wordsOf(ref: Reference): string {
   return String(ref.id ?? ref.name ?? ref.label ?? '');
 }

@@ -7,20 +7,20 @@ import { mended } from './leniency.js';
 
 type Issue = z.core.$ZodIssue;
 
-/** More than that many faults help nobody, and an answer should not outgrow its request. */
+/** More faults than this help nobody, and an answer should not be longer than its request. */
 const mostFaults = 100;
-/** With more members that the schema does not know nothing else is looked at, and the first ten are named. */
+/** With more unknown members than this, nothing else is checked, and the first ten are named. */
 const mostUnknown = 100;
 
 /**
- * The value as the schema gives it back. Throws `invalid-request` with a reason for every field that is wrong (the
- * first hundred), or that holds a private key and is not for secrets.
+ * The value, parsed by the schema. Throws `invalid-request` with a reason for every invalid field (the first hundred),
+ * or for a field that holds a private key and is not for secrets.
  */
 export function validate<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   return outcome(schema, value, (given) => schema.safeParse(given, { error: issueText }));
 }
 
-/** As `validate`, of the body of a request, which may be written as Lemur's clients write it: see `mended`. */
+/** As `validate`, for the body of a request, which may have the peculiarities of Lemur's clients: see `mended`. */
 export function validateBody<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   return outcome(schema, value, (given) => mendedAndRead(schema, given));
 }
@@ -51,7 +51,7 @@ function demandKnown(schema: z.ZodType, value: unknown): void {
   }
 }
 
-/** What is mended can show what was hidden behind it: so more than once, but not without end. */
+/** A correction can reveal further issues: it is repeated, but not for ever. */
 const mostMends = 3;
 
 function mendedAndRead<S extends z.ZodType>(schema: S, value: unknown): z.ZodSafeParseResult<z.output<S>> {
@@ -84,8 +84,7 @@ function textsOf(issue: Issue, above: readonly PropertyKey[]): [field: string, t
 }
 
 /**
- * Of the forms that a union accepts, the one that was most likely meant: it failed inside, not as a whole, and in the
- * fewest places.
+ * The branch of a union that was most likely meant: it failed in a member and not as a whole, and in the fewest places.
  */
 function nearestBranch(branches: readonly Issue[][]): Issue[] | undefined {
   const inside = branches.filter((issues) =>

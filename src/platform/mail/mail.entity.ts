@@ -10,7 +10,7 @@ export class Mail {
   @Column('text') subject: string;
   @Column('text') text: string;
   @Column('text', { nullable: true }) html: string | null;
-  /** Unique: a mail that is handed over again is the same mail. */
+  /** Unique: a mail that is submitted again is the same mail. */
   @Column('text') dedupeKey: string;
   @Column('timestamptz', { default: () => 'now()' }) createdAt: Date;
 }

@@ -40,7 +40,7 @@ export class Mailer {
     if (rejected.length > 0) throw partialFailure(rejected.map(String), rejectedErrors ?? []);
   }
 
-  /** Connects, greets and signs in, and sends nothing; false when mails are kept here. Throws PluginError. */
+  /** Connects and authenticates without sending; false when mails are kept here. Throws PluginError. */
   async greet(): Promise<boolean> {
     if (!this.transport) return false;
     await this.transport.verify().catch((error: unknown) => {
@@ -65,7 +65,7 @@ function createPool(url: string) {
     url,
     pool: true,
     maxConnections: 2,
-    // A retry is the caller's decision: it can wait longer, and it is seen.
+    // The caller retries: it can wait longer, and its attempts are visible.
     maxRequeues: 0,
     connectionTimeout: 10_000,
     greetingTimeout: 10_000,

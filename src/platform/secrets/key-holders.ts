@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import type { Database, Tx } from '../db/database.js';
 import { type KeyRing, KeyRingError } from './key-ring.js';
 
-/** A running process and the key ring that it works with. */
+/** A running process and its key ring. */
 export interface KeyHolder {
   /** `host:pid`. */
   process: string;
@@ -12,12 +12,12 @@ export interface KeyHolder {
 }
 
 const beatMs = 15_000;
-/** A process that has said nothing for so long is gone. */
+/** A process that has not reported for this long is gone. */
 const liveS = 60;
 
 /**
- * Says, until the returned function is called, that this process works with `ring`. Failures are told and do not stop
- * it.
+ * Reports, until the returned function is called, that this process uses `ring`. A failure is passed to the callback
+ * and does not stop it.
  */
 export async function announceKeys(
   db: Database,

@@ -2,8 +2,8 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { Sealed, sealedColumn } from './sealed.js';
 
 /**
- * A known value under each key that may have sealed something in this database: whoever cannot open it has the wrong
- * ring.
+ * A known value under each key that may have sealed something in this database. A ring that cannot open it is the wrong
+ * one.
  */
 @Entity('key_ring_check')
 export class KeyRingCheck {

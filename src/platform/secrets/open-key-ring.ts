@@ -11,7 +11,7 @@ import { SealedValues } from './sealed-values.js';
 /** Where the keys come from. */
 export type KeyRingSettings = Pick<Config, 'encryptionKeys' | 'dataDir'>;
 
-/** What else a ring has to fulfil. */
+/** A further condition on a ring; throws when it is not met. */
 type Demand = (tx: Tx, ring: KeyRing) => Promise<void>;
 
 const fromEnvironment = 'ENCRYPTION_KEYS';
@@ -41,8 +41,8 @@ export async function openKeyRing(
 }
 
 /**
- * To be called when the last row has been re-sealed: from then on only the sealing key is demanded at a start. Gives
- * the other ids, in order.
+ * Call it when the last row has been resealed: from then on a start requires only the sealing key. Returns the other
+ * ids, in order.
  */
 export async function retireKeys(tx: Tx, ring: KeyRing): Promise<string[]> {
   await rememberFacts(tx, ring, {});
@@ -87,7 +87,7 @@ function demandOpens(ring: KeyRing, check: KeyRingCheck, origin: string): void {
   }
 }
 
-/** Who deletes the check values must not make this installation forget what they carry. */
+/** Deleting the check values must not make this installation forget the facts in them. */
 async function demandNothingSealed(tx: Tx): Promise<void> {
   const sealed = await new SealedValues().census(tx);
   const heads = await tx.query<unknown[]>('select from audit_head');

@@ -3,8 +3,8 @@ import { KeyRingCheck } from './key-ring-check.entity.js';
 import { type KeyRing, KeyRingError } from './key-ring.js';
 
 /**
- * What this installation remembers and the owner of the database can neither forge nor delete unseen: it is sealed in
- * the check values of the key ring, without which no process starts.
+ * Facts that the owner of the database can neither forge nor delete without detection: they are sealed in the check
+ * values of the key ring, without which no process starts.
  */
 export type RingFacts = Readonly<Record<string, string>>;
 
@@ -16,19 +16,19 @@ export function checkWith(ring: KeyRing, facts: RingFacts): Pick<KeyRingCheck, '
   return { keyId, canary: ring.seal(`${mark}${JSON.stringify(facts)}`, placeOf(keyId)) };
 }
 
-/** What a check value carries. Throws KeyRingError when it does not open. */
+/** The facts in a check value. Throws KeyRingError when it does not open. */
 export function factsIn(ring: KeyRing, { keyId, canary }: KeyRingCheck): RingFacts {
   // Values of older versions are the mark alone.
   const text = ring.open(canary, placeOf(keyId)).toString().slice(mark.length);
   return text === '' ? {} : (JSON.parse(text) as RingFacts);
 }
 
-/** What all of `checks` carry together. Throws as `factsIn` does. */
+/** The facts in all of `checks`. Throws as `factsIn` does. */
 export function factsOf(ring: KeyRing, checks: readonly KeyRingCheck[]): RingFacts {
   return Object.fromEntries(checks.flatMap((check) => Object.entries(factsIn(ring, check))));
 }
 
-/** Everything that is remembered. Throws KeyRingError when the check value of the sealing key is missing. */
+/** All stored facts. Throws KeyRingError when the check value of the sealing key is missing. */
 export async function ringFacts(tx: Tx, ring: KeyRing): Promise<RingFacts> {
   const checks = await tx.find(KeyRingCheck, { order: { keyId: 'ASC' } });
   if (!checks.some(({ keyId }) => keyId === ring.sealingKeyId))
@@ -39,7 +39,7 @@ export async function ringFacts(tx: Tx, ring: KeyRing): Promise<RingFacts> {
   );
 }
 
-/** Remembers `facts` beside what is remembered already, under the sealing key. Throws as `ringFacts` does. */
+/** Adds `facts` to the stored ones, under the sealing key. Throws as `ringFacts` does. */
 export async function rememberFacts(tx: Tx, ring: KeyRing, facts: RingFacts): Promise<void> {
   await tx.query('lock table key_ring_check in exclusive mode');
   const { keyId, canary } = checkWith(ring, { ...(await ringFacts(tx, ring)), ...facts });

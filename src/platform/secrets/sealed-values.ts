@@ -108,8 +108,8 @@ export class SealedValues {
   }
 
   /**
-   * Waits until no transaction is under way that may have read a sealed value and write it again, and lets new ones go
-   * on at once afterwards. Throws after three seconds of waiting.
+   * Waits until every current transaction has ended that may have read a sealed value and may write it again. New ones
+   * continue at once afterwards. Throws after three seconds.
    */
   async awaitReaders(tx: Tx): Promise<void> {
     await tx.query(`set local lock_timeout = '3s'`);
