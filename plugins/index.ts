@@ -11,6 +11,7 @@ import { pemBundleExport } from './pem/pem-bundle.export.js';
 import { pemExport } from './pem/pem.export.js';
 import { pkcs12TruststoreExport } from './pkcs12/pkcs12-truststore.export.js';
 import { pkcs12Export } from './pkcs12/pkcs12.export.js';
+import { rfc2136 } from './rfc2136/rfc2136.dns.js';
 import { tlsEndpoints } from './tls-endpoints/tls-endpoints.source.js';
 
 /** Every plugin of the program, in order of their ids. */
@@ -27,5 +28,6 @@ export const plugins: readonly AnyPlugin[] = [
   pemBundleExport,
   pkcs12Export,
   pkcs12TruststoreExport,
+  rfc2136,
   tlsEndpoints,
 ];

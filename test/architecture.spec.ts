@@ -79,6 +79,7 @@ const roles = [
   'client',
   'controller',
   'destination',
+  'dns',
   'entities',
   'entity',
   'export',

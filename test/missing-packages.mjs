@@ -12,6 +12,7 @@ const packageOf = {
   psql: 'postgresql',
   unshare: 'util-linux',
   slapd: 'slapd',
+  named: 'bind9',
 };
 
 /** Where Debian puts servers is not on the PATH of ordinary users. */

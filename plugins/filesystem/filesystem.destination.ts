@@ -114,6 +114,7 @@ export const filesystem = defineDestination({
     }
     // The layout may have been changed since the files were written.
     for (const layout of ['directory', 'combined'] as const) {
+      ctx.signal.throwIfAborted();
       await translated(ctx.signal, async () =>
         takeAway(await placeOf(layout, location, o.path, ctx), certificateFile(layout, location), bundle),
       );

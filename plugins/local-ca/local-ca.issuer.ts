@@ -93,7 +93,7 @@ export const localCa = defineIssuer({
     }),
 
   // A local CA publishes revocation by CRL and OCSP from what the core has recorded; there is nobody to tell.
-  revoke: async () => undefined,
+  revoke: async (_, __, ctx) => ctx.signal.throwIfAborted(),
 });
 
 function leafTbs({ terms, spkiDer }: CertificateRequest, ca: IssuingCa): Buffer {

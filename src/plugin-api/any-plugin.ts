@@ -1,4 +1,5 @@
 import type { DestinationPlugin } from './destination.js';
+import type { DnsPlugin } from './dns.js';
 import type { ExportPlugin } from './export.js';
 import type { IssuerPlugin } from './issuer.js';
 import type { NotificationPlugin } from './notification.js';
@@ -12,7 +13,8 @@ export type AnyPlugin =
   | ExportPlugin<OptionSchema>
   | DestinationPlugin<OptionSchema>
   | SourcePlugin<OptionSchema>
-  | NotificationPlugin<OptionSchema>;
+  | NotificationPlugin<OptionSchema>
+  | DnsPlugin<OptionSchema>;
 
 /** The plugin type of a kind. */
 export type PluginOf<K extends PluginKind> = Extract<AnyPlugin, { kind: K }>;

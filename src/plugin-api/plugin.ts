@@ -1,7 +1,7 @@
 import type { Options, OptionSchema } from './options.js';
 import type { Site } from './site.js';
 
-export type PluginKind = 'issuer' | 'export' | 'destination' | 'source' | 'notification';
+export type PluginKind = 'issuer' | 'export' | 'destination' | 'source' | 'notification' | 'dns';
 
 /** What every call gets beside its options. Plugins are stateless: nothing of one call may reach the next. */
 export interface PluginContext {

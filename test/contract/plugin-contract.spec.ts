@@ -1,18 +1,22 @@
 import { Agent } from 'node:http';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { afterAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { plugins } from '../../plugins/index.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import type { AnyPlugin } from '../../src/plugin-api/any-plugin.js';
+import type { AnyPlugin, PluginOf } from '../../src/plugin-api/any-plugin.js';
+import type { TxtRecord } from '../../src/plugin-api/dns.js';
 import type { Bundle } from '../../src/plugin-api/export.js';
 import type { AuthorityMaterial, OrderRequest } from '../../src/plugin-api/issuer.js';
 import type { NotificationMessage } from '../../src/plugin-api/notification.js';
 import { formOf, type OptionSchema, secretKeys } from '../../src/plugin-api/options.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import type { Site } from '../../src/plugin-api/site.js';
+import { PluginDescription } from '../../src/platform/plugins/plugin.schema.js';
 import { pluginsMarkdown } from '../../src/platform/plugins/plugin-docs.js';
 import { PluginRegistry } from '../../src/platform/plugins/registry.js';
 import { pluginContext, startTestAuthority } from '../support/bundles.js';
@@ -43,18 +47,27 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** Options, besides secrets, with which a plugin starts its work and cannot end it: nothing listens at these places. */
+/** In every secret and key that a plugin gets here; it may turn up in no error. */
+const marker = 'Marker-4f6e';
+/**
+ * Options with which a plugin starts its work and cannot end it: nothing listens at these places. A secret is here only
+ * where it has a form of its own.
+ */
 const dead: Readonly<Record<string, Record<string, unknown>>> = {
   'aws-iam': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
   'aws-iam-source': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
   email: { recipients: 'someone@example.org' },
   filesystem: { path: join(folder, 'protected', 'here') },
   'filesystem-source': { path: join(folder, 'protected', 'here') },
+  rfc2136: {
+    server: '127.0.0.1',
+    zones: ['example.org'],
+    keyName: 'k',
+    keySecret: Buffer.from(marker.repeat(3)).toString('base64'),
+  },
   'tls-endpoints': { hosts: ['127.0.0.1:1'] },
 };
 
-/** In every secret and key that a plugin gets here; it may turn up in no error. */
-const marker = 'Marker-4f6e';
 /** A key, or the marker as it is or within armour. */
 const shown = new RegExp(`-----BEGIN|${marker}|${Buffer.from(marker.repeat(3)).toString('base64').slice(0, 20)}`);
 const credential = /pass(word|phrase|wd)?$|secret|token|credential|private.?key|api.?key|hmac/i;
@@ -91,6 +104,11 @@ const message: NotificationMessage = {
   dedupeKey: 'd',
 };
 
+const record: TxtRecord = { name: '_acme-challenge.www.example.org', value: 'v', ttlS: 60 };
+
+/** A request may gain members: a plugin that was written before them works as before. */
+const fromLater = { fromLater: true };
+
 function formFor({ options }: AnyPlugin): Form {
   return formOf(options) as unknown as Form;
 }
@@ -98,7 +116,7 @@ function formFor({ options }: AnyPlugin): Form {
 /** Valid options with the marker in every secret. */
 function optionsOf(plugin: AnyPlugin): z.output<OptionSchema> {
   const secrets = Object.fromEntries(secretKeys(plugin.options).map((name) => [name, `${marker}-${name}`]));
-  return plugin.options.parse({ ...dead[plugin.id], ...secrets });
+  return plugin.options.parse({ ...secrets, ...dead[plugin.id] });
 }
 
 /** Every call of a plugin that works with a context, with good and bad input. */
@@ -110,24 +128,59 @@ function attempts(plugin: AnyPlugin): Attempt[] {
       sound: name in sound,
       run: (ctx) => run(bundle, ctx),
     }));
-  const probe: Attempt[] = plugin.check
-    ? [{ words: 'check', sound: true, run: async (ctx) => plugin.check?.(options, ctx) }]
-    : [];
+  const one = (words: string, run: (ctx: PluginContext) => Promise<unknown>): Attempt => ({ words, sound: true, run });
+  const probe = plugin.check ? [one('check', async (ctx) => plugin.check?.(options, ctx))] : [];
   switch (plugin.kind) {
     case 'issuer':
-      return [...probe, ...over('order', async (bundle, ctx) => plugin.order(orderRequest(bundle), options, ctx))];
-    case 'export':
-      return over('export', async (bundle, ctx) => plugin.export({ bundle }, options, ctx));
-    case 'destination':
-      return [...probe, ...over('deliver', async (bundle, ctx) => plugin.deliver({ bundle }, options, ctx))];
-    case 'source':
       return [
         ...probe,
-        { words: 'scan', sound: true, run: async (ctx) => plugin.scan(options, ctx)[Symbol.asyncIterator]().next() },
+        ...issuerAttempts(plugin, options, one),
+        ...over('order', async (bundle, ctx) => plugin.order(orderRequest(bundle), options, ctx)),
       ];
+    case 'export':
+      return over('export', async (bundle, ctx) => plugin.export({ bundle, ...fromLater }, options, ctx));
+    case 'destination':
+      return [
+        ...probe,
+        ...over('deliver', async (bundle, ctx) => plugin.deliver({ bundle, ...fromLater }, options, ctx)),
+        ...(plugin.remove
+          ? over('remove', async (bundle, ctx) => {
+              const location = plugin.locate({ bundle }, options);
+              return plugin.remove?.({ location, bundle, ...fromLater }, options, ctx);
+            })
+          : []),
+      ];
+    case 'source':
+      return [...probe, one('scan', async (ctx) => plugin.scan(options, ctx)[Symbol.asyncIterator]().next())];
     case 'notification':
-      return [...probe, { words: 'send', sound: true, run: async (ctx) => plugin.send(message, options, ctx) }];
+      return [...probe, one('send', async (ctx) => plugin.send({ ...message, ...fromLater }, options, ctx))];
+    case 'dns':
+      return [
+        ...probe,
+        one('present', async (ctx) => plugin.present({ ...record, ...fromLater }, options, ctx)),
+        one('present elsewhere', async (ctx) => plugin.present({ ...record, name: 'www.invalid' }, options, ctx)),
+      ];
   }
+}
+
+/** The verbs that an issuer need not have. */
+function issuerAttempts(
+  plugin: PluginOf<'issuer'>,
+  options: z.output<OptionSchema>,
+  one: (words: string, run: (ctx: PluginContext) => Promise<unknown>) => Attempt,
+): Attempt[] {
+  const asked = orderRequest(good);
+  const certificate = { chainPem: good.chainPem, externalId: 'x', ...fromLater };
+  const verbs: Record<string, ((ctx: PluginContext) => Promise<unknown> | undefined) | undefined> = {
+    poll: plugin.poll && ((ctx) => plugin.poll?.({ ...asked, orderRef: 'x' }, options, ctx)),
+    find: plugin.find && ((ctx) => plugin.find?.(asked, options, ctx)),
+    cancel: plugin.cancel && ((ctx) => plugin.cancel?.({ orderRef: 'x', ...fromLater }, options, ctx)),
+    revoke: plugin.revoke && ((ctx) => plugin.revoke?.({ ...certificate, reason: 1 }, options, ctx)),
+    deactivate: plugin.deactivate && ((ctx) => plugin.deactivate?.(certificate, options, ctx)),
+    renewalInfo: plugin.renewalInfo && ((ctx) => plugin.renewalInfo?.(certificate, options, ctx)),
+    describe: plugin.describe && ((ctx) => plugin.describe?.(options, ctx)),
+  };
+  return Object.entries(verbs).flatMap(([words, run]) => (run ? [one(words, async (ctx) => run(ctx))] : []));
 }
 
 /** The bundle's certificate as the CA, without a key to sign with. */
@@ -152,10 +205,42 @@ function orderRequest({ chainPem }: Bundle): OrderRequest {
     terms,
     idempotencyKey: 'k',
   };
-  return { request, authority: material, save: () => Promise.resolve() };
+  return { request, authority: material, save: () => Promise.resolve(), ...fromLater };
+}
+
+/** The rest of a site on which everything that goes out hangs until `signal` ends it; `begun` resolves when it does. */
+function hangingSite(signal: AbortSignal): { site: Site; begun: Promise<void> } {
+  let begin = (): void => undefined;
+  const begun = new Promise<void>((resolve) => (begin = resolve));
+  const hang = (stop: AbortSignal): Promise<never> =>
+    new Promise((_, reject) => {
+      begin();
+      stop.addEventListener('abort', () => reject(stop.reason as Error));
+    });
+  class HangingAgent extends Agent {
+    override createConnection(): Duplex {
+      begin();
+      return new Socket();
+    }
+  }
+  return {
+    begun,
+    site: {
+      ...site,
+      sendMail: () => hang(signal),
+      fetch: () => hang(signal),
+      connect: (_, __, stop) => hang(stop),
+      agentFor: () => new HangingAgent(),
+    },
+  };
 }
 
 describe('the list of plugins', () => {
+  it('has one of each kind', () => {
+    const kinds = PluginDescription.shape.kind.options;
+    expect(kinds.filter((kind) => !plugins.some((plugin) => plugin.kind === kind))).toEqual([]);
+  });
+
   it('is in order and has no name twice', () => {
     expect(plugins.map(({ id }) => id)).toEqual(plugins.map(({ id }) => id).sort());
     expect(new PluginRegistry(plugins).list()).toHaveLength(plugins.length);
@@ -215,6 +300,27 @@ describe.each(plugins.map((plugin) => [plugin.id, plugin] as const))('%s', (_, p
       expect([words, outcome]).toEqual([words, 'it stopped']);
     }
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('stops in the middle of what it asked outside', async () => {
+    for (const { words, run } of attempts(plugin).filter(({ sound: strict }) => strict)) {
+      const stop = new AbortController();
+      const { site: hanging, begun } = hangingSite(stop.signal);
+      const outcome = run(pluginContext(hanging, stop.signal)).then(
+        () => 'it went on',
+        () => 'it stopped',
+      );
+      const first = await Promise.race([begun.then(() => 'it hangs'), outcome]);
+      stop.abort();
+      if (first === 'it hangs') expect([words, await outcome]).toEqual([words, 'it stopped']);
+    }
+  });
+
+  it('has verbs that take a request, options and a context', () => {
+    const verbs = Object.entries(plugin).filter(([, value]) => typeof value === 'function');
+    expect(
+      verbs.filter(([, verb]) => (verb as (...args: unknown[]) => unknown).length > 3).map(([name]) => name),
+    ).toEqual([]);
   });
 
   it('fails in words for people, without keys and secrets', async () => {

@@ -8,6 +8,7 @@ const headings: Readonly<Record<PluginKind, string>> = {
   destination: 'Destinations',
   source: 'Sources',
   notification: 'Notifications',
+  dns: 'DNS services',
   export: 'Exports',
 };
 

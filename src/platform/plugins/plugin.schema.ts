@@ -49,7 +49,7 @@ export const PluginDescription = z
   .strictObject({
     id: z.string(),
     slug: z.string().meta({ description: "Lemur's name where it has one, else the id." }),
-    kind: z.enum(['issuer', 'export', 'destination', 'source', 'notification']),
+    kind: z.enum(['issuer', 'export', 'destination', 'source', 'notification', 'dns']),
     type: z.string().meta({ description: 'The same as `kind`.' }),
     title: z.string(),
     description: z.string(),

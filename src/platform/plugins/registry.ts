@@ -6,7 +6,20 @@ import { lemurOptions } from './lead-options.js';
 import { optionsOf } from './option-form.js';
 import type { PluginDescription } from './plugin.schema.js';
 
-const capabilities = ['check', 'createAuthority', 'poll', 'cancel', 'revoke', 'remove', 'source'];
+const capabilities = [
+  'check',
+  'createAuthority',
+  'describe',
+  'poll',
+  'find',
+  'cancel',
+  'revoke',
+  'deactivate',
+  'renewalInfo',
+  'remove',
+  'source',
+  'zones',
+];
 
 /** Every plugin of this installation, found by kind and by id or Lemur slug. */
 export class PluginRegistry {
