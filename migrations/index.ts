@@ -28,6 +28,7 @@ import { JobLanes1763700000042 } from './1763700000042-job-lanes.js';
 import { SigningKeys1763700000044 } from './1763700000044-signing-keys.js';
 import { Orders1763700000046 } from './1763700000046-orders.js';
 import { Channels1763700000049 } from './1763700000049-channels.js';
+import { AuthorityIssuers1763700000045 } from './1763700000045-authority-issuers.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -59,6 +60,7 @@ export const migrations = [
   LemurIds1763700000039,
   JobLanes1763700000042,
   SigningKeys1763700000044,
+  AuthorityIssuers1763700000045,
   Orders1763700000046,
   Channels1763700000049,
 ];

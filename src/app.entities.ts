@@ -3,6 +3,7 @@ import { SentAuditAnchor, StoredAuditHead } from './audit/audit-seals.entity.js'
 import { ApiKey } from './auth/api-key.entity.js';
 import { UserIdentity } from './auth/federation/user-identity.entity.js';
 import { Authority } from './authorities/authority.entity.js';
+import { AuthorityIssuer } from './authorities/authority-issuer.entity.js';
 import { Certificate } from './certificates/certificate.entity.js';
 import { Delivery } from './certificates/deploy/delivery.entity.js';
 import { Order } from './certificates/issue/order.entity.js';
@@ -30,6 +31,7 @@ export const entities = [
   ApiKey,
   AuditEvent,
   Authority,
+  AuthorityIssuer,
   Certificate,
   Channel,
   Delivery,

@@ -1,7 +1,12 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module.js';
+import { JobsModule } from '../jobs/jobs.module.js';
 import { RolesModule } from '../roles/roles.module.js';
 import { Authorities } from './authorities.js';
+import { AuthorityIssuerRepository } from './authority-issuer.repository.js';
+import { AuthorityIssuers } from './authority-issuers.js';
+import { AuthorityIssuersController } from './authority-issuers.controller.js';
+import { AuthorityIssuersJob } from './authority-issuers.job.js';
 import { AuthorityController } from './authority.controller.js';
 import { AuthorityRepository } from './authority.repository.js';
 import { AuthorityReader } from './authority-reader.js';
@@ -11,9 +16,19 @@ import { DefaultsController } from './defaults.controller.js';
 import { AuthorityMaker } from './create-authority.js';
 
 @Module({
-  imports: [AuditModule, RolesModule],
-  controllers: [AuthorityController, DefaultsController],
-  providers: [Authorities, AuthorityRepository, AuthorityReader, AuthorityService, AuthorityStore, AuthorityMaker],
+  imports: [AuditModule, JobsModule, RolesModule],
+  controllers: [AuthorityController, AuthorityIssuersController, DefaultsController],
+  providers: [
+    Authorities,
+    AuthorityRepository,
+    AuthorityReader,
+    AuthorityService,
+    AuthorityStore,
+    AuthorityMaker,
+    AuthorityIssuerRepository,
+    AuthorityIssuers,
+    AuthorityIssuersJob,
+  ],
   exports: [Authorities, AuthorityReader, AuthorityRepository],
 })
 export class AuthoritiesModule {}

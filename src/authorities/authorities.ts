@@ -22,6 +22,8 @@ import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import type { Authority } from './authority.entity.js';
 import { AuthorityRepository, type LinkedRole } from './authority.repository.js';
+import { AuthorityIssuerRepository } from './authority-issuer.repository.js';
+import type { CaChain } from './ca-chain.js';
 import type { Limits } from './limits.js';
 
 /**
@@ -36,6 +38,8 @@ export interface LoadedAuthority extends Readonly<Issuer> {
   readonly roles: readonly LinkedRole[];
   /** Of the authority and all authorities above it together. */
   readonly limits: Limits;
+  /** The certificates that it issues with, its own first. */
+  readonly issuers: readonly CaChain[];
   /** The authorities above it, the nearest first. */
   readonly above: readonly Pick<Authority, 'id' | 'isPrivate'>[];
 }
@@ -71,6 +75,7 @@ export class Authorities {
   constructor(
     private readonly db: Database,
     private readonly repository: AuthorityRepository,
+    private readonly addedIssuers: AuthorityIssuerRepository,
     private readonly configured: ConfiguredPlugins,
     private readonly keyStore: KeyStore,
     private readonly contexts: PluginContexts,
@@ -169,13 +174,15 @@ export class Authorities {
   /** Also whether its issuer can be used. */
   private async load(authority: Authority): Promise<[LoadedAuthority, boolean]> {
     const tx = this.db.single;
-    const [roles, limits, above] = await Promise.all([
+    const [roles, limits, added, above] = await Promise.all([
       this.repository.rolesOfOne(tx, authority.id),
       this.repository.limitsOf(tx, authority.id),
+      this.addedIssuers.of(tx, authority.id),
       authority.parentId === null ? [] : this.repository.aboveOf(tx, authority),
     ]);
     const { subjectDer } = parseCertificate(authority.certificatePem);
-    const facts = { authority, subjectDer, roles, limits, above };
+    const others = added.filter(({ certificatePem }) => certificatePem !== authority.certificatePem);
+    const facts = { authority, subjectDer, roles, limits, issuers: [authority, ...others], above };
     try {
       return [{ ...facts, ...(await this.issuerOf(authority)) }, true];
     } catch (error) {

@@ -10,6 +10,7 @@ import { mayChangeAuthority, type Owned } from '../roles/permission.js';
 import { RoleRepository } from '../roles/role.repository.js';
 import type { Authority } from './authority.entity.js';
 import { AuthorityRepository, type LinkedRole, viewerOf } from './authority.repository.js';
+import { AuthorityIssuerRepository, issuerRows, type NewIssuers } from './authority-issuer.repository.js';
 import type { CreateAuthority, UpdateAuthority } from './authority.schema.js';
 import { demandNoLooser, demandWithin } from './limits.js';
 import { optionsAsLemur, readOptions } from './lemur-options.js';
@@ -24,6 +25,7 @@ export class AuthorityStore {
     private readonly configured: ConfiguredPlugins,
     private readonly audit: Audit,
     private readonly config: Config,
+    private readonly issuers: AuthorityIssuerRepository,
   ) {}
 
   /**
@@ -31,7 +33,12 @@ export class AuthorityStore {
    * Problem `conflict` when there is a role of such a name already: its holders would come by rights that nobody gave
    * them.
    */
-  add(actor: Actor, authority: Omit<Authority, 'id'>, { roles = [] }: CreateAuthority): Promise<number> {
+  add(
+    actor: Actor,
+    authority: Omit<Authority, 'id'>,
+    { roles = [] }: CreateAuthority,
+    issuers: NewIssuers | null,
+  ): Promise<number> {
     return this.db.write(async (tx) => {
       if (await this.repository.find(tx, { name: authority.name }))
         throw new Problem('conflict', `There is already an authority ${authority.name}.`);
@@ -44,6 +51,7 @@ export class AuthorityStore {
       // The parent may have been tightened since its certificate was signed with.
       if (authority.parentId !== null) demandWithin(await this.repository.limitsOf(tx, authority.parentId), authority);
       const saved = await this.repository.add(tx, authority, [...[...owners, ...named].map((role) => role.id), ...own]);
+      if (issuers) await this.issuers.add(tx, issuerRows(saved.id, issuers, actor, saved.createdAt));
       await this.audit.record(tx, actor, {
         action: 'authority.created',
         targetType: 'authority',
@@ -139,8 +147,8 @@ export class AuthorityStore {
   }
 }
 
-/** Throws Problem `forbidden`. Those who may only issue from it hold other roles of it. */
-function demandRight(actor: Actor, authority: Authority, roles: readonly LinkedRole[]): void {
+/** May the actor change it? The right to issue from it is not enough. Throws Problem `forbidden`. */
+export function demandRight(actor: Actor, authority: Authority, roles: readonly LinkedRole[]): void {
   if (mayChangeAuthority(actor, forChanges(authority, roles))) return;
   throw new Problem('forbidden', `You are not allowed to change authority ${authority.name}.`);
 }

@@ -12,6 +12,9 @@ import type { Limits } from './limits.js';
 import { optionsAsLemur } from './lemur-options.js';
 import type { LinkedRole } from './authority.repository.js';
 
+/** PEM of a CA and the CAs above it; room for ten certificates. */
+export const CaChainText = z.string().min(1).max(131_072);
+
 const subjectPart = z.string().max(128).optional();
 /** Room is left for the roles `<name>_admin` and `<name>_operator`. */
 const name = z.string().trim().min(1).max(119);
@@ -85,7 +88,13 @@ export const CreateAuthority = z
     type: z.enum(['root', 'subca']).default('root'),
     parent: Reference.optional().meta({ description: 'For `subca`: the authority that signs it.' }),
     plugin: PluginInput.optional().meta({ description: 'Default: DEFAULT_ISSUER_PLUGIN, else the local CA.' }),
-    commonName: z.string().min(1).max(64),
+    chain: CaChainText.optional().meta({
+      description:
+        'For a CA that exists elsewhere, PEM: its certificate first, then the CAs above it. No key is made; subject, ' +
+        'validity, key and extensions are those of the certificate, whatever the request says. Not needed for an ' +
+        'issuer that tells its certificates.',
+    }),
+    commonName: z.string().min(1).max(64).optional().meta({ description: 'Needed for a new CA.' }),
     country: subjectPart,
     state: subjectPart,
     location: subjectPart,

@@ -34,7 +34,9 @@ export class AuthorityService {
     const parent = request.parent ? await this.parent(actor, request.parent) : null;
     if (parent) demandWithin(parent.limits, request);
     const chosen = { ...request, plugin: request.plugin ?? this.usualPlugin() };
-    const id = await this.maker.make(chosen, parent, actor, (authority) => this.store.add(actor, authority, request));
+    const id = await this.maker.make(chosen, parent, actor, (authority, issuers) =>
+      this.store.add(actor, authority, request, issuers),
+    );
     return this.reader.view(id);
   }
 

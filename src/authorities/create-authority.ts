@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { parseCertificate } from '../pki/certificate.js';
+import { isSignedBy, parseCertificate } from '../pki/certificate.js';
 import { resolveKeyType } from '../pki/key.js';
 import { encodeSubject } from '../pki/names.js';
 import { splitCertificates } from '../pki/pem.js';
@@ -20,6 +20,9 @@ import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import type { LoadedAuthority } from './authorities.js';
 import type { Authority } from './authority.entity.js';
 import type { CreateAuthority } from './authority.schema.js';
+import type { NewIssuers } from './authority-issuer.repository.js';
+import { describeCa } from './authority-issuers.js';
+import { blameChain, type CaChain, factsOf, readCaChain } from './ca-chain.js';
 
 type NewAuthority = Omit<Authority, 'id'>;
 
@@ -27,7 +30,13 @@ const dayMs = 86_400_000;
 const timeoutMs = 60_000;
 const defaultYears = { root: 20, subca: 10 } as const;
 
-/** Makes a CA: its key in the KeyStore, and its certificate by the chosen plugin. Stores no authority. */
+/** Stores a new authority with the certificates that it issues with; none when it has its key here. */
+type Store<T> = (authority: NewAuthority, issuers: NewIssuers | null) => Promise<T>;
+
+/**
+ * Makes authorities: a new CA with a key in the KeyStore and a certificate by the chosen plugin, or one for a CA that
+ * exists elsewhere, without a key. Stores nothing but the key.
+ */
 @Injectable()
 export class AuthorityMaker {
   constructor(
@@ -38,36 +47,55 @@ export class AuthorityMaker {
   ) {}
 
   /**
-   * Makes a CA and has `store` keep it; a CA that is not kept leaves no key behind. Throws Problem `invalid-request`,
-   * and as KeyStore, PluginError and `store` do.
+   * For a CA that exists elsewhere when the request has a chain or the issuer can describe its CA, else for a new one.
+   * Throws Problem `invalid-request`, and as KeyStore, PluginError and `store` do.
    */
-  async make<T>(
-    request: CreateAuthority,
-    parent: LoadedAuthority | null,
-    actor: Actor,
-    store: (authority: NewAuthority) => Promise<T>,
-  ): Promise<T> {
+  async make<T>(request: CreateAuthority, parent: LoadedAuthority | null, actor: Actor, store: Store<T>): Promise<T> {
     const choice = request.plugin ?? { id: 'local-ca' };
     const plugin = this.configured.chosen('issuer', choice);
-    if (!plugin.createAuthority) throw invalid('plugin', `${plugin.title} does not make authorities.`);
     const stored = this.configured.seal(plugin, choice, 'authority');
+    const facts = {
+      ...stored,
+      ...wishesOf(request, parent),
+      parentId: parent?.authority.id ?? null,
+      creatorId: actor.userId || null,
+      createdAt: this.clock.now(),
+    };
+    if (request.chain !== undefined || plugin.describe) {
+      const issuers = await this.foundElsewhere(plugin, stored, request);
+      const own = issuers.chains.reduce((last, one) => (factsOf(one).notAfter > factsOf(last).notAfter ? one : last));
+      if (parent) await demandSignedBy(own, parent.authority);
+      return store({ ...facts, ...factsOf(own), keyId: null }, issuers);
+    }
+    if (!plugin.createAuthority)
+      throw invalid('chain', `${plugin.title} makes no CA: send the certificate of the one that it issues from.`);
+    if (request.commonName === undefined) throw invalid('commonName', 'A new CA needs a common name.');
     const key = await this.keys.create({ keyType: keyTypeOf(request), userId: actor.userId });
     try {
       const chainPem = await this.certify(plugin, stored, request, { signer: key.signer, parent });
-      return await store({
-        ...stored,
-        ...wishesOf(request, parent),
-        ...factsOf(chainPem),
-        keyId: key.ref,
-        parentId: parent?.authority.id ?? null,
-        creatorId: actor.userId || null,
-        createdAt: this.clock.now(),
-      });
+      const [certificatePem = '', ...above] = chainPem;
+      return await store({ ...facts, ...factsOf({ certificatePem, chainPem: above }), keyId: key.ref }, null);
     } catch (error) {
       // The database refuses to delete the key if the authority was stored after all.
       await this.keys.forget(key.ref).catch(() => undefined);
       throw error;
     }
+  }
+
+  /** The certificates of a CA that exists elsewhere: at least one. */
+  private async foundElsewhere(
+    plugin: IssuerPlugin<OptionSchema>,
+    stored: StoredPlugin,
+    { chain }: CreateAuthority,
+  ): Promise<NewIssuers> {
+    if (chain === undefined) {
+      const options = this.configured.open(plugin, stored, 'authority');
+      const ask = () => plugin.describe?.(options, this.contexts.make(AbortSignal.timeout(timeoutMs)));
+      return { chains: await describeCa(plugin, ask), origin: 'described' };
+    }
+    if (plugin.answers === 'at-once')
+      throw invalid('chain', `${plugin.title} signs with a key that it makes here, so it takes no certificate.`);
+    return { chains: [await blameChain(() => readCaChain([chain]))], origin: 'uploaded' };
   }
 
   /** The CA's certificate and those above it, checked. */
@@ -120,23 +148,10 @@ function wishesOf(request: CreateAuthority, parent: LoadedAuthority | null) {
   };
 }
 
-/** What is read off the CA's certificate; `chainPem` starts with it. The stored chain ends with the root. */
-export function factsOf(chainPem: readonly string[]) {
-  const certificatePem = chainPem[0] ?? '';
-  const certificate = parseCertificate(certificatePem);
-  const { commonName, organization } = certificate.subjectFields;
-  return {
-    certificatePem,
-    chainPem: chainPem.slice(1),
-    commonName: commonName ?? organization ?? certificate.subject,
-    serialHex: certificate.serialHex,
-    notBefore: certificate.notBefore,
-    notAfter: certificate.notAfter,
-    keyType: certificate.keyType,
-    bits: certificate.bits,
-    signingAlgorithm: certificate.signatureAlgorithm,
-    pathLength: certificate.pathLength ?? null,
-  };
+/** Throws Problem `invalid-request`. */
+async function demandSignedBy({ certificatePem }: CaChain, parent: Authority): Promise<void> {
+  const signed = await isSignedBy(parseCertificate(certificatePem), parseCertificate(parent.certificatePem));
+  if (!signed) throw invalid('parent', `${parent.name} has not signed the certificate of this CA.`);
 }
 
 /** The types of keys that sign in these ways; the first is made when a request names no type. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Authority } from '../authorities/authority.entity.js';
 import { AuthorityRepository } from '../authorities/authority.repository.js';
-import { factsOf } from '../authorities/create-authority.js';
+import { factsOf } from '../authorities/ca-chain.js';
 import { isSelfIssued, isSignedBy, parseCertificate, type ParsedCertificate } from '../pki/certificate.js';
 import { orderChain, readLeafFirst } from '../pki/chain.js';
 import { splitCertificates, toPem } from '../pki/pem.js';
@@ -128,7 +128,7 @@ async function take(run: Run, step: Step, found: Found, { everyone, names, roleI
       sealedOptions: secrets.sealedOptions,
       secretId: secrets.secretId,
       parentId: parent?.id ?? null,
-      ...factsOf([leaf, ...issuers].map(({ der }) => toPem('CERTIFICATE', der))),
+      ...factsOf({ certificatePem: pemOf(leaf), chainPem: issuers.map(pemOf) }),
       keyId,
       maxValidityDays: null,
       defaultValidityDays: null,
@@ -173,6 +173,8 @@ function pluginFor(
     return bare;
   }
 }
+
+const pemOf = ({ der }: ParsedCertificate): string => toPem('CERTIFICATE', der);
 
 async function takeKey(run: Run, { tx, report }: Step, { row, ca, leaf }: Found): Promise<Authority['keyId']> {
   const { key, fault } = openKey(run.parts.fernet, ca?.privateKey ?? null, leaf);

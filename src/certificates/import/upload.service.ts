@@ -21,7 +21,7 @@ import { Successors } from '../successors.js';
 import { lengthFault } from '../issue/validity.js';
 import { ImportedRows } from './imported-rows.js';
 import { TakeOver } from './take-over.js';
-import { demandIssuer, readUpload, type Uploaded } from './uploaded.js';
+import { issuerAmong, readUpload, type Uploaded } from './uploaded.js';
 import type { UploadRequest } from './upload.schema.js';
 
 /** Stores an imported certificate with its consequences. */
@@ -64,8 +64,8 @@ export class UploadStore {
   }
 }
 
-/** An upload whose authority, if any, looks after it from now on. */
-type AdmittedUpload = Uploaded & { authority: Authority | null };
+/** An upload, and the authority that looks after it from now on with the certificate that signed it, if any. */
+type AdmittedUpload = Uploaded & { authority: Authority | null; issuerPem?: string };
 
 /** Finds the authority that an upload names, and whether it may look after this certificate. */
 @Injectable()
@@ -85,15 +85,18 @@ export class UploadAuthority {
     if (!ref) return { ...uploaded, authority: null };
     const { leaf, terms } = uploaded;
     const loaded = await this.authorities.get((await this.authorities.resolve(ref)).authority.id);
-    const { authority, roles, limits } = loaded;
+    const { authority, roles, limits, issuers } = loaded;
     if (!mayIssueFrom(actor, { owner: authority.owner, roleIds: roles.map((role) => role.id) })) {
       throw new Problem('forbidden', `You are not allowed to use authority ${wordsOf(ref)}.`);
     }
     if (leaf.isCa) throw invalid('body', 'A CA certificate is not one of those that an authority looks after.');
-    await demandIssuer(leaf, authority.certificatePem);
+    const issuerPem = await issuerAmong(
+      leaf,
+      issuers.map(({ certificatePem }) => certificatePem),
+    );
     const fault = lengthFault(leaf, { capAt: (issuedAt) => issuanceCap(limits, issuedAt) });
     if (fault) throw invalid('body', fault);
-    return { ...uploaded, authority, terms: await this.admission.ofNew(actor, terms, loaded) };
+    return { ...uploaded, authority, issuerPem, terms: await this.admission.ofNew(actor, terms, loaded) };
   }
 }
 
@@ -126,7 +129,7 @@ export class UploadService {
     const identity = {
       name: request.name,
       externalId: request.externalId ?? undefined,
-      issuerPem: uploaded.authority?.certificatePem,
+      issuerPem: uploaded.issuerPem,
     };
     return this.store.store(actor, this.rows.make(uploaded, care, relations, identity), relations);
   }

@@ -96,10 +96,10 @@ function orElse<T>(otherwise: T, work: () => T): T {
   }
 }
 
-/** Throws Problem `invalid-request` when `issuer` did not sign the certificate. */
-export async function demandIssuer(leaf: ParsedCertificate, issuerPem: string): Promise<void> {
-  if (!(await isSignedBy(leaf, parseCertificate(issuerPem))))
-    throw invalid('authority', 'That authority did not issue this certificate.');
+/** The one of these CA certificates that signed the certificate. Throws Problem `invalid-request` when none did. */
+export async function issuerAmong(leaf: ParsedCertificate, issuerPems: readonly string[]): Promise<string> {
+  for (const pem of issuerPems) if (await isSignedBy(leaf, parseCertificate(pem))) return pem;
+  throw invalid('authority', 'That authority did not issue this certificate.');
 }
 
 function readKey(pem: string, leaf: ParsedCertificate): KeyObject {

@@ -8,13 +8,13 @@ import type { Certificate } from '../certificate.entity.js';
 import { loadTerms } from '../terms.js';
 
 /**
- * Holds what came back for a request against what was asked for and against the authority's certificate. `chainPem` is
- * leaf first. Throws PluginError `refused`, whoever brought it.
+ * Holds what came back for a request against what was asked for and against the certificates that the authority
+ * issues with. `chainPem` is leaf first. Throws PluginError `refused`, whoever brought it.
  */
 export async function checkAnswer(
   asked: Certificate,
   chainPem: readonly string[],
-  { authority }: LoadedAuthority,
+  { issuers }: LoadedAuthority,
 ): Promise<void> {
   const { csrPem, terms, notBefore, notAfter } = asked;
   try {
@@ -22,7 +22,9 @@ export async function checkAnswer(
     const chain = chainPem.map((pem) => parseCertificate(pem));
     await checkIssued(chain, ask);
     await checkLeadsTo(
-      [authority.certificatePem, ...authority.chainPem].map((pem) => parseCertificate(pem)),
+      issuers
+        .flatMap(({ certificatePem, chainPem: above }) => [certificatePem, ...above])
+        .map((pem) => parseCertificate(pem)),
       chain,
     );
   } catch (error) {
@@ -40,5 +42,5 @@ async function checkLeadsTo(
   const top = issuers.at(-1);
   if (!leaf || !top) throw new PkiError('chain-order', 'it came without its chain');
   for (const ca of cas) if (issuers.some((issuer) => issuer.der.equals(ca.der)) || (await isSignedBy(top, ca))) return;
-  throw new PkiError('chain-order', "the chain does not lead to the authority's certificate");
+  throw new PkiError('chain-order', 'the chain does not lead to a certificate that the authority issues with');
 }

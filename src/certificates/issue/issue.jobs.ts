@@ -1,10 +1,7 @@
 import { z } from 'zod';
+import { authorityLane } from '../../authorities/authority-issuers.job.js';
 import { defineJob } from '../../jobs/define-job.js';
-import { defineLane } from '../../jobs/lane.js';
 import type { Tx } from '../../platform/db/database.js';
-
-/** What one authority is asked: a CA that hangs holds up no other. */
-export const authorityLane = defineLane('authority', { atOnce: 8 });
 
 /** Asks an issuer outside the process to sign, or for an order that it took earlier. */
 export const issueCertificate = defineJob('certificate.issue', z.strictObject({ certificateId: z.int() }), {

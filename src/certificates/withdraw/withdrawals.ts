@@ -6,7 +6,7 @@ import { splitCertificates } from '../../pki/pem.js';
 import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
 import type { Certificate } from '../certificate.entity.js';
-import { authorityLane } from '../issue/issue.jobs.js';
+import { authorityLane } from '../../authorities/authority-issuers.job.js';
 import type { Order } from '../issue/order.entity.js';
 import type { Withdrawal } from './withdrawal.entity.js';
 import { type NewWithdrawal, WithdrawalRepository } from './withdrawal.repository.js';

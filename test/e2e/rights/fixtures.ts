@@ -172,6 +172,11 @@ export class Fixtures {
     return { owner: team, body, chain };
   }
 
+  /** The certificate of a CA that is not here. */
+  caChain(): string {
+    return this.elsewhere.issue(`${this.word()}.example.com`).chainPem.slice(1).join('');
+  }
+
   /** A certificate that is to be delivered to a destination. */
   async deployed(): Promise<number> {
     return this.certificate({ destinations: [{ id: await this.destination() }] });

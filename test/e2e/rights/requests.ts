@@ -79,6 +79,12 @@ export const requests: Readonly<Record<string, Ask>> = {
   ),
 
   'get /authorities/:id': authority,
+  'get /authorities/:id/issuers': authority,
+  'post /authorities/:id/issuers': on(
+    (f) => f.authority(),
+    (f) => ({ chain: f.caChain() }),
+  ),
+  'post /authorities/:id/issuers/refresh': authority,
   'post /authorities': (f) => ({ body: { name: f.word(), owner: team, commonName: f.word() } }),
   'put /authorities/:id': on(
     (f) => f.authority(),

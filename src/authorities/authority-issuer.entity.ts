@@ -1,0 +1,30 @@
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+
+/** How the program learned of a certificate: made with the authority, told by the issuer, or uploaded by a person. */
+export const issuerOrigins = ['created', 'described', 'uploaded'] as const;
+export type IssuerOrigin = (typeof issuerOrigins)[number];
+
+/** A certificate with which an authority issues whose key is elsewhere. */
+@Entity('authority_issuer')
+export class AuthorityIssuer {
+  @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
+  @Column('integer') authorityId: number;
+  @Column('text') certificatePem: string;
+  /** The CAs above it in order, the root last where it is known. */
+  @Column('text', { array: true }) chainPem: string[];
+  /** RFC 4514 text. */
+  @Column('text') subject: string;
+  @Column('text') serialHex: string;
+  /** Its subject key identifier, lower hex. */
+  @Column('text', { nullable: true }) keyIdentifier: string | null;
+  /** Of the certificate in DER, lower hex. */
+  @Column('text') sha256: string;
+  @Column('timestamptz') notBefore: Date;
+  @Column('timestamptz') notAfter: Date;
+  @Column('text') origin: IssuerOrigin;
+  @Column('integer', { nullable: true }) creatorId: number | null;
+  @Column('timestamptz') createdAt: Date;
+}
+
+/** What is read from the certificate itself. */
+export type IssuerFacts = Omit<AuthorityIssuer, 'id' | 'authorityId' | 'origin' | 'creatorId' | 'createdAt'>;

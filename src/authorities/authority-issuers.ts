@@ -1,0 +1,150 @@
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../audit/audit.js';
+import { PkiError } from '../pki/pki-error.js';
+import { PluginError } from '../plugin-api/errors.js';
+import type { IssuerPlugin } from '../plugin-api/issuer.js';
+import type { OptionSchema } from '../plugin-api/options.js';
+import { Clock } from '../platform/clock.js';
+import { Database, type Tx } from '../platform/db/database.js';
+import type { Actor } from '../platform/http/actor.js';
+import { Problem } from '../platform/http/problem.js';
+import { PluginContexts } from '../platform/plugins/plugin-context.js';
+import { Authorities, demandActive } from './authorities.js';
+import type { Authority } from './authority.entity.js';
+import { AuthorityRepository, viewerOf } from './authority.repository.js';
+import {
+  AuthorityIssuerRepository,
+  issuerRows,
+  type NewIssuer,
+  type NewIssuers,
+} from './authority-issuer.repository.js';
+import { type AddIssuer, type AuthorityIssuerView, authorityIssuerView } from './authority-issuer.schema.js';
+import { demandRight } from './authority-store.js';
+import { blameChain, type CaChain, factsOf, issuerFacts, readCaChain } from './ca-chain.js';
+
+const askMs = 30_000;
+
+/**
+ * The certificates with which an authority issues whose key is elsewhere: its own and those that were added. An answer
+ * that any of them signed is accepted, so only the CA itself and people who may change the authority add one.
+ */
+@Injectable()
+export class AuthorityIssuers {
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly authorities: Authorities,
+    private readonly repository: AuthorityRepository,
+    private readonly issuers: AuthorityIssuerRepository,
+    private readonly contexts: PluginContexts,
+    private readonly audit: Audit,
+  ) {}
+
+  /** The authority's own certificate first. Throws Problem `not-found`, also when the actor may not know of it. */
+  async list(actor: Actor, authorityId: number): Promise<AuthorityIssuerView[]> {
+    const tx = this.db.single;
+    await this.repository.demandVisible(tx, authorityId, viewerOf(actor));
+    const [own, ...others] = await this.issuersOf(tx, await this.repository.get(tx, authorityId));
+    const issuers = [own, ...others];
+    const users = await this.issuers.creatorsOf(tx, issuers);
+    return issuers.map((one) => authorityIssuerView(one, own.sha256, users.get(one.creatorId ?? 0) ?? null));
+  }
+
+  /** Adds a certificate that a person brings. Throws Problem. */
+  async upload(actor: Actor, authorityId: number, { chain }: AddIssuer): Promise<AuthorityIssuerView[]> {
+    await this.demandChange(actor, authorityId);
+    const chains = [await blameChain(() => readCaChain([chain]))];
+    await this.add(actor, authorityId, { chains, origin: 'uploaded' });
+    return this.list(actor, authorityId);
+  }
+
+  /** Asks the CA because a person wants it. Throws as `refresh`, and Problem `not-found` or `forbidden`. */
+  async ask(actor: Actor, authorityId: number): Promise<AuthorityIssuerView[]> {
+    await this.demandChange(actor, authorityId);
+    await this.refresh(actor, authorityId, AbortSignal.timeout(askMs));
+    return this.list(actor, authorityId);
+  }
+
+  /**
+   * Asks the CA for its certificates and adds what is new. Throws Problem `authority-inactive` or `conflict`, and
+   * PluginError: `misconfigured` when the issuer has no such verb.
+   */
+  async refresh(actor: Actor, authorityId: number, signal: AbortSignal): Promise<void> {
+    const { plugin, options, authority } = await this.authorities.get(authorityId);
+    demandActive(authority);
+    demandElsewhere(authority);
+    const chains = await describeCa(plugin, () => plugin.describe?.(options, this.contexts.make(signal)));
+    await this.add(actor, authorityId, { chains, origin: 'described' });
+  }
+
+  private async demandChange(actor: Actor, id: number): Promise<void> {
+    const tx = this.db.single;
+    await this.repository.demandVisible(tx, id, viewerOf(actor));
+    demandRight(actor, await this.repository.get(tx, id), await this.repository.rolesOfOne(tx, id));
+  }
+
+  private async issuersOf(tx: Tx, authority: Authority): Promise<[NewIssuer, ...NewIssuer[]]> {
+    const stored = await this.issuers.of(tx, authority.id);
+    const own = ownIssuer(authority);
+    const row = stored.find(({ sha256 }) => sha256 === own.sha256);
+    return [row ?? own, ...stored.filter((one) => one !== row)];
+  }
+
+  /** Adds what is new. The one that ends last becomes the authority's own certificate. Throws Problem `conflict`. */
+  private add(actor: Actor, authorityId: number, added: NewIssuers): Promise<void> {
+    return this.db.write(async (tx) => {
+      const authority = await this.repository.lock(tx, authorityId);
+      demandElsewhere(authority);
+      const known = new Set((await this.issuersOf(tx, authority)).map(({ sha256 }) => sha256));
+      const rows = issuerRows(authorityId, added, actor, this.clock.now());
+      const fresh = rows.filter(({ sha256 }) => !known.has(sha256));
+      if (fresh.length === 0) return;
+      const newest = fresh.reduce((last, one) => (one.notAfter > last.notAfter ? one : last));
+      const { serialHex, notAfter } = authority;
+      await this.issuers.add(tx, [ownIssuer(authority), ...fresh]);
+      const isLonger = newest.notAfter > notAfter;
+      if (isLonger) Object.assign(authority, factsOf(newest));
+      await this.repository.save(tx, authority);
+      await this.audit.record(tx, actor, {
+        action: 'authority.issuers-added',
+        targetType: 'authority',
+        targetId: authorityId,
+        ...(isLonger && { before: { serialHex, notAfter } }),
+        after: {
+          origin: added.origin,
+          issuers: fresh.map(({ subject, sha256 }) => ({ subject, sha256 })),
+          ...(isLonger && { serialHex: newest.serialHex, notAfter: newest.notAfter }),
+        },
+      });
+    });
+  }
+}
+
+/** Asks an issuer. Throws PluginError: `misconfigured` when it has no such verb, `refused` for what is no CA chain. */
+export async function describeCa(
+  { title }: IssuerPlugin<OptionSchema>,
+  ask: () => ReturnType<NonNullable<IssuerPlugin<OptionSchema>['describe']>> | undefined,
+): Promise<CaChain[]> {
+  const answer = await ask();
+  if (!answer) throw new PluginError('misconfigured', `${title} cannot be asked for its certificates: upload them.`);
+  if (answer.issuers.length === 0)
+    throw new PluginError('refused', `${title} named no certificate that it issues with.`);
+  try {
+    return await Promise.all(answer.issuers.map(({ chainPem }) => readCaChain(chainPem)));
+  } catch (error) {
+    if (error instanceof PkiError)
+      throw new PluginError('refused', `${title} named a certificate that is not usable: ${error.message}.`);
+    throw error;
+  }
+}
+
+function ownIssuer(authority: Authority): NewIssuer {
+  const { id, creatorId, createdAt } = authority;
+  return { ...issuerFacts(authority), authorityId: id, origin: 'created', creatorId, createdAt };
+}
+
+/** Throws Problem `conflict`. */
+function demandElsewhere({ name, keyId }: Authority): void {
+  if (keyId === null) return;
+  throw new Problem('conflict', `Authority ${name} has its key here: it issues with its own certificate alone.`);
+}

@@ -1,0 +1,285 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { plugins } from '../../plugins/index.js';
+import { localCa } from '../../plugins/local-ca/local-ca.issuer.js';
+import { AuthorityIssuersJob } from '../../src/authorities/authority-issuers.job.js';
+import { buildCsr, parseCsr } from '../../src/pki/csr.js';
+import { generatePrivateKey } from '../../src/pki/key.js';
+import { signerOf } from '../../src/pki/sign.js';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import { type AuthorityMaterial, defineIssuer } from '../../src/plugin-api/issuer.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import type { Json } from '../support/json.js';
+import { type Answer, eventually, startProgram, type TestProgram } from '../support/program.js';
+import { dayMs, opensslVerify } from '../support/requests.js';
+
+const owner = 'pki@example.com';
+const local = localCa.options.parse({});
+const ctx = {
+  signal: AbortSignal.timeout(600_000),
+  now: () => new Date(),
+  log: () => undefined,
+} as unknown as PluginContext;
+const atSecond = (ms: number): Date => new Date(Math.floor(ms / 1000) * 1000);
+
+/** A CA that exists elsewhere: a root and CAs below it, of which it tells some and issues with one. */
+class OutsideCa {
+  readonly cas = new Map<string, AuthorityMaterial>();
+  told: string[] = [];
+  issuesWith = '';
+  asked = 0;
+
+  async make(name: string, years: number, parent?: string): Promise<AuthorityMaterial> {
+    const signer = signerOf(await generatePrivateKey('ECCPRIME256V1'));
+    const [notBefore, notAfter] = [Date.now() - dayMs, Date.now() + years * 365 * dayMs].map(atSecond) as [Date, Date];
+    const above = parent === undefined ? undefined : this.cas.get(parent);
+    const request = { subject: { commonName: name }, notBefore, notAfter, signer, parent: above };
+    const [certificatePem = '', ...chainPem] = (await localCa.createAuthority?.(request, local, ctx))?.chainPem ?? [];
+    const made = { cacheKey: name, certificatePem, chainPem, signer };
+    this.cas.set(name, made);
+    return made;
+  }
+
+  chainOf(name: string): string[] {
+    const { certificatePem, chainPem } = this.cas.get(name) as AuthorityMaterial;
+    return [certificatePem, ...chainPem];
+  }
+
+  /** A certificate that this program did not order, and its chain. */
+  async mint(ca: string, commonName: string): Promise<readonly string[]> {
+    const csrPem = await buildCsr(
+      { subject: { commonName }, subjectAltNames: [] },
+      await generatePrivateKey('ECCPRIME256V1'),
+    );
+    const [notBefore, notAfter] = [Date.now() - dayMs, Date.now() + 30 * dayMs].map(atSecond) as [Date, Date];
+    const terms = {
+      subject: { commonName },
+      subjectAltNames: [{ type: 'dns' as const, value: commonName }],
+      keyUsage: [],
+      extendedKeyUsage: [],
+      extensions: [],
+      notBefore,
+      notAfter,
+    };
+    const request = { csrPem, spkiDer: parseCsr(csrPem).spkiDer, terms, idempotencyKey: commonName };
+    const authority = this.cas.get(ca) as AuthorityMaterial;
+    const outcome = await localCa.order({ request, authority, save: () => Promise.resolve() }, local, ctx);
+    return outcome.status === 'issued' ? outcome.chainPem : [];
+  }
+
+  plugin(id: string, tells: boolean) {
+    return defineIssuer({
+      id,
+      title: 'Outside CA',
+      description: 'Has its key elsewhere.',
+      options: z.strictObject({}),
+      answers: 'later',
+      ...(tells && { describe: () => this.describe() }),
+      order: (request, _, context) => {
+        if (request.authority.signer) throw new PluginError('refused', 'The key of an outside CA is not here.');
+        const authority = this.cas.get(this.issuesWith) as AuthorityMaterial;
+        return localCa.order({ ...request, authority }, local, context);
+      },
+    });
+  }
+
+  private async describe(): Promise<{ issuers: { chainPem: string[] }[] }> {
+    this.asked += 1;
+    return { issuers: this.told.map((name) => ({ chainPem: this.chainOf(name) })) };
+  }
+}
+
+const outside = new OutsideCa();
+let program: TestProgram;
+beforeAll(async () => {
+  await outside.make('Outside Root', 20);
+  await outside.make('One', 5, 'Outside Root');
+  await outside.make('Two', 6, 'Outside Root');
+  await outside.make('Other Root', 20);
+  await outside.make('Stranger', 5, 'Other Root');
+  [outside.told, outside.issuesWith] = [['One'], 'One'];
+  const added = [outside.plugin('telling-ca', true), outside.plugin('silent-ca', false)];
+  program = await startProgram({}, { plugins: [...plugins, ...added] });
+});
+afterAll(() => program.stop());
+
+const keys = async (): Promise<number> =>
+  (await program.database.source.query('select count(*)::int as count from signing_key'))[0].count;
+const register = (name: string, plugin: string, more: object = {}): Promise<Answer> =>
+  program.call('POST', '/authorities', { name, owner, plugin: { id: plugin }, ...more });
+const order = (authority: string, commonName: string): Promise<Json> =>
+  program.ok('POST', '/certificates', {
+    owner: 'joe@example.com',
+    commonName,
+    authority: { name: authority },
+    validityDays: 30,
+  });
+const settled = (id: number): Promise<Json> =>
+  eventually(async () => {
+    const certificate = await program.ok('GET', `/certificates/${id}`);
+    return (
+      (certificate.lifecycle === 'issued' || certificate.order?.fault || certificate.lifecycle === 'failed') &&
+      certificate
+    );
+  });
+const subjectsOf = async (id: number): Promise<[string, string, boolean][]> =>
+  (await program.ok('GET', `/authorities/${id}/issuers`)).items.map((one: Json) => [
+    one.subject,
+    one.origin,
+    one.current,
+  ]);
+const eventsOf = (id: number): Promise<Json[]> =>
+  program.database.source.query(
+    `select actor_name as actor, after from audit_event where action = 'authority.issuers-added' and target_id = $1 order by id`,
+    [String(id)],
+  );
+
+describe('an authority whose CA exists elsewhere', () => {
+  let telling: number;
+  let silent: number;
+
+  it('is registered by what the issuer tells, and no key is made', async () => {
+    const { status, body } = await register('telling', 'telling-ca', { commonName: 'ignored' });
+    expect([status, body.authorityCertificate.cn, body.authorityCertificate.body]).toEqual([
+      200,
+      'One',
+      outside.chainOf('One')[0],
+    ]);
+    telling = body.id;
+    expect(await subjectsOf(telling)).toEqual([['CN=One', 'described', true]]);
+    expect(await keys()).toBe(0);
+  });
+
+  it('is registered by an uploaded certificate with its chain in any order, and no key is made', async () => {
+    const [one = '', root = ''] = outside.chainOf('One');
+    const { status, body } = await register('silent', 'silent-ca', { chain: `a note\n${one}${root}` });
+    expect([status, body.authorityCertificate.chain]).toEqual([200, root]);
+    silent = body.id;
+    expect(await subjectsOf(silent)).toEqual([['CN=One', 'uploaded', true]]);
+    expect(await keys()).toBe(0);
+  });
+
+  it('is not registered without a certificate, with one that is no CA, or under a parent that did not sign it', async () => {
+    const { body: certificate } = await settled((await order('telling', 'leaf.example.com')).id);
+    const [one = '', ,] = outside.chainOf('One');
+    const reasons = async (more: object, plugin = 'silent-ca') => {
+      const { status, body } = await register('refused', plugin, more);
+      return [status, body.reasons];
+    };
+    expect(await reasons({})).toEqual([400, { chain: [expect.stringContaining('send the certificate')] }]);
+    expect(await reasons({ chain: certificate })).toEqual([
+      400,
+      { chain: [expect.stringContaining('not a CA certificate')] },
+    ]);
+    expect(await reasons({ chain: one + (outside.chainOf('Other Root')[0] ?? '') })).toEqual([
+      400,
+      { chain: [expect.stringContaining('is not signed by')] },
+    ]);
+    expect(await reasons({ chain: one, commonName: 'x' }, 'local-ca')).toEqual([400, { chain: [expect.any(String)] }]);
+    expect(
+      await reasons({ chain: outside.chainOf('Stranger').join(''), type: 'subca', parent: { name: 'telling' } }),
+    ).toEqual([400, { parent: [expect.any(String)] }]);
+  });
+
+  it('issues certificates that verify below it', async () => {
+    const issued = await settled((await order('silent', 'www.example.com')).id);
+    expect(issued).toMatchObject({ lifecycle: 'issued', issuer: 'One' });
+    expect(opensslVerify(outside.chainOf('Outside Root')[0] ?? '', issued)).toContain('OK');
+  });
+
+  it('does not accept what a CA signed that is not one of its issuing certificates', async () => {
+    outside.issuesWith = 'Stranger';
+    expect((await settled((await order('telling', 'early.example.com')).id)).lifecycle).not.toBe('issued');
+  });
+
+  it('learns of new certificates when it is asked, and then accepts what they signed', async () => {
+    outside.told = ['One', 'Two', 'Stranger'];
+    await program.ok('POST', `/authorities/${telling}/issuers/refresh`);
+    // The one that ends last is the authority's own now.
+    expect(await subjectsOf(telling)).toEqual([
+      ['CN=Two', 'described', true],
+      ['CN=One', 'described', false],
+      ['CN=Stranger', 'described', false],
+    ]);
+    expect(await settled((await order('telling', 'late.example.com')).id)).toMatchObject({
+      lifecycle: 'issued',
+      issuer: 'Stranger',
+    });
+    expect(await eventsOf(telling)).toMatchObject([
+      { actor: 'admin', after: { origin: 'described', issuers: [{ subject: 'CN=Two' }, { subject: 'CN=Stranger' }] } },
+    ]);
+    await program.ok('POST', `/authorities/${telling}/issuers/refresh`);
+    expect(await eventsOf(telling)).toHaveLength(1);
+  });
+
+  it('takes a certificate that a person uploads', async () => {
+    const before = await eventsOf(silent);
+    await program.ok('POST', `/authorities/${silent}/issuers`, { chain: outside.chainOf('Stranger').join('') });
+    expect(await subjectsOf(silent)).toEqual([
+      ['CN=One', 'uploaded', true],
+      ['CN=Stranger', 'uploaded', false],
+    ]);
+    expect([before, await eventsOf(silent)]).toMatchObject([[], [{ actor: 'admin', after: { origin: 'uploaded' } }]]);
+    const issued = await settled((await order('silent', 'stranger.example.com')).id);
+    expect(issued).toMatchObject({ lifecycle: 'issued', issuer: 'Stranger' });
+  });
+
+  it('looks after an uploaded certificate that one of its issuing certificates signed, and no other', async () => {
+    const upload = async (ca: string) => {
+      const [body, ...chain] = await outside.mint(ca, `by-${ca.toLowerCase()}.example.com`);
+      const request = { owner: 'joe@example.com', body, chain: chain.join(''), authority: { name: 'silent' } };
+      return program.call('POST', '/certificates/upload', request);
+    };
+    expect(await upload('Stranger')).toMatchObject({ status: 200, body: { authority: { name: 'silent' } } });
+    expect(await upload('Two')).toMatchObject({ status: 400, body: { reasons: { authority: [expect.any(String)] } } });
+  });
+
+  it('cannot be asked when its issuer tells nothing, and says so', async () => {
+    expect(await program.call('POST', `/authorities/${silent}/issuers/refresh`)).toMatchObject({
+      status: 400,
+      body: { detail: 'Outside CA cannot be asked for its certificates: upload them.' },
+    });
+  });
+
+  it('is asked by periodic work as well, unless it is not active', async () => {
+    await outside.make('Three', 7, 'Outside Root');
+    outside.told = ['Three'];
+    const sweep = (): Promise<void> =>
+      program.database.db.write((tx) => program.perennial.app.get(AuthorityIssuersJob, { strict: false }).sweep(tx));
+    await program.ok('PUT', `/authorities/${telling}`, { owner, active: false });
+    const before = outside.asked;
+    await sweep();
+    expect((await program.ok('GET', '/jobs?job=authority.describe&state=due')).total).toBe(0);
+    await program.ok('PUT', `/authorities/${telling}`, { owner, active: true });
+    await sweep();
+    await eventually(async () => (await subjectsOf(telling)).length === 4);
+    expect(outside.asked).toBeGreaterThan(before);
+    expect((await eventsOf(telling)).at(-1)).toMatchObject({ actor: 'system' });
+  });
+});
+
+describe('an authority whose key is here', () => {
+  it('has its own certificate alone, and takes no other', async () => {
+    const { id, authorityCertificate } = await program.ok('POST', '/authorities', {
+      name: 'ours',
+      owner,
+      commonName: 'Ours',
+    });
+    expect((await program.ok('GET', `/authorities/${id}/issuers`)).items).toMatchObject([
+      { current: true, origin: 'created', user: 'admin', body: authorityCertificate.body },
+    ]);
+    const chain = outside.chainOf('One').join('');
+    for (const [path, body] of [
+      ['issuers', { chain }],
+      ['issuers/refresh', undefined],
+    ] as const)
+      expect((await program.call('POST', `/authorities/${id}/${path}`, body)).status).toBe(409);
+  });
+
+  it('needs a common name', async () => {
+    expect(await program.call('POST', '/authorities', { name: 'nameless', owner })).toMatchObject({
+      status: 400,
+      body: { reasons: { commonName: [expect.any(String)] } },
+    });
+  });
+});
