@@ -129,8 +129,32 @@ export class CertificateRepository {
     });
   }
 
+  /**
+   * Locks these certificates, and of all that they replace and that replaces them, over any number of steps, what can
+   * still change.
+   *
+   * Every transaction locks in this order, so that no two wait for each other: keys (`lockKeys`), then certificates by
+   * one call of this, from the lowest id up, then deliveries, then what hangs on them. A transaction that changes one
+   * certificate alone may use `lock`.
+   */
+  async lockLines(tx: Tx, ids: readonly number[]): Promise<void> {
+    if (ids.length === 0) return;
+    await tx.query(
+      `with recursive
+         older(id) as (select unnest($1::int[]) union select r.replaced_id from certificate_replacement r
+         join older on r.certificate_id = older.id),
+         newer(id) as (select unnest($1::int[]) union select r.certificate_id from certificate_replacement r
+         join newer on r.replaced_id = newer.id)
+       select id from certificate where id in (select id from older union select id from newer)
+         and (id = any($1) or state in ('requested', 'pending', 'issued') or awaits_deployment or to_replace)
+       order by id for no key update`,
+      [ids],
+    );
+  }
+
+  /** See `lockLines` for the order. Rows that refer to the certificate can still be inserted. */
   async lock(tx: Tx, id: number): Promise<Certificate> {
-    const found = await tx.findOne(Certificate, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    const found = await tx.findOne(Certificate, { where: { id }, lock: { mode: 'for_no_key_update' } });
     if (!found) throw new Problem('not-found', `There is no certificate ${id}.`);
     return found;
   }

@@ -94,6 +94,7 @@ export class DeleteService {
     await this.access.demandWrite(this.db.single, actor, before);
     await this.access.demandSilence(this.db.single, actor, before);
     await this.db.write(async (tx) => {
+      await this.certificates.lockLines(tx, [id]);
       const row = await this.certificates.change(tx, id, async (one) => {
         await this.record.deleted(tx, actor, one);
         return one;

@@ -94,7 +94,7 @@ export class DeployRecord {
 
   arrived({ deliveryId, certificateId, target, bundle }: Attempt, location: string): Promise<void> {
     return this.db.write(async (tx) => {
-      await this.certificates.lock(tx, certificateId);
+      await this.certificates.lockLines(tx, [certificateId]);
       if (bundle.privateKeyPem !== undefined) await this.deploying.noteKey(tx, certificateId, target.destination.id);
       const standing = await this.deliveries.findAt(tx, target.destination.id, location);
       const counts = await this.deliveries.change(tx, deliveryId, async (delivery) => {

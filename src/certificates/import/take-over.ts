@@ -36,6 +36,7 @@ export class TakeOver {
     known: Certificate,
     upload: { row: NewRow; relations: RelationsOfNew },
   ): Promise<void> {
+    await this.certificates.lockLines(tx, [known.id, ...upload.relations.replacesIds]);
     await this.certificates.change(tx, known.id, async (one) => {
       await this.demandProof(tx, one, upload.row);
       const before = recorded(one);

@@ -78,6 +78,10 @@ export class CertificateStore {
       tx,
       all.filter(({ claimsKey }) => claimsKey).map(({ row }) => row),
     );
+    await this.certificates.lockLines(
+      tx,
+      all.flatMap(({ links }) => links.replacesIds),
+    );
     const many: Storable[] = [];
     for (const one of all)
       many.push(one.complete ? { ...one, links: { ...one.links, ...(await one.complete(tx)) } } : one);

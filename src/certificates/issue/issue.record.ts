@@ -291,14 +291,15 @@ export class IssueRecord {
 
   /** Writes under the lock of the certificate, by whether it has ended meanwhile. */
   async whileOpen(id: number, { open, ended }: Writing): Promise<void> {
-    await this.db.write((tx) =>
-      this.certificates.change(tx, id, async (certificate) => {
+    await this.db.write(async (tx) => {
+      await this.certificates.lockLines(tx, [id]);
+      await this.certificates.change(tx, id, async (certificate) => {
         if (!isOpen(certificate)) return ended?.(certificate, tx);
         const order = await this.orders.get(tx, id);
         await open(certificate, order, tx);
         await this.orders.save(tx, order);
-      }),
-    );
+      });
+    });
   }
 }
 

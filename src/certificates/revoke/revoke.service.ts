@@ -53,8 +53,11 @@ export class RevokeConsequences {
    * replace is in force again, and then needs no successor.
    */
   async revoke(tx: Tx, id: number, { reason, comments, at, replace }: Revoked): Promise<Certificate> {
+    const isCompromised = reason === crlReasons.keyCompromise;
+    const one = await this.certificates.get(tx, id);
     // A certificate that is stored with the same key at this moment is renewed with the others, or refused.
-    if (reason === crlReasons.keyCompromise) await lockKeys(tx, [(await this.certificates.get(tx, id)).spkiSha256]);
+    if (isCompromised) await lockKeys(tx, [one.spkiSha256]);
+    await this.certificates.lockLines(tx, [id, ...(await this.certificates.issuedWithKeyOf(tx, one))]);
     const placeIds = await this.deploying.wantedAt(tx, id);
     const revoked = await this.certificates.change(tx, id, (certificate) => {
       const isInUse = certificate.state === 'issued' && certificate.rotation && placeIds.length > 0;
@@ -67,7 +70,7 @@ export class RevokeConsequences {
       const isReinstated = placeIds.length > 0 && placeIds.every((placeId) => reinstatedAt.includes(placeId));
       await this.replace(tx, revoked, isReinstated);
     }
-    if (reason === crlReasons.keyCompromise) await this.replaceOthers(tx, revoked);
+    if (isCompromised) await this.replaceOthers(tx, revoked);
     return revoked;
   }
 
@@ -92,6 +95,7 @@ export class RevokeConsequences {
 
   /** Cancels a request, and its order at the CA: nothing of it will be delivered. */
   async cancel(tx: Tx, id: number): Promise<void> {
+    await this.certificates.lockLines(tx, [id]);
     const cancelled = await this.certificates.change(tx, id, (certificate) => {
       certificate.cancel();
       return certificate;

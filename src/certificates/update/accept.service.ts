@@ -24,6 +24,7 @@ export class AcceptService {
    */
   async accept(actor: Actor, id: number): Promise<void> {
     await this.db.write(async (tx) => {
+      await this.certificates.lockLines(tx, [id]);
       const { owner } = await this.certificates.change(tx, id, (row) => this.acceptOne(tx, actor, row));
       const heir = await this.certificates.findSuccessor(tx, id);
       if (heir?.owner === owner) await this.certificates.change(tx, heir.id, (row) => this.acceptOne(tx, actor, row));

@@ -147,8 +147,9 @@ export class UpdateService {
       owner === before.owner
         ? null
         : { request: { owner }, found: await this.lookup.find(this.db.single, actor, before, { owner }) };
-    await this.db.write((tx) =>
-      this.certificates.change(tx, id, async (row) => {
+    await this.db.write(async (tx) => {
+      await this.certificates.lockLines(tx, [id, ...wishes.found.replacesIds]);
+      await this.certificates.change(tx, id, async (row) => {
         if (row.owner !== before.owner)
           throw new Problem(
             'conflict',
@@ -156,8 +157,8 @@ export class UpdateService {
           );
         await this.change(tx, actor, row, wishes);
         if (ofHeir) await this.handOverHeir(tx, actor, before, ofHeir);
-      }),
-    );
+      });
+    });
   }
 
   /**
