@@ -80,6 +80,13 @@ describe('an owner of the database without the key ring', () => {
     expect((await log.verify()).faults).not.toEqual([]);
   });
 
+  it('seals rows without a key: each of them is named', async () => {
+    await log.seal(6);
+    await rewrite(3);
+    await resealPlain(3);
+    expect((await log.verify()).faults).toEqual([3, 4, 5, 6].map((seq) => ({ kind: 'changed', seq, id: String(seq) })));
+  });
+
   it('puts an older record of the newest row back: a running program finds that', async () => {
     await log.seal(4);
     const [{ mac }] = await log.test.source.query('select mac from audit_head');
