@@ -14,9 +14,20 @@ export const adminPassword = 'Correct-Horse-1!';
 /** A clock that a test moves by hand; it runs on by itself in between. */
 export class MovableClock extends Clock {
   private aheadMs = 0;
+  private stoppedAt: Date | null = null;
 
   override now(): Date {
-    return new Date(Date.now() + this.aheadMs);
+    return this.stoppedAt ?? new Date(Date.now() + this.aheadMs);
+  }
+
+  /** It stands still while `work` is done, so that answers do not differ by the time that passes. */
+  async stopped<T>(work: () => Promise<T>): Promise<T> {
+    this.stoppedAt = this.now();
+    try {
+      return await work();
+    } finally {
+      this.stoppedAt = null;
+    }
   }
 
   advance(ms: number): void {
