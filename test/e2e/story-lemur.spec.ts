@@ -495,14 +495,28 @@ describe("what Lemur's scripts send", () => {
 
   it('leaves out a list: roles and notifications are emptied, what would be taken off servers must be named', async () => {
     const [role] = [await program.ok('POST', '/roles', { name: 'helpers' })];
-    const { id } = await issue('lists.example.com', { roles: [{ id: role.id }] });
+    const place = await program.ok('POST', '/destinations', {
+      label: 'lists',
+      plugin: { id: 'filesystem', options: { path: `${program.dataDir}-lists` } },
+    });
+    const old = await issue('old.lists.example.com');
+    const { id } = await issue('lists.example.com', {
+      roles: [{ id: role.id }],
+      destinations: [{ id: place.id }],
+      replaces: [{ id: old.id }],
+    });
     const put = (body: object) => program.call('PUT', `/certificates/${id}`, { owner: 'joe@example.com', ...body });
     const rolesOf = (body: Json): string[] => body.roles.map(({ name }: { name: string }) => name);
     const refused = await put({ description: 'x' });
     expect([refused.status, Object.keys(refused.body.reasons)]).toEqual([400, ['destinations', 'replaces']]);
     expect(rolesOf(await program.ok('GET', `/certificates/${id}`))).toContain('helpers');
+    expect(Object.keys((await put({ destinations: [] })).body.reasons)).toEqual(['replaces']);
     const { status, body } = await put({ destinations: [], replaces: [] });
     expect([status, rolesOf(body)]).toEqual([200, expect.not.arrayContaining(['helpers'])]);
+    // Lists that are empty need no name: nothing would be removed.
+    await program.ok('PUT', `/certificates/${id}`, { roles: [{ id: role.id }] });
+    const shortly = await put({ description: 'x' });
+    expect([shortly.status, rolesOf(shortly.body)]).toEqual([200, expect.not.arrayContaining(['helpers'])]);
     // A change that only this API knows leaves them.
     await program.ok('PUT', `/certificates/${id}`, { roles: [{ id: role.id }] });
     expect(rolesOf(await program.ok('PUT', `/certificates/${id}`, { description: 'y' }))).toContain('helpers');

@@ -110,19 +110,28 @@ type Form = 'change' | 'whole';
 
 /**
  * Lemur demands the owner in such a request and empties every list that it leaves out. Roles and notifications are
- * emptied here too, or a script that takes rights away would leave them; to empty the others takes the certificate off
- * its servers, so they must be named. A new owner alone is a hand-over, and leaves the lists. Throws Problem
- * `invalid-request`, which names the lists.
+ * emptied here too, or a script that takes rights away would leave them. To empty the others takes the certificate off
+ * its servers, so those that are not empty must be named. A new owner alone is a hand-over, and leaves the lists.
+ * Throws Problem `invalid-request`, which names the lists.
  */
-function asLemurWould({ owner }: Pick<Certificate, 'owner'>, request: UpdateRequest): UpdateRequest {
+function asLemurWould(
+  { owner }: Pick<Certificate, 'owner'>,
+  request: UpdateRequest,
+  isEmpty: Record<'destinations' | 'replaces', boolean>,
+): UpdateRequest {
   const { destinations, notifications, roles } = request;
   const replaces = request.replaces ?? request.replacements;
   const given = [destinations, notifications, replaces, roles].filter((list) => list !== undefined).length;
   if (request.owner === undefined || given === 4 || (request.owner !== owner && given === 0)) return request;
-  const missing = Object.entries({ destinations, replaces }).filter(([, list]) => list === undefined);
+  const missing = [
+    ...(destinations === undefined && !isEmpty.destinations ? ['destinations'] : []),
+    ...(replaces === undefined && !isEmpty.replaces ? ['replaces'] : []),
+  ];
   if (missing.length === 0) return { ...request, notifications: notifications ?? [], roles: roles ?? [] };
-  const text = 'A request with the owner names the destinations and what the certificate replaces, too.';
-  throw new Problem('invalid-request', text, { reasons: Object.fromEntries(missing.map(([name]) => [name, [text]])) });
+  const text =
+    'A request with the owner names the destinations and what the certificate replaces, too: what is left out would ' +
+    'be removed.';
+  throw new Problem('invalid-request', text, { reasons: Object.fromEntries(missing.map((name) => [name, [text]])) });
 }
 
 /** Changes who looks after a certificate and how; what it certifies never changes. */
@@ -196,7 +205,17 @@ export class UpdateService {
     const tx = this.db.single;
     const before = await this.certificates.get(tx, id);
     await this.rights.demandAny(tx, actor, before);
-    const wished = form === 'whole' ? asLemurWould(before, request) : request;
+    const wished = form === 'whole' ? asLemurWould(before, request, await this.emptyLists(tx, before)) : request;
     return { before, wishes: { request: wished, found: await this.lookup.find(tx, actor, before, wished) } };
+  }
+
+  private async emptyLists(
+    tx: Tx,
+    { id, renewsId }: Certificate,
+  ): Promise<Record<'destinations' | 'replaces', boolean>> {
+    const { destinationIds } = await this.certificates.linksOf(tx, id);
+    const replacesIds = await this.certificates.predecessorsOf(tx, id);
+    // What it renews it replaces whatever a request says.
+    return { destinations: destinationIds.length === 0, replaces: replacesIds.every((oldId) => oldId === renewsId) };
   }
 }
