@@ -11,7 +11,7 @@ import { NoticeRepository } from '../certificates/notify/notice.repository.js';
 import { type Watched, WatchRepository } from '../certificates/notify/watch.repository.js';
 import { Destinations } from '../destinations/destinations.js';
 import { privateKeyPem } from '../platform/key-maker.js';
-import { Config } from '../platform/config.js';
+import { KnownBadKeys } from '../platform/known-bad-keys.js';
 import { KeyRing } from '../platform/secrets/key-ring.js';
 import type { LemurLinks } from './certificate-links.js';
 import { digestOfCertificate, type Places, rowOf, standAlone } from './certificate-row.js';
@@ -118,7 +118,7 @@ export class CertificateBatch {
       reads.flatMap(({ row }) => this.context.links.roles.get(row.id) ?? []),
     );
     const rows = reads.map((read) =>
-      rowOf(read, { ...this.context, keyRing: get(KeyRing), badKeys: get(Config).knownBadKeys, now, report }),
+      rowOf(read, { ...this.context, keyRing: get(KeyRing), badKeys: get(KnownBadKeys), now, report }),
     );
     const serials = new Set(
       (await this.masses.takenSerials(tx, rows)).map(({ issuerSha256, serialHex }) => `${issuerSha256}:${serialHex}`),

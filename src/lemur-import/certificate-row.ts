@@ -4,7 +4,7 @@ import { weaknessOf } from '../certificates/import/imported-rows.js';
 import { issuedFacts } from '../certificates/issued-facts.js';
 import { type CareOfRow, keyPlace, rowBeforeIssue } from '../certificates/issue/new-row.js';
 import { canMakeKey } from '../pki/key.js';
-import type { KeyList } from '../pki/weak-keys.js';
+import type { KnownKeys } from '../pki/weak-keys.js';
 import { privateKeyPem } from '../platform/key-maker.js';
 import type { KeyRing } from '../platform/secrets/key-ring.js';
 import { noSuccession, planRenewal, type RenewalRule } from '../rotation/due.js';
@@ -25,7 +25,7 @@ export interface Places {
 /** What decides about a row beside the certificate itself. */
 export interface RowContext {
   keyRing: KeyRing;
-  badKeys: KeyList;
+  badKeys: KnownKeys;
   now: Date;
   links: LemurLinks;
   places: Places;

@@ -117,7 +117,7 @@ export const RSA_NAMES: ReadonlyMap<string, string> = new Map([
   ['1.2.840.113549.1.1.7', 'RSAOAEP'],
   ['1.2.840.113549.1.1.10', 'RSAPSS'],
 ]);
-const EC = '1.2.840.10045.2.1';
+export const EC = '1.2.840.10045.2.1';
 
 /** Reads the parts of a SubjectPublicKeyInfo. Throws DerError. */
 export function readSpki(spkiDer: Buffer): SpkiParts {

@@ -57,7 +57,7 @@ describe('weak keys', () => {
     const list = parseKeyList(`# a comment\n\n${debian}${spkiHash(spkiOf(ec)).toUpperCase()}\r\n`);
     expect(list.size).toBe(2);
     for (const key of [rsa, ec]) {
-      expect(keyWeakness(spkiOf(key), list)).toContain('list of known bad keys');
+      expect(keyWeakness(spkiOf(key), { listed: list, blocklist: null })).toContain('list of known bad keys');
       expect(keyWeakness(spkiOf(key))).toBeNull();
     }
     expect(() => parseKeyList('# ok\nMII')).toThrow('line 2');

@@ -1,15 +1,26 @@
 import { hash } from 'node:crypto';
+import { blocklistHolds, type KeyBlocklist } from './key-blocklist.js';
 import { rsaNumbersOf, spkiHash } from './key.js';
 
-/** Lists of keys that are known to be bad, as `parseKeyList` reads them. */
+/** A list of keys that are known to be bad, as `parseKeyList` reads it. */
 export type KeyList = ReadonlySet<string>;
 
+/** Keys whose private halves others have found already. */
+export interface KnownKeys {
+  listed: KeyList;
+  blocklist: KeyBlocklist | null;
+}
+
+const noneKnown: KnownKeys = { listed: new Set(), blocklist: null };
+
 /**
- * Why whoever sees this public key can find its private half, or null. `listed`: keys that others have found already.
- * Takes some milliseconds for RSA. Throws PkiError `malformed-key`.
+ * Why the private half of this public key can be found, or null. Takes some milliseconds for RSA. Throws PkiError
+ * `malformed-key`.
  */
-export function keyWeakness(spkiDer: Buffer, listed: KeyList = new Set()): string | null {
+export function keyWeakness(spkiDer: Buffer, { listed, blocklist }: KnownKeys = noneKnown): string | null {
   if (listed.has(spkiHash(spkiDer))) return 'The key is on the list of known bad keys';
+  if (blocklist && blocklistHolds(blocklist, spkiDer))
+    return 'The private key is known to the public: it is on the blocklist of badkeys';
   const numbers = rsaNumbersOf(spkiDer);
   if (numbers === null) return null;
   const modulus = BigInt(`0x${numbers.modulus.toString('hex') || '0'}`);

@@ -134,6 +134,11 @@ export const configSchema = z.object({
         'Keys that are never certified, one a line (give a file as KNOWN_BAD_KEYS_FILE): SHA-256 of the public key ' +
         "(SubjectPublicKeyInfo), or a line of the lists of Debian's package openssl-blacklist.",
     }),
+  BADKEYS_BLOCKLIST_PATH: absolutePath.optional().meta({
+    description:
+      'File blocklist.dat of badkeys (https://badkeys.info), whose keys are never certified: among them the weak keys ' +
+      "of Debian's OpenSSL (CVE-2008-0166). It takes about 60 MB of memory.",
+  }),
   ALLOW_SHARED_KEYS: flag()
     .prefault('false')
     .meta({ description: "Whether a CSR may have the key of another owner's certificate." }),

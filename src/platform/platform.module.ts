@@ -7,6 +7,7 @@ import { Database } from './db/database.js';
 import { HttpModule } from './http/http.module.js';
 import type { Surfaces } from './http/surfaces.js';
 import { KeyMaker } from './key-maker.js';
+import { KnownBadKeys } from './known-bad-keys.js';
 import { KeyStore } from './keys/key-store.js';
 import { SealedKeyStore } from './keys/sealed-key-store.js';
 import { Log } from './log.js';
@@ -43,6 +44,7 @@ export class PlatformModule {
       MailRepository,
       GuardedAgents,
       KeyMaker,
+      KnownBadKeys,
       SealedValues,
       PluginSite,
       PluginContexts,

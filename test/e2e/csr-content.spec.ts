@@ -1,4 +1,7 @@
-import { createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, hash, type KeyObject, X509Certificate } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plugins } from '../../plugins/index.js';
 import { parseCertificate } from '../../src/pki/certificate.js';
@@ -21,10 +24,15 @@ import type { Tx } from '../../src/platform/db/database.js';
 const ec = generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey;
 const listed = generateKeyPairSync('ed25519').privateKey;
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+const published = generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey;
+const folder = mkdtempSync(join(tmpdir(), 'csr-content-'));
 let program: TestProgram;
 beforeAll(async () => {
   program = await startProgram(
-    { KNOWN_BAD_KEYS: `# found on a disk\n${spkiHash(spkiOf(listed))}` },
+    {
+      KNOWN_BAD_KEYS: `# found on a disk\n${spkiHash(spkiOf(listed))}`,
+      BADKEYS_BLOCKLIST_PATH: blocklistOf(published),
+    },
     { plugins: [...plugins, slowIssuer().plugin] },
   );
   const make = (name: string, more: object = {}) =>
@@ -32,7 +40,19 @@ beforeAll(async () => {
   await make('root');
   await make('outside', { plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } } });
 });
-afterAll(() => program.stop());
+afterAll(async () => {
+  await program.stop();
+  rmSync(folder, { recursive: true });
+});
+
+/** A file as `badkeys --update-bl` writes it, with one key. */
+function blocklistOf(key: KeyObject): string {
+  const path = join(folder, 'blocklist.dat');
+  const x = Buffer.from(createPublicKey(key).export({ format: 'jwk' }).x ?? '', 'base64url');
+  const number = x.subarray(x.findIndex((octet) => octet !== 0));
+  writeFileSync(path, Buffer.concat([hash('sha256', number, 'buffer').subarray(0, 15), Buffer.from([1])]));
+  return path;
+}
 
 const ask = (csr: string, authority = 'root', more: object = {}) =>
   program.call('POST', '/certificates', { owner: 'joe@example.com', authority: { name: authority }, csr, ...more });
@@ -207,6 +227,7 @@ describe('a key that is known to be bad', () => {
   it('is not certified: one that can be factored, one of the list', async () => {
     expect(await refusal(await csrOf(der.sequence(cn), {}, smallFactorKey()))).toContain('small prime factor');
     expect(await refusal(await csrOf(der.sequence(cn), {}, listed))).toContain('list of known bad keys');
+    expect(await refusal(await csrOf(der.sequence(cn), {}, published))).toContain('blocklist of badkeys');
   });
 
   it('is not certified: that of the CA', async () => {

@@ -3,9 +3,9 @@ import { Injectable } from '@nestjs/common';
 import { isSelfIssued } from '../../pki/certificate.js';
 import { nextNoticeAt } from '../../notifications/lead.js';
 import { PkiError } from '../../pki/pki-error.js';
-import { keyWeakness, type KeyList } from '../../pki/weak-keys.js';
+import { keyWeakness, type KnownKeys } from '../../pki/weak-keys.js';
 import { Clock } from '../../platform/clock.js';
-import { Config } from '../../platform/config.js';
+import { KnownBadKeys } from '../../platform/known-bad-keys.js';
 import { privateKeyPem } from '../../platform/key-maker.js';
 import { KeyRing } from '../../platform/secrets/key-ring.js';
 import { noSuccession, planRenewal } from '../../rotation/due.js';
@@ -31,7 +31,7 @@ export class ImportedRows {
   constructor(
     private readonly clock: Clock,
     private readonly keyRing: KeyRing,
-    private readonly config: Config,
+    private readonly knownBadKeys: KnownBadKeys,
   ) {}
 
   make(
@@ -55,7 +55,7 @@ export class ImportedRows {
         terms,
       ),
       ...issuedFacts(chainPem, identity.externalId, identity.issuerPem),
-      keyWeakness: weaknessOf(leaf.spkiDer, this.config.knownBadKeys),
+      keyWeakness: weaknessOf(leaf.spkiDer, this.knownBadKeys),
       state: 'issued',
       createdAt: now,
       name: baseName(identity.name, {
@@ -72,9 +72,9 @@ export class ImportedRows {
 }
 
 /** What was made elsewhere is stored whatever its key; null also for a key that cannot be read. */
-export function weaknessOf(spkiDer: Buffer, listed: KeyList): string | null {
+export function weaknessOf(spkiDer: Buffer, known: KnownKeys): string | null {
   try {
-    return keyWeakness(spkiDer, listed);
+    return keyWeakness(spkiDer, known);
   } catch (error) {
     if (error instanceof PkiError) return null;
     throw error;

@@ -8,6 +8,7 @@ import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
+import { KnownBadKeys } from '../../platform/known-bad-keys.js';
 
 /** A key, and the owner of the certificate that is to have it. */
 export interface KeyClaim {
@@ -23,6 +24,7 @@ export class KeyRules {
     private readonly db: Database,
     private readonly clock: Clock,
     private readonly config: Config,
+    private readonly knownBadKeys: KnownBadKeys,
   ) {}
 
   /**
@@ -31,7 +33,7 @@ export class KeyRules {
    * `csr`.
    */
   async demandUsable(spkiDer: Buffer, owner: string, { authority }: LoadedAuthority): Promise<void> {
-    const weakness = blame('csr', () => keyWeakness(spkiDer, this.config.knownBadKeys));
+    const weakness = blame('csr', () => keyWeakness(spkiDer, this.knownBadKeys));
     if (weakness !== null) throw invalid('csr', `${weakness}; make a new key.`);
     if (
       [authority.certificatePem, ...authority.chainPem].some((pem) => isSameKey(parseCertificate(pem).spkiDer, spkiDer))
