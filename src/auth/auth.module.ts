@@ -14,7 +14,7 @@ import { AuthGuard } from './auth.guard.js';
 import { BearerAuthenticator } from './bearer-authenticator.js';
 import { Bearers } from './bearers.js';
 import { FailureLimits } from './failure-limits.js';
-import { FederatedAccounts, FederationTables } from './federation/federated-accounts.js';
+import { FederatedAccounts } from './federation/federated-accounts.js';
 import { FederatedRoles } from './federation/federated-roles.js';
 import { IdentitiesController } from './federation/identities.controller.js';
 import { IdentityRepository } from './federation/identity.repository.js';
@@ -23,7 +23,7 @@ import { LdapSignIn } from './federation/ldap-sign-in.js';
 import { OidcClient } from './federation/oidc.client.js';
 import { OidcController } from './federation/oidc.controller.js';
 import { OidcProviders } from './federation/oidc-providers.js';
-import { OidcParts, OidcSignIn } from './federation/oidc-sign-in.js';
+import { OidcSignIn } from './federation/oidc-sign-in.js';
 import { SignInStates } from './federation/sign-in-state.js';
 import { KeyRefusals } from './key-refusals.js';
 import { MailLimit } from './mail-limit.js';
@@ -34,16 +34,14 @@ import { SignIn } from './sign-in.js';
 import { openTokenKeys, TokenKeys } from './token-keys.js';
 import { Tokens } from './tokens.js';
 
-/** Sign-in through others. */
+/** Sign-in through identity providers. */
 const federation = [
   FederatedAccounts,
   FederatedRoles,
-  FederationTables,
   IdentityRepository,
   LdapClient,
   LdapSignIn,
   OidcClient,
-  OidcParts,
   OidcProviders,
   OidcSignIn,
   SignInStates,

@@ -14,40 +14,32 @@ import { type Admission, type Profile, Refusal } from './profile.js';
 
 const userOfSubject = 'Another user is linked to this identity.';
 
-/** The tables that a sign-in elsewhere touches. */
-@Injectable()
-export class FederationTables {
-  constructor(
-    readonly users: UserRepository,
-    readonly accounts: AccountRepository,
-    readonly identities: IdentityRepository,
-    readonly giving: RoleGiving,
-  ) {}
-}
-
-/** Finds, links or makes the user of somebody whom an identity provider knows. */
+/** Finds, links or creates the user of a person whom an identity provider has authenticated. */
 @Injectable()
 export class FederatedAccounts {
   constructor(
     private readonly db: Database,
-    private readonly tables: FederationTables,
+    private readonly users: UserRepository,
+    private readonly accounts: AccountRepository,
+    private readonly identities: IdentityRepository,
+    private readonly giving: RoleGiving,
     private readonly roles: FederatedRoles,
     private readonly audit: Audit,
     private readonly clock: Clock,
   ) {}
 
-  /** The account with its roles brought up to date. Throws Refusal, and then nothing has changed. */
+  /** The account, with roles that follow the provider's groups. Throws Refusal, and then changes nothing. */
   async admit(profile: Profile, admission: Admission, visitor: Visitor): Promise<Account> {
-    const { accounts, identities } = this.tables;
     try {
       return await this.db.write(async (tx) => {
-        await identities.lock(tx, profile);
-        const id = (await identities.findUserId(tx, profile)) ?? (await this.newcomer(tx, profile, admission, visitor));
-        const account = await accounts.get(tx, id);
+        await this.identities.lock(tx, profile);
+        const id =
+          (await this.identities.findUserId(tx, profile)) ?? (await this.newcomer(tx, profile, admission, visitor));
+        const account = await this.accounts.get(tx, id);
         if (!account.active) throw new Refusal('The user is not active.');
-        await identities.touch(tx, profile, this.clock.now());
+        await this.identities.touch(tx, profile, this.clock.now());
         await this.roles.follow(tx, { account, profile, actor: actorOf(account, visitor) });
-        return accounts.get(tx, id);
+        return this.accounts.get(tx, id);
       });
     } catch (error) {
       throw refusalOf(error);
@@ -62,7 +54,7 @@ export class FederatedAccounts {
   ): Promise<number> {
     const { email } = profile;
     if (email === null) throw new Refusal('The provider vouches for no e-mail address.');
-    const existing = await this.tables.users.findIdByEmail(tx, email);
+    const existing = await this.users.findIdByEmail(tx, email);
     if (existing !== null && !linkByEmail)
       throw new Refusal(`There is already a user with the address ${email}, and users are not linked by address.`);
     if (existing === null && !createUsers)
@@ -71,16 +63,15 @@ export class FederatedAccounts {
       existing === null
         ? await this.create(tx, profile, email, visitor)
         : await this.link(tx, profile, existing, visitor);
-    await this.tables.identities.add(tx, id, profile);
+    await this.identities.add(tx, id, profile);
     return id;
   }
 
   private async link(tx: Tx, { issuer, subject }: Profile, userId: number, visitor: Visitor): Promise<number> {
-    const { accounts, identities } = this.tables;
-    if (await identities.has(tx, userId, issuer))
-      throw new Refusal('The user with this address is somebody else there.');
-    await identities.adoptThirdPartyRoles(tx, userId, issuer);
-    const account = await accounts.get(tx, userId);
+    if (await this.identities.has(tx, userId, issuer))
+      throw new Refusal('The user with this address is linked to another identity of this provider.');
+    await this.identities.adoptThirdPartyRoles(tx, userId, issuer);
+    const account = await this.accounts.get(tx, userId);
     await this.audit.record(tx, actorOf(account, visitor), {
       action: 'user.linked',
       targetType: 'user',
@@ -94,8 +85,8 @@ export class FederatedAccounts {
     const username = await this.freeName(tx, profile.username, email);
     const { data } = NewAccount.safeParse({ username, email });
     if (!data) throw new Refusal('The name or the address from the provider cannot be that of a user.');
-    const id = await this.tables.users.add(tx, { username: data.username, email: data.email, passwordHash: null });
-    await this.tables.giving.set(tx, id, await this.tables.giving.toStranger(tx));
+    const id = await this.users.add(tx, { username: data.username, email: data.email, passwordHash: null });
+    await this.giving.set(tx, id, await this.giving.toStranger(tx));
     const { issuer, subject } = profile;
     await this.audit.record(
       tx,
@@ -111,15 +102,14 @@ export class FederatedAccounts {
   }
 
   /**
-   * The name that the provider knows, unless it is taken, or an address that is not the person's own: then the address.
-   * Throws Refusal when that is taken, too.
+   * The user name at the provider; the e-mail address if that name is taken or is another address. Throws Refusal when
+   * both are taken.
    */
   private async freeName(tx: Tx, name: string, email: string): Promise<string> {
     const wanted = [name.trim(), email].filter(
       (candidate) => candidate !== '' && (!candidate.includes('@') || candidate.toLowerCase() === email),
     );
-    for (const candidate of wanted)
-      if ((await this.tables.users.findForSignIn(tx, candidate)) === null) return candidate;
+    for (const candidate of wanted) if ((await this.users.findForSignIn(tx, candidate)) === null) return candidate;
     throw new Refusal(`There is already a user with the name ${email}.`);
   }
 }
@@ -129,8 +119,7 @@ function actorOf({ id, username }: Account, { address, requestId }: Visitor): Au
 }
 
 /**
- * Two who come for the first time at once can run into one another; the loser is told what a moment later would be
- * found.
+ * Two first sign-ins at the same moment can conflict. The second gets the refusal that a later sign-in would get.
  */
 function refusalOf(error: unknown): unknown {
   if (error instanceof Problem && error.code === 'conflict') return new Refusal(error.detail);

@@ -93,7 +93,7 @@ export class IdentityRepository {
     );
   }
 
-  /** True the first time, false for a state that has been used. What is over at `now` is forgotten, a few at a time. */
+  /** True the first time, false for a used state. Deletes states that have expired at `now`, a few at a time. */
   async useState(tx: Tx, id: string, expiresAt: Date, now: Date): Promise<boolean> {
     await tx.query(
       `delete from used_sign_in_state where id in (select id from used_sign_in_state where expires_at < $1 limit 100

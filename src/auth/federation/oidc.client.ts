@@ -7,7 +7,7 @@ import { Log } from '../../platform/log.js';
 import { Problem } from '../../platform/http/problem.js';
 import type { Claims, OidcProvider } from './oidc-provider.js';
 import { type Profile, Refusal } from './profile.js';
-import type { SignInThread } from './sign-in-state.js';
+import type { PendingSignIn } from './sign-in-state.js';
 
 const timeoutS = 10;
 /**
@@ -39,7 +39,7 @@ export class OidcClient {
   /** Where the browser goes to sign in. Throws `unavailable` when the provider does not answer. */
   async authorizationUrl(
     provider: OidcProvider,
-    { state, nonce, codeVerifier }: SignInThread & { state: string },
+    { state, nonce, codeVerifier }: PendingSignIn & { state: string },
   ): Promise<URL> {
     const configuration = await this.configurationOf(provider);
     return openid.buildAuthorizationUrl(configuration, {
@@ -60,7 +60,7 @@ export class OidcClient {
   async redeem(
     provider: OidcProvider,
     { code, state, iss }: AuthorizationResponse,
-    thread: SignInThread,
+    thread: PendingSignIn,
   ): Promise<Profile> {
     const configuration = await this.configurationOf(provider);
     const answer = new URL(provider.redirectUri);

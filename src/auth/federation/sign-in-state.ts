@@ -3,7 +3,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
+import { Database } from '../../platform/db/database.js';
 import { TokenKeys } from '../token-keys.js';
+import { IdentityRepository } from './identity.repository.js';
 import { Refusal } from './profile.js';
 
 const Payload = z.strictObject({
@@ -13,16 +15,16 @@ const Payload = z.strictObject({
   returnTo: z.string().optional(),
 });
 
-/** A sign-in that someone begins: at which provider, and where the browser goes afterwards (a path of ours). */
+/** A sign-in that begins: at which provider, and the path here to which the browser goes afterwards. */
 export interface SignInRequest {
   provider: string;
   returnTo?: string;
 }
 
 /**
- * What one sign-in hangs together by. `nonce` and `codeVerifier` are recomputed from `id`, and so are stored nowhere.
+ * A sign-in between its two requests. `nonce` and `codeVerifier` are computed from `id` and stored nowhere.
  */
-export interface SignInThread extends SignInRequest {
+export interface PendingSignIn extends SignInRequest {
   id: string;
   expiresAt: Date;
   nonce: string;
@@ -31,9 +33,9 @@ export interface SignInThread extends SignInRequest {
 }
 
 /**
- * States of OAuth 2.0 (RFC 6749 §10.12): signed, short-lived, worth something only in the browser that began. They hold
- * no secret; nonce and PKCE verifier are MACs of the state's id under the key that made it. Nothing is stored until one
- * is redeemed.
+ * States of OAuth 2.0 (RFC 6749 §10.12): signed, short-lived, and valid only in the browser that started. They hold no
+ * secret; nonce and PKCE verifier are MACs of the state's id under the key that signed it. Nothing is stored until a
+ * state is redeemed.
  */
 @Injectable()
 export class SignInStates {
@@ -43,12 +45,14 @@ export class SignInStates {
     @Inject(TokenKeys) [first, ...others]: TokenKeys,
     private readonly config: Config,
     private readonly clock: Clock,
+    private readonly db: Database,
+    private readonly identities: IdentityRepository,
   ) {
     this.keys = [derived(first), ...others.map(derived)];
   }
 
-  /** `browser`: the secret in the cookie of the browser that begins. */
-  begin({ provider, returnTo }: SignInRequest, browser: string): SignInThread & { state: string } {
+  /** `browser`: the secret in the cookie of the browser that starts. */
+  begin({ provider, returnTo }: SignInRequest, browser: string): PendingSignIn & { state: string } {
     const expiresAtMs = this.clock.now().getTime() + this.config.oidcStateLifetimeS * 1000;
     const payload = {
       provider,
@@ -58,25 +62,31 @@ export class SignInStates {
     };
     const body = Buffer.from(JSON.stringify(payload)).toString('base64url');
     const [key] = this.keys;
-    return { state: `${body}.${mac(key, 'state', body, browser)}`, ...thread(key, payload, browser) };
+    return { state: `${body}.${mac(key, 'state', body, browser)}`, ...pendingSignIn(key, payload, browser) };
   }
 
-  /** Throws Refusal for what was not made here, for another browser or too long ago. */
-  open(state: string, browser: string): SignInThread {
+  /** Throws Refusal for a state that is forged, expired or from another browser. */
+  open(state: string, browser: string): PendingSignIn {
     const [body = '', given = '', more] = state.split('.');
     const key = this.keys.find((candidate) => isSame(given, mac(candidate, 'state', body, browser)));
     if (!key || more !== undefined) throw new Refusal('The state is not one of this browser.');
     const payload = Payload.parse(JSON.parse(Buffer.from(body, 'base64url').toString('utf8')));
     if (payload.expiresAtMs <= this.clock.now().getTime()) throw new Refusal('The sign-in took too long.');
-    return thread(key, payload, browser);
+    return pendingSignIn(key, payload, browser);
+  }
+
+  /** Redeems a state, which works once. Throws Refusal the second time. */
+  async use({ id, expiresAt }: PendingSignIn): Promise<void> {
+    if (!(await this.identities.useState(this.db.single, id, expiresAt, this.clock.now())))
+      throw new Refusal('The state has been used.');
   }
 }
 
-function thread(
+function pendingSignIn(
   key: Buffer,
   { provider, id, expiresAtMs, returnTo }: z.output<typeof Payload>,
   browser: string,
-): SignInThread {
+): PendingSignIn {
   const codeVerifier = mac(key, 'verifier', id, browser);
   return {
     provider,
@@ -88,7 +98,7 @@ function thread(
   };
 }
 
-// A key of its own: what signs session tokens must sign nothing else.
+// A separate key: the key of session tokens must sign nothing else.
 function derived(key: KeyObject): Buffer {
   return Buffer.from(hkdfSync('sha256', key, '', 'perennial sign-in state', 32));
 }
