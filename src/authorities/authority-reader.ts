@@ -13,7 +13,7 @@ import { type AuthorityQuery, type AuthorityView, authorityView } from './author
 /** An authority as the tree of its certificates shows it. */
 export type AuthorityNode = Pick<Authority, 'id' | 'name' | 'parentId'>;
 
-/** Reads authorities for those who may see them: who made one, who holds a role of it, and who may see all. */
+/** Reads authorities for actors who may see them: their creator, holders of their roles, and who may see all. */
 @Injectable()
 export class AuthorityReader {
   constructor(
@@ -35,7 +35,7 @@ export class AuthorityReader {
     return { ...page, items: await this.views(page.items) };
   }
 
-  /** Throws Problem `not-found`, also for one that the actor may not know of. */
+  /** Throws Problem `not-found`, also when the actor may not know of the authority. */
   async see(actor: Actor, id: number): Promise<AuthorityView> {
     await this.repository.demandVisible(this.db.single, id, viewerOf(actor));
     return this.view(id);
@@ -52,8 +52,7 @@ export class AuthorityReader {
   }
 
   /**
-   * The authority and those below it that the actor may see, at most `most` of them in the order of their ids. Throws
-   * as `see`.
+   * The authority and the authorities below it that the actor may see, at most `most`, in order of id. Throws as `see`.
    */
   async family(actor: Actor, id: number, most: number): Promise<AuthorityNode[]> {
     await this.repository.demandVisible(this.db.single, id, viewerOf(actor));

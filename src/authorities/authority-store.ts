@@ -30,8 +30,7 @@ export class AuthorityStore {
 
   /**
    * The id. The new authority gets its owner's role and two of its own: `<name>_admin` and `<name>_operator`. Throws
-   * Problem `conflict` when there is a role of such a name already: its holders would come by rights that nobody gave
-   * them.
+   * Problem `conflict` when a role of such a name exists: its holders would get rights that nobody gave them.
    */
   add(
     actor: Actor,
@@ -48,7 +47,7 @@ export class AuthorityStore {
         await this.ownRole(tx, authority.name, 'admin', 'May change'),
         await this.ownRole(tx, authority.name, 'operator', 'May issue from'),
       ];
-      // The parent may have been tightened since its certificate was signed with.
+      // The limits of the parent may have been tightened since it signed.
       if (authority.parentId !== null) demandWithin(await this.repository.limitsOf(tx, authority.parentId), authority);
       const saved = await this.repository.add(tx, authority, [...[...owners, ...named].map((role) => role.id), ...own]);
       if (issuers) await this.issuers.add(tx, issuerRows(saved.id, issuers, actor, saved.createdAt));
@@ -63,8 +62,8 @@ export class AuthorityStore {
   }
 
   /**
-   * Throws Problem: `not-found`, also for one that the actor may not know of, `forbidden`, or `invalid-request`, which
-   * names the member at fault.
+   * Throws Problem: `not-found`, also when the actor may not know of the authority, `forbidden`, or `invalid-request`,
+   * which names the member at fault.
    */
   async update(actor: Actor, id: number, request: UpdateAuthority): Promise<void> {
     await this.db.write(async (tx) => {
@@ -111,7 +110,7 @@ export class AuthorityStore {
     });
   }
 
-  /** Options in Lemur's form count only where they differ from what was read: clients send the whole object back. */
+  /** Options in Lemur's form count only if they differ from the stored ones: clients send back the whole object. */
   private apply(row: Authority, request: UpdateAuthority): void {
     const shown = optionsAsLemur(row, this.configured.view('issuer', row));
     const wished = request.options === undefined || request.options === shown ? {} : readOptions(request.options);
@@ -153,7 +152,7 @@ export function demandRight(actor: Actor, authority: Authority, roles: readonly 
   throw new Problem('forbidden', `You are not allowed to change authority ${authority.name}.`);
 }
 
-/** Whom an authority belongs to where it is changed: its owner, and of its roles only the one that is for that. */
+/** Who may change an authority: its owner and the holders of `<name>_admin`. */
 export function forChanges({ name, owner }: Authority, roles: readonly LinkedRole[]): Owned {
   return { owner, roleIds: roles.filter((role) => role.name === `${name}_admin`).map(({ id }) => id) };
 }

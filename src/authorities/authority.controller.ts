@@ -23,7 +23,7 @@ export class AuthorityController {
 
   @Get(':id')
   @Requires('authority:read')
-  @Summary('One authority', 'One that is not yours to see is not found.')
+  @Summary('One authority', 'Not found also when you may not see it.')
   @Answers(200, AuthorityView)
   get(@Who() actor: Actor, @Id() id: number): Promise<AuthorityView> {
     return this.reader.see(actor, id);
@@ -40,7 +40,10 @@ export class AuthorityController {
 
   @Post()
   @Requires('authority:create')
-  @Summary('Make an authority', 'Its private key is made here, sealed, and never leaves.')
+  @Summary(
+    'Make an authority',
+    'The private key of a new CA is made here, sealed, and never leaves. A CA elsewhere keeps its own key.',
+  )
   @Answers(200, AuthorityView)
   create(@Who() actor: Actor, @JsonBody(CreateAuthority) body: CreateAuthority): Promise<AuthorityView> {
     return this.authorities.create(actor, body);

@@ -36,11 +36,11 @@ export class Authority {
   @Column('integer', { nullable: true }) defaultValidityDays: number | null;
   /** Days until an order that its issuer has not answered fails; null: `defaultOrderDeadlineDays`. */
   @Column('integer', { nullable: true }) orderDeadlineDays: number | null;
-  /** The domain policy does not speak of it, except for rules that name it and for sensitive names. */
+  /** True: of the domain policy only rules that name it apply, and sensitive names. */
   @Column('boolean') isPrivate: boolean;
-  /** True: it keeps to the dated limits of publicly trusted TLS. Null: nobody has said. */
+  /** True: the dated limits of publicly trusted TLS apply. Null: not decided. */
   @Column('boolean', { nullable: true }) isCabCompliant: boolean | null;
-  /** False: requests without a common name are refused. */
+  /** False: a request without a common name is refused. */
   @Column('boolean') isCnOptional: boolean;
   @Column('integer', { nullable: true }) creatorId: number | null;
   /** Raised by every change, of roles too; caches compare it. */

@@ -19,7 +19,7 @@ export interface LinkedRole {
   name: string;
   description: string;
 }
-/** Who looks: an ordinary user sees what they made or hold a role of. */
+/** Who reads. An ordinary user sees the authorities that they made or hold a role of. */
 export interface Viewer {
   userId: number;
   roleIds: readonly number[];
@@ -52,7 +52,7 @@ export function viewerOf(actor: Actor): Viewer {
   return { userId: actor.userId, roleIds: actor.roles.map((role) => role.id), all: maySeeEveryAuthority(actor) };
 }
 
-/** For `where`; the numbers are ours, so they can stand in the text. */
+/** For `where`. The ids come from the database, so they may be part of the SQL. */
 function visible({ all, userId, roleIds }: Viewer): string {
   if (all) return 'true';
   return `(authority.creator_id = ${userId} or exists (
@@ -60,7 +60,7 @@ function visible({ all, userId, roleIds }: Viewer): string {
       and ar.role_id = any('{${roleIds.join(',')}}')))`;
 }
 
-/** In SQL, as JSON, the limits of the authority in this row and of all above it together. */
+/** SQL for the limits, as JSON, of the authority in this row and of all authorities above it together. */
 export function limitsOf(row: string): string {
   return `(with recursive above(parent_id, days, cab) as (
       select ${row}.parent_id, ${row}.max_validity_days, ${row}.is_cab_compliant
@@ -110,7 +110,7 @@ export class AuthorityRepository {
     return { ...page, items: page.items.flatMap((item) => rows.get(item.id) ?? []) };
   }
 
-  /** Every one, in the order of their ids. There are few. */
+  /** All authorities, in order of id. There are few. */
   all(tx: Tx): Promise<Authority[]> {
     return tx.find(Authority, { order: { id: 'ASC' } });
   }
@@ -120,12 +120,12 @@ export class AuthorityRepository {
     return rows.length > 0;
   }
 
-  /** Throws `not-found` for one that the viewer may not know of, in the same words as for one that does not exist. */
+  /** Throws `not-found`, with the same text whether the authority does not exist or the viewer may not see it. */
   async demandVisible(tx: Tx, id: number, viewer: Viewer): Promise<void> {
     if (!(await this.isVisible(tx, id, viewer))) throw new Problem('not-found', `There is no authority ${id}.`);
   }
 
-  /** The authority and those below it that the viewer sees, at most `most`, in the order of their ids. */
+  /** The authority and the authorities below it that the viewer sees, at most `most`, in order of id. */
   family(tx: Tx, id: number, viewer: Viewer, most: number): Promise<Pick<Authority, 'id' | 'name' | 'parentId'>[]> {
     return tx.query(
       `with recursive family(id, name, parent_id) as (
@@ -149,7 +149,7 @@ export class AuthorityRepository {
     return authority;
   }
 
-  /** Under the next version; those below it get one too, because its limits are theirs. */
+  /** Raises the version, also of the authorities below it, because its limits bind them. */
   async save(tx: Tx, authority: Authority): Promise<void> {
     await tx.save(authority);
     await tx.query(
@@ -160,7 +160,7 @@ export class AuthorityRepository {
     );
   }
 
-  /** Those above it, the nearest first. */
+  /** The authorities above it, the nearest first. */
   aboveOf(tx: Tx, { parentId }: Pick<Authority, 'parentId'>): Promise<Pick<Authority, 'id' | 'isPrivate'>[]> {
     return tx.query(
       `with recursive above as (
@@ -172,7 +172,7 @@ export class AuthorityRepository {
     );
   }
 
-  /** The limits of the authority and of all above it together. */
+  /** The limits of the authority and of all authorities above it together. */
   async limitsOf(tx: Tx, id: number): Promise<Limits> {
     return (await this.limitsOfMany(tx, [id]))(id);
   }
@@ -196,7 +196,7 @@ export class AuthorityRepository {
     await this.linkRoles(tx, id, roleIds);
   }
 
-  /** Who made each of these authorities, where that is known. */
+  /** The user who made each of these authorities, if known. */
   async creatorsOf(tx: Tx, ids: readonly number[]): Promise<Map<number, AuthorityCreator>> {
     const rows: { authorityId: number; user: AuthorityCreator }[] = await tx.query(
       `select a.id as "authorityId", json_build_object('id', u.id, 'username', u.username, 'email', u.email,

@@ -24,8 +24,8 @@ const limits = {
     .optional()
     .meta({
       description:
-        'True: neither ALLOWED_DOMAINS nor domain rules bind it, except those rules that name ' +
-        'it. Sensitive names stay sensitive. Only an administrator changes it.',
+        'True: ALLOWED_DOMAINS does not bind it, nor do domain rules that do not name it. Sensitive names stay ' +
+        'sensitive. Only an administrator changes it.',
     }),
   isCabCompliant: z
     .boolean()
@@ -37,7 +37,7 @@ const limits = {
     }),
   isCnOptional: z.boolean().optional().meta({ description: 'False: a request needs a common name.' }),
   maxValidityDays: z.int().min(1).max(11_000).nullish().meta({
-    description: 'The longest certificates that it and those below it issue. Only an administrator raises it.',
+    description: 'The longest validity that it and the authorities below it issue. Only an administrator raises it.',
   }),
   defaultValidityDays: z
     .int()
@@ -57,9 +57,7 @@ const limits = {
     }),
 };
 
-/**
- * What a request may say about the extensions of a CA certificate: what every CA has. Anything else is refused by name.
- */
+/** The extensions that a request may name: what every CA certificate has. Anything else is refused by name. */
 const CaExtensions = z
   .strictObject({
     basicConstraints: z
@@ -139,8 +137,7 @@ export const CreateAuthority = z
       .nullish()
       .meta({
         description:
-          'Of the certificate of a root; without it a random one. That of a subca is ' +
-          'chosen by its parent, so that none comes twice.',
+          'Of the certificate of a root; default: random. The parent chooses that of a subca, so that it is unique.',
       }),
     firstSerial: z
       .literal([1, 1000], 'Serial numbers are random; there is no first one.')
@@ -252,7 +249,7 @@ export const AuthorityView = z
   .meta({ id: 'Authority' });
 export type AuthorityView = z.output<typeof AuthorityView>;
 
-/** What a view shows besides the row. */
+/** What a view shows besides the row of the authority. */
 export interface AuthorityContext {
   roles: readonly LinkedRole[];
   limits: Limits;

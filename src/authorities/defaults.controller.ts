@@ -24,7 +24,7 @@ const DefaultsView = z
     authority: AuthorityLabel.nullable(),
     validityDays: z
       .int()
-      .meta({ description: 'How long a certificate of the default authority lives that nobody asked a length for.' }),
+      .meta({ description: 'The validity of a certificate of the default authority when the request names none.' }),
     allowWeekendExpiration: z.boolean(),
   })
   .meta({ id: 'Defaults' });
@@ -39,14 +39,14 @@ export class DefaultsController implements OnModuleInit {
     private readonly plugins: ConfiguredPlugins,
   ) {}
 
-  /** Throws when DEFAULT_ISSUER_PLUGIN is not there. */
+  /** Throws when the plugin in DEFAULT_ISSUER_PLUGIN does not exist. */
   onModuleInit(): void {
     this.issuerPlugin(null);
   }
 
   @Get()
   @Requires('self')
-  @Summary('What a request is filled up with')
+  @Summary('The values that a request gets for members that it leaves out')
   @Answers(200, DefaultsView)
   async get(): Promise<z.output<typeof DefaultsView>> {
     const { config } = this;

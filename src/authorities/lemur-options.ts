@@ -4,16 +4,16 @@ import type { Authority } from './authority.entity.js';
 
 type NamedValue = { name: string; value?: unknown };
 
-/** What Lemur's clients write into `options` of an authority. */
+/** `options` of an authority in a request of Lemur's clients. */
 interface ReadOptions {
   isCabCompliant?: boolean | null;
   isCnOptional?: boolean;
-  /** The rest, which speaks of the plugin; absent when there is none. */
+  /** The options of the plugin; absent when there are none. */
   pluginOptions?: NamedValue[];
 }
 
 /**
- * Options of an authority as Lemur's clients read them: a JSON text with a list of names and values. Never a secret.
+ * The options of an authority as Lemur's clients read them: JSON text of a list of {name, value}, without secrets.
  */
 export function optionsAsLemur(
   authority: Pick<Authority, 'isCabCompliant' | 'isCnOptional'>,
@@ -27,8 +27,7 @@ export function optionsAsLemur(
 }
 
 /**
- * Reads them: a JSON text or what it stands for, a list of names and values or an object. Throws Problem
- * `invalid-request`.
+ * Reads such options: a list of {name, value} or an object, as JSON text or parsed. Throws Problem `invalid-request`.
  */
 export function readOptions(given: unknown): ReadOptions {
   const entries = entriesOf(typeof given === 'string' ? parsed(given) : given);
