@@ -56,6 +56,8 @@ const messages: { [E in NoticeEvent]: NoticeData[E] } = {
     nextAttemptAt: null,
   },
   'delivery.left': { ...setting, certificate: before, destination: 'Edge' },
+  'order.overdue': { ...setting, certificate: before, reason: 'It was not fulfilled.' },
+  'order.disputed': { ...setting, certificate: before, reason: 'Other names.', deadlineAt: now },
   'authority.expiring': { ...setting, authority: { ...before, name: 'Issuing CA' } },
 };
 

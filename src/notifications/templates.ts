@@ -81,6 +81,10 @@ export interface NoticeData {
   };
   /** Revoked, and still where nothing can remove it. */
   'delivery.left': Setting & { certificate: CertificateFacts; destination: string };
+  /** Its order was not fulfilled before the deadline. */
+  'order.overdue': Setting & { certificate: CertificateFacts; reason: string };
+  /** `serialHex` of the certificate is that of the answer. `deadlineAt`: then the answer is revoked. */
+  'order.disputed': Setting & { certificate: CertificateFacts; reason: string; deadlineAt: Date | null };
   'authority.expiring': Setting & { authority: AuthorityFacts };
 }
 export type NoticeEvent = keyof NoticeData;
@@ -206,6 +210,25 @@ const writers: Writers = {
         ['Serial number', certificate.serialHex],
       ]),
     ],
+  }),
+
+  'order.overdue': ({ certificate, reason, ...setting }) => ({
+    subject: `${inSubject(certificate.commonName)}: the issuer did not deliver`,
+    heading: 'A certificate was not issued in time',
+    paragraphs: [`Reason: ${reason}`, 'The order is cancelled at the CA. Request the certificate again.'],
+    cards: [card(certificate, setting, [])],
+  }),
+
+  'order.disputed': ({ certificate, reason, deadlineAt, ...setting }) => ({
+    subject: `${inSubject(certificate.commonName)}: the issuer returned something else than was asked for`,
+    heading: 'An answer of an issuer waits for your decision',
+    paragraphs: [
+      `Reason: ${reason}`,
+      'The certificate is kept and delivered nowhere. To take it as it is, send POST ' +
+        `${setting.publicUrl}/api/1/pending_certificates/${certificate.id}/accept; to have it revoked, /reject.` +
+        (deadlineAt ? ` Without a decision it is revoked on ${utc(deadlineAt)}.` : ''),
+    ],
+    cards: [card(certificate, setting, [['Serial number', certificate.serialHex]])],
   }),
 
   'authority.expiring': ({ authority: { id, name, commonName, owner, notAfter }, publicUrl, now }) => ({

@@ -33,18 +33,37 @@ const lies = {
 };
 type Lie = keyof typeof lies;
 
-const behaviours = ['pending', 'unavailable-once', 'refuses', 'breaks', ...(Object.keys(lies) as Lie[])] as const;
+/**
+ * `pending`: each poll answers so until `deliver`. `lost`: the order is taken, and the answer to it lost. `stateful`:
+ * the first attempt saves a state and gets no further. `never`: it is pending for ever. `firm`: as `pending`, but it
+ * cancels nothing.
+ */
+const behaviours = [
+  'pending',
+  'lost',
+  'stateful',
+  'never',
+  'firm',
+  'unavailable-once',
+  'refuses',
+  'breaks',
+  ...(Object.keys(lies) as Lie[]),
+] as const;
 const options = z.strictObject({
   behaviour: z.enum(behaviours).meta({ title: 'Behaviour', description: 'What it does with a request.' }),
 });
 
 /**
- * What an issuer outside the process was asked. `order` and `poll` hold the idempotency keys and order references in
- * order, `revoke` and `deactivate` the certificates.
+ * What an issuer outside the process was asked. `order` and `find` hold the idempotency keys in order, `poll` and
+ * `cancel` the order references, `revoke` and `deactivate` the certificates.
  */
 export interface SlowIssuer {
   plugin: IssuerPlugin<OptionSchema>;
-  asked: { order: string[]; poll: string[]; revoke: string[]; deactivate: string[] };
+  asked: Record<'order' | 'poll' | 'find' | 'cancel' | 'revoke' | 'deactivate', string[]>;
+  /** While true, it cancels and revokes nothing. */
+  isDown: boolean;
+  /** Polls begin, and go no further until `release`. */
+  hold(): { begun: () => boolean; release: () => void };
   /** The chain, leaf first, that an order will be answered with; `orderRef` is one of `asked.poll`. */
   answerTo(orderRef: string): Promise<readonly string[]>;
   /** Lets orders be ready; until then each poll answers `pending`. */
@@ -56,7 +75,8 @@ export interface SlowIssuer {
  * signs for it.
  */
 export function slowIssuer(): SlowIssuer {
-  const asked: SlowIssuer['asked'] = { order: [], poll: [], revoke: [], deactivate: [] };
+  const asked: SlowIssuer['asked'] = { order: [], poll: [], find: [], cancel: [], revoke: [], deactivate: [] };
+  let held: { begun: boolean; open: Promise<void> } | null = null;
   const orders = new Map<string, OrderRequest>();
   let ready = false;
   const local = localCa.options.parse({});
@@ -75,7 +95,18 @@ export function slowIssuer(): SlowIssuer {
     createAuthority: (request, _, ctx) =>
       localCa.createAuthority?.(request, local, ctx) ?? Promise.reject(new Error('The local CA makes authorities.')),
     revoke: async ({ chainPem: [leafPem = ''] }) => {
+      reach();
       asked.revoke.push(leafPem);
+    },
+    cancel: async ({ orderRef }, { behaviour }) => {
+      reach();
+      if (behaviour === 'firm') throw new PluginError('refused', 'It is being issued.');
+      asked.cancel.push(orderRef);
+      orders.delete(orderRef);
+    },
+    find: async ({ request: { idempotencyKey } }) => {
+      asked.find.push(idempotencyKey);
+      return orders.has(idempotencyKey) ? { status: 'pending', orderRef: idempotencyKey, pollAfterS: 1 } : null;
     },
     deactivate: async ({ chainPem: [leafPem = ''] }) => {
       asked.deactivate.push(leafPem);
@@ -93,17 +124,30 @@ export function slowIssuer(): SlowIssuer {
         throw new PluginError('unavailable', 'The CA is busy.');
       }
       if (behaviour === 'unavailable-once') return issue(order, ctx);
-      if (behaviour !== 'pending')
+      if (behaviour === 'stateful' && order.state === undefined) {
+        await order.save(`nonce of ${request.idempotencyKey}`);
+        throw new PluginError('unavailable', 'The CA is busy.');
+      }
+      if (behaviour === 'stateful') return { ...(await issue(order, ctx)), externalId: order.state ?? '' };
+      if (behaviour === 'lost') {
+        orders.set(request.idempotencyKey, order);
+        throw new PluginError('unavailable', 'The answer was lost.');
+      }
+      if (behaviour !== 'pending' && behaviour !== 'firm' && behaviour !== 'never')
         return told(behaviour, await issue({ ...order, request: lies[behaviour](request) }, ctx));
       orders.set(request.idempotencyKey, order);
-      return { status: 'pending', orderRef: request.idempotencyKey, pollAfterS: 1 };
+      return { status: 'pending', orderRef: request.idempotencyKey, pollAfterS: 1, progress: 'A person looks at it.' };
     },
 
-    async poll({ orderRef }, _, ctx) {
+    async poll({ orderRef }, { behaviour }, ctx) {
       asked.poll.push(orderRef);
+      if (held) {
+        held.begun = true;
+        await held.open;
+      }
       const order = orders.get(orderRef);
       if (!order) throw new PluginError('refused', 'No such order.');
-      return ready ? issue(order, ctx) : { status: 'pending', orderRef, pollAfterS: 1 };
+      return ready && behaviour !== 'never' ? issue(order, ctx) : { status: 'pending', orderRef, pollAfterS: 1 };
     },
   });
   const answerTo = async (orderRef: string): Promise<readonly string[]> => {
@@ -118,14 +162,31 @@ export function slowIssuer(): SlowIssuer {
     if (outcome?.status !== 'issued') throw new Error(`There is no order ${orderRef}.`);
     return outcome.chainPem;
   };
-  return {
+  const made: SlowIssuer = {
     plugin,
     asked,
     answerTo,
+    isDown: false,
+    hold: () => {
+      let release = (): void => undefined;
+      const one = { begun: false, open: new Promise<void>((resolve) => (release = resolve)) };
+      held = one;
+      return {
+        begun: () => one.begun,
+        release: () => {
+          held = null;
+          release();
+        },
+      };
+    },
     deliver: () => {
       ready = true;
     },
   };
+  const reach = (): void => {
+    if (made.isDown) throw new PluginError('unavailable', 'The CA is down.');
+  };
+  return made;
 }
 
 function told(behaviour: Lie, outcome: Outcome): Outcome {

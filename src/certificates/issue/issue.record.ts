@@ -14,6 +14,7 @@ import { Deploying } from '../deploy/deploying.js';
 import type { Certificate, Failure } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { issuedFacts } from '../issued-facts.js';
+import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 import { RenewalFailures } from '../rotate/renewal-failures.js';
 import { Successors } from '../successors.js';
@@ -36,6 +37,7 @@ export class IssueFollowUp {
     private readonly successors: Successors,
     private readonly planning: Planning,
     private readonly failures: RenewalFailures,
+    private readonly notices: Notices,
     private readonly audit: Audit,
   ) {}
 
@@ -65,13 +67,20 @@ export class IssueFollowUp {
     if (certificate.renewsId !== null) await this.failures.record(tx, certificate.renewsId, failure);
   }
 
-  async disputed(tx: Tx, { id }: Certificate, { serialHex, reason }: DisputedAnswer): Promise<void> {
+  async disputed(tx: Tx, certificate: Certificate, { serialHex, reason }: DisputedAnswer): Promise<void> {
     await this.audit.record(tx, systemActor('issue'), {
       action: 'certificate.answer-disputed',
       targetType: 'certificate',
-      targetId: id,
+      targetId: certificate.id,
       after: { serial: serialHex, reason },
     });
+    await this.notices.orderDisputed(tx, certificate, { serialHex });
+  }
+
+  /** The owner of a renewal hears of the failure as of any other. */
+  async overdue(tx: Tx, certificate: Certificate, failure: Failure): Promise<void> {
+    await this.failed(tx, certificate, failure);
+    if (certificate.renewsId === null) await this.notices.orderOverdue(tx, certificate);
   }
 
   /** The issuer returned a certificate for a request that had ended. */
@@ -255,7 +264,7 @@ export class IssueRecord {
       detail: `The order was not fulfilled until ${instant(order.deadlineAt)}. ${detail}`,
     };
     certificate.recordFailure(failure, this.clock.now(), true);
-    await this.followUp.failed(tx, certificate, failure);
+    await this.followUp.overdue(tx, certificate, failure);
     await this.withdrawals.endOrder(tx, certificate, order);
   }
 

@@ -88,6 +88,19 @@ export class Letters {
         nextAttemptAt: delivery.nextAttemptAt,
       });
     },
+    'order.overdue': async (_, certificate) =>
+      this.written('order.overdue', {
+        ...this.setting(),
+        certificate: factsOf(certificate),
+        reason: certificate.faultDetail ?? '',
+      }),
+    'order.disputed': async ({ data }, certificate) =>
+      this.written('order.disputed', {
+        ...this.setting(),
+        certificate: { ...factsOf(certificate), serialHex: String(data.serialHex) },
+        reason: certificate.faultDetail ?? '',
+        deadlineAt: certificate.nextAttemptAt,
+      }),
     'delivery.left': async (notice, certificate) => {
       const [destination = ''] = await this.labels(notice);
       return this.written('delivery.left', { ...this.setting(), certificate: factsOf(certificate), destination });

@@ -13,6 +13,8 @@ export const noticeEvents = [
   'certificate.taken-over',
   'delivery.failing',
   'delivery.left',
+  'order.overdue',
+  'order.disputed',
 ] as const;
 export type NoticeEvent = (typeof noticeEvents)[number];
 

@@ -78,6 +78,16 @@ export class Notices {
     await this.tell(tx, certificate, 'delivery.left', `delivery.left:${id}`, { destinationIds: [destinationId] });
   }
 
+  /** The deadline of its order has passed. Of a renewal `rotationFailed` says so. */
+  async orderOverdue(tx: Tx, certificate: Certificate): Promise<void> {
+    await this.tell(tx, certificate, 'order.overdue', `order.overdue:${certificate.id}`, {});
+  }
+
+  /** Its issuer returned something else than was asked for, and a person must decide. */
+  async orderDisputed(tx: Tx, certificate: Certificate, { serialHex }: { serialHex: string }): Promise<void> {
+    await this.tell(tx, certificate, 'order.disputed', `order.disputed:${certificate.id}:${serialHex}`, { serialHex });
+  }
+
   private async tell(
     tx: Tx,
     certificate: Certificate,

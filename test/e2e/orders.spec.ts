@@ -1,0 +1,287 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { plugins } from '../../plugins/index.js';
+import { type Answer, eventually, startProgram, type TestProgram } from '../support/program.js';
+import { dayMs, opensslText } from '../support/requests.js';
+import type { Json } from '../support/json.js';
+import { slowIssuer } from '../support/slow-issuer.js';
+
+const issuer = slowIssuer();
+let program: TestProgram;
+
+const behaviours = ['pending', 'lost', 'stateful', 'never', 'firm', 'other-names', 'wrong-key', 'no-chain'] as const;
+type Behaviour = (typeof behaviours)[number];
+
+beforeAll(async () => {
+  program = await startProgram({}, { plugins: [...plugins, issuer.plugin] });
+  for (const behaviour of behaviours)
+    await program.ok('POST', '/authorities', {
+      name: behaviour,
+      owner: 'pki@example.com',
+      commonName: `Slow ${behaviour}`,
+      orderDeadlineDays: 3,
+      plugin: { id: 'slow-issuer', options: { behaviour } },
+    });
+});
+afterAll(() => program.stop());
+
+const ask = (authority: Behaviour, commonName: string, more: object = {}): Promise<Answer> =>
+  program.call('POST', '/certificates', {
+    owner: 'joe@example.com',
+    commonName,
+    authority: { name: authority },
+    validityDays: 90,
+    ...more,
+  });
+const get = (id: number): Promise<Json> => program.ok('GET', `/pending_certificates/${id}`);
+const until = (id: number, is: (certificate: Json) => boolean): Promise<Json> =>
+  eventually(async () => {
+    const certificate = await get(id);
+    return is(certificate) && certificate;
+  });
+const inState = (id: number, state: string): Promise<Json> => until(id, ({ lifecycle }) => lifecycle === state);
+const withdrawn = (id: number, kind: string): Promise<Json> =>
+  until(id, ({ withdrawals }) => withdrawals.some((one: Json) => one.kind === kind && one.state === 'done'));
+const actions = async (id: number): Promise<string[]> =>
+  (await program.ok('GET', `/logs?filter=targetId;${id}&count=50`)).items.map((one: Json) => one.logType);
+const mailTo = (subject: string): Promise<Json> =>
+  eventually(async () =>
+    (await program.ok('GET', '/mails?count=100')).items.find((one: Json) => one.subject.startsWith(subject)),
+  );
+/** Takes the plugin of an authority away, as an installation without it does. */
+const setPlugin = (authority: Behaviour, pluginId: string): Promise<unknown> =>
+  program.database.source.query('update authority set plugin_id = $2, version = version + 1 where name = $1', [
+    authority,
+    pluginId,
+  ]);
+
+describe('an order', () => {
+  it('says what its CA waits for, and when it fails', async () => {
+    const { body } = await ask('never', 'shown.example.com');
+    expect(await get(body.id)).toMatchObject({
+      lifecycle: 'pending',
+      order: { progress: 'A person looks at it.', deadlineAt: expect.any(String), disputed: null },
+      withdrawals: [],
+    });
+    const { order } = await get(body.id);
+    const days = (Date.parse(order.deadlineAt) - program.clock.now().getTime()) / dayMs;
+    expect(Math.round(days)).toBe(3);
+  });
+
+  it('whose answer was lost is found again at the CA, and not placed twice', async () => {
+    const { body } = await ask('lost', 'lost.example.com');
+    expect(body.order).toMatchObject({ fault: 'unavailable', detail: 'The answer was lost.' });
+    program.clock.advance(60_000);
+    const { name } = await inState(body.id, 'pending');
+    const [{ key }] = await program.database.source.query('select secret_id as key from certificate where name = $1', [
+      name,
+    ]);
+    expect(issuer.asked.order.filter((one) => one === key)).toHaveLength(1);
+    expect(issuer.asked.find).toContain(key);
+  });
+
+  it('gives the issuer the state that it saved before it failed, which is sealed at rest', async () => {
+    const { body } = await ask('stateful', 'stateful.example.com');
+    const [row] = await program.database.source.query(
+      'select sealed_state as bytes, c.secret_id as key from certificate_order join certificate c on c.id = certificate_id where c.id = $1',
+      [body.id],
+    );
+    expect(row.bytes.toString('latin1')).not.toContain('nonce of');
+    program.clock.advance(60_000);
+    expect((await inState(body.id, 'issued')).externalId).toBe(`nonce of ${row.key}`);
+    const [{ left }] = await program.database.source.query(
+      'select sealed_state as left from certificate_order where certificate_id = $1',
+      [body.id],
+    );
+    expect(left).toBeNull();
+  });
+
+  it('that is not fulfilled until its deadline fails, is cancelled at the CA, and its owner is told', async () => {
+    const { body } = await ask('never', 'overdue.example.com');
+    program.clock.advance(3 * dayMs + 60_000);
+    const failed = await inState(body.id, 'failed');
+    expect(failed.order).toMatchObject({
+      fault: 'overdue',
+      detail: expect.stringContaining('was not fulfilled until'),
+    });
+    const { withdrawals } = await withdrawn(body.id, 'cancel');
+    expect(withdrawals).toMatchObject([{ kind: 'cancel', state: 'done', doneAt: expect.any(String) }]);
+    expect(issuer.asked.cancel).toHaveLength(new Set(issuer.asked.cancel).size);
+    expect((await mailTo('overdue.example.com: the issuer did not deliver')).to).toEqual(['joe@example.com']);
+    expect(await actions(body.id)).toEqual(
+      expect.arrayContaining(['certificate.ordered', 'certificate.failed', 'certificate.order-closed']),
+    );
+  });
+});
+
+describe('a cancelled request', () => {
+  it('is cancelled while its CA is down, and at the CA when that is up again', async () => {
+    const { body } = await ask('never', 'cancelled.example.com');
+    issuer.isDown = true;
+    expect((await program.call('DELETE', `/pending_certificates/${body.id}`)).status).toBe(204);
+    const waiting = await until(body.id, ({ withdrawals }) => withdrawals[0]?.attempts > 0);
+    expect(waiting).toMatchObject({
+      lifecycle: 'cancelled',
+      withdrawals: [{ kind: 'cancel', state: 'due', fault: 'unavailable', nextAttemptAt: expect.any(String) }],
+    });
+    issuer.isDown = false;
+    program.clock.advance(120_000);
+    await withdrawn(body.id, 'cancel');
+  });
+
+  it('is cancelled while the plugin of its CA is gone', async () => {
+    const { body } = await ask('never', 'gone.example.com');
+    await setPlugin('never', 'gone-issuer');
+    expect((await program.call('DELETE', `/pending_certificates/${body.id}`)).status).toBe(204);
+    const { withdrawals } = await until(body.id, (one) => one.withdrawals[0]?.attempts > 0);
+    expect(withdrawals).toMatchObject([{ state: 'due', fault: 'misconfigured' }]);
+    await setPlugin('never', 'slow-issuer');
+    program.clock.advance(120_000);
+    await withdrawn(body.id, 'cancel');
+  });
+
+  it('has the certificate revoked that its CA issues all the same', async () => {
+    const { body } = await ask('firm', 'late.example.com');
+    expect((await program.call('DELETE', `/pending_certificates/${body.id}`)).status).toBe(204);
+    issuer.deliver();
+    const { withdrawals, lifecycle, body: issued } = await withdrawn(body.id, 'revoke');
+    expect([lifecycle, issued]).toEqual(['cancelled', null]);
+    expect(withdrawals).toMatchObject([
+      { kind: 'cancel', state: 'done' },
+      { kind: 'revoke', state: 'done', serial: expect.stringMatching(/^\d+$/) },
+    ]);
+  });
+
+  it('has the answer revoked that comes to an attempt under way', async () => {
+    const held = issuer.hold();
+    const asking = ask('pending', 'race.example.com');
+    await eventually(async () => held.begun());
+    const { items } = await program.ok('GET', '/pending_certificates?filter=cn;race.example.com');
+    const { id } = items[0];
+    expect((await program.call('DELETE', `/pending_certificates/${id}`)).status).toBe(204);
+    held.release();
+    await asking;
+    await withdrawn(id, 'revoke');
+    expect(await actions(id)).toContain('certificate.answer-unwanted');
+    expect((await get(id)).lifecycle).toBe('cancelled');
+  });
+});
+
+describe('a certificate for one order', () => {
+  it('that comes a second time is revoked at the CA', async () => {
+    const held = issuer.hold();
+    const asking = ask('pending', 'double.example.com');
+    await eventually(async () => held.begun());
+    const { id } = (await program.ok('GET', '/pending_certificates?filter=cn;double.example.com')).items[0];
+    const orderRef = issuer.asked.poll.at(-1) ?? '';
+    const [leaf = '', ...chain] = await issuer.answerTo(orderRef);
+    await program.ok('POST', `/pending_certificates/${id}/upload`, { body: leaf, chain: chain.join('') });
+    held.release();
+    await asking;
+    const { serial, withdrawals } = await withdrawn(id, 'revoke');
+    expect(withdrawals.map((one: Json) => one.serial)).not.toContain(serial);
+    expect((await get(id)).lifecycle).toBe('issued');
+  });
+
+  it('that somebody uploaded before the issuer delivers it completes the order nevertheless', async () => {
+    const held = issuer.hold();
+    const asking = ask('pending', 'uploaded.example.com');
+    await eventually(async () => held.begun());
+    const { id } = (await program.ok('GET', '/pending_certificates?filter=cn;uploaded.example.com')).items[0];
+    const [leaf = '', ...chain] = await issuer.answerTo(issuer.asked.poll.at(-1) ?? '');
+    const copy = await program.ok('POST', '/certificates/upload', {
+      owner: 'amy@example.com',
+      body: leaf,
+      chain: chain.join(''),
+    });
+    const answer = { body: leaf, chain: chain.join('') };
+    expect(await program.ok('POST', `/pending_certificates/${id}/upload`, answer)).toMatchObject({
+      lifecycle: 'issued',
+      serial: copy.serial,
+    });
+    held.release();
+    await asking;
+    expect(await program.ok('GET', `/certificates/${copy.id}`)).toMatchObject({
+      lifecycle: 'issued',
+      owner: 'amy@example.com',
+    });
+  });
+});
+
+describe('a revocation', () => {
+  it('is recorded while the CA is down, shown, and told to the CA when that is up again', async () => {
+    const { body } = await ask('pending', 'revoked.example.com');
+    await inState(body.id, 'issued');
+    issuer.isDown = true;
+    expect((await program.call('PUT', `/certificates/${body.id}/revoke`, { crlReason: 'keyCompromise' })).status).toBe(
+      200,
+    );
+    const { lifecycle, withdrawals, body: pem } = await until(body.id, (one) => one.withdrawals[0]?.attempts > 0);
+    expect(lifecycle).toBe('revoked');
+    expect(withdrawals).toMatchObject([{ kind: 'revoke', state: 'due', detail: 'The CA is down.' }]);
+    expect(issuer.asked.revoke).not.toContain(pem);
+    issuer.isDown = false;
+    program.clock.advance(120_000);
+    await withdrawn(body.id, 'revoke');
+    expect(issuer.asked.revoke.filter((one) => one === pem)).toHaveLength(1);
+    expect(await actions(body.id)).toContain('certificate.revoked-at-ca');
+  });
+});
+
+describe('an answer in dispute', () => {
+  it('is told to the owner once, and becomes the certificate with its own names when it is accepted', async () => {
+    const { body } = await ask('other-names', 'asked.example.com');
+    expect(body.order.disputed).toMatchObject({ reason: expect.stringContaining('evil.example.com') });
+    const mail = await mailTo('asked.example.com: the issuer returned something else');
+    expect([mail.to, mail.text]).toEqual([['joe@example.com'], expect.stringContaining('/accept')]);
+    expect((await program.call('GET', `/certificates/${body.id}`)).body.body).toBeNull();
+    await program.ok('POST', `/pending_certificates/${body.id}/accept`);
+    const issued = await program.ok('GET', `/certificates/${body.id}`);
+    expect(issued).toMatchObject({ lifecycle: 'issued', order: null, serial: body.order.disputed.serial });
+    expect(issued.domains.map(({ name }: Json) => name)).toContain('evil.example.com');
+    expect(opensslText(issued.body)).toContain('evil.example.com');
+    expect(await actions(body.id)).toEqual(
+      expect.arrayContaining(['certificate.answer-disputed', 'certificate.answer-accepted', 'certificate.issued']),
+    );
+    expect((await program.call('POST', `/pending_certificates/${body.id}/accept`)).status).toBe(409);
+  });
+
+  it('for another key is never accepted', async () => {
+    const { body } = await ask('wrong-key', 'key.example.com');
+    expect(await program.call('POST', `/pending_certificates/${body.id}/accept`)).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining('another key') },
+    });
+  });
+
+  it('is revoked at the CA when it is rejected, and the request fails', async () => {
+    const { body } = await ask('other-names', 'rejected.example.com');
+    await program.ok('POST', `/pending_certificates/${body.id}/reject`, { note: 'not ours' });
+    const rejected = await withdrawn(body.id, 'revoke');
+    expect(rejected).toMatchObject({
+      lifecycle: 'failed',
+      order: { fault: 'refused', detail: expect.stringContaining('rejected') },
+      withdrawals: [{ kind: 'revoke', serial: body.order.disputed.serial }],
+    });
+    expect(await actions(body.id)).toContain('certificate.answer-rejected');
+    expect((await program.call('POST', `/pending_certificates/${body.id}/reject`)).status).toBe(409);
+  });
+
+  it('is completed by an upload of the right chain', async () => {
+    const { body } = await ask('no-chain', 'chainless.example.com');
+    const { authorityCertificate } = await program.ok('GET', `/authorities/${body.authority.id}`);
+    const { chain } = body.order.disputed;
+    await program.ok('POST', `/pending_certificates/${body.id}/upload`, {
+      body: chain,
+      chain: authorityCertificate.body,
+    });
+    expect(await get(body.id)).toMatchObject({ lifecycle: 'issued', withdrawals: [] });
+  });
+
+  it('about which nobody decides is revoked at the deadline', async () => {
+    const { body } = await ask('other-names', 'undecided.example.com');
+    program.clock.advance(3 * dayMs + 60_000);
+    expect((await inState(body.id, 'failed')).order.fault).toBe('overdue');
+    const { withdrawals } = await withdrawn(body.id, 'revoke');
+    expect(withdrawals).toMatchObject([{ kind: 'revoke', serial: body.order.disputed.serial }]);
+  });
+});
