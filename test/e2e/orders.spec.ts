@@ -200,10 +200,9 @@ describe('a certificate for one order', () => {
     });
     held.release();
     await asking;
-    expect(await program.ok('GET', `/certificates/${copy.id}`)).toMatchObject({
-      lifecycle: 'issued',
-      owner: 'amy@example.com',
-    });
+    expect((await program.call('GET', `/certificates/${copy.id}`)).status).toBe(404);
+    expect(await program.ok('GET', `/certificates/${id}`)).toMatchObject({ owner: 'joe@example.com', withdrawals: [] });
+    expect(await actions(id)).toContain('certificate.merged');
   });
 });
 

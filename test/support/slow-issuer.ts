@@ -147,7 +147,8 @@ export function slowIssuer(): SlowIssuer {
       }
       const order = orders.get(orderRef);
       if (!order) throw new PluginError('refused', 'No such order.');
-      return ready && behaviour !== 'never' ? issue(order, ctx) : { status: 'pending', orderRef, pollAfterS: 1 };
+      if (ready && behaviour !== 'never') return issue(order, ctx);
+      return { status: 'pending', orderRef, pollAfterS: 1, progress: 'A person looks at it.' };
     },
   });
   const answerTo = async (orderRef: string): Promise<readonly string[]> => {

@@ -98,12 +98,6 @@ export class SourceLinkRepository {
     return new Map(rows.map(({ id, owners }) => [id, owners]));
   }
 
-  /** What lies at sources and is served by endpoints as one certificate counts as another from now on. */
-  async move(tx: Tx, fromId: number, toId: number): Promise<void> {
-    await tx.query('update source_certificate set certificate_id = $2 where certificate_id = $1', [fromId, toId]);
-    await tx.query('update endpoint set certificate_id = $2 where certificate_id = $1', [fromId, toId]);
-  }
-
   /** Where a certificate was found, by source and location. */
   of(tx: Tx, certificateId: number): Promise<FoundAt[]> {
     return tx.query(

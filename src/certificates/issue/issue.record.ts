@@ -272,7 +272,7 @@ export class IssueRecord {
     const facts = issuedFacts(answer.chainPem, answer.externalId);
     return this.whileOpen(id, {
       open: async (certificate, order, tx) => {
-        await this.twins.makeRoom(tx, certificate, facts);
+        await this.twins.merge(tx, certificate, facts);
         certificate.complete(facts);
         await more?.(tx, certificate, order);
         const name = nameWhenIssued(certificate);

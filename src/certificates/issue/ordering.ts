@@ -14,7 +14,7 @@ import { OrderRepository } from './order.repository.js';
 
 /** A process that died in an attempt keeps others from the issuer for so long. */
 const leaseS = 30;
-const postponedS = 10;
+const postponedS = 5;
 const longestState = 65_536;
 
 /** Talks to an issuer outside the process about the order of one certificate. */

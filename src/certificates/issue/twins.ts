@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
 import type { Tx } from '../../platform/db/database.js';
@@ -6,40 +5,62 @@ import { systemActor } from '../../platform/http/actor.js';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { SourceLinkRepository } from '../discover/source-link.repository.js';
 import type { IssuedFacts } from '../issued-facts.js';
+import { Notices } from '../notify/notices.js';
+
+/** Statements that give everything of the certificate $1 to $2; where that has the same already, it goes with $1. */
+const moves = [
+  'update source_certificate set certificate_id = $2 where certificate_id = $1',
+  'update endpoint set certificate_id = $2 where certificate_id = $1',
+  `update delivery d set certificate_id = $2 where certificate_id = $1
+   and not exists (select from delivery o where o.certificate_id = $2 and o.destination_id = d.destination_id)`,
+  'update certificate set renews_id = $2 where renews_id = $1',
+  `insert into certificate_replacement (certificate_id, replaced_id)
+   select $2::int, replaced_id from certificate_replacement where certificate_id = $1 and replaced_id <> $2
+   on conflict do nothing`,
+  `insert into certificate_replacement (certificate_id, replaced_id)
+   select certificate_id, $2::int from certificate_replacement where replaced_id = $1 and certificate_id <> $2
+   on conflict do nothing`,
+];
 
 /**
- * A certificate can be uploaded or discovered before its issuer answers the order for it. The row of the order becomes
- * the certificate then, with all places where it was found; the other row stays, as the copy of somebody else.
+ * A certificate can be uploaded or discovered before its issuer answers the order for it. There is one row for one
+ * certificate: that of the order takes over everything of the other.
  */
 @Injectable()
 export class Twins {
   constructor(
     private readonly certificates: CertificateRepository,
-    private readonly links: SourceLinkRepository,
+    private readonly notices: Notices,
     private readonly audit: Audit,
   ) {}
 
   /**
-   * To be called before a row becomes a certificate of these facts. Throws PluginError `refused` when the serial number
-   * belongs to another certificate of the issuer.
+   * To be called before `certificate`, which is locked, gets these facts. Throws PluginError `refused` when the serial
+   * number belongs to another certificate of the issuer, or the same one has ended here.
    */
-  async makeRoom(tx: Tx, { id, authorityId }: Certificate, facts: IssuedFacts): Promise<void> {
-    for (const twin of await this.certificates.twinsOf(tx, { ...facts, id, authorityId })) {
+  async merge(tx: Tx, certificate: Certificate, facts: IssuedFacts): Promise<void> {
+    const { id, authorityId } = certificate;
+    for (const { id: twinId } of await this.certificates.twinsOf(tx, { ...facts, id, authorityId })) {
+      const twin = await this.certificates.lock(tx, twinId);
       if (twin.sha256 !== facts.sha256)
         throw new PluginError('refused', `The issuer used the serial number of certificate ${twin.name} again.`);
-      await this.certificates.change(tx, twin.id, (row) => {
-        // Serial numbers are unique for one issuer; a copy counts as one whose issuer is not known.
-        row.issuerSha256 = createHash('sha256').update(`copy of ${facts.sha256} ${row.id}`).digest('hex');
-      });
-      await this.links.move(tx, twin.id, id);
-      await this.audit.record(tx, systemActor('issue'), {
-        action: 'certificate.copy-kept',
-        targetType: 'certificate',
-        targetId: twin.id,
-        after: { certificateId: id },
-      });
+      if (twin.state !== 'issued' || twin.deletedAt !== null)
+        throw new PluginError('refused', `The certificate is here already as ${twin.name}, and has ended.`);
+      await this.mergeOne(tx, certificate, twin);
     }
+  }
+
+  private async mergeOne(tx: Tx, certificate: Certificate, twin: Certificate): Promise<void> {
+    for (const move of moves) await tx.query(move, [twin.id, certificate.id]);
+    await tx.query('delete from certificate where id = $1', [twin.id]);
+    // A sealed key is bound to its secretId.
+    if (certificate.sealedKey === null && twin.sealedKey !== null)
+      Object.assign(certificate, { sealedKey: twin.sealedKey, secretId: twin.secretId });
+    const act = { action: 'certificate.merged', targetType: 'certificate' } as const;
+    const after = { into: certificate.id, from: twin.id, name: twin.name, owner: twin.owner };
+    for (const targetId of [twin.id, certificate.id])
+      await this.audit.record(tx, systemActor('issue'), { ...act, targetId, after });
+    await this.notices.takenOver(tx, certificate, twin.owner);
   }
 }

@@ -100,9 +100,10 @@ export class WithdrawJob implements OnModuleInit {
     this.jobs.handle(withdrawAtCa, (data, context) => this.run(data.withdrawalId, context));
   }
 
-  /** Waits for an attempt to order that is under way: that may be about to learn what is to be cancelled. */
+  /** A cancellation waits for an attempt to order that is under way: that may learn what is to be cancelled. */
   private async run(id: number, { signal }: JobContext): Promise<void> {
     const due = await this.record.findDue(id);
+    if (due?.kind === 'revoke') return this.attempt(id, signal);
     if (due) await this.ordering.alone(due.certificateId, (lost) => this.attempt(id, AbortSignal.any([signal, lost])));
   }
 
