@@ -27,6 +27,7 @@ import { LemurIds1763700000039 } from './1763700000039-lemur-ids.js';
 import { JobLanes1763700000042 } from './1763700000042-job-lanes.js';
 import { SigningKeys1763700000044 } from './1763700000044-signing-keys.js';
 import { Orders1763700000046 } from './1763700000046-orders.js';
+import { RenewalInfo1763700000047 } from './1763700000047-renewal-info.js';
 import { Channels1763700000049 } from './1763700000049-channels.js';
 import { AuthorityIssuers1763700000045 } from './1763700000045-authority-issuers.js';
 
@@ -62,5 +63,6 @@ export const migrations = [
   SigningKeys1763700000044,
   AuthorityIssuers1763700000045,
   Orders1763700000046,
+  RenewalInfo1763700000047,
   Channels1763700000049,
 ];

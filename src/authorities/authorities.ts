@@ -7,6 +7,7 @@ import type {
   CancelRequest,
   OrderRequest,
   Outcome,
+  RenewalInfo,
   RevocationRequest,
 } from '../plugin-api/issuer.js';
 import type { OptionSchema } from '../plugin-api/options.js';
@@ -155,6 +156,15 @@ export class Authorities {
     const { plugin } = loaded;
     if (!plugin.revoke) throw new PluginError('misconfigured', `${plugin.title} cannot revoke.`);
     await plugin.revoke(request, loaded.options, this.contexts.make(signal));
+  }
+
+  /** The window in which the CA suggests to renew a certificate; null when it suggests none. Throws PluginError. */
+  async renewalInfo(
+    { plugin, options }: LoadedAuthority,
+    certificate: IssuedCertificate,
+    signal: AbortSignal,
+  ): Promise<RenewalInfo | null> {
+    return (await plugin.renewalInfo?.(certificate, options, this.contexts.make(signal))) ?? null;
   }
 
   /** Throws PluginError; `misconfigured` when the issuer has no such thing. */

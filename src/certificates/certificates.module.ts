@@ -96,6 +96,8 @@ import { RevokeController } from './revoke/revoke.controller.js';
 import { RevokeConsequences, RevokeRecord, RevokeRights, RevokeService } from './revoke/revoke.service.js';
 import { Renewing } from './rotate/renewing.js';
 import { RenewalFailures } from './rotate/renewal-failures.js';
+import { RenewalInfoJob } from './rotate/renewal-info.job.js';
+import { RenewalInfoRepository } from './rotate/renewal-info.repository.js';
 import { RotateController } from './rotate/rotate.controller.js';
 import { RotateJob, RotateJudge } from './rotate/rotate.job.js';
 import { PlanService } from './rotate/plan.service.js';
@@ -231,6 +233,8 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     AuthorityLetters,
     Renewing,
     RenewalFailures,
+    RenewalInfoRepository,
+    RenewalInfoJob,
     RotateJob,
     RotateJudge,
     Rotation,

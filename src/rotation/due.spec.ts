@@ -38,12 +38,12 @@ describe('why renew', () => {
     });
   });
 
-  it('follows the CA when its window opens earlier', () => {
-    const suggestedWindow = { start: after(5 * day), end: after(6 * day) };
-    expect(planRenewal(facts(90, { suggestedWindow }), thirtyDays)).toMatchObject({
+  it('follows the CA when the moment in its window is earlier, and only then', () => {
+    expect(planRenewal(facts(90, { suggestedAt: after(5 * day) }), thirtyDays)).toMatchObject({
       at: after(5 * day),
       reason: 'ca-window',
     });
+    expect(planRenewal(facts(90, { suggestedAt: after(61 * day) }), thirtyDays).reason).toBe('policy');
   });
 
   it('does not wait when the key is compromised, or a revoked certificate is to be replaced', () => {

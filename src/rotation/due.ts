@@ -1,4 +1,4 @@
-/** What other certificates mean for a certificate. */
+/** What decides about a renewal beside the certificate: other certificates, and its CA. */
 export interface Succession {
   /** True while a renewal of it exists that has neither failed nor been cancelled or revoked. */
   hasSuccessor: boolean;
@@ -6,6 +6,8 @@ export interface Succession {
   isReplaced: boolean;
   /** True when a certificate with the same key is revoked because the key is compromised. */
   keyCompromised: boolean;
+  /** The moment chosen in the window that the CA suggests (RFC 9773 §4.2). */
+  suggestedAt: Date | null;
 }
 
 /** What decides about a renewal. Plain values, so that the rules can be read and tested without a database. */
@@ -26,8 +28,6 @@ export interface RenewalFacts extends Succession {
   hasIssuer: boolean;
   /** False when no key of its type can be made here, as a renewal would have to. */
   canMakeKey?: boolean;
-  /** The window that the CA suggests (RFC 9773 §4.2). */
-  suggestedWindow?: { start: Date; end: Date };
 }
 
 /**
@@ -52,7 +52,12 @@ export type RenewalObstacle =
   | 'key-type';
 
 /** Nobody takes its place yet. */
-export const noSuccession: Succession = { hasSuccessor: false, isReplaced: false, keyCompromised: false };
+export const noSuccession: Succession = {
+  hasSuccessor: false,
+  isReplaced: false,
+  keyCompromised: false,
+  suggestedAt: null,
+};
 
 /** Either the moment from which a renewal is due and why, or why there will be none. */
 export type RenewalPlan =
@@ -102,8 +107,8 @@ const atOnce: readonly Rule[] = [
 
 /** In the order in which they are asked; of those that are due at the same moment the first is named. */
 const rules: readonly Rule[] = [
-  ({ suggestedWindow: w }) =>
-    w ? { at: w.start, reason: 'ca-window', text: 'The CA suggests to renew from then on.' } : null,
+  ({ suggestedAt: at }) =>
+    at && { at, reason: 'ca-window', text: 'It is a random moment in the window that the CA suggests.' },
   (facts, policy) => {
     const leadMs = policyLeadMs(facts, policy);
     return { at: new Date(facts.notAfter.getTime() - leadMs), reason: 'policy', text: leadText(leadMs, policy) };

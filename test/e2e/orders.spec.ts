@@ -201,7 +201,10 @@ describe('a certificate for one order', () => {
     held.release();
     await asking;
     expect((await program.call('GET', `/certificates/${copy.id}`)).status).toBe(404);
-    expect(await program.ok('GET', `/certificates/${id}`)).toMatchObject({ owner: 'joe@example.com', withdrawals: [] });
+    expect(await program.ok('GET', `/certificates/${id}`)).toMatchObject({
+      owner: 'joe@example.com',
+      lifecycle: 'issued',
+    });
     expect(await actions(id)).toContain('certificate.merged');
   });
 });
@@ -282,5 +285,40 @@ describe('an answer in dispute', () => {
     expect((await inState(body.id, 'failed')).order.fault).toBe('overdue');
     const { withdrawals } = await withdrawn(body.id, 'revoke');
     expect(withdrawals).toMatchObject([{ kind: 'revoke', serial: body.order.disputed.serial }]);
+  });
+});
+
+describe('a CA that suggests when to renew', () => {
+  it('is asked about what it issued, and a random moment in its window is the plan', async () => {
+    const at = program.clock.now().getTime();
+    const [windowStart, windowEnd] = [new Date(at + 5 * dayMs), new Date(at + 6 * dayMs)];
+    issuer.renewalInfo = { windowStart, windowEnd, explanationUrl: 'https://ca.example.com/why', retryAfterS: 60 };
+    const { body } = await ask('pending', 'suggested.example.com', { rotation: true });
+    await inState(body.id, 'issued');
+    const planned = (is: (plan: Json) => boolean): Promise<Json> =>
+      eventually(async () => {
+        const plan = await program.ok('GET', `/certificates/${body.id}/plan`);
+        return is(plan) && plan;
+      });
+    const plan = await planned(({ suggested }) => suggested !== null);
+    expect(plan).toMatchObject({
+      reason: 'ca-window',
+      at: plan.suggested.at,
+      suggested: { explanationUrl: 'https://ca.example.com/why' },
+    });
+    expect(Date.parse(plan.at)).toBeGreaterThanOrEqual(windowStart.getTime() - 1000);
+    expect(Date.parse(plan.at)).toBeLessThanOrEqual(windowEnd.getTime());
+    program.clock.advance(120_000);
+    const { body: pem } = await get(body.id);
+    await eventually(async () => issuer.asked.renewalInfo.filter((one) => one === pem).length > 1);
+    expect((await planned(() => true)).at).toBe(plan.at);
+    issuer.renewalInfo = { windowStart: new Date(at - dayMs), windowEnd: new Date(at), retryAfterS: 60 };
+    program.clock.advance(120_000);
+    const renewed = await eventually(async () => {
+      const certificate = await program.ok('GET', `/certificates/${body.id}`);
+      return certificate.lifecycle === 'superseded' && certificate;
+    });
+    expect(renewed.replacedBy).toHaveLength(1);
+    issuer.renewalInfo = null;
   });
 });

@@ -8,6 +8,7 @@ import {
   type IssuerPlugin,
   type OrderRequest,
   type Outcome,
+  type RenewalInfo,
 } from '../../src/plugin-api/issuer.js';
 import type { OptionSchema } from '../../src/plugin-api/options.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
@@ -55,11 +56,13 @@ const options = z.strictObject({
 
 /**
  * What an issuer outside the process was asked. `order` and `find` hold the idempotency keys in order, `poll` and
- * `cancel` the order references, `revoke` and `deactivate` the certificates.
+ * `cancel` the order references, the others the certificates.
  */
 export interface SlowIssuer {
   plugin: IssuerPlugin<OptionSchema>;
-  asked: Record<'order' | 'poll' | 'find' | 'cancel' | 'revoke' | 'deactivate', string[]>;
+  asked: Record<'order' | 'poll' | 'find' | 'cancel' | 'revoke' | 'deactivate' | 'renewalInfo', string[]>;
+  /** What it suggests for every certificate. */
+  renewalInfo: RenewalInfo | null;
   /** While true, it cancels and revokes nothing. */
   isDown: boolean;
   /** Polls begin, and go no further until `release`. */
@@ -75,7 +78,15 @@ export interface SlowIssuer {
  * signs for it.
  */
 export function slowIssuer(): SlowIssuer {
-  const asked: SlowIssuer['asked'] = { order: [], poll: [], find: [], cancel: [], revoke: [], deactivate: [] };
+  const asked: SlowIssuer['asked'] = {
+    order: [],
+    poll: [],
+    find: [],
+    cancel: [],
+    revoke: [],
+    deactivate: [],
+    renewalInfo: [],
+  };
   let held: { begun: boolean; open: Promise<void> } | null = null;
   const orders = new Map<string, OrderRequest>();
   let ready = false;
@@ -103,6 +114,10 @@ export function slowIssuer(): SlowIssuer {
       if (behaviour === 'firm') throw new PluginError('refused', 'It is being issued.');
       asked.cancel.push(orderRef);
       orders.delete(orderRef);
+    },
+    renewalInfo: async ({ chainPem: [leafPem = ''] }) => {
+      asked.renewalInfo.push(leafPem);
+      return made.renewalInfo;
     },
     find: async ({ request: { idempotencyKey } }) => {
       asked.find.push(idempotencyKey);
@@ -167,6 +182,7 @@ export function slowIssuer(): SlowIssuer {
     plugin,
     asked,
     answerTo,
+    renewalInfo: null,
     isDown: false,
     hold: () => {
       let release = (): void => undefined;

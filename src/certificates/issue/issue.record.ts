@@ -17,6 +17,7 @@ import { issuedFacts } from '../issued-facts.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 import { RenewalFailures } from '../rotate/renewal-failures.js';
+import { RenewalInfoRepository } from '../rotate/renewal-info.repository.js';
 import { Successors } from '../successors.js';
 import { type IssuedAnswer, Withdrawals } from '../withdraw/withdrawals.js';
 import { enqueueOrders } from './issue.jobs.js';
@@ -39,6 +40,8 @@ export class IssueFollowUp {
     private readonly failures: RenewalFailures,
     private readonly notices: Notices,
     private readonly audit: Audit,
+    private readonly clock: Clock,
+    private readonly renewalInfos: RenewalInfoRepository,
   ) {}
 
   async issued(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
@@ -49,6 +52,7 @@ export class IssueFollowUp {
       targetType: 'certificate',
       targetId: certificate.id,
     });
+    await this.renewalInfos.watch(tx, certificate.id, this.clock.now());
     await this.deploying.startOf(tx, certificate.id);
     await this.successors.issued(tx, certificate);
   }

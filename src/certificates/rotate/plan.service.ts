@@ -1,13 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { AuthorityRepository } from '../../authorities/authority.repository.js';
 import { Database } from '../../platform/db/database.js';
-import { instantOrNull } from '../../platform/http/instant.js';
+import { instant, instantOrNull } from '../../platform/http/instant.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Admission } from '../admission.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { DeliverySight } from '../deploy/delivery-sight.js';
 import { Planning } from '../planning.js';
+import { RenewalInfoRepository, type SuggestedRenewal } from './renewal-info.repository.js';
 import type { PlanView } from './rotate.schema.js';
 import { RotationPreview } from './rotation-preview.js';
 
@@ -22,6 +23,7 @@ export class PlanService {
     private readonly preview: RotationPreview,
     private readonly admission: Admission,
     private readonly sight: DeliverySight,
+    private readonly renewalInfos: RenewalInfoRepository,
   ) {}
 
   /** Throws Problem `not-found`. */
@@ -39,6 +41,7 @@ export class PlanService {
       policy: { id: policy.id, name: policy.name, days: policy.days, lifetimeFraction: policy.lifetimeFraction },
       authority: authority && { id: authority.id, name: authority.name, active: authority.active },
       successor: successor && { id: successor.id, name: successor.name, lifecycle: successor.state },
+      suggested: suggestedView(await this.renewalInfos.find(tx, id)),
       attempts: certificate.renewalAttempts,
       fault: certificate.renewalFault,
       detail: certificate.renewalDetail,
@@ -56,4 +59,15 @@ export class PlanService {
     const isSeen = await this.sight.of(actor, places.map(standOf));
     return places.map((place) => (isSeen(standOf(place)) ? place : { ...place, location: null }));
   }
+}
+
+function suggestedView(suggested: SuggestedRenewal | null): PlanView['suggested'] {
+  return (
+    suggested && {
+      windowStart: instant(suggested.windowStart),
+      windowEnd: instant(suggested.windowEnd),
+      at: instant(suggested.suggestedAt),
+      explanationUrl: suggested.explanationUrl,
+    }
+  );
 }

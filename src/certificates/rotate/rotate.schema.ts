@@ -25,6 +25,15 @@ export const PlanView = z
     policy: Named.extend({ days: z.int().nullable(), lifetimeFraction: z.number().nullable() }),
     authority: Named.extend({ active: z.boolean() }).nullable().meta({ description: 'Who would issue its successor.' }),
     successor: Successor.nullable().meta({ description: 'What is to take its place, where that has been asked for.' }),
+    suggested: z
+      .object({
+        windowStart: InstantOut,
+        windowEnd: InstantOut,
+        at: InstantOut.meta({ description: 'A random moment in the window.' }),
+        explanationUrl: z.string().nullable(),
+      })
+      .nullable()
+      .meta({ description: 'When its CA suggests to renew it (RFC 9773).' }),
     attempts: z.int().meta({ description: 'Renewals in a row that did not go through.' }),
     fault: z.string().nullable(),
     detail: z.string().nullable(),

@@ -7,6 +7,8 @@ import { DueRepository } from '../due.repository.js';
 import { enqueueOrders } from '../issue/issue.jobs.js';
 import { WithdrawalRepository } from '../withdraw/withdrawal.repository.js';
 import { enqueueWithdrawals } from '../withdraw/withdrawals.js';
+import { enqueueRenewalInfo } from './renewal-info.job.js';
+import { RenewalInfoRepository } from './renewal-info.repository.js';
 import { rotateCertificate } from './rotate.jobs.js';
 
 /** A job that says nothing more is given out again after this time. */
@@ -15,7 +17,7 @@ const batch = 200;
 /** The job of an order or a withdrawal is enqueued for its moment; one that is later than this was lost. */
 const lostMs = 30_000;
 
-/** Enqueues the renewals, orders and withdrawals that are due. */
+/** Enqueues the renewals, orders, questions about renewals, and withdrawals that are due. */
 @Injectable()
 export class RotationSweep implements OnModuleInit {
   constructor(
@@ -25,6 +27,7 @@ export class RotationSweep implements OnModuleInit {
     private readonly config: Config,
     private readonly due: DueRepository,
     private readonly withdrawals: WithdrawalRepository,
+    private readonly renewalInfos: RenewalInfoRepository,
   ) {}
 
   onModuleInit(): void {
@@ -45,6 +48,11 @@ export class RotationSweep implements OnModuleInit {
       const orders = await this.due.takeDue(tx, 'nextAttemptAt', late(now), again);
       await enqueueOrders(tx, orders);
       return orders.length;
+    });
+    await this.giveOut(signal, async (tx, now, again) => {
+      const asked = await this.renewalInfos.takeDue(tx, now, again);
+      await enqueueRenewalInfo(tx, asked);
+      return asked.length;
     });
     await this.giveOut(signal, async (tx, now, again) => {
       const due = await this.withdrawals.takeDue(tx, late(now), again);

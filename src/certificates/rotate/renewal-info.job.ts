@@ -1,0 +1,116 @@
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { z } from 'zod';
+import { Authorities } from '../../authorities/authorities.js';
+import { defineJob, type JobContext } from '../../jobs/define-job.js';
+import { Jobs } from '../../jobs/job-runner.js';
+import { splitCertificates } from '../../pki/pem.js';
+import type { RenewalInfo } from '../../plugin-api/issuer.js';
+import { Clock } from '../../platform/clock.js';
+import { Database, type Tx } from '../../platform/db/database.js';
+import type { Certificate } from '../certificate.entity.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { failureOf, isCutOff, isExpected } from '../failure.js';
+import { authorityLane } from '../issue/issue.jobs.js';
+import { Planning } from '../planning.js';
+import { RenewalInfoRepository, type SuggestedRenewal } from './renewal-info.repository.js';
+
+/** Asks the CA of a certificate when it suggests to renew. */
+export const askRenewalInfo = defineJob('certificate.renewal-info', z.strictObject({ certificateId: z.int() }), {
+  attempts: 1,
+  timeoutS: 60,
+});
+
+/** Has the CAs of these certificates asked after the commit, each in the lane of its authority. */
+export async function enqueueRenewalInfo(
+  tx: Tx,
+  certificates: readonly { id: number; authorityId: number | null }[],
+): Promise<void> {
+  await askRenewalInfo.enqueueMany(
+    tx,
+    certificates.map(({ id, authorityId }) => ({
+      data: { certificateId: id },
+      lane: authorityLane.of(authorityId ?? 0),
+    })),
+  );
+}
+
+/** RFC 9773 §4.3: a client asks neither all the time nor too rarely. */
+const [soonestS, latestS] = [60, 86_400];
+const retryS = 3_600;
+
+/**
+ * Stores a random moment in the window that the CA suggests, so that the clients of a CA do not renew all at once, and
+ * plans the renewal anew.
+ */
+@Injectable()
+export class RenewalInfoJob implements OnModuleInit {
+  private readonly logger = new Logger('renewal-info');
+
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly authorities: Authorities,
+    private readonly certificates: CertificateRepository,
+    private readonly infos: RenewalInfoRepository,
+    private readonly planning: Planning,
+  ) {}
+
+  onModuleInit(): void {
+    this.jobs.handle(askRenewalInfo, ({ certificateId }, context) => this.run(certificateId, context));
+  }
+
+  private async run(id: number, { signal }: JobContext): Promise<void> {
+    const certificate = await this.certificates.find(this.db.single, id);
+    if (!certificate) return;
+    try {
+      const info = await this.ask(certificate, signal);
+      if (info === 'none') await this.infos.store(this.db.single, id, null, null);
+      else await this.store(id, info);
+    } catch (error) {
+      if (isCutOff(signal, error)) throw error;
+      if (!isExpected(error)) this.logger.error(error);
+      const { retryAfterS = retryS } = failureOf(error);
+      await this.infos.askAgain(this.db.single, id, this.inSeconds(Math.max(retryAfterS, soonestS)));
+    }
+  }
+
+  /** `none`: there is nobody to ask, and nothing to ask about. */
+  private async ask(certificate: Certificate, signal: AbortSignal): Promise<RenewalInfo | null | 'none'> {
+    const { state, deletedAt, authorityId, externalId, fullChainPem } = certificate;
+    if (state !== 'issued' || deletedAt !== null || authorityId === null) return 'none';
+    const authority = await this.authorities.get(authorityId);
+    if (!authority.plugin.renewalInfo) return 'none';
+    return this.authorities.renewalInfo(
+      authority,
+      { chainPem: splitCertificates(fullChainPem), externalId: externalId ?? undefined },
+      signal,
+    );
+  }
+
+  private async store(id: number, info: RenewalInfo | null): Promise<void> {
+    await this.db.write((tx) =>
+      this.certificates.change(tx, id, async (certificate) => {
+        const suggested = info && suggestion(info, await this.infos.find(tx, id));
+        const afterS = Math.min(Math.max(info?.retryAfterS ?? latestS, soonestS), latestS);
+        await this.infos.store(tx, id, suggested, this.inSeconds(afterS));
+        await this.planning.planRenewal(tx, certificate);
+      }),
+    );
+  }
+
+  private inSeconds(seconds: number): Date {
+    return new Date(this.clock.now().getTime() + seconds * 1000);
+  }
+}
+
+/** As long as the window stays the same, so does the moment in it. A window that ends before it begins is none. */
+function suggestion(info: RenewalInfo, known: SuggestedRenewal | null): SuggestedRenewal | null {
+  const { windowStart, windowEnd, explanationUrl = null } = info;
+  const lengthMs = windowEnd.getTime() - windowStart.getTime();
+  if (!(lengthMs > 0)) return null;
+  const isKnown =
+    known?.windowStart.getTime() === windowStart.getTime() && known.windowEnd.getTime() === windowEnd.getTime();
+  const suggestedAt = isKnown ? known.suggestedAt : new Date(windowStart.getTime() + Math.random() * lengthMs);
+  return { windowStart, windowEnd, suggestedAt, explanationUrl };
+}

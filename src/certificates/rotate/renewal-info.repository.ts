@@ -1,0 +1,63 @@
+import { Injectable } from '@nestjs/common';
+import type { Tx } from '../../platform/db/database.js';
+
+/** What the CA of a certificate suggests (RFC 9773 §4.2). `suggestedAt`: the moment chosen in the window. */
+export interface SuggestedRenewal {
+  windowStart: Date;
+  windowEnd: Date;
+  suggestedAt: Date;
+  explanationUrl: string | null;
+}
+
+/** Every query on renewal information. */
+@Injectable()
+export class RenewalInfoRepository {
+  /** Has the CA asked about this certificate from now on. */
+  async watch(tx: Tx, certificateId: number, now: Date): Promise<void> {
+    await tx.query('insert into renewal_info (certificate_id, ask_at) values ($1, $2) on conflict do nothing', [
+      certificateId,
+      now,
+    ]);
+  }
+
+  async find(tx: Tx, certificateId: number): Promise<SuggestedRenewal | null> {
+    const rows: SuggestedRenewal[] = await tx.query(
+      `select window_start as "windowStart", window_end as "windowEnd", suggested_at as "suggestedAt",
+        explanation_url as "explanationUrl"
+       from renewal_info where certificate_id = $1 and suggested_at is not null`,
+      [certificateId],
+    );
+    return rows[0] ?? null;
+  }
+
+  /** Stores what the CA suggests; null: nothing. `askAt`: null when it is not asked again. */
+  async store(tx: Tx, certificateId: number, suggested: SuggestedRenewal | null, askAt: Date | null): Promise<void> {
+    await tx.query(
+      `update renewal_info set ask_at = $2, window_start = $3, window_end = $4, suggested_at = $5, explanation_url = $6
+       where certificate_id = $1`,
+      [
+        certificateId,
+        askAt,
+        suggested?.windowStart,
+        suggested?.windowEnd,
+        suggested?.suggestedAt,
+        suggested?.explanationUrl,
+      ],
+    );
+  }
+
+  async askAgain(tx: Tx, certificateId: number, askAt: Date): Promise<void> {
+    await tx.query('update renewal_info set ask_at = $2 where certificate_id = $1', [certificateId, askAt]);
+  }
+
+  /** Certificates whose CA is to be asked, at most 200; they come up again at `again` should their job be lost. */
+  async takeDue(tx: Tx, now: Date, again: Date): Promise<{ id: number; authorityId: number | null }[]> {
+    const rows: [{ id: number; authorityId: number | null }[], number] = await tx.query(
+      `update renewal_info i set ask_at = $2 from certificate c where c.id = i.certificate_id and i.certificate_id in (
+         select certificate_id from renewal_info where ask_at <= $1 order by ask_at limit 200 for update skip locked)
+       returning c.id, c.authority_id as "authorityId"`,
+      [now, again],
+    );
+    return rows[0];
+  }
+}
