@@ -8,6 +8,7 @@ import { type Ask, checkChain, checkIssued, orderChain } from './chain.js';
 import * as der from './der/writer.js';
 import * as own from './extensions.js';
 import { keyIdentifierOf } from './key.js';
+import { PkiError } from './pki-error.js';
 import { encodeSubject } from './names.js';
 import { signatureAlgorithmOf, signerOf } from './sign.js';
 
@@ -122,6 +123,9 @@ describe('orderChain', () => {
   });
 });
 
+const invert = (allows: Ask['allows']): Ask['allows'] =>
+  Object.fromEntries(Object.keys(allows ?? {}).map((name) => [name, false]));
+
 describe('checkIssued', () => {
   const terms: Ask['terms'] = {
     subject: leaf.name,
@@ -149,6 +153,17 @@ describe('checkIssued', () => {
     ],
   ])('accepts %s', async (_, change, asked) => {
     await checkIssued([await returned(change), middleCertificate], { ...ask, terms: asked ?? terms });
+  });
+
+  it.each<[string, Change, Ask['allows']]>([
+    ['a later end', { notAfter: new Date(notAfter.getTime() + 1000) }, { ownValidity: true }],
+    ['a foreign name', { names: [host, { type: 'dns', value: 'example.com' }] }, { extraNames: true }],
+    ['a missing name', { names: [] }, { fewerNames: true }],
+  ])('accepts %s where the issuer may answer so, and nothing else', async (_, change, allows) => {
+    const chain = [await returned(change), middleCertificate];
+    await checkIssued(chain, { ...ask, allows });
+    const others = { ownValidity: true, extraNames: true, fewerNames: true, ...invert(allows) };
+    await expect(checkIssued(chain, { ...ask, allows: others })).rejects.toBeInstanceOf(PkiError);
   });
 
   it('accepts no common name, or a SAN in its place', async () => {

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { AllowedDifferences } from '../plugin-api/issuer.js';
 import type { CertificateTerms, SubjectAltName } from '../plugin-api/terms.js';
 import { isSelfIssued, isSignedBy, parseCertificate, type ParsedCertificate, titleOf } from './certificate.js';
 import { isSameKey } from './key.js';
@@ -97,6 +98,8 @@ async function isKnownIssuer(subject: ParsedCertificate, candidate: ParsedCertif
 export interface Ask {
   spkiDer: Buffer;
   terms: Pick<CertificateTerms, 'subject' | 'subjectAltNames' | 'keyUsage' | 'notBefore' | 'notAfter'>;
+  /** In what the answers of this issuer may differ; absent: in nothing. */
+  allows?: AllowedDifferences;
 }
 
 /**
@@ -104,30 +107,40 @@ export interface Ask {
  * earlier), not a CA unless asked, and every signature in the chain.
  * Throws PkiError `key-mismatch`, `name-mismatch`, `validity-mismatch`, `usage-mismatch` or `chain-order`.
  */
-export async function checkIssued(chain: readonly ParsedCertificate[], { spkiDer, terms }: Ask): Promise<void> {
+export async function checkIssued(
+  chain: readonly ParsedCertificate[],
+  { spkiDer, terms, allows = {} }: Ask,
+): Promise<void> {
   const [leaf, ...issuers] = chain;
   if (!leaf) throw new PkiError('chain-order', 'The issuer returned no certificate');
   if (!isSameKey(leaf.spkiDer, spkiDer))
     throw new PkiError('key-mismatch', 'The issuer certified another key than the one asked for');
-  checkNames(leaf, terms);
-  checkValidity(leaf, terms);
+  checkNames(leaf, terms, allows);
+  if (leaf.notAfter <= leaf.notBefore) throw new PkiError('validity-mismatch', 'The certificate ends before it begins');
+  if (!allows.ownValidity) checkValidity(leaf, terms);
   if (leaf.isCa && !terms.keyUsage.includes('keyCertSign')) {
     throw new PkiError('usage-mismatch', 'The issuer returned a CA certificate, which was not asked for');
   }
   await checkChain(leaf, issuers);
 }
 
-function checkNames(leaf: ParsedCertificate, { subject, subjectAltNames }: Ask['terms']): void {
+function checkNames(
+  leaf: ParsedCertificate,
+  { subject, subjectAltNames }: Ask['terms'],
+  { extraNames, fewerNames }: AllowedDifferences,
+): void {
   const asked = new Set(subjectAltNames.map(spelling));
   // A CA may repeat the common name among the SANs, but must not put a name of its own there.
   const allowed = new Set([...asked, ...commonNameAsSan(subject.commonName)]);
   const got = leaf.subjectAltNames.map(spelling);
   const missing = [...asked].filter((name) => !got.includes(name));
   const foreign = got.filter((name) => !allowed.has(name));
-  if (missing.length > 0) throw new PkiError('name-mismatch', `The issuer left out ${missing.slice(0, 5).join(', ')}`);
-  if (foreign.length > 0) throw new PkiError('name-mismatch', `The issuer added ${foreign.slice(0, 5).join(', ')}`);
+  if (missing.length > 0 && !fewerNames)
+    throw new PkiError('name-mismatch', `The issuer left out ${missing.slice(0, 5).join(', ')}`);
+  if (foreign.length > 0 && !extraNames)
+    throw new PkiError('name-mismatch', `The issuer added ${foreign.slice(0, 5).join(', ')}`);
   if (leaf.otherAltNames.length > 0) throw new PkiError('name-mismatch', 'The issuer added names of another kind');
-  checkCommonName(leaf, subject.commonName, allowed);
+  checkCommonName(leaf, subject.commonName, extraNames ? new Set([...allowed, ...got]) : allowed);
 }
 
 /** One text per name; what is not a proper name stands for itself, so that it equals nothing that was asked. */
@@ -151,7 +164,6 @@ function checkCommonName(leaf: ParsedCertificate, asked: string | undefined, all
 }
 
 function checkValidity(leaf: ParsedCertificate, { notBefore, notAfter }: Ask['terms']): void {
-  if (leaf.notAfter <= leaf.notBefore) throw new PkiError('validity-mismatch', 'The certificate ends before it begins');
   if (leaf.notBefore.getTime() < notBefore.getTime() - DAY_MS) {
     throw new PkiError(
       'validity-mismatch',

@@ -14,11 +14,15 @@ import { loadTerms } from '../terms.js';
 export async function checkAnswer(
   asked: Certificate,
   chainPem: readonly string[],
-  { issuers }: LoadedAuthority,
+  { issuers, plugin: { allows } }: LoadedAuthority,
 ): Promise<void> {
   const { csrPem, terms, notBefore, notAfter } = asked;
   try {
-    const ask = { spkiDer: parseCsr(csrPem ?? '').spkiDer, terms: { ...loadTerms(terms), notBefore, notAfter } };
+    const ask = {
+      spkiDer: parseCsr(csrPem ?? '').spkiDer,
+      terms: { ...loadTerms(terms), notBefore, notAfter },
+      ...(allows && { allows }),
+    };
     const chain = chainPem.map((pem) => parseCertificate(pem));
     await checkIssued(chain, ask);
     await checkLeadsTo(
