@@ -110,10 +110,11 @@ export class DisputeService {
       throw new Problem('conflict', 'The answer is for another key, so it is of no use here. Reject it.');
     const loaded = await this.authorities.get(certificate.authorityId ?? 0);
     const terms = storeTerms(await this.admission.ofNew(actor, termsOf(leaf), loaded));
-    const { certificatePem, chainPem: above } = loaded.authority;
     const issuers = await orderChain(
       leaf,
-      [...chainPem, certificatePem, ...above].map((pem) => parseCertificate(pem)),
+      [...chainPem, ...loaded.issuers.flatMap((ca) => [ca.certificatePem, ...ca.chainPem])].map((pem) =>
+        parseCertificate(pem),
+      ),
     );
     await this.record.accepted(
       actor,

@@ -1,5 +1,6 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { z } from 'zod';
+import { authorityLane } from '../../authorities/authority-issuers.job.js';
 import { Authorities } from '../../authorities/authorities.js';
 import { defineJob, type JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
@@ -10,7 +11,6 @@ import { Database, type Tx } from '../../platform/db/database.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
-import { authorityLane } from '../issue/issue.jobs.js';
 import { Planning } from '../planning.js';
 import { RenewalInfoRepository, type SuggestedRenewal } from './renewal-info.repository.js';
 
