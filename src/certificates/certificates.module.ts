@@ -105,7 +105,7 @@ import { ReplanJob } from './rotate/replan.job.js';
 import { Rotation, RotateService } from './rotate/rotate.service.js';
 import { RotationPreview } from './rotate/rotation-preview.js';
 import { RotationSweep } from './rotate/rotation.sweep.js';
-import { Standing } from './standing.js';
+import { CertificateUse } from './certificate-use.js';
 import { Successors } from './successors.js';
 import { AcceptService } from './update/accept.service.js';
 import { Relinking } from './update/relinking.js';
@@ -245,7 +245,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     RotationSweep,
     DiscoveredRepository,
     Discovery,
-    Standing,
+    CertificateUse,
     Deployed,
     SourceLinkRepository,
     FoundOwners,

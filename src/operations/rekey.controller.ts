@@ -48,7 +48,7 @@ export class RekeyController {
   @Answers(202, StatusView)
   async start(@Who() actor: Actor): Promise<RekeyStatus> {
     return this.db.write(async (tx) => {
-      await this.rekeying.demandAgreement(tx);
+      await this.rekeying.demandSameSealingKey(tx);
       await rekeyAll.enqueue(tx, {});
       const status = await this.rekeying.status(tx);
       const { sealingKey, toMove } = status;

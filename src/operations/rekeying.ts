@@ -76,7 +76,7 @@ export class Rekeying {
    * Throws Problem `conflict` while a running process seals with another key: it could not open what is moved, or would
    * seal anew with the old one.
    */
-  async demandAgreement(tx: Tx): Promise<void> {
+  async demandSameSealingKey(tx: Tx): Promise<void> {
     const { behind, sealingKey } = await this.status(tx);
     if (behind.length === 0) return;
     throw new Problem(
@@ -86,9 +86,9 @@ export class Rekeying {
     );
   }
 
-  /** Throws Problem `conflict` when another process is at it, or as `demandAgreement` does. */
+  /** Throws Problem `conflict` when another process is at it, or as `demandSameSealingKey` does. */
   async run(actor: Actor, following: Following): Promise<Rekeyed> {
-    await this.demandAgreement(this.db.single);
+    await this.demandSameSealingKey(this.db.single);
     const outcome: Rekeyed = { sealingKey: this.ring.sealingKeyId, moved: 0, damaged: [], retired: [] };
     const held = await this.leases.withLease('secrets.rekey', leaseS, async (lost) => {
       await this.moveAll(actor, outcome, { ...following, signal: AbortSignal.any([lost, following.signal]) });
@@ -180,7 +180,7 @@ export class Rekeying {
   private async retire(actor: Actor, outcome: Rekeyed): Promise<boolean> {
     return this.db.write(async (tx) => {
       if ((await this.status(tx)).toMove > 0) return false;
-      await this.demandAgreement(tx);
+      await this.demandSameSealingKey(tx);
       await this.sealer.handOver(tx);
       outcome.retired = await retireKeys(tx, this.ring);
       if (outcome.retired.length > 0) {

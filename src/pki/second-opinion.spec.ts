@@ -3,7 +3,7 @@ import { localCa } from '../../plugins/local-ca/local-ca.issuer.js';
 import { pluginContext } from '../../test/support/bundles.js';
 import { parseCertificate } from './certificate.js';
 import { generatePrivateKey } from './key.js';
-import { demandAgreement } from './second-opinion.js';
+import { demandSameReading } from './second-opinion.js';
 import { signerOf } from './sign.js';
 
 const options = { crlDistributionPoints: [], caIssuers: [], ocsp: [], policies: [] };
@@ -28,15 +28,15 @@ describe('a second reader', () => {
     'agrees about a CA with a key of type %s',
     async (keyType) => {
       const pem = await root(keyType, 1);
-      await expect(demandAgreement(parseCertificate(pem), pem, pem)).resolves.toBeUndefined();
+      await expect(demandSameReading(parseCertificate(pem), pem, pem)).resolves.toBeUndefined();
     },
   );
 
   it('objects when we read something else, and when another key signed', async () => {
     const pem = await root('ECCPRIME256V1');
     const ours = parseCertificate(pem);
-    await expect(demandAgreement({ ...ours, serialHex: '1' }, pem, pem)).rejects.toThrow('disagree');
-    await expect(demandAgreement({ ...ours, pathLength: 3 }, pem, pem)).rejects.toThrow('disagree');
-    await expect(demandAgreement(ours, pem, await root('ECCPRIME256V1'))).rejects.toThrow('disagree');
+    await expect(demandSameReading({ ...ours, serialHex: '1' }, pem, pem)).rejects.toThrow('disagree');
+    await expect(demandSameReading({ ...ours, pathLength: 3 }, pem, pem)).rejects.toThrow('disagree');
+    await expect(demandSameReading(ours, pem, await root('ECCPRIME256V1'))).rejects.toThrow('disagree');
   });
 });

@@ -9,7 +9,7 @@ import { PkiError } from './pki-error.js';
  * reader share would stay unseen until the first client refuses the chain. `issuerPem` is its own for a root.
  * Throws PkiError `malformed-certificate` when the two disagree or the signature is not the issuer's.
  */
-export async function demandAgreement(ours: ParsedCertificate, pem: string, issuerPem: string): Promise<void> {
+export async function demandSameReading(ours: ParsedCertificate, pem: string, issuerPem: string): Promise<void> {
   const theirs = new X509Certificate(pem);
   const constraints = theirs.getExtension(BasicConstraintsExtension);
   const agreed = [

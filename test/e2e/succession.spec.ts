@@ -2,16 +2,21 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestAuthority } from '../support/bundles.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 
 describe('who takes whose place', () => {
+  const elsewhere = startTestAuthority();
   let program: TestProgram;
   let number = 0;
   beforeAll(async () => {
     program = await startProgram();
     await program.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
   });
-  afterAll(() => program.stop());
+  afterAll(async () => {
+    elsewhere.close();
+    await program.stop();
+  });
 
   const issue = (more: object = {}) =>
     program.ok('POST', '/certificates', {
@@ -229,6 +234,53 @@ describe('who takes whose place', () => {
       nextNoticeAt: usual.nextNoticeAt,
       notifications: expect.arrayContaining(usual.notifications),
     });
+  });
+
+  const uploaded = (replaces: object[] | undefined, place: { id: number } | undefined, owner = 'joe@example.com') => {
+    const { chainPem, privateKeyPem } = elsewhere.issue(`up${++number}.example.com`);
+    const body = { body: chainPem[0], chain: chainPem[1], owner };
+    const more = { replaces, destinations: place && [{ id: place.id }] };
+    return { body, withKey: { ...body, ...more, privateKey: privateKeyPem } };
+  };
+
+  it.each<[string, (oldId: number, place: { id: number }) => Promise<{ id: number }>]>([
+    ['a request', (id, place) => issue({ replaces: [{ id }], destinations: [{ id: place.id }] })],
+    [
+      'a change of a certificate that is there',
+      async (id, place) => {
+        const successor = await issue({ destinations: [{ id: place.id }] });
+        return program.ok('PUT', `/certificates/${successor.id}`, { replaces: [{ id }] });
+      },
+    ],
+    ['an upload', (id, place) => program.ok('POST', '/certificates/upload', uploaded([{ id }], place).withKey)],
+    [
+      'an upload that takes over what somebody else uploaded',
+      async (id, place) => {
+        const { body, withKey } = uploaded([{ id }], place);
+        await program.ok('POST', '/certificates/upload', { ...body, owner: 'amy@example.com' });
+        return program.ok('POST', '/certificates/upload', withKey);
+      },
+    ],
+  ])('silences the old one and ends its open deliveries when %s replaces it, until that ends', async (_, replace) => {
+    const place = await destination('r');
+    await writeFile(place.folder, 'in the way');
+    const old = await issue({ destinations: [{ id: place.id }] });
+    const stateOf = async () => (await program.ok('GET', `/certificates/${old.id}/deliveries`)).items[0].state;
+    await eventually(async () => (await stateOf()) === 'failing');
+    const successor = await replace(old.id, place);
+    expect(await get(old.id)).toMatchObject({
+      lifecycle: 'issued',
+      notify: false,
+      nextNoticeAt: null,
+      renewal: { at: null, reason: 'replaced' },
+      replacedBy: [{ id: successor.id }],
+    });
+    expect(await stateOf()).toBe('replaced');
+    await program.ok('PUT', `/certificates/${successor.id}`, { replaces: [] });
+    const again = await get(old.id);
+    expect(again).toMatchObject({ notify: true, renewal: { reason: 'policy' } });
+    expect(again.nextNoticeAt).not.toBeNull();
+    await rm(place.folder);
   });
 
   it('supersedes the old one once the destination that failed is detached', async () => {

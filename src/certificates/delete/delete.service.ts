@@ -9,7 +9,7 @@ import { CertificateAccess } from '../access.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Planning } from '../planning.js';
-import { Standing } from '../standing.js';
+import { CertificateUse } from '../certificate-use.js';
 import { Successors } from '../successors.js';
 
 /** What is written down of a deletion. */
@@ -17,7 +17,7 @@ import { Successors } from '../successors.js';
 export class DeleteRecord {
   constructor(
     private readonly clock: Clock,
-    private readonly standing: Standing,
+    private readonly use: CertificateUse,
     private readonly successors: Successors,
     private readonly planning: Planning,
     private readonly audit: Audit,
@@ -34,7 +34,7 @@ export class DeleteRecord {
         `Certificate ${row.name} is ${row.state}: cancel the request first by revoking it.`,
       );
     }
-    const destinations = await this.standing.deliveredTo(tx, row.id);
+    const destinations = await this.use.deliveredTo(tx, row.id);
     if (destinations > 0) {
       throw new Problem(
         'in-use',
@@ -42,7 +42,7 @@ export class DeleteRecord {
           'it first, or it would be served with nobody watching over it.',
       );
     }
-    const served = await this.standing.servedAt(tx, [row.id]);
+    const served = await this.use.servedAt(tx, [row.id]);
     if (served !== null)
       throw new Problem(
         'in-use',

@@ -17,7 +17,7 @@ import { OrderRepository } from '../issue/order.repository.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 import { rotateCertificate } from '../rotate/rotate.jobs.js';
-import { Standing } from '../standing.js';
+import { CertificateUse } from '../certificate-use.js';
 import { Successors } from '../successors.js';
 import { Withdrawals } from '../withdraw/withdrawals.js';
 import { crlReasons, type RevokeRequest } from './revoke.schema.js';
@@ -176,7 +176,7 @@ export class RevokeRights {
   constructor(
     private readonly access: CertificateAccess,
     private readonly certificates: CertificateRepository,
-    private readonly standing: Standing,
+    private readonly use: CertificateUse,
     private readonly mailLimit: MailLimit,
   ) {}
 
@@ -217,7 +217,7 @@ export class RevokeRights {
   }
 
   private async demandUnserved(tx: Tx, certificates: readonly [Certificate, ...Certificate[]]): Promise<void> {
-    const served = await this.standing.servedAt(
+    const served = await this.use.servedAt(
       tx,
       certificates.map(({ id }) => id),
     );

@@ -26,8 +26,9 @@ export class AcceptService {
     await this.db.write(async (tx) => {
       await this.certificates.lockLines(tx, [id]);
       const { owner } = await this.certificates.change(tx, id, (row) => this.acceptOne(tx, actor, row));
-      const heir = await this.certificates.findSuccessor(tx, id);
-      if (heir?.owner === owner) await this.certificates.change(tx, heir.id, (row) => this.acceptOne(tx, actor, row));
+      const successor = await this.certificates.findSuccessor(tx, id);
+      if (successor?.owner === owner)
+        await this.certificates.change(tx, successor.id, (row) => this.acceptOne(tx, actor, row));
     });
   }
 

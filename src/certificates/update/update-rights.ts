@@ -57,10 +57,10 @@ export class UpdateRights {
     if (!silenced && !roles && !notifications) return;
     const links = await this.certificates.linksOf(tx, row.id);
     for (const owner of await this.access.othersWarned(tx, actor, row)) {
-      const theirs = await this.relations.ofOwner(tx, owner);
+      const tsuccessors = await this.relations.ofOwner(tx, owner);
       const lost =
-        (roles && isAnyLost(theirs.roleIds, links.roleIds, found.roleIds)) ||
-        (notifications && isAnyLost(theirs.notificationIds, links.notificationIds, found.notificationIds));
+        (roles && isAnyLost(tsuccessors.roleIds, links.roleIds, found.roleIds)) ||
+        (notifications && isAnyLost(tsuccessors.notificationIds, links.notificationIds, found.notificationIds));
       if (silenced || lost) await this.access.demandSilence(tx, actor, row);
     }
   }
@@ -70,16 +70,16 @@ export class UpdateRights {
     if (addedIds.length === 0) return;
     await this.access.demandDelivery(tx, actor, row, addedIds);
     for (
-      let heir = await this.certificates.findSuccessor(tx, row.id);
-      heir;
-      heir = await this.certificates.findSuccessor(tx, heir.id)
+      let successor = await this.certificates.findSuccessor(tx, row.id);
+      successor;
+      successor = await this.certificates.findSuccessor(tx, successor.id)
     ) {
-      await this.access.demandChange(tx, actor, heir);
-      await this.access.demandDelivery(tx, actor, heir, addedIds);
+      await this.access.demandChange(tx, actor, successor);
+      await this.access.demandDelivery(tx, actor, successor, addedIds);
     }
   }
 }
 
-function isAnyLost(theirs: readonly number[], before: readonly number[], after: readonly number[]): boolean {
-  return theirs.some((id) => before.includes(id) && !after.includes(id));
+function isAnyLost(tsuccessors: readonly number[], before: readonly number[], after: readonly number[]): boolean {
+  return tsuccessors.some((id) => before.includes(id) && !after.includes(id));
 }

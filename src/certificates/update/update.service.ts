@@ -152,7 +152,7 @@ export class UpdateService {
   async update(actor: Actor, id: number, request: UpdateRequest, form: Form = 'change'): Promise<void> {
     const { before, wishes } = await this.lookUp(actor, id, request, form);
     const { owner = before.owner } = request;
-    const ofHeir =
+    const ofSuccessor =
       owner === before.owner
         ? null
         : { request: { owner }, found: await this.lookup.find(this.db.single, actor, before, { owner }) };
@@ -165,7 +165,7 @@ export class UpdateService {
             `Certificate ${row.name} has come to another owner meanwhile: look at it again.`,
           );
         await this.change(tx, actor, row, wishes);
-        if (ofHeir) await this.handOverHeir(tx, actor, before, ofHeir);
+        if (ofSuccessor) await this.handOverSuccessor(tx, actor, before, ofSuccessor);
       });
     });
   }
@@ -173,15 +173,15 @@ export class UpdateService {
   /**
    * What is to renew it was asked for on behalf of the former owner, whose people would get its key and its warnings.
    */
-  private async handOverHeir(
+  private async handOverSuccessor(
     tx: Tx,
     actor: Actor,
     { id, owner }: Pick<Certificate, 'id' | 'owner'>,
     wishes: Wishes,
   ): Promise<void> {
-    const heir = await this.certificates.findSuccessor(tx, id);
-    if (heir?.bodyPem === null && heir.owner === owner)
-      await this.certificates.change(tx, heir.id, (row) => this.change(tx, actor, row, wishes));
+    const successor = await this.certificates.findSuccessor(tx, id);
+    if (successor?.bodyPem === null && successor.owner === owner)
+      await this.certificates.change(tx, successor.id, (row) => this.change(tx, actor, row, wishes));
   }
 
   private async change(tx: Tx, actor: Actor, row: Certificate, wishes: Wishes): Promise<void> {

@@ -5,9 +5,9 @@ import type { Tx } from '../platform/db/database.js';
 import { EndpointRepository, staleBefore } from '../sources/endpoint.repository.js';
 import { DeliveryRepository } from './deploy/delivery.repository.js';
 
-/** Where certificates are in use still. */
+/** Where certificates are still in use: at endpoints that serve them, and at destinations. */
 @Injectable()
-export class Standing {
+export class CertificateUse {
   constructor(
     private readonly clock: Clock,
     private readonly config: Config,
@@ -26,7 +26,7 @@ export class Standing {
     return count > names.length ? `${names.join(', ')} and ${count - names.length} more endpoints` : names.join(', ');
   }
 
-  /** At how many destinations it stands or is bound for. They stay as they are until the transaction ends. */
+  /** The number of destinations that have it or are to get it. Its deliveries are locked until `tx` ends. */
   async deliveredTo(tx: Tx, id: number): Promise<number> {
     return (await this.deliveries.lockOf(tx, id)).filter(
       (d) => d.open || d.state === 'delivered' || d.state === 'leaving',
