@@ -1,6 +1,7 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Config } from '../platform/config.js';
 import { definedJobs, type Job } from './define-job.js';
+import { laneLimits } from './lane.js';
 import { type JobRef, Queue } from './queue.js';
 import { Relay } from './relay.js';
 import { type JobHandler, Runs } from './runs.js';
@@ -35,6 +36,8 @@ export class Jobs implements OnApplicationBootstrap, BeforeApplicationShutdown {
           'and list the module in app.module.ts.',
       );
     if (unknown.length > 0) throw new Error(`A handler for ${unknown.join(', ')}, which defineJob() did not declare.`);
+    // Throws when a setting names a lane that nobody declared.
+    laneLimits(this.config.laneLimits);
     if (this.config.role !== 'api') await this.start(jobs);
   }
 

@@ -1,4 +1,4 @@
-/** How much of one kind of lane may run, over all processes. */
+/** How much of one lane may run, over all processes. */
 export interface LaneLimits {
   /** Runs of one lane at the same time. */
   atOnce: number;
@@ -6,7 +6,10 @@ export interface LaneLimits {
   perMinute?: number;
 }
 
-/** A kind of lane with its limits; `of` names the lane of one thing, for example `destination:8`. */
+/**
+ * A kind of lane with the limits that hold without a setting; `of` names the lane of one thing, for example
+ * `destination:8`.
+ */
 export interface LaneKind {
   readonly kind: string;
   readonly limits: LaneLimits;
@@ -26,7 +29,19 @@ export function defineLane(kind: string, limits: LaneLimits): LaneKind {
   return lane;
 }
 
-/** Every kind that was declared. */
-export function definedLanes(): LaneKind[] {
-  return [...defined.values()];
+/** The limits of every lane of a kind (`authority`) or of one lane (`authority:3`). */
+export interface LaneLimit extends LaneLimits {
+  lane: string;
+}
+
+/**
+ * The limits in force: those of the declared kinds, and `settings` before them. Throws when a setting names a kind that
+ * is not declared.
+ */
+export function laneLimits(settings: readonly LaneLimit[] = []): LaneLimit[] {
+  const unknown = settings.find(({ lane }) => !defined.has(lane.split(':')[0] ?? ''));
+  if (unknown)
+    throw new Error(`LANE_LIMITS: there is no lane ${unknown.lane}; the kinds are ${[...defined.keys()].join(', ')}.`);
+  const ofKinds = [...defined.values()].map(({ kind, limits }): LaneLimit => ({ lane: kind, ...limits }));
+  return [...new Map([...ofKinds, ...settings].map((limit) => [limit.lane, limit])).values()];
 }

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import type { Tx } from '../platform/db/database.js';
 import { JobRun } from './job-run.entity.js';
-import { defineLane } from './lane.js';
+import { defineLane, type LaneLimit, laneLimits } from './lane.js';
 import { addToOutbox } from './outbox.js';
 import type { JobRef } from './queue.js';
 import { PageQuery } from '../platform/http/page.js';
@@ -335,6 +335,18 @@ describe('the lanes of jobs', () => {
     expect(await take('a')).toEqual([]);
     await test.source.query(`update job_lane set minute = minute - interval '1 minute'`);
     expect(lanesOf(await take('a'))).toEqual(['metered:1', 'metered:1']);
+  });
+
+  it('have the limits of a setting, of one lane before those of its kind', async () => {
+    const takeWith = (...settings: LaneLimit[]): Promise<JobRef[]> =>
+      test.db.write((tx) => outbox.takeDue(tx, new Map([['a', 99]]), 30, laneLimits(settings)));
+    await addTo('a', narrow.of(1), 5);
+    await addTo('a', narrow.of(2), 5);
+    expect(
+      lanesOf(await takeWith({ lane: 'narrow', atOnce: 1 }, { lane: 'narrow:2', atOnce: 9, perMinute: 3 })),
+    ).toEqual(['narrow:1', 'narrow:2', 'narrow:2', 'narrow:2']);
+    expect(lanesOf(await takeWith({ lane: 'narrow:1', atOnce: 3 }))).toEqual(['narrow:1', 'narrow:1']);
+    expect(() => laneLimits([{ lane: 'nowhere:1', atOnce: 1 }])).toThrow('there is no lane nowhere:1');
   });
 
   it('are declared once', () => {

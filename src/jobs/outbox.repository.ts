@@ -5,7 +5,7 @@ import { exactly } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import type { OutboxEntry, OutboxState } from './outbox.entity.js';
-import { definedLanes } from './lane.js';
+import { type LaneLimit, laneLimits } from './lane.js';
 import type { JobRef } from './queue.js';
 
 /**
@@ -61,7 +61,8 @@ const alone = `not exists (
 /** How much of each kind of lane is free, and what is due in it. */
 const pickDue = `
   with recursive room(job, room) as (select * from unnest($1::text[], $2::int[])),
-  kind(kind, at_once, per_minute) as (select * from unnest($4::text[], $5::int[], $6::int[])),
+  -- Of a kind of lane, or of one lane, which goes before its kind.
+  limits(lane, at_once, per_minute) as (select * from unnest($4::text[], $5::int[], $6::int[])),
   -- Each lane of a job in which something waits, one index probe for each.
   lane(job, room, lane) as (
     select job, room, (select min(lane) from outbox where job = room.job and state = 'due') from room
@@ -72,12 +73,14 @@ const pickDue = `
   leased(lane, count) as (
     select lane, count(*) from outbox
     where state = 'due' and leased_by is not null and lease_until > now() and lane <> '' group by lane),
-  free(job, lane, room, free) as (
-    select lane.job, lane.lane, lane.room, least(
-        kind.at_once - coalesce(leased.count, 0),
-        kind.per_minute - coalesce(case when minute = date_trunc('minute', now()) then begun end, 0))
+  free(job, lane, room, counted, free) as (
+    select lane.job, lane.lane, lane.room, bound.per_minute is not null, least(
+        bound.at_once - coalesce(leased.count, 0),
+        bound.per_minute - coalesce(case when minute = date_trunc('minute', now()) then begun end, 0))
     from lane
-    left join kind on kind.kind = split_part(lane.lane, ':', 1)
+    left join lateral (
+      select * from limits where limits.lane in (lane.lane, split_part(lane.lane, ':', 1))
+      order by length(limits.lane) desc limit 1) bound on true
     left join leased on leased.lane = lane.lane
     left join job_lane on job_lane.lane = lane.lane
     where lane.lane is not null),
@@ -112,9 +115,13 @@ export class OutboxRepository {
    * Leases due rows to the queue, oldest first, for each job at most as many as `room` says, and for each lane what its
    * limits leave. Only one process does it at a time, since each must see what the others have taken.
    */
-  async takeDue(tx: Tx, room: ReadonlyMap<string, number>, leaseS: number): Promise<JobRef[]> {
+  async takeDue(
+    tx: Tx,
+    room: ReadonlyMap<string, number>,
+    leaseS: number,
+    limits: readonly LaneLimit[] = laneLimits(),
+  ): Promise<JobRef[]> {
     await tx.query(`select pg_advisory_xact_lock(hashtextextended('outbox', 0))`);
-    const kinds = definedLanes();
     return tx.query<JobRef[]>(
       `${pickDue},
        taken as (
@@ -123,7 +130,7 @@ export class OutboxRepository {
        counted as (
          insert into job_lane (lane, minute, begun)
          select lane, date_trunc('minute', now()), count(*) from taken
-         join kind on kind = split_part(lane, ':', 1) and per_minute is not null group by lane
+         where lane in (select lane from free where counted) group by lane
          on conflict (lane) do update set minute = excluded.minute,
            begun = excluded.begun + case when job_lane.minute = excluded.minute then job_lane.begun else 0 end)
        select id, job, lane, attempts + 1 as attempt from taken order by run_at`,
@@ -131,9 +138,9 @@ export class OutboxRepository {
         [...room.keys()],
         [...room.values()],
         leaseS,
-        kinds.map(({ kind }) => kind),
-        kinds.map(({ limits }) => limits.atOnce),
-        kinds.map(({ limits }) => limits.perMinute ?? null),
+        limits.map(({ lane }) => lane),
+        limits.map(({ atOnce }) => atOnce),
+        limits.map(({ perMinute }) => perMinute ?? null),
       ],
     );
   }

@@ -1,6 +1,8 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
 import { JobTimes } from './job-times.js';
+import { type LaneLimit, laneLimits } from './lane.js';
 import { OutboxRepository } from './outbox.repository.js';
 import { type JobRef, Queue } from './queue.js';
 
@@ -16,8 +18,10 @@ export class Relay {
   private woken = false;
   private endPause: () => void = () => {};
   private failures = 0;
+  private limits: readonly LaneLimit[] = [];
 
   constructor(
+    private readonly config: Config,
     private readonly db: Database,
     private readonly outbox: OutboxRepository,
     private readonly queue: Queue,
@@ -26,6 +30,7 @@ export class Relay {
 
   /** Begins to look at the outbox; the queue is started already. */
   start(): void {
+    this.limits = laneLimits(this.config.laneLimits);
     this.stopped = false;
     this.loop = this.runLoop();
   }
@@ -72,7 +77,7 @@ export class Relay {
 
   private async take(wanted: ReadonlyMap<string, number>): Promise<JobRef[]> {
     if (!(await this.outbox.hasDue(this.db.single, [...wanted.keys()]))) return [];
-    return this.db.write((tx) => this.outbox.takeDue(tx, wanted, this.times.handedLeaseS));
+    return this.db.write((tx) => this.outbox.takeDue(tx, wanted, this.times.handedLeaseS, this.limits));
   }
 
   private async hand(refs: JobRef[]): Promise<void> {

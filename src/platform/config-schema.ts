@@ -9,6 +9,7 @@ import {
   flag,
   hostOrNetwork,
   keyList,
+  laneLimit,
   listenAddress,
   list,
   mailAddress,
@@ -216,6 +217,16 @@ export const configSchema = z.object({
     .meta({ description: 'Role of new users for whom none is named.' }),
   TOKEN_LIFETIME_MINUTES: whole(1, 525_600).prefault('720').meta({ description: 'Minutes until a login expires.' }),
   ...signInSchema,
+  LANE_LIMITS: list(laneLimit)
+    .optional()
+    .transform((limits) => limits ?? [])
+    .meta({
+      description:
+        'How many jobs of one CA or one destination run, over all processes: ' +
+        '`authority=8/60,destination=4,authority:3=1/5` lets 8 jobs of an authority run at once and 60 begin in a ' +
+        'minute, 4 of a destination run at once, and of authority 3 one at once and 5 in a minute. Without it: 8 of ' +
+        'an authority and 4 of a destination at once.',
+    }),
   RELOAD_COMMANDS: commands.prefault('{}').meta({
     description:
       'Programs that a destination may run after a delivery: a JSON object from a ' +

@@ -50,6 +50,15 @@ export const listenAddress = text.transform((value, context): { host: string; po
   return z.NEVER;
 });
 
+/** `lane=atOnce` or `lane=atOnce/perMinute`; the lane is a kind (`authority`) or one lane (`authority:3`). */
+export const laneLimit = text.transform((value, context): { lane: string; atOnce: number; perMinute?: number } => {
+  const [, lane, atOnce, perMinute] = /^([a-z-]+(?::[\w.-]+)?)=([1-9]\d{0,3})(?:\/([1-9]\d{0,5}))?$/.exec(value) ?? [];
+  if (lane !== undefined)
+    return { lane, atOnce: Number(atOnce), ...(perMinute !== undefined && { perMinute: Number(perMinute) }) };
+  context.addIssue('must be lane=runs or lane=runs/runs-a-minute such as authority=8/60 or authority:3=1');
+  return z.NEVER;
+});
+
 /** An absolute path, without `..`. */
 export const absolutePath = text.refine(
   (value) => value.startsWith('/') && !value.split('/').includes('..') && !value.includes('\0'),

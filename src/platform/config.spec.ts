@@ -116,10 +116,20 @@ describe('loadConfig', () => {
       idpRolesPrefix: '',
       idpRolesSuffix: '',
       idpOwnerDomains: [],
+      laneLimits: [],
     });
   });
 
   it.each<[Record<string, string>, Partial<Config>]>([
+    [
+      { LANE_LIMITS: 'authority=8/60, destination:3=1' },
+      {
+        laneLimits: [
+          { lane: 'authority', atOnce: 8, perMinute: 60 },
+          { lane: 'destination:3', atOnce: 1 },
+        ],
+      },
+    ],
     [{ HOST: '::', PORT: '1' }, { publicUrl: 'http://localhost:1' }],
     [{ HOST: '::1' }, { publicUrl: 'http://[::1]:8080' }],
     [{ PUBLIC_URL: 'https://pki.example/base/' }, { publicUrl: 'https://pki.example/base' }],
@@ -180,6 +190,9 @@ describe('loadConfig', () => {
 
   it.each<[string, string]>([
     ['PORT', '65536'],
+    ['LANE_LIMITS', 'authority'],
+    ['LANE_LIMITS', 'authority=0'],
+    ['LANE_LIMITS', 'authority=8/0'],
     ['PORT', '80a'],
     ['PORT', '-1'],
     ['PORT', '1e3'],

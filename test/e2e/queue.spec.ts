@@ -62,8 +62,12 @@ for (const engine of ['embedded', 'bull'])
       await test.drop();
     });
 
-    async function worker(handlers: Handlers, times: TestWorkerOptions['times'] = {}): Promise<TestWorker> {
-      const started = await startWorker({ db: test.db, redisUrl: redis?.url, times }, handlers);
+    async function worker(
+      handlers: Handlers,
+      times: TestWorkerOptions['times'] = {},
+      laneLimits: TestWorkerOptions['laneLimits'] = [],
+    ): Promise<TestWorker> {
+      const started = await startWorker({ db: test.db, redisUrl: redis?.url, times, laneLimits }, handlers);
       workers.push(started);
       return started;
     }
@@ -84,6 +88,17 @@ for (const engine of ['embedded', 'bull'])
       if (entry === undefined) throw new Error('The outbox is empty.');
       return entry;
     }
+    /** The calendar minute of the database does not end within the next 20 seconds. */
+    const sameMinute = (): Promise<void> =>
+      vi.waitFor(
+        async () => {
+          const [row] = await test.source.query<{ second: number }[]>(
+            'select extract(second from now())::int as second',
+          );
+          expect(row?.second).toBeLessThan(40);
+        },
+        { timeout: 25_000, interval: 200 },
+      );
     const allDone = (): Promise<void> =>
       vi.waitFor(async () => expect((await entries()).filter((entry) => entry.state !== 'done')).toEqual([]), patient);
     const inState = (state: string): Promise<void> =>
@@ -273,6 +288,30 @@ for (const engine of ['embedded', 'bull'])
       expect(ran.filter((n) => n < 5)).toHaveLength(2);
       hung.open();
       await allDone();
+    });
+
+    it('begins so many runs of a lane a minute as the setting permits, over all workers', async () => {
+      const ran: number[] = [];
+      const limits = [{ lane: 'hanging:a', atOnce: 9, perMinute: 3 }];
+      for (let n = 0; n < 2; n += 1) {
+        await worker({ work: (n) => void ran.push(n) }, {}, limits);
+      }
+      await sameMinute();
+      await test.db.write((tx) =>
+        work.enqueueMany(
+          tx,
+          numbers(8).map((n) => ({ data: { n }, lane: hanging.of('a') })),
+        ),
+      );
+      await vi.waitFor(() => expect(ran).toHaveLength(3), patient);
+      // What is enqueued later and runs shows that the outbox has been looked at since.
+      for (let n = 100; n < 105; n += 1) {
+        await enqueue(n);
+        await vi.waitFor(() => expect(ran).toContain(n), patient);
+      }
+      expect(ran.filter((n) => n < 100)).toHaveLength(3);
+      await test.source.query(`update job_lane set minute = minute - interval '1 minute'`);
+      await vi.waitFor(() => expect(ran.filter((n) => n < 100)).toHaveLength(6), patient);
     });
 
     it('runs a postponed job again without counting the run', async () => {

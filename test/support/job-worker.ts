@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Config } from '../../src/platform/config.js';
 import type { Database } from '../../src/platform/db/database.js';
 import { defineJob, type JobContext } from '../../src/jobs/define-job.js';
-import { defineLane } from '../../src/jobs/lane.js';
+import { defineLane, type LaneLimit } from '../../src/jobs/lane.js';
 import { Jobs } from '../../src/jobs/job-runner.js';
 import { JobTimes } from '../../src/jobs/job-times.js';
 import { OutboxRepository } from '../../src/jobs/outbox.repository.js';
@@ -34,6 +34,7 @@ export interface TestWorkerOptions {
   db: Database;
   redisUrl?: string | undefined;
   times?: Partial<JobTimes>;
+  laneLimits?: readonly LaneLimit[] | undefined;
 }
 
 /** Starts a worker; a job without a handler here does nothing. */
@@ -45,13 +46,14 @@ export async function startWorker(
   const config = Object.assign(Object.create(Config.prototype) as Config, {
     role: 'worker',
     redisUrl: options.redisUrl,
+    laneLimits: options.laneLimits,
   });
   const queue = await createQueue(config, times);
   const outbox = new OutboxRepository();
   const jobs = new Jobs(
     config,
     queue,
-    new Relay(options.db, outbox, queue, times),
+    new Relay(config, options.db, outbox, queue, times),
     new Runs(options.db, outbox, times),
   );
   jobs.handle(work, async ({ n }, context) => handlers.work?.(n, context));
