@@ -29,13 +29,13 @@ import { DeploySweep } from './deploy/deploy.sweep.js';
 import { Deploying } from './deploy/deploying.js';
 import { DeleteController } from './delete/delete.controller.js';
 import { DeleteRecord, DeleteService } from './delete/delete.service.js';
-import { CleanParts, CleanService } from './discover/clean.service.js';
-import { Counterpart, CounterpartSources } from './discover/counterpart.js';
+import { CleanService } from './discover/clean.service.js';
+import { Counterpart } from './discover/counterpart.js';
 import { Deployed } from './discover/deployed.js';
 import { DiscoveredRepository } from './discover/discovered.repository.js';
 import { Discovery } from './discover/discovery.js';
 import { EndpointController } from './discover/endpoint.controller.js';
-import { EndpointReader, EndpointSources } from './discover/endpoint-reader.js';
+import { EndpointReader } from './discover/endpoint-reader.js';
 import { CertificateSourcesController, SourceCleanController } from './discover/source.controller.js';
 import { FoundOwners } from './discover/found-owners.js';
 import { SourceLinkRepository } from './discover/source-link.repository.js';
@@ -252,12 +252,9 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     SyncWriting,
     SyncRecord,
     SyncJob,
-    EndpointSources,
     EndpointReader,
-    CleanParts,
     CleanService,
     Counterpart,
-    CounterpartSources,
     NoticeRepository,
     Notices,
     NotifyJob,

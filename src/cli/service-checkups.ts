@@ -13,8 +13,8 @@ import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { KeyRing } from '../platform/secrets/key-ring.js';
 import { SealedValues } from '../platform/secrets/sealed-values.js';
 import { Source } from '../sources/source.entity.js';
-import { SourceRepositories } from '../sources/source-syncs.js';
-import { syncLostMs } from '../sources/sources.jobs.js';
+import { SourceRepository } from '../sources/source.repository.js';
+import { syncLostMs } from '../sources/source-syncs.js';
 import { type Finding, fault, ok, skipped, soundOr } from './finding.js';
 import type { Session } from './session.js';
 import { counted, day } from './table.js';
@@ -200,7 +200,7 @@ export async function lookAtStory({ get, db }: Session): Promise<Finding[]> {
 
 /** Whether active sources are looked at, and can be. */
 export async function lookAtSources({ get, db }: Session): Promise<Finding[]> {
-  const overdue = await get(SourceRepositories).sources.overdue(db.single, get(Clock).now(), syncLostMs / 1000);
+  const overdue = await get(SourceRepository).overdue(db.single, get(Clock).now(), syncLostMs / 1000);
   const faults = overdue.map(({ label, fault: kind, faultDetail, lastRunAt }) => {
     const last = lastRunAt === null ? 'never yet' : `last ${lastRunAt.toISOString()}`;
     return kind === null

@@ -5,6 +5,7 @@ import { Clock } from '../platform/clock.js';
 import { validate } from '../platform/http/validate.js';
 import { SourceQuery, type SourceView, type SyncView } from '../sources/source.schema.js';
 import { SourceService } from '../sources/source.service.js';
+import { SourceSyncs } from '../sources/source-syncs.js';
 import type { Session } from './session.js';
 import { counted, table } from './table.js';
 
@@ -36,11 +37,11 @@ export async function sync(session: Session, words: string[], { wait }: Options)
 }
 
 async function plan(session: Session, words: readonly string[]): Promise<Look[]> {
-  const service = session.get(SourceService);
+  const syncs = session.get(SourceSyncs);
   const sources = new Map<number, string>();
   for (const { id, label } of await named(session, words)) sources.set(id, label);
   const looks = [];
-  for (const [id, source] of sources) looks.push({ source, ...(await service.sync(session.actor, id)) });
+  for (const [id, source] of sources) looks.push({ source, ...(await syncs.sync(session.actor, id)) });
   return looks;
 }
 
@@ -82,10 +83,8 @@ async function ended(session: Session, planned: readonly Look[]): Promise<Look[]
 }
 
 function newest({ get }: Session, looks: readonly Look[]): Promise<Look[]> {
-  const service = get(SourceService);
-  return Promise.all(
-    looks.map(async (look) => (isOpen(look) ? { ...look, ...(await service.getSync(look.id)) } : look)),
-  );
+  const syncs = get(SourceSyncs);
+  return Promise.all(looks.map(async (look) => (isOpen(look) ? { ...look, ...(await syncs.get(look.id)) } : look)));
 }
 
 async function demandWorker({ get, db }: Session): Promise<void> {

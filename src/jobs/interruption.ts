@@ -10,6 +10,11 @@ export class Interruption extends Error {
   }
 }
 
+/** True when the run took longer than its job permits. */
+export function isTimeout(signal: AbortSignal): boolean {
+  return signal.aborted && signal.reason instanceof Interruption && signal.reason.by === 'timeout';
+}
+
 /**
  * True when another run will do the work, here after a restart or in another process: this one has nothing to record.
  */

@@ -6,16 +6,6 @@ import { type OutboxCount, OutboxRepository } from './outbox.repository.js';
 import { PeriodicRepository, type PeriodicStatus } from './periodic.repository.js';
 import { Queue } from './queue.js';
 
-/** The tables that tell how the work is going, together. */
-@Injectable()
-export class JobTables {
-  constructor(
-    readonly db: Database,
-    readonly outbox: OutboxRepository,
-    readonly periodic: PeriodicRepository,
-  ) {}
-}
-
 /**
  * Shows those on duty whether work piles up or stands still. The numbers are those of the database: the same from every
  * process.
@@ -26,12 +16,14 @@ export class JobMetrics implements OnModuleInit {
     private readonly metrics: Metrics,
     private readonly readiness: Readiness,
     private readonly queue: Queue,
-    private readonly tables: JobTables,
+    private readonly db: Database,
+    private readonly outbox: OutboxRepository,
+    private readonly periodic: PeriodicRepository,
   ) {}
 
   onModuleInit(): void {
     this.readiness.add('queue', () => this.queue.ready());
-    const { db, outbox, periodic } = this.tables;
+    const { db, outbox, periodic } = this;
     const jobs = (): Promise<OutboxCount[]> => outbox.counts(db.single);
     const tasks = (): Promise<PeriodicStatus[]> => periodic.list(db.single);
     this.show(

@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ScheduleModule } from '@nestjs/schedule';
 import { Config } from '../platform/config.js';
-import { JobMetrics, JobTables } from './job-metrics.js';
+import { JobMetrics } from './job-metrics.js';
 import { Jobs } from './job-runner.js';
 import { JobTimes } from './job-times.js';
 import { Leases } from './lease.js';
@@ -27,7 +27,6 @@ import { Runs } from './runs.js';
     PeriodicRepository,
     Periodic,
     Pruning,
-    JobTables,
     JobMetrics,
   ],
   exports: [Jobs, Periodic, Leases, OutboxRepository, PeriodicRepository, Queue],

@@ -58,14 +58,16 @@ export class SourceSyncRepository {
     return new Map(rows.map((row) => [row.sourceId, row]));
   }
 
-  /** The id of the one that is not finished, which is made when there is none. */
-  async plan(tx: Tx, sourceId: number, now: Date): Promise<number> {
-    const [row] = await tx.query<[{ id: number }]>(
-      `insert into source_sync (source_id, state, created_at) values ($1, 'planned', $2)
+  /** Ids of the unfinished syncs of these sources, which are made where there are none. */
+  async plan(tx: Tx, sourceIds: readonly number[], now: Date): Promise<number[]> {
+    if (sourceIds.length === 0) return [];
+    const rows = await tx.query<{ id: number }[]>(
+      `insert into source_sync (source_id, state, created_at) select id, 'planned', $2 from unnest($1::int[]) as id
+       order by id
        on conflict (source_id) where finished_at is null do update set state = source_sync.state returning id`,
-      [sourceId, now],
+      [sourceIds, now],
     );
-    return row.id;
+    return rows.map(({ id }) => id);
   }
 
   /**

@@ -1,22 +1,31 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { z } from 'zod';
+import { Audit } from '../audit/audit.js';
+import { defineJob } from '../jobs/define-job.js';
 import { Periodic } from '../jobs/periodic.js';
 import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
 import { Database, type Tx } from '../platform/db/database.js';
+import type { Actor } from '../platform/http/actor.js';
+import type { Page, PageQuery } from '../platform/http/page.js';
+import { Problem } from '../platform/http/problem.js';
 import { SourceRepository } from './source.repository.js';
+import { syncView, type SyncView } from './source.schema.js';
 import { SourceSyncRepository } from './source-sync.repository.js';
-import { syncLostMs, syncSource } from './sources.jobs.js';
 
-/** The rows of sources and of looks at them, together. */
-@Injectable()
-export class SourceRepositories {
-  constructor(
-    readonly sources: SourceRepository,
-    readonly syncs: SourceSyncRepository,
-  ) {}
-}
+/** Scans a source once. */
+export const syncSource = defineJob('source.sync', z.strictObject({ syncId: z.int() }), {
+  attempts: 6,
+  timeoutS: 3600,
+  backoffS: 20,
+  concurrency: 2,
+});
 
-/** Has sources looked at when they are due, or when somebody asks. */
+/** A sync is enqueued again after this time, in case its job was lost: its run has ended by then. */
+export const syncLostMs = (syncSource.policy.timeoutS + 300) * 1000;
+const batch = 100;
+
+/** Starts syncs of sources, when they are due or on demand, and shows them. */
 @Injectable()
 export class SourceSyncs implements OnModuleInit {
   constructor(
@@ -24,25 +33,63 @@ export class SourceSyncs implements OnModuleInit {
     private readonly db: Database,
     private readonly clock: Clock,
     private readonly config: Config,
-    private readonly repositories: SourceRepositories,
+    private readonly audit: Audit,
+    private readonly sources: SourceRepository,
+    private readonly repository: SourceSyncRepository,
   ) {}
 
   onModuleInit(): void {
-    this.periodic.everyTick('source-syncs', this.config.sweepIntervalS, () => this.startDue());
+    this.periodic.everyTick('source-syncs', this.config.sweepIntervalS, (signal) => this.startDue(signal));
   }
 
-  /** The id of the sync that is under way or is going to be. */
-  async plan(tx: Tx, sourceId: number): Promise<number> {
-    const syncId = await this.repositories.syncs.plan(tx, sourceId, this.clock.now());
-    await syncSource.enqueue(tx, { syncId });
-    return syncId;
-  }
-
-  private async startDue(): Promise<void> {
-    await this.db.write(async (tx) => {
-      const now = this.clock.now();
-      const due = await this.repositories.sources.takeDue(tx, now, new Date(now.getTime() + syncLostMs));
-      for (const sourceId of due) await this.plan(tx, sourceId);
+  /** Starts a sync now, also when the source is not active; the one that is planned or running, if there is one. */
+  async sync(actor: Actor, id: number): Promise<SyncView> {
+    const syncId = await this.db.write(async (tx) => {
+      await this.sources.lock(tx, id);
+      const [planned = 0] = await this.plan(tx, [id]);
+      await this.audit.record(tx, actor, {
+        action: 'source.sync-requested',
+        targetType: 'source',
+        targetId: id,
+        after: { syncId: planned },
+      });
+      return planned;
     });
+    return this.get(syncId);
+  }
+
+  /** Throws Problem `not-found`, also when fifty newer syncs of the source are there. */
+  async get(id: number): Promise<SyncView> {
+    const sync = await this.repository.find(this.db.single, id);
+    if (!sync) throw new Problem('not-found', `There is no sync ${id}.`);
+    return syncView(sync);
+  }
+
+  async list(sourceId: number, query: PageQuery): Promise<Page<SyncView>> {
+    await this.sources.get(this.db.single, sourceId);
+    const page = await this.repository.listOf(this.db.single, sourceId, query);
+    return { ...page, items: page.items.map(syncView) };
+  }
+
+  /** Ids of the syncs that are planned or running now, one for each source. */
+  private async plan(tx: Tx, sourceIds: readonly number[]): Promise<number[]> {
+    const syncIds = await this.repository.plan(tx, sourceIds, this.clock.now());
+    await syncSource.enqueueMany(
+      tx,
+      syncIds.map((syncId) => ({ data: { syncId } })),
+    );
+    return syncIds;
+  }
+
+  private async startDue(signal: AbortSignal): Promise<void> {
+    for (let taken = batch; taken === batch && !signal.aborted;) {
+      taken = await this.db.write(async (tx) => {
+        const now = this.clock.now();
+        const again = new Date(now.getTime() + syncLostMs);
+        const due = await this.sources.takeDue(tx, now, { again, limit: batch });
+        await this.plan(tx, due);
+        return due.length;
+      });
+    }
   }
 }

@@ -5,10 +5,14 @@ import { type Page, pageOf, type PageQuery, Removed } from '../platform/http/pag
 import { ProbeView } from '../platform/plugins/probe.js';
 import { SourceQuery, SourceRequest, sourceSeenBy, SourceView, SyncQuery, SyncView } from './source.schema.js';
 import { SourceService } from './source.service.js';
+import { SourceSyncs } from './source-syncs.js';
 
 @Controller('sources')
 export class SourceController {
-  constructor(private readonly sources: SourceService) {}
+  constructor(
+    private readonly sources: SourceService,
+    private readonly syncing: SourceSyncs,
+  ) {}
 
   @Get()
   @Requires('source:read')
@@ -68,7 +72,7 @@ export class SourceController {
   @Summary('Look at a source now', 'Answers at once; GET /sources/{id}/syncs shows how it goes.')
   @Answers(202, SyncView)
   sync(@Who() actor: Actor, @Id() id: number): Promise<SyncView> {
-    return this.sources.sync(actor, id);
+    return this.syncing.sync(actor, id);
   }
 
   @Get(':id/syncs')
@@ -76,6 +80,6 @@ export class SourceController {
   @Summary('The looks at a source', 'Newest first; the last fifty are kept.')
   @Answers(200, pageOf(SyncView))
   syncs(@Id() id: number, @QueryOf(SyncQuery) query: PageQuery): Promise<Page<SyncView>> {
-    return this.sources.syncs(id, query);
+    return this.syncing.list(id, query);
   }
 }

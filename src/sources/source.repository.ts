@@ -124,12 +124,12 @@ export class SourceRepository {
   }
 
   /** Ids of sources that are due, at most 100; they come up again at `again` should their job be lost. */
-  async takeDue(tx: Tx, now: Date, again: Date): Promise<number[]> {
+  async takeDue(tx: Tx, now: Date, { again, limit }: { again: Date; limit: number }): Promise<number[]> {
     const rows: [{ id: number }[], number] = await tx.query(
       `update source set next_run_at = $2 where id in (
-         select id from source where next_run_at <= $1 order by next_run_at limit 100 for update skip locked)
+         select id from source where next_run_at <= $1 order by next_run_at limit $3 for update skip locked)
            returning id`,
-      [now, again],
+      [now, again, limit],
     );
     return rows[0].map((row) => row.id);
   }

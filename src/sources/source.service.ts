@@ -5,22 +5,16 @@ import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
-import type { Page, PageQuery } from '../platform/http/page.js';
-import { invalid, Problem } from '../platform/http/problem.js';
+import type { Page } from '../platform/http/page.js';
+import { invalid } from '../platform/http/problem.js';
 import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
 import { probed, type ProbeView } from '../platform/plugins/probe.js';
 import { OwnerName } from '../roles/role-name.js';
 import { EndpointRepository, staleBefore } from './endpoint.repository.js';
 import type { Source } from './source.entity.js';
-import {
-  type SourceQuery,
-  type SourceRequest,
-  sourceView,
-  type SourceView,
-  syncView,
-  type SyncView,
-} from './source.schema.js';
-import { SourceRepositories, SourceSyncs } from './source-syncs.js';
+import { type SourceQuery, type SourceRequest, sourceView, type SourceView } from './source.schema.js';
+import { SourceRepository } from './source.repository.js';
+import { SourceSyncRepository } from './source-sync.repository.js';
 import { Sources } from './sources.js';
 import { demandAllowedOwner } from '../roles/owner-domain.js';
 
@@ -34,13 +28,13 @@ export class SourceReader {
     private readonly clock: Clock,
     private readonly config: Config,
     private readonly configured: ConfiguredPlugins,
-    private readonly repositories: SourceRepositories,
+    private readonly syncs: SourceSyncRepository,
     private readonly endpoints: EndpointRepository,
   ) {}
 
   async views(tx: Tx, rows: readonly Source[]): Promise<SourceView[]> {
     const ids = rows.map(({ id }) => id);
-    const [syncs, named] = [await this.repositories.syncs.newestOf(tx, ids), await this.endpoints.namesOf(tx, ids)];
+    const [syncs, named] = [await this.syncs.newestOf(tx, ids), await this.endpoints.namesOf(tx, ids)];
     const now = this.clock.now();
     const when = { before: staleBefore(this.config, now), now };
     return rows.map((row) => {
@@ -65,17 +59,6 @@ export class SourceReader {
   }
 }
 
-/** What a source can do and when it is looked at, together. */
-@Injectable()
-export class SourceWork {
-  constructor(
-    readonly repositories: SourceRepositories,
-    readonly syncs: SourceSyncs,
-    readonly sources: Sources,
-    readonly reader: SourceReader,
-  ) {}
-}
-
 /** The use cases on sources. */
 @Injectable()
 export class SourceService {
@@ -84,30 +67,29 @@ export class SourceService {
     private readonly clock: Clock,
     private readonly audit: Audit,
     private readonly configured: ConfiguredPlugins,
-    private readonly work: SourceWork,
     private readonly config: Config,
+    private readonly repository: SourceRepository,
+    private readonly sources: Sources,
+    private readonly reader: SourceReader,
   ) {}
 
   async list(query: SourceQuery): Promise<Page<SourceView>> {
-    const page = await this.work.repositories.sources.list(this.db.single, this.configured.asStored('source', query));
-    return { ...page, items: await this.work.reader.views(this.db.single, page.items) };
+    const page = await this.repository.list(this.db.single, this.configured.asStored('source', query));
+    return { ...page, items: await this.reader.views(this.db.single, page.items) };
   }
 
   async get(id: number): Promise<SourceView> {
-    return this.work.reader.view(this.db.single, await this.work.repositories.sources.get(this.db.single, id));
+    return this.reader.view(this.db.single, await this.repository.get(this.db.single, id));
   }
 
   /** Whatever the case of its letters. */
   async getByLabel(label: string): Promise<SourceView> {
-    return this.work.reader.view(
-      this.db.single,
-      await this.work.repositories.sources.getByLabel(this.db.single, label),
-    );
+    return this.reader.view(this.db.single, await this.repository.getByLabel(this.db.single, label));
   }
 
   /** Those of these ids that exist, in the order of `ids`. */
   async getMany(ids: readonly number[]): Promise<SourceView[]> {
-    return this.work.reader.views(this.db.single, await this.work.repositories.sources.getMany(this.db.single, ids));
+    return this.reader.views(this.db.single, await this.repository.getMany(this.db.single, ids));
   }
 
   create(actor: Actor, request: SourceRequest): Promise<SourceView> {
@@ -116,15 +98,15 @@ export class SourceService {
     const columns = this.columns(request);
     return this.db.write(async (tx) => {
       const row = await this.add(tx, actor, { ...columns, owner });
-      await this.work.sources.admit(this.work.sources.ready(row));
-      return this.work.reader.view(tx, row);
+      await this.sources.admit(this.sources.ready(row));
+      return this.reader.view(tx, row);
     });
   }
 
   /** Stores a source, in the transaction of what makes it. It is looked at as soon as may be. */
   async add(tx: Tx, actor: Actor, columns: SourceColumns & Pick<Source, 'owner'>): Promise<Source> {
     const now = this.clock.now();
-    const row = await this.work.repositories.sources.add(tx, {
+    const row = await this.repository.add(tx, {
       ...columns,
       creatorId: actor.userId || null,
       lastRunAt: null,
@@ -138,69 +120,40 @@ export class SourceService {
       action: 'source.created',
       targetType: 'source',
       targetId: row.id,
-      after: this.work.reader.recorded(row),
+      after: this.reader.recorded(row),
     });
     return row;
   }
 
   update(actor: Actor, id: number, request: SourceRequest): Promise<SourceView> {
     return this.db.write(async (tx) => {
-      const row = await this.work.repositories.sources.lock(tx, id);
-      const before = this.work.reader.recorded(row);
+      const row = await this.repository.lock(tx, id);
+      const before = this.reader.recorded(row);
       const { owner = row.owner } = request;
       if (owner !== row.owner) demandAllowedOwner(owner, this.config);
       Object.assign(row, this.columns(request, row), { owner });
-      await this.work.sources.admit(this.work.sources.ready(row));
+      await this.sources.admit(this.sources.ready(row));
       row.begin(this.clock.now());
-      await this.work.repositories.sources.save(tx, row);
+      await this.repository.save(tx, row);
       await this.audit.record(tx, actor, {
         action: 'source.updated',
         targetType: 'source',
         targetId: id,
         before,
-        after: this.work.reader.recorded(row),
+        after: this.reader.recorded(row),
       });
-      return this.work.reader.view(tx, row);
+      return this.reader.view(tx, row);
     });
   }
 
   /** The certificates that it found stay. */
   async remove(actor: Actor, id: number): Promise<void> {
     await this.db.write(async (tx) => {
-      const row = await this.work.repositories.sources.lock(tx, id);
-      const before = this.work.reader.recorded(row);
-      await this.work.repositories.sources.remove(tx, row);
+      const row = await this.repository.lock(tx, id);
+      const before = this.reader.recorded(row);
+      await this.repository.remove(tx, row);
       await this.audit.record(tx, actor, { action: 'source.deleted', targetType: 'source', targetId: id, before });
     });
-  }
-
-  /** Has it looked at now, also when it is not active. One that is under way already is that one. */
-  async sync(actor: Actor, id: number): Promise<SyncView> {
-    const syncId = await this.db.write(async (tx) => {
-      await this.work.repositories.sources.lock(tx, id);
-      const planned = await this.work.syncs.plan(tx, id);
-      await this.audit.record(tx, actor, {
-        action: 'source.sync-requested',
-        targetType: 'source',
-        targetId: id,
-        after: { syncId: planned },
-      });
-      return planned;
-    });
-    return this.getSync(syncId);
-  }
-
-  /** A look at a source, which goes when fifty newer ones of that source are there. */
-  async getSync(id: number): Promise<SyncView> {
-    const sync = await this.work.repositories.syncs.find(this.db.single, id);
-    if (!sync) throw new Problem('not-found', `There is no sync ${id}.`);
-    return syncView(sync);
-  }
-
-  async syncs(id: number, query: PageQuery): Promise<Page<SyncView>> {
-    await this.work.repositories.sources.get(this.db.single, id);
-    const page = await this.work.repositories.syncs.listOf(this.db.single, id, query);
-    return { ...page, items: page.items.map(syncView) };
   }
 
   /**
@@ -208,10 +161,9 @@ export class SourceService {
    * `not-found`.
    */
   async check(actor: Actor, id: number): Promise<ProbeView> {
-    const { repositories, sources } = this.work;
-    const source = await repositories.sources.get(this.db.single, id);
+    const source = await this.repository.get(this.db.single, id);
     await this.audit.record(this.db.single, actor, { action: 'source.tested', targetType: 'source', targetId: id });
-    return probed((signal) => sources.check(sources.ready(source), signal));
+    return probed((signal) => this.sources.check(this.sources.ready(source), signal));
   }
 
   private columns({ plugin: input, label, description, active }: SourceRequest, before?: StoredPlugin): SourceColumns {

@@ -4,9 +4,9 @@ import { JobsModule } from '../jobs/jobs.module.js';
 import { EndpointRepository } from './endpoint.repository.js';
 import { SourceController } from './source.controller.js';
 import { SourceRepository } from './source.repository.js';
-import { SourceReader, SourceService, SourceWork } from './source.service.js';
+import { SourceReader, SourceService } from './source.service.js';
 import { SourceSyncRepository } from './source-sync.repository.js';
-import { SourceRepositories, SourceSyncs } from './source-syncs.js';
+import { SourceSyncs } from './source-syncs.js';
 import { Sources } from './sources.js';
 
 @Module({
@@ -16,13 +16,11 @@ import { Sources } from './sources.js';
     Sources,
     SourceRepository,
     SourceSyncRepository,
-    SourceRepositories,
     SourceSyncs,
     SourceReader,
-    SourceWork,
     SourceService,
     EndpointRepository,
   ],
-  exports: [Sources, SourceRepositories, SourceService, EndpointRepository],
+  exports: [Sources, SourceRepository, SourceSyncRepository, SourceService, SourceSyncs, EndpointRepository],
 })
 export class SourcesModule {}

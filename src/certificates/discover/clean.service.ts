@@ -7,7 +7,7 @@ import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { instant, InstantOut } from '../../platform/http/instant.js';
 import { Problem } from '../../platform/http/problem.js';
-import { SourceRepositories } from '../../sources/source-syncs.js';
+import { SourceRepository } from '../../sources/source.repository.js';
 import { type ReadySource, Sources } from '../../sources/sources.js';
 import { failureOf, isExpected } from '../failure.js';
 import { SourceLinkRepository, type Unused } from './source-link.repository.js';
@@ -38,16 +38,6 @@ const most = 100;
 const timeoutMs = 55_000;
 const leaseS = 20;
 
-/** A source with what may be done to it, together. */
-@Injectable()
-export class CleanParts {
-  constructor(
-    readonly repositories: SourceRepositories,
-    readonly sources: Sources,
-    readonly links: SourceLinkRepository,
-  ) {}
-}
-
 /** Takes expired certificates away that lie at a source and that nothing serves or delivers. */
 @Injectable()
 export class CleanService {
@@ -56,14 +46,16 @@ export class CleanService {
     private readonly clock: Clock,
     private readonly leases: Leases,
     private readonly audit: Audit,
-    private readonly parts: CleanParts,
+    private readonly repository: SourceRepository,
+    private readonly sources: Sources,
+    private readonly links: SourceLinkRepository,
   ) {}
 
   /** Throws Problem `conflict` where the plugin cannot remove anything, or while the source is being looked at. */
   async clean(actor: Actor, id: number, dryRun: boolean): Promise<CleanView> {
-    const ready = this.parts.sources.ready(await this.parts.repositories.sources.get(this.db.single, id));
+    const ready = this.sources.ready(await this.repository.get(this.db.single, id));
     if (!ready.plugin.remove) throw new Problem('conflict', `${ready.plugin.title} takes nothing away: it only looks.`);
-    const unused = await this.parts.links.unused(this.db.single, { sourceId: id }, this.clock.now(), most);
+    const unused = await this.links.unused(this.db.single, { sourceId: id }, this.clock.now(), most);
     if (dryRun)
       return view(
         true,
@@ -86,16 +78,16 @@ export class CleanService {
     const key = { sourceId: ready.source.id, location: one.location };
     try {
       // Something may have begun to serve it since the list was made.
-      const [still] = await this.parts.links.unused(this.db.single, key, this.clock.now(), 1);
+      const [still] = await this.links.unused(this.db.single, key, this.clock.now(), 1);
       if (still?.sha256 !== one.sha256) return { ...item(one, false), fault: 'refused', detail: 'It is in use again.' };
-      await this.parts.sources.remove(ready, { location: one.location, sha256: one.sha256 }, signal);
+      await this.sources.remove(ready, { location: one.location, sha256: one.sha256 }, signal);
     } catch (error) {
       if (!isExpected(error)) throw error;
       const { fault, detail } = failureOf(error);
       return { ...item(one, false), fault, detail };
     }
     await this.db.write(async (tx) => {
-      await this.parts.links.forget(tx, key.sourceId, key.location);
+      await this.links.forget(tx, key.sourceId, key.location);
       const after = { certificateId: one.certificateId, location: one.location };
       await this.audit.record(tx, actor, {
         action: 'source.certificate-removed',

@@ -8,18 +8,7 @@ import type { Actor } from '../../platform/http/actor.js';
 import { ConfiguredPlugins } from '../../platform/plugins/configured-plugin.js';
 import { OwnerName } from '../../roles/role-name.js';
 import { pollSeconds, SourceService } from '../../sources/source.service.js';
-import { SourceRepositories } from '../../sources/source-syncs.js';
-import { Sources } from '../../sources/sources.js';
-
-/** What sources are made and compared with, together. */
-@Injectable()
-export class CounterpartSources {
-  constructor(
-    readonly repositories: SourceRepositories,
-    readonly sources: Sources,
-    readonly service: SourceService,
-  ) {}
-}
+import { SourceRepository } from '../../sources/source.repository.js';
 
 /** A destination that something can be found at brings the source that looks there (as Lemur's does for AWS IAM). */
 @Injectable()
@@ -28,7 +17,8 @@ export class Counterpart implements OnModuleInit {
     private readonly config: Config,
     private readonly configured: ConfiguredPlugins,
     private readonly newDestinations: NewDestinations,
-    private readonly known: CounterpartSources,
+    private readonly sources: SourceRepository,
+    private readonly service: SourceService,
   ) {}
 
   onModuleInit(): void {
@@ -45,7 +35,7 @@ export class Counterpart implements OnModuleInit {
     };
     const source = this.configured.chosen('source', input);
     const stored = this.configured.seal(source, input, 'source');
-    await this.known.service.add(tx, actor, {
+    await this.service.add(tx, actor, {
       label: await this.freeLabel(tx, destination.label),
       description: `Finds what lies at the destination ${destination.label}.`,
       owner,
@@ -65,14 +55,14 @@ export class Counterpart implements OnModuleInit {
   }
 
   private async isLookedAt(tx: Tx, { pluginId, options, place }: CounterpartSource): Promise<boolean> {
-    const sources = await this.known.repositories.sources.ofPlugin(tx, pluginId);
+    const sources = await this.sources.ofPlugin(tx, pluginId);
     return sources.some((source) => place.every((name) => (source.options[name] ?? null) === (options[name] ?? null)));
   }
 
   private async freeLabel(tx: Tx, label: string): Promise<string> {
     for (let n = 1; ; n += 1) {
       const candidate = n === 1 ? label : `${label.slice(0, 120)} ${n}`;
-      if (!(await this.known.repositories.sources.isLabelTaken(tx, candidate))) return candidate;
+      if (!(await this.sources.isLabelTaken(tx, candidate))) return candidate;
     }
   }
 }

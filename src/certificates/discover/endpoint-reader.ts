@@ -11,20 +11,10 @@ import {
   staleBefore,
 } from '../../sources/endpoint.repository.js';
 import type { Source } from '../../sources/source.entity.js';
-import { SourceRepositories } from '../../sources/source-syncs.js';
+import { SourceRepository } from '../../sources/source.repository.js';
 import { DiscoveredRepository } from './discovered.repository.js';
 import { endpointIssues } from './endpoint-issues.js';
 import { endpointView, type EndpointView } from './endpoint.schema.js';
-
-/** The rows that views of endpoints are made from, together. */
-@Injectable()
-export class EndpointSources {
-  constructor(
-    readonly endpoints: EndpointRepository,
-    readonly certificates: DiscoveredRepository,
-    readonly sources: SourceRepositories,
-  ) {}
-}
 
 /** Reads endpoints for views. */
 @Injectable()
@@ -34,17 +24,19 @@ export class EndpointReader {
     private readonly clock: Clock,
     private readonly config: Config,
     private readonly registry: PluginRegistry,
-    private readonly rows: EndpointSources,
+    private readonly endpoints: EndpointRepository,
+    private readonly certificates: DiscoveredRepository,
+    private readonly sources: SourceRepository,
   ) {}
 
   async list(query: EndpointSelection): Promise<Page<EndpointView>> {
-    const page = await this.rows.endpoints.list(this.db.single, query, this.staleBefore(), this.clock.now());
+    const page = await this.endpoints.list(this.db.single, query, this.staleBefore(), this.clock.now());
     return { ...page, items: await this.views(page.items) };
   }
 
   /** Throws Problem `not-found`. */
   async get(id: number): Promise<EndpointView> {
-    const row = await this.rows.endpoints.get(this.db.single, id, this.staleBefore(), this.clock.now());
+    const row = await this.endpoints.get(this.db.single, id, this.staleBefore(), this.clock.now());
     return (await this.views([row]))[0] as EndpointView;
   }
 
@@ -52,7 +44,7 @@ export class EndpointReader {
     const tx = this.db.single;
     const certificates = new Map(
       (
-        await this.rows.certificates.servedOf(
+        await this.certificates.servedOf(
           tx,
           rows.flatMap(({ endpoint }) => endpoint.certificateId ?? []),
         )
@@ -60,7 +52,7 @@ export class EndpointReader {
     );
     const sources = new Map(
       (
-        await this.rows.sources.sources.getMany(
+        await this.sources.getMany(
           tx,
           rows.map(({ endpoint }) => endpoint.sourceId),
         )

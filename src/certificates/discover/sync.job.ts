@@ -1,12 +1,14 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import type { JobContext } from '../../jobs/define-job.js';
+import { isTimeout } from '../../jobs/interruption.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Leases } from '../../jobs/lease.js';
 import { Postponed } from '../../jobs/postponed.js';
+import { PluginError } from '../../plugin-api/errors.js';
 import type { Found } from '../../plugin-api/source.js';
 import type { Source } from '../../sources/source.entity.js';
 import { Sources } from '../../sources/sources.js';
-import { syncSource } from '../../sources/sources.jobs.js';
+import { syncSource } from '../../sources/source-syncs.js';
 import { isCutOff, isExpected } from '../failure.js';
 import { type OpenSync, SyncRecord } from './sync.record.js';
 
@@ -37,18 +39,25 @@ export class SyncJob implements OnModuleInit {
     const source = await this.record.sourceOf(syncId);
     if (!source) return;
     const free = await this.leases.withLease(leaseName(source.id), leaseS, (lost) =>
-      this.sync(syncId, source, AbortSignal.any([signal, lost])),
+      this.sync(syncId, source, { signal: AbortSignal.any([signal, lost]), run: signal }),
     );
     if (!free) throw new Postponed(`The source ${source.label} is being read or cleaned already.`, leaseS);
   }
 
-  private async sync(syncId: number, source: Source, signal: AbortSignal): Promise<void> {
+  private async sync(
+    syncId: number,
+    source: Source,
+    { signal, run }: { signal: AbortSignal; run: AbortSignal },
+  ): Promise<void> {
     const sync = await this.record.begin(syncId, source);
     if (!sync) return;
     try {
       await this.scan(sync, signal);
       await this.record.finish(sync);
     } catch (error) {
+      // Another run would take as long: the source shows that, and is scanned again when it is due.
+      if (isTimeout(run))
+        return this.record.failed(sync, new PluginError('unavailable', (run.reason as Error).message));
       if (isCutOff(signal, error)) throw error;
       if (!isExpected(error)) this.logger.error(error);
       await this.record.failed(sync, error);

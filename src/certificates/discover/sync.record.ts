@@ -10,7 +10,8 @@ import { isolating } from '../../platform/isolating.js';
 import type { Found } from '../../plugin-api/source.js';
 import { EndpointRepository } from '../../sources/endpoint.repository.js';
 import { type Source } from '../../sources/source.entity.js';
-import { SourceRepositories } from '../../sources/source-syncs.js';
+import { SourceRepository } from '../../sources/source.repository.js';
+import { SourceSyncRepository } from '../../sources/source-sync.repository.js';
 import { failureOf, isExpected } from '../failure.js';
 import { Deployed } from './deployed.js';
 import { Discovery, type Matched, type OwnerRelations } from './discovery.js';
@@ -47,7 +48,8 @@ export class SyncRecord {
   constructor(
     private readonly db: Database,
     private readonly clock: Clock,
-    private readonly repositories: SourceRepositories,
+    private readonly sources: SourceRepository,
+    private readonly syncs: SourceSyncRepository,
     private readonly writing: SyncWriting,
     private readonly audit: Audit,
     private readonly config: Config,
@@ -55,16 +57,14 @@ export class SyncRecord {
 
   /** The source of a sync that is to be done; null when there is nothing to do any more. */
   async sourceOf(syncId: number): Promise<Source | null> {
-    const sync = await this.repositories.syncs.find(this.db.single, syncId);
-    return sync && sync.finishedAt === null ? this.repositories.sources.find(this.db.single, sync.sourceId) : null;
+    const sync = await this.syncs.find(this.db.single, syncId);
+    return sync && sync.finishedAt === null ? this.sources.find(this.db.single, sync.sourceId) : null;
   }
 
   /** Null when it has been finished meanwhile. */
   async begin(syncId: number, source: Source): Promise<OpenSync | null> {
     const startedAt = this.clock.now();
-    return (await this.repositories.syncs.begin(this.db.single, syncId, startedAt))
-      ? { id: syncId, source, startedAt }
-      : null;
+    return (await this.syncs.begin(this.db.single, syncId, startedAt)) ? { id: syncId, source, startedAt } : null;
   }
 
   /** Stores some hundreds of finds in one transaction; one that cannot be stored keeps no other back. */
@@ -106,22 +106,22 @@ export class SyncRecord {
   /** Everything was seen: what was not reported is not there any more. */
   async finish({ id, source: { id: sourceId }, startedAt }: OpenSync): Promise<void> {
     await this.db.write(async (tx) => {
-      const source = await this.repositories.sources.findLocked(tx, sourceId);
+      const source = await this.sources.findLocked(tx, sourceId);
       if (!source) return;
       const now = this.clock.now();
       const gone = await this.writing.links.forgetUnseen(tx, { sourceId, syncId: id });
       await this.writing.endpoints.noteUnseen(tx, sourceId, startedAt);
       const troubles = await this.writing.deployed.missing(tx, source, gone);
-      await this.repositories.syncs.count(tx, id, {
+      await this.syncs.count(tx, id, {
         certificates: 0,
         imported: 0,
         endpoints: 0,
         gone: gone.length,
         troubles,
       });
-      await this.repositories.syncs.finish(tx, { id, sourceId }, now);
+      await this.syncs.finish(tx, { id, sourceId }, now);
       source.recordSync(now);
-      await this.repositories.sources.save(tx, source);
+      await this.sources.save(tx, source);
       if (gone.length === 0) return;
       const after = { syncId: id, count: gone.length, certificateIds: gone.slice(0, mostListed) };
       await this.audit.record(tx, systemActor(''), {
@@ -136,18 +136,17 @@ export class SyncRecord {
   /** It was not seen as a whole: what was seen stays written, and nothing counts as gone. */
   async failed({ id, source: { id: sourceId } }: OpenSync, error: unknown): Promise<void> {
     await this.db.write(async (tx) => {
-      const source = await this.repositories.sources.findLocked(tx, sourceId);
+      const source = await this.sources.findLocked(tx, sourceId);
       if (!source) return;
       const [now, failure] = [this.clock.now(), failureOf(error)];
-      await this.repositories.syncs.finish(tx, { id, sourceId }, now, failure);
+      await this.syncs.finish(tx, { id, sourceId }, now, failure);
       source.recordFailure(failure, now);
-      await this.repositories.sources.save(tx, source);
+      await this.sources.save(tx, source);
     });
   }
 
   private async demandSource(tx: Tx, { source: { id } }: OpenSync): Promise<void> {
-    if (!(await this.repositories.sources.findLocked(tx, id)))
-      throw new Problem('not-found', 'The source has been deleted.');
+    if (!(await this.sources.findLocked(tx, id))) throw new Problem('not-found', 'The source has been deleted.');
   }
 
   private async write(
@@ -186,6 +185,6 @@ export class SyncRecord {
       gone: 0,
       troubles: kept,
     };
-    await this.repositories.syncs.count(tx, id, counts);
+    await this.syncs.count(tx, id, counts);
   }
 }
