@@ -10,8 +10,8 @@ import { EndsOfCertificates1763700000009 } from './1763700000009-ends-of-certifi
 import { Sources1763700000010 } from './1763700000010-sources.js';
 import { KeyHolders1763700000011 } from './1763700000011-key-holders.js';
 import { AuditSearch1763700000012 } from './1763700000012-audit-search.js';
-import { IssuerAnswers1763700000014 } from './1763700000014-issuer-answers.js';
 import { LemurImport1763700000013 } from './1763700000013-lemur-import.js';
+import { IssuerAnswers1763700000014 } from './1763700000014-issuer-answers.js';
 import { AuthorityNotices1763700000018 } from './1763700000018-authority-notices.js';
 import { RightsOfLinks1763700000020 } from './1763700000020-rights-of-links.js';
 import { BuiltInNotifications1763700000022 } from './1763700000022-built-in-notifications.js';
@@ -26,10 +26,11 @@ import { AuditKeys1763700000038 } from './1763700000038-audit-keys.js';
 import { LemurIds1763700000039 } from './1763700000039-lemur-ids.js';
 import { JobLanes1763700000042 } from './1763700000042-job-lanes.js';
 import { SigningKeys1763700000044 } from './1763700000044-signing-keys.js';
+import { AuthorityIssuers1763700000045 } from './1763700000045-authority-issuers.js';
 import { Orders1763700000046 } from './1763700000046-orders.js';
 import { RenewalInfo1763700000047 } from './1763700000047-renewal-info.js';
 import { Channels1763700000049 } from './1763700000049-channels.js';
-import { AuthorityIssuers1763700000045 } from './1763700000045-authority-issuers.js';
+import { NoticesOfEvents1763700000050 } from './1763700000050-notices-of-events.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -65,4 +66,5 @@ export const migrations = [
   Orders1763700000046,
   RenewalInfo1763700000047,
   Channels1763700000049,
+  NoticesOfEvents1763700000050,
 ];

@@ -13,6 +13,7 @@ import { pkcs12TruststoreExport } from './pkcs12/pkcs12-truststore.export.js';
 import { pkcs12Export } from './pkcs12/pkcs12.export.js';
 import { rfc2136 } from './rfc2136/rfc2136.dns.js';
 import { tlsEndpoints } from './tls-endpoints/tls-endpoints.source.js';
+import { webhook } from './webhook/webhook.notification.js';
 
 /** Every plugin of the program, in order of their ids. */
 export const plugins: readonly AnyPlugin[] = [
@@ -30,4 +31,5 @@ export const plugins: readonly AnyPlugin[] = [
   pkcs12TruststoreExport,
   rfc2136,
   tlsEndpoints,
+  webhook,
 ];

@@ -27,6 +27,9 @@ export const email = defineNotification({
   title: 'Mail',
   description: 'Sends mail through the mail server of this installation.',
   options,
+  hears: 'all',
+
+  recipients: ({ recipients }) => distinct(addressesIn(recipients)),
 
   async send({ subject, text, html, recipients, dedupeKey }, o, ctx) {
     ctx.signal.throwIfAborted();

@@ -11,9 +11,8 @@ import { RotationModule } from '../rotation/rotation.module.js';
 import { SourcesModule } from '../sources/sources.module.js';
 import { CertificateAccess } from './access.js';
 import { Admission } from './admission.js';
-import { AuthorityExpiryJob, AuthorityLetters } from './authority-expiry/authority-expiry.job.js';
 import { AuthorityExpirySweep } from './authority-expiry/authority-expiry.sweep.js';
-import { AuthorityNoticeRepository } from './authority-expiry/authority-notice.repository.js';
+import { EndingAuthorityRepository } from './authority-expiry/ending-authority.repository.js';
 import { BulkController } from './bulk/bulk.controller.js';
 import { BulkDeeds, BulkService } from './bulk/bulk.service.js';
 import { Bundles } from './bundle.js';
@@ -77,14 +76,17 @@ import { Selecting } from './list/selecting.js';
 import { Statistics } from './list/statistics.js';
 import { ExpirySweep, NotifyRepositories } from './notify/expiry.sweep.js';
 import { Coverage } from './notify/coverage.js';
-import { Letters, LetterSources } from './notify/letters.js';
+import { ChannelController } from './notify/channel.controller.js';
+import { ListedCertificates } from './notify/listed-certificates.js';
+import { NotificationController } from './notify/notification.controller.js';
+import { SubscriptionController } from './notify/subscription.controller.js';
+import { SubscriptionForm, SubscriptionService } from './notify/subscription.service.js';
+import { NoticeMessages } from './notify/notice-messages.js';
 import { NoticeRepository } from './notify/notice.repository.js';
 import { Notices } from './notify/notices.js';
-import { NoticePost, NotifyJob } from './notify/notify.job.js';
+import { NoticeSender, NotifyJob } from './notify/notify.job.js';
 import { ReplanWarnings } from './notify/replan.job.js';
 import { WatchRepository } from './notify/watch.repository.js';
-import { WatchingController } from './notify/watching.controller.js';
-import { WatchingService } from './notify/watching.service.js';
 import { PendingChangesController, PendingController } from './pending/pending.controller.js';
 import { DisputeRecord, DisputeService } from './pending/dispute.service.js';
 import { PendingService } from './pending/pending.service.js';
@@ -152,7 +154,9 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     DeliveryController,
     PendingController,
     PendingChangesController,
-    WatchingController,
+    ChannelController,
+    NotificationController,
+    SubscriptionController,
     EndpointController,
     SourceCleanController,
     CertificateSourcesController,
@@ -227,10 +231,8 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     RevokeConsequences,
     Successors,
     VisualizeService,
-    AuthorityNoticeRepository,
+    EndingAuthorityRepository,
     AuthorityExpirySweep,
-    AuthorityExpiryJob,
-    AuthorityLetters,
     Renewing,
     RenewalFailures,
     RenewalInfoRepository,
@@ -258,13 +260,14 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     NoticeRepository,
     Notices,
     NotifyJob,
-    NoticePost,
-    Letters,
-    LetterSources,
+    NoticeSender,
+    NoticeMessages,
     ExpirySweep,
     NotifyRepositories,
     WatchRepository,
-    WatchingService,
+    ListedCertificates,
+    SubscriptionForm,
+    SubscriptionService,
     Coverage,
     ReplanWarnings,
   ],

@@ -35,7 +35,7 @@ export class Planning {
     const { notBefore, notAfter, watched: watching } = certificate;
     // Of what has ended nobody is told anew; a warning that is still due stays due.
     if (watching && notAfter <= this.clock.now()) return;
-    const stored = await this.watches.of(tx, [certificate.id]);
+    const stored = await this.watches.of(tx, [certificate.id], certificate.owner);
     // While nobody was to be warned, its notifications may have been switched off or deleted.
     const [watch] = await this.coverage.covered(
       tx,
@@ -47,6 +47,18 @@ export class Planning {
   /** As `plan`, but of the renewal alone. */
   async planRenewal(tx: Tx, certificate: Certificate): Promise<void> {
     certificate.planNext(await this.renewalPlan(tx, certificate));
+  }
+
+  /** As `renewalPlan`, of many, in order. */
+  async renewalPlans(tx: Tx, certificates: readonly Certificate[]): Promise<RenewalPlan[]> {
+    const policies = new Map((await this.policies.all(tx)).map((policy) => [policy.id, policy]));
+    const ids = certificates.map(({ id }) => id);
+    const successions = await this.certificates.successionsOf(tx, ids);
+    return certificates.map((certificate, i) => {
+      const policy = policies.get(certificate.rotationPolicyId);
+      if (!policy) throw new Error(`Certificate ${certificate.id} has no rotation policy.`);
+      return planOf(certificate, policy, successions[i]);
+    });
   }
 
   /** When and why it renews, or why not, as things stand. */

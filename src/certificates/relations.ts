@@ -67,36 +67,40 @@ export class Relations {
   ) {}
 
   /**
-   * Of a new certificate. Where all notifications that are asked for are switched off, the owner's default ones are
-   * added: else nothing would warn. `issuerOwner`: who owns the authority, and so looks after all that it issues.
-   * Writes nothing. Throws Problem `invalid-request`.
+   * Of a new certificate. Where none of the notifications that are asked for sends mail and is active, the owner's
+   * default ones are added: else nobody would be warned. `issuerOwner`: who owns the authority, and so looks after all
+   * that it issues. Writes nothing. Throws Problem `invalid-request`.
    */
   async ofNew(wishes: RelationWishes, issuerOwner?: string): Promise<RelationsOfNew> {
     const found = await this.find(wishes, issuerOwner);
-    if (!wishes.notifications?.length || found.leadsS.length > 0) return found;
+    if (!wishes.notifications?.length || found.notifications.some(({ active, mails }) => active && mails)) return found;
     const usual = await this.find({ owner: wishes.owner });
     const notifications = inOrder([...found.notifications, ...usual.notifications]);
     return {
       ...found,
       notifications,
       notificationIds: idsOf(notifications),
-      leadsS: usual.leadsS,
+      leadsS: [...found.leadsS, ...usual.leadsS],
       missing: { ...found.missing, notifications: usual.missing.notifications },
     };
   }
 
   /** Of the successor of a certificate: `links` are those of the predecessor. Roles are known by their ids alone. */
   async ofRenewal({ id, rotationPolicyId }: Certificate, links: Links): Promise<RelationsOfNew> {
-    const [policy, notifications] = await Promise.all([
+    const [policy, notifications, scopedLeadS] = await Promise.all([
       this.policies.get(this.db.single, rotationPolicyId),
       this.notifications.getMany(this.db.single, links.notificationIds),
+      this.notifications.longestScopedLead(this.db.single),
     ]);
     return {
       ...links,
       policy,
       roles: [],
       notifications,
-      leadsS: notifications.filter(({ active }) => active).map(({ leadS }) => leadS),
+      leadsS: [
+        ...notifications.filter(({ active }) => active).map(({ leadS }) => leadS),
+        ...(scopedLeadS === null ? [] : [scopedLeadS]),
+      ],
       replacesIds: [id],
       missing: { roles: [], notifications: [] },
     };
@@ -134,7 +138,10 @@ export class Relations {
       replacesIds,
       missing,
       destinationIds: idsOf(places),
-      leadsS: [...notifications.filter(({ active }) => active), ...missing.notifications].map(({ leadS }) => leadS),
+      leadsS: [
+        ...[...notifications.filter(({ active }) => active), ...missing.notifications].map(({ leadS }) => leadS),
+        ...(found.scopedLeadS === null ? [] : [found.scopedLeadS]),
+      ],
     };
   }
 

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import {
+  longestScopedLead,
   type NamedNotification,
   namedNotification,
   notificationTables,
@@ -26,6 +27,8 @@ export interface UsualRelations {
   policy: NamedPolicy;
   roles: NamedRole[];
   notifications: NamedNotification[];
+  /** The longest lead, in seconds, of subscriptions that list no certificates; null without any. */
+  scopedLeadS: number | null;
 }
 
 // The names lie in an array that the planner cannot look into: else it would plan anew for every number of names.
@@ -39,7 +42,7 @@ const select = prepared<UsualRelations>(
   (select coalesce(json_agg(${object(`'name', name, 'description', description`)}), '[]') from role
   where ${named('name', '$1')}) as roles,
   (select coalesce(json_agg(json_build_object(${namedNotification})), '[]') from ${notificationTables}
-  where s.built_in and ${named('s.label', '$2')}) as notifications
+  where s.built_in and ${named('s.label', '$2')}) as notifications, ${longestScopedLead} as "scopedLeadS"
   from rotation_policy where lower(name) = '${defaultPolicyName}'`,
 );
 
@@ -74,6 +77,7 @@ export class UsualRelationRepository {
     );
     return many.map((names) => ({
       policy: found.policy,
+      scopedLeadS: found.scopedLeadS,
       roles: picked(roles, names.roles),
       notifications: picked(notifications, names.notifications),
     }));

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { defaultNotifications } from '../notifications/default-notifications.js';
 import { leadSeconds } from '../notifications/lead.js';
-import { NotificationRepository } from '../notifications/notification.repository.js';
+import { NotificationRepository, pluginOf as channelPluginOf } from '../notifications/notification.repository.js';
+import { Recipients } from '../notifications/recipients.js';
 import { Config } from '../platform/config.js';
 import type { Tx } from '../platform/db/database.js';
 import type { StoredPlugin } from '../platform/plugins/configured-plugin.js';
@@ -153,6 +154,7 @@ async function add(
     description: row.description,
     active: row.active ?? true,
     ...stored,
+    recipients: get(Recipients).of(channelPluginOf(stored)),
     builtIn,
     creatorId: null,
     createdAt: now,

@@ -19,6 +19,8 @@ export class Channel {
   @Column('jsonb') options: Record<string, unknown>;
   @Column('bytea', { nullable: true, transformer: sealedColumn }) sealedOptions: Sealed | null;
   @Column('uuid') secretId: string;
+  /** The mail addresses that it tells itself, lower case; null when it does not send mail. */
+  @Column('text', { array: true, nullable: true }) recipients: string[] | null;
   @Column('text') origin: ChannelOrigin;
   @Column('integer', { nullable: true }) creatorId: number | null;
   @Column('timestamptz') createdAt: Date;

@@ -7,8 +7,7 @@ export interface DefaultNotification {
   label: string;
   description: string;
   channelLabel: string;
-  /** Mail addresses with commas between. */
-  recipients: string;
+  recipients: readonly string[];
   leadS: number;
 }
 
@@ -19,12 +18,10 @@ export interface DefaultNotification {
 export function defaultNotifications(owner: string, config: Defaults): DefaultNotification[] {
   const security = config.securityTeamEmail ?? [];
   const toOwner = owner.includes('@')
-    ? config.noticeDays.map((days) => byMail(`DEFAULT_${owner.toUpperCase()}`, days, owner))
+    ? config.noticeDays.map((days) => byMail(`DEFAULT_${owner.toUpperCase()}`, days, [owner]))
     : [];
   const toSecurity =
-    security.length > 0
-      ? config.securityNoticeDays.map((days) => byMail('DEFAULT_SECURITY', days, security.join(',')))
-      : [];
+    security.length > 0 ? config.securityNoticeDays.map((days) => byMail('DEFAULT_SECURITY', days, security)) : [];
   return [...toOwner, ...toSecurity].filter((n) => n.leadS > 0);
 }
 
@@ -33,7 +30,7 @@ export function isDefaultLabel(label: string): boolean {
   return /^default_/i.test(label.normalize('NFKC').trim());
 }
 
-function byMail(channelLabel: string, days: number, recipients: string): DefaultNotification {
+function byMail(channelLabel: string, days: number, recipients: readonly string[]): DefaultNotification {
   return {
     label: `${channelLabel}_${days}_DAY`,
     description: `Default ${days} day expiration notification`,

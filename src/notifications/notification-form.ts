@@ -1,24 +1,25 @@
 import { Injectable } from '@nestjs/common';
-import { Config } from '../platform/config.js';
+import type { Actor } from '../platform/http/actor.js';
 import { invalid } from '../platform/http/problem.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { lemurOptions } from '../platform/plugins/lead-options.js';
 import { isDefaultLabel } from './default-notifications.js';
 import { leadSeconds } from './lead.js';
-import type { Notification, NotificationColumns } from './notification.repository.js';
+import { type Notification, type NotificationColumns, pluginOf } from './notification.repository.js';
 import {
   type NotificationQuery,
   type NotificationRequest,
   type NotificationView,
   notificationView,
 } from './notification.schema.js';
+import { Recipients } from './recipients.js';
 
-/** The way from a request to the columns of a row and from there to an answer, and what people may ask for on it. */
+/** Makes columns of a request and an answer of columns, and knows what people may ask for. */
 @Injectable()
 export class NotificationForm {
   constructor(
-    private readonly config: Config,
     private readonly configured: ConfiguredPlugins,
+    private readonly recipients: Recipients,
   ) {}
 
   /**
@@ -26,7 +27,7 @@ export class NotificationForm {
    * on a label that is the program's, on recipients outside the allowed domains, and where one of the program's own
    * would become another warning.
    */
-  columns(request: NotificationRequest, before?: Notification): NotificationColumns {
+  columns(actor: Actor, request: NotificationRequest, before?: Notification): NotificationColumns {
     const { label, description, active } = request;
     if (isDefaultLabel(label) && label.toLowerCase() !== before?.label.toLowerCase()) {
       throw invalid(
@@ -37,8 +38,9 @@ export class NotificationForm {
     const plugin = this.configured.chosen('notification', request.plugin);
     const form = { ...plugin, options: lemurOptions(plugin) };
     const stored = this.configured.seal(form, request.plugin, 'channel', before);
-    this.demandAllowed(recipientsOf(stored), before ? recipientsOf(before) : []);
-    const columns = { label, description: description ?? null, active, ...stored };
+    const recipients = this.recipients.of(pluginOf(stored));
+    this.recipients.demandAllowed(actor, recipients, before?.recipients ?? []);
+    const columns = { label, description: description ?? null, active, ...stored, recipients };
     if (before?.builtIn) demandSameWarning(before, columns);
     return columns;
   }
@@ -50,16 +52,6 @@ export class NotificationForm {
 
   view(row: Notification): NotificationView {
     return notificationView(row, this.configured.view('notification', row));
-  }
-
-  /** Who is told already may stay, wherever that is. */
-  private demandAllowed(recipients: readonly string[], known: readonly string[]): void {
-    const { notificationRecipientDomains: domains } = this.config;
-    const stranger = recipients.find(
-      (one) => !known.includes(one) && !domains.includes(one.slice(one.lastIndexOf('@') + 1)),
-    );
-    if (domains.length > 0 && stranger !== undefined)
-      throw invalid('plugin.options.recipients', `${stranger} is in none of the domains ${domains.join(', ')}.`);
   }
 }
 
@@ -75,15 +67,4 @@ function demandSameWarning(before: Notification, after: NotificationColumns): vo
   if (after.label !== before.label) refuse('label', 'its label');
   if (after.pluginId !== before.pluginId) refuse('plugin', 'its plugin');
   if (leadSeconds(after.options) !== leadSeconds(before.options)) refuse('plugin.options.interval', 'its interval');
-}
-
-/** Mail addresses, lower case; none where the plugin sends no mail. */
-function recipientsOf({ options: { recipients } }: Pick<Notification, 'options'>): string[] {
-  return typeof recipients === 'string'
-    ? recipients
-        .toLowerCase()
-        .split(',')
-        .map((one) => one.trim())
-        .filter((one) => one !== '')
-    : [];
 }

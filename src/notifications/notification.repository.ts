@@ -28,6 +28,8 @@ export interface Notification extends StoredPlugin {
   creatorId: number | null;
   createdAt: Date;
   channelId: number;
+  /** As `Channel.recipients`. */
+  recipients: string[] | null;
 }
 /** The columns of a notification that a request or an import can set. */
 export type NotificationColumns = Omit<Notification, 'id' | 'builtIn' | 'creatorId' | 'createdAt' | 'channelId'>;
@@ -37,7 +39,7 @@ export interface Lead {
   id: number;
   leadS: number;
 }
-/** The same with what people are told of it. */
+/** How other answers name it. */
 export interface LabelledNotification {
   id: number;
   label: string;
@@ -46,7 +48,15 @@ export interface LabelledNotification {
   pluginId: string;
   options: Record<string, unknown>;
 }
-export type NamedNotification = Lead & LabelledNotification;
+/** `mails`: whether its channel sends mail. */
+export type NamedNotification = Lead & LabelledNotification & { mails: boolean };
+
+/**
+ * In SQL, the longest lead, in seconds, of active subscriptions that list no certificates. A plan by it looks at a
+ * certificate too early at worst.
+ */
+export const longestScopedLead = `(select max(l) from subscription s join channel ch on ch.id = s.channel_id
+  and s.active and ch.active and s.scope <> 'certificates' cross join unnest(s.leads_s) as l)`;
 
 const longestLead = (s: string): string => `(select max(l) from unnest(${s}.leads_s) as l)`;
 
@@ -69,7 +79,11 @@ export function notificationMembers(s: string, ch: string): readonly (readonly [
   ];
 }
 
-const named = [...notificationMembers('s', 'ch'), ['leadS', longestLead('s')] as const];
+const named = [
+  ...notificationMembers('s', 'ch'),
+  ['leadS', longestLead('s')] as const,
+  ['mails', 'ch.recipients is not null'] as const,
+];
 /** In SQL, the columns of a `NamedNotification`. */
 const namedColumns = named.map(([name, sql]) => `${sql} as "${name}"`).join(', ');
 /** The same as arguments of `json_build_object`. */
@@ -105,7 +119,7 @@ export class NotificationRepository {
   }
 
   /** Those of these ids that hear of the end of certificates, in order of id. */
-  async getMany(tx: Tx, ids: readonly number[]): Promise<(Notification & Lead)[]> {
+  async getMany(tx: Tx, ids: readonly number[]): Promise<(Notification & NamedNotification)[]> {
     if (ids.length === 0) return [];
     const rows = await tx.find(Subscription, { where: { id: In([...ids]) }, order: { id: 'ASC' } });
     const channels = await tx.findBy(Channel, { id: In(rows.map(({ channelId }) => channelId)) });
@@ -167,7 +181,7 @@ export class NotificationRepository {
     let channel = await tx.findOneByOrFail(Channel, { id: row.channelId });
     if (!hasSamePlugin(before, after)) {
       const isOwn = channel.origin === 'notification' && !(await this.isShared(tx, channel.id));
-      if (isOwn) await tx.save(Object.assign(channel, { label }, pluginOf(after)));
+      if (isOwn) await tx.save(Object.assign(channel, { label, recipients: after.recipients }, pluginOf(after)));
       else channel = await this.addChannel(tx, { ...after, creatorId: row.creatorId, createdAt: row.createdAt });
     }
     const formerId = row.channelId;
@@ -214,9 +228,14 @@ export class NotificationRepository {
     if (known.length === labels.length) return known;
     for (const one of [...wanted].sort((a, b) => (a.label < b.label ? -1 : 1))) {
       await tx.query(
-        `insert into channel (label, plugin_id, options, secret_id, origin) values ($1, 'email', $2, $3, 'program')
-         on conflict (lower(label)) where origin = 'program' do nothing`,
-        [one.channelLabel, JSON.stringify({ recipients: one.recipients }), randomUUID()],
+        `insert into channel (label, plugin_id, options, recipients, secret_id, origin)
+         values ($1, 'email', $2, $3, $4, 'program') on conflict (lower(label)) where origin = 'program' do nothing`,
+        [
+          one.channelLabel,
+          JSON.stringify({ recipients: one.recipients.join(',') }),
+          one.recipients.map((address) => address.toLowerCase()),
+          randomUUID(),
+        ],
       );
       await tx.query(
         `insert into subscription (label, description, channel_id, events, leads_s, lead_unit, scope, built_in)
@@ -238,12 +257,26 @@ export class NotificationRepository {
     );
   }
 
+  /** Seconds; null without any. */
+  async longestScopedLead(tx: Tx): Promise<number | null> {
+    const [found] = await tx.query<[{ leadS: number | null }]>(`select ${longestScopedLead} as "leadS"`);
+    return found.leadS;
+  }
+
   private addChannel(
     tx: Tx,
     notification: NotificationColumns & Pick<Notification, 'creatorId' | 'createdAt'>,
   ): Promise<Channel> {
-    const { label, creatorId, createdAt } = notification;
-    const more = { label, description: null, active: true, origin: 'notification' as const, creatorId, createdAt };
+    const { label, recipients, creatorId, createdAt } = notification;
+    const more = {
+      label,
+      recipients,
+      description: null,
+      active: true,
+      origin: 'notification' as const,
+      creatorId,
+      createdAt,
+    };
     return tx.save(tx.create(Channel, { ...pluginOf(notification), ...more }));
   }
 
@@ -261,14 +294,14 @@ export class NotificationRepository {
   }
 }
 
-function notificationOf(row: Subscription, channel: Channel): Notification & Lead {
+function notificationOf(row: Subscription, channel: Channel): Notification & NamedNotification {
   const { id, label, description, builtIn, creatorId, createdAt, channelId, leadsS, leadUnit } = row;
-  const { pluginId, options, sealedOptions, secretId } = channel;
+  const { pluginId, options, sealedOptions, secretId, recipients } = channel;
   const leadS = Math.max(...leadsS);
   return {
     ...{ id, label, description, builtIn, creatorId, createdAt, channelId, leadS },
     active: row.active && channel.active,
-    ...{ pluginId, sealedOptions, secretId },
+    ...{ pluginId, sealedOptions, secretId, recipients, mails: recipients !== null },
     options: { interval: leadS / leadUnits[leadUnit], unit: leadUnit, ...options },
   };
 }

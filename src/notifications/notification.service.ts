@@ -6,13 +6,14 @@ import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import type { Page } from '../platform/http/page.js';
 import { mayChangeNotification } from '../roles/permission.js';
+import type { KeepingWarned } from './channel.service.js';
 import { NotificationForm } from './notification-form.js';
 import { type Notification, NotificationRepository } from './notification.repository.js';
 import type { NotificationQuery, NotificationRequest, NotificationView } from './notification.schema.js';
 import { replanSubscription } from './notifications.jobs.js';
 
-/** Does what else a change means, and gives what of it belongs into the audit event. */
-type Along = (tx: Tx, row: Notification) => Promise<object>;
+/** Changes the list of certificates of the subscription; gives what belongs into the audit event. */
+type Along = (tx: Tx, id: number) => Promise<object>;
 
 /** Throws Problem `forbidden` unless the actor may change this notification. */
 export function demandChange(actor: Actor, { label, creatorId }: Pick<Notification, 'label' | 'creatorId'>): void {
@@ -36,20 +37,26 @@ export class NotificationService {
     return { ...page, items: page.items.map((row) => this.form.view(row)) };
   }
 
+  /** Those of these ids that exist, in the order of their ids. */
+  async getMany(ids: readonly number[]): Promise<NotificationView[]> {
+    return (await this.repository.getMany(this.db.single, ids)).map((row) => this.form.view(row));
+  }
+
   async get(id: number): Promise<NotificationView> {
     return this.form.view(await this.repository.get(this.db.single, id));
   }
 
   /** `also` happens in the same transaction. */
   create(actor: Actor, request: NotificationRequest, also: Along): Promise<NotificationView> {
-    const columns = this.form.columns(request);
+    const columns = this.form.columns(actor, request);
     return this.db.write(async (tx) => {
       const row = await this.repository.add(tx, {
         ...columns,
         creatorId: actor.userId || null,
         createdAt: this.clock.now(),
       });
-      const more = await also(tx, row);
+      const more = await also(tx, row.id);
+      await replanSubscription.enqueue(tx, { subscriptionId: row.id, after: 0 });
       const after = this.form.view(row);
       await this.audit.record(tx, actor, {
         action: 'notification.created',
@@ -61,14 +68,22 @@ export class NotificationService {
     });
   }
 
-  /** As `create`. Throws Problem `not-found` or `forbidden`. */
-  update(actor: Actor, id: number, request: NotificationRequest, also: Along): Promise<NotificationView> {
+  /** As `create`. Throws Problem `not-found`, `forbidden`, or as `keeping` does. */
+  update(
+    actor: Actor,
+    id: number,
+    request: NotificationRequest,
+    { keeping, also }: { keeping: KeepingWarned; also: Along },
+  ): Promise<NotificationView> {
     return this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
       demandChange(actor, row);
       const before = this.form.view(row);
-      const changed = await this.repository.save(tx, row, this.form.columns(request, row));
-      const more = await also(tx, changed);
+      const columns = this.form.columns(actor, request, row);
+      const { changed, more } = await keeping(tx, [id], async () => ({
+        changed: await this.repository.save(tx, row, columns),
+        more: await also(tx, id),
+      }));
       await replanSubscription.enqueue(tx, { subscriptionId: id, after: 0 });
       const after = this.form.view(changed);
       await this.audit.record(tx, actor, {
@@ -82,19 +97,13 @@ export class NotificationService {
     });
   }
 
-  /** `first` happens before it is gone, and what it returns afterwards; both in the same transaction. */
-  async remove(
-    actor: Actor,
-    id: number,
-    first: (tx: Tx, row: Notification) => Promise<() => Promise<void>>,
-  ): Promise<void> {
+  /** Throws as `update`. */
+  async remove(actor: Actor, id: number, keeping: KeepingWarned): Promise<void> {
     await this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
       demandChange(actor, row);
-      const then = await first(tx, row);
       const before = this.form.view(row);
-      await this.repository.remove(tx, row);
-      await then();
+      await keeping(tx, [id], () => this.repository.remove(tx, row));
       await this.audit.record(tx, actor, {
         action: 'notification.deleted',
         targetType: 'notification',

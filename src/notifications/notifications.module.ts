@@ -1,16 +1,38 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module.js';
-import { NotificationController } from './notification.controller.js';
+import { ChannelRepository } from './channel.repository.js';
+import { ChannelSender } from './channel-sender.js';
+import { ChannelService } from './channel.service.js';
+import { ChannelTest } from './channel-test.js';
 import { NotificationForm } from './notification-form.js';
 import { NotificationRepository } from './notification.repository.js';
 import { NotificationService } from './notification.service.js';
-import { NotificationTest } from './notification-test.js';
-import { Senders } from './senders.js';
+import { Recipients } from './recipients.js';
+import { SubscriptionRepository } from './subscription.repository.js';
 
+/** Channels and subscriptions; the routes are with certificates, of which some changes want to know. */
 @Module({
   imports: [AuditModule],
-  controllers: [NotificationController],
-  providers: [NotificationForm, NotificationRepository, NotificationService, NotificationTest, Senders],
-  exports: [NotificationRepository, NotificationService, Senders],
+  providers: [
+    ChannelRepository,
+    ChannelSender,
+    ChannelService,
+    ChannelTest,
+    NotificationForm,
+    NotificationRepository,
+    NotificationService,
+    Recipients,
+    SubscriptionRepository,
+  ],
+  exports: [
+    ChannelRepository,
+    ChannelSender,
+    ChannelService,
+    ChannelTest,
+    NotificationRepository,
+    NotificationService,
+    Recipients,
+    SubscriptionRepository,
+  ],
 })
 export class NotificationsModule {}

@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import type { NoticeEvent } from '../plugin-api/events.js';
 import type { LeadUnit } from '../platform/plugins/lead-options.js';
 
 /** Of which certificates a subscription hears: those listed with it, those of one owner or one authority, or all. */
@@ -14,7 +15,7 @@ export class Subscription {
   @Column('text', { nullable: true }) description: string | null;
   @Column('boolean') active: boolean;
   @Column('integer') channelId: number;
-  @Column('text', { array: true }) events: string[];
+  @Column('text', { array: true }) events: NoticeEvent[];
   /** Seconds before notAfter at which it hears of the end of a certificate; empty when it does not hear of that. */
   @Column('integer', { array: true }) leadsS: number[];
   /** The unit in which people gave the leads. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type CertificateFacts, inWords, type NoticeData, type NoticeEvent, render } from './templates.js';
+import type { NoticeEvent } from '../plugin-api/events.js';
+import { type CertificateFacts, inWords, type NoticeData, render } from './templates.js';
 
 const now = new Date('2026-03-01T12:00:00Z');
 const setting = { publicUrl: 'https://pki.example.org', now };
@@ -22,6 +23,8 @@ const renewal = { renewsAt: new Date('2026-03-05T00:00:00Z') } as const;
 const manual = { renewsAt: null, reason: 'rotation is off' } as const;
 
 const messages: { [E in NoticeEvent]: NoticeData[E] } = {
+  'certificate.issued': { ...setting, certificates: [before, after] },
+  'certificate.discovered': { ...setting, certificates: [before] },
   'certificate.expiring': { ...setting, certificates: [{ ...before, renewal, endpoints: 0, servedAt: [] }] },
   'certificate.rotated': { ...setting, before, after, destinations: ['Edge', 'Mail'] },
   'certificate.rotation-failed': {
@@ -63,6 +66,12 @@ const messages: { [E in NoticeEvent]: NoticeData[E] } = {
 
 describe('render', () => {
   it.each<[NoticeEvent, string, string[]]>([
+    [
+      'certificate.issued',
+      'www.example.org and 1 more: issued',
+      ['2 certificates were issued', 'www.example.org-CA-1', 'https://pki.example.org/api/1/certificates/8'],
+    ],
+    ['certificate.discovered', 'www.example.org: discovered', ['A source has found what was not known here.']],
     [
       'certificate.expiring',
       'www.example.org expires in 12 days',

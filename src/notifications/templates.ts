@@ -1,3 +1,4 @@
+import type { NoticeEvent } from '../plugin-api/events.js';
 import { type Card, inSubject, type Letter, type Rendered, renderLetter } from './letter.js';
 
 /** A certificate as a mail speaks of it. */
@@ -29,7 +30,10 @@ interface Setting {
 }
 
 /** The facts of each message by event. Times are shown in UTC. */
-export interface NoticeData {
+export interface NoticeData extends Record<NoticeEvent, Setting> {
+  'certificate.issued': Setting & { certificates: readonly CertificateFacts[] };
+  /** Found by a source, and not known before. */
+  'certificate.discovered': Setting & { certificates: readonly CertificateFacts[] };
   /**
    * `servedAt`: names of endpoints that were seen to serve it, as many as are worth a line. `endpoints`: how many there
    * are.
@@ -87,11 +91,26 @@ export interface NoticeData {
   'order.disputed': Setting & { certificate: CertificateFacts; reason: string; deadlineAt: Date | null };
   'authority.expiring': Setting & { authority: AuthorityFacts };
 }
-export type NoticeEvent = keyof NoticeData;
-
 type Writers = { [E in NoticeEvent]: (data: NoticeData[E]) => Letter };
 
 const writers: Writers = {
+  'certificate.issued': ({ certificates, ...setting }) => ({
+    subject: several(certificates, 'issued'),
+    heading: certificates.length === 1 ? 'A certificate was issued' : `${certificates.length} certificates were issued`,
+    paragraphs: [],
+    cards: certificates.map((one) => card(one, setting, [end(one.notAfter, setting.now)])),
+  }),
+
+  'certificate.discovered': ({ certificates, ...setting }) => ({
+    subject: several(certificates, 'discovered'),
+    heading:
+      certificates.length === 1
+        ? 'A certificate was discovered'
+        : `${certificates.length} certificates were discovered`,
+    paragraphs: ['A source has found what was not known here. Its owner is warned before it expires.'],
+    cards: certificates.map((one) => card(one, setting, [end(one.notAfter, setting.now)])),
+  }),
+
   'certificate.expiring': ({ certificates, ...setting }) => {
     const soonest = certificates.reduce((a, b) => (b.notAfter < a.notAfter ? b : a));
     const first = `${inSubject(soonest.commonName)} ${expiry(soonest.notAfter, setting.now)}`;
@@ -251,6 +270,12 @@ const writers: Writers = {
 /** The message for an event. Names and reasons are shown as they are, whatever they contain. */
 export function render<E extends NoticeEvent>(event: E, data: NoticeData[E]): Rendered {
   return renderLetter(writers[event](data));
+}
+
+function several(certificates: readonly CertificateFacts[], what: string): string {
+  const names = certificates.slice(0, 1).map(({ commonName }) => inSubject(commonName));
+  const more = certificates.length - names.length;
+  return `${names.join()}${more > 0 ? ` and ${more} more` : ''}: ${what}`;
 }
 
 /** The distance in its largest whole unit: `in 12 days`, `3 hours ago`, `now`. */

@@ -1,9 +1,10 @@
+import type { NoticeEvent } from './events.js';
 import type { Options, OptionSchema } from './options.js';
 import type { Plugin, PluginContext } from './plugin.js';
 
 export interface NotificationMessage {
-  /** e.g. `certificate.expiring`, `certificate.rotated`. */
-  event: string;
+  /** `notification.test` for a test message. */
+  event: NoticeEvent | 'notification.test';
   subject: string;
   text: string;
   html?: string;
@@ -16,6 +17,13 @@ export interface NotificationMessage {
 }
 
 export interface NotificationPlugin<S extends OptionSchema> extends Plugin<'notification', S> {
+  /** The events of which it can tell; a subscription to another one is refused. */
+  readonly hears: readonly NoticeEvent[] | 'all';
+  /**
+   * The mail addresses that it tells because of its options. Absent where it does not send mail: then it does not count
+   * as a warning, and owners are warned by mail besides.
+   */
+  recipients?(options: Options<S>): readonly string[];
   /**
    * Sends the message. Called again after `unavailable`, and after a crash before the success was stored: the receiver
    * may get it twice, and recognizes it by `dedupeKey`.

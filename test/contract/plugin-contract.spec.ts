@@ -66,6 +66,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
     keySecret: Buffer.from(marker.repeat(3)).toString('base64'),
   },
   'tls-endpoints': { hosts: ['127.0.0.1:1'] },
+  webhook: { url: 'http://127.0.0.1:1/hook' },
 };
 
 /** A key, or the marker as it is or within armour. */

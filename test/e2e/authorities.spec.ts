@@ -485,8 +485,8 @@ describe('the end of an authority', () => {
     program.clock.advance(35 * dayMs);
     const rows = await eventually(async () => {
       const found = await program.database.source.query<{ leadDays: number; open: boolean }[]>(
-        'select lead_days as "leadDays", sent_at is null as open from authority_notice ' +
-          'where authority_id = $1 order by lead_days desc',
+        `select (data->>'leadDays')::int as "leadDays", sent_at is null as open from notice
+          where authority_id = $1 order by 1 desc`,
         [id],
       );
       return found.every(({ open }) => !open) && found;

@@ -20,7 +20,6 @@ const withoutEntity: Record<string, string> = {
   domain: 'names are inserted in sets, so that concurrent requests do not wait for one another',
   used_sign_in_state: 'taken by one statement',
   federated_role: 'read and written in sets by the repository of identities',
-  authority_notice: 'a ledger, written and read by one statement each',
   legacy_row: 'a ledger, written and read in sets by its repository',
   authority_role: pair,
   destination_role: pair,

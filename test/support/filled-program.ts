@@ -22,6 +22,8 @@ export async function fillProgram({ ok, clock, database }: TestProgram, folder: 
     plugin: { id: 'local-ca', options: { ocsp: ['http://ocsp.example.com'] } },
   });
   await make('destinations', { label: 'web', plugin: { id: 'filesystem', options: { path: folder } } });
+  await make('channels', { label: 'mail', plugin: { id: 'email', options: { recipients: 'ops@example.com' } } });
+  await make('subscriptions', { label: 'revoked', channel: { label: 'mail' }, events: ['certificate.revoked'] });
   await make('notifications', { label: 'soon', plugin: { id: 'email', options: { recipients: 'ops@example.com' } } });
   await make('policies', { name: 'half', lifetimeFraction: 0.5 });
   await make('roles', { name: 'ops', description: 'Operators' });

@@ -5,6 +5,7 @@ import { Database, type Tx } from '../../platform/db/database.js';
 import { Gathered } from '../../platform/gathered.js';
 import { Problem } from '../../platform/http/problem.js';
 import { CertificateRepository, type NewCertificate } from '../certificate.repository.js';
+import { Notices } from '../notify/notices.js';
 import { insertCertificates } from './certificate-insert.js';
 import { KeyRules } from './key-rules.js';
 import { provisionalName, searchNames } from './new-row.js';
@@ -54,6 +55,7 @@ export class CertificateStore {
     private readonly domains: DomainRepository,
     private readonly keyRules: KeyRules,
     private readonly audit: Audit,
+    private readonly notices: Notices,
   ) {}
 
   /**
@@ -108,6 +110,10 @@ export class CertificateStore {
       tx,
       made.map(([{ actor, act }, { id }]) => ({ actor, act: { ...act, targetType: 'certificate', targetId: id } })),
     );
+    for (const event of ['certificate.issued', 'certificate.discovered'] as const) {
+      const ids = made.filter(([{ act }]) => act.action === event).map(([, { id }]) => id);
+      await this.notices.tellSubscriptions(tx, event, ids);
+    }
     return made.map(([, { id, name }]) => ({ id, name, domains: domains.get(id) ?? [] }));
   }
 

@@ -53,6 +53,7 @@ export class IssueFollowUp {
       targetId: certificate.id,
     });
     await this.renewalInfos.watch(tx, certificate.id, this.clock.now());
+    await this.notices.tellSubscriptions(tx, 'certificate.issued', [certificate.id]);
     await this.deploying.startOf(tx, certificate.id);
     await this.successors.issued(tx, certificate);
   }

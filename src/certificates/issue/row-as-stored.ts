@@ -64,7 +64,7 @@ export function rowAsStored(
     lemurId: row.lemurId ?? null,
     hasPrivateKey: sealedKey != null,
     roles: roles.map((role) => ({ ...role, byIssuer: issuerRoleIds.includes(role.id) })),
-    notifications: notifications.map(({ leadS: _, ...notification }) => notification),
+    notifications: notifications.map(({ leadS: _, mails: __, ...notification }) => notification),
     domains: domains.toSorted((a, b) => a.id - b.id),
     creator:
       row.creatorId === null ? null : { id: actor.userId, username: actor.username, email: actor.email, active: true },

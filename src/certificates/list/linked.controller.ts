@@ -71,8 +71,8 @@ export class LinkedController {
   @Summary('What warns of the end of a certificate')
   @Answers(200, pageOf(NotificationView))
   async notifications(@Id() id: number): Promise<Page<NotificationView>> {
-    const { notifications } = await this.reader.get(id);
-    return whole(await Promise.all(notifications.map((notification) => this.notificationService.get(notification.id))));
+    const ids = (await this.reader.get(id)).notifications.map((notification) => notification.id);
+    return whole(await this.notificationService.getMany(ids));
   }
 }
 

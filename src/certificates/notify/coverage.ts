@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { defaultNotifications } from '../../notifications/default-notifications.js';
 import { NotificationRepository } from '../../notifications/notification.repository.js';
 import { replanSubscription } from '../../notifications/notifications.jobs.js';
+import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import type { Tx } from '../../platform/db/database.js';
 import { Problem } from '../../platform/http/problem.js';
@@ -12,13 +13,32 @@ import { type Watched, WatchRepository } from './watch.repository.js';
 @Injectable()
 export class Coverage {
   constructor(
+    private readonly clock: Clock,
     private readonly config: Config,
     private readonly notifications: NotificationRepository,
     private readonly watches: WatchRepository,
   ) {}
 
+  /**
+   * Makes a change of these subscriptions or their channel. Certificates that nothing active warns about by mail any
+   * more get the default notifications of their owners. Throws Problem `in-use` where those are switched off.
+   */
+  async keepWarned<T>(tx: Tx, subscriptionIds: readonly number[], change: () => Promise<T>): Promise<T> {
+    const bound = await this.watches.boundTo(tx, subscriptionIds, this.clock.now());
+    const changed = await change();
+    const after = await this.watches.of(
+      tx,
+      bound.map(({ id }) => id),
+    );
+    await this.cover(
+      tx,
+      after.filter((one) => one.watching && !isWarnedByMail(one)),
+    );
+    return changed;
+  }
+
   /** Throws Problem `in-use` where the default notifications of an owner are switched off. */
-  async cover(tx: Tx, certificates: readonly { id: number; owner: string }[]): Promise<void> {
+  private async cover(tx: Tx, certificates: readonly { id: number; owner: string }[]): Promise<void> {
     const byOwner = new Map<string, number[]>();
     for (const { id, owner } of certificates) byOwner.set(owner, [...(byOwner.get(owner) ?? []), id]);
     for (const owner of [...byOwner.keys()].sort()) {
@@ -35,8 +55,8 @@ export class Coverage {
   /** Covers a locked certificate that is watched and that nothing active warns about. Throws as `cover`. */
   async coverBare(tx: Tx, certificate: Certificate): Promise<void> {
     if (!certificate.watched) return;
-    const [watch] = await this.watches.of(tx, [certificate.id]);
-    if (watch?.leads.length === 0) await this.cover(tx, [certificate]);
+    const [watch] = await this.watches.of(tx, [certificate.id], certificate.owner);
+    if (watch && !isWarnedByMail(watch)) await this.cover(tx, [certificate]);
   }
 
   /**
@@ -44,7 +64,7 @@ export class Coverage {
    * are switched off.
    */
   async covered(tx: Tx, all: readonly Watched[]): Promise<Watched[]> {
-    const bare = all.filter(({ watching, leads }) => watching && leads.length === 0);
+    const bare = all.filter((one) => one.watching && !isWarnedByMail(one));
     for (const owner of [...new Set(bare.map((one) => one.owner))].sort())
       await this.tryToCover(
         tx,
@@ -85,4 +105,9 @@ export class Coverage {
     for (const { id } of active) await replanSubscription.enqueue(tx, { subscriptionId: id, after: 0 });
     return true;
   }
+}
+
+/** What goes to a machine alone does not count: somebody may have switched it off there. */
+function isWarnedByMail({ leads }: Watched): boolean {
+  return leads.some(({ mails }) => mails);
 }

@@ -6,7 +6,7 @@ import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import { DueRepository } from '../due.repository.js';
 import { Coverage } from './coverage.js';
-import { type Notice } from './notice.entity.js';
+import { isListEvent, type Notice } from './notice.entity.js';
 import { type NewNotice, NoticeRepository } from './notice.repository.js';
 import { sendNotices } from './notify.jobs.js';
 import { type Watched, WatchRepository } from './watch.repository.js';
@@ -76,20 +76,23 @@ export class ExpirySweep implements OnModuleInit {
         due,
         await this.repositories.watches.of(
           tx,
-          due.map((n) => n.certificateId),
+          due.flatMap((n) => n.certificateId ?? []),
         ),
       );
     return due.length;
   }
 
-  /** One message for all certificates of an owner that go the same way to the same people; every event by itself. */
+  /**
+   * One message for all expiring certificates of an owner that go the same way to the same people, and for all
+   * certificates of one list event and subscription; one for every other notice.
+   */
   private async send(tx: Tx, notices: readonly Notice[], watched: readonly Watched[]): Promise<void> {
     const ways = new Map(
       watched.flatMap((w) => w.leads.map((lead) => [`${w.id}:${lead.id}`, `${lead.channel}:${w.owner}`])),
     );
     const groups = new Map<string, number[]>();
     for (const notice of notices) {
-      const key = ways.get(`${notice.certificateId}:${notice.subscriptionId ?? ''}`) ?? `notice:${notice.id}`;
+      const key = wayOf(notice, ways) ?? `notice:${notice.id}`;
       groups.set(key, [...(groups.get(key) ?? []), notice.id]);
     }
     await sendNotices.enqueueMany(
@@ -97,6 +100,14 @@ export class ExpirySweep implements OnModuleInit {
       [...groups.values()].map((noticeIds) => ({ data: { noticeIds } })),
     );
   }
+}
+
+function wayOf(
+  { event, certificateId, subscriptionId }: Notice,
+  ways: ReadonlyMap<string, string>,
+): string | undefined {
+  if (event === 'certificate.expiring') return ways.get(`${certificateId ?? ''}:${subscriptionId ?? ''}`);
+  return isListEvent(event) ? `${event}:${subscriptionId ?? ''}` : undefined;
 }
 
 /** The warnings that are due now and have not been given; also after the end, when nobody could be told before it. */

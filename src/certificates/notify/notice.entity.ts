@@ -1,31 +1,25 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import type { NoticeEvent } from '../../plugin-api/events.js';
 import { retryAt } from '../../platform/retry.js';
 import type { Failure } from '../certificate.entity.js';
 
-/** The events that people are told about. */
-export const noticeEvents = [
-  'certificate.expiring',
-  'certificate.rotated',
-  'certificate.rotation-failed',
-  'certificate.no-destination',
-  'certificate.revoked',
-  'certificate.handed-over',
-  'certificate.taken-over',
-  'delivery.failing',
-  'delivery.left',
-  'order.overdue',
-  'order.disputed',
-] as const;
-export type NoticeEvent = (typeof noticeEvents)[number];
+/** Events that one message can tell of many certificates. */
+const listEvents = ['certificate.expiring', 'certificate.issued', 'certificate.discovered'] as const;
+export type ListEvent = (typeof listEvents)[number];
+
+export function isListEvent(event: NoticeEvent): event is ListEvent {
+  return (listEvents as readonly NoticeEvent[]).includes(event);
+}
 
 const mostRefusals = 5;
 
-/** One thing to be told about one certificate, once: the ledger that keeps a warning from being lost or sent twice. */
+/** One event of one certificate or authority for one subscription or owner: the ledger sends each once, loses none. */
 @Entity('notice')
 export class Notice {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
-  @Column('integer') certificateId: number;
-  /** The notification that warns; null for an event, which goes to the owner by mail. */
+  @Column('integer', { nullable: true }) certificateId: number | null;
+  @Column('integer', { nullable: true }) authorityId: number | null;
+  /** The subscription that hears; null for the mail to the owner. */
   @Column('integer', { nullable: true }) subscriptionId: number | null;
   @Column('text') event: NoticeEvent;
   @Column('text') dedupeKey: string;

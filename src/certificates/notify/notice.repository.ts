@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
+import { subscriptionsOf } from '../../notifications/hearing.js';
+import type { NoticeEvent } from '../../plugin-api/events.js';
 import type { Tx } from '../../platform/db/database.js';
-import { Notice, type NoticeEvent } from './notice.entity.js';
+import { Notice } from './notice.entity.js';
 
 export interface NewNotice {
   certificateId: number;
@@ -11,8 +13,29 @@ export interface NewNotice {
   data?: Record<string, unknown>;
 }
 
+/** Something that has happened to one certificate or authority. */
+export interface Occurrence {
+  event: NoticeEvent;
+  certificateId: number | null;
+  authorityId: number | null;
+  /** Of the certificate or authority. */
+  owner: string;
+  /** Mail addresses to tell besides the subscriptions, in one mail. */
+  tell: readonly string[];
+  /** The same however often it is told. */
+  dedupeKey: string;
+  data: Record<string, unknown>;
+}
+
 /** How long a new notice waits before the sweep takes care of it, should its job be lost. */
 const safetyNetMs = 60_000;
+
+const heardBy = (facts: Parameters<typeof subscriptionsOf>[0], event: string): string =>
+  `(${subscriptionsOf(facts)}) as scoped join subscription s on s.id = scoped.id
+   join channel ch on ch.id = s.channel_id and s.active and ch.active and ${event} = any(s.events)`;
+
+const intoNotice = `insert into notice (certificate_id, authority_id, subscription_id, event, dedupe_key, data, state,
+  next_attempt_at, created_at)`;
 
 /** Every query on notices. */
 @Injectable()
@@ -26,12 +49,65 @@ export class NoticeRepository {
        from jsonb_to_recordset($1::jsonb) as n("certificateId" int, "subscriptionId" int, event text, "dedupeKey" text,
        data jsonb)
        on conflict (dedupe_key) do nothing returning id`,
-      [JSON.stringify(notices), new Date(now.getTime() + safetyNetMs), now],
+      [JSON.stringify(notices), safetyNet(now), now],
     );
     return rows.map((row) => row.id);
   }
 
-  /** Writes down that these have been sent, by whomever; known ones stay as they are. */
+  /**
+   * Writes a notice for each subscription that hears of this, and one for `tell`, unless one channel tells all of these
+   * anyway; none that has been written before. Gives the ids of the new ones.
+   */
+  async addHeard(tx: Tx, one: Occurrence, now: Date): Promise<number[]> {
+    const facts = { certificateId: one.certificateId === null ? null : '$1::int', owner: '$3', authorityId: '$2::int' };
+    const rows: { id: number }[] = await tx.query(
+      `with heard as (select s.id, ch.recipients from ${heardBy(facts, '$4')})
+       ${intoNotice}
+       select $1::int, case when $1::int is null then $2::int end, h.id, $4, concat($6::text, '#' || h.id), $7::jsonb,
+         'due', $8, $9
+       from (select id from heard union all select null::int where cardinality($5::text[]) > 0
+         and not exists (select from heard where $5::text[] <@ recipients)) as h
+       on conflict (dedupe_key) do nothing returning id`,
+      [
+        one.certificateId,
+        one.authorityId,
+        one.owner,
+        one.event,
+        one.tell.map((address) => address.toLowerCase()),
+        one.dedupeKey,
+        JSON.stringify(one.data),
+        safetyNet(now),
+        now,
+      ],
+    );
+    return rows.map((row) => row.id);
+  }
+
+  /**
+   * The same for an event that comes once in the life of these certificates, of which owners are not told. The ids of
+   * the new notices by subscription.
+   */
+  async addHeardOnce(
+    tx: Tx,
+    event: NoticeEvent,
+    certificateIds: readonly number[],
+    now: Date,
+  ): Promise<Map<number, number[]>> {
+    const facts = { certificateId: 'c.id', owner: 'c.owner', authorityId: 'c.authority_id' };
+    const rows: { id: number; subscriptionId: number }[] = await tx.query(
+      `${intoNotice}
+       select c.id, null, h.id, $2, format('%s:%s#%s', $2::text, c.id, h.id), '{}', 'due', $3, $4 from certificate c
+         cross join lateral (select s.id from ${heardBy(facts, '$2')}) as h
+       where c.id = any($1::int[]) and exists (select from subscription o where o.active and $2 = any(o.events))
+       on conflict (dedupe_key) do nothing returning id, subscription_id as "subscriptionId"`,
+      [certificateIds, event, safetyNet(now), now],
+    );
+    const ids = new Map<number, number[]>();
+    for (const { id, subscriptionId } of rows) ids.set(subscriptionId, [...(ids.get(subscriptionId) ?? []), id]);
+    return ids;
+  }
+
+  /** Records that these have been sent, here or elsewhere; known ones stay as they are. */
   async addSent(tx: Tx, notices: readonly NewNotice[], now: Date): Promise<void> {
     if (notices.length === 0) return;
     await tx.query(
@@ -78,4 +154,8 @@ export class NoticeRepository {
   list(tx: Tx, certificateId: number): Promise<Notice[]> {
     return tx.find(Notice, { where: { certificateId }, order: { id: 'DESC' }, take: 200 });
   }
+}
+
+function safetyNet(now: Date): Date {
+  return new Date(now.getTime() + safetyNetMs);
 }

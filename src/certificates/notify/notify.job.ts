@@ -1,44 +1,44 @@
 import { createHash } from 'node:crypto';
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { In, IsNull, Not } from 'typeorm';
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
-import { NotificationRepository, pluginOf } from '../../notifications/notification.repository.js';
-import { Senders } from '../../notifications/senders.js';
+import { ChannelRepository } from '../../notifications/channel.repository.js';
+import { ChannelSender } from '../../notifications/channel-sender.js';
 import type { NotificationMessage } from '../../plugin-api/notification.js';
 import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
 import { Database } from '../../platform/db/database.js';
-import { type Certificate, ownerVouches } from '../certificate.entity.js';
+import { Certificate, ownerVouches } from '../certificate.entity.js';
+import { Delivery } from '../deploy/delivery.entity.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
-import { certificatesOf, failingOf, Letters } from './letters.js';
-import type { Notice } from './notice.entity.js';
+import { isListEvent, type Notice } from './notice.entity.js';
+import { type MessageText, NoticeMessages } from './notice-messages.js';
 import { NoticeRepository } from './notice.repository.js';
 import { sendNotices } from './notify.jobs.js';
 import { WatchRepository } from './watch.repository.js';
 
-/** Decides what still has to be said, and says it. */
+/** Notices that go out in one message: same event, same way, and for a list of certificates the same owner. */
+type Sendable = readonly [Notice, ...Notice[]];
+
+/** Decides which notices still apply, and sends them. */
 @Injectable()
-export class NoticePost {
+export class NoticeSender {
   constructor(
     private readonly db: Database,
-    private readonly notifications: NotificationRepository,
-    private readonly senders: Senders,
-    private readonly letters: Letters,
+    private readonly config: Config,
+    private readonly channels: ChannelRepository,
+    private readonly sender: ChannelSender,
+    private readonly messages: NoticeMessages,
     private readonly watches: WatchRepository,
   ) {}
 
-  /** Obsolete is what is over by now: the certificate no longer counts, or what failed has gone through. */
-  async sort(notices: readonly Notice[]): Promise<{ told: Notice[]; obsolete: Notice[] }> {
-    const certificates = new Map(
-      (
-        await certificatesOf(
-          this.db,
-          notices.map((n) => n.certificateId),
-        )
-      ).map((c) => [c.id, c]),
-    );
-    const failing = new Set((await failingOf(this.db, notices)).map(({ id }) => id));
-    const counts = ({ certificateId, event, data }: Notice): boolean => {
-      const certificate = certificates.get(certificateId);
+  /** Obsolete is what no longer applies: the certificate is not watched any more, or what failed has succeeded. */
+  async sort(notices: readonly Notice[]): Promise<{ current: Notice[]; obsolete: Notice[] }> {
+    const certificates = new Map((await this.certificatesOf(notices)).map((one) => [one.id, one]));
+    const failing = new Set((await this.failingOf(notices)).map(({ id }) => id));
+    const isCurrent = ({ certificateId, event, data }: Notice): boolean => {
+      const certificate = certificates.get(certificateId ?? 0);
       if (event === 'delivery.failing') return failing.has(Number(data.deliveryId));
       if (event === 'certificate.expiring') return certificate?.watched ?? false;
       if (event === 'certificate.handed-over') return certificate !== undefined && !ownerVouches(certificate);
@@ -47,48 +47,67 @@ export class NoticePost {
         ((certificate?.renewable ?? false) && (certificate?.renewalAttempts ?? 0) > 0)
       );
     };
-    return { told: notices.filter(counts), obsolete: notices.filter((notice) => !counts(notice)) };
+    return {
+      current: notices.filter(isCurrent),
+      obsolete: notices.filter((notice) => !isCurrent(notice)),
+    };
   }
 
   /** One message for all of them. Throws PluginError. */
-  async send(notices: readonly Notice[], signal: AbortSignal): Promise<void> {
-    const certificates = await certificatesOf(
-      this.db,
-      notices.map((n) => n.certificateId),
-    );
+  async send(notices: Sendable, signal: AbortSignal): Promise<void> {
+    const [{ event, subscriptionId }] = notices;
+    const written = await this.write(notices);
+    if (written === null) return;
+    const message = { event, ...written, dedupeKey: keyOf(notices) };
+    const channel = subscriptionId === null ? null : await this.channels.ofSubscription(this.db.single, subscriptionId);
+    if (channel) await this.sender.send(channel, message, signal);
+    else await this.sender.mail(message, signal);
+  }
+
+  /** Null when what they are about is gone. */
+  private async write(notices: Sendable): Promise<(MessageText & Pick<NotificationMessage, 'recipients'>) | null> {
     const [notice] = notices;
+    const { event, authorityId, subscriptionId } = notice;
+    if (event === 'authority.expiring') {
+      const { owner, ...text } = await this.messages.authority(authorityId ?? 0);
+      const team = [...new Set([owner, ...(this.config.securityTeamEmail ?? [])])];
+      return { ...text, recipients: subscriptionId === null ? team : [] };
+    }
+    const certificates = await this.certificatesOf(notices);
     const [first] = certificates;
-    if (!notice || !first) return;
-    const message = await this.message(notices, certificates, notice, first);
-    const [notification] =
-      notice.subscriptionId === null ? [] : await this.notifications.getMany(this.db.single, [notice.subscriptionId]);
-    if (notification) await this.senders.send(pluginOf(notification), message, signal);
-    else await this.senders.mail(message, signal);
+    if (!first) return null;
+    const text = isListEvent(event)
+      ? await this.messages.list(event, certificates)
+      : await this.messages.single(event, notice, first);
+    return { ...text, recipients: await this.ownerToTell(notice, certificates, first) };
   }
 
-  private async message(
-    notices: readonly Notice[],
+  /** The address of the owner, where that is to be told besides those whom the channel tells. */
+  private async ownerToTell(
+    { event, subscriptionId, data }: Notice,
     certificates: readonly Certificate[],
-    notice: Notice,
-    first: Certificate,
-  ): Promise<NotificationMessage> {
-    const isWarning = notice.event === 'certificate.expiring';
-    const written = isWarning ? await this.letters.expiring(certificates) : await this.letters.event(notice, first);
-    const told = notice.event === 'certificate.taken-over' ? String(notice.data.formerOwner) : first.owner;
-    const recipients = !isWarning || (await this.isOwnerUntold(certificates, first)) ? [told] : [];
-    return { event: notice.event, ...written, recipients, dedupeKey: keyOf(notices) };
+    { owner }: Certificate,
+  ): Promise<string[]> {
+    if (event === 'certificate.taken-over' && subscriptionId === null) return [String(data.formerOwner)];
+    if (event !== 'certificate.expiring') return subscriptionId === null ? [owner] : [];
+    const ids = certificates.map(({ id }) => id);
+    const isUntold = owner.includes('@') && (await this.watches.someWithoutRecipient(this.db.single, ids, owner));
+    return isUntold ? [owner] : [];
   }
 
-  /** Owners are warned besides those whom a notification names, unless they have a notification of their own. */
-  private async isOwnerUntold(certificates: readonly Certificate[], { owner }: Certificate): Promise<boolean> {
-    return (
-      owner.includes('@') &&
-      this.watches.someWithoutRecipient(
-        this.db.single,
-        certificates.map(({ id }) => id),
-        owner,
-      )
-    );
+  private async certificatesOf(notices: readonly Notice[]): Promise<Certificate[]> {
+    const ids = notices.flatMap(({ certificateId }) => certificateId ?? []);
+    return this.db.single.find(Certificate, {
+      where: { id: In([...new Set(ids)]) },
+      order: { notAfter: 'ASC', id: 'ASC' },
+    });
+  }
+
+  /** The deliveries and removals that these notices tell of and that still fail. */
+  private async failingOf(notices: readonly Notice[]): Promise<Delivery[]> {
+    const ids = notices.filter(({ event }) => event === 'delivery.failing').map(({ data }) => Number(data.deliveryId));
+    if (ids.length === 0) return [];
+    return this.db.single.findBy(Delivery, { id: In(ids), state: In(['failing', 'removing']), fault: Not(IsNull()) });
   }
 }
 
@@ -98,14 +117,14 @@ function keyOf(notices: readonly Notice[]): string {
   return keys.length === 1 ? keys.join() : `notices:${createHash('sha256').update(keys.join('\n')).digest('hex')}`;
 }
 
-/** Sends notices and writes down what became of them. */
+/** Sends notices and records the outcome. */
 @Injectable()
 export class NotifyJob implements OnModuleInit {
   constructor(
     private readonly jobs: Jobs,
     private readonly db: Database,
     private readonly notices: NoticeRepository,
-    private readonly post: NoticePost,
+    private readonly sender: NoticeSender,
     private readonly clock: Clock,
   ) {}
 
@@ -116,16 +135,17 @@ export class NotifyJob implements OnModuleInit {
   private async run(ids: readonly number[], { signal }: JobContext): Promise<void> {
     const due = (await this.notices.getMany(this.db.single, ids)).filter((notice) => notice.state === 'due');
     if (due.length === 0) return;
-    const { told, obsolete } = await this.post.sort(due);
+    const { current, obsolete } = await this.sender.sort(due);
     await this.record(obsolete, (notice) => notice.drop());
-    if (told.length === 0) return;
+    const [first, ...more] = current;
+    if (!first) return;
     try {
-      await this.post.send(told, signal);
-      await this.record(told, (notice) => notice.sent(this.clock.now()));
+      await this.sender.send([first, ...more], signal);
+      await this.record(current, (notice) => notice.sent(this.clock.now()));
     } catch (error) {
       if (isCutOff(signal, error)) throw error;
       if (!isExpected(error)) new Logger('notify').error(error);
-      await this.record(told, (notice) => notice.fail(failureOf(error), this.clock.now()));
+      await this.record(current, (notice) => notice.fail(failureOf(error), this.clock.now()));
     }
   }
 

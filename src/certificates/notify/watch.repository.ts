@@ -1,20 +1,21 @@
 import { Injectable } from '@nestjs/common';
+import { subscriptionsOf } from '../../notifications/hearing.js';
 import type { Tx } from '../../platform/db/database.js';
 import { timestamp } from '../../platform/db/timestamp.js';
 
 /**
- * What decides about the warnings of one certificate. `leads` are its active notifications; those of one `channel` go
- * the same way to the same people, and of one that is `told` the warning has been written already, under its
+ * What decides when people are told that one certificate expires. `leads` are those of the active subscriptions; those
+ * of one `channel` go the same way to the same people, and of one that is `told` the notice is in the ledger, under its
  * `dedupeKey`.
  */
 export interface Watched {
   id: number;
   owner: string;
-  /** False when nobody is to be warned: switched off, revoked, in good hands of a successor, not issued. */
+  /** False when nobody is to be told: switched off, revoked, replaced by a deployed successor, not issued. */
   watching: boolean;
   notBefore: Date;
   notAfter: Date;
-  leads: { id: number; leadS: number; channel: string; dedupeKey: string; told: boolean }[];
+  leads: { id: number; leadS: number; channel: string; mails: boolean; dedupeKey: string; told: boolean }[];
 }
 
 /** As `Certificate.watched`. */
@@ -22,21 +23,33 @@ const watching =
   `(c.notify and c.deleted_at is null and (c.state = 'issued' or ` +
   `(c.state = 'superseded' and c.awaits_deployment)))`;
 
-/** Reads and plans the warnings of certificates. */
+/** Active subscriptions `s` with their channels `ch` that hear that the certificate `c` expires. */
+const warningOf = (owner: string): string =>
+  `(${subscriptionsOf({ certificateId: 'c.id', owner, authorityId: 'c.authority_id' })}) as scoped
+   join subscription s on s.id = scoped.id and s.active and cardinality(s.leads_s) > 0
+   join channel ch on ch.id = s.channel_id and ch.active`;
+
+/** Certificates of which one of the subscriptions $1 hears. */
+const heard = `(
+  select c.id, c.notify, c.deleted_at, c.state, c.awaits_deployment, c.not_after from certificate_subscription l join certificate c on c.id = l.certificate_id where l.subscription_id = any($1::int[])
+  union select c.id, c.notify, c.deleted_at, c.state, c.awaits_deployment, c.not_after from subscription s join certificate c on lower(c.owner) = s.owner where s.id = any($1::int[])
+  union select c.id, c.notify, c.deleted_at, c.state, c.awaits_deployment, c.not_after from subscription s join certificate c on c.authority_id = s.authority_id where s.id = any($1::int[])
+  union select c.id, c.notify, c.deleted_at, c.state, c.awaits_deployment, c.not_after from subscription s cross join certificate c where s.id = any($1::int[]) and s.scope = 'all')`;
+
+/** Reads and plans when people are told that certificates expire. */
 @Injectable()
 export class WatchRepository {
-  of(tx: Tx, certificateIds: readonly number[]): Promise<Watched[]> {
+  /** In order of id, locked. `owner`: what a change of one certificate makes of its owner. */
+  of(tx: Tx, certificateIds: readonly number[], owner: string | null = null): Promise<Watched[]> {
     return tx.query(
       `select c.id, c.owner, ${watching} as watching, c.not_before as "notBefore", c.not_after as "notAfter",
          (select coalesce(json_agg(json_build_object('id', s.id, 'leadS', lead_s, 'dedupeKey', k.key,
-            'told', exists (select from notice where dedupe_key = k.key),
+            'told', exists (select from notice where dedupe_key = k.key), 'mails', ch.recipients is not null,
             'channel', md5(concat(ch.plugin_id, ch.options, ch.sealed_options)))), '[]')
-            from certificate_subscription l join subscription s on s.id = l.subscription_id
-            join channel ch on ch.id = s.channel_id cross join unnest(s.leads_s) as lead_s
-            cross join lateral (select format('certificate.expiring:%s:%s:%s', c.id, s.id, lead_s) as key) as k
-            where l.certificate_id = c.id and s.active and ch.active) as leads
+            from ${warningOf('coalesce($2, c.owner)')} cross join unnest(s.leads_s) as lead_s
+            cross join lateral (select format('certificate.expiring:%s:%s:%s', c.id, s.id, lead_s) as key) as k) as leads
        from certificate c where c.id = any($1) order by c.id for update of c`,
-      [certificateIds],
+      [certificateIds, owner],
     );
   }
 
@@ -49,24 +62,21 @@ export class WatchRepository {
     );
   }
 
-  /** True when one of these certificates has no active notification that names this mail address (any case). */
+  /** True when of one of these certificates no active subscription has a channel that tells this mail address. */
   async someWithoutRecipient(tx: Tx, certificateIds: readonly number[], address: string): Promise<boolean> {
     const rows: unknown[] = await tx.query(
-      `select from unnest($1::int[]) as c(id) where not exists (
-         select from certificate_subscription l join subscription s on s.id = l.subscription_id
-         join channel ch on ch.id = s.channel_id
-         where l.certificate_id = c.id and s.active and ch.active and cardinality(s.leads_s) > 0 and lower($2) =
-         any(string_to_array(replace(lower(ch.options->>'recipients'), ' ', ''), ','))) limit 1`,
+      `select from certificate c where c.id = any($1::int[]) and not exists (
+         select from ${warningOf('c.owner')} where lower($2) = any(ch.recipients)) limit 1`,
       [certificateIds, address],
     );
     return rows.length > 0;
   }
 
-  /** Lets notifications warn about certificates; those that do already stay as they are. */
+  /** Lists certificates with subscriptions; those that are listed already stay as they are. */
   async link(tx: Tx, subscriptionIds: readonly number[], certificateIds: readonly number[]): Promise<void> {
     await tx.query(
       `insert into certificate_subscription (certificate_id, subscription_id)
-       select c, n from unnest($1::int[]) as c cross join unnest($2::int[]) as n on conflict do nothing`,
+       select c, s from unnest($1::int[]) as c cross join unnest($2::int[]) as s on conflict do nothing`,
       [certificateIds, subscriptionIds],
     );
   }
@@ -79,27 +89,24 @@ export class WatchRepository {
   }
 
   /**
-   * Watched certificates that end after `now` and that this notification warns about, and no other active one does.
-   * Locks them.
+   * Watched certificates that expire after `now`, of which one of these subscriptions hears, and no other active one
+   * that sends mail. Locks them.
    */
-  async boundTo(tx: Tx, subscriptionId: number, now: Date): Promise<{ id: number; owner: string }[]> {
+  async boundTo(tx: Tx, subscriptionIds: readonly number[], now: Date): Promise<{ id: number; owner: string }[]> {
     return tx.query(
-      `select c.id, c.owner from certificate_subscription l join certificate c on c.id = l.certificate_id
-       where l.subscription_id = $1 and ${watching} and c.not_after > $2 and not exists (
-         select from certificate_subscription o join subscription s on s.id = o.subscription_id
-         join channel ch on ch.id = s.channel_id
-         where o.certificate_id = c.id and s.active and ch.active and cardinality(s.leads_s) > 0 and s.id <> $1)
+      `select c.id, c.owner from certificate c
+       where c.id in (select id from ${heard} as h) and ${watching} and c.not_after > $2 and not exists (
+         select from ${warningOf('c.owner')} where ch.recipients is not null and s.id <> all($1::int[]))
        order by c.id for update of c`,
-      [subscriptionId, now],
+      [subscriptionIds, now],
     );
   }
 
-  /** Ids above `after` of certificates that this notification watches and that end after `now`, at most 500. */
+  /** Ids above `after` of certificates of which this subscription hears and that expire after `now`, at most 500. */
   async idsOf(tx: Tx, subscriptionId: number, after: number, now: Date): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
-      `select certificate_id as id from certificate_subscription l join certificate c on c.id = l.certificate_id
-       where l.subscription_id = $1 and c.id > $2 and ${watching} and c.not_after > $3 order by c.id limit 500`,
-      [subscriptionId, after, now],
+      `select c.id from ${heard} as c where c.id > $2 and ${watching} and c.not_after > $3 order by c.id limit 500`,
+      [[subscriptionId], after, now],
     );
     return rows.map((row) => row.id);
   }

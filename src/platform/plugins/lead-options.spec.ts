@@ -14,6 +14,7 @@ const pager = defineNotification({
       quiet: z.boolean().default(false).meta({ title: 'Quiet', description: 'Whether it makes no sound.' }),
     })
     .refine(({ number, quiet }) => !quiet || number !== '112', { path: ['quiet'], error: 'must not be silent there' }),
+  hears: 'all',
   send: () => Promise.resolve(),
 });
 const form = lemurOptions(pager);

@@ -74,6 +74,8 @@ export class Fixtures {
   destination = (): Promise<number> => this.make('/destinations', this.destinationBody());
   source = (more: object = {}): Promise<number> => this.make('/sources', { ...this.sourceBody(), ...more });
   notification = (): Promise<number> => this.make('/notifications', this.notificationBody());
+  channel = (): Promise<number> => this.make('/channels', this.channelBody());
+  subscription = async (): Promise<number> => this.make('/subscriptions', await this.subscriptionBody());
   policy = (): Promise<number> => this.make('/policies', { name: this.word(), days: 5 });
   role = (more: object = {}): Promise<number> => this.make('/roles', { name: this.word(), ...more });
   user = (): Promise<number> => this.make('/users', this.userBody());
@@ -118,6 +120,14 @@ export class Fixtures {
 
   notificationBody(): object {
     return { label: this.word(), plugin: { id: 'email', options: { recipients: 'ops@example.com' } } };
+  }
+
+  channelBody(): object {
+    return { label: this.word(), plugin: { id: 'email', options: { recipients: 'ops@example.com' } } };
+  }
+
+  async subscriptionBody(): Promise<object> {
+    return { label: this.word(), channel: { id: await this.channel() }, events: ['certificate.revoked'] };
   }
 
   userBody(): object {

@@ -122,6 +122,23 @@ export const requests: Readonly<Record<string, Ask>> = {
   'delete /notifications/:id': on((f) => f.notification()),
   'post /notifications/:id/test': on((f) => f.notification()),
 
+  'post /channels': (f) => ({ body: f.channelBody() }),
+  'put /channels/:id': on(
+    (f) => f.channel(),
+    (f) => f.channelBody(),
+  ),
+  'delete /channels/:id': on((f) => f.channel()),
+  'post /channels/:id/test': on((f) => f.channel()),
+  'get /channels/:id': on((f) => f.channel()),
+
+  'post /subscriptions': async (f) => ({ body: await f.subscriptionBody() }),
+  'put /subscriptions/:id': on(
+    (f) => f.subscription(),
+    (f) => f.subscriptionBody(),
+  ),
+  'delete /subscriptions/:id': on((f) => f.subscription()),
+  'get /subscriptions/:id': on((f) => f.subscription()),
+
   'post /policies': (f) => ({ body: { name: f.word(), days: 9 } }),
   'put /policies/:id': on(
     (f) => f.policy(),

@@ -74,6 +74,13 @@ GET    /certificates/stats                401       ok        ok        ok      
 POST   /certificates/upload               401       ok        403       ok        ok        ok        ok        403
 GET    /certificates/valid                401       ok        ok        ok        ok        ok        ok        ok
 
+GET    /channels                          401       ok        ok        ok        ok        ok        ok        403
+POST   /channels                          401       ok        403       ok        ok        ok        ok        403
+GET    /channels/:id                      401       ok        ok        ok        ok        ok        ok        403
+PUT    /channels/:id                      401       403       403       403       ok        403       ok        403
+DELETE /channels/:id                      401       403       403       403       ok        403       ok        403
+POST   /channels/:id/test                 401       403       403       403       ok        403       ok        403
+
 GET    /defaults                          401       ok        ok        ok        ok        ok        ok        ok
 
 GET    /deliveries                        401       ok        ok        ok        ok        ok        ok        403
@@ -164,6 +171,12 @@ POST   /sources/:id/clean                 401       403       403       403     
 POST   /sources/:id/sync                  401       403       403       403       ok        403       ok        403
 GET    /sources/:id/syncs                 401       ok        ok        ok        ok        ok        ok        403
 POST   /sources/:id/test                  401       403       403       403       403       403       ok        403
+
+GET    /subscriptions                     401       ok        ok        ok        ok        ok        ok        403
+POST   /subscriptions                     401       ok        403       ok        ok        ok        ok        403
+GET    /subscriptions/:id                 401       ok        ok        ok        ok        ok        ok        403
+PUT    /subscriptions/:id                 401       403       403       403       ok        403       ok        403
+DELETE /subscriptions/:id                 401       403       403       403       ok        403       ok        403
 
 GET    /users                             401       ok        ok        ok        ok        ok        ok        403
 POST   /users                             401       403       403       403       403       403       ok        403

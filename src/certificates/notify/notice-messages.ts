@@ -1,38 +1,30 @@
 import { Injectable } from '@nestjs/common';
-import { In, IsNull, Not } from 'typeorm';
 import type { NotificationMessage } from '../../plugin-api/notification.js';
+import { AuthorityRepository } from '../../authorities/authority.repository.js';
 import { DestinationRepository } from '../../destinations/destination.repository.js';
 import { type CertificateFacts, type NoticeData, render, type RenewalOutlook } from '../../notifications/templates.js';
+import type { NoticeEvent } from '../../plugin-api/events.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database } from '../../platform/db/database.js';
+import type { RenewalPlan } from '../../rotation/due.js';
 import { EndpointRepository } from '../../sources/endpoint.repository.js';
-import { Certificate } from '../certificate.entity.js';
+import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Delivery } from '../deploy/delivery.entity.js';
 import { Planning } from '../planning.js';
 import { crlReasons } from '../revoke/revoke.schema.js';
-import type { Notice, NoticeEvent } from './notice.entity.js';
+import type { ListEvent, Notice } from './notice.entity.js';
 
-type Written = Pick<NotificationMessage, 'subject' | 'text' | 'html' | 'data'>;
-type Writer = (notice: Notice, certificate: Certificate) => Promise<Written>;
+export type MessageText = Pick<NotificationMessage, 'subject' | 'text' | 'html' | 'data'>;
 
-/** Where the facts of letters come from, together. */
+type SingleEvent = Exclude<NoticeEvent, ListEvent | 'authority.expiring'>;
+type Writer = (notice: Notice, certificate: Certificate) => Promise<MessageText>;
+
+/** Writes the text of a notice from the facts at the time when it is sent. */
 @Injectable()
-export class LetterSources {
-  constructor(
-    readonly db: Database,
-    readonly certificates: CertificateRepository,
-    readonly planning: Planning,
-    readonly destinations: DestinationRepository,
-    readonly endpoints: EndpointRepository,
-  ) {}
-}
-
-/** Writes what a notice says, from how things stand when it is sent. */
-@Injectable()
-export class Letters {
-  private readonly writers: Record<Exclude<NoticeEvent, 'certificate.expiring'>, Writer> = {
+export class NoticeMessages {
+  private readonly writers: Record<SingleEvent, Writer> = {
     'certificate.rotated': async (notice, after) =>
       this.written('certificate.rotated', {
         ...this.setting(),
@@ -76,8 +68,8 @@ export class Letters {
         vouchingRole: certificate.vouchingRole,
       }),
     'delivery.failing': async (notice, certificate) => {
-      const delivery = await this.sources.db.single.findOneByOrFail(Delivery, { id: Number(notice.data.deliveryId) });
-      const { label } = await this.sources.destinations.get(this.sources.db.single, delivery.destinationId);
+      const delivery = await this.db.single.findOneByOrFail(Delivery, { id: Number(notice.data.deliveryId) });
+      const { label } = await this.destinations.get(this.db.single, delivery.destinationId);
       return this.written('delivery.failing', {
         ...this.setting(),
         certificate: factsOf(certificate),
@@ -108,34 +100,51 @@ export class Letters {
   };
 
   constructor(
-    private readonly sources: LetterSources,
+    private readonly db: Database,
     private readonly clock: Clock,
     private readonly config: Config,
+    private readonly certificates: CertificateRepository,
+    private readonly authorities: AuthorityRepository,
+    private readonly planning: Planning,
+    private readonly destinations: DestinationRepository,
+    private readonly endpoints: EndpointRepository,
   ) {}
 
-  /** One message about all these certificates nearing their end. */
-  async expiring(certificates: readonly Certificate[]): Promise<Written> {
-    const serving = await this.sources.endpoints.serving(
-      this.sources.db.single,
-      certificates.map(({ id }) => id),
-    );
-    const told = await Promise.all(
-      certificates.map(async (certificate) => ({
+  /** One message about all these certificates. */
+  async list(event: ListEvent, certificates: readonly Certificate[]): Promise<MessageText> {
+    if (event === 'certificate.expiring') return this.expiring(certificates);
+    return this.written(event, { ...this.setting(), certificates: certificates.map(factsOf) });
+  }
+
+  /** The message of an event of one certificate. */
+  single(event: SingleEvent, notice: Notice, certificate: Certificate): Promise<MessageText> {
+    return this.writers[event](notice, certificate);
+  }
+
+  async authority(authorityId: number): Promise<MessageText & { owner: string }> {
+    const { id, name, commonName, owner, notAfter } = await this.authorities.get(this.db.single, authorityId);
+    const authority = { id, name, commonName, owner, notAfter };
+    return { ...this.written('authority.expiring', { ...this.setting(), authority }), owner };
+  }
+
+  private async expiring(certificates: readonly Certificate[]): Promise<MessageText> {
+    const tx = this.db.single;
+    const ids = certificates.map(({ id }) => id);
+    const [serving, plans] = await Promise.all([
+      this.endpoints.serving(tx, ids),
+      this.planning.renewalPlans(tx, certificates),
+    ]);
+    return this.written('certificate.expiring', {
+      ...this.setting(),
+      certificates: certificates.map((certificate, i) => ({
         ...factsOf(certificate),
-        renewal: await this.outlook(certificate),
+        renewal: outlookOf(certificate, plans[i]),
         ...(serving.get(certificate.id) ?? { endpoints: 0, servedAt: [] }),
       })),
-    );
-    return this.written('certificate.expiring', { ...this.setting(), certificates: told });
+    });
   }
 
-  /** The message of an event. */
-  async event(notice: Notice, certificate: Certificate): Promise<Written> {
-    if (notice.event === 'certificate.expiring') return this.expiring([certificate]);
-    return this.writers[notice.event](notice, certificate);
-  }
-
-  private written<E extends NoticeEvent>(event: E, data: NoticeData[E]): Written {
+  private written<E extends NoticeEvent>(event: E, data: NoticeData[E]): MessageText {
     return { ...render(event, data), data: { ...data } };
   }
 
@@ -143,46 +152,29 @@ export class Letters {
     return { publicUrl: this.config.publicUrl, now: this.clock.now() };
   }
 
-  private async outlook(certificate: Certificate): Promise<RenewalOutlook> {
-    const plan = await this.sources.planning.renewalPlan(this.sources.db.single, certificate);
-    if (plan.at === null) return { renewsAt: null, reason: plan.text };
-    const { renewalAttempts, renewalDetail, nextRenewalAt } = certificate;
-    if (renewalAttempts === 0 || renewalDetail === null) return { renewsAt: plan.at };
-    return { renewsAt: nextRenewalAt ?? plan.at, failure: renewalDetail };
-  }
-
   /** Of its renewal, or of the request for its successor when that is under way. */
   private async nextAttemptAt({ id, nextRenewalAt }: Certificate): Promise<Date | null> {
-    const { certificates, db } = this.sources;
-    return nextRenewalAt ?? (await certificates.findSuccessor(db.single, id))?.nextAttemptAt ?? null;
+    return nextRenewalAt ?? (await this.certificates.findSuccessor(this.db.single, id))?.nextAttemptAt ?? null;
   }
 
   private async isReplaced({ id, toReplace }: Certificate): Promise<boolean> {
-    return toReplace || (await this.sources.certificates.findSuccessor(this.sources.db.single, id)) !== null;
+    return toReplace || (await this.certificates.findSuccessor(this.db.single, id)) !== null;
   }
 
   private async predecessor(notice: Notice): Promise<CertificateFacts> {
-    return factsOf(await this.sources.certificates.get(this.sources.db.single, Number(notice.data.oldId)));
+    return factsOf(await this.certificates.get(this.db.single, Number(notice.data.oldId)));
   }
 
   private async labels({ data }: Notice): Promise<string[]> {
-    return (await this.sources.destinations.getMany(this.sources.db.single, data.destinationIds as number[])).map(
-      ({ label }) => label,
-    );
+    return (await this.destinations.getMany(this.db.single, data.destinationIds as number[])).map(({ label }) => label);
   }
 }
 
-/** The certificates of these ids, in the order of the ids. */
-export async function certificatesOf(db: Database, ids: readonly number[]): Promise<Certificate[]> {
-  return db.single.find(Certificate, { where: { id: In([...new Set(ids)]) }, order: { notAfter: 'ASC', id: 'ASC' } });
-}
-
-/** The deliveries and removals that these notices tell of and that still fail. */
-export async function failingOf(db: Database, notices: readonly Notice[]): Promise<Delivery[]> {
-  const ids = notices.filter(({ event }) => event === 'delivery.failing').map(({ data }) => Number(data.deliveryId));
-  return ids.length === 0
-    ? []
-    : db.single.findBy(Delivery, { id: In(ids), state: In(['failing', 'removing']), fault: Not(IsNull()) });
+function outlookOf(certificate: Certificate, plan: RenewalPlan | undefined): RenewalOutlook {
+  if (!plan || plan.at === null) return { renewsAt: null, reason: plan?.text ?? '' };
+  const { renewalAttempts, renewalDetail, nextRenewalAt } = certificate;
+  if (renewalAttempts === 0 || renewalDetail === null) return { renewsAt: plan.at };
+  return { renewsAt: nextRenewalAt ?? plan.at, failure: renewalDetail };
 }
 
 function factsOf({ id, name, commonName, owner, serialHex, notAfter }: Certificate): CertificateFacts {

@@ -4,9 +4,9 @@ import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import type { StoredPlugin } from '../platform/plugins/configured-plugin.js';
 
-/** Sends messages through configured notifications; knows nothing of certificates' rows. */
+/** Sends messages through channels. */
 @Injectable()
-export class Senders {
+export class ChannelSender {
   constructor(
     private readonly configured: ConfiguredPlugins,
     private readonly contexts: PluginContexts,
@@ -18,7 +18,7 @@ export class Senders {
     await plugin.send(message, this.configured.open(plugin, channel, 'channel'), this.contexts.make(signal));
   }
 
-  /** Straight by mail to the message's recipients, for events that no notification stands for. Throws PluginError. */
+  /** By mail to the recipients of the message, without a channel. Throws PluginError. */
   async mail(
     { recipients: to, subject, text, html, dedupeKey }: NotificationMessage,
     signal: AbortSignal,

@@ -1,0 +1,76 @@
+import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
+import { ChannelQuery, ChannelRequest, ChannelView } from '../../notifications/channel.schema.js';
+import { ChannelService } from '../../notifications/channel.service.js';
+import { ChannelTest } from '../../notifications/channel-test.js';
+import { TestView } from '../../notifications/notification.schema.js';
+import type { Tx } from '../../platform/db/database.js';
+import { type Actor, Requires, Who } from '../../platform/http/actor.js';
+import { Answers, Id, JsonBody, QueryOf, Summary } from '../../platform/http/contract.js';
+import { type Page, pageOf, Removed } from '../../platform/http/page.js';
+import { Coverage } from './coverage.js';
+
+@Controller('channels')
+export class ChannelController {
+  constructor(
+    private readonly channels: ChannelService,
+    private readonly tests: ChannelTest,
+    private readonly coverage: Coverage,
+  ) {}
+
+  @Get()
+  @Requires('notification:read')
+  @Summary('List channels', 'Each says by which plugin and to whom messages go.')
+  @Answers(200, pageOf(ChannelView))
+  list(@QueryOf(ChannelQuery) query: ChannelQuery): Promise<Page<ChannelView>> {
+    return this.channels.list(query);
+  }
+
+  @Get(':id')
+  @Requires('notification:read')
+  @Summary('One channel')
+  @Answers(200, ChannelView)
+  get(@Id() id: number): Promise<ChannelView> {
+    return this.channels.get(id);
+  }
+
+  @Post()
+  @Requires('notification:write')
+  @Summary('Make a channel', 'One that does not send mail is for administrators and operators.')
+  @Answers(200, ChannelView)
+  create(@Who() actor: Actor, @JsonBody(ChannelRequest) body: ChannelRequest): Promise<ChannelView> {
+    return this.channels.create(actor, body);
+  }
+
+  @Put(':id')
+  @Requires('notification:write')
+  @Summary(
+    'Change a channel',
+    'For administrators, operators and who made it. A secret that is not named stays; one that is null is cleared. ' +
+      'Certificates that nothing warns about by mail any more get the default notifications of their owners.',
+  )
+  @Answers(200, ChannelView)
+  update(@Who() actor: Actor, @Id() id: number, @JsonBody(ChannelRequest) body: ChannelRequest): Promise<ChannelView> {
+    return this.channels.update(actor, id, body, (tx: Tx, ids, change) => this.coverage.keepWarned(tx, ids, change));
+  }
+
+  @Delete(':id')
+  @Requires('notification:write')
+  @Summary('Delete a channel that no subscription uses')
+  @Answers(200, Removed)
+  async remove(@Who() actor: Actor, @Id() id: number): Promise<Removed> {
+    await this.channels.remove(actor, id);
+    return { result: true };
+  }
+
+  @Post(':id/test')
+  @Requires('notification:write')
+  @Summary(
+    'Send a test message',
+    'At once: for administrators and operators through the channel, for others by mail to themselves. Ten in ten ' +
+      'minutes at most.',
+  )
+  @Answers(200, TestView)
+  test(@Who() actor: Actor, @Id() id: number): Promise<TestView> {
+    return this.tests.ofChannel(actor, id);
+  }
+}

@@ -1,0 +1,108 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../audit/audit.js';
+import { AttemptLimit } from '../auth/attempt-limit.js';
+import { Clock } from '../platform/clock.js';
+import { Database } from '../platform/db/database.js';
+import type { Actor } from '../platform/http/actor.js';
+import { Problem } from '../platform/http/problem.js';
+import type { StoredPlugin } from '../platform/plugins/configured-plugin.js';
+import { PluginError } from '../plugin-api/errors.js';
+import type { NotificationMessage } from '../plugin-api/notification.js';
+import { mayWriteToAnyone } from '../roles/permission.js';
+import { ChannelRepository } from './channel.repository.js';
+import { ChannelSender } from './channel-sender.js';
+import { ChannelService } from './channel.service.js';
+import { inSubject, type Letter, renderLetter } from './letter.js';
+import { NotificationRepository, pluginOf } from './notification.repository.js';
+import type { TestView } from './notification.schema.js';
+import { demandChange } from './notification.service.js';
+
+const timeoutMs = 15_000;
+const perUser = { attempts: 10, windowMs: 10 * 60_000, keys: 10_000 };
+
+/** What is tested, as the audit log and the message name it. */
+interface Tested {
+  kind: 'channel' | 'notification';
+  id: number;
+  label: string;
+  channel: StoredPlugin;
+}
+
+/**
+ * Sends a test message: through the channel for administrators and operators, and to their own address for all others,
+ * who could else write to anybody in the name of this installation.
+ */
+@Injectable()
+export class ChannelTest {
+  private readonly sent = new AttemptLimit(perUser);
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly db: Database,
+    private readonly audit: Audit,
+    private readonly channels: ChannelRepository,
+    private readonly channelService: ChannelService,
+    private readonly notifications: NotificationRepository,
+    private readonly sender: ChannelSender,
+  ) {}
+
+  /**
+   * The outcome. Throws Problem `not-found`, `forbidden`, and `too-many-requests` after ten in ten minutes of one user.
+   */
+  async ofChannel(actor: Actor, id: number): Promise<TestView> {
+    const channel = await this.channels.get(this.db.single, id);
+    this.channelService.demandChange(actor, channel);
+    return this.test(actor, { kind: 'channel', id, label: channel.label, channel });
+  }
+
+  /** As `ofChannel`, of the channel of a notification. */
+  async ofNotification(actor: Actor, id: number): Promise<TestView> {
+    const row = await this.notifications.get(this.db.single, id);
+    demandChange(actor, row);
+    return this.test(actor, { kind: 'notification', id, label: row.label, channel: pluginOf(row) });
+  }
+
+  private async test(actor: Actor, tested: Tested): Promise<TestView> {
+    const waitMs = this.sent.take(String(actor.userId), this.clock.now().getTime());
+    if (waitMs > 0)
+      throw new Problem('too-many-requests', 'Ten test messages in ten minutes are enough.', {
+        retryAfterS: Math.ceil(waitMs / 1000),
+      });
+    const { kind, id } = tested;
+    await this.db.write((tx) =>
+      this.audit.record(tx, actor, { action: `${kind}.tested`, targetType: kind, targetId: id }),
+    );
+    try {
+      await this.attempt(actor, tested);
+      return { ok: true, fault: null, detail: null };
+    } catch (error) {
+      if (!(error instanceof PluginError)) throw error;
+      return { ok: false, fault: error.fault, detail: error.detail };
+    }
+  }
+
+  private attempt(actor: Actor, { kind, id, label, channel }: Tested): Promise<void> {
+    const toSelf = !mayWriteToAnyone(actor);
+    const message: NotificationMessage = {
+      event: 'notification.test',
+      ...renderLetter(letter(kind, label, actor)),
+      data: { [kind]: label, requestedBy: actor.username },
+      recipients: toSelf ? [actor.email] : [],
+      dedupeKey: `notification.test:${id}:${randomUUID()}`,
+    };
+    const signal = AbortSignal.timeout(timeoutMs);
+    return toSelf ? this.sender.mail(message, signal) : this.sender.send(channel, message, signal);
+  }
+}
+
+function letter(kind: string, label: string, { username }: Actor): Letter {
+  return {
+    subject: `Test of ${inSubject(label)}`,
+    heading: 'This is a test',
+    paragraphs: [
+      `${username} tested whether messages of the ${kind} ${label} arrive. They do; nothing needs to be done.`,
+    ],
+    cards: [],
+  };
+}

@@ -1,0 +1,93 @@
+import { Injectable } from '@nestjs/common';
+import { Conditions } from '../platform/db/conditions.js';
+import type { Tx } from '../platform/db/database.js';
+import { truth, whole, words } from '../platform/db/list-filter.js';
+import { type ListSource, listPage } from '../platform/db/list-page.js';
+import type { Page } from '../platform/http/page.js';
+import { invalid, Problem } from '../platform/http/problem.js';
+import { type Reference, wordsOf } from '../platform/http/reference.js';
+import { In } from 'typeorm';
+import { Channel } from './channel.entity.js';
+import type { ChannelQuery } from './channel.schema.js';
+
+const source: ListSource = {
+  columns: 'id',
+  from: 'channel',
+  sorts: {
+    id: { sql: 'id', type: 'int' },
+    label: { sql: 'lower(label)', type: 'text' },
+    pluginName: { sql: 'plugin_id', type: 'text' },
+    active: { sql: 'active', type: 'boolean' },
+    origin: { sql: 'origin', type: 'text' },
+  },
+  filters: {
+    id: whole('id'),
+    label: words('label'),
+    description: words('description'),
+    pluginName: words('plugin_id'),
+    active: truth('active'),
+    origin: words('origin'),
+  },
+};
+
+/** Every query on channels. */
+@Injectable()
+export class ChannelRepository {
+  async get(tx: Tx, id: number): Promise<Channel> {
+    const found = await tx.findOneBy(Channel, { id });
+    if (!found) throw new Problem('not-found', `There is no channel ${id}.`);
+    return found;
+  }
+
+  /** As `get`, and nobody else changes it until the transaction ends. */
+  async lock(tx: Tx, id: number): Promise<Channel> {
+    const found = await tx.findOne(Channel, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    if (!found) throw new Problem('not-found', `There is no channel ${id}.`);
+    return found;
+  }
+
+  /** The channel of a subscription; null when the subscription is gone. */
+  async ofSubscription(tx: Tx, subscriptionId: number): Promise<Channel | null> {
+    return tx
+      .createQueryBuilder(Channel, 'ch')
+      .innerJoin('subscription', 's', 's.channel_id = ch.id')
+      .where('s.id = :subscriptionId', { subscriptionId })
+      .getOne();
+  }
+
+  /** By id or label (any case), as a client refers to it; one that a person made before others of that label. */
+  async resolve(tx: Tx, ref: Reference, field: string): Promise<Channel> {
+    const [found] = await tx.query<{ id: number }[]>(
+      `select id from channel where id = $1 or $1::int is null and lower(label) = lower($2)
+       order by origin = 'person' desc, id limit 1`,
+      [ref.id ?? null, wordsOf(ref)],
+    );
+    if (!found) throw invalid(field, `Unable to locate channel ${wordsOf(ref)}.`);
+    return this.get(tx, found.id);
+  }
+
+  async list(tx: Tx, query: ChannelQuery): Promise<Page<Channel>> {
+    const where = new Conditions();
+    if (query.active !== undefined) where.add('active = ?', query.active);
+    const page = await listPage<{ id: number }>(tx, source, query, where);
+    const ids = page.items.map(({ id }) => id);
+    const rows = new Map((await tx.findBy(Channel, { id: In(ids) })).map((row) => [row.id, row]));
+    return { ...page, items: ids.flatMap((id) => rows.get(id) ?? []) };
+  }
+
+  async save(tx: Tx, channel: Channel | Omit<Channel, 'id'>): Promise<Channel> {
+    return tx.save(tx.create(Channel, channel));
+  }
+
+  async remove(tx: Tx, channel: Channel): Promise<void> {
+    await tx.remove(channel);
+  }
+
+  /** Ids of the subscriptions that use it, in order. */
+  async subscriptionsOf(tx: Tx, id: number): Promise<number[]> {
+    const rows = await tx.query<{ id: number }[]>('select id from subscription where channel_id = $1 order by id', [
+      id,
+    ]);
+    return rows.map((row) => row.id);
+  }
+}

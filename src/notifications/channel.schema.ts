@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { listQuery } from '../platform/http/page.js';
+import { queryBoolean } from '../platform/http/query.js';
+import { isLeadOption } from '../platform/plugins/lead-options.js';
+import { PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
+import type { Channel } from './channel.entity.js';
+
+/** POST and PUT /channels. */
+export const ChannelRequest = z
+  .strictObject({
+    label: z.string().trim().min(1).max(256).meta({ description: 'Unique whatever its case.' }),
+    description: z.string().max(1024).nullish(),
+    active: z.boolean().default(true).meta({ description: 'Nothing is sent through one that is not active.' }),
+    plugin: PluginInput,
+  })
+  .meta({ id: 'ChannelRequest' });
+export type ChannelRequest = z.output<typeof ChannelRequest>;
+
+export const ChannelView = z
+  .object({
+    id: z.int(),
+    label: z.string(),
+    description: z.string().nullable(),
+    active: z.boolean(),
+    plugin: PluginView,
+    recipients: z
+      .array(z.string())
+      .nullable()
+      .meta({ description: 'The mail addresses that it tells; null when it does not send mail.' }),
+    origin: z.enum(['person', 'notification', 'program']).meta({
+      description:
+        'Who made it: a person here, a notification, with which it changes and goes, or the program, for the default ' +
+        'notifications of an owner.',
+    }),
+  })
+  .meta({ id: 'Channel' });
+export type ChannelView = z.output<typeof ChannelView>;
+
+export function channelView(
+  { id, label, description, active, recipients, origin }: Channel,
+  plugin: PluginView,
+): ChannelView {
+  // The lead belongs to subscriptions, whatever clients of Lemur are shown.
+  const pluginOptions = plugin.pluginOptions.filter(({ name }) => !isLeadOption(name));
+  return { id, label, description, active, plugin: { ...plugin, pluginOptions }, recipients, origin };
+}
+
+export const ChannelQuery = listQuery('id', 'label', 'pluginName', 'active', 'origin').extend({
+  active: queryBoolean().optional(),
+});
+export type ChannelQuery = z.output<typeof ChannelQuery>;

@@ -1,0 +1,79 @@
+import { Injectable } from '@nestjs/common';
+import { Conditions } from '../platform/db/conditions.js';
+import type { Tx } from '../platform/db/database.js';
+import { truth, whole, words } from '../platform/db/list-filter.js';
+import { type ListSource, listPage } from '../platform/db/list-page.js';
+import type { Page } from '../platform/http/page.js';
+import { Problem } from '../platform/http/problem.js';
+import { leadUnits } from '../platform/plugins/lead-options.js';
+import { Subscription } from './subscription.entity.js';
+import type { SubscriptionQuery, SubscriptionView } from './subscription.schema.js';
+
+type Row = Omit<SubscriptionView, 'leads'> & { leadsS: number[] };
+
+const source: ListSource = {
+  columns: `s.id, s.label, s.description, s.active, s.events, s.leads_s as "leadsS", s.lead_unit as "leadUnit", s.scope,
+    s.owner, s.built_in as "builtIn",
+    json_build_object('id', ch.id, 'label', ch.label, 'pluginName', ch.plugin_id) as channel,
+    case when a.id is not null then json_build_object('id', a.id, 'name', a.name) end as authority`,
+  from: 'subscription s join channel ch on ch.id = s.channel_id left join authority a on a.id = s.authority_id',
+  sorts: {
+    id: { sql: 's.id', type: 'int' },
+    label: { sql: 'lower(s.label)', type: 'text' },
+    active: { sql: 's.active', type: 'boolean' },
+    scope: { sql: 's.scope', type: 'text' },
+  },
+  filters: {
+    id: whole('s.id'),
+    label: words('s.label'),
+    description: words('s.description'),
+    owner: words('s.owner'),
+    active: truth('s.active'),
+    scope: words('s.scope'),
+  },
+};
+
+/** Every query on subscriptions that is not Lemur's view of them. */
+@Injectable()
+export class SubscriptionRepository {
+  async list(tx: Tx, query: SubscriptionQuery): Promise<Page<SubscriptionView>> {
+    const where = new Conditions();
+    if (query.active !== undefined) where.add('s.active = ?', query.active);
+    if (query.channelId !== undefined) where.add('s.channel_id = ?', query.channelId);
+    const page = await listPage<Row>(tx, source, query, where);
+    return { ...page, items: page.items.map(viewOf) };
+  }
+
+  async view(tx: Tx, id: number): Promise<SubscriptionView> {
+    const [row] = await tx.query<Row[]>(`select ${source.columns} from ${source.from} where s.id = $1`, [id]);
+    if (!row) throw new Problem('not-found', `There is no subscription ${id}.`);
+    return viewOf(row);
+  }
+
+  async get(tx: Tx, id: number): Promise<Subscription> {
+    const found = await tx.findOneBy(Subscription, { id });
+    if (!found) throw new Problem('not-found', `There is no subscription ${id}.`);
+    return found;
+  }
+
+  /** As `get`, and nobody else changes it until the transaction ends. */
+  async lock(tx: Tx, id: number): Promise<Subscription> {
+    const found = await tx.findOne(Subscription, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    if (!found) throw new Problem('not-found', `There is no subscription ${id}.`);
+    return found;
+  }
+
+  async save(tx: Tx, subscription: Subscription | Omit<Subscription, 'id'>): Promise<Subscription> {
+    return tx.save(tx.create(Subscription, subscription));
+  }
+
+  async remove(tx: Tx, subscription: Subscription): Promise<void> {
+    await tx.remove(subscription);
+  }
+}
+
+function viewOf({ leadsS, ...row }: Row): SubscriptionView {
+  const { id, label, description, active, channel, events, leadUnit, scope, owner, authority, builtIn } = row;
+  const leads = leadsS.map((lead) => lead / leadUnits[leadUnit]);
+  return { id, label, description, active, channel, events, leads, leadUnit, scope, owner, authority, builtIn };
+}

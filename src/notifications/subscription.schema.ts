@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { noticeEvents } from '../plugin-api/events.js';
+import { listQuery } from '../platform/http/page.js';
+import { queryBoolean } from '../platform/http/query.js';
+import { Reference } from '../platform/http/reference.js';
+import { LeadUnit, leadUnits, longestLeadS } from '../platform/plugins/lead-options.js';
+import { subscriptionScopes } from './subscription.entity.js';
+
+const Certificates = z.array(Reference).max(1000);
+const Events = z.array(z.enum(noticeEvents));
+const expiring = 'certificate.expiring' as const;
+
+/** POST and PUT /subscriptions. */
+export const SubscriptionRequest = z
+  .strictObject({
+    label: z
+      .string()
+      .trim()
+      .min(1)
+      .max(256)
+      .meta({ description: "Unique whatever its case. Labels that begin with `DEFAULT_` are the program's." }),
+    description: z.string().max(1024).nullish(),
+    active: z.boolean().default(true),
+    channel: Reference,
+    events: Events.min(1).max(noticeEvents.length).meta({ description: 'What it hears of.' }),
+    leads: z
+      .array(z.int().min(1))
+      .max(20)
+      .optional()
+      .meta({
+        description: `How long before the end it hears of \`${expiring}\`: 30, if nothing is said; 366 days at most.`,
+      }),
+    leadUnit: LeadUnit.default('days'),
+    scope: z.enum(subscriptionScopes).default('certificates').meta({
+      description: 'Of which certificates: those listed, those of an owner, those that an authority issues, or all.',
+    }),
+    owner: z.string().trim().toLowerCase().min(1).max(256).optional(),
+    authority: Reference.optional(),
+    certificates: Certificates.optional().meta({ description: 'Listed from now on, beside those that are.' }),
+    removedCertificates: Certificates.optional().meta({
+      description:
+        "No longer listed. One that nothing else warns about by mail gets its owner's default notifications.",
+    }),
+  })
+  .refine(({ scope, owner }) => (scope === 'owner') === (owner !== undefined), {
+    path: ['owner'],
+    error: 'must be given for the scope `owner`, and for no other',
+  })
+  .refine(({ scope, authority }) => (scope === 'authority') === (authority !== undefined), {
+    path: ['authority'],
+    error: 'must be given for the scope `authority`, and for no other',
+  })
+  .refine(({ scope, certificates }) => scope === 'certificates' || !certificates?.length, {
+    path: ['certificates'],
+    error: 'can be given for the scope `certificates` alone',
+  })
+  .refine(({ events, leads }) => events.includes(expiring) || !leads?.length, {
+    path: ['leads'],
+    error: `can be given for the event ${expiring} alone`,
+  })
+  .refine(({ leads = [], leadUnit }) => leads.every((lead) => lead * leadUnits[leadUnit] <= longestLeadS), {
+    path: ['leads'],
+    error: 'must not be longer than 366 days',
+  })
+  .meta({ id: 'SubscriptionRequest' });
+export type SubscriptionRequest = z.output<typeof SubscriptionRequest>;
+
+/** The leads of a request in seconds, longest first, each once. */
+export function leadsOf({ events, leads, leadUnit }: SubscriptionRequest): number[] {
+  if (!events.includes(expiring)) return [];
+  const asked = leads?.length ? leads.map((lead) => lead * leadUnits[leadUnit]) : [30 * leadUnits.days];
+  return [...new Set(asked)].sort((a, b) => b - a);
+}
+
+export const SubscriptionView = z
+  .object({
+    id: z.int(),
+    label: z.string(),
+    description: z.string().nullable(),
+    active: z.boolean(),
+    channel: z.object({ id: z.int(), label: z.string(), pluginName: z.string() }),
+    events: Events,
+    leads: z.array(z.int()).meta({ description: 'In `leadUnit` before the end of a certificate.' }),
+    leadUnit: LeadUnit,
+    scope: z.enum(subscriptionScopes),
+    owner: z.string().nullable(),
+    authority: z.object({ id: z.int(), name: z.string() }).nullable(),
+    builtIn: z.boolean().meta({ description: 'Whether the program made it for an owner who has none.' }),
+  })
+  .meta({ id: 'Subscription' });
+export type SubscriptionView = z.output<typeof SubscriptionView>;
+
+export const SubscriptionQuery = listQuery('id', 'label', 'active', 'scope').extend({
+  active: queryBoolean().optional(),
+  channelId: z.coerce.number().int().min(1).max(2_147_483_647).optional(),
+});
+export type SubscriptionQuery = z.output<typeof SubscriptionQuery>;

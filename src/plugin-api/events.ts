@@ -1,0 +1,18 @@
+/** Every event that people can be told of. Names are stored with subscriptions and notices: never renamed. */
+export const noticeEvents = [
+  'certificate.issued',
+  'certificate.discovered',
+  'certificate.expiring',
+  'certificate.rotated',
+  'certificate.rotation-failed',
+  'certificate.no-destination',
+  'certificate.revoked',
+  'certificate.handed-over',
+  'certificate.taken-over',
+  'delivery.failing',
+  'delivery.left',
+  'order.overdue',
+  'order.disputed',
+  'authority.expiring',
+] as const;
+export type NoticeEvent = (typeof noticeEvents)[number];
