@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ChildEnv, type ProgramChild, startChild } from '../support/child.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { adminPassword, eventually, signIn } from '../support/program.js';
+import { seeded } from '../support/seeded.js';
 
 type Caller = Awaited<ReturnType<typeof signIn>>;
 
@@ -27,15 +28,6 @@ interface CertificateRow {
  */
 const eager = { name: 'eager', lifetimeFraction: 0.8 };
 const lifetimeMs = 90_000;
-
-/** Numbers from 0 to 1 that a failed run can be repeated with. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state * 1_664_525 + 1_013_904_223) % 2 ** 32;
-    return state / 2 ** 32;
-  };
-}
 
 /** A program that is killed again and again, and a client that repeats what was not answered. */
 class Ordeal {
