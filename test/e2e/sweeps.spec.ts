@@ -1,0 +1,68 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { Periodic, type TickWork } from '../../src/jobs/periodic.js';
+import { startProgram, type TestProgram } from '../support/program.js';
+import { dayMs } from '../support/requests.js';
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+/** A process that runs no jobs and no sweeps by itself: what a sweep enqueues waits. */
+let program: TestProgram;
+beforeAll(async () => {
+  program = await startProgram({ PERENNIAL_ROLE: 'api' });
+  const { ok } = program;
+  await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root', validityYears: 2 });
+  await ok('POST', '/destinations', { label: 'web', plugin: { id: 'filesystem', options: { path: '/nonexistent' } } });
+  for (let n = 0; n < 5; n += 1)
+    await ok('POST', '/certificates', {
+      owner: `owner-${n % 2}@example.com`,
+      commonName: `host-${n}.example.com`,
+      authority: { name: 'root' },
+      validityDays: 90,
+      rotation: true,
+      destinations: n % 2 === 0 ? [{ label: 'web' }] : [],
+    });
+  for (const label of ['a', 'b'])
+    await ok('POST', '/sources', {
+      label,
+      owner: 'joe@example.com',
+      plugin: { id: 'filesystem-source', options: { path: `/nonexistent/${label}` } },
+    });
+});
+afterAll(() => program.stop());
+
+it('a sweep adds no job that waits already, however often and in whatever order the sweeps run', async () => {
+  const periodic = program.perennial.app.get(Periodic, { strict: false });
+  const tasks = periodic['tasks'] as ReadonlyMap<string, { work: TickWork }>;
+  const names = [...tasks.keys()].filter((name) => !/^(jobs[.]prune|audit[.])/.test(name));
+  expect(names).toEqual(expect.arrayContaining(['due-work', 'due-deliveries', 'expiry-notices', 'source-syncs']));
+  const run = async (name = ''): Promise<void> => tasks.get(name)?.work(new AbortController().signal);
+  const jobs = async (): Promise<Record<string, number>> =>
+    Object.fromEntries(
+      (
+        await program.database.source.query<{ job: string; count: number }[]>(
+          `select job, count(*)::int as count from outbox where state = 'due' group by job order by job`,
+        )
+      ).map(({ job, count }) => [job, count]),
+    );
+  // Every warning before the end of the certificates is due.
+  program.clock.advance(89 * dayMs);
+  for (const name of names) await run(name);
+  const expected = await jobs();
+  expect(expected).toMatchObject({ 'certificate.rotate': 5, 'certificate.deploy': 3, 'source.sync': 2 });
+  expect(expected['notice.send']).toBeGreaterThan(0);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.constantFrom(...names), fc.integer({ min: 0, max: 3_600_000 })), { maxLength: 12 }),
+      async (steps) => {
+        for (const [name, ms] of steps) {
+          // Past the moment at which each row comes up again in case its job was lost.
+          program.clock.advance(ms);
+          await run(name);
+        }
+        expect(await jobs()).toEqual(expected);
+      },
+    ),
+    { numRuns: 12 },
+  );
+});
