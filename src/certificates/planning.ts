@@ -8,7 +8,7 @@ import { PolicyRepository } from '../rotation/policy.repository.js';
 import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository } from './certificate.repository.js';
 import { Coverage } from './notify/coverage.js';
-import { nextWarningAt } from './notify/expiry.sweep.js';
+import { nextWarningAt } from './notify/due-warnings.js';
 import { WatchRepository } from './notify/watch.repository.js';
 
 /**

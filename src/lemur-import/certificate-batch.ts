@@ -6,7 +6,7 @@ import { MassImportRepository } from '../certificates/import/mass-import.reposit
 import { CertificateStore, type Storable } from '../certificates/issue/certificate-store.js';
 import { keyPlace } from '../certificates/issue/new-row.js';
 import { Coverage } from '../certificates/notify/coverage.js';
-import { dueWarnings, nextWarningAt } from '../certificates/notify/expiry.sweep.js';
+import { dueWarnings, nextWarningAt } from '../certificates/notify/due-warnings.js';
 import { NoticeRepository } from '../certificates/notify/notice.repository.js';
 import { type Watched, WatchRepository } from '../certificates/notify/watch.repository.js';
 import { Destinations } from '../destinations/destinations.js';

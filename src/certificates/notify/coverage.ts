@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { defaultNotifications } from '../../notifications/default-notifications.js';
 import { NotificationRepository } from '../../notifications/notification.repository.js';
-import { replanSubscription } from '../../notifications/notifications.jobs.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import type { Tx } from '../../platform/db/database.js';
 import { Problem } from '../../platform/http/problem.js';
 import type { Certificate } from '../certificate.entity.js';
+import { nextWarningAt } from './due-warnings.js';
 import { type Watched, WatchRepository } from './watch.repository.js';
 
 /** Sees to it that no certificate that is watched loses its last warning: it gets its owner's default ones instead. */
@@ -30,11 +30,21 @@ export class Coverage {
       tx,
       bound.map(({ id }) => id),
     );
-    await this.cover(
+    const bare = after.filter((one) => one.watching && !isWarnedByMail(one));
+    await this.cover(tx, bare);
+    await this.plan(
       tx,
-      after.filter((one) => one.watching && !isWarnedByMail(one)),
+      bare.map(({ id }) => id),
     );
     return changed;
+  }
+
+  private async plan(tx: Tx, ids: readonly number[]): Promise<void> {
+    const covered = await this.watches.of(tx, ids);
+    await this.watches.planNext(
+      tx,
+      covered.map((one) => ({ id: one.id, at: nextWarningAt(one) })),
+    );
   }
 
   /** Throws Problem `in-use` where the default notifications of an owner are switched off. */
@@ -102,7 +112,6 @@ export class Coverage {
       active.map(({ id }) => id),
       certificateIds,
     );
-    for (const { id } of active) await replanSubscription.enqueue(tx, { subscriptionId: id, after: 0 });
     return true;
   }
 }

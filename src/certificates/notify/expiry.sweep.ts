@@ -1,13 +1,13 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Periodic } from '../../jobs/periodic.js';
-import { leadMs } from '../../notifications/lead.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import { DueRepository } from '../due.repository.js';
 import { Coverage } from './coverage.js';
+import { dueWarnings, nextWarningAt, warnAt } from './due-warnings.js';
 import { isListEvent, type Notice } from './notice.entity.js';
-import { type NewNotice, NoticeRepository } from './notice.repository.js';
+import { NoticeRepository } from './notice.repository.js';
 import { sendNotices } from './notify.jobs.js';
 import { type Watched, WatchRepository } from './watch.repository.js';
 
@@ -108,28 +108,4 @@ function wayOf(
 ): string | undefined {
   if (event === 'certificate.expiring') return ways.get(`${certificateId ?? ''}:${subscriptionId ?? ''}`);
   return isListEvent(event) ? `${event}:${subscriptionId ?? ''}` : undefined;
-}
-
-/** The warnings that are due now and have not been given; also after the end, when nobody could be told before it. */
-export function dueWarnings(watched: Watched, now: Date): NewNotice[] {
-  if (!watched.watching) return [];
-  return watched.leads
-    .filter((lead) => !lead.told && warnAt(watched, lead.leadS) <= now)
-    .map(({ id, dedupeKey }) => ({
-      certificateId: watched.id,
-      subscriptionId: id,
-      event: 'certificate.expiring' as const,
-      dedupeKey,
-    }));
-}
-
-/** When the first warning is due that has not been given; in the past when it is overdue, null when none is left. */
-export function nextWarningAt(watched: Watched): Date | null {
-  if (!watched.watching) return null;
-  const left = watched.leads.filter((lead) => !lead.told).map((lead) => warnAt(watched, lead.leadS).getTime());
-  return left.length > 0 ? new Date(Math.min(...left)) : null;
-}
-
-function warnAt({ notBefore, notAfter }: Watched, leadS: number): Date {
-  return new Date(notAfter.getTime() - leadMs(leadS, notAfter.getTime() - notBefore.getTime()));
 }

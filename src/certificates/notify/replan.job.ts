@@ -3,7 +3,8 @@ import { Jobs } from '../../jobs/job-runner.js';
 import { replanSubscription } from '../../notifications/notifications.jobs.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
-import { nextWarningAt } from './expiry.sweep.js';
+import { Coverage } from './coverage.js';
+import { nextWarningAt } from './due-warnings.js';
 import { WatchRepository } from './watch.repository.js';
 
 /**
@@ -17,6 +18,7 @@ export class ReplanWarnings implements OnModuleInit {
     private readonly db: Database,
     private readonly clock: Clock,
     private readonly watches: WatchRepository,
+    private readonly coverage: Coverage,
   ) {}
 
   onModuleInit(): void {
@@ -26,7 +28,8 @@ export class ReplanWarnings implements OnModuleInit {
   private async run(subscriptionId: number, after: number): Promise<void> {
     await this.db.write(async (tx) => {
       const ids = await this.watches.idsOf(tx, subscriptionId, after, this.clock.now());
-      const watched = await this.watches.of(tx, ids);
+      // A subscription may have been switched off since the job was written.
+      const watched = await this.coverage.covered(tx, await this.watches.of(tx, ids));
       await this.watches.planNext(
         tx,
         watched.map((w) => ({ id: w.id, at: nextWarningAt(w) })),
