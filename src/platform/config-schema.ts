@@ -137,7 +137,7 @@ export const configSchema = z.object({
     }),
   BADKEYS_BLOCKLIST_PATH: absolutePath.optional().meta({
     description:
-      'File blocklist.dat of badkeys (https://badkeys.info), whose keys are never certified: among them the weak keys ' +
+      'File blocklist.dat of badkeys (https://badkeys.info), whose keys are never certified, with the weak keys ' +
       "of Debian's OpenSSL (CVE-2008-0166). It takes about 60 MB of memory.",
   }),
   ALLOW_SHARED_KEYS: flag()
