@@ -24,7 +24,7 @@ export class OwnPassword {
     const account = `user ${actor.userId}`;
     this.limits.takeOfAddress(actor.address, 'password');
     this.limits.takeOfAccount(account);
-    if (!(await this.check.fitsUser(actor.userId, oldPassword)))
+    if (!(await this.check.matchesUser(actor.userId, oldPassword)))
       throw invalid('oldPassword', 'The old password is wrong.');
     this.limits.giveBack(actor.address, 'password', account);
     const changed = await this.accounts.changePassword(actor, actor.userId, newPassword);

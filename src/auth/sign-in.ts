@@ -36,10 +36,10 @@ export class SignIn {
    */
   async run(credentials: Credentials): Promise<string> {
     this.limits.takeOfAddress(credentials.address, 'password');
-    const user = await this.passwords.holderOf(credentials.name);
+    const user = await this.passwords.find(credentials.name);
     const account = user ? `user ${user.id}` : `name ${credentials.name.toLowerCase()}`;
     this.limits.takeOfAccount(account);
-    const matches = await this.passwords.fits(user, credentials.password);
+    const matches = await this.passwords.matches(user, credentials.password);
     if (user && matches && !user.active)
       return this.refuse(credentials, { userId: user.id, reason: 'The user is not active.' });
     const holder = user && matches ? user : await this.fromDirectory(credentials, user);

@@ -4,7 +4,7 @@ import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import type { Page } from '../platform/http/page.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
-import { RoleLinking } from '../roles/role-links.js';
+import { RoleRelations } from '../roles/role-relations.js';
 import { type AuthorityLabel, authorityLabel, type LabelledAuthority } from './authority-label.js';
 import type { Authority } from './authority.entity.js';
 import { AuthorityRepository, type LinkedRole, viewerOf } from './authority.repository.js';
@@ -21,7 +21,7 @@ export class AuthorityReader {
     private readonly clock: Clock,
     private readonly repository: AuthorityRepository,
     private readonly configured: ConfiguredPlugins,
-    roles: RoleLinking,
+    roles: RoleRelations,
   ) {
     roles.showAuthorities(async (tx, roleIds) => {
       const found = await repository.ofRoles(tx, roleIds);

@@ -105,7 +105,7 @@ export class Admission {
     const creator = creatorId === null ? null : await this.accounts.find(tx, creatorId);
     // A reserved name in an owner field (from an old import) lends nothing.
     const vouching =
-      vouchingRole === null || isReserved(vouchingRole) ? [] : await this.roles.known(tx, [vouchingRole]);
+      vouchingRole === null || isReserved(vouchingRole) ? [] : await this.roles.findByName(tx, [vouchingRole]);
     const people = [
       ...(vouchingRole === null ? [] : [`the role ${vouchingRole}${vouching.length > 0 ? '' : ' (which is gone)'}`]),
       ...(creator ? [`its creator ${creator.username}${creator.active ? '' : ' (whose account is closed)'}`] : []),

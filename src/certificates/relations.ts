@@ -164,7 +164,7 @@ export class Relations {
       .map(({ label }) => label)
       .filter((label) => !label.startsWith('DEFAULT_SECURITY_'));
     return {
-      roleIds: idsOf(await this.roles.known(tx, [owner])),
+      roleIds: idsOf(await this.roles.findByName(tx, [owner])),
       notificationIds: idsOf(await this.notifications.known(tx, labels)),
     };
   }

@@ -35,7 +35,7 @@ export async function init(shell: Shell, source: PasswordSource): Promise<void> 
     await tellAll(shell, {
       ...describe(config, keyRing),
       migrations: missing,
-      admin: accounts.madeAdmin ? 'made' : 'kept',
+      admin: accounts.createdAdmin ? 'made' : 'kept',
       ...passwordOf(accounts),
     });
   });

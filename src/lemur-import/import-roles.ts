@@ -114,6 +114,6 @@ function nameOf(name: string): string {
 }
 
 async function idsByName(run: Run, tx: Tx, names: readonly string[]): Promise<Map<string, number>> {
-  const found = await run.parts.get(RoleRepository).known(tx, names);
+  const found = await run.parts.get(RoleRepository).findByName(tx, names);
   return new Map(found.map(({ id, name }) => [name.toLowerCase(), id]));
 }

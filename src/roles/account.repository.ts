@@ -11,7 +11,7 @@ import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import type { HeldRole } from '../platform/http/actor.js';
 
-/** A user together with the roles held. */
+/** A user with its roles. */
 export interface Account {
   id: number;
   username: string;
@@ -29,7 +29,7 @@ const columns = `
 const from = 'app_user u';
 const select = `select ${columns} from ${from}`;
 
-// An array that the planner cannot look into: else it would plan anew for every number of ids.
+// The subquery hides the length of the array from the planner, so that one cached plan serves every number of ids.
 const selectByIds = prepared<Account>('accounts', `${select} where u.id = any(array(select unnest($1::int[])))`);
 
 const list: ListSource = {
@@ -44,7 +44,7 @@ const list: ListSource = {
   filters: { id: whole('u.id'), username: words('u.username'), email: words('u.email'), active: truth('u.active') },
 };
 
-/** Joint reading of users and their roles, one statement each: the only queries across these tables. */
+/** Every query that joins `app_user` and `role`. Each method is one statement. */
 @Injectable()
 export class AccountRepository {
   async find(tx: Tx, id: number): Promise<Account | null> {
@@ -52,7 +52,7 @@ export class AccountRepository {
     return account ?? null;
   }
 
-  /** In the order of the ids; null for one that does not exist. */
+  /** In the order of `ids`; null for an unknown id. */
   async findMany(tx: Tx, ids: readonly number[]): Promise<(Account | null)[]> {
     const found = await selectByIds(tx, [[...new Set(ids)]]);
     const byId = new Map(found.map((account) => [account.id, account]));
@@ -66,7 +66,7 @@ export class AccountRepository {
     return account;
   }
 
-  /** `onlyActive` leaves out who cannot sign in. */
+  /** `onlyActive` excludes users who cannot sign in. */
   async list(tx: Tx, query: AccountQuery, onlyActive: boolean): Promise<Page<Account>> {
     const where = new Conditions();
     if (onlyActive) where.add('u.active');
@@ -76,7 +76,7 @@ export class AccountRepository {
     return listPage(tx, list, query, where);
   }
 
-  /** Who holds each of these roles, in order of id. */
+  /** The holders of each role, in order of id. A role without holders has no entry. */
   async holdersOf(tx: Tx, roleIds: readonly number[]): Promise<Map<number, Holder[]>> {
     const rows: { roleId: number; holders: Holder[] }[] = await tx.query(
       `select ur.role_id as "roleId", json_agg(json_build_object('id', u.id, 'username', u.username, 'email', u.email,
@@ -93,17 +93,14 @@ export class AccountRepository {
     ]);
   }
 
-  /**
-   * The ids of the users that `references` name, once each. Throws `invalid-request` on the first of `field` that names
-   * none.
-   */
+  /** The distinct ids of the users that `references` name. Throws `invalid-request` on the first unknown one in `field`. */
   async locateIds(tx: Tx, field: string, references: readonly Reference[]): Promise<number[]> {
     const ids = new Set<number>();
     for (const [i, reference] of references.entries()) ids.add(await this.locateId(tx, `${field}.${i}`, reference));
     return [...ids];
   }
 
-  /** As `locateIds`, for one. */
+  /** As `locateIds`, for one reference. */
   async locateId(tx: Tx, field: string, reference: Reference): Promise<number> {
     const [user] =
       reference.id === undefined
@@ -115,7 +112,7 @@ export class AccountRepository {
     return user.id;
   }
 
-  /** True while someone who can sign in may do everything. */
+  /** True while there is an active user who holds `admin` and not `read-only`, which would override it. */
   async hasAdministrator(tx: Tx): Promise<boolean> {
     const rows = await tx.query<unknown[]>(
       `select 1 from app_user u join user_role ur on ur.user_id = u.id join role r on r.id = ur.role_id

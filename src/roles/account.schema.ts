@@ -12,8 +12,8 @@ const Username = z
   .min(1)
   .max(255)
   .regex(/^[^\p{C}\p{Zl}\p{Zp}]*$/u, 'Must not contain control or invisible characters')
-  .meta({ description: 'Unique whatever its case.' });
-// Looser than z.email(): addresses such as admin@localhost are in use.
+  .meta({ description: 'Unique, ignoring case.' });
+// Looser than z.email(), which refuses addresses like admin@localhost.
 const Email = z
   .string()
   .trim()
@@ -24,11 +24,11 @@ const Email = z
 const Password = NewPassword.meta({
   description:
     'At least 12 characters: upper and lower case, a digit and one of ! @ # ? ]. ' +
-    'Without one, no sign-in with a password.',
+    'If absent, the user cannot sign in with a password.',
 });
 const Roles = z.array(Reference).max(1000);
 
-/** A user to be made. */
+/** POST /users. */
 export const NewAccount = z
   .strictObject({
     username: Username,
@@ -40,31 +40,31 @@ export const NewAccount = z
   .meta({ id: 'NewUser' });
 export type NewAccount = z.output<typeof NewAccount>;
 
-/** Changes to a user; what is absent stays. */
+/** PUT /users/{id}. Absent members stay unchanged. */
 export const AccountChanges = z
   .strictObject({
     username: Username.optional(),
     email: Email.optional(),
     password: Password.optional().meta({
       description:
-        'At least 12 characters: upper and lower case, a digit and one of ! @ # ? ]. A ' +
-        'new one ends every session of the user.',
+        'At least 12 characters: upper and lower case, a digit and one of ! @ # ? ]. ' +
+        'A new password ends every session of the user.',
     }),
     active: z.boolean().optional().meta({ description: 'False ends every session of the user.' }),
-    roles: Roles.optional().meta({ description: 'All roles that the user is to hold.' }),
-    id: z.unknown().meta({ description: 'Ignored, as is `profilePicture`: clients may send back what they got.' }),
+    roles: Roles.optional().meta({ description: 'The complete list of roles; replaces the current one.' }),
+    id: z.unknown().meta({ description: 'Ignored, like `profilePicture`: clients may send a response back.' }),
     profilePicture: z.unknown(),
     apiKeys: z.unknown(),
   })
   .partial()
   .refine(({ username, email, roles }) => username === undefined || email === undefined || roles !== undefined, {
-    message: 'A request with the name and the address of the user names all roles that the user is to hold, too.',
+    message: 'A request with both `username` and `email` must list all roles of the user.',
     path: ['roles'],
   })
   .meta({ id: 'UserChanges' });
 export type AccountChanges = z.output<typeof AccountChanges>;
 
-/** A user in an answer. */
+/** A user in a response to administrators and to the user. */
 export const AccountView = z
   .strictObject({
     id: z.int(),
@@ -76,13 +76,13 @@ export const AccountView = z
   })
   .meta({ id: 'User' });
 
-/** What everyone sees of others: enough to name an owner and write to them. */
+/** A user in a response to anyone else: enough to choose an owner and write to them. */
 export const PersonView = AccountView.pick({ id: true, username: true, email: true }).meta({ id: 'Person' });
 
-/** One or the other, as the reader may. */
+/** `AccountView` or `PersonView`, depending on the rights of the reader. */
 export const AccountOrPersonView = z.union([AccountView, PersonView]);
 
-/** How users are listed. */
+/** GET /users. */
 export const AccountQuery = listQuery('id', 'username', 'email', 'active').extend({
   id: queryInt(1, 2_147_483_647).optional().meta({ description: 'Only this user.' }),
   owner: z
@@ -104,7 +104,6 @@ export function personView({
   return { id, username, email };
 }
 
-/** The account as administrators and the user see it. */
 export function accountView({
   id,
   username,

@@ -7,29 +7,31 @@ import { hashPassword } from '../users/password.js';
 import { UserRepository } from '../users/user.repository.js';
 import { type Account, AccountRepository } from './account.repository.js';
 import type { AccountChanges, NewAccount } from './account.schema.js';
-import { RoleGiving } from './role-giving.js';
+import { RoleAssignment } from './role-assignment.js';
+import { RoleRepository } from './role.repository.js';
 
-/** Makes and changes users with the roles they hold. Whether the actor may is settled by the route's permission. */
+/** Creates and changes users and their roles. Callers check the permission; REST does so by route. */
 @Injectable()
 export class AccountService {
   constructor(
     private readonly db: Database,
     private readonly users: UserRepository,
-    private readonly giving: RoleGiving,
+    private readonly roles: RoleRepository,
+    private readonly assignment: RoleAssignment,
     private readonly accounts: AccountRepository,
     private readonly audit: Audit,
   ) {}
 
   /**
-   * Throws `conflict` when the name or address is taken, `invalid-request` when a role is unknown or strict mode wants
-   * another.
+   * Throws `conflict` when the name or address is taken, `invalid-request` when a role is unknown or strict mode
+   * requires another one.
    */
   async create(actor: Actor, { roles, password, ...fields }: NewAccount): Promise<Account> {
     const passwordHash = password === undefined ? null : await hashPassword(password);
     return this.db.write(async (tx) => {
-      const roleIds = await this.giving.toNewUser(tx, roles);
+      const roleIds = await this.assignment.resolveForNewUser(tx, roles);
       const id = await this.users.add(tx, { ...fields, passwordHash });
-      await this.giving.set(tx, id, roleIds);
+      await this.assignment.assign(tx, id, roleIds);
       const account = await this.accounts.get(tx, id);
       await this.audit.record(tx, actor, {
         action: 'user.created',
@@ -41,11 +43,11 @@ export class AccountService {
     });
   }
 
-  /** Also throws `conflict` when nobody would be left who can administer. */
+  /** Throws as `create` does, `not-found`, and `conflict` when no administrator would be left. */
   async change(actor: Actor, id: number, changes: AccountChanges): Promise<Account> {
     const passwordHash = changes.password === undefined ? undefined : await hashPassword(changes.password);
     return this.db.write(async (tx) => {
-      await this.giving.lockAdministration(tx);
+      await this.roles.lockAdministration(tx);
       const before = await this.accounts.get(tx, id);
       await this.apply(tx, id, changes, passwordHash);
       const after = await this.accounts.get(tx, id);
@@ -62,17 +64,18 @@ export class AccountService {
     });
   }
 
-  /** Ends every session of the user. `password` is strong enough already. */
+  /** Ends every session of the user. The caller has checked the strength of `password`. */
   async changePassword(actor: Actor, id: number, password: string): Promise<Account> {
     return this.change(actor, id, { password });
   }
 
   /**
-   * Throws `conflict` when no active user is an administrator. Call it after a change, with the administration locked.
+   * Throws `conflict` when no active user is an administrator. Call it after a change, in a transaction that called
+   * `lockAdministration` before the change.
    */
   async demandAdministrator(tx: Tx): Promise<void> {
     if (await this.accounts.hasAdministrator(tx)) return;
-    throw new Problem('conflict', 'This would leave nobody who can administer.');
+    throw new Problem('conflict', 'This would leave no active administrator.');
   }
 
   private async apply(
@@ -82,7 +85,7 @@ export class AccountService {
     passwordHash?: string,
   ): Promise<void> {
     await this.users.change(tx, id, { username, email, active, passwordHash });
-    if (roles) await this.giving.set(tx, id, await this.giving.toUser(tx, roles));
+    if (roles) await this.assignment.assign(tx, id, await this.assignment.resolve(tx, roles));
     if (active === false || passwordHash !== undefined) await this.users.revokeTokens(tx, id);
   }
 }

@@ -13,14 +13,14 @@ describe('bootstrapAccounts', () => {
   const names = async () =>
     (await fresh.source.query<{ name: string }[]>('select name from role order by name')).map(({ name }) => name);
 
-  it('refuses a weak password, and leaves nothing behind', async () => {
+  it('refuses a weak password and writes nothing', async () => {
     await expect(bootstrapAccounts(fresh.db, 'admin')).rejects.toThrow(
       'ADMIN_PASSWORD must have at least 12 characters',
     );
     expect(await names()).toEqual([]);
   });
 
-  it('makes the roles and one admin when several start at once, and tells one password once', async () => {
+  it('creates the roles and one admin when several instances start at once, and returns the password once', async () => {
     const results = await Promise.all(Array.from({ length: 4 }, () => bootstrapAccounts(fresh.db)));
     const passwords = results.map(({ generatedPassword }) => generatedPassword).filter((password) => password !== null);
     expect(passwords).toHaveLength(1);
@@ -33,21 +33,21 @@ describe('bootstrapAccounts', () => {
     ]);
   });
 
-  it('makes one admin when several start at once and only the users are missing', async () => {
+  it('creates one admin when several instances start at once and only the users are missing', async () => {
     await fresh.source.query('delete from app_user');
     const results = await Promise.all(Array.from({ length: 4 }, () => bootstrapAccounts(fresh.db)));
     expect(results.filter(({ generatedPassword }) => generatedPassword !== null)).toHaveLength(1);
     expect(await fresh.source.query('select username from app_user')).toEqual([{ username: 'admin' }]);
   });
 
-  it('changes nothing later, even when the first user has another name by then', async () => {
+  it('changes nothing at a later start, even if the first user was renamed', async () => {
     await fresh.source.query(`update app_user set username = 'root'`);
     const before = await fresh.source.query('select * from app_user');
-    expect(await bootstrapAccounts(fresh.db, PASSWORD)).toEqual({ madeAdmin: false, generatedPassword: null });
+    expect(await bootstrapAccounts(fresh.db, PASSWORD)).toEqual({ createdAdmin: false, generatedPassword: null });
     expect(await fresh.source.query('select * from app_user')).toEqual(before);
   });
 
-  it('makes no built-in role of one that a provider keeps under its name', async () => {
+  it('renames a third-party role that has the name of a built-in role', async () => {
     await fresh.source.query(`update role set name = 'Auditor', third_party = true where name = 'auditor'`);
     await fresh.source.query(
       `insert into user_role select u.id, r.id from app_user u, role r where r.name = 'Auditor'`,

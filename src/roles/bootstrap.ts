@@ -7,30 +7,24 @@ import { UserRepository } from '../users/user.repository.js';
 import { RoleRepository } from './role.repository.js';
 import { builtInRoles } from './role-name.js';
 
-/**
- * Nothing that looks like something else, and nothing that a shell takes for something else when the password is pasted
- * into one.
- */
+/** Without characters that look alike (0 O, 1 l I) or have a meaning in a shell. */
 const alphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789@';
 const admin = { username: 'admin', email: 'admin@localhost' };
-/** The key of the advisory lock under which the first user is made: "boot" in ASCII. */
+/** Key of the advisory lock that serializes concurrent first starts: "boot" in ASCII. */
 const bootLock = 0x626f6f74;
 
-/** What the first start made. */
+/** The result of `bootstrapAccounts`. */
 export interface Bootstrapped {
-  /** Whether the user `admin` was made: true only while there was no user at all. */
-  madeAdmin: boolean;
-  /**
-   * The password of the new user `admin`, to be shown once; null when there was a user already or the password was
-   * given.
-   */
+  /** True if the user `admin` was created, which happens only while there are no users. */
+  createdAdmin: boolean;
+  /** The generated password of the new user `admin`, to be shown once; null if none was generated. */
   generatedPassword: string | null;
 }
 
 /**
- * Makes the built-in roles and, while there is no user at all, `admin` with `adminPassword` or a made-up one. Later
- * starts change nothing: `adminPassword` counts at the first start only. Safe when several instances start at once.
- * Throws when `adminPassword` is needed and too weak.
+ * Creates missing built-in roles and, while there are no users, the user `admin` with `adminPassword` or a generated
+ * password. Later calls change nothing and ignore `adminPassword`. Safe when several instances start at once. Throws
+ * when `adminPassword` is needed and too weak.
  */
 export async function bootstrapAccounts(
   db: Database,
@@ -40,15 +34,15 @@ export async function bootstrapAccounts(
   return db.write(async (tx) => {
     await tx.query('select pg_advisory_xact_lock($1)', [bootLock]);
     const roles = new RoleRepository();
-    const aside = await roles.addBuiltIn(tx, builtInRoles);
+    const renamed = await roles.addBuiltIn(tx, builtInRoles);
     await new Audit().recordMany(
       tx,
-      aside.map(({ id, name, before }) => ({
+      renamed.map(({ id, name, before }) => ({
         actor,
         act: { action: 'role.changed', targetType: 'role', targetId: id, before: { name: before }, after: { name } },
       })),
     );
-    if (await new UserRepository().exists(tx)) return { madeAdmin: false, generatedPassword: null };
+    if (await new UserRepository().exists(tx)) return { createdAdmin: false, generatedPassword: null };
     const password = adminPassword ?? generatePassword();
     const id = await addAdmin(tx, roles, password);
     await new Audit().record(tx, actor, {
@@ -57,7 +51,7 @@ export async function bootstrapAccounts(
       targetId: id,
       after: { ...admin, active: true, roles: ['admin'] },
     });
-    return { madeAdmin: true, generatedPassword: adminPassword === undefined ? password : null };
+    return { createdAdmin: true, generatedPassword: adminPassword === undefined ? password : null };
   });
 }
 

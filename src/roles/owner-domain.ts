@@ -1,13 +1,13 @@
 import type { Config } from '../platform/config.js';
 import { invalid } from '../platform/http/problem.js';
 
-/** True when OWNER_DOMAINS lets mails go to this owner: an e-mail address, lower case. */
+/** True if OWNER_DOMAINS is empty or contains the domain of `owner`, a lower-case e-mail address. */
 export function isAllowedOwner(owner: string, { ownerDomains }: Pick<Config, 'ownerDomains'>): boolean {
   return ownerDomains.length === 0 || ownerDomains.includes(owner.slice(owner.lastIndexOf('@') + 1));
 }
 
-/** To name an owner who was not one before. Throws Problem `invalid-request`. */
+/** Checks a new owner of an object; existing owners stay valid. Throws Problem `invalid-request`. */
 export function demandAllowedOwner(owner: string, config: Pick<Config, 'ownerDomains'>): void {
   if (isAllowedOwner(owner, config)) return;
-  throw invalid('owner', `${owner} is in none of the domains ${config.ownerDomains.join(', ')}.`);
+  throw invalid('owner', `${owner} is not in an allowed domain: ${config.ownerDomains.join(', ')}.`);
 }

@@ -27,7 +27,7 @@ const inStrictMode = { strictRoles: true, adminOnlyAuthorityCreation: true };
 const web = { owner: 'web@example.com', roleIds: [40], roleNames: ['helpers'], creatorId: 9 };
 
 describe('permissionsOf', () => {
-  it('gives admin everything', () => {
+  it('gives admin every permission', () => {
     expect(permissionsOf(['x', 'admin'])).toEqual(permissions);
   });
 
@@ -51,14 +51,14 @@ describe('permissionsOf', () => {
     expect(permissionsOf(['web@example.com', 'global_cert_issuer', 'creator']).has(permission)).toBe(expected);
   });
 
-  it('gives an operator what an ordinary user has, and more', () => {
+  it('gives an operator every permission of an ordinary user, and more', () => {
     for (const permission of permissionsOf([]))
       expect(permissionsOf(['operator']).has(permission), permission).toBe(true);
     expect(permissionsOf(['operator']).has('job:write')).toBe(true);
     expect(permissionsOf(['operator']).has('user:write')).toBe(false);
   });
 
-  it('leaves an ordinary user in strict mode nothing to change but their own account, and takes nothing from others', () => {
+  it('lets an ordinary user in strict mode change only their own account, and leaves other roles unchanged', () => {
     const strict = permissionsOf(['web@example.com'], inStrictMode);
     for (const permission of strict)
       expect(permission).toMatch(/:(read|export|credentials)$|^self$|^(apikey:write|password:change|session:close)$/);
@@ -72,7 +72,7 @@ describe('permissionsOf', () => {
       expect(permissionsOf(names, inStrictMode)).toEqual(permissionsOf(names));
   });
 
-  it('lets those who may change anything make authorities, where the settings say so', () => {
+  it('lets ordinary users and operators create authorities if the settings allow it', () => {
     const makes = (strictRoles: boolean, ...names: string[]) =>
       permissionsOf(names, { strictRoles, adminOnlyAuthorityCreation: false }).has('authority:create');
     expect([
@@ -84,12 +84,12 @@ describe('permissionsOf', () => {
     ]).toEqual([true, true, true, false, false]);
   });
 
-  it('is never empty, which could be taken for everything', () => {
+  it('is never empty, since an empty set could be read as no restriction', () => {
     for (const rules of [undefined, inStrictMode])
       for (const names of [[], ['read-only'], ['x']]) expect(permissionsOf(names, rules).size).toBeGreaterThan(5);
   });
 
-  it('lets read-only beat every other role', () => {
+  it('lets read-only override every other role', () => {
     fc.assert(
       fc.property(
         fc.subarray(['admin', 'operator', 'global_cert_issuer', 'a@b.example']),
@@ -126,14 +126,14 @@ describe('object rules', () => {
     expect(verdicts(...names)).toEqual(expected);
   });
 
-  it('counts roles linked by id, for the key only those that carry key:read', () => {
+  it('grants changes to roles linked by id, and the key only to linked roles with key:read', () => {
     const linked = { ...actor(), roles: [{ id: 40, name: 'crew', permissions: [] }] };
     expect(rules.map((rule) => rule(linked, web))).toEqual([true, false, true]);
     const carrying = { ...actor(), roles: [{ id: 40, name: 'crew', ...carrier }] };
     expect(rules.map((rule) => rule(carrying, web))).toEqual([true, true, true]);
   });
 
-  it('shows no key for a role that carries key:read elsewhere, or an owner role that does not carry it', () => {
+  it('refuses the key to an unlinked role with key:read, and to an owner role without it', () => {
     expect(
       mayReadKey(
         {
@@ -149,7 +149,7 @@ describe('object rules', () => {
     expect(mayReadKey({ ...actor(), roles: [{ id: 3, name: 'web@example.com', permissions: [] }] }, web)).toBe(false);
   });
 
-  it('shows no key to an API key whose scopes leave key:read out, whoever it acts for', () => {
+  it('refuses the key to an API key without the scope key:read, whatever the roles of its user', () => {
     for (const name of ['admin', 'web@example.com']) {
       const permissions = new Set(permissionsOf([name]));
       permissions.delete('key:read');
@@ -160,7 +160,7 @@ describe('object rules', () => {
     ).toEqual([true, false]);
   });
 
-  it('lets the creator change, but never see the key or issue', () => {
+  it('lets the creator change the object, but not read the key or issue', () => {
     expect(rules.map((rule) => rule({ userId: 9, permissions: permissionsOf([]), roles: [] }, web))).toEqual([
       true,
       false,
@@ -168,7 +168,7 @@ describe('object rules', () => {
     ]);
   });
 
-  it('does not take nobody for the creator', () => {
+  it('treats an object without a creator as created by no user', () => {
     expect(mayActOn({ userId: 0, roles: [] }, { owner: 'x', creatorId: 0 })).toBe(false);
     expect(mayActOn({ userId: 5, roles: [] }, { owner: 'x', creatorId: null })).toBe(false);
   });
@@ -181,7 +181,7 @@ describe('object rules', () => {
     },
   );
 
-  it('lets admin and global_cert_issuer use any domain, unless read-only', () => {
+  it('lets admin and global_cert_issuer use any domain unless they are read-only', () => {
     expect(
       [['admin'], ['global_cert_issuer'], ['operator'], ['global_cert_issuer', 'read-only']].map((names) =>
         mayUseAnyDomain(actor(...names)),
@@ -189,7 +189,7 @@ describe('object rules', () => {
     ).toEqual([true, true, false, false]);
   });
 
-  it('lets the program itself do everything', () => {
+  it('lets the system actor do everything', () => {
     const system = systemActor('job-1');
     expect(isAdmin(system) && rules.every((rule) => rule(system, web)) && system.permissions.has('job:write')).toBe(
       true,

@@ -2,8 +2,8 @@ import type { Actor } from '../platform/http/actor.js';
 import { isReserved } from './role-name.js';
 
 /**
- * What each permission is granted to. `yes`: for everything. `own`: the permission opens the route, and an object rule
- * below decides on each object. `no`: not at all. Admin holds everything.
+ * Permissions by kind of user. `yes`: on every object. `own`: the route is open, and an object rule below decides for
+ * each object. `no`: denied. Admin holds every permission.
  */
 const table = {
   //                      ordinary      operator           read-only
@@ -54,13 +54,13 @@ const table = {
 
 export type Permission = keyof typeof table;
 
-/** Every permission that a route can ask for. */
+/** The name of every permission. */
 export const permissions: ReadonlySet<string> = new Set(Object.keys(table));
 
 const granted = (to: 'user' | 'operator' | 'readOnly'): ReadonlySet<Permission> =>
   new Set((Object.keys(table) as Permission[]).filter((permission) => table[permission][to] !== 'no'));
 
-/** What everyone does with their own account, which stays open whatever their roles. */
+/** Permissions on one's own account, which every user keeps, whatever their roles. */
 const ofOneself: ReadonlySet<Permission> = new Set(['apikey:write', 'password:change', 'session:close', 'self']);
 
 const changesNothing = (permission: Permission): boolean =>
@@ -72,18 +72,18 @@ const ofOperator = granted('operator');
 const ofUser = granted('user');
 const ofUserInStrictMode: ReadonlySet<Permission> = new Set([...ofUser].filter(changesNothing));
 
-/** What the settings say of roles. */
+/** The settings that change what roles permit. */
 export interface RoleRules {
   strictRoles: boolean;
   adminOnlyAuthorityCreation: boolean;
 }
-const usualRules: RoleRules = { strictRoles: false, adminOnlyAuthorityCreation: true };
+const defaultRules: RoleRules = { strictRoles: false, adminOnlyAuthorityCreation: true };
 
 /**
- * What the holder of these roles may ask for. `read-only` beats every other role, `admin` too; without roles one is an
- * ordinary user. With `strictRoles`, an ordinary user changes nothing but their own account.
+ * The permissions of a user with these roles. `read-only` overrides every other role, including `admin`. A user without
+ * a built-in role is an ordinary user, who with `strictRoles` can change only their own account.
  */
-export function permissionsOf(roleNames: readonly string[], rules: RoleRules = usualRules): ReadonlySet<Permission> {
+export function permissionsOf(roleNames: readonly string[], rules: RoleRules = defaultRules): ReadonlySet<Permission> {
   const names = new Set(roleNames.map((name) => name.toLowerCase()));
   const held = permissionsWithoutAudit(names, rules.strictRoles);
   const more: Permission[] = [
@@ -102,7 +102,7 @@ function permissionsWithoutAudit(names: ReadonlySet<string>, strict: boolean): R
   return strict ? ofUserInStrictMode : ofUser;
 }
 
-/** What an object says about whom it belongs to. Linked roles are given by id or by name, whichever the caller has. */
+/** Who owns an object. Callers give linked roles by id or by name. */
 export interface Owned {
   /** The name of the owner role, usually a team's e-mail address. */
   readonly owner: string;
@@ -111,26 +111,24 @@ export interface Owned {
   readonly creatorId?: number | null;
 }
 
-/**
- * What a role can grant on the objects that it owns or is linked to, beside the changes that it permits on them anyway.
- */
+/** Rights that a role can be given on the objects that it owns or is linked to. Every such role permits changes. */
 export const rolePermissions = ['key:read'] as const satisfies readonly Permission[];
 export type RolePermission = (typeof rolePermissions)[number];
 
-/** What the role of an owner can do when it is made because something needs it. */
+/** The rights of an owner role that is created on demand. */
 export const ownerPermissions: readonly RolePermission[] = ['key:read'];
 
 type Holder = Pick<Actor, 'userId' | 'roles'>;
 type KeyHolder = Pick<Actor, 'userId' | 'roles' | 'permissions'>;
 
-/** True for a holder of the role, whatever its case. */
+/** True if the actor holds the role. Ignores case. */
 export function holds(actor: Holder, roleName: string): boolean {
   return actor.roles.some((role) => role.name.toLowerCase() === roleName.toLowerCase());
 }
 
 const isReadOnly = (actor: Holder): boolean => holds(actor, 'read-only');
 
-// A reserved name in an owner field (from an old import) makes no holder of a built-in role an owner.
+// Old imports can have a reserved name in an owner field. It must not make holders of a built-in role owners.
 const holdsOwnerRole = (actor: Holder, { owner }: Owned): boolean => !isReserved(owner) && holds(actor, owner);
 
 const holdsLinkedRole = (actor: Holder, { roleIds = [], roleNames = [] }: Owned): boolean =>
@@ -138,7 +136,7 @@ const holdsLinkedRole = (actor: Holder, { roleIds = [], roleNames = [] }: Owned)
 
 const isCreator = (actor: Holder, { creatorId }: Owned): boolean => actor.userId !== 0 && actor.userId === creatorId;
 
-/** True for one who may do everything: admin, unless also read-only. */
+/** True for admin, unless also read-only. */
 export function isAdmin(actor: Holder): boolean {
   return holds(actor, 'admin') && !isReadOnly(actor);
 }
@@ -150,9 +148,8 @@ export function mayActOn(actor: Holder, object: Owned): boolean {
 }
 
 /**
- * May see the private key: admin, and who holds a role that carries `key:read` and owns the object or is linked to it.
- * To have made the object, or to hold any other role of it, is not enough; nor is an API key whose scopes leave
- * `key:read` out.
+ * May read the private key: admin, and holders of a role that has `key:read` and owns the object or is linked to it.
+ * The creator and holders of other linked roles may not. An API key also needs `key:read` in its scopes.
  */
 export function mayReadKey(actor: KeyHolder, object: Owned): boolean {
   if (!actor.permissions.has('key:read') || isReadOnly(actor)) return false;
@@ -161,12 +158,12 @@ export function mayReadKey(actor: KeyHolder, object: Owned): boolean {
   return isAdmin(actor) || holdsOwnerRole(carriers, object) || holdsLinkedRole(carriers, object);
 }
 
-/** Says that the permission is missing, and where to look when an API key asks. */
+/** The text of a refusal: names the missing permission and, for an API key, its scopes as the reason. */
 export function lacking(permission: string, { apiKey }: Pick<Actor, 'apiKey'>): string {
   return `This needs ${permission}${apiKey ? ', which the scopes of this API key do not name' : ''}.`;
 }
 
-/** May have the authority sign: admin, operator, the authority's owner role, a role linked to it. */
+/** May issue from the authority: admin, operator, the authority's owner role, a role linked to it. */
 export function mayIssueFrom(actor: Holder, authority: Owned): boolean {
   if (isReadOnly(actor)) return false;
   return (
@@ -175,8 +172,8 @@ export function mayIssueFrom(actor: Holder, authority: Owned): boolean {
 }
 
 /**
- * May change what an authority is and does: admin, its owner role, and of the linked roles those given here. To issue
- * from it is not enough.
+ * May change the authority: admin, its owner role, and the linked roles that the caller gives. The right to issue from
+ * it is not enough.
  */
 export function mayChangeAuthority(actor: Holder, authority: Owned): boolean {
   return (
@@ -184,64 +181,64 @@ export function mayChangeAuthority(actor: Holder, authority: Owned): boolean {
   );
 }
 
-/** May make an authority for this owner: admin, and who holds the owner's role. */
+/** May create an authority for this owner: admin, and holders of the owner role. */
 export function mayMakeAuthorityFor(actor: Holder, owner: string): boolean {
   return isAdmin(actor) || (!isReadOnly(actor) && holdsOwnerRole(actor, { owner }));
 }
 
-/** May lend a role's rights on names to a certificate: admin, and who holds the role. */
+/** May grant a certificate the rights of a role on names: admin, and holders of the role. */
 export function mayVouchFor(actor: Holder, roleName: string): boolean {
   return isAdmin(actor) || (!isReadOnly(actor) && holdsOwnerRole(actor, { owner: roleName }));
 }
 
-/** May have anything delivered anywhere, keys too: admin and operator, unless an API key leaves `key:read` out. */
+/** May deliver any certificate, with its key, to any destination: admin and operator; an API key needs `key:read`. */
 export function mayDeliverAnything(actor: KeyHolder): boolean {
   return actor.permissions.has('key:read') && (isAdmin(actor) || (!isReadOnly(actor) && holds(actor, 'operator')));
 }
 
-/** Whom a destination is for. */
+/** Who may deliver to a destination: everyone if it is open, else holders of its roles. */
 export interface Deliverable {
   readonly open: boolean;
   readonly roleIds: readonly number[];
 }
 
-/** May have certificates delivered to the destination: admin, operator, its roles, and everyone where it is open. */
+/** May deliver certificates to the destination: admin, operator, its roles, and everyone if it is open. */
 export function mayDeliverTo(actor: Holder, { open, roleIds }: Deliverable): boolean {
   if (isReadOnly(actor)) return false;
   return open || isAdmin(actor) || holds(actor, 'operator') || holdsLinkedRole(actor, { owner: '', roleIds });
 }
 
-/** May see the options of the destination: who may deliver there, and read-only. */
+/** May see the options of the destination: everyone who may deliver to it, and read-only. */
 export function maySeeOptionsOf(actor: Holder, destination: Deliverable): boolean {
   return isReadOnly(actor) || mayDeliverTo(actor, destination);
 }
 
-/** May see the options of a source, such as where it looks: admin, operator, read-only, its owner role. */
+/** May see the options of a source: admin, operator, read-only, its owner role. */
 export function maySeeOptionsOfSource(actor: Holder, source: Pick<Owned, 'owner'>): boolean {
   return maySeeEveryAuthority(actor) || holdsOwnerRole(actor, source);
 }
 
-/** May issue for names that the domain policy keeps from others: admin and `global_cert_issuer`. */
+/** May issue for names that the domain policy denies: admin and `global_cert_issuer`. */
 export function mayUseAnyDomain(actor: Holder): boolean {
   return isAdmin(actor) || (!isReadOnly(actor) && holds(actor, 'global_cert_issuer'));
 }
 
-/** May mark names as sensitive and issue for those that are: admin, and holders of the roles that the settings name. */
+/** May mark names as sensitive and issue for sensitive names: admin, and holders of `sensitiveDomainRoles`. */
 export function mayUseSensitiveNames(actor: Holder, sensitiveDomainRoles: readonly string[]): boolean {
   return isAdmin(actor) || (!isReadOnly(actor) && sensitiveDomainRoles.some((role) => holds(actor, role)));
 }
 
-/** May see every authority: admin, operator, read-only. Others see those that they made or hold a role of. */
+/** May see every authority: admin, operator, read-only. Other users see authorities that they created or hold a role of. */
 export function maySeeEveryAuthority(actor: Holder): boolean {
   return ['admin', 'operator', 'read-only'].some((role) => holds(actor, role));
 }
 
-/** May have messages sent to whom they like: admin and operator. */
+/** May choose any recipient of messages: admin and operator. */
 export function mayWriteToAnyone(actor: Holder): boolean {
   return isAdmin(actor) || (!isReadOnly(actor) && holds(actor, 'operator'));
 }
 
-/** May change or delete a notification: admin, operator, and who made it. */
+/** May change or delete a notification: admin, operator, and its creator. */
 export function mayChangeNotification(actor: Holder, { creatorId }: Pick<Owned, 'creatorId'>): boolean {
   return mayWriteToAnyone(actor) || (!isReadOnly(actor) && isCreator(actor, { owner: '', creatorId }));
 }

@@ -7,18 +7,18 @@ import { KeyRing } from '../platform/secrets/key-ring.js';
 import type { Role } from './role.entity.js';
 import { RoleRepository } from './role.repository.js';
 
-/** What a role keeps for its holders: a user name and a password of some other system. */
+/** A user name and a password of another system, stored with a role for its holders. */
 export interface Credentials {
   username: string | null;
   password: string | null;
 }
 
-/** Where a role's sealed password stands. */
+/** The place (associated data) under which the password of a role is sealed. */
 export function rolePasswordPlace(secretId: string): string {
   return `role.sealed_password.${secretId}`;
 }
 
-/** Keeps the credentials of roles sealed. */
+/** Stores and reads the credentials of roles, sealed. */
 @Injectable()
 export class RoleCredentials {
   constructor(
@@ -28,7 +28,7 @@ export class RoleCredentials {
     private readonly audit: Audit,
   ) {}
 
-  /** Writes what is given; null clears. Says which of the two were given. */
+  /** Undefined leaves a value, null clears it. Returns the audit record of the change, without the password. */
   async write(
     tx: Tx,
     id: number,
@@ -42,7 +42,7 @@ export class RoleCredentials {
     };
   }
 
-  /** Whether the actor may is settled before; every reading is on record. */
+  /** Records every read in the audit log. The caller checks the rights of the actor. */
   async read(actor: Actor, { id, name, username }: Role): Promise<Credentials> {
     return this.db.write(async (tx) => {
       const sealed = await this.roles.sealedPasswordOf(tx, id);

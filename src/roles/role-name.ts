@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** The roles that exist from the first start, with what they are for. They can be neither renamed nor deleted. */
+/** The built-in roles and their descriptions. They can be neither renamed nor deleted. */
 export const builtInRoles: Readonly<Record<string, string>> = {
   admin: 'May do everything.',
   operator: 'May issue from every authority and look after rotation, notifications and jobs.',
@@ -9,13 +9,10 @@ export const builtInRoles: Readonly<Record<string, string>> = {
   global_cert_issuer: 'May issue for names that the domain policy keeps from others.',
 };
 
-/** In strict mode every user holds one of these. */
+/** In strict mode every user must hold one of these. */
 export const strictRoles: readonly string[] = ['admin', 'operator', 'read-only'];
 
-/**
- * Letters of other scripts, and small capitals, that are drawn like the Latin ones in the reserved names (Unicode TR39,
- * the part that matters here).
- */
+/** Homoglyphs of the Latin letters in the reserved names: other scripts, small capitals, digits (from Unicode TR39). */
 const lookalikes: ReadonlyMap<string, string> = new Map(
   Object.entries({
     a: 'аαɑᴀ',
@@ -40,8 +37,8 @@ const lookalikes: ReadonlyMap<string, string> = new Map(
 );
 
 /**
- * What a name looks like: compatibility forms, case, accents, separators, invisible characters and letters drawn alike
- * make no difference.
+ * Reduces a name to its appearance: ignores compatibility forms, case, accents, separators, invisible characters and
+ * homoglyphs.
  */
 function skeletonOf(name: string): string {
   const letters = name
@@ -49,7 +46,7 @@ function skeletonOf(name: string): string {
     .toLowerCase()
     .normalize('NFKD')
     .replace(/[^\p{L}\p{N}|]/gu, '');
-  // An upper-case I and a lower-case l look the same, too.
+  // Upper-case I and lower-case l look the same.
   return [...letters]
     .map((letter) => lookalikes.get(letter) ?? letter)
     .join('')
@@ -58,10 +55,7 @@ function skeletonOf(name: string): string {
 
 const reserved: ReadonlySet<string> = new Set([...Object.keys(builtInRoles), 'creator'].map(skeletonOf));
 
-/**
- * True for names that carry a meaning of their own, or look like one that does: they can neither be made by users nor
- * stand in an owner field.
- */
+/** True for a built-in name, or one that looks like it. Such a name can be neither a new role nor an owner. */
 export function isReserved(name: string): boolean {
   return reserved.has(skeletonOf(name));
 }
@@ -74,17 +68,14 @@ const Name = z
   .regex(/^[^\p{C}\p{Zl}\p{Zp}]*$/u, 'must not contain control or invisible characters')
   .refine((name) => !isReserved(name), 'is a reserved name');
 
-/** The name of a role that a user makes: 1-128 characters, none of the reserved names. */
-export const RoleName = Name.meta({ description: 'Unique whatever its case; built-in names are reserved.' });
+/** The name of a new role: 1-128 characters, not reserved. */
+export const RoleName = Name.meta({ description: 'Unique, ignoring case; built-in names are reserved.' });
 
 /** A dot-atom of RFC 5322 §3.2.3 at a host, within the limits of RFC 5321 §4.5.3.1.1 and RFC 1035 §2.3.4. */
 const deliverable =
   /^(?=[^@]{1,64}@)[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$/;
 
-/**
- * The owner of an object, lower-cased: the one e-mail address at which the owning team is told; the owner role has the
- * same name.
- */
+/** The owner of an object: the e-mail address of a team, in lower case. It is also the name of the owner role. */
 export const OwnerName = Name.toLowerCase()
   .refine((name) => deliverable.test(name), 'must be one e-mail address')
   .meta({ description: 'E-mail address of the owning team.' });

@@ -2,8 +2,8 @@ import { Check, Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 import { type Sealed, sealedColumn } from '../platform/secrets/sealed.js';
 
 /**
- * A name that users hold and objects are linked to. What the built-in ones permit is in permission.ts; others only say
- * who owns what.
+ * A role: users hold it, objects are linked to it. permission.ts defines what built-in roles permit; other roles grant
+ * rights only on the objects that they own or are linked to.
  */
 @Entity('role')
 @Index('role_name_unique', { synchronize: false })
@@ -16,29 +16,26 @@ export class Role {
   @PrimaryGeneratedColumn('identity', { type: 'integer', generatedIdentity: 'BY DEFAULT' })
   id: number;
 
-  /** Unique whatever its case. */
+  /** Unique, ignoring case. */
   @Column({ type: 'text' })
   name: string;
 
   @Column({ type: 'text', default: '' })
   description: string;
 
-  /** True when an identity provider or a CA keeps the role, not a person here. */
+  /** True if an identity provider or a CA manages the role. */
   @Column({ type: 'boolean', default: false })
   thirdParty: boolean;
 
-  /**
-   * What holders may do with the objects that the role owns or is linked to: some of `rolePermissions` in
-   * permission.ts.
-   */
+  /** Rights of holders on the objects that the role owns or is linked to: a subset of `rolePermissions`. */
   @Column({ type: 'text', array: true, default: [] })
   permissions: string[];
 
-  /** A user name that the role keeps for its holders, with a password; null when there is none. */
+  /** User name of the stored credentials; null if there is none. */
   @Column({ type: 'text', nullable: true })
   username: string | null;
 
-  /** Sealed for `rolePasswordPlace(secretId)`; read only where the credentials are asked for. */
+  /** Password of the stored credentials, sealed for `rolePasswordPlace(secretId)`. */
   @Column({ type: 'bytea', nullable: true, select: false, transformer: sealedColumn })
   sealedPassword: Sealed | null;
 

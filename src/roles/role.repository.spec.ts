@@ -15,7 +15,7 @@ afterAll(() => test.drop());
 describe('RoleRepository.locate', () => {
   const roles = new RoleRepository();
 
-  it('finds roles by what they are called', async () => {
+  it('finds roles by id, name and label', async () => {
     const { db } = test;
     const [operator] = await roles.locate(db.single, 'roles', [{ name: 'Operator' }, { label: 'OPERATOR' }]);
     expect(operator?.name).toBe('operator');
@@ -29,7 +29,7 @@ describe('RoleRepository.locate', () => {
 describe('RoleRepository.ensure', () => {
   const roles = new RoleRepository();
 
-  it('makes what is missing and finds the rest, whatever the case', async () => {
+  it('creates missing roles and finds existing ones, ignoring case', async () => {
     const { db } = test;
     const made = await db.write((tx) => roles.ensure(tx, ['New@example.com', 'other@example.com', 'NEW@example.com']));
     expect(made.map(({ name }) => name).sort()).toEqual(['New@example.com', 'other@example.com']);
@@ -47,7 +47,7 @@ describe('RoleRepository.ensure', () => {
     }
   });
 
-  it('is safe among many at once, in any order', async () => {
+  it('neither fails nor deadlocks when many callers ask for the same names in different orders', async () => {
     const names = Array.from({ length: 5000 }, (_, i) => `many${i}@example.com`);
     const results = await Promise.all(
       Array.from({ length: 6 }, (_, i) =>

@@ -14,9 +14,7 @@ import { Role } from './role.entity.js';
 import type { RoleQuery } from './role.schema.js';
 import { UserRole } from './user-role.entity.js';
 
-/** What names a role to people. */
 export type RoleLabel = Pick<Role, 'id' | 'name'>;
-/** The same with what people are told of it. */
 export type NamedRole = Pick<Role, 'id' | 'name' | 'description'>;
 
 const list: ListSource = {
@@ -38,7 +36,7 @@ const list: ListSource = {
 
 const clashes = { role_name_unique: 'There is already a role with this name.' };
 
-/** Every query on `role` and `user_role`, except the joint reading of accounts. */
+/** Every query on `role` and `user_role`, except the joins with users in AccountRepository. */
 @Injectable()
 export class RoleRepository {
   /** Throws `not-found`. */
@@ -55,7 +53,7 @@ export class RoleRepository {
     return listPage(tx, list, query, where);
   }
 
-  /** The roles that `references` name, once each. Throws `invalid-request` on the first of `field` that names none. */
+  /** The distinct roles that `references` name. Throws `invalid-request` on the first unknown one in `field`. */
   async locate(tx: Tx, field: string, references: readonly Reference[]): Promise<NamedRole[]> {
     if (references.length === 0) return [];
     const ids = references.map(({ id }) => id).filter((id) => id !== undefined);
@@ -83,9 +81,8 @@ export class RoleRepository {
   }
 
   /**
-   * The roles of these owners, in no particular order; those that are missing are made, carry `permissions`, and are
-   * there only if `tx` commits. Those that exist stay as they are. Safe among concurrent callers. Throws
-   * `invalid-request` on a reserved name.
+   * The roles of these owners, in no particular order. Creates missing ones with `permissions`; existing ones stay
+   * unchanged. Safe among concurrent callers. Throws `invalid-request` on a reserved name.
    */
   async ensure(
     tx: Tx,
@@ -97,32 +94,32 @@ export class RoleRepository {
     );
     for (const [, name] of wanted) if (isReserved(name)) throw invalid('owner', `${name} is a reserved name`);
     const keys = wanted.map(([key]) => key);
-    const known = await this.known(tx, keys);
-    if (known.length === wanted.length) return known;
+    const existing = await this.findByName(tx, keys);
+    if (existing.length === wanted.length) return existing;
     await tx.query(
       `insert into role (name, description, permissions) select n, 'Made for the owner ' || n || '.', $2::text[]
         from unnest($1::text[]) n on conflict do nothing`,
       [wanted.map(([, name]) => name), permissions],
     );
-    return this.known(tx, keys);
+    return this.findByName(tx, keys);
   }
 
-  /** Those of these names that exist, in no particular order. */
-  async known(tx: Tx, keys: readonly string[]): Promise<RoleLabel[]> {
+  /** The existing roles with these names, ignoring case, in no particular order. */
+  async findByName(tx: Tx, keys: readonly string[]): Promise<RoleLabel[]> {
     return tx.query('select id, name from role where lower(name) in (select lower(n) from unnest($1::text[]) n)', [
       keys,
     ]);
   }
 
-  /** As `known`, of those that some other system keeps. */
-  async knownThirdParty(tx: Tx, keys: readonly string[]): Promise<RoleLabel[]> {
+  /** As `findByName`, but only third-party roles. */
+  async findThirdPartyByName(tx: Tx, keys: readonly string[]): Promise<RoleLabel[]> {
     return tx.query(
       'select id, name from role where third_party and lower(name) in (select lower(n) from unnest($1::text[]) n)',
       [keys],
     );
   }
 
-  /** Makes roles that some other system keeps and returns them; a name that is taken is left out. */
+  /** Creates third-party roles and returns them. Skips names that are taken. */
   async addThirdParty(tx: Tx, names: readonly string[]): Promise<RoleLabel[]> {
     return tx.query(
       `insert into role (name, description, third_party) select n, 'Made for the group ' || n || '.', true
@@ -133,12 +130,11 @@ export class RoleRepository {
   }
 
   /**
-   * Makes those that are missing; the key is the name and the value its description. A role that some other system
-   * keeps under such a name gets its id behind it and keeps its holders, who must not become more than they were; gives
-   * those as they were called.
+   * Creates missing roles; `roles` maps names to descriptions. A third-party role with such a name is first renamed to
+   * `name (id)`, so that its holders gain no rights. Returns the renamed roles with their previous names.
    */
   async addBuiltIn(tx: Tx, roles: Readonly<Record<string, string>>): Promise<(RoleLabel & { before: string })[]> {
-    const aside = await tx.query<[(RoleLabel & { before: string })[]]>(
+    const [renamed] = await tx.query<[(RoleLabel & { before: string })[]]>(
       `with taken as (select id, name from role where third_party and lower(name) = any($1::text[]) for update)
        update role r set name = format('%s (%s)', t.name, t.id) from taken t where r.id = t.id
          returning r.id, r.name, t.name as before`,
@@ -148,7 +144,7 @@ export class RoleRepository {
       'insert into role (name, description) select * from unnest($1::text[], $2::text[]) on conflict do nothing',
       [Object.keys(roles), Object.values(roles)],
     );
-    return aside[0];
+    return renamed;
   }
 
   /** Returns the new id. Throws `conflict` when the name is taken. */
@@ -169,7 +165,7 @@ export class RoleRepository {
       await orConflict(tx.update(Role, id, fields), clashes);
   }
 
-  /** Null when the role keeps no password. */
+  /** Null if the role has no stored password. */
   async sealedPasswordOf(tx: Tx, id: number): Promise<{ sealedPassword: Sealed; secretId: string } | null> {
     const role = await tx.findOne(Role, { where: { id }, select: { id: true, sealedPassword: true, secretId: true } });
     return role?.sealedPassword && role.secretId
@@ -177,7 +173,7 @@ export class RoleRepository {
       : null;
   }
 
-  /** Takes the role away from its holders and from what is linked to it, and deletes nothing else. */
+  /** Foreign keys remove the role from its holders and from linked objects. */
   async remove(tx: Tx, id: number): Promise<void> {
     await tx.delete(Role, id);
   }
@@ -187,7 +183,7 @@ export class RoleRepository {
     await tx.query('insert into user_role (user_id, role_id) select $1, unnest($2::int[])', [userId, roleIds]);
   }
 
-  /** Leaves every other role of the user alone. */
+  /** Adds and removes roles; the other roles of the user stay. */
   async giveAndTake(
     tx: Tx,
     userId: number,
@@ -205,7 +201,7 @@ export class RoleRepository {
     await tx.query('insert into user_role (user_id, role_id) select unnest($1::int[]), $2', [userIds, roleId]);
   }
 
-  /** Until `tx` ends, nobody else who calls this can change who administers. */
+  /** Serializes changes of who is an administrator until `tx` ends. */
   async lockAdministration(tx: Tx): Promise<void> {
     await tx.query(`select id from role where name = 'admin' for update`);
   }
@@ -213,7 +209,7 @@ export class RoleRepository {
 
 const nameIn = ({ name, label }: Reference): string | undefined => name ?? label;
 
-// An id counts before a name: clients send whole objects back, whose names may have changed meanwhile.
+// The id takes precedence: clients send whole objects back, and the name may be outdated.
 function isNamed(role: RoleLabel, reference: Reference): boolean {
   if (reference.id !== undefined) return role.id === reference.id;
   return role.name.toLowerCase() === nameIn(reference)?.toLowerCase();

@@ -13,8 +13,8 @@ const Permissions = z
   .transform((names) => [...new Set(names)])
   .meta({
     description:
-      'What holders may do with the certificates that the role owns or is linked to, ' +
-      'beside changing them: `key:read` shows them the private key.',
+      'Extra rights of holders on the certificates that the role owns or is linked to: ' +
+      '`key:read` allows reading the private key.',
   });
 const Username = z
   .string()
@@ -23,16 +23,14 @@ const Username = z
   .max(255)
   .regex(/^\P{Cc}*$/u, 'must not contain control characters')
   .nullable()
-  .meta({ description: 'A user name of some other system, kept for the holders of the role.' });
-const Password = z
-  .string()
-  .min(1)
-  .max(1024)
-  .nullable()
-  .meta({ writeOnly: true, description: 'Its password, kept sealed; only `/roles/{id}/credentials` shows it.' });
+  .meta({ description: 'User name for another system, stored for the holders of the role.' });
+const Password = z.string().min(1).max(1024).nullable().meta({
+  writeOnly: true,
+  description: 'Password for the same system, stored sealed; only `GET /roles/{id}/credentials` returns it.',
+});
 const Users = z.array(Reference).max(10_000);
 
-/** A role to be made. */
+/** POST /roles. */
 export const NewRole = z
   .strictObject({
     name: RoleName,
@@ -40,21 +38,21 @@ export const NewRole = z
     permissions: Permissions.default([]),
     username: Username.optional(),
     password: Password.optional(),
-    users: Users.default([]).meta({ description: 'Who holds the role, by `id` or by user name in `name`.' }),
+    users: Users.default([]).meta({ description: 'Holders of the role, by `id` or by user name in `name`.' }),
   })
   .meta({ id: 'NewRole' });
 export type NewRole = z.output<typeof NewRole>;
 
-/** Changes to a role; what is absent stays. */
+/** PUT /roles/{id}. Absent members stay unchanged. */
 export const RoleChanges = z
   .strictObject({
-    name: z.string().trim().min(1).max(128).optional().meta({ description: 'Built-in roles keep theirs.' }),
+    name: z.string().trim().min(1).max(128).optional().meta({ description: 'Built-in roles cannot be renamed.' }),
     description: Description.optional(),
     permissions: Permissions.optional(),
     username: Username.optional().meta({ description: 'Null clears it.' }),
     password: Password.optional().meta({ description: 'Null clears it.' }),
-    users: Users.optional().meta({ description: 'All users that are to hold the role.' }),
-    id: z.unknown().meta({ description: 'Ignored, as is `thirdParty`: clients may send back what they got.' }),
+    users: Users.optional().meta({ description: 'The complete list of holders; replaces the current one.' }),
+    id: z.unknown().meta({ description: 'Ignored, like `thirdParty`: clients may send a response back.' }),
     thirdParty: z.unknown(),
     authorities: z.unknown().meta({ description: 'Ignored: an authority names its roles.' }),
   })
@@ -62,40 +60,42 @@ export const RoleChanges = z
   .meta({ id: 'RoleChanges' });
 export type RoleChanges = z.output<typeof RoleChanges>;
 
-/** A role by id and name, as it stands inside other answers. */
+/** A role inside other responses. */
 export const RoleLabelView = z.strictObject({ id: z.int(), name: z.string() }).meta({ id: 'RoleLabel' });
 
 const Holder = z.strictObject({ id: z.int(), username: z.string(), email: z.string(), active: z.boolean() });
 export type Holder = z.output<typeof Holder>;
 
-/** A role in an answer. */
+/** A role in a response. */
 export const RoleView = z
   .strictObject({
     id: z.int(),
     name: z.string(),
     description: z.string(),
-    thirdParty: z.boolean().meta({ description: 'Kept by an identity provider or a CA.' }),
+    thirdParty: z.boolean().meta({ description: 'Managed by an identity provider or a CA.' }),
     permissions: z.array(z.string()),
-    users: z.array(Holder).meta({ description: 'Who holds it; empty for others than its holders and administrators.' }),
-    authorities: z
-      .array(z.looseObject({ id: z.int(), name: z.string() }))
-      .meta({ description: 'The authorities that it belongs to, as certificates name theirs; for the same people.' }),
+    users: z
+      .array(Holder)
+      .meta({ description: 'Holders of the role. Empty unless you hold it or are an administrator.' }),
+    authorities: z.array(z.looseObject({ id: z.int(), name: z.string() })).meta({
+      description: 'Authorities that the role is linked to. Empty unless you hold it or are an administrator.',
+    }),
   })
   .meta({ id: 'Role' });
 
-/** What a role keeps for its holders; null where it keeps nothing. */
+/** The credentials that are stored with a role; null where there are none. */
 export const CredentialsView = z
   .strictObject({ username: z.string().nullable(), password: z.string().nullable() })
   .meta({ id: 'RoleCredentials' });
 
-/** How roles are listed. */
+/** GET /roles. */
 export const RoleQuery = listQuery('id', 'name', 'description', 'thirdParty').extend({
   id: queryInt(1, 2_147_483_647).optional().meta({ description: 'Only this role.' }),
   owner: z.string().trim().toLowerCase().max(128).optional().meta({ description: 'Only the role of this owner.' }),
 });
 export type RoleQuery = z.output<typeof RoleQuery>;
 
-/** What a role hangs on. */
+/** The holders of a role and the authorities that it is linked to. */
 export interface RoleLinks {
   users: Holder[];
   authorities: { id: number; name: string }[];

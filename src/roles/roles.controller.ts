@@ -6,7 +6,7 @@ import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contra
 import { type Page, pageOf } from '../platform/http/page.js';
 import { AccountOrPersonView, accountView, personView } from './account.schema.js';
 import { isAdmin } from './permission.js';
-import { RoleLinking } from './role-links.js';
+import { RoleRelations } from './role-relations.js';
 import type { Role } from './role.entity.js';
 import { RoleRepository } from './role.repository.js';
 import { CredentialsView, NewRole, RoleChanges, RoleQuery, RoleView, roleView } from './role.schema.js';
@@ -14,14 +14,14 @@ import { RoleService } from './role.service.js';
 
 type View = z.output<typeof RoleView>;
 
-/** Roles. Their names are no secret: certificates and authorities show them to everyone. */
+/** Routes of roles. Role names are public: certificates and authorities show them to every user. */
 @Controller('roles')
 export class RolesController {
   constructor(
     private readonly db: Database,
     private readonly roles: RoleRepository,
     private readonly service: RoleService,
-    private readonly links: RoleLinking,
+    private readonly links: RoleRelations,
   ) {}
 
   @Get()
@@ -46,7 +46,7 @@ export class RolesController {
   @Requires('role:read')
   @Summary(
     'List the holders of a role',
-    'Administrators see all of them; everyone else the names and addresses of those who can sign in.',
+    'Administrators see all holders. Other users see the names and addresses of active ones.',
   )
   @Answers(200, pageOf(AccountOrPersonView))
   async users(@Who() actor: Actor, @Id() id: number): Promise<Page<z.output<typeof AccountOrPersonView>>> {
@@ -56,10 +56,7 @@ export class RolesController {
 
   @Get(':id/credentials')
   @Requires('role:credentials')
-  @Summary(
-    'Read the credentials that a role keeps',
-    'For its holders and administrators. Every reading is an audit event.',
-  )
+  @Summary('Read the stored credentials of a role', 'For its holders and administrators. Every read is an audit event.')
   @Answers(200, CredentialsView)
   async credentials(@Who() actor: Actor, @Id() id: number): Promise<z.output<typeof CredentialsView>> {
     return this.service.credentialsOf(actor, id);
@@ -67,7 +64,7 @@ export class RolesController {
 
   @Post()
   @RequiresAfterBody('role:write')
-  @Summary('Make a role')
+  @Summary('Create a role')
   @Answers(200, RoleView)
   async create(@Who() actor: Actor, @JsonBody(NewRole) body: NewRole): Promise<View> {
     return this.view(actor, await this.service.create(actor, body));
@@ -83,7 +80,7 @@ export class RolesController {
 
   @Delete(':id')
   @Requires('role:write')
-  @Summary('Delete a role', 'Takes it from its holders and from what is linked to it; nothing else is deleted.')
+  @Summary('Delete a role', 'Removes the role from its holders and from linked objects. Nothing else is deleted.')
   @Answers(200, z.strictObject({ message: z.string() }))
   async remove(@Who() actor: Actor, @Id() id: number): Promise<{ message: string }> {
     await this.service.remove(actor, id);

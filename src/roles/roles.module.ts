@@ -4,30 +4,28 @@ import { UsersModule } from '../users/users.module.js';
 import { AccountRepository } from './account.repository.js';
 import { AccountService } from './account.service.js';
 import { RoleCredentials } from './role-credentials.js';
-import { RoleGiving } from './role-giving.js';
-import { RoleHolders } from './role-holders.js';
-import { RoleLinking } from './role-links.js';
+import { RoleAssignment } from './role-assignment.js';
+import { RoleRelations } from './role-relations.js';
 import { RoleRenames } from './role-renames.js';
 import { RoleRepository } from './role.repository.js';
 import { RoleService } from './role.service.js';
 import { RolesController } from './roles.controller.js';
 import { UsersController } from './users.controller.js';
 
-/** Roles, accounts and the rules about both. */
+/** Roles, users with their roles, and the rules about both. */
 @Module({
   imports: [AuditModule, UsersModule],
   controllers: [UsersController, RolesController],
   providers: [
     RoleCredentials,
-    RoleGiving,
-    RoleHolders,
-    RoleLinking,
+    RoleAssignment,
+    RoleRelations,
     RoleRenames,
     RoleRepository,
     RoleService,
     AccountRepository,
     AccountService,
   ],
-  exports: [RoleGiving, RoleLinking, RoleRenames, RoleRepository, AccountRepository, AccountService],
+  exports: [RoleAssignment, RoleRelations, RoleRenames, RoleRepository, AccountRepository, AccountService],
 })
 export class RolesModule {}

@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => accounts.close());
 
 describe('roles', () => {
-  it('are made, changed and deleted, and nothing else goes with them', async () => {
+  it('can be created, changed and deleted without deleting anything else', async () => {
     const user = await accounts.addUser('quin');
     const made = await call('POST', '/roles', {
       name: 'Team',
@@ -40,12 +40,12 @@ describe('roles', () => {
     },
   );
 
-  it('have unique names, whatever the case', async () => {
+  it('have unique names, ignoring case', async () => {
     await call('POST', '/roles', { name: 'Once' });
     expect((await call('POST', '/roles', { name: 'ONCE' })).status).toBe(409);
   });
 
-  it('that are built in stay and keep their names', async () => {
+  it('that are built in can be neither deleted nor renamed', async () => {
     for (const name of ['admin', 'operator', 'read-only', 'global_cert_issuer']) {
       const id = await roleId(name);
       expect((await call('DELETE', `/roles/${id}`)).status).toBe(409);
@@ -54,7 +54,7 @@ describe('roles', () => {
     }
   });
 
-  it('keep credentials for their holders, sealed and on record', async () => {
+  it('store credentials sealed, show them to holders, and record every read', async () => {
     const secret = 'Elsewhere-4711!';
     await accounts.addUser('keeper', 'vault keepers');
     await accounts.addUser('keeper-ro', 'vault keepers', 'read-only');
@@ -99,7 +99,7 @@ describe('roles', () => {
     expect((await call('GET', `/roles/${made.body.id}/credentials`)).body).toEqual({ username: 'x', password: 'y' });
   });
 
-  it('of third parties keep their names and holders, and go when nobody holds them', async () => {
+  it('of third parties keep their names and holders, and can be deleted once they have no holders', async () => {
     const user = await accounts.addUser('directed', 'from-directory');
     const id = await roleId('from-directory');
     await accounts.test.source.query('update role set third_party = true where id = $1', [id]);
@@ -120,7 +120,7 @@ describe('roles', () => {
     expect((await call('DELETE', `/roles/${id}`)).status).toBe(200);
   });
 
-  it('are not changed by a member who is no administrator', async () => {
+  it('cannot be changed by a holder who is not an administrator', async () => {
     await accounts.addUser('member', 'members');
     const [id, token] = [await roleId('members'), await accounts.signIn('member')];
     expect((await call('PUT', `/roles/${id}`, { users: [] }, token)).status).toBe(403);
@@ -138,7 +138,7 @@ describe('roles', () => {
 });
 
 describe('the log', () => {
-  it('is read newest first, in pages that do not shift', async () => {
+  it('is listed newest first, in pages that do not shift when entries are added', async () => {
     for (let i = 0; i < 5; i++) await call('POST', '/roles', { name: `logged ${i}` });
     const first = (await call('GET', '/logs?filter=logType;role.created&count=2')).body;
     expect(first.items.map(({ after }: { after: { name: string } }) => after.name)).toEqual(['logged 4', 'logged 3']);
@@ -165,7 +165,7 @@ describe('the log', () => {
 });
 
 describe('the schema', () => {
-  it('is what the entities say', async () => {
+  it('matches the entities', async () => {
     const { upQueries } = await accounts.test.source.driver.createSchemaBuilder().log();
     expect(upQueries.map(({ query }) => query)).toEqual([]);
   });

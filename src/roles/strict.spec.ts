@@ -12,7 +12,7 @@ describe('strict mode', () => {
   const post = (body: object) =>
     accounts.call('POST', '/users', { token: admin, body: { username: 'new', email: 'new@example.com', ...body } });
 
-  it('gives every user one of the three roles that say whether they change anything', async () => {
+  it('requires every user to hold admin, operator or read-only', async () => {
     await accounts.addUser('crewed', 'crew');
     for (const roles of [undefined, [], [{ name: 'crew' }], [{ name: 'global_cert_issuer' }]]) {
       expect(await post({ roles })).toMatchObject({
@@ -28,7 +28,7 @@ describe('strict mode', () => {
     expect((await put({ roles: [{ name: 'read-only' }] })).status).toBe(200);
   });
 
-  it('leaves an ordinary user their own account to change', async () => {
+  it('lets an ordinary user change only their own account', async () => {
     await accounts.addUser('plain', 'web@example.com');
     const token = await accounts.signIn('plain');
     expect((await accounts.call('POST', '/keys', { token, body: { name: 'mine', ttl: 1 } })).status).toBe(200);
@@ -37,7 +37,7 @@ describe('strict mode', () => {
 });
 
 describe('DEFAULT_ROLE', () => {
-  it('goes to a new user who is given none', async () => {
+  it('is assigned to a new user without roles', async () => {
     const accounts = await startAccounts([], { DEFAULT_ROLE: 'read-only', STRICT_ROLES: 'true' });
     const token = await accounts.signIn('admin');
     const make = async (name: string, roles?: object[]) =>
@@ -48,7 +48,7 @@ describe('DEFAULT_ROLE', () => {
     await accounts.close();
   });
 
-  it('is never admin', async () => {
+  it('cannot be admin', async () => {
     await expect(startAccounts([], { DEFAULT_ROLE: 'Admin' })).rejects.toThrow('DEFAULT_ROLE');
   });
 });

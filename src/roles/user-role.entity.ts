@@ -2,7 +2,7 @@ import { Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import { User } from '../users/user.entity.js';
 import { Role } from './role.entity.js';
 
-/** One user holds one role. */
+/** A role that a user holds. */
 @Entity('user_role')
 @Index('user_role_role_index', ['roleId'])
 export class UserRole {

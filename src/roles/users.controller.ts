@@ -21,7 +21,7 @@ import { RoleLabelView } from './role.schema.js';
 type View = z.output<typeof AccountView>;
 type Seen = z.output<typeof AccountOrPersonView>;
 
-/** Users and what they hold. It stands beside the roles because it shows them. */
+/** Routes of users. In this folder because responses contain roles. */
 @Controller('users')
 export class UsersController {
   constructor(
@@ -32,10 +32,7 @@ export class UsersController {
 
   @Get()
   @Requires('user:read')
-  @Summary(
-    'List users',
-    'Administrators see all of them; everyone else the names and addresses of those who can sign in.',
-  )
+  @Summary('List users', 'Administrators see all users. Other users see the names and addresses of active ones.')
   @Answers(200, pageOf(AccountOrPersonView))
   async list(@Who() actor: Actor, @QueryOf(AccountQuery) query: AccountQuery): Promise<Page<Seen>> {
     const page = await this.accounts.list(this.db.single, query, !isAdmin(actor));
@@ -47,10 +44,7 @@ export class UsersController {
 
   @Get(':id')
   @Requires('user:read')
-  @Summary(
-    'Read a user',
-    'For administrators, and for everyone about themselves; of others one sees the name and the address.',
-  )
+  @Summary('Read a user', 'Administrators and the user see everything. Other users see the name and the address.')
   @Answers(200, AccountOrPersonView)
   async read(@Who() actor: Actor, @Id() id: number): Promise<Seen> {
     const account = await this.accounts.get(this.db.single, id);
@@ -68,7 +62,7 @@ export class UsersController {
 
   @Post()
   @RequiresAfterBody('user:write')
-  @Summary('Make a user')
+  @Summary('Create a user')
   @Answers(200, AccountView)
   async create(@Who() actor: Actor, @JsonBody(NewAccount) body: NewAccount): Promise<View> {
     return accountView(await this.service.create(actor, body));

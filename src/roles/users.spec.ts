@@ -53,7 +53,7 @@ describe('the rights on accounts', () => {
     }
   });
 
-  it('let everyone see themselves and the roles they hold, not those of others', async () => {
+  it('let every user see themselves and their roles, but not the roles of others', async () => {
     const id = await accounts.addUser('self', 'crew', 'read-only');
     const token = await accounts.signIn('self');
     const crew = await roleId('crew');
@@ -74,7 +74,7 @@ describe('the rights on accounts', () => {
     expect((await call('GET', `/roles/${await roleId('operator')}`, undefined, token)).status).toBe(403);
   });
 
-  it('show everyone what is needed to name an owner, and no more', async () => {
+  it('show every user the names and addresses of others, and nothing more', async () => {
     const [id, gone] = [await accounts.addUser('looker'), await accounts.addUser('looked-at-gone', 'crew')];
     await accounts.test.source.query('update app_user set active = false where id = $1', [gone]);
     const token = await accounts.signIn('looker');
@@ -96,7 +96,7 @@ describe('the rights on accounts', () => {
     ]);
   });
 
-  it('check a body before the right to make something, and after it where something changes', async () => {
+  it('are checked after the body when something is created, and before it when something changes', async () => {
     await accounts.addUser('order');
     const token = await accounts.signIn('order');
     for (const path of ['/users', '/roles']) {
@@ -107,7 +107,7 @@ describe('the rights on accounts', () => {
     }
   });
 
-  it('do not matter where a method does not exist', async () => {
+  it('are not checked for a method that does not exist', async () => {
     for (const [method, path] of [
       ['DELETE', '/users/1'],
       ['PUT', '/roles'],
@@ -123,7 +123,7 @@ describe('the rights on accounts', () => {
 });
 
 describe('users', () => {
-  it('are made, shown, changed, and can sign in', async () => {
+  it('can be created, read and changed, and can sign in', async () => {
     const made = await call('POST', '/users', {
       username: ' Mia ',
       email: 'Mia@Example.COM',
@@ -174,7 +174,7 @@ describe('users', () => {
     ).toEqual([]);
   });
 
-  it('have unique names and addresses, whatever the case', async () => {
+  it('have unique names and addresses, ignoring case', async () => {
     await accounts.addUser('Nils');
     expect(await call('POST', '/users', { username: 'NILS', email: 'other@example.com' })).toMatchObject({
       status: 409,
@@ -186,7 +186,7 @@ describe('users', () => {
     });
   });
 
-  it('lose their sessions with a new password, which is never stored as it is', async () => {
+  it('lose their sessions when the password changes, and only its hash is stored', async () => {
     const id = await accounts.addUser('olga');
     const token = await accounts.signIn('olga');
     expect((await call('PUT', `/users/${id}`, { password: 'weak' })).status).toBe(400);
@@ -207,7 +207,7 @@ describe('users', () => {
     ).toMatchObject({ newPassword: true });
   });
 
-  it('lose their sessions for good when they are made inactive', async () => {
+  it('lose their sessions when they are deactivated, and do not regain them when reactivated', async () => {
     const id = await accounts.addUser('paul');
     const token = await accounts.signIn('paul');
     await call('PUT', `/users/${id}`, { active: false });
@@ -215,7 +215,7 @@ describe('users', () => {
     expect((await call('GET', '/auth/me', undefined, token)).status).toBe(401);
   });
 
-  it('keep at least one administrator', async () => {
+  it('always include at least one administrator', async () => {
     for (const changes of [{ roles: [] }, { active: false }, { roles: [{ name: 'admin' }, { name: 'read-only' }] }]) {
       expect((await call('PUT', '/users/1', changes)).status, JSON.stringify(changes)).toBe(409);
     }
@@ -230,7 +230,7 @@ describe('users', () => {
     expect((await call('GET', '/auth/me')).body.roles).toMatchObject([{ name: 'admin' }]);
   });
 
-  it('keep at least one administrator when two are demoted at once', async () => {
+  it('always include at least one administrator, even when two are demoted at once', async () => {
     const second = await accounts.addUser('second', 'admin');
     const other = accounts.test.source.createQueryRunner();
     await other.startTransaction();
@@ -273,7 +273,7 @@ describe('users', () => {
     });
   });
 
-  it('that do not exist are 404', async () => {
+  it('that do not exist are answered with 404', async () => {
     for (const [method, path] of [
       ['GET', '/users/999'],
       ['PUT', '/users/999'],

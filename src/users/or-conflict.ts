@@ -1,10 +1,7 @@
 import { violatedConstraint } from '../platform/db/database.js';
 import { Problem } from '../platform/http/problem.js';
 
-/**
- * Awaits a write. When it runs into one of these constraints, throws `conflict` with the text that stands beside its
- * name.
- */
+/** Awaits a write. Throws Problem `conflict` if it violates a constraint in `texts`, which maps names to messages. */
 export async function orConflict<T>(writing: Promise<T>, texts: Readonly<Record<string, string>>): Promise<T> {
   try {
     return await writing;

@@ -5,8 +5,8 @@ import type { User } from './user.entity.js';
 import { UserRepository } from './user.repository.js';
 
 /**
- * Checks passwords with the same work whoever is asked for, and replaces the hashes of Lemur by better ones when they
- * fit.
+ * Checks passwords in the same time for known and unknown users. Replaces a hash from Lemur with Argon2id when its
+ * password matches.
  */
 @Injectable()
 export class PasswordCheck {
@@ -15,24 +15,24 @@ export class PasswordCheck {
     private readonly users: UserRepository,
   ) {}
 
-  /** Whose name or e-mail address it is, in any case, with the hash of the password; null when it is nobody's. */
-  async holderOf(nameOrEmail: string): Promise<User | null> {
+  /** The user with this name or e-mail address, ignoring case, with the password hash. */
+  async find(nameOrEmail: string): Promise<User | null> {
     return this.users.findForSignIn(this.db.single, nameOrEmail);
   }
 
-  /** `user`: with its hash; null for one who does not exist. */
-  async fits(user: Pick<User, 'id' | 'passwordHash'> | null, password: string): Promise<boolean> {
-    const amongBcrypt = await this.users.hasBcrypt(this.db.single);
+  /** `user` is null if there is no such user; the check takes the same time and returns false. */
+  async matches(user: Pick<User, 'id' | 'passwordHash'> | null, password: string): Promise<boolean> {
+    const checkBcrypt = await this.users.hasBcrypt(this.db.single);
     const stored = user?.passwordHash ?? null;
-    const fits = await passwordMatches(stored, password, amongBcrypt);
-    if (fits && user && stored !== null && isBcrypt(stored)) {
+    const matches = await passwordMatches(stored, password, checkBcrypt);
+    if (matches && user && stored !== null && isBcrypt(stored)) {
       await this.users.replaceHash(this.db.single, user.id, { from: stored, to: await hashPassword(password) });
     }
-    return fits;
+    return matches;
   }
 
-  /** The same for the user with this id. */
-  async fitsUser(id: number, password: string): Promise<boolean> {
-    return this.fits(await this.users.findWithHash(this.db.single, id), password);
+  /** As `matches`, by the id of a user. */
+  async matchesUser(id: number, password: string): Promise<boolean> {
+    return this.matches(await this.users.findWithHash(this.db.single, id), password);
   }
 }

@@ -17,7 +17,7 @@ describe('weaknesses', () => {
     expect(weaknesses(password)).toHaveLength(count);
   });
 
-  it('is named field by field to whoever sets a password', () => {
+  it('lists each violated rule as an issue of its field', () => {
     expect(NewPassword.safeParse('Correct-horses!').error?.issues.map(({ message }) => message)).toEqual([
       'must contain a digit',
     ]);
@@ -26,25 +26,25 @@ describe('weaknesses', () => {
 });
 
 describe('hashPassword', () => {
-  it('makes salted Argon2id of 19 MiB and two passes', async () => {
+  it('returns a salted Argon2id hash with 19 MiB and two passes', async () => {
     const [one, two] = await Promise.all([hashPassword('x'), hashPassword('x')]);
     expect(one).not.toBe(two);
     expect(one).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
     expect(parseOptions(one)).toMatchObject({ memoryCost: 19456, timeCost: 2 });
   });
 
-  it('is matched by its password only', async () => {
+  it('returns a hash that only its password matches', async () => {
     const stored = await hashPassword('Correct-horse7!');
     expect(await passwordMatches(stored, 'Correct-horse7!')).toBe(true);
     expect(await passwordMatches(stored, 'Correct-horse7')).toBe(false);
   });
 
-  it('never matches where there is no hash, not even an empty password', async () => {
+  it('never matches a user without a hash, not even with an empty password', async () => {
     expect(await passwordMatches(null, '')).toBe(false);
   });
 });
 
-describe('a hash of Lemur', () => {
+describe('a hash from Lemur', () => {
   // Made by crypt(3) of libxcrypt.
   const hashes = {
     '2b': '$2b$12$abcdefghijklmnopqrstuO7TN/TZ0/vAi.pP7zkpLIBlfZaROjhWq',
@@ -52,19 +52,19 @@ describe('a hash of Lemur', () => {
     '2a': '$2a$08$abcdefghijklmnopqrstuOdWWY3A44XRBDJ/XHPwAR1.0TIx5vRKm',
   };
 
-  it.each(Object.entries(hashes))('%s is matched by its password only', async (_, stored) => {
+  it.each(Object.entries(hashes))('%s matches its password only', async (_, stored) => {
     expect(isBcrypt(stored)).toBe(true);
     expect(await passwordMatches(stored, 'Correct-horse7!')).toBe(true);
     for (const wrong of ['correct-horse7!', '', stored]) expect(await passwordMatches(stored, wrong, true)).toBe(false);
   });
 
-  it('counts 72 bytes of a password, as it did there', async () => {
+  it('counts the first 72 bytes of a password, as in Lemur', async () => {
     const stored = '$2b$05$abcdefghijklmnopqrstuOqX5go/Rz04pL1GJf5FolxsJE.1Vm9ZC';
     expect(await passwordMatches(stored, `Größe-${'x'.repeat(80)}1A!`)).toBe(true);
     expect(await passwordMatches(stored, `Größe-${'y'.repeat(80)}1A!`)).toBe(false);
   });
 
-  it('says nothing of others: what is no hash at all matches nothing, and Argon2id goes on beside it', async () => {
+  it('does not affect others: a malformed hash matches nothing, and Argon2id hashes still match', async () => {
     for (const stored of [
       'Correct-horse7!',
       '$2b$12$short',

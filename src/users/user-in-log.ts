@@ -3,7 +3,7 @@ import { LogFilters } from '../audit/log-filters.js';
 import { LogSubjects } from '../audit/log-subjects.js';
 import { UserRepository } from './user.repository.js';
 
-/** Lets entries of the audit log show the user who acted, and be filtered by their address. */
+/** Shows users in entries of the audit log, and filters entries by the e-mail address of the user who acted. */
 @Injectable()
 export class UserInLog {
   constructor(filters: LogFilters, subjects: LogSubjects, users: UserRepository) {

@@ -1,8 +1,6 @@
 import { Check, Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 
-/**
- * A person or program that signs in. Never deleted, only made inactive: audit rows and certificates name it for ever.
- */
+/** A person or program that signs in. Never deleted, only deactivated: audit rows and certificates refer to it. */
 @Entity('app_user')
 @Index('app_user_username_unique', { synchronize: false })
 @Index('app_user_email_unique', ['email'], { unique: true })
@@ -12,7 +10,7 @@ export class User {
   @PrimaryGeneratedColumn('identity', { type: 'integer', generatedIdentity: 'BY DEFAULT' })
   id: number;
 
-  /** Unique whatever its case; kept as written. */
+  /** Unique, ignoring case; stored as written. */
   @Column({ type: 'text' })
   username: string;
 
@@ -20,16 +18,14 @@ export class User {
   @Column({ type: 'text' })
   email: string;
 
-  /**
-   * Argon2id in PHC form; null when only another system can vouch for the user. Read only where a password is checked.
-   */
+  /** Argon2id in PHC format, or bcrypt from Lemur; null for a user without a password here. Not selected by default. */
   @Column({ type: 'text', nullable: true, select: false })
   passwordHash: string | null;
 
   @Column({ type: 'boolean', default: true })
   active: boolean;
 
-  /** Tokens carry the epoch of their issue; raising it revokes all of them at once. */
+  /** Session tokens carry the epoch of their issue. Raising it revokes all of them. */
   @Column({ type: 'integer', default: 0 })
   tokenEpoch: number;
 

@@ -5,7 +5,7 @@ import { likePattern } from '../platform/db/list-filter.js';
 import { orConflict } from './or-conflict.js';
 import { User } from './user.entity.js';
 
-/** What may be written of a user. */
+/** The writable columns of a user. */
 export type UserFields = Partial<Pick<User, 'username' | 'email' | 'active' | 'passwordHash'>>;
 
 const clashes: Readonly<Record<string, string>> = {
@@ -16,7 +16,7 @@ const clashes: Readonly<Record<string, string>> = {
 /** Every query on `app_user` alone. */
 @Injectable()
 export class UserRepository {
-  /** By user name, else by e-mail address, whatever the case; with its password hash. */
+  /** By user name, else by e-mail address, ignoring case; with the password hash. */
   async findForSignIn(tx: Tx, nameOrEmail: string): Promise<User | null> {
     return tx
       .createQueryBuilder(User, 'u')
@@ -30,55 +30,56 @@ export class UserRepository {
       .getOne();
   }
 
-  /** The ids of the users whose e-mail address holds the text, or is it when it is in double quotes; in any case. */
+  /** Ids of users whose e-mail address contains `text`, or equals it if it is in double quotes. Ignores case. */
   async idsByEmail(tx: Tx, text: string): Promise<number[]> {
     const found: { id: number }[] = await tx.query('select id from app_user where email ilike $1', [likePattern(text)]);
     return found.map(({ id }) => id);
   }
 
-  /** The id of the user with this e-mail address, in any case; null when there is none. */
+  /** By e-mail address, ignoring case. */
   async findIdByEmail(tx: Tx, email: string): Promise<number | null> {
     const found = await tx.findOne(User, { select: { id: true }, where: { email: email.toLowerCase() } });
     return found && found.id;
   }
 
-  /** Those of these ids that exist. */
+  /** Names of the users with these ids. Unknown ids are left out. */
   async namesOf(tx: Tx, ids: readonly number[]): Promise<Pick<User, 'id' | 'username' | 'email' | 'active'>[]> {
     return tx.find(User, { select: { id: true, username: true, email: true, active: true }, where: { id: In(ids) } });
   }
 
-  /** With its password hash. */
+  /** By id, with the password hash. */
   async findWithHash(tx: Tx, id: number): Promise<User | null> {
     return tx.createQueryBuilder(User, 'u').addSelect('u.passwordHash').where('u.id = :id', { id }).getOne();
   }
 
-  /** True while someone has a password hash that was carried over from Lemur. */
+  /** True while a user has a password hash that was imported from Lemur. */
   async hasBcrypt(tx: Tx): Promise<boolean> {
     const rows = await tx.query<unknown[]>(`select from app_user where password_hash like '$2%' limit 1`);
     return rows.length > 0;
   }
 
-  /** Unless it has changed meanwhile. Sessions go on: the password is the same. */
+  /** Does nothing if the hash is no longer `from`. Sessions stay valid, since the password is the same. */
   async replaceHash(tx: Tx, id: number, { from, to }: { from: string; to: string }): Promise<void> {
     await tx.update(User, { id, passwordHash: from }, { passwordHash: to });
   }
 
+  /** True if there is any user. */
   async exists(tx: Tx): Promise<boolean> {
     return tx.exists(User);
   }
 
-  /** Returns the new id. Throws `conflict` when the name or the address is taken. */
+  /** Returns the new id. Throws `conflict` if the name or the address is taken. */
   async add(tx: Tx, fields: UserFields): Promise<number> {
     const { identifiers } = await orConflict(tx.insert(User, fields), clashes);
     return (identifiers as [{ id: number }])[0].id;
   }
 
-  /** Writes what is given and leaves the rest. Throws as `add` does. */
+  /** Undefined members stay unchanged. Throws as `add` does. */
   async change(tx: Tx, id: number, fields: UserFields): Promise<void> {
     await orConflict(tx.update(User, id, { ...fields, updatedAt: () => 'now()' }), clashes);
   }
 
-  /** Makes every token that was issued to the user so far invalid. */
+  /** Revokes every session token of the user. */
   async revokeTokens(tx: Tx, id: number): Promise<void> {
     await tx.increment(User, { id }, 'tokenEpoch', 1);
   }

@@ -4,7 +4,7 @@ import { UserInLog } from './user-in-log.js';
 import { PasswordCheck } from './password-check.js';
 import { UserRepository } from './user.repository.js';
 
-/** The table of users. What a user may do, and the REST of both, is in roles. */
+/** The table of users and their passwords. Permissions and REST routes are in RolesModule. */
 @Module({
   imports: [AuditModule],
   providers: [PasswordCheck, UserRepository, UserInLog],

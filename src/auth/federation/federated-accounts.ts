@@ -5,7 +5,7 @@ import { Database, type Tx, violatedConstraint } from '../../platform/db/databas
 import { Problem } from '../../platform/http/problem.js';
 import { type Account, AccountRepository } from '../../roles/account.repository.js';
 import { NewAccount } from '../../roles/account.schema.js';
-import { RoleGiving } from '../../roles/role-giving.js';
+import { RoleAssignment } from '../../roles/role-assignment.js';
 import { UserRepository } from '../../users/user.repository.js';
 import type { Visitor } from '../sessions.js';
 import { FederatedRoles } from './federated-roles.js';
@@ -22,7 +22,7 @@ export class FederatedAccounts {
     private readonly users: UserRepository,
     private readonly accounts: AccountRepository,
     private readonly identities: IdentityRepository,
-    private readonly giving: RoleGiving,
+    private readonly assignment: RoleAssignment,
     private readonly roles: FederatedRoles,
     private readonly audit: Audit,
     private readonly clock: Clock,
@@ -86,7 +86,7 @@ export class FederatedAccounts {
     const { data } = NewAccount.safeParse({ username, email });
     if (!data) throw new Refusal('The name or the address from the provider cannot be that of a user.');
     const id = await this.users.add(tx, { username: data.username, email: data.email, passwordHash: null });
-    await this.giving.set(tx, id, await this.giving.toStranger(tx));
+    await this.assignment.assign(tx, id, await this.assignment.resolveDefault(tx));
     const { issuer, subject } = profile;
     await this.audit.record(
       tx,

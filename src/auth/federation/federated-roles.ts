@@ -73,8 +73,8 @@ export class FederatedRoles {
     const { given, ofGroups } = grantsOf(groups, this.rules);
     const own = await this.ownRoles(tx, account, profile);
     const [givenNow, thirdPartyNow] = [
-      await this.roles.known(tx, [...given, ...own]),
-      await this.roles.knownThirdParty(tx, ofGroups),
+      await this.roles.findByName(tx, [...given, ...own]),
+      await this.roles.findThirdPartyByName(tx, ofGroups),
     ];
     const made = await this.make(tx, {
       given: [...own, ...(this.config.idpCreateRolesFromUserGroups ? given : [])].filter(
@@ -103,7 +103,7 @@ export class FederatedRoles {
     if (!this.config.idpCreatePerUserRole) return [];
     if (way !== 'ldap') return [email];
     if (!this.config.ldapTrustEmail) return [];
-    return isAmong(roles, email) || (await this.roles.known(tx, [email])).length === 0 ? [email] : [];
+    return isAmong(roles, email) || (await this.roles.findByName(tx, [email])).length === 0 ? [email] : [];
   }
 
   private async make(tx: Tx, { given, ofGroups }: { given: string[]; ofGroups: string[] }): Promise<RoleLabel[]> {

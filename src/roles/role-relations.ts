@@ -8,9 +8,9 @@ import type { RoleLinks } from './role.schema.js';
 
 type Authorities = (tx: Tx, roleIds: readonly number[]) => Promise<ReadonlyMap<number, RoleLinks['authorities']>>;
 
-/** What answers about roles show beside the role: who holds it, and the authorities that it belongs to. */
+/** Reads what responses show of a role besides its own columns: its holders and the authorities it is linked to. */
 @Injectable()
-export class RoleLinking {
+export class RoleRelations {
   private authorities: Authorities = () => Promise.resolve(new Map());
 
   constructor(
@@ -18,12 +18,12 @@ export class RoleLinking {
     private readonly accounts: AccountRepository,
   ) {}
 
-  /** Called once, while the program starts, by who owns the table of authorities. */
+  /** Called once at boot by the module that owns the table of authorities. */
   showAuthorities(authorities: Authorities): void {
     this.authorities = authorities;
   }
 
-  /** For each of these roles; nothing of those that the actor neither holds nor administers. */
+  /** A function from a role's id to its relations; empty for roles that the actor neither holds nor administers. */
   async of(actor: Actor, roles: readonly Pick<Role, 'id'>[]): Promise<(id: number) => RoleLinks> {
     const held = new Set(actor.roles.map(({ id }) => id));
     const ids = roles.map(({ id }) => id).filter((id) => isAdmin(actor) || held.has(id));

@@ -6,46 +6,40 @@ import type { Reference } from '../platform/http/reference.js';
 import { strictRoles } from './role-name.js';
 import { type RoleLabel, RoleRepository } from './role.repository.js';
 
-/**
- * Which roles users are given: in strict mode one of the three that say whether they change anything, and by default
- * DEFAULT_ROLE.
- */
+/** Decides which roles a user gets. Applies DEFAULT_ROLE and, with STRICT_ROLES, demands one of `strictRoles`. */
 @Injectable()
-export class RoleGiving {
+export class RoleAssignment {
   constructor(
     private readonly config: Config,
     private readonly roles: RoleRepository,
   ) {}
 
-  /** The ids of the roles, DEFAULT_ROLE if none is named. Throws `invalid-request`. */
-  async toNewUser(tx: Tx, wanted: readonly Reference[]): Promise<number[]> {
-    return this.toUser(tx, wanted.length === 0 ? this.byDefault() : wanted);
+  /** Resolves the roles of a new user to ids; DEFAULT_ROLE if `wanted` is empty. Throws as `resolve` does. */
+  async resolveForNewUser(tx: Tx, wanted: readonly Reference[]): Promise<number[]> {
+    return this.resolve(tx, wanted.length === 0 ? this.byDefault() : wanted);
   }
 
   /**
-   * As `toNewUser`, for one whose roles an identity provider names, be it none: who changes nothing in strict mode
-   * needs no word for it.
+   * The id of DEFAULT_ROLE, or none, for a user whose other roles an identity provider assigns. Strict mode does not
+   * apply: without one of `strictRoles`, such a user can change nothing.
    */
-  async toStranger(tx: Tx): Promise<number[]> {
+  async resolveDefault(tx: Tx): Promise<number[]> {
     return (await this.roles.locate(tx, 'roles', this.byDefault())).map(({ id }) => id);
   }
 
   /**
-   * The ids of the roles. Throws `invalid-request` when one does not exist, and in strict mode when none of the three
-   * is among them.
+   * Resolves roles to ids. Throws `invalid-request` when a role does not exist and, in strict mode, when none of
+   * `strictRoles` is among them.
    */
-  async toUser(tx: Tx, wanted: readonly Reference[]): Promise<number[]> {
+  async resolve(tx: Tx, wanted: readonly Reference[]): Promise<number[]> {
     const found = await this.roles.locate(tx, 'roles', wanted);
     this.demandStrict(found);
     return found.map(({ id }) => id);
   }
 
-  async set(tx: Tx, userId: number, roleIds: readonly number[]): Promise<void> {
+  /** Replaces all roles of the user. */
+  async assign(tx: Tx, userId: number, roleIds: readonly number[]): Promise<void> {
     await this.roles.setRolesOfUser(tx, userId, roleIds);
-  }
-
-  async lockAdministration(tx: Tx): Promise<void> {
-    await this.roles.lockAdministration(tx);
   }
 
   private byDefault(): Reference[] {
