@@ -105,6 +105,8 @@ async function knownMembers(): Promise<Making['known']> {
     privateKey: rarely(key.export({ type: 'pkcs8', format: 'pem' })),
     keyType: fc.constantFrom('ECCPRIME256V1', 'ECCSECP384R1', 'ED25519'),
     destinations: some({ label: 'web' }),
+    channel: refer({ label: 'mail' }),
+    leads: rarely([7], 1),
     notifications: some({ label: 'soon' }),
     roles: some({ name: 'ops' }),
     users: some({ id: ids['users'] as number }),

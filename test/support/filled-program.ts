@@ -24,6 +24,7 @@ export async function fillProgram({ ok, clock, database }: TestProgram, folder: 
   await make('destinations', { label: 'web', plugin: { id: 'filesystem', options: { path: folder } } });
   await make('channels', { label: 'mail', plugin: { id: 'email', options: { recipients: 'ops@example.com' } } });
   await make('subscriptions', { label: 'revoked', channel: { label: 'mail' }, events: ['certificate.revoked'] });
+  await make('channels', { label: 'spare', plugin: { id: 'email', options: { recipients: 'spare@example.com' } } });
   await make('notifications', { label: 'soon', plugin: { id: 'email', options: { recipients: 'ops@example.com' } } });
   await make('policies', { name: 'half', lifetimeFraction: 0.5 });
   await make('roles', { name: 'ops', description: 'Operators' });
