@@ -14,7 +14,7 @@ import { Admission } from './admission.js';
 import { AuthorityExpirySweep } from './authority-expiry/authority-expiry.sweep.js';
 import { EndingAuthorityRepository } from './authority-expiry/ending-authority.repository.js';
 import { BulkController } from './bulk/bulk.controller.js';
-import { BulkDeeds, BulkService } from './bulk/bulk.service.js';
+import { BulkService } from './bulk/bulk.service.js';
 import { Bundles } from './bundle.js';
 import { CertificateRepository } from './certificate.repository.js';
 import { DeliveryController } from './deploy/delivery.controller.js';
@@ -27,7 +27,7 @@ import { DeployRecord } from './deploy/deploy.record.js';
 import { DeploySweep } from './deploy/deploy.sweep.js';
 import { Deploying } from './deploy/deploying.js';
 import { DeleteController } from './delete/delete.controller.js';
-import { DeleteRecord, DeleteService } from './delete/delete.service.js';
+import { DeleteService, RestoreService } from './delete/delete.service.js';
 import { CleanService } from './discover/clean.service.js';
 import { Counterpart } from './discover/counterpart.js';
 import { Deployed } from './discover/deployed.js';
@@ -42,7 +42,7 @@ import { SyncJob } from './discover/sync.job.js';
 import { SyncRecord, SyncWriting } from './discover/sync.record.js';
 import { DueRepository } from './due.repository.js';
 import { ExportController } from './export/export.controller.js';
-import { ExportService, KeyAccess } from './export/export.service.js';
+import { ExportService } from './export/export.service.js';
 import { HistoryController } from './history/history.controller.js';
 import { ImportedRows } from './import/imported-rows.js';
 import { TakeOver } from './import/take-over.js';
@@ -72,7 +72,7 @@ import {
   NotificationCertificatesController,
 } from './list/list.controller.js';
 import { RetirementSweep } from './list/retirement.sweep.js';
-import { Selecting } from './list/selecting.js';
+import { SelectionBuilder } from './list/selection-builder.js';
 import { Statistics } from './list/statistics.js';
 import { ExpirySweep, NotifyRepositories } from './notify/expiry.sweep.js';
 import { Coverage } from './notify/coverage.js';
@@ -176,7 +176,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     CertificateInLog,
     CertificateLists,
     CertificateFinder,
-    Selecting,
+    SelectionBuilder,
     Statistics,
     RetirementSweep,
     CertificateStore,
@@ -208,13 +208,11 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     VouchingRole,
     Relinking,
     DeleteService,
-    DeleteRecord,
+    RestoreService,
     DeactivateService,
     Places,
-    BulkDeeds,
     BulkService,
     ExportService,
-    KeyAccess,
     DeliveryRepository,
     DeliveryRetry,
     DeliverySight,

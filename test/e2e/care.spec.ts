@@ -224,7 +224,7 @@ describe('looking after a certificate', () => {
       await delivered(id);
       expect(await program.call('DELETE', `/certificates/${id}`)).toMatchObject({
         status: 409,
-        body: { detail: expect.stringContaining('detach it first') },
+        body: { detail: expect.stringContaining('Detach it first') },
       });
       await program.ok('PUT', `/certificates/${id}`, { destinations: [] });
       await eventually(async () => (await program.call('DELETE', `/certificates/${id}`)).status === 204);

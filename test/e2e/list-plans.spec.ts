@@ -3,7 +3,7 @@ import { CertificateViews } from '../../src/certificates/certificate.view.js';
 import { CertificateFinder } from '../../src/certificates/list/certificate-finder.js';
 import { CertificateLists } from '../../src/certificates/list/certificate-lists.js';
 import { certificateOrders, ListQuery, metrics, ValidQuery } from '../../src/certificates/list/list.schema.js';
-import { Selecting } from '../../src/certificates/list/selecting.js';
+import { SelectionBuilder } from '../../src/certificates/list/selection-builder.js';
 import { Statistics } from '../../src/certificates/list/statistics.js';
 import { Clock } from '../../src/platform/clock.js';
 import { Database, type Tx } from '../../src/platform/db/database.js';
@@ -134,7 +134,7 @@ describe('the plans of lists', () => {
     db = new ExplainingDatabase(source);
     lists = new CertificateLists(
       db,
-      new Selecting(db, new Clock()),
+      new SelectionBuilder(db, new Clock()),
       new CertificateFinder(db),
       program.perennial.app.get(CertificateViews, { strict: false }),
     );

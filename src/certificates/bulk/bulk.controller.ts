@@ -11,9 +11,9 @@ export class BulkController {
   @Post('bulk')
   @Requires('certificate:update')
   @Summary(
-    'Do one thing to many certificates',
-    'Change owner, switches or policy, reissue, or revoke: by ids, or by what selects in a list. ' +
-      'One that fails does not stop the others. Up to 200 at a time; `next` leads on.',
+    'Change, reissue or revoke many certificates',
+    'Selects by ids, or by the parameters of the list. A failure of one certificate does not stop the others. ' +
+      'Up to 200 certificates a request; `next` continues.',
   )
   @Answers(200, BulkView)
   run(@Who() actor: Actor, @JsonBody(BulkRequest) body: BulkRequest): Promise<BulkView> {

@@ -3,7 +3,7 @@ import { Reference } from '../../platform/http/reference.js';
 import { OwnerName } from '../../roles/role-name.js';
 import { RevokeRequest } from '../revoke/revoke.schema.js';
 
-/** So many certificates are worked off in one request. */
+/** The maximum number of certificates in one request. */
 export const mostAtOnce = 200;
 
 const Change = z
@@ -13,11 +13,14 @@ const Change = z
     rotation: z.boolean().optional(),
     rotationPolicy: Reference.optional(),
   })
-  .refine((change) => Object.values(change).some((value) => value !== undefined), 'Say what is to change.');
+  .refine(
+    (change) => Object.values(change).some((value) => value !== undefined),
+    'Give at least one member to change.',
+  );
 
-const one = (...values: unknown[]): boolean => values.filter((value) => value !== undefined).length === 1;
+const exactlyOne = (...values: unknown[]): boolean => values.filter((value) => value !== undefined).length === 1;
 
-/** POST /certificates/bulk. Which certificates: `ids` or `filter`. What with them: `change`, `reissue` or `revoke`. */
+/** POST /certificates/bulk: `ids` or `filter` selects certificates; `change`, `reissue` or `revoke` is the operation. */
 export const BulkRequest = z
   .strictObject({
     ids: z.array(z.int().min(1).max(2_147_483_647)).min(1).max(mostAtOnce).optional(),
@@ -25,29 +28,28 @@ export const BulkRequest = z
       .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
       .optional()
       .meta({
-        description:
-          'The parameters of `GET /certificates` that select: `{"owner": "joe@example.com", "timeRange": 4}`.',
+        description: 'Parameters of `GET /certificates` that select: `{"owner": "joe@example.com", "timeRange": 4}`.',
       }),
     maximum: z
       .int()
       .min(1)
       .max(10_000)
       .optional()
-      .meta({ description: 'With `filter`: nothing is done when it selects more than this.' }),
-    after: z.string().max(8192).optional().meta({ description: 'With `filter`: the `next` of the answer before.' }),
+      .meta({ description: 'With `filter`: the request is refused if the filter selects more certificates.' }),
+    after: z.string().max(8192).optional().meta({ description: 'With `filter`: `next` of the previous response.' }),
     change: Change.optional(),
     reissue: z.strictObject({ notify: z.boolean().default(true) }).optional(),
     revoke: RevokeRequest.optional(),
     dryRun: z.boolean().optional().meta({
-      description: 'Only say what could be done. Default: true for `reissue` and `revoke`, false for `change`.',
+      description: 'Only check what would be done. Default: true for `reissue` and `revoke`, false for `change`.',
     }),
   })
-  .refine((r) => one(r.ids, r.filter), { message: 'Give either ids or a filter.', path: ['ids'] })
+  .refine((r) => exactlyOne(r.ids, r.filter), { message: 'Give either ids or a filter.', path: ['ids'] })
   .refine((r) => r.filter === undefined || r.maximum !== undefined, {
-    message: 'Say how many certificates the filter may select at most.',
+    message: 'Give the maximum number of certificates that the filter may select.',
     path: ['maximum'],
   })
-  .refine((r) => one(r.change, r.reissue, r.revoke), {
+  .refine((r) => exactlyOne(r.change, r.reissue, r.revoke), {
     message: 'Give one of change, reissue and revoke.',
     path: ['change'],
   })
@@ -61,8 +63,8 @@ const Item = z
     problem: z
       .object({ code: z.string(), status: z.int(), detail: z.string() })
       .nullable()
-      .meta({ description: 'Why not. Others are not affected.' }),
-    successorId: z.int().nullable().meta({ description: 'The certificate that a reissue asked for.' }),
+      .meta({ description: 'Why it failed; null on success.' }),
+    successorId: z.int().nullable().meta({ description: 'The certificate that a reissue created.' }),
   })
   .meta({ id: 'BulkItem' });
 export type BulkItem = z.output<typeof Item>;
@@ -73,7 +75,10 @@ export const BulkView = z
     items: z.array(Item),
     done: z.int(),
     failed: z.int(),
-    next: z.string().optional().meta({ description: 'There are more: send the same request with this as `after`.' }),
+    next: z
+      .string()
+      .optional()
+      .meta({ description: 'Set if there are more: send the same request with this value as `after`.' }),
   })
   .meta({ id: 'BulkResult' });
 export type BulkView = z.output<typeof BulkView>;

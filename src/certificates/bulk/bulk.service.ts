@@ -11,61 +11,16 @@ import { RotateService } from '../rotate/rotate.service.js';
 import { UpdateService } from '../update/update.service.js';
 import { type BulkItem, type BulkRequest, type BulkView, mostAtOnce } from './bulk.schema.js';
 
-/** What is done to each certificate; the id of its successor where it gets one. */
-type Deed = (id: number) => Promise<number | null>;
+/** Applies the operation to one certificate. Resolves to the id of its successor, or null if there is none. */
+type Operation = (id: number) => Promise<number | null>;
 
-/** Answers come back within this time, whatever issuers do; what was not reached says so. */
-const patienceMs = 60_000;
-/** So many are worked on at the same time. */
-const together = 8;
-
-/** The use cases that can be applied to many certificates. */
-@Injectable()
-export class BulkDeeds {
-  constructor(
-    private readonly updates: UpdateService,
-    private readonly rotation: RotateService,
-    private readonly revocation: RevokeService,
-  ) {}
-
-  /**
-   * Each applies the rights of its own route to every certificate. Throws Problem `forbidden` when the actor may do it
-   * to none.
-   */
-  of(actor: Actor, { change, reissue, revoke }: BulkRequest, dryRun: boolean): Deed {
-    if (change) {
-      demand(actor, 'certificate:update');
-      return silent((id) =>
-        dryRun ? this.updates.prepare(actor, id, change) : this.updates.update(actor, id, change),
-      );
-    }
-    if (revoke) {
-      demand(actor, 'certificate:revoke');
-      return silent((id) =>
-        dryRun ? this.revocation.prepare(actor, id, revoke) : this.revocation.revoke(actor, id, revoke),
-      );
-    }
-    demand(actor, 'certificate:issue');
-    return dryRun
-      ? silent((id) => this.rotation.previewReissue(actor, id))
-      : (id) => this.rotation.reissue(actor, id, reissue);
-  }
-}
-
-function silent(deed: (id: number) => Promise<unknown>): Deed {
-  return async (id) => {
-    await deed(id);
-    return null;
-  };
-}
-
-function demand(actor: Actor, permission: string): void {
-  if (!actor.permissions.has(permission)) throw new Problem('forbidden', `This needs the permission ${permission}.`);
-}
+/** After this time the response reports the remaining certificates as not processed. */
+const timeLimitMs = 60_000;
+const concurrency = 8;
 
 /**
- * Does one thing to many certificates, each in a transaction of its own. What a broken connection leaves undone is done
- * by the same request sent again; sets of more than one page go on behind `next`.
+ * Applies one operation to many certificates, each in its own transaction. After a broken connection, the client sends
+ * the same request again. `next` continues a set of more than one page.
  */
 @Injectable()
 export class BulkService {
@@ -74,24 +29,26 @@ export class BulkService {
   constructor(
     private readonly clock: Clock,
     private readonly lists: CertificateLists,
-    private readonly deeds: BulkDeeds,
+    private readonly updates: UpdateService,
+    private readonly rotation: RotateService,
+    private readonly revocation: RevokeService,
   ) {}
 
   /**
-   * Throws Problem: `conflict` when the filter selects more than `maximum`, `invalid-request` for a filter that lists
-   * do not know.
+   * Throws Problem: `forbidden` if the actor lacks the permission for the operation, `conflict` if the filter selects
+   * more than `maximum`, `invalid-request` for an unknown filter.
    */
   async run(actor: Actor, request: BulkRequest): Promise<BulkView> {
     const dryRun = request.dryRun ?? request.change === undefined;
-    const deed = this.deeds.of(actor, request, dryRun);
+    const operation = this.operationOf(actor, request, dryRun);
     const { ids, next } = await this.selected(actor, request);
-    const until = this.clock.now().getTime() + patienceMs;
+    const until = this.clock.now().getTime() + timeLimitMs;
     const items: BulkItem[] = [];
-    for (let at = 0; at < ids.length; at += together) {
+    for (let at = 0; at < ids.length; at += concurrency) {
       const late = this.clock.now().getTime() >= until;
       items.push(
         ...(await Promise.all(
-          ids.slice(at, at + together).map(async (id) => (late ? notReached(id) : this.one(id, deed))),
+          ids.slice(at, at + concurrency).map(async (id) => (late ? notProcessed(id) : this.apply(id, operation))),
         )),
       );
     }
@@ -99,32 +56,52 @@ export class BulkService {
     return { dryRun, items, done, failed: items.length - done, ...(next !== undefined && { next }) };
   }
 
+  /** Each operation checks the rights on every certificate, as its own route does. */
+  private operationOf(actor: Actor, { change, reissue, revoke }: BulkRequest, dryRun: boolean): Operation {
+    if (change) {
+      demand(actor, 'certificate:update');
+      return withoutSuccessor((id) =>
+        dryRun ? this.updates.prepare(actor, id, change) : this.updates.update(actor, id, change),
+      );
+    }
+    if (revoke) {
+      demand(actor, 'certificate:revoke');
+      return withoutSuccessor((id) =>
+        dryRun ? this.revocation.prepare(actor, id, revoke) : this.revocation.revoke(actor, id, revoke),
+      );
+    }
+    demand(actor, 'certificate:issue');
+    return dryRun
+      ? withoutSuccessor((id) => this.rotation.previewReissue(actor, id))
+      : (id) => this.rotation.reissue(actor, id, reissue);
+  }
+
   private async selected(
     actor: Actor,
     { ids, filter, maximum = 0, after }: BulkRequest,
   ): Promise<{ ids: number[]; next?: string }> {
     if (ids) return { ids: [...new Set(ids)] };
-    const words = Object.fromEntries(Object.entries(filter ?? {}).map(([name, value]) => [name, String(value)]));
+    const parameters = Object.fromEntries(Object.entries(filter ?? {}).map(([name, value]) => [name, String(value)]));
     const query = validate(
       ListQuery.omit({ page: true, count: true, sortBy: true, sortDir: true, after: true, short: true }),
-      words,
+      parameters,
     );
-    const place = validate(ListQuery.pick({ page: true, count: true, after: true }), {
+    const page = validate(ListQuery.pick({ page: true, count: true, after: true }), {
       count: String(mostAtOnce),
       ...(after !== undefined && { after }),
     });
-    const { total, ...found } = await this.lists.ids(actor, { ...query, ...place });
+    const { total, ...found } = await this.lists.ids(actor, { ...query, ...page });
     if (total > maximum)
       throw new Problem(
         'conflict',
-        `The filter selects ${total} certificates, more than the maximum of ${maximum}: nothing was done.`,
+        `The filter selects ${total} certificates, more than the maximum of ${maximum}. Nothing was done.`,
       );
     return found;
   }
 
-  private async one(id: number, deed: Deed): Promise<BulkItem> {
+  private async apply(id: number, operation: Operation): Promise<BulkItem> {
     try {
-      return { id, ok: true, problem: null, successorId: await deed(id) };
+      return { id, ok: true, problem: null, successorId: await operation(id) };
     } catch (error) {
       const problem = problemOf(error);
       if (problem.code === 'internal') this.logger.error(error);
@@ -133,8 +110,19 @@ export class BulkService {
   }
 }
 
-function notReached(id: number): BulkItem {
-  return failed(id, new Problem('unavailable', 'Not reached in time: ask again.'));
+function withoutSuccessor(operation: (id: number) => Promise<unknown>): Operation {
+  return async (id) => {
+    await operation(id);
+    return null;
+  };
+}
+
+function demand(actor: Actor, permission: string): void {
+  if (!actor.permissions.has(permission)) throw new Problem('forbidden', `This needs the permission ${permission}.`);
+}
+
+function notProcessed(id: number): BulkItem {
+  return failed(id, new Problem('unavailable', 'Not processed in time. Send the request again.'));
 }
 
 function failed(id: number, { code, detail }: Problem): BulkItem {

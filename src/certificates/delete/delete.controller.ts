@@ -3,12 +3,13 @@ import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, Summary } from '../../platform/http/contract.js';
 import { CertificateView } from '../certificate.schema.js';
 import { CertificateReader } from '../list/certificate-reader.js';
-import { DeleteService } from './delete.service.js';
+import { DeleteService, RestoreService } from './delete.service.js';
 
 @Controller('certificates')
 export class DeleteController {
   constructor(
     private readonly deletion: DeleteService,
+    private readonly restoration: RestoreService,
     private readonly reader: CertificateReader,
   ) {}
 
@@ -16,8 +17,8 @@ export class DeleteController {
   @Requires('certificate:delete')
   @Summary(
     'Delete a certificate',
-    'Only where ALLOW_CERT_DELETION is on, and only what is delivered nowhere. It leaves ' +
-      'lists, rotation and notices; it can still be read by its id, and revoked.',
+    'Requires ALLOW_CERT_DELETION, and a certificate that is neither delivered nor served. Removes it from ' +
+      'lists, rotation and notices. It can still be read by its id, revoked and restored.',
   )
   @Answers(204, null)
   async delete(@Who() actor: Actor, @Id() id: number): Promise<void> {
@@ -26,10 +27,13 @@ export class DeleteController {
 
   @Post(':id/restore')
   @Requires('certificate:delete')
-  @Summary('Take a deletion back', 'Its end is warned about again; rotation stays off until it is switched on.')
+  @Summary(
+    'Restore a deleted certificate',
+    'Expiry notices are sent again. Rotation stays off until it is switched on.',
+  )
   @Answers(200, CertificateView)
   async restore(@Who() actor: Actor, @Id() id: number): Promise<CertificateView> {
-    await this.deletion.restore(actor, id);
+    await this.restoration.restore(actor, id);
     return this.reader.get(id);
   }
 }

@@ -12,7 +12,7 @@ export class ExportController {
   @Requires('certificate:export')
   @Summary(
     'Export a certificate',
-    'A plugin that needs the key needs the right to read it too; every such export is an audit event.',
+    'A plugin that exports the private key requires the right to read it. Each such export is an audit event.',
   )
   @Answers(200, ExportView)
   export(@Who() actor: Actor, @Id() id: number, @JsonBody(ExportRequest) body: ExportRequest): Promise<ExportView> {
@@ -21,7 +21,7 @@ export class ExportController {
 
   @Get(':id/key')
   @Requires('key:read')
-  @Summary('The private key', 'Every read is an audit event.')
+  @Summary('Read the private key of a certificate', 'Every read is an audit event.')
   @Answers(200, KeyView)
   async key(@Who() actor: Actor, @Id() id: number): Promise<{ key: string | null }> {
     return { key: await this.exports.key(actor, id) };

@@ -4,7 +4,7 @@ import { PluginInput } from '../../platform/plugins/plugin.schema.js';
 
 const Choice = z.strictObject({ plugin: PluginInput });
 
-/** POST /certificates/{id}/export. Older clients wrap the choice; Lemur's page sends the certificate along. */
+/** POST /certificates/{id}/export. Older clients send `export.plugin`; Lemur's web page adds the whole certificate. */
 export const ExportRequest = z
   .strictObject({ ...certificateAsRead, plugin: PluginInput.optional(), export: Choice.optional() })
   .transform(({ plugin, export: wrapped }, context) => {
@@ -19,12 +19,15 @@ export type ExportRequest = z.output<typeof ExportRequest>;
 export const ExportView = z
   .object({
     extension: z.string(),
-    passphrase: z.string().nullable().meta({ description: 'Opens the file; made up when none was given.' }),
-    data: z.string().meta({ description: 'The file, base64.' }),
+    passphrase: z
+      .string()
+      .nullable()
+      .meta({ description: 'Passphrase of the file; generated if the request has none.' }),
+    data: z.string().meta({ description: 'The file in base64.' }),
   })
   .meta({ id: 'Export' });
 export type ExportView = z.output<typeof ExportView>;
 
 export const KeyView = z
-  .object({ key: z.string().nullable().meta({ description: 'PKCS#8 PEM; null where the key is not kept here.' }) })
+  .object({ key: z.string().nullable().meta({ description: 'PKCS#8 PEM; null if the key is not stored here.' }) })
   .meta({ id: 'PrivateKey' });

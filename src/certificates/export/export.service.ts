@@ -17,19 +17,54 @@ import type { ExportRequest, ExportView } from './export.schema.js';
 
 const timeoutMs = 60_000;
 
-/** Opens keys for those who may have them, on record. */
+/**
+ * Exports certificates as files and reads their private keys. Each export or read of a key is an audit event, committed
+ * before the key is returned; refusals are recorded too.
+ */
 @Injectable()
-export class KeyAccess {
+export class ExportService {
   constructor(
     private readonly db: Database,
+    private readonly certificates: CertificateRepository,
     private readonly access: CertificateAccess,
-    private readonly authorities: Authorities,
-    private readonly bundles: Bundles,
     private readonly refusals: KeyRefusals,
+    private readonly bundles: Bundles,
+    private readonly authorities: Authorities,
+    private readonly configured: ConfiguredPlugins,
+    private readonly contexts: PluginContexts,
   ) {}
 
-  async bundle(actor: Actor, certificate: Certificate, plugin: Pick<AnyPlugin, 'id' | 'aliases'>): Promise<Bundle> {
-    await this.demand(
+  /** Throws Problem: `not-found`, `forbidden`, `invalid-request` for an unusable plugin or a key that is not stored. */
+  async export(actor: Actor, id: number, { plugin: choice }: ExportRequest): Promise<ExportView> {
+    const certificate = await this.certificates.get(this.db.single, id);
+    const plugin = this.configured.chosen('export', choice);
+    const { values } = parseOptions(plugin, choice);
+    const bundle = plugin.needsPrivateKey
+      ? await this.bundleWithKey(actor, certificate, plugin)
+      : await this.bundleWithRoot(certificate);
+    const {
+      files: [file],
+      extension,
+      passphrase,
+    } = await plugin.export({ bundle }, values, this.contexts.make(AbortSignal.timeout(timeoutMs)));
+    if (!file) throw new Error(`Export plugin ${plugin.id} returned no file.`);
+    return { extension, passphrase: passphrase ?? null, data: file.bytes.toString('base64') };
+  }
+
+  /** The private key as PKCS#8 PEM; null if it is not stored. Throws Problem: `not-found`, `forbidden`. */
+  async key(actor: Actor, id: number): Promise<string | null> {
+    const certificate = await this.certificates.get(this.db.single, id);
+    await this.demandKey(actor, certificate);
+    if (!certificate.sealedKey) return null;
+    return this.db.write((tx) => this.bundles.key(tx, certificate, { actor, action: 'key.viewed', after: {} }));
+  }
+
+  private async bundleWithKey(
+    actor: Actor,
+    certificate: Certificate,
+    plugin: Pick<AnyPlugin, 'id' | 'aliases'>,
+  ): Promise<Bundle> {
+    await this.demandKey(
       actor,
       certificate,
       'You are not authorized to export this certificate with the plugin ' +
@@ -38,66 +73,27 @@ export class KeyAccess {
     if (!certificate.sealedKey && certificate.bodyPem !== null)
       throw invalid(
         'plugin',
-        `The private key of ${certificate.name} is not kept here, and ${slugOf(plugin)} needs it.`,
+        `The private key of ${certificate.name} is not stored here, and ${slugOf(plugin)} needs it.`,
       );
     return this.db.write((tx) =>
       this.bundles.withKey(tx, certificate, { actor, action: 'key.exported', after: { plugin: plugin.id } }),
     );
   }
 
-  async key(actor: Actor, certificate: Certificate): Promise<string | null> {
-    await this.demand(actor, certificate);
-    if (!certificate.sealedKey) return null;
-    return this.db.write((tx) => this.bundles.key(tx, certificate, { actor, action: 'key.viewed', after: {} }));
+  /** Without the key, and with the root certificate if an authority here issued it. */
+  private async bundleWithRoot(certificate: Certificate): Promise<Bundle> {
+    const bundle = this.bundles.public(certificate);
+    if (certificate.authorityId === null) return bundle;
+    const { certificatePem, chainPem } = (await this.authorities.get(certificate.authorityId)).authority;
+    return { ...bundle, rootPem: chainPem.at(-1) ?? certificatePem };
   }
 
-  private async demand(actor: Actor, certificate: Certificate, refusal?: string): Promise<void> {
+  private async demandKey(actor: Actor, certificate: Certificate, refusal?: string): Promise<void> {
     try {
       await this.access.demandKey(this.db.single, actor, certificate, refusal);
     } catch (error) {
       if (error instanceof Problem && error.code === 'forbidden') await this.refusals.note(actor, certificate.id);
       throw error;
     }
-  }
-
-  /** The bundle without its key, and with the root above it where an authority here has issued it. */
-  async public(certificate: Certificate): Promise<Bundle> {
-    const bundle = this.bundles.public(certificate);
-    if (certificate.authorityId === null) return bundle;
-    const { certificatePem, chainPem } = (await this.authorities.get(certificate.authorityId)).authority;
-    return { ...bundle, rootPem: chainPem.at(-1) ?? certificatePem };
-  }
-}
-
-/** Gives a certificate out as a file, or its key. Every time a key leaves is an audit event, written before it does. */
-@Injectable()
-export class ExportService {
-  constructor(
-    private readonly db: Database,
-    private readonly certificates: CertificateRepository,
-    private readonly keys: KeyAccess,
-    private readonly configured: ConfiguredPlugins,
-    private readonly contexts: PluginContexts,
-  ) {}
-
-  async export(actor: Actor, id: number, { plugin: choice }: ExportRequest): Promise<ExportView> {
-    const certificate = await this.certificates.get(this.db.single, id);
-    const plugin = this.configured.chosen('export', choice);
-    const { values } = parseOptions(plugin, choice);
-    const bundle = plugin.needsPrivateKey
-      ? await this.keys.bundle(actor, certificate, plugin)
-      : await this.keys.public(certificate);
-    const {
-      files: [file],
-      extension,
-      passphrase,
-    } = await plugin.export({ bundle }, values, this.contexts.make(AbortSignal.timeout(timeoutMs)));
-    if (!file) throw new Error(`Export plugin ${plugin.id} made no file.`);
-    return { extension, passphrase: passphrase ?? null, data: file.bytes.toString('base64') };
-  }
-
-  /** PKCS#8 PEM; null where the key is not kept here. */
-  async key(actor: Actor, id: number): Promise<string | null> {
-    return this.keys.key(actor, await this.certificates.get(this.db.single, id));
   }
 }

@@ -20,8 +20,8 @@ export class HistoryController {
   @Get(':id/history')
   @Requires('certificate:read')
   @Summary(
-    'What happened to a certificate',
-    'Everything that was done to it and became of it, newest first, and the certificates before and after it.',
+    'Read the history of a certificate',
+    'All audit events of the certificate, newest first, and its predecessors and successors.',
   )
   @Answers(200, HistoryView)
   async history(
@@ -47,7 +47,7 @@ export class HistoryController {
   }
 }
 
-/** Where the certificate stands that this event of its history is about; null where it is about something else. */
+/** The delivery that the event is about; null if it is not an event of a delivery. */
 function standOf(certificateId: number, { action, after }: AuditEvent): Stand | null {
   const destinationId = after?.['destinationId'];
   return action.startsWith('delivery.') && typeof destinationId === 'number' ? { certificateId, destinationId } : null;

@@ -7,7 +7,7 @@ import { type Certificate, certificateStates, type CertificateState } from '../c
 
 /** GET /certificates/{id}/history. */
 export const HistoryQuery = PageQuery.pick({ count: true }).extend({
-  after: queryInt(1, Number.MAX_SAFE_INTEGER).optional().meta({ description: 'The `next` of the page before.' }),
+  after: queryInt(1, Number.MAX_SAFE_INTEGER).optional().meta({ description: '`next` of the previous page.' }),
 });
 export type HistoryQuery = z.output<typeof HistoryQuery>;
 
@@ -17,14 +17,14 @@ const HistoryEvent = z
   .object({
     id: z.int(),
     at: InstantOut,
-    action: z.string().meta({ description: 'What happened, such as `certificate.issued` or `key.viewed`.' }),
+    action: z.string().meta({ description: 'For example `certificate.issued` or `key.viewed`.' }),
     lifecycle: z
       .enum(certificateStates)
       .nullable()
-      .meta({ description: 'What the life cycle of the certificate moved to by it.' }),
+      .meta({ description: 'The state of the certificate after the event; null if the event did not change it.' }),
     user: z
       .object({ id: z.int().nullable(), username: z.string() })
-      .meta({ description: 'Who did it; without an id, the program itself.' }),
+      .meta({ description: 'The user who acted; `id` is null if Perennial acted.' }),
     before: Values,
     after: Values,
   })
@@ -42,19 +42,17 @@ const LineMember = z
   })
   .meta({ id: 'LineMember' });
 
-/** Newest event first; the line oldest first. */
+/** `items`: newest event first. `line`: oldest certificate first. */
 export const HistoryView = z
   .object({
-    line: z
-      .array(LineMember)
-      .meta({ description: 'The certificate with all that it has replaced over time, and all that has replaced it.' }),
+    line: z.array(LineMember).meta({ description: 'The certificate with all its predecessors and successors.' }),
     items: z.array(HistoryEvent),
     next: z.string().optional(),
   })
   .meta({ id: 'History' });
 export type HistoryView = z.output<typeof HistoryView>;
 
-/** A certificate among those that came before and after it. */
+/** A certificate in the line of renewals. */
 export type LineRow = Pick<Certificate, 'id' | 'name' | 'state' | 'serialHex' | 'notBefore' | 'notAfter' | 'renewsId'>;
 
 const stateAfter: Readonly<Record<string, CertificateState>> = {
@@ -69,7 +67,7 @@ const stateAfter: Readonly<Record<string, CertificateState>> = {
   'certificate.cancelled': 'cancelled',
 };
 
-/** From where a request came is for auditors alone. */
+/** Leaves out the address of the user, which only auditors may see. */
 export function eventView({
   id,
   at,

@@ -5,9 +5,9 @@ import { ListOrder, type Placed } from '../../platform/db/list-order.js';
 import { mostCounted } from '../../platform/db/list-page.js';
 import type { PageQuery } from '../../platform/http/page.js';
 import { certificateOrders } from './list.schema.js';
-import { inLane, type Lane, type NameSearch, type Selection } from './selection.js';
+import { isInSet, type ValueSet, type NameSearch, type Selection } from './selection.js';
 
-/** One page: ids in order, how many there are in all (at most 10,001) and the cursor behind it. */
+/** One page: ids in order, the total (at most 10,001) and the cursor of the next page. */
 export interface FoundPage {
   ids: number[];
   total: number;
@@ -15,33 +15,30 @@ export interface FoundPage {
 }
 
 type Row = { id: number } & Placed;
-interface Question {
+interface Search {
   query: PageQuery;
   selection: Selection;
   order: ListOrder;
   by: string;
 }
 
-/**
- * So many names are looked up one by one; a word in more of them is soon met by going through the certificates in
- * order.
- */
+/** Up to this number of matching names, look them up in the index of names; with more, scan certificates in order. */
 const fewNames = 30_000;
-/** So many certificates are gone through in order for a word that is in many names. */
+/** The number of certificates to scan in order for a text that many names contain. */
 const window = 20_000;
-/** Beyond so many values, reading each lane by itself costs more than going through all certificates in order. */
-const mostLanes = 500;
+/** With more values in a set, one scan of all certificates in order is cheaper than one scan per value. */
+const mostValues = 500;
 
 /**
- * Finds certificates for lists. What is few is found by the index of its condition and then sorted; what is many is met
- * soon by going along the index of the order. So neither a rare nor a common condition makes a page read all
+ * Finds one page of certificates. A selective condition is served by its own index, and the result is sorted. A common
+ * condition is served by a scan along the index of the sort key, which soon fills the page. So no page reads all
  * certificates.
  */
 @Injectable()
 export class CertificateFinder {
   constructor(private readonly db: Database) {}
 
-  /** Throws `invalid-request` when it takes too long, or for a cursor of another order. */
+  /** Throws `invalid-request` if the search takes too long, or if the cursor belongs to another order. */
   async find(query: PageQuery, selection: Selection, sortedBy: 'id' | 'notAfter' = 'id'): Promise<FoundPage> {
     const by = query.sortBy ?? sortedBy;
     const order = new ListOrder(
@@ -55,22 +52,22 @@ export class CertificateFinder {
 
   private async rows(
     tx: Tx,
-    question: Question,
+    search: Search,
   ): Promise<{ items: Omit<Row, keyof Placed>[]; total: number; next?: string }> {
-    const { query, selection, order } = question;
+    const { query, selection, order } = search;
     const few =
       selection.isEverything || (await this.isCommon(tx, selection.searches))
         ? null
-        : await this.few(tx, question, mostCounted);
+        : await this.searchByConditions(tx, search, mostCounted);
     if (few && few.total < mostCounted) return { total: few.total, ...order.page(few.rows, query.count) };
     const total = few?.total ?? (selection.isEverything ? await this.countAll(tx, selection) : mostCounted);
-    const met = await this.along(tx, question);
+    const met = await this.scanInOrder(tx, search);
     if (selection.searches.length === 0 || met.length > query.count) return { total, ...order.page(met, query.count) };
-    const all = await this.few(tx, question, null);
+    const all = await this.searchByConditions(tx, search, null);
     return { total: Math.min(all.total, mostCounted), ...order.page(all.rows, query.count) };
   }
 
-  /** The names of the newest certificates of each of these authorities: at most one more than `most`. */
+  /** Names of the newest certificates by authority: up to `most` + 1, so that the caller can tell if there are more. */
   async newestOfAuthorities(authorityIds: readonly number[], most: number): Promise<Map<number, string[]>> {
     const rows: { id: number; names: string[] }[] = await this.db.single.query(
       `select a.id, array(select c.name from certificate c where c.authority_id = a.id and c.deleted_at is null
@@ -80,7 +77,7 @@ export class CertificateFinder {
     return new Map(rows.map(({ id, names }) => [id, names]));
   }
 
-  /** The planner knows from its statistics how many names hold a word. */
+  /** Asks the planner's statistics how many names contain each text. */
   private async isCommon(tx: Tx, searches: readonly NameSearch[]): Promise<boolean> {
     for (const { pattern } of searches) {
       const [row] = await tx.query<[{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }]>(
@@ -92,13 +89,10 @@ export class CertificateFinder {
     return searches.length > 0;
   }
 
-  /**
-   * In an order that only an index which begins with `retired` has: what ended long ago stands together in all the
-   * others.
-   */
-  private async countAll(tx: Tx, { shelves }: Selection): Promise<number> {
-    const parts = shelves.map(
-      (shelf) => `(select c.id from certificate c where ${shelf} order by c.not_after limit ${mostCounted})`,
+  /** Counts in an order that only an index on `retired` has; other indexes would scan all retired certificates first. */
+  private async countAll(tx: Tx, { partitions }: Selection): Promise<number> {
+    const parts = partitions.map(
+      (partition) => `(select c.id from certificate c where ${partition} order by c.not_after limit ${mostCounted})`,
     );
     const [{ total }] = await tx.query<[{ total: number }]>(
       `select least(count(*), ${mostCounted})::int as total from (${parts.join(' union all ')}) as counted`,
@@ -106,23 +100,25 @@ export class CertificateFinder {
     return total;
   }
 
-  /** Finds everything by the indexes of its conditions, up to `limit`, then sorts. */
-  private async few(tx: Tx, question: Question, limit: number | null): Promise<{ total: number; rows: Row[] }> {
-    const { query, selection, order } = question;
+  /** Collects up to `limit` certificates by the indexes of the conditions, then sorts. */
+  private async searchByConditions(
+    tx: Tx,
+    search: Search,
+    limit: number | null,
+  ): Promise<{ total: number; rows: Row[] }> {
+    const { query, selection, order } = search;
     const where = new Conditions();
-    const hits = selection.searches
-      .map((search, i) => `hit${i} as materialized (${hitsOf(where, search)}),`)
-      .join('\n');
+    const hits = selection.searches.map((name, i) => `hit${i} as materialized (${hitsOf(where, name)}),`).join('\n');
     const joins = selection.searches.map((_, i) => `join hit${i} on hit${i}.id = c.id`).join(' ');
-    const lanes = selection.lanes.length > 0 ? selection.lanes : [null];
-    const parts = selection.shelves.flatMap((shelf) =>
-      lanes.map((lane) => {
-        const part = conditionsOf(where, selection, [shelf, ...(lane ? [inLane(where, lane)] : [])]);
+    const valueSets = selection.valueSets.length > 0 ? selection.valueSets : [null];
+    const parts = selection.partitions.flatMap((partition) =>
+      valueSets.map((set) => {
+        const part = conditionsOf(where, selection, [partition, ...(set ? [isInSet(where, set)] : [])]);
         return `(select c.id, ${order.key.sql} as key from ${fromOf(selection)} ${joins}
           where ${part}${limit === null ? '' : ` limit ${limit}`})`;
       }),
     );
-    const inFound = sameOrder(question);
+    const inFound = sameOrder(search);
     const behind = new Conditions(where.values);
     inFound.goOn(behind);
     const [{ total, rows }] = await tx.query<[{ total: number; rows: Row[] }]>(
@@ -135,31 +131,31 @@ export class CertificateFinder {
     return { total: Math.min(total, limit ?? total), rows };
   }
 
-  /** Goes along the index of the order until the page is full. */
-  private async along(tx: Tx, question: Question): Promise<Row[]> {
-    const { query, selection, order } = question;
+  /** Scans the index of the sort key until the page is full. */
+  private async scanInOrder(tx: Tx, search: Search): Promise<Row[]> {
+    const { query, selection, order } = search;
     const where = new Conditions();
     const enough = query.count + 1 + (query.after ? 0 : (query.page - 1) * query.count);
-    const lanes = selection.lanes.length > 0 ? selection.lanes : [null];
-    // One stretch that is in order by itself is read to its page; of several each may hold the whole page.
-    const isOne = selection.lanes.length === 0 && waysOf(new Conditions(), question, false).length === 1;
-    const parts = lanes.flatMap((lane) => {
-      const driven = lane !== null && lane.values.length <= mostLanes;
-      const most = selection.searches.length === 0 ? enough : Math.ceil(window / (driven ? lane.values.length : 1));
-      return waysOf(where, question, driven).map(({ shelf, inside, outside, behind }) => {
-        const own = [shelf, ...(lane ? [driven ? `${lane.column} = lane.value` : inLane(where, lane)] : [])];
+    const valueSets = selection.valueSets.length > 0 ? selection.valueSets : [null];
+    // A single range is already in order, so that it can skip to its page. Of several, each may hold the whole page.
+    const isOne = selection.valueSets.length === 0 && rangesOf(new Conditions(), search, false).length === 1;
+    const parts = valueSets.flatMap((set) => {
+      const driven = set !== null && set.values.length <= mostValues;
+      const most = selection.searches.length === 0 ? enough : Math.ceil(window / (driven ? set.values.length : 1));
+      return rangesOf(where, search, driven).map(({ partition, inside, outside, behind }) => {
+        const own = [partition, ...(set ? [driven ? `${set.column} = wanted.value` : isInSet(where, set)] : [])];
         const rows = `select c.id, ${order.key.sql} as key, c.name, c.retired from ${fromOf(selection)}
           where ${conditionsOf(where, selection, own, behind)} order by ${inside} limit ${most}`;
         const from = driven
-          ? `unnest(${where.bind(lane.values)}::${typeOf(lane)}[]) as lane(value) cross join lateral (${rows}) as c`
+          ? `unnest(${where.bind(set.values)}::${typeOf(set)}[]) as wanted(value) cross join lateral (${rows}) as c`
           : `(${rows}) as c`;
         return `(select c.id, c.key from ${from} where ${meets(where, selection.searches)}
           ${driven ? '' : `order by ${outside} ${isOne ? limits(query) : `limit ${enough}`}`})`;
       });
     });
-    const together = sameOrder(question);
+    const together = sameOrder(search);
     return tx.query<Row[]>(
-      `select id, ${together.place} from (${parts.join(selection.lanes.length > 1 ? ' union ' : ' union all ')})
+      `select id, ${together.place} from (${parts.join(selection.valueSets.length > 1 ? ' union ' : ' union all ')})
         as found
       order by ${together.sql} ${isOne ? '' : limits(query)}`,
       where.values,
@@ -168,39 +164,42 @@ export class CertificateFinder {
 }
 
 /**
- * A stretch of an index to go along: its condition, its order on `certificate` and on the rows found, and what leaves
- * out those before the cursor.
+ * A range of an index to scan: its condition, its order on `certificate` (`inside`) and on the found rows (`outside`),
+ * and the order whose cursor limits it.
  */
-interface Way {
-  shelf: string;
+interface IndexRange {
+  partition: string;
   inside: string;
   outside: string;
   behind?: ListOrder;
 }
 
 /**
- * By id the planner would take the primary key, in which what ended long ago stands together and in the way: only the
- * index that begins with `retired` has the pair of both. Where that is wanted too, the primary key is right.
+ * The ranges to scan. For order by id, a condition on the pair (`retired`, id) forces the index that begins with
+ * `retired`: along the primary key the scan would read all retired certificates. With retired ones, the primary key is
+ * right.
  */
-function waysOf(where: Conditions, question: Question, driven: boolean): Way[] {
+function rangesOf(where: Conditions, search: Search, driven: boolean): IndexRange[] {
   const {
     query: { after },
     selection,
     order,
-  } = question;
-  const outside = sameOrder(question, 'c.').sql;
+  } = search;
+  const outside = sameOrder(search, 'c.').sql;
   const rest = { inside: order.sql, outside, behind: order };
-  if (driven || order.key !== order.id) return selection.shelves.map((shelf) => ({ shelf, ...rest }));
-  if (selection.withRetired) return [{ shelf: 'c.deleted_at is null', ...rest }];
+  if (driven || order.key !== order.id) return selection.partitions.map((partition) => ({ partition, ...rest }));
+  if (selection.withRetired) return [{ partition: 'c.deleted_at is null', ...rest }];
   const upwards = order.direction === 'asc';
   const id = after ? `${where.bind(after.id)}::int` : undefined;
-  const shelf = `(c.retired, c.id) > (false, ${upwards && id ? id : '0'}) and (c.retired, c.id) < (${!upwards && id ? `false, ${id}` : 'true, 0'})`;
+  const lower = upwards && id ? `false, ${id}` : 'false, 0';
+  const upper = !upwards && id ? `false, ${id}` : 'true, 0';
+  const partition = `(c.retired, c.id) > (${lower}) and (c.retired, c.id) < (${upper})`;
   const both = `c.retired ${order.direction}, c.id ${order.direction}`;
-  return [{ shelf, inside: both, outside: both }];
+  return [{ partition, inside: both, outside: both }];
 }
 
-/** The same order over rows that have been found, of which only `id` and `key` are known. */
-function sameOrder({ query, order: { key, id, direction }, by }: Question, prefix = ''): ListOrder {
+/** The same order over the found rows, which have only `id` and `key`. */
+function sameOrder({ query, order: { key, id, direction }, by }: Search, prefix = ''): ListOrder {
   const own = { sql: `${prefix}id`, type: id.type };
   return new ListOrder({ id: own, [by]: key === id ? own : { ...key, sql: `${prefix}key` } }, query, {
     by,
@@ -233,7 +232,7 @@ function conditionsOf(
   return part.sql;
 }
 
-function typeOf({ column }: Lane): string {
+function typeOf({ column }: ValueSet): string {
   return column.endsWith('_id') ? 'int' : 'text';
 }
 
@@ -244,7 +243,7 @@ function hitsOf(where: Conditions, { pattern, ownNames }: NameSearch): string {
   return ownNames ? `select id from certificate where lower(name) like ${value} union ${named}` : `${named} group by 1`;
 }
 
-/** Looks at the names of one certificate `c`. */
+/** Conditions on the names of one certificate `c`. */
 function meets(where: Conditions, searches: readonly NameSearch[]): string {
   const part = new Conditions(where.values);
   for (const { pattern, ownNames } of searches) {

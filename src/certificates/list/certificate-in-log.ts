@@ -5,17 +5,17 @@ import { invalid } from '../../platform/http/problem.js';
 import { idsByName, readLinked } from '../certificate.row.js';
 import { certificateLabel } from '../certificate.view.js';
 
-/** So many certificates can a filter of the log mean. */
-const mostMeant = 1000;
+/** The maximum number of certificates that a filter of the audit log may match. */
+const mostMatches = 1000;
 
-/** Lets entries of the audit log show the certificate that was acted on, and be filtered by its name. */
+/** Shows certificates in entries of the audit log, and filters entries by the name of the certificate. */
 @Injectable()
 export class CertificateInLog {
   constructor(filters: LogFilters, subjects: LogSubjects) {
     filters.define('certificate.name', async (tx, name) => {
-      const targetIds = await idsByName(tx, name, mostMeant + 1);
-      if (targetIds.length > mostMeant)
-        throw invalid('filter', `More than ${mostMeant} certificates have names that hold this: write more of it.`);
+      const targetIds = await idsByName(tx, name, mostMatches + 1);
+      if (targetIds.length > mostMatches)
+        throw invalid('filter', `More than ${mostMatches} certificate names contain this text. Use a longer one.`);
       return { targetType: 'certificate', targetIds };
     });
     subjects.define('certificate', async (tx, ids) => {

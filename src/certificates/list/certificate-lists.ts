@@ -8,57 +8,60 @@ import type { CertificateBriefView, CertificateView } from '../certificate.schem
 import { CertificateViews } from '../certificate.view.js';
 import { CertificateFinder, type FoundPage } from './certificate-finder.js';
 import type { CertificatePage, ListQuery, ValidQuery } from './list.schema.js';
-import { type Among, Selecting } from './selecting.js';
+import { type Restriction, SelectionBuilder } from './selection-builder.js';
 
-/** Pages of certificates. */
+/** Reads pages of certificates. */
 @Injectable()
 export class CertificateLists {
   constructor(
     private readonly db: Database,
-    private readonly selecting: Selecting,
+    private readonly selections: SelectionBuilder,
     private readonly finder: CertificateFinder,
     private readonly views: CertificateViews,
   ) {}
 
-  list(actor: Actor, query: ListQuery, among: Among = {}): Promise<CertificatePage> {
+  list(actor: Actor, query: ListQuery, restriction: Restriction = {}): Promise<CertificatePage> {
     return this.listAs<CertificateView | CertificateBriefView>(
       query.short ? this.views.brief : this.views.full,
       actor,
       query,
-      among,
+      restriction,
     );
   }
 
-  /**
-   * Newest first, or the soonest to expire where `timeRange` is asked for, unless sorted otherwise; always in a stable
-   * order.
-   */
+  /** Default order: newest first; with `timeRange`, soonest to expire first. Every order is stable. */
   async listAs<V>(
     view: (row: CertificateRow) => V,
     actor: Actor,
     query: ListQuery,
-    among: Among = {},
+    restriction: Restriction = {},
   ): Promise<Page<V>> {
-    const selection = await this.selecting.ofList(actor, query, among);
+    const selection = await this.selections.ofList(actor, query, restriction);
     const found = await this.finder.find(query, selection, query.timeRange === undefined ? 'id' : 'notAfter');
     return this.pageOf(view, found, query.chain);
   }
 
-  /** Those in force. Throws `invalid-request` when nobody asked for a page and they are too many to come at once. */
+  /** Valid certificates. Throws `invalid-request` if the query names no page and there are more than `longestPage`. */
   async valid(query: ValidQuery): Promise<Page<CertificateView>> {
     const isPaged = [query.page, query.count, query.after].some((given) => given !== undefined);
     const found = await this.finder.find(
       { ...query, page: query.page ?? 1, count: query.count ?? longestPage },
-      this.selecting.ofValid(query),
+      this.selections.ofValid(query),
     );
     if (!isPaged && found.next !== undefined)
-      throw invalid('count', `More than ${longestPage} are in force: ask for them page by page, with page and count.`);
+      throw invalid(
+        'count',
+        `More than ${longestPage} certificates are valid. Read them in pages, with page and count.`,
+      );
     return this.pageOf(this.views.full, found, query.chain);
   }
 
-  /** The ids on such a page, the newest first. */
+  /** As `list`, but ids only, newest first. */
   async ids(actor: Actor, query: ListQuery): Promise<FoundPage> {
-    return this.finder.find({ ...query, sortBy: 'id', sortDir: 'desc' }, await this.selecting.ofList(actor, query, {}));
+    return this.finder.find(
+      { ...query, sortBy: 'id', sortDir: 'desc' },
+      await this.selections.ofList(actor, query, {}),
+    );
   }
 
   private async pageOf<V>(

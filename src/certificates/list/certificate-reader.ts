@@ -8,16 +8,16 @@ import { type CertificateRow, readPage, readRows } from '../certificate.row.js';
 import type { CertificateView } from '../certificate.schema.js';
 import { CertificateViews } from '../certificate.view.js';
 
-/** How long an answer waits for an issuer outside the process before it says 202. */
+/** How long a request waits for an issuer behind a network before it is answered with 202. */
 const patienceMs = 5000;
 const pollMs = 100;
 
-/** The status of an answer that shows this certificate to who asked for it: 202 while its issuer is at work. */
+/** The HTTP status of a response to a request for this certificate: 202 until it is issued or has failed. */
 export function statusOf({ lifecycle }: Pick<CertificateView, 'lifecycle'>): 200 | 202 {
   return lifecycle === 'requested' || lifecycle === 'pending' ? 202 : 200;
 }
 
-/** Reads certificates for views. */
+/** Reads single certificates as views. */
 @Injectable()
 export class CertificateReader {
   private readonly readings = new Gathered<number, CertificateRow | null>((ids) => this.readMany(ids));
@@ -32,14 +32,14 @@ export class CertificateReader {
     return this.views.full(await this.row(id));
   }
 
-  /** As `get`, before it becomes a view. */
+  /** As `get`, but returns the row. */
   async row(id: number): Promise<CertificateRow> {
     const row = await this.readings.run(id);
     if (!row) throw new Problem('not-found', `There is no certificate ${id}.`);
     return row;
   }
 
-  /** As `get`, but waits some seconds for an issuer that is at work. */
+  /** As `get`, but waits up to five seconds until it is issued or has failed. */
   async settled(id: number): Promise<CertificateView> {
     for (let left = patienceMs; ; left -= pollMs) {
       const view = await this.get(id);
@@ -48,7 +48,7 @@ export class CertificateReader {
     }
   }
 
-  /** What a certificate replaces, and what replaces it. Throws Problem `not-found`. */
+  /** The predecessors and successors of a certificate. Throws Problem `not-found`. */
   async replacements(id: number): Promise<Page<CertificateView>> {
     const { replaces, replaced } = await this.get(id);
     const rows = await readPage(
@@ -59,7 +59,7 @@ export class CertificateReader {
     return { items: rows.map(this.views.full), total: rows.length };
   }
 
-  /** A list, as Lemur's clients expect it: of the one certificate with this name, or of none. */
+  /** The certificate with this name as a list of one or none, as Lemur's clients expect. */
   async named(name: string): Promise<Page<CertificateView>> {
     const found: { id: number }[] = await this.db.single.query('select id from certificate where name = $1', [name]);
     const rows = await readRows(

@@ -1,17 +1,17 @@
 import type { Tx } from '../../platform/db/database.js';
 import { likePattern } from '../../platform/db/list-filter.js';
-import type { Lane, Selection } from './selection.js';
+import type { ValueSet, Selection } from './selection.js';
 
 /**
- * The different values that a column of many rows has, found by leaping from one to the next along its index: searching
- * in them costs what there are of them, not what there are of certificates.
+ * Searches the distinct values of a column with a loose index scan: the cost depends on the number of distinct values,
+ * not on the number of certificates.
  */
-export class Known {
+export class KnownValues {
   constructor(private readonly tx: Tx) {}
 
-  /** Issuers that hold the text, and authorities whose name does. */
-  async issuers(text: string, selection: Selection): Promise<Lane[]> {
-    const issuers = await this.along('issuer', selection, likePattern(text));
+  /** Issuers and authorities whose name contains the text. */
+  async issuers(text: string, selection: Selection): Promise<ValueSet[]> {
+    const issuers = await this.distinct('issuer', selection, likePattern(text));
     const authorities = await this.tx.query<{ id: number }[]>('select id from authority where name ilike $1', [
       likePattern(text),
     ]);
@@ -21,12 +21,13 @@ export class Known {
     ];
   }
 
-  async owners(text: string, selection: Selection): Promise<Lane[]> {
-    return [{ column: 'lower(c.owner)', values: await this.along('lower(owner)', selection, likePattern(text)) }];
+  /** Owners whose name contains the text. */
+  async owners(text: string, selection: Selection): Promise<ValueSet[]> {
+    return [{ column: 'lower(c.owner)', values: await this.distinct('lower(owner)', selection, likePattern(text)) }];
   }
 
-  /** The user of this id, name or mail address. */
-  async creators(text: string): Promise<Lane[]> {
+  /** The user with this id, name or e-mail address. */
+  async creators(text: string): Promise<ValueSet[]> {
     const users = await this.tx.query<{ id: number }[]>(
       'select id from app_user where id::text = $1 or lower(username) = lower($1) or email = lower($1)',
       [text],
@@ -34,7 +35,7 @@ export class Known {
     return [{ column: 'c.creator_id', values: users.map(({ id }) => id) }];
   }
 
-  /** Key types or signing algorithms that hold the text. */
+  /** Key types or signing algorithms that contain the text. */
   async kinds(text: string, column: 'key_type' | 'signing_algorithm'): Promise<string[]> {
     const key = 'issuer, key_type, bits, signing_algorithm';
     const next = (behind: string): string => `(select ${key} from certificate ${behind} order by ${key} limit 1)`;
@@ -49,11 +50,11 @@ export class Known {
     return rows.map(({ value }) => value);
   }
 
-  private async along(column: string, { shelves }: Selection, pattern: string): Promise<string[]> {
+  private async distinct(column: string, { partitions }: Selection, pattern: string): Promise<string[]> {
     const found = new Set<string>();
-    for (const shelf of shelves) {
+    for (const partition of partitions) {
       const next = (behind: string): string =>
-        `(select ${column} from certificate c where ${shelf} ${behind} order by ${column} limit 1)`;
+        `(select ${column} from certificate c where ${partition} ${behind} order by ${column} limit 1)`;
       const rows = await this.tx.query<{ value: string }[]>(
         `with recursive known(value) as (
            ${next('')} union all

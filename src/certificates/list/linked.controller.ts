@@ -19,7 +19,7 @@ type CreatorView = z.output<typeof CreatorView>;
 const DomainsView = pageOf(Domains.element);
 type DomainsView = z.output<typeof DomainsView>;
 
-/** What a certificate hangs on: each all of them at once, since what is linked with one certificate is few. */
+/** Routes of the objects that are linked to a certificate. The lists are short and have no pages. */
 @Controller('certificates/:id')
 export class LinkedController {
   constructor(
@@ -31,27 +31,27 @@ export class LinkedController {
 
   @Get('authority')
   @Requires('authority:read')
-  @Summary('The authority that issued a certificate', 'One that is not yours to see is not found.')
+  @Summary('Read the authority that issued a certificate', '404 if you may not see the authority.')
   @Answers(200, AuthorityView)
   async authority(@Who() actor: Actor, @Id() id: number): Promise<AuthorityView> {
     const { authority, name } = await this.reader.get(id);
-    if (!authority) throw new Problem('not-found', `No authority here has issued certificate ${name}.`);
+    if (!authority) throw new Problem('not-found', `Certificate ${name} was not issued by an authority here.`);
     return this.authorities.see(actor, authority.id);
   }
 
   @Get('creator')
   @Requires('certificate:read')
-  @Summary('Who asked for a certificate')
+  @Summary('Read the user who requested a certificate')
   @Answers(200, CreatorView)
   async creator(@Id() id: number): Promise<CreatorView> {
     const { user, name } = await this.reader.get(id);
-    if (!user) throw new Problem('not-found', `No user has asked for certificate ${name}.`);
+    if (!user) throw new Problem('not-found', `Certificate ${name} was not requested by a user.`);
     return user;
   }
 
   @Get('domains')
   @Requires('certificate:read')
-  @Summary('The names in a certificate')
+  @Summary('List the names in a certificate')
   @Answers(200, DomainsView)
   async domains(@Id() id: number): Promise<DomainsView> {
     return whole((await this.reader.get(id)).domains);
@@ -59,7 +59,7 @@ export class LinkedController {
 
   @Get('destinations')
   @Requires('destination:read')
-  @Summary('Where a certificate is delivered')
+  @Summary('List the destinations of a certificate')
   @Answers(200, pageOf(DestinationView))
   async destinations(@Who() actor: Actor, @Id() id: number): Promise<Page<DestinationView>> {
     const ids = (await this.reader.get(id)).destinations.map((destination) => destination.id);
@@ -68,7 +68,7 @@ export class LinkedController {
 
   @Get('notifications')
   @Requires('notification:read')
-  @Summary('What warns of the end of a certificate')
+  @Summary('List the notifications of a certificate')
   @Answers(200, pageOf(NotificationView))
   async notifications(@Id() id: number): Promise<Page<NotificationView>> {
     const ids = (await this.reader.get(id)).notifications.map((notification) => notification.id);

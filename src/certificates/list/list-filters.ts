@@ -5,11 +5,11 @@ import { camelCase } from '../../platform/http/input.js';
 import { Instant } from '../../platform/http/instant.js';
 import type { Filter } from '../../platform/http/page.js';
 import { invalid } from '../../platform/http/problem.js';
-import type { Known } from './known-values.js';
+import type { KnownValues } from './known-values.js';
 import type { Selection } from './selection.js';
 
-/** Narrows a selection by what a client wrote, which is never empty. */
-type Apply = (selection: Selection, value: string, known: Known) => Promise<void> | void;
+/** Limits a selection by a value from a client, which is not empty. */
+type Apply = (selection: Selection, value: string, known: KnownValues) => Promise<void> | void;
 
 const column =
   (name: string): Apply =>
@@ -33,7 +33,7 @@ const names =
   (s, v) =>
     byName(s, v, ownNames);
 
-/** The filters of the list of certificates, by the names of members of its entries. */
+/** The filters of the list of certificates, by member name. */
 const filters: Readonly<Record<string, Apply>> = {
   id: number('id'),
   name: names(true),
@@ -67,8 +67,8 @@ const filters: Readonly<Record<string, Apply>> = {
   dateCreated: day('created_at'),
 };
 
-/** Narrows by `filter=field;value`; an empty value narrows nothing. Throws `invalid-request`. */
-export async function filterBy(selection: Selection, filter: Filter | undefined, known: Known): Promise<void> {
+/** Applies `filter=field;value`; an empty value has no effect. Throws `invalid-request`. */
+export async function filterBy(selection: Selection, filter: Filter | undefined, known: KnownValues): Promise<void> {
   if (!filter) return;
   const field = camelCase(filter.field);
   const apply = Object.hasOwn(filters, field) ? filters[field] : undefined;
@@ -76,7 +76,7 @@ export async function filterBy(selection: Selection, filter: Filter | undefined,
   if (filter.value !== '') await apply(selection, filter.value, known);
 }
 
-/** Those that are delivered to a destination, or are to be. */
+/** Selects certificates that are or will be delivered to the destination. */
 export function byDestination(selection: Selection, destinationId: number): void {
   const live = `target.state not in ('removing', 'removed', 'left')`;
   selection.beside.push({
@@ -87,7 +87,7 @@ export function byDestination(selection: Selection, destinationId: number): void
   });
 }
 
-/** Throws `invalid-request` by `field`. */
+/** Selects by serial number: decimal, 0x… or aa:bb:…. Throws `invalid-request` on `field`. */
 export function bySerial(selection: Selection, text: string, field: string): void {
   const [, sign = '', prefix = '', digits = ''] = /^(-?)(0x)?([0-9a-f:]{1,8000})$/i.exec(text) ?? [];
   const isHex = prefix !== '' || digits.includes(':');
@@ -97,12 +97,12 @@ export function bySerial(selection: Selection, text: string, field: string): voi
   selection.add('c.serial_hex = ?', serialHexOf(sign === '' ? magnitude : -magnitude));
 }
 
-/** What an index of trigrams finds inside a text: three letters or digits in a row. */
+/** A trigram index finds a text only if it has three letters or digits in a row. */
 const findable = /[\p{L}\p{N}]{3}/u;
 
 /**
- * For `like`, in lower case: a part of the text, its beginning where the value cannot be found inside, the whole when
- * quoted.
+ * A pattern for `like`, in lower case: the whole text if the value is quoted, a prefix if a trigram index cannot find
+ * the value, else a substring.
  */
 export function namePattern(value: string): string {
   const quoted = unquoted(value);
@@ -124,10 +124,10 @@ function byName(selection: Selection, value: string, ownNames: boolean): void {
     );
 }
 
-/** A range, because an index knows moments, not days. */
+/** A range of time, which an index can serve. */
 function onDay(selection: Selection, column: string, text: string): void {
   const { success, data: from } = Instant.safeParse(unquoted(text) ?? text);
-  if (!success) throw invalid('filter', 'Expected a date such as 2026-01-31.');
+  if (!success) throw invalid('filter', 'Expected a date, for example 2026-01-31.');
   selection.add(`${column} >= ?`, from);
   selection.add(`${column} < ?`, new Date(from.getTime() + 86_400_000));
 }

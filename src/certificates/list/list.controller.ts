@@ -18,7 +18,7 @@ export class NotificationCertificatesController {
 
   @Get(':id/certificates')
   @Requires('certificate:read')
-  @Summary('The certificates that a notification warns about')
+  @Summary('List the certificates of a notification')
   @Answers(200, CertificatePage)
   async list(@Who() actor: Actor, @Id() id: number, @QueryOf(ListQuery) query: ListQuery): Promise<CertificatePage> {
     await this.notifications.get(id);
@@ -32,7 +32,7 @@ export class DestinationStatsController {
 
   @Get('stats')
   @Requires('certificate:read')
-  @Summary('How many certificates there are at each destination')
+  @Summary('Count certificates by destination')
   @Answers(200, Stats)
   stats(): Promise<Stats> {
     return this.statistics.ofDestinations();
@@ -51,8 +51,8 @@ export class ListController {
   @Requires('certificate:read')
   @Summary(
     'List certificates',
-    'Newest first. `total` stops counting at 10,001, and is 10,001 for a word that very many names hold. A ' +
-      'word without three letters or digits in a row is looked for at the beginning of names.',
+    'Newest first. `total` stops at 10,001, and is 10,001 for a text that very many names contain. ' +
+      'A text without three letters or digits in a row matches only the beginning of names.',
   )
   @Answers(200, CertificatePage)
   list(@Who() actor: Actor, @QueryOf(ListQuery) query: ListQuery): Promise<CertificatePage> {
@@ -62,9 +62,8 @@ export class ListController {
   @Get('valid')
   @Requires('certificate:read')
   @Summary(
-    'List certificates in force',
-    'Neither expired nor revoked nor replaced. `filter=cn;…` is the whole common ' +
-      'name, in which `%` stands for any text.',
+    'List valid certificates',
+    'Neither expired, revoked nor replaced. `filter=cn;…` matches the whole common name; `%` is a wildcard.',
   )
   @Answers(200, pageOf(CertificateView))
   valid(@QueryOf(ValidQuery) query: ValidQuery): Promise<Page<CertificateView>> {
@@ -73,7 +72,7 @@ export class ListController {
 
   @Get('stats')
   @Requires('certificate:read')
-  @Summary('How many certificates there are of each kind')
+  @Summary('Count certificates by a metric')
   @Answers(200, Stats)
   stats(@QueryOf(StatsQuery) { metric }: StatsQuery): Promise<Stats> {
     return this.statistics.of(metric);
@@ -81,7 +80,7 @@ export class ListController {
 
   @Get('name/:name')
   @Requires('certificate:read')
-  @Summary('The certificate of a name', 'A list of one, or of none.')
+  @Summary('Find a certificate by its name', 'A list of one certificate, or an empty list.')
   @Answers(200, pageOf(CertificateView))
   byName(@PathText('name') name: string): Promise<Page<CertificateView>> {
     return this.reader.named(name);
@@ -89,7 +88,7 @@ export class ListController {
 
   @Get(':id/replacements')
   @Requires('certificate:read')
-  @Summary('What a certificate replaces, and what replaces it')
+  @Summary('List the predecessors and successors of a certificate')
   @Answers(200, pageOf(CertificateView))
   replacements(@Id() id: number): Promise<Page<CertificateView>> {
     return this.reader.replacements(id);
@@ -97,7 +96,7 @@ export class ListController {
 
   @Get(':id')
   @Requires('certificate:read')
-  @Summary('One certificate')
+  @Summary('Read a certificate')
   @Answers(200, CertificateView)
   get(@Id() id: number): Promise<CertificateView> {
     return this.reader.get(id);

@@ -5,7 +5,7 @@ import { queryBoolean, queryInt, truthOf } from '../../platform/http/query.js';
 import { certificateStates } from '../certificate.entity.js';
 import { CertificateBriefView, CertificateView } from '../certificate.schema.js';
 
-/** By what a list of certificates `c` can be sorted. Each has an index of its own, in which `retired` comes first. */
+/** The sort keys of a list of certificates `c`. Each has an index on (`retired`, key, id). */
 export const certificateOrders = {
   id: { sql: 'c.id', type: 'int' },
   name: { sql: 'c.name', type: 'text', unique: true },
@@ -22,21 +22,23 @@ type OrderName = keyof typeof certificateOrders;
 
 const id = () => queryInt(1, 2_147_483_647);
 const chain = () =>
-  queryBoolean().optional().meta({ description: 'With the chain of each, which is null in lists otherwise.' });
+  queryBoolean()
+    .optional()
+    .meta({ description: 'Include the certificate chain of each entry; otherwise `chain` is null in lists.' });
 
 /** GET /certificates. */
 export const ListQuery = listQuery(...(Object.keys(certificateOrders) as [OrderName, ...OrderName[]])).extend({
   owner: z.string().max(128).optional(),
   id: id().optional(),
   lifecycle: z.enum(certificateStates).optional(),
-  active: queryBoolean().optional().meta({ description: 'Whether people are warned of its end.' }),
+  active: queryBoolean().optional().meta({ description: 'Whether expiry notices are sent.' }),
   rotation: queryBoolean().optional(),
   destinationId: id().optional(),
   creator: z
     .string()
     .max(255)
     .optional()
-    .meta({ description: 'Id, name or mail address of the user who asked for it.' }),
+    .meta({ description: 'Id, name or e-mail address of the user who requested it.' }),
   show: z
     .string()
     .transform((text, context) => {
@@ -47,31 +49,31 @@ export const ListQuery = listQuery(...(Object.keys(certificateOrders) as [OrderN
     })
     .optional()
     .meta({
-      description: '`mine`, `currentUser` or true: only those asked for by me, or owned by one of my roles.',
+      description: '`mine`, `currentUser` or true: only certificates that you requested or that your roles own.',
     }),
   serial: z.string().max(8000).optional().meta({ description: 'Decimal, 0x… or aa:bb:….' }),
   timeRange: queryInt(0, 5200)
     .optional()
-    .meta({ description: 'Only those that expire within so many weeks; the soonest first unless sorted otherwise.' }),
-  showExpired: queryBoolean().optional().meta({ description: 'Also those that expired long ago.' }),
+    .meta({ description: 'Only certificates that expire within this number of weeks, by default soonest first.' }),
+  showExpired: queryBoolean().optional().meta({ description: 'Include certificates that expired long ago.' }),
   short: queryBoolean().optional().meta({ description: 'Only the main members.' }),
   chain: chain(),
 });
 export type ListQuery = z.output<typeof ListQuery>;
 
-/** GET /certificates/valid. Lemur's clients take what comes for all there is, unless they ask for a page. */
+/** GET /certificates/valid. Lemur's clients expect all certificates in one response, unless they request a page. */
 export const ValidQuery = listQuery(...(Object.keys(certificateOrders) as [OrderName, ...OrderName[]])).extend({
   page: PageQuery.shape.page.unwrap().optional(),
   count: queryInt(1, longestPage)
     .optional()
     .meta({
       description:
-        'Entries on a page. Without any of `page`, `count` and `after` all come at ' +
-        'once, or none when there are more than 1,000.',
+        'Entries on a page. Without `page`, `count` and `after` the response has all certificates; ' +
+        'it is refused if there are more than 1,000.',
     }),
   owner: z.string().max(128).optional(),
   chain: chain(),
-  san: z.string().max(512).optional().meta({ description: 'One of its names; `%` stands for any text.' }),
+  san: z.string().max(512).optional().meta({ description: 'One of its names; `%` is a wildcard.' }),
 });
 export type ValidQuery = z.output<typeof ValidQuery>;
 
@@ -80,15 +82,17 @@ export type Metric = (typeof metrics)[number];
 
 /** GET /certificates/stats. */
 export const StatsQuery = z.strictObject({
-  metric: z.enum(metrics).meta({ description: '`not_after` counts, by issuer, those that expire within 32 weeks.' }),
+  metric: z
+    .enum(metrics)
+    .meta({ description: '`not_after` counts certificates that expire within 32 weeks, by issuer.' }),
 });
 export type StatsQuery = z.output<typeof StatsQuery>;
 
-/** How many there are of each kind, in the shape of Lemur's charts: the n-th value belongs to the n-th label. */
+/** Counts in the format of Lemur's charts: the n-th value belongs to the n-th label. */
 export const Stats = z
   .strictObject({
     items: z.strictObject({ labels: z.array(z.union([z.string(), z.int()])), values: z.array(z.int().min(0)) }),
-    total: z.int().min(0).meta({ description: 'How many labels.' }),
+    total: z.int().min(0).meta({ description: 'Number of labels.' }),
   })
   .meta({ id: 'Stats' });
 export type Stats = z.output<typeof Stats>;

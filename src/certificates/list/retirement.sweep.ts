@@ -7,7 +7,7 @@ import { DueRepository } from '../due.repository.js';
 
 const batch = 1000;
 
-/** Marks what ended so long ago that lists leave it out, and takes the mark away when the setting has been changed. */
+/** Marks certificates that expired long ago as retired, so that lists hide them; unmarks them if the setting changes. */
 @Injectable()
 export class RetirementSweep implements OnModuleInit {
   constructor(
@@ -22,7 +22,7 @@ export class RetirementSweep implements OnModuleInit {
     this.periodic.everyTick('certificate-retirement', this.config.sweepIntervalS, (signal) => this.run(signal));
   }
 
-  /** Repeated at once while there is more than one batch. */
+  /** Repeats until a batch is not full. */
   async run(signal: AbortSignal): Promise<void> {
     for (const retired of [true, false]) {
       const before = new Date(this.clock.now().getTime() - this.config.hideExpiredAfterDays * 86_400_000);

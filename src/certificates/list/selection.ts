@@ -1,26 +1,23 @@
 import { Conditions } from '../../platform/db/conditions.js';
 
-/** Adds conditions on the certificate `c`. */
+/** Adds SQL conditions on the certificate `c`. */
 export type Term = (where: Conditions) => void;
 
-/**
- * Certificates whose `column` is one of these values. An index begins with `retired` and the column, and goes on with
- * the id.
- */
-export interface Lane {
+/** Certificates whose `column` has one of these values. An index on (`retired`, column, id) finds them. */
+export interface ValueSet {
   column: 'c.issuer' | 'c.authority_id' | 'c.creator_id' | 'lower(c.owner)';
   values: readonly (string | number)[];
 }
 
-/** A word, in lower case, in the names of certificates. */
+/** A lower-case text to find in the names of certificates. */
 export interface NameSearch {
   /** For `like`. */
   pattern: string;
-  /** Whether the names that people gave to certificates count too, beside common names and SANs. */
+  /** True to search the `name` of certificates too, not only common names and SANs. */
   ownNames: boolean;
 }
 
-/** A table beside certificates with one row for each that is wanted: `on` says which rows. */
+/** A table to join by `certificate_id`; `on` selects at most one of its rows per certificate. */
 export interface Beside {
   table: string;
   alias: string;
@@ -28,44 +25,44 @@ export interface Beside {
   value: number;
 }
 
-/** Which certificates a list holds, taken apart into what can be read by different indexes. */
+/** The conditions of a list of certificates, grouped by the kind of index that serves them. */
 export class Selection {
   readonly terms: Term[] = [];
   readonly beside: Beside[] = [];
   readonly searches: NameSearch[] = [];
-  private readonly groups: (readonly Lane[])[] = [];
+  private readonly groups: (readonly ValueSet[])[] = [];
 
   constructor(readonly withRetired: boolean) {}
 
-  /** `?` stands for `value`. */
+  /** `?` in `sql` is replaced by `value`. */
   add(sql: string, value?: unknown): void {
     this.terms.push((where) => where.add(sql, value));
   }
 
-  /** Those in at least one of these lanes. */
-  addEither(lanes: readonly Lane[]): void {
+  /** Selects certificates in at least one of these sets. */
+  addEither(valueSets: readonly ValueSet[]): void {
     if (this.groups.length > 0)
-      this.terms.push((where) => where.add(`(${lanes.map((lane) => inLane(where, lane)).join(' or ')})`));
-    this.groups.push(lanes);
+      this.terms.push((where) => where.add(`(${valueSets.map((set) => isInSet(where, set)).join(' or ')})`));
+    this.groups.push(valueSets);
   }
 
-  /** Lanes that hold the selection between them; a certificate can be in several. None when it is not in lanes. */
-  get lanes(): readonly Lane[] {
+  /** The union of these sets contains the selection; a certificate can be in several. Empty: not limited by sets. */
+  get valueSets(): readonly ValueSet[] {
     return this.groups[0] ?? [];
   }
 
-  /** True when it holds everything that lists show. */
+  /** True if there is no condition. */
   get isEverything(): boolean {
     return [this.terms, this.beside, this.searches, this.groups].every((part) => part.length === 0);
   }
 
-  /** Each with an index of its own: what lists show, and what they show only when asked. */
-  get shelves(): readonly string[] {
+  /** The conditions of the partial indexes to read: shown certificates and, on request, retired ones. */
+  get partitions(): readonly string[] {
     return this.withRetired ? ['not c.retired', 'c.retired and c.deleted_at is null'] : ['not c.retired'];
   }
 }
 
-/** The condition that a certificate is in a lane. */
-export function inLane(where: Conditions, { column, values }: Lane): string {
+/** The condition that a certificate is in a set. */
+export function isInSet(where: Conditions, { column, values }: ValueSet): string {
   return `${column} = any(${where.bind(values)})`;
 }

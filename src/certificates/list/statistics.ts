@@ -5,7 +5,7 @@ import type { Metric, Stats } from './list.schema.js';
 
 const rangeMs = 32 * 7 * 86_400_000;
 
-/** Label and how many, by metric; each is read from one index alone. `$1` and `$2`: now, and 32 weeks from now. */
+/** A query for label and count per metric, each an index-only scan. `$1` is now, `$2` is 32 weeks from now. */
 const counts: Readonly<Record<Metric, string>> = {
   bits: 'select bits as label, count(*)::int as value from certificate group by bits',
   issuer: 'select issuer as label, count(*)::int as value from certificate group by issuer',
@@ -17,7 +17,7 @@ const counts: Readonly<Record<Metric, string>> = {
     'signing_algorithm is not null group by signing_algorithm',
 };
 
-/** How many certificates and deliveries there are of each kind. */
+/** Counts certificates and deliveries. */
 @Injectable()
 export class Statistics {
   constructor(
@@ -25,14 +25,14 @@ export class Statistics {
     private readonly clock: Clock,
   ) {}
 
-  /** The most frequent first. */
+  /** Certificates by metric, most frequent first. */
   async of(metric: Metric): Promise<Stats> {
     const now = this.clock.now();
     const values = metric === 'not_after' ? [now, new Date(now.getTime() + rangeMs)] : [];
     return this.read(counts[metric], values);
   }
 
-  /** Certificates at each destination, by its label. */
+  /** Certificates by the label of their destination. */
   ofDestinations(): Promise<Stats> {
     return this.read(
       `select d.label, (select count(*)::int from delivery l where l.destination_id = d.id

@@ -20,8 +20,8 @@ export class VisualizeController {
   @Get(':id/visualize')
   @Requires('authority:read')
   @Summary(
-    'The certificates of an authority as a tree',
-    'With the authorities below it. Of each the 200 newest certificates; a last entry says that there are more.',
+    'Read the certificates of an authority as a tree',
+    'Includes its subordinate authorities, and the 200 newest certificates of each. A last entry marks a cut list.',
   )
   @Answers(200, Node)
   tree(@Who() actor: Actor, @Id() id: number): Promise<TreeNode> {

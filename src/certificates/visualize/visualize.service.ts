@@ -3,17 +3,17 @@ import { type AuthorityNode, AuthorityReader } from '../../authorities/authority
 import type { Actor } from '../../platform/http/actor.js';
 import { CertificateFinder } from '../list/certificate-finder.js';
 
-/** A name and what hangs below it; a certificate has nothing below it. */
+/** An authority with its subordinate authorities and certificates, or a certificate, which has no children. */
 export interface TreeNode {
   name: string;
   children?: TreeNode[];
 }
 
-/** How many authorities a tree shows, and how many certificates of each: a CA may have a million. */
+/** Bounds of a tree: authorities, and certificates of each authority. */
 const mostAuthorities = 200;
 const mostCertificates = 200;
 
-/** The certificates of an authority and of those below it as a tree, the newest first. */
+/** Builds the tree of an authority, its subordinate authorities, and their certificates, newest first. */
 @Injectable()
 export class VisualizeService {
   constructor(
@@ -21,7 +21,7 @@ export class VisualizeService {
     private readonly certificates: CertificateFinder,
   ) {}
 
-  /** Throws Problem `not-found`, also for an authority that the actor may not know of. */
+  /** Throws Problem `not-found`, also for an authority that the actor may not see. */
   async tree(actor: Actor, id: number): Promise<TreeNode> {
     const family = await this.authorities.family(actor, id, mostAuthorities);
     const leaves = await this.certificates.newestOfAuthorities(
@@ -39,7 +39,7 @@ export class VisualizeService {
   }
 }
 
-/** One more than is shown has been read: then the last says that there are others. */
+/** `names` has one more than `mostCertificates` if the authority has more; a last entry then says so. */
 function leavesOf(names: readonly string[]): TreeNode[] {
   const shown = names.slice(0, mostCertificates).map((name) => ({ name }));
   return names.length > shown.length ? [...shown, { name: '… and older ones' }] : shown;

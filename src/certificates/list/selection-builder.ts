@@ -5,29 +5,29 @@ import { escapeLike } from '../../platform/db/list-filter.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid } from '../../platform/http/problem.js';
 import type { CertificateState } from '../certificate.entity.js';
-import { Known } from './known-values.js';
+import { KnownValues } from './known-values.js';
 import { byDestination, bySerial, filterBy } from './list-filters.js';
 import type { ListQuery, ValidQuery } from './list.schema.js';
 import { Selection } from './selection.js';
 
-/** Narrows a list further than its query: to those that a notification warns about, to those in certain states. */
-export interface Among {
+/** Limits a list further than its query: to the certificates of a notification, or to certain states. */
+export interface Restriction {
   notificationId?: number;
   states?: readonly CertificateState[];
 }
 
 const weekMs = 7 * 86_400_000;
 
-/** Makes selections of the queries of clients. */
+/** Translates list queries into selections. */
 @Injectable()
-export class Selecting {
+export class SelectionBuilder {
   constructor(
     private readonly db: Database,
     private readonly clock: Clock,
   ) {}
 
-  /** What a list query selects among these. Throws `invalid-request`. */
-  ofList(actor: Actor, query: ListQuery, { notificationId, states }: Among): Promise<Selection> {
+  /** The selection of GET /certificates. Throws `invalid-request`. */
+  ofList(actor: Actor, query: ListQuery, { notificationId, states }: Restriction): Promise<Selection> {
     const selection = new Selection(query.showExpired ?? false);
     if (query.id !== undefined) selection.add('c.id = ?', query.id);
     if (query.lifecycle !== undefined) selection.add('c.state = ?', query.lifecycle);
@@ -49,7 +49,7 @@ export class Selecting {
     return this.db.search((tx) => this.lookUp(tx, actor, query, selection));
   }
 
-  /** Those in force: not expired, revoked or replaced. `%` in a name stands for any text. Throws `invalid-request`. */
+  /** Valid certificates: not expired, revoked or replaced. `%` in a name is a wildcard. Throws `invalid-request`. */
   ofValid({ filter, owner, san }: ValidQuery): Selection {
     if (filter && filter.field !== 'cn')
       throw invalid('filter', `The field '${filter.field}' is not sortable or filterable; try cn.`);
@@ -69,7 +69,7 @@ export class Selecting {
   }
 
   private async lookUp(tx: Tx, actor: Actor, query: ListQuery, selection: Selection): Promise<Selection> {
-    const known = new Known(tx);
+    const known = new KnownValues(tx);
     if (query.creator !== undefined) selection.addEither(await known.creators(query.creator));
     await filterBy(selection, query.filter, known);
     if (query.show) {
@@ -88,7 +88,7 @@ export class Selecting {
   }
 }
 
-/** For `like`, in lower case, with `%` as the only wildcard. */
+/** A pattern for `like`, in lower case, with `%` as the only wildcard. */
 function wildcards(text: string): string {
   return text.toLowerCase().split('%').map(escapeLike).join('%');
 }
