@@ -280,7 +280,7 @@ describe('the list of certificates', () => {
     expect(await valid('filter=cn;n4.%25')).toEqual({ items: [], total: 0 });
   });
 
-  it('gives all that is in force without being asked for a page, or says that there is more', async () => {
+  it('returns all valid certificates without a page, and is refused when there are more than 1,000', async () => {
     const { source } = program.database;
     const { total } = await program.ok('GET', '/certificates/valid');
     await source.query(
@@ -298,7 +298,7 @@ describe('the list of certificates', () => {
     await issue(8);
     expect((await program.call('GET', '/certificates/valid')).body).toMatchObject({
       status: 400,
-      reasons: { count: [expect.stringContaining('page by page')] },
+      reasons: { count: [expect.stringContaining('Read them in pages')] },
     });
     expect(await program.ok('GET', '/certificates/valid?count=1000')).toMatchObject({
       total: 1001,
