@@ -50,6 +50,10 @@ const rarelyPossible = [
   'delete /api/1/pending_certificates/{id}',
   'post /api/1/pending_certificates/{id}/upload',
   'get /api/1/pending_certificates/{id}/key',
+  'post /api/1/pending_certificates/{id}/accept',
+  'post /api/1/pending_certificates/{id}/reject',
+  'post /api/1/authorities/{id}/issuers',
+  'post /api/1/authorities/{id}/issuers/refresh',
 ];
 
 let program: TestProgram;
