@@ -12,7 +12,7 @@ export class DestinationController {
 
   @Get()
   @Requires('destination:read')
-  @Summary('List destinations', 'Those who may not deliver to one see it without its options.')
+  @Summary('List destinations', 'Options are hidden from users who may not deliver there.')
   @Answers(200, pageOf(DestinationView))
   list(@Who() actor: Actor, @QueryOf(DestinationQuery) query: PageQuery): Promise<Page<DestinationView>> {
     return this.destinations.list(actor, query);
@@ -20,7 +20,7 @@ export class DestinationController {
 
   @Get(':id')
   @Requires('destination:read')
-  @Summary('One destination', 'Without its options for those who may not deliver there.')
+  @Summary('One destination', 'Options are hidden from users who may not deliver there.')
   @Answers(200, DestinationView)
   get(@Who() actor: Actor, @Id() id: number): Promise<DestinationView> {
     return this.destinations.get(actor, id);
@@ -28,7 +28,7 @@ export class DestinationController {
 
   @Get(':id/roles')
   @Requires('destination:read')
-  @Summary('The roles of a destination', 'Their holders may deliver there.')
+  @Summary('The roles of a destination', 'Holders of these roles may deliver there.')
   @Answers(200, pageOf(DestinationRole))
   async roles(@Who() actor: Actor, @Id() id: number): Promise<Page<DestinationRole>> {
     const { roles } = await this.destinations.get(actor, id);
@@ -37,7 +37,7 @@ export class DestinationController {
 
   @Post()
   @RequiresAfterBody('destination:write')
-  @Summary('Make a destination')
+  @Summary('Create a destination')
   @Answers(200, DestinationView)
   create(@Who() actor: Actor, @JsonBody(DestinationRequest) body: DestinationRequest): Promise<DestinationView> {
     return this.destinations.create(actor, body);
@@ -45,7 +45,7 @@ export class DestinationController {
 
   @Put(':id')
   @Requires('destination:write')
-  @Summary('Change a destination', 'A secret that is not named stays; one that is null is cleared.')
+  @Summary('Change a destination', 'An absent secret is kept; null clears it.')
   @Answers(200, DestinationView)
   update(
     @Who() actor: Actor,
@@ -57,7 +57,7 @@ export class DestinationController {
 
   @Delete(':id')
   @Requires('destination:write')
-  @Summary('Delete a destination that nothing is delivered to')
+  @Summary('Delete a destination without deployed certificates')
   @Answers(200, Removed)
   async remove(@Who() actor: Actor, @Id() id: number): Promise<Removed> {
     await this.destinations.remove(actor, id);
@@ -66,7 +66,7 @@ export class DestinationController {
 
   @Post(':id/test')
   @Requires('destination:write')
-  @Summary('Try a destination out', 'Changes nothing there.')
+  @Summary('Test a destination', 'Read-only: changes nothing at the destination.')
   @Answers(200, ProbeView)
   check(@Who() actor: Actor, @Id() id: number): Promise<ProbeView> {
     return this.destinations.check(actor, id);

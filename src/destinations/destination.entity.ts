@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
 
-/** A place that certificates are delivered to: a destination plugin with its options. */
+/** A configured destination: a destination plugin with its options. */
 @Entity('destination')
 export class Destination {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
@@ -11,7 +11,7 @@ export class Destination {
   @Column('jsonb') options: Record<string, unknown>;
   @Column('bytea', { nullable: true, transformer: sealedColumn }) sealedOptions: Sealed | null;
   @Column('uuid') secretId: string;
-  /** True: everyone may deliver there; false: administrators, operators and the holders of its roles. */
+  /** True: everyone may deliver here. False: administrators, operators and holders of its roles. */
   @Column('boolean') open: boolean;
   @Column('timestamptz') createdAt: Date;
 }

@@ -24,7 +24,7 @@ const source: ListSource = {
   },
 };
 
-/** A destination as the rights on it see it; its roles in the order of their ids. */
+/** The facts that access rights on a destination depend on; roles ordered by id. */
 export interface DestinationAccess {
   id: number;
   label: string;
@@ -49,17 +49,17 @@ export class DestinationRepository {
     return { ...page, items: page.items.flatMap((item) => rows.get(item.id) ?? []) };
   }
 
-  /** Those of these ids that exist, in the order of their ids. */
+  /** The existing destinations among these ids, ordered by id. */
   getMany(tx: Tx, ids: readonly number[]): Promise<Destination[]> {
     return tx.find(Destination, { where: { id: In([...ids]) }, order: { id: 'ASC' } });
   }
 
-  /** Every label, in no particular order. */
+  /** All labels, unordered. */
   async labels(tx: Tx): Promise<string[]> {
     return (await tx.query<{ label: string }[]>('select label from destination')).map(({ label }) => label);
   }
 
-  /** Those that a request names; `field` is the member that names them. */
+  /** The destinations that `field` of a request names. */
   async resolve(tx: Tx, refs: readonly Reference[], field = 'destinations'): Promise<Destination[]> {
     if (refs.length === 0) return [];
     const rows = await tx
@@ -78,7 +78,7 @@ export class DestinationRepository {
     });
   }
 
-  /** Of those of these ids that exist, in the order of their ids. */
+  /** Access facts of the existing destinations among these ids, ordered by id. */
   accessOf(tx: Tx, ids: readonly number[]): Promise<DestinationAccess[]> {
     return tx.query(
       `select d.id, d.label, d.open, (select coalesce(json_agg(json_build_object('id', r.id, 'name', r.name,
@@ -98,12 +98,12 @@ export class DestinationRepository {
     );
   }
 
-  /** Whatever the case. */
+  /** Ignores case. */
   findByLabel(tx: Tx, label: string): Promise<Destination | null> {
     return tx.createQueryBuilder(Destination, 'd').where('lower(d.label) = lower(:label)', { label }).getOne();
   }
 
-  /** As `get`, and nobody else changes it until the transaction ends. */
+  /** As `get`, locked until the transaction ends. */
   async lock(tx: Tx, id: number): Promise<Destination> {
     const found = await tx.findOne(Destination, { where: { id }, lock: { mode: 'pessimistic_write' } });
     if (!found) throw new Problem('not-found', `There is no destination ${id}.`);
@@ -118,7 +118,7 @@ export class DestinationRepository {
     await tx.save(destination);
   }
 
-  /** What has been there is forgotten with it. Fails on a foreign key while something stands there. */
+  /** Also forgets past deliveries. Fails on a foreign key while a certificate is deployed there. */
   async remove(tx: Tx, destination: Destination): Promise<void> {
     await tx.remove(destination);
   }

@@ -14,20 +14,20 @@ export const DestinationRequest = z
     label: z.string().trim().min(1).max(128),
     description: z.string().max(1024).nullish(),
     plugin: PluginInput,
-    options: z.unknown().optional().meta({ description: 'Ignored, as `id` is.' }),
+    options: z.unknown().optional().meta({ description: 'Ignored, like `id`.' }),
     roles: z
       .array(Reference)
       .max(100)
       .optional()
       .meta({
         description:
-          'Who may deliver there, beside administrators and operators. Default: the roles of who makes it; on a ' +
-          'change, those that it has.',
+          'Roles that may deliver there, beside administrators and operators. Default: the roles of the creator; ' +
+          'in an update, the current roles.',
       }),
     open: z
       .boolean()
       .optional()
-      .meta({ description: 'Whether everyone may deliver there. Default: false; on a change, as it is.' }),
+      .meta({ description: 'Whether everyone may deliver there. Default: false; in an update, unchanged.' }),
     mayDeliver: z.unknown().optional().meta({ description: 'Ignored.' }),
   })
   .meta({ id: 'DestinationRequest' });
@@ -41,7 +41,7 @@ export const DestinationView = z
     id: z.int(),
     label: z.string(),
     description: z.string().nullable(),
-    plugin: PluginView.meta({ description: 'Without options for those who may not deliver there.' }),
+    plugin: PluginView.meta({ description: 'Options are hidden from users who may not deliver there.' }),
     options: z.array(OptionValueView).meta({ description: 'The same as `plugin.pluginOptions`.' }),
     roles: z.array(DestinationRole),
     open: z.boolean().meta({ description: 'Whether everyone may deliver there.' }),
@@ -50,7 +50,7 @@ export const DestinationView = z
   .meta({ id: 'Destination' });
 export type DestinationView = z.output<typeof DestinationView>;
 
-/** As this actor may see it. */
+/** The destination as this actor may see it. */
 export function destinationView(
   actor: Actor,
   { id, label, description }: Destination,

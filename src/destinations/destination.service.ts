@@ -15,18 +15,6 @@ import type { Destination } from './destination.entity.js';
 import { DestinationRepository } from './destination.repository.js';
 import { type DestinationRequest, type DestinationView, destinationView } from './destination.schema.js';
 import { Destinations } from './destinations.js';
-import { NewDestinations } from './new-destinations.js';
-
-/** Stored destinations and the same made ready for use. */
-@Injectable()
-export class ReadyDestinations {
-  constructor(
-    readonly repository: DestinationRepository,
-    readonly destinations: Destinations,
-    readonly newOnes: NewDestinations,
-    readonly roles: RoleRepository,
-  ) {}
-}
 
 /** The use cases on destinations. */
 @Injectable()
@@ -36,22 +24,24 @@ export class DestinationService {
     private readonly clock: Clock,
     private readonly audit: Audit,
     private readonly configured: ConfiguredPlugins,
-    private readonly ready: ReadyDestinations,
+    private readonly repository: DestinationRepository,
+    private readonly destinations: Destinations,
+    private readonly roles: RoleRepository,
   ) {}
 
   async list(actor: Actor, query: PageQuery): Promise<Page<DestinationView>> {
-    const page = await this.ready.repository.list(this.db.single, this.configured.asStored('destination', query));
+    const page = await this.repository.list(this.db.single, this.configured.asStored('destination', query));
     return { ...page, items: await this.views(this.db.single, actor, page.items) };
   }
 
   /** Throws Problem `not-found`. */
   async get(actor: Actor, id: number): Promise<DestinationView> {
-    return this.view(this.db.single, actor, await this.ready.repository.get(this.db.single, id));
+    return this.view(this.db.single, actor, await this.repository.get(this.db.single, id));
   }
 
-  /** Those of these ids that exist, in the order of their ids. */
+  /** The existing destinations among these ids, ordered by id. */
   async getMany(actor: Actor, ids: readonly number[]): Promise<DestinationView[]> {
-    return this.views(this.db.single, actor, await this.ready.repository.getMany(this.db.single, ids));
+    return this.views(this.db.single, actor, await this.repository.getMany(this.db.single, ids));
   }
 
   create(actor: Actor, request: DestinationRequest): Promise<DestinationView> {
@@ -61,15 +51,15 @@ export class DestinationService {
       'destination',
     );
     return this.db.write(async (tx) => {
-      const row = await this.ready.repository.add(tx, {
+      const row = await this.repository.add(tx, {
         label: request.label,
         description: request.description ?? null,
         ...stored,
         open: request.open ?? false,
         createdAt: this.clock.now(),
       });
-      await this.ready.destinations.admit(this.ready.destinations.ready(row));
-      // The program itself holds no stored role.
+      await this.destinations.admit(this.destinations.ready(row));
+      // The system actor has no stored roles.
       const own = actor.userId === 0 ? [] : actor.roles;
       await this.linkRoles(tx, row.id, request.roles ?? own.map(({ id }) => ({ id })));
       const view = await this.view(tx, actor, row);
@@ -79,14 +69,14 @@ export class DestinationService {
         targetId: row.id,
         after: recorded(view),
       });
-      await this.ready.newOnes.made(tx, actor, this.ready.destinations.ready(row));
+      await this.destinations.created(tx, actor, this.destinations.ready(row));
       return view;
     });
   }
 
   update(actor: Actor, id: number, request: DestinationRequest): Promise<DestinationView> {
     return this.db.write(async (tx) => {
-      const row = await this.ready.repository.lock(tx, id);
+      const row = await this.repository.lock(tx, id);
       const before = await this.view(tx, actor, row);
       const plugin = this.configured.chosen('destination', request.plugin);
       demandKeyScope(actor, plugin);
@@ -95,8 +85,8 @@ export class DestinationService {
         { label: request.label, description: request.description ?? null, open: request.open ?? row.open },
         this.configured.seal(plugin, request.plugin, 'destination', row),
       );
-      await this.ready.destinations.admit(this.ready.destinations.ready(row));
-      await this.ready.repository.save(tx, row);
+      await this.destinations.admit(this.destinations.ready(row));
+      await this.repository.save(tx, row);
       if (request.roles) await this.linkRoles(tx, id, request.roles);
       const after = await this.view(tx, actor, row);
       await this.audit.record(tx, actor, {
@@ -110,12 +100,12 @@ export class DestinationService {
     });
   }
 
-  /** Throws Problem `in-use` while a certificate is delivered there. */
+  /** Throws Problem `in-use` while a certificate is deployed there. */
   async remove(actor: Actor, id: number): Promise<void> {
     await this.db.write(async (tx) => {
-      const row = await this.ready.repository.lock(tx, id);
+      const row = await this.repository.lock(tx, id);
       const before = await this.view(tx, actor, row);
-      await this.ready.repository.remove(tx, row);
+      await this.repository.remove(tx, row);
       await this.audit.record(tx, actor, {
         action: 'destination.deleted',
         targetType: 'destination',
@@ -126,22 +116,22 @@ export class DestinationService {
   }
 
   /**
-   * Tries the destination out without changing anything there; on record, because its secrets are used. Throws Problem
+   * Tests the destination without changing anything there. Audited, because it uses the secrets. Throws Problem
    * `not-found`.
    */
   async check(actor: Actor, id: number): Promise<ProbeView> {
-    const destination = await this.ready.repository.get(this.db.single, id);
+    const destination = await this.repository.get(this.db.single, id);
     await this.audit.record(this.db.single, actor, {
       action: 'destination.tested',
       targetType: 'destination',
       targetId: id,
     });
-    return probed((signal) => this.ready.destinations.check(this.ready.destinations.ready(destination), signal));
+    return probed((signal) => this.destinations.check(this.destinations.ready(destination), signal));
   }
 
   private async linkRoles(tx: Tx, id: number, roles: readonly Reference[]): Promise<void> {
-    const found = await this.ready.roles.locate(tx, 'roles', roles);
-    await this.ready.repository.setRoles(
+    const found = await this.roles.locate(tx, 'roles', roles);
+    await this.repository.setRoles(
       tx,
       id,
       found.map((role) => role.id),
@@ -149,7 +139,7 @@ export class DestinationService {
   }
 
   private async views(tx: Tx, actor: Actor, rows: readonly Destination[]): Promise<DestinationView[]> {
-    const accesses = await this.ready.repository.accessOf(
+    const accesses = await this.repository.accessOf(
       tx,
       rows.map(({ id }) => id),
     );
@@ -165,12 +155,15 @@ export class DestinationService {
   }
 }
 
-/** What the audit log says of it: who may deliver there is no matter of who asks. */
+/** The audited form: without `mayDeliver`, which depends on the reader. */
 function recorded({ mayDeliver: _, ...view }: DestinationView): object {
   return view;
 }
 
-/** Certificates may be on their way to it: to point it elsewhere is a way to their keys. Throws Problem `forbidden`. */
+/**
+ * Deliveries may be under way: whoever redirects the destination obtains their private keys. Throws Problem
+ * `forbidden`.
+ */
 function demandKeyScope(actor: Actor, { needsPrivateKey }: PluginOf<'destination'>): void {
   if (needsPrivateKey && !actor.permissions.has('key:read'))
     throw new Problem('forbidden', `The destination takes private keys. ${lacking('key:read', actor)}`);

@@ -3,14 +3,13 @@ import { AuditModule } from '../audit/audit.module.js';
 import { RolesModule } from '../roles/roles.module.js';
 import { DestinationController } from './destination.controller.js';
 import { DestinationRepository } from './destination.repository.js';
-import { DestinationService, ReadyDestinations } from './destination.service.js';
+import { DestinationService } from './destination.service.js';
 import { Destinations } from './destinations.js';
-import { NewDestinations } from './new-destinations.js';
 
 @Module({
   imports: [AuditModule, RolesModule],
   controllers: [DestinationController],
-  providers: [Destinations, DestinationRepository, DestinationService, ReadyDestinations, NewDestinations],
-  exports: [Destinations, NewDestinations, DestinationRepository, DestinationService],
+  providers: [Destinations, DestinationRepository, DestinationService],
+  exports: [Destinations, DestinationRepository, DestinationService],
 })
 export class DestinationsModule {}

@@ -19,9 +19,14 @@ export interface ReadyDestination {
   readonly options: () => Record<string, unknown>;
 }
 
-/** Delivers to configured destinations; knows nothing of certificates' rows. */
+/** Runs in the transaction that creates a destination; throwing undoes the destination. */
+export type CreatedListener = (tx: Tx, actor: Actor, created: ReadyDestination) => Promise<void>;
+
+/** Delivers to configured destinations; independent of certificate rows. */
 @Injectable()
 export class Destinations {
+  private readonly createdListeners: CreatedListener[] = [];
+
   constructor(
     private readonly repository: DestinationRepository,
     private readonly configured: ConfiguredPlugins,
@@ -32,13 +37,13 @@ export class Destinations {
     return this.ready(await this.repository.get(tx, id));
   }
 
-  /** Those of these ids that exist, in the order of their ids. */
+  /** The existing destinations among these ids, ordered by id. */
   async getMany(tx: Tx, ids: readonly number[]): Promise<ReadyDestination[]> {
     if (ids.length === 0) return [];
     return (await this.repository.getMany(tx, ids)).map((destination) => this.ready(destination));
   }
 
-  /** To have anything delivered to these destinations. Throws Problem `forbidden`. */
+  /** Demands that the actor may deliver to these destinations. Throws Problem `forbidden`. */
   async demandDelivery(tx: Tx, actor: Actor, ids: readonly number[]): Promise<void> {
     if (ids.length === 0) return;
     const refused = (await this.repository.accessOf(tx, ids)).find(
@@ -47,11 +52,11 @@ export class Destinations {
     if (refused)
       throw new Problem(
         'forbidden',
-        `You are not allowed to deliver to destination ${refused.label}: that needs one of its roles.`,
+        `You are not allowed to deliver to destination ${refused.label}: it requires one of its roles.`,
       );
   }
 
-  /** Those of these ids whose options the actor may see. */
+  /** The ids among these whose options the actor may see. */
   async seenBy(tx: Tx, actor: Actor, ids: readonly number[]): Promise<Set<number>> {
     if (ids.length === 0) return new Set();
     const seen = (await this.repository.accessOf(tx, ids)).filter(({ open, roles }) =>
@@ -65,30 +70,42 @@ export class Destinations {
     return { destination, plugin, options: () => this.configured.open(plugin, destination, 'destination') };
   }
 
-  /** Throws Problem `invalid-request` when this installation does not let it be used. */
+  /** Registers a listener for new destinations. Call at startup. */
+  onCreated(listener: CreatedListener): void {
+    this.createdListeners.push(listener);
+  }
+
+  /** Runs the listeners in `tx`. */
+  async created(tx: Tx, actor: Actor, created: ReadyDestination): Promise<void> {
+    for (const listener of this.createdListeners) await listener(tx, actor, created);
+  }
+
+  /** Throws Problem `invalid-request` when this installation does not permit the options. */
   async admit({ plugin, options }: ReadyDestination): Promise<void> {
     await this.contexts.admit(plugin, options());
   }
 
-  /** Where the bundle will go. Throws PluginError. */
+  /** The location that the bundle will have. Throws PluginError. */
   locate({ plugin, options }: ReadyDestination, bundle: Bundle): string {
     return plugin.locate({ bundle }, options());
   }
 
-  /** Throws PluginError. */
+  /** Returns the location. Throws PluginError. */
   async deliver({ plugin, options }: ReadyDestination, bundle: Bundle, signal: AbortSignal): Promise<string> {
     const { location } = await plugin.deliver({ bundle }, options(), this.contexts.make(signal));
     return location;
   }
 
-  /** Removes exactly this certificate. False, and nothing has happened, where the plugin cannot. Throws PluginError. */
+  /**
+   * Removes exactly this certificate. Returns false without effect when the plugin cannot remove. Throws PluginError.
+   */
   async remove({ plugin, options }: ReadyDestination, removal: RemovalRequest, signal: AbortSignal): Promise<boolean> {
     if (!plugin.remove) return false;
     await plugin.remove(removal, options(), this.contexts.make(signal));
     return true;
   }
 
-  /** A read-only probe. Throws PluginError. */
+  /** Read-only connection test. Throws PluginError. */
   async check({ plugin, options }: ReadyDestination, signal: AbortSignal): Promise<void> {
     const checked = options();
     await plugin.check?.(checked, this.contexts.make(signal));

@@ -1,6 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import type { ReadyDestination } from '../../destinations/destinations.js';
-import { NewDestinations } from '../../destinations/new-destinations.js';
+import { Destinations, type ReadyDestination } from '../../destinations/destinations.js';
 import type { CounterpartSource } from '../../plugin-api/destination.js';
 import { Config } from '../../platform/config.js';
 import type { Tx } from '../../platform/db/database.js';
@@ -16,13 +15,13 @@ export class Counterpart implements OnModuleInit {
   constructor(
     private readonly config: Config,
     private readonly configured: ConfiguredPlugins,
-    private readonly newDestinations: NewDestinations,
+    private readonly destinations: Destinations,
     private readonly sources: SourceRepository,
     private readonly service: SourceService,
   ) {}
 
   onModuleInit(): void {
-    this.newDestinations.follow((tx, actor, made) => this.make(tx, actor, made));
+    this.destinations.onCreated((tx, actor, created) => this.make(tx, actor, created));
   }
 
   private async make(tx: Tx, actor: Actor, { plugin, destination, options }: ReadyDestination): Promise<void> {
