@@ -11,18 +11,18 @@ import { isAdmin, mayUseAnyDomain, mayUseSensitiveNames } from '../roles/permiss
 import { DomainRuleRepository } from './domain-rule.repository.js';
 import { type IssuerInLine, RuleBook } from './rule-book.js';
 
-/** Who wants the names: the roles that count. */
+/** The requester of names: the roles that count. */
 export type Claimant = Pick<Actor, 'userId' | 'roles'>;
 
-/** `extendedKeyUsage` is dotted OIDs; none means every usage. */
+/** `extendedKeyUsage` holds dotted OIDs; empty means every usage. */
 type NewNames = NameCarrier & { extendedKeyUsage: readonly string[] };
 
-/** For so long this process goes by what it has read, before it asks whether another one has changed it. */
+/** How long this process uses its cached policy before it checks for changes by other processes. */
 const freshMs = 1000;
 
 /**
- * Decides who may issue for which names. The rules are kept in the process, so that a request costs no query: a change
- * counts at once where it is made, and within a second in every other process.
+ * Decides who may issue for which names. The rules are cached, so that a request costs no query. A change takes effect
+ * at once in its own process and within a second in every other.
  */
 @Injectable()
 export class DomainPolicy {
@@ -30,7 +30,7 @@ export class DomainPolicy {
   private checkedAt = -Infinity;
   private reading: Promise<RuleBook> | null = null;
   private readonly reservedSubjects: readonly SubjectPattern[];
-  /** How often this process has changed the policy: what was read before a change does not count after it. */
+  /** Counts changes by this process: a policy that was read before a change is not cached after it. */
   private changes = 0;
 
   constructor(
@@ -43,8 +43,8 @@ export class DomainPolicy {
   }
 
   /**
-   * Demands that the claimant may have every name certified by this issuer. True when that took a right to go beyond
-   * the policy. Throws Problem `forbidden` that says which name is refused and why.
+   * Demands that the claimant may have every name certified by this issuer. Returns true when that took a right beyond
+   * the policy. Throws Problem `forbidden` with the refused name and the reason.
    */
   async demand(claimant: Claimant, carrier: NameCarrier, issuer: IssuerInLine): Promise<boolean> {
     const book = await this.current();
@@ -71,9 +71,9 @@ export class DomainPolicy {
   }
 
   /**
-   * What new certificates need beside `demand`: that rules can judge every URI, and that no reserved subject
-   * authenticates clients. A private authority that no rule names has nobody to judge its URIs. True when that took a
-   * right to go beyond the policy. Throws Problem `forbidden`.
+   * Demands for new certificates, beside `demand`: every URI has a host that the rules can judge, and no reserved
+   * subject authenticates clients. URIs at a private authority without rules are not checked. Returns true when that
+   * took a right beyond the policy. Throws Problem `forbidden`.
    */
   async demandOfNew(claimant: Claimant, terms: NewNames, issuer: IssuerInLine): Promise<boolean> {
     const isReserved = this.demandSubject(claimant, terms);
@@ -87,7 +87,7 @@ export class DomainPolicy {
     if (pattern && !isAdmin(claimant))
       throw new Problem(
         'forbidden',
-        `Only an administrator gets a certificate for client authentication with the subject ${pattern.text} ` +
+        `Only an administrator may request a client certificate with the subject ${pattern.text} ` +
           '(RESERVED_SUBJECTS).',
       );
     return pattern !== null;
@@ -99,12 +99,12 @@ export class DomainPolicy {
     if (mayUseAnyDomain(claimant)) return true;
     throw new Problem(
       'forbidden',
-      `The URI ${uri.slice(0, 200)} names no host that the rules on domains could judge. Contact an administrator to ` +
+      `The URI ${uri.slice(0, 200)} names no host that domain rules can match. Contact an administrator to ` +
         'issue the certificate.',
     );
   }
 
-  /** After a change in this process: the next request reads anew. */
+  /** Call after a change in this process: the next request reads the policy again. */
   forget(): void {
     this.changes += 1;
     this.checkedAt = -Infinity;

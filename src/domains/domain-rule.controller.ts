@@ -13,8 +13,8 @@ export class DomainRuleController {
   @Requires('domain:read')
   @Summary(
     'List domain rules',
-    'An authority that no rule speaks of issues for any name; any other only for what ' +
-      'a rule grants to a role of who asks, or to everyone.',
+    'An authority without rules issues for any name. An authority with rules issues only for names that a rule ' +
+      'grants to a role of the requester or to everyone.',
   )
   @Answers(200, pageOf(DomainRuleView))
   list(@QueryOf(DomainRuleQuery) query: PageQuery): Promise<Page<DomainRuleView>> {
@@ -33,7 +33,7 @@ export class DomainRuleController {
   @Requires('domain-rule:write')
   @Summary(
     'Grant names to a role',
-    'From the first rule on, only what rules grant is issued; admin and global_cert_issuer stay free.',
+    'The first rule limits issuing to granted names. The roles admin and global_cert_issuer are exempt.',
   )
   @Answers(200, DomainRuleView)
   create(@Who() actor: Actor, @JsonBody(DomainRuleRequest) body: DomainRuleRequest): Promise<DomainRuleView> {
@@ -54,7 +54,7 @@ export class DomainRuleController {
 
   @Delete(':id')
   @Requires('domain-rule:write')
-  @Summary('Delete a domain rule', 'With the last rule that speaks of an authority goes the limit.')
+  @Summary('Delete a domain rule', 'Deleting the last rule of an authority lifts its limit.')
   @Answers(204, null)
   async remove(@Who() actor: Actor, @Id() id: number): Promise<void> {
     await this.rules.remove(actor, id);

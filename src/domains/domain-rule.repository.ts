@@ -10,7 +10,7 @@ import type { DomainRuleView } from './domain-rule.schema.js';
 
 type RuleValues = Pick<DomainRule, 'roleId' | 'authorityId' | 'patterns' | 'description'>;
 
-/** All that decides about names, of one moment; `version` changes whenever any of it does. */
+/** A snapshot of everything that decides about names; each change raises `version`. */
 export interface StoredPolicy {
   version: number;
   sensitive: string[];
@@ -51,13 +51,13 @@ export class DomainRuleRepository {
     return found;
   }
 
-  /** Throws `invalid-request` when there is no such authority. */
+  /** Throws `invalid-request` when the authority does not exist. */
   async add(tx: Tx, values: RuleValues): Promise<number> {
     const { identifiers } = await orUnknownAuthority(tx.insert(DomainRule, values), values);
     return (identifiers as [{ id: number }])[0].id;
   }
 
-  /** As `add`. */
+  /** Throws as `add`. */
   async change(tx: Tx, id: number, values: RuleValues): Promise<void> {
     await orUnknownAuthority(tx.update(DomainRule, id, values), values);
   }
@@ -71,15 +71,12 @@ export class DomainRuleRepository {
     return version;
   }
 
-  /**
-   * To be called in the transaction of every change to what `policy` reads. Makes the next such transaction wait for
-   * this one.
-   */
+  /** Call this in the transaction of every change to what `policy` reads. Concurrent changes wait for one another. */
   async raiseVersion(tx: Tx): Promise<void> {
     await tx.query('update domain_policy set version = version + 1');
   }
 
-  /** One statement, so that the version belongs to the rest. */
+  /** One statement, so that version and content match. */
   async policy(tx: Tx): Promise<StoredPolicy> {
     const [policy] = await tx.query<[StoredPolicy]>(
       `select version, array(select name from domain where sensitive) as sensitive,

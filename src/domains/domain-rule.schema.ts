@@ -21,8 +21,8 @@ const Pattern = z
 /** POST and PUT /domain-rules. */
 export const DomainRuleRequest = z
   .strictObject({
-    id: z.unknown().optional().meta({ description: 'Ignored: clients may send back what they got.' }),
-    role: Reference.nullish().meta({ description: 'Whom it speaks of. Default: everyone.' }),
+    id: z.unknown().optional().meta({ description: 'Ignored: clients may send the whole object back.' }),
+    role: Reference.nullish().meta({ description: 'The role that the rule applies to. Default: everyone.' }),
     authorityId: z
       .int()
       .min(1)
@@ -30,8 +30,8 @@ export const DomainRuleRequest = z
       .nullish()
       .meta({
         description:
-          'Which authority it speaks of, and so of those below it that are not ' +
-          'private. Default: every one that is not private.',
+          'The authority that the rule applies to, with the authorities below it that are not private. ' +
+          'Default: every authority that is not private.',
       }),
     patterns: z
       .array(Pattern)
@@ -39,10 +39,9 @@ export const DomainRuleRequest = z
       .max(1000)
       .meta({
         description:
-          'Names: `www.example.com` is that host, `*` stands for any characters of one ' +
-          'label (`*.example.com`, `api-*.example.com`), ' +
-          '`.example.com` is every host below it but not itself, `.` is every host, ' +
-          '`10.0.0.0/8` a network of addresses.',
+          '`www.example.com` matches that host. `*` matches any characters within one label (`*.example.com`, ' +
+          '`api-*.example.com`). `.example.com` matches every host below example.com, but not example.com. ' +
+          '`.` matches every host. `10.0.0.0/8` matches a network of IP addresses.',
       }),
     description: z.string().max(1024).nullish(),
   })

@@ -8,7 +8,7 @@ import { DomainPolicy } from './domain-policy.js';
 import { DomainRuleRepository } from './domain-rule.repository.js';
 import type { DomainRuleRequest, DomainRuleView } from './domain-rule.schema.js';
 
-/** Who may issue for which names. */
+/** The use cases on domain rules: who may issue for which names. */
 @Injectable()
 export class DomainRuleService {
   constructor(
@@ -82,7 +82,7 @@ export class DomainRuleService {
     };
   }
 
-  /** The version first: whoever changes the policy waits for whoever else does. */
+  /** Raises the version first, so that concurrent changes run one after another. */
   private async changing<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     const result = await this.db.write(async (tx) => {
       await this.rules.raiseVersion(tx);

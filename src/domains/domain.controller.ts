@@ -11,7 +11,7 @@ export class DomainController {
 
   @Get()
   @Requires('domain:read')
-  @Summary('List names', 'All that certificates carry, and those that were marked before any did.')
+  @Summary('List names', 'Names that certificates carry, and names that were added by hand.')
   @Answers(200, pageOf(DomainView))
   list(@QueryOf(DomainQuery) query: DomainQuery): Promise<Page<DomainView>> {
     return this.domains.list(query);
@@ -27,7 +27,7 @@ export class DomainController {
 
   @Post()
   @Requires('domain:write')
-  @Summary('Add a name', 'A sensitive one takes an administrator or a role of SENSITIVE_DOMAIN_ROLES.')
+  @Summary('Add a name', 'A sensitive name requires an administrator or a role of SENSITIVE_DOMAIN_ROLES.')
   @Answers(200, DomainView)
   create(@Who() actor: Actor, @JsonBody(NewDomain) body: NewDomain): Promise<DomainView> {
     return this.domains.create(actor, body);
@@ -36,9 +36,9 @@ export class DomainController {
   @Put(':id')
   @Requires('domain:write')
   @Summary(
-    'Mark a name as sensitive, or no longer',
-    'Takes an administrator or a role of SENSITIVE_DOMAIN_ROLES. Certificates that exist stay as they are; the ' +
-      'program does not renew one whose names its people may no longer have, and tells the owner.',
+    'Change whether a name is sensitive',
+    'Requires an administrator or a role of SENSITIVE_DOMAIN_ROLES. Existing certificates stay valid. A certificate ' +
+      'is no longer renewed when nobody responsible for it may have its names; its owner is told.',
   )
   @Answers(200, DomainView)
   update(@Who() actor: Actor, @Id() id: number, @JsonBody(DomainChange) body: DomainChange): Promise<DomainView> {

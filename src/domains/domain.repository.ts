@@ -14,7 +14,7 @@ export interface NameOfCertificate {
   name: string;
 }
 
-/** A name that certificates carry; `sensitive` ones are for few. */
+/** A name that certificates carry; issuing for a `sensitive` one takes special rights. */
 export interface Domain {
   id: number;
   name: string;
@@ -54,13 +54,13 @@ const listed: ListSource = {
   filters: { id: whole('id'), name: words('name'), sensitive: truth('sensitive') },
 };
 
-/** Every query on the names that certificates carry: one row per name, however many certificates have it. */
+/** Every query on the names that certificates carry: one row per name, shared by all its certificates. */
 @Injectable()
 export class DomainRepository {
   /**
-   * Links certificates to their names, each pair once. Names are inserted in sorted order, so that concurrent requests
-   * cannot deadlock; one that another transaction has just committed is invisible to the first statement and found by
-   * the second. Gives what each certificate is linked with, by its id.
+   * Links certificates to their names; ignores duplicate pairs. Inserts names in sorted order, so that concurrent
+   * requests cannot deadlock. The second statement finds names that another transaction committed meanwhile. Returns
+   * the linked domains by certificate id.
    */
   async link(tx: Tx, pairs: readonly NameOfCertificate[]): Promise<ReadonlyMap<number, readonly Domain[]>> {
     if (pairs.length === 0) return new Map();
@@ -69,7 +69,7 @@ export class DomainRepository {
     return byCertificate(linked.length < pairs.length ? await linkRest(tx, columns) : linked);
   }
 
-  /** The names of a certificate are these from now on. */
+  /** Replaces the names of a certificate. */
   async relink(tx: Tx, certificateId: number, names: readonly string[]): Promise<void> {
     await tx.query('delete from certificate_domain where certificate_id = $1', [certificateId]);
     await this.link(
@@ -85,7 +85,7 @@ export class DomainRepository {
     return found;
   }
 
-  /** The new id; null when the name is there already. */
+  /** The new id; null when the name exists. */
   async add(tx: Tx, { name, sensitive }: NewDomain): Promise<number | null> {
     const [made] = await tx.query<{ id: number }[]>(
       'insert into domain (name, sensitive) values ($1, $2) on conflict (name) do nothing returning id',
@@ -99,7 +99,7 @@ export class DomainRepository {
     return found?.id ?? null;
   }
 
-  /** What it was before, locked until the transaction ends. Throws `not-found`. */
+  /** Returns the previous values, locked until the transaction ends. Throws `not-found`. */
   async setSensitive(tx: Tx, id: number, sensitive: boolean): Promise<DomainView> {
     const [before] = await tx.query<DomainView[]>('select id, name, sensitive from domain where id = $1 for update', [
       id,
@@ -109,7 +109,9 @@ export class DomainRepository {
     return before;
   }
 
-  /** Makes these names, lower case, sensitive; those that were not, or were not here. */
+  /**
+   * Marks these names (lower case) as sensitive, adding missing ones. Returns the names that were not sensitive before.
+   */
   markSensitive(tx: Tx, names: readonly string[]): Promise<{ id: number; name: string }[]> {
     return tx.query(
       `insert into domain (name, sensitive) select n, true from unnest($1::text[]) as n order by n

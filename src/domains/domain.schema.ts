@@ -15,7 +15,7 @@ const Name = z
         // Perhaps it is one of the other type.
       }
     }
-    context.addIssue('Expected a host name, perhaps with *. before it, or an IP address');
+    context.addIssue('Expected a host name, optionally with a leading *., or an IP address');
     return z.NEVER;
   });
 
@@ -38,12 +38,12 @@ export type NewDomain = z.output<typeof NewDomain>;
 /** PUT /domains/{id}. */
 export const DomainChange = z
   .strictObject({
-    id: z.unknown().optional().meta({ description: 'Ignored: clients may send back what they got.' }),
+    id: z.unknown().optional().meta({ description: 'Ignored: clients may send the whole object back.' }),
     name: z
       .string()
       .max(2048)
       .optional()
-      .meta({ description: 'A name stays what it is: anything else than its own is refused.' }),
+      .meta({ description: 'Must be the current name: a domain cannot be renamed.' }),
     sensitive: z.boolean(),
   })
   .meta({ id: 'DomainChange' });
@@ -52,6 +52,6 @@ export type DomainChange = z.output<typeof DomainChange>;
 export const DomainView = z.object({ id: z.int(), name: z.string(), sensitive: z.boolean() }).meta({ id: 'Domain' });
 export type DomainView = z.output<typeof DomainView>;
 
-/** How domains are listed. There are as many as certificates have names. */
+/** Query of GET /domains. */
 export const DomainQuery = listQuery('id', 'name').extend({ sensitive: queryBoolean().optional() });
 export type DomainQuery = z.output<typeof DomainQuery>;

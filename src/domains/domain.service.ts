@@ -11,42 +11,33 @@ import { DomainRepository } from './domain.repository.js';
 import { DomainRuleRepository } from './domain-rule.repository.js';
 import type { DomainChange, DomainQuery, DomainView, NewDomain } from './domain.schema.js';
 
-/** The repositories behind the domain policy, together. */
-@Injectable()
-export class DomainRepositories {
-  constructor(
-    readonly domains: DomainRepository,
-    readonly rules: DomainRuleRepository,
-  ) {}
-}
-
-/** The names that certificates carry, and which of them are sensitive. */
+/** The use cases on domains: the names that certificates carry, and which of them are sensitive. */
 @Injectable()
 export class DomainService {
   constructor(
     private readonly db: Database,
     private readonly config: Config,
-    private readonly repositories: DomainRepositories,
+    private readonly domains: DomainRepository,
+    private readonly rules: DomainRuleRepository,
     private readonly policy: DomainPolicy,
     private readonly audit: Audit,
   ) {}
 
   list(query: DomainQuery): Promise<Page<DomainView>> {
-    return this.repositories.domains.list(this.db.single, query);
+    return this.domains.list(this.db.single, query);
   }
 
   get(id: number): Promise<DomainView> {
-    return this.repositories.domains.get(this.db.single, id);
+    return this.domains.get(this.db.single, id);
   }
 
-  /** A name that is known already can only become sensitive this way. Throws `conflict` when nothing would change. */
+  /** For an existing name, can only mark it as sensitive. Throws `conflict` when nothing would change. */
   create(actor: Actor, request: NewDomain): Promise<DomainView> {
     if (request.sensitive) this.demandMarking(actor);
     return this.changing(async (tx) => {
-      const { domains, rules } = this.repositories;
-      const id = await domains.add(tx, request);
+      const id = await this.domains.add(tx, request);
       if (id === null) return this.markKnown(tx, actor, request);
-      if (request.sensitive) await rules.raiseVersion(tx);
+      if (request.sensitive) await this.rules.raiseVersion(tx);
       await this.audit.record(tx, actor, {
         action: 'domain.created',
         targetType: 'domain',
@@ -62,27 +53,24 @@ export class DomainService {
     return this.changing(async (tx) => {
       const before = await this.mark(tx, actor, id, sensitive);
       if (name !== undefined && name !== before.name)
-        throw invalid(
-          'name',
-          `Domain ${id} is ${before.name}, and certificates carry it: it cannot become another name.`,
-        );
+        throw invalid('name', `Domain ${id} is ${before.name}: a domain cannot be renamed.`);
       return { ...before, sensitive };
     });
   }
 
   private async markKnown(tx: Tx, actor: Actor, { name, sensitive }: NewDomain): Promise<DomainView> {
-    const id = (await this.repositories.domains.findId(tx, name)) ?? 0;
-    const known = new Problem('conflict', `${name} is known already, as domain ${id}: change that one.`);
+    const id = (await this.domains.findId(tx, name)) ?? 0;
+    const known = new Problem('conflict', `${name} exists already as domain ${id}: change that one.`);
     if (!sensitive) throw known;
     const before = await this.mark(tx, actor, id, true);
     if (before.sensitive) throw known;
     return { ...before, sensitive };
   }
 
-  /** What it was before. */
+  /** Returns the previous values. */
   private async mark(tx: Tx, actor: Actor, id: number, sensitive: boolean): Promise<DomainView> {
-    const before = await this.repositories.domains.setSensitive(tx, id, sensitive);
-    await this.repositories.rules.raiseVersion(tx);
+    const before = await this.domains.setSensitive(tx, id, sensitive);
+    await this.rules.raiseVersion(tx);
     await this.audit.record(tx, actor, {
       action: 'domain.changed',
       targetType: 'domain',
@@ -97,7 +85,7 @@ export class DomainService {
     if (mayUseSensitiveNames(actor, this.config.sensitiveDomainRoles)) return;
     throw new Problem(
       'forbidden',
-      'Only administrators and holders of SENSITIVE_DOMAIN_ROLES say which names are sensitive.',
+      'Only administrators and holders of SENSITIVE_DOMAIN_ROLES may mark names as sensitive.',
     );
   }
 

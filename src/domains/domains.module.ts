@@ -7,20 +7,13 @@ import { DomainRepository } from './domain.repository.js';
 import { DomainRuleController } from './domain-rule.controller.js';
 import { DomainRuleRepository } from './domain-rule.repository.js';
 import { DomainRuleService } from './domain-rule.service.js';
-import { DomainRepositories, DomainService } from './domain.service.js';
+import { DomainService } from './domain.service.js';
 
-/** The names in certificates and who may have them. */
+/** The names in certificates and the policy on them. */
 @Module({
   imports: [AuditModule, RolesModule],
   controllers: [DomainController, DomainRuleController],
-  providers: [
-    DomainPolicy,
-    DomainRepository,
-    DomainRuleRepository,
-    DomainRepositories,
-    DomainService,
-    DomainRuleService,
-  ],
+  providers: [DomainPolicy, DomainRepository, DomainRuleRepository, DomainService, DomainRuleService],
   exports: [DomainPolicy, DomainRepository],
 })
 export class DomainsModule {}

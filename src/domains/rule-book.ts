@@ -3,13 +3,13 @@ import type { ClaimedName } from '../pki/claimed-names.js';
 import { hostMatches, type NamePattern, parseNamePattern } from '../pki/name-pattern.js';
 import type { StoredPolicy } from './domain-rule.repository.js';
 
-/** What of an authority decides about names. */
+/** The facts about an authority that decide about names. */
 export interface Issuer {
   id: number;
   isPrivate: boolean;
 }
 
-/** An authority with those above it: what they may not issue, it may not in their stead. */
+/** An authority and its parents: it may not issue what a parent may not issue. */
 export interface IssuerInLine extends Issuer {
   above: readonly Issuer[];
 }
@@ -20,14 +20,14 @@ interface Rule {
   patterns: readonly NamePattern[];
 }
 
-/** The domain policy of one moment, ready to be asked. Every answer is the first name at fault, or null. */
+/** A snapshot of the domain policy. Each check returns the first name at fault, or null. */
 export class RuleBook {
   readonly version: number;
   private readonly sensitive: ReadonlySet<string>;
   private readonly rules: readonly Rule[];
   private readonly allowed: readonly NamePattern[];
 
-  /** `allowed`: the names that anything may be issued for; none means all. */
+  /** `allowed`: the allow-list of the installation; empty allows all names. */
   constructor(stored: StoredPolicy, allowed: readonly string[]) {
     this.version = stored.version;
     this.sensitive = new Set(stored.sensitive);
@@ -35,7 +35,7 @@ export class RuleBook {
     this.allowed = allowed.map(parseNamePattern);
   }
 
-  /** A name that is sensitive or lies below one that is, or a wildcard that would match one. */
+  /** A name that is sensitive or below a sensitive one, or a wildcard that matches one. */
   firstSensitive(names: readonly ClaimedName[]): ClaimedName | null {
     if (this.sensitive.size === 0) return null;
     return (
@@ -47,20 +47,20 @@ export class RuleBook {
     );
   }
 
-  /** Whether names are judged at this authority: at a private one only where a rule names it. */
+  /** Whether rules apply at this authority: at a private one only if a rule names it. */
   judges({ id, isPrivate }: Issuer): boolean {
     return !isPrivate || this.rules.some(({ authorityId }) => authorityId === id);
   }
 
-  /** A name outside the allow-list of the whole installation. */
+  /** A name outside the allow-list of the installation. */
   firstNotAllowed(names: readonly ClaimedName[], { isPrivate }: Issuer): ClaimedName | null {
     return isPrivate || this.allowed.length === 0 ? null : outside(this.allowed, names);
   }
 
   /**
-   * A name that no rule grants to holders of these roles at this authority. An authority of which no rule speaks issues
-   * for any name; of a private one only rules speak that name it. Rules that name an authority bind those below it too,
-   * unless they are private.
+   * A name that no rule grants to these roles at this authority. An authority without rules issues for any name. At a
+   * private authority only rules that name it apply. Rules that name an authority also bind the authorities below it
+   * that are not private.
    */
   firstNotGranted(names: readonly ClaimedName[], issuer: IssuerInLine, roleIds: readonly number[]): ClaimedName | null {
     const named = issuer.isPrivate
