@@ -22,7 +22,7 @@ const JobView = z
     job: z.string(),
     state: z.enum(['due', 'done', 'dead']),
     data: z.unknown(),
-    lane: z.string().nullable().meta({ description: 'What it shares limits with, such as `destination:8`.' }),
+    lane: z.string().nullable().meta({ description: 'The jobs of one lane share limits, e.g. `destination:8`.' }),
     attempts: z.int(),
     lastError: z.string().nullable(),
     runAt: InstantOut,
@@ -58,7 +58,7 @@ function jobView({
   };
 }
 
-/** The work that waits, runs or was given up. */
+/** Jobs: list them, and replay dead ones. */
 @Controller('jobs')
 export class JobsController {
   constructor(
@@ -69,7 +69,7 @@ export class JobsController {
 
   @Get()
   @Requires('job:read')
-  @Summary('List jobs', 'Newest first; `state=dead` are those given up.')
+  @Summary('List jobs', 'Newest first. `state=dead` lists jobs that have failed all attempts.')
   @Answers(200, pageOf(JobView))
   async list(@QueryOf(JobQuery) query: z.output<typeof JobQuery>): Promise<Page<JobView>> {
     const page = await this.outbox.list(this.db.single, query);
@@ -78,13 +78,12 @@ export class JobsController {
 
   @Post(':id/replay')
   @Requires('job:write')
-  @Summary('Give a job that was given up all its attempts again')
+  @Summary('Retry a dead job with all its attempts')
   @Answers(204, null)
   async replay(@Who() actor: Actor, @PathText('id') id: string): Promise<void> {
     if (!uuid.safeParse(id).success) throw invalid('id', 'Expected a UUID.');
     await this.db.write(async (tx) => {
-      if (!(await this.outbox.replay(tx, id)))
-        throw new Problem('not-found', `There is no job ${id} that was given up.`);
+      if (!(await this.outbox.replay(tx, id))) throw new Problem('not-found', `There is no dead job ${id}.`);
       await this.audit.record(tx, actor, { action: 'job.replayed', targetType: 'job', targetId: id });
     });
   }

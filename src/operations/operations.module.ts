@@ -6,7 +6,7 @@ import { RekeyController } from './rekey.controller.js';
 import { RekeyJob } from './rekey.job.js';
 import { Rekeying } from './rekeying.js';
 
-/** What those who run the program look after. */
+/** Administration of the running installation: jobs and rekeying. */
 @Module({
   imports: [AuditModule, JobsModule],
   controllers: [JobsController, RekeyController],

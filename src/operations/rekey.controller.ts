@@ -4,24 +4,24 @@ import { Audit } from '../audit/audit.js';
 import { Database } from '../platform/db/database.js';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Summary } from '../platform/http/contract.js';
-import { rekeyAll } from './rekey.jobs.js';
+import { rekeyAll } from './rekey.job.js';
 import { Rekeying, type RekeyStatus } from './rekeying.js';
 
 const StatusView = z
   .strictObject({
-    sealingKey: z.string().meta({ description: 'The id of the key that seals from now on: the first of the ring.' }),
+    sealingKey: z.string().meta({ description: 'The id of the key that seals new values: the first of the ring.' }),
     values: z.array(z.strictObject({ table: z.string(), column: z.string(), keyId: z.string(), count: z.int() })),
     toMove: z.int().meta({
       description:
-        'How many values another key still seals. At 0, and no job due, the other keys can be taken out of the ring.',
+        'Number of values sealed with another key. At 0, with no job due, the other keys can be removed from the ring.',
     }),
     behind: z
       .array(z.strictObject({ process: z.string(), sealingKey: z.string(), keyIds: z.array(z.string()) }))
-      .meta({ description: 'Running processes that seal with another key; values are moved when there are none.' }),
+      .meta({ description: 'Running processes that seal with another key. Rekeying requires that there are none.' }),
   })
   .meta({ id: 'RekeyStatus' });
 
-/** The keys that seal what is stored. */
+/** Rekeying: status and start. */
 @Controller('admin/rekey')
 export class RekeyController {
   constructor(
@@ -32,7 +32,7 @@ export class RekeyController {
 
   @Get()
   @Requires('key-ring:rekey')
-  @Summary('With which keys the stored secrets are sealed')
+  @Summary('The keys that seal stored secrets')
   @Answers(200, StatusView)
   status(): Promise<RekeyStatus> {
     return this.rekeying.status(this.db.single);
@@ -42,8 +42,8 @@ export class RekeyController {
   @HttpCode(202)
   @Requires('key-ring:rekey')
   @Summary(
-    'Move every stored secret to the newest key',
-    'A job does it in batches; 409 while a running process does not seal with that key yet.',
+    'Move every stored secret to the sealing key',
+    'A job moves them in batches. 409 while a running process seals with another key.',
   )
   @Answers(202, StatusView)
   async start(@Who() actor: Actor): Promise<RekeyStatus> {

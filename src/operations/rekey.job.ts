@@ -1,11 +1,20 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { z } from 'zod';
+import { defineJob } from '../jobs/define-job.js';
 import { Jobs } from '../jobs/job-runner.js';
 import { systemActor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
-import { rekeyAll } from './rekey.jobs.js';
 import { Rekeying } from './rekeying.js';
 
-/** Moves sealed values in a worker. A value that does not open makes it a dead letter, which names the place. */
+/** Moves every sealed value to the sealing key. After an interruption it continues with what is left. */
+export const rekeyAll = defineJob('secrets.rekey', z.object({}), {
+  attempts: 5,
+  timeoutS: 4 * 3600,
+  backoffS: 30,
+  concurrency: 1,
+});
+
+/** Runs the rekeying in a worker. Values that do not open make the job dead; its error names them. */
 @Injectable()
 export class RekeyJob implements OnModuleInit {
   constructor(
@@ -19,7 +28,7 @@ export class RekeyJob implements OnModuleInit {
       if (damaged.length > 0)
         throw new Problem(
           'internal',
-          `These values do not open, and keep the old keys needed: ${damaged.slice(0, 10).join(', ')}`,
+          `These values do not open, so their keys must stay in the ring: ${damaged.slice(0, 10).join(', ')}`,
         );
     });
   }

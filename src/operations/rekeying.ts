@@ -13,30 +13,30 @@ import { type SealedCount, type SealedIn, type SealedValue, SealedValues } from 
 
 /** How the secrets of this installation are sealed. */
 export interface RekeyStatus {
-  /** The id of the key that seals from now on. */
+  /** The id of the key that seals new values. */
   sealingKey: string;
   values: SealedCount[];
-  /** How many values another key still seals. */
+  /** Number of values sealed with another key. */
   toMove: number;
-  /** Running processes that still seal with another key; none may be left when values are moved. */
+  /** Running processes that seal with another key; rekeying requires that there are none. */
   behind: KeyHolder[];
 }
 
-/** What a move of all values came to. */
+/** The result of a rekeying. */
 export interface Rekeyed {
   sealingKey: string;
   moved: number;
   /**
-   * Where values stand that do not open, such as `certificate.sealed_key.<uuid>`: they stay as they are, and so do the
-   * keys.
+   * Places of values that do not open, e.g. `certificate.sealed_key.<uuid>`. They stay unchanged, and their keys are
+   * kept.
    */
   damaged: string[];
-  /** Ids of keys that nothing needs any more: they can be taken out of the ring. */
+  /** Ids of unused keys: they can be removed from the ring. */
   retired: string[];
 }
 
-/** How a caller follows and ends the work. */
-export interface Following {
+/** Cancellation and progress of a rekeying. */
+export interface RekeyProgress {
   signal: AbortSignal;
   moved: (count: number) => void;
 }
@@ -46,8 +46,8 @@ const leaseS = 30;
 const mostRounds = 20;
 
 /**
- * Moves sealed values to the newest key of the ring, in batches, beside whatever else runs; each batch is a transaction
- * and an audit event.
+ * Moves sealed values to the sealing key (first of the ring) in batches, while the program runs. Each batch is one
+ * transaction with an audit event.
  */
 @Injectable()
 export class Rekeying {
@@ -73,8 +73,8 @@ export class Rekeying {
   }
 
   /**
-   * Throws Problem `conflict` while a running process seals with another key: it could not open what is moved, or would
-   * seal anew with the old one.
+   * Throws Problem `conflict` while a running process seals with another key: it could not open moved values, or would
+   * seal with the old key again.
    */
   async demandSameSealingKey(tx: Tx): Promise<void> {
     const { behind, sealingKey } = await this.status(tx);
@@ -82,34 +82,33 @@ export class Rekeying {
     throw new Problem(
       'conflict',
       `${namesOf(behind)} does not seal with key "${sealingKey}" yet: put that key first in ` +
-        'every key ring, and restart. One that was killed counts for another minute.',
+        'every key ring, and restart. A killed process counts for another minute.',
     );
   }
 
-  /** Throws Problem `conflict` when another process is at it, or as `demandSameSealingKey` does. */
-  async run(actor: Actor, following: Following): Promise<Rekeyed> {
+  /** Throws Problem `conflict` while another process rekeys, or as `demandSameSealingKey` does. */
+  async run(actor: Actor, progress: RekeyProgress): Promise<Rekeyed> {
     await this.demandSameSealingKey(this.db.single);
     const outcome: Rekeyed = { sealingKey: this.ring.sealingKeyId, moved: 0, damaged: [], retired: [] };
     const held = await this.leases.withLease('secrets.rekey', leaseS, async (lost) => {
-      await this.moveAll(actor, outcome, { ...following, signal: AbortSignal.any([lost, following.signal]) });
+      await this.moveAll(actor, outcome, { ...progress, signal: AbortSignal.any([lost, progress.signal]) });
     });
-    if (!held) throw new Problem('conflict', 'Another process is moving the values already.');
+    if (!held) throw new Problem('conflict', 'Another process is rekeying already.');
     return outcome;
   }
 
-  private async moveAll(actor: Actor, outcome: Rekeyed, following: Following): Promise<void> {
-    // What was written meanwhile by somebody who had read it before is found in the next round.
+  private async moveAll(actor: Actor, outcome: Rekeyed, progress: RekeyProgress): Promise<void> {
+    // The next round finds values that a process read before the move and wrote after it.
     for (let round = 0; round < mostRounds; round += 1) {
       outcome.damaged = [];
-      for (const column of this.values.columns(this.db.single))
-        await this.moveColumn(actor, column, outcome, following);
+      for (const column of this.values.columns(this.db.single)) await this.moveColumn(actor, column, outcome, progress);
       if (outcome.damaged.length > 0) return;
       await this.db.write((tx) => this.values.awaitReaders(tx)).catch(explainLock);
       if (await this.retire(actor, outcome)) return;
     }
     throw new Problem(
       'unavailable',
-      'Values are written with an old key again and again. Look for a process with another key ring.',
+      'Values are repeatedly sealed with an old key. Look for a process with another key ring.',
     );
   }
 
@@ -117,7 +116,7 @@ export class Rekeying {
     actor: Actor,
     column: SealedIn,
     outcome: Rekeyed,
-    { signal, moved }: Following,
+    { signal, moved }: RekeyProgress,
   ): Promise<void> {
     for (let after = 0, more = true; more;) {
       signal.throwIfAborted();
@@ -160,10 +159,7 @@ export class Rekeying {
     });
   }
 
-  /**
-   * The same secret under the sealing key, opened once more before it is trusted; null when the old value does not
-   * open.
-   */
+  /** Seals the secret with the sealing key and verifies that it opens. Null when the old value does not open. */
   private moved({ sealed, place }: SealedValue): Sealed | null {
     try {
       const secret = this.ring.open(sealed, place);
@@ -176,7 +172,7 @@ export class Rekeying {
     }
   }
 
-  /** False when something is sealed with an old key again. */
+  /** Returns false when a value is sealed with an old key again. */
   private async retire(actor: Actor, outcome: Rekeyed): Promise<boolean> {
     return this.db.write(async (tx) => {
       if ((await this.status(tx)).toMove > 0) return false;
@@ -201,7 +197,7 @@ function explainLock(error: unknown): never {
   if (sqlState(error) !== '55P03') throw error;
   throw new Problem(
     'unavailable',
-    'Every value is moved, but a long transaction, such as a backup, may still hold ' +
-      'an old one. Run it again when that has ended.',
+    'All values are moved, but a long transaction (a backup, for example) may still read ' +
+      'an old one. Run the rekeying again when it has ended.',
   );
 }
