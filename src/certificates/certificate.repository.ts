@@ -4,7 +4,7 @@ import { freeName, withSerial } from '../pki/certificate-name.js';
 import type { Tx } from '../platform/db/database.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
-import { noSuccession, type Succession } from '../rotation/due.js';
+import { noSuccession, type SuccessionFacts } from '../rotation/due.js';
 import { Certificate } from './certificate.entity.js';
 import type { LineRow } from './history/history.schema.js';
 
@@ -184,12 +184,12 @@ export class CertificateRepository {
       .getOne();
   }
 
-  async successionOf(tx: Tx, id: number): Promise<Succession> {
+  async successionOf(tx: Tx, id: number): Promise<SuccessionFacts> {
     return (await this.successionsOf(tx, [id]))[0] ?? noSuccession;
   }
 
   /** In the order of `ids`. */
-  successionsOf(tx: Tx, ids: readonly number[]): Promise<Succession[]> {
+  successionsOf(tx: Tx, ids: readonly number[]): Promise<SuccessionFacts[]> {
     return tx.query(
       `select exists (select from certificate where renews_id = w.id and state not in ('failed', 'cancelled', 'revoked')
         and deleted_at is null) as "hasSuccessor",

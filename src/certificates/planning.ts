@@ -2,7 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { canMakeKey } from '../pki/key.js';
 import type { Tx } from '../platform/db/database.js';
 import { Clock } from '../platform/clock.js';
-import { noSuccession, planRenewal, type RenewalPlan, type RenewalRule, type Succession } from '../rotation/due.js';
+import {
+  noSuccession,
+  planRenewal,
+  type RenewalPlan,
+  type RenewalRule,
+  type SuccessionFacts,
+} from '../rotation/due.js';
 import type { RotationPolicy } from '../rotation/policy.entity.js';
 import { PolicyRepository } from '../rotation/policy.repository.js';
 import type { Certificate } from './certificate.entity.js';
@@ -78,7 +84,7 @@ export class Planning {
 export function planOf(
   certificate: Certificate,
   policy: RenewalRule,
-  succession: Succession = noSuccession,
+  succession: SuccessionFacts = noSuccession,
 ): RenewalPlan {
   return planRenewal(
     {

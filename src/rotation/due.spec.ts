@@ -15,7 +15,7 @@ const facts = (days: number, more: Partial<RenewalFacts> = {}): RenewalFacts => 
 });
 const thirtyDays = { days: 30, lifetimeFraction: null };
 
-describe('why renew', () => {
+describe('due', () => {
   it("renews the policy's days before expiry, not a moment earlier", () => {
     expect(due(facts(90), thirtyDays, after(60 * day - 1))).toBeNull();
     expect(due(facts(90), thirtyDays, after(60 * day))).toBe('policy');
@@ -26,7 +26,7 @@ describe('why renew', () => {
     expect(planRenewal(facts(0.006), thirtyDays).at).toEqual(after(0.004 * day));
   });
 
-  it('takes whichever of days and fraction comes first', () => {
+  it('takes the earlier of days and fraction', () => {
     expect(planRenewal(facts(100), { days: 10, lifetimeFraction: 0.25 }).at).toEqual(after(75 * day));
     expect(planRenewal(facts(100), { days: 40, lifetimeFraction: 0.25 }).at).toEqual(after(60 * day));
   });
@@ -46,7 +46,7 @@ describe('why renew', () => {
     expect(planRenewal(facts(90, { suggestedAt: after(61 * day) }), thirtyDays).reason).toBe('policy');
   });
 
-  it('does not wait when the key is compromised, or a revoked certificate is to be replaced', () => {
+  it('renews at once when the key is compromised or a revoked certificate must be replaced', () => {
     const revokedAt = after(80 * day);
     const revoked = { state: 'revoked', toReplace: true, revokedAt, rotation: false };
     const plan = (more: Partial<RenewalFacts>) => planRenewal(facts(90, more), thirtyDays);
@@ -59,7 +59,7 @@ describe('why renew', () => {
     expect(plan({ ...revoked, toReplace: false, keyCompromised: true }).obstacle).toBe('revoked');
   });
 
-  it('says why not', () => {
+  it('names the obstacle when a certificate does not renew', () => {
     const obstacle = (more: Partial<RenewalFacts>): string | undefined =>
       planRenewal(facts(90, more), thirtyDays).obstacle;
     expect(obstacle({ state: 'revoked' })).toBe('revoked');
@@ -83,7 +83,7 @@ describe('why renew', () => {
     [100, 0.7],
     [200, 0.85],
   ])(
-    'renews what lives for %d days under a policy of 30 days when so much of that is over, and its successor likewise',
+    'renews a certificate of %d days under a policy of 30 days after the share %d of its lifetime, and its successor likewise',
     (days, share) => {
       for (const born of [0, days * share]) {
         const one = facts(days, { notBefore: after(born * day), notAfter: after((born + days) * day) });

@@ -1,39 +1,36 @@
-/** What decides about a renewal beside the certificate: other certificates, and its CA. */
-export interface Succession {
-  /** True while a renewal of it exists that has neither failed nor been cancelled or revoked. */
+/** Facts about other certificates and the CA that decide about a renewal. */
+export interface SuccessionFacts {
+  /** True while a renewal exists that has not failed and is neither cancelled nor revoked. */
   hasSuccessor: boolean;
-  /** True while a certificate is issued that was requested or imported to replace it. */
+  /** True while an issued certificate exists that was requested or imported to replace this one. */
   isReplaced: boolean;
-  /** True when a certificate with the same key is revoked because the key is compromised. */
+  /** True when a certificate with the same key is revoked for key compromise. */
   keyCompromised: boolean;
-  /** The moment chosen in the window that the CA suggests (RFC 9773 §4.2). */
+  /** The chosen moment in the window that the CA suggests (RFC 9773 §4.2). */
   suggestedAt: Date | null;
 }
 
-/** What decides about a renewal. Plain values, so that the rules can be read and tested without a database. */
-export interface RenewalFacts extends Succession {
+/** All inputs of a renewal decision, as plain values: the rules need no database. */
+export interface RenewalFacts extends SuccessionFacts {
   notBefore: Date;
   notAfter: Date;
-  /** `issued` certificates renew; every other state is a reason not to, unless it is revoked and to be replaced. */
+  /** Only `issued` certificates renew, except a revoked one with `toReplace`. */
   state: string;
-  /** True when it is revoked, and a successor is to take its place. */
+  /** True when the certificate is revoked and a successor must replace it. */
   toReplace?: boolean;
   revokedAt?: Date | null;
   rotation: boolean;
-  /** True when it is superseded, but nothing here puts its successor in place. */
+  /** True when the certificate is superseded, but no destination deploys its successor. */
   awaitsDeployment?: boolean;
-  /** Since when it is out of sight. */
+  /** When the certificate was deleted. */
   deletedAt?: Date | null;
-  /** True when an authority that can issue is known. */
+  /** True when an authority is known that can issue the renewal. */
   hasIssuer: boolean;
-  /** False when no key of its type can be made here, as a renewal would have to. */
+  /** False when keys of its type cannot be generated here. */
   canMakeKey?: boolean;
 }
 
-/**
- * When the renewal begins: whichever of the two comes first. `lifetimeFraction` is the share of the lifetime that is
- * left then.
- */
+/** When renewal begins: the earlier of the two. `lifetimeFraction` is the share of the lifetime that remains then. */
 export interface RenewalRule {
   days: number | null;
   lifetimeFraction: number | null;
@@ -51,21 +48,21 @@ export type RenewalObstacle =
   | 'replaced'
   | 'key-type';
 
-/** Nobody takes its place yet. */
-export const noSuccession: Succession = {
+/** No successor, no replacement, no suggestion. */
+export const noSuccession: SuccessionFacts = {
   hasSuccessor: false,
   isReplaced: false,
   keyCompromised: false,
   suggestedAt: null,
 };
 
-/** Either the moment from which a renewal is due and why, or why there will be none. */
+/** Either when and why a renewal is due, or why there is none. */
 export type RenewalPlan =
   | { at: Date; reason: RenewalReason; text: string; obstacle?: undefined }
   | { at: null; obstacle: RenewalObstacle; text: string; reason?: undefined };
 
 const dayMs = 86_400_000;
-/** A certificate with no more than this share of its lifetime left is renewed whatever the policy says. */
+/** At this remaining share of the lifetime a certificate renews whatever the policy says. */
 const emergencyFraction = 1 / 50;
 
 const byHand =
@@ -89,11 +86,14 @@ const obstacles: readonly Obstacle[] = [
   (f) => (!f.hasIssuer ? { obstacle: 'no-issuer', text: 'No authority is known that could issue it again.' } : null),
   (f) =>
     f.canMakeKey === false
-      ? { obstacle: 'key-type', text: 'No key of its type is made here. Issue a certificate with another key type.' }
+      ? {
+          obstacle: 'key-type',
+          text: 'Keys of its type cannot be generated here. Issue a certificate with another key type.',
+        }
       : null,
 ];
 
-/** They do not wait for any moment of the lifetime, so the first that applies is the reason. */
+/** Reasons that do not wait for a time. The first that applies counts. */
 const atOnce: readonly Rule[] = [
   (f) =>
     f.keyCompromised
@@ -101,14 +101,14 @@ const atOnce: readonly Rule[] = [
       : null,
   (f) =>
     f.toReplace
-      ? { at: f.revokedAt ?? f.notBefore, reason: 'revoked', text: 'It is revoked, and a successor takes its place.' }
+      ? { at: f.revokedAt ?? f.notBefore, reason: 'revoked', text: 'It is revoked and must be replaced.' }
       : null,
 ];
 
-/** In the order in which they are asked; of those that are due at the same moment the first is named. */
+/** In order of precedence: the first of several rules with the same due time gives the reason. */
 const rules: readonly Rule[] = [
   ({ suggestedAt: at }) =>
-    at && { at, reason: 'ca-window', text: 'It is a random moment in the window that the CA suggests.' },
+    at && { at, reason: 'ca-window', text: 'A random moment in the renewal window that the CA suggests.' },
   (facts, policy) => {
     const leadMs = policyLeadMs(facts, policy);
     return { at: new Date(facts.notAfter.getTime() - leadMs), reason: 'policy', text: leadText(leadMs, policy) };
@@ -116,11 +116,11 @@ const rules: readonly Rule[] = [
   (facts) => ({
     at: new Date(facts.notAfter.getTime() - lifetimeMs(facts) * emergencyFraction),
     reason: 'emergency',
-    text: 'Almost nothing is left of its lifetime.',
+    text: 'It is about to expire.',
   }),
 ];
 
-/** When and why a certificate renews, or why it does not. Independent of the present moment. */
+/** When and why a certificate renews, or why it does not. Independent of the current time. */
 export function planRenewal(facts: RenewalFacts, policy: RenewalRule): RenewalPlan {
   for (const obstacle of obstacles) {
     const found = obstacle(facts);
@@ -145,8 +145,8 @@ function lifetimeMs(facts: RenewalFacts): number {
 }
 
 /**
- * Milliseconds before notAfter. Days that would eat more than half of the lifetime become a third of it: otherwise a
- * certificate that lives shorter than its policy's days would renew again as soon as it is issued.
+ * Milliseconds before notAfter. If the days of the policy exceed half of the lifetime, a third of the lifetime is used
+ * instead: otherwise a short-lived certificate would renew as soon as it is issued.
  */
 function policyLeadMs(facts: RenewalFacts, policy: RenewalRule): number {
   const lifetime = lifetimeMs(facts);
@@ -158,6 +158,6 @@ function policyLeadMs(facts: RenewalFacts, policy: RenewalRule): number {
 function leadText(leadMs: number, policy: RenewalRule): string {
   if (leadMs === (policy.days ?? 0) * dayMs) return `The policy says ${policy.days} days before expiry.`;
   if (policy.lifetimeFraction !== null)
-    return `The policy says when ${Math.round(policy.lifetimeFraction * 100)} % of the lifetime is left.`;
-  return `The policy says ${policy.days} days, which is more than half of its lifetime; so when a third of it is left.`;
+    return `The policy says when ${Math.round(policy.lifetimeFraction * 100)} % of the lifetime remains.`;
+  return `The policy says ${policy.days} days, which is more than half of its lifetime. It renews when a third of it remains.`;
 }

@@ -1,5 +1,7 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { z } from 'zod';
 import { Audit } from '../audit/audit.js';
+import { defineJob } from '../jobs/define-job.js';
 import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
@@ -8,9 +10,17 @@ import { Problem } from '../platform/http/problem.js';
 import { defaultPolicyName, type RotationPolicy } from './policy.entity.js';
 import { PolicyRepository } from './policy.repository.js';
 import { type PolicyRequest, policyView } from './policy.schema.js';
-import { replanPolicy } from './rotation.jobs.js';
 
-/** Rotation policies, and the one that exists from the first start. */
+/**
+ * Recomputes the renewal date of every certificate of a changed policy, from the id `after` on. `certificates/rotate`
+ * handles it. */
+export const replanPolicy = defineJob(
+  'rotation.replan',
+  z.strictObject({ policyId: z.int(), after: z.int().default(0) }),
+  { concurrency: 1, timeoutS: 600 },
+);
+
+/** The use cases on rotation policies. Creates the policy `default` at the first start. */
 @Injectable()
 export class Policies implements OnApplicationBootstrap {
   constructor(
@@ -23,7 +33,7 @@ export class Policies implements OnApplicationBootstrap {
   async onApplicationBootstrap(): Promise<void> {
     const values = {
       name: defaultPolicyName,
-      description: 'For every certificate that names no other.',
+      description: 'For certificates without another policy.',
       days: this.config.defaultRotationDays,
       lifetimeFraction: null,
     };
@@ -56,7 +66,7 @@ export class Policies implements OnApplicationBootstrap {
       const policy = await this.repository.lock(tx, id);
       const before = policyView(policy);
       if (policy.name === defaultPolicyName && request.name !== defaultPolicyName)
-        throw new Problem('conflict', 'The policy "default" keeps its name.');
+        throw new Problem('conflict', 'The policy "default" cannot be renamed.');
       Object.assign(policy, valuesOf(request));
       await this.repository.save(tx, policy);
       await replanPolicy.enqueue(tx, { policyId: id, after: 0 });
@@ -74,7 +84,7 @@ export class Policies implements OnApplicationBootstrap {
   async remove(actor: Actor, id: number): Promise<void> {
     await this.db.write(async (tx) => {
       const policy = await this.repository.lock(tx, id);
-      if (policy.name === defaultPolicyName) throw new Problem('in-use', 'The policy "default" always exists.');
+      if (policy.name === defaultPolicyName) throw new Problem('in-use', 'The policy "default" cannot be deleted.');
       await this.repository.remove(tx, policy);
       await this.audit.record(tx, actor, {
         action: 'policy.deleted',

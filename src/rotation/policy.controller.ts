@@ -28,7 +28,7 @@ export class PolicyController {
 
   @Post()
   @Requires('policy:write')
-  @Summary('Make a rotation policy')
+  @Summary('Create a rotation policy')
   @Answers(200, PolicyView)
   async create(@Who() actor: Actor, @JsonBody(PolicyRequest) body: PolicyRequest): Promise<PolicyView> {
     return policyView(await this.policies.create(actor, body));
@@ -36,7 +36,7 @@ export class PolicyController {
 
   @Put(':id')
   @Requires('policy:write')
-  @Summary('Change a rotation policy', 'Every certificate that follows it is planned anew.')
+  @Summary('Change a rotation policy', 'Recomputes the renewal date of every certificate of the policy.')
   @Answers(200, PolicyView)
   async update(
     @Who() actor: Actor,
@@ -48,7 +48,7 @@ export class PolicyController {
 
   @Delete(':id')
   @Requires('policy:write')
-  @Summary('Delete a rotation policy that nothing follows')
+  @Summary('Delete an unused rotation policy')
   @Answers(204, null)
   async remove(@Who() actor: Actor, @Id() id: number): Promise<void> {
     await this.policies.remove(actor, id);

@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import type { RenewalRule } from './due.js';
 
-/** When certificates renew that follow it. The policy `default` always exists. */
+/** When the certificates of this policy renew. The policy `default` always exists. */
 @Entity('rotation_policy')
 export class RotationPolicy implements RenewalRule {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;

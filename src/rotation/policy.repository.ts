@@ -27,14 +27,14 @@ export class PolicyRepository {
     return policy;
   }
 
-  /** As `get`, and nobody else changes it until the transaction ends. */
+  /** As `get`, locked until the transaction ends. */
   async lock(tx: Tx, id: number): Promise<RotationPolicy> {
     const policy = await tx.findOne(RotationPolicy, { where: { id }, lock: { mode: 'pessimistic_write' } });
     if (!policy) throw new Problem('not-found', `There is no rotation policy ${id}.`);
     return policy;
   }
 
-  /** By id or name (any case), as a client refers to it in `field`. */
+  /** Finds the policy that `field` of a request names, by id or by name (any case). */
   async resolve(tx: Tx, ref: { id?: number; name?: string }, field = 'rotationPolicy'): Promise<RotationPolicy> {
     const found = await tx
       .createQueryBuilder(RotationPolicy, 'p')
@@ -44,7 +44,7 @@ export class PolicyRepository {
     return found;
   }
 
-  /** Every one, in the order of their ids. */
+  /** All policies, ordered by id. */
   all(tx: Tx): Promise<RotationPolicy[]> {
     return tx.find(RotationPolicy, { order: { id: 'ASC' } });
   }
@@ -53,7 +53,7 @@ export class PolicyRepository {
     return listPage(tx, source, query);
   }
 
-  /** Adds a policy; with `ifAbsent` a policy of that name stays as it is. */
+  /** Adds a policy; with `ifAbsent`, an existing policy of that name stays as it is. */
   async add(
     tx: Tx,
     values: Pick<RotationPolicy, 'name' | 'description' | 'days' | 'lifetimeFraction'>,

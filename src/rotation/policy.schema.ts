@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { listQuery } from '../platform/http/page.js';
 import type { RotationPolicy } from './policy.entity.js';
 
-/** POST and PUT /policies. `days` and `lifetimeFraction` together mean: whichever comes first. */
+/** POST and PUT /policies. With both `days` and `lifetimeFraction`, the earlier one counts. */
 export const PolicyRequest = z
   .strictObject({
-    id: z.unknown().optional().meta({ description: 'Ignored: clients may send back what they got.' }),
+    id: z.unknown().optional().meta({ description: 'Ignored: clients may send the whole object back.' }),
     name: z.string().trim().min(1).max(128),
     description: z.string().max(1024).nullish(),
     days: z.int().min(0).max(3650).nullish().meta({ description: 'Days before expiry.' }),
@@ -14,7 +14,7 @@ export const PolicyRequest = z
       .gt(0)
       .max(0.8)
       .nullish()
-      .meta({ description: 'Share of the lifetime that is left, for example 0.33.' }),
+      .meta({ description: 'Remaining share of the lifetime, e.g. 0.33.' }),
   })
   .refine((p) => typeof p.days === 'number' || typeof p.lifetimeFraction === 'number', {
     message: 'Give days, lifetimeFraction, or both.',

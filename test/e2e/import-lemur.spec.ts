@@ -741,7 +741,7 @@ describe('an import from Lemur', () => {
     expect(await program.ok('GET', `/certificates/${odd.id}/plan`)).toMatchObject({
       willRenew: false,
       at: null,
-      text: expect.stringContaining('No key of its type is made here'),
+      text: expect.stringContaining('Keys of its type cannot be generated here'),
     });
     expect(await program.call('POST', `/certificates/${odd.id}/reissue`)).toMatchObject({
       status: 409,

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { LogFilters } from '../../audit/log-filters.js';
-import { LogSubjects } from '../../audit/log-subjects.js';
+import { LogDetails } from '../../audit/log-details.js';
 import { invalid } from '../../platform/http/problem.js';
 import { idsByName, readLinked } from '../certificate.row.js';
 import { certificateLabel } from '../certificate.view.js';
@@ -11,14 +11,14 @@ const mostMatches = 1000;
 /** Shows certificates in entries of the audit log, and filters entries by the name of the certificate. */
 @Injectable()
 export class CertificateInLog {
-  constructor(filters: LogFilters, subjects: LogSubjects) {
+  constructor(filters: LogFilters, details: LogDetails) {
     filters.define('certificate.name', async (tx, name) => {
       const targetIds = await idsByName(tx, name, mostMatches + 1);
       if (targetIds.length > mostMatches)
         throw invalid('filter', `More than ${mostMatches} certificate names contain this text. Use a longer one.`);
       return { targetType: 'certificate', targetIds };
     });
-    subjects.define('certificate', async (tx, ids) => {
+    details.define('certificate', async (tx, ids) => {
       const rows = await readLinked(tx, ids);
       return new Map(rows.map((row) => [row.id, certificateLabel(row)]));
     });

@@ -2,7 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Database } from '../../platform/db/database.js';
 import { PolicyRepository } from '../../rotation/policy.repository.js';
-import { replanPolicy } from '../../rotation/rotation.jobs.js';
+import { replanPolicy } from '../../rotation/policies.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { DueRepository } from '../due.repository.js';
 import { planOf } from '../planning.js';
