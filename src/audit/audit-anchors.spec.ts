@@ -85,7 +85,7 @@ const head = async (): Promise<string> => {
   return `${row.seq}:${row.hash.toString('hex')}`;
 };
 
-it('sends the newest seal to the log, a file and a signed webhook, once', async () => {
+it('sends the newest seal once to the log, a file and a signed webhook', async () => {
   await send(anchors());
   await send(anchors());
   clock.advance(3_600_000);
@@ -101,7 +101,7 @@ it('sends the newest seal to the log, a file and a signed webhook, once', async 
   expect(headers).toMatchObject({ 'content-type': 'application/json', 'x-perennial-signature': `sha256=${mac}` });
 });
 
-it('waits for the interval before it sends the next, and sends the newest alone', async () => {
+it('waits for the interval before the next anchor, and then sends only the newest', async () => {
   const sender = anchors({ AUDIT_ANCHOR_MINUTES: '10' });
   await send(sender);
   await record();
@@ -113,22 +113,25 @@ it('waits for the interval before it sends the next, and sends the newest alone'
   expect(await lines()).toEqual([expect.anything(), expect.stringContaining(await head())]);
 });
 
-it.each([500, 302, 404])('tries a webhook again that answers %d, and others are not held up', async (answer) => {
-  status = answer;
-  await expect(send(anchors())).rejects.toThrow(/webhook: /);
-  expect([(await lines()).length, logged.length]).toEqual([1, 1]);
-  status = 204;
-  const before = told.length;
-  await send(anchors());
-  expect([told.length - before, (await lines()).length, logged.length]).toEqual([1, 1, 1]);
-});
+it.each([500, 302, 404])(
+  'retries a webhook that answers %d, and sends to the other targets meanwhile',
+  async (answer) => {
+    status = answer;
+    await expect(send(anchors())).rejects.toThrow(/webhook: /);
+    expect([(await lines()).length, logged.length]).toEqual([1, 1]);
+    status = 204;
+    const before = told.length;
+    await send(anchors());
+    expect([told.length - before, (await lines()).length, logged.length]).toEqual([1, 1, 1]);
+  },
+);
 
-it('reaches no private address that is not allowed', async () => {
+it('refuses a webhook at a private address that is not allowed', async () => {
   await expect(send(anchors({ ALLOWED_PRIVATE_HOSTS: '192.0.2.1' }))).rejects.toThrow(/webhook: /);
   expect(told).toEqual([]);
 });
 
-it('is not kept from it by what the table says was sent', async () => {
+it('sends a new head even if the table claims that it was sent', async () => {
   await send(anchors());
   const set = (values: string): Promise<unknown> => test.source.query(`update audit_anchor set ${values}`);
   for (const forged of ['seq = 9000000', `sent_at = now() + interval '1 year'`]) {
@@ -140,7 +143,7 @@ it('is not kept from it by what the table says was sent', async () => {
   }
 });
 
-it('writes the same anchor once after a crash, and follows no link', async () => {
+it('appends the same anchor once after a crash, and follows no symbolic link', async () => {
   await send(anchors());
   await test.source.query('delete from audit_anchor');
   await send(anchors());
@@ -154,7 +157,7 @@ it('writes the same anchor once after a crash, and follows no link', async () =>
   expect(await readFile(target, 'utf8')).toBe('');
 });
 
-it('vouches for no head that somebody else has written', async () => {
+it('sends no head whose MAC is wrong', async () => {
   await test.source.query(`update audit_head set hash = sha256('forged')`);
   await send(anchors());
   expect([told, logged]).toEqual([[], []]);

@@ -13,7 +13,7 @@ import { guardedFetch } from '../platform/net/guarded-fetch.js';
 import { type AuditHead, readHead } from './audit-head.js';
 import { AuditKeys } from './audit-keys.js';
 
-/** A place outside the database that gets anchors. It gets the same one twice only when a process died in between. */
+/** Receives anchors outside the database. It receives the same anchor twice only after a crash. */
 interface Target {
   /** Stored: never renamed. */
   name: string;
@@ -22,15 +22,15 @@ interface Target {
 
 interface Anchor extends Pick<AuditHead, 'seq'> {
   hashHex: string;
-  /** As `audit verify` takes it. */
+  /** As `audit verify` reads it. */
   text: string;
   at: Date;
 }
 
 /**
- * Sends the newest seal of the audit log to where the owner of the database cannot write: with it, `audit verify` finds
- * that a whole older state of the log was put back. Each target on its own: one that is down gets the head of the time
- * when it is back.
+ * Sends the newest seal of the audit log (an anchor) to targets that the owner of the database cannot write to. With an
+ * anchor, `audit verify` detects that the whole log was reset to an older state. Targets are independent: after an
+ * outage a target gets the current head.
  */
 @Injectable()
 export class AuditAnchors implements OnModuleInit {
@@ -58,7 +58,7 @@ export class AuditAnchors implements OnModuleInit {
     this.periodic.everyTick('audit.anchor', this.config.sweepIntervalS, (signal) => this.send(signal));
   }
 
-  /** Sends what is due. Throws, after all targets were tried, when one did not take it. */
+  /** Sends every anchor that is due. Tries all targets, then throws if one of them failed. */
   async send(signal: AbortSignal): Promise<void> {
     const head = await readHead(this.db.single, this.keys);
     if (!head || head.seq === 0) return;
@@ -69,7 +69,7 @@ export class AuditAnchors implements OnModuleInit {
         failures.push(`${target.name}: ${error instanceof Error ? error.message : String(error)}`),
       );
     }
-    if (failures.length > 0) throw new Error(`An anchor of the audit log was not taken. ${failures.join(' ')}`);
+    if (failures.length > 0) throw new Error(`Sending an anchor of the audit log failed. ${failures.join(' ')}`);
   }
 
   private async sendTo(target: Target, head: AuditHead, signal: AbortSignal): Promise<void> {
@@ -84,7 +84,7 @@ export class AuditAnchors implements OnModuleInit {
     );
   }
 
-  /** Nothing that somebody writes into the table keeps a new head from being sent for longer than the interval. */
+  /** `sent_at` in the table is not trusted: a manipulated row delays a new head by one interval at most. */
   private async isDue({ name }: Target, { seq, hash }: AuditHead, now: Date): Promise<boolean> {
     const [last] = await this.db.single.query<{ seq: string; hash: Buffer; sentAt: Date }[]>(
       'select seq, hash, sent_at as "sentAt" from audit_anchor where target = $1',
@@ -103,7 +103,7 @@ function logTarget(log: Log): Target {
 
 const appending = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
 
-/** One line for each anchor, moment first. The file can be read by everyone: an anchor is no secret. */
+/** Appends one line per anchor, time first. The file is world-readable: an anchor is not secret. */
 function fileTarget(path: string): Target {
   return {
     name: 'file',
@@ -127,7 +127,7 @@ async function endsWith(file: FileHandle, size: number, ending: string): Promise
   return buffer.equals(Buffer.from(ending));
 }
 
-/** Whole or not at all, also on a disk that is full. */
+/** Appends the whole line or nothing, even when the disk is full. */
 async function append(file: FileHandle, size: number, line: string): Promise<void> {
   try {
     await file.writeFile(line);
@@ -144,8 +144,8 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 /**
- * JSON by POST; any 2xx is an answer. With a secret, `X-Perennial-Signature` is `sha256=` and the HMAC of the body in
- * hex.
+ * POSTs JSON; any 2xx is success. With a secret, the header `X-Perennial-Signature` is `sha256=` and the HMAC-SHA-256
+ * of the body in hex.
  */
 function webhookTarget(agents: GuardedAgents, { url, secret }: { url: string; secret?: string }): Target {
   return {
@@ -158,9 +158,9 @@ function webhookTarget(agents: GuardedAgents, { url, secret }: { url: string; se
         ...(signature && { 'x-perennial-signature': signature }),
       };
       const answer = await guardedFetch(agents, url, { method: 'POST', headers, body, signal });
-      // A redirect may have turned the POST into a GET, which told nobody anything.
-      if (answer.url.href !== new URL(url).href) throw new Error(`${answer.url.host} was redirected to.`);
-      if (answer.status < 200 || answer.status > 299) throw new Error(`The answer was ${answer.status}.`);
+      // A redirect may turn the POST into a GET that delivers nothing.
+      if (answer.url.href !== new URL(url).href) throw new Error(`The webhook redirects to ${answer.url.host}.`);
+      if (answer.status < 200 || answer.status > 299) throw new Error(`The webhook answered ${answer.status}.`);
     },
   };
 }

@@ -20,7 +20,8 @@ describe('an owner of the database without the key ring', () => {
     await log.test.db.write(async (tx) => {
       await tx.query('set local session_replication_role = replica');
       const rows = await tx.query<Forged[]>(
-        `select seq::int, prev_hash as "prevHash", ${canonicalRow} as canonical from audit_event where seq >= $1 order by seq`,
+        `select seq::int, prev_hash as "prevHash", ${canonicalRow} as canonical
+         from audit_event where seq >= $1 order by seq`,
         [from],
       );
       let hash = rows[0]?.prevHash as Buffer;
@@ -38,7 +39,8 @@ describe('an owner of the database without the key ring', () => {
   const rewrite = (seq: number): Promise<void> =>
     log.tamper(`update audit_event set actor_name = 'eve' where seq = ${seq}`);
   const headAt = (seq: number, keyedFrom: string): string =>
-    `update audit_head set seq = ${seq}, keyed_from = ${keyedFrom}, hash = (select hash from audit_event where seq = ${seq})`;
+    `update audit_head set seq = ${seq}, keyed_from = ${keyedFrom},
+     hash = (select hash from audit_event where seq = ${seq})`;
 
   const attacks: [string, () => Promise<void>][] = [
     ['rewrites the newest row', () => rewrite(6).then(() => resealPlain(6))],
@@ -49,7 +51,7 @@ describe('an owner of the database without the key ring', () => {
     ['inserts a newest row', () => log.tamper(inserted).then(() => resealPlain(7))],
     ['inserts a newest row under the name of the key', () => log.tamper(inserted).then(() => resealPlain(7, 'old'))],
     [
-      'cuts the newest rows off and says that the one before is the newest',
+      'deletes the newest rows and moves the head back',
       () => log.tamper('delete from audit_event where seq > 4', headAt(4, 'keyed_from')),
     ],
     [
@@ -68,7 +70,7 @@ describe('an owner of the database without the key ring', () => {
     ],
     ['deletes the record of the newest row', () => log.tamper('delete from audit_head')],
   ];
-  it.each(attacks)('%s: that is found, then and after the program has gone on', async (_, attack) => {
+  it.each(attacks)('%s: verification detects it, at once and after the program has sealed more', async (_, attack) => {
     await log.seal(6);
     await attack();
     expect((await log.verify()).faults).not.toEqual([]);
@@ -80,14 +82,14 @@ describe('an owner of the database without the key ring', () => {
     expect((await log.verify()).faults).not.toEqual([]);
   });
 
-  it('seals rows without a key: each of them is named', async () => {
+  it('seals rows without a key: verification names each of them', async () => {
     await log.seal(6);
     await rewrite(3);
     await resealPlain(3);
     expect((await log.verify()).faults).toEqual([3, 4, 5, 6].map((seq) => ({ kind: 'changed', seq, id: String(seq) })));
   });
 
-  it('puts an older record of the newest row back: a running program finds that', async () => {
+  it('restores an older head: a running program detects it', async () => {
     await log.seal(4);
     const [{ mac }] = await log.test.source.query('select mac from audit_head');
     await log.seal(2);
@@ -100,7 +102,7 @@ describe('an owner of the database without the key ring', () => {
     ]);
   });
 
-  it('deletes what says that there are keys: no process starts', async () => {
+  it('deletes every trace of keys: no process starts', async () => {
     await log.seal(1);
     await log.tamper('delete from key_ring_check');
     await log.record(1);
@@ -130,7 +132,7 @@ describe('an owner of the database without the key ring', () => {
     expect((await log.verify()).faults).not.toEqual([]);
   });
 
-  it('refuses a seal without a key, as an older version would make it', async () => {
+  it('cannot seal without a key, as an older version would', async () => {
     await log.record(1);
     await expect(
       log.test.source.query(`update audit_event set seq = 1, prev_hash = sha256('a'), hash = sha256('b')`),

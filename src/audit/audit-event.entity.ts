@@ -1,6 +1,6 @@
 import { Check, Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 
-/** One thing that someone did. Written once; a trigger refuses every later change except the one that seals it. */
+/** One audit event: who did what. Append-only: a trigger refuses every later change except sealing. */
 @Entity('audit_event')
 @Index('audit_event_seq_unique', ['seq'], { unique: true })
 @Index('audit_event_unsealed_index', ['id'], { where: 'seq is null' })
@@ -23,11 +23,11 @@ export class AuditEvent {
   @PrimaryGeneratedColumn('identity', { type: 'bigint', generatedIdentity: 'BY DEFAULT' })
   id: string;
 
-  /** When the transaction of the change began, to the millisecond. */
+  /** The start of the transaction, to the millisecond. */
   @Column({ type: 'timestamptz', precision: 3, default: () => 'now()' })
   at: Date;
 
-  /** `thing.done`, such as `certificate.issued`. */
+  /** `thing.done`, e.g. `certificate.issued`. */
   @Column({ type: 'text' })
   action: string;
 
@@ -37,11 +37,11 @@ export class AuditEvent {
   @Column({ type: 'text' })
   targetId: string;
 
-  /** Null when the program itself acted, or someone who is not signed in. */
+  /** Null when the program itself or an anonymous caller acted. */
   @Column({ type: 'integer', nullable: true })
   actorUserId: number | null;
 
-  /** The API key that acted for the user; null in a session. */
+  /** The API key that the user acted with; null in a session. */
   @Column({ type: 'integer', nullable: true })
   apiKeyId: number | null;
 
@@ -60,19 +60,21 @@ export class AuditEvent {
   @Column({ type: 'jsonb', nullable: true })
   after: Record<string, unknown> | null;
 
-  /** Place in the hash chain, 1 upwards without gaps, as decimal text; null until sealed. */
+  /** Place in the hash chain, from 1 without gaps, as decimal text; null until sealed. */
   @Column({ type: 'bigint', nullable: true })
   seq: string | null;
 
-  /** Hash of the row at `seq - 1`; 32 zero bytes in the first. */
+  /** Hash of the row at `seq - 1`; 32 zero bytes in the first row. */
   @Column({ type: 'bytea', nullable: true })
   prevHash: Buffer | null;
 
-  /** HMAC over `prevHash` and the row's canonical form (see chain.ts), or SHA-256 of them where there is no key id. */
+  /** HMAC over `prevHash` and the canonical form of the row (see chain.ts); SHA-256 when `keyId` is null. */
   @Column({ type: 'bytea', nullable: true })
   hash: Buffer | null;
 
-  /** The key that sealed it (see audit-keys.ts); null until sealed, and in rows that older versions have sealed. */
+  /**
+   * The key that sealed the row (see audit-keys.ts); null until sealed, and in rows that versions without keys sealed.
+   */
   @Column({ type: 'text', nullable: true })
   keyId: string | null;
 }

@@ -3,17 +3,15 @@ import type { Tx } from '../platform/db/database.js';
 import type { StoredAuditHead } from './audit-seals.entity.js';
 import type { AuditKeys } from './audit-keys.js';
 
-/**
- * The newest sealed row, kept apart from the rows and sealed with a key, so that rows cannot be cut off the end unseen.
- */
+/** The newest sealed row. It is stored apart from the rows under its own MAC, so that truncation is detected. */
 export interface AuditHead {
   seq: number;
   hash: Buffer;
-  /** The first row that a key sealed; those before it were sealed by an older version, without one. */
+  /** The first row that was sealed with a key; versions without keys sealed the rows before it. */
   keyedFrom: number;
 }
 
-/** `false` when the record is not what was written. Throws KeyRingError when its key is not in the ring. */
+/** `false` when the MAC of the record does not match. Throws KeyRingError when its key is not in the ring. */
 export async function readHead(tx: Tx, keys: AuditKeys): Promise<AuditHead | null | false> {
   const [stored] = await tx.query<StoredAuditHead[]>(
     'select seq, hash, keyed_from as "keyedFrom", key_id as "keyId", mac from audit_head',
@@ -24,7 +22,7 @@ export async function readHead(tx: Tx, keys: AuditKeys): Promise<AuditHead | nul
   return timingSafeEqual(macOf(head, keys.headKey(keyId)), mac) && head;
 }
 
-/** Sealed with the sealing key. */
+/** Writes the record with a MAC of the sealing key. */
 export async function writeHead(tx: Tx, keys: AuditKeys, head: AuditHead): Promise<void> {
   const { seq, hash, keyedFrom } = head;
   await tx.query(

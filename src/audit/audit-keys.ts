@@ -5,26 +5,26 @@ import { rememberFacts, ringFacts } from '../platform/secrets/ring-facts.js';
 
 const rowPurpose = 'perennial audit row';
 const headPurpose = 'perennial audit head';
-/** Before the id of a key that left the ring, in what the ring remembers; the value is the derived key in hex. */
+/** Prefix of the id of a retired key in the key ring's memory; the value is the derived key in hex. */
 const retired = 'audit-key:';
 const keyed = 'audit-keyed';
 
-/** The keys of the audit chain, derived from those of the key ring and called by the same ids; 32 bytes each. */
+/** The keys of the audit chain: 32 bytes each, derived from the keys of the key ring, with the same ids. */
 @Injectable()
 export class AuditKeys {
   constructor(private readonly ring: KeyRing) {}
 
-  /** The id of the key that seals. */
+  /** The id of the current sealing key. */
   get sealingId(): string {
     return this.ring.sealingKeyId;
   }
 
-  /** What seals rows now. */
+  /** The key that seals rows now. */
   rowKey(): Buffer {
     return this.ring.derive(rowPurpose);
   }
 
-  /** What seals the record of the newest row. Throws KeyRingError when the key is not in the ring. */
+  /** The key for the MAC of the head. Throws KeyRingError when the key is not in the ring. */
   headKey(keyId: string): Buffer {
     return this.ring.derive(headPurpose, keyId);
   }
@@ -33,7 +33,7 @@ export class AuditKeys {
     return this.ring.has(keyId);
   }
 
-  /** Every key that has sealed rows, by id, also those whose key of the ring is gone. */
+  /** Every key that has sealed rows, by id; includes keys that were retired from the ring. */
   async rowKeys(tx: Tx): Promise<ReadonlyMap<string, Buffer>> {
     const gone = Object.entries(await ringFacts(tx, this.ring))
       .filter(([name]) => name.startsWith(retired))
@@ -44,14 +44,14 @@ export class AuditKeys {
     ]);
   }
 
-  /** Keeps what verifies old rows of every key of the ring, so that all but the sealing one can be taken out. */
+  /** Stores the row keys of the whole ring, so that every key but the sealing one can be removed from the ring. */
   async keepForRetirement(tx: Tx): Promise<void> {
     const others = this.ring.keyIds.filter((id) => id !== this.sealingId);
     const hex = (id: string): string => this.ring.derive(rowPurpose, id).toString('hex');
     await rememberFacts(tx, this.ring, Object.fromEntries(others.map((id) => [`${retired}${id}`, hex(id)])));
   }
 
-  /** True when rows of this installation are sealed with a key, whatever the table says of it. */
+  /** True when rows of this installation are sealed with a key, whatever the audit table says. */
   async isKeyed(tx: Tx): Promise<boolean> {
     return keyed in (await ringFacts(tx, this.ring));
   }

@@ -26,7 +26,7 @@ describe('AuditSealer', () => {
     expect(await log.verify()).toMatchObject({ rows: 2500, faults: [], overdue: 0, head: { seq: 2500 } });
   });
 
-  it('seals what commits late with a lower id, without waiting for it', async () => {
+  it('seals an event that commits late with a lower id, without waiting for it', async () => {
     const late = log.test.source.createQueryRunner();
     await late.startTransaction();
     await log.audit.record(late.manager as never, ada, { action: 'a.late', targetType: 'a', targetId: 1 });
@@ -72,7 +72,7 @@ describe('AuditSealer', () => {
 });
 
 describe('a change of the sealing key', () => {
-  it('leaves the rows of a key that is gone verifiable, and helps nobody who has that key', async () => {
+  it('keeps rows of a removed key verifiable, and a thief of that key cannot forge new rows', async () => {
     await log.seal(3);
     const ring = await log.restart(fresh, old);
     await log.seal(2);
@@ -94,7 +94,7 @@ describe('a change of the sealing key', () => {
     expect((await log.verify()).faults).toMatchObject([{ kind: 'head', seq: 3 }]);
   });
 
-  it('changes the record of the newest row also when nothing new is sealed', async () => {
+  it('renews the MAC of the head even when no event is unsealed', async () => {
     await log.seal(1);
     const ring = await log.restart(fresh, old);
     await log.test.db.write(async (tx) => {

@@ -1,11 +1,12 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Periodic } from '../jobs/periodic.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import { type AuditHead, readHead, writeHead } from './audit-head.js';
 import { AuditKeys } from './audit-keys.js';
 import { canonicalRow, genesis, keyedHash } from './chain.js';
 
 const batch = 1000;
-/** The key of the advisory lock of which one sealer at a time holds: "seal" in ASCII. */
+/** Key of the advisory lock that admits one sealer at a time: "seal" in ASCII. */
 const sealLock = 0x7365616c;
 
 interface Unsealed {
@@ -13,11 +14,11 @@ interface Unsealed {
   canonical: string;
 }
 
-/** Links committed audit events into the hash chain, so that those who write them never wait for one another. */
+/** Links committed audit events into the hash chain. Sealing later keeps writers from waiting for one another. */
 @Injectable()
 export class AuditSealer {
   private readonly log = new Logger('AuditSealer');
-  /** What this process has sealed last: an older record in the table was put back. */
+  /** The last head that this process wrote: an older record in the table is a rollback by someone else. */
   private newest: AuditHead | null = null;
 
   constructor(
@@ -25,7 +26,7 @@ export class AuditSealer {
     private readonly keys: AuditKeys,
   ) {}
 
-  /** Seals all that is committed and returns how many that were; 0 at once when another instance is at it. */
+  /** Seals all committed events and returns their number; 0 at once while another instance seals. */
   async seal(): Promise<number> {
     let sealed = 0;
     for (let count = batch; count === batch; sealed += count) {
@@ -37,8 +38,8 @@ export class AuditSealer {
   }
 
   /**
-   * To be called before keys of the ring are retired: seals the record of the newest row with the sealing key, and
-   * keeps what verifies the rows of the others. Leaves a record alone that is not what was written.
+   * Call this before keys of the ring are retired. Renews the MAC of the head with the sealing key and keeps the keys
+   * that verify older rows. A head with a wrong MAC stays as it is.
    */
   async handOver(tx: Tx): Promise<void> {
     await tx.query('select pg_advisory_xact_lock($1)', [sealLock]);
@@ -51,7 +52,7 @@ export class AuditSealer {
     const [{ free }] = await tx.query<[{ free: boolean }]>('select pg_try_advisory_xact_lock($1) as free', [sealLock]);
     if (!free) return { count: 0 };
     if (this.newest === null) await this.begin(tx);
-    // By id, yet a row that commits late with a low id simply comes later in the chain: the order is that of sealing.
+    // Sealing order is chain order: a row that commits late with a low id gets a later place.
     const rows = await tx.query<Unsealed[]>(
       `select id, ${canonicalRow} as canonical from audit_event where seq is null order by id limit ${batch}`,
     );
@@ -59,7 +60,7 @@ export class AuditSealer {
     return { count: rows.length, head: await this.link(tx, rows) };
   }
 
-  /** In a database that never had a key: from here on every row is sealed with one. */
+  /** Starts keyed sealing in a database that never had a key: from here on every row is sealed with one. */
   private async begin(tx: Tx): Promise<void> {
     if ((await readHead(tx, this.keys)) !== null || (await this.keys.isKeyed(tx))) return;
     const last = await lastRow(tx);
@@ -84,8 +85,8 @@ export class AuditSealer {
   }
 
   /**
-   * What the next rows follow: the record of the newest row, never the rows themselves. So what somebody cut off or put
-   * in there stays visible as a gap or a broken link.
+   * The next rows follow the recorded head, never the newest row: removed or inserted rows stay visible as a gap or a
+   * broken link.
    */
   private async base(tx: Tx): Promise<AuditHead> {
     const head = await readHead(tx, this.keys);
@@ -93,10 +94,25 @@ export class AuditSealer {
     const isOlder = head && this.newest && head.seq < this.newest.seq;
     const kept = isOlder ? this.newest : head || this.newest;
     if (!head || isOlder || head.seq !== last.seq || !head.hash.equals(last.hash))
-      this.log.error('The audit log was changed behind the back of the program. Run: perennial audit verify');
-    // Without a record that can be trusted, a missing number is what stays to be seen.
+      this.log.error('The audit log was changed outside the program. Run: perennial audit verify');
+    // Without a trusted record, skip one number: the gap reports the loss.
     if (!kept) return { ...last, seq: last.seq + 1, keyedFrom: await firstKeyed(tx, last.seq + 2) };
     return { ...kept, seq: Math.max(kept.seq, last.seq) };
+  }
+}
+
+/** Seals every second, one process at a time. */
+@Injectable()
+export class AuditSealJob implements OnModuleInit {
+  constructor(
+    private readonly periodic: Periodic,
+    private readonly sealer: AuditSealer,
+  ) {}
+
+  onModuleInit(): void {
+    this.periodic.everyTick('audit.seal', 1, async () => {
+      await this.sealer.seal();
+    });
   }
 }
 

@@ -4,14 +4,13 @@ import { Audit } from './audit.js';
 import { AuditRepository } from './audit.repository.js';
 import { AuditAnchors } from './audit-anchors.js';
 import { AuditKeys } from './audit-keys.js';
-import { AuditSealer } from './audit-sealer.js';
+import { AuditSealer, AuditSealJob } from './audit-sealer.js';
 import { LogExport } from './log-export.js';
-import { LogSubjects } from './log-subjects.js';
+import { LogDetails } from './log-details.js';
 import { LogFilters } from './log-filters.js';
 import { LogsController } from './logs.controller.js';
-import { Sealing } from './sealing.js';
 
-/** The audit log: writing, sealing and reading it. */
+/** The audit log: write, seal, verify, list, export. */
 @Module({
   imports: [JobsModule],
   controllers: [LogsController],
@@ -21,11 +20,11 @@ import { Sealing } from './sealing.js';
     AuditKeys,
     AuditRepository,
     AuditSealer,
+    AuditSealJob,
     LogExport,
     LogFilters,
-    LogSubjects,
-    Sealing,
+    LogDetails,
   ],
-  exports: [Audit, AuditKeys, AuditRepository, AuditSealer, LogFilters, LogSubjects],
+  exports: [Audit, AuditKeys, AuditRepository, AuditSealer, LogFilters, LogDetails],
 })
 export class AuditModule {}

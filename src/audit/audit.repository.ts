@@ -7,15 +7,12 @@ import { AuditEvent } from './audit-event.entity.js';
 import { LogFilters } from './log-filters.js';
 import type { LogQuery, LogSelection } from './log.schema.js';
 
-/** Reading for people; writing is in audit.ts and audit-sealer.ts. */
+/** Queries for readers of the log; audit.ts and audit-sealer.ts write. */
 @Injectable()
 export class AuditRepository {
   constructor(private readonly filters: LogFilters) {}
 
-  /**
-   * Newest first, unless a direction is asked for; a filter wants the whole value. Throws `invalid-request` for a field
-   * that the log does not have.
-   */
+  /** Newest first by default. A filter matches the whole value. Throws `invalid-request` for an unknown field. */
   async list(tx: Tx, query: LogQuery): Promise<Page<AuditEvent>> {
     const { page, count, after } = query;
     const isRising = query.sortDir === 'asc' || (query.sortDir === undefined && query.sortBy !== undefined);
@@ -36,7 +33,7 @@ export class AuditRepository {
     return { items, total: Number(total), ...(next !== undefined && { next }) };
   }
 
-  /** What happened to one thing, newest first; `after` is the id of an event, and those before it follow. */
+  /** The events of one target, newest first; `after` is an event id, and the events before it follow. */
   async ofTarget(
     tx: Tx,
     targetType: string,
@@ -56,7 +53,8 @@ export class AuditRepository {
   }
 
   /**
-   * The next `count` events behind the id `afterId`, oldest first, up to and with the id `lastId`. Throws as `list`.
+   * The next `count` events after the id `afterId`, oldest first, up to and including the id `lastId`. Throws as
+   * `list`.
    */
   async following(
     tx: Tx,
@@ -71,7 +69,7 @@ export class AuditRepository {
       .getMany();
   }
 
-  /** The newest id of all, `0` when there is no event. */
+  /** The highest event id, `0` when there is no event. */
   async lastId(tx: Tx): Promise<string> {
     const [{ id }] = await tx.query<[{ id: string }]>('select coalesce(max(id), 0) as id from audit_event');
     return id;

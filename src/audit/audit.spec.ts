@@ -39,14 +39,14 @@ describe('Audit', () => {
     ]);
   });
 
-  it('has no user id for the program itself', async () => {
+  it('records no user id when the program itself acts', async () => {
     await log.test.db.write((tx) =>
       log.audit.record(tx, systemActor('job-1'), { action: 'a.b', targetType: 'a', targetId: 1 }),
     );
     expect(await log.events()).toMatchObject([{ actorUserId: null, actorName: 'system', before: null }]);
   });
 
-  it('is taken back with the transaction of the change', async () => {
+  it('rolls the event back with the transaction of the change', async () => {
     await expect(
       log.test.db.write(async (tx) => {
         await log.audit.record(tx, ada, { action: 'a.b', targetType: 'a', targetId: 1 });
@@ -56,7 +56,7 @@ describe('Audit', () => {
     expect(await log.events()).toEqual([]);
   });
 
-  it('puts a mark in the place of private keys in what the program itself records', async () => {
+  it('replaces private keys by a mark when the program itself acts', async () => {
     const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' })
       .privateKey.export({ type: 'sec1', format: 'pem' })
       .toString();
@@ -85,7 +85,7 @@ describe('Audit', () => {
     ]);
   });
 
-  it('refuses private keys', async () => {
+  it('refuses private keys from users', async () => {
     const after = { pem: '-----BEGIN EC PRIVATE KEY-----\n' };
     await expect(
       log.test.db.write((tx) => log.audit.record(tx, ada, { action: 'a.b', targetType: 'a', targetId: 1, after })),

@@ -4,17 +4,17 @@ import { prepared } from '../platform/db/statement.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 
-/** What an audit event needs to know of the one who acts. */
+/** The part of an actor that an audit event records. */
 export type AuditActor = Pick<Actor, 'userId' | 'username' | 'address' | 'requestId'> & Partial<Pick<Actor, 'apiKey'>>;
 
 /** What was done to what. */
 export interface AuditedAct {
-  /** `thing.done`, such as `certificate.issued`. Stored: never renamed. */
+  /** `thing.done`, e.g. `certificate.issued`. Stored: never renamed. */
   action: string;
-  /** The kind of thing, such as `certificate`. */
+  /** The kind of target, e.g. `certificate`. */
   targetType: string;
   targetId: number | string;
-  /** The values that changed, as they were and as they are. Never secrets. */
+  /** The changed values, before and after. Never secrets. */
   before?: object;
   after?: object;
 }
@@ -37,13 +37,13 @@ const insert = prepared(
     "requestId" text, before jsonb, after jsonb)`,
 );
 
-/** Writes audit events in the transaction of the change, in one cheap statement; the sealer links them afterwards. */
+/** Writes audit events in the transaction of the change, in one statement; the sealer links them afterwards. */
 @Injectable()
 export class Audit {
   /**
-   * Throws `invalid-request` when somebody pasted a private key into a text. Where the program itself acts, which must
-   * not fail because of what some other side answered, for a stranger, and in what was there `before`, `[private key]`
-   * stands in its place. Throws on what refuses to be written as JSON, such as Sealed.
+   * Throws `invalid-request` when a user put a private key into `after`. In `before`, and where the program itself or
+   * an anonymous caller acts, `[private key]` replaces the key instead: foreign answers must not make the program fail.
+   * Throws when a value refuses JSON, as Sealed does.
    */
   async record(tx: Tx, actor: AuditActor, act: AuditedAct): Promise<void> {
     await this.recordMany(tx, [{ actor, act }]);
@@ -65,14 +65,14 @@ export class Audit {
   }
 }
 
-/** Requests that hold a private key are refused where they are read (platform/http); this is the net below. */
+/** Second check: platform/http refuses requests that hold a private key. */
 const keyMark = 'PRIVATE KEY-----';
-/** From the first line of a PEM block, or what is left of it, to the last; without one to the end of the text. */
+/** A whole PEM block of a private key, or its remains: up to the last line, else to the end of the text. */
 const keyBlock = /(?:-----BEGIN[ \w]*)?PRIVATE KEY-----[^]*?(?:-----END[ \w]*PRIVATE KEY-----|$)/g;
 
 function withoutKeys<T extends AuditedAct & { userId: number }>({ before, ...given }: T): unknown {
   if (given.userId !== 0 && JSON.stringify(given).includes(keyMark))
-    throw new Problem('invalid-request', 'A private key was given where none belongs.');
+    throw new Problem('invalid-request', 'Private keys are not accepted here.');
   return JSON.parse(JSON.stringify({ ...given, before }), (_, value: unknown) =>
     typeof value === 'string' ? value.replace(keyBlock, '[private key]') : value,
   );

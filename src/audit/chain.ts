@@ -1,75 +1,75 @@
 import { createHash, createHmac } from 'node:crypto';
 
 /**
- * The canonical form of an audit row: Postgres' jsonb text (keys by length and then by bytes, one space after `:` and
- * `,`) of every column that is not part of the chain, with `at` in UTC, and without `apiKeyId` where none acted. To be
- * selected from `audit_event`.
+ * SQL for the canonical form of a row of `audit_event`: Postgres' jsonb text (keys by length, then by bytes; one space
+ * after `:` and `,`) of every column outside the chain, with `at` in UTC, and without `apiKeyId` when it is null.
  */
 export const canonicalRow = `(jsonb_build_object(
   'id', id, 'at', at at time zone 'UTC', 'action', action, 'targetType', target_type, 'targetId', target_id,
   'actorUserId', actor_user_id, 'actorName', actor_name, 'address', address, 'requestId', request_id,
-  'before', before, 'after', after) || case when api_key_id is null then '{}' else jsonb_build_object('apiKeyId', api_key_id) end)::text`;
+  'before', before, 'after', after)
+  || case when api_key_id is null then '{}' else jsonb_build_object('apiKeyId', api_key_id) end)::text`;
 
-/** What the first row is sealed after. */
+/** `prevHash` of the first row. */
 export const genesis = Buffer.alloc(32);
 
-/** HMAC with SHA-256 over the hash before and the canonical form in UTF-8. */
+/** HMAC-SHA-256 over the previous hash and the canonical form in UTF-8. */
 export function keyedHash(key: Buffer, prevHash: Buffer, canonical: string): Buffer {
   return createHmac('sha256', key).update(prevHash).update(canonical, 'utf8').digest();
 }
 
-/** SHA-256 of the same: how versions before the keys sealed. */
+/** SHA-256 over the same input, as versions without keys sealed. */
 export function plainHash(prevHash: Buffer, canonical: string): Buffer {
   return createHash('sha256').update(prevHash).update(canonical, 'utf8').digest();
 }
 
-/** A sealed row as the check reads it. */
+/** A sealed row as verification reads it. */
 export interface SealedRow {
   id: string;
   seq: number;
   prevHash: Buffer;
   hash: Buffer;
-  /** The key that sealed it; null in rows from before the keys. */
+  /** The key that sealed the row; null in rows of versions without keys. */
   keyId: string | null;
   canonical: string;
 }
 
-/** What seals of rows are checked with. */
+/** The keys that verification checks rows with. */
 export interface ChainKeys {
   byId: ReadonlyMap<string, Buffer>;
   /** The first row that must be sealed with a key; null when none must. */
   keyedFrom: number | null;
 }
 
-/** One thing that is wrong with the chain. */
+/** One fault in the chain. */
 export interface ChainFault {
   /**
-   * `changed`: the row is not what was sealed. `removed`: the row that stood here, or before here, is gone or
-   * rewritten. `unknown-key`: the key that sealed the row is not known here. `head`: the record of the newest row is
-   * missing, or not what was written.
+   * `changed`: the content does not match the seal. `removed`: a row at or before this place is missing or rewritten.
+   * `unknown-key`: the sealing key is not known here. `head`: the record of the newest row is missing or has a wrong
+   * MAC.
    */
   kind: 'changed' | 'removed' | 'inserted' | 'reordered' | 'unknown-key' | 'head';
   seq: number;
-  /** The audit event at `seq`; null when there is none. */
+  /** The id of the audit event at `seq`; null when there is none. */
   id: string | null;
 }
 
 type Link = Pick<SealedRow, 'seq' | 'hash'> & { id: string | null };
 const start: Link = { id: null, seq: 0, hash: genesis };
 
-/** Walks the chain row by row and collects what is wrong. */
+/** Verifies the chain row by row and collects faults. */
 export class ChainWalk {
   readonly faults: ChainFault[] = [];
   private last = start;
   private beforeLast = start;
 
-  /** @param exists whether any sealed row has this hash: asked only where a link is broken */
+  /** @param exists whether any sealed row has this hash; called only at a broken link */
   constructor(
     private readonly keys: ChainKeys,
     private readonly exists: (hash: Buffer) => Promise<boolean>,
   ) {}
 
-  /** The last row seen, or null before the first. */
+  /** The last verified row, or null before the first. */
   get head(): Link | null {
     return this.last === start ? null : this.last;
   }
@@ -84,8 +84,8 @@ export class ChainWalk {
   }
 
   /**
-   * Checks that the chain ends at the record of its newest row: null before the keys, undefined when the record is
-   * broken. `lost`: where anchors say that another row was.
+   * Checks that the chain ends at the recorded head: null in a database without keys, undefined when the record is
+   * broken. `lost`: places where an anchor does not match the chain.
    */
   end(record: Pick<Link, 'seq' | 'hash'> | null | undefined, lost: readonly number[]): void {
     const { last } = this;

@@ -18,11 +18,11 @@ const columns = [
   'hash',
 ] as const;
 
-/** The names of the columns, as the first line (RFC 4180). */
+/** The header line (RFC 4180). */
 export const logCsvHead = `${columns.join(',')}\r\n`;
 
 /**
- * One event as a line. `before` and `after` are JSON. An apostrophe stands before what a spreadsheet would take for a
+ * One event as a CSV line. `before` and `after` are JSON. An apostrophe precedes text that a spreadsheet would run as a
  * formula; control and format characters are written as `\u001b`.
  */
 export function logCsv(event: AuditEvent): string {

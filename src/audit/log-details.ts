@@ -1,22 +1,22 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
 
-/** What a kind of thing looks like inside an entry of the log, by id; those that are gone are left out. */
-type Look = (tx: Tx, ids: readonly number[]) => Promise<ReadonlyMap<number, Record<string, unknown>>>;
+/** Loads the details of things of one kind by id; leaves out things that no longer exist. */
+type Loader = (tx: Tx, ids: readonly number[]) => Promise<ReadonlyMap<number, Record<string, unknown>>>;
 
-/** What entries of the log show of users and certificates: whoever owns the table defines that at the start. */
+/** Details of users and certificates that log entries embed. The module that owns the table registers its loader. */
 @Injectable()
-export class LogSubjects {
-  private readonly looks = new Map<string, Look>();
+export class LogDetails {
+  private readonly loaders = new Map<string, Loader>();
 
-  /** `kind`: the `targetType` of entries. Called once for each. */
-  define(kind: string, look: Look): void {
-    if (this.looks.has(kind)) throw new Error(`The log shows ${kind} already.`);
-    this.looks.set(kind, look);
+  /** `kind` is the `targetType` of events. Call once per kind, at startup. */
+  define(kind: string, load: Loader): void {
+    if (this.loaders.has(kind)) throw new Error(`Log details for ${kind} are already defined.`);
+    this.loaders.set(kind, load);
   }
 
   async of(tx: Tx, kind: string, ids: readonly number[]): Promise<ReadonlyMap<number, Record<string, unknown>>> {
-    const look = this.looks.get(kind);
-    return look && ids.length > 0 ? look(tx, [...new Set(ids)]) : new Map();
+    const load = this.loaders.get(kind);
+    return load && ids.length > 0 ? load(tx, [...new Set(ids)]) : new Map();
   }
 }

@@ -7,10 +7,10 @@ import { AuditRepository } from './audit.repository.js';
 import { logCsv, logCsvHead } from './log-csv.js';
 import { type LogExportQuery, logView } from './log.schema.js';
 
-/** Events read at once: what an export of any length keeps in memory. */
+/** Events per read: the memory bound of an export of any length. */
 const batch = 1000;
 
-/** Writes the log out, oldest first, however long it is. */
+/** Streams the audit log, oldest first. */
 @Injectable()
 export class LogExport {
   constructor(
@@ -20,8 +20,8 @@ export class LogExport {
   ) {}
 
   /**
-   * The lines in UTF-8, as they are read; ends with the newest event there was when it began, which is the record of
-   * this export itself. Throws `invalid-request` for a filter that the log does not have, before the first line.
+   * The lines in UTF-8. The last event is the record of this export. Throws `invalid-request` for an unknown filter,
+   * before the first line.
    */
   async lines(actor: Actor, query: LogExportQuery): Promise<AsyncIterable<string>> {
     const { format, from, to, filter } = query;

@@ -6,10 +6,10 @@ import type { Filter } from '../platform/http/page.js';
 import { invalid } from '../platform/http/problem.js';
 import type { AuditEvent } from './audit-event.entity.js';
 
-/** Which events a value means: by who acted, or by what was acted on. An empty list of ids means none. */
-export type Meant = { actorUserIds: readonly number[] } | { targetType: string; targetIds: readonly number[] };
+/** The events that a filter value selects: by actor or by target. An empty list selects none. */
+export type Selected = { actorUserIds: readonly number[] } | { targetType: string; targetIds: readonly number[] };
 
-type Lookup = (tx: Tx, value: string) => Promise<Meant>;
+type Lookup = (tx: Tx, value: string) => Promise<Selected>;
 
 const columns: Readonly<Record<string, keyof AuditEvent>> = {
   logType: 'action',
@@ -20,7 +20,7 @@ const columns: Readonly<Record<string, keyof AuditEvent>> = {
   requestId: 'requestId',
 };
 
-/** The five kinds of entries that Lemur's log has, by the actions that they stand for here. */
+/** The five event types of Lemur's log with the actions here that they cover. */
 const lemurTypes: Readonly<Record<string, readonly string[]>> = {
   create_cert: ['certificate.issued', 'certificate.imported', 'certificate.discovered'],
   update_cert: ['certificate.updated'],
@@ -29,19 +29,19 @@ const lemurTypes: Readonly<Record<string, readonly string[]>> = {
   key_view: ['key.viewed', 'key.exported'],
 };
 
-/** What the log can be filtered by: its own columns, and names of things whose owners know them (`user.email`). */
+/** Filter fields of the log: its own columns, and fields that other modules define (`user.email`). */
 @Injectable()
 export class LogFilters {
   private readonly lookups = new Map<string, Lookup>();
 
-  /** Adds a field such as `certificate.name`. Called while the program starts, once for each field. */
+  /** Adds a field, e.g. `certificate.name`. Call once per field, at startup. */
   define(field: string, lookup: Lookup): void {
     if (Object.hasOwn(columns, field) || this.lookups.has(field))
-      throw new Error(`The log has the filter ${field} already.`);
+      throw new Error(`The log filter ${field} is already defined.`);
     this.lookups.set(field, lookup);
   }
 
-  /** The condition that a filter means. Throws `invalid-request` for a field that the log does not have. */
+  /** The condition of a filter. Throws `invalid-request` for an unknown field. */
   async condition(tx: Tx, { field: given, value }: Filter): Promise<FindOptionsWhere<AuditEvent>> {
     const field = camelCase(given);
     const column = Object.hasOwn(columns, field) ? columns[field] : undefined;
@@ -52,10 +52,11 @@ export class LogFilters {
         ),
       };
     const lookup = this.lookups.get(field);
-    if (!lookup) throw invalid('filter', `Can be ${[...Object.keys(columns), ...this.lookups.keys()].join(', ')}`);
-    const meant = await lookup(tx, value);
-    return 'actorUserIds' in meant
-      ? { actorUserId: In(meant.actorUserIds) }
-      : { targetType: meant.targetType, targetId: In(meant.targetIds.map(String)) };
+    if (!lookup)
+      throw invalid('filter', `Must be one of ${[...Object.keys(columns), ...this.lookups.keys()].join(', ')}`);
+    const selected = await lookup(tx, value);
+    return 'actorUserIds' in selected
+      ? { actorUserId: In(selected.actorUserIds) }
+      : { targetType: selected.targetType, targetId: In(selected.targetIds.map(String)) };
   }
 }

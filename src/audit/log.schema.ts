@@ -5,52 +5,52 @@ import { queryInt } from '../platform/http/query.js';
 import type { AuditEvent } from './audit-event.entity.js';
 
 const selection = {
-  from: Instant.optional().meta({ description: 'Events of this moment and later.' }),
-  to: Instant.optional().meta({ description: 'Events before this moment.' }),
+  from: Instant.optional().meta({ description: 'Events at or after this time.' }),
+  to: Instant.optional().meta({ description: 'Events before this time.' }),
 };
 
-/** How the log is read: in the order in which things were done, newest first unless sorted otherwise. */
+/** Query of GET /logs: chronological, newest first by default. */
 export const LogQuery = listQuery('id', 'loggedAt').extend({
   ...selection,
   after: queryInt(1, Number.MAX_SAFE_INTEGER)
     .optional()
-    .meta({ description: 'The `next` of the page before; takes the place of `page`.' }),
+    .meta({ description: 'The `next` value of the previous page; overrides `page`.' }),
 });
 export type LogQuery = z.output<typeof LogQuery>;
 
-/** How the log is written out: all that is selected. */
+/** Query of GET /logs/export, which returns every selected event. */
 export const LogExportQuery = PageQuery.pick({ filter: true }).extend({
   ...selection,
-  format: z.enum(['ndjson', 'csv']).default('ndjson').meta({ description: '`ndjson`: one JSON object a line.' }),
+  format: z.enum(['ndjson', 'csv']).default('ndjson').meta({ description: '`ndjson`: one JSON object per line.' }),
 });
 export type LogExportQuery = z.output<typeof LogExportQuery>;
 
-/** Which events. */
+/** Selects events. */
 export type LogSelection = Pick<LogQuery, 'filter' | 'from' | 'to'>;
 
 const Values = z.record(z.string(), z.unknown()).nullable();
 
-/** One audit event as it is written out. */
+/** One audit event, as exported. */
 export const LogView = z
   .strictObject({
     id: z.int(),
-    logType: z.string().meta({ description: 'What was done, such as `certificate.issued`.' }),
+    logType: z.string().meta({ description: 'What was done, e.g. `certificate.issued`.' }),
     loggedAt: InstantOut,
     user: z
       .strictObject({ id: z.int().nullable(), username: z.string() })
-      .meta({ description: 'Who did it; without an id, the program itself or someone not signed in.' }),
+      .meta({ description: 'Who did it. Without an id: the program itself or an anonymous caller.' }),
     targetType: z.string(),
     targetId: z.string(),
     address: z.string(),
     requestId: z.string(),
     before: Values,
     after: Values,
-    seq: z.int().nullable().meta({ description: 'Place in the hash chain; null for about a second until sealed.' }),
-    hash: z.string().nullable().meta({ description: 'SHA-256 in hex that the next event is sealed after.' }),
+    seq: z.int().nullable().meta({ description: 'Place in the hash chain; null until sealed (about a second).' }),
+    hash: z.string().nullable().meta({ description: 'Hash of this event in hex; part of the hash of the next event.' }),
   })
   .meta({ id: 'LogLine' });
 
-/** One audit event in an answer, with what it speaks of as that is now. */
+/** One audit event with current details of its user and certificate. */
 export const LogEntryView = LogView.extend({
   user: z
     .strictObject({
@@ -59,15 +59,15 @@ export const LogEntryView = LogView.extend({
       email: z.string().nullable(),
       active: z.boolean().nullable(),
     })
-    .meta({ description: 'Who did it; without an id, the program itself or someone not signed in.' }),
+    .meta({ description: 'Who did it. Without an id: the program itself or an anonymous caller.' }),
   certificate: z
     .record(z.string(), z.unknown())
     .nullable()
-    .meta({ description: 'The certificate that was acted on, as lists of certificates name one.' }),
+    .meta({ description: 'The certificate that was acted on, in the short form of certificate lists.' }),
 }).meta({ id: 'LogEntry' });
 export type LogEntryView = z.output<typeof LogEntryView>;
 
-/** `users` and `certificates`: of `LogSubjects`. */
+/** `users` and `certificates` come from `LogDetails`. */
 export function logEntryView(
   event: AuditEvent,
   { users, certificates }: Record<'users' | 'certificates', Shown>,

@@ -6,7 +6,7 @@ import { Answers, QueryOf, Summary } from '../platform/http/contract.js';
 import { type Page, pageOf } from '../platform/http/page.js';
 import { AuditRepository } from './audit.repository.js';
 import { LogExport } from './log-export.js';
-import { LogSubjects } from './log-subjects.js';
+import { LogDetails } from './log-details.js';
 import { LogEntryView, logEntryView, LogExportQuery, LogQuery } from './log.schema.js';
 
 /** The audit log, for auditors and administrators. */
@@ -16,17 +16,16 @@ export class LogsController {
     private readonly db: Database,
     private readonly events: AuditRepository,
     private readonly exports: LogExport,
-    private readonly subjects: LogSubjects,
+    private readonly details: LogDetails,
   ) {}
 
   @Get()
   @Requires('audit:read')
   @Summary(
     'List audit events',
-    'Newest first. `filter` takes logType, targetType, targetId, username, address, requestId, `user.email` or ' +
-      '`certificate.name`: the last two a part of it, the others the whole value; `logType` also the five kinds ' +
-      'that Lemur knows, such as ' +
-      '`create_cert`.',
+    'Newest first. `filter` takes logType, targetType, targetId, username, address or requestId with the whole ' +
+      'value, or `user.email` or `certificate.name` with a part of it. `logType` also takes the five types of ' +
+      'Lemur, e.g. `create_cert`.',
   )
   @Answers(200, pageOf(LogEntryView))
   async list(@QueryOf(LogQuery) query: LogQuery): Promise<Page<LogEntryView>> {
@@ -36,19 +35,19 @@ export class LogsController {
       targetType === 'certificate' && /^\d{1,9}$/.test(targetId) ? Number(targetId) : [],
     );
     const shown = {
-      users: await this.subjects.of(
+      users: await this.details.of(
         tx,
         'user',
         page.items.flatMap(({ actorUserId }) => actorUserId ?? []),
       ),
-      certificates: await this.subjects.of(tx, 'certificate', certificateIds),
+      certificates: await this.details.of(tx, 'certificate', certificateIds),
     };
     return { ...page, items: page.items.map((event) => logEntryView(event, shown)) };
   }
 
   @Get('export')
   @Requires('audit:read')
-  @Summary('Write the log out', 'Oldest first, as a stream, however long. Is itself an event of the log.')
+  @Summary('Export the log', 'A stream of all selected events, oldest first. The export itself is logged.')
   @Answers(200, null, { types: ['application/x-ndjson', 'text/csv'] })
   async export(@Who() actor: Actor, @QueryOf(LogExportQuery) query: LogExportQuery): Promise<StreamableFile> {
     const type = query.format === 'csv' ? 'text/csv; charset=utf-8' : 'application/x-ndjson';

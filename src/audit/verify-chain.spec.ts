@@ -75,7 +75,7 @@ describe('verifyChain', () => {
     ]);
   });
 
-  it('finds a row that was rewritten with a fitting hash', async () => {
+  it('finds a row that was rewritten with a matching hash', async () => {
     await log.tamper(`update audit_event set hash = sha256('z') where seq = 3`);
     expect((await log.verify()).faults).toEqual([
       { kind: 'changed', seq: 3, id: '3' },
@@ -95,7 +95,7 @@ describe('verifyChain', () => {
     ]);
   });
 
-  it('reports events that wait too long for their seal', async () => {
+  it('reports events that stay unsealed too long', async () => {
     await log.test.source
       .query(`insert into audit_event (at, action, target_type, target_id, actor_name, address, request_id)
       values (now() - interval '2 minutes', 'a.b', 'a', '1', 'x', '', ''), (now(), 'a.b', 'a', '1', 'x', '', '')`);

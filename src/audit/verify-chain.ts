@@ -8,33 +8,33 @@ const batch = 1000;
 const most = 100;
 
 /**
- * A place of the chain and its hash, kept somewhere else: without one, nobody can tell that the newest rows were cut
- * off.
+ * A place of the chain and its hash, stored outside the database. Without an anchor, truncation of the log cannot be
+ * detected.
  */
 export interface ChainAnchor {
   seq: number;
   hashHex: string;
 }
 
-/** What a check of the chain found. */
+/** The result of a verification. */
 export interface ChainReport {
-  /** Rows that were read. */
+  /** Number of rows read. */
   rows: number;
-  /** The newest row read, fit to be kept as the next anchor; null when nothing is sealed yet. */
+  /** The newest row, to be kept as the next anchor; null when nothing is sealed. */
   head: ChainAnchor | null;
-  /** How many of the rows are sealed with a key; those before them were sealed by an older version. */
+  /** Number of rows sealed with a key; versions without keys sealed the rows before them. */
   keyed: number;
-  /** How many anchors were looked for. */
+  /** Number of anchors checked. */
   anchors: number;
-  /** In order of `seq`. The check stops soon after the hundredth. */
+  /** In order of `seq`. Verification stops soon after the hundredth fault. */
   faults: readonly ChainFault[];
-  /** Events that have waited for their seal for over a minute: the sealer does not run. */
+  /** Events unsealed for over a minute: the sealer does not run. */
   overdue: number;
 }
 
 /**
- * Reads the chain from its start, in the snapshot of `tx`, and says which rows were changed, removed, inserted or
- * reordered since they were sealed. Each of `anchors` must be part of it.
+ * Verifies the chain from its start in the snapshot of `tx`: reports rows that were changed, removed, inserted or
+ * reordered since sealing. Each of `anchors` must be part of the chain.
  */
 export async function verifyChain(tx: Tx, keys: AuditKeys, anchors: readonly ChainAnchor[] = []): Promise<ChainReport> {
   const record = await recordOf(tx, keys);
@@ -63,7 +63,7 @@ export async function verifyChain(tx: Tx, keys: AuditKeys, anchors: readonly Cha
   };
 }
 
-/** Anchors of which no row was seen yet. */
+/** Anchors whose row was not read yet. */
 class AnchorsToFind {
   private readonly bySeq = new Map<number, ChainAnchor[]>();
 
@@ -80,7 +80,7 @@ class AnchorsToFind {
       );
   }
 
-  /** The places at which a row is not what it was, in order. */
+  /** The places where the chain does not match an anchor, in order. */
   get left(): number[] {
     return [...this.bySeq]
       .filter(([, open]) => open.length > 0)
@@ -89,7 +89,9 @@ class AnchorsToFind {
   }
 }
 
-/** Null before the keys; undefined when it is not there though rows are sealed with a key, or not what was written. */
+/**
+ * Null in a database without keys; undefined when the record is missing although rows have keys, or its MAC is wrong.
+ */
 async function recordOf(tx: Tx, keys: AuditKeys): Promise<AuditHead | null | undefined> {
   const head = await readHead(tx, keys).catch((error: unknown) => {
     if (error instanceof KeyRingError) return false as const;
