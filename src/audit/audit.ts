@@ -72,7 +72,7 @@ const keyBlock = /(?:-----BEGIN[ \w]*)?PRIVATE KEY-----[^]*?(?:-----END[ \w]*PRI
 
 function withoutKeys<T extends AuditedAct & { userId: number }>({ before, ...given }: T): unknown {
   if (given.userId !== 0 && JSON.stringify(given).includes(keyMark))
-    throw new Problem('invalid-request', 'Private keys are not accepted here.');
+    throw new Problem('invalid-request', 'A private key is not accepted here.');
   return JSON.parse(JSON.stringify({ ...given, before }), (_, value: unknown) =>
     typeof value === 'string' ? value.replace(keyBlock, '[private key]') : value,
   );

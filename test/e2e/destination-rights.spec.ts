@@ -85,7 +85,7 @@ describe('a destination', () => {
     const refused = await way('bob');
     expect([refused.status, refused.body.message]).toEqual([
       403,
-      'You are not allowed to deliver to destination closed: that needs one of its roles.',
+      'You are not allowed to deliver to destination closed: it requires one of its roles.',
     ]);
     expect((await way('ann')).status).toBe(200);
     expect((await way('oper')).status).toBe(200);

@@ -153,7 +153,7 @@ describe('a reserved subject', () => {
     );
     for (const changes of [client, { csr }, { ...client, authority: { name: 'inside' } }])
       for (const who of ['web', 'free'] as const)
-        expect(await verdict(who, changes)).toMatch(/^403 Only an administrator gets .*O=system:masters/);
+        expect(await verdict(who, changes)).toMatch(/^403 Only an administrator may request .*O=system:masters/);
     expect(await verdict('web', { ...masters, ...purposes('useServerAuthentication') })).toBe('issued');
     const { id } = await program.ok('POST', '/certificates', request(client));
     expect((await program.call('POST', `/certificates/${id}/reissue`, {})).status).toBe(200);
