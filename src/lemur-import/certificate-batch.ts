@@ -20,10 +20,13 @@ import type { ReadCertificate } from './read-certificate.js';
 import type { Run, Step } from './run.js';
 
 const table = 'certificates';
-/** Who ends so soon is warned about once more when no other warning is to come: perhaps Lemur missed its day. */
+/**
+ * A certificate that expires within this time gets one more notice if no other is to come: Lemur may have missed its
+ * day.
+ */
 const lastDaysMs = 7 * 86_400_000;
 
-/** What the certificates of a batch hang on. */
+/** What the certificates of a batch depend on. */
 export interface BatchContext {
   links: LemurLinks;
   places: Places;
@@ -38,7 +41,7 @@ interface New {
   notificationIds: number[];
 }
 
-/** Some certificates of Lemur's on their way into one transaction. */
+/** A batch of Lemur's certificates, imported in one transaction. */
 export class CertificateBatch {
   private readonly masses = new MassImportRepository();
 
@@ -48,7 +51,7 @@ export class CertificateBatch {
     private readonly context: BatchContext,
   ) {}
 
-  /** Stores those that are not here; of those that are, under whatever name, it keeps what they lack. */
+  /** Stores new certificates. Adds missing parts to certificates that exist, under whatever name. */
   async take(all: readonly ReadCertificate[]): Promise<void> {
     if (all.length === 0) return;
     all.forEach(({ notes }) => notes.forEach((note) => this.step.report.note(note)));
@@ -102,7 +105,7 @@ export class CertificateBatch {
           table,
           id: row.id,
           name: row.name ?? '',
-          text: `Another certificate has this name here; it is called ${name}.`,
+          text: `Another certificate has this name; it was renamed to ${name}.`,
         });
       await this.end(id, row.status === 'revoked', row);
     }
@@ -136,8 +139,8 @@ export class CertificateBatch {
           id: read.row.id,
           name: row.name,
           text:
-            'Another certificate of its issuer has its serial number: it is here without ' +
-            'an authority, and is neither renewed nor revoked by itself.',
+            'Another certificate of its issuer has the same serial number: it was imported without ' +
+            'an authority, and is neither renewed nor revoked automatically.',
         });
       const roleIds = [
         ...new Set((this.context.links.roles.get(read.row.id) ?? []).flatMap((id) => roles.get(id) ?? [])),
@@ -152,7 +155,7 @@ export class CertificateBatch {
     return news;
   }
 
-  /** No certificate of which people are to be warned is without a warning because Lemur's are not here. */
+  /** Ensures that no certificate loses its notices because Lemur's notifications could not be imported. */
   private async notificationIds({ row: { id, name } }: ReadCertificate, { owner, notify }: NewRow): Promise<number[]> {
     const { tx, report } = this.step;
     const { notifications, links } = this.context;
@@ -165,7 +168,7 @@ export class CertificateBatch {
         table,
         id,
         name: name ?? '',
-        text: 'None of its notifications is here: the usual warnings go to its owner.',
+        text: 'None of its notifications was imported: its owner gets the default notices.',
       });
     if (usual.length === 0)
       report.note({
@@ -173,12 +176,12 @@ export class CertificateBatch {
         table,
         id,
         name: name ?? '',
-        text: 'Nobody is warned of its end: it has no notification, and its owner is no mail address.',
+        text: 'Nobody is warned before it expires: it has no notification, and its owner is not a mail address.',
       });
     return usual;
   }
 
-  /** Revoked and deleted ones come to that as they would here. */
+  /** Revokes and deletes certificates the way the program does. */
   private async end(id: number, revoked: boolean, row: ReadCertificate['row']): Promise<void> {
     const { now } = this.run.parts;
     const at = this.context.revoked.get(row.id) ?? now;
@@ -190,7 +193,7 @@ export class CertificateBatch {
     }
   }
 
-  /** Two rows of one certificate are one here; nothing that only one of them has is lost. */
+  /** Merges two rows of one certificate; keeps every part that only one of them has. */
   private async merge({ row, key }: ReadCertificate, id: number): Promise<void> {
     const { tx, report } = this.step;
     const { get } = this.run.parts;
@@ -214,13 +217,13 @@ export class CertificateBatch {
       table,
       id: row.id,
       name: row.name ?? '',
-      text: `This very certificate is here as ${name}; what that lacked is with it now.`,
+      text: `This certificate exists as ${name}; missing parts were added to it.`,
     });
   }
 
   /**
-   * Whatever Lemur has delivered counts as delivered: nothing is delivered again because of an import. What is revoked
-   * leaves its destinations, as it would have in Lemur if that had been able to remove it.
+   * Records Lemur's deliveries as done, so that the import delivers nothing again. Revoked certificates are removed
+   * from their destinations.
    */
   private async deliver(all: readonly { read: ReadCertificate; id: number }[]): Promise<void> {
     const { tx, report } = this.step;
@@ -242,7 +245,7 @@ export class CertificateBatch {
             table: 'certificate_destination_associations',
             id: read.row.id,
             name: read.row.name ?? '',
-            text: `It is not linked with destination ${legacyId}, which is not here.`,
+            text: `It is not linked with destination ${legacyId}, which was not imported.`,
           });
           continue;
         }
@@ -264,14 +267,14 @@ export class CertificateBatch {
           table: 'certificate_destination_associations',
           id: read.row.id,
           name: read.row.name ?? '',
-          text: `It is revoked: it is removed from destination ${legacyId}.`,
+          text: `It is revoked and will be removed from destination ${legacyId}.`,
         });
       }
     }
     for (const { id } of inOrder.filter(({ read }) => isRevoked(read))) await get(Deploying).withdraw(tx, id);
   }
 
-  /** What Lemur has warned of counts as told; the next warning comes when it is due. */
+  /** Records Lemur's notices as sent; the next notice is sent when it is due. */
   private async watch(ids: readonly number[]): Promise<void> {
     const { tx } = this.step;
     const { get, now } = this.run.parts;
@@ -296,8 +299,7 @@ export class CertificateBatch {
   }
 
   /**
-   * Of those whose notifications are all switched off, their owners get the usual warnings, as with any certificate
-   * here.
+   * Certificates whose notifications are all switched off get the default notices to their owner, like any certificate.
    */
   private async covered(watched: readonly Watched[]): Promise<readonly Watched[]> {
     const { tx, report } = this.step;
@@ -310,13 +312,13 @@ export class CertificateBatch {
         table,
         id: null,
         name: '',
-        text: `All notifications of ${muted} certificates are switched off: the usual warnings go to their owners.`,
+        text: `All notifications of ${muted} certificates are switched off: their owners get the default notices.`,
       });
     return covered;
   }
 }
 
-/** The latest warning of one that ends within days and about which no other is to come. */
+/** The latest notice of a certificate that expires within days and has no other notice to come. */
 function lastChance(one: Watched, now: Date): string | null {
   const due = dueWarnings(one, now);
   const [latest] = one.leads.toSorted((a, b) => a.leadS - b.leadS);

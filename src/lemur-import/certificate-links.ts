@@ -2,21 +2,21 @@ import type { LemurDatabase } from './lemur-database.js';
 
 type Links = ReadonlyMap<number, readonly number[]>;
 
-/** What some certificates of Lemur's are linked with there, by their ids. */
+/** Links of certificates in Lemur, by Lemur id. */
 export interface LemurLinks {
   roles: Links;
   destinations: Links;
   notifications: Links;
   sources: Links;
-  /** What each of them replaces. */
+  /** The certificates that each one replaces. */
   replaces: Links;
-  /** Those that another one replaces. */
+  /** Certificates that another one replaces. */
   replaced: ReadonlySet<number>;
-  /** Those that an endpoint serves. */
+  /** Certificates that an endpoint serves. */
   served: ReadonlySet<number>;
 }
 
-/** The same columns have other names in each table. */
+/** The columns have different names in each table. */
 export async function linksOf(lemur: LemurDatabase, ids: readonly number[]): Promise<LemurLinks> {
   const of = (table: string, to: string): Promise<Map<number, number[]>> =>
     lemur.linked({ table, of: 'certificate_id', to }, ids);

@@ -14,7 +14,7 @@ import type { Report } from './report.js';
 import type { LemurLinks } from './certificate-links.js';
 import { spreadRenewal } from './spread.js';
 
-/** Who and what of Lemur's stands here as what. */
+/** Maps Lemur's ids to ids here. */
 export interface Places {
   users: ReadonlyMap<number, number>;
   policies: ReadonlyMap<number, RenewalRule & { id: number }>;
@@ -22,7 +22,7 @@ export interface Places {
   authorities: ReadonlyMap<number, number>;
 }
 
-/** What decides about a row beside the certificate itself. */
+/** Facts about a row beyond the certificate itself. */
 export interface RowContext {
   keyRing: KeyRing;
   badKeys: KnownKeys;
@@ -33,9 +33,8 @@ export interface RowContext {
 }
 
 /**
- * The columns of a certificate of Lemur's, which is `issued` here until something else is said of it. Whether people
- * are warned of its end is as in Lemur, save that one which is still served is not silent because another one is to
- * replace it.
+ * The columns of an imported certificate, in state `issued`. Notices follow Lemur, except that a certificate that an
+ * endpoint still serves gets notices although a replacement exists.
  */
 export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
   const { row, leaf, terms, key, csrPem, chainPem } = read;
@@ -85,7 +84,7 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
         table: 'certificates',
         id: row.id,
         name,
-        text: 'It has ended before this import and is not renewed by itself; perennial reissue renews it.',
+        text: 'It expired before this import and is not renewed automatically; perennial reissue renews it.',
       });
     return true;
   }
@@ -97,7 +96,7 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
   }
 }
 
-/** Says what a renewal cannot do, or cannot keep. */
+/** Notes what a renewal cannot do or cannot keep. */
 function noteRenewal(
   { row: { id, name }, leaf, terms }: ReadCertificate,
   { obstacle, rotates }: { obstacle?: string | undefined; rotates: boolean },
@@ -108,11 +107,11 @@ function noteRenewal(
   const others = terms.otherAltNames?.map(({ type, value }) => `${type} ${value.slice(0, 100)}`) ?? [];
   if (obstacle === 'key-type')
     note(
-      `It does not renew by itself: keys of type ${leaf.keyType} are not made here. ` +
+      `It is not renewed automatically: keys of type ${leaf.keyType} cannot be generated here. ` +
         'Issue a certificate with another key type.',
     );
   else if (rotates && others.length > 0)
-    note(`A renewal leaves out names of kinds that are not issued here: ${others.join(', ')}.`);
+    note(`A renewal omits names of types that are not issued here: ${others.join(', ')}.`);
 }
 
 function careOf(read: ReadCertificate, context: RowContext, rotationPolicyId: number): CareOfRow {
@@ -140,19 +139,18 @@ function notifyOf({ row, leaf }: ReadCertificate, { now, links, report }: RowCon
       table: 'certificates',
       id: row.id,
       name: row.name ?? '',
-      text: 'Nobody was to be warned of its end, but it is still served at an endpoint: its end is warned about.',
+      text: 'Notices were off, but an endpoint still serves it: its owner gets notices before it expires.',
     });
   return forgotten;
 }
 
-/** 0 to 1, always the same for one certificate. */
+/** 0 to 1; constant for a certificate. */
 function shareOf(fingerprint: string): number {
   return Number.parseInt(fingerprint.slice(0, 8), 16) / 0xffff_ffff;
 }
 
 /**
- * The issuer's serial number is taken by another certificate: then this one stands for itself, and no authority revokes
- * or renews by it.
+ * Detaches a certificate whose serial number another certificate of the issuer has: no authority renews or revokes it.
  */
 export function standAlone(row: NewRow, chainPem: readonly string[]): NewRow {
   const [leafPem = ''] = chainPem;
@@ -160,7 +158,7 @@ export function standAlone(row: NewRow, chainPem: readonly string[]): NewRow {
   return { ...row, issuerSha256, authorityId: null, nextRenewalAt: null, renewalReason: 'no-issuer' };
 }
 
-/** Of everything in Lemur that matters here. What came without its key is looked at again. */
+/** Digest of the relevant columns in Lemur. A certificate imported without its key is looked at again. */
 export function digestOfCertificate(
   {
     row: { body: _body, chain: _chain, csr: _csr, privateKey, ...row },

@@ -4,7 +4,7 @@ import { Problem } from '../platform/http/problem.js';
 import { problemOf } from '../platform/http/problem-of.js';
 import { FernetError } from './fernet.js';
 
-/** Why a row cannot be taken over, in words. What is out of service is thrown again. */
+/** The reason why a row cannot be imported. Rethrows errors of an unavailable service. */
 export function explainFault(error: unknown): string {
   if (error instanceof Problem) {
     const reasons = Object.entries((error.extra.reasons ?? {}) as Record<string, string[]>).map(

@@ -49,10 +49,10 @@ describe('Fernet', () => {
     expect(tokens.map((token) => fernet.open(token).toString())).toEqual(
       [0, 1, 2].map((i) => `secret ${i} `.repeat(300)),
     );
-    expect(() => new Fernet(keys.slice(1)).open(tokens[0] ?? '')).toThrow('None of the Fernet keys has made it.');
+    expect(() => new Fernet(keys.slice(1)).open(tokens[0] ?? '')).toThrow('None of the Fernet keys opens it.');
   });
 
-  it('names no key that is none', () => {
+  it('refuses an invalid key without repeating it', () => {
     expect(() => new Fernet([key, 'c2hvcnQ='])).toThrow(/^Fernet key 2 is not 32 bytes in base64\.$/);
   });
 });

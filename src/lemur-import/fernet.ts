@@ -1,6 +1,6 @@
 import { createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
 
-/** Why a token does not open. Tells nothing of what is in it. */
+/** The reason why a token does not open. Reveals nothing of its content. */
 export class FernetError extends Error {
   override name = 'FernetError';
 }
@@ -11,18 +11,18 @@ interface Halves {
 }
 
 const version = 0x80;
-/** Version, time and initialisation vector before the text, the HMAC behind it. */
+/** Version, time and IV before the ciphertext, the HMAC after it. */
 const headBytes = 1 + 8 + 16;
 const macBytes = 32;
 
 /**
- * Opens Fernet tokens (AES-128-CBC with HMAC-SHA256, github.com/fernet/spec), in which Lemur keeps secrets. Any of the
- * keys may have made a token; each is 32 bytes in base64url. The time in a token is not looked at.
+ * Opens Fernet tokens (AES-128-CBC with HMAC-SHA256, github.com/fernet/spec), Lemur's format for secrets. Tries every
+ * key; each is 32 bytes in base64url. Ignores the time in a token.
  */
 export class Fernet {
   readonly #keys: readonly Halves[];
 
-  /** Throws an Error for the operator on a key that is none, by its place and never by its text. */
+  /** Throws an Error for the operator that names an invalid key by position, never by content. */
   constructor(keys: readonly string[]) {
     this.#keys = keys.map((text, i) => {
       const key = decode(text);
@@ -41,7 +41,7 @@ export class Fernet {
     const key = this.#keys.find(({ signing }) =>
       timingSafeEqual(createHmac('sha256', signing).update(signed).digest(), mac),
     );
-    if (!key) throw new FernetError('None of the Fernet keys has made it.');
+    if (!key) throw new FernetError('None of the Fernet keys opens it.');
     return decrypt(key.encryption, signed);
   }
 }
@@ -55,7 +55,7 @@ function decrypt(key: Buffer, signed: Buffer): Buffer {
   }
 }
 
-/** Null for what is not base64 in the alphabet of RFC 4648 §5, padded, perhaps with white space around it. */
+/** Decodes padded base64 (RFC 4648 §5), ignoring surrounding white space; null for other text. */
 function decode(text: string): Buffer | null {
   const trimmed = text.trim();
   return /^[\w-]+={0,2}$/.test(trimmed) && trimmed.length % 4 === 0 ? Buffer.from(trimmed, 'base64url') : null;

@@ -12,9 +12,8 @@ import type { Run, Step } from './run.js';
 const table = 'certificates';
 
 /**
- * A certificate that was taken over and has changed in Lemur since: its key if that opens now, and whatever makes it
- * count for less there: it was revoked, deleted, or replaced by another one. Everything else is looked after here since
- * the import, and stays as it is here.
+ * Updates an imported certificate that has changed in Lemur since: adds its key if it opens now, and applies a
+ * revocation, deletion or replacement. All other changes are ignored: since the import the certificate is managed here.
  */
 export async function followCertificate(
   run: Run,
@@ -30,8 +29,8 @@ export async function followCertificate(
   const changes = await get(CertificateRepository).change(tx, id, async (certificate) => {
     if (certificate.sha256 !== leaf.fingerprintSha256) {
       throw new Error(
-        `Certificate ${row.id} of this database is not the one that was taken over under ` +
-          `this number (${certificate.name}): this is another Lemur's database.`,
+        `Certificate ${row.id} of this database is not the one that was imported under ` +
+          `this id (${certificate.name}): this is the database of another Lemur.`,
       );
     }
     const gainsKey = key !== null && certificate.sealedKey === null;
@@ -39,7 +38,7 @@ export async function followCertificate(
     const isRevoked =
       row.status === 'revoked' && (certificate.state === 'issued' || certificate.state === 'superseded');
     const isDeleted = row.deleted === true && certificate.deletedAt === null;
-    // One that is still served is warned about, as in the first import.
+    // A certificate that is still served keeps its notices, as in the first import.
     const isReplaced = links.replaced.has(row.id) && certificate.watched && !links.served.has(row.id);
     if (isDeleted) certificate.delete(now);
     else if (isReplaced) certificate.recordReplaced();
@@ -64,7 +63,7 @@ export async function followCertificate(
       table,
       id: row.id,
       name: row.name ?? '',
-      text: 'It has changed in Lemur since it was taken over; it stays as it is here.',
+      text: 'It has changed in Lemur since its import; the change is not applied here.',
     });
   }
   await run.legacy.remember(tx, 'certificate', [{ legacyId: row.id, id, digest: digestOfCertificate(read, links) }]);

@@ -7,8 +7,8 @@ const table = apiKeys.name;
 const longestDays = 36_525;
 
 /**
- * API keys of Lemur's are tokens that name a row and a user by number, and go on working while TOKEN_SECRETS holds the
- * secret that signed them. One that is revoked in Lemur, then or later, is revoked here.
+ * Imports API keys. Lemur's tokens name a row and a user by number; they stay valid while TOKEN_SECRETS contains the
+ * secret that signed them. A key revoked in Lemur, even after the import, is revoked here.
  */
 export async function importApiKeys(run: Run): Promise<void> {
   const rows = await run.parts.lemur.all(apiKeys);
@@ -70,7 +70,7 @@ async function follow(run: Run, { tx, report }: Step, row: LemurApiKey, id: numb
 
 function leave({ report }: Step, row: LemurApiKey): void {
   report.count(table, 'left');
-  report.note({ kind: 'left', table, id: row.id, name: nameOf(row), text: 'The user that it belongs to is not here.' });
+  report.note({ kind: 'left', table, id: row.id, name: nameOf(row), text: 'Its user was not imported.' });
 }
 
 function nameOf({ id, name }: LemurApiKey): string {

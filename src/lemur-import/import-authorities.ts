@@ -17,7 +17,7 @@ import { openKey } from './stored-key.js';
 const table = authorities.name;
 const rolesOfAuthorities = { table: 'roles_authorities', of: 'authority_id', to: 'role_id' };
 
-/** An authority of Lemur's with the certificate that is the CA's own. */
+/** An authority of Lemur with its CA certificate. */
 interface Found {
   row: LemurAuthority;
   ca: LemurCertificate | null;
@@ -26,9 +26,9 @@ interface Found {
 }
 
 /**
- * Authorities with the CA's own certificate and key, which are no certificates like the others here: nobody can export
- * them. Those of Lemur's own CA issue at once. Of an issuer that is not here, they stand there inactive, so that
- * certificates keep their link.
+ * Imports authorities with CA certificate and key. CA certificates are not listed as certificates: nobody can export
+ * their keys. Authorities of Lemur's own CA can issue at once. Authorities without a plugin here are inactive and keep
+ * the links of their certificates.
  */
 export async function importAuthorities(run: Run): Promise<void> {
   const { lemur } = run.parts;
@@ -81,7 +81,7 @@ function read({ report }: Step, row: LemurAuthority, ca: LemurCertificate | null
       id: row.id,
       name: row.name,
       text:
-        'Its CA certificate cannot be read, so it is not here and its certificates are ' +
+        'Its CA certificate cannot be read: it was not imported, and its certificates are ' +
         `without an authority: ${explainFault(error)}.`,
       facts,
     });
@@ -105,7 +105,7 @@ async function take(run: Run, step: Step, found: Found, { everyone, names, roleI
       table,
       id: row.id,
       name: row.name,
-      text: `There is another authority of this name; it is called ${name}.`,
+      text: `Another authority has this name; it was renamed to ${name}.`,
     });
   const issuers = await orderChain(leaf, [...found.chain, ...everyone.map((one) => one.leaf)]).catch(() => found.chain);
   const parent = everyone.find((one) => issuers[0] !== undefined && one.leaf.der.equals(issuers[0].der));
@@ -147,8 +147,8 @@ async function take(run: Run, step: Step, found: Found, { everyone, names, roleI
 }
 
 /**
- * A plugin that is not here is kept by its slug; whoever sets the authority up anew gives it options, which Lemur has
- * in its configuration.
+ * Keeps the slug of a missing plugin. Options from Lemur's configuration must be entered when the authority is set up
+ * again.
  */
 function pluginFor(
   run: Run,
@@ -183,7 +183,7 @@ async function takeKey(run: Run, { tx, report }: Step, { row, ca, leaf }: Found)
   return key && run.parts.get(KeyStore).adopt(tx, key);
 }
 
-/** Lemur makes CA certificates that say nothing of being one unless it is asked to. */
+/** Lemur creates CA certificates without basicConstraints unless asked otherwise. */
 function canSign({ report }: Step, { row, leaf }: Found): boolean {
   if (leaf.isCa && (leaf.keyUsage.length === 0 || leaf.keyUsage.includes('keyCertSign'))) return true;
   report.note({
@@ -191,7 +191,7 @@ function canSign({ report }: Step, { row, leaf }: Found): boolean {
     table,
     id: row.id,
     name: row.name,
-    text: 'It is inactive: its certificate does not say that it is a CA, so no client accepts what it would issue.',
+    text: 'It is inactive: its certificate is not a CA certificate, so no client would accept what it issues.',
   });
   return false;
 }
@@ -209,7 +209,7 @@ async function rolesHere(run: Run, tx: Tx, legacyIds: readonly number[]): Promis
   return [...new Set((await run.legacy.ids(tx, 'role', legacyIds)).values())];
 }
 
-/** A CA behind the one that signed it, so that it finds that one. */
+/** Sorts a CA after the CA that signed it, so that it finds its parent. */
 async function parentsFirst(found: readonly Found[]): Promise<Found[]> {
   const ordered: Found[] = [];
   let left = [...found];

@@ -17,15 +17,12 @@ import type { Run } from './run.js';
 
 const table = certificates.name;
 
-/**
- * Certificates, some hundred in each transaction; those that are here already only where they have changed in Lemur
- * since.
- */
+/** Imports certificates, a few hundred per transaction. Imported ones are only updated if they changed in Lemur. */
 export async function importCertificates(run: Run, notifications: NotificationLinks): Promise<void> {
   const { lemur, advance } = run.parts;
   const places = await placesHere(run);
   const authorities = await authoritiesHere(run, places);
-  // The CA's own certificates have become authorities.
+  // CA certificates were imported as authorities.
   const where = lemur.has('certificates', 'root_authority_id') ? 'root_authority_id is null' : 'true';
   for await (const rows of lemur.batches(certificates, where)) {
     const links = await linksOf(
@@ -83,13 +80,13 @@ function leaveOut(report: Report, notes: readonly Note[]): void {
 }
 
 function unstorable({ id, name, privateKey }: LemurCertificate, error: unknown): Note {
-  const text = `It cannot be stored and is not here: ${explainFault(error)}.`;
+  const text = `It cannot be stored and was not imported: ${explainFault(error)}.`;
   return { kind: 'fault', table, id, name: name ?? '', text, facts: { hasKey: privateKey !== null } };
 }
 
 type AuthorityInLine = Authority & { above: readonly Authority[] };
 
-/** Lemur has issued for these names: what the policy reserves for few is renewed nevertheless. */
+/** Permits the renewal of imported names even if the domain policy reserves them: Lemur has issued for them. */
 async function keepNames(
   { parts: { get, actor } }: Run,
   read: ReadCertificate,

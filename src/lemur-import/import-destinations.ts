@@ -5,7 +5,7 @@ import { freeLabel, type Run, type Step, type Taken } from './run.js';
 
 const table = destinations.name;
 
-/** Destinations, slug by slug; their secrets, which Lemur keeps in the clear, are sealed. Labels are unique here. */
+/** Imports destinations by slug, and seals their secrets, which Lemur stores in the clear. Labels are unique here. */
 export async function importDestinations(run: Run): Promise<void> {
   const rows = await run.parts.lemur.all(destinations);
   await run.step(async (step) => {
@@ -34,7 +34,7 @@ async function take(run: Run, step: Step, row: LemurPlugin, labels: Set<string>)
       table,
       id: row.id,
       name: wished,
-      text: `There is another destination of this label; it is called ${label}.`,
+      text: `Another destination has this label; it was renamed to ${label}.`,
     });
   const { id } = await run.parts
     .get(DestinationRepository)

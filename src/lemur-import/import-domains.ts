@@ -7,8 +7,8 @@ import type { Run } from './run.js';
 const table = 'domains';
 
 /**
- * Names come with their certificates, each once; here, those that are sensitive in any of their rows. They cover here
- * what lies below them, too.
+ * Marks names as sensitive that are sensitive in any row of Lemur. Here they also cover names below them. Other names
+ * are added with their certificates.
  */
 export async function importSensitiveDomains(run: Run): Promise<void> {
   const { lemur, get, actor } = run.parts;

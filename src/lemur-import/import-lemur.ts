@@ -20,7 +20,7 @@ import { linkReplacements } from './link-replacements.js';
 import type { Report } from './report.js';
 import { type Get, Run, type RunParts } from './run.js';
 
-/** From where to import, and how. `begin` is told the number of certificates, `advance` of those that are done with. */
+/** Parameters of an import. `begin` receives the number of certificates, `advance` the number of finished ones. */
 export interface ImportRequest {
   databaseUrl: string;
   fernetKeys: readonly string[];
@@ -31,15 +31,14 @@ export interface ImportRequest {
   advance: (certificates: number) => void;
 }
 
-/** How many private keys are tried before anything is done. */
+/** Number of private keys that are tried in advance. */
 const sample = 50;
 
 class Undone extends Error {}
 
 /**
- * Takes over what is in a database of Lemur's as it is at this moment; nothing is written there. May be cut off and run
- * again at any time: what has been taken over is left alone. A dry run does all of it in one transaction, which it
- * takes back.
+ * Imports a snapshot of a Lemur database, which is only read. May be interrupted and repeated at any time: imported
+ * rows are left alone. A dry run does everything in one transaction and rolls it back.
  */
 export async function importLemur(request: ImportRequest): Promise<Report> {
   const fernet = new Fernet(request.fernetKeys);
@@ -62,7 +61,7 @@ async function rehearse(db: Database, parts: Omit<RunParts, 'write'>): Promise<R
   let report: Report | undefined;
   await db.source
     .transaction(async (manager) => {
-      // One statement after the other, with what reading takes in between.
+      // Reading from Lemur may take long between two statements.
       await manager.query('set local idle_in_transaction_session_timeout = 0');
       report = await importAll(
         new Run({ ...parts, write: (work) => manager.transaction((inner) => work(inner as Tx)) }),
@@ -72,7 +71,7 @@ async function rehearse(db: Database, parts: Omit<RunParts, 'write'>): Promise<R
     .catch((error: unknown) => {
       if (!(error instanceof Undone)) throw error;
     });
-  if (!report) throw new Error('The dry run came to nothing.');
+  if (!report) throw new Error('The dry run did not finish.');
   return report;
 }
 
@@ -96,7 +95,7 @@ async function importAll(run: Run): Promise<Report> {
       table,
       id,
       name: String(id),
-      text: 'Its description held a private key, which was left out. Treat that key as disclosed.',
+      text: 'Its description contained a private key, which was removed. Treat that key as disclosed.',
     });
   const after = { tables: Object.fromEntries(run.report.tables), ...run.report.totals };
   await run.step(({ tx }) =>
@@ -105,7 +104,7 @@ async function importAll(run: Run): Promise<Report> {
   return run.report;
 }
 
-/** Throws when none of the keys opens anything: then every key would be lost. */
+/** Throws when no key opens any private key: the import would lose all of them. */
 async function demandFittingKeys(lemur: LemurDatabase, fernet: Fernet): Promise<void> {
   const tokens = await lemur.someKeys(sample);
   const fits = tokens.some((token) => {
@@ -118,7 +117,7 @@ async function demandFittingKeys(lemur: LemurDatabase, fernet: Fernet): Promise<
   });
   if (tokens.length > 0 && !fits)
     throw new Error(
-      'None of the Fernet keys opens any private key of that database. They are ' +
+      'None of the Fernet keys opens any private key of that database. The keys are ' +
         'LEMUR_ENCRYPTION_KEYS in the settings of Lemur.',
     );
 }

@@ -12,7 +12,9 @@ import { freeLabel, type Run, type Step } from './run.js';
 
 const table = notifications.name;
 
-/** A default warning of Lemur's, whose label has only the local part of an address: it becomes one for each address. */
+/**
+ * A default notification of Lemur. Its label has only the local part of an address; it is split into one per address.
+ */
 interface Shared {
   row: LemurPlugin;
   stored: StoredPlugin;
@@ -20,7 +22,7 @@ interface Shared {
   days: string;
 }
 
-/** What the notifications of Lemur's have become, for the certificates that are linked with them. */
+/** Maps Lemur's notifications to subscriptions here, for the certificates linked with them. */
 export class NotificationLinks {
   private readonly ofOwners = new Map<string, number[]>();
   private readonly byLabel = new Map<string, number>();
@@ -31,7 +33,7 @@ export class NotificationLinks {
     private readonly shared: ReadonlyMap<number, Shared>,
   ) {}
 
-  /** The notifications of a certificate. `missing`: some of Lemur's are not here. */
+  /** The notifications of a certificate. `missing`: some of Lemur's were not imported. */
   async of(tx: Tx, legacyIds: readonly number[], owner: string): Promise<{ ids: number[]; missing: boolean }> {
     const ids: number[] = [];
     for (const legacyId of legacyIds) {
@@ -42,7 +44,7 @@ export class NotificationLinks {
     return { ids: [...new Set(ids)], missing: ids.length < legacyIds.length };
   }
 
-  /** What a new certificate of this owner would get; for one that would else be without any warning. */
+  /** The default notifications of an owner, for a certificate that would have none. */
   async usual(tx: Tx, owner: string): Promise<number[]> {
     const known = this.ofOwners.get(owner);
     if (known) return known;
@@ -61,10 +63,10 @@ export class NotificationLinks {
       .filter((one) => one !== '');
     const isOwners = owner.includes('@') && localPart(owner) === shared.local.toLowerCase();
     const address = isOwners ? owner : (recipients[0] ?? owner);
-    // In Lemur anybody could make one of these, so only what warns as the label says becomes the program's own.
+    // Anybody could create such a label in Lemur: only one with matching leads becomes built in.
     const builtIn =
       isOwners && shared.row.active !== false && leadSeconds(shared.stored.options) === Number(shared.days) * 86_400;
-    // The label of the program's own stays free for that one.
+    // Keep the label of the built-in notification free.
     const label = `DEFAULT_${address.toUpperCase()}_${shared.days}_DAY${builtIn ? '' : '_LEMUR'}`;
     const key = `${builtIn} ${label}`;
     const known =
@@ -86,14 +88,14 @@ export class NotificationLinks {
     return id;
   }
 
-  /** Forgets what a transaction made that was not stored. */
+  /** Forgets what a rolled-back transaction created. */
   forget(): void {
     this.ofOwners.clear();
     this.byLabel.clear();
   }
 }
 
-/** Notifications by their labels; of the default ones, what the certificates of each owner need is made with those. */
+/** Imports notifications by label. Default ones are created with the certificates of each owner. */
 export async function importNotifications(run: Run): Promise<NotificationLinks> {
   const rows = await run.parts.lemur.all(notifications);
   return run.step(async (step) => {
@@ -133,7 +135,7 @@ async function take(
       table,
       id: row.id,
       name: wished,
-      text: `There is another notification of this label; it is called ${label}.`,
+      text: `Another notification has this label; it was renamed to ${label}.`,
     });
   await remember(run, step, row, await add(run, step.tx, { label, row, stored }));
 }

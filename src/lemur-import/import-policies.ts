@@ -7,8 +7,8 @@ const table = policies.name;
 const defaultDays = 30;
 
 /**
- * Rotation policies. Those of one name and the same days are one; of one name and other days, they are told apart by
- * their days.
+ * Imports rotation policies. A policy with the same name and days is merged; one with the same name and other days is
+ * renamed after its days.
  */
 export async function importPolicies(run: Run): Promise<void> {
   const rows = await run.parts.lemur.all(policies);
@@ -43,7 +43,7 @@ export async function importPolicies(run: Run): Promise<void> {
           table,
           id: row.id,
           name,
-          text: `There is another policy of this name; it is called ${here.name}.`,
+          text: `Another policy has this name; it was renamed to ${here.name}.`,
         });
       standing.set(here.name.toLowerCase(), here);
       taken.push({ legacyId: row.id, id: here.id, name: here.name });

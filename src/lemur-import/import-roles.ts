@@ -11,15 +11,14 @@ import type { Run, Step, Taken } from './run.js';
 
 const table = roles.name;
 /**
- * The roles that mean in Lemur what they mean here. Not `operator`: there it only lets people change things in strict
- * mode; here it issues from every authority.
+ * Roles with the same meaning in Lemur. `operator` is not one of them: in Lemur it permits changes in strict mode; here
+ * it permits issuing from every authority.
  */
 const builtInThere: ReadonlySet<string> = new Set(['admin', 'read-only', 'global_cert_issuer']);
 
 /**
- * Roles by their names, which count whatever their case here. Built-in ones are those that exist. A role that owns
- * certificates goes on reading their keys; whichever other role could do that in Lemur, just because it was linked,
- * must be given `key:read`.
+ * Imports roles by name, ignoring case; built-in roles are mapped. A role that owns certificates keeps reading their
+ * keys. Other roles, which could read keys in Lemur through a link, need `key:read` here.
  */
 export async function importRoles(run: Run): Promise<void> {
   const rows = await run.parts.lemur.all(roles);
@@ -53,15 +52,13 @@ async function take(run: Run, step: Step, row: LemurRole, { standing, owners }: 
     step.report.note({ kind: 'changed', table, id: row.id, name: row.name, text });
   if (name !== row.name)
     changed(
-      `Its name is reserved here; it is called ${name}.` +
-        (row.name === 'operator' ? ' Give operator to those who may issue from every authority.' : ''),
+      `Its name is reserved here; it was renamed to ${name}.` +
+        (row.name === 'operator' ? ' Assign operator to users who may issue from every authority.' : ''),
     );
   if (existing !== undefined) {
     step.report.count(table, 'merged');
     if (!builtInThere.has(name))
-      changed(
-        'There is a role of this name already, perhaps in another case: they are one now, and so are their holders.',
-      );
+      changed('A role of this name exists, perhaps in another case: the roles and their holders were merged.');
     return { legacyId: row.id, id: existing, name };
   }
   const owns = owners.has(name.toLowerCase());
@@ -74,8 +71,8 @@ async function take(run: Run, step: Step, row: LemurRole, { standing, owners }: 
   });
   if (!owns)
     changed(
-      'It does not carry key:read, since it owns no certificate. In Lemur its holders ' +
-        'could read the keys of certificates that it is linked to.',
+      'It has no key:read, because it owns no certificate. In Lemur its holders ' +
+        'could read the keys of certificates linked to it.',
     );
   standing.set(name.toLowerCase(), id);
   step.report.count(table, 'imported');
@@ -108,7 +105,7 @@ function credentialsOf(
   }
 }
 
-/** Names that mean something here keep it only where Lemur gives them the same meaning. */
+/** Keeps a name with a meaning here only if Lemur gives it the same meaning. */
 function nameOf(name: string): string {
   return isReserved(name) && !builtInThere.has(name) ? `lemur-${name}` : name;
 }

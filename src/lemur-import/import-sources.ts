@@ -10,9 +10,8 @@ import { freeLabel, type Run, type Step, type Taken } from './run.js';
 const table = sources.name;
 
 /**
- * Sources, slug by slug, each of which has an owner here. They are looked at when someone says so: until then, the
- * credentials of this machine and the owner can be set right. What they hold is found anew and meets the certificates
- * that are here.
+ * Imports sources by slug, inactive, with an owner: check the owner and this machine's credentials before switching a
+ * source on. A scan then matches findings with the imported certificates.
  */
 export async function importSources(run: Run): Promise<void> {
   const rows = await run.parts.lemur.all(sources);
@@ -37,7 +36,7 @@ export async function importSources(run: Run): Promise<void> {
       table: 'certificate_source_associations',
       id: null,
       name: '',
-      text: 'What sources hold is found anew when they are looked at.',
+      text: 'Source contents are not imported: the next scan finds them.',
     });
   });
 }
@@ -76,13 +75,12 @@ async function take(
     id: row.id,
     name: wished,
     text:
-      'It is not looked at until it is switched on (PUT /sources); what it finds there ' +
-      `of nobody belongs to ${owner}.`,
+      'It is not scanned until it is switched on (PUT /sources). Findings without an ' + `owner belong to ${owner}.`,
   });
   return [{ legacyId: row.id, id, name: label }];
 }
 
-/** Lemur's sources have no owner: the security team, else who came first in Lemur. */
+/** The security team, else the first user of Lemur: Lemur's sources have no owner. */
 async function ownerOf({ parts: { get, lemur } }: Run): Promise<string> {
   const [team] = get(Config).securityTeamEmail ?? [];
   const people = (await lemur.all(users))

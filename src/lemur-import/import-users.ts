@@ -9,9 +9,8 @@ const table = users.name;
 const rolesOfUsers = { table: 'roles_users', of: 'user_id', to: 'role_id' };
 
 /**
- * Users are who their e-mail address says they are. Passwords stay as Lemur hashed them and are hashed anew at the next
- * sign-in. What has changed in Lemur since an earlier import is taken over where it takes something away: who is
- * inactive there becomes so here.
+ * Imports users, identified by e-mail address. Keeps Lemur's password hashes and rehashes them at the next sign-in. A
+ * repeated import applies changes that take rights away: a user deactivated in Lemur is deactivated here.
  */
 export async function importUsers(run: Run): Promise<void> {
   const rows = await run.parts.lemur.all(users);
@@ -56,8 +55,8 @@ async function take(run: Run, step: Step, row: LemurUser, roleIds: readonly numb
       id: row.id,
       name: username,
       text:
-        'There is a user with this e-mail address already, who keeps name, password and ' +
-        'state, and gets these roles besides.',
+        'A user with this e-mail address exists: the user keeps name, password and ' +
+        'state, and also gets these roles.',
     });
     await run.parts.get(RoleRepository).giveAndTake(tx, existing, { give: roleIds, take: [] });
     return taken(existing);
@@ -98,12 +97,12 @@ function identityOf({ id, email, username }: LemurUser, { report }: Step): { ema
     table,
     id,
     name: username ?? '',
-    text: 'It has no e-mail address: one that reaches nobody stands in its place.',
+    text: 'It has no e-mail address: a placeholder that reaches nobody was set.',
   });
   return { email: `lemur-user-${id}@lemur.invalid`, username: username || `lemur-user-${id}` };
 }
 
-/** Lemur has held passwords in the clear (its advisory q437): whatever is no hash is not taken over. */
+/** Lemur has stored passwords in the clear (its advisory q437): imports only hashes. */
 function hashOf({ id, username, password }: LemurUser, { report }: Step): string | null {
   if (password === null || password === '') return null;
   if (isBcrypt(password)) return password;
@@ -113,7 +112,7 @@ function hashOf({ id, username, password }: LemurUser, { report }: Step): string
     id,
     name: username ?? '',
     text:
-      'Its password is not stored as a hash in Lemur, and is not taken over: give it a ' +
+      'Its password is not stored as a hash in Lemur and was not imported: set a ' +
       'new one (perennial reset-password).',
   });
   return null;
@@ -128,7 +127,7 @@ async function freeName(run: Run, { tx, report }: Step, username: string, legacy
     table,
     id: legacyId,
     name: username,
-    text: `Someone else has this name here; this user is called ${name}.`,
+    text: `Another user has this name; this user was renamed to ${name}.`,
   });
   return name;
 }

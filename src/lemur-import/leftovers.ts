@@ -32,17 +32,17 @@ const dnsProviders: LemurTable<LemurDnsProvider> = {
   optional: ['name', 'providerType', 'description', 'apiEndpoint'],
 };
 
-/** Whole tables that are not taken over, and why. */
+/** Tables that are not imported, with the reason. */
 const untaken: Readonly<Record<string, string>> = {
   logs:
-    'The audit log here is a chain that says when it was written; what Lemur logged ' +
-    'cannot honestly stand in it. Keep that table.',
-  endpoints: 'Endpoints are found anew by sources here.',
-  policies: 'They belong to endpoints, which are found anew.',
-  ciphers: 'They belong to endpoints, which are found anew.',
+    'The audit log here is a hash chain with the time of writing; the log of Lemur ' +
+    'cannot be added to it. Keep that table.',
+  endpoints: 'Sources find endpoints again.',
+  policies: 'They belong to endpoints, which sources find again.',
+  ciphers: 'They belong to endpoints, which sources find again.',
 };
 
-/** Says what of Lemur's is not taken over. */
+/** Reports what is not imported. */
 export async function noteLeftovers(run: Run): Promise<void> {
   for (const [table, text] of Object.entries(untaken)) {
     const rows = await run.parts.lemur.count(table);
@@ -58,13 +58,13 @@ export async function noteLeftovers(run: Run): Promise<void> {
       table: dnsProviders.name,
       id: row.id,
       name: row.name ?? '',
-      text: 'Its credentials stay in Lemur: make it anew.',
+      text: 'Its credentials stay in Lemur: create it again.',
       facts,
     });
   }
 }
 
-/** To order again what is on order already could have it issued twice; what was resolved is among the certificates. */
+/** Orders are not imported: ordering again could issue twice. Finished ones are among the certificates. */
 async function notePending({ parts: { lemur }, report }: Run): Promise<void> {
   const rows = await lemur.all(pending);
   const open = rows.filter(({ resolved }) => resolved !== true);
@@ -78,7 +78,7 @@ async function notePending({ parts: { lemur }, report }: Run): Promise<void> {
       table: pending.name,
       id,
       name: name ?? cn ?? '',
-      text: 'It is on order: let Lemur fetch it and import again, or cancel it. Its key is in Lemur alone.',
+      text: 'It is on order: let Lemur fetch it and import again, or cancel it. Only Lemur has its key.',
       facts,
     });
   }

@@ -1,6 +1,6 @@
 import type { Tx } from '../platform/db/database.js';
 
-/** What is remembered of Lemur's rows, with the table where it has become a row here. */
+/** Kinds of remembered rows, with their table here. */
 const tables = {
   user: 'app_user',
   role: 'role',
@@ -15,19 +15,16 @@ const tables = {
 } as const;
 export type LegacyKind = keyof typeof tables;
 
-/**
- * `id`: of the row here; null when there is none, or none any more. `digest` tells whether the row in Lemur has changed
- * since.
- */
+/** `id`: the row here; null when there is none any more. `digest` shows whether the row in Lemur has changed. */
 export interface LegacyRow {
   legacyId: number;
   id: number | null;
   digest: string;
 }
 
-/** Every query on `legacy_row`: which rows of Lemur's have been taken over, and as what. */
+/** Every query on `legacy_row`, which maps imported rows of Lemur to rows here. */
 export class LegacyRepository {
-  /** By their ids in Lemur; of all, or of these. */
+  /** By Lemur id; all rows, or these. */
   async known(tx: Tx, kind: LegacyKind, legacyIds: readonly number[] | null = null): Promise<Map<number, LegacyRow>> {
     const rows = await tx.query<LegacyRow[]>(
       `select l.legacy_id as "legacyId", t.id, l.digest from legacy_row l left join ${tables[kind]} t on t.id = l.id
@@ -37,7 +34,7 @@ export class LegacyRepository {
     return new Map(rows.map((row) => [row.legacyId, row]));
   }
 
-  /** As what rows of Lemur's stand here; those that were removed here since are left out. */
+  /** Maps Lemur ids to ids here; leaves out rows that were removed here. */
   async ids(tx: Tx, kind: LegacyKind, legacyIds: readonly number[] | null = null): Promise<Map<number, number>> {
     const rows = await this.known(tx, kind, legacyIds);
     return new Map([...rows.values()].flatMap(({ legacyId, id }) => (id === null ? [] : [[legacyId, id] as const])));

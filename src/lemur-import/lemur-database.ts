@@ -3,19 +3,19 @@ import { Snapshot } from '../platform/db/snapshot.js';
 import { snake } from '../platform/db/snake-naming.js';
 import type { LemurTable } from './lemur-rows.js';
 
-/** Rows that are read at once. */
+/** Rows per read. */
 const batch = 250;
 
-/** Two columns of an association of Lemur's. */
+/** Two columns of an association table. */
 export interface Association {
   table: string;
   of: string;
   to: string;
 }
 
-/** Lemur's database, whichever of its versions made it: tables and columns that it lacks read as empty. */
+/** A Lemur database of any version: missing tables and columns read as empty. */
 export class LemurDatabase {
-  /** The rows whose description held a private key. */
+  /** Rows whose description contained a private key. */
   readonly disclosed = new Map<string, { table: string; id: number }>();
 
   private constructor(
@@ -24,7 +24,7 @@ export class LemurDatabase {
     readonly name: string,
   ) {}
 
-  /** Throws when it cannot be read, or is none of Lemur's. */
+  /** Throws when the database cannot be read or is not Lemur's. */
   static async open(url: string): Promise<LemurDatabase> {
     const snapshot = await Snapshot.open(url);
     const found = await snapshot.rows<{ name: string; columns: string[] }>(
@@ -40,7 +40,7 @@ export class LemurDatabase {
     const missing = ['certificates', 'authorities', 'users', 'roles'].filter((table) => !lemur.has(table));
     if (missing.length === 0) return lemur;
     await lemur.close();
-    throw new Error(`That is not a database of Lemur's: it has no table ${missing.join(', ')}.`);
+    throw new Error(`That is not a Lemur database: it has no table ${missing.join(', ')}.`);
   }
 
   close(): Promise<void> {
@@ -60,7 +60,7 @@ export class LemurDatabase {
     return row?.count ?? 0;
   }
 
-  /** All rows, in the order of their ids. For tables that fit into memory. */
+  /** All rows, ordered by id. For tables that fit into memory. */
   async all<Row extends { id: number }>(table: LemurTable<Row>, where = 'true'): Promise<Row[]> {
     if (!this.has(table.name)) return [];
     const rows = await this.snapshot.rows<Row>(
@@ -69,7 +69,7 @@ export class LemurDatabase {
     return rows.map((row) => this.withoutKeys(table, row));
   }
 
-  /** All rows in the order of their ids, some hundred at a time. */
+  /** All rows, ordered by id, in batches. */
   async *batches<Row extends { id: number }>(table: LemurTable<Row>, where = 'true'): AsyncGenerator<Row[]> {
     for (let after = -1, rows: Row[] = []; ; after = rows.at(-1)?.id ?? after) {
       rows = await this.snapshot.rows<Row>(
@@ -81,7 +81,7 @@ export class LemurDatabase {
     }
   }
 
-  /** For each of these ids what it is associated with, in order. */
+  /** The associated ids of each of these ids, in order. */
   async linked({ table, of, to }: Association, ids: readonly number[]): Promise<Map<number, number[]>> {
     const rows = this.has(table, of, to)
       ? await this.snapshot.rows<{ id: number; ids: number[] }>(
@@ -93,7 +93,7 @@ export class LemurDatabase {
     return new Map(rows.map((row) => [row.id, row.ids]));
   }
 
-  /** Those of these certificates that another one replaces which is neither revoked nor deleted. */
+  /** The certificates among these that another one replaces which is neither revoked nor deleted. */
   async replaced(ids: readonly number[]): Promise<Set<number>> {
     if (!this.has('certificate_replacement_associations')) return new Set();
     const dead = this.has('certificates', 'status', 'deleted')
@@ -116,7 +116,7 @@ export class LemurDatabase {
     return new Set(rows.map(({ owner }) => owner));
   }
 
-  /** When each of these certificates was revoked, as far as the log of Lemur's tells. */
+  /** Revocation times of these certificates, as far as Lemur's log has them. */
   async revocations(ids: readonly number[]): Promise<Map<number, Date>> {
     if (!this.has('logs', 'certificate_id', 'log_type', 'logged_at')) return new Map();
     const rows = await this.snapshot.rows<{ id: number; at: Date }>(
@@ -127,7 +127,7 @@ export class LemurDatabase {
     return new Map(rows.map(({ id, at }) => [id, at]));
   }
 
-  /** Some sealed private keys, the newest first. */
+  /** Some sealed private keys, newest first. */
   async someKeys(most: number): Promise<(Buffer | string)[]> {
     if (!this.has('certificates', 'private_key')) return [];
     const rows = await this.snapshot.rows<{ key: Buffer | string }>(
@@ -137,7 +137,7 @@ export class LemurDatabase {
     return rows.map(({ key }) => key);
   }
 
-  /** Names of sensitive domains, lower case, each once. */
+  /** Distinct names of sensitive domains, lower case. */
   async sensitiveDomains(): Promise<string[]> {
     if (!this.has('domains', 'name', 'sensitive')) return [];
     return (
@@ -155,19 +155,19 @@ export class LemurDatabase {
     );
   }
 
-  /** A private key that someone pasted into a description would be stored unsealed and shown. */
+  /** Removes private keys from descriptions: they would be stored unsealed and displayed. */
   private withoutKeys<Row extends { id: number }>(table: LemurTable<Row>, row: Row): Row {
     const { description } = row as { description?: string | null };
     if (typeof description !== 'string' || !holdsPrivateKey(description)) return row;
     this.disclosed.set(`${table.name} ${row.id}`, { table: table.name, id: row.id });
-    return { ...row, description: '(removed: it held a private key)' };
+    return { ...row, description: '(removed: it contained a private key)' };
   }
 
   private selection<Row extends { id: number }>({ name, required, optional }: LemurTable<Row>): string {
     const missing = required.filter((column) => !this.has(name, snake(column)));
     if (missing.length > 0)
       throw new Error(
-        `The table ${name} has no column ${missing.map(snake).join(', ')}: this version of Lemur is not known.`,
+        `The table ${name} has no column ${missing.map(snake).join(', ')}: this version of Lemur is not supported.`,
       );
     return [...required, ...optional]
       .map((column) => (this.has(name, snake(column)) ? `${snake(column)} as "${column}"` : `null as "${column}"`))

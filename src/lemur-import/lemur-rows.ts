@@ -1,4 +1,4 @@
-/** A list of options as Lemur stores it: JSON, or JSON in a JSON text. */
+/** Options as Lemur stores them: JSON, or JSON within a JSON string. */
 export type StoredOptions = unknown;
 
 export interface LemurUser {
@@ -21,7 +21,7 @@ export interface LemurPolicy {
   name: string | null;
   days: number | null;
 }
-/** A destination, a source or a notification. */
+/** A destination, source or notification. */
 export interface LemurPlugin {
   id: number;
   label: string | null;
@@ -73,7 +73,7 @@ export interface LemurCertificate {
   dateCreated: Date | null;
 }
 
-/** A table of Lemur's: columns that every version has, and those that some lack. */
+/** A table of Lemur: columns of every version, and columns that some versions lack. */
 export interface LemurTable<Row extends { id: number }> {
   name: string;
   required: readonly (keyof Row & string)[];

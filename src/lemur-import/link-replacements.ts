@@ -8,8 +8,7 @@ const association = {
 };
 
 /**
- * What replaces what, once all of them are here: the newer may have come before the older. What was linked once is left
- * alone.
+ * Links replacements after all certificates exist: the newer one may be imported first. Existing links are left alone.
  */
 export async function linkReplacements(run: Run): Promise<void> {
   const { lemur } = run.parts;

@@ -6,7 +6,7 @@ import { optionsOf } from '../platform/plugins/option-form.js';
 import type { LemurPlugin, StoredOptions } from './lemur-rows.js';
 import type { Run, Step } from './run.js';
 
-/** One option as Lemur stores it beside what its form needs. */
+/** One option as Lemur stores it, with fields for its form. */
 export interface LemurOption {
   [more: string]: unknown;
   name: string;
@@ -14,7 +14,7 @@ export interface LemurOption {
   sensitive?: boolean;
 }
 
-/** Reads the options of a row; whatever has another form than a list of options is none. */
+/** The options of a row; empty when they are not a list of options. */
 export function optionsIn(stored: StoredOptions): LemurOption[] {
   let options = stored;
   for (let depth = 0; typeof options === 'string' && depth < 3; depth += 1) options = parsed(options);
@@ -34,7 +34,7 @@ function parsed(text: string): unknown {
 
 const telling = /pass|secret|token|key|credential|webhook|hmac/i;
 
-/** What a report may say of options: everything but what is or may be a secret. */
+/** The options that a report may show: none that is or may be a secret. */
 export function shown(stored: StoredOptions): Record<string, unknown> {
   return Object.fromEntries(
     optionsIn(stored).map(({ name, value, sensitive }) => [
@@ -50,10 +50,7 @@ export function textOf(stored: StoredOptions, name: string): string {
   return typeof value === 'string' ? value.trim() : typeof value === 'number' ? String(value) : '';
 }
 
-/**
- * What a row becomes: columns for its plugin here; null when there is no such plugin or it does not take these options,
- * which is noted.
- */
+/** The plugin columns of a row; null, with a note, when the plugin is missing or refuses the options. */
 export function pluginOf(
   run: Run,
   { report }: Step,

@@ -13,29 +13,26 @@ import type { LemurCertificate } from './lemur-rows.js';
 import type { Note } from './report.js';
 import { openKey } from './stored-key.js';
 
-/** A certificate of Lemur's, read and checked. `chainPem`: leaf first. */
+/** A parsed and checked certificate of Lemur. `chainPem` is leaf first. */
 export interface ReadCertificate {
   row: LemurCertificate;
   leaf: ParsedCertificate;
   chainPem: string[];
   key: KeyObject | null;
-  /** There is a key in Lemur that could not be had. */
+  /** True when Lemur has a key that could not be opened. */
   keyLost: boolean;
   csrPem: string | null;
   terms: TermsWithoutDates;
   notes: Note[];
 }
 
-/** What a row is read with: the keys of Lemur's, and the certificates of the authority that it names. */
+/** Lemur's keys, and the certificates of the authority of the row. */
 export interface ReadingAids {
   fernet: Fernet;
   authority: Pick<Authority, 'certificatePem' | 'chainPem'> | undefined;
 }
 
-/**
- * What is wrong with a part of it is noted, and it comes without that part. Null when the certificate itself cannot be
- * read.
- */
+/** Leaves out faulty parts, with a note. Null when the certificate itself cannot be parsed. */
 export async function readCertificate(
   row: LemurCertificate,
   { fernet, authority }: ReadingAids,
@@ -47,7 +44,7 @@ export async function readCertificate(
   try {
     const { leaf, restPem } = readLeafFirst(row.body ?? '');
     const { key, fault } = openKey(fernet, row.privateKey, leaf);
-    if (fault !== null) note('fault', `It is here without its key: ${fault}`);
+    if (fault !== null) note('fault', `It was imported without its key: ${fault}`);
     const issuers = await chainOf({ leaf, restPem }, row, authority, (text) => note('changed', text));
     const chainPem = [leaf, ...issuers].map(({ der }) => toPem('CERTIFICATE', der));
     const read = {
@@ -63,7 +60,7 @@ export async function readCertificate(
     return { read, notes };
   } catch (error) {
     const { owner, externalId, authorityId, status } = row;
-    note('fault', `It cannot be read and is not here: ${explainFault(error)}.`, {
+    note('fault', `It cannot be read and was not imported: ${explainFault(error)}.`, {
       owner,
       externalId,
       authorityId,
@@ -74,7 +71,7 @@ export async function readCertificate(
   }
 }
 
-/** The chain as Lemur has it where it fits, else what fits of it and of the authority's. */
+/** Lemur's chain if it verifies, else the verifiable part of it and of the authority's chain. */
 async function chainOf(
   { leaf, restPem }: { leaf: ParsedCertificate; restPem: string },
   { chain }: LemurCertificate,
@@ -84,14 +81,14 @@ async function chainOf(
   const ofChain = parsedChain(chain ?? '');
   const given = distinct([...(parsedChain(restPem) ?? []), ...(ofChain ?? [])], leaf);
   if (ofChain === null)
-    note('Its chain cannot be read; there is the chain of its authority instead, if that has issued it.');
+    note('Its chain cannot be read; the chain of its authority replaces it if that issued the certificate.');
   try {
     if (given.length > 0) {
       await checkChain(leaf, given);
       return given;
     }
   } catch {
-    note('Its chain does not fit it; there is what fits of that and of the chain of its authority.');
+    note('Its chain does not verify; the verifiable part of it and of the chain of its authority was imported.');
   }
   const pool = [
     ...given,
@@ -100,7 +97,7 @@ async function chainOf(
   return orderChain(leaf, pool).catch(() => []);
 }
 
-/** Without repetitions and without the leaf: what followed that in its text is often its chain once more. */
+/** Distinct issuers, without the leaf: the text after the leaf often repeats the chain. */
 function distinct(chain: readonly ParsedCertificate[], { fingerprintSha256 }: ParsedCertificate): ParsedCertificate[] {
   const known = new Map(chain.map((one) => [one.fingerprintSha256, one]));
   known.delete(fingerprintSha256);
@@ -110,7 +107,7 @@ function distinct(chain: readonly ParsedCertificate[], { fingerprintSha256 }: Pa
 const mostChains = 256;
 const chains = new Map<string, readonly ParsedCertificate[] | null>();
 
-/** Few chains stand behind most certificates: they are remembered. Null for what cannot be read. */
+/** Cached: most certificates share few chains. Null when the text cannot be parsed. */
 function parsedChain(text: string): readonly ParsedCertificate[] | null {
   const known = chains.get(text);
   if (known !== undefined) return known;
@@ -129,7 +126,7 @@ function readChain(text: string): ParsedCertificate[] | null {
   }
 }
 
-/** A CSR for another key says nothing about the certificate. */
+/** A CSR for another key does not belong to the certificate. */
 function csrOf({ csr }: LemurCertificate, { spkiDer }: ParsedCertificate): string | null {
   if (!csr) return null;
   try {

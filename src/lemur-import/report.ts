@@ -1,10 +1,10 @@
 /**
- * What a note says of a row of Lemur's. `fault`: something of it is lost, and someone must see to it. `left`: it is of
- * a kind that is not taken over. `changed`: it is here, but not just as it was there.
+ * Kind of a note on a row of Lemur. `fault`: something is lost and needs a person. `left`: not imported. `changed`:
+ * imported with a difference.
  */
 export type NoteKind = 'fault' | 'left' | 'changed';
 
-/** `facts`: what else is known of a row that is not taken over; never a secret. */
+/** `facts`: other facts about a row that is not imported; never a secret. */
 export interface Note {
   kind: NoteKind;
   table: string;
@@ -14,7 +14,7 @@ export interface Note {
   facts?: object;
 }
 
-/** How many rows of a table of Lemur's there are, and what becomes of them. */
+/** Number of rows of a table of Lemur, and their outcome. */
 export interface TableCounts {
   rows: number;
   imported: number;
@@ -31,18 +31,18 @@ export interface HeldRenewal {
   renewsAt: Date;
 }
 
-/** So many notes of one text are kept; the others are counted. */
+/** Notes kept per text; further ones are only counted. */
 const mostAlike = 1000;
-/** So many renewals are listed; the others are counted. */
+/** Renewals listed; further ones are only counted. */
 const mostRenewals = 10_000;
 
-/** What an import, or a part of one, came to. */
+/** The outcome of an import or of a part of it. */
 export class Report {
   readonly tables = new Map<string, TableCounts>();
   readonly notes: Note[] = [];
   readonly renewals: HeldRenewal[] = [];
   renewalCount = 0;
-  /** How many notes there are of each kind, those that are not kept included. */
+  /** Number of notes by kind, including notes that are only counted. */
   readonly totals: Record<NoteKind, number> = { fault: 0, left: 0, changed: 0 };
   private readonly alike = new Map<string, number>();
 
@@ -65,7 +65,7 @@ export class Report {
     if (this.renewals.length < mostRenewals) this.renewals.push(renewal);
   }
 
-  /** Adds what a part came to, once that is stored. */
+  /** Adds the outcome of a part after it was stored. */
   add(part: Report): void {
     for (const [table, counts] of part.tables)
       for (const [what, by] of Object.entries(counts) as [keyof TableCounts, number][]) this.count(table, what, by);

@@ -8,28 +8,28 @@ import { type LegacyKind, LegacyRepository } from './legacy.repository.js';
 import type { LemurDatabase } from './lemur-database.js';
 import { Report } from './report.js';
 
-/** A service of the program, by its class. */
+/** Resolves a service of the program by its class. */
 export type Get = <T>(service: Type<T> | Abstract<T>) => T;
 
-/** What an import works with. `advance` is told of certificates that are done with. */
+/** The collaborators of an import. `advance` receives the number of finished certificates. */
 export interface RunParts {
   lemur: LemurDatabase;
   fernet: Fernet;
   get: Get;
   actor: Actor;
   now: Date;
-  /** One transaction; in a dry run, all of them are one that is rolled back. */
+  /** One transaction; in a dry run all share one that is rolled back. */
   write: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>;
   advance: (certificates: number) => void;
 }
 
-/** One transaction of an import, and what it comes to if it is stored. */
+/** One transaction of an import, with its outcome. */
 export interface Step {
   tx: Tx;
   report: Report;
 }
 
-/** One row that was taken over, for the audit log. */
+/** One imported row, for the audit log. */
 export interface Taken {
   legacyId: number;
   id: number;
@@ -37,14 +37,14 @@ export interface Taken {
   digest?: string;
 }
 
-/** One import under way. */
+/** An import in progress. */
 export class Run {
   readonly report = new Report();
   readonly legacy = new LegacyRepository();
 
   constructor(readonly parts: RunParts) {}
 
-  /** Work that is stored as a whole or not at all, and may be repeated. */
+  /** Runs work that is stored as a whole or not at all, and may be repeated. */
   async step<T>(work: (step: Step) => Promise<T>): Promise<T> {
     const [result, report] = await this.parts.write(async (tx) => {
       const step = { tx, report: new Report() };
@@ -54,7 +54,7 @@ export class Run {
     return result;
   }
 
-  /** Remembers rows that have been taken over, and has the audit log say so. */
+  /** Records imported rows in `legacy_row` and in the audit log. */
   async remember({ tx }: Step, kind: LegacyKind, taken: readonly Taken[]): Promise<void> {
     const { actor, get } = this.parts;
     await this.legacy.remember(
@@ -72,12 +72,12 @@ export class Run {
   }
 }
 
-/** Tells whether a row has changed. */
+/** Shows whether a row has changed. */
 export function digestOf(row: unknown): string {
   return createHash('sha256').update(JSON.stringify(row)).digest('base64url');
 }
 
-/** The first of `name`, `name-2`, `name-3` … that `taken` (lower case) lacks; adds it there. */
+/** The first of `name`, `name-2`, `name-3` … that is not in `taken` (lower case); adds it to `taken`. */
 export function freeLabel(name: string, taken: Set<string>): string {
   let label = name;
   for (let n = 2; taken.has(label.toLowerCase()); n += 1) label = `${name}-${n}`;

@@ -6,16 +6,16 @@ const now = new Date('2026-06-01T00:00:00Z');
 const at = (hours: number): Date => new Date(now.getTime() + hours * hour);
 
 describe('renewals after an import', () => {
-  it('leaves alone what is due later anyway', () => {
+  it('keep their time if they are due later', () => {
     expect(spreadRenewal(at(25), { now, notAfter: at(1000), share: 0.3 })).toEqual(at(25));
   });
 
-  it('spreads what is due over the week after the first day', () => {
+  it('are spread over the week after the first day if they are overdue', () => {
     const moments = [0, 0.5, 1].map((share) => spreadRenewal(at(-100), { now, notAfter: at(700), share }));
     expect(moments).toEqual([at(24), at(24 + 84), at(24 + 168)]);
   });
 
-  it('never waits longer than half of what is left', () => {
+  it('are postponed to half of the remaining lifetime at most', () => {
     expect(spreadRenewal(at(-100), { now, notAfter: at(40), share: 0.9 })).toEqual(at(20));
     expect(spreadRenewal(at(-100), { now, notAfter: at(2), share: 0 })).toEqual(at(1));
   });

@@ -1,14 +1,14 @@
 const hourMs = 3_600_000;
 
-/** Nothing renews in this time after an import: time to look at the report, and to switch the old program off. */
+/** No renewals in this time after an import: time to read the report and to switch Lemur off. */
 export const graceMs = 24 * hourMs;
-/** Over this time after it, what was due already is spread. */
+/** Overdue renewals are spread over this time after the grace period. */
 const spreadMs = 7 * 24 * hourMs;
 
 /**
- * When a certificate renews that is taken over at `now`, for which `planned` is the moment by its policy. What would be
- * due before the grace is over comes later, each at its own time by `share` (0 to 1), but never later than half of what
- * is left of its life.
+ * When an imported certificate renews. `now` is the import, `planned` the time by its policy. A renewal that is due
+ * before the end of the grace period is postponed, by `share` (0 to 1), but to no later than half of the remaining
+ * lifetime.
  */
 export function spreadRenewal(
   planned: Date,

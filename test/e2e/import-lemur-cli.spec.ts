@@ -30,7 +30,7 @@ describe('perennial import-lemur', () => {
     await rm(folder, { recursive: true });
   });
 
-  it('asks for what it needs, and tells without secrets why it cannot read', async () => {
+  it('names missing settings, and reports read errors without secrets', async () => {
     expect(await runCli(env, ['import-lemur'])).toMatchObject({
       status: 1,
       stderr: expect.stringContaining('LEMUR_DATABASE_URL'),
@@ -55,7 +55,7 @@ describe('perennial import-lemur', () => {
     ).toMatchObject({ status: 1, stderr: 'Fernet key 1 is not 32 bytes in base64.\n' });
   });
 
-  it('shows a table to people and all of it to programs, with keys from a file, stdin or the environment', async () => {
+  it('prints a table or JSON, with keys from a file, stdin or the environment', async () => {
     const keys = join(folder, 'keys');
     await writeFile(keys, `['${fernetKey}']\n`);
     const given = { ...env, LEMUR_DATABASE_URL: lemur.database.url };
@@ -77,14 +77,14 @@ describe('perennial import-lemur', () => {
     expect(await runCli(env, ['audit', 'verify'])).toMatchObject({ status: 0 });
   });
 
-  it('ends with status 1 when something is lost', async () => {
+  it('exits with status 1 when something is lost', async () => {
     await lemur.add('certificates', { name: 'garbage', owner: 'joe@a.example', body: 'none' });
     const lost = await runCli({ ...env, LEMUR_DATABASE_URL: lemur.database.url, LEMUR_ENCRYPTION_KEYS: fernetKey }, [
       'import-lemur',
     ]);
     expect(lost).toMatchObject({
       status: 1,
-      stdout: expect.stringMatching(/^LOST {2}certificates garbage \(\d+\): It cannot be read and is not here/m),
+      stdout: expect.stringMatching(/^LOST {2}certificates garbage \(\d+\): It cannot be read and was not imported/m),
     });
   });
 });

@@ -335,7 +335,7 @@ afterAll(async () => {
 describe('an import from Lemur', () => {
   let rehearsed: Report;
   let first: Report;
-  it('says in a dry run what it would do, and does nothing', async () => {
+  it('reports in a dry run what it would do, and changes nothing', async () => {
     const before = await rows(
       `select (select count(*) from certificate) c, (select count(*) from role) r, (select count(*)
         from legacy_row) l, (select count(*) from audit_event) a`,
@@ -350,7 +350,7 @@ describe('an import from Lemur', () => {
     expect(rehearsed.tables.get('certificates')).toMatchObject({ imported: leaves + 18, merged: 1, left: 1 });
   });
 
-  it("refuses keys that open nothing, and databases that are none of Lemur's", async () => {
+  it('refuses keys that open nothing, and databases that are not of Lemur', async () => {
     await expect(run(false, [`${Buffer.alloc(32).toString('base64url')}=`])).rejects.toThrow(
       'None of the Fernet keys opens',
     );
@@ -366,34 +366,34 @@ describe('an import from Lemur', () => {
         begin: () => undefined,
         advance: () => undefined,
       }),
-    ).rejects.toThrow("That is not a database of Lemur's");
+    ).rejects.toThrow('That is not a Lemur database');
   });
 
-  it('does what the dry run has said, and tells what is lost, left and changed', async () => {
+  it('does what the dry run reported, and reports what is lost, left and changed', async () => {
     first = await run();
     const comparable = ({ tables, notes, totals }: Report): unknown => ({ tables: [...tables], notes, totals });
     expect(comparable(first)).toEqual(comparable(rehearsed));
     expect(texts(first, 'wrong-key.example')).toEqual([
-      'fault: It is here without its key: It belongs to another certificate.',
+      'fault: It was imported without its key: It belongs to another certificate.',
     ]);
     expect(texts(first, 'sealed-otherwise.example')).toEqual([
-      'fault: It is here without its key: None of the Fernet keys has made it.',
+      'fault: It was imported without its key: None of the Fernet keys opens it.',
     ]);
-    expect(texts(first, 'garbage')[0]).toMatch(/^fault: It cannot be read and is not here/);
+    expect(texts(first, 'garbage')[0]).toMatch(/^fault: It cannot be read and was not imported/);
     expect(texts(first, 'second-with-key')).toEqual([
-      'changed: This very certificate is here as first-without-key.example; what that lacked is with it now.',
+      'changed: This certificate exists as first-without-key.example; missing parts were added to it.',
     ]);
     expect(texts(first, 'coming.example')[0]).toMatch(/^fault: It is on order/);
     expect(texts(first, 'Remote')[0]).toMatch(/^left: It is inactive until its issuer is set up/);
     expect(texts(first, 'Keyless')).toContain('fault: The key of the CA is lost: It belongs to another certificate.');
     expect(texts(first, 'Broken')[0]).toMatch(/^fault: Its CA certificate cannot be read/);
     expect(texts(first, 'careless')[0]).toMatch(/^changed: Its password is not stored as a hash/);
-    expect(texts(first, 'creator')).toContain('changed: Its name is reserved here; it is called lemur-creator.');
-    expect(texts(first, 'auditor')).toContain('changed: Its name is reserved here; it is called lemur-auditor.');
+    expect(texts(first, 'creator')).toContain('changed: Its name is reserved here; it was renamed to lemur-creator.');
+    expect(texts(first, 'auditor')).toContain('changed: Its name is reserved here; it was renamed to lemur-auditor.');
     expect(JSON.stringify(first)).not.toMatch(/hush-hush|T0PSECRET|PRIVATE KEY|tiger|clear text/);
   });
 
-  it('leaves everything alone when it runs again', async () => {
+  it('changes nothing when it is repeated', async () => {
     const count =
       'select (select count(*) from certificate) c, (select count(*) from delivery) d, (select count(*) ' +
       'from subscription) n, (select count(*) from role) r, (select count(*) from app_user) u';
@@ -409,7 +409,7 @@ describe('an import from Lemur', () => {
     });
   });
 
-  it("says which certificate is which of Lemur's, in Lemur's order", async () => {
+  it('lists the new id of each Lemur certificate, in the order of Lemur', async () => {
     const plain = await named('plain.example');
     expect(plain.lemurId).toBe(ids['plain.example']);
     const { items } = await program.ok('GET', `/certificates?filter=lemurId;${plain.lemurId}&showExpired=1`);
@@ -424,7 +424,7 @@ describe('an import from Lemur', () => {
     expect(inOrder).toEqual(inOrder.toSorted((a, b) => a.lemur - b.lemur));
   });
 
-  it('gives no right that Lemur did not give, no label twice, and no option that is not set', async () => {
+  it('grants no right that Lemur did not grant, no label twice, and no option that is not set', async () => {
     const names = await rows<{ name: string }>(`select r.name from user_role u join role r on r.id = u.role_id`);
     expect(names.filter(({ name }) => name === 'operator')).toEqual([]);
     expect(await rows(`select 1 from role where name = 'lemur-operator'`)).toHaveLength(1);
@@ -449,7 +449,7 @@ describe('an import from Lemur', () => {
     expect(await program.login('admin-lemur', 'Old-Password-12!')).toBeTruthy();
   });
 
-  it("lets API keys of Lemur's go on, but none that had ended", async () => {
+  it('keeps valid API keys of Lemur valid, and no others', async () => {
     const use = async (aid: number, sub: number, secret = tokenSecret): Promise<number> =>
       (
         await program.call('GET', '/auth/me', undefined, {
@@ -469,14 +469,14 @@ describe('an import from Lemur', () => {
     ).toEqual([401, 401, 401, 401, 401, 401]);
   });
 
-  it('leaves a private key out that someone pasted into a description, and says so', async () => {
+  it('removes a private key from a description, and reports it', async () => {
     const { items } = await program.ok('GET', '/roles?filter=name;group');
-    expect(items[0].description).toBe('(removed: it held a private key)');
-    const noted = (await run(true)).notes.filter(({ text }) => text.includes('held a private key'));
+    expect(items[0].description).toBe('(removed: it contained a private key)');
+    const noted = (await run(true)).notes.filter(({ text }) => text.includes('contained a private key'));
     expect(noted).toEqual([expect.objectContaining({ kind: 'changed', table: 'roles', id: 8 })]);
   });
 
-  it('keeps roles with what they keep for others', async () => {
+  it('keeps roles with their stored credentials', async () => {
     const role = (await program.ok('GET', '/roles?filter=name;db-team')).items[0];
     expect(await program.ok('GET', `/roles/${role.id}/credentials`)).toEqual({ username: 'dba', password: 'tiger' });
     expect(
@@ -490,7 +490,7 @@ describe('an import from Lemur', () => {
     ]);
   });
 
-  it('gives certificates with their keys to those who could have them', async () => {
+  it('lets the users of Lemur who could export a key export it', async () => {
     const token = await program.login('joe', 'Old-Password-12!');
     const { id, owner, serial } = await named('plain.example');
     expect(owner).toBe('joe@a.example');
@@ -506,7 +506,7 @@ describe('an import from Lemur', () => {
     expect((await program.call('GET', `/certificates/${keyless}/key`)).body).toEqual({ key: null });
   });
 
-  it('keeps the keys of CAs where nobody exports them, and issues with them', async () => {
+  it('keeps CA keys where nobody can export them, and issues with them', async () => {
     expect(await named('LemurRoot')).toBeUndefined();
     const authorities = await rows<{
       name: string;
@@ -539,7 +539,7 @@ describe('an import from Lemur', () => {
     ).toHaveLength(4);
   });
 
-  it('keeps states, chains and what replaces what', async () => {
+  it('keeps states, chains and replacements', async () => {
     expect(await named('revoked.example')).toMatchObject({ lifecycle: 'revoked' });
     expect(await rows(`select revoked_at as at from certificate where name = 'revoked.example'`)).toEqual([
       { at: revokedAt },
@@ -558,7 +558,7 @@ describe('an import from Lemur', () => {
     ).toEqual([{ name: 'old.example' }, { name: 'served.example' }]);
   });
 
-  it('warns of nothing twice, forgets nothing that is served, and goes on with the next warning', async () => {
+  it('sends no notice twice, forgets no certificate that is served, and sends the next notice', async () => {
     const facts = (name: string): Promise<unknown> =>
       rows(
         `select notify, next_notice_at as at, not_after as "notAfter", (select json_agg(n.label order by n.label)
@@ -620,7 +620,7 @@ describe('an import from Lemur', () => {
     expect(mails[0]?.text).toContain('last.example');
   });
 
-  it('neither delivers again nor renews in a burst', async () => {
+  it('delivers nothing again, and spreads renewals', async () => {
     expect(
       await rows(
         `select d.label, l.state, l.location from delivery l join certificate c on c.id = l.certificate_id
@@ -652,7 +652,7 @@ describe('an import from Lemur', () => {
     expect(first.renewalCount).toBeGreaterThan(5);
   });
 
-  it('renews what it has taken over when its time has come, for names that the policy keeps from others too', async () => {
+  it('renews imported certificates when they are due, even for names that the policy reserves', async () => {
     expect(await rows(`select name from domain where sensitive`)).toEqual([{ name: 'www.secret.example' }]);
     const { id } = await named('due.example');
     expect((await program.ok('GET', `/certificates/${id}/plan`)).willRenew).toBe(true);
@@ -669,7 +669,7 @@ describe('an import from Lemur', () => {
     expect(successor).toEqual({ state: 'issued', authority: 'Issuing' });
   });
 
-  it('takes what has come since, and what has changed', async () => {
+  it('imports new rows and changes when it is repeated', async () => {
     await lemur.source.query(`update certificates set status = 'revoked' where name = 'host-7.example'`);
     await lemur.source.query(`update certificates set private_key = $1 where name = 'wrong-key.example'`, [
       fernetSeal(made.get('wrong-key.example')?.privateKey ?? ''),
@@ -719,7 +719,7 @@ describe('an import from Lemur', () => {
     const later = await run();
     expect(later.tables.get('certificates')).toMatchObject({ imported: 5, updated: 5 });
     expect(texts(later, 'network.example')).toEqual([
-      'changed: A renewal leaves out names of kinds that are not issued here: ipNetwork 10.0.0.0/8.',
+      'changed: A renewal omits names of types that are not issued here: ipNetwork 10.0.0.0/8.',
     ]);
     const network = await named('network.example');
     expect((await program.ok('GET', `/certificates/${network.id}`)).extensions.subAltNames.names).toEqual([
@@ -735,7 +735,7 @@ describe('an import from Lemur', () => {
     const { id } = await named('whole.example');
     expect((await program.ok('GET', `/certificates/${id}`)).chain.trim()).toBe(issuer.trim());
     expect(texts(later, 'koblitz.example')).toEqual([
-      expect.stringMatching(/^changed: It does not renew by itself: keys of type \S+ are not made here/),
+      expect.stringMatching(/^changed: It is not renewed automatically: keys of type \S+ cannot be generated here/),
     ]);
     const odd = await named('koblitz.example');
     expect(await program.ok('GET', `/certificates/${odd.id}/plan`)).toMatchObject({
@@ -757,7 +757,7 @@ describe('an import from Lemur', () => {
     expect(await rows(`select name from certificate where sha256 = $1`, [digest])).toEqual([{ name: 'late.example' }]);
   });
 
-  it('has what is revoked leave its destinations, whether that was so before or comes later', async () => {
+  it('removes revoked certificates from their destinations, whether revoked before or after the first import', async () => {
     const states = () =>
       rows<{ name: string; state: string }>(
         `select c.name, l.state from delivery l join certificate c on c.id = l.certificate_id
@@ -773,7 +773,7 @@ describe('an import from Lemur', () => {
     expect(await states()).toMatchObject([{ state: leaves }, { state: leaves }]);
   });
 
-  it('goes on where it was cut off', async () => {
+  it('continues after an interruption', async () => {
     for (let i = 0; i < 260; i += 1) await leaf(`more-${i}.example`, [-1, 80]);
     let batches = 0;
     const cutOff = run(false, [fernetKey], () => {
