@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { load } from './load.mjs';
 
 /*
- * A process of its own that inserts rows of `rowBytes` bytes, each in its own commit, whenever its parent sends
- * { ms }; it answers with how many a second it stored. Arguments: URL of the database, clients, rowBytes.
+ * A separate process that inserts rows of `rowBytes` bytes, each in its own commit, when its parent sends { ms }. It
+ * answers with the rows stored per second. Arguments: database URL, clients, rowBytes.
  */
 const [url, clients, rowBytes] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
 const pool = new pg.Pool({ connectionString: url, max: clients });
@@ -12,7 +12,7 @@ await pool.query(
   'create table if not exists baseline (id integer generated always as identity primary key, body bytea not null)',
 );
 
-// PEM does not compress to speak of, so neither must this.
+// PEM hardly compresses, so neither may this.
 const bodies = Array.from({ length: 256 }, () => randomBytes(rowBytes));
 let next = 0;
 const insert = () =>

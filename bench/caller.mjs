@@ -1,16 +1,16 @@
 import { Agent, request } from 'node:http';
 
-/** Calls the API over connections that stay open. Plain node:http, so that the load costs the machine little. */
+/** Calls the API over keep-alive connections. Plain node:http keeps the cost of the load generator low. */
 export class Caller {
   token = '';
 
-  /** `url` ends in the prefix of the API. */
+  /** `url` ends with the prefix of the API. */
   constructor(url, sockets) {
     this.url = new URL(url);
     this.agent = new Agent({ keepAlive: true, maxSockets: sockets });
   }
 
-  /** The body as text. Throws unless the status is 200; `body` is JSON text. */
+  /** Returns the body as text. Throws unless the status is 200. `body` is JSON text. */
   text(method, path, body) {
     const headers = {
       ...(this.token && { authorization: `Bearer ${this.token}` }),
@@ -36,7 +36,7 @@ export class Caller {
     });
   }
 
-  /** As `text`, from and to values. */
+  /** As `text`, with JavaScript values. */
   async json(method, path, body) {
     return JSON.parse(await this.text(method, path, body === undefined ? undefined : JSON.stringify(body)));
   }

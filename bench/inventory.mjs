@@ -1,19 +1,21 @@
 /*
- * An inventory as a big company has it, made of one issued certificate: services in environments of teams, issued over
- * 500 days from 50 authorities for 90, 200 or 397 days, so that about half have ended long ago. Three names each and a
- * little more, of which every fifth certificate shares one with others; 500 owners with their roles; notifications,
- * deliveries to 20 destinations, renewals.
+ * Seeds the inventory of a large company from one issued certificate: services in environments of teams, issued over
+ * 500 days by 50 authorities for 90, 200 or 397 days, so that about half have expired. Each certificate has about three
+ * names; every fifth shares one with others. 500 owners with their roles, notices, deliveries to 20 destinations,
+ * renewals.
  */
 const batch = 100_000;
-const services = `array['payments', 'search', 'billing', 'catalog', 'identity', 'gateway', 'ledger', 'mailer', 'orders', 'pricing',
-  'profile', 'reports', 'shipping', 'stock', 'tracking', 'vault', 'checkout', 'media', 'metrics', 'queue']`;
+const services = `array['payments', 'search', 'billing', 'catalog', 'identity', 'gateway', 'ledger', 'mailer',
+  'orders', 'pricing', 'profile', 'reports', 'shipping', 'stock', 'tracking', 'vault', 'checkout', 'media', 'metrics', 'queue']`;
 const environments = `array['prod', 'staging', 'test', 'dev']`;
 const mark = '-Bench-seed';
 const longAgo = `now() - interval '30 days'`;
 
 const around = [
-  `insert into role (name, description) select 'team-' || n || '@example.com', '' from generate_series(0, 499) n on conflict do nothing`,
-  `insert into destination (label, plugin_id, secret_id, open) select 'place-' || n, 'filesystem', gen_random_uuid(), true from generate_series(1, 20) n`,
+  `insert into role (name, description)
+   select 'team-' || n || '@example.com', '' from generate_series(0, 499) n on conflict do nothing`,
+  `insert into destination (label, plugin_id, secret_id, open)
+   select 'place-' || n, 'filesystem', gen_random_uuid(), true from generate_series(1, 20) n`,
   `insert into channel (label, plugin_id, options, secret_id, origin)
    values ('bench', 'email', '{"recipients": "ops@example.com"}', gen_random_uuid(), 'person')`,
   `insert into subscription (label, channel_id, events, leads_s, lead_unit, scope, active)
@@ -21,10 +23,7 @@ const around = [
    from channel c, generate_series(1, 100) as n where c.label = 'bench'`,
 ];
 
-/**
- * Columns that differ between the copies, and what they are; `n` counts them from 1. The others are those of the
- * template.
- */
+/** Columns that differ between the copies, as SQL over `n` (from 1). All other columns are copied from the template. */
 const own = {
   name: `host || '${mark}'`,
   common_name: 'host',
@@ -55,38 +54,47 @@ const own = {
 
 const certificates = (kept) => `
   with counted as (
-    select n, (${services})[1 + n % 20] as service, (${environments})[1 + n / 20 % 4] as environment, n * 7 % 500 as team,
-      now() - interval '500 days' * (1 - n::float8 / $2) as begun, n % 3 = 0 as rsa
+    select n, (${services})[1 + n % 20] as service, (${environments})[1 + n / 20 % 4] as environment,
+      n * 7 % 500 as team, now() - interval '500 days' * (1 - n::float8 / $2) as begun, n % 3 = 0 as rsa
     from generate_series($3::int, $4::int) as n),
   named as (
     select *, begun + make_interval(days => (array[90, 200, 397])[1 + n / 3 % 3]) as ended,
-      case when n % 50 = 0 then '*.' else '' end || format('%s-%s.%s.team-%s.example.net', service, to_char(n, 'FM0000000'), environment, team) as host
+      case when n % 50 = 0 then '*.' else '' end
+        || format('%s-%s.%s.team-%s.example.net', service, to_char(n, 'FM0000000'), environment, team) as host
     from counted),
   authorities as (select array_agg(id order by id) as ids from authority where name like 'bench%')
   insert into certificate (${[...kept, ...Object.keys(own)].join(', ')})
-  select ${[...kept.map((column) => `t.${column}`), ...Object.values(own)].join(', ')} from named cross join (select ${kept.join(', ')} from certificate where id = $1) as t order by n`;
+  select ${[...kept.map((column) => `t.${column}`), ...Object.values(own)].join(', ')}
+  from named cross join (select ${kept.join(', ')} from certificate where id = $1) as t order by n`;
 
-const made = `(select id, common_name as cn, owner, not_after, row_number() over (order by id) as n from certificate where id between $1 and $2 and name like '%${mark}')`;
-/** Every fifth certificate has a name that others of its service have too, and one more of its own. */
-const names = `(select c.id, unnest(array[cn, 'www.' || replace(cn, '*.', ''), case when n % 5 = 0 then regexp_replace(replace(cn, '*.', ''), '-\\d+', '') else 'api.' || replace(cn, '*.', '') end]
-  || case when n % 5 = 0 then array['int.' || replace(cn, '*.', ''), 'ext.' || replace(cn, '*.', '')] else '{}' end) as name from ${made} as c)`;
+/** The seeded certificates from $1 to $2; `n` counts them from 1. */
+const made = `(select id, common_name as cn, owner, not_after, row_number() over (order by id) as n
+  from certificate where id between $1 and $2 and name like '%${mark}')`;
+/** Every fifth certificate shares a name with others of its service and has one extra name. */
+const names = `(select c.id, unnest(
+    array[cn, 'www.' || host, case when n % 5 = 0 then regexp_replace(host, '-\\d+', '') else 'api.' || host end]
+    || case when n % 5 = 0 then array['int.' || host, 'ext.' || host] else '{}' end) as name
+  from (select *, replace(cn, '*.', '') as host from ${made} as m) as c)`;
 
 const linked = [
   `insert into domain (name) select distinct name from ${names} as n on conflict (name) do nothing`,
-  `insert into certificate_domain (certificate_id, domain_id) select distinct n.id, d.id from ${names} as n join domain d using (name)`,
-  `insert into certificate_role (certificate_id, role_id) select c.id, r.id from ${made} as c join role r on lower(r.name) = c.owner`,
+  `insert into certificate_domain (certificate_id, domain_id)
+   select distinct n.id, d.id from ${names} as n join domain d using (name)`,
+  `insert into certificate_role (certificate_id, role_id)
+   select c.id, r.id from ${made} as c join role r on lower(r.name) = c.owner`,
   `insert into certificate_subscription (certificate_id, subscription_id)
-   select c.id, x.id from ${made} as c join (select id, row_number() over (order by id) - 1 as i from subscription where label like 'bench-%') as x on x.i = c.n % 100`,
+   select c.id, x.id from ${made} as c
+   join (select id, row_number() over (order by id) - 1 as i from subscription where label like 'bench-%') as x
+   on x.i = c.n % 100`,
   `insert into delivery (certificate_id, destination_id, state, delivered_at, created_at)
    select c.id, d.id, 'delivered', now(), now() from ${made} as c
-   join (select id, row_number() over (order by id) - 1 as i from destination where label like 'place-%') as d on d.i = c.n / 3 % 20 where c.n % 3 = 0`,
-  `insert into certificate_replacement (certificate_id, replaced_id) select c.id + 1, c.id from ${made} as c where c.n % 4 = 0 and c.id + 1 <= $2 and c.not_after < now()`,
+   join (select id, row_number() over (order by id) - 1 as i from destination where label like 'place-%') as d
+   on d.i = c.n / 3 % 20 where c.n % 3 = 0`,
+  `insert into certificate_replacement (certificate_id, replaced_id)
+   select c.id + 1, c.id from ${made} as c where c.n % 4 = 0 and c.id + 1 <= $2 and c.not_after < now()`,
 ];
 
-/**
- * Big tables, in the order in which they are filled. What checks and sorts their rows is taken away and made again as
- * it was.
- */
+/** The large tables in filling order. Their constraints and indexes are dropped for the filling and created again. */
 const tables = [
   'certificate',
   'domain',
@@ -100,36 +108,42 @@ const needed = ['certificate_pkey', 'domain_pkey', 'domain_name'];
 
 const definitions = `
   select format('alter table %s drop constraint %I', conrelid::regclass, conname) as drop,
-         format('alter table %s add constraint %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) as make, 2 as rank
+         format('alter table %s add constraint %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) as make,
+         2 as rank
   from pg_constraint where conrelid::regclass::text = any($1) and contype = 'f'
   union all
-  select format('alter table %s drop constraint %I', conrelid::regclass, conname), format('alter table %s add constraint %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)), 0
+  select format('alter table %s drop constraint %I', conrelid::regclass, conname),
+         format('alter table %s add constraint %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)),
+         0
   from pg_constraint where conrelid::regclass::text = any($1) and contype = 'p' and not conname = any($2)
   union all
   select format('drop index %I', relname), pg_get_indexdef(i.indexrelid), 1
   from pg_index i join pg_class on pg_class.oid = i.indexrelid
-  where i.indrelid::regclass::text = any($1) and not relname = any($2) and not exists (select from pg_constraint where conindid = i.indexrelid and contype in ('p', 'u'))`;
+  where i.indrelid::regclass::text = any($1) and not relname = any($2)
+    and not exists (select from pg_constraint where conindid = i.indexrelid and contype in ('p', 'u'))`;
 
-/** Makes 50 authorities like the one of the template: the first is that one. */
+/** Creates 49 copies of the template's authority: 50 authorities in total. */
 const authorities = (columns) => `insert into authority (${columns.join(', ')}, name, secret_id)
-  select ${columns.map((column) => `a.${column}`).join(', ')}, 'bench ' || n, gen_random_uuid() from authority a, generate_series(1, 49) n
+  select ${columns.map((column) => `a.${column}`).join(', ')}, 'bench ' || n, gen_random_uuid()
+  from authority a, generate_series(1, 49) n
   where a.id = (select authority_id from certificate where id = $1)`;
 
 async function columnsOf(run, table, without) {
   const rows = await run(
-    `select column_name as name from information_schema.columns where table_schema = 'public' and table_name = $1 order by ordinal_position`,
+    `select column_name as name from information_schema.columns
+     where table_schema = 'public' and table_name = $1 order by ordinal_position`,
     [table],
   );
   return rows.map(({ name }) => name).filter((name) => !without.includes(name));
 }
 
-/** Settings of the connections on which `seedInventory` runs its statements, as a connection URL gives them. */
+/** Connection options for `seedInventory`, in the form of a connection URL. */
 export const settings =
   '-c synchronous_commit=off -c maintenance_work_mem=512MB -c work_mem=128MB -c statement_timeout=0';
 
 /**
- * Adds `count` certificates that look like the one with the id `templateId`. `run` runs one statement by itself and
- * gives its rows. Leaves the statistics as autovacuum would.
+ * Adds `count` copies of the certificate `templateId`. `run` executes one statement on its own and returns the rows.
+ * Updates the statistics as autovacuum would.
  */
 export async function seedInventory(run, templateId, count) {
   await run(authorities(await columnsOf(run, 'authority', ['id', 'name', 'secret_id'])), [templateId]);

@@ -13,10 +13,7 @@ const clients = 16;
 const teams = 20;
 const authority = 'bench';
 
-/**
- * Makes the authority that certificates of the bench are issued from, with all the addresses that a certificate can
- * carry.
- */
+/** Creates the authority of the bench, with every URL that a certificate can carry. */
 export async function makeAuthority(caller) {
   const options = {
     crlDistributionPoints: ['http://crl.example.com/ca.crl'],
@@ -31,7 +28,7 @@ export async function makeAuthority(caller) {
   });
 }
 
-/** Has one more issued, its key made by the program. */
+/** Issues one more certificate; the program generates its key. */
 export function issueNew(caller, n) {
   return caller.json('POST', '/certificates', {
     owner: `team-${n % teams}@example.com`,
@@ -41,7 +38,7 @@ export function issueNew(caller, n) {
   });
 }
 
-/** Bodies of requests, each with a key and names of its own: making them must not disturb the measurement. */
+/** Requests with distinct keys and names, prepared in advance to keep the measurement clean. */
 async function makeRequests(count) {
   const requests = [];
   for (let i = 0; i < count; i++) {
@@ -80,9 +77,9 @@ async function startBaseline(databaseUrl, rowBytes) {
 }
 
 /**
- * Certificates issued and stored a second by the running program, against bare committed inserts of rows of a
- * certificate's size, both with 16 clients, in alternating rounds. Medians over the rounds, `ratio` too; latencies in
- * ms over all.
+ * Certificates issued and stored per second by the running program, against committed inserts of rows of a
+ * certificate's size; both with 16 clients, in alternating rounds. Rates and `ratio` are medians over the rounds;
+ * latencies in ms cover all rounds.
  */
 export async function issueBench({ caller, databaseUrl, rounds, roundMs }) {
   const requests = await makeRequests(teams * 10 + Math.ceil(rounds * roundMs * 2.5));

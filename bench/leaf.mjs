@@ -12,7 +12,7 @@ const IN_FLIGHT = 8;
 const ROUNDS = 20;
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
 
-/** Runs `work` with 8 in flight for `ms` milliseconds; returns how many a second. */
+/** Runs `work` with 8 in flight for `ms` milliseconds; returns the rate per second. */
 async function rate(work, ms) {
   const start = performance.now();
   let done = 0;
@@ -69,9 +69,8 @@ async function prepare() {
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
 /**
- * Leaves a second through the local CA against raw P-256 signatures a second over as many bytes, both with 8 in flight,
- * in alternating rounds of the same run. All three figures are medians over the rounds, `ratio` of leaf/raw in one
- * round.
+ * Leaves per second of the local CA against raw P-256 signatures per second over as many bytes; both with 8 in flight,
+ * in alternating rounds. Rates are medians over the rounds, `ratio` the median of leaf/raw per round.
  */
 export async function leafBench({ seconds = 5 } = {}) {
   const { privateKey, issue } = await prepare();

@@ -11,7 +11,7 @@ const { certificateOrders } = require('../dist/src/certificates/list/list.schema
 const { encodeCursor } = require('../dist/src/platform/http/cursor.js');
 
 const orders = ['id', 'name', 'owner', 'cn', 'issuer', 'notAfter', 'notBefore', 'dateCreated', 'lifecycle'];
-/** One host of many, a service of a team, a word that a twentieth of all names hold, and something that is nowhere. */
+/** One host of many, a service of a team, a word in a twentieth of all names, and a text in none. */
 const words = [
   (n) => `-${String((n * 7919) % 1_000_000).padStart(7, '0')}.`,
   (n) => `${['payments', 'gateway', 'shipping'][n % 3]}.prod.team-${n % 50}`,
@@ -23,7 +23,7 @@ const metrics = ['bits', 'issuer', 'not_after', 'signing_algorithm'];
 const pick = (values, n) => values[n % values.length];
 const filter = (field, value) => `?filter=${encodeURIComponent(`${field};${value}`)}`;
 
-/** What is measured: a name, the longest p95 in ms, and the n-th request. */
+/** The measured requests: name, maximum p95 in ms, and the n-th request. */
 const questions = ({ samples, pages }) => [
   ['first page', 50, () => ''],
   [
@@ -31,7 +31,7 @@ const questions = ({ samples, pages }) => [
     50,
     (n) => `?sortBy=${pick(orders, n)}&sortDir=${pick(['asc', 'desc'], n >> 3)}&showExpired=${n % 2}`,
   ],
-  ['page behind a cursor, anywhere, by each order', 50, (n) => behind(samples, n)],
+  ['page after a cursor, anywhere, by each order', 50, (n) => pageAfter(samples, n)],
   ['page by number, anywhere', undefined, (n) => `?page=${1 + ((n * 7919) % pages)}`],
   ['of an owner', 50, (n) => `?owner=team-${(n * 31) % 500}@example.com`],
   ['of an issuer', 50, (n) => filter('issuer', `Bench Root ${n % 50}`)],
@@ -45,21 +45,20 @@ const questions = ({ samples, pages }) => [
   ['statistics', 300, (n) => `/stats?metric=${pick(metrics, n)}`],
 ];
 
-/** Makes `count` certificates and asks of them. */
+/** Seeds `count` certificates and measures lists. */
 export async function listBench({ databaseUrl, count, ...running }) {
   const [{ id }] = await query(databaseUrl, 'select min(id) as id from certificate');
   const url = new URL(databaseUrl);
   url.searchParams.set('options', settings);
-  stage(`making ${count.toLocaleString('en')} certificates`);
+  stage(`seeding ${count.toLocaleString('en')} certificates`);
   const begun = performance.now();
   await seedInventory((text, values) => query(url.href, text, values), id, count);
   return { seedS: (performance.now() - begun) / 1000, ...(await askLists({ databaseUrl, ...running })) };
 }
 
 /**
- * Asks everything that people ask of the certificates that are there, one question after the other, then all of them
- * mixed with requests for new ones. Latencies in ms by question; the memory of the program before and after, and in the
- * mixed part as `memoryBench` has it.
+ * Measures every list request, one kind after the other, then all kinds mixed with issuing. Returns latencies in ms by
+ * kind, the memory of the program before and after, and the result of `memoryBench` for the mixed part.
  */
 export async function askLists({ caller, pid, databaseUrl, ms, ...steady }) {
   const [known] = await query(
@@ -85,7 +84,7 @@ export async function askLists({ caller, pid, databaseUrl, ms, ...steady }) {
   for (const [, , path] of asked) await load(() => ask(path(n++)), { clients: 1, ms: ms / 3 });
   const found = [];
   const before = residentMiB(pid);
-  stage('asking one question after the other');
+  stage('measuring one kind of request after the other');
   for (const [name, target, path] of asked) {
     const { latencies } = await load(() => ask(path(n++)), { clients: 1, ms });
     found.push({
@@ -98,13 +97,14 @@ export async function askLists({ caller, pid, databaseUrl, ms, ...steady }) {
     });
   }
   const memory = { before, after: residentMiB(pid) };
-  stage('looking at memory while everything is asked');
+  stage('measuring memory under all kinds of requests');
   const mixed = (i) => (i % 10 === 9 ? issueNew(caller, i) : ask(pick(asked, i)[2](n++)));
   return { names: known.names, found, memory, steady: await memoryBench({ pid, work: mixed, ...steady }) };
 }
 
-/** A page that begins behind any of the certificates in any order. */
-function behind(samples, n) {
+/** A page after the cursor of a random certificate, in a random order. */
+function pageAfter(samples, n) {
   const [by, dir, sample] = [pick(orders, n), pick(['asc', 'desc'], n >> 4), pick(samples, n * 7)];
-  return `?sortBy=${by}&sortDir=${dir}&after=${encodeCursor({ order: `${by} ${dir}`, value: sample[`${by}-value`], id: String(sample.id) })}`;
+  const cursor = { order: `${by} ${dir}`, value: sample[`${by}-value`], id: String(sample.id) };
+  return `?sortBy=${by}&sortDir=${dir}&after=${encodeCursor(cursor)}`;
 }

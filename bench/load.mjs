@@ -1,4 +1,4 @@
-/** Runs `work` with `clients` in flight for `ms` milliseconds. Latencies are in milliseconds, in order of size. */
+/** Runs `work` with `clients` in flight for `ms` milliseconds. Returns latencies in ms, sorted. */
 export async function load(work, { clients, ms }) {
   const start = performance.now();
   const latencies = [];
@@ -15,7 +15,7 @@ export async function load(work, { clients, ms }) {
   return { perS: latencies.length / ((performance.now() - start) / 1000), latencies: latencies.sort((a, b) => a - b) };
 }
 
-/** Of values in order of size; `share` from 0 to 1. */
+/** The quantile `share` (0 to 1) of sorted values. */
 export function quantile(sorted, share) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 }

@@ -2,15 +2,15 @@ import { readFileSync } from 'node:fs';
 
 const clients = 4;
 
-/** What a process holds of the machine's memory, in MiB, nothing collected or given back for the occasion. */
+/** Resident memory of a process in MiB, without forced garbage collection. */
 export function residentMiB(pid) {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
 }
 
 /**
- * Does `work(n)` for n from 0, `perRound` times in each of `rounds`, and looks at the process after each round. `ratio`
- * compares the last third of the rounds with the first, each by its median; `perThousand` is the slope of the straight
- * line through all, in MiB.
+ * Runs `work(n)` for n from 0, `perRound` times in each of `rounds`, and measures the process after each round. `ratio`
+ * compares the medians of the last and the first third of the rounds. `perThousand` is the slope of the regression
+ * line, in MiB.
  */
 export async function memoryBench({ pid, work, rounds, perRound }) {
   const seen = [];

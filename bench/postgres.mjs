@@ -4,7 +4,7 @@ import pg from 'pg';
 
 const { startEmbeddedPostgres } = createRequire(import.meta.url)('../dist/src/platform/db/embedded-postgres.js');
 
-/** Runs one statement on a connection of its own; returns its rows. */
+/** Runs one statement on its own connection; returns the rows. */
 export async function query(url, text, values) {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -16,8 +16,8 @@ export async function query(url, text, values) {
 }
 
 /**
- * An empty database: on the server of `givenUrl` beside the database it names (that one is left alone), or on an
- * embedded server in `folder` with its durable settings. `stop` removes it.
+ * Opens an empty database: a new one on the server of `givenUrl` (the named database is not touched), or an embedded
+ * server in `folder` with durable settings. `stop` removes it.
  */
 export async function openDatabase(givenUrl, folder) {
   const server = givenUrl

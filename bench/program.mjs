@@ -7,7 +7,7 @@ import { Caller } from './caller.mjs';
 const main = fileURLToPath(new URL('../dist/src/main.js', import.meta.url));
 const adminPassword = 'Correct-Horse-1!';
 
-/** The program as its users run it, in a process of its own on this database; `caller` is signed in as admin. */
+/** Starts the program as users run it, in its own process on this database; `caller` is signed in as admin. */
 export async function startProgram(databaseUrl, dataDir, sockets) {
   const child = spawn(process.execPath, [...nodeOptions(), main], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -40,12 +40,12 @@ export async function startProgram(databaseUrl, dataDir, sockets) {
   return { caller, stop, pid: child.pid };
 }
 
-/** BENCH_NODE_OPTIONS reaches the program alone, `--cpu-prof` for example. */
+/** BENCH_NODE_OPTIONS applies to the program only, e.g. `--cpu-prof`. */
 function nodeOptions() {
   return (process.env.BENCH_NODE_OPTIONS ?? '').split(' ').filter((option) => option !== '');
 }
 
-/** Reads on for as long as the program lives: its log must not fill the pipe. */
+/** Keeps reading while the program lives: a full pipe would block its log. */
 function addressOf(child) {
   return new Promise((resolve) => {
     createInterface({ input: child.stdout }).on('line', (line) => {

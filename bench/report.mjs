@@ -1,6 +1,6 @@
 import { cpus, totalmem } from 'node:os';
 
-/** One line about the machine that was measured. */
+/** One line about the measured machine. */
 export function machine(databaseWords) {
   const [cpu] = cpus();
   return (
@@ -10,16 +10,14 @@ export function machine(databaseWords) {
   );
 }
 
-/** What is being done, on stderr: a run takes many minutes. */
+/** Progress on stderr: a run takes many minutes. */
 export function stage(what) {
   console.error(`# ${what} …`);
 }
 
 const headings = ['what', 'value', 'baseline', 'ratio', 'target', ''];
 
-/**
- * Rows are arrays in the order of the headings; each column is as wide as its widest cell, the numbers are flush right.
- */
+/** Rows are arrays in the order of the headings. Column width is the widest cell; numbers are right-aligned. */
 export function table(rows) {
   const lines = [headings, ...rows];
   const widths = headings.map((_, i) => Math.max(...lines.map((line) => line[i].length)));
@@ -29,7 +27,7 @@ export function table(rows) {
 
 const whole = (value) => Math.round(value).toLocaleString('en');
 
-/** A rate against a baseline's, both per second: the ratio must reach `target`. */
+/** A rate against a baseline, both per second: the ratio must reach `target`. */
 export function rateRow(what, { perS, baselinePerS, ratio }, target) {
   return [
     what,
@@ -41,7 +39,7 @@ export function rateRow(what, { perS, baselinePerS, ratio }, target) {
   ];
 }
 
-/** A time in ms that must stay below `target`; without one it is told only. */
+/** A time in ms that must stay below `target`; without a target it is only reported. */
 export function timeRow(what, ms, target) {
   return [
     what,
@@ -53,7 +51,7 @@ export function timeRow(what, ms, target) {
   ];
 }
 
-/** What a process holds in MiB, against what it held before; `most` bounds the ratio. */
+/** Memory of a process in MiB after and before; `most` bounds the ratio. */
 export function memoryRow(what, after, before, most) {
   const ratio = after / before;
   return [

@@ -10,9 +10,9 @@ import { startProgram } from './program.mjs';
 import { machine, memoryRow, rateRow, stage, table, timeRow } from './report.mjs';
 
 /*
- * npm run bench [-- --small | --rows N]. The lists are measured with a million certificates unless told otherwise.
- * Without DATABASE_URL an embedded server with durable settings is measured. A missed target is told but does not fail:
- * the verdict depends on the machine. --small only shows that the bench runs.
+ * npm run bench [-- --small | --rows N]. Lists are measured with a million certificates by default. Without
+ * DATABASE_URL the bench starts an embedded server with durable settings. A missed target is reported but does not fail
+ * the run: it depends on the machine. --small only checks that the bench runs.
  */
 const sizes = {
   full: { leafS: 5, roundMs: 3000, count: 1_000_000, listMs: 4000, rounds: 7, steadyRounds: 12, perRound: 1000 },
@@ -21,7 +21,7 @@ const sizes = {
 const { values: asked } = parseArgs({ options: { small: { type: 'boolean' }, rows: { type: 'string' } } });
 const size = { ...sizes[asked.small ? 'small' : 'full'], ...(asked.rows && { count: Number(asked.rows) }) };
 
-/** Memory that ends within this of where it began has not grown. */
+/** Memory within this ratio of its start has not grown. */
 const flat = 1.1;
 
 async function withProgram(folder, work) {
@@ -63,7 +63,7 @@ try {
   console.log(
     table([
       rateRow(
-        'leaves made, against raw signatures',
+        'leaves issued, against raw signatures',
         { perS: leaf.leafPerS, baselinePerS: leaf.rawPerS, ratio: leaf.ratio },
         0.6,
       ),
