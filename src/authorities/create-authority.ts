@@ -4,7 +4,7 @@ import { resolveKeyType } from '../pki/key.js';
 import { encodeSubject } from '../pki/names.js';
 import { splitCertificates } from '../pki/pem.js';
 import { rebuildName } from '../pki/requested-name.js';
-import { demandSameReading } from '../pki/second-opinion.js';
+import { crossCheckCertificate } from '../pki/cross-check.js';
 import { serialNumber } from '../pki/serial.js';
 import type { IssuerPlugin } from '../plugin-api/issuer.js';
 import type { OptionSchema } from '../plugin-api/options.js';
@@ -126,7 +126,7 @@ export class AuthorityMaker {
     const certificate = parseCertificate(certificatePem);
     if (serial !== null && serialNumber(certificate.serialHex) !== serial)
       throw invalid('serialNumber', `${plugin.title} chooses serial numbers itself.`);
-    await demandSameReading(certificate, certificatePem, parent?.material.certificatePem ?? certificatePem);
+    await crossCheckCertificate(certificate, certificatePem, parent?.material.certificatePem ?? certificatePem);
     return chainPem;
   }
 }

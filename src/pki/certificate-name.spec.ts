@@ -54,7 +54,7 @@ describe('certificate names', () => {
     ['ﬁne', '-', 'fine'],
   ])('slug of %s with "%s"', (text, joiner, expected) => expect(slug(text, joiner)).toBe(expected));
 
-  it('cuts long input off', () => {
+  it('truncates long input', () => {
     expect(slug('-'.repeat(10_000))).toBe('');
     expect(slug('a'.repeat(10_001))).toBe('a'.repeat(10_000));
     const long = {
@@ -73,7 +73,7 @@ describe('certificate names', () => {
 });
 
 describe('a free name', () => {
-  it('is the plain one, the one with the serial number, then one more than the highest counter', () => {
+  it('is the plain name, then the name with the serial number, then a counter above the highest', () => {
     const free = (...taken: string[]): string => freeName('x', 'aff2', new Set(taken));
     expect(free()).toBe('x');
     expect(free('x')).toBe('x-AFF2');
@@ -82,7 +82,7 @@ describe('a free name', () => {
     expect(free('x', 'x-AFF2', 'x-AFF2-999999999', 'x-AFF2-1000000000')).toBe('x-AFF2-1000000001');
   });
 
-  it('is never taken, and any number of them are all different', () => {
+  it('is never a taken name, however many are assigned', () => {
     const name = fc.stringMatching(/^[a-z.-]{1,4}(-AF(-[0-9]{1,3}){0,2})?$/);
     fc.assert(
       fc.property(name, fc.array(name), fc.nat(12), (wanted, others, count) => {

@@ -1,4 +1,4 @@
-/** What a certificate's name is made of. `sans` are the values in order. */
+/** The facts that name a certificate. `sans` holds the values in order. */
 export interface NamedCertificate {
   commonName?: string;
   sans: readonly string[];
@@ -15,8 +15,8 @@ const MAX_ISSUER = 128;
 const MAX_SERIAL = 64;
 
 /**
- * Letters without accents, digits, dots and `xn--` stay; any run of others becomes `joiner`. Of more than 10,000
- * characters the first count.
+ * Keeps ASCII letters without accents, digits, dots and `xn--`; replaces each run of other characters by `joiner`.
+ * Reads the first 10,000 characters only.
  */
 export function slug(text: string, joiner = '-'): string {
   const plain = text.slice(0, MAX_SLUG_INPUT).normalize('NFKD').replace(/\p{M}/gu, '');
@@ -25,8 +25,8 @@ export function slug(text: string, joiner = '-'): string {
 }
 
 /**
- * `{subject}-{issuer}-{YYYYMMDD}-{YYYYMMDD}` in UTC, with `SAN-` in front when there is more than one SAN: the names
- * that Lemur gives, so that scripts keep finding them; very long parts are cut off. Not unique: see `withSerial`.
+ * `{subject}-{issuer}-{YYYYMMDD}-{YYYYMMDD}` in UTC, with the prefix `SAN-` when there is more than one SAN: Lemur's
+ * naming, so that scripts still find certificates by name. Long parts are truncated. Not unique: see `withSerial`.
  */
 export function certificateName({ commonName, sans, issuer, notBefore, notAfter }: NamedCertificate): string {
   const subject = commonName || sans[0];
@@ -46,15 +46,14 @@ function day(date: Date): string {
   return date.toISOString().slice(0, 10).replaceAll('-', '');
 }
 
-/** The name for when `name` is taken, and with `n` (1, 2, …) for when that is taken too. */
+/** The name to use when `name` is taken; with `n` (1, 2, …) when that one is taken too. */
 export function withSerial(name: string, serialHex: string, n?: number): string {
   const serial = serialHex.toUpperCase().slice(0, MAX_SERIAL);
   return n === undefined ? `${name}-${serial}` : `${name}-${serial}-${n}`;
 }
 
 /**
- * The first of `name`, `name-SERIAL` and `name-SERIAL-n` that is not among `taken`, where n is one more than the
- * highest that is.
+ * The first free name of `name`, `name-SERIAL` and `name-SERIAL-n`; n is one more than the highest counter in `taken`.
  */
 export function freeName(name: string, serialHex: string, taken: ReadonlySet<string>): string {
   if (!taken.has(name)) return name;

@@ -2,7 +2,7 @@ import type { RawExtension } from '../plugin-api/terms.js';
 import * as der from './der/writer.js';
 import { authorityKeyIdentifier, checkDistinct, encodeExtension } from './extensions.js';
 
-/** What all certificates of one issuer have in common. */
+/** The parts that all certificates of one issuer share. */
 export interface CertificateTemplate {
   /** Subject DN of the issuing CA, DER. */
   issuerDer: Buffer;
@@ -12,7 +12,7 @@ export interface CertificateTemplate {
   constantExtensions: readonly RawExtension[];
 }
 
-/** What differs. `serial` is an unsigned magnitude of at most 20 octets (RFC 5280 §4.1.2.2). */
+/** The parts that differ. `serial` is an unsigned magnitude of at most 20 octets (RFC 5280 §4.1.2.2). */
 export interface CertificateContent {
   serial: Buffer;
   notBefore: Date;
@@ -23,13 +23,13 @@ export interface CertificateContent {
 }
 
 export interface CertificateWriter {
-  /** The bytes to sign. Throws PkiError `bad-extension` when an extension stands twice. */
+  /** The TBSCertificate, DER: the bytes to sign. Throws PkiError `bad-extension` for a repeated extension. */
   tbs(content: CertificateContent): Buffer;
   /** The certificate, DER. */
   assemble(tbs: Buffer, signature: Buffer): Buffer;
 }
 
-/** Encodes the constant part once; then each certificate costs a few copies. */
+/** Encodes the shared parts once; each certificate then costs a few copies. */
 export function certificateWriter(template: CertificateTemplate): CertificateWriter {
   const { issuerDer, signatureAlgorithm, issuerKeyIdentifier } = template;
   const constant = [authorityKeyIdentifier(issuerKeyIdentifier), ...template.constantExtensions];

@@ -65,7 +65,7 @@ describe('reading certificates', () => {
     }
   });
 
-  it('reads all that a leaf says', () => {
+  it('reads every field of a leaf', () => {
     const pem = selfSigned(
       '-newkey',
       'ec',
@@ -77,7 +77,8 @@ describe('reading certificates', () => {
       '-set_serial',
       '0x0a1b',
       '-addext',
-      'subjectAltName=DNS:WWW.example.com,IP:192.0.2.7,IP:2001:db8::7,email:a@example.com,URI:https://example.com/,RID:1.2.3,otherName:1.2.3;UTF8:x',
+      'subjectAltName=DNS:WWW.example.com,IP:192.0.2.7,IP:2001:db8::7,email:a@example.com,' +
+        'URI:https://example.com/,RID:1.2.3,otherName:1.2.3;UTF8:x',
       '-addext',
       'keyUsage=critical,digitalSignature,keyAgreement',
       '-addext',
@@ -149,13 +150,13 @@ describe('reading certificates', () => {
     expect(parseCertificate(pem)).toMatchObject({ subject: 'CN=old', extensions: [], isCa: false });
   });
 
-  it('wants exactly one', () => {
+  it('refuses none, and more than one', () => {
     const [a = '', b = ''] = rootCertificates;
     expect(() => parseCertificate(a + b)).toThrow(expect.objectContaining({ code: 'malformed-certificate' }));
     expect(() => parseCertificate('')).toThrow(expect.objectContaining({ code: 'malformed-pem' }));
   });
 
-  it('throws nothing but PkiError on bytes that are nearly right', () => {
+  it('throws only PkiError for mutated certificates', () => {
     const samples = [
       ...roots.slice(0, 6).map(({ der }) => der),
       parseCertificate(
@@ -193,14 +194,14 @@ describe('reading certificates', () => {
     );
   });
 
-  it('verifies nothing that was changed', async () => {
+  it('verifies no modified certificate', async () => {
     const root = parseCertificate(selfSigned('-newkey', 'ed25519', '-subj', '/CN=a'));
     await fc.assert(
       fc.asyncProperty(mutationsOf(root.der), async (der) => {
         fc.pre(!der.equals(root.der));
         try {
           const read = parseCertificate(der);
-          // Octets behind a certificate and padded lengths around what is signed change nothing.
+          // Octets after the certificate and padded lengths outside the signed part change nothing.
           const isSame = read.tbsDer.equals(root.tbsDer) && read.signature.equals(root.signature);
           expect(await isSignedBy(read, root)).toBe(isSame && read.algorithmsAgree);
         } catch (error) {
@@ -213,12 +214,12 @@ describe('reading certificates', () => {
 });
 
 describe('isSignedBy', () => {
-  it('holds for every real root and itself', async () => {
+  it('is true for every real root and itself', async () => {
     const results = await Promise.all(roots.map((root) => isSignedBy(root, root)));
     expect(results).not.toContain(false);
   });
 
-  it('does not hold for another name or another key', async () => {
+  it('is false for another name or another key', async () => {
     const [first, second] = [
       selfSigned('-newkey', 'ed25519', '-subj', '/CN=a'),
       selfSigned('-newkey', 'ed25519', '-subj', '/CN=a'),
@@ -285,7 +286,7 @@ describe('writing certificates', () => {
     ).toBe('serial=FF01\nnotAfter=Jan  1 00:00:00 2051 GMT\n');
   });
 
-  it('is signed by nobody when the algorithm outside is not the one that was signed', async () => {
+  it('rejects a signature when the outer algorithm differs from the signed one', async () => {
     const { tbsDer, signature } = parseCertificate(der);
     const { algorithmDer: another } = signatureAlgorithmOf({ keyType: 'ec', namedCurve: 'secp384r1' });
     const odd = parseCertificate(sequence(tbsDer, another, bitString(signature)));
@@ -293,7 +294,7 @@ describe('writing certificates', () => {
     expect(await isSignedBy(odd, parseCertificate(der))).toBe(false);
   });
 
-  it('refuses an extension that stands twice, also against the constant ones', () => {
+  it('refuses an extension that repeats another, or a shared one', () => {
     expect(() => writer.tbs({ ...content, extensions: [own.basicConstraints(true)] })).toThrow(
       expect.objectContaining({ code: 'bad-extension' }),
     );

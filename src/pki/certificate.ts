@@ -9,10 +9,10 @@ import { CERTIFICATE_LABELS, parsePem } from './pem.js';
 import { PkiError } from './pki-error.js';
 import { signatureAlgorithmName, verifySignature } from './sign.js';
 
-/** A certificate as read. Buffers are views of `der`. */
+/** A parsed certificate. Buffers are views of `der`. */
 export interface ParsedCertificate extends ExtensionFacts, KeyFacts {
   der: Buffer;
-  /** Without leading zeros, upper case; `-` in front of a negative one, e.g. `-5`. */
+  /** Upper case without leading zeros; with a leading `-` for a negative serial number, e.g. `-5`. */
   serialHex: string;
   serialDecimal: string;
   issuerDer: Buffer;
@@ -25,9 +25,9 @@ export interface ParsedCertificate extends ExtensionFacts, KeyFacts {
   notBefore: Date;
   notAfter: Date;
   spkiDer: Buffer;
-  /** The hash, e.g. `sha256`, or `ed25519`; the dotted OID when unknown. */
+  /** The hash, e.g. `sha256`, or an algorithm without a separate hash, e.g. `ed25519`; a dotted OID when unknown. */
   signatureAlgorithm: string;
-  /** False where the algorithm beside the signature is not the one under it: then nobody accepts the signature. */
+  /** False when the two AlgorithmIdentifiers differ: every verifier rejects such a signature. */
   algorithmsAgree: boolean;
   /** SHA-256 of `der`, lower hex. */
   fingerprintSha256: string;
@@ -40,9 +40,9 @@ export interface ParsedCertificate extends ExtensionFacts, KeyFacts {
 const MAX_CERTIFICATE_BYTES = 1024 * 1024;
 
 /**
- * Reads one certificate: DER, or PEM text with exactly one. What OpenSSL reads, this reads too: BER, any serial number,
- * name, key and date; what follows the certificate in `derOrPem` is left out. Throws PkiError `malformed-certificate`
- * or `malformed-pem`.
+ * Parses one certificate: DER, or PEM text with exactly one block. Accepts what OpenSSL accepts: BER, any serial
+ * number, name, key and date. Ignores octets after the certificate. Throws PkiError `malformed-certificate` or
+ * `malformed-pem`.
  */
 export function parseCertificate(derOrPem: Buffer | string): ParsedCertificate {
   const ber = typeof derOrPem === 'string' ? onlyOne(derOrPem) : derOrPem;
@@ -82,7 +82,7 @@ function readTbs(tbsDer: Buffer, algorithmDer: Buffer) {
   const tbs = DerReader.enter(tbsDer, Tag.sequence, 'ber');
   tbs.enterIf(0xa0)?.integer();
   const serial = tbs.integer();
-  // RFC 5280 §4.1.1.2: the algorithm stands twice, and only this copy is under the signature.
+  // RFC 5280 §4.1.1.2: the algorithm appears twice, and only this copy is signed.
   const algorithmsAgree = tbs.raw(Tag.sequence).equals(algorithmDer);
   const issuerDer = tbs.raw(Tag.sequence);
   const validity = tbs.enter();
@@ -134,7 +134,7 @@ function serialTexts(twosComplement: Buffer): { serialHex: string; serialDecimal
 }
 
 /**
- * Whether `issuer` is named as the issuer and its key made the signature. Throws PkiError `unsupported-signature` or
+ * Whether the issuer's name matches and its key made the signature. Throws PkiError `unsupported-signature` or
  * `unsupported-key`.
  */
 export async function isSignedBy(certificate: ParsedCertificate, issuer: ParsedCertificate): Promise<boolean> {
@@ -143,12 +143,12 @@ export async function isSignedBy(certificate: ParsedCertificate, issuer: ParsedC
   return verifySignature({ algorithmDer, data, signature }, publicKeyOf(issuer.spkiDer));
 }
 
-/** Whether subject and issuer are one name (RFC 5280 §3.2 "self-issued"); says nothing of the signature. */
+/** Whether subject and issuer are equal (RFC 5280 §3.2 "self-issued"). Does not check the signature. */
 export function isSelfIssued(certificate: ParsedCertificate): boolean {
   return sameName(certificate.subjectDer, certificate.issuerDer);
 }
 
-/** What a person calls it: the common name, else the first SAN, else the DN. */
+/** A display name: the common name, else the first SAN, else the DN. */
 export function titleOf(certificate: ParsedCertificate): string {
   return (
     certificate.subjectFields.commonName ||

@@ -79,7 +79,7 @@ describe('checkChain', () => {
     },
   );
 
-  it('refuses more than ten issuers before it looks at a signature', async () => {
+  it('refuses more than ten issuers before it verifies a signature', async () => {
     await expect(
       checkChain(
         leafCertificate,
@@ -97,7 +97,7 @@ describe('checkChain', () => {
     await checkChain(leafCertificate, []);
   });
 
-  it('names what is not signed by what', async () => {
+  it('names the certificate that its issuer did not sign', async () => {
     await expect(checkChain(leafCertificate, [rootCertificate, middleCertificate])).rejects.toMatchObject({
       code: 'chain-order',
       message: "Incorrect chain certificate(s) provided: 'www.example.com' is not signed by 'Root'",
@@ -110,7 +110,7 @@ describe('checkChain', () => {
 });
 
 describe('orderChain', () => {
-  it('finds the way up among strangers', async () => {
+  it('finds the issuers among unrelated certificates', async () => {
     const pool = [impostorCertificate, rootCertificate, leafCertificate, middleCertificate];
     expect(await orderChain(leafCertificate, pool)).toEqual([middleCertificate, rootCertificate]);
     expect(await orderChain(leafCertificate, [rootCertificate])).toEqual([]);
@@ -159,14 +159,14 @@ describe('checkIssued', () => {
     ['a later end', { notAfter: new Date(notAfter.getTime() + 1000) }, { ownValidity: true }],
     ['a foreign name', { names: [host, { type: 'dns', value: 'example.com' }] }, { extraNames: true }],
     ['a missing name', { names: [] }, { fewerNames: true }],
-  ])('accepts %s where the issuer may answer so, and nothing else', async (_, change, allows) => {
+  ])('accepts %s if the issuer is allowed to, and no other difference', async (_, change, allows) => {
     const chain = [await returned(change), middleCertificate];
     await checkIssued(chain, { ...ask, allows });
     const others = { ownValidity: true, extraNames: true, fewerNames: true, ...invert(allows) };
     await expect(checkIssued(chain, { ...ask, allows: others })).rejects.toBeInstanceOf(PkiError);
   });
 
-  it('accepts no common name, or a SAN in its place', async () => {
+  it('accepts an absent common name, or a SAN as common name', async () => {
     await checkIssued([await returned({}, {}), middleCertificate], ask);
     await checkIssued([await returned({}), middleCertificate], {
       ...ask,
@@ -186,7 +186,7 @@ describe('checkIssued', () => {
     await expect(checkIssued([await returned(change), middleCertificate], ask)).rejects.toMatchObject({ code });
   });
 
-  it('refuses names of a kind that was not asked for', async () => {
+  it('refuses names of a type that was not requested', async () => {
     const otherName = der.explicit(0, der.oid('1.2.3'), der.explicit(0, der.utf8String('x')));
     const san = {
       oid: '2.5.29.17',
@@ -198,7 +198,7 @@ describe('checkIssued', () => {
     ).rejects.toMatchObject({ code: 'name-mismatch' });
   });
 
-  it('refuses another key, another common name, a broken chain and nothing', async () => {
+  it('refuses another key, another common name, a broken chain and an empty answer', async () => {
     await expect(
       checkIssued([leafCertificate, middleCertificate], { ...ask, spkiDer: middle.signer.spkiDer }),
     ).rejects.toMatchObject({ code: 'key-mismatch' });

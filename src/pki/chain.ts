@@ -9,12 +9,12 @@ import { normaliseSan } from './subject-alt-name.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** No real chain is longer, and each signature costs time. */
+/** Real chains are shorter, and each signature costs time. */
 const longestChain = 10;
 
 /**
- * The certificates in PEM text, each once, in the order in which it stands there first; without `leafDer`. Throws
- * PkiError `malformed-pem`, `malformed-certificate`, and `chain-too-long` when there are more than ten.
+ * The distinct certificates in PEM text, in order of first appearance, without `leafDer`. Throws PkiError
+ * `malformed-pem`, `malformed-certificate`, or `chain-too-long` for more than ten.
  */
 export function readChain(text: string, leafDer: Buffer): ParsedCertificate[] {
   const leafPem = toPem('CERTIFICATE', leafDer);
@@ -24,23 +24,23 @@ export function readChain(text: string, leafDer: Buffer): ParsedCertificate[] {
 }
 
 /**
- * A certificate in PEM, with whatever follows it in the same text: servers keep a certificate and its chain in one file
- * (`fullchain.pem`), leaf first. `restPem` is empty when there is nothing more. Throws PkiError.
+ * Splits PEM text, leaf first (`fullchain.pem`), into the leaf and the remaining PEM. `restPem` is empty when nothing
+ * remains. Throws PkiError.
  */
 export function readLeafFirst(text: string): { leaf: ParsedCertificate; restPem: string } {
   const [leafPem = '', ...rest] = splitCertificates(text);
   return { leaf: parseCertificate(leafPem), restPem: rest.join('') };
 }
 
-/** Throws PkiError `chain-too-long` when there are more than ten issuers. */
+/** Throws PkiError `chain-too-long` for more than ten issuers. */
 export function demandShortChain({ length }: readonly unknown[]): void {
   if (length > longestChain)
     throw new PkiError('chain-too-long', `A chain holds at most ${longestChain} certificates, not ${length}`);
 }
 
 /**
- * Demands that each certificate is signed by the next one; `chain` is issuers in order. Throws PkiError `chain-order`,
- * or `chain-too-long`, before any signature is verified, when there are more than ten.
+ * Demands that each certificate is signed by the next; `chain` holds the issuers in order. Throws PkiError
+ * `chain-order`, or `chain-too-long` for more than ten, before it verifies any signature.
  */
 export async function checkChain(leaf: ParsedCertificate, chain: readonly ParsedCertificate[]): Promise<void> {
   demandShortChain(chain);
@@ -60,7 +60,7 @@ export async function checkChain(leaf: ParsedCertificate, chain: readonly Parsed
   }
 }
 
-/** The issuers of `leaf` found in `pool`, issuer first, up to a root or to where the pool ends. */
+/** The issuers of `leaf` in `pool`: its issuer first, up to a root or until no issuer is found. */
 export async function orderChain(
   leaf: ParsedCertificate,
   pool: readonly ParsedCertificate[],
@@ -84,7 +84,7 @@ async function issuerAmong(
   return undefined;
 }
 
-/** A signature that cannot be checked names no issuer. */
+/** A candidate whose signature cannot be checked is not the issuer. */
 async function isKnownIssuer(subject: ParsedCertificate, candidate: ParsedCertificate): Promise<boolean> {
   try {
     return await isSignedBy(subject, candidate);
@@ -94,18 +94,18 @@ async function isKnownIssuer(subject: ParsedCertificate, candidate: ParsedCertif
   }
 }
 
-/** What was asked of an issuer. */
+/** The request that an issuer answered. */
 export interface Ask {
   spkiDer: Buffer;
   terms: Pick<CertificateTerms, 'subject' | 'subjectAltNames' | 'keyUsage' | 'notBefore' | 'notAfter'>;
-  /** In what the answers of this issuer may differ; absent: in nothing. */
+  /** Permitted differences of this issuer's answers; absent: none. */
   allows?: AllowedDifferences;
 }
 
 /**
- * Checks what an issuer returned (leaf first) against what was asked: key, names, validity (it may begin up to a day
- * earlier), not a CA unless asked, and every signature in the chain.
- * Throws PkiError `key-mismatch`, `name-mismatch`, `validity-mismatch`, `usage-mismatch` or `chain-order`.
+ * Checks the answer of an issuer (leaf first) against the request: key, names, validity (notBefore may be up to a day
+ * earlier), no CA certificate unless requested, and every signature in the chain. Throws PkiError `key-mismatch`,
+ * `name-mismatch`, `validity-mismatch`, `usage-mismatch` or `chain-order`.
  */
 export async function checkIssued(
   chain: readonly ParsedCertificate[],
@@ -114,12 +114,12 @@ export async function checkIssued(
   const [leaf, ...issuers] = chain;
   if (!leaf) throw new PkiError('chain-order', 'The issuer returned no certificate');
   if (!isSameKey(leaf.spkiDer, spkiDer))
-    throw new PkiError('key-mismatch', 'The issuer certified another key than the one asked for');
+    throw new PkiError('key-mismatch', 'The issuer certified a key other than the requested one');
   checkNames(leaf, terms, allows);
   if (leaf.notAfter <= leaf.notBefore) throw new PkiError('validity-mismatch', 'The certificate ends before it begins');
   if (!allows.ownValidity) checkValidity(leaf, terms);
   if (leaf.isCa && !terms.keyUsage.includes('keyCertSign')) {
-    throw new PkiError('usage-mismatch', 'The issuer returned a CA certificate, which was not asked for');
+    throw new PkiError('usage-mismatch', 'The issuer returned a CA certificate, which was not requested');
   }
   await checkChain(leaf, issuers);
 }
@@ -130,7 +130,7 @@ function checkNames(
   { extraNames, fewerNames }: AllowedDifferences,
 ): void {
   const asked = new Set(subjectAltNames.map(spelling));
-  // A CA may repeat the common name among the SANs, but must not put a name of its own there.
+  // A CA may copy the common name to the SANs, but may not add a name of its own.
   const allowed = new Set([...asked, ...commonNameAsSan(subject.commonName)]);
   const got = leaf.subjectAltNames.map(spelling);
   const missing = [...asked].filter((name) => !got.includes(name));
@@ -139,11 +139,11 @@ function checkNames(
     throw new PkiError('name-mismatch', `The issuer left out ${missing.slice(0, 5).join(', ')}`);
   if (foreign.length > 0 && !extraNames)
     throw new PkiError('name-mismatch', `The issuer added ${foreign.slice(0, 5).join(', ')}`);
-  if (leaf.otherAltNames.length > 0) throw new PkiError('name-mismatch', 'The issuer added names of another kind');
+  if (leaf.otherAltNames.length > 0) throw new PkiError('name-mismatch', 'The issuer added names of another type');
   checkCommonName(leaf, subject.commonName, extraNames ? new Set([...allowed, ...got]) : allowed);
 }
 
-/** One text per name; what is not a proper name stands for itself, so that it equals nothing that was asked. */
+/** Normalised text of a name. An invalid name keeps its text, which equals no requested name. */
 function spelling(name: SubjectAltName): string {
   try {
     return `${name.type}:${normaliseSan(name).value}`;
@@ -156,21 +156,24 @@ function commonNameAsSan(commonName: string | undefined): string[] {
   return commonName ? [spelling({ type: isIP(commonName) ? 'ip' : 'dns', value: commonName })] : [];
 }
 
-/** Public CAs leave the common name out, or put one of the SANs there. */
+/** Public CAs omit the common name or put one of the SANs there. */
 function checkCommonName(leaf: ParsedCertificate, asked: string | undefined, allowed: ReadonlySet<string>): void {
   const got = leaf.subjectFields.commonName;
   if (!got || got === asked || commonNameAsSan(got).some((name) => allowed.has(name))) return;
-  throw new PkiError('name-mismatch', `The issuer certified the common name "${got}", which was not asked for`);
+  throw new PkiError('name-mismatch', `The issuer certified the common name "${got}", which was not requested`);
 }
 
 function checkValidity(leaf: ParsedCertificate, { notBefore, notAfter }: Ask['terms']): void {
   if (leaf.notBefore.getTime() < notBefore.getTime() - DAY_MS) {
     throw new PkiError(
       'validity-mismatch',
-      `The certificate begins at ${leaf.notBefore.toISOString()}, earlier than asked`,
+      `The certificate begins at ${leaf.notBefore.toISOString()}, earlier than requested`,
     );
   }
   if (leaf.notAfter > notAfter) {
-    throw new PkiError('validity-mismatch', `The certificate ends at ${leaf.notAfter.toISOString()}, later than asked`);
+    throw new PkiError(
+      'validity-mismatch',
+      `The certificate ends at ${leaf.notAfter.toISOString()}, later than requested`,
+    );
   }
 }

@@ -5,25 +5,25 @@ import { readName } from './names.js';
 import { normaliseSan } from './subject-alt-name.js';
 
 /**
- * A name that a certificate would vouch for, as rules on names see it: the host (lower case, punycode, without a dot at
- * its end; also that of an e-mail address or URI) or the IP address. `text` is the name as it was given.
+ * A name that a certificate would certify, as name rules see it: a host (lower case, punycode, no trailing dot; also
+ * the host of an e-mail address or URI) or an IP address. `text` is the name as given.
  */
 export type ClaimedName = { text: string } & ({ host: string; ip?: undefined } | { ip: string; host?: undefined });
 
-/** What of a request or certificate can carry names. `subjectDer` is the whole DN where it is kept as it came. */
+/** The parts of a request or certificate that carry names. `subjectDer` is the whole DN when it is kept unchanged. */
 export interface NameCarrier {
   subject: SubjectFields;
   subjectDer?: Buffer;
   subjectAltNames: readonly SubjectAltName[];
 }
 
-/** Common name and, because clients have read hosts out of it too, emailAddress. */
+/** Common name, and emailAddress: some clients read hosts from it too. */
 const nameAttributes: ReadonlySet<string> = new Set(['2.5.4.3', '1.2.840.113549.1.9.1']);
 
 /**
- * Every name that the certificate would carry, each spelling once: SANs first, then the common names of the DN, of
- * which a CSR can have several. Left out is what names no host: a common name with spaces inside, a URI without a host
- * (see `urisWithoutHost`), a registered id.
+ * Every name that the certificate would carry, without repetitions: SANs first, then all common names of the DN. Skips
+ * values that name no host: a common name with inner spaces, a URI without a host (see `urisWithoutHost`), a registered
+ * id.
  */
 export function claimedNames({ subject, subjectDer, subjectAltNames }: NameCarrier): ClaimedName[] {
   const commonNames = subjectDer
@@ -43,25 +43,19 @@ function fromSan({ type, value }: SubjectAltName): ClaimedName[] {
   return hostOrIp(value, type === 'email' ? value.slice(value.lastIndexOf('@') + 1) : value);
 }
 
-/**
- * The URIs from which no host can be read, such as `urn:uuid:…` or `tel:…`: no rule on names can judge what they stand
- * for.
- */
+/** URIs without a recognisable host, e.g. `urn:uuid:…` or `tel:…`: name rules cannot match them. */
 export function urisWithoutHost({ subjectAltNames }: Pick<NameCarrier, 'subjectAltNames'>): string[] {
   return subjectAltNames
     .filter(({ type, value }) => type === 'uri' && fromUri(value).length === 0)
     .map(({ value }) => value);
 }
 
-/** Every host that some client reads out of the URI. */
+/** Every host that some client reads from the URI. */
 function fromUri(value: string): ClaimedName[] {
   return [...authorityHosts(value), ...opaqueHosts(value)].flatMap((host) => hostOrIp(value, host));
 }
 
-/**
- * The host behind `//`. Where a backslash stands some clients end the host, and others read on (RFC 3986 §3.2): both
- * count.
- */
+/** The hosts after `//`. Some clients end the host at a backslash and others read on (RFC 3986 §3.2): both count. */
 function authorityHosts(value: string): string[] {
   const readings = new Set([value, value.replaceAll('\\', '%5C')]);
   return [...readings]
@@ -69,13 +63,12 @@ function authorityHosts(value: string): string[] {
     .map((uri) => decoded(new URL(uri).hostname).replace(/^\[|\]$/g, ''));
 }
 
-/** Schemes whose first part is a host or an address with one (RFC 3261, 3859, 3860, 5122, 6068, 7565). */
+/** Schemes whose first part is a host, or an address with one (RFC 3261, 3859, 3860, 5122, 6068, 7565). */
 const hostFirst: ReadonlySet<string> = new Set(['sip', 'sips', 'xmpp', 'im', 'pres', 'mailto', 'acct']);
 
 /**
- * The hosts of a URI that does not have them behind `//`: what stands behind an `@`, an address in brackets, and every
- * part that has the form of a domain or of an address. Behind `sip:` and its like the first part is a host whatever its
- * form (RFC 5922 §7.1).
+ * The hosts of a URI without `//`: the text after an `@`, an address in brackets, and every part in the form of a
+ * domain or address. For `sip:` and similar schemes the first part is a host in any form (RFC 5922 §7.1).
  */
 function opaqueHosts(value: string): string[] {
   const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(value) ?? [];
@@ -96,10 +89,10 @@ function opaqueHosts(value: string): string[] {
   ];
 }
 
-/** Two labels or more, of which the last is no number. */
+/** At least two labels; the last is not a number. */
 const domain = /^[^.@]+(\.[^.@]+)*\.(?!\d+\.?$)[^.@]+\.?$/;
 
-/** Hosts of schemes that URL does not know keep their percent signs. */
+/** URL leaves percent signs in hosts of unknown schemes. */
 function decoded(host: string): string {
   try {
     return decodeURIComponent(host);
@@ -108,7 +101,7 @@ function decoded(host: string): string {
   }
 }
 
-/** What has spaces inside is the name of a person or product; anything else may be read as a host by some client. */
+/** With inner spaces it names a person or product; some client may read anything else as a host. */
 function fromCommonName(commonName: string): ClaimedName[] {
   const text = commonName.trim();
   if (/\s/.test(text)) return [];
@@ -127,7 +120,7 @@ function hostOrIp(text: string, given: string): ClaimedName[] {
   return host === '' ? [] : [{ text, host }];
 }
 
-/** Also of what is no proper host name, such as one with an underscore: old clients would compare it all the same. */
+/** Accepts invalid host names too, e.g. with an underscore: old clients compare them all the same. */
 export function plainHost(given: string): string {
   const ascii = /^[\x21-\x7e]*$/.test(given) ? given : domainToASCII(given.slice(0, 1000)) || given;
   return ascii.toLowerCase().replace(/\.+$/, '');

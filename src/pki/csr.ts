@@ -11,7 +11,7 @@ import { CSR_LABELS, parsePem, toPem } from './pem.js';
 import { orMalformed, PkiError } from './pki-error.js';
 import { signatureAlgorithmName, signatureAlgorithmOf, signerOf, verifySignature } from './sign.js';
 
-/** A certification request (RFC 2986) as read. Buffers are views of `der`. */
+/** A parsed certification request (RFC 2986). Buffers are views of `der`. */
 export interface ParsedCsr extends ExtensionFacts, KeyFacts {
   der: Buffer;
   subjectDer: Buffer;
@@ -21,7 +21,7 @@ export interface ParsedCsr extends ExtensionFacts, KeyFacts {
   spkiDer: Buffer;
   /** All requested extensions. */
   extensions: RawExtension[];
-  /** OIDs of the attributes beside the requested extensions. */
+  /** OIDs of the attributes other than extensionRequest. */
   otherAttributes: string[];
   signatureAlgorithm: string;
   infoDer: Buffer;
@@ -34,7 +34,9 @@ const MICROSOFT_EXTENSION_REQUEST = '1.3.6.1.4.1.311.2.1.14';
 const BROKEN_HASHES: ReadonlySet<string> = new Set(['md2', 'md4', 'md5', 'ripemd160']);
 const MAX_CSR_BYTES = 256 * 1024;
 
-/** Reads one request, DER or PEM; does not check its signature. Throws PkiError `malformed-csr` or `malformed-pem`. */
+/**
+ * Parses one request, DER or PEM, without checking its signature. Throws PkiError `malformed-csr` or `malformed-pem`.
+ */
 export function parseCsr(pemOrDer: string | Buffer): ParsedCsr {
   const [csrDer, ...others] = typeof pemOrDer === 'string' ? parsePem(pemOrDer, ...CSR_LABELS) : [pemOrDer];
   if (!csrDer || others.length > 0) throw new PkiError('malformed-csr', 'Exactly one certificate request is needed');
@@ -85,7 +87,7 @@ function readAttributes(attributes?: DerReader): Pick<ParsedCsr, 'extensions' | 
       continue;
     }
     if (extensions) throw new DerError('Extensions are requested twice');
-    // Some programs write the attribute without any extension.
+    // Some programs write the attribute without extensions.
     extensions = values.more ? readExtensions(values.enter()) : [];
     values.end();
   }
@@ -93,8 +95,8 @@ function readAttributes(attributes?: DerReader): Pick<ParsedCsr, 'extensions' | 
 }
 
 /**
- * Proof of possession and key strength, in that order of cost: strength first.
- * Throws PkiError `bad-csr-signature`, `weak-key`, `unsupported-key` or `unsupported-signature`.
+ * Checks key strength, then proof of possession (the costlier check). Throws PkiError `bad-csr-signature`, `weak-key`,
+ * `unsupported-key` or `unsupported-signature`.
  */
 export async function verifyCsr({ algorithmDer, infoDer, signature, spkiDer, ...csr }: ParsedCsr): Promise<void> {
   const key = strongKeyOf(spkiDer);
@@ -105,10 +107,10 @@ export async function verifyCsr({ algorithmDer, infoDer, signature, spkiDer, ...
   }
 }
 
-/** What to ask for. `extendedKeyUsage` is dotted OIDs. */
+/** The content of a new request. `extendedKeyUsage` holds dotted OIDs. */
 export interface CsrContent {
   subject: SubjectFields;
-  /** The whole DN, where it is not made of `subject`. */
+  /** The whole DN; overrides `subject`. */
   subjectDer?: Buffer;
   subjectAltNames: readonly SubjectAltName[];
   keyUsage?: readonly KeyUsage[];
@@ -117,8 +119,7 @@ export interface CsrContent {
 }
 
 /**
- * A request for this content, signed by its key, as PEM. Throws PkiError `bad-name`, `bad-extension` or
- * `unsupported-key`.
+ * Builds a request, signed by its own key, as PEM. Throws PkiError `bad-name`, `bad-extension` or `unsupported-key`.
  */
 export async function buildCsr(content: CsrContent, privateKey: KeyObject): Promise<string> {
   const signer = signerOf(privateKey);

@@ -3,10 +3,10 @@ import { DerError, DerReader, type Rules, Tag } from './der/reader.js';
 import { ExtensionOid, KEY_USAGES } from './extensions.js';
 import { isIssuable, type OtherAltName, readAltName } from './subject-alt-name.js';
 
-/** What the usual extensions of a certificate or request say; absent ones are empty or undefined. */
+/** The content of the common extensions of a certificate or request; absent ones are empty or undefined. */
 export interface ExtensionFacts {
   subjectAltNames: SubjectAltName[];
-  /** Names of the kinds that are not issued here, in order. */
+  /** Names of types that are not issued here, in order. */
   otherAltNames: OtherAltName[];
   keyUsage: KeyUsage[];
   /** OIDs in dotted form. */
@@ -16,11 +16,11 @@ export interface ExtensionFacts {
   /** Key identifiers, lower hex. */
   subjectKeyIdentifier?: string;
   authorityKeyIdentifier?: string;
-  /** OIDs of extensions that are understood here, but whose value is malformed. */
+  /** OIDs of known extensions with a malformed value. */
   unreadableExtensions: string[];
 }
 
-/** Reads the members of Extensions. Throws DerError, by DER also when one OID stands twice. */
+/** Reads the members of Extensions. Throws DerError; in DER also for a repeated OID. */
 export function readExtensions(reader: DerReader, rules: Rules = 'der'): RawExtension[] {
   const extensions: RawExtension[] = [];
   while (reader.more) {
@@ -30,15 +30,15 @@ export function readExtensions(reader: DerReader, rules: Rules = 'der'): RawExte
     const valueDer = member.octetString();
     member.end();
     if (rules === 'der' && extensions.some((other) => other.oid === oid))
-      throw new DerError('An extension stands twice');
+      throw new DerError('An extension is repeated');
     extensions.push({ oid, critical, valueDer });
   }
   return extensions;
 }
 
 /**
- * Reads those that are understood here. Throws DerError when one is malformed; by BER that is named in the facts, which
- * then hold what could be read.
+ * Reads the known extensions. Throws DerError for a malformed one in DER; in BER lists it in `unreadableExtensions` and
+ * keeps the readable part.
  */
 export function extensionFacts(extensions: readonly RawExtension[], rules: Rules = 'der'): ExtensionFacts {
   const facts: ExtensionFacts = {
@@ -108,14 +108,14 @@ const READERS: ReadonlyMap<string, (facts: ExtensionFacts, value: DerReader) => 
   ],
 ]);
 
-/** The one sequence that is a value. */
+/** The single sequence in the value. */
 function whole(value: DerReader): DerReader {
   const inner = value.enter();
   value.end();
   return inner;
 }
 
-/** Where a certificate says its issuer, its OCSP responder and its CRLs are; URIs only, in order. */
+/** URLs of the issuer certificate, the OCSP responder and the CRLs; URIs only, in order. */
 export interface ServiceUrls {
   caIssuers: string[];
   ocsp: string[];
@@ -123,8 +123,8 @@ export interface ServiceUrls {
 }
 
 /**
- * Reads Authority Information Access and CRL Distribution Points (RFC 5280 §4.2.2.1 and §4.2.1.13); of a malformed one
- * what comes before the fault.
+ * Reads Authority Information Access and CRL Distribution Points (RFC 5280 §4.2.2.1, §4.2.1.13). Reads a malformed
+ * extension up to the fault.
  */
 export function serviceUrls(extensions: readonly RawExtension[]): ServiceUrls {
   const urls: ServiceUrls = { caIssuers: [], ocsp: [], crl: [] };

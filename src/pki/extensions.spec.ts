@@ -116,20 +116,20 @@ describe('extensions', () => {
     expect(read.map(({ critical }) => critical)).toEqual([true, true, false, false, false, false, false, false]);
   });
 
-  it('may stand only once', () => {
+  it('are refused when repeated', () => {
     const twice = [own.basicConstraints(false), own.basicConstraints(true)];
     expect(() => own.encodeExtensions(twice)).toThrow(expect.objectContaining({ code: 'bad-extension' }));
-    expect(() => readExtensions(DerReader.enter(der.sequence(...twice.map(own.encodeExtension))))).toThrow('twice');
+    expect(() => readExtensions(DerReader.enter(der.sequence(...twice.map(own.encodeExtension))))).toThrow('repeated');
   });
 
-  it('refuse what cannot be written', () => {
+  it('are refused when they cannot be encoded', () => {
     expect(() => own.extendedKeyUsage(['x'])).toThrow(expect.objectContaining({ code: 'bad-extension' }));
     expect(() => own.crlDistributionPoints(['http://é.example'])).toThrow(
       expect.objectContaining({ code: 'bad-extension' }),
     );
   });
 
-  it('have names for purposes', () => {
+  it('map purposes to names and back', () => {
     expect(own.extendedKeyUsageOid('serverAuth')).toBe('1.3.6.1.5.5.7.3.1');
     expect(own.extendedKeyUsageOid('1.2.3')).toBe('1.2.3');
     expect(own.extendedKeyUsageName('1.3.6.1.5.5.7.3.9')).toBe('ocspSigning');

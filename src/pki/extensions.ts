@@ -3,7 +3,7 @@ import * as der from './der/writer.js';
 import { orPkiError, PkiError } from './pki-error.js';
 import { encodeSan } from './subject-alt-name.js';
 
-/** OIDs of the extensions that are written or understood here. */
+/** OIDs of the extensions that are written or read here. */
 export const ExtensionOid = {
   subjectKeyIdentifier: '2.5.29.14',
   keyUsage: '2.5.29.15',
@@ -46,7 +46,7 @@ export const EXTENDED_KEY_USAGES: Readonly<Record<string, string>> = {
 };
 const EXTENDED_KEY_USAGE_NAMES = new Map(Object.entries(EXTENDED_KEY_USAGES).map(([name, oid]) => [oid, name]));
 
-/** The dotted OID of a purpose given by name or already dotted. Throws PkiError `bad-extension`. */
+/** The dotted OID of a purpose, given by name or as OID. Throws PkiError `bad-extension`. */
 export function extendedKeyUsageOid(nameOrOid: string): string {
   const oid = Object.hasOwn(EXTENDED_KEY_USAGES, nameOrOid) ? EXTENDED_KEY_USAGES[nameOrOid] : nameOrOid;
   encodeOid(oid ?? nameOrOid);
@@ -63,28 +63,29 @@ function encodeOid(dotted: string): Buffer {
 }
 
 /**
- * Extension ::= SEQUENCE { extnID, critical DEFAULT FALSE, extnValue }. Throws PkiError `bad-extension` for the OID.
+ * Extension ::= SEQUENCE { extnID, critical DEFAULT FALSE, extnValue }. Throws PkiError `bad-extension` for an invalid
+ * OID.
  */
 export function encodeExtension({ oid, critical, valueDer }: RawExtension): Buffer {
   const value = der.octetString(valueDer);
   return critical ? der.sequence(encodeOid(oid), der.boolean(true), value) : der.sequence(encodeOid(oid), value);
 }
 
-/** Extensions ::= SEQUENCE OF Extension. Throws PkiError `bad-extension` when one OID stands twice (RFC 5280 §4.2). */
+/** Extensions ::= SEQUENCE OF Extension. Throws PkiError `bad-extension` for a repeated OID (RFC 5280 §4.2). */
 export function encodeExtensions(extensions: readonly RawExtension[]): Buffer {
   checkDistinct(extensions.map(({ oid }) => oid));
   return der.sequence(...extensions.map(encodeExtension));
 }
 
-/** Throws PkiError `bad-extension` when one OID stands twice (RFC 5280 §4.2). */
+/** Throws PkiError `bad-extension` for a repeated OID (RFC 5280 §4.2). */
 export function checkDistinct(oids: readonly string[]): void {
   const repeated = oids.find((oid, at) => oids.indexOf(oid) !== at);
-  if (repeated !== undefined) throw new PkiError('bad-extension', `The extension ${repeated} is given twice`);
+  if (repeated !== undefined) throw new PkiError('bad-extension', `The extension ${repeated} is repeated`);
 }
 
 const extension = (oid: string, critical: boolean, valueDer: Buffer): RawExtension => ({ oid, critical, valueDer });
 
-/** RFC 5280 §4.2.1.9, critical. `pathLength` is written for a CA only. */
+/** RFC 5280 §4.2.1.9, critical. Writes `pathLength` for a CA only. */
 export function basicConstraints(ca: boolean, pathLength?: number): RawExtension {
   const members = ca ? [der.boolean(true), ...(pathLength === undefined ? [] : [der.integer(pathLength)])] : [];
   return extension(ExtensionOid.basicConstraints, true, der.sequence(...members));
@@ -110,12 +111,12 @@ export function authorityKeyIdentifier(keyIdentifier: Buffer): RawExtension {
   return extension(ExtensionOid.authorityKeyIdentifier, false, der.sequence(der.implicit(0, keyIdentifier)));
 }
 
-/** RFC 5280 §4.2.1.6; `critical` exactly when the subject is empty. Throws PkiError `bad-name`. */
+/** RFC 5280 §4.2.1.6. Set `critical` if and only if the subject is empty. Throws PkiError `bad-name`. */
 export function subjectAltName(names: readonly SubjectAltName[], critical: boolean): RawExtension {
   return extension(ExtensionOid.subjectAltName, critical, encodeSan(names));
 }
 
-/** RFC 5280 §4.2.1.13: one distribution point, the same CRL at each of `urls`. Throws PkiError `bad-extension`. */
+/** RFC 5280 §4.2.1.13: one distribution point with the same CRL at each of `urls`. Throws PkiError `bad-extension`. */
 export function crlDistributionPoints(urls: readonly string[]): RawExtension {
   const fullName = der.explicit(0, der.explicit(0, ...urls.map(encodeUrl)));
   return extension(ExtensionOid.crlDistributionPoints, false, der.sequence(der.sequence(fullName)));

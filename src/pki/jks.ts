@@ -12,9 +12,9 @@ const INTEGRITY_PEPPER = 'Mighty Aphrodite';
 const SHA1_OCTETS = 20;
 
 /**
- * A Java KeyStore file of Sun's own format, version 2; every key is protected with the store's password (printable
- * ASCII). The format rests on SHA-1 alone: PKCS#12 is the better choice wherever the reader allows it. Throws
- * RangeError when two aliases differ in case only.
+ * A Java KeyStore file (Sun's format, version 2). The store password also protects every key (printable ASCII). The
+ * format relies on SHA-1: prefer PKCS#12 where the reader supports it. Throws RangeError when two aliases differ in
+ * case only.
  */
 export function writeJks(entries: readonly (KeyEntry | TrustEntry)[], password: string, createdAt: Date): Buffer {
   const passwordOctets = utf16be(password);
@@ -40,10 +40,7 @@ function encodeEntry(entry: KeyEntry | TrustEntry, password: Buffer, createdAt: 
     : Buffer.concat([uint32(TRUST_ENTRY), head, certificate(entry.certificateDer)]);
 }
 
-/**
- * Sun's key protector: XOR with a chain of SHA-1 values that starts from a random salt, then a check value over the
- * plain key.
- */
+/** Sun's key protector: XOR with a chain of SHA-1 values from a random salt, then a checksum over the plain key. */
 function protectKey(pkcs8Der: Buffer, password: Buffer): Buffer {
   const salt = randomBytes(SHA1_OCTETS);
   const masked = Buffer.from(pkcs8Der);
@@ -66,7 +63,7 @@ function counted(octets: Buffer): Buffer {
   return Buffer.concat([uint32(octets.length), octets]);
 }
 
-/** Java's `DataOutput.writeUTF`: every UTF-16 unit by itself in one to three octets, NUL in two. */
+/** Java's `DataOutput.writeUTF`: each UTF-16 unit in one to three octets, NUL in two. */
 function text(value: string): Buffer {
   const octets = Buffer.from(
     Array.from({ length: value.length }, (_, at) => value.charCodeAt(at)).flatMap((unit) =>

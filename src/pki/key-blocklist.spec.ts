@@ -43,7 +43,7 @@ describe('the blocklist of badkeys', () => {
     expect(keyWeakness(spkiDer)).toBeNull();
   });
 
-  it('holds a key whose point is compressed', () => {
+  it('contains a key with a compressed point', () => {
     const plain = Buffer.from(known[1]?.[1] ?? '', 'base64');
     const point = Buffer.concat([Buffer.from([2 + ((plain.at(-1) ?? 0) & 1)]), plain.subarray(27, 59)]);
     const compressed = Buffer.concat([
@@ -54,7 +54,7 @@ describe('the blocklist of badkeys', () => {
     expect(blocklistHolds(readBlocklist(file), compressed)).toBe(true);
   });
 
-  it('holds no other key', () => {
+  it('contains no other key', () => {
     for (const type of ['ed25519', 'x25519', 'ed448'])
       expect(blocklistHolds(readBlocklist(file), spkiOf(generateKeyPairSync(type as 'ed25519').publicKey))).toBe(false);
     for (const modulusLength of [2048, 3072])
@@ -63,7 +63,7 @@ describe('the blocklist of badkeys', () => {
       );
   });
 
-  it('is refused when it is cut off, empty, or another file', () => {
+  it('is refused when it is truncated, empty, or another file', () => {
     expect(() => readBlocklist(file.subarray(0, -1))).toThrow('multiple of 16');
     expect(() => readBlocklist(Buffer.alloc(0))).toThrow('multiple of 16');
     expect(() => readBlocklist(Buffer.from('-----BEGIN PUBLIC KEY-----\nMFkw='.repeat(16)))).toThrow('not in order');

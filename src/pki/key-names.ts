@@ -2,7 +2,8 @@ import { createPublicKey } from 'node:crypto';
 import { DerReader, Tag } from './der/reader.js';
 
 /**
- * `keyType` is a Lemur name where there is one, else a name or dotted OID; `bits` is the size of modulus, field or key.
+ * `keyType` is Lemur's name if there is one, else a name or dotted OID; `bits` is the size of the modulus, field or
+ * key.
  */
 export interface KeyFacts {
   keyType: string;
@@ -16,7 +17,7 @@ export interface SpkiParts {
   publicKey: Buffer;
 }
 
-/** Curves as `node:crypto` calls them, with their OIDs and the sizes of their fields (RFC 5480, RFC 5639, SEC 2). */
+/** Curves by their `node:crypto` names, with OID and field size (RFC 5480, RFC 5639, SEC 2). */
 const CURVES: readonly (readonly [name: string, oid: string, bits: number])[] = [
   ['prime256v1', '1.2.840.10045.3.1.7', 256],
   ['secp384r1', '1.3.132.0.34', 384],
@@ -68,17 +69,17 @@ const CURVES: readonly (readonly [name: string, oid: string, bits: number])[] = 
 const BY_OID = new Map(CURVES.map(([name, oid, bits]) => [oid, { keyType: curveKeyType(name), bits }]));
 const OIDS = new Map(CURVES.map(([name, oid]) => [name, oid]));
 
-/** Lemur calls `sect571r1` by a number of its own. */
+/** Lemur has its own name for `sect571r1`. */
 function curveKeyType(name: string): string {
   return name === 'SM2' ? name : name === 'sect571r1' ? 'ECCSECT571R2' : `ECC${name.toUpperCase()}`;
 }
 
-/** The OID of a curve as `node:crypto` calls it; undefined for an unknown one. */
+/** The OID of a curve by its `node:crypto` name; undefined for an unknown curve. */
 export function curveOid(name: string | undefined): string | undefined {
   return name === undefined ? undefined : OIDS.get(name);
 }
 
-/** Keys that are of one size, or as long as their octets say (RFC 8410, RFC 9881, RFC 9909, RFC 9215). */
+/** Key types of a fixed size (RFC 8410, RFC 9881, RFC 9909, RFC 9215). */
 const FIXED: ReadonlyMap<string, KeyFacts> = new Map([
   ['1.3.101.110', { keyType: 'X25519', bits: 256 }],
   ['1.3.101.111', { keyType: 'X448', bits: 448 }],
@@ -100,7 +101,7 @@ const POST_QUANTUM: ReadonlyMap<string, string> = new Map([
   ),
 ]);
 
-/** The name of a signature or key algorithm that has one of its own, such as `ED25519` or `ML-DSA-65`. */
+/** The name of an algorithm that needs no parameters, e.g. `ED25519` or `ML-DSA-65`. */
 export function algorithmName(oid: string): string | undefined {
   return FIXED.get(oid)?.keyType ?? POST_QUANTUM.get(oid);
 }
@@ -111,7 +112,7 @@ const DL_GROUPS: ReadonlyMap<string, string> = new Map([
   ['1.2.840.113549.1.3.1', 'DH'],
 ]);
 
-/** Names before the size of a modulus (RFC 8017 appendix C). */
+/** Name prefixes for RSA keys; the modulus size follows (RFC 8017 appendix C). */
 export const RSA_NAMES: ReadonlyMap<string, string> = new Map([
   ['1.2.840.113549.1.1.1', 'RSA'],
   ['1.2.840.113549.1.1.7', 'RSAOAEP'],
@@ -131,7 +132,7 @@ export function readSpki(spkiDer: Buffer): SpkiParts {
   return { oid, parameters, publicKey };
 }
 
-/** Type and size of a public key in DER; unknown algorithms are named by OID. Throws DerError. */
+/** Type and size of a public key in DER; an unknown algorithm is named by its OID. Throws DerError. */
 export function readKeyFacts(spkiDer: Buffer): KeyFacts {
   const { oid, parameters, publicKey } = readSpki(spkiDer);
   const rsa = RSA_NAMES.get(oid);
@@ -142,7 +143,7 @@ export function readKeyFacts(spkiDer: Buffer): KeyFacts {
   return FIXED.get(oid) ?? { keyType: POST_QUANTUM.get(oid) ?? oid.slice(0, 100), bits: publicKey.length * 8 };
 }
 
-/** What is still known of a key that is not readable: its algorithm. */
+/** For a key that cannot be parsed: its algorithm alone. */
 export function unreadableKeyFacts(spkiDer: Buffer): KeyFacts {
   try {
     const oid = DerReader.enter(spkiDer, Tag.sequence, 'ber').enter().oid();
@@ -160,7 +161,10 @@ function sized(name: string, bits: number): KeyFacts {
   return { keyType: `${name}${bits}`, bits };
 }
 
-/** The prime of a group; where the parameters are those of the issuer, the public value, which is about as long. */
+/**
+ * The number that gives the key size: the prime of the group, or the public value (about as long) when the parameters
+ * are inherited from the issuer.
+ */
 function sizeGiver(parameters: Buffer, publicKey: Buffer): Buffer {
   return parameters[0] === Tag.sequence
     ? DerReader.enter(parameters, Tag.sequence, 'ber').integer()
@@ -168,7 +172,7 @@ function sizeGiver(parameters: Buffer, publicKey: Buffer): Buffer {
 }
 
 function curveFacts(spkiDer: Buffer, parameters: Buffer, publicKey: Buffer): KeyFacts {
-  // A point is its form, then one coordinate where it is compressed, else two (SEC 1 §2.3.3).
+  // A point is a format octet, then one coordinate if compressed, else two (SEC 1 §2.3.3).
   const coordinateBits = ((publicKey.length - 1) * 8) / (publicKey[0] === 2 || publicKey[0] === 3 ? 1 : 2);
   if (parameters[0] === Tag.oid) {
     const curve = DerReader.over(parameters, 'ber').oid();
@@ -179,7 +183,7 @@ function curveFacts(spkiDer: Buffer, parameters: Buffer, publicKey: Buffer): Key
   return named ?? sized('ECEXPLICIT', fieldBits(parameters));
 }
 
-/** OpenSSL knows named curves again by their numbers. */
+/** OpenSSL recognises named curves by their explicit parameters. */
 function curveNameOf(spkiDer: Buffer): string | undefined {
   try {
     return createPublicKey({ key: spkiDer, format: 'der', type: 'spki' }).asymmetricKeyDetails?.namedCurve;
@@ -190,7 +194,7 @@ function curveNameOf(spkiDer: Buffer): string | undefined {
 
 const PRIME_FIELD = '1.2.840.10045.1.1';
 
-/** Size of the field of explicit parameters: SpecifiedECDomain of SEC 1 §C.2. */
+/** Field size of explicit parameters (SpecifiedECDomain, SEC 1 §C.2). */
 function fieldBits(parameters: Buffer): number {
   const domain = DerReader.enter(parameters, Tag.sequence, 'ber');
   domain.integer();
@@ -207,7 +211,7 @@ export function readRsa(publicKey: Buffer): { modulus: Buffer; exponent: Buffer 
   return { modulus, exponent };
 }
 
-/** How many bits a magnitude has without its leading zeros. */
+/** The number of bits of a magnitude without leading zeros. */
 export function bitLength(magnitude: Buffer): number {
   const at = magnitude.findIndex((octet) => octet !== 0);
   return at < 0 ? 0 : (magnitude.length - at) * 8 - Math.clz32(magnitude[at] ?? 0) + 24;

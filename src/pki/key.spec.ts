@@ -62,7 +62,7 @@ describe('key types', () => {
     },
   );
 
-  it('knows sizes and aliases', () => {
+  it('resolves aliases, and reads the size of a key', () => {
     expect(keyTypeOf(rsaSpki(modulusOf(3072), 65_537))).toEqual({ keyType: 'RSA3072', bits: 3072 });
     expect(generationOf('RSA4096')).toEqual({ type: 'rsa', options: { modulusLength: 4096, publicExponent: 65_537 } });
     expect(resolveKeyType('secp256r1')).toBe('ECCPRIME256V1');
@@ -71,7 +71,7 @@ describe('key types', () => {
     expect(code(() => resolveKeyType('toString'))).toBe('unsupported-key');
   });
 
-  it('names keys that it would not make', () => {
+  it('names key types that cannot be generated here', () => {
     const spki = (namedCurve: string) => spkiOf(generateKeyPairSync('ec', { namedCurve }).publicKey);
     expect(keyTypeOf(spki('secp256k1'))).toEqual({ keyType: 'ECCSECP256K1', bits: 256 });
     expect(keyTypeOf(spki('brainpoolP256r1'))).toEqual({ keyType: 'ECCBRAINPOOLP256R1', bits: 256 });
@@ -99,7 +99,7 @@ describe('key strength', () => {
     ['noise', Buffer.from('3003020100', 'hex'), 'malformed-key'],
   ])('%s', (_, spkiDer, expected) => expect(code(() => strongKeyOf(spkiDer))).toBe(expected));
 
-  it.each(['uncompressed', 'compressed'] as const)('gives the key itself, its point %s', (paramEncoding) => {
+  it.each(['uncompressed', 'compressed'] as const)('returns an EC key with its point %s', (paramEncoding) => {
     for (let i = 0; i < 300; i += 1) {
       const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
       const jwk = publicKey.export({ format: 'jwk' });
@@ -118,7 +118,7 @@ describe('key strength', () => {
     }
   });
 
-  it('throws nothing but PkiError', () => {
+  it('throws only PkiError', () => {
     fc.assert(
       fc.property(mutationsOf(p256, rsaSpki(modulusOf(2048), 65_537)), (spkiDer) => {
         try {
@@ -172,15 +172,15 @@ describe('private keys', () => {
     ['nothing', ''],
   ])('refuses %s', (_, text) => expect(code(() => parsePrivateKey(text))).toBe('malformed-key'));
 
-  it('takes a key under the wrong label for nothing else', () => {
+  it('refuses a key under the wrong PEM label', () => {
     const text = toPem('RSA PRIVATE KEY', ec.export({ format: 'der', type: 'pkcs8' }));
-    // OpenSSL looks at the label in some versions, and at the key alone in others.
+    // Some versions of OpenSSL read the label, others only the key.
     const refused = code(() => parsePrivateKey(text));
     if (refused === undefined) expect(spkiOf(parsePrivateKey(text))).toEqual(spkiOf(ec));
     else expect(refused).toBe('malformed-key');
   });
 
-  it('matches public halves, also a compressed point', () => {
+  it('matches the public half, with a compressed point too', () => {
     expect(publicMatches(ec, spkiOf(ec))).toBe(true);
     expect(publicMatches(ec, spkiOf(rsa))).toBe(false);
     const compressed = Buffer.from(
@@ -202,7 +202,7 @@ describe('private keys', () => {
     expect(publicMatches(ec, compressed)).toBe(true);
   });
 
-  it('compares keys of every two types without an effect on the next key that is opened', () => {
+  it('compares keys of any two types without breaking the next key that is opened', () => {
     const made: KeyObject[] = [
       ec,
       rsa,
@@ -222,7 +222,7 @@ describe('private keys', () => {
     }
   });
 
-  it('hashes as openssl does', () => {
+  it('computes the same hash as openssl', () => {
     const spkiDer = spkiOf(ec);
     expect(runOn({ 'spki.der': spkiDer }, 'openssl', 'dgst', '-sha256', 'spki.der')).toContain(spkiHash(spkiDer));
     expect(keyIdentifierOf(spkiDer)).toEqual(
@@ -231,10 +231,10 @@ describe('private keys', () => {
   });
 });
 
-describe('keys as others have made them', () => {
+describe('foreign keys', () => {
   const explicit = realWorld('p256-explicit.key.pem');
 
-  it('are kept with their curve by name, so that Java opens them', () => {
+  it('are stored with a named curve, so that Java opens them', () => {
     const { spkiDer } = parseCertificate(realWorld('p256-named.cert.pem'));
     const key = parsePrivateKey(explicit);
     expect(spkiOf(key)).toEqual(spkiDer);
@@ -256,7 +256,7 @@ describe('keys as others have made them', () => {
     expect(keyTypeOf(der.sequence(unknown, der.bitString(point)))).toEqual({ keyType: '1.2.3', bits: 384 });
   });
 
-  it('are not taken for encrypted because of a word beside them', () => {
+  it('are not reported as encrypted because of text beside them', () => {
     expect(parsePrivateKey(`friendlyName: NOT ENCRYPTED\n${explicit}`).asymmetricKeyType).toBe('ec');
     expect(() => parsePrivateKey(explicit.replace('\n', '\nProc-Type: 4,ENCRYPTED\n\n'))).toThrow('encrypted');
   });

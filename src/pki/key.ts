@@ -14,7 +14,7 @@ import {
 import { pemBlocks } from './pem.js';
 import { orPkiError, PkiError } from './pki-error.js';
 
-/** Key types that keys are made of here, in the names that Lemur's clients use. */
+/** Key types that can be generated here, by the names of Lemur's clients. */
 export const KEY_TYPES = [
   'RSA2048',
   'RSA3072',
@@ -26,7 +26,7 @@ export const KEY_TYPES = [
 ] as const;
 export type KeyType = (typeof KEY_TYPES)[number];
 
-/** What `crypto.generateKeyPair` is called with. */
+/** The arguments of `crypto.generateKeyPair`. */
 export type KeyGeneration =
   | { type: 'rsa'; options: { modulusLength: number; publicExponent: number } }
   | { type: 'ec'; options: { namedCurve: string } }
@@ -48,24 +48,26 @@ const NODE_CURVES: Readonly<Record<string, string>> = {
 
 const MAX_RSA_BITS = 16_384;
 
-/** The key type behind a name or one of its aliases, any case. Throws PkiError `unsupported-key`. */
+/** The key type for a name or alias, in any case. Throws PkiError `unsupported-key`. */
 export function resolveKeyType(name: string): KeyType {
   const upper = name.toUpperCase();
   const known = KEY_TYPES.find((keyType) => keyType === upper) ?? ALIASES[upper];
   if (!known)
     throw new PkiError(
       'unsupported-key',
-      `Keys of type "${name.slice(0, 40)}" are not made here; use ${KEY_TYPES.join(', ')}`,
+      `Keys of type "${name.slice(0, 40)}" cannot be generated here; use ${KEY_TYPES.join(', ')}`,
     );
   return known;
 }
 
-/** False for keys that are read and stored but never made here, such as those on curves beyond the three of NIST. */
+/**
+ * False for key types that can be read and stored but not generated here, e.g. on other curves than the three of NIST.
+ */
 export function canMakeKey(name: string): boolean {
   return KEY_TYPES.some((keyType) => keyType === name.toUpperCase()) || name.toUpperCase() in ALIASES;
 }
 
-/** What to call `crypto.generateKeyPair` with. Throws PkiError `unsupported-key`. */
+/** The arguments of `crypto.generateKeyPair` for a key type. Throws PkiError `unsupported-key`. */
 export function generationOf(name: string): KeyGeneration {
   const keyType = resolveKeyType(name);
   if (keyType === 'ED25519') return { type: 'ed25519', options: {} };
@@ -75,7 +77,7 @@ export function generationOf(name: string): KeyGeneration {
     : { type: 'rsa', options: { modulusLength: Number(keyType.slice(3)), publicExponent: 65_537 } };
 }
 
-/** Makes a key outside the event loop; RSA takes up to seconds of one core. Throws PkiError `unsupported-key`. */
+/** Generates a key outside the event loop; RSA takes up to seconds of CPU time. Throws PkiError `unsupported-key`. */
 export async function generatePrivateKey(name: string): Promise<KeyObject> {
   const generation = generationOf(name);
   return new Promise((resolve, reject) => {
@@ -88,8 +90,8 @@ export async function generatePrivateKey(name: string): Promise<KeyObject> {
 }
 
 /**
- * Type and size of a public key (KeyObject or SubjectPublicKeyInfo DER); unknown algorithms are named by OID. Throws
- * PkiError `malformed-key`.
+ * Type and size of a public key (KeyObject or SubjectPublicKeyInfo DER); an unknown algorithm is named by its OID.
+ * Throws PkiError `malformed-key`.
  */
 export function keyTypeOf(key: KeyObject | Buffer): KeyFacts {
   const spkiDer = key instanceof KeyObject ? spkiOf(key) : key;
@@ -104,7 +106,7 @@ export function rsaNumbersOf(spkiDer: Buffer): { modulus: Buffer; exponent: Buff
   });
 }
 
-/** As `keyTypeOf`, of what others have certified: of a key that is not readable the type, and 0 bits. */
+/** As `keyTypeOf`, but never throws: for a foreign key that cannot be parsed it returns the algorithm and 0 bits. */
 export function keyFactsOf(spkiDer: Buffer): KeyFacts {
   try {
     return readKeyFacts(spkiDer);
@@ -114,8 +116,8 @@ export function keyFactsOf(spkiDer: Buffer): KeyFacts {
 }
 
 /**
- * The public key as node:crypto holds it, of those that are accepted: RSA from 2048 bits with a usual exponent, P-256,
- * P-384, P-521 and Ed25519. Throws PkiError `weak-key`, `unsupported-key` or `malformed-key`.
+ * The public key as KeyObject, if it is acceptable: RSA from 2048 bits with a usual exponent, P-256, P-384, P-521 or
+ * Ed25519. Throws PkiError `weak-key`, `unsupported-key` or `malformed-key`.
  */
 export function strongKeyOf(spkiDer: Buffer): KeyObject {
   const { keyType, bits } = keyTypeOf(spkiDer);
@@ -130,7 +132,7 @@ export function strongKeyOf(spkiDer: Buffer): KeyObject {
 }
 
 /**
- * The SubjectPublicKeyInfo of an accepted key as RFC 3279 and RFC 5480 have it: RSA with NULL parameters, EC with an
+ * The canonical SubjectPublicKeyInfo of an accepted key (RFC 3279, RFC 5480): RSA with NULL parameters, EC with an
  * uncompressed point. Throws as `strongKeyOf`.
  */
 export function canonicalSpki(spkiDer: Buffer): Buffer {
@@ -144,7 +146,7 @@ function checkRsa({ modulus, exponent }: { modulus: Buffer; exponent: Buffer }, 
   if (bits > MAX_RSA_BITS)
     throw new PkiError('unsupported-key', `The RSA key has ${bits} bits; at most ${MAX_RSA_BITS} are accepted`);
   const exponentBits = bitLength(exponent);
-  // A first bit that is set would make it negative.
+  // A set first bit would make the number negative.
   const isPositive = (octets: Buffer) => (octets[0] ?? 0x80) < 0x80;
   if (!isPositive(modulus) || !isPositive(exponent))
     throw new PkiError('unsupported-key', 'The RSA key has a negative modulus or exponent');
@@ -154,13 +156,10 @@ function checkRsa({ modulus, exponent }: { modulus: Buffer; exponent: Buffer }, 
   }
 }
 
-/** SubjectPublicKeyInfo of a P-256 key up to its point, which is uncompressed: two coordinates of 32 octets follow. */
+/** SubjectPublicKeyInfo of a P-256 key up to its uncompressed point: two coordinates of 32 octets follow. */
 const P256_HEAD = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');
 
-/**
- * The public key as node:crypto holds it; it checks that EC points lie on their curve. Throws PkiError
- * `unsupported-key`.
- */
+/** The public key as KeyObject; checks that an EC point is on its curve. Throws PkiError `unsupported-key`. */
 export function publicKeyOf(spkiDer: Buffer): KeyObject {
   return orPkiError('unsupported-key', 'The public key is not valid or not supported', () =>
     isPlainP256(spkiDer)
@@ -173,7 +172,7 @@ function isPlainP256(spkiDer: Buffer): boolean {
   return spkiDer.length === P256_HEAD.length + 64 && spkiDer.subarray(0, P256_HEAD.length).equals(P256_HEAD);
 }
 
-/** OpenSSL takes twice as long to find out what DER holds. */
+/** OpenSSL takes twice as long to detect the format of DER. */
 function p256KeyOf(point: Buffer): KeyObject {
   const coordinate = (from: number): string => point.toString('base64url', from, from + 32);
   return createPublicKey({ key: { kty: 'EC', crv: 'P-256', x: coordinate(0), y: coordinate(32) }, format: 'jwk' });
@@ -188,12 +187,12 @@ export function spkiOf(key: KeyObject): Buffer {
 const PRIVATE_KEY_FORMS = { 'PRIVATE KEY': 'pkcs8', 'RSA PRIVATE KEY': 'pkcs1', 'EC PRIVATE KEY': 'sec1' } as const;
 type PrivateKeyLabel = keyof typeof PRIVATE_KEY_FORMS;
 const MAX_PRIVATE_KEY_LENGTH = 65_536;
-/** RFC 7468 §11 and RFC 1421 §4.6.1.1; the word alone may stand in a name beside the key. */
+/** RFC 7468 §11 and RFC 1421 §4.6.1.1. A bare "ENCRYPTED" may be part of a name beside the key. */
 const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: *4, *ENCRYPTED/m;
 
 /**
- * Reads exactly one unencrypted PKCS#8, PKCS#1 or SEC1 key. Throws PkiError `malformed-key`, whose text and cause tell
- * nothing of the key.
+ * Parses exactly one unencrypted PKCS#8, PKCS#1 or SEC1 key. Throws PkiError `malformed-key`; its message and cause
+ * reveal nothing of the key.
  */
 export function parsePrivateKey(pem: string): KeyObject {
   if (ENCRYPTED.test(pem))
@@ -212,8 +211,8 @@ export function parsePrivateKey(pem: string): KeyObject {
 }
 
 /**
- * An EC key with its curve by name, as Java and RFC 5480 §2.1.1 demand, also where it came with the numbers of the
- * curve (RFC 5915 §3). A curve without a name stays as it is.
+ * Replaces explicit curve parameters (RFC 5915 §3) by the named curve, as Java and RFC 5480 §2.1.1 require. A curve
+ * without a name stays as it is.
  */
 function withNamedCurve(key: KeyObject): KeyObject {
   const oid = curveOid(key.asymmetricKeyDetails?.namedCurve);
@@ -227,7 +226,7 @@ function withNamedCurve(key: KeyObject): KeyObject {
   return createPrivateKey({ key: named, format: 'der', type: 'sec1' });
 }
 
-/** Whether `spkiDer` (of a certificate or CSR) is the public half of `privateKey`; one that is not readable is none. */
+/** Whether `spkiDer` (of a certificate or CSR) is the public half of `privateKey`; false when it cannot be parsed. */
 export function publicMatches(privateKey: KeyObject, spkiDer: Buffer): boolean {
   try {
     return isSameKey(spkiOf(privateKey), spkiDer);
@@ -238,9 +237,9 @@ export function publicMatches(privateKey: KeyObject, spkiDer: Buffer): boolean {
 }
 
 /**
- * Whether two SubjectPublicKeyInfos, DER, hold one key, however it is encoded. Throws PkiError `unsupported-key`.
+ * Whether two SubjectPublicKeyInfos (DER) hold the same key, in any encoding. Throws PkiError `unsupported-key`.
  *
- * `KeyObject.equals` must see keys of one type only: for two types Node leaves an entry on OpenSSL's error queue, and
+ * Call `KeyObject.equals` with keys of one type only: for two types Node leaves an entry on OpenSSL's error queue, and
  * the next key that the process opens fails with it.
  */
 export function isSameKey(spkiDer: Buffer, otherSpkiDer: Buffer): boolean {
@@ -249,13 +248,13 @@ export function isSameKey(spkiDer: Buffer, otherSpkiDer: Buffer): boolean {
   return one.asymmetricKeyType === other.asymmetricKeyType && one.equals(other);
 }
 
-/** SHA-256 of the SubjectPublicKeyInfo, lower hex: the same for every certificate of one key. */
+/** SHA-256 of the SubjectPublicKeyInfo, lower hex: equal for all certificates of one key. */
 export function spkiHash(spkiDer: Buffer): string {
   return hash('sha256', spkiDer, 'hex');
 }
 
 /**
- * Key identifier of RFC 7093 §2 method 1: the first 160 bits of SHA-256 over the public key's bits. Throws PkiError
+ * Key identifier by RFC 7093 §2 method 1: the first 160 bits of SHA-256 over the public key bits. Throws PkiError
  * `malformed-key`.
  */
 export function keyIdentifierOf(spkiDer: Buffer): Buffer {
@@ -264,8 +263,8 @@ export function keyIdentifierOf(spkiDer: Buffer): Buffer {
 }
 
 /**
- * True for an identifier (lower hex) that is made of the key in one of the usual ways: as `keyIdentifierOf`, or SHA-1
- * (RFC 5280 §4.2.1.2).
+ * True when the identifier (lower hex) is derived from the key in one of the usual ways: as `keyIdentifierOf`, or by
+ * SHA-1 (RFC 5280 §4.2.1.2).
  */
 export function isKeyIdentifierOf(keyIdentifier: string, spkiDer: Buffer): boolean {
   const { publicKey } = orPkiError('malformed-key', 'The public key is not readable', () => readSpki(spkiDer));

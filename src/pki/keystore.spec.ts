@@ -14,7 +14,7 @@ describe('aliases', () => {
     expect(withJavaAliases([{ alias: 'WWW.Example.test', more: 1 }])).toEqual([{ alias: 'www.example.test', more: 1 }]);
   });
 
-  it('that differ in case only are refused by every writer', async () => {
+  it('are refused by every writer if they differ in case only', async () => {
     expect(() => writeJks(CLASH, 'password', new Date(0))).toThrow(RangeError);
     await expect(writePkcs12TrustStore(CLASH, 'password')).rejects.toThrow(RangeError);
   });
@@ -65,7 +65,7 @@ describe('pkcs12Kdf', () => {
     }
   });
 
-  it('lets other work run between its rounds', async () => {
+  it('yields to the event loop between rounds', async () => {
     let turns = 0;
     let running = true;
     const count = () => {
@@ -86,7 +86,7 @@ describe('pkcs12Kdf', () => {
 });
 
 describe('pbes2Encrypt', () => {
-  it('takes a fresh salt and IV each time and writes them where a reader looks for them', async () => {
+  it('generates a fresh salt and IV each time, and writes them into the parameters', async () => {
     const plain = Buffer.from('a private key');
     const [first, second] = await Promise.all([
       pbes2Encrypt(plain, 'password', 1_000),

@@ -9,19 +9,19 @@ export interface KeyEntry {
   chainDer: readonly Buffer[];
 }
 
-/** A certificate that Java is to trust, DER. */
+/** A certificate to be trusted by Java, DER. */
 export interface TrustEntry {
   alias: string;
   certificateDer: Buffer;
 }
 
 /**
- * What a passphrase may consist of. Tools disagree on how other characters are turned into octets,
- * so that a file made with them may open in one program and not in the next.
+ * Permitted characters of a passphrase. Tools encode other characters differently: a file could open in one program but
+ * not in another.
  */
 export const PRINTABLE_ASCII = /^[\x20-\x7e]+$/;
 
-/** 128 random bits as 32 hexadecimal digits: survives every shell, terminal and properties file. */
+/** 128 random bits as 32 hexadecimal digits: safe in every shell, terminal and properties file. */
 export function generatePassphrase(): string {
   return randomBytes(16).toString('hex');
 }
@@ -31,7 +31,7 @@ export function utf16be(text: string): Buffer {
   return Buffer.from(text, 'utf16le').swap16();
 }
 
-/** The entry of a key store: a root above the leaf is left out, because a server need not send it (RFC 8446 §4.4.2). */
+/** The key store entry, without the root: a server need not send it (RFC 8446 §4.4.2). */
 export function keyEntry(alias: string, chainPem: readonly string[], privateKeyPem: string): KeyEntry {
   const chain = chainPem.map(derOf);
   return {
@@ -41,10 +41,7 @@ export function keyEntry(alias: string, chainPem: readonly string[], privateKeyP
   };
 }
 
-/**
- * Every certificate of the chain and the root above it, as `<alias>_cert`, `<alias>_cert_1`, … in the order of the
- * chain.
- */
+/** All certificates of the chain, then the root, as `<alias>_cert`, `<alias>_cert_1`, …. */
 export function trustEntries(alias: string, { chainPem, rootPem }: Pick<Bundle, 'chainPem' | 'rootPem'>): TrustEntry[] {
   const chain = chainPem.map(derOf);
   const root = rootPem === undefined ? [] : [derOf(rootPem)];
@@ -55,9 +52,7 @@ export function trustEntries(alias: string, { chainPem, rootPem }: Pick<Bundle, 
   }));
 }
 
-/**
- * The same entries under the lower-case aliases by which Java finds them. Throws RangeError if two would then be one.
- */
+/** The entries with lower-case aliases, by which Java finds them. Throws RangeError for duplicates. */
 export function withJavaAliases<E extends { alias: string }>(entries: readonly E[]): E[] {
   const lowered = entries.map((entry) => ({ ...entry, alias: entry.alias.toLowerCase() }));
   const aliases = new Set(lowered.map(({ alias }) => alias));
@@ -74,7 +69,7 @@ function isRoot(der: Buffer): boolean {
     const certificate = new X509Certificate(der);
     return certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey);
   } catch {
-    // OpenSSL does not read all that is kept here; what it does not read is nobody's root.
+    // OpenSSL cannot parse every stored certificate; one that it cannot parse is not a root.
     return false;
   }
 }

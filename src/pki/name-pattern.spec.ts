@@ -9,7 +9,7 @@ const claim = (value: string): ClaimedName =>
   claimedNames({ subject: { commonName: value }, subjectAltNames: [] })[0] ?? { text: value, host: '' };
 const covers = (pattern: string, value: string): boolean => parseNamePattern(pattern).covers(claim(value));
 
-describe('a pattern of names', () => {
+describe('a name pattern', () => {
   it.each<[string, string[], string[]]>([
     [
       'example.com',
@@ -65,7 +65,7 @@ describe('a pattern of names', () => {
     expect(() => parseNamePattern(text)).toThrow(/pattern|network/);
   });
 
-  it('never lets a name pass because of what stands around it', () => {
+  it('matches no name with an added prefix or suffix', () => {
     // Four numbers would be an IP address.
     const label = fc.stringMatching(/^[a-z][a-z0-9]{0,7}$/);
     fc.assert(
@@ -101,7 +101,7 @@ describe('the names that a certificate claims', () => {
     ]);
   });
 
-  it('are found in the common name however it is written', () => {
+  it('are found in the common name, however it is spelled', () => {
     const hosts = [
       ' www.example.com ',
       'www.example.com.',
@@ -125,7 +125,7 @@ describe('the names that a certificate claims', () => {
     expect(claimedNames({ subject: { commonName: 'Joe Example' }, subjectAltNames: [] })).toEqual([]);
   });
 
-  it('are both hosts of a URI that clients read in two ways', () => {
+  it('include both hosts of a URI that clients read differently', () => {
     const [commonName, value] = ['https://a.example.com\\@evil.org/', 'https://b.example.com\\@evil.org/'];
     const names = claimedNames({ subject: { commonName }, subjectAltNames: [{ type: 'uri', value }] });
     expect(names).toEqual([
@@ -162,14 +162,14 @@ describe('the names that a certificate claims', () => {
     ['urn:ietf:params:1.2', []],
     ['tel:+41-44-000', []],
     ['made-up:one', []],
-  ])('are the hosts that a client can read out of %s: %j', (value, hosts) => {
+  ])('include the hosts that a client can read from %s: %j', (value, hosts) => {
     const carrier = { subject: {}, subjectAltNames: [{ type: 'uri' as const, value }] };
     const claimed = claimedNames(carrier).map(({ host, ip }) => host ?? ip);
     expect([...claimed].sort()).toEqual([...hosts].sort());
     expect(urisWithoutHost(carrier)).toEqual(hosts.length === 0 ? [value] : []);
   });
 
-  it('are all the common names of a DN, not only the first', () => {
+  it('include all common names of a DN', () => {
     const cn = (text: string): Buffer => der.setOf(der.sequence(der.oid('2.5.4.3'), der.utf8String(text)));
     const email = der.setOf(der.sequence(der.oid('1.2.840.113549.1.9.1'), der.ia5String('joe@mail.example.com')));
     const subjectDer = der.sequence(cn('a.example.com'), cn('b.example.com'), email);

@@ -4,15 +4,14 @@ import { PkiError } from './pki-error.js';
 import { ipOctets } from './subject-alt-name.js';
 
 /**
- * A set of names, as rules write it. It always speaks of whole names, so it cannot be anchored wrongly:
- * `www.example.com` is that host; `*` in a label stands for any characters of that label; `.example.com` is every host
- * below example.com, not itself, and `.` every host; `10.0.0.0/8` is a network of IP addresses. Case, punycode and a
- * dot at the end do not count.
+ * A pattern for names in rules. It always matches whole names: `www.example.com` is that host; `*` within a label
+ * matches any characters of the label; `.example.com` is every host below example.com, but not itself; `.` is every
+ * host; `10.0.0.0/8` is a network of IP addresses. Case, punycode and a trailing dot do not matter.
  */
 export interface NamePattern {
-  /** In its one spelling. */
+  /** The normalised pattern. */
   readonly text: string;
-  /** True when everything that the name can stand for (it may be a wildcard) is in the set. */
+  /** True when the pattern contains everything that the name stands for (it may be a wildcard). */
   covers(name: ClaimedName): boolean;
 }
 
@@ -34,7 +33,7 @@ function hostPattern(given: string): NamePattern {
   ) {
     throw new PkiError(
       'bad-name',
-      `"${given.slice(0, 100)}" is not a pattern of names such as www.example.com, ` +
+      `"${given.slice(0, 100)}" is not a name pattern like www.example.com, ` +
         '*.example.com, .example.com or 10.0.0.0/8',
     );
   }
@@ -43,14 +42,14 @@ function hostPattern(given: string): NamePattern {
 }
 
 /**
- * True when `host`, taken to the letter, fits these labels with stars. Where `host` is a wildcard itself, all that it
- * stands for fits then.
+ * True when the literal text of `host` matches these labels with stars. If `host` is itself a wildcard, then everything
+ * that it stands for matches as well.
  */
 export function hostMatches(labels: readonly string[], host: readonly string[]): boolean {
   return labels.length === host.length && labels.every((label, i) => labelMatches(label, host[i] ?? ''));
 }
 
-/** A star takes the shortest that fits; that is enough, because what follows the last star must stand at the end. */
+/** Shortest match per star. That suffices, because the text after the last star must match at the end. */
 function labelMatches(pattern: string, label: string): boolean {
   const [first = '', ...rest] = pattern.split('*');
   const last = rest.pop();
@@ -70,7 +69,7 @@ function network(given: string): NamePattern {
   const octets = ipOctets(address);
   const length = bits === undefined ? octets.length * 8 : Number(bits);
   if (more.length > 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits)) || length > octets.length * 8) {
-    throw new PkiError('bad-name', `"${given.slice(0, 100)}" is not a network such as 10.0.0.0/8`);
+    throw new PkiError('bad-name', `"${given.slice(0, 100)}" is not a network like 10.0.0.0/8`);
   }
   const prefix = bitsOf(octets).slice(0, length);
   return {

@@ -88,17 +88,17 @@ describe('distinguished names', () => {
     expect(() => encodeSubject(subject)).toThrow(expect.objectContaining({ code: 'bad-name' })),
   );
 
-  it('count characters, not UTF-16 units', () => {
+  it('are limited in characters, not in UTF-16 units', () => {
     expect(subjectFieldsOf(encodeSubject({ commonName: '𝒳'.repeat(64) })).commonName).toHaveLength(128);
   });
 
-  it('compare without case, string type and runs of spaces', () => {
+  it('match whatever their case, string type and runs of spaces', () => {
     const a = der.sequence(one('2.5.4.10', der.printableString('Example  Inc')));
     expect(sameName(a, encodeSubject({ organization: 'example inc' }))).toBe(true);
     expect(sameName(a, encodeSubject({ organization: 'example ltd' }))).toBe(false);
   });
 
-  it('throw nothing but PkiError when read', () => {
+  it('throw only PkiError when parsed', () => {
     fc.assert(
       fc.property(mutationsOf(encodeSubject(full), der.sequence(one('2.5.4.10', der.bmpString('Müller')))), (name) => {
         try {
@@ -118,18 +118,18 @@ describe('the subject of a renewal', () => {
   const o = attribute('2.5.4.10', der.bmpString('Example'));
   const c = attribute('2.5.4.6', der.printableString('CH'));
 
-  it('keeps order and grouping, with its texts encoded anew', () => {
+  it('keeps order and grouping, and encodes the texts again', () => {
     const kept = keptSubject(der.sequence(der.setOf(cn, o), der.setOf(c)));
     expect(kept && formatDn(kept)).toBe('C=CH,CN=Anna+O=Example');
     expect(kept?.includes(der.utf8String('Example'))).toBe(true);
   });
 
-  it('is made of its members where that is the same', () => {
+  it('is built from its members when the result is equal', () => {
     expect(keptSubject(der.sequence(der.setOf(c), der.setOf(o), der.setOf(cn)))).toBeUndefined();
     expect(keptSubject(der.sequence())).toBeUndefined();
   });
 
-  it('keeps what nobody may ask for', () => {
+  it('keeps attributes that requests may not contain', () => {
     const name = der.sequence(der.setOf(attribute('2.5.4.6', der.printableString('USA'))));
     expect(keptSubject(name)).toEqual(name);
   });

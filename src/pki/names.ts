@@ -11,7 +11,7 @@ export interface NameAttribute {
   der: Buffer;
 }
 
-/** A distinguished name as a list of relative names, most of which have one attribute. */
+/** A distinguished name: a list of RDNs, most of which have one attribute. */
 export type Name = readonly (readonly NameAttribute[])[];
 
 interface AttributeRule {
@@ -21,7 +21,7 @@ interface AttributeRule {
   maxLength: number;
 }
 
-/** In the order in which they are written; the lengths are the upper bounds of RFC 5280 appendix A.1. */
+/** In output order; the lengths are the upper bounds of RFC 5280 appendix A.1. */
 const RULES: readonly AttributeRule[] = [
   { field: 'country', oid: '2.5.4.6', label: 'Country', maxLength: 2 },
   { field: 'state', oid: '2.5.4.8', label: 'State', maxLength: 128 },
@@ -32,7 +32,7 @@ const RULES: readonly AttributeRule[] = [
 ];
 const FIELDS = new Map(RULES.map((rule) => [rule.oid, rule.field]));
 
-/** RFC 4514 §3, and a few that every tool prints by name. */
+/** RFC 4514 §3, and a few more that every tool prints by name. */
 const SHORT_NAMES: ReadonlyMap<string, string> = new Map([
   ['2.5.4.3', 'CN'],
   ['2.5.4.7', 'L'],
@@ -50,13 +50,13 @@ const SHORT_NAMES: ReadonlyMap<string, string> = new Map([
   ['2.5.4.12', 'title'],
 ]);
 
-/** The OID of an attribute by its usual short name, any case. */
+/** The OID of an attribute by its short name, in any case. */
 export function oidOfShortName(name: string): string | undefined {
   for (const [oid, known] of SHORT_NAMES) if (known.toLowerCase() === name.toLowerCase()) return oid;
   return undefined;
 }
 
-/** The DN in DER, one attribute per relative name; empty members are left out. Throws PkiError `bad-name`. */
+/** The DN in DER, one attribute per RDN; skips empty members. Throws PkiError `bad-name`. */
 export function encodeSubject(subject: SubjectFields): Buffer {
   const parts: Buffer[] = [];
   for (const rule of RULES) {
@@ -71,7 +71,7 @@ function encodeValue({ field, label, maxLength }: AttributeRule, value: string):
     if (!/^[A-Za-z]{2}$/.test(value)) throw new PkiError('bad-name', 'Country must be two letters (ISO 3166)');
     return der.printableString(value.toUpperCase());
   }
-  // Characters count, not UTF-16 units; of those there are at most twice as many.
+  // Count characters, not UTF-16 units, of which there are at most twice as many.
   if (value.length > maxLength && (value.length > 2 * maxLength || [...value].length > maxLength)) {
     throw new PkiError('bad-name', `${label} is longer than ${maxLength} characters`);
   }
@@ -79,7 +79,7 @@ function encodeValue({ field, label, maxLength }: AttributeRule, value: string):
   return der.utf8String(value);
 }
 
-/** Reads a DN, by BER too; an attribute of any kind has a text. Throws PkiError `bad-name`. */
+/** Parses a DN, also in BER; each attribute has a text. Throws PkiError `bad-name`. */
 export function readName(nameDer: Buffer): Name {
   return orPkiError('bad-name', 'Not a distinguished name', () => {
     const name: NameAttribute[][] = [];
@@ -99,7 +99,7 @@ function readAttribute(attribute: DerReader): NameAttribute {
   return { oid, text: readText(value) ?? `#${value.toString('hex')}`, der: value };
 }
 
-/** The text of an element of any string type; undefined for what is no string. Throws DerError. */
+/** The text of an element of any string type; undefined for other types. Throws DerError. */
 export function readText(value: Buffer): string | undefined {
   const tag = (value[0] ?? 0) & ~0x20;
   return STRINGS.has(tag) ? decodeText(tag, DerReader.over(value, 'ber').octets(tag)) : undefined;
@@ -116,7 +116,7 @@ const STRINGS: ReadonlySet<number> = new Set([
   Tag.bmpString,
 ]);
 
-/** Undecodable octets and NUL become U+FFFD: the text can always be stored and never hides what follows. */
+/** Undecodable octets and NUL become U+FFFD: the text can be stored and never hides what follows. */
 function decodeText(tag: number, content: Buffer): string {
   return decodeString(tag, content).replaceAll('\0', '\ufffd');
 }
@@ -137,7 +137,7 @@ function decodeString(tag: number, content: Buffer): string {
   }
 }
 
-/** Text that should be ASCII: as UTF-8 where it is that, else as Latin-1, which is what programs have written there. */
+/** Text that should be ASCII: decoded as UTF-8 if valid, else as Latin-1, which programs have written in practice. */
 export function decodeOctets(content: Buffer): string {
   return content.toString(isUtf8(content) ? 'utf8' : 'latin1');
 }
@@ -150,13 +150,13 @@ function decodeUtf32(content: Buffer): string {
 }
 
 /**
- * The DN as RFC 4514 text, most specific part first, e.g. `CN=www.example.com,O=Example`. Throws PkiError `bad-name`.
+ * The DN as RFC 4514 text, most specific RDN first, e.g. `CN=www.example.com,O=Example`. Throws PkiError `bad-name`.
  */
 export function formatDn(nameDer: Buffer): string {
   return formatName(readName(nameDer));
 }
 
-/** As `formatDn`, of a name already read. */
+/** As `formatDn`, for a parsed name. */
 export function formatName(name: Name): string {
   return name
     .map((relative) => relative.map(formatAttribute).join('+'))
@@ -171,7 +171,7 @@ function formatAttribute({ oid, text, der: value }: NameAttribute): string {
 
 function escapeValue(text: string): string {
   if (/^[\w.\-*:/@()]*$/.test(text)) return text;
-  // A control character would break the line it is printed on, or turn its direction round.
+  // A control character could break the line or reverse the text direction.
   return text.replace(/^[ #]| $|["+,;<>\\]|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (c) =>
     /[ -~]/.test(c)
       ? `\\${c}`
@@ -182,12 +182,12 @@ function escapeValue(text: string): string {
   );
 }
 
-/** The six members that a user may give; of a repeated attribute the first counts. Throws PkiError `bad-name`. */
+/** The six members that users can set; the first value of a repeated attribute counts. Throws PkiError `bad-name`. */
 export function subjectFieldsOf(nameDer: Buffer): SubjectFields {
   return fieldsOf(readName(nameDer));
 }
 
-/** As `subjectFieldsOf`, of a name already read. */
+/** As `subjectFieldsOf`, for a parsed name. */
 export function fieldsOf(name: Name): SubjectFields {
   const fields: SubjectFields = {};
   for (const { oid, text } of name.flat()) {
@@ -197,13 +197,13 @@ export function fieldsOf(name: Name): SubjectFields {
   return fields;
 }
 
-/** In these attributes other string types than UTF8String are demanded (RFC 5280 appendix A.1, RFC 4519 §2.4). */
+/** These attributes require other string types than UTF8String (RFC 5280 appendix A.1, RFC 4519 §2.4). */
 const PRINTABLE: ReadonlySet<string> = new Set(['2.5.4.5', '2.5.4.6', '2.5.4.46']);
 const IA5: ReadonlySet<string> = new Set(['0.9.2342.19200300.100.1.25', '1.2.840.113549.1.9.1']);
 
 /**
- * The DN in DER with the attributes of `name` in their order and grouping. Each text is encoded anew; a value that
- * is no string keeps its octets.
+ * The DN in DER with the attributes of `name` in their order and grouping. Encodes each text again; a value that is not
+ * a string keeps its octets.
  */
 export function encodeName(name: Name): Buffer {
   const relative = name.filter((attributes) => attributes.length > 0);
@@ -211,9 +211,8 @@ export function encodeName(name: Name): Buffer {
 }
 
 /**
- * The subject of a certificate for its renewal: in the order and grouping that it has, or undefined where
- * `encodeSubject` makes the same of the six members. Whoever maps clients by their DN finds the same one. Throws
- * PkiError `bad-name`.
+ * The subject of a certificate for its renewal, in its order and grouping: clients may be mapped by the exact DN.
+ * Undefined when `encodeSubject` yields the same from the six members. Throws PkiError `bad-name`.
  */
 export function keptSubject(subjectDer: Buffer): Buffer | undefined {
   const name = readName(subjectDer);
@@ -236,7 +235,7 @@ function encodeText(oid: string, text: string): Buffer {
   return der.utf8String(text);
 }
 
-/** Whether two DNs name the same thing: equal octets, or equal text but for case and runs of spaces (RFC 5280 §7.1). */
+/** Whether two DNs match: equal octets, or equal text ignoring case and runs of spaces (RFC 5280 §7.1). */
 export function sameName(a: Buffer, b: Buffer): boolean {
   return a.equals(b) || comparable(a) === comparable(b);
 }

@@ -7,12 +7,14 @@ const block = toPem('CERTIFICATE', Buffer.from('one'));
 
 describe('PEM', () => {
   it('reads blocks with text around them, CRLF and other labels between', () => {
-    const text = `subject=CN = a\r\n${block.replaceAll('\n', '\r\n')}Bag Attributes\n${toPem('PRIVATE KEY', Buffer.from('key'))}${toPem('CERTIFICATE', Buffer.from('two'))}`;
+    const key = toPem('PRIVATE KEY', Buffer.from('key'));
+    const crlf = block.replaceAll('\n', '\r\n');
+    const text = `subject=CN = a\r\n${crlf}Bag Attributes\n${key}${toPem('CERTIFICATE', Buffer.from('two'))}`;
     expect(parsePem(text, 'CERTIFICATE').map(String)).toEqual(['one', 'two']);
     expect(splitCertificates(text)).toEqual([block, toPem('CERTIFICATE', Buffer.from('two'))]);
   });
 
-  it('loses no block of files joined without a newline', () => {
+  it('reads every block of files joined without a newline', () => {
     expect(parsePem(block.trim() + block, 'CERTIFICATE')).toHaveLength(2);
   });
 
@@ -30,7 +32,7 @@ describe('PEM', () => {
     );
   });
 
-  it('passes headers over', () => {
+  it('skips headers', () => {
     expect(parsePem(block.replace('b25l', 'subject: one\nissuer: two\n\nb25l'), 'CERTIFICATE')).toEqual([
       Buffer.from('one'),
     ]);
@@ -49,7 +51,7 @@ describe('PEM', () => {
     expect(() => parsePem(text, 'CERTIFICATE')).toThrow(PkiError);
   });
 
-  it('throws nothing but PkiError', () => {
+  it('throws only PkiError', () => {
     const noise = fc
       .array(
         fc.constantFrom(

@@ -4,15 +4,15 @@ const MAX_PEM_LENGTH = 8 * 1024 * 1024;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 
 /**
- * Labels under which certificates and requests travel (RFC 7468 §5.1 and §7, older spellings last). In a trusted
- * certificate of OpenSSL something follows the certificate, which `parseCertificate` leaves out.
+ * PEM labels of certificates and requests (RFC 7468 §5.1 and §7, older spellings last). OpenSSL's trusted certificate
+ * has octets after the certificate, which `parseCertificate` ignores.
  */
 export const CERTIFICATE_LABELS = ['CERTIFICATE', 'X509 CERTIFICATE', 'TRUSTED CERTIFICATE'] as const;
 export const CSR_LABELS = ['CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'] as const;
 
 /**
- * The DER of every block with one of `labels`, in order; other blocks and text around them are skipped (RFC 7468).
- * Throws PkiError `malformed-pem` when there is none, or when a block is cut off or is not base64.
+ * The DER of every block with one of `labels`, in order; skips other blocks and text (RFC 7468). Throws PkiError
+ * `malformed-pem` when there is none, or when a block is truncated or not base64.
  */
 export function parsePem(text: string, ...labels: readonly string[]): Buffer[] {
   return pemBlocks(text, labels).map((block) => block.der);
@@ -22,7 +22,7 @@ export function parsePem(text: string, ...labels: readonly string[]): Buffer[] {
 export function pemBlocks(text: string, labels: readonly string[]): { label: string; der: Buffer }[] {
   if (text.length > MAX_PEM_LENGTH) throw new PkiError('malformed-pem', 'The PEM text is too large');
   const blocks: { label: string; der: Buffer }[] = [];
-  // Not bound to the start of a line: files joined without a newline between must not lose a block.
+  // Not bound to the start of a line: files joined without a newline must not lose a block.
   const opening = /-----BEGIN ([A-Z0-9 ]{1,64})-----/g;
   for (let found = opening.exec(text); found; found = opening.exec(text)) {
     const label = found[1] ?? '';
@@ -37,7 +37,7 @@ export function pemBlocks(text: string, labels: readonly string[]): { label: str
 }
 
 function decodeBody(body: string, label: string): Buffer {
-  // Headers of RFC 1421 §4.6 end at an empty line; Proc-Type says that the body is encrypted.
+  // RFC 1421 §4.6 headers end at an empty line; Proc-Type marks an encrypted body.
   const text =
     /^\s*[\w-]+:/.test(body) && !/^\s*Proc-Type:/.test(body) ? body.replace(/^[^]*?\n[\t ]*\r?\n/, '') : body;
   const base64 = text.replace(/[\r\n\t ]+/g, '');
@@ -47,7 +47,7 @@ function decodeBody(body: string, label: string): Buffer {
   return Buffer.from(base64, 'base64');
 }
 
-/** One block in lines of 64 characters, with a newline at the end. */
+/** One block in lines of 64 characters, with a final newline. */
 export function toPem(label: string, der: Buffer): string {
   const base64 = der.toString('base64');
   let lines = '';

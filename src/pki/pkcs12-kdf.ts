@@ -2,10 +2,10 @@ import { hash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { utf16be } from './keystore.js';
 
-/** What the derived octets are for (RFC 7292 appendix B.3). */
+/** The use of the derived octets (RFC 7292 appendix B.3). */
 export const PURPOSE = { key: 1, iv: 2, mac: 3 } as const;
 
-/** The inputs that key, IV and MAC key of one scheme have in common. */
+/** The inputs that key, IV and MAC key of one scheme share. */
 export interface Pkcs12Secret {
   digest: 'sha1' | 'sha256';
   password: string;
@@ -17,8 +17,8 @@ const BLOCK = 64;
 const ROUNDS_PER_TURN = 1_000;
 
 /**
- * The key derivation of RFC 7292 appendix B.2; `length` is in octets.
- * Node has no native call for it, so the rounds run here and let the event loop have a turn about once a millisecond.
+ * Key derivation of RFC 7292 appendix B.2; `length` is in octets. Node has no native implementation, so the rounds run
+ * in JavaScript and yield to the event loop about once per millisecond.
  */
 export async function pkcs12Kdf(purpose: number, secret: Pkcs12Secret, length: number): Promise<Buffer> {
   const diversifier = Buffer.alloc(BLOCK, purpose);
@@ -43,12 +43,12 @@ async function hashRepeatedly(input: Buffer, { digest, iterations }: Pkcs12Secre
   return value;
 }
 
-/** `octets` repeated to the next multiple of the block length. */
+/** `octets` repeated up to a multiple of the block length. */
 function filled(octets: Buffer): Buffer {
   return Buffer.alloc(Math.ceil(octets.length / BLOCK) * BLOCK, octets);
 }
 
-/** block := block + increment + 1, as big-endian numbers that wrap around. */
+/** block := block + increment + 1, as big-endian numbers with wrap-around. */
 function addPlusOne(block: Buffer, increment: Buffer): void {
   let carry = 1;
   for (let at = BLOCK - 1; at >= 0; at--) {

@@ -29,12 +29,12 @@ const SCHEMES = {
 } satisfies Record<string, Scheme>;
 
 /**
- * `modern`: PBES2 with AES-256 and a SHA-256 MAC; Java from 8u301, Windows from Server 2019.
- * `legacy`: 3DES and SHA-1 for what is older. Never RC2, which OpenSSL 3 refuses.
+ * `modern`: PBES2 with AES-256 and a SHA-256 MAC; for Java from 8u301 and Windows from Server 2019. `legacy`: 3DES and
+ * SHA-1 for older readers. Never RC2, which OpenSSL 3 refuses.
  */
 export type Pkcs12Scheme = keyof typeof SCHEMES;
 
-/** A PFX (RFC 7292 §4), DER, of one key and its chain. `password` is printable ASCII. */
+/** A PFX (RFC 7292 §4), DER, with one key and its chain. `password` is printable ASCII. */
 export async function writePkcs12KeyStore(
   entry: KeyEntry,
   password: string,
@@ -52,11 +52,12 @@ export async function writePkcs12KeyStore(
 }
 
 /**
- * A PFX, DER, whose certificates Java trusts; `modern` scheme. Throws RangeError when two aliases differ in case only.
+ * A PFX, DER, of certificates to be trusted by Java; `modern` scheme. Throws RangeError when two aliases differ in case
+ * only.
  */
 export async function writePkcs12TrustStore(entries: readonly TrustEntry[], password: string): Promise<Buffer> {
   const scheme = SCHEMES.modern;
-  // Without this attribute Java takes the certificates for parts of chains and shows an empty store.
+  // Without this attribute Java regards the certificates as chain parts and shows an empty store.
   const trusted = attribute(JAVA_TRUSTED_KEY_USAGE, oid(ANY_EXTENDED_KEY_USAGE));
   const bags = withJavaAliases(entries).map(({ alias, certificateDer }) =>
     certificateBag(certificateDer, [friendlyName(alias), trusted]),

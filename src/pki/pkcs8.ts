@@ -9,7 +9,7 @@ const AES_256_CBC = '2.16.840.1.101.3.4.1.42';
 
 const deriveKey = promisify(pbkdf2);
 
-/** What a password-based scheme made of a plain text; `algorithm` is its AlgorithmIdentifier, DER. */
+/** The output of a password-based scheme; `algorithm` is its AlgorithmIdentifier, DER. */
 export interface PasswordEncrypted {
   algorithm: Buffer;
   ciphertext: Buffer;

@@ -1,4 +1,4 @@
-/** What is wrong with an object that someone gave us. Stable: callers map these to problems. */
+/** The fault of an object given to us. Stable: callers map these codes to problems. */
 export type PkiErrorCode =
   | 'malformed-pem'
   | 'malformed-certificate'
@@ -17,7 +17,7 @@ export type PkiErrorCode =
   | 'chain-order'
   | 'chain-too-long';
 
-/** The only error that `pki` throws for foreign input. The message is for users: it holds no key and no PEM. */
+/** The only error that `pki` throws for foreign input. The message is for users and contains no key and no PEM. */
 export class PkiError extends Error {
   constructor(
     readonly code: PkiErrorCode,
@@ -29,7 +29,7 @@ export class PkiError extends Error {
   }
 }
 
-/** Runs `read`; whatever it throws becomes a PkiError with this code and message, unless it is one already. */
+/** Runs `read`; any error becomes a PkiError with this code and message, unless it is a PkiError already. */
 export function orPkiError<T>(code: PkiErrorCode, message: string, read: () => T): T {
   try {
     return read();
@@ -39,10 +39,7 @@ export function orPkiError<T>(code: PkiErrorCode, message: string, read: () => T
   }
 }
 
-/**
- * As `orPkiError`, but also a PkiError about a part (a name, a key) becomes one of this code, with its message after
- * `message`.
- */
+/** As `orPkiError`, but a PkiError about a part (a name, a key) also gets this code; its message follows `message`. */
 export function orMalformed<T>(code: PkiErrorCode, message: string, read: () => T): T {
   try {
     return read();

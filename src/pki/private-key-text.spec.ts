@@ -16,7 +16,7 @@ const keys: [string, KeyObject][] = [
 const cipher = { cipher: 'aes-256-cbc', passphrase: 'a pass phrase' };
 
 describe('text that holds a private key', () => {
-  it.each(keys)('is told: %s in every form', (name, key) => {
+  it.each(keys)('is detected: %s in every form', (name, key) => {
     const der = key.export({ format: 'der', type: 'pkcs8' });
     const forms = [
       key.export({ format: 'pem', type: 'pkcs8' }).toString(),
@@ -41,16 +41,16 @@ describe('text that holds a private key', () => {
     '-----BEGIN PGP PRIVATE KEY BLOCK-----',
     '---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----',
     'PuTTY-User-Key-File-3: ssh-ed25519',
-  ])('is told: %s', (text) => expect(holdsPrivateKey(`x\n${text}\nabc`)).toBe(true));
+  ])('is detected: %s', (text) => expect(holdsPrivateKey(`x\n${text}\nabc`)).toBe(true));
 
-  it('is told: PKCS#12', () => {
+  it('is detected: PKCS#12', () => {
     const script =
       'openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=a -keyout k -out c 2>/dev/null && ' +
       'openssl pkcs12 -export -inkey k -in c -passout pass: | openssl base64';
     expect(holdsPrivateKey(runOn({}, 'sh', '-c', script))).toBe(true);
   });
 
-  it('is not a certificate, a request, a public key, or talk about keys', async () => {
+  it('is not reported for a certificate, a request, a public key, or prose about keys', async () => {
     for (const [name, key] of keys.filter(([one]) => one !== 'RSASSA-PSS')) {
       const certificate = runOn(
         { k: key.export({ format: 'pem', type: 'pkcs8' }) },
@@ -67,7 +67,7 @@ describe('text that holds a private key', () => {
       expect(holdsPrivateKey(text)).toBe(false);
   });
 
-  it('is looked for in time that grows with the text', () => {
+  it('is searched in linear time', () => {
     const begin = performance.now();
     for (const part of ['MII ', 'M', '-----BEGIN ', '"d":"', 'MIIEvQIBADAN\n', '----- '])
       expect(holdsPrivateKey(part.repeat(1_000_000 / part.length)), part).toBe(false);

@@ -10,6 +10,6 @@ it.each([
   ['2029-03-14T23:59:59Z', 100],
   ['2029-03-15T00:00:00Z', 47],
   ['2050-01-01T00:00:00Z', 47],
-])('what is issued at %s lives for at most %i days', (at, days) => {
+])('a certificate issued at %s is valid for at most %i days', (at, days) => {
   expect(publicTlsMaxDays(new Date(at))).toBe(days);
 });

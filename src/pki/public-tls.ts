@@ -1,7 +1,6 @@
 /**
- * The longest validity of a publicly trusted TLS certificate, in days, by the date of issuance (UTC): CA/Browser Forum,
- * Baseline Requirements for TLS, §6.3.2. A day is 86 400 s, and both ends belong to the validity, so notAfter -
- * notBefore is a second less.
+ * The maximum validity of a publicly trusted TLS certificate, in days, by date of issuance (UTC): CA/Browser Forum, TLS
+ * Baseline Requirements §6.3.2. A day is 86,400 s and both ends count, so notAfter - notBefore is one second less.
  */
 const limits = [
   { from: Date.UTC(2029, 2, 15), days: 47 },

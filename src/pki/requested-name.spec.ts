@@ -51,7 +51,7 @@ describe('the name of a request', () => {
         ['2.5.4.3', text('a')],
         ['2.5.4.3', text('b')],
       ]),
-      /twice/,
+      /repeated/,
     ],
     ['octets that are not UTF-8', cn(octets(0x0c, 'b\xfccher')), /Common name is not text/],
     ['octets beyond ASCII as IA5String', cn(octets(0x16, 'b\xfccher')), /Common name is not text/],

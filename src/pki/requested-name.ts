@@ -4,11 +4,11 @@ import * as der from './der/writer.js';
 import type { Name, NameAttribute } from './names.js';
 import { orPkiError, PkiError } from './pki-error.js';
 
-/** A subject that was asked for, built anew. */
+/** A requested subject, encoded again. */
 export interface RequestedName {
   der: Buffer;
   name: Name;
-  /** False when a value held characters that its string type does not have: its octets are no proper DER. */
+  /** False when a value holds characters outside its string type: its original octets are not valid DER. */
   isProper: boolean;
 }
 
@@ -16,7 +16,7 @@ type TextType = 'utf8' | 'printable' | 'ia5';
 
 interface AttributeRule {
   label: string;
-  /** Characters, by the upper bounds of RFC 5280 appendix A.1 and X.520. */
+  /** In characters, by the upper bounds of RFC 5280 appendix A.1 and X.520. */
   maxLength: number;
   type: TextType;
 }
@@ -50,12 +50,12 @@ const COUNTRIES: ReadonlySet<string> = new Set(['2.5.4.6', '1.3.6.1.4.1.311.60.2
 const MAX_UNKNOWN_LENGTH = 256;
 const MAX_ATTRIBUTES = 64;
 
-/** What hides, reorders or breaks text, or stands where octets could not be read. */
+/** Characters that hide, reorder or break text, or mark undecodable octets. */
 const UNFIT = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}\ufffd]/u;
 
 /**
- * The subject of a request, each value decoded by its type, held to the bounds of RFC 5280 and encoded anew, in the
- * same order. Throws PkiError `bad-name` that names the attribute and the reason.
+ * Decodes each value of a requested subject by its type, enforces the bounds of RFC 5280, and encodes it again in the
+ * same order. Throws PkiError `bad-name` with the attribute and the reason.
  */
 export function rebuildName(nameDer: Buffer): RequestedName {
   const relatives = orPkiError('bad-name', 'Not a distinguished name', () => readSets(nameDer));
@@ -65,7 +65,7 @@ export function rebuildName(nameDer: Buffer): RequestedName {
     const types = set.map(({ oid }) => oid);
     if (types.length === 0) throw new PkiError('bad-name', 'A part of the name is an empty SET');
     if (new Set(types).size < types.length)
-      throw new PkiError('bad-name', 'An attribute stands twice in one part of the name');
+      throw new PkiError('bad-name', 'An attribute is repeated within one part of the name');
     return set.map(rebuildAttribute);
   });
   return {
@@ -102,18 +102,18 @@ function readSets(nameDer: Buffer): GivenAttribute[][] {
 function rebuildAttribute({ oid, tag, content }: GivenAttribute): NameAttribute & { isProper: boolean } {
   const { label, maxLength, type } = RULES.get(oid) ?? unknownRule(oid, tag, content);
   const text = decode(tag, content);
-  if (text === null) throw new PkiError('bad-name', `${label} is not text of the type that it is given as`);
+  if (text === null) throw new PkiError('bad-name', `${label} is not text of its string type`);
   if (text.trim() === '') throw new PkiError('bad-name', `${label} is empty`);
   if (COUNTRIES.has(oid) && !/^[A-Za-z]{2}$/.test(text))
     throw new PkiError('bad-name', `${label} must be two letters (ISO 3166)`);
   if ([...text].length > maxLength) throw new PkiError('bad-name', `${label} is longer than ${maxLength} characters`);
   if (UNFIT.test(text)) throw new PkiError('bad-name', `${label} contains control characters`);
   if (type !== 'utf8' && !ALPHABETS[type].test(text))
-    throw new PkiError('bad-name', `${label} contains characters that its type (${type}) does not have`);
+    throw new PkiError('bad-name', `${label} contains characters outside its string type (${type})`);
   return { oid, text, der: ENCODERS[type](text), isProper: ALPHABET_OF_TAG.get(tag)?.test(text) ?? true };
 }
 
-/** What an attribute that is not known here means by its type is kept where that has an alphabet of its own. */
+/** The rule for an unknown attribute: keeps its string type when the type has its own alphabet. */
 function unknownRule(oid: string, tag: number, content: Buffer): AttributeRule {
   const text = content.toString('latin1');
   const type = tag === Tag.printableString ? 'printable' : tag === Tag.ia5String ? 'ia5' : 'utf8';
@@ -131,7 +131,7 @@ const ALPHABET_OF_TAG: ReadonlyMap<number, RegExp> = new Map([
   [Tag.numericString, /^[0-9 ]*$/],
 ]);
 
-/** The text of a value; null for octets that are not of its type, and for values that are no text. */
+/** The text of a value; null for octets outside its type, and for values that are not text. */
 function decode(tag: number, content: Buffer): string | null {
   switch (tag) {
     case Tag.utf8String:
@@ -142,7 +142,7 @@ function decode(tag: number, content: Buffer): string | null {
     case Tag.visibleString:
       return isAscii(content) ? content.toString('latin1') : null;
     case Tag.teletexString:
-      // In practice Latin-1, as OpenSSL and Go read it.
+      // Latin-1 in practice, as OpenSSL and Go read it.
       return content.toString('latin1');
     case Tag.bmpString:
       return content.length % 2 === 0 ? Buffer.from(content).swap16().toString('utf16le') : null;

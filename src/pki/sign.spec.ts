@@ -34,14 +34,14 @@ describe('signatures', () => {
     },
   );
 
-  it('of an algorithm that does not fit the key are bad', async () => {
+  it('are invalid if the algorithm does not fit the key', async () => {
     const signer = signerOf(generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey);
     const signature = await signer.sign('sha256', data);
     const { algorithmDer } = signatureAlgorithmOf({ keyType: 'rsa' });
     expect(await verifySignature({ algorithmDer, data, signature }, publicKeyOf(signer.spkiDer))).toBe(false);
   });
 
-  it('of unknown algorithms are named and not verified', async () => {
+  it('of unknown algorithms are named but not verified', async () => {
     const { spkiDer } = signerOf(generateKeyPairSync('ed25519').privateKey);
     const algorithmDer = der.sequence(der.oid('1.2.3'));
     expect(signatureAlgorithmName(algorithmDer)).toBe('1.2.3');
@@ -53,7 +53,7 @@ describe('signatures', () => {
     ).rejects.toMatchObject({ code: 'unsupported-signature' });
   });
 
-  it('are not made with other keys', () => {
+  it('are refused for keys of other types', () => {
     expect(() => signerOf(generateKeyPairSync('ed448').privateKey)).toThrow(
       expect.objectContaining({ code: 'unsupported-key' }),
     );

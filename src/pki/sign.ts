@@ -14,9 +14,7 @@ import { spkiOf } from './key.js';
 import { algorithmName } from './key-names.js';
 import { orPkiError, PkiError } from './pki-error.js';
 
-/**
- * How something is signed: `hash` as `Signer.sign` takes it, and the AlgorithmIdentifier to write beside the signature.
- */
+/** How a key signs: `hash` for `Signer.sign`, and the AlgorithmIdentifier to write beside the signature. */
 export interface SignatureAlgorithm {
   hash: string | null;
   algorithmDer: Buffer;
@@ -35,7 +33,7 @@ const BY_CURVE: Readonly<Record<string, SignatureAlgorithm>> = {
 };
 
 /**
- * The one algorithm used with a key: a hash as strong as the curve, SHA-256 for RSA (PKCS#1 v1.5). Throws PkiError
+ * The algorithm used with a key: a hash as strong as the curve, SHA-256 for RSA (PKCS#1 v1.5). Throws PkiError
  * `unsupported-key`.
  */
 export function signatureAlgorithmOf({
@@ -45,15 +43,16 @@ export function signatureAlgorithmOf({
   if (keyType === 'ed25519') return ed25519;
   if (keyType === 'rsa') return rsaSha256;
   const algorithm = BY_CURVE[namedCurve ?? ''];
-  if (!algorithm) throw new PkiError('unsupported-key', `Keys on the curve ${namedCurve ?? '(none)'} do not sign here`);
+  if (!algorithm)
+    throw new PkiError('unsupported-key', `Keys on the curve ${namedCurve ?? '(none)'} are not supported for signing`);
   return algorithm;
 }
 
-/** A Signer over a key held in this process; it signs outside the event loop. Throws PkiError `unsupported-key`. */
+/** A Signer for a key in this process; signs outside the event loop. Throws PkiError `unsupported-key`. */
 export function signerOf(privateKey: KeyObject): Signer {
   const keyType = privateKey.asymmetricKeyType;
   if (keyType !== 'ec' && keyType !== 'rsa' && keyType !== 'ed25519') {
-    throw new PkiError('unsupported-key', `Keys of type ${keyType ?? '(none)'} do not sign here`);
+    throw new PkiError('unsupported-key', `Keys of type ${keyType ?? '(none)'} are not supported for signing`);
   }
   return {
     keyType,
@@ -67,9 +66,9 @@ export function signerOf(privateKey: KeyObject): Signer {
 }
 
 interface Scheme {
-  /** As people call it: the hash, or the algorithm where that has none. */
+  /** The common name: the hash, or the algorithm if it has no separate hash. */
   name: string;
-  /** As `crypto.verify` takes it; undefined where OpenSSL cannot check it. */
+  /** For `crypto.verify`; undefined when OpenSSL cannot verify the algorithm. */
   hash?: string | null;
   keyTypes: readonly string[];
 }
@@ -89,7 +88,7 @@ const HASHES: ReadonlyMap<string, string> = new Map([
   ['2.16.840.1.101.3.4.2.10', 'sha3-512'],
 ]);
 
-/** Signature algorithms by the hash that they sign (RFC 8017, RFC 3279, RFC 5758, RFC 8692, FIPS 204 and others). */
+/** Signature algorithms by hash (RFC 8017, RFC 3279, RFC 5758, RFC 8692, FIPS 204 and others). */
 const HASHED: readonly (readonly [keyType: string, Readonly<Record<string, string>>])[] = [
   [
     'rsa',
@@ -158,8 +157,8 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map<string, Scheme>([
 ]);
 
 /**
- * The hash (`sha256`), or the scheme without one (`ed25519`), of an AlgorithmIdentifier; the OID when it is not known.
- * Throws DerError where there is none.
+ * The hash (`sha256`) of an AlgorithmIdentifier, or the scheme without one (`ed25519`); the OID when unknown. Throws
+ * DerError for malformed input.
  */
 export function signatureAlgorithmName(algorithmDer: Buffer): string {
   const oid = DerReader.enter(algorithmDer, Tag.sequence, 'ber').oid();
@@ -175,7 +174,7 @@ function pssHashName(algorithmDer: Buffer): string {
   }
 }
 
-/** Hashes by name, or by OID where they have none here; `saltLength` in octets. */
+/** Hashes by name, or by OID when unknown; `saltLength` in octets. */
 interface PssParameters {
   hash: string;
   mgf1Hash: string;
@@ -184,7 +183,7 @@ interface PssParameters {
 
 const MGF1 = '1.2.840.113549.1.1.8';
 
-/** RFC 4055 §3.1. Throws DerError, and PkiError `unsupported-signature` for another mask function than MGF1. */
+/** RFC 4055 §3.1. Throws DerError, and PkiError `unsupported-signature` for a mask function other than MGF1. */
 function readPss(algorithmDer: Buffer): PssParameters {
   const algorithm = DerReader.enter(algorithmDer, Tag.sequence, 'ber');
   algorithm.oid();
@@ -201,7 +200,7 @@ function hashName(holder: DerReader | undefined): string {
   return oid === undefined ? 'sha1' : (HASHES.get(oid) ?? oid);
 }
 
-/** What `algorithmDer` says was done to `data`, and with whose key. */
+/** A signature, its algorithm and the signed data. */
 export interface SignedData {
   algorithmDer: Buffer;
   data: Buffer;
@@ -209,8 +208,8 @@ export interface SignedData {
 }
 
 /**
- * Whether the signature is good. An algorithm that does not fit the key is a bad signature.
- * Throws PkiError `unsupported-signature` for an algorithm that is not known.
+ * Whether the signature is valid; false when the algorithm does not fit the key. Throws PkiError
+ * `unsupported-signature` for an unknown algorithm.
  */
 export async function verifySignature({ algorithmDer, data, signature }: SignedData, key: KeyObject): Promise<boolean> {
   const check = orPkiError('unsupported-signature', 'The signature algorithm is not readable', () =>
@@ -218,7 +217,7 @@ export async function verifySignature({ algorithmDer, data, signature }: SignedD
   );
   if (check === null) return false;
   const { hash, ...options } = check;
-  // A signature of P-256 is verified sooner than a thread is woken; others take up to a hundred times as long.
+  // Verifying P-256 is faster than waking a thread; other algorithms take up to a hundred times as long.
   if (key.asymmetricKeyDetails?.namedCurve === 'prime256v1') return cryptoVerify(hash, data, options, signature);
   return new Promise((resolve) => {
     cryptoVerify(hash, data, options, signature, (error, good) => resolve(!error && good));
@@ -227,7 +226,7 @@ export async function verifySignature({ algorithmDer, data, signature }: SignedD
 
 type Check = VerifyKeyObjectInput & { hash: string | null };
 
-/** Null where the algorithm does not fit the key. */
+/** Null when the algorithm does not fit the key. */
 function checkOf(algorithmDer: Buffer, key: KeyObject): Check | null {
   const oid = DerReader.enter(algorithmDer, Tag.sequence, 'ber').oid();
   const keyType = key.asymmetricKeyType ?? '';
@@ -241,12 +240,12 @@ function checkOf(algorithmDer: Buffer, key: KeyObject): Check | null {
   return keyTypes?.includes(keyType) ? { hash, key } : null;
 }
 
-/** Old hashes are not in every OpenSSL. */
+/** Some OpenSSL builds lack old hashes. */
 const known = new Set(getHashes().map((name) => name.toLowerCase()));
 
 /**
- * Node.js cannot be told the hash of the mask, but an RSASSA-PSS key brings it along (RFC 4055 §1.2): so the modulus is
- * put into one of the parameters of the signature.
+ * Node.js has no option for the hash of the mask, but an RSASSA-PSS key carries it (RFC 4055 §1.2): wrap the modulus in
+ * a key with the parameters of the signature.
  */
 function pssCheck({ hash, mgf1Hash, saltLength }: PssParameters, key: KeyObject): Check | null {
   const { hashAlgorithm = hash, mgf1HashAlgorithm = mgf1Hash, saltLength: least = 0 } = key.asymmetricKeyDetails ?? {};

@@ -81,7 +81,7 @@ describe('subject alternative names', () => {
     expect(names.map(({ value }) => value)).toEqual(['b.example', 'a.example']);
   });
 
-  it('reads names of kinds that are not issued as text', () => {
+  it('reads names of types that are not issued as text', () => {
     const other = der.explicit(0, der.oid('1.2.3'), der.explicit(0, der.utf8String('x')));
     const oddIp = der.implicit(7, Buffer.alloc(5));
     expect(parseSan(der.sequence(other, oddIp))).toEqual({
@@ -104,7 +104,7 @@ describe('subject alternative names', () => {
     );
   });
 
-  it('throws nothing but its own errors', () => {
+  it('throws only PkiError and DerError', () => {
     const types = fc.constantFrom<SanType>('dns', 'ip', 'email', 'uri', 'registeredId');
     fc.assert(
       fc.property(types, fc.string({ unit: 'binary' }), (type, value) => {

@@ -10,7 +10,7 @@ import { orPkiError, PkiError } from './pki-error.js';
 const TAGS: Readonly<Record<SanType, number>> = { email: 1, dns: 2, uri: 6, ip: 7, registeredId: 8 };
 const TYPES = new Map(Object.entries(TAGS).map(([type, n]) => [0x80 | n, type as SanType]));
 
-/** A name of a kind that is not issued here, as text. */
+/** A name of a type that is not issued here, as text. */
 export interface OtherAltName {
   type: 'otherName' | 'x400Address' | 'directoryName' | 'ediPartyName' | 'ipNetwork' | 'unknown';
   value: string;
@@ -20,14 +20,14 @@ export function isIssuable(name: SubjectAltName | OtherAltName): name is Subject
   return Object.hasOwn(TAGS, name.type);
 }
 
-/** Reads GeneralNames, those that can be issued apart from the others. Throws DerError. */
+/** Parses GeneralNames into issuable names and others. Throws DerError. */
 export function parseSan(valueDer: Buffer): { names: SubjectAltName[]; others: OtherAltName[] } {
   const all: (SubjectAltName | OtherAltName)[] = [];
   for (const reader = DerReader.enter(valueDer); reader.more;) all.push(readAltName(reader));
   return { names: all.filter(isIssuable), others: all.filter((name) => !isIssuable(name)) };
 }
 
-/** Reads the next GeneralName. Throws DerError where it is no element at all. */
+/** Reads the next GeneralName. Throws DerError when it is not an element. */
 export function readAltName(reader: DerReader): SubjectAltName | OtherAltName {
   const tag = reader.peek() ?? 0;
   const rest = reader.copy();
@@ -48,7 +48,7 @@ function readKnown(type: SanType, content: Buffer): SubjectAltName | OtherAltNam
     case 'registeredId':
       return { type, value: decodeOid(content) };
     case 'dns':
-      // Latin-1 would be the name of another domain; what is no UTF-8 is the name of none.
+      // Latin-1 would yield another domain; invalid UTF-8 names no domain.
       return { type, value: content.toString('utf8').replaceAll('\0', '\ufffd').toLowerCase() };
     default:
       return { type, value: decodeOctets(content).replaceAll('\0', '\ufffd') };
@@ -72,7 +72,7 @@ const OTHERS: ReadonlyMap<number, OtherAltName['type']> = new Map([
   [0xa5, 'ediPartyName'],
 ]);
 
-/** An otherName as OpenSSL's configuration has it, e.g. `1.3.6.1.4.1.311.20.2.3;UTF8:joe@example.com`. */
+/** An otherName in OpenSSL's configuration syntax, e.g. `1.3.6.1.4.1.311.20.2.3;UTF8:joe@example.com`. */
 function readOther(tag: number, reader: DerReader): OtherAltName {
   const type = OTHERS.get(tag) ?? 'unknown';
   if (type === 'directoryName') return { type, value: formatDn(reader.enter(tag).raw()) };
@@ -88,7 +88,7 @@ function hexOf(raw: Buffer): string {
   return `#${raw.toString('hex')}`;
 }
 
-/** GeneralNames in the order given, repetitions left out. Throws PkiError `bad-name`. */
+/** GeneralNames in the given order, without repetitions. Throws PkiError `bad-name`. */
 export function encodeSan(names: readonly SubjectAltName[]): Buffer {
   const distinct = new Map(names.map((name) => normaliseSan(name)).map((name) => [`${name.type}:${name.value}`, name]));
   return der.sequence(...[...distinct.values()].map(encodeName));
@@ -99,7 +99,7 @@ function encodeName({ type, value }: SubjectAltName): Buffer {
   return der.implicit(TAGS[type], type === 'ip' ? ipOctets(value) : Buffer.from(value, 'latin1'));
 }
 
-/** The one spelling of a name: DNS in lower case and punycode, IP shortened (RFC 5952). Throws PkiError `bad-name`. */
+/** The normalised name: DNS in lower case and punycode, IP as in RFC 5952. Throws PkiError `bad-name`. */
 export function normaliseSan({ type, value }: SubjectAltName): SubjectAltName {
   return { type, value: NORMALISERS[type](value) };
 }
@@ -127,7 +127,7 @@ export function normaliseDnsName(value: string): string {
   const host = toAscii(wildcard ? value.slice(2) : value);
   const labels = host.split('.');
   const length = host.length + (wildcard ? 2 : 0);
-  // A name that ends in a number is an address to every URL parser.
+  // URL parsers read a name that ends in a number as an address.
   if (length > 253 || !labels.every((label) => LABEL.test(label)) || /^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1) ?? '')) {
     throw badName('a DNS name', value);
   }
@@ -135,7 +135,7 @@ export function normaliseDnsName(value: string): string {
 }
 
 function toAscii(host: string): string {
-  // domainToASCII also reads addresses and percent signs, which nobody means here.
+  // domainToASCII also accepts addresses and percent signs, which are invalid here.
   return /^[a-z0-9.-]*$/i.test(host)
     ? host.toLowerCase()
     : /[%/?#@:[\]\\\s]/.test(host)
@@ -190,8 +190,8 @@ function normaliseEmail(value: string): string {
 }
 
 /**
- * A backslash has no place in a URI (RFC 3986 §2), and clients that take one disagree on the host: browsers end it
- * there, others read on to the `@`.
+ * RFC 3986 §2 forbids backslashes in URIs. Clients that accept one disagree on the host: browsers end it there, others
+ * read on to the `@`.
  */
 function checkUri(value: string): string {
   if (value.length > 2048 || !/^[a-z][a-z0-9+.-]*:[\x21-\x5b\x5d-\x7e]+$/i.test(value) || !URL.canParse(value))

@@ -26,12 +26,12 @@ function rocaNumber(a: bigint, k: bigint): bigint {
   return k * primorial + power;
 }
 
-describe('weak keys', () => {
-  it.each([2, 3, 251, 65_521, 65_537])('have a small factor: %i', (factor) => {
+describe('keyWeakness', () => {
+  it.each([2, 3, 251, 65_521, 65_537])('finds the small factor %i', (factor) => {
     expect(keyWeakness(rsaSpki(BigInt(factor) * prime(2040)))).toContain('small prime factor');
   });
 
-  it('have primes that lie close together, or are the same', () => {
+  it('finds primes that are equal or close together (Fermat)', () => {
     const p = prime(1024);
     expect(keyWeakness(rsaSpki(p * nextPrime(p)))).toContain('Fermat');
     expect(keyWeakness(rsaSpki(p * p))).toContain('Fermat');
@@ -41,11 +41,11 @@ describe('weak keys', () => {
     expect(keyWeakness(rsaSpki(p * nextPrime(p + (1n << 530n))))).toBeNull();
   });
 
-  it('were made by the library of ROCA', () => {
+  it('finds keys of the ROCA library', () => {
     expect(keyWeakness(rsaSpki(rocaNumber(12_345n, 3n << 50n) * rocaNumber(54_321n, 7n << 50n)))).toContain('ROCA');
   });
 
-  it('are those of a list, also in the form of openssl-blacklist', () => {
+  it('finds keys of a list, by SHA-256 or in the form of openssl-blacklist', () => {
     const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
     const ec = generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey;
     const debian = runOn(
@@ -63,7 +63,7 @@ describe('weak keys', () => {
     expect(() => parseKeyList('# ok\nMII')).toThrow('line 2');
   });
 
-  it('are none of those that are made today', () => {
+  it('reports no key that is generated today', () => {
     for (const modulusLength of [2048, 3072, 4096])
       expect(keyWeakness(spkiOf(generateKeyPairSync('rsa', { modulusLength }).privateKey))).toBeNull();
     for (const type of ['ed25519', 'ed448', 'x25519'])
@@ -71,7 +71,7 @@ describe('weak keys', () => {
     expect(keyWeakness(spkiOf(generateKeyPairSync('rsa-pss', { modulusLength: 2048 }).privateKey))).toBeNull();
   });
 
-  it('are told in some milliseconds', () => {
+  it('takes milliseconds for a key of 4096 bits', () => {
     const spkiDer = spkiOf(generateKeyPairSync('rsa', { modulusLength: 4096 }).privateKey);
     keyWeakness(spkiDer);
     const begin = performance.now();

@@ -2,10 +2,10 @@ import { hash } from 'node:crypto';
 import { blocklistHolds, type KeyBlocklist } from './key-blocklist.js';
 import { rsaNumbersOf, spkiHash } from './key.js';
 
-/** A list of keys that are known to be bad, as `parseKeyList` reads it. */
+/** Known bad keys, as `parseKeyList` reads them. */
 export type KeyList = ReadonlySet<string>;
 
-/** Keys whose private halves others have found already. */
+/** Keys whose private half is public knowledge. */
 export interface KnownKeys {
   listed: KeyList;
   blocklist: KeyBlocklist | null;
@@ -14,13 +14,13 @@ export interface KnownKeys {
 const noneKnown: KnownKeys = { listed: new Set(), blocklist: null };
 
 /**
- * Why the private half of this public key can be found, or null. Takes some milliseconds for RSA. Throws PkiError
- * `malformed-key`.
+ * Why the private key can be computed from this public key or is known, or null. Takes milliseconds for RSA. Throws
+ * PkiError `malformed-key`.
  */
 export function keyWeakness(spkiDer: Buffer, { listed, blocklist }: KnownKeys = noneKnown): string | null {
   if (listed.has(spkiHash(spkiDer))) return 'The key is on the list of known bad keys';
   if (blocklist && blocklistHolds(blocklist, spkiDer))
-    return 'The private key is known to the public: it is on the blocklist of badkeys';
+    return 'The private key is public knowledge: it is on the blocklist of badkeys';
   const numbers = rsaNumbersOf(spkiDer);
   if (numbers === null) return null;
   const modulus = BigInt(`0x${numbers.modulus.toString('hex') || '0'}`);
@@ -35,9 +35,9 @@ const SHA256 = /^[0-9a-f]{64}$/;
 const DEBIAN = /^[0-9a-f]{20}$/;
 
 /**
- * A list of keys: one a line, as SHA-256 of the SubjectPublicKeyInfo (64 hex digits) or as the lists of Debian's
- * package openssl-blacklist have RSA keys (20 hex digits). Empty lines and those that begin with # do not count. Throws
- * Error that names the first line of another form.
+ * Parses a list of keys, one per line: SHA-256 of the SubjectPublicKeyInfo (64 hex digits), or an RSA key as in
+ * Debian's openssl-blacklist (20 hex digits). Skips empty lines and lines that start with #. Throws Error that names
+ * the first invalid line.
  */
 export function parseKeyList(text: string): KeyList {
   const keys = new Set<string>();
@@ -45,13 +45,15 @@ export function parseKeyList(text: string): KeyList {
     const entry = line.trim().toLowerCase();
     if (entry === '' || entry.startsWith('#')) continue;
     if (!SHA256.test(entry) && !DEBIAN.test(entry))
-      throw new Error(`line ${i + 1} is no SHA-256 of a public key (64 hex digits) and none of openssl-blacklist (20)`);
+      throw new Error(
+        `line ${i + 1} is neither a SHA-256 of a public key (64 hex digits) nor a key of openssl-blacklist (20)`,
+      );
     keys.add(entry);
   }
   return keys;
 }
 
-/** What `openssl-vulnkey` compares: the last 80 bits of SHA-1 over what `openssl rsa -noout -modulus` prints. */
+/** The fingerprint of `openssl-vulnkey`: the last 80 bits of SHA-1 over the output of `openssl rsa -noout -modulus`. */
 function debianFingerprint(modulus: bigint): string {
   return hash('sha1', `Modulus=${modulus.toString(16).toUpperCase()}\n`, 'hex').slice(20);
 }
@@ -86,7 +88,7 @@ function gcd(a: bigint, b: bigint): bigint {
   return a;
 }
 
-/** As many as the Baseline Requirements demand (§6.1.1.3). */
+/** The number that the Baseline Requirements demand (§6.1.1.3). */
 const FERMAT_ROUNDS = 100;
 
 function isOfClosePrimes(modulus: bigint): boolean {
@@ -100,7 +102,7 @@ function isOfClosePrimes(modulus: bigint): boolean {
   return false;
 }
 
-/** Of 64 rests modulo 64 only 12 are those of squares. */
+/** Only 12 of the 64 residues modulo 64 are squares. */
 const SQUARES_MODULO_64 = new Set(Array.from({ length: 64 }, (_, i) => (i * i) % 64));
 
 function isSquare(n: bigint): boolean {
@@ -109,7 +111,7 @@ function isSquare(n: bigint): boolean {
   return root * root === n;
 }
 
-/** The whole part of it, by Newton's method. */
+/** The integer part of the square root, by Newton's method. */
 function squareRoot(n: bigint): bigint {
   if (n < 2n) return n;
   let root = 1n << BigInt((n.toString(2).length + 1) >> 1);
@@ -120,7 +122,7 @@ function squareRoot(n: bigint): bigint {
   }
 }
 
-/** The primes whose product is a factor of the defective library's constant, for keys of every size. */
+/** These primes divide the constant of the defective library for every key size. */
 const ROCA_PRIMES = primesUpTo(167);
 const ROCA_GENERATOR = 65_537;
 const ROCA_RESTS: readonly (readonly [bigint, ReadonlySet<number>])[] = ROCA_PRIMES.map((prime) => {
@@ -130,8 +132,8 @@ const ROCA_RESTS: readonly (readonly [bigint, ReadonlySet<number>])[] = ROCA_PRI
 });
 
 /**
- * Its primes are k·M + (65537^a mod M), so modulo each prime of M the modulus is a power of 65537 (Nemec et al., 2017).
- * Of honest keys fewer than one in 100 million looks like that.
+ * The library's primes are k·M + (65537^a mod M), so modulo each prime of M the modulus is a power of 65537 (Nemec et
+ * al., 2017). Fewer than one in 100 million sound keys match.
  */
 function isRoca(modulus: bigint): boolean {
   return ROCA_RESTS.every(([prime, rests]) => rests.has(Number(modulus % prime)));

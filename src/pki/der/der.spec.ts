@@ -124,7 +124,7 @@ describe('DER reader', () => {
     );
   });
 
-  it('throws nothing but DerError on random bytes', () => {
+  it('throws only DerError on random bytes', () => {
     const walk = (reader: DerReader): void => {
       while (reader.more) {
         const tag = reader.peek() ?? 0;

@@ -1,4 +1,4 @@
-/** What was read is not DER, or not the element that was expected. */
+/** The input is not DER, or not the expected element. */
 export class DerError extends Error {
   constructor(message: string) {
     super(message);
@@ -7,8 +7,8 @@ export class DerError extends Error {
 }
 
 /**
- * Where one element lies in its buffer: `header` is its first octet, `start` to `end` (exclusive) its content, `after`
- * the first octet behind it (beyond `end` only where BER marks the end).
+ * Offsets of one element in its buffer: `header` is its first octet, `start` to `end` (exclusive) its content, `after`
+ * the first octet behind it (beyond `end` only for an indefinite length).
  */
 export interface Tlv {
   readonly tag: number;
@@ -19,8 +19,8 @@ export interface Tlv {
 }
 
 /**
- * `der` is for what is written anew or signed here. `ber` is for what others have made: it also takes what OpenSSL
- * takes (X.690 §8): indefinite and padded lengths, strings in pieces, padded integers, any true BOOLEAN, times with an
+ * `der` is for data that is signed or written again here. `ber` is for foreign data and accepts what OpenSSL accepts
+ * (X.690 §8): indefinite and padded lengths, constructed strings, padded integers, any non-zero BOOLEAN, times with an
  * offset or without seconds.
  */
 export type Rules = 'der' | 'ber';
@@ -51,7 +51,7 @@ export const Tag = {
 const MAX_DEPTH = 32;
 
 /**
- * Reads the tag and length at `offset`. Throws DerError for a multi-octet tag, an indefinite, padded or overlong
+ * Reads the tag and length at `offset`. Throws DerError for a multi-octet tag, or an indefinite, padded or overlong
  * length.
  */
 export function readTlv(buf: Buffer, offset: number, limit = buf.length): Tlv {
@@ -80,7 +80,7 @@ function longLength(buf: Buffer, at: number, octets: number, limit: number): num
   return length;
 }
 
-/** As `readTlv`, by BER: a multi-octet tag has its further octets above its first one. Throws DerError. */
+/** As `readTlv`, in BER: the further octets of a multi-octet tag are added above the first one. Throws DerError. */
 function readBer(buf: Buffer, offset: number, limit: number, depth: number): Tlv {
   let at = offset;
   let tag = buf[at++] ?? 0;
@@ -104,7 +104,7 @@ function readBer(buf: Buffer, offset: number, limit: number, depth: number): Tlv
   return within({ tag, header: offset, start: at, end: at + length, after: at + length }, limit);
 }
 
-/** The element ends before two zero octets that stand where its next part would begin (X.690 §8.1.3.6). */
+/** Reads up to the end-of-contents octets (X.690 §8.1.3.6). */
 function indefinite(buf: Buffer, begun: Pick<Tlv, 'tag' | 'header' | 'start'>, limit: number, depth: number): Tlv {
   if ((begun.tag & constructed) === 0 || depth >= MAX_DEPTH) throw new DerError('Bad length');
   let at = begun.start;
@@ -115,8 +115,8 @@ function indefinite(buf: Buffer, begun: Pick<Tlv, 'tag' | 'header' | 'start'>, l
 const constructed = 0x20;
 
 /**
- * Walks the elements inside one constructed element, in order. Nothing is copied: buffers it returns are views.
- * Every method throws DerError when the next element is not what it asks for.
+ * Reads the elements inside one constructed element, in order. Returned buffers are views. Every method throws DerError
+ * when the next element is not the requested one.
  */
 export class DerReader {
   private constructor(
@@ -127,12 +127,12 @@ export class DerReader {
     private readonly rules: Rules,
   ) {}
 
-  /** Reads the elements that lie one after another in `buf`. */
+  /** Reads the consecutive elements in `buf`. */
   static over(buf: Buffer, rules: Rules = 'der'): DerReader {
     return new DerReader(buf, 0, buf.length, 0, rules);
   }
 
-  /** Enters the one element of this `tag` that fills the whole of `der`. */
+  /** Enters the single element with this `tag` that fills `der`. */
   static enter(der: Buffer, tag: number = Tag.sequence, rules: Rules = 'der'): DerReader {
     const outer = DerReader.over(der, rules);
     const inner = outer.enter(tag);
@@ -140,12 +140,12 @@ export class DerReader {
     return inner;
   }
 
-  /** True while there are elements left. */
+  /** True while elements remain. */
   get more(): boolean {
     return this.at < this.limit;
   }
 
-  /** A reader at the same place that goes on by itself. */
+  /** An independent reader at the same position. */
   copy(): DerReader {
     return new DerReader(this.buf, this.at, this.limit, this.depth, this.rules);
   }
@@ -155,7 +155,7 @@ export class DerReader {
     return this.more ? this.buf[this.at] : undefined;
   }
 
-  /** Steps over the next element, which must have this `tag` (any tag when undefined). */
+  /** Skips the next element, which must have this `tag` (any tag when undefined). */
   next(tag?: number): Tlv {
     const element =
       this.rules === 'der'
@@ -178,12 +178,12 @@ export class DerReader {
     return this.buf.subarray(element.start, element.end);
   }
 
-  /** The octets of the next element, a string of this `tag`, also where BER has it in pieces. */
+  /** The octets of the next element, a string with this `tag`; joins a constructed BER string. */
   octets(tag: number): Buffer {
     return joined(this.string(tag));
   }
 
-  /** As `content`, of a string, of which BER may have the parts one after another (X.690 §8.7). */
+  /** As `content`, for a string, which BER may split into parts (X.690 §8.7). */
   private string(tag: number): Buffer[] {
     if (this.rules === 'der' || this.peek() !== (tag | constructed)) return [this.content(tag)];
     const parts: Buffer[] = [];
@@ -199,17 +199,17 @@ export class DerReader {
     return new DerReader(this.buf, element.start, element.end, this.depth + 1, this.rules);
   }
 
-  /** As `enter` when the next element has this `tag`; else undefined, and nothing is consumed. */
+  /** As `enter` if the next element has this `tag`; otherwise returns undefined and consumes nothing. */
   enterIf(tag: number): DerReader | undefined {
     return this.peek() === tag ? this.enter(tag) : undefined;
   }
 
-  /** Demands that everything was read. */
+  /** Demands that no element remains. */
   end(): void {
     if (this.more) throw new DerError('Trailing data');
   }
 
-  /** INTEGER content, two's complement; in DER it must be in its shortest form. */
+  /** INTEGER content, two's complement. In DER it must be minimal. */
   integer(tag: number = Tag.integer): Buffer {
     const content = this.content(tag);
     const [first, second = 0] = content;
@@ -237,7 +237,7 @@ export class DerReader {
     return content[0] !== 0;
   }
 
-  /** OBJECT IDENTIFIER in dotted form. `tag` is given for `[n] IMPLICIT` ones. */
+  /** OBJECT IDENTIFIER in dotted form. Give `tag` for `[n] IMPLICIT`. */
   oid(tag: number = Tag.oid): string {
     return decodeOid(this.content(tag));
   }
@@ -247,7 +247,7 @@ export class DerReader {
     return this.octets(Tag.octetString);
   }
 
-  /** BIT STRING: its octets and how many bits of the last do not count (in DER they must be zero). */
+  /** BIT STRING: its octets and the number of unused bits in the last one (in DER they must be zero). */
   bitString(tag: number = Tag.bitString): { bytes: Buffer; unusedBits: number } {
     const parts = this.string(tag);
     const unusedBits = parts.at(-1)?.[0];
@@ -259,7 +259,7 @@ export class DerReader {
     return { bytes, unusedBits };
   }
 
-  /** Indexes of the bits that are set in a named-bit list, ascending. */
+  /** Indexes of the set bits of a named-bit list, ascending. */
   namedBits(tag: number = Tag.bitString): number[] {
     const { bytes } = this.bitString(tag);
     if (bytes.length > 16) throw new DerError('Too many named bits');
@@ -269,8 +269,8 @@ export class DerReader {
   }
 
   /**
-   * UTCTime or GeneralizedTime in the forms of RFC 5280 §4.1.2.5, or of X.680 §46 and §47 in BER, where a text that
-   * gives no time is the beginning of 1970, as no program takes it for a time at which anything is valid.
+   * UTCTime or GeneralizedTime as in RFC 5280 §4.1.2.5, in BER as in X.680 §46 and §47. In BER an invalid time reads as
+   * the beginning of 1970, when no program regards anything as valid.
    */
   time(): Date {
     const element = this.next();
@@ -320,28 +320,28 @@ function decodeTime(text: string, isUtcTime: boolean): Date {
 const berUtcTime = /^(\d{10})(\d\d)?()(Z|[+-]\d{4})$/;
 const berGeneralizedTime = /^(\d{12})(\d\d)?(?:[.,](\d+))?(Z|[+-]\d{4})$/;
 
-/** Undefined where the text is no time. */
+/** Undefined for an invalid time. */
 function decodeBerTime(text: string, isUtcTime: boolean): Date | undefined {
   const [, minutes, seconds = '00', , zone = 'Z'] = (isUtcTime ? berUtcTime : berGeneralizedTime).exec(text) ?? [];
   const local = minutes && moment(minutes + seconds, isUtcTime);
   if (!local) return undefined;
   const offset = zone === 'Z' ? 0 : Number(`${zone[0]}1`) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(3)));
   const date = new Date(local.getTime() - offset * 60_000);
-  // What is beyond four digits by its offset has no text of its own.
+  // An offset can lead beyond year 9999, which has no text form.
   return date.getTime() < YEAR_0 || date.getTime() > END_OF_9999 ? local : date;
 }
 
 const YEAR_0 = Date.parse('0000-01-01T00:00:00Z');
 const END_OF_9999 = Date.parse('9999-12-31T23:59:59Z');
 
-/** The moment that 12 or 14 digits give; undefined where a field is out of its range. */
+/** The time of 12 or 14 digits; undefined when a field is out of range. */
 function moment(text: string, isUtcTime: boolean): Date | undefined {
   const digits = isUtcTime ? `${text < '5' ? '20' : '19'}${text}` : text;
   const part = (from: number, to: number) => Number(digits.slice(from, to));
   const month = part(4, 6) - 1;
   const date = new Date(Date.UTC(2000, month, part(6, 8), part(8, 10), part(10, 12), part(12, 14)));
   date.setUTCFullYear(part(0, 4), month, part(6, 8));
-  // A field out of range rolls over and so no longer reads the same.
+  // A field out of range rolls over and then differs from the text.
   const same =
     Number.isFinite(date.getTime()) && date.toISOString().replace(/[-:T]/g, '').slice(0, 14) === digits.slice(0, 14);
   return same ? date : undefined;

@@ -1,10 +1,10 @@
 /**
- * DER encoders (X.690) for the hot paths. Every function returns one complete TLV. A value that DER cannot hold is a
- * mistake of the caller and throws RangeError; check foreign input before it comes here.
+ * DER encoders (X.690) for the hot paths. Each function returns one complete TLV. Throws RangeError for values that DER
+ * cannot encode, which is a bug of the caller: validate foreign input first.
  */
 
 /**
- * One element with the identifier octet `tag`; `content` parts are joined. Pass large collections as one joined part.
+ * One element with the identifier octet `tag`; joins the `content` parts. Pass large collections as one joined part.
  */
 export function tlv(tag: number, ...content: Buffer[]): Buffer {
   let length = 0;
@@ -27,12 +27,12 @@ export function sequence(...parts: Buffer[]): Buffer {
   return tlv(0x30, ...parts);
 }
 
-/** SET OF, its members in the order that DER demands (X.690 §11.6). */
+/** SET OF, with members in DER order (X.690 §11.6). */
 export function setOf(...parts: Buffer[]): Buffer {
   return tlv(0x31, ...(parts.length < 2 ? parts : [...parts].sort((a, b) => Buffer.compare(a, b))));
 }
 
-/** A non-negative INTEGER in its shortest form. A Buffer is an unsigned big-endian magnitude. */
+/** A non-negative INTEGER, minimal. A Buffer is an unsigned big-endian magnitude. */
 export function integer(value: number | bigint | Buffer): Buffer {
   const magnitude = Buffer.isBuffer(value) ? value : magnitudeOf(value);
   let from = 0;
@@ -65,7 +65,7 @@ export function nullValue(): Buffer {
 const OID_CACHE_SIZE = 512;
 const oidCache = new Map<string, Buffer>();
 
-/** OBJECT IDENTIFIER from dotted form, e.g. `2.5.29.17`. The result is shared: do not write into it. */
+/** OBJECT IDENTIFIER from dotted form, e.g. `2.5.29.17`. The result is shared: do not modify it. */
 export function oid(dotted: string): Buffer {
   const known = oidCache.get(dotted);
   if (known) return known;
@@ -88,13 +88,13 @@ export function octetString(content: Buffer): Buffer {
   return tlv(0x04, content);
 }
 
-/** BIT STRING of whole octets, the last `unusedBits` (0-7) of which do not count and must be zero. */
+/** BIT STRING of whole octets; the last `unusedBits` (0-7) bits are unused and must be zero. */
 export function bitString(content: Buffer, unusedBits = 0): Buffer {
   return tlv(0x03, Buffer.from([unusedBits]), content);
 }
 
 /**
- * BIT STRING of a named-bit list: bit 0 is the highest of the first octet, trailing zero bits are dropped (X.690
+ * BIT STRING of a named-bit list: bit 0 is the highest bit of the first octet; trailing zero bits are dropped (X.690
  * §11.2.2).
  */
 export function namedBits(bitIndexes: readonly number[]): Buffer {
@@ -110,13 +110,13 @@ export function utf8String(text: string): Buffer {
   return tlv(0x0c, Buffer.from(text, 'utf8'));
 }
 
-/** PrintableString; throws RangeError for characters outside its small alphabet. */
+/** PrintableString. Throws RangeError for characters outside its alphabet. */
 export function printableString(text: string): Buffer {
   if (!/^[A-Za-z0-9 '()+,\-./:=?]*$/.test(text)) throw new RangeError('Not a PrintableString');
   return tlv(0x13, Buffer.from(text, 'latin1'));
 }
 
-/** IA5String; throws RangeError for characters outside ASCII. */
+/** IA5String. Throws RangeError for characters outside ASCII. */
 export function ia5String(text: string): Buffer {
   if (!/^[\x00-\x7f]*$/.test(text)) throw new RangeError('Not an IA5String');
   return tlv(0x16, Buffer.from(text, 'latin1'));
@@ -127,25 +127,25 @@ export function bmpString(text: string): Buffer {
   return tlv(0x1e, Buffer.from(text, 'utf16le').swap16());
 }
 
-/** `[n] EXPLICIT`: wraps whole elements. `n` is 0-30. */
+/** `[n] EXPLICIT`: wraps complete elements. `n` is 0-30. */
 export function explicit(n: number, ...content: Buffer[]): Buffer {
   return tlv(0xa0 | n, ...content);
 }
 
-/** `[n] IMPLICIT`: `content` is the bare content, without the tag and length that it replaces. */
+/** `[n] IMPLICIT`: `content` excludes the tag and length that it replaces. */
 export function implicit(n: number, content: Buffer, constructed = false): Buffer {
   return tlv((constructed ? 0xa0 : 0x80) | n, content);
 }
 
 /**
- * Time of RFC 5280 §4.1.2.5: UTCTime from 1950 through 2049, else GeneralizedTime; whole seconds, UTC, years 0-9999.
+ * Time as in RFC 5280 §4.1.2.5: UTCTime from 1950 through 2049, else GeneralizedTime; whole seconds, UTC, years 0-9999.
  */
 export function time(date: Date): Buffer {
   const year = date.getUTCFullYear();
   return year >= 1950 && year < 2050 ? tlv(0x17, timeText(date, year % 100, 2)) : generalizedTime(date);
 }
 
-/** GeneralizedTime in the one form that RFC 5280 §4.1.2.5.2 allows: whole seconds, UTC, years 0-9999. */
+/** GeneralizedTime in the form of RFC 5280 §4.1.2.5.2: whole seconds, UTC, years 0-9999. */
 export function generalizedTime(date: Date): Buffer {
   return tlv(0x18, timeText(date, date.getUTCFullYear(), 4));
 }

@@ -5,11 +5,11 @@ import { serialNumber } from './serial.js';
 import { PkiError } from './pki-error.js';
 
 /**
- * Has a CA certificate read by another implementation than ours before anything is built on it: a fault that writer and
- * reader share would stay unseen until the first client refuses the chain. `issuerPem` is its own for a root.
- * Throws PkiError `malformed-certificate` when the two disagree or the signature is not the issuer's.
+ * Checks a new CA certificate with an independent parser before anything is built on it: a fault shared by our writer
+ * and reader would otherwise go unseen until the first client rejects the chain. `issuerPem` is the certificate itself
+ * for a root. Throws PkiError `malformed-certificate` when the parsers disagree or the signature is wrong.
  */
-export async function demandSameReading(ours: ParsedCertificate, pem: string, issuerPem: string): Promise<void> {
+export async function crossCheckCertificate(ours: ParsedCertificate, pem: string, issuerPem: string): Promise<void> {
   const theirs = new X509Certificate(pem);
   const constraints = theirs.getExtension(BasicConstraintsExtension);
   const agreed = [
@@ -22,5 +22,5 @@ export async function demandSameReading(ours: ParsedCertificate, pem: string, is
     await theirs.verify({ publicKey: new X509Certificate(issuerPem), signatureOnly: true }),
   ];
   if (agreed.includes(false))
-    throw new PkiError('malformed-certificate', 'Two readers disagree about the certificate of the new authority.');
+    throw new PkiError('malformed-certificate', 'Two parsers disagree about the certificate of the new authority.');
 }
