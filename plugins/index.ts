@@ -15,7 +15,7 @@ import { rfc2136 } from './rfc2136/rfc2136.dns.js';
 import { tlsEndpoints } from './tls-endpoints/tls-endpoints.source.js';
 import { webhook } from './webhook/webhook.notification.js';
 
-/** Every plugin of the program, in order of their ids. */
+/** Every plugin of the program, ordered by id. */
 export const plugins: readonly AnyPlugin[] = [
   awsIam,
   awsIamSource,

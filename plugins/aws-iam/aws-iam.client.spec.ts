@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { pluginContext } from '../../test/support/bundles.js';
 import { IamCertificates } from './aws-iam.client.js';
 
-it('loads the SDK when it is first needed, and not before', async () => {
+it('loads the SDK on first use', async () => {
   const isLoaded = (): boolean =>
     Object.keys(createRequire(__filename).cache).some((file) => file.includes('@aws-sdk/client-iam/'));
   expect(isLoaded()).toBe(false);

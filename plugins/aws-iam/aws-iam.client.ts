@@ -3,7 +3,7 @@ import type { IAM, IAMClientConfig, UploadServerCertificateRequest } from '@aws-
 import { PluginError, type PluginFault } from '../../src/plugin-api/errors.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 
-/** Who asks, and where. Without keys the SDK finds credentials by itself; without `endpoint` it asks Amazon. */
+/** Credentials and endpoint. Without keys the SDK finds credentials; without `endpoint` it calls Amazon. */
 export interface IamAccess {
   region: string;
   accessKeyId?: string | undefined;
@@ -12,18 +12,18 @@ export interface IamAccess {
   endpoint?: string | undefined;
 }
 
-/** A server certificate as IAM shows it: never with its key. */
+/** A server certificate as IAM returns it: never with its key. */
 export interface HeldCertificate {
   arn: string;
   bodyPem: string;
-  /** Issuers in order; empty when it was uploaded without. */
+  /** Issuers in order; empty when it was uploaded without a chain. */
   chainPem: string;
-  /** IAM's own id, such as `ASCA…`. */
+  /** IAM's id, e.g. `ASCA…`. */
   id: string;
   tags: Readonly<Record<string, string>>;
 }
 
-/** What a list shows of a server certificate. */
+/** An entry in a list of server certificates. */
 export interface ListedCertificate {
   name: string;
   arn: string;
@@ -48,13 +48,13 @@ const FINAL = new Set(['InvalidInput', 'KeyPairMismatch', 'MalformedCertificate'
 const ADVICE = new Map([
   [
     'LimitExceeded',
-    'The account has no room for another server certificate: delete unused ones or ask Amazon for a higher quota.',
+    'The quota of server certificates is used up: delete unused ones or ask Amazon for a higher quota.',
   ],
   ['DeleteConflict', 'The certificate is still in use.'],
   ['SignatureDoesNotMatch', 'The secret access key does not belong to the access key id, or the region is wrong.'],
 ]);
 
-/** An error that IAM answered with; `code` is IAM's own, such as `NoSuchEntity`. */
+/** An error response of IAM; `code` is IAM's error code, e.g. `NoSuchEntity`. */
 class IamFailure extends PluginError {
   constructor(
     fault: PluginFault,
@@ -65,7 +65,7 @@ class IamFailure extends PluginError {
   }
 }
 
-/** The server certificates of one AWS account. Every method throws PluginError; `close` when done. */
+/** The server certificates of one AWS account. Every method throws PluginError. Call `close` at the end. */
 export class IamCertificates {
   private constructor(
     private readonly iam: IAM,
@@ -73,7 +73,7 @@ export class IamCertificates {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** Loads the SDK, which costs tens of milliseconds the first time; calls nobody yet. */
+  /** Loads the SDK, which takes tens of milliseconds the first time. Makes no request. */
   static async open(access: IamAccess, ctx: PluginContext): Promise<IamCertificates> {
     const configuration = configurationOf(access, ctx);
     const sdk = await import('@aws-sdk/client-iam');
@@ -81,7 +81,7 @@ export class IamCertificates {
   }
 
   /**
-   * Gives the ARN. `iamCode` of what it throws tells a taken name (`EntityAlreadyExists`) from a full account
+   * Returns the ARN. `iamCode` of the error distinguishes a taken name (`EntityAlreadyExists`) from a full account
    * (`LimitExceeded`).
    */
   async upload(entry: UploadServerCertificateRequest): Promise<string> {
@@ -91,7 +91,7 @@ export class IamCertificates {
     return required(metadata?.Arn);
   }
 
-  /** Null when IAM knows no such name, or does not know it yet: reads lag behind writes. */
+  /** Null when IAM does not know the name, or not yet: reads lag behind writes. */
   async find(name: string): Promise<HeldCertificate | null> {
     try {
       const { ServerCertificate: held } = await this.call((options) =>
@@ -112,7 +112,7 @@ export class IamCertificates {
     }
   }
 
-  /** No such name is fine. */
+  /** Succeeds when the name does not exist. */
   async delete(name: string): Promise<void> {
     try {
       await this.call((options) => this.iam.deleteServerCertificate({ ServerCertificateName: name }, options));
@@ -121,7 +121,7 @@ export class IamCertificates {
     }
   }
 
-  /** The ARN of any certificate of the account; undefined when it has none. */
+  /** The ARN of any certificate of the account; undefined when there is none. */
   async anyArn(): Promise<string | undefined> {
     const { ServerCertificateMetadataList: list } = await this.call((options) =>
       this.iam.listServerCertificates({ MaxItems: 1 }, options),
@@ -129,7 +129,7 @@ export class IamCertificates {
     return list?.[0]?.Arn;
   }
 
-  /** All whose path begins with `pathPrefix`, in the order of IAM. */
+  /** All certificates whose path starts with `pathPrefix`, in IAM's order. */
   async *list(pathPrefix: string): AsyncGenerator<ListedCertificate> {
     let marker: string | undefined;
     do {
@@ -141,13 +141,13 @@ export class IamCertificates {
       );
       for (const one of page.ServerCertificateMetadataList ?? [])
         yield { name: required(one.ServerCertificateName), arn: required(one.Arn) };
-      // A page may be short, even empty, and yet not be the last.
+      // A page may be short or empty and still not be the last.
       marker = page.IsTruncated === true ? required(page.Marker) : undefined;
     } while (marker !== undefined);
   }
 
   close(): void {
-    // With an endpoint the sockets belong to the site's agent.
+    // With an endpoint the sockets belong to the agent of `site`.
     if (this.access.endpoint === undefined) this.iam.destroy();
   }
 
@@ -160,7 +160,7 @@ export class IamCertificates {
   }
 }
 
-/** Gives `work` access to IAM, for as long as it lasts. */
+/** Opens IAM, runs `work`, closes IAM. */
 export async function withIam<T>(
   access: IamAccess,
   ctx: PluginContext,
@@ -174,7 +174,7 @@ export async function withIam<T>(
   }
 }
 
-/** IAM's own code for a failure, such as `NoSuchEntity`; undefined when the failure is not an answer of IAM. */
+/** IAM's error code, e.g. `NoSuchEntity`; undefined when the error is not a response of IAM. */
 export function iamCode(error: unknown): string | undefined {
   return error instanceof IamFailure ? error.code : undefined;
 }
@@ -207,16 +207,16 @@ function agentsFor(url: URL, ctx: PluginContext): object {
 }
 
 /**
- * Whatever is not known to need a person is tried again: a certificate that is never delivered is worse than a vain
- * attempt. The SDK's error is not kept as cause, because it may repeat what was sent.
+ * Retries every error that is not known to need a person: a vain attempt is cheaper than a certificate that is never
+ * delivered. The SDK's error is not kept as `cause`, because it may repeat the request.
  */
 function translated(error: unknown, access: IamAccess): PluginError {
   const text = withoutSecrets(error instanceof Error ? error.message : '', access);
   if (!(error instanceof Error && '$fault' in error))
-    return new PluginError('unavailable', `Amazon IAM cannot be asked: ${text}`);
+    return new PluginError('unavailable', `The request to Amazon IAM failed: ${text}`);
   const code = error.name.replace(/Exception$/, '');
   const fault = NEEDS_A_PERSON.has(code) ? 'misconfigured' : FINAL.has(code) ? 'refused' : 'unavailable';
-  // The text for a wrong signature repeats the signed headers, session token included.
+  // The text for a wrong signature repeats the signed headers, including the session token.
   const words = [`Amazon IAM answered ${code}`, code === 'SignatureDoesNotMatch' ? '' : text, ADVICE.get(code)];
   return new IamFailure(fault, words.filter(Boolean).join(': '), code);
 }
@@ -228,6 +228,6 @@ function withoutSecrets(text: string, { secretAccessKey, sessionToken }: IamAcce
 }
 
 function required<T>(value: T | undefined): T {
-  if (value === undefined) throw new PluginError('unavailable', 'The answer of Amazon IAM lacks what was asked for.');
+  if (value === undefined) throw new PluginError('unavailable', 'The answer of Amazon IAM is incomplete.');
   return value;
 }

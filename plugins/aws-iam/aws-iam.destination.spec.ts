@@ -83,14 +83,14 @@ describe('aws-iam delivers', () => {
     expect(iam.certificates()[0]?.chain).toBeUndefined();
   });
 
-  it('nothing a second time', async () => {
+  it('nothing when it is already there', async () => {
     const bundle = authority.issue('*.example.test');
     const first = await deliver(bundle);
     expect(await deliver(bundle)).toEqual(first);
     expect(iam.certificates()).toHaveLength(1);
   });
 
-  it('once, though the answer is lost and the account is full by then', async () => {
+  it('once, even if the response is lost and the account is full afterwards', async () => {
     iam.fail({ kind: 'loseAnswer' });
     iam.fail({ kind: 'LimitExceeded' });
     const bundle = authority.issue('a.test');
@@ -111,7 +111,7 @@ describe('aws-iam delivers', () => {
     );
   });
 
-  it('below each of two paths of one account, so that one can be taken away and the other stays', async () => {
+  it('below two paths of one account, so that one can be removed without the other', async () => {
     const bundle = authority.issue('a.test');
     const { location: plain } = await deliver(bundle);
     const { location: cloudFront } = await deliver(bundle, { path: '/cloudfront/' });
@@ -130,7 +130,7 @@ describe('aws-iam delivers', () => {
     expect(iam.certificates()).toHaveLength(1);
   });
 
-  it('with credentials that the SDK finds by itself', async () => {
+  it('with credentials that the SDK finds', async () => {
     vi.stubEnv('AWS_ACCESS_KEY_ID', accessKeyId).stubEnv('AWS_SECRET_ACCESS_KEY', secretAccessKey);
     try {
       await deliver(authority.issue('a.test'), { accessKeyId: undefined, secretAccessKey: undefined });
@@ -140,13 +140,16 @@ describe('aws-iam delivers', () => {
     expect(iam.certificates()).toHaveLength(1);
   });
 
-  it.each<IamFault['kind']>(['Throttling', 'drop', 'ServiceFailure'])('after one passing failure: %s', async (kind) => {
-    iam.fail({ kind });
-    await deliver(authority.issue('a.test'));
-    expect(iam.certificates()).toHaveLength(1);
-  });
+  it.each<IamFault['kind']>(['Throttling', 'drop', 'ServiceFailure'])(
+    'after one transient failure: %s',
+    async (kind) => {
+      iam.fail({ kind });
+      await deliver(authority.issue('a.test'));
+      expect(iam.certificates()).toHaveLength(1);
+    },
+  );
 
-  it('nothing into an account other than the one named', async () => {
+  it('nothing to an account other than the configured one', async () => {
     await expect(deliver(authority.issue('a.test'), { accountNumber: '999999999999' })).rejects.toThrow(
       fault('misconfigured', '123456789012'),
     );
@@ -218,7 +221,7 @@ describe('aws-iam says who must act', () => {
     );
   });
 
-  it('an endpoint that the operator does not allow: what the site says', async () => {
+  it('an endpoint that the operator does not allow: the error of the site', async () => {
     const ctx = pluginContext({
       agentFor: () => {
         throw new PluginError('misconfigured', 'not allowed here');
@@ -227,7 +230,7 @@ describe('aws-iam says who must act', () => {
     await expect(check({}, ctx)).rejects.toThrow(fault('misconfigured', 'not allowed here'));
   });
 
-  it('without a secret in anything it says', async () => {
+  it('without a secret in any error text', async () => {
     await restart({ sessionToken: 'session-token-0123456789' });
     const secrets = { secretAccessKey: 'very/secret+key', sessionToken: 'session-token-0123456789' };
     const bundle = authority.issue('a.test');
@@ -258,7 +261,7 @@ describe('aws-iam says who must act', () => {
 });
 
 describe('aws-iam removes', () => {
-  it('what it delivered, and is content when it is gone', async () => {
+  it('its own certificate, and succeeds when it is gone', async () => {
     const bundle = authority.issue('a.test');
     const { location } = await deliver(bundle, { path: '/x/' });
     await remove(location, bundle);
@@ -266,7 +269,7 @@ describe('aws-iam removes', () => {
     expect(iam.certificates()).toEqual([]);
   });
 
-  it('later what a load balancer still uses', async () => {
+  it('later a certificate that a load balancer still uses', async () => {
     const bundle = authority.issue('a.test');
     const { location } = await deliver(bundle);
     iam.fail({ action: 'DeleteServerCertificate', kind: 'DeleteConflict' });
@@ -275,7 +278,7 @@ describe('aws-iam removes', () => {
     expect(iam.certificates()).toEqual([]);
   });
 
-  it('by its name what was delivered without an answer, and nothing else of that name', async () => {
+  it('by name a certificate whose delivery was interrupted, and no other of that name', async () => {
     const bundle = authority.issue('a.test');
     const location = awsIam.locate({ bundle }, options());
     await deliver(bundle);
@@ -288,7 +291,7 @@ describe('aws-iam removes', () => {
     expect(iam.certificates()).toHaveLength(1);
   });
 
-  it('no other certificate that has come to the same place', async () => {
+  it('no other certificate at the same location', async () => {
     const [bundle, other] = [authority.issue('a.test'), authority.issue('a.test')];
     const { location } = await deliver({ ...other, name: bundle.name });
     await remove(location, bundle);

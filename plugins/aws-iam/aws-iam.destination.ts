@@ -16,13 +16,13 @@ const options = z.strictObject({
     .optional()
     .meta({
       title: 'Name prefix',
-      description: "Put before the certificate's name, for instance to tell installations apart.",
+      description: "Prefix of the certificate's name, for example to distinguish installations.",
     }),
 });
 
 type AwsIamOptions = Options<typeof options>;
 
-/** Uploads certificates to AWS IAM. IAM cannot replace content, so every certificate gets a name of its own there. */
+/** Uploads certificates to AWS IAM. IAM cannot replace content, so each certificate is uploaded under its own name. */
 export const awsIam = defineDestination({
   id: 'aws-iam',
   aliases: ['aws-destination'],
@@ -57,8 +57,8 @@ export const awsIam = defineDestination({
       }
       throw new PluginError(
         'misconfigured',
-        `Other certificates hold the name "${certificateName(wanted)}" with and ` +
-          'without the serial number, or it lies below another path.',
+        `The name "${certificateName(wanted)}" is taken by other certificates, with and without the serial ` +
+          'number, or the certificate is below another path.',
       );
     });
   },
@@ -66,17 +66,17 @@ export const awsIam = defineDestination({
   async remove({ location, bundle }, o, ctx) {
     await withIam(o, ctx, async (iam) => {
       const wanted = wantedName(bundle, o);
-      // A delivery that never answered is known by the names that it may have taken.
+      // Without a recorded ARN, search the names that an interrupted delivery may have used.
       const names = location.startsWith('arn:')
         ? [nameInLocation(location)]
         : [certificateName(wanted), nameWithSerial(wanted, bundle.serialHex)];
-      for (const name of names) await takeAway(iam, name, { location, bundle }, o);
+      for (const name of names) await removeIfSame(iam, name, { location, bundle }, o);
     });
   },
 });
 
-/** Deletes what is called `name` if it is this certificate. Below another path it is another destination's. */
-async function takeAway(
+/** Deletes `name` if it is this certificate. Without a recorded ARN, only below the path of this destination. */
+async function removeIfSame(
   iam: IamCertificates,
   name: string,
   { location, bundle }: RemovalRequest,
@@ -103,8 +103,8 @@ interface Material {
 }
 
 /**
- * The ARN under `name`, or null when another certificate holds that name, or the same one below another path: names are
- * the account's, whatever the path.
+ * The ARN under `name`, or null when the name is taken by another certificate or path: names are unique per account,
+ * whatever the path.
  */
 async function place(iam: IamCertificates, name: string, material: Material, o: AwsIamOptions): Promise<string | null> {
   try {
@@ -112,13 +112,13 @@ async function place(iam: IamCertificates, name: string, material: Material, o: 
     await keepOnlyIn(arn, name, iam, o);
     return arn;
   } catch (error) {
-    // A lost answer leaves the certificate there, and an account that it filled answers with the quota.
+    // After a lost response the certificate exists, and a full account answers LimitExceeded instead.
     const code = iamCode(error);
     if (code !== 'EntityAlreadyExists' && code !== 'LimitExceeded') throw error;
     const held = await iam.find(name);
     if (held !== null && sameCertificate(held.bodyPem, material.CertificateBody)) {
       ensureAccount(held.arn, o);
-      // What lies below the path of another destination is that one's to take away.
+      // A certificate below the path of another destination is removed by that destination.
       return pathInArn(held.arn) === (o.path || '/') ? held.arn : null;
     }
     if (code === 'LimitExceeded') throw error;
@@ -141,7 +141,7 @@ function wantedName(bundle: Bundle, o: AwsIamOptions): string {
   return `${o.namePrefix ?? ''}${bundle.name}`;
 }
 
-/** IAM wants the leaf alone as body, the chain without its root, and no text before an armour. */
+/** IAM requires the leaf alone as body, the chain without the root, and no text before a PEM block. */
 function materialOf({ chainPem, privateKeyPem }: Bundle): Material {
   if (chainPem.length === 0 || privateKeyPem === undefined)
     throw new PluginError('refused', 'The bundle has no certificate or no private key.');

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { secret } from '../../src/plugin-api/options.js';
 
-/** Which certificates of which account, and who asks for them. */
+/** Options that select the account, path and credentials. */
 export const iamOptions = {
   accountNumber: z
     .string()
@@ -10,7 +10,7 @@ export const iamOptions = {
     .optional()
     .meta({
       title: 'Account number',
-      description: 'The 12 digits of the AWS account. When given, nothing is done in another account.',
+      description: 'The 12 digits of the AWS account. If given, any other account is refused.',
     }),
   path: z
     .string()
@@ -19,7 +19,7 @@ export const iamOptions = {
     .meta({
       title: 'Path',
       description:
-        'IAM path of the certificates, from "/" to "/". CloudFront needs one that starts with "/cloudfront/".',
+        'IAM path of the certificates; starts and ends with "/". CloudFront requires a path below "/cloudfront/".',
       examples: ['/cloudfront/'],
     }),
   region: z
@@ -55,7 +55,7 @@ export function accountOf(arn: string): string {
   return arn.split(':')[4] ?? '';
 }
 
-/** Throws PluginError when the options name another account than the one of this ARN. */
+/** Throws PluginError when the options name an account other than the account of this ARN. */
 export function ensureAccount(arn: string, { accountNumber }: { accountNumber?: string | undefined }): void {
   if (accountNumber !== undefined && accountOf(arn) !== accountNumber) {
     throw new PluginError(

@@ -60,7 +60,7 @@ async function upload(name: string, path = '/', tags: Record<string, string> = {
 }
 
 describe('the source of IAM certificates', () => {
-  it('finds those below its path over short pages, with chain, id and the owner that a tag names', async () => {
+  it('finds certificates below its path over short pages, with chain, id and the owner from a tag', async () => {
     const { leaf, issuing } = await upload('a', '/x/', { team: 'web@example.com' });
     for (const name of ['b', 'c']) await upload(name, '/x/y/');
     await upload('d', '/z/');
@@ -78,7 +78,7 @@ describe('the source of IAM certificates', () => {
     expect(found[1]).not.toHaveProperty('owner');
   });
 
-  it('goes on without a certificate that is hidden, and ends when the service does', async () => {
+  it('skips a hidden certificate, and stops when the service is unavailable', async () => {
     for (const name of ['a', 'b', 'c']) await upload(name);
     fake.fail({ action: 'GetServerCertificate', kind: 'AccessDenied' });
     expect((await scan()).map(({ kind }) => kind)).toEqual(['trouble', 'certificate', 'certificate']);
@@ -88,7 +88,7 @@ describe('the source of IAM certificates', () => {
     await expect(scan()).rejects.toThrow(fault('unavailable'));
   });
 
-  it('looks into no other account than the one named', async () => {
+  it('reads no account other than the configured one', async () => {
     await upload('a');
     await expect(scan({ accountNumber: '999999999999' })).rejects.toThrow(fault('misconfigured'));
     await expect(awsIamSource.check?.(options({ accountNumber: '999999999999' }), context)).rejects.toThrow(
@@ -110,7 +110,7 @@ describe('the source of IAM certificates', () => {
     expect(fake.certificates()).toEqual([]);
   });
 
-  it('is what a destination of the same account and path brings with it', () => {
+  it('is the counterpart of a destination of the same account and path', () => {
     const counterpart = awsIam.source?.(
       awsIam.options.parse({ accountNumber: '123456789012', path: '', namePrefix: 'p-', ...access() }),
     );

@@ -26,8 +26,8 @@ export const awsIamSource = defineSource({
   aliases: ['aws-source'],
   title: 'AWS IAM server certificates',
   description:
-    'Finds the server certificates of an AWS account below a path of IAM. Their keys ' +
-    'stay there: IAM shows them to nobody.',
+    'Finds the server certificates of an AWS account below an IAM path. Their private keys ' +
+    'stay there: IAM never returns them.',
   options,
 
   async check(o, ctx) {
@@ -54,7 +54,7 @@ export const awsIamSource = defineSource({
       if (held === null) return;
       ensureAccount(held.arn, o);
       if (held.arn !== location || fingerprintOf(held) !== sha256)
-        throw new PluginError('refused', `Another certificate is called "${name}" by now.`);
+        throw new PluginError('refused', `The name "${name}" now belongs to another certificate.`);
       await iam.delete(name);
     });
   },
@@ -66,11 +66,11 @@ async function findOf({ name, arn }: ListedCertificate, iam: IamCertificates, o:
   try {
     held = await iam.find(name);
   } catch (error) {
-    // A policy may hide single certificates; a service that is down hides what follows too.
+    // A policy may hide single certificates. When the service is unavailable, stop: the rest is unknown too.
     if (!(error instanceof PluginError) || error.fault === 'unavailable') throw error;
     return [{ kind: 'trouble', location: arn, detail: error.detail }];
   }
-  // Deleted since it was listed.
+  // Deleted since the listing.
   if (held === null) return [];
   const owner = o.ownerTag === undefined ? undefined : held.tags[o.ownerTag];
   return [
@@ -93,7 +93,7 @@ function issuersOf({ chainPem }: HeldCertificate): string[] {
   }
 }
 
-/** As in FoundRef; undefined when it cannot be read. */
+/** As in FoundRef; undefined when the certificate cannot be parsed. */
 function fingerprintOf({ bodyPem }: HeldCertificate): string | undefined {
   try {
     return new X509Certificate(bodyPem).fingerprint256.replaceAll(':', '').toLowerCase();

@@ -14,7 +14,7 @@ describe('certificateName', () => {
     expect(certificateName(text)).toBe(name);
   });
 
-  it('is a name that IAM takes, for any text', () => {
+  it('returns a valid IAM name for any text', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
         expect(certificateName(text)).toMatch(IAM_NAME);
@@ -24,7 +24,7 @@ describe('certificateName', () => {
 });
 
 describe('nameWithSerial', () => {
-  it('cuts the name, never the serial number', () => {
+  it('truncates the name, never the serial number', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 300 }), fc.stringMatching(/^[0-9a-f]{2,40}$/), (text, serialHex) => {
         expect(nameWithSerial(text, serialHex)).toMatch(IAM_NAME);
@@ -39,7 +39,7 @@ describe('nameInLocation', () => {
     'arn:aws:iam::123456789012:server-certificate/cloudfront/x/a.test',
     'arn:aws:iam::123456789012:server-certificate/a.test',
     '/a.test',
-  ])('finds it in %s', (location) => {
+  ])('finds the name in %s', (location) => {
     expect(nameInLocation(location)).toBe('a.test');
   });
 });

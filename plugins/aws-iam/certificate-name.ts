@@ -1,6 +1,8 @@
 const MAX_LENGTH = 128;
 
-/** A text as a name that IAM takes, `[\w+=,.@-]{1,128}`: `*` becomes `STAR`, anything else it refuses a hyphen. */
+/**
+ * Converts text to a valid IAM name, `[\w+=,.@-]{1,128}`: `*` becomes `STAR`, other invalid characters become a hyphen.
+ */
 export function certificateName(text: string): string {
   const name = text
     .replaceAll('*', 'STAR')
@@ -9,13 +11,13 @@ export function certificateName(text: string): string {
   return name === '' ? '-' : name;
 }
 
-/** The name to take when `certificateName` is held by another certificate. `serialHex` always stays whole. */
+/** The name to use when another certificate has `certificateName`. Never truncates `serialHex`. */
 export function nameWithSerial(text: string, serialHex: string): string {
   const suffix = `-${certificateName(serialHex)}`;
   return `${certificateName(text).slice(0, MAX_LENGTH - suffix.length)}${suffix}`;
 }
 
-/** The name at the end of an ARN or of a path with a name. */
+/** The name at the end of an ARN, or of a path with a name. */
 export function nameInLocation(location: string): string {
   return location.slice(location.lastIndexOf('/') + 1);
 }

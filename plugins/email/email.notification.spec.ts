@@ -82,7 +82,7 @@ async function throughServer(
 }
 
 describe('email', () => {
-  it('mails everybody once, whatever the case', async () => {
+  it('mails each address once, whatever its case', async () => {
     const { ctx, recipients, mails } = await throughServer({});
     await email.send(message, options, ctx);
     expect(recipients).toEqual(['pki@example.org', 'ops@example.org', 'owner@example.org']);
@@ -131,7 +131,7 @@ describe('email', () => {
     ).rejects.toMatchObject({ fault: 'unavailable' });
   });
 
-  it('sends nothing once it is aborted', async () => {
+  it('sends nothing after an abort', async () => {
     const sent: OutgoingMail[] = [];
     await expect(
       email.send(

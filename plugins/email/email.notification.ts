@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { defineNotification } from '../../src/plugin-api/notification.js';
 
-/** The addr-spec of RFC 5321 §4.1.2 as it is in use: dot-atom, then a host name; 64 and 254 characters at most. */
-const address =
-  /^(?=.{3,254}$)(?=[^@]{1,64}@)[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/i;
+const atom = "[\\w!#$%&'*+/=?^`{|}~-]+";
+const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+/** The addr-spec of RFC 5321 §4.1.2 as used in practice: dot-atom and host name, at most 64 and 254 characters. */
+const address = new RegExp(`^(?=.{3,254}$)(?=[^@]{1,64}@)${atom}(?:\\.${atom})*@${label}(?:\\.${label})*$`, 'i');
 
 const options = z.strictObject({
   recipients: z
@@ -11,16 +12,16 @@ const options = z.strictObject({
     .max(10_000)
     .refine(
       (list) => addressesIn(list).length > 0 && addressesIn(list).every((one) => address.test(one)),
-      'must be mail addresses with commas between',
+      'must be mail addresses, separated by commas',
     )
     .meta({
       title: 'Recipients',
-      description: 'Mail addresses with commas between. The owner of a certificate is told besides.',
+      description: 'Mail addresses, separated by commas. The owner of the certificate is a recipient as well.',
       examples: ['pki@example.org, ops@example.org'],
     }),
 });
 
-/** Mails a message to the configured recipients and to those whom it names, each once. */
+/** Mails a message once to each of the configured recipients and the recipients of the message. */
 export const email = defineNotification({
   id: 'email',
   aliases: ['email-notification'],
@@ -45,7 +46,7 @@ function addressesIn(list: string): string[] {
     .filter((one) => one !== '');
 }
 
-/** Without repetitions that differ in case alone; the first spelling stays. */
+/** Removes duplicates, ignoring case; keeps the first spelling. */
 function distinct(addresses: readonly string[]): string[] {
   const known = new Map<string, string>();
   for (const one of addresses) if (!known.has(one.toLowerCase())) known.set(one.toLowerCase(), one);

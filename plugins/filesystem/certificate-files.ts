@@ -5,17 +5,17 @@ import { PluginError } from '../../src/plugin-api/errors.js';
 import { isWithin } from './allowed.js';
 import { codeOf } from './filesystem.client.js';
 
-/** A file as it was read. */
+/** A file with its content. */
 export interface ReadFile {
   path: string;
   bytes: Buffer;
 }
-/** What could not be read: a file, or a folder, whose path ends with a slash. */
+/** A file or folder that could not be read; the path of a folder ends with a slash. */
 export interface Unreadable {
   path: string;
   detail: string;
 }
-/** One folder: the files in it that have one of the extensions, and what is wrong with others. */
+/** One folder: the files in it with a certificate extension, and faults of others. */
 export interface ReadFolder {
   files: ReadFile[];
   unreadable: Unreadable[];
@@ -26,9 +26,8 @@ const mostBytes = 1_048_576;
 const deepest = 32;
 
 /**
- * Every folder from `root` down, one at a time. Hidden entries are passed over, links to folders are not followed, and
- * links to files only where they lead to a file below `root`. Throws PluginError `misconfigured` when there is more
- * than can be looked at.
+ * Walks the folders from `root` down, one at a time. Skips hidden entries and links to folders; follows links to files
+ * only below `root`. Throws PluginError `misconfigured` when there are too many entries.
  */
 export async function* foldersBelow(
   root: string,
@@ -45,7 +44,7 @@ export async function* foldersBelow(
     if (entries > mostEntries)
       throw new PluginError(
         'misconfigured',
-        `"${root}" holds more than ${mostEntries} files. Name folders below it instead.`,
+        `"${root}" holds more than ${mostEntries} files. Configure folders below it instead.`,
       );
     for (const member of members) {
       const path = join(folder.path, member.name);
@@ -61,7 +60,7 @@ async function membersOf(path: string, { unreadable }: ReadFolder, isRoot: boole
     const members = await readdir(path, { withFileTypes: true });
     return members.filter(({ name }) => !name.startsWith('.')).sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (error) {
-    // Of the folder itself nothing can be said then, not even that it is empty.
+    // Without the root folder nothing is known, not even that it is empty.
     if (isRoot) throw error;
     unreadable.push({ path: `${path}/`, detail: `The folder cannot be read (${codeOf(error) ?? 'unknown error'}).` });
     return [];
@@ -74,7 +73,7 @@ function deeper(
   folder: { path: string; depth: number },
 ): void {
   if (folder.depth <= deepest) waiting.push(folder);
-  else unreadable.push({ path: `${folder.path}/`, detail: `It lies more than ${deepest} folders deep.` });
+  else unreadable.push({ path: `${folder.path}/`, detail: `It is more than ${deepest} folders deep.` });
 }
 
 async function readInto({ files, unreadable }: ReadFolder, path: string, root: string): Promise<void> {
@@ -82,7 +81,7 @@ async function readInto({ files, unreadable }: ReadFolder, path: string, root: s
     const real = await realpath(path);
     if (!isWithin(real, root))
       return void unreadable.push({ path, detail: 'It is a link that leads out of the folder.' });
-    // A pipe would never open, and a device never end.
+    // Opening a pipe would block, and reading a device would not end.
     if (!(await stat(real)).isFile()) return;
     files.push({ path, bytes: await readWhole(real) });
   } catch (error) {

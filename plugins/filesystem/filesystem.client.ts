@@ -19,8 +19,8 @@ import { PluginError } from '../../src/plugin-api/errors.js';
 import type { Owner } from './owner.js';
 
 /**
- * Files that change together. `store` holds one hidden folder per version and two links, `current` and `previous`;
- * `readers` is the folder in which every file is a link through `current`. One rename of `current` changes them all.
+ * Files that change together. `store` holds one hidden folder per version and the links `current` and `previous`;
+ * `readers` is the folder whose files are links through `current`. One rename of `current` switches them all.
  */
 export interface Place {
   readonly store: string;
@@ -49,8 +49,8 @@ export async function isInPlace(place: Place, files: readonly StoredFile[]): Pro
 }
 
 /**
- * Writes a new version and switches readers to it; `files` are linked in their order when they appear for the first
- * time. A crash at any point leaves either all old or all new files; `sweep` removes what it left over.
+ * Writes a new version and switches readers to it. New links are created in the order of `files`. After a crash at any
+ * point readers see either all old or all new files; `sweep` removes leftovers.
  */
 export async function publish(place: Place, files: readonly StoredFile[], signal: AbortSignal): Promise<void> {
   const before = await ownVersion(place.store, 'current');
@@ -73,7 +73,7 @@ export async function publish(place: Place, files: readonly StoredFile[], signal
   }
 }
 
-/** Removes versions that are neither current nor previous, and what killed runs left. */
+/** Removes versions other than current and previous, and leftovers of crashed runs. */
 export async function sweep(place: Place): Promise<void> {
   const kept = [await ownVersion(place.store, 'current'), await ownVersion(place.store, 'previous')];
   for (const name of await namesIn(place.store)) {
@@ -82,19 +82,19 @@ export async function sweep(place: Place): Promise<void> {
   }
 }
 
-/** A file of the version that readers see, or of the one before it; null when there is none. */
+/** A file of the current or the previous version; null when it does not exist. */
 export async function readVersion(place: Place, version: 'current' | 'previous', name: string): Promise<Buffer | null> {
   return ifPresent(readFile(join(place.store, version, name)), ['ENOENT', 'ENOTDIR']);
 }
 
-/** Gives up the version before the one that readers see; `sweep` removes its files. */
+/** Drops the previous version; `sweep` removes its files. */
 export async function forgetPrevious(place: Place): Promise<void> {
   if ((await ownVersion(place.store, 'previous')) === null) return;
   await rm(join(place.store, 'previous'), { force: true });
   await syncFolder(place.store);
 }
 
-/** Takes away everything `publish` made, and the store if nothing else is in it. Files of others stay. */
+/** Removes everything that `publish` made, then the store if it is empty. Keeps foreign files. */
 export async function withdraw(place: Place): Promise<void> {
   if (!(await namesIn(place.store)).some((name) => name.startsWith(VERSION) || name === RELOAD_PENDING)) return;
   for (const name of await namesIn(place.readers)) {
@@ -109,7 +109,7 @@ export async function withdraw(place: Place): Promise<void> {
   if ((await namesIn(place.store)).length === 0) await rmdir(place.store);
 }
 
-/** Remembers on disk that readers must be told, so that a crash before the reload does not lose it. */
+/** Records on disk that a reload is due, so that a crash before the reload does not lose it. */
 export async function noteReload(place: Place): Promise<void> {
   await (await open(join(place.store, RELOAD_PENDING), 'w', 0o600)).close();
   await syncFolder(place.store);
@@ -120,19 +120,19 @@ export async function isReloadPending(place: Place): Promise<boolean> {
   return (await namesIn(place.store)).includes(RELOAD_PENDING);
 }
 
-/** Undoes `noteReload`; nothing noted is fine. */
+/** Undoes `noteReload`. Succeeds when nothing is noted. */
 export async function forgetReload(place: Place): Promise<void> {
   await rm(join(place.store, RELOAD_PENDING), { force: true });
 }
 
-/** Makes a folder and its missing parents, readable and searchable by all whatever the umask. */
+/** Creates a folder and its missing parents, readable and searchable by all, whatever the umask. */
 export async function makeFolder(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true });
   if (first === undefined) return;
   for (let made = path; made.length >= first.length; made = dirname(made)) await chmod(made, 0o755);
 }
 
-/** The path after all links; parts that do not exist yet stay as they are. */
+/** Resolves all links; keeps path parts that do not exist yet. */
 export async function resolvedPath(path: string): Promise<string> {
   try {
     return await realpath(path);
@@ -142,7 +142,7 @@ export async function resolvedPath(path: string): Promise<string> {
   }
 }
 
-/** Proves that files can be made for `owner` in the nearest existing folder of `path`; leaves nothing behind. */
+/** Verifies that files for `owner` can be created in the nearest existing folder of `path`. Leaves nothing behind. */
 export async function probe(path: string, owner: Owner | undefined): Promise<void> {
   const folder = await nearestExisting(path);
   const file = join(folder, temporaryName());
@@ -153,7 +153,7 @@ export async function probe(path: string, owner: Owner | undefined): Promise<voi
   }
 }
 
-/** The system's error code, such as `ENOSPC`; undefined for errors that do not come from it. */
+/** The system's error code, e.g. `ENOSPC`; undefined for other errors. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
@@ -182,7 +182,7 @@ async function isStored(path: string, file: StoredFile): Promise<boolean> {
   }
 }
 
-/** Makes or replaces a link in one step; the half-made link lies in the store, where `sweep` finds it. */
+/** Creates or replaces a link atomically. The temporary link is in the store, where `sweep` finds it. */
 async function pointTo(place: Place, link: string, target: string): Promise<void> {
   const temporary = join(place.store, temporaryName());
   await symlink(target, temporary);
@@ -190,7 +190,7 @@ async function pointTo(place: Place, link: string, target: string): Promise<void
   await syncFolder(dirname(link));
 }
 
-/** Null when there is no such link. Throws `misconfigured` when something of this name is there that is not ours. */
+/** Null when the link does not exist. Throws `misconfigured` when something else has this name. */
 async function ownVersion(store: string, link: string): Promise<string | null> {
   const path = join(store, link);
   const target = await linkTarget(path);
@@ -198,11 +198,11 @@ async function ownVersion(store: string, link: string): Promise<string | null> {
   if ((await ifPresent(lstat(path))) === null) return null;
   throw new PluginError(
     'misconfigured',
-    `"${path}" was made by something else. Move it away or choose another folder.`,
+    `"${path}" was created by something else. Move it away or choose another folder.`,
   );
 }
 
-/** Null when `path` does not exist or is no link. */
+/** Null when `path` does not exist or is not a link. */
 async function linkTarget(path: string): Promise<string | null> {
   return ifPresent(readlink(path), ['ENOENT', 'EINVAL']);
 }
@@ -232,7 +232,7 @@ function temporaryName(): string {
   return `${TEMPORARY}${randomBytes(6).toString('hex')}`;
 }
 
-/** A rename survives a power cut only when its folder has been synced. */
+/** A rename survives a power failure only after its folder was synced. */
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {

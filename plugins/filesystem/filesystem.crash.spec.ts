@@ -34,7 +34,8 @@ const bundles = JSON.parse(readFileSync(file, 'utf8'));
 const ctx = { signal: new AbortController().signal, now: () => new Date(0), log() {}, site: { protectedPaths: [] } };
 (async () => {
   for (let i = 0; i < Number(times); i++) {
-    await filesystem.deliver({ bundle: bundles[i % bundles.length] }, filesystem.options.parse(JSON.parse(options)), ctx);
+    const parsed = filesystem.options.parse(JSON.parse(options));
+    await filesystem.deliver({ bundle: bundles[i % bundles.length] }, parsed, ctx);
     if (i === 0) console.log('started');
   }
 })().catch((error) => { console.log(JSON.stringify({ fault: error.fault, detail: error.detail })); });
@@ -154,7 +155,7 @@ describe('a delivery that is killed', () => {
     },
   );
 
-  it('leaves nothing that the next delivery does not remove', async () => {
+  it('leaves only files that the next delivery removes', async () => {
     const path = join(folder, 'leftovers');
     const ctx = pluginContext({ protectedPaths: [] });
     const bundle = authority.issue('a.test');
@@ -168,7 +169,7 @@ describe('a delivery that is killed', () => {
 });
 
 describe('a folder that cannot be written', () => {
-  it('is tried again later when a right is missing', () => {
+  it('is retried later when permission is missing', () => {
     const path = join(folder, 'closed');
     mkdirSync(path, { mode: isRoot ? 0o755 : 0o555 });
     expect(JSON.parse(deliverApart(path, NOBODY))).toEqual({
@@ -177,7 +178,7 @@ describe('a folder that cannot be written', () => {
     });
   });
 
-  it('is tried again later when the owner may not be given away', () => {
+  it('is retried later when the owner cannot be changed', () => {
     const path = join(folder, 'public');
     mkdirSync(path);
     chmodSync(path, 0o777);
@@ -196,7 +197,7 @@ describe('a folder that cannot be written', () => {
     return spawnSync('mount', ['-t', 'tmpfs', '-o', choices, 'tmpfs', path]).status === 0;
   };
 
-  it('is tried again later when the disk is full or read-only, and the old files stay', async ({ skip }) => {
+  it('is retried later when the disk is full or read-only, and the old files stay', async ({ skip }) => {
     const path = join(folder, 'small');
     if (!mount(path, 'size=12k')) skip('this process may not mount a small disk');
     try {

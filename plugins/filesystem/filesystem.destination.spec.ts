@@ -103,7 +103,7 @@ describe('filesystem delivers', () => {
     expect(statSync(join(folder, 'a.test/privkey.pem'))).toMatchObject({ uid: 4711, gid: 4712 });
   });
 
-  it('nothing a second time', async () => {
+  it('nothing when it is already there', async () => {
     const bundle = authority.issue('a.test');
     let reloads = 0;
     const ctx = context({
@@ -221,7 +221,7 @@ describe('filesystem refuses', () => {
       for (const name of ['root', 'other', 'rooted']) mkdirSync(join(folder, name));
       symlinkSync(join(folder, 'other'), join(folder, 'root/out'));
       symlinkSync(join(folder, 'root'), join(folder, 'in'));
-      // The root itself is named by a link here.
+      // The allowed root itself is a link here.
       symlinkSync(join(folder, 'root'), join(folder, 'allowed'));
       const ctx = context({ allowedRoots: [join(folder, 'allowed')] });
       const asked = { path: join(folder, path) };
@@ -283,7 +283,7 @@ describe('filesystem refuses', () => {
 });
 
 describe('filesystem removes', () => {
-  it.each(LAYOUTS)('all that it made as %s and nothing else', async (layout) => {
+  it.each(LAYOUTS)('everything that it created as %s, and nothing else', async (layout) => {
     const bundles = [authority.issue('a.test'), authority.issue('a.test'), authority.issue('b.test')];
     for (const bundle of bundles) await deliver(bundle, { layout });
     const location = filesystem.locate({ bundle: bundles[0] as Bundle }, options({ layout }));
@@ -295,26 +295,29 @@ describe('filesystem removes', () => {
     await filesystem.remove?.(removal, options({ layout }), context());
   });
 
-  it.each(LAYOUTS)('of a certificate that another has replaced only the copy and its key, as %s', async (layout) => {
-    const [old, next] = [authority.issue('a.test'), authority.issue('a.test')];
-    const location = filesystem.locate({ bundle: old }, options({ layout }));
-    const texts = () =>
-      readdirSync(folder, { recursive: true, withFileTypes: true })
-        .filter((entry) => entry.isFile())
-        .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'));
-    for (const bundle of [old, next]) await deliver(bundle, { layout });
-    expect(texts().join('')).toContain(old.privateKeyPem.trim());
-    for (let time = 0; time < 2; time += 1) {
+  it.each(LAYOUTS)(
+    'only the previous version and its key after another certificate was delivered, as %s',
+    async (layout) => {
+      const [old, next] = [authority.issue('a.test'), authority.issue('a.test')];
+      const location = filesystem.locate({ bundle: old }, options({ layout }));
+      const texts = () =>
+        readdirSync(folder, { recursive: true, withFileTypes: true })
+          .filter((entry) => entry.isFile())
+          .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'));
+      for (const bundle of [old, next]) await deliver(bundle, { layout });
+      expect(texts().join('')).toContain(old.privateKeyPem.trim());
+      for (let time = 0; time < 2; time += 1) {
+        await filesystem.remove?.({ location, bundle: old }, options({ layout }), context());
+        expect(texts().join('')).not.toContain(old.privateKeyPem.trim());
+        expect(texts().join('')).toContain(next.privateKeyPem.trim());
+      }
+      await deliver(authority.issue('a.test'), { layout });
       await filesystem.remove?.({ location, bundle: old }, options({ layout }), context());
-      expect(texts().join('')).not.toContain(old.privateKeyPem.trim());
       expect(texts().join('')).toContain(next.privateKeyPem.trim());
-    }
-    await deliver(authority.issue('a.test'), { layout });
-    await filesystem.remove?.({ location, bundle: old }, options({ layout }), context());
-    expect(texts().join('')).toContain(next.privateKeyPem.trim());
-  });
+    },
+  );
 
-  it('neither strange files nor a strange place', async () => {
+  it('neither foreign files nor a foreign location', async () => {
     mkdirSync(join(folder, 'a.test'));
     writeFileSync(join(folder, 'a.test/privkey.pem'), 'of somebody else');
     const bundle = authority.issue('a.test');

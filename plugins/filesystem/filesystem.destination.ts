@@ -28,7 +28,7 @@ import { localAccounts, resolveOwner, type Owner } from './owner.js';
 const options = z.strictObject({
   path: absolutePath.meta({
     title: 'Folder',
-    description: 'Absolute path of the folder on this machine. Made when missing.',
+    description: 'Absolute path of the folder on this machine. Created if missing.',
     examples: ['/etc/ssl/perennial'],
   }),
   layout: z
@@ -50,32 +50,32 @@ const options = z.strictObject({
     .meta({
       title: 'Owner',
       description:
-        'user, user:group or uid:gid that the files are given to; a user alone brings ' +
-        'their primary group. Absent: the owner of this program.',
+        'Owner of the files: user, user:group or uid:gid. A user alone implies ' +
+        'the primary group. Absent: the user of this program.',
     }),
   mode: z
     .string()
-    .regex(/^0?[46][046]0$/, 'must be octal such as 0600, with nothing for others')
+    .regex(/^0?[46][046]0$/, 'must be octal, e.g. 0600, without permissions for others')
     .default('0600')
     .meta({
       title: 'Mode of key files',
       description:
-        'Octal mode of files with a private key: 0600, 0640, 0400 and the like. Files ' +
-        'without a key can also be read by everyone.',
+        'Octal mode of files with a private key, e.g. 0600, 0640 or 0400. Files ' +
+        'without a key are readable by everyone.',
     }),
   reload: z.string().min(1).max(100).optional().meta({
     title: 'Reload command',
     description:
-      'Name of a command that the operator allowed; it runs after the files have changed, until it has succeeded once.',
+      'Name of a command that the operator allows. It runs after the files have changed and is retried until it succeeds.',
   }),
 });
 
 type FilesystemOptions = Options<typeof options>;
 
 /**
- * Writes certificates into a folder of this machine. All files of a certificate change in one step, and the previous
- * version is kept. A reader that opens key and certificate one after the other can meet the step in between: read
- * through `current`, opened once, or use `combined`.
+ * Writes certificates to a folder on this machine. All files of a certificate change atomically; the previous version
+ * is kept. A reader that opens key and certificate separately may read across a change: read through `current`, opened
+ * once, or use `combined`.
  */
 export const filesystem = defineDestination({
   id: 'filesystem',
@@ -110,13 +110,13 @@ export const filesystem = defineDestination({
   async remove({ location, bundle }, o, ctx) {
     const name = relative(normalize(o.path), location);
     if (name === '' || name.startsWith('.') || name.includes('/')) {
-      throw new PluginError('misconfigured', `"${location}" does not lie in the folder "${o.path}".`);
+      throw new PluginError('misconfigured', `"${location}" is not in the folder "${o.path}".`);
     }
-    // The layout may have been changed since the files were written.
+    // The layout may have changed since the files were written.
     for (const layout of ['directory', 'combined'] as const) {
       ctx.signal.throwIfAborted();
       await translated(ctx.signal, async () =>
-        takeAway(await placeOf(layout, location, o.path, ctx), certificateFile(layout, location), bundle),
+        removeFiles(await placeOf(layout, location, o.path, ctx), certificateFile(layout, location), bundle),
       );
     }
   },
@@ -138,15 +138,15 @@ async function settle(
     if (reload !== undefined) await noteReload(place);
     await publish(place, files, ctx.signal);
     if (!(await isInPlace(place, files)))
-      throw new PluginError('unavailable', `Something else changed the files in "${place.readers}" at the same time.`);
+      throw new PluginError('unavailable', `Another program changed the files in "${place.readers}" at the same time.`);
   }
   await sweep(place);
   if (reload !== undefined && (await isReloadPending(place))) await ctx.site.runCommand(reload, ctx.signal);
   await forgetReload(place);
 }
 
-/** Where another certificate has come to stand, the version before it can still hold this one and its key. */
-async function takeAway(place: Place, file: string, bundle: Bundle): Promise<void> {
+/** After another certificate was delivered here, the previous version may still hold this one and its key. */
+async function removeFiles(place: Place, file: string, bundle: Bundle): Promise<void> {
   const current = await readVersion(place, 'current', file);
   if (current === null || holds(current, bundle)) return withdraw(place);
   const previous = await readVersion(place, 'previous', file);
@@ -154,7 +154,7 @@ async function takeAway(place: Place, file: string, bundle: Bundle): Promise<voi
   await sweep(place);
 }
 
-/** True when the first certificate of a file is the leaf of the bundle, and when the file holds none at all. */
+/** True when the first certificate in the file is the leaf of the bundle, or when the file holds no certificate. */
 function holds(file: Buffer, { chainPem: [leafPem = ''] }: Bundle): boolean {
   let stored: X509Certificate;
   try {
@@ -175,7 +175,7 @@ function storedFiles(bundle: Bundle, o: FilesystemOptions, owner: Owner | undefi
   }));
 }
 
-/** The key, once it is certain that it belongs to the leaf. */
+/** The private key, after a check that it belongs to the leaf. */
 function keyOf({ chainPem: [leafPem], privateKeyPem }: Bundle): string {
   if (leafPem === undefined || privateKeyPem === undefined)
     throw new PluginError('refused', 'The bundle has no certificate or no private key.');

@@ -58,7 +58,7 @@ describe('the source of folders', () => {
     expect(JSON.stringify(found)).not.toContain('PRIVATE');
   });
 
-  it('takes keys only when told to, and only those that fit', async () => {
+  it('takes keys only if enabled, and only matching ones', async () => {
     const { chainPem, privateKeyPem } = authority.issue('a.test');
     writeFileSync(at('a.pem'), chainPem.join(''));
     writeFileSync(at('a.key'), authority.issue('other.test').privateKeyPem + privateKeyPem);
@@ -66,7 +66,7 @@ describe('the source of folders', () => {
     expect(certificates(await scan({ readKeys: true }))[0]?.privateKeyPem?.trim()).toBe(privateKeyPem.trim());
   });
 
-  it('takes CA certificates only when told to, unless they name a host', async () => {
+  it('takes CA certificates only if enabled, or if they name a host', async () => {
     writeFileSync(at('ca.pem'), authority.rootPem);
     openssl([
       'req',
@@ -89,7 +89,7 @@ describe('the source of folders', () => {
     expect(locations(await scan({ authorities: true }))).toEqual(['ca.pem', 'self.pem']);
   });
 
-  it('names what it cannot read, and goes on', async () => {
+  it('names files that it cannot read, and continues', async () => {
     const { chainPem } = authority.issue('a.test');
     const [leaf = ''] = chainPem;
     writeFileSync(at('broken.pem'), leaf.replace('MII', 'MIJ') + leaf);
@@ -104,7 +104,7 @@ describe('the source of folders', () => {
     expect(troubles(found).sort()).toEqual(['/broken.pem', '/cut.pem', '/empty.pem', '/junk.der', '/large.crt']);
   });
 
-  it('never leaves the folder, nor looks into one of the program', async () => {
+  it('never leaves the folder, and never reads a folder of the program', async () => {
     writeFileSync(join(base, 'outside.pem'), authority.issue('a.test').chainPem[0] as string);
     writeFileSync(at('real.pem'), authority.issue('b.test').chainPem[0] as string);
     symlinkSync(join(base, 'outside.pem'), at('out.pem'));
@@ -114,10 +114,10 @@ describe('the source of folders', () => {
     const found = await scan();
     expect([locations(found), troubles(found)]).toEqual([['link.pem', 'real.pem'], ['/out.pem']]);
     await expect(scan({}, pluginContext({ protectedPaths: [at('own')] }))).rejects.toThrow('reserved');
-    await expect(scan({ path: '/proc' })).rejects.toThrow('no place for files');
+    await expect(scan({ path: '/proc' })).rejects.toThrow('in a pseudo file system');
   });
 
-  it('fails as a whole where the folder itself cannot be read', async () => {
+  it('fails as a whole when the folder itself cannot be read', async () => {
     await expect(scan({ path: join(base, 'missing') })).rejects.toMatchObject({
       name: 'PluginError',
       fault: 'unavailable',
@@ -135,7 +135,7 @@ describe('the source of folders', () => {
     chmodSync(at('shut'), 0o700);
   });
 
-  it('finds what the destination delivers once for each file, and not the version before', async () => {
+  it('finds each file of the destination once, and not its previous version', async () => {
     const [old, fresh] = [authority.issue('a.test'), authority.issue('a.test')];
     const options = filesystem.options.parse({ path: root });
     for (const bundle of [old, fresh]) await filesystem.deliver({ bundle }, options, context);

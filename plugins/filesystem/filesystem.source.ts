@@ -14,13 +14,13 @@ import { foldersBelow, type ReadFile, type ReadFolder } from './certificate-file
 const options = z.strictObject({
   path: absolutePath.meta({
     title: 'Folder',
-    description: 'Absolute path of the folder on this machine; the folders below it are looked at too.',
+    description: 'Absolute path of the folder on this machine. Subfolders are included.',
     examples: ['/etc/ssl/live'],
   }),
   authorities: z.boolean().default(false).meta({
     title: 'Certificates of authorities',
     description:
-      'Take CA certificates too, such as those of trust stores. Without it one counts only when it names a host.',
+      'Import CA certificates too, e.g. of trust stores. Otherwise a CA certificate is imported only if it names a host.',
   }),
   readKeys: z
     .boolean()
@@ -28,8 +28,8 @@ const options = z.strictObject({
     .meta({
       title: 'Take private keys',
       description:
-        'Keep the unencrypted private key that lies in the same folder as a certificate ' +
-        'which is imported. Without it keys are left where they are.',
+        'Import the unencrypted private key from the same folder as an imported ' +
+        'certificate. Otherwise private keys are ignored.',
     }),
   pollRate: pollRateOption,
 });
@@ -42,13 +42,13 @@ const binaryFiles = new Set(['.crt', '.cer', '.cert', '.der']);
 const certificateBlock = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----([^-]*)(?:-----END \1-----)?/g;
 const keyBlock = /-----BEGIN ((?:RSA |EC )?PRIVATE KEY)-----[^-]+-----END \1-----/g;
 
-/** Finds certificates in a folder of this machine. */
+/** Finds certificates in a folder on this machine. */
 export const filesystemSource = defineSource({
   id: 'filesystem-source',
   title: 'Folder on this machine',
   description:
     'Finds certificates in PEM and DER files (.pem, .crt, .cer, .cert, .der) of a ' +
-    'local or mounted folder. Never leaves it, and changes nothing in it.',
+    'local or mounted folder. Read-only, and never leaves the folder.',
   options,
 
   admit: (o, ctx) => translated(ctx.signal, () => demandAllowedRoot(o.path, ctx.site)),
@@ -76,10 +76,7 @@ interface Located {
   certificate: ParsedCertificate;
 }
 
-/**
- * The issuers of a certificate often lie in another file of its folder: all certificates there may be issuers of one
- * another.
- */
+/** Issuers are often in another file of the folder: every certificate in it is a candidate. */
 async function findsIn({ files, unreadable }: ReadFolder, o: FolderOptions): Promise<Found[]> {
   const troubles: FoundTrouble[] = unreadable.map(({ path, detail }) => ({ kind: 'trouble', location: path, detail }));
   const located = files.flatMap((file) => certificatesIn(file, troubles));
@@ -133,7 +130,7 @@ interface FoundKey {
   fits: (certificate: ParsedCertificate) => boolean;
 }
 
-/** Those that can be opened without a passphrase. */
+/** The keys that are not encrypted. */
 function keysIn({ bytes }: ReadFile): FoundKey[] {
   return [...bytes.toString('latin1').matchAll(keyBlock)].flatMap(([pem]) => {
     try {

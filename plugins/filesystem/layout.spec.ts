@@ -19,7 +19,7 @@ describe('fileStem', () => {
     expect(hashless(fileStem(commonName))).toBe(hashless(stem));
   });
 
-  it('keeps names apart that only differ in what cannot be in a file name', () => {
+  it('keeps names distinct that differ only in forbidden characters', () => {
     const names = ['a b', 'a_b', 'a/b', 'a\\b', `${'x'.repeat(300)}1`, `${'x'.repeat(300)}2`];
     expect(new Set(names.map(fileStem)).size).toBe(names.length);
   });
@@ -67,7 +67,7 @@ describe('layouts', () => {
     });
   });
 
-  it('say where a person finds the certificate', () => {
+  it('name the path of the certificate', () => {
     expect(LAYOUTS.map((layout) => mainPath(layout, '/certs', 'a.test'))).toEqual([
       '/certs/a.test',
       '/certs/a.test.pem',
@@ -77,7 +77,7 @@ describe('layouts', () => {
     expect(storePath('nginx', '/certs/a.test.pem')).toBe('/certs/.a.test.pem.d');
   });
 
-  it('never put the certificate of one name where another has its chain', () => {
+  it('never write the certificate of one name to the path of the chain of another', () => {
     const chainOfA = planFiles('apache', { ...bundle, commonName: 'a' }, 'KEY')[1]?.name;
     expect(chainOfA).toBe('a.ca-bundle.crt');
     expect(mainPath('apache', '/certs', 'a.ca-bundle')).not.toBe(`/certs/${chainOfA}`);

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import type { Bundle } from '../../src/plugin-api/export.js';
 
-/** The ways to spread a bundle over files. */
+/** The file layouts of a bundle. */
 export const LAYOUTS = ['directory', 'combined', 'nginx', 'apache'] as const;
 export type Layout = (typeof LAYOUTS)[number];
 
-/** One file of a bundle as readers see it. `holdsKey` decides who may read it. */
+/** One file of a bundle as readers see it. `holdsKey` selects its mode. */
 export interface PlannedFile {
   name: string;
   text: string;
@@ -16,8 +16,8 @@ export interface PlannedFile {
 const MAX_STEM_BYTES = 200;
 
 /**
- * A common name as a file name: ASCII letters, digits, `.`, `_`, `-`, `@`, never starting with a dot, at most 200
- * bytes. `*` becomes `_wildcard`. Where anything else had to change, a hash of the original keeps two names apart.
+ * A common name as a file name: ASCII letters, digits, `.`, `_`, `-`, `@`, no leading dot, at most 200 bytes. `*`
+ * becomes `_wildcard`. If other characters change, a hash of the original keeps file names distinct.
  */
 export function fileStem(commonName: string): string {
   const plain = commonName.replace(/^\*(?=\.|$)/, '_wildcard');
@@ -32,7 +32,7 @@ function hashed(stem: string, original: string): string {
   return `${stem}-${createHash('sha256').update(original).digest('hex').slice(0, 8)}`;
 }
 
-/** Absolute path of the bundle below `folder`: the folder of its own, or the file that holds the certificate. */
+/** Absolute path of the bundle below `folder`: its own folder, or the file with the certificate. */
 export function mainPath(layout: Layout, folder: string, commonName: string): string {
   const stem = stemFor(layout, commonName);
   switch (layout) {
@@ -46,7 +46,7 @@ export function mainPath(layout: Layout, folder: string, commonName: string): st
   }
 }
 
-/** `a.ca-bundle` would have its certificate where `a` has its chain. */
+/** The certificate of `a.ca-bundle` would have the path of the chain of `a`. */
 function stemFor(layout: Layout, commonName: string): string {
   const stem = fileStem(commonName);
   return layout === 'apache' && stem.endsWith('.ca-bundle')
@@ -54,7 +54,7 @@ function stemFor(layout: Layout, commonName: string): string {
     : stem;
 }
 
-/** Where the versions behind `location` are kept: the folder itself, or a hidden one beside the file. */
+/** Where the versions of `location` are stored: the folder itself, or a hidden one beside the file. */
 export function storePath(layout: Layout, location: string): string {
   return layout === 'directory' ? location : join(dirname(location), `.${basename(location)}.d`);
 }
@@ -64,12 +64,12 @@ export function certificateFile(layout: Layout, location: string): string {
   return layout === 'directory' ? 'cert.pem' : basename(location);
 }
 
-/** Where readers look for the files: inside the store for `directory`, else beside it. */
+/** The folder of the reader's files: inside the store for `directory`, else beside it. */
 export function readersFolder(layout: Layout, location: string): string {
   return layout === 'directory' ? location : dirname(location);
 }
 
-/** The files of a bundle, those with the key first. `chainPem` of the bundle is leaf first. */
+/** The files of a bundle, files with the key first. `chainPem` of the bundle is leaf first. */
 export function planFiles(layout: Layout, bundle: Bundle, privateKeyPem: string): PlannedFile[] {
   const stem = stemFor(layout, bundle.commonName);
   const key = lines([privateKeyPem]);
@@ -100,7 +100,7 @@ function open(name: string, text: string): PlannedFile {
   return { name, text, holdsKey: false };
 }
 
-/** OpenSSL takes two armours that share a line for one broken object. */
+/** OpenSSL rejects two PEM blocks that share a line. */
 function lines(pems: readonly string[]): string {
   return pems.map((pem) => `${pem.trim()}\n`).join('');
 }

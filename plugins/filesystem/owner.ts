@@ -13,14 +13,14 @@ export interface Accounts {
   group: string;
 }
 
-/** Reads the local account files; accounts of a directory service must be given as numbers. */
+/** Reads the local account files. Accounts of a directory service must be given as numbers. */
 export async function localAccounts(): Promise<Accounts> {
   const [passwd, group] = await Promise.all([readFile('/etc/passwd', 'utf8'), readFile('/etc/group', 'utf8')]);
   return { passwd, group };
 }
 
 /**
- * Resolves `user`, `user:group` or `uid:gid`; a user alone brings their primary group. Throws `misconfigured` for
+ * Resolves `user`, `user:group` or `uid:gid`; a user alone implies the primary group. Throws `misconfigured` for
  * unknown names.
  */
 export function resolveOwner(owner: string, accounts: Accounts): Owner {

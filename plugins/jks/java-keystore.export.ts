@@ -3,18 +3,26 @@ import { writeJks } from '../../src/pki/jks.js';
 import { generatePassphrase, keyEntry } from '../../src/pki/keystore.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { defineExport } from '../../src/plugin-api/export.js';
-import { printable } from '../../src/plugin-api/store-options.js';
-import { fileOptions } from './jks.options.js';
+import { aliasOption, passphraseOption, printable } from '../../src/plugin-api/store-options.js';
+
+/** Options of every JKS file. */
+export const jksOptions = {
+  passphrase: passphraseOption(
+    6,
+    'Opens the store and its key: 6 to 128 printable ASCII characters. Generated when left empty.',
+  ),
+  alias: aliasOption,
+};
 
 const options = z.strictObject({
   type: z.enum(['Java Key Store (JKS)']).optional().meta({
     title: 'Type',
-    description: 'Has one value only; clients written for Lemur may send it.',
+    description: 'Only for clients of Lemur; has a single value.',
   }),
-  ...fileOptions,
+  ...jksOptions,
 });
 
-/** One key with its chain in Sun's own format; the key's password is the store's. */
+/** One key with its chain in a JKS file; key and store have the same password. */
 export const javaKeystoreExport = defineExport({
   id: 'java-keystore',
   aliases: ['java-keystore-jks', 'java-export'],

@@ -3,9 +3,9 @@ import { writeJks } from '../../src/pki/jks.js';
 import { generatePassphrase, trustEntries } from '../../src/pki/keystore.js';
 import { defineExport } from '../../src/plugin-api/export.js';
 import { printable } from '../../src/plugin-api/store-options.js';
-import { fileOptions } from './jks.options.js';
+import { jksOptions } from './java-keystore.export.js';
 
-/** Certificates for Java to trust, in Sun's own format; the passphrase guards against changes only. */
+/** Certificates to be trusted by Java, in a JKS file. The passphrase protects integrity only. */
 export const javaTruststoreExport = defineExport({
   id: 'java-truststore',
   aliases: ['java-truststore-jks'],
@@ -13,7 +13,7 @@ export const javaTruststoreExport = defineExport({
   description:
     'The certificate and its chain (root included) as trusted entries of a .jks file, without the private key.',
   needsPrivateKey: false,
-  options: z.strictObject(fileOptions),
+  options: z.strictObject(jksOptions),
 
   async export({ bundle }, { alias, passphrase: given }, ctx) {
     const passphrase = printable(given ?? generatePassphrase());

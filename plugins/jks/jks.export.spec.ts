@@ -43,7 +43,7 @@ describe.skipIf(!hasKeytool).each(Object.keys(KEY_TYPES) as KeyType[])('java-key
 describe('java-keystore', () => {
   const bundle = makeBundle(folder, 'ec');
 
-  it.skipIf(!hasKeytool)('makes a passphrase when none is given and takes any alias in lower case', async () => {
+  it.skipIf(!hasKeytool)('generates a passphrase when none is given, and lower-cases the alias', async () => {
     const exported = await javaKeystoreExport.export({ bundle }, { alias: 'Ünser 🔑 Schlüssel' }, exportContext);
     expect(exported).toMatchObject({ extension: 'jks', files: [{ name: 'leaf-ec.jks', mode: 0o600 }] });
     const path = saved(folder, exported);
@@ -72,7 +72,7 @@ describe('java-keystore', () => {
 describe('java-truststore', () => {
   const keyless = { ...makeBundle(folder, 'rsa'), privateKeyPem: undefined };
 
-  it.skipIf(!hasKeytool)('holds every certificate as a trusted entry, root included', async () => {
+  it.skipIf(!hasKeytool)('contains every certificate as a trusted entry, root included', async () => {
     const exported = await javaTruststoreExport.export(
       { bundle: keyless },
       { alias: 'Ours', passphrase: PASSPHRASE },
@@ -87,7 +87,7 @@ describe('java-truststore', () => {
     expect(() => listStore(path, 'wrong horse')).toThrow();
   });
 
-  it('names entries after the common name, makes a passphrase and refuses one beyond ASCII', async () => {
+  it('names entries after the common name, generates a passphrase, and refuses one beyond ASCII', async () => {
     const exported = await javaTruststoreExport.export({ bundle: keyless }, {}, exportContext);
     expect(exported.passphrase).toMatch(/^[0-9a-f]{32}$/);
     expect(exported.files[0]?.bytes.toString('latin1')).toContain('leaf.example.test_cert_2');

@@ -8,23 +8,20 @@ import { isSameKey, keyIdentifierOf } from '../../src/pki/key.js';
 import { toPem } from '../../src/pki/pem.js';
 import { signatureAlgorithmOf } from '../../src/pki/sign.js';
 
-/** All that is derived from a CA's certificate, once for all that it signs. */
+/** Everything derived from a CA certificate, computed once for all certificates that it signs. */
 export interface IssuingCa {
   certificate: ParsedCertificate;
   writer: CertificateWriter;
   /** For `Signer.sign`. */
   hash: string | null;
-  /** What follows the leaf: the CA, then its issuers, without the root unless the CA is the root. */
+  /** The chain above the leaf: the CA, then its issuers, without the root unless the CA is the root. */
   chainPem: readonly string[];
 }
 
 const CACHE_SIZE = 256;
 const cache = new Map<string, IssuingCa>();
 
-/**
- * The CA ready to sign leaves, remembered by `cacheKey` and what is left out of them. Throws PluginError
- * `misconfigured`.
- */
+/** The CA ready to sign leaves, cached by `cacheKey` and `leaveOut`. Throws PluginError `misconfigured`. */
 export function issuingCa(
   authority: AuthorityMaterial,
   leaveOut: CertificateTerms['leaveOut'],
@@ -45,9 +42,9 @@ export function parentCa(authority: AuthorityMaterial): IssuingCa {
   return prepare(authority, []);
 }
 
-/** The authority's signing side. Throws PluginError `misconfigured` when the core does not hold its key. */
+/** The signer of the authority. Throws PluginError `misconfigured` when the core does not hold its key. */
 export function requireSigner({ signer }: AuthorityMaterial): Signer {
-  if (!signer) throw new PluginError('misconfigured', 'The key of this authority is not here');
+  if (!signer) throw new PluginError('misconfigured', 'The private key of this authority is not held here');
   return signer;
 }
 
@@ -86,7 +83,8 @@ function checkCa({ isCa, keyUsage, spkiDer }: ParsedCertificate, signer: Signer)
 }
 
 /**
- * Self-issued by the same key: a certificate for a rolled-over CA key is self-issued as well, but belongs in the chain.
+ * Self-issued and signed by the same key: a certificate for a rolled-over CA key is self-issued too, but belongs in the
+ * chain.
  */
 function isRoot(certificate: ParsedCertificate): boolean {
   const { subjectKeyIdentifier, authorityKeyIdentifier = subjectKeyIdentifier } = certificate;

@@ -27,7 +27,7 @@ const full: LocalCaOptions = localCa.options.parse({
   policies: ['1.3.6.1.4.1.55555.1'],
 });
 const DAY_MS = 86_400_000;
-// openssl judges by its own clock.
+// openssl uses the real time.
 const today = new Date(Math.floor(new Date().getTime() / 1000) * 1000 - DAY_MS);
 const days = (n: number) => new Date(today.getTime() + n * DAY_MS);
 
@@ -168,7 +168,7 @@ describe('local CA', () => {
     expect(theirs.getExtension(x509.SubjectAlternativeNameExtension)?.critical).toBe(false);
   });
 
-  it('gives positive serial numbers of 16 octets, never twice', async () => {
+  it('assigns positive serial numbers of 16 octets, none twice', async () => {
     const request = await orderFor(sub);
     const serials = await Promise.all(
       Array.from({ length: 200 }, async () => parseCertificate((await issued(request))[0] ?? '').serialHex),
@@ -189,7 +189,7 @@ describe('local CA', () => {
     expect(chain.map((pem) => parseCertificate(pem).subject)).toEqual(['CN=www.example.com', 'CN=Issuing']);
   });
 
-  it('returns every CA between, also one without an authority key identifier', async () => {
+  it('returns every intermediate CA, even without an authority key identifier', async () => {
     const topKey = await generatePrivateKey('ECCPRIME256V1');
     const top = await createCa({ signer: signerOf(topKey) });
     const middleKey = await generatePrivateKey('ECCPRIME256V1');
@@ -236,7 +236,7 @@ describe('local CA', () => {
     expect(anonymous.extensions.find(({ oid }) => oid === '2.5.29.17')?.critical).toBe(true);
   });
 
-  it('derives anew when the cache key changes', async () => {
+  it('derives the CA again when the cache key changes', async () => {
     const request = await orderFor({ ...sub, cacheKey: 'before' });
     const has = (pem = '') => parseCertificate(pem).extensions.some(({ oid }) => oid === '2.5.29.31');
     expect(has((await issued(request, none))[0])).toBe(false);
@@ -249,7 +249,7 @@ describe('local CA', () => {
     ['an end before the start', { notAfter: today }, /^Validity start must be before/],
     ['neither subject nor SAN', { subject: {}, subjectAltNames: [] }, /subject/],
     ['keyCertSign', { keyUsage: ['keyCertSign'] }, /keyCertSign/],
-    ['basicConstraints of its own', { extensions: [basicConstraints(true)] }, /twice/],
+    ['basicConstraints of its own', { extensions: [basicConstraints(true)] }, /repeated/],
     ['a bad name', { subjectAltNames: [{ type: 'dns', value: 'a b' }] }, /DNS name/],
     ['a long common name', { subject: { commonName: 'x'.repeat(65) } }, /64/],
   ])('refuses %s', async (_, change, detail) => {
@@ -260,7 +260,7 @@ describe('local CA', () => {
     });
   });
 
-  it('is misconfigured without key, with a foreign key, or with the certificate of no CA', async () => {
+  it('is misconfigured without a key, with a foreign key, or with a certificate that is not a CA', async () => {
     const [leaf = ''] = await issued(await orderFor(sub));
     const misconfigured: AuthorityMaterial[] = [
       { ...sub, cacheKey: 'm1', signer: undefined },
@@ -272,7 +272,7 @@ describe('local CA', () => {
       await expect(issued(await orderFor(authority))).rejects.toMatchObject({ fault: 'misconfigured' });
   });
 
-  it('makes CAs with critical constraints', () => {
+  it('creates CAs with critical constraints', () => {
     const { extensions, isCa, pathLength, keyUsage } = parseCertificate(sub.certificatePem);
     expect({ isCa, pathLength, keyUsage }).toEqual({ isCa: true, pathLength: 0, keyUsage: ['keyCertSign', 'cRLSign'] });
     expect(
@@ -284,7 +284,7 @@ describe('local CA', () => {
     expect(sub.chainPem).toEqual([root.certificatePem]);
   });
 
-  it('keeps path lengths falling', async () => {
+  it('requires path lengths to decrease', async () => {
     const limited = await createCa({ signer: await newSigner(), pathLength: 2 });
     const signer = await newSigner();
     const below = (pathLength: number | undefined, parent: AuthorityMaterial) =>
@@ -314,7 +314,7 @@ describe('local CA', () => {
     await expect(createCa(request)).rejects.toMatchObject({ fault: 'refused' });
   });
 
-  it('stops when aborted, and has nobody to tell of a revocation', async () => {
+  it('stops when aborted, and revokes without a remote CA', async () => {
     await expect(localCa.order(await orderFor(sub), none, { ...ctx, signal: AbortSignal.abort() })).rejects.toThrow();
     await expect(localCa.revoke?.({ chainPem: [], reason: 1 }, none, ctx)).resolves.toBeUndefined();
   });

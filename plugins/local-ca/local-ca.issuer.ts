@@ -14,7 +14,7 @@ import { PkiError } from '../../src/pki/pki-error.js';
 import { signatureAlgorithmOf } from '../../src/pki/sign.js';
 import { issuingCa, type IssuingCa, parentCa, requireSigner } from './issuing-ca.js';
 
-/** What the encoder takes; a URL with other characters is written in punycode and percent signs. */
+/** An ASCII URL; others are converted to punycode and percent-encoding. */
 const url = z
   .url({ protocol: /^(https?|ldap)$/ })
   .refine((text) => encodes(() => extensions.crlDistributionPoints([text])), 'Expected a URL in ASCII');
@@ -23,7 +23,7 @@ const policy = z
   .regex(/^[0-2](\.\d{1,20}){1,20}$/)
   .refine(
     (text) => encodes(() => extensions.certificatePolicies([text])),
-    'Expected an object identifier such as 2.23.140.1.2.1',
+    'Expected an object identifier, e.g. 2.23.140.1.2.1',
   );
 
 function encodes(work: () => unknown): boolean {
@@ -42,7 +42,7 @@ const options = z.strictObject({
   }),
   caIssuers: z.array(url).max(8).default([]).meta({
     title: 'CA certificate addresses',
-    description: 'URLs where clients that miss it can fetch the certificate of this authority (DER).',
+    description: 'URLs from which clients fetch the certificate of this authority (DER).',
   }),
   ocsp: z.array(url).max(8).default([]).meta({
     title: 'OCSP addresses',
@@ -55,15 +55,15 @@ const options = z.strictObject({
     .meta({
       title: 'Certificate policies',
       description:
-        'Policy OIDs in dotted form under which this authority issues; written into ' +
-        'its own certificate, unless it is a root, and into every leaf.',
+        'Policy OIDs of this authority in dotted form; written into ' +
+        'its own certificate (except a root) and into every leaf.',
     }),
 });
 
-/** What the operator may set for one authority. */
+/** Options of one authority. */
 export type LocalCaOptions = Options<typeof options>;
 
-/** A CA whose key this installation holds. It answers at once and needs no network. */
+/** A CA whose key this installation holds. Answers at once, without a network. */
 export const localCa = defineIssuer({
   id: 'local-ca',
   aliases: ['cryptography-issuer'],
@@ -92,7 +92,7 @@ export const localCa = defineIssuer({
       return request.parent ? createSubCa(request, request.parent, given) : createRoot(request);
     }),
 
-  // A local CA publishes revocation by CRL and OCSP from what the core has recorded; there is nobody to tell.
+  // The core publishes revocation of a local CA by CRL and OCSP; there is no remote CA to notify.
   revoke: async (_, __, ctx) => ctx.signal.throwIfAborted(),
 });
 
@@ -174,7 +174,7 @@ async function createSubCa(
   checkWithin(request, ca.certificate);
   checkPathLength(request, ca.certificate);
   if (sameName(subjectDer, ca.certificate.subjectDer))
-    throw new PluginError('refused', 'A subordinate CA needs another name than its parent');
+    throw new PluginError('refused', 'A subordinate CA must not have the name of its parent');
   const { spkiDer } = request.signer;
   const tbs = ca.writer.tbs({
     ...request,
@@ -239,9 +239,9 @@ function checkPathLength({ pathLength = 0 }: CreateAuthorityRequest, { pathLengt
 const SERIAL_OCTETS = 16;
 let random = Buffer.alloc(0);
 
-/** 126 random bits, always positive and of the same length (RFC 5280 §4.1.2.2). */
+/** 126 random bits: always positive, and of constant length (RFC 5280 §4.1.2.2). */
 function newSerial(): Buffer {
-  // Asking the generator for 256 at a time is ten times cheaper; each octet is used once.
+  // One call for 256 serial numbers is ten times cheaper; each octet is used once.
   if (random.length === 0) random = randomBytes(256 * SERIAL_OCTETS);
   const serial = random.subarray(0, SERIAL_OCTETS);
   random = random.subarray(SERIAL_OCTETS);

@@ -20,8 +20,8 @@ const options = z.strictObject({
 });
 
 /**
- * Key and full chain in one file, as HAProxy and many appliances read it. The key is PKCS#8, encrypted when a
- * passphrase is given.
+ * Key and full chain in one file, as HAProxy and many appliances read it. The key is PKCS#8, encrypted if a passphrase
+ * is given.
  */
 export const pemBundleExport = defineExport({
   id: 'pem-bundle',

@@ -12,7 +12,7 @@ const options = z.strictObject({
 
 const RANGES = { fullchain: [0], certificate: [0, 1], chain: [1] } as const;
 
-/** Certificates without a key, for servers that keep key and certificate in separate files. */
+/** Certificates without the key, for servers that read the key from another file. */
 export const pemExport = defineExport({
   id: 'pem',
   title: 'PEM',

@@ -3,16 +3,16 @@ import { generatePassphrase, trustEntries } from '../../src/pki/keystore.js';
 import { writePkcs12TrustStore } from '../../src/pki/pkcs12.js';
 import { defineExport } from '../../src/plugin-api/export.js';
 import { printable } from '../../src/plugin-api/store-options.js';
-import { fileOptions } from './pkcs12.options.js';
+import { pkcs12Options } from './pkcs12.export.js';
 
-/** Certificates for Java to trust, in the format that is Java's default since version 9. */
+/** Certificates to be trusted by Java, in its default format since version 9. */
 export const pkcs12TruststoreExport = defineExport({
   id: 'pkcs12-truststore',
   title: 'PKCS#12 trust store',
   description:
     'The certificate and its chain (root included) as trusted entries of a .p12 file, without the private key.',
   needsPrivateKey: false,
-  options: z.strictObject(fileOptions),
+  options: z.strictObject(pkcs12Options),
 
   async export({ bundle }, { alias, passphrase: given }) {
     const passphrase = printable(given ?? generatePassphrase());

@@ -3,8 +3,13 @@ import { generatePassphrase, keyEntry } from '../../src/pki/keystore.js';
 import { writePkcs12KeyStore } from '../../src/pki/pkcs12.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { defineExport } from '../../src/plugin-api/export.js';
-import { printable } from '../../src/plugin-api/store-options.js';
-import { fileOptions } from './pkcs12.options.js';
+import { aliasOption, passphraseOption, printable } from '../../src/plugin-api/store-options.js';
+
+/** Options of every PKCS#12 file. */
+export const pkcs12Options = {
+  passphrase: passphraseOption(8, 'Opens the file: 8 to 128 printable ASCII characters. Generated when left empty.'),
+  alias: aliasOption,
+};
 
 const options = z.strictObject({
   type: z
@@ -14,12 +19,12 @@ const options = z.strictObject({
       title: 'Type',
       description:
         'modern: AES-256 and SHA-256; legacy: 3DES and SHA-1, for Java before 8u301 and Windows before Server 2019. ' +
-        'The other two values are the names that Lemur gave them.',
+        'The other two values are their names in Lemur.',
     }),
-  ...fileOptions,
+  ...pkcs12Options,
 });
 
-/** One key with its chain in a PKCS#12 file that OpenSSL, Java and Windows open. */
+/** One key with its chain in a PKCS#12 file for OpenSSL, Java and Windows. */
 export const pkcs12Export = defineExport({
   id: 'pkcs12',
   aliases: ['openssl-export'],

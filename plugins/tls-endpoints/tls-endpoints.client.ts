@@ -10,20 +10,20 @@ export interface Target {
   port: number;
 }
 
-/** What a server showed in one handshake. `chainPem` is as it was sent, leaf first. Null where it cannot be told. */
+/** The facts of one handshake. `chainPem` is as sent, leaf first. Null when unknown. */
 export interface Handshake {
   chainPem: string[];
   protocol: string | null;
   cipher: string | null;
 }
 
-/** The kinds of keys that a server can have a certificate for at the same time. */
+/** The key types that a server can have a certificate for at the same time. */
 export type KeyKind = 'RSA' | 'ECDSA';
 
-/** There is a server, but nothing is known of its certificate. */
+/** The server responded, but its certificate is unknown. */
 export class HandshakeFailure extends PluginError {}
 
-/** What a handshake may settle on. Without `only`, a server chooses among its certificates. */
+/** The client's offer in a handshake. Without `only`, the server chooses among its certificates. */
 export interface Offer {
   min: SecureVersion;
   max: SecureVersion;
@@ -32,11 +32,11 @@ export interface Offer {
 
 const longestChain = 10;
 
-/** Everything that a server can be seen with: broken, without encryption, but never without a certificate. */
+/** All ciphers with a certificate, including broken ones and ones without encryption. */
 const allCiphers = 'ALL:COMPLEMENTOFALL:!aNULL:!PSK:!SRP:@SECLEVEL=0';
 /**
- * A server shows its certificate on a curve only to clients that name the curve; the usual ones come first. Builds of
- * OpenSSL differ in what they know.
+ * A server presents its certificate on a curve only to clients that offer the curve. Common curves come first. OpenSSL
+ * builds differ in the curves that they support.
  */
 const curves = [
   ...['X25519', 'P-256', 'X448', 'P-384', 'P-521', 'brainpoolP256r1', 'brainpoolP384r1', 'brainpoolP512r1'],
@@ -45,7 +45,7 @@ const curves = [
   .filter(isKnown)
   .join(':');
 
-/** TLS 1.3 chooses the certificate by signature algorithm, older versions by cipher suite too. */
+/** TLS 1.3 selects the certificate by signature algorithm, older versions also by cipher suite. */
 const kinds: Record<KeyKind, { ciphers: string; sigalgs: string }> = {
   RSA: {
     ciphers: 'aRSA:!PSK:!SRP:@SECLEVEL=0',
@@ -60,16 +60,16 @@ const kinds: Record<KeyKind, { ciphers: string; sigalgs: string }> = {
   },
 };
 
-/** As a person would write it: `www.example.com:443`, `[2001:db8::1]:443`. */
+/** In the usual notation: `www.example.com:443`, `[2001:db8::1]:443`. */
 export function textOf({ host, port }: Target): string {
   return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /**
- * One TLS handshake in which everything is accepted that can be looked at: expired and foreign certificates, weak
- * ciphers and keys, servers that know no secure renegotiation (RFC 5746). A handshake that fails after the server has
- * shown its certificate counts: it demands one of its client, which we do not have. Nothing is sent over it. Throws
- * HandshakeFailure, and PluginError where nothing answers.
+ * Makes one TLS handshake and accepts everything that can be inspected: expired and untrusted certificates, weak
+ * ciphers and keys, servers without secure renegotiation (RFC 5746). A handshake that fails after the server's
+ * certificate counts: the server demands a client certificate. Sends no application data. Throws HandshakeFailure, or
+ * PluginError when nothing answers.
  */
 export async function shakeHands(
   target: Target,
@@ -93,7 +93,9 @@ export async function shakeHands(
   try {
     return await shown(secure, signal);
   } catch (error) {
-    const words = signal.aborted ? 'did not end a TLS handshake in time' : `made no TLS handshake (${codeOf(error)})`;
+    const words = signal.aborted
+      ? 'did not complete a TLS handshake in time'
+      : `failed the TLS handshake (${codeOf(error)})`;
     throw new HandshakeFailure('unavailable', `${textOf(target)} ${words}.`, undefined, { cause: error });
   } finally {
     secure.destroy();
@@ -122,7 +124,7 @@ function shown(secure: TLSSocket, signal: AbortSignal): Promise<Handshake> {
     const stop = (): void => end(signal.reason as Error);
     signal.addEventListener('abort', stop, { once: true });
     secure
-      // What comes after the end, when we hang up, is nobody's business.
+      // Ignore errors after the end: we close the connection.
       .on('error', (error: Error) => (isOver ? undefined : end(error)))
       .once('close', () => end(new Error('closed'), nothing))
       .once('secureConnect', () => end(null));
@@ -132,7 +134,7 @@ function shown(secure: TLSSocket, signal: AbortSignal): Promise<Handshake> {
 
 const nothing: Handshake = { chainPem: [], protocol: null, cipher: null };
 
-/** OpenSSL crashes when it is asked for the cipher of a connection that is closed: such a one has no certificate. */
+/** OpenSSL crashes when asked for the cipher of a closed connection, which has no certificate. */
 function seenOf(secure: TLSSocket): Handshake {
   const chainPem = chainOf(secure);
   if (chainPem.length === 0) return nothing;

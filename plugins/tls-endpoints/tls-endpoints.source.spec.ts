@@ -98,7 +98,7 @@ describe('the source of TLS servers', () => {
     ).toEqual(['Protocol-TLSv1', 'Protocol-TLSv1.1']);
   });
 
-  it('names servers that do not answer, talk something else or never end, and goes on', async () => {
+  it('names servers that do not answer, speak another protocol or never finish, and continues', async () => {
     const silent = await listen(createTcpServer());
     const other = await listen(createTcpServer((socket) => void socket.end('220 mail.test ESMTP\r\n')));
     const good = await serve(material('a.test'));
@@ -109,13 +109,13 @@ describe('the source of TLS servers', () => {
       ['endpoint', ''],
     ]);
     await expect(tlsEndpoints.check?.(tlsEndpoints.options.parse({ hosts, timeout: 1 }), context)).rejects.toThrow(
-      /^3 of 4 cannot be seen/,
+      /^3 of 4 servers cannot be scanned/,
     );
     expect(opened.every(({ destroyed }) => destroyed)).toBe(true);
   });
 
   it.each(['10.0.0.0/8', 'https://a.test', 'a.test:0', 'a.test:65536', '[127.0.0.1]:443', 'fe80::1', '', 'a b', '-a'])(
-    'takes no %j for a host',
+    'refuses %j as a host',
     (host) => {
       expect(tlsEndpoints.options.safeParse({ hosts: [host] }).success).toBe(false);
     },

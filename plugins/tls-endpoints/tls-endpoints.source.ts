@@ -38,24 +38,24 @@ const options = z.strictObject({
     .max(1000)
     .meta({
       title: 'Hosts',
-      description: 'Servers to look at: host or host:port, an IPv6 address in brackets. Networks are not scanned.',
+      description: 'Servers to scan: host or host:port, an IPv6 address in brackets. Networks are not accepted.',
       examples: [['www.example.com', 'mail.example.com:465']],
     }),
-  port: z.int().min(1).max(65_535).default(443).meta({ title: 'Port', description: 'Port of hosts that name none.' }),
+  port: z.int().min(1).max(65_535).default(443).meta({ title: 'Port', description: 'Port of hosts without one.' }),
   timeout: z
     .int()
     .min(1)
     .max(60)
     .default(10)
-    .meta({ title: 'Timeout', description: 'Seconds that one handshake may take.' }),
+    .meta({ title: 'Timeout', description: 'Maximum duration of one handshake in seconds.' }),
   probeVersions: z
     .boolean()
     .default(true)
     .meta({
       title: 'Probe versions',
       description:
-        'Try every version of TLS from 1.0 to 1.3, to find servers that still accept ' +
-        'old ones; costs three more connections for each host.',
+        'Tries every TLS version from 1.0 to 1.3, to find servers that still accept ' +
+        'old ones. Takes three more connections per host.',
     }),
   pollRate: pollRateOption,
 });
@@ -63,12 +63,12 @@ const options = z.strictObject({
 type TlsOptions = Options<typeof options>;
 
 const versions: readonly SecureVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
-/** RFC 8996 withdrew these. */
+/** Withdrawn by RFC 8996. */
 const withdrawn: ReadonlySet<string> = new Set(['TLSv1', 'TLSv1.1']);
-/** Broken, exportable, anonymous, or without authentication of the text. */
+/** Broken, export-grade, anonymous, or without integrity. */
 const weakCipher = /RC4|DES|NULL|EXP|ADH|AECDH|MD5|IDEA|SEED/;
 const atATime = 16;
-/** A server that breaks off at a version that it does not know is asked for less. */
+/** A server that aborts at an unknown version gets a lower offer. */
 const offers: readonly Offer[] = [
   { min: 'TLSv1', max: 'TLSv1.3' },
   { min: 'TLSv1', max: 'TLSv1.2' },
@@ -76,14 +76,14 @@ const offers: readonly Offer[] = [
 ];
 const mostAliases = 100;
 
-/** Looks at TLS servers and records what they serve. */
+/** Connects to TLS servers and records what they serve. */
 export const tlsEndpoints = defineSource({
   id: 'tls-endpoints',
   title: 'TLS servers',
   description:
-    'Connects to a list of servers and records the certificates that they serve, and the ' +
+    'Connects to a list of servers and records the certificates that they serve and the ' +
     'versions and ciphers that they accept. Where a server has an RSA and an ECDSA certificate, it records both. ' +
-    'Sends nothing but handshakes.',
+    'Makes TLS handshakes only.',
   options,
 
   async check(o, ctx) {
@@ -92,7 +92,7 @@ export const tlsEndpoints = defineSource({
     if (silent.length > 0)
       throw new PluginError(
         'unavailable',
-        `${silent.length} of ${looks.length} cannot be seen: ${silent.slice(0, 5).join(' ')}`,
+        `${silent.length} of ${looks.length} servers cannot be scanned: ${silent.slice(0, 5).join(' ')}`,
       );
   },
 
@@ -106,7 +106,7 @@ export const tlsEndpoints = defineSource({
   },
 });
 
-/** The server with the certificate that it chooses, and beside it the same with one for the other kind of key. */
+/** The server with its preferred certificate, and with its certificate for the other key type, if any. */
 async function look(target: Target, o: TlsOptions, ctx: PluginContext): Promise<Found[]> {
   const seen = await handshakeOrDetail(target, o, ctx);
   if (typeof seen === 'string') return [{ kind: 'trouble', location: textOf(target), detail: seen }];
@@ -143,7 +143,7 @@ function endpointOf(target: Target, name: string, seen: Handshake, accepted: rea
   };
 }
 
-/** The certificate that a server has for the other kind of key; null where it has none. */
+/** The server's certificate for the other key type; null when there is none. */
 async function otherCertificate(
   target: Target,
   { chainPem: [leafPem = ''], protocol }: Handshake,
@@ -151,7 +151,7 @@ async function otherCertificate(
   ctx: PluginContext,
 ): Promise<{ kind: KeyKind; seen: Handshake } | null> {
   const kind = isRsa(leafPem) ? 'ECDSA' : 'RSA';
-  // Which of the two a server of TLS 1.3 would show says nothing about what it shows to older clients, and conversely.
+  // A server may choose differently in TLS 1.3 and in older versions: stay in the range of the first handshake.
   const range = offers.find(({ max }) => max === protocol) ?? { min: 'TLSv1', max: 'TLSv1.3' };
   try {
     const seen = await shakeHands(target, { ...range, only: kind }, ctx, within(o, ctx));
@@ -171,7 +171,7 @@ function isRsa(pem: string): boolean {
   }
 }
 
-/** The handshake, or in words why there was none. */
+/** The handshake, or the reason why there was none. */
 async function handshakeOrDetail(target: Target, o: TlsOptions, ctx: PluginContext): Promise<Handshake | string> {
   const signal = within(o, ctx);
   let detail = '';
@@ -182,14 +182,14 @@ async function handshakeOrDetail(target: Target, o: TlsOptions, ctx: PluginConte
       ctx.signal.throwIfAborted();
       if (!(error instanceof PluginError)) throw error;
       detail ||= error.detail;
-      // Only what has answered answers otherwise to less.
+      // Only a server that responded can respond differently to a lower offer.
       if (signal.aborted || !(error instanceof HandshakeFailure)) break;
     }
   }
   return detail;
 }
 
-/** In order, `known` among them. What fails counts as not accepted. */
+/** In order, including `known`. A failed handshake counts as not accepted. */
 async function acceptedVersions(
   target: Target,
   known: string | null,
@@ -217,7 +217,7 @@ function versionFact(version: string): EndpointCipher {
   return { name: `Protocol-${version}`, deprecated: withdrawn.has(version) };
 }
 
-/** The other host names that the served certificate is for. */
+/** The other host names in the served certificate. */
 function aliasesOf([leafPem = '']: readonly string[], host: string): string[] {
   try {
     const names = parseCertificate(leafPem)

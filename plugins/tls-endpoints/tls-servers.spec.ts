@@ -113,7 +113,7 @@ describe('the certificate of a server is seen', () => {
     const priority = `NORMAL:-VERS-ALL:+VERS-TLS1.2:%DISABLE_SAFE_RENEGOTIATION${more}`;
     const files = ['--x509certfile', at('rsa.pem'), '--x509keyfile', at('rsa.key')];
     const port = await start('gnutls-serv', ['--quiet', '--priority', priority, ...files]);
-    // A client that insists on it, as a judge that this server is such a one.
+    // A client that requires secure renegotiation proves that this server lacks it.
     expect(() => openssl(['s_client', '-connect', `127.0.0.1:${port}`, '-no_legacy_server_connect'], 'Q\n')).toThrow(
       /unsafe legacy renegotiation disabled/,
     );
