@@ -116,7 +116,7 @@ describe('an owner of the database without the key ring', () => {
       `update audit_event set seq = id, prev_hash = '\\x${'00'.repeat(32)}', hash = '\\x${'00'.repeat(32)}'`,
     );
     await resealPlain(1);
-    // The program of this version starts: from here on the old rows can no longer be rewritten either.
+    // This version starts: from here on the old rows cannot be rewritten either.
     expect(await log.sealer.seal()).toBe(0);
     expect(await log.verify()).toMatchObject({ rows: 4, keyed: 0, faults: [], head: { seq: 4 } });
     await log.seal(2);

@@ -86,7 +86,7 @@ describe('a change of the sealing key', () => {
     expect((await log.events()).map(({ keyId }) => keyId)).toEqual(['old', 'old', 'old', 'fresh', 'fresh']);
     await log.seal(1);
     expect((await log.verify()).faults).toEqual([]);
-    // With the old key a record of the newest row can be made that fits, but not one that counts.
+    // The old key can forge a head with a valid MAC, but it is no longer the sealing key.
     const others = new AuditKeys(new KeyRing([old]));
     await log.tamper('delete from audit_event where seq > 3');
     const [, , third] = await log.events();

@@ -90,7 +90,7 @@ describe('Audit', () => {
     await expect(
       log.test.db.write((tx) => log.audit.record(tx, ada, { action: 'a.b', targetType: 'a', targetId: 1, after })),
     ).rejects.toThrow('private key');
-    // What only speaks of one is none, and what is there already must not keep people from changing it.
+    // Prose about private keys is accepted, and an existing key in `before` must not block a change.
     const before = { pem: '-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIA' };
     await log.test.db.write((tx) =>
       log.audit.record(tx, ada, {
