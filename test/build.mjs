@@ -36,9 +36,11 @@ function build() {
   if (changed.length === 0 && gone.length === 0) return utimesSync(manifestFile, new Date(), new Date());
 
   for (const file of gone) for (const suffix of ['', '.map']) rmSync(output(file) + suffix, { force: true });
-  if (changed.length > 0) compile(changed.map(([file]) => file));
-  // Last, so that a build that was killed is done again.
-  writeWhole(manifestFile, JSON.stringify({ recipe, sources: Object.fromEntries(now) }));
+  // First without the changed files: a build that fails or is killed leaves outputs that the old hashes do not describe.
+  const isChanged = new Set(changed.map(([file]) => file));
+  writeManifest([...now].filter(([file]) => !isChanged.has(file)));
+  if (changed.length > 0) compile([...isChanged]);
+  writeManifest(now);
   console.log(`Built ${changed.length} of ${now.size} files.`);
 }
 
@@ -51,6 +53,10 @@ function readManifest() {
   const manifest = JSON.parse(readFileSync(manifestFile, 'utf8'));
   const known = Object.entries(manifest.sources);
   return new Map(manifest.recipe === recipe ? known : known.map(([file]) => [file, '']));
+}
+
+function writeManifest(hashes) {
+  writeWhole(manifestFile, JSON.stringify({ recipe, sources: Object.fromEntries(hashes) }));
 }
 
 function sources() {
