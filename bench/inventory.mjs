@@ -6,7 +6,8 @@
  */
 const batch = 100_000;
 const services = `array['payments', 'search', 'billing', 'catalog', 'identity', 'gateway', 'ledger', 'mailer',
-  'orders', 'pricing', 'profile', 'reports', 'shipping', 'stock', 'tracking', 'vault', 'checkout', 'media', 'metrics', 'queue']`;
+  'orders', 'pricing', 'profile', 'reports', 'shipping', 'stock', 'tracking', 'vault', 'checkout', 'media',
+  'metrics', 'queue']`;
 const environments = `array['prod', 'staging', 'test', 'dev']`;
 const mark = '-Bench-seed';
 const longAgo = `now() - interval '30 days'`;

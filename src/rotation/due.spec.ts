@@ -83,7 +83,7 @@ describe('due', () => {
     [100, 0.7],
     [200, 0.85],
   ])(
-    'renews a certificate of %d days under a policy of 30 days after the share %d of its lifetime, and its successor likewise',
+    'renews a certificate of %d days and its successor after the share %d of their lifetimes with a policy of 30 days',
     (days, share) => {
       for (const born of [0, days * share]) {
         const one = facts(days, { notBefore: after(born * day), notAfter: after((born + days) * day) });

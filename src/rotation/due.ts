@@ -159,5 +159,8 @@ function leadText(leadMs: number, policy: RenewalRule): string {
   if (leadMs === (policy.days ?? 0) * dayMs) return `The policy says ${policy.days} days before expiry.`;
   if (policy.lifetimeFraction !== null)
     return `The policy says when ${Math.round(policy.lifetimeFraction * 100)} % of the lifetime remains.`;
-  return `The policy says ${policy.days} days, which is more than half of its lifetime. It renews when a third of it remains.`;
+  return (
+    `The policy says ${policy.days} days, which is more than half of its lifetime. ` +
+    'It renews when a third of it remains.'
+  );
 }
