@@ -4,7 +4,7 @@ import { Problem } from '../platform/http/problem.js';
 import { retryAt } from '../platform/retry.js';
 import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
 import type { RenewalPlan } from '../rotation/due.js';
-import type { IssuedFacts } from './issued-facts.js';
+import type { AnswerFacts } from './issued-facts.js';
 import type { StoredTerms } from './terms.js';
 
 export const certificateStates = [
@@ -84,7 +84,7 @@ export class Certificate {
   @Column('timestamptz') notBefore: Date;
   @Column('timestamptz') notAfter: Date;
   @Column('integer') sanCount: number;
-  /** What was approved, kept so that a renewal asks for the same. */
+  /** What is in it, and what was approved: a renewal asks for that. */
   @Column('jsonb') terms: StoredTerms;
   @Column('boolean') notify: boolean;
   @Column('boolean') rotation: boolean;
@@ -149,8 +149,8 @@ export class Certificate {
     Object.assign(this, { nextAttemptAt: deadlineAt, answeredAt: now, fault: 'disputed', faultDetail: reason });
   }
 
-  /** The certificate is there. */
-  complete(facts: IssuedFacts): void {
+  /** The certificate is issued. */
+  complete(facts: AnswerFacts): void {
     this.become('issued');
     Object.assign(this, facts);
     this.nextAttemptAt = null;

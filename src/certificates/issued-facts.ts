@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type ParsedCertificate, parseCertificate } from '../pki/certificate.js';
 import { slug } from '../pki/certificate-name.js';
+import type { IssuedCertificate } from '../plugin-api/issuer.js';
+import { certifiedTerms } from './certified-terms.js';
+import { nameColumns, type StoredTerms } from './terms.js';
 
 /** What is read off an issued certificate once, when it is stored, so that no list ever parses X.509. */
 export interface IssuedFacts {
@@ -18,15 +21,38 @@ export interface IssuedFacts {
   externalId: string | null;
 }
 
+/** Everything on the row of a request that changes when its certificate is issued. */
+export interface AnswerFacts extends IssuedFacts {
+  commonName: string;
+  sanCount: number;
+  terms: StoredTerms;
+}
+
+/**
+ * Reads the answer of an issuer to a request for these terms: the row says what the certificate holds, not what was
+ * asked for. Throws PkiError `malformed-certificate`.
+ */
+export function answerFacts(approved: StoredTerms, { chainPem, externalId }: IssuedCertificate): AnswerFacts {
+  const leaf = parseCertificate(chainPem[0] ?? '');
+  const terms = certifiedTerms(approved, leaf);
+  return { ...factsOf(leaf, chainPem, { externalId }), ...nameColumns(terms), terms };
+}
+
 /**
  * `chainPem` is leaf first; `issuerPem` is the issuer's certificate where the chain does not hold it. Throws PkiError
  * `malformed-certificate`.
  */
 export function issuedFacts(chainPem: readonly string[], externalId?: string, issuerPem?: string): IssuedFacts {
-  const leafPem = chainPem[0] ?? '';
-  const leaf = parseCertificate(leafPem);
+  return factsOf(parseCertificate(chainPem[0] ?? ''), chainPem, { externalId, issuerPem });
+}
+
+function factsOf(
+  leaf: ParsedCertificate,
+  chainPem: readonly string[],
+  { externalId, issuerPem }: { externalId?: string | undefined; issuerPem?: string | undefined },
+): IssuedFacts {
   return {
-    bodyPem: leafPem,
+    bodyPem: chainPem[0] ?? '',
     chainPem: chainPem.slice(1).join(''),
     issuer: issuerText(leaf),
     issuerSha256: issuerHash(leaf, chainPem[1] ?? issuerPem),

@@ -7,7 +7,10 @@ import type {
 } from '../plugin-api/terms.js';
 import type { OtherAltName } from '../pki/subject-alt-name.js';
 
-/** The terms of a certificate as kept on its row (jsonb). Binary members are base64. Dates are columns of their own. */
+/**
+ * The terms of a certificate as kept on its row (jsonb): what is in the certificate, and until it is issued what was
+ * approved to be in it. Binary members are base64. Dates are columns of their own.
+ */
 export interface StoredTerms {
   subject: SubjectFields;
   subjectDer?: string;
@@ -19,6 +22,8 @@ export interface StoredTerms {
   leaveOut?: readonly IssuerExtension[];
   beyondPolicy?: true;
   found?: FoundFacts;
+  /** What was approved, where the certificate differs from that. */
+  approved?: StoredTerms;
 }
 
 /** What was read off a certificate that was made elsewhere and is no part of what a renewal asks for. */
@@ -62,8 +67,9 @@ export function storeTerms(terms: TermsWithoutDates): StoredTerms {
   };
 }
 
-/** What a renewal asks for. */
-export function loadTerms(stored: StoredTerms): TermsWithoutDates {
+/** What was approved: an issuer is asked for it, now and in a renewal. */
+export function loadTerms(certified: StoredTerms): TermsWithoutDates {
+  const stored = certified.approved ?? certified;
   return {
     subject: stored.subject,
     ...(stored.subjectDer && { subjectDer: Buffer.from(stored.subjectDer, 'base64') }),
@@ -79,4 +85,12 @@ export function loadTerms(stored: StoredTerms): TermsWithoutDates {
     ...(stored.leaveOut && { leaveOut: stored.leaveOut }),
     ...(stored.beyondPolicy && { beyondPolicy: true }),
   };
+}
+
+/** The columns that repeat the names in the terms. */
+export function nameColumns({ subject, subjectAltNames }: Pick<StoredTerms, 'subject' | 'subjectAltNames'>): {
+  commonName: string;
+  sanCount: number;
+} {
+  return { commonName: subject.commonName ?? subjectAltNames[0]?.value ?? '', sanCount: subjectAltNames.length };
 }

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { Authority } from '../authorities/authority.entity.js';
-import { termsOf } from '../certificates/import/uploaded.js';
+import { termsOf } from '../certificates/certified-terms.js';
 import type { TermsWithoutDates } from '../certificates/terms.js';
 import { parseCertificate, type ParsedCertificate } from '../pki/certificate.js';
 import { checkChain, orderChain, readLeafFirst } from '../pki/chain.js';

@@ -3,14 +3,12 @@ import { isSignedBy, parseCertificate, type ParsedCertificate } from '../../pki/
 import { checkChain, orderChain, readChain, readLeafFirst } from '../../pki/chain.js';
 import { parseCsr } from '../../pki/csr.js';
 import { isSameKey, parsePrivateKey, publicMatches } from '../../pki/key.js';
-import { keptSubject } from '../../pki/names.js';
 import { splitCertificates, toPem } from '../../pki/pem.js';
 import { PkiError } from '../../pki/pki-error.js';
 import { blame } from '../../platform/http/blame.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
+import { termsOf } from '../certified-terms.js';
 import type { TermsWithoutDates } from '../terms.js';
-import { isReservedExtension } from '../issue/extensions.schema.js';
-import { caUsages } from '../issue/request-members.js';
 import type { UploadRequest } from './upload.schema.js';
 
 /** Sorting verifies up to the square of so many signatures. */
@@ -114,31 +112,6 @@ function readCsr(pem: string, leaf: ParsedCertificate): string {
   if (!blame('csr', () => isSameKey(csr.spkiDer, leaf.spkiDer)))
     throw invalid('csr', 'The CSR is for another key than the certificate.');
   return toPem('CERTIFICATE REQUEST', csr.der);
-}
-
-/** What a renewal of it would ask for. Extensions that an issuer adds by itself are left to the issuer. */
-export function termsOf(leaf: ParsedCertificate): TermsWithoutDates {
-  const subjectDer = keptSubject(leaf.subjectDer);
-  const oids = leaf.extensions.map(({ oid }) => oid);
-  return {
-    subject: leaf.subjectFields,
-    ...(subjectDer && { subjectDer }),
-    ...(leaf.otherAltNames.length > 0 && { otherAltNames: leaf.otherAltNames }),
-    subjectAltNames: leaf.subjectAltNames,
-    keyUsage: leaf.keyUsage.filter((usage) => !caUsages.includes(usage)),
-    extendedKeyUsage: leaf.extendedKeyUsage,
-    // Of an extension that stands twice the first counts: no issuer would take both.
-    extensions: leaf.extensions.filter(
-      ({ oid, critical }, at) => !critical && !isReservedExtension(oid) && oids.indexOf(oid) === at,
-    ),
-    found: {
-      isCa: leaf.isCa,
-      pathLength: leaf.pathLength ?? null,
-      caUsage: leaf.keyUsage.filter((usage) => caUsages.includes(usage)),
-      subjectKeyIdentifier: leaf.subjectKeyIdentifier !== undefined,
-      authorityKeyIdentifier: leaf.authorityKeyIdentifier !== undefined,
-    },
-  };
 }
 
 function read<T>(field: string, text: string, work: () => T): T {

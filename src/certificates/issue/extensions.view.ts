@@ -1,4 +1,5 @@
-import type { FoundFacts, StoredTerms } from '../terms.js';
+import { issuedHere } from '../certified-terms.js';
+import type { StoredTerms } from '../terms.js';
 import { extendedKeyUsages, keyUsages, sanTypes } from './extensions.schema.js';
 
 const lemurTypes = new Map(
@@ -6,15 +7,6 @@ const lemurTypes = new Map(
     .reverse()
     .map(([lemur, type]) => [type as string, lemur]),
 ).set('ipNetwork', 'IPNetwork');
-/** What every certificate has that is issued here. */
-const issuedHere: FoundFacts = {
-  isCa: false,
-  pathLength: null,
-  caUsage: [],
-  subjectKeyIdentifier: true,
-  authorityKeyIdentifier: true,
-};
-
 /**
  * The extensions of a certificate in the form in which Lemur's clients read and send them; what is not known is left
  * out. An answer that is sent back as a request asks for the same again.

@@ -13,19 +13,17 @@ import { KeyRing } from '../../platform/secrets/key-ring.js';
 import { Deploying } from '../deploy/deploying.js';
 import type { Certificate, Failure } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { issuedFacts } from '../issued-facts.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 import { RenewalFailures } from '../rotate/renewal-failures.js';
 import { RenewalInfoRepository } from '../rotate/renewal-info.repository.js';
 import { Successors } from '../successors.js';
 import { type IssuedAnswer, Withdrawals } from '../withdraw/withdrawals.js';
+import { Completion } from './completion.js';
 import { enqueueOrders } from './issue.jobs.js';
-import { nameWhenIssued } from './new-row.js';
 import { type DisputedAnswer, type Order, orderStatePlace } from './order.entity.js';
 import { OrderRepository } from './order.repository.js';
-import { Twins } from './twins.js';
-import { datesWhenAsked, type Validity } from './validity.js';
+import { datesOf, datesWhenAsked, type Validity } from './validity.js';
 
 /** How often a name is looked for that somebody else has taken a moment later. */
 const mostNames = 5;
@@ -131,7 +129,7 @@ export interface OpenOrder {
   order: Order;
 }
 
-type More = (tx: Tx, certificate: Certificate, order: Order) => Promise<void>;
+type First = (tx: Tx, certificate: Certificate, order: Order) => Promise<void>;
 type Pending = Extract<Outcome, { status: 'pending' }>;
 
 /** What the record of an answer is written by, under the lock of the certificate. */
@@ -151,7 +149,7 @@ export class IssueRecord {
     private readonly certificates: CertificateRepository,
     private readonly orders: OrderRepository,
     private readonly withdrawals: Withdrawals,
-    private readonly twins: Twins,
+    private readonly completion: Completion,
     private readonly keyRing: KeyRing,
     private readonly followUp: IssueFollowUp,
   ) {}
@@ -207,13 +205,13 @@ export class IssueRecord {
   }
 
   /**
-   * `actor`: who brought it. `more`: what else is written with it. A second certificate for one order is revoked at the
+   * `actor`: who brought it. `first`: what is written before it. A second certificate for one order is revoked at the
    * CA, and one that came too late.
    */
-  async issued(id: number, answer: IssuedCertificate, actor = systemActor('issue'), more?: More): Promise<void> {
+  async issued(id: number, answer: IssuedCertificate, actor = systemActor('issue'), first?: First): Promise<void> {
     for (let left = mostNames; ; left -= 1) {
       try {
-        return await this.complete(id, answer, actor, more);
+        return await this.complete(id, answer, actor, first);
       } catch (error) {
         // Whoever takes a name by hand waits for nobody.
         if (violatedConstraint(error) !== 'certificate_name' || left === 0) throw error;
@@ -273,16 +271,13 @@ export class IssueRecord {
     await this.withdrawals.endOrder(tx, certificate, order);
   }
 
-  private complete(id: number, answer: IssuedCertificate, actor: Actor, more?: More): Promise<void> {
-    const facts = issuedFacts(answer.chainPem, answer.externalId);
+  private complete(id: number, answer: IssuedCertificate, actor: Actor, first?: First): Promise<void> {
     return this.whileOpen(id, {
       open: async (certificate, order, tx) => {
-        await this.twins.merge(tx, certificate, facts);
-        certificate.complete(facts);
-        await more?.(tx, certificate, order);
-        const name = nameWhenIssued(certificate);
-        if (name !== null) certificate.name = await this.certificates.freeName(tx, name, facts.serialHex);
-        if (order.disputedSerialHex !== facts.serialHex) await this.withdrawals.rejectAnswer(tx, certificate, order);
+        await first?.(tx, certificate, order);
+        await this.completion.complete(tx, certificate, answer);
+        if (order.disputedSerialHex !== certificate.serialHex)
+          await this.withdrawals.rejectAnswer(tx, certificate, order);
         order.end();
         await this.followUp.issued(tx, actor, certificate);
       },
@@ -320,10 +315,6 @@ export class IssueRecord {
 /** True while an issuer is to be asked, or a person decides about its answer. */
 export function isOpen({ state }: Pick<Certificate, 'state'>): boolean {
   return state === 'requested' || state === 'pending';
-}
-
-function datesOf({ notBefore, notAfter }: Validity): Validity {
-  return { notBefore, notAfter };
 }
 
 function inSeconds(now: Date, seconds: number): Date {

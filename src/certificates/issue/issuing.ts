@@ -8,9 +8,10 @@ import { noSuccession, planRenewal } from '../../rotation/due.js';
 import type { NewRow } from '../certificate.repository.js';
 import type { CertificateRow } from '../certificate.row.js';
 import { Deploying } from '../deploy/deploying.js';
-import { issuedFacts } from '../issued-facts.js';
+import { answerFacts } from '../issued-facts.js';
 import { Relations } from '../relations.js';
 import { Successors } from '../successors.js';
+import type { StoredTerms } from '../terms.js';
 import type { Approved } from './approval.js';
 import { CertificateStore, type Consequences, type Storable } from './certificate-store.js';
 import type { IssueCommand } from './issue-command.js';
@@ -18,6 +19,7 @@ import { enqueueOrders } from './issue.jobs.js';
 import { baseName, type CertificateKey, provisionalName, rowBeforeIssue } from './new-row.js';
 import { OrderRepository } from './order.repository.js';
 import { rowAsStored } from './row-as-stored.js';
+import { datesOf } from './validity.js';
 
 /** The certificate that a command has led to; its row where that is known without reading it. */
 export interface Issued {
@@ -85,19 +87,20 @@ export class Issuing {
     );
     if (outcome.status === 'failed') throw outcome.error;
     if (outcome.status === 'pending') throw new Error('An issuer that answers at once must not answer "pending".');
-    const facts = issuedFacts(outcome.chainPem, outcome.externalId);
+    const columns = this.columns({ command, approved, key });
+    const facts = answerFacts(columns.terms, outcome);
     const { at, obstacle, reason } = planRenewal(
-      { ...command, ...validity, state: 'issued', hasIssuer: true, ...noSuccession },
+      { ...command, ...datesOf(facts), state: 'issued', hasIssuer: true, ...noSuccession },
       relations.policy,
     );
     return {
-      ...this.columns({ command, approved, key }),
+      ...columns,
       ...facts,
       nextRenewalAt: at,
       renewalReason: obstacle ?? reason,
-      nextNoticeAt: command.notify ? nextNoticeAt(validity, relations.leadsS) : null,
+      nextNoticeAt: command.notify ? nextNoticeAt(facts, relations.leadsS) : null,
       state: 'issued',
-      name: nameOf(command, approved),
+      name: nameOf(command, { ...approved, terms: facts.terms, validity: facts }),
     };
   }
 
@@ -130,12 +133,12 @@ export class Issuing {
     };
   }
 
-  private storable(row: NewRow, { command, approved: { authority, terms, validity, relations } }: Ready): Storable {
+  private storable(row: NewRow, { command, approved: { authority, relations } }: Ready): Storable {
     const { roleIds, issuerRoleIds, replacesIds, notificationIds, missing } = relations;
     const { actor, owner, renews } = command;
     const after = renews
       ? { owner, renews: renews.old.id }
-      : { owner, authorityId: authority.authority.id, names: terms.subjectAltNames, ...validity };
+      : { owner, authorityId: authority.authority.id, names: row.terms.subjectAltNames, ...datesOf(row) };
     return {
       row,
       actor,
@@ -175,7 +178,11 @@ export class Issuing {
 /** What a certificate is called; not unique yet. */
 export function nameOf(
   { name }: Pick<IssueCommand, 'name'>,
-  { terms, validity, authority: { authority } }: Approved,
+  {
+    terms,
+    validity,
+    authority: { authority },
+  }: Pick<Approved, 'validity' | 'authority'> & { terms: Pick<StoredTerms, 'subject' | 'subjectAltNames'> },
 ): string {
   return baseName(name, { terms, issuer: { commonName: authority.commonName, selfSigned: false }, ...validity });
 }

@@ -5,7 +5,7 @@ import { indexable } from '../../platform/text.js';
 import type { Sealed } from '../../platform/secrets/sealed.js';
 import type { Care, NewRow } from '../certificate.repository.js';
 import type { Certificate } from '../certificate.entity.js';
-import { type StoredTerms, storeTerms, type TermsWithoutDates } from '../terms.js';
+import { nameColumns, type StoredTerms, storeTerms, type TermsWithoutDates } from '../terms.js';
 
 /** The place that a certificate's sealed key is bound to. */
 export function keyPlace(secretId: string): string {
@@ -36,9 +36,8 @@ export function rowBeforeIssue(
     ...care,
     ...keyColumns,
     spkiSha256: spkiHash(spkiDer),
-    commonName: terms.subject.commonName ?? terms.subjectAltNames[0]?.value ?? '',
+    ...nameColumns(terms),
     distinguishedName: formatDn(terms.subjectDer ?? encodeSubject(terms.subject)),
-    sanCount: terms.subjectAltNames.length,
     terms: storeTerms(terms),
   };
 }

@@ -24,6 +24,10 @@ export interface Validity {
   notAfter: Date;
 }
 
+export function datesOf({ notBefore, notAfter }: Validity): Validity {
+  return { notBefore, notAfter };
+}
+
 /** A wish that cannot be granted; `field` is the request's member to blame. */
 export class ValidityRefused extends Error {
   constructor(

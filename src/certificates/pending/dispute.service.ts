@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
 import { Authorities } from '../../authorities/authorities.js';
-import { DomainRepository } from '../../domains/domain.repository.js';
 import { parseCertificate } from '../../pki/certificate.js';
 import { orderChain } from '../../pki/chain.js';
 import { spkiHash } from '../../pki/key.js';
@@ -10,16 +9,16 @@ import { Clock } from '../../platform/clock.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
+import type { IssuedCertificate } from '../../plugin-api/issuer.js';
 import { CertificateAccess } from '../access.js';
 import { Admission } from '../admission.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { termsOf } from '../import/uploaded.js';
+import { termsOf } from '../certified-terms.js';
 import { IssueFollowUp, IssueRecord } from '../issue/issue.record.js';
-import { searchNames } from '../issue/new-row.js';
 import type { Order } from '../issue/order.entity.js';
 import { OrderRepository } from '../issue/order.repository.js';
-import { storeTerms } from '../terms.js';
+import { type StoredTerms, storeTerms } from '../terms.js';
 import { Withdrawals } from '../withdraw/withdrawals.js';
 
 /** Writes what a person decided about an answer of an issuer that failed a check. */
@@ -30,21 +29,16 @@ export class DisputeRecord {
     private readonly record: IssueRecord,
     private readonly followUp: IssueFollowUp,
     private readonly withdrawals: Withdrawals,
-    private readonly domains: DomainRepository,
     private readonly audit: Audit,
   ) {}
 
-  /** The certificate gets the terms of the answer: it may hold other names than were asked for. */
-  async accepted(actor: Actor, id: number, chainPem: string[], terms: Certificate['terms']): Promise<void> {
+  /** The terms of the answer are approved: it may hold other names than were asked for. */
+  async accepted(actor: Actor, id: number, answer: IssuedCertificate, terms: StoredTerms): Promise<void> {
     let isWritten = false;
-    await this.record.issued(id, { chainPem }, actor, async (tx, certificate, order) => {
+    await this.record.issued(id, answer, actor, async (tx, certificate, order) => {
       isWritten = true;
-      demandDisputed(certificate, order, parseCertificate(chainPem[0] ?? '').serialHex);
-      const { subject, subjectAltNames } = terms;
-      certificate.externalId = order.disputedExternalId;
-      certificate.commonName = subject.commonName ?? subjectAltNames[0]?.value ?? '';
-      Object.assign(certificate, { terms, sanCount: subjectAltNames.length });
-      await this.domains.relink(tx, id, searchNames(certificate.commonName, terms));
+      demandDisputed(certificate, order, parseCertificate(answer.chainPem[0] ?? '').serialHex);
+      certificate.terms = terms;
       await this.audited(tx, actor, certificate, order, { action: 'certificate.answer-accepted' });
     });
     if (!isWritten) throw new Problem('wrong-state', 'The request has ended meanwhile.');
@@ -119,7 +113,10 @@ export class DisputeService {
     await this.record.accepted(
       actor,
       id,
-      [leaf, ...issuers].map(({ der }) => toPem('CERTIFICATE', der)),
+      {
+        chainPem: [leaf, ...issuers].map(({ der }) => toPem('CERTIFICATE', der)),
+        externalId: order?.disputedExternalId ?? undefined,
+      },
       terms,
     );
   }
