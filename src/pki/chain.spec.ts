@@ -158,12 +158,33 @@ describe('checkIssued', () => {
   it.each<[string, Change, Ask['allows']]>([
     ['a later end', { notAfter: new Date(notAfter.getTime() + 1000) }, { ownValidity: true }],
     ['a foreign name', { names: [host, { type: 'dns', value: 'example.com' }] }, { extraNames: true }],
-    ['a missing name', { names: [] }, { fewerNames: true }],
+    ['a missing name', {}, { fewerNames: true }],
   ])('accepts %s if the issuer is allowed to, and no other difference', async (_, change, allows) => {
     const chain = [await returned(change), middleCertificate];
-    await checkIssued(chain, { ...ask, allows });
+    const missing = { ...terms, subjectAltNames: [host, { type: 'dns', value: 'b.example' }] } as const;
+    const asked = { ...ask, terms: allows?.fewerNames ? missing : terms };
+    await checkIssued(chain, { ...asked, allows });
     const others = { ownValidity: true, extraNames: true, fewerNames: true, ...invert(allows) };
-    await expect(checkIssued(chain, { ...ask, allows: others })).rejects.toBeInstanceOf(PkiError);
+    await expect(checkIssued(chain, { ...asked, allows: others })).rejects.toBeInstanceOf(PkiError);
+  });
+
+  it.each<[string, Change, Ask['terms']]>([
+    ['no SAN', { names: [] }, terms],
+    ['other SANs alone', { names: [{ type: 'dns', value: 'www.example.net' }] }, terms],
+    ['another common name alone, where no SAN was asked', { names: [] }, { ...terms, subjectAltNames: [] }],
+  ])('refuses %s also where the issuer may add and leave out names', async (_, change, asked) => {
+    const name = asked.subjectAltNames.length > 0 ? leaf.name : {};
+    const chain = [await returned(change, name), middleCertificate];
+    const allows = { extraNames: true, fewerNames: true };
+    await expect(checkIssued(chain, { ...ask, terms: asked, allows })).rejects.toMatchObject({ code: 'name-mismatch' });
+  });
+
+  it.each<[string, Change, typeof leaf.name]>([
+    ['there', { names: [] }, leaf.name],
+    ['among the SANs', {}, {}],
+  ])('accepts the common name %s where no SAN was asked', async (_, change, name) => {
+    const chain = [await returned(change, name), middleCertificate];
+    await checkIssued(chain, { ...ask, terms: { ...terms, subjectAltNames: [] } });
   });
 
   it('accepts an absent common name, or a SAN as common name', async () => {

@@ -140,7 +140,20 @@ function checkNames(
   if (foreign.length > 0 && !extraNames)
     throw new PkiError('name-mismatch', `The issuer added ${foreign.slice(0, 5).join(', ')}`);
   if (leaf.otherAltNames.length > 0) throw new PkiError('name-mismatch', 'The issuer added names of another type');
+  demandOneName(leaf, subject.commonName, asked);
   checkCommonName(leaf, subject.commonName, extraNames ? new Set([...allowed, ...got]) : allowed);
+}
+
+/** At least one of the SANs that were asked for; where none was, the common name, there or among the SANs. */
+function demandOneName(leaf: ParsedCertificate, commonName: string | undefined, sans: ReadonlySet<string>): void {
+  const got = leaf.subjectAltNames.map(spelling);
+  const isNamed =
+    sans.size > 0
+      ? got.some((name) => sans.has(name))
+      : !commonName ||
+        leaf.subjectFields.commonName === commonName ||
+        commonNameAsSan(commonName).some((name) => got.includes(name));
+  if (!isNamed) throw new PkiError('name-mismatch', 'The certificate holds none of the names that were asked for');
 }
 
 /** Normalised text of a name. An invalid name keeps its text, which equals no requested name. */

@@ -192,7 +192,7 @@ export interface AllowedDifferences {
   ownValidity?: boolean;
   /** The CA adds names, for example `www.` before a domain. */
   extraNames?: boolean;
-  /** The CA leaves names out. */
+  /** The CA leaves names out, but not all SANs that were asked for; where none was, not the common name. */
   fewerNames?: boolean;
 }
 
