@@ -1,5 +1,9 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plugins } from '../../plugins/index.js';
+import { openssl } from '../support/bundles.js';
 import { type Answer, eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs, opensslText } from '../support/requests.js';
 import type { Json } from '../support/json.js';
@@ -8,7 +12,17 @@ import { slowIssuer } from '../support/slow-issuer.js';
 const issuer = slowIssuer();
 let program: TestProgram;
 
-const behaviours = ['pending', 'lost', 'stateful', 'never', 'firm', 'other-names', 'wrong-key', 'no-chain'] as const;
+const behaviours = [
+  'pending',
+  'lost',
+  'stateful',
+  'never',
+  'firm',
+  'refuses',
+  'other-names',
+  'wrong-key',
+  'no-chain',
+] as const;
 type Behaviour = (typeof behaviours)[number];
 
 beforeAll(async () => {
@@ -288,6 +302,60 @@ describe('an answer in dispute', () => {
   });
 });
 
+describe('the answer to a request', () => {
+  const cancelled = async (host: string): Promise<Answer> => {
+    const asking = ask('never', host);
+    const { id } = await eventually(
+      async () => (await program.ok('GET', `/pending_certificates?filter=cn;${host}`)).items[0],
+    );
+    expect((await program.call('DELETE', `/pending_certificates/${id}`)).status).toBe(204);
+    return asking;
+  };
+
+  it.each<[string, (host: string) => Promise<Answer>, object]>([
+    [
+      'is in dispute',
+      (host) => ask('other-names', host),
+      { lifecycle: 'pending', order: { disputed: { chain: expect.any(String) } } },
+    ],
+    ['has failed', (host) => ask('refuses', host), { lifecycle: 'failed' }],
+    ['is cancelled', cancelled, { lifecycle: 'cancelled' }],
+  ])('does not wait any longer once the order %s', async (state, asked, expected) => {
+    const host = `${state.replaceAll(' ', '-')}.example.com`;
+    const waiting = ask('never', `waiting-${host}`);
+    const { body } = await Promise.race([asked(host), waiting]);
+    expect(body).toMatchObject({ commonName: host, ...expected });
+    expect((await waiting).status).toBe(202);
+  });
+});
+
+describe('a renewal', () => {
+  it('has the whole subject and all names of the certificate in the CSR that its CA gets', async () => {
+    const subject = '/CN=Kept+UID=4711/OU=B/OU=A/DC=example/emailAddress=a@example.com/O=Kunde';
+    const names = ['DNS:kept.example.com', 'DNS:*.kept.example.com', 'IP Address:192.0.2.7', 'email:kept@example.com'];
+    const folder = await mkdtemp(join(tmpdir(), 'perennial-renewal-'));
+    const [key, body] = [join(folder, 'key.pem'), join(folder, 'body.pem')];
+    const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30'];
+    const san = `subjectAltName=${names.join(',').replace('IP Address', 'IP')}`;
+    openssl([...made, '-multivalue-rdn', '-subj', subject, '-addext', san, '-keyout', key, '-out', body]);
+    const uploaded = await program.ok('POST', '/certificates/upload', {
+      owner: 'joe@example.com',
+      body: await readFile(body, 'utf8'),
+      privateKey: await readFile(key, 'utf8'),
+    });
+    await rm(folder, { recursive: true });
+    await program.database.source.query(
+      `update certificate set authority_id = (select id from authority where name = 'never') where id = $1`,
+      [uploaded.id],
+    );
+    await program.ok('POST', `/certificates/${uploaded.id}/reissue`, {});
+    const csr = issuer.csrs.at(-1) ?? '';
+    const shown = ['-noout', '-subject', '-nameopt', 'esc_ctrl,utf8,show_type,sep_multiline,sname'];
+    expect(openssl(['req', ...shown], csr)).toBe(openssl(['x509', ...shown], uploaded.body));
+    expect(openssl(['req', '-noout', '-text'], csr)).toContain(names.join(', '));
+  });
+});
+
 describe('a CA that suggests when to renew', () => {
   it('is asked about what it issued, and a random moment in its window is the plan', async () => {
     const at = program.clock.now().getTime();
@@ -300,7 +368,7 @@ describe('a CA that suggests when to renew', () => {
         const plan = await program.ok('GET', `/certificates/${body.id}/plan`);
         return is(plan) && plan;
       });
-    const plan = await planned(({ suggested }) => suggested !== null);
+    const plan = await planned(({ reason }) => reason === 'ca-window');
     expect(plan).toMatchObject({
       reason: 'ca-window',
       at: plan.suggested.at,

@@ -61,6 +61,8 @@ const options = z.strictObject({
 export interface SlowIssuer {
   plugin: IssuerPlugin<OptionSchema>;
   asked: Record<'order' | 'poll' | 'find' | 'cancel' | 'revoke' | 'deactivate' | 'renewalInfo', string[]>;
+  /** The CSRs of the orders, PEM, in order. */
+  csrs: string[];
   /** What it suggests for every certificate. */
   renewalInfo: RenewalInfo | null;
   /** While true, it cancels and revokes nothing. */
@@ -130,6 +132,7 @@ export function slowIssuer(): SlowIssuer {
     async order(order, { behaviour }, ctx) {
       const { request } = order;
       asked.order.push(request.idempotencyKey);
+      made.csrs.push(request.csrPem);
       if (behaviour === 'refuses') throw new PluginError('refused', 'The CA says no.');
       if (behaviour === 'breaks') throw new Error('hunter2 in the stack');
       if (
@@ -182,6 +185,7 @@ export function slowIssuer(): SlowIssuer {
     plugin,
     asked,
     answerTo,
+    csrs: [],
     renewalInfo: null,
     isDown: false,
     hold: () => {

@@ -39,11 +39,11 @@ export class CertificateReader {
     return row;
   }
 
-  /** As `get`, but waits up to five seconds until it is issued or has failed. */
+  /** As `get`, but waits up to five seconds until it is issued, has failed, or a person must decide a dispute. */
   async settled(id: number): Promise<CertificateView> {
     for (let left = patienceMs; ; left -= pollMs) {
       const view = await this.get(id);
-      if (left <= 0 || statusOf(view) === 200) return view;
+      if (left <= 0 || statusOf(view) === 200 || view.order?.disputed) return view;
       await sleep(pollMs);
     }
   }
