@@ -29,6 +29,6 @@ import { AuthorityMaker } from './create-authority.js';
     AuthorityIssuers,
     AuthorityIssuersJob,
   ],
-  exports: [Authorities, AuthorityReader, AuthorityRepository],
+  exports: [Authorities, AuthorityIssuers, AuthorityReader, AuthorityRepository],
 })
 export class AuthoritiesModule {}

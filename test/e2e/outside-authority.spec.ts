@@ -25,7 +25,8 @@ const atSecond = (ms: number): Date => new Date(Math.floor(ms / 1000) * 1000);
 /** A CA that exists elsewhere: a root and CAs below it, of which it tells some and issues with one. */
 class OutsideCa {
   readonly cas = new Map<string, AuthorityMaterial>();
-  told: string[] = [];
+  /** Null: it cannot be asked. */
+  told: readonly string[] | null = [];
   issuesWith = '';
   asked = 0;
 
@@ -85,6 +86,7 @@ class OutsideCa {
 
   private async describe(): Promise<{ issuers: { chainPem: string[] }[] }> {
     this.asked += 1;
+    if (!this.told) throw new PluginError('unavailable', 'The CA does not answer.');
     return { issuers: this.told.map((name) => ({ chainPem: this.chainOf(name) })) };
   }
 }
@@ -259,6 +261,28 @@ describe('an authority whose CA exists elsewhere', () => {
     await eventually(async () => (await subjectsOf(telling)).length === 4);
     expect(outside.asked).toBeGreaterThan(before);
     expect((await eventsOf(telling)).at(-1)).toMatchObject({ actor: 'system' });
+  });
+});
+
+describe('an answer below a certificate that is not known yet', () => {
+  it.each<[string, readonly string[] | null, object]>([
+    ['is accepted when the CA tells of it', ['One', 'Stranger'], { lifecycle: 'issued', issuer: 'Stranger' }],
+    ['is in dispute when the CA does not', ['One'], { lifecycle: 'pending', order: { fault: 'disputed' } }],
+    ['is in dispute when the CA cannot be asked', null, { lifecycle: 'pending', order: { fault: 'disputed' } }],
+  ])('has the CA asked at once, and %s', async (how, told, expected) => {
+    [outside.told, outside.issuesWith] = [['One'], 'Stranger'];
+    const name = `curious-${how.length}`;
+    const { body } = await register(name, 'telling-ca');
+    const before = outside.asked;
+    outside.told = told;
+    const answered = await settled((await order(name, `${name}.example.com`)).id);
+    expect(answered).toMatchObject(expected);
+    expect(outside.asked).toBe(before + 1);
+    expect(await eventsOf(body.id)).toMatchObject(
+      answered.lifecycle === 'issued'
+        ? [{ actor: 'system', after: { origin: 'described', issuers: [{ subject: 'CN=Stranger' }] } }]
+        : [],
+    );
   });
 });
 

@@ -1,17 +1,63 @@
-import type { LoadedAuthority } from '../../authorities/authorities.js';
+import { Injectable, Logger } from '@nestjs/common';
+import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
+import { AuthorityIssuers } from '../../authorities/authority-issuers.js';
 import { isSignedBy, type ParsedCertificate, parseCertificate } from '../../pki/certificate.js';
 import { checkIssued } from '../../pki/chain.js';
 import { parseCsr } from '../../pki/csr.js';
 import { PkiError } from '../../pki/pki-error.js';
+import { systemActor } from '../../platform/http/actor.js';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { Certificate } from '../certificate.entity.js';
+import { isExpected } from '../failure.js';
 import { loadTerms } from '../terms.js';
 
-/**
- * Holds what came back for a request against what was asked for and against the certificates that the authority
- * issues with. `chainPem` is leaf first. Throws PluginError `refused`, whoever brought it.
- */
-export async function checkAnswer(
+const describeMs = 30_000;
+const mismatch = 'The issuer returned something else than was asked for';
+
+/** The answer is what was asked for, but no known certificate of the authority issued it. */
+class UnknownIssuer extends PluginError {}
+
+/** Checks an answer to a request: against the request, and against the certificates that the authority issues with. */
+@Injectable()
+export class AnswerCheck {
+  private readonly logger = new Logger('answer');
+
+  constructor(
+    private readonly authorities: Authorities,
+    private readonly issuers: AuthorityIssuers,
+  ) {}
+
+  /**
+   * `chainPem` is leaf first. A CA may issue with a certificate that is new since it was last asked, so it is asked
+   * again before such an answer is refused. Throws PluginError `refused`.
+   */
+  async check(asked: Certificate, chainPem: readonly string[], signal?: AbortSignal): Promise<void> {
+    const authorityId = asked.authorityId ?? 0;
+    const loaded = await this.authorities.get(authorityId);
+    try {
+      await checkAnswer(asked, chainPem, loaded);
+    } catch (error) {
+      if (!(error instanceof UnknownIssuer) || !(await this.describe(loaded, signal))) throw error;
+      await checkAnswer(asked, chainPem, await this.authorities.get(authorityId));
+    }
+  }
+
+  /** False when the CA did not tell. It throws nothing: the answer at hand must be kept. */
+  private async describe({ plugin, authority }: LoadedAuthority, signal?: AbortSignal): Promise<boolean> {
+    if (!plugin.describe || authority.keyId !== null) return false;
+    try {
+      const bounded = AbortSignal.any([AbortSignal.timeout(describeMs), ...(signal ? [signal] : [])]);
+      await this.issuers.refresh(systemActor('issue'), authority.id, bounded);
+      return true;
+    } catch (error) {
+      if (!isExpected(error)) this.logger.error(error);
+      return false;
+    }
+  }
+}
+
+/** Throws PluginError `refused`; UnknownIssuer when nothing else is wrong. */
+async function checkAnswer(
   asked: Certificate,
   chainPem: readonly string[],
   { issuers, plugin: { allows } }: LoadedAuthority,
@@ -25,26 +71,28 @@ export async function checkAnswer(
     };
     const chain = chainPem.map((pem) => parseCertificate(pem));
     await checkIssued(chain, ask);
-    await checkLeadsTo(
-      issuers
-        .flatMap(({ certificatePem, chainPem: above }) => [certificatePem, ...above])
-        .map((pem) => parseCertificate(pem)),
-      chain,
-    );
+    const cas = issuers
+      .flatMap(({ certificatePem, chainPem: above }) => [certificatePem, ...above])
+      .map((pem) => parseCertificate(pem));
+    if (await leadsTo(cas, chain)) return;
   } catch (error) {
-    if (error instanceof PkiError)
-      throw new PluginError('refused', `The issuer returned something else than was asked for: ${error.message}`);
+    if (error instanceof PkiError) throw new PluginError('refused', `${mismatch}: ${error.message}`);
     throw error;
   }
+  throw new UnknownIssuer(
+    'refused',
+    `${mismatch}: the chain does not lead to a certificate that the authority issues with`,
+  );
 }
 
-/** Demands that the chain, leaf first, contains one of the CAs or ends below one. Throws PkiError `chain-order`. */
-async function checkLeadsTo(
+/** True when the chain, leaf first, contains one of the CAs or ends below one. Throws PkiError without issuers. */
+async function leadsTo(
   cas: readonly ParsedCertificate[],
   [leaf, ...issuers]: readonly ParsedCertificate[],
-): Promise<void> {
+): Promise<boolean> {
   const top = issuers.at(-1);
   if (!leaf || !top) throw new PkiError('chain-order', 'it came without its chain');
-  for (const ca of cas) if (issuers.some((issuer) => issuer.der.equals(ca.der)) || (await isSignedBy(top, ca))) return;
-  throw new PkiError('chain-order', 'the chain does not lead to a certificate that the authority issues with');
+  for (const ca of cas)
+    if (issuers.some((issuer) => issuer.der.equals(ca.der)) || (await isSignedBy(top, ca))) return true;
+  return false;
 }

@@ -5,7 +5,7 @@ import { Jobs } from '../../jobs/job-runner.js';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { Certificate } from '../certificate.entity.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
-import { checkAnswer } from './answer.js';
+import { AnswerCheck } from './answer.js';
 import { issueCertificate } from './issue.jobs.js';
 import { IssueRecord, type OpenOrder } from './issue.record.js';
 import { Ordering } from './ordering.js';
@@ -23,6 +23,7 @@ export class IssueJob implements OnModuleInit {
     private readonly authorities: Authorities,
     private readonly record: IssueRecord,
     private readonly ordering: Ordering,
+    private readonly answers: AnswerCheck,
   ) {}
 
   onModuleInit(): void {
@@ -42,7 +43,7 @@ export class IssueJob implements OnModuleInit {
       if (outcome.status === 'failed') throw outcome.error;
       if (outcome.status === 'pending') return await this.record.pending(id, outcome);
       const dispute = await refusalOf(async () => {
-        await checkAnswer(asked, outcome.chainPem, await this.authorities.get(asked.authorityId ?? 0));
+        await this.answers.check(asked, outcome.chainPem, signal);
         await this.record.issued(id, outcome);
       });
       if (dispute !== null) await this.record.disputed(id, outcome, dispute);

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { Authorities } from '../../authorities/authorities.js';
 import { demandShortChain } from '../../pki/chain.js';
 import { splitCertificates } from '../../pki/pem.js';
 import { blame } from '../../platform/http/blame.js';
@@ -10,7 +9,7 @@ import { PluginError } from '../../plugin-api/errors.js';
 import { CertificateAccess } from '../access.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { checkAnswer } from '../issue/answer.js';
+import { AnswerCheck } from '../issue/answer.js';
 import { IssueRecord } from '../issue/issue.record.js';
 import type { AnswerRequest } from './pending.schema.js';
 
@@ -21,7 +20,7 @@ export class PendingService {
     private readonly db: Database,
     private readonly access: CertificateAccess,
     private readonly certificates: CertificateRepository,
-    private readonly authorities: Authorities,
+    private readonly answers: AnswerCheck,
     private readonly record: IssueRecord,
   ) {}
 
@@ -46,7 +45,7 @@ export class PendingService {
 
   private async check(certificate: Certificate, chainPem: readonly string[]): Promise<void> {
     try {
-      await checkAnswer(certificate, chainPem, await this.authorities.get(certificate.authorityId ?? 0));
+      await this.answers.check(certificate, chainPem);
     } catch (error) {
       if (error instanceof PluginError) throw invalid('body', error.detail);
       throw error;
