@@ -90,9 +90,9 @@ export class Delivery {
     this.nextAttemptAt = retryAt(now, this.attempts, { hintS: failure.retryAfterS });
   }
 
-  /** An attempt has to wait for another one at the same place. */
+  /** A revoked certificate may not leave yet: that is checked again at `until`. */
   postpone(until: Date): void {
-    if (this.open || this.state === 'leaving') this.nextAttemptAt = until;
+    this.nextAttemptAt = until;
   }
 
   /** Tries again at once, or delivers once more what has arrived already. */

@@ -4,6 +4,7 @@ import { Destinations, type ReadyDestination } from '../../destinations/destinat
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Leases } from '../../jobs/lease.js';
+import { Postponed } from '../../jobs/postponed.js';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { Bundle } from '../../plugin-api/export.js';
 import type { Tx } from '../../platform/db/database.js';
@@ -28,6 +29,7 @@ export interface Attempt {
 
 /** Less than the lease of a run: the run that follows a crash finds the location free. */
 const leaseS = 20;
+const postponedS = 5;
 
 /** Delivers a certificate to one destination, or removes it: one attempt at a time for each location. */
 @Injectable()
@@ -57,15 +59,20 @@ export class DeployJob implements OnModuleInit {
     });
     if (!attempt) return;
     try {
-      const place = this.placeOf(attempt);
-      const act = (lost: AbortSignal): Promise<void> => this.act(attempt, place, AbortSignal.any([signal, lost]));
-      const free = await this.leases.withLease(leaseName(attempt, place), leaseS, act);
-      if (!free) await this.record.postponed(attempt);
+      await this.alone(attempt, signal);
     } catch (error) {
-      if (isCutOff(signal, error)) throw error;
+      if (error instanceof Postponed || isCutOff(signal, error)) throw error;
       if (!isExpected(error)) this.logger.error(error);
       await this.record.failed(attempt, error);
     }
+  }
+
+  /** Acts as the only one at the location. Throws Postponed while another attempt is there. */
+  private async alone(attempt: Attempt, signal: AbortSignal): Promise<void> {
+    const place = this.placeOf(attempt);
+    const act = (lost: AbortSignal): Promise<void> => this.act(attempt, place, AbortSignal.any([signal, lost]));
+    if (await this.leases.withLease(leaseName(attempt, place), leaseS, act)) return;
+    throw new Postponed(`Another delivery is at the location of delivery ${attempt.deliveryId}.`, postponedS);
   }
 
   private async prepare(tx: Tx, delivery: Delivery, certificate: Certificate): Promise<Attempt> {

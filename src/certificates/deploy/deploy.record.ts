@@ -13,8 +13,6 @@ import { DeliveryRepository } from './delivery.repository.js';
 
 /** An attempt that crashed without an answer is repeated after this time. */
 const attemptMs = 10 * 60_000;
-/** Wait of an attempt while another one writes to the same location. */
-const locationBusyMs = 5_000;
 /** Interval at which a revoked certificate is checked again for its removal. */
 const leaveMs = 60_000;
 /** The owner is told at this failure in a row. */
@@ -84,12 +82,6 @@ export class DeployRecord {
     if (!standing || standing.certificateId === certificateId) return null;
     if (!removal && (await this.certificates.replacesInLine(tx, certificateId, standing.certificateId))) return null;
     return this.certificates.get(tx, standing.certificateId);
-  }
-
-  /** Another attempt is at the same location: this one is repeated soon. */
-  async postponed({ deliveryId }: Attempt): Promise<void> {
-    const at = new Date(this.clock.now().getTime() + locationBusyMs);
-    await this.db.write((tx) => this.deliveries.change(tx, deliveryId, (delivery) => delivery.postpone(at)));
   }
 
   arrived({ deliveryId, certificateId, target, bundle }: Attempt, location: string): Promise<void> {
