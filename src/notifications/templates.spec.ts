@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NoticeEvent } from '../plugin-api/events.js';
-import { type CertificateFacts, inWords, type NoticeData, render } from './templates.js';
+import type { CertificateFacts, NoticeData } from './notice-data.js';
+import { inWords, render } from './templates.js';
 
 const now = new Date('2026-03-01T12:00:00Z');
 const setting = { publicUrl: 'https://pki.example.org', now };
@@ -61,6 +62,7 @@ const messages: { [E in NoticeEvent]: NoticeData[E] } = {
   'delivery.left': { ...setting, certificate: before, destination: 'Edge' },
   'order.overdue': { ...setting, certificate: before, reason: 'It was not fulfilled.' },
   'order.disputed': { ...setting, certificate: before, reason: 'Other names.', deadlineAt: now },
+  'withdrawal.given-up': { ...setting, certificate: before, kind: 'revoke', reason: 'Unknown serial number.' },
   'authority.expiring': { ...setting, authority: { ...before, name: 'Issuing CA' } },
 };
 

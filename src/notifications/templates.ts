@@ -1,96 +1,7 @@
 import type { NoticeEvent } from '../plugin-api/events.js';
 import { type Card, inSubject, type Letter, type Rendered, renderLetter } from './letter.js';
+import type { CertificateFacts, NoticeData, RenewalOutlook, Setting } from './notice-data.js';
 
-/** A certificate as a mail speaks of it. */
-export interface CertificateFacts {
-  id: number;
-  name: string;
-  commonName: string;
-  owner: string;
-  serialHex: string;
-  notAfter: Date;
-}
-
-/** An authority as a mail speaks of it. */
-export interface AuthorityFacts {
-  id: number;
-  name: string;
-  commonName: string;
-  owner: string;
-  notAfter: Date;
-}
-
-/** When it renews by itself, and what stood in the way so far; null with the reason why it does not. */
-export type RenewalOutlook = { renewsAt: Date; failure?: string } | { renewsAt: null; reason: string };
-
-/** What every message needs besides its facts. `publicUrl` has no slash at its end. */
-interface Setting {
-  publicUrl: string;
-  now: Date;
-}
-
-/** The facts of each message by event. Times are shown in UTC. */
-export interface NoticeData extends Record<NoticeEvent, Setting> {
-  'certificate.issued': Setting & { certificates: readonly CertificateFacts[] };
-  /** Found by a source, and not known before. */
-  'certificate.discovered': Setting & { certificates: readonly CertificateFacts[] };
-  /**
-   * `servedAt`: names of endpoints that were seen to serve it, as many as are worth a line. `endpoints`: how many there
-   * are.
-   */
-  'certificate.expiring': Setting & {
-    certificates: readonly (CertificateFacts & {
-      renewal: RenewalOutlook;
-      endpoints: number;
-      servedAt: readonly string[];
-    })[];
-  };
-  /** `destinations`: labels of where the new certificate was put. */
-  'certificate.rotated': Setting & {
-    before: CertificateFacts;
-    after: CertificateFacts;
-    destinations: readonly string[];
-  };
-  'certificate.rotation-failed': Setting & {
-    certificate: CertificateFacts;
-    reason: string;
-    nextAttemptAt: Date | null;
-  };
-  /** Renewed, but nothing delivers it. */
-  'certificate.no-destination': Setting & { before: CertificateFacts; after: CertificateFacts };
-  'certificate.revoked': Setting & {
-    certificate: CertificateFacts;
-    reason: string;
-    comments: string | null;
-    /** True when a successor is issued, or is there already. */
-    replaced: boolean;
-    revokedAt: Date;
-  };
-  /** To the former owner. */
-  'certificate.taken-over': Setting & { certificate: CertificateFacts; formerOwner: string };
-  /** `vouchingRole`: the role by whose rights on names it renews until the new owner accepts; null for none. */
-  'certificate.handed-over': Setting & {
-    certificate: CertificateFacts;
-    formerOwner: string;
-    vouchingRole: string | null;
-  };
-  'delivery.failing': Setting & {
-    certificate: CertificateFacts;
-    destination: string;
-    /** True when it is to be removed from there. */
-    removal: boolean;
-    reason: string;
-    attempts: number;
-    nextAttemptAt: Date | null;
-  };
-  /** Revoked, and still where nothing can remove it. */
-  'delivery.left': Setting & { certificate: CertificateFacts; destination: string };
-  /** Its order was not fulfilled before the deadline. */
-  'order.overdue': Setting & { certificate: CertificateFacts; reason: string };
-  /** `serialHex` of the certificate is that of the answer. `deadlineAt`: then the answer is revoked. */
-  'order.disputed': Setting & { certificate: CertificateFacts; reason: string; deadlineAt: Date | null };
-  'authority.expiring': Setting & { authority: AuthorityFacts };
-}
 type Writers = { [E in NoticeEvent]: (data: NoticeData[E]) => Letter };
 
 const writers: Writers = {
@@ -248,6 +159,18 @@ const writers: Writers = {
         (deadlineAt ? ` Without a decision it is revoked on ${utc(deadlineAt)}.` : ''),
     ],
     cards: [card(certificate, setting, [['Serial number', certificate.serialHex]])],
+  }),
+
+  'withdrawal.given-up': ({ certificate, kind, reason, ...setting }) => ({
+    subject: `${inSubject(certificate.commonName)}: the CA did not ${kind === 'revoke' ? 'revoke it' : 'cancel the order'}`,
+    heading: kind === 'revoke' ? 'A certificate is not revoked at the CA' : 'An order is not cancelled at the CA',
+    paragraphs: [
+      ...(reason === null ? [] : [`Reason: ${reason}`]),
+      kind === 'revoke'
+        ? 'The CA is not asked again. Clients that ask the CA accept the certificate: have it revoked there by hand.'
+        : 'The CA is not asked again. Cancel the order there by hand, and have revoked what was issued for it.',
+    ],
+    cards: [card(certificate, setting, certificate.serialHex ? [['Serial number', certificate.serialHex]] : [])],
   }),
 
   'authority.expiring': ({ authority: { id, name, commonName, owner, notAfter }, publicUrl, now }) => ({

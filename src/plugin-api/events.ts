@@ -13,6 +13,7 @@ export const noticeEvents = [
   'delivery.left',
   'order.overdue',
   'order.disputed',
+  'withdrawal.given-up',
   'authority.expiring',
 ] as const;
 export type NoticeEvent = (typeof noticeEvents)[number];

@@ -18,6 +18,7 @@ const behaviours = [
   'stateful',
   'never',
   'firm',
+  'keeps',
   'refuses',
   'other-names',
   'wrong-key',
@@ -225,6 +226,7 @@ describe('a certificate for one order', () => {
 
 describe('a revocation', () => {
   it('is recorded while the CA is down, shown, and told to the CA when that is up again', async () => {
+    issuer.deliver();
     const { body } = await ask('pending', 'revoked.example.com');
     await inState(body.id, 'issued');
     issuer.isDown = true;
@@ -240,6 +242,40 @@ describe('a revocation', () => {
     await withdrawn(body.id, 'revoke');
     expect(issuer.asked.revoke.filter((one) => one === pem)).toHaveLength(1);
     expect(await actions(body.id)).toContain('certificate.revoked-at-ca');
+  });
+});
+
+describe('a revocation that is given up', () => {
+  const revoked = async (behaviour: Behaviour, host: string): Promise<number> => {
+    issuer.deliver();
+    const { body } = await ask(behaviour, host);
+    await inState(body.id, 'issued');
+    await program.ok('PUT', `/certificates/${body.id}/revoke`, { crlReason: 'superseded' });
+    return body.id;
+  };
+  const isTold = async (id: number, host: string, reason: string): Promise<void> => {
+    const { withdrawals } = await until(id, (one) => one.withdrawals[0]?.state === 'given-up');
+    expect(withdrawals).toMatchObject([{ kind: 'revoke', detail: reason, nextAttemptAt: null, doneAt: null }]);
+    const mail = await mailTo(`${host}: the CA did not revoke it`);
+    expect([mail.to, mail.text]).toEqual([['joe@example.com'], expect.stringContaining(reason)]);
+    expect(await actions(id)).toContain('certificate.withdrawal-given-up');
+  };
+
+  it('because the CA refuses it is shown, and its owner is told', async () => {
+    const id = await revoked('keeps', 'refused.example.com');
+    await isTold(id, 'refused.example.com', 'The serial number is unknown.');
+  });
+
+  it('because the CA is down until the certificate has expired is shown, and its owner is told', async () => {
+    issuer.isDown = true;
+    const id = await revoked('pending', 'down.example.com');
+    await until(id, (one) => one.withdrawals[0]?.attempts > 0);
+    await program.database.source.query('update withdrawal set give_up_at = created_at where certificate_id = $1', [
+      id,
+    ]);
+    program.clock.advance(120_000);
+    await isTold(id, 'down.example.com', 'The CA is down.');
+    issuer.isDown = false;
   });
 });
 
@@ -322,7 +358,7 @@ describe('the answer to a request', () => {
     ['is cancelled', cancelled, { lifecycle: 'cancelled' }],
   ])('does not wait any longer once the order %s', async (state, asked, expected) => {
     const host = `${state.replaceAll(' ', '-')}.example.com`;
-    const waiting = ask('never', `waiting-${host}`);
+    const waiting = ask('never', `${state.replaceAll(' ', '-')}.example.net`);
     const { body } = await Promise.race([asked(host), waiting]);
     expect(body).toMatchObject({ commonName: host, ...expected });
     expect((await waiting).status).toBe(202);
@@ -358,6 +394,7 @@ describe('a renewal', () => {
 
 describe('a CA that suggests when to renew', () => {
   it('is asked about what it issued, and a random moment in its window is the plan', async () => {
+    issuer.deliver();
     const at = program.clock.now().getTime();
     const [windowStart, windowEnd] = [new Date(at + 5 * dayMs), new Date(at + 6 * dayMs)];
     issuer.renewalInfo = { windowStart, windowEnd, explanationUrl: 'https://ca.example.com/why', retryAfterS: 60 };

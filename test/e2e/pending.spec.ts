@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plugins } from '../../plugins/index.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
+import type { Json } from '../support/json.js';
 import { slowIssuer } from '../support/slow-issuer.js';
 
 const issuer = slowIssuer();

@@ -37,7 +37,7 @@ type Lie = keyof typeof lies;
 /**
  * `pending`: each poll answers so until `deliver`. `lost`: the order is taken, and the answer to it lost. `stateful`:
  * the first attempt saves a state and gets no further. `never`: it is pending for ever. `firm`: as `pending`, but it
- * cancels nothing.
+ * cancels nothing. `keeps`: as `pending`, but it revokes nothing.
  */
 const behaviours = [
   'pending',
@@ -45,6 +45,7 @@ const behaviours = [
   'stateful',
   'never',
   'firm',
+  'keeps',
   'unavailable-once',
   'refuses',
   'breaks',
@@ -107,8 +108,9 @@ export function slowIssuer(): SlowIssuer {
     answers: 'later',
     createAuthority: (request, _, ctx) =>
       localCa.createAuthority?.(request, local, ctx) ?? Promise.reject(new Error('The local CA makes authorities.')),
-    revoke: async ({ chainPem: [leafPem = ''] }) => {
+    revoke: async ({ chainPem: [leafPem = ''] }, { behaviour }) => {
       reach();
+      if (behaviour === 'keeps') throw new PluginError('refused', 'The serial number is unknown.');
       asked.revoke.push(leafPem);
     },
     cancel: async ({ orderRef }, { behaviour }) => {
@@ -151,7 +153,7 @@ export function slowIssuer(): SlowIssuer {
         orders.set(request.idempotencyKey, order);
         throw new PluginError('unavailable', 'The answer was lost.');
       }
-      if (behaviour !== 'pending' && behaviour !== 'firm' && behaviour !== 'never')
+      if (behaviour !== 'pending' && behaviour !== 'firm' && behaviour !== 'keeps' && behaviour !== 'never')
         return told(behaviour, await issue({ ...order, request: lies[behaviour](request) }, ctx));
       orders.set(request.idempotencyKey, order);
       return { status: 'pending', orderRef: request.idempotencyKey, pollAfterS: 1, progress: 'A person looks at it.' };

@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import type { NotificationMessage } from '../../plugin-api/notification.js';
 import { AuthorityRepository } from '../../authorities/authority.repository.js';
 import { DestinationRepository } from '../../destinations/destination.repository.js';
-import { type CertificateFacts, type NoticeData, render, type RenewalOutlook } from '../../notifications/templates.js';
+import type { CertificateFacts, NoticeData, RenewalOutlook } from '../../notifications/notice-data.js';
+import { render } from '../../notifications/templates.js';
 import type { NoticeEvent } from '../../plugin-api/events.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
@@ -14,6 +15,7 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { Delivery } from '../deploy/delivery.entity.js';
 import { Planning } from '../planning.js';
 import { crlReasons } from '../revoke/revoke.schema.js';
+import { Withdrawal } from '../withdraw/withdrawal.entity.js';
 import type { ListEvent, Notice } from './notice.entity.js';
 
 export type MessageText = Pick<NotificationMessage, 'subject' | 'text' | 'html' | 'data'>;
@@ -93,6 +95,15 @@ export class NoticeMessages {
         reason: certificate.faultDetail ?? '',
         deadlineAt: certificate.nextAttemptAt,
       }),
+    'withdrawal.given-up': async ({ data }, certificate) => {
+      const withdrawal = await this.db.single.findOneByOrFail(Withdrawal, { id: Number(data.withdrawalId) });
+      return this.written('withdrawal.given-up', {
+        ...this.setting(),
+        certificate: { ...factsOf(certificate), serialHex: withdrawal.serialHex ?? '' },
+        kind: withdrawal.kind,
+        reason: withdrawal.faultDetail,
+      });
+    },
     'delivery.left': async (notice, certificate) => {
       const [destination = ''] = await this.labels(notice);
       return this.written('delivery.left', { ...this.setting(), certificate: factsOf(certificate), destination });

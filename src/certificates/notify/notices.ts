@@ -146,6 +146,12 @@ export class Notices {
     await this.tell(tx, certificate, { event: 'order.disputed', dedupeKey, data: { serialHex } });
   }
 
+  /** The CA did not cancel the order, or did not revoke the certificate, and is not asked any more. */
+  async withdrawalGivenUp(tx: Tx, certificate: Certificate, { id }: { id: number }): Promise<void> {
+    const event = 'withdrawal.given-up';
+    await this.tell(tx, certificate, { event, dedupeKey: `${event}:${id}`, data: { withdrawalId: id } });
+  }
+
   private async tell(
     tx: Tx,
     certificate: Certificate,

@@ -10,6 +10,7 @@ import { systemActor } from '../../platform/http/actor.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
+import { Notices } from '../notify/notices.js';
 import { OrderRepository } from '../issue/order.repository.js';
 import { Ordering } from '../issue/ordering.js';
 import type { Withdrawal } from './withdrawal.entity.js';
@@ -28,6 +29,7 @@ export class WithdrawRecord {
     private readonly rows: WithdrawalRepository,
     private readonly withdrawals: Withdrawals,
     private readonly audit: Audit,
+    private readonly notices: Notices,
   ) {}
 
   /** The withdrawal, while it is due. */
@@ -39,7 +41,10 @@ export class WithdrawRecord {
   answered(id: number, certificate: Certificate, answer: Answer): Promise<void> {
     return this.db.write((tx) =>
       this.rows.change(tx, id, async (withdrawal) => {
-        if ('openForS' in answer) return this.again(tx, withdrawal, answer.openForS);
+        if ('openForS' in answer) {
+          withdrawal.wait(new Date(this.clock.now().getTime() + answer.openForS * 1000), this.clock.now());
+          return this.goOn(tx, certificate, withdrawal);
+        }
         withdrawal.done(this.clock.now());
         if ('issued' in answer) await this.withdrawals.revoke(tx, certificate, answer.issued);
         await this.audit.record(tx, systemActor('withdraw'), {
@@ -52,32 +57,28 @@ export class WithdrawRecord {
     );
   }
 
-  failed(id: number, error: unknown): Promise<void> {
+  failed(id: number, certificate: Certificate, error: unknown): Promise<void> {
     return this.db.write((tx) =>
       this.rows.change(tx, id, async (withdrawal) => {
         withdrawal.fail(failureOf(error), this.clock.now());
-        await this.enqueue(tx, withdrawal);
-        if (withdrawal.state !== 'given-up') return;
-        await this.audit.record(tx, systemActor('withdraw'), {
-          action: 'certificate.withdrawal-given-up',
-          targetType: 'certificate',
-          targetId: withdrawal.certificateId,
-          after: { kind: withdrawal.kind, serial: withdrawal.serialHex, detail: withdrawal.faultDetail },
-        });
+        await this.goOn(tx, certificate, withdrawal);
       }),
     );
   }
 
-  private async again(tx: Tx, withdrawal: Withdrawal, afterS: number): Promise<void> {
-    const now = this.clock.now();
-    withdrawal.wait(new Date(now.getTime() + afterS * 1000), now);
-    await this.enqueue(tx, withdrawal);
-  }
-
-  private async enqueue(tx: Tx, withdrawal: Withdrawal): Promise<void> {
-    if (withdrawal.nextAttemptAt === null) return;
-    const afterMs = withdrawal.nextAttemptAt.getTime() - this.clock.now().getTime();
-    await enqueueWithdrawals(tx, [withdrawal], afterMs / 1000);
+  /** It is tried again at its moment; or it is given up, and the owner is told. */
+  private async goOn(tx: Tx, certificate: Certificate, withdrawal: Withdrawal): Promise<void> {
+    if (withdrawal.nextAttemptAt !== null) {
+      const afterMs = withdrawal.nextAttemptAt.getTime() - this.clock.now().getTime();
+      return enqueueWithdrawals(tx, [withdrawal], afterMs / 1000);
+    }
+    await this.audit.record(tx, systemActor('withdraw'), {
+      action: 'certificate.withdrawal-given-up',
+      targetType: 'certificate',
+      targetId: certificate.id,
+      after: { kind: withdrawal.kind, serial: withdrawal.serialHex, detail: withdrawal.faultDetail },
+    });
+    await this.notices.withdrawalGivenUp(tx, certificate, withdrawal);
   }
 }
 
@@ -117,7 +118,7 @@ export class WithdrawJob implements OnModuleInit {
     } catch (error) {
       if (isCutOff(signal, error)) throw error;
       if (!isExpected(error)) this.logger.error(error);
-      await this.record.failed(id, error);
+      await this.record.failed(id, certificate, error);
     }
   }
 
