@@ -1,14 +1,12 @@
 import { afterBodyKey, publicKey, requiresKey } from '../platform/http/actor.js';
 
 /**
- * `public`, the permission a route needs (`afterBody`: a body that is not valid is refused first), or undefined: then
- * nobody may use it.
+ * Who may use a route: everyone (`public`), or users with `permission`; undefined means no one. With `afterBody`, the
+ * body is validated before the permission is checked.
  */
 export type AccessRule = { public: true } | { permission: string; afterBody?: true } | undefined;
 
-/**
- * What the decorators of a route say; the method's count before its controller's, and a permission before `@Public()`.
- */
+/** Reads the decorators of a route. The method overrides its controller, and a permission overrides `@Public()`. */
 export function accessRule(method: object, controller: object): AccessRule {
   for (const target of [method, controller]) {
     const permission = Reflect.getMetadata(requiresKey, target) as string | undefined;

@@ -3,10 +3,10 @@ import { Problem } from '../platform/http/problem.js';
 import type { Permission } from '../roles/permission.js';
 
 /**
- * A key has these only when its scopes name them: with `key:read` and `role:credentials` a leaked key gives out private
- * keys and passwords of other systems, with the others it could outlive its own end.
+ * Permissions that a key has only if its scopes name them. `key:read` and `role:credentials` would let a leaked key
+ * read private keys and passwords of other systems; with the others it could gain access beyond its own expiry.
  */
-const onlyByName: ReadonlySet<string> = new Set<Permission>([
+const onlyByScope: ReadonlySet<string> = new Set<Permission>([
   'key:read',
   'role:credentials',
   'apikey:write',
@@ -16,24 +16,24 @@ const onlyByName: ReadonlySet<string> = new Set<Permission>([
   'role:write',
 ]);
 
-/** Every key may ask who it is. */
+/** Every key has this permission. */
 const always: Permission = 'self';
 
-/** What a key may do of what its user may at this moment; without scopes nearly all of it. */
+/** The permissions of a key: those of its user, limited to its scopes; without scopes all except `onlyByScope`. */
 export function permissionsOfKey(
   ofUser: ReadonlySet<Permission>,
   scopes: readonly string[] | null,
 ): ReadonlySet<Permission> {
   return new Set(
     [...ofUser].filter((permission) =>
-      scopes ? permission === always || scopes.includes(permission) : !onlyByName.has(permission),
+      scopes ? permission === always || scopes.includes(permission) : !onlyByScope.has(permission),
     ),
   );
 }
 
-/** A key makes, changes and deletes no key that can do more than itself. Throws `forbidden`. */
+/** An API key may not create, change or delete a key with more permissions than its own. Throws `forbidden`. */
 export function demandNoWider(actor: Actor, scopes: readonly string[] | null): void {
   if (!actor.apiKey) return;
   if (scopes?.every((scope) => actor.permissions.has(scope))) return;
-  throw new Problem('forbidden', 'An API key can only make, change and delete keys with some of its own scopes.');
+  throw new Problem('forbidden', 'An API key can only create, change and delete keys with a subset of its own scopes.');
 }

@@ -10,7 +10,7 @@ describe('the secret of an API key', () => {
     expect(secrets.every(isApiKeySecret)).toBe(true);
   });
 
-  it('is told from other text by its checksum', () => {
+  it('is distinguished from other text by its checksum', () => {
     const secret = newApiKeySecret();
     const changed = secret.slice(0, 20) + (secret[20] === 'a' ? 'b' : 'a') + secret.slice(21);
     for (const other of [

@@ -4,22 +4,19 @@ import { crc32 } from 'node:zlib';
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const form = /^prn_([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/;
 
-/**
- * A new secret: `prn_`, 256 random bits and their CRC-32, both in base 62, so that scanners tell a leaked one from
- * other text.
- */
+/** A new secret: `prn_`, 256 random bits and their CRC-32, both in base 62, so that secret scanners recognize it. */
 export function newApiKeySecret(): string {
   const body = base62(BigInt(`0x${randomBytes(32).toString('hex')}`), 43);
   return `prn_${body}${checksum(body)}`;
 }
 
-/** True for what `newApiKeySecret` could have made. */
+/** True for text in the format of `newApiKeySecret`, with a valid checksum. */
 export function isApiKeySecret(text: string): boolean {
   const [, body, sum] = form.exec(text) ?? [];
   return body !== undefined && checksum(body) === sum;
 }
 
-/** What is stored of a secret: SHA-256. Nobody guesses 256 random bits, so nothing slower is needed. */
+/** The stored hash of a secret: SHA-256, because 256 random bits need no slow hash. */
 export function apiKeyHash(secret: string): Buffer {
   return createHash('sha256').update(secret).digest();
 }

@@ -5,7 +5,7 @@ import { ApiKeyRepository, type KeyInUse } from './api-key.repository.js';
 
 const everyMs = 60_000;
 
-/** Notes when keys are used, at most once a minute each, beside the request and not in its way. */
+/** Records the last use of API keys, at most once a minute per key. The request does not wait for the write. */
 @Injectable()
 export class ApiKeyUse implements BeforeApplicationShutdown {
   private readonly log = new Logger('ApiKeyUse');
@@ -23,12 +23,12 @@ export class ApiKeyUse implements BeforeApplicationShutdown {
     if (this.writing.has(id) || (lastUsedAt && lastUsedAt >= notSince)) return;
     const write = this.keys
       .noteUse(this.db.single, id, { at, notSince })
-      .catch((error: unknown) => this.log.warn(`The use of API key ${id} was not noted.`, error))
+      .catch((error: unknown) => this.log.warn(`The last use of API key ${id} was not recorded.`, error))
       .finally(() => this.writing.delete(id));
     this.writing.set(id, write);
   }
 
-  /** The database is about to go. */
+  /** Waits for pending writes before the database closes. */
   async beforeApplicationShutdown(): Promise<void> {
     await Promise.all(this.writing.values());
   }

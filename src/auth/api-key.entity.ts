@@ -1,7 +1,7 @@
 import { Check, Column, Entity, ForeignKey, Index, PrimaryGeneratedColumn } from 'typeorm';
 import { User } from '../users/user.entity.js';
 
-/** A secret with which a program acts for a user, within that user's rights and its own scopes. */
+/** A secret with which a program acts for a user, limited to the user's permissions and the scopes of the key. */
 @Entity('api_key')
 @Index('api_key_token_hash_unique', ['tokenHash'], { unique: true })
 @Index('api_key_user_index', ['userId'])
@@ -24,40 +24,37 @@ export class ApiKey {
   @Column({ type: 'text' })
   name: string;
 
-  /** The program that uses the key, in its maker's words. */
+  /** The program that uses the key, as entered by the user. */
   @Column({ type: 'text', nullable: true })
   applicationName: string | null;
 
-  /** SHA-256 of the secret; null for a key carried over from Lemur, whose secret is a JWT. */
+  /** SHA-256 of the secret; null for a key imported from Lemur, whose secret is a JWT. */
   @Column({ type: 'bytea', nullable: true })
   tokenHash: Buffer | null;
 
-  /** The id that the key had in Lemur, and which its JWT names in the claim `aid`. */
+  /** The id of the key in Lemur: the claim `aid` of its JWT. */
   @Column({ type: 'integer', nullable: true })
   legacyId: number | null;
 
-  /** The id that its user had in Lemur: the claim `sub`. */
+  /** The id of its user in Lemur: the claim `sub`. */
   @Column({ type: 'integer', nullable: true })
   legacyUserId: number | null;
 
-  /** Days from `issuedAt` until it ends; -1 for never. */
+  /** Days from `issuedAt` until it expires; -1 for never. */
   @Column({ type: 'integer' })
   ttlDays: number;
 
   @Column({ type: 'timestamptz', default: () => 'now()' })
   issuedAt: Date;
 
-  /**
-   * The permissions that it is limited to; null for what an ordinary key may (see `permissionsOfKey` in
-   * api-key-scope.ts).
-   */
+  /** The permissions that the key is limited to; null for the default (see `permissionsOfKey`). */
   @Column({ type: 'text', array: true, nullable: true })
   scopes: string[] | null;
 
   @Column({ type: 'boolean', default: false })
   revoked: boolean;
 
-  /** To the minute or so; null while never used. */
+  /** Accurate to about a minute; null if never used. */
   @Column({ type: 'timestamptz', nullable: true })
   lastUsedAt: Date | null;
 }

@@ -9,13 +9,13 @@ import { Problem } from '../platform/http/problem.js';
 import { ApiKey } from './api-key.entity.js';
 import type { ApiKeyQuery } from './api-key.schema.js';
 
-/** A key as the guard needs it. */
+/** The columns of a key that authentication needs. */
 export type KeyInUse = Pick<
   ApiKey,
   'id' | 'userId' | 'name' | 'ttlDays' | 'issuedAt' | 'scopes' | 'revoked' | 'lastUsedAt'
 >;
 
-/** A key beside the user for whom it acts. Its secret is not among it. */
+/** A key with its user, without the secret. */
 export type ApiKeyOfUser = Omit<ApiKey, 'tokenHash' | 'legacyId' | 'legacyUserId'> & {
   user: { id: number; username: string; email: string; active: boolean };
 };
@@ -27,9 +27,8 @@ const carriedOver = prepared<KeyInUse>('api_key_carried', `${inUse} where legacy
 
 const columns = `
   k.id, k.user_id as "userId", k.name, k.application_name as "applicationName", k.ttl_days as "ttlDays",
-  k.issued_at as "issuedAt",
-    k.scopes, k.revoked, k.last_used_at as "lastUsedAt",
-    json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'active', u.active) as user`;
+  k.issued_at as "issuedAt", k.scopes, k.revoked, k.last_used_at as "lastUsedAt",
+  json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'active', u.active) as user`;
 const from = 'api_key k join app_user u on u.id = k.user_id';
 
 const list: ListSource = {
@@ -59,7 +58,7 @@ export class ApiKeyRepository {
     return (await bySecret(tx, [tokenHash]))[0] ?? null;
   }
 
-  /** By the ids in a token of Lemur's; keys that were made here have no such token, whatever claims to be one. */
+  /** By the ids in a JWT from Lemur. Never finds a key that was created here. */
   async findCarriedOver(tx: Tx, legacyId: number, legacyUserId: number): Promise<KeyInUse | null> {
     return (await carriedOver(tx, [legacyId, legacyUserId]))[0] ?? null;
   }
@@ -71,7 +70,7 @@ export class ApiKeyRepository {
     return key;
   }
 
-  /** Those of one user, or with null all. */
+  /** The keys of one user; with null, all keys. */
   async list(tx: Tx, query: ApiKeyQuery, userId: number | null): Promise<Page<ApiKeyOfUser>> {
     const where = new Conditions();
     if (userId !== null) where.add('k.user_id = ?', userId);
@@ -100,7 +99,7 @@ export class ApiKeyRepository {
     await tx.delete(ApiKey, id);
   }
 
-  /** Does nothing when someone else has noted a use since `notSince`. */
+  /** Does nothing if a use since `notSince` is recorded already. */
   async noteUse(tx: Tx, id: number, { at, notSince }: { at: Date; notSince: Date }): Promise<void> {
     await tx.query(
       'update api_key set last_used_at = $2 where id = $1 and (last_used_at is null or last_used_at < $3)',

@@ -17,7 +17,7 @@ const Ttl = z
   .min(-1)
   .max(36_500)
   .refine((days) => days !== 0, 'must be -1 or at least 1')
-  .meta({ description: 'Days until it ends, from when it was made; -1 for never.' });
+  .meta({ description: 'Days from its creation until it expires; -1 for never.' });
 const Scopes = z
   .array(z.string().refine((name) => permissions.has(name), 'is not a permission'))
   .max(permissions.size)
@@ -25,20 +25,20 @@ const Scopes = z
   .nullable()
   .meta({
     description:
-      'The permissions that it is limited to. Without them it may what its user may, except read private keys ' +
-      '(`key:read`, also by export and delivery), make keys, users and roles, and change passwords.',
+      'The permissions that the key is limited to. Without scopes it has the permissions of its user, except reading ' +
+      'private keys (`key:read`, also by export and delivery), changing keys, users and roles, and changing passwords.',
   });
-const ApplicationName = Name.nullable().meta({ description: 'The program that uses it.' });
+const ApplicationName = Name.nullable().meta({ description: 'The program that uses the key.' });
 
-/** An API key to be made for oneself or, by an administrator, for someone else. */
+/** POST /keys. Only administrators may create keys for others. */
 export const NewApiKey = z
   .strictObject({
     name: Name,
     ttl: Ttl,
     scopes: Scopes.default(null),
     applicationName: ApplicationName.default(null),
-    user: Reference.optional().meta({ description: 'For whom, by `id` or user name; without it for oneself.' }),
-    userId: z.int().min(1).max(2_147_483_647).optional().meta({ description: 'The same by id alone.' }),
+    user: Reference.optional().meta({ description: 'The user of the key, by `id` or user name; default: yourself.' }),
+    userId: z.int().min(1).max(2_147_483_647).optional().meta({ description: 'The same, by id only.' }),
   })
   .refine(({ user, userId }) => user === undefined || userId === undefined || user.id === userId, {
     message: 'The request names another user as `user`.',
@@ -51,17 +51,16 @@ export const NewApiKey = z
   .meta({ id: 'NewApiKey' });
 export type NewApiKey = z.output<typeof NewApiKey>;
 
-/** Changes to an API key; what is absent stays. */
+/** PUT /keys/{id}. Absent members stay unchanged. */
 export const ApiKeyChanges = z
   .strictObject({
     name: Name,
     ttl: Ttl,
     scopes: Scopes,
     applicationName: ApplicationName,
-    revoked: z.boolean().meta({ description: 'For good: a revoked key stays revoked.' }),
+    revoked: z.boolean().meta({ description: 'Final: a revoked key stays revoked.' }),
     id: z.unknown().meta({
-      description:
-        'Ignored, as are `user`, `issuedAt`, `expiresAt` and `lastUsedAt`: clients may send back what they got.',
+      description: 'Ignored, like `user`, `issuedAt`, `expiresAt` and `lastUsedAt`: clients may send a response back.',
     }),
     user: z.unknown(),
     issuedAt: z.unknown(),
@@ -72,7 +71,7 @@ export const ApiKeyChanges = z
   .meta({ id: 'ApiKeyChanges' });
 export type ApiKeyChanges = z.output<typeof ApiKeyChanges>;
 
-/** An API key in an answer. */
+/** An API key in a response. */
 export const ApiKeyView = z
   .strictObject({
     id: z.int(),
@@ -82,18 +81,18 @@ export const ApiKeyView = z
     ttl: z.int(),
     issuedAt: z.int().meta({ description: 'Seconds since 1970.' }),
     expiresAt: InstantOut.nullable(),
-    lastUsedAt: InstantOut.nullable().meta({ description: 'To the minute or so; null while never used.' }),
+    lastUsedAt: InstantOut.nullable().meta({ description: 'Accurate to about a minute; null if never used.' }),
     scopes: z.array(z.string()).nullable(),
     revoked: z.boolean(),
   })
   .meta({ id: 'ApiKey' });
 
-/** A new key with its secret, which is never shown again. */
+/** A new key with its secret, which no other response contains. */
 export const MadeApiKey = ApiKeyView.extend({
-  jwt: z.string().meta({ description: 'The secret, for `Authorization: Bearer`; shown this once.' }),
+  jwt: z.string().meta({ description: 'The secret, for `Authorization: Bearer`. It is shown only once.' }),
 }).meta({ id: 'MadeApiKey' });
 
-/** How API keys are listed. */
+/** GET /keys. */
 export const ApiKeyQuery = listQuery('id', 'name', 'issuedAt', 'ttl', 'revoked');
 export type ApiKeyQuery = z.output<typeof ApiKeyQuery>;
 

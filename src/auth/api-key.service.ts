@@ -12,7 +12,7 @@ import type { ApiKeyChanges, ApiKeyQuery, NewApiKey } from './api-key.schema.js'
 import { demandNoWider } from './api-key-scope.js';
 import { apiKeyHash, newApiKeySecret } from './api-key-secret.js';
 
-/** Makes and changes API keys: everyone their own, administrators everyone's. */
+/** Creates, reads, changes and deletes API keys. Users have access to their own keys, administrators to all. */
 @Injectable()
 export class ApiKeyService {
   constructor(
@@ -23,7 +23,7 @@ export class ApiKeyService {
     private readonly clock: Clock,
   ) {}
 
-  /** Those of `userId`, else all that the actor may see. Throws `forbidden`, `not-found`. */
+  /** The keys of `userId`, or all that the actor may see. Throws `forbidden`, `not-found`. */
   async list(actor: Actor, query: ApiKeyQuery, userId?: number): Promise<Page<ApiKeyOfUser>> {
     if (userId === undefined) return this.keys.list(this.db.single, query, isAdmin(actor) ? null : actor.userId);
     demandSelf(actor, userId);
@@ -31,7 +31,7 @@ export class ApiKeyService {
     return this.keys.list(this.db.single, query, userId);
   }
 
-  /** `userId`: whose key the address says it is. Throws `not-found`, and `forbidden` for the key of another. */
+  /** `userId` is the user in the path. Throws `not-found`, and `forbidden` for the key of another user. */
   async read(actor: Actor, id: number, userId?: number): Promise<ApiKeyOfUser> {
     const key = await this.keys.get(this.db.single, id);
     if (userId !== undefined && key.userId !== userId)
@@ -40,7 +40,7 @@ export class ApiKeyService {
     return key;
   }
 
-  /** As `create`, for the user whom the address names. Also throws `not-found`. */
+  /** As `create`, for the user in the path. Also throws `not-found`. */
   async createFor(actor: Actor, userId: number, wanted: NewApiKey): Promise<{ key: ApiKeyOfUser; secret: string }> {
     demandSelf(actor, userId);
     await this.accounts.get(this.db.single, userId);
@@ -48,8 +48,7 @@ export class ApiKeyService {
   }
 
   /**
-   * The key with its secret, which is kept nowhere. Throws `forbidden`, `invalid-request` for a user who does not
-   * exist.
+   * Returns the key with its secret, which is not stored. Throws `forbidden`, `invalid-request` for an unknown user.
    */
   async create(
     actor: Actor,
@@ -80,10 +79,7 @@ export class ApiKeyService {
     });
   }
 
-  /**
-   * Throws `forbidden` for an API key that would change one which can do more than itself, and `conflict` when it would
-   * undo a revocation.
-   */
+  /** Throws `forbidden` as `demandNoWider`, and `conflict` for an attempt to undo a revocation. */
   async change(
     actor: Actor,
     before: ApiKeyOfUser,
@@ -92,9 +88,9 @@ export class ApiKeyService {
     demandNoWider(actor, before.scopes);
     if (scopes !== undefined) demandNoWider(actor, scopes);
     if (before.revoked && revoked === false)
-      throw new Problem('conflict', 'A revoked API key stays revoked. Make a new one.');
+      throw new Problem('conflict', 'A revoked API key stays revoked. Create a new one.');
     return this.db.write(async (tx) => {
-      // Never written as false: between our reading and now somebody may have revoked it.
+      // Never written as false: the key may have been revoked since it was read.
       await this.keys.change(tx, before.id, {
         name,
         applicationName,
@@ -114,7 +110,7 @@ export class ApiKeyService {
     });
   }
 
-  /** Throws `forbidden` for an API key that would delete one which can do more than itself. */
+  /** Throws `forbidden` as `demandNoWider`. */
   async remove(actor: Actor, key: ApiKeyOfUser): Promise<void> {
     demandNoWider(actor, key.scopes);
     await this.db.write(async (tx) => {

@@ -7,16 +7,16 @@ import { ApiKeyChanges, ApiKeyQuery, ApiKeyView, apiKeyView, MadeApiKey, NewApiK
 import { ApiKeyService } from './api-key.service.js';
 
 type View = z.output<typeof ApiKeyView>;
-const whose = 'For its user and administrators. The secret is never shown again.';
+const access = 'For its user and administrators. The response has no secret.';
 
-/** API keys. */
+/** Routes of API keys. */
 @Controller('keys')
 export class ApiKeysController {
   constructor(private readonly service: ApiKeyService) {}
 
   @Get()
   @Requires('apikey:read')
-  @Summary('List API keys', 'One’s own; administrators see everyone’s.')
+  @Summary('List API keys', 'Your own keys; for administrators, all keys.')
   @Answers(200, pageOf(ApiKeyView))
   async list(@Who() actor: Actor, @QueryOf(ApiKeyQuery) query: ApiKeyQuery): Promise<Page<View>> {
     const page = await this.service.list(actor, query);
@@ -25,7 +25,7 @@ export class ApiKeysController {
 
   @Post()
   @Requires('apikey:write')
-  @Summary('Make an API key', 'The answer is the only one that holds its secret.')
+  @Summary('Create an API key', 'Only this response contains the secret.')
   @Answers(200, MadeApiKey)
   async create(@Who() actor: Actor, @JsonBody(NewApiKey) body: NewApiKey): Promise<z.output<typeof MadeApiKey>> {
     const { key, secret } = await this.service.create(actor, body);
@@ -34,7 +34,7 @@ export class ApiKeysController {
 
   @Get(':aid')
   @Requires('apikey:read')
-  @Summary('Read an API key', whose)
+  @Summary('Read an API key', access)
   @Answers(200, ApiKeyView)
   async read(@Who() actor: Actor, @Id('aid') id: number): Promise<View> {
     return apiKeyView(await this.service.read(actor, id));
@@ -42,7 +42,7 @@ export class ApiKeysController {
 
   @Get(':aid/described')
   @Requires('apikey:read')
-  @Summary('Read an API key', 'The same under the address that Lemur’s clients know.')
+  @Summary('Read an API key', 'The same as `GET /keys/{aid}`, at the path of Lemur.')
   @Answers(200, ApiKeyView)
   async described(@Who() actor: Actor, @Id('aid') id: number): Promise<View> {
     return this.read(actor, id);
@@ -70,7 +70,7 @@ export class ApiKeysController {
   }
 }
 
-/** The API keys of one user. */
+/** Routes of the API keys of one user. */
 @Controller('users/:id/keys')
 export class UserApiKeysController {
   constructor(private readonly service: ApiKeyService) {}
@@ -86,7 +86,7 @@ export class UserApiKeysController {
 
   @Post()
   @Requires('apikey:write')
-  @Summary('Make an API key for a user', 'The answer is the only one that holds its secret.')
+  @Summary('Create an API key for a user', 'Only this response contains the secret.')
   @Answers(200, MadeApiKey)
   async create(
     @Who() actor: Actor,
@@ -99,7 +99,7 @@ export class UserApiKeysController {
 
   @Get(':aid')
   @Requires('apikey:read')
-  @Summary('Read an API key of a user', whose)
+  @Summary('Read an API key of a user', access)
   @Answers(200, ApiKeyView)
   async read(@Who() actor: Actor, @Id() userId: number, @Id('aid') id: number): Promise<View> {
     return apiKeyView(await this.service.read(actor, id, userId));

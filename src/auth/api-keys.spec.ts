@@ -34,7 +34,7 @@ const status = async (token: string): Promise<number> => (await who(token)).stat
 const query = <T>(sql: string, values: unknown[] = []): Promise<T> => accounts.test.source.query<T>(sql, values);
 
 describe('an API key', () => {
-  it('is shown once, and stored as a hash', async () => {
+  it('is shown once and stored as a hash', async () => {
     const { status, body } = await call(
       'POST',
       '/keys',
@@ -69,7 +69,7 @@ describe('an API key', () => {
     ).not.toMatch(/prn_|hash":"\w+=/);
   });
 
-  it('acts for its user, in any scheme, and the log says which it was', async () => {
+  it('acts for its user with any scheme, and the audit log names the key', async () => {
     const { id, jwt: secret } = await make({ name: 'acting' });
     expect((await who(secret)).body).toMatchObject({ userId: annId, username: 'ann', apiKey: { id, name: 'acting' } });
     expect((await accounts.call('GET', '/auth/me', { auth: `Basic ${secret}` })).body).toMatchObject({ id: annId });
@@ -104,7 +104,7 @@ describe('an API key', () => {
     ]);
   });
 
-  it('never outlives or exceeds its user', async () => {
+  it('never has more permissions than its user, and is refused while the user is inactive', async () => {
     const id = await accounts.addUser('bea', 'operator');
     const { jwt: secret } = await make(
       { ttl: -1, scopes: ['job:read', 'user:write', 'audit:read'] },
@@ -123,7 +123,7 @@ describe('an API key', () => {
     expect((await jobs()).status).toBe(200);
   });
 
-  it('goes on when sessions end', async () => {
+  it('stays valid when the sessions of its user end', async () => {
     await accounts.addUser('cleo');
     const session = await accounts.signIn('cleo');
     const { jwt: secret } = await make({}, session);
@@ -155,7 +155,7 @@ describe('an API key', () => {
     expect((await call('GET', '/auth/me', undefined, scoped)).status).toBe(200);
   });
 
-  it('makes no key that can do more than itself', async () => {
+  it('creates and changes no key with more permissions than its own', async () => {
     const { jwt: secret } = await make({ scopes: ['apikey:write', 'certificate:read'] }, admin);
     const child = (scopes?: string[] | null): Promise<Answer> =>
       call('POST', '/keys', { name: 'child', ttl: 1, ...(scopes !== undefined && { scopes }) }, secret);
@@ -191,7 +191,7 @@ describe('an API key', () => {
     expect((await call('GET', '/users', undefined, made.body.jwt)).status).toBe(403);
   });
 
-  it('is noted to have been used at most once a minute', async () => {
+  it('records its last use at most once a minute', async () => {
     const { id, jwt: secret } = await make({ ttl: -1 });
     const lastUsed = async (): Promise<Date | null> =>
       (await query<[{ at: Date | null }]>('select last_used_at as at from api_key where id = $1', [id]))[0].at;
@@ -248,7 +248,7 @@ describe('API keys', () => {
     expect((await call('DELETE', `/users/${dan}/keys/${own.id}`, undefined, danToken)).body).toEqual({ result: true });
   });
 
-  it('stay revoked', async () => {
+  it('stay revoked once they are revoked', async () => {
     const { id, jwt: secret } = await make();
     expect((await call('PUT', `/keys/${id}`, { revoked: true }, ann)).body.revoked).toBe(true);
     for (const token of [ann, admin])
@@ -260,7 +260,7 @@ describe('API keys', () => {
     expect(await status(secret)).toBe(401);
   });
 
-  it('are made for others by administrators alone', async () => {
+  it('can be created for others by administrators only', async () => {
     const eva = await accounts.addUser('eva');
     const evaToken = await accounts.signIn('eva');
     expect((await call('POST', '/keys', { name: 'x', ttl: 1, user: { id: annId } }, evaToken)).status).toBe(403);
@@ -289,7 +289,7 @@ describe('API keys', () => {
     expect([answer.status, Object.keys(answer.body.reasons)]).toEqual([400, [field]]);
   });
 
-  it('are neither sorted nor filtered by what is not shown', async () => {
+  it('can be neither sorted nor filtered by hidden columns', async () => {
     for (const by of ['filter=tokenHash;x', 'sortBy=tokenHash', 'filter=token_hash;x', 'filter=user.passwordHash;x'])
       expect((await call('GET', `/keys?${by}`, undefined, ann)).status, by).toBe(400);
   });
@@ -309,7 +309,7 @@ describe('an API key of Lemur', () => {
     );
   };
 
-  it('goes on, for as long as its row says and under any of the secrets', async () => {
+  it('stays valid until its row expires, under any of the secrets', async () => {
     await carryOver({ id: 5001 });
     await carryOver({ id: 5002, ttl: 10 });
     for (const sub of [lemurAnn, String(lemurAnn)]) expect(await status(sign({ sub, aid: 5001 }))).toBe(200);
@@ -323,7 +323,7 @@ describe('an API key of Lemur', () => {
     expect(await status(old)).toBe(401);
   });
 
-  it('cannot be made up, borrowed or aimed at keys that were made here', async () => {
+  it('cannot be forged, used for another user, or refer to keys that were created here', async () => {
     await carryOver({ id: 5003 });
     const { id } = await make();
     const forged = [

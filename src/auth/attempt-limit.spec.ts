@@ -4,14 +4,14 @@ import { AttemptLimit, subscriberOf } from './attempt-limit.js';
 describe('AttemptLimit', () => {
   const limit = () => new AttemptLimit({ attempts: 3, windowMs: 100, keys: 4 });
 
-  it('counts by key until the window ends', () => {
+  it('counts attempts by key until the window ends', () => {
     const it = limit();
     expect([1, 2, 3, 4].map((ms) => it.take('a', ms))).toEqual([0, 0, 0, 97]);
     expect(it.take('b', 4)).toBe(0);
     expect([100, 101].map((ms) => it.take('a', ms))).toEqual([1, 0]);
   });
 
-  it('takes back', () => {
+  it('does not count an attempt that is given back', () => {
     const it = limit();
     for (let i = 0; i < 9; i++) {
       expect(it.take('a', 1)).toBe(0);
@@ -21,7 +21,7 @@ describe('AttemptLimit', () => {
     expect(it.size).toBe(1);
   });
 
-  it('remembers no more keys than it may, and forgets the oldest', () => {
+  it('keeps at most the given number of keys, and drops the oldest', () => {
     const it = limit();
     for (const key of ['a', 'a', 'a', 'b', 'c', 'd']) it.take(key, 1);
     expect(it.take('a', 2)).toBe(99);

@@ -6,7 +6,7 @@ interface Window {
   attempts: number;
 }
 
-/** How many attempts of one kind each key has, in which time, and how many keys are remembered. */
+/** The number of attempts for each key in a window of time, and the maximum number of keys in memory. */
 export interface Limit {
   attempts: number;
   windowMs: number;
@@ -14,19 +14,16 @@ export interface Limit {
 }
 
 /**
- * Counts attempts by key in this process: several instances allow as many times more. Memory is bounded: beyond `keys`
- * the oldest window is forgotten, which an attacker can bring about only from thousands of addresses.
+ * Counts attempts by key, in this process only: n instances allow n times as many. Memory is bounded: beyond `keys` the
+ * oldest window is dropped, which an attacker can cause only from thousands of addresses.
  */
 export class AttemptLimit {
-  // In order of `endsAt`, because every window lasts equally long and is entered when it begins.
+  // In order of `endsAt`, because all windows have the same length and are inserted when they start.
   private readonly windows = new Map<string, Window>();
 
   constructor(private readonly limit: Limit) {}
 
-  /**
-   * Counts an attempt before it is made, so that many at once do not slip through; returns 0, or the milliseconds to
-   * wait.
-   */
+  /** Counts an attempt before it is made, so that concurrent ones count too. Returns 0, or the milliseconds to wait. */
   take(key: string, nowMs: number): number {
     const open = this.windows.get(key);
     if (open && open.endsAt > nowMs) {
@@ -40,7 +37,7 @@ export class AttemptLimit {
     return 0;
   }
 
-  /** Takes one attempt back: it was not a failure. */
+  /** Uncounts one attempt, because it succeeded. */
   giveBack(key: string): void {
     const window = this.windows.get(key);
     if (window && window.attempts > 0) window.attempts -= 1;
@@ -57,7 +54,8 @@ export class AttemptLimit {
 }
 
 /**
- * What one subscriber holds: an IPv4 address, or the /64 of an IPv6 address (RFC 6177), so that nobody has 2^64 tries.
+ * The part of an address that identifies a subscriber: an IPv4 address, or the /64 prefix of an IPv6 address
+ * (RFC 6177), so that one subscriber cannot use 2^64 addresses.
  */
 export function subscriberOf(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];

@@ -28,7 +28,7 @@ const PasswordChange = z
   .meta({ id: 'PasswordChange' });
 const LoggedOut = z.strictObject({ message: z.string() });
 
-/** Sessions. */
+/** Routes to sign in, sign out and change one's own password. */
 @Controller('auth')
 export class AuthController {
   constructor(
@@ -43,8 +43,8 @@ export class AuthController {
   @Post('login')
   @Summary(
     'Sign in',
-    'Ten failures within five minutes from one address, or a hundred for one account, ' +
-      'are answered with 429 until the time is over.',
+    'After ten failures from one address, or a hundred for one account, within five minutes, ' +
+      'the response is 429 until this time is over.',
   )
   @Answers(200, Token)
   async login(
@@ -56,7 +56,7 @@ export class AuthController {
 
   @Get('me')
   @Requires('self')
-  @Summary('Read who is signed in')
+  @Summary('Read the signed-in user')
   @Answers(200, AccountView)
   me(@Who() { userId, username, email, roles }: Actor): z.output<typeof AccountView> {
     return accountView({ id: userId, username, email, active: true, roles: [...roles] });
@@ -65,8 +65,8 @@ export class AuthController {
   @Post('password')
   @Requires('password:change')
   @Summary(
-    'Change one’s own password',
-    'Ends every session of the user; the answer is the token of a new one. API keys stay.',
+    'Change your own password',
+    'Ends all sessions of the user and returns the token of a new one. API keys stay valid.',
   )
   @Answers(200, Token)
   async changePassword(
@@ -78,7 +78,7 @@ export class AuthController {
 
   @Post('logout')
   @Requires('session:close')
-  @Summary('Sign out everywhere', 'Ends every session of the user at once. API keys stay.')
+  @Summary('Sign out everywhere', 'Ends all sessions of the user at once. API keys stay valid.')
   @Answers(200, LoggedOut)
   async logout(@Who() actor: Actor): Promise<z.output<typeof LoggedOut>> {
     await this.db.write(async (tx) => {

@@ -9,7 +9,7 @@ import { lacking } from '../roles/permission.js';
 import { accessRule } from './access-rule.js';
 import { KeyRefusals } from './key-refusals.js';
 
-/** The one guard of every route. The surface of a request says how its sender is authenticated. */
+/** The guard of every route. The surface of a request names its authenticator. */
 @Injectable()
 export class AuthGuard implements CanActivate, OnModuleInit {
   private readonly authenticators = new Map<symbol, Authenticator>();
@@ -20,7 +20,7 @@ export class AuthGuard implements CanActivate, OnModuleInit {
     private readonly refusals: KeyRefusals,
   ) {}
 
-  /** Throws at boot when the authenticator of a surface is missing. */
+  /** Throws at boot if the authenticator of a surface is missing. */
   onModuleInit(): void {
     for (const { authenticator } of this.surfaces.all)
       if (authenticator !== null)
@@ -28,8 +28,8 @@ export class AuthGuard implements CanActivate, OnModuleInit {
   }
 
   /**
-   * Throws `unauthenticated` or `forbidden`; a route without a rule is forbidden to everyone. With `afterBody`,
-   * `forbidden` is thrown once the body is found valid.
+   * Throws `unauthenticated` or `forbidden`. A route without a rule is forbidden to everyone. With `afterBody`,
+   * `forbidden` is thrown after the body has been validated.
    */
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const rule = accessRule(context.getHandler(), context.getClass());
@@ -39,7 +39,7 @@ export class AuthGuard implements CanActivate, OnModuleInit {
     const refusal =
       rule && actor.permissions.has(rule.permission)
         ? undefined
-        : new Problem('forbidden', rule ? lacking(rule.permission, actor) : 'This needs a right that nobody has.');
+        : new Problem('forbidden', rule ? lacking(rule.permission, actor) : 'No user may use this route.');
     if (refusal && rule?.permission === 'key:read') await this.refusals.note(actor, idIn(request.params));
     if (refusal && !rule?.afterBody) throw refusal;
     request.refusal = refusal;
@@ -50,12 +50,12 @@ export class AuthGuard implements CanActivate, OnModuleInit {
   private actorOf(request: FastifyRequest): Promise<Actor> {
     const { authenticator } = this.surfaces.of(request);
     const found = authenticator === null ? undefined : this.authenticators.get(authenticator);
-    if (found === undefined) throw new Problem('unauthenticated', 'Nobody can sign in here.');
+    if (found === undefined) throw new Problem('unauthenticated', 'This route does not support authentication.');
     return found.actorOf(request);
   }
 }
 
-/** 0 when the parameter is no id. */
+/** The id in the path; 0 if there is none. */
 function idIn(params: unknown): number {
   const id = Number((params as { id?: string }).id);
   return Number.isSafeInteger(id) ? id : 0;

@@ -47,7 +47,7 @@ const federation = [
   SignInStates,
 ];
 
-/** Sign-in, and the guard of every route of the program. */
+/** Sign-in, sessions, API keys, and the guard of every route. */
 @Module({
   imports: [AuditModule, DiscoveryModule, RolesModule, UsersModule],
   controllers: [AuthController, ApiKeysController, UserApiKeysController, OidcController, IdentitiesController],

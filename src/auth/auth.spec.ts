@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => accounts.close());
 
 describe('the guard', () => {
-  it('lets anyone through a public door', async () => {
+  it('lets everyone use a public route', async () => {
     expect(await accounts.call('GET', '/doors/open')).toMatchObject({ status: 200, body: { open: true } });
     expect(await accounts.call('GET', '/health/live')).toMatchObject({ status: 200 });
   });
@@ -27,7 +27,7 @@ describe('the guard', () => {
     expect((await accounts.call('GET', '/doors/who', { auth: `${word} ${token}` })).status).toBe(200);
   });
 
-  it('tells the route who it is', async () => {
+  it('passes the actor to the route', async () => {
     const id = await accounts.addUser('ada', 'web@example.com', 'operator');
     const { body } = await accounts.call('GET', '/doors/jobs', {
       token: await accounts.signIn('ada'),
@@ -76,7 +76,7 @@ describe('the guard', () => {
     expect((await accounts.call('GET', '/doors/who', { token })).status).toBe(401);
   });
 
-  it('refuses a token whose time is over, and accepts it until then', async () => {
+  it('accepts a token until it expires, and refuses it afterwards', async () => {
     await accounts.addUser('dora');
     const token = await accounts.signIn('dora');
     accounts.clock.forward(719);
@@ -96,7 +96,7 @@ describe('tokens', () => {
   const base64 = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const status = async (token: string) => (await accounts.call('GET', '/doors/who', { token })).status;
 
-  it('are accepted when HS256 and our secret made them', async () => {
+  it('are accepted if they are signed with HS256 and our secret', async () => {
     expect(await status(jwt.sign(claims(), keys()[0], { algorithm: 'HS256' }))).toBe(200);
     const input = `${base64({ alg: 'HS256' })}.${base64(claims())}`;
     expect(await status(`${input}.${createHmac('sha256', secret()).update(input).digest('base64url')}`)).toBe(200);
@@ -153,7 +153,7 @@ describe('tokens', () => {
 });
 
 describe('the token secret', () => {
-  it('is made once, for its owner alone, whoever comes first', async () => {
+  it('is created once and readable by its owner only, even if several processes start at once', async () => {
     const dataDir = join(await mkdtemp(join(tmpdir(), 'perennial-secret-')), 'data');
     const made = await Promise.all(
       Array.from({ length: 5 }, () => openTokenKeys({ dataDir, tokenSecrets: undefined })),
@@ -177,7 +177,7 @@ describe('signing in', () => {
   const login = (username: string, password: string, address?: string) =>
     accounts.call('POST', '/auth/login', { body: { username, password }, address });
 
-  it('works by name and by address, whatever the case', async () => {
+  it('works by name and by address, ignoring case', async () => {
     await accounts.addUser('Erna');
     for (const name of ['Erna', 'erna', 'ERNA@example.com'])
       expect((await login(name, PASSWORD)).status, name).toBe(200);
@@ -204,7 +204,7 @@ describe('signing in', () => {
     expect(answers[0]?.body.type).toBe('https://pki.example.org/problems/bad-credentials');
   });
 
-  it('needs both', async () => {
+  it('requires a name and a password', async () => {
     for (const body of [
       {},
       { username: 'admin' },
@@ -215,7 +215,7 @@ describe('signing in', () => {
     }
   });
 
-  it('is audited, well or badly, without the password', async () => {
+  it('is recorded in the audit log on success and on failure, without the password', async () => {
     const id = await accounts.addUser('fred');
     await login('fred', PASSWORD, '203.0.113.9');
     await login('fred', 'Not-my-password1!', '203.0.113.9');
@@ -251,21 +251,21 @@ describe('signing in', () => {
     expect((await login('Nobody-At-All', 'x', '203.0.113.201')).status).toBe(429);
   });
 
-  it('does not let many tries at once slip through', async () => {
+  it('counts concurrent attempts too', async () => {
     await accounts.addUser('ines');
     const answers = await Promise.all(Array.from({ length: 25 }, () => login('ines', 'x', '192.0.2.100')));
     expect(answers.filter(({ status }) => status === 401)).toHaveLength(10);
     expect(answers.filter(({ status }) => status === 429)).toHaveLength(15);
   });
 
-  it('does not count what succeeds', async () => {
+  it('does not count successful sign-ins', async () => {
     await accounts.addUser('jan');
     for (let i = 1; i <= 12; i++) expect((await login('jan', PASSWORD, '198.51.100.20')).status).toBe(200);
   });
 });
 
 describe('a session', () => {
-  it('knows who it is', async () => {
+  it('shows the signed-in user', async () => {
     const id = await accounts.addUser('kim', 'web@example.com');
     const { body } = await accounts.call('GET', '/auth/me', { token: await accounts.signIn('kim') });
     expect(body).toEqual({
@@ -278,7 +278,7 @@ describe('a session', () => {
     });
   });
 
-  it('ends everywhere at once', async () => {
+  it('ends on every client when the user signs out', async () => {
     await accounts.addUser('lea', 'read-only');
     const [one, two] = [await accounts.signIn('lea'), await accounts.signIn('lea')];
     expect((await accounts.call('POST', '/auth/logout', { token: one })).status).toBe(200);

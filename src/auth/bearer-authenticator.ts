@@ -9,7 +9,7 @@ import { permissionsOfKey } from './api-key-scope.js';
 import { ApiKeyUse } from './api-key-use.js';
 import { type Bearer, Bearers } from './bearers.js';
 
-/** Login tokens and API keys in the header `Authorization`. */
+/** Authenticates requests by a session token or an API key in the header `Authorization`. */
 @Injectable()
 export class BearerAuthenticator implements Authenticator {
   constructor(
@@ -46,7 +46,7 @@ export class BearerAuthenticator implements Authenticator {
   }
 }
 
-/** The second word, whatever the first is: clients of Lemur send `Basic <token>` too. */
+/** The second word of the header. The scheme is ignored, because clients of Lemur send `Basic <token>` too. */
 function tokenIn(header: string | undefined): string {
   if (!header) throw new Problem('unauthenticated', 'Missing authorization header.');
   const [, token, more] = header.trim().split(/\s+/, 3);

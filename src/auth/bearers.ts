@@ -10,21 +10,18 @@ import { Tokens } from './tokens.js';
 
 const dayMs = 86_400_000;
 
-/** Whoever sent a token: an active user, in a session or through one of the user's API keys. */
+/** The sender of a token: an active user, with the API key if the token is one, or null for a session. */
 export interface Bearer {
   account: Account;
   key: KeyInUse | null;
 }
 
-/** When the key ends; null for never. */
+/** When the key expires; null for never. */
 export function endOf({ issuedAt, ttlDays }: Pick<KeyInUse, 'issuedAt' | 'ttlDays'>): Date | null {
   return ttlDays === -1 ? null : new Date(issuedAt.getTime() + ttlDays * dayMs);
 }
 
-/**
- * Finds out whom a token stands for. Nothing is remembered between requests: what is taken away is gone with the next
- * one.
- */
+/** Resolves tokens to users. Caches nothing between requests, so that a revoked right is gone with the next request. */
 @Injectable()
 export class Bearers {
   private readonly readings = new Gathered<number, Account | null>((ids) =>
@@ -39,7 +36,7 @@ export class Bearers {
     private readonly clock: Clock,
   ) {}
 
-  /** Throws `unauthenticated` for anything but a session of an active user or a valid key of one. */
+  /** Throws `unauthenticated` unless the token is a session or a valid API key of an active user. */
   async read(token: string): Promise<Bearer> {
     if (isApiKeySecret(token)) return this.throughKey(await this.keys.findBySecret(this.db.single, apiKeyHash(token)));
     const claims = this.tokens.read(token);

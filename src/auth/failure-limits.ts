@@ -5,18 +5,15 @@ import { AttemptLimit, subscriberOf } from './attempt-limit.js';
 
 const window = { windowMs: 5 * 60_000, keys: 50_000 };
 const perAddress = { attempts: 10, ...window };
-/** What a foreign page can have every browser behind an address send: counted only to keep the audit log short. */
+/** Requests that a foreign web page can make any browser send. Counted only to keep the audit log short. */
 const strays = { attempts: 10, ...window };
-/** Higher: whoever knows a name could otherwise keep its owner out from afar. */
+/** Higher, because an attacker who knows a name could otherwise lock its user out. */
 const perAccount = { attempts: 100, ...window };
 
-/** With a password, back from a provider, or with something that no browser of ours was given. */
+/** `password`: a sign-in by password. `provider`: a response of an identity provider. `stray`: an unknown state. */
 export type Attempt = 'password' | 'provider' | 'stray';
 
-/**
- * Counts failed sign-ins: ten in five minutes from an address with passwords, ten at identity providers, and a hundred
- * for an account.
- */
+/** Limits failed sign-ins in five minutes: ten from an address for each kind of attempt, a hundred for an account. */
 @Injectable()
 export class FailureLimits {
   private readonly fromAddress = {
@@ -29,19 +26,18 @@ export class FailureLimits {
   constructor(private readonly clock: Clock) {}
 
   /**
-   * Counts an attempt from an IP address before it is made; the kinds have nothing to do with one another. Throws
-   * `too-many-requests`.
+   * Counts an attempt from an IP address before it is made. Kinds are counted separately. Throws `too-many-requests`.
    */
   takeOfAddress(address: string, kind: Attempt): void {
     this.take(this.fromAddress[kind], subscriberOf(address));
   }
 
-  /** Counts an attempt for an account, by whatever key tells accounts apart. Throws `too-many-requests`. */
+  /** Counts an attempt for an account; `account` is any unique key. Throws `too-many-requests`. */
   takeOfAccount(account: string): void {
     this.take(this.ofAccount, account);
   }
 
-  /** Takes one attempt of each back: it was not a failure. */
+  /** Uncounts one attempt of the address and of the account, because it succeeded. */
   giveBack(address: string, kind: Attempt, account?: string): void {
     this.fromAddress[kind].giveBack(subscriberOf(address));
     if (account !== undefined) this.ofAccount.giveBack(account);

@@ -7,7 +7,7 @@ import { AttemptLimit } from './attempt-limit.js';
 
 const perKey = { attempts: 1, windowMs: 60_000, keys: 50_000 };
 
-/** Keeps the record of private keys that somebody asked for and did not get. */
+/** Records refused requests for private keys in the audit log. */
 @Injectable()
 export class KeyRefusals {
   private readonly noted = new AttemptLimit(perKey);
@@ -18,7 +18,10 @@ export class KeyRefusals {
     private readonly clock: Clock,
   ) {}
 
-  /** At once and for itself, because what was asked for is undone; once a minute for the same actor and certificate. */
+  /**
+   * Writes in its own transaction, because that of the request rolls back. At most once a minute for the same actor and
+   * certificate.
+   */
   async note(actor: Actor, certificateId: number): Promise<void> {
     if (this.noted.take(`${actor.userId} ${actor.apiKey?.id ?? ''} ${certificateId}`, this.clock.now().getTime()) > 0)
       return;

@@ -9,10 +9,7 @@ import { AttemptLimit } from './attempt-limit.js';
 const windowMs = 3_600_000;
 const keys = 10_000;
 
-/**
- * Bounds how often a user may cause mails to others. What is refused is the request that would cause the mail: a mail
- * that somebody is owed is never held back.
- */
+/** Limits how often requests of a user may cause mails to others. Refuses the request, and never holds back a mail. */
 @Injectable()
 export class MailLimit {
   private readonly caused: AttemptLimit;
@@ -25,8 +22,8 @@ export class MailLimit {
   }
 
   /**
-   * To do something of which `address` is told, at once or later. Those who may write to anyone, and whoever holds the
-   * role of that name or has that address, are not counted. Throws Problem `too-many-requests`.
+   * Call before a request that causes a mail to `address`. Does not count actors who may choose any recipient, hold the
+   * role of this name or have this address. Throws Problem `too-many-requests`.
    */
   demand(actor: Actor, address: string): void {
     const isOwn = holds(actor, address) || actor.email.toLowerCase() === address.toLowerCase();
@@ -35,7 +32,7 @@ export class MailLimit {
     if (waitMs === 0) return;
     throw new Problem(
       'too-many-requests',
-      `More than ${this.config.mailsToOthersPerHour} requests in an hour would cause mails to owners whose role you do not hold.`,
+      `At most ${this.config.mailsToOthersPerHour} requests an hour may cause mails to owners whose role you do not hold.`,
       { retryAfterS: Math.ceil(waitMs / 1000) },
     );
   }

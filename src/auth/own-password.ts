@@ -6,7 +6,7 @@ import { PasswordCheck } from '../users/password-check.js';
 import { FailureLimits } from './failure-limits.js';
 import { Sessions } from './sessions.js';
 
-/** Lets people change their own password, if they know the old one. */
+/** Changes the password of the actor, who must give the old one. */
 @Injectable()
 export class OwnPassword {
   constructor(
@@ -16,10 +16,7 @@ export class OwnPassword {
     private readonly sessions: Sessions,
   ) {}
 
-  /**
-   * Ends all sessions and returns the token of a new one. Throws `invalid-request`, and `too-many-requests` as sign-in
-   * does.
-   */
+  /** Ends all sessions and returns the token of a new one. Throws `invalid-request`, `too-many-requests`. */
   async change(actor: Actor, oldPassword: string, newPassword: string): Promise<string> {
     const account = `user ${actor.userId}`;
     this.limits.takeOfAddress(actor.address, 'password');

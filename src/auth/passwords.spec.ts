@@ -24,7 +24,7 @@ const change = (token: string, body: object, address?: string) =>
   accounts.call('POST', '/auth/password', { token, body, address });
 
 describe('a password of Lemur', () => {
-  it('goes on, and its hash is replaced at the next sign-in and not before', async () => {
+  it('stays valid, and its hash is replaced at the next sign-in and not before', async () => {
     const id = await accounts.addUser('lemur');
     await setHash(id, ofLemur);
     expect([await login('lemur', 'wrong'), await hashOf(id)]).toEqual([401, ofLemur]);
@@ -35,7 +35,7 @@ describe('a password of Lemur', () => {
     expect((await accounts.call('GET', '/auth/me', { token })).status).toBe(200);
   });
 
-  it('of an inactive user opens nothing, and what is no hash is none', async () => {
+  it('is refused for an inactive user, and a malformed hash matches nothing', async () => {
     const id = await accounts.addUser('odd');
     await accounts.test.source.query('update app_user set active = false where id = $1', [id]);
     await setHash(id, ofLemur);
@@ -47,7 +47,7 @@ describe('a password of Lemur', () => {
 });
 
 describe('changing one’s own password', () => {
-  it('needs the old one, ends all sessions and opens one', async () => {
+  it('requires the old password, ends all sessions and opens a new one', async () => {
     const id = await accounts.addUser('own', 'read-only');
     const [one, two] = [await accounts.signIn('own'), await accounts.signIn('own')];
     const { status, body } = await change(one, { oldPassword: PASSWORD, newPassword: better });
@@ -79,7 +79,7 @@ describe('changing one’s own password', () => {
     expect((await accounts.call('GET', '/auth/me', { token })).status).toBe(200);
   });
 
-  it('is limited as sign-in is', async () => {
+  it('has the same limit of failures as sign-in', async () => {
     await accounts.addUser('guessed');
     const token = await accounts.signIn('guessed');
     for (let i = 0; i < 10; i++)

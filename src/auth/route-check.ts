@@ -5,7 +5,7 @@ import { hasBodyKey } from '../platform/http/contract.js';
 import { permissions } from '../roles/permission.js';
 import { accessRule } from './access-rule.js';
 
-/** Stops the program at boot when a route does not say who may use it, or names a permission that does not exist. */
+/** Stops the program at boot if a route has no access rule, or names an unknown permission. */
 @Injectable()
 export class RouteCheck implements OnModuleInit {
   constructor(

@@ -4,16 +4,16 @@ import { Database } from '../platform/db/database.js';
 import type { User } from '../users/user.entity.js';
 import { Tokens } from './tokens.js';
 
-/** From where someone wants to sign in. */
+/** The origin of a sign-in: IP address and request. */
 export interface Visitor {
   address: string;
   requestId: string;
 }
 
-/** By what someone proves who they are. Stored in audit events: never renamed. */
+/** The method of a sign-in. Stored in audit events, never renamed. */
 export type Way = 'password' | 'ldap' | 'oidc' | 'google';
 
-/** A sign-in that failed. `reason` is for the audit log alone; `userId` is known when the name belongs to someone. */
+/** A failed sign-in. `reason` appears in the audit log only; `userId` is set if there is a user with this name. */
 export interface FailedSignIn {
   name: string;
   userId?: number;
@@ -21,7 +21,7 @@ export interface FailedSignIn {
   reason?: string;
 }
 
-/** Opens sessions and keeps the record of both outcomes. Whether someone may sign in is settled before. */
+/** Opens sessions, and records successful and failed sign-ins. The caller has authenticated the user. */
 @Injectable()
 export class Sessions {
   constructor(
@@ -46,7 +46,7 @@ export class Sessions {
     return this.tokens.issue({ userId: user.id, epoch: user.tokenEpoch });
   }
 
-  /** Records a failure; the caller throws. */
+  /** Records a failed sign-in. The caller throws. */
   async refuse({ address, requestId }: Visitor, { name, userId, way, reason }: FailedSignIn): Promise<void> {
     const actor: AuditActor = { userId: 0, username: name, address, requestId };
     await this.audit.record(this.db.single, actor, {

@@ -7,7 +7,7 @@ import { Refusal } from './federation/profile.js';
 import { FailureLimits } from './failure-limits.js';
 import { type FailedSignIn, Sessions, type Visitor } from './sessions.js';
 
-/** What someone claims to be, and from where. */
+/** A name and a password, with the origin of the request. */
 export interface Credentials extends Visitor {
   /** User name or e-mail address. */
   name: string;
@@ -17,10 +17,7 @@ export interface Credentials extends Visitor {
 type SignedIn = Pick<User, 'id' | 'username' | 'tokenEpoch'>;
 type Failure = Partial<Omit<FailedSignIn, 'name'>>;
 
-/**
- * Turns a name and a password into a token. After ten failures in five minutes from an address, or a hundred for an
- * account, it refuses to look.
- */
+/** Signs in by name and password, at the local database or the LDAP directory. FailureLimits bounds failed attempts. */
 @Injectable()
 export class SignIn {
   constructor(
@@ -31,8 +28,8 @@ export class SignIn {
   ) {}
 
   /**
-   * Throws `bad-credentials` for every kind of failure alike, `too-many-requests`, and `unavailable` when the directory
-   * that had to be asked fails.
+   * Returns the token of a new session. Throws the same `bad-credentials` for every kind of failure,
+   * `too-many-requests`, and `unavailable` if the directory is needed and fails.
    */
   async run(credentials: Credentials): Promise<string> {
     this.limits.takeOfAddress(credentials.address, 'password');
@@ -47,10 +44,7 @@ export class SignIn {
     return this.sessions.open(credentials, holder, holder === user ? 'password' : 'ldap');
   }
 
-  /**
-   * Whoever has this name and password in the directory: somebody that the directory vouches for, never simply the user
-   * of that name here.
-   */
+  /** The account that is linked to the directory entry, which need not be the user of the same name here. */
   private async fromDirectory(credentials: Credentials, user: User | null): Promise<SignedIn> {
     if (!this.directory.isOn) return this.refuse(credentials, { userId: user?.id });
     try {

@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import type { Config } from '../platform/config.js';
 
 /**
- * What signs tokens (the first) and what verifies them (all). KeyObjects, because a text secret costs the JWT library
- * fifty times as much.
+ * The keys of session tokens: the first signs, all verify. KeyObjects, because the JWT library is much slower with
+ * text.
  */
 export type TokenKeys = readonly [KeyObject, ...KeyObject[]];
 export const TokenKeys = Symbol('TokenKeys');
 
 /**
- * From TOKEN_SECRETS, else from `DATA_DIR/token-secret`, which is made when it is missing. Throws when others may read
- * that file.
+ * Reads the keys from TOKEN_SECRETS, or from `DATA_DIR/token-secret`, which is created if missing. Throws if other
+ * users can read that file.
  */
 export async function openTokenKeys({
   tokenSecrets,
@@ -22,7 +22,7 @@ export async function openTokenKeys({
   return [key(first ?? (await ownSecret(dataDir))), ...others.map(key)];
 }
 
-// RFC 7518 §3.2 wants at least as many bits as HS256 has.
+// RFC 7518 §3.2 requires at least 256 bits for HS256.
 function key(secret: string): KeyObject {
   const bytes = Buffer.from(secret, 'utf8');
   if (bytes.length < 32) throw new Error('A token secret must have at least 32 characters.');
@@ -37,7 +37,7 @@ async function ownSecret(dataDir: string): Promise<string> {
   return (await readFile(path, 'utf8')).trim();
 }
 
-/** Whole or not at all; of two processes that try at once, both then read the secret of one. */
+/** Creates the file atomically. If two processes start at once, both use the same secret. */
 async function make(dataDir: string, path: string): Promise<void> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const draft = `${path}.${randomUUID()}`;

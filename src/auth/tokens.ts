@@ -13,26 +13,26 @@ const UserId = z
 const Session = z
   .object({ sub: UserId, epoch: z.int().min(0), exp: z.int() })
   .transform(({ sub, epoch }) => ({ userId: sub, epoch }));
-// An API key of Lemur's: old ones have a number in `sub`, and those without an end have no `exp`.
+// An API key from Lemur. Old ones have a number in `sub`; one that never expires has no `exp`.
 const LemurKey = z
   .object({ sub: z.union([z.int().min(1), UserId]), aid: z.int().min(1).max(2_147_483_647) })
   .transform(({ sub, aid }) => ({ legacyUserId: sub, legacyId: aid }));
 
-/** Whose session it is, and the token epoch of its beginning. */
+/** The user of a session, and the user's token epoch when the session started. */
 export interface TokenHolder {
   userId: number;
   epoch: number;
 }
 
-/** An API key that was made by Lemur, and for whom, by the ids that both had there. */
+/** An API key from Lemur and its user, by their ids in Lemur. */
 export interface LemurKeyHolder {
   legacyUserId: number;
   legacyId: number;
 }
 
 /**
- * Session tokens: JWT (RFC 7519) with HS256 and nothing else, whatever a token's own header says. The API keys of Lemur
- * have the same form.
+ * Issues and verifies session tokens: JWT (RFC 7519) with HS256. Any other algorithm in a header is refused. Also reads
+ * API keys from Lemur, which have the same format.
  */
 @Injectable()
 export class Tokens {
@@ -48,10 +48,7 @@ export class Tokens {
     return jwt.sign(claims, this.keys[0], { algorithm: 'HS256' });
   }
 
-  /**
-   * Throws `unauthenticated` for anything that is not a token of ours, or of Lemur's under one of our secrets, with
-   * time left.
-   */
+  /** Throws `unauthenticated` unless the token is signed with one of the keys and has not expired. */
   read(token: string): TokenHolder | LemurKeyHolder {
     for (const key of this.keys) {
       const payload = this.verify(token, key);

@@ -1,15 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-/**
- * The `__Host-` prefix keeps sites beside ours from setting it (RFC 6265bis §4.1.3.2); browsers take it over https
- * alone.
- */
+/** The `__Host-` prefix stops sibling domains from setting the cookie (RFC 6265bis §4.1.3.2). It requires https. */
 function nameFor(publicUrl: string): string {
   return publicUrl.startsWith('https:') ? '__Host-perennial-sign-in' : 'perennial-sign-in';
 }
 
-/** The secret that ties a sign-in to the browser that began it; empty when it has none. */
+/** The secret that binds a sign-in to the browser that started it; empty if the browser has none. */
 export function browserOf(request: FastifyRequest, publicUrl: string): string {
   const name = nameFor(publicUrl);
   const values = (request.headers.cookie ?? '')
@@ -21,7 +18,9 @@ export function browserOf(request: FastifyRequest, publicUrl: string): string {
   return /^[\w-]{43}$/.test(value) ? value : '';
 }
 
-/** As `browserOf`, and gives a browser that has none a new one. Lax: the provider's redirect must bring it along. */
+/**
+ * As `browserOf`, but sets a new cookie if there is none. `SameSite=Lax`, so that the provider's redirect carries it.
+ */
 export function rememberBrowser(
   request: FastifyRequest,
   reply: FastifyReply,

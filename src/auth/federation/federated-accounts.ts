@@ -53,12 +53,12 @@ export class FederatedAccounts {
     visitor: Visitor,
   ): Promise<number> {
     const { email } = profile;
-    if (email === null) throw new Refusal('The provider vouches for no e-mail address.');
+    if (email === null) throw new Refusal('The provider gave no verified e-mail address.');
     const existing = await this.users.findIdByEmail(tx, email);
     if (existing !== null && !linkByEmail)
       throw new Refusal(`There is already a user with the address ${email}, and users are not linked by address.`);
     if (existing === null && !createUsers)
-      throw new Refusal(`There is no user with the address ${email}, and none is made.`);
+      throw new Refusal(`There is no user with the address ${email}, and creating users is off.`);
     const id =
       existing === null
         ? await this.create(tx, profile, email, visitor)

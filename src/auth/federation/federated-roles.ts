@@ -9,14 +9,14 @@ import { IdentityRepository } from './identity.repository.js';
 import type { Profile } from './profile.js';
 
 /**
- * Keeps the roles of users in step with their groups elsewhere. What was given here stays; what an issuer gave goes
- * when it no longer says so.
+ * Synchronizes the roles of users with their groups at identity providers. Removes only roles that the same provider
+ * assigned; roles that were assigned here stay.
  */
 @Injectable()
 export class FederatedRoles {
   private readonly rules: GroupRules;
 
-  /** Throws when the mapping is not usable. */
+  /** Throws if IDP_ROLES_MAPPING is invalid. */
   constructor(
     private readonly config: Config,
     private readonly roles: RoleRepository,
@@ -33,10 +33,7 @@ export class FederatedRoles {
     });
   }
 
-  /**
-   * Gives and takes what the profile changes, and records both. A change counts from the next request on, as every
-   * change of roles does.
-   */
+  /** Adds and removes roles to match the profile, and records the change. It takes effect with the next request. */
   async follow(
     tx: Tx,
     { account, profile, actor }: { account: Account; profile: Profile; actor: AuditActor },
@@ -96,8 +93,8 @@ export class FederatedRoles {
   }
 
   /**
-   * The owner role of somebody's own address. A directory whose people may write their addresses themselves must not
-   * say whose keys they get.
+   * The owner role of the user's own address. A directory in which people can edit their own address must not decide
+   * whose keys they can read.
    */
   private async ownRoles(tx: Tx, { email, roles }: Account, { way }: Profile): Promise<string[]> {
     if (!this.config.idpCreatePerUserRole) return [];

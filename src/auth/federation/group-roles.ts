@@ -1,23 +1,23 @@
 import { builtInRoles, isReserved } from '../../roles/role-name.js';
 
-/** How groups elsewhere become roles here. */
+/** How groups of an identity provider map to roles. */
 export interface GroupRules {
-  /** False: groups give nothing. */
+  /** False: groups give no roles. */
   assign: boolean;
   mapping: readonly { group: string; role: string }[];
   prefix: string;
   suffix: string;
   /** Mail domains, lower case, in which a group's name is the address of an owner. */
   ownerDomains: readonly string[];
-  /** Roles to which the settings give a meaning, whatever their case. */
+  /** Roles that the settings refer to, in any case. */
   named: readonly string[];
 }
 
 /** The names of the roles that groups give. */
 export interface Grants {
-  /** Named by the operator, whatever they are: a role that exists already too. */
+  /** Roles that the operator named; any role. */
   given: readonly string[];
-  /** Named by the group: only a role that groups made, never one that was made here. */
+  /** Roles with the name of the group; only third-party roles, never one that was created here. */
   ofGroups: readonly string[];
 }
 
@@ -25,10 +25,10 @@ const longestName = 128;
 const mostGroups = 1000;
 
 /**
- * What these groups give. A group that is mapped gives the roles it is mapped to and nothing else. Any other gives the
- * role of its own name, between prefix and suffix, unless that name is or looks like a built-in one, is one that the
- * settings name, is an address outside of the owner domains, or has the form of an authority's own roles. Beyond a
- * thousand groups the rest gives nothing.
+ * The roles of these groups. A mapped group gives only the roles it is mapped to. Any other group gives the role of its
+ * own name, with prefix and suffix, unless this name is or looks like a built-in role, is referred to by the settings,
+ * is an address outside the owner domains, or has the format of an authority's roles. Ignores all but the first
+ * thousand groups.
  */
 export function grantsOf(groups: readonly string[], rules: GroupRules): Grants {
   if (!rules.assign) return { given: [], ofGroups: [] };
@@ -48,8 +48,7 @@ export function grantsOf(groups: readonly string[], rules: GroupRules): Grants {
 }
 
 /**
- * Makes the rules. Throws when a mapping names something that is like a built-in role and is none: a slip that would
- * otherwise give nothing.
+ * Checks the rules. Throws if a mapping names a role that only looks like a built-in one, which would have no effect.
  */
 export function groupRules(rules: GroupRules): GroupRules {
   for (const { role } of rules.mapping) {
@@ -66,7 +65,7 @@ function isPossible(name: string): boolean {
   return name.length > 0 && name.length <= longestName && !/\p{Cc}/u.test(name) && !isReserved(name);
 }
 
-// NFKC: the sign has a full-width and a small form.
+// NFKC also maps the full-width and the small form of the sign.
 const looksLikeAddress = (name: string): boolean => name.normalize('NFKC').includes('@');
 
 function isAddressIn(domains: readonly string[], name: string): boolean {

@@ -23,7 +23,7 @@ const IdentityView = z
   .meta({ id: 'UserIdentity' });
 type IdentityView = z.output<typeof IdentityView>;
 
-/** Who users are at identity providers. */
+/** Routes of the identities of users at identity providers. */
 @Controller('users/:id/identities')
 export class IdentitiesController {
   constructor(
@@ -36,11 +36,11 @@ export class IdentitiesController {
 
   @Get()
   @Requires('user:read')
-  @Summary('List who a user is at identity providers', 'For the user and administrators.')
+  @Summary('List the identities of a user at identity providers', 'For the user and administrators.')
   @Answers(200, pageOf(IdentityView))
   async list(@Who() actor: Actor, @Id() id: number): Promise<Page<IdentityView>> {
     if (actor.userId !== id && !isAdmin(actor))
-      throw new Problem('forbidden', 'Only administrators see who others are elsewhere.');
+      throw new Problem('forbidden', 'Only administrators may see the identities of others.');
     await this.accounts.get(this.db.single, id);
     const items = await this.identities.listOfUser(this.db.single, id);
     return { items: items.map(viewOf), total: items.length };
@@ -49,9 +49,9 @@ export class IdentitiesController {
   @Delete(':identityId')
   @Requires('user:write')
   @Summary(
-    'Cut a user off from an identity provider',
-    "Ends the user's sessions. The same person is a stranger at the next sign-in " +
-      'there. The roles that the provider gave stay until somebody takes them.',
+    'Unlink a user from an identity provider',
+    'Ends the sessions of the user. The next sign-in at the provider is treated as a new user. ' +
+      'Roles that the provider assigned stay until they are removed.',
   )
   @Answers(200, z.strictObject({ message: z.string() }))
   async remove(

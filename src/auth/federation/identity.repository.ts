@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
 import { UserIdentity } from './user-identity.entity.js';
 
-/** Someone at an issuer. */
+/** A person at an identity provider: `iss` and `sub` of OpenID Connect, or their LDAP equivalents. */
 export interface Subject {
   issuer: string;
   subject: string;
@@ -11,7 +11,7 @@ export interface Subject {
 /** Every query on `user_identity`, `federated_role` and `used_sign_in_state`. */
 @Injectable()
 export class IdentityRepository {
-  /** Until `tx` ends, nobody else who calls this for the same subject gets on. */
+  /** Serializes sign-ins of the same subject until `tx` ends. */
   async lock(tx: Tx, { issuer, subject }: Subject): Promise<void> {
     await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [JSON.stringify([issuer, subject])]);
   }
@@ -24,7 +24,7 @@ export class IdentityRepository {
     return row?.userId ?? null;
   }
 
-  /** True when the user is already someone at this issuer. */
+  /** True if the user is linked to a subject of this issuer. */
   async has(tx: Tx, userId: number, issuer: string): Promise<boolean> {
     return tx.existsBy(UserIdentity, { userId, issuer });
   }
@@ -42,17 +42,14 @@ export class IdentityRepository {
     return tx.find(UserIdentity, { where: { userId }, order: { id: 'ASC' } });
   }
 
-  /**
-   * Cuts the user off from that issuer and returns who it was, or null. The next sign-in from there is that of a
-   * stranger.
-   */
+  /** Unlinks the identity and returns it, or null. The next sign-in with it is treated as a new user. */
   async remove(tx: Tx, userId: number, id: number): Promise<UserIdentity | null> {
     const identity = await tx.findOneBy(UserIdentity, { id, userId });
     if (identity) await tx.delete(UserIdentity, { id });
     return identity;
   }
 
-  /** The ids of the roles that the issuer gave, and of those that another one gave. */
+  /** Ids of the roles that this issuer assigned (`own`) and that other issuers assigned (`others`). */
   async grants(tx: Tx, userId: number, issuer: string): Promise<{ own: number[]; others: number[] }> {
     const rows = await tx.query<{ roleId: number; issuer: string }[]>(
       'select role_id as "roleId", issuer from federated_role where user_id = $1',
@@ -63,7 +60,7 @@ export class IdentityRepository {
     return { own: ids(true), others: ids(false) };
   }
 
-  /** Remembers that the roles come from the issuer. */
+  /** Records that the issuer assigned the roles. */
   async addGrants(tx: Tx, userId: number, issuer: string, roleIds: readonly number[]): Promise<void> {
     await tx.query(
       'insert into federated_role (user_id, role_id, issuer) select $1, unnest($2::int[]), $3 on conflict do nothing',
@@ -79,10 +76,7 @@ export class IdentityRepository {
     ]);
   }
 
-  /**
-   * Takes over the roles held that some other system keeps, so that the issuer can take them away; for a user that it
-   * vouches for the first time.
-   */
+  /** Attributes the third-party roles of a newly linked user to the issuer, so that it can remove them later. */
   async adoptThirdPartyRoles(tx: Tx, userId: number, issuer: string): Promise<void> {
     await tx.query(
       `insert into federated_role (user_id, role_id, issuer)

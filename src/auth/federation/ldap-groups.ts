@@ -1,14 +1,14 @@
 import type { Client, Entry } from 'ldapts';
 import { inFilter } from './ldap-text.js';
 
-/** Microsoft's LDAP_MATCHING_RULE_IN_CHAIN: a member of a member is a member. */
+/** Microsoft's LDAP_MATCHING_RULE_IN_CHAIN: also matches members of nested groups. */
 const inChain = '1.2.840.113556.1.4.1941';
 const mostLevels = 20;
 const mostGroups = 1000;
-/** So many members are asked about at once. */
+/** The maximum number of members in one filter. */
 const atOnce = 50;
 
-/** Whose groups, and where they are. `uid` is the login name as the directory has it. */
+/** The member and the search base. `uid` is the login name as stored in the directory. */
 export interface GroupSearch {
   dn: string;
   uid: string;
@@ -17,9 +17,8 @@ export interface GroupSearch {
 }
 
 /**
- * The names (cn) of the groups that somebody is in, directly or through other groups; circles and depth are harmless. A
- * group that goes by several names gives none of them: who may add a name to a group must not be able to take that of
- * another.
+ * The names (cn) of the groups of a member, including nested groups; cycles and depth are bounded. Skips groups with
+ * several names, because someone who can add a name to a group could choose the name of another group.
  */
 export async function groupNames(client: Client, { dn, uid, base, activeDirectory }: GroupSearch): Promise<string[]> {
   if (activeDirectory) return namesOf(await search(client, base, `(member:${inChain}:=${inFilter(dn)})`));

@@ -8,7 +8,7 @@ import { FederatedAccounts } from './federated-accounts.js';
 import { LdapClient } from './ldap.client.js';
 import { Refusal } from './profile.js';
 
-/** Sign-in with the password of a directory. */
+/** Signs in with a password of the LDAP directory. */
 @Injectable()
 export class LdapSignIn {
   constructor(
@@ -23,8 +23,8 @@ export class LdapSignIn {
   }
 
   /**
-   * The account of whoever has this name and password in the directory; null when nobody has. Throws Refusal, and
-   * `unavailable` when the directory fails.
+   * The account for this name and password in the directory; null if they do not match. Throws Refusal, and
+   * `unavailable` if the directory fails.
    */
   async find({
     name,

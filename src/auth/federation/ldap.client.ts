@@ -17,7 +17,7 @@ import { groupNames } from './ldap-groups.js';
 import { inDn, inFilter, withUsername } from './ldap-text.js';
 import { type Profile, Refusal } from './profile.js';
 
-/** Settings of a directory, with what depends on its kind filled in. */
+/** The settings of a directory, with the defaults of its kind. */
 interface Directory {
   url: URL;
   base: string;
@@ -26,10 +26,7 @@ interface Directory {
   uidAttribute: string;
 }
 
-/**
- * What a server says of a password or name that is wrong, or of an account that may not sign in; anything else is a
- * fault.
- */
+/** Errors that mean a wrong name or password, or a locked account. Any other error is a fault of the directory. */
 const wrongCredentials = [
   InvalidCredentialsError,
   InappropriateAuthError,
@@ -38,10 +35,7 @@ const wrongCredentials = [
   UnwillingToPerformError,
 ];
 
-/**
- * Asks an LDAP directory or Active Directory whether a password is somebody's, on a connection of its own for each
- * question.
- */
+/** Checks passwords against an LDAP directory or Active Directory, with a new connection for each check. */
 @Injectable()
 export class LdapClient {
   private readonly directory: Directory | null;
@@ -50,15 +44,15 @@ export class LdapClient {
     this.directory = directoryOf(config);
   }
 
-  /** False when no directory is set up: then nobody is asked. */
+  /** False if no directory is configured. */
   get isOn(): boolean {
     return this.directory !== null;
   }
 
   /**
-   * Who signs in with this name and password, or null. The password is tried on the very entry that the name leads to,
-   * and never an empty one, which servers take for no sign-in at all (RFC 4513 §5.1.2). Throws Refusal outside of the
-   * required group, and any other error when the directory fails.
+   * The profile for this name and password; null if they do not match. Binds as the entry that the name leads to, and
+   * never with an empty password, which servers accept as an unauthenticated bind (RFC 4513 §5.1.2). Throws Refusal for
+   * someone outside the required group, and any other error if the directory fails.
    */
   async profileOf(name: string, password: string): Promise<Profile | null> {
     const { directory } = this;
@@ -69,9 +63,9 @@ export class LdapClient {
       if (asUser === undefined) await this.bindAsService(client);
       else if (!(await binds(client, asUser, password))) return null;
       const entry = await this.entryOf(client, directory, name);
-      // The same work for nobody, so that the time taken tells little.
-      const isHis = await binds(client, entry?.dn ?? `cn=${randomUUID()},${directory.base}`, password);
-      if (!entry || !isHis) return null;
+      // Binds even without an entry, so that the response time reveals little.
+      const matches = await binds(client, entry?.dn ?? `cn=${randomUUID()},${directory.base}`, password);
+      if (!entry || !matches) return null;
       if (asUser === undefined) await this.bindAsService(client);
       return this.profile(client, directory, entry);
     });
@@ -94,7 +88,7 @@ export class LdapClient {
     };
   }
 
-  /** Exactly one entry, or none. */
+  /** The entry of the name; undefined if there is none or more than one. */
   private async entryOf(
     client: Client,
     { base, filter, uidAttribute }: Directory,
@@ -111,23 +105,23 @@ export class LdapClient {
     return another === undefined && entry?.dn !== '' ? entry : undefined;
   }
 
-  /** The name to bind as; undefined when the service account binds first, null when no such name can exist. */
+  /** The name to bind as; undefined if the service account binds first, null if the name is not possible. */
   private bindNameOf(name: string): string | null | undefined {
     const { ldapUserDn } = this.config;
     if (ldapUserDn === undefined) return undefined;
     if (ldapUserDn.includes('=')) return withUsername(ldapUserDn, name, inDn);
-    // A principal name has no way to escape anything.
+    // A principal name has no escape syntax.
     return /^[\p{L}\p{N}._ -]+$/u.test(name) ? withUsername(ldapUserDn, name, String) : null;
   }
 
   private async bindAsService(client: Client): Promise<void> {
     const { ldapBindDn = '', ldapBindPassword = '' } = this.config;
     await client.bind(ldapBindDn, ldapBindPassword).catch((error: unknown) => {
-      throw new Error('The LDAP server does not take the service account.', { cause: error });
+      throw new Error('The LDAP server refused the service account.', { cause: error });
     });
   }
 
-  /** All of it within the time set, whatever the server does. */
+  /** Runs `work` on a connection, all within LDAP_TIMEOUT_S. */
   private async connected<T>({ url }: Directory, work: (client: Client) => Promise<T>): Promise<T> {
     const timeoutMs = this.config.ldapTimeoutS * 1000;
     const tls = this.tlsOptions(url);
@@ -156,10 +150,7 @@ export class LdapClient {
     if (protocol === 'ldap:' && this.config.ldapStartTls) await client.startTLS(tls);
   }
 
-  /**
-   * The host is named even where the library connects by itself: without it StartTLS would check the certificate
-   * against `localhost`.
-   */
+  /** `host` is required: without it StartTLS would check the certificate against `localhost`. */
   private tlsOptions({ hostname }: URL): ConnectionOptions {
     const host = hostname.replace(/^\[|\]$/g, '');
     const { ldapCa } = this.config;
@@ -186,8 +177,7 @@ function directoryOf(config: Config): Directory | null {
 }
 
 /**
- * Whether the server takes the password. As a DN object, because the library takes some texts (`PLAIN`) for names of
- * SASL mechanisms.
+ * True if the server accepts the password. Binds with a DN object, because the library reads text as a SASL mechanism.
  */
 async function binds(client: Client, name: string, password: string): Promise<boolean> {
   try {
@@ -203,7 +193,7 @@ function verbatim(name: string): DN {
   return Object.assign(new DN(), { toString: () => name });
 }
 
-/** What is never given to another entry, in the order of preference. */
+/** An identifier that is never reused for another entry: objectGUID, else entryUUID, else the DN. */
 function subjectOf(entry: Entry): string {
   const { objectGUID: guid } = entry;
   if (Buffer.isBuffer(guid) && guid.length > 0) return `objectGUID:${guid.toString('hex')}`;
@@ -211,7 +201,7 @@ function subjectOf(entry: Entry): string {
   return uuid === '' ? `dn:${entry.dn.toLowerCase()}` : `entryUUID:${uuid.toLowerCase()}`;
 }
 
-/** The first value; empty when there is none. Names of attributes have no case (RFC 4512 §2.5). */
+/** The first value; empty if there is none. Attribute names are case-insensitive (RFC 4512 §2.5). */
 function firstText(entry: Entry, attribute: string): string {
   const [, value] = Object.entries(entry).find(([name]) => name.toLowerCase() === attribute.toLowerCase()) ?? [];
   const [first] = Array.isArray(value) ? value : [value];

@@ -1,12 +1,12 @@
 import type { Config } from '../../platform/config.js';
 import type { Admission, Profile } from './profile.js';
 
-/** What a provider says of a person, in the ID token or at its UserInfo endpoint (OpenID Connect Core 1.0 §5.1). */
+/** Claims of the ID token or of the UserInfo endpoint (OpenID Connect Core 1.0 §5.1). */
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** One OpenID Connect provider as the operator has set it up. */
+/** A configured OpenID Connect provider. */
 export interface OidcProvider {
-  /** Stands in routes and states. */
+  /** Appears in routes and states. */
   name: 'oidc' | 'google';
   title: string;
   issuer: string;
@@ -14,23 +14,23 @@ export interface OidcProvider {
   /** Undefined for a public client. */
   clientSecret?: string;
   clientAuth: Config['oidcClientAuth'];
-  /** With spaces between. */
+  /** Separated by spaces. */
   scope: string;
   redirectUri: string;
   admission: Admission;
-  /** Which claims are looked for at the UserInfo endpoint when the ID token lacks them. */
+  /** Claims to read from the UserInfo endpoint if the ID token does not have them. */
   wantedClaims: readonly string[];
-  /** Throws Refusal for somebody who may not come in at all. */
+  /** Throws Refusal for a person who may not sign in. */
   profileOf: (claims: Claims) => Omit<Profile, 'way' | 'issuer' | 'subject'>;
 }
 
-/** A text claim, trimmed; empty when it is absent or something else. */
+/** A text claim, trimmed; empty if it is absent or not a text. */
 export function textClaim(claims: Claims, name: string): string {
   const value = claims[name];
   return typeof value === 'string' ? value.trim() : '';
 }
 
-/** The address when the provider says that it is verified, or says nothing and is `trusted`; else null. */
+/** The address if `email_verified` is true, or absent and the provider is `trusted`; else null. */
 export function verifiedEmail(claims: Claims, trusted: boolean): string | null {
   const verified = claims['email_verified'];
   // Some providers write the boolean as text.
@@ -39,10 +39,7 @@ export function verifiedEmail(claims: Claims, trusted: boolean): string | null {
   return counts && email !== '' ? email : null;
 }
 
-/**
- * The texts of a claim that lists groups; one text counts as a list. A name with dots leads inside:
- * `realm_access.roles`.
- */
+/** The groups in a claim, a text or a list of texts. A name with dots is a path: `realm_access.roles`. */
 export function groupsClaim(claims: Claims, name: string): string[] {
   const inside = (value: unknown, part: string): unknown =>
     typeof value === 'object' && value !== null && Object.hasOwn(value, part) ? (value as Claims)[part] : undefined;

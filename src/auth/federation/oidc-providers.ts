@@ -3,7 +3,7 @@ import { Config } from '../../platform/config.js';
 import { type Claims, groupsClaim, type OidcProvider, textClaim, verifiedEmail } from './oidc-provider.js';
 import { Refusal } from './profile.js';
 
-/** The providers of the settings: a generic one, Google, both or none. */
+/** The configured providers: a generic one, Google, both or none. */
 @Injectable()
 export class OidcProviders {
   readonly all: readonly OidcProvider[];
@@ -12,7 +12,7 @@ export class OidcProviders {
     this.all = [generic(config), google(config)].filter((provider) => provider !== null);
   }
 
-  /** Undefined for a name that is not set up. */
+  /** Undefined for a provider that is not configured. */
   find(name: string): OidcProvider | undefined {
     return this.all.find((provider) => provider.name === name);
   }
@@ -40,10 +40,7 @@ function generic(config: Config): OidcProvider | null {
   };
 }
 
-/**
- * Google has no groups in its claims. Users are there already, unless the operator has named the domain that they come
- * from.
- */
+/** Google's claims have no groups. */
 function google(config: Config): OidcProvider | null {
   const { googleClientId: clientId, googleClientSecret: clientSecret, googleHostedDomain } = config;
   if (clientId === undefined || clientSecret === undefined) return null;
@@ -62,10 +59,7 @@ function google(config: Config): OidcProvider | null {
   };
 }
 
-/**
- * Google speaks with authority only of its own addresses and of those of Workspace domains (`hd`); others may have
- * changed hands since it looked.
- */
+/** Google is authoritative only for gmail.com and for Workspace domains (`hd`); other addresses may have new owners. */
 function googleEmail(claims: Claims, wantedDomain?: string): string | null {
   const domain = textClaim(claims, 'hd').toLowerCase();
   if (wantedDomain !== undefined && domain !== wantedDomain)

@@ -9,20 +9,17 @@ import { OidcProviders } from './oidc-providers.js';
 import { type Profile, Refusal } from './profile.js';
 import { SignInStates, type PendingSignIn } from './sign-in-state.js';
 
-/**
- * What the browser brings back from the provider; `error` instead of a code when the provider refused (RFC 6749
- * §4.1.2.1).
- */
+/** The parameters of the provider's redirect: a code, or `error` if the provider refused (RFC 6749 §4.1.2.1). */
 export interface Return extends Partial<AuthorizationResponse> {
   error?: string;
 }
 
-/** The client that signs in. `browser` is the secret in its cookie. */
+/** The client of a sign-in. `browser` is the secret in its cookie. */
 export interface Guest extends Visitor {
   browser: string;
 }
 
-/** Sign-in at an OpenID Connect provider: the browser leaves with a state, and returns with it and a code. */
+/** Signs in at an OpenID Connect provider: sends the browser there with a state, which returns with a code. */
 @Injectable()
 export class OidcSignIn {
   constructor(
@@ -100,7 +97,7 @@ export class OidcSignIn {
     }
   }
 
-  /** `told`: the text for the person, once the provider has proved who it is. */
+  /** `told` is the text for the user. Without it, the text is general, because the person is not authenticated yet. */
   private async refuse(
     guest: Guest,
     { way, name, reason, told }: { way: Profile['way']; name: string; reason: string; told?: string },

@@ -10,12 +10,10 @@ import { type Profile, Refusal } from './profile.js';
 import type { PendingSignIn } from './sign-in-state.js';
 
 const timeoutS = 10;
-/**
- * How long what a provider says of itself is believed: endpoints move seldom. Its keys are refreshed by the library.
- */
+/** How long the metadata of a provider is cached. The library refreshes its keys. */
 const metadataLifetimeMs = 3_600_000;
 
-/** What the provider sent the browser back with (RFC 6749 §4.1.2, RFC 9207). */
+/** The authorization response of the provider (RFC 6749 §4.1.2, RFC 9207). */
 export interface AuthorizationResponse {
   code: string;
   state: string;
@@ -23,8 +21,8 @@ export interface AuthorizationResponse {
 }
 
 /**
- * Speaks with OpenID Connect providers: code flow with PKCE (S256), state and nonce; issuer, audience, times and the
- * signature of ID tokens are checked.
+ * A client for OpenID Connect providers: code flow with PKCE (S256), state and nonce. Checks issuer, audience, times
+ * and signature of ID tokens.
  */
 @Injectable()
 export class OidcClient {
@@ -36,7 +34,7 @@ export class OidcClient {
     private readonly log: Log,
   ) {}
 
-  /** Where the browser goes to sign in. Throws `unavailable` when the provider does not answer. */
+  /** The URL at which the browser signs in. Throws `unavailable` if the provider does not answer. */
   async authorizationUrl(
     provider: OidcProvider,
     { state, nonce, codeVerifier }: PendingSignIn & { state: string },
@@ -54,8 +52,7 @@ export class OidcClient {
   }
 
   /**
-   * Redeems the code and returns who the person is. Throws Refusal when anything about it is wrong, `unavailable` when
-   * the provider does not answer.
+   * Exchanges the code for a profile. Throws Refusal if a check fails, `unavailable` if the provider does not answer.
    */
   async redeem(
     provider: OidcProvider,
@@ -75,7 +72,7 @@ export class OidcClient {
       return this.claimsOf(provider, configuration, tokens);
     });
     const subject = typeof claims['sub'] === 'string' ? claims['sub'] : '';
-    // OpenID Connect Core 1.0 §2 allows no longer one.
+    // OpenID Connect Core 1.0 §2 limits it to 255 characters.
     if (subject === '' || subject.length > 255) throw new Refusal('The subject is empty or too long.');
     return { way: provider.name, issuer: provider.issuer, subject, ...provider.profileOf(claims) };
   }
@@ -89,7 +86,7 @@ export class OidcClient {
     const { userinfo_endpoint: endpoint } = configuration.serverMetadata();
     if (endpoint === undefined || wantedClaims.every((name) => Object.hasOwn(claims, name))) return claims;
     const more = await openid.fetchUserInfo(configuration, tokens.access_token, String(claims['sub']));
-    // What is signed counts before what is not.
+    // Signed claims take precedence.
     return { ...more, ...claims };
   }
 
@@ -102,13 +99,13 @@ export class OidcClient {
         : { configuration: discover(provider, this.config.oidcClockToleranceS), untilMs: nowMs + metadataLifetimeMs };
     this.known.set(provider.name, fresh);
     return this.asking(provider, () => fresh.configuration).catch((error: unknown) => {
-      // The next one asks anew.
+      // Do not cache a failure.
       this.known.delete(provider.name);
       throw error instanceof Refusal ? this.unavailable(provider, error) : error;
     });
   }
 
-  /** Turns what the library throws into Refusal or `unavailable`. */
+  /** Maps errors of the library to Refusal or `unavailable`. */
   private async asking<T>(provider: OidcProvider, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -130,8 +127,8 @@ function discover(
   const secretSent = clientAuth === 'client_secret_basic' ? openid.ClientSecretBasic : openid.ClientSecretPost;
   const authentication = clientSecret === undefined ? openid.None() : secretSent(clientSecret);
   const url = new URL(issuer);
-  // The library trusts TLS to the token endpoint; signatures are to be checked all the same. Plain http only where
-  // settings let it, on this machine.
+  // By default the library relies on TLS to the token endpoint and does not verify signatures. Plain http is allowed
+  // only for this machine.
   const execute = [
     openid.enableNonRepudiationChecks,
     ...(url.protocol === 'http:' && isLoopback(url.hostname) ? [openid.allowInsecureRequests] : []),
@@ -142,10 +139,7 @@ function discover(
   });
 }
 
-/**
- * No answer, or one that says nothing about the sign-in: a gateway in between, a proxy's page, a server that is
- * starting.
- */
+/** No response, or one that does not come from the provider itself: a gateway, a proxy's page, a starting server. */
 const outages = new Set([
   'OAUTH_TIMEOUT',
   'OAUTH_ABORT',
@@ -155,14 +149,14 @@ const outages = new Set([
 ]);
 
 function isOutage(error: unknown): boolean {
-  // fetch throws a TypeError when there is no connection; those of the library have a code.
+  // fetch throws a TypeError without a code if there is no connection; TypeErrors of the library have a code.
   return (
     (error instanceof TypeError && !('code' in error)) ||
     (error instanceof openid.ClientError && outages.has(error.code ?? ''))
   );
 }
 
-/** For the audit log: the code of the fault, which comes from a fixed list, or from the provider. */
+/** The reason for the audit log: the error code of the provider, or the message of the library. */
 function reasonOf(error: unknown): string {
   if (error instanceof openid.ResponseBodyError || error instanceof openid.AuthorizationResponseError)
     return `The provider answered ${error.error.slice(0, 100)}.`;

@@ -15,10 +15,10 @@ import { LoginQuery, ProviderView, ReturnBody, ReturnQuery } from './oidc.schema
 type TokenView = z.output<typeof Token>;
 
 const stateHelp =
-  'The state counts once, for some minutes, and only together with the cookie that ' +
-  'came with it: a client keeps cookies from `GET /auth/providers` on.';
+  'The state is valid once, for some minutes, and only with the cookie of the same response: ' +
+  'a client must keep the cookies of `GET /auth/providers`.';
 
-/** Sign-in at OpenID Connect providers, for browsers and for clients that take the redirect themselves. */
+/** Routes to sign in at OpenID Connect providers, for browsers and for clients that handle the redirect themselves. */
 @Public()
 @Controller('auth')
 export class OidcController {
@@ -38,7 +38,7 @@ export class OidcController {
   }
 
   @Get('oidc/login')
-  @Summary('Begin a sign-in in a browser', 'Sends the browser to the identity provider.')
+  @Summary('Start a sign-in in a browser', 'Redirects the browser to the identity provider.')
   @Answers(302, null)
   async login(
     @QueryOf(LoginQuery) { provider: name, returnTo }: z.output<typeof LoginQuery>,
@@ -52,9 +52,9 @@ export class OidcController {
   }
 
   @Get(['oidc/callback', 'oauth2', 'ping'])
-  @Summary('Come back from an identity provider', 'For the redirect of the provider.')
+  @Summary('Finish a sign-in in a browser', 'The target of the redirect of the identity provider.')
   @Answers(200, Token)
-  @Answers(303, null, { description: 'To `returnTo`, with the token behind `#token=`.' })
+  @Answers(303, null, { description: 'To `returnTo`, with the token after `#token=`.' })
   async callback(
     @QueryOf(ReturnQuery) query: z.output<typeof ReturnQuery>,
     @Req() request: FastifyRequest,
@@ -69,7 +69,7 @@ export class OidcController {
   @Post(['oauth2', 'ping', 'google'])
   @Summary(
     'Sign in with the code of an identity provider',
-    `For clients that took the redirect of the provider themselves. ${stateHelp}`,
+    `For clients that handle the redirect of the provider themselves. ${stateHelp}`,
   )
   @Answers(200, Token)
   async exchange(

@@ -4,7 +4,7 @@ const Code = z.string().min(1).max(4096);
 const State = z.string().min(1).max(4096);
 const Issuer = z.string().max(2048);
 
-/** What the provider's redirect carries. Whatever else stands there is ignored, as RFC 6749 §4.1.2 demands. */
+/** The parameters of the provider's redirect. Unknown parameters are ignored, as RFC 6749 §4.1.2 requires. */
 export const ReturnQuery = z.looseObject({
   code: Code.optional(),
   state: State,
@@ -12,22 +12,22 @@ export const ReturnQuery = z.looseObject({
   error: z.string().max(1024).optional().meta({ description: 'Why there is no code (RFC 6749 §4.1.2.1).' }),
 });
 
-/** The same from a client that took the redirect itself. */
+/** The same from a client that handled the redirect itself. */
 export const ReturnBody = z
   .strictObject({
     code: Code,
-    state: State.meta({ description: 'As `GET /auth/providers` gave it to this client.' }),
+    state: State.meta({ description: 'From the response of `GET /auth/providers` to this client.' }),
     iss: Issuer.optional(),
     clientId: z
       .string()
       .max(1024)
       .optional()
-      .meta({ description: 'Ignored, as is `redirectUri`: both are known here.' }),
+      .meta({ description: 'Ignored, like `redirectUri`: the settings have both.' }),
     redirectUri: z.string().max(2048).optional(),
   })
   .meta({ id: 'AuthorizationResponse' });
 
-/** Where a browser begins. */
+/** GET /auth/oidc/login. */
 export const LoginQuery = z.strictObject({
   provider: z.string().max(32).optional().meta({ description: 'Its `name`; the first one if absent.' }),
   returnTo: z
@@ -37,12 +37,12 @@ export const LoginQuery = z.strictObject({
     .optional()
     .meta({
       description:
-        'A path on this server, to which the browser is sent afterwards with ' +
-        '`#token=…`. Without it the answer is the token as JSON.',
+        'A path on this server. The browser is redirected to it with `#token=…` after the sign-in. ' +
+        'Without it the response is the token as JSON.',
     }),
 });
 
-/** One provider in the list. */
+/** A provider in the response of GET /auth/providers. */
 export const ProviderView = z
   .strictObject({
     name: z.string(),
@@ -54,9 +54,9 @@ export const ProviderView = z
     responseType: z.literal('code'),
     state: z.string().nullable(),
     authorizationUrl: z.string().nullable().meta({
-      description: 'Where to sign in, complete, with `state`. Both are null while the provider cannot be reached.',
+      description: 'Complete URL to sign in, with `state`. Both are null while the provider cannot be reached.',
     }),
-    loginUrl: z.string().meta({ description: 'Where a browser begins and need not do anything itself.' }),
+    loginUrl: z.string().meta({ description: 'URL at which a browser starts the sign-in.' }),
   })
   .meta({ id: 'IdentityProvider' });
 export type ProviderView = z.output<typeof ProviderView>;

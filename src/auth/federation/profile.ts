@@ -1,26 +1,26 @@
 import type { Way } from '../sessions.js';
 
-/** What an identity provider says of a person, once it has been proved that it does. */
+/** A person whom an identity provider has authenticated. */
 export interface Profile {
   way: Exclude<Way, 'password'>;
   issuer: string;
   subject: string;
-  /** The name that the provider knows; empty when it tells none. */
+  /** User name at the provider; empty if unknown. */
   username: string;
-  /** Lower case, and only when the provider vouches for it; null otherwise. */
+  /** Verified address, in lower case; null if the provider has not verified one. */
   email: string | null;
   groups: readonly string[];
 }
 
-/** Whom a provider may let in. */
+/** Who may sign in at a provider besides users that are linked already. */
 export interface Admission {
-  /** Whether someone who is new here becomes a user. */
+  /** True to create a user for an unknown address. */
   createUsers: boolean;
-  /** Whether someone who is new to the provider's list may take over the user with the same address. */
+  /** True to link an existing user with the same address. */
   linkByEmail: boolean;
 }
 
-/** Why somebody whom the provider knows is not let in. Its message is for the audit log and for an administrator. */
+/** A refused sign-in. The message is for the audit log; people see it only after the provider authenticated them. */
 export class Refusal extends Error {
   override name = 'Refusal';
 }
