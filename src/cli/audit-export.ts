@@ -11,7 +11,7 @@ interface Options {
   filter?: string;
 }
 
-/** Its answer is the log itself: JSON lines or CSV, with `--json` too. */
+/** Prints the audit log as JSON lines or CSV. `--json` changes nothing. */
 export async function auditExport(session: Session, options: Options): Promise<void> {
   const lines = await session.get(LogExport).lines(session.actor, validate(LogExportQuery, options));
   for await (const text of lines) {

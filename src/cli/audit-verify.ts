@@ -7,9 +7,9 @@ import type { Session } from './session.js';
 import { counted, table } from './table.js';
 
 const meanings: Readonly<Record<ChainFault['kind'], string>> = {
-  changed: 'is not what was sealed',
-  removed: 'is gone, or was rewritten',
-  inserted: 'was put in afterwards',
+  changed: 'was changed after it was sealed',
+  removed: 'was deleted or rewritten',
+  inserted: 'was inserted afterwards',
   reordered: 'was moved',
   'unknown-key': 'was sealed with a key that is not in the key ring',
   head: 'may not be the newest: the record of the newest event is missing or was rewritten',
@@ -26,7 +26,7 @@ export async function auditVerify(session: Session, { anchor, anchorFile }: Opti
     ...(anchor === undefined ? [] : [anchorOf(anchor)]),
     ...(anchorFile === undefined ? [] : await anchorsIn(anchorFile)),
   ];
-  // What waits for its seal is part of the log too.
+  // Events that are not sealed yet are part of the log too.
   await session.get(AuditSealer).seal();
   const report = await db.read((tx) => verifyChain(tx, session.get(AuditKeys), anchors));
   const sound = report.faults.length === 0 && report.overdue === 0;
@@ -45,9 +45,10 @@ export async function auditVerify(session: Session, { anchor, anchorFile }: Opti
 
 function wordsOf({ rows, keyed, anchors, head }: ChainReport): string {
   const old = rows - keyed;
+  const unkeyed = old === 0 ? '' : `, ${old} before that by an older version, without one`;
   return [
     `${counted(rows, 'event')}, none changed, removed, inserted or moved.`,
-    `${counted(keyed, 'event')} sealed with a key${old === 0 ? '' : `, ${old} before that by an older version, without one`}.`,
+    `${counted(keyed, 'event')} sealed with a key${unkeyed}.`,
     anchors === 0 ? 'No anchor was given.' : `${counted(anchors, 'anchor')} found.`,
     ...(head === null ? [] : [`Head: ${head.seq}:${head.hashHex}`]),
   ].join(' ');
@@ -64,7 +65,7 @@ function anchorOf(text: string): ChainAnchor {
   return anchor;
 }
 
-/** Lines as AUDIT_ANCHOR_PATH has them: the anchor is the last word. */
+/** Reads a file in the format of AUDIT_ANCHOR_PATH: the anchor is the last word of each line. */
 async function anchorsIn(path: string): Promise<ChainAnchor[]> {
   const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line.trim() !== '');
   return lines.map((line, i) => {

@@ -4,30 +4,31 @@ import type { Session } from './session.js';
 import { counted, table } from './table.js';
 import { certificateTable, row } from './query.js';
 
-/** What is to be done to each of several certificates. */
-export interface Deed {
-  /** Such as `revoke`; with `done` it makes the sentences. */
+/** An operation on several certificates. */
+export interface Operation {
+  /** For example `revoke`. */
   verb: string;
+  /** The past participle of `verb`: `revoked`. */
   done: string;
-  /** Says what would come of it, where that is more than the verb. Throws what would stand in the way. */
+  /** Describes the result without changing anything. Throws what would make `run` fail. */
   preview?: (certificate: CertificateView) => Promise<string>;
-  /** Does it to one and says in a few words what came of it. Throws what stands in the way. */
-  act: (certificate: CertificateView) => Promise<string>;
+  /** Applies the operation to one certificate and describes the result. */
+  run: (certificate: CertificateView) => Promise<string>;
 }
 
 /**
- * Shows what would be done or, with `commit`, does it to one after the other; a failure of one does not stop the
- * others.
+ * Previews the operation or, with `commit`, applies it to one certificate after the other. A failure does not stop the
+ * rest.
  */
-export async function each(
+export async function applyToEach(
   session: Session,
   certificates: readonly CertificateView[],
-  deed: Deed,
+  operation: Operation,
   commit = false,
 ): Promise<void> {
   const { shell } = session;
-  if (!commit) return foretell(session, certificates, deed);
-  const items = await forAll(session, certificates, deed.verb, deed.act);
+  if (!commit) return showPreview(session, certificates, operation);
+  const items = await runAll(session, certificates, operation.verb, operation.run);
   const failed = items.filter(({ done }) => !done).length;
   if (failed > 0) shell.fail();
   const words = table(
@@ -35,17 +36,17 @@ export async function each(
     items.map(({ id, name, done, detail }) => [id, name, done ? detail : `FAILED: ${detail}`]),
   );
   await shell.answer({ committed: true, items }, words);
-  if (!shell.json) shell.note(`${counted(items.length - failed, 'certificate')} ${deed.done}, ${failed} failed.`);
+  if (!shell.json) shell.note(`${counted(items.length - failed, 'certificate')} ${operation.done}, ${failed} failed.`);
 }
 
-async function foretell(
+async function showPreview(
   session: Session,
   certificates: readonly CertificateView[],
-  { verb, preview }: Deed,
+  { verb, preview }: Operation,
 ): Promise<void> {
   const { shell } = session;
   if (preview) {
-    const items = await forAll(session, certificates, verb, preview);
+    const items = await runAll(session, certificates, verb, preview);
     await shell.answer(
       { committed: false, items },
       table(
@@ -67,17 +68,17 @@ interface Item {
   detail: string;
 }
 
-async function forAll(
+async function runAll(
   session: Session,
   certificates: readonly CertificateView[],
   label: string,
-  act: Deed['act'],
+  run: Operation['run'],
 ): Promise<Item[]> {
   const progress = session.shell.progress(label, certificates.length);
   const items = [];
   for (const certificate of certificates) {
     session.shell.signal.throwIfAborted();
-    const outcome = await act(certificate).then(
+    const outcome = await run(certificate).then(
       (detail) => ({ done: true, detail }),
       (error: unknown) => ({ done: false, detail: explain(error) }),
     );

@@ -1,15 +1,14 @@
 import type { Command } from 'commander';
-import { inSession } from './lazily.js';
-import { wholeNumber } from './arguments.js';
+import { inSession, wholeNumber } from './command-action.js';
 
 const which = ['[certificates...]', 'ids or names'] as const;
 const from = [
   '--from <path>',
-  'take the certificates from a file: what `query --json` or `query --ids` printed; - is stdin',
+  'read the certificates from a file with the output of `query --json` or `query --ids`; - is stdin',
 ] as const;
-const commit = ['--commit', 'do it; without, only what would be done is shown'] as const;
+const commit = ['--commit', 'make the change; without this option, only show what would be done'] as const;
 
-/** What is done to certificates at a shell. */
+/** Adds the commands that read and change certificates. */
 export function addCertificateCommands(program: Command): void {
   addIssue(program);
   addQuery(program);
@@ -18,57 +17,57 @@ export function addCertificateCommands(program: Command): void {
     .description('renew certificates now: same properties, new key, same destinations')
     .argument(...which)
     .option(...from)
-    .option('--due', 'every certificate whose renewal is due')
+    .option('--due', 'renew every certificate whose renewal is due')
     .option(...commit)
     .action(inSession(async () => (await import('./reissue.js')).reissue));
   program
     .command('rotate')
     .description(
-      'put a successor in the place of certificates: issued unless there is one, delivered wherever it has not arrived',
+      'replace certificates: issue a successor unless there is one, and deliver it wherever it is not deployed yet',
     )
     .argument(...which)
     .option(...from)
-    .option('--no-notify', 'do not tell the owners by mail')
+    .option('--no-notify', 'do not notify the owners')
     .option(...commit)
     .action(inSession(async () => (await import('./rotate.js')).rotate));
   program
     .command('revoke')
-    .description('revoke certificates, for good')
+    .description('revoke certificates; this cannot be undone')
     .argument(...which)
     .option(...from)
-    .option('--reason <reason>', 'of RFC 5280, such as keyCompromise or superseded', 'unspecified')
-    .option('--comment <text>', 'why, for those who read it later')
-    .option('--retired', 'issue no successor, not even where they rotate and are deployed')
+    .option('--reason <reason>', 'reason of RFC 5280, for example keyCompromise or superseded', 'unspecified')
+    .option('--comment <text>', 'explanation, stored with the revocation')
+    .option('--retired', 'issue no successor, even for certificates that rotate and are deployed')
     .option(...commit)
     .action(inSession(async () => (await import('./revoke.js')).revoke));
   program
     .command('import')
-    .description('store certificates that were made elsewhere, with the keys and chains that fit them')
+    .description('import certificates from files, with their private keys and chains')
     .argument('<paths...>', 'PEM files, or folders of them')
     .requiredOption('--owner <address>', 'e-mail address of the owning team')
-    .option('--authority <name>', 'the authority here that issued them, which makes renewal and revocation possible')
-    .option('--rotation-policy <name>', 'renew them by themselves, by this policy')
-    .option('--dry-run', 'only show what was found')
+    .option('--authority <name>', 'authority here that issued them; enables renewal and revocation')
+    .option('--rotation-policy <name>', 'renew them automatically, by this policy')
+    .option('--dry-run', 'only show what would be imported')
     .action(inSession(async () => (await import('./import.js')).importFiles));
 }
 
 function addIssue(program: Command): void {
   program
     .command('issue')
-    .description('issue a certificate; the key is made here unless there is a CSR')
+    .description('issue a certificate; without a CSR, the private key is created here')
     .option('--owner <address>', 'e-mail address of the owning team')
-    .option('--cn <name>', 'common name; stands among the alternative names too')
-    .option('--san <names...>', 'alternative names: DNS names, IP addresses, e-mail addresses, URIs')
+    .option('--cn <name>', 'common name; also becomes a subject alternative name')
+    .option('--san <names...>', 'subject alternative names: DNS names, IP addresses, e-mail addresses, URIs')
     .option('--authority <name>', 'default: DEFAULT_AUTHORITY')
-    .option('--days <number>', 'validity', wholeNumber)
-    .option('--key-type <type>', 'such as ECCPRIME256V1 or RSA2048')
-    .option('--csr <path>', 'PKCS#10 in PEM, whose names and key count; - is stdin')
-    .option('--rotation-policy <name>', 'renew it by itself, by this policy')
-    .option('--destination <labels...>', 'deliver it there')
+    .option('--days <number>', 'days of validity', wholeNumber)
+    .option('--key-type <type>', 'for example ECCPRIME256V1 or RSA2048')
+    .option('--csr <path>', 'PKCS#10 file in PEM; its names and key are used; - is stdin')
+    .option('--rotation-policy <name>', 'renew it automatically, by this policy')
+    .option('--destination <labels...>', 'destinations to deliver it to')
     .option('--description <text>')
     .option(
       '--request <path>',
-      'a JSON file with the body of POST /certificates, instead of these options or under them; - is stdin',
+      'JSON file with the body of POST /certificates; other options override its members; - is stdin',
     )
     .action(inSession(async () => (await import('./issue.js')).issue));
 }
@@ -76,13 +75,13 @@ function addIssue(program: Command): void {
 function addQuery(program: Command): void {
   program
     .command('query')
-    .description('find certificates; all conditions must hold')
-    .option('--fqdn <names...>', 'one of these names, or a part of one, is in the certificate')
+    .description('find certificates that match all conditions')
+    .option('--fqdn <names...>', 'the certificate contains one of these names, or a part of one')
     .option('--issuer <text>', 'part of the name of the issuer or authority')
     .option('--owner <address>')
-    .option('--lifecycle <lifecycle>', 'such as issued or revoked')
-    .option('--expiring-in <days>', 'ends within so many days from now', wholeNumber)
-    .option('--include-expired', 'also what has expired')
-    .option('--ids', 'print ids alone, one a line')
+    .option('--lifecycle <lifecycle>', 'for example issued or revoked')
+    .option('--expiring-in <days>', 'expires within this number of days', wholeNumber)
+    .option('--include-expired', 'include expired certificates')
+    .option('--ids', 'print only ids, one per line')
     .action(inSession(async () => (await import('./query.js')).query));
 }

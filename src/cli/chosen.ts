@@ -4,14 +4,13 @@ import { Problem } from '../platform/http/problem.js';
 import { readInput } from '../platform/terminal.js';
 import type { Session } from './session.js';
 
-/** How a command is told which certificates it is for. */
+/** The option that selects certificates, besides the arguments of a command. */
 export interface Choice {
   from?: string;
 }
 
 /**
- * The certificates that the words name by id or name, and those of `--from`, once each. Throws when there are none, or
- * one is unknown.
+ * The distinct certificates named by `words` (ids or names) and `--from`. Throws if there are none or one is unknown.
  */
 export async function chosen(session: Session, words: readonly string[], { from }: Choice): Promise<CertificateView[]> {
   const given = from === undefined ? [] : idsIn(await readInput(from));
@@ -30,7 +29,7 @@ async function named(reader: CertificateReader, name: string): Promise<Certifica
   return certificate;
 }
 
-/** The ids in what `query --json` or `query --ids` printed. */
+/** Reads ids from the output of `query --json` or `query --ids`. */
 function idsIn(text: string): string[] {
   if (!/^\s*[[{]/.test(text))
     return text
@@ -41,7 +40,7 @@ function idsIn(text: string): string[] {
   const items: unknown[] = Array.isArray(list) ? list : ((list as { items?: unknown[] }).items ?? []);
   return items.map((item) => {
     const id = typeof item === 'object' && item !== null ? (item as { id?: unknown }).id : item;
-    if (!Number.isInteger(id)) throw new Error('--from holds something that has no id.');
+    if (!Number.isInteger(id)) throw new Error('An entry of --from has no id.');
     return String(id);
   });
 }

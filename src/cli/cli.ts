@@ -6,16 +6,17 @@ import { addCertificateCommands } from './certificate-commands.js';
 import { addOperationCommands } from './operation-commands.js';
 
 const help = `
-It works on the database itself, with the settings of the program (DATABASE_URL or DATA_DIR, ENCRYPTION_KEYS …), beside a running
-program or without one. Whoever may open that database is an administrator here; the audit log has the name.
-Exit status: 0 done, 1 refused, failed or found a fault, 2 wrong usage, 130 interrupted.`;
+Commands work on the database directly, with the settings of the program (DATABASE_URL or DATA_DIR, ENCRYPTION_KEYS …),
+whether or not the program is running. Everyone who can open the database has the rights of an administrator;
+the audit log records the name of the system user.
+Exit status: 0 success, 1 refused, failed or fault found, 2 wrong usage, 130 interrupted.`;
 
-/** The command line: what an operator does at a shell. Commands load what they need when they run. */
+/** The command line for operators. A command loads its code when it runs, so that \`--help\` is fast. */
 async function main(): Promise<void> {
   const program = new Command('perennial')
-    .description('Looks after X.509 certificates.')
+    .description('Manages X.509 certificates.')
     .version(version(), '-V, --version', 'print the version')
-    .option('--json', 'print JSON, and nothing else, on stdout')
+    .option('--json', 'print only JSON on stdout')
     .option('--verbose', 'write the log to stderr, from LOG_LEVEL up')
     .addHelpText('after', help)
     .configureHelp({ showGlobalOptions: true })
@@ -24,7 +25,7 @@ async function main(): Promise<void> {
   await program.parseAsync();
 }
 
-/** commander has said what is wrong already; asking for help is no fault. */
+/** commander has printed the error already. \`--help\` and \`--version\` end with status 0. */
 function end(error: unknown): void {
   if (!(error instanceof CommanderError)) throw error;
   process.exitCode = error.exitCode === 0 ? 0 : 2;

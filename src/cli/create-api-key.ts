@@ -24,6 +24,6 @@ export async function createApiKey(
   });
   const { key, secret } = await session.get(ApiKeyService).create(session.actor, wanted);
   if (!session.shell.json)
-    session.shell.note(`API key ${key.name} (${key.id}) of ${key.user.username}; it is shown only this once:`);
+    session.shell.note(`API key ${key.name} (${key.id}) of ${key.user.username}. It is shown only once:`);
   await session.shell.answer({ ...apiKeyView(key), jwt: secret }, secret);
 }

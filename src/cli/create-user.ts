@@ -23,6 +23,6 @@ export async function createUser(
   const roles = made.roles.map(({ name }) => name).join(', ');
   await session.shell.answer(
     accountView(made),
-    `User ${made.username} (${made.id}) is there${roles ? `, with ${roles}` : ''}.`,
+    `Created user ${made.username} (${made.id})${roles ? ` with ${roles}` : ''}.`,
   );
 }

@@ -4,17 +4,17 @@ import { missingMigrations } from '../platform/db/data-source.js';
 import { Database } from '../platform/db/database.js';
 import { demandCommonKey } from '../platform/secrets/key-holders.js';
 import { openKeyRing } from '../platform/secrets/open-key-ring.js';
-import { lookAtClock, lookAtFolder, lookAtQueue } from './checkups.js';
-import { type Finding, fault, ok } from './finding.js';
+import { checkClock, checkFolder, checkQueue } from './host-checks.js';
+import { type CheckResult, fault, ok } from './check-result.js';
 import {
-  lookAtJobs,
-  lookAtKeys,
-  lookAtMail,
-  lookAtPeriodicWork,
-  lookAtPlugins,
-  lookAtSources,
-  lookAtStory,
-} from './service-checkups.js';
+  checkJobs,
+  checkKeys,
+  checkMail,
+  checkPeriodicWork,
+  checkPlugins,
+  checkSources,
+  checkRenewalsAndDeliveries,
+} from './service-checks.js';
 import { withDatabase, withServices } from './session.js';
 import type { Shell } from './shell.js';
 import { counted, table } from './table.js';
@@ -25,7 +25,7 @@ interface Options {
 }
 
 export async function doctor(shell: Shell, options: Options): Promise<void> {
-  const findings = await look(shell, options);
+  const findings = await checkAll(shell, options);
   const faults = findings.filter(({ state }) => state === 'fault');
   if (faults.length > 0) shell.fail();
   const rows = findings.map(({ part, state, text }) => [state === 'fault' ? 'FAULT' : state, part, text]);
@@ -40,31 +40,27 @@ export async function doctor(shell: Shell, options: Options): Promise<void> {
   );
 }
 
-/** From the ground up: what stands on a part that is broken is not looked at. */
-async function look(shell: Shell, options: Options): Promise<Finding[]> {
+/** Checks parts in order of dependency; a part whose foundation has a fault is not checked. */
+async function checkAll(shell: Shell, options: Options): Promise<CheckResult[]> {
   const config = await attempt(
     'settings',
-    'Correct them in the environment of the program; docs/settings.md lists them.',
+    'Correct the environment of the program; docs/settings.md lists all settings.',
     async () => shell.config(),
   );
   if (!config.done) return [config.finding];
-  const ground = [
-    ok('settings', 'usable'),
-    ...(await lookAtFolder(config.value)),
-    ...(await lookAtQueue(config.value)),
-  ];
+  const ground = [ok('settings', 'usable'), ...(await checkFolder(config.value)), ...(await checkQueue(config.value))];
   const advice =
     config.value.databaseUrl === undefined
-      ? 'See the reason; DATA_DIR must be that of the program, and this command run as the same user.'
+      ? 'See the reason. Use the DATA_DIR and the system user of the program.'
       : 'Start the server, or correct DATABASE_URL.';
-  const above = await attempt('database', advice, () => lookInside(shell, config.value, options));
+  const above = await attempt('database', advice, () => checkDatabase(shell, config.value, options));
   return [...ground, ...(above.done ? above.value : [above.finding])];
 }
 
-function lookInside(shell: Shell, config: Config, options: Options): Promise<Finding[]> {
+function checkDatabase(shell: Shell, config: Config, options: Options): Promise<CheckResult[]> {
   return withDatabase(shell, config, async (open) => {
     const db = new Database(open.source);
-    const found = [ok('database', 'reachable'), ...(await lookAtClock(db, options.clockUrl))];
+    const found = [ok('database', 'reachable'), ...(await checkClock(db, options.clockUrl))];
     const missing = await missingMigrations(open.source);
     if (missing.length > 0)
       return [
@@ -77,31 +73,35 @@ function lookInside(shell: Shell, config: Config, options: Options): Promise<Fin
       ];
     const ring = await attempt(
       'key ring',
-      'Give this command the key ring of the program; it is in DATA_DIR or ENCRYPTION_KEYS.',
+      'Give this command the key ring of the program: DATA_DIR or ENCRYPTION_KEYS.',
       () => openKeyRing(config, db, demandCommonKey),
     );
     if (!ring.done) return [...found, ok('tables', 'up to date'), ring.finding];
-    const services = await attempt('services', 'See the reason; if it is none of yours, report it.', async () => {
-      const inside: Finding[] = [];
-      await withServices(shell, config, open, ring.value, async (session) => {
-        for (const part of [
-          lookAtKeys,
-          lookAtMail,
-          lookAtPlugins,
-          lookAtPeriodicWork,
-          lookAtJobs,
-          lookAtSources,
-          lookAtStory,
-        ])
-          inside.push(...(await part(session, options)));
-      });
-      return inside;
-    });
+    const services = await attempt(
+      'services',
+      'See the reason. If it is not in your setup, report it as a bug.',
+      async () => {
+        const inside: CheckResult[] = [];
+        await withServices(shell, config, open, ring.value, async (session) => {
+          for (const part of [
+            checkKeys,
+            checkMail,
+            checkPlugins,
+            checkPeriodicWork,
+            checkJobs,
+            checkSources,
+            checkRenewalsAndDeliveries,
+          ])
+            inside.push(...(await part(session, options)));
+        });
+        return inside;
+      },
+    );
     return [...found, ok('tables', 'up to date'), ...(services.done ? services.value : [services.finding])];
   });
 }
 
-type Attempt<T> = { done: true; value: T } | { done: false; finding: Finding };
+type Attempt<T> = { done: true; value: T } | { done: false; finding: CheckResult };
 
 async function attempt<T>(part: string, advice: string, work: () => Promise<T>): Promise<Attempt<T>> {
   try {

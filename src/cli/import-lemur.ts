@@ -28,7 +28,7 @@ export async function importFromLemur(session: Session, options: Options): Promi
   const { shell, get, actor } = session;
   const databaseUrl = options.database ?? environmentValue('LEMUR_DATABASE_URL');
   if (databaseUrl === undefined)
-    throw new Error("Say where Lemur's database is: --database, or LEMUR_DATABASE_URL in the environment.");
+    throw new Error("Give the URL of Lemur's database: --database, or LEMUR_DATABASE_URL in the environment.");
   const fernetKeys = await keysOf(options);
   const dryRun = options.dryRun === true;
   let progress: Progress | undefined;
@@ -45,13 +45,11 @@ export async function importFromLemur(session: Session, options: Options): Promi
   await shell.answer({ committed: !dryRun, ...report.toJSON() }, wordsOf(report));
   if (!shell.json)
     shell.note(
-      dryRun
-        ? 'Nothing is done because of --dry-run.'
-        : 'Done. Run it again at any time: it takes what is new or has changed.',
+      dryRun ? 'Nothing was imported because of --dry-run.' : 'Done. Another run imports what is new or has changed.',
     );
 }
 
-/** From the command, a file and the environment together; a file has them one a line or with commas between. */
+/** Keys from the options, the file and the environment, separated by spaces, line ends or commas. */
 async function keysOf({ fernetKey = [], fernetKeyFile }: Options): Promise<string[]> {
   const texts = [
     ...fernetKey,
@@ -61,8 +59,8 @@ async function keysOf({ fernetKey = [], fernetKeyFile }: Options): Promise<strin
   const keys = texts.flatMap((text) => text.split(/[\s,'"[\]]+/)).filter((key) => key !== '');
   if (keys.length === 0)
     throw new Error(
-      'Without the Fernet keys of Lemur every private key would be lost: ' +
-        '--fernet-key-file, or LEMUR_ENCRYPTION_KEYS in the environment.',
+      'Without the Fernet keys of Lemur every private key would be lost. Give --fernet-key-file, ' +
+        'or LEMUR_ENCRYPTION_KEYS in the environment.',
     );
   return [...new Set(keys)];
 }
@@ -74,7 +72,7 @@ function wordsOf(report: Report): string {
     .join('\n\n');
 }
 
-/** Notes of one text are one line, with the first rows that it is about. */
+/** One line for all notes with the same text, with the first rows that it concerns. */
 function notesOf({ notes }: Report): string {
   const alike = new Map<string, Note[]>();
   for (const note of notes) {
@@ -104,6 +102,6 @@ function renewalsOf({ renewals, renewalCount }: Report): string {
   const lines = [...days].sort(([a], [b]) => (a < b ? -1 : 1)).map(([when, count]) => [when, count]);
   return renewalCount === 0
     ? ''
-    : `${counted(renewalCount, 'certificate')} due for renewal already; nothing renews ` +
-        `before a day is over:\n${table(['day', 'renewals'], lines)}`;
+    : `${counted(renewalCount, 'certificate')} due for renewal already. No renewal starts ` +
+        `within the first day:\n${table(['day', 'renewals'], lines)}`;
 }

@@ -6,7 +6,7 @@ import { toPem } from '../pki/pem.js';
 import { Problem } from '../platform/http/problem.js';
 import { validate } from '../platform/http/validate.js';
 import { privateKeyPem } from '../platform/key-maker.js';
-import { type Findings, type FoundCertificate, readPemFiles } from './pem-files.js';
+import { type PemContents, type FoundCertificate, readPemFiles } from './pem-files.js';
 import type { Session } from './session.js';
 import { counted, day, table } from './table.js';
 
@@ -17,7 +17,7 @@ interface Options {
   dryRun?: boolean;
 }
 
-/** What became of one certificate or file. */
+/** The outcome for one certificate or file. */
 interface Item {
   path: string;
   cn: string | null;
@@ -28,11 +28,13 @@ interface Item {
 
 export async function importFiles(session: Session, paths: string[], options: Options): Promise<void> {
   const { shell } = session;
-  const findings = await readPemFiles(paths);
+  const contents = await readPemFiles(paths);
   const items = [
-    ...findings.faults.map(unreadable),
-    ...findings.authorities.map((found) => itemOf(found, 'skipped', null, 'a CA certificate: it stands in chains')),
-    ...(await takeIn(session, findings, options)),
+    ...contents.faults.map(unreadable),
+    ...contents.authorities.map((found) =>
+      itemOf(found, 'skipped', null, 'a CA certificate: imported as part of chains only'),
+    ),
+    ...(await importAll(session, contents, options)),
   ];
   if (items.some(({ outcome }) => outcome === 'failed')) shell.fail();
   const words = table(
@@ -42,11 +44,12 @@ export async function importFiles(session: Session, paths: string[], options: Op
   await shell.answer({ committed: !options.dryRun, items }, items.length === 0 ? '' : words);
   if (!shell.json)
     shell.note(
-      `${counted(findings.certificates.length, 'certificate')} found${options.dryRun ? '; nothing is done because of --dry-run.' : '.'}`,
+      `${counted(contents.certificates.length, 'certificate')} found.` +
+        (options.dryRun ? ' Nothing was imported because of --dry-run.' : ''),
     );
 }
 
-async function takeIn(session: Session, { certificates }: Findings, options: Options): Promise<Item[]> {
+async function importAll(session: Session, { certificates }: PemContents, options: Options): Promise<Item[]> {
   const progress = session.shell.progress('import', certificates.length);
   const items: Item[] = [];
   for (const found of certificates) {
@@ -91,9 +94,10 @@ function itemOf(
 }
 
 function partsOf({ leaf, chain, privateKey }: FoundCertificate): string {
-  return `${privateKey ? 'with' : 'without'} its key, ${counted(chain.length, 'issuer')}, ends ${day(leaf.notAfter)}`;
+  const key = privateKey ? 'with its key' : 'without its key';
+  return `${key}, ${counted(chain.length, 'issuer')}, expires ${day(leaf.notAfter)}`;
 }
 
-function unreadable({ path, fault }: Findings['faults'][number]): Item {
+function unreadable({ path, fault }: PemContents['faults'][number]): Item {
   return { path, cn: null, outcome: 'failed', id: null, detail: fault };
 }

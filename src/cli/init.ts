@@ -13,7 +13,7 @@ import { withDatabase, withServices } from './session.js';
 import type { Shell } from './shell.js';
 import { counted } from './table.js';
 
-/** What `init` has made and found. `adminPassword` is there when it was made up: it cannot be had again. */
+/** The result of `init`. `adminPassword` is present only if it was generated; it is not stored. */
 interface Initialized {
   database: string;
   migrations: string[];
@@ -30,7 +30,7 @@ export async function init(shell: Shell, source: PasswordSource): Promise<void> 
     const db = new Database(open.source);
     const keyRing = await openKeyRing(config, db, demandCommonKey);
     const accounts = await makeAdmin(shell, config, db, source);
-    // The services make, as they start, what they need from the first day on.
+    // At boot the services create what they need, for example the default policy.
     await withServices(shell, config, open, keyRing, async () => undefined);
     await tellAll(shell, {
       ...describe(config, keyRing),
@@ -67,10 +67,10 @@ async function tellAll(shell: Shell, made: Initialized): Promise<void> {
     [
       `Database   ${made.database}: ` +
         `${made.migrations.length === 0 ? 'up to date' : `${counted(made.migrations.length, 'migration')} done`}`,
-      `Key ring   ${made.keyRing.origin}: key ${made.keyRing.sealingKey} seals. Back it up apart from the database`,
+      `Key ring   ${made.keyRing.origin}: key ${made.keyRing.sealingKey} seals. Back it up separately from the database`,
       `Roles      ${Object.keys(builtInRoles).join(', ')}`,
-      `User       admin ${made.admin === 'made' ? 'is made' : 'is not needed: there are users'}`,
-      ...(made.adminPassword === undefined ? [] : [`Password   ${made.adminPassword} (shown only this once)`]),
+      `User       admin ${made.admin === 'made' ? 'created' : 'not created: there are users'}`,
+      ...(made.adminPassword === undefined ? [] : [`Password   ${made.adminPassword} (shown only once)`]),
     ].join('\n'),
   );
 }

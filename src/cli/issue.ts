@@ -37,7 +37,7 @@ export async function issue(session: Session, options: Options): Promise<void> {
   const certificate = await session.get(CertificateReader).settled(id);
   await session.shell.answer(certificate, certificateTable([certificate]));
   if (certificate.lifecycle !== 'issued' && !session.shell.json)
-    session.shell.note('Its issuer is still at work; a running program goes on with it.');
+    session.shell.note('The certificate is not issued yet. A running program continues the order.');
 }
 
 function fieldsOf({
@@ -65,7 +65,7 @@ function fieldsOf({
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** What kind of alternative name a text is, by its form alone. */
+/** The type of an alternative name, by its syntax. */
 function typeOf(value: string): string {
   if (isIP(value) !== 0) return 'IPAddress';
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(value)) return 'uniformResourceIdentifier';

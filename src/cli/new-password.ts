@@ -1,14 +1,13 @@
 import { askSecrets, readInput } from '../platform/terminal.js';
 import { weaknesses } from '../users/password.js';
 
-/** Where a command may take a password from: never from its own words, which others see in the list of processes. */
+/** The source of a password. Never an argument, because other users can see arguments in the list of processes. */
 export interface PasswordSource {
   passwordFile?: string;
 }
 
 /**
- * The new password from the file, or asked for twice at the terminal; null where there is neither. Throws when it is
- * too weak.
+ * Reads a new password from the file, or twice from the terminal; null if there is neither. Throws if it is too weak.
  */
 export async function newPassword({ passwordFile }: PasswordSource): Promise<string | null> {
   const password =
@@ -19,11 +18,13 @@ export async function newPassword({ passwordFile }: PasswordSource): Promise<str
   return password;
 }
 
-/** As `newPassword`, and throws where there is none to be had. */
+/** As `newPassword`, but throws if there is neither a file nor a terminal. */
 export async function demandPassword(source: PasswordSource): Promise<string> {
   const password = await newPassword(source);
   if (password !== null) return password;
-  throw new Error('There is no terminal to ask at: give the password with --password-file <path>, where - is stdin.');
+  throw new Error(
+    'There is no terminal to ask for the password. Give it with --password-file <path>, where - is stdin.',
+  );
 }
 
 async function askTwice(): Promise<string | null> {

@@ -1,25 +1,23 @@
 import type { Command } from 'commander';
-import { inSession, lazily } from './lazily.js';
+import { inSession, lazily } from './command-action.js';
 
-/** Adds the commands that look after the installation. */
+/** Adds the commands that maintain the installation. */
 export function addOperationCommands(program: Command): void {
   addAuditCommands(program);
   addDataCommands(program);
 
   program
     .command('sync')
-    .description('have sources looked at now, by the running program: status 1 when a look failed')
-    .argument('[sources...]', 'ids or labels; default: all that are active')
-    .option('--no-wait', 'do not wait until they have been looked at')
+    .description('scan sources now, in the running program; exit status 1 if a scan failed')
+    .argument('[sources...]', 'ids or labels; default: all active sources')
+    .option('--no-wait', 'do not wait for the scans to finish')
     .action(inSession(async () => (await import('./sync.js')).sync));
 
   program
     .command('doctor')
-    .description(
-      'look whether everything works, and say what to do about what does not: status 1 when there is a fault',
-    )
-    .option('--send-to <address>', 'send a mail there; without, the mail server is only greeted')
-    .option('--clock-url <url>', 'compare the clock with the Date that this URL answers with')
+    .description('check the installation and say how to correct each fault; exit status 1 if there is a fault')
+    .option('--send-to <address>', 'send a test mail; without this option, only connect to the mail server')
+    .option('--clock-url <url>', 'compare the clock with the Date header of this URL')
     .action(lazily(async () => (await import('./doctor.js')).doctor));
 }
 
@@ -27,20 +25,22 @@ function addAuditCommands(program: Command): void {
   const audit = program.command('audit').description('check and export the audit log');
   audit
     .command('verify')
-    .description('check the hash chain of the audit log: status 1 when a row was changed, removed, inserted or moved')
+    .description(
+      'check the hash chain of the audit log; exit status 1 if a row was changed, removed, inserted or moved',
+    )
     .option(
       '--anchor <seq:hash>',
-      'a head that an earlier run printed: tells whether the newest rows were cut off since',
+      'head that an earlier run printed; detects whether the newest rows were deleted since',
     )
-    .option('--anchor-file <path>', 'a file of anchors as AUDIT_ANCHOR_PATH has them: each must be in the log')
+    .option('--anchor-file <path>', 'file of anchors in the format of AUDIT_ANCHOR_PATH; each must be in the log')
     .action(inSession(async () => (await import('./audit-verify.js')).auditVerify));
   audit
     .command('export')
-    .description('write the audit log out, oldest first, as JSON lines or CSV')
+    .description('print the audit log, oldest first, as JSON lines or CSV')
     .option('--format <format>', 'ndjson or csv')
-    .option('--from <moment>', 'such as 2026-01-31T00:00:00Z')
+    .option('--from <moment>', 'for example 2026-01-31T00:00:00Z')
     .option('--to <moment>')
-    .option('--filter <field;value>', 'as GET /logs takes it, such as logType;certificate.issued')
+    .option('--filter <field;value>', 'as for GET /logs, for example logType;certificate.issued')
     .action(inSession(async () => (await import('./audit-export.js')).auditExport));
 }
 
@@ -48,34 +48,35 @@ function addDataCommands(program: Command): void {
   program
     .command('rekey')
     .description(
-      'move every sealed value to the newest key of the key ring; without --commit, show which key seals what',
+      're-encrypt every sealed value with the newest key of the key ring; without --commit, show which key seals what',
     )
-    .option('--new-key', 'first put a new key in front of the key ring of DATA_DIR')
-    .option('--commit', 'move the values, then say which keys are needed no more')
-    .option('--drop-old-keys', 'after the move, take them out of the key ring of DATA_DIR')
+    .option('--new-key', 'first add a new key to the key ring of DATA_DIR')
+    .option('--commit', 're-encrypt the values, then list the keys that are no longer needed')
+    .option('--drop-old-keys', 'then remove these keys from the key ring of DATA_DIR')
     .addHelpText(
       'after',
       `
-Beside a running program: rekey --new-key; restart every process,
-so that all have the key; rekey --commit --drop-old-keys.
-With ENCRYPTION_KEYS: put the new key in front; restart; rekey --commit; take the old keys out; restart.
-Cut off, it goes on where it was.`,
+While the program runs: rekey --new-key; restart every process,
+so that all have the new key; rekey --commit --drop-old-keys.
+With ENCRYPTION_KEYS: add the new key in front; restart; rekey --commit; remove the old keys; restart.
+An interrupted run can be repeated; it continues where it stopped.`,
     )
     .action(lazily(async () => (await import('./rekey.js')).rekey));
 
   program
     .command('import-lemur')
-    .description('take over what is in a database of Netflix Lemur; may be run again, and takes what is new')
+    .description('import a database of Netflix Lemur; another run imports what is new')
     .option('--database <url>', "Lemur's database (default: LEMUR_DATABASE_URL); nothing is written to it")
     .option(
       '--fernet-key <key...>',
-      'the keys that seal its secrets; better in LEMUR_ENCRYPTION_KEYS or a file, since others may see this command',
+      'keys that encrypt its secrets; prefer LEMUR_ENCRYPTION_KEYS or a file, because others can see arguments',
     )
-    .option('--fernet-key-file <path>', 'a file with the keys; - is stdin')
-    .option('--dry-run', 'print the same report, and write nothing')
+    .option('--fernet-key-file <path>', 'file with the keys; - is stdin')
+    .option('--dry-run', 'print the report and write nothing')
     .addHelpText(
       'after',
-      '\nStatus 1 when something is lost, such as a key that does not open. Nothing renews in the first day.',
+      '\nExit status 1 if something is lost, for example a key that cannot be decrypted. ' +
+        'No renewal starts within the first day.',
     )
     .action(inSession(async () => (await import('./import-lemur.js')).importFromLemur));
 }

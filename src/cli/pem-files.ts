@@ -7,20 +7,17 @@ import { parsePrivateKey, spkiHash, spkiOf } from '../pki/key.js';
 import { splitCertificates } from '../pki/pem.js';
 import { PkiError } from '../pki/pki-error.js';
 
-/** A certificate to look after, with what else was found of it. */
+/** A certificate to import, with its private key and chain as far as the files have them. */
 export interface FoundCertificate {
   leaf: ParsedCertificate;
-  /** Issuers in order, as far as they were found. */
+  /** Issuers in order, possibly incomplete. */
   chain: ParsedCertificate[];
   privateKey: KeyObject | null;
   path: string;
 }
 
-/**
- * What some files hold together: certificates to look after, CA certificates that only stand in chains, and files that
- * could not be read.
- */
-export interface Findings {
+/** The contents of several files: certificates to import, CA certificates of their chains, and unreadable files. */
+export interface PemContents {
   certificates: FoundCertificate[];
   authorities: { path: string; leaf: ParsedCertificate }[];
   faults: { path: string; fault: string }[];
@@ -29,7 +26,7 @@ export interface Findings {
 interface Pool {
   certificates: Map<string, { certificate: ParsedCertificate; path: string }>;
   keys: Map<string, KeyObject>;
-  faults: Findings['faults'];
+  faults: PemContents['faults'];
 }
 
 const endings = new Set(['.pem', '.crt', '.cer', '.cert', '.key']);
@@ -37,15 +34,15 @@ const largest = 8 * 1024 * 1024;
 const keyBlock = /-----BEGIN ((?:RSA |EC |ENCRYPTED )?PRIVATE KEY)-----[^-]+-----END \1-----/g;
 
 /**
- * Reads files and folders and puts together what belongs together. A CA certificate is one to look after only when its
- * key is there and it has issued none of the others: many self-signed ones call themselves a CA. Throws when a path
- * does not exist.
+ * Reads files and folders, and matches certificates with keys and chains. A CA certificate is imported only if its key
+ * is present and it issued none of the others, because many self-signed server certificates are marked as CA. Throws if
+ * a path does not exist.
  */
-export async function readPemFiles(paths: readonly string[]): Promise<Findings> {
+export async function readPemFiles(paths: readonly string[]): Promise<PemContents> {
   const pool: Pool = { certificates: new Map(), keys: new Map(), faults: [] };
   for (const path of paths) for (const file of await filesAt(path)) await readInto(pool, file);
   const all = [...pool.certificates.values()];
-  const found: Findings = { certificates: [], authorities: [], faults: pool.faults };
+  const found: PemContents = { certificates: [], authorities: [], faults: pool.faults };
   for (const { certificate: leaf, path } of all) {
     const privateKey = pool.keys.get(spkiHash(leaf.spkiDer)) ?? null;
     const others = all.map(({ certificate }) => certificate).filter((other) => other !== leaf);

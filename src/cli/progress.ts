@@ -3,7 +3,7 @@ import { watched } from '../platform/terminal.js';
 
 const patienceMs = 1000;
 
-/** How far something has come. Silent in its first second, and where nobody watches. */
+/** A progress bar on stderr. Shown after one second, and only at a terminal. */
 export class Progress {
   private readonly begunAtMs = performance.now();
   private bar: SingleBar | null = null;

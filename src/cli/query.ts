@@ -20,12 +20,12 @@ interface Options {
 const dayMs = 86_400_000;
 const pageSize = '200';
 
-/** One certificate as `query` shows it; the other commands take such a list with `--from`. */
+/** One certificate in the JSON output of `query`, which other commands read with `--from`. */
 export function row({ id, name, cn, owner, issuer, lifecycle, notAfter }: CertificateView): object {
   return { id, name, cn, owner, issuer, lifecycle, notAfter };
 }
 
-/** Certificates as a table for people. */
+/** Certificates as a text table. */
 export function certificateTable(certificates: readonly CertificateView[]): string {
   return table(
     ['id', 'name', 'owner', 'issuer', 'life cycle', 'not after'],
@@ -53,7 +53,7 @@ async function find(session: Session, options: Options): Promise<CertificateView
   return [...found.values()].sort((a, b) => a.id - b.id);
 }
 
-/** The part of the conditions that the list of the API knows. */
+/** The conditions that the list of the API supports. */
 function queryOf(
   { issuer, owner, lifecycle, expiringIn, includeExpired }: Options,
   fqdn: string | undefined,
@@ -70,7 +70,7 @@ function queryOf(
   };
 }
 
-/** The rest of them. */
+/** Checks the other conditions. */
 function fits(certificate: CertificateView, { issuer, expiringIn, includeExpired }: Options, now: Date): boolean {
   const { authority, notAfter } = certificate;
   const end = new Date(notAfter).getTime();

@@ -3,7 +3,7 @@ import { DueRepository } from '../certificates/due.repository.js';
 import { CertificateReader } from '../certificates/list/certificate-reader.js';
 import { RotateService } from '../certificates/rotate/rotate.service.js';
 import { Clock } from '../platform/clock.js';
-import { each } from './bulk.js';
+import { applyToEach } from './bulk.js';
 import { type Choice, chosen } from './chosen.js';
 import type { Session } from './session.js';
 
@@ -17,13 +17,13 @@ export async function reissue(session: Session, words: string[], { due, commit, 
   const [service, reader] = [session.get(RotateService), session.get(CertificateReader)];
   const preview = async ({ id }: CertificateView): Promise<string> =>
     (await service.previewReissue(session.actor, id)).text;
-  const act = async ({ id }: CertificateView): Promise<string> => {
+  const run = async ({ id }: CertificateView): Promise<string> => {
     const successor = await reader.settled(await service.reissue(session.actor, id));
     return successor.lifecycle === 'issued'
       ? `renewed by ${successor.name} (${successor.id})`
-      : `asked of its issuer as ${successor.id}, which is ${successor.lifecycle}`;
+      : `successor ${successor.id} is ${successor.lifecycle}`;
   };
-  await each(session, certificates, { verb: 'renew', done: 'renewed', preview, act }, commit);
+  await applyToEach(session, certificates, { verb: 'renew', done: 'renewed', preview, run }, commit);
 }
 
 async function allDue(session: Session): Promise<CertificateView[]> {

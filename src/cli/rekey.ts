@@ -21,8 +21,8 @@ export async function rekey(shell: Shell, { newKey, commit, dropOldKeys }: Optio
   if (newKey && !commit)
     return shell.answer(
       { keyRing: ringPath(config) },
-      `A new key stands first in ${ringPath(config)}. Back the file up, restart what ` +
-        'runs, then: perennial rekey --commit',
+      `The new key is first in ${ringPath(config)}. Back up the file, restart every ` +
+        'process, then run: perennial rekey --commit',
     );
   await withSession(shell, (session) => (commit ? move(session, dropOldKeys === true) : show(session)));
 }
@@ -33,8 +33,8 @@ async function show({ shell, get, db }: Session): Promise<void> {
   if (shell.json) return;
   if (status.behind.length > 0)
     shell.note(
-      `${namesOf(status.behind)} does not seal with key ${status.sealingKey} yet: ` +
-        'restart with the same key ring first.',
+      `${namesOf(status.behind)} does not seal with key ${status.sealingKey} yet. ` +
+        'Restart it with the same key ring first.',
     );
   shell.note(
     status.toMove === 0
@@ -60,15 +60,16 @@ function wordsOf({ moved, damaged, retired, sealingKey }: Rekeyed, dropped: bool
   if (damaged.length > 0)
     return [
       ...lines,
-      'These do not open, so that no key may be removed:',
+      'These values cannot be decrypted, so no key may be removed:',
       ...damaged.map((place) => `  ${place}`),
     ].join('\n');
   const others =
     retired.length === 0 ? 'No other key is needed.' : `Nothing is sealed with ${retired.join(', ')} any more.`;
   return [
     ...lines,
-    `${others} ` +
-      `${dropped ? 'The key ring now holds the newest alone; restart what runs.' : 'Other keys can be taken out of the key ring; keep them with old backups.'}`,
+    dropped
+      ? `${others} The key ring now has only the newest key; restart every process.`
+      : `${others} Other keys can be removed from the key ring; keep them with old backups.`,
   ].join('\n');
 }
 
@@ -86,7 +87,7 @@ function ringPath({ dataDir }: Config): string {
 function demandFile({ encryptionKeys }: Config): void {
   if (encryptionKeys)
     throw new Error(
-      'The key ring is in ENCRYPTION_KEYS: put a new key in front there (openssl rand ' +
-        '-base64 32), and take old ones out there.',
+      'The key ring is in ENCRYPTION_KEYS. Add a new key in front there (openssl rand ' +
+        '-base64 32), and remove old keys there.',
     );
 }

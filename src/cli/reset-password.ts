@@ -12,6 +12,6 @@ export async function resetPassword(session: Session, name: string, source: Pass
   const inactive = account.active ? '' : ' The user is deactivated and still cannot sign in.';
   await session.shell.answer(
     accountView(account),
-    `User ${account.username} has a new password; every session has ended.${inactive}`,
+    `User ${account.username} has a new password. All sessions have ended.${inactive}`,
   );
 }

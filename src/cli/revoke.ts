@@ -1,7 +1,7 @@
 import { RevokeRequest } from '../certificates/revoke/revoke.schema.js';
 import { RevokeService } from '../certificates/revoke/revoke.service.js';
 import { validate } from '../platform/http/validate.js';
-import { each } from './bulk.js';
+import { applyToEach } from './bulk.js';
 import { type Choice, chosen } from './chosen.js';
 import type { Session } from './session.js';
 
@@ -24,9 +24,9 @@ export async function revoke(
   });
   const certificates = await chosen(session, words, choice);
   const service = session.get(RevokeService);
-  const act = async ({ id }: { id: number }): Promise<string> => {
+  const run = async ({ id }: { id: number }): Promise<string> => {
     await service.revoke(session.actor, id, request);
     return `revoked (${request.crlReason})`;
   };
-  await each(session, certificates, { verb: 'revoke', done: 'revoked', act }, commit);
+  await applyToEach(session, certificates, { verb: 'revoke', done: 'revoked', run }, commit);
 }

@@ -1,6 +1,6 @@
 import type { CertificateView } from '../certificates/certificate.schema.js';
 import { RotateService } from '../certificates/rotate/rotate.service.js';
-import { each } from './bulk.js';
+import { applyToEach } from './bulk.js';
 import { type Choice, chosen } from './chosen.js';
 import type { Session } from './session.js';
 
@@ -11,7 +11,7 @@ interface Options extends Choice {
 
 export async function rotate(session: Session, words: string[], { notify, commit, ...choice }: Options): Promise<void> {
   const service = session.get(RotateService);
-  const told =
+  const rotateOne =
     (dryRun: boolean) =>
     async ({ id }: CertificateView): Promise<string> => {
       const { text, successor } = await service.rotate(session.actor, id, { dryRun, notify });
@@ -19,10 +19,10 @@ export async function rotate(session: Session, words: string[], { notify, commit
         ? text
         : `${text} Successor: ${successor.name} (${successor.id ?? 'to come'})`;
     };
-  await each(
+  await applyToEach(
     session,
     await chosen(session, words, choice),
-    { verb: 'rotate', done: 'rotated', preview: told(true), act: told(false) },
+    { verb: 'rotate', done: 'rotated', preview: rotateOne(true), run: rotateOne(false) },
     commit,
   );
 }

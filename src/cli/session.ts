@@ -20,7 +20,7 @@ import type { Shell } from './shell.js';
 
 const interrupted = 130;
 
-/** The services of the program over its database, without HTTP and without jobs. */
+/** The services of the program on its database, without HTTP and without jobs. */
 export class Session {
   readonly actor: Actor;
 
@@ -33,13 +33,12 @@ export class Session {
     this.actor = shell.actor;
   }
 
-  /** A service of whichever module. */
+  /** Any service of any module. */
   readonly get = <T>(service: Type<T> | Abstract<T>): T => this.app.get(service, { strict: false });
 }
 
 /**
- * Opens the database that the program uses, whether one runs on it or not, migrated or not; and lets go of it
- * afterwards.
+ * Opens the database of the program, whether or not the program runs or the database is migrated; closes it at the end.
  */
 export async function withDatabase<T>(
   shell: Shell,
@@ -55,17 +54,14 @@ export async function withDatabase<T>(
   return work(open).finally(() => open.stop());
 }
 
-/**
- * Does `work` on the services. Throws where the program has never been started, or is of another version than the
- * tables.
- */
+/** Runs `work` with the services. Throws if there is no database, or if its tables belong to another version. */
 export async function withSession(shell: Shell, work: (session: Session) => Promise<void>): Promise<void> {
   const config = shell.config();
   await demandData(config);
   await withDatabase(shell, config, async (open) => {
     if ((await missingMigrations(open.source)).length > 0) {
       throw new Error(
-        'The tables of this database are not those of this version. Start the program, or run: perennial init',
+        'The tables of this database belong to another version. Start the program, or run: perennial init',
       );
     }
     await withServices(
@@ -78,7 +74,7 @@ export async function withSession(shell: Shell, work: (session: Session) => Prom
   });
 }
 
-/** Does `work` on the services over a migrated database. */
+/** Runs `work` with the services on a migrated database. */
 export async function withServices(
   shell: Shell,
   config: Config,
@@ -95,12 +91,12 @@ export async function withServices(
   await work(new Session(shell, config, new Database(source), app)).finally(() => app.close());
 }
 
-/** A slip in DATA_DIR must not make an empty database, in which nothing would be found. */
+/** A typing error in DATA_DIR must not create an empty database. */
 async function demandData({ databaseUrl, dataDir }: Config): Promise<void> {
   if (databaseUrl !== undefined) return;
   await access(join(dataDir, 'postgres')).catch(({ code }: NodeJS.ErrnoException) => {
     if (code === 'EACCES')
-      throw new Error(`${dataDir} is closed to this system user. Run this as the one that runs the program.`);
+      throw new Error(`This system user cannot open ${dataDir}. Run the command as the system user of the program.`);
     throw new Error(
       `There is no database in ${dataDir}. Set DATA_DIR or DATABASE_URL as for the program, or run: perennial init`,
     );

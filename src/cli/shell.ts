@@ -9,19 +9,16 @@ import { operatorName, print, tell } from '../platform/terminal.js';
 import { explain } from '../explain.js';
 import { Progress } from './progress.js';
 
-/** What every command takes. */
+/** The options of every command. */
 export interface ShellOptions {
   json?: boolean;
   verbose?: boolean;
 }
 
-/** One call of the command line: who calls, with which settings, and the way to answer. */
+/** One run of the command line: its user, settings, output and exit status. */
 export class Shell {
   readonly json: boolean;
-  /**
-   * Whoever may open the database and the key ring is an administrator; the audit log has the name that the system
-   * knows.
-   */
+  /** Has the rights of an administrator. The audit log records the name of the system user. */
   readonly actor: Actor = { ...systemActor(`cli-${randomUUID()}`), username: `system (${operatorName()})` };
   private readonly verbose: boolean;
   private status = 0;
@@ -33,51 +30,51 @@ export class Shell {
     this.verbose = verbose;
   }
 
-  /** The settings of the program, as one that runs no jobs. Throws ConfigError. */
+  /** The settings of the program, with a role that runs no jobs. Throws ConfigError. */
   config(): Config {
     return new Config({ ...configFromEnvironment(), role: 'api' });
   }
 
-  /** Lines on stderr. */
+  /** A log on stderr: errors only, unless the command is verbose. */
   log({ logLevel }: Config): Log {
     return createLog(this.verbose ? logLevel : logLevel === 'silent' ? 'silent' : 'error', {
       write: (line) => tell(line.trimEnd()),
     });
   }
 
-  /** The answer of the command, once: `value` for programs, `words` for people. */
+  /** Prints the result of the command, once: `value` with `--json`, else `words`. */
   async answer(value: unknown, words: string): Promise<void> {
     this.answered = true;
     const text = this.json ? JSON.stringify(value, null, 2) : words;
     if (text !== '') await print(`${escapeLines(text)}\n`);
   }
 
-  /** One line for the person at the shell. */
+  /** Prints one line on stderr. */
   note(line: string): void {
     tell(line);
   }
 
-  /** The command has done its work and found a fault: it ends with status 1. */
+  /** Makes the command end with status 1 although it completed. */
   fail(): void {
     this.status = 1;
   }
 
-  /** Someone has interrupted the command: what fails from now on fails because of that. */
+  /** Marks the command as interrupted. Later failures are consequences and are not printed. */
   interrupt(): void {
     this.interruption.abort(new Error('Interrupted.'));
   }
 
-  /** Aborted when someone interrupts the command. */
+  /** Aborted when the command is interrupted. */
   get signal(): AbortSignal {
     return this.interruption.signal;
   }
 
-  /** A bar on stderr, which shows itself when the work takes longer than a second and a person watches. */
+  /** A progress bar on stderr; none with `--json`. */
   progress(label: string, total: number): Progress {
     return new Progress(label, total, !this.json);
   }
 
-  /** Does the work and ends the process with the status that it deserves. */
+  /** Runs the command and ends the process with its exit status. */
   async run(work: () => Promise<void>): Promise<void> {
     quietLibraries();
     try {

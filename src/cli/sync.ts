@@ -13,8 +13,8 @@ interface Options {
   wait: boolean;
 }
 
-/** A look at a source as it is shown: with the name of the source. */
-type Look = SyncView & { source: string };
+/** A sync with the label of its source. */
+type LabeledSync = SyncView & { source: string };
 
 const pageSize = '200';
 const pollMs = 500;
@@ -23,29 +23,29 @@ const silenceS = 60;
 export async function sync(session: Session, words: string[], { wait }: Options): Promise<void> {
   const { shell } = session;
   const planned = await plan(session, words);
-  const looks = wait ? await ended(session, planned) : planned;
-  if (looks.some(({ state }) => state === 'failed')) shell.fail();
-  await shell.answer({ items: looks }, wordsOf(looks));
+  const items = wait ? await ended(session, planned) : planned;
+  if (items.some(({ state }) => state === 'failed')) shell.fail();
+  await shell.answer({ items }, wordsOf(items));
   if (shell.json) return;
-  const open = looks.filter(isOpen).length;
+  const open = items.filter(isOpen).length;
   const rest =
     open === 0
       ? ''
-      : `; ${counted(open, 'look')} to come, which a running program takes: GET ` +
-        '/api/1/sources/{id}/syncs shows how it goes';
-  shell.note(`${counted(looks.length, 'source')}${rest}.`);
+      : `; ${counted(open, 'sync')} not finished. A running program runs them; GET ` +
+        '/api/1/sources/{id}/syncs shows their state';
+  shell.note(`${counted(items.length, 'source')}${rest}.`);
 }
 
-async function plan(session: Session, words: readonly string[]): Promise<Look[]> {
+async function plan(session: Session, words: readonly string[]): Promise<LabeledSync[]> {
   const syncs = session.get(SourceSyncs);
   const sources = new Map<number, string>();
   for (const { id, label } of await named(session, words)) sources.set(id, label);
-  const looks = [];
-  for (const [id, source] of sources) looks.push({ source, ...(await syncs.sync(session.actor, id)) });
-  return looks;
+  const items = [];
+  for (const [id, source] of sources) items.push({ source, ...(await syncs.sync(session.actor, id)) });
+  return items;
 }
 
-/** Those that the words name by id or label; without words, all that are active. */
+/** The sources that `words` name by id or label; without words, all active sources. */
 async function named({ get }: Session, words: readonly string[]): Promise<SourceView[]> {
   const service = get(SourceService);
   const found: SourceView[] = [];
@@ -62,29 +62,29 @@ async function named({ get }: Session, words: readonly string[]): Promise<Source
   return found;
 }
 
-/** Waits until all have ended. Throws when no process is there that does the work: they stay planned. */
-async function ended(session: Session, planned: readonly Look[]): Promise<Look[]> {
+/** Waits until all syncs have finished. Throws if no process runs jobs; the syncs then stay planned. */
+async function ended(session: Session, planned: readonly LabeledSync[]): Promise<LabeledSync[]> {
   const progress = session.shell.progress('sync', planned.length);
-  let looks = planned;
+  let items = planned;
   let open = planned.length;
   try {
     while (open > 0) {
       await demandWorker(session);
       await sleep(pollMs, undefined, { signal: session.shell.signal });
-      looks = await newest(session, looks);
-      const left = looks.filter(isOpen).length;
+      items = await newest(session, items);
+      const left = items.filter(isOpen).length;
       progress.advance(open - left);
       open = left;
     }
   } finally {
     progress.stop();
   }
-  return [...looks];
+  return [...items];
 }
 
-function newest({ get }: Session, looks: readonly Look[]): Promise<Look[]> {
+function newest({ get }: Session, items: readonly LabeledSync[]): Promise<LabeledSync[]> {
   const syncs = get(SourceSyncs);
-  return Promise.all(looks.map(async (look) => (isOpen(look) ? { ...look, ...(await syncs.get(look.id)) } : look)));
+  return Promise.all(items.map(async (item) => (isOpen(item) ? { ...item, ...(await syncs.get(item.id)) } : item)));
 }
 
 async function demandWorker({ get, db }: Session): Promise<void> {
@@ -93,32 +93,32 @@ async function demandWorker({ get, db }: Session): Promise<void> {
   const usualS = Math.min(...get(Periodic).intervals.values());
   if (get(Clock).now().getTime() - newest <= Math.max(3 * usualS, silenceS) * 1000) return;
   throw new Error(
-    'No process looks at sources now: start the program with PERENNIAL_ROLE all or ' +
-      'worker, which will. With --no-wait, this is no fault.',
+    'No process scans sources now. Start the program with PERENNIAL_ROLE all or ' +
+      'worker. With --no-wait, this command does not wait for it.',
   );
 }
 
-function isOpen({ finishedAt }: Look): boolean {
+function isOpen({ finishedAt }: LabeledSync): boolean {
   return finishedAt === null;
 }
 
-function wordsOf(looks: readonly Look[]): string {
-  if (looks.length === 0) return '';
-  const troubles = looks.flatMap(({ source, troubleList }) =>
+function wordsOf(items: readonly LabeledSync[]): string {
+  if (items.length === 0) return '';
+  const troubles = items.flatMap(({ source, troubleList }) =>
     troubleList.map(({ location, detail }) => [source, location, detail]),
   );
   return [
     table(
       ['source', 'state', 'found', 'imported', 'unlinked', 'endpoints', 'troubles', 'detail'],
-      looks.map((look) => [
-        look.source,
-        look.state,
-        look.certificates,
-        look.imported,
-        look.gone,
-        look.endpoints,
-        look.troubles,
-        look.detail,
+      items.map((item) => [
+        item.source,
+        item.state,
+        item.certificates,
+        item.imported,
+        item.gone,
+        item.endpoints,
+        item.troubles,
+        item.detail,
       ]),
     ),
     ...(troubles.length === 0 ? [] : ['', table(['source', 'trouble at', 'detail'], troubles)]),

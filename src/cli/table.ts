@@ -22,7 +22,7 @@ const bare = {
 
 type Cell = string | number | boolean | null | undefined;
 
-/** Rows under their heads, in columns as wide as what is in them; plain lines, so that grep and awk work on them. */
+/** Rows under their headings, as plain lines without borders, for grep and awk. Cut to the width of the terminal. */
 export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const grid = new Table({
     head: head.map((title) => title.toUpperCase()),

@@ -93,7 +93,9 @@ export class AccountRepository {
     ]);
   }
 
-  /** The distinct ids of the users that `references` name. Throws `invalid-request` on the first unknown one in `field`. */
+  /**
+   * The distinct ids of the users that `references` name. Throws `invalid-request` on the first unknown one in `field`.
+   */
   async locateIds(tx: Tx, field: string, references: readonly Reference[]): Promise<number[]> {
     const ids = new Set<number>();
     for (const [i, reference] of references.entries()) ids.add(await this.locateId(tx, `${field}.${i}`, reference));

@@ -228,7 +228,9 @@ export function mayUseSensitiveNames(actor: Holder, sensitiveDomainRoles: readon
   return isAdmin(actor) || (!isReadOnly(actor) && sensitiveDomainRoles.some((role) => holds(actor, role)));
 }
 
-/** May see every authority: admin, operator, read-only. Other users see authorities that they created or hold a role of. */
+/**
+ * May see every authority: admin, operator, read-only. Other users see authorities that they created or hold a role of.
+ */
 export function maySeeEveryAuthority(actor: Holder): boolean {
   return ['admin', 'operator', 'read-only'].some((role) => holds(actor, role));
 }

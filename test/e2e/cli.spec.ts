@@ -72,12 +72,12 @@ describe('the command line', () => {
     if (userInfo().uid !== 0) {
       await mkdir(join(folder, 'closed'), { mode: 0o000 });
       expect(await refusal({ DATA_DIR: join(folder, 'closed') }, ['query'])).toMatch(
-        /closed is closed to this system user\. Run this as/,
+        /^This system user cannot open \S+closed\. Run the command as/,
       );
     }
     const empty = await createEmptyDatabase([]);
     expect(await refusal({ DATA_DIR: folder, DATABASE_URL: empty.url }, ['query'])).toMatch(
-      /^The tables of this database are not those of this version/,
+      /^The tables of this database belong to another version/,
     );
     await empty.drop();
     await rm(folder, { recursive: true });
@@ -102,7 +102,7 @@ describe('beside and without a running program on the embedded database', () => 
     expect(first).toMatchObject({
       ...done,
       stderr: '',
-      stdout: expect.stringMatching(/migrations? done\n[^]*User {7}admin is made\n$/),
+      stdout: expect.stringMatching(/migrations? done\n[^]*User {7}admin created\n$/),
     });
     expect(first.stdout).not.toContain(adminPassword);
     expect(processesNaming(dataDir)).toEqual([]);
@@ -186,7 +186,7 @@ describe('on a given database', () => {
       '--password-file',
       path,
     ]);
-    expect(stdout).toBe('User mary has a new password; every session has ended.\n');
+    expect(stdout).toBe('User mary has a new password. All sessions have ended.\n');
     expect(stdout + stderr).not.toContain('Marys-Secret');
     expect((await call.call('GET', '/auth/me', undefined, { token })).status).toBe(401);
     await call.login('mary', 'Marys-Secret-2!');

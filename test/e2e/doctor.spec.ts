@@ -70,7 +70,7 @@ describe('the doctor', () => {
   it('finds nothing where everything works', async () => {
     const { status, stdout } = await runCli(env, ['doctor']);
     expect(stdout).toMatch(
-      /^ok +database +reachable$[^]*^ok +periodic +every task was done in time$[^]*^No fault found\.$/m,
+      /^ok +database +reachable$[^]*^ok +periodic +every task ran in time$[^]*^No fault found\.$/m,
     );
     expect(status).toBe(0);
   });
@@ -107,7 +107,7 @@ describe('the doctor', () => {
     await once(liar, 'listening');
     const url = `http://127.0.0.1:${(liar.address() as AddressInfo).port}/`;
     expect(await faults({}, '--clock-url', url)).toEqual([
-      expect.stringMatching(/^clock: \d+ s away from that of http/),
+      expect.stringMatching(/^clock: \d+ s off the clock of http/),
     ]);
     liar.close();
   });
@@ -121,7 +121,9 @@ describe('the doctor', () => {
       `update certificate set sealed_key = set_byte(sealed_key, length(sealed_key) - 1, get_byte(sealed_key,
         length(sealed_key) - 1) # 1)`,
     );
-    expect(await faults()).toEqual([expect.stringMatching(/^key ring: certificate\.sealed_key\.\S+ does not open/)]);
+    expect(await faults()).toEqual([
+      expect.stringMatching(/^key ring: certificate\.sealed_key\.\S+ cannot be decrypted/),
+    ]);
     await sql(`update certificate c set sealed_key = kept.sealed_key from kept where kept.id = c.id`);
     await sql('drop table kept');
   });
@@ -160,10 +162,12 @@ describe('the doctor', () => {
     expect(found).toEqual([
       expect.stringMatching(/^plugins: destination "web": The options of .* no longer fit/),
       expect.stringMatching(/^plugins: source "odd": The options of .* no longer fit/),
-      'jobs: 1 job certificate.deploy given up',
-      'sources: "down" cannot be read (never yet): No such folder',
-      'sources: "forgotten" is not looked at as often as it should be, never yet',
-      expect.stringMatching(/^renewals: a\.example\.com-\S+ \(ends \d{4}-\d\d-\d\d\) is not renewed: The CA said no$/),
+      'jobs: 1 dead letter of certificate.deploy',
+      'sources: "down" cannot be scanned (never yet): No such folder',
+      'sources: "forgotten" is not scanned on schedule, never yet',
+      expect.stringMatching(
+        /^renewals: a\.example\.com-\S+ \(expires \d{4}-\d\d-\d\d\) is not renewed: The CA said no$/,
+      ),
       expect.stringMatching(/^deliveries: a\.example\.com-\S+ is not at web: No such host$/),
     ]);
     await stop();
@@ -173,14 +177,14 @@ describe('the doctor', () => {
     );
     expect(await faults()).toEqual(
       expect.arrayContaining([
-        expect.stringMatching(/^periodic: due-work was last done/),
+        expect.stringMatching(/^periodic: due-work last ran/),
         'periodic: audit.seal failed 3 times: x',
       ]),
     );
     await sql(`update periodic_task set last_started_at = now() - interval '1 day'`);
     expect(await runCli(env, ['sync', 'down'])).toMatchObject({
       status: 1,
-      stderr: expect.stringMatching(/^No process looks at sources now/),
+      stderr: expect.stringMatching(/^No process scans sources now/),
     });
   });
 });

@@ -62,7 +62,7 @@ describe('perennial import-lemur', () => {
     const shown = await runCli(given, ['import-lemur', '--dry-run', '--fernet-key-file', keys]);
     expect(shown).toMatchObject({
       status: 0,
-      stderr: 'Nothing is done because of --dry-run.\n',
+      stderr: 'Nothing was imported because of --dry-run.\n',
       stdout: expect.stringMatching(/^TABLE +ROWS +IMPORTED[^]*certificates +1 +1/),
     });
     const json = await runCli(given, ['--json', 'import-lemur', '--fernet-key-file', '-'], fernetKey);

@@ -20,7 +20,9 @@ const Change = z
 
 const exactlyOne = (...values: unknown[]): boolean => values.filter((value) => value !== undefined).length === 1;
 
-/** POST /certificates/bulk: `ids` or `filter` selects certificates; `change`, `reissue` or `revoke` is the operation. */
+/**
+ * POST /certificates/bulk: `ids` or `filter` selects certificates; `change`, `reissue` or `revoke` is the operation.
+ */
 export const BulkRequest = z
   .strictObject({
     ids: z.array(z.int().min(1).max(2_147_483_647)).min(1).max(mostAtOnce).optional(),

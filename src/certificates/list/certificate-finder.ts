@@ -89,7 +89,9 @@ export class CertificateFinder {
     return searches.length > 0;
   }
 
-  /** Counts in an order that only an index on `retired` has; other indexes would scan all retired certificates first. */
+  /**
+   * Counts in an order that only an index on `retired` has; other indexes would scan all retired certificates first.
+   */
   private async countAll(tx: Tx, { partitions }: Selection): Promise<number> {
     const parts = partitions.map(
       (partition) => `(select c.id from certificate c where ${partition} order by c.not_after limit ${mostCounted})`,

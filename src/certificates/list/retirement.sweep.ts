@@ -7,7 +7,9 @@ import { DueRepository } from '../due.repository.js';
 
 const batch = 1000;
 
-/** Marks certificates that expired long ago as retired, so that lists hide them; unmarks them if the setting changes. */
+/**
+ * Marks certificates that expired long ago as retired, so that lists hide them; unmarks them if the setting changes.
+ */
 @Injectable()
 export class RetirementSweep implements OnModuleInit {
   constructor(

@@ -15,16 +15,16 @@ import { SealedValues } from '../platform/secrets/sealed-values.js';
 import { Source } from '../sources/source.entity.js';
 import { SourceRepository } from '../sources/source.repository.js';
 import { syncLostMs } from '../sources/source-syncs.js';
-import { type Finding, fault, ok, skipped, soundOr } from './finding.js';
+import { type CheckResult, fault, ok, skipped, faultsOrOk } from './check-result.js';
 import type { Session } from './session.js';
 import { counted, day } from './table.js';
 
 const sample = 200;
-const patienceS = 300;
+const toleranceS = 300;
 const overdueS = 900;
 
-/** Whether the ring has every key that sealed something, and opens a sample of it. */
-export async function lookAtKeys({ get, db }: Session): Promise<Finding[]> {
+/** Checks that the key ring has every key in use, and decrypts a sample of the sealed values. */
+export async function checkKeys({ get, db }: Session): Promise<CheckResult[]> {
   const [ring, values] = [get(KeyRing), get(SealedValues)];
   const census = await values.census(db.single);
   const unknown = census
@@ -32,11 +32,11 @@ export async function lookAtKeys({ get, db }: Session): Promise<Finding[]> {
     .map(({ table, column, keyId, count }) =>
       fault(
         'key ring',
-        `${counted(count, 'value')} of ${table}.${column} are sealed with key "${keyId}", which it lacks`,
+        `${counted(count, 'value')} of ${table}.${column} are sealed with key "${keyId}", which is not in the ring`,
         'Add that key to the ring again, from a backup.',
       ),
     );
-  const closed: Finding[] = [];
+  const closed: CheckResult[] = [];
   for (const column of values.columns(db.single)) {
     const found = (await values.list(db.single, column, { after: 0, limit: sample })).filter(({ sealed }) =>
       ring.has(sealed.keyId),
@@ -45,11 +45,11 @@ export async function lookAtKeys({ get, db }: Session): Promise<Finding[]> {
       ...found
         .filter(({ sealed, place }) => !opens(() => ring.open(sealed, place).fill(0)))
         .map(({ storedAt }) =>
-          fault('key ring', `${storedAt} does not open`, 'The row was changed: restore it from a backup.'),
+          fault('key ring', `${storedAt} cannot be decrypted`, 'The row was changed: restore it from a backup.'),
         ),
     );
   }
-  return soundOr(
+  return faultsOrOk(
     'key ring',
     [...unknown, ...closed],
     `${counted(
@@ -68,12 +68,15 @@ function opens(open: () => void): boolean {
   }
 }
 
-export async function lookAtMail({ get, config, shell }: Session, { sendTo }: { sendTo?: string }): Promise<Finding[]> {
+export async function checkMail(
+  { get, config, shell }: Session,
+  { sendTo }: { sendTo?: string },
+): Promise<CheckResult[]> {
   const mailer = get(Mailer);
   try {
     if (!(await mailer.greet()))
-      return [skipped('mail', 'SMTP_URL is not set: mails are kept, to be read at /api/1/mails')];
-    if (sendTo === undefined) return [ok('mail', 'the server greets; nothing was sent')];
+      return [skipped('mail', 'SMTP_URL is not set: mails are kept and can be read at /api/1/mails')];
+    if (sendTo === undefined) return [ok('mail', 'the server answers; nothing was sent')];
     const text = `This mail shows that Perennial at ${config.publicUrl} can send mails.`;
     await mailer.send({ to: [sendTo], subject: 'Perennial can send mails', text, dedupeKey: shell.actor.requestId });
     return [ok('mail', `sent to ${sendTo}`)];
@@ -82,8 +85,8 @@ export async function lookAtMail({ get, config, shell }: Session, { sendTo }: { 
   }
 }
 
-/** Whether the options of everything that a plugin works for still fit it. */
-export async function lookAtPlugins({ get, db }: Session): Promise<Finding[]> {
+/** Checks the stored options of authorities, destinations, sources and channels against their plugins. */
+export async function checkPlugins({ get, db }: Session): Promise<CheckResult[]> {
   const configured = get(ConfiguredPlugins);
   const rows = [
     ...(await db.single.find(Authority)).map((row) => ({
@@ -125,11 +128,11 @@ export async function lookAtPlugins({ get, db }: Session): Promise<Finding[]> {
       ];
     }
   });
-  return soundOr('plugins', faults, `the options of ${counted(rows.length, 'thing')} fit`);
+  return faultsOrOk('plugins', faults, `the options of ${counted(rows.length, 'configured plugin')} are valid`);
 }
 
-/** Whether some process ticks. */
-export async function lookAtPeriodicWork({ get, db }: Session): Promise<Finding[]> {
+/** Checks that periodic tasks run, in any process. */
+export async function checkPeriodicWork({ get, db }: Session): Promise<CheckResult[]> {
   const now = get(Clock).now().getTime();
   const known = new Map((await get(PeriodicRepository).list(db.single)).map((status) => [status.name, status]));
   const faults = [...get(Periodic).intervals].flatMap(([name, seconds]) => {
@@ -143,25 +146,25 @@ export async function lookAtPeriodicWork({ get, db }: Session): Promise<Finding[
         ),
       ];
     const lateS = status?.lastSuccessAt ? (now - status.lastSuccessAt.getTime()) / 1000 : Infinity;
-    if (lateS <= Math.max(3 * seconds, patienceS)) return [];
+    if (lateS <= Math.max(3 * seconds, toleranceS)) return [];
     const remedy = 'Start the program with PERENNIAL_ROLE all or worker: nothing renews and nobody is warned.';
     if (!status?.lastSuccessAt)
       return [
-        fault('periodic', `${name} was never done`, `${remedy} If it was started just now, look again in a minute.`),
+        fault('periodic', `${name} has never run`, `${remedy} If it was started just now, check again in a minute.`),
       ];
-    return [fault('periodic', `${name} was last done ${status.lastSuccessAt.toISOString()}`, remedy)];
+    return [fault('periodic', `${name} last ran ${status.lastSuccessAt.toISOString()}`, remedy)];
   });
-  return soundOr('periodic', faults, 'every task was done in time');
+  return faultsOrOk('periodic', faults, 'every task ran in time');
 }
 
-export async function lookAtJobs({ get, db }: Session): Promise<Finding[]> {
+export async function checkJobs({ get, db }: Session): Promise<CheckResult[]> {
   const counts = await get(OutboxRepository).counts(db.single);
   const faults = counts.flatMap(({ job, state, count, overdueS: late }) => {
     if (state === 'dead')
       return [
         fault(
           'jobs',
-          `${counted(count, 'job')} ${job} given up`,
+          `${counted(count, 'dead letter')} of ${job}`,
           'See GET /api/1/jobs?state=dead for why, then POST /api/1/jobs/{id}/replay.',
         ),
       ];
@@ -169,22 +172,22 @@ export async function lookAtJobs({ get, db }: Session): Promise<Finding[]> {
       ? [
           fault(
             'jobs',
-            `${job} waits since ${Math.round(late / 60)} minutes (${count} due)`,
+            `${job} has been waiting for ${Math.round(late / 60)} minutes (${count} due)`,
             'Start the program with PERENNIAL_ROLE all or worker, or more of them.',
           ),
         ]
       : [];
   });
-  return soundOr('jobs', faults, 'none given up, none late');
+  return faultsOrOk('jobs', faults, 'no dead letters, none late');
 }
 
-/** Whether renewals and deliveries get through. */
-export async function lookAtStory({ get, db }: Session): Promise<Finding[]> {
+/** Checks for late renewals and failing deliveries. */
+export async function checkRenewalsAndDeliveries({ get, db }: Session): Promise<CheckResult[]> {
   const renewals = (await get(DueRepository).lateRenewals(db.single, get(Clock).now())).map(
     ({ name, notAfter, detail }) =>
       fault(
         'renewals',
-        `${name} (ends ${day(notAfter)}) is not renewed: ${detail ?? 'it is late'}`,
+        `${name} (expires ${day(notAfter)}) is not renewed: ${detail ?? 'it is late'}`,
         'See GET /api/1/certificates/{id}/plan; perennial reissue renews it now.',
       ),
   );
@@ -192,28 +195,28 @@ export async function lookAtStory({ get, db }: Session): Promise<Finding[]> {
     fault(
       'deliveries',
       `${certificate} is not at ${destination}: ${detail ?? 'no reason kept'}`,
-      'Mend the destination; it is tried again by itself, or at once by POST /api/1/deliveries/{id}/retry.',
+      'Correct the destination. Retries are automatic; POST /api/1/deliveries/{id}/retry retries at once.',
     ),
   );
-  return [...soundOr('renewals', renewals, 'none late'), ...soundOr('deliveries', deliveries, 'none failing')];
+  return [...faultsOrOk('renewals', renewals, 'none late'), ...faultsOrOk('deliveries', deliveries, 'none failing')];
 }
 
-/** Whether active sources are looked at, and can be. */
-export async function lookAtSources({ get, db }: Session): Promise<Finding[]> {
+/** Checks that active sources are scanned on time and without a fault. */
+export async function checkSources({ get, db }: Session): Promise<CheckResult[]> {
   const overdue = await get(SourceRepository).overdue(db.single, get(Clock).now(), syncLostMs / 1000);
   const faults = overdue.map(({ label, fault: kind, faultDetail, lastRunAt }) => {
     const last = lastRunAt === null ? 'never yet' : `last ${lastRunAt.toISOString()}`;
     return kind === null
       ? fault(
           'sources',
-          `"${label}" is not looked at as often as it should be, ${last}`,
-          'Run perennial sync with its label; what is under "periodic" and "jobs" tells why it waits.',
+          `"${label}" is not scanned on schedule, ${last}`,
+          'Run perennial sync with its label. The parts "periodic" and "jobs" may show why it waits.',
         )
       : fault(
           'sources',
-          `"${label}" cannot be read (${last}): ${faultDetail ?? kind}`,
-          'Mend the place or correct the options of the source; perennial sync with its label tries again at once.',
+          `"${label}" cannot be scanned (${last}): ${faultDetail ?? kind}`,
+          'Correct the source or its options; perennial sync with its label retries at once.',
         );
   });
-  return soundOr('sources', faults, 'every active one was looked at in time');
+  return faultsOrOk('sources', faults, 'every active source was scanned in time');
 }

@@ -3,22 +3,22 @@ import { Clock } from '../platform/clock.js';
 import type { Config } from '../platform/config.js';
 import type { Database } from '../platform/db/database.js';
 import { redisFault } from '../jobs/redis-check.js';
-import { type Finding, fault, ok, skipped, soundOr } from './finding.js';
+import { type CheckResult, fault, ok, skipped, faultsOrOk } from './check-result.js';
 
 const leastFree = 1024 ** 3;
 const mostDriftMs = 5000;
 
-/** DATA_DIR: who may enter it, and how much fits in. */
-export async function lookAtFolder({ dataDir, databaseUrl, encryptionKeys }: Config): Promise<Finding[]> {
+/** Checks the permissions and the free space of DATA_DIR. */
+export async function checkFolder({ dataDir, databaseUrl, encryptionKeys }: Config): Promise<CheckResult[]> {
   const info = await stat(dataDir).catch(() => null);
   const needed = databaseUrl === undefined || !encryptionKeys;
   if (info === null)
     return [
       needed
-        ? fault('folder', `${dataDir} is not there`, 'Set DATA_DIR as for the program, or run: perennial init')
+        ? fault('folder', `${dataDir} does not exist`, 'Set DATA_DIR as for the program, or run: perennial init')
         : skipped('folder', `${dataDir} is not needed`),
     ];
-  const faults: Finding[] = [];
+  const faults: CheckResult[] = [];
   if ((info.mode & 0o077) !== 0)
     faults.push(
       fault(
@@ -39,12 +39,14 @@ export async function lookAtFolder({ dataDir, databaseUrl, encryptionKeys }: Con
   const { bavail, bsize } = await statfs(dataDir);
   const free = bavail * bsize;
   if (free < leastFree)
-    faults.push(fault('folder', `${dataDir} has ${mebibytes(free)} left`, 'Make room, before the database stops.'));
-  return soundOr('folder', faults, `${dataDir}, ${mebibytes(free)} left`);
+    faults.push(
+      fault('folder', `${dataDir} has ${mebibytes(free)} left`, 'Free some space, before the database stops.'),
+    );
+  return faultsOrOk('folder', faults, `${dataDir}, ${mebibytes(free)} left`);
 }
 
-/** The queue between processes. */
-export async function lookAtQueue({ redisUrl }: Config): Promise<Finding[]> {
+/** Checks the queue: in the database, or Redis. */
+export async function checkQueue({ redisUrl }: Config): Promise<CheckResult[]> {
   if (redisUrl === undefined) return [ok('queue', 'in the database')];
   const reason = await redisFault(redisUrl);
   return [
@@ -53,24 +55,24 @@ export async function lookAtQueue({ redisUrl }: Config): Promise<Finding[]> {
       : fault(
           'queue',
           `Redis does not answer: ${reason}`,
-          'Start it, or correct REDIS_URL. Jobs wait meanwhile, none is lost.',
+          'Start it, or correct REDIS_URL. Jobs wait until then; none is lost.',
         ),
   ];
 }
 
-/** This machine's clock against the database's and, if there is one, a web server's. */
-export async function lookAtClock(db: Database, url?: string): Promise<Finding[]> {
+/** Compares the clock of this machine with the database and, if a URL is given, with a web server. */
+export async function checkClock(db: Database, url?: string): Promise<CheckResult[]> {
   const clock = new Clock();
-  const rulers = [
+  const references = [
     {
       name: 'the database',
       read: async () => (await db.single.query<[{ now: Date }]>('select clock_timestamp() as now'))[0].now,
       coarseMs: 0,
     },
   ];
-  if (url !== undefined) rulers.push({ name: url, read: () => dateOf(url), coarseMs: 1000 });
-  const faults: Finding[] = [];
-  for (const { name, read, coarseMs } of rulers) {
+  if (url !== undefined) references.push({ name: url, read: () => dateOf(url), coarseMs: 1000 });
+  const faults: CheckResult[] = [];
+  for (const { name, read, coarseMs } of references) {
     const before = clock.now().getTime();
     const theirs = await read().then(
       (date) => date.getTime(),
@@ -78,18 +80,18 @@ export async function lookAtClock(db: Database, url?: string): Promise<Finding[]
     );
     const after = clock.now().getTime();
     if (theirs === null)
-      faults.push(fault('clock', `${name} does not tell the time`, 'Name a URL that answers with a Date.'));
+      faults.push(fault('clock', `${name} does not tell the time`, 'Give a URL whose response has a Date header.'));
     else if (theirs + coarseMs < before - mostDriftMs || theirs > after + mostDriftMs) {
       faults.push(
         fault(
           'clock',
-          `${Math.round(Math.abs(theirs - after) / 1000)} s away from that of ${name}`,
-          'Set both by NTP: certificates, tokens and renewals go by them.',
+          `${Math.round(Math.abs(theirs - after) / 1000)} s off the clock of ${name}`,
+          'Synchronize both by NTP: certificates, tokens and renewals depend on the time.',
         ),
       );
     }
   }
-  return soundOr('clock', faults, `agrees with ${rulers.map(({ name }) => name).join(' and ')}`);
+  return faultsOrOk('clock', faults, `agrees with ${references.map(({ name }) => name).join(' and ')}`);
 }
 
 async function dateOf(url: string): Promise<Date> {
