@@ -76,8 +76,8 @@ import {
 import { RetirementSweep } from './list/retirement.sweep.js';
 import { SelectionBuilder } from './list/selection-builder.js';
 import { Statistics } from './list/statistics.js';
-import { ExpirySweep, NotifyRepositories } from './notify/expiry.sweep.js';
-import { Coverage } from './notify/coverage.js';
+import { ExpirySweep } from './notify/expiry.sweep.js';
+import { DefaultSubscriptions } from './notify/default-subscriptions.js';
 import { ChannelController } from './notify/channel.controller.js';
 import { ListedCertificates } from './notify/listed-certificates.js';
 import { NotificationController } from './notify/notification.controller.js';
@@ -86,9 +86,9 @@ import { SubscriptionForm, SubscriptionService } from './notify/subscription.ser
 import { NoticeMessages } from './notify/notice-messages.js';
 import { NoticeRepository } from './notify/notice.repository.js';
 import { Notices } from './notify/notices.js';
-import { NoticeSender, NotifyJob } from './notify/notify.job.js';
+import { NoticeSender, SendNotices } from './notify/send-notices.job.js';
 import { ReplanWarnings } from './notify/replan.job.js';
-import { WatchRepository } from './notify/watch.repository.js';
+import { CertificateSubscriptionRepository } from './notify/certificate-subscription.repository.js';
 import { PendingChangesController, PendingController } from './pending/pending.controller.js';
 import { DisputeRecord, DisputeService } from './pending/dispute.service.js';
 import { PendingService } from './pending/pending.service.js';
@@ -261,16 +261,15 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     Counterpart,
     NoticeRepository,
     Notices,
-    NotifyJob,
+    SendNotices,
     NoticeSender,
     NoticeMessages,
     ExpirySweep,
-    NotifyRepositories,
-    WatchRepository,
+    CertificateSubscriptionRepository,
     ListedCertificates,
     SubscriptionForm,
     SubscriptionService,
-    Coverage,
+    DefaultSubscriptions,
     ReplanWarnings,
   ],
 })

@@ -13,9 +13,9 @@ import type { RotationPolicy } from '../rotation/policy.entity.js';
 import { PolicyRepository } from '../rotation/policy.repository.js';
 import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository } from './certificate.repository.js';
-import { Coverage } from './notify/coverage.js';
+import { DefaultSubscriptions } from './notify/default-subscriptions.js';
 import { nextWarningAt } from './notify/due-warnings.js';
-import { WatchRepository } from './notify/watch.repository.js';
+import { CertificateSubscriptionRepository } from './notify/certificate-subscription.repository.js';
 
 /**
  * Writes into a certificate's columns when the sweeps must look at it next. To be called after anything that decides
@@ -27,8 +27,8 @@ export class Planning {
     private readonly clock: Clock,
     private readonly policies: PolicyRepository,
     private readonly certificates: CertificateRepository,
-    private readonly watches: WatchRepository,
-    private readonly coverage: Coverage,
+    private readonly subscriptions: CertificateSubscriptionRepository,
+    private readonly defaults: DefaultSubscriptions,
   ) {}
 
   /**
@@ -38,16 +38,16 @@ export class Planning {
    */
   async plan(tx: Tx, certificate: Certificate): Promise<void> {
     await this.planRenewal(tx, certificate);
-    const { notBefore, notAfter, watched: watching } = certificate;
-    // Of what has ended nobody is told anew; a warning that is still due stays due.
-    if (watching && notAfter <= this.clock.now()) return;
-    const stored = await this.watches.of(tx, [certificate.id], certificate.owner);
-    // While nobody was to be warned, its notifications may have been switched off or deleted.
-    const [watch] = await this.coverage.covered(
+    const { notBefore, notAfter, watched } = certificate;
+    // No new warning after the expiry; a warning that is due stays due.
+    if (watched && notAfter <= this.clock.now()) return;
+    const stored = await this.subscriptions.of(tx, [certificate.id], certificate.owner);
+    // Its subscriptions may have been switched off or deleted while it was not watched.
+    const [subscribed] = await this.defaults.addMissing(
       tx,
-      stored.map((one) => ({ ...one, owner: certificate.owner, watching })),
+      stored.map((one) => ({ ...one, owner: certificate.owner, watched })),
     );
-    certificate.nextNoticeAt = watch ? nextWarningAt({ ...watch, watching, notBefore, notAfter }) : null;
+    certificate.nextNoticeAt = subscribed ? nextWarningAt({ ...subscribed, watched, notBefore, notAfter }) : null;
   }
 
   /** As `plan`, but of the renewal alone. */

@@ -5,10 +5,13 @@ import { Places as DeliveryPlaces } from '../certificates/deploy/places.js';
 import { MassImportRepository } from '../certificates/import/mass-import.repository.js';
 import { CertificateStore, type Storable } from '../certificates/issue/certificate-store.js';
 import { keyPlace } from '../certificates/issue/new-row.js';
-import { Coverage } from '../certificates/notify/coverage.js';
+import { DefaultSubscriptions } from '../certificates/notify/default-subscriptions.js';
 import { dueWarnings, nextWarningAt } from '../certificates/notify/due-warnings.js';
 import { NoticeRepository } from '../certificates/notify/notice.repository.js';
-import { type Watched, WatchRepository } from '../certificates/notify/watch.repository.js';
+import {
+  type SubscribedCertificate,
+  CertificateSubscriptionRepository,
+} from '../certificates/notify/certificate-subscription.repository.js';
 import { Destinations } from '../destinations/destinations.js';
 import { privateKeyPem } from '../platform/key-maker.js';
 import { KnownBadKeys } from '../platform/known-bad-keys.js';
@@ -278,15 +281,15 @@ export class CertificateBatch {
   private async watch(ids: readonly number[]): Promise<void> {
     const { tx } = this.step;
     const { get, now } = this.run.parts;
-    const watched = await this.covered(
-      (await get(WatchRepository).of(tx, ids)).filter(({ watching, notAfter }) => watching && notAfter > now),
+    const watched = await this.withDefaults(
+      (await get(CertificateSubscriptionRepository).of(tx, ids)).filter((one) => one.watched && one.notAfter > now),
     );
     const told = watched.flatMap((one) =>
       dueWarnings(one, now).filter(({ dedupeKey }) => dedupeKey !== lastChance(one, now)),
     );
     await get(NoticeRepository).addSent(tx, told, now);
     const keys = new Set(told.map(({ dedupeKey }) => dedupeKey));
-    await get(WatchRepository).planNext(
+    await get(CertificateSubscriptionRepository).planNext(
       tx,
       watched.map((one) => ({
         id: one.id,
@@ -299,12 +302,12 @@ export class CertificateBatch {
   }
 
   /**
-   * Certificates whose notifications are all switched off get the default notices to their owner, like any certificate.
+   * Adds the default subscriptions of their owners to certificates whose notifications are all switched off.
    */
-  private async covered(watched: readonly Watched[]): Promise<readonly Watched[]> {
+  private async withDefaults(watched: readonly SubscribedCertificate[]): Promise<readonly SubscribedCertificate[]> {
     const { tx, report } = this.step;
     const { get } = this.run.parts;
-    const covered = await get(Coverage).covered(tx, watched);
+    const covered = await get(DefaultSubscriptions).addMissing(tx, watched);
     const muted = watched.filter(({ leads }, i) => leads.length === 0 && covered[i]?.leads.length !== 0).length;
     if (muted > 0)
       report.note({
@@ -319,7 +322,7 @@ export class CertificateBatch {
 }
 
 /** The latest notice of a certificate that expires within days and has no other notice to come. */
-function lastChance(one: Watched, now: Date): string | null {
+function lastChance(one: SubscribedCertificate, now: Date): string | null {
   const due = dueWarnings(one, now);
   const [latest] = one.leads.toSorted((a, b) => a.leadS - b.leadS);
   const isLast = due.length > 0 && due.length === one.leads.filter(({ told }) => !told).length;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { defaultNotifications } from '../notifications/default-notifications.js';
-import { leadSeconds } from '../notifications/lead.js';
+import { leadSeconds } from '../notifications/lead-time.js';
 import { NotificationRepository, pluginOf as channelPluginOf } from '../notifications/notification.repository.js';
 import { Recipients } from '../notifications/recipients.js';
 import { Config } from '../platform/config.js';

@@ -18,7 +18,7 @@ export class ChannelSender {
     await plugin.send(message, this.configured.open(plugin, channel, 'channel'), this.contexts.make(signal));
   }
 
-  /** By mail to the recipients of the message, without a channel. Throws PluginError. */
+  /** Sends mail to the recipients of the message, without a channel. Throws PluginError. */
   async mail(
     { recipients: to, subject, text, html, dedupeKey }: NotificationMessage,
     signal: AbortSignal,

@@ -13,7 +13,7 @@ import { mayWriteToAnyone } from '../roles/permission.js';
 import { ChannelRepository } from './channel.repository.js';
 import { ChannelSender } from './channel-sender.js';
 import { ChannelService } from './channel.service.js';
-import { inSubject, type Letter, renderLetter } from './letter.js';
+import { inSubject, type MessageContent, renderMessage } from './message-layout.js';
 import { NotificationRepository, pluginOf } from './notification.repository.js';
 import type { TestView } from './notification.schema.js';
 import { demandChange } from './notification.service.js';
@@ -21,7 +21,7 @@ import { demandChange } from './notification.service.js';
 const timeoutMs = 15_000;
 const perUser = { attempts: 10, windowMs: 10 * 60_000, keys: 10_000 };
 
-/** What is tested, as the audit log and the message name it. */
+/** The channel or notification under test, as the audit log and the message name it. */
 interface Tested {
   kind: 'channel' | 'notification';
   id: number;
@@ -30,8 +30,8 @@ interface Tested {
 }
 
 /**
- * Sends a test message: through the channel for administrators and operators, and to their own address for all others,
- * who could else write to anybody in the name of this installation.
+ * Sends a test message: through the channel for administrators and operators, to their own address for all others, who
+ * must not be able to send mail to strangers in the name of this installation.
  */
 @Injectable()
 export class ChannelTest {
@@ -48,7 +48,7 @@ export class ChannelTest {
   ) {}
 
   /**
-   * The outcome. Throws Problem `not-found`, `forbidden`, and `too-many-requests` after ten in ten minutes of one user.
+   * Gives the outcome. Throws Problem `not-found`, `forbidden`, and `too-many-requests` after ten tests of one user in ten minutes.
    */
   async ofChannel(actor: Actor, id: number): Promise<TestView> {
     const channel = await this.channels.get(this.db.single, id);
@@ -56,7 +56,7 @@ export class ChannelTest {
     return this.test(actor, { kind: 'channel', id, label: channel.label, channel });
   }
 
-  /** As `ofChannel`, of the channel of a notification. */
+  /** As `ofChannel`, with the channel of a notification. */
   async ofNotification(actor: Actor, id: number): Promise<TestView> {
     const row = await this.notifications.get(this.db.single, id);
     demandChange(actor, row);
@@ -66,7 +66,7 @@ export class ChannelTest {
   private async test(actor: Actor, tested: Tested): Promise<TestView> {
     const waitMs = this.sent.take(String(actor.userId), this.clock.now().getTime());
     if (waitMs > 0)
-      throw new Problem('too-many-requests', 'Ten test messages in ten minutes are enough.', {
+      throw new Problem('too-many-requests', 'At most ten test messages in ten minutes.', {
         retryAfterS: Math.ceil(waitMs / 1000),
       });
     const { kind, id } = tested;
@@ -86,7 +86,7 @@ export class ChannelTest {
     const toSelf = !mayWriteToAnyone(actor);
     const message: NotificationMessage = {
       event: 'notification.test',
-      ...renderLetter(letter(kind, label, actor)),
+      ...renderMessage(testMessage(kind, label, actor)),
       data: { [kind]: label, requestedBy: actor.username },
       recipients: toSelf ? [actor.email] : [],
       dedupeKey: `notification.test:${id}:${randomUUID()}`,
@@ -96,13 +96,11 @@ export class ChannelTest {
   }
 }
 
-function letter(kind: string, label: string, { username }: Actor): Letter {
+function testMessage(kind: string, label: string, { username }: Actor): MessageContent {
   return {
     subject: `Test of ${inSubject(label)}`,
     heading: 'This is a test',
-    paragraphs: [
-      `${username} tested whether messages of the ${kind} ${label} arrive. They do; nothing needs to be done.`,
-    ],
+    paragraphs: [`${username} tested whether messages of the ${kind} ${label} arrive. No action is needed.`],
     cards: [],
   };
 }

@@ -2,16 +2,16 @@ import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
 
 /**
- * Who made a channel: a person over /channels; a notification, with which it changes and goes; or the program, for the
- * default notifications of an owner.
+ * Who created a channel: a person over /channels; a notification, which also changes and deletes it; or the program,
+ * for the default notifications of an owner.
  */
 export type ChannelOrigin = 'person' | 'notification' | 'program';
 
-/** A configured notification plugin: how messages go out, and to whom. */
+/** A configured way to send messages: a notification plugin with its options. */
 @Entity('channel')
 export class Channel {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
-  /** Unique whatever its case, among those of people. */
+  /** Unique among channels of persons, ignoring case. */
   @Column('text') label: string;
   @Column('text', { nullable: true }) description: string | null;
   @Column('boolean') active: boolean;
@@ -19,7 +19,7 @@ export class Channel {
   @Column('jsonb') options: Record<string, unknown>;
   @Column('bytea', { nullable: true, transformer: sealedColumn }) sealedOptions: Sealed | null;
   @Column('uuid') secretId: string;
-  /** The mail addresses that it tells itself, lower case; null when it does not send mail. */
+  /** The mail addresses of the plugin's options, lower case; null when it does not send mail. */
   @Column('text', { array: true, nullable: true }) recipients: string[] | null;
   @Column('text') origin: ChannelOrigin;
   @Column('integer', { nullable: true }) creatorId: number | null;

@@ -39,7 +39,7 @@ export class ChannelRepository {
     return found;
   }
 
-  /** As `get`, and nobody else changes it until the transaction ends. */
+  /** As `get`, locked until the transaction ends. */
   async lock(tx: Tx, id: number): Promise<Channel> {
     const found = await tx.findOne(Channel, { where: { id }, lock: { mode: 'pessimistic_write' } });
     if (!found) throw new Problem('not-found', `There is no channel ${id}.`);
@@ -55,7 +55,7 @@ export class ChannelRepository {
       .getOne();
   }
 
-  /** By id or label (any case), as a client refers to it; one that a person made before others of that label. */
+  /** By id or label, ignoring case; a channel of a person first. Throws Problem `invalid-request`. */
   async resolve(tx: Tx, ref: Reference, field: string): Promise<Channel> {
     const [found] = await tx.query<{ id: number }[]>(
       `select id from channel where id = $1 or $1::int is null and lower(label) = lower($2)
@@ -83,7 +83,7 @@ export class ChannelRepository {
     await tx.remove(channel);
   }
 
-  /** Ids of the subscriptions that use it, in order. */
+  /** Ids of the subscriptions that use this channel, in order. */
   async subscriptionsOf(tx: Tx, id: number): Promise<number[]> {
     const rows = await tx.query<{ id: number }[]>('select id from subscription where channel_id = $1 order by id', [
       id,

@@ -8,9 +8,9 @@ import type { Channel } from './channel.entity.js';
 /** POST and PUT /channels. */
 export const ChannelRequest = z
   .strictObject({
-    label: z.string().trim().min(1).max(256).meta({ description: 'Unique whatever its case.' }),
+    label: z.string().trim().min(1).max(256).meta({ description: 'Unique, ignoring case.' }),
     description: z.string().max(1024).nullish(),
-    active: z.boolean().default(true).meta({ description: 'Nothing is sent through one that is not active.' }),
+    active: z.boolean().default(true).meta({ description: 'An inactive channel sends nothing.' }),
     plugin: PluginInput,
   })
   .meta({ id: 'ChannelRequest' });
@@ -26,11 +26,11 @@ export const ChannelView = z
     recipients: z
       .array(z.string())
       .nullable()
-      .meta({ description: 'The mail addresses that it tells; null when it does not send mail.' }),
+      .meta({ description: 'Its mail addresses; null when it does not send mail.' }),
     origin: z.enum(['person', 'notification', 'program']).meta({
       description:
-        'Who made it: a person here, a notification, with which it changes and goes, or the program, for the default ' +
-        'notifications of an owner.',
+        'Who created it: a person here; a notification, which also changes and deletes it; or the program, for the ' +
+        'default notifications of an owner.',
     }),
   })
   .meta({ id: 'Channel' });
@@ -40,7 +40,7 @@ export function channelView(
   { id, label, description, active, recipients, origin }: Channel,
   plugin: PluginView,
 ): ChannelView {
-  // The lead belongs to subscriptions, whatever clients of Lemur are shown.
+  // The lead belongs to the subscription; Lemur's view shows it as an option of the plugin.
   const pluginOptions = plugin.pluginOptions.filter(({ name }) => !isLeadOption(name));
   return { id, label, description, active, plugin: { ...plugin, pluginOptions }, recipients, origin };
 }

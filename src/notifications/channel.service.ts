@@ -13,8 +13,8 @@ import { type ChannelQuery, type ChannelRequest, type ChannelView, channelView }
 import { replanSubscription } from './notifications.jobs.js';
 import { Recipients } from './recipients.js';
 
-/** Makes a change of these subscriptions, and keeps every certificate warned that was warned through them. */
-export type KeepingWarned = <T>(tx: Tx, subscriptionIds: readonly number[], change: () => Promise<T>) => Promise<T>;
+/** Runs a change of these subscriptions so that no certificate loses its last warning. */
+export type KeepWarned = <T>(tx: Tx, subscriptionIds: readonly number[], change: () => Promise<T>) => Promise<T>;
 
 /** The use cases on channels. */
 @Injectable()
@@ -58,7 +58,7 @@ export class ChannelService {
   }
 
   /** Throws Problem `not-found` or `forbidden`. */
-  update(actor: Actor, id: number, request: ChannelRequest, keeping: KeepingWarned): Promise<ChannelView> {
+  update(actor: Actor, id: number, request: ChannelRequest, keeping: KeepWarned): Promise<ChannelView> {
     return this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
       this.demandChange(actor, row);
@@ -79,7 +79,7 @@ export class ChannelService {
     });
   }
 
-  /** Throws Problem `in-use` while a subscription uses it. */
+  /** Throws Problem `in-use` while a subscription uses the channel. */
   async remove(actor: Actor, id: number): Promise<void> {
     await this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
@@ -98,7 +98,7 @@ export class ChannelService {
     });
   }
 
-  /** Throws Problem `forbidden` unless the actor may change it. */
+  /** Throws Problem `forbidden` unless the actor may change the channel. */
   demandChange(actor: Actor, { label, creatorId }: Pick<Channel, 'label' | 'creatorId'>): void {
     if (!mayChangeNotification(actor, { creatorId }))
       throw new Problem('forbidden', `You are not authorized to change channel ${label}.`);
@@ -119,7 +119,7 @@ export class ChannelService {
     const recipients = this.recipients.of(stored);
     this.recipients.demandAllowed(actor, recipients, before?.recipients ?? []);
     if (before?.origin === 'program' && label !== before.label)
-      throw invalid('label', `${before.label} is a channel of the program: its label stays.`);
+      throw invalid('label', `${before.label} is a channel of the program: its label cannot change.`);
     return { label, description: description ?? null, active, ...stored, recipients };
   }
 }

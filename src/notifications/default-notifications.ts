@@ -2,7 +2,7 @@ import type { Config } from '../platform/config.js';
 
 type Defaults = Pick<Config, 'noticeDays' | 'securityTeamEmail' | 'securityNoticeDays'>;
 
-/** A subscription that the program makes, with the channel that it shares with the others of its owner. */
+/** A default subscription, with the channel that all default subscriptions of its owner share. */
 export interface DefaultNotification {
   label: string;
   description: string;
@@ -12,8 +12,8 @@ export interface DefaultNotification {
 }
 
 /**
- * The warnings that a certificate gets when its request names none: to the owner, and to the security team where there
- * is one. Labels are Lemur's, but with the whole address, so that joe@a.example and joe@b.example do not share them.
+ * The warnings of a certificate whose request names none: to the owner, and to the security team if one is configured.
+ * Labels are Lemur's, but with the whole address, so that joe@a.example and joe@b.example do not share them.
  */
 export function defaultNotifications(owner: string, config: Defaults): DefaultNotification[] {
   const security = config.securityTeamEmail ?? [];
@@ -25,7 +25,7 @@ export function defaultNotifications(owner: string, config: Defaults): DefaultNo
   return [...toOwner, ...toSecurity].filter((n) => n.leadS > 0);
 }
 
-/** True for labels as `defaultNotifications` gives them: people cannot make these, or theirs would be taken for it. */
+/** True for labels with the reserved prefix of default notifications. */
 export function isDefaultLabel(label: string): boolean {
   return /^default_/i.test(label.normalize('NFKC').trim());
 }

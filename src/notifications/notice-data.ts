@@ -1,6 +1,6 @@
 import type { NoticeEvent } from '../plugin-api/events.js';
 
-/** A certificate as a mail speaks of it. */
+/** The facts of a certificate in a message. */
 export interface CertificateFacts {
   id: number;
   name: string;
@@ -10,7 +10,7 @@ export interface CertificateFacts {
   notAfter: Date;
 }
 
-/** An authority as a mail speaks of it. */
+/** The facts of an authority in a message. */
 export interface AuthorityFacts {
   id: number;
   name: string;
@@ -19,7 +19,7 @@ export interface AuthorityFacts {
   notAfter: Date;
 }
 
-/** When it renews by itself, and what stood in the way so far; null with the reason why it does not. */
+/** When the certificate renews automatically, and the last failure; null with the reason when it does not. */
 export type RenewalOutlook = { renewsAt: Date; failure?: string } | { renewsAt: null; reason: string };
 
 /** What every message needs besides its facts. `publicUrl` has no slash at its end. */
@@ -34,8 +34,7 @@ export interface NoticeData extends Record<NoticeEvent, Setting> {
   /** Found by a source, and not known before. */
   'certificate.discovered': Setting & { certificates: readonly CertificateFacts[] };
   /**
-   * `servedAt`: names of endpoints that were seen to serve it, as many as are worth a line. `endpoints`: how many there
-   * are.
+   * `endpoints`: how many endpoints serve the certificate. `servedAt`: the names of the first.
    */
   'certificate.expiring': Setting & {
     certificates: readonly (CertificateFacts & {
@@ -44,7 +43,7 @@ export interface NoticeData extends Record<NoticeEvent, Setting> {
       servedAt: readonly string[];
     })[];
   };
-  /** `destinations`: labels of where the new certificate was put. */
+  /** `destinations`: labels of the destinations that have the new certificate. */
   'certificate.rotated': Setting & {
     before: CertificateFacts;
     after: CertificateFacts;
@@ -61,7 +60,7 @@ export interface NoticeData extends Record<NoticeEvent, Setting> {
     certificate: CertificateFacts;
     reason: string;
     comments: string | null;
-    /** True when a successor is issued, or is there already. */
+    /** True when a successor exists or will be issued. */
     replaced: boolean;
     revokedAt: Date;
   };
@@ -76,17 +75,17 @@ export interface NoticeData extends Record<NoticeEvent, Setting> {
   'delivery.failing': Setting & {
     certificate: CertificateFacts;
     destination: string;
-    /** True when it is to be removed from there. */
+    /** True for a removal. */
     removal: boolean;
     reason: string;
     attempts: number;
     nextAttemptAt: Date | null;
   };
-  /** Revoked, and still where nothing can remove it. */
+  /** Revoked, and still at a destination whose plugin cannot remove it. */
   'delivery.left': Setting & { certificate: CertificateFacts; destination: string };
   /** Its order was not fulfilled before the deadline. */
   'order.overdue': Setting & { certificate: CertificateFacts; reason: string };
-  /** `serialHex` of the certificate is that of the answer. `deadlineAt`: then the answer is revoked. */
+  /** `serialHex` is of the issuer's answer, which is revoked at `deadlineAt`. */
   'order.disputed': Setting & { certificate: CertificateFacts; reason: string; deadlineAt: Date | null };
   /**
    * `kind`: what the CA was asked. `serialHex` of the certificate: of what was to be revoked; empty for an order.

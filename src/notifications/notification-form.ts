@@ -4,7 +4,7 @@ import { invalid } from '../platform/http/problem.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { lemurOptions } from '../platform/plugins/lead-options.js';
 import { isDefaultLabel } from './default-notifications.js';
-import { leadSeconds } from './lead.js';
+import { leadSeconds } from './lead-time.js';
 import { type Notification, type NotificationColumns, pluginOf } from './notification.repository.js';
 import {
   type NotificationQuery,
@@ -14,7 +14,7 @@ import {
 } from './notification.schema.js';
 import { Recipients } from './recipients.js';
 
-/** Makes columns of a request and an answer of columns, and knows what people may ask for. */
+/** Turns a request for a notification into columns, and columns into a response. */
 @Injectable()
 export class NotificationForm {
   constructor(
@@ -23,16 +23,15 @@ export class NotificationForm {
   ) {}
 
   /**
-   * What a request makes of a new notification, or of the one that was there `before`. Throws Problem `invalid-request`
-   * on a label that is the program's, on recipients outside the allowed domains, and where one of the program's own
-   * would become another warning.
+   * The columns of a new notification, or of a changed one. Throws Problem `invalid-request` on a reserved label, on
+   * recipients outside the allowed domains, and on a change of what a default notification warns of.
    */
   columns(actor: Actor, request: NotificationRequest, before?: Notification): NotificationColumns {
     const { label, description, active } = request;
     if (isDefaultLabel(label) && label.toLowerCase() !== before?.label.toLowerCase()) {
       throw invalid(
         'label',
-        'Labels that begin with DEFAULT_ are those of the notifications that the program makes by itself.',
+        'Labels that begin with DEFAULT_ are reserved for the notifications that the program makes.',
       );
     }
     const plugin = this.configured.chosen('notification', request.plugin);
@@ -45,7 +44,7 @@ export class NotificationForm {
     return columns;
   }
 
-  /** A filter by plugin as rows name it. */
+  /** Translates a filter by plugin into the stored plugin id. */
   asStored(query: NotificationQuery): NotificationQuery {
     return this.configured.asStored('notification', query);
   }
@@ -55,13 +54,13 @@ export class NotificationForm {
   }
 }
 
-/** Certificates rely on the program's own notifications for what their labels say. */
+/** A default notification keeps what its label says, because certificates rely on it. */
 function demandSameWarning(before: Notification, after: NotificationColumns): void {
   const refuse = (field: string, what: string): never => {
     throw invalid(
       field,
-      `${before.label} is one of the program's own: ${what} stays. It can be switched ` +
-        'off and its recipients changed; for anything else make another.',
+      `${before.label} is one of the program's own: ${what} cannot change. It can be switched ` +
+        'off and its recipients changed. For anything else create another.',
     );
   };
   if (after.label !== before.label) refuse('label', 'its label');

@@ -10,23 +10,22 @@ const Certificates = z.array(Reference).max(1000);
 /** POST and PUT /notifications. */
 export const NotificationRequest = z
   .strictObject({
-    id: z.int().optional().meta({ description: "Ignored; Lemur's clients send the whole object back." }),
+    id: z.int().optional().meta({ description: "Ignored; Lemur's clients send the whole object." }),
     builtIn: z.boolean().optional().meta({ description: 'Ignored, as `id` is.' }),
     label: z
       .string()
       .trim()
       .min(1)
       .max(256)
-      .meta({ description: "Unique whatever its case. Labels that begin with `DEFAULT_` are the program's." }),
+      .meta({ description: 'Unique, ignoring case. The prefix `DEFAULT_` is reserved.' }),
     description: z.string().max(1024).nullish(),
     active: z.boolean().default(true),
     plugin: PluginInput,
     options: z.unknown().optional().meta({ description: 'Ignored, as `id` is.' }),
-    certificates: Certificates.optional().meta({ description: 'That it warns about too, from now on.' }),
+    certificates: Certificates.optional().meta({ description: 'Certificates to add.' }),
     addedCertificates: Certificates.optional().meta({ description: 'The same as `certificates`.' }),
     removedCertificates: Certificates.optional().meta({
-      description:
-        "That it no longer warns about. One that nothing else warns about gets its owner's default notifications.",
+      description: "Certificates to remove. Those without another warning get their owner's default notifications.",
     }),
   })
   .meta({ id: 'NotificationRequest' });
@@ -42,8 +41,8 @@ export const NotificationView = z
     options: z.array(OptionValueView).meta({ description: 'The same as `plugin.pluginOptions`.' }),
     builtIn: z.boolean().meta({
       description:
-        'Whether the program made it for an owner who has none. Such a one can be ' +
-        'switched off and sent to others; its label and interval stay.',
+        'True for a default notification, made by the program. It can be switched off and sent to others; its label ' +
+        'and interval cannot change.',
     }),
   })
   .meta({ id: 'Notification' });
@@ -56,7 +55,7 @@ export function notificationView(
   return { id, label, description, active, plugin, options: plugin.pluginOptions, builtIn };
 }
 
-/** What a test message came to. */
+/** The outcome of a test message. */
 export const TestView = z
   .object({ ok: z.boolean(), fault: z.string().nullable(), detail: z.string().nullable() })
   .meta({ id: 'NotificationTest' });

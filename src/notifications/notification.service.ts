@@ -6,14 +6,14 @@ import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import type { Page } from '../platform/http/page.js';
 import { mayChangeNotification } from '../roles/permission.js';
-import type { KeepingWarned } from './channel.service.js';
+import type { KeepWarned } from './channel.service.js';
 import { NotificationForm } from './notification-form.js';
 import { type Notification, NotificationRepository } from './notification.repository.js';
 import type { NotificationQuery, NotificationRequest, NotificationView } from './notification.schema.js';
 import { replanSubscription } from './notifications.jobs.js';
 
-/** Changes the list of certificates of the subscription; gives what belongs into the audit event. */
-type Along = (tx: Tx, id: number) => Promise<object>;
+/** Changes the listed certificates of the subscription, and gives the members to add to the audit event. */
+type ListChange = (tx: Tx, id: number) => Promise<object>;
 
 /** Throws Problem `forbidden` unless the actor may change this notification. */
 export function demandChange(actor: Actor, { label, creatorId }: Pick<Notification, 'label' | 'creatorId'>): void {
@@ -37,7 +37,7 @@ export class NotificationService {
     return { ...page, items: page.items.map((row) => this.form.view(row)) };
   }
 
-  /** Those of these ids that exist, in the order of their ids. */
+  /** Skips unknown ids; in order of id. */
   async getMany(ids: readonly number[]): Promise<NotificationView[]> {
     return (await this.repository.getMany(this.db.single, ids)).map((row) => this.form.view(row));
   }
@@ -46,8 +46,8 @@ export class NotificationService {
     return this.form.view(await this.repository.get(this.db.single, id));
   }
 
-  /** `also` happens in the same transaction. */
-  create(actor: Actor, request: NotificationRequest, also: Along): Promise<NotificationView> {
+  /** `also` runs in the same transaction. */
+  create(actor: Actor, request: NotificationRequest, also: ListChange): Promise<NotificationView> {
     const columns = this.form.columns(actor, request);
     return this.db.write(async (tx) => {
       const row = await this.repository.add(tx, {
@@ -73,7 +73,7 @@ export class NotificationService {
     actor: Actor,
     id: number,
     request: NotificationRequest,
-    { keeping, also }: { keeping: KeepingWarned; also: Along },
+    { keeping, also }: { keeping: KeepWarned; also: ListChange },
   ): Promise<NotificationView> {
     return this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
@@ -98,7 +98,7 @@ export class NotificationService {
   }
 
   /** Throws as `update`. */
-  async remove(actor: Actor, id: number, keeping: KeepingWarned): Promise<void> {
+  async remove(actor: Actor, id: number, keeping: KeepWarned): Promise<void> {
     await this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
       demandChange(actor, row);

@@ -5,7 +5,7 @@ import { invalid, Problem } from '../platform/http/problem.js';
 import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
 import { mayWriteToAnyone } from '../roles/permission.js';
 
-/** Knows whom channels tell by mail, and whom they may tell. */
+/** The mail addresses of channels, and the rule on which are allowed. */
 @Injectable()
 export class Recipients {
   constructor(
@@ -21,12 +21,15 @@ export class Recipients {
   }
 
   /**
-   * `known` may stay, whatever their domain. Throws Problem `invalid-request`, and `forbidden` for a channel that does
-   * not send mail, of which the allowed domains say nothing.
+   * Addresses in `known` may stay, in any domain. Throws Problem `invalid-request`, and `forbidden` for a channel that
+   * does not send mail, to which the allowed domains do not apply.
    */
   demandAllowed(actor: Actor, recipients: readonly string[] | null, known: readonly string[]): void {
     if (recipients === null && !mayWriteToAnyone(actor))
-      throw new Problem('forbidden', 'A channel that does not send mail is for administrators and operators.');
+      throw new Problem(
+        'forbidden',
+        'Only administrators and operators can create or change a channel that does not send mail.',
+      );
     const { notificationRecipientDomains: domains } = this.config;
     const stranger = recipients?.find(
       (one) => !known.includes(one) && !domains.includes(one.slice(one.lastIndexOf('@') + 1)),

@@ -33,7 +33,25 @@ const source: ListSource = {
   },
 };
 
-/** Every query on subscriptions that is not Lemur's view of them. */
+/** SQL expressions for a certificate or an authority. `certificateId` is null for an authority. */
+interface ScopeFacts {
+  certificateId: string | null;
+  owner: string;
+  authorityId: string;
+}
+
+/** SQL: the id of every subscription, active or not, whose scope has these facts, each once. Reads indexes alone. */
+export function subscriptionsOf({ certificateId, owner, authorityId }: ScopeFacts): string {
+  const listed = `select subscription_id as id from certificate_subscription where certificate_id = ${certificateId}`;
+  return [
+    ...(certificateId === null ? [] : [listed]),
+    `select id from subscription where scope = 'owner' and owner = lower(${owner})`,
+    `select id from subscription where scope = 'authority' and authority_id = ${authorityId}`,
+    `select id from subscription where scope = 'all'`,
+  ].join(' union ');
+}
+
+/** Every query on subscriptions; `NotificationRepository` has Lemur's view of them. */
 @Injectable()
 export class SubscriptionRepository {
   async list(tx: Tx, query: SubscriptionQuery): Promise<Page<SubscriptionView>> {
@@ -56,7 +74,7 @@ export class SubscriptionRepository {
     return found;
   }
 
-  /** As `get`, and nobody else changes it until the transaction ends. */
+  /** As `get`, locked until the transaction ends. */
   async lock(tx: Tx, id: number): Promise<Subscription> {
     const found = await tx.findOne(Subscription, { where: { id }, lock: { mode: 'pessimistic_write' } });
     if (!found) throw new Problem('not-found', `There is no subscription ${id}.`);

@@ -18,28 +18,28 @@ export const SubscriptionRequest = z
       .trim()
       .min(1)
       .max(256)
-      .meta({ description: "Unique whatever its case. Labels that begin with `DEFAULT_` are the program's." }),
+      .meta({ description: 'Unique, ignoring case. The prefix `DEFAULT_` is reserved.' }),
     description: z.string().max(1024).nullish(),
     active: z.boolean().default(true),
     channel: Reference,
-    events: Events.min(1).max(noticeEvents.length).meta({ description: 'What it hears of.' }),
+    events: Events.min(1).max(noticeEvents.length).meta({ description: 'The events to send.' }),
     leads: z
       .array(z.int().min(1))
       .max(20)
       .optional()
       .meta({
-        description: `How long before the end it hears of \`${expiring}\`: 30, if nothing is said; 366 days at most.`,
+        description: `How long before the expiry to send \`${expiring}\`. Default: 30; at most 366 days.`,
       }),
     leadUnit: LeadUnit.default('days'),
     scope: z.enum(subscriptionScopes).default('certificates').meta({
-      description: 'Of which certificates: those listed, those of an owner, those that an authority issues, or all.',
+      description: 'The certificates: the listed ones, all of an owner, all of an authority, or all.',
     }),
     owner: z.string().trim().toLowerCase().min(1).max(256).optional(),
     authority: Reference.optional(),
-    certificates: Certificates.optional().meta({ description: 'Listed from now on, beside those that are.' }),
+    certificates: Certificates.optional().meta({ description: 'Certificates to add to the list.' }),
     removedCertificates: Certificates.optional().meta({
       description:
-        "No longer listed. One that nothing else warns about by mail gets its owner's default notifications.",
+        "Certificates to remove. Those without another warning by mail get their owner's default notifications.",
     }),
   })
   .refine(({ scope, owner }) => (scope === 'owner') === (owner !== undefined), {
@@ -80,12 +80,12 @@ export const SubscriptionView = z
     active: z.boolean(),
     channel: z.object({ id: z.int(), label: z.string(), pluginName: z.string() }),
     events: Events,
-    leads: z.array(z.int()).meta({ description: 'In `leadUnit` before the end of a certificate.' }),
+    leads: z.array(z.int()).meta({ description: 'In `leadUnit` before the expiry.' }),
     leadUnit: LeadUnit,
     scope: z.enum(subscriptionScopes),
     owner: z.string().nullable(),
     authority: z.object({ id: z.int(), name: z.string() }).nullable(),
-    builtIn: z.boolean().meta({ description: 'Whether the program made it for an owner who has none.' }),
+    builtIn: z.boolean().meta({ description: 'True for a default subscription, made by the program.' }),
   })
   .meta({ id: 'Subscription' });
 export type SubscriptionView = z.output<typeof SubscriptionView>;

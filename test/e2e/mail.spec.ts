@@ -66,7 +66,7 @@ describe('warnings before the end', () => {
         /a\.example\.com[\s\S]*https:\/\/pki\.example\.com\/api\/1\/certificates\/1|https:\/\/pki\.example\.com\/api\/1\/certificates\/1[\s\S]*a\.example\.com/,
       );
     expect(text.replaceAll('=\r\n', '')).toMatch(
-      /not by itself \(Rotation is switched off for it\.\)[\s\S]*by itself on 20|by itself on 20[\s\S]*not by itself/,
+      /not automatic \(Rotation is switched off for it\.\)[\s\S]*automatic, on 20|automatic, on 20[\s\S]*not automatic/,
     );
     expect((await nthMailTo('bob@example.com', 1)).subject).toMatch(/^c\.example\.com expires in/);
     await settled();

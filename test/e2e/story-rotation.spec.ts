@@ -161,7 +161,7 @@ describe('rotation', () => {
       (await program.ok('GET', `/certificates/${fresh.id}/key`)).key,
     );
     const mail = await mailAbout('same.example.com: renewed');
-    expect(mail).toMatchObject({ to: ['joe@example.com'], text: expect.stringContaining('in place at: web') });
+    expect(mail).toMatchObject({ to: ['joe@example.com'], text: expect.stringContaining('deployed at: web') });
     expect((await deliveriesOf(old.id))[0].state).toBe('replaced');
   });
 

@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Periodic } from '../../jobs/periodic.js';
-import { leadMs } from '../../notifications/lead.js';
+import { leadMs } from '../../notifications/lead-time.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';

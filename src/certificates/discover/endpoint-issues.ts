@@ -1,4 +1,4 @@
-import { leadMs } from '../../notifications/lead.js';
+import { leadMs } from '../../notifications/lead-time.js';
 import type { Endpoint } from '../../sources/endpoint.entity.js';
 import type { CertificateState } from '../certificate.entity.js';
 

@@ -5,7 +5,7 @@ import { systemActor } from '../../platform/http/actor.js';
 import type { Source } from '../../sources/source.entity.js';
 import { type Certificate, keyProofOf } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { WatchRepository } from '../notify/watch.repository.js';
+import { CertificateSubscriptionRepository } from '../notify/certificate-subscription.repository.js';
 import { Planning } from '../planning.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import type { OwnerRelations } from './discovery.js';
@@ -21,7 +21,7 @@ export class FoundOwners {
     private readonly certificates: CertificateRepository,
     private readonly links: SourceLinkRepository,
     private readonly relations: Relations,
-    private readonly watches: WatchRepository,
+    private readonly subscriptions: CertificateSubscriptionRepository,
     private readonly planning: Planning,
     private readonly audit: Audit,
   ) {}
@@ -58,7 +58,7 @@ export class FoundOwners {
     if (row.deletedAt !== null) row.restore();
     row.notify = true;
     await this.certificates.setLinks(tx, row.id, 'role', [...links.roleIds, ...roleIds]);
-    await this.watches.link(tx, notificationIds, [row.id]);
+    await this.subscriptions.link(tx, notificationIds, [row.id]);
     await this.planning.plan(tx, row);
     await this.audit.record(tx, systemActor(''), {
       action: 'certificate.found',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { isSelfIssued } from '../../pki/certificate.js';
-import { nextNoticeAt } from '../../notifications/lead.js';
+import { nextNoticeAt } from '../../notifications/lead-time.js';
 import { PkiError } from '../../pki/pki-error.js';
 import { keyWeakness, type KnownKeys } from '../../pki/weak-keys.js';
 import { Clock } from '../../platform/clock.js';

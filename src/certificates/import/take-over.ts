@@ -6,7 +6,7 @@ import { Problem } from '../../platform/http/problem.js';
 import { type Certificate, keyProofOf } from '../certificate.entity.js';
 import { CertificateRepository, type NewRow } from '../certificate.repository.js';
 import { Deploying } from '../deploy/deploying.js';
-import { Coverage } from '../notify/coverage.js';
+import { DefaultSubscriptions } from '../notify/default-subscriptions.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
@@ -23,7 +23,7 @@ export class TakeOver {
     private readonly relations: Relations,
     private readonly successors: Successors,
     private readonly deploying: Deploying,
-    private readonly coverage: Coverage,
+    private readonly defaults: DefaultSubscriptions,
     private readonly planning: Planning,
     private readonly notices: Notices,
     private readonly audit: Audit,
@@ -42,7 +42,7 @@ export class TakeOver {
       const before = recorded(one);
       one.takeOver(upload.row);
       await this.relink(tx, one, upload.relations);
-      await this.coverage.coverBare(tx, one);
+      await this.defaults.ensureWarned(tx, one);
       await this.planning.plan(tx, one);
       await this.notices.takenOver(tx, one, before.owner);
       await this.audit.record(tx, actor, {

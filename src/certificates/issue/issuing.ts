@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Authority } from '../../authorities/authority.entity.js';
 import { Authorities, demandActive } from '../../authorities/authorities.js';
-import { nextNoticeAt } from '../../notifications/lead.js';
+import { nextNoticeAt } from '../../notifications/lead-time.js';
 import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
 import { noSuccession, planRenewal } from '../../rotation/due.js';

@@ -7,19 +7,19 @@ import type { Tx } from '../../platform/db/database.js';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../../platform/http/contract.js';
 import { type Page, pageOf, Removed } from '../../platform/http/page.js';
-import { Coverage } from './coverage.js';
+import { DefaultSubscriptions } from './default-subscriptions.js';
 
 @Controller('channels')
 export class ChannelController {
   constructor(
     private readonly channels: ChannelService,
     private readonly tests: ChannelTest,
-    private readonly coverage: Coverage,
+    private readonly defaults: DefaultSubscriptions,
   ) {}
 
   @Get()
   @Requires('notification:read')
-  @Summary('List channels', 'Each says by which plugin and to whom messages go.')
+  @Summary('List channels', 'Each has the plugin that sends messages, and its recipients.')
   @Answers(200, pageOf(ChannelView))
   list(@QueryOf(ChannelQuery) query: ChannelQuery): Promise<Page<ChannelView>> {
     return this.channels.list(query);
@@ -35,7 +35,7 @@ export class ChannelController {
 
   @Post()
   @Requires('notification:write')
-  @Summary('Make a channel', 'One that does not send mail is for administrators and operators.')
+  @Summary('Create a channel', 'Only administrators and operators can create one that does not send mail.')
   @Answers(200, ChannelView)
   create(@Who() actor: Actor, @JsonBody(ChannelRequest) body: ChannelRequest): Promise<ChannelView> {
     return this.channels.create(actor, body);
@@ -45,12 +45,12 @@ export class ChannelController {
   @Requires('notification:write')
   @Summary(
     'Change a channel',
-    'For administrators, operators and who made it. A secret that is not named stays; one that is null is cleared. ' +
-      'Certificates that nothing warns about by mail any more get the default notifications of their owners.',
+    'For administrators, operators and its creator. A secret that is absent stays; null clears it. Certificates ' +
+      'that lose their last warning by mail get the default notifications of their owners.',
   )
   @Answers(200, ChannelView)
   update(@Who() actor: Actor, @Id() id: number, @JsonBody(ChannelRequest) body: ChannelRequest): Promise<ChannelView> {
-    return this.channels.update(actor, id, body, (tx: Tx, ids, change) => this.coverage.keepWarned(tx, ids, change));
+    return this.channels.update(actor, id, body, (tx: Tx, ids, change) => this.defaults.keepWarned(tx, ids, change));
   }
 
   @Delete(':id')
@@ -66,8 +66,8 @@ export class ChannelController {
   @Requires('notification:write')
   @Summary(
     'Send a test message',
-    'At once: for administrators and operators through the channel, for others by mail to themselves. Ten in ten ' +
-      'minutes at most.',
+    'Sent at once: for administrators and operators through the channel, for others by mail to themselves. At ' +
+      'most ten in ten minutes.',
   )
   @Answers(200, TestView)
   test(@Who() actor: Actor, @Id() id: number): Promise<TestView> {

@@ -1,14 +1,14 @@
-import { leadMs } from '../../notifications/lead.js';
+import { leadMs } from '../../notifications/lead-time.js';
+import type { SubscribedCertificate } from './certificate-subscription.repository.js';
 import type { NewNotice } from './notice.repository.js';
-import type { Watched } from './watch.repository.js';
 
-/** The warnings that are due and not in the ledger; also after the end, when nobody could be told before it. */
-export function dueWarnings(watched: Watched, now: Date): NewNotice[] {
-  if (!watched.watching) return [];
-  return watched.leads
-    .filter((lead) => !lead.told && warnAt(watched, lead.leadS) <= now)
+/** The due warnings that are not in the ledger yet; after the expiry too, when no earlier warning could be sent. */
+export function dueWarnings(certificate: SubscribedCertificate, now: Date): NewNotice[] {
+  if (!certificate.watched) return [];
+  return certificate.leads
+    .filter((lead) => !lead.told && warnAt(certificate, lead.leadS) <= now)
     .map(({ id, dedupeKey }) => ({
-      certificateId: watched.id,
+      certificateId: certificate.id,
       subscriptionId: id,
       event: 'certificate.expiring' as const,
       dedupeKey,
@@ -16,13 +16,13 @@ export function dueWarnings(watched: Watched, now: Date): NewNotice[] {
 }
 
 /** When the first warning is due that is not in the ledger; in the past when it is overdue, null when none is left. */
-export function nextWarningAt(watched: Watched): Date | null {
-  if (!watched.watching) return null;
-  const left = watched.leads.filter((lead) => !lead.told).map((lead) => warnAt(watched, lead.leadS).getTime());
+export function nextWarningAt(certificate: SubscribedCertificate): Date | null {
+  if (!certificate.watched) return null;
+  const left = certificate.leads.filter(({ told }) => !told).map(({ leadS }) => warnAt(certificate, leadS).getTime());
   return left.length > 0 ? new Date(Math.min(...left)) : null;
 }
 
-/** When a lead (seconds) is due. */
-export function warnAt({ notBefore, notAfter }: Watched, leadS: number): Date {
+/** When a warning with this lead (seconds) is due. */
+export function warnAt({ notBefore, notAfter }: SubscribedCertificate, leadS: number): Date {
   return new Date(notAfter.getTime() - leadMs(leadS, notAfter.getTime() - notBefore.getTime()));
 }

@@ -4,28 +4,20 @@ import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import { DueRepository } from '../due.repository.js';
-import { Coverage } from './coverage.js';
+import { DefaultSubscriptions } from './default-subscriptions.js';
 import { dueWarnings, nextWarningAt, warnAt } from './due-warnings.js';
 import { isListEvent, type Notice } from './notice.entity.js';
 import { NoticeRepository } from './notice.repository.js';
-import { sendNotices } from './notify.jobs.js';
-import { type Watched, WatchRepository } from './watch.repository.js';
+import { sendNotices } from './send-notices.job.js';
+import {
+  type SubscribedCertificate,
+  CertificateSubscriptionRepository,
+} from './certificate-subscription.repository.js';
 
-/** What could not be finished comes up again after this time. */
-const againMs = 10 * 60_000;
+/** When certificates and notices are due again if their transaction or job is lost. */
+const retryMs = 10 * 60_000;
 
-/** What the sweep reads and writes, together. */
-@Injectable()
-export class NotifyRepositories {
-  constructor(
-    readonly due: DueRepository,
-    readonly notices: NoticeRepository,
-    readonly watches: WatchRepository,
-    readonly coverage: Coverage,
-  ) {}
-}
-
-/** Finds what nears its end and has not been warned about, and notices that have not been sent. */
+/** Writes notices for certificates that expire soon, and enqueues the notices that have not been sent. */
 @Injectable()
 export class ExpirySweep implements OnModuleInit {
   constructor(
@@ -33,35 +25,37 @@ export class ExpirySweep implements OnModuleInit {
     private readonly db: Database,
     private readonly clock: Clock,
     private readonly config: Config,
-    private readonly repositories: NotifyRepositories,
+    private readonly due: DueRepository,
+    private readonly notices: NoticeRepository,
+    private readonly subscriptions: CertificateSubscriptionRepository,
+    private readonly defaults: DefaultSubscriptions,
   ) {}
 
   onModuleInit(): void {
     this.periodic.everyTick('expiry-notices', this.config.sweepIntervalS, (signal) => this.run(signal));
   }
 
-  /** One look; repeated at once while there is more than one batch and nobody stops it. */
+  /** Handles all batches of 200 that are due, until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && (await this.db.write((tx) => this.warn(tx))) === 200);
     while (!signal.aborted && (await this.db.write((tx) => this.resend(tx))) === 200);
   }
 
   private async warn(tx: Tx): Promise<number> {
-    const { due, notices, watches, coverage } = this.repositories;
     const now = this.clock.now();
-    const taken = await due.takeDue(tx, 'nextNoticeAt', now, new Date(now.getTime() + againMs));
+    const taken = await this.due.takeDue(tx, 'nextNoticeAt', now, new Date(now.getTime() + retryMs));
     const ids = taken.map(({ id }) => id);
     if (ids.length === 0) return 0;
-    // One may have come to a notification just as that was switched off.
-    const watched = await coverage.covered(tx, await watches.of(tx, ids));
-    const fresh = watched.flatMap((w) => dueWarnings(w, now));
-    const made = await notices.add(tx, fresh, now);
-    await this.send(tx, await notices.getMany(tx, made), watched);
-    await watches.planNext(
+    // A certificate may have been listed with a subscription at the moment when that was switched off.
+    const certificates = await this.defaults.addMissing(tx, await this.subscriptions.of(tx, ids));
+    const warnings = certificates.flatMap((one) => dueWarnings(one, now));
+    const added = await this.notices.add(tx, warnings, now);
+    await this.send(tx, await this.notices.getMany(tx, added), certificates);
+    await this.subscriptions.planNext(
       tx,
-      watched.map((w) => ({
-        id: w.id,
-        at: nextWarningAt({ ...w, leads: w.leads.filter((lead) => warnAt(w, lead.leadS) > now) }),
+      certificates.map((one) => ({
+        id: one.id,
+        at: nextWarningAt({ ...one, leads: one.leads.filter((lead) => warnAt(one, lead.leadS) > now) }),
       })),
     );
     return ids.length;
@@ -69,12 +63,12 @@ export class ExpirySweep implements OnModuleInit {
 
   private async resend(tx: Tx): Promise<number> {
     const now = this.clock.now();
-    const due = await this.repositories.notices.takeDue(tx, now, new Date(now.getTime() + againMs));
+    const due = await this.notices.takeDue(tx, now, new Date(now.getTime() + retryMs));
     if (due.length > 0)
       await this.send(
         tx,
         due,
-        await this.repositories.watches.of(
+        await this.subscriptions.of(
           tx,
           due.flatMap((n) => n.certificateId ?? []),
         ),
@@ -83,16 +77,20 @@ export class ExpirySweep implements OnModuleInit {
   }
 
   /**
-   * One message for all expiring certificates of an owner that go the same way to the same people, and for all
-   * certificates of one list event and subscription; one for every other notice.
+   * One message for all expiring certificates of an owner that have the same channel, one for all certificates of a
+   * list event and subscription, and one for every other notice.
    */
-  private async send(tx: Tx, notices: readonly Notice[], watched: readonly Watched[]): Promise<void> {
-    const ways = new Map(
-      watched.flatMap((w) => w.leads.map((lead) => [`${w.id}:${lead.id}`, `${lead.channel}:${w.owner}`])),
+  private async send(
+    tx: Tx,
+    notices: readonly Notice[],
+    certificates: readonly SubscribedCertificate[],
+  ): Promise<void> {
+    const routes = new Map(
+      certificates.flatMap((one) => one.leads.map((lead) => [`${one.id}:${lead.id}`, `${lead.channel}:${one.owner}`])),
     );
     const groups = new Map<string, number[]>();
     for (const notice of notices) {
-      const key = wayOf(notice, ways) ?? `notice:${notice.id}`;
+      const key = routeOf(notice, routes) ?? `notice:${notice.id}`;
       groups.set(key, [...(groups.get(key) ?? []), notice.id]);
     }
     await sendNotices.enqueueMany(
@@ -102,10 +100,10 @@ export class ExpirySweep implements OnModuleInit {
   }
 }
 
-function wayOf(
+function routeOf(
   { event, certificateId, subscriptionId }: Notice,
-  ways: ReadonlyMap<string, string>,
+  routes: ReadonlyMap<string, string>,
 ): string | undefined {
-  if (event === 'certificate.expiring') return ways.get(`${certificateId ?? ''}:${subscriptionId ?? ''}`);
+  if (event === 'certificate.expiring') return routes.get(`${certificateId ?? ''}:${subscriptionId ?? ''}`);
   return isListEvent(event) ? `${event}:${subscriptionId ?? ''}` : undefined;
 }

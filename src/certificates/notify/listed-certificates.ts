@@ -4,26 +4,26 @@ import type { Reference } from '../../platform/http/reference.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { CertificateAccess } from '../access.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { WatchRepository } from './watch.repository.js';
+import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
 
-/** Certificates that a request lists with a subscription, or takes off its list. */
+/** The certificates that a request adds to the list of a subscription or removes from it. */
 export interface ListChange {
   certificates?: readonly Reference[];
   addedCertificates?: readonly Reference[];
   removedCertificates?: readonly Reference[];
 }
 
-/** The certificates that are listed with subscriptions. */
+/** Changes which certificates are listed with a subscription. */
 @Injectable()
 export class ListedCertificates {
   constructor(
     private readonly certificates: CertificateRepository,
     private readonly access: CertificateAccess,
-    private readonly watches: WatchRepository,
+    private readonly subscriptions: CertificateSubscriptionRepository,
   ) {}
 
   /**
-   * Adds and removes certificates, and gives their ids for the audit log. Throws Problem `invalid-request` or
+   * Gives the ids for the audit log. Demands the right to change every certificate. Throws Problem `invalid-request` or
    * `forbidden`.
    */
   async change(tx: Tx, actor: Actor, subscriptionId: number, asked: ListChange): Promise<ChangedList> {
@@ -33,8 +33,8 @@ export class ListedCertificates {
       ...(await this.located(tx, actor, 'addedCertificates', addedCertificates)),
     ];
     const removed = await this.located(tx, actor, 'removedCertificates', removedCertificates);
-    await this.watches.link(tx, [subscriptionId], added);
-    await this.watches.unlink(tx, subscriptionId, removed);
+    await this.subscriptions.link(tx, [subscriptionId], added);
+    await this.subscriptions.unlink(tx, subscriptionId, removed);
     return {
       ...(added.length > 0 && { certificatesAdded: added }),
       ...(removed.length > 0 && { certificatesRemoved: removed }),
@@ -48,7 +48,7 @@ export class ListedCertificates {
   }
 }
 
-/** Ids, as the audit log has them. */
+/** Certificate ids as recorded in the audit log. */
 export interface ChangedList {
   certificatesAdded?: number[];
   certificatesRemoved?: number[];

@@ -3,7 +3,7 @@ import type { NotificationMessage } from '../../plugin-api/notification.js';
 import { AuthorityRepository } from '../../authorities/authority.repository.js';
 import { DestinationRepository } from '../../destinations/destination.repository.js';
 import type { CertificateFacts, NoticeData, RenewalOutlook } from '../../notifications/notice-data.js';
-import { render } from '../../notifications/templates.js';
+import { renderNotice } from '../../notifications/notice-texts.js';
 import type { NoticeEvent } from '../../plugin-api/events.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
@@ -23,7 +23,7 @@ export type MessageText = Pick<NotificationMessage, 'subject' | 'text' | 'html' 
 type SingleEvent = Exclude<NoticeEvent, ListEvent | 'authority.expiring'>;
 type Writer = (notice: Notice, certificate: Certificate) => Promise<MessageText>;
 
-/** Writes the text of a notice from the facts at the time when it is sent. */
+/** Writes the message of a notice from the facts at the time of sending. */
 @Injectable()
 export class NoticeMessages {
   private readonly writers: Record<SingleEvent, Writer> = {
@@ -156,14 +156,14 @@ export class NoticeMessages {
   }
 
   private written<E extends NoticeEvent>(event: E, data: NoticeData[E]): MessageText {
-    return { ...render(event, data), data: { ...data } };
+    return { ...renderNotice(event, data), data: { ...data } };
   }
 
   private setting(): { publicUrl: string; now: Date } {
     return { publicUrl: this.config.publicUrl, now: this.clock.now() };
   }
 
-  /** Of its renewal, or of the request for its successor when that is under way. */
+  /** Of the renewal, or of the pending successor. */
   private async nextAttemptAt({ id, nextRenewalAt }: Certificate): Promise<Date | null> {
     return nextRenewalAt ?? (await this.certificates.findSuccessor(this.db.single, id))?.nextAttemptAt ?? null;
   }

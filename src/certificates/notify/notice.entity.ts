@@ -3,7 +3,7 @@ import type { NoticeEvent } from '../../plugin-api/events.js';
 import { retryAt } from '../../platform/retry.js';
 import type { Failure } from '../certificate.entity.js';
 
-/** Events that one message can tell of many certificates. */
+/** Events for which one message lists many certificates. */
 const listEvents = ['certificate.expiring', 'certificate.issued', 'certificate.discovered'] as const;
 export type ListEvent = (typeof listEvents)[number];
 
@@ -13,13 +13,13 @@ export function isListEvent(event: NoticeEvent): event is ListEvent {
 
 const mostRefusals = 5;
 
-/** One event of one certificate or authority for one subscription or owner: the ledger sends each once, loses none. */
+/** One event of one certificate or authority for one subscription or owner. Each is sent once, and none is lost. */
 @Entity('notice')
 export class Notice {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
   @Column('integer', { nullable: true }) certificateId: number | null;
   @Column('integer', { nullable: true }) authorityId: number | null;
-  /** The subscription that hears; null for the mail to the owner. */
+  /** Null for the mail to the owner. */
   @Column('integer', { nullable: true }) subscriptionId: number | null;
   @Column('text') event: NoticeEvent;
   @Column('text') dedupeKey: string;
@@ -48,7 +48,7 @@ export class Notice {
     this.attempts += 1;
     this.fault = failure.fault;
     this.faultDetail = failure.detail;
-    // A recipient who is refused again and again must not make the others get the mail for ever.
+    // One refused recipient must not make the others get the same mail for ever.
     if (failure.fault === 'refused' && this.attempts >= mostRefusals) this.drop();
     else this.nextAttemptAt = retryAt(now, this.attempts, { hintS: failure.retryAfterS });
   }

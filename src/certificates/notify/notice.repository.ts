@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
-import { subscriptionsOf } from '../../notifications/hearing.js';
+import { subscriptionsOf } from '../../notifications/subscription.repository.js';
 import type { NoticeEvent } from '../../plugin-api/events.js';
 import type { Tx } from '../../platform/db/database.js';
 import { Notice } from './notice.entity.js';
@@ -13,24 +13,24 @@ export interface NewNotice {
   data?: Record<string, unknown>;
 }
 
-/** Something that has happened to one certificate or authority. */
+/** One event of one certificate or authority. */
 export interface Occurrence {
   event: NoticeEvent;
   certificateId: number | null;
   authorityId: number | null;
-  /** Of the certificate or authority. */
+  /** The owner of the certificate or authority. */
   owner: string;
-  /** Mail addresses to tell besides the subscriptions, in one mail. */
+  /** Mail addresses that get one mail, besides the subscriptions. */
   tell: readonly string[];
-  /** The same however often it is told. */
+  /** The same at every repetition. */
   dedupeKey: string;
   data: Record<string, unknown>;
 }
 
-/** How long a new notice waits before the sweep takes care of it, should its job be lost. */
+/** After this time the sweep enqueues a notice whose job is lost. */
 const safetyNetMs = 60_000;
 
-const heardBy = (facts: Parameters<typeof subscriptionsOf>[0], event: string): string =>
+const subscribedTo = (facts: Parameters<typeof subscriptionsOf>[0], event: string): string =>
   `(${subscriptionsOf(facts)}) as scoped join subscription s on s.id = scoped.id
    join channel ch on ch.id = s.channel_id and s.active and ch.active and ${event} = any(s.events)`;
 
@@ -40,7 +40,7 @@ const intoNotice = `insert into notice (certificate_id, authority_id, subscripti
 /** Every query on notices. */
 @Injectable()
 export class NoticeRepository {
-  /** Writes notices that have not been written before; the ids of the new ones. */
+  /** Writes notices with a new `dedupeKey`, and gives their ids. */
   async add(tx: Tx, notices: readonly NewNotice[], now: Date): Promise<number[]> {
     if (notices.length === 0) return [];
     const rows: { id: number }[] = await tx.query(
@@ -55,13 +55,13 @@ export class NoticeRepository {
   }
 
   /**
-   * Writes a notice for each subscription that hears of this, and one for `tell`, unless one channel tells all of these
-   * anyway; none that has been written before. Gives the ids of the new ones.
+   * Writes a notice for each subscription to this event, and one for `tell` unless one channel already sends to all of
+   * these addresses. Skips those that exist. Gives the ids of the new ones.
    */
-  async addHeard(tx: Tx, one: Occurrence, now: Date): Promise<number[]> {
+  async addSubscribed(tx: Tx, one: Occurrence, now: Date): Promise<number[]> {
     const facts = { certificateId: one.certificateId === null ? null : '$1::int', owner: '$3', authorityId: '$2::int' };
     const rows: { id: number }[] = await tx.query(
-      `with heard as (select s.id, ch.recipients from ${heardBy(facts, '$4')})
+      `with heard as (select s.id, ch.recipients from ${subscribedTo(facts, '$4')})
        ${intoNotice}
        select $1::int, case when $1::int is null then $2::int end, h.id, $4, concat($6::text, '#' || h.id), $7::jsonb,
          'due', $8, $9
@@ -84,10 +84,10 @@ export class NoticeRepository {
   }
 
   /**
-   * The same for an event that comes once in the life of these certificates, of which owners are not told. The ids of
-   * the new notices by subscription.
+   * As `addSubscribed` without owners, for an event that each certificate has once. Gives the ids of the new notices by
+   * subscription.
    */
-  async addHeardOnce(
+  async addSubscribedOnce(
     tx: Tx,
     event: NoticeEvent,
     certificateIds: readonly number[],
@@ -97,7 +97,7 @@ export class NoticeRepository {
     const rows: { id: number; subscriptionId: number }[] = await tx.query(
       `${intoNotice}
        select c.id, null, h.id, $2, format('%s:%s#%s', $2::text, c.id, h.id), '{}', 'due', $3, $4 from certificate c
-         cross join lateral (select s.id from ${heardBy(facts, '$2')}) as h
+         cross join lateral (select s.id from ${subscribedTo(facts, '$2')}) as h
        where c.id = any($1::int[]) and exists (select from subscription o where o.active and $2 = any(o.events))
        on conflict (dedupe_key) do nothing returning id, subscription_id as "subscriptionId"`,
       [certificateIds, event, safetyNet(now), now],
@@ -107,7 +107,7 @@ export class NoticeRepository {
     return ids;
   }
 
-  /** Records that these have been sent, here or elsewhere; known ones stay as they are. */
+  /** Records notices as sent, here or elsewhere. Leaves existing ones unchanged. */
   async addSent(tx: Tx, notices: readonly NewNotice[], now: Date): Promise<void> {
     if (notices.length === 0) return;
     await tx.query(
@@ -124,7 +124,7 @@ export class NoticeRepository {
     return tx.find(Notice, { where: { id: In([...ids]) }, order: { id: 'ASC' } });
   }
 
-  /** Those of these ids that are still to be sent, locked. */
+  /** The notices of these ids that are due, locked. */
   lockDue(tx: Tx, ids: readonly number[]): Promise<Notice[]> {
     return tx.find(Notice, {
       where: { id: In([...ids]), state: 'due' },
@@ -137,7 +137,7 @@ export class NoticeRepository {
     await tx.save([...notices]);
   }
 
-  /** Notices that are due, at most 200; they come up again at `again` should their job be lost. */
+  /** At most 200 due notices. They are due again at `again` if their job is lost. */
   async takeDue(tx: Tx, now: Date, again: Date): Promise<Notice[]> {
     const rows: [{ id: number }[], number] = await tx.query(
       `update notice set next_attempt_at = $2 where id in (

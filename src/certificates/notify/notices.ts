@@ -5,9 +5,9 @@ import type { Tx } from '../../platform/db/database.js';
 import type { Certificate } from '../certificate.entity.js';
 import type { NoticeEvent } from '../../plugin-api/events.js';
 import { NoticeRepository, type Occurrence } from './notice.repository.js';
-import { sendNotices } from './notify.jobs.js';
+import { sendNotices } from './send-notices.job.js';
 
-/** The end of an authority, as it is told `leadDays` before. */
+/** A warning `leadDays` before an authority expires. */
 export interface EndingAuthorityNotice {
   authorityId: number;
   owner: string;
@@ -16,8 +16,8 @@ export interface EndingAuthorityNotice {
 }
 
 /**
- * Records what the owner and the subscriptions must be told, in the transaction in which it happens; it is sent after
- * the commit.
+ * Records an event for the owner and the subscriptions in the transaction of the change; the message is sent after the
+ * commit.
  */
 @Injectable()
 export class Notices {
@@ -27,7 +27,7 @@ export class Notices {
     private readonly notices: NoticeRepository,
   ) {}
 
-  /** A successor is in place. Without any destination someone has to put it there by hand, and is told so. */
+  /** A successor is deployed. Without a destination the message asks for a deployment by hand. */
   async rotated(tx: Tx, old: Certificate, successor: Certificate, destinationIds: readonly number[]): Promise<void> {
     const event = destinationIds.length > 0 ? 'certificate.rotated' : 'certificate.no-destination';
     await this.tell(tx, successor, {
@@ -37,7 +37,7 @@ export class Notices {
     });
   }
 
-  /** The owner is not told that this successor is in place: the ledger says so beforehand. Subscriptions are. */
+  /** Drops the owner's notice that this successor is deployed. Subscriptions still get theirs. */
   async withholdRotated(tx: Tx, successorId: number): Promise<void> {
     const events = ['certificate.rotated', 'certificate.no-destination'] as const;
     const ids = await this.notices.add(
@@ -55,7 +55,7 @@ export class Notices {
     await this.notices.save(tx, rows);
   }
 
-  /** Told at the first failure and then ever more rarely: at the 4th, 8th, 16th … in a row. */
+  /** Tells of the 1st, 4th, 8th, 16th … failure in a row. */
   async rotationFailed(tx: Tx, certificate: Certificate): Promise<void> {
     const { renewalAttempts: n } = certificate;
     if (n !== 1 && (n < 4 || (n & (n - 1)) !== 0)) return;
@@ -70,14 +70,14 @@ export class Notices {
     });
   }
 
-  /** It has come to an owner whose role nobody there has lent to it yet; told once a day at most. */
+  /** The certificate has a new owner, who has not accepted it yet. At most once a day. */
   async handedOver(tx: Tx, certificate: Certificate, formerOwner: string): Promise<void> {
     const { id, owner } = certificate;
     const dedupeKey = `certificate.handed-over:${id}:${owner}:${this.clock.now().toISOString().slice(0, 10)}`;
     await this.tell(tx, certificate, { event: 'certificate.handed-over', dedupeKey, data: { formerOwner } });
   }
 
-  /** Who has shown its private key took it over: told to the former owner, whose warnings have ended. */
+  /** The holder of the private key took the certificate over. Tells the former owner, whose warnings have ended. */
   async takenOver(tx: Tx, certificate: Certificate, formerOwner: string): Promise<void> {
     if (formerOwner === certificate.owner) return;
     const dedupeKey = `certificate.taken-over:${certificate.id}:${formerOwner}`;
@@ -90,7 +90,7 @@ export class Notices {
   }
 
   /**
-   * An authority ends. The owner and the security team are told in one mail, once for each lead (days) and end.
+   * An authority expires. One mail to the owner and the security team for each lead (days) and notAfter.
    */
   async authorityExpiring(tx: Tx, { authorityId, owner, leadDays, notAfter }: EndingAuthorityNotice): Promise<void> {
     const notAfterMs = notAfter.getTime();
@@ -105,7 +105,7 @@ export class Notices {
     });
   }
 
-  /** A revoked certificate is still at a destination that can remove nothing. */
+  /** A revoked certificate is still at a destination whose plugin cannot remove it. */
   async deliveryLeft(
     tx: Tx,
     certificate: Certificate,
@@ -119,7 +119,7 @@ export class Notices {
   }
 
   /**
-   * Tells subscriptions alone of an event that comes once in the life of these certificates: one message for each
+   * Tells the subscriptions, not the owners, of an event that each certificate has once: one message for each
    * subscription.
    */
   async tellSubscriptions(
@@ -128,19 +128,19 @@ export class Notices {
     certificateIds: readonly number[],
   ): Promise<void> {
     if (certificateIds.length === 0) return;
-    const ids = await this.notices.addHeardOnce(tx, event, certificateIds, this.clock.now());
+    const ids = await this.notices.addSubscribedOnce(tx, event, certificateIds, this.clock.now());
     await sendNotices.enqueueMany(
       tx,
       [...ids.values()].map((noticeIds) => ({ data: { noticeIds } })),
     );
   }
 
-  /** The deadline of its order has passed. Of a renewal `rotationFailed` says so. */
+  /** The order has passed its deadline. For a renewal, call `rotationFailed`. */
   async orderOverdue(tx: Tx, certificate: Certificate): Promise<void> {
     await this.tell(tx, certificate, { event: 'order.overdue', dedupeKey: `order.overdue:${certificate.id}` });
   }
 
-  /** Its issuer returned something else than was asked for, and a person must decide. */
+  /** The issuer's answer differs from the request; a person must decide. */
   async orderDisputed(tx: Tx, certificate: Certificate, { serialHex }: { serialHex: string }): Promise<void> {
     const dedupeKey = `order.disputed:${certificate.id}:${serialHex}`;
     await this.tell(tx, certificate, { event: 'order.disputed', dedupeKey, data: { serialHex } });
@@ -171,7 +171,7 @@ export class Notices {
   }
 
   private async record(tx: Tx, occurrence: Occurrence): Promise<void> {
-    for (const id of await this.notices.addHeard(tx, occurrence, this.clock.now()))
+    for (const id of await this.notices.addSubscribed(tx, occurrence, this.clock.now()))
       await sendNotices.enqueue(tx, { noticeIds: [id] });
   }
 }

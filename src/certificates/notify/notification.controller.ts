@@ -11,7 +11,7 @@ import type { Tx } from '../../platform/db/database.js';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../../platform/http/contract.js';
 import { type Page, pageOf, Removed } from '../../platform/http/page.js';
-import { Coverage } from './coverage.js';
+import { DefaultSubscriptions } from './default-subscriptions.js';
 import { ListedCertificates } from './listed-certificates.js';
 
 /** Lemur's view of subscriptions and channels. */
@@ -20,13 +20,13 @@ export class NotificationController {
   constructor(
     private readonly notifications: NotificationService,
     private readonly tests: ChannelTest,
-    private readonly coverage: Coverage,
+    private readonly defaults: DefaultSubscriptions,
     private readonly listed: ListedCertificates,
   ) {}
 
   @Get()
   @Requires('notification:read')
-  @Summary('List notifications', 'Each is a subscription that hears of the end of certificates, with its channel.')
+  @Summary('List notifications', 'Each is a subscription to expiring certificates, with its channel.')
   @Answers(200, pageOf(NotificationView))
   list(@QueryOf(NotificationQuery) query: NotificationQuery): Promise<Page<NotificationView>> {
     return this.notifications.list(query);
@@ -42,7 +42,7 @@ export class NotificationController {
 
   @Post()
   @Requires('notification:write')
-  @Summary('Make a notification')
+  @Summary('Create a notification')
   @Answers(200, NotificationView)
   create(@Who() actor: Actor, @JsonBody(NotificationRequest) body: NotificationRequest): Promise<NotificationView> {
     return this.notifications.create(actor, body, (tx, id) => this.listed.change(tx, actor, id, body));
@@ -52,7 +52,7 @@ export class NotificationController {
   @Requires('notification:write')
   @Summary(
     'Change a notification',
-    'For administrators, operators and who made it. Certificates that nothing warns about by mail any more get the ' +
+    'For administrators, operators and its creator. Certificates that lose their last warning by mail get the ' +
       'default notifications of their owners.',
   )
   @Answers(200, NotificationView)
@@ -62,17 +62,17 @@ export class NotificationController {
     @JsonBody(NotificationRequest) body: NotificationRequest,
   ): Promise<NotificationView> {
     return this.notifications.update(actor, id, body, {
-      keeping: (tx, ids, change) => this.coverage.keepWarned(tx, ids, change),
+      keeping: (tx, ids, change) => this.defaults.keepWarned(tx, ids, change),
       also: (tx) => this.listed.change(tx, actor, id, body),
     });
   }
 
   @Delete(':id')
   @Requires('notification:write')
-  @Summary('Delete a notification', 'As a change of it.')
+  @Summary('Delete a notification', 'Rights and effects as for a change.')
   @Answers(200, Removed)
   async remove(@Who() actor: Actor, @Id() id: number): Promise<Removed> {
-    await this.notifications.remove(actor, id, (tx: Tx, ids, change) => this.coverage.keepWarned(tx, ids, change));
+    await this.notifications.remove(actor, id, (tx: Tx, ids, change) => this.defaults.keepWarned(tx, ids, change));
     return { result: true };
   }
 
@@ -80,8 +80,8 @@ export class NotificationController {
   @Requires('notification:write')
   @Summary(
     'Send a test message',
-    'At once: for administrators and operators to all whom it would warn, for others ' +
-      'by mail to themselves. Ten in ten minutes at most.',
+    'Sent at once: for administrators and operators to its recipients, for others by mail to ' +
+      'themselves. At most ten in ten minutes.',
   )
   @Answers(200, TestView)
   test(@Who() actor: Actor, @Id() id: number): Promise<TestView> {

@@ -3,13 +3,13 @@ import { Jobs } from '../../jobs/job-runner.js';
 import { replanSubscription } from '../../notifications/notifications.jobs.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
-import { Coverage } from './coverage.js';
+import { DefaultSubscriptions } from './default-subscriptions.js';
 import { nextWarningAt } from './due-warnings.js';
-import { WatchRepository } from './watch.repository.js';
+import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
 
 /**
- * After a notification has changed: plans the warnings of its certificates anew. Each run does one batch and leaves the
- * rest to the next.
+ * Plans the warnings of all certificates in scope of a changed subscription. Each run plans one batch and enqueues the
+ * next.
  */
 @Injectable()
 export class ReplanWarnings implements OnModuleInit {
@@ -17,8 +17,8 @@ export class ReplanWarnings implements OnModuleInit {
     private readonly jobs: Jobs,
     private readonly db: Database,
     private readonly clock: Clock,
-    private readonly watches: WatchRepository,
-    private readonly coverage: Coverage,
+    private readonly subscriptions: CertificateSubscriptionRepository,
+    private readonly defaults: DefaultSubscriptions,
   ) {}
 
   onModuleInit(): void {
@@ -27,12 +27,12 @@ export class ReplanWarnings implements OnModuleInit {
 
   private async run(subscriptionId: number, after: number): Promise<void> {
     await this.db.write(async (tx) => {
-      const ids = await this.watches.idsOf(tx, subscriptionId, after, this.clock.now());
+      const ids = await this.subscriptions.idsOf(tx, subscriptionId, after, this.clock.now());
       // A subscription may have been switched off since the job was written.
-      const watched = await this.coverage.covered(tx, await this.watches.of(tx, ids));
-      await this.watches.planNext(
+      const certificates = await this.defaults.addMissing(tx, await this.subscriptions.of(tx, ids));
+      await this.subscriptions.planNext(
         tx,
-        watched.map((w) => ({ id: w.id, at: nextWarningAt(w) })),
+        certificates.map((one) => ({ id: one.id, at: nextWarningAt(one) })),
       );
       if (ids.length > 0) await replanSubscription.enqueue(tx, { subscriptionId, after: ids.at(-1) ?? 0 });
     });

@@ -17,7 +17,7 @@ export class SubscriptionController {
 
   @Get()
   @Requires('notification:read')
-  @Summary('List subscriptions', 'Each says which events of which certificates go to which channel.')
+  @Summary('List subscriptions', 'Each sends some events of some certificates to one channel.')
   @Answers(200, pageOf(SubscriptionView))
   list(@QueryOf(SubscriptionQuery) query: SubscriptionQuery): Promise<Page<SubscriptionView>> {
     return this.repository.list(this.db.single, query);
@@ -34,8 +34,8 @@ export class SubscriptionController {
   @Post()
   @Requires('notification:write')
   @Summary(
-    'Make a subscription',
-    'Listed certificates must be yours to change, and an owner one whose role you hold; all others are for ' +
+    'Create a subscription',
+    'You need the right to change listed certificates, and the role of an owner. Other scopes are for ' +
       'administrators and operators.',
   )
   @Answers(200, SubscriptionView)
@@ -47,7 +47,7 @@ export class SubscriptionController {
   @Requires('notification:write')
   @Summary(
     'Change a subscription',
-    'For administrators, operators and who made it. Certificates that nothing warns about by mail any more get the ' +
+    'For administrators, operators and its creator. Certificates that lose their last warning by mail get the ' +
       'default notifications of their owners.',
   )
   @Answers(200, SubscriptionView)
@@ -61,7 +61,7 @@ export class SubscriptionController {
 
   @Delete(':id')
   @Requires('notification:write')
-  @Summary('Delete a subscription', 'As a change of it.')
+  @Summary('Delete a subscription', 'Rights and effects as for a change.')
   @Answers(200, Removed)
   async remove(@Who() actor: Actor, @Id() id: number): Promise<Removed> {
     await this.subscriptions.remove(actor, id);

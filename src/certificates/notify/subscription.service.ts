@@ -15,12 +15,12 @@ import { invalid, Problem } from '../../platform/http/problem.js';
 import { wordsOf } from '../../platform/http/reference.js';
 import { PluginRegistry } from '../../platform/plugins/registry.js';
 import { mayChangeNotification, mayVouchFor, mayWriteToAnyone } from '../../roles/permission.js';
-import { Coverage } from './coverage.js';
+import { DefaultSubscriptions } from './default-subscriptions.js';
 import { ListedCertificates } from './listed-certificates.js';
 
 type Columns = Omit<Subscription, 'id' | 'builtIn' | 'creatorId' | 'createdAt'>;
 
-/** Finds what a request for a subscription names, and asks for the rights that it needs. */
+/** Turns a request for a subscription into columns, and checks the rights that it needs. */
 @Injectable()
 export class SubscriptionForm {
   constructor(
@@ -34,9 +34,12 @@ export class SubscriptionForm {
     const { label, description, active, leadUnit, scope, owner = null } = request;
     const events = [...new Set(request.events)];
     if (isDefaultLabel(label) && label.toLowerCase() !== before?.label.toLowerCase())
-      throw invalid('label', 'Labels that begin with DEFAULT_ are those of the subscriptions that the program makes.');
+      throw invalid(
+        'label',
+        'Labels that begin with DEFAULT_ are reserved for the subscriptions that the program makes.',
+      );
     const channel = await this.channels.resolve(tx, request.channel, 'channel');
-    this.demandHeard(channel.pluginId, events);
+    this.demandSupported(channel.pluginId, events);
     const authority = request.authority ? await this.authorities.find(tx, request.authority) : null;
     if (request.authority && !authority)
       throw invalid('authority', `Unable to locate authority ${wordsOf(request.authority)}.`);
@@ -48,10 +51,10 @@ export class SubscriptionForm {
     return after;
   }
 
-  private demandHeard(pluginId: string, events: readonly NoticeEvent[]): void {
+  private demandSupported(pluginId: string, events: readonly NoticeEvent[]): void {
     const hears = this.plugins.find('notification', pluginId)?.hears ?? 'all';
-    const deaf = events.find((event) => hears !== 'all' && !hears.includes(event));
-    if (deaf) throw invalid('events', `The channel cannot tell of ${deaf}.`);
+    const unsupported = events.find((event) => hears !== 'all' && !hears.includes(event));
+    if (unsupported) throw invalid('events', `The plugin of this channel does not support ${unsupported}.`);
   }
 }
 
@@ -64,7 +67,7 @@ export class SubscriptionService {
     private readonly audit: Audit,
     private readonly form: SubscriptionForm,
     private readonly subscriptions: SubscriptionRepository,
-    private readonly coverage: Coverage,
+    private readonly defaults: DefaultSubscriptions,
     private readonly listed: ListedCertificates,
   ) {}
 
@@ -87,13 +90,13 @@ export class SubscriptionService {
     });
   }
 
-  /** Throws Problem `not-found`, `forbidden`, or `in-use` where certificates would be left without a warning. */
+  /** Throws Problem `not-found`, `forbidden`, or `in-use` when certificates would have no warning left. */
   update(actor: Actor, id: number, request: SubscriptionRequest): Promise<SubscriptionView> {
     return this.db.write(async (tx) => {
       const row = await this.lockOwn(tx, actor, id);
       const before = await this.subscriptions.view(tx, id);
       const columns = await this.form.columns(tx, actor, request, row);
-      const listed = await this.coverage.keepWarned(tx, [id], async () => {
+      const listed = await this.defaults.keepWarned(tx, [id], async () => {
         await this.subscriptions.save(tx, Object.assign(row, columns));
         return this.listed.change(tx, actor, id, request);
       });
@@ -115,7 +118,7 @@ export class SubscriptionService {
     await this.db.write(async (tx) => {
       const row = await this.lockOwn(tx, actor, id);
       const before = await this.subscriptions.view(tx, id);
-      await this.coverage.keepWarned(tx, [id], () => this.subscriptions.remove(tx, row));
+      await this.defaults.keepWarned(tx, [id], () => this.subscriptions.remove(tx, row));
       await this.audit.record(tx, actor, {
         action: 'subscription.deleted',
         targetType: 'subscription',
@@ -133,7 +136,7 @@ export class SubscriptionService {
   }
 }
 
-/** What is in scope already may stay so. */
+/** An unchanged scope needs no new right. */
 function demandScope(actor: Actor, { scope, owner, authorityId }: Columns, before?: Subscription): void {
   const isSame = before?.scope === scope && before.owner === owner && before.authorityId === authorityId;
   if (isSame || scope === 'certificates' || mayWriteToAnyone(actor)) return;
@@ -142,18 +145,18 @@ function demandScope(actor: Actor, { scope, owner, authorityId }: Columns, befor
       'forbidden',
       scope === 'owner'
         ? `You do not hold the role ${owner ?? ''}.`
-        : 'To hear of certificates of all owners is for administrators and operators.',
+        : 'Only administrators and operators can subscribe to certificates of all owners.',
     );
 }
 
-/** Certificates rely on the default subscriptions for what their labels say. */
+/** A default subscription keeps what its label says, because certificates rely on it. */
 function demandSameWarning(before: Subscription, after: Columns): void {
   const factsOf = ({ label, events, leadsS, scope, owner }: Columns): string =>
     JSON.stringify([label, events, leadsS, scope, owner]);
   if (factsOf(before) !== factsOf(after))
     throw invalid(
       'label',
-      `${before.label} is one of the program's own: it can be switched off and sent through another channel; for ` +
-        'anything else make another.',
+      `${before.label} is one of the program's own: it can be switched off and sent through another channel. For ` +
+        'anything else create another.',
     );
 }

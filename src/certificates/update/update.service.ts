@@ -8,7 +8,7 @@ import { CertificateAccess } from '../access.js';
 import { type Certificate, ownerVouches } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Places } from '../deploy/places.js';
-import { Coverage } from '../notify/coverage.js';
+import { DefaultSubscriptions } from '../notify/default-subscriptions.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 import { RelationRights } from '../relation-rights.js';
@@ -23,7 +23,7 @@ export class UpdateChanges {
   constructor(
     private readonly relinking: Relinking,
     private readonly planning: Planning,
-    private readonly coverage: Coverage,
+    private readonly defaults: DefaultSubscriptions,
     private readonly notices: Notices,
     private readonly audit: Audit,
   ) {}
@@ -35,7 +35,7 @@ export class UpdateChanges {
     this.assign(actor, row, wishes);
     await this.relinking.relink(tx, row, { ...wishes, formerOwner: before.owner === row.owner ? null : before.owner });
     if (request.notifications || row.owner !== before.owner || row.notify !== before.notify)
-      await this.coverage.coverBare(tx, row);
+      await this.defaults.ensureWarned(tx, row);
     await this.planning.plan(tx, row);
     if (row.owner !== before.owner && !ownerVouches(row)) await this.notices.handedOver(tx, row, before.owner);
     await this.audit.record(tx, actor, {

@@ -1,15 +1,15 @@
 import { type LeadOptions, leadUnits } from '../platform/plugins/lead-options.js';
 
 /**
- * How long before notAfter a warning is due, in milliseconds. A lead that is longer than half of the lifetime becomes a
- * quarter of it: nobody is warned of a short-lived certificate when it is new, or before it renews.
+ * How long before notAfter a warning is due, in milliseconds. A lead longer than half of the lifetime
+ * becomes a quarter of it, so that a short-lived certificate causes no warning while it is new or before it renews.
  */
 export function leadMs(leadS: number, lifetimeMs: number): number {
   const lead = leadS * 1000;
   return lead > lifetimeMs / 2 ? lifetimeMs / 4 : lead;
 }
 
-/** Seconds of the options `interval` and `unit`. */
+/** The options `interval` and `unit` in seconds. */
 export function leadSeconds(options: Readonly<Record<string, unknown>>): number {
   const { interval, unit } = options as LeadOptions;
   return interval * leadUnits[unit];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NoticeEvent } from '../plugin-api/events.js';
 import type { CertificateFacts, NoticeData } from './notice-data.js';
-import { inWords, render } from './templates.js';
+import { inWords, renderNotice } from './notice-texts.js';
 
 const now = new Date('2026-03-01T12:00:00Z');
 const setting = { publicUrl: 'https://pki.example.org', now };
@@ -66,24 +66,24 @@ const messages: { [E in NoticeEvent]: NoticeData[E] } = {
   'authority.expiring': { ...setting, authority: { ...before, name: 'Issuing CA' } },
 };
 
-describe('render', () => {
+describe('renderNotice', () => {
   it.each<[NoticeEvent, string, string[]]>([
     [
       'certificate.issued',
       'www.example.org and 1 more: issued',
       ['2 certificates were issued', 'www.example.org-CA-1', 'https://pki.example.org/api/1/certificates/8'],
     ],
-    ['certificate.discovered', 'www.example.org: discovered', ['A source has found what was not known here.']],
+    ['certificate.discovered', 'www.example.org: discovered', ['A source found it, and it was not known here.']],
     [
       'certificate.expiring',
       'www.example.org expires in 12 days',
-      ['web@example.org', 'in 12 days, 2026-03-13 12:30 UTC', 'by itself on 2026-03-05 00:00 UTC'],
+      ['web@example.org', 'in 12 days, 2026-03-13 12:30 UTC', 'automatic, on 2026-03-05 00:00 UTC'],
     ],
     [
       'certificate.rotated',
       'www.example.org: renewed',
       [
-        'in place at: Edge, Mail.',
+        'deployed at: Edge, Mail.',
         'Serial number: 0a01',
         'Serial number: 0b02',
         'https://pki.example.org/api/1/certificates/8',
@@ -121,15 +121,15 @@ describe('render', () => {
     [
       'delivery.failing',
       'www.example.org: delivery to Edge fails',
-      ['in 3 attempts. Reason: Connection refused', 'not tried again until someone acts'],
+      ['in 3 attempts. Reason: Connection refused', 'There is no further attempt until someone acts.'],
     ],
     [
       'authority.expiring',
       'Authority Issuing CA expires in 12 days',
       ['Owner: web@example.org', 'https://pki.example.org/api/1/authorities/7'],
     ],
-  ])('says %s in text and HTML alike', (event, subject, parts) => {
-    const message = render(event, messages[event]);
+  ])('writes the facts of %s into the text and the same words into the HTML', (event, subject, parts) => {
+    const message = renderNotice(event, messages[event]);
     expect(message.subject).toBe(subject);
     for (const part of parts) expect(message.text).toContain(part);
     expect(message.text).toMatch(/https:\/\/pki\.example\.org\/api\/1\/(certificates|authorities)\//);
@@ -141,7 +141,7 @@ describe('render', () => {
     );
   });
 
-  it('leads with the first of several and counts those that need a person', () => {
+  it('names the certificate that expires first and says that some do not renew automatically', () => {
     const certificates = [
       { ...after, renewal, endpoints: 0, servedAt: [] },
       {
@@ -152,17 +152,17 @@ describe('render', () => {
         servedAt: ['a.example.org:443', 'b.example.org:443'],
       },
     ];
-    const { subject, text } = render('certificate.expiring', { ...setting, certificates });
+    const { subject, text } = renderNotice('certificate.expiring', { ...setting, certificates });
     expect(subject).toBe('2 certificates: mail.example.org expires in 12 days');
-    expect(text).toContain('Not all of them renew by themselves. Renew what is still needed, and revoke what is not.');
-    expect(text).toContain('Renewal: not by itself (rotation is off)');
+    expect(text).toContain('Not all of them renew automatically. Renew what is still needed, and revoke what is not.');
+    expect(text).toContain('Renewal: not automatic (rotation is off)');
     expect(text.match(/Served at: .*/g)).toEqual([
       'Served at: a.example.org:443, b.example.org:443 and 5 more endpoints',
     ]);
   });
 
-  it('speaks of what has expired as past', () => {
-    const { subject, text } = render('certificate.expiring', {
+  it('uses the past tense for a certificate that has expired', () => {
+    const { subject, text } = renderNotice('certificate.expiring', {
       ...setting,
       now: new Date('2026-03-15T12:30:00Z'),
       certificates: [{ ...before, renewal: manual, endpoints: 1, servedAt: ['a.example.org:443'] }],
@@ -172,12 +172,12 @@ describe('render', () => {
     expect(text).toMatch(/Served at: a\.example\.org:443$/m);
   });
 
-  it('lets no name become markup, a header or another line', () => {
+  it('keeps a hostile name from becoming markup, a header or a second line', () => {
     const hostile =
       '</title><script>alert(1)</script>"><img src=x onerror=y>\r\nBcc: ' +
       'evil@example.org\n\n{{constructor}} \u202egro.elpmaxe';
     const certificate = { ...before, name: hostile, commonName: hostile, owner: hostile };
-    const { subject, text, html } = render('delivery.failing', {
+    const { subject, text, html } = renderNotice('delivery.failing', {
       ...setting,
       certificate,
       destination: hostile,
@@ -222,9 +222,9 @@ function wordsOf(text: string): string[] {
     .filter((word) => word !== '');
 }
 
-describe('a subject', () => {
+describe('the subject of a message', () => {
   const subjectOf = (commonName: string): string =>
-    render('certificate.revoked', {
+    renderNotice('certificate.revoked', {
       ...messages['certificate.revoked'],
       certificate: { ...before, commonName },
     }).subject;

@@ -1,8 +1,8 @@
 import type { NoticeEvent } from '../plugin-api/events.js';
-import { type Card, inSubject, type Letter, type Rendered, renderLetter } from './letter.js';
+import { type Card, inSubject, type MessageContent, type RenderedMessage, renderMessage } from './message-layout.js';
 import type { CertificateFacts, NoticeData, RenewalOutlook, Setting } from './notice-data.js';
 
-type Writers = { [E in NoticeEvent]: (data: NoticeData[E]) => Letter };
+type Writers = { [E in NoticeEvent]: (data: NoticeData[E]) => MessageContent };
 
 const writers: Writers = {
   'certificate.issued': ({ certificates, ...setting }) => ({
@@ -18,7 +18,7 @@ const writers: Writers = {
       certificates.length === 1
         ? 'A certificate was discovered'
         : `${certificates.length} certificates were discovered`,
-    paragraphs: ['A source has found what was not known here. Its owner is warned before it expires.'],
+    paragraphs: ['A source found it, and it was not known here. Its owner is warned before it expires.'],
     cards: certificates.map((one) => card(one, setting, [end(one.notAfter, setting.now)])),
   }),
 
@@ -26,16 +26,13 @@ const writers: Writers = {
     const soonest = certificates.reduce((a, b) => (b.notAfter < a.notAfter ? b : a));
     const first = `${inSubject(soonest.commonName)} ${expiry(soonest.notAfter, setting.now)}`;
     const manual = certificates.filter(({ renewal }) => renewal.renewsAt === null).length;
-    const some = manual === certificates.length ? '' : 'Not all of them renew by themselves. ';
+    const some = manual === certificates.length ? '' : 'Not all of them renew automatically. ';
     return {
       subject: certificates.length === 1 ? first : `${certificates.length} certificates: ${first}`,
-      heading:
-        certificates.length === 1
-          ? 'A certificate comes to its end'
-          : `${certificates.length} certificates come to their end`,
+      heading: certificates.length === 1 ? 'A certificate expires' : `${certificates.length} certificates expire`,
       paragraphs: [
         manual === 0
-          ? 'Nothing needs to be done as long as the renewal goes through.'
+          ? 'No action is needed as long as the renewal succeeds.'
           : `${some}Renew what is still needed, and revoke what is not.`,
       ],
       cards: certificates.map((certificate) =>
@@ -53,8 +50,8 @@ const writers: Writers = {
     heading: 'A certificate was renewed',
     paragraphs: [
       destinations.length === 0
-        ? 'The new certificate takes the place of the old one.'
-        : `The new certificate is in place at: ${destinations.join(', ')}.`,
+        ? 'The new certificate replaces the old one.'
+        : `The new certificate is deployed at: ${destinations.join(', ')}.`,
     ],
     cards: succession(before, after, setting),
   }),
@@ -81,7 +78,7 @@ const writers: Writers = {
     heading: 'A certificate was revoked',
     paragraphs: [
       'Clients that check revocation refuse it from now on. ' +
-        (replaced ? 'A successor with a new key takes its place.' : 'It will not be renewed.'),
+        (replaced ? 'A successor with a new key replaces it.' : 'It will not be renewed.'),
     ],
     cards: [
       card(certificate, setting, [
@@ -97,7 +94,7 @@ const writers: Writers = {
     heading: 'A certificate was taken over',
     paragraphs: [
       `It was uploaded without its private key and belonged to ${formerOwner}. Now it was uploaded with proof of ` +
-        `that key, and belongs to ${certificate.owner}, who is warned of its end from now on.`,
+        `that key, and belongs to ${certificate.owner}, who is warned before it expires.`,
       'If nobody but you should have that key, it has leaked: revoke the certificate at its issuer.',
     ],
     cards: [card(certificate, setting, [end(certificate.notAfter, setting.now)])],
@@ -150,8 +147,8 @@ const writers: Writers = {
   }),
 
   'order.disputed': ({ certificate, reason, deadlineAt, ...setting }) => ({
-    subject: `${inSubject(certificate.commonName)}: the issuer returned something else than was asked for`,
-    heading: 'An answer of an issuer waits for your decision',
+    subject: `${inSubject(certificate.commonName)}: the answer of the issuer differs from the request`,
+    heading: 'The answer of an issuer needs your decision',
     paragraphs: [
       `Reason: ${reason}`,
       'The certificate is kept and delivered nowhere. To take it as it is, send POST ' +
@@ -175,10 +172,10 @@ const writers: Writers = {
 
   'authority.expiring': ({ authority: { id, name, commonName, owner, notAfter }, publicUrl, now }) => ({
     subject: `Authority ${inSubject(name)} ${expiry(notAfter, now)}`,
-    heading: 'An authority comes to its end',
+    heading: 'An authority expires',
     paragraphs: [
-      'No authority renews by itself: make its successor, have it trusted where it must be, and issue ' +
-        'from that one. No certificate that it issues lives longer than the authority itself.',
+      'An authority does not renew automatically: create its successor, distribute the new certificate to its relying ' +
+        'parties, and issue from it. No certificate of an authority expires after the authority.',
     ],
     cards: [
       {
@@ -190,9 +187,9 @@ const writers: Writers = {
   }),
 };
 
-/** The message for an event. Names and reasons are shown as they are, whatever they contain. */
-export function render<E extends NoticeEvent>(event: E, data: NoticeData[E]): Rendered {
-  return renderLetter(writers[event](data));
+/** Writes the message for an event. Names and reasons are shown unchanged. */
+export function renderNotice<E extends NoticeEvent>(event: E, data: NoticeData[E]): RenderedMessage {
+  return renderMessage(writers[event](data));
 }
 
 function several(certificates: readonly CertificateFacts[], what: string): string {
@@ -228,13 +225,13 @@ function utc(date: Date): string {
 }
 
 function outlook(renewal: RenewalOutlook): string {
-  if (renewal.renewsAt === null) return `not by itself (${renewal.reason})`;
+  if (renewal.renewsAt === null) return `not automatic (${renewal.reason})`;
   const failure = renewal.failure === undefined ? '' : `; the last attempt failed (${renewal.failure})`;
-  return `by itself on ${utc(renewal.renewsAt)}${failure}`;
+  return `automatic, on ${utc(renewal.renewsAt)}${failure}`;
 }
 
 function attempt(nextAttemptAt: Date | null, now: Date): string {
-  if (!nextAttemptAt) return 'It is not tried again until someone acts.';
+  if (!nextAttemptAt) return 'There is no further attempt until someone acts.';
   return `The next attempt is ${inWords(nextAttemptAt, now)}, at ${utc(nextAttemptAt)}.`;
 }
 

@@ -1,48 +1,54 @@
 import { Injectable } from '@nestjs/common';
-import { subscriptionsOf } from '../../notifications/hearing.js';
+import { subscriptionsOf } from '../../notifications/subscription.repository.js';
 import type { Tx } from '../../platform/db/database.js';
 import { timestamp } from '../../platform/db/timestamp.js';
 
 /**
- * What decides when people are told that one certificate expires. `leads` are those of the active subscriptions; those
- * of one `channel` go the same way to the same people, and of one that is `told` the notice is in the ledger, under its
+ * One certificate with the active subscriptions that warn before it expires. `leads` has one entry for each subscription
+ * (`id`) and lead. Entries of the same `channel` are sent in one message. `told`: the ledger has the notice under
  * `dedupeKey`.
  */
-export interface Watched {
+export interface SubscribedCertificate {
   id: number;
   owner: string;
-  /** False when nobody is to be told: switched off, revoked, replaced by a deployed successor, not issued. */
-  watching: boolean;
+  /** False without notices: `notify` off, deleted, not issued, revoked, or replaced by a deployed successor. */
+  watched: boolean;
   notBefore: Date;
   notAfter: Date;
   leads: { id: number; leadS: number; channel: string; mails: boolean; dedupeKey: string; told: boolean }[];
 }
 
 /** As `Certificate.watched`. */
-const watching =
+const isWatched =
   `(c.notify and c.deleted_at is null and (c.state = 'issued' or ` +
   `(c.state = 'superseded' and c.awaits_deployment)))`;
 
-/** Active subscriptions `s` with their channels `ch` that hear that the certificate `c` expires. */
+/** SQL: active subscriptions `s`, with their channels `ch`, that warn before the certificate `c` expires. */
 const warningOf = (owner: string): string =>
   `(${subscriptionsOf({ certificateId: 'c.id', owner, authorityId: 'c.authority_id' })}) as scoped
    join subscription s on s.id = scoped.id and s.active and cardinality(s.leads_s) > 0
    join channel ch on ch.id = s.channel_id and ch.active`;
 
-/** Certificates of which one of the subscriptions $1 hears. */
-const heard = `(
-  select c.id, c.notify, c.deleted_at, c.state, c.awaits_deployment, c.not_after from certificate_subscription l join certificate c on c.id = l.certificate_id where l.subscription_id = any($1::int[])
-  union select c.id, c.notify, c.deleted_at, c.state, c.awaits_deployment, c.not_after from subscription s join certificate c on lower(c.owner) = s.owner where s.id = any($1::int[])
-  union select c.id, c.notify, c.deleted_at, c.state, c.awaits_deployment, c.not_after from subscription s join certificate c on c.authority_id = s.authority_id where s.id = any($1::int[])
-  union select c.id, c.notify, c.deleted_at, c.state, c.awaits_deployment, c.not_after from subscription s cross join certificate c where s.id = any($1::int[]) and s.scope = 'all')`;
+const facts = 'c.id, c.notify, c.deleted_at, c.state, c.awaits_deployment, c.not_after';
 
-/** Reads and plans when people are told that certificates expire. */
+/** SQL: the certificates in scope of the subscriptions $1. Every branch but the last reads an index. */
+const inScope = `(
+  select ${facts} from certificate_subscription l join certificate c on c.id = l.certificate_id
+   where l.subscription_id = any($1::int[])
+  union select ${facts} from subscription s join certificate c on lower(c.owner) = s.owner
+   where s.id = any($1::int[])
+  union select ${facts} from subscription s join certificate c on c.authority_id = s.authority_id
+   where s.id = any($1::int[])
+  union select ${facts} from subscription s cross join certificate c
+   where s.id = any($1::int[]) and s.scope = 'all')`;
+
+/** Every query on the subscriptions of certificates and on their next warning. */
 @Injectable()
-export class WatchRepository {
-  /** In order of id, locked. `owner`: what a change of one certificate makes of its owner. */
-  of(tx: Tx, certificateIds: readonly number[], owner: string | null = null): Promise<Watched[]> {
+export class CertificateSubscriptionRepository {
+  /** In order of id, locked. `owner` replaces the stored owner, for a change that is not saved yet. */
+  of(tx: Tx, certificateIds: readonly number[], owner: string | null = null): Promise<SubscribedCertificate[]> {
     return tx.query(
-      `select c.id, c.owner, ${watching} as watching, c.not_before as "notBefore", c.not_after as "notAfter",
+      `select c.id, c.owner, ${isWatched} as watched, c.not_before as "notBefore", c.not_after as "notAfter",
          (select coalesce(json_agg(json_build_object('id', s.id, 'leadS', lead_s, 'dedupeKey', k.key,
             'told', exists (select from notice where dedupe_key = k.key), 'mails', ch.recipients is not null,
             'channel', md5(concat(ch.plugin_id, ch.options, ch.sealed_options)))), '[]')
@@ -62,7 +68,7 @@ export class WatchRepository {
     );
   }
 
-  /** True when of one of these certificates no active subscription has a channel that tells this mail address. */
+  /** True when one of these certificates has no active subscription that sends its warnings to this address. */
   async someWithoutRecipient(tx: Tx, certificateIds: readonly number[], address: string): Promise<boolean> {
     const rows: unknown[] = await tx.query(
       `select from certificate c where c.id = any($1::int[]) and not exists (
@@ -72,7 +78,7 @@ export class WatchRepository {
     return rows.length > 0;
   }
 
-  /** Lists certificates with subscriptions; those that are listed already stay as they are. */
+  /** Lists certificates with subscriptions. Idempotent. */
   async link(tx: Tx, subscriptionIds: readonly number[], certificateIds: readonly number[]): Promise<void> {
     await tx.query(
       `insert into certificate_subscription (certificate_id, subscription_id)
@@ -89,23 +95,22 @@ export class WatchRepository {
   }
 
   /**
-   * Watched certificates that expire after `now`, of which one of these subscriptions hears, and no other active one
-   * that sends mail. Locks them.
+   * Locks the watched certificates that expire after `now` and that only these subscriptions warn of by mail.
    */
-  async boundTo(tx: Tx, subscriptionIds: readonly number[], now: Date): Promise<{ id: number; owner: string }[]> {
+  async dependingOn(tx: Tx, subscriptionIds: readonly number[], now: Date): Promise<{ id: number; owner: string }[]> {
     return tx.query(
       `select c.id, c.owner from certificate c
-       where c.id in (select id from ${heard} as h) and ${watching} and c.not_after > $2 and not exists (
+       where c.id in (select id from ${inScope} as h) and ${isWatched} and c.not_after > $2 and not exists (
          select from ${warningOf('c.owner')} where ch.recipients is not null and s.id <> all($1::int[]))
        order by c.id for update of c`,
       [subscriptionIds, now],
     );
   }
 
-  /** Ids above `after` of certificates of which this subscription hears and that expire after `now`, at most 500. */
+  /** Ids above `after` of watched certificates in scope that expire after `now`, at most 500. */
   async idsOf(tx: Tx, subscriptionId: number, after: number, now: Date): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
-      `select c.id from ${heard} as c where c.id > $2 and ${watching} and c.not_after > $3 order by c.id limit 500`,
+      `select c.id from ${inScope} as c where c.id > $2 and ${isWatched} and c.not_after > $3 order by c.id limit 500`,
       [[subscriptionId], after, now],
     );
     return rows.map((row) => row.id);

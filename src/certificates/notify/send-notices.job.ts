@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { In, IsNull, Not } from 'typeorm';
-import type { JobContext } from '../../jobs/define-job.js';
+import { z } from 'zod';
+import { defineJob, type JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { ChannelRepository } from '../../notifications/channel.repository.js';
 import { ChannelSender } from '../../notifications/channel-sender.js';
@@ -15,10 +16,15 @@ import { failureOf, isCutOff, isExpected } from '../failure.js';
 import { isListEvent, type Notice } from './notice.entity.js';
 import { type MessageText, NoticeMessages } from './notice-messages.js';
 import { NoticeRepository } from './notice.repository.js';
-import { sendNotices } from './notify.jobs.js';
-import { WatchRepository } from './watch.repository.js';
+import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
 
-/** Notices that go out in one message: same event, same way, and for a list of certificates the same owner. */
+/** Sends one message for all of these notices. */
+export const sendNotices = defineJob('notice.send', z.strictObject({ noticeIds: z.array(z.int()).min(1) }), {
+  attempts: 3,
+  timeoutS: 60,
+});
+
+/** The notices of one message: same event and channel, and for a list of certificates the same owner. */
 type Sendable = readonly [Notice, ...Notice[]];
 
 /** Decides which notices still apply, and sends them. */
@@ -30,10 +36,10 @@ export class NoticeSender {
     private readonly channels: ChannelRepository,
     private readonly sender: ChannelSender,
     private readonly messages: NoticeMessages,
-    private readonly watches: WatchRepository,
+    private readonly subscriptions: CertificateSubscriptionRepository,
   ) {}
 
-  /** Obsolete is what no longer applies: the certificate is not watched any more, or what failed has succeeded. */
+  /** A notice is obsolete when its certificate is no longer watched, or when the failed operation has succeeded. */
   async sort(notices: readonly Notice[]): Promise<{ current: Notice[]; obsolete: Notice[] }> {
     const certificates = new Map((await this.certificatesOf(notices)).map((one) => [one.id, one]));
     const failing = new Set((await this.failingOf(notices)).map(({ id }) => id));
@@ -64,7 +70,7 @@ export class NoticeSender {
     else await this.sender.mail(message, signal);
   }
 
-  /** Null when what they are about is gone. */
+  /** Null when the certificates are gone. */
   private async write(notices: Sendable): Promise<(MessageText & Pick<NotificationMessage, 'recipients'>) | null> {
     const [notice] = notices;
     const { event, authorityId, subscriptionId } = notice;
@@ -82,7 +88,7 @@ export class NoticeSender {
     return { ...text, recipients: await this.ownerToTell(notice, certificates, first) };
   }
 
-  /** The address of the owner, where that is to be told besides those whom the channel tells. */
+  /** The address of the owner, unless a channel already sends there. */
   private async ownerToTell(
     { event, subscriptionId, data }: Notice,
     certificates: readonly Certificate[],
@@ -91,7 +97,7 @@ export class NoticeSender {
     if (event === 'certificate.taken-over' && subscriptionId === null) return [String(data.formerOwner)];
     if (event !== 'certificate.expiring') return subscriptionId === null ? [owner] : [];
     const ids = certificates.map(({ id }) => id);
-    const isUntold = owner.includes('@') && (await this.watches.someWithoutRecipient(this.db.single, ids, owner));
+    const isUntold = owner.includes('@') && (await this.subscriptions.someWithoutRecipient(this.db.single, ids, owner));
     return isUntold ? [owner] : [];
   }
 
@@ -103,7 +109,7 @@ export class NoticeSender {
     });
   }
 
-  /** The deliveries and removals that these notices tell of and that still fail. */
+  /** The deliveries and removals of these notices that still fail. */
   private async failingOf(notices: readonly Notice[]): Promise<Delivery[]> {
     const ids = notices.filter(({ event }) => event === 'delivery.failing').map(({ data }) => Number(data.deliveryId));
     if (ids.length === 0) return [];
@@ -111,15 +117,15 @@ export class NoticeSender {
   }
 }
 
-/** The same for the same notices, and short however many they are. */
+/** Deterministic, and short for any number of notices. */
 function keyOf(notices: readonly Notice[]): string {
   const keys = notices.map((notice) => notice.dedupeKey).sort();
   return keys.length === 1 ? keys.join() : `notices:${createHash('sha256').update(keys.join('\n')).digest('hex')}`;
 }
 
-/** Sends notices and records the outcome. */
+/** Handles `notice.send`: sends due notices and records the outcome. */
 @Injectable()
-export class NotifyJob implements OnModuleInit {
+export class SendNotices implements OnModuleInit {
   constructor(
     private readonly jobs: Jobs,
     private readonly db: Database,

@@ -1,28 +1,28 @@
 import Handlebars from 'handlebars';
 import { printableLine } from '../platform/printable.js';
 
-/** What a mail says, before it is text and HTML. `cards` are the certificates that it is about. */
-export interface Letter {
+/** The content of a message before layout. `cards`: one for each certificate or authority. */
+export interface MessageContent {
   subject: string;
   heading: string;
   paragraphs: readonly string[];
   cards: readonly Card[];
 }
 
-/** One certificate: its name, where to find it, and facts as label and value. */
+/** One certificate or authority: its name, its URL, and facts as label and value. */
 export interface Card {
   title: string;
   url: string;
   facts: readonly (readonly [label: string, value: string])[];
 }
 
-export interface Rendered {
+export interface RenderedMessage {
   subject: string;
   text: string;
   html: string;
 }
 
-const html = Handlebars.compile<Letter>(
+const html = Handlebars.compile<MessageContent>(
   `<!doctype html>
 <html lang="en">
 <head>
@@ -62,7 +62,7 @@ const html = Handlebars.compile<Letter>(
   { strict: true },
 );
 
-const text = Handlebars.compile<Letter>(
+const text = Handlebars.compile<MessageContent>(
   `{{heading}}
 {{#each paragraphs}}
 
@@ -83,15 +83,16 @@ Sent by Perennial.
   { strict: true, noEscape: true },
 );
 
-/** The letter as text and as HTML that says the same. Every value is one line, since names come from strangers;
- * markup in values stays text.
+/**
+ * Lays a message out as plain text and as HTML. Every value becomes one line, because names come from strangers; markup
+ * in values stays text.
  */
-export function renderLetter(letter: Letter): Rendered {
+export function renderMessage(content: MessageContent): RenderedMessage {
   const clean = {
-    subject: printableLine(letter.subject),
-    heading: printableLine(letter.heading),
-    paragraphs: letter.paragraphs.map(printableLine),
-    cards: letter.cards.map(({ title, url, facts }) => ({
+    subject: printableLine(content.subject),
+    heading: printableLine(content.heading),
+    paragraphs: content.paragraphs.map(printableLine),
+    cards: content.cards.map(({ title, url, facts }) => ({
       title: printableLine(title),
       url: printableLine(url),
       facts: facts.map(([label, value]) => [label, printableLine(value)] as const),
@@ -101,10 +102,10 @@ export function renderLetter(letter: Letter): Rendered {
 }
 
 const longestName = 64;
-/** What mail programs make a link of, and would take for one of ours. Host names alone are what subjects are about. */
+/** Text that mail programs turn into links. Bare host names stay: they are the point of the subject. */
 const link = /(?:[a-z][a-z0-9+.-]*:\/\/|(?:mailto|tel|javascript|data):)\S*/giu;
 
-/** A name from outside as a subject may have it: one short line without links. */
+/** A name from outside, made safe for a subject line: one short line without links. */
 export function inSubject(name: string): string {
   const clean = printableLine(name).replaceAll(link, '(link)');
   const letters = Array.from(clean);
