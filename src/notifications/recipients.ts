@@ -35,6 +35,6 @@ export class Recipients {
       (one) => !known.includes(one) && !domains.includes(one.slice(one.lastIndexOf('@') + 1)),
     );
     if (domains.length > 0 && stranger !== undefined)
-      throw invalid('plugin.options.recipients', `${stranger} is in none of the domains ${domains.join(', ')}.`);
+      throw invalid('plugin.options.recipients', `${stranger} is not in an allowed domain: ${domains.join(', ')}.`);
   }
 }

@@ -52,7 +52,7 @@ const upload = (owner: string): object => {
   const [body, ...chain] = foreign.issue('up.example.com').chainPem;
   return { owner, body, chain: chain.join('\n') };
 };
-const outside = { status: 400, body: { reasons: { owner: [expect.stringContaining('is in none of the domains')] } } };
+const outside = { status: 400, body: { reasons: { owner: [expect.stringContaining('is not in an allowed domain')] } } };
 
 describe('OWNER_DOMAINS', () => {
   const requests: [string, string, (owner: string) => object][] = [
@@ -85,7 +85,7 @@ describe('OWNER_DOMAINS', () => {
     expect(await program.call('PUT', `/certificates/${id}`, change)).toMatchObject(outside);
     expect(await program.call('POST', `/certificates/${id}/update/owner`, change)).toMatchObject(outside);
     const { body } = await program.call('POST', '/certificates/bulk', { ids: [id], change, dryRun: false });
-    expect(JSON.stringify(body)).toContain('is in none of the domains');
+    expect(JSON.stringify(body)).toContain('is not in an allowed domain');
     const whole = { owner: 'ann@former.example', notify: true, destinations: [], replaces: [] };
     expect((await program.call('PUT', `/certificates/${id}`, whole)).status).toBe(200);
     expect((await program.call('PUT', '/authorities/1', { owner: 'ceo@victim.example' })).status).toBe(400);
