@@ -28,7 +28,7 @@ export const SubscriptionRequest = z
       .max(20)
       .optional()
       .meta({
-        description: `How long before the expiry to send \`${expiring}\`. Default: 30; at most 366 days.`,
+        description: `How long before the expiry to send \`${expiring}\`. Default: 30 days, or 4 weeks in weeks; at most 366 days.`,
       }),
     leadUnit: LeadUnit.default('days'),
     scope: z.enum(subscriptionScopes).default('certificates').meta({
@@ -68,8 +68,9 @@ export type SubscriptionRequest = z.output<typeof SubscriptionRequest>;
 /** The leads of a request in seconds, longest first, each once. */
 export function leadsOf({ events, leads, leadUnit }: SubscriptionRequest): number[] {
   if (!events.includes(expiring)) return [];
-  const asked = leads?.length ? leads.map((lead) => lead * leadUnits[leadUnit]) : [30 * leadUnits.days];
-  return [...new Set(asked)].sort((a, b) => b - a);
+  const unitS = leadUnits[leadUnit];
+  const asked = leads?.length ? leads : [Math.floor((30 * leadUnits.days) / unitS)];
+  return [...new Set(asked.map((lead) => lead * unitS))].sort((a, b) => b - a);
 }
 
 export const SubscriptionView = z

@@ -246,6 +246,17 @@ describe('a subscription', () => {
   });
 
   it.each([
+    ['minutes', 43_200],
+    ['hours', 720],
+    ['days', 30],
+    ['weeks', 4],
+    ['months', 1],
+  ])('has a default lead in whole %s', async (leadUnit, lead) => {
+    const { id } = await subscribe(`default in ${leadUnit}`, { events: ['certificate.expiring'], leadUnit });
+    expect(await program.ok('GET', `/subscriptions/${id}`)).toMatchObject({ leads: [lead], leadUnit });
+  });
+
+  it.each([
     [{ events: [] }, 'events'],
     [{ events: ['certificate.eaten'] }, 'events.0'],
     [{ events: ['certificate.revoked'], leads: [3] }, 'leads'],
