@@ -66,7 +66,7 @@ const options = z.strictObject({
   reload: z.string().min(1).max(100).optional().meta({
     title: 'Reload command',
     description:
-      'Name of a command that the operator allows. It runs after the files have changed and is retried until it succeeds.',
+      'Name of a command that the operator allows. It runs after the files have changed, again until it succeeds.',
   }),
 });
 

@@ -20,7 +20,7 @@ const options = z.strictObject({
   authorities: z.boolean().default(false).meta({
     title: 'Certificates of authorities',
     description:
-      'Import CA certificates too, e.g. of trust stores. Otherwise a CA certificate is imported only if it names a host.',
+      'Import CA certificates too, e.g. of trust stores. Otherwise only those CA certificates that name a host.',
   }),
   readKeys: z
     .boolean()

@@ -48,7 +48,8 @@ export class ChannelTest {
   ) {}
 
   /**
-   * Gives the outcome. Throws Problem `not-found`, `forbidden`, and `too-many-requests` after ten tests of one user in ten minutes.
+   * Gives the outcome. Throws Problem `not-found`, `forbidden`, and `too-many-requests` after ten tests of one user in
+   * ten minutes.
    */
   async ofChannel(actor: Actor, id: number): Promise<TestView> {
     const channel = await this.channels.get(this.db.single, id);

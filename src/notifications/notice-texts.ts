@@ -174,8 +174,8 @@ const writers: Writers = {
     subject: `Authority ${inSubject(name)} ${expiry(notAfter, now)}`,
     heading: 'An authority expires',
     paragraphs: [
-      'An authority does not renew automatically: create its successor, distribute the new certificate to its relying ' +
-        'parties, and issue from it. No certificate of an authority expires after the authority.',
+      'An authority does not renew automatically: create its successor, distribute the new certificate to its ' +
+        'relying parties, and issue from it. No certificate of an authority expires after the authority.',
     ],
     cards: [
       {

@@ -4,9 +4,9 @@ import type { Tx } from '../../platform/db/database.js';
 import { timestamp } from '../../platform/db/timestamp.js';
 
 /**
- * One certificate with the active subscriptions that warn before it expires. `leads` has one entry for each subscription
- * (`id`) and lead. Entries of the same `channel` are sent in one message. `told`: the ledger has the notice under
- * `dedupeKey`.
+ * One certificate with the active subscriptions that warn before it expires. `leads` has one entry for each
+ * subscription (`id`) and lead. Entries of the same `channel` are sent in one message. `told`: the ledger has the
+ * notice under `dedupeKey`.
  */
 export interface SubscribedCertificate {
   id: number;
