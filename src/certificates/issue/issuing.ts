@@ -184,5 +184,5 @@ export function nameOf(
     authority: { authority },
   }: Pick<Approved, 'validity' | 'authority'> & { terms: Pick<StoredTerms, 'subject' | 'subjectAltNames'> },
 ): string {
-  return baseName(name, { terms, issuer: { commonName: authority.commonName, selfSigned: false }, ...validity });
+  return baseName(name, { terms, issuer: { commonName: authority.commonName, selfSigned: false }, ...datesOf(validity) });
 }
