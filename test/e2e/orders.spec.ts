@@ -283,7 +283,7 @@ describe('an answer in dispute', () => {
   it('is told to the owner once, and becomes the certificate with its own names when it is accepted', async () => {
     const { body } = await ask('other-names', 'asked.example.com');
     expect(body.order.disputed).toMatchObject({ reason: expect.stringContaining('evil.example.com') });
-    const mail = await mailTo('asked.example.com: the issuer returned something else');
+    const mail = await mailTo('asked.example.com: the answer of the issuer differs');
     expect([mail.to, mail.text]).toEqual([['joe@example.com'], expect.stringContaining('/accept')]);
     expect((await program.call('GET', `/certificates/${body.id}`)).body.body).toBeNull();
     await program.ok('POST', `/pending_certificates/${body.id}/accept`);

@@ -184,5 +184,9 @@ export function nameOf(
     authority: { authority },
   }: Pick<Approved, 'validity' | 'authority'> & { terms: Pick<StoredTerms, 'subject' | 'subjectAltNames'> },
 ): string {
-  return baseName(name, { terms, issuer: { commonName: authority.commonName, selfSigned: false }, ...datesOf(validity) });
+  return baseName(name, {
+    terms,
+    issuer: { commonName: authority.commonName, selfSigned: false },
+    ...datesOf(validity),
+  });
 }
