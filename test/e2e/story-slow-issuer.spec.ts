@@ -106,9 +106,9 @@ describe('an issuer that takes its time', () => {
 
 describe('an issuer that lies', () => {
   it.each([
-    ['wrong-key', 'another key'],
+    ['wrong-key', 'a key other than'],
     ['other-names', 'evil.example.com'],
-    ['longer', 'later than asked'],
+    ['longer', 'later than requested'],
     ['no-chain', 'chain'],
   ])(
     'about %s is found out: its answer is kept in dispute, and nothing of it counts as issued',
