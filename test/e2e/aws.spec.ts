@@ -111,7 +111,7 @@ describe('certificates in AWS IAM', () => {
     for (const { id } of [a, b]) await inState(program, id, 'delivered');
     const waiting = await issue(program, 'c.example.com');
     const failing = await inState(program, waiting.id, 'failing');
-    expect(failing).toMatchObject({ fault: 'unavailable', detail: expect.stringMatching(/no room/) });
+    expect(failing).toMatchObject({ fault: 'unavailable', detail: expect.stringMatching(/quota/) });
     await program.ok('PUT', `/certificates/${a.id}`, { destinations: [] });
     await inState(program, a.id, 'removed');
     await program.ok('POST', `/deliveries/${failing.id}/retry`);
