@@ -25,7 +25,7 @@ export async function rotate(stage, { web, rootFile }) {
     readMail(stage.mailbox, {
       subject: 'csr.example.com expires',
       to: ['ops@example.com', 'joe@example.com'],
-      words: ['csr.example.com', 'not by itself'],
+      words: ['csr.example.com', 'not automatic'],
     }),
   );
   return { successor };
