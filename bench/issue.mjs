@@ -2,19 +2,26 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { generateKeyPairSync } from 'node:crypto';
 import { createRequire } from 'node:module';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { Caller } from './caller.mjs';
+import { cpuMs } from './cpu.mjs';
+import { levels } from './levels.mjs';
 import { load, median, quantile } from './load.mjs';
 import { query } from './postgres.mjs';
+import { startProgram } from './program.mjs';
+import { stage } from './report.mjs';
+import { roundTripsOf } from './round-trips.mjs';
 
 const { buildCsr } = createRequire(import.meta.url)('../dist/src/pki/csr.js');
-const baselineFile = fileURLToPath(new URL('baseline.mjs', import.meta.url));
+const bareFile = fileURLToPath(new URL('bare.mjs', import.meta.url));
 
-const clients = 16;
 const teams = 20;
 const authority = 'bench';
+const sockets = Math.max(...levels);
 
 /** Creates the authority of the bench, with every URL that a certificate can carry. */
-export async function makeAuthority(caller) {
+function makeAuthority(caller) {
   const options = {
     crlDistributionPoints: ['http://crl.example.com/ca.crl'],
     caIssuers: ['http://ca.example.com/ca.der'],
@@ -38,82 +45,172 @@ export function issueNew(caller, n) {
   });
 }
 
-/** Requests with distinct keys and names, prepared in advance to keep the measurement clean. */
-async function makeRequests(count) {
-  const requests = [];
-  for (let i = 0; i < count; i++) {
-    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const host = `host-${String(i).padStart(6, '0')}.bench.example.com`;
-    const csr = await buildCsr(
-      {
-        subject: { commonName: host, organization: 'Example', country: 'CH' },
-        subjectAltNames: [
-          { type: 'dns', value: host },
-          { type: 'dns', value: `www.${host}` },
-        ],
-      },
-      privateKey,
-    );
-    requests.push(
-      JSON.stringify({ owner: `team-${i % teams}@example.com`, authority: { name: authority }, csr, validityDays: 90 }),
-    );
+/** Requests with distinct keys and names, made before they are needed to keep the measurement clean. */
+class Requests {
+  bodies = [];
+
+  async fill(count) {
+    while (this.bodies.length < count) this.bodies.push(await requestOf(this.bodies.length));
   }
-  return requests;
 }
 
-async function startBaseline(databaseUrl, rowBytes) {
-  const child = fork(baselineFile, [databaseUrl, clients, rowBytes]);
-  await once(child, 'message');
-  return {
-    async perS(ms) {
-      child.send({ ms });
-      return (await once(child, 'message'))[0];
+async function requestOf(n) {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const host = `host-${String(n).padStart(6, '0')}.bench.example.com`;
+  const csr = await buildCsr(
+    {
+      subject: { commonName: host, organization: 'Example', country: 'CH' },
+      subjectAltNames: [
+        { type: 'dns', value: host },
+        { type: 'dns', value: `www.${host}` },
+      ],
     },
-    stop() {
-      child.disconnect();
-      return once(child, 'exit');
-    },
-  };
+    privateKey,
+  );
+  const owner = `team-${n % teams}@example.com`;
+  return JSON.stringify({ owner, authority: { name: authority }, csr, validityDays: 90 });
 }
 
 /**
- * Certificates issued and stored per second by the running program, against committed inserts of rows of a
- * certificate's size; both with 16 clients, in alternating rounds. Rates and `ratio` are medians over the rounds;
- * latencies in ms cover all rounds.
+ * Somebody who issues, in a process of its own on a database of its own. It is stopped (SIGSTOP) but for its own rounds,
+ * so that all that the machine and the server do is its work.
  */
-export async function issueBench({ caller, databaseUrl, rounds, roundMs }) {
-  const requests = await makeRequests(teams * 10 + Math.ceil(rounds * roundMs * 2.5));
-  let next = 0;
-  const issue = () => {
-    const body = requests[next++];
+class Contender {
+  next = 0;
+
+  /** `settled`: resolves when nothing is left to do for what was issued. */
+  constructor({ requests, pid, caller, stop, settled = async () => undefined }) {
+    Object.assign(this, { requests, pid, caller, stop, settled });
+  }
+
+  issue(caller = this.caller) {
+    const body = this.requests.bodies[this.next++];
     if (body === undefined) throw new Error('The prepared requests are used up.');
     return caller.text('POST', '/certificates', body);
-  };
-  await Promise.all(Array.from({ length: teams }, issue));
-  await load(issue, { clients, ms: Math.min(roundMs, 1500) });
-  const [{ bytes: rowBytes }] = await query(
-    databaseUrl,
-    'select avg(pg_column_size(c.*))::int as bytes from certificate c',
-  );
-  const baseline = await startBaseline(databaseUrl, rowBytes);
-  await baseline.perS(Math.min(roundMs, 1000));
-  const measured = [];
-  for (let round = 0; round < rounds; round++) {
-    measured.push({ baseline: await baseline.perS(roundMs), ...(await load(issue, { clients, ms: roundMs })) });
   }
-  await baseline.stop();
+
+  /** One round: rate, latencies, and what one certificate costs the process and the server. */
+  async round(server, { clients, ms }) {
+    process.kill(this.pid, 'SIGCONT');
+    const first = this.next;
+    const [before, cpu] = [await server.cost(), cpuMs(this.pid)];
+    const { perS, latencies } = await load(() => this.issue(), { clients, ms });
+    await this.settled();
+    const [after, cpuAfter] = [await server.cost(), cpuMs(this.pid)];
+    process.kill(this.pid, 'SIGSTOP');
+    const each = (name) => (after[name] - before[name]) / (this.next - first);
+    const cost = { walBytes: each('walBytes'), commits: each('commits'), postgresMs: each('postgresMs') };
+    return { perS, latencies, cost: { programMs: (cpuAfter - cpu) / (this.next - first), ...cost } };
+  }
+}
+
+async function startContender({ server, requests, build, dataDir }) {
+  const databaseUrl = await server.database();
+  const program = await startProgram({ build, databaseUrl, dataDir, sockets });
+  await makeAuthority(program.caller);
+  // The audit log is sealed a moment after a certificate is stored.
+  const settled = async () => {
+    while ((await query(databaseUrl, 'select from audit_event where seq is null limit 1')).length > 0) await sleep(100);
+  };
+  return Object.assign(new Contender({ requests, ...program, settled }), { build, databaseUrl, dataDir });
+}
+
+async function startBare({ server, requests, rowBytes }) {
+  const child = fork(bareFile, [await server.database(), String(rowBytes)]);
+  const [port] = await once(child, 'message');
+  const stop = () => {
+    child.kill('SIGCONT');
+    child.disconnect();
+    return once(child, 'exit');
+  };
+  return new Contender({
+    requests,
+    pid: child.pid,
+    caller: new Caller(`http://127.0.0.1:${port}/bare`, sockets),
+    stop,
+  });
+}
+
+/**
+ * Issues with the program that is built here, with the one in `baseline` if it is given, and with a bare handler, in
+ * alternating rounds. For each: rate, latencies in ms and cost by level, as medians over the rounds, and round trips;
+ * `running` is the program here, which goes on.
+ */
+export async function issueBench({ server, folders, build, baseline, rounds, roundMs }) {
+  const requests = new Requests();
+  await requests.fill(teams);
+  const running = await startContender({ server, requests, build, dataDir: await folders() });
+  const before = baseline && (await startContender({ server, requests, build: baseline, dataDir: await folders() }));
+  const programs = before ? [running, before] : [running];
+  try {
+    for (const program of programs) for (let i = 0; i < teams; i++) await program.issue();
+    const rowBytes = await rowBytesOf(running);
+    const bare = await startBare({ server, requests, rowBytes });
+    const all = [...programs, bare];
+    try {
+      for (const one of all) process.kill(one.pid, 'SIGSTOP');
+      const results = await measure({ server, requests, all, rounds, roundMs });
+      const [here, ofBare] = [results[0], results.at(-1)];
+      for (const one of programs) await verifyStored(one);
+      await before?.stop();
+      process.kill(running.pid, 'SIGCONT');
+      stage('counting round trips');
+      here.roundTrips = await tripsOf(running, requests, roundMs);
+      if (before) results[1].roundTrips = await tripsOf(before, requests, roundMs);
+      return { running, rowBytes, here, before: before && results[1], bare: ofBare };
+    } finally {
+      await bare.stop();
+    }
+  } catch (error) {
+    await Promise.all(programs.map((one) => one.stop()));
+    throw error;
+  }
+}
+
+async function measure({ server, requests, all, rounds, roundMs }) {
+  const results = all.map(() => Object.fromEntries(levels.map((clients) => [clients, []])));
+  for (let round = -1; round < rounds; round++) {
+    stage(round < 0 ? 'issuing: warming up' : `issuing: round ${round + 1} of ${rounds}`);
+    for (const clients of levels)
+      for (const [i, one] of all.entries()) {
+        await requests.fill(one.next + Math.ceil(roundMs * 3) + 100);
+        const measured = await one.round(server, { clients, ms: roundMs });
+        if (round >= 0) results[i][clients].push(measured);
+      }
+  }
+  return results.map((ofOne) => Object.fromEntries(levels.map((clients) => [clients, summary(ofOne[clients])])));
+}
+
+function summary(measured) {
+  const latencies = measured.flatMap((round) => round.latencies).sort((a, b) => a - b);
+  const middle = (name) => median(measured.map(({ cost }) => cost[name]));
+  return {
+    perS: median(measured.map(({ perS }) => perS)),
+    p50: quantile(latencies, 0.5),
+    p99: quantile(latencies, 0.99),
+    programMs: middle('programMs'),
+    postgresMs: middle('postgresMs'),
+    walBytes: middle('walBytes'),
+    commits: middle('commits'),
+  };
+}
+
+async function tripsOf(one, requests, roundMs) {
+  const count = Math.ceil(roundMs / 10);
+  await requests.fill(one.next + count + 100);
+  const { build, databaseUrl, dataDir } = one;
+  return roundTripsOf({ build, databaseUrl, dataDir, count, issue: (caller) => one.issue(caller) });
+}
+
+async function rowBytesOf({ databaseUrl }) {
+  const [{ bytes }] = await query(databaseUrl, 'select avg(pg_column_size(c.*))::int as bytes from certificate c');
+  return bytes;
+}
+
+async function verifyStored({ databaseUrl, next }) {
   const [{ stored }] = await query(
     databaseUrl,
     `select count(*)::int as stored from certificate where state = 'issued'`,
   );
   if (stored !== next) throw new Error(`${next} certificates were issued, but ${stored} are stored.`);
-  const latencies = measured.flatMap((round) => round.latencies).sort((a, b) => a - b);
-  return {
-    rowBytes,
-    perS: median(measured.map((round) => round.perS)),
-    baselinePerS: median(measured.map((round) => round.baseline)),
-    ratio: median(measured.map((round) => round.perS / round.baseline)),
-    p50: quantile(latencies, 0.5),
-    p99: quantile(latencies, 0.99),
-  };
 }

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { randomBytes, sign as cryptoSign } from 'node:crypto';
 import { promisify } from 'node:util';
+import { stage } from './report.mjs';
 
 const require = createRequire(import.meta.url);
 const { localCa } = require('../dist/plugins/local-ca/local-ca.issuer.js');
@@ -73,6 +74,7 @@ const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
  * in alternating rounds. Rates are medians over the rounds, `ratio` the median of leaf/raw per round.
  */
 export async function leafBench({ seconds = 5 } = {}) {
+  stage('making leaves');
   const { privateKey, issue } = await prepare();
   const {
     chainPem: [leafPem],

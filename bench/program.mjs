@@ -1,15 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { Caller } from './caller.mjs';
 
-const main = fileURLToPath(new URL('../dist/src/main.js', import.meta.url));
 const adminPassword = 'Correct-Horse-1!';
 
-/** Starts the program as users run it, in its own process on this database; `caller` is signed in as admin. */
-export async function startProgram(databaseUrl, dataDir, sockets) {
-  const child = spawn(process.execPath, [...nodeOptions(), main], {
+/**
+ * Starts the program that is built in the folder `build`, as users run it, in its own process; `caller` is signed in as
+ * admin.
+ */
+export async function startProgram({ build, databaseUrl, dataDir, sockets }) {
+  const child = spawn(process.execPath, [...nodeOptions(), join(build, 'dist/src/main.js')], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       PATH: process.env.PATH,
@@ -21,6 +23,7 @@ export async function startProgram(databaseUrl, dataDir, sockets) {
   });
   const exited = once(child, 'exit');
   const stop = async () => {
+    child.kill('SIGCONT');
     child.kill('SIGTERM');
     await exited;
   };

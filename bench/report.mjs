@@ -1,4 +1,5 @@
 import { cpus, totalmem } from 'node:os';
+import { costLevel, levels } from './levels.mjs';
 
 /** One line about the measured machine. */
 export function machine(databaseWords) {
@@ -15,13 +16,13 @@ export function stage(what) {
   console.error(`# ${what} …`);
 }
 
-const headings = ['what', 'value', 'baseline', 'ratio', 'target', ''];
+const headings = ['what', 'value', 'against', 'ratio', 'target', ''];
 
-/** Rows are arrays in the order of the headings. Column width is the widest cell; numbers are right-aligned. */
-export function table(rows) {
-  const lines = [headings, ...rows];
-  const widths = headings.map((_, i) => Math.max(...lines.map((line) => line[i].length)));
-  const cell = (text, i) => (i === 0 || i === headings.length - 1 ? text.padEnd(widths[i]) : text.padStart(widths[i]));
+/** Rows are arrays in the order of the headings, and may be shorter. A column is as wide as its widest cell. */
+export function table(rows, titles = headings) {
+  const lines = [titles, ...rows].map((row) => titles.map((_, i) => row[i] ?? ''));
+  const widths = titles.map((_, i) => Math.max(...lines.map((line) => line[i].length)));
+  const cell = (text, i) => (i === 0 || i === titles.length - 1 ? text.padEnd(widths[i]) : text.padStart(widths[i]));
   return lines.map((line) => line.map(cell).join('  ').trimEnd()).join('\n');
 }
 
@@ -62,4 +63,53 @@ export function memoryRow(what, after, before, most) {
     most === undefined ? '' : `≤ ${most}`,
     most === undefined ? '' : ratio <= most ? 'ok' : 'missed',
   ];
+}
+
+const ms = (value) => `${value.toFixed(2)} ms`;
+/** Each figure of one certificate, as text, and its target: at most `most`, or at most `mostOfBare` times the bare one. */
+const costs = [
+  { what: 'CPU of the program', name: 'programMs', text: ms, mostOfBare: 1.3 },
+  { what: 'CPU of PostgreSQL', name: 'postgresMs', text: ms, most: 0.5 },
+  { what: 'WAL', name: 'walBytes', text: (value) => `${whole(value)} B`, most: 4500 },
+  { what: 'commits', name: 'commits', text: (value) => value.toFixed(2) },
+];
+const speeds = [
+  { what: 'rate', name: 'perS', text: (value) => `${whole(value)}/s` },
+  { what: 'p50', name: 'p50', text: ms },
+  { what: 'p99', name: 'p99', text: ms },
+];
+
+/** What issuing costs and how fast it is, beside the build before, if it was measured, and the bare handler. */
+export function issueTable({ here, before, bare, rowBytes }) {
+  const row = ({ what, name, text, most, mostOfBare }, level) => {
+    const [value, bareValue] = [here[level][name], bare[level][name]];
+    const limit = most ?? (mostOfBare && mostOfBare * bareValue);
+    const cells = [text(value), before ? text(before[level][name]) : '', text(bareValue)];
+    const target = most !== undefined ? `≤ ${text(most)}` : mostOfBare !== undefined ? `ratio ≤ ${mostOfBare}` : '';
+    const verdict = limit === undefined ? '' : value <= limit ? 'ok' : 'missed';
+    return [`  ${what}`, ...cells, (value / bareValue).toFixed(2), target, verdict];
+  };
+  const trips = here.roundTrips;
+  return table(
+    [
+      [`one certificate, ${costLevel} clients (a row has ${whole(rowBytes)} bytes)`],
+      ...costs.map((figure) => row(figure, costLevel)),
+      [
+        '  round trips, 1 client',
+        trips.toFixed(1),
+        before ? before.roundTrips.toFixed(1) : '',
+        '1.0',
+        '',
+        '≤ 1',
+        trips < 1.1 ? 'ok' : 'missed',
+      ],
+      ...levels.flatMap((level) => [
+        [`${level} client${level === 1 ? '' : 's'}`],
+        ...speeds.map((figure) =>
+          row(level === 1 && figure.name === 'p50' ? { ...figure, mostOfBare: 1.6 } : figure, level),
+        ),
+      ]),
+    ],
+    ['issue', 'here', 'before', 'bare handler', 'ratio', 'target', ''],
+  );
 }
