@@ -10,6 +10,7 @@ import type {
   RenewalInfo,
   RevocationRequest,
 } from '../plugin-api/issuer.js';
+import type { Held, ListRequest } from '../plugin-api/ca-inventory.js';
 import type { OptionSchema } from '../plugin-api/options.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { parseCertificate } from '../pki/certificate.js';
@@ -167,6 +168,12 @@ export class Authorities {
     return (await plugin.renewalInfo?.(certificate, options, this.contexts.make(signal))) ?? null;
   }
 
+  /** What the CA holds. Throws PluginError; `misconfigured` when the issuer cannot tell. */
+  list({ plugin, options }: LoadedAuthority, request: ListRequest, signal: AbortSignal): AsyncIterable<Held> {
+    demandListing(plugin);
+    return plugin.list(request, options, this.contexts.make(signal));
+  }
+
   /** Throws PluginError; `misconfigured` when the issuer has no such thing. */
   async deactivate(
     { plugin, options }: LoadedAuthority,
@@ -226,6 +233,13 @@ export function demandActive({ name, active }: Pick<Authority, 'name' | 'active'
     'authority-inactive',
     `Authority ${name} is not active.${reason === undefined ? '' : ` ${reason}`}`,
   );
+}
+
+/** Throws PluginError `misconfigured` when the issuer cannot tell what its CA holds. */
+export function demandListing<P extends Pick<IssuerPlugin<OptionSchema>, 'title' | 'list'>>(
+  plugin: P,
+): asserts plugin is P & Required<Pick<P, 'list'>> {
+  if (!plugin.list) throw new PluginError('misconfigured', `${plugin.title} does not tell what its CA holds.`);
 }
 
 function withoutIssuer(facts: Omit<LoadedAuthority, keyof Issuer>, error: unknown): LoadedAuthority {

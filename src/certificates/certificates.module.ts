@@ -28,6 +28,7 @@ import { DeploySweep } from './deploy/deploy.sweep.js';
 import { Deploying } from './deploy/deploying.js';
 import { DeleteController } from './delete/delete.controller.js';
 import { DeleteService, RestoreService } from './delete/delete.service.js';
+import { AuthoritySource } from './discover/authority.source.js';
 import { CleanService } from './discover/clean.service.js';
 import { Counterpart } from './discover/counterpart.js';
 import { Deployed } from './discover/deployed.js';
@@ -253,6 +254,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     Deployed,
     SourceLinkRepository,
     FoundOwners,
+    AuthoritySource,
     SyncWriting,
     SyncRecord,
     SyncJob,

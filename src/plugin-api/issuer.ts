@@ -1,3 +1,4 @@
+import type { Held, ListRequest } from './ca-inventory.js';
 import type { Options, OptionSchema } from './options.js';
 import type { Plugin, PluginContext } from './plugin.js';
 import type { Signer } from './signer.js';
@@ -165,6 +166,13 @@ export interface IssuerPlugin<S extends OptionSchema> extends Plugin<'issuer', S
    * from time to time, adds what is new, and accepts certificates that any of them signed. Changes nothing.
    */
   describe?(options: Options<S>, ctx: PluginContext): Promise<{ issuers: readonly CaChain[] }>;
+
+  /**
+   * The certificates that the CA holds, whoever asked for them, in an order that stays the same between calls. The
+   * caller stops when it has enough: fetch part after part, not all at first. A certificate that cannot be read is
+   * `trouble`, and keeps no other back. Changes nothing. The source `authority` imports what is listed.
+   */
+  list?(request: ListRequest, options: Options<S>, ctx: PluginContext): AsyncIterable<Held>;
 
   /**
    * Makes the certificate of a CA whose key the core holds; `chainPem` starts with it. Absent when the CA exists

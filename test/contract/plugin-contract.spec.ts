@@ -17,6 +17,7 @@ import { formOf, type OptionSchema, secretKeys } from '../../src/plugin-api/opti
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import type { Site } from '../../src/plugin-api/site.js';
 import { PluginDescription } from '../../src/platform/plugins/plugin.schema.js';
+import { authoritySource } from '../../src/certificates/discover/authority.source.js';
 import { pluginsMarkdown } from '../../src/platform/plugins/plugin-docs.js';
 import { PluginRegistry } from '../../src/platform/plugins/registry.js';
 import { pluginContext, startTestAuthority } from '../support/bundles.js';
@@ -54,6 +55,7 @@ const marker = 'Marker-4f6e';
  * where it has a form of its own.
  */
 const dead: Readonly<Record<string, Record<string, unknown>>> = {
+  authority: { authority: 'somewhere' },
   'aws-iam': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
   'aws-iam-source': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
   email: { recipients: 'someone@example.org' },
@@ -179,6 +181,7 @@ function issuerAttempts(
     revoke: plugin.revoke && ((ctx) => plugin.revoke?.({ ...certificate, reason: 1 }, options, ctx)),
     deactivate: plugin.deactivate && ((ctx) => plugin.deactivate?.(certificate, options, ctx)),
     renewalInfo: plugin.renewalInfo && ((ctx) => plugin.renewalInfo?.(certificate, options, ctx)),
+    list: plugin.list && ((ctx) => plugin.list?.({ skip: 1 }, options, ctx)[Symbol.asyncIterator]().next()),
     describe: plugin.describe && ((ctx) => plugin.describe?.(options, ctx)),
   };
   return Object.entries(verbs).flatMap(([words, run]) => (run ? [one(words, async (ctx) => run(ctx))] : []));
@@ -236,6 +239,14 @@ function hangingSite(signal: AbortSignal): { site: Site; begun: Promise<void> } 
   };
 }
 
+/** The source that the core offers, of an authority that cannot be found. */
+const ofCore = authoritySource(
+  () => Promise.reject(new PluginError('misconfigured', 'There is no such authority.')),
+  () => {
+    throw new Error('It is not found.');
+  },
+) as unknown as AnyPlugin;
+
 describe('the list of plugins', () => {
   it('has one of each kind', () => {
     const kinds = PluginDescription.shape.kind.options;
@@ -256,11 +267,11 @@ describe('the list of plugins', () => {
   });
 
   it('is what plugins/README.md says (npm run build && npm run docs)', () => {
-    expect(readFileSync('plugins/README.md', 'utf8')).toBe(pluginsMarkdown(plugins));
+    expect(readFileSync('plugins/README.md', 'utf8')).toBe(pluginsMarkdown([ofCore, ...plugins]));
   });
 });
 
-describe.each(plugins.map((plugin) => [plugin.id, plugin] as const))('%s', (_, plugin) => {
+describe.each([ofCore, ...plugins].map((plugin) => [plugin.id, plugin] as const))('%s', (_, plugin) => {
   it('has names in kebab-case and says what it is', () => {
     for (const name of [plugin.id, ...(plugin.aliases ?? [])]) expect(name).toMatch(kebab);
     expect(plugin.title).toMatch(/\S/);

@@ -91,7 +91,7 @@ export class Discovery {
 
   private storable(
     source: Source,
-    { uploaded, owner, location }: Finding,
+    { uploaded, owner, location, externalId, issuedBy }: Finding,
     { relations, links }: { relations: RelationsOfNew; links: Storable['links'] },
   ): Storable {
     const care = {
@@ -101,13 +101,15 @@ export class Discovery {
         1024,
       ),
       creatorId: source.creatorId,
-      authorityId: null,
+      authorityId: issuedBy?.authorityId ?? null,
       notify: true,
       rotation: false,
       rotationPolicyId: relations.policy.id,
       vouchingRole: null,
     };
-    const row = this.rows.make(uploaded, care, relations, {});
+    // Only an authority's own id of a certificate is of use to it.
+    const identity = issuedBy ? { issuerPem: issuedBy.issuerPem, externalId: externalId ?? undefined } : {};
+    const row = this.rows.make(uploaded, care, relations, identity);
     const after = {
       owner,
       serial: row.serialHex,

@@ -14,6 +14,8 @@ export interface Finding {
   owner: string;
   uploaded: Uploaded;
   facts: IssuedFacts;
+  /** The authority here that issued it, where the source knows, and that authority's certificate which signed it. */
+  issuedBy?: { authorityId: number; issuerPem: string };
 }
 
 /**

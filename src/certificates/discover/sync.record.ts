@@ -13,6 +13,7 @@ import { type Source } from '../../sources/source.entity.js';
 import { SourceRepository } from '../../sources/source.repository.js';
 import { SourceSyncRepository } from '../../sources/source-sync.repository.js';
 import { failureOf, isExpected } from '../failure.js';
+import { AuthoritySource } from './authority.source.js';
 import { Deployed } from './deployed.js';
 import { Discovery, type Matched, type OwnerRelations } from './discovery.js';
 import { type Findings, readFindings } from './findings.js';
@@ -37,6 +38,7 @@ export class SyncWriting {
     readonly endpoints: EndpointRepository,
     readonly deployed: Deployed,
     readonly foundOwners: FoundOwners,
+    readonly authoritySource: AuthoritySource,
   ) {}
 }
 
@@ -78,6 +80,7 @@ export class SyncRecord {
 
   private async together(sync: OpenSync, found: readonly Found[]): Promise<void> {
     const findings = await readFindings(sync.source, found, (owner) => isAllowedOwner(owner, this.config));
+    await this.writing.authoritySource.mark(sync.source, findings.certificates);
     try {
       await this.store(sync, findings);
     } catch (error) {

@@ -96,8 +96,15 @@ function orElse<T>(otherwise: T, work: () => T): T {
 
 /** The one of these CA certificates that signed the certificate. Throws Problem `invalid-request` when none did. */
 export async function issuerAmong(leaf: ParsedCertificate, issuerPems: readonly string[]): Promise<string> {
+  const issuerPem = await findIssuer(leaf, issuerPems);
+  if (issuerPem === null) throw invalid('authority', 'That authority did not issue this certificate.');
+  return issuerPem;
+}
+
+/** As `issuerAmong`; null when none did. */
+export async function findIssuer(leaf: ParsedCertificate, issuerPems: readonly string[]): Promise<string | null> {
   for (const pem of issuerPems) if (await isSignedBy(leaf, parseCertificate(pem))) return pem;
-  throw invalid('authority', 'That authority did not issue this certificate.');
+  return null;
 }
 
 function readKey(pem: string, leaf: ParsedCertificate): KeyObject {

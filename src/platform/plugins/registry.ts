@@ -10,6 +10,7 @@ const capabilities = [
   'check',
   'createAuthority',
   'describe',
+  'list',
   'poll',
   'find',
   'cancel',
@@ -23,13 +24,18 @@ const capabilities = [
 
 /** Every plugin of this installation, found by kind and by id or Lemur slug. */
 export class PluginRegistry {
+  readonly plugins: AnyPlugin[] = [];
   private readonly byName = new Map<string, AnyPlugin>();
 
-  /** Throws when two plugins answer to the same id or alias. */
-  constructor(readonly plugins: readonly AnyPlugin[]) {
-    for (const plugin of plugins) {
-      for (const name of [plugin.id, ...(plugin.aliases ?? [])]) this.add(name, plugin);
-    }
+  /** Throws as `add`. */
+  constructor(plugins: readonly AnyPlugin[]) {
+    for (const plugin of plugins) this.add(plugin);
+  }
+
+  /** While the program starts. Throws when two plugins answer to the same id or alias. */
+  add(plugin: AnyPlugin): void {
+    for (const name of [plugin.id, ...(plugin.aliases ?? [])]) this.addName(name, plugin);
+    this.plugins.push(plugin);
   }
 
   find<K extends PluginKind>(kind: K, name: string): PluginOf<K> | null {
@@ -50,7 +56,7 @@ export class PluginRegistry {
     return wanted.map(describePlugin).sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  private add(name: string, plugin: AnyPlugin): void {
+  private addName(name: string, plugin: AnyPlugin): void {
     const other = this.byName.get(name);
     if (other) throw new Error(`The plugins ${other.id} and ${plugin.id} both answer to "${name}".`);
     this.byName.set(name, plugin);
