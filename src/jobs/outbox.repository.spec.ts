@@ -2,7 +2,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import type { Tx } from '../platform/db/database.js';
 import { JobRun } from './job-run.entity.js';
-import { defineLane, type LaneLimit, laneLimits } from './lane.js';
 import { addToOutbox } from './outbox.js';
 import type { JobRef } from './queue.js';
 import { PageQuery } from '../platform/http/page.js';
@@ -23,10 +22,10 @@ const add = (job: string, count: number): Promise<void> =>
     job,
     Array.from({ length: count }, (_, n) => ({ data: { n } })),
   );
-/** In a transaction of its own, as the relay does it. */
-const takeAll = (room: ReadonlyMap<string, number>, leaseS: number): Promise<JobRef[]> =>
-  test.db.write((tx) => outbox.takeDue(tx, room, leaseS));
-const take = (job: string, room = 100): Promise<JobRef[]> => takeAll(new Map([[job, room]]), 30);
+/** Takes due rows in a transaction of its own, as the relay does. */
+const takeAll = (capacity: ReadonlyMap<string, number>, leaseS: number): Promise<JobRef[]> =>
+  test.db.write((tx) => outbox.takeDue(tx, capacity, leaseS));
+const take = (job: string, capacity = 100): Promise<JobRef[]> => takeAll(new Map([[job, capacity]]), 30);
 const claimed = async (job: string): Promise<ClaimedRun> => {
   const [ref] = await takeAll(new Map([[job, 1]]), 30);
   if (ref === undefined) throw new Error('Nothing is due.');
@@ -38,7 +37,7 @@ const claimed = async (job: string): Promise<ClaimedRun> => {
 const first = PageQuery.parse({});
 
 describe('the outbox', () => {
-  it('keeps data exactly, and waits by the clock of the database', async () => {
+  it('stores the data of a job unchanged, and its delay by the clock of the database', async () => {
     await addToOutbox(test.db.single, 'a', [{ data: { id: 7, text: `it's "quoted" \\ ü` }, afterS: 0.125 }]);
     const {
       items: [entry],
@@ -52,23 +51,23 @@ describe('the outbox', () => {
     });
   });
 
-  it('hands each due row to one taker, within the room of its job', async () => {
+  it('gives each due row to one taker, within the capacity for its job', async () => {
     await add('a', 5);
     await add('b', 2);
     await addToOutbox(test.db.single, 'a', [{ data: {}, afterS: 1e8 }]);
-    const room = new Map([
+    const capacity = new Map([
       ['a', 3],
       ['b', 9],
       ['c', 1],
     ]);
-    const batches = await Promise.all([1, 2, 3].map(() => takeAll(room, 30)));
+    const batches = await Promise.all([1, 2, 3].map(() => takeAll(capacity, 30)));
     const ids = batches.flat().map((ref) => ref.id);
     expect(new Set(ids).size).toBe(ids.length);
     expect(ids).toHaveLength(7);
     for (const batch of batches) expect(batch.filter((ref) => ref.job === 'a').length).toBeLessThanOrEqual(3);
   });
 
-  it('passes over rows that another transaction holds', async () => {
+  it('skips rows that another transaction has locked', async () => {
     await add('a', 2);
     await test.db.write(async (tx) => {
       await tx.query(`select from outbox where data->>'n' = '0' for update`);
@@ -76,17 +75,17 @@ describe('the outbox', () => {
     });
   });
 
-  it('gives out a row again when its lease lapses or is released', async () => {
+  it('gives a row to the queue again when its lease has expired or is released', async () => {
     await add('a', 1);
-    const room = new Map([['a', 1]]);
-    const first = await takeAll(room, 30);
-    expect(await takeAll(room, 30)).toEqual([]);
+    const capacity = new Map([['a', 1]]);
+    const first = await takeAll(capacity, 30);
+    expect(await takeAll(capacity, 30)).toEqual([]);
     await outbox.release(test.db.single, first);
-    expect(await takeAll(room, 0)).toEqual(first);
-    expect(await takeAll(room, 30)).toEqual(first);
+    expect(await takeAll(capacity, 0)).toEqual(first);
+    expect(await takeAll(capacity, 30)).toEqual(first);
   });
 
-  it('lets one of many claims win', async () => {
+  it('lets one of many concurrent claims of a row succeed', async () => {
     await add('a', 1);
     const [ref] = await takeAll(new Map([['a', 1]]), 30);
     if (ref === undefined) throw new Error('Nothing is due.');
@@ -97,7 +96,7 @@ describe('the outbox', () => {
     expect(await test.source.getRepository(JobRun).count()).toBe(1);
   });
 
-  it('lets no ref claim a row that has moved on', async () => {
+  it('refuses the claim of a ref whose row has had another run since', async () => {
     await add('a', 1);
     const run = await claimed('a');
     await outbox.retry(test.db.single, run, 'no', 0);
@@ -106,7 +105,7 @@ describe('the outbox', () => {
     expect((await claimed('a')).ref.attempt).toBe(2);
   });
 
-  it('records nothing for a run that another has replaced, even with the same attempt number', async () => {
+  it('stores nothing for a run whose row another run holds, even with the same attempt number', async () => {
     await add('a', 1);
     const stale = await claimed('a');
     await test.source.query(`update outbox set lease_until = now(), attempts = 0`);
@@ -114,12 +113,12 @@ describe('the outbox', () => {
     expect(current.ref).toEqual(stale.ref);
     expect(await outbox.extend(test.db.single, [stale, current], 30)).toEqual(new Set([current.runId]));
     expect(await outbox.complete(test.db.single, stale)).toBe(false);
-    expect(await outbox.bury(test.db.single, stale, 'x')).toBe(false);
+    expect(await outbox.markDead(test.db.single, stale, 'x')).toBe(false);
     expect(await outbox.handBack(test.db.single, stale)).toBe(false);
     expect(await outbox.complete(test.db.single, current)).toBe(true);
   });
 
-  it('doubles the wait after each failure, give or take a fifth', async () => {
+  it('doubles the wait after each failure, with 20 % jitter', async () => {
     await add('a', 1);
     for (const expectedS of [1000, 2000, 4000]) {
       await outbox.retry(test.db.single, await claimed('a'), 'no', 1000);
@@ -132,7 +131,7 @@ describe('the outbox', () => {
     }
   });
 
-  it('lists newest first, in pages without gaps or repeats', async () => {
+  it('lists the newest rows first, in pages without gaps or repeats', async () => {
     await add('a', 5);
     await add('b', 5);
     const ids: string[] = [];
@@ -150,11 +149,11 @@ describe('the outbox', () => {
     expect(await outbox.list(test.db.single, { ...first, state: 'dead' })).toEqual({ items: [], total: 0 });
   });
 
-  it('counts what is due and dead, and how long the oldest has waited', async () => {
+  it('counts the due and dead rows of each job, and how long the oldest has waited', async () => {
     await add('a', 3);
     await test.source.query(`update outbox set run_at = now() - interval '90 seconds'`);
     await add('b', 1);
-    await outbox.bury(test.db.single, await claimed('b'), 'x');
+    await outbox.markDead(test.db.single, await claimed('b'), 'x');
     await outbox.complete(test.db.single, await claimed('a'));
     const counts = await outbox.counts(test.db.single);
     expect(counts).toMatchObject([
@@ -168,7 +167,7 @@ describe('the outbox', () => {
     await add('a', 5);
     await add('b', 1);
     for (let n = 0; n < 4; n += 1) await outbox.complete(test.db.single, await claimed('a'));
-    await outbox.bury(test.db.single, await claimed('b'), 'x');
+    await outbox.markDead(test.db.single, await claimed('b'), 'x');
     await test.source.query(`update outbox set finished_at = now() - interval '2 hours' where finished_at is not null`);
     await test.source.query(`update job_run set started_at = now() - interval '2 hours' where job = 'b'`);
     expect(await outbox.prune(test.db.single, { doneS: 10_800, deadS: 10_800, runsS: 10_800 }, 3)).toBe(0);
@@ -181,7 +180,7 @@ describe('the outbox', () => {
     expect(await outbox.prune(test.db.single, { ...ages, deadS: 3_600 }, 3)).toBe(1);
   });
 
-  it('finds what is due by an index, however much is done', async () => {
+  it('finds due rows by an index, however many rows are done', async () => {
     await test.source.query(
       `insert into outbox (id, job, data, state, finished_at) select gen_random_uuid(), 'a', '{}', 'done', now()
         from generate_series(1, 20000)`,
@@ -201,7 +200,7 @@ describe('the identity of a job', () => {
     test.source.query('select state, attempts, waiting, run_at <= now() as early from outbox order by created_at, id');
   const tomorrow = { afterS: 86_400 };
 
-  it('lets the same job wait once, at the earlier time', async () => {
+  it('makes a job that is enqueued twice wait once, at the earlier time', async () => {
     await addToOutbox(test.db.single, 'a', [{ data: { x: 1, y: 2 }, ...tomorrow }]);
     await addToOutbox(test.db.single, 'a', [{ data: { y: 2, x: 1 } }, { data: { x: 1, y: 2 }, ...tomorrow }]);
     await addToOutbox(test.db.single, 'a', [{ data: { x: 1, y: 2 }, ...tomorrow }]);
@@ -243,7 +242,7 @@ describe('the identity of a job', () => {
       (run: ClaimedRun) => outbox.postpone(test.db.single, run, 'busy', 0),
       (run: ClaimedRun) => outbox.handBack(test.db.single, run),
       async (run: ClaimedRun) => {
-        await outbox.bury(test.db.single, run, 'no');
+        await outbox.markDead(test.db.single, run, 'no');
         return outbox.replay(test.db.single, run.ref.id);
       },
     ];
@@ -256,17 +255,17 @@ describe('the identity of a job', () => {
     }
   });
 
-  it('does not count a postponed run, and says why it was', async () => {
+  it('does not count a postponed run as an attempt, and stores the reason', async () => {
     await add('a', 1);
     await outbox.postpone(test.db.single, await claimed('a'), 'busy', 60);
     expect(await rows()).toMatchObject([{ attempts: 0, early: false }]);
     expect(await test.source.getRepository(JobRun).find()).toMatchObject([{ outcome: 'postponed', error: 'busy' }]);
   });
 
-  it('forgets the dead letter of a job that succeeds later', async () => {
+  it('deletes the dead letter of a job that succeeds later', async () => {
     await add('a', 2);
-    await outbox.bury(test.db.single, await claimed('a'), 'no');
-    await outbox.bury(test.db.single, await claimed('a'), 'no');
+    await outbox.markDead(test.db.single, await claimed('a'), 'no');
+    await outbox.markDead(test.db.single, await claimed('a'), 'no');
     await add('a', 1);
     await outbox.complete(test.db.single, await claimed('a'));
     expect((await rows()).map((row) => row.state).sort()).toEqual(['dead', 'done']);
@@ -287,69 +286,10 @@ describe('the identity of a job', () => {
     expect(await take('a')).toEqual([]);
   });
 
-  it('lets transactions that add the same jobs in another order wait for each other', async () => {
+  it('does not deadlock when transactions add the same jobs in different orders', async () => {
     const data = Array.from({ length: 50 }, (_, n) => ({ data: { n } }));
     const both = [data, [...data].reverse()].flatMap((rows) => [rows, rows, rows]);
     await Promise.all(both.map((rows) => test.source.transaction((tx) => addToOutbox(tx as Tx, 'a', rows))));
     expect(await rows()).toHaveLength(50);
-  });
-});
-
-describe('the lanes of jobs', () => {
-  const narrow = defineLane('narrow', { atOnce: 2 });
-  const metered = defineLane('metered', { atOnce: 100, perMinute: 3 });
-  const addTo = (job: string, lane: string, count: number): Promise<void> =>
-    addToOutbox(
-      test.db.single,
-      job,
-      Array.from({ length: count }, (_, n) => ({ data: { lane, n }, lane })),
-    );
-  const lanesOf = (refs: JobRef[]): string[] => refs.map((ref) => ref.lane).sort();
-
-  it('run as many at once as the lane permits, whoever takes them and whatever the job', async () => {
-    await addTo('a', narrow.of(1), 3);
-    await addTo('b', narrow.of(1), 3);
-    const room = new Map([
-      ['a', 9],
-      ['b', 9],
-    ]);
-    const [first = [], second = []] = await Promise.all([takeAll(room, 30), takeAll(room, 30)]);
-    expect([...first, ...second]).toHaveLength(2);
-    const [ref] = [...first, ...second];
-    await outbox.release(test.db.single, ref ? [ref] : []);
-    expect(await takeAll(room, 30)).toHaveLength(1);
-  });
-
-  it('do not hold up one another', async () => {
-    await addTo('a', narrow.of('full'), 500);
-    await addTo('a', narrow.of('other'), 1);
-    await add('a', 1);
-    expect(lanesOf(await take('a', 10))).toEqual(['', 'narrow:full', 'narrow:full', 'narrow:other']);
-    expect(await take('a', 10)).toEqual([]);
-  });
-
-  it('begin so many a minute', async () => {
-    await addTo('a', metered.of(1), 5);
-    await addTo('a', metered.of(2), 1);
-    expect(lanesOf(await take('a'))).toEqual(['metered:1', 'metered:1', 'metered:1', 'metered:2']);
-    expect(await take('a')).toEqual([]);
-    await test.source.query(`update job_lane set minute = minute - interval '1 minute'`);
-    expect(lanesOf(await take('a'))).toEqual(['metered:1', 'metered:1']);
-  });
-
-  it('have the limits of a setting, of one lane before those of its kind', async () => {
-    const takeWith = (...settings: LaneLimit[]): Promise<JobRef[]> =>
-      test.db.write((tx) => outbox.takeDue(tx, new Map([['a', 99]]), 30, laneLimits(settings)));
-    await addTo('a', narrow.of(1), 5);
-    await addTo('a', narrow.of(2), 5);
-    expect(
-      lanesOf(await takeWith({ lane: 'narrow', atOnce: 1 }, { lane: 'narrow:2', atOnce: 9, perMinute: 3 })),
-    ).toEqual(['narrow:1', 'narrow:2', 'narrow:2', 'narrow:2']);
-    expect(lanesOf(await takeWith({ lane: 'narrow:1', atOnce: 3 }))).toEqual(['narrow:1', 'narrow:1']);
-    expect(() => laneLimits([{ lane: 'nowhere:1', atOnce: 1 }])).toThrow('there is no lane nowhere:1');
-  });
-
-  it('are declared once', () => {
-    expect(() => defineLane('narrow', { atOnce: 1 })).toThrow('defined twice');
   });
 });
