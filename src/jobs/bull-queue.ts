@@ -2,24 +2,24 @@ import { Logger } from '@nestjs/common';
 import Bull from 'bull';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { JobTimes } from './job-times.js';
-import type { JobRef, Queue, RunRef } from './queue.js';
+import type { JobRef, Queue, RunJob } from './queue.js';
 
-interface Lane {
-  readonly limit: number;
+interface JobQueue {
+  readonly concurrency: number;
   readonly bull: Bull.Queue<JobRef>;
 }
 
-/** Refs of one job that may wait in Redis at once; the rest waits in the outbox, where a flush cannot reach it. */
-const window = 200;
-const slowestReconnectMs = 2_000;
+/** Refs of one job that wait in Redis at most. The others wait in the outbox, so that a flush of Redis loses few. */
+const longestQueue = 200;
+const longestReconnectDelayMs = 2_000;
 
 /**
- * The queue on Redis. One Bull queue per job: in a shared one Bull adds the concurrencies of all jobs up, and a flood
- * of one job would starve the others. Bull's own retries and delays are not used.
+ * The queue on Redis, with one Bull queue for each job: in a shared one Bull adds up the concurrency of all jobs, and
+ * many runs of one job would starve the others. Retries and delays are done by the outbox, not by Bull.
  */
 export class BullQueue implements Queue {
   private readonly log = new Logger('BullQueue');
-  private readonly lanes = new Map<string, Lane>();
+  private readonly queues = new Map<string, JobQueue>();
   private readonly connections: Redis[] = [];
   private readonly runs = new Set<Promise<void>>();
   private readonly loops: Promise<void>[] = [];
@@ -30,7 +30,7 @@ export class BullQueue implements Queue {
     private readonly times: JobTimes,
   ) {}
 
-  async start(lanes: ReadonlyMap<string, number>, run: RunRef): Promise<void> {
+  async start(concurrency: ReadonlyMap<string, number>, run: RunJob): Promise<void> {
     const client = this.connect({
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
@@ -38,34 +38,35 @@ export class BullQueue implements Queue {
     });
     this.client = client;
     const subscriber = this.connect();
-    for (const [job, limit] of lanes) this.lanes.set(job, { limit, bull: this.open(job, client, subscriber) });
-    for (const lane of this.lanes.values()) this.work(lane, run);
+    for (const [job, limit] of concurrency)
+      this.queues.set(job, { concurrency: limit, bull: this.open(job, client, subscriber) });
+    for (const queue of this.queues.values()) this.process(queue, run);
     await within(this.times.redisTimeoutMs, connected(client)).catch(() => {
-      this.log.warn('Redis does not answer yet; jobs wait for it.');
+      this.log.warn('Redis does not answer yet. Jobs wait until it does.');
     });
   }
 
-  async room(): Promise<ReadonlyMap<string, number>> {
-    const lanes = [...this.lanes];
-    const waiting = await Promise.all(lanes.map(([, { bull }]) => bull.client.llen(bull.toKey('wait'))));
-    return new Map(lanes.map(([job], index) => [job, window - (waiting[index] ?? window)]));
+  async capacity(): Promise<ReadonlyMap<string, number>> {
+    const queues = [...this.queues];
+    const waiting = await Promise.all(queues.map(([, { bull }]) => bull.client.llen(bull.toKey('wait'))));
+    return new Map(queues.map(([job], index) => [job, longestQueue - (waiting[index] ?? longestQueue)]));
   }
 
-  async hand(refs: readonly JobRef[]): Promise<void> {
-    // One by one, pipelined on the socket: Bull's bulk call does not report what Redis refused.
-    const added = refs.map((ref) => this.laneOf(ref).bull.add(ref, { jobId: `${ref.id}-${ref.attempt}` }));
+  async add(refs: readonly JobRef[]): Promise<void> {
+    // One by one (ioredis pipelines them), because Bull's addBulk() does not report what Redis refused.
+    const added = refs.map((ref) => this.queueOf(ref).bull.add(ref, { jobId: `${ref.id}-${ref.attempt}` }));
     await within(this.times.redisTimeoutMs, Promise.all(added));
   }
 
   async stop(): Promise<void> {
-    const closed = [...this.lanes.values()].map((lane) => lane.bull.close(true));
+    const closed = [...this.queues.values()].map(({ bull }) => bull.close(true));
     await Promise.allSettled(this.runs);
-    // Without Redis Bull's loops end late or never; what they would still tell it, the outbox knows.
+    // When Redis is down, Bull's loops end late or never. Nothing is lost: the outbox has every outcome.
     await within(this.times.redisTimeoutMs, Promise.allSettled([...closed, ...this.loops])).catch(() => undefined);
     for (const connection of this.connections) connection.disconnect();
   }
 
-  async ready(): Promise<string | null> {
+  async fault(): Promise<string | null> {
     if (this.client === undefined) return null;
     try {
       await this.client.ping();
@@ -78,10 +79,10 @@ export class BullQueue implements Queue {
     }
   }
 
-  private laneOf(ref: JobRef): Lane {
-    const lane = this.lanes.get(ref.job);
-    if (lane === undefined) throw new Error(`The queue was not started for ${ref.job}.`);
-    return lane;
+  private queueOf(ref: JobRef): JobQueue {
+    const queue = this.queues.get(ref.job);
+    if (queue === undefined) throw new Error(`The queue does not run the job ${ref.job}.`);
+    return queue;
   }
 
   private open(job: string, client: Redis, subscriber: Redis): Bull.Queue<JobRef> {
@@ -91,23 +92,23 @@ export class BullQueue implements Queue {
       defaultJobOptions: { attempts: 1, removeOnComplete: true, removeOnFail: true },
       settings: {
         lockDuration: this.times.runLeaseS * 1000,
-        // What a dead worker had taken and not begun waits for this look after its lock has lapsed.
+        // A job that a dead worker took but did not start is taken over by this check once its lock has expired.
         stalledInterval: (this.times.runLeaseS * 1000) / 3,
         retryProcessDelay: 1_000,
       },
     });
     bull.on('error', this.report);
-    // Bull drops the promise of this call: a Redis that goes away meanwhile would end the process.
+    // Bull does not await this call. When Redis disconnects meanwhile, the unhandled rejection ends the process.
     return Object.assign(bull, { setWorkerName: () => undefined });
   }
 
-  private work({ bull, limit }: Lane, run: RunRef): void {
-    const process = (job: Bull.Job<JobRef>): Promise<void> => {
+  private process({ bull, concurrency }: JobQueue, run: RunJob): void {
+    const runJob = (job: Bull.Job<JobRef>): Promise<void> => {
       const running = run(job.data).finally(() => this.runs.delete(running));
       this.runs.add(running);
       return running;
     };
-    this.loops.push(bull.process(limit, process).catch(this.report));
+    this.loops.push(bull.process(concurrency, runJob).catch(this.report));
   }
 
   private connect(options: RedisOptions = { maxRetriesPerRequest: null, enableReadyCheck: false }): Redis {
@@ -115,16 +116,16 @@ export class BullQueue implements Queue {
       connectionName: 'perennial',
       connectTimeout: this.times.redisTimeoutMs,
       keepAlive: 10_000,
-      retryStrategy: (times) => Math.min(100 * times, slowestReconnectMs),
+      retryStrategy: (times) => Math.min(100 * times, longestReconnectDelayMs),
       ...options,
     });
-    // Every lane listens on the shared connections.
+    // Every Bull queue adds listeners to the shared connections.
     connection.setMaxListeners(0).on('error', this.report);
     this.connections.push(connection);
     return connection;
   }
 
-  /** Quiet: that Redis is down the relay says, once. */
+  /** At debug level only: the relay logs once that Redis is down. */
   private readonly report = (error: Error): void => {
     this.log.debug(`Redis or Bull: ${error.message}`);
   };

@@ -1,36 +1,35 @@
 import { Logger } from '@nestjs/common';
-import type { JobRef, Queue, RunRef } from './queue.js';
+import type { JobRef, Queue, RunJob } from './queue.js';
 
-interface Lane {
-  readonly limit: number;
-  active: number;
+/** The runs of one job in this process. */
+interface Slots {
+  readonly concurrency: number;
+  used: number;
 }
 
-/**
- * The queue without Redis: takes only as many refs as it can run at once, so several processes still share the load.
- */
+/** The queue without Redis. It takes only as many jobs as it can run now, so that several processes share the load. */
 export class EmbeddedQueue implements Queue {
   private readonly log = new Logger('EmbeddedQueue');
-  private readonly lanes = new Map<string, Lane>();
+  private readonly slots = new Map<string, Slots>();
   private readonly runs = new Set<Promise<void>>();
-  private run: RunRef;
+  private run: RunJob;
   private wake: () => void;
 
-  async start(lanes: ReadonlyMap<string, number>, run: RunRef, wake: () => void): Promise<void> {
-    for (const [job, limit] of lanes) this.lanes.set(job, { limit, active: 0 });
+  async start(concurrency: ReadonlyMap<string, number>, run: RunJob, wake: () => void): Promise<void> {
+    for (const [job, limit] of concurrency) this.slots.set(job, { concurrency: limit, used: 0 });
     this.run = run;
     this.wake = wake;
   }
 
-  async room(): Promise<ReadonlyMap<string, number>> {
-    return new Map([...this.lanes].map(([job, lane]) => [job, lane.limit - lane.active]));
+  async capacity(): Promise<ReadonlyMap<string, number>> {
+    return new Map([...this.slots].map(([job, { concurrency, used }]) => [job, concurrency - used]));
   }
 
-  async hand(refs: readonly JobRef[]): Promise<void> {
+  async add(refs: readonly JobRef[]): Promise<void> {
     for (const ref of refs) {
-      const lane = this.lanes.get(ref.job);
-      if (lane === undefined) throw new Error(`The queue was not started for ${ref.job}.`);
-      const run = this.runInLane(lane, ref).finally(() => this.runs.delete(run));
+      const slots = this.slots.get(ref.job);
+      if (slots === undefined) throw new Error(`The queue does not run the job ${ref.job}.`);
+      const run = this.runInSlot(slots, ref).finally(() => this.runs.delete(run));
       this.runs.add(run);
     }
   }
@@ -39,19 +38,19 @@ export class EmbeddedQueue implements Queue {
     await Promise.all(this.runs);
   }
 
-  async ready(): Promise<string | null> {
+  async fault(): Promise<string | null> {
     return null;
   }
 
-  private async runInLane(lane: Lane, ref: JobRef): Promise<void> {
-    lane.active += 1;
+  private async runInSlot(slots: Slots, ref: JobRef): Promise<void> {
+    slots.used += 1;
     try {
       await this.run(ref);
     } catch (error) {
-      this.log.error(`Run ${ref.attempt} of ${ref.job} ${ref.id} is not recorded and will be repeated.`, error);
+      this.log.error(`The outcome of run ${ref.attempt} of ${ref.job} ${ref.id} was not stored; it runs again.`, error);
     } finally {
-      const wasFull = lane.active === lane.limit;
-      lane.active -= 1;
+      const wasFull = slots.used === slots.concurrency;
+      slots.used -= 1;
       if (wasFull) this.wake();
     }
   }

@@ -10,14 +10,12 @@ export class Interruption extends Error {
   }
 }
 
-/** True when the run took longer than its job permits. */
+/** True when the run was aborted because it took longer than the timeout of its job. */
 export function isTimeout(signal: AbortSignal): boolean {
   return signal.aborted && signal.reason instanceof Interruption && signal.reason.by === 'timeout';
 }
 
-/**
- * True when another run will do the work, here after a restart or in another process: this one has nothing to record.
- */
+/** True when another run does the work, after a restart or in another process: this run records nothing. */
 export function isHandedOn(signal: AbortSignal): boolean {
   return signal.aborted && signal.reason instanceof Interruption && signal.reason.by !== 'timeout';
 }

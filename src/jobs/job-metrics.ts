@@ -7,8 +7,8 @@ import { PeriodicRepository, type PeriodicStatus } from './periodic.repository.j
 import { Queue } from './queue.js';
 
 /**
- * Shows those on duty whether work piles up or stands still. The numbers are those of the database: the same from every
- * process.
+ * Prometheus gauges for jobs and periodic tasks, and the readiness check of the queue. The numbers come from the
+ * database, so that every process reports the same.
  */
 @Injectable()
 export class JobMetrics implements OnModuleInit {
@@ -22,33 +22,33 @@ export class JobMetrics implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.readiness.add('queue', () => this.queue.ready());
+    this.readiness.add('queue', () => this.queue.fault());
     const { db, outbox, periodic } = this;
     const jobs = (): Promise<OutboxCount[]> => outbox.counts(db.single);
     const tasks = (): Promise<PeriodicStatus[]> => periodic.list(db.single);
     this.show(
-      { name: 'jobs', help: 'Jobs that wait or run (due) and jobs given up (dead).', labels: ['job', 'state'] },
+      { name: 'jobs', help: 'Jobs that wait or run (due) and dead letters (dead).', labels: ['job', 'state'] },
       jobs,
       ({ job, state, count }) => [{ job, state }, count],
     );
     this.show(
       {
         name: 'jobs_overdue_seconds',
-        help: 'How long the oldest job that is due has been waiting or running.',
+        help: 'How long the oldest due job has been waiting or running.',
         labels: ['job'],
       },
       jobs,
       ({ job, state, overdueS }) => (state === 'due' ? [{ job }, overdueS] : null),
     );
     this.show(
-      { name: 'periodic_failures', help: 'How often a periodic task has failed in a row.', labels: ['task'] },
+      { name: 'periodic_failures', help: 'Consecutive failures of a periodic task.', labels: ['task'] },
       tasks,
       ({ name: task, failures }) => [{ task }, failures],
     );
     this.show(
       {
         name: 'periodic_last_success_timestamp_seconds',
-        help: 'When a periodic task last ended well, in Unix time.',
+        help: 'When a periodic task last succeeded, in Unix time.',
         labels: ['task'],
       },
       tasks,
@@ -56,7 +56,7 @@ export class JobMetrics implements OnModuleInit {
     );
   }
 
-  /** A gauge with one value for each row that has one; none while the database does not answer. */
+  /** A gauge with one value for each row for which `valueOf` is not null; empty while the database does not answer. */
   private show<R, L extends string>(
     words: MetricWords<L>,
     read: () => Promise<R[]>,

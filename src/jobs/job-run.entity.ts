@@ -1,6 +1,9 @@
 import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
-/** One run of a job. Null outcome: it runs, or its worker died and no other has taken over yet. Kept for 7 days. */
+/**
+ * One run of a job, kept for 7 days. Its outcome is null while it runs, or when its worker died and no other worker has
+ * taken the job over yet.
+ */
 @Entity('job_run')
 @Index('job_run_outbox', ['outboxId'])
 @Index('job_run_started', ['startedAt'])
@@ -13,11 +16,11 @@ export class JobRun {
   @Column({ type: 'text' })
   job: string;
 
-  /** The outbox row may be gone already. */
+  /** The outbox row may be deleted already. */
   @Column({ type: 'uuid' })
   outboxId: string;
 
-  /** 1 for the first. */
+  /** 1 for the first run. */
   @Column({ type: 'integer' })
   attempt: number;
 
@@ -32,8 +35,8 @@ export class JobRun {
   finishedAt: Date | null;
 
   /**
-   * `lost`: the worker died, lost its lease or was shut down; `postponed`: it could not begin its work. Both run again
-   * without a loss of attempts.
+   * `lost`: the worker died, lost its lease or was shut down. `postponed`: the handler could not start its work. A
+   * postponed run and a shutdown do not count as attempts.
    */
   @Column({ type: 'text', nullable: true })
   outcome: 'ok' | 'failed' | 'lost' | 'postponed' | null;

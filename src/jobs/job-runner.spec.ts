@@ -68,13 +68,13 @@ describe('a process with jobs', () => {
     app = await NestFactory.createApplicationContext(root, { logger: false, abortOnError: false });
   }
 
-  it('runs them', async () => {
+  it('runs them in the role all', async () => {
     await boot('all', feature(one, two));
     await test.db.write((tx) => one.enqueue(tx, { n: 1 }));
     await vi.waitFor(() => expect(ran).toEqual([1]), { timeout: 15_000 });
   });
 
-  it('leaves them to the workers when it serves requests only', async () => {
+  it('leaves them to a worker in the role api', async () => {
     await boot('api', feature(one, two));
     await test.db.write((tx) => one.enqueue(tx, { n: 1 }));
     await app?.close();
@@ -89,7 +89,7 @@ describe('a process with jobs', () => {
   });
 
   it('does not start when a handler has no job', async () => {
-    await expect(boot('api', feature(one, two, undeclared))).rejects.toThrow('A handler for boot.undeclared');
+    await expect(boot('api', feature(one, two, undeclared))).rejects.toThrow('There is a handler for boot.undeclared');
   });
 
   it('does not start when a job has two handlers', async () => {

@@ -6,7 +6,7 @@ import { type JobRef, Queue } from './queue.js';
 import { Relay } from './relay.js';
 import { type JobHandler, Runs } from './runs.js';
 
-/** Joins declared jobs to their handlers, and runs them in processes of the roles `all` and `worker`. */
+/** The handlers of all jobs. Processes of the roles `all` and `worker` run them. */
 @Injectable()
 export class Jobs implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly handlers = new Map<string, JobHandler<never>>();
@@ -19,13 +19,13 @@ export class Jobs implements OnApplicationBootstrap, BeforeApplicationShutdown {
     private readonly runs: Runs,
   ) {}
 
-  /** Names the one handler of a job. Call it in `onModuleInit`. */
+  /** Registers the handler of a job. Call it in `onModuleInit`. Throws when the job has a handler already. */
   handle<T extends object>(job: Job<T>, handler: JobHandler<T>): void {
     if (this.handlers.has(job.name)) throw new Error(`Job ${job.name} has two handlers; keep one.`);
     this.handlers.set(job.name, handler);
   }
 
-  /** Throws when a job has no handler or a handler no job, so that such a process does not start. */
+  /** Starts the jobs. Throws when a job has no handler or a handler has no job: the process then does not start. */
   async onApplicationBootstrap(): Promise<void> {
     const jobs = definedJobs();
     const unhandled = [...jobs.keys()].filter((name) => !this.handlers.has(name));
@@ -35,14 +35,15 @@ export class Jobs implements OnApplicationBootstrap, BeforeApplicationShutdown {
         `No handler for ${unhandled.join(', ')}: call jobs.handle() in onModuleInit, ` +
           'and list the module in app.module.ts.',
       );
-    if (unknown.length > 0) throw new Error(`A handler for ${unknown.join(', ')}, which defineJob() did not declare.`);
-    // Throws when a setting names a lane that nobody declared.
+    if (unknown.length > 0)
+      throw new Error(`There is a handler for ${unknown.join(', ')}, but no defineJob() declares it.`);
+    // Throws when a setting names a lane that is not declared.
     laneLimits(this.config.laneLimits);
     if (this.config.role !== 'api') await this.start(jobs);
   }
 
   /**
-   * Stops handing out, then taking up, then cuts off what runs. The database must still be open: do not close it before
+   * Stops the relay, then the queue, then the runs. Needs the database, which must not be closed before
    * `onApplicationShutdown`.
    */
   async beforeApplicationShutdown(): Promise<void> {
@@ -53,10 +54,10 @@ export class Jobs implements OnApplicationBootstrap, BeforeApplicationShutdown {
 
   private async start(jobs: ReadonlyMap<string, Job<never>>): Promise<void> {
     this.started = true;
-    const lanes = new Map([...jobs.values()].map((job) => [job.name, job.policy.concurrency]));
+    const concurrency = new Map([...jobs.values()].map((job) => [job.name, job.policy.concurrency]));
     this.runs.start();
     await this.queue.start(
-      lanes,
+      concurrency,
       (ref) => this.run(ref),
       () => this.relay.wake(),
     );
@@ -66,9 +67,10 @@ export class Jobs implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private async run(ref: JobRef): Promise<void> {
     const job = definedJobs().get(ref.job);
     const handler = this.handlers.get(ref.job);
-    if (job === undefined || handler === undefined) throw new Error(`Job ${ref.job} is not known here.`);
+    if (job === undefined || handler === undefined)
+      throw new Error(`This process has no handler for the job ${ref.job}.`);
     await this.runs.run(ref, job, handler);
-    // The place in its lane is free for the next.
+    // The next job of its lane can run now.
     if (ref.lane) this.relay.wake();
   }
 }

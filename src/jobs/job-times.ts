@@ -1,20 +1,20 @@
 import { Injectable } from '@nestjs/common';
 
-/** Every wait of the job machinery, in one place; tests shorten them. */
+/** Every interval and timeout of the jobs. Tests shorten them. */
 @Injectable()
 export class JobTimes {
-  /** Between two looks at the outbox when nothing is due. */
+  /** Between two polls of the outbox when nothing is due. */
   readonly pollMs: number = 250;
-  /** Longest wait between two looks while the database or the queue is down. */
+  /** Longest interval between two polls while the database or the queue is down. */
   readonly outagePollMs: number = 5_000;
-  /** A row that the queue has not begun to run after this is handed to it again. */
-  readonly handedLeaseS: number = 30;
-  /** A run whose worker has not renewed its lease for this long is taken over by another. Renewed every third of it. */
+  /** A job that the queue has not started to run after this time is added to the queue again. */
+  readonly queuedLeaseS: number = 30;
+  /** A run whose lease is older is taken over by another worker. The lease is renewed every third of this time. */
   readonly runLeaseS: number = 30;
-  /** How long a handler may go on after its signal was aborted, before its run is given up. */
+  /** How long a run waits for a handler whose signal was aborted, before it ends without it. */
   readonly graceS: number = 10;
-  /** A run in a lane that takes longer gives its place among the runs of this process to another. */
+  /** A run in a lane that takes longer frees its slot, so that the process starts another run of the job. */
   readonly slotMs: number = 5_000;
-  /** How long Redis may take for one answer before it counts as down. */
+  /** Redis counts as down when it has not answered within this time. */
   readonly redisTimeoutMs: number = 2_000;
 }

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ScheduleModule } from '@nestjs/schedule';
 import { Config } from '../platform/config.js';
+import { EmbeddedQueue } from './embedded-queue.js';
 import { JobMetrics } from './job-metrics.js';
 import { Jobs } from './job-runner.js';
 import { JobTimes } from './job-times.js';
@@ -9,11 +10,18 @@ import { OutboxRepository } from './outbox.repository.js';
 import { Periodic } from './periodic.js';
 import { PeriodicRepository } from './periodic.repository.js';
 import { Pruning } from './prune.js';
-import { createQueue, Queue } from './queue.js';
+import { Queue } from './queue.js';
 import { Relay } from './relay.js';
 import { Runs } from './runs.js';
 
-/** Durable jobs and periodic work. Needs Config and Database from the platform. */
+/** The queue on Redis when `REDIS_URL` is set, otherwise the queue inside this process. */
+export async function createQueue(config: Config, times: JobTimes): Promise<Queue> {
+  if (config.redisUrl === undefined) return new EmbeddedQueue();
+  const { BullQueue } = await import('./bull-queue.js');
+  return new BullQueue(config.redisUrl, times);
+}
+
+/** Durable jobs and periodic tasks. Needs Config and Database from the platform. */
 @Module({
   imports: [ScheduleModule.forRoot()],
   providers: [

@@ -1,15 +1,12 @@
-/** How much of one lane may run, over all processes. */
+/** The limits of one lane, over all processes. */
 export interface LaneLimits {
   /** Runs of one lane at the same time. */
   atOnce: number;
-  /** Runs of one lane begun in one calendar minute; absent: as many as there are. */
+  /** Runs of one lane that start in one calendar minute; absent: no limit. */
   perMinute?: number;
 }
 
-/**
- * A kind of lane with the limits that hold without a setting; `of` names the lane of one thing, for example
- * `destination:8`.
- */
+/** A kind of lane and its default limits. `of` gives the lane of one object, for example `destination:8`. */
 export interface LaneKind {
   readonly kind: string;
   readonly limits: LaneLimits;
@@ -19,8 +16,8 @@ export interface LaneKind {
 const defined = new Map<string, LaneKind>();
 
 /**
- * Declares a kind of lane: jobs that call the same outside system share one lane, so that a system that hangs holds up
- * only its own jobs. `kind` is stored with the rows: never renamed.
+ * Declares a kind of lane: jobs that call the same outside system share one lane, so that a system that hangs delays
+ * only its own jobs. Never rename a kind: it is stored in the outbox. Throws when the kind is declared already.
  */
 export function defineLane(kind: string, limits: LaneLimits): LaneKind {
   if (defined.has(kind)) throw new Error(`The lane ${kind} is defined twice.`);
@@ -29,14 +26,14 @@ export function defineLane(kind: string, limits: LaneLimits): LaneKind {
   return lane;
 }
 
-/** The limits of every lane of a kind (`authority`) or of one lane (`authority:3`). */
+/** The limits of each lane of a kind (`authority`) or of one lane (`authority:3`). */
 export interface LaneLimit extends LaneLimits {
   lane: string;
 }
 
 /**
- * The limits in force: those of the declared kinds, and `settings` before them. Throws when a setting names a kind that
- * is not declared.
+ * The limits in force: the defaults of the declared kinds, unless `settings` overrides them. Throws when a setting
+ * names a kind that is not declared.
  */
 export function laneLimits(settings: readonly LaneLimit[] = []): LaneLimit[] {
   const unknown = settings.find(({ lane }) => !defined.has(lane.split(':')[0] ?? ''));

@@ -10,8 +10,9 @@ export class Leases {
   constructor(private readonly db: Database) {}
 
   /**
-   * Does `work` while holding the lease and returns true; returns false at once when another holds it. The lease is
-   * renewed every third of `ttlS`; `work` gets a signal that is aborted when it is lost. Throws what `work` throws.
+   * Does `work` while holding the lease and returns true. Returns false at once when another process holds the lease.
+   * The lease is renewed every third of `ttlS`. `work` gets a signal that is aborted when the lease is lost. Throws
+   * what `work` throws.
    */
   async withLease(name: string, ttlS: number, work: (lost: AbortSignal) => Promise<void>): Promise<boolean> {
     const holder = randomUUID();

@@ -1,11 +1,11 @@
 import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
-/** `due`: to be run at `runAt` or running now. `dead`: given up, waits for a person. */
+/** `due`: runs at `runAt`, or runs now. `dead`: a dead letter, whose attempts are used up; somebody may replay it. */
 export type OutboxState = 'due' | 'done' | 'dead';
 
 /**
- * One job to do: written in the transaction that causes it, and kept for a day after it is done. A dead letter is kept
- * until it is replayed, the same job succeeds, or 30 days are over.
+ * One job. It is written in the transaction that causes it and kept for a day after it is done. A dead letter is kept
+ * for 30 days, unless it is replayed or the same job succeeds before.
  */
 @Entity('outbox')
 @Index('outbox_due', { synchronize: false })
@@ -29,33 +29,33 @@ export class OutboxEntry {
   @Column({ type: 'jsonb' })
   data: unknown;
 
-  /** Derived from the data: of one job and identity at most one row waits. */
+  /** Derived from the data. At most one row of the same job and identity waits. */
   @Column({ type: 'text', default: () => 'gen_random_uuid()' })
   identity: string;
 
-  /** The lane whose limits the job obeys; empty: none. */
+  /** The lane whose limits apply to the job; empty when it is in no lane. */
   @Column({ type: 'text', default: '' })
   lane: string;
 
-  /** While it is due: no run of it is under way, so that whoever enqueues the same job needs no second row. */
+  /** False from the start of a run until it ends: the same job may then be enqueued as a second row. */
   @Column({ type: 'boolean', default: true })
   waiting: boolean;
 
   @Column({ type: 'timestamptz', default: () => 'now()' })
   runAt: Date;
 
-  /** Runs begun. One that was handed back at shutdown does not count. */
+  /** Runs that started, without postponed runs and runs that shutdown interrupted. */
   @Column({ type: 'integer', default: 0 })
   attempts: number;
 
   @Column({ type: 'text', default: 'due' })
   state: OutboxState;
 
-  /** Nobody else may take the row before this. */
+  /** No other run may take the row before this time. */
   @Column({ type: 'timestamptz', nullable: true })
   leaseUntil: Date | null;
 
-  /** The id of the run that holds the row, or `queue` between hand-over and claim. */
+  /** The id of the run that holds the row, or `queue` while the row is in the queue. */
   @Column({ type: 'text', nullable: true })
   leasedBy: string | null;
 

@@ -9,23 +9,21 @@ import { type LaneLimit, laneLimits } from './lane.js';
 import type { JobRef } from './queue.js';
 
 /**
- * A claimed run: holds its row until the lease lapses. `runId` is the fence: nothing is recorded once another run holds
- * the row.
+ * A run that holds its outbox row until its lease expires. `runId` is the fencing token: its outcome is not stored once
+ * another run holds the row.
  */
 export interface ClaimedRun {
   readonly ref: JobRef;
   readonly runId: string;
 }
 
-/** What a page of the outbox is narrowed by. */
+/** The page of the outbox to list, and its filters. */
 export interface OutboxQuery extends PageQuery {
   state?: OutboxState;
   job?: string;
 }
 
-/**
- * Rows of one job in one state. `overdueS`: how long the oldest due row has been waiting or running, 0 for dead ones.
- */
+/** The number of rows of one job in one state. `overdueS`: how long the oldest due row has been due; 0 when dead. */
 export interface OutboxCount {
   job: string;
   state: 'due' | 'dead';
@@ -46,35 +44,36 @@ const source: ListSource = {
 const seconds = (parameter: string): string => `${parameter}::float8 * interval '1 second'`;
 const due = `state = 'due' and greatest(run_at, lease_until) <= now()`;
 const free = `lease_until = null, leased_by = null`;
-/** For a row that is to run again: it waits, unless the same job has been added meanwhile and waits already. */
+/** For a row that is to run again: it waits, unless another row of the same job and identity already waits. */
 const waitAgain = `waiting = not exists (
-  select from outbox twin
-  where twin.job = outbox.job and twin.identity = outbox.identity and twin.state = 'due' and twin.waiting
-    and twin.id <> outbox.id)`;
+  select from outbox other
+  where other.job = outbox.job and other.identity = outbox.identity and other.state = 'due' and other.waiting
+    and other.id <> outbox.id)`;
 
-/** Of the rows of one job and identity one runs at a time, the one that has begun earlier first. */
-const alone = `not exists (
-  select from outbox twin
-  where twin.job = outbox.job and twin.identity = outbox.identity and twin.state = 'due' and twin.id <> outbox.id
-    and (twin.lease_until > now() or (outbox.waiting and not twin.waiting and twin.run_at <= now())))`;
+/** Of the rows of one job and identity one runs at a time; a row whose run started before goes first. */
+const runsAlone = `not exists (
+  select from outbox other
+  where other.job = outbox.job and other.identity = outbox.identity and other.state = 'due' and other.id <> outbox.id
+    and (other.lease_until > now() or (outbox.waiting and not other.waiting and other.run_at <= now())))`;
 
-/** How much of each kind of lane is free, and what is due in it. */
+/** The ids of the due rows that the capacity of the queue and the limits of the lanes admit, the oldest first. */
 const pickDue = `
-  with recursive room(job, room) as (select * from unnest($1::text[], $2::int[])),
-  -- Of a kind of lane, or of one lane, which goes before its kind.
+  with recursive capacity(job, capacity) as (select * from unnest($1::text[], $2::int[])),
+  -- The limits of a kind of lane, or of one lane, which override those of its kind.
   limits(lane, at_once, per_minute) as (select * from unnest($4::text[], $5::int[], $6::int[])),
-  -- Each lane of a job in which something waits, one index probe for each.
-  lane(job, room, lane) as (
-    select job, room, (select min(lane) from outbox where job = room.job and state = 'due') from room
+  -- The lanes in which a job has due rows: a loose index scan, one probe for each lane.
+  lane(job, capacity, lane) as (
+    select job, capacity, (select min(lane) from outbox where job = capacity.job and state = 'due') from capacity
     union all
-    select job, room, (
+    select job, capacity, (
       select min(o.lane) from outbox o where o.job = lane.job and o.state = 'due' and o.lane > lane.lane)
     from lane where lane is not null),
   leased(lane, count) as (
     select lane, count(*) from outbox
     where state = 'due' and leased_by is not null and lease_until > now() and lane <> '' group by lane),
-  free(job, lane, room, counted, free) as (
-    select lane.job, lane.lane, lane.room, bound.per_minute is not null, least(
+  -- What each lane may still start now; null when it has no limits. Starts are counted in lanes with a limit a minute.
+  free(job, lane, capacity, counted, free) as (
+    select lane.job, lane.lane, lane.capacity, bound.per_minute is not null, least(
         bound.at_once - coalesce(leased.count, 0),
         bound.per_minute - coalesce(case when minute = date_trunc('minute', now()) then begun end, 0))
     from lane
@@ -88,20 +87,20 @@ const pickDue = `
     select free.*, found.id, found.due from free
     cross join lateral (
       select id, greatest(run_at, lease_until) as due from outbox
-      where job = free.job and lane = free.lane and ${due} and ${alone}
-      order by greatest(run_at, lease_until) limit greatest(0, least(free.room, free.free))
+      where job = free.job and lane = free.lane and ${due} and ${runsAlone}
+      order by greatest(run_at, lease_until) limit greatest(0, least(free.capacity, free.free))
       for update skip locked) found),
-  -- Jobs of several names may share a lane.
-  in_lane as (select *, row_number() over (partition by lane order by due) as place from candidate),
+  -- Several jobs may share a lane.
+  in_lane as (select *, row_number() over (partition by lane order by due) as lane_rank from candidate),
   in_job as (
-    select *, row_number() over (partition by job order by due) as turn from in_lane
-    where free is null or place <= free),
-  picked as (select id from in_job where turn <= room)`;
+    select *, row_number() over (partition by job order by due) as job_rank from in_lane
+    where free is null or lane_rank <= free),
+  picked as (select id from in_job where job_rank <= capacity)`;
 
-/** Every query on `outbox` and `job_run`. All times are the database's. */
+/** Every query on `outbox` and `job_run`. All times are by the clock of the database. */
 @Injectable()
 export class OutboxRepository {
-  /** Whether a row of one of these jobs is due. Needs no lock, and tells nothing of lanes that are full. */
+  /** Whether a row of one of these jobs is due. Takes no lock and ignores the limits of lanes. */
   async hasDue(tx: Tx, jobs: readonly string[]): Promise<boolean> {
     const [found] = await tx.query<{ due: boolean }[]>(
       `select exists (select from unnest($1::text[]) as name
@@ -112,12 +111,12 @@ export class OutboxRepository {
   }
 
   /**
-   * Leases due rows to the queue, oldest first, for each job at most as many as `room` says, and for each lane what its
-   * limits leave. Only one process does it at a time, since each must see what the others have taken.
+   * Leases due rows to the queue, oldest first, at most `capacity` of each job and within the limits of each lane. An
+   * advisory lock admits one process at a time, since each must see which rows the others have taken.
    */
   async takeDue(
     tx: Tx,
-    room: ReadonlyMap<string, number>,
+    capacity: ReadonlyMap<string, number>,
     leaseS: number,
     limits: readonly LaneLimit[] = laneLimits(),
   ): Promise<JobRef[]> {
@@ -135,8 +134,8 @@ export class OutboxRepository {
            begun = excluded.begun + case when job_lane.minute = excluded.minute then job_lane.begun else 0 end)
        select id, job, lane, attempts + 1 as attempt from taken order by run_at`,
       [
-        [...room.keys()],
-        [...room.values()],
+        [...capacity.keys()],
+        [...capacity.values()],
         leaseS,
         limits.map(({ lane }) => lane),
         limits.map(({ atOnce }) => atOnce),
@@ -145,12 +144,12 @@ export class OutboxRepository {
     );
   }
 
-  /** Gives back rows that the queue did not take or this process will not run; they are due at once. */
+  /** Ends the lease of rows that the queue did not take or this process will not run. They are due at once. */
   async release(tx: Tx, refs: readonly JobRef[]): Promise<void> {
     await tx.query(`update outbox set ${free} where id = any($1) and leased_by = 'queue'`, [refs.map((ref) => ref.id)]);
   }
 
-  /** Begins a run and returns the job's data, or undefined when the row has moved on or another run holds it. */
+  /** Starts a run and returns the job's data; undefined when the ref is stale or another run holds the row. */
   async claim(tx: Tx, run: ClaimedRun, worker: string, leaseS: number): Promise<{ data: unknown } | undefined> {
     const [claimed] = await tx.query<{ data: unknown }[]>(
       `with claimed as (
@@ -159,7 +158,7 @@ export class OutboxRepository {
          where id = $1 and attempts = $2 - 1 and state = 'due'
            and (lease_until is null or lease_until <= now() or leased_by = 'queue')
          returning id, job, data, attempts),
-       cut_off as (
+       lost as (
          update job_run set outcome = 'lost', finished_at = now(), error = 'The worker died or lost its lease.'
          where outbox_id in (select id from claimed) and outcome is null),
        begun as (
@@ -170,7 +169,7 @@ export class OutboxRepository {
     return claimed;
   }
 
-  /** Extends the leases of these runs; returns the ids of the runs that still hold their rows. */
+  /** Extends the leases of these runs. Returns the ids of the runs that still hold their rows. */
   async extend(tx: Tx, runs: readonly ClaimedRun[], leaseS: number): Promise<Set<string>> {
     const held = await tx.query<{ runId: string }[]>(
       `with held as (
@@ -184,33 +183,33 @@ export class OutboxRepository {
   }
 
   /**
-   * Records success, and forgets dead letters of the same job; like those below it returns false, and changes no outbox
-   * row, when the run had lost it.
+   * Stores success and deletes the dead letters of the same job and identity. Like the next four methods it returns
+   * false, and changes no outbox row, when the run has lost its lease.
    */
   async complete(tx: Tx, run: ClaimedRun): Promise<boolean> {
     return this.settle(tx, run, `state = 'done', finished_at = now(), last_error = null`, 'ok', null);
   }
 
-  /** Records a failure; due again after `backoffS`, doubled with every attempt so far, give or take a fifth. */
+  /** Stores a failure. The row is due again after `backoffS`, doubled with each attempt, with 20 % jitter. */
   async retry(tx: Tx, run: ClaimedRun, error: string, backoffS: number): Promise<boolean> {
     const wait = seconds(`(${Number(backoffS)} * power(2, attempts - 1) * (0.8 + 0.4 * random()))`);
     return this.settle(tx, run, `run_at = now() + ${wait}, last_error = $4, ${waitAgain}`, 'failed', error);
   }
 
-  /** Ends a run that could not begin its work: it does not count, and the next is due after `afterS`. */
+  /** Ends a run that did nothing: it does not count as an attempt, and the row is due again after `afterS`. */
   async postpone(tx: Tx, run: ClaimedRun, reason: string, afterS: number): Promise<boolean> {
     const later = `attempts = attempts - 1, run_at = now() + ${seconds(String(Number(afterS)))}, ${waitAgain}`;
     return this.settle(tx, run, later, 'postponed', reason);
   }
 
-  /** Records the last failure: the row is a dead letter. */
-  async bury(tx: Tx, run: ClaimedRun, error: string): Promise<boolean> {
+  /** Stores the last failure: the row is a dead letter. */
+  async markDead(tx: Tx, run: ClaimedRun, error: string): Promise<boolean> {
     return this.settle(tx, run, `state = 'dead', finished_at = now(), last_error = $4`, 'failed', error);
   }
 
   /**
-   * Ends a run that shutdown cut off: it does not count, and another may begin in a second, when the queue has
-   * forgotten this one.
+   * Ends a run that shutdown interrupted: it does not count as an attempt. The next run starts after a second, when the
+   * queue has forgotten this one.
    */
   async handBack(tx: Tx, run: ClaimedRun): Promise<boolean> {
     return this.settle(
@@ -222,23 +221,20 @@ export class OutboxRepository {
     );
   }
 
-  /**
-   * Makes a dead letter of a row whose last permitted run never reported back; a job that kills its worker is not run
-   * for ever.
-   */
-  async buryUnclaimed(tx: Tx, ref: JobRef, error: string): Promise<void> {
+  /** Makes the row a dead letter without a run, so that a job that kills its workers is not run for ever. */
+  async markUnclaimedDead(tx: Tx, ref: JobRef, error: string): Promise<void> {
     await tx.query(
-      `with buried as (
+      `with given_up as (
          update outbox set state = 'dead', waiting = false, finished_at = now(), last_error = $3, ${free}
          where id = $1 and attempts = $2 - 1 and state = 'due' and (leased_by is null or leased_by = 'queue')
          returning id)
        update job_run set outcome = 'lost', finished_at = now(), error = $3
-       where outbox_id in (select id from buried) and outcome is null`,
+       where outbox_id in (select id from given_up) and outcome is null`,
       [ref.id, ref.attempt, error],
     );
   }
 
-  /** Newest first unless sorted otherwise. */
+  /** Newest first unless the query sorts otherwise. */
   list(tx: Tx, query: OutboxQuery): Promise<Page<OutboxEntry>> {
     const where = new Conditions();
     if (query.state !== undefined) where.add('state = ?', query.state);
@@ -246,7 +242,7 @@ export class OutboxRepository {
     return listPage(tx, source, query, where);
   }
 
-  /** Gives a dead letter all its attempts again, from now. False when there is no such dead letter. */
+  /** Makes a dead letter due now, with all its attempts. False when there is no such dead letter. */
   async replay(tx: Tx, id: string): Promise<boolean> {
     const replayed = await tx.query<unknown[]>(
       `with replayed as (
@@ -258,7 +254,7 @@ export class OutboxRepository {
     return replayed.length === 1;
   }
 
-  /** What is not done, by job and state. Costs what is due or dead, not what exists. */
+  /** The rows that are due or dead, by job and state. Reads only these rows, through partial indexes. */
   async counts(tx: Tx): Promise<OutboxCount[]> {
     return tx.query<OutboxCount[]>(
       `select job, state, count(*)::int as count,
@@ -269,21 +265,21 @@ export class OutboxRepository {
   }
 
   /**
-   * Deletes up to `limit` each of the jobs done, the dead letters and the runs that are older than these ages in
-   * seconds; returns how many are gone.
+   * Deletes done jobs, dead letters and runs that are older than these ages, at most `limit` of each. Returns how many
+   * rows were deleted.
    */
   async prune(tx: Tx, ages: { doneS: number; deadS: number; runsS: number }, limit: number): Promise<number> {
     const [pruned] = await tx.query<{ count: number }[]>(
       `with old_jobs as (
          delete from outbox where id in (
            select id from outbox where state = 'done' and finished_at < now() - ${seconds('$1')} limit $4) returning 1),
-       old_letters as (
+       old_dead as (
          delete from outbox where id in (
            select id from outbox where state = 'dead' and finished_at < now() - ${seconds('$2')} limit $4) returning 1),
        old_runs as (
          delete from job_run where id in (
            select id from job_run where started_at < now() - ${seconds('$3')} limit $4) returning 1)
-       select (select count(*) from old_jobs)::int + (select count(*) from old_letters)::int
+       select (select count(*) from old_jobs)::int + (select count(*) from old_dead)::int
          + (select count(*) from old_runs)::int as count`,
       [ages.doneS, ages.deadS, ages.runsS, limit],
     );

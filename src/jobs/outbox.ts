@@ -3,13 +3,13 @@ import type { Tx } from '../platform/db/database.js';
 
 /** When and in which lane a job runs. */
 export interface JobTiming {
-  /** Not before so many seconds from now, by the clock of the database; absent: at once. */
+  /** The earliest start, in seconds from now by the clock of the database; absent: at once. */
   afterS?: number | undefined;
-  /** The name of its lane, from `LaneKind.of`; absent: the job waits for nobody. */
+  /** The name of its lane, from `LaneKind.of`; absent: no lane limits the job. */
   lane?: string | undefined;
 }
 
-/** One job to be written. */
+/** The data and timing of one job to write. */
 export interface OutboxRow extends JobTiming {
   data: object;
 }
@@ -17,22 +17,22 @@ export interface OutboxRow extends JobTiming {
 const longestIdentity = 100;
 
 /**
- * Writes jobs of one name in the caller's transaction. Use `Job.enqueue`, which knows the type of the data. A job that
- * waits already with the same data is not added again; it runs at the earlier of the two times, and not before this
- * transaction has ended.
+ * Writes jobs of one name in the caller's transaction. Use `Job.enqueue` instead, which checks the type of the data. A
+ * job that already waits with the same data is not added again: it runs at the earlier of the two times, and not before
+ * this transaction has ended.
  */
 export async function addToOutbox(tx: Tx, job: string, rows: readonly OutboxRow[]): Promise<void> {
   if (rows.length === 0) return;
   const byIdentity = new Map<string, OutboxRow & { identity: string }>();
   for (const row of rows) {
     const identity = identityOf(row.data);
-    const twin = byIdentity.get(identity);
-    if (twin === undefined || (row.afterS ?? 0) < (twin.afterS ?? 0)) byIdentity.set(identity, { ...row, identity });
+    const same = byIdentity.get(identity);
+    if (same === undefined || (row.afterS ?? 0) < (same.afterS ?? 0)) byIdentity.set(identity, { ...row, identity });
   }
-  // Sorted, so that two transactions that add the same jobs wait for each other and do not deadlock.
+  // Sorted, so that two transactions that add the same jobs do not deadlock.
   const sorted = [...byIdentity.values()].sort((a, b) => (a.identity < b.identity ? -1 : 1));
-  // The update changes nothing when the waiting job is due earlier, but it locks the row: the job cannot begin before
-  // this transaction has committed what it is about.
+  // The update locks the row even when the waiting job is due earlier: the job must not start before this transaction
+  // has committed the change that the job is to see.
   await tx.query(
     `insert into outbox (id, job, data, identity, lane, run_at)
      select gen_random_uuid(), $1, row.data, row.identity, coalesce(row.lane, ''),
@@ -44,7 +44,7 @@ export async function addToOutbox(tx: Tx, job: string, rows: readonly OutboxRow[
   );
 }
 
-/** The same for the same data, whatever the order of its members. */
+/** Equal for equal data, whatever the order of its members. */
 function identityOf(data: object): string {
   const text = JSON.stringify(Object.entries(data).sort(([a], [b]) => (a < b ? -1 : 1)));
   return text.length <= longestIdentity ? text : createHash('sha256').update(text).digest('hex');

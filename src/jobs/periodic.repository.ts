@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
 
-/** How a periodic task has been doing, over all processes. `failures`: in a row, 0 after a success. */
+/** The last runs of a periodic task, over all processes. `failures`: consecutive, 0 after a success. */
 export interface PeriodicStatus {
   name: string;
   lastStartedAt: Date;
@@ -13,7 +13,7 @@ export interface PeriodicStatus {
 /** Every query on `periodic_task`. */
 @Injectable()
 export class PeriodicRepository {
-  /** Notes a start, unless one was noted within the last `withinS` seconds: then false. */
+  /** Stores a start of the task. False, and nothing is stored, when it last started less than `withinS` seconds ago. */
   async begin(tx: Tx, name: string, withinS: number): Promise<boolean> {
     const begun = await tx.query<unknown[]>(
       `insert into periodic_task (name, last_started_at) values ($1, now())
@@ -36,7 +36,7 @@ export class PeriodicRepository {
     await tx.query('update periodic_task set last_error = $2, failures = failures + 1 where name = $1', [name, error]);
   }
 
-  /** Every task that ever started, by name. */
+  /** Every task that has ever started, ordered by name. */
   async list(tx: Tx): Promise<PeriodicStatus[]> {
     return tx.query<PeriodicStatus[]>(
       `select name, last_started_at as "lastStartedAt", last_success_at as "lastSuccessAt", last_error as "lastError",

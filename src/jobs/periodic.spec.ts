@@ -42,7 +42,7 @@ function begin(seconds: number, work: TickWork, role: Config['role'] = 'worker')
 }
 
 describe('a lease', () => {
-  it('is held by one, and free again when the work ends, well or badly', async () => {
+  it('is held by one process, and free again when its work has ended or failed', async () => {
     const leases = new Leases(test.db);
     await leases.withLease('a', 30, async () => {
       expect(await leases.withLease('a', 30, () => Promise.reject(new Error('must not run')))).toBe(false);
@@ -52,7 +52,7 @@ describe('a lease', () => {
     expect(await leases.withLease('a', 30, async () => undefined)).toBe(true);
   });
 
-  it('is given to one of many that ask at once', async () => {
+  it('is given to one of many processes that ask at once', async () => {
     let refused = 0;
     const answers = await Promise.all(
       Array.from({ length: 10 }, async () => {
@@ -82,7 +82,7 @@ describe('a lease', () => {
     });
   });
 
-  it('that lapsed goes to the next, and the loser is told', async () => {
+  it('can be taken by another process once it has expired, and the loser is told', async () => {
     const leases = new Leases(test.db);
     const loser = leases.withLease('a', 0.6, async (lost) => {
       await test.source.query(`update lease set holder = 'another', until = now() + interval '1 hour'`);
@@ -95,8 +95,8 @@ describe('a lease', () => {
   });
 });
 
-describe('periodic work', () => {
-  it('is done again and again, and its success is recorded', async () => {
+describe('a periodic task', () => {
+  it('runs once per interval, and its success is stored', async () => {
     let ran = 0;
     begin(0.05, async () => void (ran += 1));
     await vi.waitFor(() => expect(ran).toBeGreaterThan(3), patient);
@@ -106,7 +106,7 @@ describe('periodic work', () => {
     ]);
   });
 
-  it('is done by one of several processes, once per interval', async () => {
+  it('runs in one of several processes, once per interval', async () => {
     const starts: number[] = [];
     const work: TickWork = async () => {
       const [row] = await test.source.query<{ ms: number }[]>(
@@ -120,7 +120,7 @@ describe('periodic work', () => {
     expect(Math.min(...gaps)).toBeGreaterThanOrEqual(270);
   });
 
-  it('never overlaps itself, however long it takes', async () => {
+  it('never runs twice at the same time, however long it takes', async () => {
     let running = 0;
     let most = 0;
     let ran = 0;
@@ -141,7 +141,7 @@ describe('periodic work', () => {
     expect(most).toBe(1);
   });
 
-  it('that fails is counted, and tried again', async () => {
+  it('counts its failures, and is retried', async () => {
     let ran = 0;
     begin(0.05, async () => {
       ran += 1;
@@ -160,7 +160,7 @@ describe('periodic work', () => {
     );
   });
 
-  it('is cut off at shutdown, which waits for it, and is no failure', async () => {
+  it('is aborted at shutdown, which waits for it and does not count it as a failure', async () => {
     let ended = false;
     let begun = false;
     const stop = begin(0.02, async (signal) => {
@@ -176,7 +176,7 @@ describe('periodic work', () => {
     expect(await test.source.query('select * from lease')).toEqual([]);
   });
 
-  it('is left to others in a process that serves requests only', () => {
+  it('does not run in a process that serves requests only', () => {
     const scheduler = vi.spyOn(SchedulerRegistry.prototype, 'addTimeout');
     begin(0.01, async () => undefined, 'api');
     expect(scheduler).not.toHaveBeenCalled();

@@ -3,11 +3,11 @@ import { SchedulerRegistry } from '@nestjs/schedule';
 import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
 import { errorText } from './error-text.js';
-import { settledOrGivenUp } from './given-up.js';
+import { withGracePeriod } from './grace-period.js';
 import { Leases } from './lease.js';
 import { PeriodicRepository } from './periodic.repository.js';
 
-/** Work of a tick. The signal is aborted at shutdown and when another process has taken over. */
+/** The work of a periodic task. The signal is aborted at shutdown and when the lease of the task is lost. */
 export type TickWork = (signal: AbortSignal) => Promise<void>;
 
 interface Task {
@@ -17,14 +17,17 @@ interface Task {
   current?: { abort: AbortController; ended: Promise<void> };
 }
 
-/** Renewed while the work lasts; after a crash another process may go on this much later. */
+/** The lease of a task is renewed while its work lasts. After a crash another process takes over within this time. */
 const leaseS = 20;
-/** The first ticks are spread over at most this, so that processes that start together do not all ask at once. */
-const widestSpreadS = 10;
-/** How long work may go on after its signal was aborted, before it is given up. */
+/** The first ticks are spread over at most this time, so that processes that start together do not query at once. */
+const longestSpreadS = 10;
+/** How long a task waits for work whose signal was aborted. */
 const graceMs = 10_000;
 
-/** Periodic work: every process of the roles `all` and `worker` ticks, one of them does the work, once per interval. */
+/**
+ * The periodic tasks. Every process of the roles `all` and `worker` ticks; a lease in the database makes sure that one
+ * of them does the work, once per interval.
+ */
 @Injectable()
 export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly log = new Logger('Periodic');
@@ -40,15 +43,15 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
   ) {}
 
   /**
-   * Declares a task. Call it in `onModuleInit`; `name` is stored. A failure is logged and recorded, and the next tick
-   * tries again.
+   * Declares a task. Call it in `onModuleInit`. Never rename it: `name` is stored. A failure is logged and stored, and
+   * the next tick tries again.
    */
   everyTick(name: string, seconds: number, work: TickWork): void {
     if (this.tasks.has(name)) throw new Error(`The periodic task ${name} is declared twice.`);
     this.tasks.set(name, { name, seconds, work });
   }
 
-  /** Every declared task and its interval in seconds, by name; also in a process that does not tick. */
+  /** The interval in seconds of every declared task, by name; also in a process that does not tick. */
   get intervals(): ReadonlyMap<string, number> {
     return new Map([...this.tasks.values()].map(({ name, seconds }) => [name, seconds]));
   }
@@ -58,9 +61,7 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
     for (const task of this.tasks.values()) this.schedule(task);
   }
 
-  /**
-   * Waits, within bounds, for the work under way, whose signal is aborted; the scheduler clears its timers by itself.
-   */
+  /** Aborts the work that runs now and waits for it, at most `graceMs`. The scheduler clears its own timers. */
   async beforeApplicationShutdown(): Promise<void> {
     this.stopping = true;
     const current = [...this.tasks.values()].flatMap((task) => task.current ?? []);
@@ -69,7 +70,7 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
   }
 
   private schedule(task: Task): void {
-    const spreadMs = Math.random() * Math.min(task.seconds, widestSpreadS) * 1000;
+    const spreadMs = Math.random() * Math.min(task.seconds, longestSpreadS) * 1000;
     const begin = (): void => {
       if (this.stopping) return;
       this.scheduler.addInterval(
@@ -103,11 +104,11 @@ export class Periodic implements OnApplicationBootstrap, BeforeApplicationShutdo
   }
 
   private async workOnce(task: Task, signal: AbortSignal): Promise<void> {
-    // A tenth less than the interval: two clocks that tick alike must not make every second tick come too early.
+    // A tenth less than the interval, so that a timer that is slightly early does not skip every second run.
     const begun = await this.repository.begin(this.db.single, task.name, task.seconds * 0.9);
     if (!begun) return;
     signal.throwIfAborted();
-    await settledOrGivenUp(task.work(signal), signal, graceMs);
+    await withGracePeriod(task.work(signal), signal, graceMs);
     await this.repository.succeeded(this.db.single, task.name);
   }
 }

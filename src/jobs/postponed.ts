@@ -1,6 +1,6 @@
 /**
- * Thrown by a handler that cannot work now and did nothing, for example because another holds a lease. The run does not
- * count as an attempt, and the next one begins after `afterS` seconds.
+ * Thrown by a handler that did nothing because it cannot work now, for example because another run holds a lease. The
+ * run does not count as an attempt, and the next run starts after `afterS` seconds.
  */
 export class Postponed extends Error {
   override name = 'Postponed';

@@ -7,7 +7,7 @@ const hourS = 3_600;
 const ages = { doneS: 24 * hourS, deadS: 30 * 24 * hourS, runsS: 7 * 24 * hourS };
 const batch = 1_000;
 
-/** Hourly: forgets jobs done more than a day ago, dead letters after 30 days, and runs of more than a week ago. */
+/** Deletes, every hour, jobs done more than a day ago, dead letters older than 30 days, and runs older than a week. */
 @Injectable()
 export class Pruning implements OnModuleInit {
   constructor(
@@ -20,7 +20,7 @@ export class Pruning implements OnModuleInit {
     this.periodic.everyTick('jobs.prune', hourS, (signal) => this.prune(signal));
   }
 
-  /** In batches, each its own transaction, so that nobody waits for it. */
+  /** Deletes in batches, each in its own transaction, so that no lock is held for long. */
   async prune(signal: AbortSignal): Promise<void> {
     let pruned = batch;
     while (pruned >= batch && !signal.aborted) {

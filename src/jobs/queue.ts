@@ -1,43 +1,32 @@
-import type { Config } from '../platform/config.js';
-import { EmbeddedQueue } from './embedded-queue.js';
-import type { JobTimes } from './job-times.js';
-
-/** One run to be made of one outbox row. */
+/** The next run of an outbox row. This is all that the queue stores. */
 export interface JobRef {
   readonly id: string;
   readonly job: string;
-  /** Empty when it has none. */
+  /** Empty when the job is in no lane. */
   readonly lane: string;
-  /** 1 for the first run. A ref whose row has moved on is stale, and its claim fails. */
+  /** 1 for the first run. A ref of an earlier attempt is stale: its claim fails. */
   readonly attempt: number;
 }
 
 /**
- * Runs one ref and records the outcome; rejects only when nothing could be recorded. Resolves when the run has ended,
- * or earlier when it gives its place up: a slow run in a lane is bounded by the lane alone.
+ * Runs the job and stores the outcome; rejects only when the outcome could not be stored. Resolves when the run has
+ * ended, or earlier when it frees its slot: a slow run in a lane is limited by the lane alone.
  */
-export type RunRef = (ref: JobRef) => Promise<void>;
+export type RunJob = (ref: JobRef) => Promise<void>;
 
-/** Owns "now": which process runs a due row. May forget or repeat a ref; the outbox does not. */
+/** Decides which process runs a due job, and when. It may lose or repeat a ref: the outbox is the record. */
 export abstract class Queue {
   /**
-   * Begins to run what is handed, at most `lanes.get(job)` runs of a job at once in this process. Calls `wake` when a
-   * full lane has room again.
+   * Starts to run what is added. `concurrency` has every job that this process runs, with how many runs of it may be
+   * under way here at once. Calls `wake` when a job had no free slot and has one again.
    */
-  abstract start(lanes: ReadonlyMap<string, number>, run: RunRef, wake: () => void): Promise<void>;
-  /** How many refs of each job the queue wants now. Throws when the queue is down. */
-  abstract room(): Promise<ReadonlyMap<string, number>>;
-  /** Takes refs over. Throws within seconds when the queue is down; some refs may have arrived all the same. */
-  abstract hand(refs: readonly JobRef[]): Promise<void>;
-  /** Takes up nothing more; resolves when the runs under way have ended. */
+  abstract start(concurrency: ReadonlyMap<string, number>, run: RunJob, wake: () => void): Promise<void>;
+  /** How many refs of each job the queue takes now. Throws when the queue is down. */
+  abstract capacity(): Promise<ReadonlyMap<string, number>>;
+  /** Throws within seconds when the queue is down; some of the refs may have been added nevertheless. */
+  abstract add(refs: readonly JobRef[]): Promise<void>;
+  /** Starts no further run; resolves when the current runs have ended. */
   abstract stop(): Promise<void>;
-  /** Why the queue is down, or null. */
-  abstract ready(): Promise<string | null>;
-}
-
-/** The engine for this configuration: Bull when there is a Redis, else this process itself. */
-export async function createQueue(config: Config, times: JobTimes): Promise<Queue> {
-  if (config.redisUrl === undefined) return new EmbeddedQueue();
-  const { BullQueue } = await import('./bull-queue.js');
-  return new BullQueue(config.redisUrl, times);
+  /** Why the queue is down; null when it works. */
+  abstract fault(): Promise<string | null>;
 }

@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 
 const patienceMs = 5000;
 
-/** Connects to a Redis once and asks whether it answers: null, or why not. */
+/** Connects once and sends PING; returns why Redis does not answer, or null when it does. */
 export async function redisFault(url: string): Promise<string | null> {
   const redis = new Redis(url, {
     lazyConnect: true,

@@ -6,10 +6,7 @@ import { type LaneLimit, laneLimits } from './lane.js';
 import { OutboxRepository } from './outbox.repository.js';
 import { type JobRef, Queue } from './queue.js';
 
-/**
- * Moves due rows from the outbox to the queue. Several may run against one database: rows that one is taking, the
- * others pass over.
- */
+/** Polls the outbox and adds due jobs to the queue. Each process with jobs runs one; they share one database. */
 @Injectable()
 export class Relay {
   private readonly log = new Logger('Relay');
@@ -28,21 +25,21 @@ export class Relay {
     private readonly times: JobTimes,
   ) {}
 
-  /** Begins to look at the outbox; the queue is started already. */
+  /** Starts to poll the outbox. The queue must have started before. */
   start(): void {
     this.limits = laneLimits(this.config.laneLimits);
     this.stopped = false;
     this.loop = this.runLoop();
   }
 
-  /** Looks again at once instead of after the poll interval. */
+  /** Polls at once instead of after the poll interval. Does nothing while the database or the queue is down. */
   wake(): void {
     if (this.failures > 0) return;
     this.woken = true;
     this.endPause();
   }
 
-  /** Resolves when the last hand-over is complete. */
+  /** Resolves when the last poll has ended. */
   async stop(): Promise<void> {
     this.stopped = true;
     this.endPause();
@@ -52,37 +49,36 @@ export class Relay {
   private async runLoop(): Promise<void> {
     while (!this.stopped) {
       this.woken = false;
-      const more = await this.round();
+      const more = await this.poll();
       if (!more) await this.pause();
     }
   }
 
-  /** Returns whether some job may have more due rows than were taken. */
-  private async round(): Promise<boolean> {
+  /** Returns true when a job may have more due rows than were taken. */
+  private async poll(): Promise<boolean> {
     try {
-      const room = await this.queue.room();
-      const wanted = new Map([...room].filter(([, free]) => free > 0));
-      const refs = await this.take(wanted);
-      if (refs.length > 0) await this.hand(refs);
-      if (this.failures > 0) this.log.log('Due jobs are handed out again.');
+      const capacity = new Map([...(await this.queue.capacity())].filter(([, free]) => free > 0));
+      const refs = await this.take(capacity);
+      if (refs.length > 0) await this.add(refs);
+      if (this.failures > 0) this.log.log('The queue and the database answer again. Due jobs run.');
       this.failures = 0;
-      return [...wanted].some(([job, free]) => refs.filter((ref) => ref.job === job).length === free);
+      return [...capacity].some(([job, free]) => refs.filter((ref) => ref.job === job).length === free);
     } catch (error) {
       if (this.failures === 0)
-        this.log.error('Due jobs wait, none is lost: the queue or the database does not answer.', error);
+        this.log.error('The queue or the database does not answer. Due jobs wait; none is lost.', error);
       this.failures += 1;
       return false;
     }
   }
 
-  private async take(wanted: ReadonlyMap<string, number>): Promise<JobRef[]> {
-    if (!(await this.outbox.hasDue(this.db.single, [...wanted.keys()]))) return [];
-    return this.db.write((tx) => this.outbox.takeDue(tx, wanted, this.times.handedLeaseS, this.limits));
+  private async take(capacity: ReadonlyMap<string, number>): Promise<JobRef[]> {
+    if (!(await this.outbox.hasDue(this.db.single, [...capacity.keys()]))) return [];
+    return this.db.write((tx) => this.outbox.takeDue(tx, capacity, this.times.queuedLeaseS, this.limits));
   }
 
-  private async hand(refs: JobRef[]): Promise<void> {
+  private async add(refs: JobRef[]): Promise<void> {
     try {
-      await this.queue.hand(refs);
+      await this.queue.add(refs);
     } catch (error) {
       await this.outbox.release(this.db.single, refs);
       throw error;

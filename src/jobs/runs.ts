@@ -5,28 +5,28 @@ import { Injectable, Logger } from '@nestjs/common';
 import { Database } from '../platform/db/database.js';
 import type { Job, JobContext } from './define-job.js';
 import { errorText, longestErrorText } from './error-text.js';
-import { settledOrGivenUp } from './given-up.js';
+import { withGracePeriod } from './grace-period.js';
 import { Interruption } from './interruption.js';
 import { JobTimes } from './job-times.js';
 import { type ClaimedRun, OutboxRepository } from './outbox.repository.js';
 import { Postponed } from './postponed.js';
 import type { JobRef } from './queue.js';
 
-/** Does the work of one job. Must bear being run again: lock, check whether it is still to be done, act, record. */
+/** Does the work of one job. It may run again, so it locks, checks that the work is still to be done, acts, stores. */
 export type JobHandler<T> = (data: T, context: JobContext) => Promise<void>;
 
 interface Run extends ClaimedRun {
   readonly abort: AbortController;
-  /** When the lease was last known to be ours, on the process's own monotonic clock; undefined before the claim. */
+  /** When the lease was last confirmed, on the monotonic clock of the process; undefined before the claim. */
   heldAtMs?: number;
 }
 
-/** So many runs more may a job begin when workers died in its runs: most jobs only stood by when that happened. */
-const sparedRuns = 5;
+/** Runs beyond its attempts that a job gets when workers died during its runs: most often another job killed them. */
+const extraRuns = 5;
 
 const shutdown = (): Interruption => new Interruption('shutdown', 'The process shuts down.');
 
-/** The runs that this process makes: claims, heartbeats, timeouts and outcomes. */
+/** The runs of this process: claims, heartbeats, timeouts and outcomes. */
 @Injectable()
 export class Runs {
   private readonly log = new Logger('Runs');
@@ -42,10 +42,10 @@ export class Runs {
   ) {}
 
   start(): void {
-    this.heartbeat = setInterval(() => void this.beat(), (this.times.runLeaseS * 1000) / 3);
+    this.heartbeat = setInterval(() => void this.renewLeases(), (this.times.runLeaseS * 1000) / 3);
   }
 
-  /** Aborts every run and resolves when all are recorded or handed back, at the latest after the grace period. */
+  /** Aborts every run. Resolves when every outcome is stored, at the latest after the grace period. */
   async stop(): Promise<void> {
     this.stopping = true;
     for (const run of this.active.keys()) run.abort.abort(shutdown());
@@ -54,46 +54,50 @@ export class Runs {
   }
 
   /**
-   * Makes one run and records how it ended. Rejects only when the database does not answer; the lease then lapses.
-   * Resolves early for a run in a lane that takes longer than `slotMs`.
+   * Runs a job once and stores the outcome. Rejects only when the database does not answer; the lease then expires.
+   * Resolves early when the job is in a lane and the run takes longer than `slotMs`.
    */
   async run<T extends object>(ref: JobRef, job: Job<T>, handler: JobHandler<T>): Promise<void> {
     if (this.stopping) return this.outbox.release(this.db.single, [ref]);
-    if (ref.attempt > job.policy.attempts + sparedRuns) {
-      return this.outbox.buryUnclaimed(this.db.single, ref, 'The worker died during this run and those before it.');
+    if (ref.attempt > job.policy.attempts + extraRuns) {
+      return this.outbox.markUnclaimedDead(
+        this.db.single,
+        ref,
+        'The worker died during this run and the runs before it.',
+      );
     }
     const run: Run = { ref, runId: randomUUID(), abort: new AbortController() };
-    const made = this.make(run, job, handler).finally(() => this.active.delete(run));
-    this.active.set(run, made);
-    return ref.lane ? this.whileInSlot(ref, made) : made;
+    const finished = this.claimAndRun(run, job, handler).finally(() => this.active.delete(run));
+    this.active.set(run, finished);
+    return ref.lane ? this.whileInSlot(ref, finished) : finished;
   }
 
-  /** Resolves when the run has ended, or has kept its place from others for `slotMs`; it then goes on without it. */
-  private async whileInSlot(ref: JobRef, made: Promise<void>): Promise<void> {
+  /** Resolves when the run has ended or has held its slot for `slotMs`; it then continues without a slot. */
+  private async whileInSlot(ref: JobRef, finished: Promise<void>): Promise<void> {
     const slot = new AbortController();
     const over = sleep(this.times.slotMs, true, { signal: slot.signal }).catch(() => false);
-    const ended = made.then(() => false).finally(() => slot.abort());
+    const ended = finished.then(() => false).finally(() => slot.abort());
     if (!(await Promise.race([ended, over]))) return ended.then(() => undefined);
     ended.catch((error: unknown) =>
-      this.log.error(`Run ${ref.attempt} of ${ref.job} ${ref.id} is not recorded.`, error),
+      this.log.error(`The outcome of run ${ref.attempt} of ${ref.job} ${ref.id} was not stored; it runs again.`, error),
     );
   }
 
-  private async make<T extends object>(run: Run, job: Job<T>, handler: JobHandler<T>): Promise<void> {
-    const beganAtMs = performance.now();
+  private async claimAndRun<T extends object>(run: Run, job: Job<T>, handler: JobHandler<T>): Promise<void> {
+    const startedAtMs = performance.now();
     const claimed = await this.outbox.claim(this.db.single, run, this.worker, this.times.runLeaseS);
     if (claimed === undefined) return;
-    run.heldAtMs = beganAtMs;
+    run.heldAtMs = startedAtMs;
     const data = job.data.safeParse(claimed.data);
     if (!data.success) {
       const faults = data.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
-      return this.bury(run, `The data does not match the job: ${faults.join('; ')}`);
+      return this.giveUp(run, `The data does not match the job: ${faults.join('; ')}`);
     }
-    const result = await this.attempt(run, job.policy.timeoutS, (context) => handler(data.data, context));
-    await this.record(run, job, result);
+    const result = await this.runHandler(run, job.policy.timeoutS, (context) => handler(data.data, context));
+    await this.store(run, job, result);
   }
 
-  private async attempt(
+  private async runHandler(
     run: Run,
     timeoutS: number,
     work: (context: JobContext) => Promise<void>,
@@ -105,7 +109,7 @@ export class Runs {
     try {
       signal.throwIfAborted();
       const context = { jobId: run.ref.id, attempt: run.ref.attempt, signal };
-      await settledOrGivenUp(work(context), signal, this.times.graceS * 1000);
+      await withGracePeriod(work(context), signal, this.times.graceS * 1000);
       return { status: 'fulfilled', value: undefined };
     } catch (error) {
       return { status: 'rejected', reason: signal.aborted ? (signal.reason as unknown) : error };
@@ -114,7 +118,7 @@ export class Runs {
     }
   }
 
-  private async record<T extends object>(run: Run, job: Job<T>, result: PromiseSettledResult<void>): Promise<void> {
+  private async store<T extends object>(run: Run, job: Job<T>, result: PromiseSettledResult<void>): Promise<void> {
     const tx = this.db.single;
     if (result.status === 'fulfilled') return this.warnIfLost(run, await this.outbox.complete(tx, run));
     const failure: unknown = result.reason;
@@ -125,36 +129,37 @@ export class Runs {
       return this.warnIfLost(run, await this.outbox.postpone(tx, run, failure.message, failure.afterS));
     }
     this.log.warn(`Run ${run.ref.attempt} of ${job.name} ${run.ref.id} failed.`, failure);
-    if (run.ref.attempt >= job.policy.attempts) return this.bury(run, errorText(failure));
+    if (run.ref.attempt >= job.policy.attempts) return this.giveUp(run, errorText(failure));
     this.warnIfLost(run, await this.outbox.retry(tx, run, errorText(failure), job.policy.backoffS));
   }
 
-  private async bury(run: Run, error: string): Promise<void> {
-    const held = await this.outbox.bury(this.db.single, run, error.slice(0, longestErrorText));
-    if (held) this.log.error(`${run.ref.job} ${run.ref.id} is a dead letter. ${error}`);
+  private async giveUp(run: Run, error: string): Promise<void> {
+    const held = await this.outbox.markDead(this.db.single, run, error.slice(0, longestErrorText));
+    if (held) this.log.error(`${run.ref.job} ${run.ref.id} is now a dead letter. ${error}`);
     this.warnIfLost(run, held);
   }
 
   private warnIfLost(run: Run, held: boolean): void {
     if (!held)
       this.log.warn(
-        `Run ${run.ref.attempt} of ${run.ref.job} ${run.ref.id} had lost its lease; its outcome is not recorded.`,
+        `Run ${run.ref.attempt} of ${run.ref.job} ${run.ref.id} lost its lease; its outcome is not stored.`,
       );
   }
 
-  private async beat(): Promise<void> {
+  /** Renews the leases of all runs and aborts the runs that have lost theirs. */
+  private async renewLeases(): Promise<void> {
     const runs = [...this.active.keys()].filter((run) => run.heldAtMs !== undefined);
     if (runs.length === 0) return;
-    const beganAtMs = performance.now();
+    const startedAtMs = performance.now();
     try {
       const held = await this.outbox.extend(this.db.single, runs, this.times.runLeaseS);
-      for (const run of runs) run.heldAtMs = held.has(run.runId) ? beganAtMs : -Infinity;
+      for (const run of runs) run.heldAtMs = held.has(run.runId) ? startedAtMs : -Infinity;
     } catch (error) {
       this.log.error('The leases of the running jobs could not be renewed.', error);
     }
     const oldestMs = performance.now() - this.times.runLeaseS * 1000;
-    const lapsed = runs.filter((run) => (run.heldAtMs ?? 0) < oldestMs);
-    for (const run of lapsed)
-      run.abort.abort(new Interruption('lease', 'The lease lapsed or another worker took over.'));
+    const lost = runs.filter((run) => (run.heldAtMs ?? 0) < oldestMs);
+    for (const run of lost)
+      run.abort.abort(new Interruption('lease', 'The lease expired or another worker took over.'));
   }
 }

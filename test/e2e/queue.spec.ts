@@ -104,7 +104,7 @@ for (const engine of ['embedded', 'bull'])
     const inState = (state: string): Promise<void> =>
       vi.waitFor(async () => expect((await only()).state).toBe(state), patient);
 
-    it('runs what was committed and not what was rolled back', async () => {
+    it('runs jobs that were committed and not jobs that were rolled back', async () => {
       const ran: number[] = [];
       await worker({ work: (n) => void ran.push(n) });
       const rolledBack = test.db.write(async (tx) => {
@@ -136,7 +136,7 @@ for (const engine of ['embedded', 'bull'])
       await vi.waitFor(() => expect(ran).toEqual([2, 1]), patient);
     });
 
-    it('waits until a job is due', async () => {
+    it('does not run a job before it is due', async () => {
       const ran: number[] = [];
       await worker({ work: (n) => void ran.push(n) });
       await enqueue(1, 0.6);
@@ -149,7 +149,7 @@ for (const engine of ['embedded', 'bull'])
       expect(late).toEqual({ early: false });
     });
 
-    it('repeats a failed job with growing waits, gives up, and takes a replay', async () => {
+    it('retries a failed job with growing delays, makes it a dead letter, and replays it', async () => {
       let broken = true;
       await worker({
         work: (n) => {
@@ -180,7 +180,7 @@ for (const engine of ['embedded', 'bull'])
       expect(await outbox.replay(test.db.single, dead.id)).toBe(false);
     });
 
-    it('buries data that does not match the job, without running it', async () => {
+    it('makes a job whose data does not match its schema a dead letter without running it', async () => {
       const ran: number[] = [];
       await worker({ work: (n) => void ran.push(n) });
       await test.db.write((tx) => addToOutbox(tx, 'test.work', [{ data: { n: 'secret-7f3a' } }]));
@@ -192,17 +192,17 @@ for (const engine of ['embedded', 'bull'])
       expect(lastError).not.toContain('secret-7f3a');
     });
 
-    it('buries a job whose runs keep killing their workers', async () => {
+    it('makes a job whose runs keep killing their workers a dead letter', async () => {
       const ran: number[] = [];
       await enqueue(1);
       await test.source.query('update outbox set attempts = 8');
       await worker({ work: (n) => void ran.push(n) });
       await inState('dead');
       expect(ran).toEqual([]);
-      expect((await only()).lastError).toBe('The worker died during this run and those before it.');
+      expect((await only()).lastError).toBe('The worker died during this run and the runs before it.');
     });
 
-    it('does not hold a few deaths of workers against a job', async () => {
+    it('still runs a job during whose runs a few workers died', async () => {
       const attempts: number[] = [];
       await enqueue(1);
       await test.source.query('update outbox set attempts = 7');
@@ -211,7 +211,7 @@ for (const engine of ['embedded', 'bull'])
       expect(attempts).toEqual([8]);
     });
 
-    it('takes over from a worker that was killed in the middle of a job', async () => {
+    it('runs a job again when its worker was killed during the run', async () => {
       const support = join(__dirname, '..', 'support');
       const program = ['-r', join(support, 'typescript.cjs'), join(support, 'job-worker.child.ts')];
       const child = spawn(process.execPath, [...program, test.url, redis?.url ?? '', '1.5'], { stdio: 'ignore' });
@@ -245,7 +245,7 @@ for (const engine of ['embedded', 'bull'])
       expect((await runs()).map((run) => run.outcome)).toEqual(numbers(90).map(() => 'ok'));
     });
 
-    it('keeps to the concurrency of each job, and one flood does not hold up the others', async () => {
+    it('keeps to the concurrency of each job, so that many runs of one job do not delay the others', async () => {
       let running = 0;
       let most = 0;
       const other = gate();
@@ -266,7 +266,7 @@ for (const engine of ['embedded', 'bull'])
       expect(most).toBe(2);
     });
 
-    it('lets a lane that hangs hold up neither the job nor other lanes', async () => {
+    it('delays neither the job nor other lanes when one lane hangs', async () => {
       const hung = gate();
       const ran: number[] = [];
       await worker(
@@ -290,7 +290,7 @@ for (const engine of ['embedded', 'bull'])
       await allDone();
     });
 
-    it('begins so many runs of a lane a minute as the setting permits, over all workers', async () => {
+    it('starts as many runs of a lane in a minute as the setting permits, over all workers', async () => {
       const ran: number[] = [];
       const limits = [{ lane: 'hanging:a', atOnce: 9, perMinute: 3 }];
       for (let n = 0; n < 2; n += 1) {
@@ -328,7 +328,7 @@ for (const engine of ['embedded', 'bull'])
       expect((await runs()).map((run) => run.outcome)).toEqual([...numbers(4).map(() => 'postponed'), 'ok']);
     });
 
-    it('aborts a run that takes too long, and gives up one that does not listen', async () => {
+    it('aborts a run that takes too long, and ends it even when its handler ignores the signal', async () => {
       const heard: unknown[] = [];
       await worker(
         {
@@ -353,7 +353,7 @@ for (const engine of ['embedded', 'bull'])
       );
     });
 
-    it('hands back at shutdown what it could not finish, and another worker runs it', async () => {
+    it('interrupts a run at shutdown without counting the attempt, and another worker runs the job', async () => {
       const begun = gate();
       const first = await worker({
         work: async (_, { signal }) => {
@@ -375,7 +375,7 @@ for (const engine of ['embedded', 'bull'])
       ]);
     });
 
-    it('records what ends in time during shutdown', async () => {
+    it('stores the outcome of a run that ends during shutdown', async () => {
       const begun = gate();
       const only = await worker({
         work: async (_, { signal }) => {
@@ -389,7 +389,7 @@ for (const engine of ['embedded', 'bull'])
       expect((await entries()).map((entry) => entry.state)).toEqual(['done']);
     });
 
-    it('aborts a run whose lease another took, and does not record its outcome', async () => {
+    it('aborts a run whose lease another run has taken, and does not store its outcome', async () => {
       const begun = gate();
       const aborted = gate();
       await worker(
@@ -425,7 +425,7 @@ for (const engine of ['embedded', 'bull'])
       expect(attempts).toEqual([1]);
     });
 
-    it('goes on after the database has dropped every connection', async () => {
+    it('continues after the database has closed every connection', async () => {
       const ran = new Set<number>();
       await worker({ work: (n) => void ran.add(n) });
       await enqueue(1);
@@ -446,7 +446,7 @@ describe.skipIf(!haveRedis)('the queue when Redis fails', () => {
   let redis: TestRedis;
   let ran: Set<number>;
   const workers: TestWorker[] = [];
-  const times = { handedLeaseS: 1, redisTimeoutMs: 400 };
+  const times = { queuedLeaseS: 1, redisTimeoutMs: 400 };
 
   beforeEach(async () => {
     test = await createTestDatabase([OutboxEntry, JobRun]);
@@ -478,7 +478,7 @@ describe.skipIf(!haveRedis)('the queue when Redis fails', () => {
       expect(ran.size).toBe(count);
     }, patient);
 
-  it('loses nothing when Redis is flushed half-way', async () => {
+  it('loses no job when Redis is flushed meanwhile', async () => {
     const half = gate();
     await worker(async (n) => {
       ran.add(n);
@@ -491,37 +491,37 @@ describe.skipIf(!haveRedis)('the queue when Redis fails', () => {
     await allRan(100);
   });
 
-  it('takes jobs while Redis is down, also at boot, and runs them when it is back, empty', async () => {
+  it('accepts jobs while Redis is down, also at boot, and runs them when an empty Redis answers again', async () => {
     await redis.stop();
     const { queue } = await worker((n) => void ran.add(n));
-    expect(await queue.ready()).toContain('Redis does not answer');
+    expect(await queue.fault()).toContain('Redis does not answer');
     await enqueueMany(20);
     await redis.start();
     await allRan(20);
-    expect(await queue.ready()).toBeNull();
+    expect(await queue.fault()).toBeNull();
 
     await redis.stop();
     ran.clear();
     await test.db.write((tx) => tx.query('delete from outbox'));
     await enqueueMany(30);
-    await vi.waitFor(async () => expect(await queue.ready()).not.toBeNull(), patient);
+    await vi.waitFor(async () => expect(await queue.fault()).not.toBeNull(), patient);
     expect(await outbox.counts(test.db.single)).toMatchObject([{ job: 'test.narrow', state: 'due', count: 30 }]);
     await redis.start();
     await allRan(30);
   });
 
-  it('takes jobs while Redis hangs, and runs them when it goes on', async () => {
+  it('accepts jobs while Redis hangs, and runs them when it answers again', async () => {
     const { queue } = await worker((n) => void ran.add(n));
     await enqueueMany(1);
     await allRan(1);
     redis.freeze();
     await test.db.write((tx) => work.enqueue(tx, { n: 99 }));
-    expect(await queue.ready()).toContain('Redis does not answer');
+    expect(await queue.fault()).toContain('Redis does not answer');
     redis.thaw();
     await allRan(2);
   });
 
-  it('shuts down and hands back while Redis is down', async () => {
+  it('shuts down while Redis is down, without counting the interrupted attempt', async () => {
     const begun = gate();
     const first = await startWorker(
       { db: test.db, redisUrl: redis.url, times },

@@ -97,7 +97,7 @@ describe.skipIf(!redisIsInstalled())('a program whose Redis', () => {
   async function start(): Promise<TestProgram> {
     program = await startProgram({ REDIS_URL: redis.url });
     // What Redis has forgotten is handed to it again after this; by default that takes half a minute.
-    Object.assign(program.perennial.app.get(JobTimes), { handedLeaseS: 2 });
+    Object.assign(program.perennial.app.get(JobTimes), { queuedLeaseS: 2 });
     return program;
   }
 

@@ -6,7 +6,8 @@ import { defineLane, type LaneLimit } from '../../src/jobs/lane.js';
 import { Jobs } from '../../src/jobs/job-runner.js';
 import { JobTimes } from '../../src/jobs/job-times.js';
 import { OutboxRepository } from '../../src/jobs/outbox.repository.js';
-import { createQueue, type Queue } from '../../src/jobs/queue.js';
+import { createQueue } from '../../src/jobs/jobs.module.js';
+import type { Queue } from '../../src/jobs/queue.js';
 import { Relay } from '../../src/jobs/relay.js';
 import { Runs } from '../../src/jobs/runs.js';
 
