@@ -31,6 +31,7 @@ import { Orders1763700000046 } from './1763700000046-orders.js';
 import { RenewalInfo1763700000047 } from './1763700000047-renewal-info.js';
 import { Channels1763700000049 } from './1763700000049-channels.js';
 import { NoticesOfEvents1763700000050 } from './1763700000050-notices-of-events.js';
+import { DoubtsAboutOrders1763700000055 } from './1763700000055-doubts-about-orders.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -67,4 +68,5 @@ export const migrations = [
   RenewalInfo1763700000047,
   Channels1763700000049,
   NoticesOfEvents1763700000050,
+  DoubtsAboutOrders1763700000055,
 ];

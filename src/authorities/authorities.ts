@@ -58,8 +58,9 @@ interface Kept {
   loaded: LoadedAuthority;
 }
 
-/** The answer of an issuer. A refusal is data, not an exception. */
-export type OrderOutcome = Outcome | { status: 'failed'; error: PluginError };
+/** The answer of an issuer. A refusal is data, not an exception. `isFinal`: the CA does not issue it, now or later. */
+export type OrderOutcome =
+  Exclude<Outcome, { status: 'rejected' }> | { status: 'failed'; error: PluginError; isFinal: boolean };
 
 /** A request for an issuer. Without `save` the issuer can keep no state for it. */
 export type Asked = Omit<OrderRequest, 'authority' | 'save'> & Partial<Pick<OrderRequest, 'save'>>;
@@ -112,7 +113,7 @@ export class Authorities {
     demandActive(loaded.authority);
     const { plugin } = loaded;
     const outcome = plugin.order(orderRequest(asked, loaded), loaded.options, this.contexts.make(signal));
-    return outcomeOf(plugin.answers === 'at-once' ? outcome : outcome.then(certificatesAlone));
+    return outcomeOf(plugin.answers === 'at-once' ? outcome : outcome.then(certificatesAlone), true);
   }
 
   /** Asks an issuer how far an order has come that it took earlier. A PluginError is an outcome. */
@@ -122,6 +123,7 @@ export class Authorities {
       return {
         status: 'failed',
         error: new PluginError('misconfigured', `${plugin.title} cannot be asked for orders.`),
+        isFinal: false,
       };
     const request = { ...orderRequest(asked, loaded), orderRef: asked.orderRef };
     return outcomeOf(plugin.poll(request, loaded.options, this.contexts.make(signal)).then(certificatesAlone));
@@ -129,12 +131,17 @@ export class Authorities {
 
   /**
    * Looks at the issuer for an order of this request, whose reference is not known here; null when it has none, or
-   * cannot tell. Throws PluginError.
+   * cannot tell. A PluginError is an outcome.
    */
   async find(loaded: LoadedAuthority, asked: Asked, signal: AbortSignal): Promise<OrderOutcome | null> {
     const { plugin, options } = loaded;
-    const found = await plugin.find?.(orderRequest(asked, loaded), options, this.contexts.make(signal));
-    return found ? certificatesAlone(found) : null;
+    if (!plugin.find) return null;
+    try {
+      const found = await plugin.find(orderRequest(asked, loaded), options, this.contexts.make(signal));
+      return found && (await outcomeOf(Promise.resolve(certificatesAlone(found))));
+    } catch (error) {
+      return failed(error);
+    }
   }
 
   /** Tells the issuer that an order is no longer wanted, where it can be told. Throws PluginError. */
@@ -274,23 +281,32 @@ function noState(): Promise<void> {
   return Promise.reject(new Error('No state is kept for this request.'));
 }
 
-/** Drops the text that issuers outside the process may write around certificates. Throws PluginError `refused`. */
+/**
+ * Drops the text that issuers outside the process may write around certificates. Throws PluginError `unavailable` when
+ * there is none: an error page in place of a certificate passes, and the order stays.
+ */
 function certificatesAlone(outcome: Outcome): Outcome {
   if (outcome.status !== 'issued') return outcome;
   try {
     return { ...outcome, chainPem: outcome.chainPem.flatMap(splitCertificates) };
   } catch (error) {
     if (error instanceof PkiError)
-      throw new PluginError('refused', `The issuer returned what is no certificate: ${error.message}`);
+      throw new PluginError('unavailable', `The issuer returned what is no certificate: ${error.message}`);
     throw error;
   }
 }
 
-async function outcomeOf(asked: Promise<Outcome>): Promise<OrderOutcome> {
+async function outcomeOf(asked: Promise<Outcome>, refusalIsFinal = false): Promise<OrderOutcome> {
   try {
-    return await asked;
+    const outcome = await asked;
+    if (outcome.status !== 'rejected') return outcome;
+    return { status: 'failed', error: new PluginError('refused', outcome.reason), isFinal: true };
   } catch (error) {
-    if (error instanceof PluginError) return { status: 'failed', error };
-    throw error;
+    return failed(error, refusalIsFinal);
   }
+}
+
+function failed(error: unknown, refusalIsFinal = false): OrderOutcome {
+  if (!(error instanceof PluginError)) throw error;
+  return { status: 'failed', error, isFinal: refusalIsFinal && error.fault === 'refused' };
 }

@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
 import { Audit } from '../audit/audit.js';
+import { defineJob } from '../jobs/define-job.js';
 import { PkiError } from '../pki/pki-error.js';
 import { PluginError } from '../plugin-api/errors.js';
 import type { IssuerPlugin } from '../plugin-api/issuer.js';
@@ -23,6 +25,9 @@ import { demandRight } from './authority-store.js';
 import { blameChain, type CaChain, factsOf, issuerFacts, readCaChain } from './ca-chain.js';
 
 const askMs = 30_000;
+
+/** An authority issues with certificates that were not known before: who refused an answer because of that looks again. */
+export const issuersAdded = defineJob('authority.issuers-added', z.strictObject({ authorityId: z.int() }));
 
 /**
  * The certificates with which an authority issues whose key is elsewhere: its own and those that were added. An answer
@@ -105,6 +110,7 @@ export class AuthorityIssuers {
       const isLonger = newest.notAfter > notAfter;
       if (isLonger) Object.assign(authority, factsOf(newest));
       await this.repository.save(tx, authority);
+      await issuersAdded.enqueue(tx, { authorityId });
       await this.audit.record(tx, actor, {
         action: 'authority.issuers-added',
         targetType: 'authority',

@@ -91,6 +91,10 @@ export interface NoticeData extends Record<NoticeEvent, Setting> {
    * `kind`: what the CA was asked. `serialHex` of the certificate: of what was to be revoked; empty for an order.
    * `reason`: the last answer of the CA; null when it gave none.
    */
-  'withdrawal.given-up': Setting & { certificate: CertificateFacts; kind: 'cancel' | 'revoke'; reason: string | null };
+  'withdrawal.given-up': Setting & {
+    certificate: CertificateFacts;
+    kind: 'cancel' | 'close' | 'revoke';
+    reason: string | null;
+  };
   'authority.expiring': Setting & { authority: AuthorityFacts };
 }

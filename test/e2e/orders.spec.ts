@@ -62,6 +62,8 @@ const mailTo = (subject: string): Promise<Json> =>
   eventually(async () =>
     (await program.ok('GET', '/mails?count=100')).items.find((one: Json) => one.subject.startsWith(subject)),
   );
+/** Of what an issuer returned with text around it. */
+const pemOf = (text: string): string => text.slice(text.indexOf('-----BEGIN'));
 /** Takes the plugin of an authority away, as an installation without it does. */
 const setPlugin = (authority: Behaviour, pluginId: string): Promise<unknown> =>
   program.database.source.query('update authority set plugin_id = $2, version = version + 1 where name = $1', [
@@ -188,7 +190,7 @@ describe('a certificate for one order', () => {
     await eventually(async () => held.begun());
     const { id } = (await program.ok('GET', '/pending_certificates?filter=cn;double.example.com')).items[0];
     const orderRef = issuer.asked.poll.at(-1) ?? '';
-    const [leaf = '', ...chain] = await issuer.answerTo(orderRef);
+    const [leaf = '', ...chain] = await issuer.answerTo(orderRef, true);
     await program.ok('POST', `/pending_certificates/${id}/upload`, { body: leaf, chain: chain.join('') });
     held.release();
     await asking;
@@ -221,6 +223,107 @@ describe('a certificate for one order', () => {
       lifecycle: 'issued',
     });
     expect(await actions(id)).toContain('certificate.merged');
+  });
+});
+
+describe('an upload of the certificate of an order', () => {
+  const refOf = async (id: number): Promise<string> =>
+    (await program.database.source.query('select order_ref as ref from certificate where id = $1', [id]))[0].ref;
+  const uploaded = async (host: string, another: boolean): Promise<{ id: number; leaf: string; ref: string }> => {
+    issuer.lags = true;
+    const { body } = await ask('pending', host);
+    const ref = await refOf(body.id);
+    const [leaf = '', ...chain] = await issuer.answerTo(ref, another);
+    await program.ok('POST', `/pending_certificates/${body.id}/upload`, { body: leaf, chain: chain.join('') });
+    return { id: body.id, leaf, ref };
+  };
+
+  it('joins the two: the CA, which says so later, is told to cancel and to revoke nothing', async () => {
+    const { id, leaf, ref } = await uploaded('joined.example.com', false);
+    expect(await get(id)).toMatchObject({ lifecycle: 'issued', withdrawals: [{ kind: 'close', state: 'due' }] });
+    const polls = issuer.asked.poll.length;
+    program.clock.advance(5_000);
+    await eventually(async () => issuer.asked.poll.length > polls);
+    issuer.lags = false;
+    program.clock.advance(120_000);
+    expect(await withdrawn(id, 'close')).toMatchObject({ lifecycle: 'issued', withdrawals: [{ kind: 'close' }] });
+    expect(issuer.asked.cancel).not.toContain(ref);
+    expect(issuer.asked.revoke).not.toContain(leaf);
+    expect(await actions(id)).toContain('certificate.order-closed');
+  });
+
+  it('during a poll that answers "pending" cancels nothing either', async () => {
+    issuer.lags = true;
+    const held = issuer.hold();
+    const asking = ask('pending', 'joined-late.example.com');
+    await eventually(async () => held.begun());
+    const { id } = (await program.ok('GET', '/pending_certificates?filter=cn;joined-late.example.com')).items[0];
+    const ref = await refOf(id);
+    const [leaf = '', ...chain] = await issuer.answerTo(ref);
+    await program.ok('POST', `/pending_certificates/${id}/upload`, { body: leaf, chain: chain.join('') });
+    held.release();
+    await asking;
+    issuer.lags = false;
+    program.clock.advance(120_000);
+    expect(await withdrawn(id, 'close')).toMatchObject({ withdrawals: [{ kind: 'close', state: 'done' }] });
+    expect(issuer.asked.cancel).not.toContain(ref);
+  });
+
+  it('has another certificate revoked that the CA issues for the order later', async () => {
+    const { id, leaf, ref } = await uploaded('apart.example.com', true);
+    issuer.lags = false;
+    program.clock.advance(120_000);
+    await withdrawn(id, 'revoke');
+    const [late = ''] = await issuer.answerTo(ref);
+    expect([issuer.asked.revoke.includes(pemOf(late)), issuer.asked.revoke.includes(pemOf(leaf))]).toEqual([
+      true,
+      false,
+    ]);
+    expect((await get(id)).lifecycle).toBe('issued');
+  });
+
+  it('is cancelled at the CA when that still works on it at the deadline', async () => {
+    const { id, ref } = await uploaded('open.example.com', true);
+    program.clock.advance(3 * dayMs + 60_000);
+    await withdrawn(id, 'close');
+    expect(issuer.asked.cancel).toContain(ref);
+    issuer.lags = false;
+  });
+});
+
+describe('an order that its CA does not know for a while', () => {
+  it('is asked for again, and issued when the CA knows it again', async () => {
+    issuer.lags = true;
+    const { body } = await ask('pending', 'forgotten.example.com');
+    issuer.refusal = 'There is no such request.';
+    for (let attempts = 0; attempts < 4; attempts += 1) {
+      program.clock.advance(300_000);
+      await until(body.id, ({ order }) => order.attempts > attempts);
+    }
+    expect(await get(body.id)).toMatchObject({
+      lifecycle: 'pending',
+      order: { fault: 'refused', detail: 'There is no such request.', nextAttemptAt: expect.any(String) },
+    });
+    [issuer.refusal, issuer.lags] = [null, false];
+    issuer.deliver();
+    program.clock.advance(3_600_000);
+    await inState(body.id, 'issued');
+  });
+
+  it('fails when the CA has not known it for six hours, and is cancelled should it come back', async () => {
+    issuer.lags = true;
+    const { body } = await ask('pending', 'dead.example.com');
+    issuer.refusal = 'There is no such request.';
+    for (let hours = 0; hours < 5; hours += 1) {
+      const { order } = await get(body.id);
+      program.clock.advance(3_600_000);
+      await until(body.id, (one) => one.order.attempts > order.attempts);
+    }
+    expect((await get(body.id)).lifecycle).toBe('pending');
+    program.clock.advance(2 * 3_600_000);
+    expect((await inState(body.id, 'failed')).order).toMatchObject({ fault: 'refused' });
+    [issuer.refusal, issuer.lags] = [null, false];
+    await withdrawn(body.id, 'cancel');
   });
 });
 

@@ -68,13 +68,14 @@ class OutsideCa {
     return outcome.status === 'issued' ? outcome.chainPem : [];
   }
 
-  plugin(id: string, tells: boolean) {
+  plugin(id: string, { tells = false, subordinates = false }) {
     return defineIssuer({
       id,
       title: 'Outside CA',
       description: 'Has its key elsewhere.',
       options: z.strictObject({}),
       answers: 'later',
+      ...(subordinates && { allows: { subordinates } }),
       ...(tells && { describe: () => this.describe() }),
       order: (request, _, context) => {
         if (request.authority.signer) throw new PluginError('refused', 'The key of an outside CA is not here.');
@@ -100,7 +101,11 @@ beforeAll(async () => {
   await outside.make('Other Root', 20);
   await outside.make('Stranger', 5, 'Other Root');
   [outside.told, outside.issuesWith] = [['One'], 'One'];
-  const added = [outside.plugin('telling-ca', true), outside.plugin('silent-ca', false)];
+  const added = [
+    outside.plugin('telling-ca', { tells: true }),
+    outside.plugin('silent-ca', {}),
+    outside.plugin('changing-ca', { subordinates: true }),
+  ];
   program = await startProgram({}, { plugins: [...plugins, ...added] });
   // The periodic task counts as done for the next hour: only this file decides when the CA is asked.
   await program.database.source.query(
@@ -193,9 +198,28 @@ describe('an authority whose CA exists elsewhere', () => {
     expect(opensslVerify(outside.chainOf('Outside Root')[0] ?? '', issued)).toContain('OK');
   });
 
-  it('does not accept what a CA signed that is not one of its issuing certificates', async () => {
+  it.each(['Stranger', 'Two'])(
+    'does not accept what a CA (%s) signed that is not one of its issuing certificates, be it of the same root',
+    async (ca) => {
+      outside.issuesWith = ca;
+      const answered = await settled((await order('telling', `early-${ca.toLowerCase()}.example.com`)).id);
+      expect(answered).toMatchObject({
+        lifecycle: 'pending',
+        order: { fault: 'disputed', detail: expect.stringContaining('authority telling issues with') },
+      });
+    },
+  );
+
+  it('accepts what CAs below its own signed where the CA changes them without notice', async () => {
+    await outside.make('New Subordinate', 3, 'Outside Root');
+    outside.issuesWith = 'New Subordinate';
+    await register('public', 'changing-ca', { chain: outside.chainOf('Outside Root').join('') });
+    expect(await settled((await order('public', 'public.example.com')).id)).toMatchObject({
+      lifecycle: 'issued',
+      issuer: 'NewSubordinate',
+    });
     outside.issuesWith = 'Stranger';
-    expect((await settled((await order('telling', 'early.example.com')).id)).lifecycle).not.toBe('issued');
+    expect((await settled((await order('public', 'strange.example.com')).id)).order.fault).toBe('disputed');
   });
 
   it('learns of new certificates when it is asked, and then accepts what they signed', async () => {
@@ -228,6 +252,20 @@ describe('an authority whose CA exists elsewhere', () => {
     expect([before, await eventsOf(silent)]).toMatchObject([[], [{ actor: 'admin', after: { origin: 'uploaded' } }]]);
     const issued = await settled((await order('silent', 'stranger.example.com')).id);
     expect(issued).toMatchObject({ lifecycle: 'issued', issuer: 'Stranger' });
+  });
+
+  it('issues what was in dispute as soon as it knows the certificate that signed it', async () => {
+    await outside.make('Later', 4, 'Outside Root');
+    outside.issuesWith = 'Later';
+    const disputed = await settled((await order('silent', 'patient.example.com')).id);
+    expect(disputed).toMatchObject({ lifecycle: 'pending', order: { fault: 'disputed' } });
+    await program.ok('POST', `/authorities/${silent}/issuers`, { chain: outside.chainOf('Later').join('') });
+    const issued = await eventually(async () => {
+      const certificate = await program.ok('GET', `/certificates/${disputed.id}`);
+      return certificate.lifecycle === 'issued' && certificate;
+    });
+    expect(issued).toMatchObject({ issuer: 'Later', serial: disputed.order.disputed.serial, withdrawals: [] });
+    outside.issuesWith = 'Stranger';
   });
 
   it('looks after an uploaded certificate that one of its issuing certificates signed, and no other', async () => {

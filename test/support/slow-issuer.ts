@@ -70,8 +70,15 @@ export interface SlowIssuer {
   isDown: boolean;
   /** Polls begin, and go no further until `release`. */
   hold(): { begun: () => boolean; release: () => void };
-  /** The chain, leaf first, that an order will be answered with; `orderRef` is one of `asked.poll`. */
-  answerTo(orderRef: string): Promise<readonly string[]>;
+  /** While set, polls are refused so: the CA does not know its orders. */
+  refusal: string | null;
+  /** While true, polls answer `pending` also after `deliver`. */
+  lags: boolean;
+  /**
+   * The chain, leaf first, that an order is answered with; `orderRef` is one of `asked.poll`. `another`: of a second
+   * certificate for the same order.
+   */
+  answerTo(orderRef: string, another?: boolean): Promise<readonly string[]>;
   /** Lets orders be ready; until then each poll answers `pending`. */
   deliver(): void;
 }
@@ -92,12 +99,19 @@ export function slowIssuer(): SlowIssuer {
   };
   let held: { begun: boolean; open: Promise<void> } | null = null;
   const orders = new Map<string, OrderRequest>();
+  const fulfilled = new Map<string, Promise<Outcome>>();
   let ready = false;
   const local = localCa.options.parse({});
   const issue = async (order: OrderRequest, ctx: PluginContext): Promise<Outcome> => {
     const outcome = await localCa.order(order, local, ctx);
     if (outcome.status !== 'issued') return outcome;
     return { ...outcome, chainPem: outcome.chainPem.map((pem) => `Bag Attributes\n${pem}`) };
+  };
+  /** Once for an order. */
+  const fulfil = (orderRef: string, order: OrderRequest, ctx: PluginContext): Promise<Outcome> => {
+    const answer = fulfilled.get(orderRef) ?? issue(order, ctx);
+    fulfilled.set(orderRef, answer);
+    return answer;
   };
 
   const plugin = defineIssuer({
@@ -165,21 +179,21 @@ export function slowIssuer(): SlowIssuer {
         held.begun = true;
         await held.open;
       }
+      if (made.refusal !== null) throw new PluginError('refused', made.refusal);
       const order = orders.get(orderRef);
-      if (!order) throw new PluginError('refused', 'No such order.');
-      if (ready && behaviour !== 'never') return issue(order, ctx);
+      if (!order) return { status: 'rejected', reason: 'No such order.' };
+      if (ready && !made.lags && behaviour !== 'never') return fulfil(orderRef, order, ctx);
       return { status: 'pending', orderRef, pollAfterS: 1, progress: 'A person looks at it.' };
     },
   });
-  const answerTo = async (orderRef: string): Promise<readonly string[]> => {
+  const answerTo = async (orderRef: string, another = false): Promise<readonly string[]> => {
     const order = orders.get(orderRef);
-    const outcome =
-      order &&
-      (await issue(order, {
-        signal: AbortSignal.timeout(10_000),
-        now: () => new Date(),
-        log: () => undefined,
-      } as unknown as PluginContext));
+    const ctx = {
+      signal: AbortSignal.timeout(10_000),
+      now: () => new Date(),
+      log: () => undefined,
+    } as unknown as PluginContext;
+    const outcome = order && (await (another ? issue(order, ctx) : fulfil(orderRef, order, ctx)));
     if (outcome?.status !== 'issued') throw new Error(`There is no order ${orderRef}.`);
     return outcome.chainPem;
   };
@@ -190,6 +204,8 @@ export function slowIssuer(): SlowIssuer {
     csrs: [],
     renewalInfo: null,
     isDown: false,
+    refusal: null,
+    lags: false,
     hold: () => {
       let release = (): void => undefined;
       const one = { begun: false, open: new Promise<void>((resolve) => (release = resolve)) };

@@ -60,7 +60,7 @@ export class AnswerCheck {
 async function checkAnswer(
   asked: Certificate,
   chainPem: readonly string[],
-  { issuers, plugin: { allows } }: LoadedAuthority,
+  { authority, issuers, plugin: { allows } }: LoadedAuthority,
 ): Promise<void> {
   const { csrPem, terms, notBefore, notAfter } = asked;
   try {
@@ -71,28 +71,29 @@ async function checkAnswer(
     };
     const chain = chainPem.map((pem) => parseCertificate(pem));
     await checkIssued(chain, ask);
-    const cas = issuers
-      .flatMap(({ certificatePem, chainPem: above }) => [certificatePem, ...above])
-      .map((pem) => parseCertificate(pem));
-    if (await leadsTo(cas, chain)) return;
+    const cas = issuers.map(({ certificatePem }) => parseCertificate(certificatePem));
+    if (await isBelow(cas, chain, allows?.subordinates)) return;
   } catch (error) {
     if (error instanceof PkiError) throw new PluginError('refused', `${mismatch}: ${error.message}`);
     throw error;
   }
   throw new UnknownIssuer(
     'refused',
-    `${mismatch}: the chain does not lead to a certificate that the authority issues with`,
+    `${mismatch}: it is not signed by a certificate that authority ${authority.name} issues with`,
   );
 }
 
-/** True when the chain, leaf first, contains one of the CAs or ends below one. Throws PkiError without issuers. */
-async function leadsTo(
+/**
+ * True when one of the CAs signed the leaf, with `subordinates` also when one signed a CA above the leaf. `chain` is leaf
+ * first. Throws PkiError without issuers.
+ */
+async function isBelow(
   cas: readonly ParsedCertificate[],
-  [leaf, ...issuers]: readonly ParsedCertificate[],
+  chain: readonly ParsedCertificate[],
+  subordinates = false,
 ): Promise<boolean> {
-  const top = issuers.at(-1);
-  if (!leaf || !top) throw new PkiError('chain-order', 'it came without its chain');
-  for (const ca of cas)
-    if (issuers.some((issuer) => issuer.der.equals(ca.der)) || (await isSignedBy(top, ca))) return true;
+  if (chain.length < 2) throw new PkiError('chain-order', 'it came without its chain');
+  for (const one of subordinates ? chain : chain.slice(0, 1))
+    for (const ca of cas) if (await isSignedBy(one, ca)) return true;
   return false;
 }

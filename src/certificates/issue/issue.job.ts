@@ -3,11 +3,14 @@ import { Authorities, type OrderOutcome } from '../../authorities/authorities.js
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { PluginError } from '../../plugin-api/errors.js';
+import type { IssuedCertificate } from '../../plugin-api/issuer.js';
 import type { Certificate } from '../certificate.entity.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
+import { issuersAdded } from '../../authorities/authority-issuers.js';
 import { AnswerCheck } from './answer.js';
 import { issueCertificate } from './issue.jobs.js';
 import { IssueRecord, type OpenOrder } from './issue.record.js';
+import { disputedAnswer } from './order.entity.js';
 import { Ordering } from './ordering.js';
 
 /**
@@ -28,6 +31,7 @@ export class IssueJob implements OnModuleInit {
 
   onModuleInit(): void {
     this.jobs.handle(issueCertificate, ({ certificateId }, context) => this.run(certificateId, context));
+    this.jobs.handle(issuersAdded, ({ authorityId }) => this.record.askDisputed(authorityId));
   }
 
   private async run(id: number, { signal }: JobContext): Promise<void> {
@@ -37,20 +41,35 @@ export class IssueJob implements OnModuleInit {
   private async attempt(id: number, signal: AbortSignal): Promise<void> {
     const open = await this.record.findOpen(id);
     if (!open) return;
-    if (open.order.disputedAt !== null) return this.record.endIfOverdue(id);
     try {
+      const disputed = disputedAnswer(open.order);
+      if (disputed) return await this.review(open.certificate, disputed, signal);
       const { outcome, asked } = await this.ask(open, signal);
-      if (outcome.status === 'failed') throw outcome.error;
+      if (outcome.status === 'failed') return await this.record.failed(id, failureOf(outcome.error), outcome.isFinal);
       if (outcome.status === 'pending') return await this.record.pending(id, outcome);
-      const dispute = await refusalOf(async () => {
-        await this.answers.check(asked, outcome.chainPem, signal);
-        await this.record.issued(id, outcome);
-      });
+      const dispute = await this.refusal(asked, outcome, signal);
       if (dispute !== null) await this.record.disputed(id, outcome, dispute);
     } catch (error) {
       if (isCutOff(signal, error)) throw error;
       if (!isExpected(error)) this.logger.error(error);
       await this.record.failed(id, failureOf(error));
+    }
+  }
+
+  /** An answer in dispute is good after all when the authority has come to know the CA that issued it. */
+  private async review(asked: Certificate, answer: IssuedCertificate, signal: AbortSignal): Promise<void> {
+    if ((await this.refusal(asked, answer, signal)) !== null) await this.record.endIfOverdue(asked.id);
+  }
+
+  /** Why an answer is not stored as good, in words; null when it is stored. */
+  private async refusal(asked: Certificate, answer: IssuedCertificate, signal: AbortSignal): Promise<string | null> {
+    try {
+      await this.answers.check(asked, answer.chainPem, signal);
+      await this.record.issued(asked.id, answer);
+      return null;
+    } catch (error) {
+      if (error instanceof PluginError && error.fault === 'refused') return error.detail;
+      throw error;
     }
   }
 
@@ -62,16 +81,5 @@ export class IssueJob implements OnModuleInit {
     if (known !== null) return { asked: certificate, outcome: known };
     const asked = await this.record.asking(certificate, order, authority);
     return { asked, outcome: await this.ordering.order(asked, order, authority, signal) };
-  }
-}
-
-/** Why the answer of an issuer is not stored as good, in words; null when it is. */
-async function refusalOf(store: () => Promise<void>): Promise<string | null> {
-  try {
-    await store();
-    return null;
-  } catch (error) {
-    if (error instanceof PluginError && error.fault === 'refused') return error.detail;
-    throw error;
   }
 }

@@ -2,7 +2,6 @@ import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import type { LoadedAuthority } from '../../authorities/authorities.js';
 import { issuanceCap, type IssuanceCap } from '../../authorities/limits.js';
-import { Audit } from '../../audit/audit.js';
 import { parseCertificate } from '../../pki/certificate.js';
 import { Clock } from '../../platform/clock.js';
 import { Database, type Tx, violatedConstraint } from '../../platform/db/database.js';
@@ -10,118 +9,18 @@ import { type Actor, systemActor } from '../../platform/http/actor.js';
 import { instant } from '../../platform/http/instant.js';
 import type { IssuedCertificate, Outcome } from '../../plugin-api/issuer.js';
 import { KeyRing } from '../../platform/secrets/key-ring.js';
-import { Deploying } from '../deploy/deploying.js';
 import type { Certificate, Failure } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { Notices } from '../notify/notices.js';
-import { Planning } from '../planning.js';
-import { RenewalFailures } from '../rotate/renewal-failures.js';
-import { RenewalInfoRepository } from '../rotate/renewal-info.repository.js';
-import { Successors } from '../successors.js';
 import { type IssuedAnswer, Withdrawals } from '../withdraw/withdrawals.js';
 import { Completion } from './completion.js';
+import { IssueFollowUp } from './issue-follow-up.js';
 import { enqueueOrders } from './issue.jobs.js';
-import { type DisputedAnswer, type Order, orderStatePlace } from './order.entity.js';
+import { type Order, orderStatePlace } from './order.entity.js';
 import { OrderRepository } from './order.repository.js';
-import { datesOf, datesWhenAsked, type Validity } from './validity.js';
+import { datesOf, datesWhenAsked } from './validity.js';
 
 /** How often a name is looked for that somebody else has taken a moment later. */
 const mostNames = 5;
-
-/** What an issuer's answer means for deliveries, for the predecessor and for people. */
-@Injectable()
-export class IssueFollowUp {
-  constructor(
-    private readonly deploying: Deploying,
-    private readonly successors: Successors,
-    private readonly planning: Planning,
-    private readonly failures: RenewalFailures,
-    private readonly notices: Notices,
-    private readonly audit: Audit,
-    private readonly clock: Clock,
-    private readonly renewalInfos: RenewalInfoRepository,
-  ) {}
-
-  async issued(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
-    await this.planning.plan(tx, certificate);
-    await tx.save(certificate);
-    await this.audit.record(tx, actor, {
-      action: 'certificate.issued',
-      targetType: 'certificate',
-      targetId: certificate.id,
-    });
-    await this.renewalInfos.watch(tx, certificate.id, this.clock.now());
-    await this.notices.tellSubscriptions(tx, 'certificate.issued', [certificate.id]);
-    await this.deploying.startOf(tx, certificate.id);
-    await this.successors.issued(tx, certificate);
-  }
-
-  /** Nothing of it will be delivered. The certificate that was to be renewed is due again, after a while. */
-  async failed(tx: Tx, certificate: Certificate, failure: Failure): Promise<void> {
-    await tx.save(certificate);
-    const after = { attempts: certificate.attempts, fault: failure.fault, detail: failure.detail };
-    await this.audit.record(tx, systemActor('issue'), {
-      action: 'certificate.failed',
-      targetType: 'certificate',
-      targetId: certificate.id,
-      after,
-    });
-    await this.deploying.stopOf(tx, certificate.id);
-    if (certificate.renewsId !== null) await this.failures.record(tx, certificate.renewsId, failure);
-  }
-
-  async disputed(tx: Tx, certificate: Certificate, { serialHex, reason }: DisputedAnswer): Promise<void> {
-    await this.audit.record(tx, systemActor('issue'), {
-      action: 'certificate.answer-disputed',
-      targetType: 'certificate',
-      targetId: certificate.id,
-      after: { serial: serialHex, reason },
-    });
-    await this.notices.orderDisputed(tx, certificate, { serialHex });
-  }
-
-  /** The owner of a renewal hears of the failure as of any other. */
-  async overdue(tx: Tx, certificate: Certificate, failure: Failure): Promise<void> {
-    await this.failed(tx, certificate, failure);
-    if (certificate.renewsId === null) await this.notices.orderOverdue(tx, certificate);
-  }
-
-  /** The issuer returned a certificate for a request that had ended. */
-  async unwanted(tx: Tx, { id, state }: Certificate, serialHex: string): Promise<void> {
-    await this.audit.record(tx, systemActor('issue'), {
-      action: 'certificate.answer-unwanted',
-      targetType: 'certificate',
-      targetId: id,
-      after: { serial: serialHex, state },
-    });
-  }
-
-  /** The issuer took the order. */
-  async ordered(tx: Tx, { id, orderRef }: Certificate): Promise<void> {
-    await this.audit.record(tx, systemActor('issue'), {
-      action: 'certificate.ordered',
-      targetType: 'certificate',
-      targetId: id,
-      after: { orderRef },
-    });
-  }
-
-  /** It is asked for with other dates than planned. */
-  async shortened(tx: Tx, { id, notBefore, notAfter }: Certificate, after: Validity): Promise<void> {
-    await this.audit.record(tx, systemActor('issue'), {
-      action: 'certificate.shortened',
-      targetType: 'certificate',
-      targetId: id,
-      before: { notBefore, notAfter },
-      after,
-    });
-  }
-
-  /** It is tried again. */
-  async delayed(tx: Tx, { renewsId }: Certificate, failure: Failure): Promise<void> {
-    if (renewsId !== null) await this.failures.recordDelay(tx, renewsId, failure);
-  }
-}
 
 /** A certificate that an issuer works on, with its order. */
 export interface OpenOrder {
@@ -129,7 +28,16 @@ export interface OpenOrder {
   order: Order;
 }
 
-type First = (tx: Tx, certificate: Certificate, order: Order) => Promise<void>;
+/**
+ * Who brought a certificate, and what is written before it. `uploaded`: not from the issuer, whose order is open as far
+ * as is known.
+ */
+export interface Bringing {
+  actor?: Actor;
+  uploaded?: boolean;
+  first?: (tx: Tx, certificate: Certificate, order: Order) => Promise<void>;
+}
+
 type Pending = Extract<Outcome, { status: 'pending' }>;
 
 /** What the record of an answer is written by, under the lock of the certificate. */
@@ -181,15 +89,17 @@ export class IssueRecord {
     return Object.assign(certificate, dates);
   }
 
-  /** The issuer has the order. One that nobody wants any more is cancelled there. */
+  /**
+   * The issuer has the order. One that nobody wants any more is cancelled there; one whose certificate was uploaded
+   * meanwhile is followed.
+   */
   async pending(id: number, taken: Pending): Promise<void> {
     await this.whileOpen(id, {
       open: async (certificate, order, tx) => {
         const now = this.clock.now();
         const isNew = certificate.state !== 'pending';
         const nextS = Math.max(taken.pollAfterS, 1);
-        order.progress = taken.progress ?? null;
-        if (taken.expiresAt) order.shorten(taken.expiresAt);
+        order.goOn(taken);
         if (taken.state !== undefined)
           order.sealedState = this.keyRing.seal(taken.state, orderStatePlace(order.secretId));
         certificate.awaitOrder(taken.orderRef, earlier(order.deadlineAt, inSeconds(now, nextS)), now);
@@ -199,19 +109,17 @@ export class IssueRecord {
       },
       ended: async (certificate, tx) => {
         certificate.orderRef = taken.orderRef;
-        await this.withdrawals.cancel(tx, certificate);
+        if (certificate.bodyPem === null) await this.withdrawals.cancel(tx, certificate);
+        else await this.withdrawals.close(tx, certificate, await this.orders.get(tx, id));
       },
     });
   }
 
-  /**
-   * `actor`: who brought it. `first`: what is written before it. A second certificate for one order is revoked at the
-   * CA, and one that came too late.
-   */
-  async issued(id: number, answer: IssuedCertificate, actor = systemActor('issue'), first?: First): Promise<void> {
+  /** A second certificate for one order is revoked at the CA, and one that came too late. */
+  async issued(id: number, answer: IssuedCertificate, bringing: Bringing = {}): Promise<void> {
     for (let left = mostNames; ; left -= 1) {
       try {
-        return await this.complete(id, answer, actor, first);
+        return await this.complete(id, answer, bringing);
       } catch (error) {
         // Whoever takes a name by hand waits for nobody.
         if (violatedConstraint(error) !== 'certificate_name' || left === 0) throw error;
@@ -233,20 +141,29 @@ export class IssueRecord {
     });
   }
 
-  /** Whatever else than `refused` stood in the way, a person or time may mend it: it is tried again. */
-  async failed(id: number, failure: Failure): Promise<void> {
+  /**
+   * What is not final, a person or time may mend: it is tried again. An order that is given up because of refusals is
+   * cancelled too, should the CA know it again.
+   */
+  async failed(id: number, failure: Failure, isFinal = false): Promise<void> {
     await this.whileOpen(id, {
       open: async (certificate, order, tx) => {
         const now = this.clock.now();
-        if (failure.fault !== 'refused' && now >= order.deadlineAt)
-          return this.end(tx, certificate, order, failure.detail);
-        certificate.recordFailure(failure, now, failure.fault === 'refused');
+        const isDead = isFinal || (failure.fault === 'refused' && order.doubt(now));
+        if (!isDead && now >= order.deadlineAt) return this.end(tx, certificate, order, failure.detail);
+        certificate.recordFailure(failure, now, isDead);
+        if (isDead && !isFinal) await this.withdrawals.cancel(tx, certificate);
         if (certificate.nextAttemptAt === null) return this.followUp.failed(tx, certificate, failure);
         certificate.nextAttemptAt = earlier(order.deadlineAt, certificate.nextAttemptAt);
         await this.askAgain(tx, certificate);
         await this.followUp.delayed(tx, certificate, failure);
       },
     });
+  }
+
+  /** An authority has come to know new certificates that it issues with: answers in dispute may be theirs. */
+  async askDisputed(authorityId: number): Promise<void> {
+    await this.db.write(async (tx) => enqueueOrders(tx, await this.orders.disputedOf(tx, authorityId)));
   }
 
   /** Nobody has decided about an answer in dispute until the deadline. */
@@ -271,14 +188,20 @@ export class IssueRecord {
     await this.withdrawals.endOrder(tx, certificate, order);
   }
 
-  private complete(id: number, answer: IssuedCertificate, actor: Actor, first?: First): Promise<void> {
+  private complete(
+    id: number,
+    answer: IssuedCertificate,
+    { actor = systemActor('issue'), uploaded = false, first }: Bringing,
+  ): Promise<void> {
     return this.whileOpen(id, {
       open: async (certificate, order, tx) => {
         await first?.(tx, certificate, order);
         await this.completion.complete(tx, certificate, answer);
+        const isAnswered = !uploaded || order.disputedAt !== null || order.askedAt === null;
         if (order.disputedSerialHex !== certificate.serialHex)
           await this.withdrawals.rejectAnswer(tx, certificate, order);
-        order.end();
+        if (isAnswered) order.end();
+        else await this.withdrawals.close(tx, certificate, order);
         await this.followUp.issued(tx, actor, certificate);
       },
       ended: (certificate, tx) => this.late(tx, certificate, answer),

@@ -15,7 +15,8 @@ import { Admission } from '../admission.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { termsOf } from '../certified-terms.js';
-import { IssueFollowUp, IssueRecord } from '../issue/issue.record.js';
+import { IssueFollowUp } from '../issue/issue-follow-up.js';
+import { type Bringing, IssueRecord } from '../issue/issue.record.js';
 import type { Order } from '../issue/order.entity.js';
 import { OrderRepository } from '../issue/order.repository.js';
 import { type StoredTerms, storeTerms } from '../terms.js';
@@ -35,12 +36,13 @@ export class DisputeRecord {
   /** The terms of the answer are approved: it may hold other names than were asked for. */
   async accepted(actor: Actor, id: number, answer: IssuedCertificate, terms: StoredTerms): Promise<void> {
     let isWritten = false;
-    await this.record.issued(id, answer, actor, async (tx, certificate, order) => {
+    const first: Bringing['first'] = async (tx, certificate, order) => {
       isWritten = true;
       demandDisputed(certificate, order, parseCertificate(answer.chainPem[0] ?? '').serialHex);
       certificate.terms = terms;
       await this.audited(tx, actor, certificate, order, { action: 'certificate.answer-accepted' });
-    });
+    };
+    await this.record.issued(id, answer, { actor, first });
     if (!isWritten) throw new Problem('wrong-state', 'The request has ended meanwhile.');
   }
 

@@ -40,7 +40,7 @@ export class PendingService {
     ];
     blame('chain', () => demandShortChain(chainPem.slice(1)));
     await this.check(certificate, chainPem);
-    await this.record.issued(id, { chainPem, externalId: externalId ?? undefined }, actor);
+    await this.record.issued(id, { chainPem, externalId: externalId ?? undefined }, { actor, uploaded: true });
   }
 
   private async check(certificate: Certificate, chainPem: readonly string[]): Promise<void> {

@@ -3,6 +3,7 @@ import { Audit } from '../../audit/audit.js';
 import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
+import { parseCertificate } from '../../pki/certificate.js';
 import { splitCertificates } from '../../pki/pem.js';
 import { Clock } from '../../platform/clock.js';
 import { Database, type Tx } from '../../platform/db/database.js';
@@ -11,6 +12,7 @@ import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
 import { Notices } from '../notify/notices.js';
+import type { Order } from '../issue/order.entity.js';
 import { OrderRepository } from '../issue/order.repository.js';
 import { Ordering } from '../issue/ordering.js';
 import type { Withdrawal } from './withdrawal.entity.js';
@@ -28,6 +30,7 @@ export class WithdrawRecord {
     private readonly clock: Clock,
     private readonly rows: WithdrawalRepository,
     private readonly withdrawals: Withdrawals,
+    private readonly orders: OrderRepository,
     private readonly audit: Audit,
     private readonly notices: Notices,
   ) {}
@@ -42,28 +45,47 @@ export class WithdrawRecord {
     return this.db.write((tx) =>
       this.rows.change(tx, id, async (withdrawal) => {
         if ('openForS' in answer) {
+          await this.changeOrder(tx, certificate, (order) => order.trust());
           withdrawal.wait(new Date(this.clock.now().getTime() + answer.openForS * 1000), this.clock.now());
           return this.goOn(tx, certificate, withdrawal);
         }
-        withdrawal.done(this.clock.now());
-        if ('issued' in answer) await this.withdrawals.revoke(tx, certificate, answer.issued);
-        await this.audit.record(tx, systemActor('withdraw'), {
-          action: withdrawal.kind === 'revoke' ? 'certificate.revoked-at-ca' : 'certificate.order-closed',
-          targetType: 'certificate',
-          targetId: certificate.id,
-          after: { serial: withdrawal.serialHex },
-        });
+        if ('issued' in answer && !isOf(certificate, answer.issued))
+          await this.withdrawals.revoke(tx, certificate, answer.issued);
+        await this.done(tx, certificate, withdrawal);
       }),
     );
   }
 
+  /** A CA that does not know the order may know it again: see `Order.doubt`. */
   failed(id: number, certificate: Certificate, error: unknown): Promise<void> {
     return this.db.write((tx) =>
       this.rows.change(tx, id, async (withdrawal) => {
-        withdrawal.fail(failureOf(error), this.clock.now());
-        await this.goOn(tx, certificate, withdrawal);
+        const [failure, now] = [failureOf(error), this.clock.now()];
+        withdrawal.fail(failure, now);
+        let isDead = false;
+        if (failure.fault === 'refused' && withdrawal.kind !== 'revoke')
+          await this.changeOrder(tx, certificate, (order) => (isDead = order.doubt(now)));
+        if (isDead) await this.done(tx, certificate, withdrawal);
+        else await this.goOn(tx, certificate, withdrawal);
       }),
     );
+  }
+
+  private async changeOrder(tx: Tx, { id }: Certificate, change: (order: Order) => void): Promise<void> {
+    const order = await this.orders.get(tx, id);
+    change(order);
+    await this.orders.save(tx, order);
+  }
+
+  private async done(tx: Tx, certificate: Certificate, withdrawal: Withdrawal): Promise<void> {
+    withdrawal.done(this.clock.now());
+    if (withdrawal.kind !== 'revoke') await this.changeOrder(tx, certificate, (order) => order.end());
+    await this.audit.record(tx, systemActor('withdraw'), {
+      action: withdrawal.kind === 'revoke' ? 'certificate.revoked-at-ca' : 'certificate.order-closed',
+      targetType: 'certificate',
+      targetId: certificate.id,
+      after: { serial: withdrawal.serialHex },
+    });
   }
 
   /** It is tried again at its moment; or it is given up, and the owner is told. */
@@ -90,6 +112,7 @@ export class WithdrawJob implements OnModuleInit {
   constructor(
     private readonly jobs: Jobs,
     private readonly db: Database,
+    private readonly clock: Clock,
     private readonly record: WithdrawRecord,
     private readonly certificates: CertificateRepository,
     private readonly authorities: Authorities,
@@ -124,7 +147,7 @@ export class WithdrawJob implements OnModuleInit {
 
   private async tell(withdrawal: Withdrawal, certificate: Certificate, signal: AbortSignal): Promise<Answer> {
     const authority = await this.authorities.get(withdrawal.authorityId);
-    if (withdrawal.kind === 'cancel') return this.cancel(certificate, authority, signal);
+    if (withdrawal.kind !== 'revoke') return this.endOrder(withdrawal, certificate, authority, signal);
     await this.authorities.revoke(
       authority,
       {
@@ -138,21 +161,34 @@ export class WithdrawJob implements OnModuleInit {
     return { done: true };
   }
 
-  /** An order that the CA does not cancel is looked at: a certificate that was issued for it is to be revoked. */
-  private async cancel(certificate: Certificate, authority: LoadedAuthority, signal: AbortSignal): Promise<Answer> {
+  /**
+   * An order that the CA does not cancel is looked at: a certificate that was issued for it is to be revoked. One that is
+   * to be closed is looked at first, since it may be fulfilled, and cancelled after its deadline.
+   */
+  private async endOrder(
+    { kind }: Withdrawal,
+    certificate: Certificate,
+    authority: LoadedAuthority,
+    signal: AbortSignal,
+  ): Promise<Answer> {
     const order = await this.orders.get(this.db.single, certificate.id);
     const { orderRef } = certificate;
-    if (orderRef !== null && (await this.ordering.cancel(orderRef, order, authority, signal))) return { done: true };
+    const isCancelled = (ref: string): Promise<boolean> => this.ordering.cancel(ref, order, authority, signal);
+    if (kind === 'cancel' && orderRef !== null && (await isCancelled(orderRef))) return { done: true };
     const found = await this.ordering.look(certificate, order, authority, signal);
     if (found === null) return { done: true };
     if (found.status === 'issued') return { issued: found };
     if (found.status === 'pending') {
-      const isNews = found.orderRef !== orderRef;
-      if (isNews && (await this.ordering.cancel(found.orderRef, order, authority, signal))) return { done: true };
-      return { openForS: found.pollAfterS };
+      const isToCancel = kind === 'cancel' ? found.orderRef !== orderRef : this.clock.now() >= order.deadlineAt;
+      return isToCancel && (await isCancelled(found.orderRef)) ? { done: true } : { openForS: found.pollAfterS };
     }
     // The order is dead at the CA, or nobody can ask for it.
-    if (found.error.fault === 'refused' || !authority.plugin.poll) return { done: true };
+    if (found.isFinal || !authority.plugin.poll) return { done: true };
     throw found.error;
   }
+}
+
+/** Whether it is the certificate of the row. */
+function isOf({ serialHex }: Certificate, { chainPem: [leafPem = ''] }: IssuedAnswer): boolean {
+  return serialHex === parseCertificate(leafPem).serialHex;
 }

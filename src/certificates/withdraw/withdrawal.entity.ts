@@ -2,10 +2,13 @@ import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import { retryAt } from '../../platform/retry.js';
 import type { Failure } from '../certificate.entity.js';
 
-export const withdrawalKinds = ['cancel', 'revoke'] as const;
+export const withdrawalKinds = ['cancel', 'close', 'revoke'] as const;
 export const withdrawalStates = ['due', 'done', 'given-up'] as const;
 
-/** What a CA is to be told: to cancel the order of a certificate, or to revoke a certificate that it issued. */
+/**
+ * What a CA is to be told: to cancel the order of a certificate, or to revoke a certificate that it issued. `close`: the
+ * certificate was uploaded, and its order is followed until the CA has issued this very one, or is cancelled.
+ */
 @Entity('withdrawal')
 export class Withdrawal {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
@@ -34,11 +37,11 @@ export class Withdrawal {
     Object.assign(this, { state: 'done', doneAt: now, nextAttemptAt: null, fault: null, faultDetail: null });
   }
 
-  /** Tried again later, unless the CA refuses it for good. */
+  /** Tried again later, unless the CA refuses to revoke. */
   fail({ fault, detail, retryAfterS }: Failure, now: Date): void {
     this.attempts += 1;
     Object.assign(this, { fault, faultDetail: detail });
-    if (fault === 'refused') this.giveUp();
+    if (fault === 'refused' && this.kind === 'revoke') this.giveUp();
     else this.wait(retryAt(now, this.attempts, { hintS: retryAfterS }), now);
   }
 

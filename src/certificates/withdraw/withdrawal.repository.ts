@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
 import type { Tx } from '../../platform/db/database.js';
 import { Withdrawal } from './withdrawal.entity.js';
 
@@ -32,9 +33,9 @@ export class WithdrawalRepository {
     return tx.existsBy(Withdrawal, { certificateId, serialHex, kind: 'revoke' });
   }
 
-  /** True while the CA is still to be told to cancel the order of this certificate. */
-  async cancels(tx: Tx, certificateId: number): Promise<boolean> {
-    return tx.existsBy(Withdrawal, { certificateId, kind: 'cancel', state: 'due' });
+  /** True while the order of this certificate is still to be cancelled at the CA, or followed. */
+  async endsOrder(tx: Tx, certificateId: number): Promise<boolean> {
+    return tx.existsBy(Withdrawal, { certificateId, kind: In(['cancel', 'close']), state: 'due' });
   }
 
   /** Those whose moment has come, at most 200; they come up again at `again` should their job be lost. */

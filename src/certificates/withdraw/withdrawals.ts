@@ -40,6 +40,8 @@ export interface IssuedAnswer {
   externalId?: string | null;
 }
 
+type Ordered = Pick<Certificate, 'id' | 'authorityId'>;
+
 /** RFC 5280 §5.3.1: nobody will use the certificate. */
 const cessationOfOperation = 5;
 /** An order that cannot be cancelled is followed so long, so that its certificate is revoked should it come. */
@@ -73,22 +75,22 @@ export class Withdrawals {
   }
 
   /** The order of a certificate is no longer wanted. */
-  async cancel(tx: Tx, { id, authorityId }: Pick<Certificate, 'id' | 'authorityId'>): Promise<void> {
-    if (authorityId === null || (await this.withdrawals.cancels(tx, id))) return;
-    const now = this.clock.now();
-    await this.add(tx, {
-      certificateId: id,
-      authorityId,
-      kind: 'cancel',
-      giveUpAt: new Date(now.getTime() + cancelForMs),
-      createdAt: now,
-    });
+  cancel(tx: Tx, certificate: Ordered): Promise<void> {
+    return this.endOrderBy(tx, certificate, 'cancel', this.clock.now());
+  }
+
+  /**
+   * The certificate of an order was uploaded. The CA may say so only later: until the deadline of the order nothing is
+   * cancelled, and what the CA has issued is revoked only if it is another certificate.
+   */
+  close(tx: Tx, certificate: Ordered, { deadlineAt }: Order): Promise<void> {
+    return this.endOrderBy(tx, certificate, 'close', deadlineAt);
   }
 
   /** A certificate that the CA issued for this row is to be revoked, once for each serial number. */
   async revoke(
     tx: Tx,
-    { id, authorityId }: Pick<Certificate, 'id' | 'authorityId'>,
+    { id, authorityId }: Ordered,
     { chainPem, externalId = null }: IssuedAnswer,
     { reason = cessationOfOperation, comments = null }: { reason?: number; comments?: string | null } = {},
   ): Promise<void> {
@@ -106,6 +108,12 @@ export class Withdrawals {
       giveUpAt: notAfter,
       createdAt: this.clock.now(),
     });
+  }
+
+  private async endOrderBy(tx: Tx, { id, authorityId }: Ordered, kind: 'cancel' | 'close', until: Date): Promise<void> {
+    if (authorityId === null || (await this.withdrawals.endsOrder(tx, id))) return;
+    const giveUpAt = new Date(until.getTime() + cancelForMs);
+    await this.add(tx, { certificateId: id, authorityId, kind, giveUpAt, createdAt: this.clock.now() });
   }
 
   private async add(tx: Tx, given: NewWithdrawal): Promise<void> {

@@ -1,0 +1,109 @@
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../../audit/audit.js';
+import { Clock } from '../../platform/clock.js';
+import type { Tx } from '../../platform/db/database.js';
+import { type Actor, systemActor } from '../../platform/http/actor.js';
+import type { Certificate, Failure } from '../certificate.entity.js';
+import { Deploying } from '../deploy/deploying.js';
+import { Notices } from '../notify/notices.js';
+import { Planning } from '../planning.js';
+import { RenewalFailures } from '../rotate/renewal-failures.js';
+import { RenewalInfoRepository } from '../rotate/renewal-info.repository.js';
+import { Successors } from '../successors.js';
+import type { DisputedAnswer } from './order.entity.js';
+import type { Validity } from './validity.js';
+
+/** What an issuer's answer means for deliveries, for the predecessor and for people. */
+@Injectable()
+export class IssueFollowUp {
+  constructor(
+    private readonly deploying: Deploying,
+    private readonly successors: Successors,
+    private readonly planning: Planning,
+    private readonly failures: RenewalFailures,
+    private readonly notices: Notices,
+    private readonly audit: Audit,
+    private readonly clock: Clock,
+    private readonly renewalInfos: RenewalInfoRepository,
+  ) {}
+
+  async issued(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
+    await this.planning.plan(tx, certificate);
+    await tx.save(certificate);
+    await this.audit.record(tx, actor, {
+      action: 'certificate.issued',
+      targetType: 'certificate',
+      targetId: certificate.id,
+    });
+    await this.renewalInfos.watch(tx, certificate.id, this.clock.now());
+    await this.notices.tellSubscriptions(tx, 'certificate.issued', [certificate.id]);
+    await this.deploying.startOf(tx, certificate.id);
+    await this.successors.issued(tx, certificate);
+  }
+
+  /** Nothing of it will be delivered. The certificate that was to be renewed is due again, after a while. */
+  async failed(tx: Tx, certificate: Certificate, failure: Failure): Promise<void> {
+    await tx.save(certificate);
+    const after = { attempts: certificate.attempts, fault: failure.fault, detail: failure.detail };
+    await this.audit.record(tx, systemActor('issue'), {
+      action: 'certificate.failed',
+      targetType: 'certificate',
+      targetId: certificate.id,
+      after,
+    });
+    await this.deploying.stopOf(tx, certificate.id);
+    if (certificate.renewsId !== null) await this.failures.record(tx, certificate.renewsId, failure);
+  }
+
+  async disputed(tx: Tx, certificate: Certificate, { serialHex, reason }: DisputedAnswer): Promise<void> {
+    await this.audit.record(tx, systemActor('issue'), {
+      action: 'certificate.answer-disputed',
+      targetType: 'certificate',
+      targetId: certificate.id,
+      after: { serial: serialHex, reason },
+    });
+    await this.notices.orderDisputed(tx, certificate, { serialHex });
+  }
+
+  /** The owner of a renewal hears of the failure as of any other. */
+  async overdue(tx: Tx, certificate: Certificate, failure: Failure): Promise<void> {
+    await this.failed(tx, certificate, failure);
+    if (certificate.renewsId === null) await this.notices.orderOverdue(tx, certificate);
+  }
+
+  /** The issuer returned a certificate for a request that had ended. */
+  async unwanted(tx: Tx, { id, state }: Certificate, serialHex: string): Promise<void> {
+    await this.audit.record(tx, systemActor('issue'), {
+      action: 'certificate.answer-unwanted',
+      targetType: 'certificate',
+      targetId: id,
+      after: { serial: serialHex, state },
+    });
+  }
+
+  /** The issuer took the order. */
+  async ordered(tx: Tx, { id, orderRef }: Certificate): Promise<void> {
+    await this.audit.record(tx, systemActor('issue'), {
+      action: 'certificate.ordered',
+      targetType: 'certificate',
+      targetId: id,
+      after: { orderRef },
+    });
+  }
+
+  /** It is asked for with other dates than planned. */
+  async shortened(tx: Tx, { id, notBefore, notAfter }: Certificate, after: Validity): Promise<void> {
+    await this.audit.record(tx, systemActor('issue'), {
+      action: 'certificate.shortened',
+      targetType: 'certificate',
+      targetId: id,
+      before: { notBefore, notAfter },
+      after,
+    });
+  }
+
+  /** It is tried again. */
+  async delayed(tx: Tx, { renewsId }: Certificate, failure: Failure): Promise<void> {
+    if (renewsId !== null) await this.failures.recordDelay(tx, renewsId, failure);
+  }
+}
