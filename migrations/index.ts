@@ -32,6 +32,7 @@ import { RenewalInfo1763700000047 } from './1763700000047-renewal-info.js';
 import { Channels1763700000049 } from './1763700000049-channels.js';
 import { NoticesOfEvents1763700000050 } from './1763700000050-notices-of-events.js';
 import { DoubtsAboutOrders1763700000055 } from './1763700000055-doubts-about-orders.js';
+import { Challenges1763700000058 } from './1763700000058-challenges.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -69,4 +70,5 @@ export const migrations = [
   Channels1763700000049,
   NoticesOfEvents1763700000050,
   DoubtsAboutOrders1763700000055,
+  Challenges1763700000058,
 ];

@@ -4,11 +4,14 @@ import { ApiKey } from './auth/api-key.entity.js';
 import { UserIdentity } from './auth/federation/user-identity.entity.js';
 import { Authority } from './authorities/authority.entity.js';
 import { AuthorityIssuer } from './authorities/authority-issuer.entity.js';
+import { AuthorityState } from './authorities/authority-state.entity.js';
 import { Certificate } from './certificates/certificate.entity.js';
 import { Delivery } from './certificates/deploy/delivery.entity.js';
 import { Order } from './certificates/issue/order.entity.js';
 import { Notice } from './certificates/notify/notice.entity.js';
 import { Withdrawal } from './certificates/withdraw/withdrawal.entity.js';
+import { Challenge } from './challenges/challenge.entity.js';
+import { DnsProvider } from './challenges/dns-provider.entity.js';
 import { Destination } from './destinations/destination.entity.js';
 import { DomainRule } from './domains/domain-rule.entity.js';
 import { JobRun } from './jobs/job-run.entity.js';
@@ -32,10 +35,13 @@ export const entities = [
   AuditEvent,
   Authority,
   AuthorityIssuer,
+  AuthorityState,
   Certificate,
+  Challenge,
   Channel,
   Delivery,
   Destination,
+  DnsProvider,
   Endpoint,
   DomainRule,
   JobRun,

@@ -5,6 +5,7 @@ import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import { AuthoritiesModule } from './authorities/authorities.module.js';
 import { CertificatesModule } from './certificates/certificates.module.js';
+import { ChallengesModule } from './challenges/challenges.module.js';
 import { DestinationsModule } from './destinations/destinations.module.js';
 import { DomainsModule } from './domains/domains.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
@@ -34,6 +35,7 @@ export class AppModule {
         JobsModule,
         OperationsModule,
         AuthoritiesModule,
+        ChallengesModule,
         DestinationsModule,
         NotificationsModule,
         RotationModule,

@@ -13,7 +13,7 @@ import { describe, expect, it } from 'vitest';
 const layer0 = ['plugin-api', 'pki'];
 const layer1 = ['platform'];
 const layer2 = ['audit', 'jobs', 'users', 'roles', 'auth', 'domains', 'operations'];
-const layer3 = ['authorities', 'destinations', 'notifications', 'sources', 'rotation', 'revocation'];
+const layer3 = ['authorities', 'challenges', 'destinations', 'notifications', 'sources', 'rotation', 'revocation'];
 const layer4 = ['certificates'];
 const below2 = [...layer0, ...layer1];
 const recording = [...below2, 'jobs', 'audit'];

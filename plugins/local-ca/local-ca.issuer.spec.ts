@@ -11,6 +11,7 @@ import { generatePrivateKey } from '../../src/pki/key.js';
 import { encodeSubject } from '../../src/pki/names.js';
 import { basicConstraints } from '../../src/pki/extensions.js';
 import { signerOf } from '../../src/pki/sign.js';
+import { noKeeping, noMemory } from '../../test/support/issuer-requests.js';
 import { runOn } from '../../test/support/x509.js';
 import { localCa, type LocalCaOptions } from './local-ca.issuer.js';
 
@@ -68,7 +69,7 @@ async function orderFor(
     terms: { ...terms, ...change },
     idempotencyKey: 'once',
   };
-  return { request, authority, save: () => Promise.reject(new Error('A local CA keeps no state.')) };
+  return { request, authority, ...noKeeping, save: () => Promise.reject(new Error('A local CA keeps no state.')) };
 }
 
 async function issued(order: OrderRequest, options = none): Promise<readonly string[]> {
@@ -316,6 +317,6 @@ describe('local CA', () => {
 
   it('stops when aborted, and revokes without a remote CA', async () => {
     await expect(localCa.order(await orderFor(sub), none, { ...ctx, signal: AbortSignal.abort() })).rejects.toThrow();
-    await expect(localCa.revoke?.({ chainPem: [], reason: 1 }, none, ctx)).resolves.toBeUndefined();
+    await expect(localCa.revoke?.({ chainPem: [], reason: 1, ...noMemory }, none, ctx)).resolves.toBeUndefined();
   });
 });

@@ -1,21 +1,17 @@
 import { once } from 'node:events';
-import { connect, createServer, type Server, type AddressInfo } from 'node:net';
+import { createServer, type Server, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { pluginContext } from '../../test/support/bundles.js';
 import { namedIsInstalled, startNamed, type TestNamed } from '../../test/support/named.js';
+import { connectTo } from '../../test/support/own-server.js';
 import { rfc2136 } from './rfc2136.dns.js';
 
 const name = '_acme-challenge.www.example.test';
 
 /** A context that reaches what is at 127.0.0.1, at the time of this machine unless another is given. */
 function context(now = new Date(), signal = new AbortController().signal): PluginContext {
-  const open = async (host: string, port: number) => {
-    const socket = connect(port, host);
-    await once(socket, 'connect');
-    return socket;
-  };
-  return { ...pluginContext({ connect: open }, signal), now: () => now };
+  return { ...pluginContext({ connect: connectTo }, signal), now: () => now };
 }
 
 function optionsFor(port: number, change: Record<string, unknown> = {}) {

@@ -11,6 +11,7 @@ import { AuthorityController } from './authority.controller.js';
 import { AuthorityRepository } from './authority.repository.js';
 import { AuthorityReader } from './authority-reader.js';
 import { AuthorityService } from './authority.service.js';
+import { AuthorityStates } from './authority-states.js';
 import { AuthorityStore } from './authority-store.js';
 import { DefaultsController } from './defaults.controller.js';
 import { AuthorityMaker } from './create-authority.js';
@@ -23,6 +24,7 @@ import { AuthorityMaker } from './create-authority.js';
     AuthorityRepository,
     AuthorityReader,
     AuthorityService,
+    AuthorityStates,
     AuthorityStore,
     AuthorityMaker,
     AuthorityIssuerRepository,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type {
   AuthorityMaterial,
+  AuthorityMemory,
   IssuedCertificate,
   IssuerPlugin,
   CancelRequest,
@@ -11,6 +12,7 @@ import type {
   RevocationRequest,
 } from '../plugin-api/issuer.js';
 import type { Held, ListRequest } from '../plugin-api/ca-inventory.js';
+import type { Challenges } from '../plugin-api/challenges.js';
 import type { OptionSchema } from '../plugin-api/options.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { parseCertificate } from '../pki/certificate.js';
@@ -25,6 +27,7 @@ import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import type { Authority } from './authority.entity.js';
 import { AuthorityRepository, type LinkedRole } from './authority.repository.js';
 import { AuthorityIssuerRepository } from './authority-issuer.repository.js';
+import { AuthorityStates } from './authority-states.js';
 import type { CaChain } from './ca-chain.js';
 import type { Limits } from './limits.js';
 
@@ -63,7 +66,8 @@ export type OrderOutcome =
   Exclude<Outcome, { status: 'rejected' }> | { status: 'failed'; error: PluginError; isFinal: boolean };
 
 /** A request for an issuer. Without `save` the issuer can keep no state for it. */
-export type Asked = Omit<OrderRequest, 'authority' | 'save'> & Partial<Pick<OrderRequest, 'save'>>;
+export type Asked = Omit<OrderRequest, 'authority' | 'save' | 'challenges' | keyof AuthorityMemory> &
+  Partial<Pick<OrderRequest, 'save' | 'challenges'>>;
 
 /**
  * Authorities ready for use, cached in the process. `resolve` answers from the cache alone: a caller that stores what
@@ -82,6 +86,7 @@ export class Authorities {
     private readonly configured: ConfiguredPlugins,
     private readonly keyStore: KeyStore,
     private readonly contexts: PluginContexts,
+    private readonly states: AuthorityStates,
   ) {}
 
   /** By id or name, as a request names it in `field`. Throws Problem `invalid-request` when there is none. */
@@ -112,7 +117,8 @@ export class Authorities {
   async order(loaded: LoadedAuthority, asked: Asked, signal: AbortSignal): Promise<OrderOutcome> {
     demandActive(loaded.authority);
     const { plugin } = loaded;
-    const outcome = plugin.order(orderRequest(asked, loaded), loaded.options, this.contexts.make(signal));
+    const request = await this.orderRequest(asked, loaded);
+    const outcome = plugin.order(request, loaded.options, this.contexts.make(signal));
     return outcomeOf(plugin.answers === 'at-once' ? outcome : outcome.then(certificatesAlone), true);
   }
 
@@ -125,7 +131,7 @@ export class Authorities {
         error: new PluginError('misconfigured', `${plugin.title} cannot be asked for orders.`),
         isFinal: false,
       };
-    const request = { ...orderRequest(asked, loaded), orderRef: asked.orderRef };
+    const request = { ...(await this.orderRequest(asked, loaded)), orderRef: asked.orderRef };
     return outcomeOf(plugin.poll(request, loaded.options, this.contexts.make(signal)).then(certificatesAlone));
   }
 
@@ -137,7 +143,7 @@ export class Authorities {
     const { plugin, options } = loaded;
     if (!plugin.find) return null;
     try {
-      const found = await plugin.find(orderRequest(asked, loaded), options, this.contexts.make(signal));
+      const found = await plugin.find(await this.orderRequest(asked, loaded), options, this.contexts.make(signal));
       return found && (await outcomeOf(Promise.resolve(certificatesAlone(found))));
     } catch (error) {
       return failed(error);
@@ -145,8 +151,13 @@ export class Authorities {
   }
 
   /** Tells the issuer that an order is no longer wanted, where it can be told. Throws PluginError. */
-  async cancel({ plugin, options }: LoadedAuthority, order: CancelRequest, signal: AbortSignal): Promise<void> {
-    await plugin.cancel?.(order, options, this.contexts.make(signal));
+  async cancel(
+    { plugin, options, authority }: LoadedAuthority,
+    order: Omit<CancelRequest, keyof AuthorityMemory>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const memory = await this.states.memoryOf(authority.id);
+    await plugin.cancel?.({ ...order, ...memory }, options, this.contexts.make(signal));
   }
 
   /**
@@ -160,10 +171,14 @@ export class Authorities {
   }
 
   /** Throws PluginError; `misconfigured` when the issuer has no such thing as revocation. */
-  async revoke(loaded: LoadedAuthority, request: RevocationRequest, signal: AbortSignal): Promise<void> {
-    const { plugin } = loaded;
+  async revoke(
+    { plugin, options, authority }: LoadedAuthority,
+    request: Omit<RevocationRequest, keyof AuthorityMemory>,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (!plugin.revoke) throw new PluginError('misconfigured', `${plugin.title} cannot revoke.`);
-    await plugin.revoke(request, loaded.options, this.contexts.make(signal));
+    const memory = await this.states.memoryOf(authority.id);
+    await plugin.revoke({ ...request, ...memory }, options, this.contexts.make(signal));
   }
 
   /** The window in which the CA suggests to renew a certificate; null when it suggests none. Throws PluginError. */
@@ -193,6 +208,13 @@ export class Authorities {
         `${plugin.title} cannot deactivate certificates; revoke it if it must not be used.`,
       );
     await plugin.deactivate(certificate, options, this.contexts.make(signal));
+  }
+
+  /** An issuer that answers at once remembers nothing and proves nothing. */
+  private async orderRequest(asked: Asked, { plugin, authority, material }: LoadedAuthority): Promise<OrderRequest> {
+    const { request, state, save = noState, challenges = noChallenges } = asked;
+    const memory = plugin.answers === 'at-once' ? { saveAuthority: noState } : await this.states.memoryOf(authority.id);
+    return { request, authority: material, challenges, save, ...memory, ...(state !== undefined && { state }) };
   }
 
   /** Also whether its issuer can be used. */
@@ -273,13 +295,11 @@ export function unknownAuthority(ref: Reference, field: string): Problem {
   return invalid(field, `Unable to locate authority ${wordsOf(ref)}.`);
 }
 
-function orderRequest({ request, state, save = noState }: Asked, { material }: LoadedAuthority): OrderRequest {
-  return { request, authority: material, save, ...(state !== undefined && { state }) };
-}
-
-function noState(): Promise<void> {
+function noState(): Promise<never> {
   return Promise.reject(new Error('No state is kept for this request.'));
 }
+
+const noChallenges: Challenges = { canPresent: noState, present: noState, withdraw: noState };
 
 /**
  * Drops the text that issuers outside the process may write around certificates. Throws PluginError `unavailable` when

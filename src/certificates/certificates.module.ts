@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module.js';
 import { AuthModule } from '../auth/auth.module.js';
 import { AuthoritiesModule } from '../authorities/authorities.module.js';
+import { ChallengesModule } from '../challenges/challenges.module.js';
 import { DestinationsModule } from '../destinations/destinations.module.js';
 import { DomainsModule } from '../domains/domains.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
@@ -132,6 +133,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     AuditModule,
     AuthModule,
     AuthoritiesModule,
+    ChallengesModule,
     DestinationsModule,
     DomainsModule,
     JobsModule,

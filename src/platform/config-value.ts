@@ -109,6 +109,12 @@ export const network = text
     'must be an IP address or a network such as 10.0.0.0/8',
   );
 
+/** An IP address of a name server, with or without a port, an IPv6 address with a port in brackets. */
+export const nameServer = text.refine((value) => {
+  const [, v6, v4, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value) ?? [];
+  return isIP(value) !== 0 || ((isIPv6(v6 ?? '') || isIP(v4 ?? '') === 4) && Number(port) <= 65535);
+}, 'must be an IP address such as 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53');
+
 /** A set of names as rules write it (pki/name-pattern.ts), such as .example.com or 10.0.0.0/8. */
 export const namePattern = spelled((value) => parseNamePattern(value).text);
 

@@ -72,6 +72,8 @@ describe('loadConfig', () => {
       allowedFilesystemRoots: [],
       allowedPrivateHosts: [],
       noProxy: [],
+      dnsResolvers: [],
+      dnsPropagationCheck: 'authoritative',
       auditAnchorLog: true,
       auditAnchorMinutes: 60,
       trustedProxies: [],

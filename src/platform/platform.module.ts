@@ -14,7 +14,9 @@ import { Log } from './log.js';
 import { Mailer } from './mail/mailer.js';
 import { MailRepository } from './mail/mail.repository.js';
 import { MailsController } from './mail/mails.controller.js';
+import { DnsLookup } from './net/dns-lookup.js';
 import { GuardedAgents } from './net/guarded-agent.js';
+import { Webroot } from './net/webroot.js';
 import { ConfiguredPlugins } from './plugins/configured-plugin.js';
 import { PluginContexts } from './plugins/plugin-context.js';
 import { PluginsController } from './plugins/plugins.controller.js';
@@ -49,6 +51,8 @@ export class PlatformModule {
       PluginSite,
       PluginContexts,
       ConfiguredPlugins,
+      DnsLookup,
+      Webroot,
     ];
     const given = [
       { provide: Config, useValue: config },

@@ -1,4 +1,5 @@
 import type { Held, ListRequest } from './ca-inventory.js';
+import type { Challenges } from './challenges.js';
 import type { Options, OptionSchema } from './options.js';
 import type { Plugin, PluginContext } from './plugin.js';
 import type { Signer } from './signer.js';
@@ -12,6 +13,8 @@ export interface CertificateRequest {
   terms: CertificateTerms;
   /** The same on every attempt to have this request issued, different for any other request. */
   idempotencyKey: string;
+  /** The certificate that this one renews, where the same authority issued it. */
+  renews?: IssuedCertificate;
 }
 
 /** The issuing CA: its certificate, its chain (issuer first, root last), and its key where the core holds it. */
@@ -23,10 +26,24 @@ export interface AuthorityMaterial {
   readonly signer?: Signer;
 }
 
+/** What an issuer remembers of an authority over all its requests, for example an account at the CA with its key. */
+export interface AuthorityMemory {
+  /** What `saveAuthority` stored last for this authority; absent when it was never called. */
+  authorityState?: string;
+  /**
+   * Stores what every later call for this authority needs, sealed, unless another call has stored something since
+   * `authorityState` was read. Answers what is stored then: go on with that. Call it before the step that depends on
+   * it: when it resolves, the state survives a crash. At most 64 KiB.
+   */
+  saveAuthority(state: string): Promise<string>;
+}
+
 /** What a verb gets to work on a request. */
-export interface OrderRequest {
+export interface OrderRequest extends AuthorityMemory {
   request: CertificateRequest;
   authority: AuthorityMaterial;
+  /** To prove to the CA that the names of the request are ours. */
+  challenges: Challenges;
   /** What `save` stored last for this request; absent when it was never called. */
   state?: string;
   /**
@@ -42,7 +59,7 @@ export interface PollRequest extends OrderRequest {
   orderRef: string;
 }
 
-export type CancelRequest = Pick<PollRequest, 'orderRef' | 'state'>;
+export type CancelRequest = Pick<PollRequest, 'orderRef' | 'state'> & AuthorityMemory;
 
 /**
  * How far a request has come.
@@ -90,7 +107,7 @@ export interface IssuedCertificate {
 }
 
 /** `reason` is the CRLReason code of RFC 5280 §5.3.1. */
-export interface RevocationRequest extends IssuedCertificate {
+export interface RevocationRequest extends IssuedCertificate, AuthorityMemory {
   reason: number;
   comments?: string;
 }

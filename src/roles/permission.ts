@@ -21,6 +21,8 @@ const table = {
   'authority:issue': { user: 'own', operator: 'yes', readOnly: 'no' },
   'destination:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
   'destination:write': { user: 'no', operator: 'no', readOnly: 'no' },
+  'dns-provider:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
+  'dns-provider:write': { user: 'no', operator: 'no', readOnly: 'no' },
   'source:read': { user: 'yes', operator: 'yes', readOnly: 'yes' },
   'source:write': { user: 'no', operator: 'no', readOnly: 'no' },
   'source:sync': { user: 'no', operator: 'yes', readOnly: 'no' },

@@ -21,6 +21,7 @@ import { authoritySource } from '../../src/certificates/discover/authority.sourc
 import { pluginsMarkdown } from '../../src/platform/plugins/plugin-docs.js';
 import { PluginRegistry } from '../../src/platform/plugins/registry.js';
 import { pluginContext, startTestAuthority } from '../support/bundles.js';
+import { noKeeping, noMemory } from '../support/issuer-requests.js';
 
 interface Property {
   type?: string;
@@ -173,11 +174,11 @@ function issuerAttempts(
   one: (words: string, run: (ctx: PluginContext) => Promise<unknown>) => Attempt,
 ): Attempt[] {
   const asked = orderRequest(good);
-  const certificate = { chainPem: good.chainPem, externalId: 'x', ...fromLater };
+  const certificate = { chainPem: good.chainPem, externalId: 'x', ...noMemory, ...fromLater };
   const verbs: Record<string, ((ctx: PluginContext) => Promise<unknown> | undefined) | undefined> = {
     poll: plugin.poll && ((ctx) => plugin.poll?.({ ...asked, orderRef: 'x' }, options, ctx)),
     find: plugin.find && ((ctx) => plugin.find?.(asked, options, ctx)),
-    cancel: plugin.cancel && ((ctx) => plugin.cancel?.({ orderRef: 'x', ...fromLater }, options, ctx)),
+    cancel: plugin.cancel && ((ctx) => plugin.cancel?.({ orderRef: 'x', ...noMemory, ...fromLater }, options, ctx)),
     revoke: plugin.revoke && ((ctx) => plugin.revoke?.({ ...certificate, reason: 1 }, options, ctx)),
     deactivate: plugin.deactivate && ((ctx) => plugin.deactivate?.(certificate, options, ctx)),
     renewalInfo: plugin.renewalInfo && ((ctx) => plugin.renewalInfo?.(certificate, options, ctx)),
@@ -209,7 +210,7 @@ function orderRequest({ chainPem }: Bundle): OrderRequest {
     terms,
     idempotencyKey: 'k',
   };
-  return { request, authority: material, save: () => Promise.resolve(), ...fromLater };
+  return { request, authority: material, ...noKeeping, ...fromLater };
 }
 
 /** The rest of a site on which everything that goes out hangs until `signal` ends it; `begun` resolves when it does. */

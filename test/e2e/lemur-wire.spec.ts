@@ -238,9 +238,6 @@ const refused: Readonly<Record<string, string>> = {
   'ac-ui-ecc-rsa': 'an ECC key cannot sign with RSA',
   's-put-ui': 'the plugin has no regions: IAM is global, and load balancers are not looked at yet',
   'en-type': 'endpoints have no label; Lemur answers 500',
-  'dns-ui': 'there are no DNS providers yet',
-  dns: 'there are no DNS providers yet',
-  'dns-opt': 'there are no DNS providers yet',
 };
 
 /** Members of Lemur's answers that ours lack or have with another type: on which routes, where, and why. */
@@ -250,7 +247,6 @@ const differences: readonly (readonly [route: RegExp, path: RegExp, reason: stri
   [/certificates/, /extendedKeyUsage\.use\w+$/, 'those that the certificate has'],
   [/upload$/, /^(authority\..*|extensions\.subAltNames\.names\[\])$/, 'the certificate that is uploaded here has none'],
   [/^POST \/authorities$/, /chain$/, 'null in both for a root'],
-  [/^GET \/dns_provider/, /^$/, 'there are no DNS providers yet'],
   [
     /certificates/,
     /(replaces|replacedBy)\[\]\.issuer$/,

@@ -9,6 +9,7 @@ import { signerOf } from '../../src/pki/sign.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { type AuthorityMaterial, defineIssuer } from '../../src/plugin-api/issuer.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import { noKeeping } from '../support/issuer-requests.js';
 import type { Json } from '../support/json.js';
 import { type Answer, eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs, opensslVerify } from '../support/requests.js';
@@ -64,7 +65,7 @@ class OutsideCa {
     };
     const request = { csrPem, spkiDer: parseCsr(csrPem).spkiDer, terms, idempotencyKey: commonName };
     const authority = this.cas.get(ca) as AuthorityMaterial;
-    const outcome = await localCa.order({ request, authority, save: () => Promise.resolve() }, local, ctx);
+    const outcome = await localCa.order({ request, authority, ...noKeeping }, local, ctx);
     return outcome.status === 'issued' ? outcome.chainPem : [];
   }
 

@@ -25,12 +25,17 @@ export function namedIsInstalled(): boolean {
   return found;
 }
 
-/** Starts a server for the zones; `algorithm` is that of the key. */
-export async function startNamed(zones: readonly string[], algorithm = 'hmac-sha256'): Promise<TestNamed> {
+/** Starts a server for the zones; `algorithm` is that of the key, `records` are more lines of the first zone. */
+export async function startNamed(
+  zones: readonly string[],
+  algorithm = 'hmac-sha256',
+  records: readonly string[] = [],
+): Promise<TestNamed> {
   const dir = await ownFolder('named');
   const port = await freePort();
   const keySecret = randomBytes(64).toString('base64');
-  for (const zone of zones) await writeFile(join(dir, `${zone}.zone`), emptyZone);
+  for (const [at, zone] of zones.entries())
+    await writeFile(join(dir, `${zone}.zone`), [emptyZone, ...(at === 0 ? records : []), ''].join('\n'));
   await writeFile(
     join(dir, 'named.conf'),
     [
@@ -66,6 +71,6 @@ export async function startNamed(zones: readonly string[], algorithm = 'hmac-sha
 
 const emptyZone = `$TTL 60
 @ IN SOA ns.invalid. admin.invalid. 1 3600 600 86400 60
-@ IN NS ns.invalid.
-kept IN TXT "kept"
-`;
+@ IN NS ns
+ns IN A 127.0.0.1
+kept IN TXT "kept"`;

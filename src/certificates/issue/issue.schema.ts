@@ -57,7 +57,7 @@ export const IssueRequest = z
     }),
     csr: z.string().max(65_536).optional().meta({ description: 'PKCS#10 in PEM. Without it the key is made here.' }),
     extensions: Extensions.optional(),
-    dnsProvider: z.null({ error: 'There are no DNS providers here.' }).optional(),
+    dnsProvider: z.null({ error: 'The DNS provider is chosen by its zones: leave it out.' }).optional(),
     ...Care,
   })
   .refine((r) => [r.validityYears, r.validityDays, r.validityEnd].filter((v) => v !== undefined).length <= 1, {

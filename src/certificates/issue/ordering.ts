@@ -1,13 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { type Asked, Authorities, type LoadedAuthority, type OrderOutcome } from '../../authorities/authorities.js';
+import { ChallengeAnswers } from '../../challenges/challenge-answers.js';
 import { Leases } from '../../jobs/lease.js';
 import { Postponed } from '../../jobs/postponed.js';
 import { parseCsr } from '../../pki/csr.js';
+import { splitCertificates } from '../../pki/pem.js';
 import { PluginError } from '../../plugin-api/errors.js';
-import type { CertificateRequest } from '../../plugin-api/issuer.js';
+import type { CertificateRequest, IssuedCertificate } from '../../plugin-api/issuer.js';
 import { Database } from '../../platform/db/database.js';
 import { KeyRing } from '../../platform/secrets/key-ring.js';
 import type { Certificate } from '../certificate.entity.js';
+import { CertificateRepository } from '../certificate.repository.js';
 import { loadTerms } from '../terms.js';
 import { type Order, orderStatePlace } from './order.entity.js';
 import { OrderRepository } from './order.repository.js';
@@ -24,6 +27,8 @@ export class Ordering {
     private readonly db: Database,
     private readonly authorities: Authorities,
     private readonly orders: OrderRepository,
+    private readonly certificates: CertificateRepository,
+    private readonly challenges: ChallengeAnswers,
     private readonly keyRing: KeyRing,
     private readonly leases: Leases,
   ) {}
@@ -37,13 +42,13 @@ export class Ordering {
     throw new Postponed(`The issuer of certificate ${certificateId} is being asked already.`, postponedS);
   }
 
-  order(
+  async order(
     certificate: Certificate,
     order: Order,
     authority: LoadedAuthority,
     signal: AbortSignal,
   ): Promise<OrderOutcome> {
-    return this.authorities.order(authority, this.asked(certificate, order), signal);
+    return this.authorities.order(authority, await this.asked(certificate, order, signal), signal);
   }
 
   /**
@@ -56,7 +61,7 @@ export class Ordering {
     authority: LoadedAuthority,
     signal: AbortSignal,
   ): Promise<OrderOutcome | null> {
-    const asked = this.asked(certificate, order);
+    const asked = await this.asked(certificate, order, signal);
     const { orderRef } = certificate;
     if (orderRef !== null) return this.authorities.poll(authority, { ...asked, orderRef }, signal);
     return order.askedAt === null ? null : this.authorities.find(authority, asked, signal);
@@ -74,9 +79,11 @@ export class Ordering {
     }
   }
 
-  private asked(certificate: Certificate, order: Order): Asked {
+  private async asked(certificate: Certificate, order: Order, signal: AbortSignal): Promise<Asked> {
+    const renews = await this.renewed(certificate);
     return {
-      request: requestOf(certificate),
+      request: { ...requestOf(certificate), ...(renews && { renews }) },
+      challenges: this.challenges.forCall(signal),
       ...this.stateOf(order),
       save: (state) => {
         if (state.length > longestState) throw new Error(`An order's state has at most ${longestState} characters.`);
@@ -87,6 +94,13 @@ export class Ordering {
         );
       },
     };
+  }
+
+  /** The certificate that this one renews, where the same authority issued it. */
+  private async renewed({ renewsId, authorityId }: Certificate): Promise<IssuedCertificate | null> {
+    const old = renewsId === null ? null : await this.certificates.find(this.db.single, renewsId);
+    if (!old || old.authorityId !== authorityId || old.fullChainPem === '') return null;
+    return { chainPem: splitCertificates(old.fullChainPem), externalId: old.externalId ?? undefined };
   }
 
   private stateOf({ sealedState, secretId }: Order): { state?: string } {

@@ -8,6 +8,9 @@ export const apiPrefix = '/api/1';
 export const docsPath = `${apiPrefix}/docs`;
 export const openApiPath = `${apiPrefix}/openapi.json`;
 
+/** Where CAs fetch the answers to http-01 challenges (RFC 8555 §8.3). */
+export const challengePath = '/.well-known/acme-challenge';
+
 /** The Authenticator of login tokens and API keys in `Authorization`. */
 export const bearerAuthentication = Symbol('bearer authentication');
 
@@ -55,7 +58,23 @@ const apiDocs: Surface = {
 const health: Surface = { ...readOnly, prefix: '/health', audience: 'monitoring', logLevel: 'debug' };
 const metrics: Surface = { ...readOnly, prefix: '/metrics', audience: 'monitoring', logLevel: 'debug' };
 const problemPages: Surface = { ...readOnly, prefix: '/problems', audience: 'everyone' };
+/** Whoever asks it guesses: a token is 128 bits or more, and the answer holds no secret. */
+const challenges: Surface = {
+  ...readOnly,
+  prefix: challengePath,
+  headers: { ...noContent, ...notCached },
+  audience: 'clients',
+};
 const root: Surface = { ...readOnly, prefix: '/', headers: { ...noContent, ...notCached }, audience: 'clients' };
 
 /** The surfaces that a server has whatever its features are. */
-export const platformSurfaces: readonly Surface[] = [rest, signIn, apiDocs, health, metrics, problemPages, root];
+export const platformSurfaces: readonly Surface[] = [
+  rest,
+  signIn,
+  apiDocs,
+  health,
+  metrics,
+  problemPages,
+  challenges,
+  root,
+];

@@ -72,6 +72,7 @@ export class Fixtures {
   authority = (): Promise<number> =>
     this.make('/authorities', { name: this.word(), owner: team, commonName: this.word() });
   destination = (): Promise<number> => this.make('/destinations', this.destinationBody());
+  dnsProvider = (): Promise<number> => this.make('/dns_providers', this.dnsProviderBody());
   source = (more: object = {}): Promise<number> => this.make('/sources', { ...this.sourceBody(), ...more });
   notification = (): Promise<number> => this.make('/notifications', this.notificationBody());
   channel = (): Promise<number> => this.make('/channels', this.channelBody());
@@ -116,6 +117,11 @@ export class Fixtures {
 
   destinationBody(): object {
     return { label: this.word(), plugin: { id: 'filesystem', options: { path: join(this.folder, this.word()) } } };
+  }
+
+  dnsProviderBody(): object {
+    const options = { server: '127.0.0.1', port: 1, zones: ['example.com'], keyName: 'k', keySecret: 'c2VjcmV0' };
+    return { name: this.word(), plugin: { id: 'rfc2136', options } };
   }
 
   notificationBody(): object {

@@ -23,6 +23,7 @@ export const requests: Readonly<Record<string, Ask>> = {
   // Without a name or a password: who may ask is told so, and no failure counts against them.
   'post /auth/login': () => ({ body: {} }),
   'post /auth/password': () => ({ body: {} }),
+  'get /.well-known/acme-challenge/:token': () => ({ ids: ['unknown'] }),
   'get /problems/:code': () => ({ ids: ['conflict'] }),
   'get /plugins/:slug': () => ({ ids: ['email'] }),
 
@@ -99,6 +100,14 @@ export const requests: Readonly<Record<string, Ask>> = {
   'get /destinations/:id/roles': on((f) => f.destination()),
   'delete /destinations/:id': on((f) => f.destination()),
   'post /destinations/:id/test': on((f) => f.destination()),
+  'post /dns_providers': (f) => ({ body: f.dnsProviderBody() }),
+  'get /dns_providers/:id': on((f) => f.dnsProvider()),
+  'put /dns_providers/:id': on(
+    (f) => f.dnsProvider(),
+    (f) => f.dnsProviderBody(),
+  ),
+  'delete /dns_providers/:id': on((f) => f.dnsProvider()),
+  'post /dns_providers/:id/test': on((f) => f.dnsProvider()),
   'get /endpoints/:id': on((f) => f.endpoint()),
   'post /sources': (f) => ({ body: f.sourceBody() }),
   'get /sources/:id': on((f) => f.source()),

@@ -14,6 +14,8 @@ const table = `
                                           none      user      reader    owner     operator  auditor   admin     key
 GET    /                                  302       302       302       302       302       302       302       302
 
+GET    /.well-known/acme-challenge/:token 404       404       404       404       404       404       404       404
+
 GET    /admin/rekey                       401       403       403       403       403       403       ok        403
 POST   /admin/rekey                       401       403       403       403       403       403       ok        403
 
@@ -95,6 +97,14 @@ GET    /destinations/:id/roles             401       ok        ok        ok     
 DELETE /destinations/:id                  401       403       403       403       403       403       ok        403
 POST   /destinations/:id/test             401       403       403       403       403       403       ok        403
 GET    /destinations/stats                401       ok        ok        ok        ok        ok        ok        ok
+
+GET    /dns_provider_options              401       ok        ok        ok        ok        ok        ok        403
+GET    /dns_providers                     401       ok        ok        ok        ok        ok        ok        403
+POST   /dns_providers                     401       403       403       403       403       403       ok        403
+GET    /dns_providers/:id                 401       ok        ok        ok        ok        ok        ok        403
+PUT    /dns_providers/:id                 401       403       403       403       403       403       ok        403
+DELETE /dns_providers/:id                 401       403       403       403       403       403       ok        403
+POST   /dns_providers/:id/test            401       403       403       403       403       403       ok        403
 
 GET    /domain-rules                      401       ok        ok        ok        ok        ok        ok        403
 POST   /domain-rules                      401       403       403       403       403       403       ok        403
