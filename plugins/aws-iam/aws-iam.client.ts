@@ -1,6 +1,7 @@
 import type { Agent as HttpsAgent } from 'node:https';
 import type { IAM, IAMClientConfig, UploadServerCertificateRequest } from '@aws-sdk/client-iam';
 import { PluginError, type PluginFault } from '../../src/plugin-api/errors.js';
+import { quotable } from '../../src/plugin-api/json-client.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 
 /** Credentials and endpoint. Without keys the SDK finds credentials; without `endpoint` it calls Amazon. */
@@ -211,7 +212,8 @@ function agentsFor(url: URL, ctx: PluginContext): object {
  * delivered. The SDK's error is not kept as `cause`, because it may repeat the request.
  */
 function translated(error: unknown, access: IamAccess): PluginError {
-  const text = withoutSecrets(error instanceof Error ? error.message : '', access);
+  const { secretAccessKey = '', sessionToken = '' } = access;
+  const text = quotable(error instanceof Error ? error.message : '', [secretAccessKey, sessionToken]);
   if (!(error instanceof Error && '$fault' in error))
     return new PluginError('unavailable', `The request to Amazon IAM failed: ${text}`);
   const code = error.name.replace(/Exception$/, '');
@@ -219,12 +221,6 @@ function translated(error: unknown, access: IamAccess): PluginError {
   // The text for a wrong signature repeats the signed headers, including the session token.
   const words = [`Amazon IAM answered ${code}`, code === 'SignatureDoesNotMatch' ? '' : text, ADVICE.get(code)];
   return new IamFailure(fault, words.filter(Boolean).join(': '), code);
-}
-
-function withoutSecrets(text: string, { secretAccessKey, sessionToken }: IamAccess): string {
-  const secrets = [secretAccessKey, sessionToken].filter((value) => value !== undefined);
-  const safe = secrets.reduce((rest, value) => rest.replaceAll(value, '***'), text);
-  return safe.replace(/-----BEGIN[\s\S]*/, '***').slice(0, 300);
 }
 
 function required<T>(value: T | undefined): T {

@@ -1,0 +1,30 @@
+import { DerError, DerReader, Tag } from './der/reader.js';
+import { PkiError } from './pki-error.js';
+
+const SIGNED_DATA = '1.2.840.113549.1.7.2';
+
+/**
+ * The certificates (DER) in a PKCS#7 SignedData object (RFC 5652 §5.1), in its order; signatures and CRLs are ignored.
+ * Throws PkiError `malformed-certificate`.
+ */
+export function certificatesOfPkcs7(der: Buffer): Buffer[] {
+  try {
+    const info = DerReader.over(der, 'ber').enter();
+    if (info.oid() !== SIGNED_DATA) throw new DerError('Not SignedData');
+    const data = info.enter(0xa0).enter();
+    data.next(Tag.integer);
+    data.next(Tag.set);
+    data.next(Tag.sequence);
+    const certificates: Buffer[] = [];
+    // Other choices of CertificateChoices have context tags.
+    for (const reader = data.enterIf(0xa0); reader?.more;) {
+      const isCertificate = reader.peek() === Tag.sequence;
+      const element = reader.raw();
+      if (isCertificate) certificates.push(element);
+    }
+    return certificates;
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error;
+    throw new PkiError('malformed-certificate', 'The PKCS#7 object is not readable', { cause: error });
+  }
+}
