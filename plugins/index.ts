@@ -12,6 +12,7 @@ import { pemExport } from './pem/pem.export.js';
 import { pkcs12TruststoreExport } from './pkcs12/pkcs12-truststore.export.js';
 import { pkcs12Export } from './pkcs12/pkcs12.export.js';
 import { rfc2136 } from './rfc2136/rfc2136.dns.js';
+import { sectigo } from './sectigo/sectigo.issuer.js';
 import { tlsEndpoints } from './tls-endpoints/tls-endpoints.source.js';
 import { webhook } from './webhook/webhook.notification.js';
 
@@ -30,6 +31,7 @@ export const plugins: readonly AnyPlugin[] = [
   pkcs12Export,
   pkcs12TruststoreExport,
   rfc2136,
+  sectigo,
   tlsEndpoints,
   webhook,
 ];

@@ -68,6 +68,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
     keyName: 'k',
     keySecret: Buffer.from(marker.repeat(3)).toString('base64'),
   },
+  sectigo: { login: 'l', customerUri: 'c', clientSecret: undefined, organizationId: 1, profileId: 1 },
   'tls-endpoints': { hosts: ['127.0.0.1:1'] },
   webhook: { url: 'http://127.0.0.1:1/hook' },
 };

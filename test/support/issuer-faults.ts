@@ -10,24 +10,24 @@ import { type Asked, networkContext, requestFor, type SigningCa } from './signin
 export interface IssuerBench<S extends OptionSchema> {
   plugin: IssuerPlugin<S>;
   /** `changed` overrides options, e.g. with a wrong password. */
-  options(changed?: Record<string, unknown>): Options<S>;
-  standIn(): StandIn;
-  ca(): SigningCa;
+  options: (changed?: Record<string, unknown>) => Options<S>;
+  standIn: () => StandIn;
+  ca: () => SigningCa;
   /** Names for which the CA issues. */
   names: readonly string[];
   /** Which request submits an order, and which one reads how far it is. */
   submits: RegExp;
   reads?: RegExp;
   /** How many certificates or orders the CA has. */
-  ordered(): number;
+  ordered: () => number;
   /** Makes pending orders ready. */
-  settle?(): void;
+  settle?: () => void;
   /** Options with a wrong password, token or key. */
   wrong: Record<string, unknown>;
   /** Texts that must never be seen. */
   secrets: readonly string[];
   /** Makes every session or token that was given so far invalid. */
-  expire?(): void;
+  expire?: () => void;
 }
 
 const html = { status: 200, body: '<html>Maintenance</html>', headers: { 'content-type': 'text/html' } };
@@ -74,6 +74,7 @@ export async function issue<S extends OptionSchema>(
 /** Every issuer behaves alike when its CA or the network fails. */
 export function describeFaults<S extends OptionSchema>(bench: IssuerBench<S>): void {
   const { plugin, options, secrets } = bench;
+  const finds = 'find' in plugin;
   const ask = (changed: Parameters<typeof requestFor>[1] = {}): Promise<Asked> =>
     requestFor(bench.names, { ca: bench.ca(), ...changed });
 
@@ -116,7 +117,7 @@ export function describeFaults<S extends OptionSchema>(bench: IssuerBench<S>): v
       expect((await failureOf(waiting)).fault).toBe('unavailable');
     });
 
-    it.runIf(plugin.find)('finds the order whose answer was lost, and orders nothing twice', async () => {
+    it.runIf(finds)('finds the order whose answer was lost, and orders nothing twice', async () => {
       const { order, saved } = await ask({ idempotencyKey: 'lost' });
       expect(await plugin.find?.(order, options(), networkContext())).toBeNull();
       bench.standIn().fail({ on: bench.submits, kind: 'lose' });
@@ -131,7 +132,7 @@ export function describeFaults<S extends OptionSchema>(bench: IssuerBench<S>): v
       expect(bench.ordered()).toBe(1);
     });
 
-    it.runIf(plugin.find)('finds no order of another request', async () => {
+    it.runIf(finds)('finds no order of another request', async () => {
       await issue(bench, (await ask({ idempotencyKey: 'one' })).order);
       const other = await ask({ idempotencyKey: 'two' });
       expect(await plugin.find?.(other.order, options(), networkContext())).toBeNull();

@@ -1,0 +1,240 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type FakeSectigo, sectigoAccount, startSectigo } from '../../test/fakes/sectigo.js';
+import { describeFaults, failureOf, issue, type IssuerBench } from '../../test/support/issuer-faults.js';
+import { networkContext, requestFor, type SigningCa, startSigningCa } from '../../test/support/signing-ca.js';
+import { sectigo } from './sectigo.issuer.js';
+import type { SectigoOptions } from './sectigo.options.js';
+
+let ca: SigningCa;
+let fake: FakeSectigo;
+beforeAll(() => {
+  ca = startSigningCa();
+});
+afterAll(() => ca.close());
+beforeEach(async () => {
+  fake = await startSectigo(ca);
+});
+afterEach(() => fake.stop());
+
+const { login, password, customerUri, clientId, clientSecret } = sectigoAccount;
+type Given = Partial<Record<keyof SectigoOptions, unknown>>;
+
+function optionsWith(signIn: Given) {
+  return (changed: Given = {}): SectigoOptions =>
+    sectigo.options.parse({
+      baseUrl: `${fake.url}/api/`,
+      oauthUrl: `${fake.url}/token`,
+      organizationId: 8,
+      profileId: 21,
+      ...signIn,
+      ...changed,
+    });
+}
+const byPassword = optionsWith({ login, password, customerUri });
+const byToken = optionsWith({ clientId, clientSecret });
+
+function bench(changed: Partial<IssuerBench<typeof sectigo.options>>): IssuerBench<typeof sectigo.options> {
+  return {
+    plugin: sectigo,
+    options: byPassword,
+    standIn: () => fake,
+    ca: () => ca,
+    names: ['www.example.com', 'example.com'],
+    submits: /^POST .*\/enroll$/,
+    reads: /^GET .*\/collect\//,
+    ordered: () => fake.orders.length,
+    settle: () => fake.issueAll(),
+    wrong: { password: 'Wrong-Passwort-1' },
+    secrets: [password, clientSecret],
+    ...changed,
+  };
+}
+const ssl = bench({});
+const smime = bench({
+  options: (changed) => byPassword({ product: 'smime', ...changed }),
+  names: ['Alice Example', 'alice@example.com'],
+});
+
+describeFaults(ssl);
+describe('with OAuth', () =>
+  describeFaults(
+    bench({ options: byToken, wrong: { clientSecret: 'Wrong-Secret-2' }, expire: () => fake.expireTokens() }),
+  ));
+describe('for client certificates', () => describeFaults(smime));
+
+describe('sectigo', () => {
+  it('asks for the longest term within the validity, with names as one text and its own mark', async () => {
+    const options = byPassword({ externalRequester: ['a@example.com', 'b@example.com'], customFields: ['Cost=42=1'] });
+    fake.mandatoryFields = ['Cost'];
+    const { order } = await requestFor(ssl.names, { days: 300, ca });
+    await sectigo.order(order, options, networkContext());
+    expect(fake.orders[0]?.body).toMatchObject({
+      orgId: 8,
+      certType: 21,
+      term: 200,
+      subjAltNames: 'www.example.com,example.com',
+      externalRequester: 'a@example.com, b@example.com',
+      customFields: [{ name: 'Cost', value: '42=1' }],
+      comments: 'Perennial key-1',
+    });
+  });
+
+  it.each([
+    ['a profile that the account has not', { profileId: 99 }, {}, 'misconfigured', /21 \(OV SSL\), 22/],
+    [
+      'a custom field that is missing',
+      {},
+      { mandatoryFields: ['Cost'] },
+      'misconfigured',
+      /demands the custom field Cost/,
+    ],
+    [
+      'a custom field that nobody knows',
+      { customFields: ['Colour=red'] },
+      {},
+      'misconfigured',
+      /no custom field Colour/,
+    ],
+    ['a term that the profile has not', { termDays: 91 }, {}, 'misconfigured', /90, 200, 365 days, and not of 91/],
+    ['a validity shorter than every term', { profileId: 22 }, {}, 'refused', /365 days, and the request asks for 90/],
+  ] as const)('refuses %s before it enrols', async (_, changed, account, fault, detail) => {
+    Object.assign(fake, account);
+    const { order } = await requestFor(ssl.names, { ca });
+    const error = await failureOf(sectigo.order(order, byPassword(changed), networkContext()));
+    expect([error.fault, error.detail]).toEqual([fault, expect.stringMatching(detail)]);
+    expect(fake.orders).toEqual([]);
+  });
+
+  it.each([
+    ['neither way to sign in', { login: undefined }],
+    ['both ways to sign in', { clientId, clientSecret }],
+    ['a client ID alone', { login: undefined, password: undefined, clientId }],
+    ['no customer URI', { customerUri: undefined }],
+  ])('says that the options are wrong with %s', async (_, changed) => {
+    const { order } = await requestFor(ssl.names);
+    const work = sectigo.order(order, byPassword(changed), networkContext());
+    expect((await failureOf(work, ssl.secrets)).fault).toBe('misconfigured');
+    expect(fake.calls).toEqual([]);
+  });
+
+  it.each(['root first', 'leaf first', 'PKCS#7 PEM', 'PKCS#7 DER', 'leaf only'] as const)(
+    'makes a chain of what comes as %s',
+    async (form) => {
+      fake.form = form;
+      const { chainPem, externalId } = await issue(ssl, (await requestFor(ssl.names, { ca })).order);
+      expect([chainPem.length, externalId]).toEqual([2, fake.orders[0]?.ref]);
+      ca.verify(chainPem);
+    },
+  );
+
+  it.each([
+    [0, 'Being processed by Sectigo', 'pending'],
+    [-183, 'Certificate is not collectable.', 'pending'],
+    [-1400, 'The request is being processed by Sectigo.', 'pending'],
+    [-109, 'Certificate is not available now, please try again later.', 'pending'],
+    [-12345, 'A code that nobody knows', 'unavailable'],
+    [-110, 'Certificate was revoked', 'refused'],
+  ])('takes code %i when it collects as %s: %s', async (code, description, expected) => {
+    const { order } = await requestFor(ssl.names, { ca });
+    const { orderRef } = (await sectigo.order(order, byPassword(), networkContext())) as { orderRef: string };
+    Object.assign(fake.orders[0] ?? {}, { status: 'Issued' });
+    fake.notYet = { code, description };
+    const work = sectigo.poll?.({ ...order, orderRef }, byPassword(), networkContext());
+    const status = await work?.then(
+      (outcome) => outcome.status,
+      (error: { fault: string }) => error.fault,
+    );
+    expect(status).toBe(expected);
+  });
+
+  it.each([
+    ['Requested', 'pending', /waits for approval/],
+    ['Applied', 'pending', /Applied/],
+    ['A word of next year', 'pending', /A word of next year/],
+    ['Declined', 'refused', /Declined/],
+    ['Rejected', 'refused', /Rejected/],
+    ['Revoked', 'refused', /Revoked/],
+  ])('takes the status %s as %s', async (status, expected, words) => {
+    const { order } = await requestFor(ssl.names, { ca });
+    const { orderRef } = (await sectigo.order(order, byPassword(), networkContext())) as { orderRef: string };
+    Object.assign(fake.orders[0] ?? {}, { status });
+    const work = sectigo.poll?.({ ...order, orderRef }, byPassword(), networkContext()) ?? Promise.resolve(null);
+    const got = await work.then(
+      (outcome) => (outcome?.status === 'pending' ? ['pending', outcome.progress] : [outcome?.status, '']),
+      (error: { fault: string; detail: string }) => [error.fault, error.detail],
+    );
+    expect(got).toEqual([expected, expect.stringMatching(words)]);
+  });
+
+  it.each([
+    ['a server certificate by its ID', ssl, true],
+    ['a server certificate by its serial number', ssl, false],
+    ['a client certificate by its ID', smime, true],
+    ['a client certificate by its serial number', smime, false],
+  ])('revokes %s, once and again', async (_, product, byId) => {
+    const { chainPem, externalId } = await issue(product, (await requestFor(product.names, { ca })).order);
+    const certificate = { chainPem, reason: 4, ...(byId && { externalId }) };
+    await sectigo.revoke?.(certificate, product.options(), networkContext());
+    expect(fake.orders[0]?.status).toMatch(/^revoked$/i);
+    if (byId) await sectigo.revoke?.(certificate, product.options(), networkContext());
+  });
+
+  it.each([2, 6, 9])('refuses the reason %i, which Sectigo has not', async (reason) => {
+    const { chainPem, externalId } = await issue(ssl, (await requestFor(ssl.names, { ca })).order);
+    const work = sectigo.revoke?.({ chainPem, externalId, reason }, byPassword(), networkContext());
+    expect((await failureOf(work ?? Promise.resolve())).fault).toBe('refused');
+    expect(fake.orders[0]?.status).toBe('Issued');
+  });
+
+  it('withdraws an order that nobody has approved, and no other', async () => {
+    const { order } = await requestFor(ssl.names, { ca });
+    const { orderRef } = (await sectigo.order(order, byPassword(), networkContext())) as { orderRef: string };
+    await sectigo.cancel?.({ orderRef }, byPassword(), networkContext());
+    expect(fake.orders[0]?.status).toBe('Declined');
+    await sectigo.cancel?.({ orderRef }, byPassword(), networkContext());
+    await issue(ssl, (await requestFor(ssl.names, { ca, idempotencyKey: 'b' })).order);
+    const issued = { orderRef: fake.orders[1]?.ref ?? '' };
+    const work = sectigo.cancel?.(issued, byPassword(), networkContext()) ?? Promise.resolve();
+    expect((await failureOf(work)).fault).toBe('refused');
+  });
+
+  it('finds its CA in the certificate that was issued last', async () => {
+    const work = sectigo.describe?.(byPassword(), networkContext()) ?? Promise.resolve();
+    expect((await failureOf(work)).detail).toMatch(/upload the CA certificate/);
+    await issue(ssl, (await requestFor(ssl.names, { ca })).order);
+    const described = await sectigo.describe?.(byPassword(), networkContext());
+    expect(described?.issuers[0]?.chainPem[0]).toBe(ca.issuingPem);
+  });
+
+  it('names a person as Sectigo does, else by the common name, and refuses without either', async () => {
+    const options = smime.options();
+    fake.persons = [{ firstName: 'Alicia', lastName: 'von Example', email: 'alice@example.com' }];
+    await sectigo.order((await requestFor(smime.names, { ca })).order, options, networkContext());
+    await sectigo.order(
+      (await requestFor(['Bob B. Builder', 'bob@example.com'], { ca })).order,
+      options,
+      networkContext(),
+    );
+    expect(fake.orders.map(({ body }) => [body.firstName, body.lastName])).toEqual([
+      ['Alicia', 'von Example'],
+      ['Bob B.', 'Builder'],
+    ]);
+    for (const names of [['carol@example.com'], ['Dora Doe']]) {
+      const { order } = await requestFor(names, { ca });
+      expect((await failureOf(sectigo.order(order, options, networkContext()))).fault).toBe('refused');
+    }
+  });
+
+  it('asks for one token for many calls', async () => {
+    await issue(bench({ options: byToken }), (await requestFor(ssl.names, { ca })).order);
+    expect(fake.seen.filter((line) => line === 'POST /token')).toHaveLength(1);
+  });
+
+  it('tries the account, the organization and the profile, and changes nothing', async () => {
+    await sectigo.check?.(byPassword(), networkContext());
+    await sectigo.check?.(byToken(), networkContext());
+    const work = sectigo.check?.(byPassword({ organizationId: 9 }), networkContext()) ?? Promise.resolve();
+    expect((await failureOf(work)).detail).toMatch(/it has 7 \(Example\), 8 \(Web\)/);
+    expect(fake.seen.every((line) => line.startsWith('GET') || line === 'POST /token')).toBe(true);
+  });
+});

@@ -1,0 +1,127 @@
+import { parseCertificate } from '../../src/pki/certificate.js';
+import { certificatesIn, chainForKey } from '../../src/pki/issued-chain.js';
+import { PkiError } from '../../src/pki/pki-error.js';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import { defineIssuer, type Outcome, type PollRequest } from '../../src/plugin-api/issuer.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import { type Product, reasonOf } from './product.js';
+import { demandProfile } from './profile.js';
+import { SectigoClient, sectigoCode } from './sectigo.client.js';
+import { options, type SectigoOptions } from './sectigo.options.js';
+import { SmimeCertificates } from './smime.client.js';
+import { SslCertificates } from './ssl.client.js';
+
+const firstPollS = 5;
+const pollS = 60;
+/** A person decides: minutes do not matter. */
+const approvalPollS = 600;
+/** "Only issued certificates could be revoked." and "already revoked". */
+const notIssued = -102;
+const revokedAlready = -159;
+/** Declining what is in another state. */
+const notRequested = -1112;
+
+/** Sectigo Certificate Manager: server and client certificates over its REST API, with either sign-in. */
+export const sectigo = defineIssuer({
+  id: 'sectigo',
+  title: 'Sectigo Certificate Manager',
+  description: 'Orders certificates at Sectigo: TLS server certificates, or client certificates for S/MIME.',
+  options,
+  answers: 'later',
+  // A public CA sets the dates from its terms, and may add `www.` to a domain.
+  allows: { ownValidity: true, extraNames: true },
+
+  async check(o, ctx) {
+    const client = new SectigoClient(o, ctx);
+    const known = await client.organizations();
+    if (known.some(({ id }) => id === o.organizationId)) return void (await demandProfile(client, o));
+    const names = known.map(({ id, name }) => `${id} (${name})`).join(', ');
+    throw new PluginError(
+      'misconfigured',
+      `The account has no organization or department ${o.organizationId}; it has ${names || 'none'}.`,
+    );
+  },
+
+  async order(request, o, ctx) {
+    const client = new SectigoClient(o, ctx);
+    const profile = await demandProfile(client, o);
+    const orderRef = await productOf(client, o).enrol(request, profile);
+    return { status: 'pending', orderRef, pollAfterS: firstPollS };
+  },
+
+  async find(request, o, ctx) {
+    const orderRef = await opened(o, ctx).find(request);
+    return orderRef === null ? null : { status: 'pending', orderRef, pollAfterS: firstPollS };
+  },
+
+  async poll(request, o, ctx) {
+    const product = opened(o, ctx);
+    const { phase, words, needsApproval } = await product.state(request.orderRef, request);
+    if (phase === 'over') throw new PluginError('refused', `The order has ended without a certificate. ${words}`);
+    const sent = phase === 'ready' ? await product.collect(request.orderRef) : null;
+    if (sent) return collected(request, sent);
+    const { orderRef } = request;
+    return { status: 'pending', orderRef, pollAfterS: needsApproval ? approvalPollS : pollS, progress: words };
+  },
+
+  async cancel(request, o, ctx) {
+    const product = opened(o, ctx);
+    try {
+      await product.decline(request.orderRef);
+    } catch (error) {
+      if (sectigoCode(error) !== notRequested || !(await product.isDeclined(request.orderRef))) throw error;
+    }
+  },
+
+  async revoke(request, o, ctx) {
+    const product = opened(o, ctx);
+    const [leafPem = ''] = request.chainPem;
+    const { externalId: orderRef } = request;
+    const { serialHex } = parseCertificate(leafPem);
+    try {
+      await product.revoke({ ...(orderRef !== undefined && { orderRef }), serialHex }, reasonOf(request));
+    } catch (error) {
+      const code = sectigoCode(error);
+      const isDone =
+        code === revokedAlready ||
+        (code === notIssued && orderRef !== undefined && (await product.isRevoked(orderRef)));
+      if (!isDone) throw error;
+    }
+  },
+
+  /** Sectigo lists no CA certificates; they come with each certificate. */
+  async describe(o, ctx) {
+    const product = opened(o, ctx);
+    const newest = await product.newest();
+    const sent = newest === null ? null : await product.collect(newest);
+    if (!sent)
+      throw new PluginError(
+        'misconfigured',
+        'Sectigo has issued no certificate with this profile that would show its CA: upload the CA certificate.',
+      );
+    const certificates = certificatesIn(sent);
+    const leaf = certificates.find(({ isCa }) => !isCa);
+    const [, ...chainPem] = leaf ? await chainForKey({ certificates, spkiDer: leaf.spkiDer }) : [];
+    return { issuers: chainPem.length > 0 ? [{ chainPem }] : [] };
+  },
+});
+
+function opened(o: SectigoOptions, ctx: PluginContext): Product {
+  return productOf(new SectigoClient(o, ctx), o);
+}
+
+function productOf(client: SectigoClient, o: SectigoOptions): Product {
+  return o.product === 'ssl' ? new SslCertificates(client, o) : new SmimeCertificates(client, o);
+}
+
+/** What cannot be read is asked for again: a maintenance page is an answer too. */
+async function collected({ orderRef, request, authority }: PollRequest, sent: Buffer): Promise<Outcome> {
+  try {
+    const knownPem = [authority.certificatePem, ...authority.chainPem];
+    const chainPem = await chainForKey({ certificates: certificatesIn(sent), spkiDer: request.spkiDer, knownPem });
+    return { status: 'issued', chainPem, externalId: orderRef };
+  } catch (error) {
+    if (!(error instanceof PkiError)) throw error;
+    throw new PluginError('unavailable', `What Sectigo sent as the certificate is not readable: ${error.message}.`);
+  }
+}

@@ -1,0 +1,139 @@
+import { z } from 'zod';
+import { certificatesIn } from '../../src/pki/issued-chain.js';
+import { isSameKey } from '../../src/pki/key.js';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import type { CertificateRequest, OrderRequest } from '../../src/plugin-api/issuer.js';
+import { type OrderState, orNotYet, type Product, type RevocationReason } from './product.js';
+import { type Profile, termOf } from './profile.js';
+import type { SectigoClient } from './sectigo.client.js';
+import { customFieldsOf, type SectigoOptions } from './sectigo.options.js';
+import { anything } from './ssl.client.js';
+
+/** `backendCertId` names the certificate to every other call; `id` and `orderNumber` do not. */
+const Enrolled = z.object({ backendCertId: z.coerce.string().min(1) });
+const Listed = z.object({
+  id: z.int(),
+  state: z.string(),
+  backendCertId: z.coerce.string().nullish(),
+});
+type Listed = z.infer<typeof Listed>;
+const Person = z.object({ firstName: z.string(), lastName: z.string(), email: z.string() });
+/** What is stored before enrolling: the person's certificates until then. */
+const Saved = z.object({ known: z.array(z.int()) });
+
+const ready = ['issued', 'downloaded', 'expired'];
+const over = ['rejected', 'revoked', 'pre_revoked'];
+
+/** Client certificates (S/MIME). Every method throws PluginError. */
+export class SmimeCertificates implements Product {
+  constructor(
+    private readonly client: SectigoClient,
+    private readonly options: SectigoOptions,
+  ) {}
+
+  async enrol(order: OrderRequest, profile: Profile): Promise<string> {
+    const { request } = order;
+    const email = emailOf(request);
+    const term = termOf(profile, request.terms, this.options);
+    const name = await this.personName(email, request);
+    const known = (await this.ofPerson(email)).map(({ id }) => id);
+    await order.save(JSON.stringify({ known }));
+    const { backendCertId } = await this.client.json(Enrolled, {
+      path: '/smime/v1/enroll',
+      json: {
+        orgId: this.options.organizationId,
+        csr: request.csrPem,
+        certType: profile.id,
+        term,
+        email,
+        ...name,
+        customFields: customFieldsOf(this.options),
+      },
+    });
+    return backendCertId;
+  }
+
+  /**
+   * A list of client certificates shows no comments, so the order is known by what is new since it was made: by its
+   * key, or as the one that is not issued yet.
+   */
+  async find({ request, state }: OrderRequest): Promise<string | null> {
+    if (state === undefined) return null;
+    const { known } = Saved.parse(JSON.parse(state));
+    const fresh = (await this.ofPerson(emailOf(request))).filter(({ id }) => !known.includes(id));
+    const pending: string[] = [];
+    for (const { backendCertId, state: word } of fresh) {
+      if (!backendCertId || over.includes(word.toLowerCase())) continue;
+      const sent = await this.collect(backendCertId);
+      if (!sent) pending.push(backendCertId);
+      else if (certificatesIn(sent).some(({ spkiDer }) => isSameKey(spkiDer, request.spkiDer))) return backendCertId;
+    }
+    return pending[0] ?? null;
+  }
+
+  async state(orderRef: string, { request }: OrderRequest): Promise<OrderState> {
+    const listed = await this.ofPerson(emailOf(request));
+    const word = listed.find(({ backendCertId }) => backendCertId === orderRef)?.state.toLowerCase() ?? 'unknown';
+    const phase = ready.includes(word) ? 'ready' : over.includes(word) ? 'over' : 'waiting';
+    return { phase, words: `Sectigo says: ${word}.`, needsApproval: false };
+  }
+
+  collect(orderRef: string): Promise<Buffer | null> {
+    const path = `/smime/v1/collect/${encodeURIComponent(orderRef)}`;
+    return orNotYet(() => this.client.send({ path, query: { format: 'x509' }, headers: anything }));
+  }
+
+  async newest(): Promise<string | null> {
+    const query = { state: 'issued', certTypeId: this.options.profileId, size: 1, position: 0 };
+    const [first] = await this.client.json(z.array(Listed), { path: '/smime/v2', query });
+    return first?.backendCertId ?? null;
+  }
+
+  async revoke({ orderRef, serialHex }: { orderRef?: string; serialHex: string }, reason: RevocationReason) {
+    const path = orderRef === undefined ? `serial/${serialHex}` : `order/${encodeURIComponent(orderRef)}`;
+    await this.client.send({ path: `/smime/v1/revoke/${path}`, json: reason });
+  }
+
+  async isRevoked(orderRef: string): Promise<boolean> {
+    const query = { backendCertId: orderRef };
+    const listed = await this.client.json(z.array(Listed), { path: '/smime/v2', query });
+    return listed.some((one) => one.backendCertId === orderRef && /revoked$/i.test(one.state));
+  }
+
+  decline(): Promise<never> {
+    return Promise.reject(new PluginError('refused', 'Sectigo withdraws no requests for client certificates.'));
+  }
+
+  isDeclined(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
+  private ofPerson(email: string): Promise<Listed[]> {
+    return this.client.json(z.array(Listed), { path: `/smime/v2/byPersonEmail/${encodeURIComponent(email)}` });
+  }
+
+  /** As Sectigo knows the person; a person who is new there is named by the common name. */
+  private async personName(
+    email: string,
+    { terms }: CertificateRequest,
+  ): Promise<Omit<z.infer<typeof Person>, 'email'>> {
+    const persons = await this.client.json(z.array(Person), { path: '/person/v2', query: { email } });
+    const known = persons.find((one) => one.email.toLowerCase() === email.toLowerCase());
+    if (known) return { firstName: known.firstName, lastName: known.lastName };
+    const words = (terms.subject.commonName ?? '').trim().split(/\s+/);
+    if (words.length > 1 && !terms.subject.commonName?.includes('@'))
+      return { firstName: words.slice(0, -1).join(' '), lastName: words.at(-1) ?? '' };
+    throw new PluginError(
+      'refused',
+      `Sectigo knows no person ${email}: add the person there, or ask with first and last name as the common name.`,
+    );
+  }
+}
+
+/** Throws PluginError `refused`. */
+function emailOf({ terms }: CertificateRequest): string {
+  const email = terms.subjectAltNames.find(({ type }) => type === 'email')?.value;
+  if (email === undefined)
+    throw new PluginError('refused', 'A client certificate needs an e-mail address among its alternative names.');
+  return email;
+}
