@@ -151,16 +151,19 @@ describe('sectigo', () => {
     ['Requested', 'pending', /waits for approval/],
     ['Applied', 'pending', /Applied/],
     ['A word of next year', 'pending', /A word of next year/],
-    ['Declined', 'refused', /Declined/],
-    ['Rejected', 'refused', /Rejected/],
-    ['Revoked', 'refused', /Revoked/],
+    ['Declined', 'rejected', /Declined/],
+    ['Rejected', 'rejected', /Rejected/],
+    ['Revoked', 'rejected', /Revoked/],
   ])('takes the status %s as %s', async (status, expected, words) => {
     const { order } = await requestFor(ssl.names, { ca });
     const { orderRef } = (await sectigo.order(order, byPassword(), networkContext())) as { orderRef: string };
     Object.assign(fake.orders[0] ?? {}, { status });
     const work = sectigo.poll?.({ ...order, orderRef }, byPassword(), networkContext()) ?? Promise.resolve(null);
     const got = await work.then(
-      (outcome) => (outcome?.status === 'pending' ? ['pending', outcome.progress] : [outcome?.status, '']),
+      (outcome) => {
+        if (outcome?.status === 'pending') return ['pending', outcome.progress];
+        return outcome?.status === 'rejected' ? ['rejected', outcome.reason] : [outcome?.status, ''];
+      },
       (error: { fault: string; detail: string }) => [error.fault, error.detail],
     );
     expect(got).toEqual([expected, expect.stringMatching(words)]);

@@ -28,8 +28,8 @@ export const sectigo = defineIssuer({
   description: 'Orders certificates at Sectigo: TLS server certificates, or client certificates for S/MIME.',
   options,
   answers: 'later',
-  // A public CA sets the dates from its terms, and may add `www.` to a domain.
-  allows: { ownValidity: true, extraNames: true },
+  // A public CA sets the dates from its terms, may add `www.` to a domain, and changes the CA that issues.
+  allows: { ownValidity: true, extraNames: true, subordinates: true },
 
   async check(o, ctx) {
     const client = new SectigoClient(o, ctx);
@@ -57,11 +57,12 @@ export const sectigo = defineIssuer({
   async poll(request, o, ctx) {
     const product = opened(o, ctx);
     const { phase, words, needsApproval } = await product.state(request.orderRef, request);
-    if (phase === 'over') throw new PluginError('refused', `The order has ended without a certificate. ${words}`);
+    if (phase === 'over') return { status: 'rejected', reason: `The order has ended without a certificate. ${words}` };
     const sent = phase === 'ready' ? await product.collect(request.orderRef) : null;
     if (sent) return collected(request, sent);
     const { orderRef } = request;
-    return { status: 'pending', orderRef, pollAfterS: needsApproval ? approvalPollS : pollS, progress: words };
+    const pollAfterS = needsApproval ? approvalPollS : pollS;
+    return { status: 'pending', orderRef, pollAfterS, progress: words, awaitsApproval: needsApproval };
   },
 
   async cancel(request, o, ctx) {

@@ -67,7 +67,7 @@ export async function issue<S extends OptionSchema>(
     const polled: Outcome | undefined = await plugin.poll?.({ ...order, orderRef, state }, options(), ctx);
     outcome = polled ?? outcome;
   }
-  if (outcome.status !== 'issued') throw new Error(`It is still pending: ${outcome.progress ?? ''}`);
+  if (outcome.status !== 'issued') throw new Error(`It is not issued: ${JSON.stringify(outcome)}`);
   return outcome;
 }
 
