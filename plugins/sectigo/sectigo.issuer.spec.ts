@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type FakeSectigo, sectigoAccount, startSectigo } from '../../test/fakes/sectigo.js';
 import { describeFaults, failureOf, issue, type IssuerBench } from '../../test/support/issuer-faults.js';
 import { networkContext, requestFor, type SigningCa, startSigningCa } from '../../test/support/signing-ca.js';
+import { noMemory } from '../../test/support/issuer-requests.js';
 import { sectigo } from './sectigo.issuer.js';
 import type { SectigoOptions } from './sectigo.options.js';
 
@@ -176,7 +177,7 @@ describe('sectigo', () => {
     ['a client certificate by its serial number', smime, false],
   ])('revokes %s, once and again', async (_, product, byId) => {
     const { chainPem, externalId } = await issue(product, (await requestFor(product.names, { ca })).order);
-    const certificate = { chainPem, reason: 4, ...(byId && { externalId }) };
+    const certificate = { ...noMemory, chainPem, reason: 4, ...(byId && { externalId }) };
     await sectigo.revoke?.(certificate, product.options(), networkContext());
     expect(fake.orders[0]?.status).toMatch(/^revoked$/i);
     if (byId) await sectigo.revoke?.(certificate, product.options(), networkContext());
@@ -184,7 +185,7 @@ describe('sectigo', () => {
 
   it.each([2, 6, 9])('refuses the reason %i, which Sectigo has not', async (reason) => {
     const { chainPem, externalId } = await issue(ssl, (await requestFor(ssl.names, { ca })).order);
-    const work = sectigo.revoke?.({ chainPem, externalId, reason }, byPassword(), networkContext());
+    const work = sectigo.revoke?.({ ...noMemory, chainPem, externalId, reason }, byPassword(), networkContext());
     expect((await failureOf(work ?? Promise.resolve())).fault).toBe('refused');
     expect(fake.orders[0]?.status).toBe('Issued');
   });
@@ -192,11 +193,11 @@ describe('sectigo', () => {
   it('withdraws an order that nobody has approved, and no other', async () => {
     const { order } = await requestFor(ssl.names, { ca });
     const { orderRef } = (await sectigo.order(order, byPassword(), networkContext())) as { orderRef: string };
-    await sectigo.cancel?.({ orderRef }, byPassword(), networkContext());
+    await sectigo.cancel?.({ ...noMemory, orderRef }, byPassword(), networkContext());
     expect(fake.orders[0]?.status).toBe('Declined');
-    await sectigo.cancel?.({ orderRef }, byPassword(), networkContext());
+    await sectigo.cancel?.({ ...noMemory, orderRef }, byPassword(), networkContext());
     await issue(ssl, (await requestFor(ssl.names, { ca, idempotencyKey: 'b' })).order);
-    const issued = { orderRef: fake.orders[1]?.ref ?? '' };
+    const issued = { ...noMemory, orderRef: fake.orders[1]?.ref ?? '' };
     const work = sectigo.cancel?.(issued, byPassword(), networkContext()) ?? Promise.resolve();
     expect((await failureOf(work)).fault).toBe('refused');
   });

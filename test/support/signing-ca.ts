@@ -11,6 +11,7 @@ import { guardedFetch } from '../../src/platform/net/guarded-fetch.js';
 import { buildCsr } from '../../src/pki/csr.js';
 import { generatePrivateKey } from '../../src/pki/key.js';
 import { openssl, pluginContext } from './bundles.js';
+import { noKeeping } from './issuer-requests.js';
 
 /** A root and an issuing CA below it, made by openssl, that sign certificate requests. */
 export interface SigningCa {
@@ -112,5 +113,5 @@ export async function requestFor(
   const save = async (state: string): Promise<void> => {
     saved.push(state);
   };
-  return { saved, order: { request: { csrPem, spkiDer, terms, idempotencyKey }, authority, save } };
+  return { saved, order: { ...noKeeping, request: { csrPem, spkiDer, terms, idempotencyKey }, authority, save } };
 }
