@@ -31,17 +31,19 @@ import { DeleteController } from './delete/delete.controller.js';
 import { DeleteService, RestoreService } from './delete/delete.service.js';
 import { AuthoritySource } from './discover/authority.source.js';
 import { CleanService } from './discover/clean.service.js';
-import { Counterpart } from './discover/counterpart.js';
-import { Deployed } from './discover/deployed.js';
+import { CounterpartSources } from './discover/counterpart-sources.js';
+import { FoundDeliveries } from './discover/found-deliveries.js';
 import { DiscoveredRepository } from './discover/discovered.repository.js';
 import { Discovery } from './discover/discovery.js';
 import { EndpointController } from './discover/endpoint.controller.js';
 import { EndpointReader } from './discover/endpoint-reader.js';
 import { CertificateSourcesController, SourceCleanController } from './discover/source.controller.js';
+import { FindingStore } from './discover/finding-store.js';
 import { FoundOwners } from './discover/found-owners.js';
 import { SourceLinkRepository } from './discover/source-link.repository.js';
+import { SourceInventory } from './discover/source-inventory.js';
 import { SyncJob } from './discover/sync.job.js';
-import { SyncRecord, SyncWriting } from './discover/sync.record.js';
+import { SyncRecord } from './discover/sync.record.js';
 import { DueRepository } from './due.repository.js';
 import { ExportController } from './export/export.controller.js';
 import { ExportService } from './export/export.service.js';
@@ -254,16 +256,17 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     DiscoveredRepository,
     Discovery,
     CertificateUse,
-    Deployed,
+    FoundDeliveries,
     SourceLinkRepository,
     FoundOwners,
     AuthoritySource,
-    SyncWriting,
+    SourceInventory,
+    FindingStore,
     SyncRecord,
     SyncJob,
     EndpointReader,
     CleanService,
-    Counterpart,
+    CounterpartSources,
     NoticeRepository,
     Notices,
     SendNotices,

@@ -80,5 +80,5 @@ export function defineSource<S extends OptionSchema>(plugin: Omit<SourcePlugin<S
 /** The option by which every source says how often it is scanned. */
 export const pollRateOption = z.int().min(1).max(44_640).default(60).meta({
   title: 'Poll rate',
-  description: 'Minutes from the end of one look at the source to the next.',
+  description: 'Minutes from the end of one scan to the start of the next.',
 });

@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import type { EndpointCipher } from '../plugin-api/source.js';
 
-/** A place that serves a certificate to clients, as a source saw it last. Its key is (source, external id, port). */
+/** An endpoint as the last scan of its source saw it. Its key is (source, external id, port). */
 @Entity('endpoint')
 export class Endpoint {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
@@ -13,7 +13,7 @@ export class Endpoint {
   @Column('text') owner: string;
   @Column('text') type: string;
   @Column('text', { array: true }) aliases: string[];
-  /** The certificate that it serves; null when that is not known here. */
+  /** The managed certificate that it serves; null when it serves another one, or none. */
   @Column('integer', { nullable: true }) certificateId: number | null;
   @Column('text', { nullable: true }) servedSha256: string | null;
   @Column('text', { nullable: true }) servedSerialHex: string | null;
@@ -22,7 +22,7 @@ export class Endpoint {
   @Column('text', { nullable: true }) cipher: string | null;
   @Column('text') policyName: string;
   @Column('jsonb') ciphers: EndpointCipher[];
-  /** Why the last look did not see it; null when it did. */
+  /** Why the last scan did not see it; null when it did. */
   @Column('text', { nullable: true }) faultDetail: string | null;
   @Column('timestamptz') firstSeenAt: Date;
   @Column('timestamptz') lastSeenAt: Date;

@@ -9,16 +9,16 @@ import type { Page, PageQuery } from '../platform/http/page.js';
 import { Problem } from '../platform/http/problem.js';
 import { Endpoint } from './endpoint.entity.js';
 
-/** An endpoint as a source reports it. Its key is (external id, port). */
+/** The columns of an endpoint that a source reports. Its key is (external id, port). */
 export type SeenEndpoint = Omit<Endpoint, 'id' | 'sourceId' | 'faultDetail' | 'firstSeenAt' | 'lastSeenAt'>;
 
-/** An endpoint with what is said of it beside its own columns. */
+/** An endpoint, and whether it is active. */
 export interface EndpointRow {
   endpoint: Endpoint;
   active: boolean;
 }
 
-/** How an endpoint is named in lists of other things. */
+/** An endpoint as the views of sources and certificates name it. */
 export interface EndpointName {
   id: number;
   name: string;
@@ -27,23 +27,23 @@ export interface EndpointName {
   type: string;
   owner: string;
   lastSeenAt: Date | string;
-  /** How often its source is looked at, in seconds. */
+  /** The interval in seconds between scans of its source. */
   pollS: number;
 }
 
-/** Which page of endpoints, and of which. `owner` is in lower case. */
+/** The page of endpoints to list, and its filters. `owner` is in lower case. */
 export type EndpointSelection = PageQuery & { owner?: string; active?: boolean };
 
-/** So long an endpoint is kept that nobody sees any more. */
+/** An endpoint is deleted when no scan has seen it for so long. */
 const keptDays = 90;
 const mostNamed = 100;
 
-/** Endpoints that were seen last before are inactive, unless their source is polled so seldom. */
+/** An endpoint last seen before this time is inactive, unless that is within three poll intervals of its source. */
 export function staleBefore({ endpointStaleAfterHours }: Pick<Config, 'endpointStaleAfterHours'>, now: Date): Date {
   return new Date(now.getTime() - endpointStaleAfterHours * 3_600_000);
 }
 
-/** SQL that is true of an active endpoint `e` of a source `s`; `before` is of `staleBefore`. */
+/** SQL that is true for an active endpoint `e` of a source `s`. `before` comes from `staleBefore`. */
 function activeAt(before: Date, now: Date): string {
   return (
     `e.last_seen_at >= least('${before.toISOString()}'::timestamptz, '${now.toISOString()}'::timestamptz ` +
@@ -51,12 +51,12 @@ function activeAt(before: Date, now: Date): string {
   );
 }
 
-/** As `activeAt`, of an endpoint that has been read. */
+/** The same as `activeAt`, for an endpoint that has been read. */
 export function isActive({ lastSeenAt, pollS }: EndpointName, before: Date, now: Date): boolean {
   return new Date(lastSeenAt).getTime() >= Math.min(before.getTime(), now.getTime() - pollS * 3000);
 }
 
-/** In SQL, the members of an `EndpointName` of the endpoint and the source in these rows, for `json_build_object`. */
+/** The arguments of SQL's `json_build_object` that make an `EndpointName`, from these row aliases. */
 export function endpointNameColumns(endpoint: string, source: string): string {
   const members = { id: 'id', name: 'name', dnsName: 'dns_name', port: 'port', type: 'type', owner: 'owner' };
   return [
@@ -108,7 +108,7 @@ function listOf(before: Date, now: Date): ListSource {
 /** Every query on endpoints. */
 @Injectable()
 export class EndpointRepository {
-  /** `before` is of `staleBefore`. */
+  /** `before` comes from `staleBefore`. */
   async list(tx: Tx, query: EndpointSelection, before: Date, now: Date): Promise<Page<EndpointRow>> {
     const where = new Conditions();
     if (query.owner !== undefined) where.add('lower(e.owner) = ?', query.owner);
@@ -128,7 +128,7 @@ export class EndpointRepository {
     return row;
   }
 
-  /** The first endpoints of each of these sources by name, and how many there are. */
+  /** The names of the first hundred endpoints of each source, by id, and the number of all. */
   async namesOf(
     tx: Tx,
     sourceIds: readonly number[],
@@ -143,10 +143,7 @@ export class EndpointRepository {
     return new Map(rows.map(({ id, ...rest }) => [id, rest]));
   }
 
-  /**
-   * How many endpoints serve each of these certificates, and the names of the first; those that serve none are left
-   * out.
-   */
+  /** How many endpoints serve each certificate, and the first five names. Certificates with none are left out. */
   async serving(
     tx: Tx,
     certificateIds: readonly number[],
@@ -160,7 +157,7 @@ export class EndpointRepository {
   }
 
   /**
-   * How many active endpoints serve any of these certificates, and the names of the first. `before` is of
+   * How many active endpoints serve any of these certificates, and the names of the first five. `before` comes from
    * `staleBefore`.
    */
   async activeServing(
@@ -178,9 +175,9 @@ export class EndpointRepository {
     return found;
   }
 
-  /** Writes what a source has seen now. */
+  /** Stores the endpoints that a scan has seen. */
   async see(tx: Tx, sourceId: number, seen: readonly SeenEndpoint[], now: Date): Promise<void> {
-    // Of two reports of one endpoint the later counts: a statement must not write a row twice.
+    // Only the last report of each endpoint: `on conflict do update` must not touch a row twice.
     const rows = [...new Map(seen.map((one) => [`${one.externalId}\n${one.port}`, one])).values()].sort((a, b) =>
       a.externalId < b.externalId ? -1 : 1,
     );
@@ -213,7 +210,7 @@ export class EndpointRepository {
       .execute();
   }
 
-  /** Notes of those that begin with `location` that they could not be seen. */
+  /** Stores why the endpoints whose external id begins with `location` could not be seen. */
   async miss(tx: Tx, sourceId: number, { location, detail }: { location: string; detail: string }): Promise<void> {
     await tx.query('update endpoint set fault_detail = $3 where source_id = $1 and starts_with(external_id, $2)', [
       sourceId,
@@ -222,10 +219,13 @@ export class EndpointRepository {
     ]);
   }
 
-  /** Those of a source that a whole look at it, begun at `since`, has neither seen nor missed on purpose. */
+  /**
+   * Marks the endpoints of a source that a complete scan, started at `since`, did not report, and deletes those that no
+   * scan has seen for 90 days.
+   */
   async noteUnseen(tx: Tx, sourceId: number, since: Date): Promise<void> {
     await tx.query(
-      `update endpoint set fault_detail = 'The source does not report it any more.'
+      `update endpoint set fault_detail = 'The source no longer reports it.'
         where source_id = $1 and last_seen_at < $2 and fault_detail is null`,
       [sourceId, since],
     );

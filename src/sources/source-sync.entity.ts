@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import type { Source } from './source.entity.js';
 
 export const syncStates = ['planned', 'running', 'done', 'failed'] as const;
 export type SyncState = (typeof syncStates)[number];
@@ -9,21 +10,28 @@ export interface SyncTrouble {
   detail: string;
 }
 
-/** One look at a source, and what it came to so far. Of one source at most one is not finished. */
+/** A sync that has started, with its source as it was then. */
+export interface OpenSync {
+  id: number;
+  source: Source;
+  startedAt: Date;
+}
+
+/** One scan of a source, with its counts so far. Each source has at most one unfinished sync. */
 @Entity('source_sync')
 export class SourceSync {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
   @Column('integer') sourceId: number;
   @Column('text') state: SyncState;
-  /** Certificates reported, also those that were known. */
+  /** All certificates that the source reported. */
   @Column('integer') certificates: number;
-  /** Those that were not known. */
+  /** The reported certificates that were not stored before. */
   @Column('integer') imported: number;
   @Column('integer') endpoints: number;
-  /** Reported by the look before and no longer. */
+  /** Certificates that an earlier scan found and that the source no longer reports. */
   @Column('integer') gone: number;
   @Column('integer') troubles: number;
-  /** The first of them. */
+  /** The first hundred. */
   @Column('jsonb') troubleList: SyncTrouble[];
   @Column('text', { nullable: true }) fault: string | null;
   @Column('text', { nullable: true }) faultDetail: string | null;

@@ -8,7 +8,7 @@ import { Conditions } from '../platform/db/conditions.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
 import { SourceSync, type SyncTrouble } from './source-sync.entity.js';
 
-/** What one batch adds to a sync. */
+/** What one batch of findings adds to the counts of a sync. */
 export interface SyncCounts {
   certificates: number;
   imported: number;
@@ -19,7 +19,7 @@ export interface SyncCounts {
 
 const mostTroubles = 100;
 const mostKept = 50;
-/** A certificate's file or server can be called anything. */
+/** A source reports locations of any length. */
 const longestText = 1000;
 
 const list: ListSource = {
@@ -30,7 +30,7 @@ const list: ListSource = {
   order: { by: 'id', dir: 'desc' },
 };
 
-/** Every query on looks at sources. */
+/** Every query on syncs. */
 @Injectable()
 export class SourceSyncRepository {
   find(tx: Tx, id: number): Promise<SourceSync | null> {
@@ -47,7 +47,7 @@ export class SourceSyncRepository {
     return { ...page, items: page.items.flatMap(({ id }) => rows.get(id) ?? []) };
   }
 
-  /** The newest of each of these sources. */
+  /** The newest sync of each source, by the id of the source. */
   async newestOf(tx: Tx, sourceIds: readonly number[]): Promise<Map<number, SourceSync>> {
     const rows = await tx
       .createQueryBuilder(SourceSync, 's')
@@ -58,7 +58,9 @@ export class SourceSyncRepository {
     return new Map(rows.map((row) => [row.sourceId, row]));
   }
 
-  /** Ids of the unfinished syncs of these sources, which are made where there are none. */
+  /**
+   * Creates a sync for each source without an unfinished one. Returns the ids of all unfinished syncs of the sources.
+   */
   async plan(tx: Tx, sourceIds: readonly number[], now: Date): Promise<number[]> {
     if (sourceIds.length === 0) return [];
     const rows = await tx.query<{ id: number }[]>(
@@ -70,9 +72,7 @@ export class SourceSyncRepository {
     return rows.map(({ id }) => id);
   }
 
-  /**
-   * It begins, or begins anew after its worker died: what it counted before does not count. False when it is finished.
-   */
+  /** Starts the sync, or starts it again with all counts at 0 after its worker died. False when it is finished. */
   async begin(tx: Tx, id: number, now: Date): Promise<boolean> {
     const [rows] = await tx.query<[unknown[], number]>(
       `update source_sync set state = 'running', started_at = $2, certificates = 0, imported = 0, endpoints = 0,

@@ -13,7 +13,7 @@ import { SourceRepository } from './source.repository.js';
 import { syncView, type SyncView } from './source.schema.js';
 import { SourceSyncRepository } from './source-sync.repository.js';
 
-/** Scans a source once. */
+/** Scans a source once. Its handler is with certificates, which it imports. */
 export const syncSource = defineJob('source.sync', z.strictObject({ syncId: z.int() }), {
   attempts: 6,
   timeoutS: 3600,
@@ -21,11 +21,11 @@ export const syncSource = defineJob('source.sync', z.strictObject({ syncId: z.in
   concurrency: 2,
 });
 
-/** A sync is enqueued again after this time, in case its job was lost: its run has ended by then. */
+/** A sync is enqueued again after this time, in case its job was lost. Its run has ended by then. */
 export const syncLostMs = (syncSource.policy.timeoutS + 300) * 1000;
 const batch = 100;
 
-/** Starts syncs of sources, when they are due or on demand, and shows them. */
+/** Starts syncs of sources when they are due or on request, and lists them. */
 @Injectable()
 export class SourceSyncs implements OnModuleInit {
   constructor(
@@ -42,7 +42,7 @@ export class SourceSyncs implements OnModuleInit {
     this.periodic.everyTick('source-syncs', this.config.sweepIntervalS, (signal) => this.startDue(signal));
   }
 
-  /** Starts a sync now, also when the source is not active; the one that is planned or running, if there is one. */
+  /** Starts a sync now, also of an inactive source. Returns the planned or running sync when there is one. */
   async sync(actor: Actor, id: number): Promise<SyncView> {
     const syncId = await this.db.write(async (tx) => {
       await this.sources.lock(tx, id);
@@ -58,7 +58,7 @@ export class SourceSyncs implements OnModuleInit {
     return this.get(syncId);
   }
 
-  /** Throws Problem `not-found`, also when fifty newer syncs of the source are there. */
+  /** Throws Problem `not-found`, also when the source has had fifty newer syncs since. */
   async get(id: number): Promise<SyncView> {
     const sync = await this.repository.find(this.db.single, id);
     if (!sync) throw new Problem('not-found', `There is no sync ${id}.`);
@@ -71,7 +71,7 @@ export class SourceSyncs implements OnModuleInit {
     return { ...page, items: page.items.map(syncView) };
   }
 
-  /** Ids of the syncs that are planned or running now, one for each source. */
+  /** Enqueues a sync for each source. Returns their ids, also of syncs that were planned or running before. */
   private async plan(tx: Tx, sourceIds: readonly number[]): Promise<number[]> {
     const syncIds = await this.repository.plan(tx, sourceIds, this.clock.now());
     await syncSource.enqueueMany(

@@ -16,10 +16,7 @@ export class SourceController {
 
   @Get()
   @Requires('source:read')
-  @Summary(
-    'List sources',
-    'Those who neither hold the role of its owner nor may see everything see it without options.',
-  )
+  @Summary('List sources', 'The options are shown to the owner, and to users who may read everything.')
   @Answers(200, pageOf(SourceView))
   async list(@Who() actor: Actor, @QueryOf(SourceQuery) query: SourceQuery): Promise<Page<SourceView>> {
     const page = await this.sources.list(query);
@@ -36,7 +33,7 @@ export class SourceController {
 
   @Post()
   @RequiresAfterBody('source:write')
-  @Summary('Make a source', 'It is looked at for the first time within a minute.')
+  @Summary('Create a source', 'The first scan starts within a minute.')
   @Answers(200, SourceView)
   create(@Who() actor: Actor, @JsonBody(SourceRequest) body: SourceRequest): Promise<SourceView> {
     return this.sources.create(actor, body);
@@ -44,7 +41,7 @@ export class SourceController {
 
   @Put(':id')
   @Requires('source:write')
-  @Summary('Change a source', 'A secret that is not named stays; one that is null is cleared.')
+  @Summary('Change a source', 'A secret that is left out is kept; null clears it.')
   @Answers(200, SourceView)
   update(@Who() actor: Actor, @Id() id: number, @JsonBody(SourceRequest) body: SourceRequest): Promise<SourceView> {
     return this.sources.update(actor, id, body);
@@ -52,7 +49,7 @@ export class SourceController {
 
   @Delete(':id')
   @Requires('source:write')
-  @Summary('Delete a source', 'Its endpoints go with it; the certificates that it found stay.')
+  @Summary('Delete a source', 'Deletes its endpoints too, and keeps the certificates that it found.')
   @Answers(200, Removed)
   async remove(@Who() actor: Actor, @Id() id: number): Promise<Removed> {
     await this.sources.remove(actor, id);
@@ -61,7 +58,7 @@ export class SourceController {
 
   @Post(':id/test')
   @Requires('source:write')
-  @Summary('Try a source out', 'Changes nothing there, and imports nothing.')
+  @Summary('Test a source', 'Changes nothing at the source, and imports nothing.')
   @Answers(200, ProbeView)
   check(@Who() actor: Actor, @Id() id: number): Promise<ProbeView> {
     return this.sources.check(actor, id);
@@ -69,7 +66,7 @@ export class SourceController {
 
   @Post(':id/sync')
   @Requires('source:sync')
-  @Summary('Look at a source now', 'Answers at once; GET /sources/{id}/syncs shows how it goes.')
+  @Summary('Scan a source now', 'Answers at once; GET /sources/{id}/syncs shows the progress.')
   @Answers(202, SyncView)
   sync(@Who() actor: Actor, @Id() id: number): Promise<SyncView> {
     return this.syncing.sync(actor, id);
@@ -77,7 +74,7 @@ export class SourceController {
 
   @Get(':id/syncs')
   @Requires('source:read')
-  @Summary('The looks at a source', 'Newest first; the last fifty are kept.')
+  @Summary('The syncs of a source', 'Newest first; the last fifty are kept.')
   @Answers(200, pageOf(SyncView))
   syncs(@Id() id: number, @QueryOf(SyncQuery) query: PageQuery): Promise<Page<SyncView>> {
     return this.syncing.list(id, query);

@@ -2,34 +2,34 @@ import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import { retryAt } from '../platform/retry.js';
 import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
 
-/** Why a look at a source failed. `fault` is one of PluginFault, or `internal`. */
+/** Why a scan failed. `fault` is one of PluginFault, or `internal`. */
 export interface SyncFailure {
   fault: string;
   detail: string;
   retryAfterS?: number;
 }
 
-/** A place in which certificates are looked for: a source plugin with its options. */
+/** A configured place where certificates are looked for: a source plugin with its options. */
 @Entity('source')
 export class Source {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
   @Column('text') label: string;
   @Column('text', { nullable: true }) description: string | null;
-  /** Whose the certificates are of which the place itself does not say it. */
+  /** Owner of the certificates for which the source does not report an owner. */
   @Column('text') owner: string;
-  /** False: looked at only when somebody asks. */
+  /** False: scanned only on request. */
   @Column('boolean') active: boolean;
   @Column('text') pluginId: string;
   @Column('jsonb') options: Record<string, unknown>;
   @Column('bytea', { nullable: true, transformer: sealedColumn }) sealedOptions: Sealed | null;
   @Column('uuid') secretId: string;
   @Column('integer', { nullable: true }) creatorId: number | null;
-  /** Seconds from the end of one look to the next. */
+  /** From the end of one scan to the start of the next. */
   @Column('integer') pollS: number;
-  /** The end of the last look that saw everything. */
+  /** The end of the last complete scan. */
   @Column('timestamptz', { nullable: true }) lastRunAt: Date | null;
   @Column('timestamptz', { nullable: true }) nextRunAt: Date | null;
-  /** Failures in a row. */
+  /** Consecutive failures. */
   @Column('integer') attempts: number;
   @Column('text', { nullable: true }) fault: string | null;
   @Column('text', { nullable: true }) faultDetail: string | null;
@@ -43,7 +43,7 @@ export class Source {
     this.nextRunAt = this.active ? new Date(now.getTime() + this.pollS * 1000) : null;
   }
 
-  /** Tried again sooner than the next poll at first, and never more seldom than that. */
+  /** The retry delay grows with each failure, up to the poll interval. */
   recordFailure({ fault, detail, retryAfterS }: SyncFailure, now: Date): void {
     this.attempts += 1;
     this.fault = fault;
@@ -53,7 +53,7 @@ export class Source {
       : null;
   }
 
-  /** It was made or changed: how it did before says nothing any more. */
+  /** For a source that was created or changed: forgets its failures and makes it due. */
   begin(now: Date): void {
     this.attempts = 0;
     this.fault = null;

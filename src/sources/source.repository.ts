@@ -41,7 +41,7 @@ export class SourceRepository {
     return tx.findOneBy(Source, { id });
   }
 
-  /** Whatever the case of its letters. */
+  /** Ignores case. Throws Problem `not-found`. */
   async getByLabel(tx: Tx, label: string): Promise<Source> {
     const found = await tx.createQueryBuilder(Source, 's').where('lower(s.label) = lower(:label)', { label }).getOne();
     if (!found) throw new Problem('not-found', `There is no source "${label}".`);
@@ -62,15 +62,15 @@ export class SourceRepository {
     };
   }
 
-  /** Those of these ids that exist, in the order of `ids`. */
+  /** The sources that exist, in the order of `ids`. */
   async getMany(tx: Tx, ids: readonly number[]): Promise<Source[]> {
     const rows = new Map((await tx.findBy(Source, { id: In([...ids]) })).map((row) => [row.id, row]));
     return ids.flatMap((id) => rows.get(id) ?? []);
   }
 
   /**
-   * Active ones whose last look failed, or whose last whole look was not within `slackS` seconds and twice the time in
-   * which they are looked at; by label.
+   * Active sources whose last scan failed, or whose last complete scan is older than twice the poll interval plus
+   * `slackS` seconds; by label.
    */
   overdue(tx: Tx, now: Date, slackS: number): Promise<Source[]> {
     return tx
@@ -84,7 +84,7 @@ export class SourceRepository {
       .getMany();
   }
 
-  /** Those of a plugin, in the order of their ids. */
+  /** The sources of a plugin, by id. */
   ofPlugin(tx: Tx, pluginId: string): Promise<Source[]> {
     return tx.find(Source, { where: { pluginId }, order: { id: 'ASC' } });
   }
@@ -99,7 +99,7 @@ export class SourceRepository {
     return rows.length > 0;
   }
 
-  /** As `get`, and nobody else changes it until the transaction ends. */
+  /** Like `get`, and locks the row until the transaction ends. */
   async lock(tx: Tx, id: number): Promise<Source> {
     const found = await this.findLocked(tx, id);
     if (!found) throw missing(id);
@@ -118,12 +118,12 @@ export class SourceRepository {
     await tx.save(source);
   }
 
-  /** Its syncs, endpoints and links to certificates go with it; the certificates stay. */
+  /** Deletes its syncs, endpoints and links to certificates too. The certificates stay. */
   async remove(tx: Tx, source: Source): Promise<void> {
     await tx.remove(source);
   }
 
-  /** Ids of sources that are due, at most 100; they come up again at `again` should their job be lost. */
+  /** Ids of at most `limit` due sources. They are due again at `again`, in case their job is lost. */
   async takeDue(tx: Tx, now: Date, { again, limit }: { again: Date; limit: number }): Promise<number[]> {
     const rows: [{ id: number }[], number] = await tx.query(
       `update source set next_run_at = $2 where id in (

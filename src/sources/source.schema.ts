@@ -12,7 +12,7 @@ import { type SourceSync, syncStates } from './source-sync.entity.js';
 
 const ignored = z.unknown().optional().meta({ description: 'Ignored.' });
 
-/** POST and PUT /sources. Lemur's clients send back what they have read: members that only answers have are ignored. */
+/** POST and PUT /sources. Ignores members that only the response has, because Lemur's clients send them back. */
 export const SourceRequest = z
   .strictObject({
     id: z.int().optional().meta({ description: 'Ignored.' }),
@@ -20,10 +20,10 @@ export const SourceRequest = z
     description: z.string().max(1024).nullish(),
     owner: OwnerName.optional().meta({
       description:
-        'Owner of the certificates of which the place does not say whose they are. ' +
-        'Default: the address of who makes the source.',
+        'Owner of the certificates for which the source does not report an owner. ' +
+        'Default: the address of the user who creates the source.',
     }),
-    active: z.boolean().default(true).meta({ description: 'Whether it is looked at by itself.' }),
+    active: z.boolean().default(true).meta({ description: 'False: scanned only on request.' }),
     plugin: PluginInput,
     options: ignored,
     lastRun: ignored,
@@ -44,9 +44,11 @@ export const SyncView = z
     sourceId: z.int(),
     state: z.enum(syncStates),
     certificates: z.int().meta({ description: 'Certificates reported so far.' }),
-    imported: z.int().meta({ description: 'Those that were not known.' }),
+    imported: z.int().meta({ description: 'Certificates that were new.' }),
     endpoints: z.int(),
-    gone: z.int().meta({ description: 'Certificates that are no longer reported. They stay, without this source.' }),
+    gone: z
+      .int()
+      .meta({ description: 'Certificates that the source no longer reports. They are kept, without a link to it.' }),
     troubles: z.int(),
     troubleList: z
       .array(z.object({ location: z.string(), detail: z.string() }))
@@ -82,9 +84,9 @@ export const SourceView = z
     active: z.boolean(),
     plugin: PluginView,
     options: z.array(OptionValueView).meta({ description: 'The same as `plugin.pluginOptions`.' }),
-    lastRun: InstantOut.nullable().meta({ description: 'The end of the last look that saw everything.' }),
+    lastRun: InstantOut.nullable().meta({ description: 'The end of the last complete scan.' }),
     nextRun: InstantOut.nullable(),
-    attempts: z.int().meta({ description: 'Failures in a row.' }),
+    attempts: z.int().meta({ description: 'Consecutive failures.' }),
     fault: z.string().nullable(),
     detail: z.string().nullable(),
     lastSync: SyncView.nullable(),
@@ -101,13 +103,13 @@ export const SourceQuery = listQuery('id', 'label', 'pluginName', 'active').exte
 export type SourceQuery = z.output<typeof SourceQuery>;
 export const SyncQuery = listQuery('id');
 
-/** What a view shows besides the row. */
+/** What the view of a source shows besides its row. */
 export interface SourceState {
   plugin: PluginView;
   lastSync: SourceSync | undefined;
   endpoints: readonly EndpointName[];
   endpointCount: number;
-  /** Since when endpoints have to have been seen to be active, of `staleBefore`, and what time it is. */
+  /** `before` comes from `staleBefore`. */
   when: { before: Date; now: Date };
 }
 
@@ -132,7 +134,7 @@ export function sourceView(row: Source, { plugin, lastSync, endpoints, endpointC
   };
 }
 
-/** As this actor may see it: a source that belongs to a destination has the same options as that. */
+/** The view without options, unless this actor may see them: a destination may have the same options. */
 export function sourceSeenBy<T extends Pick<SourceView, 'owner' | 'plugin' | 'options'>>(actor: Actor, view: T): T {
   if (maySeeOptionsOfSource(actor, view)) return view;
   return { ...view, plugin: { ...view.plugin, options: {}, pluginOptions: [], secretsSet: [] }, options: [] };
@@ -158,7 +160,7 @@ export function syncView({ createdAt, startedAt, finishedAt, faultDetail, ...row
   };
 }
 
-/** `before`: of `staleBefore`. */
+/** `before` comes from `staleBefore`. */
 export function endpointNameView(
   endpoint: EndpointName,
   { before, now }: { before: Date; now: Date },

@@ -18,10 +18,10 @@ import { SourceSyncRepository } from './source-sync.repository.js';
 import { Sources } from './sources.js';
 import { demandAllowedOwner } from '../roles/owner-domain.js';
 
-/** The columns of a source that a request decides about. */
+/** The columns of a source that a request sets. */
 type SourceColumns = StoredPlugin & Pick<Source, 'label' | 'description' | 'active' | 'pollS'>;
 
-/** Stored sources as answers show them. */
+/** Makes the views of sources. */
 @Injectable()
 export class SourceReader {
   constructor(
@@ -53,13 +53,13 @@ export class SourceReader {
     return (await this.views(tx, [row]))[0] as SourceView;
   }
 
-  /** What the audit log says of it: never a secret. */
+  /** What the audit log stores of a source; without secrets. */
   recorded({ label, description, owner, active, ...stored }: Source): object {
     return { label, description, owner, active, plugin: this.configured.view('source', stored) };
   }
 }
 
-/** The use cases on sources. */
+/** Creates, changes, deletes, tests and lists sources. */
 @Injectable()
 export class SourceService {
   constructor(
@@ -82,12 +82,12 @@ export class SourceService {
     return this.reader.view(this.db.single, await this.repository.get(this.db.single, id));
   }
 
-  /** Whatever the case of its letters. */
+  /** Ignores case. Throws Problem `not-found`. */
   async getByLabel(label: string): Promise<SourceView> {
     return this.reader.view(this.db.single, await this.repository.getByLabel(this.db.single, label));
   }
 
-  /** Those of these ids that exist, in the order of `ids`. */
+  /** The sources that exist, in the order of `ids`. */
   async getMany(ids: readonly number[]): Promise<SourceView[]> {
     return this.reader.views(this.db.single, await this.repository.getMany(this.db.single, ids));
   }
@@ -103,7 +103,7 @@ export class SourceService {
     });
   }
 
-  /** Stores a source, in the transaction of what makes it. It is looked at as soon as may be. */
+  /** Stores a source in the caller's transaction. An active source is due at once. */
   async add(tx: Tx, actor: Actor, columns: SourceColumns & Pick<Source, 'owner'>): Promise<Source> {
     const now = this.clock.now();
     const row = await this.repository.add(tx, {
@@ -146,7 +146,7 @@ export class SourceService {
     });
   }
 
-  /** The certificates that it found stay. */
+  /** The certificates that the source found are kept. */
   async remove(actor: Actor, id: number): Promise<void> {
     await this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
@@ -156,10 +156,7 @@ export class SourceService {
     });
   }
 
-  /**
-   * Tries the source out without changing anything there; on record, because its secrets are used. Throws Problem
-   * `not-found`.
-   */
+  /** Tests the source without changing anything there. Audited, since it uses secrets. Throws Problem `not-found`. */
   async check(actor: Actor, id: number): Promise<ProbeView> {
     const source = await this.repository.get(this.db.single, id);
     await this.audit.record(this.db.single, actor, { action: 'source.tested', targetType: 'source', targetId: id });
@@ -179,14 +176,14 @@ export class SourceService {
   }
 }
 
-/** How often a source is looked at: its option `pollRate`, in minutes; an hour when it has none. */
+/** The interval between two scans: the option `pollRate`, which is in minutes; an hour when the source has none. */
 export function pollSeconds({ pollRate }: OptionValues): number {
   return (typeof pollRate === 'number' ? pollRate : 60) * 60;
 }
 
-/** Somebody has to be told of what is found: an address that takes no mail is none. */
+/** The address of the user. Throws Problem `invalid-request` when mail cannot reach it, since an owner gets notices. */
 function ownAddress({ email }: Actor): string {
   const owner = OwnerName.safeParse(email);
   if (owner.success) return owner.data;
-  throw invalid('owner', 'Name the owner of what is found here: your own account has no address that mail can reach.');
+  throw invalid('owner', 'Name an owner for the certificates found here: your account has no address for mail.');
 }

@@ -5,7 +5,7 @@ import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import type { Source } from './source.entity.js';
 
-/** A source ready for use. */
+/** A source with its plugin. */
 export interface ReadySource {
   readonly source: Source;
   readonly plugin: SourcePlugin<OptionSchema>;
@@ -13,7 +13,7 @@ export interface ReadySource {
   readonly options: () => Record<string, unknown>;
 }
 
-/** Looks into configured sources; knows nothing of certificates' rows. */
+/** Calls the plugins of configured sources. Knows nothing of the rows of certificates. */
 @Injectable()
 export class Sources {
   constructor(
@@ -21,28 +21,28 @@ export class Sources {
     private readonly contexts: PluginContexts,
   ) {}
 
-  /** Throws PluginError when this installation no longer has the plugin. */
+  /** Throws PluginError when the plugin is no longer installed. */
   ready(source: Source): ReadySource {
     const plugin = this.configured.plugin('source', source.pluginId);
     return { source, plugin, options: () => this.configured.open(plugin, source, 'source') };
   }
 
-  /** Throws Problem `invalid-request` when this installation does not let it be used. */
+  /** Throws Problem `invalid-request` when the settings of this installation do not permit the plugin's options. */
   async admit({ plugin, options }: ReadySource): Promise<void> {
     await this.contexts.admit(plugin, options());
   }
 
-  /** Everything that is there now. Throws PluginError. */
+  /** Everything that the source reports now. Throws PluginError. */
   scan({ plugin, options }: ReadySource, signal: AbortSignal): AsyncIterable<Found> {
     return plugin.scan(options(), this.contexts.make(signal));
   }
 
-  /** Takes away a certificate over there, where the plugin can. Throws PluginError. */
+  /** Removes a certificate at the source, when the plugin can. Throws PluginError. */
   async remove({ plugin, options }: ReadySource, found: FoundRef, signal: AbortSignal): Promise<void> {
     await plugin.remove?.(found, options(), this.contexts.make(signal));
   }
 
-  /** A read-only probe. Throws PluginError. */
+  /** Tests the options without changing anything. Throws PluginError. */
   async check({ plugin, options }: ReadySource, signal: AbortSignal): Promise<void> {
     const checked = options();
     await plugin.check?.(checked, this.contexts.make(signal));

@@ -69,7 +69,7 @@ const byName = (cn: string): Promise<Json[]> => found(`chain=true&filter=cn;${en
 const put = (label: string, file: string, text: string): void => writeFileSync(join(folder(label), file), text);
 
 describe('a source of folders', () => {
-  it('imports what it finds once, with warnings and without rotation, and knows it again', async () => {
+  it('imports each certificate that it finds once, with notices and without rotation', async () => {
     const { id } = await ofFolder('first');
     const [a, b] = [authority.issue('a.first.test'), authority.issue('b.first.test')];
     put('first', 'a.pem', a.chainPem.join(''));
@@ -119,7 +119,7 @@ describe('a source of folders', () => {
     expect(events.map(({ targetId }: Json) => targetId)).toContain(String(one.id));
   });
 
-  it('names what the database refuses, and imports everything else', async () => {
+  it('lists a certificate that the database refuses as a trouble, and imports the others', async () => {
     const { source: database } = program.database;
     const { id } = await ofFolder('refused');
     for (const name of ['a', 'b', 'refused', 'c', 'd'])
@@ -141,7 +141,7 @@ describe('a source of folders', () => {
     expect(await synced(id)).toMatchObject({ state: 'done', imported: 1, troubles: 0 });
   });
 
-  it('unlinks what is gone and deletes nothing, but believes no folder that it cannot read', async () => {
+  it('unlinks certificates that are gone without deleting them, but none in a folder that it cannot read', async () => {
     const { id } = await ofFolder('gone');
     const { chainPem } = authority.issue('gone.test');
     put('gone', 'a.pem', chainPem.join(''));
@@ -165,7 +165,7 @@ describe('a source of folders', () => {
     expect(await byName('gone.test')).toHaveLength(1);
   });
 
-  it('tells certificates apart by what they are, not by their names, and leaves alone what is managed here', async () => {
+  it('matches certificates by fingerprint, not by name, and does not change those that are managed here', async () => {
     const { id } = await ofFolder('names');
     await program.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Names Root' });
     const ours = await program.ok('POST', '/certificates', {
@@ -188,7 +188,7 @@ describe('a source of folders', () => {
     expect((await program.ok('GET', `/certificates/${ours.id}/sources`)).items[0].label).toBe('names');
   });
 
-  it('refuses a second certificate with the serial number of another, and takes the rest', async () => {
+  it('refuses a second certificate with the serial number of another, and imports the others', async () => {
     const { id } = await ofFolder('serial');
     const at = (name: string): string => join(base, 'serial', name);
     for (const name of ['a', 'b', 'c']) {
@@ -222,7 +222,7 @@ describe('a source of folders', () => {
     });
   });
 
-  it('takes keys along only when an option says so', async () => {
+  it('imports private keys only when an option permits it', async () => {
     for (const readKeys of [false, true]) {
       const label = `keys-${readKeys}`;
       const { id } = await ofFolder(label, { readKeys });
@@ -236,7 +236,7 @@ describe('a source of folders', () => {
     }
   });
 
-  it('imports two thousand in batches, and once though two sources and many requests ask at the same time', async () => {
+  it('imports two thousand certificates once each, although two sources and many requests scan at the same time', async () => {
     const sources = [
       await ofFolder('many', {}),
       await source('many-2', { id: 'filesystem-source', options: { path: folder('many') } }),
@@ -268,7 +268,7 @@ describe('a source of folders', () => {
     expect(count).toBe(2000);
   }, 240_000);
 
-  it('is looked at by itself, again after its poll rate, and sooner after a failure', async () => {
+  it('is scanned without a request, again after its poll rate, and sooner after a failure', async () => {
     const { id, lastSync } = await ofFolder('poll', { pollRate: 600 }, { active: true });
     expect(lastSync).toBeNull();
     const first = await eventually(async () => (await newest(id))?.state === 'done' && newest(id));
@@ -313,7 +313,7 @@ const caFiles = (): [string, '-CAkey', string] => {
 };
 
 describe('sources over REST', () => {
-  it('keep secrets, labels and rights', async () => {
+  it('never show secrets, have unique labels and check rights', async () => {
     const options = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'Marker-secret-7a' };
     const made = await source('secret', { id: 'aws-iam-source', options });
     expect(made.plugin).toMatchObject({ slug: 'aws-source', secretsSet: ['secretAccessKey'] });
@@ -397,7 +397,7 @@ describe('a source of TLS servers', () => {
   });
   afterAll(() => server.close());
 
-  it('records endpoints with what they serve, behind the guard', async () => {
+  it('stores endpoints with the certificates that they serve, and refuses addresses that are not allowed', async () => {
     const sync = await synced(id);
     expect(sync).toMatchObject({ state: 'done', endpoints: 1, imported: 1, troubles: 2 });
     expect(sync.troubleList.map(({ detail }: Json) => detail)).toEqual([
@@ -452,7 +452,7 @@ describe('a source of TLS servers', () => {
     expect((await program.ok('GET', `/endpoints?filter=${encodeURIComponent(filter)}`)).total).toBe(total);
   });
 
-  it('keeps one endpoint for each source', async () => {
+  it('stores the same endpoint once for each source', async () => {
     const second = await source('servers again', { id: 'tls-endpoints', options: { hosts: [`127.0.0.1:${port}`] } });
     await synced(second.id);
     expect((await program.ok('GET', `/endpoints?filter=port;${port}`)).total).toBe(2);
@@ -460,7 +460,7 @@ describe('a source of TLS servers', () => {
     expect((await program.ok('GET', `/endpoints?filter=port;${port}`)).total).toBe(1);
   });
 
-  it('says what is wrong with what is served', async () => {
+  it('lists the issues of an endpoint', async () => {
     await program.ok('POST', '/authorities', { name: 'shop-root', owner: 'pki@example.com', commonName: 'Shop Root' });
     const old = await program.ok('POST', '/certificates', {
       owner,
@@ -482,7 +482,7 @@ describe('a source of TLS servers', () => {
     expect(await issues()).toContain('revoked');
   });
 
-  it('keeps what it does not see any more, and calls it stale after a while', async () => {
+  it('keeps an endpoint that it no longer sees, with the issue "stale" after a while', async () => {
     serve(shop);
     await synced(id);
     server.close();
@@ -516,7 +516,7 @@ describe('sources of AWS IAM', () => {
   };
   let id: number;
 
-  it('come with the first destination of an account and path', async () => {
+  it('are created with the first destination of an account and path', async () => {
     await program.ok('POST', '/destinations', {
       label: 'cloud',
       plugin: { slug: 'aws-destination', options: { ...access(), path: '/x/' } },
@@ -541,7 +541,7 @@ describe('sources of AWS IAM', () => {
     expect(await sources()).toHaveLength(2);
   });
 
-  it('find what a destination delivered and what others put there', async () => {
+  it('find certificates that a destination delivered and certificates that others uploaded', async () => {
     const ours = await program.ok('POST', '/certificates', {
       owner,
       commonName: 'cloud.test',
@@ -568,7 +568,7 @@ describe('sources of AWS IAM', () => {
     expect((await program.ok('GET', `/certificates/${ours.id}`)).externalId).toBeNull();
   });
 
-  it('count what is ours and lies there as delivered', async () => {
+  it('make managed certificates that they find delivered', async () => {
     const ours = await program.ok('POST', '/certificates', {
       owner,
       commonName: 'by-hand.test',
@@ -596,7 +596,7 @@ describe('sources of AWS IAM', () => {
     expect((await program.ok('GET', `/certificates/${ours.id}/deliveries`)).items[0].state).toBe('delivered');
   });
 
-  it('lose only what has ended and nothing uses', async () => {
+  it('are cleaned only of expired certificates that nothing uses', async () => {
     expect((await program.call('POST', `/sources/${(await ofFolder('shut')).id}/clean`)).status).toBe(409);
     expect(await program.ok('POST', `/sources/${id}/clean`)).toEqual({ dryRun: true, items: [], total: 0 });
     program.clock.advance(31 * day);
@@ -619,7 +619,7 @@ describe('sources of AWS IAM', () => {
     expect(await byName('foreign.test')).toHaveLength(1);
   });
 
-  it('bring warnings with what they find', async () => {
+  it('subscribe the certificates that they find to notices of expiry', async () => {
     const mail = await eventually(async () =>
       (await program.ok('GET', '/mails?count=200')).items.find(({ text }: Json) => text.includes('foreign.test')),
     );
@@ -630,7 +630,7 @@ describe('sources of AWS IAM', () => {
     );
   });
 
-  it('stay as they are when the service is down, and say so', async () => {
+  it('keep their certificates and show the fault when the service is down', async () => {
     await eventually(async () => (await newest(id)).finishedAt !== null);
     await fake.close();
     const before = (await program.ok('GET', `/sources/${id}`)).lastRun;

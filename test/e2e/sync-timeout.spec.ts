@@ -22,8 +22,8 @@ afterEach(async () => {
   await program.stop();
 });
 
-describe('a sync that takes longer than it may', () => {
-  it('fails visibly at its source and makes no dead letter', async () => {
+describe('a sync that exceeds its timeout', () => {
+  it('shows the failure at its source and makes no dead letter', async () => {
     syncSource.policy.timeoutS = 0.5;
     program = await startProgram({}, { plugins: [...plugins, endless] });
     const { id } = await program.ok('POST', '/sources', {

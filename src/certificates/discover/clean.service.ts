@@ -13,7 +13,7 @@ import { failureOf, isExpected } from '../failure.js';
 import { SourceLinkRepository, type Unused } from './source-link.repository.js';
 import { leaseName } from './sync.job.js';
 
-/** What a clean-up has done, or would do. */
+/** What cleaning a source has removed or, in a dry run, would remove. */
 export const CleanView = z
   .object({
     dryRun: z.boolean(),
@@ -28,7 +28,7 @@ export const CleanView = z
         detail: z.string().nullable(),
       }),
     ),
-    total: z.int().meta({ description: 'At most 100 at a time; ask again until it is 0.' }),
+    total: z.int().meta({ description: 'At most 100 at a time; repeat the call until it is 0.' }),
   })
   .meta({ id: 'SourceClean' });
 export type CleanView = z.output<typeof CleanView>;
@@ -38,7 +38,7 @@ const most = 100;
 const timeoutMs = 55_000;
 const leaseS = 20;
 
-/** Takes expired certificates away that lie at a source and that nothing serves or delivers. */
+/** Removes expired certificates at a source that no endpoint serves and no delivery uses. */
 @Injectable()
 export class CleanService {
   constructor(
@@ -51,10 +51,10 @@ export class CleanService {
     private readonly links: SourceLinkRepository,
   ) {}
 
-  /** Throws Problem `conflict` where the plugin cannot remove anything, or while the source is being looked at. */
+  /** Throws Problem `conflict` when the plugin cannot remove certificates, and while the source is being scanned. */
   async clean(actor: Actor, id: number, dryRun: boolean): Promise<CleanView> {
     const ready = this.sources.ready(await this.repository.get(this.db.single, id));
-    if (!ready.plugin.remove) throw new Problem('conflict', `${ready.plugin.title} takes nothing away: it only looks.`);
+    if (!ready.plugin.remove) throw new Problem('conflict', `${ready.plugin.title} cannot remove certificates.`);
     const unused = await this.links.unused(this.db.single, { sourceId: id }, this.clock.now(), most);
     if (dryRun)
       return view(
@@ -69,15 +69,14 @@ export class CleanService {
         items.push(await this.remove(actor, ready, one, signal));
       }
     });
-    if (!free)
-      throw new Problem('conflict', `The source ${ready.source.label} is being looked at; clean it afterwards.`);
+    if (!free) throw new Problem('conflict', `The source ${ready.source.label} is being scanned. Clean it afterwards.`);
     return view(false, items);
   }
 
   private async remove(actor: Actor, ready: ReadySource, one: Unused, signal: AbortSignal): Promise<Item> {
     const key = { sourceId: ready.source.id, location: one.location };
     try {
-      // Something may have begun to serve it since the list was made.
+      // It may be in use since the list was read.
       const [still] = await this.links.unused(this.db.single, key, this.clock.now(), 1);
       if (still?.sha256 !== one.sha256) return { ...item(one, false), fault: 'refused', detail: 'It is in use again.' };
       await this.sources.remove(ready, { location: one.location, sha256: one.sha256 }, signal);

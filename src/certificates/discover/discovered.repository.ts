@@ -3,7 +3,7 @@ import type { Tx } from '../../platform/db/database.js';
 import { type LinkedCertificate, linkedColumns } from '../certificate.row.js';
 import type { ServedCertificate } from './endpoint-issues.js';
 
-/** A stored certificate by what tells it from others. */
+/** A stored certificate by its fingerprint, and by its issuer and serial number. */
 export interface KnownIssued {
   id: number;
   name: string;
@@ -12,10 +12,10 @@ export interface KnownIssued {
   serialHex: string;
 }
 
-/** Queries on certificates by what was found of them elsewhere. */
+/** Queries on the certificates that sources have found. */
 @Injectable()
 export class DiscoveredRepository {
-  /** Those that are one of these, by fingerprint or by serial number of one issuer; also deleted ones. */
+  /** The stored certificates with one of these fingerprints, or issuers and serial numbers; also deleted ones. */
   async findIssued(
     tx: Tx,
     all: readonly { sha256: string; issuerSha256: string; serialHex: string }[],
@@ -35,7 +35,7 @@ export class DiscoveredRepository {
     );
   }
 
-  /** What endpoints serve, with what has replaced it. */
+  /** Certificates that endpoints serve, each with its newest successor. */
   servedOf(tx: Tx, ids: readonly number[]): Promise<(ServedCertificate & { label: LinkedCertificate })[]> {
     return tx.query(
       `select x.name, x.state, x.not_before as "notBefore", x.not_after as "notAfter",
@@ -49,7 +49,9 @@ export class DiscoveredRepository {
     );
   }
 
-  /** Ids at another place, for those that have none and no authority which may have given one. */
+  /**
+   * Stores external ids, but not over an existing one, and not of a certificate of an authority, which assigns them.
+   */
   async fillExternalIds(tx: Tx, pairs: readonly { id: number; externalId: string }[]): Promise<void> {
     if (pairs.length === 0) return;
     await tx.query(

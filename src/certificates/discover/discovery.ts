@@ -10,17 +10,17 @@ import { Relations, type RelationsOfNew } from '../relations.js';
 import { DiscoveredRepository, type KnownIssued } from './discovered.repository.js';
 import type { Finding } from './findings.js';
 
-/** For whom and how certificates of each owner are imported, looked up before the transaction. */
+/** By owner, the relations of the certificates that are imported; read before the transaction. */
 export type OwnerRelations = ReadonlyMap<string, RelationsOfNew>;
 
-/** Which certificate each location holds, and what could not be stored. */
+/** `idAt`: the id of the certificate at each location. `troubles`: findings that could not be stored. */
 export interface Matched {
   idAt: Map<string, number>;
   importedIds: number[];
   troubles: SyncTrouble[];
 }
 
-/** Knows again what is known, by its fingerprint and never by its name, and imports what is not. */
+/** Matches findings with stored certificates, by fingerprint and never by name, and imports the unknown ones. */
 @Injectable()
 export class Discovery {
   constructor(
@@ -37,10 +37,7 @@ export class Discovery {
     );
   }
 
-  /**
-   * In one transaction with what else is written of these findings. Two syncs that find the same certificate import it
-   * once: the later waits.
-   */
+  /** An advisory lock makes concurrent syncs wait for each other, so that a certificate is imported once. */
   async match(tx: Tx, source: Source, findings: readonly Finding[], owners: OwnerRelations): Promise<Matched> {
     if (findings.length === 0) return { idAt: new Map(), importedIds: [], troubles: [] };
     await tx.query(`select pg_advisory_xact_lock(hashtextextended('certificate.discovery', 0))`);
@@ -49,9 +46,8 @@ export class Discovery {
       findings.map(({ facts }) => facts),
     );
     const idOf = new Map(known.map(({ sha256, id }) => [sha256, id]));
-    const fresh = unknown(findings, idOf);
-    const { clean, troubles } = apart(fresh, known);
-    const imported = await this.import(tx, source, clean, owners);
+    const { accepted, troubles } = refuseUsedSerials(unknown(findings, idOf), known);
+    const imported = await this.import(tx, source, accepted, owners);
     for (const [sha256, id] of imported) idOf.set(sha256, id);
     await this.certificates.fillExternalIds(
       tx,
@@ -78,7 +74,7 @@ export class Discovery {
     const linksOf = new Map<string, { relations: RelationsOfNew; links: Storable['links'] }>();
     for (const owner of [...new Set(findings.map((finding) => finding.owner))].sort()) {
       const relations = owners.get(owner);
-      if (!relations) throw new Error(`Nothing was looked up for the owner ${owner}.`);
+      if (!relations) throw new Error(`The relations of the owner ${owner} were not read.`);
       linksOf.set(owner, { relations, links: { ...(await this.relations.complete(tx, relations)), replacesIds: [] } });
     }
     const storables = findings.flatMap((finding) => {
@@ -121,7 +117,7 @@ export class Discovery {
   }
 }
 
-/** The first of each certificate that is not known; one with its key, where there is one. */
+/** One finding for each certificate that is not stored: the first with a private key, otherwise the first. */
 function unknown(findings: readonly Finding[], idOf: ReadonlyMap<string, number>): Finding[] {
   const fresh = new Map<string, Finding>();
   for (const finding of findings) {
@@ -134,26 +130,26 @@ function unknown(findings: readonly Finding[], idOf: ReadonlyMap<string, number>
 }
 
 /**
- * Certificates of one issuer with one serial number cannot be told apart when one of them is revoked: only the first
- * counts.
+ * Accepts the first certificate of each issuer and serial number. A revocation names only these two, so that a second
+ * certificate with the same serial number could not be revoked alone.
  */
-function apart(
+function refuseUsedSerials(
   fresh: readonly Finding[],
   known: readonly KnownIssued[],
-): { clean: Finding[]; troubles: SyncTrouble[] } {
-  const taken = new Map(known.map(({ issuerSha256, serialHex, name }) => [`${issuerSha256} ${serialHex}`, name]));
-  const clean: Finding[] = [];
+): { accepted: Finding[]; troubles: SyncTrouble[] } {
+  const holders = new Map(known.map(({ issuerSha256, serialHex, name }) => [`${issuerSha256} ${serialHex}`, name]));
+  const accepted: Finding[] = [];
   const troubles: SyncTrouble[] = [];
   for (const finding of fresh) {
     const { issuerSha256, serialHex } = finding.facts;
-    const twin = taken.get(`${issuerSha256} ${serialHex}`);
-    if (twin === undefined) clean.push(finding);
+    const holder = holders.get(`${issuerSha256} ${serialHex}`);
+    if (holder === undefined) accepted.push(finding);
     else
       troubles.push({
         location: finding.location,
-        detail: `Another certificate of the same issuer has the serial number ${serialHex} already: ${twin}.`,
+        detail: `Another certificate of the same issuer already has the serial number ${serialHex}: ${holder}.`,
       });
-    taken.set(`${issuerSha256} ${serialHex}`, twin ?? `that at ${finding.location}`);
+    holders.set(`${issuerSha256} ${serialHex}`, holder ?? `the certificate at ${finding.location}`);
   }
-  return { clean, troubles };
+  return { accepted, troubles };
 }

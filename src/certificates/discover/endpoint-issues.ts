@@ -2,10 +2,7 @@ import { leadMs } from '../../notifications/lead-time.js';
 import type { Endpoint } from '../../sources/endpoint.entity.js';
 import type { CertificateState } from '../certificate.entity.js';
 
-/**
- * The certificate that an endpoint serves, as far as an endpoint is judged by it. `successor`: the newest one in force
- * that replaces it.
- */
+/** What the issues of an endpoint depend on of the certificate that it serves. `successor`: the newest issued one. */
 export interface ServedCertificate {
   name: string;
   state: CertificateState;
@@ -15,7 +12,7 @@ export interface ServedCertificate {
   successor: { id: number; name: string; serialHex: string } | null;
 }
 
-/** Something that should not be so. `name` says what sort of thing, `value` what it is in words. */
+/** A fault of an endpoint. `name` is its kind, `value` explains it in one sentence. */
 export interface EndpointIssue {
   name: string;
   value: string;
@@ -31,13 +28,16 @@ type Rule = (
 const deprecated: Rule = ({ ciphers }) =>
   ciphers
     .filter((cipher) => cipher.deprecated)
-    .map(({ name }) => ({ name: 'deprecated cipher', value: `It accepts ${name}, which is not safe any more.` }));
+    .map(({ name }) => ({ name: 'deprecated cipher', value: `It accepts ${name}, which is no longer secure.` }));
 
-const ending: Rule = ({ servedNotAfter }, certificate, { now, leadS }) => {
+const expiring: Rule = ({ servedNotAfter }, certificate, { now, leadS }) => {
   if (!servedNotAfter) return [];
   if (servedNotAfter <= now)
     return [
-      { name: 'expired certificate', value: `It serves a certificate that ended at ${servedNotAfter.toISOString()}.` },
+      {
+        name: 'expired certificate',
+        value: `It serves a certificate that expired at ${servedNotAfter.toISOString()}.`,
+      },
     ];
   const lifetimeMs = certificate ? certificate.notAfter.getTime() - certificate.notBefore.getTime() : Infinity;
   const leftMs = servedNotAfter.getTime() - now.getTime();
@@ -46,7 +46,7 @@ const ending: Rule = ({ servedNotAfter }, certificate, { now, leadS }) => {
     {
       name: 'expiring certificate',
       value:
-        `It serves a certificate that ends in ${Math.floor(leftMs / 86_400_000)} days, ` +
+        `It serves a certificate that expires in ${Math.floor(leftMs / 86_400_000)} days, ` +
         `at ${servedNotAfter.toISOString()}.`,
     },
   ];
@@ -64,31 +64,32 @@ const outdated: Rule = ({ servedSerialHex }, certificate) =>
           name: 'outdated certificate',
           value:
             `It serves serial number ${servedSerialHex ?? 'unknown'}, but ` +
-            `${certificate.successor.name} (${certificate.successor.serialHex}) has replaced ` +
-            'that.',
+            `${certificate.successor.name} (${certificate.successor.serialHex}) has replaced it.`,
         },
       ]
     : [];
 
 const unknown: Rule = (_, certificate) =>
-  certificate ? [] : [{ name: 'unknown certificate', value: 'What it serves is not known here.' }];
+  certificate ? [] : [{ name: 'unknown certificate', value: 'It serves a certificate that is not managed here.' }];
 
 const unwatched: Rule = (_, certificate) =>
   certificate && !certificate.watched && certificate.state === 'issued' && !certificate.successor
-    ? [{ name: 'unwatched certificate', value: `It serves ${certificate.name}, of whose end nobody is warned.` }]
+    ? [
+        {
+          name: 'unwatched certificate',
+          value: `It serves ${certificate.name}, for which no notice of expiry is sent.`,
+        },
+      ]
     : [];
 
 const unseen: Rule = ({ active, faultDetail }) => [
   ...(faultDetail === null ? [] : [{ name: 'not seen', value: faultDetail }]),
-  ...(active ? [] : [{ name: 'stale', value: 'It has not been seen for long.' }]),
+  ...(active ? [] : [{ name: 'stale', value: 'No scan has seen it lately.' }]),
 ];
 
-const rules: readonly Rule[] = [deprecated, ending, revoked, outdated, unknown, unwatched, unseen];
+const rules: readonly Rule[] = [deprecated, expiring, revoked, outdated, unknown, unwatched, unseen];
 
-/**
- * Everything that is wrong with an endpoint. `leadS`: so long before its end a certificate counts as expiring, in
- * seconds.
- */
+/** The issues of an endpoint. A certificate counts as expiring `leadS` seconds before it expires. */
 export function endpointIssues(
   endpoint: Judged,
   certificate: ServedCertificate | null,

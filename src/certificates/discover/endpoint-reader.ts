@@ -16,7 +16,7 @@ import { DiscoveredRepository } from './discovered.repository.js';
 import { endpointIssues } from './endpoint-issues.js';
 import { endpointView, type EndpointView } from './endpoint.schema.js';
 
-/** Reads endpoints for views. */
+/** Reads endpoints with their sources, certificates and issues, and makes their views. */
 @Injectable()
 export class EndpointReader {
   constructor(

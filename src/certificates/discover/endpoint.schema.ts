@@ -25,7 +25,7 @@ export const EndpointView = z
     active: z
       .boolean()
       .meta({ description: 'Seen lately: within ENDPOINT_STALE_AFTER_HOURS and the last three polls.' }),
-    detail: text.meta({ description: 'Why the last look did not see it.' }),
+    detail: text.meta({ description: 'Why the last scan did not see it.' }),
     issues: z.array(z.object({ name: z.string(), value: z.string() })),
     policy: z.object({ name: z.string(), ciphers: z.array(z.object({ name: z.string(), deprecated: z.boolean() })) }),
     protocol: text,
@@ -33,7 +33,7 @@ export const EndpointView = z
     source: z.object({ id: z.int(), label: z.string(), active: z.boolean(), plugin: z.object({ slug: z.string() }) }),
     sourceLabel: z.string(),
     certificate: CertificateLabel.nullable().meta({
-      description: 'The certificate that it serves; null when that is not known here.',
+      description: 'The certificate that it serves; null when that is not managed here.',
     }),
     served: z.object({
       serial: text.meta({ description: 'Decimal.' }),
@@ -52,7 +52,7 @@ export const EndpointQuery = listQuery('id', 'name', 'dnsname', 'port', 'lastUpd
   active: queryBoolean().optional(),
 });
 
-/** What a view shows besides the row. `slug`: of the source's plugin. */
+/** What the view of an endpoint shows besides its row. `slug` is the one of the source's plugin. */
 export interface EndpointContext {
   source: { id: number; label: string; active: boolean; slug: string };
   certificate: { label: LinkedCertificate } | null;

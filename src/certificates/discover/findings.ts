@@ -7,7 +7,7 @@ import { OwnerName } from '../../roles/role-name.js';
 import { readFound, type Uploaded } from '../import/uploaded.js';
 import { type IssuedFacts, issuedFacts } from '../issued-facts.js';
 
-/** A certificate as found and read. `facts` are what it will be stored with. */
+/** A certificate that a source has found, and where. `facts` are its parsed fields. */
 export interface Finding {
   location: string;
   externalId: string | null;
@@ -19,8 +19,8 @@ export interface Finding {
 }
 
 /**
- * A part of what a source reports, read and sorted. `endpoints`: without the certificate that they serve, which is the
- * finding at their location.
+ * The parsed reports of a source, by kind. Each endpoint lacks its `certificateId`: the certificate that it serves is
+ * the finding at its location.
  */
 export interface Findings {
   certificates: Finding[];
@@ -30,7 +30,10 @@ export interface Findings {
 
 const mostText = 500;
 
-/** Reads what a source reports; what cannot be read is a trouble of its own, and keeps nothing else back. */
+/**
+ * Parses what a source reports. A certificate that cannot be parsed becomes a trouble and does not affect the others.
+ * `allows` tells whether an owner that the source reports may be used; otherwise the owner of the source is.
+ */
 export async function readFindings(
   source: Source,
   found: readonly Found[],
@@ -39,19 +42,18 @@ export async function readFindings(
   const findings: Findings = { certificates: [], endpoints: [], troubles: [] };
   for (const one of found) {
     if (one.kind === 'trouble') findings.troubles.push(one);
-    else if (one.kind === 'certificate') await readInto(findings, { source, allows }, one);
+    else if (one.kind === 'certificate') await readCertificate(findings, { source, allows }, one);
     else await readEndpoint(findings, { source, allows }, one);
   }
   return findings;
 }
 
-/** What is read, and which owners that the other side names may be told of it; else the source's owner is. */
 interface Reading {
   source: Source;
   allows: (owner: string) => boolean;
 }
 
-async function readInto(
+async function readCertificate(
   findings: Findings,
   { source, allows }: Reading,
   found: Omit<FoundCertificate, 'kind'>,
@@ -82,7 +84,7 @@ async function readInto(
 async function readEndpoint(findings: Findings, reading: Reading, found: FoundEndpoint): Promise<void> {
   const { externalId, port, name, dnsName, type, aliases, chainPem, protocol, cipher, policy } = found;
   const location = externalId;
-  const served = chainPem.length === 0 ? null : await readInto(findings, reading, { location, chainPem });
+  const served = chainPem.length === 0 ? null : await readCertificate(findings, reading, { location, chainPem });
   findings.endpoints.push({
     location,
     seen: {

@@ -12,8 +12,9 @@ import type { OwnerRelations } from './discovery.js';
 import { type SourceLink, SourceLinkRepository } from './source-link.repository.js';
 
 /**
- * Whoever uploads a public certificate first need not be the one who uses it. The owner for whom a source finds it is
- * linked and warned too, unless its owner here has shown the private key.
+ * Links the owner that a source reports to a certificate that is stored already, and sends this owner notices too: the
+ * user who first uploaded a public certificate need not be its owner. Not when the stored owner proved to have the
+ * private key.
  */
 @Injectable()
 export class FoundOwners {
@@ -26,7 +27,7 @@ export class FoundOwners {
     private readonly audit: Audit,
   ) {}
 
-  /** `found`: certificates that are known, before they count as seen. Each owner is linked once. */
+  /** Each owner is linked once: call it before the links of `found` are stored. */
   async link(tx: Tx, source: Source, found: readonly SourceLink[], owners: OwnerRelations): Promise<void> {
     if (found.length === 0) return;
     const known = await this.links.ownersOf(
@@ -40,7 +41,7 @@ export class FoundOwners {
     );
     for (const { certificateId, owner } of [...fresh.values()].sort((a, b) => a.certificateId - b.certificateId)) {
       const relations = owners.get(owner);
-      if (!relations) throw new Error(`Nothing was looked up for the owner ${owner}.`);
+      if (!relations) throw new Error(`The relations of the owner ${owner} were not read.`);
       await this.certificates.change(tx, certificateId, (row) => this.linkOne(tx, row, { source, owner, relations }));
     }
   }

@@ -1,16 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
 
-/** That a certificate lies at a place of a source. */
+/** A certificate at a location of a source. */
 export interface SourceLink {
   location: string;
   certificateId: number;
   externalId: string | null;
-  /** Whose the place says that it is, else the owner of the source. */
+  /** The owner that the source reports for it, otherwise the owner of the source. */
   owner: string;
 }
 
-/** A certificate that a source holds and that nothing needs any more. */
+/** An expired certificate at a source that is no longer used. */
 export interface Unused {
   certificateId: number;
   name: string;
@@ -19,7 +19,7 @@ export interface Unused {
   location: string;
 }
 
-/** Where a certificate was found. */
+/** A source and a location at which a certificate was found. */
 export interface FoundAt {
   sourceId: number;
   location: string;
@@ -27,10 +27,10 @@ export interface FoundAt {
   seenAt: Date;
 }
 
-/** Every query on what lies where. */
+/** Every query on `source_certificate`: which certificate is at which location of a source. */
 @Injectable()
 export class SourceLinkRepository {
-  /** Notes what the sync `syncId` has seen; of one place only one thing, the last. */
+  /** Stores what the sync `syncId` has seen. Of several links with one location the last one counts. */
   async see(
     tx: Tx,
     { sourceId, syncId }: { sourceId: number; syncId: number },
@@ -52,7 +52,7 @@ export class SourceLinkRepository {
     );
   }
 
-  /** What begins with these locations counts as seen: nobody could look. */
+  /** Marks links whose location begins with one of these as seen, because the source could not be read there. */
   async keep(
     tx: Tx,
     { sourceId, syncId }: { sourceId: number; syncId: number },
@@ -66,9 +66,7 @@ export class SourceLinkRepository {
     );
   }
 
-  /**
-   * Forgets what a whole look has not seen; the ids of certificates that the source does not have any more, in order.
-   */
+  /** Deletes the links that a complete scan has not seen. Returns the ids of certificates that the source has lost. */
   async forgetUnseen(tx: Tx, { sourceId, syncId }: { sourceId: number; syncId: number }): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
       `with gone as (delete from source_certificate where source_id = $1 and sync_id <> $2 returning certificate_id)
@@ -87,7 +85,7 @@ export class SourceLinkRepository {
     );
   }
 
-  /** Owners for whom sources hold these certificates, by certificate; those that no source holds are left out. */
+  /** The owners that sources report for each certificate. Certificates that no source has are left out. */
   async ownersOf(tx: Tx, certificateIds: readonly number[]): Promise<Map<number, string[]>> {
     const rows: { id: number; owners: string[] }[] = await tx.query(
       `select l.certificate_id as id, array_agg(distinct coalesce(l.owner, s.owner)) as owners
@@ -109,8 +107,8 @@ export class SourceLinkRepository {
   }
 
   /**
-   * Certificates of a source, or the one of them at `location`, that ended before `now`, that no endpoint serves and
-   * nothing here delivers or is about to take away; the oldest first.
+   * Certificates at a source, or at `location` of it, that expired before `now`, that no endpoint serves and for which
+   * no delivery exists that still acts; the oldest first.
    */
   unused(
     tx: Tx,

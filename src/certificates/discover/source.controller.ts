@@ -15,7 +15,7 @@ import { SourceLinkRepository } from './source-link.repository.js';
 const CleanQuery = z.strictObject({
   dryRun: queryBoolean()
     .optional()
-    .meta({ description: 'True, unless it says false: only tell what would be taken away.' }),
+    .meta({ description: 'Default true: only lists the certificates that would be removed.' }),
 });
 
 const CertificateSourceView = SourceView.pick({
@@ -30,7 +30,7 @@ const CertificateSourceView = SourceView.pick({
   .extend({
     locations: z
       .array(z.object({ location: z.string(), externalId: z.string().nullable(), seenAt: InstantOut }))
-      .meta({ description: 'Where in the source it lies.' }),
+      .meta({ description: 'Where at the source it was found.' }),
   })
   .meta({ id: 'CertificateSource' });
 type CertificateSourceView = z.output<typeof CertificateSourceView>;
@@ -42,8 +42,8 @@ export class SourceCleanController {
   @Post(':id/clean')
   @Requires('source:write')
   @Summary(
-    'Take away expired certificates at a source',
-    'Only those that no endpoint serves and nothing here delivers. A dry run unless `dryRun=false`.',
+    'Remove expired certificates at a source',
+    'Only those that no endpoint serves and no delivery uses. A dry run unless `dryRun=false`.',
   )
   @Answers(200, CleanView)
   clean(
@@ -66,7 +66,7 @@ export class CertificateSourcesController {
 
   @Get(':id/sources')
   @Requires('source:read')
-  @Summary('The sources that a certificate was found at')
+  @Summary('The sources at which a certificate was found')
   @Answers(200, pageOf(CertificateSourceView))
   async of(@Who() actor: Actor, @Id() id: number): Promise<Page<CertificateSourceView>> {
     await this.certificates.get(this.db.single, id);

@@ -8,18 +8,17 @@ import { PluginError } from '../../plugin-api/errors.js';
 import type { Found } from '../../plugin-api/source.js';
 import type { Source } from '../../sources/source.entity.js';
 import { Sources } from '../../sources/sources.js';
+import type { OpenSync } from '../../sources/source-sync.entity.js';
 import { syncSource } from '../../sources/source-syncs.js';
 import { isCutOff, isExpected } from '../failure.js';
-import { type OpenSync, SyncRecord } from './sync.record.js';
+import { FindingStore } from './finding-store.js';
+import { SyncRecord } from './sync.record.js';
 
 const batchSize = 250;
-/**
- * A source whose worker died is free again after this; less than a run's lease, so that who takes the run over finds it
- * free.
- */
+/** Shorter than the lease of a run, so that the run that takes over from a dead worker finds the source free. */
 const leaseS = 20;
 
-/** Looks at one source as the only one, and stores what it reports batch by batch. */
+/** Scans one source under a lease, and stores what it reports in batches. */
 @Injectable()
 export class SyncJob implements OnModuleInit {
   private readonly logger = new Logger('discover');
@@ -28,6 +27,7 @@ export class SyncJob implements OnModuleInit {
     private readonly jobs: Jobs,
     private readonly sources: Sources,
     private readonly record: SyncRecord,
+    private readonly store: FindingStore,
     private readonly leases: Leases,
   ) {}
 
@@ -41,7 +41,7 @@ export class SyncJob implements OnModuleInit {
     const free = await this.leases.withLease(leaseName(source.id), leaseS, (lost) =>
       this.sync(syncId, source, { signal: AbortSignal.any([signal, lost]), run: signal }),
     );
-    if (!free) throw new Postponed(`The source ${source.label} is being read or cleaned already.`, leaseS);
+    if (!free) throw new Postponed(`Another process is scanning or cleaning the source ${source.label}.`, leaseS);
   }
 
   private async sync(
@@ -55,7 +55,7 @@ export class SyncJob implements OnModuleInit {
       await this.scan(sync, signal);
       await this.record.finish(sync);
     } catch (error) {
-      // Another run would take as long: the source shows that, and is scanned again when it is due.
+      // A retry would take as long. The source shows the failure, and is scanned again when it is due.
       if (isTimeout(run))
         return this.record.failed(sync, new PluginError('unavailable', (run.reason as Error).message));
       if (isCutOff(signal, error)) throw error;
@@ -71,17 +71,17 @@ export class SyncJob implements OnModuleInit {
         batch.push(found);
         if (batch.length < batchSize) continue;
         signal.throwIfAborted();
-        await this.record.batch(sync, batch);
+        await this.store.store(sync, batch);
         batch = [];
       }
     } finally {
-      // What a source reported before it failed is there all the same.
-      if (!signal.aborted && batch.length > 0) await this.record.batch(sync, batch);
+      // What a source reported before it failed is stored too.
+      if (!signal.aborted && batch.length > 0) await this.store.store(sync, batch);
     }
   }
 }
 
-/** Who holds it is the only one that looks at a source, or takes something away there. */
+/** The name of the lease that scanning and cleaning a source need. */
 export function leaseName(sourceId: number): string {
   return `source:${sourceId}`;
 }

@@ -9,11 +9,11 @@ import { DeliveryRepository } from '../deploy/delivery.repository.js';
 import type { SourceLink } from './source-link.repository.js';
 
 /**
- * A destination and a source of the same label are two sides of one place: what the source finds stands at the
- * destination.
+ * Deliveries of certificates that a source has found. A destination and a source with the same label are the same
+ * place, so that a certificate found by the source is at the destination.
  */
 @Injectable()
-export class Deployed {
+export class FoundDeliveries {
   constructor(
     private readonly repository: DestinationRepository,
     private readonly destinations: Destinations,
@@ -21,9 +21,8 @@ export class Deployed {
   ) {}
 
   /**
-   * Certificates of ours that were found there count as delivered, so that their successors follow them. Only those
-   * whose key is kept here: nothing else can be delivered. What is on its way, was replaced or taken away stays as it
-   * is.
+   * Makes found certificates delivered, so that their successors are delivered too. Only certificates with a stored
+   * private key, since others cannot be delivered. Existing deliveries do not change.
    */
   async note(tx: Tx, source: Source, links: readonly SourceLink[], now: Date): Promise<void> {
     const destinationId = links.length === 0 ? null : await this.counterpartOf(tx, source);
@@ -31,7 +30,7 @@ export class Deployed {
   }
 
   /**
-   * What was delivered there and is gone. It stays delivered as far as we are concerned, so that a successor is
+   * The certificates that were delivered there and are gone. Their deliveries do not change, so that a successor is
    * delivered again.
    */
   async missing(tx: Tx, source: Source, goneIds: readonly number[]): Promise<SyncTrouble[]> {
@@ -51,7 +50,7 @@ export class Deployed {
       const { plugin, options } = this.destinations.ready(destination);
       return plugin.source?.(options()).pluginId === source.pluginId ? destination.id : null;
     } catch (error) {
-      // A destination that cannot be used keeps no source from being looked at.
+      // A destination that cannot be used does not stop the scan of a source.
       if (error instanceof PluginError) return null;
       throw error;
     }

@@ -9,9 +9,9 @@ import { OwnerName } from '../../roles/role-name.js';
 import { pollSeconds, SourceService } from '../../sources/source.service.js';
 import { SourceRepository } from '../../sources/source.repository.js';
 
-/** A destination that something can be found at brings the source that looks there (as Lemur's does for AWS IAM). */
+/** Creates with a destination the source that scans the same place, as Lemur does for AWS IAM. */
 @Injectable()
-export class Counterpart implements OnModuleInit {
+export class CounterpartSources implements OnModuleInit {
   constructor(
     private readonly config: Config,
     private readonly configured: ConfiguredPlugins,
@@ -27,7 +27,7 @@ export class Counterpart implements OnModuleInit {
   private async make(tx: Tx, actor: Actor, { plugin, destination, options }: ReadyDestination): Promise<void> {
     const counterpart = plugin.source?.(options());
     const owner = counterpart && this.ownerFor(actor);
-    if (!counterpart || !owner || (await this.isLookedAt(tx, counterpart))) return;
+    if (!counterpart || !owner || (await this.isScanned(tx, counterpart))) return;
     const input = {
       id: counterpart.pluginId,
       options: Object.fromEntries(Object.entries(counterpart.options).filter(([, value]) => value !== undefined)),
@@ -36,7 +36,7 @@ export class Counterpart implements OnModuleInit {
     const stored = this.configured.seal(source, input, 'source');
     await this.service.add(tx, actor, {
       label: await this.freeLabel(tx, destination.label),
-      description: `Finds what lies at the destination ${destination.label}.`,
+      description: `Finds certificates at the destination ${destination.label}.`,
       owner,
       active: true,
       ...stored,
@@ -44,7 +44,7 @@ export class Counterpart implements OnModuleInit {
     });
   }
 
-  /** Null where nobody could be told of what is found: then somebody has to make the source who says so. */
+  /** The owner of what is found, who gets notices; null when no address receives mail: then no source is created. */
   private ownerFor({ email }: Actor): string | null {
     return (
       [email, ...(this.config.securityTeamEmail ?? [])]
@@ -53,7 +53,7 @@ export class Counterpart implements OnModuleInit {
     );
   }
 
-  private async isLookedAt(tx: Tx, { pluginId, options, place }: CounterpartSource): Promise<boolean> {
+  private async isScanned(tx: Tx, { pluginId, options, place }: CounterpartSource): Promise<boolean> {
     const sources = await this.sources.ofPlugin(tx, pluginId);
     return sources.some((source) => place.every((name) => (source.options[name] ?? null) === (options[name] ?? null)));
   }

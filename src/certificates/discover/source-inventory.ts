@@ -1,0 +1,54 @@
+import { Injectable } from '@nestjs/common';
+import type { Tx } from '../../platform/db/database.js';
+import { EndpointRepository, type SeenEndpoint } from '../../sources/endpoint.repository.js';
+import type { OpenSync, SyncTrouble } from '../../sources/source-sync.entity.js';
+import { FoundDeliveries } from './found-deliveries.js';
+import { type SourceLink, SourceLinkRepository } from './source-link.repository.js';
+
+/** What one part of a scan has seen. */
+export interface Seen {
+  links: readonly SourceLink[];
+  endpoints: readonly SeenEndpoint[];
+  /** Parts of the source that could not be read: nothing there counts as gone. */
+  unread: readonly SyncTrouble[];
+  /** Certificates that were read and could not be stored. */
+  unstored: readonly SyncTrouble[];
+}
+
+/** The certificates and endpoints at each source, as its scans have seen them, and what the source no longer has. */
+@Injectable()
+export class SourceInventory {
+  constructor(
+    private readonly links: SourceLinkRepository,
+    private readonly endpoints: EndpointRepository,
+    private readonly deliveries: FoundDeliveries,
+  ) {}
+
+  /** Stores what a part of a scan has seen. Certificates at the location of a trouble are kept as they are. */
+  async see(tx: Tx, { id, source }: OpenSync, seen: Seen, now: Date): Promise<void> {
+    const { links, endpoints, unread, unstored } = seen;
+    const key = { sourceId: source.id, syncId: id };
+    await this.links.see(tx, key, links, now);
+    await this.links.keep(
+      tx,
+      key,
+      [...unread, ...unstored].map(({ location }) => location),
+    );
+    await this.endpoints.see(tx, source.id, endpoints, now);
+    for (const trouble of unread) await this.endpoints.miss(tx, source.id, trouble);
+    await this.deliveries.note(tx, source, links, now);
+  }
+
+  /**
+   * After a complete scan: removes the links to certificates that it has not seen, and marks such endpoints. Returns
+   * the ids of certificates that the source no longer has, and a trouble for each that was delivered there.
+   */
+  async forgetUnseen(
+    tx: Tx,
+    { id, source, startedAt }: OpenSync,
+  ): Promise<{ goneIds: number[]; troubles: SyncTrouble[] }> {
+    const goneIds = await this.links.forgetUnseen(tx, { sourceId: source.id, syncId: id });
+    await this.endpoints.noteUnseen(tx, source.id, startedAt);
+    return { goneIds, troubles: await this.deliveries.missing(tx, source, goneIds) };
+  }
+}
