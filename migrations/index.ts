@@ -31,6 +31,7 @@ import { Orders1763700000046 } from './1763700000046-orders.js';
 import { RenewalInfo1763700000047 } from './1763700000047-renewal-info.js';
 import { Channels1763700000049 } from './1763700000049-channels.js';
 import { NoticesOfEvents1763700000050 } from './1763700000050-notices-of-events.js';
+import { DefaultSubscriptions1763700000051 } from './1763700000051-default-subscriptions.js';
 import { DoubtsAboutOrders1763700000055 } from './1763700000055-doubts-about-orders.js';
 import { Challenges1763700000058 } from './1763700000058-challenges.js';
 
@@ -69,6 +70,7 @@ export const migrations = [
   RenewalInfo1763700000047,
   Channels1763700000049,
   NoticesOfEvents1763700000050,
+  DefaultSubscriptions1763700000051,
   DoubtsAboutOrders1763700000055,
   Challenges1763700000058,
 ];

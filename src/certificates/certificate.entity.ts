@@ -87,6 +87,8 @@ export class Certificate {
   /** What is in it, and what was approved: a renewal asks for that. */
   @Column('jsonb') terms: StoredTerms;
   @Column('boolean') notify: boolean;
+  /** Whether the default subscriptions of its owner and the security team hear of it; `setSubscriptions` writes it. */
+  @Column({ type: 'boolean', update: false }) readonly hearsDefaults: boolean;
   @Column('boolean') rotation: boolean;
   @Column('integer') rotationPolicyId: number;
   /**

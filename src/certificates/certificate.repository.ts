@@ -4,6 +4,7 @@ import { freeName, withSerial } from '../pki/certificate-name.js';
 import type { Tx } from '../platform/db/database.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
+import { defaultsOf, shownSubscriptionsOf } from '../notifications/subscription.repository.js';
 import { noSuccession, type SuccessionFacts } from '../rotation/due.js';
 import { Certificate } from './certificate.entity.js';
 import type { LineRow } from './history/history.schema.js';
@@ -30,6 +31,7 @@ export type NewRow = Pick<
   | 'sanCount'
   | 'terms'
   | 'notify'
+  | 'hearsDefaults'
   | 'rotation'
   | 'rotationPolicyId'
   | 'vouchingRole'
@@ -42,20 +44,26 @@ export type IssuedIdentity = Pick<Partial<Certificate>, 'id' | 'sha256' | 'issue
 
 /**
  * Ids of what a new certificate is linked with. `issuerRoleIds`: those of `roleIds` that are there only because the
- * authority is theirs; they give no right to the key. `authorityVersion`: the version of the authority that signed.
+ * authority is theirs; they give no right to the key. `subscriptionIds`: the listed ones. `authorityVersion`: of the
+ * authority that signed.
  */
 export interface NewLinks {
   roleIds: readonly number[];
   issuerRoleIds: readonly number[];
-  notificationIds: readonly number[];
+  subscriptionIds: readonly number[];
   replacesIds: readonly number[];
   authorityVersion?: number;
 }
 
-/** Ids of roles, notifications and destinations that hang on a certificate. `issuerRoleIds` as in `NewLinks`. */
+/**
+ * Ids of roles, notifications and destinations that hang on a certificate. `issuerRoleIds` and `subscriptionIds` as in
+ * `NewLinks`; `notificationIds`: those and, with `hearsDefaults`, the default ones.
+ */
 export interface Links {
   roleIds: number[];
   issuerRoleIds: number[];
+  subscriptionIds: number[];
+  hearsDefaults: boolean;
   notificationIds: number[];
   destinationIds: number[];
 }
@@ -258,12 +266,40 @@ export class CertificateRepository {
               array(select role_id from certificate_role where certificate_id = $1 and by_issuer
               order by 1) as "issuerRoleIds",
               array(select subscription_id from certificate_subscription where certificate_id = $1
-              order by 1) as "notificationIds",
+              order by 1) as "subscriptionIds", c.hears_defaults as "hearsDefaults",
+              array(${shownSubscriptionsOf('c')} order by 1) as "notificationIds",
               array(select destination_id from delivery where certificate_id = $1
-              and state not in ('removing', 'removed', 'left') order by 1) as "destinationIds"`,
+              and state not in ('removing', 'removed', 'left') order by 1) as "destinationIds"
+         from certificate c where c.id = $1`,
       [id],
     );
-    return rows[0] ?? { roleIds: [], issuerRoleIds: [], notificationIds: [], destinationIds: [] };
+    if (!rows[0]) throw new Problem('not-found', `There is no certificate ${id}.`);
+    return rows[0];
+  }
+
+  /**
+   * Has these subscriptions hear of a certificate, and no others: the default ones of this owner, which is stored too,
+   * by `hears_defaults` when all of them are among these, the others as listed ones.
+   */
+  async setSubscriptions(
+    tx: Tx,
+    { id, owner }: Pick<Certificate, 'id' | 'owner'>,
+    ids: readonly number[],
+  ): Promise<void> {
+    const defaults = `select id from (${defaultsOf('$2')}) as d`;
+    const [[{ hearsDefaults }]] = await tx.query<[[{ hearsDefaults: boolean }]]>(
+      `update certificate set owner = $2, hears_defaults = not exists (${defaults} where id <> all($3::int[]))
+         and (cardinality($3::int[]) = 0 or exists (${defaults} where id = any($3::int[])))
+       where id = $1 returning hears_defaults as "hearsDefaults"`,
+      [id, owner, ids],
+    );
+    const usual: { id: number }[] = hearsDefaults ? await tx.query(defaultsOf('$1'), [owner]) : [];
+    await this.setLinks(
+      tx,
+      id,
+      'subscription',
+      ids.filter((one) => !usual.some((each) => each.id === one)),
+    );
   }
 
   /** Ids of the roles that are linked with each of these certificates. */

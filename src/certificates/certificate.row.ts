@@ -1,6 +1,7 @@
 import { limitsOf } from '../authorities/authority.repository.js';
 import { type LabelledAuthority, labelColumns } from '../authorities/authority-label.js';
-import { type LabelledNotification, notificationMembers } from '../notifications/notification.repository.js';
+import { type LabelledNotification, notificationMembers } from '../notifications/notification-columns.js';
+import { shownSubscriptionsOf } from '../notifications/subscription.repository.js';
 import { type EndpointName, endpointNameColumns } from '../sources/endpoint.repository.js';
 import type { Tx } from '../platform/db/database.js';
 import { likePattern } from '../platform/db/list-filter.js';
@@ -177,8 +178,8 @@ const columns = `
     notificationMembers('x', 'ch')
       .map(([name, sql]) => `'${name}', ${sql}`)
       .join(', '),
-    `certificate_subscription l join subscription x on x.id = l.subscription_id join channel ch on ch.id = x.channel_id
-    where l.certificate_id = c.id and cardinality(x.leads_s) > 0`,
+    `(${shownSubscriptionsOf('c')}) as l join subscription x on x.id = l.id join channel ch on ch.id = x.channel_id
+    where cardinality(x.leads_s) > 0`,
   )} as notifications,
   ${list(
     `'id', x.id, 'label', x.label, 'description', x.description, 'pluginId', x.plugin_id`,

@@ -33,19 +33,19 @@ export class Planning {
 
   /**
    * When it renews and is warned about. Changes the entity, which must be locked; the caller saves it. Warnings are
-   * planned by the links as stored in `tx`; one that is watched and that nothing active warns about gets its owner's
-   * default ones.
+   * planned by the owner and the links as stored in `tx`; one that is watched and that nothing active warns about gets
+   * its owner's default ones.
    */
   async plan(tx: Tx, certificate: Certificate): Promise<void> {
     await this.planRenewal(tx, certificate);
     const { notBefore, notAfter, watched } = certificate;
     // No new warning after the expiry; a warning that is due stays due.
     if (watched && notAfter <= this.clock.now()) return;
-    const stored = await this.subscriptions.of(tx, [certificate.id], certificate.owner);
+    const stored = await this.subscriptions.of(tx, [certificate.id]);
     // Its subscriptions may have been switched off or deleted while it was not watched.
     const [subscribed] = await this.defaults.addMissing(
       tx,
-      stored.map((one) => ({ ...one, owner: certificate.owner, watched })),
+      stored.map((one) => ({ ...one, watched })),
     );
     certificate.nextNoticeAt = subscribed ? nextWarningAt({ ...subscribed, watched, notBefore, notAfter }) : null;
   }

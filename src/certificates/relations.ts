@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { DestinationRepository } from '../destinations/destination.repository.js';
 import { type DefaultNotification, defaultNotifications } from '../notifications/default-notifications.js';
-import { type NamedNotification, NotificationRepository } from '../notifications/notification.repository.js';
+import type { NamedNotification } from '../notifications/notification-columns.js';
+import { NotificationRepository } from '../notifications/notification.repository.js';
 import { Config } from '../platform/config.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import type { Reference } from '../platform/http/reference.js';
@@ -32,7 +33,12 @@ export interface RelationsOfNew {
   roleIds: number[];
   /** Those of `roleIds` that are there only because the authority is theirs: they give no right to the key. */
   issuerRoleIds: number[];
+  /** Of the notifications: listed ones, and default ones. */
   notificationIds: number[];
+  /** The listed ones. */
+  subscriptionIds: number[];
+  /** Whether the default ones of the owner and the security team are among them, whichever those are. */
+  hearsDefaults: boolean;
   /** The roles and notifications of these ids, in order of id. */
   roles: NamedRole[];
   notifications: NamedNotification[];
@@ -79,6 +85,8 @@ export class Relations {
     return {
       ...found,
       notifications,
+      hearsDefaults: true,
+      subscriptionIds: without(found.notificationIds, usual.notificationIds),
       notificationIds: idsOf(notifications),
       leadsS: [...found.leadsS, ...usual.leadsS],
       missing: { ...found.missing, notifications: usual.missing.notifications },
@@ -111,15 +119,17 @@ export class Relations {
     const tx = this.db.single;
     const ownerNames = [wishes.owner, ...(issuerOwner === undefined ? [] : [issuerOwner])];
     const defaults = wishes.notifications?.length ? [] : defaultNotifications(wishes.owner, this.config);
-    const [found, others, asked, places, replacesIds] = await Promise.all([
+    const [found, others, asked, existing, places, replacesIds] = await Promise.all([
       this.usual.find({ roles: ownerNames, notifications: defaults.map(({ label }) => label) }, wishes.rotationPolicy),
       this.roles.locate(tx, 'roles', wishes.roles ?? []),
       this.notifications.resolve(tx, wishes.notifications ?? [], 'notifications'),
+      wishes.notifications?.length ? this.notifications.defaultsOf(tx, wishes.owner) : [],
       this.destinations.resolve(tx, wishes.destinations ?? []),
       this.replaced(tx, wishes),
     ]);
     const roles = inOrder([...found.roles, ...others]);
     const notifications = inOrder([...found.notifications, ...asked]);
+    const usual = defaultsAmong(idsOf(asked), existing);
     const missing = {
       issuerOwner,
       roles: namesWithout(
@@ -135,6 +145,8 @@ export class Relations {
       roleIds: idsOf(roles),
       issuerRoleIds: without(idsOf(named(found.roles, issuerOwner)), idsOf(others)),
       notificationIds: idsOf(notifications),
+      hearsDefaults: !wishes.notifications?.length || usual.length > 0,
+      subscriptionIds: without(idsOf(asked), usual),
       replacesIds,
       missing,
       destinationIds: idsOf(places),
@@ -160,12 +172,9 @@ export class Relations {
 
   /** What a certificate has only because it belongs to this owner: the owner's role and default notifications. */
   async ofOwner(tx: Tx, owner: string): Promise<Pick<Linked, 'roleIds' | 'notificationIds'>> {
-    const labels = defaultNotifications(owner, this.config)
-      .map(({ label }) => label)
-      .filter((label) => !label.startsWith('DEFAULT_SECURITY_'));
     return {
       roleIds: idsOf(await this.roles.findByName(tx, [owner])),
-      notificationIds: idsOf(await this.notifications.known(tx, labels)),
+      notificationIds: await this.notifications.defaultsOf(tx, owner, false),
     };
   }
 
@@ -185,6 +194,11 @@ function inOrder<T extends { id: number }>(things: readonly T[]): T[] {
 
 function idsOf(rows: readonly { id: number }[]): number[] {
   return [...new Set(rows.map(({ id }) => id))];
+}
+
+/** The default ones if all that exist are asked for: whoever names fewer does not want the others. */
+function defaultsAmong(asked: readonly number[], existing: readonly number[]): readonly number[] {
+  return existing.every((id) => asked.includes(id)) ? existing : [];
 }
 
 function without(ids: readonly number[], gone: readonly number[]): number[] {

@@ -4,7 +4,7 @@ import {
   type NamedNotification,
   namedNotification,
   notificationTables,
-} from '../notifications/notification.repository.js';
+} from '../notifications/notification-columns.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import { prepared } from '../platform/db/statement.js';
 import { Gathered } from '../platform/gathered.js';

@@ -41,7 +41,7 @@ interface New {
   read: ReadCertificate;
   row: NewRow;
   roleIds: number[];
-  notificationIds: number[];
+  subscriptionIds: number[];
 }
 
 /** A batch of Lemur's certificates, imported in one transaction. */
@@ -88,9 +88,9 @@ export class CertificateBatch {
   private async insert(reads: readonly ReadCertificate[]): Promise<{ read: ReadCertificate; id: number }[]> {
     const { get, actor } = this.run.parts;
     const news = await this.news(reads);
-    const storables = news.map(({ row, roleIds, notificationIds, read }): Storable => ({
+    const storables = news.map(({ row, roleIds, subscriptionIds, read }): Storable => ({
       row,
-      links: { roleIds, issuerRoleIds: [], notificationIds, replacesIds: [] },
+      links: { roleIds, issuerRoleIds: [], subscriptionIds, replacesIds: [] },
       actor,
       act: { action: 'certificate.imported', after: { owner: row.owner, serial: row.serialHex, lemurId: read.row.id } },
     }));
@@ -148,23 +148,24 @@ export class CertificateBatch {
       const roleIds = [
         ...new Set((this.context.links.roles.get(read.row.id) ?? []).flatMap((id) => roles.get(id) ?? [])),
       ];
-      news.push({
-        read,
-        row: isClash ? standAlone(row, read.chainPem) : row,
-        roleIds,
-        notificationIds: await this.notificationIds(read, row),
-      });
+      const subscriptionIds = await this.subscriptionIds(read, row);
+      const hearsDefaults = row.notify && subscriptionIds.length === 0;
+      const kept = isClash ? standAlone(row, read.chainPem) : row;
+      news.push({ read, row: { ...kept, hearsDefaults }, roleIds, subscriptionIds });
     }
     return news;
   }
 
-  /** Ensures that no certificate loses its notices because Lemur's notifications could not be imported. */
-  private async notificationIds({ row: { id, name } }: ReadCertificate, { owner, notify }: NewRow): Promise<number[]> {
+  /**
+   * The notifications that Lemur has listed; none for a certificate that gets the default ones, so that it loses no
+   * notice because Lemur's notifications could not be imported.
+   */
+  private async subscriptionIds({ row: { id, name } }: ReadCertificate, { owner, notify }: NewRow): Promise<number[]> {
     const { tx, report } = this.step;
     const { notifications, links } = this.context;
     const { ids, missing } = await notifications.of(tx, links.notifications.get(id) ?? [], owner);
     if (ids.length > 0 || !notify) return ids;
-    const usual = await notifications.usual(tx, owner);
+    const hasDefaults = await notifications.hasDefaults(tx, owner);
     if (missing)
       report.note({
         kind: 'changed',
@@ -173,7 +174,7 @@ export class CertificateBatch {
         name: name ?? '',
         text: 'None of its notifications was imported: its owner gets the default notices.',
       });
-    if (usual.length === 0)
+    if (!hasDefaults)
       report.note({
         kind: 'fault',
         table,
@@ -181,7 +182,7 @@ export class CertificateBatch {
         name: name ?? '',
         text: 'Nobody is warned before it expires: it has no notification, and its owner is not a mail address.',
       });
-    return usual;
+    return [];
   }
 
   /** Revokes and deletes certificates the way the program does. */
@@ -213,7 +214,8 @@ export class CertificateBatch {
       (row.owner ?? '').toLowerCase(),
     );
     await this.repository.setLinks(tx, id, 'role', [...new Set([...roleIds, ...roles.values()])]);
-    await this.repository.setLinks(tx, id, 'subscription', [...new Set([...notificationIds, ...notifications.ids])]);
+    const added = notifications.ids.filter((one) => !notificationIds.includes(one));
+    await get(CertificateSubscriptionRepository).link(tx, added, [id]);
     report.count(table, 'merged');
     report.note({
       kind: 'changed',

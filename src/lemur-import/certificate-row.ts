@@ -68,6 +68,7 @@ export function rowOf(read: ReadCertificate, context: RowContext): NewRow {
     ...issuedFacts(chainPem, row.externalId || undefined),
     keyWeakness: weaknessOf(leaf.spkiDer, badKeys),
     state: 'issued',
+    hearsDefaults: false,
     name,
     lemurId: row.id,
     createdAt: row.dateCreated ?? leaf.notBefore,

@@ -24,7 +24,7 @@ interface Shared {
 
 /** Maps Lemur's notifications to subscriptions here, for the certificates linked with them. */
 export class NotificationLinks {
-  private readonly ofOwners = new Map<string, number[]>();
+  private readonly ofOwners = new Map<string, boolean>();
   private readonly byLabel = new Map<string, number>();
 
   constructor(
@@ -44,16 +44,14 @@ export class NotificationLinks {
     return { ids: [...new Set(ids)], missing: ids.length < legacyIds.length };
   }
 
-  /** The default notifications of an owner, for a certificate that would have none. */
-  async usual(tx: Tx, owner: string): Promise<number[]> {
+  /** Ensures the default notifications of an owner, for a certificate that would have none. False: there are none. */
+  async hasDefaults(tx: Tx, owner: string): Promise<boolean> {
     const known = this.ofOwners.get(owner);
-    if (known) return known;
+    if (known !== undefined) return known;
     const { get } = this.run.parts;
-    const ids = (await get(NotificationRepository).ensure(tx, defaultNotifications(owner, get(Config)))).map(
-      ({ id }) => id,
-    );
-    this.ofOwners.set(owner, ids);
-    return ids;
+    const defaults = await get(NotificationRepository).ensure(tx, defaultNotifications(owner, get(Config)));
+    this.ofOwners.set(owner, defaults.length > 0);
+    return defaults.length > 0;
   }
 
   private async split(tx: Tx, shared: Shared, owner: string): Promise<number> {
@@ -77,7 +75,7 @@ export class NotificationLinks {
       (await add(this.run, tx, {
         label,
         row: shared.row,
-        builtIn,
+        defaultOf: builtIn ? owner : undefined,
         stored: {
           ...shared.stored,
           secretId: randomUUID(),
@@ -148,7 +146,7 @@ async function remember(run: Run, step: Step, row: LemurPlugin, id: number | nul
 async function add(
   run: Run,
   tx: Tx,
-  { label, row, stored, builtIn = false }: { label: string; row: LemurPlugin; stored: StoredPlugin; builtIn?: boolean },
+  { label, row, stored, defaultOf }: { label: string; row: LemurPlugin; stored: StoredPlugin; defaultOf?: string },
 ): Promise<number> {
   const { get, now } = run.parts;
   const { id } = await get(NotificationRepository).add(tx, {
@@ -157,7 +155,7 @@ async function add(
     active: row.active ?? true,
     ...stored,
     recipients: get(Recipients).of(channelPluginOf(stored)),
-    builtIn,
+    defaultOf,
     creatorId: null,
     createdAt: now,
   });

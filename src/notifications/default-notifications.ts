@@ -9,6 +9,8 @@ export interface DefaultNotification {
   channelLabel: string;
   recipients: readonly string[];
   leadS: number;
+  /** Lower case; null for the security team, which hears of the certificates of all owners. */
+  owner: string | null;
 }
 
 /**
@@ -18,10 +20,12 @@ export interface DefaultNotification {
 export function defaultNotifications(owner: string, config: Defaults): DefaultNotification[] {
   const security = config.securityTeamEmail ?? [];
   const toOwner = owner.includes('@')
-    ? config.noticeDays.map((days) => byMail(`DEFAULT_${owner.toUpperCase()}`, days, [owner]))
+    ? config.noticeDays.map((days) => byMail(`DEFAULT_${owner.toUpperCase()}`, days, [owner], owner.toLowerCase()))
     : [];
   const toSecurity =
-    security.length > 0 ? config.securityNoticeDays.map((days) => byMail('DEFAULT_SECURITY', days, security)) : [];
+    security.length > 0
+      ? config.securityNoticeDays.map((days) => byMail('DEFAULT_SECURITY', days, security, null))
+      : [];
   return [...toOwner, ...toSecurity].filter((n) => n.leadS > 0);
 }
 
@@ -30,12 +34,18 @@ export function isDefaultLabel(label: string): boolean {
   return /^default_/i.test(label.normalize('NFKC').trim());
 }
 
-function byMail(channelLabel: string, days: number, recipients: readonly string[]): DefaultNotification {
+function byMail(
+  channelLabel: string,
+  days: number,
+  recipients: readonly string[],
+  owner: string | null,
+): DefaultNotification {
   return {
     label: `${channelLabel}_${days}_DAY`,
     description: `Default ${days} day expiration notification`,
     channelLabel,
     recipients,
     leadS: days * 86_400,
+    owner,
   };
 }

@@ -12,8 +12,18 @@ import type { StoredPlugin } from '../platform/plugins/configured-plugin.js';
 import { isLeadOption, type LeadOptions, leadUnits } from '../platform/plugins/lead-options.js';
 import { Channel } from './channel.entity.js';
 import type { DefaultNotification } from './default-notifications.js';
+import {
+  type Lead,
+  longestLead,
+  longestScopedLead,
+  type NamedNotification,
+  namedColumns,
+  notificationTables,
+} from './notification-columns.js';
 import type { NotificationQuery } from './notification.schema.js';
+import { replanSubscription } from './notifications.jobs.js';
 import { Subscription } from './subscription.entity.js';
+import { defaultsOf } from './subscription.repository.js';
 
 /**
  * A subscription that hears of the end of certificates, with its channel, as Lemur knows the two: `options` are those
@@ -33,63 +43,6 @@ export interface Notification extends StoredPlugin {
 }
 /** The columns of a notification that a request or an import can set. */
 export type NotificationColumns = Omit<Notification, 'id' | 'builtIn' | 'creatorId' | 'createdAt' | 'channelId'>;
-
-/** What planning needs to know of a notification. `leadS`: the longest, in seconds. */
-export interface Lead {
-  id: number;
-  leadS: number;
-}
-/** How other answers name it. */
-export interface LabelledNotification {
-  id: number;
-  label: string;
-  description: string | null;
-  active: boolean;
-  pluginId: string;
-  options: Record<string, unknown>;
-}
-/** `mails`: whether its channel sends mail. */
-export type NamedNotification = Lead & LabelledNotification & { mails: boolean };
-
-/**
- * In SQL, the longest lead, in seconds, of active subscriptions that list no certificates. A plan by it looks at a
- * certificate too early at worst.
- */
-export const longestScopedLead = `(select max(l) from subscription s join channel ch on ch.id = s.channel_id
-  and s.active and ch.active and s.scope <> 'certificates' cross join unnest(s.leads_s) as l)`;
-
-const longestLead = (s: string): string => `(select max(l) from unnest(${s}.leads_s) as l)`;
-
-/** In SQL, the members of a `LabelledNotification` of the subscription `s` and its channel `ch`. */
-export function notificationMembers(s: string, ch: string): readonly (readonly [name: string, sql: string])[] {
-  const unitS = Object.entries(leadUnits)
-    .map(([unit, seconds]) => `when '${unit}' then ${seconds}`)
-    .join(' ');
-  return [
-    ['id', `${s}.id`],
-    ['label', `${s}.label`],
-    ['description', `${s}.description`],
-    ['active', `${s}.active and ${ch}.active`],
-    ['pluginId', `${ch}.plugin_id`],
-    [
-      'options',
-      `${ch}.options || jsonb_build_object('interval', ${longestLead(s)} / case ${s}.lead_unit ${unitS} end,
-      'unit', ${s}.lead_unit)`,
-    ],
-  ];
-}
-
-const named = [
-  ...notificationMembers('s', 'ch'),
-  ['leadS', longestLead('s')] as const,
-  ['mails', 'ch.recipients is not null'] as const,
-];
-/** In SQL, the columns of a `NamedNotification`. */
-const namedColumns = named.map(([name, sql]) => `${sql} as "${name}"`).join(', ');
-/** The same as arguments of `json_build_object`. */
-export const namedNotification = named.map(([name, sql]) => `'${name}', ${sql}`).join(', ');
-/** Where the members of a notification come from. Lemur knows nothing of subscriptions without a lead. */
-export const notificationTables = 'subscription s join channel ch on ch.id = s.channel_id';
 
 const source: ListSource = {
   columns: 's.id as id',
@@ -146,12 +99,12 @@ export class NotificationRepository {
     return this.get(tx, id);
   }
 
-  /** Makes a subscription and the channel that goes with it. */
+  /** Makes a subscription with a channel of its own. `defaultOf`: the owner whose default subscription it is. */
   async add(
     tx: Tx,
-    notification: NotificationColumns & Pick<Notification, 'creatorId' | 'createdAt'> & { builtIn?: boolean },
+    notification: NotificationColumns & Pick<Notification, 'creatorId' | 'createdAt'> & { defaultOf?: string },
   ): Promise<Notification> {
-    const { label, description, active, creatorId, createdAt, builtIn = false } = notification;
+    const { label, description, active, creatorId, createdAt, defaultOf = null } = notification;
     const channel = await this.addChannel(tx, notification);
     const row = await tx.save(
       tx.create(Subscription, {
@@ -161,10 +114,10 @@ export class NotificationRepository {
         channelId: channel.id,
         ...leadsOf(notification),
         events: ['certificate.expiring'],
-        scope: 'certificates',
-        owner: null,
+        scope: defaultOf === null ? 'certificates' : 'owner',
+        owner: defaultOf,
         authorityId: null,
-        builtIn,
+        builtIn: defaultOf !== null,
         creatorId,
         createdAt,
       }),
@@ -221,11 +174,17 @@ export class NotificationRepository {
     return rows;
   }
 
-  /** The default notifications of these labels, made where they do not exist yet. They hold no secrets. */
+  /**
+   * The default notifications of these labels, made where they do not exist yet: for all certificates of the owner, of
+   * which some may be older. They hold no secrets.
+   */
   async ensure(tx: Tx, wanted: readonly DefaultNotification[]): Promise<Lead[]> {
     const labels = wanted.map((w) => w.label.toLowerCase()).sort();
     const known = await this.known(tx, labels);
-    if (known.length === labels.length) return known;
+    const owners = new Map(wanted.map((one) => [one.label.toLowerCase(), one.owner]));
+    if (known.filter(({ label, owner }) => owners.get(label.toLowerCase()) === owner).length === labels.length)
+      return known;
+    const made = new Map<string | null, number>();
     for (const one of [...wanted].sort((a, b) => (a.label < b.label ? -1 : 1))) {
       await tx.query(
         `insert into channel (label, plugin_id, options, recipients, secret_id, origin)
@@ -237,24 +196,43 @@ export class NotificationRepository {
           randomUUID(),
         ],
       );
-      await tx.query(
-        `insert into subscription (label, description, channel_id, events, leads_s, lead_unit, scope, built_in)
-         select $1, $2, id, '{certificate.expiring}', array[$3::int], 'days', 'certificates', true from channel
+      const rows: { id: number }[] = await tx.query(
+        `insert into subscription (label, description, channel_id, events, leads_s, lead_unit, scope, owner, built_in)
+         select $1, $2, id, '{certificate.expiring}', array[$3::int], 'days', $5, $6, true from channel
            where origin = 'program' and lower(label) = lower($4)
-         on conflict (lower(label)) where built_in do nothing`,
-        [one.label, one.description, one.leadS, one.channelLabel],
+         on conflict (lower(label)) where built_in
+           do update set scope = excluded.scope, owner = excluded.owner returning id`,
+        [one.label, one.description, one.leadS, one.channelLabel, one.owner === null ? 'all' : 'owner', one.owner],
       );
+      for (const { id } of rows) made.set(one.owner, id);
     }
+    // Those of one owner hear of the same certificates: to plan for one of them is to plan for all.
+    for (const subscriptionId of made.values()) await replanSubscription.enqueue(tx, { subscriptionId, after: 0 });
     return this.known(tx, labels);
   }
 
   /** The program's own of these labels, or those of people; in no particular order. */
-  known(tx: Tx, labels: readonly string[], builtIn = true): Promise<(Lead & { label: string })[]> {
+  known(
+    tx: Tx,
+    labels: readonly string[],
+    builtIn = true,
+  ): Promise<(Lead & { label: string; owner: string | null })[]> {
     return tx.query(
-      `select s.id, s.label, ${longestLead('s')} as "leadS" from subscription s
+      `select s.id, s.label, s.owner, ${longestLead('s')} as "leadS" from subscription s
         where lower(s.label) = any($1) and s.built_in = $2`,
       [labels.map((label) => label.toLowerCase()), builtIn],
     );
+  }
+
+  /** Ids of the default notifications that exist for this owner and the security team, or for this owner alone. */
+  async defaultsOf(tx: Tx, owner: string, withSecurity = true): Promise<number[]> {
+    const rows: { id: number }[] = await tx.query(
+      withSecurity
+        ? defaultsOf('$1')
+        : `select id from subscription where scope = 'owner' and owner = lower($1) and built_in`,
+      [owner],
+    );
+    return rows.map(({ id }) => id);
   }
 
   /** Seconds; null without any. */

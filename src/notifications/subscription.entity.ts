@@ -6,7 +6,10 @@ import type { LeadUnit } from '../platform/plugins/lead-options.js';
 export const subscriptionScopes = ['certificates', 'owner', 'authority', 'all'] as const;
 export type SubscriptionScope = (typeof subscriptionScopes)[number];
 
-/** Which events of which certificates go to which channel. `certificate_subscription` has the listed certificates. */
+/**
+ * Which events of which certificates go to which channel. `certificate_subscription` has the listed certificates. A
+ * default subscription hears only of certificates with `hears_defaults`, or that are listed.
+ */
 @Entity('subscription')
 export class Subscription {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;

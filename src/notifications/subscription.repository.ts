@@ -38,16 +38,39 @@ interface ScopeFacts {
   certificateId: string | null;
   owner: string;
   authorityId: string;
+  /** Whether default subscriptions count. */
+  hearsDefaults: string;
 }
 
+/** The facts of the certificate `c`. */
+export function factsOf(c: string): ScopeFacts {
+  return {
+    certificateId: `${c}.id`,
+    owner: `${c}.owner`,
+    authorityId: `${c}.authority_id`,
+    hearsDefaults: `${c}.hears_defaults`,
+  };
+}
+
+/** SQL: the ids of the default subscriptions of this owner and of the security team. */
+export const defaultsOf = (owner: string): string =>
+  `select id from subscription where scope = 'owner' and owner = lower(${owner}) and built_in
+   union all select id from subscription where scope = 'all' and built_in`;
+
+/** SQL: the ids of the listed and the default subscriptions of the certificate `c`, each once. */
+export const shownSubscriptionsOf = (c: string): string =>
+  `select subscription_id as id from certificate_subscription where certificate_id = ${c}.id
+   union select id from (${defaultsOf(`${c}.owner`)}) as d where ${c}.hears_defaults`;
+
 /** SQL: the id of every subscription, active or not, whose scope has these facts, each once. Reads indexes alone. */
-export function subscriptionsOf({ certificateId, owner, authorityId }: ScopeFacts): string {
+export function subscriptionsOf({ certificateId, owner, authorityId, hearsDefaults }: ScopeFacts): string {
+  const applies = `(not built_in or ${hearsDefaults})`;
   const listed = `select subscription_id as id from certificate_subscription where certificate_id = ${certificateId}`;
   return [
     ...(certificateId === null ? [] : [listed]),
-    `select id from subscription where scope = 'owner' and owner = lower(${owner})`,
+    `select id from subscription where scope = 'owner' and owner = lower(${owner}) and ${applies}`,
     `select id from subscription where scope = 'authority' and authority_id = ${authorityId}`,
-    `select id from subscription where scope = 'all'`,
+    `select id from subscription where scope = 'all' and ${applies}`,
   ].join(' union ');
 }
 

@@ -562,8 +562,9 @@ describe('an import from Lemur', () => {
     const facts = (name: string): Promise<unknown> =>
       rows(
         `select notify, next_notice_at as at, not_after as "notAfter", (select json_agg(n.label order by n.label)
-          from certificate_subscription l join subscription n on n.id = l.subscription_id
-          where l.certificate_id = c.id) as labels
+          from subscription n where n.built_in and c.hears_defaults and (n.scope = 'all' or n.owner = lower(c.owner))
+            or exists (select from certificate_subscription l
+              where l.certificate_id = c.id and l.subscription_id = n.id)) as labels
        from certificate c where name = $1`,
         [name],
       );

@@ -75,7 +75,9 @@ export class Discovery {
     for (const owner of [...new Set(findings.map((finding) => finding.owner))].sort()) {
       const relations = owners.get(owner);
       if (!relations) throw new Error(`The relations of the owner ${owner} were not read.`);
-      linksOf.set(owner, { relations, links: { ...(await this.relations.complete(tx, relations)), replacesIds: [] } });
+      const { roleIds, issuerRoleIds } = await this.relations.complete(tx, relations);
+      const { subscriptionIds } = relations;
+      linksOf.set(owner, { relations, links: { roleIds, issuerRoleIds, subscriptionIds, replacesIds: [] } });
     }
     const storables = findings.flatMap((finding) => {
       const given = linksOf.get(finding.owner);

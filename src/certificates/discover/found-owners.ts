@@ -59,7 +59,8 @@ export class FoundOwners {
     if (row.deletedAt !== null) row.restore();
     row.notify = true;
     await this.certificates.setLinks(tx, row.id, 'role', [...links.roleIds, ...roleIds]);
-    await this.subscriptions.link(tx, notificationIds, [row.id]);
+    const added = notificationIds.filter((id) => !links.notificationIds.includes(id));
+    await this.subscriptions.link(tx, added, [row.id]);
     await this.planning.plan(tx, row);
     await this.audit.record(tx, systemActor(''), {
       action: 'certificate.found',

@@ -37,7 +37,7 @@ export class ImportedRows {
   make(
     { leaf, terms, privateKey, chainPem, csrPem }: Uploaded,
     care: CareOfRow,
-    { policy, leadsS }: Pick<RelationsOfNew, 'policy' | 'leadsS'>,
+    { policy, leadsS, hearsDefaults }: Pick<RelationsOfNew, 'policy' | 'leadsS' | 'hearsDefaults'>,
     identity: ImportedIdentity,
   ): NewRow {
     const secretId = randomUUID();
@@ -57,6 +57,7 @@ export class ImportedRows {
       ...issuedFacts(chainPem, identity.externalId, identity.issuerPem),
       keyWeakness: weaknessOf(leaf.spkiDer, this.knownBadKeys),
       state: 'issued',
+      hearsDefaults,
       createdAt: now,
       name: baseName(identity.name, {
         terms,

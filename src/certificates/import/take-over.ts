@@ -82,7 +82,7 @@ export class TakeOver {
     const { roleIds, issuerRoleIds, notificationIds } = await this.relations.complete(tx, relations);
     await this.certificates.setLinks(tx, one.id, 'role', []);
     await this.certificates.setLinks(tx, one.id, 'role', roleIds, issuerRoleIds);
-    await this.certificates.setLinks(tx, one.id, 'subscription', notificationIds);
+    await this.certificates.setSubscriptions(tx, one, notificationIds);
     await this.deploying.plan(tx, one.id, relations.destinationIds, true);
     const replacesIds = [...(await this.certificates.predecessorsOf(tx, one.id)), ...relations.replacesIds];
     await this.successors.relink(tx, one, replacesIds);

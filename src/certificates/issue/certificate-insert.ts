@@ -34,6 +34,7 @@ const columns = [
   'sanCount',
   'terms',
   'notify',
+  'hearsDefaults',
   'rotation',
   'rotationPolicyId',
   'vouchingRole',
@@ -55,7 +56,7 @@ const insertAll = prepared<{ id: number; secretId: string }>(
   `
   with links as (
     select * from jsonb_to_recordset($2) as l(secret_id uuid, role_ids int[], issuer_role_ids int[],
-      notification_ids int[], replaces_ids int[], authority_version int)),
+      subscription_ids int[], replaces_ids int[], authority_version int)),
   made as (
     insert into certificate (${names.join(', ')})
     select ${names.map((name) => `c.${name}`).join(', ')} from jsonb_populate_recordset(null::certificate, $1) as c
@@ -67,8 +68,8 @@ const insertAll = prepared<{ id: number; secretId: string }>(
   linked as (select m.id, l.* from made m join links l using (secret_id)),
   roles as (insert into certificate_role (certificate_id, role_id, by_issuer) select id, r, r = any(issuer_role_ids)
     from linked, unnest(role_ids) r),
-  notifications as (insert into certificate_subscription (certificate_id, subscription_id)
-    select id, unnest(notification_ids) from linked),
+  subscriptions as (insert into certificate_subscription (certificate_id, subscription_id)
+    select id, unnest(subscription_ids) from linked),
   replaced as (insert into certificate_replacement (certificate_id, replaced_id) select id, unnest(replaces_ids)
     from linked)
   select id, secret_id as "secretId" from made`,
@@ -83,7 +84,7 @@ export async function insertCertificates(tx: Tx, many: readonly NewCertificate[]
     secret_id: row.secretId,
     role_ids: of.roleIds,
     issuer_role_ids: of.issuerRoleIds,
-    notification_ids: of.notificationIds,
+    subscription_ids: of.subscriptionIds,
     replaces_ids: of.replacesIds,
     authority_version: of.authorityVersion,
   }));

@@ -22,9 +22,9 @@ export interface Storable extends NewCertificate {
   act: Pick<AuditedAct, 'action' | 'after'>;
   /**
    * Makes roles and notifications that are missing, in the transaction that stores the certificate; gives the ids of
-   * all, which count instead of those in `links`.
+   * all roles, which count instead of those in `links`.
    */
-  complete?: (tx: Tx) => Promise<Pick<NewCertificate['links'], 'roleIds' | 'issuerRoleIds' | 'notificationIds'>>;
+  complete?: (tx: Tx) => Promise<Pick<NewCertificate['links'], 'roleIds' | 'issuerRoleIds'>>;
   /** True when the key came with a request: KeyRules then say whether the certificate may have it. */
   claimsKey?: boolean;
 }

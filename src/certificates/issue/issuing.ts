@@ -126,6 +126,7 @@ export class Issuing {
         key,
         terms,
       ),
+      hearsDefaults: relations.hearsDefaults,
       renewsId: renews?.old.id ?? null,
       requestKey: mark?.key ?? null,
       requestSha256: mark?.sha256 ?? null,
@@ -134,7 +135,7 @@ export class Issuing {
   }
 
   private storable(row: NewRow, { command, approved: { authority, relations } }: Ready): Storable {
-    const { roleIds, issuerRoleIds, replacesIds, notificationIds, missing } = relations;
+    const { roleIds, issuerRoleIds, replacesIds, subscriptionIds, missing } = relations;
     const { actor, owner, renews } = command;
     const after = renews
       ? { owner, renews: renews.old.id }
@@ -142,7 +143,7 @@ export class Issuing {
     return {
       row,
       actor,
-      links: { roleIds, issuerRoleIds, replacesIds, notificationIds, authorityVersion: authority.authority.version },
+      links: { roleIds, issuerRoleIds, replacesIds, subscriptionIds, authorityVersion: authority.authority.version },
       claimsKey: command.key.csr !== undefined,
       act: { action: row.state === 'issued' ? 'certificate.issued' : 'certificate.requested', after },
       complete:

@@ -30,7 +30,7 @@ export function rowBeforeIssue(
   care: CareOfRow,
   key: CertificateKey,
   terms: TermsWithoutDates,
-): Omit<NewRow, 'state' | 'name' | 'issuer' | 'notBefore' | 'notAfter' | 'createdAt'> {
+): Omit<NewRow, 'state' | 'name' | 'issuer' | 'notBefore' | 'notAfter' | 'hearsDefaults' | 'createdAt'> {
   const { spkiDer, ...keyColumns } = key;
   return {
     ...care,

@@ -235,7 +235,7 @@ function conditionsOf(
 }
 
 function typeOf({ column }: ValueSet): string {
-  return column.endsWith('_id') ? 'int' : 'text';
+  return /[._]id$/.test(column) ? 'int' : 'text';
 }
 
 function hitsOf(where: Conditions, { pattern, ownNames }: NameSearch): string {

@@ -50,6 +50,16 @@ export class KnownValues {
     return rows.map(({ value }) => value);
   }
 
+  /** A default subscription: its owner, null for all owners, and the certificates that are listed with it. */
+  async defaultSubscription(id: number): Promise<{ owner: string | null; listedIds: number[] } | undefined> {
+    const [found] = await this.tx.query<{ owner: string | null; listedIds: number[] }[]>(
+      `select owner, array(select certificate_id from certificate_subscription where subscription_id = s.id)
+         as "listedIds" from subscription s where id = $1 and built_in`,
+      [id],
+    );
+    return found;
+  }
+
   private async distinct(column: string, { partitions }: Selection, pattern: string): Promise<string[]> {
     const found = new Set<string>();
     for (const partition of partitions) {

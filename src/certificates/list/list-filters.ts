@@ -87,6 +87,26 @@ export function byDestination(selection: Selection, destinationId: number): void
   });
 }
 
+/** Selects certificates that are listed with the notification, or of which it hears as a default one. */
+export async function byNotification(selection: Selection, id: number, known: KnownValues): Promise<void> {
+  const usual = await known.defaultSubscription(id);
+  if (!usual) {
+    const on = 'warned.subscription_id = ?';
+    selection.beside.push({ table: 'certificate_subscription', alias: 'warned', on, value: id });
+    return;
+  }
+  const { owner, listedIds } = usual;
+  selection.terms.push((where) => {
+    const ofOwner = owner === null ? '' : ` and lower(c.owner) = ${where.bind(owner)}`;
+    where.add(`(c.hears_defaults${ofOwner} or c.id = any(${where.bind(listedIds)}::int[]))`);
+  });
+  if (owner === null) return;
+  selection.addEither([
+    { column: 'lower(c.owner)', values: [owner] },
+    { column: 'c.id', values: listedIds },
+  ]);
+}
+
 /** Selects by serial number: decimal, 0x… or aa:bb:…. Throws `invalid-request` on `field`. */
 export function bySerial(selection: Selection, text: string, field: string): void {
   const [, sign = '', prefix = '', digits = ''] = /^(-?)(0x)?([0-9a-f:]{1,8000})$/i.exec(text) ?? [];

@@ -6,7 +6,7 @@ import type { Actor } from '../../platform/http/actor.js';
 import { invalid } from '../../platform/http/problem.js';
 import type { CertificateState } from '../certificate.entity.js';
 import { KnownValues } from './known-values.js';
-import { byDestination, bySerial, filterBy } from './list-filters.js';
+import { byDestination, byNotification, bySerial, filterBy } from './list-filters.js';
 import type { ListQuery, ValidQuery } from './list.schema.js';
 import { Selection } from './selection.js';
 
@@ -36,17 +36,10 @@ export class SelectionBuilder {
     if (query.destinationId !== undefined) byDestination(selection, query.destinationId);
     if (query.serial !== undefined) bySerial(selection, query.serial, 'serial');
     if (query.timeRange !== undefined) this.endingWithin(selection, query.timeRange);
-    if (notificationId !== undefined)
-      selection.beside.push({
-        table: 'certificate_subscription',
-        alias: 'warned',
-        on: 'warned.subscription_id = ?',
-        value: notificationId,
-      });
     if (states !== undefined) selection.add('c.state = any(?)', states);
     if (query.owner !== undefined)
       selection.addEither([{ column: 'lower(c.owner)', values: [query.owner.toLowerCase()] }]);
-    return this.db.search((tx) => this.lookUp(tx, actor, query, selection));
+    return this.db.search((tx) => this.lookUp(tx, actor, { ...query, notificationId }, selection));
   }
 
   /** Valid certificates: not expired, revoked or replaced. `%` in a name is a wildcard. Throws `invalid-request`. */
@@ -68,8 +61,9 @@ export class SelectionBuilder {
     return selection;
   }
 
-  private async lookUp(tx: Tx, actor: Actor, query: ListQuery, selection: Selection): Promise<Selection> {
+  private async lookUp(tx: Tx, actor: Actor, query: ListQuery & Restriction, selection: Selection): Promise<Selection> {
     const known = new KnownValues(tx);
+    if (query.notificationId !== undefined) await byNotification(selection, query.notificationId, known);
     if (query.creator !== undefined) selection.addEither(await known.creators(query.creator));
     await filterBy(selection, query.filter, known);
     if (query.show) {

@@ -3,9 +3,9 @@ import { Conditions } from '../../platform/db/conditions.js';
 /** Adds SQL conditions on the certificate `c`. */
 export type Term = (where: Conditions) => void;
 
-/** Certificates whose `column` has one of these values. An index on (`retired`, column, id) finds them. */
+/** Certificates whose `column` has one of these values. An index on it, or on (`retired`, column, id), finds them. */
 export interface ValueSet {
-  column: 'c.issuer' | 'c.authority_id' | 'c.creator_id' | 'lower(c.owner)';
+  column: 'c.id' | 'c.issuer' | 'c.authority_id' | 'c.creator_id' | 'lower(c.owner)';
   values: readonly (string | number)[];
 }
 

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { subscriptionsOf } from '../../notifications/subscription.repository.js';
+import { factsOf, subscriptionsOf } from '../../notifications/subscription.repository.js';
 import type { Tx } from '../../platform/db/database.js';
 import { timestamp } from '../../platform/db/timestamp.js';
 
@@ -24,8 +24,7 @@ const isWatched =
   `(c.state = 'superseded' and c.awaits_deployment)))`;
 
 /** SQL: active subscriptions `s`, with their channels `ch`, that warn before the certificate `c` expires. */
-const warningOf = (owner: string): string =>
-  `(${subscriptionsOf({ certificateId: 'c.id', owner, authorityId: 'c.authority_id' })}) as scoped
+const warning = `(${subscriptionsOf(factsOf('c'))}) as scoped
    join subscription s on s.id = scoped.id and s.active and cardinality(s.leads_s) > 0
    join channel ch on ch.id = s.channel_id and ch.active`;
 
@@ -36,26 +35,26 @@ const inScope = `(
   select ${facts} from certificate_subscription l join certificate c on c.id = l.certificate_id
    where l.subscription_id = any($1::int[])
   union select ${facts} from subscription s join certificate c on lower(c.owner) = s.owner
-   where s.id = any($1::int[])
+   where s.id = any($1::int[]) and (not s.built_in or c.hears_defaults)
   union select ${facts} from subscription s join certificate c on c.authority_id = s.authority_id
    where s.id = any($1::int[])
   union select ${facts} from subscription s cross join certificate c
-   where s.id = any($1::int[]) and s.scope = 'all')`;
+   where s.id = any($1::int[]) and s.scope = 'all' and (not s.built_in or c.hears_defaults))`;
 
 /** Every query on the subscriptions of certificates and on their next warning. */
 @Injectable()
 export class CertificateSubscriptionRepository {
-  /** In order of id, locked. `owner` replaces the stored owner, for a change that is not saved yet. */
-  of(tx: Tx, certificateIds: readonly number[], owner: string | null = null): Promise<SubscribedCertificate[]> {
+  /** In order of id, locked. */
+  of(tx: Tx, certificateIds: readonly number[]): Promise<SubscribedCertificate[]> {
     return tx.query(
       `select c.id, c.owner, ${isWatched} as watched, c.not_before as "notBefore", c.not_after as "notAfter",
          (select coalesce(json_agg(json_build_object('id', s.id, 'leadS', lead_s, 'dedupeKey', k.key,
             'told', exists (select from notice where dedupe_key = k.key), 'mails', ch.recipients is not null,
             'channel', md5(concat(ch.plugin_id, ch.options, ch.sealed_options)))), '[]')
-            from ${warningOf('coalesce($2, c.owner)')} cross join unnest(s.leads_s) as lead_s
+            from ${warning} cross join unnest(s.leads_s) as lead_s
             cross join lateral (select format('certificate.expiring:%s:%s:%s', c.id, s.id, lead_s) as key) as k) as leads
        from certificate c where c.id = any($1) order by c.id for update of c`,
-      [certificateIds, owner],
+      [certificateIds],
     );
   }
 
@@ -72,7 +71,7 @@ export class CertificateSubscriptionRepository {
   async someWithoutRecipient(tx: Tx, certificateIds: readonly number[], address: string): Promise<boolean> {
     const rows: unknown[] = await tx.query(
       `select from certificate c where c.id = any($1::int[]) and not exists (
-         select from ${warningOf('c.owner')} where lower($2) = any(ch.recipients)) limit 1`,
+         select from ${warning} where lower($2) = any(ch.recipients)) limit 1`,
       [certificateIds, address],
     );
     return rows.length > 0;
@@ -87,11 +86,11 @@ export class CertificateSubscriptionRepository {
     );
   }
 
-  async unlink(tx: Tx, subscriptionId: number, certificateIds: readonly number[]): Promise<void> {
-    await tx.query(
-      'delete from certificate_subscription where subscription_id = $1 and certificate_id = any($2::int[])',
-      [subscriptionId, certificateIds],
-    );
+  /** Has the default subscriptions of their owners hear of these certificates. */
+  async hearDefaults(tx: Tx, certificateIds: readonly number[]): Promise<void> {
+    await tx.query('update certificate set hears_defaults = true where id = any($1::int[]) and not hears_defaults', [
+      certificateIds,
+    ]);
   }
 
   /**
@@ -101,7 +100,7 @@ export class CertificateSubscriptionRepository {
     return tx.query(
       `select c.id, c.owner from certificate c
        where c.id in (select id from ${inScope} as h) and ${isWatched} and c.not_after > $2 and not exists (
-         select from ${warningOf('c.owner')} where ch.recipients is not null and s.id <> all($1::int[]))
+         select from ${warning} where ch.recipients is not null and s.id <> all($1::int[]))
        order by c.id for update of c`,
       [subscriptionIds, now],
     );

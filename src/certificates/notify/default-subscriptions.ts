@@ -12,7 +12,7 @@ import {
 } from './certificate-subscription.repository.js';
 import { nextWarningAt } from './due-warnings.js';
 
-/** Gives the default subscriptions of its owner to every watched certificate that no other subscription warns of. */
+/** Has the default subscriptions of its owner hear of every watched certificate that no other subscription warns of. */
 @Injectable()
 export class DefaultSubscriptions {
   constructor(
@@ -45,7 +45,7 @@ export class DefaultSubscriptions {
    */
   async ensureWarned(tx: Tx, certificate: Certificate): Promise<void> {
     if (!certificate.watched) return;
-    const [stored] = await this.subscriptions.of(tx, [certificate.id], certificate.owner);
+    const [stored] = await this.subscriptions.of(tx, [certificate.id]);
     if (stored && lacksWarning({ ...stored, watched: true })) await this.add(tx, [certificate]);
   }
 
@@ -77,7 +77,7 @@ export class DefaultSubscriptions {
     const defaults = idsOf(await this.notifications.ensure(tx, defaultNotifications(owner, this.config)));
     const active = (await this.notifications.getMany(tx, defaults)).filter((notification) => notification.active);
     if (active.length === 0) return false;
-    await this.subscriptions.link(tx, idsOf(active), certificateIds);
+    await this.subscriptions.hearDefaults(tx, certificateIds);
     return true;
   }
 }

@@ -4,7 +4,6 @@ import type { Reference } from '../../platform/http/reference.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { CertificateAccess } from '../access.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
 
 /** The certificates that a request adds to the list of a subscription or removes from it. */
 export interface ListChange {
@@ -19,7 +18,6 @@ export class ListedCertificates {
   constructor(
     private readonly certificates: CertificateRepository,
     private readonly access: CertificateAccess,
-    private readonly subscriptions: CertificateSubscriptionRepository,
   ) {}
 
   /**
@@ -33,12 +31,24 @@ export class ListedCertificates {
       ...(await this.located(tx, actor, 'addedCertificates', addedCertificates)),
     ];
     const removed = await this.located(tx, actor, 'removedCertificates', removedCertificates);
-    await this.subscriptions.link(tx, [subscriptionId], added);
-    await this.subscriptions.unlink(tx, subscriptionId, removed);
+    await this.certificates.lockLines(tx, [...added, ...removed]);
+    await this.relist(tx, added, (ids) => [...new Set([...ids, subscriptionId])]);
+    await this.relist(tx, removed, (ids) => ids.filter((id) => id !== subscriptionId));
     return {
       ...(added.length > 0 && { certificatesAdded: added }),
       ...(removed.length > 0 && { certificatesRemoved: removed }),
     };
+  }
+
+  private async relist(
+    tx: Tx,
+    certificateIds: readonly number[],
+    change: (subscriptionIds: readonly number[]) => readonly number[],
+  ): Promise<void> {
+    for (const certificate of await this.certificates.getMany(tx, certificateIds)) {
+      const { notificationIds } = await this.certificates.linksOf(tx, certificate.id);
+      await this.certificates.setSubscriptions(tx, certificate, change(notificationIds));
+    }
   }
 
   private async located(tx: Tx, actor: Actor, field: string, references: readonly Reference[]): Promise<number[]> {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
-import { subscriptionsOf } from '../../notifications/subscription.repository.js';
+import { factsOf, subscriptionsOf } from '../../notifications/subscription.repository.js';
 import type { NoticeEvent } from '../../plugin-api/events.js';
 import type { Tx } from '../../platform/db/database.js';
 import { Notice } from './notice.entity.js';
@@ -59,7 +59,12 @@ export class NoticeRepository {
    * these addresses. Skips those that exist. Gives the ids of the new ones.
    */
   async addSubscribed(tx: Tx, one: Occurrence, now: Date): Promise<number[]> {
-    const facts = { certificateId: one.certificateId === null ? null : '$1::int', owner: '$3', authorityId: '$2::int' };
+    const facts = {
+      certificateId: one.certificateId === null ? null : '$1::int',
+      owner: '$3',
+      authorityId: '$2::int',
+      hearsDefaults: 'exists (select from certificate where id = $1::int and hears_defaults)',
+    };
     const rows: { id: number }[] = await tx.query(
       `with heard as (select s.id, ch.recipients from ${subscribedTo(facts, '$4')})
        ${intoNotice}
@@ -93,11 +98,10 @@ export class NoticeRepository {
     certificateIds: readonly number[],
     now: Date,
   ): Promise<Map<number, number[]>> {
-    const facts = { certificateId: 'c.id', owner: 'c.owner', authorityId: 'c.authority_id' };
     const rows: { id: number; subscriptionId: number }[] = await tx.query(
       `${intoNotice}
        select c.id, null, h.id, $2, format('%s:%s#%s', $2::text, c.id, h.id), '{}', 'due', $3, $4 from certificate c
-         cross join lateral (select s.id from ${subscribedTo(facts, '$2')}) as h
+         cross join lateral (select s.id from ${subscribedTo(factsOf('c'), '$2')}) as h
        where c.id = any($1::int[]) and exists (select from subscription o where o.active and $2 = any(o.events))
        on conflict (dedupe_key) do nothing returning id, subscription_id as "subscriptionId"`,
       [certificateIds, event, safetyNet(now), now],

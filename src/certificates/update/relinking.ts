@@ -66,12 +66,7 @@ export class Relinking {
     await this.certificates.setLinks(tx, row.id, 'role', without(roleIds, former?.roleIds ?? []));
     if (!renotify) return;
     const notificationIds = [...(request.notifications ? [] : links.notificationIds), ...named.notificationIds];
-    await this.certificates.setLinks(
-      tx,
-      row.id,
-      'subscription',
-      without(notificationIds, former?.notificationIds ?? []),
-    );
+    await this.certificates.setSubscriptions(tx, row, without(notificationIds, former?.notificationIds ?? []));
   }
 
   /** What it had only because it belonged to this owner. The role stays where it is linked because of the issuer. */
