@@ -1,6 +1,7 @@
 import type { AnyPlugin } from '../src/plugin-api/any-plugin.js';
 import { awsIam } from './aws-iam/aws-iam.destination.js';
 import { awsIamSource } from './aws-iam/aws-iam.source.js';
+import { dogtag } from './dogtag/dogtag.issuer.js';
 import { email } from './email/email.notification.js';
 import { filesystem } from './filesystem/filesystem.destination.js';
 import { filesystemSource } from './filesystem/filesystem.source.js';
@@ -20,6 +21,7 @@ import { webhook } from './webhook/webhook.notification.js';
 export const plugins: readonly AnyPlugin[] = [
   awsIam,
   awsIamSource,
+  dogtag,
   email,
   filesystem,
   filesystemSource,

@@ -1,3 +1,4 @@
+import type { CaProfiles, CaRequests } from './ca-administration.js';
 import type { Held, ListRequest } from './ca-inventory.js';
 import type { Challenges } from './challenges.js';
 import type { Options, OptionSchema } from './options.js';
@@ -112,6 +113,10 @@ export interface RevocationRequest extends IssuedCertificate, AuthorityMemory {
   comments?: string;
 }
 
+export interface HoldRequest extends IssuedCertificate {
+  comments?: string;
+}
+
 /** RFC 9773 §4.2. `explanationUrl` says why, for people. */
 export interface RenewalInfo {
   windowStart: Date;
@@ -177,6 +182,15 @@ export interface IssuerPlugin<S extends OptionSchema> extends Plugin<'issuer', S
    */
   revoke?(request: RevocationRequest, options: Options<S>, ctx: PluginContext): Promise<void>;
 
+  /**
+   * Revokes for the time being (certificateHold). Idempotent: a certificate that is on hold already is done. `refused`:
+   * it is revoked for good, or the CA does not know it. Repeated until it succeeds or is refused.
+   */
+  hold?(request: HoldRequest, options: Options<S>, ctx: PluginContext): Promise<void>;
+
+  /** Makes a certificate on hold valid again. Idempotent, and `refused` and repeated, as `hold`. */
+  release?(certificate: IssuedCertificate, options: Options<S>, ctx: PluginContext): Promise<void>;
+
   /** Says that a certificate is out of use, where a CA counts certificates in use; it stays valid. Idempotent. */
   deactivate?(certificate: IssuedCertificate, options: Options<S>, ctx: PluginContext): Promise<void>;
 
@@ -198,6 +212,12 @@ export interface IssuerPlugin<S extends OptionSchema> extends Plugin<'issuer', S
    * `trouble`, and keeps no other back. Changes nothing. The source `authority` imports what is listed.
    */
   list?(request: ListRequest, options: Options<S>, ctx: PluginContext): AsyncIterable<Held>;
+
+  /** The profiles of the CA. */
+  readonly profiles?: CaProfiles<S>;
+
+  /** The requests at the CA, also those of others. */
+  readonly requests?: CaRequests<S>;
 
   /**
    * Makes the certificate of a CA whose key the core holds; `chainPem` starts with it. Absent when the CA exists

@@ -57,6 +57,8 @@ export interface FetchRequest {
   clientCert?: string;
   /** PEM, unencrypted. */
   clientKey?: string;
+  /** A client certificate with its key, in place of the PEM. OpenSSL 3 reads no RC2 in it. */
+  clientPkcs12?: { der: Buffer; passphrase: string };
   maxBytes?: number;
   timeoutMs?: number;
 }

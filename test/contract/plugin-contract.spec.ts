@@ -59,6 +59,13 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
   authority: { authority: 'somewhere' },
   'aws-iam': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
   'aws-iam-source': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
+  dogtag: {
+    url: 'https://127.0.0.1:1',
+    clientKey: undefined,
+    clientPkcs12: undefined,
+    clientPkcs12Password: undefined,
+    username: 'agent',
+  },
   email: { recipients: 'someone@example.org' },
   filesystem: { path: join(folder, 'protected', 'here') },
   'filesystem-source': { path: join(folder, 'protected', 'here') },
@@ -181,12 +188,39 @@ function issuerAttempts(
     find: plugin.find && ((ctx) => plugin.find?.(asked, options, ctx)),
     cancel: plugin.cancel && ((ctx) => plugin.cancel?.({ orderRef: 'x', ...noMemory, ...fromLater }, options, ctx)),
     revoke: plugin.revoke && ((ctx) => plugin.revoke?.({ ...certificate, reason: 1 }, options, ctx)),
+    hold: plugin.hold && ((ctx) => plugin.hold?.(certificate, options, ctx)),
+    release: plugin.release && ((ctx) => plugin.release?.(certificate, options, ctx)),
     deactivate: plugin.deactivate && ((ctx) => plugin.deactivate?.(certificate, options, ctx)),
     renewalInfo: plugin.renewalInfo && ((ctx) => plugin.renewalInfo?.(certificate, options, ctx)),
     list: plugin.list && ((ctx) => plugin.list?.({ skip: 1 }, options, ctx)[Symbol.asyncIterator]().next()),
     describe: plugin.describe && ((ctx) => plugin.describe?.(options, ctx)),
+    ...administration(plugin, options),
   };
   return Object.entries(verbs).flatMap(([words, run]) => (run ? [one(words, async (ctx) => run(ctx))] : []));
+}
+
+/** What an issuer lets people administer at its CA. */
+function administration(
+  { profiles, requests }: PluginOf<'issuer'>,
+  options: z.output<OptionSchema>,
+): Record<string, ((ctx: PluginContext) => Promise<unknown>) | undefined> {
+  const [one, part] = [
+    { id: '7', ...fromLater },
+    { count: 5, ...fromLater },
+  ];
+  return {
+    ...(profiles && {
+      'profiles.list': (ctx) => profiles.list(part, options, ctx),
+      'profiles.get': (ctx) => profiles.get(one, options, ctx),
+      'profiles.enable': (ctx) => profiles.enable(one, options, ctx),
+      'profiles.disable': (ctx) => profiles.disable(one, options, ctx),
+    }),
+    ...(requests && {
+      'requests.list': (ctx) => requests.list(part, options, ctx),
+      'requests.get': (ctx) => requests.get(one, options, ctx),
+      'requests.decide': (ctx) => requests.decide({ ...one, action: 'approve' }, options, ctx),
+    }),
+  };
 }
 
 /** The bundle's certificate as the CA, without a key to sign with. */

@@ -21,7 +21,7 @@ interface Hop {
   headers: Readonly<Record<string, string>>;
   body?: Buffer | string;
   /** As node:tls takes them. */
-  tls: { ca?: string; cert?: string; key?: string };
+  tls: { ca?: string; cert?: string; key?: string; pfx?: Buffer; passphrase?: string };
 }
 
 /** Fetches a URL that a user or a certificate named. See `Site.fetch`. */
@@ -66,11 +66,12 @@ async function send(
 }
 
 /** Throws PluginError `misconfigured` for what TLS cannot use. */
-function tlsOf({ ca, clientCert: cert, clientKey: key }: FetchRequest): Hop['tls'] {
+function tlsOf({ ca, clientCert: cert, clientKey: key, clientPkcs12 }: FetchRequest): Hop['tls'] {
   const tls = {
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key }),
+    ...(clientPkcs12 && { pfx: clientPkcs12.der, passphrase: clientPkcs12.passphrase }),
   };
   try {
     if (Object.keys(tls).length > 0) createSecureContext(tls);
@@ -101,7 +102,7 @@ function nextHop(hop: Hop, { statusCode = 0, headers: { location } }: IncomingMe
   const follows = (name: string): boolean =>
     (stays || impersonal.has(name)) && !(toGet && (name === 'content-type' || name === 'content-length'));
   const headers = Object.fromEntries(Object.entries(hop.headers).filter(([name]) => follows(name.toLowerCase())));
-  const tls = stays ? hop.tls : { ...hop.tls, cert: undefined, key: undefined };
+  const tls = stays ? hop.tls : { ca: hop.tls.ca };
   return toGet ? { url, method: 'GET', headers, tls } : { ...hop, url, headers, tls };
 }
 

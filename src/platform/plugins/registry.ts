@@ -11,10 +11,14 @@ const capabilities = [
   'createAuthority',
   'describe',
   'list',
+  'profiles',
+  'requests',
   'poll',
   'find',
   'cancel',
   'revoke',
+  'hold',
+  'release',
   'deactivate',
   'renewalInfo',
   'remove',
@@ -66,7 +70,7 @@ export class PluginRegistry {
 /** What a client needs to know to offer the plugin. */
 export function describePlugin(plugin: AnyPlugin): PluginDescription {
   const { id, kind, title, description, options } = plugin;
-  const can = capabilities.filter((method) => typeof plugin[method as keyof AnyPlugin] === 'function');
+  const can = capabilities.filter((name) => plugin[name as keyof AnyPlugin] !== undefined);
   return {
     id,
     slug: slugOf(plugin),

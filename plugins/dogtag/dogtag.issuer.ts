@@ -1,0 +1,76 @@
+import type { Held } from '../../src/plugin-api/ca-inventory.js';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import { defineIssuer } from '../../src/plugin-api/issuer.js';
+import { caChain, hold, listCertificates, release, revoke } from './ca-certificates.js';
+import { DogtagSession } from './dogtag.client.js';
+import { enrol, findOrder, follow } from './enrolment.js';
+import { dogtagOptions, signInOf } from './dogtag.options.js';
+import { findProfile, listProfiles, switchProfile } from './ca-profiles.js';
+import { decide, findRequest, listRequests, reviewRequest } from './ca-requests.js';
+
+const agents = 'Certificate Manager Agents';
+
+/** Issues through a Dogtag or Red Hat Certificate System CA, over its REST interface. */
+export const dogtag = defineIssuer({
+  id: 'dogtag',
+  title: 'Dogtag',
+  description:
+    'Requests certificates from a Dogtag PKI or Red Hat Certificate System CA of version 10 or 11, as an agent or as ' +
+    'a user of the CA.',
+  options: dogtagOptions,
+  answers: 'later',
+  allows: { ownValidity: true },
+
+  admit: (options) => Promise.resolve(void signInOf(options)),
+
+  check: (options, ctx) =>
+    DogtagSession.in(options, ctx, async (session) => {
+      const profile = await findProfile(session, options.profile);
+      if (!profile) throw new PluginError('misconfigured', `The CA has no profile ${options.profile}.`);
+      if (!profile.enabled) throw new PluginError('misconfigured', `The profile ${profile.id} is disabled at the CA.`);
+      if (options.autoApprove && !session.roles.includes(agents))
+        throw new PluginError('misconfigured', `The account is none of the ${agents}, so it can approve nothing.`);
+    }),
+
+  describe: (options, ctx) =>
+    DogtagSession.in(options, ctx, async (session) => ({ issuers: [await caChain(session)] })),
+
+  order: (request, options, ctx) => DogtagSession.in(options, ctx, (session) => enrol(session, request)),
+  poll: (request, options, ctx) => DogtagSession.in(options, ctx, (session) => follow(session, request)),
+  find: (request, options, ctx) => DogtagSession.in(options, ctx, (session) => findOrder(session, request)),
+
+  cancel: ({ orderRef }, options, ctx) =>
+    DogtagSession.in(options, ctx, async (session) => {
+      const label = await findRequest(session, orderRef);
+      if (!label || label.state === 'rejected' || label.state === 'cancelled') return;
+      await decide(session, { id: label.id, action: 'cancel' });
+    }),
+
+  revoke: (request, options, ctx) => DogtagSession.in(options, ctx, (session) => revoke(session, request)),
+  hold: ({ comments, ...certificate }, options, ctx) =>
+    DogtagSession.in(options, ctx, (session) => hold(session, certificate, comments)),
+  release: (certificate, options, ctx) => DogtagSession.in(options, ctx, (session) => release(session, certificate)),
+
+  async *list(request, options, ctx): AsyncIterable<Held> {
+    const session = await DogtagSession.open(options, ctx);
+    try {
+      yield* listCertificates(session, request);
+    } finally {
+      await session.close();
+    }
+  },
+
+  profiles: {
+    list: (request, options, ctx) => DogtagSession.in(options, ctx, (session) => listProfiles(session, request)),
+    get: ({ id }, options, ctx) => DogtagSession.in(options, ctx, (session) => findProfile(session, id)),
+    enable: ({ id }, options, ctx) => DogtagSession.in(options, ctx, (session) => switchProfile(session, id, 'enable')),
+    disable: ({ id }, options, ctx) =>
+      DogtagSession.in(options, ctx, (session) => switchProfile(session, id, 'disable')),
+  },
+
+  requests: {
+    list: (request, options, ctx) => DogtagSession.in(options, ctx, (session) => listRequests(session, request)),
+    get: ({ id }, options, ctx) => DogtagSession.in(options, ctx, (session) => reviewRequest(session, id)),
+    decide: (request, options, ctx) => DogtagSession.in(options, ctx, (session) => decide(session, request)),
+  },
+});
