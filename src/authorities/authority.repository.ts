@@ -115,6 +115,15 @@ export class AuthorityRepository {
     return tx.find(Authority, { order: { id: 'ASC' } });
   }
 
+  /** The names of those of these authorities that are not active, by their ids. */
+  async inactiveNames(tx: Tx, ids: readonly number[]): Promise<Map<number, string>> {
+    const rows: { id: number; name: string }[] = await tx.query(
+      'select id, name from authority where id = any($1) and not active',
+      [ids],
+    );
+    return new Map(rows.map(({ id, name }) => [id, name]));
+  }
+
   async isVisible(tx: Tx, id: number, viewer: Viewer): Promise<boolean> {
     const rows: unknown[] = await tx.query(`select from authority where id = $1 and ${visible(viewer)}`, [id]);
     return rows.length > 0;

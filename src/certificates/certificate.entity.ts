@@ -167,6 +167,11 @@ export class Certificate {
     this.nextAttemptAt = final ? null : retryAt(now, this.attempts, { hintS: failure.retryAfterS });
   }
 
+  /** The issuer is asked again now; earlier failures no longer count for the next wait. */
+  retry(now: Date): void {
+    Object.assign(this, { attempts: 0, nextAttemptAt: now });
+  }
+
   cancel(): void {
     this.become('cancelled');
     this.nextAttemptAt = null;

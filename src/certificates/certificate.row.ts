@@ -39,6 +39,7 @@ export interface LinkedCertificate extends Named {
 export interface OpenOrderRow {
   deadlineAt: number;
   progress: string | null;
+  awaitsApproval: boolean;
   disputed: { at: number; serialHex: string; chainPem: string | null } | null;
 }
 
@@ -145,7 +146,8 @@ const columns = `
   c.fault_detail as "faultDetail",
   c.next_attempt_at as "nextAttemptAt",
   case when c.state in ('requested', 'pending') then (
-    select json_build_object('deadlineAt', ${millis('o.deadline_at')}, 'progress', o.progress, 'disputed',
+    select json_build_object('deadlineAt', ${millis('o.deadline_at')}, 'progress', o.progress,
+      'awaitsApproval', o.awaits_approval, 'disputed',
       case when o.disputed_at is not null then json_build_object('at', ${millis('o.disputed_at')},
         'serialHex', o.disputed_serial_hex, 'chainPem', case when $2 then o.disputed_chain_pem end) end)
     from certificate_order o where o.certificate_id = c.id) end as "openOrder",

@@ -5,6 +5,7 @@ import { InstantOut } from '../platform/http/instant.js';
 import { OptionValueView, PluginLabel } from '../platform/plugins/plugin.schema.js';
 import { EndpointNameView } from '../sources/source.schema.js';
 import { certificateStates } from './certificate.entity.js';
+import { OrderView } from './issue/order.view.js';
 import { withdrawalKinds, withdrawalStates } from './withdraw/withdrawal.entity.js';
 
 const lifecycle = z
@@ -124,32 +125,7 @@ const progress = {
       }),
     })
     .meta({ description: 'When it renews by itself and why, or why not.' }),
-  order: z
-    .object({
-      attempts: z.int(),
-      fault: z.string().nullable(),
-      detail: z.string().nullable(),
-      nextAttemptAt: InstantOut.nullable(),
-      deadlineAt: InstantOut.nullable().meta({
-        description: 'When the order fails unless it is fulfilled, is cancelled at the CA, and the owner is told.',
-      }),
-      progress: nullable('What the CA waits for.'),
-      disputed: z
-        .object({
-          receivedAt: InstantOut,
-          serial: z.string().meta({ description: 'Decimal.' }),
-          chain: nullable('PEM, the certificate first. In lists null, unless `chain=true` asks for it.'),
-          reason: z.string(),
-        })
-        .nullable()
-        .meta({
-          description:
-            'An answer of the issuer that failed a check. It is delivered nowhere. Accept or reject it: ' +
-            '`POST /pending_certificates/{id}/accept`, `/reject`. Without either it is revoked at the deadline.',
-        }),
-    })
-    .nullable()
-    .meta({ description: 'For a certificate that is not issued yet.' }),
+  order: OrderView.nullable().meta({ description: 'For a certificate that is not issued yet.' }),
   withdrawals: z
     .array(
       z.object({
@@ -166,8 +142,9 @@ const progress = {
     )
     .meta({
       description:
-        'What the CA is told: to revoke a certificate or to cancel an order. While it is `due` it is repeated until ' +
-        'the CA confirms it.',
+        'What the CA is told: to revoke a certificate or to cancel an order; `close`: the certificate was uploaded, and ' +
+        'its order is followed until the CA has issued this very one or the order is cancelled at its deadline. While ' +
+        'it is `due` it is repeated until the CA confirms it.',
     }),
   nextNoticeAt: InstantOut.nullable(),
   revokedAt: InstantOut.nullable(),

@@ -11,6 +11,7 @@ import { ownerVouches } from './certificate.entity.js';
 import type { CertificateRow, LinkedCertificate, WithdrawalRow } from './certificate.row.js';
 import type { CertificateBriefView, CertificateLabel, CertificateView } from './certificate.schema.js';
 import { extensionsAsLemur } from './issue/extensions.view.js';
+import { orderView } from './issue/order.view.js';
 
 /** Makes answers of rows. Everything that leaves the house is named here. */
 @Injectable()
@@ -146,7 +147,6 @@ function validity({ notBefore, notAfter }: { notBefore: Date; notAfter: Date }) 
 }
 
 function progress(row: CertificateRow) {
-  const unfinished = row.state === 'requested' || row.state === 'pending' || row.state === 'failed';
   return {
     dateCreated: instant(row.createdAt),
     renewal: {
@@ -158,34 +158,13 @@ function progress(row: CertificateRow) {
       vouchingRole: row.vouchingRole,
       ownerVouches: ownerVouches(row),
     },
-    order: unfinished
-      ? {
-          attempts: row.attempts,
-          fault: row.fault,
-          detail: row.faultDetail,
-          nextAttemptAt: instantOrNull(row.nextAttemptAt),
-          deadlineAt: row.openOrder && instant(new Date(row.openOrder.deadlineAt)),
-          progress: row.openOrder?.progress ?? null,
-          disputed: disputedOf(row),
-        }
-      : null,
+    order: orderView(row),
     withdrawals: row.withdrawals.map(withdrawalView),
     nextNoticeAt: instantOrNull(row.nextNoticeAt),
     revokedAt: instantOrNull(row.revokedAt),
     revocationReason: row.revocationReason,
     supersededAt: instantOrNull(row.supersededAt),
     awaitsDeployment: row.awaitsDeployment,
-  };
-}
-
-function disputedOf({ openOrder, faultDetail }: CertificateRow) {
-  const disputed = openOrder?.disputed;
-  if (!disputed) return null;
-  return {
-    receivedAt: instant(new Date(disputed.at)),
-    serial: serialDecimal(disputed.serialHex),
-    chain: disputed.chainPem,
-    reason: faultDetail ?? '',
   };
 }
 

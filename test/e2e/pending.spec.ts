@@ -50,7 +50,7 @@ describe('pending certificates', () => {
       resolved: false,
       resolvedCertId: null,
       numberAttempts: 0,
-      status: null,
+      status: 'A person looks at it.',
       body: null,
       lastUpdated: expect.stringMatching(/^\d{4}-/),
     });

@@ -91,6 +91,15 @@ export class IssueFollowUp {
     });
   }
 
+  /** A person has the CA asked now. */
+  async retried(tx: Tx, actor: Actor, { id }: Certificate): Promise<void> {
+    await this.audit.record(tx, actor, {
+      action: 'certificate.order-retried',
+      targetType: 'certificate',
+      targetId: id,
+    });
+  }
+
   /** It is asked for with other dates than planned. */
   async shortened(tx: Tx, { id, notBefore, notAfter }: Certificate, after: Validity): Promise<void> {
     await this.audit.record(tx, systemActor('issue'), {

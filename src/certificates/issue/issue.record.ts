@@ -6,6 +6,7 @@ import { parseCertificate } from '../../pki/certificate.js';
 import { Clock } from '../../platform/clock.js';
 import { Database, type Tx, violatedConstraint } from '../../platform/db/database.js';
 import { type Actor, systemActor } from '../../platform/http/actor.js';
+import { Problem } from '../../platform/http/problem.js';
 import { instant } from '../../platform/http/instant.js';
 import type { IssuedCertificate, Outcome } from '../../plugin-api/issuer.js';
 import { KeyRing } from '../../platform/secrets/key-ring.js';
@@ -164,6 +165,25 @@ export class IssueRecord {
   /** An authority has come to know new certificates that it issues with: answers in dispute may be theirs. */
   async askDisputed(authorityId: number): Promise<void> {
     await this.db.write(async (tx) => enqueueOrders(tx, await this.orders.disputedOf(tx, authorityId)));
+  }
+
+  /** A person wants the CA to be asked now. Throws Problem `wrong-state` when there is nothing to ask it. */
+  async retry(actor: Actor, id: number): Promise<void> {
+    await this.whileOpen(id, {
+      open: async (certificate, _, tx) => {
+        certificate.retry(this.clock.now());
+        await this.askAgain(tx, certificate);
+        await this.followUp.retried(tx, actor, certificate);
+      },
+      ended: async (certificate, tx) => {
+        if (!(await this.withdrawals.hasten(tx, id)))
+          throw new Problem(
+            'wrong-state',
+            `Certificate ${certificate.name} is ${certificate.state}: nothing is awaited.`,
+          );
+        await this.followUp.retried(tx, actor, certificate);
+      },
+    });
   }
 
   /** Nobody has decided about an answer in dispute until the deadline. */

@@ -141,15 +141,16 @@ export class NoticeMessages {
   private async expiring(certificates: readonly Certificate[]): Promise<MessageText> {
     const tx = this.db.single;
     const ids = certificates.map(({ id }) => id);
-    const [serving, plans] = await Promise.all([
+    const [serving, plans, inactive] = await Promise.all([
       this.endpoints.serving(tx, ids),
       this.planning.renewalPlans(tx, certificates),
+      this.authorities.inactiveNames(tx, authorityIdsOf(certificates)),
     ]);
     return this.written('certificate.expiring', {
       ...this.setting(),
       certificates: certificates.map((certificate, i) => ({
         ...factsOf(certificate),
-        renewal: outlookOf(certificate, plans[i]),
+        renewal: outlookOf(certificate, plans[i], inactive.get(certificate.authorityId ?? 0)),
         ...(serving.get(certificate.id) ?? { endpoints: 0, servedAt: [] }),
       })),
     });
@@ -181,11 +182,18 @@ export class NoticeMessages {
   }
 }
 
-function outlookOf(certificate: Certificate, plan: RenewalPlan | undefined): RenewalOutlook {
+/** `inactive`: the name of its authority, where that is not active. */
+function outlookOf(certificate: Certificate, plan: RenewalPlan | undefined, inactive?: string): RenewalOutlook {
+  if (inactive !== undefined && (plan?.at || plan?.obstacle === 'renewal-under-way'))
+    return { renewsAt: null, reason: `Authority ${inactive}, which would renew it, is not active.` };
   if (!plan || plan.at === null) return { renewsAt: null, reason: plan?.text ?? '' };
   const { renewalAttempts, renewalDetail, nextRenewalAt } = certificate;
   if (renewalAttempts === 0 || renewalDetail === null) return { renewsAt: plan.at };
   return { renewsAt: nextRenewalAt ?? plan.at, failure: renewalDetail };
+}
+
+function authorityIdsOf(certificates: readonly Certificate[]): number[] {
+  return [...new Set(certificates.flatMap(({ authorityId }) => authorityId ?? []))];
 }
 
 function factsOf({ id, name, commonName, owner, serialHex, notAfter }: Certificate): CertificateFacts {

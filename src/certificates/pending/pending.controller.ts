@@ -122,6 +122,19 @@ export class PendingController {
     return this.get(id);
   }
 
+  @Put(':id/retry')
+  @Requires('certificate:update')
+  @Summary(
+    'Ask the CA now',
+    'For its answer to the order, without waiting for the next attempt; of a certificate that is not awaited any more, ' +
+      'whatever the CA is still to be told.',
+  )
+  @Answers(200, PendingView)
+  async retry(@Who() actor: Actor, @Id() id: number): Promise<PendingView> {
+    await this.pending.retry(actor, id);
+    return this.get(id);
+  }
+
   @Post(':id/upload')
   @Requires('certificate:update')
   @Summary(

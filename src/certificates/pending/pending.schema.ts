@@ -30,7 +30,10 @@ export type AnswerRequest = z.output<typeof AnswerRequest>;
 export const PendingView = z
   .object({
     ...CertificateView.shape,
-    status: z.string().nullable().meta({ description: 'What stood in the way of the last attempt.' }),
+    status: z
+      .string()
+      .nullable()
+      .meta({ description: 'The last answer: why the last attempt failed, or what the CA waits for. See `order`.' }),
     numberAttempts: z.int(),
     resolved: z.boolean().meta({ description: 'There is nothing more to wait for.' }),
     resolvedCertId: z.int().nullable().meta({ description: 'The certificate, once it is issued: under the same id.' }),
@@ -46,7 +49,7 @@ export function pendingView(row: CertificateRow, certificate: CertificateView): 
   const isIssued = row.bodyPem !== null;
   return {
     ...certificate,
-    status: row.faultDetail,
+    status: row.faultDetail ?? row.openOrder?.progress ?? null,
     numberAttempts: row.attempts,
     resolved: row.state !== 'requested' && row.state !== 'pending',
     resolvedCertId: isIssued ? row.id : null,

@@ -43,6 +43,16 @@ export class PendingService {
     await this.record.issued(id, { chainPem, externalId: externalId ?? undefined }, { actor, uploaded: true });
   }
 
+  /**
+   * Has the CA asked at once about the order, or told at once what it is to be told. Throws Problem `wrong-state` when
+   * nothing is left to be done there.
+   */
+  async retry(actor: Actor, id: number): Promise<void> {
+    const certificate = await this.certificates.get(this.db.single, id);
+    await this.access.demandWrite(this.db.single, actor, certificate);
+    await this.record.retry(actor, id);
+  }
+
   private async check(certificate: Certificate, chainPem: readonly string[]): Promise<void> {
     try {
       await this.answers.check(certificate, chainPem);

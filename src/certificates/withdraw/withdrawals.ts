@@ -110,6 +110,13 @@ export class Withdrawals {
     });
   }
 
+  /** Tells the CA at once what it is still to be told of this certificate. False when that is nothing. */
+  async hasten(tx: Tx, certificateId: number): Promise<boolean> {
+    const due = await this.withdrawals.hasten(tx, certificateId, this.clock.now());
+    await enqueueWithdrawals(tx, due);
+    return due.length > 0;
+  }
+
   private async endOrderBy(tx: Tx, { id, authorityId }: Ordered, kind: 'cancel' | 'close', until: Date): Promise<void> {
     if (authorityId === null || (await this.withdrawals.endsOrder(tx, id))) return;
     const giveUpAt = new Date(until.getTime() + cancelForMs);

@@ -74,6 +74,7 @@ export const requests: Readonly<Record<string, Ask>> = {
   'get /pending_certificates/:id/key': certificate,
   'post /pending_certificates/:id/accept': on((f) => f.disputed()),
   'post /pending_certificates/:id/reject': on((f) => f.disputed()),
+  'put /pending_certificates/:id/retry': on((f) => f.unfinished()),
   'post /pending_certificates/:id/upload': on(
     (f) => f.unfinished(),
     (f) => ({ body: f.foreignPem() }),

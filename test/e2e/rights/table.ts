@@ -153,6 +153,7 @@ DELETE /pending_certificates/:id          401       403       403       ok      
 GET    /pending_certificates/:id/key      401       403       403       ok        403       403       ok        403
 POST   /pending_certificates/:id/accept   401       403       403       ok        403       403       ok        403
 POST   /pending_certificates/:id/reject   401       403       403       ok        403       403       ok        403
+PUT    /pending_certificates/:id/retry    401       403       403       ok        403       403       ok        403
 POST   /pending_certificates/:id/upload   401       403       403       400       403       403       400       403
 
 GET    /plugins                           401       ok        ok        ok        ok        ok        ok        403
