@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join, posix } from 'node:path';
-import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
+import { circlesAmong, readSource, type Source } from './support/source-imports.js';
 
 /*
  * The house as a table. A part is a folder of src; 'app' is the files beside those folders, 'cli' the second way to the
@@ -109,75 +109,7 @@ const effects = ['process.env', 'console', 'new Date()', 'Date.now'];
 /** Said nowhere. */
 const banned = ['export default', 'export *', 'forwardRef'];
 
-interface Import {
-  specifier: string;
-  typeOnly: boolean;
-  /** What is taken by name; a star when it is the whole module. */
-  names: string[];
-}
-
-interface Source {
-  /** From the root of the repository, with slashes. */
-  path: string;
-  imports: Import[];
-  /** Which of `effects` and `banned` it says. */
-  says: string[];
-}
-
 type Rule = (source: Source) => string[];
-
-function readSource(path: string, text: string): Source {
-  const source: Source = { path, imports: [], says: [] };
-  const visit = (node: ts.Node): void => {
-    const found = importOf(node);
-    if (found) source.imports.push(found);
-    const said = sayingOf(node);
-    if (said) source.says.push(said);
-    ts.forEachChild(node, visit);
-  };
-  visit(ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true));
-  return source;
-}
-
-function importOf(node: ts.Node): Import | undefined {
-  if (ts.isImportDeclaration(node))
-    return importFrom(node.moduleSpecifier, node.importClause, node.importClause?.namedBindings);
-  if (ts.isExportDeclaration(node) && node.moduleSpecifier)
-    return importFrom(node.moduleSpecifier, node, node.exportClause);
-  if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument))
-    return importFrom(node.argument.literal, { isTypeOnly: true });
-  if (ts.isExternalModuleReference(node)) return importFrom(node.expression);
-  const [target] = ts.isCallExpression(node) ? node.arguments : [];
-  if (!target || !ts.isCallExpression(node)) return undefined;
-  return node.expression.kind === ts.SyntaxKind.ImportKeyword || node.expression.getText() === 'require'
-    ? importFrom(target)
-    : undefined;
-}
-
-function importFrom(
-  target: ts.Node,
-  clause?: { isTypeOnly: boolean; name?: ts.Node },
-  bindings?: ts.NamedImportBindings | ts.NamedExportBindings,
-): Import {
-  const elements =
-    bindings && (ts.isNamedImports(bindings) || ts.isNamedExports(bindings)) ? [...bindings.elements] : [];
-  const byName = elements.length > 0 && !clause?.name;
-  return {
-    specifier: ts.isStringLiteralLike(target) ? target.text : target.getText(),
-    typeOnly: clause?.isTypeOnly === true || (byName && elements.every((element) => element.isTypeOnly)),
-    names: byName ? elements.map((element) => (element.propertyName ?? element.name).text) : ['*'],
-  };
-}
-
-function sayingOf(node: ts.Node): string | undefined {
-  if (ts.isExportAssignment(node) || (node.kind === ts.SyntaxKind.DefaultKeyword && ts.canHaveModifiers(node.parent)))
-    return 'export default';
-  if (ts.isExportDeclaration(node) && node.moduleSpecifier && !node.exportClause) return 'export *';
-  if (ts.isNewExpression(node) && node.expression.getText() === 'Date' && !node.arguments?.length) return 'new Date()';
-  if (ts.isPropertyAccessExpression(node)) return ['process.env', 'Date.now'].find((text) => text === node.getText());
-  if (!ts.isIdentifier(node)) return undefined;
-  return ['console', 'forwardRef'].find((name) => name === node.text && !ts.isImportSpecifier(node.parent));
-}
 
 function partOf(path: string): string {
   const [top = '', part = '', ...rest] = path.split('/');
@@ -284,6 +216,10 @@ describe('the house', () => {
   ])('%s', (_, rule) => {
     expect(sources.flatMap(rule)).toEqual([]);
   });
+
+  it('has no import circle, not even one of types', () => {
+    expect(circlesAmong(sources)).toEqual([]);
+  });
 });
 
 describe('the rules themselves', () => {
@@ -341,6 +277,31 @@ describe('the rules themselves', () => {
     [filesAreNamedForWhatTheyHold, 'migrations/accounts.ts', ''],
   ])('%o on %s: %s', (rule, path, text) => {
     expect(rule(readSource(path, text))).toHaveLength(1);
+  });
+
+  it('find a circle of type imports, and of three files', () => {
+    const among = (...files: [path: string, text: string][]): string[] =>
+      circlesAmong(files.map(([path, text]) => readSource(path, text)));
+    expect(
+      among(
+        ['src/users/user.schema.ts', `import type { User } from './user.repository.js';`],
+        ['src/users/user.repository.ts', `import { type UserQuery } from './user.schema.js';`],
+      ),
+    ).toEqual(['src/users/user.schema.ts -> src/users/user.repository.ts -> src/users/user.schema.ts']);
+    expect(
+      among(
+        ['src/users/a.ts', `import './b.js';`],
+        ['src/users/b.ts', `const late = await import('../roles/c.js');`],
+        ['src/roles/c.ts', `export { a } from '../users/a.js';`],
+      ),
+    ).toHaveLength(1);
+    expect(
+      among(
+        ['src/users/a.ts', `import './b.js'; import './c.js';`],
+        ['src/users/b.ts', `import './c.js';`],
+        ['src/users/c.ts', `import { z } from 'zod';`],
+      ),
+    ).toEqual([]);
   });
 
   it('let pass what is fine', () => {

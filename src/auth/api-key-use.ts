@@ -1,7 +1,8 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { Clock } from '../platform/clock.js';
 import { Database } from '../platform/db/database.js';
-import { ApiKeyRepository, type KeyInUse } from './api-key.repository.js';
+import type { KeyInUse } from './api-key.entity.js';
+import { ApiKeyRepository } from './api-key.repository.js';
 
 const everyMs = 60_000;
 

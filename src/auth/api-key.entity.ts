@@ -1,6 +1,8 @@
 import { Check, Column, Entity, ForeignKey, Index, PrimaryGeneratedColumn } from 'typeorm';
 import { User } from '../users/user.entity.js';
 
+const dayMs = 86_400_000;
+
 /** A secret with which a program acts for a user, limited to the user's permissions and the scopes of the key. */
 @Entity('api_key')
 @Index('api_key_token_hash_unique', ['tokenHash'], { unique: true })
@@ -57,4 +59,20 @@ export class ApiKey {
   /** Accurate to about a minute; null if never used. */
   @Column({ type: 'timestamptz', nullable: true })
   lastUsedAt: Date | null;
+}
+
+/** The columns of a key that authentication needs. */
+export type KeyInUse = Pick<
+  ApiKey,
+  'id' | 'userId' | 'name' | 'ttlDays' | 'issuedAt' | 'scopes' | 'revoked' | 'lastUsedAt'
+>;
+
+/** A key with its user, without the secret. */
+export type ApiKeyOfUser = Omit<ApiKey, 'tokenHash' | 'legacyId' | 'legacyUserId'> & {
+  user: { id: number; username: string; email: string; active: boolean };
+};
+
+/** When the key expires; null for never. */
+export function endOf({ issuedAt, ttlDays }: Pick<KeyInUse, 'issuedAt' | 'ttlDays'>): Date | null {
+  return ttlDays === -1 ? null : new Date(issuedAt.getTime() + ttlDays * dayMs);
 }

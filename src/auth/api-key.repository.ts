@@ -6,19 +6,8 @@ import type { Tx } from '../platform/db/database.js';
 import { prepared } from '../platform/db/statement.js';
 import type { Page } from '../platform/http/page.js';
 import { Problem } from '../platform/http/problem.js';
-import { ApiKey } from './api-key.entity.js';
+import { ApiKey, type ApiKeyOfUser, type KeyInUse } from './api-key.entity.js';
 import type { ApiKeyQuery } from './api-key.schema.js';
-
-/** The columns of a key that authentication needs. */
-export type KeyInUse = Pick<
-  ApiKey,
-  'id' | 'userId' | 'name' | 'ttlDays' | 'issuedAt' | 'scopes' | 'revoked' | 'lastUsedAt'
->;
-
-/** A key with its user, without the secret. */
-export type ApiKeyOfUser = Omit<ApiKey, 'tokenHash' | 'legacyId' | 'legacyUserId'> & {
-  user: { id: number; username: string; email: string; active: boolean };
-};
 
 const inUse = `select id, user_id as "userId", name, ttl_days as "ttlDays", issued_at as "issuedAt", scopes, revoked,
   last_used_at as "lastUsedAt" from api_key`;

@@ -3,8 +3,7 @@ import { instantOrNull, InstantOut } from '../platform/http/instant.js';
 import { listQuery } from '../platform/http/page.js';
 import { Reference } from '../platform/http/reference.js';
 import { permissions } from '../roles/permission.js';
-import type { ApiKeyOfUser } from './api-key.repository.js';
-import { endOf } from './bearers.js';
+import { type ApiKeyOfUser, endOf } from './api-key.entity.js';
 
 const Name = z
   .string()

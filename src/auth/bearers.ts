@@ -4,21 +4,15 @@ import { Database } from '../platform/db/database.js';
 import { Problem } from '../platform/http/problem.js';
 import { Gathered } from '../platform/gathered.js';
 import { type Account, AccountRepository } from '../roles/account.repository.js';
-import { ApiKeyRepository, type KeyInUse } from './api-key.repository.js';
+import { endOf, type KeyInUse } from './api-key.entity.js';
+import { ApiKeyRepository } from './api-key.repository.js';
 import { apiKeyHash, isApiKeySecret } from './api-key-secret.js';
 import { Tokens } from './tokens.js';
-
-const dayMs = 86_400_000;
 
 /** The sender of a token: an active user, with the API key if the token is one, or null for a session. */
 export interface Bearer {
   account: Account;
   key: KeyInUse | null;
-}
-
-/** When the key expires; null for never. */
-export function endOf({ issuedAt, ttlDays }: Pick<KeyInUse, 'issuedAt' | 'ttlDays'>): Date | null {
-  return ttlDays === -1 ? null : new Date(issuedAt.getTime() + ttlDays * dayMs);
 }
 
 /** Resolves tokens to users. Caches nothing between requests, so that a revoked right is gone with the next request. */

@@ -25,9 +25,10 @@ import { type Reference, wordsOf } from '../platform/http/reference.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import type { Authority } from './authority.entity.js';
-import { AuthorityRepository, type LinkedRole } from './authority.repository.js';
+import { AuthorityRepository } from './authority.repository.js';
 import { AuthorityIssuerRepository } from './authority-issuer.repository.js';
 import { AuthorityStates } from './authority-states.js';
+import type { AuthorityRole } from './authority.schema.js';
 import type { CaChain } from './ca-chain.js';
 import type { Limits } from './limits.js';
 
@@ -40,7 +41,7 @@ export interface LoadedAuthority extends Readonly<Issuer> {
   readonly authority: Authority;
   /** The DN of its certificate. */
   readonly subjectDer: Buffer;
-  readonly roles: readonly LinkedRole[];
+  readonly roles: readonly AuthorityRole[];
   /** Of the authority and all authorities above it together. */
   readonly limits: Limits;
   /** The certificates that it issues with, its own first. */

@@ -7,8 +7,8 @@ import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { RoleRelations } from '../roles/role-relations.js';
 import { type AuthorityLabel, authorityLabel, type LabelledAuthority } from './authority-label.js';
 import type { Authority } from './authority.entity.js';
-import { AuthorityRepository, type LinkedRole, viewerOf } from './authority.repository.js';
-import { type AuthorityQuery, type AuthorityView, authorityView } from './authority.schema.js';
+import { AuthorityRepository, viewerOf } from './authority.repository.js';
+import { type AuthorityQuery, type AuthorityRole, type AuthorityView, authorityView } from './authority.schema.js';
 
 /** An authority as the tree of its certificates shows it. */
 export type AuthorityNode = Pick<Authority, 'id' | 'name' | 'parentId'>;
@@ -46,7 +46,7 @@ export class AuthorityReader {
   }
 
   /** As `see`. */
-  async rolesOf(actor: Actor, id: number): Promise<LinkedRole[]> {
+  async rolesOf(actor: Actor, id: number): Promise<AuthorityRole[]> {
     await this.repository.demandVisible(this.db.single, id, viewerOf(actor));
     return this.repository.rolesOfOne(this.db.single, id);
   }

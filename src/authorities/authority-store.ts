@@ -9,9 +9,9 @@ import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { mayChangeAuthority, type Owned } from '../roles/permission.js';
 import { RoleRepository } from '../roles/role.repository.js';
 import type { Authority } from './authority.entity.js';
-import { AuthorityRepository, type LinkedRole, viewerOf } from './authority.repository.js';
+import { AuthorityRepository, viewerOf } from './authority.repository.js';
 import { AuthorityIssuerRepository, issuerRows, type NewIssuers } from './authority-issuer.repository.js';
-import type { CreateAuthority, UpdateAuthority } from './authority.schema.js';
+import type { AuthorityRole, CreateAuthority, UpdateAuthority } from './authority.schema.js';
 import { demandNoLooser, demandWithin } from './limits.js';
 import { optionsAsLemur, readOptions } from './lemur-options.js';
 
@@ -147,18 +147,18 @@ export class AuthorityStore {
 }
 
 /** May the actor change it? The right to issue from it is not enough. Throws Problem `forbidden`. */
-export function demandRight(actor: Actor, authority: Authority, roles: readonly LinkedRole[]): void {
+export function demandRight(actor: Actor, authority: Authority, roles: readonly AuthorityRole[]): void {
   if (mayChangeAuthority(actor, forChanges(authority, roles))) return;
   throw new Problem('forbidden', `You are not allowed to change authority ${authority.name}.`);
 }
 
 /** Who may change an authority: its owner and the holders of `<name>_admin`. */
-export function forChanges({ name, owner }: Authority, roles: readonly LinkedRole[]): Owned {
+export function forChanges({ name, owner }: Authority, roles: readonly AuthorityRole[]): Owned {
   return { owner, roleIds: roles.filter((role) => role.name === `${name}_admin`).map(({ id }) => id) };
 }
 
 /** What the audit log keeps of an authority. */
-function recorded(authority: Authority, roles: readonly LinkedRole[]): object {
+function recorded(authority: Authority, roles: readonly AuthorityRole[]): object {
   const {
     name,
     owner,

@@ -11,14 +11,9 @@ import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { maySeeEveryAuthority } from '../roles/permission.js';
 import { type LabelledAuthority, labelColumns } from './authority-label.js';
 import { Authority } from './authority.entity.js';
-import type { AuthorityCreator, AuthorityQuery } from './authority.schema.js';
+import type { AuthorityCreator, AuthorityQuery, AuthorityRole } from './authority.schema.js';
 import type { Limits } from './limits.js';
 
-export interface LinkedRole {
-  id: number;
-  name: string;
-  description: string;
-}
 /** Who reads. An ordinary user sees the authorities that they made or hold a role of. */
 export interface Viewer {
   userId: number;
@@ -226,12 +221,12 @@ export class AuthorityRepository {
     return new Map(rows.map(({ roleId, authorities }) => [roleId, authorities]));
   }
 
-  async rolesOfOne(tx: Tx, id: number): Promise<LinkedRole[]> {
+  async rolesOfOne(tx: Tx, id: number): Promise<AuthorityRole[]> {
     return (await this.rolesOf(tx, [id])).get(id) ?? [];
   }
 
-  async rolesOf(tx: Tx, ids: readonly number[]): Promise<Map<number, LinkedRole[]>> {
-    const rows: (LinkedRole & { authorityId: number })[] = await tx.query(
+  async rolesOf(tx: Tx, ids: readonly number[]): Promise<Map<number, AuthorityRole[]>> {
+    const rows: (AuthorityRole & { authorityId: number })[] = await tx.query(
       `select ar.authority_id as "authorityId", r.id, r.name, r.description
        from authority_role ar join role r on r.id = ar.role_id where ar.authority_id = any($1) order by r.id`,
       [ids],

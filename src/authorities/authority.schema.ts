@@ -10,7 +10,6 @@ import type { Authority } from './authority.entity.js';
 import { authorityMembers, commonView } from './authority-label.js';
 import type { Limits } from './limits.js';
 import { optionsAsLemur } from './lemur-options.js';
-import type { LinkedRole } from './authority.repository.js';
 
 /** PEM of a CA and the CAs above it; room for ten certificates. */
 export const CaChainText = z.string().min(1).max(131_072);
@@ -251,7 +250,7 @@ export type AuthorityView = z.output<typeof AuthorityView>;
 
 /** What a view shows besides the row of the authority. */
 export interface AuthorityContext {
-  roles: readonly LinkedRole[];
+  roles: readonly AuthorityRole[];
   limits: Limits;
   plugin: PluginView;
   creator: AuthorityCreator | null;

@@ -1,9 +1,9 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
-import type { PluginFault } from '../plugin-api/errors.js';
 import { Problem } from '../platform/http/problem.js';
 import { retryAt } from '../platform/retry.js';
 import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
 import type { RenewalPlan } from '../rotation/due.js';
+import type { Failure } from './failure.js';
 import type { AnswerFacts } from './issued-facts.js';
 import type { StoredTerms } from './terms.js';
 
@@ -25,13 +25,6 @@ const moves: Partial<Record<CertificateState, readonly CertificateState[]>> = {
   issued: ['superseded', 'revoked'],
   superseded: ['revoked', 'issued'],
 };
-
-/** A failure to be kept on a row: who must act and what happened. */
-export interface Failure {
-  fault: PluginFault | 'internal' | 'overdue';
-  detail: string;
-  retryAfterS?: number;
-}
 
 /** True where it renews by the rights of its owner's role. */
 export function ownerVouches({ owner, vouchingRole }: Pick<Certificate, 'owner' | 'vouchingRole'>): boolean {

@@ -2,8 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ParsedCertificate } from '../pki/certificate.js';
 import { keptSubject } from '../pki/names.js';
 import { isReservedExtension } from './issue/extensions.schema.js';
-import { caUsages } from './issue/request-members.js';
-import { type FoundFacts, type StoredTerms, storeTerms, type TermsWithoutDates } from './terms.js';
+import { caUsages, type FoundFacts, type StoredTerms, storeTerms, type TermsWithoutDates } from './terms.js';
 
 /** What every certificate has that is issued here. */
 export const issuedHere: FoundFacts = {

@@ -1,11 +1,17 @@
 import { isHandedOn } from '../jobs/interruption.js';
 import { PkiError } from '../pki/pki-error.js';
-import { PluginError } from '../plugin-api/errors.js';
+import { PluginError, type PluginFault } from '../plugin-api/errors.js';
 import { Problem } from '../platform/http/problem.js';
 import { KeyRingError } from '../platform/secrets/key-ring.js';
-import type { Failure } from './certificate.entity.js';
 
-/** A failure as it is kept on a row. What is not known on purpose is a bug: its text stays in the log. */
+/** Why something failed, as its row stores it. `fault` tells who must act; `overdue`: the order took too long. */
+export interface Failure {
+  fault: PluginFault | 'internal' | 'overdue';
+  detail: string;
+  retryAfterS?: number;
+}
+
+/** The failure to store for an error. Anything but an expected error is a bug: its text is only in the log. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof PluginError) return { fault: error.fault, detail: error.detail, retryAfterS: error.retryAfterS };
   if (error instanceof PkiError) return { fault: 'misconfigured', detail: error.message };
@@ -14,15 +20,12 @@ export function failureOf(error: unknown): Failure {
   return { fault: 'internal', detail: 'Something broke on our side; the log says what.' };
 }
 
-/**
- * True when a job's run was cut off before it learned how its work ended: the run ends with the error, and the work is
- * done again.
- */
+/** True when the run of a job was interrupted before its work ended. The run must throw the error: it is repeated. */
 export function isCutOff(signal: AbortSignal, error: unknown): boolean {
   return isHandedOn(signal) || (signal.aborted && !isExpected(error));
 }
 
-/** True when the error is expected and needs no line in the log beyond the row. */
+/** True when the error needs no line in the log, because the row that stores it says everything. */
 export function isExpected(error: unknown): boolean {
   return error instanceof PluginError || error instanceof PkiError || error instanceof Problem;
 }

@@ -26,6 +26,9 @@ export interface StoredTerms {
   approved?: StoredTerms;
 }
 
+/** The key usages that only a CA may have. */
+export const caUsages: readonly KeyUsage[] = ['keyCertSign', 'cRLSign'];
+
 /** What was read off a certificate that was made elsewhere and is no part of what a renewal asks for. */
 export interface FoundFacts {
   isCa: boolean;

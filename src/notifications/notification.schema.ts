@@ -3,7 +3,6 @@ import { listQuery } from '../platform/http/page.js';
 import { queryBoolean } from '../platform/http/query.js';
 import { Reference } from '../platform/http/reference.js';
 import { OptionValueView, PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
-import type { Notification } from './notification.repository.js';
 
 const Certificates = z.array(Reference).max(1000);
 
@@ -49,7 +48,7 @@ export const NotificationView = z
 export type NotificationView = z.output<typeof NotificationView>;
 
 export function notificationView(
-  { id, label, description, active, builtIn }: Notification,
+  { id, label, description, active, builtIn }: Omit<NotificationView, 'plugin' | 'options'>,
   plugin: PluginView,
 ): NotificationView {
   return { id, label, description, active, plugin, options: plugin.pluginOptions, builtIn };

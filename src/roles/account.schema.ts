@@ -3,7 +3,6 @@ import { listQuery } from '../platform/http/page.js';
 import { queryBoolean, queryInt } from '../platform/http/query.js';
 import { Reference } from '../platform/http/reference.js';
 import { NewPassword } from '../users/password.js';
-import type { Account } from './account.repository.js';
 import { RoleLabelView } from './role.schema.js';
 
 const Username = z
@@ -96,11 +95,7 @@ export const AccountQuery = listQuery('id', 'username', 'email', 'active').exten
 });
 export type AccountQuery = z.output<typeof AccountQuery>;
 
-export function personView({
-  id,
-  username,
-  email,
-}: Pick<Account, 'id' | 'username' | 'email'>): z.output<typeof PersonView> {
+export function personView({ id, username, email }: z.output<typeof PersonView>): z.output<typeof PersonView> {
   return { id, username, email };
 }
 
@@ -110,7 +105,7 @@ export function accountView({
   email,
   active,
   roles,
-}: Omit<Account, 'tokenEpoch'>): z.output<typeof AccountView> {
+}: Omit<z.output<typeof AccountView>, 'profilePicture'>): z.output<typeof AccountView> {
   return {
     id,
     username,

@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import { Problem } from '../../platform/http/problem.js';
 import { retryAt } from '../../platform/retry.js';
-import type { Failure } from '../certificate.entity.js';
+import type { Failure } from '../failure.js';
 
 export const deliveryStates = [
   'planned',

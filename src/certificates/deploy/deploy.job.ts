@@ -1,31 +1,18 @@
 import { createHash } from 'node:crypto';
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { Destinations, type ReadyDestination } from '../../destinations/destinations.js';
+import { Destinations } from '../../destinations/destinations.js';
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Leases } from '../../jobs/lease.js';
 import { Postponed } from '../../jobs/postponed.js';
 import { PluginError } from '../../plugin-api/errors.js';
-import type { Bundle } from '../../plugin-api/export.js';
 import type { Tx } from '../../platform/db/database.js';
 import { Bundles } from '../bundle.js';
 import type { Certificate } from '../certificate.entity.js';
 import { isCutOff, isExpected } from '../failure.js';
 import type { Delivery } from './delivery.entity.js';
-import { DeployRecord } from './deploy.record.js';
+import { type Attempt, DeployRecord } from './deploy.record.js';
 import { deployCertificate } from './deploy.sweep.js';
-
-/** One attempt. `location`: where the certificate is known to be, for a removal. */
-export interface Attempt {
-  deliveryId: number;
-  certificateId: number;
-  /** Of the certificate. */
-  owner: string;
-  removal: boolean;
-  location: string | null;
-  target: ReadyDestination;
-  bundle: Bundle;
-}
 
 /** Less than the lease of a run: the run that follows a crash finds the location free. */
 const leaseS = 20;

@@ -1,4 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import type { ReadyDestination } from '../../destinations/destinations.js';
+import type { Bundle } from '../../plugin-api/export.js';
 import { Clock } from '../../platform/clock.js';
 import { Database, sqlState, type Tx } from '../../platform/db/database.js';
 import type { Certificate } from '../certificate.entity.js';
@@ -6,10 +8,21 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { failureOf } from '../failure.js';
 import { Notices } from '../notify/notices.js';
 import { Successors } from '../successors.js';
-import type { Attempt } from './deploy.job.js';
 import { Deploying } from './deploying.js';
 import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
+
+/** One attempt to deliver a certificate, or to remove it from `location`, where it is known to be. */
+export interface Attempt {
+  deliveryId: number;
+  certificateId: number;
+  /** The owner of the certificate. */
+  owner: string;
+  removal: boolean;
+  location: string | null;
+  target: ReadyDestination;
+  bundle: Bundle;
+}
 
 /** An attempt that crashed without an answer is repeated after this time. */
 const attemptMs = 10 * 60_000;

@@ -8,7 +8,7 @@ import { PkiError } from '../../pki/pki-error.js';
 import { rebuildName } from '../../pki/requested-name.js';
 import { normaliseSan } from '../../pki/subject-alt-name.js';
 import type { RawExtension, SubjectAltName, SubjectFields } from '../../plugin-api/terms.js';
-import type { TermsWithoutDates } from '../terms.js';
+import { caUsages, type TermsWithoutDates } from '../terms.js';
 import {
   extendedKeyUsageOf,
   extensionFault,
@@ -19,7 +19,7 @@ import {
   unrequestableUsage,
 } from './extensions.schema.js';
 import type { IssueRequest } from './issue.schema.js';
-import { caUsages, namesOf, purposesOf, usagesOf, withCommonName } from './request-members.js';
+import { namesOf, purposesOf, usagesOf, withCommonName } from './request-members.js';
 
 const commonNameOid = '2.5.4.3';
 /** Passwords, unstructured names, and what Windows says of the program and system that made the CSR. */

@@ -2,11 +2,10 @@ import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
 import { normaliseSan } from '../../pki/subject-alt-name.js';
 import type { KeyUsage, SubjectAltName } from '../../plugin-api/terms.js';
+import { caUsages } from '../terms.js';
 import { extendedKeyUsageOf, keyUsageOf, sansOf } from './extensions.schema.js';
 import type { IssueRequest } from './issue.schema.js';
 
-/** What only CAs do with their keys. */
-export const caUsages: readonly KeyUsage[] = ['keyCertSign', 'cRLSign'];
 const serverAuthentication = '1.3.6.1.5.5.7.3.1';
 
 /** The names in the extensions of a request, in their one spelling. Throws Problem `invalid-request`. */

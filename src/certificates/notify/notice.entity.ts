@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import type { NoticeEvent } from '../../plugin-api/events.js';
 import { retryAt } from '../../platform/retry.js';
-import type { Failure } from '../certificate.entity.js';
+import type { Failure } from '../failure.js';
 
 /** Events for which one message lists many certificates. */
 const listEvents = ['certificate.expiring', 'certificate.issued', 'certificate.discovered'] as const;

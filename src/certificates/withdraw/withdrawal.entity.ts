@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import { retryAt } from '../../platform/retry.js';
-import type { Failure } from '../certificate.entity.js';
+import type { Failure } from '../failure.js';
 
 export const withdrawalKinds = ['cancel', 'close', 'revoke'] as const;
 export const withdrawalStates = ['due', 'done', 'given-up'] as const;
