@@ -34,6 +34,7 @@ import { NoticesOfEvents1763700000050 } from './1763700000050-notices-of-events.
 import { DefaultSubscriptions1763700000051 } from './1763700000051-default-subscriptions.js';
 import { DoubtsAboutOrders1763700000055 } from './1763700000055-doubts-about-orders.js';
 import { Challenges1763700000058 } from './1763700000058-challenges.js';
+import { OneStatement1763700000060 } from './1763700000060-one-statement.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
 export const migrations = [
@@ -73,4 +74,5 @@ export const migrations = [
   DefaultSubscriptions1763700000051,
   DoubtsAboutOrders1763700000055,
   Challenges1763700000058,
+  OneStatement1763700000060,
 ];

@@ -25,17 +25,19 @@ export interface AuditEntry {
   act: AuditedAct;
 }
 
-const insert = prepared(
-  'audit',
-  `
-  insert into audit_event (action, target_type, target_id, actor_user_id, api_key_id, actor_name, address, request_id,
-    before, after)
-  select e.action, e."targetType", e."targetId", nullif(e."userId", 0), e."apiKeyId", e.username, e.address,
-    e."requestId", e.before, e.after
-  from jsonb_to_recordset($1) as e(action text, "targetType" text, "targetId" text, "userId" int, "apiKeyId" int,
-  username text, address text,
-    "requestId" text, before jsonb, after jsonb)`,
-);
+/** In SQL, the columns of a row of `eventsOf`. */
+export const eventColumns = `action text, "targetType" text, "targetId" text, "userId" int, "apiKeyId" int, username text,
+  address text, "requestId" text, before jsonb, after jsonb`;
+
+/** In SQL, writes the events `e` of `from`, which have `eventColumns`. `targetId`: what they are about. */
+export function insertEvents(from: string, targetId = 'e."targetId"'): string {
+  return `insert into audit_event (action, target_type, target_id, actor_user_id, api_key_id, actor_name, address,
+    request_id, before, after)
+  select e.action, e."targetType", ${targetId}, nullif(e."userId", 0), e."apiKeyId", e.username, e.address,
+    e."requestId", e.before, e.after from ${from}`;
+}
+
+const insert = prepared('audit', insertEvents(`jsonb_to_recordset($1) as e(${eventColumns})`));
 
 /** Writes audit events in the transaction of the change, in one statement; the sealer links them afterwards. */
 @Injectable()
@@ -51,18 +53,22 @@ export class Audit {
 
   /** As `record`, in this order. */
   async recordMany(tx: Tx, entries: readonly AuditEntry[]): Promise<void> {
-    const rows = entries.map(({ actor: { userId, username, apiKey, address, requestId }, act }) => ({
-      ...act,
-      targetId: String(act.targetId),
-      userId,
-      username,
-      apiKeyId: apiKey?.id,
-      address,
-      requestId,
-    }));
-    const text = JSON.stringify(rows);
-    await insert(tx, [text.includes(keyMark) ? JSON.stringify(rows.map(withoutKeys)) : text]);
+    await insert(tx, [JSON.stringify(entries.map(eventOf))]);
   }
+}
+
+/** An event as JSON text or a part of it, for a statement that writes it with `insertEvents`. Throws as `record`. */
+export function eventOf({ actor: { userId, username, apiKey, address, requestId }, act }: AuditEntry): object {
+  const event = {
+    ...act,
+    targetId: String(act.targetId),
+    userId,
+    username,
+    apiKeyId: apiKey?.id,
+    address,
+    requestId,
+  };
+  return JSON.stringify(event).includes(keyMark) ? withoutKeys(event) : event;
 }
 
 /** Second check: platform/http refuses requests that hold a private key. */
@@ -70,10 +76,10 @@ const keyMark = 'PRIVATE KEY-----';
 /** A whole PEM block of a private key, or its remains: up to the last line, else to the end of the text. */
 const keyBlock = /(?:-----BEGIN[ \w]*)?PRIVATE KEY-----[^]*?(?:-----END[ \w]*PRIVATE KEY-----|$)/g;
 
-function withoutKeys<T extends AuditedAct & { userId: number }>({ before, ...given }: T): unknown {
+function withoutKeys<T extends AuditedAct & { userId: number }>({ before, ...given }: T): object {
   if (given.userId !== 0 && JSON.stringify(given).includes(keyMark))
     throw new Problem('invalid-request', 'A private key is not accepted here.');
   return JSON.parse(JSON.stringify({ ...given, before }), (_, value: unknown) =>
     typeof value === 'string' ? value.replace(keyBlock, '[private key]') : value,
-  );
+  ) as object;
 }

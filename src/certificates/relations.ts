@@ -49,6 +49,8 @@ export interface RelationsOfNew {
   leadsS: number[];
   destinationIds: number[];
   replacesIds: number[];
+  /** False when no subscription hears of certificates that are issued. */
+  issueHeard: boolean;
   /**
    * The owners' roles and default notifications that do not exist yet. A refusal must leave nothing behind, so they are
    * made with the certificate.
@@ -110,6 +112,7 @@ export class Relations {
         ...(scopedLeadS === null ? [] : [scopedLeadS]),
       ],
       replacesIds: [id],
+      issueHeard: true,
       missing: { roles: [], notifications: [] },
     };
   }
@@ -148,6 +151,7 @@ export class Relations {
       hearsDefaults: !wishes.notifications?.length || usual.length > 0,
       subscriptionIds: without(idsOf(asked), usual),
       replacesIds,
+      issueHeard: found.issueHeard,
       missing,
       destinationIds: idsOf(places),
       leadsS: [

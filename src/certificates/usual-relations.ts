@@ -4,6 +4,7 @@ import {
   type NamedNotification,
   namedNotification,
   notificationTables,
+  someHear,
 } from '../notifications/notification-columns.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import { prepared } from '../platform/db/statement.js';
@@ -29,6 +30,8 @@ export interface UsualRelations {
   notifications: NamedNotification[];
   /** The longest lead, in seconds, of subscriptions that list no certificates; null without any. */
   scopedLeadS: number | null;
+  /** Whether an active subscription hears of certificates that are issued. */
+  issueHeard: boolean;
 }
 
 // The names lie in an array that the planner cannot look into: else it would plan anew for every number of names.
@@ -42,7 +45,8 @@ const select = prepared<UsualRelations>(
   (select coalesce(json_agg(${object(`'name', name, 'description', description`)}), '[]') from role
   where ${named('name', '$1')}) as roles,
   (select coalesce(json_agg(json_build_object(${namedNotification})), '[]') from ${notificationTables}
-  where s.built_in and ${named('s.label', '$2')}) as notifications, ${longestScopedLead} as "scopedLeadS"
+  where s.built_in and ${named('s.label', '$2')}) as notifications, ${longestScopedLead} as "scopedLeadS",
+  ${someHear('certificate.issued')} as "issueHeard"
   from rotation_policy where lower(name) = '${defaultPolicyName}'`,
 );
 
@@ -78,6 +82,7 @@ export class UsualRelationRepository {
     return many.map((names) => ({
       policy: found.policy,
       scopedLeadS: found.scopedLeadS,
+      issueHeard: found.issueHeard,
       roles: picked(roles, names.roles),
       notifications: picked(notifications, names.notifications),
     }));

@@ -25,26 +25,8 @@ interface LinkedDomain extends Domain {
 }
 
 const linkAll = prepared<LinkedDomain>(
-  'domain_link',
-  `
-  with wanted as (select * from unnest($1::int[], $2::text[]) as w(certificate_id, name)),
-       made as (insert into domain (name) select distinct name from wanted order by name on conflict (name) do nothing
-         returning id, name, sensitive),
-       known as (select id, name, sensitive from domain where name = any($2)),
-       found as (select w.certificate_id, d.* from wanted w join (table made union all table known) as d using (name)),
-       linked as (insert into certificate_domain (certificate_id, domain_id) select certificate_id, id from found)
-  select certificate_id as "certificateId", id, name, sensitive from found`,
-);
-
-const linkRest = prepared<LinkedDomain>(
-  'domain_link_rest',
-  `
-  with found as (
-         select w.certificate_id, d.id, d.name, d.sensitive from unnest($1::int[], $2::text[]) as w(certificate_id,
-           name) join domain d using (name)),
-       linked as (insert into certificate_domain (certificate_id, domain_id) select certificate_id, id from found
-         on conflict do nothing)
-  select certificate_id as "certificateId", id, name, sensitive from found`,
+  'link_names',
+  'select certificate_id as "certificateId", id, name, sensitive from link_names($1, $2)',
 );
 
 const listed: ListSource = {
@@ -58,15 +40,12 @@ const listed: ListSource = {
 @Injectable()
 export class DomainRepository {
   /**
-   * Links certificates to their names; ignores duplicate pairs. Inserts names in sorted order, so that concurrent
-   * requests cannot deadlock. The second statement finds names that another transaction committed meanwhile. Returns
-   * the linked domains by certificate id.
+   * Links certificates to their names; ignores duplicate pairs. All callers insert names in sorted order, so that
+   * concurrent ones cannot deadlock; see `link_names` in migrations/. Returns the linked domains by certificate id.
    */
   async link(tx: Tx, pairs: readonly NameOfCertificate[]): Promise<ReadonlyMap<number, readonly Domain[]>> {
     if (pairs.length === 0) return new Map();
-    const columns = [pairs.map((pair) => pair.certificateId), pairs.map((pair) => pair.name)];
-    const linked = await linkAll(tx, columns);
-    return byCertificate(linked.length < pairs.length ? await linkRest(tx, columns) : linked);
+    return byCertificate(await linkAll(tx, [pairs.map((pair) => pair.certificateId), pairs.map((pair) => pair.name)]));
   }
 
   /** Replaces the names of a certificate. */

@@ -1,3 +1,4 @@
+import type { NoticeEvent } from '../plugin-api/events.js';
 import { leadUnits } from '../platform/plugins/lead-options.js';
 
 /** What planning needs to know of a notification. `leadS`: the longest, in seconds. */
@@ -23,6 +24,10 @@ export type NamedNotification = Lead & LabelledNotification & { mails: boolean }
  */
 export const longestScopedLead = `(select max(l) from subscription s join channel ch on ch.id = s.channel_id
   and s.active and ch.active and s.scope <> 'certificates' and not s.built_in cross join unnest(s.leads_s) as l)`;
+
+/** In SQL, whether any active subscription hears of an event. */
+export const someHear = (event: NoticeEvent): string =>
+  `exists (select from subscription where active and '${event}' = any(events))`;
 
 /** In SQL, the longest lead of the subscription `s`, in seconds. */
 export const longestLead = (s: string): string => `(select max(l) from unnest(${s}.leads_s) as l)`;

@@ -12,16 +12,22 @@ interface Waiting<In, Out> {
 }
 
 /**
- * Batches concurrent calls: inputs that arrive while a batch is at work form the next one. Under load many requests
+ * Batches concurrent calls: inputs that arrive while all batches are at work form the next one. Under load many requests
  * share a round trip and a commit; without load none waits. A batch begins after its inputs have arrived, so no caller
  * gets an answer that was read before its call.
  */
 export class Gathered<In, Out> {
   private waiting: Waiting<In, Out>[] = [];
-  private busy = false;
+  private busy = 0;
 
-  /** `work` answers in the order of its inputs. When it throws, it has done nothing for any of them. */
-  constructor(private readonly work: (inputs: readonly In[]) => Promise<readonly Out[]>) {}
+  /**
+   * `work` answers in the order of its inputs. When it throws, it has done nothing for any of them. `most`: batches at
+   * work at the same time.
+   */
+  constructor(
+    private readonly work: (inputs: readonly In[]) => Promise<readonly Out[]>,
+    private readonly most = 1,
+  ) {}
 
   /**
    * The answer for one input. A batch that fails is halved until the faulty input is alone, and only that call throws.
@@ -30,17 +36,18 @@ export class Gathered<In, Out> {
   run(input: In): Promise<Out> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ input, resolve, reject });
-      if (!this.busy) void this.drain();
+      if (this.busy < this.most) void this.drain();
     });
   }
 
   private async drain(): Promise<void> {
-    this.busy = true;
+    this.busy += 1;
     while (this.waiting.length > 0) {
       await turn();
-      await this.answer(this.waiting.splice(0, largestBatch));
+      const batch = this.waiting.splice(0, largestBatch);
+      if (batch.length > 0) await this.answer(batch);
     }
-    this.busy = false;
+    this.busy -= 1;
   }
 
   private async answer(batch: readonly Waiting<In, Out>[]): Promise<void> {

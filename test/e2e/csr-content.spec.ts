@@ -310,7 +310,7 @@ describe('a key that is known to be bad', () => {
     await eventually(async () => {
       const [{ waiting }] = await program.database.source.query(
         `select count(*)::int as waiting from pg_stat_activity
-         where datname = current_database() and wait_event = 'advisory' and query like '%certificate.key:%'`,
+         where datname = current_database() and wait_event = 'advisory' and query like '%claim_keys%'`,
       );
       return waiting === 1;
     });

@@ -48,7 +48,7 @@ export class Approval {
     const { actor, owner, links } = command;
     const { csr } = command.key;
     demandIssuable(command, authority);
-    if (csr) await this.keyRules.demandUsable(csr.spkiDer, owner, authority);
+    if (csr) this.keyRules.demandUsable(csr.spkiDer, authority);
     const leaveOut = leftOut(command.issuerExtensions, authority);
     const wanted = leaveOut ? { ...command.terms, leaveOut } : command.terms;
     const terms = await this.admission.ofNew(actor, wanted, authority);

@@ -1,9 +1,12 @@
+import { eventColumns, insertEvents } from '../../audit/audit.js';
+import type { Domain } from '../../domains/domain.repository.js';
 import type { Tx } from '../../platform/db/database.js';
 import { snake } from '../../platform/db/snake-naming.js';
 import { prepared } from '../../platform/db/statement.js';
 import { timestamp } from '../../platform/db/timestamp.js';
 import { Sealed } from '../../platform/secrets/sealed.js';
 import type { NewCertificate, NewRow } from '../certificate.repository.js';
+import type { KeyClaims, KeyFault } from './key-rules.js';
 
 /** The columns that an insert writes; all others have their defaults. */
 const columns = [
@@ -51,51 +54,94 @@ const columns = [
 ] as const satisfies readonly (keyof NewRow)[];
 
 const names = columns.map(snake);
-const insertAll = prepared<{ id: number; secretId: string }>(
+/*
+ * The order in which everybody waits: keys, names of certificates, names in certificates. `claim_keys` and `link_names`
+ * see what was committed while they waited.
+ */
+const insertAll = prepared<{ secretId: string } & Inserted>(
   'certificate_insert',
   `
-  with links as (
-    select * from jsonb_to_recordset($2) as l(secret_id uuid, role_ids int[], issuer_role_ids int[],
-      subscription_ids int[], replaces_ids int[], authority_version int)),
+  with given as materialized (
+    select * from jsonb_to_recordset($2) as g(secret_id uuid, key text, names text[], role_ids int[],
+      issuer_role_ids int[], subscription_ids int[], replaces_ids int[], authority_version int, event jsonb)),
+  fault as materialized (select * from claim_keys($3, $4, $5)),
   made as (
     insert into certificate (${names.join(', ')})
     select ${names.map((name) => `c.${name}`).join(', ')} from jsonb_populate_recordset(null::certificate, $1) as c
-      join links l using (secret_id)
-    where l.authority_version is null or exists (select from authority a
-    where a.id = c.authority_id and a.version = l.authority_version and a.active)
+      join given g using (secret_id)
+    where (g.authority_version is null or exists (select from authority a
+      where a.id = c.authority_id and a.version = g.authority_version and a.active))
+      and not exists (select from fault f where f.key = g.key and (f.is_compromised or f.is_of_another and not $6))
     order by c.lemur_id, c.name
     on conflict (name) do nothing returning id, secret_id),
-  linked as (select m.id, l.* from made m join links l using (secret_id)),
+  linked as (select m.id, g.* from made m join given g using (secret_id)),
   roles as (insert into certificate_role (certificate_id, role_id, by_issuer) select id, r, r = any(issuer_role_ids)
     from linked, unnest(role_ids) r),
   subscriptions as (insert into certificate_subscription (certificate_id, subscription_id)
     select id, unnest(subscription_ids) from linked),
   replaced as (insert into certificate_replacement (certificate_id, replaced_id) select id, unnest(replaces_ids)
-    from linked)
-  select id, secret_id as "secretId" from made`,
+    from linked),
+  named as materialized (
+    select n.* from (select array_agg(l.id) as ids, array_agg(n) as names from linked l, unnest(l.names) n) as w,
+      link_names(w.ids, w.names) as n),
+  events as (${insertEvents(`linked l, jsonb_to_record(l.event) as e(${eventColumns}) order by l.id`, 'l.id::text')})
+  select g.secret_id as "secretId", m.id, coalesce(f.is_compromised, false) as "isCompromised",
+    coalesce(f.is_of_another, false) as "isOfAnother", coalesce((
+      select json_agg(json_build_object('id', n.id, 'name', n.name, 'sensitive', n.sensitive) order by n.id)
+      from named n where n.certificate_id = m.id), '[]') as domains
+  from given g left join made m using (secret_id) left join fault f on f.key = g.key`,
 );
 
+/** What came of one row. `id`: null where it was not stored. */
+export interface Inserted extends KeyFault {
+  id: number | null;
+  domains: readonly Domain[];
+}
+
+/** A certificate with its names as searches find it, and the event that the audit log gets. */
+export interface Insertion extends NewCertificate {
+  names: readonly string[];
+  event: object;
+}
+
+/** Of the keys among the rows, those that are claimed: see `KeyRules.claimed`. */
+export const noClaims: KeyClaims = { keys: [], owners: [], now: new Date(0), shared: false };
+
 /**
- * The new rows' ids, in order; null where the name is taken, by another of them too, or where the authority has changed
- * since its `authorityVersion`.
+ * Stores certificates with their links, names and audit events in one statement. In order of `many`. A row is not stored
+ * where its name is taken, by another of them too, where its authority has changed since its `authorityVersion`, or
+ * where its key must not be certified for its owner.
  */
-export async function insertCertificates(tx: Tx, many: readonly NewCertificate[]): Promise<(number | null)[]> {
-  const links = many.map(({ row, links: of }) => ({
+export async function insertCertificates(
+  tx: Tx,
+  many: readonly Insertion[],
+  { keys, owners, now, shared }: KeyClaims,
+): Promise<Inserted[]> {
+  const given = many.map(({ row, links: of, names: found, event }) => ({
     secret_id: row.secretId,
+    key: row.spkiSha256,
+    names: found,
     role_ids: of.roleIds,
     issuer_role_ids: of.issuerRoleIds,
     subscription_ids: of.subscriptionIds,
     replaces_ids: of.replacesIds,
     authority_version: of.authorityVersion,
+    event,
   }));
-  const made = await insertAll(tx, [JSON.stringify(many.map(({ row }) => jsonOf(row))), JSON.stringify(links)]);
-  const ids = new Map(made.map(({ id, secretId }) => [secretId, id]));
-  return many.map(({ row }) => ids.get(row.secretId) ?? null);
+  const rows = JSON.stringify(many.map(({ row }) => jsonOf(row)));
+  const made = await insertAll(tx, [rows, JSON.stringify(given), keys, owners, now, shared]);
+  const bySecret = new Map(made.map(({ secretId, ...one }) => [secretId, one]));
+  return many.map(({ row }) => bySecret.get(row.secretId) as Inserted);
 }
 
-/** A row as JSON that `jsonb_populate_recordset` reads. */
+/** A row as JSON that `jsonb_populate_recordset` reads; what is absent is null. */
 function jsonOf(row: NewRow): Record<string, unknown> {
-  return Object.fromEntries(columns.map((column, i) => [names[i] ?? '', jsonValue(row[column])]));
+  const json: Record<string, unknown> = {};
+  columns.forEach((column, i) => {
+    const value = row[column];
+    if (value !== null && value !== undefined) json[names[i] ?? ''] = jsonValue(value);
+  });
+  return json;
 }
 
 const jsonValue = (value: unknown): unknown =>

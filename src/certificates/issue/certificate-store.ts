@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import { Audit, type AuditActor, type AuditedAct } from '../../audit/audit.js';
-import { DomainRepository, type Domain } from '../../domains/domain.repository.js';
-import { Database, type Tx } from '../../platform/db/database.js';
+import { type AuditActor, type AuditedAct, eventOf } from '../../audit/audit.js';
+import type { Domain } from '../../domains/domain.repository.js';
+import { Database, isConflict, type Tx } from '../../platform/db/database.js';
 import { Gathered } from '../../platform/gathered.js';
 import { Problem } from '../../platform/http/problem.js';
 import { CertificateRepository, type NewCertificate } from '../certificate.repository.js';
 import { Notices } from '../notify/notices.js';
-import { insertCertificates } from './certificate-insert.js';
-import { KeyRules } from './key-rules.js';
+import { insertCertificates, type Inserted, type Insertion, noClaims } from './certificate-insert.js';
+import { type KeyClaim, KeyRules } from './key-rules.js';
 import { provisionalName, searchNames } from './new-row.js';
 
 /**
@@ -15,6 +15,8 @@ import { provisionalName, searchNames } from './new-row.js';
  * between.
  */
 const mostAttempts = 10;
+/** Statements under way at the same time. */
+const mostAtOnce = 2;
 
 /** A new certificate, and what the audit log says of it. */
 export interface Storable extends NewCertificate {
@@ -25,6 +27,8 @@ export interface Storable extends NewCertificate {
    * all roles, which count instead of those in `links`.
    */
   complete?: (tx: Tx) => Promise<Pick<NewCertificate['links'], 'roleIds' | 'issuerRoleIds'>>;
+  /** False when no subscription hears of it. */
+  heard?: boolean;
   /** True when the key came with a request: KeyRules then say whether the certificate may have it. */
   claimsKey?: boolean;
 }
@@ -36,8 +40,6 @@ export interface Stored {
   domains: readonly Domain[];
 }
 
-type Named = Pick<Stored, 'id' | 'name'>;
-
 /** What else happens in the transaction that stores a certificate. */
 export type Consequences = (tx: Tx, certificateId: number) => Promise<void>;
 
@@ -47,28 +49,40 @@ export class StaleAuthority extends Error {}
 /** Stores new certificates with their names, links and audit events. */
 @Injectable()
 export class CertificateStore {
-  private readonly together = new Gathered<Storable, Stored>((many) => this.db.write((tx) => this.insert(tx, many)));
+  private readonly together = new Gathered<Storable, Inserted>((many) => this.insertAlone(many), mostAtOnce);
 
   constructor(
     private readonly db: Database,
     private readonly certificates: CertificateRepository,
-    private readonly domains: DomainRepository,
     private readonly keyRules: KeyRules,
-    private readonly audit: Audit,
     private readonly notices: Notices,
   ) {}
 
   /**
-   * The certificate as stored. One that is complete and has no consequences locks no other certificate, so it shares
-   * its transaction with others that come at the same time. Throws StaleAuthority, and as `KeyRules.claim`.
+   * The certificate as stored. One that is complete, has no consequences and of which nobody is told is stored by one
+   * statement, without a transaction around it, which it shares with others that come at the same time. Throws
+   * StaleAuthority, and as `KeyRules.claim`.
    */
-  store(one: Storable, consequences?: Consequences): Promise<Stored> {
-    if (!consequences && !one.complete) return this.together.run(one);
-    return this.db.write(async (tx) => {
-      const [stored] = (await this.insert(tx, [one])) as [Stored];
-      await consequences?.(tx, stored.id);
-      return stored;
+  async store(one: Storable, consequences?: Consequences): Promise<Stored> {
+    const isAlone = !consequences && !one.complete && one.heard === false;
+    return (
+      (isAlone ? await this.storeAlone(one) : null) ??
+      this.db.write(async (tx) => {
+        const [stored] = (await this.insert(tx, [one])) as [Stored];
+        await consequences?.(tx, stored.id);
+        return stored;
+      })
+    );
+  }
+
+  /** Null where that takes a transaction: its name is taken, its authority has changed, or others were in the way. */
+  private async storeAlone(one: Storable): Promise<Stored | null> {
+    const result = await this.together.run(one).catch((error: unknown) => {
+      if (isConflict(error)) return null;
+      throw error;
     });
+    if (result) this.keyRules.demandFaultless(result);
+    return result && storedOf(one, result);
   }
 
   /**
@@ -76,10 +90,7 @@ export class CertificateStore {
    * StaleAuthority, and as `KeyRules.claim`.
    */
   async insert(tx: Tx, all: readonly Storable[]): Promise<Stored[]> {
-    await this.keyRules.claim(
-      tx,
-      all.filter(({ claimsKey }) => claimsKey).map(({ row }) => row),
-    );
+    await this.keyRules.claim(tx, claimsOf(all));
     await this.certificates.lockLines(
       tx,
       all.flatMap(({ links }) => links.replacesIds),
@@ -87,46 +98,52 @@ export class CertificateStore {
     const many: Storable[] = [];
     for (const one of all)
       many.push(one.complete ? { ...one, links: { ...one.links, ...(await one.complete(tx)) } } : one);
-    const ids = await insertCertificates(tx, many);
-    const made = new Map<Storable, Named>();
+    const inserted = await insertCertificates(tx, many.map(insertionOf), noClaims);
+    const made = new Map<Storable, Stored>();
     // In the order of names, in which everyone waits for names that others are about to take.
-    for (const [one, id] of many
-      .map((each, i) => [each, ids[i] ?? null] as const)
-      .sort(([a], [b]) => (a.row.name < b.row.name ? -1 : 1))) {
-      made.set(one, id === null ? await this.rename(tx, one) : { id, name: one.row.name });
-    }
-    return this.finish(
-      tx,
-      many.map((one) => [one, made.get(one) as Named]),
-    );
-  }
-
-  private async finish(tx: Tx, made: readonly (readonly [Storable, Named])[]): Promise<Stored[]> {
-    const pairs = made.flatMap(([{ row }, { id }]) =>
-      searchNames(row.commonName, row.terms).map((name) => ({ certificateId: id, name })),
-    );
-    const domains = await this.domains.link(tx, pairs);
-    await this.audit.recordMany(
-      tx,
-      made.map(([{ actor, act }, { id }]) => ({ actor, act: { ...act, targetType: 'certificate', targetId: id } })),
-    );
+    for (const [one, result] of many
+      .map((each, i) => [each, inserted[i] as Inserted] as const)
+      .sort(([a], [b]) => (a.row.name < b.row.name ? -1 : 1)))
+      made.set(one, storedOf(one, result) ?? (await this.rename(tx, one)));
     for (const event of ['certificate.issued', 'certificate.discovered'] as const) {
-      const ids = made.filter(([{ act }]) => act.action === event).map(([, { id }]) => id);
+      const ids = many.filter(({ act }) => act.action === event).map((one) => (made.get(one) as Stored).id);
       await this.notices.tellSubscriptions(tx, event, ids);
     }
-    return made.map(([, { id, name }]) => ({ id, name, domains: domains.get(id) ?? [] }));
+    return many.map((one) => made.get(one) as Stored);
   }
 
-  private async rename(tx: Tx, { row, links }: NewCertificate): Promise<Named> {
+  private insertAlone(many: readonly Storable[]): Promise<Inserted[]> {
+    const claims = claimsOf(many);
+    this.keyRules.demandOneOwner(claims);
+    return insertCertificates(this.db.single, many.map(insertionOf), this.keyRules.claimed(claims));
+  }
+
+  private async rename(tx: Tx, one: Storable): Promise<Stored> {
+    const { row } = one;
     let { name } = row;
     for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
       if (!(await this.certificates.isNameTaken(tx, name))) throw new StaleAuthority();
       name = row.serialHex
         ? await this.certificates.freeName(tx, row.name, row.serialHex)
         : provisionalName(row.name, row.secretId, 'taken');
-      const [id] = await insertCertificates(tx, [{ row: { ...row, name }, links }]);
-      if (typeof id === 'number') return { id, name };
+      const renamed = { ...one, row: { ...row, name } };
+      const [result] = await insertCertificates(tx, [insertionOf(renamed)], noClaims);
+      const stored = result && storedOf(renamed, result);
+      if (stored) return stored;
     }
     throw new Problem('conflict', `No free name was found for ${row.name}.`);
   }
+}
+
+function claimsOf(many: readonly Storable[]): KeyClaim[] {
+  return many.filter(({ claimsKey }) => claimsKey).map(({ row }) => row);
+}
+
+function insertionOf({ row, links, actor, act }: Storable): Insertion {
+  const event = eventOf({ actor, act: { ...act, targetType: 'certificate', targetId: '' } });
+  return { row, links, names: searchNames(row.commonName, row.terms), event };
+}
+
+function storedOf({ row: { name } }: Pick<Storable, 'row'>, { id, domains }: Inserted): Stored | null {
+  return id === null ? null : { id, name, domains };
 }

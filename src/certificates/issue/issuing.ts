@@ -144,6 +144,7 @@ export class Issuing {
       row,
       actor,
       links: { roleIds, issuerRoleIds, replacesIds, subscriptionIds, authorityVersion: authority.authority.version },
+      heard: row.state === 'issued' && relations.issueHeard,
       claimsKey: command.key.csr !== undefined,
       act: { action: row.state === 'issued' ? 'certificate.issued' : 'certificate.requested', after },
       complete:

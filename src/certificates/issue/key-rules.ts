@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { LoadedAuthority } from '../../authorities/authorities.js';
 import { parseCertificate } from '../../pki/certificate.js';
-import { isSameKey, spkiHash } from '../../pki/key.js';
+import { isSameKey } from '../../pki/key.js';
 import { keyWeakness } from '../../pki/weak-keys.js';
 import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
-import { Database, type Tx } from '../../platform/db/database.js';
+import type { Tx } from '../../platform/db/database.js';
 import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
 import { KnownBadKeys } from '../../platform/known-bad-keys.js';
@@ -17,58 +17,81 @@ export interface KeyClaim {
   owner: string;
 }
 
+/** Keys with their owners, in the same order. */
+export interface KeyClaims {
+  keys: readonly string[];
+  owners: readonly string[];
+  now: Date;
+  shared: boolean;
+}
+
+/** Why a key must not be certified for an owner. The second counts only without ALLOW_SHARED_KEYS. */
+export interface KeyFault {
+  isCompromised: boolean;
+  isOfAnother: boolean;
+}
+
 /** Decides which keys that others have made are certified. */
 @Injectable()
 export class KeyRules {
   constructor(
-    private readonly db: Database,
     private readonly clock: Clock,
     private readonly config: Config,
     private readonly knownBadKeys: KnownBadKeys,
   ) {}
 
   /**
-   * Demands a key whose private half nobody can find or has lost, that is not the authority's, and that no other owner
-   * has: the last may change until the certificate is stored, see `claim`. Throws Problem `invalid-request` that blames
+   * Demands a key whose private half nobody can find, and that is not the authority's. What depends on other
+   * certificates is decided when the certificate is stored, see `claim`. Throws Problem `invalid-request` that blames
    * `csr`.
    */
-  async demandUsable(spkiDer: Buffer, owner: string, { authority }: LoadedAuthority): Promise<void> {
+  demandUsable(spkiDer: Buffer, { authority }: LoadedAuthority): void {
     const weakness = blame('csr', () => keyWeakness(spkiDer, this.knownBadKeys));
     if (weakness !== null) throw invalid('csr', `${weakness}; make a new key.`);
     if (
       [authority.certificatePem, ...authority.chainPem].some((pem) => isSameKey(parseCertificate(pem).spkiDer, spkiDer))
     )
       throw invalid('csr', 'The key is that of a CA; make a new key.');
-    await this.demandFree(this.db.single, [{ spkiSha256: spkiHash(spkiDer), owner }]);
   }
 
   /**
-   * As `demandUsable`, of keys that are about to be stored with their owners, as far as it depends on other
-   * certificates: until `tx` ends, transactions that claim or compromise one of these keys wait. Call it before the
-   * transaction locks a certificate. Throws Problem `invalid-request` that blames `csr`.
+   * Demands of keys that are about to be stored with their owners that no other owner has them, and that none of them is
+   * known to be compromised: until `tx` ends, transactions that claim or compromise one of these keys wait. Call it
+   * before the transaction locks a certificate. Throws Problem `invalid-request` that blames `csr`.
    */
   async claim(tx: Tx, claims: readonly KeyClaim[]): Promise<void> {
     if (claims.length === 0) return;
-    await lockKeys(
-      tx,
-      claims.map(({ spkiSha256 }) => spkiSha256),
+    this.demandOneOwner(claims);
+    const { keys, owners, now } = this.claimed(claims);
+    const faults = await tx.query<KeyFault[]>(
+      'select is_compromised as "isCompromised", is_of_another as "isOfAnother" from claim_keys($1, $2, $3)',
+      [keys, owners, now],
     );
-    const owners = new Map(claims.map(({ spkiSha256, owner }) => [spkiSha256, owner.toLowerCase()]));
-    if (claims.some(({ spkiSha256, owner }) => owners.get(spkiSha256) !== owner.toLowerCase())) this.demandUnshared();
-    await this.demandFree(tx, claims);
+    faults.forEach((fault) => this.demandFaultless(fault));
   }
 
-  private async demandFree(tx: Tx, claims: readonly KeyClaim[]): Promise<void> {
-    const [known] = await tx.query<{ isCompromised: boolean; isOfAnother: boolean }[]>(
-      `select coalesce(bool_or(c.revocation_reason = 1), false) as "isCompromised",
-              coalesce(bool_or(lower(c.owner) <> lower(claim.owner) and c.not_after > $3 and c.deleted_at is null
-                and c.state in ('requested', 'pending', 'issued', 'superseded')), false) as "isOfAnother"
-         from unnest($1::text[], $2::text[]) as claim (key, owner) join certificate c on c.spki_sha256 = claim.key`,
-      [claims.map(({ spkiSha256 }) => spkiSha256), claims.map(({ owner }) => owner), this.clock.now()],
-    );
-    if (known?.isCompromised)
+  /** The arguments of `claim_keys` (see migrations/), and whether owners may share a key. */
+  claimed(claims: readonly KeyClaim[]): KeyClaims {
+    const keys = claims.map(({ spkiSha256 }) => spkiSha256);
+    return {
+      keys,
+      owners: claims.map(({ owner }) => owner),
+      now: this.clock.now(),
+      shared: this.config.allowSharedKeys,
+    };
+  }
+
+  /** Throws Problem `invalid-request` for two claims of one key by two owners. */
+  demandOneOwner(claims: readonly KeyClaim[]): void {
+    const owners = new Map(claims.map(({ spkiSha256, owner }) => [spkiSha256, owner.toLowerCase()]));
+    if (claims.some(({ spkiSha256, owner }) => owners.get(spkiSha256) !== owner.toLowerCase())) this.demandUnshared();
+  }
+
+  /** Throws Problem `invalid-request` for what `claim_keys` says of a key. */
+  demandFaultless({ isCompromised, isOfAnother }: KeyFault): void {
+    if (isCompromised)
       throw invalid('csr', 'A certificate with this key was revoked because the key is compromised; make a new key.');
-    if (known?.isOfAnother) this.demandUnshared();
+    if (isOfAnother) this.demandUnshared();
   }
 
   private demandUnshared(): void {

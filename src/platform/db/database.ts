@@ -21,6 +21,11 @@ export function sqlState(error: unknown): string | undefined {
   return (error.driverError as { code?: string }).code;
 }
 
+/** True for a deadlock or a serialization failure: the same again may get through. */
+export function isConflict(error: unknown): boolean {
+  return retryable.has(sqlState(error) ?? '');
+}
+
 /** The constraint that a failed statement ran into, or undefined. */
 export function violatedConstraint(error: unknown): string | undefined {
   if (!(error instanceof QueryFailedError)) return undefined;
@@ -38,7 +43,7 @@ export class Database {
     try {
       return await once();
     } catch (error) {
-      if (!retryable.has(sqlState(error) ?? '')) throw error;
+      if (!isConflict(error)) throw error;
       return await once();
     }
   }
