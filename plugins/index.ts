@@ -1,4 +1,5 @@
 import type { AnyPlugin } from '../src/plugin-api/any-plugin.js';
+import { acme } from './acme/acme.issuer.js';
 import { awsIam } from './aws-iam/aws-iam.destination.js';
 import { awsIamSource } from './aws-iam/aws-iam.source.js';
 import { dogtag } from './dogtag/dogtag.issuer.js';
@@ -19,6 +20,7 @@ import { webhook } from './webhook/webhook.notification.js';
 
 /** Every plugin of the program, ordered by id. */
 export const plugins: readonly AnyPlugin[] = [
+  acme,
   awsIam,
   awsIamSource,
   dogtag,

@@ -57,6 +57,11 @@ const marker = 'Marker-4f6e';
  */
 const dead: Readonly<Record<string, Record<string, unknown>>> = {
   authority: { authority: 'somewhere' },
+  acme: {
+    directoryUrl: 'https://127.0.0.1:1/directory',
+    eabKeyId: 'k',
+    eabHmacKey: Buffer.from(marker.repeat(3)).toString('base64url'),
+  },
   'aws-iam': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
   'aws-iam-source': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
   dogtag: {
