@@ -30,6 +30,8 @@ export class Notice {
   @Column('text', { nullable: true }) fault: string | null;
   @Column('text', { nullable: true }) faultDetail: string | null;
   @Column('timestamptz', { nullable: true }) nextAttemptAt: Date | null;
+  /** Until then the run that claimed it sends it, and no other does; null when none has claimed it. */
+  @Column('timestamptz', { nullable: true }) claimedUntil: Date | null;
   @Column('timestamptz', { nullable: true }) sentAt: Date | null;
   @Column('timestamptz') createdAt: Date;
 
@@ -37,17 +39,25 @@ export class Notice {
     this.state = 'sent';
     this.sentAt = now;
     this.nextAttemptAt = null;
+    this.claimedUntil = null;
   }
 
   drop(): void {
     this.state = 'dropped';
     this.nextAttemptAt = null;
+    this.claimedUntil = null;
+  }
+
+  /** Ends this claim without an attempt. A claim of a later run stays. */
+  release(claimedUntil: Date): void {
+    if (this.claimedUntil?.getTime() === claimedUntil.getTime()) this.claimedUntil = null;
   }
 
   fail(failure: Failure, now: Date): void {
     this.attempts += 1;
     this.fault = failure.fault;
     this.faultDetail = failure.detail;
+    this.claimedUntil = null;
     // One refused recipient must not make the others get the same mail for ever.
     if (failure.fault === 'refused' && this.attempts >= mostRefusals) this.drop();
     else this.nextAttemptAt = retryAt(now, this.attempts, { hintS: failure.retryAfterS });

@@ -128,6 +128,20 @@ export class NoticeRepository {
     return tx.find(Notice, { where: { id: In([...ids]) }, order: { id: 'ASC' } });
   }
 
+  /**
+   * Claims those of these notices that are due and that nobody has claimed, and gives their ids, in order. Whoever dies
+   * with a claim leaves them to the sweep when it has run out.
+   */
+  async claim(tx: Tx, ids: readonly number[], now: Date, until: Date): Promise<number[]> {
+    const [rows]: [{ id: number }[], number] = await tx.query(
+      `update notice set claimed_until = $3, next_attempt_at = greatest(next_attempt_at, $3) where id in (
+         select id from notice where id = any($1) and state = 'due' and (claimed_until is null or claimed_until <= $2)
+         order by id for update) returning id`,
+      [ids, now, until],
+    );
+    return rows.map(({ id }) => id).sort((a, b) => a - b);
+  }
+
   /** The notices of these ids that are due, locked. */
   lockDue(tx: Tx, ids: readonly number[]): Promise<Notice[]> {
     return tx.find(Notice, {

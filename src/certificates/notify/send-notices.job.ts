@@ -123,7 +123,10 @@ function keyOf(notices: readonly Notice[]): string {
   return keys.length === 1 ? keys.join() : `notices:${createHash('sha256').update(keys.join('\n')).digest('hex')}`;
 }
 
-/** Handles `notice.send`: sends due notices and records the outcome. */
+/** Longer than a run can last. */
+const claimMs = 2 * sendNotices.policy.timeoutS * 1000;
+
+/** Handles `notice.send`: claims due notices, sends them and records the outcome. */
 @Injectable()
 export class SendNotices implements OnModuleInit {
   constructor(
@@ -139,7 +142,12 @@ export class SendNotices implements OnModuleInit {
   }
 
   private async run(ids: readonly number[], { signal }: JobContext): Promise<void> {
-    const due = (await this.notices.getMany(this.db.single, ids)).filter((notice) => notice.state === 'due');
+    const now = this.clock.now();
+    const claimedUntil = new Date(now.getTime() + claimMs);
+    const due = await this.notices.getMany(
+      this.db.single,
+      await this.notices.claim(this.db.single, ids, now, claimedUntil),
+    );
     if (due.length === 0) return;
     const { current, obsolete } = await this.sender.sort(due);
     await this.record(obsolete, (notice) => notice.drop());
@@ -149,7 +157,10 @@ export class SendNotices implements OnModuleInit {
       await this.sender.send([first, ...more], signal);
       await this.record(current, (notice) => notice.sent(this.clock.now()));
     } catch (error) {
-      if (isCutOff(signal, error)) throw error;
+      if (isCutOff(signal, error)) {
+        await this.record(current, (notice) => notice.release(claimedUntil));
+        throw error;
+      }
       if (!isExpected(error)) new Logger('notify').error(error);
       await this.record(current, (notice) => notice.fail(failureOf(error), this.clock.now()));
     }
