@@ -2,6 +2,7 @@ import type { AnyPlugin } from '../src/plugin-api/any-plugin.js';
 import { acme } from './acme/acme.issuer.js';
 import { awsIam } from './aws-iam/aws-iam.destination.js';
 import { awsIamSource } from './aws-iam/aws-iam.source.js';
+import { cfssl } from './cfssl/cfssl.issuer.js';
 import { dogtag } from './dogtag/dogtag.issuer.js';
 import { email } from './email/email.notification.js';
 import { filesystem } from './filesystem/filesystem.destination.js';
@@ -23,6 +24,7 @@ export const plugins: readonly AnyPlugin[] = [
   acme,
   awsIam,
   awsIamSource,
+  cfssl,
   dogtag,
   email,
   filesystem,

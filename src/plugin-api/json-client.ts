@@ -31,12 +31,12 @@ export interface JsonCall {
   maxBytes?: number;
 }
 
-/** An answer with an error status. `body` is its JSON without secrets; undefined when it is none. */
+/** An answer with an error status, without secrets. `body` is the JSON of its text; undefined when it is none. */
 export class HttpFailure extends PluginError {
   constructor(
     fault: PluginFault,
     detail: string,
-    readonly answer: { status: number; body: unknown; retryAfterS?: number },
+    readonly answer: { status: number; text: string; body: unknown; retryAfterS?: number },
   ) {
     super(fault, detail, answer.retryAfterS);
   }
@@ -92,12 +92,14 @@ export class JsonClient {
 
   private failure(answer: FetchResponse): HttpFailure {
     const { status, headers } = answer;
-    const body = jsonOf({ body: Buffer.from(withoutSecrets(answer.body.toString('utf8'), this.service.secrets)) });
+    const text = withoutSecrets(answer.body.toString('utf8'), this.service.secrets);
+    const body = parsed(text);
     const words = body === undefined ? kindOf(answer) : this.service.wordsOf(body);
     const waitS = Number(headers['retry-after']);
     const detail = this.says(`answers with status ${status}${words ? `: ${words}` : ''}`);
     return new HttpFailure(faultOf(status, body !== undefined), detail, {
       status,
+      text,
       body,
       ...(Number.isInteger(waitS) && waitS > 0 && { retryAfterS: waitS }),
     });
@@ -132,9 +134,13 @@ function bodyOf({ json, form }: JsonCall): { type: string; text: string } | unde
   return json === undefined ? undefined : { type: 'application/json', text: JSON.stringify(json) };
 }
 
-function jsonOf({ body }: Pick<FetchResponse, 'body'>): unknown {
+function jsonOf({ body }: FetchResponse): unknown {
+  return parsed(body.toString('utf8'));
+}
+
+function parsed(text: string): unknown {
   try {
-    return JSON.parse(body.toString('utf8')) as unknown;
+    return JSON.parse(text) as unknown;
   } catch {
     return undefined;
   }

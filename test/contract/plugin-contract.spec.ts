@@ -71,6 +71,7 @@ const dead: Readonly<Record<string, Record<string, unknown>>> = {
     clientPkcs12Password: undefined,
     username: 'agent',
   },
+  'cfssl-issuer': { url: 'http://127.0.0.1:1', hmacKey: Buffer.from(marker).toString('hex') },
   email: { recipients: 'someone@example.org' },
   filesystem: { path: join(folder, 'protected', 'here') },
   'filesystem-source': { path: join(folder, 'protected', 'here') },

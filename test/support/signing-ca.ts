@@ -1,5 +1,5 @@
 import { createPublicKey } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { OrderRequest } from '../../src/plugin-api/issuer.js';
@@ -17,6 +17,7 @@ import { noKeeping } from './issuer-requests.js';
 export interface SigningCa {
   rootPem: string;
   issuingPem: string;
+  issuingKeyPem: string;
   /** The subject and the extensions of the CSR, for so many days. */
   sign(csrPem: string, days: number): string;
   /** PEM blocks as PKCS#7. */
@@ -51,6 +52,7 @@ export function startSigningCa(): SigningCa {
   return {
     rootPem,
     issuingPem,
+    issuingKeyPem: readFileSync(at('issuing.key'), 'utf8'),
     sign: (csrPem, days) => {
       const by = ['-CA', at('issuing.pem'), '-CAkey', at('issuing.key'), '-copy_extensions', 'copy'];
       return openssl(['x509', '-req', '-days', String(days), ...by], csrPem);
