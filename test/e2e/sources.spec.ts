@@ -1,17 +1,19 @@
 import { IAM } from '@aws-sdk/client-iam';
-import { execFileSync } from 'node:child_process';
+import { execFile as execFileCallback } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext, createServer, type Server } from 'node:tls';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { IAM_DEFAULTS, startIam, type FakeIam } from '../fakes/iam-server.js';
 import { openssl, startTestAuthority, type TestAuthority } from '../support/bundles.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import type { Json } from '../support/json.js';
 
+const execFile = promisify(execFileCallback);
 const day = 86_400_000;
 const owner = 'web@example.com';
 let base: string;
@@ -241,7 +243,8 @@ describe('a source of folders', () => {
       await ofFolder('many', {}),
       await source('many-2', { id: 'filesystem-source', options: { path: folder('many') } }),
     ];
-    execFileSync('bash', [
+    // Not execFileSync: the program runs in this process, and closes idle connections of the test meanwhile.
+    await execFile('bash', [
       '-c',
       `
       cd "$1" && openssl ecparam -genkey -name prime256v1 -noout -out key.key 2>/dev/null
@@ -266,7 +269,7 @@ describe('a source of folders', () => {
       `select count(*)::int as count from certificate where common_name like '%.many.test'`,
     );
     expect(count).toBe(2000);
-  }, 240_000);
+  }, 480_000);
 
   it('is scanned without a request, again after its poll rate, and sooner after a failure', async () => {
     const { id, lastSync } = await ofFolder('poll', { pollRate: 600 }, { active: true });
