@@ -27,17 +27,21 @@ export class CertificateAccess {
     private readonly sourceLinks: SourceLinkRepository,
   ) {}
 
-  /** To change, revoke, renew or deliver it. Throws Problem `forbidden`. */
-  async demandWrite(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
-    const { roleIds } = await this.certificates.linksOf(tx, certificate.id);
-    if (!mayActOn(actor, { ...certificate, roleIds }))
-      throw new Problem('forbidden', `You are not authorized to change certificate ${certificate.name}.`);
+  /** To change, revoke, renew or deliver these. Throws Problem `forbidden`. */
+  async demandWrite(tx: Tx, actor: Actor, ...certificates: readonly Certificate[]): Promise<void> {
+    const roleIds = await this.certificates.rolesOf(
+      tx,
+      certificates.map(({ id }) => id),
+    );
+    const closed = certificates.find((one) => !mayActOn(actor, { ...one, roleIds: roleIds.get(one.id) ?? [] }));
+    if (closed) throw new Problem('forbidden', `You are not authorized to change certificate ${closed.name}.`);
   }
 
-  /** As `demandWrite`, of one that is not deleted. Throws Problem `wrong-state`. */
-  async demandChange(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
-    await this.demandWrite(tx, actor, certificate);
-    if (certificate.deletedAt !== null) throw new Problem('wrong-state', `Certificate ${certificate.name} is deleted.`);
+  /** As `demandWrite`, of some that are not deleted. Throws Problem `wrong-state`. */
+  async demandChange(tx: Tx, actor: Actor, ...certificates: readonly Certificate[]): Promise<void> {
+    await this.demandWrite(tx, actor, ...certificates);
+    const deleted = certificates.find(({ deletedAt }) => deletedAt !== null);
+    if (deleted) throw new Problem('wrong-state', `Certificate ${deleted.name} is deleted.`);
   }
 
   /**
@@ -83,9 +87,9 @@ export class CertificateAccess {
     if (deletedAt !== null) throw new Problem('wrong-state', `Certificate ${name} is deleted.`);
   }
 
-  /** As `demandChange`, of the certificate with this id. */
-  async demandWriteById(tx: Tx, actor: Actor, id: number): Promise<void> {
-    await this.demandChange(tx, actor, await this.certificates.get(tx, id));
+  /** As `demandChange`, of the certificates with these ids. Throws Problem `not-found`. */
+  async demandWriteById(tx: Tx, actor: Actor, ...ids: readonly number[]): Promise<void> {
+    await this.demandChange(tx, actor, ...(await this.certificates.getMany(tx, ids)));
   }
 
   /**

@@ -7,7 +7,6 @@ import { type Reference, wordsOf } from '../platform/http/reference.js';
 import { defaultsOf, shownSubscriptionsOf } from '../notifications/subscription.repository.js';
 import { noSuccession, type SuccessionFacts } from '../rotation/due.js';
 import { Certificate } from './certificate.entity.js';
-import type { LineRow } from './history/history.schema.js';
 
 /** Who looks after a certificate, and how. */
 export type Care = Pick<Certificate, 'owner' | 'description' | 'creatorId' | 'vouchingRole' | 'notify' | 'rotation'>;
@@ -162,8 +161,17 @@ export class CertificateRepository {
 
   /** See `lockLines` for the order. Rows that refer to the certificate can still be inserted. */
   async lock(tx: Tx, id: number): Promise<Certificate> {
-    const found = await tx.findOne(Certificate, { where: { id }, lock: { mode: 'for_no_key_update' } });
-    if (!found) throw new Problem('not-found', `There is no certificate ${id}.`);
+    return (await this.lockMany(tx, [id]))[0] as Certificate;
+  }
+
+  /** As `lock`, in order of id. Throws Problem `not-found` when one is missing. */
+  async lockMany(tx: Tx, ids: readonly number[]): Promise<Certificate[]> {
+    const found = await tx.find(Certificate, {
+      where: { id: In([...ids]) },
+      order: { id: 'ASC' },
+      lock: { mode: 'for_no_key_update' },
+    });
+    demandAll(ids, found);
     return found;
   }
 
@@ -179,8 +187,7 @@ export class CertificateRepository {
   async getMany(tx: Tx, ids: readonly number[]): Promise<Certificate[]> {
     if (ids.length === 0) return [];
     const found = await tx.findBy(Certificate, { id: In([...ids]) });
-    const missing = ids.find((id) => !found.some((one) => one.id === id));
-    if (missing !== undefined) throw new Problem('not-found', `There is no certificate ${missing}.`);
+    demandAll(ids, found);
     return found;
   }
 
@@ -231,32 +238,21 @@ export class CertificateRepository {
     return rows.map((row) => row.id);
   }
 
-  /** The certificate with all before and after it, over any number of replacements, oldest first; at most 500. */
-  lineOf(tx: Tx, id: number): Promise<LineRow[]> {
-    return tx.query(
-      `with recursive
-         older(id) as (select $1::int union select r.replaced_id from certificate_replacement r
-         join older on r.certificate_id = older.id),
-         newer(id) as (select $1::int union select r.certificate_id from certificate_replacement r
-         join newer on r.replaced_id = newer.id)
-       select id, name, state, serial_hex as "serialHex", not_before as "notBefore", not_after as "notAfter",
-         renews_id as "renewsId"
-       from certificate where id in (select id from older union select id from newer) order by created_at, id
-       limit 500`,
-      [id],
-    );
+  /** True when `newId` replaces `oldId`, directly or over others, or is the same. */
+  async replacesInLine(tx: Tx, newId: number, oldId: number): Promise<boolean> {
+    return (await this.replacing(tx, oldId, [newId])).length > 0;
   }
 
-  /** True when `newId` replaces `oldId`, directly or over others. */
-  async replacesInLine(tx: Tx, newId: number, oldId: number): Promise<boolean> {
-    const rows: unknown[] = await tx.query(
+  /** Those of `newIds` that replace `oldId`, directly or over others, or are the same. */
+  async replacing(tx: Tx, oldId: number, newIds: readonly number[]): Promise<number[]> {
+    const rows: { id: number }[] = await tx.query(
       `with recursive line(id) as (
          select $1::int union
-         select r.replaced_id from certificate_replacement r join line on r.certificate_id = line.id)
-       select from line where id = $2`,
-      [newId, oldId],
+         select r.certificate_id from certificate_replacement r join line on r.replaced_id = line.id)
+       select id from line where id = any($2)`,
+      [oldId, newIds],
     );
-    return rows.length > 0;
+    return rows.map(({ id }) => id);
   }
 
   /** Ids of what hangs on a certificate, in order. */
@@ -338,4 +334,10 @@ export class CertificateRepository {
       [id, ids, ...(isRole ? [issuerIds] : [])],
     );
   }
+}
+
+function demandAll(ids: readonly number[], found: readonly Certificate[]): void {
+  const known = new Set(found.map(({ id }) => id));
+  const missing = ids.find((id) => !known.has(id));
+  if (missing !== undefined) throw new Problem('not-found', `There is no certificate ${missing}.`);
 }

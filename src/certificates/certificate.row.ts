@@ -7,7 +7,7 @@ import type { Tx } from '../platform/db/database.js';
 import { likePattern } from '../platform/db/list-filter.js';
 import { prepared } from '../platform/db/statement.js';
 import { invalid } from '../platform/http/problem.js';
-import type { CertificateState } from './certificate.entity.js';
+import type { Certificate, CertificateState } from './certificate.entity.js';
 import type { StoredTerms } from './terms.js';
 import type { Withdrawal } from './withdraw/withdrawal.entity.js';
 
@@ -216,6 +216,25 @@ export async function readLinked(tx: Tx, ids: readonly number[]): Promise<Linked
     [ids],
   );
   return rows.map(({ label }) => label);
+}
+
+/** A certificate in the line of renewals. */
+export type LineRow = Pick<Certificate, 'id' | 'name' | 'state' | 'serialHex' | 'notBefore' | 'notAfter' | 'renewsId'>;
+
+/** The certificate with all before and after it, over any number of replacements, oldest first; at most 500. */
+export function readLine(tx: Tx, id: number): Promise<LineRow[]> {
+  return tx.query(
+    `with recursive
+       older(id) as (select $1::int union select r.replaced_id from certificate_replacement r
+       join older on r.certificate_id = older.id),
+       newer(id) as (select $1::int union select r.certificate_id from certificate_replacement r
+       join newer on r.replaced_id = newer.id)
+     select id, name, state, serial_hex as "serialHex", not_before as "notBefore", not_after as "notAfter",
+       renews_id as "renewsId"
+     from certificate where id in (select id from older union select id from newer) order by created_at, id
+     limit 500`,
+    [id],
+  );
 }
 
 /** Bytes of PEM on one page. Beside it each certificate has some kilobytes of names and numbers. */

@@ -18,20 +18,17 @@ export class DueRepository {
     });
   }
 
-  /** Writes when each of them renews, and nothing else. */
-  async savePlans(tx: Tx, rows: readonly Certificate[]): Promise<void> {
+  /** Saves of these, which are locked, whether they renew and warn; nothing else. */
+  async saveOutlooks(tx: Tx, rows: readonly Certificate[]): Promise<void> {
     await tx.query(
-      `update certificate c set next_renewal_at = p.at, renewal_reason = p.reason
-       from jsonb_to_recordset($1::jsonb) as p(id int, at timestamptz, reason text) where c.id = p.id`,
-      [
-        JSON.stringify(
-          rows.map(({ id, nextRenewalAt, renewalReason }) => ({
-            id,
-            at: timestamp(nextRenewalAt),
-            reason: renewalReason,
-          })),
-        ),
-      ],
+      `update certificate c set notify = w.notify, rotation = w.rotation, to_replace = w."toReplace",
+         next_notice_at = w."nextNoticeAt", next_renewal_at = w."nextRenewalAt", renewal_reason = w."renewalReason",
+         renewal_attempts = w."renewalAttempts", renewal_fault = w."renewalFault", renewal_detail = w."renewalDetail"
+       from jsonb_to_recordset($1::jsonb) as w(id int, notify boolean, rotation boolean, "toReplace" boolean,
+         "nextNoticeAt" timestamptz, "nextRenewalAt" timestamptz, "renewalReason" text, "renewalAttempts" int,
+         "renewalFault" text, "renewalDetail" text)
+       where c.id = w.id`,
+      [JSON.stringify(rows.map(outlookOf))],
     );
   }
 
@@ -88,4 +85,11 @@ export class DueRepository {
     );
     return rows[0];
   }
+}
+
+function outlookOf(row: Certificate): object {
+  const { id, notify, rotation, toReplace, renewalReason, renewalAttempts, renewalFault, renewalDetail } = row;
+  const renewal = { renewalReason, renewalAttempts, renewalFault, renewalDetail };
+  const at = { nextNoticeAt: timestamp(row.nextNoticeAt), nextRenewalAt: timestamp(row.nextRenewalAt) };
+  return { id, notify, rotation, toReplace, ...renewal, ...at };
 }

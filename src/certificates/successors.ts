@@ -10,6 +10,7 @@ import { CertificateRepository, type Links } from './certificate.repository.js';
 import type { Delivery } from './deploy/delivery.entity.js';
 import { DeliveryRepository } from './deploy/delivery.repository.js';
 import { Deploying } from './deploy/deploying.js';
+import { DueRepository } from './due.repository.js';
 import { Notices } from './notify/notices.js';
 import { Planning } from './planning.js';
 
@@ -45,6 +46,7 @@ export class Successors {
   constructor(
     private readonly clock: Clock,
     private readonly certificates: CertificateRepository,
+    private readonly due: DueRepository,
     private readonly deliveries: DeliveryRepository,
     private readonly deploying: Deploying,
     private readonly planning: Planning,
@@ -53,23 +55,25 @@ export class Successors {
   ) {}
 
   /**
-   * Whether `successor` may replace a certificate. Throws Problem `conflict` when that replaces the successor already,
-   * directly or over others: nobody would be warned of either; `wrong-state` when the successor has ended and the other
-   * has not.
+   * Whether `successor` may replace these certificates. Throws Problem `conflict` when one of them replaces the successor
+   * already, directly or over others: nobody would be warned of either; `wrong-state` when the successor has ended and
+   * one of them has not.
    */
   async demandAllowed(
     tx: Tx,
     successor: Pick<Certificate, 'name' | 'state' | 'notAfter'> & { id?: number },
-    oldId: number,
+    oldIds: readonly number[],
   ): Promise<void> {
-    const [old, now] = [await this.certificates.get(tx, oldId), this.clock.now()];
-    if (successor.id !== undefined && (await this.certificates.replacesInLine(tx, old.id, successor.id))) {
+    if (oldIds.length === 0) return;
+    const [olds, now] = [await this.certificates.getMany(tx, oldIds), this.clock.now()];
+    const newer = successor.id === undefined ? [] : await this.certificates.replacing(tx, successor.id, oldIds);
+    const ahead = olds.find(({ id }) => newer.includes(id));
+    if (ahead)
       throw new Problem(
         'conflict',
-        `Certificate ${old.name} replaces ${successor.name} already: neither can take the place of the other.`,
+        `Certificate ${ahead.name} replaces ${successor.name} already: neither can take the place of the other.`,
       );
-    }
-    if (hasEnded(successor, now) && !hasEnded(old, now))
+    if (hasEnded(successor, now) && olds.some((old) => !hasEnded(old, now)))
       throw new Problem(
         'wrong-state',
         `Certificate ${successor.name} has ended: it takes the place of none that has not.`,
@@ -82,7 +86,7 @@ export class Successors {
    */
   async relink(tx: Tx, successor: Certificate, oldIds: readonly number[]): Promise<void> {
     const { after, added, freed } = await this.changesOf(tx, successor, oldIds);
-    for (const id of added) await this.demandAllowed(tx, successor, id);
+    await this.demandAllowed(tx, successor, added);
     await this.certificates.setLinks(tx, successor.id, 'replaced', after);
     if (successor.bodyPem === null) return;
     for (const id of freed) await this.release(tx, id, successor);
@@ -172,17 +176,14 @@ export class Successors {
   ): Promise<void> {
     if (oldIds.length === 0) return;
     const { destinationIds } = await this.certificates.linksOf(tx, id);
-    for (const oldId of oldIds) {
-      await this.certificates.change(tx, oldId, (old) =>
-        oldId === renewsId ? old.recordRenewed() : old.recordReplaced(),
-      );
-      await this.yieldAt(tx, oldId, destinationIds);
+    const olds = await this.certificates.lockMany(tx, oldIds);
+    for (const old of olds) {
+      if (old.id === renewsId) old.recordRenewed();
+      else old.recordReplaced();
     }
-  }
-
-  /** What has not arrived of the old certificate never will where the successor is delivered. */
-  private async yieldAt(tx: Tx, oldId: number, destinationIds: readonly number[]): Promise<void> {
-    const open = (await this.deliveries.lockOf(tx, oldId)).filter(
+    await this.due.saveOutlooks(tx, olds);
+    // What has not arrived of them never will where the successor is delivered.
+    const open = (await this.deliveries.lockOf(tx, ...oldIds)).filter(
       ({ state, destinationId }) =>
         (state === 'planned' || state === 'failing') && destinationIds.includes(destinationId),
     );

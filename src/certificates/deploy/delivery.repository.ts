@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
 import type { Tx } from '../../platform/db/database.js';
 import { Conditions } from '../../platform/db/conditions.js';
 import { exactly, whole } from '../../platform/db/list-filter.js';
@@ -127,9 +128,13 @@ export class DeliveryRepository {
     return listPage(tx, source, query, where);
   }
 
-  /** Of a certificate, in the order of their ids, locked. */
-  lockOf(tx: Tx, certificateId: number): Promise<Delivery[]> {
-    return tx.find(Delivery, { where: { certificateId }, order: { id: 'ASC' }, lock: { mode: 'pessimistic_write' } });
+  /** Of these certificates, in the order of their ids, locked. */
+  lockOf(tx: Tx, ...certificateIds: readonly number[]): Promise<Delivery[]> {
+    return tx.find(Delivery, {
+      where: { certificateId: In([...certificateIds]) },
+      order: { id: 'ASC' },
+      lock: { mode: 'pessimistic_write' },
+    });
   }
 
   /** Locks the row, lets `work` change the entity, saves what differs. Null when it is gone. */

@@ -33,8 +33,7 @@ export class Places {
   /** Throws Problem `invalid-request` when two of these destinations are one and the same place. */
   async demandApart(tx: Tx, certificate: Placed, destinationIds: readonly number[]): Promise<void> {
     const taken = new Set<string>();
-    for (const id of destinationIds) {
-      const target = await this.destinations.get(tx, id);
+    for (const target of await this.destinations.getMany(tx, destinationIds)) {
       const { plugin, destination } = target;
       const { accountNumber } = destination.options;
       const place = this.locate(target, certificate);

@@ -5,6 +5,7 @@ import { Database } from '../../platform/db/database.js';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, QueryOf, Summary } from '../../platform/http/contract.js';
 import { CertificateRepository } from '../certificate.repository.js';
+import { readLine } from '../certificate.row.js';
 import { DeliverySight, type Stand } from '../deploy/delivery-sight.js';
 import { eventView, HistoryQuery, HistoryView, lineView } from './history.schema.js';
 
@@ -32,7 +33,7 @@ export class HistoryController {
     const { items, ...more } = await this.db.read(async (tx) => {
       await this.certificates.get(tx, id);
       const [line, { items, next }] = [
-        await this.certificates.lineOf(tx, id),
+        await readLine(tx, id),
         await this.events.ofTarget(tx, 'certificate', id, query),
       ];
       return { line: line.map(lineView), items, ...(next !== undefined && { next }) };

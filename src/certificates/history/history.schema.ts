@@ -3,7 +3,8 @@ import type { AuditEvent } from '../../audit/audit-event.entity.js';
 import { instant, InstantOut } from '../../platform/http/instant.js';
 import { PageQuery } from '../../platform/http/page.js';
 import { queryInt } from '../../platform/http/query.js';
-import { type Certificate, certificateStates, type CertificateState } from '../certificate.entity.js';
+import { certificateStates, type CertificateState } from '../certificate.entity.js';
+import type { LineRow } from '../certificate.row.js';
 
 /** GET /certificates/{id}/history. */
 export const HistoryQuery = PageQuery.pick({ count: true }).extend({
@@ -51,9 +52,6 @@ export const HistoryView = z
   })
   .meta({ id: 'History' });
 export type HistoryView = z.output<typeof HistoryView>;
-
-/** A certificate in the line of renewals. */
-export type LineRow = Pick<Certificate, 'id' | 'name' | 'state' | 'serialHex' | 'notBefore' | 'notAfter' | 'renewsId'>;
 
 const stateAfter: Readonly<Record<string, CertificateState>> = {
   'certificate.requested': 'requested',

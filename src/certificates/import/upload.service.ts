@@ -52,8 +52,8 @@ export class UploadStore {
       await this.takeOver.claim(tx, actor, known, { row, relations });
       return known.id;
     }
-    for (const oldId of relations.replacesIds)
-      await this.successors.demandAllowed(tx, { name: row.name, state: row.state, notAfter: row.notAfter }, oldId);
+    const { name, state, notAfter } = row;
+    await this.successors.demandAllowed(tx, { name, state, notAfter }, relations.replacesIds);
     const act = { action: 'certificate.imported', after: { owner: row.owner, serial: row.serialHex } };
     const [{ id }] = (await this.newOnes.insert(tx, [
       { row, links: relations, actor, act, complete: () => this.relations.complete(tx, relations) },

@@ -53,7 +53,7 @@ export class ListedCertificates {
 
   private async located(tx: Tx, actor: Actor, field: string, references: readonly Reference[]): Promise<number[]> {
     const ids = await this.certificates.resolve(tx, references, field);
-    for (const id of ids) await this.access.demandWriteById(tx, actor, id);
+    await this.access.demandWriteById(tx, actor, ...ids);
     return ids;
   }
 }

@@ -38,7 +38,7 @@ export class ReplanJob implements OnModuleInit {
         rows.map((row) => row.id),
       );
       for (const [i, row] of rows.entries()) row.planNext(planOf(row, policy, successions[i]));
-      await this.due.savePlans(tx, rows);
+      await this.due.saveOutlooks(tx, rows);
       if (rows.length === batch) await replanPolicy.enqueue(tx, { policyId, after: rows.at(-1)?.id ?? 0 });
     });
   }

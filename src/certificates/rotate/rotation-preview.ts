@@ -5,6 +5,7 @@ import { instant } from '../../platform/http/instant.js';
 import { Problem } from '../../platform/http/problem.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
+import { readLine } from '../certificate.row.js';
 import { DeliveryRepository } from '../deploy/delivery.repository.js';
 import { Places } from '../deploy/places.js';
 import { searchNames } from '../issue/new-row.js';
@@ -98,7 +99,7 @@ export class RotationPreview {
 
   /** Those that are replaced together: the certificate and what it has renewed without being in place. */
   private async inForce(old: Certificate): Promise<{ id: number; name: string }[]> {
-    const line = new Map((await this.certificates.lineOf(this.db.single, old.id)).map((row) => [row.id, row]));
+    const line = new Map((await readLine(this.db.single, old.id)).map((row) => [row.id, row]));
     const found: { id: number; name: string }[] = [];
     for (let row = line.get(old.id); row?.state === 'issued'; row = line.get(row.renewsId ?? 0))
       found.push({ id: row.id, name: row.name });
