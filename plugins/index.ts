@@ -1,12 +1,17 @@
 import type { AnyPlugin } from '../src/plugin-api/any-plugin.js';
+import { acmeDns } from './acme-dns/acme-dns.dns.js';
 import { acme } from './acme/acme.issuer.js';
 import { awsIam } from './aws-iam/aws-iam.destination.js';
 import { awsIamSource } from './aws-iam/aws-iam.source.js';
+import { azureDns } from './azure-dns/azure-dns.dns.js';
 import { cfssl } from './cfssl/cfssl.issuer.js';
+import { cloudflare } from './cloudflare/cloudflare.dns.js';
+import { dnsWebhook } from './dns-webhook/dns-webhook.dns.js';
 import { dogtag } from './dogtag/dogtag.issuer.js';
 import { email } from './email/email.notification.js';
 import { filesystem } from './filesystem/filesystem.destination.js';
 import { filesystemSource } from './filesystem/filesystem.source.js';
+import { googleCloudDns } from './google-cloud-dns/google-cloud-dns.dns.js';
 import { javaKeystoreExport } from './jks/java-keystore.export.js';
 import { javaTruststoreExport } from './jks/java-truststore.export.js';
 import { localCa } from './local-ca/local-ca.issuer.js';
@@ -15,6 +20,7 @@ import { pemExport } from './pem/pem.export.js';
 import { pkcs12TruststoreExport } from './pkcs12/pkcs12-truststore.export.js';
 import { pkcs12Export } from './pkcs12/pkcs12.export.js';
 import { rfc2136 } from './rfc2136/rfc2136.dns.js';
+import { route53 } from './route53/route53.dns.js';
 import { sectigo } from './sectigo/sectigo.issuer.js';
 import { tlsEndpoints } from './tls-endpoints/tls-endpoints.source.js';
 import { webhook } from './webhook/webhook.notification.js';
@@ -22,13 +28,18 @@ import { webhook } from './webhook/webhook.notification.js';
 /** Every plugin of the program, ordered by id. */
 export const plugins: readonly AnyPlugin[] = [
   acme,
+  acmeDns,
   awsIam,
   awsIamSource,
+  azureDns,
   cfssl,
+  cloudflare,
+  dnsWebhook,
   dogtag,
   email,
   filesystem,
   filesystemSource,
+  googleCloudDns,
   javaKeystoreExport,
   javaTruststoreExport,
   localCa,
@@ -37,6 +48,7 @@ export const plugins: readonly AnyPlugin[] = [
   pkcs12Export,
   pkcs12TruststoreExport,
   rfc2136,
+  route53,
   sectigo,
   tlsEndpoints,
   webhook,

@@ -44,8 +44,8 @@ export class Authorizations {
   ) {}
 
   /**
-   * Answers what is open, and removes answers that are no longer needed. Nothing is left to do when it says neither what
-   * is waited for nor why the order is dead. Throws PluginError.
+   * Answers what is open, and removes answers that are no longer needed. Nothing is left to do when it says neither
+   * what is waited for nor why the order is dead. Throws PluginError.
    */
   async advance(order: Order): Promise<Progress> {
     const all = await this.readAll(order);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineDns, type PresentedRecord, type TxtRecord } from '../../src/plugin-api/dns.js';
+import { defineDns, longestZone, type PresentedRecord, type TxtRecord } from '../../src/plugin-api/dns.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { type Options, secret } from '../../src/plugin-api/options.js';
 import { encodeName } from './dns-message.js';
@@ -70,9 +70,8 @@ export const rfc2136 = defineDns({
 /** The longest zone that holds the name. Throws PluginError. */
 function zoneOf(name: string, { zones }: UpdateOptions): string {
   wireName(name);
-  const [zone] = zones
-    .filter((one) => plain(name) === plain(one) || plain(name).endsWith(`.${plain(one)}`))
-    .sort((a, b) => plain(b).length - plain(a).length);
+  const longest = longestZone(plain(name), zones.map(plain));
+  const zone = zones.find((one) => plain(one) === longest);
   if (zone === undefined)
     throw new PluginError('misconfigured', `${name} lies in none of the zones ${zones.join(', ')}.`);
   return zone;

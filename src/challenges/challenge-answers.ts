@@ -19,8 +19,8 @@ const ttlS = 60;
 const keyAuthorization = /^([A-Za-z0-9_-]{1,200})\.[A-Za-z0-9_-]{1,200}$/;
 
 /**
- * Publishes answers to challenges. A row is written before anything is published, so that the answer is removed whatever
- * happens.
+ * Publishes answers to challenges. A row is written before anything is published, so that the answer is removed
+ * whatever happens.
  */
 @Injectable()
 export class ChallengeAnswers {

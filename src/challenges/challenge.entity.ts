@@ -8,7 +8,9 @@ export class Challenge {
   @Column('text') type: ChallengeType;
   @Column('text') domain: string;
   @Column('text') value: string;
-  /** http-01: the token. dns-01: the name of the TXT record, behind the CNAME records that begin at `_acme-challenge`. */
+  /**
+   * http-01: the token. dns-01: the name of the TXT record, behind the CNAME records that begin at `_acme-challenge`.
+   */
   @Column('text') place: string;
   @Column('integer', { nullable: true }) dnsProviderId: number | null;
   /** What the DNS plugin needs to remove the record; null: it has not answered yet. */

@@ -41,8 +41,8 @@ export const DnsProviderRequest = z
       .nullish()
       .meta({
         description:
-          'The zones in which it publishes; the longest that holds a name is chosen. Without them the service is asked, ' +
-          'where its plugin can do that.',
+          'The zones in which it publishes; the longest that holds a name is chosen. Without them the service is ' +
+          'asked, where its plugin can do that.',
       }),
     id: z.unknown().optional().meta({ description: 'Ignored: clients send back what they got.' }),
     dateCreated: z.unknown().optional().meta({ description: 'Ignored.' }),

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { PluginOf } from '../plugin-api/any-plugin.js';
-import type { PresentedRecord, TxtRecord } from '../plugin-api/dns.js';
+import { longestZone, type PresentedRecord, type TxtRecord } from '../plugin-api/dns.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { Clock } from '../platform/clock.js';
 import { Database } from '../platform/db/database.js';
@@ -49,12 +49,11 @@ export class DnsProviders {
   async findFor(name: string, signal: AbortSignal): Promise<DnsProvider | null> {
     const providers = await this.repository.all(this.db.single);
     const fresh = await Promise.all(providers.map((provider) => this.withZones(provider, signal)));
-    const fitting = fresh.flatMap((provider) =>
-      provider.zones
-        .filter((zone) => name === zone || name.endsWith(`.${zone}`))
-        .map((zone) => ({ provider, length: zone.length })),
+    const zone = longestZone(
+      name,
+      fresh.flatMap(({ zones }) => zones),
     );
-    return fitting.sort((a, b) => b.length - a.length || a.provider.id - b.provider.id)[0]?.provider ?? null;
+    return fresh.find(({ zones }) => zone !== null && zones.includes(zone)) ?? null;
   }
 
   /** The zones that the service names, stored; null when its plugin cannot tell. Throws PluginError. */

@@ -24,7 +24,10 @@ export type Presented = 'visible' | 'published';
  * below a web root, or an answer of the program itself. Each is recorded before it is published, and removed by a job.
  */
 export interface Challenges {
-  /** False when no DNS provider has a zone for the domain. http-01 is always possible for us; the CA may see it otherwise. */
+  /**
+   * False when no DNS provider has a zone for the domain. http-01 is always possible for us; the CA may see it
+   * otherwise.
+   */
   canPresent(type: ChallengeType, domain: string): Promise<boolean>;
   /**
    * Idempotent: called again until it says `visible`, and again after a crash. Throws PluginError: `misconfigured` when

@@ -37,3 +37,9 @@ export interface DnsPlugin<S extends OptionSchema> extends Plugin<'dns', S> {
 export function defineDns<S extends OptionSchema>(plugin: Omit<DnsPlugin<S>, 'kind'>): DnsPlugin<S> {
   return { ...plugin, kind: 'dns' };
 }
+
+/** The longest of the zones that holds the name; null when none does. All are lower case, without a dot at the end. */
+export function longestZone(name: string, zones: readonly string[]): string | null {
+  const holding = zones.filter((zone) => name === zone || name.endsWith(`.${zone}`));
+  return holding.sort((a, b) => b.length - a.length)[0] ?? null;
+}

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { Agent } from 'node:http';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -57,12 +58,32 @@ const marker = 'Marker-4f6e';
  */
 const dead: Readonly<Record<string, Record<string, unknown>>> = {
   authority: { authority: 'somewhere' },
+  'acme-dns': {
+    url: 'https://127.0.0.1:1',
+    subdomain: 'a',
+    fullDomain: '_acme-challenge.www.example.org',
+    username: 'u',
+  },
   acme: {
     directoryUrl: 'https://127.0.0.1:1/directory',
     eabKeyId: 'k',
     eabHmacKey: Buffer.from(marker.repeat(3)).toString('base64url'),
   },
   'aws-iam': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
+  'azure-dns': { tenantId: 't', clientId: 'c', subscriptionId: 's', resourceGroup: 'r' },
+  'dns-webhook': { url: 'https://127.0.0.1:1/hook' },
+  'google-cloud-dns': {
+    serviceAccountKey: JSON.stringify({
+      type: 'service_account',
+      project_id: 'p',
+      private_key: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
+        type: 'pkcs8',
+        format: 'pem',
+      }),
+      client_email: marker,
+    }),
+  },
+  route53: { accessKeyId: 'AKIAMARKERMARKER' },
   'aws-iam-source': { accessKeyId: 'AKIAMARKERMARKER', endpoint: 'http://127.0.0.1:1' },
   dogtag: {
     url: 'https://127.0.0.1:1',

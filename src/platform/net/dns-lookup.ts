@@ -17,8 +17,8 @@ export class DnsLookup {
   constructor(private readonly config: Config) {}
 
   /**
-   * The name at the end of the CNAME records that begin at `name`; `name` itself where there is none. Throws PluginError
-   * `unavailable`, and `misconfigured` for records that lead in a circle.
+   * The name at the end of the CNAME records that begin at `name`; `name` itself where there is none. Throws
+   * PluginError `unavailable`, and `misconfigured` for records that lead in a circle.
    */
   async followAliases(name: string, signal: AbortSignal): Promise<string> {
     let end = name;

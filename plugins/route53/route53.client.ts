@@ -1,0 +1,171 @@
+import { PluginError, type PluginFault } from '../../src/plugin-api/errors.js';
+import { quotable } from '../../src/plugin-api/json-client.js';
+import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import type { FetchResponse } from '../../src/plugin-api/site.js';
+import { type AwsCredentials, signedHeaders } from './aws-signature.js';
+
+const host = 'route53.amazonaws.com';
+const version = '/2013-04-01';
+const namespace = 'https://route53.amazonaws.com/doc/2013-04-01/';
+const mostPages = 50;
+
+interface Call {
+  method?: 'GET' | 'POST';
+  path: string;
+  query?: Record<string, string>;
+  body?: string;
+}
+
+/** The REST API of Route 53 (XML), as far as TXT records need it. */
+export class Route53Client {
+  constructor(
+    private readonly credentials: AwsCredentials,
+    private readonly ctx: PluginContext,
+  ) {}
+
+  /** The public zones: id, and name in lower case without a dot at the end. */
+  async zones(): Promise<{ id: string; name: string }[]> {
+    const zones: { id: string; name: string }[] = [];
+    let marker: string | undefined;
+    for (let pages = 0; pages < mostPages; pages += 1) {
+      const answer = await this.ask({
+        path: `${version}/hostedzone`,
+        query: { maxitems: '100', ...(marker !== undefined && { marker }) },
+      });
+      for (const zone of elements(answer, 'HostedZone'))
+        if (textOf(zone, 'PrivateZone') !== 'true')
+          zones.push({
+            id: (textOf(zone, 'Id') ?? '').replace('/hostedzone/', ''),
+            name: unescaped(textOf(zone, 'Name') ?? ''),
+          });
+      marker = textOf(answer, 'NextMarker');
+      if (marker === undefined) break;
+    }
+    return zones;
+  }
+
+  /**
+   * Replaces the values of a TXT record set, unless it has changed since it was read: then PluginError `unavailable`.
+   * Route 53 compares what is deleted with what is there, and does all of a batch or nothing.
+   */
+  async change(zoneId: string, name: string, edit: (values: string[]) => string[], ttlS = 60): Promise<void> {
+    const path = `${version}/hostedzone/${encodeURIComponent(zoneId)}/rrset`;
+    const answer = await this.ask({ path, query: { maxitems: '1', name: `${name}.`, type: 'TXT' } });
+    const found = elements(answer, 'ResourceRecordSet').find(
+      (set) => unescaped(textOf(set, 'Name') ?? '') === name && textOf(set, 'Type') === 'TXT',
+    );
+    const data = found === undefined ? [] : elements(found, 'ResourceRecord').map((one) => textOf(one, 'Value') ?? '');
+    const before = data.map(unquoted);
+    const after = edit(before);
+    if (after.length === before.length && after.every((value, at) => value === before[at])) return;
+    const ttl = found === undefined ? String(ttlS) : (textOf(found, 'TTL') ?? '');
+    const changes = [
+      ...(found === undefined ? [] : [changeOf('DELETE', name, ttl, data)]),
+      ...(after.length === 0 ? [] : [changeOf('CREATE', name, ttl, after.map(quoted))]),
+    ];
+    const batch = `<ChangeBatch><Changes>${changes.join('')}</Changes></ChangeBatch>`;
+    await this.ask({
+      method: 'POST',
+      path: `${path}/`,
+      body:
+        '<?xml version="1.0" encoding="UTF-8"?>' +
+        `<ChangeResourceRecordSetsRequest xmlns="${namespace}">${batch}</ChangeResourceRecordSetsRequest>`,
+    });
+  }
+
+  private async ask({ method = 'GET', path, query = {}, body = '' }: Call): Promise<string> {
+    const request = { method, host, path, query, body };
+    const search = new URLSearchParams(query).toString();
+    const answer = await this.ctx.site.fetch(`https://${host}${path}${search ? `?${search}` : ''}`, {
+      method,
+      headers: {
+        ...(body !== '' && { 'content-type': 'application/xml' }),
+        ...signedHeaders(request, this.credentials, this.ctx.now()),
+      },
+      ...(body !== '' && { body }),
+    });
+    if (answer.status !== 200) throw failureOf(answer, this.credentials);
+    const text = answer.body.toString('utf8');
+    if (/^\s*(<\?xml[^>]*>\s*)?<\w+Response[\s>]/.test(text)) return text;
+    throw new PluginError('unavailable', 'Route 53 answers something else than XML.');
+  }
+}
+
+/** Errors after which a person must change credentials or rights. */
+const misconfigured = new Set([
+  'AccessDenied',
+  'AccessDeniedException',
+  'ExpiredToken',
+  'InvalidClientTokenId',
+  'NoSuchHostedZone',
+  'SignatureDoesNotMatch',
+]);
+const passing = new Set(['PriorRequestNotComplete', 'Throttling', 'ThrottlingException', 'InvalidChangeBatch']);
+
+function failureOf(
+  { status, body }: FetchResponse,
+  { secretAccessKey, sessionToken = '' }: AwsCredentials,
+): PluginError {
+  const text = body.toString('utf8');
+  const code = textOf(text, 'Code') ?? (text.includes('<InvalidChangeBatch') ? 'InvalidChangeBatch' : '');
+  const words = quotable(textOf(text, 'Message') ?? '', [secretAccessKey, sessionToken]);
+  return new PluginError(
+    faultOf(code, status),
+    `Route 53 answers with status ${status}${code ? ` (${code})` : ''}${words ? `: ${words}` : '.'}`,
+  );
+}
+
+function faultOf(code: string, status: number): PluginFault {
+  if (misconfigured.has(code)) return 'misconfigured';
+  if (code === '' || passing.has(code) || status >= 500 || status === 429) return 'unavailable';
+  return status === 403 ? 'misconfigured' : 'refused';
+}
+
+function changeOf(action: 'CREATE' | 'DELETE', name: string, ttl: string, data: readonly string[]): string {
+  const records = data.map((one) => `<ResourceRecord><Value>${escaped(one)}</Value></ResourceRecord>`).join('');
+  const set = `<Name>${escaped(name)}.</Name><Type>TXT</Type><TTL>${escaped(ttl)}</TTL>`;
+  return (
+    `<Change><Action>${action}</Action><ResourceRecordSet>${set}` +
+    `<ResourceRecords>${records}</ResourceRecords></ResourceRecordSet></Change>`
+  );
+}
+
+/** The contents of each such element. Elements of one name do not stand in one another in these answers. */
+function elements(xml: string, name: string): string[] {
+  return [...xml.matchAll(new RegExp(`<${name}(?:\\s[^>]*)?>([\\s\\S]*?)</${name}>`, 'g'))].map(
+    ([, content = '']) => content,
+  );
+}
+
+const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+
+function textOf(xml: string, name: string): string | undefined {
+  const [content] = elements(xml, name);
+  return content?.replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (whole, hex?: string, decimal?: string, word = '') => {
+    const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
+    return entities[String(word)] ?? (Number.isInteger(code) && code <= 0x10ffff ? String.fromCodePoint(code) : whole);
+  });
+}
+
+function escaped(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+/** A name of Route 53, which writes unusual characters as `\052`, as other names are written. */
+function unescaped(name: string): string {
+  return name
+    .replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+    .toLowerCase()
+    .replace(/\.$/, '');
+}
+
+/** Character strings as zone files have them (RFC 1035 §5.1). */
+function quoted(value: string): string {
+  const parts = value.match(/.{1,255}/g) ?? [''];
+  return parts.map((part) => `"${part.replace(/["\\]/g, '\\$&')}"`).join(' ');
+}
+
+function unquoted(data: string): string {
+  const parts = [...data.matchAll(/"((?:[^"\\]|\\.)*)"/g)];
+  return parts.length > 0 ? parts.map(([, part = '']) => part.replace(/\\(.)/g, '$1')).join('') : data;
+}
