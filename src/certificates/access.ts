@@ -17,7 +17,7 @@ import { type Certificate, keyProofOf } from './certificate.entity.js';
 import { CertificateRepository } from './certificate.repository.js';
 import { SourceLinkRepository } from './discover/source-link.repository.js';
 
-/** Whether an actor may do something with one certificate. */
+/** The rights of an actor on one certificate: to change it, deliver it, reissue it, hand it over or read its key. */
 @Injectable()
 export class CertificateAccess {
   constructor(
@@ -37,7 +37,7 @@ export class CertificateAccess {
     if (closed) throw new Problem('forbidden', `You are not authorized to change certificate ${closed.name}.`);
   }
 
-  /** As `demandWrite`, of some that are not deleted. Throws Problem `wrong-state`. */
+  /** Like `demandWrite`, and none of them may be deleted. Throws Problem `wrong-state`. */
   async demandChange(tx: Tx, actor: Actor, ...certificates: readonly Certificate[]): Promise<void> {
     await this.demandWrite(tx, actor, ...certificates);
     const deleted = certificates.find(({ deletedAt }) => deletedAt !== null);
@@ -45,14 +45,14 @@ export class CertificateAccess {
   }
 
   /**
-   * The owners for whom sources hold it, when its own owner has not shown the private key and the actor is none of
-   * them: these must go on being warned.
+   * The owners that sources report for it, who must go on getting notices. None when its own owner has proved to have
+   * the private key, or when the actor is one of them.
    */
   async othersWarned(tx: Tx, actor: Actor, certificate: Certificate): Promise<string[]> {
     return (await this.allOthersWarned(tx, actor, [certificate])).get(certificate.id) ?? [];
   }
 
-  /** To end the warnings of the end of these. Throws Problem `forbidden`. */
+  /** To end the expiry notices of these certificates. Throws Problem `forbidden`. */
   async demandSilence(tx: Tx, actor: Actor, ...certificates: readonly Certificate[]): Promise<void> {
     const warned = await this.allOthersWarned(tx, actor, certificates);
     for (const { id, name } of certificates) {
@@ -66,7 +66,7 @@ export class CertificateAccess {
     }
   }
 
-  /** As `othersWarned`, of each of these certificates, by its id; it has none that is not in the map. */
+  /** Like `othersWarned` for each certificate, by its id. A certificate without such owners is not in the map. */
   private async allOthersWarned(
     tx: Tx,
     actor: Actor,
@@ -87,15 +87,15 @@ export class CertificateAccess {
     if (deletedAt !== null) throw new Problem('wrong-state', `Certificate ${name} is deleted.`);
   }
 
-  /** As `demandChange`, of the certificates with these ids. Throws Problem `not-found`. */
+  /** Like `demandChange`, by the ids of the certificates. Throws Problem `not-found`. */
   async demandWriteById(tx: Tx, actor: Actor, ...ids: readonly number[]): Promise<void> {
     await this.demandChange(tx, actor, ...(await this.certificates.getMany(tx, ids)));
   }
 
   /**
-   * To attach it to destinations, which must be open to the actor. A place that takes the key is a way to the key. What
-   * no authority here vouches for could pretend to be anybody, so only an operator sends it anywhere. Throws Problem
-   * `forbidden`.
+   * To deliver it to destinations, which must be open to the actor; a destination that gets the private key demands the
+   * right to the key. A certificate that no authority here issued could pretend to be anybody: only an operator may
+   * deliver it. Throws Problem `forbidden`.
    */
   async demandDelivery(
     tx: Tx,
@@ -114,7 +114,7 @@ export class CertificateAccess {
     }
   }
 
-  /** Of these destinations, those to which it is not attached must be open to the actor. Throws Problem `forbidden`. */
+  /** To deliver it to the destinations among these to which it is not delivered yet. Throws Problem `forbidden`. */
   async demandPlaces(tx: Tx, actor: Actor, { id }: Certificate, destinationIds: readonly number[]): Promise<void> {
     const { destinationIds: attached } = await this.certificates.linksOf(tx, id);
     await this.destinations.demandDelivery(
@@ -124,7 +124,10 @@ export class CertificateAccess {
     );
   }
 
-  /** To have it issued again: as for a new one, the authority must be open to the actor. Throws Problem `forbidden`. */
+  /**
+   * To have it issued again: as for a new certificate, the authority must be open to the actor. Throws Problem
+   * `forbidden`.
+   */
   async demandIssue(actor: Actor, { authorityId }: Pick<Certificate, 'authorityId'>): Promise<void> {
     if (authorityId === null) return;
     const { authority, roles } = await this.authorities.get(authorityId);
@@ -132,12 +135,12 @@ export class CertificateAccess {
     throw new Problem('forbidden', `You are not allowed to use authority ${authority.name}.`);
   }
 
-  /** To hand it to another owner or role: whoever gets it may have its key. Throws Problem `forbidden`. */
+  /** To give it another owner or role, who may then read its key. Throws Problem `forbidden`. */
   async demandHandOver(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
     await this.demandKey(tx, actor, certificate, `Only the owner of certificate ${certificate.name} hands it over.`);
   }
 
-  /** To have its private key, in whatever form. Throws Problem `forbidden` with the words of `refusal`. */
+  /** To get its private key in any form. Throws Problem `forbidden` with the text `refusal`. */
   async demandKey(
     tx: Tx,
     actor: Actor,
@@ -150,8 +153,8 @@ export class CertificateAccess {
   }
 
   /**
-   * The authority's owner is linked to all that it issues, to look after it: that alone is no explicit right to the
-   * keys.
+   * The role of the authority's owner is linked to each certificate that the authority issues. This link alone gives no
+   * right to the key.
    */
   private async mayReadKey(tx: Tx, actor: Actor, { id, owner }: Certificate): Promise<boolean> {
     const { roleIds, issuerRoleIds } = await this.certificates.linksOf(tx, id);

@@ -19,7 +19,7 @@ import { type Certificate, ownerVouches } from './certificate.entity.js';
 import { unrequestableUsage } from './issue/extensions.schema.js';
 import { loadTerms, type TermsWithoutDates } from './terms.js';
 
-/** Whether names may be certified, for whom, by which authority. */
+/** Applies the domain policy: whether an authority may certify these names, for a new certificate and for a renewal. */
 @Injectable()
 export class Admission {
   constructor(
@@ -30,7 +30,9 @@ export class Admission {
     private readonly authorities: Authorities,
   ) {}
 
-  /** The terms, marked when the actor's rights alone make them possible. Throws Problem `forbidden`. */
+  /**
+   * Returns the terms, with `beyondPolicy` when only the rights of the actor allow them. Throws Problem `forbidden`.
+   */
   async ofNew(actor: Claimant, terms: TermsWithoutDates, loaded: LoadedAuthority): Promise<TermsWithoutDates> {
     const judged = await this.byPolicy(actor, terms, loaded);
     const isBeyond = await this.policy.demandOfNew(actor, terms, inLine(loaded));
@@ -38,11 +40,12 @@ export class Admission {
   }
 
   /**
-   * The terms of the old certificate, for its renewal. A person renews by their own rights. The program renews by those
-   * of the certificate's people: the roles of who made it, as long as that account is active, and the role that vouches
-   * for it; nobody's rights are borrowed by naming them. What a privileged person had certified stays possible. Throws
-   * Problem `forbidden` when the names have become forbidden, or when it came with a usage that nobody gets by asking:
-   * then it is for a privileged person to renew it. A refusal to the program says by whose rights it was asked.
+   * The terms of the old certificate, for its renewal.
+   * A user renews with the user's own rights. The program renews with the rights of the roles of the creator, if the
+   * account is active, and of the vouching role; nobody lends rights by being named. Names that a privileged user had
+   * certified stay allowed.
+   * Throws Problem `forbidden` when the names are no longer allowed, or when the certificate has an extended key usage
+   * that only administrators may renew. A refusal to the program tells whose rights were used.
    */
   async ofRenewal(actor: Actor, old: Certificate, authority: LoadedAuthority): Promise<TermsWithoutDates> {
     const terms = withOwnName(loadTerms(old.terms), old);
@@ -57,7 +60,7 @@ export class Admission {
     }
   }
 
-  /** Whether the program could renew this certificate now, and by whose rights. */
+  /** Whether the program could renew this certificate now, and with whose rights. */
   async outlook(old: Certificate): Promise<{ allowed: boolean; text: string }> {
     const { authorityId } = old;
     if (authorityId === null) return { allowed: false, text: 'No authority is known that could issue it again.' };
@@ -98,12 +101,12 @@ export class Admission {
     return (await this.policy.demand(claimant, terms, inLine(loaded))) ? { ...terms, beyondPolicy: true } : terms;
   }
 
-  /** Whose rights renew a certificate, and the same in words. */
+  /** Whose rights renew a certificate, and the same as a sentence. */
   private async peopleOf(old: Certificate): Promise<{ claimant: Claimant; words: string }> {
     const { id, owner, vouchingRole, creatorId } = old;
     const tx = this.db.single;
     const creator = creatorId === null ? null : await this.accounts.find(tx, creatorId);
-    // A reserved name in an owner field (from an old import) lends nothing.
+    // A reserved name in the owner field (from an old import) gives no rights.
     const vouching =
       vouchingRole === null || isReserved(vouchingRole) ? [] : await this.roles.findByName(tx, [vouchingRole]);
     const people = [
@@ -129,8 +132,8 @@ function inLine({ authority: { id, isPrivate }, above }: LoadedAuthority): Issue
 }
 
 /**
- * A name that is not written anew just as it is, such as one in another order or an over-long one of a certificate made
- * elsewhere, stays as it is in the certificate: what is issued can be renewed, and is the same to its clients.
+ * Keeps the subject as it is encoded in the certificate when it would not be encoded the same way again, for example
+ * because of its order or length. The renewal then has the same subject for its clients.
  */
 function withOwnName(terms: TermsWithoutDates, { bodyPem }: Certificate): TermsWithoutDates {
   if (terms.subjectDer || bodyPem === null) return terms;

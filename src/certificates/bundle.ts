@@ -8,14 +8,14 @@ import { KeyRing } from '../platform/secrets/key-ring.js';
 import type { Certificate } from './certificate.entity.js';
 import { keyPlace } from './issue/new-row.js';
 
-/** Why a key is opened, in the words of the audit log. */
+/** Why a private key is opened, for the audit log. */
 export interface KeyOpening {
   actor: AuditActor;
   action: 'key.viewed' | 'key.exported';
   after: object;
 }
 
-/** Makes what leaves the house: the only place that opens a certificate's key. */
+/** Makes the bundles that exports and destinations get. The only place that opens the private key of a certificate. */
 @Injectable()
 export class Bundles {
   constructor(
@@ -23,7 +23,7 @@ export class Bundles {
     private readonly audit: Audit,
   ) {}
 
-  /** Without the key. Throws Problem `wrong-state` when the certificate is not issued. */
+  /** Without the private key. Throws Problem `wrong-state` when the certificate is not issued. */
   public(certificate: Certificate): Bundle {
     return {
       name: certificate.name,
@@ -33,22 +33,22 @@ export class Bundles {
     };
   }
 
-  /** With the key, on record. Throws Problem `conflict` when it is not kept here. */
+  /** With the private key, as an audit event of `tx`. Throws Problem `conflict` when the key is not stored here. */
   async withKey(tx: Tx, certificate: Certificate, opening: KeyOpening): Promise<Bundle> {
     return { ...this.public(certificate), privateKeyPem: await this.key(tx, certificate, opening) };
   }
 
   /**
-   * With the key, to be sent to a destination; the delivery is recorded when it has arrived. Throws Problem `conflict`
-   * when the key is not kept here, KeyRingError when it does not open.
+   * With the private key, for a destination; the audit event follows when the delivery has arrived. Throws Problem
+   * `conflict` when the key is not stored here, KeyRingError when it cannot be opened.
    */
   toDeliver(certificate: Certificate): Bundle {
     return { ...this.public(certificate), privateKeyPem: this.open(certificate) };
   }
 
   /**
-   * PKCS#8 PEM. Who opened it and what for is an audit event of `tx`. Throws Problem `conflict` when the key is not
-   * kept here.
+   * The private key as PKCS#8 PEM, as an audit event of `tx`. Throws Problem `conflict` when the key is not stored
+   * here.
    */
   async key(tx: Tx, certificate: Certificate, { actor, action, after }: KeyOpening): Promise<string> {
     const pem = this.open(certificate);

@@ -5,7 +5,7 @@ import type { Tx } from '../platform/db/database.js';
 import { EndpointRepository, staleBefore } from '../sources/endpoint.repository.js';
 import { DeliveryRepository } from './deploy/delivery.repository.js';
 
-/** Where certificates are still in use: at endpoints that serve them, and at destinations. */
+/** Tells where certificates are still in use: at endpoints that serve them, and at destinations. */
 @Injectable()
 export class CertificateUse {
   constructor(
@@ -15,10 +15,7 @@ export class CertificateUse {
     private readonly endpoints: EndpointRepository,
   ) {}
 
-  /**
-   * The first names of endpoints that were seen lately to serve any of these certificates, for people; null when there
-   * are none.
-   */
+  /** A sentence with the first active endpoints that serve any of these certificates; null when there are none. */
   async servedAt(tx: Tx, ids: readonly number[]): Promise<string | null> {
     const now = this.clock.now();
     const { names, count } = await this.endpoints.activeServing(tx, ids, staleBefore(this.config, now), now);
@@ -26,7 +23,7 @@ export class CertificateUse {
     return count > names.length ? `${names.join(', ')} and ${count - names.length} more endpoints` : names.join(', ');
   }
 
-  /** The number of destinations that have it or are to get it. Its deliveries are locked until `tx` ends. */
+  /** The number of destinations that have the certificate or will get it. Locks its deliveries until `tx` ends. */
   async deliveredTo(tx: Tx, id: number): Promise<number> {
     return (await this.deliveries.lockOf(tx, id)).filter(
       (d) => d.open || d.state === 'delivered' || d.state === 'leaving',

@@ -18,7 +18,7 @@ export const certificateStates = [
 ] as const;
 export type CertificateState = (typeof certificateStates)[number];
 
-/** The moves that exist. A state that is missing on the left is final. */
+/** The allowed changes of state. A state without an entry is final. */
 const moves: Partial<Record<CertificateState, readonly CertificateState[]>> = {
   requested: ['pending', 'issued', 'failed', 'cancelled'],
   pending: ['issued', 'failed', 'cancelled'],
@@ -26,14 +26,14 @@ const moves: Partial<Record<CertificateState, readonly CertificateState[]>> = {
   superseded: ['revoked', 'issued'],
 };
 
-/** True where it renews by the rights of its owner's role. */
+/** True when the certificate renews with the rights of its owner's role. */
 export function ownerVouches({ owner, vouchingRole }: Pick<Certificate, 'owner' | 'vouchingRole'>): boolean {
   return vouchingRole?.toLowerCase() === owner.toLowerCase();
 }
 
 /**
- * How its owner has shown to hold the private key: it is kept here or was certified here (2), a CSR came with an upload
- * (1), not at all (0). What is certified here came with its key or a CSR.
+ * How the owner has proved to have the private key: 2 when the key is stored or was certified here, 1 when a CSR was
+ * uploaded with the certificate, 0 when there is no proof.
  */
 export function keyProofOf({
   sealedKey = null,
@@ -54,14 +54,14 @@ export class Certificate {
   @Column('text', { nullable: true }) description: string | null;
   @Column('integer', { nullable: true }) creatorId: number | null;
   @Column('integer', { nullable: true }) authorityId: number | null;
-  /** Common name, or the first SAN. */
+  /** The common name, or the first subject alternative name. */
   @Column('text') commonName: string;
   @Column('text') distinguishedName: string;
   @Column('text', { nullable: true }) bodyPem: string | null;
-  /** Issuers in order, concatenated PEM. */
+  /** The issuers in order, as concatenated PEM. */
   @Column('text', { nullable: true }) chainPem: string | null;
   @Column('text', { nullable: true }) csrPem: string | null;
-  /** Binds the sealed key to this row: part of its associated data. */
+  /** Part of the associated data of the sealed key, so that the key opens for this row only. */
   @Column('uuid') secretId: string;
   @Column('bytea', { nullable: true, transformer: sealedColumn }) sealedKey: Sealed | null;
   @Column('text') issuer: string;
@@ -71,33 +71,33 @@ export class Certificate {
   @Column('text') spkiSha256: string;
   @Column('text') keyType: string;
   @Column('integer') bits: number;
-  /** Why anybody can find its private key; known of what was imported or discovered. */
+  /** Why the private key is easy to find; set for imported and discovered certificates only. */
   @Column('text', { nullable: true }) keyWeakness: string | null;
   @Column('text', { nullable: true }) signingAlgorithm: string | null;
   @Column('timestamptz') notBefore: Date;
   @Column('timestamptz') notAfter: Date;
   @Column('integer') sanCount: number;
-  /** What is in it, and what was approved: a renewal asks for that. */
+  /** The terms in the certificate, and the approved ones, which a renewal requests. */
   @Column('jsonb') terms: StoredTerms;
   @Column('boolean') notify: boolean;
-  /** Whether the default subscriptions of its owner and the security team hear of it; `setSubscriptions` writes it. */
+  /** Whether the default subscriptions of its owner and of the security team cover it. `setSubscriptions` writes it. */
   @Column({ type: 'boolean', update: false }) readonly hearsDefaults: boolean;
   @Column('boolean') rotation: boolean;
   @Column('integer') rotationPolicyId: number;
   /**
-   * The name of the role by whose rights on names it renews, beside those of its creator: the owner's where a holder
-   * asked for it or accepted it, else a former owner's; null for none.
+   * The name of the role whose rights on names its renewals use besides those of its creator: the owner's role, when a
+   * holder of it requested or accepted the certificate, or the role of a former owner; null for none.
    */
   @Column('text', { nullable: true }) vouchingRole: string | null;
   @Column('integer', { nullable: true }) renewsId: number | null;
   @Column('text', { nullable: true }) requestKey: string | null;
-  /** Of the request that came with the key: another request under the same key is a mistake of the client. */
+  /** The hash of the request that had this key. Another request with the same key is a mistake of the client. */
   @Column('text', { nullable: true }) requestSha256: string | null;
   @Column('text', { nullable: true }) externalId: string | null;
   @Column('integer', { nullable: true }) lemurId: number | null;
   @Column('text', { nullable: true }) orderRef: string | null;
   @Column('integer') attempts: number;
-  /** When its issuer last answered, or did not. */
+  /** When the issuer was last asked, whether it answered or not. */
   @Column('timestamptz', { nullable: true }) answeredAt: Date | null;
   @Column('text', { nullable: true }) fault: string | null;
   @Column('text', { nullable: true }) faultDetail: string | null;
@@ -111,34 +111,36 @@ export class Certificate {
   @Column('timestamptz', { nullable: true }) revokedAt: Date | null;
   @Column('integer', { nullable: true }) revocationReason: number | null;
   @Column('text', { nullable: true }) revocationComments: string | null;
-  /** Revoked, and a successor is to be issued; until then `notify` and `rotation` stay as the successor gets them. */
+  /**
+   * Revoked, and a successor must be issued. Until then `notify` and `rotation` keep the values that the successor
+   * gets.
+   */
   @Column('boolean') toReplace: boolean;
   @Column('timestamptz', { nullable: true }) supersededAt: Date | null;
   /**
-   * Superseded by one that nothing here has put in place: then this one may still be served, and its end is warned
-   * about.
+   * Superseded by a certificate that no destination deploys: this one may still be served, so its expiry notices go on.
    */
   @Column('boolean') awaitsDeployment: boolean;
   @Column('timestamptz', { nullable: true }) deletedAt: Date | null;
-  /** Lists leave it out unless it is asked for: it ended long ago, which a sweep finds, or is deleted. */
+  /** Lists leave it out unless a query asks for it: it expired long ago (a sweep sets this) or is deleted. */
   @Column('boolean') retired: boolean;
   @Column('timestamptz') createdAt: Date;
 
-  /** Leaf first, then its issuers. Only issued certificates have one. */
+  /** The certificate chain, leaf first. Throws Problem `wrong-state` before the certificate is issued. */
   get fullChainPem(): string {
     if (this.bodyPem === null)
       throw new Problem('wrong-state', `Certificate ${this.name} is ${this.state}: there is nothing to deliver yet.`);
     return this.bodyPem + (this.chainPem ?? '');
   }
 
-  /** An issuer has the order and is asked again at `nextAt`. */
+  /** The issuer has accepted the order, and is asked again at `nextAt`. */
   awaitOrder(orderRef: string, nextAt: Date, now: Date): void {
     if (this.state !== 'pending') this.become('pending');
     Object.assign(this, { orderRef, nextAttemptAt: nextAt, answeredAt: now });
     this.clearFault();
   }
 
-  /** An answer came that failed a check: a person decides until `deadlineAt`. */
+  /** The issuer's answer failed a check. A person decides about it until `deadlineAt`. */
   dispute(reason: string, deadlineAt: Date, now: Date): void {
     if (this.state !== 'pending') this.become('pending');
     Object.assign(this, { nextAttemptAt: deadlineAt, answeredAt: now, fault: 'disputed', faultDetail: reason });
@@ -152,7 +154,9 @@ export class Certificate {
     this.clearFault();
   }
 
-  /** The order did not go through this time. What waiting cannot mend ends it; the rest is tried again later. */
+  /**
+   * An attempt failed. `final`: a retry cannot help, so the certificate is failed; otherwise there is a next attempt.
+   */
   recordFailure(failure: Failure, now: Date, final: boolean): void {
     this.attempts += 1;
     Object.assign(this, { answeredAt: now, fault: failure.fault, faultDetail: failure.detail });
@@ -160,7 +164,7 @@ export class Certificate {
     this.nextAttemptAt = final ? null : retryAt(now, this.attempts, { hintS: failure.retryAfterS });
   }
 
-  /** The issuer is asked again now; earlier failures no longer count for the next wait. */
+  /** The issuer is asked again now, and the retry delay starts anew. */
   retry(now: Date): void {
     Object.assign(this, { attempts: 0, nextAttemptAt: now });
   }
@@ -170,7 +174,7 @@ export class Certificate {
     this.nextAttemptAt = null;
   }
 
-  /** True while people are to be told that it ends. */
+  /** True while notices of its expiry are sent. */
   get watched(): boolean {
     return (
       this.notify &&
@@ -180,8 +184,8 @@ export class Certificate {
   }
 
   /**
-   * Its successor is in place wherever it has to be. `unplaced`: there is no such place, so only a person can put it
-   * where the old one is served.
+   * The successor is deployed at every destination. `unplaced`: there is no destination, so that only a person can
+   * install the successor.
    */
   supersede(now: Date, unplaced: boolean): void {
     const { nextNoticeAt } = this;
@@ -192,15 +196,15 @@ export class Certificate {
     if (this.watched) this.nextNoticeAt = nextNoticeAt;
   }
 
-  /** Its successor, which had no destination when it superseded this one, has been deployed. */
+  /** The successor had no destination when it superseded this one. It has been deployed now. */
   recordSuccessorDeployed(): void {
     this.awaitsDeployment = false;
     this.settle();
   }
 
   /**
-   * It leaves lists, rotation and notices; nothing of it is lost. Throws Problem `precondition-failed` when it is
-   * deleted.
+   * Removes it from lists, rotation and notices; the row and the key are kept. Throws Problem `precondition-failed`
+   * when it is deleted already.
    */
   delete(now: Date): void {
     if (this.deletedAt !== null)
@@ -209,13 +213,13 @@ export class Certificate {
     Object.assign(this, { deletedAt: now, retired: true, notify: false, rotation: false, renewalReason: 'deleted' });
   }
 
-  /** It is in sight again, and its end is warned about. */
+  /** Undoes `delete`: it is in lists again and its expiry notices are sent. Rotation stays off. */
   restore(): void {
     if (this.deletedAt === null) throw new Problem('wrong-state', `Certificate ${this.name} is not deleted.`);
     Object.assign(this, { deletedAt: null, retired: false, notify: this.state !== 'revoked' });
   }
 
-  /** `toReplace`: a successor is to be issued. Otherwise it retires. */
+  /** `toReplace`: a successor must be issued. Otherwise it retires. */
   revoke(reason: number, comments: string | null, now: Date, toReplace = false): void {
     this.become('revoked');
     this.revokedAt = now;
@@ -226,30 +230,24 @@ export class Certificate {
     else this.retire();
   }
 
-  /** True while a successor can be asked for. */
+  /** True while a successor may be requested. */
   get renewable(): boolean {
     return this.state === 'issued' || this.toReplace;
   }
 
-  /** It is revoked, and nothing is to be issued for it any more. */
+  /** For a revoked certificate that gets no successor any more. */
   retire(): void {
     Object.assign(this, { toReplace: false, notify: false, rotation: false, renewalReason: this.state });
   }
 
-  /**
-   * Writes the plan into the columns that the sweep reads. A failing renewal does not come earlier than its next
-   * attempt.
-   */
+  /** Stores the plan in the columns that the sweep reads. After a failed renewal, not before its next attempt. */
   planNext(plan: RenewalPlan): void {
     const retry = this.renewalAttempts > 0 ? this.nextRenewalAt : null;
     this.renewalReason = plan.obstacle ?? plan.reason;
     this.nextRenewalAt = plan.at !== null && retry !== null && retry > plan.at ? retry : plan.at;
   }
 
-  /**
-   * A renewal did not go through. While it still lives, the wait is never longer than a fifth of what is left of its
-   * lifetime.
-   */
+  /** A renewal failed. Before the expiry, the retry delay is at most a fifth of the remaining lifetime. */
   recordRenewalFailure(failure: Failure, now: Date): void {
     this.renewalAttempts += 1;
     this.renewalFault = failure.fault;
@@ -259,14 +257,14 @@ export class Certificate {
     this.nextRenewalAt = retryAt(now, this.renewalAttempts, { hintS: failure.retryAfterS, atMostMs });
   }
 
-  /** Its successor has been asked for, but the issuer does not deliver: that is tried again by itself. */
+  /** A successor is requested, but its issuer fails. The order of the successor is retried, not the renewal. */
   recordDelay(failure: Failure): void {
     this.renewalAttempts += 1;
     this.renewalFault = failure.fault;
     this.renewalDetail = failure.detail;
   }
 
-  /** It belongs to who has shown its private key from now on, with the settings and what else came with that. */
+  /** Gives it to the owner who has proved to have the private key, with the settings and the parts of the upload. */
   takeOver(upload: Partial<Certificate>): void {
     if (this.deletedAt !== null) this.restore();
     const { owner, creatorId, vouchingRole, description, notify, rotation, rotationPolicyId } = upload;
@@ -281,22 +279,19 @@ export class Certificate {
     this.recordRenewed();
   }
 
-  /** Another role vouches for its names from now on: what stood in the way of its renewal is tried anew. */
+  /** Renews with the rights of another role from now on. Earlier failures are forgotten. */
   vouch(role: string): void {
     this.vouchingRole = role;
     this.recordRenewed();
   }
 
-  /**
-   * A successor is asked for. Until it is issued, earlier failures still count: each of them makes the next wait
-   * longer.
-   */
+  /** A successor is requested. Earlier failures count until it is issued, so that retry delays keep growing. */
   recordRenewal(): void {
     this.renewalReason = 'renewal-under-way';
     this.nextRenewalAt = null;
   }
 
-  /** The successor is issued: nothing more to do for this one but to wait until that is in place. */
+  /** The successor is issued. What remains is its deployment. */
   recordRenewed(): void {
     this.renewalAttempts = 0;
     this.renewalFault = null;
@@ -304,7 +299,7 @@ export class Certificate {
     if (this.toReplace) this.retire();
   }
 
-  /** Another certificate, which is no renewal of it, replaces it: it has no more warnings and no renewal. */
+  /** Another certificate, which is not a renewal, replaces it: no more notices and no renewal. */
   recordReplaced(): void {
     this.notify = false;
     this.nextNoticeAt = null;
@@ -313,8 +308,8 @@ export class Certificate {
   }
 
   /**
-   * Nothing replaces it any more: it renews and is warned about again. Throws Problem `wrong-state` when its successor
-   * has been deployed.
+   * Undoes `replaces`: it renews and is watched again. Throws Problem `wrong-state` when its successor has been
+   * deployed.
    */
   reinstate(): void {
     if (this.state === 'superseded' && this.awaitsDeployment) {

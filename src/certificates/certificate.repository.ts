@@ -8,10 +8,10 @@ import { defaultsOf, shownSubscriptionsOf } from '../notifications/subscription.
 import { noSuccession, type SuccessionFacts } from '../rotation/due.js';
 import { Certificate } from './certificate.entity.js';
 
-/** Who looks after a certificate, and how. */
+/** The owner of a certificate and its settings. */
 export type Care = Pick<Certificate, 'owner' | 'description' | 'creatorId' | 'vouchingRole' | 'notify' | 'rotation'>;
 
-/** The columns of a row about to be made; what is not given is null or the column's default. */
+/** The columns of a new row. A missing one is null or has the default of the column. */
 export type NewRow = Pick<
   Certificate,
   | 'state'
@@ -38,13 +38,13 @@ export type NewRow = Pick<
 > &
   Partial<Omit<Certificate, 'id'>>;
 
-/** What tells an issued certificate from all others; without an `id` it is not stored yet. */
+/** The columns that identify an issued certificate. Without an `id` it is not stored yet. */
 export type IssuedIdentity = Pick<Partial<Certificate>, 'id' | 'sha256' | 'issuerSha256' | 'serialHex' | 'authorityId'>;
 
 /**
- * Ids of what a new certificate is linked with. `issuerRoleIds`: those of `roleIds` that are there only because the
- * authority is theirs; they give no right to the key. `subscriptionIds`: the listed ones. `authorityVersion`: of the
- * authority that signed.
+ * The ids of everything that a new certificate is linked to. `issuerRoleIds`: those of `roleIds` that are linked only
+ * because the role owns the authority; they give no right to the key. `subscriptionIds`: the listed ones.
+ * `authorityVersion`: of the authority that signed.
  */
 export interface NewLinks {
   roleIds: readonly number[];
@@ -55,7 +55,7 @@ export interface NewLinks {
 }
 
 /**
- * Ids of roles, notifications and destinations that hang on a certificate. `issuerRoleIds` and `subscriptionIds` as in
+ * The ids of the roles, notifications and destinations of a certificate. `issuerRoleIds` and `subscriptionIds` as in
  * `NewLinks`; `notificationIds`: those and, with `hearsDefaults`, the default ones.
  */
 export interface Links {
@@ -67,13 +67,16 @@ export interface Links {
   destinationIds: number[];
 }
 
-/** A row about to be made with its links. */
+/** A new row and its links. */
 export interface NewCertificate {
   row: NewRow;
   links: NewLinks;
 }
 
-/** Every query that changes certificates or finds single ones; see also list/ and due.repository.ts. */
+/**
+ * Every query that changes certificates or finds single ones. Lists and sweeps have their own: see list/ and
+ * due.repository.ts.
+ */
 @Injectable()
 export class CertificateRepository {
   async isNameTaken(tx: Tx, name: string): Promise<boolean> {
@@ -82,7 +85,7 @@ export class CertificateRepository {
   }
 
   /**
-   * Every other row of the same certificate: of its fingerprint, or of its serial number from the same issuer or
+   * The other rows of the same certificate: with its fingerprint, or with its serial number and its issuer or
    * authority.
    */
   twinsOf(tx: Tx, { id = 0, sha256, issuerSha256, serialHex, authorityId }: IssuedIdentity): Promise<Certificate[]> {
@@ -97,7 +100,7 @@ export class CertificateRepository {
       .getMany();
   }
 
-  /** A name that nobody has, by Lemur's rule; until `tx` ends, others who ask for the same name wait. */
+  /** A free name, built by Lemur's rule. Requests for the same name wait until `tx` ends. */
   async freeName(tx: Tx, name: string, serialHex: string): Promise<string> {
     const distinct = withSerial(name, serialHex);
     await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`certificate.name:${name}`]);
@@ -122,7 +125,7 @@ export class CertificateRepository {
     return tx.findOneBy(Certificate, { creatorId, requestKey });
   }
 
-  /** Ids of what a request names, in its order. Throws Problem `invalid-request` that blames `field.INDEX`. */
+  /** The ids of the referenced certificates, in order. Throws Problem `invalid-request` that names `field.INDEX`. */
   async resolve(tx: Tx, refs: readonly Reference[], field: string): Promise<number[]> {
     if (refs.length === 0) return [];
     const known: { id: number; name: string }[] = await tx.query(
@@ -137,12 +140,12 @@ export class CertificateRepository {
   }
 
   /**
-   * Locks these certificates, and of all that they replace and that replaces them, over any number of steps, what can
-   * still change.
+   * Locks these certificates and everything in their lines (what they replace and what replaces them, over any number
+   * of steps) that can still change.
    *
-   * Every transaction locks in this order, so that no two wait for each other: keys (`lockKeys`), then certificates by
-   * one call of this, from the lowest id up, then deliveries, then what hangs on them. A transaction that changes one
-   * certificate alone may use `lock`.
+   * Every transaction locks in this order, so that none deadlock: keys (`lockKeys`), then certificates in one call of
+   * this, by ascending id, then deliveries, then the rest. A transaction that changes only one certificate may use
+   * `lock`.
    */
   async lockLines(tx: Tx, ids: readonly number[]): Promise<void> {
     if (ids.length === 0) return;
@@ -159,12 +162,12 @@ export class CertificateRepository {
     );
   }
 
-  /** See `lockLines` for the order. Rows that refer to the certificate can still be inserted. */
+  /** See `lockLines` for the order. Does not stop inserts of rows that refer to the certificate. */
   async lock(tx: Tx, id: number): Promise<Certificate> {
     return (await this.lockMany(tx, [id]))[0] as Certificate;
   }
 
-  /** As `lock`, in order of id. Throws Problem `not-found` when one is missing. */
+  /** Like `lock` for many, in order of id. Throws Problem `not-found` when one is missing. */
   async lockMany(tx: Tx, ids: readonly number[]): Promise<Certificate[]> {
     const found = await tx.find(Certificate, {
       where: { id: In([...ids]) },
@@ -175,7 +178,7 @@ export class CertificateRepository {
     return found;
   }
 
-  /** Locks the row, lets `work` change the entity, saves what differs. */
+  /** Locks the row, lets `work` change the entity, and saves the changes. */
   async change<T>(tx: Tx, id: number, work: (certificate: Certificate) => T | Promise<T>): Promise<T> {
     const certificate = await this.lock(tx, id);
     const result = await work(certificate);
@@ -191,7 +194,7 @@ export class CertificateRepository {
     return found;
   }
 
-  /** The renewal of this certificate, unless that failed or was revoked. */
+  /** The renewal of this certificate, unless it failed or was revoked. */
   findSuccessor(tx: Tx, id: number): Promise<Certificate | null> {
     return tx
       .createQueryBuilder(Certificate, 'c')
@@ -203,7 +206,7 @@ export class CertificateRepository {
     return (await this.successionsOf(tx, [id]))[0] ?? noSuccession;
   }
 
-  /** In the order of `ids`. */
+  /** The facts that decide about a renewal, in the order of `ids`. */
   successionsOf(tx: Tx, ids: readonly number[]): Promise<SuccessionFacts[]> {
     return tx.query(
       `select exists (select from certificate where renews_id = w.id and state not in ('failed', 'cancelled', 'revoked')
@@ -219,7 +222,7 @@ export class CertificateRepository {
     );
   }
 
-  /** Ids of the issued certificates, other than this one, that have the same key, in order. */
+  /** The ids of the other issued certificates with the same key, in order. */
   async issuedWithKeyOf(tx: Tx, { id, spkiSha256 }: Pick<Certificate, 'id' | 'spkiSha256'>): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
       `select id from certificate where spki_sha256 = $1 and id <> $2 and state = 'issued' and deleted_at is null
@@ -229,7 +232,7 @@ export class CertificateRepository {
     return rows.map((row) => row.id);
   }
 
-  /** Ids of what this certificate replaces directly, in order. */
+  /** The ids of the certificates that this one replaces directly, in order. */
   async predecessorsOf(tx: Tx, id: number): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
       'select replaced_id as id from certificate_replacement where certificate_id = $1 order by 1',
@@ -238,12 +241,12 @@ export class CertificateRepository {
     return rows.map((row) => row.id);
   }
 
-  /** True when `newId` replaces `oldId`, directly or over others, or is the same. */
+  /** True when `newId` replaces `oldId`, directly or in several steps, or is the same. */
   async replacesInLine(tx: Tx, newId: number, oldId: number): Promise<boolean> {
     return (await this.replacing(tx, oldId, [newId])).length > 0;
   }
 
-  /** Those of `newIds` that replace `oldId`, directly or over others, or are the same. */
+  /** The ids among `newIds` that replace `oldId`, directly or in several steps, or are the same. */
   async replacing(tx: Tx, oldId: number, newIds: readonly number[]): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
       `with recursive line(id) as (
@@ -255,7 +258,7 @@ export class CertificateRepository {
     return rows.map(({ id }) => id);
   }
 
-  /** Ids of what hangs on a certificate, in order. */
+  /** The links of a certificate, in order of id. */
   async linksOf(tx: Tx, id: number): Promise<Links> {
     const rows: Links[] = await tx.query(
       `select array(select role_id from certificate_role where certificate_id = $1 order by 1) as "roleIds",
@@ -274,8 +277,8 @@ export class CertificateRepository {
   }
 
   /**
-   * Has these subscriptions hear of a certificate, and no others: the default ones of this owner, which is stored too,
-   * by `hears_defaults` when all of them are among these, the others as listed ones.
+   * Makes exactly these subscriptions cover a certificate, and stores its owner. When all default subscriptions of the
+   * owner are among them, `hears_defaults` covers these; the others are listed.
    */
   async setSubscriptions(
     tx: Tx,
@@ -298,7 +301,7 @@ export class CertificateRepository {
     );
   }
 
-  /** Ids of the roles that are linked with each of these certificates. */
+  /** The ids of the roles that are linked to each certificate. */
   async rolesOf(tx: Tx, ids: readonly number[]): Promise<Map<number, number[]>> {
     const rows: { id: number; roleIds: number[] }[] = await tx.query(
       `select certificate_id as id, array_agg(role_id) as "roleIds" from certificate_role
@@ -308,15 +311,15 @@ export class CertificateRepository {
     return new Map(rows.map(({ id, roleIds }) => [id, roleIds]));
   }
 
-  /** True where a certificate of the same key was asked for, or uploaded, with this very CSR. */
+  /** True when a certificate with the same key was requested or uploaded with exactly this CSR. */
   async isCsrKnown(tx: Tx, { spkiSha256, csrPem }: Pick<NewRow, 'spkiSha256' | 'csrPem'>): Promise<boolean> {
     const sql = 'select from certificate where spki_sha256 = $1 and csr_pem = $2 limit 1';
     return (await tx.query<unknown[]>(sql, [spkiSha256, csrPem])).length > 0;
   }
 
   /**
-   * Replaces the links of one kind. A role that is linked already stays linked for the same reason; of new ones those
-   * of `issuerIds` are there only because the authority is theirs.
+   * Replaces the links of one kind. An existing link to a role keeps its reason. Of the new ones, those of `issuerIds`
+   * are linked only because the role owns the authority.
    */
   async setLinks(
     tx: Tx,

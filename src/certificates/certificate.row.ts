@@ -15,7 +15,7 @@ interface Named {
   id: number;
   name: string;
 }
-/** A certificate as others name it. */
+/** A certificate as the views of other objects show it. */
 export interface LinkedCertificate extends Named {
   state: CertificateState;
   owner: string;
@@ -30,12 +30,12 @@ export interface LinkedCertificate extends Named {
   rotationPolicy: { id: number; name: string; days: number | null };
   bodyPem: string | null;
   csrPem: string | null;
-  /** In JSON milliseconds since 1970: Postgres writes what was before the year 1 in its own way. */
+  /** Milliseconds since 1970 in JSON, because PostgreSQL has its own format for years before 1. */
   notBefore: Date | number;
   notAfter: Date | number;
 }
 
-/** Times are milliseconds since 1970. `chainPem` as the chain of the certificate: only where it is asked for. */
+/** The open order of a certificate. Times are milliseconds since 1970. `chainPem`: only in rows with the chain. */
 export interface OpenOrderRow {
   deadlineAt: number;
   progress: string | null;
@@ -43,7 +43,7 @@ export interface OpenOrderRow {
   disputed: { at: number; serialHex: string; chainPem: string | null } | null;
 }
 
-/** What a CA was or is to be told about a certificate. Times are milliseconds since 1970. */
+/** What a CA was told or will be told about a certificate. Times are milliseconds since 1970. */
 export interface WithdrawalRow {
   kind: Withdrawal['kind'];
   state: Withdrawal['state'];
@@ -56,7 +56,7 @@ export interface WithdrawalRow {
   doneAt: number | null;
 }
 
-/** One certificate with what hangs on it, as the database returns it for a view. Never its key. */
+/** One certificate with its relations, as one statement reads it for a view. Never has the private key. */
 export interface CertificateRow extends Named {
   state: CertificateState;
   owner: string;
@@ -87,7 +87,7 @@ export interface CertificateRow extends Named {
   fault: string | null;
   faultDetail: string | null;
   nextAttemptAt: Date | null;
-  /** While an issuer outside the process works on it. */
+  /** Null unless an issuer outside the process works on it. */
   openOrder: OpenOrderRow | null;
   withdrawals: WithdrawalRow[];
   renewalReason: string | null;
@@ -122,7 +122,7 @@ const millis = (column: string): string => `extract(epoch from ${column}) * 1000
 const list = (fields: string, from: string): string =>
   `(select coalesce(json_agg(json_build_object(${fields}) order by x.id), '[]') from ${from})`;
 
-/** In SQL, the members of a `LinkedCertificate` of the certificate `x`, for `json_build_object`. */
+/** The arguments of SQL's `json_build_object` that make a `LinkedCertificate` of the certificate `x`. */
 export const linkedColumns = `
   'id', x.id, 'name', x.name, 'state', x.state, 'owner', x.owner, 'description', x.description,
   'subjectCn', x.terms->'subject'->>'commonName', 'serialHex', x.serial_hex, 'issuer', x.issuer, 'bits', x.bits,
@@ -200,7 +200,7 @@ const selectByIds = prepared<CertificateRow>(
   `select ${columns} from certificate c where c.id = any(array(select unnest($1::int[])))`,
 );
 
-/** At most so many ids of certificates whose name holds the text, or is it when quoted; whatever the case. */
+/** The ids of at most `most` certificates whose name contains the text, or equals it when quoted. Ignores case. */
 export async function idsByName(tx: Tx, text: string, most: number): Promise<number[]> {
   const rows: { id: number }[] = await tx.query('select id from certificate where lower(name) like $1 limit $2', [
     likePattern(text.toLowerCase()),
@@ -209,7 +209,7 @@ export async function idsByName(tx: Tx, text: string, most: number): Promise<num
   return rows.map(({ id }) => id);
 }
 
-/** Those of these ids that exist, as others name them, in no particular order. */
+/** The labels of the certificates that exist, in no particular order. */
 export async function readLinked(tx: Tx, ids: readonly number[]): Promise<LinkedCertificate[]> {
   const rows: { label: LinkedCertificate }[] = await tx.query(
     `select json_build_object(${linkedColumns}) as label from certificate x where x.id = any($1)`,
@@ -221,7 +221,7 @@ export async function readLinked(tx: Tx, ids: readonly number[]): Promise<Linked
 /** A certificate in the line of renewals. */
 export type LineRow = Pick<Certificate, 'id' | 'name' | 'state' | 'serialHex' | 'notBefore' | 'notAfter' | 'renewsId'>;
 
-/** The certificate with all before and after it, over any number of replacements, oldest first; at most 500. */
+/** The line of a certificate: all its predecessors and successors, oldest first; at most 500. */
 export function readLine(tx: Tx, id: number): Promise<LineRow[]> {
   return tx.query(
     `with recursive
@@ -237,11 +237,11 @@ export function readLine(tx: Tx, id: number): Promise<LineRow[]> {
   );
 }
 
-/** Bytes of PEM on one page. Beside it each certificate has some kilobytes of names and numbers. */
+/** The maximum of PEM in one page. Each certificate has some kilobytes of names and numbers besides. */
 const mostBytes = 32 * 1024 * 1024;
 /**
- * As `readRows`, for a page of a list. Throws Problem `invalid-request` that says how many to ask for where they hold
- * more than 32 MiB.
+ * Like `readRows`, for a page of a list. Throws Problem `invalid-request` when the page has more than 32 MiB; the text
+ * tells how many to request.
  */
 export async function readPage(tx: Tx, ids: readonly number[], withChain: boolean): Promise<CertificateRow[]> {
   const count = ids.length <= 1 ? ids.length : await countWithin(tx, ids, withChain);
@@ -254,12 +254,14 @@ export async function readPage(tx: Tx, ids: readonly number[], withChain: boolea
   return readRows(tx, ids, withChain);
 }
 
-/** How many from the front fit into one answer. What was stored as text counts as it is, without reading it. */
+/**
+ * How many of the first certificates fit into one response. Adds up the lengths of stored texts without reading them.
+ */
 async function countWithin(tx: Tx, ids: readonly number[], withChain: boolean): Promise<number> {
   const linked = (own: string, other: string): string =>
     `coalesce((select sum(octet_length(x.body_pem) + coalesce(octet_length(x.csr_pem), 0))
       from certificate_replacement l join certificate x on x.id = l.${other} where l.${own} = c.id), 0)`;
-  // The names in `terms` are those of the certificate once more, in several members of the answer.
+  // Four times the body, because several members of the response repeat the names in `terms`.
   const [{ count }] = await tx.query<[{ count: number }]>(
     `select count(*) filter (where bytes <= $3)::int as count from (
        select sum(4 * coalesce(octet_length(c.body_pem), 0) + coalesce(octet_length(c.csr_pem), 0)
@@ -272,7 +274,7 @@ async function countWithin(tx: Tx, ids: readonly number[], withChain: boolean): 
   return count;
 }
 
-/** The rows of these ids, in the order of the ids; `chainPem` is null without the chain. */
+/** The rows in the order of `ids`. `chainPem` is null unless `withChain`. */
 export async function readRows(tx: Tx, ids: readonly number[], withChain = true): Promise<CertificateRow[]> {
   if (ids.length === 0) return [];
   const rows = await selectByIds(tx, [ids, withChain]);

@@ -21,7 +21,7 @@ const validity = {
   validityEnd: InstantOut.meta({ description: 'The same as `notAfter`, by the name that requests have for it.' }),
 };
 
-/** A certificate inside an answer about something else. */
+/** A certificate in a response about another object. */
 export const CertificateLabel = z
   .object({
     id: z.int(),
@@ -58,11 +58,11 @@ const brief = {
   authority: AuthorityLabel.nullable(),
 };
 
-/** What a list with `short=true` gives. */
+/** A certificate in a list with `short=true`. */
 export const CertificateBriefView = z.object(brief).meta({ id: 'CertificateBrief' });
 export type CertificateBriefView = z.output<typeof CertificateBriefView>;
 
-/** What a certificate hangs on. */
+/** The objects to which a certificate is linked. */
 const relations = {
   user: z.object({ id: z.int(), username: z.string(), email: z.string(), active: z.boolean() }).nullable(),
   domains: z.array(z.object({ id: z.int(), name: z.string(), sensitive: z.boolean() })),
@@ -199,5 +199,5 @@ export const CertificateView = z
   .meta({ id: 'Certificate' });
 export type CertificateView = z.output<typeof CertificateView>;
 
-/** The members of a certificate, for requests that take one back as it was read. */
+/** The members of a certificate that a request may send back, and that are ignored. */
 export const certificateAsRead = ignored(Object.keys(CertificateView.shape));

@@ -13,7 +13,7 @@ import type { CertificateBriefView, CertificateLabel, CertificateView } from './
 import { extensionsAsLemur } from './issue/extensions.view.js';
 import { orderView } from './issue/order.view.js';
 
-/** Makes answers of rows. Everything that leaves the house is named here. */
+/** Makes responses from rows: an allow-list of everything that is shown of a certificate. */
 @Injectable()
 export class CertificateViews {
   constructor(
@@ -22,7 +22,7 @@ export class CertificateViews {
     private readonly plugins: ConfiguredPlugins,
   ) {}
 
-  /** The light form: no bodies, no relations but the authority. */
+  /** The short form: without bodies, and with no relation but the authority. */
   readonly brief = (row: CertificateRow): CertificateBriefView => ({
     id: row.id,
     name: row.name,
@@ -34,7 +34,7 @@ export class CertificateViews {
     authority: row.authority && authorityLabel(row.authority, this.plugins, row.readAt),
   });
 
-  /** The full form. */
+  /** The complete form. */
   readonly full = (row: CertificateRow): CertificateView => {
     const replaced = row.replaced.map(certificateLabel);
     return {
@@ -71,7 +71,7 @@ export class CertificateViews {
         plugin: this.plugins.label('notification', pluginId),
         options: this.plugins.optionValues('notification', { pluginId, options }),
       })),
-      // Who may see certificates need not see where else they could go.
+      // Without options: not everyone who may see the certificate may see where a destination delivers.
       destinations: destinations.map(({ pluginId, ...destination }) => ({
         ...destination,
         plugin: this.plugins.label('destination', pluginId),
@@ -82,7 +82,7 @@ export class CertificateViews {
   }
 }
 
-/** A certificate as it stands inside other answers. */
+/** A certificate in a response about another object. */
 export function certificateLabel(row: LinkedCertificate): CertificateLabel {
   const { id, name, owner, description, rotation, rotationPolicy, issuer, bits } = row;
   return {
@@ -108,7 +108,7 @@ export function certificateLabel(row: LinkedCertificate): CertificateLabel {
   };
 }
 
-/** From the stored terms: no list parses X.509. */
+/** From the stored terms, since lists never parse X.509. */
 function subjectOf({ terms: { subject } }: CertificateRow) {
   return {
     commonName: subject.commonName ?? '',
@@ -123,7 +123,7 @@ function subjectOf({ terms: { subject } }: CertificateRow) {
 function pki(row: CertificateRow) {
   return {
     body: row.bodyPem,
-    // Absent rather than empty, as below a root.
+    // Null rather than empty when the issuer is a root.
     chain: row.chainPem || null,
     csr: row.csrPem,
     hasPrivateKey: row.hasPrivateKey,

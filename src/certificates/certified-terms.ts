@@ -4,7 +4,7 @@ import { keptSubject } from '../pki/names.js';
 import { isReservedExtension } from './issue/extensions.schema.js';
 import { caUsages, type FoundFacts, type StoredTerms, storeTerms, type TermsWithoutDates } from './terms.js';
 
-/** What every certificate has that is issued here. */
+/** The facts that are the same for every certificate that is issued here. */
 export const issuedHere: FoundFacts = {
   isCa: false,
   pathLength: null,
@@ -13,7 +13,7 @@ export const issuedHere: FoundFacts = {
   authorityKeyIdentifier: true,
 };
 
-/** The terms read from a certificate. Extensions that issuers add without being asked are left out. */
+/** The terms of a parsed certificate. Leaves out extensions that issuers add without a request. */
 export function termsOf(leaf: ParsedCertificate): TermsWithoutDates {
   const subjectDer = keptSubject(leaf.subjectDer);
   const oids = leaf.extensions.map(({ oid }) => oid);
@@ -24,7 +24,7 @@ export function termsOf(leaf: ParsedCertificate): TermsWithoutDates {
     subjectAltNames: leaf.subjectAltNames,
     keyUsage: leaf.keyUsage.filter((usage) => !caUsages.includes(usage)),
     extendedKeyUsage: leaf.extendedKeyUsage,
-    // Of an extension that stands twice the first counts: no issuer would take both.
+    // The first of two equal extensions counts: no issuer would accept both in a request.
     extensions: leaf.extensions.filter(
       ({ oid, critical }, at) => !critical && !isReservedExtension(oid) && oids.indexOf(oid) === at,
     ),
@@ -39,8 +39,8 @@ export function termsOf(leaf: ParsedCertificate): TermsWithoutDates {
 }
 
 /**
- * The terms of a certificate that was issued for approved ones. A CA may add and leave out names, usages and
- * extensions: then these are the terms in the certificate, with the approved ones beside them.
+ * The terms to store when a certificate is issued for approved terms. When the CA has changed names, usages or
+ * extensions, these are the terms in the certificate, with the approved ones as `approved`.
  */
 export function certifiedTerms(approved: StoredTerms, leaf: ParsedCertificate): StoredTerms {
   const certified = storeTerms(termsOf(leaf));
@@ -48,7 +48,7 @@ export function certifiedTerms(approved: StoredTerms, leaf: ParsedCertificate): 
   return { ...certified, ...(approved.leaveOut && { leaveOut: approved.leaveOut }), approved };
 }
 
-/** Everything that is shown of the terms, whatever its order. */
+/** The terms that users see, in an order that can be compared. */
 function shown({ subject, found = issuedHere, ...terms }: StoredTerms): unknown {
   return {
     subject: Object.entries(subject)

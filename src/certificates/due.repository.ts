@@ -5,10 +5,10 @@ import { timestamp } from '../platform/db/timestamp.js';
 import { snake } from '../platform/db/snake-naming.js';
 import { Certificate } from './certificate.entity.js';
 
-/** Every query on certificates by the columns that say when they are due, for sweeps and for those who plan them. */
+/** Queries on certificates by their due dates, for the sweeps and the planning. */
 @Injectable()
 export class DueRepository {
-  /** Issued certificates above the id `after` that follow a policy, in order, locked. */
+  /** The issued certificates of a policy with ids above `after`, in order, locked. */
   lockOfPolicy(tx: Tx, policyId: number, after: number, limit: number): Promise<Certificate[]> {
     return tx.find(Certificate, {
       where: { rotationPolicyId: policyId, state: 'issued', id: MoreThan(after) },
@@ -18,7 +18,7 @@ export class DueRepository {
     });
   }
 
-  /** Saves of these, which are locked, whether they renew and warn; nothing else. */
+  /** Stores when these locked certificates renew and whether they warn, and nothing else. */
   async saveOutlooks(tx: Tx, rows: readonly Certificate[]): Promise<void> {
     await tx.query(
       `update certificate c set notify = w.notify, rotation = w.rotation, to_replace = w."toReplace",
@@ -32,7 +32,7 @@ export class DueRepository {
     );
   }
 
-  /** Ids of certificates whose moment of renewal has come, in order. */
+  /** The ids of the certificates whose renewal is due, in order. */
   async idsDueForRenewal(tx: Tx, now: Date): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
       `select id from certificate where (state = 'issued' or to_replace) and next_renewal_at <= $1 order by id`,
@@ -41,10 +41,7 @@ export class DueRepository {
     return rows.map((row) => row.id);
   }
 
-  /**
-   * Certificates whose renewal has failed so far, or is late by more than an hour; the first twenty by their end, for
-   * people.
-   */
+  /** Certificates whose renewal failed last or is more than an hour late: the first twenty to expire. */
   async lateRenewals(tx: Tx, now: Date): Promise<{ name: string; notAfter: Date; detail: string | null }[]> {
     return tx.query(
       `select name, not_after as "notAfter", renewal_detail as detail from certificate c
@@ -55,7 +52,10 @@ export class DueRepository {
     );
   }
 
-  /** Marks at most `limit` of those that ended by `before`, or takes the mark from those that did not; how many. */
+  /**
+   * Marks at most `limit` certificates that expired before `before` as retired, or unmarks those that did not. Returns
+   * their number.
+   */
   async retire(tx: Tx, retired: boolean, before: Date, limit: number): Promise<number> {
     const late = retired ? 'not retired and not_after <= $1' : 'retired and not_after > $1 and deleted_at is null';
     const rows: [unknown[], number] = await tx.query(
@@ -67,8 +67,8 @@ export class DueRepository {
   }
 
   /**
-   * Certificates whose moment in `column` has come, at most 200, with the authority that they are issued by; their next
-   * moment is put off to `again`, so that a lost job is found again then and no other instance takes the same rows.
+   * At most 200 certificates that are due by `column`, with their authorities. Sets the column to `again`, so that no
+   * other process takes the same rows and a lost job is found again.
    */
   async takeDue(
     tx: Tx,

@@ -5,12 +5,12 @@ import type { IssuedCertificate } from '../plugin-api/issuer.js';
 import { certifiedTerms } from './certified-terms.js';
 import { nameColumns, type StoredTerms } from './terms.js';
 
-/** What is read off an issued certificate once, when it is stored, so that no list ever parses X.509. */
+/** The parsed fields of an issued certificate. They are stored with it, so that lists never parse X.509. */
 export interface IssuedFacts {
   bodyPem: string;
   chainPem: string;
   issuer: string;
-  /** Hash of the issuer's name and key; serial numbers are unique among those of one issuer. */
+  /** A hash of the issuer's name and key. A serial number is unique among the certificates of one issuer. */
   issuerSha256: string;
   serialHex: string;
   sha256: string;
@@ -21,7 +21,7 @@ export interface IssuedFacts {
   externalId: string | null;
 }
 
-/** Everything on the row of a request that changes when its certificate is issued. */
+/** Everything in the row of a request that changes when its certificate is issued. */
 export interface AnswerFacts extends IssuedFacts {
   commonName: string;
   sanCount: number;
@@ -29,8 +29,8 @@ export interface AnswerFacts extends IssuedFacts {
 }
 
 /**
- * Reads the answer of an issuer to a request for these terms: the row says what the certificate holds, not what was
- * asked for. Throws PkiError `malformed-certificate`.
+ * Parses the answer of an issuer to a request for these terms. The facts are those of the certificate, not of the
+ * request. Throws PkiError `malformed-certificate`.
  */
 export function answerFacts(approved: StoredTerms, { chainPem, externalId }: IssuedCertificate): AnswerFacts {
   const leaf = parseCertificate(chainPem[0] ?? '');
@@ -39,7 +39,7 @@ export function answerFacts(approved: StoredTerms, { chainPem, externalId }: Iss
 }
 
 /**
- * `chainPem` is leaf first; `issuerPem` is the issuer's certificate where the chain does not hold it. Throws PkiError
+ * `chainPem` is leaf first. `issuerPem` is the certificate of the issuer when the chain lacks it. Throws PkiError
  * `malformed-certificate`.
  */
 export function issuedFacts(chainPem: readonly string[], externalId?: string, issuerPem?: string): IssuedFacts {
@@ -67,8 +67,8 @@ function factsOf(
 }
 
 /**
- * Anyone can make a CA of the same name, so the name alone identifies no issuer. Where its certificate is not known,
- * the certificate stands for itself: then only the very same one counts as known.
+ * The name alone identifies no issuer, because anyone can create a CA with the same name. When the certificate of the
+ * issuer is not known, the hash is of the certificate itself, so that it equals no other.
  */
 function issuerHash(leaf: ParsedCertificate, issuerPem: string | undefined): string {
   const key = issuerPem === undefined ? leaf.der : keyOfIssuer(issuerPem);
@@ -78,7 +78,7 @@ function issuerHash(leaf: ParsedCertificate, issuerPem: string | undefined): str
 const mostIssuers = 256;
 const issuerKeys = new Map<string, Buffer>();
 
-/** Few issuers sign most certificates: what their certificates say is remembered. */
+/** Cached, since few issuers sign most certificates. */
 function keyOfIssuer(pem: string): Buffer {
   const known = issuerKeys.get(pem);
   if (known) return known;
@@ -88,10 +88,12 @@ function keyOfIssuer(pem: string): Buffer {
   return spkiDer;
 }
 
-/** No bound of RFC 5280 allows a common name or organization of more characters. */
+/** RFC 5280 allows no longer common name or organization. */
 const mostText = 256;
 
-/** The issuer as lists show it and names contain it: its CN, else its O, without any separator. */
+/**
+ * The issuer in lists and in names of certificates: its common name, otherwise its organization, without separators.
+ */
 export function issuerText({ issuerFields }: Pick<ParsedCertificate, 'issuerFields'>): string {
   const text = issuerFields.commonName ?? issuerFields.organization;
   return text ? slug(text, '').slice(0, mostText) : '<unknown>';

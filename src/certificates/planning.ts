@@ -18,8 +18,8 @@ import { nextWarningAt } from './notify/due-warnings.js';
 import { CertificateSubscriptionRepository } from './notify/certificate-subscription.repository.js';
 
 /**
- * Writes into a certificate's columns when the sweeps must look at it next. To be called after anything that decides
- * about that.
+ * Plans a certificate: stores when the sweeps renew it and warn about it. Call it after every change that this depends
+ * on.
  */
 @Injectable()
 export class Planning {
@@ -32,9 +32,9 @@ export class Planning {
   ) {}
 
   /**
-   * When it renews and is warned about. Changes the entity, which must be locked; the caller saves it. Warnings are
-   * planned by the owner and the links as stored in `tx`; one that is watched and that nothing active warns about gets
-   * its owner's default ones.
+   * Plans the renewal and the next warning. The entity must be locked; the caller saves it. Warnings follow the owner
+   * and the links as `tx` has them. A watched certificate without an active warning gets the default subscriptions of
+   * its owner.
    */
   async plan(tx: Tx, certificate: Certificate): Promise<void> {
     await this.planRenewal(tx, certificate);
@@ -50,12 +50,12 @@ export class Planning {
     certificate.nextNoticeAt = subscribed ? nextWarningAt({ ...subscribed, watched, notBefore, notAfter }) : null;
   }
 
-  /** As `plan`, but of the renewal alone. */
+  /** Like `plan`, for the renewal alone. */
   async planRenewal(tx: Tx, certificate: Certificate): Promise<void> {
     certificate.planNext(await this.renewalPlan(tx, certificate));
   }
 
-  /** As `renewalPlan`, of many, in order. */
+  /** Like `renewalPlan` for many, in order. */
   async renewalPlans(tx: Tx, certificates: readonly Certificate[]): Promise<RenewalPlan[]> {
     const policies = new Map((await this.policies.all(tx)).map((policy) => [policy.id, policy]));
     const ids = certificates.map(({ id }) => id);
@@ -67,12 +67,12 @@ export class Planning {
     });
   }
 
-  /** When and why it renews, or why not, as things stand. */
+  /** When and why it renews, or why not, at this moment. */
   async renewalPlan(tx: Tx, certificate: Certificate): Promise<RenewalPlan> {
     return (await this.planWithPolicy(tx, certificate)).plan;
   }
 
-  /** As `renewalPlan`, with the policy that says so. */
+  /** Like `renewalPlan`, with its rotation policy. */
   async planWithPolicy(tx: Tx, certificate: Certificate): Promise<{ plan: RenewalPlan; policy: RotationPolicy }> {
     const policy = await this.policies.get(tx, certificate.rotationPolicyId);
     const [succession] = await this.certificates.successionsOf(tx, [certificate.id]);

@@ -11,7 +11,7 @@ import { CertificateAccess } from './access.js';
 import { CertificateRepository } from './certificate.repository.js';
 import type { RelationsOfNew } from './relations.js';
 
-/** Whether an actor may link a certificate with what a request refers to. */
+/** The rights of an actor to link a certificate to an owner, destinations, subscriptions and predecessors. */
 @Injectable()
 export class RelationRights {
   constructor(
@@ -38,20 +38,20 @@ export class RelationRights {
     this.demandOwner(actor, owner);
   }
 
-  /** To make this the owner, who will be told. Throws Problem `invalid-request` or `too-many-requests`. */
+  /** To make this address the owner, who gets notices. Throws Problem `invalid-request` or `too-many-requests`. */
   demandOwner(actor: Actor, owner: string): void {
     demandAllowedOwner(owner, this.config);
     this.mailLimit.demand(actor, owner);
   }
 
-  /** Throws Problem `invalid-request` when one of the destinations cannot do without the private key. */
+  /** Throws Problem `invalid-request` when a destination needs the private key. */
   async demandKeyless(destinationIds: readonly number[]): Promise<void> {
     if (await this.needsPrivateKey(destinationIds)) throw invalid('destinations', 'Destinations require private key.');
   }
 
   /**
-   * Throws Problem `forbidden` when one of the destinations would give a new key to an API key whose scopes leave
-   * `key:read` out.
+   * Throws Problem `forbidden` when a destination would get a new private key through an API key without the scope
+   * `key:read`.
    */
   async demandKeyScope(actor: Actor, destinationIds: readonly number[]): Promise<void> {
     if (actor.permissions.has('key:read')) return;
@@ -60,8 +60,8 @@ export class RelationRights {
   }
 
   /**
-   * To say what replaces these certificates: that ends their warnings and renewals, or starts them again. Throws
-   * Problem `forbidden`.
+   * To set what replaces these certificates, which ends or restarts their notices and renewals. Throws Problem
+   * `forbidden`.
    */
   async demandReplacing(tx: Tx, actor: Actor, ids: readonly number[]): Promise<void> {
     if (ids.length === 0) return;
@@ -74,7 +74,7 @@ export class RelationRights {
     }
   }
 
-  /** To end the warnings of these certificates. Throws Problem `forbidden`. */
+  /** To end the expiry notices of these certificates. Throws Problem `forbidden`. */
   async demandSilence(tx: Tx, actor: Actor, ids: readonly number[]): Promise<void> {
     await this.access.demandSilence(tx, actor, ...(await this.certificates.getMany(tx, ids)));
   }

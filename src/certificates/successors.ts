@@ -14,32 +14,32 @@ import { DueRepository } from './due.repository.js';
 import { Notices } from './notify/notices.js';
 import { Planning } from './planning.js';
 
-/** That a successor renews `old`. `links`: those of `old`, which the successor gets. */
+/** A renewal of `old`. `links`: those of `old`, which the successor gets. */
 export interface Renewal {
   old: Certificate;
   links: Links;
-  /** Whether the owner is told once the successor is in place. */
+  /** Whether the owner gets a notice once the successor is deployed. */
   notify: boolean;
 }
 
-/** The certificate to be renewed has changed meanwhile: its successor would go to the wrong people or places. */
+/** The certificate has changed since its renewal began: the successor would have the wrong owner or destinations. */
 export class StalePredecessor extends Problem {
   constructor({ name }: Pick<Certificate, 'name'>) {
     super('conflict', `Certificate ${name} has been changed meanwhile: look at it again.`);
   }
 }
 
-/** What a successor has from its predecessor: who looks after it, and how. */
+/** What a successor takes over from its predecessor: the owner and the settings. */
 function inherited({ owner, vouchingRole, notify, rotation, rotationPolicyId }: Certificate) {
   return { owner, vouchingRole, notify, rotation, rotationPolicyId };
 }
 
 /**
- * What a successor does to its predecessors, whoever made it one: a renewal, `replaces` in a request, an upload.
+ * What a successor does to its predecessors, whatever made it one: a renewal, `replaces` in a request, an upload.
  *
- * - When it is issued, warnings and renewals of its predecessors end, and their deliveries that have not arrived yield.
- * - When it is in place at every destination, a renewed predecessor is superseded and the owner is told.
- * - When it is revoked, cancelled or deleted, or no longer replaces them, its predecessors are in force again.
+ * - When it is issued, notices and renewals of its predecessors end, and their deliveries that have not arrived stop.
+ * - When it is deployed at every destination, a renewed predecessor is superseded and the owner gets a notice.
+ * - When it is revoked, cancelled or deleted, or no longer replaces them, its predecessors become active again.
  */
 @Injectable()
 export class Successors {
@@ -55,9 +55,9 @@ export class Successors {
   ) {}
 
   /**
-   * Whether `successor` may replace these certificates. Throws Problem `conflict` when one of them replaces the successor
-   * already, directly or over others: nobody would be warned of either; `wrong-state` when the successor has ended and
-   * one of them has not.
+   * Whether `successor` may replace these certificates. Throws Problem `conflict` when one of them already replaces the
+   * successor, directly or in several steps, since neither would have notices then; `wrong-state` when the successor
+   * has expired and one of them has not.
    */
   async demandAllowed(
     tx: Tx,
@@ -81,8 +81,8 @@ export class Successors {
   }
 
   /**
-   * Has a certificate replace exactly these, and what it renews. What it newly replaces is silenced once it is issued;
-   * what it replaced before is in force again. Throws as `demandAllowed`.
+   * Makes a certificate replace exactly these, and the one that it renews. New predecessors lose their notices once it
+   * is issued; former ones become active again. Throws like `demandAllowed`.
    */
   async relink(tx: Tx, successor: Certificate, oldIds: readonly number[]): Promise<void> {
     const { after, added, freed } = await this.changesOf(tx, successor, oldIds);
@@ -93,7 +93,7 @@ export class Successors {
     await this.takePlaces(tx, successor, added);
   }
 
-  /** What `relink` would have it replace, of that what is new, and what it would no longer replace. */
+  /** What `relink` would make it replace, which of these are new, and which it would no longer replace. */
   async changesOf(
     tx: Tx,
     { id, renewsId }: Pick<Certificate, 'id' | 'renewsId'>,
@@ -104,7 +104,7 @@ export class Successors {
     return { after, added: without(after, before), freed: without(before, after) };
   }
 
-  /** A renewal has been stored. Throws Problem `wrong-state`, or StalePredecessor. */
+  /** After a renewal is stored. Throws Problem `wrong-state`, or StalePredecessor. */
   async requested(tx: Tx, { old, links, notify }: Renewal, successorId: number): Promise<void> {
     if (!notify) await this.notices.withholdRotated(tx, successorId);
     await this.certificates.change(tx, old.id, async (row) => {
@@ -116,22 +116,22 @@ export class Successors {
     });
   }
 
-  /** A certificate is issued, and its deliveries are planned: it takes over from all that it replaces. */
+  /** After a certificate is issued and its deliveries are planned: it takes over from its predecessors. */
   async issued(tx: Tx, successor: Pick<Certificate, 'id' | 'renewsId'>): Promise<void> {
     const oldIds = await this.certificates.predecessorsOf(tx, successor.id);
     await this.takePlaces(tx, successor, oldIds);
     if (successor.renewsId !== null) await this.settle(tx, successor.id);
   }
 
-  /** A certificate got these destinations after its successor was requested: that is delivered to them, too. */
+  /** After a certificate with a requested successor got these destinations: the successor is delivered there too. */
   async deliverTo(tx: Tx, oldId: number, destinationIds: readonly number[]): Promise<void> {
     const successor = destinationIds.length > 0 ? await this.certificates.findSuccessor(tx, oldId) : null;
     if (successor) await this.deploying.plan(tx, successor.id, destinationIds, successor.bodyPem !== null);
   }
 
   /**
-   * When a successor is in place at every destination, all that it renews, directly or over others, is superseded and
-   * the owner is told.
+   * When a successor is deployed at every destination: supersedes everything that it renews, directly or in several
+   * steps, and tells the owner.
    */
   async settle(tx: Tx, successorId: number): Promise<void> {
     const successor = await this.certificates.get(tx, successorId);
@@ -139,7 +139,7 @@ export class Successors {
     const deliveries = await this.deliveries.lockOf(tx, successorId);
     if (deliveries.some(({ state }) => state === 'planned' || state === 'failing')) return;
     const placeIds = deliveries.filter(({ state }) => state === 'delivered').map((one) => one.destinationId);
-    // A predecessor that was renewed before it had arrived has left its own predecessor in force.
+    // A predecessor that was renewed before it was deployed has left its own predecessor active.
     for (let oldId = successor.renewsId; oldId !== null;) {
       const old = await this.certificates.lock(tx, oldId);
       if (old.state === 'revoked' && oldId === successor.renewsId)
@@ -154,9 +154,9 @@ export class Successors {
   }
 
   /**
-   * A successor was revoked, cancelled or deleted: each of its predecessors is in force again if it still lives and
-   * nothing else replaces it, and is delivered again where it had yielded. Ids of the destinations where one that has
-   * not expired is in force again.
+   * After a successor was revoked, cancelled or deleted: makes each predecessor active again that has not ended and
+   * that nothing else replaces, and delivers it again where its delivery had stopped. Returns the ids of the
+   * destinations at which one that has not expired is active again.
    */
   async withdrawn(tx: Tx, successor: Certificate): Promise<number[]> {
     const reinstatedAt: number[] = [];
@@ -182,7 +182,7 @@ export class Successors {
       else old.recordReplaced();
     }
     await this.due.saveOutlooks(tx, olds);
-    // What has not arrived of them never will where the successor is delivered.
+    // Their deliveries that have not arrived stop where the successor is delivered.
     const open = (await this.deliveries.lockOf(tx, ...oldIds)).filter(
       ({ state, destinationId }) =>
         (state === 'planned' || state === 'failing') && destinationIds.includes(destinationId),
@@ -192,7 +192,7 @@ export class Successors {
   }
 
   /**
-   * `successor` no longer replaces it. True when it is in force again: it still lives, and nothing else replaces it.
+   * `successor` no longer replaces it. True when it is active again: it has not ended, and nothing else replaces it.
    */
   private async release(tx: Tx, oldId: number, successor: Certificate): Promise<boolean> {
     const old = await this.certificates.lock(tx, oldId);
@@ -206,7 +206,7 @@ export class Successors {
     return true;
   }
 
-  /** The old certificate goes back to the destinations where it was replaced. */
+  /** Delivers the old certificate again at the destinations where it was replaced. */
   private async redeliver(tx: Tx, oldId: number, { id }: Certificate): Promise<void> {
     const replaced = (await this.deliveries.lockOf(tx, oldId)).filter(({ state }) => state === 'replaced');
     const placeIds = replaced.map(({ destinationId }) => destinationId);
@@ -223,7 +223,8 @@ export class Successors {
   }
 
   /**
-   * Sends the successor to every destination at which the old one has arrived meanwhile. True when there are any left.
+   * Delivers the successor to each destination at which the old certificate has arrived meanwhile. True when there is
+   * one.
    */
   private async follow(
     tx: Tx,

@@ -8,8 +8,8 @@ import type {
 import type { OtherAltName } from '../pki/subject-alt-name.js';
 
 /**
- * The terms of a certificate as kept on its row (jsonb): what is in the certificate, and until it is issued what was
- * approved to be in it. Binary members are base64. Dates are columns of their own.
+ * The terms of a certificate as its row stores them (jsonb): those in the certificate or, until it is issued, the
+ * approved ones. Binary members are base64. Dates have their own columns.
  */
 export interface StoredTerms {
   subject: SubjectFields;
@@ -22,31 +22,28 @@ export interface StoredTerms {
   leaveOut?: readonly IssuerExtension[];
   beyondPolicy?: true;
   found?: FoundFacts;
-  /** What was approved, where the certificate differs from that. */
+  /** The approved terms, when the certificate differs from them. */
   approved?: StoredTerms;
 }
 
 /** The key usages that only a CA may have. */
 export const caUsages: readonly KeyUsage[] = ['keyCertSign', 'cRLSign'];
 
-/** What was read off a certificate that was made elsewhere and is no part of what a renewal asks for. */
+/** Facts of a certificate that are no part of a request for its renewal. */
 export interface FoundFacts {
   isCa: boolean;
   pathLength: number | null;
-  /** Of the key usages those that only CAs have. */
+  /** Its key usages that only a CA may have. */
   caUsage: readonly KeyUsage[];
   subjectKeyIdentifier: boolean;
   authorityKeyIdentifier: boolean;
 }
 
-/** What a certificate says, whenever it is valid. */
+/** The content of a certificate without its dates. */
 export interface TermsWithoutDates extends Omit<CertificateTerms, 'notBefore' | 'notAfter'> {
-  /** Names of an imported certificate that are not issued here: shown, and left out of its renewals. */
+  /** Names of an imported certificate that cannot be issued here. They are shown, and left out of its renewals. */
   otherAltNames?: readonly OtherAltName[];
-  /**
-   * Someone who may go beyond the domain policy had these names certified although the policy forbids them to others:
-   * renewals keep them.
-   */
+  /** A user with the right to go beyond the domain policy had these names certified: renewals keep them. */
   beyondPolicy?: true;
   found?: FoundFacts;
 }
@@ -70,7 +67,7 @@ export function storeTerms(terms: TermsWithoutDates): StoredTerms {
   };
 }
 
-/** What was approved: an issuer is asked for it, now and in a renewal. */
+/** The approved terms: what an issuer is asked for, now and in a renewal. */
 export function loadTerms(certified: StoredTerms): TermsWithoutDates {
   const stored = certified.approved ?? certified;
   return {
@@ -90,7 +87,7 @@ export function loadTerms(certified: StoredTerms): TermsWithoutDates {
   };
 }
 
-/** The columns that repeat the names in the terms. */
+/** The columns that repeat the names of the terms. */
 export function nameColumns({ subject, subjectAltNames }: Pick<StoredTerms, 'subject' | 'subjectAltNames'>): {
   commonName: string;
   sanCount: number;
