@@ -23,6 +23,7 @@ import { RevokedAreReplaced1763700000035 } from './1763700000035-revoked-are-rep
 import { VouchingRole1763700000036 } from './1763700000036-vouching-role.js';
 import { RightsOfPlaces1763700000037 } from './1763700000037-rights-of-places.js';
 import { AuditKeys1763700000038 } from './1763700000038-audit-keys.js';
+import { KeptFacts1763700000061 } from './1763700000061-kept-facts.js';
 import { LemurIds1763700000039 } from './1763700000039-lemur-ids.js';
 import { JobLanes1763700000042 } from './1763700000042-job-lanes.js';
 import { SigningKeys1763700000044 } from './1763700000044-signing-keys.js';
@@ -77,4 +78,5 @@ export const migrations = [
   DoubtsAboutOrders1763700000055,
   Challenges1763700000058,
   OneStatement1763700000060,
+  KeptFacts1763700000061,
 ];

@@ -18,10 +18,13 @@ export class ApiKeyUse implements BeforeApplicationShutdown {
     private readonly clock: Clock,
   ) {}
 
-  note({ id, lastUsedAt }: Pick<KeyInUse, 'id' | 'lastUsedAt'>): void {
+  /** The key knows of the use from then on. */
+  note(key: Pick<KeyInUse, 'id' | 'lastUsedAt'>): void {
+    const { id, lastUsedAt } = key;
     const at = this.clock.now();
     const notSince = new Date(at.getTime() - everyMs);
     if (this.writing.has(id) || (lastUsedAt && lastUsedAt >= notSince)) return;
+    key.lastUsedAt = at;
     const write = this.keys
       .noteUse(this.db.single, id, { at, notSince })
       .catch((error: unknown) => this.log.warn(`The last use of API key ${id} was not recorded.`, error))

@@ -6,7 +6,7 @@ import { Problem } from '../platform/http/problem.js';
 import type { Authenticator } from '../platform/http/surface.js';
 import { Surfaces } from '../platform/http/surfaces.js';
 import { lacking } from '../roles/permission.js';
-import { accessRule } from './access-rule.js';
+import { type AccessRule, accessRule } from './access-rule.js';
 import { KeyRefusals } from './key-refusals.js';
 
 /** The guard of every route. The surface of a request names its authenticator. */
@@ -35,24 +35,43 @@ export class AuthGuard implements CanActivate, OnModuleInit {
     const rule = accessRule(context.getHandler(), context.getClass());
     if (rule && 'public' in rule) return true;
     const request = context.switchToHttp().getRequest<FastifyRequest & RequestWithActor>();
-    const actor = await this.actorOf(request);
-    const refusal =
-      rule && actor.permissions.has(rule.permission)
-        ? undefined
-        : new Problem('forbidden', rule ? lacking(rule.permission, actor) : 'No user may use this route.');
+    const first = await this.actorOf(request, rule?.fromKept);
+    // A kept actor may not know of a right given a moment ago.
+    const actor = refusalOf(rule, first) && first.kept ? await first.kept.again() : first;
+    const refusal = refusalOf(rule, actor);
     if (refusal && rule?.permission === 'key:read') await this.refusals.note(actor, idIn(request.params));
     if (refusal && !rule?.afterBody) throw refusal;
     request.refusal = refusal;
-    request.actor = actor;
+    request.actor = actor.kept ? { ...actor, kept: rechecked(actor.kept, rule) } : actor;
     return true;
   }
 
-  private actorOf(request: FastifyRequest): Promise<Actor> {
+  private actorOf(request: FastifyRequest, mayBeKept = false): Promise<Actor> {
     const { authenticator } = this.surfaces.of(request);
     const found = authenticator === null ? undefined : this.authenticators.get(authenticator);
     if (found === undefined) throw new Problem('unauthenticated', 'This route does not support authentication.');
-    return found.actorOf(request);
+    return found.actorOf(request, mayBeKept);
   }
+}
+
+type PermissionRule = Exclude<AccessRule, { public: true }>;
+
+function refusalOf(rule: PermissionRule, actor: Actor): Problem | undefined {
+  if (rule && actor.permissions.has(rule.permission)) return undefined;
+  return new Problem('forbidden', rule ? lacking(rule.permission, actor) : 'No user may use this route.');
+}
+
+/** Whoever reads the actor again learns whether the route is still open to it. */
+function rechecked({ version, again }: NonNullable<Actor['kept']>, rule: PermissionRule): Actor['kept'] {
+  return {
+    version,
+    again: async () => {
+      const actor = await again();
+      const refusal = refusalOf(rule, actor);
+      if (refusal) throw refusal;
+      return actor;
+    },
+  };
 }
 
 /** The id in the path; 0 if there is none. */

@@ -9,13 +9,17 @@ import { ApiKeyRepository } from './api-key.repository.js';
 import { apiKeyHash, isApiKeySecret } from './api-key-secret.js';
 import { Tokens } from './tokens.js';
 
-/** The sender of a token: an active user, with the API key if the token is one, or null for a session. */
+/**
+ * The sender of a token: an active user, with the API key if the token is one, or null for a session. `endsAt`: when the
+ * token expires; null for never.
+ */
 export interface Bearer {
   account: Account;
   key: KeyInUse | null;
+  endsAt: Date | null;
 }
 
-/** Resolves tokens to users. Caches nothing between requests, so that a revoked right is gone with the next request. */
+/** Resolves tokens to users. Keeps nothing between requests; BearerAuthenticator does, where a route allows it. */
 @Injectable()
 export class Bearers {
   private readonly readings = new Gathered<number, Account | null>((ids) =>
@@ -34,20 +38,23 @@ export class Bearers {
   async read(token: string): Promise<Bearer> {
     if (isApiKeySecret(token)) return this.throughKey(await this.keys.findBySecret(this.db.single, apiKeyHash(token)));
     const claims = this.tokens.read(token);
+    const { endsAt } = claims;
     if ('legacyId' in claims) {
-      return this.throughKey(await this.keys.findCarriedOver(this.db.single, claims.legacyId, claims.legacyUserId));
+      const key = await this.keys.findCarriedOver(this.db.single, claims.legacyId, claims.legacyUserId);
+      return this.throughKey(key, endsAt);
     }
     const account = await this.activeAccount(claims.userId);
     if (account.tokenEpoch !== claims.epoch) throw new Problem('unauthenticated', 'The token has been revoked.');
-    return { account, key: null };
+    return { account, key: null, endsAt };
   }
 
-  private async throughKey(key: KeyInUse | null): Promise<Bearer> {
+  private async throughKey(key: KeyInUse | null, tokenEndsAt: Date | null = null): Promise<Bearer> {
     if (!key) throw new Problem('unauthenticated', 'There is no such API key.');
     if (key.revoked) throw new Problem('unauthenticated', 'The API key has been revoked.');
     const end = endOf(key);
     if (end && end <= this.clock.now()) throw new Problem('unauthenticated', 'The API key has expired.');
-    return { account: await this.activeAccount(key.userId), key };
+    const endsAt = tokenEndsAt && (!end || tokenEndsAt < end) ? tokenEndsAt : end;
+    return { account: await this.activeAccount(key.userId), key, endsAt };
   }
 
   private async activeAccount(userId: number): Promise<Account> {

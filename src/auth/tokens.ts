@@ -6,17 +6,26 @@ import { Config } from '../platform/config.js';
 import { Problem } from '../platform/http/problem.js';
 import { TokenKeys } from './token-keys.js';
 
+const inSeconds = (s: number): Date => new Date(s * 1000);
 const UserId = z
   .string()
   .regex(/^[1-9]\d{0,9}$/)
   .transform(Number);
 const Session = z
   .object({ sub: UserId, epoch: z.int().min(0), exp: z.int() })
-  .transform(({ sub, epoch }) => ({ userId: sub, epoch }));
+  .transform(({ sub, epoch, exp }) => ({ userId: sub, epoch, endsAt: inSeconds(exp) }));
 // An API key from Lemur. Old ones have a number in `sub`; one that never expires has no `exp`.
 const LemurKey = z
-  .object({ sub: z.union([z.int().min(1), UserId]), aid: z.int().min(1).max(2_147_483_647) })
-  .transform(({ sub, aid }) => ({ legacyUserId: sub, legacyId: aid }));
+  .object({
+    sub: z.union([z.int().min(1), UserId]),
+    aid: z.int().min(1).max(2_147_483_647),
+    exp: z.int().optional(),
+  })
+  .transform(({ sub, aid, exp }) => ({
+    legacyUserId: sub,
+    legacyId: aid,
+    endsAt: exp === undefined ? null : inSeconds(exp),
+  }));
 
 /** The user of a session, and the user's token epoch when the session started. */
 export interface TokenHolder {
@@ -24,10 +33,16 @@ export interface TokenHolder {
   epoch: number;
 }
 
-/** An API key from Lemur and its user, by their ids in Lemur. */
+/** A session, and when its token expires. */
+export interface ReadSession extends TokenHolder {
+  endsAt: Date;
+}
+
+/** An API key from Lemur and its user, by their ids in Lemur. `endsAt`: when its token expires; null for never. */
 export interface LemurKeyHolder {
   legacyUserId: number;
   legacyId: number;
+  endsAt: Date | null;
 }
 
 /**
@@ -49,7 +64,7 @@ export class Tokens {
   }
 
   /** Throws `unauthenticated` unless the token is signed with one of the keys and has not expired. */
-  read(token: string): TokenHolder | LemurKeyHolder {
+  read(token: string): ReadSession | LemurKeyHolder {
     for (const key of this.keys) {
       const payload = this.verify(token, key);
       const claims = (Object.hasOwn(payload ?? {}, 'aid') ? LemurKey : Session).safeParse(payload).data;

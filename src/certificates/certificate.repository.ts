@@ -44,7 +44,8 @@ export type IssuedIdentity = Pick<Partial<Certificate>, 'id' | 'sha256' | 'issue
 /**
  * The ids of everything that a new certificate is linked to. `issuerRoleIds`: those of `roleIds` that are linked only
  * because the role owns the authority; they give no right to the key. `subscriptionIds`: the listed ones.
- * `authorityVersion`: of the authority that signed.
+ * `authorityVersion`: of the authority that signed; `factsVersions`: of kept facts that the row follows from (see
+ * KeptFacts).
  */
 export interface NewLinks {
   roleIds: readonly number[];
@@ -52,6 +53,7 @@ export interface NewLinks {
   subscriptionIds: readonly number[];
   replacesIds: readonly number[];
   authorityVersion?: number;
+  factsVersions?: readonly number[];
 }
 
 /**
@@ -79,11 +81,6 @@ export interface NewCertificate {
  */
 @Injectable()
 export class CertificateRepository {
-  async isNameTaken(tx: Tx, name: string): Promise<boolean> {
-    const rows: unknown[] = await tx.query('select from certificate where name = $1', [name]);
-    return rows.length > 0;
-  }
-
   /**
    * The other rows of the same certificate: with its fingerprint, or with its serial number and its issuer or
    * authority.

@@ -51,6 +51,8 @@ export interface RelationsOfNew {
   replacesIds: number[];
   /** False when no subscription hears of certificates that are issued. */
   issueHeard: boolean;
+  /** Set when a part of this was kept: see KeptFacts. */
+  version?: number;
   /**
    * The owners' roles and default notifications that do not exist yet. A refusal must leave nothing behind, so they are
    * made with the certificate.
@@ -77,10 +79,10 @@ export class Relations {
   /**
    * Of a new certificate. Where none of the notifications that are asked for sends mail and is active, the owner's
    * default ones are added: else nobody would be warned. `issuerOwner`: who owns the authority, and so looks after all
-   * that it issues. Writes nothing. Throws Problem `invalid-request`.
+   * that it issues. `mayBeKept` as in UsualRelationRepository. Writes nothing. Throws Problem `invalid-request`.
    */
-  async ofNew(wishes: RelationWishes, issuerOwner?: string): Promise<RelationsOfNew> {
-    const found = await this.find(wishes, issuerOwner);
+  async ofNew(wishes: RelationWishes, issuerOwner?: string, mayBeKept = false): Promise<RelationsOfNew> {
+    const found = await this.find(wishes, issuerOwner, mayBeKept);
     if (!wishes.notifications?.length || found.notifications.some(({ active, mails }) => active && mails)) return found;
     const usual = await this.find({ owner: wishes.owner });
     const notifications = inOrder([...found.notifications, ...usual.notifications]);
@@ -118,12 +120,16 @@ export class Relations {
   }
 
   /** What is referred to, and nothing more. Throws as `ofNew`. */
-  async find(wishes: RelationWishes, issuerOwner?: string): Promise<RelationsOfNew> {
+  async find(wishes: RelationWishes, issuerOwner?: string, mayBeKept = false): Promise<RelationsOfNew> {
     const tx = this.db.single;
     const ownerNames = [wishes.owner, ...(issuerOwner === undefined ? [] : [issuerOwner])];
     const defaults = wishes.notifications?.length ? [] : defaultNotifications(wishes.owner, this.config);
     const [found, others, asked, existing, places, replacesIds] = await Promise.all([
-      this.usual.find({ roles: ownerNames, notifications: defaults.map(({ label }) => label) }, wishes.rotationPolicy),
+      this.usual.find(
+        { roles: ownerNames, notifications: defaults.map(({ label }) => label) },
+        wishes.rotationPolicy,
+        mayBeKept,
+      ),
       this.roles.locate(tx, 'roles', wishes.roles ?? []),
       this.notifications.resolve(tx, wishes.notifications ?? [], 'notifications'),
       wishes.notifications?.length ? this.notifications.defaultsOf(tx, wishes.owner) : [],
@@ -152,6 +158,7 @@ export class Relations {
       subscriptionIds: without(idsOf(asked), usual),
       replacesIds,
       issueHeard: found.issueHeard,
+      ...(found.version !== undefined && { version: found.version }),
       missing,
       destinationIds: idsOf(places),
       leadsS: [

@@ -7,6 +7,7 @@ import {
   someHear,
 } from '../notifications/notification-columns.js';
 import { Database, type Tx } from '../platform/db/database.js';
+import { KeptFacts } from '../platform/db/kept-facts.js';
 import { prepared } from '../platform/db/statement.js';
 import { Gathered } from '../platform/gathered.js';
 import type { Reference } from '../platform/http/reference.js';
@@ -32,6 +33,8 @@ export interface UsualRelations {
   scopedLeadS: number | null;
   /** Whether an active subscription hears of certificates that are issued. */
   issueHeard: boolean;
+  /** Set when this was not read now: see KeptFacts. */
+  version?: number;
 }
 
 // The names lie in an array that the planner cannot look into: else it would plan anew for every number of names.
@@ -58,15 +61,32 @@ export class UsualRelationRepository {
   constructor(
     private readonly db: Database,
     private readonly policies: PolicyRepository,
+    private readonly facts: KeptFacts,
   ) {}
 
-  /** With the policy that `policy` names, else the default one. Throws Problem `invalid-request` when it names none. */
-  async find(names: UsualNames, policy?: Reference): Promise<UsualRelations> {
+  /**
+   * With the policy that `policy` names, else the default one. `mayBeKept`: the caller stores what follows from it only
+   * at the same version. Throws Problem `invalid-request` when `policy` names none.
+   */
+  async find(names: UsualNames, policy?: Reference, mayBeKept = false): Promise<UsualRelations> {
     const [usual, wished] = await Promise.all([
-      this.readings.run(names),
+      mayBeKept ? this.kept(names) : this.readings.run(names),
       policy && this.policies.resolve(this.db.single, policy),
     ]);
     return wished ? { ...usual, policy: wished } : usual;
+  }
+
+  /** Keeps what is whole: somebody may be about to make what is missing. */
+  private async kept(names: UsualNames): Promise<UsualRelations> {
+    const isWhole = (found: UsualRelations): boolean =>
+      found.roles.length === distinct(names.roles.map((name) => name.toLowerCase())).length &&
+      found.notifications.length === names.notifications.length;
+    const { value, version } = await this.facts.of(
+      `relations ${JSON.stringify(names)}`,
+      () => this.readings.run(names),
+      isWhole,
+    );
+    return { ...value, version };
   }
 
   private async findMany(tx: Tx, many: readonly UsualNames[]): Promise<UsualRelations[]> {

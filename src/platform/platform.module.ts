@@ -4,6 +4,7 @@ import type { AnyPlugin } from '../plugin-api/any-plugin.js';
 import { Clock } from './clock.js';
 import { Config } from './config.js';
 import { Database } from './db/database.js';
+import { KeptFacts } from './db/kept-facts.js';
 import { HttpModule } from './http/http.module.js';
 import type { Surfaces } from './http/surfaces.js';
 import { KeyMaker } from './key-maker.js';
@@ -42,6 +43,7 @@ export interface Foundations {
 export class PlatformModule {
   static on({ config, log, source, keyRing, clock, plugins, surfaces }: Foundations): DynamicModule {
     const services = [
+      KeptFacts,
       Mailer,
       MailRepository,
       GuardedAgents,

@@ -14,6 +14,7 @@ const withoutEntity: Record<string, string> = {
   migration: 'kept by TypeORM itself',
   key_holder: 'written and read by one statement each',
   job_lane: 'counted by the statement that takes jobs',
+  kept_facts: 'one row, a version that triggers raise',
   lease: 'taken and given back by one statement each',
   periodic_task: 'started and finished by one statement each',
   domain_policy: 'one row, a version that is raised by one statement',

@@ -12,6 +12,7 @@ import { AuthModule } from '../../src/auth/auth.module.js';
 import { Clock } from '../../src/platform/clock.js';
 import { Config, loadConfig } from '../../src/platform/config.js';
 import { Database } from '../../src/platform/db/database.js';
+import { KeptFacts } from '../../src/platform/db/kept-facts.js';
 import { GuardedAgents } from '../../src/platform/net/guarded-agent.js';
 import { HttpModule } from '../../src/platform/http/http.module.js';
 import { platformSurfaces } from '../../src/platform/http/platform-surfaces.js';
@@ -122,6 +123,7 @@ async function createApp(
     { provide: Config, useValue: config },
     { provide: Database, useValue: db },
     { provide: Clock, useValue: clock },
+    KeptFacts,
     { provide: Log, useValue: createLog('silent') },
     { provide: GuardedAgents, useValue: new GuardedAgents(config) },
     { provide: KeyRing, useValue: new KeyRing([{ id: null, key: randomBytes(32) }]) },

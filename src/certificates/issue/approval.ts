@@ -55,7 +55,11 @@ export class Approval {
     if (!authority.authority.isCnOptional && !terms.subject.commonName)
       throw invalid(csr ? 'csr' : 'commonName', 'Missing common_name: this authority wants one.');
     const validity = this.validityOf(command, authority);
-    const relations = await this.relations.ofNew({ ...links, owner }, authority.authority.owner);
+    const relations = await this.relations.ofNew(
+      { ...links, owner },
+      authority.authority.owner,
+      actor.kept !== undefined,
+    );
     await this.rights.demandLinks(actor, owner, relations);
     if (csr) await this.rights.demandKeyless(relations.destinationIds);
     await this.rights.demandKeyScope(actor, relations.destinationIds);

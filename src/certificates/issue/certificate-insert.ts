@@ -1,6 +1,7 @@
 import { eventColumns, insertEvents } from '../../audit/audit.js';
 import type { Domain } from '../../domains/domain.repository.js';
 import type { Tx } from '../../platform/db/database.js';
+import { factsHave } from '../../platform/db/kept-facts.js';
 import { snake } from '../../platform/db/snake-naming.js';
 import { prepared } from '../../platform/db/statement.js';
 import { timestamp } from '../../platform/db/timestamp.js';
@@ -62,16 +63,18 @@ const insertAll = prepared<{ secretId: string } & Inserted>(
   'certificate_insert',
   `
   with given as materialized (
-    select * from jsonb_to_recordset($2) as g(secret_id uuid, key text, names text[], role_ids int[],
-      issuer_role_ids int[], subscription_ids int[], replaces_ids int[], authority_version int, event jsonb)),
+    select *, (g.authority_version is null or exists (select from authority a
+        where a.id = g.authority_id and a.version = g.authority_version and a.active))
+      and ${factsHave('g.facts_versions')} as current
+    from jsonb_to_recordset($2) as g(secret_id uuid, key text, names text[], role_ids int[], issuer_role_ids int[],
+      subscription_ids int[], replaces_ids int[], authority_id int, authority_version int, facts_versions bigint[],
+      event jsonb)),
   fault as materialized (select * from claim_keys($3, $4, $5)),
   made as (
     insert into certificate (${names.join(', ')})
     select ${names.map((name) => `c.${name}`).join(', ')} from jsonb_populate_recordset(null::certificate, $1) as c
       join given g using (secret_id)
-    where (g.authority_version is null or exists (select from authority a
-      where a.id = c.authority_id and a.version = g.authority_version and a.active))
-      and not exists (select from fault f where f.key = g.key and (f.is_compromised or f.is_of_another and not $6))
+    where g.current and not exists (select from fault f where f.key = g.key and (f.is_compromised or f.is_of_another and not $6))
     order by c.lemur_id, c.name
     on conflict (name) do nothing returning id, secret_id),
   linked as (select m.id, g.* from made m join given g using (secret_id)),
@@ -85,16 +88,20 @@ const insertAll = prepared<{ secretId: string } & Inserted>(
     select n.* from (select array_agg(l.id) as ids, array_agg(n) as names from linked l, unnest(l.names) n) as w,
       link_names(w.ids, w.names) as n),
   events as (${insertEvents(`linked l, jsonb_to_record(l.event) as e(${eventColumns}) order by l.id`, 'l.id::text')})
-  select g.secret_id as "secretId", m.id, coalesce(f.is_compromised, false) as "isCompromised",
+  select g.secret_id as "secretId", m.id, g.current as "isCurrent", coalesce(f.is_compromised, false) as "isCompromised",
     coalesce(f.is_of_another, false) as "isOfAnother", coalesce((
       select json_agg(json_build_object('id', n.id, 'name', n.name, 'sensitive', n.sensitive) order by n.id)
       from named n where n.certificate_id = m.id), '[]') as domains
   from given g left join made m using (secret_id) left join fault f on f.key = g.key`,
 );
 
-/** What came of one row. `id`: null where it was not stored. */
+/**
+ * What came of one row. `id`: null where it was not stored. `isCurrent`: false where its authority or the kept facts have
+ * changed.
+ */
 export interface Inserted extends KeyFault {
   id: number | null;
+  isCurrent: boolean;
   domains: readonly Domain[];
 }
 
@@ -109,8 +116,8 @@ export const noClaims: KeyClaims = { keys: [], owners: [], now: new Date(0), sha
 
 /**
  * Stores certificates with their links, names and audit events in one statement. In order of `many`. A row is not stored
- * where its name is taken, by another of them too, where its authority has changed since its `authorityVersion`, or
- * where its key must not be certified for its owner.
+ * where its name is taken, by another of them too, where what it follows from has changed (`authorityVersion`,
+ * `factsVersions`), or where its key must not be certified for its owner.
  */
 export async function insertCertificates(
   tx: Tx,
@@ -125,7 +132,9 @@ export async function insertCertificates(
     issuer_role_ids: of.issuerRoleIds,
     subscription_ids: of.subscriptionIds,
     replaces_ids: of.replacesIds,
+    authority_id: row.authorityId,
     authority_version: of.authorityVersion,
+    facts_versions: of.factsVersions ?? [],
     event,
   }));
   const rows = JSON.stringify(many.map(({ row }) => jsonOf(row)));

@@ -43,8 +43,8 @@ export interface Stored {
 /** What else happens in the transaction that stores a certificate. */
 export type Consequences = (tx: Tx, certificateId: number) => Promise<void>;
 
-/** The authority has changed since it was loaded; load it again. */
-export class StaleAuthority extends Error {}
+/** The authority, or what was kept of rights and defaults, has changed since it was loaded; load it again. */
+export class StaleFacts extends Error {}
 
 /** Stores new certificates with their names, links and audit events. */
 @Injectable()
@@ -61,7 +61,7 @@ export class CertificateStore {
   /**
    * The certificate as stored. One that is complete, has no consequences and of which nobody is told is stored by one
    * statement, without a transaction around it, which it shares with others that come at the same time. Throws
-   * StaleAuthority, and as `KeyRules.claim`.
+   * StaleFacts, and as `KeyRules.claim`.
    */
   async store(one: Storable, consequences?: Consequences): Promise<Stored> {
     const isAlone = !consequences && !one.complete && one.heard === false;
@@ -75,19 +75,21 @@ export class CertificateStore {
     );
   }
 
-  /** Null where that takes a transaction: its name is taken, its authority has changed, or others were in the way. */
+  /** Null where that takes a transaction: its name is taken, or others were in the way. Throws as `store`. */
   private async storeAlone(one: Storable): Promise<Stored | null> {
     const result = await this.together.run(one).catch((error: unknown) => {
       if (isConflict(error)) return null;
       throw error;
     });
-    if (result) this.keyRules.demandFaultless(result);
-    return result && storedOf(one, result);
+    if (!result) return null;
+    const stored = storedOf(one, result);
+    if (!stored) this.keyRules.demandFaultless(result);
+    return stored;
   }
 
   /**
    * In order. A name that is taken gets the serial number behind it, or a counter too (Lemur's naming). Throws
-   * StaleAuthority, and as `KeyRules.claim`.
+   * StaleFacts, and as `KeyRules.claim`.
    */
   async insert(tx: Tx, all: readonly Storable[]): Promise<Stored[]> {
     await this.keyRules.claim(tx, claimsOf(all));
@@ -122,7 +124,6 @@ export class CertificateStore {
     const { row } = one;
     let { name } = row;
     for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
-      if (!(await this.certificates.isNameTaken(tx, name))) throw new StaleAuthority();
       name = row.serialHex
         ? await this.certificates.freeName(tx, row.name, row.serialHex)
         : provisionalName(row.name, row.secretId, 'taken');
@@ -144,6 +145,8 @@ function insertionOf({ row, links, actor, act }: Storable): Insertion {
   return { row, links, names: searchNames(row.commonName, row.terms), event };
 }
 
-function storedOf({ row: { name } }: Pick<Storable, 'row'>, { id, domains }: Inserted): Stored | null {
+/** Null where the name is taken. Throws StaleFacts. */
+function storedOf({ row: { name } }: Pick<Storable, 'row'>, { id, isCurrent, domains }: Inserted): Stored | null {
+  if (!isCurrent) throw new StaleFacts();
   return id === null ? null : { id, name, domains };
 }

@@ -1,7 +1,7 @@
 import { Controller, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Config } from '../../platform/config.js';
-import { type Actor, Requires, Who } from '../../platform/http/actor.js';
+import { type Actor, FromKept, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, HeaderText, JsonBody, Summary } from '../../platform/http/contract.js';
 import { invalid } from '../../platform/http/problem.js';
 import { CertificateReader, statusOf } from '../list/certificate-reader.js';
@@ -26,6 +26,7 @@ export class IssueController {
 
   @Post()
   @Requires('certificate:issue')
+  @FromKept()
   @Summary('Issue a certificate', '202: the issuer is still at work; ask again for the certificate.')
   @Answers(200, CertificateView)
   @Answers(202, CertificateView)

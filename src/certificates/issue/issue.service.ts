@@ -1,13 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
 import { Database, violatedConstraint } from '../../platform/db/database.js';
+import { KeptFacts } from '../../platform/db/kept-facts.js';
 import { Problem } from '../../platform/http/problem.js';
 import { wordsOf } from '../../platform/http/reference.js';
+import { PluginError } from '../../plugin-api/errors.js';
 import { mayIssueFrom } from '../../roles/permission.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Approval } from './approval.js';
 import { CertificateKeys } from './certificate-keys.js';
-import { StaleAuthority } from './certificate-store.js';
+import { StaleFacts } from './certificate-store.js';
 import type { IssueCommand } from './issue-command.js';
 import { type Issued, Issuing } from './issuing.js';
 
@@ -21,6 +23,7 @@ export class IssueService {
     private readonly keys: CertificateKeys,
     private readonly issuing: Issuing,
     private readonly certificates: CertificateRepository,
+    private readonly facts: KeptFacts,
   ) {}
 
   /**
@@ -29,6 +32,20 @@ export class IssueService {
    * before; PluginError when the issuer refuses.
    */
   async issue(command: IssueCommand): Promise<Issued> {
+    const { kept } = command.actor;
+    if (!kept) return this.issueOnce(command);
+    try {
+      return await this.issueOnce(command);
+    } catch (error) {
+      if (!(error instanceof StaleFacts) && !isRefusal(error)) throw error;
+      // A refusal may follow from kept facts that have changed.
+      const hasChanged = await this.facts.renew(kept.version);
+      if (!hasChanged && isRefusal(error)) throw error;
+      return this.issueOnce({ ...command, actor: await kept.again() });
+    }
+  }
+
+  private async issueOnce(command: IssueCommand): Promise<Issued> {
     const earlier = await this.earlier(command);
     if (earlier) return earlier;
     const authority = await this.authorized(command);
@@ -37,7 +54,7 @@ export class IssueService {
     } catch (error) {
       const first = violatedConstraint(error) === 'certificate_request' ? await this.earlier(command) : null;
       if (first) return first;
-      if (!(error instanceof StaleAuthority)) throw error;
+      if (!(error instanceof StaleFacts) || command.actor.kept) throw error;
       await this.authorities.get(authority.authority.id);
       return this.issueFrom(await this.authorized(command), command);
     }
@@ -53,6 +70,7 @@ export class IssueService {
     const first = mark && (await this.certificates.findByRequestKey(this.db.single, actor.userId, mark.key));
     if (first && first.requestSha256 !== mark.sha256)
       throw new Problem('conflict', 'This Idempotency-Key came with another request before.');
+    if (first && actor.kept && (await this.facts.renew(actor.kept.version))) throw new StaleFacts();
     return first ? { id: first.id } : null;
   }
 
@@ -69,6 +87,10 @@ export class IssueService {
     if (mayIssueFrom(actor, ownedOf(fresh))) return fresh;
     throw new Problem('forbidden', `You are not allowed to use authority ${wordsOf(wanted)}.`);
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof Problem || error instanceof PluginError;
 }
 
 function ownedOf({ authority, roles }: LoadedAuthority): { owner: string; roleIds: number[] } {

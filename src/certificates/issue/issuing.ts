@@ -60,7 +60,7 @@ export class Issuing {
 
   /**
    * Throws Problem `authority-inactive`, PluginError when an issuer that answers at once refuses, StalePredecessor of a
-   * renewal, and StaleAuthority: load it again and retry.
+   * renewal, and StaleFacts: load them again and retry.
    */
   async run(command: IssueCommand, approved: Approved, key: Ready['key']): Promise<Issued> {
     demandActive(approved.authority.authority);
@@ -137,13 +137,21 @@ export class Issuing {
   private storable(row: NewRow, { command, approved: { authority, relations } }: Ready): Storable {
     const { roleIds, issuerRoleIds, replacesIds, subscriptionIds, missing } = relations;
     const { actor, owner, renews } = command;
+    const factsVersions = [actor.kept?.version, relations.version].filter((version) => version !== undefined);
     const after = renews
       ? { owner, renews: renews.old.id }
       : { owner, authorityId: authority.authority.id, names: row.terms.subjectAltNames, ...datesOf(row) };
     return {
       row,
       actor,
-      links: { roleIds, issuerRoleIds, replacesIds, subscriptionIds, authorityVersion: authority.authority.version },
+      links: {
+        roleIds,
+        issuerRoleIds,
+        replacesIds,
+        subscriptionIds,
+        authorityVersion: authority.authority.version,
+        factsVersions,
+      },
       heard: row.state === 'issued' && relations.issueHeard,
       claimsKey: command.key.csr !== undefined,
       act: { action: row.state === 'issued' ? 'certificate.issued' : 'certificate.requested', after },

@@ -31,6 +31,8 @@ export interface Actor {
   address: string;
   /** The id of the request or job, as in the log. */
   requestId: string;
+  /** Set when the rest was not read for this request: its version (see KeptFacts), and how to read it now. */
+  kept?: { version: number; again: () => Promise<Actor> };
 }
 
 /** A request that the guard has let in. */
@@ -64,6 +66,7 @@ export function systemActor(requestId: string): Actor {
 export const requiresKey = 'perennial:requires';
 export const publicKey = 'perennial:public';
 export const afterBodyKey = 'perennial:after-body';
+export const fromKeptKey = 'perennial:from-kept';
 
 /** The route needs this permission. A name that no rule knows stops the program at boot. */
 export const Requires = (permission: string): CustomDecorator => SetMetadata(requiresKey, permission);
@@ -73,6 +76,12 @@ export const Requires = (permission: string): CustomDecorator => SetMetadata(req
  */
 export const RequiresAfterBody = (permission: string): MethodDecorator =>
   applyDecorators(Requires(permission), SetMetadata(afterBodyKey, true));
+
+/**
+ * The actor of the route may be a kept one (`Actor.kept`): the handler demands its version in the statement that it
+ * answers by.
+ */
+export const FromKept = (): CustomDecorator => SetMetadata(fromKeptKey, true);
 
 /** The route answers without sign-in. */
 export const Public = (): CustomDecorator => SetMetadata(publicKey, true);

@@ -4,8 +4,11 @@ import type { Problem } from './problem.js';
 
 /** Finds out who sends a request. */
 export interface Authenticator {
-  /** Throws Problem `unauthenticated` for missing or invalid credentials. */
-  actorOf(request: FastifyRequest): Promise<Actor>;
+  /**
+   * Throws Problem `unauthenticated` for missing or invalid credentials. Only with `mayBeKept` it may give a kept actor
+   * (`Actor.kept`).
+   */
+  actorOf(request: FastifyRequest, mayBeKept?: boolean): Promise<Actor>;
 }
 
 /** An error as it is sent. `headers` include `content-type`. */
