@@ -15,7 +15,7 @@ import type { Held, ListRequest } from '../plugin-api/ca-inventory.js';
 import type { Challenges } from '../plugin-api/challenges.js';
 import type { OptionSchema } from '../plugin-api/options.js';
 import { PluginError } from '../plugin-api/errors.js';
-import { parseCertificate } from '../pki/certificate.js';
+import { type ParsedCertificate, parseCertificate } from '../pki/certificate.js';
 import { splitCertificates } from '../pki/pem.js';
 import { PkiError } from '../pki/pki-error.js';
 import { Database } from '../platform/db/database.js';
@@ -41,6 +41,8 @@ export interface LoadedAuthority extends Readonly<Issuer> {
   readonly authority: Authority;
   /** The DN of its certificate. */
   readonly subjectDer: Buffer;
+  /** The keys of its certificate and of those above it, as SubjectPublicKeyInfo. */
+  readonly caKeys: readonly Buffer[];
   readonly roles: readonly AuthorityRole[];
   /** Of the authority and all authorities above it together. */
   readonly limits: Limits;
@@ -227,9 +229,11 @@ export class Authorities {
       this.addedIssuers.of(tx, authority.id),
       authority.parentId === null ? [] : this.repository.aboveOf(tx, authority),
     ]);
-    const { subjectDer } = parseCertificate(authority.certificatePem);
+    const [own, ...higher] = [authority.certificatePem, ...authority.chainPem].map((pem) => parseCertificate(pem));
+    const { subjectDer, spkiDer } = own as ParsedCertificate;
+    const caKeys = [spkiDer, ...higher.map((ca) => ca.spkiDer)];
     const others = added.filter(({ certificatePem }) => certificatePem !== authority.certificatePem);
-    const facts = { authority, subjectDer, roles, limits, issuers: [authority, ...others], above };
+    const facts = { authority, subjectDer, caKeys, roles, limits, issuers: [authority, ...others], above };
     try {
       return [{ ...facts, ...(await this.issuerOf(authority)) }, true];
     } catch (error) {

@@ -95,16 +95,17 @@ function readAttributes(attributes?: DerReader): Pick<ParsedCsr, 'extensions' | 
 }
 
 /**
- * Checks key strength, then proof of possession (the costlier check). Throws PkiError `bad-csr-signature`, `weak-key`,
- * `unsupported-key` or `unsupported-signature`.
+ * Checks key strength, then proof of possession (the costlier check). The key of the request. Throws PkiError
+ * `bad-csr-signature`, `weak-key`, `unsupported-key` or `unsupported-signature`.
  */
-export async function verifyCsr({ algorithmDer, infoDer, signature, spkiDer, ...csr }: ParsedCsr): Promise<void> {
+export async function verifyCsr({ algorithmDer, infoDer, signature, spkiDer, ...csr }: ParsedCsr): Promise<KeyObject> {
   const key = strongKeyOf(spkiDer);
   if (BROKEN_HASHES.has(csr.signatureAlgorithm))
     throw new PkiError('unsupported-signature', `A signature with ${csr.signatureAlgorithm} proves nothing`);
   if (!(await verifySignature({ algorithmDer, data: infoDer, signature }, key))) {
     throw new PkiError('bad-csr-signature', 'The certificate request is not signed by its own key');
   }
+  return key;
 }
 
 /** The content of a new request. `extendedKeyUsage` holds dotted OIDs. */

@@ -133,11 +133,11 @@ export function strongKeyOf(spkiDer: Buffer): KeyObject {
 
 /**
  * The canonical SubjectPublicKeyInfo of an accepted key (RFC 3279, RFC 5480): RSA with NULL parameters, EC with an
- * uncompressed point. Throws as `strongKeyOf`.
+ * uncompressed point. `key`: the same as KeyObject, where it is known. Throws as `strongKeyOf`.
  */
-export function canonicalSpki(spkiDer: Buffer): Buffer {
-  const key = strongKeyOf(spkiDer);
-  if (key.asymmetricKeyType !== 'ec' || isPlainP256(spkiDer)) return spkiOf(key);
+export function canonicalSpki(spkiDer: Buffer, key = strongKeyOf(spkiDer)): Buffer {
+  if (isPlainP256(spkiDer)) return Buffer.from(spkiDer);
+  if (key.asymmetricKeyType !== 'ec') return spkiOf(key);
   return spkiOf(createPublicKey({ key: key.export({ format: 'jwk' }), format: 'jwk' }));
 }
 
@@ -244,6 +244,8 @@ export function publicMatches(privateKey: KeyObject, spkiDer: Buffer): boolean {
  */
 export function isSameKey(spkiDer: Buffer, otherSpkiDer: Buffer): boolean {
   if (spkiDer.equals(otherSpkiDer)) return true;
+  // One encoding has one form for each key.
+  if (isPlainP256(spkiDer) && isPlainP256(otherSpkiDer)) return false;
   const [one, other] = [publicKeyOf(spkiDer), publicKeyOf(otherSpkiDer)];
   return one.asymmetricKeyType === other.asymmetricKeyType && one.equals(other);
 }

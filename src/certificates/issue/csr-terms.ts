@@ -51,9 +51,9 @@ export interface RequestedCsr extends ParsedCsr {
 export function readCsr(csrPem: string): Promise<RequestedCsr> {
   return blame('csr', async () => {
     const parsed = parseCsr(csrPem);
-    await verifyCsr(parsed);
+    const key = await verifyCsr(parsed);
     const { name, der: subjectDer, isProper } = rebuildName(parsed.subjectDer);
-    const spkiDer = canonicalSpki(parsed.spkiDer);
+    const spkiDer = canonicalSpki(parsed.spkiDer, key);
     return {
       ...parsed,
       subjectDer,

@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import type { LoadedAuthority } from '../../authorities/authorities.js';
-import { parseCertificate } from '../../pki/certificate.js';
 import { isSameKey } from '../../pki/key.js';
 import { keyWeakness } from '../../pki/weak-keys.js';
 import { Clock } from '../../platform/clock.js';
@@ -45,12 +44,10 @@ export class KeyRules {
    * certificates is decided when the certificate is stored, see `claim`. Throws Problem `invalid-request` that blames
    * `csr`.
    */
-  demandUsable(spkiDer: Buffer, { authority }: LoadedAuthority): void {
+  demandUsable(spkiDer: Buffer, { caKeys }: LoadedAuthority): void {
     const weakness = blame('csr', () => keyWeakness(spkiDer, this.knownBadKeys));
     if (weakness !== null) throw invalid('csr', `${weakness}; make a new key.`);
-    if (
-      [authority.certificatePem, ...authority.chainPem].some((pem) => isSameKey(parseCertificate(pem).spkiDer, spkiDer))
-    )
+    if (caKeys.some((caKey) => isSameKey(caKey, spkiDer)))
       throw invalid('csr', 'The key is that of a CA; make a new key.');
   }
 
