@@ -1,0 +1,33 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startProgram, type TestProgram } from '../support/program.js';
+
+describe('what stores certificates', () => {
+  let program: TestProgram;
+  let id: number;
+  beforeAll(async () => {
+    program = await startProgram({ PERENNIAL_ROLE: 'api' });
+    await program.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
+    ({ id } = await program.ok('POST', '/certificates', {
+      owner: 'joe@example.com',
+      commonName: 'a.example.com',
+      authority: { name: 'root' },
+      validityDays: 30,
+    }));
+  });
+  afterAll(() => program.stop());
+
+  // A new installation: hardly anything is there, and nobody has analyzed the tables.
+  it.each([
+    ['claim_keys', 'certificate', `select * from claim_keys(array['ab', 'cd'], array['a', 'b'], now())`],
+    ['link_names', 'domain', `select * from link_names(array[$1, $1]::int[], array['a.example.com', 'b.example.com'])`],
+  ])('%s reads single rows of the table %s, however small that is', async (_, table, sql) => {
+    await program.database.source.transaction(async (tx) => {
+      await tx.query(sql, sql.includes('$1') ? [id] : []);
+      const [{ scans }] = await tx.query<[{ scans: number }]>(
+        'select seq_scan::int as scans from pg_stat_xact_user_tables where relname = $1',
+        [table],
+      );
+      expect(scans).toBe(0);
+    });
+  });
+});
