@@ -15,6 +15,7 @@ import { AccountRepository } from '../roles/account.repository.js';
 import { isAdmin } from '../roles/permission.js';
 import { isReserved } from '../roles/role-name.js';
 import { RoleRepository } from '../roles/role.repository.js';
+import { obstacleTexts } from '../rotation/due.js';
 import { type Certificate, ownerVouches } from './certificate.entity.js';
 import { unrequestableUsage } from './issue/extensions.schema.js';
 import { loadTerms, type TermsWithoutDates } from './terms.js';
@@ -63,7 +64,7 @@ export class Admission {
   /** Whether the program could renew this certificate now, and with whose rights. */
   async outlook(old: Certificate): Promise<{ allowed: boolean; text: string }> {
     const { authorityId } = old;
-    if (authorityId === null) return { allowed: false, text: 'No authority is known that could issue it again.' };
+    if (authorityId === null) return { allowed: false, text: obstacleTexts.noIssuer };
     try {
       const loaded = await this.authorities.get(authorityId);
       demandActive(loaded.authority);

@@ -185,16 +185,23 @@ const columns = `
   )} as notifications,
   ${list(
     `'id', x.id, 'label', x.label, 'description', x.description, 'pluginId', x.plugin_id`,
-    `delivery l join destination x on x.id = l.destination_id where l.certificate_id = c.id and l.state not in ('removing', 'removed', 'left')`,
+    `delivery l join destination x on x.id = l.destination_id
+    where l.certificate_id = c.id and l.state not in ('removing', 'removed', 'left')`,
   )} as destinations,
-  ${list(endpointNameColumns('x', 's'), 'endpoint x join source s on s.id = x.source_id where x.certificate_id = c.id')} as endpoints,
-  ${list(linkedColumns, 'certificate_replacement l join certificate x on x.id = l.replaced_id where l.certificate_id = c.id')}
-  as replaces,
-  ${list(linkedColumns, 'certificate_replacement l join certificate x on x.id = l.certificate_id where l.replaced_id = c.id')}
-  as replaced`;
+  ${list(
+    endpointNameColumns('x', 's'),
+    'endpoint x join source s on s.id = x.source_id where x.certificate_id = c.id',
+  )} as endpoints,
+  ${list(
+    linkedColumns,
+    'certificate_replacement l join certificate x on x.id = l.replaced_id where l.certificate_id = c.id',
+  )} as replaces,
+  ${list(
+    linkedColumns,
+    'certificate_replacement l join certificate x on x.id = l.certificate_id where l.replaced_id = c.id',
+  )} as replaced`;
 
-// An array that the planner cannot look into: else it would plan anew for every number of ids, which costs more than
-// the rows.
+// The subquery hides the length of the array from the planner, so that one cached plan serves every number of ids.
 const selectByIds = prepared<CertificateRow>(
   'certificate_rows',
   `select ${columns} from certificate c where c.id = any(array(select unnest($1::int[])))`,

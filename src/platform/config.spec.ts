@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
-import { Config, ConfigError, configTable, describeConfig, loadConfig } from './config.js';
+import { Config, ConfigError, loadConfig } from './config.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'perennial-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -318,50 +318,5 @@ describe('loadConfig', () => {
     expect(() => Object.assign(config, { port: 1 })).toThrow(TypeError);
     expect(() => config.noticeDays.push(1)).toThrow(TypeError);
     expect(() => config.reloadCommands['a']?.push('x')).toThrow(TypeError);
-  });
-});
-
-describe('describeConfig', () => {
-  it('tells name, default and meaning of each', () => {
-    const entries = describeConfig();
-    expect(entries.every(({ description }) => description.endsWith('.'))).toBe(true);
-    expect(entries).toContainEqual({
-      name: 'PORT',
-      default: '8080',
-      description: 'TCP port to listen on; 0 takes a free one.',
-    });
-    expect(entries.find(({ name }) => name === 'PUBLIC_URL')?.default).toBe('http://HOST:PORT');
-    expect(entries.find(({ name }) => name === 'DATABASE_URL')?.default).toBeNull();
-  });
-
-  it('has defaults that give the same settings when written out', () => {
-    const literal = describeConfig().filter(
-      ({ name }) =>
-        ![
-          'PUBLIC_URL',
-          'SECURITY_NOTICE_DAYS',
-          'ALLOWED_PRIVATE_HOSTS',
-          'NO_PROXY',
-          'TRUSTED_PROXIES',
-          'ALLOWED_DOMAINS',
-          'SENSITIVE_DOMAIN_ROLES',
-          'LDAP_USER_FILTER',
-          'LDAP_GROUP_BASE',
-          'IDP_ROLES_MAPPING',
-          'IDP_ROLES_PREFIX',
-          'IDP_ROLES_SUFFIX',
-          'IDP_OWNER_DOMAINS',
-          'NOTIFICATION_RECIPIENT_DOMAINS',
-        ].includes(name),
-    );
-    const env = Object.fromEntries(
-      literal.flatMap((entry) => (entry.default === null ? [] : [[entry.name, entry.default]])),
-    );
-    expect(loadConfig(env)).toEqual(loadConfig({}));
-  });
-
-  it('makes a table', () => {
-    expect(configTable().split('\n')).toHaveLength(describeConfig().length + 2);
-    expect(configTable()).toContain('| `SWEEP_INTERVAL_S` | `20` | Seconds between two sweeps for due work. |');
   });
 });

@@ -65,8 +65,14 @@ const dayMs = 86_400_000;
 /** At this remaining share of the lifetime a certificate renews whatever the policy says. */
 const emergencyFraction = 1 / 50;
 
-const byHand =
-  'Its successor is issued, but has no destination: put it in place by hand, then switch notices off for the old one.';
+/** Why there is no renewal, for plans, previews and refusals. */
+export const obstacleTexts = {
+  superseded: 'A successor has taken its place.',
+  awaitsDeployment:
+    'Its successor is issued, but has no destination: put it in place by hand, then switch notices off for the old one.',
+  noIssuer: 'No authority is known that could issue it again.',
+  keyType: 'Keys of its type cannot be generated here. Issue a certificate with another key type.',
+} as const;
 
 type Obstacle = (facts: RenewalFacts) => { obstacle: RenewalObstacle; text: string } | null;
 type Rule = (facts: RenewalFacts, policy: RenewalRule) => { at: Date; reason: RenewalReason; text: string } | null;
@@ -76,21 +82,15 @@ const obstacles: readonly Obstacle[] = [
   (f) => (f.state === 'revoked' && !f.toReplace ? { obstacle: 'revoked', text: 'It is revoked.' } : null),
   (f) =>
     f.state === 'superseded'
-      ? { obstacle: 'superseded', text: f.awaitsDeployment ? byHand : 'A successor has taken its place.' }
+      ? { obstacle: 'superseded', text: obstacleTexts[f.awaitsDeployment ? 'awaitsDeployment' : 'superseded'] }
       : null,
   (f) =>
     f.state !== 'issued' && !f.toReplace ? { obstacle: 'not-issued', text: `It is ${f.state}, not issued.` } : null,
   (f) => (f.hasSuccessor ? { obstacle: 'renewal-under-way', text: 'A successor has been requested.' } : null),
   (f) => (f.isReplaced ? { obstacle: 'replaced', text: 'Another certificate replaces it.' } : null),
   (f) => (!f.rotation && !f.toReplace ? { obstacle: 'rotation-off', text: 'Rotation is switched off for it.' } : null),
-  (f) => (!f.hasIssuer ? { obstacle: 'no-issuer', text: 'No authority is known that could issue it again.' } : null),
-  (f) =>
-    f.canMakeKey === false
-      ? {
-          obstacle: 'key-type',
-          text: 'Keys of its type cannot be generated here. Issue a certificate with another key type.',
-        }
-      : null,
+  (f) => (!f.hasIssuer ? { obstacle: 'no-issuer', text: obstacleTexts.noIssuer } : null),
+  (f) => (f.canMakeKey === false ? { obstacle: 'key-type', text: obstacleTexts.keyType } : null),
 ];
 
 /** Reasons that do not wait for a time. The first that applies counts. */

@@ -9,7 +9,7 @@ import type { Page, PageQuery } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
 import { Delivery, type DeliveryState } from './delivery.entity.js';
 
-/** What a page of deliveries is narrowed by. */
+/** The page of deliveries to list, and its filters. */
 export interface DeliveryQuery extends PageQuery {
   certificateId?: number;
   destinationId?: number;
@@ -17,8 +17,9 @@ export interface DeliveryQuery extends PageQuery {
 }
 
 const source: ListSource = {
-  columns: `id, certificate_id as "certificateId", destination_id as "destinationId", state, location, attempts, fault, fault_detail as "faultDetail",
-    next_attempt_at as "nextAttemptAt", last_attempt_at as "lastAttemptAt", delivered_at as "deliveredAt", created_at as "createdAt"`,
+  columns: `id, certificate_id as "certificateId", destination_id as "destinationId", state, location, attempts, fault,
+    fault_detail as "faultDetail", next_attempt_at as "nextAttemptAt", last_attempt_at as "lastAttemptAt",
+    delivered_at as "deliveredAt", created_at as "createdAt"`,
   from: 'delivery',
   sorts: { id: { sql: 'id', type: 'int' } },
   filters: {
@@ -216,8 +217,8 @@ export class DeliveryRepository {
   }
 
   /**
-   * Notes as delivered what was found at a destination, of certificates in force whose key is kept here and that
-   * nothing is said of yet.
+   * Adds a delivered delivery for each certificate that was found at a destination, is issued, has a stored private key
+   * and has no delivery there yet.
    */
   async noteStanding(
     tx: Tx,
@@ -237,7 +238,7 @@ export class DeliveryRepository {
     );
   }
 
-  /** Of these certificates those that stand at a destination, by name. */
+  /** The names and locations of these certificates that are delivered at a destination. */
   namesAt(
     tx: Tx,
     destinationId: number,

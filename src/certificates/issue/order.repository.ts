@@ -28,7 +28,8 @@ export class OrderRepository {
   /** The certificates of this authority whose answers are in dispute. */
   disputedOf(tx: Tx, authorityId: number): Promise<{ id: number; authorityId: number }[]> {
     return tx.query(
-      `select c.id, c.authority_id as "authorityId" from certificate_order o join certificate c on c.id = o.certificate_id
+      `select c.id, c.authority_id as "authorityId"
+       from certificate_order o join certificate c on c.id = o.certificate_id
        where o.disputed_at is not null and c.authority_id = $1 and c.state = 'pending' order by c.id`,
       [authorityId],
     );

@@ -38,12 +38,13 @@ export class KnownValues {
   /** Key types or signing algorithms that contain the text. */
   async kinds(text: string, column: 'key_type' | 'signing_algorithm'): Promise<string[]> {
     const key = 'issuer, key_type, bits, signing_algorithm';
-    const next = (behind: string): string => `(select ${key} from certificate ${behind} order by ${key} limit 1)`;
+    const next = (where: string): string => `(select ${key} from certificate ${where} order by ${key} limit 1)`;
+    const behindKind = `where signing_algorithm is not null
+      and (${key}) > (k.issuer, k.key_type, k.bits, k.signing_algorithm)`;
     const rows = await this.tx.query<{ value: string }[]>(
       `with recursive kind as (
          ${next('where signing_algorithm is not null')} union all
-         select n.* from kind k cross join lateral
-           ${next(`where signing_algorithm is not null and (${key}) > (k.issuer, k.key_type, k.bits, k.signing_algorithm)`)} as n)
+         select n.* from kind k cross join lateral ${next(behindKind)} as n)
        select distinct ${column} as value from kind where ${column} ilike $1`,
       [likePattern(text)],
     );

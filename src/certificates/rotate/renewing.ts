@@ -4,6 +4,7 @@ import { canMakeKey } from '../../pki/key.js';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
+import { obstacleTexts } from '../../rotation/due.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Approval } from '../issue/approval.js';
@@ -25,15 +26,15 @@ export class Renewing {
   ) {}
 
   /**
-   * The successor's id. `notify`: whether the owner is told once it is in place. At most one successor can exist: a
-   * second caller gets Problem `conflict`. Throws PluginError when the issuer refuses, StalePredecessor, Problem
-   * `forbidden` when the names have become forbidden.
+   * Returns the id of the successor. `notify`: whether the owner gets a notice once it is deployed. Throws Problem
+   * `conflict` when there is a successor already, `forbidden` when the names are no longer allowed, PluginError when
+   * the issuer refuses, and StalePredecessor.
    */
   async renew(actor: Actor, old: Certificate, notify = true): Promise<number> {
     return (await this.issues.issue(await this.commandFor(actor, old, notify))).id;
   }
 
-  /** What the successor would be like. Throws as `renew` would before anyone is asked to sign. */
+  /** What the successor would contain. Throws like `renew`, but asks no issuer. */
   async outline(
     actor: Actor,
     old: Certificate,
@@ -67,13 +68,10 @@ export class Renewing {
   }
 }
 
-/** Throws Problem `conflict` when nobody here could issue it again, or no key for it can be made. */
+/** Throws Problem `conflict` when no authority can renew it, or no key of its type can be generated. */
 function authorityOf({ name, authorityId, keyType }: Certificate): number {
-  if (!canMakeKey(keyType))
-    throw new Problem(
-      'conflict',
-      `A key as ${name} has it (${keyType}) is not made here. Issue one with another key type.`,
-    );
-  if (authorityId === null) throw new Problem('conflict', `No authority is known that could issue ${name} again.`);
+  const refusal = (why: string): Problem => new Problem('conflict', `${name} cannot be renewed. ${why}`);
+  if (!canMakeKey(keyType)) throw refusal(obstacleTexts.keyType);
+  if (authorityId === null) throw refusal(obstacleTexts.noIssuer);
   return authorityId;
 }

@@ -3,6 +3,7 @@ import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { instant } from '../../platform/http/instant.js';
 import { Problem } from '../../platform/http/problem.js';
+import { obstacleTexts } from '../../rotation/due.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { readLine } from '../certificate.row.js';
@@ -14,7 +15,7 @@ import type { Place, RotationView } from './rotate.schema.js';
 
 type What = Pick<RotationView, 'action' | 'text' | 'successor' | 'destinations'>;
 
-/** Says what a rotation would change, and changes nothing. */
+/** Dry run of a rotation: tells what it would change, without changing anything. */
 @Injectable()
 export class RotationPreview {
   constructor(
@@ -33,7 +34,7 @@ export class RotationPreview {
     return { dryRun: true, certificate: { id: old.id, name: old.name }, ...what, supersedes, tells };
   }
 
-  /** Where a certificate is to stand. */
+  /** The places to which a certificate is delivered, or is to be. */
   async placesOf(certificate: Certificate): Promise<Place[]> {
     const deliveries = await this.deliveries.of(this.db.single, certificate.id);
     return Promise.all(
@@ -49,11 +50,7 @@ export class RotationPreview {
 
   private async what(actor: Actor, old: Certificate): Promise<What> {
     if (old.state === 'superseded')
-      return none(
-        old.awaitsDeployment
-          ? 'Its successor has no destination: put it in place by hand.'
-          : 'A successor has taken its place.',
-      );
+      return none(obstacleTexts[old.awaitsDeployment ? 'awaitsDeployment' : 'superseded']);
     const successor = await this.certificates.findSuccessor(this.db.single, old.id);
     if (successor) return this.ofSuccessor(successor);
     const { authority, terms, validity, name } = await this.renewing.outline(actor, old);
@@ -107,7 +104,7 @@ export class RotationPreview {
   }
 }
 
-/** Throws Problem `wrong-state` for what no successor takes the place of. */
+/** Throws Problem `wrong-state` for a certificate that can have no successor. */
 export function demandRotatable({ name, state, renewable }: Certificate): void {
   if (!renewable && state !== 'superseded')
     throw new Problem('wrong-state', `Certificate ${name} is ${state}; it is not renewed.`);
