@@ -6,6 +6,7 @@ import { awsIamSource } from './aws-iam/aws-iam.source.js';
 import { azureDns } from './azure-dns/azure-dns.dns.js';
 import { cfssl } from './cfssl/cfssl.issuer.js';
 import { cloudflare } from './cloudflare/cloudflare.dns.js';
+import { djangoCa } from './django-ca/django-ca.issuer.js';
 import { dnsWebhook } from './dns-webhook/dns-webhook.dns.js';
 import { dogtag } from './dogtag/dogtag.issuer.js';
 import { email } from './email/email.notification.js';
@@ -34,6 +35,7 @@ export const plugins: readonly AnyPlugin[] = [
   azureDns,
   cfssl,
   cloudflare,
+  djangoCa,
   dnsWebhook,
   dogtag,
   email,

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { certificatesIn } from '../../src/pki/issued-chain.js';
-import { isSameKey } from '../../src/pki/key.js';
+import { certificatesIn, isOfKey } from '../../src/pki/issued-chain.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { CertificateRequest, OrderRequest } from '../../src/plugin-api/issuer.js';
 import { type OrderState, orNotYet, type Product, type RevocationReason } from './product.js';
@@ -66,7 +65,7 @@ export class SmimeCertificates implements Product {
       if (!backendCertId || over.includes(word.toLowerCase())) continue;
       const sent = await this.collect(backendCertId);
       if (!sent) pending.push(backendCertId);
-      else if (certificatesIn(sent).some(({ spkiDer }) => isSameKey(spkiDer, request.spkiDer))) return backendCertId;
+      else if (certificatesIn(sent).some((one) => isOfKey(one, request.spkiDer))) return backendCertId;
     }
     return pending[0] ?? null;
   }

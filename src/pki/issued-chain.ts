@@ -44,13 +44,23 @@ export interface ChainAnswer {
  * whole. Throws PkiError `malformed-certificate` when there is none.
  */
 export async function chainForKey({ certificates, spkiDer, knownPem = [] }: ChainAnswer): Promise<string[]> {
-  const leaf = newest(certificates.filter((one) => isSameKey(one.spkiDer, spkiDer))) ?? endEntityOf(certificates);
+  const leaf = newest(certificates.filter((one) => isOfKey(one, spkiDer))) ?? endEntityOf(certificates);
   if (!leaf) throw new PkiError('malformed-certificate', 'The CA sent no certificate');
   const known = knownPem.map((pem) => parseCertificate(pem));
   const issuers = await orderChain(leaf, [...certificates, ...known]);
   const top = issuers.at(-1);
   const withoutRoot = top && issuers.length > 1 && isSelfIssued(top) ? issuers.slice(0, -1) : issuers;
   return [leaf, ...withoutRoot].map(({ der }) => toPem('CERTIFICATE', der));
+}
+
+/** Whether the certificate is for this key; false for a key of a kind that nobody here can read. */
+export function isOfKey({ spkiDer }: Pick<ParsedCertificate, 'spkiDer'>, other: Buffer): boolean {
+  try {
+    return isSameKey(spkiDer, other);
+  } catch (error) {
+    if (error instanceof PkiError) return false;
+    throw error;
+  }
 }
 
 function fromPkcs7(der: Buffer): ParsedCertificate[] {

@@ -20,6 +20,8 @@ export interface IssuerBench<S extends OptionSchema> {
   reads?: RegExp;
   /** How many certificates or orders the CA has. */
   ordered: () => number;
+  /** The CA shows certificates but no orders: `find` sees nothing of what is pending. */
+  findsIssuedOnly?: boolean;
   /** Makes pending orders ready. */
   settle?: () => void;
   /** Options with a wrong password, token or key. */
@@ -124,6 +126,7 @@ export function describeFaults<S extends OptionSchema>(bench: IssuerBench<S>): v
       expect((await failureOf(plugin.order(order, options(), networkContext()))).fault).toBe('unavailable');
       expect(bench.ordered()).toBe(1);
       const after = { ...order, ...(saved.length > 0 && { state: saved.at(-1) }) };
+      if (bench.findsIssuedOnly) bench.settle?.();
       let found = (await plugin.find?.(after, options(), networkContext())) ?? null;
       bench.settle?.();
       if (found?.status === 'pending')

@@ -96,7 +96,7 @@ export async function requestFor(
   { days = 90, ca, idempotencyKey = 'key-1' }: { days?: number; ca?: SigningCa; idempotencyKey?: string } = {},
 ): Promise<Asked> {
   const key = await generatePrivateKey('ECCPRIME256V1');
-  const now = pluginContext().now().getTime();
+  const now = Date.now();
   const terms: CertificateTerms = {
     subject: { commonName: names[0] ?? '' },
     subjectAltNames: names

@@ -1,0 +1,125 @@
+import { X509Certificate } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { djangoAccount, type FakeDjangoCa, startDjangoCa } from '../../test/fakes/django-ca.js';
+import { describeFaults, failureOf, issue, type IssuerBench } from '../../test/support/issuer-faults.js';
+import { noMemory } from '../../test/support/issuer-requests.js';
+import { networkContext, requestFor, type SigningCa, startSigningCa } from '../../test/support/signing-ca.js';
+import { djangoCa } from './django-ca.issuer.js';
+
+let ca: SigningCa;
+let fake: FakeDjangoCa;
+beforeAll(() => {
+  ca = startSigningCa();
+});
+afterAll(() => ca.close());
+beforeEach(async () => {
+  fake = await startDjangoCa(ca);
+});
+afterEach(() => fake.stop());
+
+const bench: IssuerBench<typeof djangoCa.options> = {
+  plugin: djangoCa,
+  options: (changed) => djangoCa.options.parse({ url: `${fake.url}/django_ca`, ...djangoAccount, ...changed }),
+  standIn: () => fake,
+  ca: () => ca,
+  names: ['www.example.com', 'alice@example.com'],
+  submits: /^POST .*\/sign\/$/,
+  reads: /^GET .*\/orders\//,
+  ordered: () => fake.orders.size,
+  findsIssuedOnly: true,
+  settle: () => fake.settle(),
+  wrong: { password: 'Wrong-Passwort-1' },
+  secrets: [djangoAccount.password],
+};
+const { options } = bench;
+
+describeFaults(bench);
+
+describe('django-ca', () => {
+  it('sends names and usages of the request, as the CSR counts for nothing but its key', async () => {
+    const { order } = await requestFor(bench.names, { ca });
+    const terms = { ...order.request.terms, extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'] };
+    await djangoCa.order({ ...order, request: { ...order.request, terms } }, options(), networkContext());
+    expect(fake.asked[0]).toMatchObject({
+      profile: 'webserver',
+      subject: [{ oid: '2.5.4.3', value: 'www.example.com' }],
+      not_after: terms.notAfter.toISOString(),
+      extensions: [
+        {
+          type: 'subject_alternative_name',
+          value: [
+            { type: 'DNS', value: 'www.example.com' },
+            { type: 'email', value: 'alice@example.com' },
+          ],
+        },
+        { type: 'key_usage', critical: true, value: ['digital_signature'] },
+        { type: 'extended_key_usage', value: ['1.3.6.1.5.5.7.3.1'] },
+      ],
+    });
+  });
+
+  it('refuses an extension that django-ca is not asked for', async () => {
+    const { order } = await requestFor(bench.names, { ca });
+    const extensions = [{ oid: '1.2.3', critical: false, valueDer: Buffer.from('0500', 'hex') }];
+    const request = { ...order.request, terms: { ...order.request.terms, extensions } };
+    const error = await failureOf(djangoCa.order({ ...order, request }, options(), networkContext()));
+    expect([error.fault, error.detail]).toEqual(['refused', expect.stringContaining('1.2.3')]);
+  });
+
+  it('says that an order has failed', async () => {
+    const { order } = await requestFor(bench.names, { ca });
+    const outcome = await djangoCa.order(order, options(), networkContext());
+    fake.fails = true;
+    fake.settle();
+    const orderRef = outcome.status === 'pending' ? outcome.orderRef : '';
+    const polled = await djangoCa.poll?.({ ...order, orderRef }, options(), networkContext());
+    expect(polled?.status).toBe('rejected');
+  });
+
+  it('does not take an older certificate of the same key for the answer', async () => {
+    const { order } = await requestFor(bench.names, { ca });
+    await issue(bench, order);
+    const notAfter = new Date(order.request.terms.notAfter.getTime() + 3_600_000);
+    const request = { ...order.request, terms: { ...order.request.terms, notAfter } };
+    expect(await djangoCa.find?.({ ...order, request }, options(), networkContext())).toBeNull();
+  });
+
+  it.each(['new', 'old'] as const)('revokes once and again by the paths of the %s generation', async (generation) => {
+    const { chainPem } = await issue(bench, (await requestFor(bench.names, { ca })).order);
+    fake.generation = generation;
+    const request = { ...noMemory, chainPem, reason: 4 };
+    await djangoCa.revoke?.(request, options(), networkContext());
+    await djangoCa.revoke?.(request, options(), networkContext());
+    expect(fake.certificates[0]?.revokedReason).toBe('superseded');
+    fake.certificates = [];
+    expect((await failureOf(djangoCa.revoke?.(request, options(), networkContext()) ?? Promise.resolve())).fault).toBe(
+      'refused',
+    );
+  });
+
+  it('lists what the CA holds, by name and status', async () => {
+    const { chainPem } = await issue(bench, (await requestFor(bench.names, { ca })).order);
+    await issue(bench, (await requestFor(['mail.example.com'], { ca })).order);
+    await djangoCa.revoke?.({ ...noMemory, chainPem, reason: 1 }, options(), networkContext());
+    const locations = async (request: object): Promise<string[]> => {
+      const found: string[] = [];
+      for await (const one of djangoCa.list?.(request, options(), networkContext()) ?? []) found.push(one.location);
+      return found;
+    };
+    const [first = '', second = ''] = fake.certificates.map(({ serial }) => serial);
+    expect(first).toBe(new X509Certificate(chainPem[0] ?? '').serialNumber);
+    expect(await locations({})).toEqual([first, second]);
+    expect(await locations({ status: 'revoked' })).toEqual([first]);
+    expect(await locations({ commonName: 'MAIL' })).toEqual([second]);
+    expect(await locations({ serialHex: second })).toEqual([second]);
+    expect(await locations({ skip: 1 })).toEqual([second]);
+  });
+
+  it('names its CA and those above it, and changes nothing in a test of the connection', async () => {
+    await djangoCa.check?.(options(), networkContext());
+    expect(await djangoCa.describe?.(options(), networkContext())).toEqual({
+      issuers: [{ chainPem: [ca.issuingPem, ca.rootPem] }],
+    });
+    expect(fake.seen.every((line) => line.startsWith('GET'))).toBe(true);
+  });
+});

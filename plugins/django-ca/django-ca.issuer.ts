@@ -1,0 +1,144 @@
+import { parseCertificate } from '../../src/pki/certificate.js';
+import { certificatesIn, chainForKey, isOfKey } from '../../src/pki/issued-chain.js';
+import { PkiError } from '../../src/pki/pki-error.js';
+import type { Held } from '../../src/plugin-api/ca-inventory.js';
+import { PluginError } from '../../src/plugin-api/errors.js';
+import { defineIssuer, type OrderRequest, type Outcome } from '../../src/plugin-api/issuer.js';
+import { type CertificateOrder, DjangoCaClient, type HeldAtDjango } from './django-ca.client.js';
+import { options } from './django-ca.options.js';
+import { signRequestOf } from './sign-request.js';
+
+const firstPollS = 2;
+const pollS = 15;
+/** django-ca drops the seconds of a date. */
+const wholeMinuteMs = 60_000;
+
+/** The names of CRLReason codes (RFC 5280 §5.3.1). */
+const reasons: Readonly<Record<number, string>> = {
+  0: 'unspecified',
+  1: 'keyCompromise',
+  2: 'cACompromise',
+  3: 'affiliationChanged',
+  4: 'superseded',
+  5: 'cessationOfOperation',
+  6: 'certificateHold',
+  9: 'privilegeWithdrawn',
+  10: 'aACompromise',
+};
+
+/** A CA of django-ca, over its REST API. */
+export const djangoCa = defineIssuer({
+  id: 'django-ca',
+  title: 'django-ca',
+  description: 'Has requests signed by a CA of django-ca over its REST API, version 2.2 or newer.',
+  options,
+  answers: 'later',
+
+  async check(o, ctx) {
+    const client = new DjangoCaClient(o, ctx);
+    await client.chainPem();
+    await client.certificates({ expired: false, revoked: false });
+  },
+
+  async order(request, o, ctx) {
+    const client = new DjangoCaClient(o, ctx);
+    return outcomeOf(request, client, await client.sign(signRequestOf(request.request)));
+  },
+
+  async poll(request, o, ctx) {
+    const client = new DjangoCaClient(o, ctx);
+    return outcomeOf(request, client, await client.order(request.orderRef));
+  },
+
+  /** Orders cannot be listed: what is found is the certificate, once it is signed. */
+  async find(request, o, ctx) {
+    const client = new DjangoCaClient(o, ctx);
+    const held = await client.certificates({ expired: false, revoked: false });
+    const found = held.find(({ pem }) => isAnswerTo(request, pem));
+    return found ? issued(request, client, found.pem) : null;
+  },
+
+  async revoke({ chainPem: [leafPem = ''], reason }, o, ctx) {
+    const name = reasons[reason];
+    if (name === undefined)
+      throw new PluginError('refused', `django-ca does not know the revocation reason ${reason}.`);
+    await new DjangoCaClient(o, ctx).revoke(parseCertificate(leafPem).serialHex, name);
+  },
+
+  async describe(o, ctx) {
+    return { issuers: [{ chainPem: await new DjangoCaClient(o, ctx).chainPem() }] };
+  },
+
+  async *list({ commonName, serialHex, status, skip = 0 }, o, ctx) {
+    const held = await new DjangoCaClient(o, ctx).certificates({ expired: true, revoked: true });
+    const matching = held
+      .map((one) => heldOf(one, ctx.now()))
+      .filter(
+        (one) =>
+          one.kind === 'trouble' ||
+          ((status === undefined || one.status === status) &&
+            (serialHex === undefined || one.location === serialHex.toUpperCase()) &&
+            (commonName === undefined || nameOf(one).includes(commonName.toLowerCase()))),
+      );
+    yield* matching.slice(skip);
+  },
+});
+
+async function outcomeOf(request: OrderRequest, client: DjangoCaClient, order: CertificateOrder): Promise<Outcome> {
+  const { slug: orderRef, status, serial } = order;
+  if (status === 'failed') return { status: 'rejected', reason: 'django-ca could not sign; its log says why.' };
+  if (status === 'pending' || !serial)
+    return { status: 'pending', orderRef, pollAfterS: status === 'issued' ? pollS : firstPollS };
+  return issued(request, client, (await client.certificate(serial)).pem);
+}
+
+async function issued({ request, authority }: OrderRequest, client: DjangoCaClient, leafPem: string): Promise<Outcome> {
+  const certificates = [leafPem, ...(await client.chainPem())].flatMap(readable);
+  const knownPem = [authority.certificatePem, ...authority.chainPem];
+  const chainPem = await chainForKey({ certificates, spkiDer: request.spkiDer, knownPem });
+  return { status: 'issued', chainPem, externalId: parseCertificate(leafPem).serialHex };
+}
+
+function readable(pem: string): ReturnType<typeof certificatesIn> {
+  try {
+    return certificatesIn(Buffer.from(pem));
+  } catch (error) {
+    if (!(error instanceof PkiError)) throw error;
+    throw new PluginError('unavailable', `What django-ca sent as a certificate is not readable: ${error.message}.`);
+  }
+}
+
+/** A request may have the key of an older certificate, so the end must be the one that was asked for, too. */
+function isAnswerTo({ request: { spkiDer, terms } }: OrderRequest, pem: string): boolean {
+  try {
+    const certificate = parseCertificate(pem);
+    const differenceMs = Math.abs(certificate.notAfter.getTime() - terms.notAfter.getTime());
+    return isOfKey(certificate, spkiDer) && differenceMs < wholeMinuteMs;
+  } catch (error) {
+    if (error instanceof PkiError) return false;
+    throw error;
+  }
+}
+
+function heldOf({ pem, revoked, revoked_date, revoked_reason }: HeldAtDjango, now: Date): Held {
+  try {
+    const { serialHex, notAfter } = parseCertificate(pem);
+    const code = Object.entries(reasons).find(([, name]) => name === revoked_reason)?.[0];
+    return {
+      kind: 'certificate',
+      chainPem: [pem],
+      location: serialHex,
+      externalId: serialHex,
+      status: revoked ? (code === '6' ? 'held' : 'revoked') : notAfter < now ? 'expired' : 'valid',
+      ...(revoked && revoked_date && { revokedAt: new Date(revoked_date) }),
+      ...(revoked && code !== undefined && { reason: Number(code) }),
+    };
+  } catch (error) {
+    if (!(error instanceof PkiError)) throw error;
+    return { kind: 'trouble', location: pem.slice(0, 100), detail: error.message };
+  }
+}
+
+function nameOf({ chainPem: [pem = ''] }: Extract<Held, { kind: 'certificate' }>): string {
+  return (parseCertificate(pem).subjectFields.commonName ?? '').toLowerCase();
+}
