@@ -10,6 +10,7 @@ import { djangoCa } from './django-ca/django-ca.issuer.js';
 import { dnsWebhook } from './dns-webhook/dns-webhook.dns.js';
 import { dogtag } from './dogtag/dogtag.issuer.js';
 import { email } from './email/email.notification.js';
+import { fastpki } from './fastpki/fastpki.issuer.js';
 import { filesystem } from './filesystem/filesystem.destination.js';
 import { filesystemSource } from './filesystem/filesystem.source.js';
 import { googleCloudDns } from './google-cloud-dns/google-cloud-dns.dns.js';
@@ -39,6 +40,7 @@ export const plugins: readonly AnyPlugin[] = [
   dnsWebhook,
   dogtag,
   email,
+  fastpki,
   filesystem,
   filesystemSource,
   googleCloudDns,

@@ -116,7 +116,7 @@ function sign({ json }: Exchange, state: Omit<FakeDjangoCa, keyof StandIn>, ca: 
   const signed = (): string => {
     const days = Math.round((Date.parse(body.not_after ?? '') - Date.now()) / 86_400_000);
     const pem = ca.sign(body.csr ?? '', days);
-    const serial = new X509Certificate(pem).serialNumber;
+    const serial = new X509Certificate(pem).serialNumber.replace(/^0+/, '');
     state.certificates.push({ serial, pem, profile: 'webserver', revokedReason: '' });
     return serial;
   };

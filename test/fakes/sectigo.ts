@@ -205,7 +205,7 @@ function revoke(
     (one) =>
       one.product === product &&
       (named[0] === 'serial'
-        ? one.leafPem && new X509Certificate(one.leafPem).serialNumber === named[1]
+        ? one.leafPem && BigInt(`0x${new X509Certificate(one.leafPem).serialNumber}`) === BigInt(`0x${named[1] ?? '0'}`)
         : one.ref === named[0]),
   );
   if (!order) throw new Refusal(400, -124, 'Incorrect certificate ID.');

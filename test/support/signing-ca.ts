@@ -78,6 +78,7 @@ export function networkContext(signal = new AbortController().signal): PluginCon
   const context = pluginContext({}, signal);
   return {
     ...context,
+    now: () => new Date(),
     site: { ...context.site, fetch: (url, request) => guardedFetch(agents, url, { ...request, signal }) },
   };
 }
