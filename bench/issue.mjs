@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Caller } from './caller.mjs';
 import { cpuMs } from './cpu.mjs';
-import { levels } from './levels.mjs';
+import { costLevel, levels } from './levels.mjs';
 import { load, median, quantile } from './load.mjs';
 import { query } from './postgres.mjs';
 import { startProgram } from './program.mjs';
@@ -89,18 +89,36 @@ class Contender {
     return caller.text('POST', '/certificates', body);
   }
 
+  /** Until the compiler of Node knows the program. */
+  async warmUp(server, certificates) {
+    await this.during(server, async () => {
+      for (let last = this.next + certificates; this.next < last;)
+        await Promise.all(Array.from({ length: costLevel }, () => this.issue()));
+      await this.settled();
+    });
+  }
+
   /** One round: rate, latencies, and what one certificate costs the process and the server. */
   async round(server, { clients, ms }) {
-    process.kill(this.pid, 'SIGCONT');
     const first = this.next;
+    const { result, cost } = await this.during(server, async () => {
+      const loaded = await load(() => this.issue(), { clients, ms });
+      await this.settled();
+      return loaded;
+    });
+    const each = Object.entries(cost).map(([name, value]) => [name, value / (this.next - first)]);
+    return { ...result, cost: Object.fromEntries(each) };
+  }
+
+  /** Lets the process run during `work`, and gives its result, and what all of it cost. */
+  async during(server, work) {
+    process.kill(this.pid, 'SIGCONT');
     const [before, cpu] = [await server.cost(), cpuMs(this.pid)];
-    const { perS, latencies } = await load(() => this.issue(), { clients, ms });
-    await this.settled();
-    const [after, cpuAfter] = [await server.cost(), cpuMs(this.pid)];
+    const result = await work();
+    const [after, programMs] = [await server.cost(), cpuMs(this.pid) - cpu];
     process.kill(this.pid, 'SIGSTOP');
-    const each = (name) => (after[name] - before[name]) / (this.next - first);
-    const cost = { walBytes: each('walBytes'), commits: each('commits'), postgresMs: each('postgresMs') };
-    return { perS, latencies, cost: { programMs: (cpuAfter - cpu) / (this.next - first), ...cost } };
+    const ofServer = Object.entries(after).map(([name, value]) => [name, value - before[name]]);
+    return { result, cost: { programMs, ...Object.fromEntries(ofServer) } };
   }
 }
 
@@ -136,7 +154,7 @@ async function startBare({ server, requests, rowBytes }) {
  * alternating rounds. For each: rate, latencies in ms and cost by level, as medians over the rounds, and round trips;
  * `running` is the program here, which goes on.
  */
-export async function issueBench({ server, folders, build, baseline, rounds, roundMs }) {
+export async function issueBench({ server, folders, build, baseline, rounds, roundMs, warmUp }) {
   const requests = new Requests();
   await requests.fill(teams);
   const running = await startContender({ server, requests, build, dataDir: await folders() });
@@ -149,7 +167,7 @@ export async function issueBench({ server, folders, build, baseline, rounds, rou
     const all = [...programs, bare];
     try {
       for (const one of all) process.kill(one.pid, 'SIGSTOP');
-      const results = await measure({ server, requests, all, rounds, roundMs });
+      const results = await measure({ server, requests, all, rounds, roundMs, warmUp });
       const [here, ofBare] = [results[0], results.at(-1)];
       for (const one of programs) await verifyStored(one);
       await before?.stop();
@@ -167,15 +185,19 @@ export async function issueBench({ server, folders, build, baseline, rounds, rou
   }
 }
 
-async function measure({ server, requests, all, rounds, roundMs }) {
+async function measure({ server, requests, all, rounds, roundMs, warmUp }) {
   const results = all.map(() => Object.fromEntries(levels.map((clients) => [clients, []])));
-  for (let round = -1; round < rounds; round++) {
-    stage(round < 0 ? 'issuing: warming up' : `issuing: round ${round + 1} of ${rounds}`);
+  stage('issuing: warming up');
+  for (const one of all) {
+    await requests.fill(one.next + warmUp + costLevel);
+    await one.warmUp(server, warmUp);
+  }
+  for (let round = 0; round < rounds; round++) {
+    stage(`issuing: round ${round + 1} of ${rounds}`);
     for (const clients of levels)
       for (const [i, one] of all.entries()) {
         await requests.fill(one.next + Math.ceil(roundMs * 3) + 100);
-        const measured = await one.round(server, { clients, ms: roundMs });
-        if (round >= 0) results[i][clients].push(measured);
+        results[i][clients].push(await one.round(server, { clients, ms: roundMs }));
       }
   }
   return results.map((ofOne) => Object.fromEntries(levels.map((clients) => [clients, summary(ofOne[clients])])));

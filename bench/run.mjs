@@ -14,8 +14,17 @@ import { issueTable, machine, memoryRow, rateRow, stage, table, timeRow } from '
  * target is reported but does not fail the run: it depends on the machine. --small only checks that the bench runs.
  */
 const sizes = {
-  full: { leafS: 5, roundMs: 3000, count: 1_000_000, listMs: 4000, rounds: 7, steadyRounds: 12, perRound: 1000 },
-  small: { leafS: 0.5, roundMs: 300, count: 1000, listMs: 300, rounds: 2, steadyRounds: 3, perRound: 50 },
+  full: {
+    leafS: 5,
+    roundMs: 3000,
+    count: 1_000_000,
+    listMs: 4000,
+    rounds: 7,
+    warmUp: 1000,
+    steadyRounds: 12,
+    perRound: 1000,
+  },
+  small: { leafS: 0.5, roundMs: 300, count: 1000, listMs: 300, rounds: 2, warmUp: 20, steadyRounds: 3, perRound: 50 },
 };
 const { values: asked } = parseArgs({
   options: {
