@@ -4,6 +4,7 @@ import { retryAt } from '../platform/retry.js';
 import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
 import type { RenewalPlan } from '../rotation/due.js';
 import type { Failure } from './failure.js';
+import { orderRetryBounds } from './failure.js';
 import type { AnswerFacts } from './issued-facts.js';
 import type { StoredTerms } from './terms.js';
 
@@ -161,7 +162,7 @@ export class Certificate {
     this.attempts += 1;
     Object.assign(this, { answeredAt: now, fault: failure.fault, faultDetail: failure.detail });
     if (final) this.become('failed');
-    this.nextAttemptAt = final ? null : retryAt(now, this.attempts, { hintS: failure.retryAfterS });
+    this.nextAttemptAt = final ? null : retryAt(now, this.attempts, orderRetryBounds(failure));
   }
 
   /** The issuer is asked again now, and the retry delay starts anew. */

@@ -2,6 +2,7 @@ import { isHandedOn } from '../jobs/interruption.js';
 import { PkiError } from '../pki/pki-error.js';
 import { PluginError, type PluginFault } from '../plugin-api/errors.js';
 import { Problem } from '../platform/http/problem.js';
+import type { RetryBounds } from '../platform/retry.js';
 import { KeyRingError } from '../platform/secrets/key-ring.js';
 
 /** Why something failed, as its row stores it. `fault` tells who must act; `overdue`: the order took too long. */
@@ -18,6 +19,14 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof Problem) return { fault: 'misconfigured', detail: error.detail };
   if (error instanceof KeyRingError) return { fault: 'misconfigured', detail: error.message };
   return { fault: 'internal', detail: 'Something broke on our side; the log says what.' };
+}
+
+/** Once a CA is back that was down, its orders are placed within this time, spread over a fifth of it. */
+const longestOutageWaitMs = 15 * 60_000;
+
+/** Bounds of the wait before an order is tried again. */
+export function orderRetryBounds({ fault, retryAfterS: hintS = 0 }: Failure): RetryBounds {
+  return fault === 'unavailable' ? { hintS, atMostMs: Math.max(longestOutageWaitMs, hintS * 1000) } : { hintS };
 }
 
 /** True when the run of a job was interrupted before its work ended. The run must throw the error: it is repeated. */

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plugins } from '../../plugins/index.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
-import { slowIssuer } from '../support/slow-issuer.js';
+import { ScriptedCa } from '../fakes/scripted-ca.js';
 
 const password = 'Correct-Horse-2!';
 const names = (list: { name?: string; label?: string }[]): (string | undefined)[] =>
@@ -10,7 +10,7 @@ const names = (list: { name?: string; label?: string }[]): (string | undefined)[
 
 describe('looking after a certificate', () => {
   let program: TestProgram;
-  const issuer = slowIssuer();
+  const issuer = new ScriptedCa();
   let stranger = '';
   let number = 0;
   const issue = (more: object = {}) =>
@@ -40,7 +40,7 @@ describe('looking after a certificate', () => {
       name: 'slow',
       owner: 'pki@example.com',
       commonName: 'Slow',
-      plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } },
+      plugin: { id: 'scripted-ca', options: { behaviour: 'pending' } },
     });
     await program.ok('POST', '/users', { username: 'bob', email: 'bob@example.com', password, roles: [] });
     stranger = await program.login('bob', password);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseCertificate } from '../../src/pki/certificate.js';
-import { type RemoteCa, startRemoteCa } from '../fakes/remote-ca.js';
+import { type Fate, ScriptedCa } from '../fakes/scripted-ca.js';
 import { type ChildEnv, type ProgramChild, startChild } from '../support/child.js';
 import { type ChildPlugin, compilePlugin } from '../support/child-plugin.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -22,11 +22,12 @@ interface Row {
 }
 
 const kinds = ['host', 'host', 'host', 'wrong', 'never'] as const;
+const behaviours = { host: 'pending', wrong: 'other-names', never: 'never' } as const;
 
 describe('a program that is killed at any moment while a CA is late, loses answers and errs', () => {
   const seed = Number(process.env['CRASH_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
   const random = seeded(seed);
-  let ca: RemoteCa;
+  let ca: ScriptedCa;
   let plugin: ChildPlugin;
   let dataDir: string;
   let database: TestDatabase;
@@ -35,12 +36,14 @@ describe('a program that is killed at any moment while a CA is late, loses answe
 
   beforeEach(async () => {
     console.info(`To repeat this run: CRASH_SEED=${seed}`);
-    ca = await startRemoteCa(random);
-    plugin = await compilePlugin('remote-ca.issuer', 'remoteIssuer');
+    ca = new ScriptedCa();
+    ca.deliver();
+    plugin = await compilePlugin('scripted-ca.issuer', 'childIssuer');
     dataDir = await mkdtemp(join(tmpdir(), 'perennial-'));
     database = await createTestDatabase();
     env = {
       ...plugin.env,
+      SCRIPTED_CA_URL: await ca.url,
       DATABASE_URL: database.url,
       DATA_DIR: dataDir,
       ADMIN_PASSWORD: adminPassword,
@@ -84,18 +87,20 @@ describe('a program that is killed at any moment while a CA is late, loses answe
             answered.set(key, answer.body.id);
           }),
         );
-      await caller.ok('POST', '/authorities', {
-        name: 'remote',
-        owner: 'pki@example.com',
-        commonName: 'Remote CA',
-        plugin: { id: 'remote-ca', options: { url: ca.url } },
-      });
+      for (const [name, behaviour] of Object.entries(behaviours))
+        await caller.ok('POST', '/authorities', {
+          name,
+          owner: 'pki@example.com',
+          plugin: { id: 'scripted-ca', options: { behaviour } },
+        });
+      ca.fate = fateBy(random);
+      ca.lateMs = () => random() * 1_000;
       for (let round = 0; round < 5; round += 1) {
         for (const [n, kind] of kinds.entries())
           open.set(`request-${round}-${n}`, {
             owner: 'joe@example.com',
             commonName: `${kind}-${round}-${n}.example.com`,
-            authority: { name: 'remote' },
+            authority: { name: kind },
             validityDays: 30,
           });
         const asked = ask();
@@ -108,7 +113,7 @@ describe('a program that is killed at any moment while a CA is late, loses answe
         );
         caller = await start();
       }
-      ca.settle();
+      ca.fate = () => 'fine';
       await ask();
       expect([...open.keys()]).toEqual([]);
       const due = (): Promise<unknown> =>
@@ -134,7 +139,7 @@ describe('a program that is killed at any moment while a CA is late, loses answe
       expect(new Set(all.map(({ id }) => id))).toEqual(new Set(answered.values()));
       expect(all).toHaveLength(kinds.length * 5);
       for (const { key, commonName, state, serialHex } of all) {
-        const orders = ca.orders.filter((order) => order.key === key);
+        const orders = ca.orders.filter(({ request }) => request.idempotencyKey === key);
         expect(orders, commonName).toHaveLength(1);
         const [leafPem] = orders[0]?.chainPem ?? [];
         const atCa = leafPem === undefined ? null : parseCertificate(leafPem).serialHex;
@@ -142,10 +147,20 @@ describe('a program that is killed at any moment while a CA is late, loses answe
         else expect([state, serialHex], commonName).toEqual(['cancelled', null]);
         if (commonName.startsWith('wrong')) expect(ca.revoked, commonName).toContain(atCa);
         if (commonName.startsWith('never'))
-          expect(orders[0], commonName).toMatchObject({ cancelled: true, chainPem: null });
+          expect(orders[0], commonName).toMatchObject({ isCancelled: true, chainPem: null });
       }
       expect(await query(`select job, last_error from outbox where state = 'dead'`)).toEqual([]);
       expect(await child?.stop()).toEqual({ status: 0, signal: null });
     },
   );
 });
+
+/** One request in four is lost on its way there or back; of the others a third is late. */
+function fateBy(random: () => number): () => Fate {
+  return () => {
+    const fate = random();
+    if (fate < 0.1) return 'busy';
+    if (fate < 0.25) return 'lost';
+    return fate < 0.6 ? 'late' : 'fine';
+  };
+}

@@ -14,7 +14,7 @@ import { signatureAlgorithmOf, signerOf } from '../../src/pki/sign.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { opensslText } from '../support/requests.js';
 import { runOn } from '../support/x509.js';
-import { slowIssuer } from '../support/slow-issuer.js';
+import { ScriptedCa } from '../fakes/scripted-ca.js';
 import { smallFactorKey } from '../support/weak-rsa.js';
 import type { Signer } from '../../src/plugin-api/signer.js';
 import { Authorities } from '../../src/authorities/authorities.js';
@@ -33,12 +33,12 @@ beforeAll(async () => {
       KNOWN_BAD_KEYS: `# found on a disk\n${spkiHash(spkiOf(listed))}`,
       BADKEYS_BLOCKLIST_PATH: blocklistOf(published),
     },
-    { plugins: [...plugins, slowIssuer().plugin] },
+    { plugins: [...plugins, new ScriptedCa().plugin] },
   );
   const make = (name: string, more: object = {}) =>
     program.ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: `Example ${name}`, ...more });
   await make('root');
-  await make('outside', { plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } } });
+  await make('outside', { plugin: { id: 'scripted-ca', options: { behaviour: 'pending' } } });
 });
 afterAll(async () => {
   await program.stop();

@@ -14,7 +14,7 @@ import { fillProgram, type Ids } from '../support/filled-program.js';
 import { ApiDocument, ofIdentityProviders, type Operation } from '../support/open-api.js';
 import { adminPassword, type Answer, startProgram, type TestProgram } from '../support/program.js';
 import { hostile, type Making, valuesOf } from '../support/schema-values.js';
-import { slowIssuer } from '../support/slow-issuer.js';
+import { ScriptedCa } from '../fakes/scripted-ca.js';
 import type { Json } from '../support/json.js';
 
 /** Another seed asks other questions; the same one asks the same again. */
@@ -66,7 +66,7 @@ const faults: string[] = [];
 const succeeded = new Set<string>();
 
 beforeAll(async () => {
-  program = await startProgram({ ALLOW_CERT_DELETION: 'true' }, { plugins: [...plugins, slowIssuer().plugin] });
+  program = await startProgram({ ALLOW_CERT_DELETION: 'true' }, { plugins: [...plugins, new ScriptedCa().plugin] });
   api = new ApiDocument(await program.ok('GET', '/openapi.json'));
   ids = await fillProgram(program, folder);
   making = { resolve: (schema) => api.resolve(schema), known: await knownMembers() };

@@ -3,9 +3,9 @@ import { plugins } from '../../plugins/index.js';
 import { Authorities } from '../../src/authorities/authorities.js';
 import type { Json } from '../support/json.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
-import { slowIssuer } from '../support/slow-issuer.js';
+import { ScriptedCa } from '../fakes/scripted-ca.js';
 
-const issuer = slowIssuer();
+const issuer = new ScriptedCa();
 const owner = 'pki@example.com';
 let program: TestProgram;
 /** Authorities that are not active: one that signs at once, one behind a network, one whose plugin is not installed. */
@@ -18,7 +18,7 @@ beforeAll(async () => {
   program = await startProgram({}, { plugins: [...plugins, issuer.plugin] });
   const { ok } = program;
   for (const kind of kinds) {
-    const slow = { plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } } };
+    const slow = { plugin: { id: 'scripted-ca', options: { behaviour: 'pending' } } };
     const body = { name: kind, owner, commonName: `Example ${kind}`, ...(kind === 'remote' && slow) };
     ids[kind] = (await ok('POST', '/authorities', body)).id;
   }

@@ -8,7 +8,7 @@ import { fillProgram, type Ids } from '../support/filled-program.js';
 import type { Json } from '../support/json.js';
 import { differencesOf, type Shape, shapeOf } from '../support/lemur-wire.js';
 import { adminPassword, type Answer, startProgram, type TestProgram } from '../support/program.js';
-import { slowIssuer } from '../support/slow-issuer.js';
+import { ScriptedCa } from '../fakes/scripted-ca.js';
 
 interface PageRequest {
   case: string;
@@ -126,7 +126,7 @@ function reads(): string[] {
 
 beforeAll(async () => {
   foreign = startTestAuthority();
-  const slow = slowIssuer();
+  const slow = new ScriptedCa();
   program = await startProgram(
     {
       DEFAULT_AUTHORITY: 'root',
@@ -153,7 +153,7 @@ beforeAll(async () => {
     name: 'pending',
     owner: 'pki@example.com',
     commonName: 'Pending',
-    plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } },
+    plugin: { id: 'scripted-ca', options: { behaviour: 'pending' } },
   });
   await issue('pending.example.com', { authority: { name: 'pending' } });
   const names = { names: ['a', 'b'].map((label) => ({ nameType: 'DNSName', value: `${label}.example.com` })) };

@@ -8,7 +8,7 @@ import { fillProgram, type Ids } from '../support/filled-program.js';
 import { ApiDocument, type Operation, ofIdentityProviders } from '../support/open-api.js';
 import { type Answer, startProgram, type TestProgram } from '../support/program.js';
 import { routesOf } from '../support/routes.js';
-import { slowIssuer } from '../support/slow-issuer.js';
+import { ScriptedCa } from '../fakes/scripted-ca.js';
 import type { Json } from '../support/json.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'openapi-'));
@@ -18,7 +18,7 @@ let document: Json;
 let ids: Ids;
 
 beforeAll(async () => {
-  program = await startProgram({}, { plugins: [...plugins, slowIssuer().plugin] });
+  program = await startProgram({}, { plugins: [...plugins, new ScriptedCa().plugin] });
   document = await program.ok('GET', '/openapi.json');
   api = new ApiDocument(document);
   ids = await fillProgram(program, folder);

@@ -7,9 +7,9 @@ import { openssl } from '../support/bundles.js';
 import { type Answer, eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs, opensslText } from '../support/requests.js';
 import type { Json } from '../support/json.js';
-import { slowIssuer } from '../support/slow-issuer.js';
+import { ScriptedCa } from '../fakes/scripted-ca.js';
 
-const issuer = slowIssuer();
+const issuer = new ScriptedCa();
 let program: TestProgram;
 
 const behaviours = [
@@ -32,9 +32,8 @@ beforeAll(async () => {
     await program.ok('POST', '/authorities', {
       name: behaviour,
       owner: 'pki@example.com',
-      commonName: `Slow ${behaviour}`,
       orderDeadlineDays: 3,
-      plugin: { id: 'slow-issuer', options: { behaviour } },
+      plugin: { id: 'scripted-ca', options: { ca: `Slow ${behaviour}`, behaviour } },
     });
 });
 afterAll(() => program.stop());
@@ -151,7 +150,7 @@ describe('a cancelled request', () => {
     expect((await program.call('DELETE', `/pending_certificates/${body.id}`)).status).toBe(204);
     const { withdrawals } = await until(body.id, (one) => one.withdrawals[0]?.attempts > 0);
     expect(withdrawals).toMatchObject([{ state: 'due', fault: 'misconfigured' }]);
-    await setPlugin('never', 'slow-issuer');
+    await setPlugin('never', 'scripted-ca');
     program.clock.advance(120_000);
     await withdrawn(body.id, 'cancel');
   });
@@ -190,7 +189,7 @@ describe('a certificate for one order', () => {
     await eventually(async () => held.begun());
     const { id } = (await program.ok('GET', '/pending_certificates?filter=cn;double.example.com')).items[0];
     const orderRef = issuer.asked.poll.at(-1) ?? '';
-    const [leaf = '', ...chain] = await issuer.answerTo(orderRef, true);
+    const [leaf = '', ...chain] = await issuer.anotherFor(orderRef);
     await program.ok('POST', `/pending_certificates/${id}/upload`, { body: leaf, chain: chain.join('') });
     held.release();
     await asking;
@@ -230,10 +229,10 @@ describe('an upload of the certificate of an order', () => {
   const refOf = async (id: number): Promise<string> =>
     (await program.database.source.query('select order_ref as ref from certificate where id = $1', [id]))[0].ref;
   const uploaded = async (host: string, another: boolean): Promise<{ id: number; leaf: string; ref: string }> => {
-    issuer.lags = true;
+    issuer.isReady = false;
     const { body } = await ask('pending', host);
     const ref = await refOf(body.id);
-    const [leaf = '', ...chain] = await issuer.answerTo(ref, another);
+    const [leaf = '', ...chain] = await (another ? issuer.anotherFor(ref) : issuer.answerTo(ref));
     await program.ok('POST', `/pending_certificates/${body.id}/upload`, { body: leaf, chain: chain.join('') });
     return { id: body.id, leaf, ref };
   };
@@ -244,7 +243,7 @@ describe('an upload of the certificate of an order', () => {
     const polls = issuer.asked.poll.length;
     program.clock.advance(5_000);
     await eventually(async () => issuer.asked.poll.length > polls);
-    issuer.lags = false;
+    issuer.deliver();
     program.clock.advance(120_000);
     expect(await withdrawn(id, 'close')).toMatchObject({ lifecycle: 'issued', withdrawals: [{ kind: 'close' }] });
     expect(issuer.asked.cancel).not.toContain(ref);
@@ -253,7 +252,7 @@ describe('an upload of the certificate of an order', () => {
   });
 
   it('during a poll that answers "pending" cancels nothing either', async () => {
-    issuer.lags = true;
+    issuer.isReady = false;
     const held = issuer.hold();
     const asking = ask('pending', 'joined-late.example.com');
     await eventually(async () => held.begun());
@@ -263,7 +262,7 @@ describe('an upload of the certificate of an order', () => {
     await program.ok('POST', `/pending_certificates/${id}/upload`, { body: leaf, chain: chain.join('') });
     held.release();
     await asking;
-    issuer.lags = false;
+    issuer.deliver();
     program.clock.advance(120_000);
     expect(await withdrawn(id, 'close')).toMatchObject({ withdrawals: [{ kind: 'close', state: 'done' }] });
     expect(issuer.asked.cancel).not.toContain(ref);
@@ -271,7 +270,7 @@ describe('an upload of the certificate of an order', () => {
 
   it('has another certificate revoked that the CA issues for the order later', async () => {
     const { id, leaf, ref } = await uploaded('apart.example.com', true);
-    issuer.lags = false;
+    issuer.deliver();
     program.clock.advance(120_000);
     await withdrawn(id, 'revoke');
     const [late = ''] = await issuer.answerTo(ref);
@@ -287,13 +286,13 @@ describe('an upload of the certificate of an order', () => {
     program.clock.advance(3 * dayMs + 60_000);
     await withdrawn(id, 'close');
     expect(issuer.asked.cancel).toContain(ref);
-    issuer.lags = false;
+    issuer.deliver();
   });
 });
 
 describe('an order that its CA does not know for a while', () => {
   it('is asked for again, and issued when the CA knows it again', async () => {
-    issuer.lags = true;
+    issuer.isReady = false;
     const { body } = await ask('pending', 'forgotten.example.com');
     issuer.refusal = 'There is no such request.';
     for (let attempts = 0; attempts < 4; attempts += 1) {
@@ -304,14 +303,14 @@ describe('an order that its CA does not know for a while', () => {
       lifecycle: 'pending',
       order: { fault: 'refused', detail: 'There is no such request.', nextAttemptAt: expect.any(String) },
     });
-    [issuer.refusal, issuer.lags] = [null, false];
+    issuer.refusal = null;
     issuer.deliver();
     program.clock.advance(3_600_000);
     await inState(body.id, 'issued');
   });
 
   it('fails when the CA has not known it for six hours, and is cancelled should it come back', async () => {
-    issuer.lags = true;
+    issuer.isReady = false;
     const { body } = await ask('pending', 'dead.example.com');
     issuer.refusal = 'There is no such request.';
     for (let hours = 0; hours < 5; hours += 1) {
@@ -322,7 +321,8 @@ describe('an order that its CA does not know for a while', () => {
     expect((await get(body.id)).lifecycle).toBe('pending');
     program.clock.advance(2 * 3_600_000);
     expect((await inState(body.id, 'failed')).order).toMatchObject({ fault: 'refused' });
-    [issuer.refusal, issuer.lags] = [null, false];
+    issuer.refusal = null;
+    issuer.deliver();
     await withdrawn(body.id, 'cancel');
   });
 });
@@ -349,10 +349,11 @@ describe('a revocation', () => {
 });
 
 describe('a revocation that is given up', () => {
-  const revoked = async (behaviour: Behaviour, host: string): Promise<number> => {
+  const revoked = async (behaviour: Behaviour, host: string, isDown = false): Promise<number> => {
     issuer.deliver();
     const { body } = await ask(behaviour, host);
     await inState(body.id, 'issued');
+    issuer.isDown = isDown;
     await program.ok('PUT', `/certificates/${body.id}/revoke`, { crlReason: 'superseded' });
     return body.id;
   };
@@ -370,8 +371,7 @@ describe('a revocation that is given up', () => {
   });
 
   it('because the CA is down until the certificate has expired is shown, and its owner is told', async () => {
-    issuer.isDown = true;
-    const id = await revoked('pending', 'down.example.com');
+    const id = await revoked('pending', 'down.example.com', true);
     await until(id, (one) => one.withdrawals[0]?.attempts > 0);
     await program.database.source.query('update withdrawal set give_up_at = created_at where certificate_id = $1', [
       id,

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plugins } from '../../plugins/index.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import type { Json } from '../support/json.js';
-import { slowIssuer } from '../support/slow-issuer.js';
+import { ScriptedCa } from '../fakes/scripted-ca.js';
 
-const issuer = slowIssuer();
+const issuer = new ScriptedCa();
 const password = 'Correct-Horse-2!';
 let program: TestProgram;
 let strange: string;
@@ -19,7 +19,7 @@ beforeAll(async () => {
     name: 'slow',
     owner: 'pki@example.com',
     commonName: 'Slow CA',
-    plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } },
+    plugin: { id: 'scripted-ca', options: { behaviour: 'pending' } },
   });
   await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Other CA' });
   await Promise.all(

@@ -2,17 +2,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plugins } from '../../plugins/index.js';
 import { startProgram, type TestProgram } from '../support/program.js';
 import { opensslCsr, opensslText } from '../support/requests.js';
-import { slowIssuer } from '../support/slow-issuer.js';
+import { ScriptedCa } from '../fakes/scripted-ca.js';
 
 let program: TestProgram;
 beforeAll(async () => {
-  program = await startProgram({}, { plugins: [...plugins, slowIssuer().plugin] });
+  program = await startProgram({}, { plugins: [...plugins, new ScriptedCa().plugin] });
   await program.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
   await program.ok('POST', '/authorities', {
     name: 'slow',
     owner: 'pki@example.com',
     commonName: 'Example Slow',
-    plugin: { id: 'slow-issuer', options: { behaviour: 'refuses' } },
+    plugin: { id: 'scripted-ca', options: { behaviour: 'refuses' } },
   });
   const addresses = { crlDistributionPoints: ['http://crl.example.com/a.crl'], ocsp: ['http://ocsp.example.com'] };
   await program.ok('POST', '/authorities', {

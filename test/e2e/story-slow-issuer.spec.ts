@@ -2,10 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { plugins } from '../../plugins/index.js';
 import { type Answer, eventually, startProgram, type TestProgram } from '../support/program.js';
 import { dayMs, opensslVerify } from '../support/requests.js';
-import { slowIssuer } from '../support/slow-issuer.js';
+import { ScriptedCa } from '../fakes/scripted-ca.js';
 import type { Json } from '../support/json.js';
 
-const issuer = slowIssuer();
+const issuer = new ScriptedCa();
 let program: TestProgram;
 beforeAll(async () => {
   program = await startProgram({}, { plugins: [...plugins, issuer.plugin] });
@@ -17,8 +17,7 @@ async function makeAuthority(behaviour: string): Promise<string> {
   await program.ok('POST', '/authorities', {
     name,
     owner: 'pki@example.com',
-    commonName: `Example ${behaviour}`,
-    plugin: { id: 'slow-issuer', options: { behaviour } },
+    plugin: { id: 'scripted-ca', options: { ca: `Example ${behaviour}`, behaviour } },
   });
   return name;
 }
@@ -73,7 +72,7 @@ describe('an issuer that takes its time', () => {
       nextNoticeAt: expect.any(String),
     });
     const { authorityCertificate } = await program.ok('GET', `/authorities/${issued.authority.id}`);
-    expect(opensslVerify(authorityCertificate.body, issued)).toContain('OK');
+    expect(opensslVerify(authorityCertificate.chain, issued)).toContain('OK');
     for (const pem of [issued.body, issued.chain]) expect(pem).toMatch(/^-----BEGIN CERTIFICATE-----\n[^:]+$/);
     old = issued;
   });
@@ -153,7 +152,7 @@ describe('an issuer that fails', () => {
         name: 'turncoat',
         owner: 'pki@example.com',
         commonName: 'Turncoat',
-        plugin: { id: 'slow-issuer', options: { behaviour: 'unavailable-once' } },
+        plugin: { id: 'scripted-ca', options: { behaviour: 'unavailable-once' } },
       })
     ).id;
     const ask = (authority: string, commonName: string, rotation = false): Promise<Answer> =>
@@ -197,7 +196,7 @@ describe('an issuer that fails', () => {
     const old = turned.body;
     await program.ok('PUT', `/authorities/${turncoatId}`, {
       owner: 'pki@example.com',
-      plugin: { id: 'slow-issuer', options: { behaviour: 'refuses' } },
+      plugin: { id: 'scripted-ca', options: { behaviour: 'refuses' } },
     });
     program.clock.advance(61 * dayMs);
     const failing = await eventually(async () => {
@@ -217,7 +216,7 @@ describe('an issuer that fails', () => {
     expect(mail).toMatchObject({ to: ['joe@example.com'], text: expect.stringContaining('The CA says no.') });
     await program.ok('PUT', `/authorities/${turncoatId}`, {
       owner: 'pki@example.com',
-      plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } },
+      plugin: { id: 'scripted-ca', options: { behaviour: 'pending' } },
     });
     program.clock.advance(60_000);
     expect(

@@ -5,10 +5,10 @@ import { plugins } from '../../plugins/index.js';
 import { openssl, startTestAuthority, type TestAuthority } from '../support/bundles.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { opensslCsr } from '../support/requests.js';
-import { slowIssuer } from '../support/slow-issuer.js';
+import { ScriptedCa } from '../fakes/scripted-ca.js';
 
 const password = 'Correct-Horse-2!';
-const issuer = slowIssuer();
+const issuer = new ScriptedCa();
 let program: TestProgram;
 let foreign: TestAuthority;
 let bob = '';
@@ -22,7 +22,7 @@ beforeAll(async () => {
     name: 'slow',
     owner: 'pki@example.com',
     commonName: 'Example Slow',
-    plugin: { id: 'slow-issuer', options: { behaviour: 'pending' } },
+    plugin: { id: 'scripted-ca', options: { behaviour: 'pending' } },
   });
   const open = await ok('POST', '/roles', { name: 'issuers' });
   await ok('PUT', '/authorities/1', { owner: 'pki@example.com', roles: [{ id: open.id }] });

@@ -53,6 +53,9 @@ export interface Reply {
   bug?: string;
 }
 
+/** How long the issuer waits for an answer. */
+const timeoutMs = 3_000;
+
 const options = z.strictObject({
   ca: z.string().default('Scripted CA').meta({ title: 'CA', description: 'The name of the CA that issues.' }),
   behaviour: z
@@ -102,7 +105,8 @@ export function scriptedIssuer(url: () => Promise<string>) {
 async function send(url: string, call: Call, signal: AbortSignal): Promise<Reply> {
   let status: number;
   try {
-    const response = await fetch(url, { method: 'POST', signal, body: serialize(call) });
+    const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+    const response = await fetch(url, { method: 'POST', signal: bounded, body: serialize(call) });
     const body = Buffer.from(await response.arrayBuffer());
     status = response.status;
     if (response.ok) return deserialize(body) as Reply;

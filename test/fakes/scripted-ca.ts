@@ -23,8 +23,8 @@ export interface CaOrder {
   chainPem: readonly string[] | null;
 }
 
-/** What becomes of one request on its way: `busy` is not done, `lost` and `html` are done, and the answer is lost. */
-export type Fate = 'fine' | 'late' | 'busy' | 'lost' | 'html';
+/** What becomes of one request on its way: `busy` is not done; `lost`, `html` and `hangs` are, and the answer is lost. */
+export type Fate = 'fine' | 'late' | 'busy' | 'lost' | 'html' | 'hangs';
 
 /** A reply, or what to do instead; undefined: as usual. */
 type Script = Partial<
@@ -44,27 +44,43 @@ const ctx = {
 const local = localCa.options.parse({});
 const atSecond = (ms: number): Date => new Date(Math.floor(ms / 1000) * 1000);
 
-/** An answer at once, to another request than was made, or with another chain. */
-const answering = (
-  alter: (request: CertificateRequest) => CertificateRequest,
-  chain: (chainPem: readonly string[]) => readonly string[] = (chainPem) => chainPem,
-): Script => ({
-  order: async (ca, { request }, call) => {
-    const chainPem = await ca.sign(alter(request as CertificateRequest), call.ca);
-    return { value: { status: 'issued', chainPem: chain(chainPem) } };
+/** What the CA issues for another request than was made, or with another chain; always ready. */
+interface Lie {
+  request?: (request: CertificateRequest) => CertificateRequest;
+  /** `rootPem`: what an answer is without. */
+  chain?: (chainPem: readonly string[], rootPem: string) => readonly string[];
+}
+
+const lies: Partial<Record<BehaviourName, Lie>> = {
+  'wrong-key': {
+    request: (request) => ({
+      ...request,
+      spkiDer: generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ type: 'spki', format: 'der' }),
+    }),
   },
-});
-const asAsked = (request: CertificateRequest): CertificateRequest => request;
+  'other-names': {
+    request: ({ terms, ...request }) => ({
+      ...request,
+      terms: { ...terms, subjectAltNames: [...terms.subjectAltNames, { type: 'dns', value: 'evil.example.com' }] },
+    }),
+  },
+  longer: {
+    request: ({ terms, ...request }) => ({
+      ...request,
+      terms: { ...terms, notAfter: new Date(terms.notAfter.getTime() + dayMs) },
+    }),
+  },
+  'no-chain': { chain: (chainPem) => chainPem.slice(0, 1) },
+  'shuffled-chain': { chain: ([leaf = '', ...above], rootPem) => [leaf, rootPem, ...above] },
+  'incomplete-chain': { chain: ([leaf = ''], rootPem) => [leaf, rootPem] },
+};
 
 /**
  * Where nothing is said, an order is taken, answered `pending` until `deliver`, then issued, and can be cancelled.
  * `never`: it stays pending. `firm`: it cannot be cancelled. `keeps`: nothing is revoked. `lost`: the first answer to an
  * order is lost. `stateful`: the first attempt saves a state and gets no further.
  */
-const behaviours: Record<BehaviourName, Script> = {
-  pending: {},
-  approval: {},
-  never: {},
+const scripts: Partial<Record<BehaviourName, Script>> = {
   'rejects-later': {
     poll: (ca) => (ca.isReady ? { value: { status: 'rejected', reason: 'The agent said no.' } } : undefined),
   },
@@ -88,21 +104,6 @@ const behaviours: Record<BehaviourName, Script> = {
   },
   refuses: { order: () => refused('The CA says no.') },
   breaks: { order: () => ({ bug: 'hunter2 in the stack' }) },
-  'wrong-key': answering((request) => ({
-    ...request,
-    spkiDer: generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).publicKey.export({ type: 'spki', format: 'der' }),
-  })),
-  'other-names': answering(({ terms, ...request }) => ({
-    ...request,
-    terms: { ...terms, subjectAltNames: [...terms.subjectAltNames, { type: 'dns', value: 'evil.example.com' }] },
-  })),
-  longer: answering(({ terms, ...request }) => ({
-    ...request,
-    terms: { ...terms, notAfter: new Date(terms.notAfter.getTime() + dayMs) },
-  })),
-  'no-chain': answering(asAsked, (chainPem) => chainPem.slice(0, 1)),
-  'shuffled-chain': answering(asAsked, ([leaf = '', ...above]) => [leaf, ...above.reverse()]),
-  'incomplete-chain': answering(asAsked, ([leaf = '', , ...above]) => [leaf, ...above]),
 };
 
 /**
@@ -132,16 +133,16 @@ export class ScriptedCa {
   isDown = false;
   /** Whether orders are fulfilled; until then each poll answers `pending`. */
   isReady = false;
-  /** While set, polls are refused so: the CA does not know its orders. */
+  /** While set, polls and searches are refused so: the CA does not know its orders. */
   refusal: string | null = null;
   fate: (verb: Call['verb']) => Fate = () => 'fine';
   /** For `late`. */
-  lateMs = 500;
+  lateMs = (): number => 500;
   private readonly issuing = new Map<string, { told: string[]; signs: string }>();
   readonly plugin = scriptedIssuer(() => this.url);
   readonly url: Promise<string>;
   private readonly cas = new Map<string, Promise<AuthorityMaterial>>();
-  private held: { verb: Call['verb']; begun: number; open: Promise<void> } | null = null;
+  private held: { verb: Call['verb']; ca: string | null; begun: number; open: Promise<void> } | null = null;
   private readonly server = createServer((request, response) => void this.handle(request, response));
 
   constructor() {
@@ -158,10 +159,10 @@ export class ScriptedCa {
     this.isReady = true;
   }
 
-  /** Requests of this kind begin, and go no further until `release`. `begun`: whether one has. */
-  hold(verb: Call['verb'] = 'poll'): { begun: () => boolean; release: () => void } {
+  /** Requests of this kind, for all CAs or this one, begin and go no further until `release`. `begun`: whether one has. */
+  hold(verb: Call['verb'] = 'poll', ca: string | null = null): { begun: () => boolean; release: () => void } {
     let release = (): void => undefined;
-    const held = { verb, begun: 0, open: new Promise<void>((resolve) => (release = resolve)) };
+    const held = { verb, ca, begun: 0, open: new Promise<void>((resolve) => (release = resolve)) };
     this.held = held;
     return {
       begun: () => held.begun > 0,
@@ -251,7 +252,9 @@ export class ScriptedCa {
   }
 
   private async fulfil(order: CaOrder): Promise<readonly string[]> {
-    const chainPem = order.chainPem ?? (await this.sign(order.request, order.ca));
+    const { request = asIs, chain = asIs } = lies[order.behaviour] ?? {};
+    const { certificatePem: rootPem } = await this.material(`${order.ca} Root`);
+    const chainPem = order.chainPem ?? chain(await this.sign(request(order.request), order.ca), rootPem);
     return (order.chainPem ??= chainPem);
   }
 
@@ -270,18 +273,19 @@ export class ScriptedCa {
     if (fate === 'busy') return void response.writeHead(503).end();
     const reply = await this.answer(call);
     if (fate === 'lost') return void request.socket.destroy();
-    if (fate === 'late') await sleep(this.lateMs);
+    if (fate === 'hangs') return;
+    if (fate === 'late') await sleep(this.lateMs());
     response.end(fate === 'html' ? '<html><body>Please sign in.</body></html>' : serialize(reply));
   }
 
   private async answer(call: Call): Promise<Reply> {
     const { verb, part } = call;
     this.note(verb, part);
-    if (this.held?.verb === verb) {
+    if (this.held?.verb === verb && [null, call.ca].includes(this.held.ca)) {
       this.held.begun += 1;
       await this.held.open;
     }
-    const script = verb in behaviours[call.behaviour] ? behaviours[call.behaviour][verb as keyof Script] : undefined;
+    const script = scripts[call.behaviour]?.[verb as keyof Script];
     return (await script?.(this, part, call)) ?? this.usual(call, part);
   }
 
@@ -296,6 +300,7 @@ export class ScriptedCa {
       case 'order':
         return { value: this.progress(this.take(part, call)) };
       case 'find': {
+        if (this.refusal !== null) return refused(this.refusal);
         const key = part.request?.idempotencyKey;
         const found = this.orders.find(({ request }) => request.idempotencyKey === key);
         return { value: found ? this.progress(found) : null };
@@ -304,7 +309,7 @@ export class ScriptedCa {
         if (this.refusal !== null) return refused(this.refusal);
         const order = this.orders.find(({ ref }) => ref === part.orderRef);
         if (!order || order.isCancelled) return { value: { status: 'rejected', reason: 'There is no such order.' } };
-        const isReady = this.isReady && order.behaviour !== 'never';
+        const isReady = (this.isReady && order.behaviour !== 'never') || order.behaviour in lies;
         return { value: isReady ? { status: 'issued', chainPem: await this.fulfil(order) } : this.progress(order) };
       }
       case 'cancel':
@@ -337,4 +342,8 @@ export class ScriptedCa {
     const all = await Promise.all(told.map((name) => this.material(name)));
     return all.map(({ certificatePem, chainPem }) => ({ chainPem: [certificatePem, ...chainPem] }));
   }
+}
+
+function asIs<T>(value: T): T {
+  return value;
 }

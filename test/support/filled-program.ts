@@ -8,7 +8,7 @@ export type Ids = Record<string, string | number>;
 
 /**
  * Fills a program with one of everything that went through as much as it can, deliveries into `folder`. The program
- * needs the plugin of slow-issuer.ts; its clock ends 50 days ahead.
+ * needs the plugin of scripted-ca.ts; its clock ends 50 days ahead.
  */
 export async function fillProgram({ ok, clock, database }: TestProgram, folder: string): Promise<Ids> {
   const ids: Ids = {};
@@ -61,7 +61,7 @@ export async function fillProgram({ ok, clock, database }: TestProgram, folder: 
     name: 'slow',
     owner: 'pki@example.com',
     commonName: 'Slow',
-    plugin: { id: 'slow-issuer', options: { behaviour: 'refuses' } },
+    plugin: { id: 'scripted-ca', options: { behaviour: 'refuses' } },
   });
   await ok('POST', '/certificates', {
     owner: 'joe@example.com',
