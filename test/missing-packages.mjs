@@ -13,6 +13,7 @@ const packageOf = {
   unshare: 'util-linux',
   slapd: 'slapd',
   named: 'bind9',
+  pebble: 'pebble',
 };
 
 /** Where Debian puts servers is not on the PATH of ordinary users. */

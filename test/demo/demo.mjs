@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { issueByAcme } from './acme.chapter.mjs';
 import { setUp } from './authorities.chapter.mjs';
 import { issue } from './certificates.chapter.mjs';
 import { end } from './end.chapter.mjs';
@@ -16,7 +17,7 @@ import { Program } from './program.mjs';
 import { rotate } from './rotation.chapter.mjs';
 import { reloadSignal, WebServer } from './web-server.mjs';
 
-const longestMs = 120_000;
+const longestMs = 150_000;
 
 /** Everything that takes part. `folder` is the only one that is written to. */
 async function prepare(narrator) {
@@ -30,6 +31,8 @@ async function prepare(narrator) {
   });
   const program = new Program(join(folder, 'data'), {
     SMTP_URL: await mailbox.listen(),
+    // Where Pebble listens, if it is installed.
+    ALLOWED_PRIVATE_HOSTS: '127.0.0.1',
     MAIL_FROM: 'Perennial <perennial@pki.example.com>',
     RELOAD_COMMANDS: JSON.stringify({
       web: [process.execPath, '-e', `process.kill(${process.pid}, '${reloadSignal}')`],
@@ -43,6 +46,7 @@ async function play(stage) {
   const certificates = await issue(stage, house);
   await exportAll(stage, certificates);
   const rotated = await rotate(stage, certificates);
+  await issueByAcme(stage);
   await end(stage, { ...certificates, ...rotated });
   stage.narrator.closing();
 }

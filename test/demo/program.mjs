@@ -144,7 +144,8 @@ function kill(pid) {
   }
 }
 
-async function freePort() {
+/** A TCP port of the loopback interface that nobody uses. */
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();

@@ -135,6 +135,10 @@ async function knownMembers(): Promise<Making['known']> {
       { id: 'filesystem-source', options: { path: folder } },
       { id: 'tls-endpoints', options: { hosts: ['192.0.2.1'] } },
       { id: 'local-ca' },
+      {
+        id: 'rfc2136',
+        options: { server: 'ns.example.com', zones: ['example.com'], keyName: 'k', keySecret: 'c2VjcmV0' },
+      },
       { id: 'pem' },
       { slug: 'openssl-export' },
     ),

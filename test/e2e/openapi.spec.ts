@@ -33,7 +33,7 @@ function real(path: string): string {
   return path
     .replace('/api/1', '')
     .replaceAll(
-      /([a-z]+)\/\{(\w+)\}/g,
+      /([a-z_]+)\/\{(\w+)\}/g,
       (_, things: string, name: string) => `${things}/${encodeURIComponent(ids[name] ?? ids[things] ?? 'missing')}`,
     );
 }

@@ -17,7 +17,9 @@ const documents = async (): Promise<string[]> => [
   'README.md',
   'CONTRIBUTING.md',
   'SECURITY.md',
-  ...(await readdir(join(root, 'docs'))).map((name) => `docs/${name}`),
+  ...(await readdir(join(root, 'docs'), { recursive: true }))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
 ];
 
 describe('the documents', () => {
