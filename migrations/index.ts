@@ -35,6 +35,7 @@ import { Channels1763700000049 } from './1763700000049-channels.js';
 import { NoticesOfEvents1763700000050 } from './1763700000050-notices-of-events.js';
 import { DefaultSubscriptions1763700000051 } from './1763700000051-default-subscriptions.js';
 import { NoticeClaims1763700000052 } from './1763700000052-notice-claims.js';
+import { RolesOfFacts1763700000053 } from './1763700000053-roles-of-facts.js';
 import { DoubtsAboutOrders1763700000055 } from './1763700000055-doubts-about-orders.js';
 import { Challenges1763700000058 } from './1763700000058-challenges.js';
 import { OneStatement1763700000060 } from './1763700000060-one-statement.js';
@@ -76,6 +77,7 @@ export const migrations = [
   NoticesOfEvents1763700000050,
   DefaultSubscriptions1763700000051,
   NoticeClaims1763700000052,
+  RolesOfFacts1763700000053,
   DoubtsAboutOrders1763700000055,
   Challenges1763700000058,
   OneStatement1763700000060,

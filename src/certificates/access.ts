@@ -157,7 +157,7 @@ export class CertificateAccess {
    * right to the key.
    */
   private async mayReadKey(tx: Tx, actor: Actor, { id, owner }: Certificate): Promise<boolean> {
-    const { roleIds, issuerRoleIds } = await this.certificates.linksOf(tx, id);
-    return mayReadKey(actor, { owner, roleIds: roleIds.filter((roleId) => !issuerRoleIds.includes(roleId)) });
+    const { keyRoleIds } = await this.certificates.linksOf(tx, id);
+    return mayReadKey(actor, { owner, roleIds: keyRoleIds });
   }
 }

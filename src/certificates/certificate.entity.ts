@@ -83,6 +83,8 @@ export class Certificate {
   @Column('boolean') notify: boolean;
   /** Whether the default subscriptions of its owner and of the security team cover it. `setSubscriptions` writes it. */
   @Column({ type: 'boolean', update: false }) readonly hearsDefaults: boolean;
+  /** The role of the authority's owner when it was issued, which may change it but gets no key. */
+  @Column({ type: 'integer', nullable: true, update: false }) readonly issuerRoleId: number | null;
   @Column('boolean') rotation: boolean;
   @Column('integer') rotationPolicyId: number;
   /**

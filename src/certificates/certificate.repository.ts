@@ -7,6 +7,7 @@ import { type Reference, wordsOf } from '../platform/http/reference.js';
 import { defaultsOf, shownSubscriptionsOf } from '../notifications/subscription.repository.js';
 import { noSuccession, type SuccessionFacts } from '../rotation/due.js';
 import { Certificate } from './certificate.entity.js';
+import { keyRolesOf, rolesOf } from './certificate-roles.js';
 
 /** The owner of a certificate and its settings. */
 export type Care = Pick<Certificate, 'owner' | 'description' | 'creatorId' | 'vouchingRole' | 'notify' | 'rotation'>;
@@ -42,14 +43,14 @@ export type NewRow = Pick<
 export type IssuedIdentity = Pick<Partial<Certificate>, 'id' | 'sha256' | 'issuerSha256' | 'serialHex' | 'authorityId'>;
 
 /**
- * The ids of everything that a new certificate is linked to. `issuerRoleIds`: those of `roleIds` that are linked only
- * because the role owns the authority; they give no right to the key. `subscriptionIds`: the listed ones.
+ * The ids of everything that a new certificate is linked to. `listedRoleIds`: without the owner's role, which follows
+ * from its name. `issuerRoleId`: as `Certificate.issuerRoleId`. `subscriptionIds`: the listed ones.
  * `authorityVersion`: of the authority that signed; `factsVersions`: of kept facts that the row follows from (see
  * KeptFacts).
  */
 export interface NewLinks {
-  roleIds: readonly number[];
-  issuerRoleIds: readonly number[];
+  listedRoleIds: readonly number[];
+  issuerRoleId: number | null;
   subscriptionIds: readonly number[];
   replacesIds: readonly number[];
   authorityVersion?: number;
@@ -57,12 +58,15 @@ export interface NewLinks {
 }
 
 /**
- * The ids of the roles, notifications and destinations of a certificate. `issuerRoleIds` and `subscriptionIds` as in
- * `NewLinks`; `notificationIds`: those and, with `hearsDefaults`, the default ones.
+ * The ids of the roles, notifications and destinations of a certificate; see `NewLinks`. `roleIds`: all roles;
+ * `keyRoleIds`: those with a right to the key. `notificationIds`: the listed ones and, with `hearsDefaults`, the
+ * default ones.
  */
 export interface Links {
   roleIds: number[];
-  issuerRoleIds: number[];
+  keyRoleIds: number[];
+  listedRoleIds: number[];
+  issuerRoleId: number | null;
   subscriptionIds: number[];
   hearsDefaults: boolean;
   notificationIds: number[];
@@ -258,9 +262,9 @@ export class CertificateRepository {
   /** The links of a certificate, in order of id. */
   async linksOf(tx: Tx, id: number): Promise<Links> {
     const rows: Links[] = await tx.query(
-      `select array(select role_id from certificate_role where certificate_id = $1 order by 1) as "roleIds",
-              array(select role_id from certificate_role where certificate_id = $1 and by_issuer
-              order by 1) as "issuerRoleIds",
+      `select array(${rolesOf('c')} order by 1) as "roleIds", array(${keyRolesOf('c')} order by 1) as "keyRoleIds",
+              array(select role_id from certificate_role where certificate_id = $1 order by 1) as "listedRoleIds",
+              c.issuer_role_id as "issuerRoleId",
               array(select subscription_id from certificate_subscription where certificate_id = $1
               order by 1) as "subscriptionIds", c.hears_defaults as "hearsDefaults",
               array(${shownSubscriptionsOf('c')} order by 1) as "notificationIds",
@@ -298,11 +302,10 @@ export class CertificateRepository {
     );
   }
 
-  /** The ids of the roles that are linked to each certificate. */
+  /** The ids of the roles of each certificate. */
   async rolesOf(tx: Tx, ids: readonly number[]): Promise<Map<number, number[]>> {
     const rows: { id: number; roleIds: number[] }[] = await tx.query(
-      `select certificate_id as id, array_agg(role_id) as "roleIds" from certificate_role
-       where certificate_id = any($1) group by certificate_id`,
+      `select c.id, array(${rolesOf('c')}) as "roleIds" from certificate c where c.id = any($1)`,
       [ids],
     );
     return new Map(rows.map(({ id, roleIds }) => [id, roleIds]));
@@ -314,24 +317,22 @@ export class CertificateRepository {
     return (await tx.query<unknown[]>(sql, [spkiSha256, csrPem])).length > 0;
   }
 
-  /**
-   * Replaces the links of one kind. An existing link to a role keeps its reason. Of the new ones, those of `issuerIds`
-   * are linked only because the role owns the authority.
-   */
+  async setIssuerRole(tx: Tx, id: number, issuerRoleId: number | null): Promise<void> {
+    await tx.query('update certificate set issuer_role_id = $2 where id = $1', [id, issuerRoleId]);
+  }
+
+  /** Replaces the links of one kind. */
   async setLinks(
     tx: Tx,
     id: number,
     kind: 'role' | 'subscription' | 'replaced',
     ids: readonly number[],
-    issuerIds: readonly number[] = [],
   ): Promise<void> {
     const table = kind === 'replaced' ? 'certificate_replacement' : `certificate_${kind}`;
     await tx.query(`delete from ${table} where certificate_id = $1 and not ${kind}_id = any($2)`, [id, ids]);
-    const isRole = kind === 'role';
     await tx.query(
-      `insert into ${table} (certificate_id, ${kind}_id${isRole ? ', by_issuer' : ''})
-       select $1, x${isRole ? ', x = any($3::int[])' : ''} from unnest($2::int[]) as x on conflict do nothing`,
-      [id, ids, ...(isRole ? [issuerIds] : [])],
+      `insert into ${table} (certificate_id, ${kind}_id) select $1, x from unnest($2::int[]) as x on conflict do nothing`,
+      [id, ids],
     );
   }
 }

@@ -7,6 +7,7 @@ import type { Tx } from '../platform/db/database.js';
 import { likePattern } from '../platform/db/list-filter.js';
 import { prepared } from '../platform/db/statement.js';
 import { invalid } from '../platform/http/problem.js';
+import { keyRolesOf, rolesOf } from './certificate-roles.js';
 import type { Certificate, CertificateState } from './certificate.entity.js';
 import type { StoredTerms } from './terms.js';
 import type { Withdrawal } from './withdraw/withdrawal.entity.js';
@@ -173,8 +174,8 @@ const columns = `
     'certificate_domain l join domain x on x.id = l.domain_id where l.certificate_id = c.id',
   )} as domains,
   ${list(
-    `'id', x.id, 'name', x.name, 'description', x.description, 'byIssuer', l.by_issuer`,
-    'certificate_role l join role x on x.id = l.role_id where l.certificate_id = c.id',
+    `'id', x.id, 'name', x.name, 'description', x.description, 'byIssuer', x.id not in (${keyRolesOf('c')})`,
+    `(${rolesOf('c')}) as l join role x on x.id = l.id`,
   )} as roles,
   ${list(
     notificationMembers('x', 'ch')

@@ -30,9 +30,12 @@ export interface LinkWishes {
 /** The same, found and allowed. */
 export interface RelationsOfNew {
   policy: NamedPolicy;
+  /** Of the roles: the owner's, that of the authority's owner, and listed ones. */
   roleIds: number[];
-  /** Those of `roleIds` that are there only because the authority is theirs: they give no right to the key. */
-  issuerRoleIds: number[];
+  /** The listed ones. */
+  listedRoleIds: number[];
+  /** That of the authority's owner, which gives no right to the key; null where it is listed. */
+  issuerRoleId: number | null;
   /** Of the notifications: listed ones, and default ones. */
   notificationIds: number[];
   /** The listed ones. */
@@ -60,7 +63,7 @@ export interface RelationsOfNew {
   missing: { roles: string[]; notifications: DefaultNotification[]; issuerOwner?: string };
 }
 
-type Linked = Pick<RelationsOfNew, 'roleIds' | 'issuerRoleIds' | 'notificationIds'>;
+type Linked = Pick<RelationsOfNew, 'roleIds' | 'issuerRoleId' | 'notificationIds'>;
 
 /** Finds what a request refers to. */
 @Injectable()
@@ -152,7 +155,8 @@ export class Relations {
       roles,
       notifications,
       roleIds: idsOf(roles),
-      issuerRoleIds: without(idsOf(named(found.roles, issuerOwner)), idsOf(others)),
+      listedRoleIds: without(idsOf(others), idsOf(named(found.roles, wishes.owner))),
+      issuerRoleId: without(idsOf(named(found.roles, issuerOwner)), idsOf(others))[0] ?? null,
       notificationIds: idsOf(notifications),
       hearsDefaults: !wishes.notifications?.length || usual.length > 0,
       subscriptionIds: without(idsOf(asked), usual),
@@ -169,11 +173,11 @@ export class Relations {
   }
 
   /** Ids of all roles and notifications; makes what is missing in the transaction that stores the certificate. */
-  async complete(tx: Tx, { roleIds, issuerRoleIds, notificationIds, missing }: RelationsOfNew): Promise<Linked> {
+  async complete(tx: Tx, { roleIds, issuerRoleId, notificationIds, missing }: RelationsOfNew): Promise<Linked> {
     const made = missing.roles.length > 0 ? await this.roles.ensure(tx, missing.roles) : [];
     return {
       roleIds: [...roleIds, ...idsOf(made)],
-      issuerRoleIds: [...issuerRoleIds, ...idsOf(named(made, missing.issuerOwner))],
+      issuerRoleId: idsOf(named(made, missing.issuerOwner))[0] ?? issuerRoleId,
       notificationIds:
         missing.notifications.length > 0
           ? [...notificationIds, ...idsOf(await this.notifications.ensure(tx, missing.notifications))]

@@ -40,7 +40,7 @@ export interface BatchContext {
 interface New {
   read: ReadCertificate;
   row: NewRow;
-  roleIds: number[];
+  listedRoleIds: number[];
   subscriptionIds: number[];
 }
 
@@ -70,7 +70,7 @@ export class CertificateBatch {
     for (const { read, id } of await this.insert([...first.values()])) bySha256.set(read.leaf.fingerprintSha256, id);
     const isTwin = (one: ReadCertificate): boolean => first.get(one.leaf.fingerprintSha256) !== one;
     for (const twin of all.filter(isTwin)) await this.merge(twin, bySha256.get(twin.leaf.fingerprintSha256) ?? 0);
-    await this.masses.markIssuerLinks(this.step.tx, [...bySha256.values()]);
+    await this.masses.foldRoles(this.step.tx, [...bySha256.values()]);
     await this.deliver(all.map((read) => ({ read, id: bySha256.get(read.leaf.fingerprintSha256) ?? 0 })));
     await this.watch(all.map(({ leaf }) => bySha256.get(leaf.fingerprintSha256) ?? 0));
     const kept = all.map((read) => ({
@@ -88,9 +88,9 @@ export class CertificateBatch {
   private async insert(reads: readonly ReadCertificate[]): Promise<{ read: ReadCertificate; id: number }[]> {
     const { get, actor } = this.run.parts;
     const news = await this.news(reads);
-    const storables = news.map(({ row, roleIds, subscriptionIds, read }): Storable => ({
+    const storables = news.map(({ row, listedRoleIds, subscriptionIds, read }): Storable => ({
       row,
-      links: { roleIds, issuerRoleIds: [], subscriptionIds, replacesIds: [] },
+      links: { listedRoleIds, issuerRoleId: null, subscriptionIds, replacesIds: [] },
       actor,
       act: { action: 'certificate.imported', after: { owner: row.owner, serial: row.serialHex, lemurId: read.row.id } },
     }));
@@ -145,13 +145,13 @@ export class CertificateBatch {
             'Another certificate of its issuer has the same serial number: it was imported without ' +
             'an authority, and is neither renewed nor revoked automatically.',
         });
-      const roleIds = [
+      const listedRoleIds = [
         ...new Set((this.context.links.roles.get(read.row.id) ?? []).flatMap((id) => roles.get(id) ?? [])),
       ];
       const subscriptionIds = await this.subscriptionIds(read, row);
       const hearsDefaults = row.notify && subscriptionIds.length === 0;
       const kept = isClash ? standAlone(row, read.chainPem) : row;
-      news.push({ read, row: { ...kept, hearsDefaults }, roleIds, subscriptionIds });
+      news.push({ read, row: { ...kept, hearsDefaults }, listedRoleIds, subscriptionIds });
     }
     return news;
   }
@@ -206,14 +206,15 @@ export class CertificateBatch {
         certificate.sealedKey = get(KeyRing).seal(privateKeyPem(key), keyPlace(certificate.secretId));
       return certificate.name;
     });
-    const { roleIds, notificationIds } = await this.repository.linksOf(tx, id);
+    const { roleIds, listedRoleIds, notificationIds } = await this.repository.linksOf(tx, id);
     const roles = await this.run.legacy.ids(tx, 'role', this.context.links.roles.get(row.id) ?? []);
     const notifications = await this.context.notifications.of(
       tx,
       this.context.links.notifications.get(row.id) ?? [],
       (row.owner ?? '').toLowerCase(),
     );
-    await this.repository.setLinks(tx, id, 'role', [...new Set([...roleIds, ...roles.values()])]);
+    const others = [...new Set(roles.values())].filter((one) => !roleIds.includes(one));
+    await this.repository.setLinks(tx, id, 'role', [...listedRoleIds, ...others]);
     const added = notifications.ids.filter((one) => !notificationIds.includes(one));
     await get(CertificateSubscriptionRepository).link(tx, added, [id]);
     report.count(table, 'merged');

@@ -7,6 +7,7 @@ import { type ListSource, listPage } from '../../platform/db/list-page.js';
 import type { Owned } from '../../roles/permission.js';
 import type { Page, PageQuery } from '../../platform/http/page.js';
 import { Problem } from '../../platform/http/problem.js';
+import { rolesOf } from '../certificate-roles.js';
 import { Delivery, type DeliveryState } from './delivery.entity.js';
 
 /** The page of deliveries to list, and its filters. */
@@ -105,7 +106,7 @@ export class DeliveryRepository {
     if (certificateIds.length === 0) return [];
     return tx.query(
       `select c.id, c.owner, c.creator_id as "creatorId",
-         array(select role_id from certificate_role where certificate_id = c.id) as "roleIds"
+         array(${rolesOf('c')}) as "roleIds"
        from certificate c where c.id = any($1)`,
       [certificateIds],
     );

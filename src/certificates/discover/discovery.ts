@@ -75,9 +75,9 @@ export class Discovery {
     for (const owner of [...new Set(findings.map((finding) => finding.owner))].sort()) {
       const relations = owners.get(owner);
       if (!relations) throw new Error(`The relations of the owner ${owner} were not read.`);
-      const { roleIds, issuerRoleIds } = await this.relations.complete(tx, relations);
-      const { subscriptionIds } = relations;
-      linksOf.set(owner, { relations, links: { roleIds, issuerRoleIds, subscriptionIds, replacesIds: [] } });
+      const { issuerRoleId } = await this.relations.complete(tx, relations);
+      const { listedRoleIds, subscriptionIds } = relations;
+      linksOf.set(owner, { relations, links: { listedRoleIds, issuerRoleId, subscriptionIds, replacesIds: [] } });
     }
     const storables = findings.flatMap((finding) => {
       const given = linksOf.get(finding.owner);

@@ -58,7 +58,8 @@ export class FoundOwners {
     if (row.watched && roleIds.every((id) => links.roleIds.includes(id))) return;
     if (row.deletedAt !== null) row.restore();
     row.notify = true;
-    await this.certificates.setLinks(tx, row.id, 'role', [...links.roleIds, ...roleIds]);
+    const roles = roleIds.filter((id) => !links.roleIds.includes(id));
+    await this.certificates.setLinks(tx, row.id, 'role', [...links.listedRoleIds, ...roles]);
     const added = notificationIds.filter((id) => !links.notificationIds.includes(id));
     await this.subscriptions.link(tx, added, [row.id]);
     await this.planning.plan(tx, row);

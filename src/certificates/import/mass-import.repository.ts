@@ -1,4 +1,5 @@
 import type { Tx } from '../../platform/db/database.js';
+import { roleOfOwner } from '../certificate-roles.js';
 import type { NewRow } from '../certificate.repository.js';
 
 /** Queries on certificates for those who take over many at once. */
@@ -22,14 +23,21 @@ export class MassImportRepository {
   }
 
   /**
-   * Of the roles that these certificates are linked with, that of the authority's owner is there because of the issuer:
-   * it gives no right to the key.
+   * Of the roles that are listed with these certificates, that of the authority's owner is there because of the issuer:
+   * it gives no right to the key. That of the owner follows from its name.
    */
-  async markIssuerLinks(tx: Tx, ids: readonly number[]): Promise<void> {
+  async foldRoles(tx: Tx, ids: readonly number[]): Promise<void> {
     await tx.query(
-      `update certificate_role l set by_issuer = true from certificate c, authority a, role r
-       where l.certificate_id = any($1) and c.id = l.certificate_id and a.id = c.authority_id and r.id = l.role_id
-       and lower(r.name) = lower(a.owner)`,
+      `with gone as (
+         delete from certificate_role l using certificate c, authority a, role r
+         where l.certificate_id = any($1) and c.id = l.certificate_id and a.id = c.authority_id and r.id = l.role_id
+         and lower(r.name) = lower(a.owner) returning l.certificate_id, l.role_id)
+       update certificate c set issuer_role_id = gone.role_id from gone where c.id = gone.certificate_id`,
+      [ids],
+    );
+    await tx.query(
+      `delete from certificate_role l using certificate c
+       where l.certificate_id = any($1) and c.id = l.certificate_id and l.role_id in (${roleOfOwner('c.owner')})`,
       [ids],
     );
   }

@@ -79,9 +79,9 @@ export class TakeOver {
   }
 
   private async relink(tx: Tx, one: Certificate, relations: RelationsOfNew): Promise<void> {
-    const { roleIds, issuerRoleIds, notificationIds } = await this.relations.complete(tx, relations);
-    await this.certificates.setLinks(tx, one.id, 'role', []);
-    await this.certificates.setLinks(tx, one.id, 'role', roleIds, issuerRoleIds);
+    const { issuerRoleId, notificationIds } = await this.relations.complete(tx, relations);
+    await this.certificates.setLinks(tx, one.id, 'role', relations.listedRoleIds);
+    await this.certificates.setIssuerRole(tx, one.id, issuerRoleId);
     await this.certificates.setSubscriptions(tx, one, notificationIds);
     await this.deploying.plan(tx, one.id, relations.destinationIds, true);
     const replacesIds = [...(await this.certificates.predecessorsOf(tx, one.id)), ...relations.replacesIds];

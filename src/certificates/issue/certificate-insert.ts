@@ -66,20 +66,20 @@ const insertAll = prepared<{ secretId: string } & Inserted>(
     select *, (g.authority_version is null or exists (select from authority a
         where a.id = g.authority_id and a.version = g.authority_version and a.active))
       and ${factsHave('g.facts_versions')} as current
-    from jsonb_to_recordset($2) as g(secret_id uuid, key text, names text[], role_ids int[], issuer_role_ids int[],
-      subscription_ids int[], replaces_ids int[], authority_id int, authority_version int, facts_versions bigint[],
-      event jsonb)),
+    from jsonb_to_recordset($2) as g(secret_id uuid, key text, names text[], listed_role_ids int[],
+      issuer_role_id int, subscription_ids int[], replaces_ids int[], authority_id int, authority_version int,
+      facts_versions bigint[], event jsonb)),
   fault as materialized (select * from claim_keys($3, $4, $5)),
   made as (
-    insert into certificate (${names.join(', ')})
-    select ${names.map((name) => `c.${name}`).join(', ')} from jsonb_populate_recordset(null::certificate, $1) as c
-      join given g using (secret_id)
-    where g.current and not exists (select from fault f where f.key = g.key and (f.is_compromised or f.is_of_another and not $6))
+    insert into certificate (${names.join(', ')}, issuer_role_id)
+    select ${names.map((name) => `c.${name}`).join(', ')}, g.issuer_role_id
+    from jsonb_populate_recordset(null::certificate, $1) as c join given g using (secret_id)
+    where g.current
+      and not exists (select from fault f where f.key = g.key and (f.is_compromised or f.is_of_another and not $6))
     order by c.lemur_id, c.name
     on conflict (name) do nothing returning id, secret_id),
   linked as (select m.id, g.* from made m join given g using (secret_id)),
-  roles as (insert into certificate_role (certificate_id, role_id, by_issuer) select id, r, r = any(issuer_role_ids)
-    from linked, unnest(role_ids) r),
+  roles as (insert into certificate_role (certificate_id, role_id) select id, unnest(listed_role_ids) from linked),
   subscriptions as (insert into certificate_subscription (certificate_id, subscription_id)
     select id, unnest(subscription_ids) from linked),
   replaced as (insert into certificate_replacement (certificate_id, replaced_id) select id, unnest(replaces_ids)
@@ -96,8 +96,8 @@ const insertAll = prepared<{ secretId: string } & Inserted>(
 );
 
 /**
- * What came of one row. `id`: null where it was not stored. `isCurrent`: false where its authority or the kept facts have
- * changed.
+ * What came of one row. `id`: null where it was not stored. `isCurrent`: false where its authority or the kept facts
+ * have changed.
  */
 export interface Inserted extends KeyFault {
   id: number | null;
@@ -115,8 +115,8 @@ export interface Insertion extends NewCertificate {
 export const noClaims: KeyClaims = { keys: [], owners: [], now: new Date(0), shared: false };
 
 /**
- * Stores certificates with their links, names and audit events in one statement. In order of `many`. A row is not stored
- * where its name is taken, by another of them too, where what it follows from has changed (`authorityVersion`,
+ * Stores certificates with their links, names and audit events in one statement. In order of `many`. A row is not
+ * stored where its name is taken, by another of them too, where what it follows from has changed (`authorityVersion`,
  * `factsVersions`), or where its key must not be certified for its owner.
  */
 export async function insertCertificates(
@@ -128,8 +128,8 @@ export async function insertCertificates(
     secret_id: row.secretId,
     key: row.spkiSha256,
     names: found,
-    role_ids: of.roleIds,
-    issuer_role_ids: of.issuerRoleIds,
+    listed_role_ids: of.listedRoleIds,
+    issuer_role_id: of.issuerRoleId,
     subscription_ids: of.subscriptionIds,
     replaces_ids: of.replacesIds,
     authority_id: row.authorityId,

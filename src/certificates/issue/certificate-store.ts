@@ -23,10 +23,10 @@ export interface Storable extends NewCertificate {
   actor: AuditActor;
   act: Pick<AuditedAct, 'action' | 'after'>;
   /**
-   * Makes roles and notifications that are missing, in the transaction that stores the certificate; gives the ids of
-   * all roles, which count instead of those in `links`.
+   * Makes roles and notifications that are missing, in the transaction that stores the certificate; gives the
+   * role of the authority's owner, which counts instead of that in `links`.
    */
-  complete?: (tx: Tx) => Promise<Pick<NewCertificate['links'], 'roleIds' | 'issuerRoleIds'>>;
+  complete?: (tx: Tx) => Promise<Pick<NewCertificate['links'], 'issuerRoleId'>>;
   /** False when no subscription hears of it. */
   heard?: boolean;
   /** True when the key came with a request: KeyRules then say whether the certificate may have it. */

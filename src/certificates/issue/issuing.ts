@@ -135,7 +135,7 @@ export class Issuing {
   }
 
   private storable(row: NewRow, { command, approved: { authority, relations } }: Ready): Storable {
-    const { roleIds, issuerRoleIds, replacesIds, subscriptionIds, missing } = relations;
+    const { listedRoleIds, issuerRoleId, replacesIds, subscriptionIds, missing } = relations;
     const { actor, owner, renews } = command;
     const factsVersions = [actor.kept?.version, relations.version].filter((version) => version !== undefined);
     const after = renews
@@ -145,8 +145,8 @@ export class Issuing {
       row,
       actor,
       links: {
-        roleIds,
-        issuerRoleIds,
+        listedRoleIds,
+        issuerRoleId,
         replacesIds,
         subscriptionIds,
         authorityVersion: authority.authority.version,

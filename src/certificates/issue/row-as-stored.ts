@@ -50,7 +50,7 @@ export function rowAsStored(
   { id, name, domains }: Stored,
   { actor, authority: { authority, limits }, relations }: Pick<IssueCommand, 'actor'> & Approved,
 ): CertificateRow | undefined {
-  const { policy, roles, issuerRoleIds, notifications, missing, destinationIds, replacesIds } = relations;
+  const { policy, roles, issuerRoleId, notifications, missing, destinationIds, replacesIds } = relations;
   const more = [destinationIds, replacesIds, missing.roles, missing.notifications].some((others) => others.length > 0);
   if (more || row.state !== 'issued') return undefined;
   const { sealedKey, ...open } = row;
@@ -63,7 +63,10 @@ export function rowAsStored(
     readAt: row.createdAt,
     lemurId: row.lemurId ?? null,
     hasPrivateKey: sealedKey != null,
-    roles: roles.map((role) => ({ ...role, byIssuer: issuerRoleIds.includes(role.id) })),
+    roles: roles.map((role) => ({
+      ...role,
+      byIssuer: role.id === issuerRoleId && role.name.toLowerCase() !== row.owner.toLowerCase(),
+    })),
     notifications: notifications.map(({ leadS: _, mails: __, ...notification }) => notification),
     domains: domains.toSorted((a, b) => a.id - b.id),
     creator:

@@ -38,7 +38,7 @@ export class Relinking {
     const links = await this.certificates.linksOf(tx, row.id);
     const relink = {
       ...wishes,
-      former: formerOwner === null ? null : await this.linksOfFormer(tx, formerOwner, links),
+      former: formerOwner === null ? null : await this.relations.ofOwner(tx, formerOwner),
     };
     await this.relinkPeople(tx, row, relink, links);
     if (wishes.request.destinations) await this.relinkDestinations(tx, row, relink, links.destinationIds);
@@ -61,18 +61,15 @@ export class Relinking {
       tx,
       renotify ? found : { ...found, missing: { ...found.missing, notifications: [] } },
     );
-    // What is there because of the issuer is not for the owner to take away.
-    const roleIds = [...(request.roles ? links.issuerRoleIds : links.roleIds), ...named.roleIds];
+    // A client that sends the issuer's role back with the whole object lists nobody.
+    const asked = links.listedRoleIds.includes(links.issuerRoleId ?? 0)
+      ? found.listedRoleIds
+      : without(found.listedRoleIds, [links.issuerRoleId ?? 0]);
+    const roleIds = request.roles ? asked : [...links.listedRoleIds, ...asked];
     await this.certificates.setLinks(tx, row.id, 'role', without(roleIds, former?.roleIds ?? []));
     if (!renotify) return;
     const notificationIds = [...(request.notifications ? [] : links.notificationIds), ...named.notificationIds];
     await this.certificates.setSubscriptions(tx, row, without(notificationIds, former?.notificationIds ?? []));
-  }
-
-  /** What it had only because it belonged to this owner. The role stays where it is linked because of the issuer. */
-  private async linksOfFormer(tx: Tx, owner: string, { issuerRoleIds }: Links): Promise<NonNullable<Relink['former']>> {
-    const former = await this.relations.ofOwner(tx, owner);
-    return { ...former, roleIds: without(former.roleIds, issuerRoleIds) };
   }
 
   /** What it would newly replace, and what it would no longer replace. */

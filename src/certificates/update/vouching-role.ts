@@ -1,7 +1,10 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { RoleRenames } from '../../roles/role-renames.js';
 
-/** Keeps certificates renewing by the rights of the same role when that gets another name. */
+/**
+ * When a role gets another name, certificates go on renewing by its rights, and those of the owner whose role it was
+ * list it: who looked after them before still does.
+ */
 @Injectable()
 export class VouchingRole implements OnModuleInit {
   constructor(private readonly renames: RoleRenames) {}
@@ -12,6 +15,13 @@ export class VouchingRole implements OnModuleInit {
         before,
         after,
       ]);
+      if (before.toLowerCase() === after.toLowerCase()) return;
+      await tx.query(
+        `insert into certificate_role (certificate_id, role_id)
+         select c.id, r.id from certificate c join role r on lower(r.name) = lower($2)
+         where lower(c.owner) = lower($1) and c.issuer_role_id is distinct from r.id on conflict do nothing`,
+        [before, after],
+      );
     });
   }
 }
