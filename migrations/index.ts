@@ -36,6 +36,7 @@ import { NoticesOfEvents1763700000050 } from './1763700000050-notices-of-events.
 import { DefaultSubscriptions1763700000051 } from './1763700000051-default-subscriptions.js';
 import { NoticeClaims1763700000052 } from './1763700000052-notice-claims.js';
 import { RolesOfFacts1763700000053 } from './1763700000053-roles-of-facts.js';
+import { Labels1763700000054 } from './1763700000054-labels.js';
 import { DoubtsAboutOrders1763700000055 } from './1763700000055-doubts-about-orders.js';
 import { Challenges1763700000058 } from './1763700000058-challenges.js';
 import { OneStatement1763700000060 } from './1763700000060-one-statement.js';
@@ -78,6 +79,7 @@ export const migrations = [
   DefaultSubscriptions1763700000051,
   NoticeClaims1763700000052,
   RolesOfFacts1763700000053,
+  Labels1763700000054,
   DoubtsAboutOrders1763700000055,
   Challenges1763700000058,
   OneStatement1763700000060,

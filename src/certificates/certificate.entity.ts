@@ -80,6 +80,7 @@ export class Certificate {
   @Column('integer') sanCount: number;
   /** The terms in the certificate, and the approved ones, which a renewal requests. */
   @Column('jsonb') terms: StoredTerms;
+  @Column('text', { array: true }) labels: string[];
   @Column('boolean') notify: boolean;
   /** Whether the default subscriptions of its owner and of the security team cover it. `setSubscriptions` writes it. */
   @Column({ type: 'boolean', update: false }) readonly hearsDefaults: boolean;

@@ -10,7 +10,10 @@ import { Certificate } from './certificate.entity.js';
 import { keyRolesOf, rolesOf } from './certificate-roles.js';
 
 /** The owner of a certificate and its settings. */
-export type Care = Pick<Certificate, 'owner' | 'description' | 'creatorId' | 'vouchingRole' | 'notify' | 'rotation'>;
+export type Care = Pick<
+  Certificate,
+  'owner' | 'description' | 'labels' | 'creatorId' | 'vouchingRole' | 'notify' | 'rotation'
+>;
 
 /** The columns of a new row. A missing one is null or has the default of the column. */
 export type NewRow = Pick<
@@ -30,6 +33,7 @@ export type NewRow = Pick<
   | 'notAfter'
   | 'sanCount'
   | 'terms'
+  | 'labels'
   | 'notify'
   | 'hearsDefaults'
   | 'rotation'
@@ -281,11 +285,7 @@ export class CertificateRepository {
    * Makes exactly these subscriptions cover a certificate, and stores its owner. When all default subscriptions of the
    * owner are among them, `hears_defaults` covers these; the others are listed.
    */
-  async setSubscriptions(
-    tx: Tx,
-    { id, owner }: Pick<Certificate, 'id' | 'owner'>,
-    ids: readonly number[],
-  ): Promise<void> {
+  async setSubscriptions(tx: Tx, { id, owner }: Certificate, ids: readonly number[]): Promise<void> {
     const defaults = `select id from (${defaultsOf('$2')}) as d`;
     const [[{ hearsDefaults }]] = await tx.query<[[{ hearsDefaults: boolean }]]>(
       `update certificate set owner = $2, hears_defaults = not exists (${defaults} where id <> all($3::int[]))
@@ -315,6 +315,12 @@ export class CertificateRepository {
   async isCsrKnown(tx: Tx, { spkiSha256, csrPem }: Pick<NewRow, 'spkiSha256' | 'csrPem'>): Promise<boolean> {
     const sql = 'select from certificate where spki_sha256 = $1 and csr_pem = $2 limit 1';
     return (await tx.query<unknown[]>(sql, [spkiSha256, csrPem])).length > 0;
+  }
+
+  /** Stores the labels at once, because subscriptions to them decide when the certificate is warned about. */
+  async setLabels(tx: Tx, row: Certificate, labels: string[]): Promise<void> {
+    row.labels = labels;
+    await tx.query('update certificate set labels = $2 where id = $1', [row.id, labels]);
   }
 
   async setIssuerRole(tx: Tx, id: number, issuerRoleId: number | null): Promise<void> {

@@ -79,6 +79,7 @@ export interface CertificateRow extends Named {
   notAfter: Date;
   sanCount: number;
   terms: StoredTerms;
+  labels: string[];
   notify: boolean;
   rotation: boolean;
   externalId: string | null;
@@ -142,7 +143,7 @@ const columns = `
   coalesce(c.key_weakness, (select 'A certificate with this key was revoked because the key is compromised'
     from certificate k where k.spki_sha256 = c.spki_sha256 and k.revocation_reason = 1 limit 1)) as "keyWeakness",
   c.signing_algorithm as "signingAlgorithm",
-  c.not_before as "notBefore", c.not_after as "notAfter", c.san_count as "sanCount", c.terms, c.notify, c.rotation,
+  c.not_before as "notBefore", c.not_after as "notAfter", c.san_count as "sanCount", c.terms, c.labels, c.notify, c.rotation,
   c.external_id as "externalId", c.lemur_id as "lemurId", c.attempts, c.answered_at as "answeredAt", c.fault,
   c.fault_detail as "faultDetail",
   c.next_attempt_at as "nextAttemptAt",

@@ -142,9 +142,9 @@ const progress = {
     )
     .meta({
       description:
-        'What the CA is told: to revoke a certificate or to cancel an order; `close`: the certificate was uploaded, and ' +
-        'its order is followed until the CA has issued this very one or the order is cancelled at its deadline. While ' +
-        'it is `due` it is repeated until the CA confirms it.',
+        'What the CA is told: to revoke a certificate or to cancel an order; `close`: the certificate was uploaded, ' +
+        'and its order is followed until the CA has issued this very one or the order is cancelled at its deadline. ' +
+        'While it is `due` it is repeated until the CA confirms it.',
     }),
   nextNoticeAt: InstantOut.nullable(),
   revokedAt: InstantOut.nullable(),
@@ -184,6 +184,7 @@ export const CertificateView = z
     ...validity,
     dateCreated: InstantOut,
     description: z.string().nullable(),
+    labels: z.array(z.string()),
     deleted: z.boolean(),
     san: z.boolean().nullable(),
     externalId: z.string().nullable(),

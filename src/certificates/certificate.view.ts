@@ -46,6 +46,7 @@ export class CertificateViews {
       status: statusOf(row),
       active: row.notify,
       description: row.description,
+      labels: row.labels,
       deleted: row.deletedAt !== null,
       externalId: row.externalId,
       lemurId: row.lemurId,

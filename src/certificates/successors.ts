@@ -30,8 +30,8 @@ export class StalePredecessor extends Problem {
 }
 
 /** What a successor takes over from its predecessor: the owner and the settings. */
-function inherited({ owner, vouchingRole, notify, rotation, rotationPolicyId }: Certificate) {
-  return { owner, vouchingRole, notify, rotation, rotationPolicyId };
+function inherited({ owner, labels, vouchingRole, notify, rotation, rotationPolicyId }: Certificate) {
+  return { owner, labels, vouchingRole, notify, rotation, rotationPolicyId };
 }
 
 /**

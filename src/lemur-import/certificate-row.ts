@@ -122,6 +122,7 @@ function careOf(read: ReadCertificate, context: RowContext, rotationPolicyId: nu
   return {
     owner,
     description: row.description,
+    labels: [],
     creatorId: users.get(row.userId ?? 0) ?? null,
     authorityId: authorities.get(row.authorityId ?? 0) ?? null,
     notify: notifyOf(read, context),

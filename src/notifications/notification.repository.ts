@@ -117,6 +117,7 @@ export class NotificationRepository {
         scope: defaultOf === null ? 'certificates' : 'owner',
         owner: defaultOf,
         authorityId: null,
+        certificateLabel: null,
         builtIn: defaultOf !== null,
         creatorId,
         createdAt,

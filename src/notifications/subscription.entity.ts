@@ -2,8 +2,8 @@ import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import type { NoticeEvent } from '../plugin-api/events.js';
 import type { LeadUnit } from '../platform/plugins/lead-options.js';
 
-/** The certificates of a subscription: the listed ones, all of one owner, all of one authority, or all. */
-export const subscriptionScopes = ['certificates', 'owner', 'authority', 'all'] as const;
+/** The certificates of a subscription: the listed ones, all of one owner, of one authority, with one label, or all. */
+export const subscriptionScopes = ['certificates', 'owner', 'authority', 'label', 'all'] as const;
 export type SubscriptionScope = (typeof subscriptionScopes)[number];
 
 /**
@@ -27,6 +27,8 @@ export class Subscription {
   /** Lower case. */
   @Column('text', { nullable: true }) owner: string | null;
   @Column('integer', { nullable: true }) authorityId: number | null;
+  /** Lower case. */
+  @Column('text', { nullable: true }) certificateLabel: string | null;
   /** True for default subscriptions, which the program makes (default-notifications.ts). */
   @Column('boolean') builtIn: boolean;
   @Column('integer', { nullable: true }) creatorId: number | null;

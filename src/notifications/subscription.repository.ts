@@ -13,7 +13,7 @@ type Row = Omit<SubscriptionView, 'leads'> & { leadsS: number[] };
 
 const source: ListSource = {
   columns: `s.id, s.label, s.description, s.active, s.events, s.leads_s as "leadsS", s.lead_unit as "leadUnit", s.scope,
-    s.owner, s.built_in as "builtIn",
+    s.owner, s.certificate_label as "certificateLabel", s.built_in as "builtIn",
     json_build_object('id', ch.id, 'label', ch.label, 'pluginName', ch.plugin_id) as channel,
     case when a.id is not null then json_build_object('id', a.id, 'name', a.name) end as authority`,
   from: 'subscription s join channel ch on ch.id = s.channel_id left join authority a on a.id = s.authority_id',
@@ -38,6 +38,7 @@ interface ScopeFacts {
   certificateId: string | null;
   owner: string;
   authorityId: string;
+  labels: string;
   /** Whether default subscriptions count. */
   hearsDefaults: string;
 }
@@ -48,6 +49,7 @@ export function factsOf(c: string): ScopeFacts {
     certificateId: `${c}.id`,
     owner: `${c}.owner`,
     authorityId: `${c}.authority_id`,
+    labels: `${c}.labels`,
     hearsDefaults: `${c}.hears_defaults`,
   };
 }
@@ -63,13 +65,14 @@ export const shownSubscriptionsOf = (c: string): string =>
    union select id from (${defaultsOf(`${c}.owner`)}) as d where ${c}.hears_defaults`;
 
 /** SQL: the id of every subscription, active or not, whose scope has these facts, each once. Reads indexes alone. */
-export function subscriptionsOf({ certificateId, owner, authorityId, hearsDefaults }: ScopeFacts): string {
+export function subscriptionsOf({ certificateId, owner, authorityId, labels, hearsDefaults }: ScopeFacts): string {
   const applies = `(not built_in or ${hearsDefaults})`;
   const listed = `select subscription_id as id from certificate_subscription where certificate_id = ${certificateId}`;
   return [
     ...(certificateId === null ? [] : [listed]),
     `select id from subscription where scope = 'owner' and owner = lower(${owner}) and ${applies}`,
     `select id from subscription where scope = 'authority' and authority_id = ${authorityId}`,
+    `select id from subscription where scope = 'label' and certificate_label = any(${labels})`,
     `select id from subscription where scope = 'all' and ${applies}`,
   ].join(' union ');
 }
@@ -115,6 +118,21 @@ export class SubscriptionRepository {
 
 function viewOf({ leadsS, ...row }: Row): SubscriptionView {
   const { id, label, description, active, channel, events, leadUnit, scope, owner, authority, builtIn } = row;
+  const { certificateLabel } = row;
   const leads = leadsS.map((lead) => lead / leadUnits[leadUnit]);
-  return { id, label, description, active, channel, events, leads, leadUnit, scope, owner, authority, builtIn };
+  return {
+    id,
+    label,
+    description,
+    active,
+    channel,
+    events,
+    leads,
+    leadUnit,
+    scope,
+    owner,
+    certificateLabel,
+    authority,
+    builtIn,
+  };
 }

@@ -6,6 +6,8 @@ import { Reference } from '../platform/http/reference.js';
 import { LeadUnit, leadUnits, longestLeadS } from '../platform/plugins/lead-options.js';
 import { subscriptionScopes } from './subscription.entity.js';
 
+/** A label of certificates, which ignores case. */
+export const Label = z.string().trim().toLowerCase().min(1).max(64);
 const Certificates = z.array(Reference).max(1000);
 const Events = z.array(z.enum(noticeEvents));
 const expiring = 'certificate.expiring' as const;
@@ -32,10 +34,11 @@ export const SubscriptionRequest = z
       }),
     leadUnit: LeadUnit.default('days'),
     scope: z.enum(subscriptionScopes).default('certificates').meta({
-      description: 'The certificates: the listed ones, all of an owner, all of an authority, or all.',
+      description: 'The certificates: the listed ones, all of an owner, of an authority, with a label, or all.',
     }),
     owner: z.string().trim().toLowerCase().min(1).max(256).optional(),
     authority: Reference.optional(),
+    certificateLabel: Label.optional(),
     certificates: Certificates.optional().meta({ description: 'Certificates to add to the list.' }),
     removedCertificates: Certificates.optional().meta({
       description:
@@ -49,6 +52,10 @@ export const SubscriptionRequest = z
   .refine(({ scope, authority }) => (scope === 'authority') === (authority !== undefined), {
     path: ['authority'],
     error: 'must be given for the scope `authority`, and for no other',
+  })
+  .refine(({ scope, certificateLabel }) => (scope === 'label') === (certificateLabel !== undefined), {
+    path: ['certificateLabel'],
+    error: 'must be given for the scope `label`, and for no other',
   })
   .refine(({ scope, certificates }) => scope === 'certificates' || !certificates?.length, {
     path: ['certificates'],
@@ -85,6 +92,7 @@ export const SubscriptionView = z
     leadUnit: LeadUnit,
     scope: z.enum(subscriptionScopes),
     owner: z.string().nullable(),
+    certificateLabel: z.string().nullable(),
     authority: z.object({ id: z.int(), name: z.string() }).nullable(),
     builtIn: z.boolean().meta({ description: 'True for a default subscription, made by the program.' }),
   })

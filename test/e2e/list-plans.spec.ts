@@ -99,6 +99,7 @@ const queries: [query: string, index: string][] = [
   ['filter=dateCreated;2026-01-01', 'certificate_created_at'],
   ['destinationId=3', 'delivery_certificates'],
   ['filter=description;nowhere', 'certificate_description'],
+  ['filter=label;nowhere', 'certificate_labels'],
   ['lifecycle=failed', 'certificate_state'],
   ['filter=status;revoked', 'certificate_state'],
   ['active=false', 'certificate_state'],

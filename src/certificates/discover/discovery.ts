@@ -98,6 +98,7 @@ export class Discovery {
         `This certificate was automatically discovered by Perennial: ${source.label}, ${location}`,
         1024,
       ),
+      labels: [],
       creatorId: source.creatorId,
       authorityId: issuedBy?.authorityId ?? null,
       notify: true,

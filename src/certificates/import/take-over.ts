@@ -41,6 +41,7 @@ export class TakeOver {
       await this.demandProof(tx, one, upload.row);
       const before = recorded(one);
       one.takeOver(upload.row);
+      await this.certificates.setLabels(tx, one, upload.row.labels);
       await this.relink(tx, one, upload.relations);
       await this.defaults.ensureWarned(tx, one);
       await this.planning.plan(tx, one);

@@ -143,6 +143,7 @@ export class UploadService {
     return {
       owner: request.owner,
       description: request.description ?? null,
+      labels: request.labels ?? [],
       creatorId: actor.userId || null,
       authorityId: authority?.id ?? null,
       notify: request.notify ?? request.active ?? true,

@@ -37,6 +37,7 @@ const columns = [
   'notAfter',
   'sanCount',
   'terms',
+  'labels',
   'notify',
   'hearsDefaults',
   'rotation',

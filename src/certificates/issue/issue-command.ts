@@ -72,7 +72,7 @@ export async function commandOf(
   defaults: IssueDefaults,
   idempotencyKey?: string,
 ): Promise<IssueCommand> {
-  const { owner, name, description, notify, active, rotation, rotationPolicy } = request;
+  const { owner, name, description, labels, notify, active, rotation, rotationPolicy } = request;
   return {
     actor,
     authority: request.authority ?? defaultAuthority(defaults),
@@ -82,6 +82,7 @@ export async function commandOf(
     name,
     owner,
     description: description ?? null,
+    labels: labels ?? [],
     creatorId: actor.userId || null,
     vouchingRole: mayVouchFor(actor, owner) ? owner : null,
     notify: notify ?? active ?? true,

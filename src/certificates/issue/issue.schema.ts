@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Label } from '../../notifications/subscription.schema.js';
 import { Instant, yearsUpTo } from '../../platform/http/instant.js';
 import { Reference } from '../../platform/http/reference.js';
 import { OwnerName } from '../../roles/role-name.js';
@@ -18,6 +19,12 @@ export const OwnName = z
 /** The members that describe a certificate as a thing to look after; shared by issue, import and update. */
 export const Care = {
   description: z.string().max(1024).nullish(),
+  labels: z
+    .array(Label)
+    .max(20)
+    .transform((labels) => [...new Set(labels)].sort())
+    .optional()
+    .meta({ description: 'Words to find certificates by and to subscribe to, in lower case. Successors keep them.' }),
   notify: z.boolean().optional(),
   active: z.boolean().optional().meta({ description: 'Older name of `notify`.' }),
   rotation: z

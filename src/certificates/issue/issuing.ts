@@ -118,8 +118,8 @@ export class Issuing {
   }
 
   private columns({ command, approved: { authority, terms, relations }, key }: Ready) {
-    const { owner, description, creatorId, vouchingRole, notify, rotation, mark, renews } = command;
-    const care = { owner, description, creatorId, vouchingRole, notify, rotation };
+    const { owner, description, labels, creatorId, vouchingRole, notify, rotation, mark, renews } = command;
+    const care = { owner, description, labels, creatorId, vouchingRole, notify, rotation };
     return {
       ...rowBeforeIssue(
         { ...care, authorityId: authority.authority.id, rotationPolicyId: relations.policy.id },

@@ -38,6 +38,9 @@ const inScope = `(
    where s.id = any($1::int[]) and (not s.built_in or c.hears_defaults)
   union select ${facts} from subscription s join certificate c on c.authority_id = s.authority_id
    where s.id = any($1::int[])
+  union select ${facts} from subscription s
+   join certificate c on c.labels <> '{}' and c.labels @> array[s.certificate_label]
+   where s.id = any($1::int[]) and s.scope = 'label'
   union select ${facts} from subscription s cross join certificate c
    where s.id = any($1::int[]) and s.scope = 'all' and (not s.built_in or c.hears_defaults))`;
 

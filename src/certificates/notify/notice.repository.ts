@@ -63,6 +63,7 @@ export class NoticeRepository {
       certificateId: one.certificateId === null ? null : '$1::int',
       owner: '$3',
       authorityId: '$2::int',
+      labels: '(select labels from certificate where id = $1::int)::text[]',
       hearsDefaults: 'exists (select from certificate where id = $1::int and hears_defaults)',
     };
     const rows: { id: number }[] = await tx.query(

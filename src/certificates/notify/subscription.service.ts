@@ -31,7 +31,7 @@ export class SubscriptionForm {
 
   /** Throws Problem `invalid-request` or `forbidden`. */
   async columns(tx: Tx, actor: Actor, request: SubscriptionRequest, before?: Subscription): Promise<Columns> {
-    const { label, description, active, leadUnit, scope, owner = null } = request;
+    const { label, description, active, leadUnit, scope, owner = null, certificateLabel = null } = request;
     const events = [...new Set(request.events)];
     if (isDefaultLabel(label) && label.toLowerCase() !== before?.label.toLowerCase())
       throw invalid(
@@ -45,7 +45,7 @@ export class SubscriptionForm {
       throw invalid('authority', `Unable to locate authority ${wordsOf(request.authority)}.`);
     const columns = { label, description: description ?? null, active, channelId: channel.id, events };
     const leads = { leadsS: leadsOf(request), leadUnit };
-    const after = { ...columns, ...leads, scope, owner, authorityId: authority?.id ?? null };
+    const after = { ...columns, ...leads, scope, owner, authorityId: authority?.id ?? null, certificateLabel };
     demandScope(actor, after, before);
     if (before?.builtIn) demandSameWarning(before, after);
     return after;
@@ -137,8 +137,12 @@ export class SubscriptionService {
 }
 
 /** An unchanged scope needs no new right. */
-function demandScope(actor: Actor, { scope, owner, authorityId }: Columns, before?: Subscription): void {
-  const isSame = before?.scope === scope && before.owner === owner && before.authorityId === authorityId;
+function demandScope(actor: Actor, { scope, owner, ...after }: Columns, before?: Subscription): void {
+  const isSame =
+    before?.scope === scope &&
+    before.owner === owner &&
+    before.authorityId === after.authorityId &&
+    before.certificateLabel === after.certificateLabel;
   if (isSame || scope === 'certificates' || mayWriteToAnyone(actor)) return;
   if (scope !== 'owner' || owner === null || !mayVouchFor(actor, owner))
     throw new Problem(

@@ -48,9 +48,10 @@ export class Renewing {
   }
 
   private async commandFor(actor: Actor, old: Certificate, notify: boolean): Promise<IssueCommand> {
-    const { owner, vouchingRole, notify: watched, rotation } = old;
+    const { owner, labels, vouchingRole, notify: watched, rotation } = old;
     return {
       owner,
+      labels,
       vouchingRole,
       notify: watched,
       rotation,

@@ -41,6 +41,7 @@ export class Relinking {
       former: formerOwner === null ? null : await this.relations.ofOwner(tx, formerOwner),
     };
     await this.relinkPeople(tx, row, relink, links);
+    if (wishes.request.labels) await this.certificates.setLabels(tx, row, wishes.request.labels);
     if (wishes.request.destinations) await this.relinkDestinations(tx, row, relink, links.destinationIds);
     if (isReplacing(wishes.request)) await this.successors.relink(tx, row, wishes.found.replacesIds);
     await this.successors.settle(tx, row.id);

@@ -68,10 +68,13 @@ export class UpdateChanges {
   }
 }
 
-type Care = Pick<Certificate, 'owner' | 'vouchingRole' | 'description' | 'notify' | 'rotation' | 'rotationPolicyId'>;
+type Care = Pick<
+  Certificate,
+  'owner' | 'vouchingRole' | 'description' | 'labels' | 'notify' | 'rotation' | 'rotationPolicyId'
+>;
 
-function pick({ owner, vouchingRole, description, notify, rotation, rotationPolicyId }: Care): Care {
-  return { owner, vouchingRole, description, notify, rotation, rotationPolicyId };
+function pick({ owner, vouchingRole, description, labels, notify, rotation, rotationPolicyId }: Care): Care {
+  return { owner, vouchingRole, description, labels, notify, rotation, rotationPolicyId };
 }
 
 /** Finds what a request names, for a certificate of this owner. */
