@@ -9,7 +9,7 @@ import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
 import { Deploying } from './deploying.js';
 
-/** Has deliveries made again at once. */
+/** Retries deliveries at once, on request. */
 @Injectable()
 export class DeliveryRetry {
   constructor(
@@ -29,7 +29,7 @@ export class DeliveryRetry {
     });
   }
 
-  /** Brings a certificate once more to wherever it is wanted. Throws Problem `wrong-state` when that is nowhere. */
+  /** Delivers a certificate again to all its destinations. Throws Problem `wrong-state` when it has none. */
   async redeploy(actor: Actor, certificateId: number): Promise<void> {
     await this.demandRight(actor, certificateId);
     await this.db.write(async (tx) => {
@@ -41,7 +41,7 @@ export class DeliveryRetry {
     });
   }
 
-  /** Tries again at once what has not arrived of a certificate. */
+  /** Retries the deliveries of a certificate that have not arrived. */
   async retryOpen(actor: Actor, certificateId: number): Promise<void> {
     await this.demandRight(actor, certificateId);
     await this.db.write(async (tx) => {

@@ -12,8 +12,8 @@ export interface Stand {
 }
 
 /**
- * Whether an actor may know the place at which a certificate stands, which follows from the options of the destination:
- * those who may see these, and those who may change the certificate.
+ * Whether an actor may see the location of a certificate, which reveals options of the destination. Allowed for users
+ * who may see these options, and for users who may change the certificate.
  */
 @Injectable()
 export class DeliverySight {
@@ -23,7 +23,7 @@ export class DeliverySight {
     private readonly deliveries: DeliveryRepository,
   ) {}
 
-  /** Decides about each of `stands`. */
+  /** Returns a function that decides about each of `stands`. */
   async of(actor: Actor, stands: readonly Stand[]): Promise<(stand: Stand) => boolean> {
     const tx = this.db.single;
     const open = await this.destinations.seenBy(

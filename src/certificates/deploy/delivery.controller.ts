@@ -39,7 +39,7 @@ const DeliveryView = z
   .meta({ id: 'Delivery' });
 type DeliveryView = z.output<typeof DeliveryView>;
 
-/** `isSeen`: whether its place may be known to who asks. */
+/** `isSeen`: whether the actor may see the location. */
 function deliveryView(d: Delivery, isSeen: boolean): DeliveryView {
   return {
     id: d.id,

@@ -17,9 +17,9 @@ export const deliveryStates = [
 export type DeliveryState = (typeof deliveryStates)[number];
 
 /**
- * `replaced`: a successor stands in its place, or will. `stopped`: the certificate ended before anything was delivered.
- * `leaving`: the certificate is revoked, and is removed once what replaces it is there. `left`: it must leave, but the
- * destination can remove nothing, so a person must.
+ * `replaced`: a successor is at the location, or will be. `stopped`: the certificate ended before it was delivered.
+ * `leaving`: the certificate is revoked, and is removed once its successor has arrived. `left`: the destination cannot
+ * remove it, so that a person must.
  */
 const moves: Partial<Record<DeliveryState, readonly DeliveryState[]>> = {
   planned: ['delivered', 'failing', 'leaving', 'removing', 'replaced', 'stopped'],
@@ -33,7 +33,7 @@ const moves: Partial<Record<DeliveryState, readonly DeliveryState[]>> = {
   left: ['planned', 'removing'],
 };
 
-/** One certificate on its way to one destination, and what became of it. */
+/** The delivery of one certificate to one destination, with its state. */
 @Entity('delivery')
 export class Delivery {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
@@ -49,26 +49,29 @@ export class Delivery {
   @Column('timestamptz', { nullable: true }) deliveredAt: Date | null;
   @Column('timestamptz') createdAt: Date;
 
-  /** True while there is something to bring or to take away. */
+  /** True while the certificate is still to be delivered or removed. */
   get open(): boolean {
     return this.state === 'planned' || this.state === 'failing' || this.state === 'removing';
   }
 
-  /** True when it stands there or may: an attempt that failed, or never answered, can have written it all the same. */
+  /**
+   * True when the certificate is or may be at the destination: a failed attempt, or one without an answer, may have
+   * written it.
+   */
   get mayStand(): boolean {
     if (this.state === 'removed' || this.state === 'left') return false;
     return this.state === 'delivered' || this.location !== null || this.lastAttemptAt !== null;
   }
 
-  /** An attempt begins. Should it vanish without a word, the next one is due at `again`. */
+  /** An attempt starts. If it ends without an outcome, the next one is due at `again`. */
   begin(now: Date, again: Date): void {
     this.lastAttemptAt = now;
     this.nextAttemptAt = again;
   }
 
   /**
-   * It has been written there. False when that no longer counts: a successor took its place meanwhile, or it is not
-   * wanted there any more.
+   * The certificate was written at `location`. False when this does not count, because a successor has replaced it or
+   * it is no longer wanted there.
    */
   noteArrival(location: string): boolean {
     if (this.state === 'replaced') return false;
@@ -90,12 +93,12 @@ export class Delivery {
     this.nextAttemptAt = retryAt(now, this.attempts, { hintS: failure.retryAfterS });
   }
 
-  /** A revoked certificate may not leave yet: that is checked again at `until`. */
+  /** A revoked certificate cannot be removed yet: this is checked again at `until`. */
   postpone(until: Date): void {
     this.nextAttemptAt = until;
   }
 
-  /** Tries again at once, or delivers once more what has arrived already. */
+  /** Retries at once, or delivers again what has arrived already. */
   retry(now: Date): void {
     if (this.state === 'delivered' || this.state === 'failing') this.become('planned');
     if (this.state === 'left' || this.state === 'leaving') this.become('removing');
@@ -105,7 +108,7 @@ export class Delivery {
     this.nextAttemptAt = now;
   }
 
-  /** The certificate is revoked: it is removed once what replaces it is there. */
+  /** The certificate is revoked: it is removed once its successor has arrived. */
   withdraw(now: Date): void {
     this.become('leaving');
     this.rest();
@@ -118,7 +121,7 @@ export class Delivery {
     this.nextAttemptAt = now;
   }
 
-  /** It is to stand there after all; what a removal has done already, or a successor, is made up for. */
+  /** The certificate is wanted there after all: it is delivered again if it was removed or replaced. */
   stay(now: Date): void {
     this.become('planned');
     this.attempts = 0;
@@ -130,7 +133,7 @@ export class Delivery {
     this.rest();
   }
 
-  /** The destination can remove nothing: it stays there until a person removes it. */
+  /** The destination cannot remove it: it stays there until a person removes it. */
   leave(detail: string): void {
     this.become('left');
     this.rest();

@@ -14,7 +14,7 @@ import type { Delivery } from './delivery.entity.js';
 import { type Attempt, DeployRecord } from './deploy.record.js';
 import { deployCertificate } from './deploy.sweep.js';
 
-/** Less than the lease of a run: the run that follows a crash finds the location free. */
+/** Shorter than the lease of a run, so that the run that takes over after a crash finds the location free. */
 const leaseS = 20;
 const postponedS = 5;
 
@@ -54,7 +54,7 @@ export class DeployJob implements OnModuleInit {
     }
   }
 
-  /** Acts as the only one at the location. Throws Postponed while another attempt is there. */
+  /** Works under the lease of the location. Throws Postponed while another attempt holds it. */
   private async alone(attempt: Attempt, signal: AbortSignal): Promise<void> {
     const place = this.placeOf(attempt);
     const act = (lost: AbortSignal): Promise<void> => this.act(attempt, place, AbortSignal.any([signal, lost]));
@@ -77,7 +77,7 @@ export class DeployJob implements OnModuleInit {
     };
   }
 
-  /** The location that the attempt locks. A removal also works where the options no longer give a location. */
+  /** The location that the attempt locks. A removal also works when the options no longer give a location. */
   private placeOf({ target, bundle, removal, location }: Attempt): string {
     try {
       return this.destinations.locate(target, bundle);
@@ -90,7 +90,7 @@ export class DeployJob implements OnModuleInit {
   private async act(attempt: Attempt, place: string, signal: AbortSignal): Promise<void> {
     const delivery = await this.record.findWanted(attempt);
     if (!delivery) return;
-    // A delivery that crashed may have been written: at the place that it was bound for.
+    // A delivery that crashed may have written the certificate at its target.
     if (attempt.removal) await this.remove(attempt, delivery.location ?? place, signal);
     else await this.deliver(attempt, place, signal);
   }
@@ -115,13 +115,13 @@ export class DeployJob implements OnModuleInit {
   private async remove(attempt: Attempt, location: string, signal: AbortSignal): Promise<void> {
     const { target, bundle } = attempt;
     const isGone = await this.destinations.remove(target, { location, bundle }, signal);
-    // Where a plugin can remove nothing, a successor at the same place has overwritten it.
+    // When a plugin cannot remove it, a successor at the same location has overwritten it.
     if (isGone || (await this.record.findOtherAt(attempt, location))) await this.record.removed(attempt);
     else await this.record.left(attempt);
   }
 }
 
-/** Hashed: a location has no bound on its length. */
+/** Hashed, because the length of a location has no limit. */
 function leaseName({ target }: Attempt, place: string): string {
   return `deliver:${target.destination.id}:${createHash('sha256').update(place).digest('hex')}`;
 }

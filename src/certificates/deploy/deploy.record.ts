@@ -28,10 +28,12 @@ export interface Attempt {
 const attemptMs = 10 * 60_000;
 /** Interval at which a revoked certificate is checked again for its removal. */
 const leaveMs = 60_000;
-/** The owner is told at this failure in a row. */
+/** The owner gets a notice after so many consecutive failures. */
 const tellAfter = 5;
 
-/** Records the begin and the end of each attempt to deliver or remove. Locks the certificate first, then deliveries. */
+/**
+ * Stores the start and the outcome of each attempt to deliver or remove. Locks the certificate first, then deliveries.
+ */
 @Injectable()
 export class DeployRecord {
   constructor(
@@ -45,8 +47,8 @@ export class DeployRecord {
   ) {}
 
   /**
-   * Begins an attempt with what `prepare` makes; null when there is nothing to do, or when `prepare` throws: that is a
-   * failure of the delivery, and nothing was sent.
+   * Starts the attempt that `prepare` makes. Null when there is nothing to do, or when `prepare` throws: then the
+   * delivery has failed, and nothing was sent.
    */
   begin(
     deliveryId: number,
@@ -67,7 +69,7 @@ export class DeployRecord {
           delivery.begin(now, new Date(now.getTime() + attemptMs));
           return attempt;
         } catch (error) {
-          // Nothing can be recorded in a transaction in which a statement has failed.
+          // A transaction in which a statement has failed can store nothing.
           if (sqlState(error) !== undefined) throw error;
           await this.noteFailure(tx, delivery, error);
           return null;
@@ -77,8 +79,8 @@ export class DeployRecord {
   }
 
   /**
-   * The delivery, read again while no other attempt is at the location; null when it was done, replaced or reversed
-   * since the attempt began.
+   * Reads the delivery again under the lease. Null when it was delivered, replaced or reversed since the attempt
+   * started.
    */
   async findWanted({ deliveryId, removal }: Attempt): Promise<Delivery | null> {
     const delivery = await this.deliveries.find(this.db.single, deliveryId);
@@ -86,8 +88,8 @@ export class DeployRecord {
   }
 
   /**
-   * The certificate at the location that must not be touched: for a delivery one that this certificate does not
-   * replace, for a removal any other.
+   * The other certificate at the location that must stay: for a delivery one that this certificate does not replace,
+   * for a removal any other.
    */
   async findOtherAt({ certificateId, removal, target }: Attempt, location: string): Promise<Certificate | null> {
     const tx = this.db.single;
@@ -122,7 +124,7 @@ export class DeployRecord {
   async failed({ deliveryId, removal }: Attempt, error: unknown): Promise<void> {
     await this.db.write((tx) =>
       this.deliveries.change(tx, deliveryId, async (delivery) => {
-        // A delivery that failed may have been written all the same, after its removal.
+        // A failed delivery may have written the certificate after its removal.
         if (!removal) await this.removeLate(tx, delivery);
         if (!delivery.open || removal !== (delivery.state === 'removing')) return;
         await this.noteFailure(tx, delivery, error);
@@ -140,7 +142,7 @@ export class DeployRecord {
     );
   }
 
-  /** The destination can remove nothing. The owner of a revoked certificate is told. */
+  /** The destination cannot remove the certificate. The owner of a revoked certificate gets a notice. */
   async left({ deliveryId, target }: Attempt): Promise<void> {
     await this.db.write((tx) =>
       this.deliveries.change(tx, deliveryId, async (delivery) => {
@@ -153,7 +155,7 @@ export class DeployRecord {
     );
   }
 
-  /** The first failure in a row is recorded in the history; the delivery itself keeps the last. */
+  /** The history has the first of consecutive failures; the delivery itself has the last. */
   private async noteFailure(tx: Tx, delivery: Delivery, error: unknown): Promise<void> {
     delivery.fail(failureOf(error), this.clock.now());
     if (delivery.attempts === 1)
@@ -163,8 +165,8 @@ export class DeployRecord {
   }
 
   /**
-   * True when a revoked certificate can be removed: no successor is to be issued, and no other certificate of its line
-   * is being delivered to the destination. Otherwise it is checked again later.
+   * True when a revoked certificate can be removed: no successor will be issued, and no other certificate of its line
+   * is still to arrive at the destination. Otherwise this is checked again later.
    */
   private async mayLeave(tx: Tx, delivery: Delivery, { id, toReplace, notAfter }: Certificate): Promise<boolean> {
     const now = this.clock.now();
@@ -174,12 +176,12 @@ export class DeployRecord {
     return false;
   }
 
-  /** A certificate of the line has arrived: the revoked ones are removed from that destination. */
+  /** A certificate of the line has arrived: the revoked ones are removed from the destination. */
   private async startLeaving(tx: Tx, { certificateId, destinationId }: Delivery): Promise<void> {
     await this.deploying.start(tx, await this.deliveries.leaving(tx, certificateId, destinationId));
   }
 
-  /** A delivery has ended after its removal, or is no longer wanted: what it wrote is removed. */
+  /** A delivery arrived after its removal, or is no longer wanted: what it wrote is removed. */
   private async removeLate(tx: Tx, delivery: Delivery): Promise<void> {
     if (delivery.state !== 'removed' && delivery.state !== 'stopped') return;
     const others = await this.deliveries.of(tx, delivery.certificateId);
@@ -192,7 +194,7 @@ export class DeployRecord {
     await this.deploying.start(tx, [delivery.id]);
   }
 
-  /** A late delivery has overwritten the successor of its certificate: the successor is delivered again. */
+  /** A late delivery has overwritten a successor: the successor is delivered again. */
   private async repair(tx: Tx, oldId: number, standing: Delivery): Promise<void> {
     if (!(await this.certificates.replacesInLine(tx, standing.certificateId, oldId))) return;
     await this.deliveries.change(tx, standing.id, (delivery) => delivery.retry(this.clock.now()));

@@ -8,7 +8,7 @@ import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import { DeliveryRepository } from './delivery.repository.js';
 
-/** All that is delivered to one destination: a destination that hangs delays no other. */
+/** All deliveries to one destination, so that a destination that hangs delays no other. */
 const destinationLane = defineLane('destination', { atOnce: 4 });
 
 /** Delivers one certificate to one destination, or removes it from there. */
@@ -18,7 +18,7 @@ export const deployCertificate = defineJob('certificate.deploy', z.strictObject(
   concurrency: 16,
 });
 
-/** Enqueues attempts for after the commit, each in the lane of its destination. */
+/** Enqueues deliveries for after the commit, each in the lane of its destination. */
 export async function enqueueDeliveries(
   tx: Tx,
   deliveries: readonly { id: number; destinationId: number }[],
@@ -29,7 +29,7 @@ export async function enqueueDeliveries(
   );
 }
 
-/** A delivery is enqueued again after this time unless its attempt has set another one. */
+/** A delivery is enqueued again after this time, unless its attempt has set another. */
 const againMs = 10 * 60_000;
 const batch = 200;
 

@@ -9,11 +9,11 @@ import { enqueueDeliveries } from './deploy.sweep.js';
 import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
 
-/** What the history of a certificate tells of its deliveries. */
+/** An event of a delivery in the history of its certificate. */
 export type DeliveryEvent =
   'delivery.arrived' | 'delivery.failed' | 'delivery.removed' | 'delivery.left' | 'delivery.retried';
 
-/** Plans deliveries of a certificate, starts, stops and removes them. */
+/** Plans, starts, stops and removes the deliveries of a certificate, in the transaction of the change. */
 @Injectable()
 export class Deploying {
   constructor(
@@ -23,13 +23,13 @@ export class Deploying {
     private readonly audit: Audit,
   ) {}
 
-  /** Plans deliveries and has them made after the commit, when there is something to deliver. */
+  /** Plans deliveries. They start after the commit if the certificate is issued. */
   async plan(tx: Tx, certificateId: number, destinationIds: readonly number[], issued: boolean): Promise<void> {
     const planned = await this.deliveries.plan(tx, certificateId, destinationIds, this.clock.now());
     if (issued) await this.start(tx, planned);
   }
 
-  /** It is wanted again where it was about to be taken away. */
+  /** The certificate is wanted again at destinations from which it was to be removed. */
   async takeBack(tx: Tx, certificateId: number, destinationIds: readonly number[]): Promise<void> {
     const leaving = (await this.deliveries.lockOf(tx, certificateId)).filter(
       (d) => (d.state === 'removing' || d.state === 'left') && destinationIds.includes(d.destinationId),
@@ -42,7 +42,7 @@ export class Deploying {
     );
   }
 
-  /** Makes the planned deliveries of a certificate after the commit: an issuer has just issued it. */
+  /** Starts the planned deliveries of a certificate that has just been issued, after the commit. */
   async startOf(tx: Tx, certificateId: number): Promise<void> {
     const open = (await this.deliveries.lockOf(tx, certificateId)).filter((delivery) => delivery.open);
     await this.start(
@@ -55,7 +55,7 @@ export class Deploying {
     await enqueueDeliveries(tx, await this.deliveries.boundOf(tx, deliveryIds));
   }
 
-  /** It is no longer wanted there: what has arrived is taken away, the rest never sets out. */
+  /** The certificate is no longer wanted there: removes what has arrived, and stops the other deliveries. */
   async detach(tx: Tx, certificateId: number, destinationIds: readonly number[]): Promise<void> {
     const now = this.clock.now();
     const leaving = (await this.deliveries.lockOf(tx, certificateId)).filter(
@@ -69,7 +69,7 @@ export class Deploying {
     );
   }
 
-  /** The request has ended without a certificate: nothing of it will be delivered. */
+  /** The request has ended without a certificate: stops its deliveries. */
   async stopOf(tx: Tx, certificateId: number): Promise<void> {
     const open = (await this.deliveries.lockOf(tx, certificateId)).filter(
       (d) => d.state === 'planned' || d.state === 'failing',
@@ -89,7 +89,7 @@ export class Deploying {
     await this.audit.record(tx, actor, { action, targetType: 'certificate', targetId: certificateId, after });
   }
 
-  /** Records that a destination has got the private key; not where, which not everybody may see. */
+  /** Records that a destination got the private key. Without the location, which not everybody may see. */
   async noteKey(tx: Tx, certificateId: number, destinationId: number): Promise<void> {
     await this.audit.record(tx, systemActor('deploy'), {
       action: 'key.delivered',
@@ -99,7 +99,7 @@ export class Deploying {
     });
   }
 
-  /** Throws Problem `wrong-state` when the certificate is revoked, unless the delivery is about its removal. */
+  /** Throws Problem `wrong-state` when the certificate is revoked, unless the delivery is a removal. */
   async demandLive(tx: Tx, { certificateId, state }: Delivery): Promise<void> {
     if (['leaving', 'removing', 'left'].includes(state)) return;
     const certificate = await this.certificates.get(tx, certificateId);
@@ -107,14 +107,14 @@ export class Deploying {
       throw new Problem('wrong-state', `Certificate ${certificate.name} is revoked; it is not delivered any more.`);
   }
 
-  /** Ids of the destinations where it stands or is to stand. */
+  /** The ids of the destinations where the certificate is or will be. */
   async wantedAt(tx: Tx, certificateId: number): Promise<number[]> {
     return (await this.deliveries.lockOf(tx, certificateId))
       .filter(({ state }) => state === 'planned' || state === 'failing' || state === 'delivered')
       .map(({ destinationId }) => destinationId);
   }
 
-  /** It is revoked: it leaves every place where it stands or may stand, and is delivered nowhere any more. */
+  /** The certificate is revoked: removes it from each destination where it is or may be, and stops other deliveries. */
   async withdraw(tx: Tx, certificateId: number): Promise<void> {
     const now = this.clock.now();
     const deliveries = await this.deliveries.lockOf(tx, certificateId);

@@ -6,12 +6,12 @@ import type { Certificate } from '../certificate.entity.js';
 
 type Placed = Pick<Certificate, 'name' | 'commonName' | 'serialHex'>;
 
-/** Where a certificate would come to lie. */
+/** Where a certificate would be at a destination. */
 @Injectable()
 export class Places {
   constructor(private readonly destinations: Destinations) {}
 
-  /** The location as a person would write it; null where the plugin cannot tell. */
+  /** The location in a readable form; null when the plugin cannot tell. */
   locate(target: ReadyDestination, { name, commonName, serialHex }: Placed): string | null {
     try {
       return this.destinations.locate(target, { name, commonName, serialHex: serialHex ?? '', chainPem: [] });
@@ -20,7 +20,7 @@ export class Places {
     }
   }
 
-  /** A destination, and where the certificate would come to lie there. */
+  /** A destination, and the location that the certificate would have there. */
   async at(
     tx: Tx,
     certificate: Placed,
@@ -30,7 +30,7 @@ export class Places {
     return { destinationId, label: target.destination.label, location: this.locate(target, certificate) };
   }
 
-  /** Throws Problem `invalid-request` when two of these destinations are one and the same place. */
+  /** Throws Problem `invalid-request` when two of these destinations are the same location. */
   async demandApart(tx: Tx, certificate: Placed, destinationIds: readonly number[]): Promise<void> {
     const taken = new Set<string>();
     for (const target of await this.destinations.getMany(tx, destinationIds)) {

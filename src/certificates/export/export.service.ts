@@ -80,7 +80,7 @@ export class ExportService {
     );
   }
 
-  /** Without the key, and with the root certificate if an authority here issued it. */
+  /** Without the private key, and with the root certificate if an authority here issued it. */
   private async bundleWithRoot(certificate: Certificate): Promise<Bundle> {
     const bundle = this.bundles.public(certificate);
     if (certificate.authorityId === null) return bundle;

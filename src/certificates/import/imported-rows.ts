@@ -16,8 +16,8 @@ import type { RelationsOfNew } from '../relations.js';
 import type { Uploaded } from './uploaded.js';
 
 /**
- * How an imported certificate is called here and elsewhere. `issuerPem`: the certificate of its issuer, where it does
- * not come with it.
+ * The names and ids of an imported certificate here and elsewhere. `issuerPem`: the certificate of its issuer, when the
+ * chain lacks it.
  */
 export interface ImportedIdentity {
   name?: string;
@@ -72,7 +72,10 @@ export class ImportedRows {
   }
 }
 
-/** What was made elsewhere is stored whatever its key; null also for a key that cannot be read. */
+/**
+ * The weakness of a key, or null. A certificate from elsewhere is stored whatever its key, even one that cannot be
+ * read.
+ */
 export function weaknessOf(spkiDer: Buffer, known: KnownKeys): string | null {
   try {
     return keyWeakness(spkiDer, known);

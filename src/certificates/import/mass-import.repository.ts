@@ -2,14 +2,14 @@ import type { Tx } from '../../platform/db/database.js';
 import { roleOfOwner } from '../certificate-roles.js';
 import type { NewRow } from '../certificate.repository.js';
 
-/** Queries on certificates for those who take over many at once. */
+/** Queries for imports of many certificates at once. */
 export class MassImportRepository {
-  /** Those of these fingerprints that are here, at most one each. */
+  /** The stored certificates with these fingerprints, at most one for each. */
   identities(tx: Tx, sha256: readonly string[]): Promise<{ id: number; sha256: string }[]> {
     return tx.query('select id, sha256 from certificate where sha256 = any($1)', [sha256]);
   }
 
-  /** Those of these issuers' serial numbers that certificates here have. */
+  /** The serial numbers among these, by issuer, that stored certificates have. */
   takenSerials(
     tx: Tx,
     rows: readonly Pick<NewRow, 'issuerSha256' | 'serialHex'>[],
@@ -42,7 +42,7 @@ export class MassImportRepository {
     );
   }
 
-  /** What replaces what; pairs that are known stay as they are. */
+  /** Stores which certificates replace which. Pairs that exist stay as they are. */
   async addReplacements(tx: Tx, pairs: readonly { id: number; replacedId: number }[]): Promise<void> {
     await tx.query(
       `insert into certificate_replacement (certificate_id, replaced_id) select * from unnest($1::int[], $2::int[])

@@ -13,8 +13,8 @@ import { Relations, type RelationsOfNew } from '../relations.js';
 import { Successors } from '../successors.js';
 
 /**
- * A public certificate can be uploaded by anybody. Whoever shows its private key, or a CSR that was made with that key,
- * takes over owner and settings from an owner who has shown less.
+ * Gives a stored certificate to the user who uploads it with better proof of the private key (the key itself, or a CSR)
+ * than its owner has given: anybody can upload a public certificate.
  */
 @Injectable()
 export class TakeOver {
@@ -29,7 +29,7 @@ export class TakeOver {
     private readonly audit: Audit,
   ) {}
 
-  /** `row`: what was uploaded of the certificate `known`. Throws Problem `conflict`, which says what to do. */
+  /** `row`: the upload of the stored certificate `known`. Throws Problem `conflict`, whose text says what to do. */
   async claim(
     tx: Tx,
     actor: Actor,
@@ -74,7 +74,7 @@ export class TakeOver {
         `${isHere}, and belongs to ${owner}. To take it over, upload it with its privateKey` +
           `${shown === 1 ? '' : ', or with a csr that was made with that key'}.`,
       );
-    // Everybody sees the CSRs that are stored here: who has one need not hold the key.
+    // Everybody may read stored CSRs, so that a known CSR proves nothing.
     if (proof === 1 && (await this.certificates.isCsrKnown(tx, row)))
       throw new Problem('conflict', `${isHere}. The csr is known here and so proves nothing: make a new one.`);
   }

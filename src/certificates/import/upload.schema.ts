@@ -3,7 +3,7 @@ import { Reference } from '../../platform/http/reference.js';
 import { OwnerName } from '../../roles/role-name.js';
 import { Care, OwnName } from '../issue/issue.schema.js';
 
-/** POST /certificates/upload: a certificate that was made elsewhere. All members for certificates and keys are PEM. */
+/** POST /certificates/upload: a certificate that was issued elsewhere. Certificates and keys are PEM. */
 export const UploadRequest = z
   .strictObject({
     owner: OwnerName,

@@ -24,7 +24,7 @@ import { TakeOver } from './take-over.js';
 import { issuerAmong, readUpload, type Uploaded } from './uploaded.js';
 import type { UploadRequest } from './upload.schema.js';
 
-/** Stores an imported certificate with its consequences. */
+/** Stores an imported certificate, and what follows from it. */
 @Injectable()
 export class UploadStore {
   constructor(
@@ -38,7 +38,7 @@ export class UploadStore {
     private readonly views: CertificateViews,
   ) {}
 
-  /** As it is shown; one that cannot be shown has not been stored. */
+  /** Returns its view, so that a certificate that cannot be shown is not stored. */
   store(actor: Actor, given: NewRow, relations: RelationsOfNew): Promise<CertificateView> {
     return this.db.write(async (tx) => {
       const [row] = await readRows(tx, [await this.put(tx, actor, given, relations)]);
@@ -64,10 +64,10 @@ export class UploadStore {
   }
 }
 
-/** An upload, and the authority that looks after it from now on with the certificate that signed it, if any. */
+/** An upload with its authority and the CA certificate that signed it, if it has one. */
 type AdmittedUpload = Uploaded & { authority: Authority | null; issuerPem?: string };
 
-/** Finds the authority that an upload names, and whether it may look after this certificate. */
+/** Finds the authority of an upload, and checks that it issued the certificate and may renew it. */
 @Injectable()
 export class UploadAuthority {
   constructor(
@@ -76,8 +76,8 @@ export class UploadAuthority {
   ) {}
 
   /**
-   * What was uploaded, with the authority when one is named: that must have issued it, and would renew it. Throws
-   * Problem.
+   * The upload, with the authority that the request names. That must have issued the certificate, and must be able to
+   * renew it. Throws Problem.
    */
   async of(actor: Actor, { authority: ref, externalId }: UploadRequest, uploaded: Uploaded): Promise<AdmittedUpload> {
     if (!ref && externalId)
@@ -100,7 +100,10 @@ export class UploadAuthority {
   }
 }
 
-/** POST /certificates/upload: checks that everything fits together, then stores it as if it had been issued here. */
+/**
+ * POST /certificates/upload: checks that certificate, chain and key belong together, and stores the certificate as if
+ * it had been issued here.
+ */
 @Injectable()
 export class UploadService {
   constructor(
@@ -112,8 +115,8 @@ export class UploadService {
   ) {}
 
   /**
-   * As stored. Throws Problem: `invalid-request`, or `conflict` when this very certificate is known, unless it is taken
-   * over.
+   * Returns the view. Throws Problem `invalid-request`, or `conflict` when the certificate is stored already and is not
+   * taken over.
    */
   async upload(actor: Actor, request: UploadRequest): Promise<CertificateView> {
     const uploaded = await this.authority.of(actor, request, await readUpload(request));

@@ -11,20 +11,20 @@ import { termsOf } from '../certified-terms.js';
 import type { TermsWithoutDates } from '../terms.js';
 import type { UploadRequest } from './upload.schema.js';
 
-/** Sorting verifies up to the square of so many signatures. */
+/** The longest chain to sort: sorting may verify as many signatures as the square of its length. */
 const longestSorted = 5;
 
-/** What was uploaded, read and found to fit together. */
+/** An uploaded certificate whose chain, key and CSR have been parsed and belong together. */
 export interface Uploaded {
   leaf: ParsedCertificate;
-  /** Leaf first, each in its own normalised PEM. */
+  /** Leaf first, each in normalised PEM. */
   chainPem: string[];
   privateKey: KeyObject | null;
   csrPem: string | null;
   terms: TermsWithoutDates;
 }
 
-/** Throws Problem `invalid-request`, which names the member at fault. */
+/** Throws Problem `invalid-request`, which names the member. */
 export async function readUpload(request: UploadRequest): Promise<Uploaded> {
   const { leaf, restPem } = read('body', 'Public certificate presented is not valid.', () =>
     readLeafFirst(request.body),
@@ -40,7 +40,7 @@ export async function readUpload(request: UploadRequest): Promise<Uploaded> {
   };
 }
 
-/** The issuers in order, also where they came in another one. Throws PkiError `chain-order` when one does not fit. */
+/** Sorts the issuers. Throws PkiError `chain-order` when one does not belong to the chain. */
 async function inOrder(leaf: ParsedCertificate, chain: readonly ParsedCertificate[]): Promise<ParsedCertificate[]> {
   const ordered = chain.length <= longestSorted ? await orderChain(leaf, chain) : [];
   if (ordered.length === chain.length) return ordered;
@@ -49,8 +49,8 @@ async function inOrder(leaf: ParsedCertificate, chain: readonly ParsedCertificat
 }
 
 /**
- * The chain that was given, behind what followed the certificate in its own text. That text may have any order, and may
- * repeat what was given.
+ * The certificates that follow the leaf in its own text, then the given chain. The text may have any order and repeat
+ * certificates of the chain.
  */
 async function readIssuers(leaf: ParsedCertificate, restPem: string, chain: string): Promise<ParsedCertificate[]> {
   const field = chain === '' ? 'body' : 'chain';
@@ -63,8 +63,8 @@ async function readIssuers(leaf: ParsedCertificate, restPem: string, chain: stri
 }
 
 /**
- * A certificate as it was found somewhere: `chainPem` is leaf first, then what may be its issuers. What does not fit is
- * left out rather than the certificate, which is read all the same. Throws PkiError.
+ * Parses a certificate that a source reports. `chainPem` is leaf first, then possible issuers. A chain or key that does
+ * not belong to the certificate is left out. Throws PkiError when the leaf cannot be parsed.
  */
 export async function readFound(chainPem: readonly string[], privateKeyPem?: string): Promise<Uploaded> {
   const [first = '', ...others] = chainPem;
@@ -94,14 +94,14 @@ function orElse<T>(otherwise: T, work: () => T): T {
   }
 }
 
-/** The one of these CA certificates that signed the certificate. Throws Problem `invalid-request` when none did. */
+/** The CA certificate among these that signed the certificate. Throws Problem `invalid-request` when none did. */
 export async function issuerAmong(leaf: ParsedCertificate, issuerPems: readonly string[]): Promise<string> {
   const issuerPem = await findIssuer(leaf, issuerPems);
   if (issuerPem === null) throw invalid('authority', 'That authority did not issue this certificate.');
   return issuerPem;
 }
 
-/** As `issuerAmong`; null when none did. */
+/** Like `issuerAmong`; null when none did. */
 export async function findIssuer(leaf: ParsedCertificate, issuerPems: readonly string[]): Promise<string | null> {
   for (const pem of issuerPems) if (await isSignedBy(leaf, parseCertificate(pem))) return pem;
   return null;
