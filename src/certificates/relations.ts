@@ -12,12 +12,12 @@ import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository, type Links } from './certificate.repository.js';
 import { type NamedPolicy, UsualRelationRepository } from './usual-relations.js';
 
-/** What a request says about the things that a certificate hangs on. */
+/** What a request refers to for a new certificate. */
 export interface RelationWishes extends LinkWishes {
   owner: string;
 }
 
-/** What a request wants a certificate to be linked with. */
+/** The objects to which a request wants to link a certificate. */
 export interface LinkWishes {
   destinations?: readonly Reference[];
   notifications?: readonly Reference[];
@@ -27,7 +27,7 @@ export interface LinkWishes {
   rotationPolicy?: Reference;
 }
 
-/** The same, found and allowed. */
+/** The objects of a request, found and allowed. */
 export interface RelationsOfNew {
   policy: NamedPolicy;
   /** Of the roles: the owner's, that of the authority's owner, and listed ones. */
@@ -40,32 +40,29 @@ export interface RelationsOfNew {
   notificationIds: number[];
   /** The listed ones. */
   subscriptionIds: number[];
-  /** Whether the default ones of the owner and the security team are among them, whichever those are. */
+  /** Whether the default subscriptions of the owner and of the security team cover the certificate. */
   hearsDefaults: boolean;
-  /** The roles and notifications of these ids, in order of id. */
+  /** The roles and notifications with these ids, in order of id. */
   roles: NamedRole[];
   notifications: NamedNotification[];
-  /**
-   * How long before the end each notification warns that is not switched off, in seconds; those that are missing
-   * included.
-   */
+  /** The leads, in seconds, of the active notifications, also of those in `missing`. */
   leadsS: number[];
   destinationIds: number[];
   replacesIds: number[];
-  /** False when no subscription hears of certificates that are issued. */
+  /** False when no subscription has the event of an issued certificate. */
   issueHeard: boolean;
   /** Set when a part of this was kept: see KeptFacts. */
   version?: number;
   /**
-   * The owners' roles and default notifications that do not exist yet. A refusal must leave nothing behind, so they are
-   * made with the certificate.
+   * Roles of owners and default notifications that do not exist yet. They are created with the certificate, so that a
+   * refused request creates nothing.
    */
   missing: { roles: string[]; notifications: DefaultNotification[]; issuerOwner?: string };
 }
 
 type Linked = Pick<RelationsOfNew, 'roleIds' | 'issuerRoleId' | 'notificationIds'>;
 
-/** Finds what a request refers to. */
+/** Finds the roles, notifications, destinations and other objects to which a request links a certificate. */
 @Injectable()
 export class Relations {
   constructor(
@@ -80,9 +77,9 @@ export class Relations {
   ) {}
 
   /**
-   * Of a new certificate. Where none of the notifications that are asked for sends mail and is active, the owner's
-   * default ones are added: else nobody would be warned. `issuerOwner`: who owns the authority, and so looks after all
-   * that it issues. `mayBeKept` as in UsualRelationRepository. Writes nothing. Throws Problem `invalid-request`.
+   * For a new certificate. Adds the default notifications of the owner when none of the requested ones is active and
+   * sends mail. `issuerOwner`: the owner of the authority, whose role is linked too. Writes nothing. Throws Problem
+   * `invalid-request`.
    */
   async ofNew(wishes: RelationWishes, issuerOwner?: string, mayBeKept = false): Promise<RelationsOfNew> {
     const found = await this.find(wishes, issuerOwner, mayBeKept);
@@ -100,7 +97,7 @@ export class Relations {
     };
   }
 
-  /** Of the successor of a certificate: `links` are those of the predecessor. Roles are known by their ids alone. */
+  /** For the successor of a certificate. `links` are those of the predecessor. */
   async ofRenewal({ id, rotationPolicyId }: Certificate, links: Links): Promise<RelationsOfNew> {
     const [policy, notifications, scopedLeadS] = await Promise.all([
       this.policies.get(this.db.single, rotationPolicyId),
@@ -122,7 +119,7 @@ export class Relations {
     };
   }
 
-  /** What is referred to, and nothing more. Throws as `ofNew`. */
+  /** Only what the request refers to. Throws like `ofNew`. */
   async find(wishes: RelationWishes, issuerOwner?: string, mayBeKept = false): Promise<RelationsOfNew> {
     const tx = this.db.single;
     const ownerNames = [wishes.owner, ...(issuerOwner === undefined ? [] : [issuerOwner])];
@@ -185,7 +182,7 @@ export class Relations {
     };
   }
 
-  /** What a certificate has only because it belongs to this owner: the owner's role and default notifications. */
+  /** The links that a certificate has only because of its owner: the owner's role and default notifications. */
   async ofOwner(tx: Tx, owner: string): Promise<Pick<Linked, 'roleIds' | 'notificationIds'>> {
     return {
       roleIds: idsOf(await this.roles.findByName(tx, [owner])),
@@ -211,7 +208,10 @@ function idsOf(rows: readonly { id: number }[]): number[] {
   return [...new Set(rows.map(({ id }) => id))];
 }
 
-/** The default ones if all that exist are asked for: whoever names fewer does not want the others. */
+/**
+ * The default notifications when the request names all that exist; a request that names only some does not want the
+ * others.
+ */
 function defaultsAmong(asked: readonly number[], existing: readonly number[]): readonly number[] {
   return existing.every((id) => asked.includes(id)) ? existing : [];
 }
@@ -220,7 +220,7 @@ function without(ids: readonly number[], gone: readonly number[]): number[] {
   return ids.filter((id) => !gone.includes(id));
 }
 
-/** Names count whatever their case. */
+/** Ignores case. */
 function named<T extends { name: string }>(roles: readonly T[], name: string | undefined): T[] {
   return roles.filter((role) => role.name.toLowerCase() === name?.toLowerCase());
 }

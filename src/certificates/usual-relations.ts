@@ -15,29 +15,29 @@ import type { NamedRole } from '../roles/role.repository.js';
 import { defaultPolicyName, type RotationPolicy } from '../rotation/policy.entity.js';
 import { PolicyRepository } from '../rotation/policy.repository.js';
 
-/** A rotation policy as what follows it needs to know it. */
+/** The columns of a rotation policy that planning needs. */
 export type NamedPolicy = Pick<RotationPolicy, 'id' | 'name' | 'days' | 'lifetimeFraction'>;
 
-/** Names of roles and labels of the program's own notifications, whatever the case. */
+/** Names of roles, and labels of default notifications. Case is ignored. */
 export interface UsualNames {
   roles: readonly string[];
   notifications: readonly string[];
 }
 
-/** Those of them that exist, in no particular order, and the policy. */
+/** The roles and notifications that exist, in no particular order, and the policy. */
 export interface UsualRelations {
   policy: NamedPolicy;
   roles: NamedRole[];
   notifications: NamedNotification[];
-  /** The longest lead, in seconds, of subscriptions that list no certificates; null without any. */
+  /** The longest lead, in seconds, of subscriptions without a list of certificates; null when there is none. */
   scopedLeadS: number | null;
-  /** Whether an active subscription hears of certificates that are issued. */
+  /** Whether an active subscription has the event of an issued certificate. */
   issueHeard: boolean;
   /** Set when this was not read now: see KeptFacts. */
   version?: number;
 }
 
-// The names lie in an array that the planner cannot look into: else it would plan anew for every number of names.
+// The subquery hides the length of the array from the planner, so that one cached plan serves every number of names.
 const named = (column: string, names: string): string =>
   `lower(${column}) = any(array(select lower(n) from unnest(${names}::text[]) n))`;
 const object = (fields: string): string => `json_build_object('id', id, ${fields})`;
@@ -53,7 +53,10 @@ const select = prepared<UsualRelations>(
   from rotation_policy where lower(name) = '${defaultPolicyName}'`,
 );
 
-/** Joint reading of policies, roles and notifications: one statement for all who ask at the same time. */
+/**
+ * Reads the policy, the owner's role and the default notifications that most new certificates need, in one statement
+ * for concurrent requests.
+ */
 @Injectable()
 export class UsualRelationRepository {
   private readonly readings = new Gathered<UsualNames, UsualRelations>((many) => this.findMany(this.db.single, many));

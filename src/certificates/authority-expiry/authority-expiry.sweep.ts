@@ -8,10 +8,10 @@ import { type EndingAuthority, EndingAuthorityRepository } from './ending-author
 import { type EndingAuthorityNotice, Notices } from '../notify/notices.js';
 
 const dayMs = 86_400_000;
-/** Nobody is told for the first time of an authority that ended longer ago. */
+/** No first notice is sent for an authority that expired before this time. */
 const endedMs = 30 * dayMs;
 
-/** Finds authorities that expire soon and of which nobody has been told. */
+/** Sends notices about authorities that expire soon. */
 @Injectable()
 export class AuthorityExpirySweep implements OnModuleInit {
   constructor(
@@ -42,8 +42,8 @@ export class AuthorityExpirySweep implements OnModuleInit {
 }
 
 /**
- * The notice that is due and is not in the ledger: of several the one closest to the end, so that those that were
- * missed, or were due before the authority was here, are not sent all at once. Null when there is none.
+ * The due notice that is not in the ledger: the one closest to the expiry, so that missed notices are not all sent at
+ * once. Null when there is none.
  */
 export function dueNotice(
   { id, owner, notBefore, notAfter, told }: EndingAuthority,

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
 
-/** An authority that expires soon. `told`: the leads, in days, that the ledger of notices has for this end. */
+/** An authority that expires soon. `told`: the leads, in days, of the notices that the ledger has for this expiry. */
 export interface EndingAuthority {
   id: number;
   owner: string;

@@ -34,7 +34,7 @@ const source: ListSource = {
   order: { by: 'id', dir: 'desc' },
 };
 
-/** The certificate $1 with all that it replaces and all that replaces it, over any number of steps. */
+/** The line of the certificate $1: all its predecessors and successors. */
 const line = `
   with recursive
     older(id) as (select $1::int union select r.replaced_id from certificate_replacement r
@@ -43,10 +43,10 @@ const line = `
       join newer on r.replaced_id = newer.id),
     line(id) as (select id from older union select id from newer)`;
 
-/** How long a planned delivery waits before the sweep takes care of it, should its job be lost. */
+/** A planned delivery is due for the sweep after this time, in case its job is lost. */
 const safetyNetMs = 60_000;
 
-/** A delivery and where it is bound for. */
+/** A delivery and the destination that it goes to. */
 export interface Bound {
   id: number;
   destinationId: number;
@@ -55,7 +55,7 @@ export interface Bound {
 /** Every query on deliveries. Locks are taken on the certificate first, then on its deliveries. */
 @Injectable()
 export class DeliveryRepository {
-  /** Plans deliveries; the ids of the new ones. One that was being taken away sets out again. */
+  /** Plans deliveries, and returns the ids of the new ones. A delivery that was being removed starts again. */
   async plan(tx: Tx, certificateId: number, destinationIds: readonly number[], now: Date): Promise<number[]> {
     if (destinationIds.length === 0) return [];
     const rows: { id: number }[] = await tx.query(
@@ -71,7 +71,7 @@ export class DeliveryRepository {
     return rows.map((row) => row.id);
   }
 
-  /** Something else has put it there. What stood at that very location is replaced. */
+  /** Stores that something else has delivered the certificate. What was at the same location is replaced. */
   async addDelivered(
     tx: Tx,
     {
@@ -101,7 +101,7 @@ export class DeliveryRepository {
     return found;
   }
 
-  /** To whom these certificates belong. */
+  /** The owners and creators of these certificates. */
   async peopleOf(tx: Tx, certificateIds: readonly number[]): Promise<(Owned & { id: number })[]> {
     if (certificateIds.length === 0) return [];
     return tx.query(
@@ -112,7 +112,7 @@ export class DeliveryRepository {
     );
   }
 
-  /** Of a certificate, in the order of their ids. */
+  /** The deliveries of a certificate, in order of id. */
   of(tx: Tx, certificateId: number): Promise<Delivery[]> {
     return tx.find(Delivery, { where: { certificateId }, order: { id: 'ASC' } });
   }
@@ -121,7 +121,7 @@ export class DeliveryRepository {
     return tx.findOneBy(Delivery, { id });
   }
 
-  /** Newest first unless sorted otherwise. */
+  /** Newest first unless the query sorts otherwise. */
   async list(tx: Tx, query: DeliveryQuery): Promise<Page<Delivery>> {
     const where = new Conditions();
     if (query.certificateId !== undefined) where.add('certificate_id = ?', query.certificateId);
@@ -130,7 +130,7 @@ export class DeliveryRepository {
     return listPage(tx, source, query, where);
   }
 
-  /** Of these certificates, in the order of their ids, locked. */
+  /** The deliveries of these certificates, in order of id, locked. */
   lockOf(tx: Tx, ...certificateIds: readonly number[]): Promise<Delivery[]> {
     return tx.find(Delivery, {
       where: { certificateId: In([...certificateIds]) },
@@ -139,7 +139,7 @@ export class DeliveryRepository {
     });
   }
 
-  /** Locks the row, lets `work` change the entity, saves what differs. Null when it is gone. */
+  /** Locks the row, lets `work` change the entity, and saves the changes. Null when the row is deleted. */
   async change<T>(tx: Tx, id: number, work: (delivery: Delivery) => T | Promise<T>): Promise<T | null> {
     const delivery = await tx.findOne(Delivery, { where: { id }, lock: { mode: 'pessimistic_write' } });
     if (!delivery) return null;
@@ -152,7 +152,7 @@ export class DeliveryRepository {
     await tx.save([...deliveries]);
   }
 
-  /** The delivery that stands at a location, if any; also while it is being made once more. */
+  /** The delivery that is at a location, also while it is delivered again; null when there is none. */
   findAt(tx: Tx, destinationId: number, location: string): Promise<Delivery | null> {
     return tx
       .createQueryBuilder(Delivery, 'd')
@@ -164,7 +164,7 @@ export class DeliveryRepository {
       .getOne();
   }
 
-  /** True while another certificate of the line is on its way to the destination. */
+  /** True while another certificate of the line is still to arrive at the destination. */
   async isAwaited(tx: Tx, certificateId: number, destinationId: number): Promise<boolean> {
     const rows: unknown[] = await tx.query(
       `${line}
@@ -177,7 +177,7 @@ export class DeliveryRepository {
     return rows.length > 0;
   }
 
-  /** Ids of the deliveries of the line that are to leave the destination. */
+  /** The ids of the deliveries of the line that must leave the destination. */
   async leaving(tx: Tx, certificateId: number, destinationId: number): Promise<number[]> {
     const rows: { id: number }[] = await tx.query(
       `${line}
@@ -188,7 +188,7 @@ export class DeliveryRepository {
     return rows.map(({ id }) => id);
   }
 
-  /** Deliveries that are due, at most `limit`; they are due next at `again`, in case their jobs are lost. */
+  /** At most `limit` due deliveries. They are due again at `again`, in case their jobs are lost. */
   async takeDue(tx: Tx, now: Date, { again, limit }: { again: Date; limit: number }): Promise<Bound[]> {
     const rows: [Bound[], number] = await tx.query(
       `update delivery set next_attempt_at = $2 where id in (
@@ -199,7 +199,7 @@ export class DeliveryRepository {
     return rows[0];
   }
 
-  /** Where these deliveries are bound for. */
+  /** The destinations of these deliveries. */
   async boundOf(tx: Tx, ids: readonly number[]): Promise<Bound[]> {
     if (ids.length === 0) return [];
     return tx.query<Bound[]>(
@@ -208,7 +208,7 @@ export class DeliveryRepository {
     );
   }
 
-  /** Deliveries that have failed so far; the first twenty, for people. */
+  /** The first twenty deliveries that failed last. */
   async failing(tx: Tx): Promise<{ certificate: string; destination: string; detail: string | null }[]> {
     return tx.query(
       `select c.name as certificate, d.label as destination, l.fault_detail as detail from delivery l

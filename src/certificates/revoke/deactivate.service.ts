@@ -11,8 +11,8 @@ import { CertificateRepository } from '../certificate.repository.js';
 const timeoutMs = 30_000;
 
 /**
- * Tells an issuer that a certificate is no longer in use, so that it stops counting there. Here nothing changes: it
- * stays valid.
+ * Tells an issuer that a certificate is no longer used, so that it does not count there. It stays valid, and nothing
+ * changes here.
  */
 @Injectable()
 export class DeactivateService {
@@ -25,7 +25,7 @@ export class DeactivateService {
   ) {}
 
   /**
-   * Throws Problem `conflict` when no issuer is known, PluginError `misconfigured` when the issuer has no such thing.
+   * Throws Problem `conflict` when its issuer is unknown, PluginError `misconfigured` when the issuer cannot do this.
    */
   async deactivate(actor: Actor, id: number): Promise<void> {
     const certificate = await this.certificates.get(this.db.single, id);

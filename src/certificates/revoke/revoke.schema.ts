@@ -19,7 +19,7 @@ const final = (Object.keys(crlReasons) as CrlReason[]).filter(
   (reason) => reason !== 'certificateHold' && reason !== 'removeFromCRL',
 );
 
-/** Why something is ended at its issuer. */
+/** A remark that the issuer gets with a revocation or a cancellation. */
 export const Remark = z.string().max(1024);
 
 /** PUT /certificates/{id}/revoke. */

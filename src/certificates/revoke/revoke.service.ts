@@ -22,12 +22,12 @@ import { Successors } from '../successors.js';
 import { Withdrawals } from '../withdraw/withdrawals.js';
 import { crlReasons, type RevokeRequest } from './revoke.schema.js';
 
-/** Reasons that do not wait until a certificate is served no more. */
+/** Reasons for which a certificate is revoked even while it is served. */
 const compromised: ReadonlySet<RevokeRequest['crlReason']> = new Set(['keyCompromise', 'cACompromise', 'aACompromise']);
 
 /**
- * A revocation as it is written on the row. `reason` is a CRLReason code. `replace`: whether a successor is issued;
- * undefined: where the certificate rotates and is deployed.
+ * A revocation to store. `reason` is a CRLReason code. `replace`: whether a successor is issued; undefined: if the
+ * certificate rotates and is deployed.
  */
 export interface Revoked {
   reason: number;
@@ -36,7 +36,7 @@ export interface Revoked {
   replace?: boolean;
 }
 
-/** What a revocation means, also of one that happened elsewhere and of which an import tells. */
+/** What follows from a revocation, also from one that happened elsewhere and is imported. */
 @Injectable()
 export class RevokeConsequences {
   constructor(
@@ -49,13 +49,13 @@ export class RevokeConsequences {
   ) {}
 
   /**
-   * Marks it as revoked, has its successor requested, and has it leave every place once that is there. What it was to
-   * replace is in force again, and then needs no successor.
+   * Marks the certificate as revoked, requests its successor, and removes it from its destinations once that has
+   * arrived. Its predecessors become active again; then it needs no successor.
    */
   async revoke(tx: Tx, id: number, { reason, comments, at, replace }: Revoked): Promise<Certificate> {
     const isCompromised = reason === crlReasons.keyCompromise;
     const one = await this.certificates.get(tx, id);
-    // A certificate that is stored with the same key at this moment is renewed with the others, or refused.
+    // Locked so that a certificate that is stored with the same key at this moment is renewed too, or refused.
     if (isCompromised) await lockKeys(tx, [one.spkiSha256]);
     await this.certificates.lockLines(tx, [id, ...(await this.certificates.issuedWithKeyOf(tx, one))]);
     const placeIds = await this.deploying.wantedAt(tx, id);
@@ -83,7 +83,7 @@ export class RevokeConsequences {
     if (revoked.nextRenewalAt !== null) await rotateCertificate.enqueue(tx, { certificateId: revoked.id });
   }
 
-  /** Whatever else has the compromised key is due as well. */
+  /** Makes the other certificates with the compromised key due for renewal. */
   private async replaceOthers(tx: Tx, revoked: Certificate): Promise<void> {
     for (const id of await this.certificates.issuedWithKeyOf(tx, revoked)) {
       await this.certificates.change(tx, id, async (other) => {
@@ -93,7 +93,7 @@ export class RevokeConsequences {
     }
   }
 
-  /** Cancels a request, and its order at the CA: nothing of it will be delivered. */
+  /** Cancels a request, and its order at the CA. Nothing of it is delivered. */
   async cancel(tx: Tx, id: number): Promise<void> {
     await this.certificates.lockLines(tx, [id]);
     const cancelled = await this.certificates.change(tx, id, (certificate) => {
@@ -110,7 +110,7 @@ export class RevokeConsequences {
   }
 }
 
-/** What is written down of a revocation. */
+/** Stores a revocation, with its audit event and the withdrawal at the CA. */
 @Injectable()
 export class RevokeRecord {
   constructor(
@@ -134,7 +134,7 @@ export class RevokeRecord {
     });
   }
 
-  /** `all` are the rows of one and the same certificate; the CA of the first is told. */
+  /** `all` are the rows of one certificate. The CA of the first row is told. */
   async revoked(actor: Actor, all: readonly [Certificate, ...Certificate[]], request: RevokeRequest): Promise<void> {
     const [{ id, authorityId, fullChainPem, externalId }] = all;
     await this.db.write(async (tx) => {
@@ -170,7 +170,7 @@ export class RevokeRecord {
   }
 }
 
-/** Whether a certificate may be revoked, and by whom. */
+/** The right to revoke a certificate. */
 @Injectable()
 export class RevokeRights {
   constructor(
@@ -181,10 +181,9 @@ export class RevokeRights {
   ) {}
 
   /**
-   * The certificate, and what else is stored of the very same: its issuer knows one alone, so whoever revokes it needs
-   * a right to all of them. Throws Problem `forbidden`, also while it is served somewhere, unless a key has been
-   * compromised, and where a successor is asked for that the actor may not issue; `wrong-state`; or `conflict` when
-   * nobody here could revoke it.
+   * Returns all rows of the certificate: its issuer has only one, so the actor needs a right to each row. Throws
+   * Problem `forbidden`, also while the certificate is served (unless its key is compromised) and when the actor may
+   * not issue the requested successor; `wrong-state`; `conflict` when its issuer is unknown.
    */
   async demand(
     tx: Tx,
@@ -231,8 +230,8 @@ export class RevokeRights {
 }
 
 /**
- * Ends a certificate for good: here at once, and at its CA by a job that repeats it until the CA confirms. A request
- * is cancelled instead.
+ * Revokes a certificate: here at once, and at its CA by a job that repeats until the CA confirms. A request is
+ * cancelled.
  */
 @Injectable()
 export class RevokeService {
@@ -243,7 +242,7 @@ export class RevokeService {
     private readonly record: RevokeRecord,
   ) {}
 
-  /** Throws as `prepare`. */
+  /** Throws like `prepare`. */
   async revoke(actor: Actor, id: number, request: RevokeRequest): Promise<void> {
     const [certificate, ...twins] = await this.demand(actor, id, request);
     if (isOpen(certificate)) await this.record.cancelled(actor, id, request.comments ?? undefined);
@@ -251,8 +250,8 @@ export class RevokeService {
   }
 
   /**
-   * What `revoke` would demand; nothing is done. Throws Problem `forbidden`, `wrong-state` when there is nothing to
-   * revoke, or `conflict`; PluginError `misconfigured` when its issuer never revokes.
+   * Checks everything that `revoke` demands, and changes nothing. Throws Problem `forbidden`, `wrong-state` when
+   * nothing can be revoked, or `conflict`; PluginError `misconfigured` when the issuer cannot revoke.
    */
   async prepare(actor: Actor, id: number, request: RevokeRequest): Promise<void> {
     await this.demand(actor, id, request);

@@ -12,7 +12,7 @@ import { RenewalInfoRepository, type SuggestedRenewal } from './renewal-info.rep
 import type { PlanView } from './rotate.schema.js';
 import { RotationPreview } from './rotation-preview.js';
 
-/** Answers when a certificate renews, and why, or why not. */
+/** Tells when and why a certificate renews, or why not, and with whose rights. */
 @Injectable()
 export class PlanService {
   constructor(

@@ -9,7 +9,7 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 
-/** Writes down that a renewal does not go through, plans the next attempt, and tells the owner. */
+/** Stores a failed renewal, plans the next attempt, and tells the owner. */
 @Injectable()
 export class RenewalFailures {
   constructor(
@@ -20,7 +20,7 @@ export class RenewalFailures {
     private readonly audit: Audit,
   ) {}
 
-  /** `id` is the certificate that was to be renewed; one that has ended meanwhile stays as it is. */
+  /** `id`: the certificate to renew. Does nothing when it can no longer be renewed. */
   async record(tx: Tx, id: number, failure: Failure): Promise<void> {
     await this.certificates.change(tx, id, async (row) => {
       if (!row.renewable) return;
@@ -30,7 +30,7 @@ export class RenewalFailures {
     });
   }
 
-  /** As `record`, but the request for the successor stays and is tried again by itself. */
+  /** Like `record`, when the successor is requested already and its order is retried. */
   async recordDelay(tx: Tx, id: number, failure: Failure): Promise<void> {
     await this.certificates.change(tx, id, async (row) => {
       if (!row.renewable) return;

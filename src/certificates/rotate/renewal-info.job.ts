@@ -14,13 +14,13 @@ import { failureOf, isCutOff, isExpected } from '../failure.js';
 import { Planning } from '../planning.js';
 import { RenewalInfoRepository, type SuggestedRenewal } from './renewal-info.repository.js';
 
-/** Asks the CA of a certificate when it suggests to renew. */
+/** Asks the CA of a certificate when to renew it (RFC 9773). */
 export const askRenewalInfo = defineJob('certificate.renewal-info', z.strictObject({ certificateId: z.int() }), {
   attempts: 1,
   timeoutS: 60,
 });
 
-/** Has the CAs of these certificates asked after the commit, each in the lane of its authority. */
+/** Enqueues questions to the CAs of these certificates for after the commit, each in the lane of its authority. */
 export async function enqueueRenewalInfo(
   tx: Tx,
   certificates: readonly { id: number; authorityId: number | null }[],
@@ -34,13 +34,13 @@ export async function enqueueRenewalInfo(
   );
 }
 
-/** RFC 9773 §4.3: a client asks neither all the time nor too rarely. */
+/** The bounds of the interval between two questions (RFC 9773 §4.3). */
 const [soonestS, latestS] = [60, 86_400];
 const retryS = 3_600;
 
 /**
- * Stores a random moment in the window that the CA suggests, so that the clients of a CA do not renew all at once, and
- * plans the renewal anew.
+ * Stores a random moment in the renewal window that the CA suggests, so that its clients do not renew at the same time,
+ * and plans the renewal again.
  */
 @Injectable()
 export class RenewalInfoJob implements OnModuleInit {
@@ -75,7 +75,7 @@ export class RenewalInfoJob implements OnModuleInit {
     }
   }
 
-  /** `none`: there is nobody to ask, and nothing to ask about. */
+  /** `none`: the issuer gives no renewal information for this certificate. */
   private async ask(certificate: Certificate, signal: AbortSignal): Promise<RenewalInfo | null | 'none'> {
     const { state, deletedAt, authorityId, externalId, fullChainPem } = certificate;
     if (state !== 'issued' || deletedAt !== null || authorityId === null) return 'none';
@@ -104,7 +104,7 @@ export class RenewalInfoJob implements OnModuleInit {
   }
 }
 
-/** As long as the window stays the same, so does the moment in it. A window that ends before it begins is none. */
+/** The chosen moment stays the same while the window does. A window that ends before it starts counts as none. */
 function suggestion(info: RenewalInfo, known: SuggestedRenewal | null): SuggestedRenewal | null {
   const { windowStart, windowEnd, explanationUrl = null } = info;
   const lengthMs = windowEnd.getTime() - windowStart.getTime();

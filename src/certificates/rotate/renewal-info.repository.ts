@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
 
-/** What the CA of a certificate suggests (RFC 9773 §4.2). `suggestedAt`: the moment chosen in the window. */
+/** The renewal window that a CA suggests (RFC 9773 §4.2). `suggestedAt`: the moment chosen in it. */
 export interface SuggestedRenewal {
   windowStart: Date;
   windowEnd: Date;
@@ -12,7 +12,7 @@ export interface SuggestedRenewal {
 /** Every query on renewal information. */
 @Injectable()
 export class RenewalInfoRepository {
-  /** Has the CA asked about this certificate from now on. */
+  /** The CA is asked about this certificate from now on. */
   async watch(tx: Tx, certificateId: number, now: Date): Promise<void> {
     await tx.query('insert into renewal_info (certificate_id, ask_at) values ($1, $2) on conflict do nothing', [
       certificateId,
@@ -30,7 +30,7 @@ export class RenewalInfoRepository {
     return rows[0] ?? null;
   }
 
-  /** Stores what the CA suggests; null: nothing. `askAt`: null when it is not asked again. */
+  /** Stores the suggestion of the CA, or null for none. `askAt`: null when it is not asked again. */
   async store(tx: Tx, certificateId: number, suggested: SuggestedRenewal | null, askAt: Date | null): Promise<void> {
     await tx.query(
       `update renewal_info set ask_at = $2, window_start = $3, window_end = $4, suggested_at = $5, explanation_url = $6
@@ -50,7 +50,7 @@ export class RenewalInfoRepository {
     await tx.query('update renewal_info set ask_at = $2 where certificate_id = $1', [certificateId, askAt]);
   }
 
-  /** Certificates whose CA is to be asked, at most 200; they come up again at `again` should their job be lost. */
+  /** At most 200 certificates whose CA is due to be asked. They are due again at `again`, in case their job is lost. */
   async takeDue(tx: Tx, now: Date, again: Date): Promise<{ id: number; authorityId: number | null }[]> {
     const rows: [{ id: number; authorityId: number | null }[], number] = await tx.query(
       `update renewal_info i set ask_at = $2 from certificate c where c.id = i.certificate_id and i.certificate_id in (

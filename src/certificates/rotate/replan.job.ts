@@ -7,13 +7,10 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { DueRepository } from '../due.repository.js';
 import { planOf } from '../planning.js';
 
-/** Certificates that are planned anew in one transaction. */
+/** Certificates in one transaction. */
 const batch = 1000;
 
-/**
- * After a policy has changed: plans its certificates anew. Each run does one batch and leaves the rest to the next, so
- * nothing is done twice when it is cut off.
- */
+/** Plans the certificates of a changed policy again. Each run plans one batch and enqueues the next. */
 @Injectable()
 export class ReplanJob implements OnModuleInit {
   constructor(

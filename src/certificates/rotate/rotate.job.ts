@@ -13,7 +13,7 @@ import { StalePredecessor } from '../successors.js';
 import { Renewing } from './renewing.js';
 import { rotateCertificate } from './rotate.jobs.js';
 
-/** Says whether a renewal is due and writes down why one failed. */
+/** Decides whether a renewal is due, and stores why a renewal failed. */
 @Injectable()
 export class RotateJudge {
   constructor(
@@ -29,7 +29,7 @@ export class RotateJudge {
     return plan.at !== null && plan.at <= this.clock.now() ? plan.text : null;
   }
 
-  /** It is not due after all: the columns say so from now on. */
+  /** The renewal is not due: plans it again. */
   async planAgain(id: number): Promise<void> {
     await this.db.write((tx) => this.certificates.change(tx, id, (row) => this.planning.planRenewal(tx, row)));
   }
@@ -39,7 +39,7 @@ export class RotateJudge {
   }
 }
 
-/** Re-checks that a certificate is due, has its successor requested, and records what stood in the way. */
+/** Checks again that a certificate is due, requests its successor, and stores what failed. */
 @Injectable()
 export class RotateJob implements OnModuleInit {
   private readonly logger = new Logger('rotate');

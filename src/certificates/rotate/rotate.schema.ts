@@ -47,7 +47,7 @@ export const PlanView = z
   .meta({ id: 'RenewalPlan' });
 export type PlanView = z.output<typeof PlanView>;
 
-/** POST /certificates/{id}/reissue and /rotate; everything may be left out. */
+/** POST /certificates/{id}/reissue and /rotate; all members are optional. */
 export const RotateRequest = z
   .strictObject({
     dryRun: z.boolean().default(false).meta({ description: 'Only say what would change.' }),
@@ -60,7 +60,7 @@ export const RotateRequest = z
   .meta({ id: 'RotateRequest' });
 export type RotateRequest = z.output<typeof RotateRequest>;
 
-/** What a rotation changes, or would. */
+/** What a rotation changes or, in a dry run, would change. */
 export const RotationView = z
   .object({
     dryRun: z.boolean(),

@@ -10,7 +10,7 @@ import { Renewing } from './renewing.js';
 import type { RotationView } from './rotate.schema.js';
 import { demandRotatable, RotationPreview } from './rotation-preview.js';
 
-/** What is said and done about a successor. */
+/** The audit events and views of a rotation. */
 @Injectable()
 export class Rotation {
   constructor(
@@ -20,7 +20,7 @@ export class Rotation {
   ) {}
 }
 
-/** Renewal on demand. */
+/** Renews certificates on request. */
 @Injectable()
 export class RotateService {
   constructor(
@@ -31,8 +31,8 @@ export class RotateService {
   ) {}
 
   /**
-   * The successor's id. `notify`: whether the owner is told once it is in place. Throws Problem `conflict` when there
-   * is one already.
+   * Returns the id of the successor. `notify`: whether the owner gets a notice once it is deployed. Throws Problem
+   * `conflict` when there is a successor already.
    */
   async reissue(actor: Actor, id: number, { notify }: { notify: boolean } = { notify: true }): Promise<number> {
     const certificate = await this.reissuable(actor, id);
@@ -45,7 +45,7 @@ export class RotateService {
     }
   }
 
-  /** What `reissue` would do. Throws as that. */
+  /** What `reissue` would do. Throws like it. */
   async previewReissue(actor: Actor, id: number): Promise<RotationView> {
     const certificate = await this.reissuable(actor, id);
     const preview = await this.rotation.preview.of(actor, certificate);
@@ -54,10 +54,7 @@ export class RotateService {
     return preview;
   }
 
-  /**
-   * Has a successor issued unless there is one, or what has not arrived of it delivered again. Repeating it does no
-   * harm.
-   */
+  /** Requests a successor unless there is one, or delivers it again where it has not arrived. Can be repeated. */
   async rotate(
     actor: Actor,
     id: number,

@@ -67,7 +67,7 @@ export class RotationPreview {
     };
   }
 
-  /** How far a successor has come that has been asked for. */
+  /** The state of a successor that has been requested. */
   async ofSuccessor(successor: Certificate): Promise<What> {
     const destinations = await this.placesOf(successor);
     const { id, name, keyType, terms } = successor;
@@ -94,7 +94,9 @@ export class RotationPreview {
     };
   }
 
-  /** Those that are replaced together: the certificate and what it has renewed without being in place. */
+  /**
+   * The certificates that the successor supersedes: this one, and those that it renews and that were never superseded.
+   */
   private async inForce(old: Certificate): Promise<{ id: number; name: string }[]> {
     const line = new Map((await readLine(this.db.single, old.id)).map((row) => [row.id, row]));
     const found: { id: number; name: string }[] = [];

@@ -11,10 +11,10 @@ import { enqueueRenewalInfo } from './renewal-info.job.js';
 import { RenewalInfoRepository } from './renewal-info.repository.js';
 import { rotateCertificate } from './rotate.jobs.js';
 
-/** A job that says nothing more is given out again after this time. */
+/** A renewal or a question is enqueued again after this time, unless its job has set another. */
 const againMs = 10 * 60_000;
 const batch = 200;
-/** The job of an order or a withdrawal is enqueued for its moment; one that is later than this was lost. */
+/** Orders and withdrawals have jobs for their due times. One that is later than this has lost its job. */
 const lostMs = 30_000;
 
 /** Enqueues the renewals, orders, questions about renewals, and withdrawals that are due. */
@@ -34,7 +34,7 @@ export class RotationSweep implements OnModuleInit {
     this.periodic.everyTick('due-work', this.config.sweepIntervalS, (signal) => this.run(signal));
   }
 
-  /** One look; repeated at once while there is more than one batch and nobody stops it. */
+  /** Runs batches until nothing is due or the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     await this.giveOut(signal, async (tx, now, again) => {
       const renewals = await this.due.takeDue(tx, 'nextRenewalAt', now, again);
@@ -61,7 +61,7 @@ export class RotationSweep implements OnModuleInit {
     });
   }
 
-  /** `take` enqueues one batch of what is due and returns how many there were. */
+  /** `take` enqueues one batch and returns its size. */
   private async giveOut(signal: AbortSignal, take: (tx: Tx, now: Date, again: Date) => Promise<number>): Promise<void> {
     for (let taken = batch; taken === batch && !signal.aborted;) {
       taken = await this.db.write((tx) => {

@@ -8,7 +8,7 @@ import { type Certificate, ownerVouches } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Planning } from '../planning.js';
 
-/** Accepts a certificate for its owner: from then on it renews by the rights of the owner's role. */
+/** Accepts a certificate for its owner: it then renews with the rights of the owner's role. */
 @Injectable()
 export class AcceptService {
   constructor(
@@ -19,8 +19,8 @@ export class AcceptService {
   ) {}
 
   /**
-   * Its successor of the same owner is accepted with it. Can be repeated. Throws Problem `not-found`, `forbidden` for
-   * those who do not hold the owner's role, `wrong-state` when it is deleted.
+   * Accepts its successor with the same owner too. Can be repeated. Throws Problem `not-found`, `forbidden` for users
+   * without the owner's role, `wrong-state` when it is deleted.
    */
   async accept(actor: Actor, id: number): Promise<void> {
     await this.db.write(async (tx) => {

@@ -8,18 +8,18 @@ import { Relations, type RelationsOfNew } from '../relations.js';
 import { Successors } from '../successors.js';
 import type { UpdateRequest } from './update.schema.js';
 
-/** What a request wants, and what it names, found. */
+/** A request, and the objects that it refers to. */
 export interface Wishes {
   request: UpdateRequest;
   found: RelationsOfNew;
 }
 
-/** What a change does to links. `former`: what goes with the former owner, null when the owner stays. */
+/** The changes of links. `former`: the links that the former owner had; null when the owner stays. */
 interface Relink extends Wishes {
   former: Pick<Links, 'roleIds' | 'notificationIds'> | null;
 }
 
-/** Links a certificate anew with roles, notifications, destinations and what it replaces. */
+/** Changes the links of a certificate: to roles, notifications, destinations and predecessors. */
 @Injectable()
 export class Relinking {
   constructor(
@@ -29,7 +29,7 @@ export class Relinking {
     private readonly successors: Successors,
   ) {}
 
-  /** `row` is the certificate with its new owner and switches. */
+  /** `row` is the certificate with its new owner and settings. */
   async relink(
     tx: Tx,
     row: Certificate,
@@ -47,10 +47,7 @@ export class Relinking {
     await this.successors.settle(tx, row.id);
   }
 
-  /**
-   * Roles and notifications. Those of a former owner go with the owner, also where a client sends them back with the
-   * whole object.
-   */
+  /** Roles and notifications. Those of a former owner are removed with it, even if the client sends them back. */
   private async relinkPeople(
     tx: Tx,
     row: Certificate,

@@ -8,7 +8,7 @@ import { RelationRights } from '../relation-rights.js';
 import { Relations } from '../relations.js';
 import { Relinking, type Wishes } from './relinking.js';
 
-/** Whether an actor may change a certificate as a request says: the right on every object that the change touches. */
+/** The right of an actor to change a certificate as requested: a right on every object that the change affects. */
 @Injectable()
 export class UpdateRights {
   constructor(
@@ -19,13 +19,13 @@ export class UpdateRights {
     private readonly relinking: Relinking,
   ) {}
 
-  /** To change it at all. Throws Problem `forbidden`, or `wrong-state` when it is deleted. */
+  /** To change anything. Throws Problem `forbidden`, or `wrong-state` when it is deleted. */
   demandAny(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
     return this.access.demandChange(tx, actor, certificate);
   }
 
   /**
-   * By what is stored in `tx` now; `row` is the certificate as it is before the change. Throws Problem `forbidden`,
+   * Checks what `tx` has stored now. `row` is the certificate before the change. Throws Problem `forbidden`,
    * `wrong-state`.
    */
   async demand(tx: Tx, actor: Actor, row: Certificate, wishes: Wishes): Promise<void> {
@@ -50,7 +50,7 @@ export class UpdateRights {
     await this.relationRights.demandSilence(tx, actor, added);
   }
 
-  /** Whom a source has it warn keeps being warned: by the switch, and by the links through which that happens. */
+  /** Owners that a source reports keep their notices: neither the switch nor the links for them may be removed. */
   private async demandWarnings(tx: Tx, actor: Actor, row: Certificate, { request, found }: Wishes): Promise<void> {
     const { notify, active, roles, notifications } = request;
     const silenced = row.notify && [notify, active].includes(false);
@@ -65,7 +65,7 @@ export class UpdateRights {
     }
   }
 
-  /** What renews it, and what renews that, goes wherever it comes to stand: so the key of each of them does. */
+  /** Its successors are delivered wherever it is, so that their keys go there too. */
   private async demandDelivery(tx: Tx, actor: Actor, row: Certificate, addedIds: readonly number[]): Promise<void> {
     if (addedIds.length === 0) return;
     await this.access.demandDelivery(tx, actor, row, addedIds);

@@ -3,13 +3,13 @@ import { OwnerName } from '../../roles/role-name.js';
 import { Care } from '../issue/issue.schema.js';
 
 /**
- * PUT /certificates/{id}: what is absent stays as it is. Members of the certificate itself are ignored, because clients
- * send the whole object back.
+ * PUT /certificates/{id}. Absent members stay unchanged. Members that only the response has are ignored, because
+ * clients send the whole object back.
  */
 export const UpdateRequest = z.looseObject({ owner: OwnerName.optional(), ...Care }).meta({ id: 'UpdateRequest' });
 export type UpdateRequest = z.output<typeof UpdateRequest>;
 
-/** POST /certificates/{id}, by which Lemur's page switches notices: it sends the whole certificate. */
+/** POST /certificates/{id}, with which Lemur's web page switches notices. It sends the whole certificate. */
 export const NotifyRequest = z.looseObject({ notify: z.boolean() }).meta({ id: 'NotifyRequest' });
 export type NotifyRequest = z.output<typeof NotifyRequest>;
 

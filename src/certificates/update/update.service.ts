@@ -17,7 +17,7 @@ import { Relinking, type Wishes } from './relinking.js';
 import type { UpdateRequest } from './update.schema.js';
 import { UpdateRights } from './update-rights.js';
 
-/** What a change of a certificate writes down. */
+/** Applies a change to the row, the links and the deliveries of a certificate, with its audit event. */
 @Injectable()
 export class UpdateChanges {
   constructor(
@@ -28,7 +28,7 @@ export class UpdateChanges {
     private readonly audit: Audit,
   ) {}
 
-  /** `row` is locked, and is changed here; the caller saves it. */
+  /** Changes `row`, which is locked; the caller saves it. */
   async apply(tx: Tx, actor: Actor, row: Certificate, wishes: Wishes): Promise<void> {
     const { request, found } = wishes;
     const before = pick(row);
@@ -55,11 +55,11 @@ export class UpdateChanges {
 
   private assign(actor: Actor, row: Certificate, { request, found }: Wishes): void {
     const { owner = row.owner } = request;
-    // Nobody's rights are borrowed by naming them: until a holder accepts, it renews by those that it has.
+    // Naming an owner lends no rights: until a holder of the owner's role accepts, the former rights apply.
     if (owner !== row.owner && mayVouchFor(actor, owner)) row.vouch(owner);
     row.owner = owner;
     row.description = request.description === undefined ? row.description : request.description;
-    // Clients send the whole object back, with both names of the switch: the one that was changed counts.
+    // Clients send the whole object back, with both names of the switch. The one that differs counts.
     row.notify =
       [request.notify, request.active].find((asked) => asked !== undefined && asked !== row.notify) ?? row.notify;
     if (row.toReplace && row.rotation && request.rotation === false) row.retire();
@@ -77,7 +77,7 @@ function pick({ owner, vouchingRole, description, labels, notify, rotation, rota
   return { owner, vouchingRole, description, labels, notify, rotation, rotationPolicyId };
 }
 
-/** Finds what a request names, for a certificate of this owner. */
+/** Finds the objects that a request refers to. */
 @Injectable()
 export class UpdateLookup {
   constructor(
@@ -88,8 +88,8 @@ export class UpdateLookup {
   ) {}
 
   /**
-   * Throws Problem `invalid-request` where something is not there, or cannot take the certificate, and `forbidden` for
-   * a destination that is not open to the actor, before anything is said of that destination.
+   * Throws Problem `invalid-request` when an object does not exist or cannot take the certificate. Throws `forbidden`
+   * for a destination that is not open to the actor, before an error could reveal its options.
    */
   async find(tx: Tx, actor: Actor, certificate: Certificate, request: UpdateRequest): Promise<RelationsOfNew> {
     const { owner = certificate.owner, destinations, notifications } = request;
@@ -98,7 +98,7 @@ export class UpdateLookup {
     if (destinations && !certificate.sealedKey) await this.relationRights.demandKeyless(found.destinationIds);
     if (destinations) await this.places.demandApart(tx, certificate, found.destinationIds);
     if (owner === certificate.owner || !notifications?.length) return found;
-    // Whatever else is named: a new owner gets the warnings that owners get.
+    // A new owner gets the default subscriptions, whatever else the request names.
     const defaults = await this.relations.find({ owner });
     return {
       ...found,
@@ -108,14 +108,14 @@ export class UpdateLookup {
   }
 }
 
-/** `whole`: a client of Lemur may have written the request, to whom a list that is left out is an empty one. */
+/** `whole`: the request may come from a client of Lemur, which means an empty list when it leaves one out. */
 type Form = 'change' | 'whole';
 
 /**
- * Lemur demands the owner in such a request and empties every list that it leaves out. Roles and notifications are
- * emptied here too, or a script that takes rights away would leave them. To empty the others takes the certificate off
- * its servers, so those that are not empty must be named. A new owner alone is a hand-over, and leaves the lists.
- * Throws Problem `invalid-request`, which names the lists.
+ * Lemur demands the owner in such a request and empties every list that is left out. Roles and notifications are
+ * emptied here too, since otherwise a script that removes rights would not remove them. Emptying the other lists would
+ * remove the certificate from its servers, so those that are not empty must be in the request. A request with only a
+ * new owner hands the certificate over, and keeps the lists. Throws Problem `invalid-request`, which names the lists.
  */
 function asLemurWould(
   { owner }: Pick<Certificate, 'owner'>,
@@ -137,7 +137,7 @@ function asLemurWould(
   throw new Problem('invalid-request', text, { reasons: Object.fromEntries(missing.map((name) => [name, [text]])) });
 }
 
-/** Changes who looks after a certificate and how; what it certifies never changes. */
+/** Changes the owner, the settings and the links of a certificate, never its content. */
 @Injectable()
 export class UpdateService {
   constructor(
@@ -149,8 +149,8 @@ export class UpdateService {
   ) {}
 
   /**
-   * Names are looked up before the transaction; every right is asked for inside it, of the locked row. Throws Problem,
-   * `conflict` when the owner changed meanwhile.
+   * Finds objects before the transaction, and checks rights inside it, on the locked row. Throws Problem, `conflict`
+   * when the owner changed meanwhile.
    */
   async update(actor: Actor, id: number, request: UpdateRequest, form: Form = 'change'): Promise<void> {
     const { before, wishes } = await this.lookUp(actor, id, request, form);
@@ -173,9 +173,7 @@ export class UpdateService {
     });
   }
 
-  /**
-   * What is to renew it was asked for on behalf of the former owner, whose people would get its key and its warnings.
-   */
+  /** Its successor was requested for the former owner, who would get its key and its notices: it is handed over too. */
   private async handOverSuccessor(
     tx: Tx,
     actor: Actor,
@@ -192,13 +190,13 @@ export class UpdateService {
     await this.changes.apply(tx, actor, row, wishes);
   }
 
-  /** What `update` would demand; nothing is written. Throws as `update`. */
+  /** Checks everything that `update` demands, and changes nothing. Throws like it. */
   async prepare(actor: Actor, id: number, request: UpdateRequest): Promise<void> {
     const { before, wishes } = await this.lookUp(actor, id, request, 'change');
     await this.rights.demand(this.db.single, actor, before, wishes);
   }
 
-  /** A stranger learns nothing of what the request names. */
+  /** Without the right to change the certificate, the actor learns nothing about the objects in the request. */
   private async lookUp(
     actor: Actor,
     id: number,
@@ -218,7 +216,7 @@ export class UpdateService {
   ): Promise<Record<'destinations' | 'replaces', boolean>> {
     const { destinationIds } = await this.certificates.linksOf(tx, id);
     const replacesIds = await this.certificates.predecessorsOf(tx, id);
-    // What it renews it replaces whatever a request says.
+    // A renewal replaces its predecessor whatever the request says.
     return { destinations: destinationIds.length === 0, replaces: replacesIds.every((oldId) => oldId === renewsId) };
   }
 }
