@@ -10,8 +10,8 @@ import { apiKeyHash, isApiKeySecret } from './api-key-secret.js';
 import { Tokens } from './tokens.js';
 
 /**
- * The sender of a token: an active user, with the API key if the token is one, or null for a session. `endsAt`: when the
- * token expires; null for never.
+ * The sender of a token: an active user, with the API key if the token is one, or null for a session. `endsAt`: when
+ * the token expires; null for never.
  */
 export interface Bearer {
   account: Account;

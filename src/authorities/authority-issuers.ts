@@ -26,7 +26,9 @@ import { blameChain, type CaChain, factsOf, issuerFacts, readCaChain } from './c
 
 const askMs = 30_000;
 
-/** An authority issues with certificates that were not known before: who refused an answer because of that looks again. */
+/**
+ * An authority issues with certificates that were not known before: who refused an answer because of that looks again.
+ */
 export const issuersAdded = defineJob('authority.issuers-added', z.strictObject({ authorityId: z.int() }));
 
 /**

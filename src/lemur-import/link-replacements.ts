@@ -9,8 +9,9 @@ const association = {
 
 /**
  * Links replacements after all certificates exist: the newer one may be imported first. Existing links are left alone.
- * What Successors does to predecessors is left out: each row was imported with what Lemur says of it (silenced, rotating,
- * revoked), and lines that Successors refuses, such as two certificates that replace each other, are taken as they are.
+ * What Successors does to predecessors is left out: each row was imported with what Lemur says of it (silenced,
+ * rotating, revoked), and lines that Successors refuses, such as two certificates that replace each other, are taken as
+ * they are.
  */
 export async function linkReplacements(run: Run): Promise<void> {
   const { lemur } = run.parts;

@@ -12,9 +12,9 @@ interface Waiting<In, Out> {
 }
 
 /**
- * Batches concurrent calls: inputs that arrive while all batches are at work form the next one. Under load many requests
- * share a round trip and a commit; without load none waits. A batch begins after its inputs have arrived, so no caller
- * gets an answer that was read before its call.
+ * Batches concurrent calls: inputs that arrive while all batches are at work form the next one. Under load many
+ * requests share a round trip and a commit; without load none waits. A batch begins after its inputs have arrived, so
+ * no caller gets an answer that was read before its call.
  */
 export class Gathered<In, Out> {
   private waiting: Waiting<In, Out>[] = [];

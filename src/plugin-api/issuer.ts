@@ -67,9 +67,9 @@ export type CancelRequest = Pick<PollRequest, 'orderRef' | 'state'> & AuthorityM
  * - `issued`: `chainPem` is leaf first, then issuers in order, without the root unless the issuer is the root itself.
  *   `externalId` is the certificate's id at the CA.
  * - `pending`: the CA has the order and works on it. `orderRef` names it to `poll`. The core polls again after
- *   `pollAfterS` seconds; `progress` is shown to people (what the CA waits for), and holds no secret. `awaitsApproval`: a
- *   person at the CA must approve the order. `expiresAt` is when the CA gives the order up. `state` replaces what `save`
- *   stored.
+ *   `pollAfterS` seconds; `progress` is shown to people (what the CA waits for), and holds no secret. `awaitsApproval`:
+ *   a person at the CA must approve the order. `expiresAt` is when the CA gives the order up. `state` replaces what
+ *   `save` stored.
  * - `rejected`: the CA says of this very order that it has rejected or ended it. The request fails at once. `reason` is
  *   shown to people.
  */
@@ -156,10 +156,10 @@ export interface IssuerPlugin<S extends OptionSchema> extends Plugin<'issuer', S
 
   /**
    * How far an order has come. Reads, or takes the next step that the CA waits for; each step may be repeated, so a
-   * crash costs nothing but another poll. `rejected` when the CA says that the order is dead. `refused` when the CA knows
-   * no such order, or does not let us look at it: that may pass (a directory that is down, a replica that lags), so the
-   * core believes it only after it was refused at least 3 times over at least 6 hours, and shows it meanwhile. Demanded
-   * of an issuer that answers `pending`.
+   * crash costs nothing but another poll. `rejected` when the CA says that the order is dead. `refused` when the CA
+   * knows no such order, or does not let us look at it: that may pass (a directory that is down, a replica that lags),
+   * so the core believes it only after it was refused at least 3 times over at least 6 hours, and shows it meanwhile.
+   * Demanded of an issuer that answers `pending`.
    */
   poll?(request: PollRequest, options: Options<S>, ctx: PluginContext): Promise<Outcome>;
 
@@ -248,8 +248,8 @@ export interface AllowedDifferences {
   /** The CA leaves names out, but not all SANs that were asked for; where none was, not the common name. */
   fewerNames?: boolean;
   /**
-   * The CA issues through subordinate CAs that it changes without notice, as public CAs do: any CA below the authority's
-   * issuing certificates may have signed. Otherwise one of these must have.
+   * The CA issues through subordinate CAs that it changes without notice, as public CAs do: any CA below the
+   * authority's issuing certificates may have signed. Otherwise one of these must have.
    */
   subordinates?: boolean;
 }

@@ -69,7 +69,8 @@ const emergencyFraction = 1 / 50;
 export const obstacleTexts = {
   superseded: 'A successor has taken its place.',
   awaitsDeployment:
-    'Its successor is issued, but has no destination: put it in place by hand, then switch notices off for the old one.',
+    'Its successor is issued, but has no destination: put it in place by hand, ' +
+    'then switch notices off for the old one.',
   noIssuer: 'No authority is known that could issue it again.',
   keyType: 'Keys of its type cannot be generated here. Issue a certificate with another key type.',
 } as const;

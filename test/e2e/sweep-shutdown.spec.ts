@@ -70,7 +70,7 @@ it('a sweep that is told to stop in its middle ends with its batch, and the next
     await eventually(async () => (await count(inSweep)) > 0);
     const stopping = worker.perennial.stop();
     const periodic = worker.perennial.app.get(Periodic, { strict: false });
-    await eventually(() => Promise.resolve(periodic['stopping'] as boolean));
+    await eventually(() => Promise.resolve(periodic['stopping']));
     await gate.rollbackTransaction();
     await stopping;
   } finally {

@@ -84,8 +84,8 @@ async function checkAnswer(
 }
 
 /**
- * True when one of the CAs signed the leaf, with `subordinates` also when one signed a CA above the leaf. `chain` is leaf
- * first. Throws PkiError without issuers.
+ * True when one of the CAs signed the leaf, with `subordinates` also when one signed a CA above the leaf. `chain` is
+ * leaf first. Throws PkiError without issuers.
  */
 async function isBelow(
   cas: readonly ParsedCertificate[],

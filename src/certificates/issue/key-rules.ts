@@ -52,8 +52,8 @@ export class KeyRules {
   }
 
   /**
-   * Demands of keys that are about to be stored with their owners that no other owner has them, and that none of them is
-   * known to be compromised: until `tx` ends, transactions that claim or compromise one of these keys wait. Call it
+   * Demands of keys that are about to be stored with their owners that no other owner has them, and that none of them
+   * is known to be compromised: until `tx` ends, transactions that claim or compromise one of these keys wait. Call it
    * before the transaction locks a certificate. Throws Problem `invalid-request` that blames `csr`.
    */
   async claim(tx: Tx, claims: readonly KeyClaim[]): Promise<void> {

@@ -13,9 +13,9 @@ export const OrderView = z.object({
     .nullable()
     .meta({
       description:
-        '`issuer`: the CA works on it. `approval`: a person at the CA must approve it. `retry`: nobody must act, it is ' +
-        'tried again. `configuration`: a person must change the authority or its account at the CA, as `detail` says. ' +
-        '`decision`: a person must accept or reject the answer in dispute. Null: it has failed.',
+        '`issuer`: the CA works on it. `approval`: a person at the CA must approve it. `retry`: nobody must act, it ' +
+        'is tried again. `configuration`: a person must change the authority or its account at the CA, as `detail` ' +
+        'says. `decision`: a person must accept or reject the answer in dispute. Null: it has failed.',
     }),
   attempts: z.int().meta({ description: 'Attempts in a row that failed.' }),
   answeredAt: InstantOut.nullable().meta({ description: 'When the issuer last answered, or an attempt last failed.' }),

@@ -126,8 +126,8 @@ export class PendingController {
   @Requires('certificate:update')
   @Summary(
     'Ask the CA now',
-    'For its answer to the order, without waiting for the next attempt; of a certificate that is not awaited any more, ' +
-      'whatever the CA is still to be told.',
+    'For its answer to the order, without waiting for the next attempt. For a request that has ended: repeats what ' +
+      'the CA must still be told.',
   )
   @Answers(200, PendingView)
   async retry(@Who() actor: Actor, @Id() id: number): Promise<PendingView> {

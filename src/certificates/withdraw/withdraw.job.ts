@@ -162,8 +162,8 @@ export class WithdrawJob implements OnModuleInit {
   }
 
   /**
-   * An order that the CA does not cancel is looked at: a certificate that was issued for it is to be revoked. One that is
-   * to be closed is looked at first, since it may be fulfilled, and cancelled after its deadline.
+   * An order that the CA does not cancel is looked at: a certificate that was issued for it is to be revoked. One that
+   * is to be closed is looked at first, since it may be fulfilled, and cancelled after its deadline.
    */
   private async endOrder(
     { kind }: Withdrawal,

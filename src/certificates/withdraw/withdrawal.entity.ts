@@ -6,8 +6,8 @@ export const withdrawalKinds = ['cancel', 'close', 'revoke'] as const;
 export const withdrawalStates = ['due', 'done', 'given-up'] as const;
 
 /**
- * What a CA is to be told: to cancel the order of a certificate, or to revoke a certificate that it issued. `close`: the
- * certificate was uploaded, and its order is followed until the CA has issued this very one, or is cancelled.
+ * What a CA is to be told: to cancel the order of a certificate, or to revoke a certificate that it issued. `close`:
+ * the certificate was uploaded, and its order is followed until the CA has issued this very one, or is cancelled.
  */
 @Entity('withdrawal')
 export class Withdrawal {

@@ -20,8 +20,8 @@ export const factsHave = (versions: string): string => `(select version from kep
 /**
  * Facts about accounts, roles, API keys, rotation policies and subscriptions that the process keeps between requests.
  * Every change of them raises one version in the database when it commits, whichever process makes it. So a caller that
- * stores what follows from a kept fact demands `factsHave` its version in the same statement; when that fails, or before
- * it refuses because of a kept fact, it calls `renew` and starts again.
+ * stores what follows from a kept fact demands `factsHave` its version in the same statement; when that fails, or
+ * before it refuses because of a kept fact, it calls `renew` and starts again.
  */
 @Injectable()
 export class KeptFacts {
