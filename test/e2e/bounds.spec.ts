@@ -28,7 +28,7 @@ describe('a chain', () => {
   const upload = (body: string, chain: string) =>
     program.call('POST', '/certificates/upload', { owner: 'joe@example.com', body, chain });
 
-  it('counts each certificate once, and the certificate itself not at all', async () => {
+  it('counts each CA certificate once, and does not count the leaf', async () => {
     const one = selfSigned(0);
     expect((await upload(one, one.repeat(600))).status).toBe(200);
     const { chainPem } = authority.issue('twice.example.com');
@@ -72,7 +72,7 @@ describe('a list of certificates', () => {
     expect((await program.ok('GET', `/certificates/${items[0].id}`)).chain).toHaveLength(chainMb * 1_000_000);
   });
 
-  it('says how many to ask for where an answer would be too large', async () => {
+  it('refuses a page that would be too large, and tells how many to request', async () => {
     const ask = (count: number) => program.call('GET', `/certificates?owner=big@example.com&chain=true&count=${count}`);
     const { status, body } = await ask(8);
     expect([status, body.reasons.count]).toEqual([400, [expect.stringContaining('at most 3 at a time')]]);
@@ -81,7 +81,7 @@ describe('a list of certificates', () => {
 });
 
 describe('a body', () => {
-  it('of more than 16 KiB is taken from nobody who is not known', async () => {
+  it('of more than 16 KiB is refused without authentication', async () => {
     const body = JSON.stringify({ username: 'x'.repeat(20_000) });
     const taken: string[] = [];
     for (const route of routesOf(program)) {
@@ -95,7 +95,7 @@ describe('a body', () => {
     expect((await program.call('POST', '/auth/login', body, { token: null })).status).toBe(413);
   });
 
-  it('of sign-in with unknown members names ten of them', async () => {
+  it('of a sign-in with many unknown members lists ten of them', async () => {
     const { status, body } = await program.call('POST', '/auth/login', many(700), { token: null });
     expect([status, Object.keys(body.reasons)]).toEqual([400, Object.keys(many(10))]);
     expect(JSON.stringify(body).length).toBeLessThan(2000);

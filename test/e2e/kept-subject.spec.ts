@@ -34,7 +34,7 @@ const reissued = async (id: number): Promise<Json> => program.ok('POST', `/certi
 const subject = (order: (cn: string) => string): string => order(`kept-${++number}.example.com`);
 
 describe('the subject of a certificate', () => {
-  it.each(orders)('of a CSR has the same order after renewals: %s', async (order) => {
+  it.each(orders)('of a CSR keeps the order of its attributes in renewals: %s', async (order) => {
     const { csrPem } = opensslCsr(subject(order), [], 'ec');
     const first = await program.ok('POST', '/certificates', { owner, authority: { name: 'root' }, csr: csrPem });
     const expected = openssl(
@@ -50,7 +50,7 @@ describe('the subject of a certificate', () => {
     expect(subjectOf((await reissued(second.id)).body)).toBe(expected);
   });
 
-  it.each(orders)('of an upload has the same order after a renewal: %s', async (order) => {
+  it.each(orders)('of an upload keeps the order of its attributes in a renewal: %s', async (order) => {
     const [key, body] = [join(folder, 'key.pem'), join(folder, 'body.pem')];
     const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30'];
     openssl([...made, '-multivalue-rdn', '-subj', subject(order), '-keyout', key, '-out', body]);

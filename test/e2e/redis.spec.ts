@@ -101,7 +101,7 @@ describe.skipIf(!redisIsInstalled())('a program whose Redis', () => {
     return program;
   }
 
-  it('is flushed in the middle still delivers and rotates everything', { timeout: 120_000 }, async () => {
+  it('is flushed meanwhile still delivers and rotates every certificate', { timeout: 120_000 }, async () => {
     const { ok, clock, database } = await start();
     await setUp({ ok });
     const issued = issue({ ok }, 40);
@@ -115,43 +115,49 @@ describe.skipIf(!redisIsInstalled())('a program whose Redis', () => {
     await allDelivered(database, names, 2);
   });
 
-  it('is stopped issues all the same, says so, and catches up when it is back', { timeout: 90_000 }, async () => {
-    const { ok, call, clock, database, url } = await start();
-    await setUp({ ok });
-    const before = await issue({ ok }, 3);
-    await allDelivered(database, before, 1);
-    expect(await (await get(`${url}/health/ready`)).json()).toEqual({ status: 'ok', checks: ['database', 'queue'] });
+  it(
+    'is stopped still issues, reports that Redis is down, and catches up when Redis is back',
+    { timeout: 90_000 },
+    async () => {
+      const { ok, call, clock, database, url } = await start();
+      await setUp({ ok });
+      const before = await issue({ ok }, 3);
+      await allDelivered(database, before, 1);
+      expect(await (await get(`${url}/health/ready`)).json()).toEqual({ status: 'ok', checks: ['database', 'queue'] });
 
-    await redis.stop();
-    const meanwhile = await Promise.race([
-      issue({ ok }, 5),
-      new Promise<never>((_, reject) => setTimeout(reject, patienceMs, new Error('Issuing waits for Redis.')).unref()),
-    ]);
-    const ready = await get(`${url}/health/ready`);
-    expect(ready.status).toBe(503);
-    expect(await ready.json()).toMatchObject({
-      reasons: { queue: [expect.stringContaining('Redis does not answer')] },
-    });
-    const metrics = await (await get(`${url}/metrics`)).text();
-    expect(metrics).toMatch(/^perennial_jobs\{job="certificate.deploy",state="due"\} 5$/m);
-    expect((await call('GET', '/certificates')).status).toBe(200);
-    clock.advance(61 * dayMs);
-    await eventually(
-      async () =>
-        (
-          await database.source.query<unknown[]>(
-            `select from outbox where job = 'certificate.rotate' and state = 'due'`,
-          )
-        ).length === 8,
-    );
-    expect((await standing(database)).filter(({ delivery }) => delivery === 'planned')).toHaveLength(5);
+      await redis.stop();
+      const meanwhile = await Promise.race([
+        issue({ ok }, 5),
+        new Promise<never>((_, reject) =>
+          setTimeout(reject, patienceMs, new Error('Issuing waits for Redis.')).unref(),
+        ),
+      ]);
+      const ready = await get(`${url}/health/ready`);
+      expect(ready.status).toBe(503);
+      expect(await ready.json()).toMatchObject({
+        reasons: { queue: [expect.stringContaining('Redis does not answer')] },
+      });
+      const metrics = await (await get(`${url}/metrics`)).text();
+      expect(metrics).toMatch(/^perennial_jobs\{job="certificate.deploy",state="due"\} 5$/m);
+      expect((await call('GET', '/certificates')).status).toBe(200);
+      clock.advance(61 * dayMs);
+      await eventually(
+        async () =>
+          (
+            await database.source.query<unknown[]>(
+              `select from outbox where job = 'certificate.rotate' and state = 'due'`,
+            )
+          ).length === 8,
+      );
+      expect((await standing(database)).filter(({ delivery }) => delivery === 'planned')).toHaveLength(5);
 
-    await redis.start();
-    await allDelivered(database, [...before, ...meanwhile], 2);
-    expect((await get(`${url}/health/ready`)).status).toBe(200);
-  });
+      await redis.start();
+      await allDelivered(database, [...before, ...meanwhile], 2);
+      expect((await get(`${url}/health/ready`)).status).toBe(200);
+    },
+  );
 
-  it('is down at the start starts, issues, and delivers when it is there', { timeout: 90_000 }, async () => {
+  it('is down at boot starts, issues, and delivers once Redis is up', { timeout: 90_000 }, async () => {
     await redis.stop();
     const { ok, database, url } = await start();
     await setUp({ ok });
@@ -176,7 +182,7 @@ describe.skipIf(!redisIsInstalled())('two workers and one process for the API', 
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  it('share the work, also when one of them is killed', { timeout: 120_000 }, async () => {
+  it('share the jobs, and one worker does them all when the other is killed', { timeout: 120_000 }, async () => {
     const common = {
       DATABASE_URL: database.url,
       DATA_DIR: dataDir,

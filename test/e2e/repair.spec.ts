@@ -93,7 +93,7 @@ const underWay = (begun: number): Promise<unknown> =>
   eventually(async () => (await gate.marks()).filter((mark) => mark === 'begin').length === begun);
 
 describe('a destination that cannot be written', () => {
-  it('costs no certificate: the delivery shows what is wrong, the owner is told once, and a repaired one gets it without help', async () => {
+  it('loses no certificate: the delivery shows the fault, the owner is told once, and it is delivered after the repair', async () => {
     await writeFile(folder, 'in the way');
     const certificate = await issue('a.example.com', await destination());
     expect(certificate.lifecycle).toBe('issued');
@@ -129,7 +129,7 @@ describe('a destination that cannot be written', () => {
     expect((await program.ok('GET', '/mails')).total).toBe(1);
   });
 
-  it('gets it at once on demand', async () => {
+  it('gets the certificate at once on request after the repair', async () => {
     await writeFile(folder, 'in the way');
     const certificate = await issue('a.example.com', await destination());
     const { id } = await comes(certificate, 'failing', 1);
@@ -143,7 +143,7 @@ describe('a destination that cannot be written', () => {
     await expectOnDisk('a.example.com', certificate);
   });
 
-  it('never gets what was detached or revoked meanwhile', async () => {
+  it('never gets a certificate that was detached or revoked meanwhile', async () => {
     await writeFile(folder, 'in the way');
     const place = await destination();
     const [detached, revoked] = [await issue('a.example.com', place), await issue('b.example.com', place)];
@@ -163,7 +163,7 @@ describe('a destination that cannot be written', () => {
     await expectNothing('b.example.com');
   });
 
-  it('gets the newest of a line when it is repaired, and everything before that is superseded', async () => {
+  it('gets the newest certificate of a line after the repair, and its predecessors are superseded', async () => {
     await writeFile(folder, 'in the way');
     const first = await issue('a.example.com', await destination());
     await comes(first, 'failing', 1);
@@ -183,8 +183,8 @@ describe('a destination that cannot be written', () => {
   });
 });
 
-describe('two lines of certificates for one place', () => {
-  it('leave it to the first, and the second gets it when the first leaves', async () => {
+describe('two lines of certificates for one location', () => {
+  it('leave it to the first, and the second is delivered when the first is removed', async () => {
     const place = await destination();
     const first = await issue('a.example.com', place);
     await comes(first, 'delivered');
@@ -199,7 +199,7 @@ describe('two lines of certificates for one place', () => {
     await expectOnDisk('a.example.com', second);
   });
 
-  it('do not take turns while the first is delivered once more', async () => {
+  it('do not alternate while the first is delivered again', async () => {
     const place = await destination();
     const first = await issue('a.example.com', place);
     const { id } = await comes(first, 'delivered');
@@ -215,7 +215,7 @@ describe('two lines of certificates for one place', () => {
     await expectOnDisk('a.example.com', first);
   });
 
-  it('that come at the same moment do not overwrite each other', async () => {
+  it('do not overwrite each other when they are delivered at the same moment', async () => {
     const place = await destination({ behind: 'gate' });
     await gate.shut();
     const before = (await gate.marks()).filter((mark) => mark === 'begin').length;
@@ -241,7 +241,7 @@ describe('two lines of certificates for one place', () => {
 });
 
 describe('a delivery that is under way', () => {
-  it('and is overtaken by its successor does not have the last word', async () => {
+  it('and arrives after its successor does not stay at the location', async () => {
     const place = await destination({ behind: 'gate' });
     const before = (await gate.marks()).filter((mark) => mark === 'begin').length;
     await gate.shut();
@@ -260,7 +260,7 @@ describe('a delivery that is under way', () => {
     expect(await gate.marks().then((marks) => marks.slice(-4))).toEqual(['begin', 'end', 'begin', 'end']);
   });
 
-  it('and is detached is taken away again', async () => {
+  it('and is detached meanwhile is removed again', async () => {
     const before = (await gate.marks()).filter((mark) => mark === 'begin').length;
     await gate.shut();
     const certificate = await issue('a.example.com', await destination({ behind: 'gate' }));
@@ -276,7 +276,7 @@ describe('a delivery that is under way', () => {
     await expectNothing('a.example.com');
   });
 
-  it('and asked for once more is made by one worker at a time', async () => {
+  it('and is requested again is made by one worker at a time', async () => {
     const before = (await gate.marks()).filter((mark) => mark === 'begin').length;
     await gate.shut();
     const certificate = await issue('a.example.com', await destination({ behind: 'gate' }));
@@ -296,8 +296,8 @@ describe('a delivery that is under way', () => {
   });
 });
 
-describe('taking a certificate away', () => {
-  it('spares what its successor has put in its place', async () => {
+describe('the removal of a certificate', () => {
+  it('does not remove the successor at the same location', async () => {
     const place = await destination();
     const first = await issue('a.example.com', place);
     await comes(first, 'delivered');
@@ -317,7 +317,7 @@ describe('taking a certificate away', () => {
 });
 
 describe('a mail server that is down', () => {
-  it('delays what people are told and loses none of it, and each is sent once', async () => {
+  it('delays notices, loses none, and each is sent once', async () => {
     const port = await freePort();
     const mailing = await startProgram({ SMTP_URL: `smtp://127.0.0.1:${port}` });
     try {

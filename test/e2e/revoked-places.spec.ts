@@ -51,7 +51,7 @@ const tried = (id: number, state: string): Promise<Json> =>
     return delivery.state === state && delivery.fault !== null && delivery;
   });
 
-describe('a revoked certificate leaves every place where it stands or may stand', () => {
+describe('a revoked certificate is removed from every place where it is or may be', () => {
   it('when it was delivered, and could not be delivered again', async () => {
     const one = await issue('shared');
     await inState(one.id, 'delivered');
@@ -139,7 +139,7 @@ describe('a revoked certificate leaves every place where it stands or may stand'
     expect(await deliveries(next.id)).toMatchObject([{ state: 'delivered' }]);
   });
 
-  it('and where the destination can remove nothing, the delivery, its history and a mail say so', async () => {
+  it('and the delivery, its history and a mail tell when the destination cannot remove it', async () => {
     const one = await issue('fixed');
     await inState(one.id, 'delivered');
     await revoke(one.id);
@@ -159,7 +159,7 @@ describe('a revoked certificate leaves every place where it stands or may stand'
     expect((await program.ok('GET', `/certificates/${one.id}`)).destinations).toEqual([]);
   });
 
-  it('and where the destination can remove nothing, a successor at the same place has removed it', async () => {
+  it('and counts as removed when a successor has overwritten it at a destination that cannot remove', async () => {
     const old = await issue('fixed shared');
     await inState(old.id, 'delivered');
     const next = await program.ok('POST', `/certificates/${old.id}/reissue`);
@@ -183,7 +183,7 @@ describe('a revoked certificate leaves every place where it stands or may stand'
 });
 
 describe('a certificate that is detached', () => {
-  it('from a destination that can remove nothing can be attached there again', async () => {
+  it('from a destination that cannot remove it can be attached there again', async () => {
     const one = await issue('fixed');
     await inState(one.id, 'delivered');
     await program.ok('PUT', `/certificates/${one.id}`, { destinations: [] });
@@ -227,7 +227,7 @@ describe('a revoked certificate that rotates and is deployed', () => {
     expect(subjects).toEqual(expect.arrayContaining([`${old.cn}: revoked`, `${old.cn}: renewed`]));
   });
 
-  it('at a shared place gives way to its successor without a gap', async () => {
+  it('at a shared location is overwritten by its successor without a gap', async () => {
     const old = await rotating('shared');
     await inState(old.id, 'delivered');
     const location = `shelf/${old.cn}`;
@@ -300,7 +300,7 @@ describe('a revoked certificate that rotates and is deployed', () => {
     ]);
   });
 
-  it('has its renewal that is under way take its place, and no other', async () => {
+  it('is replaced by the renewal that is under way, and by no other', async () => {
     const old = await rotating('shared');
     await inState(old.id, 'delivered');
     place.mode = 'down';
@@ -313,7 +313,7 @@ describe('a revoked certificate that rotates and is deployed', () => {
     expect([stands(old), stands(next)]).toEqual([false, true]);
   });
 
-  it('is not replaced where what it was to replace is in force again', async () => {
+  it('is not replaced when its predecessor is active again', async () => {
     const old = await rotating('own');
     await inState(old.id, 'delivered');
     place.mode = 'down';
@@ -327,7 +327,7 @@ describe('a revoked certificate that rotates and is deployed', () => {
     expect(stands(old)).toBe(true);
   });
 
-  it('for keyCompromise has every other certificate with its key renewed', async () => {
+  it('for keyCompromise makes every other certificate with its key renew', async () => {
     const old = await rotating('shared');
     const same = await rotating('own');
     for (const { id } of [old, same]) await inState(id, 'delivered');
@@ -341,7 +341,7 @@ describe('a revoked certificate that rotates and is deployed', () => {
     expect(stands(next)).toBe(true);
   });
 
-  it('is replaced for nobody who may not issue', async () => {
+  it('is not replaced for an actor who may not issue', async () => {
     const { id } = await issue('shared');
     const scoped = await program.ok('POST', '/keys', {
       name: 'revoker',

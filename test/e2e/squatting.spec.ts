@@ -82,7 +82,7 @@ describe('a public certificate that somebody else uploaded first', () => {
     expect([again.status, (await view(id)).owner]).toEqual([409, team]);
   });
 
-  it('is taken over by the key from who has shown a CSR, and by no CSR that is known here', async () => {
+  it('is taken over from an uploader with a CSR by an upload with the private key, and by no CSR that is stored here', async () => {
     const { public: certificate, privateKey } = made('csr.example.com');
     const csr = csrOf(privateKey);
     const { body: first } = await upload('mal', { ...certificate, csr });
@@ -102,7 +102,7 @@ describe('a public certificate that somebody else uploaded first', () => {
     });
   });
 
-  it('comes back when it was deleted, to who shows its key', async () => {
+  it('is restored by an upload with its private key when it was deleted', async () => {
     const { id, privateKey, ...certificate } = await squatted('deleted.example.com');
     expect((await as('mal', 'DELETE', `/certificates/${id}`)).status).toBe(204);
     expect(await upload('ann', { ...certificate.public, privateKey })).toMatchObject({
@@ -111,7 +111,7 @@ describe('a public certificate that somebody else uploaded first', () => {
     });
   });
 
-  it('issued here belongs to who asked for it, whatever is shown', async () => {
+  it('stays with the owner who requested it when it was issued here, whatever an upload proves', async () => {
     const issued = await program.ok('POST', '/certificates', {
       owner: team,
       commonName: 'issued.example.com',
@@ -123,7 +123,7 @@ describe('a public certificate that somebody else uploaded first', () => {
   });
 });
 
-describe('the owner for whom a source finds a certificate', () => {
+describe('the owner that a source reports for a certificate', () => {
   const scan = async (label: string, folder: string) => {
     const { id } = await program.ok('POST', '/sources', {
       label,
@@ -185,7 +185,7 @@ describe('the owner for whom a source finds a certificate', () => {
     expect(await upload('ann', { ...certificate.public, privateKey })).toMatchObject({ status: 200, body: { id } });
   });
 
-  it('gets no right to a certificate whose owner has shown the key', async () => {
+  it('gets no right to a certificate whose owner has proved to have the private key', async () => {
     const { public: certificate, privateKey } = made('proved.example.com');
     const { body } = await upload('mal', { ...certificate, privateKey, notify: false });
     const folder = mkdtempSync(join(root, 'source-'));

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestAuthority } from '../support/bundles.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 
-describe('who takes whose place', () => {
+describe('the successor of a certificate', () => {
   const elsewhere = startTestAuthority();
   let program: TestProgram;
   let number = 0;
@@ -50,7 +50,7 @@ describe('who takes whose place', () => {
       return items.filter((d: { state: string }) => d.state === 'delivered').length === count;
     });
 
-  it('renews the old one again when its undelivered successor is revoked', async () => {
+  it('lets its predecessor renew again when it is revoked before it was delivered', async () => {
     const place = await destination('a');
     const old = await issue({ destinations: [{ id: place.id }] });
     await delivered(old.id);
@@ -68,7 +68,7 @@ describe('who takes whose place', () => {
     expect((await reissue(old.id)).id).not.toBe(heir.id);
   });
 
-  it('puts the old one back where a successor had come to stand that is revoked before it was everywhere', async () => {
+  it('is overwritten by its predecessor when it is revoked before it was delivered everywhere', async () => {
     const [here, there] = [await destination('b'), await destination('c')];
     const old = await issue({ destinations: [{ id: here.id }, { id: there.id }] });
     await delivered(old.id, 2);
@@ -85,7 +85,7 @@ describe('who takes whose place', () => {
     );
   });
 
-  it('follows the old one to a destination that it got in the meantime', async () => {
+  it('is delivered to a destination that its predecessor got meanwhile', async () => {
     const [first, second] = [await destination('d'), await destination('e')];
     const old = await issue({ destinations: [{ id: first.id }] });
     await delivered(old.id);
@@ -100,7 +100,7 @@ describe('who takes whose place', () => {
     expect(await second.served(old.cn)).toBe(heir.serial);
   });
 
-  it('takes the old one nowhere where those who may change it may not send its renewal', async () => {
+  it('stops a change of its predecessor to a destination that the actor may not use for the successor', async () => {
     const [first, second] = [await destination('i'), await destination('j')];
     const old = await issue({ destinations: [{ id: first.id }] });
     await delivered(old.id);
@@ -128,7 +128,7 @@ describe('who takes whose place', () => {
     await rm(first.folder);
   });
 
-  it('watches and renews again what is no longer to be replaced, for those who have the right to it', async () => {
+  it('leaves a predecessor that it no longer replaces watched and renewing, for users with the right to change that', async () => {
     const password = 'Correct-Horse-2!';
     const [old, heir] = [await issue(), await issue({ owner: 'bea@example.com' })];
     await program.ok('POST', '/users', {
@@ -157,7 +157,7 @@ describe('who takes whose place', () => {
     });
   });
 
-  it('lets nothing stand in for what stands in for it, over whatever others', async () => {
+  it('is refused when it is replaced by its predecessor, directly or in several steps', async () => {
     const [a, b, c] = [await issue(), await issue(), await issue()];
     const replace = (heir: { id: number }, old: { id: number }) =>
       program.call('PUT', `/certificates/${heir.id}`, { replaces: [{ id: old.id }] });
@@ -178,7 +178,7 @@ describe('who takes whose place', () => {
     expect(await get(renewal.id)).toMatchObject({ notify: true, nextNoticeAt: expect.any(String) });
   });
 
-  it('lets nothing that has ended stand in for what has not', async () => {
+  it('is refused when it has ended and its predecessor has not', async () => {
     const [old, revoked, short] = [await issue(), await issue(), await issue({ validityDays: 1 })];
     await revoke(revoked.id);
     program.clock.advance(2 * 86_400_000);
@@ -197,7 +197,7 @@ describe('who takes whose place', () => {
     );
   });
 
-  it('leaves nothing that is watched without a warning', async () => {
+  it('leaves no watched certificate without a warning', async () => {
     const silent = await program.ok('POST', '/notifications', {
       label: 'silent',
       active: false,
@@ -283,7 +283,7 @@ describe('who takes whose place', () => {
     await rm(place.folder);
   });
 
-  it('supersedes the old one once the destination that failed is detached', async () => {
+  it('supersedes its predecessor once the destination that failed is detached', async () => {
     const place = await destination('f');
     const old = await issue({ destinations: [{ id: place.id }] });
     await delivered(old.id);
@@ -295,7 +295,7 @@ describe('who takes whose place', () => {
     await rm(place.folder);
   });
 
-  it('delivers what is detached and at once attached again', async () => {
+  it('is delivered when it is detached and at once attached again', async () => {
     const place = await destination('g');
     const certificate = await issue({ destinations: [{ id: place.id }] });
     await delivered(certificate.id);
@@ -306,7 +306,7 @@ describe('who takes whose place', () => {
     expect((await get(certificate.id)).destinations).toHaveLength(1);
   });
 
-  it('delivers nothing that is revoked', async () => {
+  it('is not delivered once it is revoked', async () => {
     const place = await destination('h');
     const certificate = await issue();
     await revoke(certificate.id);
