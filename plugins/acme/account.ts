@@ -5,7 +5,7 @@ import type { AuthorityMemory } from '../../src/plugin-api/issuer.js';
 import type { FetchResponse } from '../../src/plugin-api/site.js';
 import type { AcmeClient, Signatory } from './acme.client.js';
 import type { AcmeOptions } from './acme.options.js';
-import { type AccountKey, externalBinding, newAccountKey, thumbprintOf } from './jws.js';
+import { type AccountKey, externalBinding, newAccountKey, publicKeyOf, signedWith, thumbprintOf } from './jws.js';
 import { AcmeFailure } from './problem.js';
 
 const StoredKey = z.object({
@@ -20,6 +20,8 @@ const StoredAccount = z.object({
   key: StoredKey,
   url: z.string().optional(),
   contacts: z.array(z.string()).optional(),
+  /** A key that the CA is asked to take in place of `key`; it may have done so. */
+  next: StoredKey.optional(),
 });
 type StoredAccount = z.output<typeof StoredAccount>;
 
@@ -46,6 +48,7 @@ export class Account {
     const known = accounts[nameOf(options)];
     const account = new Account(client, options, memory, accounts, known ?? { key: newAccountKey() });
     if (!known) await account.keep();
+    if (account.stored.next) await account.finishKeyChange();
     if (account.stored.url === undefined) await account.register();
     else if (!isDeepStrictEqual(account.stored.contacts, options.contacts)) await account.updateContacts();
     return account;
@@ -66,6 +69,54 @@ export class Account {
       if (!(error instanceof AcmeFailure) || error.type !== 'accountDoesNotExist') throw error;
       await this.register();
       return this.client.post(url, this.signatory, payload);
+    }
+  }
+
+  /** Replaces the key (RFC 8555 §7.3.5). Throws PluginError. */
+  async changeKey(): Promise<void> {
+    if (this.client.directory.keyChange === undefined)
+      throw new PluginError('refused', 'The CA changes no keys of accounts.');
+    this.stored = { ...this.stored, next: newAccountKey() };
+    await this.keep();
+    await this.finishKeyChange();
+  }
+
+  /**
+   * The answer to an earlier request may have been lost: the CA says with which of the two keys it knows the account.
+   */
+  private async finishKeyChange(): Promise<void> {
+    const { key, next, url = '', contacts } = this.stored;
+    const { keyChange = '' } = this.client.directory;
+    if (!next) return;
+    const inner = signedWith(
+      next,
+      { jwk: publicKeyOf(next), url: keyChange },
+      { account: url, oldKey: publicKeyOf(key) },
+    );
+    try {
+      await this.client.post(keyChange, this.signatory, inner);
+    } catch (error) {
+      if (!(error instanceof AcmeFailure) || error.fault === 'unavailable') throw error;
+      const isChanged = await this.isKnownBy(next);
+      if (!isChanged) {
+        this.stored = { key, url, ...(contacts && { contacts }) };
+        await this.keep();
+        throw error;
+      }
+    }
+    this.stored = { key: next, url, ...(contacts && { contacts }) };
+    await this.keep();
+  }
+
+  /** Whether the CA has the account under this key. */
+  private async isKnownBy(key: AccountKey): Promise<boolean> {
+    try {
+      const answer = await this.client.post(this.client.directory.newAccount, { key }, { onlyReturnExisting: true });
+      return answer.headers.location === this.stored.url;
+    } catch (error) {
+      // Anything else tells nothing, and a key that may be in use is never dropped.
+      if (error instanceof AcmeFailure && error.type === 'accountDoesNotExist') return false;
+      throw error;
     }
   }
 
@@ -111,7 +162,7 @@ export class Account {
     this.accounts = accountsIn(await this.memory.saveAuthority(JSON.stringify({ accounts })));
     const kept = this.accounts[name];
     if (!kept) throw new PluginError('unavailable', 'The accounts of the authority have changed meanwhile.');
-    this.stored = kept.key.d === this.stored.key.d ? { ...this.stored, ...kept } : kept;
+    this.stored = kept;
   }
 }
 

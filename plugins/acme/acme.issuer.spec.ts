@@ -158,6 +158,23 @@ describe('acme', () => {
     expect(new Set(server.accounts).size).toBe(1);
   });
 
+  it.each<[string, StandInFault['kind'] | null]>([
+    ['at once', null],
+    ['although the answer was lost', 'lose'],
+    ['although the CA did not get the request', 'drop'],
+  ])('changes the key of its account %s, and goes on with the same account', async (_, kind) => {
+    await issued((await ask(['www.example.com'])).order);
+    const before = memory;
+    if (kind !== null) server.standIn.fail({ on: /POST \/key-change/, kind });
+    const change = Promise.resolve(acme.changeAccountKey?.(remembering(), options(), ctx()));
+    if (kind === null) await change;
+    else expect((await failureOf(change)).fault).toBe('unavailable');
+    expect(memory).not.toBe(before);
+    await issued((await ask(['other.example.com'])).order);
+    expect(server.standIn.seen.filter((line) => line === 'POST /account').length).toBeLessThanOrEqual(2);
+    expect([server.accounts.length, new Set(server.accounts).size]).toEqual([2, 2]);
+  });
+
   it('waits as long as a rate limit says', async () => {
     const body = { type: 'urn:ietf:params:acme:error:rateLimited', detail: 'too many certificates' };
     server.standIn.fail({ on: /POST \/order$/, kind: { status: 429, body, headers: { 'retry-after': '3600' } } });

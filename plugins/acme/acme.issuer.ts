@@ -87,6 +87,10 @@ export const acme = defineIssuer({
     }
   },
 
+  async changeAccountKey(memory, o, ctx) {
+    await (await signIn(memory, o, ctx)).changeKey();
+  },
+
   async renewalInfo({ chainPem: [leafPem] }, o, ctx) {
     return readRenewalInfo(await open(o, ctx), leafPem);
   },

@@ -7,6 +7,8 @@ import { AuthorityIssuerRepository } from './authority-issuer.repository.js';
 import { AuthorityIssuers } from './authority-issuers.js';
 import { AuthorityIssuersController } from './authority-issuers.controller.js';
 import { AuthorityIssuersJob } from './authority-issuers.job.js';
+import { AuthorityAccounts } from './authority-accounts.js';
+import { AuthorityAccountsController } from './authority-accounts.controller.js';
 import { AuthorityController } from './authority.controller.js';
 import { AuthorityRepository } from './authority.repository.js';
 import { AuthorityReader } from './authority-reader.js';
@@ -18,9 +20,10 @@ import { AuthorityMaker } from './create-authority.js';
 
 @Module({
   imports: [AuditModule, JobsModule, RolesModule],
-  controllers: [AuthorityController, AuthorityIssuersController, DefaultsController],
+  controllers: [AuthorityController, AuthorityAccountsController, AuthorityIssuersController, DefaultsController],
   providers: [
     Authorities,
+    AuthorityAccounts,
     AuthorityRepository,
     AuthorityReader,
     AuthorityService,

@@ -201,6 +201,12 @@ export interface IssuerPlugin<S extends OptionSchema> extends Plugin<'issuer', S
   renewalInfo?(certificate: IssuedCertificate, options: Options<S>, ctx: PluginContext): Promise<RenewalInfo | null>;
 
   /**
+   * Replaces the key with which the issuer signs in to the account of an authority (RFC 8555 §7.3.5). The new key is
+   * stored before the CA hears of it; called again after a failure, it finishes what was begun. Absent: there is none.
+   */
+  changeAccountKey?(memory: AuthorityMemory, options: Options<S>, ctx: PluginContext): Promise<void>;
+
+  /**
    * The certificates with which the CA issues, for a CA that exists elsewhere. The set may grow: the core asks again
    * from time to time, adds what is new, and accepts certificates that any of them signed. Changes nothing.
    */

@@ -223,6 +223,7 @@ function issuerAttempts(
     renewalInfo: plugin.renewalInfo && ((ctx) => plugin.renewalInfo?.(certificate, options, ctx)),
     list: plugin.list && ((ctx) => plugin.list?.({ skip: 1 }, options, ctx)[Symbol.asyncIterator]().next()),
     describe: plugin.describe && ((ctx) => plugin.describe?.(options, ctx)),
+    changeAccountKey: plugin.changeAccountKey && ((ctx) => plugin.changeAccountKey?.(noMemory, options, ctx)),
     ...administration(plugin, options),
   };
   return Object.entries(verbs).flatMap(([words, run]) => (run ? [one(words, async (ctx) => run(ctx))] : []));

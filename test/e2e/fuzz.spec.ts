@@ -48,12 +48,14 @@ const rarelyPossible = [
   'post /api/1/certificates/{id}/restore',
   'post /api/1/certificates/{id}/redeploy',
   'delete /api/1/pending_certificates/{id}',
+  'put /api/1/pending_certificates/{id}/retry',
   'post /api/1/pending_certificates/{id}/upload',
   'get /api/1/pending_certificates/{id}/key',
   'post /api/1/pending_certificates/{id}/accept',
   'post /api/1/pending_certificates/{id}/reject',
   'post /api/1/authorities/{id}/issuers',
   'post /api/1/authorities/{id}/issuers/refresh',
+  'post /api/1/authorities/{id}/account-key',
 ];
 
 let program: TestProgram;

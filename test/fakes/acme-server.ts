@@ -12,7 +12,7 @@ interface Order {
 
 interface Header {
   alg: string;
-  nonce: string;
+  nonce?: string;
   url: string;
   jwk?: JsonWebKey;
   kid?: string;
@@ -24,6 +24,7 @@ interface Body {
   profile?: string;
   certificate?: string;
   csr?: string;
+  onlyReturnExisting?: boolean;
 }
 
 /** A strict ACME server (RFC 8555, RFC 9773): nonces count once, each URL is the signed one, reads are POST-as-GET. */
@@ -78,7 +79,7 @@ export async function startAcmeServer(ca: SigningCa, presented: ReadonlySet<stri
     const publicKey = { key: createPublicKey({ key, format: 'jwk' }), dsaEncoding: 'ieee-p1363' } as const;
     if (!verify('sha256', Buffer.from(`${head}.${payload}`), publicKey, Buffer.from(signature, 'base64url')))
       throw new Refusal(400, 'malformed', 'The signature is wrong.');
-    if (!nonces.delete(nonce)) throw new Refusal(400, 'badNonce', 'The nonce is spent.');
+    if (!nonces.delete(nonce ?? '')) throw new Refusal(400, 'badNonce', 'The nonce is spent.');
     return { payload: Buffer.from(payload, 'base64url').toString(), key, kid };
   }
 
@@ -98,9 +99,10 @@ export async function startAcmeServer(ca: SigningCa, presented: ReadonlySet<stri
 
   function route({ path }: Exchange, { payload, key, kid }: ReturnType<typeof opened>): Reply {
     const body = (payload === '' ? undefined : JSON.parse(payload)) as Body | undefined;
-    if (path === '/account') return register(key);
+    if (path === '/account') return register(key, body?.onlyReturnExisting === true);
     if (kid === undefined) return problem(400, 'malformed', 'A key in place of an account.');
     if (path === '/order') return body ? newOrder(body) : problem(400, 'malformed', 'No order.');
+    if (path === '/key-change') return changeKey(key, kid, payload);
     if (path === '/revoke') return revoke(body?.certificate ?? '');
     const [, kind = '', order = '0', at = '0'] = /^\/(\w+)\/(\d+)(?:\/(\d+))?$/.exec(path) ?? [];
     const one = server.orders[Number(order)];
@@ -118,14 +120,37 @@ export async function startAcmeServer(ca: SigningCa, presented: ReadonlySet<stri
     return problem(400, 'malformed', 'No such thing.');
   }
 
-  function register(key: JsonWebKey): Reply {
-    const { crv, kty, x, y } = key;
-    const thumbprint = createHash('sha256').update(JSON.stringify({ crv, kty, x, y })).digest('base64url');
-    const url = `${host}/account/${thumbprint}`;
-    const isNew = !keys.has(url);
-    if (isNew) server.accounts.push(thumbprint);
+  function register(key: JsonWebKey, isLookUp: boolean): Reply {
+    const thumbprint = thumbprintOf(key);
+    const known = [...keys].find(([, one]) => thumbprintOf(one) === thumbprint)?.[0];
+    if (known === undefined && isLookUp) return problem(400, 'accountDoesNotExist', 'There is no such account.');
+    if (known === undefined) server.accounts.push(thumbprint);
+    const url = known ?? `${host}/account/${thumbprint}`;
     keys.set(url, key);
-    return { status: isNew ? 201 : 200, body: { status: 'valid' }, headers: { location: url } };
+    return { status: known === undefined ? 201 : 200, body: { status: 'valid' }, headers: { location: url } };
+  }
+
+  /** RFC 8555 §7.3.5: the new key signs that it takes the place of the old one. */
+  function changeKey(oldKey: JsonWebKey, kid: string, payload: string): Reply {
+    const inner = JSON.parse(payload) as Record<'protected' | 'payload' | 'signature', string>;
+    const head = JSON.parse(Buffer.from(inner.protected, 'base64url').toString()) as Header;
+    const said = JSON.parse(Buffer.from(inner.payload, 'base64url').toString()) as {
+      account: string;
+      oldKey: JsonWebKey;
+    };
+    const { jwk = {} } = head;
+    const publicKey = { key: createPublicKey({ key: jwk, format: 'jwk' }), dsaEncoding: 'ieee-p1363' } as const;
+    const signed = Buffer.from(`${inner.protected}.${inner.payload}`);
+    const isRight =
+      verify('sha256', signed, publicKey, Buffer.from(inner.signature, 'base64url')) &&
+      head.url === `${host}/key-change` &&
+      head.nonce === undefined &&
+      said.account === kid &&
+      thumbprintOf(said.oldKey) === thumbprintOf(oldKey);
+    if (!isRight) return problem(400, 'malformed', 'The change of the key is wrong.');
+    keys.set(kid, jwk);
+    server.accounts.push(thumbprintOf(jwk));
+    return { status: 200 };
   }
 
   function newOrder({ identifiers = [], replaces, profile }: Body): Reply {
@@ -231,9 +256,14 @@ const directory = {
   newAccount: `${host}/account`,
   newOrder: `${host}/order`,
   revokeCert: `${host}/revoke`,
+  keyChange: `${host}/key-change`,
   renewalInfo: `${host}/ari/`,
   meta: { termsOfService: 'https://acme.test/terms', profiles: { classic: 'The usual one.' } },
 };
+
+function thumbprintOf({ crv, kty, x, y }: JsonWebKey): string {
+  return createHash('sha256').update(JSON.stringify({ crv, kty, x, y })).digest('base64url');
+}
 
 function renewalInfo(): Reply {
   const suggestedWindow = { start: '2026-05-01T00:00:00Z', end: '2026-05-03T00:00:00Z' };

@@ -21,6 +21,7 @@ const capabilities = [
   'release',
   'deactivate',
   'renewalInfo',
+  'changeAccountKey',
   'remove',
   'source',
   'zones',

@@ -86,6 +86,7 @@ export const requests: Readonly<Record<string, Ask>> = {
     (f) => f.authority(),
     (f) => ({ chain: f.caChain() }),
   ),
+  'post /authorities/:id/account-key': authority,
   'post /authorities/:id/issuers/refresh': authority,
   'post /authorities': (f) => ({ body: { name: f.word(), owner: team, commonName: f.word() } }),
   'put /authorities/:id': on(

@@ -36,6 +36,7 @@ GET    /authorities                       401       ok        ok        ok      
 POST   /authorities                       401       403       403       403       403       403       ok        403
 GET    /authorities/:id                   401       404       ok        ok        ok        404       ok        403
 PUT    /authorities/:id                   401       404       403       ok        403       404       ok        403
+POST   /authorities/:id/account-key       401       404       403       409       403       404       409       403
 GET    /authorities/:id/issuers           401       404       ok        ok        ok        404       ok        403
 POST   /authorities/:id/issuers           401       404       403       409       403       404       409       403
 POST   /authorities/:id/issuers/refresh   401       404       403       409       403       404       409       403
