@@ -1,29 +1,20 @@
 import { z } from 'zod';
 import { listQuery } from '../platform/http/page.js';
 import { queryBoolean } from '../platform/http/query.js';
-import { Reference } from '../platform/http/reference.js';
 import { OptionValueView, PluginInput, PluginView } from '../platform/plugins/plugin.schema.js';
-
-const Certificates = z.array(Reference).max(1000);
+import { ListedCertificates, subscriptionMembers } from './subscription.schema.js';
 
 /** POST and PUT /notifications. */
 export const NotificationRequest = z
   .strictObject({
     id: z.int().optional().meta({ description: "Ignored; Lemur's clients send the whole object." }),
     builtIn: z.boolean().optional().meta({ description: 'Ignored, as `id` is.' }),
-    label: z
-      .string()
-      .trim()
-      .min(1)
-      .max(256)
-      .meta({ description: 'Unique, ignoring case. The prefix `DEFAULT_` is reserved.' }),
-    description: z.string().max(1024).nullish(),
-    active: z.boolean().default(true),
+    ...subscriptionMembers,
     plugin: PluginInput,
     options: z.unknown().optional().meta({ description: 'Ignored, as `id` is.' }),
-    certificates: Certificates.optional().meta({ description: 'Certificates to add.' }),
-    addedCertificates: Certificates.optional().meta({ description: 'The same as `certificates`.' }),
-    removedCertificates: Certificates.optional().meta({
+    certificates: ListedCertificates.optional().meta({ description: 'Certificates to add.' }),
+    addedCertificates: ListedCertificates.optional().meta({ description: 'The same as `certificates`.' }),
+    removedCertificates: ListedCertificates.optional().meta({
       description: "Certificates to remove. Those without another warning get their owner's default notifications.",
     }),
   })

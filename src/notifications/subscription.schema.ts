@@ -8,21 +8,26 @@ import { subscriptionScopes } from './subscription.entity.js';
 
 /** A label of certificates, which ignores case. */
 export const Label = z.string().trim().toLowerCase().min(1).max(64);
-const Certificates = z.array(Reference).max(1000);
+/** The certificates that a request adds to a subscription or removes from it. */
+export const ListedCertificates = z.array(Reference).max(1000);
+/** What requests for subscriptions and for Lemur's notifications, which are subscriptions too, have in common. */
+export const subscriptionMembers = {
+  label: z
+    .string()
+    .trim()
+    .min(1)
+    .max(256)
+    .meta({ description: 'Unique, ignoring case. The prefix `DEFAULT_` is reserved.' }),
+  description: z.string().max(1024).nullish(),
+  active: z.boolean().default(true),
+};
 const Events = z.array(z.enum(noticeEvents));
 const expiring = 'certificate.expiring' as const;
 
 /** POST and PUT /subscriptions. */
 export const SubscriptionRequest = z
   .strictObject({
-    label: z
-      .string()
-      .trim()
-      .min(1)
-      .max(256)
-      .meta({ description: 'Unique, ignoring case. The prefix `DEFAULT_` is reserved.' }),
-    description: z.string().max(1024).nullish(),
-    active: z.boolean().default(true),
+    ...subscriptionMembers,
     channel: Reference,
     events: Events.min(1).max(noticeEvents.length).meta({ description: 'The events to send.' }),
     leads: z
@@ -39,8 +44,8 @@ export const SubscriptionRequest = z
     owner: z.string().trim().toLowerCase().min(1).max(256).optional(),
     authority: Reference.optional(),
     certificateLabel: Label.optional(),
-    certificates: Certificates.optional().meta({ description: 'Certificates to add to the list.' }),
-    removedCertificates: Certificates.optional().meta({
+    certificates: ListedCertificates.optional().meta({ description: 'Certificates to add to the list.' }),
+    removedCertificates: ListedCertificates.optional().meta({
       description:
         "Certificates to remove. Those without another warning by mail get their owner's default notifications.",
     }),

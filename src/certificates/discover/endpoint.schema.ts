@@ -4,6 +4,7 @@ import { instant, instantOrNull, InstantOut } from '../../platform/http/instant.
 import { listQuery } from '../../platform/http/page.js';
 import { queryBoolean } from '../../platform/http/query.js';
 import type { EndpointRow } from '../../sources/endpoint.repository.js';
+import { EndpointNameView } from '../../sources/source.schema.js';
 import type { LinkedCertificate } from '../certificate.row.js';
 import { CertificateLabel } from '../certificate.schema.js';
 import { certificateLabel } from '../certificate.view.js';
@@ -13,12 +14,7 @@ const text = z.string().nullable();
 
 export const EndpointView = z
   .object({
-    id: z.int(),
-    name: z.string(),
-    dnsname: z.string(),
-    port: z.int(),
-    type: z.string(),
-    owner: z.string(),
+    ...EndpointNameView.shape,
     externalId: z.string(),
     aliases: z.array(z.string()),
     dnsAliases: z.array(z.string()).meta({ description: 'The same as `aliases`.' }),
