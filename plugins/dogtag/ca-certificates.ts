@@ -179,10 +179,8 @@ async function held(session: DogtagSession, id: string): Promise<Held> {
   const location = serialHexOf(id);
   const reply = await session.ask(`certs/${id}`);
   if (!reply.ok) {
-    const error = await session.failure(reply);
-    // A CA that is down has not lost one certificate.
-    if (error.fault === 'unavailable' && !(await session.isWell())) throw error;
-    return { kind: 'trouble', location, detail: error.detail };
+    await session.demandMissing(reply);
+    return { kind: 'trouble', location, detail: 'The CA lists it, and does not have it.' };
   }
   const wire = reply.wire;
   try {

@@ -35,9 +35,9 @@ export async function listProfiles(
 export async function findProfile(session: DogtagSession, id: string): Promise<CaProfile | null> {
   if (!profileId.test(id)) return null;
   const reply = await session.ask(`profiles/${id}`);
-  if (reply.status === 404 && reply.isOfCa && (await session.isWell())) return null;
-  if (!reply.ok) throw await session.failure(reply);
-  return profileOf(reply.wire);
+  if (reply.ok) return profileOf(reply.wire);
+  await session.demandMissing(reply);
+  return null;
 }
 
 /** Idempotent. */
@@ -46,7 +46,8 @@ export async function switchProfile(session: DogtagSession, id: string, action: 
   if (!profileId.test(id)) throw unknown;
   const reply = await session.ask(`profiles/${id}`, { method: 'POST', query: { action } });
   if (reply.ok || reply.status === 409) return;
-  throw reply.status === 404 && reply.isOfCa && (await session.isWell()) ? unknown : await session.failure(reply);
+  await session.demandMissing(reply);
+  throw unknown;
 }
 
 function labelOf(wire: Wire): CaProfileLabel {

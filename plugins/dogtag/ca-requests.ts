@@ -57,9 +57,9 @@ export async function listRequests(
 /** The request as everybody may see it; null when the CA has none with this id. */
 export async function findRequest(session: DogtagSession, id: string): Promise<CaRequestLabel | null> {
   const reply = await session.ask(`certrequests/${decimalId(id)}`);
-  if (reply.status === 404 && reply.isOfCa && (await session.isWell())) return null;
-  if (!reply.ok) throw await session.failure(reply);
-  return labelOf(reply.wire);
+  if (reply.ok) return labelOf(reply.wire);
+  await session.demandMissing(reply);
+  return null;
 }
 
 /** The whole request as an agent sees it; null when the CA has none with this id. */
@@ -91,8 +91,10 @@ export async function decide(
   }
 }
 
-/** What the CA says of a request, in a list or alone. */
+/** What the CA says of a request, in a list or alone. Throws PluginError `unavailable` when it is something else. */
 export function labelOf(wire: Wire): CaRequestLabel {
+  if (textOf(wire, 'requestStatus') === undefined)
+    throw new PluginError('unavailable', 'The CA answered with something that is no request.');
   const [type, serial] = [types[textOf(wire, 'requestType') ?? ''], textOf(wire, 'certId')];
   const detail = textOf(wire, 'errorMessage');
   const url = textOf(wire, 'requestURL') ?? '';

@@ -41,6 +41,11 @@ export class Reply {
     return this.response.body;
   }
 
+  get retryAfterS(): number | undefined {
+    const seconds = Number(this.response.headers['retry-after']);
+    return Number.isInteger(seconds) && seconds > 0 ? seconds : undefined;
+  }
+
   /** What the CA says of a failure; empty when it says nothing. */
   get message(): string {
     return this.isOfCa ? (textOf(this.wire, 'Message') ?? '') : '';
@@ -127,15 +132,20 @@ export class DogtagSession {
     const { status, isOfCa } = reply;
     const said = forPeople(reply.message, this.options);
     const words = said === '' ? `status ${status}` : said;
-    if (status >= 500 || (status === 404 && !isOfCa))
-      return new PluginError('unavailable', `The CA cannot answer at present: ${words}.`);
-    if ([401, 403, 404].includes(status) && !(await this.isWell()))
-      return new PluginError('unavailable', 'The CA cannot reach its directory server at present.');
+    if (status >= 500 || (status === 404 && !isOfCa) || [408, 425, 429].includes(status))
+      return new PluginError('unavailable', `The CA cannot answer at present: ${words}.`, reply.retryAfterS);
+    if ([401, 403, 404].includes(status) && !(await this.isWell())) return withoutDirectory();
     if (status === 401) return new PluginError('misconfigured', `The CA does not accept the credentials: ${words}.`);
     if (status === 403) return new PluginError('misconfigured', `The account lacks a right at the CA: ${words}.`);
     if (status === 409 || status === 410 || status === 404)
       return new PluginError('misconfigured', `The CA cannot do this: ${words}.`);
     return new PluginError('refused', `The CA refuses this: ${words}.`);
+  }
+
+  /** Returns when the answer says that there is no such thing; throws PluginError for any other failure. */
+  async demandMissing(reply: Reply): Promise<void> {
+    if (reply.status !== 404 || !reply.isOfCa) throw await this.failure(reply);
+    if (!(await this.isWell())) throw withoutDirectory();
   }
 
   /** Whether the CA reaches its directory server. */
@@ -192,6 +202,10 @@ export class DogtagSession {
       throw explained(error);
     }
   }
+}
+
+function withoutDirectory(): PluginError {
+  return new PluginError('unavailable', 'The CA cannot reach its directory server at present.');
 }
 
 /** What can be done about a connection that TLS refused: it is in vain to try again. */

@@ -21,7 +21,7 @@ export const dogtag = defineIssuer({
   answers: 'later',
   allows: { ownValidity: true },
 
-  admit: (options) => Promise.resolve(void signInOf(options)),
+  admit: (options) => Promise.resolve(options).then((one) => void signInOf(one)),
 
   check: (options, ctx) =>
     DogtagSession.in(options, ctx, async (session) => {

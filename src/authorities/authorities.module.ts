@@ -15,12 +15,20 @@ import { AuthorityReader } from './authority-reader.js';
 import { AuthorityService } from './authority.service.js';
 import { AuthorityStates } from './authority-states.js';
 import { AuthorityStore } from './authority-store.js';
+import { CaAdministration } from './ca-administration.js';
+import { CaAdministrationController } from './ca-administration.controller.js';
 import { DefaultsController } from './defaults.controller.js';
 import { AuthorityMaker } from './create-authority.js';
 
 @Module({
   imports: [AuditModule, JobsModule, RolesModule],
-  controllers: [AuthorityController, AuthorityAccountsController, AuthorityIssuersController, DefaultsController],
+  controllers: [
+    AuthorityController,
+    AuthorityAccountsController,
+    AuthorityIssuersController,
+    CaAdministrationController,
+    DefaultsController,
+  ],
   providers: [
     Authorities,
     AuthorityAccounts,
@@ -33,6 +41,7 @@ import { AuthorityMaker } from './create-authority.js';
     AuthorityIssuerRepository,
     AuthorityIssuers,
     AuthorityIssuersJob,
+    CaAdministration,
   ],
   exports: [Authorities, AuthorityIssuers, AuthorityReader, AuthorityRepository],
 })

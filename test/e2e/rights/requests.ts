@@ -16,6 +16,8 @@ const on =
 
 const certificate = on((f) => f.certificate());
 const authority = on((f) => f.authority());
+/** Something at the CA of an authority whose CA is here: there is none. */
+const atCa: Ask = async (f) => ({ ids: [await f.authority(), '7'] });
 const changed = (): object => ({ description: 'changed' });
 
 /** How each route is asked so that only rights decide; routes that are not here are asked as they stand. */
@@ -81,6 +83,13 @@ export const requests: Readonly<Record<string, Ask>> = {
   ),
 
   'get /authorities/:id': authority,
+  'get /authorities/:id/certificates': authority,
+  'get /authorities/:id/profiles': authority,
+  'get /authorities/:id/profiles/:profile': atCa,
+  'put /authorities/:id/profiles/:profile': async (f) => ({ ...(await atCa(f)), body: { enabled: true } }),
+  'get /authorities/:id/requests': authority,
+  'get /authorities/:id/requests/:request': atCa,
+  'put /authorities/:id/requests/:request': async (f) => ({ ...(await atCa(f)), body: { action: 'approve' } }),
   'get /authorities/:id/issuers': authority,
   'post /authorities/:id/issuers': on(
     (f) => f.authority(),

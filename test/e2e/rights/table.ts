@@ -37,9 +37,16 @@ POST   /authorities                       401       403       403       403     
 GET    /authorities/:id                   401       404       ok        ok        ok        404       ok        403
 PUT    /authorities/:id                   401       404       403       ok        403       404       ok        403
 POST   /authorities/:id/account-key       401       404       403       409       403       404       409       403
+GET    /authorities/:id/certificates      401       404       403       400       403       404       400       403
 GET    /authorities/:id/issuers           401       404       ok        ok        ok        404       ok        403
 POST   /authorities/:id/issuers           401       404       403       409       403       404       409       403
 POST   /authorities/:id/issuers/refresh   401       404       403       409       403       404       409       403
+GET    /authorities/:id/profiles          401       404       403       400       403       404       400       403
+GET    /authorities/:id/profiles/:profile 401       404       403       400       403       404       400       403
+PUT    /authorities/:id/profiles/:profile 401       404       403       400       403       404       400       403
+GET    /authorities/:id/requests          401       404       403       400       403       404       400       403
+GET    /authorities/:id/requests/:request 401       404       403       400       403       404       400       403
+PUT    /authorities/:id/requests/:request 401       404       403       400       403       404       400       403
 GET    /authorities/:id/roles             401       404       ok        ok        ok        404       ok        403
 GET    /authorities/:id/visualize         401       404       ok        ok        ok        404       ok        403
 

@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DogtagCa } from '../fakes/dogtag-ca.js';
+import type { StandIn } from '../fakes/stand-in.js';
+import type { Json } from '../support/json.js';
+import { ApiDocument } from '../support/open-api.js';
+import { eventually, startProgram, type TestProgram } from '../support/program.js';
+import { type SigningCa, startSigningCa } from '../support/signing-ca.js';
+
+const owner = 'pki@example.com';
+let signing: SigningCa;
+let ca: DogtagCa;
+let standIn: StandIn;
+let program: TestProgram;
+let api: ApiDocument;
+let id: number;
+
+beforeAll(async () => {
+  signing = startSigningCa();
+  ca = new DogtagCa(signing);
+  standIn = await ca.start();
+  program = await startProgram({ ALLOWED_PRIVATE_HOSTS: '127.0.0.1' });
+  const options = { url: standIn.url, profile: 'tlsManual', username: 'agent', password: 'agent-password' };
+  ({ id } = await program.ok('POST', '/authorities', { name: 'outside', owner, plugin: { id: 'dogtag', options } }));
+  api = new ApiDocument((await program.call('GET', '/openapi.json')).body);
+});
+afterAll(async () => {
+  await program.stop();
+  await standIn.stop();
+  signing.close();
+});
+
+const order = (commonName: string): Promise<Json> =>
+  program.ok('POST', '/certificates', {
+    owner,
+    commonName,
+    authority: { id },
+    extensions: { subAltNames: { names: [{ nameType: 'DNSName', value: `alt.${commonName}` }] } },
+  });
+const certificate = (certificateId: number): Promise<Json> => program.ok('GET', `/certificates/${certificateId}`);
+/** Asks, and checks that the answer is as the OpenAPI document says. */
+async function ask(method: string, path: string, body?: object): Promise<{ status: number; body: Json }> {
+  const answer = await program.call(method, `/authorities/${id}/${path}`, body);
+  const [route = ''] = path.split('?');
+  const [kind = '', one] = route.split('/');
+  const template = `/api/1/authorities/{id}/${kind}${one === undefined ? '' : `/{${kind.slice(0, -1)}}`}`;
+  const operation = api.operations.find((one) => one.method === method.toLowerCase() && one.path === template);
+  if (!operation) throw new Error(`Nothing is said of ${method} ${template}.`);
+  api.expectDescribed(operation, answer);
+  return answer;
+}
+const eventsOf = (action: string): Promise<Json[]> =>
+  program.database.source.query('select actor_name as actor, after from audit_event where action = $1 order by id', [
+    action,
+  ]);
+
+describe('the CA of an authority', () => {
+  let certificateId: number;
+
+  it('shows the request that an order made there, and an approval issues the certificate', async () => {
+    certificateId = (await order('www.example.test')).id;
+    await eventually(async () => (await certificate(certificateId)).lifecycle === 'pending');
+    expect((await ask('GET', 'requests?state=pending')).body).toMatchObject({
+      items: [{ id: '1', type: 'enrolment', state: 'pending', serial: null }],
+      next: null,
+    });
+    expect((await ask('GET', 'requests/1')).body).toMatchObject({
+      profile: 'tlsManual',
+      csr: expect.stringContaining('CERTIFICATE REQUEST'),
+    });
+    const decided = await ask('PUT', 'requests/1', { action: 'approve', note: 'Known to us.' });
+    expect(decided).toMatchObject({ status: 200, body: { state: 'issued', note: 'Known to us.' } });
+    expect(await eventsOf('authority.ca-request-decided')).toMatchObject([
+      { actor: 'admin', after: { request: '1', action: 'approve', note: 'Known to us.' } },
+    ]);
+    program.clock.advance(61_000);
+    const issued = await eventually(async () => {
+      const one = await certificate(certificateId);
+      return one.lifecycle === 'issued' && one;
+    }, 90_000);
+    expect(issued.serial).toBe(decided.body.serial);
+  }, 120_000);
+
+  it('shows what it holds', async () => {
+    const { body } = await ask('GET', 'certificates?status=valid&common_name=WWW.example');
+    expect(body).toMatchObject({ total: null, next: null, items: [{ status: 'valid', chain: signing.issuingPem }] });
+    const [{ serial }] = body.items;
+    expect((await ask('GET', `certificates?serial=${serial}`)).body.items).toEqual(body.items);
+    expect((await ask('GET', 'certificates?status=held')).body.items).toEqual([]);
+    expect((await ask('GET', 'certificates?count=1&after=1')).body).toMatchObject({ items: [], next: null });
+  });
+
+  it('shows its profiles, and enables and disables them', async () => {
+    const { body } = await ask('GET', 'profiles?count=2');
+    expect(body).toMatchObject({ items: [{ id: 'tlsManual' }, { id: 'tlsAuto' }], next: '2', total: 3 });
+    expect((await ask('GET', `profiles?after=${body.next}`)).body.items).toMatchObject([{ id: 'caServerCert' }]);
+    expect((await ask('PUT', 'profiles/tlsAuto', { enabled: false })).body).toMatchObject({ enabled: false });
+    expect((await ask('GET', 'profiles/tlsAuto')).body).toMatchObject({ enabled: false, needsApproval: false });
+    expect((await ask('PUT', 'profiles/tlsAuto', { enabled: true })).body).toMatchObject({ enabled: true });
+    expect(await eventsOf('authority.ca-profile-switched')).toHaveLength(2);
+  });
+
+  it('says what it does not have, and what it refuses', async () => {
+    expect((await ask('GET', 'profiles/nope')).status).toBe(404);
+    expect((await ask('GET', 'requests/99')).status).toBe(404);
+    expect(await ask('PUT', 'requests/1', { action: 'reject' })).toMatchObject({
+      body: { detail: 'The request 1 is issued at the CA.' },
+    });
+    ca.isDown = true;
+    expect((await ask('GET', 'requests')).status).toBe(503);
+    ca.isDown = false;
+  });
+});
