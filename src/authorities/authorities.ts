@@ -3,11 +3,11 @@ import { Injectable } from '@nestjs/common';
 import type {
   AuthorityMaterial,
   AuthorityMemory,
+  HoldRequest,
   IssuedCertificate,
   IssuerPlugin,
   CancelRequest,
   OrderRequest,
-  Outcome,
   RenewalInfo,
   RevocationRequest,
 } from '../plugin-api/issuer.js';
@@ -16,8 +16,6 @@ import type { Challenges } from '../plugin-api/challenges.js';
 import type { OptionSchema } from '../plugin-api/options.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { type ParsedCertificate, parseCertificate } from '../pki/certificate.js';
-import { splitCertificates } from '../pki/pem.js';
-import { PkiError } from '../pki/pki-error.js';
 import { Database } from '../platform/db/database.js';
 import { KeyStore } from '../platform/keys/key-store.js';
 import { invalid, Problem } from '../platform/http/problem.js';
@@ -31,6 +29,7 @@ import { AuthorityStates } from './authority-states.js';
 import type { AuthorityRole } from './authority.schema.js';
 import type { CaChain } from './ca-chain.js';
 import type { Limits } from './limits.js';
+import { certificatesAlone, failed, type OrderOutcome, outcomeOf } from './order-outcome.js';
 
 /**
  * An authority with its roles and limits, and its issuer ready for use. When the issuer cannot be used (its plugin is
@@ -63,10 +62,6 @@ interface Kept {
   stamp: string;
   loaded: LoadedAuthority;
 }
-
-/** The answer of an issuer. A refusal is data, not an exception. `isFinal`: the CA does not issue it, now or later. */
-export type OrderOutcome =
-  Exclude<Outcome, { status: 'rejected' }> | { status: 'failed'; error: PluginError; isFinal: boolean };
 
 /** A request for an issuer. Without `save` the issuer can keep no state for it. */
 export type Asked = Omit<OrderRequest, 'authority' | 'save' | 'challenges' | keyof AuthorityMemory> &
@@ -164,13 +159,24 @@ export class Authorities {
   }
 
   /**
-   * Throws PluginError `misconfigured` when the issuer never revokes. One that is not installed at present may do so
+   * Throws PluginError `misconfigured` when the issuer never does so. One that is not installed at present may do so
    * later.
    */
-  async demandRevoking(id: number): Promise<void> {
+  async demandRevoking(id: number, verb: 'revoke' | 'hold' = 'revoke'): Promise<void> {
     const { pluginId } = await this.repository.get(this.db.single, id);
     const plugin = this.configured.find('issuer', pluginId);
-    if (plugin && !plugin.revoke) throw new PluginError('misconfigured', `${plugin.title} cannot revoke.`);
+    if (plugin && !plugin[verb]) throw cannot(plugin, verb);
+  }
+
+  /** Puts a certificate on hold, or releases it. Throws PluginError; `misconfigured` when the issuer cannot. */
+  async suspend(
+    { plugin, options }: LoadedAuthority,
+    verb: 'hold' | 'release',
+    request: HoldRequest,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (!plugin[verb]) throw cannot(plugin, verb);
+    await plugin[verb](request, options, this.contexts.make(signal));
   }
 
   /** Throws PluginError; `misconfigured` when the issuer has no such thing as revocation. */
@@ -179,7 +185,7 @@ export class Authorities {
     request: Omit<RevocationRequest, keyof AuthorityMemory>,
     signal: AbortSignal,
   ): Promise<void> {
-    if (!plugin.revoke) throw new PluginError('misconfigured', `${plugin.title} cannot revoke.`);
+    if (!plugin.revoke) throw cannot(plugin, 'revoke');
     const memory = await this.states.memoryOf(authority.id);
     await plugin.revoke({ ...request, ...memory }, options, this.contexts.make(signal));
   }
@@ -269,6 +275,13 @@ export function demandActive({ name, active }: Pick<Authority, 'name' | 'active'
   );
 }
 
+function cannot(
+  { title }: Pick<IssuerPlugin<OptionSchema>, 'title'>,
+  verb: 'revoke' | 'hold' | 'release',
+): PluginError {
+  return new PluginError('misconfigured', `${title} cannot ${verb === 'revoke' ? verb : `${verb} certificates`}.`);
+}
+
 /** Throws PluginError `misconfigured` when the issuer cannot tell what its CA holds. */
 export function demandListing<P extends Pick<IssuerPlugin<OptionSchema>, 'title' | 'list'>>(
   plugin: P,
@@ -305,33 +318,3 @@ function noState(): Promise<never> {
 }
 
 const noChallenges: Challenges = { canPresent: noState, present: noState, withdraw: noState };
-
-/**
- * Drops the text that issuers outside the process may write around certificates. Throws PluginError `unavailable` when
- * there is none: an error page in place of a certificate passes, and the order stays.
- */
-function certificatesAlone(outcome: Outcome): Outcome {
-  if (outcome.status !== 'issued') return outcome;
-  try {
-    return { ...outcome, chainPem: outcome.chainPem.flatMap(splitCertificates) };
-  } catch (error) {
-    if (error instanceof PkiError)
-      throw new PluginError('unavailable', `The issuer returned what is no certificate: ${error.message}`);
-    throw error;
-  }
-}
-
-async function outcomeOf(asked: Promise<Outcome>, refusalIsFinal = false): Promise<OrderOutcome> {
-  try {
-    const outcome = await asked;
-    if (outcome.status !== 'rejected') return outcome;
-    return { status: 'failed', error: new PluginError('refused', outcome.reason), isFinal: true };
-  } catch (error) {
-    return failed(error, refusalIsFinal);
-  }
-}
-
-function failed(error: unknown, refusalIsFinal = false): OrderOutcome {
-  if (!(error instanceof PluginError)) throw error;
-  return { status: 'failed', error, isFinal: refusalIsFinal && error.fault === 'refused' };
-}

@@ -101,6 +101,7 @@ import { Planning } from './planning.js';
 import { RelationRights } from './relation-rights.js';
 import { Relations } from './relations.js';
 import { DeactivateService } from './revoke/deactivate.service.js';
+import { HoldService } from './revoke/hold.service.js';
 import { RevokeController } from './revoke/revoke.controller.js';
 import { RevokeConsequences, RevokeRecord, RevokeRights, RevokeService } from './revoke/revoke.service.js';
 import { Renewing } from './rotate/renewing.js';
@@ -220,6 +221,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     DeleteService,
     RestoreService,
     DeactivateService,
+    HoldService,
     Places,
     BulkService,
     ExportService,

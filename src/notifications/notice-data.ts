@@ -93,7 +93,7 @@ export interface NoticeData extends Record<NoticeEvent, Setting> {
    */
   'withdrawal.given-up': Setting & {
     certificate: CertificateFacts;
-    kind: 'cancel' | 'close' | 'revoke';
+    kind: 'cancel' | 'close' | 'revoke' | 'hold' | 'release';
     reason: string | null;
   };
   'authority.expiring': Setting & { authority: AuthorityFacts };

@@ -4,6 +4,15 @@ import type { CertificateFacts, NoticeData, RenewalOutlook, Setting } from './no
 
 type Writers = { [E in NoticeEvent]: (data: NoticeData[E]) => MessageContent };
 
+/** What a CA was asked and did not do. */
+const notDone = {
+  revoke: 'revoke it',
+  hold: 'put it on hold',
+  release: 'release it',
+  cancel: 'cancel the order',
+  close: 'cancel the order',
+} as const;
+
 const writers: Writers = {
   'certificate.issued': ({ certificates, ...setting }) => ({
     subject: several(certificates, 'issued'),
@@ -159,13 +168,20 @@ const writers: Writers = {
   }),
 
   'withdrawal.given-up': ({ certificate, kind, reason, ...setting }) => ({
-    subject: `${inSubject(certificate.commonName)}: the CA did not ${kind === 'revoke' ? 'revoke it' : 'cancel the order'}`,
-    heading: kind === 'revoke' ? 'A certificate is not revoked at the CA' : 'An order is not cancelled at the CA',
+    subject: `${inSubject(certificate.commonName)}: the CA did not ${notDone[kind]}`,
+    heading:
+      kind === 'revoke'
+        ? 'A certificate is not revoked at the CA'
+        : kind === 'hold' || kind === 'release'
+          ? `The CA did not ${notDone[kind]}`
+          : 'An order is not cancelled at the CA',
     paragraphs: [
       ...(reason === null ? [] : [`Reason: ${reason}`]),
       kind === 'revoke'
         ? 'The CA is not asked again. Clients that ask the CA accept the certificate: have it revoked there by hand.'
-        : 'The CA is not asked again. Cancel the order there by hand, and have revoked what was issued for it.',
+        : kind === 'hold' || kind === 'release'
+          ? 'The CA is not asked again. Have it done there by hand.'
+          : 'The CA is not asked again. Cancel the order there by hand, and have revoked what was issued for it.',
     ],
     cards: [card(certificate, setting, certificate.serialHex ? [['Serial number', certificate.serialHex]] : [])],
   }),

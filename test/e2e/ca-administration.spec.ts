@@ -89,6 +89,32 @@ describe('the CA of an authority', () => {
     expect((await ask('GET', 'certificates?count=1&after=1')).body).toMatchObject({ items: [], next: null });
   });
 
+  it('puts a certificate on hold and releases it, by jobs of which the last counts', async () => {
+    const told = (action: string): Promise<boolean> =>
+      eventually(async () => (await eventsOf(action)).length > 0, 60_000);
+    const statuses = (): string[] => ca.certificates.map(({ status, reason }) => `${status} ${reason}`);
+    await program.ok('PUT', `/certificates/${certificateId}/hold`, { comments: 'Being looked into.' });
+    await told('certificate.held-at-ca');
+    expect(statuses()).toEqual(['REVOKED 6']);
+    await program.ok('PUT', `/certificates/${certificateId}/release`);
+    await told('certificate.released-at-ca');
+    expect(statuses()).toEqual(['VALID null']);
+    ca.isDown = true;
+    for (const verb of ['hold', 'release']) await program.ok('PUT', `/certificates/${certificateId}/${verb}`);
+    ca.isDown = false;
+    const due = "select count(*)::int as due from withdrawal where state = 'due'";
+    await eventually(async () => {
+      program.clock.advance(600_000);
+      const [{ due: left }] = await program.database.source.query(due);
+      return left === 0;
+    }, 60_000);
+    expect(statuses()).toEqual(['VALID null']);
+    await program.ok('PUT', `/certificates/${certificateId}/revoke`, { crlReason: 'keyCompromise' });
+    await told('certificate.revoked-at-ca');
+    expect(statuses()).toEqual(['REVOKED 1']);
+    expect((await program.call('PUT', `/certificates/${certificateId}/release`)).status).toBe(409);
+  }, 120_000);
+
   it('shows its profiles, and enables and disables them', async () => {
     const { body } = await ask('GET', 'profiles?count=2');
     expect(body).toMatchObject({ items: [{ id: 'tlsManual' }, { id: 'tlsAuto' }], next: '2', total: 3 });

@@ -1,5 +1,6 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { Authorities, type OrderOutcome } from '../../authorities/authorities.js';
+import { Authorities } from '../../authorities/authorities.js';
+import type { OrderOutcome } from '../../authorities/order-outcome.js';
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { PluginError } from '../../plugin-api/errors.js';

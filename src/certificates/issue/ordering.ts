@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { type Asked, Authorities, type LoadedAuthority, type OrderOutcome } from '../../authorities/authorities.js';
+import { type Asked, Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
+import type { OrderOutcome } from '../../authorities/order-outcome.js';
 import { ChallengeAnswers } from '../../challenges/challenge-answers.js';
 import { Leases } from '../../jobs/lease.js';
 import { Postponed } from '../../jobs/postponed.js';

@@ -100,7 +100,7 @@ export class NoticeMessages {
       return this.written('withdrawal.given-up', {
         ...this.setting(),
         certificate: { ...factsOf(certificate), serialHex: withdrawal.serialHex ?? '' },
-        kind: withdrawal.kind,
+        kind: withdrawal.wish,
         reason: withdrawal.faultDetail,
       });
     },

@@ -1,7 +1,8 @@
 import { Controller, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, JsonBody, Summary } from '../../platform/http/contract.js';
-import { RevokedView, RevokeRequest } from './revoke.schema.js';
+import { HoldService } from './hold.service.js';
+import { HoldBody, RevokedView, RevokeRequest } from './revoke.schema.js';
 import { DeactivateService } from './deactivate.service.js';
 import { RevokeService } from './revoke.service.js';
 
@@ -10,6 +11,7 @@ export class RevokeController {
   constructor(
     private readonly revocation: RevokeService,
     private readonly deactivation: DeactivateService,
+    private readonly holding: HoldService,
   ) {}
 
   @Put(':id/revoke')
@@ -27,6 +29,31 @@ export class RevokeController {
     @JsonBody(RevokeRequest) body: RevokeRequest,
   ): Promise<{ id: number }> {
     await this.revocation.revoke(actor, id, body);
+    return { id };
+  }
+
+  @Put(':id/hold')
+  @Requires('certificate:revoke')
+  @Summary(
+    'Put a certificate on hold at the CA',
+    'Revoked for the time being, where the issuer has such a thing. A job tells the CA; nothing else changes here.',
+  )
+  @Answers(200, RevokedView)
+  async hold(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(HoldBody) { comments }: HoldBody,
+  ): Promise<{ id: number }> {
+    await this.holding.ask(actor, id, 'hold', comments);
+    return { id };
+  }
+
+  @Put(':id/release')
+  @Requires('certificate:revoke')
+  @Summary('Make a certificate on hold valid again at the CA', 'A job tells the CA.')
+  @Answers(200, RevokedView)
+  async release(@Who() actor: Actor, @Id() id: number): Promise<{ id: number }> {
+    await this.holding.ask(actor, id, 'release');
     return { id };
   }
 

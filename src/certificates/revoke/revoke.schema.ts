@@ -48,4 +48,8 @@ export const RevokeRequest = z
   .meta({ id: 'RevokeRequest' });
 export type RevokeRequest = z.output<typeof RevokeRequest>;
 
+/** PUT /certificates/{id}/hold. */
+export const HoldBody = z.strictObject({ comments: Remark.optional() }).default({}).meta({ id: 'HoldCertificate' });
+export type HoldBody = z.output<typeof HoldBody>;
+
 export const RevokedView = z.object({ id: z.int() }).meta({ id: 'CertificateId' });

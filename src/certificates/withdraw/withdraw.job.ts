@@ -22,6 +22,15 @@ import { enqueueWithdrawals, type IssuedAnswer, withdrawAtCa, Withdrawals } from
 /** What the CA said: it is done, the order is open still, or a certificate was issued for it. */
 type Answer = { done: true } | { openForS: number } | { issued: IssuedAnswer };
 
+/** What the audit log calls it when the CA has confirmed. */
+const doneActions = {
+  revoke: 'certificate.revoked-at-ca',
+  hold: 'certificate.held-at-ca',
+  release: 'certificate.released-at-ca',
+  cancel: 'certificate.order-closed',
+  close: 'certificate.order-closed',
+} as const;
+
 /** Writes what came of telling the CA. */
 @Injectable()
 export class WithdrawRecord {
@@ -39,6 +48,10 @@ export class WithdrawRecord {
   async findDue(id: number): Promise<Withdrawal | null> {
     const withdrawal = await this.rows.find(this.db.single, id);
     return withdrawal?.state === 'due' ? withdrawal : null;
+  }
+
+  isOutdated(withdrawal: Withdrawal): Promise<boolean> {
+    return this.rows.isOutdated(this.db.single, withdrawal);
   }
 
   answered(id: number, certificate: Certificate, answer: Answer): Promise<void> {
@@ -81,7 +94,7 @@ export class WithdrawRecord {
     withdrawal.done(this.clock.now());
     if (withdrawal.kind !== 'revoke') await this.changeOrder(tx, certificate, (order) => order.end());
     await this.audit.record(tx, systemActor('withdraw'), {
-      action: withdrawal.kind === 'revoke' ? 'certificate.revoked-at-ca' : 'certificate.order-closed',
+      action: doneActions[withdrawal.wish],
       targetType: 'certificate',
       targetId: certificate.id,
       after: { serial: withdrawal.serialHex },
@@ -148,16 +161,17 @@ export class WithdrawJob implements OnModuleInit {
   private async tell(withdrawal: Withdrawal, certificate: Certificate, signal: AbortSignal): Promise<Answer> {
     const authority = await this.authorities.get(withdrawal.authorityId);
     if (withdrawal.kind !== 'revoke') return this.endOrder(withdrawal, certificate, authority, signal);
-    await this.authorities.revoke(
-      authority,
-      {
-        chainPem: splitCertificates(withdrawal.chainPem ?? ''),
-        externalId: withdrawal.externalId ?? undefined,
-        reason: withdrawal.reason ?? 0,
-        comments: withdrawal.comments ?? undefined,
-      },
-      signal,
-    );
+    const request = {
+      chainPem: splitCertificates(withdrawal.chainPem ?? ''),
+      externalId: withdrawal.externalId ?? undefined,
+      reason: withdrawal.reason ?? 0,
+      comments: withdrawal.comments ?? undefined,
+    };
+    const { wish } = withdrawal;
+    // A hold that was delayed by a failure would undo the release that was asked for meanwhile.
+    if (wish === 'revoke') await this.authorities.revoke(authority, request, signal);
+    else if ((wish === 'hold' || wish === 'release') && !(await this.record.isOutdated(withdrawal)))
+      await this.authorities.suspend(authority, wish, request, signal);
     return { done: true };
   }
 

@@ -5,6 +5,10 @@ import type { Failure } from '../failure.js';
 export const withdrawalKinds = ['cancel', 'close', 'revoke'] as const;
 export const withdrawalStates = ['due', 'done', 'given-up'] as const;
 
+/** CRLReason codes of RFC 5280 §5.3.1. */
+export const certificateHold = 6;
+export const removeFromCrl = 8;
+
 /**
  * What a CA is to be told: to cancel the order of a certificate, or to revoke a certificate that it issued. `close`:
  * the certificate was uploaded, and its order is followed until the CA has issued this very one, or is cancelled.
@@ -19,7 +23,7 @@ export class Withdrawal {
   @Column('text', { nullable: true }) chainPem: string | null;
   @Column('text', { nullable: true }) serialHex: string | null;
   @Column('text', { nullable: true }) externalId: string | null;
-  /** CRLReason code of RFC 5280 §5.3.1. */
+  /** CRLReason code of RFC 5280 §5.3.1. With certificateHold or removeFromCRL nothing is revoked for good. */
   @Column('integer', { nullable: true }) reason: number | null;
   @Column('text', { nullable: true }) comments: string | null;
   @Column('text') state: (typeof withdrawalStates)[number];
@@ -31,6 +35,12 @@ export class Withdrawal {
   @Column('timestamptz', { nullable: true }) nextAttemptAt: Date | null;
   @Column('timestamptz') createdAt: Date;
   @Column('timestamptz', { nullable: true }) doneAt: Date | null;
+
+  /** `hold` and `release` are revocations with a reason of their own. */
+  get wish(): Withdrawal['kind'] | 'hold' | 'release' {
+    if (this.kind !== 'revoke') return this.kind;
+    return this.reason === certificateHold ? 'hold' : this.reason === removeFromCrl ? 'release' : 'revoke';
+  }
 
   /** The CA has confirmed it. */
   done(now: Date): void {

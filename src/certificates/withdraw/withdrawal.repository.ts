@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { In } from 'typeorm';
+import { In, IsNull, MoreThan, Not } from 'typeorm';
 import type { Tx } from '../../platform/db/database.js';
-import { Withdrawal } from './withdrawal.entity.js';
+import { certificateHold, removeFromCrl, Withdrawal } from './withdrawal.entity.js';
 
 /** What a new withdrawal is about. */
 export type NewWithdrawal = Pick<Withdrawal, 'certificateId' | 'authorityId' | 'kind' | 'giveUpAt' | 'createdAt'> &
@@ -30,7 +30,18 @@ export class WithdrawalRepository {
 
   /** True when the CA is told, or was told, to revoke this certificate of the row. */
   async revokes(tx: Tx, certificateId: number, serialHex: string): Promise<boolean> {
-    return tx.existsBy(Withdrawal, { certificateId, serialHex, kind: 'revoke' });
+    const reason = Not(In([certificateHold, removeFromCrl]));
+    return tx.existsBy(Withdrawal, { certificateId, serialHex, kind: 'revoke', reason });
+  }
+
+  /** True when the CA was told something later about the certificate that this one is to revoke, hold or release. */
+  async isOutdated(tx: Tx, { id, certificateId, serialHex }: Withdrawal): Promise<boolean> {
+    return tx.existsBy(Withdrawal, {
+      id: MoreThan(id),
+      certificateId,
+      serialHex: serialHex ?? IsNull(),
+      kind: 'revoke',
+    });
   }
 
   /** True while the order of this certificate is still to be cancelled at the CA, or followed. */

@@ -94,8 +94,20 @@ export class Withdrawals {
     { chainPem, externalId = null }: IssuedAnswer,
     { reason = cessationOfOperation, comments = null }: { reason?: number; comments?: string | null } = {},
   ): Promise<void> {
-    const { serialHex, notAfter } = parseCertificate(chainPem[0] ?? '');
+    const { serialHex } = parseCertificate(chainPem[0] ?? '');
     if (authorityId === null || (await this.withdrawals.revokes(tx, id, serialHex))) return;
+    await this.suspend(tx, { id, authorityId }, { chainPem, externalId }, { reason, comments });
+  }
+
+  /** A certificate is to be put on hold or released, or revoked: what is asked last counts. */
+  async suspend(
+    tx: Tx,
+    { id, authorityId }: Ordered,
+    { chainPem, externalId = null }: IssuedAnswer,
+    { reason, comments }: { reason: number; comments: string | null },
+  ): Promise<void> {
+    const { serialHex, notAfter } = parseCertificate(chainPem[0] ?? '');
+    if (authorityId === null) return;
     await this.add(tx, {
       certificateId: id,
       authorityId,

@@ -53,6 +53,11 @@ export const requests: Readonly<Record<string, Ask>> = {
     () => ({ crlReason: 'superseded' }),
   ),
   'put /certificates/:id/deactivate': certificate,
+  'put /certificates/:id/hold': on(
+    (f) => f.certificate(),
+    () => ({}),
+  ),
+  'put /certificates/:id/release': certificate,
   'post /certificates/:id/reissue': on(
     (f) => f.certificate(),
     () => ({}),

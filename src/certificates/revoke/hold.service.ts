@@ -1,0 +1,57 @@
+import { Injectable } from '@nestjs/common';
+import { Audit } from '../../audit/audit.js';
+import { Authorities } from '../../authorities/authorities.js';
+import { splitCertificates } from '../../pki/pem.js';
+import { Database } from '../../platform/db/database.js';
+import type { Actor } from '../../platform/http/actor.js';
+import { Problem } from '../../platform/http/problem.js';
+import { CertificateAccess } from '../access.js';
+import { CertificateRepository } from '../certificate.repository.js';
+import { Withdrawals } from '../withdraw/withdrawals.js';
+import { crlReasons } from './revoke.schema.js';
+
+const words = {
+  hold: { action: 'certificate.held', reason: crlReasons.certificateHold },
+  release: { action: 'certificate.released', reason: crlReasons.removeFromCRL },
+} as const;
+
+/**
+ * Has the CA revoke a certificate for the time being, or make it valid again: a job repeats that until the CA confirms,
+ * and the last wish counts. Here nothing else changes: it stays where it is delivered, and is renewed.
+ */
+@Injectable()
+export class HoldService {
+  constructor(
+    private readonly db: Database,
+    private readonly authorities: Authorities,
+    private readonly access: CertificateAccess,
+    private readonly certificates: CertificateRepository,
+    private readonly withdrawals: Withdrawals,
+    private readonly audit: Audit,
+  ) {}
+
+  /**
+   * Throws Problem `forbidden`, `wrong-state` for one that is not issued or was revoked, or `conflict` when no issuer
+   * is known; PluginError `misconfigured` when the issuer has no such thing.
+   */
+  async ask(actor: Actor, id: number, verb: keyof typeof words, comments?: string): Promise<void> {
+    const { action, reason } = words[verb];
+    const known = await this.certificates.get(this.db.single, id);
+    await this.access.demandWrite(this.db.single, actor, known);
+    const { name, authorityId } = known;
+    if (authorityId !== null) await this.authorities.demandRevoking(authorityId, 'hold');
+    await this.db.write(async (tx) => {
+      const certificate = await this.certificates.lock(tx, id);
+      for (const one of [certificate, ...(await this.certificates.twinsOf(tx, certificate))])
+        await this.access.demandWrite(tx, actor, one);
+      const { state, fullChainPem, externalId } = certificate;
+      if (state !== 'issued' && state !== 'superseded')
+        throw new Problem('wrong-state', `Certificate ${name} is ${state}; the CA can neither hold nor release it.`);
+      if (authorityId === null)
+        throw new Problem('conflict', 'The issuer of an imported certificate is not known here: ask it there.');
+      const answer = { chainPem: splitCertificates(fullChainPem), externalId };
+      await this.withdrawals.suspend(tx, certificate, answer, { reason, comments: comments ?? null });
+      await this.audit.record(tx, actor, { action, targetType: 'certificate', targetId: id, after: { comments } });
+    });
+  }
+}
