@@ -175,6 +175,18 @@ describe('acme', () => {
     expect([server.accounts.length, new Set(server.accounts).size]).toEqual([2, 2]);
   });
 
+  it('signs again with a fresh nonce when the CA does not accept one, and not for ever', async () => {
+    const refuse = (times: number): void => {
+      const kind = { status: 400, body: { type: 'urn:ietf:params:acme:error:badNonce', detail: 'It is spent.' } };
+      for (let left = times; left > 0; left -= 1) server.standIn.fail({ on: /POST \/order$/, kind });
+    };
+    refuse(3);
+    await issued((await ask(['www.example.com'])).order);
+    refuse(20);
+    const failure = await failureOf(acme.order((await ask(['www.example.com'])).order, options(), ctx()));
+    expect([failure.fault, server.orders.length]).toEqual(['unavailable', 1]);
+  });
+
   it('waits as long as a rate limit says', async () => {
     const body = { type: 'urn:ietf:params:acme:error:rateLimited', detail: 'too many certificates' };
     server.standIn.fail({ on: /POST \/order$/, kind: { status: 429, body, headers: { 'retry-after': '3600' } } });
