@@ -32,6 +32,8 @@ export interface Signatory {
 
 const mostNonces = 5;
 const mostBytes = 1_048_576;
+/** RFC 8555 §6.1 demands it of every request. */
+const identity = { 'user-agent': 'Perennial' };
 
 /** Speaks with one ACME server for the length of one call. */
 export class AcmeClient {
@@ -49,14 +51,14 @@ export class AcmeClient {
     connection: Pick<FetchRequest, 'ca' | 'timeoutMs'>,
     ctx: PluginContext,
   ): Promise<AcmeClient> {
-    const answer = await ctx.site.fetch(directoryUrl, { ...connection, maxBytes: mostBytes });
+    const answer = await ctx.site.fetch(directoryUrl, { headers: identity, ...connection, maxBytes: mostBytes });
     if (answer.status !== 200) throw failureOf(answer, ctx.now());
     return new AcmeClient(read(Directory, answer), ctx, connection);
   }
 
   /** Without a signature, as RFC 9773 §4.1 asks. */
   async get(url: string): Promise<FetchResponse> {
-    const answer = await this.ctx.site.fetch(url, { ...this.connection, maxBytes: mostBytes });
+    const answer = await this.ctx.site.fetch(url, { headers: identity, ...this.connection, maxBytes: mostBytes });
     if (answer.status !== 200) throw failureOf(answer, this.ctx.now());
     return answer;
   }
@@ -77,11 +79,11 @@ export class AcmeClient {
   private async postOnce(url: string, { key, accountUrl }: Signatory, payload?: object): Promise<FetchResponse> {
     const nonce = this.nonce ?? (await this.freshNonce());
     this.nonce = undefined;
-    const identity = accountUrl === undefined ? { jwk: publicKeyOf(key) } : { kid: accountUrl };
+    const signer = accountUrl === undefined ? { jwk: publicKeyOf(key) } : { kid: accountUrl };
     const answer = await this.ctx.site.fetch(url, {
       method: 'POST',
-      headers: { 'content-type': 'application/jose+json' },
-      body: JSON.stringify(signedWith(key, { ...identity, nonce, url }, payload)),
+      headers: { ...identity, 'content-type': 'application/jose+json' },
+      body: JSON.stringify(signedWith(key, { ...signer, nonce, url }, payload)),
       maxBytes: mostBytes,
       ...this.connection,
     });
@@ -90,7 +92,11 @@ export class AcmeClient {
   }
 
   private async freshNonce(): Promise<string> {
-    const answer = await this.ctx.site.fetch(this.directory.newNonce, { method: 'HEAD', ...this.connection });
+    const answer = await this.ctx.site.fetch(this.directory.newNonce, {
+      method: 'HEAD',
+      headers: identity,
+      ...this.connection,
+    });
     const nonce = answer.status < 400 ? nonceOf(answer) : undefined;
     if (nonce !== undefined) return nonce;
     throw new PluginError('unavailable', `${answer.url.host} gives no nonce (status ${answer.status}).`);

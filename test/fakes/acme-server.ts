@@ -85,6 +85,8 @@ export async function startAcmeServer(ca: SigningCa, presented: ReadonlySet<stri
 
   function answer(exchange: Exchange): Reply {
     const { method, path } = exchange;
+    if (!exchange.headers['user-agent']?.startsWith('Perennial'))
+      return problem(400, 'malformed', 'All requests MUST include a User-Agent header.');
     if (method === 'GET' && path === '/directory') return { status: 200, body: directory };
     if (method === 'HEAD' && path === '/nonce') return { status: 200 };
     if (method === 'GET' && path.startsWith('/ari/')) return renewalInfo();
