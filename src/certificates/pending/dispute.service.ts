@@ -22,7 +22,7 @@ import { OrderRepository } from '../issue/order.repository.js';
 import { type StoredTerms, storeTerms } from '../terms.js';
 import { Withdrawals } from '../withdraw/withdrawals.js';
 
-/** Writes what a person decided about an answer of an issuer that failed a check. */
+/** Stores the decision of a person about an answer in dispute: accepted or rejected. */
 @Injectable()
 export class DisputeRecord {
   constructor(
@@ -33,7 +33,7 @@ export class DisputeRecord {
     private readonly audit: Audit,
   ) {}
 
-  /** The terms of the answer are approved: it may hold other names than were asked for. */
+  /** Stores the answer as the certificate. `terms`: those of the answer, which may have other names than requested. */
   async accepted(actor: Actor, id: number, answer: IssuedCertificate, terms: StoredTerms): Promise<void> {
     let isWritten = false;
     const first: Bringing['first'] = async (tx, certificate, order) => {
@@ -46,7 +46,7 @@ export class DisputeRecord {
     if (!isWritten) throw new Problem('wrong-state', 'The request has ended meanwhile.');
   }
 
-  /** The order fails, and the CA is to revoke the answer. A renewal is ordered anew after a while. */
+  /** The order fails, and the answer is revoked at the CA. A renewal is retried after a delay, with a new order. */
   async rejected(actor: Actor, id: number, note?: string): Promise<void> {
     await this.record.whileOpen(id, {
       open: async (certificate, order, tx) => {
@@ -78,7 +78,7 @@ export class DisputeRecord {
   }
 }
 
-/** Lets a person accept or reject an answer that is not what was asked for. */
+/** Lets a person accept or reject an answer in dispute: a certificate from the issuer that failed a check. */
 @Injectable()
 export class DisputeService {
   constructor(
@@ -92,8 +92,8 @@ export class DisputeService {
   ) {}
 
   /**
-   * Takes the answer as the certificate. Its names must be open to the actor as those of a new one. Throws Problem
-   * `forbidden`, `wrong-state` when there is no such answer, `conflict` when it is for another key.
+   * Makes the answer the certificate. The actor must be allowed to request a certificate with its names. Throws Problem
+   * `forbidden`, `wrong-state` when no answer is in dispute, `conflict` when the answer has another key.
    */
   async accept(actor: Actor, id: number): Promise<void> {
     const certificate = await this.certificates.get(this.db.single, id);
@@ -123,14 +123,17 @@ export class DisputeService {
     );
   }
 
-  /** Throws Problem `forbidden`, or `wrong-state` when there is no such answer. */
+  /** Throws Problem `forbidden`, or `wrong-state` when no answer is in dispute. */
   async reject(actor: Actor, id: number, note?: string): Promise<void> {
     await this.access.demandChange(this.db.single, actor, await this.certificates.get(this.db.single, id));
     await this.record.rejected(actor, id, note);
   }
 }
 
-/** The chain of the answer, PEM. `serialHex`: the answer must be this one. Throws Problem `wrong-state`. */
+/**
+ * The chain of the answer in dispute, as PEM. Throws Problem `wrong-state` when there is none, or when its serial number
+ * is not `serialHex`.
+ */
 function demandDisputed({ name }: Pick<Certificate, 'name'>, order: Order | null, serialHex?: string): string {
   if (order?.disputedChainPem == null || (serialHex ?? order.disputedSerialHex) !== order.disputedSerialHex)
     throw new Problem('wrong-state', `Certificate ${name} has no answer that is in dispute.`);

@@ -18,7 +18,7 @@ import { DisputeService } from './dispute.service.js';
 import { AnswerRequest, CancelRequest, PendingPage, PendingView, pendingView } from './pending.schema.js';
 import { demandUnfinished, PendingService } from './pending.service.js';
 
-/** What can be done with a certificate at any time, for one that its issuer works on. */
+/** Cancels a certificate that is not issued yet, decides about its answer in dispute, and shows its private key. */
 @Controller('pending_certificates')
 export class PendingChangesController {
   constructor(
@@ -77,8 +77,8 @@ export class PendingChangesController {
 }
 
 /**
- * Certificates that their issuers work on: the same rows under the same ids as `/certificates`, in the words of Lemur's
- * clients.
+ * Lists, changes and retries certificates that are not issued yet, and takes uploaded answers. They are the same rows
+ * with the same ids as in `/certificates`, in the form that Lemur's clients expect.
  */
 @Controller('pending_certificates')
 export class PendingController {

@@ -5,14 +5,14 @@ import type { CertificateRow } from '../certificate.row.js';
 import { CertificateView } from '../certificate.schema.js';
 import { Remark } from '../revoke/revoke.schema.js';
 
-/** DELETE /pending_certificates/{id}. */
+/** The body of DELETE /pending_certificates/{id} and of POST /pending_certificates/{id}/reject. */
 export const CancelRequest = z
   .strictObject({ note: Remark.optional().meta({ description: 'Why; kept in the audit log.' }) })
   .optional()
   .meta({ id: 'CancelRequest' });
 export type CancelRequest = z.output<typeof CancelRequest>;
 
-/** POST /pending_certificates/{id}/upload: what the issuer handed out by another way. PEM. */
+/** The body of POST /pending_certificates/{id}/upload: a certificate that the issuer sent to a person, as PEM. */
 export const AnswerRequest = z
   .strictObject({
     body: z.string().min(1).max(65_536),
@@ -26,7 +26,7 @@ export const AnswerRequest = z
   .meta({ id: 'AnswerRequest' });
 export type AnswerRequest = z.output<typeof AnswerRequest>;
 
-/** A certificate as long as its issuer works on it, in the words of Lemur's pending certificates. */
+/** A certificate in a response of /pending_certificates, with the members that Lemur's clients expect there. */
 export const PendingView = z
   .object({
     ...CertificateView.shape,
@@ -44,7 +44,7 @@ export type PendingView = z.output<typeof PendingView>;
 
 export const PendingPage = pageOf(PendingView);
 
-/** `certificate`: the view of the row. */
+/** `certificate`: the full view of the same row. */
 export function pendingView(row: CertificateRow, certificate: CertificateView): PendingView {
   const isIssued = row.bodyPem !== null;
   return {

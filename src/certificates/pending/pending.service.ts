@@ -13,7 +13,7 @@ import { AnswerCheck } from '../issue/answer.js';
 import { IssueRecord } from '../issue/issue.record.js';
 import type { AnswerRequest } from './pending.schema.js';
 
-/** Takes an issuer's answer from the hands of a person. */
+/** Stores the certificate that a person uploads for an open order, and retries an order at once. */
 @Injectable()
 export class PendingService {
   constructor(
@@ -25,8 +25,8 @@ export class PendingService {
   ) {}
 
   /**
-   * What is uploaded is held against the request as if the issuer had sent it. Throws Problem `wrong-state` when
-   * nothing is awaited.
+   * Checks the uploaded certificate like an answer of the issuer, and stores it. Throws Problem `wrong-state` when the
+   * certificate is issued or has ended, `invalid-request` when the check fails.
    */
   async answer(actor: Actor, id: number, { body, chain, externalId }: AnswerRequest): Promise<void> {
     const certificate = await this.certificates.get(this.db.single, id);
@@ -44,8 +44,8 @@ export class PendingService {
   }
 
   /**
-   * Has the CA asked at once about the order, or told at once what it is to be told. Throws Problem `wrong-state` when
-   * nothing is left to be done there.
+   * Asks the CA about the order at once; for a certificate that has ended, retries its due withdrawals at once. Throws
+   * Problem `wrong-state` when there is neither.
    */
   async retry(actor: Actor, id: number): Promise<void> {
     const certificate = await this.certificates.get(this.db.single, id);
@@ -63,7 +63,7 @@ export class PendingService {
   }
 }
 
-/** Throws Problem `wrong-state` for one that is issued, failed or cancelled. */
+/** Throws Problem `wrong-state` unless the certificate is requested or pending. */
 export function demandUnfinished({ name, state }: Pick<Certificate, 'name' | 'state'>): void {
   if (state !== 'requested' && state !== 'pending')
     throw new Problem('wrong-state', `Certificate ${name} is ${state}: nothing is awaited for it.`);

@@ -19,10 +19,13 @@ import type { Withdrawal } from './withdrawal.entity.js';
 import { WithdrawalRepository } from './withdrawal.repository.js';
 import { enqueueWithdrawals, type IssuedAnswer, withdrawAtCa, Withdrawals } from './withdrawals.js';
 
-/** What the CA said: it is done, the order is open still, or a certificate was issued for it. */
+/**
+ * The CA's answer to a withdrawal. `done`: it is confirmed. `openForS`: the order is still open; ask again after so many
+ * seconds. `issued`: the CA has issued a certificate for the order.
+ */
 type Answer = { done: true } | { openForS: number } | { issued: IssuedAnswer };
 
-/** What the audit log calls it when the CA has confirmed. */
+/** The audit action when the CA has confirmed the withdrawal. */
 const doneActions = {
   revoke: 'certificate.revoked-at-ca',
   hold: 'certificate.held-at-ca',
@@ -31,7 +34,7 @@ const doneActions = {
   close: 'certificate.order-closed',
 } as const;
 
-/** Writes what came of telling the CA. */
+/** Stores the outcome of an attempt to withdraw at a CA: done, wait, retry or given up. */
 @Injectable()
 export class WithdrawRecord {
   constructor(
@@ -44,7 +47,7 @@ export class WithdrawRecord {
     private readonly notices: Notices,
   ) {}
 
-  /** The withdrawal, while it is due. */
+  /** Null when the withdrawal is done or given up. */
   async findDue(id: number): Promise<Withdrawal | null> {
     const withdrawal = await this.rows.find(this.db.single, id);
     return withdrawal?.state === 'due' ? withdrawal : null;
@@ -69,7 +72,7 @@ export class WithdrawRecord {
     );
   }
 
-  /** A CA that does not know the order may know it again: see `Order.doubt`. */
+  /** An order ends only after several refusals, because a CA may know the order again later: see `Order.doubt`. */
   failed(id: number, certificate: Certificate, error: unknown): Promise<void> {
     return this.db.write((tx) =>
       this.rows.change(tx, id, async (withdrawal) => {
@@ -101,7 +104,7 @@ export class WithdrawRecord {
     });
   }
 
-  /** It is tried again at its moment; or it is given up, and the owner is told. */
+  /** Enqueues the next attempt. When there is none, the withdrawal is given up and the owner gets a notice. */
   private async goOn(tx: Tx, certificate: Certificate, withdrawal: Withdrawal): Promise<void> {
     if (withdrawal.nextAttemptAt !== null) {
       const afterMs = withdrawal.nextAttemptAt.getTime() - this.clock.now().getTime();
@@ -117,7 +120,7 @@ export class WithdrawRecord {
   }
 }
 
-/** Tells a CA to cancel an order or to revoke a certificate. */
+/** The job that tells a CA to cancel an order, or to revoke, hold or release a certificate. */
 @Injectable()
 export class WithdrawJob implements OnModuleInit {
   private readonly logger = new Logger('withdraw');
@@ -137,7 +140,7 @@ export class WithdrawJob implements OnModuleInit {
     this.jobs.handle(withdrawAtCa, (data, context) => this.run(data.withdrawalId, context));
   }
 
-  /** A cancellation waits for an attempt to order that is under way: that may learn what is to be cancelled. */
+  /** A cancellation waits until a running attempt to order ends, because that may store the reference of the order. */
   private async run(id: number, { signal }: JobContext): Promise<void> {
     const due = await this.record.findDue(id);
     if (due?.kind === 'revoke') return this.attempt(id, signal);
@@ -168,7 +171,7 @@ export class WithdrawJob implements OnModuleInit {
       comments: withdrawal.comments ?? undefined,
     };
     const { wish } = withdrawal;
-    // A hold that was delayed by a failure would undo the release that was asked for meanwhile.
+    // A retried hold would undo a release that was requested after it.
     if (wish === 'revoke') await this.authorities.revoke(authority, request, signal);
     else if ((wish === 'hold' || wish === 'release') && !(await this.record.isOutdated(withdrawal)))
       await this.authorities.suspend(authority, wish, request, signal);
@@ -176,8 +179,9 @@ export class WithdrawJob implements OnModuleInit {
   }
 
   /**
-   * An order that the CA does not cancel is looked at: a certificate that was issued for it is to be revoked. One that
-   * is to be closed is looked at first, since it may be fulfilled, and cancelled after its deadline.
+   * `cancel`: cancels the order. When the CA does not cancel it, looks whether the CA has issued a certificate, which
+   * must be revoked. `close`: looks first, because the CA may have issued the uploaded certificate; cancels the order
+   * only after its deadline.
    */
   private async endOrder(
     { kind }: Withdrawal,
@@ -196,13 +200,13 @@ export class WithdrawJob implements OnModuleInit {
       const isToCancel = kind === 'cancel' ? found.orderRef !== orderRef : this.clock.now() >= order.deadlineAt;
       return isToCancel && (await isCancelled(found.orderRef)) ? { done: true } : { openForS: found.pollAfterS };
     }
-    // The order is dead at the CA, or nobody can ask for it.
+    // The CA has ended the order, or its plugin cannot poll.
     if (found.isFinal || !authority.plugin.poll) return { done: true };
     throw found.error;
   }
 }
 
-/** Whether it is the certificate of the row. */
+/** Whether the answer is the certificate that the row has. */
 function isOf({ serialHex }: Certificate, { chainPem: [leafPem = ''] }: IssuedAnswer): boolean {
   return serialHex === parseCertificate(leafPem).serialHex;
 }

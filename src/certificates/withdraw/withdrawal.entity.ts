@@ -5,13 +5,14 @@ import type { Failure } from '../failure.js';
 export const withdrawalKinds = ['cancel', 'close', 'revoke'] as const;
 export const withdrawalStates = ['due', 'done', 'given-up'] as const;
 
-/** CRLReason codes of RFC 5280 §5.3.1. */
+/** CRLReason codes (RFC 5280 §5.3.1): put a certificate on hold, release it. */
 export const certificateHold = 6;
 export const removeFromCrl = 8;
 
 /**
- * What a CA is to be told: to cancel the order of a certificate, or to revoke a certificate that it issued. `close`:
- * the certificate was uploaded, and its order is followed until the CA has issued this very one, or is cancelled.
+ * One request to a CA that is repeated until the CA confirms it. `cancel`: cancel the order of a certificate.
+ * `revoke`: revoke, hold or release a certificate. `close`: the certificate was uploaded; its order is followed until
+ * the CA has issued the same certificate, and is cancelled after its deadline.
  */
 @Entity('withdrawal')
 export class Withdrawal {
@@ -19,15 +20,15 @@ export class Withdrawal {
   @Column('integer') certificateId: number;
   @Column('integer') authorityId: number;
   @Column('text') kind: (typeof withdrawalKinds)[number];
-  /** What is revoked, leaf first: the certificate of the row, or an answer that did not become it. */
+  /** The chain of the certificate to revoke, leaf first. It may be an answer that was not stored as the certificate. */
   @Column('text', { nullable: true }) chainPem: string | null;
   @Column('text', { nullable: true }) serialHex: string | null;
   @Column('text', { nullable: true }) externalId: string | null;
-  /** CRLReason code of RFC 5280 §5.3.1. With certificateHold or removeFromCRL nothing is revoked for good. */
+  /** CRLReason code (RFC 5280 §5.3.1). certificateHold puts on hold, removeFromCRL releases; others revoke for good. */
   @Column('integer', { nullable: true }) reason: number | null;
   @Column('text', { nullable: true }) comments: string | null;
   @Column('text') state: (typeof withdrawalStates)[number];
-  /** It is tried until then: a certificate that has expired needs no revocation. */
+  /** When the attempts end. A certificate that has expired needs no revocation. */
   @Column('timestamptz') giveUpAt: Date;
   @Column('integer') attempts: number;
   @Column('text', { nullable: true }) fault: string | null;
@@ -36,18 +37,18 @@ export class Withdrawal {
   @Column('timestamptz') createdAt: Date;
   @Column('timestamptz', { nullable: true }) doneAt: Date | null;
 
-  /** `hold` and `release` are revocations with a reason of their own. */
+  /** The kind, with `hold` and `release` told apart from `revoke` by the reason. */
   get wish(): Withdrawal['kind'] | 'hold' | 'release' {
     if (this.kind !== 'revoke') return this.kind;
     return this.reason === certificateHold ? 'hold' : this.reason === removeFromCrl ? 'release' : 'revoke';
   }
 
-  /** The CA has confirmed it. */
+  /** The CA has confirmed the withdrawal. */
   done(now: Date): void {
     Object.assign(this, { state: 'done', doneAt: now, nextAttemptAt: null, fault: null, faultDetail: null });
   }
 
-  /** Tried again later, unless the CA refuses to revoke. */
+  /** An attempt failed. It is retried later, unless the CA refuses to revoke. */
   fail({ fault, detail, retryAfterS }: Failure, now: Date): void {
     this.attempts += 1;
     Object.assign(this, { fault, faultDetail: detail });
@@ -55,7 +56,7 @@ export class Withdrawal {
     else this.wait(retryAt(now, this.attempts, { hintS: retryAfterS }), now);
   }
 
-  /** The order is still open at the CA, and cannot be cancelled. */
+  /** Sets the next attempt, or gives up after `giveUpAt`. */
   wait(until: Date, now: Date): void {
     if (now >= this.giveUpAt) this.giveUp();
     else this.nextAttemptAt = until;

@@ -3,14 +3,14 @@ import { In, IsNull, MoreThan, Not } from 'typeorm';
 import type { Tx } from '../../platform/db/database.js';
 import { certificateHold, removeFromCrl, Withdrawal } from './withdrawal.entity.js';
 
-/** What a new withdrawal is about. */
+/** The columns of a new withdrawal. Missing ones are null. */
 export type NewWithdrawal = Pick<Withdrawal, 'certificateId' | 'authorityId' | 'kind' | 'giveUpAt' | 'createdAt'> &
   Partial<Pick<Withdrawal, 'chainPem' | 'serialHex' | 'externalId' | 'reason' | 'comments'>>;
 
 /** Every query on withdrawals. */
 @Injectable()
 export class WithdrawalRepository {
-  /** Its id. */
+  /** Returns the id. */
   async add(tx: Tx, given: NewWithdrawal, nextAttemptAt: Date): Promise<number> {
     const made = tx.create(Withdrawal, { ...given, state: 'due', attempts: 0, nextAttemptAt });
     return (await tx.save(made)).id;
@@ -20,7 +20,7 @@ export class WithdrawalRepository {
     return tx.findOneBy(Withdrawal, { id });
   }
 
-  /** Locks the row and saves what `work` changes; one that is no longer due stays as it is. */
+  /** Locks the row, lets `work` change the entity, and saves it. Does nothing when the withdrawal is no longer due. */
   async change(tx: Tx, id: number, work: (withdrawal: Withdrawal) => Promise<void> | void): Promise<void> {
     const found = await tx.findOne(Withdrawal, { where: { id, state: 'due' }, lock: { mode: 'pessimistic_write' } });
     if (!found) return;
@@ -28,13 +28,13 @@ export class WithdrawalRepository {
     await tx.save(found);
   }
 
-  /** True when the CA is told, or was told, to revoke this certificate of the row. */
+  /** True when there is a withdrawal, in whatever state, that revokes this serial number for good. */
   async revokes(tx: Tx, certificateId: number, serialHex: string): Promise<boolean> {
     const reason = Not(In([certificateHold, removeFromCrl]));
     return tx.existsBy(Withdrawal, { certificateId, serialHex, kind: 'revoke', reason });
   }
 
-  /** True when the CA was told something later about the certificate that this one is to revoke, hold or release. */
+  /** True when a later withdrawal revokes, holds or releases the same certificate. */
   async isOutdated(tx: Tx, { id, certificateId, serialHex }: Withdrawal): Promise<boolean> {
     return tx.existsBy(Withdrawal, {
       id: MoreThan(id),
@@ -44,12 +44,12 @@ export class WithdrawalRepository {
     });
   }
 
-  /** True while the order of this certificate is still to be cancelled at the CA, or followed. */
+  /** True while a `cancel` or `close` of the certificate's order is due. */
   async endsOrder(tx: Tx, certificateId: number): Promise<boolean> {
     return tx.existsBy(Withdrawal, { certificateId, kind: In(['cancel', 'close']), state: 'due' });
   }
 
-  /** What is due of a certificate is due at `now`, without the waits of earlier failures. */
+  /** Makes every due withdrawal of a certificate due at `now`, and resets the retry delay. */
   async hasten(tx: Tx, certificateId: number, now: Date): Promise<Pick<Withdrawal, 'id' | 'authorityId'>[]> {
     const rows: [Pick<Withdrawal, 'id' | 'authorityId'>[], number] = await tx.query(
       `update withdrawal set next_attempt_at = $2, attempts = 0 where certificate_id = $1 and state = 'due'
@@ -59,7 +59,7 @@ export class WithdrawalRepository {
     return rows[0];
   }
 
-  /** Those whose moment has come, at most 200; they come up again at `again` should their job be lost. */
+  /** At most 200 withdrawals whose attempt is due. Sets the next attempt to `again`, in case their job is lost. */
   async takeDue(tx: Tx, now: Date, again: Date): Promise<Pick<Withdrawal, 'id' | 'authorityId'>[]> {
     const rows: [Pick<Withdrawal, 'id' | 'authorityId'>[], number] = await tx.query(
       `update withdrawal set next_attempt_at = $2 where id in (

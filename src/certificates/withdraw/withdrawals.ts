@@ -11,14 +11,14 @@ import type { Order } from '../issue/order.entity.js';
 import type { Withdrawal } from './withdrawal.entity.js';
 import { type NewWithdrawal, WithdrawalRepository } from './withdrawal.repository.js';
 
-/** Has a CA cancel an order or revoke a certificate. */
+/** The job that tells a CA to cancel an order, or to revoke, hold or release a certificate; see WithdrawJob. */
 export const withdrawAtCa = defineJob('certificate.withdraw', z.strictObject({ withdrawalId: z.int() }), {
   attempts: 3,
   timeoutS: 120,
   concurrency: 8,
 });
 
-/** Has these withdrawals made after the commit, each in the lane of its authority. */
+/** Enqueues withdrawals after the commit, or `afterS` later, each in the lane of its authority. */
 export async function enqueueWithdrawals(
   tx: Tx,
   withdrawals: readonly Pick<Withdrawal, 'id' | 'authorityId'>[],
@@ -42,14 +42,14 @@ export interface IssuedAnswer {
 
 type Ordered = Pick<Certificate, 'id' | 'authorityId'>;
 
-/** RFC 5280 §5.3.1: nobody will use the certificate. */
+/** The default reason of `revoke`: a CRLReason code (RFC 5280 §5.3.1). */
 const cessationOfOperation = 5;
-/** An order that cannot be cancelled is followed so long, so that its certificate is revoked should it come. */
+/** How long an order that cannot be cancelled is followed, so that a certificate issued for it is still revoked. */
 const cancelForMs = 30 * 86_400_000;
 
 /**
- * Writes what a CA is to be told, in the transaction that causes it. A job tells it, and repeats that until the CA has
- * confirmed.
+ * Stores withdrawals in the transaction that causes them: orders to cancel, and certificates to revoke, hold or release
+ * at their CA. A job tells the CA, and repeats it until the CA confirms.
  */
 @Injectable()
 export class Withdrawals {
@@ -58,13 +58,13 @@ export class Withdrawals {
     private readonly withdrawals: WithdrawalRepository,
   ) {}
 
-  /** The certificate has ended without being issued: what the CA has of its order is withdrawn. */
+  /** For a certificate that ended without being issued: revokes its answer in dispute, or else cancels its order. */
   async endOrder(tx: Tx, certificate: Certificate, order: Order): Promise<void> {
     if (order.disputedAt !== null) await this.rejectAnswer(tx, certificate, order);
     else if (order.askedAt !== null) await this.cancel(tx, certificate);
   }
 
-  /** The CA is to revoke the answer in dispute, if there is one. Changes the order, which the caller saves. */
+  /** Revokes the answer in dispute, if there is one. Changes the order, which the caller saves. */
   async rejectAnswer(tx: Tx, certificate: Certificate, order: Order): Promise<void> {
     if (order.disputedChainPem === null) return;
     await this.revoke(tx, certificate, {
@@ -74,20 +74,20 @@ export class Withdrawals {
     order.settleDispute();
   }
 
-  /** The order of a certificate is no longer wanted. */
+  /** Cancels the order of a certificate. */
   cancel(tx: Tx, certificate: Ordered): Promise<void> {
     return this.endOrderBy(tx, certificate, 'cancel', this.clock.now());
   }
 
   /**
-   * The certificate of an order was uploaded. The CA may say so only later: until the deadline of the order nothing is
-   * cancelled, and what the CA has issued is revoked only if it is another certificate.
+   * For an order whose certificate was uploaded. The CA may report this certificate only later, so the order is followed
+   * and not cancelled before its deadline. Another certificate that the CA issues for it is revoked.
    */
   close(tx: Tx, certificate: Ordered, { deadlineAt }: Order): Promise<void> {
     return this.endOrderBy(tx, certificate, 'close', deadlineAt);
   }
 
-  /** A certificate that the CA issued for this row is to be revoked, once for each serial number. */
+  /** Revokes a certificate that the CA issued for this row. Does nothing when its serial number is revoked already. */
   async revoke(
     tx: Tx,
     { id, authorityId }: Ordered,
@@ -99,7 +99,7 @@ export class Withdrawals {
     await this.suspend(tx, { id, authorityId }, { chainPem, externalId }, { reason, comments });
   }
 
-  /** A certificate is to be put on hold or released, or revoked: what is asked last counts. */
+  /** Holds, releases or revokes, as `reason` says. The job skips a hold or release that a later withdrawal follows. */
   async suspend(
     tx: Tx,
     { id, authorityId }: Ordered,
@@ -122,7 +122,7 @@ export class Withdrawals {
     });
   }
 
-  /** Tells the CA at once what it is still to be told of this certificate. False when that is nothing. */
+  /** Retries the due withdrawals of a certificate at once. False when there are none. */
   async hasten(tx: Tx, certificateId: number): Promise<boolean> {
     const due = await this.withdrawals.hasten(tx, certificateId, this.clock.now());
     await enqueueWithdrawals(tx, due);
