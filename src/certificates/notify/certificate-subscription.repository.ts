@@ -5,20 +5,20 @@ import { timestamp } from '../../platform/db/timestamp.js';
 
 /**
  * One certificate with the active subscriptions that warn before it expires. `leads` has one entry for each
- * subscription (`id`) and lead. Entries of the same `channel` are sent in one message. `told`: the ledger has the
- * notice under `dedupeKey`.
+ * subscription (`id`) and lead (seconds before `notAfter`). Entries of the same `channel` are sent in one message.
+ * `told`: the notice with this `dedupeKey` is stored already.
  */
 export interface SubscribedCertificate {
   id: number;
   owner: string;
-  /** False without notices: `notify` off, deleted, not issued, revoked, or replaced by a deployed successor. */
+  /** False if no notice is sent: `notify` off, deleted, not issued, revoked, or replaced by a deployed successor. */
   watched: boolean;
   notBefore: Date;
   notAfter: Date;
   leads: { id: number; leadS: number; channel: string; mails: boolean; dedupeKey: string; told: boolean }[];
 }
 
-/** As `Certificate.watched`. */
+/** SQL: whether the certificate `c` is watched, as `Certificate.watched`. */
 const isWatched =
   `(c.notify and c.deleted_at is null and (c.state = 'issued' or ` +
   `(c.state = 'superseded' and c.awaits_deployment)))`;
@@ -47,7 +47,7 @@ const inScope = `(
 /** Every query on the subscriptions of certificates and on their next warning. */
 @Injectable()
 export class CertificateSubscriptionRepository {
-  /** In order of id, locked. */
+  /** These certificates with their subscriptions, in order of id. Locks the certificates. */
   of(tx: Tx, certificateIds: readonly number[]): Promise<SubscribedCertificate[]> {
     return tx.query(
       `select c.id, c.owner, ${isWatched} as watched, c.not_before as "notBefore", c.not_after as "notAfter",
@@ -61,6 +61,7 @@ export class CertificateSubscriptionRepository {
     );
   }
 
+  /** Stores when the next warning of each certificate is due; null for none. */
   async planNext(tx: Tx, plans: readonly { id: number; at: Date | null }[]): Promise<void> {
     if (plans.length === 0) return;
     await tx.query(
@@ -89,16 +90,14 @@ export class CertificateSubscriptionRepository {
     );
   }
 
-  /** Has the default subscriptions of their owners hear of these certificates. */
+  /** From now on the default subscriptions of their owners apply to these certificates. */
   async hearDefaults(tx: Tx, certificateIds: readonly number[]): Promise<void> {
     await tx.query('update certificate set hears_defaults = true where id = any($1::int[]) and not hears_defaults', [
       certificateIds,
     ]);
   }
 
-  /**
-   * Locks the watched certificates that expire after `now` and that only these subscriptions warn of by mail.
-   */
+  /** Locks the watched certificates that expire after `now` and have no warning by mail but these subscriptions. */
   async dependingOn(tx: Tx, subscriptionIds: readonly number[], now: Date): Promise<{ id: number; owner: string }[]> {
     return tx.query(
       `select c.id, c.owner from certificate c

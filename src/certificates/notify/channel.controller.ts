@@ -9,6 +9,7 @@ import { Answers, Id, JsonBody, QueryOf, Summary } from '../../platform/http/con
 import { type Page, pageOf, Removed } from '../../platform/http/page.js';
 import { DefaultSubscriptions } from './default-subscriptions.js';
 
+/** Routes of channels. They are here because a change of a channel may add default subscriptions to certificates. */
 @Controller('channels')
 export class ChannelController {
   constructor(

@@ -12,7 +12,10 @@ import {
 } from './certificate-subscription.repository.js';
 import { nextWarningAt } from './due-warnings.js';
 
-/** Has the default subscriptions of its owner hear of every watched certificate that no other subscription warns of. */
+/**
+ * Makes sure that every watched certificate has a warning by mail before it expires. A certificate without one gets the
+ * default subscriptions of its owner.
+ */
 @Injectable()
 export class DefaultSubscriptions {
   constructor(
@@ -24,7 +27,7 @@ export class DefaultSubscriptions {
 
   /**
    * Runs a change of these subscriptions or of their channel. Certificates that lose their last active warning by mail
-   * get the default subscriptions of their owners. Throws Problem `in-use` when an owner has switched these off.
+   * get the default subscriptions of their owners. Throws Problem `in-use` when an owner has switched them off.
    */
   async keepWarned<T>(tx: Tx, subscriptionIds: readonly number[], change: () => Promise<T>): Promise<T> {
     const dependent = idsOf(await this.subscriptions.dependingOn(tx, subscriptionIds, this.clock.now()));
@@ -50,8 +53,8 @@ export class DefaultSubscriptions {
   }
 
   /**
-   * Adds the default subscriptions where a warning by mail is missing, unless the owner has switched them off. Gives
-   * all certificates in the same order, with the subscriptions that they have now.
+   * Adds the default subscriptions where a warning by mail is missing, unless the owner has switched them off. Returns
+   * all certificates in the same order, with their subscriptions after this change.
    */
   async addMissing(tx: Tx, all: readonly SubscribedCertificate[]): Promise<SubscribedCertificate[]> {
     const unwarned = all.filter(lacksWarning);
@@ -82,7 +85,7 @@ export class DefaultSubscriptions {
   }
 }
 
-/** A message to a machine does not count: somebody may have switched it off there. */
+/** Only mail counts: a service that gets messages may be set to ignore them. */
 function lacksWarning({ watched, leads }: SubscribedCertificate): boolean {
   return watched && !leads.some(({ mails }) => mails);
 }

@@ -14,10 +14,10 @@ import {
   CertificateSubscriptionRepository,
 } from './certificate-subscription.repository.js';
 
-/** When certificates and notices are due again if their transaction or job is lost. */
+/** Certificates and notices are due again after this time, in case their transaction or job is lost. */
 const retryMs = 10 * 60_000;
 
-/** Writes notices for certificates that expire soon, and enqueues the notices that have not been sent. */
+/** Periodically writes notices for certificates that expire soon, and enqueues the due notices that are not sent. */
 @Injectable()
 export class ExpirySweep implements OnModuleInit {
   constructor(
@@ -46,7 +46,7 @@ export class ExpirySweep implements OnModuleInit {
     const taken = await this.due.takeDue(tx, 'nextNoticeAt', now, new Date(now.getTime() + retryMs));
     const ids = taken.map(({ id }) => id);
     if (ids.length === 0) return 0;
-    // A certificate may have been listed with a subscription at the moment when that was switched off.
+    // A certificate may have been listed with a subscription while the subscription was switched off.
     const certificates = await this.defaults.addMissing(tx, await this.subscriptions.of(tx, ids));
     const warnings = certificates.flatMap((one) => dueWarnings(one, now));
     const added = await this.notices.add(tx, warnings, now);
@@ -77,8 +77,8 @@ export class ExpirySweep implements OnModuleInit {
   }
 
   /**
-   * One message for all expiring certificates of an owner that have the same channel, one for all certificates of a
-   * list event and subscription, and one for every other notice.
+   * Enqueues one message for all expiring certificates of an owner with the same channel, one for all certificates of
+   * a list event and subscription, and one for every other notice.
    */
   private async send(
     tx: Tx,
@@ -100,6 +100,7 @@ export class ExpirySweep implements OnModuleInit {
   }
 }
 
+/** Notices with the same route are sent in one message; undefined: the notice is sent alone. */
 function routeOf(
   { event, certificateId, subscriptionId }: Notice,
   routes: ReadonlyMap<string, string>,

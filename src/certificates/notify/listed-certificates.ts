@@ -12,7 +12,7 @@ export interface ListChange {
   removedCertificates?: readonly Reference[];
 }
 
-/** Changes which certificates are listed with a subscription. */
+/** Adds certificates to the list of a subscription, and removes them from it. */
 @Injectable()
 export class ListedCertificates {
   constructor(
@@ -21,8 +21,8 @@ export class ListedCertificates {
   ) {}
 
   /**
-   * Gives the ids for the audit log. Demands the right to change every certificate. Throws Problem `invalid-request` or
-   * `forbidden`.
+   * Returns the ids for the audit log. Demands the right to change every certificate. Throws Problem `invalid-request`
+   * or `forbidden`.
    */
   async change(tx: Tx, actor: Actor, subscriptionId: number, asked: ListChange): Promise<ChangedList> {
     const { certificates = [], addedCertificates = [], removedCertificates = [] } = asked;
@@ -58,7 +58,7 @@ export class ListedCertificates {
   }
 }
 
-/** Certificate ids as recorded in the audit log. */
+/** The ids of the certificates that were added and removed, for the audit log. */
 export interface ChangedList {
   certificatesAdded?: number[];
   certificatesRemoved?: number[];

@@ -18,12 +18,13 @@ import { crlReasons } from '../revoke/revoke.schema.js';
 import { Withdrawal } from '../withdraw/withdrawal.entity.js';
 import type { ListEvent, Notice } from './notice.entity.js';
 
+/** The content of a message, without its event and recipients. */
 export type MessageText = Pick<NotificationMessage, 'subject' | 'text' | 'html' | 'data'>;
 
 type SingleEvent = Exclude<NoticeEvent, ListEvent | 'authority.expiring'>;
 type Writer = (notice: Notice, certificate: Certificate) => Promise<MessageText>;
 
-/** Writes the message of a notice from the facts at the time of sending. */
+/** Writes the text and the data of the message of a notice, from the facts at the time of sending. */
 @Injectable()
 export class NoticeMessages {
   private readonly writers: Record<SingleEvent, Writer> = {
@@ -132,6 +133,7 @@ export class NoticeMessages {
     return this.writers[event](notice, certificate);
   }
 
+  /** The message that an authority expires, and the owner of the authority. */
   async authority(authorityId: number): Promise<MessageText & { owner: string }> {
     const { id, name, commonName, owner, notAfter } = await this.authorities.get(this.db.single, authorityId);
     const authority = { id, name, commonName, owner, notAfter };
@@ -164,7 +166,7 @@ export class NoticeMessages {
     return { publicUrl: this.config.publicUrl, now: this.clock.now() };
   }
 
-  /** Of the renewal, or of the pending successor. */
+  /** When the renewal is tried next, or the order of the pending successor. */
   private async nextAttemptAt({ id, nextRenewalAt }: Certificate): Promise<Date | null> {
     return nextRenewalAt ?? (await this.certificates.findSuccessor(this.db.single, id))?.nextAttemptAt ?? null;
   }
@@ -182,7 +184,7 @@ export class NoticeMessages {
   }
 }
 
-/** `inactive`: the name of its authority, where that is not active. */
+/** What a warning says about the renewal. `inactive`: the name of the authority, when it is not active. */
 function outlookOf(certificate: Certificate, plan: RenewalPlan | undefined, inactive?: string): RenewalOutlook {
   if (inactive !== undefined && (plan?.at || plan?.obstacle === 'renewal-under-way'))
     return { renewsAt: null, reason: `Authority ${inactive}, which would renew it, is not active.` };

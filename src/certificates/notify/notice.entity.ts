@@ -3,17 +3,18 @@ import type { NoticeEvent } from '../../plugin-api/events.js';
 import { retryAt } from '../../platform/retry.js';
 import type { Failure } from '../failure.js';
 
-/** Events for which one message lists many certificates. */
 const listEvents = ['certificate.expiring', 'certificate.issued', 'certificate.discovered'] as const;
+/** An event for which one message lists many certificates. */
 export type ListEvent = (typeof listEvents)[number];
 
 export function isListEvent(event: NoticeEvent): event is ListEvent {
   return (listEvents as readonly NoticeEvent[]).includes(event);
 }
 
+/** A notice is dropped after so many attempts when the last one was refused. */
 const mostRefusals = 5;
 
-/** One event of one certificate or authority for one subscription or owner. Each is sent once, and none is lost. */
+/** A notice: one event of one certificate or authority, to tell to one subscription or to the owner, once. */
 @Entity('notice')
 export class Notice {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
@@ -30,7 +31,7 @@ export class Notice {
   @Column('text', { nullable: true }) fault: string | null;
   @Column('text', { nullable: true }) faultDetail: string | null;
   @Column('timestamptz', { nullable: true }) nextAttemptAt: Date | null;
-  /** Until then the run that claimed it sends it, and no other does; null when none has claimed it. */
+  /** Until then only the run that claimed the notice sends it; null when no run has claimed it. */
   @Column('timestamptz', { nullable: true }) claimedUntil: Date | null;
   @Column('timestamptz', { nullable: true }) sentAt: Date | null;
   @Column('timestamptz') createdAt: Date;

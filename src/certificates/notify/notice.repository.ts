@@ -5,6 +5,7 @@ import type { NoticeEvent } from '../../plugin-api/events.js';
 import type { Tx } from '../../platform/db/database.js';
 import { Notice } from './notice.entity.js';
 
+/** A notice to store. `subscriptionId`: null for the mail to the owner. */
 export interface NewNotice {
   certificateId: number;
   subscriptionId: number | null;
@@ -13,7 +14,7 @@ export interface NewNotice {
   data?: Record<string, unknown>;
 }
 
-/** One event of one certificate or authority. */
+/** One event of one certificate or authority, from which notices are written. */
 export interface Occurrence {
   event: NoticeEvent;
   certificateId: number | null;
@@ -22,7 +23,7 @@ export interface Occurrence {
   owner: string;
   /** Mail addresses that get one mail, besides the subscriptions. */
   tell: readonly string[];
-  /** The same at every repetition. */
+  /** Identifies the event. An event with the key of a stored notice gives no second notice. */
   dedupeKey: string;
   data: Record<string, unknown>;
 }
@@ -30,6 +31,7 @@ export interface Occurrence {
 /** After this time the sweep enqueues a notice whose job is lost. */
 const safetyNetMs = 60_000;
 
+/** SQL: the active subscriptions to this event, `s`, of a certificate with these facts, and their channels `ch`. */
 const subscribedTo = (facts: Parameters<typeof subscriptionsOf>[0], event: string): string =>
   `(${subscriptionsOf(facts)}) as scoped join subscription s on s.id = scoped.id
    join channel ch on ch.id = s.channel_id and s.active and ch.active and ${event} = any(s.events)`;
@@ -40,7 +42,7 @@ const intoNotice = `insert into notice (certificate_id, authority_id, subscripti
 /** Every query on notices. */
 @Injectable()
 export class NoticeRepository {
-  /** Writes notices with a new `dedupeKey`, and gives their ids. */
+  /** Writes the notices whose `dedupeKey` is new, and returns their ids. */
   async add(tx: Tx, notices: readonly NewNotice[], now: Date): Promise<number[]> {
     if (notices.length === 0) return [];
     const rows: { id: number }[] = await tx.query(
@@ -56,7 +58,7 @@ export class NoticeRepository {
 
   /**
    * Writes a notice for each subscription to this event, and one for `tell` unless one channel already sends to all of
-   * these addresses. Skips those that exist. Gives the ids of the new ones.
+   * these addresses. Skips notices that exist. Returns the ids of the new ones.
    */
   async addSubscribed(tx: Tx, one: Occurrence, now: Date): Promise<number[]> {
     const facts = {
@@ -90,8 +92,8 @@ export class NoticeRepository {
   }
 
   /**
-   * As `addSubscribed` without owners, for an event that each certificate has once. Gives the ids of the new notices by
-   * subscription.
+   * As `addSubscribed` without owners, for an event that each certificate has once. Returns the ids of the new notices
+   * by subscription.
    */
   async addSubscribedOnce(
     tx: Tx,
@@ -112,7 +114,7 @@ export class NoticeRepository {
     return ids;
   }
 
-  /** Records notices as sent, here or elsewhere. Leaves existing ones unchanged. */
+  /** Records notices as sent, here or by another system. Leaves existing ones unchanged. */
   async addSent(tx: Tx, notices: readonly NewNotice[], now: Date): Promise<void> {
     if (notices.length === 0) return;
     await tx.query(
@@ -130,8 +132,8 @@ export class NoticeRepository {
   }
 
   /**
-   * Claims those of these notices that are due and that nobody has claimed, and gives their ids, in order. Whoever dies
-   * with a claim leaves them to the sweep when it has run out.
+   * Claims the notices of these ids that are due and not claimed, and returns their ids, in order. The claim ends at
+   * `until`: when a run crashes, the sweep then enqueues its notices again.
    */
   async claim(tx: Tx, ids: readonly number[], now: Date, until: Date): Promise<number[]> {
     const [rows]: [{ id: number }[], number] = await tx.query(
@@ -170,6 +172,7 @@ export class NoticeRepository {
     );
   }
 
+  /** The newest 200 notices of a certificate. */
   list(tx: Tx, certificateId: number): Promise<Notice[]> {
     return tx.find(Notice, { where: { certificateId }, order: { id: 'DESC' }, take: 200 });
   }

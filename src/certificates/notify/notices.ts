@@ -16,8 +16,8 @@ export interface EndingAuthorityNotice {
 }
 
 /**
- * Records an event for the owner and the subscriptions in the transaction of the change; the message is sent after the
- * commit.
+ * Writes the notices of an event, for the owner and the subscriptions, in the transaction of the change. A job sends
+ * them after the commit.
  */
 @Injectable()
 export class Notices {
@@ -55,7 +55,7 @@ export class Notices {
     await this.notices.save(tx, rows);
   }
 
-  /** Tells of the 1st, 4th, 8th, 16th … failure in a row. */
+  /** A renewal has failed. Only the 1st, 4th, 8th, 16th … consecutive failure gives notices. */
   async rotationFailed(tx: Tx, certificate: Certificate): Promise<void> {
     const { renewalAttempts: n } = certificate;
     if (n !== 1 && (n < 4 || (n & (n - 1)) !== 0)) return;
@@ -89,9 +89,7 @@ export class Notices {
     await this.tell(tx, certificate, { event: 'delivery.failing', dedupeKey, data: { deliveryId: delivery.id } });
   }
 
-  /**
-   * An authority expires. One mail to the owner and the security team for each lead (days) and notAfter.
-   */
+  /** An authority expires soon. One mail to the owner and the security team for each lead (days) and notAfter. */
   async authorityExpiring(tx: Tx, { authorityId, owner, leadDays, notAfter }: EndingAuthorityNotice): Promise<void> {
     const notAfterMs = notAfter.getTime();
     await this.record(tx, {

@@ -14,7 +14,7 @@ import { type Page, pageOf, Removed } from '../../platform/http/page.js';
 import { DefaultSubscriptions } from './default-subscriptions.js';
 import { ListedCertificates } from './listed-certificates.js';
 
-/** Lemur's view of subscriptions and channels. */
+/** Routes of notifications: the form in which Lemur shows a subscription to expiring certificates and its channel. */
 @Controller('notifications')
 export class NotificationController {
   constructor(

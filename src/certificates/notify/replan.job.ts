@@ -8,8 +8,8 @@ import { nextWarningAt } from './due-warnings.js';
 import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
 
 /**
- * Plans the warnings of all certificates in scope of a changed subscription. Each run plans one batch and enqueues the
- * next.
+ * Plans the warnings of all certificates in scope of a changed subscription again. Each run plans one batch and
+ * enqueues the next.
  */
 @Injectable()
 export class ReplanWarnings implements OnModuleInit {

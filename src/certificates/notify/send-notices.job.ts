@@ -18,7 +18,7 @@ import { type MessageText, NoticeMessages } from './notice-messages.js';
 import { NoticeRepository } from './notice.repository.js';
 import { CertificateSubscriptionRepository } from './certificate-subscription.repository.js';
 
-/** Sends one message for all of these notices. */
+/** The job that sends one message for all of these notices. */
 export const sendNotices = defineJob('notice.send', z.strictObject({ noticeIds: z.array(z.int()).min(1) }), {
   attempts: 3,
   timeoutS: 60,
@@ -70,7 +70,7 @@ export class NoticeSender {
     else await this.sender.mail(message, signal);
   }
 
-  /** Null when the certificates are gone. */
+  /** Null when none of the certificates exists any more. */
   private async write(notices: Sendable): Promise<(MessageText & Pick<NotificationMessage, 'recipients'>) | null> {
     const [notice] = notices;
     const { event, authorityId, subscriptionId } = notice;
@@ -117,13 +117,13 @@ export class NoticeSender {
   }
 }
 
-/** Deterministic, and short for any number of notices. */
+/** The deduplication key of a message: the same for the same notices, and short for any number of them. */
 function keyOf(notices: readonly Notice[]): string {
   const keys = notices.map((notice) => notice.dedupeKey).sort();
   return keys.length === 1 ? keys.join() : `notices:${createHash('sha256').update(keys.join('\n')).digest('hex')}`;
 }
 
-/** Longer than a run can last. */
+/** How long a claim lasts: longer than a run can. */
 const claimMs = 2 * sendNotices.policy.timeoutS * 1000;
 
 /** Handles `notice.send`: claims due notices, sends them and records the outcome. */

@@ -7,6 +7,7 @@ import { Answers, Id, JsonBody, QueryOf, Summary } from '../../platform/http/con
 import { type Page, pageOf, Removed } from '../../platform/http/page.js';
 import { SubscriptionService } from './subscription.service.js';
 
+/** Routes of subscriptions. */
 @Controller('subscriptions')
 export class SubscriptionController {
   constructor(

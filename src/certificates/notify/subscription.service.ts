@@ -20,7 +20,7 @@ import { ListedCertificates } from './listed-certificates.js';
 
 type Columns = Omit<Subscription, 'id' | 'builtIn' | 'creatorId' | 'createdAt'>;
 
-/** Turns a request for a subscription into columns, and checks the rights that it needs. */
+/** Checks a request for a subscription, with the rights that it needs, and turns it into the columns of its row. */
 @Injectable()
 export class SubscriptionForm {
   constructor(
@@ -58,7 +58,7 @@ export class SubscriptionForm {
   }
 }
 
-/** The use cases on subscriptions. */
+/** Creates, changes and deletes subscriptions, and plans the warnings of their certificates again. */
 @Injectable()
 export class SubscriptionService {
   constructor(
@@ -153,7 +153,7 @@ function demandScope(actor: Actor, { scope, owner, ...after }: Columns, before?:
     );
 }
 
-/** A default subscription keeps what its label says, because certificates rely on it. */
+/** A default subscription keeps its label, events, leads and scope, because certificates rely on its warnings. */
 function demandSameWarning(before: Subscription, after: Columns): void {
   const factsOf = ({ label, events, leadsS, scope, owner }: Columns): string =>
     JSON.stringify([label, events, leadsS, scope, owner]);
