@@ -92,7 +92,7 @@ import { NoticeMessages } from './notify/notice-messages.js';
 import { NoticeRepository } from './notify/notice.repository.js';
 import { Notices } from './notify/notices.js';
 import { NoticeSender, SendNotices } from './notify/send-notices.job.js';
-import { ReplanWarnings } from './notify/replan.job.js';
+import { ReplanWarnings } from './notify/replan-warnings.job.js';
 import { CertificateSubscriptionRepository } from './notify/certificate-subscription.repository.js';
 import { PendingChangesController, PendingController } from './pending/pending.controller.js';
 import { DisputeRecord, DisputeService } from './pending/dispute.service.js';
