@@ -126,7 +126,7 @@ async function makeServerCertificate(at) {
 
 function fetched(url, ca) {
   return new Promise((resolve, reject) => {
-    get(url, { ca }, (response) => {
+    get(url, { ca, headers: { 'user-agent': 'Perennial demo' } }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk) => (text += chunk));
       response.on('end', () => (response.statusCode === 200 ? resolve(text) : reject(new Error(text))));

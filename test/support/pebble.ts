@@ -106,7 +106,7 @@ function serverCertificate(dir: string): string {
 /** The body of a 200 over TLS with this CA; rejects otherwise. */
 export function fetchText(url: string, ca: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    get(url, { ca }, (response) => {
+    get(url, { ca, headers: { 'user-agent': 'Perennial tests' } }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
       response.on('end', () => (response.statusCode === 200 ? resolve(text) : reject(new Error(text))));
