@@ -64,7 +64,7 @@ import { KeyRules } from './issue/key-rules.js';
 import { Issuing } from './issue/issuing.js';
 import { OrderRepository } from './issue/order.repository.js';
 import { Ordering } from './issue/ordering.js';
-import { AnswerCheck } from './issue/answer.js';
+import { AnswerCheck } from './issue/answer-check.js';
 import { Completion } from './issue/completion.js';
 import { Twins } from './issue/twins.js';
 import { CertificateInLog } from './list/certificate-in-log.js';

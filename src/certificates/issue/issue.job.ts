@@ -8,7 +8,7 @@ import type { IssuedCertificate } from '../../plugin-api/issuer.js';
 import type { Certificate } from '../certificate.entity.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
 import { issuersAdded } from '../../authorities/authority-issuers.js';
-import { AnswerCheck } from './answer.js';
+import { AnswerCheck } from './answer-check.js';
 import { issueCertificate } from './issue.jobs.js';
 import { IssueRecord, type OpenOrder } from './issue.record.js';
 import { disputedAnswer } from './order.entity.js';

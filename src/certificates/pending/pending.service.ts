@@ -9,7 +9,7 @@ import { PluginError } from '../../plugin-api/errors.js';
 import { CertificateAccess } from '../access.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { AnswerCheck } from '../issue/answer.js';
+import { AnswerCheck } from '../issue/answer-check.js';
 import { IssueRecord } from '../issue/issue.record.js';
 import type { AnswerRequest } from './pending.schema.js';
 

@@ -14,10 +14,10 @@ import { loadTerms } from '../terms.js';
 const describeMs = 30_000;
 const mismatch = 'The issuer returned something else than was asked for';
 
-/** The answer is what was asked for, but no known certificate of the authority issued it. */
+/** The answer matches the request, but no known CA certificate of the authority signed it. */
 class UnknownIssuer extends PluginError {}
 
-/** Checks an answer to a request: against the request, and against the certificates that the authority issues with. */
+/** Checks a certificate from an issuer: against the request, and against the CA certificates of the authority. */
 @Injectable()
 export class AnswerCheck {
   private readonly logger = new Logger('answer');
@@ -28,8 +28,8 @@ export class AnswerCheck {
   ) {}
 
   /**
-   * `chainPem` is leaf first. A CA may issue with a certificate that is new since it was last asked, so it is asked
-   * again before such an answer is refused. Throws PluginError `refused`.
+   * `chainPem` is leaf first. When no known CA certificate signed it, the CA is asked for its current ones and the
+   * answer is checked again. Throws PluginError `refused`.
    */
   async check(asked: Certificate, chainPem: readonly string[], signal?: AbortSignal): Promise<void> {
     const authorityId = asked.authorityId ?? 0;
@@ -42,7 +42,7 @@ export class AnswerCheck {
     }
   }
 
-  /** False when the CA did not tell. It throws nothing: the answer at hand must be kept. */
+  /** Asks the CA for its certificates. False when it gave none. Never throws, because the answer must be kept. */
   private async describe({ plugin, authority }: LoadedAuthority, signal?: AbortSignal): Promise<boolean> {
     if (!plugin.describe || authority.keyId !== null) return false;
     try {
@@ -56,7 +56,7 @@ export class AnswerCheck {
   }
 }
 
-/** Throws PluginError `refused`; UnknownIssuer when nothing else is wrong. */
+/** Throws PluginError `refused`, or its subclass UnknownIssuer when nothing else is wrong. */
 async function checkAnswer(
   asked: Certificate,
   chainPem: readonly string[],
@@ -84,8 +84,8 @@ async function checkAnswer(
 }
 
 /**
- * True when one of the CAs signed the leaf, with `subordinates` also when one signed a CA above the leaf. `chain` is
- * leaf first. Throws PkiError without issuers.
+ * True when one of the CAs signed the leaf. With `subordinates`, a signature on any certificate of the chain is enough.
+ * `chain` is leaf first. Throws PkiError when it has only the leaf.
  */
 async function isBelow(
   cas: readonly ParsedCertificate[],
