@@ -16,7 +16,7 @@ import { leftOut } from './issuer-extensions.js';
 import { KeyRules } from './key-rules.js';
 import { boundsOf, renewedValidity, type Validity, ValidityRefused, validityOf } from './validity.js';
 
-/** What was decided about a command: nothing of it is open any more but the key. */
+/** The decisions about a command: authority, terms, dates and links. Only the key is missing. */
 export interface Approved {
   authority: LoadedAuthority;
   terms: TermsWithoutDates;
@@ -24,7 +24,7 @@ export interface Approved {
   relations: RelationsOfNew;
 }
 
-/** Decides whether a command may run, and what exactly its certificate says and is linked with. Writes nothing. */
+/** Decides whether a command may run, and with which terms, dates and links. Writes nothing. */
 @Injectable()
 export class Approval {
   constructor(
@@ -37,8 +37,8 @@ export class Approval {
   ) {}
 
   /**
-   * `authority` is the one that the command names, and that its actor may use. Throws Problem `invalid-request` or
-   * `forbidden`; of a renewal PluginError `misconfigured` when the authority ends too soon.
+   * `authority`: the one in the command, which the actor may use. Throws Problem `invalid-request` or `forbidden`. A
+   * renewal throws PluginError `misconfigured` when the authority expires too soon.
    */
   of(command: IssueCommand, authority: LoadedAuthority): Promise<Approved> {
     return command.renews ? this.ofRenewal(command, command.renews, authority) : this.ofNew(command, authority);
@@ -66,7 +66,7 @@ export class Approval {
     return { authority, terms, validity, relations };
   }
 
-  /** The successor says the same, is valid as long, and is linked with the same. */
+  /** The successor gets the terms, the validity period and the links of its predecessor. */
   private async ofRenewal(
     { actor }: IssueCommand,
     { old, links }: Renewal,
@@ -92,7 +92,7 @@ export class Approval {
   }
 }
 
-/** Throws Problem `invalid-request` for what this authority must not sign. */
+/** Throws Problem `invalid-request` when this authority must not sign this CSR or this subject. */
 function demandIssuable({ key: { csr }, terms }: IssueCommand, { plugin, subjectDer }: LoadedAuthority): void {
   if (csr && plugin.answers === 'later') demandExact(csr);
   // A certificate with its issuer's name counts as self-issued (RFC 5280 §3.2), and chains through it fail.

@@ -9,7 +9,7 @@ import { Sealed } from '../../platform/secrets/sealed.js';
 import type { NewCertificate, NewRow } from '../certificate.repository.js';
 import type { KeyClaims, KeyFault } from './key-rules.js';
 
-/** The columns that an insert writes; all others have their defaults. */
+/** The columns of `certificate` that `insertCertificates` writes. All others get their defaults. */
 const columns = [
   'state',
   'name',
@@ -57,8 +57,8 @@ const columns = [
 
 const names = columns.map(snake);
 /*
- * The order in which everybody waits: keys, names of certificates, names in certificates. `claim_keys` and `link_names`
- * see what was committed while they waited.
+ * Every insert waits for locks in this order: keys, names of certificates, names in certificates. `claim_keys` and
+ * `link_names` see what was committed while they waited.
  */
 const insertAll = prepared<{ secretId: string } & Inserted>(
   'certificate_insert',
@@ -97,8 +97,8 @@ const insertAll = prepared<{ secretId: string } & Inserted>(
 );
 
 /**
- * What came of one row. `id`: null where it was not stored. `isCurrent`: false where its authority or the kept facts
- * have changed.
+ * The result for one row. `id`: null when the row was not stored. `isCurrent`: false when its authority or the kept
+ * facts have changed.
  */
 export interface Inserted extends KeyFault {
   id: number | null;
@@ -106,19 +106,19 @@ export interface Inserted extends KeyFault {
   domains: readonly Domain[];
 }
 
-/** A certificate with its names as searches find it, and the event that the audit log gets. */
+/** A certificate to insert. `names`: those that searches find it by. `event`: its audit event. */
 export interface Insertion extends NewCertificate {
   names: readonly string[];
   event: object;
 }
 
-/** Of the keys among the rows, those that are claimed: see `KeyRules.claimed`. */
+/** For an insert that checks no keys: they need no check, or `KeyRules.claim` has checked them. */
 export const noClaims: KeyClaims = { keys: [], owners: [], now: new Date(0), shared: false };
 
 /**
- * Stores certificates with their links, names and audit events in one statement. In order of `many`. A row is not
- * stored where its name is taken, by another of them too, where what it follows from has changed (`authorityVersion`,
- * `factsVersions`), or where its key must not be certified for its owner.
+ * Stores certificates with their links, names and audit events in one statement. The results are in the order of
+ * `many`. A row is not stored when its name is taken, also by another row of `many`; when `authorityVersion` or one of
+ * `factsVersions` is outdated; or when its key must not be certified for its owner.
  */
 export async function insertCertificates(
   tx: Tx,
@@ -144,7 +144,7 @@ export async function insertCertificates(
   return many.map(({ row }) => bySecret.get(row.secretId) as Inserted);
 }
 
-/** A row as JSON that `jsonb_populate_recordset` reads; what is absent is null. */
+/** A row as JSON for `jsonb_populate_recordset`. Null columns are left out. */
 function jsonOf(row: NewRow): Record<string, unknown> {
   const json: Record<string, unknown> = {};
   columns.forEach((column, i) => {

@@ -9,7 +9,7 @@ import type { TermsWithoutDates } from '../terms.js';
 import type { IssueCommand } from './issue-command.js';
 import { type CertificateKey, keyPlace } from './new-row.js';
 
-/** The keys of new certificates: those of CSRs, and new ones. */
+/** Gets the key of a new certificate: the public key of its CSR, or a new key pair, whose private key is sealed. */
 @Injectable()
 export class CertificateKeys {
   constructor(
@@ -18,8 +18,8 @@ export class CertificateKeys {
   ) {}
 
   /**
-   * The key of the command's CSR, or a new one, sealed at once, with a CSR that proves it. `terms` are approved ones.
-   * Throws as KeyMaker.
+   * The key of the command's CSR, or a new sealed key with a CSR that is signed with it. `terms`: the approved ones.
+   * Throws like KeyMaker.
    */
   async of(
     { key: { csr, keyType }, actor }: Pick<IssueCommand, 'key' | 'actor'>,

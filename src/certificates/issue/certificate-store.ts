@@ -11,39 +11,39 @@ import { type KeyClaim, KeyRules } from './key-rules.js';
 import { provisionalName, searchNames } from './new-row.js';
 
 /**
- * Those who ask for one name wait for one another; only a name that someone gives to a certificate by hand can come
- * between.
+ * How many names CertificateStore tries for a certificate. Requests for the same name wait for each other, so only a
+ * user who renames a certificate can take a name in between.
  */
 const mostAttempts = 10;
-/** Statements under way at the same time. */
+/** The maximum of shared insert statements that run at the same time. */
 const mostAtOnce = 2;
 
-/** A new certificate, and what the audit log says of it. */
+/** A new certificate to store, with its audit event. */
 export interface Storable extends NewCertificate {
   actor: AuditActor;
   act: Pick<AuditedAct, 'action' | 'after'>;
   /**
-   * Makes roles and notifications that are missing, in the transaction that stores the certificate; gives the
-   * role of the authority's owner, which counts instead of that in `links`.
+   * Creates missing roles and notifications in the transaction that stores the certificate. Returns the role of the
+   * authority's owner, which replaces the one in `links`.
    */
   complete?: (tx: Tx) => Promise<Pick<NewCertificate['links'], 'issuerRoleId'>>;
-  /** False when no subscription hears of it. */
+  /** False when no subscription has its event. */
   heard?: boolean;
-  /** True when the key came with a request: KeyRules then say whether the certificate may have it. */
+  /** True when the key came with a request: KeyRules then decide whether the certificate may have it. */
   claimsKey?: boolean;
 }
 
-/** What a certificate came to be called and which names it was linked with when it was stored. */
+/** A stored certificate: the name that it got, and the domains that it is linked to. */
 export interface Stored {
   id: number;
   name: string;
   domains: readonly Domain[];
 }
 
-/** What else happens in the transaction that stores a certificate. */
+/** More work in the transaction that stores a certificate. */
 export type Consequences = (tx: Tx, certificateId: number) => Promise<void>;
 
-/** The authority, or what was kept of rights and defaults, has changed since it was loaded; load it again. */
+/** The authority or the kept facts have changed since they were loaded. Load them again and retry. */
 export class StaleFacts extends Error {}
 
 /** Stores new certificates with their names, links and audit events. */
@@ -59,9 +59,9 @@ export class CertificateStore {
   ) {}
 
   /**
-   * The certificate as stored. One that is complete, has no consequences and of which nobody is told is stored by one
-   * statement, without a transaction around it, which it shares with others that come at the same time. Throws
-   * StaleFacts, and as `KeyRules.claim`.
+   * Stores one certificate. Without `complete`, `consequences` and subscriptions that have its event, it is stored by
+   * one statement, which concurrent requests share; otherwise in a transaction of its own. Throws StaleFacts, and like
+   * `KeyRules.claim`.
    */
   async store(one: Storable, consequences?: Consequences): Promise<Stored> {
     const isAlone = !consequences && !one.complete && one.heard === false;
@@ -75,7 +75,7 @@ export class CertificateStore {
     );
   }
 
-  /** Null where that takes a transaction: its name is taken, or others were in the way. Throws as `store`. */
+  /** Null when it needs a transaction: its name is taken, or the statement conflicted. Throws like `store`. */
   private async storeAlone(one: Storable): Promise<Stored | null> {
     const result = await this.together.run(one).catch((error: unknown) => {
       if (isConflict(error)) return null;
@@ -88,8 +88,8 @@ export class CertificateStore {
   }
 
   /**
-   * In order. A name that is taken gets the serial number behind it, or a counter too (Lemur's naming). Throws
-   * StaleFacts, and as `KeyRules.claim`.
+   * Stores certificates in `tx`. The results are in the order of `all`. When a name is taken, the serial number is
+   * appended to it, and a counter if needed (Lemur's rule). Throws StaleFacts, and like `KeyRules.claim`.
    */
   async insert(tx: Tx, all: readonly Storable[]): Promise<Stored[]> {
     await this.keyRules.claim(tx, claimsOf(all));
@@ -102,7 +102,7 @@ export class CertificateStore {
       many.push(one.complete ? { ...one, links: { ...one.links, ...(await one.complete(tx)) } } : one);
     const inserted = await insertCertificates(tx, many.map(insertionOf), noClaims);
     const made = new Map<Storable, Stored>();
-    // In the order of names, in which everyone waits for names that others are about to take.
+    // Sorted by name, because every transaction waits for names in this order.
     for (const [one, result] of many
       .map((each, i) => [each, inserted[i] as Inserted] as const)
       .sort(([a], [b]) => (a.row.name < b.row.name ? -1 : 1)))
@@ -145,7 +145,7 @@ function insertionOf({ row, links, actor, act }: Storable): Insertion {
   return { row, links, names: searchNames(row.commonName, row.terms), event };
 }
 
-/** Null where the name is taken. Throws StaleFacts. */
+/** Null when it was not stored, because its name is taken or its key is refused. Throws StaleFacts. */
 function storedOf({ row: { name } }: Pick<Storable, 'row'>, { id, isCurrent, domains }: Inserted): Stored | null {
   if (!isCurrent) throw new StaleFacts();
   return id === null ? null : { id, name, domains };

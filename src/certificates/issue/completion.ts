@@ -8,7 +8,7 @@ import { answerFacts } from '../issued-facts.js';
 import { nameWhenIssued, searchNames } from './new-row.js';
 import { Twins } from './twins.js';
 
-/** Turns the row of a request into that of its certificate. */
+/** Fills the row of a request with the certificate that the issuer returned: its facts, names and final name. */
 @Injectable()
 export class Completion {
   constructor(
@@ -18,8 +18,8 @@ export class Completion {
   ) {}
 
   /**
-   * The row, which is locked, gets what the certificate says; searches find it by the names in the certificate. Saves
-   * nothing of the row. Throws as Twins.
+   * The row must be locked; the caller saves it. Searches then find it by the names in the certificate. Throws like
+   * `Twins.merge`.
    */
   async complete(tx: Tx, certificate: Certificate, answer: IssuedCertificate): Promise<void> {
     const facts = answerFacts(certificate.terms, answer);

@@ -22,7 +22,7 @@ import type { IssueRequest } from './issue.schema.js';
 import { namesOf, purposesOf, usagesOf, withCommonName } from './request-members.js';
 
 const commonNameOid = '2.5.4.3';
-/** Passwords, unstructured names, and what Windows says of the program and system that made the CSR. */
+/** CSR attributes that change nothing in a certificate: passwords, unstructured names, details of a Windows client. */
 const harmlessAttributes: ReadonlySet<string> = new Set([
   '1.2.840.113549.1.9.2',
   '1.2.840.113549.1.9.7',
@@ -30,6 +30,7 @@ const harmlessAttributes: ReadonlySet<string> = new Set([
   '1.3.6.1.4.1.311.13.2.3',
   '1.3.6.1.4.1.311.21.20',
 ]);
+/** Extensions of a CSR that are read into their own members of the terms. */
 const withFieldsOfTheirOwn: ReadonlySet<string> = new Set([
   ExtensionOid.subjectAltName,
   ExtensionOid.keyUsage,
@@ -37,15 +38,15 @@ const withFieldsOfTheirOwn: ReadonlySet<string> = new Set([
   ExtensionOid.basicConstraints,
 ]);
 
-/** A CSR as it is certified: subject and key are built anew from what was understood of them. */
+/** A verified CSR. Its subject and key are re-encoded from their parsed values. */
 export interface RequestedCsr extends ParsedCsr {
   commonNames: string[];
-  /** True when the CSR itself says the same: what is signed by others who read it is then the same too. */
+  /** True when the re-encoded subject and key equal those in the CSR, so that an issuer reads the same from it. */
   isExact: boolean;
 }
 
 /**
- * The CSR, whose signature has been verified and whose subject keeps to RFC 5280. Throws Problem `invalid-request` that
+ * Parses a CSR, verifies its signature, and re-encodes its subject by RFC 5280. Throws Problem `invalid-request` that
  * blames `csr`.
  */
 export function readCsr(csrPem: string): Promise<RequestedCsr> {
@@ -67,7 +68,7 @@ export function readCsr(csrPem: string): Promise<RequestedCsr> {
 }
 
 /**
- * Demands that an issuer which reads the CSR itself reads what was understood here, and nothing else. Throws Problem
+ * For an issuer that reads the CSR itself: demands that the CSR contains exactly what was parsed here. Throws Problem
  * `invalid-request` that blames `csr`.
  */
 export function demandExact({ isExact, otherAttributes }: RequestedCsr): void {
@@ -83,9 +84,9 @@ export function demandExact({ isExact, otherAttributes }: RequestedCsr): void {
 }
 
 /**
- * What the CSR asks for, whole or not at all. Members of the request beside it may say the same, or speak where it is
- * silent about usages and further extensions. Throws Problem `invalid-request` that names the member which contradicts
- * it, or `csr`.
+ * The terms that a CSR requests; nothing of it is dropped. Other members of the request may repeat them, or add usages
+ * and extensions that the CSR lacks. Throws Problem `invalid-request` that names the member that contradicts the CSR,
+ * or `csr`.
  */
 export function termsOfCsr(csr: RequestedCsr, request: IssueRequest): TermsWithoutDates {
   demandLeaf(csr);
@@ -108,8 +109,8 @@ export function termsOfCsr(csr: RequestedCsr, request: IssueRequest): TermsWitho
 }
 
 /**
- * An IA5String holds ASCII (RFC 5280 §4.2.1.6). Octets beyond it are of a charset that nobody knows, so nobody knows
- * which name is meant.
+ * Normalises a name of the CSR. An IA5String holds ASCII (RFC 5280 §4.2.1.6); other octets have an unknown charset, so
+ * the name is refused. Throws PkiError `bad-name`.
  */
 function normaliseAscii({ type, value }: SubjectAltName): SubjectAltName {
   if (/^[\x20-\x7e]*$/.test(value)) return normaliseSan({ type, value });
@@ -177,7 +178,7 @@ function demandSame(member: string, asked: readonly string[], ofCsr: readonly st
   throw invalid(`extensions.${member}`, `The CSR asks for others: ${ofCsr.slice(0, 20).join(', ')}.`);
 }
 
-/** Those of the CSR that have no field of their own, then those of the request that are not among them. */
+/** The extensions of the CSR without their own member in the terms, then the other extensions of the request. */
 function furtherExtensions(csr: ParsedCsr, asked: RawExtension[]): RawExtension[] {
   const ofCsr = csr.extensions.filter((one) => !withFieldsOfTheirOwn.has(one.oid) && !isOwnKeyIdentifier(csr, one));
   if (ofCsr.length === 0) return asked;
@@ -194,7 +195,7 @@ function furtherExtensions(csr: ParsedCsr, asked: RawExtension[]): RawExtension[
   return all;
 }
 
-/** Every certificate gets an identifier of its key anyway; one that is made of something else would be ignored. */
+/** True for the identifier of the CSR's own key. Every certificate gets it anyway, so that it need not be requested. */
 function isOwnKeyIdentifier({ subjectKeyIdentifier = '', spkiDer }: ParsedCsr, { oid }: RawExtension): boolean {
   return oid === ExtensionOid.subjectKeyIdentifier && isKeyIdentifierOf(subjectKeyIdentifier, spkiDer);
 }

@@ -13,7 +13,7 @@ export const sanTypes: Readonly<Record<string, SanType>> = {
   registeredID: 'registeredId',
 };
 
-/** By the names that Lemur's clients have for them. */
+/** Key usages by the names that Lemur's clients use. */
 export const keyUsages = {
   useDigitalSignature: 'digitalSignature',
   useNonRepudiation: 'nonRepudiation',
@@ -26,7 +26,7 @@ export const keyUsages = {
   useDecipherOnly: 'decipherOnly',
 } as const satisfies Record<string, KeyUsage>;
 
-/** Dotted OIDs by the names that Lemur's clients have for them. */
+/** Extended key usages, as dotted OIDs, by the names that Lemur's clients use. */
 export const extendedKeyUsages = {
   useServerAuthentication: '1.3.6.1.5.5.7.3.1',
   useClientAuthentication: '1.3.6.1.5.5.7.3.2',
@@ -42,8 +42,8 @@ export const extendedKeyUsages = {
 } as const;
 const requestable: ReadonlySet<string> = new Set(Object.values(extendedKeyUsages));
 /**
- * Where standards bodies and vendors of platforms give meaning to usages: PKIX, Kerberos, Microsoft, Certificate
- * Transparency.
+ * OID families in which a standard or a platform gives extended key usages a meaning: PKIX, Kerberos, Microsoft,
+ * Certificate Transparency.
  */
 const governed = [
   /^2\.5\.29\.37\./,
@@ -53,10 +53,9 @@ const governed = [
 ];
 
 /**
- * The first extended key usage that nobody gets by asking, in whatever way: anyExtendedKeyUsage and OCSPSigning let the
- * subject vouch for certificates of its own authority (RFC 6960 §4.2.2.2), others make it an agent that has
- * certificates issued to anybody, or a directory's own server. Usages that organizations have made up for themselves
- * are free.
+ * The first extended key usage that is never issued on request. anyExtendedKeyUsage and OCSPSigning would let the
+ * subject sign OCSP responses for its authority (RFC 6960 §4.2.2.2). Others would make it an enrolment agent or a
+ * domain controller. OIDs that organizations have defined for themselves are allowed.
  */
 export function unrequestableUsage(oids: readonly string[]): string | undefined {
   return oids.find((oid) => !requestable.has(oid) && governed.some((family) => family.test(oid)));
@@ -79,8 +78,8 @@ const oid = z
   .refine(isEncodable, notAnOid);
 
 /**
- * Extensions that say who a certificate is for, what it may do or where to ask about it: the issuer and the fields of
- * the request speak for those, and a request that wrote them itself would get past every rule on them.
+ * Extensions with the names, usages, policies and service addresses of a certificate. Only the issuer and dedicated
+ * members of a request set them: as raw extensions they would bypass every rule.
  */
 const reserved = [
   /^2\.5\.29\./,
@@ -91,7 +90,7 @@ const reserved = [
   /^1\.3\.6\.1\.4\.1\.11129\.2\.4\./,
 ];
 
-/** True for an extension that only issuers and the fields of a request speak for. */
+/** True for an extension that only the issuer or a dedicated member of a request may set. */
 export function isReservedExtension(oid: string): boolean {
   return reserved.some((family) => family.test(oid));
 }
@@ -112,7 +111,7 @@ export function extensionFault({ oid, critical, valueDer }: RawExtension): strin
   return null;
 }
 
-/** The most extensions of other kinds that one certificate carries. */
+/** The maximum of raw extensions in one certificate. */
 export const maxCustomExtensions = 32;
 
 const CustomExtension = z
@@ -179,14 +178,14 @@ function isOneValue(bytes: Buffer): boolean {
   }
 }
 
-/** The most names that one certificate carries. */
+/** The maximum of names in one certificate. */
 export const maxNames = 1000;
 
 const notTwice = 'The same extension is there under its other spelling.';
 const leftToAuthority =
   'True: it must be there. False: it must not. Absent: as the authority does it. ' +
   'What is in it is a setting of the authority.';
-/** Lemur's page has a choice of three for it. */
+/** Lemur's page offers three choices for this member, and sends them as words. */
 const crlDistributionPoints = z
   .strictObject({
     includeCrlDp: z
@@ -201,7 +200,7 @@ const crlDistributionPoints = z
   })
   .optional();
 
-/** Extensions as Lemur's clients write them. */
+/** The `extensions` of a request, in the form that Lemur's clients send. */
 export const Extensions = z
   .strictObject({
     subAltNames: z
@@ -262,12 +261,12 @@ export function sansOf(extensions: Extensions | undefined): SubjectAltName[] {
   }));
 }
 
-/** The usages asked for; when none are, the usual ones without those that are not wanted. */
+/** The requested key usages. When none is true: `usual` without those that are false. */
 export function keyUsageOf(extensions: Extensions | undefined, usual: readonly KeyUsage[]): readonly KeyUsage[] {
   return chosen(extensions?.keyUsage, keyUsages, usual);
 }
 
-/** As `keyUsageOf`, in dotted OIDs. */
+/** Like `keyUsageOf`, with dotted OIDs. */
 export function extendedKeyUsageOf(extensions: Extensions | undefined, usual: readonly string[]): readonly string[] {
   return chosen<string>(extensions?.extendedKeyUsage, extendedKeyUsages, usual);
 }

@@ -8,8 +8,8 @@ const lemurTypes = new Map(
     .map(([lemur, type]) => [type as string, lemur]),
 ).set('ipNetwork', 'IPNetwork');
 /**
- * The extensions of a certificate in the form in which Lemur's clients read and send them; what is not known is left
- * out. An answer that is sent back as a request asks for the same again.
+ * The `extensions` of a certificate in a response, in the form that Lemur's clients read. Unknown usages are left out.
+ * A client may send them back in a request, which then asks for the same extensions.
  */
 export function extensionsAsLemur(terms: StoredTerms): Record<string, unknown> {
   const facts = terms.found ?? issuedHere;

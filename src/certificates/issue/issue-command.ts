@@ -19,18 +19,18 @@ import type { IssueRequest } from './issue.schema.js';
 import { namesOf, purposesOf, usagesOf, withCommonName } from './request-members.js';
 import type { ValidityWish } from './validity.js';
 
-/** The key of a CSR, or the type of one that is made here. */
+/** The key of a CSR, or the type of the key that is made here. */
 export type KeyWish = { csr: RequestedCsr; keyType?: undefined } | { csr?: undefined; keyType: string };
 
-/** The Idempotency-Key of a request and the hash of that request. */
+/** The Idempotency-Key of a request, and the SHA-256 of that request, lower hex. */
 export interface RequestMark {
   key: string;
   sha256: string;
 }
 
 /**
- * One certificate that somebody wants issued. Every way in makes one: REST, renewal, the command line. It is read and
- * well-formed; rights, domain policy and the limits of the authority are checked when it runs.
+ * The command to issue one certificate. REST, renewals and the command line all make one for IssueService. It is parsed
+ * and well-formed. Rights, domain policy and the limits of the authority are checked when it runs.
  */
 export interface IssueCommand extends Care {
   actor: Actor;
@@ -38,18 +38,18 @@ export interface IssueCommand extends Care {
   /** Names, usages and extensions. */
   terms: TermsWithoutDates;
   key: KeyWish;
-  /** Of a renewal: nothing; its validity is as long as before. */
+  /** Empty for a renewal, which has the validity period of its predecessor. */
   validity: ValidityWish;
   issuerExtensions: readonly IssuerExtensionWish[];
-  /** What the certificate is called here; default: a name made of its names and dates. */
+  /** The name of the certificate in this program. Default: a name made of its names, issuer and dates. */
   name?: string;
-  /** Of a renewal: nothing; it is linked as its predecessor. */
+  /** Empty for a renewal, which has the links of its predecessor. */
   links: LinkWishes;
   mark?: RequestMark;
   renews?: Renewal;
 }
 
-/** What a request leaves to the settings. */
+/** The settings that fill in missing members of a request. */
 export type IssueDefaults = Pick<
   Config,
   | 'defaultAuthority'
@@ -63,8 +63,8 @@ export type IssueDefaults = Pick<
 const defaultKeyType = 'ECCPRIME256V1';
 
 /**
- * The command of a POST /certificates. `idempotencyKey`: a repeated request leads to the certificate of the first.
- * Throws Problem `invalid-request`, which names the member at fault.
+ * Makes the command of a POST /certificates. `idempotencyKey`: a repeated request returns the certificate of the first.
+ * Throws Problem `invalid-request` that names the member at fault.
  */
 export async function commandOf(
   actor: Actor,
@@ -121,7 +121,7 @@ function ofMembers(request: IssueRequest, defaults: IssueDefaults): TermsAndKey 
   };
 }
 
-/** Given members win; an empty text leaves even the default out. */
+/** The subject of a request. A default fills a missing member; an empty text leaves the member out. */
 function subjectOf(request: IssueRequest, defaults: IssueDefaults): SubjectFields {
   const entries: [keyof SubjectFields, string | undefined][] = [
     ['commonName', request.commonName],

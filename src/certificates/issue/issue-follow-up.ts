@@ -14,7 +14,10 @@ import { Successors } from '../successors.js';
 import type { DisputedAnswer } from './order.entity.js';
 import type { Validity } from './validity.js';
 
-/** What an issuer's answer means for deliveries, for the predecessor and for people. */
+/**
+ * What follows an issuer's answer, in the same transaction: the plan, deliveries, the predecessor, audit events and
+ * notices.
+ */
 @Injectable()
 export class IssueFollowUp {
   constructor(
@@ -42,7 +45,7 @@ export class IssueFollowUp {
     await this.successors.issued(tx, certificate);
   }
 
-  /** Nothing of it will be delivered. The certificate that was to be renewed is due again, after a while. */
+  /** The order failed: its planned deliveries stop, and a renewal is retried later. Saves the certificate. */
   async failed(tx: Tx, certificate: Certificate, failure: Failure): Promise<void> {
     await tx.save(certificate);
     const after = { attempts: certificate.attempts, fault: failure.fault, detail: failure.detail };
@@ -66,13 +69,13 @@ export class IssueFollowUp {
     await this.notices.orderDisputed(tx, certificate, { serialHex });
   }
 
-  /** The owner of a renewal hears of the failure as of any other. */
+  /** The order passed its deadline. The owner gets a notice; for a renewal, RenewalFailures sends it. */
   async overdue(tx: Tx, certificate: Certificate, failure: Failure): Promise<void> {
     await this.failed(tx, certificate, failure);
     if (certificate.renewsId === null) await this.notices.orderOverdue(tx, certificate);
   }
 
-  /** The issuer returned a certificate for a request that had ended. */
+  /** The issuer returned a certificate after its request had ended. */
   async unwanted(tx: Tx, { id, state }: Certificate, serialHex: string): Promise<void> {
     await this.audit.record(tx, systemActor('issue'), {
       action: 'certificate.answer-unwanted',
@@ -82,7 +85,7 @@ export class IssueFollowUp {
     });
   }
 
-  /** The issuer took the order. */
+  /** The issuer has accepted the order. */
   async ordered(tx: Tx, { id, orderRef }: Certificate): Promise<void> {
     await this.audit.record(tx, systemActor('issue'), {
       action: 'certificate.ordered',
@@ -92,7 +95,7 @@ export class IssueFollowUp {
     });
   }
 
-  /** A person has the CA asked now. */
+  /** A person retried the order. */
   async retried(tx: Tx, actor: Actor, { id }: Certificate): Promise<void> {
     await this.audit.record(tx, actor, {
       action: 'certificate.order-retried',
@@ -101,7 +104,7 @@ export class IssueFollowUp {
     });
   }
 
-  /** It is asked for with other dates than planned. */
+  /** The issuer is asked for a shorter validity period than planned; see `datesWhenAsked`. */
   async shortened(tx: Tx, { id, notBefore, notAfter }: Certificate, after: Validity): Promise<void> {
     await this.audit.record(tx, systemActor('issue'), {
       action: 'certificate.shortened',
@@ -112,7 +115,7 @@ export class IssueFollowUp {
     });
   }
 
-  /** It is tried again. */
+  /** An attempt failed and will be retried. A renewal records the delay at its predecessor. */
   async delayed(tx: Tx, { renewsId }: Certificate, failure: Failure): Promise<void> {
     if (renewsId !== null) await this.failures.recordDelay(tx, renewsId, failure);
   }

@@ -131,8 +131,8 @@ export class DisputeService {
 }
 
 /**
- * The chain of the answer in dispute, as PEM. Throws Problem `wrong-state` when there is none, or when its serial number
- * is not `serialHex`.
+ * The chain of the answer in dispute, as PEM. Throws Problem `wrong-state` when there is none, or when its serial
+ * number is not `serialHex`.
  */
 function demandDisputed({ name }: Pick<Certificate, 'name'>, order: Order | null, serialHex?: string): string {
   if (order?.disputedChainPem == null || (serialHex ?? order.disputedSerialHex) !== order.disputedSerialHex)

@@ -20,7 +20,7 @@ import { WithdrawalRepository } from './withdrawal.repository.js';
 import { enqueueWithdrawals, type IssuedAnswer, withdrawAtCa, Withdrawals } from './withdrawals.js';
 
 /**
- * The CA's answer to a withdrawal. `done`: it is confirmed. `openForS`: the order is still open; ask again after so many
+ * The CA's answer to a withdrawal. `done`: it is confirmed. `openForS`: the order is still open; look again after these
  * seconds. `issued`: the CA has issued a certificate for the order.
  */
 type Answer = { done: true } | { openForS: number } | { issued: IssuedAnswer };

@@ -24,7 +24,7 @@ export class Withdrawal {
   @Column('text', { nullable: true }) chainPem: string | null;
   @Column('text', { nullable: true }) serialHex: string | null;
   @Column('text', { nullable: true }) externalId: string | null;
-  /** CRLReason code (RFC 5280 §5.3.1). certificateHold puts on hold, removeFromCRL releases; others revoke for good. */
+  /** CRLReason code (RFC 5280 §5.3.1). certificateHold holds, removeFromCRL releases, all others revoke for good. */
   @Column('integer', { nullable: true }) reason: number | null;
   @Column('text', { nullable: true }) comments: string | null;
   @Column('text') state: (typeof withdrawalStates)[number];

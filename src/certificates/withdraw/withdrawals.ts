@@ -80,8 +80,8 @@ export class Withdrawals {
   }
 
   /**
-   * For an order whose certificate was uploaded. The CA may report this certificate only later, so the order is followed
-   * and not cancelled before its deadline. Another certificate that the CA issues for it is revoked.
+   * For an order whose certificate was uploaded. The CA may report this certificate only later, so the order is
+   * followed and not cancelled before its deadline. Another certificate that the CA issues for it is revoked.
    */
   close(tx: Tx, certificate: Ordered, { deadlineAt }: Order): Promise<void> {
     return this.endOrderBy(tx, certificate, 'close', deadlineAt);
