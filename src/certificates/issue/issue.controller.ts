@@ -15,6 +15,7 @@ const keyHelp =
   'A repeated request with the same key answers with the certificate of the first: 1 ' +
   'to 255 printable characters without spaces.';
 
+/** POST /certificates: issues a certificate. Answers 202 while the issuer still works on it. */
 @Controller('certificates')
 export class IssueController {
   constructor(

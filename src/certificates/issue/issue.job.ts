@@ -15,8 +15,8 @@ import { disputedAnswer } from './order.entity.js';
 import { Ordering } from './ordering.js';
 
 /**
- * Asks an issuer outside the process. What it returns is checked against what was asked before it is stored as good; an
- * answer that fails the check is kept in dispute.
+ * The job that places, polls or finds the order for a certificate at an issuer outside the process. A returned
+ * certificate is checked against the request before it is stored. One that fails the check is kept in dispute.
  */
 @Injectable()
 export class IssueJob implements OnModuleInit {
@@ -57,12 +57,12 @@ export class IssueJob implements OnModuleInit {
     }
   }
 
-  /** An answer in dispute is good after all when the authority has come to know the CA that issued it. */
+  /** Checks an answer in dispute again: the authority may know new CA certificates by now. */
   private async review(asked: Certificate, answer: IssuedCertificate, signal: AbortSignal): Promise<void> {
     if ((await this.refusal(asked, answer, signal)) !== null) await this.record.endIfOverdue(asked.id);
   }
 
-  /** Why an answer is not stored as good, in words; null when it is stored. */
+  /** Checks an answer and stores it. Returns the failed check as text, or null when the answer is stored. */
   private async refusal(asked: Certificate, answer: IssuedCertificate, signal: AbortSignal): Promise<string | null> {
     try {
       await this.answers.check(asked, answer.chainPem, signal);
@@ -74,7 +74,7 @@ export class IssueJob implements OnModuleInit {
     }
   }
 
-  /** `asked`: the certificate with the dates that it is asked for. */
+  /** Looks for the order at the issuer, or places it. `asked`: the certificate with the requested dates. */
   private async ask(open: OpenOrder, signal: AbortSignal): Promise<{ outcome: OrderOutcome; asked: Certificate }> {
     const { certificate, order } = open;
     const authority = await this.authorities.get(certificate.authorityId ?? 0);

@@ -21,18 +21,18 @@ import { type Order, orderStatePlace } from './order.entity.js';
 import { OrderRepository } from './order.repository.js';
 import { datesOf, datesWhenAsked } from './validity.js';
 
-/** How often a name is looked for that somebody else has taken a moment later. */
+/** How often IssueRecord stores an answer again under another name, after a user has just taken the chosen one. */
 const mostNames = 5;
 
-/** A certificate that an issuer works on, with its order. */
+/** A certificate that is requested or pending, with its order. */
 export interface OpenOrder {
   certificate: Certificate;
   order: Order;
 }
 
 /**
- * Who brought a certificate, and what is written before it. `uploaded`: not from the issuer, whose order is open as far
- * as is known.
+ * How an answer arrived. `actor`: default the program. `uploaded`: a person uploaded it, so the order may still be open
+ * at the issuer. `first`: runs under the lock before the answer is stored.
  */
 export interface Bringing {
   actor?: Actor;
@@ -42,15 +42,15 @@ export interface Bringing {
 
 type Pending = Extract<Outcome, { status: 'pending' }>;
 
-/** What the record of an answer is written by, under the lock of the certificate. */
+/** The work of `whileOpen`, under the lock of the certificate. */
 interface Writing {
-  /** For a certificate that its issuer still works on. */
+  /** For a certificate that is requested or pending. */
   open: (certificate: Certificate, order: Order, tx: Tx) => void | Promise<void>;
-  /** For one that has ended meanwhile; absent: nothing is written. */
+  /** For a certificate that is issued or has ended meanwhile. Absent: nothing is written. */
   ended?: (certificate: Certificate, tx: Tx) => Promise<void>;
 }
 
-/** Writes what an issuer answered, and when it is asked again. */
+/** Stores the answers of issuers to orders (pending, issued, disputed, failed), and when an issuer is asked again. */
 @Injectable()
 export class IssueRecord {
   constructor(
@@ -64,7 +64,7 @@ export class IssueRecord {
     private readonly followUp: IssueFollowUp,
   ) {}
 
-  /** Null when an issuer is no longer needed. */
+  /** Null unless the certificate is requested or pending. */
   async findOpen(id: number): Promise<OpenOrder | null> {
     const certificate = await this.certificates.find(this.db.single, id);
     if (!certificate || !isOpen(certificate)) return null;
@@ -72,8 +72,8 @@ export class IssueRecord {
   }
 
   /**
-   * The issuer is about to be asked: that is known before it is, so that a process that dies leaves a trace. The dates
-   * are no longer than the authority issues for by now, since the request may be old.
+   * Call it before the issuer is asked. It stores `askedAt` first, so that an order is looked for when the process dies
+   * before the answer. Shortens the dates to the current limits of the authority, since the request may be old.
    */
   async asking(certificate: Certificate, { askedAt }: Order, { limits }: LoadedAuthority): Promise<Certificate> {
     const now = this.clock.now();
@@ -92,8 +92,8 @@ export class IssueRecord {
   }
 
   /**
-   * The issuer has the order. One that nobody wants any more is cancelled there; one whose certificate was uploaded
-   * meanwhile is followed.
+   * The issuer has accepted the order. When the certificate has ended meanwhile, the order is cancelled there; when it
+   * was uploaded meanwhile, the order is followed.
    */
   async pending(id: number, taken: Pending): Promise<void> {
     await this.whileOpen(id, {
@@ -117,19 +117,19 @@ export class IssueRecord {
     });
   }
 
-  /** A second certificate for one order is revoked at the CA, and one that came too late. */
+  /** Stores the certificate of an order. A second or late one for the same order is revoked at the CA instead. */
   async issued(id: number, answer: IssuedCertificate, bringing: Bringing = {}): Promise<void> {
     for (let left = mostNames; ; left -= 1) {
       try {
         return await this.complete(id, answer, bringing);
       } catch (error) {
-        // Whoever takes a name by hand waits for nobody.
+        // A user who renames a certificate takes a name without waiting for this transaction.
         if (violatedConstraint(error) !== 'certificate_name' || left === 0) throw error;
       }
     }
   }
 
-  /** The answer failed a check. It is kept until a person decides, or the order ends. */
+  /** Stores an answer that failed a check. It is kept until a person decides, or the order ends. */
   async disputed(id: number, { chainPem, externalId }: IssuedCertificate, reason: string): Promise<void> {
     const { serialHex } = parseCertificate(chainPem[0] ?? '');
     const answer = { chainPem: chainPem.join(''), serialHex, externalId: externalId ?? null, reason };
@@ -144,8 +144,8 @@ export class IssueRecord {
   }
 
   /**
-   * What is not final, a person or time may mend: it is tried again. An order that is given up because of refusals is
-   * cancelled too, should the CA know it again.
+   * An attempt failed. It is retried until the deadline of the order, unless the failure is final or the CA has refused
+   * too often. After too many refusals the order is cancelled too, because the CA may know it again later.
    */
   async failed(id: number, failure: Failure, isFinal = false): Promise<void> {
     await this.whileOpen(id, {
@@ -163,12 +163,12 @@ export class IssueRecord {
     });
   }
 
-  /** An authority has come to know new certificates that it issues with: answers in dispute may be theirs. */
+  /** After an authority got new CA certificates: enqueues a new check of its answers in dispute. */
   async askDisputed(authorityId: number): Promise<void> {
     await this.db.write(async (tx) => enqueueOrders(tx, await this.orders.disputedOf(tx, authorityId)));
   }
 
-  /** A person wants the CA to be asked now. Throws Problem `wrong-state` when there is nothing to ask it. */
+  /** Polls the order, or retries withdrawals, at once. Throws Problem `wrong-state` when there is neither. */
   async retry(actor: Actor, id: number): Promise<void> {
     await this.whileOpen(id, {
       open: async (certificate, _, tx) => {
@@ -187,7 +187,7 @@ export class IssueRecord {
     });
   }
 
-  /** Nobody has decided about an answer in dispute until the deadline. */
+  /** For an answer in dispute: ends the order when its deadline has passed without a decision. */
   async endIfOverdue(id: number): Promise<void> {
     await this.whileOpen(id, {
       open: async (certificate, order, tx) => {
@@ -198,7 +198,7 @@ export class IssueRecord {
     });
   }
 
-  /** The deadline of the order has passed: it fails, and what the CA has of it is withdrawn. */
+  /** The deadline of the order has passed. It fails, and is cancelled or its answer revoked at the CA. */
   private async end(tx: Tx, certificate: Certificate, order: Order, detail: string): Promise<void> {
     const failure = {
       fault: 'overdue' as const,
@@ -229,7 +229,7 @@ export class IssueRecord {
     });
   }
 
-  /** A certificate has come for a row that has ended: nothing of it may be lost, and nobody wants it. */
+  /** The CA issued a certificate for a row that is issued already or has ended: it is revoked there. */
   private async late(tx: Tx, certificate: Certificate, answer: IssuedAnswer): Promise<void> {
     const { serialHex } = parseCertificate(answer.chainPem[0] ?? '');
     if (certificate.serialHex === serialHex) return;
@@ -242,7 +242,7 @@ export class IssueRecord {
     await enqueueOrders(tx, [certificate], Math.max(afterMs / 1000, 0));
   }
 
-  /** Writes under the lock of the certificate, by whether it has ended meanwhile. */
+  /** Locks the certificate and runs `open` while it is requested or pending, else `ended`; then saves the changes. */
   async whileOpen(id: number, { open, ended }: Writing): Promise<void> {
     await this.db.write(async (tx) => {
       await this.certificates.lockLines(tx, [id]);
@@ -256,7 +256,7 @@ export class IssueRecord {
   }
 }
 
-/** True while an issuer is to be asked, or a person decides about its answer. */
+/** True while the certificate is not issued and has not ended: requested or pending. */
 export function isOpen({ state }: Pick<Certificate, 'state'>): boolean {
   return state === 'requested' || state === 'pending';
 }

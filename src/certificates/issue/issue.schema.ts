@@ -9,14 +9,14 @@ import { Extensions } from './extensions.schema.js';
 const subjectPart = (description: string): z.ZodOptional<z.ZodString> =>
   z.string().max(128).optional().meta({ description });
 
-/** A name of one's own for a certificate; an empty one counts as none, as Lemur's clients write it. */
+/** The name that a request chooses for a certificate. An empty name counts as none, as Lemur's clients send it. */
 export const OwnName = z
   .string()
   .max(256)
   .transform((name) => (name === '' ? undefined : name))
   .optional();
 
-/** The members that describe a certificate as a thing to look after; shared by issue, import and update. */
+/** The members of a request about management: notices, rotation and links. Shared by issue, import and update. */
 export const Care = {
   description: z.string().max(1024).nullish(),
   labels: z
@@ -40,8 +40,8 @@ export const Care = {
 };
 
 /**
- * POST /certificates. Beside a CSR, members that speak of names, usages and the key may say the same; what contradicts
- * it is refused. A certificate that was read can be sent: its members that no request has are ignored.
+ * The body of POST /certificates. Members about names, usages and the key may repeat a CSR and not contradict it. A
+ * client may send back a certificate that it has read: the members that only responses have are ignored.
  */
 export const IssueRequest = z
   .strictObject({

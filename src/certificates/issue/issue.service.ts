@@ -13,7 +13,7 @@ import { StaleFacts } from './certificate-store.js';
 import type { IssueCommand } from './issue-command.js';
 import { type Issued, Issuing } from './issuing.js';
 
-/** The way from every command to its certificate: approve, find or make the key, sign or order, store. */
+/** Runs a command to issue a certificate: checks rights, approves it, makes the key, signs or orders, and stores. */
 @Injectable()
 export class IssueService {
   constructor(
@@ -27,9 +27,9 @@ export class IssueService {
   ) {}
 
   /**
-   * A command that is marked as an earlier one leads to the certificate of that. Throws as Approval and Successors;
-   * Problem `forbidden` for an authority that the actor may not use, `conflict` when the mark came with another request
-   * before; PluginError when the issuer refuses.
+   * A command with the mark of an earlier one returns the earlier certificate. Throws like Approval and
+   * `Successors.requested`; Problem `forbidden` when the actor may not use the authority, `conflict` when another
+   * request had the same mark; PluginError when the issuer refuses.
    */
   async issue(command: IssueCommand): Promise<Issued> {
     const { kept } = command.actor;
@@ -38,7 +38,7 @@ export class IssueService {
       return await this.issueOnce(command);
     } catch (error) {
       if (!(error instanceof StaleFacts) && !isRefusal(error)) throw error;
-      // A refusal may follow from kept facts that have changed.
+      // The refusal may be due to kept facts that are outdated.
       const hasChanged = await this.facts.renew(kept.version);
       if (!hasChanged && isRefusal(error)) throw error;
       return this.issueOnce({ ...command, actor: await kept.again() });
@@ -65,7 +65,7 @@ export class IssueService {
     return this.issuing.run(command, approved, await this.keys.of(command, approved.terms));
   }
 
-  /** The certificate of the same request, if that has come before. */
+  /** The certificate of an earlier request with the same mark. Throws Problem `conflict` when that request differs. */
   private async earlier({ mark, actor }: IssueCommand): Promise<Issued | null> {
     const first = mark && (await this.certificates.findByRequestKey(this.db.single, actor.userId, mark.key));
     if (first && first.requestSha256 !== mark.sha256)
@@ -75,9 +75,8 @@ export class IssueService {
   }
 
   /**
-   * The authority, when the actor may use it; who may renew a certificate may use the one that issued it. A cached
-   * one may not know of a right given a moment ago, or that it is active again, so before a refusal the database is
-   * asked.
+   * The authority, when the actor may use it. A renewal may always use the authority that issued the predecessor.
+   * Rights and `active` may be newer than the cache, so the authority is read again before a refusal.
    */
   private async authorized({ actor, authority: wanted, renews }: IssueCommand): Promise<LoadedAuthority> {
     const kept = await this.authorities.resolve(wanted);

@@ -3,15 +3,15 @@ import { invalid } from '../../platform/http/problem.js';
 import type { IssuerExtension } from '../../plugin-api/terms.js';
 import type { Extensions } from './extensions.schema.js';
 
-/** Whether an extension in which the issuer says where its services are is to be in a certificate. */
+/** What a request says about one extension that the issuer writes: addresses of its CRL, OCSP and CA certificate. */
 export interface IssuerExtensionWish {
   extension: IssuerExtension;
   wanted: boolean;
-  /** The member of the request that says so. */
+  /** The member of the request, for errors. */
   field: string;
 }
 
-/** What a request says about the extensions that its issuer writes. */
+/** The wishes of a request about the extensions that its issuer writes. */
 export function issuerExtensionWishes(extensions: Extensions | undefined): IssuerExtensionWish[] {
   if (!extensions) return [];
   const { certificateInfoAccess: aia, crlDistributionPoints, cRLDistributionPoints } = extensions;
@@ -32,8 +32,8 @@ export function issuerExtensionWishes(extensions: Extensions | undefined): Issue
 }
 
 /**
- * The extensions that the issuer is to leave out; undefined: none. Throws Problem `invalid-request` when the authority
- * does not write what is wanted, or does not let requests decide.
+ * The extensions that the issuer must leave out; undefined: none. Throws Problem `invalid-request` when the authority
+ * does not write a wanted extension, or does not let requests decide.
  */
 export function leftOut(
   wishes: readonly IssuerExtensionWish[],

@@ -21,7 +21,7 @@ import { OrderRepository } from './order.repository.js';
 import { rowAsStored } from './row-as-stored.js';
 import { datesOf } from './validity.js';
 
-/** The certificate that a command has led to; its row where that is known without reading it. */
+/** The result of a command: the id of its certificate, and the row when it is known without a query. */
 export interface Issued {
   id: number;
   row?: CertificateRow;
@@ -34,17 +34,17 @@ interface Ready {
   key: CertificateKey & { csrPem: string };
 }
 
-/** How long the row of a request waits before the sweep takes care of it, should its job be lost. */
+/** After this time the sweep enqueues a request again whose job was lost. */
 const safetyNetMs = 15 * 60_000;
 const atOnceTimeoutMs = 30_000;
-/** Where the authority does not say how long its issuer may take. */
+/** For authorities without `orderDeadlineDays`. */
 const defaultOrderDeadlineDays = 14;
 const dayMs = 86_400_000;
 
 /**
- * Turns an approved command into a certificate. An issuer that answers at once signs now, and the certificate is
- * stored with all its consequences in one transaction; for any other the request is stored first and a job asks the
- * issuer.
+ * Turns an approved command into a certificate. An issuer that answers at once signs first, and the certificate is
+ * stored with all its consequences in one transaction. For any other issuer the request is stored first, and a job
+ * places the order.
  */
 @Injectable()
 export class Issuing {
@@ -59,8 +59,8 @@ export class Issuing {
   ) {}
 
   /**
-   * Throws Problem `authority-inactive`, PluginError when an issuer that answers at once refuses, StalePredecessor of a
-   * renewal, and StaleFacts: load them again and retry.
+   * Throws Problem `authority-inactive`; PluginError when an issuer that answers at once refuses; StalePredecessor for
+   * a renewal; and StaleFacts, after which the caller loads the facts again and retries.
    */
   async run(command: IssueCommand, approved: Approved, key: Ready['key']): Promise<Issued> {
     demandActive(approved.authority.authority);
@@ -162,7 +162,7 @@ export class Issuing {
     };
   }
 
-  /** What else happens in the transaction that stores the row; undefined: nothing. */
+  /** The order, deliveries and predecessor, in the transaction that stores the row. Undefined when there are none. */
   private consequences(
     { state }: NewRow,
     { command: { renews }, approved: { authority, relations } }: Ready,
@@ -185,7 +185,7 @@ export class Issuing {
   }
 }
 
-/** What a certificate is called; not unique yet. */
+/** The name of a new certificate, not yet made unique. */
 export function nameOf(
   { name }: Pick<IssueCommand, 'name'>,
   {

@@ -9,14 +9,14 @@ import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
 import { KnownBadKeys } from '../../platform/known-bad-keys.js';
 
-/** A key, and the owner of the certificate that is to have it. */
+/** A key that came with a request, and the owner of the certificate for it. */
 export interface KeyClaim {
   /** SHA-256 of the SubjectPublicKeyInfo, lower hex. */
   spkiSha256: string;
   owner: string;
 }
 
-/** Keys with their owners, in the same order. */
+/** Keys with their owners, in the same order, as `claim_keys` takes them. `shared`: owners may share a key. */
 export interface KeyClaims {
   keys: readonly string[];
   owners: readonly string[];
@@ -30,7 +30,7 @@ export interface KeyFault {
   isOfAnother: boolean;
 }
 
-/** Decides which keys that others have made are certified. */
+/** Decides whether the key of a CSR may be certified: not weak, not compromised, and not of another owner or a CA. */
 @Injectable()
 export class KeyRules {
   constructor(
@@ -40,9 +40,8 @@ export class KeyRules {
   ) {}
 
   /**
-   * Demands a key whose private half nobody can find, and that is not the authority's. What depends on other
-   * certificates is decided when the certificate is stored, see `claim`. Throws Problem `invalid-request` that blames
-   * `csr`.
+   * Demands a key that is not weak and not a key of the authority. Other certificates with this key are checked when
+   * the certificate is stored; see `claim`. Throws Problem `invalid-request` that blames `csr`.
    */
   demandUsable(spkiDer: Buffer, { caKeys }: LoadedAuthority): void {
     const weakness = blame('csr', () => keyWeakness(spkiDer, this.knownBadKeys));
@@ -52,9 +51,9 @@ export class KeyRules {
   }
 
   /**
-   * Demands of keys that are about to be stored with their owners that no other owner has them, and that none of them
-   * is known to be compromised: until `tx` ends, transactions that claim or compromise one of these keys wait. Call it
-   * before the transaction locks a certificate. Throws Problem `invalid-request` that blames `csr`.
+   * Demands that no other owner has these keys and that none is known to be compromised. Until `tx` ends, transactions
+   * that claim or compromise one of them wait. Call it before `tx` locks a certificate. Throws Problem
+   * `invalid-request` that blames `csr`.
    */
   async claim(tx: Tx, claims: readonly KeyClaim[]): Promise<void> {
     if (claims.length === 0) return;
@@ -84,7 +83,7 @@ export class KeyRules {
     if (claims.some(({ spkiSha256, owner }) => owners.get(spkiSha256) !== owner.toLowerCase())) this.demandUnshared();
   }
 
-  /** Throws Problem `invalid-request` for what `claim_keys` says of a key. */
+  /** Throws Problem `invalid-request` for a fault that `claim_keys` reports. */
   demandFaultless({ isCompromised, isOfAnother }: KeyFault): void {
     if (isCompromised)
       throw invalid('csr', 'A certificate with this key was revoked because the key is compromised; make a new key.');
@@ -97,9 +96,9 @@ export class KeyRules {
   }
 }
 
-/** Until `tx` ends, others who lock one of these keys wait. Lock before a key is stored, or said to be compromised. */
+/** Locks keys until `tx` ends. Call it before a key is stored, or recorded as compromised. */
 export async function lockKeys(tx: Tx, spkiSha256s: readonly string[]): Promise<void> {
-  // All in one order, or two transactions could wait for each other.
+  // Sorted, so that two transactions do not deadlock.
   await tx.query(
     `select pg_advisory_xact_lock(hashtextextended('certificate.key:' || key, 0)) from unnest($1::text[]) key`,
     [[...new Set(spkiSha256s)].sort()],

@@ -7,15 +7,15 @@ import type { Care, NewRow } from '../certificate.repository.js';
 import type { Certificate } from '../certificate.entity.js';
 import { nameColumns, type StoredTerms, storeTerms, type TermsWithoutDates } from '../terms.js';
 
-/** The place that a certificate's sealed key is bound to. */
+/** The associated data of a certificate's sealed key, which binds it to its row. */
 export function keyPlace(secretId: string): string {
   return `certificate.sealed_key.${secretId}`;
 }
 
-/** Who looks after a certificate, and by which authority and rotation policy it renews. */
+/** The owner and settings of a new row, with its authority and rotation policy. */
 export type CareOfRow = Care & Pick<NewRow, 'authorityId' | 'rotationPolicyId'>;
 
-/** The key of a certificate: its public half, and the private half where it is kept here. */
+/** The key of a certificate: the public key, and the sealed private key when it is stored here. */
 export interface CertificateKey {
   spkiDer: Buffer;
   keyType: string;
@@ -25,7 +25,7 @@ export interface CertificateKey {
   sealedKey: Sealed | null;
 }
 
-/** The columns that certificates have before their issuer has answered, and what was imported has too. */
+/** The columns of a new row that follow from its settings, key and terms, before a certificate is issued or parsed. */
 export function rowBeforeIssue(
   care: CareOfRow,
   key: CertificateKey,
@@ -42,13 +42,13 @@ export function rowBeforeIssue(
   };
 }
 
-/** The names that searches find a certificate by: its common name and SANs, lower case, as long as an index takes. */
+/** The names that searches find a certificate by: common name and SANs, in lower case, cut to what an index takes. */
 export function searchNames(commonName: string, terms: Pick<StoredTerms, 'subjectAltNames'>): string[] {
   const names = [commonName, ...terms.subjectAltNames.map((san) => san.value)];
   return [...new Set(names.filter((name) => name !== '').map((name) => indexable(name.toLowerCase())))];
 }
 
-/** What a certificate is called: its own choice made safe, or Lemur's pattern. Not unique yet. */
+/** The name of a certificate: `custom` as a slug, or a name by Lemur's pattern. Not yet made unique. */
 export function baseName(
   custom: string | undefined,
   facts: {
@@ -68,7 +68,7 @@ export function baseName(
   });
 }
 
-/** What a certificate is called until its issuer has answered. `taken`: `name` was chosen for it, but was not free. */
+/** The name until the certificate is issued. `taken`: the request chose `name`, which was not free. */
 export function provisionalName(name: string, secretId: string, why: 'pending' | 'taken' = 'pending'): string {
   return withSerial(name, `${why}-${secretId}`);
 }
@@ -76,8 +76,8 @@ export function provisionalName(name: string, secretId: string, why: 'pending' |
 const provisional = /^(.*)-(PENDING|TAKEN)-[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}$/s;
 
 /**
- * The name for a certificate once issuer and dates are known: its own choice, or by the pattern; null when it keeps
- * what it has. Not unique yet.
+ * The name that replaces a provisional one once issuer and dates are known: the chosen name, or one by Lemur's pattern.
+ * Null when the name is not provisional. Not yet made unique.
  */
 export function nameWhenIssued({ name, terms, issuer, notBefore, notAfter }: Certificate): string | null {
   const [, chosen, why] = provisional.exec(name) ?? [];

@@ -12,38 +12,38 @@ export interface DisputedAnswer {
   reason: string;
 }
 
-/** What an issuer says of an order that it works on. */
+/** What an issuer reports about an order that it works on. */
 export type Progress = Pick<Extract<Outcome, { status: 'pending' }>, 'progress' | 'awaitsApproval' | 'expiresAt'>;
 
 const believedTimes = 3;
 const believedAfterMs = 6 * 3_600_000;
 
 /**
- * A CA that refuses to say how far an order is may know it again later. It is believed after so many refusals over so
- * long.
+ * A CA that refuses to report on an order may know it again later. True after enough refusals over enough time: the
+ * order then counts as ended at the CA.
  */
 export function isBelieved(refusals: number, since: Date, now: Date): boolean {
   return refusals >= believedTimes && now.getTime() - since.getTime() >= believedAfterMs;
 }
 
-/** What is known of the order at an issuer outside the process, beside the row of its certificate. */
+/** The order for a certificate at an issuer outside the process: deadline, progress, and an answer in dispute. */
 @Entity('certificate_order')
 export class Order {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
   @Column('integer') certificateId: number;
-  /** Binds the sealed state to this row. */
+  /** Part of the associated data of the sealed state, so that it opens for this row only. */
   @Column('uuid') secretId: string;
-  /** What the issuer must remember of the order, opaque: see `save` in the contract of issuers. */
+  /** Opaque state of the issuer plugin for this order; see `save` in src/plugin-api/issuer.ts. */
   @Column('bytea', { nullable: true, transformer: sealedColumn }) sealedState: Sealed | null;
-  /** When the issuer was first asked; null: no order can exist there. */
+  /** When the issuer was first asked. Null: no order can exist at the CA. */
   @Column('timestamptz', { nullable: true }) askedAt: Date | null;
-  /** An order that is open then fails. */
+  /** An order that is still open at this time fails. */
   @Column('timestamptz') deadlineAt: Date;
   /** What the CA waits for, for people. */
   @Column('text', { nullable: true }) progress: string | null;
   /** A person at the CA must approve it. */
   @Column('boolean') awaitsApproval: boolean;
-  /** How often in a row the CA refused to say how far it is, and since when. */
+  /** How often in a row the CA refused to report on the order, and since when. */
   @Column('integer') refusals: number;
   @Column('timestamptz', { nullable: true }) refusedSince: Date | null;
   @Column('timestamptz', { nullable: true }) disputedAt: Date | null;
@@ -51,21 +51,21 @@ export class Order {
   @Column('text', { nullable: true }) disputedSerialHex: string | null;
   @Column('text', { nullable: true }) disputedExternalId: string | null;
 
-  /** The CA works on it. */
+  /** The CA works on the order. */
   goOn({ progress, awaitsApproval = false, expiresAt }: Progress): void {
     Object.assign(this, { progress: progress ?? null, awaitsApproval });
     this.trust();
     if (expiresAt) this.shorten(expiresAt);
   }
 
-  /** The CA refuses to say how far it is. True when it is to be believed that the order is dead. */
+  /** The CA refuses to report on the order. True when the order counts as ended; see isBelieved. */
   doubt(now: Date): boolean {
     this.refusals += 1;
     this.refusedSince ??= now;
     return isBelieved(this.refusals, this.refusedSince, now);
   }
 
-  /** The CA knows the order. */
+  /** The CA knows the order: earlier refusals are forgotten. */
   trust(): void {
     Object.assign(this, { refusals: 0, refusedSince: null });
   }
@@ -89,13 +89,13 @@ export class Order {
     });
   }
 
-  /** The CA has fulfilled it. */
+  /** The order has ended. Its state and its answer in dispute are deleted. */
   end(): void {
     this.settleDispute();
     this.sealedState = null;
   }
 
-  /** The issuer says that the order ends at `at`; never later than the deadline. */
+  /** The issuer reports that the order expires at `at`. Never makes the deadline later. */
   private shorten(at: Date): void {
     if (at < this.deadlineAt) this.deadlineAt = at;
   }
@@ -107,7 +107,7 @@ export function disputedAnswer({ disputedChainPem, disputedExternalId }: Order):
   return { chainPem: splitCertificates(disputedChainPem), externalId: disputedExternalId ?? undefined };
 }
 
-/** The place that an order's sealed state is bound to. */
+/** The associated data of an order's sealed state, which binds it to its row. */
 export function orderStatePlace(secretId: string): string {
   return `certificate_order.sealed_state.${secretId}`;
 }

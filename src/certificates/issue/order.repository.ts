@@ -3,7 +3,7 @@ import type { Tx } from '../../platform/db/database.js';
 import type { Sealed } from '../../platform/secrets/sealed.js';
 import { Order } from './order.entity.js';
 
-/** Every query on orders. Whoever changes one holds the lock on the row of its certificate. */
+/** Every query on orders. To change an order, lock the row of its certificate first. */
 @Injectable()
 export class OrderRepository {
   async add(tx: Tx, certificateId: number, deadlineAt: Date): Promise<void> {
@@ -13,19 +13,19 @@ export class OrderRepository {
     );
   }
 
-  /** Null for a certificate that no issuer outside the process was asked for. */
+  /** Null for a certificate without an order: imported, or signed by an issuer inside the process. */
   find(tx: Tx, certificateId: number): Promise<Order | null> {
     return tx.findOneBy(Order, { certificateId });
   }
 
-  /** Throws when there is none: every request at an issuer outside the process has one. */
+  /** Throws Error when there is none, because every request to an issuer outside the process has an order. */
   async get(tx: Tx, certificateId: number): Promise<Order> {
     const order = await this.find(tx, certificateId);
     if (!order) throw new Error(`Certificate ${certificateId} has no order.`);
     return order;
   }
 
-  /** The certificates of this authority whose answers are in dispute. */
+  /** The pending certificates of an authority with an answer in dispute, in order of id. */
   disputedOf(tx: Tx, authorityId: number): Promise<{ id: number; authorityId: number }[]> {
     return tx.query(
       `select c.id, c.authority_id as "authorityId"

@@ -3,10 +3,10 @@ import { serialDecimal } from '../../pki/serial.js';
 import { instant, instantOrNull, InstantOut } from '../../platform/http/instant.js';
 import type { CertificateRow } from '../certificate.row.js';
 
-/** What an order waits for, and so who must act. */
+/** What an order waits for, which tells who must act. */
 const waits = ['issuer', 'approval', 'retry', 'configuration', 'decision'] as const;
 
-/** The order of a certificate that is not issued. */
+/** The `order` member of a certificate in responses: state, last failure, deadline, and an answer in dispute. */
 export const OrderView = z.object({
   waitsFor: z
     .enum(waits)
@@ -44,7 +44,7 @@ export const OrderView = z.object({
 });
 export type OrderView = z.output<typeof OrderView>;
 
-/** Null for a certificate that was issued or cancelled. */
+/** Null unless the certificate is requested, pending or failed. */
 export function orderView(row: CertificateRow): OrderView | null {
   if (row.state !== 'requested' && row.state !== 'pending' && row.state !== 'failed') return null;
   return {

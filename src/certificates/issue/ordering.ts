@@ -16,12 +16,12 @@ import { loadTerms } from '../terms.js';
 import { type Order, orderStatePlace } from './order.entity.js';
 import { OrderRepository } from './order.repository.js';
 
-/** A process that died in an attempt keeps others from the issuer for so long. */
+/** After a process died during an attempt, the next attempt waits this long. */
 const leaseS = 30;
 const postponedS = 5;
 const longestState = 65_536;
 
-/** Talks to an issuer outside the process about the order of one certificate. */
+/** Places, polls, finds and cancels the order for one certificate at an issuer outside the process. */
 @Injectable()
 export class Ordering {
   constructor(
@@ -35,8 +35,8 @@ export class Ordering {
   ) {}
 
   /**
-   * Does `work` as the only one that talks to the issuer about this certificate: two that asked at once would leave
-   * two orders there, one of them forgotten. Throws Postponed while another does.
+   * Runs `work` under the lease of this certificate, because two concurrent attempts could place two orders. Throws
+   * Postponed while another attempt holds the lease.
    */
   async alone(certificateId: number, work: (lost: AbortSignal) => Promise<void>): Promise<void> {
     if (await this.leases.withLease(`issue:${certificateId}`, leaseS, work)) return;
@@ -53,8 +53,8 @@ export class Ordering {
   }
 
   /**
-   * How far the order is at the issuer; null when none is known there. A process that died while it asked may have left
-   * an order whose reference was not stored: the issuer looks for that by the request.
+   * Polls the order. Without a stored reference, the issuer searches for the order by the request, because a process
+   * may have died before it stored the reference. Null when there is no order.
    */
   async look(
     certificate: Certificate,
@@ -68,7 +68,7 @@ export class Ordering {
     return order.askedAt === null ? null : this.authorities.find(authority, asked, signal);
   }
 
-  /** False when the issuer does not cancel this order. Throws PluginError. */
+  /** Cancels the order. False when the issuer refuses or cannot cancel. Throws PluginError for other failures. */
   async cancel(orderRef: string, order: Order, authority: LoadedAuthority, signal: AbortSignal): Promise<boolean> {
     if (!authority.plugin.cancel) return false;
     try {
@@ -97,7 +97,7 @@ export class Ordering {
     };
   }
 
-  /** The certificate that this one renews, where the same authority issued it. */
+  /** The certificate that this one renews; null when another authority issued it. */
   private async renewed({ renewsId, authorityId }: Certificate): Promise<IssuedCertificate | null> {
     const old = renewsId === null ? null : await this.certificates.find(this.db.single, renewsId);
     if (!old || old.authorityId !== authorityId || old.fullChainPem === '') return null;

@@ -8,7 +8,7 @@ import type { IssueRequest } from './issue.schema.js';
 
 const serverAuthentication = '1.3.6.1.5.5.7.3.1';
 
-/** The names in the extensions of a request, in their one spelling. Throws Problem `invalid-request`. */
+/** The names in `extensions.subAltNames` of a request, normalised. Throws Problem `invalid-request`. */
 export function namesOf(request: IssueRequest): SubjectAltName[] {
   return sansOf(request.extensions).map((san, index) =>
     blame(`extensions.subAltNames.names.${index}.value`, () => normaliseSan(san)),
@@ -16,7 +16,8 @@ export function namesOf(request: IssueRequest): SubjectAltName[] {
 }
 
 /**
- * A common name that looks like a host or address is a name like the others: clients look only there (RFC 9525 §6.3).
+ * Adds a common name that looks like a DNS name or an IP address to the subject alternative names, because clients
+ * check only these (RFC 9525 §6.3). Removes duplicates.
  */
 export function withCommonName(commonName: string | undefined, names: readonly SubjectAltName[]): SubjectAltName[] {
   if (!commonName || /\s/.test(commonName)) return unique(names);
@@ -24,7 +25,7 @@ export function withCommonName(commonName: string | undefined, names: readonly S
     try {
       return unique([normaliseSan({ type, value: commonName }), ...names]);
     } catch {
-      // Not a name of this type: a person's or a product's name stays in the subject only.
+      // Not a name of this type. The name of a person or product stays in the subject only.
     }
   }
   return unique(names);
@@ -34,7 +35,7 @@ function unique(names: readonly SubjectAltName[]): SubjectAltName[] {
   return [...new Map(names.map((name) => [`${name.type}:${name.value}`, name])).values()];
 }
 
-/** The usages of a request, or what a key of this type is usually for. Throws Problem `invalid-request`. */
+/** The key usages of a request, or the usual ones for this type of key. Throws Problem `invalid-request`. */
 export function usagesOf({ extensions }: IssueRequest, keyType: string): readonly KeyUsage[] {
   const usual: readonly KeyUsage[] = keyType.startsWith('RSA')
     ? ['digitalSignature', 'keyEncipherment']
@@ -49,15 +50,15 @@ export function usagesOf({ extensions }: IssueRequest, keyType: string): readonl
   return usages;
 }
 
-/** The OIDs of the extended usages of a request, or of server authentication. Throws Problem `invalid-request`. */
+/** The extended key usages of a request, as OIDs. Default: server authentication. */
 export function purposesOf({ extensions }: IssueRequest): readonly string[] {
   const usual = [serverAuthentication];
   return some(extendedKeyUsageOf(extensions, usual), usual);
 }
 
 /**
- * Lemur's page sends members that are all false where nothing was ticked. A certificate that names no usage could be
- * used for everything (RFC 5280 §4.2.1.3, §4.2.1.12): then the usual ones stand.
+ * The usual usages when a request names none. Lemur's page sends false for all when none is chosen, and a certificate
+ * without usages could be used for everything (RFC 5280 §4.2.1.3, §4.2.1.12).
  */
 function some<T>(usages: readonly T[], usual: readonly T[]): readonly T[] {
   return usages.length > 0 ? usages : usual;

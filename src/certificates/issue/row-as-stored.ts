@@ -4,7 +4,7 @@ import type { Approved } from './approval.js';
 import type { Stored } from './certificate-store.js';
 import type { IssueCommand } from './issue-command.js';
 
-/** What no certificate has when it is new. */
+/** The members of a CertificateRow that are empty for every new certificate. */
 const fresh = {
   attempts: 0,
   openOrder: null,
@@ -26,6 +26,7 @@ const fresh = {
   replaced: [],
 };
 
+/** The null columns that an insert leaves out. */
 const absent = {
   description: null,
   bodyPem: null,
@@ -43,7 +44,8 @@ const absent = {
 } satisfies Partial<NewRow>;
 
 /**
- * The row as a query would return it, made without a query; undefined when more was stored with it than is known here.
+ * The row of a new certificate as a query would return it, made without a query. Undefined when the certificate is not
+ * issued yet, or has links that only a query can show.
  */
 export function rowAsStored(
   row: NewRow,

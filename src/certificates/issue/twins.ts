@@ -8,7 +8,7 @@ import { CertificateRepository } from '../certificate.repository.js';
 import type { IssuedFacts } from '../issued-facts.js';
 import { Notices } from '../notify/notices.js';
 
-/** Statements that give everything of the certificate $1 to $2; where that has the same already, it goes with $1. */
+/** Statements that move the links of certificate $1 to $2. A link that $2 has already is deleted with $1. */
 const moves = [
   'update source_certificate set certificate_id = $2 where certificate_id = $1',
   'update endpoint set certificate_id = $2 where certificate_id = $1',
@@ -24,8 +24,8 @@ const moves = [
 ];
 
 /**
- * A certificate can be uploaded or discovered before its issuer answers the order for it. There is one row for one
- * certificate: that of the order takes over everything of the other.
+ * Merges two rows of one certificate. A certificate may be uploaded or discovered before its issuer answers the order
+ * for it. The row of the order then takes over the key, links and deliveries of the other row, which is deleted.
  */
 @Injectable()
 export class Twins {
@@ -36,8 +36,8 @@ export class Twins {
   ) {}
 
   /**
-   * To be called before `certificate`, which is locked, gets these facts. Throws PluginError `refused` when the serial
-   * number belongs to another certificate of the issuer, or the same one has ended here.
+   * Call it before `certificate`, which must be locked, gets these facts. Throws PluginError `refused` when another
+   * certificate of the issuer has the serial number, or when the other row has ended.
    */
   async merge(tx: Tx, certificate: Certificate, facts: IssuedFacts): Promise<void> {
     const { id, authorityId } = certificate;

@@ -1,7 +1,7 @@
 import type { LoadedAuthority } from '../../authorities/authorities.js';
 import { issuanceCap, type IssuanceCap } from '../../authorities/limits.js';
 
-/** What a request says about dates. Either start and end, or one of the lengths, or nothing. */
+/** The validity period that a request asks for: start and end, or one of the lengths, or nothing. */
 export interface ValidityWish {
   validityStart?: Date;
   validityEnd?: Date;
@@ -9,11 +9,11 @@ export interface ValidityWish {
   validityDays?: number;
 }
 
-/** What the issuing authority allows. Days are of 86 400 s. */
+/** The limits of the issuing authority on validity periods. A day has 86,400 s. */
 export interface ValidityBounds {
   caNotBefore: Date;
   caNotAfter: Date;
-  /** The longest validity of what is issued then. */
+  /** The longest validity period of a certificate that is issued at this time; null without a limit. */
   capAt: (issuedAt: Date) => IssuanceCap | null;
   defaultDays: number;
   allowWeekendEnd: boolean;
@@ -28,7 +28,7 @@ export function datesOf({ notBefore, notAfter }: Validity): Validity {
   return { notBefore, notAfter };
 }
 
-/** A wish that cannot be granted; `field` is the request's member to blame. */
+/** The requested validity period is not allowed. `field`: the member of the request to blame. */
 export class ValidityRefused extends Error {
   constructor(
     readonly field: 'validityStart' | 'validityEnd' | 'validityYears' | 'validityDays',
@@ -39,12 +39,12 @@ export class ValidityRefused extends Error {
 }
 
 const dayMs = 86_400_000;
-/** How far in the past a request may have a certificate begin: what the Baseline Requirements allow (§7.1.2.7). */
+/** How far in the past a requested start may be, as in the CA/Browser Forum Baseline Requirements §7.1.2.7. */
 const mostBackdatedMs = 2 * dayMs;
-/** New certificates are valid a little earlier than now, because clocks of clients differ. */
+/** New certificates are valid from a little before now, because the clocks of clients differ. */
 const backdateMs = 60_000;
 
-/** What this authority allows; `settings` stand in for what it does not say. */
+/** The limits of this authority. `settings`: the default length, and whether an end on a weekend is allowed. */
 export function boundsOf(
   { authority, limits }: Pick<LoadedAuthority, 'authority' | 'limits'>,
   settings: { defaultValidityDays: number; allowWeekendExpiration: boolean },
@@ -60,7 +60,7 @@ export function boundsOf(
 
 /** The dates of a new certificate. Seconds precision. Throws ValidityRefused. */
 export function validityOf(wish: ValidityWish, bounds: ValidityBounds, now: Date): Validity {
-  // What begins later is judged by the stricter limits of that day: linters take notBefore for the date of issuance.
+  // A later start counts as the date of issuance, as linters see it: the stricter limits of that day apply.
   const cap = bounds.capAt(wish.validityStart && wish.validityStart > now ? wish.validityStart : now);
   const validity =
     wish.validityStart || wish.validityEnd
@@ -75,7 +75,7 @@ export function validityOf(wish: ValidityWish, bounds: ValidityBounds, now: Date
   return validity;
 }
 
-/** Throws ValidityRefused that blames `end` for an end beyond the CA. */
+/** Throws ValidityRefused for a start too early, or for an end after that of the CA, which blames `end`. */
 function demandWithin(
   { notBefore, notAfter }: Validity,
   { caNotBefore, caNotAfter }: ValidityBounds,
@@ -92,8 +92,8 @@ function demandWithin(
 }
 
 /**
- * What is wrong with the length of a certificate that an authority has issued elsewhere, or null. It counts as issued
- * when its validity began.
+ * The error text when an authority has issued a certificate elsewhere for longer than its limit; null otherwise. Its
+ * notBefore counts as the date of issuance.
  */
 export function lengthFault(validity: Validity, { capAt }: Pick<ValidityBounds, 'capAt'>): string | null {
   const cap = capAt(validity.notBefore);
@@ -101,8 +101,8 @@ export function lengthFault(validity: Validity, { capAt }: Pick<ValidityBounds, 
 }
 
 /**
- * The dates of an order that an issuer is asked for later than it was planned. Where limits have become lower since, it
- * begins when it is asked for and ends in time; its end is never later than planned.
+ * The dates of a request at the time when the issuer is asked. When a limit has become lower since the request, they
+ * are cut to the limit and begin now, unless the planned start is later. The end is never later than planned.
  */
 export function datesWhenAsked(
   { notBefore, notAfter }: Validity,
@@ -127,9 +127,9 @@ function tooLong({ days }: IssuanceCap): string {
 }
 
 /**
- * The dates of a renewal: as long as before, from now on, cut to what the authority allows. Throws ValidityRefused when
- * the authority itself ends too soon for the renewal to outlive the old certificate. A newer, lower cap is no such
- * reason: whoever renews early then gets less time, but a new key.
+ * The dates of a renewal: as long as before, from now on, cut to the limits of the authority. Throws ValidityRefused
+ * when the authority expires so soon that the renewal would not outlive the old certificate. A lower limit of the
+ * authority alone never refuses a renewal, even when it then expires earlier.
  */
 export function renewedValidity(old: Validity, bounds: ValidityBounds, now: Date): Validity {
   const wanted = old.notAfter.getTime() - old.notBefore.getTime();
@@ -152,7 +152,7 @@ function explicit(wish: ValidityWish, bounds: ValidityBounds & { cap: IssuanceCa
   if (!end) throw new ValidityRefused('validityEnd', 'If validity start is specified so must validity end.');
   if (!bounds.allowWeekendEnd && isWeekend(end))
     throw new ValidityRefused('validityEnd', 'Validity end must not land on a weekend.');
-  // An end that is just within the limit from now on stays within it.
+  // No backdating beyond the limit, so that an end that is just within the limit from now stays allowed.
   const first = Math.min(now.getTime(), end.getTime() - (bounds.cap?.longestMs ?? Infinity));
   const notBefore = start ?? new Date(Math.max(first, earlier(now, end.getTime() - now.getTime(), bounds).getTime()));
   return { notBefore: seconds(notBefore), notAfter: seconds(end) };
@@ -166,7 +166,7 @@ function byLength(wish: ValidityWish, bounds: ValidityBounds & { cap: IssuanceCa
   const notBefore = earlier(now, length, bounds);
   if (wish.validityYears) return { notBefore, notAfter: yearsLater(notBefore, wish.validityYears) };
   const end = notBefore.getTime() + length;
-  // Nobody asked for this very length: a CA that ends earlier still serves.
+  // A default length is cut to the end of the CA; a requested length is not.
   const cut = wish.validityDays ? end : Math.min(end, bounds.caNotAfter.getTime());
   return { notBefore, notAfter: workday(seconds(new Date(cut)), bounds, now) };
 }
@@ -176,7 +176,7 @@ function earlier(now: Date, lengthMs: number, bounds: ValidityBounds): Date {
   return seconds(new Date(Math.max(backdated, Math.min(bounds.caNotBefore.getTime(), now.getTime()))));
 }
 
-/** Lemur's rule: whole years, and two days less when that would end on a weekend. */
+/** Lemur's rule: whole years, minus two days when the end would be on a weekend. */
 function yearsLater(start: Date, years: number): Date {
   const end = new Date(start);
   end.setUTCFullYear(end.getUTCFullYear() + years);
@@ -184,7 +184,7 @@ function yearsLater(start: Date, years: number): Date {
   return end;
 }
 
-/** The Friday before a weekend that is not wanted, unless that has passed. */
+/** The Friday before when `end` is on a weekend that is not allowed, unless this Friday has passed. */
 function workday(end: Date, { allowWeekendEnd }: ValidityBounds, now: Date): Date {
   if (allowWeekendEnd || !isWeekend(end)) return end;
   const friday = new Date(end.getTime() - (end.getUTCDay() === 6 ? 1 : 2) * dayMs);
