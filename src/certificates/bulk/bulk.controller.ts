@@ -4,6 +4,7 @@ import { Answers, JsonBody, Summary } from '../../platform/http/contract.js';
 import { BulkRequest, BulkView } from './bulk.schema.js';
 import { BulkService } from './bulk.service.js';
 
+/** The route that changes, reissues or revokes many certificates. */
 @Controller('certificates')
 export class BulkController {
   constructor(private readonly bulk: BulkService) {}

@@ -69,8 +69,10 @@ const Item = z
     successorId: z.int().nullable().meta({ description: 'The certificate that a reissue created.' }),
   })
   .meta({ id: 'BulkItem' });
+/** The outcome for one certificate. */
 export type BulkItem = z.output<typeof Item>;
 
+/** The response: one item for each certificate, and the numbers of successes and failures. */
 export const BulkView = z
   .object({
     dryRun: z.boolean(),

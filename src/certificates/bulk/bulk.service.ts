@@ -19,8 +19,8 @@ const timeLimitMs = 60_000;
 const concurrency = 8;
 
 /**
- * Applies one operation to many certificates, each in its own transaction. After a broken connection, the client sends
- * the same request again. `next` continues a set of more than one page.
+ * Applies one operation (change, reissue or revoke) to many certificates, each in its own transaction. After a broken
+ * connection, the client sends the same request again. `next` continues a selection of more than one page.
  */
 @Injectable()
 export class BulkService {
@@ -76,6 +76,7 @@ export class BulkService {
       : (id) => this.rotation.reissue(actor, id, reissue);
   }
 
+  /** The ids of the certificates to handle, and `next` when the filter selects more. */
   private async selected(
     actor: Actor,
     { ids, filter, maximum = 0, after }: BulkRequest,

@@ -15,6 +15,7 @@ export interface FoundPage {
 }
 
 type Row = { id: number } & Placed;
+/** A search: the query, its selection and its order. `by` is the name of the sort key. */
 interface Search {
   query: PageQuery;
   selection: Selection;
@@ -26,13 +27,13 @@ interface Search {
 const fewNames = 30_000;
 /** The number of certificates to scan in order for a text that many names contain. */
 const window = 20_000;
-/** With more values in a set, one scan of all certificates in order is cheaper than one scan per value. */
+/** With more values in a set, one scan of all certificates in order is cheaper than one scan for each value. */
 const mostValues = 500;
 
 /**
- * Finds one page of certificates. A selective condition is served by its own index, and the result is sorted. A common
- * condition is served by a scan along the index of the sort key, which soon fills the page. So no page reads all
- * certificates.
+ * Finds the ids of one page of certificates. A selective condition is served by its own index, and the result is
+ * sorted. A common condition is served by a scan along the index of the sort key, which soon fills the page. So no page
+ * reads all certificates.
  */
 @Injectable()
 export class CertificateFinder {
@@ -213,6 +214,7 @@ function limits({ after, count, page }: PageQuery): string {
   return `limit ${count + 1} offset ${after ? 0 : (page - 1) * count}`;
 }
 
+/** SQL: the table of certificates `c`, and the tables that the selection joins. */
 function fromOf({ beside }: Selection): string {
   return [
     'certificate c',
@@ -220,6 +222,7 @@ function fromOf({ beside }: Selection): string {
   ].join(' ');
 }
 
+/** SQL: the conditions of the selection, and these of the caller. With `order`, only rows behind its cursor. */
 function conditionsOf(
   where: Conditions,
   { terms, beside }: Selection,
@@ -238,6 +241,7 @@ function typeOf({ column }: ValueSet): string {
   return /[._]id$/.test(column) ? 'int' : 'text';
 }
 
+/** SQL: the ids of the certificates whose names match a search. */
 function hitsOf(where: Conditions, { pattern, ownNames }: NameSearch): string {
   const value = where.bind(pattern);
   const named = `select l.certificate_id as id from domain d join certificate_domain l on l.domain_id = d.id
@@ -245,7 +249,7 @@ function hitsOf(where: Conditions, { pattern, ownNames }: NameSearch): string {
   return ownNames ? `select id from certificate where lower(name) like ${value} union ${named}` : `${named} group by 1`;
 }
 
-/** Conditions on the names of one certificate `c`. */
+/** SQL: whether the names of one certificate `c` match all searches. */
 function meets(where: Conditions, searches: readonly NameSearch[]): string {
   const part = new Conditions(where.values);
   for (const { pattern, ownNames } of searches) {

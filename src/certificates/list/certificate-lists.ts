@@ -10,7 +10,7 @@ import { CertificateFinder, type FoundPage } from './certificate-finder.js';
 import type { CertificatePage, ListQuery, ValidQuery } from './list.schema.js';
 import { type Restriction, SelectionBuilder } from './selection-builder.js';
 
-/** Reads pages of certificates. */
+/** Reads pages of certificates as views: finds the ids of a page by a query, then reads their rows. */
 @Injectable()
 export class CertificateLists {
   constructor(

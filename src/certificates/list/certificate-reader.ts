@@ -17,9 +17,10 @@ export function statusOf({ lifecycle }: Pick<CertificateView, 'lifecycle'>): 200
   return lifecycle === 'requested' || lifecycle === 'pending' ? 202 : 200;
 }
 
-/** Reads single certificates as views. */
+/** Reads single certificates as views, and waits for an issuer that has not answered yet. */
 @Injectable()
 export class CertificateReader {
+  /** Reads at the same time share one query. */
   private readonly readings = new Gathered<number, CertificateRow | null>((ids) => this.readMany(ids));
 
   constructor(

@@ -3,8 +3,8 @@ import { likePattern } from '../../platform/db/list-filter.js';
 import type { ValueSet, Selection } from './selection.js';
 
 /**
- * Searches the distinct values of a column with a loose index scan: the cost depends on the number of distinct values,
- * not on the number of certificates.
+ * Looks up the stored values that contain the text of a filter: issuers, owners, creators, key types. A loose index
+ * scan reads the distinct values of a column: its cost depends on their number, not on the number of certificates.
  */
 export class KnownValues {
   constructor(private readonly tx: Tx) {}

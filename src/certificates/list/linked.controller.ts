@@ -19,7 +19,10 @@ type CreatorView = z.output<typeof CreatorView>;
 const DomainsView = pageOf(Domains.element);
 type DomainsView = z.output<typeof DomainsView>;
 
-/** Routes of the objects that are linked to a certificate. The lists are short and have no pages. */
+/**
+ * Routes of the objects that are linked to a certificate: authority, creator, names, destinations and notifications.
+ * The lists are short and have no pages.
+ */
 @Controller('certificates/:id')
 export class LinkedController {
   constructor(

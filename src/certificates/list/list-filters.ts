@@ -8,7 +8,7 @@ import { invalid } from '../../platform/http/problem.js';
 import type { KnownValues } from './known-values.js';
 import type { Selection } from './selection.js';
 
-/** Limits a selection by a value from a client, which is not empty. */
+/** One filter of the list of certificates: limits a selection by a value from a client, which is not empty. */
 type Apply = (selection: Selection, value: string, known: KnownValues) => Promise<void> | void;
 
 const column =
@@ -88,7 +88,7 @@ export function byDestination(selection: Selection, destinationId: number): void
   });
 }
 
-/** Selects certificates that are listed with the notification, or of which it hears as a default one. */
+/** Selects the certificates of a notification: those in its list and, of a default one, also those of its owner. */
 export async function byNotification(selection: Selection, id: number, known: KnownValues): Promise<void> {
   const usual = await known.defaultSubscription(id);
   if (!usual) {
@@ -145,7 +145,7 @@ function byName(selection: Selection, value: string, ownNames: boolean): void {
     );
 }
 
-/** A range of time, which an index can serve. */
+/** Selects the 24 hours from a moment on, as a range that an index can serve. */
 function onDay(selection: Selection, column: string, text: string): void {
   const { success, data: from } = Instant.safeParse(unquoted(text) ?? text);
   if (!success) throw invalid('filter', 'Expected a date, for example 2026-01-31.');

@@ -9,6 +9,7 @@ import { CertificateReader } from './certificate-reader.js';
 import { CertificatePage, ListQuery, Stats, StatsQuery, ValidQuery } from './list.schema.js';
 import { Statistics } from './statistics.js';
 
+/** The route that lists the certificates of a notification. */
 @Controller('notifications')
 export class NotificationCertificatesController {
   constructor(
@@ -26,6 +27,7 @@ export class NotificationCertificatesController {
   }
 }
 
+/** The route that counts certificates by destination. */
 @Controller('destinations')
 export class DestinationStatsController {
   constructor(private readonly statistics: Statistics) {}
@@ -39,6 +41,7 @@ export class DestinationStatsController {
   }
 }
 
+/** Routes that list, count and read certificates. */
 @Controller('certificates')
 export class ListController {
   constructor(

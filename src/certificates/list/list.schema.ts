@@ -77,6 +77,7 @@ export const ValidQuery = listQuery(...(Object.keys(certificateOrders) as [Order
 });
 export type ValidQuery = z.output<typeof ValidQuery>;
 
+/** The properties by which certificates are counted. */
 export const metrics = ['bits', 'issuer', 'not_after', 'signing_algorithm'] as const;
 export type Metric = (typeof metrics)[number];
 
@@ -97,5 +98,6 @@ export const Stats = z
   .meta({ id: 'Stats' });
 export type Stats = z.output<typeof Stats>;
 
+/** A page of certificates. With `short`, its entries are brief. */
 export const CertificatePage = pageOf(z.union([CertificateView, CertificateBriefView]));
 export type CertificatePage = z.output<typeof CertificatePage>;

@@ -8,7 +8,8 @@ import { DueRepository } from '../due.repository.js';
 const batch = 1000;
 
 /**
- * Marks certificates that expired long ago as retired, so that lists hide them; unmarks them if the setting changes.
+ * Periodically marks certificates that expired long ago as retired, so that lists hide them. Removes the mark when the
+ * setting is raised.
  */
 @Injectable()
 export class RetirementSweep implements OnModuleInit {
@@ -24,7 +25,7 @@ export class RetirementSweep implements OnModuleInit {
     this.periodic.everyTick('certificate-retirement', this.config.sweepIntervalS, (signal) => this.run(signal));
   }
 
-  /** Repeats until a batch is not full. */
+  /** Runs batches until one is not full. */
   async run(signal: AbortSignal): Promise<void> {
     for (const retired of [true, false]) {
       const before = new Date(this.clock.now().getTime() - this.config.hideExpiredAfterDays * 86_400_000);

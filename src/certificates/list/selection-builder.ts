@@ -18,7 +18,7 @@ export interface Restriction {
 
 const weekMs = 7 * 86_400_000;
 
-/** Translates list queries into selections. */
+/** Turns the query of a list of certificates into its selection, the conditions of the SQL. */
 @Injectable()
 export class SelectionBuilder {
   constructor(

@@ -17,7 +17,7 @@ export interface NameSearch {
   ownNames: boolean;
 }
 
-/** A table to join by `certificate_id`; `on` selects at most one of its rows per certificate. */
+/** A table to join by `certificate_id`; `on` selects at most one of its rows for each certificate. */
 export interface Beside {
   table: string;
   alias: string;

@@ -5,7 +5,7 @@ import type { Metric, Stats } from './list.schema.js';
 
 const rangeMs = 32 * 7 * 86_400_000;
 
-/** A query for label and count per metric, each an index-only scan. `$1` is now, `$2` is 32 weeks from now. */
+/** For each metric a query for labels and counts, each an index-only scan. `$1` is now, `$2` is 32 weeks from now. */
 const counts: Readonly<Record<Metric, string>> = {
   bits: 'select bits as label, count(*)::int as value from certificate group by bits',
   issuer: 'select issuer as label, count(*)::int as value from certificate group by issuer',
@@ -17,7 +17,7 @@ const counts: Readonly<Record<Metric, string>> = {
     'signing_algorithm is not null group by signing_algorithm',
 };
 
-/** Counts certificates and deliveries. */
+/** Counts certificates by a metric or by destination, for charts. */
 @Injectable()
 export class Statistics {
   constructor(
