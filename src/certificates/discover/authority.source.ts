@@ -22,10 +22,10 @@ const options = z.strictObject({
   pollRate: pollRateOption,
 });
 
-/** Finds an authority of this name that can tell what it holds. Throws PluginError. */
+/** Finds the authority of this name, whose CA can list certificates. Throws PluginError. */
 type Find = (name: string) => Promise<LoadedAuthority>;
 
-/** The one source that is part of the core: what the issuers of authorities `list`. */
+/** The source plugin that is part of the core: it finds the certificates that the CA of an authority lists. */
 export function authoritySource(
   find: Find,
   list: (authority: LoadedAuthority, signal: AbortSignal) => AsyncIterable<Held>,
@@ -52,7 +52,7 @@ export function authoritySource(
   });
 }
 
-/** Offers the certificates of an authority's CA as a source, and knows which of them the authority issued. */
+/** Registers the source plugin for the CAs of authorities, and marks findings that such an authority has issued. */
 @Injectable()
 export class AuthoritySource implements OnModuleInit {
   constructor(
@@ -72,8 +72,8 @@ export class AuthoritySource implements OnModuleInit {
   }
 
   /**
-   * Notes of each finding that a certificate of the source's authority signed that it is one of that authority. What
-   * else the CA holds, its own certificates for example, belongs to none.
+   * Sets the authority of each finding that a CA certificate of the source's authority has signed. Other findings, for
+   * example the CA's own certificates, get no authority.
    */
   async mark(source: Source, findings: readonly Finding[]): Promise<void> {
     if (source.pluginId !== id) return;

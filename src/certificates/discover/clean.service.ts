@@ -13,7 +13,7 @@ import { failureOf, isExpected } from '../failure.js';
 import { SourceLinkRepository, type Unused } from './source-link.repository.js';
 import { leaseName } from './sync.job.js';
 
-/** What cleaning a source has removed or, in a dry run, would remove. */
+/** The certificates that cleaning a source has removed or, in a dry run, would remove. */
 export const CleanView = z
   .object({
     dryRun: z.boolean(),
@@ -38,7 +38,7 @@ const most = 100;
 const timeoutMs = 55_000;
 const leaseS = 20;
 
-/** Removes expired certificates at a source that no endpoint serves and no delivery uses. */
+/** Cleans a source: removes the expired certificates there that no endpoint serves and no delivery uses. */
 @Injectable()
 export class CleanService {
   constructor(
@@ -76,7 +76,7 @@ export class CleanService {
   private async remove(actor: Actor, ready: ReadySource, one: Unused, signal: AbortSignal): Promise<Item> {
     const key = { sourceId: ready.source.id, location: one.location };
     try {
-      // It may be in use since the list was read.
+      // It may be in use again since the list was read.
       const [still] = await this.links.unused(this.db.single, key, this.clock.now(), 1);
       if (still?.sha256 !== one.sha256) return { ...item(one, false), fault: 'refused', detail: 'It is in use again.' };
       await this.sources.remove(ready, { location: one.location, sha256: one.sha256 }, signal);

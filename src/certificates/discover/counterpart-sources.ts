@@ -9,7 +9,7 @@ import { OwnerName } from '../../roles/role-name.js';
 import { pollSeconds, SourceService } from '../../sources/source.service.js';
 import { SourceRepository } from '../../sources/source.repository.js';
 
-/** Creates with a destination the source that scans the same place, as Lemur does for AWS IAM. */
+/** When a destination is created, also creates the source that scans the same place, as Lemur does for AWS IAM. */
 @Injectable()
 export class CounterpartSources implements OnModuleInit {
   constructor(
@@ -44,7 +44,10 @@ export class CounterpartSources implements OnModuleInit {
     });
   }
 
-  /** The owner of what is found, who gets notices; null when no address receives mail: then no source is created. */
+  /**
+   * The owner of the certificates that the source will find, who gets their notices. Null when no address receives
+   * mail: then no source is created.
+   */
   private ownerFor({ email }: Actor): string | null {
     return (
       [email, ...(this.config.securityTeamEmail ?? [])]
@@ -53,6 +56,7 @@ export class CounterpartSources implements OnModuleInit {
     );
   }
 
+  /** True when a source already scans this place. */
   private async isScanned(tx: Tx, { pluginId, options, place }: CounterpartSource): Promise<boolean> {
     const sources = await this.sources.ofPlugin(tx, pluginId);
     return sources.some((source) => place.every((name) => (source.options[name] ?? null) === (options[name] ?? null)));

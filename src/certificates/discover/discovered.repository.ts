@@ -12,7 +12,7 @@ export interface KnownIssued {
   serialHex: string;
 }
 
-/** Queries on the certificates that sources have found. */
+/** Queries on the stored certificates that sources find and endpoints serve. */
 @Injectable()
 export class DiscoveredRepository {
   /** The stored certificates with one of these fingerprints, or issuers and serial numbers; also deleted ones. */
@@ -50,7 +50,8 @@ export class DiscoveredRepository {
   }
 
   /**
-   * Stores external ids, but not over an existing one, and not of a certificate of an authority, which assigns them.
+   * Stores the external ids of certificates that have none. Not for certificates of an authority: the authority assigns
+   * their ids.
    */
   async fillExternalIds(tx: Tx, pairs: readonly { id: number; externalId: string }[]): Promise<void> {
     if (pairs.length === 0) return;

@@ -10,7 +10,7 @@ import { Relations, type RelationsOfNew } from '../relations.js';
 import { DiscoveredRepository, type KnownIssued } from './discovered.repository.js';
 import type { Finding } from './findings.js';
 
-/** By owner, the relations of the certificates that are imported; read before the transaction. */
+/** The relations of the certificates to import, by owner. They are read before the transaction. */
 export type OwnerRelations = ReadonlyMap<string, RelationsOfNew>;
 
 /** `idAt`: the id of the certificate at each location. `troubles`: findings that could not be stored. */
@@ -20,7 +20,9 @@ export interface Matched {
   troubles: SyncTrouble[];
 }
 
-/** Matches findings with stored certificates, by fingerprint and never by name, and imports the unknown ones. */
+/**
+ * Matches the findings of a source with stored certificates, by fingerprint and never by name, and imports the rest.
+ */
 @Injectable()
 export class Discovery {
   constructor(
@@ -30,6 +32,7 @@ export class Discovery {
     private readonly relations: Relations,
   ) {}
 
+  /** The relations that new certificates of these owners get. */
   async relationsOf(findings: readonly Finding[]): Promise<OwnerRelations> {
     const owners = [...new Set(findings.map(({ owner }) => owner))];
     return new Map(
@@ -37,7 +40,10 @@ export class Discovery {
     );
   }
 
-  /** An advisory lock makes concurrent syncs wait for each other, so that a certificate is imported once. */
+  /**
+   * Finds or imports the certificate of each finding. An advisory lock makes concurrent syncs wait for each other, so
+   * that a certificate is imported once.
+   */
   async match(tx: Tx, source: Source, findings: readonly Finding[], owners: OwnerRelations): Promise<Matched> {
     if (findings.length === 0) return { idAt: new Map(), importedIds: [], troubles: [] };
     await tx.query(`select pg_advisory_xact_lock(hashtextextended('certificate.discovery', 0))`);
@@ -106,7 +112,7 @@ export class Discovery {
       rotationPolicyId: relations.policy.id,
       vouchingRole: null,
     };
-    // Only an authority's own id of a certificate is of use to it.
+    // An authority can use only the id that its own CA gave the certificate.
     const identity = issuedBy ? { issuerPem: issuedBy.issuerPem, externalId: externalId ?? undefined } : {};
     const row = this.rows.make(uploaded, care, relations, identity);
     const after = {

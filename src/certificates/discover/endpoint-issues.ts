@@ -2,7 +2,7 @@ import { leadMs } from '../../notifications/lead-time.js';
 import type { Endpoint } from '../../sources/endpoint.entity.js';
 import type { CertificateState } from '../certificate.entity.js';
 
-/** What the issues of an endpoint depend on of the certificate that it serves. `successor`: the newest issued one. */
+/** The facts of a served certificate on which the issues of its endpoint depend. `successor`: the newest issued one. */
 export interface ServedCertificate {
   name: string;
   state: CertificateState;
@@ -89,7 +89,9 @@ const unseen: Rule = ({ active, faultDetail }) => [
 
 const rules: readonly Rule[] = [deprecated, expiring, revoked, outdated, unknown, unwatched, unseen];
 
-/** The issues of an endpoint. A certificate counts as expiring `leadS` seconds before it expires. */
+/**
+ * The issues of an endpoint, each a fault of it. A certificate counts as expiring `leadS` seconds before it expires.
+ */
 export function endpointIssues(
   endpoint: Judged,
   certificate: ServedCertificate | null,

@@ -6,7 +6,7 @@ import type { EndpointSelection } from '../../sources/endpoint.repository.js';
 import { EndpointReader } from './endpoint-reader.js';
 import { EndpointQuery, EndpointView } from './endpoint.schema.js';
 
-/** Read-only: the scans of sources write the endpoints. */
+/** Routes of endpoints. Read-only: the scans of sources write the endpoints. */
 @Controller('endpoints')
 export class EndpointController {
   constructor(private readonly endpoints: EndpointReader) {}

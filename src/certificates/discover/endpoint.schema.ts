@@ -12,6 +12,7 @@ import type { EndpointIssue } from './endpoint-issues.js';
 
 const text = z.string().nullable();
 
+/** An endpoint with its source, its issues and the certificate that it serves. */
 export const EndpointView = z
   .object({
     ...EndpointNameView.shape,
@@ -43,18 +44,20 @@ export const EndpointView = z
   .meta({ id: 'Endpoint' });
 export type EndpointView = z.output<typeof EndpointView>;
 
+/** GET /endpoints. */
 export const EndpointQuery = listQuery('id', 'name', 'dnsname', 'port', 'lastUpdated').extend({
   owner: z.string().max(128).toLowerCase().optional(),
   active: queryBoolean().optional(),
 });
 
-/** What the view of an endpoint shows besides its row. `slug` is the one of the source's plugin. */
+/** The facts that the view of an endpoint shows besides its row. `slug` names the plugin of the source. */
 export interface EndpointContext {
   source: { id: number; label: string; active: boolean; slug: string };
   certificate: { label: LinkedCertificate } | null;
   issues: readonly EndpointIssue[];
 }
 
+/** The response for an endpoint. */
 export function endpointView(
   { endpoint: e, active }: EndpointRow,
   { source: { slug, ...source }, certificate, issues }: EndpointContext,

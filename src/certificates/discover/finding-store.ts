@@ -15,7 +15,7 @@ import { type Findings, readFindings } from './findings.js';
 import { FoundOwners } from './found-owners.js';
 import { SourceInventory } from './source-inventory.js';
 
-/** Stores what a source reports: imports unknown certificates, and notes where each certificate and endpoint is. */
+/** Stores the reports of a source: imports unknown certificates, and notes where each certificate and endpoint is. */
 @Injectable()
 export class FindingStore {
   private readonly logger = new Logger('discover');
@@ -51,6 +51,7 @@ export class FindingStore {
     }
   }
 
+  /** Stores that a report could not be stored. */
   private async storeTrouble(sync: OpenSync, found: Found, error: unknown): Promise<void> {
     if (!isExpected(error)) this.logger.error(error);
     const location = found.kind === 'endpoint' ? found.externalId : found.location;

@@ -14,7 +14,7 @@ export interface Finding {
   owner: string;
   uploaded: Uploaded;
   facts: IssuedFacts;
-  /** The authority here that issued it, where the source knows, and that authority's certificate which signed it. */
+  /** The authority here that issued it, if the source knows one, and the CA certificate that signed it. */
   issuedBy?: { authorityId: number; issuerPem: string };
 }
 
@@ -31,7 +31,7 @@ export interface Findings {
 const mostText = 500;
 
 /**
- * Parses what a source reports. A certificate that cannot be parsed becomes a trouble and does not affect the others.
+ * Parses the reports of a source. A certificate that cannot be parsed becomes a trouble and does not affect the others.
  * `allows` tells whether an owner that the source reports may be used; otherwise the owner of the source is.
  */
 export async function readFindings(

@@ -9,8 +9,8 @@ import { DeliveryRepository } from '../deploy/delivery.repository.js';
 import type { SourceLink } from './source-link.repository.js';
 
 /**
- * Deliveries of certificates that a source has found. A destination and a source with the same label are the same
- * place, so that a certificate found by the source is at the destination.
+ * Records the certificates that a source has found as delivered to the destination that is the same place. A source and
+ * a destination are the same place when they have the same label and the source is the destination's counterpart.
  */
 @Injectable()
 export class FoundDeliveries {
@@ -30,8 +30,8 @@ export class FoundDeliveries {
   }
 
   /**
-   * The certificates that were delivered there and are gone. Their deliveries do not change, so that a successor is
-   * delivered again.
+   * A trouble for each certificate that was delivered there and is gone. The deliveries do not change, so that a
+   * successor is delivered again.
    */
   async missing(tx: Tx, source: Source, goneIds: readonly number[]): Promise<SyncTrouble[]> {
     const destinationId = goneIds.length === 0 ? null : await this.counterpartOf(tx, source);
@@ -43,6 +43,7 @@ export class FoundDeliveries {
     }));
   }
 
+  /** The id of the destination that is the same place as the source; null when there is none. */
   private async counterpartOf(tx: Tx, source: Source): Promise<number | null> {
     const destination = await this.repository.findByLabel(tx, source.label);
     if (!destination) return null;

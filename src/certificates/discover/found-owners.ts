@@ -12,9 +12,9 @@ import type { OwnerRelations } from './discovery.js';
 import { type SourceLink, SourceLinkRepository } from './source-link.repository.js';
 
 /**
- * Links the owner that a source reports to a certificate that is stored already, and sends this owner notices too: the
- * user who first uploaded a public certificate need not be its owner. Not when the stored owner proved to have the
- * private key.
+ * Links the owner that a source reports to a certificate that is stored already, so that this owner gets notices too:
+ * the user who first uploaded a public certificate need not be its owner. Does nothing when the stored owner has proved
+ * to have the private key.
  */
 @Injectable()
 export class FoundOwners {
@@ -27,7 +27,7 @@ export class FoundOwners {
     private readonly audit: Audit,
   ) {}
 
-  /** Each owner is linked once: call it before the links of `found` are stored. */
+  /** Links each owner once. Call it before the links of `found` are stored. */
   async link(tx: Tx, source: Source, found: readonly SourceLink[], owners: OwnerRelations): Promise<void> {
     if (found.length === 0) return;
     const known = await this.links.ownersOf(

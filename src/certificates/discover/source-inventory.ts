@@ -5,7 +5,7 @@ import type { OpenSync, SyncTrouble } from '../../sources/source-sync.entity.js'
 import { FoundDeliveries } from './found-deliveries.js';
 import { type SourceLink, SourceLinkRepository } from './source-link.repository.js';
 
-/** What one part of a scan has seen. */
+/** The certificates and endpoints that one part of a scan has seen. */
 export interface Seen {
   links: readonly SourceLink[];
   endpoints: readonly SeenEndpoint[];
@@ -15,7 +15,7 @@ export interface Seen {
   unstored: readonly SyncTrouble[];
 }
 
-/** The certificates and endpoints at each source, as its scans have seen them, and what the source no longer has. */
+/** Stores which certificates and endpoints the scans of a source have seen, and which the source no longer has. */
 @Injectable()
 export class SourceInventory {
   constructor(
@@ -24,7 +24,7 @@ export class SourceInventory {
     private readonly deliveries: FoundDeliveries,
   ) {}
 
-  /** Stores what a part of a scan has seen. Certificates at the location of a trouble are kept as they are. */
+  /** Stores a part of a scan. Certificates at the location of a trouble are kept as they are. */
   async see(tx: Tx, { id, source }: OpenSync, seen: Seen, now: Date): Promise<void> {
     const { links, endpoints, unread, unstored } = seen;
     const key = { sourceId: source.id, syncId: id };
@@ -40,8 +40,9 @@ export class SourceInventory {
   }
 
   /**
-   * After a complete scan: removes the links to certificates that it has not seen, and marks such endpoints. Returns
-   * the ids of certificates that the source no longer has, and a trouble for each that was delivered there.
+   * After a complete scan: removes the links to certificates that it has not seen, and marks endpoints that it has not
+   * seen. Returns the ids of the certificates that the source no longer has, and a trouble for each that was delivered
+   * there.
    */
   async forgetUnseen(
     tx: Tx,

@@ -30,7 +30,7 @@ export interface FoundAt {
 /** Every query on `source_certificate`: which certificate is at which location of a source. */
 @Injectable()
 export class SourceLinkRepository {
-  /** Stores what the sync `syncId` has seen. Of several links with one location the last one counts. */
+  /** Stores the links that the sync `syncId` has seen. Of several links with one location the last one counts. */
   async see(
     tx: Tx,
     { sourceId, syncId }: { sourceId: number; syncId: number },
@@ -78,6 +78,7 @@ export class SourceLinkRepository {
     return rows.map(({ id }) => id);
   }
 
+  /** Deletes the link at a location. */
   async forget(tx: Tx, sourceId: number, location: string): Promise<void> {
     await tx.query(
       'delete from source_certificate where source_id = $1 and left(location, 300) = left($2, 300) and location = $2',

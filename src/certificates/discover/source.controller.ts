@@ -35,6 +35,7 @@ const CertificateSourceView = SourceView.pick({
   .meta({ id: 'CertificateSource' });
 type CertificateSourceView = z.output<typeof CertificateSourceView>;
 
+/** The route that removes expired certificates at a source. */
 @Controller('sources')
 export class SourceCleanController {
   constructor(private readonly cleaning: CleanService) {}
@@ -55,6 +56,7 @@ export class SourceCleanController {
   }
 }
 
+/** The route that lists the sources at which a certificate was found. */
 @Controller('certificates')
 export class CertificateSourcesController {
   constructor(

@@ -18,7 +18,7 @@ const batchSize = 250;
 /** Shorter than the lease of a run, so that the run that takes over from a dead worker finds the source free. */
 const leaseS = 20;
 
-/** Scans one source under a lease, and stores what it reports in batches. */
+/** Handles the job of a sync: scans one source under a lease, and stores its reports in batches. */
 @Injectable()
 export class SyncJob implements OnModuleInit {
   private readonly logger = new Logger('discover');
@@ -75,7 +75,7 @@ export class SyncJob implements OnModuleInit {
         batch = [];
       }
     } finally {
-      // What a source reported before it failed is stored too.
+      // The reports before a failure are stored too.
       if (!signal.aborted && batch.length > 0) await this.store.store(sync, batch);
     }
   }

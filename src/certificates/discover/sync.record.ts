@@ -12,7 +12,7 @@ import { SourceInventory } from './source-inventory.js';
 
 const mostListed = 100;
 
-/** Stores the start of a sync, and how it ended, at the sync and at its source. */
+/** Stores the start and the outcome of a sync, at the sync and at its source. */
 @Injectable()
 export class SyncRecord {
   constructor(
@@ -30,13 +30,13 @@ export class SyncRecord {
     return sync && sync.finishedAt === null ? this.sources.find(this.db.single, sync.sourceId) : null;
   }
 
-  /** Null when the sync is finished already. */
+  /** Starts the sync. Null when it is finished already. */
   async begin(syncId: number, source: Source): Promise<OpenSync | null> {
     const startedAt = this.clock.now();
     return (await this.syncs.begin(this.db.single, syncId, startedAt)) ? { id: syncId, source, startedAt } : null;
   }
 
-  /** After a complete scan: what it has not seen is no longer at the source. */
+  /** After a complete scan: certificates that it has not seen are no longer at the source. */
   async finish(sync: OpenSync): Promise<void> {
     const { id, source: opened } = sync;
     await this.db.write(async (tx) => {
@@ -59,7 +59,7 @@ export class SyncRecord {
     });
   }
 
-  /** After an incomplete scan: what it has seen stays stored, and nothing counts as gone. */
+  /** After an incomplete scan: the stored findings stay, and no certificate counts as gone. */
   async failed({ id, source: { id: sourceId } }: OpenSync, error: unknown): Promise<void> {
     await this.db.write(async (tx) => {
       const source = await this.sources.findLocked(tx, sourceId);
