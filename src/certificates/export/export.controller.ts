@@ -4,6 +4,7 @@ import { Answers, Id, JsonBody, Summary } from '../../platform/http/contract.js'
 import { ExportRequest, ExportView, KeyView } from './export.schema.js';
 import { ExportService } from './export.service.js';
 
+/** Routes that export a certificate as a file and read its private key. */
 @Controller('certificates')
 export class ExportController {
   constructor(private readonly exports: ExportService) {}

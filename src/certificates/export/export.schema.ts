@@ -16,6 +16,7 @@ export const ExportRequest = z
   .meta({ id: 'ExportRequest' });
 export type ExportRequest = z.output<typeof ExportRequest>;
 
+/** The exported file. */
 export const ExportView = z
   .object({
     extension: z.string(),
@@ -28,6 +29,7 @@ export const ExportView = z
   .meta({ id: 'Export' });
 export type ExportView = z.output<typeof ExportView>;
 
+/** GET /certificates/{id}/key. */
 export const KeyView = z
   .object({ key: z.string().nullable().meta({ description: 'PKCS#8 PEM; null if the key is not stored here.' }) })
   .meta({ id: 'PrivateKey' });

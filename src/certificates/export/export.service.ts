@@ -59,6 +59,7 @@ export class ExportService {
     return this.db.write((tx) => this.bundles.key(tx, certificate, { actor, action: 'key.viewed', after: {} }));
   }
 
+  /** Checks the right to the key, and records the export, before it opens the key. */
   private async bundleWithKey(
     actor: Actor,
     certificate: Certificate,
@@ -88,6 +89,7 @@ export class ExportService {
     return { ...bundle, rootPem: chainPem.at(-1) ?? certificatePem };
   }
 
+  /** Throws Problem `forbidden`, and records the refusal. */
   private async demandKey(actor: Actor, certificate: Certificate, refusal?: string): Promise<void> {
     try {
       await this.access.demandKey(this.db.single, actor, certificate, refusal);

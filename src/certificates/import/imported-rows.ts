@@ -16,8 +16,8 @@ import type { RelationsOfNew } from '../relations.js';
 import type { Uploaded } from './uploaded.js';
 
 /**
- * The names and ids of an imported certificate here and elsewhere. `issuerPem`: the certificate of its issuer, when the
- * chain lacks it.
+ * How an imported certificate is identified. `name`: its name here. `externalId`: its id at its CA. `issuerPem`: the
+ * certificate of its issuer, when the chain lacks it.
  */
 export interface ImportedIdentity {
   name?: string;
@@ -25,7 +25,7 @@ export interface ImportedIdentity {
   issuerPem?: string;
 }
 
-/** Makes the rows of certificates that were issued elsewhere, as if they had been issued here. */
+/** Makes the rows to insert for certificates that are uploaded or found by a source, as if they were issued here. */
 @Injectable()
 export class ImportedRows {
   constructor(
@@ -34,6 +34,7 @@ export class ImportedRows {
     private readonly knownBadKeys: KnownBadKeys,
   ) {}
 
+  /** The row of one certificate, with its renewal and its next warning planned. Seals the private key. */
   make(
     { leaf, terms, privateKey, chainPem, csrPem }: Uploaded,
     care: CareOfRow,

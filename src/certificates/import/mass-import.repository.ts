@@ -2,7 +2,7 @@ import type { Tx } from '../../platform/db/database.js';
 import { roleOfOwner } from '../certificate-roles.js';
 import type { NewRow } from '../certificate.repository.js';
 
-/** Queries for imports of many certificates at once. */
+/** Queries to import many certificates at once, for example from a database of Lemur. */
 export class MassImportRepository {
   /** The stored certificates with these fingerprints, at most one for each. */
   identities(tx: Tx, sha256: readonly string[]): Promise<{ id: number; sha256: string }[]> {
@@ -23,8 +23,8 @@ export class MassImportRepository {
   }
 
   /**
-   * Of the roles that are listed with these certificates, that of the authority's owner is there because of the issuer:
-   * it gives no right to the key. That of the owner follows from its name.
+   * Removes two roles from the listed roles of these certificates. The role of the authority's owner becomes the issuer
+   * role, which gives no right to the key. The role of the certificate's owner follows from the owner's name.
    */
   async foldRoles(tx: Tx, ids: readonly number[]): Promise<void> {
     await tx.query(

@@ -13,8 +13,8 @@ import { Relations, type RelationsOfNew } from '../relations.js';
 import { Successors } from '../successors.js';
 
 /**
- * Gives a stored certificate to the user who uploads it with better proof of the private key (the key itself, or a CSR)
- * than its owner has given: anybody can upload a public certificate.
+ * Gives a stored certificate to another user, who uploads it with better proof of the private key (the key itself, or a
+ * CSR) than its owner has given. Anybody can upload a public certificate, so that the first one need not be its owner.
  */
 @Injectable()
 export class TakeOver {
@@ -29,7 +29,7 @@ export class TakeOver {
     private readonly audit: Audit,
   ) {}
 
-  /** `row`: the upload of the stored certificate `known`. Throws Problem `conflict`, whose text says what to do. */
+  /** `row`: the upload of the stored certificate `known`. Throws Problem `conflict` without better proof. */
   async claim(
     tx: Tx,
     actor: Actor,
@@ -74,11 +74,12 @@ export class TakeOver {
         `${isHere}, and belongs to ${owner}. To take it over, upload it with its privateKey` +
           `${shown === 1 ? '' : ', or with a csr that was made with that key'}.`,
       );
-    // Everybody may read stored CSRs, so that a known CSR proves nothing.
+    // All users may read stored CSRs, so that a stored CSR proves nothing.
     if (proof === 1 && (await this.certificates.isCsrKnown(tx, row)))
       throw new Problem('conflict', `${isHere}. The csr is known here and so proves nothing: make a new one.`);
   }
 
+  /** Gives the certificate the links of the upload. Its predecessors stay. */
   private async relink(tx: Tx, one: Certificate, relations: RelationsOfNew): Promise<void> {
     const { issuerRoleId, notificationIds } = await this.relations.complete(tx, relations);
     await this.certificates.setLinks(tx, one.id, 'role', relations.listedRoleIds);

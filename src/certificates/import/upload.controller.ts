@@ -5,6 +5,7 @@ import { CertificateView } from '../certificate.schema.js';
 import { UploadRequest } from './upload.schema.js';
 import { UploadService } from './upload.service.js';
 
+/** The route that imports one certificate. */
 @Controller('certificates')
 export class UploadController {
   constructor(private readonly upload: UploadService) {}

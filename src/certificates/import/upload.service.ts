@@ -24,7 +24,7 @@ import { TakeOver } from './take-over.js';
 import { issuerAmong, readUpload, type Uploaded } from './uploaded.js';
 import type { UploadRequest } from './upload.schema.js';
 
-/** Stores an imported certificate, and what follows from it. */
+/** Stores an uploaded certificate with its links and deliveries, or takes over the stored one. */
 @Injectable()
 export class UploadStore {
   constructor(
@@ -38,7 +38,7 @@ export class UploadStore {
     private readonly views: CertificateViews,
   ) {}
 
-  /** Returns its view, so that a certificate that cannot be shown is not stored. */
+  /** Returns the view, which is made before the commit: a certificate that cannot be shown is not stored. */
   store(actor: Actor, given: NewRow, relations: RelationsOfNew): Promise<CertificateView> {
     return this.db.write(async (tx) => {
       const [row] = await readRows(tx, [await this.put(tx, actor, given, relations)]);
@@ -67,7 +67,7 @@ export class UploadStore {
 /** An upload with its authority and the CA certificate that signed it, if it has one. */
 type AdmittedUpload = Uploaded & { authority: Authority | null; issuerPem?: string };
 
-/** Finds the authority of an upload, and checks that it issued the certificate and may renew it. */
+/** Finds the authority that an upload names, and checks that it issued the certificate and can renew it. */
 @Injectable()
 export class UploadAuthority {
   constructor(
@@ -76,8 +76,8 @@ export class UploadAuthority {
   ) {}
 
   /**
-   * The upload, with the authority that the request names. That must have issued the certificate, and must be able to
-   * renew it. Throws Problem.
+   * Returns the upload with its authority; null when the request names none. Throws Problem when the authority did not
+   * issue the certificate, when it could not renew it, and when the actor may not use it.
    */
   async of(actor: Actor, { authority: ref, externalId }: UploadRequest, uploaded: Uploaded): Promise<AdmittedUpload> {
     if (!ref && externalId)

@@ -14,7 +14,7 @@ import type { UploadRequest } from './upload.schema.js';
 /** The longest chain to sort: sorting may verify as many signatures as the square of its length. */
 const longestSorted = 5;
 
-/** An uploaded certificate whose chain, key and CSR have been parsed and belong together. */
+/** A certificate from a request or a source, with its chain, key and CSR. All are parsed and belong together. */
 export interface Uploaded {
   leaf: ParsedCertificate;
   /** Leaf first, each in normalised PEM. */
@@ -24,7 +24,7 @@ export interface Uploaded {
   terms: TermsWithoutDates;
 }
 
-/** Throws Problem `invalid-request`, which names the member. */
+/** Parses the request of an upload. Throws Problem `invalid-request`, which names the member. */
 export async function readUpload(request: UploadRequest): Promise<Uploaded> {
   const { leaf, restPem } = read('body', 'Public certificate presented is not valid.', () =>
     readLeafFirst(request.body),
