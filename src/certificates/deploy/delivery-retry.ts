@@ -9,7 +9,7 @@ import type { Delivery } from './delivery.entity.js';
 import { DeliveryRepository } from './delivery.repository.js';
 import { Deploying } from './deploying.js';
 
-/** Retries deliveries at once, on request. */
+/** Retries deliveries and removals at once, on request of a user. */
 @Injectable()
 export class DeliveryRetry {
   constructor(
@@ -20,6 +20,7 @@ export class DeliveryRetry {
     private readonly deploying: Deploying,
   ) {}
 
+  /** Retries one delivery or removal. Throws Problem `wrong-state` when there is nothing to retry. */
   async retry(actor: Actor, id: number): Promise<Delivery> {
     const { certificateId } = await this.deliveries.get(this.db.single, id);
     await this.demandRight(actor, certificateId);
@@ -41,7 +42,7 @@ export class DeliveryRetry {
     });
   }
 
-  /** Retries the deliveries of a certificate that have not arrived. */
+  /** Retries the deliveries of a certificate that are planned or failing. */
   async retryOpen(actor: Actor, certificateId: number): Promise<void> {
     await this.demandRight(actor, certificateId);
     await this.db.write(async (tx) => {

@@ -12,8 +12,8 @@ export interface Stand {
 }
 
 /**
- * Whether an actor may see the location of a certificate, which reveals options of the destination. Allowed for users
- * who may see these options, and for users who may change the certificate.
+ * Decides whether an actor may see the location of a certificate at a destination, which reveals options of the
+ * destination. Users who may see these options are allowed, and users who may change the certificate.
  */
 @Injectable()
 export class DeliverySight {
@@ -23,7 +23,7 @@ export class DeliverySight {
     private readonly deliveries: DeliveryRepository,
   ) {}
 
-  /** Returns a function that decides about each of `stands`. */
+  /** Reads the rights of the actor on `stands`, and returns a function that decides about each of them. */
   async of(actor: Actor, stands: readonly Stand[]): Promise<(stand: Stand) => boolean> {
     const tx = this.db.single;
     const open = await this.destinations.seenBy(

@@ -39,7 +39,7 @@ const DeliveryView = z
   .meta({ id: 'Delivery' });
 type DeliveryView = z.output<typeof DeliveryView>;
 
-/** `isSeen`: whether the actor may see the location. */
+/** The response for a delivery. `isSeen`: whether the actor may see the location. */
 function deliveryView(d: Delivery, isSeen: boolean): DeliveryView {
   return {
     id: d.id,
@@ -56,6 +56,7 @@ function deliveryView(d: Delivery, isSeen: boolean): DeliveryView {
   };
 }
 
+/** Routes that list and retry deliveries, and that deliver a certificate again. */
 @Controller()
 export class DeliveryController {
   constructor(

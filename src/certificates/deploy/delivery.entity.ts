@@ -3,6 +3,12 @@ import { Problem } from '../../platform/http/problem.js';
 import { retryAt } from '../../platform/retry.js';
 import type { Failure } from '../failure.js';
 
+/**
+ * The states of a delivery. `failing`: an attempt failed, and is retried. `leaving`: the certificate is revoked, and is
+ * removed once its successor has arrived. `removing`: the certificate is to be removed. `replaced`: a successor is at
+ * the location, or will be. `stopped`: the certificate ended before it was delivered. `left`: the destination cannot
+ * remove the certificate, so that a person must.
+ */
 export const deliveryStates = [
   'planned',
   'delivered',
@@ -16,11 +22,7 @@ export const deliveryStates = [
 ] as const;
 export type DeliveryState = (typeof deliveryStates)[number];
 
-/**
- * `replaced`: a successor is at the location, or will be. `stopped`: the certificate ended before it was delivered.
- * `leaving`: the certificate is revoked, and is removed once its successor has arrived. `left`: the destination cannot
- * remove it, so that a person must.
- */
+/** The states that may follow each state. */
 const moves: Partial<Record<DeliveryState, readonly DeliveryState[]>> = {
   planned: ['delivered', 'failing', 'leaving', 'removing', 'replaced', 'stopped'],
   failing: ['delivered', 'failing', 'planned', 'leaving', 'removing', 'replaced', 'stopped'],
@@ -33,7 +35,7 @@ const moves: Partial<Record<DeliveryState, readonly DeliveryState[]>> = {
   left: ['planned', 'removing'],
 };
 
-/** The delivery of one certificate to one destination, with its state. */
+/** A delivery: one certificate at one destination, with its state and its attempts. */
 @Entity('delivery')
 export class Delivery {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
@@ -70,8 +72,8 @@ export class Delivery {
   }
 
   /**
-   * The certificate was written at `location`. False when this does not count, because a successor has replaced it or
-   * it is no longer wanted there.
+   * The certificate was written at `location`. False when a successor has replaced it, or when it is no longer wanted
+   * at the destination: then the delivery does not count as arrived.
    */
   noteArrival(location: string): boolean {
     if (this.state === 'replaced') return false;
@@ -93,12 +95,12 @@ export class Delivery {
     this.nextAttemptAt = retryAt(now, this.attempts, { hintS: failure.retryAfterS });
   }
 
-  /** A revoked certificate cannot be removed yet: this is checked again at `until`. */
+  /** A revoked certificate cannot be removed yet. The removal is due again at `until`. */
   postpone(until: Date): void {
     this.nextAttemptAt = until;
   }
 
-  /** Retries at once, or delivers again what has arrived already. */
+  /** Retries a delivery or removal at once, or delivers a delivered certificate again. */
   retry(now: Date): void {
     if (this.state === 'delivered' || this.state === 'failing') this.become('planned');
     if (this.state === 'left' || this.state === 'leaving') this.become('removing');
@@ -121,7 +123,7 @@ export class Delivery {
     this.nextAttemptAt = now;
   }
 
-  /** The certificate is wanted there after all: it is delivered again if it was removed or replaced. */
+  /** The certificate is wanted at the destination again: it is delivered again. */
   stay(now: Date): void {
     this.become('planned');
     this.attempts = 0;
@@ -133,7 +135,7 @@ export class Delivery {
     this.rest();
   }
 
-  /** The destination cannot remove it: it stays there until a person removes it. */
+  /** The destination cannot remove the certificate, which stays there until a person removes it. */
   leave(detail: string): void {
     this.become('left');
     this.rest();

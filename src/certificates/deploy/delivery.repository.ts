@@ -71,7 +71,7 @@ export class DeliveryRepository {
     return rows.map((row) => row.id);
   }
 
-  /** Stores that something else has delivered the certificate. What was at the same location is replaced. */
+  /** Stores that another system has delivered the certificate. Other deliveries at the location become `replaced`. */
   async addDelivered(
     tx: Tx,
     {
@@ -101,7 +101,7 @@ export class DeliveryRepository {
     return found;
   }
 
-  /** The owners and creators of these certificates. */
+  /** The owners, creators and roles of these certificates. */
   async peopleOf(tx: Tx, certificateIds: readonly number[]): Promise<(Owned & { id: number })[]> {
     if (certificateIds.length === 0) return [];
     return tx.query(
@@ -208,7 +208,7 @@ export class DeliveryRepository {
     );
   }
 
-  /** The first twenty deliveries that failed last. */
+  /** Twenty deliveries and removals that fail, in order of id. */
   async failing(tx: Tx): Promise<{ certificate: string; destination: string; detail: string | null }[]> {
     return tx.query(
       `select c.name as certificate, d.label as destination, l.fault_detail as detail from delivery l
@@ -253,6 +253,7 @@ export class DeliveryRepository {
     );
   }
 
+  /** The number of certificates at a destination, with those that are to be delivered or removed. */
   async countAt(tx: Tx, destinationId: number): Promise<number> {
     return tx
       .createQueryBuilder(Delivery, 'd')

@@ -18,7 +18,7 @@ import { deployCertificate } from './deploy.sweep.js';
 const leaseS = 20;
 const postponedS = 5;
 
-/** Delivers a certificate to one destination, or removes it: one attempt at a time for each location. */
+/** Handles the job of a delivery: writes the certificate to the destination or removes it, one attempt per location. */
 @Injectable()
 export class DeployJob implements OnModuleInit {
   private readonly logger = new Logger('deploy');
@@ -77,7 +77,7 @@ export class DeployJob implements OnModuleInit {
     };
   }
 
-  /** The location that the attempt locks. A removal also works when the options no longer give a location. */
+  /** The location that the attempt locks. A removal also works when the options give no location any more. */
   private placeOf({ target, bundle, removal, location }: Attempt): string {
     try {
       return this.destinations.locate(target, bundle);
@@ -90,7 +90,7 @@ export class DeployJob implements OnModuleInit {
   private async act(attempt: Attempt, place: string, signal: AbortSignal): Promise<void> {
     const delivery = await this.record.findWanted(attempt);
     if (!delivery) return;
-    // A delivery that crashed may have written the certificate at its target.
+    // A delivery that crashed may have written the certificate without storing its location.
     if (attempt.removal) await this.remove(attempt, delivery.location ?? place, signal);
     else await this.deliver(attempt, place, signal);
   }
@@ -121,7 +121,7 @@ export class DeployJob implements OnModuleInit {
   }
 }
 
-/** Hashed, because the length of a location has no limit. */
+/** The name of the lease of a location, which is hashed because its length has no limit. */
 function leaseName({ target }: Attempt, place: string): string {
   return `deliver:${target.destination.id}:${createHash('sha256').update(place).digest('hex')}`;
 }

@@ -88,8 +88,8 @@ export class DeployRecord {
   }
 
   /**
-   * The other certificate at the location that must stay: for a delivery one that this certificate does not replace,
-   * for a removal any other.
+   * The other certificate at the location that the attempt must not overwrite or remove: for a delivery, a certificate
+   * that this one does not replace; for a removal, any other.
    */
   async findOtherAt({ certificateId, removal, target }: Attempt, location: string): Promise<Certificate | null> {
     const tx = this.db.single;
@@ -99,6 +99,7 @@ export class DeployRecord {
     return this.certificates.get(tx, standing.certificateId);
   }
 
+  /** The certificate is at the location. A certificate of its line that was there is replaced. */
   arrived({ deliveryId, certificateId, target, bundle }: Attempt, location: string): Promise<void> {
     return this.db.write(async (tx) => {
       await this.certificates.lockLines(tx, [certificateId]);
@@ -121,6 +122,7 @@ export class DeployRecord {
     });
   }
 
+  /** The attempt failed. It is retried later. */
   async failed({ deliveryId, removal }: Attempt, error: unknown): Promise<void> {
     await this.db.write((tx) =>
       this.deliveries.change(tx, deliveryId, async (delivery) => {
@@ -132,6 +134,7 @@ export class DeployRecord {
     );
   }
 
+  /** The certificate is no longer at the destination. */
   async removed({ deliveryId }: Attempt): Promise<void> {
     await this.db.write((tx) =>
       this.deliveries.change(tx, deliveryId, async (delivery) => {
@@ -155,7 +158,7 @@ export class DeployRecord {
     );
   }
 
-  /** The history has the first of consecutive failures; the delivery itself has the last. */
+  /** The history gets the first of consecutive failures; the delivery shows the last. */
   private async noteFailure(tx: Tx, delivery: Delivery, error: unknown): Promise<void> {
     delivery.fail(failureOf(error), this.clock.now());
     if (delivery.attempts === 1)

@@ -8,10 +8,10 @@ import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import { DeliveryRepository } from './delivery.repository.js';
 
-/** All deliveries to one destination, so that a destination that hangs delays no other. */
+/** The lane of one destination, so that a destination that hangs delays no other. */
 const destinationLane = defineLane('destination', { atOnce: 4 });
 
-/** Delivers one certificate to one destination, or removes it from there. */
+/** The job that delivers one certificate to one destination, or removes it from there. */
 export const deployCertificate = defineJob('certificate.deploy', z.strictObject({ deliveryId: z.int() }), {
   attempts: 3,
   timeoutS: 300,
@@ -29,11 +29,11 @@ export async function enqueueDeliveries(
   );
 }
 
-/** A delivery is enqueued again after this time, unless its attempt has set another. */
+/** A delivery is due again after this time, unless its attempt has set another time. */
 const againMs = 10 * 60_000;
 const batch = 200;
 
-/** Enqueues the deliveries and removals that are due. */
+/** Periodically enqueues the deliveries and removals that are due. */
 @Injectable()
 export class DeploySweep implements OnModuleInit {
   constructor(

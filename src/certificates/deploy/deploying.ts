@@ -13,7 +13,7 @@ import { DeliveryRepository } from './delivery.repository.js';
 export type DeliveryEvent =
   'delivery.arrived' | 'delivery.failed' | 'delivery.removed' | 'delivery.left' | 'delivery.retried';
 
-/** Plans, starts, stops and removes the deliveries of a certificate, in the transaction of the change. */
+/** Plans, starts, stops and removes deliveries of a certificate, in the transaction that changes the certificate. */
 @Injectable()
 export class Deploying {
   constructor(
@@ -51,11 +51,12 @@ export class Deploying {
     );
   }
 
+  /** Enqueues the jobs of these deliveries, for after the commit. */
   async start(tx: Tx, deliveryIds: readonly number[]): Promise<void> {
     await enqueueDeliveries(tx, await this.deliveries.boundOf(tx, deliveryIds));
   }
 
-  /** The certificate is no longer wanted there: removes what has arrived, and stops the other deliveries. */
+  /** The certificate is no longer wanted at these destinations: starts to remove it from each. */
   async detach(tx: Tx, certificateId: number, destinationIds: readonly number[]): Promise<void> {
     const now = this.clock.now();
     const leaving = (await this.deliveries.lockOf(tx, certificateId)).filter(
@@ -89,7 +90,7 @@ export class Deploying {
     await this.audit.record(tx, actor, { action, targetType: 'certificate', targetId: certificateId, after });
   }
 
-  /** Records that a destination got the private key. Without the location, which not everybody may see. */
+  /** Records that a destination got the private key. Without the location, which not every user may see. */
   async noteKey(tx: Tx, certificateId: number, destinationId: number): Promise<void> {
     await this.audit.record(tx, systemActor('deploy'), {
       action: 'key.delivered',

@@ -6,7 +6,7 @@ import type { Certificate } from '../certificate.entity.js';
 
 type Placed = Pick<Certificate, 'name' | 'commonName' | 'serialHex'>;
 
-/** Where a certificate would be at a destination. */
+/** Tells the location that a certificate has or would have at a destination. */
 @Injectable()
 export class Places {
   constructor(private readonly destinations: Destinations) {}
@@ -20,7 +20,7 @@ export class Places {
     }
   }
 
-  /** A destination, and the location that the certificate would have there. */
+  /** The label of a destination, and the location that the certificate would have there. */
   async at(
     tx: Tx,
     certificate: Placed,
