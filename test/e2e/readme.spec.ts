@@ -69,7 +69,8 @@ describe('the documents', () => {
     }
     expect(Object.fromEntries(printed)).toEqual({
       'docs/rights.md': 'monitoring\n',
-      'docs/sources.md': expect.stringMatching(/^1\n\d+\n$/),
+      // A new source is also scanned when it is due, perhaps before it is asked to.
+      'docs/sources.md': expect.stringMatching(/^[12]\n\d+\n$/),
     });
   });
 
