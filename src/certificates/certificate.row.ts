@@ -12,6 +12,8 @@ import type { Certificate, CertificateState } from './certificate.entity.js';
 import type { StoredTerms } from './terms.js';
 import type { Withdrawal } from './withdraw/withdrawal.entity.js';
 
+// Reads certificates with everything that views show of them: one CertificateRow each, by one statement (`readRows`).
+
 interface Named {
   id: number;
   name: string;

@@ -157,6 +157,7 @@ const progress = {
   }),
 };
 
+/** A certificate in a response, in full. */
 export const CertificateView = z
   .object({
     ...brief,

@@ -130,7 +130,10 @@ import { WithdrawJob, WithdrawRecord } from './withdraw/withdraw.job.js';
 import { WithdrawalRepository } from './withdraw/withdrawal.repository.js';
 import { Withdrawals } from './withdraw/withdrawals.js';
 
-/** The story: certificates from request to end. Paths with a fixed word stand before `:id`. */
+/**
+ * All use cases of certificates, from request to end, and what their folders share. Controllers whose paths have a
+ * fixed word come before those with `:id`.
+ */
 @Module({
   imports: [
     AuditModule,

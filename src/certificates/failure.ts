@@ -5,7 +5,7 @@ import { Problem } from '../platform/http/problem.js';
 import type { RetryBounds } from '../platform/retry.js';
 import { KeyRingError } from '../platform/secrets/key-ring.js';
 
-/** Why something failed, as its row stores it. `fault` tells who must act; `overdue`: the order took too long. */
+/** Why an attempt failed, as a row stores it. `fault` tells who must act. `overdue`: the order passed its deadline. */
 export interface Failure {
   fault: PluginFault | 'internal' | 'overdue';
   detail: string;
@@ -21,15 +21,15 @@ export function failureOf(error: unknown): Failure {
   return { fault: 'internal', detail: 'Something broke on our side; the log says what.' };
 }
 
-/** Once a CA is back that was down, its orders are placed within this time, spread over a fifth of it. */
+/** The longest wait before a retry while a CA is unavailable, so that orders are placed soon after an outage. */
 const longestOutageWaitMs = 15 * 60_000;
 
-/** Bounds of the wait before an order is tried again. */
+/** Bounds of the wait before an order is retried. */
 export function orderRetryBounds({ fault, retryAfterS: hintS = 0 }: Failure): RetryBounds {
   return fault === 'unavailable' ? { hintS, atMostMs: Math.max(longestOutageWaitMs, hintS * 1000) } : { hintS };
 }
 
-/** True when the run of a job was interrupted before its work ended. The run must throw the error: it is repeated. */
+/** True when the run of a job was interrupted before its work ended. The run must throw the error, and is repeated. */
 export function isCutOff(signal: AbortSignal, error: unknown): boolean {
   return isHandedOn(signal) || (signal.aborted && !isExpected(error));
 }

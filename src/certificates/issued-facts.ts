@@ -88,7 +88,7 @@ function keyOfIssuer(pem: string): Buffer {
   return spkiDer;
 }
 
-/** RFC 5280 allows no longer common name or organization. */
+/** The maximum length of `issuerText`, in characters. RFC 5280 allows 64 in a common name or organization. */
 const mostText = 256;
 
 /**

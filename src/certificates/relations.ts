@@ -12,7 +12,7 @@ import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository, type Links } from './certificate.repository.js';
 import { type NamedPolicy, UsualRelationRepository } from './usual-relations.js';
 
-/** What a request refers to for a new certificate. */
+/** The owner of a new certificate, and the objects to which a request wants to link it. */
 export interface RelationWishes extends LinkWishes {
   owner: string;
 }
@@ -27,18 +27,18 @@ export interface LinkWishes {
   rotationPolicy?: Reference;
 }
 
-/** The objects of a request, found and allowed. */
+/** The objects to which a new certificate will be linked, as `Relations` has found them. */
 export interface RelationsOfNew {
   policy: NamedPolicy;
-  /** Of the roles: the owner's, that of the authority's owner, and listed ones. */
+  /** All roles: the owner's role, the role of the authority's owner, and the listed ones. */
   roleIds: number[];
-  /** The listed ones. */
+  /** The roles that the request lists, without the owner's role. */
   listedRoleIds: number[];
-  /** That of the authority's owner, which gives no right to the key; null where it is listed. */
+  /** The role of the authority's owner, which gives no right to the key. Null when the request lists this role. */
   issuerRoleId: number | null;
-  /** Of the notifications: listed ones, and default ones. */
+  /** All notifications: the listed and the default ones. */
   notificationIds: number[];
-  /** The listed ones. */
+  /** The notifications that the request lists, without the default ones that `hearsDefaults` covers. */
   subscriptionIds: number[];
   /** Whether the default subscriptions of the owner and of the security team cover the certificate. */
   hearsDefaults: boolean;
@@ -51,7 +51,7 @@ export interface RelationsOfNew {
   replacesIds: number[];
   /** False when no subscription has the event of an issued certificate. */
   issueHeard: boolean;
-  /** Set when a part of this was kept: see KeptFacts. */
+  /** Set when a part of this comes from the cache: see KeptFacts. */
   version?: number;
   /**
    * Roles of owners and default notifications that do not exist yet. They are created with the certificate, so that a
@@ -169,7 +169,10 @@ export class Relations {
     };
   }
 
-  /** Ids of all roles and notifications; makes what is missing in the transaction that stores the certificate. */
+  /**
+   * Creates `missing` in the transaction that stores the certificate. Returns the ids of all its roles and
+   * notifications.
+   */
   async complete(tx: Tx, { roleIds, issuerRoleId, notificationIds, missing }: RelationsOfNew): Promise<Linked> {
     const made = missing.roles.length > 0 ? await this.roles.ensure(tx, missing.roles) : [];
     return {

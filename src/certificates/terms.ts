@@ -48,6 +48,7 @@ export interface TermsWithoutDates extends Omit<CertificateTerms, 'notBefore' | 
   found?: FoundFacts;
 }
 
+/** The terms in the form in which the row stores them. */
 export function storeTerms(terms: TermsWithoutDates): StoredTerms {
   return {
     subject: terms.subject,

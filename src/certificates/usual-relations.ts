@@ -18,7 +18,7 @@ import { PolicyRepository } from '../rotation/policy.repository.js';
 /** The columns of a rotation policy that planning needs. */
 export type NamedPolicy = Pick<RotationPolicy, 'id' | 'name' | 'days' | 'lifetimeFraction'>;
 
-/** Names of roles, and labels of default notifications. Case is ignored. */
+/** What `UsualRelationRepository` looks up: names of roles and labels of default notifications, in any case. */
 export interface UsualNames {
   roles: readonly string[];
   notifications: readonly string[];
@@ -33,7 +33,7 @@ export interface UsualRelations {
   scopedLeadS: number | null;
   /** Whether an active subscription has the event of an issued certificate. */
   issueHeard: boolean;
-  /** Set when this was not read now: see KeptFacts. */
+  /** Set when this comes from the cache: see KeptFacts. */
   version?: number;
 }
 
@@ -68,8 +68,8 @@ export class UsualRelationRepository {
   ) {}
 
   /**
-   * With the policy that `policy` names, else the default one. `mayBeKept`: the caller stores what follows from it only
-   * at the same version. Throws Problem `invalid-request` when `policy` names none.
+   * `policy`: default the default policy. `mayBeKept`: the result may come from the cache, and the caller stores what
+   * follows from it only at the same version. Throws Problem `invalid-request` when `policy` does not exist.
    */
   async find(names: UsualNames, policy?: Reference, mayBeKept = false): Promise<UsualRelations> {
     const [usual, wished] = await Promise.all([
@@ -79,7 +79,7 @@ export class UsualRelationRepository {
     return wished ? { ...usual, policy: wished } : usual;
   }
 
-  /** Keeps what is whole: somebody may be about to make what is missing. */
+  /** From the cache. It keeps only complete results, because missing roles and notifications are created soon. */
   private async kept(names: UsualNames): Promise<UsualRelations> {
     const isWhole = (found: UsualRelations): boolean =>
       found.roles.length === distinct(names.roles.map((name) => name.toLowerCase())).length &&
