@@ -12,7 +12,7 @@ import { RenewalInfoRepository, type SuggestedRenewal } from './renewal-info.rep
 import type { PlanView } from './rotate.schema.js';
 import { RotationPreview } from './rotation-preview.js';
 
-/** Tells when and why a certificate renews, or why not, and with whose rights. */
+/** Reads the plan of a certificate: when and why it will be renewed, or why not, and by whose rights. */
 @Injectable()
 export class PlanService {
   constructor(
@@ -50,6 +50,7 @@ export class PlanService {
     };
   }
 
+  /** The places of the successor. Locations that the actor may not see are null. */
   private async placesOf(actor: Actor, certificate: Certificate): Promise<PlanView['destinations']> {
     const places = await this.preview.placesOf(certificate);
     const standOf = ({ destinationId }: { destinationId: number }) => ({

@@ -9,7 +9,7 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 
-/** Stores a failed renewal, plans the next attempt, and tells the owner. */
+/** Stores that a renewal failed, plans the next attempt, and writes the notices of the failure. */
 @Injectable()
 export class RenewalFailures {
   constructor(
@@ -30,7 +30,7 @@ export class RenewalFailures {
     });
   }
 
-  /** Like `record`, when the successor is requested already and its order is retried. */
+  /** Like `record`, when the successor is requested already: its order is retried, so that no attempt is planned. */
   async recordDelay(tx: Tx, id: number, failure: Failure): Promise<void> {
     await this.certificates.change(tx, id, async (row) => {
       if (!row.renewable) return;

@@ -14,13 +14,13 @@ import { failureOf, isCutOff, isExpected } from '../failure.js';
 import { Planning } from '../planning.js';
 import { RenewalInfoRepository, type SuggestedRenewal } from './renewal-info.repository.js';
 
-/** Asks the CA of a certificate when to renew it (RFC 9773). */
+/** The job that asks the CA of a certificate when to renew it (RFC 9773). */
 export const askRenewalInfo = defineJob('certificate.renewal-info', z.strictObject({ certificateId: z.int() }), {
   attempts: 1,
   timeoutS: 60,
 });
 
-/** Enqueues questions to the CAs of these certificates for after the commit, each in the lane of its authority. */
+/** Enqueues the job for each of these certificates, for after the commit, in the lane of its authority. */
 export async function enqueueRenewalInfo(
   tx: Tx,
   certificates: readonly { id: number; authorityId: number | null }[],
@@ -34,13 +34,13 @@ export async function enqueueRenewalInfo(
   );
 }
 
-/** The bounds of the interval between two questions (RFC 9773 §4.3). */
+/** The shortest and the longest time between two questions to the CA (RFC 9773 §4.3). */
 const [soonestS, latestS] = [60, 86_400];
 const retryS = 3_600;
 
 /**
- * Stores a random moment in the renewal window that the CA suggests, so that its clients do not renew at the same time,
- * and plans the renewal again.
+ * Handles `certificate.renewal-info`: asks the CA, stores a random moment in the renewal window that it suggests, and
+ * plans the renewal again. The moment is random so that the clients of a CA do not renew at the same time.
  */
 @Injectable()
 export class RenewalInfoJob implements OnModuleInit {
@@ -88,6 +88,7 @@ export class RenewalInfoJob implements OnModuleInit {
     );
   }
 
+  /** `info`: null when the CA suggests no window. Sets when the CA is asked again. */
   private async store(id: number, info: RenewalInfo | null): Promise<void> {
     await this.db.write((tx) =>
       this.certificates.change(tx, id, async (certificate) => {
@@ -104,7 +105,9 @@ export class RenewalInfoJob implements OnModuleInit {
   }
 }
 
-/** The chosen moment stays the same while the window does. A window that ends before it starts counts as none. */
+/**
+ * The suggestion to store. Its moment stays while the window is the same. Null for a window that ends before it starts.
+ */
 function suggestion(info: RenewalInfo, known: SuggestedRenewal | null): SuggestedRenewal | null {
   const { windowStart, windowEnd, explanationUrl = null } = info;
   const lengthMs = windowEnd.getTime() - windowStart.getTime();

@@ -9,10 +9,10 @@ export interface SuggestedRenewal {
   explanationUrl: string | null;
 }
 
-/** Every query on renewal information. */
+/** Every query on renewal information: the windows that CAs suggest, and when each CA is asked again. */
 @Injectable()
 export class RenewalInfoRepository {
-  /** The CA is asked about this certificate from now on. */
+  /** From now on the CA is asked when to renew this certificate. */
   async watch(tx: Tx, certificateId: number, now: Date): Promise<void> {
     await tx.query('insert into renewal_info (certificate_id, ask_at) values ($1, $2) on conflict do nothing', [
       certificateId,
@@ -30,7 +30,7 @@ export class RenewalInfoRepository {
     return rows[0] ?? null;
   }
 
-  /** Stores the suggestion of the CA, or null for none. `askAt`: null when it is not asked again. */
+  /** Stores the suggestion of the CA, or null for none. `askAt`: when the CA is asked again; null for never. */
   async store(tx: Tx, certificateId: number, suggested: SuggestedRenewal | null, askAt: Date | null): Promise<void> {
     await tx.query(
       `update renewal_info set ask_at = $2, window_start = $3, window_end = $4, suggested_at = $5, explanation_url = $6

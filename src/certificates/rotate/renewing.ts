@@ -14,7 +14,7 @@ import { nameOf } from '../issue/issuing.js';
 import type { Validity } from '../issue/validity.js';
 import { loadTerms, type TermsWithoutDates } from '../terms.js';
 
-/** Requests the successor of a certificate: the same properties, a new key, the same destinations. */
+/** Renews a certificate: requests its successor with the same properties and destinations and a new key. */
 @Injectable()
 export class Renewing {
   constructor(
@@ -34,7 +34,7 @@ export class Renewing {
     return (await this.issues.issue(await this.commandFor(actor, old, notify))).id;
   }
 
-  /** What the successor would contain. Throws like `renew`, but asks no issuer. */
+  /** What the successor would contain. Throws as `renew`, but asks no issuer and stores nothing. */
   async outline(
     actor: Actor,
     old: Certificate,
@@ -69,7 +69,9 @@ export class Renewing {
   }
 }
 
-/** Throws Problem `conflict` when no authority can renew it, or no key of its type can be generated. */
+/**
+ * The authority that renews it. Throws Problem `conflict` when there is none, or when its key type cannot be generated.
+ */
 function authorityOf({ name, authorityId, keyType }: Certificate): number {
   const refusal = (why: string): Problem => new Problem('conflict', `${name} cannot be renewed. ${why}`);
   if (!canMakeKey(keyType)) throw refusal(obstacleTexts.keyType);

@@ -7,10 +7,10 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { DueRepository } from '../due.repository.js';
 import { planOf } from '../planning.js';
 
-/** Certificates in one transaction. */
+/** The number of certificates in one transaction. */
 const batch = 1000;
 
-/** Plans the certificates of a changed policy again. Each run plans one batch and enqueues the next. */
+/** Plans the renewals of all certificates of a changed policy again. Each run plans one batch and enqueues the next. */
 @Injectable()
 export class ReplanJob implements OnModuleInit {
   constructor(

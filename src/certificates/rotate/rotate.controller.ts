@@ -9,6 +9,7 @@ import { PlanService } from './plan.service.js';
 import { PlanView, RotateRequest, RotationView } from './rotate.schema.js';
 import { RotateService } from './rotate.service.js';
 
+/** Routes that renew a certificate, and that show the plan of its renewal. */
 @Controller('certificates')
 export class RotateController {
   constructor(

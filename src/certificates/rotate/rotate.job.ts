@@ -13,7 +13,7 @@ import { StalePredecessor } from '../successors.js';
 import { Renewing } from './renewing.js';
 import { rotateCertificate } from './rotate.jobs.js';
 
-/** Decides whether a renewal is due, and stores why a renewal failed. */
+/** Decides for the job whether a renewal is due, and stores why a renewal failed. */
 @Injectable()
 export class RotateJudge {
   constructor(
@@ -24,6 +24,7 @@ export class RotateJudge {
     private readonly failures: RenewalFailures,
   ) {}
 
+  /** Why the certificate is due for renewal now; null when it is not. */
   async due(certificate: Certificate): Promise<string | null> {
     const plan = await this.planning.renewalPlan(this.db.single, certificate);
     return plan.at !== null && plan.at <= this.clock.now() ? plan.text : null;
@@ -39,7 +40,7 @@ export class RotateJudge {
   }
 }
 
-/** Checks again that a certificate is due, requests its successor, and stores what failed. */
+/** Handles `certificate.rotate`: checks again that the renewal is due, requests the successor, stores a failure. */
 @Injectable()
 export class RotateJob implements OnModuleInit {
   private readonly logger = new Logger('rotate');

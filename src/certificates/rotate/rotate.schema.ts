@@ -13,6 +13,7 @@ const Place = z
     state: z.string().nullable().meta({ description: 'Of the delivery; null where none has been planned yet.' }),
   })
   .meta({ id: 'RotationPlace' });
+/** A destination of a certificate, with its location there. */
 export type Place = z.output<typeof Place>;
 
 /** GET /certificates/{id}/plan. */
@@ -60,7 +61,7 @@ export const RotateRequest = z
   .meta({ id: 'RotateRequest' });
 export type RotateRequest = z.output<typeof RotateRequest>;
 
-/** What a rotation changes or, in a dry run, would change. */
+/** The changes that a rotation makes or, in a dry run, would make. */
 export const RotationView = z
   .object({
     dryRun: z.boolean(),

@@ -10,7 +10,7 @@ import { Renewing } from './renewing.js';
 import type { RotationView } from './rotate.schema.js';
 import { demandRotatable, RotationPreview } from './rotation-preview.js';
 
-/** The audit events and views of a rotation. */
+/** The steps of a rotation: request the successor, preview the changes, deliver the successor again. */
 @Injectable()
 export class Rotation {
   constructor(
@@ -20,7 +20,7 @@ export class Rotation {
   ) {}
 }
 
-/** Renews certificates on request. */
+/** Renews a certificate on request of a user: at once, or only as a preview. */
 @Injectable()
 export class RotateService {
   constructor(
@@ -45,7 +45,7 @@ export class RotateService {
     }
   }
 
-  /** What `reissue` would do. Throws like it. */
+  /** Previews `reissue`, and throws as it does. */
   async previewReissue(actor: Actor, id: number): Promise<RotationView> {
     const certificate = await this.reissuable(actor, id);
     const preview = await this.rotation.preview.of(actor, certificate);
@@ -54,7 +54,7 @@ export class RotateService {
     return preview;
   }
 
-  /** Requests a successor unless there is one, or delivers it again where it has not arrived. Can be repeated. */
+  /** Requests the successor, or delivers an existing one again where it has not arrived. Can be repeated. */
   async rotate(
     actor: Actor,
     id: number,
@@ -73,6 +73,7 @@ export class RotateService {
     return { ...told, dryRun: false, ...(await this.outcome(id)) };
   }
 
+  /** The successor and its places after the rotation. */
   private async outcome(id: number): Promise<Partial<RotationView>> {
     const successor = await this.certificates.findSuccessor(this.db.single, id);
     if (!successor) return {};

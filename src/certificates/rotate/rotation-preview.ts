@@ -15,7 +15,7 @@ import type { Place, RotationView } from './rotate.schema.js';
 
 type What = Pick<RotationView, 'action' | 'text' | 'successor' | 'destinations'>;
 
-/** Dry run of a rotation: tells what it would change, without changing anything. */
+/** Previews a rotation: tells what it would change, and changes nothing. */
 @Injectable()
 export class RotationPreview {
   constructor(
@@ -26,7 +26,7 @@ export class RotationPreview {
     private readonly renewing: Renewing,
   ) {}
 
-  /** Throws Problem or PluginError when the successor could not be issued. */
+  /** The whole preview. Throws Problem or PluginError when the successor could not be issued. */
   async of(actor: Actor, old: Certificate): Promise<RotationView> {
     const what = await this.what(actor, old);
     const supersedes = what.action === 'none' ? [] : await this.inForce(old);
@@ -95,7 +95,7 @@ export class RotationPreview {
   }
 
   /**
-   * The certificates that the successor supersedes: this one, and those that it renews and that were never superseded.
+   * The certificates that the successor supersedes: this one, and its predecessors that are still issued.
    */
   private async inForce(old: Certificate): Promise<{ id: number; name: string }[]> {
     const line = new Map((await readLine(this.db.single, old.id)).map((row) => [row.id, row]));

@@ -11,13 +11,13 @@ import { enqueueRenewalInfo } from './renewal-info.job.js';
 import { RenewalInfoRepository } from './renewal-info.repository.js';
 import { rotateCertificate } from './rotate.jobs.js';
 
-/** A renewal or a question is enqueued again after this time, unless its job has set another. */
+/** A renewal or a question to a CA is due again after this time, unless its job has set another time. */
 const againMs = 10 * 60_000;
 const batch = 200;
 /** Orders and withdrawals have jobs for their due times. One that is later than this has lost its job. */
 const lostMs = 30_000;
 
-/** Enqueues the renewals, orders, questions about renewals, and withdrawals that are due. */
+/** Periodically enqueues all work on certificates that is due: renewals, orders, questions to CAs, and withdrawals. */
 @Injectable()
 export class RotationSweep implements OnModuleInit {
   constructor(
@@ -61,7 +61,7 @@ export class RotationSweep implements OnModuleInit {
     });
   }
 
-  /** `take` enqueues one batch and returns its size. */
+  /** Runs `take` until it has no full batch. `take` enqueues one batch and returns its size. */
   private async giveOut(signal: AbortSignal, take: (tx: Tx, now: Date, again: Date) => Promise<number>): Promise<void> {
     for (let taken = batch; taken === batch && !signal.aborted;) {
       taken = await this.db.write((tx) => {
