@@ -11,8 +11,8 @@ import { CertificateRepository } from '../certificate.repository.js';
 const timeoutMs = 30_000;
 
 /**
- * Tells an issuer that a certificate is no longer used, so that it does not count there. It stays valid, and nothing
- * changes here.
+ * Deactivates a certificate: tells its issuer that it is no longer used, so that the issuer does not count it. The
+ * certificate stays valid, and nothing changes here.
  */
 @Injectable()
 export class DeactivateService {

@@ -10,14 +10,15 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { Withdrawals } from '../withdraw/withdrawals.js';
 import { crlReasons } from './revoke.schema.js';
 
+/** The audit event and the CRLReason of each verb. */
 const words = {
   hold: { action: 'certificate.held', reason: crlReasons.certificateHold },
   release: { action: 'certificate.released', reason: crlReasons.removeFromCRL },
 } as const;
 
 /**
- * Has the CA revoke a certificate for the time being, or make it valid again: a job repeats that until the CA confirms,
- * and the last wish counts. Here nothing else changes: it stays where it is delivered, and is renewed.
+ * Puts a certificate on hold at its CA (RFC 5280 §5.3.1 certificateHold), or releases it. A job asks the CA until it
+ * confirms; the last request counts. Here nothing else changes: the certificate stays delivered, and is renewed.
  */
 @Injectable()
 export class HoldService {
@@ -31,8 +32,8 @@ export class HoldService {
   ) {}
 
   /**
-   * Throws Problem `forbidden`, `wrong-state` for one that is not issued or was revoked, or `conflict` when no issuer
-   * is known; PluginError `misconfigured` when the issuer has no such thing.
+   * Throws Problem `forbidden`, `wrong-state` unless the certificate is issued or superseded, or `conflict` when its
+   * issuer is unknown; PluginError `misconfigured` when the issuer cannot hold certificates.
    */
   async ask(actor: Actor, id: number, verb: keyof typeof words, comments?: string): Promise<void> {
     const { action, reason } = words[verb];

@@ -6,6 +6,7 @@ import { HoldBody, RevokedView, RevokeRequest } from './revoke.schema.js';
 import { DeactivateService } from './deactivate.service.js';
 import { RevokeService } from './revoke.service.js';
 
+/** Routes that revoke, hold, release and deactivate a certificate. */
 @Controller('certificates')
 export class RevokeController {
   constructor(

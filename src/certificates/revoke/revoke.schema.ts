@@ -52,4 +52,5 @@ export type RevokeRequest = z.output<typeof RevokeRequest>;
 export const HoldBody = z.strictObject({ comments: Remark.optional() }).default({}).meta({ id: 'HoldCertificate' });
 export type HoldBody = z.output<typeof HoldBody>;
 
+/** The response of these routes: the id of the certificate. */
 export const RevokedView = z.object({ id: z.int() }).meta({ id: 'CertificateId' });

@@ -36,7 +36,7 @@ export interface Revoked {
   replace?: boolean;
 }
 
-/** What follows from a revocation, also from one that happened elsewhere and is imported. */
+/** Applies a revocation to a certificate, its successor and its deliveries. Also for revocations that are imported. */
 @Injectable()
 export class RevokeConsequences {
   constructor(
@@ -74,6 +74,7 @@ export class RevokeConsequences {
     return revoked;
   }
 
+  /** Makes the successor due now. Retires the certificate instead when its reinstated predecessors serve all places. */
   private async replace(tx: Tx, revoked: Certificate, isReinstated: boolean): Promise<void> {
     await this.planning.planRenewal(tx, revoked);
     const successor = await this.certificates.findSuccessor(tx, revoked.id);
@@ -93,7 +94,7 @@ export class RevokeConsequences {
     }
   }
 
-  /** Cancels a request, and its order at the CA. Nothing of it is delivered. */
+  /** Cancels a request, its order at the CA, and its deliveries. */
   async cancel(tx: Tx, id: number): Promise<void> {
     await this.certificates.lockLines(tx, [id]);
     const cancelled = await this.certificates.change(tx, id, (certificate) => {
@@ -122,6 +123,7 @@ export class RevokeRecord {
     private readonly audit: Audit,
   ) {}
 
+  /** Stores that a request is cancelled. */
   async cancelled(actor: Actor, id: number, note?: string): Promise<void> {
     await this.db.write(async (tx) => {
       await this.consequences.cancel(tx, id);
@@ -170,7 +172,7 @@ export class RevokeRecord {
   }
 }
 
-/** The right to revoke a certificate. */
+/** Checks the right to revoke a certificate. */
 @Injectable()
 export class RevokeRights {
   constructor(
