@@ -8,7 +8,7 @@ import { type Certificate, ownerVouches } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Planning } from '../planning.js';
 
-/** Accepts a certificate for its owner: it then renews with the rights of the owner's role. */
+/** Accepts a certificate on behalf of its new owner: it is then renewed by the rights of the owner's role. */
 @Injectable()
 export class AcceptService {
   constructor(

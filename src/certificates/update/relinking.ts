@@ -8,7 +8,7 @@ import { Relations, type RelationsOfNew } from '../relations.js';
 import { Successors } from '../successors.js';
 import type { UpdateRequest } from './update.schema.js';
 
-/** A request, and the objects that it refers to. */
+/** The request of a change, and the objects that it refers to. */
 export interface Wishes {
   request: UpdateRequest;
   found: RelationsOfNew;
@@ -29,7 +29,7 @@ export class Relinking {
     private readonly successors: Successors,
   ) {}
 
-  /** `row` is the certificate with its new owner and settings. */
+  /** Applies the links of the request. `row` has its new owner and settings already. */
   async relink(
     tx: Tx,
     row: Certificate,
@@ -47,7 +47,7 @@ export class Relinking {
     await this.successors.settle(tx, row.id);
   }
 
-  /** Roles and notifications. Those of a former owner are removed with it, even if the client sends them back. */
+  /** Roles and notifications. The links of a former owner are removed, even if the client sends them back. */
   private async relinkPeople(
     tx: Tx,
     row: Certificate,
@@ -59,7 +59,7 @@ export class Relinking {
       tx,
       renotify ? found : { ...found, missing: { ...found.missing, notifications: [] } },
     );
-    // A client that sends the issuer's role back with the whole object lists nobody.
+    // A client that sends the whole object back includes the issuer's role, and does not mean to list it.
     const asked = links.listedRoleIds.includes(links.issuerRoleId ?? 0)
       ? found.listedRoleIds
       : without(found.listedRoleIds, [links.issuerRoleId ?? 0]);
@@ -70,7 +70,7 @@ export class Relinking {
     await this.certificates.setSubscriptions(tx, row, without(notificationIds, former?.notificationIds ?? []));
   }
 
-  /** What it would newly replace, and what it would no longer replace. */
+  /** The ids of the certificates that it would newly replace, and that it would no longer replace. */
   async replacing(tx: Tx, row: Certificate, { request, found }: Wishes): Promise<{ added: number[]; freed: number[] }> {
     return isReplacing(request) ? this.successors.changesOf(tx, row, found.replacesIds) : { added: [], freed: [] };
   }

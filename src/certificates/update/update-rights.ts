@@ -8,7 +8,9 @@ import { RelationRights } from '../relation-rights.js';
 import { Relations } from '../relations.js';
 import { Relinking, type Wishes } from './relinking.js';
 
-/** The right of an actor to change a certificate as requested: a right on every object that the change affects. */
+/**
+ * Checks the right of an actor to change a certificate as requested: a right on every object that the change affects.
+ */
 @Injectable()
 export class UpdateRights {
   constructor(
@@ -19,14 +21,14 @@ export class UpdateRights {
     private readonly relinking: Relinking,
   ) {}
 
-  /** To change anything. Throws Problem `forbidden`, or `wrong-state` when it is deleted. */
+  /** Demands the right to change anything. Throws Problem `forbidden`, or `wrong-state` when it is deleted. */
   demandAny(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
     return this.access.demandChange(tx, actor, certificate);
   }
 
   /**
-   * Checks what `tx` has stored now. `row` is the certificate before the change. Throws Problem `forbidden`,
-   * `wrong-state`.
+   * Demands the rights for the whole request, on the objects as `tx` reads them now. `row` is the certificate before
+   * the change. Throws Problem `forbidden`, `wrong-state`.
    */
   async demand(tx: Tx, actor: Actor, row: Certificate, wishes: Wishes): Promise<void> {
     const {
@@ -50,7 +52,7 @@ export class UpdateRights {
     await this.relationRights.demandSilence(tx, actor, added);
   }
 
-  /** Owners that a source reports keep their notices: neither the switch nor the links for them may be removed. */
+  /** Protects the notices of other owners that a source reports. Throws when the change would end them. */
   private async demandWarnings(tx: Tx, actor: Actor, row: Certificate, { request, found }: Wishes): Promise<void> {
     const { notify, active, roles, notifications } = request;
     const silenced = row.notify && [notify, active].includes(false);
@@ -65,7 +67,9 @@ export class UpdateRights {
     }
   }
 
-  /** Its successors are delivered wherever it is, so that their keys go there too. */
+  /**
+   * The successors of a certificate are delivered to the same destinations: the actor needs a right to their keys too.
+   */
   private async demandDelivery(tx: Tx, actor: Actor, row: Certificate, addedIds: readonly number[]): Promise<void> {
     if (addedIds.length === 0) return;
     await this.access.demandDelivery(tx, actor, row, addedIds);

@@ -7,6 +7,7 @@ import { AcceptService } from './accept.service.js';
 import { DescriptionRequest, NotifyRequest, OwnerRequest, SwitchesRequest, UpdateRequest } from './update.schema.js';
 import { UpdateService } from './update.service.js';
 
+/** Routes that change the owner, the settings and the links of a certificate. */
 @Controller('certificates')
 export class UpdateController {
   constructor(

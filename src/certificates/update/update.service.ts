@@ -55,7 +55,7 @@ export class UpdateChanges {
 
   private assign(actor: Actor, row: Certificate, { request, found }: Wishes): void {
     const { owner = row.owner } = request;
-    // Naming an owner lends no rights: until a holder of the owner's role accepts, the former rights apply.
+    // To name an owner gives no rights: until a holder of the owner's role accepts, the former rights apply.
     if (owner !== row.owner && mayVouchFor(actor, owner)) row.vouch(owner);
     row.owner = owner;
     row.description = request.description === undefined ? row.description : request.description;
@@ -77,7 +77,7 @@ function pick({ owner, vouchingRole, description, labels, notify, rotation, rota
   return { owner, vouchingRole, description, labels, notify, rotation, rotationPolicyId };
 }
 
-/** Finds the objects that a request refers to. */
+/** Finds the objects that the request of a change refers to, and checks that they fit the certificate. */
 @Injectable()
 export class UpdateLookup {
   constructor(
@@ -112,10 +112,11 @@ export class UpdateLookup {
 type Form = 'change' | 'whole';
 
 /**
- * Lemur demands the owner in such a request and empties every list that is left out. Roles and notifications are
- * emptied here too, since otherwise a script that removes rights would not remove them. Emptying the other lists would
- * remove the certificate from its servers, so those that are not empty must be in the request. A request with only a
- * new owner hands the certificate over, and keeps the lists. Throws Problem `invalid-request`, which names the lists.
+ * Reads a request of the form `whole` as Lemur does: Lemur demands the owner, and empties every list that is left out.
+ * Roles and notifications are emptied here too, since otherwise a script that removes rights would not remove them.
+ * Empty destinations or `replaces` would remove the certificate from its servers: if these lists are not empty, the
+ * request must have them. A request with only a new owner hands the certificate over, and keeps the lists. Throws
+ * Problem `invalid-request`, which names the missing lists.
  */
 function asLemurWould(
   { owner }: Pick<Certificate, 'owner'>,
@@ -210,6 +211,7 @@ export class UpdateService {
     return { before, wishes: { request: wished, found: await this.lookup.find(tx, actor, before, wished) } };
   }
 
+  /** Which lists of the certificate are empty. */
   private async emptyLists(
     tx: Tx,
     { id, renewsId }: Certificate,

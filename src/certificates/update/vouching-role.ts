@@ -2,8 +2,8 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { RoleRenames } from '../../roles/role-renames.js';
 
 /**
- * When a role gets another name, certificates go on renewing by its rights, and those of the owner whose role it was
- * list it: who looked after them before still does.
+ * Follows the renames of roles. Certificates that are renewed by the rights of a role are renewed by the role with its
+ * new name. Certificates whose owner was named like the role list the role, so that its members keep their rights.
  */
 @Injectable()
 export class VouchingRole implements OnModuleInit {
