@@ -11,7 +11,7 @@ const dayMs = 86_400_000;
 /** No first notice is sent for an authority that expired before this time. */
 const endedMs = 30 * dayMs;
 
-/** Sends notices about authorities that expire soon. */
+/** Periodically writes notices about authorities that expire soon. */
 @Injectable()
 export class AuthorityExpirySweep implements OnModuleInit {
   constructor(
@@ -42,8 +42,8 @@ export class AuthorityExpirySweep implements OnModuleInit {
 }
 
 /**
- * The due notice that is not in the ledger: the one closest to the expiry, so that missed notices are not all sent at
- * once. Null when there is none.
+ * The notice that is due and not stored yet: the one closest to the expiry, so that missed notices are not all sent at
+ * once. `leads` are days. Null when there is none.
  */
 export function dueNotice(
   { id, owner, notBefore, notAfter, told }: EndingAuthority,

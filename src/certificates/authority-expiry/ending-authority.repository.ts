@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
 
-/** An authority that expires soon. `told`: the leads, in days, of the notices that the ledger has for this expiry. */
+/** An authority that expires soon. `told`: the leads, in days, of the notices that are stored for this expiry. */
 export interface EndingAuthority {
   id: number;
   owner: string;
@@ -10,7 +10,7 @@ export interface EndingAuthority {
   told: number[];
 }
 
-/** Reads authorities together with their notices. */
+/** Finds the authorities that expire soon, with the notices that were written about it. */
 @Injectable()
 export class EndingAuthorityRepository {
   /** Active authorities that expire before `limit` and did not expire before `ended`. */

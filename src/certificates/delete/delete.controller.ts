@@ -5,6 +5,7 @@ import { CertificateView } from '../certificate.schema.js';
 import { CertificateReader } from '../list/certificate-reader.js';
 import { DeleteService, RestoreService } from './delete.service.js';
 
+/** Routes that delete and restore a certificate. */
 @Controller('certificates')
 export class DeleteController {
   constructor(

@@ -81,7 +81,7 @@ export class DeleteService {
   }
 }
 
-/** Restores deleted certificates. Rotation stays off. */
+/** Restores deleted certificates to lists and notices. Rotation stays off. */
 @Injectable()
 export class RestoreService {
   constructor(

@@ -9,6 +9,7 @@ import { readLine } from '../certificate.row.js';
 import { DeliverySight, type Stand } from '../deploy/delivery-sight.js';
 import { eventView, HistoryQuery, HistoryView, lineView } from './history.schema.js';
 
+/** The route that shows the audit events of a certificate, with its predecessors and successors. */
 @Controller('certificates')
 export class HistoryController {
   constructor(
@@ -54,6 +55,7 @@ function standOf(certificateId: number, { action, after }: AuditEvent): Stand | 
   return action.startsWith('delivery.') && typeof destinationId === 'number' ? { certificateId, destinationId } : null;
 }
 
+/** The event without the location, which the actor may not see. */
 function withoutPlace(event: AuditEvent): AuditEvent {
   return { ...event, after: { ...event.after, location: null, detail: undefined } };
 }

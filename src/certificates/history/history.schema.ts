@@ -53,6 +53,7 @@ export const HistoryView = z
   .meta({ id: 'History' });
 export type HistoryView = z.output<typeof HistoryView>;
 
+/** The state of a certificate after an event, by the action of the event. */
 const stateAfter: Readonly<Record<string, CertificateState>> = {
   'certificate.requested': 'requested',
   'certificate.ordered': 'pending',
@@ -65,7 +66,7 @@ const stateAfter: Readonly<Record<string, CertificateState>> = {
   'certificate.cancelled': 'cancelled',
 };
 
-/** Leaves out the address of the user, which only auditors may see. */
+/** An event in the response. Leaves out the IP address of the user, which only auditors may see. */
 export function eventView({
   id,
   at,
@@ -86,6 +87,7 @@ export function eventView({
   };
 }
 
+/** A predecessor or successor in the response. */
 export function lineView({ state, ...row }: LineRow): z.output<typeof LineMember> {
   return { ...row, lifecycle: state, notBefore: instant(row.notBefore), notAfter: instant(row.notAfter) };
 }

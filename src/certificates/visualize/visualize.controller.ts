@@ -13,6 +13,7 @@ const Node: z.ZodType<TreeNode> = z
   })
   .meta({ id: 'TreeNode' });
 
+/** The route that shows the certificates of an authority as a tree. */
 @Controller('authorities')
 export class VisualizeController {
   constructor(private readonly visualize: VisualizeService) {}
