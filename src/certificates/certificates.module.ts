@@ -111,7 +111,7 @@ import { RenewalInfoRepository } from './rotate/renewal-info.repository.js';
 import { RotateController } from './rotate/rotate.controller.js';
 import { RotateJob, RotateJudge } from './rotate/rotate.job.js';
 import { PlanService } from './rotate/plan.service.js';
-import { ReplanJob } from './rotate/replan.job.js';
+import { ReplanJob } from './rotate/replan-renewals.job.js';
 import { Rotation, RotateService } from './rotate/rotate.service.js';
 import { RotationPreview } from './rotate/rotation-preview.js';
 import { RotationSweep } from './rotate/rotation.sweep.js';
