@@ -122,7 +122,7 @@ import { Relinking } from './update/relinking.js';
 import { UpdateController } from './update/update.controller.js';
 import { UpdateRights } from './update/update-rights.js';
 import { UpdateChanges, UpdateLookup, UpdateService } from './update/update.service.js';
-import { VouchingRole } from './update/vouching-role.js';
+import { VouchingRole } from './update/vouching-role-renames.js';
 import { UsualRelationRepository } from './usual-relations.js';
 import { VisualizeController } from './visualize/visualize.controller.js';
 import { VisualizeService } from './visualize/visualize.service.js';
