@@ -43,7 +43,7 @@ export class Admission {
   /**
    * The terms of the old certificate, for its renewal.
    * A user renews with the user's own rights. The program renews with the rights of the roles of the creator, if the
-   * account is active, and of the vouching role; nobody lends rights by being named. Names that a privileged user had
+   * account is active, and of the vouching role; being named as the owner gives none. Names that a privileged user had
    * certified stay allowed.
    * Throws Problem `forbidden` when the names are no longer allowed, or when the certificate has an extended key usage
    * that only administrators may renew. A refusal to the program tells whose rights were used.

@@ -1,5 +1,7 @@
 import { builtInRoles } from '../roles/role-name.js';
 
+// SQL fragments for the roles of certificates; every query that needs these roles uses them.
+
 const reserved = [...Object.keys(builtInRoles), 'creator'].map((name) => `'${name}'`).join(', ');
 
 /** SQL: the id of the role of an owner. None when the owner is a reserved name, which an old import may have stored. */

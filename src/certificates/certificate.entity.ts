@@ -8,6 +8,7 @@ import { orderRetryBounds } from './failure.js';
 import type { AnswerFacts } from './issued-facts.js';
 import type { StoredTerms } from './terms.js';
 
+/** From request to end; `moves` has the allowed changes. */
 export const certificateStates = [
   'requested',
   'pending',

@@ -4,6 +4,8 @@ import { keptSubject } from '../pki/names.js';
 import { isReservedExtension } from './issue/extensions.schema.js';
 import { caUsages, type FoundFacts, type StoredTerms, storeTerms, type TermsWithoutDates } from './terms.js';
 
+// Reads the terms from a certificate, to store them and to compare them with the approved ones.
+
 /** The facts that are the same for every certificate that is issued here. */
 export const issuedHere: FoundFacts = {
   isCa: false,

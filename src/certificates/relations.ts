@@ -12,6 +12,8 @@ import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository, type Links } from './certificate.repository.js';
 import { type NamedPolicy, UsualRelationRepository } from './usual-relations.js';
 
+// Finds and creates the objects that a new certificate is linked to: roles, notifications, destinations, predecessors.
+
 /** The owner of a new certificate, and the objects to which a request wants to link it. */
 export interface RelationWishes extends LinkWishes {
   owner: string;

@@ -14,6 +14,8 @@ import { DueRepository } from './due.repository.js';
 import { Notices } from './notify/notices.js';
 import { Planning } from './planning.js';
 
+// What a successor does to its predecessors when it is issued, deployed or withdrawn.
+
 /** A renewal of `old`. `links`: those of `old`, which the successor gets. */
 export interface Renewal {
   old: Certificate;

@@ -9,6 +9,8 @@ import { Sealed } from '../../platform/secrets/sealed.js';
 import type { NewCertificate, NewRow } from '../certificate.repository.js';
 import type { KeyClaims, KeyFault } from './key-rules.js';
 
+// The SQL statement that inserts certificates with their links, names and audit events.
+
 /** The columns of `certificate` that `insertCertificates` writes. All others get their defaults. */
 const columns = [
   'state',
@@ -106,7 +108,7 @@ export interface Inserted extends KeyFault {
   domains: readonly Domain[];
 }
 
-/** A certificate to insert. `names`: those that searches find it by. `event`: its audit event. */
+/** A certificate to insert. `names`: see `searchNames`. `event`: its audit event. */
 export interface Insertion extends NewCertificate {
   names: readonly string[];
   event: object;

@@ -10,6 +10,8 @@ import { insertCertificates, type Inserted, type Insertion, noClaims } from './c
 import { type KeyClaim, KeyRules } from './key-rules.js';
 import { provisionalName, searchNames } from './new-row.js';
 
+// Stores new certificates: finds a free name, checks keys, and runs the insert statement of certificate-insert.ts.
+
 /**
  * How many names CertificateStore tries for a certificate. Requests for the same name wait for each other, so only a
  * user who renames a certificate can take a name in between.

@@ -21,6 +21,8 @@ import {
 import type { IssueRequest } from './issue.schema.js';
 import { namesOf, purposesOf, usagesOf, withCommonName } from './request-members.js';
 
+// Reads a CSR, checks it, and makes the terms of a certificate from it.
+
 const commonNameOid = '2.5.4.3';
 /** CSR attributes that change nothing in a certificate: passwords, unstructured names, details of a Windows client. */
 const harmlessAttributes: ReadonlySet<string> = new Set([

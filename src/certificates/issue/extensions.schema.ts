@@ -3,6 +3,8 @@ import { readTlv } from '../../pki/der/reader.js';
 import { ia5String, oid as encodeOid, utf8String } from '../../pki/der/writer.js';
 import type { KeyUsage, RawExtension, SanType, SubjectAltName } from '../../plugin-api/terms.js';
 
+// The `extensions` member of requests, in Lemur's form, and the rules on what may be requested.
+
 /** Names of subject alternative name types as Lemur's clients write them. Other types are refused, not dropped. */
 export const sanTypes: Readonly<Record<string, SanType>> = {
   DNSName: 'dns',
@@ -254,6 +256,7 @@ export const Extensions = z
   .meta({ id: 'Extensions' });
 export type Extensions = z.output<typeof Extensions>;
 
+/** The requested subject alternative names, not yet normalised. */
 export function sansOf(extensions: Extensions | undefined): SubjectAltName[] {
   return (extensions?.subAltNames?.names ?? []).map(({ nameType, value }) => ({
     type: sanTypes[nameType] ?? 'dns',
@@ -271,6 +274,7 @@ export function extendedKeyUsageOf(extensions: Extensions | undefined, usual: re
   return chosen<string>(extensions?.extendedKeyUsage, extendedKeyUsages, usual);
 }
 
+/** The requested extensions of `custom`, encoded. */
 export function rawExtensionsOf(extensions: Extensions | undefined): RawExtension[] {
   return (extensions?.custom ?? []).map(rawOf);
 }

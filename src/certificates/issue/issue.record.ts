@@ -21,6 +21,8 @@ import { type Order, orderStatePlace } from './order.entity.js';
 import { OrderRepository } from './order.repository.js';
 import { datesOf, datesWhenAsked } from './validity.js';
 
+// Stores what an issuer outside the process answers to an order.
+
 /** How often IssueRecord stores an answer again under another name, after a user has just taken the chosen one. */
 const mostNames = 5;
 

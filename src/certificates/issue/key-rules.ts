@@ -9,6 +9,8 @@ import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
 import { KnownBadKeys } from '../../platform/known-bad-keys.js';
 
+// The rules on keys that come with requests: which of them may be certified, and for which owner.
+
 /** A key that came with a request, and the owner of the certificate for it. */
 export interface KeyClaim {
   /** SHA-256 of the SubjectPublicKeyInfo, lower hex. */

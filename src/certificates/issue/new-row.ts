@@ -7,6 +7,8 @@ import type { Care, NewRow } from '../certificate.repository.js';
 import type { Certificate } from '../certificate.entity.js';
 import { nameColumns, type StoredTerms, storeTerms, type TermsWithoutDates } from '../terms.js';
 
+// Pure functions for rows of new certificates: their columns before they are issued, and their names.
+
 /** The associated data of a certificate's sealed key, which binds it to its row. */
 export function keyPlace(secretId: string): string {
   return `certificate.sealed_key.${secretId}`;

@@ -4,6 +4,8 @@ import type { Approved } from './approval.js';
 import type { Stored } from './certificate-store.js';
 import type { IssueCommand } from './issue-command.js';
 
+// Builds the row of a new certificate for the response, so that issuing needs no query after the insert.
+
 /** The members of a CertificateRow that are empty for every new certificate. */
 const fresh = {
   attempts: 0,

@@ -8,6 +8,8 @@ import { CertificateRepository } from '../certificate.repository.js';
 import type { IssuedFacts } from '../issued-facts.js';
 import { Notices } from '../notify/notices.js';
 
+// Merges two rows that are the same certificate.
+
 /** Statements that move the links of certificate $1 to $2. A link that $2 has already is deleted with $1. */
 const moves = [
   'update source_certificate set certificate_id = $2 where certificate_id = $1',

@@ -1,6 +1,8 @@
 import type { LoadedAuthority } from '../../authorities/authorities.js';
 import { issuanceCap, type IssuanceCap } from '../../authorities/limits.js';
 
+// Pure functions that decide the dates of certificates: of new ones, of renewals, and of orders that are placed late.
+
 /** The validity period that a request asks for: start and end, or one of the lengths, or nothing. */
 export interface ValidityWish {
   validityStart?: Date;
@@ -19,11 +21,13 @@ export interface ValidityBounds {
   allowWeekendEnd: boolean;
 }
 
+/** A validity period (RFC 5280 §4.1.2.5), both ends included. */
 export interface Validity {
   notBefore: Date;
   notAfter: Date;
 }
 
+/** Only the dates of an object that has more members. */
 export function datesOf({ notBefore, notAfter }: Validity): Validity {
   return { notBefore, notAfter };
 }

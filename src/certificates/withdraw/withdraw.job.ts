@@ -19,6 +19,8 @@ import type { Withdrawal } from './withdrawal.entity.js';
 import { WithdrawalRepository } from './withdrawal.repository.js';
 import { enqueueWithdrawals, type IssuedAnswer, withdrawAtCa, Withdrawals } from './withdrawals.js';
 
+// The job that tells CAs about withdrawals, and the record of its outcomes.
+
 /**
  * The CA's answer to a withdrawal. `done`: it is confirmed. `openForS`: the order is still open; look again after these
  * seconds. `issued`: the CA has issued a certificate for the order.

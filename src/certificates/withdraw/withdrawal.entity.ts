@@ -2,6 +2,7 @@ import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import { retryAt } from '../../platform/retry.js';
 import type { Failure } from '../failure.js';
 
+/** See Withdrawal. */
 export const withdrawalKinds = ['cancel', 'close', 'revoke'] as const;
 export const withdrawalStates = ['due', 'done', 'given-up'] as const;
 
