@@ -184,7 +184,7 @@ export class DeployRecord {
     await this.deploying.start(tx, await this.deliveries.leaving(tx, certificateId, destinationId));
   }
 
-  /** A delivery arrived after its removal, or is no longer wanted: what it wrote is removed. */
+  /** A delivery arrived after its removal, or is no longer wanted: the certificate is removed again. */
   private async removeLate(tx: Tx, delivery: Delivery): Promise<void> {
     if (delivery.state !== 'removed' && delivery.state !== 'stopped') return;
     const others = await this.deliveries.of(tx, delivery.certificateId);

@@ -10,7 +10,7 @@ export interface SourceLink {
   owner: string;
 }
 
-/** An expired certificate at a source that is no longer used. */
+/** An expired certificate at a source that no endpoint serves and no delivery uses. */
 export interface Unused {
   certificateId: number;
   name: string;

@@ -43,7 +43,7 @@ const LineMember = z
   })
   .meta({ id: 'LineMember' });
 
-/** `items`: newest event first. `line`: oldest certificate first. */
+/** The history of a certificate. `items`: newest event first. `line`: oldest certificate first. */
 export const HistoryView = z
   .object({
     line: z.array(LineMember).meta({ description: 'The certificate with all its predecessors and successors.' }),

@@ -88,7 +88,7 @@ export function byDestination(selection: Selection, destinationId: number): void
   });
 }
 
-/** Selects the certificates of a notification: those in its list and, of a default one, also those of its owner. */
+/** Selects the certificates of a notification: its listed ones. A default notification also has those of its owner. */
 export async function byNotification(selection: Selection, id: number, known: KnownValues): Promise<void> {
   const usual = await known.defaultSubscription(id);
   if (!usual) {

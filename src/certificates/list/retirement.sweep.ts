@@ -8,8 +8,8 @@ import { DueRepository } from '../due.repository.js';
 const batch = 1000;
 
 /**
- * Periodically marks certificates that expired long ago as retired, so that lists hide them. Removes the mark when the
- * setting is raised.
+ * Periodically marks certificates that expired long ago as retired, so that lists hide them. Removes the mark when
+ * HIDE_EXPIRED_AFTER_DAYS is raised.
  */
 @Injectable()
 export class RetirementSweep implements OnModuleInit {

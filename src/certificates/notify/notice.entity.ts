@@ -14,7 +14,7 @@ export function isListEvent(event: NoticeEvent): event is ListEvent {
 /** A notice is dropped after so many attempts when the last one was refused. */
 const mostRefusals = 5;
 
-/** A notice: one event of one certificate or authority, to tell to one subscription or to the owner, once. */
+/** A notice of one event of one certificate or authority, for one subscription or for the owner. It is sent once. */
 @Entity('notice')
 export class Notice {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;

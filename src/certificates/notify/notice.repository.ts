@@ -21,7 +21,7 @@ export interface Occurrence {
   authorityId: number | null;
   /** The owner of the certificate or authority. */
   owner: string;
-  /** Mail addresses that get one mail, besides the subscriptions. */
+  /** Addresses that get one mail, in addition to the messages of the subscriptions. */
   tell: readonly string[];
   /** Identifies the event. An event with the key of a stored notice gives no second notice. */
   dedupeKey: string;
