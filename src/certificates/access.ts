@@ -27,7 +27,7 @@ export class CertificateAccess {
     private readonly sourceLinks: SourceLinkRepository,
   ) {}
 
-  /** To change, revoke, renew or deliver these. Throws Problem `forbidden`. */
+  /** Demands the right to change, revoke, renew or deliver these certificates. Throws Problem `forbidden`. */
   async demandWrite(tx: Tx, actor: Actor, ...certificates: readonly Certificate[]): Promise<void> {
     const roleIds = await this.certificates.rolesOf(
       tx,
@@ -45,14 +45,14 @@ export class CertificateAccess {
   }
 
   /**
-   * The owners that sources report for it, who must go on getting notices. None when its own owner has proved to have
-   * the private key, or when the actor is one of them.
+   * The owners that sources report for a certificate, whose notices the actor must not end. None when the owner of the
+   * certificate has proved to have the private key, or when the actor is one of the reported owners or an administrator.
    */
   async othersWarned(tx: Tx, actor: Actor, certificate: Certificate): Promise<string[]> {
     return (await this.allOthersWarned(tx, actor, [certificate])).get(certificate.id) ?? [];
   }
 
-  /** To end the expiry notices of these certificates. Throws Problem `forbidden`. */
+  /** Demands the right to end the expiry notices of these certificates. Throws Problem `forbidden`. */
   async demandSilence(tx: Tx, actor: Actor, ...certificates: readonly Certificate[]): Promise<void> {
     const warned = await this.allOthersWarned(tx, actor, certificates);
     for (const { id, name } of certificates) {
@@ -93,9 +93,9 @@ export class CertificateAccess {
   }
 
   /**
-   * To deliver it to destinations, which must be open to the actor; a destination that gets the private key demands the
-   * right to the key. A certificate that no authority here issued could pretend to be anybody: only an operator may
-   * deliver it. Throws Problem `forbidden`.
+   * Demands the right to deliver a certificate to these destinations. The actor needs a right on each destination, and
+   * the right to the key when one gets the private key. Only an operator may deliver a certificate that no authority
+   * here has issued, because it could have any name. Throws Problem `forbidden`.
    */
   async demandDelivery(
     tx: Tx,
@@ -114,7 +114,7 @@ export class CertificateAccess {
     }
   }
 
-  /** To deliver it to the destinations among these to which it is not delivered yet. Throws Problem `forbidden`. */
+  /** Demands the right to deliver to those of these destinations that are new. Throws Problem `forbidden`. */
   async demandPlaces(tx: Tx, actor: Actor, { id }: Certificate, destinationIds: readonly number[]): Promise<void> {
     const { destinationIds: attached } = await this.certificates.linksOf(tx, id);
     await this.destinations.demandDelivery(
@@ -125,8 +125,8 @@ export class CertificateAccess {
   }
 
   /**
-   * To have it issued again: as for a new certificate, the authority must be open to the actor. Throws Problem
-   * `forbidden`.
+   * Demands the right to have a certificate issued again: the actor must be allowed to use its authority. Throws
+   * Problem `forbidden`.
    */
   async demandIssue(actor: Actor, { authorityId }: Pick<Certificate, 'authorityId'>): Promise<void> {
     if (authorityId === null) return;
@@ -135,12 +135,12 @@ export class CertificateAccess {
     throw new Problem('forbidden', `You are not allowed to use authority ${authority.name}.`);
   }
 
-  /** To give it another owner or role, who may then read its key. Throws Problem `forbidden`. */
+  /** Demands the right to set another owner or role, who may then read the key. Throws Problem `forbidden`. */
   async demandHandOver(tx: Tx, actor: Actor, certificate: Certificate): Promise<void> {
     await this.demandKey(tx, actor, certificate, `Only the owner of certificate ${certificate.name} hands it over.`);
   }
 
-  /** To get its private key in any form. Throws Problem `forbidden` with the text `refusal`. */
+  /** Demands the right to get the private key in any form. Throws Problem `forbidden` with the text `refusal`. */
   async demandKey(
     tx: Tx,
     actor: Actor,

@@ -24,8 +24,8 @@ export class RelationRights {
   ) {}
 
   /**
-   * For a new certificate of this owner. Throws Problem `forbidden`, `invalid-request` for the owner, or
-   * `too-many-requests`.
+   * Demands the rights for a new certificate with this owner and these links. Throws Problem `forbidden`,
+   * `invalid-request` for the owner, or `too-many-requests`.
    */
   async demandLinks(
     actor: Actor,
@@ -38,7 +38,7 @@ export class RelationRights {
     this.demandOwner(actor, owner);
   }
 
-  /** To make this address the owner, who gets notices. Throws Problem `invalid-request` or `too-many-requests`. */
+  /** Demands that this address may be an owner, who gets notices. Throws `invalid-request` or `too-many-requests`. */
   demandOwner(actor: Actor, owner: string): void {
     demandAllowedOwner(owner, this.config);
     this.mailLimit.demand(actor, owner);
@@ -60,8 +60,8 @@ export class RelationRights {
   }
 
   /**
-   * To set what replaces these certificates, which ends or restarts their notices and renewals. Throws Problem
-   * `forbidden`.
+   * Demands the right to set successors of these certificates, which ends or restarts their notices and renewals.
+   * Throws Problem `forbidden`.
    */
   async demandReplacing(tx: Tx, actor: Actor, ids: readonly number[]): Promise<void> {
     if (ids.length === 0) return;
@@ -74,7 +74,7 @@ export class RelationRights {
     }
   }
 
-  /** To end the expiry notices of these certificates. Throws Problem `forbidden`. */
+  /** Demands the right to end the expiry notices of these certificates. Throws Problem `forbidden`. */
   async demandSilence(tx: Tx, actor: Actor, ids: readonly number[]): Promise<void> {
     await this.access.demandSilence(tx, actor, ...(await this.certificates.getMany(tx, ids)));
   }
