@@ -46,7 +46,7 @@ export class CertificateAccess {
 
   /**
    * The owners that sources report for a certificate, whose notices the actor must not end. None when the owner of the
-   * certificate has proved to have the private key, or when the actor is one of the reported owners or an administrator.
+   * certificate has proved to have the private key, or when the actor is a reported owner or an administrator.
    */
   async othersWarned(tx: Tx, actor: Actor, certificate: Certificate): Promise<string[]> {
     return (await this.allOthersWarned(tx, actor, [certificate])).get(certificate.id) ?? [];
