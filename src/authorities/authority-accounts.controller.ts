@@ -13,7 +13,7 @@ export class AuthorityAccountsController {
   @Requires('authority:update')
   @Summary(
     'Replace the key of the account at the CA',
-    'For an issuer that signs in with a key of its own (ACME). A change whose answer was lost is finished by the next call.',
+    'For an issuer that signs in with a key of its own (ACME). The next call finishes a change whose answer was lost.',
   )
   @Answers(200, Removed)
   async change(@Who() actor: Actor, @Id() id: number): Promise<Removed> {

@@ -31,9 +31,10 @@ const prover = defineIssuer({
   createAuthority: (request, _, ctx) =>
     localCa.createAuthority?.(request, local, ctx) ?? Promise.reject(new Error('The local CA makes authorities.')),
   cancel: () => Promise.resolve(),
-  async order({ request, authorityState, saveAuthority }): Promise<Outcome> {
-    script.accounts.push(authorityState ?? (await saveAuthority(`account of ${request.idempotencyKey}`)));
-    return { status: 'pending', orderRef: request.idempotencyKey, pollAfterS: 1 };
+  async order(order): Promise<Outcome> {
+    const { idempotencyKey } = order.request;
+    script.accounts.push(order.authorityState ?? (await order.saveAuthority(`account of ${idempotencyKey}`)));
+    return { status: 'pending', orderRef: idempotencyKey, pollAfterS: 1 };
   },
   async poll(order: OrderRequest & { orderRef: string }, _, ctx): Promise<Outcome> {
     for (const answer of script.answers) script.told.push(await order.challenges.present(answer));

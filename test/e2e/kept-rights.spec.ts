@@ -79,7 +79,7 @@ describe('rights that a process keeps', () => {
     const { app } = here.perennial;
     const reads = [
       vi.spyOn(app.get(Bearers, { strict: false }), 'read'),
-      vi.spyOn(app.get(UsualRelationRepository, { strict: false }) as never, 'findMany'),
+      vi.spyOn(app.get<{ findMany: () => unknown }>(UsualRelationRepository, { strict: false }), 'findMany'),
     ];
     expect((await issue(token)).status).toBe(200);
     for (const read of reads) expect(read).not.toHaveBeenCalled();

@@ -59,10 +59,10 @@ export class UpdateRights {
     if (!silenced && !roles && !notifications) return;
     const links = await this.certificates.linksOf(tx, row.id);
     for (const owner of await this.access.othersWarned(tx, actor, row)) {
-      const tsuccessors = await this.relations.ofOwner(tx, owner);
+      const usual = await this.relations.ofOwner(tx, owner);
       const lost =
-        (roles && isAnyLost(tsuccessors.roleIds, links.roleIds, found.roleIds)) ||
-        (notifications && isAnyLost(tsuccessors.notificationIds, links.notificationIds, found.notificationIds));
+        (roles && isAnyLost(usual.roleIds, links.roleIds, found.roleIds)) ||
+        (notifications && isAnyLost(usual.notificationIds, links.notificationIds, found.notificationIds));
       if (silenced || lost) await this.access.demandSilence(tx, actor, row);
     }
   }
@@ -84,6 +84,6 @@ export class UpdateRights {
   }
 }
 
-function isAnyLost(tsuccessors: readonly number[], before: readonly number[], after: readonly number[]): boolean {
-  return tsuccessors.some((id) => before.includes(id) && !after.includes(id));
+function isAnyLost(usual: readonly number[], before: readonly number[], after: readonly number[]): boolean {
+  return usual.some((id) => before.includes(id) && !after.includes(id));
 }
