@@ -33,7 +33,7 @@ const refusals = (): Promise<{ target: string; key: boolean; address: string; id
   );
 
 describe('an API key', () => {
-  it('that may issue ends the renewal and the warnings of no other certificate', async () => {
+  it('with certificate:issue alone cannot replace another certificate', async () => {
     const key = await keyWith('certificate:issue');
     expect((await program.call('POST', '/certificates', request('a'), key)).status).toBe(200);
     for (const more of [{ replaces: [{ id: victim }] }, { replacements: [{ id: victim }] }]) {
@@ -59,7 +59,7 @@ describe('an API key', () => {
     ).toBe(200);
   });
 
-  it('that may import neither', async () => {
+  it('with certificate:import alone cannot replace another certificate', async () => {
     const [body, chain] = elsewhere.issue('d.example.com').chainPem;
     const { status } = await program.call(
       'POST',
@@ -70,7 +70,7 @@ describe('an API key', () => {
     expect(status).toBe(403);
   });
 
-  it('that may issue delivers nothing again', async () => {
+  it('with certificate:issue alone cannot repeat a delivery', async () => {
     const key = await keyWith('certificate:issue');
     const { id: destination } = await program.ok('POST', '/destinations', {
       label: 'web',
@@ -96,8 +96,8 @@ describe('an API key', () => {
   });
 });
 
-describe('a private key that is not given out', () => {
-  it('is on record, once a minute for the same actor and certificate', async () => {
+describe('a refused request for a private key', () => {
+  it('is recorded once a minute for the same actor and certificate', async () => {
     await program.ok('POST', '/users', {
       username: 'bob',
       email: 'bob@example.com',

@@ -46,7 +46,7 @@ const days = ({ notBefore, notAfter }: { notBefore: string; notAfter: string }):
   (Date.parse(notAfter) - Date.parse(notBefore)) / dayMs;
 
 describe('authorities', () => {
-  it('are seen by those who hold a role of them, and are not there for others', async () => {
+  it('are shown to users with a right to read them, and answer 404 to others', async () => {
     const total = async (who: string, query = ''): Promise<number> =>
       (await as(who, 'GET', `/authorities${query}`)).body.total;
     expect([await total('nobody'), await total('holder'), await total('reader'), await total('oper')]).toEqual([
@@ -87,7 +87,7 @@ describe('authorities', () => {
       expect((await program.call(method, `/authorities/${ids['root']}`)).status).toBe(405);
   });
 
-  it('have roles that nobody holds by an old accident', async () => {
+  it('are refused when a role with the name of one of their own roles exists already', async () => {
     await program.ok('POST', '/roles', { name: 'taken_ADMIN' });
     expect(
       (await program.call('POST', '/authorities', { name: 'taken', owner: 'pki@example.com', commonName: 'Taken' }))
@@ -108,7 +108,7 @@ describe('authorities', () => {
     expect(await keys()).toBe(before);
   });
 
-  it('are changed by their owner and admin roles, not by those who only issue', async () => {
+  it('are changed by their owner and admin roles, not by users who may only issue', async () => {
     const change = (who: string) =>
       as(who, 'PUT', `/authorities/${ids['root']}`, { owner: 'pki@example.com', description: `by ${who}` });
     expect(
@@ -118,7 +118,7 @@ describe('authorities', () => {
     ).toEqual([404, 403, 403, 403, 200, 200]);
   });
 
-  it('answer as if they did not exist to those who may not know of them, whatever the method', async () => {
+  it('answer users who may not read them like missing ones, whatever the method', async () => {
     const [hidden, missing] = [ids['root'] as number, 987_654];
     const asked = async (method: string, path: (id: number) => string, body?: (id: number) => object) => {
       const [one, other] = await Promise.all(
@@ -185,7 +185,7 @@ describe('authorities', () => {
     ).toMatchObject({ active: true, maxValidityDays: null, isCabCompliant: false, isPrivate: true });
   });
 
-  it('leave on record what was changed of them', async () => {
+  it('record in the audit log what was changed', async () => {
     const owner = 'pki@example.com';
     const { id } = await program.ok('POST', '/authorities', {
       name: 'recorded',
@@ -209,7 +209,7 @@ describe('authorities', () => {
     });
   });
 
-  it("are made from Lemur's requests, and what cannot be honoured is refused by name", async () => {
+  it("are created by Lemur's requests, and an option that is not supported is refused by name", async () => {
     const request = (changes: object) => ({
       name: 'TimeTestAuthority5',
       owner: 'secure@example.com',
@@ -269,7 +269,7 @@ describe('authorities', () => {
     }
   });
 
-  it("take Lemur's options, as text or not, and the whole object back", async () => {
+  it("take Lemur's options as JSON or as text, and the whole object that was read", async () => {
     const { id } = await program.ok('POST', '/authorities', {
       name: 'lemur',
       owner: 'pki@example.com',
@@ -317,8 +317,8 @@ describe('authorities', () => {
   });
 });
 
-describe('how long an authority issues for', () => {
-  it('is what it says, and less when nobody asks', async () => {
+describe('the maximum validity of an authority', () => {
+  it('bounds requests, and the default validity is shorter', async () => {
     const { status, body } = await issue({ authority: { name: 'capped' }, validityDays: 91 });
     expect([status, body.reasons]).toEqual([400, { validityDays: ['This authority issues for at most 90 days.'] }]);
     const made = (await issue({ authority: { name: 'capped' } })).body;
@@ -333,7 +333,7 @@ describe('how long an authority issues for', () => {
     ]);
   });
 
-  it('binds the authorities below it', async () => {
+  it('bounds the authorities below it', async () => {
     expect(await program.ok('GET', `/authorities/${ids['sub']}`)).toMatchObject({
       maxValidityDays: 90,
       maxIssuanceDays: 90,
@@ -356,7 +356,7 @@ describe('how long an authority issues for', () => {
     ).toHaveProperty('isCabCompliant');
   });
 
-  it('binds the authorities below it as soon as it is tightened, however deep', async () => {
+  it('bounds all authorities below it as soon as it is lowered, at any depth', async () => {
     const make = (name: string, more: object) =>
       program.ok('POST', '/authorities', { name, owner: 'pki@example.com', commonName: name, ...more });
     const top = await make('top', {});
@@ -389,7 +389,7 @@ describe('how long an authority issues for', () => {
     ).toHaveProperty('body');
   });
 
-  it("binds the authorities below it in Lemur's options too", async () => {
+  it("bounds the authorities below it also when a request uses Lemur's options", async () => {
     const { id } = await program.ok('POST', '/authorities', {
       type: 'subca',
       parent: { name: 'public' },
@@ -406,7 +406,7 @@ describe('how long an authority issues for', () => {
     expect(await program.ok('GET', `/authorities/${id}`)).toMatchObject({ isCabCompliant: true });
   });
 
-  it('binds what is imported for it, and never twice', async () => {
+  it('bounds imported certificates, and a certificate that exists already is refused', async () => {
     const foreign = startTestAuthority();
     try {
       const {
@@ -433,7 +433,7 @@ describe('how long an authority issues for', () => {
     }
   });
 
-  it('follows the dates of publicly trusted TLS, for what renews by itself too', async () => {
+  it('follows the validity limits of publicly trusted TLS, for automatic renewals too', async () => {
     const allowed = () => publicTlsMaxDays(program.clock.now());
     const certificate = (await issue({ authority: { name: 'public' }, rotation: true })).body;
     expect(Math.ceil(days(certificate))).toBe(Math.min(365, allowed()));
@@ -462,8 +462,8 @@ describe('how long an authority issues for', () => {
   });
 });
 
-describe('the end of an authority', () => {
-  it('is told of in time, once for each lead, to its owner and the security team', async () => {
+describe('the expiry of an authority', () => {
+  it('is announced once for each lead, to its owner and the security team', async () => {
     const { id } = await program.ok('POST', '/authorities', {
       name: 'ending',
       owner: 'ending@example.com',
@@ -533,7 +533,7 @@ describe('settings', () => {
   });
   afterAll(() => open.stop());
 
-  it('are what /defaults says, and what a certificate gets', async () => {
+  it('are shown at /defaults and used for a certificate', async () => {
     const { authority, ...said } = await open.ok('GET', '/defaults');
     expect([authority.name, said]).toEqual([
       'usual',
@@ -555,7 +555,7 @@ describe('settings', () => {
     ]);
   });
 
-  it('let those who may change anything make roots of their own, and nothing below what is not theirs', async () => {
+  it('let users create root authorities for their own roles, and none below the authority of others', async () => {
     const make = (who: string, changes: object) =>
       open.call(
         'POST',

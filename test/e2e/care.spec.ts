@@ -8,7 +8,7 @@ const password = 'Correct-Horse-2!';
 const names = (list: { name?: string; label?: string }[]): (string | undefined)[] =>
   list.map(({ name, label }) => name ?? label).sort();
 
-describe('looking after a certificate', () => {
+describe('a certificate', () => {
   let program: TestProgram;
   const issuer = new ScriptedCa();
   let stranger = '';
@@ -47,7 +47,7 @@ describe('looking after a certificate', () => {
   });
   afterAll(() => program.stop());
 
-  it('is asked for in the order: is it there, is it yours, is it well-formed', async () => {
+  it('answers a change with 404 if it is missing, else 403 without the right, else 400 if malformed', async () => {
     const { id } = await issue();
     for (const [method, path, body] of [
       ['PUT', '', { description: 'x' }],
@@ -74,7 +74,7 @@ describe('looking after a certificate', () => {
     }
   });
 
-  it('switches one thing and leaves the rest', async () => {
+  it('keeps all other fields when a switch or the description is changed', async () => {
     const before = await issue({ description: 'first', rotation: true });
     const off = await program.ok('POST', `/certificates/${before.id}/update/switches`, { rotation: false });
     expect(off).toMatchObject({ ...before, rotation: false, renewal: { at: null, reason: 'rotation-off' } });
@@ -96,7 +96,7 @@ describe('looking after a certificate', () => {
   });
 
   it.each(['PUT with the whole object', 'POST update/owner'])(
-    'changes hands with role and warnings: %s',
+    'gets the role and the default notifications of its new owner: %s',
     async (way) => {
       const extra = await program.ok('POST', '/roles', { name: `extra ${way}` });
       const own = await program.ok('POST', '/notifications', {
@@ -118,14 +118,14 @@ describe('looking after a certificate', () => {
     },
   );
 
-  it('keeps the role of a former owner who owns the authority too', async () => {
+  it('keeps the role of its former owner when that role also owns the authority', async () => {
     const { id } = await issue({ owner: 'pki@example.com' });
     expect(
       names((await program.ok('POST', `/certificates/${id}/update/owner`, { owner: 'amy@example.com' })).roles),
     ).toEqual(['amy@example.com', 'pki@example.com']);
   });
 
-  it('refuses one place under two labels', async () => {
+  it('is refused two destinations that write to the same folder', async () => {
     const [a, b, c] = [await place('twin a', 'twin'), await place('twin b', 'twin'), await place('twin c', 'other')];
     const { id } = await issue();
     const answer = await program.call('PUT', `/certificates/${id}`, { destinations: [{ id: a.id }, { id: b.id }] });
@@ -146,7 +146,7 @@ describe('looking after a certificate', () => {
     ).toHaveLength(2);
   });
 
-  it('answers honestly when the issuer knows no deactivation', async () => {
+  it('is not deactivated when its issuer cannot do it, and the answer says so', async () => {
     const { id } = await issue();
     expect(await program.call('PUT', `/certificates/${id}/deactivate`)).toMatchObject({
       status: 400,
@@ -154,7 +154,7 @@ describe('looking after a certificate', () => {
     });
   });
 
-  it('tells an issuer that knows deactivation', async () => {
+  it('is deactivated at an issuer that can do it', async () => {
     issuer.deliver();
     const { id, body } = await issue({ authority: { name: 'slow' } });
     expect(await program.ok('PUT', `/certificates/${id}/deactivate`)).toEqual({ id });
@@ -162,8 +162,8 @@ describe('looking after a certificate', () => {
     expect((await get(id)).lifecycle).toBe('issued');
   });
 
-  describe('until it is deleted', () => {
-    it('which hides and keeps it', async () => {
+  describe('on deletion', () => {
+    it('is hidden and kept with its key', async () => {
       const { id, name } = await issue({ rotation: true });
       const { key } = await program.ok('GET', `/certificates/${id}/key`);
       expect((await program.call('DELETE', `/certificates/${id}`)).status).toBe(204);
@@ -188,7 +188,7 @@ describe('looking after a certificate', () => {
       expect(items.map((event: { logType: string }) => event.logType)).toContain('certificate.deleted');
     });
 
-    it('which can be taken back', async () => {
+    it('can be restored', async () => {
       const { id, name, nextNoticeAt } = await issue();
       expect((await program.call('POST', `/certificates/${id}/restore`)).status).toBe(409);
       await program.call('DELETE', `/certificates/${id}`);
@@ -204,7 +204,7 @@ describe('looking after a certificate', () => {
       expect((await program.ok('GET', `/certificates?filter=fixedName;${name}`)).total).toBe(1);
     });
 
-    it('and warned about again, though its notification was deleted meanwhile', async () => {
+    it('is warned about again after it is restored, although its notification was deleted meanwhile', async () => {
       const { id: notification } = await program.ok('POST', '/notifications', {
         label: 'short',
         plugin: { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } },
@@ -218,7 +218,7 @@ describe('looking after a certificate', () => {
       });
     });
 
-    it('but not while it is served', async () => {
+    it('is kept while a destination has it', async () => {
       const { id: placeId } = await place('served');
       const { id } = await issue({ destinations: [{ id: placeId }] });
       await delivered(id);
@@ -230,7 +230,7 @@ describe('looking after a certificate', () => {
       await eventually(async () => (await program.call('DELETE', `/certificates/${id}`)).status === 204);
     });
 
-    it('or revoked, but neither while an endpoint was seen to serve it lately, unless its key is compromised', async () => {
+    it('is kept while an endpoint serves it, and can then only be revoked for keyCompromise', async () => {
       const { id: sourceId } = await program.ok('POST', '/sources', {
         label: 'seen',
         owner: 'joe@example.com',
@@ -267,7 +267,7 @@ describe('looking after a certificate', () => {
       expect([(await get(id)).lifecycle, (await get(other.id)).lifecycle]).toEqual(['revoked', 'revoked']);
     });
 
-    it('and then what it was to replace renews and is warned about again', async () => {
+    it('lets the certificate that it was to replace renew and be warned about again', async () => {
       const old = await issue({ rotation: true });
       const heir = await issue({ replaces: [{ id: old.id }] });
       expect(await get(old.id)).toMatchObject({ notify: false, renewal: { at: null } });
@@ -281,15 +281,15 @@ describe('looking after a certificate', () => {
   });
 });
 
-describe('deleting where it is not allowed', () => {
-  it('is no method', async () => {
+describe('DELETE /certificates/{id}', () => {
+  it('answers 405 when the settings do not allow deletion', async () => {
     const program = await startProgram();
     expect((await program.call('DELETE', '/certificates/1')).status).toBe(405);
     await program.stop();
   });
 });
 
-describe('a renewal that nothing delivers', () => {
+describe('a successor without a destination', () => {
   let program: TestProgram;
   beforeAll(async () => {
     program = await startProgram();
@@ -305,7 +305,7 @@ describe('a renewal that nothing delivers', () => {
     });
   const dayMs = 86_400_000;
 
-  it('leaves the old one, which may still be served, warned about until someone says that it is not', async () => {
+  it('leaves the warnings about its predecessor on until somebody switches them off', async () => {
     const [old, seen] = [await issue('byhand.example.com'), await issue('seen.example.com')];
     for (const { id } of [old, seen]) await program.ok('POST', `/certificates/${id}/reissue`);
     expect(await program.ok('GET', `/certificates/${old.id}`)).toMatchObject({
@@ -327,7 +327,7 @@ describe('a renewal that nothing delivers', () => {
     expect(text).not.toContain(`/certificates/${seen.id}\n`);
   });
 
-  it('stops warning about the old one once the new one has arrived somewhere', async () => {
+  it('ends the warnings about its predecessor once it is delivered to a destination', async () => {
     const old = await issue('later.example.com');
     const fresh = await program.ok('POST', `/certificates/${old.id}/reissue`);
     const { id } = await program.ok('POST', '/destinations', {
@@ -342,7 +342,7 @@ describe('a renewal that nothing delivers', () => {
     expect(settled).toMatchObject({ lifecycle: 'superseded', nextNoticeAt: null });
   });
 
-  it('brings the old one back into force when the new one is revoked', async () => {
+  it('makes its predecessor active again when it is revoked', async () => {
     const old = await issue('back.example.com');
     const fresh = await program.ok('POST', `/certificates/${old.id}/reissue`);
     await program.ok('PUT', `/certificates/${fresh.id}/revoke`, { crlReason: 'keyCompromise' });

@@ -47,7 +47,7 @@ afterAll(() => program.stop());
 describe('notifications', () => {
   let mine: number;
 
-  it('are made by anyone who may write, for certificates that they look after', async () => {
+  it('are created by users for certificates that they may change, and refused for others', async () => {
     const { status, body } = await program.call(
       'POST',
       '/notifications',
@@ -74,7 +74,7 @@ describe('notifications', () => {
     ).toHaveProperty(['certificates.0']);
   });
 
-  it('are planned for what they watch', async () => {
+  it('set the next notice of the certificates that they watch', async () => {
     const { notAfter } = await program.ok('GET', `/certificates/${certificate}`);
     await eventually(
       async () =>
@@ -83,7 +83,7 @@ describe('notifications', () => {
     );
   });
 
-  it('are changed and deleted by who made them and those who run the program alone', async () => {
+  it('are changed, deleted and tested by their creator, and not by other ordinary users', async () => {
     for (const [method, body] of [
       ['PUT', { label: 'stolen', plugin: plugin() }],
       ['DELETE', undefined],
@@ -97,7 +97,7 @@ describe('notifications', () => {
     ).toBe('anns own');
   });
 
-  it('send a test message to those whom they would warn, or to whom they belong', async () => {
+  it('send a test message to the recipients for an administrator, and to the creator for the creator', async () => {
     const sent = async (token?: string): Promise<unknown> => {
       expect(
         (await program.call('POST', `/notifications/${mine}/test`, undefined, token === undefined ? {} : { token }))
@@ -121,7 +121,7 @@ describe('notifications', () => {
     expect((await program.call('POST', `/notifications/${id}/test`, undefined, { token: dan })).status).toBe(200);
   });
 
-  it('are addressed to the domains that the settings allow', async () => {
+  it('are refused when a recipient is outside the allowed domains', async () => {
     const refused = await program.call(
       'POST',
       '/notifications',
@@ -144,7 +144,7 @@ describe('notifications', () => {
     ).toBe(400);
   });
 
-  it('tell the audit log for which certificates they were made and changed', async () => {
+  it('record in the audit log which certificates were added and removed', async () => {
     const event = async (action: string): Promise<Record<string, unknown>> =>
       (
         await program.database.source.query<[{ after: Record<string, unknown> }]>(
@@ -167,7 +167,7 @@ describe('notifications', () => {
     await program.ok('DELETE', `/notifications/${id}`);
   });
 
-  it('say why a test message did not go out', async () => {
+  it('answer a test message without a server error when their plugin is not installed', async () => {
     const { id } = await program.ok('POST', '/notifications', {
       label: 'nowhere',
       plugin: { id: 'email', options: { recipients: 'ops@example.com' } },
@@ -177,7 +177,7 @@ describe('notifications', () => {
     await program.database.source.query('delete from subscription where id = $1', [id]);
   });
 
-  it('never leave a certificate that is watched without a warning', async () => {
+  it('never leave a certificate without a warning when they are deleted, switched off or detached', async () => {
     const { items } = await program.ok('GET', '/notifications?filter=label;DEFAULT_JOE');
     for (const { id } of items) await program.ok('DELETE', `/notifications/${id}`);
     expect(await labels()).toEqual(['anns own']);
@@ -200,7 +200,7 @@ describe('notifications', () => {
     await eventually(async () => (await program.ok('GET', `/certificates/${certificate}`)).nextNoticeAt !== null);
   });
 
-  it('that are switched off leave none of those without a warning that are made or imported with them', async () => {
+  it('that are switched off do not replace the default warnings of new and imported certificates', async () => {
     const { id } = await program.ok('POST', '/notifications', { label: 'off', plugin: plugin(), active: false });
     const elsewhere = startTestAuthority();
     const [body, chain] = elsewhere.issue('d.example.com').chainPem;
@@ -218,7 +218,7 @@ describe('notifications', () => {
     expect(Date.parse(made.nextNoticeAt)).toBe(Date.parse(made.notAfter) - 10 * 86_400_000);
   });
 
-  it('keep their defaults when those are what a certificate would be left with, but switched off', async () => {
+  it('cannot be deleted when only default notifications that are switched off would be left', async () => {
     const { items } = await program.ok('GET', '/notifications?filter=label;DEFAULT_JOE');
     await program.ok('PUT', `/notifications/${mine}`, {
       label: 'anns own',
@@ -240,7 +240,7 @@ describe('notifications', () => {
   });
 });
 
-describe("the program's own notifications", () => {
+describe('default notifications', () => {
   const own = (owner: string, days = 10): string => `DEFAULT_${owner.toUpperCase()}_${days}_DAY`;
   const issued = async (owner: string): Promise<number> =>
     (
@@ -263,7 +263,7 @@ describe("the program's own notifications", () => {
     }[]
   > => (await program.ok('GET', `/notifications?filter=label;${label}`)).items;
 
-  it('have labels that people can neither make nor take', async () => {
+  it('have labels that no user can give to a notification', async () => {
     for (const label of [own('vic@example.com'), 'default_security_10_day', ' Default_x', 'ＤＥＦＡＵＬＴ_x']) {
       expect(
         (await program.call('POST', '/notifications', { label, plugin: plugin('bob@example.com') }, { token: bob }))
@@ -288,7 +288,7 @@ describe("the program's own notifications", () => {
     ).toBe(400);
   });
 
-  it('are not taken for what somebody had made under their labels', async () => {
+  it('are used even when a user has a notification with the same label', async () => {
     await program.database.source.query(
       `with way as (insert into channel (label, plugin_id, options, secret_id, origin)
          values ($1, 'email', '{"recipients": "bob@example.com"}', gen_random_uuid(), 'notification') returning id)
@@ -332,7 +332,7 @@ describe("the program's own notifications", () => {
     ]);
   });
 
-  it('can be switched off and sent to others by who runs the program, and nothing else', async () => {
+  it('can be switched off and sent to other recipients by operators, and changed in no other way', async () => {
     await issued('zoe@example.com');
     const [mine] = await named(own('zoe@example.com'));
     if (!mine) throw new Error('There is none.');
@@ -363,7 +363,7 @@ describe("the program's own notifications", () => {
     expect(await put({ ...rest, active: true, plugin: { slug, pluginOptions } })).toBe(200);
   });
 
-  it('take the place of one that was switched off just as a certificate came to it', async () => {
+  it('warn about a certificate whose only other notification was switched off while it was issued', async () => {
     const { id: gone } = await program.ok('POST', '/notifications', { label: 'gone', plugin: plugin() });
     const { id, notAfter } = await program.ok('POST', '/certificates', {
       owner: 'lea@example.com',

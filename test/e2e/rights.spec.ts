@@ -4,7 +4,7 @@ import { eventually, startProgram, type TestProgram } from '../support/program.j
 
 const password = 'Correct-Horse-2!';
 
-describe('ways around the right to a key', () => {
+describe('rights to certificates, private keys and authorities', () => {
   let program: TestProgram;
   let bob = '';
   let operator = '';
@@ -42,7 +42,7 @@ describe('ways around the right to a key', () => {
   });
   afterAll(() => program.stop());
 
-  it('holds for one who may change the certificate but not read its key', async () => {
+  it('a user who may only change a certificate cannot read, export, deliver or reissue its key', async () => {
     const { id } = certificate;
     expect((await as(bob, 'PUT', `/certificates/${id}`, { description: 'mine to describe' })).status).toBe(200);
     expect((await as(bob, 'GET', `/certificates/${id}/key`)).status).toBe(403);
@@ -58,7 +58,7 @@ describe('ways around the right to a key', () => {
     });
   });
 
-  it('needs a role on that certificate that carries key:read, the creator and the authority of the owner notwithstanding', async () => {
+  it('key:read comes from a role of the certificate, not from its creation or its authority', async () => {
     const { id } = certificate;
     const { items } = await program.ok('GET', '/roles?count=200');
     const role = (name: string) => items.find((one: { name: string }) => one.name === name);
@@ -86,7 +86,7 @@ describe('ways around the right to a key', () => {
     expect((await as(bob, 'GET', `/certificates/${id}/key`)).status).toBe(403);
   });
 
-  it('gives those who own the authority no key, whoever owns it now, over changes and renewals', async () => {
+  it('the owner of an authority gets no key of its certificates by that, nor by a change or a renewal', async () => {
     const { ok } = program;
     const ca = await ok('POST', '/authorities', { name: 'handed', owner: 'ca@example.com', commonName: 'Handed Root' });
     await ok('POST', '/users', {
@@ -144,7 +144,7 @@ describe('ways around the right to a key', () => {
     });
   });
 
-  it('is asked for on the certificate as it is when it changes, not as it was when the request came', async () => {
+  it('a change is refused when the certificate meanwhile gets another owner or loses a role', async () => {
     const { id } = await program.ok('POST', '/certificates', {
       owner: 'joe@example.com',
       commonName: 'race.example.com',
@@ -173,7 +173,7 @@ describe('ways around the right to a key', () => {
     expect((await program.ok('GET', `/certificates/${id}`)).description).toBeNull();
   });
 
-  it('holds for an API key whose scopes do not name key:read, or that has none, whoever it acts for', async () => {
+  it('an API key that does not name the scope key:read gets no private key, whatever its user may do', async () => {
     const { id } = certificate;
     const scopes = [
       'certificate:read',
@@ -213,7 +213,7 @@ describe('ways around the right to a key', () => {
     });
   });
 
-  it('lets no role carry what would be a right elsewhere, and no built-in role anything more', async () => {
+  it('a role cannot carry user:write, and a built-in role gets no further permission', async () => {
     expect((await program.call('POST', '/roles', { name: 'spreading', permissions: ['user:write'] })).status).toBe(400);
     const {
       items: [operators],
@@ -221,7 +221,7 @@ describe('ways around the right to a key', () => {
     expect((await program.call('PUT', `/roles/${operators.id}`, { permissions: ['key:read'] })).status).toBe(409);
   });
 
-  it('lets nobody who may only issue change what an authority is', async () => {
+  it('a user who may only issue cannot change the owner, the limits or the options of an authority', async () => {
     const change = {
       owner: 'oper@example.com',
       maxValidityDays: null,
@@ -232,13 +232,13 @@ describe('ways around the right to a key', () => {
   });
 
   it.each([
-    ['names', '2.5.29.17'],
-    ['constraints', '2.5.29.19'],
-    ['usages', '2.5.29.15'],
-    ['where to ask for revocation', '2.5.29.31'],
-    ['where to ask OCSP', '1.3.6.1.5.5.7.1.1'],
-    ['that nobody need ask', '1.3.6.1.5.5.7.48.1.5'],
-  ])('lets no request write %s as an extension of its own', async (_, oid) => {
+    ['subjectAltName', '2.5.29.17'],
+    ['basicConstraints', '2.5.29.19'],
+    ['keyUsage', '2.5.29.15'],
+    ['cRLDistributionPoints', '2.5.29.31'],
+    ['authorityInfoAccess', '1.3.6.1.5.5.7.1.1'],
+    ['id-pkix-ocsp-nocheck', '1.3.6.1.5.5.7.48.1.5'],
+  ])('a request cannot write %s as a custom extension', async (_, oid) => {
     const extensions = { custom: [{ oid, encoding: 'b64asn1', value: 'BQA=' }] };
     const { status, body } = await program.call('POST', '/certificates', {
       owner: 'joe@example.com',
@@ -249,7 +249,7 @@ describe('ways around the right to a key', () => {
     expect([status, Object.keys(body.reasons)]).toEqual([400, ['extensions.custom.0.oid']]);
   });
 
-  it('goes with a renewal to those whose certificate it is when that is stored', async () => {
+  it('a successor gets the owner to whom its predecessor is handed over during the renewal', async () => {
     const issue = (commonName: string, more: object = {}) =>
       program.ok('POST', '/certificates', {
         owner: 'joe@example.com',
@@ -304,7 +304,7 @@ describe('ways around the right to a key', () => {
     expect(await program.ok('GET', `/certificates/${heir.id}`)).toMatchObject({ owner: 'amy@example.com' });
   });
 
-  it('keeps nothing of an object that a client sends back but what names it', async () => {
+  it('the audit log keeps no plugin options that a client sends with a destination of a certificate', async () => {
     const { id } = await program.ok('POST', '/certificates', {
       owner: 'joe@example.com',
       commonName: 'b.example.com',

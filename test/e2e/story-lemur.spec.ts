@@ -155,7 +155,7 @@ describe("the requests of Lemur's documentation", () => {
     expect(replaced).toMatchObject({ active: false, notify: false, replaced: [{ id: issuedId }], nextNoticeAt: null });
   });
 
-  it('list what replaces what, and what a notification warns about', async () => {
+  it('list replacements, and the certificates of a notification', async () => {
     const page = await program.ok('GET', `/certificates/${issuedId}/replacements`);
     expect(page).toMatchObject({ total: 1, items: [{ id: uploadedId }] });
     page.items.forEach(expectLemurShape);
@@ -172,7 +172,7 @@ describe("the requests of Lemur's documentation", () => {
     warned.items.forEach(expectLemurShape);
   });
 
-  it('change it', async () => {
+  it('change a certificate', async () => {
     const changed = await program.ok('PUT', `/certificates/${issuedId}`, {
       owner: 'jimbob@example.com',
       active: false,
@@ -265,13 +265,13 @@ describe("the requests of Lemur's documentation", () => {
     expect(Buffer.from(exported.data, 'base64').readUInt32BE()).toBe(0xfeedfeed);
   });
 
-  it('send back what was read', async () => {
+  it('change nothing when they send a certificate back as it was read', async () => {
     const before = await program.ok('GET', `/certificates/${issuedId}`);
     const after = await program.ok('PUT', `/certificates/${issuedId}`, before);
     expect(after).toEqual(before);
   });
 
-  it('say who may not export it by the name of the plugin that they used', async () => {
+  it('get a refusal of an export with the plugin name that they used', async () => {
     await program.ok('POST', '/users', { username: 'ann', email: 'ann@example.com', password: 'Correct-Horse-2!' });
     const { status, body } = await program.call(
       'POST',
@@ -285,7 +285,7 @@ describe("the requests of Lemur's documentation", () => {
     ]);
   });
 
-  it('write every extension, in either spelling', async () => {
+  it('write every extension, in camel case or snake case', async () => {
     const usages = {
       keyUsage: { useDigitalSignature: true, useKeyEncipherment: true, useCRLSign: false },
       extendedKeyUsage: {
@@ -357,7 +357,7 @@ describe("the requests of Lemur's documentation", () => {
     expect(id).toBeGreaterThan(issuedId);
   });
 
-  it('revoke it', async () => {
+  it('revoke a certificate', async () => {
     expect(await program.ok('PUT', `/certificates/${issuedId}/revoke`, {})).toEqual({ id: issuedId });
     expect(await program.ok('GET', `/certificates/${issuedId}`)).toMatchObject({
       status: 'revoked',
@@ -416,7 +416,7 @@ describe("the lists of Lemur's scripts", () => {
     );
   });
 
-  it('give things that can be sent back as they were read', async () => {
+  it('return objects that a PUT takes unchanged', async () => {
     const { id: policy } = await program.ok('POST', '/policies', { name: 'weekly', days: 7 });
     const { id: role } = await program.ok('POST', '/roles', { name: 'web team' });
     const { id: domain } = await program.ok('POST', '/domains', { name: 'q.example.net' });
@@ -442,7 +442,7 @@ describe("the lists of Lemur's scripts", () => {
   });
 });
 
-describe("what Lemur's scripts send", () => {
+describe("a request of Lemur's scripts", () => {
   const issue = (commonName: string, more: object = {}): Promise<Json> =>
     program.ok('POST', '/certificates', {
       owner: 'joe@example.com',
@@ -452,7 +452,7 @@ describe("what Lemur's scripts send", () => {
       ...more,
     });
 
-  it('takes a certificate that was read for a request of the same', async () => {
+  it('issues the same again when its body is a certificate that was read', async () => {
     const read = await issue('again.example.com', {
       organization: 'Example',
       extensions: { extendedKeyUsage: { useClientAuthentication: true } },
@@ -468,14 +468,14 @@ describe("what Lemur's scripts send", () => {
     expect((await program.call('POST', '/certificates', alone)).body.reasons).toHaveProperty('notAfter');
   });
 
-  it('switches notices by a post of the whole certificate', async () => {
+  it('switches notices when its body is the whole certificate', async () => {
     const read = await issue('switch.example.com', { description: 'kept' });
     expect(
       await program.ok('POST', `/certificates/${read.id}`, { ...read, description: 'ignored', notify: false }),
     ).toMatchObject({ notify: false, description: 'kept' });
   });
 
-  it('exports with the whole certificate in the body, and has no key to show of one that came without', async () => {
+  it('exports with the whole certificate in the body, and shows no key of a certificate without one', async () => {
     const read = await issue('whole.example.com');
     const body = { ...read, plugin: { slug: 'java-truststore-jks', pluginOptions: [] } };
     expect(await program.ok('POST', `/certificates/${read.id}/export`, body)).toMatchObject({ extension: 'jks' });
@@ -484,16 +484,16 @@ describe("what Lemur's scripts send", () => {
     expect(await program.ok('GET', `/certificates/${uploaded.id}/key`)).toEqual({ key: null });
   });
 
-  it.each(['mine', 'currentUser', 'true', '1', 'all', 'false'])('asks for show=%s', async (show) => {
+  it.each(['mine', 'currentUser', 'true', '1', 'all', 'false'])('lists certificates with show=%s', async (show) => {
     expect((await program.ok('GET', `/certificates?show=${show}`)).total).toBeGreaterThan(0);
   });
 
-  it('makes a key for a user by id', async () => {
+  it('makes an API key for a user by id', async () => {
     const { id } = await program.ok('POST', '/users', { username: 'kim', email: 'kim@example.com' });
     expect((await program.ok('POST', '/keys', { name: 'k', ttl: '30', user_id: id })).user.id).toBe(id);
   });
 
-  it('leaves out a list: roles and notifications are emptied, what would be taken off servers must be named', async () => {
+  it('that leaves out lists empties roles and notifications, but must name destinations and replaces', async () => {
     const [role] = [await program.ok('POST', '/roles', { name: 'helpers' })];
     const place = await program.ok('POST', '/destinations', {
       label: 'lists',

@@ -78,8 +78,8 @@ describe('Idempotency-Key', () => {
   );
 });
 
-describe('twenty requests for the same at the same time', () => {
-  it('get twenty names by the rule: the pattern once, then with the serial number', async () => {
+describe('simultaneous requests for the same certificate', () => {
+  it('get different names: one by the pattern, the others with the serial number added', async () => {
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => program.ok('POST', '/certificates', request('same.example.com'))),
     );
@@ -95,7 +95,7 @@ describe('twenty requests for the same at the same time', () => {
     expect(new Set(answers.map(({ serial }) => serial)).size).toBe(20);
   });
 
-  it('and a name of their own choice, slugged', async () => {
+  it('for the same name get it once, in ASCII without spaces, and else with the serial number added', async () => {
     const answers = await Promise.all(
       Array.from({ length: 3 }, () =>
         program.ok('POST', '/certificates', { ...request('named.example.com'), name: 'Mein Schlüssel/1' }),
@@ -109,12 +109,12 @@ describe('twenty requests for the same at the same time', () => {
   });
 });
 
-describe('what a request says of extensions', () => {
+describe('an extension in a request', () => {
   const ask = (authority: string, extensions: object, more: object = {}) =>
     program.call('POST', '/certificates', { ...request('ext.example.com', authority), extensions, ...more });
   const mustStaple = { oid: '1.3.6.1.5.5.7.1.24', encoding: 'b64asn1', value: 'MAMCAQU=' };
 
-  it('decides whether the addresses of its authority are in it, and so it stays in renewals', async () => {
+  it('decides whether AIA and CRL addresses are in the certificate and its renewals', async () => {
     const made = async (extensions: object): Promise<{ id: number; text: string }> => {
       const { id, body } = (await ask('served', extensions)).body;
       return { id, text: opensslText(body) };
@@ -177,7 +177,7 @@ describe('what a request says of extensions', () => {
     expect([status, Object.keys(body.reasons)]).toEqual([400, [`extensions.${member}`]]);
   });
 
-  it('falls back to the usual usages where all that it says is false', async () => {
+  it('has the default usages when all usages in it are false', async () => {
     const { status, body } = await ask('root', {
       keyUsage: { useDigitalSignature: false },
       extendedKeyUsage: { useServerAuthentication: false, useClientAuthentication: false },
@@ -189,7 +189,7 @@ describe('what a request says of extensions', () => {
     });
   });
 
-  it('is honoured in a CSR, and in renewals, or refused by its OID', async () => {
+  it('of a CSR is in the certificate and its renewals, or is refused with its OID', async () => {
     const csr = (...args: string[]): string =>
       opensslCsr(
         '/CN=ext.example.com',
@@ -234,7 +234,7 @@ describe('what a request says of extensions', () => {
     }
   });
 
-  it('and of names and key beside a CSR is what the CSR says, or is refused', async () => {
+  it('beside a CSR is refused unless it agrees with the CSR, as are names and key type', async () => {
     const { csrPem: csr } = opensslCsr(
       '/C=CH/O=Example/CN=ext.example.com',
       ['-addext', 'subjectAltName=DNS:b.example.com', '-addext', 'keyUsage=digitalSignature'],

@@ -82,7 +82,7 @@ const anotherSweep = async (): Promise<void> => {
 };
 
 describe('rotation', () => {
-  it('is due by days or by a share of the lifetime, and says so beforehand', async () => {
+  it('happens some days before the expiry or after a share of the lifetime, as its plan says', async () => {
     const byDays = await issue('days.example.com', { rotationPolicy: { name: 'ten days' } });
     const byShare = await issue('share.example.com', { rotationPolicy: { name: 'half' } });
     const plan = async (id: number): Promise<Json> => program.ok('GET', `/certificates/${id}/plan`);
@@ -102,7 +102,7 @@ describe('rotation', () => {
     await successorOf(byDays.id);
   });
 
-  it('asks for the same with a new key, puts it where the old one was, and tells the owner', async () => {
+  it('issues the same terms with a new key, delivers to the same destination and tells the owner', async () => {
     await program.ok('POST', '/notifications', {
       label: 'ops soon',
       plugin: { id: 'email', options: { recipients: 'ops@example.com', interval: 5 } },
@@ -165,7 +165,7 @@ describe('rotation', () => {
     expect((await deliveriesOf(old.id))[0].state).toBe('replaced');
   });
 
-  it('without any destination, asks the owner to deploy by hand', async () => {
+  it('tells the owner to deploy by hand when the certificate has no destination', async () => {
     const old = await issue('hand.example.com', { rotation: true });
     program.clock.advance(61 * dayMs);
     await until(old.id, 'superseded');
@@ -174,7 +174,7 @@ describe('rotation', () => {
     });
   });
 
-  it('keeps the certificate of a CSR the same to the last attribute of its subject', async () => {
+  it('keeps every attribute of the subject when the certificate was issued for a CSR', async () => {
     const { csrPem: csr } = opensslCsr(
       '/DC=com/DC=example/O=Kunde/OU=a/OU=b/serialNumber=7/CN=dn.example.com',
       [],
@@ -193,8 +193,8 @@ describe('rotation', () => {
   });
 });
 
-describe('a renewal that does not go through', () => {
-  it('at a destination leaves the old one in force, until the new one is in place everywhere', async () => {
+describe('a renewal that fails', () => {
+  it('at a destination leaves the predecessor active until the successor is delivered everywhere', async () => {
     const { ok } = program;
     const path = join(folder, 'fragile');
     await ok('POST', '/destinations', { label: 'fragile', plugin: { id: 'filesystem', options: { path } } });
@@ -241,7 +241,7 @@ describe('a renewal that does not go through', () => {
     );
   });
 
-  it('at a destination is over when nothing is wanted there any more', async () => {
+  it('at a destination is complete once the successor is detached from that destination', async () => {
     const { ok } = program;
     const path = join(folder, 'given-up');
     const { id } = await ok('POST', '/destinations', {
@@ -265,7 +265,7 @@ describe('a renewal that does not go through', () => {
     await until(old.id, 'superseded');
   });
 
-  it('at the authority is recorded, told and tried again, and recovers', async () => {
+  it('at the authority is recorded, reported to the owner and retried until it succeeds', async () => {
     const { ok } = program;
     const old = await issue('stuck.example.com', { rotation: true });
     await ok('PUT', `/authorities/${authorityId}`, { owner: 'pki@example.com', active: false });
@@ -290,7 +290,7 @@ describe('a renewal that does not go through', () => {
     expect((await get(old.id)).renewal).toMatchObject({ attempts: 0, fault: null });
   });
 
-  it('after the end is tried on, ever more rarely', async () => {
+  it('is retried after the certificate has expired, with growing delays', async () => {
     const { ok } = program;
     const old = await issue('late.example.com', { rotation: true });
     await ok('PUT', `/authorities/${authorityId}`, { owner: 'pki@example.com', active: false });
@@ -313,7 +313,7 @@ describe('a renewal that does not go through', () => {
 });
 
 describe('POST /certificates/{id}/reissue', () => {
-  it('renews at once, and once', async () => {
+  it('renews at once, and only once for two simultaneous requests', async () => {
     const old = await issue('now.example.com');
     const [one, two] = await Promise.all([1, 2].map(() => program.call('POST', `/certificates/${old.id}/reissue`)));
     expect([one?.status, two?.status].sort()).toEqual([200, 409]);
@@ -362,7 +362,7 @@ describe('plans', () => {
 });
 
 describe('a certificate that another one replaces', () => {
-  it('neither renews nor warns, until that one is revoked', async () => {
+  it('neither renews nor warns until its replacement is revoked', async () => {
     const { ok } = program;
     const old = await issue('replaced.example.com', { rotation: true });
     const fresh = await issue('replaced.example.com', { replaces: [{ name: old.name }] });
@@ -380,7 +380,7 @@ describe('a certificate that another one replaces', () => {
     await until(old.id, 'superseded');
   });
 
-  it('is not silenced anew each time when its replacement is changed', async () => {
+  it('keeps its warnings when they were switched on again and its replacement is changed', async () => {
     const { ok } = program;
     const old = await issue('again.example.com');
     const fresh = await issue('again.example.com', { replaces: [{ id: old.id }] });
@@ -391,7 +391,7 @@ describe('a certificate that another one replaces', () => {
 });
 
 describe('revocation', () => {
-  it('leaves rotation and notification, is told, and happens once', async () => {
+  it('switches rotation and notices off, tells the owner, and happens once', async () => {
     const { ok, call } = program;
     const { id } = await issue('revoked.example.com', { rotation: true });
     expect(
@@ -422,7 +422,7 @@ describe('revocation', () => {
     ).toHaveLength(1);
   });
 
-  it('of a renewal that is not in place yet makes its predecessor renew again', async () => {
+  it('of a successor that is not delivered yet makes its predecessor renew again', async () => {
     const { ok } = program;
     const path = join(folder, 'broken');
     writeFileSync(path, 'not a folder');
@@ -474,7 +474,7 @@ describe('destinations of a certificate', () => {
     expect(readFileSync(files('attach.example.com'), 'utf8')).toBe(body + chain);
   });
 
-  it('are not emptied by detaching a certificate whose successor stands there', async () => {
+  it('keep the successor when its superseded predecessor is detached', async () => {
     const { ok } = program;
     const old = await issue('kept.example.com', { rotation: true, destinations: [{ label: 'web' }] });
     await delivered(old.id);
@@ -485,7 +485,7 @@ describe('destinations of a certificate', () => {
     expect(served('kept.example.com').fingerprint256).toBe(new X509Certificate(fresh.body).fingerprint256);
   });
 
-  it('that are added while a renewal is under way get the renewed certificate too', async () => {
+  it('that are added during a renewal get the successor too', async () => {
     const { ok } = program;
     const path = join(folder, 'slow');
     writeFileSync(path, 'not a folder');
@@ -501,7 +501,7 @@ describe('destinations of a certificate', () => {
     expect(served('added.example.com').fingerprint256).toBe(new X509Certificate(fresh.body).fingerprint256);
   });
 
-  it('refuse a second certificate of the same name, and take it when it replaces the first', async () => {
+  it('refuse a second certificate of the same name unless it replaces the first', async () => {
     const { ok } = program;
     const first = await issue('clash.example.com', { destinations: [{ label: 'web' }] });
     await delivered(first.id);
@@ -517,7 +517,7 @@ describe('destinations of a certificate', () => {
     expect(served('clash.example.com').fingerprint256).toBe(new X509Certificate(second.body).fingerprint256);
   });
 
-  it('can be deleted once nothing is there any more, also after rotations', async () => {
+  it('can be deleted once no certificate is attached or delivered, also after rotations', async () => {
     const { ok, call } = program;
     const { id } = await ok('POST', '/destinations', {
       label: 'short-lived',

@@ -36,10 +36,10 @@ const until = (id: number, state: string): Promise<Json> =>
     return certificate.lifecycle === state && certificate;
   });
 
-describe('an issuer that takes its time', () => {
+describe('an issuer that does not answer at once', () => {
   let old: { id: number; name: string };
 
-  it('is waited for: requested, pending, issued, under the name that a certificate has', async () => {
+  it('is polled while the certificate is pending, and the issued certificate gets the usual name', async () => {
     const authority = await makeAuthority('pending');
     const asked = await program.call(
       'POST',
@@ -77,19 +77,19 @@ describe('an issuer that takes its time', () => {
     old = issued;
   });
 
-  it('gives a second certificate of the same names a name of its own', async () => {
+  it('issues a second certificate of the same names under a name with its serial number', async () => {
     const second = await program.call('POST', '/certificates', request('CA pending', 'slow.example.com'));
     const issued = await until(second.body.id, 'issued');
     expect(issued.name).toBe(`${old.name}-${issued.serialHex}`);
   });
 
-  it('renews by itself, too', async () => {
+  it('renews a certificate that is due', async () => {
     program.clock.advance(61 * dayMs);
     const superseded = await until(old.id, 'superseded');
     expect(superseded.replacedBy).toMatchObject([{ lifecycle: 'issued', cn: 'slow.example.com' }]);
   });
 
-  it('reissues on demand, and says that it is not done yet', async () => {
+  it('lets a reissue answer 202 while the successor is pending', async () => {
     const { body: certificate } = await program.call(
       'POST',
       '/certificates',
@@ -103,36 +103,33 @@ describe('an issuer that takes its time', () => {
   });
 });
 
-describe('an issuer that lies', () => {
+describe('an issuer whose answer differs from the request', () => {
   it.each([
     ['wrong-key', 'a key other than'],
     ['other-names', 'evil.example.com'],
     ['longer', 'later than requested'],
     ['no-chain', 'chain'],
-  ])(
-    'about %s is found out: its answer is kept in dispute, and nothing of it counts as issued',
-    async (behaviour, words) => {
-      const authority = await makeAuthority(behaviour);
-      const { status, body } = await program.call(
-        'POST',
-        '/certificates',
-        request(authority, `${behaviour}.example.com`),
-      );
-      expect(status).toBe(202);
-      expect(body).toMatchObject({
-        lifecycle: 'pending',
-        body: null,
-        serial: null,
-        order: {
-          fault: 'disputed',
-          detail: expect.stringContaining(words),
-          nextAttemptAt: body.order.deadlineAt,
-          disputed: { serial: expect.stringMatching(/^\d+$/), reason: body.order.detail },
-        },
-      });
-      expect(body.order.disputed.chain).toMatch(/^-----BEGIN CERTIFICATE-----\n/);
-    },
-  );
+  ])('(%s) has its answer kept in dispute, and the certificate stays pending', async (behaviour, words) => {
+    const authority = await makeAuthority(behaviour);
+    const { status, body } = await program.call(
+      'POST',
+      '/certificates',
+      request(authority, `${behaviour}.example.com`),
+    );
+    expect(status).toBe(202);
+    expect(body).toMatchObject({
+      lifecycle: 'pending',
+      body: null,
+      serial: null,
+      order: {
+        fault: 'disputed',
+        detail: expect.stringContaining(words),
+        nextAttemptAt: body.order.deadlineAt,
+        disputed: { serial: expect.stringMatching(/^\d+$/), reason: body.order.detail },
+      },
+    });
+    expect(body.order.disputed.chain).toMatch(/^-----BEGIN CERTIFICATE-----\n/);
+  });
 });
 
 describe('an issuer that fails', () => {
@@ -165,7 +162,7 @@ describe('an issuer that fails', () => {
     ]);
   });
 
-  it('and refuses, ends the request', async () => {
+  it('and refuses, ends the request as failed', async () => {
     const { body } = await program.call(
       'POST',
       '/certificates',
@@ -174,7 +171,7 @@ describe('an issuer that fails', () => {
     expect(body).toMatchObject({ lifecycle: 'failed', order: { fault: 'refused', detail: 'The CA says no.' } });
   });
 
-  it('by a mistake of its own, shows nothing of it', () => {
+  it('with an internal error, has no detail of the error shown', () => {
     expect(broken.body.order).toMatchObject({ fault: 'internal' });
     expect(JSON.stringify(broken.body)).not.toContain('hunter2');
   });
@@ -192,7 +189,7 @@ describe('an issuer that fails', () => {
     expect(new Set(repeated).size).toBeGreaterThanOrEqual(3);
   });
 
-  it('at a renewal, leaves the old certificate as it was, tells its owner and tries again', async () => {
+  it('at a renewal, leaves the predecessor active, and the owner is told and the renewal retried', async () => {
     const old = turned.body;
     await program.ok('PUT', `/authorities/${turncoatId}`, {
       owner: 'pki@example.com',
@@ -224,7 +221,7 @@ describe('an issuer that fails', () => {
     ).toEqual(['failed', 'issued']);
   });
 
-  it('for a while at a renewal, tells the owner and goes on', async () => {
+  it('for a while at a renewal, delays the renewal, and the owner is told', async () => {
     const { id } = delayed.body;
     await program.ok('PUT', `/certificates/${id}`, { rotation: true });
     const waiting = await eventually(async () => {
@@ -246,7 +243,7 @@ describe('an issuer that fails', () => {
     expect((await until(id, 'superseded')).renewal).toMatchObject({ attempts: 0, fault: null });
   });
 
-  it('does not silence the certificate that the failed one was to replace', async () => {
+  it('leaves the warnings of the certificate that the failed request was to replace', async () => {
     const { body: old } = await program.call('POST', '/certificates', request('CA pending', 'loud.example.com'));
     await until(old.id, 'issued');
     const { body: failed } = await program.call(

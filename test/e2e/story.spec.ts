@@ -16,7 +16,7 @@ afterAll(async () => {
 });
 
 describe('signing in', () => {
-  it('gives a token to who knows the password, and nothing to anyone else', async () => {
+  it('gives a token for the right password, and none otherwise', async () => {
     const { call } = program;
     expect((await call('GET', '/auth/me')).body).toMatchObject({ username: 'admin' });
     expect(await call('POST', '/auth/login', { username: 'admin', password: 'wrong' }, { token: null })).toMatchObject({
@@ -42,7 +42,7 @@ describe.each([
   const issuing = `issuing ${family}`;
   let rootPem: string;
 
-  it('are a root and an issuing CA below it, with the path length and the dates that were asked for', async () => {
+  it('form a root and an issuing CA below it, with the requested path length and dates', async () => {
     const { ok } = program;
     const made = await ok('POST', '/authorities', {
       name: root,
@@ -115,7 +115,7 @@ describe.each([
     ).rejects.toThrow();
   });
 
-  it('issue for a CSR of openssl, whose names and key count and whose key stays where it is', async () => {
+  it('issue for an openssl CSR with its names and key, and store no private key', async () => {
     const { ok, call } = program;
     const { csrPem, keyPem } = opensslCsr(
       '/C=DE/O=Kunde/CN=csr.example.com',
@@ -150,8 +150,8 @@ describe.each([
   });
 });
 
-describe('making RSA keys', () => {
-  it('leaves the program free to answer others', async () => {
+describe('generating RSA keys', () => {
+  it('does not block other requests', async () => {
     const { ok, url } = program;
     let making = true;
     const made = ok('POST', '/certificates', {
@@ -170,8 +170,8 @@ describe('making RSA keys', () => {
   });
 });
 
-describe('uploading', () => {
-  it('keeps a certificate of elsewhere with its chain and key, and knows its owner, names and dates', async () => {
+describe('an upload', () => {
+  it('of a certificate of another CA is stored with chain and key, and shows owner, names and dates', async () => {
     const { ok } = program;
     const {
       chainPem: [body = '', chain = ''],

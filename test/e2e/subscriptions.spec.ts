@@ -62,7 +62,7 @@ afterAll(async () => {
 });
 
 describe('a channel', () => {
-  it('shows neither its secret nor a lead, and says so to whom it sends mail', async () => {
+  it('shows neither its secret nor a lead, and shows to which addresses it sends mail', async () => {
     const made = await program.ok('GET', '/channels?filter=label;hook');
     expect(JSON.stringify(made)).not.toContain(secret);
     expect(made.items).toMatchObject([
@@ -90,7 +90,7 @@ describe('a channel', () => {
     received.splice(0);
   });
 
-  it('is made by those who run the program where it does not send mail, and changed by who made it', async () => {
+  it('is created by operators alone unless it sends mail, and changed by its creator', async () => {
     const bob = await signUp('bob');
     const plugin = { id: 'webhook', options: { url, secret } };
     expect((await program.call('POST', '/channels', { label: 'bobs', plugin }, { token: bob })).status).toBe(403);
@@ -113,7 +113,7 @@ describe('a channel', () => {
 });
 
 describe('a subscription', () => {
-  it('hears of the events of an owner, each once, with a signature that can be checked', async () => {
+  it('sends each event of its owner once, with a signature that can be verified', async () => {
     const { id } = await subscribe('joes', {
       scope: 'owner',
       owner: 'Joe@example.com',
@@ -135,7 +135,7 @@ describe('a subscription', () => {
     await program.ok('DELETE', `/subscriptions/${id}`);
   });
 
-  it('is told again what did not arrive, under the same id', async () => {
+  it('sends a notice that did not arrive again, under the same id', async () => {
     received.splice(0);
     const { id } = await subscribe('alls', { scope: 'all', events: ['certificate.issued'] });
     status = 503;
@@ -153,7 +153,7 @@ describe('a subscription', () => {
     await program.ok('DELETE', `/subscriptions/${id}`);
   });
 
-  it('hears of the end of what an authority issues once per lead, and owners are told besides', async () => {
+  it('of an authority warns once for each lead before a certificate expires, and owners are warned too', async () => {
     received.splice(0);
     const { id } = await subscribe('ends', {
       scope: 'authority',
@@ -175,7 +175,7 @@ describe('a subscription', () => {
     await program.ok('DELETE', `/subscriptions/${id}`);
   });
 
-  it('that sends no mail leaves no certificate without a warning to its owner', async () => {
+  it('that sends no mail leaves the mail warnings to the owner in force', async () => {
     const { id } = await subscribe('machine', { events: ['certificate.expiring'], leads: [20] });
     const usual = [10, 2].map((days) => `DEFAULT_KIM@EXAMPLE.COM_${days}_DAY`);
     const { id: made } = await issue('kim@example.com', 'kims.example.com', { notifications: [{ id }] });
@@ -195,7 +195,7 @@ describe('a subscription', () => {
     expect(await labels(second)).toEqual([...usual, 'mails'].sort());
   });
 
-  it('through which the owner hears anyway is all that the owner hears', async () => {
+  it("that sends mail to the owner replaces the owner's own mail about the same event", async () => {
     const mail = await program.ok('POST', '/channels', {
       label: 'team',
       plugin: { id: 'email', options: { recipients: 'lea@example.com, team@example.com' } },
@@ -210,7 +210,7 @@ describe('a subscription', () => {
     expect(await mailsTo('lea@example.com')).toHaveLength(1);
   });
 
-  it('hears that an authority expires', async () => {
+  it('sends a message when an authority expires soon', async () => {
     received.splice(0);
     await subscribe('authorities', { scope: 'all', events: ['authority.expiring'] });
     await program.ok('POST', '/authorities', {
@@ -226,7 +226,7 @@ describe('a subscription', () => {
     });
   });
 
-  it('asks for the right to what it hears of', async () => {
+  it('is refused for certificates, owners and authorities to which the user has no right', async () => {
     const ann = await signUp('ann', 'ann@example.com');
     const { id: others } = await issue('joe@example.com', 'others.example.com');
     const { id: own } = await issue('ann@example.com', 'own.example.com');
