@@ -48,7 +48,7 @@ function eventsOf(requestId: string | null): Promise<Event[]> {
 }
 
 describe('the audit log', () => {
-  it.each(told)('tells who asked %s', async (route) => {
+  it.each(told)('records who sent %s', async (route) => {
     let answer = await askRoute(program, fixtures, route, key.jwt);
     // API keys leave accounts and sessions alone.
     const byKey = answer.status !== 403;
@@ -60,14 +60,14 @@ describe('the audit log', () => {
       expect([address, apiKeyId, userId]).toEqual(['127.0.0.1', byKey ? key.id : null, 1]);
   });
 
-  it('tells of a key that was exported', async () => {
+  it('records the export of a private key', async () => {
     const { headers } = await program.call('POST', `/certificates/${fixtures.sharedId}/export`, {
       plugin: { id: 'pem-bundle' },
     });
     expect(await eventsOf(headers.get('x-request-id'))).toHaveLength(1);
   });
 
-  it('tells of a refused look at a key', async () => {
+  it('records a refused read of a private key', async () => {
     const { id } = await program.ok('POST', '/users', {
       username: 'eve',
       email: 'eve@example.com',
@@ -88,7 +88,7 @@ describe('the audit log', () => {
     });
   });
 
-  it('holds none of the secrets that went through the program', async () => {
+  it('holds none of the secrets in requests and answers', async () => {
     const secrets = ['Shared-Secret-1!', password, 'Correct-Horse-1!', key.jwt, 'aws-secret-of-the-test'];
     const aws = {
       label: 'aws',

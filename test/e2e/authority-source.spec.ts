@@ -82,16 +82,16 @@ async function synced(id: number): Promise<Json> {
 const found = async (commonName: string): Promise<Json> =>
   (await program.ok('GET', `/certificates?filter=cn;${encodeURIComponent(`"${commonName}"`)}`)).items[0];
 
-describe('a source of what the CA of an authority holds', () => {
+describe('a source for the certificates in the CA of an authority', () => {
   let id: number;
 
-  it('is offered with its options', async () => {
+  it('is listed with its options', async () => {
     const offered = await program.ok('GET', '/plugins/authority');
     expect([offered.kind, Object.keys(offered.form.properties)]).toEqual(['source', ['authority', 'pollRate']]);
     expect((await program.ok('GET', '/plugins/listing-ca')).can).toContain('list');
   });
 
-  it('is refused for an authority that does not exist, or whose issuer cannot tell', async () => {
+  it('is refused for an unknown authority, and for an issuer that cannot list its certificates', async () => {
     for (const [name, words] of [
       ['nobody', 'There is no authority nobody.'],
       ['mute-ca', 'Mute CA does not tell what its CA holds.'],
@@ -102,7 +102,7 @@ describe('a source of what the CA of an authority holds', () => {
       });
   });
 
-  it('imports valid certificates as of the authority, and names what cannot be read', async () => {
+  it('imports valid certificates with the authority, and reports certificates that it cannot read', async () => {
     holds('a.example.com');
     holds('revoked.example.com', 'revoked');
     holds('alone.example.com', 'valid', true);
@@ -128,7 +128,7 @@ describe('a source of what the CA of an authority holds', () => {
     expect(await synced(id)).toMatchObject({ certificates: 2, imported: 0, gone: 0 });
   });
 
-  it('imports a certificate of another issuer without that authority', async () => {
+  it('imports the certificate of another issuer without the authority', async () => {
     const other = startTestAuthority();
     const { chainPem } = other.issue('foreign.example.com');
     other.close();
@@ -137,14 +137,14 @@ describe('a source of what the CA of an authority holds', () => {
     expect(await found('foreign.example.com')).toMatchObject({ authority: null });
   });
 
-  it('has what it imported revoked at the CA by the id that the CA gave', async () => {
+  it('lets an imported certificate be revoked at the CA under the id that the CA gave', async () => {
     const { id: certificateId } = await found('alone.example.com');
     await program.ok('PUT', `/certificates/${certificateId}/revoke`, {});
     await eventually(async () => revoked.length > 0);
     expect(revoked).toEqual(['id alone.example.com']);
   });
 
-  it('believes nothing gone while the CA fails in the middle', async () => {
+  it('reports no certificate as gone when the CA fails during a scan', async () => {
     isDown = true;
     expect(await synced(id)).toMatchObject({ state: 'failed', fault: 'unavailable', gone: 0 });
     isDown = false;

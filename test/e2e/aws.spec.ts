@@ -68,7 +68,7 @@ describe('certificates in AWS IAM', () => {
     expect(held?.chain?.match(/BEGIN/g)).toHaveLength(1);
   });
 
-  it('never show the secret that gets them there', async () => {
+  it('never show the secret access key of the destination', async () => {
     const { id } = (await program.ok('GET', '/destinations?filter=label;iam')).items[0];
     const shown = await program.ok('GET', `/destinations/${id}`);
     expect(shown.plugin).toMatchObject({
@@ -83,7 +83,7 @@ describe('certificates in AWS IAM', () => {
     expect(await program.ok('POST', `/destinations/${id}/test`)).toEqual({ ok: true, fault: null, detail: null });
   });
 
-  it('are rotated under a new name, beside the old one until that is detached', async () => {
+  it('are renewed under a new name, and the predecessor stays until nothing uses it', async () => {
     program.clock.advance(61 * dayMs);
     const brief = await eventually(async () => (await program.ok('GET', `/certificates/${first.id}`)).replacedBy[0]);
     await inState(program, brief.id, 'delivered');
@@ -94,7 +94,7 @@ describe('certificates in AWS IAM', () => {
     expect(iam.certificates().map(({ name }) => name)).toEqual([brief.name]);
   });
 
-  it('arrive once, even when an answer is lost or the service is down for a while', async () => {
+  it('are uploaded once although the answer to the upload is lost', async () => {
     iam.fail({ action: 'UploadServerCertificate', kind: 'loseAnswer' });
     const lost = await issue(program, 'lost.example.com');
     await eventually(async () => {
@@ -106,7 +106,7 @@ describe('certificates in AWS IAM', () => {
     await inState(program, lost.id, 'removed');
   });
 
-  it('wait while the account is full, and say so', async () => {
+  it('are not uploaded while the quota is used up, and the delivery says so', async () => {
     const [a, b] = [await issue(program, 'a.example.com'), await issue(program, 'b.example.com')];
     for (const { id } of [a, b]) await inState(program, id, 'delivered');
     const waiting = await issue(program, 'c.example.com');
@@ -118,7 +118,7 @@ describe('certificates in AWS IAM', () => {
     await inState(program, waiting.id, 'delivered');
   });
 
-  it('do not arrive with wrong credentials, until those are corrected', async () => {
+  it('are not uploaded with wrong credentials until these are corrected', async () => {
     const { ok } = program;
     const [{ id: waitingId }] = (await ok('GET', '/certificates?filter=cn;c.example.com')).items;
     await ok('PUT', `/certificates/${waitingId}`, { destinations: [] });
@@ -147,7 +147,7 @@ describe('certificates in AWS IAM', () => {
     expect((await inState(program, certificate.id, 'delivered')).location).toContain('/wrong/');
   });
 
-  it('are never left in another account', async () => {
+  it('are never uploaded to another account than the destination names', async () => {
     const { ok } = program;
     await ok('POST', '/destinations', {
       label: 'elsewhere',
@@ -165,8 +165,8 @@ describe('certificates in AWS IAM', () => {
   });
 });
 
-describe('an endpoint inside the network that the operator has not allowed', () => {
-  it('is not spoken to', async () => {
+describe('a private endpoint that ALLOWED_PRIVATE_HOSTS does not name', () => {
+  it('gets no request', async () => {
     const guarded = await startProgram();
     try {
       await prepare(guarded);

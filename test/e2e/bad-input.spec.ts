@@ -224,7 +224,7 @@ describe('POST /certificates refuses', () => {
     await expectRefusal(() => program.call('POST', '/certificates', request(changes())), 400, field);
   });
 
-  it('a CSR that is forged, weak, or asks for what is not given', async () => {
+  it('a CSR that is forged, weak, or asks for an extension or a delivery that is not possible', async () => {
     const good = opensslCsr('/CN=csr.example.com', [], 'ec').csrPem;
     const der = Buffer.from(good.replace(/-----[^-]+-----/g, ''), 'base64');
     der.writeUInt8((der.at(-1) ?? 0) ^ 1, der.length - 1);
@@ -274,7 +274,7 @@ describe('POST /certificates refuses', () => {
     );
   });
 
-  it('where a weekend is not wanted, ends on the Friday before instead', async () => {
+  it('no certificate that would expire on a weekend, and shortens it to the Friday before instead', async () => {
     for (const days of [30, 31, 32, 33, 34, 35, 36]) {
       const { notAfter } = await program.ok('POST', '/certificates', request({ validityDays: days }));
       expect([1, 2, 3, 4, 5]).toContain(new Date(notAfter).getUTCDay());
@@ -286,7 +286,7 @@ describe('POST /certificates/upload refuses', () => {
   const upload = (changes: object): Promise<Answer> =>
     program.call('POST', '/certificates/upload', { owner: `new-${++made}@example.com`, ...changes });
 
-  it('what does not fit together, and names the part at fault', async () => {
+  it('parts that do not belong together, with the name of the wrong field', async () => {
     const {
       chainPem: [body = '', chain = ''],
       privateKeyPem: privateKey,
@@ -326,7 +326,7 @@ describe('POST /certificates/upload refuses', () => {
     });
   });
 
-  it('a certificate that is here already', async () => {
+  it('a certificate that is stored already', async () => {
     await expectRefusal(() => upload(known), 409, null);
     await expectRefusal(() => upload({ ...known, name: 'another name' }), 409, null);
   });
@@ -386,7 +386,7 @@ describe('POST /certificates/{id}/export refuses', () => {
     await expectRefusal(() => program.call('POST', `/certificates/${ids.certificate}/export`, body), 400, field);
   });
 
-  it('a key that is not here', async () => {
+  it('a key that is not stored here', async () => {
     const { csrPem: csr } = opensslCsr('/CN=keyless2.example.com', [], 'ec');
     const { id } = await program.ok('POST', '/certificates', request({ csr, commonName: undefined }));
     await expectRefusal(
@@ -428,7 +428,7 @@ describe('POST /authorities refuses', () => {
     await expectRefusal(() => program.call('POST', '/authorities', authority(changes)), 400, field);
   });
 
-  it('a longer path than its parent allows, and a name that is taken', async () => {
+  it('a path length above that of its parent, and a name that exists already', async () => {
     await expectRefusal(
       () => program.call('POST', '/authorities', authority({ type: 'subca', parent: { name: 'short' } })),
       400,
@@ -438,7 +438,7 @@ describe('POST /authorities refuses', () => {
   });
 });
 
-describe('what certificates refer to', () => {
+describe('destinations, notifications and policies', () => {
   const destination = (options: object, label = `d-${++made}`): object => ({
     label,
     plugin: { id: 'filesystem', options },
@@ -488,11 +488,11 @@ describe('what certificates refer to', () => {
     ['policies', 'a share beyond one', () => ({ name: 'x', lifetimeFraction: 2 }), 'lifetimeFraction'],
     ['policies', 'negative days', () => ({ name: 'x', days: -1 }), 'days'],
     ['policies', 'an unknown field', () => ({ name: 'x', days: 1, colour: 'red' }), 'colour'],
-  ])('%s refuse %s', async (path, _, body, field) => {
+  ])('(%s) are refused with %s', async (path, _, body, field) => {
     await expectRefusal(() => program.call('POST', `/${path}`, body()), 400, field);
   });
 
-  it('has its name once, whatever its case', async () => {
+  it('have a unique name, in upper or lower case', async () => {
     await program.ok('POST', '/notifications', notification({ recipients: 'a@example.com' }, 'Soon'));
     await expectRefusal(
       () => program.call('POST', '/notifications', notification({ recipients: 'a@example.com' }, 'SOON')),
@@ -510,7 +510,7 @@ describe('what certificates refer to', () => {
     }
   });
 
-  it('stays while it is in use', async () => {
+  it('cannot be deleted while they are used', async () => {
     const { id } = await program.ok('POST', '/certificates', request({ destinations: [{ label: 'web' }] }));
     await expectRefusal(() => program.call('DELETE', `/destinations/${ids.web}`), 409, null);
     expect((await program.call('DELETE', `/destinations/${ids.web}`)).body.detail).toContain('delivery');
@@ -522,11 +522,11 @@ describe('what certificates refer to', () => {
   });
 });
 
-describe('a request that is none', () => {
+describe('a malformed request', () => {
   const raw = (body: string, type?: string): Promise<Answer> =>
     program.call('POST', '/certificates', body, { headers: type ? { 'content-type': type } : {} });
 
-  it('is refused before anything is looked at', async () => {
+  it('is refused with 400, 413 or 415', async () => {
     await expectRefusal(() => raw('{"owner":'), 400, null);
     await expectRefusal(() => raw('[]'), 400, null);
     await expectRefusal(() => raw('7'), 400, null);
@@ -545,7 +545,7 @@ describe('a request that is none', () => {
   });
 
   it.each(['abc', '0', '-1', '1.5', '99999999999', '1e3', '%00'])(
-    'is refused when it names certificate "%s"',
+    'is refused for the certificate id "%s"',
     async (id) => {
       for (const [method, path] of [
         ['GET', ''],
@@ -560,7 +560,7 @@ describe('a request that is none', () => {
     },
   );
 
-  it('is refused when it names what does not exist', async () => {
+  it('is answered with 404 or 405 for an unknown path or method', async () => {
     for (const path of [
       '/certificates/4711',
       '/authorities/4711',
@@ -590,7 +590,7 @@ describe('a request that is none', () => {
     'colour=red',
     'filter=id;x',
     'after=x',
-  ])('is refused as a list with %s', async (query) => {
+  ])('is refused for a list with %s', async (query) => {
     await expectRefusal(() => program.call('GET', `/certificates?${query}`), 400, query.slice(0, query.indexOf('=')));
   });
 });

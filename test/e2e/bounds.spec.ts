@@ -28,7 +28,7 @@ describe('a chain', () => {
   const upload = (body: string, chain: string) =>
     program.call('POST', '/certificates/upload', { owner: 'joe@example.com', body, chain });
 
-  it('counts each CA certificate once, and does not count the leaf', async () => {
+  it('with a repeated CA certificate or the leaf is accepted, and counts each CA certificate once', async () => {
     const one = selfSigned(0);
     expect((await upload(one, one.repeat(600))).status).toBe(200);
     const { chainPem } = authority.issue('twice.example.com');

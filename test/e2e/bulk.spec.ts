@@ -32,7 +32,7 @@ describe('POST /certificates/bulk', () => {
   });
   afterAll(() => program.stop());
 
-  it('changes what it may, says of each why not, and stops at none', async () => {
+  it('changes the certificates that it may, and reports why it may not change others', async () => {
     const [mine] = (await many('ann@example.com', 1)) as [{ id: number }];
     const [theirs] = (await many('joe@example.com', 1)) as [{ id: number }];
     const { status, body } = await bulk(
@@ -57,7 +57,7 @@ describe('POST /certificates/bulk', () => {
     expect(await get(theirs.id)).toMatchObject({ notify: true, rotation: false });
   });
 
-  it('hands over by filter, page by page', async () => {
+  it('changes the owner of all certificates of a filter, page by page', async () => {
     const given = await many('old-team@example.com', 205);
     const request = {
       filter: { owner: 'old-team@example.com' },
@@ -81,7 +81,7 @@ describe('POST /certificates/bulk', () => {
     expect(one).toBeDefined();
   }, 120_000);
 
-  it.each(['revoke', 'reissue'])('tries %s out unless it is told to do it', async (deed) => {
+  it.each(['revoke', 'reissue'])('does a dry run of %s unless dryRun is false', async (deed) => {
     const owner = `${deed}@example.com`;
     const [one, two] = (await many(owner, 2)) as [{ id: number }, { id: number }];
     if (deed === 'revoke') await program.ok('PUT', `/certificates/${two.id}/revoke`, {});
@@ -106,7 +106,7 @@ describe('POST /certificates/bulk', () => {
     expect((await bulk({ ...request, dryRun: false })).body).toMatchObject({ done: 0, failed: 2 });
   });
 
-  it('reissues by filter without reissuing what that has made', async () => {
+  it('reissues by filter without reissuing the new successors', async () => {
     await many('loop@example.com', 3);
     const { body } = await bulk({
       filter: { owner: 'loop@example.com', lifecycle: 'issued' },

@@ -80,7 +80,7 @@ describe('the CA of an authority', () => {
     expect(issued.serial).toBe(decided.body.serial);
   }, 120_000);
 
-  it('shows what it holds', async () => {
+  it('shows the certificates that it holds', async () => {
     const { body } = await ask('GET', 'certificates?status=valid&common_name=WWW.example');
     expect(body).toMatchObject({ total: null, next: null, items: [{ status: 'valid', chain: signing.issuingPem }] });
     const [{ serial }] = body.items;
@@ -89,7 +89,7 @@ describe('the CA of an authority', () => {
     expect((await ask('GET', 'certificates?count=1&after=1')).body).toMatchObject({ items: [], next: null });
   });
 
-  it('puts a certificate on hold and releases it, by jobs of which the last counts', async () => {
+  it('puts a certificate on hold and releases it, and the last of several jobs counts', async () => {
     const told = (action: string): Promise<boolean> =>
       eventually(async () => (await eventsOf(action)).length > 0, 60_000);
     const statuses = (): string[] => ca.certificates.map(({ status, reason }) => `${status} ${reason}`);
@@ -125,7 +125,7 @@ describe('the CA of an authority', () => {
     expect(await eventsOf('authority.ca-profile-switched')).toHaveLength(2);
   });
 
-  it('says what it does not have, and what it refuses', async () => {
+  it('answers for missing objects and refused actions with the reason', async () => {
     expect((await ask('GET', 'profiles/nope')).status).toBe(404);
     expect((await ask('GET', 'requests/99')).status).toBe(404);
     expect(await ask('PUT', 'requests/1', { action: 'reject' })).toMatchObject({

@@ -51,7 +51,7 @@ beforeAll(async () => {
 afterAll(() => program.stop());
 
 describe('the roles of a certificate', () => {
-  it('are those of its owner and of the owner of its authority without a row, and listed ones', async () => {
+  it("are those of its owner and of its authority's owner without stored rows, and the listed ones", async () => {
     const { id } = await issue('joe@example.com', { roles: [{ name: 'linked' }, { name: 'JOE@example.com' }] });
     expect(await shown(id)).toEqual({ 'joe@example.com': false, 'pki@example.com': true, linked: false });
     expect(await listed(id)).toEqual(['linked']);
@@ -59,7 +59,7 @@ describe('the roles of a certificate', () => {
     expect([await shown(own), await listed(own)]).toEqual([{ 'pki@example.com': false }, []]);
   });
 
-  it('keep their rights when they get another name, and the one that takes their name gets the rights of the owner', async () => {
+  it('keep their rights when renamed, and a role that takes the old name gets the rights of the owner', async () => {
     await program.ok('POST', '/authorities', { name: 'two', owner: 'ca@example.com', commonName: 'Two' });
     const { id } = await issue('lea@example.com', { authority: { name: 'two' } });
     const [lea, carl] = [await signUp('lea', 'lea@example.com'), await signUp('carl', 'ca@example.com')];
@@ -77,7 +77,7 @@ describe('the roles of a certificate', () => {
     expect(await rightsOf(await signUp('max', 'lea@example.com'), id)).toEqual([200, 200]);
   });
 
-  it('are not those of a built-in role whose name an old import has left in the place of an owner', async () => {
+  it('are not those of a built-in role whose name an old import has left as the owner', async () => {
     const { id } = await issue('joe@example.com');
     await rows(`update certificate set owner = 'operator' where id = $1`, [id]);
     expect(await shown(id)).toEqual({ 'pki@example.com': true });

@@ -154,8 +154,8 @@ const ways: [string, () => Promise<Json>][] = [
 const idsFoundBy = async (name: string): Promise<number[]> =>
   (await program.ok('GET', `/certificates?filter=san;${name}&count=50`)).items.map(({ id }: Json) => id);
 
-describe('a certificate that differs from what was asked for', () => {
-  it.each(ways)('and came %s is shown and found as it is', async (_, obtain) => {
+describe('a certificate that differs from the request', () => {
+  it.each(ways)('and arrived %s is shown and found with its own contents', async (_, obtain) => {
     const { id, host } = await obtain();
     const shown = await issued(id);
     const text = opensslText(shown.body);
@@ -177,7 +177,7 @@ describe('a certificate that differs from what was asked for', () => {
     expect(await program.database.source.query(counted, [id])).toEqual([{ count: 2 }]);
   });
 
-  it('is renewed with what was approved, not with what the CA made of it', async () => {
+  it('is renewed with the terms that were approved, not with those that the CA issued', async () => {
     const { id, host } = await request('wilful-now');
     await issued(id);
     const renewed = await issued((await program.ok('POST', `/certificates/${id}/reissue`, {})).id);

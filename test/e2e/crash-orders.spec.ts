@@ -24,7 +24,7 @@ interface Row {
 const kinds = ['host', 'host', 'host', 'wrong', 'never'] as const;
 const behaviours = { host: 'pending', wrong: 'other-names', never: 'never' } as const;
 
-describe('a program that is killed at any moment while a CA is late, loses answers and errs', () => {
+describe('a program that is killed at any moment while its CA is late, loses answers and fails', () => {
   const seed = Number(process.env['CRASH_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
   const random = seeded(seed);
   let ca: ScriptedCa;
@@ -68,7 +68,7 @@ describe('a program that is killed at any moment while a CA is late, loses answe
   };
 
   it(
-    'loses no order, places none twice, issues none twice, and leaves nothing at the CA that nobody wants',
+    'loses no order, places and issues none twice, and leaves no unwanted certificate at the CA',
     {
       timeout: 240_000,
     },

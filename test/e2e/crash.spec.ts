@@ -202,7 +202,7 @@ describe('a program that is killed at any moment', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('loses no certificate, issues none twice, and makes every delivery in the end', { timeout: 240_000 }, async () => {
+  it('loses no certificate, issues none twice, and completes every delivery', { timeout: 240_000 }, async () => {
     database = await createTestDatabase();
     const { source } = database;
     const query = <T>(sql: string): Promise<T[]> => source.query<T[]>(sql);

@@ -50,29 +50,32 @@ describe('a delivery that cannot be prepared', () => {
       `update certificate set sealed_key = set_byte(sealed_key, length(sealed_key) - 1, get_byte(sealed_key, length(sealed_key) - 1) # 1)`,
       'does not open',
     ],
-  ])('because %s fails visibly, its owner is told, and it arrives after the repair', async (_, spoil, mend, words) => {
-    place.mode = 'down';
-    const certificate = await issue();
-    await comes(certificate, 'failing', 1);
-    await sql(spoil);
-    place.mode = 'up';
-    const failing = await comes(certificate, 'failing', 6);
-    expect(failing).toMatchObject({ fault: 'misconfigured', deliveredAt: null, nextAttemptAt: expect.any(String) });
-    expect(failing.detail).toContain(words);
-    expect(place.written).toEqual([]);
-    const mail = await eventually(async () => (await program.ok('GET', '/mails')).items[0]);
-    expect(mail).toMatchObject({ to: ['joe@example.com'] });
-    expect(mail.text).toContain(words);
-    expect((await program.ok('GET', '/jobs?state=dead')).items).toEqual([]);
-    expect(await actionsOf(certificate)).not.toContain('key.delivered');
+  ])(
+    'because %s fails and shows why, its owner is told, and it is completed after the repair',
+    async (_, spoil, mend, words) => {
+      place.mode = 'down';
+      const certificate = await issue();
+      await comes(certificate, 'failing', 1);
+      await sql(spoil);
+      place.mode = 'up';
+      const failing = await comes(certificate, 'failing', 6);
+      expect(failing).toMatchObject({ fault: 'misconfigured', deliveredAt: null, nextAttemptAt: expect.any(String) });
+      expect(failing.detail).toContain(words);
+      expect(place.written).toEqual([]);
+      const mail = await eventually(async () => (await program.ok('GET', '/mails')).items[0]);
+      expect(mail).toMatchObject({ to: ['joe@example.com'] });
+      expect(mail.text).toContain(words);
+      expect((await program.ok('GET', '/jobs?state=dead')).items).toEqual([]);
+      expect(await actionsOf(certificate)).not.toContain('key.delivered');
 
-    await sql(mend);
-    await comes(certificate, 'delivered');
-    expect(place.standing.get('shelf/a.example.com')).toContain('BEGIN CERTIFICATE');
-    expect((await actionsOf(certificate)).filter((action) => action === 'key.delivered')).toHaveLength(1);
-  });
+      await sql(mend);
+      await comes(certificate, 'delivered');
+      expect(place.standing.get('shelf/a.example.com')).toContain('BEGIN CERTIFICATE');
+      expect((await actionsOf(certificate)).filter((action) => action === 'key.delivered')).toHaveLength(1);
+    },
+  );
 
-  it('from the start has sent nothing: nothing is to be removed when its certificate is revoked', async () => {
+  it('since its first attempt has nothing to remove when its certificate is revoked', async () => {
     await sql(`update destination set plugin_id = 'gone'`);
     const certificate = await issue();
     await comes(certificate, 'failing', 1);
@@ -82,7 +85,7 @@ describe('a delivery that cannot be prepared', () => {
 });
 
 describe('the audit log', () => {
-  it('says that a key was delivered when it was, and not before', async () => {
+  it('records the delivery of a key when it is complete, and not before', async () => {
     const held = place.hold();
     const certificate = await issue();
     await eventually(async () => held.begun());

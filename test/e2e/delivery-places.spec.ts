@@ -23,7 +23,7 @@ const inState = (id: number, state: string): Promise<Json> =>
   });
 
 describe('a delivery to a location where another one is being made', () => {
-  it('is postponed, and follows without the sweep as soon as the location is free', async () => {
+  it('is postponed, and is made without waiting for the sweep once the location is free', async () => {
     const held = place.hold();
     const first = await program.ok('POST', '/certificates', {
       owner: 'joe@example.com',

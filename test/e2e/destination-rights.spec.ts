@@ -81,7 +81,7 @@ const ways: [string, (who: string) => Promise<{ status: number; body: { message?
 ];
 
 describe('a destination', () => {
-  it.each(ways)('is reached by %s for holders of its roles and operators alone', async (_, way) => {
+  it.each(ways)('can be used through %s by holders of its roles and operators only', async (_, way) => {
     const refused = await way('bob');
     expect([refused.status, refused.body.message]).toEqual([
       403,
@@ -91,7 +91,7 @@ describe('a destination', () => {
     expect((await way('oper')).status).toBe(200);
   });
 
-  it('is reached by no upload of a stranger, who learns nothing of its options on the way', async () => {
+  it('cannot be used by an upload of another user, and its options are not revealed', async () => {
     const { chainPem, privateKeyPem } = elsewhere.issue('up.example.com');
     const [body, chain] = chainPem;
     const upload = { owner: others, body, chain, privateKey: privateKeyPem, ...closed };
@@ -102,7 +102,7 @@ describe('a destination', () => {
     expect((await as('bob', 'PUT', `/certificates/${id}`, twice)).status).toBe(403);
   });
 
-  it('shows its options to those who may deliver there', async () => {
+  it('shows its options to users who may deliver there or read all, and to no other', async () => {
     const seen = async (who: string) => {
       const { body: one } = await as(who, 'GET', `/destinations/${ids['closed']}`);
       const { body: list } = await as(who, 'GET', '/destinations?filter=label;closed');
@@ -128,7 +128,7 @@ describe('a destination', () => {
     });
   });
 
-  it('shows where a certificate stands there to those who see its options or look after the certificate', async () => {
+  it('shows the location of a certificate to users who see its options or hold the role of the owner', async () => {
     const id = await issue('both', 'place.example.com', { ...closed, owner: others });
     const { id: deliveryId, location } = await eventually(async () => {
       const { items } = await program.ok('GET', `/certificates/${id}/deliveries`);
@@ -154,7 +154,7 @@ describe('a destination', () => {
     expect(body.items.map(({ action }: { action: string }) => action)).toContain('delivery.arrived');
   });
 
-  it('has the roles of who makes it unless others are named, and keeps what a change does not name', async () => {
+  it('has the roles of its creator by default, and keeps its roles when a change names none', async () => {
     const made = await program.ok('GET', `/destinations/${ids['public']}`);
     expect([made.open, made.roles.map(({ name }: { name: string }) => name)]).toEqual([false, ['admin']]);
     const label = 'public';
@@ -175,7 +175,7 @@ describe('a destination', () => {
     ).toBe(400);
   });
 
-  it('keeps what is attached, so that renewals arrive after a right has ended', async () => {
+  it('keeps attached certificates and gets their renewals after the right of the user has ended', async () => {
     const id = await issue('ann', 'stays.example.com', { ...closed, rotation: true });
     await program.ok('PUT', `/destinations/${ids['closed']}`, destination('closed', { roles: [{ name: others }] }));
     try {
@@ -192,7 +192,7 @@ describe('a destination', () => {
     }
   });
 
-  it('names no certificate of another owner at a place that is taken', async () => {
+  it('does not name the certificate of another owner that occupies the location', async () => {
     await program.ok('PUT', `/destinations/${ids['closed']}`, destination('closed', { open: true }));
     const first = await issue('ann', 'taken.example.com', closed);
     const { name } = await eventually(async () => {
@@ -212,7 +212,7 @@ describe('a destination', () => {
     expect(own).toContain(name);
   });
 
-  it('has a source beside it that shows its options to its owner and those who may see everything', async () => {
+  it('has the same rule as a source, which shows its options to its owner, operators and readers', async () => {
     const path = join(root, 'looked-at');
     mkdirSync(path);
     const { id } = await program.ok('POST', '/sources', {
@@ -231,7 +231,7 @@ describe('a destination', () => {
     expect(tell).toEqual([true, true, true, false, false]);
   });
 
-  it('that was there before the upgrade stays open to everyone', async () => {
+  it('from before the upgrade stays open to everyone', async () => {
     const runner = program.database.source.createQueryRunner();
     const migration = new RightsOfPlaces1763700000037();
     await migration.down(runner);

@@ -34,7 +34,7 @@ const ways: [string, (id: number) => [method: string, path: string, body: object
 ];
 
 describe('a certificate that is handed over', () => {
-  it.each(ways)('by %s does not use the rights of an owner who has not accepted', async (_, way) => {
+  it.each(ways)('by %s is not renewed with the rights of a new owner who has not accepted it', async (_, way) => {
     const [given, held] = [await issue('ann', 'a.example.com'), await issue('both', 'b.example.com')];
     for (const [who, id] of [
       ['ann', given],
@@ -45,7 +45,7 @@ describe('a certificate that is handed over', () => {
     expect((await view(held)).renewal).toMatchObject({ vouchingRole: to, ownerVouches: true });
   });
 
-  it('renews with the rights of the former owner until these end, shows why it stops, and renews again once it is accepted', async () => {
+  it("uses the former owner's rights, says why it stops when they end, and renews after acceptance", async () => {
     const [given, named] = [
       await issue('ann', 'given.example.com'),
       await issue('ann', 'named.example.com', { owner: to }),
@@ -92,7 +92,7 @@ describe('a certificate that is handed over', () => {
     await program.ok('PUT', `/domain-rules/${ruleId}`, { patterns: ['.'] });
   });
 
-  it('renews with the rights of the new owner when an administrator hands it over, or when its vouching owner gets it back', async () => {
+  it("uses the new owner's rights after a hand-over by an administrator or back to the vouching owner", async () => {
     const [byAdmin, back] = [await issue('ann', 'c.example.com'), await issue('ann', 'd.example.com')];
     await program.ok('PUT', `/certificates/${byAdmin}`, { owner: to });
     expect((await view(byAdmin)).renewal).toMatchObject({ vouchingRole: to, ownerVouches: true });
@@ -101,7 +101,7 @@ describe('a certificate that is handed over', () => {
     expect((await view(back)).renewal).toMatchObject({ vouchingRole: from, ownerVouches: true });
   });
 
-  it('renews with the rights of the same role when that role is renamed', async () => {
+  it('uses the rights of the same role after that role is renamed', async () => {
     const id = await issue('ann', 'f.example.com');
     const { items } = await program.ok('GET', '/roles?count=200');
     const { id: roleId } = items.find(({ name }: { name: string }) => name === from);
@@ -114,7 +114,7 @@ describe('a certificate that is handed over', () => {
     expect((await view(id)).renewal).toMatchObject({ vouchingRole: from, ownerVouches: true });
   });
 
-  it('renews with no rights of a reserved name that an old import left as its owner', async () => {
+  it('gets no rights from a reserved role name that an old import left as its vouching role', async () => {
     const id = await issue('ann', 'e.example.com');
     await grant(to);
     await program.database.source.query(`update certificate set vouching_role = 'admin' where id = $1`, [id]);

@@ -53,11 +53,11 @@ function refusal(kind: Kind): object {
 }
 
 describe.each(kinds)('an authority that is not active (%s)', (kind) => {
-  it('says so to whoever asks it for a certificate', async () => {
+  it('refuses a request for a certificate and says that it is not active', async () => {
     expect(await program.call('POST', '/certificates', request(kind, 'new.example.com'))).toMatchObject(refusal(kind));
   });
 
-  it('says so when a certificate is to be renewed, and in its plan', async () => {
+  it('refuses a renewal and says so, also in the plan of the certificate', async () => {
     const { call, ok } = program;
     const { id } = issued[kind];
     const text = expect.stringMatching(`^Authority ${kind} is not active.$`);
@@ -69,7 +69,7 @@ describe.each(kinds)('an authority that is not active (%s)', (kind) => {
     });
   });
 
-  it('says so to whoever names it as a parent', async () => {
+  it('refuses to be the parent of an authority and says so', async () => {
     const body = { name: `below ${kind}`, owner, commonName: `Below ${kind}`, type: 'subca', parent: { name: kind } };
     expect(await program.call('POST', '/authorities', body)).toMatchObject({
       status: 409,
@@ -77,7 +77,7 @@ describe.each(kinds)('an authority that is not active (%s)', (kind) => {
     });
   });
 
-  it('still gives out what it has issued', async () => {
+  it('still shows and exports the certificates that it has issued', async () => {
     const { call, ok } = program;
     const { id } = issued[kind];
     expect((await call('POST', `/certificates/${id}/export`, { plugin: { slug: 'pem' } })).status).toBe(200);
@@ -87,13 +87,13 @@ describe.each(kinds)('an authority that is not active (%s)', (kind) => {
 });
 
 describe('an authority that is not active', () => {
-  it('revokes, also when its plugin is not installed: the CA is told as soon as it is', async () => {
+  it('still revokes, and the CA is told once its plugin is installed', async () => {
     for (const kind of ['remote', 'gone'] as const)
       expect((await program.call('PUT', `/certificates/${issued[kind].id}/revoke`, {})).status).toBe(200);
     await eventually(() => Promise.resolve(issuer.asked.revoke.length === 1));
   });
 
-  it('issues again once it is active, also where another process made it active', async () => {
+  it('issues again once it is active, also when another process activated it', async () => {
     const { call, database } = program;
     expect(await call('POST', '/certificates', request('local', 'again.example.com'))).toMatchObject({ status: 409 });
     await database.source.query(`update authority set active = true, version = version + 1 where name = 'local'`);
@@ -103,10 +103,10 @@ describe('an authority that is not active', () => {
   });
 });
 
-describe('the authorities that a process keeps', () => {
+describe('authorities in the memory of a process', () => {
   const kept = () => program.perennial.app.get(Authorities, { strict: false });
 
-  it('are loaded once, whoever reads them, until they change', async () => {
+  it('are loaded once and used by every reader until they change', async () => {
     const first = await kept().get(ids.local);
     expect(await kept().resolve({ name: 'LOCAL' })).toBe(first);
     await program.call('POST', `/certificates/${issued.local.id}/export`, { plugin: { slug: 'pem' } });
@@ -116,7 +116,7 @@ describe('the authorities that a process keeps', () => {
     expect([second === first, second.authority.description]).toEqual([false, 'changed']);
   });
 
-  it('are loaded again when another process has changed a role of theirs', async () => {
+  it('are loaded again when another process has changed one of their roles', async () => {
     const first = await kept().get(ids.local);
     await program.database.source.query(`update role set name = 'renamed' where name = 'local_operator'`);
     const second = await kept().get(ids.local);

@@ -68,7 +68,7 @@ const once = (verb: Call['verb'], fate: Fate): ((asked: Call['verb']) => Fate) =
   };
 };
 
-describe('an answer that is not what was asked for is kept in dispute', () => {
+describe('an answer that differs from the request is kept in dispute', () => {
   it.each<[BehaviourName, string]>([
     ['wrong-key', 'a key other than the requested one'],
     ['other-names', 'evil.example.com'],
@@ -91,7 +91,7 @@ describe('an answer that is not what was asked for is kept in dispute', () => {
   });
 
   it.each<[BehaviourName]>([['other-names'], ['no-chain'], ['shuffled-chain'], ['incomplete-chain']])(
-    '(%s), and can be accepted by a person, who then has a chain in order',
+    '(%s), and becomes the certificate with its chain in order when a user accepts it',
     async (behaviour) => {
       const { id, authority } = await ask(behaviour);
       await program.ok('POST', `/pending_certificates/${id}/accept`);
@@ -103,8 +103,8 @@ describe('an answer that is not what was asked for is kept in dispute', () => {
   );
 });
 
-describe('a CA that changes the certificate it issues with between two orders', () => {
-  it('issues both when it tells of the new one, and the second as soon as it does', async () => {
+describe('a CA that changes its issuing certificate between two orders', () => {
+  it('issues the second certificate once the new issuing certificate is known', async () => {
     const name = 'Changing CA';
     const authority = await authorityOf(name, 'pending');
     ca.deliver();
@@ -124,7 +124,7 @@ describe('a CA that changes the certificate it issues with between two orders', 
   });
 });
 
-describe('a certificate is issued once, and ordered once', () => {
+describe('a certificate is ordered once and issued once', () => {
   it.each<[Call['verb'], Fate, string]>([
     ['order', 'lost', 'the answer to the order is lost'],
     ['order', 'html', 'a web page comes in place of the answer to the order'],
@@ -152,7 +152,7 @@ describe('a certificate is issued once, and ordered once', () => {
 });
 
 describe('an order', () => {
-  it('whose answer was lost is not placed again while the CA refuses to look for it', async () => {
+  it('whose answer was lost is not placed again until the CA answers the search for it', async () => {
     await authorityOf('CA pending', 'pending');
     ca.fate = once('order', 'lost');
     const { id, ...asked } = await ask('pending');
@@ -169,7 +169,7 @@ describe('an order', () => {
     expect(ca.orders.filter(({ request }) => request.idempotencyKey === key)).toHaveLength(1);
   });
 
-  it('that its CA rejects after days fails with the reason, and nothing is withdrawn', async () => {
+  it('that its CA rejects after days fails with the reason, and no withdrawal is sent', async () => {
     const { id } = await ask('rejects-later');
     program.clock.advance(2 * dayMs);
     await eventually(async () => (await get(id)).order.answeredAt > new Date(Date.now() + dayMs).toISOString());
@@ -182,7 +182,7 @@ describe('an order', () => {
     });
   });
 
-  it('of a renewal is placed within a quarter of an hour once a CA is back that was down all the time', async () => {
+  it('for a renewal is placed within a quarter of an hour after a CA is up again', async () => {
     ca.deliver();
     const renewed = await Promise.all([1, 2, 3].map(() => ask('pending', { rotation: true })));
     for (const { id } of renewed) await inState(id, 'issued');
@@ -211,8 +211,8 @@ describe('an order', () => {
   });
 });
 
-describe('a CA that hangs with a thousand orders', () => {
-  it('holds up no other, and no request', async () => {
+describe('a CA that does not answer a thousand orders', () => {
+  it('delays neither other CAs nor requests', async () => {
     const held = ca.hold('order', 'Hanging CA');
     ca.deliver();
     const { id } = await ask('pending', { ca: 'Hanging CA' });

@@ -111,7 +111,7 @@ describe('an order', () => {
     expect(left).toBeNull();
   });
 
-  it('that is not fulfilled until its deadline fails, is cancelled at the CA, and its owner is told', async () => {
+  it('that is not fulfilled by its deadline fails, is cancelled at the CA, and its owner is told', async () => {
     const { body } = await ask('never', 'overdue.example.com');
     program.clock.advance(3 * dayMs + 60_000);
     const failed = await inState(body.id, 'failed');
@@ -129,8 +129,8 @@ describe('an order', () => {
   });
 });
 
-describe('a cancelled request', () => {
-  it('is cancelled while its CA is down, and at the CA when that is up again', async () => {
+describe('a request that a user cancels', () => {
+  it('is cancelled at once although its CA is down, and at the CA when it is up again', async () => {
     const { body } = await ask('never', 'cancelled.example.com');
     issuer.isDown = true;
     expect((await program.call('DELETE', `/pending_certificates/${body.id}`)).status).toBe(204);
@@ -144,7 +144,7 @@ describe('a cancelled request', () => {
     await withdrawn(body.id, 'cancel');
   });
 
-  it('is cancelled while the plugin of its CA is gone', async () => {
+  it('is cancelled although the plugin of its CA is not installed', async () => {
     const { body } = await ask('never', 'gone.example.com');
     await setPlugin('never', 'gone-issuer');
     expect((await program.call('DELETE', `/pending_certificates/${body.id}`)).status).toBe(204);
@@ -155,7 +155,7 @@ describe('a cancelled request', () => {
     await withdrawn(body.id, 'cancel');
   });
 
-  it('has the certificate revoked that its CA issues all the same', async () => {
+  it('has its certificate revoked when the CA issues it nevertheless', async () => {
     const { body } = await ask('firm', 'late.example.com');
     expect((await program.call('DELETE', `/pending_certificates/${body.id}`)).status).toBe(204);
     issuer.deliver();
@@ -167,7 +167,7 @@ describe('a cancelled request', () => {
     ]);
   });
 
-  it('has the answer revoked that comes to an attempt under way', async () => {
+  it('has its certificate revoked when a running attempt receives it', async () => {
     const held = issuer.hold();
     const asking = ask('pending', 'race.example.com');
     await eventually(async () => held.begun());
@@ -182,8 +182,8 @@ describe('a cancelled request', () => {
   });
 });
 
-describe('a certificate for one order', () => {
-  it('that comes a second time is revoked at the CA', async () => {
+describe('the certificate of an order', () => {
+  it('is revoked at the CA when another one was uploaded for the order during the poll', async () => {
     const held = issuer.hold();
     const asking = ask('pending', 'double.example.com');
     await eventually(async () => held.begun());
@@ -198,7 +198,7 @@ describe('a certificate for one order', () => {
     expect((await get(id)).lifecycle).toBe('issued');
   });
 
-  it('that somebody uploaded before the issuer delivers it completes the order nevertheless', async () => {
+  it('completes the order although somebody uploaded it before the issuer delivered it', async () => {
     const held = issuer.hold();
     const asking = ask('pending', 'uploaded.example.com');
     await eventually(async () => held.begun());
@@ -237,7 +237,7 @@ describe('an upload of the certificate of an order', () => {
     return { id: body.id, leaf, ref };
   };
 
-  it('joins the two: the CA, which says so later, is told to cancel and to revoke nothing', async () => {
+  it('completes it: the CA, which issues it later, gets no cancellation and no revocation', async () => {
     const { id, leaf, ref } = await uploaded('joined.example.com', false);
     expect(await get(id)).toMatchObject({ lifecycle: 'issued', withdrawals: [{ kind: 'close', state: 'due' }] });
     const polls = issuer.asked.poll.length;
@@ -251,7 +251,7 @@ describe('an upload of the certificate of an order', () => {
     expect(await actions(id)).toContain('certificate.order-closed');
   });
 
-  it('during a poll that answers "pending" cancels nothing either', async () => {
+  it('cancels no order when a running poll answers "pending"', async () => {
     issuer.isReady = false;
     const held = issuer.hold();
     const asking = ask('pending', 'joined-late.example.com');
@@ -281,7 +281,7 @@ describe('an upload of the certificate of an order', () => {
     expect((await get(id)).lifecycle).toBe('issued');
   });
 
-  it('is cancelled at the CA when that still works on it at the deadline', async () => {
+  it('has the order cancelled at the deadline when the CA still works on it', async () => {
     const { id, ref } = await uploaded('open.example.com', true);
     program.clock.advance(3 * dayMs + 60_000);
     await withdrawn(id, 'close');
@@ -291,7 +291,7 @@ describe('an upload of the certificate of an order', () => {
 });
 
 describe('an order that its CA does not know for a while', () => {
-  it('is asked for again, and issued when the CA knows it again', async () => {
+  it('is polled again, and issued when the CA knows it again', async () => {
     issuer.isReady = false;
     const { body } = await ask('pending', 'forgotten.example.com');
     issuer.refusal = 'There is no such request.';
@@ -309,7 +309,7 @@ describe('an order that its CA does not know for a while', () => {
     await inState(body.id, 'issued');
   });
 
-  it('fails when the CA has not known it for six hours, and is cancelled should it come back', async () => {
+  it('fails when the CA has not known it for six hours, and is cancelled if the CA knows it later', async () => {
     issuer.isReady = false;
     const { body } = await ask('pending', 'dead.example.com');
     issuer.refusal = 'There is no such request.';
@@ -328,7 +328,7 @@ describe('an order that its CA does not know for a while', () => {
 });
 
 describe('a revocation', () => {
-  it('is recorded while the CA is down, shown, and told to the CA when that is up again', async () => {
+  it('is recorded and shown while the CA is down, and sent to the CA when it is up again', async () => {
     issuer.deliver();
     const { body } = await ask('pending', 'revoked.example.com');
     await inState(body.id, 'issued');
@@ -348,7 +348,7 @@ describe('a revocation', () => {
   });
 });
 
-describe('a revocation that is given up', () => {
+describe('a revocation that is not retried any more', () => {
   const revoked = async (behaviour: Behaviour, host: string, isDown = false): Promise<number> => {
     issuer.deliver();
     const { body } = await ask(behaviour, host);
@@ -365,12 +365,12 @@ describe('a revocation that is given up', () => {
     expect(await actions(id)).toContain('certificate.withdrawal-given-up');
   };
 
-  it('because the CA refuses it is shown, and its owner is told', async () => {
+  it('because the CA refused it is shown, and its owner is told', async () => {
     const id = await revoked('keeps', 'refused.example.com');
     await isTold(id, 'refused.example.com', 'The serial number is unknown.');
   });
 
-  it('because the CA is down until the certificate has expired is shown, and its owner is told', async () => {
+  it('because the certificate expired while the CA was down is shown, and its owner is told', async () => {
     const id = await revoked('pending', 'down.example.com', true);
     await until(id, (one) => one.withdrawals[0]?.attempts > 0);
     await program.database.source.query('update withdrawal set give_up_at = created_at where certificate_id = $1', [
@@ -383,7 +383,7 @@ describe('a revocation that is given up', () => {
 });
 
 describe('an answer in dispute', () => {
-  it('is told to the owner once, and becomes the certificate with its own names when it is accepted', async () => {
+  it('is reported to the owner once, and becomes the certificate with its own names when it is accepted', async () => {
     const { body } = await ask('other-names', 'asked.example.com');
     expect(body.order.disputed).toMatchObject({ reason: expect.stringContaining('evil.example.com') });
     const mail = await mailTo('asked.example.com: the answer of the issuer differs');
@@ -400,7 +400,7 @@ describe('an answer in dispute', () => {
     expect((await program.call('POST', `/pending_certificates/${body.id}/accept`)).status).toBe(409);
   });
 
-  it('for another key is never accepted', async () => {
+  it('for another key cannot be accepted', async () => {
     const { body } = await ask('wrong-key', 'key.example.com');
     expect(await program.call('POST', `/pending_certificates/${body.id}/accept`)).toMatchObject({
       status: 409,
@@ -421,7 +421,7 @@ describe('an answer in dispute', () => {
     expect((await program.call('POST', `/pending_certificates/${body.id}/reject`)).status).toBe(409);
   });
 
-  it('is completed by an upload of the right chain', async () => {
+  it('is completed by an upload of the right certificate chain', async () => {
     const { body } = await ask('no-chain', 'chainless.example.com');
     const { authorityCertificate } = await program.ok('GET', `/authorities/${body.authority.id}`);
     const { chain } = body.order.disputed;
@@ -432,7 +432,7 @@ describe('an answer in dispute', () => {
     expect(await get(body.id)).toMatchObject({ lifecycle: 'issued', withdrawals: [] });
   });
 
-  it('about which nobody decides is revoked at the deadline', async () => {
+  it('is revoked at the deadline when nobody has accepted or rejected it', async () => {
     const { body } = await ask('other-names', 'undecided.example.com');
     program.clock.advance(3 * dayMs + 60_000);
     expect((await inState(body.id, 'failed')).order.fault).toBe('overdue');
@@ -459,7 +459,7 @@ describe('the answer to a request', () => {
     ],
     ['has failed', (host) => ask('refuses', host), { lifecycle: 'failed' }],
     ['is cancelled', cancelled, { lifecycle: 'cancelled' }],
-  ])('does not wait any longer once the order %s', async (state, asked, expected) => {
+  ])('is sent without further waiting once the order %s', async (state, asked, expected) => {
     const host = `${state.replaceAll(' ', '-')}.example.com`;
     const waiting = ask('never', `${state.replaceAll(' ', '-')}.example.net`);
     const { body } = await Promise.race([asked(host), waiting]);
@@ -469,7 +469,7 @@ describe('the answer to a request', () => {
 });
 
 describe('a renewal', () => {
-  it('has the whole subject and all names of the certificate in the CSR that its CA gets', async () => {
+  it('sends its CA a CSR with the whole subject and all names of the certificate', async () => {
     const subject = '/CN=Kept+UID=4711/OU=B/OU=A/DC=example/emailAddress=a@example.com/O=Kunde';
     const names = ['DNS:kept.example.com', 'DNS:*.kept.example.com', 'IP Address:192.0.2.7', 'email:kept@example.com'];
     const folder = await mkdtemp(join(tmpdir(), 'perennial-renewal-'));
@@ -495,8 +495,8 @@ describe('a renewal', () => {
   });
 });
 
-describe('a CA that suggests when to renew', () => {
-  it('is asked about what it issued, and a random moment in its window is the plan', async () => {
+describe('a CA that suggests when to renew (ARI)', () => {
+  it('is asked about the certificates that it issued, and the plan is a random moment in its window', async () => {
     issuer.deliver();
     const at = program.clock.now().getTime();
     const [windowStart, windowEnd] = [new Date(at + 5 * dayMs), new Date(at + 6 * dayMs)];
