@@ -110,8 +110,8 @@ const pastHour = (): Promise<unknown> =>
   program.database.source.query(`update challenge set remove_at = date_trunc('second', now()) - interval '1 second'`);
 const rows = (): Promise<{ id: number }[]> => program.database.source.query('select id from challenge');
 
-describe('answers over HTTP', () => {
-  it('are served and put below the web root until the issuer needs them no more', async () => {
+describe('HTTP challenge answers', () => {
+  it('are served and written below the web root until the issuer does not need them any more', async () => {
     const answer: ChallengeAnswer = { type: 'http-01', domain: 'www.example.test', value: 'tok-en_1.thumb' };
     const id = await ordered(answer);
     expect(script.told[0]).toBe('visible');
@@ -128,7 +128,7 @@ describe('answers over HTTP', () => {
     expect(await rows()).toEqual([]);
   });
 
-  it('have no other path, however a token is spelled', async () => {
+  it('answer 400 or 404 for other and malformed tokens', async () => {
     for (const token of ['unknown', '%2e%2e%2fetc', 'a'.repeat(5000), '', '%00'])
       expect([400, 404]).toContain((await answerAt(token)).status);
   });
@@ -146,7 +146,7 @@ describe('answers over HTTP', () => {
   });
 });
 
-describe.skipIf(!hasNamed)('answers in the DNS', () => {
+describe.skipIf(!hasNamed)('DNS challenge answers', () => {
   let [wide, deep] = [0, 0];
   beforeAll(async () => {
     const make = async (name: string, zones: string[]): Promise<number> =>
@@ -155,7 +155,7 @@ describe.skipIf(!hasNamed)('answers in the DNS', () => {
     deep = await make('deep', ['deep.example.test']);
   });
 
-  it('go behind CNAME records, through the provider with the longest zone, and are removed alone', async () => {
+  it('follow CNAME records, use the provider with the longest zone, and are removed alone', async () => {
     const answer = { type: 'dns-01', domain: 'alias.example.test' } as const;
     const id = await ordered({ ...answer, value: 'one' }, { ...answer, value: 'two' });
     expect(script.told.slice(-2)).toEqual(['visible', 'visible']);
@@ -169,7 +169,7 @@ describe.skipIf(!hasNamed)('answers in the DNS', () => {
     await eventually(async () => (await rows()).length === 0);
   });
 
-  it('are removed although the process died before the service had answered', async () => {
+  it('are removed although the process was killed before the DNS service answered', async () => {
     const value = 'crashed';
     const id = await ordered({ type: 'dns-01', domain: 'crash.example.test', value });
     await program.ok('DELETE', `/pending_certificates/${id}`);
@@ -180,7 +180,7 @@ describe.skipIf(!hasNamed)('answers in the DNS', () => {
     await eventually(async () => (await rows()).length === 0);
   });
 
-  it('are removed once the service can be reached again', async () => {
+  it('are removed once the DNS service is up again', async () => {
     const id = await ordered({ type: 'dns-01', domain: 'down.example.test', value: 'stays' });
     named?.freeze();
     await program.database.source.query(`update dns_provider set options = options || '{"port": 1}' where id = $1`, [
@@ -202,7 +202,7 @@ describe.skipIf(!hasNamed)('answers in the DNS', () => {
     await issued(id);
   });
 
-  it('fail in clear text where no provider has the zone', async () => {
+  it('fail with a clear reason when no provider has the zone', async () => {
     Object.assign(script, {
       answers: [{ type: 'dns-01', domain: 'www.elsewhere.test', value: 'x' }],
       isContent: false,
@@ -254,8 +254,8 @@ describe('DNS providers', () => {
   });
 });
 
-describe('what an issuer remembers of its authority', () => {
-  it('is one and the same for orders that begin together, and sealed', async () => {
+describe('the state of an issuer for its authority', () => {
+  it('is created once for simultaneous orders, and is sealed', async () => {
     script.accounts = [];
     await program.database.source.query('delete from authority_state');
     Object.assign(script, { answers: [], isContent: true });

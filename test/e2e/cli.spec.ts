@@ -40,7 +40,7 @@ async function refusal(env: ChildEnv, args: readonly string[], input?: string): 
 }
 
 describe('the command line', () => {
-  it('explains itself without a database and refuses what it does not know', async () => {
+  it('shows help without a database, and refuses unknown commands and values', async () => {
     const help = await runCli({ DATA_DIR: '/nonexistent' }, ['--help']);
     expect(help).toMatchObject({ status: 0, stdout: expect.stringContaining('create-user [options] <name>') });
     expect(await runCli({ DATA_DIR: '/nonexistent' }, ['--version'])).toMatchObject({
@@ -60,7 +60,7 @@ describe('the command line', () => {
     expect(await runCli({}, ['query', '--expiring-in', 'soon'])).toMatchObject({ status: 2, stdout: '' });
   });
 
-  it('makes no database where a slip in the settings points', async () => {
+  it('creates no database when the settings are wrong', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'perennial-'));
     expect(await refusal({ DATA_DIR: join(folder, 'wrong') }, ['query'])).toMatch(
       /^There is no database in .* run: perennial init\n$/,
@@ -84,7 +84,7 @@ describe('the command line', () => {
   });
 });
 
-describe('beside and without a running program on the embedded database', () => {
+describe('the command line on the embedded database', () => {
   let dataDir: string;
   let env: ChildEnv;
   let program: ProgramChild | undefined;
@@ -97,7 +97,7 @@ describe('beside and without a running program on the embedded database', () => 
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  it('makes everything at the first init, says so, and changes nothing at the second', async () => {
+  it('creates everything at the first init, says so, and changes nothing at the second', async () => {
     const first = await runCli(env, ['init', '--password-file', '-'], `${adminPassword}\n`);
     expect(first).toMatchObject({
       ...done,
@@ -113,7 +113,7 @@ describe('beside and without a running program on the embedded database', () => 
     });
   });
 
-  it('works on what a running program works on', async () => {
+  it('uses the database of the running program', async () => {
     program = await startChild(env);
     const { ok } = await signIn(program.url);
     await ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Root' });
@@ -134,13 +134,13 @@ describe('beside and without a running program on the embedded database', () => 
     expect(await program.stop()).toEqual({ status: 0, signal: null });
   });
 
-  it('works when none runs, and leaves none behind', async () => {
+  it('works when no program is running, and leaves no process behind', async () => {
     expect((await json(env, ['query', '--fqdn', 'beside'])).items).toMatchObject([{ cn: 'beside.example.com' }]);
     expect(processesNaming(dataDir)).toEqual([]);
   });
 });
 
-describe('on a given database', () => {
+describe('the command line on an external database', () => {
   let database: TestDatabase;
   let folder: string;
   let env: ChildEnv;
@@ -166,7 +166,7 @@ describe('on a given database', () => {
       name: string;
     }>;
 
-  it('makes users and resets passwords, which never show anywhere', async () => {
+  it('creates users and resets passwords without printing them', async () => {
     expect(await refusal(env, ['create-user', 'mary', '--email', 'mary@example.com'])).toContain('--password-file');
     expect(
       await refusal(env, ['create-user', 'mary', '--email', 'mary@example.com', '--password-file', '-'], 'hunter2'),
@@ -204,7 +204,7 @@ describe('on a given database', () => {
     );
   });
 
-  it('makes API keys, and shows each once', async () => {
+  it('creates API keys, and shows each once', async () => {
     const { status, stdout } = await runCli(env, [
       'create-api-key',
       'script',
@@ -248,7 +248,7 @@ describe('on a given database', () => {
     await call.login('mary', 'Typed-Secret-1!');
   });
 
-  it('issues by options, by CSR and by a request as the API takes it', async () => {
+  it('issues by options, by CSR, and by a request in the format of the API', async () => {
     const { id } = await issue(
       '--cn',
       'opt.example.com',
@@ -312,7 +312,7 @@ describe('on a given database', () => {
     });
   });
 
-  it('finds certificates by what is said of them', async () => {
+  it('finds certificates by name, state and other properties', async () => {
     const names = async (...args: string[]): Promise<string[]> =>
       ((await json(env, ['query', ...args])).items as { cn: string }[]).map(({ cn }) => cn);
     expect(await names('--fqdn', 'opt2.example.com', 'csr.')).toEqual(['opt.example.com', 'csr.example.com']);
@@ -359,7 +359,7 @@ describe('on a given database', () => {
     expect(await refusal(env, ['revoke', '--commit'])).toMatch(/^Name certificates/);
   });
 
-  it('imports files and folders with the keys and chains that fit, once', async () => {
+  it('imports files and folders with their keys and chains, each certificate once', async () => {
     const at = (name: string): string => join(folder, 'import', name);
     await run('bash', [
       '-euc',
@@ -401,7 +401,7 @@ describe('on a given database', () => {
     expect(again.stdout + dry.stdout).not.toContain('PRIVATE KEY');
   });
 
-  it('has sources looked at, those that are named or all that are active, and tells what came of it', async () => {
+  it('scans the named or all active sources, and reports the result', async () => {
     const add = async (label: string, path: string, active: boolean): Promise<{ id: number }> =>
       call.ok('POST', '/sources', {
         label,
@@ -472,7 +472,7 @@ describe('the check of the audit log', () => {
     return report.faults;
   }
 
-  it('is content with what nobody touched', async () => {
+  it('reports no fault when no row was changed', async () => {
     const { head } = await json(env, ['audit', 'verify']);
     anchor = `${head.seq}:${head.hashHex}`;
     expect((await runCli(env, ['audit', 'verify', '--anchor', anchor])).stdout).toContain(
@@ -481,7 +481,7 @@ describe('the check of the audit log', () => {
     expect(await refusal(env, ['audit', 'verify', '--anchor', 'x'])).toMatch(/^--anchor/);
   });
 
-  it('names the row that was changed, inserted or removed', async () => {
+  it('reports the row that was changed, inserted or removed', async () => {
     const [row] = await database.source.query('select id, seq from audit_event where seq = 3');
     await tamper(`update audit_event set after = jsonb_set(after, '{username}', '"eve"') where seq = 3`);
     expect(await faults()).toEqual([{ kind: 'changed', seq: 3, id: row.id }]);
@@ -504,7 +504,7 @@ describe('the check of the audit log', () => {
     expect(await faults()).toEqual([{ kind: 'removed', seq: 2, id: null }]);
   });
 
-  it('misses the newest rows when it has an anchor', async () => {
+  it('reports missing newest rows when it is given an anchor', async () => {
     const seq = Number(anchor.split(':')[0]);
     await tamper(`delete from audit_event where seq >= ${seq}`);
     expect(await faults('--anchor', anchor)).toContainEqual({ kind: 'removed', seq, id: null });

@@ -76,7 +76,7 @@ async function signedCsr(spki: Buffer, signer: Signer, attributes: Buffer[] = []
   return toPem('CERTIFICATE REQUEST', der.sequence(info, algorithmDer, der.bitString(signature)));
 }
 
-describe('what is certified of a CSR', () => {
+describe('the content of a CSR', () => {
   it.each<[string, Buffer, RegExp]>([
     [
       'a second common name with NUL',
@@ -95,13 +95,13 @@ describe('what is certified of a CSR', () => {
     expect([status, body.reasons?.csr?.[0]]).toEqual([400, expect.stringMatching(reason)]);
   });
 
-  it('is its subject where its request for extensions is empty', async () => {
+  it('is its subject alone when its extension request is empty', async () => {
     const empty = der.sequence(der.oid('1.2.840.113549.1.9.14'), der.setOf(der.sequence()));
     const { status, body } = await ask(await oddCsr(der.nullValue(), [empty]));
     expect({ status, cn: body.cn }).toEqual({ status: 200, cn: 'a.example' });
   });
 
-  it('is written anew where the CSR is not encoded properly, and openssl and Node read it', async () => {
+  it('is encoded anew when its encoding is wrong, so that openssl and Node can read the certificate', async () => {
     const subject = der.sequence(cn, attribute('2.5.4.10', printable('my_org@home')));
     const { status, body } = await ask(await csrOf(subject));
     expect(status).toBe(200);
@@ -112,19 +112,19 @@ describe('what is certified of a CSR', () => {
     expect(new X509Certificate(body.body).subject).toContain('O=my_org@home');
   });
 
-  it('is the key with NULL parameters, also where the CSR has none', async () => {
+  it('gets a key with NULL parameters when the CSR has none', async () => {
     const { status, body } = await ask(await oddCsr(Buffer.alloc(0), []));
     expect(status).toBe(200);
     expect(parseCertificate(body.body).spkiDer).toEqual(spkiOf(rsa));
   });
 
-  it('is every common name that is a host', async () => {
+  it('adds every common name that is a host to the SANs', async () => {
     const { body } = await ask(await csrOf(der.sequence(cn, attribute('2.5.4.3', der.utf8String('b.example')))));
     expect(body.domains.map(({ name }: { name: string }) => name).sort()).toEqual(['a.example', 'b.example']);
     expect(new X509Certificate(body.body).subjectAltName).toBe('DNS:a.example, DNS:b.example');
   });
 
-  it('is never the name of the authority itself', async () => {
+  it('is refused when the subject is that of the authority', async () => {
     const subjectDer = encodeSubject({ commonName: 'EXAMPLE  root' });
     expect((await ask(await csrOf(subjectDer))).body.reasons).toHaveProperty('csr');
     const { status, body } = await ask('', 'root', { csr: undefined, commonName: 'Example root' });
@@ -132,7 +132,7 @@ describe('what is certified of a CSR', () => {
   });
 
   it.each(['commonName', 'organization', 'organizationalUnit', 'state', 'location'])(
-    'is bound by the same rules where a request names it: %s',
+    'has the same rules as a request without a CSR: %s',
     async (member) => {
       for (const value of ['a\u202eb', 'a\u2028b', ' ', 'a\ufffdb']) {
         const more = { csr: undefined, commonName: 'a.example', [member]: value };
@@ -148,21 +148,21 @@ describe('what is certified of a CSR', () => {
     ['DNS', 0x82, 'bücher.example'],
     ['e-mail', 0x81, 'bücher@a.example'],
     ['URI', 0x86, 'https://bücher.example/'],
-  ])('is never a name in an unknown charset: %s', async (_, tag, name) => {
+  ])('is refused when a name is not ASCII: %s', async (_, tag, name) => {
     const valueDer = der.sequence(der.tlv(tag, Buffer.from(name)));
     const csr = await csrOf(der.sequence(cn), { extensions: [{ oid: '2.5.29.17', critical: false, valueDer }] });
     const { status, body } = await ask(csr);
     expect([status, body.reasons?.csr?.[0]]).toEqual([400, expect.stringContaining('not ASCII')]);
   });
 
-  it('is kept and passed on as canonical PEM, without what stood beside it', async () => {
+  it('is stored and sent to the issuer as canonical PEM, without the text around it', async () => {
     const csr = await csrOf(der.sequence(cn));
     const { body } = await ask(`subject=a note\r\n${csr.replaceAll('\n', '\r\n')}more notes`);
     expect(body.csr).toBe(csr);
   });
 });
 
-describe('an extension that the issuer or the platform speaks for', () => {
+describe('an extension that only the issuer or the platform may set', () => {
   it.each([
     ['2.16.840.1.113730.1.1', 'Netscape certificate type'],
     ['2.16.840.1.113730.1.13', 'Netscape comment'],
@@ -182,8 +182,8 @@ describe('an extension that the issuer or the platform speaks for', () => {
   });
 });
 
-describe('what cannot be encoded', () => {
-  it('is refused when it is written, not when the first certificate needs it', async () => {
+describe('a value that cannot be encoded in a certificate', () => {
+  it('is refused in the request or the settings of the authority, not when a certificate is issued', async () => {
     const value = der.utf8String('x').toString('base64');
     for (const oid of ['0.40.1', '1.40.1', '2.01.1']) {
       const custom = [{ oid, encoding: 'b64asn1', value }];
@@ -220,24 +220,24 @@ describe('what cannot be encoded', () => {
   });
 });
 
-describe('a key that is known to be bad', () => {
+describe('a weak, compromised or foreign key', () => {
   const newKey = () => generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey;
   const refusal = async (csr: string, more: object = {}) => (await ask(csr, 'root', more)).body.reasons?.csr?.[0];
 
-  it('is not certified: one that can be factored, one of the list', async () => {
+  it('is refused when it has a small factor or is on a list of bad keys', async () => {
     expect(await refusal(await csrOf(der.sequence(cn), {}, smallFactorKey()))).toContain('small prime factor');
     expect(await refusal(await csrOf(der.sequence(cn), {}, listed))).toContain('list of known bad keys');
     expect(await refusal(await csrOf(der.sequence(cn), {}, published))).toContain('blocklist of badkeys');
   });
 
-  it('is not certified: that of the CA', async () => {
+  it('is refused when it is the key of the CA', async () => {
     const loaded = await program.perennial.app.get(Authorities, { strict: false }).resolve({ name: 'root' });
     const { signer } = loaded.material;
     if (!signer) throw new Error('The authority has no key.');
     expect(await refusal(await signedCsr(signer.spkiDer, signer))).toContain('that of a CA');
   });
 
-  it('is not certified: one of a certificate that was revoked because of its key, issued here or imported', async () => {
+  it('is refused after a revocation for keyCompromise of a certificate issued here or imported', async () => {
     const key = newKey();
     const csr = await csrOf(der.sequence(cn), {}, key);
     const { body: made } = await ask(csr);
@@ -261,7 +261,7 @@ describe('a key that is known to be bad', () => {
     for (const again of [csr, ofForeign]) expect(await refusal(again)).toContain('compromised');
   });
 
-  it('is stored with what was made elsewhere, and shown with what is wrong with it', async () => {
+  it('is stored with an uploaded certificate, which shows the weakness', async () => {
     const upload = async (key: KeyObject) => {
       const files = { key: key.export({ format: 'pem', type: 'pkcs8' }) };
       const body = runOn(files, 'openssl', 'req', '-x509', '-key', 'key', '-subj', '/CN=c.example');
@@ -278,14 +278,14 @@ describe('a key that is known to be bad', () => {
     expect(await upload(key)).toContain('compromised');
   });
 
-  it('is not certified for a second owner, and again for the same one', async () => {
+  it('is refused for a second owner, and certified again for the same owner', async () => {
     const csr = await csrOf(der.sequence(cn), {}, newKey());
     expect(await refusal(csr)).toBeUndefined();
     expect(await refusal(csr, { owner: 'JOE@example.com' })).toBeUndefined();
     expect(await refusal(csr, { owner: 'jane@example.com' })).toContain('another owner');
   });
 
-  it('is certified for one of three owners who ask at the same moment', async () => {
+  it('is certified for one of three owners who send simultaneous requests', async () => {
     // The first round makes the roles of the owners; later ones share a transaction.
     for (let round = 0; round < 4; round += 1) {
       const csr = await csrOf(der.sequence(cn), {}, newKey());
@@ -298,7 +298,7 @@ describe('a key that is known to be bad', () => {
     }
   });
 
-  it('is not certified while a transaction that revokes it for its key is under way', async () => {
+  it('is refused to a request that waits while a revocation for keyCompromise is committed', async () => {
     const key = newKey();
     const csr = await csrOf(der.sequence(cn), {}, key);
     const { body: made } = await ask(csr);
@@ -320,8 +320,8 @@ describe('a key that is known to be bad', () => {
   });
 });
 
-describe('an issuer that reads the CSR itself', () => {
-  it('gets only what was understood here', async () => {
+describe('an issuer that gets the CSR itself', () => {
+  it('gets no CSR that would be encoded anew or has parts that are not understood', async () => {
     const underscore = await csrOf(der.sequence(cn, attribute('2.5.4.10', printable('my_org'))));
     const template = der.sequence(der.oid('1.3.6.1.4.1.311.13.2.1'), der.setOf(der.sequence(der.bmpString('SAN'))));
     const password = der.sequence(der.oid('1.2.840.113549.1.9.7'), der.setOf(der.utf8String('challenge')));
@@ -332,8 +332,8 @@ describe('an issuer that reads the CSR itself', () => {
   });
 });
 
-describe('a certificate that was issued with a name that is not issued any more', () => {
-  it('renews with that name', async () => {
+describe('a certificate with a subject that is not issued any more', () => {
+  it('is renewed with the same subject', async () => {
     const long = der.sequence(cn, attribute('2.5.4.10', der.utf8String('x'.repeat(300))));
     const { body: old } = await ask(await csrOf(encodeSubject({ commonName: 'old.example' })));
     await program.database.source.query(
@@ -345,7 +345,7 @@ describe('a certificate that was issued with a name that is not issued any more'
     expect(parseCsr(renewed.csr).subjectDer).toEqual(long);
   });
 
-  it('renews with the name in the certificate where its parts cannot be put together again', async () => {
+  it('is renewed with the subject of the certificate when the stored terms cannot be encoded', async () => {
     const { body: old } = await ask(await csrOf(encodeSubject({ commonName: 'old2.example' })));
     await program.database.source.query(
       `update certificate set terms = (terms - 'subjectDer') || '{"subject": {"country": "USA"}}' where id = $1`,

@@ -48,7 +48,7 @@ beforeAll(async () => {
 afterAll(() => program.stop());
 
 describe('default subscriptions', () => {
-  it('hear of a certificate that names no notification, without a row for it', async () => {
+  it('apply to a certificate that names no notification, without a stored row', async () => {
     const { id } = await issue('joe@example.com');
     expect(await shown(id)).toEqual([...of('joe@example.com', 10, 2), security].sort());
     expect(await listed(id)).toEqual([]);
@@ -56,7 +56,7 @@ describe('default subscriptions', () => {
     expect(await heardBy(security)).toContain(id);
   });
 
-  it('hear of no certificate whose request names others that warn by mail', async () => {
+  it('do not apply to a certificate whose request names other mail notifications', async () => {
     const { id } = await issue('joe@example.com', named('ops'));
     expect(await shown(id)).toEqual(['ops']);
     expect(await heardBy(security)).not.toContain(id);
@@ -69,7 +69,7 @@ describe('default subscriptions', () => {
     expect(await heardBy('DEFAULT_JOE@EXAMPLE.COM_10_DAY')).not.toContain(some);
   });
 
-  it('are taken off and put back by a change of the certificate, with the plan', async () => {
+  it('are removed and restored by a change of the certificate, and so is the next notice', async () => {
     const { id, ...made } = await issue('joe@example.com');
     const end = Date.parse((made as unknown as { notAfter: string }).notAfter);
     const planned = async (): Promise<number> =>
@@ -83,7 +83,7 @@ describe('default subscriptions', () => {
     expect([await listed(id), await planned()]).toEqual([[], 10]);
   });
 
-  it('are taken off and put back by a change of the notification', async () => {
+  it('are removed and restored by a change of the notification', async () => {
     const { id } = await issue('joe@example.com');
     const label = 'DEFAULT_JOE@EXAMPLE.COM_10_DAY';
     const { plugin } = await program.ok('GET', `/notifications/${await idOf(label)}`);
@@ -99,7 +99,7 @@ describe('default subscriptions', () => {
     expect([await shown(id), await listed(id)]).toEqual([[...of('joe@example.com', 10, 2), security].sort(), []]);
   });
 
-  it('are those of the new owner after a hand-over; listed ones stay', async () => {
+  it('are those of the new owner after a change of owner, and listed subscriptions stay', async () => {
     const { id } = await issue('joe@example.com', named('ops', ...of('joe@example.com', 10, 2), security));
     await program.ok('PUT', `/certificates/${id}`, { owner: 'lea@example.com' });
     expect(await shown(id)).toEqual([...of('lea@example.com', 10, 2), security, 'ops'].sort());
@@ -109,7 +109,7 @@ describe('default subscriptions', () => {
     expect(await shown(some)).toEqual([...of('lea@example.com', 10, 2), security].sort());
   });
 
-  it('that are made later hear of certificates that are there, which is planned', async () => {
+  it('apply to certificates that exist already when they are created, and set their next notice', async () => {
     const { id } = await issue('mia@example.com');
     await rows(`delete from subscription where label = 'DEFAULT_MIA@EXAMPLE.COM_10_DAY'`);
     await rows('update certificate set next_notice_at = null where id = $1', [id]);
@@ -122,8 +122,8 @@ describe('default subscriptions', () => {
   });
 });
 
-describe('an upgrade from default subscriptions that were listed', () => {
-  it('changes nothing about who hears of which certificate, in both directions', async () => {
+describe('an upgrade from listed default subscriptions', () => {
+  it('keeps the subscriptions of every certificate, in both directions', async () => {
     const heard = `select c.id, array(${shownSubscriptionsOf('c')} order by 1) as ids from certificate c order by c.id`;
     const links = 'select certificate_id, subscription_id from certificate_subscription order by 1, 2';
     const undo = async (): Promise<void> => {

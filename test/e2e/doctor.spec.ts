@@ -75,7 +75,7 @@ describe('the doctor', () => {
     expect(status).toBe(0);
   });
 
-  it('finds faults of the settings, the folder, the database and the tables', async () => {
+  it('reports faults of the settings, the data folder, the database and the tables', async () => {
     expect(await faults({ PORT: 'eighty' })).toEqual([expect.stringMatching(/^settings: [^]*PORT/)]);
     await chmod(folder, 0o755);
     expect(await faults()).toEqual([expect.stringMatching(/^folder: .* is open to other users \(mode 755\)/)]);
@@ -90,7 +90,7 @@ describe('the doctor', () => {
     await empty.drop();
   });
 
-  it('finds faults of queue, mail and clock, and sends a mail only when told to', async () => {
+  it('reports faults of the queue, mail and clock, and sends a mail only on request', async () => {
     expect(await faults({ REDIS_URL: 'redis://127.0.0.1:1', SMTP_URL: 'smtp://127.0.0.1:1' })).toEqual([
       expect.stringMatching(/^queue: Redis does not answer: .*ECONNREFUSED/),
       expect.stringMatching(/^mail: The mail server cannot be reached/),
@@ -112,7 +112,7 @@ describe('the doctor', () => {
     liar.close();
   });
 
-  it('finds a ring that lacks a key, and a value that does not open', async () => {
+  it('reports a key ring that lacks a key, and a value that cannot be opened', async () => {
     expect(await faults({ ENCRYPTION_KEYS: `other:${randomBytes(32).toString('base64')}` })).toEqual([
       expect.stringMatching(/^key ring: .*"main", which is missing/),
     ]);
@@ -128,7 +128,7 @@ describe('the doctor', () => {
     await sql('drop table kept');
   });
 
-  it('finds options that no longer fit, jobs given up, late renewals, failing deliveries and ticks that stopped', async () => {
+  it('reports invalid options, dead letters, late renewals, failing deliveries and stopped tasks', async () => {
     await program.ok('POST', '/destinations', {
       label: 'web',
       plugin: { id: 'filesystem', options: { path: join(folder, 'out') } },

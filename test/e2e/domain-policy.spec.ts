@@ -61,7 +61,7 @@ async function verdict(who: Who, changes: object): Promise<string> {
 }
 
 describe('domains', () => {
-  it('are listed, found, added once, and never deleted', async () => {
+  it('are listed and filtered, added once, and never deleted', async () => {
     await program.ok('POST', '/certificates', request({ commonName: 'listed.example.com' }));
     const {
       items: [listed],
@@ -91,7 +91,7 @@ describe('domains', () => {
     }
   });
 
-  it('go on behind a cursor, in either order', async () => {
+  it('are paged by a cursor, sorted by id or name', async () => {
     for (const sortBy of ['id', 'name']) {
       const all = (await program.ok('GET', `/domains?sortBy=${sortBy}&count=200`)).items;
       const { items, next } = await program.ok('GET', `/domains?sortBy=${sortBy}&count=1`);
@@ -102,7 +102,7 @@ describe('domains', () => {
       expect((await program.call('GET', `/domains?${query}`)).status).toBe(400);
   });
 
-  it('are marked as sensitive by administrators and the roles of the settings, and the answer is the domain', async () => {
+  it('are marked as sensitive by administrators and SENSITIVE_DOMAIN_ROLES only', async () => {
     const { id } = await program.ok('POST', '/domains', { name: 'mark.example.com' });
     for (const who of ['web', 'free', 'reader'] as const)
       expect((await as(who, 'PUT', `/domains/${id}`, { sensitive: true })).status, who).toBe(403);
@@ -124,7 +124,7 @@ describe('a URI that names no host', () => {
   const urn = 'urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6';
   const asked = { commonName: 'Joe Doe', ...san(['uniformResourceIdentifier', urn]) };
 
-  it('is for those who are above the rules, and renews without them', async () => {
+  it('is issued only to roles above the allow-list, and the certificate renews', async () => {
     const { csrPem: csr } = opensslCsr('/CN=Joe Doe', ['-addext', `subjectAltName=URI:${urn}`], 'ec');
     for (const changes of [asked, { csr }])
       expect(await verdict('web', changes)).toMatch(`403 The URI ${urn} names no host`);
@@ -133,7 +133,7 @@ describe('a URI that names no host', () => {
     expect((await program.call('POST', `/certificates/${body.id}/reissue`, {})).status).toBe(200);
   });
 
-  it('is open to everybody at a private authority of which no rule speaks', async () => {
+  it('is issued to everybody by a private authority without a domain rule', async () => {
     expect(await verdict('web', { ...asked, authority: { name: 'inside' } })).toBe('issued');
   });
 });
@@ -144,7 +144,7 @@ describe('a reserved subject', () => {
     extensions: { extendedKeyUsage: Object.fromEntries(names.map((name) => [name, true])) },
   });
 
-  it('is for administrators where clients are authenticated with it, and renews', async () => {
+  it('is issued for client authentication to administrators only, and the certificate renews', async () => {
     const client = { ...masters, ...purposes('useClientAuthentication') };
     const { csrPem: csr } = opensslCsr(
       '/CN=ok.example.com/O=Example/O=system:masters',
@@ -204,11 +204,11 @@ describe('names outside the allow-list', () => {
     ['in another alphabet', { commonName: 'a.BÜCHER.example' }],
     ['with a network', { commonName: '10.1.2.3' }],
     ['for a person', { commonName: 'Joe Doe', ...san(['rfc822Name', 'joe@example.com']) }],
-  ])('are told from allowed ones %s', async (_, changes) => {
+  ])('do not include an allowed name %s', async (_, changes) => {
     expect(await verdict('web', changes)).toBe('issued');
   });
 
-  it('are seen in a CSR, whichever of its common names and SANs they are', async () => {
+  it('are refused in every common name and SAN of a CSR', async () => {
     const evil = [
       ['/CN=www.evil.org'],
       ['/CN=ok.example.com/CN=www.evil.org'],
@@ -230,7 +230,7 @@ describe('names outside the allow-list', () => {
     ).toBe('issued');
   });
 
-  it('are free for admin, global_cert_issuer, and from a private authority', async () => {
+  it('are issued to admin and global_cert_issuer, and by a private authority', async () => {
     expect(await verdict('free', { commonName: 'free.evil.org' })).toBe('issued');
     expect(await verdict('web', { commonName: 'inside.evil.org', authority: { name: 'inside' } })).toBe('issued');
     await program.ok('POST', '/certificates', request({ commonName: 'admin.evil.org' }));
@@ -253,20 +253,20 @@ describe('sensitive names', () => {
     '*.example.com',
     'a.vault.example.com',
     '10.0.0.1',
-  ])('cover %s', async (commonName) => {
+  ])('include %s', async (commonName) => {
     const shown = commonName.toLowerCase();
     for (const who of ['web', 'free'] as const) expect(await verdict(who, { commonName })).toBe(refused(shown));
     expect(await verdict('web', { commonName, authority: { name: 'inside' } })).toBe(refused(shown));
   });
 
   it.each(['mybank.example.com', 'example.com', 'vault.example.com', '*.other.example.com', '10.0.0.2'])(
-    'leave %s alone',
+    'do not include %s',
     async (commonName) => {
       expect(await verdict('web', { commonName })).toBe('issued');
     },
   );
 
-  it('cover what an e-mail address, a URI or a CSR hides', async () => {
+  it('include the host of an e-mail address or a URI, and every common name of a CSR', async () => {
     expect(await verdict('web', { commonName: 'Joe Doe', ...san(['rfc822Name', 'joe@bank.example.com']) })).toBe(
       refused('joe@bank.example.com'),
     );
@@ -275,7 +275,7 @@ describe('sensitive names', () => {
     ).toBe(refused('www.bank.example.com'));
   });
 
-  it('are open to administrators and the roles of the settings, and no longer sensitive when unmarked', async () => {
+  it('are issued to administrators and SENSITIVE_DOMAIN_ROLES, and to everybody once unmarked', async () => {
     expect(await verdict('guard', { commonName: 'guarded.bank.example.com' })).toBe('issued');
     const { id } = await program.ok('POST', '/domains', { name: 'short.example.com', sensitive: true });
     expect(await verdict('web', { commonName: 'short.example.com' })).toBe(refused('short.example.com'));
@@ -283,7 +283,7 @@ describe('sensitive names', () => {
     expect(await verdict('web', { commonName: 'short.example.com' })).toBe('issued');
   });
 
-  it('stop a person from having one issued again, and the program from doing so unseen', async () => {
+  it('stop a reissue by a user without the right, and an automatic renewal, of which the owner is told', async () => {
     const rotated = async (who: Who, commonName: string): Promise<{ id: number }> =>
       (await issue(who, { commonName, rotation: true, validityDays: 90 })).body;
     const [web, guard] = [await rotated('web', 'later.example.com'), await rotated('guard', 'was.bank.example.com')];
@@ -321,7 +321,7 @@ describe('domain rules', () => {
     'administrator for a domain rule that grants it.';
   let ruleId: number;
 
-  it('grant names to roles, and nothing else is issued from then on', async () => {
+  it('grant names to roles, and every other name is refused as soon as a rule exists', async () => {
     expect(await verdict('db', { commonName: 'free-1.example.com' })).toBe('issued');
     const rule = await program.ok('POST', '/domain-rules', {
       role: { name: 'WEB-team' },
@@ -342,7 +342,7 @@ describe('domain rules', () => {
     expect(await verdict('free', { commonName: 'db.example.com' })).toBe('issued');
   });
 
-  it('can speak of one authority, and of everyone', async () => {
+  it('can be limited to one authority, and can be for every role', async () => {
     await program.ok('POST', '/domain-rules', { patterns: ['.dev.example.com'] });
     await program.ok('POST', '/domain-rules', {
       role: { id: ids['db-team'] },
@@ -356,7 +356,7 @@ describe('domain rules', () => {
     );
   });
 
-  it('that name an authority bind those below it, whoever makes them, unless an administrator has freed them', async () => {
+  it('for an authority apply to the authorities below it, unless an administrator made these private', async () => {
     const make = (name: string, parent: string, more: object = {}) =>
       program.ok('POST', '/authorities', {
         name,
@@ -398,7 +398,7 @@ describe('domain rules', () => {
     await program.ok('DELETE', `/domain-rules/${rule.id}`);
   });
 
-  it('count from the next request on when they change, and keep their role from vanishing', async () => {
+  it('apply to the next request after a change, and their role cannot be deleted', async () => {
     await program.ok('PUT', `/domain-rules/${ruleId}`, { role: { name: 'web-team' }, patterns: ['www.example.com'] });
     expect(await verdict('web', { commonName: 'b.web.example.com' })).toBe(granted('b.web.example.com'));
     expect((await program.call('DELETE', `/roles/${ids['web-team']}`)).status).toBe(409);
@@ -418,7 +418,7 @@ describe('domain rules', () => {
     expect([status, Object.keys(problem.reasons)]).toEqual([400, [field]]);
   });
 
-  it('let the program renew by the rights of who asked and of an owner who agreed, not of one who was merely named', async () => {
+  it('let a renewal use rights of the requester and of an owner who accepted, not of one only named', async () => {
     const { id: ownerRole } = await program.ok('POST', '/roles', { name: 'team@example.com' });
     const rule = await program.ok('POST', '/domain-rules', { patterns: ['.team.example.com'] });
     const { items } = await program.ok('GET', '/users?count=200');
@@ -450,7 +450,7 @@ describe('domain rules', () => {
     });
   });
 
-  it('let nobody whose account is closed go on having certificates renewed by their rights', async () => {
+  it('let no renewal use the rights of a user whose account is not active', async () => {
     const rule = await program.ok('POST', '/domain-rules', {
       role: { name: 'db-team' },
       patterns: ['.closed.example.com'],
@@ -469,7 +469,7 @@ describe('domain rules', () => {
     await program.ok('DELETE', `/domain-rules/${rule.id}`);
   });
 
-  it('are changed by administrators alone and on record', async () => {
+  it('are changed by administrators only, and each change is in the audit log', async () => {
     for (const who of ['web', 'guard', 'free', 'reader'] as const) {
       expect((await as(who, 'POST', '/domain-rules', { patterns: ['.'] })).status).toBe(403);
       expect((await as(who, 'GET', '/domain-rules')).status).toBe(200);

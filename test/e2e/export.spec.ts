@@ -62,8 +62,8 @@ interface Event {
 const keyEvents = async (): Promise<Event[]> =>
   (await program.ok('GET', '/logs?count=200')).items.filter(({ logType }: Event) => logType.startsWith('key.'));
 
-describe('exports', () => {
-  it('PEM: the certificate with its chain, and with the key where that is asked for', async () => {
+describe('an export', () => {
+  it('as PEM has the certificate with its chain, and the private key only on request', async () => {
     const plain = await exported({ id: 'pem' });
     expect(certificatesIn(plain.bytes.toString())).toEqual(
       [certificate.body, certificate.chain].flatMap(certificatesIn),
@@ -79,7 +79,7 @@ describe('exports', () => {
   it.each([
     ['modern', 'PBES2, PBKDF2, AES-256-CBC', []],
     ['legacy', 'pbeWithSHA1And3-KeyTripleDES-CBC', ['-legacy']],
-  ])('PKCS#12 (%s) with key and chain, which openssl opens', async (type, algorithm, args) => {
+  ])('as PKCS#12 (%s) has key and chain, and openssl opens it', async (type, algorithm, args) => {
     const { bytes, extension } = await exported({ id: 'pkcs12', options: { passphrase, type } });
     expect(extension).toBe('p12');
     const open = (pass: string): string =>
@@ -102,7 +102,7 @@ describe('exports', () => {
     expect(() => open('wrong')).toThrow();
   });
 
-  it('PKCS#12 under a passphrase that is made up when none is given, never the same twice', async () => {
+  it('as PKCS#12 gets a different random passphrase each time when none is given', async () => {
     const [one, two] = [
       await exported({ slug: 'openssl-export', pluginOptions: [{ name: 'type', value: 'PKCS12 (.p12)' }] }),
       await exported({ id: 'pkcs12' }),
@@ -114,7 +114,7 @@ describe('exports', () => {
       );
   });
 
-  it.skipIf(!hasKeytool)('a key that came with the numbers of its curve, which keytool opens', async () => {
+  it.skipIf(!hasKeytool)('of an uploaded key with explicit curve parameters can be opened by keytool', async () => {
     const { id } = await program.ok('POST', '/certificates/upload', {
       owner: 'joe@example.com',
       body: realWorld('p256-named.cert.pem'),
@@ -127,7 +127,7 @@ describe('exports', () => {
     }
   });
 
-  it.skipIf(!hasKeytool)('a Java key store and trust stores, which keytool opens', async () => {
+  it.skipIf(!hasKeytool)('as Java key store or trust store can be opened by keytool', async () => {
     const store = await exported({
       slug: 'java-export',
       pluginOptions: [
@@ -152,7 +152,7 @@ describe('exports', () => {
     expect(listStore(p12.file, passphrase)).toContain('trustedCertEntry');
   });
 
-  it('nothing of a key for a certificate whose key is elsewhere, but its certificates', async () => {
+  it('of a certificate without a stored key has only certificates', async () => {
     const { csrPem: csr } = opensslCsr('/CN=csr.example.com', [], 'ec');
     const { id, body } = await program.ok('POST', '/certificates', {
       owner: 'joe@example.com',
@@ -165,8 +165,8 @@ describe('exports', () => {
   });
 });
 
-describe('who may have a key', () => {
-  it('is the owner and nobody else, and every time is on record', async () => {
+describe('a private key', () => {
+  it('is given to the owner only, and each access is in the audit log', async () => {
     const { ok, call, login } = program;
     const password = 'Correct-Horse-2!';
     for (const [username, role] of [
@@ -200,7 +200,7 @@ describe('who may have a key', () => {
     );
   });
 
-  it('is nobody, of a CA: no answer about authorities and no file holds it', async () => {
+  it('of a CA is in no answer and no export', async () => {
     const authorities = await program.ok('GET', '/authorities');
     expect(JSON.stringify(authorities)).not.toMatch(/PRIVATE KEY|sealed/i);
     for (const path of ['/authorities/1/key', '/authorities/1/export'])

@@ -42,12 +42,12 @@ describe('the answer to a request for a certificate', () => {
   it.each<[string, () => object | Promise<object>]>([
     ['with a key of its own', () => ({ commonName: 'www.example.com', description: 'The web', rotation: true })],
     ['with a CSR', async () => ({ csr: await csr() })],
-    ['of a name that is taken', () => ({ commonName: 'www.example.com', name: 'first' })],
-    ['of that name again', () => ({ commonName: 'www.example.com', name: 'first' })],
+    ['with a name', () => ({ commonName: 'www.example.com', name: 'first' })],
+    ['with the same name again', () => ({ commonName: 'www.example.com', name: 'first' })],
     ['of an owner who is new', () => ({ commonName: 'new.example.com', owner: 'new@example.com' })],
-    ['of an owner in other letters', () => ({ commonName: 'upper.example.com', owner: 'Ann@Example.com' })],
+    ['of an owner in upper case', () => ({ commonName: 'upper.example.com', owner: 'Ann@Example.com' })],
     [
-      'that names what it hangs on',
+      'with roles, a policy and notifications',
       () => ({
         commonName: 'linked.example.com',
         roles: [{ name: 'web' }],
@@ -55,22 +55,22 @@ describe('the answer to a request for a certificate', () => {
         notifications: [{ label: 'DEFAULT_ANN@EXAMPLE.COM_30_DAY' }],
       }),
     ],
-    ['that asks for nobody to be told', () => ({ commonName: 'quiet.example.com', notify: false })],
+    ['without notices', () => ({ commonName: 'quiet.example.com', notify: false })],
     ['that is delivered', () => ({ commonName: 'there.example.com', destinations: [{ label: 'folder' }] })],
     [
-      'in the place of another',
+      'that replaces another certificate',
       async () => ({
         commonName: 'next.example.com',
         replaces: [{ id: (await issue({ commonName: 'old.example.com' })).id }],
       }),
     ],
-  ])('is the certificate as it can be read: one %s', async (_, request) => {
+  ])('equals what GET returns for the certificate: a request %s', async (_, request) => {
     const given = await issue(await request());
     const read = await program.ok('GET', `/certificates/${given.id}`);
     expect(given).toEqual(read);
   });
 
-  it('is the certificate as it can be read, also to those who ask at the same time, whatever becomes of the others', async () => {
+  it('equals what GET returns for simultaneous requests, whichever of them fail', async () => {
     const csrPem = await csr();
     const answers = await Promise.all(
       Array.from({ length: 24 }, async (_, i) => {

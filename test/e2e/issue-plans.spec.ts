@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startProgram, type TestProgram } from '../support/program.js';
 
-describe('what stores certificates', () => {
+describe('a statement that stores certificates', () => {
   let program: TestProgram;
   let id: number;
   beforeAll(async () => {
@@ -20,7 +20,7 @@ describe('what stores certificates', () => {
   it.each([
     ['claim_keys', 'certificate', `select * from claim_keys(array['ab', 'cd'], array['a', 'b'], now())`],
     ['link_names', 'domain', `select * from link_names(array[$1, $1]::int[], array['a.example.com', 'b.example.com'])`],
-  ])('%s reads single rows of the table %s, however small that is', async (_, table, sql) => {
+  ])('%s reads single rows of the table %s, even when the table is small', async (_, table, sql) => {
     await program.database.source.transaction(async (tx) => {
       // The first five times, Postgres plans for the given values.
       for (let time = 0; time < 7; time += 1) await tx.query(sql, sql.includes('$1') ? [id] : []);

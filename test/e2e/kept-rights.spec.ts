@@ -17,7 +17,7 @@ interface Person {
   keyId: number;
 }
 
-describe('rights that a process keeps', () => {
+describe('rights in the memory of a process', () => {
   let here: TestProgram;
   let there: TestProgram;
   let person: Person;
@@ -142,7 +142,7 @@ describe('rights that a process keeps', () => {
     });
 
     it.each(changes.filter(([whose]) => whose === way).map(([, ...rest]) => rest))(
-      'end at once when another process has changed them: nothing is issued for one %s',
+      'end at once after a change by another process, and nothing is issued for one %s',
       async (_, status, change) => {
         const before = await stored();
         await change(person);
@@ -151,7 +151,7 @@ describe('rights that a process keeps', () => {
       },
     );
 
-    it('end for many requests that come together', async () => {
+    it('end for many simultaneous requests', async () => {
       const before = await stored();
       await deactivate(person);
       const answers = await Promise.all(Array.from({ length: 20 }, () => issue(person.token)));
@@ -159,7 +159,7 @@ describe('rights that a process keeps', () => {
       expect(await stored()).toBe(before);
     });
 
-    it('do not show an earlier certificate to a repeated request once they have ended', async () => {
+    it('do not return an earlier certificate for an Idempotency-Key once they have ended', async () => {
       const again = { headers: { 'idempotency-key': `k${person.userId}` }, token: person.token };
       const body = { owner: 'a@example.com', commonName: 'same.example.com', authority: { name: 'root' } };
       expect((await here.call('POST', '/certificates', body, again)).status).toBe(200);
@@ -167,7 +167,7 @@ describe('rights that a process keeps', () => {
       expect((await here.call('POST', '/certificates', body, again)).status).toBe(401);
     });
 
-    it('are there at once when another process has given them', async () => {
+    it('are valid at once when another process has granted them', async () => {
       await setRoles(person.userId, person.username, []);
       expect((await issue(person.token)).status).toBe(403);
       await setRoles(person.userId, person.username, [{ id: person.roleId }]);
@@ -175,7 +175,7 @@ describe('rights that a process keeps', () => {
     });
   });
 
-  it('end with the token, however long it is kept', async () => {
+  it('end when the token expires', async () => {
     const { token } = await makePerson('key');
     await warmUp(token);
     here.clock.advance(31 * day);
@@ -202,7 +202,7 @@ describe('rights that a process keeps', () => {
     });
   });
 
-  it('are those of defaults too: a policy and a notification that another process has changed count at once', async () => {
+  it('include defaults: a policy or subscription that another process has changed applies at once', async () => {
     const { token } = await makePerson('session');
     await warmUp(token);
     const { items } = await there.ok('GET', '/policies?filter=name;default');

@@ -29,7 +29,7 @@ beforeAll(async () => {
 afterAll(() => program.stop());
 
 describe('labels of a certificate', () => {
-  it('are given with the request, changed later, and found in lists, whatever the case', async () => {
+  it('are set by a request, changed later, and found in lists in upper or lower case', async () => {
     const { id, labels } = await issue('a.example.com', { labels: [' Web', 'prod', 'PROD'] });
     await issue('b.example.com', { labels: ['web'] });
     await issue('c.example.com');
@@ -56,7 +56,7 @@ describe('labels of a certificate', () => {
     },
   );
 
-  it('are those of its successor, and of an upload', async () => {
+  it('are copied to the successor, and set by an upload', async () => {
     const { id } = await issue('e.example.com', { labels: ['kept'] });
     const successor = await program.ok('POST', `/certificates/${id}/reissue`);
     expect((await view(successor.id)).labels).toEqual(['kept']);
@@ -72,7 +72,7 @@ describe('labels of a certificate', () => {
 });
 
 describe('a subscription to a label', () => {
-  it('hears of the certificates that have the label at that moment', async () => {
+  it('sends events of the certificates that have the label at that time', async () => {
     expect((await subscribe('revoked', { certificateLabel: 'Heard', events: ['certificate.revoked'] })).status).toBe(
       200,
     );
@@ -93,7 +93,7 @@ describe('a subscription to a label', () => {
     expect(await told()).toEqual(['early.example.com', 'late.example.com']);
   });
 
-  it('plans the warnings of certificates that get the label, lose it, or have it already', async () => {
+  it('sets the next notice when certificates get the label, lose it, or have it already', async () => {
     const { id } = await issue('f.example.com', { labels: ['watched'] });
     expect(await warnedDaysBefore(id)).toBe(10);
     const more = { certificateLabel: 'watched', events: ['certificate.expiring'], leads: [25] };
@@ -106,7 +106,7 @@ describe('a subscription to a label', () => {
     await program.ok('DELETE', `/subscriptions/${body.id}`);
   });
 
-  it('names a label, and is for those who run the program', async () => {
+  it('must name a label, and is created by operators only', async () => {
     const events = ['certificate.revoked'];
     expect((await subscribe('nameless', { events })).status).toBe(400);
     expect((await subscribe('misplaced', { events, scope: 'all', certificateLabel: 'x' })).status).toBe(400);

@@ -292,7 +292,7 @@ const nullable =
   /(^|\.)(description|body|serial|serialHex|signingAlgorithm|defaultValidityDays|maxIssuanceDays|isCabCompliant|location|organization|organizationalUnit|country|state|days|chain|san|csr|cn|externalId|user|authority)$/;
 
 describe("Lemur's page", () => {
-  it('is understood in every request that it sends, but for what the table says', async () => {
+  it('gets an answer to every request that it sends, with the exceptions of the table', async () => {
     const answered: Record<string, unknown> = {};
     for (const request of requests) {
       const { status, body } = await send(request.method, hereOf(request.path), here(request));
@@ -302,7 +302,7 @@ describe("Lemur's page", () => {
     expect(answered).toEqual({});
   });
 
-  it('gets every member that Lemur gives, with its type, but for what the table says', async () => {
+  it('gets every field that Lemur returns, with its type, with the exceptions of the table', async () => {
     for (const path of reads()) await send('GET', path);
     const found = Object.entries(shapes).flatMap(([route, shape]) => {
       const ours = answers.get(route);

@@ -56,7 +56,7 @@ describe('the list of certificates', () => {
       [by, 'asc', ''],
       [by, 'desc', '&showExpired=1'],
     ]),
-  )('goes on behind a cursor by %s %s%s, skips and repeats none while others come and go', async (by, dir, more) => {
+  )('continues after a cursor by %s %s%s, and skips and repeats none during changes', async (by, dir, more) => {
     const query = `sortBy=${by}&sortDir=${dir}${more}`;
     const wanted = idsOf(await list(`${query}&count=200`));
     const doomed: number[] = [];
@@ -72,13 +72,13 @@ describe('the list of certificates', () => {
     for (const id of doomed) await program.ok('DELETE', `/certificates/${id}`);
   });
 
-  it('takes a cursor only for the order that gave it out', async () => {
+  it('takes a cursor only for the sort order that it was made for', async () => {
     const { next } = await list('count=2&sortBy=name');
     const { status, body } = await program.call('GET', `/certificates?count=2&sortBy=owner&after=${next}`);
     expect([status, Object.keys(body.reasons)]).toEqual([400, ['after']]);
   });
 
-  it('gives the newest first, and pages by number in the same order', async () => {
+  it('is sorted newest first by default, and has the same order in numbered pages', async () => {
     const everything = names(await list('count=200'));
     expect([...names(await list('count=3&page=1')), ...names(await list('count=3&page=2'))]).toEqual(
       everything.slice(0, 6),
@@ -86,7 +86,7 @@ describe('the list of certificates', () => {
     expect(await list('count=3&page=100')).toEqual({ items: [], total: everything.length });
   });
 
-  it('finds by a part of any name, by exact value, and refuses what it does not know', async () => {
+  it('finds by part of a name and by exact value, and refuses unknown filters', async () => {
     expect(names(await list('filter=cn;n3.exam'))).toEqual(['n3.example.com']);
     expect(names(await list('filter=cn;"n4.example.com"'))).toEqual(['n4.example.com']);
     expect(names(await list('filter=cn;%25'))).toEqual([]);
@@ -115,7 +115,7 @@ describe('the list of certificates', () => {
     }
   });
 
-  it('narrows by every parameter and filter, in all usual spellings', async () => {
+  it('is filtered by every parameter and filter, in all spellings that Lemur takes', async () => {
     const { id: webId } = (await program.ok('GET', '/destinations')).items[0];
     const special = await issue(50, {
       commonName: 'special.example.com',
@@ -212,7 +212,7 @@ describe('the list of certificates', () => {
     expect((await list(`id=${gone.id}&showExpired=1`)).total).toBe(0);
   });
 
-  it('shows people what is theirs', async () => {
+  it('shows a user only own certificates with show=true', async () => {
     const token = await program.login('ann', 'Correct-Horse-2!');
     const { body: before } = await program.call('GET', '/certificates?show=true', undefined, { token });
     expect(before.total).toBe(0);
@@ -228,7 +228,7 @@ describe('the list of certificates', () => {
     expect(body.total).toBe(3);
   });
 
-  it('gives what a certificate hangs on', async () => {
+  it('leads to the authority, creator, destinations, domains and notifications of a certificate', async () => {
     const { id } = await issue(60, { destinations: [{ label: 'web' }] });
     const at = (what: string) => program.ok('GET', `/certificates/${id}/${what}`);
     expect(await at('authority')).toMatchObject({ name: 'root', authorityCertificate: { cn: 'Example Root' } });
@@ -248,7 +248,7 @@ describe('the list of certificates', () => {
     });
   });
 
-  it('counts kinds in the shape of charts', async () => {
+  it('has statistics in the format of charts', async () => {
     const { total } = await list('');
     for (const metric of ['bits', 'issuer', 'not_after', 'signing_algorithm']) {
       const { items, total: labels } = await program.ok('GET', `/certificates/stats?metric=${metric}`);
@@ -262,7 +262,7 @@ describe('the list of certificates', () => {
       expect((await program.call('GET', `/certificates/stats${query}`)).status).toBe(400);
   });
 
-  it('lists what is in force', async () => {
+  it('at /certificates/valid leaves out revoked and replaced certificates', async () => {
     const valid = (query: string) => program.ok('GET', `/certificates/valid?${query}`);
     expect((await valid('')).total).toBe((await list('')).total);
     expect(names(await valid('filter=cn;N3.%25'))).toEqual(['n3.example.com']);
@@ -307,7 +307,7 @@ describe('the list of certificates', () => {
     await source.query(`delete from certificate where common_name = 'many'`);
   });
 
-  it('pages the other lists alike', async () => {
+  it('has the same paging as the other lists', async () => {
     for (const path of [
       '/roles',
       '/users',
@@ -332,7 +332,7 @@ describe('the list of certificates', () => {
     }
   });
 
-  it('leaves out what ended long ago unless it is asked for', async () => {
+  it('leaves out certificates that expired long ago unless they are requested', async () => {
     const before = (await list('showExpired=1')).total;
     program.clock.advance(45 * 86_400_000);
     expect((await list('')).total).toBe(before);

@@ -10,7 +10,7 @@ interface Line {
   destination: { id: number; folder: string };
 }
 
-describe('the order of locks', () => {
+describe('the lock order', () => {
   let program: TestProgram;
   let line: Line;
   let holder: ReturnType<TestProgram['database']['source']['createQueryRunner']>;
@@ -127,7 +127,7 @@ describe('the order of locks', () => {
         await eventually(async () => (await deliveries(line.ids[2]))[0]?.state === 'delivered');
       },
     ],
-  ])('is from the oldest certificate up, then deliveries, for %s', async (_, act) => {
+  ])('is the oldest certificate first, then the next, then deliveries, for %s', async (_, act) => {
     const { acted } = await startWhileOldestIsHeld(act);
     expect(await isFree('select from certificate where id = any($1)')).toBe(true);
     expect(await isFree('select from delivery where certificate_id = any($1)')).toBe(true);

@@ -24,7 +24,7 @@ const lines = async (path: string): Promise<{ id: number; logType: string; after
     .map((line) => JSON.parse(line));
 
 describe('the log', () => {
-  it('is filtered by what was done, by whom, and when', async () => {
+  it('is filtered by action, user and time', async () => {
     const made = await program.ok('GET', '/logs?filter=logType;policy.created');
     expect(made.items.map(({ after }: { after: { name: string } }) => after.name).slice(0, 2)).toEqual([
       '=cmd|"x", then\nmore',
@@ -37,7 +37,7 @@ describe('the log', () => {
     expect(await program.ok('GET', '/logs?filter=username;nobody')).toEqual({ items: [], total: 0 });
   });
 
-  it('finds what a user did by the address, and what happened to a certificate by its name', async () => {
+  it('is filtered by the address of a user and the name of a certificate', async () => {
     const { email } = await program.ok('GET', '/auth/me');
     expect((await program.ok('GET', `/logs?filter=user.email;${email}`)).total).toBeGreaterThan(2);
     expect((await program.ok('GET', '/logs?filter=user.email;nobody@example.com')).total).toBe(0);
@@ -59,7 +59,7 @@ describe('the log', () => {
     expect((await program.ok('GET', '/logs?filter=certificate.name;unknown')).total).toBe(0);
   });
 
-  it('is read by the kinds of entries and in the orders that Lemur knows', async () => {
+  it('takes the types of entries and the sort orders of Lemur', async () => {
     const body = execFileSync(
       'openssl',
       [
@@ -113,7 +113,7 @@ describe('the log', () => {
     );
   });
 
-  it('refuses a filter that it does not have', async () => {
+  it('refuses an unknown filter', async () => {
     for (const path of ['', '/export']) {
       const { status, body } = await program.call('GET', `/logs${path}?filter=hash;x`);
       expect({ status, reason: body.reasons.filter }).toEqual({
@@ -123,7 +123,7 @@ describe('the log', () => {
     }
   });
 
-  it('answers 404 for a job that was never given up, and records nothing', async () => {
+  it('answers 404 for a job that is no dead letter, and records nothing', async () => {
     const id = 'd3f1a0f4-58a5-4c3f-9d2e-0a4a3f0c1b2d';
     expect((await program.call('POST', `/jobs/${id}/replay`)).status).toBe(404);
     await program.database.source.query(
@@ -138,7 +138,7 @@ describe('the log', () => {
 });
 
 describe('the export of the log', () => {
-  it('holds every event once, oldest first, and ends with itself', async () => {
+  it('has every event once, oldest first, and its own event last', async () => {
     await program.database.source
       .query(`insert into audit_event (action, target_type, target_id, actor_name, address, request_id)
       select 'bulk.made', 'thing', n, 'x', '', '' from generate_series(1, 2345) n`);
@@ -164,7 +164,7 @@ describe('the export of the log', () => {
     ]);
   });
 
-  it('is CSV that another program reads, without formulas', async () => {
+  it('is CSV that another program reads, and holds no formulas', async () => {
     const response = await get('/export?format=csv&filter=targetType;policy');
     expect(response.headers.get('content-type')).toBe('text/csv; charset=utf-8');
     const rows = JSON.parse(
@@ -196,7 +196,7 @@ describe('the export of the log', () => {
     expect(odd).toContain(String.raw`"{""name"":""a\u009b2J\u202eb\n""}"`);
   });
 
-  it('is for auditors and administrators', async () => {
+  it('is allowed for auditors and administrators only', async () => {
     await program.ok('POST', '/users', {
       username: 'op',
       email: 'op@example.com',
