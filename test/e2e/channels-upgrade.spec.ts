@@ -26,8 +26,8 @@ beforeAll(async () => {
 });
 afterAll(() => test.drop());
 
-describe('notifications of before the upgrade', () => {
-  it('become subscriptions with the same ids, and channels that the default ones of an owner share', async () => {
+describe('notifications from before the upgrade', () => {
+  it('become subscriptions with the same ids, and the defaults of an owner share one channel', async () => {
     const before = await rows(old);
     await migrate(test.source);
     expect(

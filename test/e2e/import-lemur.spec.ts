@@ -350,7 +350,7 @@ describe('an import from Lemur', () => {
     expect(rehearsed.tables.get('certificates')).toMatchObject({ imported: leaves + 18, merged: 1, left: 1 });
   });
 
-  it('refuses keys that open nothing, and databases that are not of Lemur', async () => {
+  it('refuses keys that open nothing, and databases that are not from Lemur', async () => {
     await expect(run(false, [`${Buffer.alloc(32).toString('base64url')}=`])).rejects.toThrow(
       'None of the Fernet keys opens',
     );

@@ -42,7 +42,7 @@ async function settled(): Promise<void> {
   await nthMailTo(owner, 1);
 }
 
-describe('warnings before the end', () => {
+describe('warnings before a certificate expires', () => {
   it('come once per threshold, in one mail for all certificates of an owner', async () => {
     await program.ok('POST', '/policies', { name: 'late', days: 5 });
     await issue('joe@example.com', 'a.example.com');
@@ -73,7 +73,7 @@ describe('warnings before the end', () => {
     expect(mailsTo('bob@example.com')).toHaveLength(1);
   });
 
-  it('are made up for after an outage, in one mail for all thresholds that have passed', async () => {
+  it('are sent after an outage in one mail for all thresholds that have passed', async () => {
     await issue('ann@example.com', 'outage.example.com');
     program.clock.advance(89 * dayMs);
     expect((await nthMailTo('ann@example.com', 1)).subject).toMatch(/^outage\.example\.com expires in/);
@@ -82,7 +82,7 @@ describe('warnings before the end', () => {
     expect(mailsTo('ann@example.com')).toHaveLength(1);
   });
 
-  it('come even when the end has passed meanwhile', async () => {
+  it('are sent even when the certificate has expired meanwhile', async () => {
     await issue('eva@example.com', 'over.example.com');
     program.clock.advance(95 * dayMs);
     const { subject } = await nthMailTo('eva@example.com', 1);
@@ -91,7 +91,7 @@ describe('warnings before the end', () => {
     expect(mailsTo('eva@example.com')).toHaveLength(1);
   });
 
-  it('wait for a mail server that is down', async () => {
+  it('are sent later when the mail server is down', async () => {
     const { id } = await issue('ida@example.com', 'waits.example.com');
     smtp.refuseWith(451);
     program.clock.advance(61 * dayMs);
@@ -113,7 +113,7 @@ describe('warnings before the end', () => {
     await nthMailTo('ida@example.com', 1);
   });
 
-  it('go to whom a notification names, and to the owner besides', async () => {
+  it('go to the recipients of a notification and to the owner', async () => {
     await program.ok('POST', '/notifications', {
       label: 'ops',
       plugin: {
@@ -132,7 +132,7 @@ describe('warnings before the end', () => {
     expect(mailsTo('kim@example.com')).toHaveLength(1);
   });
 
-  it("are nobody's business once they are switched off, or when the certificate is revoked or replaced", async () => {
+  it('are not sent when they are switched off, or the certificate is revoked', async () => {
     const off = await issue('lea@example.com', 'off.example.com', { notify: false });
     const later = await issue('lea@example.com', 'later-off.example.com');
     const revoked = await issue('lea@example.com', 'revoked.example.com');
@@ -147,7 +147,7 @@ describe('warnings before the end', () => {
     expect((await nthMailTo('lea@example.com', 2)).subject).toMatch(/^later-off\.example\.com expire/);
   });
 
-  it('are given at once where the moment has passed already', async () => {
+  it('are sent at once when a change puts their time into the past', async () => {
     const { id } = await issue('mia@example.com', 'changed.example.com', { notifications: [{ label: 'ops' }] });
     const {
       chainPem: [body, chain],
@@ -171,7 +171,7 @@ describe('warnings before the end', () => {
     expect(mailsTo('old@example.com')).toEqual([]);
   });
 
-  it('follow a certificate to its new owner', async () => {
+  it('go to the new owner after a change of owner', async () => {
     const { id } = await issue('nora@example.com', 'handed.example.com');
     await program.ok('PUT', `/certificates/${id}`, { owner: 'otto@example.com' });
     program.clock.advance(61 * dayMs);
@@ -180,7 +180,7 @@ describe('warnings before the end', () => {
     expect(mailsTo('nora@example.com')).toEqual([]);
   });
 
-  it('tell an owner of hundreds in a few mails, each certificate once', async () => {
+  it('reach an owner of hundreds of certificates in a few mails, with each certificate once', async () => {
     const names = Array.from({ length: 230 }, (_, i) => `many-${i}.example.com`);
     for (let at = 0; at < names.length; at += 46)
       await Promise.all(names.slice(at, at + 46).map((name) => issue('many@example.com', name)));
@@ -196,8 +196,8 @@ describe('warnings before the end', () => {
   });
 });
 
-describe('without a mail server', () => {
-  it('mails are kept and can be read', async () => {
+describe('a program without a mail server', () => {
+  it('stores mails, and GET /mails returns them', async () => {
     const kept = await startProgram();
     try {
       const { ok, clock } = kept;

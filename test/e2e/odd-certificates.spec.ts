@@ -44,7 +44,7 @@ describe('a certificate that OpenSSL reads', () => {
     }
   });
 
-  it('keeps no other one from a list, in whatever order', async () => {
+  it('is in every sorted list exactly once', async () => {
     for (const sortBy of ['id', 'name', 'owner', 'cn', 'issuer', 'lifecycle', 'notBefore', 'notAfter', 'dateCreated']) {
       const ids: number[] = [];
       for (let after = ''; ;) {
@@ -61,7 +61,7 @@ describe('a certificate that OpenSSL reads', () => {
     }
   });
 
-  it('shows what is odd about it', async () => {
+  it('is shown with its unusual serial number, dates and names', async () => {
     const serials = (await list('')).items.map(({ serial }: Json) => serial as string);
     expect(serials).toContain('-5');
     expect(await filtered('serial', '-5')).toHaveLength(1);
@@ -83,8 +83,8 @@ describe('a certificate that OpenSSL reads', () => {
   });
 });
 
-describe('a source', () => {
-  it('imports every one of them, and names the one that it cannot read', async () => {
+describe('a source with unusual certificates', () => {
+  it('imports each of them, and reports the one that it cannot read', async () => {
     const kinds = oneOfEach();
     const path = join(base, 'found');
     mkdirSync(path);

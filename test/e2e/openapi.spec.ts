@@ -45,7 +45,7 @@ function operationOf(method: string, path: string): Operation {
 }
 
 describe('the OpenAPI document', () => {
-  it('is complete in itself: version, references, names, parameters', () => {
+  it('has a version, valid references, unique operation ids and all parameters', () => {
     expect(document).toMatchObject({
       openapi: '3.1.0',
       info: { title: 'Perennial', version: expect.stringMatching(/^\d+\.\d+\.\d+/) },
@@ -94,13 +94,13 @@ describe('the OpenAPI document', () => {
     expect(new Set(served)).toEqual(described);
   });
 
-  it('says how requests are repeated safely', () => {
+  it('describes the header Idempotency-Key', () => {
     expect(document.paths['/api/1/certificates'].post.parameters).toContainEqual(
       expect.objectContaining({ in: 'header', name: expect.stringMatching(/^idempotency-key$/i), required: false }),
     );
   });
 
-  it('describes what each GET really answers', async () => {
+  it('describes the real answer of each GET', async () => {
     const asked: string[] = [];
     for (const operation of api.operations.filter(
       ({ method, name }) => method === 'get' && !ofIdentityProviders.includes(name) && !atCa.test(name),
@@ -125,7 +125,7 @@ describe('the OpenAPI document', () => {
     }
   });
 
-  it('describes the answers to what changes something, and refusals', async () => {
+  it('describes the real answers to changes and refused requests', async () => {
     const { call } = program;
     const answered = async (method: string, path: string, body?: unknown): Promise<Answer> => {
       const answer = await call(method.toUpperCase(), real(path), body);
@@ -154,8 +154,8 @@ describe('the OpenAPI document', () => {
   });
 });
 
-describe('pages for people', () => {
-  it('show the API, and explain every problem under the address that answers give', async () => {
+describe('HTML pages', () => {
+  it('show the API, and explain each problem at the address that answers name', async () => {
     const docs = await fetch(`${program.url}/api/1/docs`);
     expect([docs.status, docs.headers.get('content-type')]).toEqual([200, expect.stringContaining('text/html')]);
     const refused = await program.call('GET', '/certificates/4711');

@@ -146,11 +146,11 @@ const eventsOf = (id: number): Promise<Json[]> =>
     [String(id)],
   );
 
-describe('an authority whose CA exists elsewhere', () => {
+describe('an authority whose CA is an external one', () => {
   let telling: number;
   let silent: number;
 
-  it('is registered by what the issuer tells, and no key is made', async () => {
+  it('is registered with the certificates that its issuer lists, and no key is generated', async () => {
     const { status, body } = await register('telling', 'telling-ca', { commonName: 'ignored' });
     expect([status, body.authorityCertificate.cn, body.authorityCertificate.body]).toEqual([
       200,
@@ -162,7 +162,7 @@ describe('an authority whose CA exists elsewhere', () => {
     expect(await keys()).toBe(0);
   });
 
-  it('is registered by an uploaded certificate with its chain in any order, and no key is made', async () => {
+  it('is registered with an uploaded certificate and its chain in any order, and no key is generated', async () => {
     const [one = '', root = ''] = outside.chainOf('One');
     const { status, body } = await register('silent', 'silent-ca', { chain: `a note\n${one}${root}` });
     expect([status, body.authorityCertificate.chain]).toEqual([200, root]);
@@ -193,14 +193,14 @@ describe('an authority whose CA exists elsewhere', () => {
     ).toEqual([400, { parent: [expect.any(String)] }]);
   });
 
-  it('issues certificates that verify below it', async () => {
+  it('issues certificates that verify against its root', async () => {
     const issued = await settled((await order('silent', 'www.example.com')).id);
     expect(issued).toMatchObject({ lifecycle: 'issued', issuer: 'One' });
     expect(opensslVerify(outside.chainOf('Outside Root')[0] ?? '', issued)).toContain('OK');
   });
 
   it.each(['Stranger', 'Two'])(
-    'does not accept what a CA (%s) signed that is not one of its issuing certificates, be it of the same root',
+    'keeps an answer in dispute that a CA (%s) outside its issuing certificates signed',
     async (ca) => {
       outside.issuesWith = ca;
       const answered = await settled((await order('telling', `early-${ca.toLowerCase()}.example.com`)).id);
@@ -211,7 +211,7 @@ describe('an authority whose CA exists elsewhere', () => {
     },
   );
 
-  it('accepts what CAs below its own signed where the CA changes them without notice', async () => {
+  it('accepts subordinate CAs of its root when its CA changes them without notice', async () => {
     await outside.make('New Subordinate', 3, 'Outside Root');
     outside.issuesWith = 'New Subordinate';
     await register('public', 'changing-ca', { chain: outside.chainOf('Outside Root').join('') });
@@ -223,7 +223,7 @@ describe('an authority whose CA exists elsewhere', () => {
     expect((await settled((await order('public', 'strange.example.com')).id)).order.fault).toBe('disputed');
   });
 
-  it('learns of new certificates when it is asked, and then accepts what they signed', async () => {
+  it('learns new issuing certificates on request, and accepts certificates that they signed', async () => {
     outside.told = ['One', 'Two', 'Stranger'];
     await program.ok('POST', `/authorities/${telling}/issuers/refresh`);
     // The one that ends last is the authority's own now.
@@ -243,7 +243,7 @@ describe('an authority whose CA exists elsewhere', () => {
     expect(await eventsOf(telling)).toHaveLength(1);
   });
 
-  it('takes a certificate that a person uploads', async () => {
+  it('takes an issuing certificate that a user uploads', async () => {
     const before = await eventsOf(silent);
     await program.ok('POST', `/authorities/${silent}/issuers`, { chain: outside.chainOf('Stranger').join('') });
     expect(await subjectsOf(silent)).toEqual([
@@ -255,7 +255,7 @@ describe('an authority whose CA exists elsewhere', () => {
     expect(issued).toMatchObject({ lifecycle: 'issued', issuer: 'Stranger' });
   });
 
-  it('issues what was in dispute as soon as it knows the certificate that signed it', async () => {
+  it('issues a certificate in dispute as soon as it has the certificate that signed it', async () => {
     await outside.make('Later', 4, 'Outside Root');
     outside.issuesWith = 'Later';
     const disputed = await settled((await order('silent', 'patient.example.com')).id);
@@ -269,7 +269,7 @@ describe('an authority whose CA exists elsewhere', () => {
     outside.issuesWith = 'Stranger';
   });
 
-  it('looks after an uploaded certificate that one of its issuing certificates signed, and no other', async () => {
+  it('takes an upload that one of its issuing certificates signed, and refuses others', async () => {
     const upload = async (ca: string) => {
       const [body, ...chain] = await outside.mint(ca, `by-${ca.toLowerCase()}.example.com`);
       const request = { owner: 'joe@example.com', body, chain: chain.join(''), authority: { name: 'silent' } };
@@ -279,14 +279,14 @@ describe('an authority whose CA exists elsewhere', () => {
     expect(await upload('Two')).toMatchObject({ status: 400, body: { reasons: { authority: [expect.any(String)] } } });
   });
 
-  it('cannot be asked when its issuer tells nothing, and says so', async () => {
+  it('refuses to refresh its issuing certificates when its issuer cannot list them, with the reason', async () => {
     expect(await program.call('POST', `/authorities/${silent}/issuers/refresh`)).toMatchObject({
       status: 400,
       body: { detail: 'Outside CA cannot be asked for its certificates: upload them.' },
     });
   });
 
-  it('is asked by periodic work as well, unless it is not active', async () => {
+  it('is refreshed by periodic work as well, unless it is not active', async () => {
     await outside.make('Three', 7, 'Outside Root');
     outside.told = ['Three'];
     const sweep = (): Promise<void> =>
@@ -303,12 +303,12 @@ describe('an authority whose CA exists elsewhere', () => {
   });
 });
 
-describe('an answer below a certificate that is not known yet', () => {
+describe('an answer that an unknown certificate signed', () => {
   it.each<[string, readonly string[] | null, object]>([
     ['is accepted when the CA tells of it', ['One', 'Stranger'], { lifecycle: 'issued', issuer: 'Stranger' }],
     ['is in dispute when the CA does not', ['One'], { lifecycle: 'pending', order: { fault: 'disputed' } }],
     ['is in dispute when the CA cannot be asked', null, { lifecycle: 'pending', order: { fault: 'disputed' } }],
-  ])('has the CA asked at once, and %s', async (how, told, expected) => {
+  ])('lets the CA be asked at once, and %s', async (how, told, expected) => {
     [outside.told, outside.issuesWith] = [['One'], 'Stranger'];
     const name = `curious-${how.length}`;
     const { body } = await register(name, 'telling-ca');
@@ -325,8 +325,8 @@ describe('an answer below a certificate that is not known yet', () => {
   });
 });
 
-describe('an authority whose key is here', () => {
-  it('has its own certificate alone, and takes no other', async () => {
+describe('an authority whose key is stored here', () => {
+  it('has its own certificate only, and takes no other', async () => {
     const { id, authorityCertificate } = await program.ok('POST', '/authorities', {
       name: 'ours',
       owner,

@@ -69,13 +69,13 @@ describe('OWNER_DOMAINS', () => {
       }),
     ],
   ];
-  it.each(requests)('bounds the owner in %s %s', async (method, path, body) => {
+  it.each(requests)('limits the owner in %s %s', async (method, path, body) => {
     for (const owner of ['ceo@victim.example', 'a@sub.example.com', 'a@example.com.evil.example'])
       expect(await program.call(method, path, body(owner)), owner).toMatchObject(outside);
     expect((await program.call(method, path, body('Web@EXAMPLE.org'))).status).toBe(200);
   });
 
-  it('bounds each change of an owner, and lets one from before stay and be told', async () => {
+  it('limits each change of owner, and keeps and warns an owner from before the setting', async () => {
     const { id } = await program.ok('POST', '/certificates', {
       ...request(team, 'old.example.com'),
       ...soonOver,
@@ -97,7 +97,7 @@ describe('OWNER_DOMAINS', () => {
 });
 
 describe('MAILS_TO_OTHERS_PER_HOUR', () => {
-  it('bounds what an ordinary user asks for in the name of others, each user and each hour', async () => {
+  it('limits the requests of each user in an hour that send mail to other owners', async () => {
     const [ann, bob] = [await newUser(team), await newUser(team)];
     const tell = (as: typeof ann, owner: string): Promise<number> =>
       as('POST', '/certificates', request(owner)).then(({ status }) => status);
@@ -115,7 +115,7 @@ describe('MAILS_TO_OTHERS_PER_HOUR', () => {
     expect(await tell(ann, 'd@example.org')).toBe(200);
   });
 
-  it('counts the revocation of what belongs to others, and holds back no mail of theirs', async () => {
+  it("counts the revocation of others' certificates, and delays no warnings to their owners", async () => {
     const ann = await newUser(team);
     const ids: number[] = [];
     for (const owner of ['r1@example.org', 'r2@example.org'])
@@ -136,7 +136,7 @@ describe('MAILS_TO_OTHERS_PER_HOUR', () => {
 });
 
 describe('ALLOWED_FILESYSTEM_ROOTS', () => {
-  it('bounds destinations and sources when they are written, through links too', async () => {
+  it('limits destinations and sources when they are created or changed, and follows symbolic links', async () => {
     await mkdir(`${folder}/root`);
     await mkdir(`${folder}/other`);
     await symlink(`${folder}/other`, `${folder}/root/out`);

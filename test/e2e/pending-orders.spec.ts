@@ -65,7 +65,7 @@ describe('a pending certificate', () => {
     ],
     ['whose answer is in dispute', 'other-names', { waitsFor: 'decision', disputed: { serial: expect.any(String) } }],
     ['that the CA refused', 'refuses', { waitsFor: null, fault: 'refused', detail: 'The CA says no.' }],
-  ])('%s says who must act, and shows the last answer', async (_, behaviour, order) => {
+  ])('%s shows who must act, and the last answer', async (_, behaviour, order) => {
     const id = await ask(behaviour, `shown-${behaviour}.example.com`);
     expect((await get(id)).order).toMatchObject({ answeredAt: expect.any(String), ...order });
     const { items } = await program.ok('GET', `/pending_certificates?filter=cn;shown-${behaviour}.example.com`);
@@ -77,7 +77,7 @@ describe('a pending certificate', () => {
 });
 
 describe('"retry now"', () => {
-  it('asks the CA for an order at once', async () => {
+  it('polls the CA for an order at once', async () => {
     const id = await ask('never', 'asked.example.com');
     await program.database.source.query(
       `update certificate set next_attempt_at = now() + interval '1 day' where id = $1`,
@@ -91,7 +91,7 @@ describe('"retry now"', () => {
     expect(events[0]).toMatchObject({ logType: 'certificate.order-retried', user: { username: 'admin' } });
   });
 
-  it('places an order whose CA was down, and forgets the failures so far', async () => {
+  it('places an order whose CA was down, and resets the number of attempts', async () => {
     await authorityOf('pending');
     ca.isDown = true;
     const id = await ask('pending', 'down.example.com');
@@ -101,7 +101,7 @@ describe('"retry now"', () => {
     await until(id, ({ lifecycle, order }) => lifecycle === 'pending' && order.attempts === 0);
   });
 
-  it('says that an authority is not active, and goes on once it is', async () => {
+  it('reports that the authority is not active, and continues once it is active', async () => {
     const authority = await authorityOf('approval');
     ca.isDown = true;
     const id = await ask('approval', 'inactive.example.com');
@@ -115,7 +115,7 @@ describe('"retry now"', () => {
     expect((await until(id, ({ lifecycle }) => lifecycle === 'pending')).order.waitsFor).toBe('approval');
   });
 
-  it('goes on when the plugin of the CA is installed again', async () => {
+  it('continues when the plugin of the CA is installed again', async () => {
     const authority = await authorityOf('never');
     const id = await ask('never', 'gone.example.com');
     await setPlugin(authority, 'gone-issuer');
@@ -126,7 +126,7 @@ describe('"retry now"', () => {
     await until(id, ({ order }) => order.waitsFor === 'issuer');
   });
 
-  it('leaves an answer in dispute to people', async () => {
+  it('leaves an answer in dispute for a user to decide', async () => {
     const id = await ask('other-names', 'disputed.example.com');
     await retry(id);
     await eventually(async () => {
@@ -140,7 +140,7 @@ describe('"retry now"', () => {
     expect((await get(id)).order).toMatchObject({ waitsFor: 'decision', fault: 'disputed' });
   });
 
-  it('tells the CA at once to cancel the order of a cancelled request', async () => {
+  it('cancels the order of a cancelled request at the CA at once', async () => {
     const id = await ask('never', 'cancelled.example.com');
     ca.isDown = true;
     expect((await program.call('DELETE', `/pending_certificates/${id}`)).status).toBe(204);
@@ -150,7 +150,7 @@ describe('"retry now"', () => {
     await until(id, ({ withdrawals }) => withdrawals[0]?.state === 'done');
   });
 
-  it('is refused where nothing is awaited, and to whoever may not change the certificate', async () => {
+  it('is refused for a failed request, and for users who may not change the certificate', async () => {
     const id = await ask('refuses', 'refused.example.com');
     expect((await program.call('PUT', `/pending_certificates/${id}/retry`)).status).toBe(409);
     const password = 'Correct-Horse-2!';
@@ -162,7 +162,7 @@ describe('"retry now"', () => {
 });
 
 describe('the warning before a certificate expires', () => {
-  it('says that the authority that would renew it is not active', async () => {
+  it('says that the authority for the renewal is not active', async () => {
     ca.deliver();
     const { id: policyId } = await program.ok('POST', '/policies', { name: 'late', days: 5 });
     const settings = { owner: 'amy@example.com', rotation: true, rotationPolicy: { id: policyId } };

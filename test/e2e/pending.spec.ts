@@ -42,7 +42,7 @@ const orderOf = async (id: number): Promise<string> =>
   (await program.database.source.query('select order_ref from certificate where id = $1', [id]))[0].order_ref;
 
 describe('pending certificates', () => {
-  it('are those that an issuer works on, with how far it is', async () => {
+  it('are listed with the progress of their orders', async () => {
     const { items, total } = await program.ok('GET', '/pending_certificates?sortBy=id&sortDir=asc');
     expect(total).toBe(3);
     expect(items.map(({ id }: { id: number }) => id)).toEqual(Object.values(ids).sort((a, b) => a - b));
@@ -60,7 +60,7 @@ describe('pending certificates', () => {
     expect(await program.ok('GET', '/pending_certificates?owner=nobody@example.com')).toEqual({ items: [], total: 0 });
   });
 
-  it('can be changed while they wait', async () => {
+  it('can be changed', async () => {
     const path = `/pending_certificates/${ids['kept']}`;
     expect(await program.ok('PUT', path, { description: 'For the shop', notify: false })).toMatchObject({
       description: 'For the shop',
@@ -70,7 +70,7 @@ describe('pending certificates', () => {
     expect((await program.call('PUT', path, { description: 'mine' }, { token: strange })).status).toBe(403);
   });
 
-  it('give their key to those who may have it, on record', async () => {
+  it('give their private key to users with the right, and record it in the audit log', async () => {
     const path = `/pending_certificates/${ids['kept']}/key`;
     expect(createPrivateKey((await program.ok('GET', path)).key).asymmetricKeyType).toBe('ec');
     expect((await program.call('GET', path, undefined, { token: strange })).status).toBe(403);
@@ -80,7 +80,7 @@ describe('pending certificates', () => {
     ]);
   });
 
-  it('take what the issuer handed out by another way, and nothing else', async () => {
+  it('take an uploaded certificate of their order, and no other', async () => {
     const id = ids['uploaded'] ?? 0;
     const path = `/pending_certificates/${id}/upload`;
     const [body = '', ...chain] = await issuer.answerTo(await orderOf(id));
@@ -111,7 +111,7 @@ describe('pending certificates', () => {
     ]);
   });
 
-  it('come with the certificate that they are to renew to another owner', async () => {
+  it('get the new owner of their predecessor unless they got another owner themselves', async () => {
     const { id } = await program.ok('POST', `/certificates/${ids['uploaded']}/reissue`);
     await program.ok('PUT', `/certificates/${ids['uploaded']}`, { owner: 'amy@example.com' });
     const { owner, roles, notifications } = await program.ok('GET', `/pending_certificates/${id}`);
@@ -126,7 +126,7 @@ describe('pending certificates', () => {
     await program.call('DELETE', `/pending_certificates/${id}`, {});
   });
 
-  it('can be cancelled, with a reason, once', async () => {
+  it('can be cancelled once, with a reason', async () => {
     const path = `/pending_certificates/${ids['cancelled']}`;
     expect((await program.call('DELETE', path, { note: 'no longer' }, { token: strange })).status).toBe(403);
     expect((await program.call('DELETE', path, { note: 'no longer' })).status).toBe(204);
@@ -142,7 +142,7 @@ describe('pending certificates', () => {
     });
   });
 
-  it('leave the list when they are issued, and say so under their id', async () => {
+  it('leave the list when they are issued, and their id shows the certificate', async () => {
     issuer.deliver();
     expect(
       await eventually(async () => {

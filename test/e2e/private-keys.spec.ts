@@ -27,8 +27,8 @@ const bodies = (): { method: string; path: string; schema: Json }[] =>
     return schema ? [{ method: method.toUpperCase(), path: url, schema: api.resolve(schema) }] : [];
   });
 
-describe('a private key in text that is not made for it', () => {
-  it('is refused by the name of the member, on every route that takes a body', async () => {
+describe('a private key in a field for other text', () => {
+  it('is refused with the name of the field, on every route with a body', async () => {
     const tried = bodies().filter(({ path }) => !path.startsWith('/auth/'));
     expect(tried.length).toBeGreaterThan(25);
     for (const { method, path, schema } of tried) {
@@ -44,7 +44,7 @@ describe('a private key in text that is not made for it', () => {
     }
   });
 
-  it('is refused beside a CSR and a certificate, in labels of options, and in a header', async () => {
+  it('is refused next to a CSR or a certificate, in plugin options and in a header', async () => {
     const { csrPem: csr, keyPem } = opensslCsr('/CN=a.example', [], 'ec');
     const request = { owner: 'joe@example.com', authority: { name: 'root' } };
     const { body } = await program.ok('POST', '/certificates', { ...request, commonName: 'b.example' });
@@ -77,7 +77,7 @@ describe('a private key in text that is not made for it', () => {
     expect((await program.call('POST', '/certificates', { ...request, csr }, { headers })).status).toBe(400);
   });
 
-  it('is taken where it belongs: the key of an upload, a password', async () => {
+  it('is accepted as the key of an upload and as a password', async () => {
     const { keyPem } = opensslCsr('/CN=c.example', [], 'ec');
     expect((await program.call('POST', '/roles', { name: 'vault', username: 'v', password: keyPem })).status).toBe(200);
     const { reasons } = (

@@ -22,7 +22,7 @@ const documents = async (): Promise<string[]> => [
     .map((name) => `docs/${name}`),
 ];
 
-describe('the documents', () => {
+describe('the documentation', () => {
   let program: TestProgram;
   let folder: string;
   beforeAll(async () => {
@@ -43,7 +43,7 @@ describe('the documents', () => {
     return stdout.split('----\n');
   }
 
-  it('have a README of 200 lines at most that works from top to bottom as it is written', async () => {
+  it('has a README of at most 200 lines whose commands work in order', async () => {
     const text = await textOf('README.md');
     expect(text.split('\n').length).toBeLessThanOrEqual(201);
     const blocks = blocksOf(text);
@@ -59,7 +59,7 @@ describe('the documents', () => {
     expect(revoked).toContain('It is revoked.');
   });
 
-  it('have pages whose shell blocks work behind the README, after its functions and its sign-in', async () => {
+  it('has pages whose shell blocks work after the functions and sign-in of the README', async () => {
     const [functions = '', signIn = ''] = blocksOf(await textOf('README.md'));
     const preparation = [functions, signIn.split('\n')[0] ?? ''];
     const printed = new Map<string, string>();
@@ -74,7 +74,7 @@ describe('the documents', () => {
     });
   });
 
-  it('have no link that leads nowhere', async () => {
+  it('has no broken link', async () => {
     const broken: string[] = [];
     for (const path of await documents()) {
       const links = [...(await textOf(path)).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)];
@@ -90,7 +90,7 @@ describe('the documents', () => {
     expect(broken).toEqual([]);
   });
 
-  it('list the settings of the program', async () => {
+  it('lists the settings of the program', async () => {
     expect(await textOf('docs/settings.md')).toContain(configTable());
   });
 });

@@ -101,7 +101,7 @@ describe.skipIf(!redisIsInstalled())('a program whose Redis', () => {
     return program;
   }
 
-  it('is flushed meanwhile still delivers and rotates every certificate', { timeout: 120_000 }, async () => {
+  it('is flushed during the work still delivers and renews every certificate', { timeout: 120_000 }, async () => {
     const { ok, clock, database } = await start();
     await setUp({ ok });
     const issued = issue({ ok }, 40);
@@ -168,7 +168,7 @@ describe.skipIf(!redisIsInstalled())('a program whose Redis', () => {
   });
 });
 
-describe.skipIf(!redisIsInstalled())('two workers and one process for the API', () => {
+describe.skipIf(!redisIsInstalled())('two workers and an API process', () => {
   const children: ProgramChild[] = [];
   let database: TestDatabase;
   let dataDir: string;
@@ -182,7 +182,7 @@ describe.skipIf(!redisIsInstalled())('two workers and one process for the API', 
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  it('share the jobs, and one worker does them all when the other is killed', { timeout: 120_000 }, async () => {
+  it('share the jobs, and one worker does all jobs when the other is killed', { timeout: 120_000 }, async () => {
     const common = {
       DATABASE_URL: database.url,
       DATA_DIR: dataDir,

@@ -23,7 +23,7 @@ async function rekey(env: ChildEnv, ...args: string[]): Promise<Json> {
   return { status, ...JSON.parse(stdout) };
 }
 
-describe('moving every secret to a new key', () => {
+describe('rekeying to a new sealing key', () => {
   const [old, fresh] = [key('old'), key('fresh')];
   let database: TestDatabase;
   let folder: string;
@@ -61,7 +61,7 @@ describe('moving every secret to a new key', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('does not seal with a key that a running process lacks', async () => {
+  it('is refused with a key that a running process lacks', async () => {
     const { status, stderr } = await runCli(env(`${fresh},${old}`), ['query']);
     expect({ status, stderr }).toEqual({
       status: 1,
@@ -70,7 +70,7 @@ describe('moving every secret to a new key', () => {
     expect(await database.source.query('select key_id from key_ring_check')).toEqual([{ key_id: 'old' }]);
   });
 
-  it('does not begin while a running process still seals with the old one', async () => {
+  it('does not start while a running process still seals with the old key', async () => {
     await restart(`${old},${fresh}`);
     expect(await rekey(env(`${fresh},${old}`))).toMatchObject({
       status: 0,
@@ -82,7 +82,7 @@ describe('moving every secret to a new key', () => {
     expect(await rekey(env(`${fresh},${old}`), '--commit')).toMatchObject({ status: 1, error: { code: 'conflict' } });
   });
 
-  it('keeps the old key while a value does not open, and names it', async () => {
+  it('keeps the old key while a value cannot be opened, and names the value', async () => {
     const { ok } = await restart(`${fresh},${old}`);
     const [{ secret_id: secretId, sealed_key: sealed }] = await database.source.query(
       'select secret_id, sealed_key from certificate order by id limit 1',
@@ -100,7 +100,7 @@ describe('moving every secret to a new key', () => {
     expect((await ok('GET', '/admin/rekey')).toMove).toBe(1);
   });
 
-  it('goes on beside the running program, and says what can be removed', async () => {
+  it('continues while the program runs, and says which keys can be removed', async () => {
     expect(await rekey(env(`${fresh},${old}`), '--commit')).toMatchObject({
       status: 0,
       moved: 1,
@@ -118,7 +118,7 @@ describe('moving every secret to a new key', () => {
     expect(events.at(-1)).toEqual({ action: 'key-ring.retired', after: { retired: ['old'] } });
   });
 
-  it('needs the old key no more', async () => {
+  it('makes the old key unnecessary', async () => {
     const { ok } = await restart(fresh);
     for (const { id, key: pem } of certificates) expect((await ok('GET', `/certificates/${id}/key`)).key).toBe(pem);
     await ok('POST', '/certificates', {
@@ -136,7 +136,7 @@ describe('moving every secret to a new key', () => {
 });
 
 describe('the key ring of DATA_DIR', () => {
-  it('gets a new key, and loses the old one when nothing needs it', async () => {
+  it('gets a new key, and loses the old one when no value needs it', async () => {
     const database = await createTestDatabase();
     const folder = await mkdtemp(join(tmpdir(), 'perennial-'));
     const env = { DATA_DIR: folder, DATABASE_URL: database.url, ADMIN_PASSWORD: adminPassword };
@@ -160,8 +160,8 @@ describe('the key ring of DATA_DIR', () => {
   });
 });
 
-describe('over REST', () => {
-  it('is a job that administrators start', async () => {
+describe('rekeying over REST', () => {
+  it('is a job that only administrators start', async () => {
     const [old, fresh] = [key('old'), key('fresh')];
     const program = await startProgram({ ENCRYPTION_KEYS: `${fresh},${old}` });
     const { ok, call } = program;

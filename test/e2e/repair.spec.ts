@@ -183,7 +183,7 @@ describe('a destination that cannot be written', () => {
   });
 });
 
-describe('two lines of certificates for one location', () => {
+describe('two certificates for one location', () => {
   it('leave it to the first, and the second is delivered when the first is removed', async () => {
     const place = await destination();
     const first = await issue('a.example.com', place);
@@ -240,8 +240,8 @@ describe('two lines of certificates for one location', () => {
   });
 });
 
-describe('a delivery that is under way', () => {
-  it('and arrives after its successor does not stay at the location', async () => {
+describe('a running delivery', () => {
+  it('that ends after its successor was issued is overwritten by the successor', async () => {
     const place = await destination({ behind: 'gate' });
     const before = (await gate.marks()).filter((mark) => mark === 'begin').length;
     await gate.shut();
@@ -260,7 +260,7 @@ describe('a delivery that is under way', () => {
     expect(await gate.marks().then((marks) => marks.slice(-4))).toEqual(['begin', 'end', 'begin', 'end']);
   });
 
-  it('and is detached meanwhile is removed again', async () => {
+  it('whose certificate is detached meanwhile is removed again', async () => {
     const before = (await gate.marks()).filter((mark) => mark === 'begin').length;
     await gate.shut();
     const certificate = await issue('a.example.com', await destination({ behind: 'gate' }));
@@ -276,7 +276,7 @@ describe('a delivery that is under way', () => {
     await expectNothing('a.example.com');
   });
 
-  it('and is requested again is made by one worker at a time', async () => {
+  it('that is requested again is made by one worker at a time', async () => {
     const before = (await gate.marks()).filter((mark) => mark === 'begin').length;
     await gate.shut();
     const certificate = await issue('a.example.com', await destination({ behind: 'gate' }));
@@ -297,7 +297,7 @@ describe('a delivery that is under way', () => {
 });
 
 describe('the removal of a certificate', () => {
-  it('does not remove the successor at the same location', async () => {
+  it('leaves a successor at the same location', async () => {
     const place = await destination();
     const first = await issue('a.example.com', place);
     await comes(first, 'delivered');

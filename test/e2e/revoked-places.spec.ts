@@ -51,8 +51,8 @@ const tried = (id: number, state: string): Promise<Json> =>
     return delivery.state === state && delivery.fault !== null && delivery;
   });
 
-describe('a revoked certificate is removed from every place where it is or may be', () => {
-  it('when it was delivered, and could not be delivered again', async () => {
+describe('a revoked certificate is removed from every destination that has it or may have it', () => {
+  it('when a later delivery failed', async () => {
     const one = await issue('shared');
     await inState(one.id, 'delivered');
     place.mode = 'down';
@@ -66,7 +66,7 @@ describe('a revoked certificate is removed from every place where it is or may b
     expect(stands(one)).toBe(false);
   });
 
-  it('when it was delivered, and the answer was lost', async () => {
+  it('when the answer to the delivery was lost', async () => {
     place.mode = 'lost';
     const one = await issue('own');
     expect(await tried(one.id, 'failing')).toMatchObject({ location: null });
@@ -76,7 +76,7 @@ describe('a revoked certificate is removed from every place where it is or may b
     expect(stands(one)).toBe(false);
   });
 
-  it.each(['up', 'lost'] as const)('when its delivery is under way, and %s', async (mode) => {
+  it.each(['up', 'lost'] as const)('when its delivery is running (destination: %s)', async (mode) => {
     const held = place.hold();
     const one = await issue('shared');
     await eventually(async () => held.begun());
@@ -89,7 +89,7 @@ describe('a revoked certificate is removed from every place where it is or may b
     expect(stands(one)).toBe(false);
   });
 
-  it.each(['up', 'lost'] as const)('when its delivery ends after its removal, and %s', async (mode) => {
+  it.each(['up', 'lost'] as const)('when its delivery ends after its removal (destination: %s)', async (mode) => {
     const held = place.hold();
     const one = await issue('shared');
     await eventually(async () => held.begun());
@@ -139,7 +139,7 @@ describe('a revoked certificate is removed from every place where it is or may b
     expect(await deliveries(next.id)).toMatchObject([{ state: 'delivered' }]);
   });
 
-  it('and the delivery, its history and a mail tell when the destination cannot remove it', async () => {
+  it('or is reported in the delivery, the history and a mail when the destination cannot remove it', async () => {
     const one = await issue('fixed');
     await inState(one.id, 'delivered');
     await revoke(one.id);
@@ -159,7 +159,7 @@ describe('a revoked certificate is removed from every place where it is or may b
     expect((await program.ok('GET', `/certificates/${one.id}`)).destinations).toEqual([]);
   });
 
-  it('and counts as removed when a successor has overwritten it at a destination that cannot remove', async () => {
+  it('or counts as removed when a successor has overwritten it and the destination cannot remove it', async () => {
     const old = await issue('fixed shared');
     await inState(old.id, 'delivered');
     const next = await program.ok('POST', `/certificates/${old.id}/reissue`);
@@ -169,7 +169,7 @@ describe('a revoked certificate is removed from every place where it is or may b
     expect([stands(old), stands(next)]).toEqual([false, true]);
   });
 
-  it('and is delivered nowhere again', async () => {
+  it('and cannot be delivered again', async () => {
     const one = await issue('shared');
     const { id } = await inState(one.id, 'delivered');
     await revoke(one.id);
@@ -193,7 +193,7 @@ describe('a certificate that is detached', () => {
   });
 });
 
-describe('a revoked certificate that rotates and is deployed', () => {
+describe('a revoked certificate with rotation and a destination', () => {
   const rotating = (label: string, more: object = {}) =>
     issue(label, { rotation: true, rotationPolicy: { name: 'default' }, ...more });
   const get = (id: number): Promise<Json> => program.ok('GET', `/certificates/${id}`);
@@ -240,7 +240,7 @@ describe('a revoked certificate that rotates and is deployed', () => {
     expect([stands(old), stands(next), gaps]).toEqual([false, true, 0]);
   });
 
-  it('is not replaced when the person who revokes says that it is retired', async () => {
+  it('is not replaced when the request says replace: false', async () => {
     const old = await rotating('shared');
     await inState(old.id, 'delivered');
     await revoke(old.id, { replace: false });
@@ -255,7 +255,7 @@ describe('a revoked certificate that rotates and is deployed', () => {
   it.each([
     ['it does not rotate', {}],
     ['it is not deployed', { rotation: true, destinations: [] }],
-  ])('is not replaced where %s, unless that is asked for', async (_, more) => {
+  ])('is not replaced where %s, unless the request says replace: true', async (_, more) => {
     const [one, other] = [await issue('shared', more), await issue('shared', more)];
     await revoke(one.id);
     await revoke(other.id, { replace: true });
@@ -263,7 +263,7 @@ describe('a revoked certificate that rotates and is deployed', () => {
     expect(await get(one.id)).toMatchObject({ replacedBy: [], renewal: { reason: 'revoked' } });
   });
 
-  it('is replaced once the authority issues again, and not at all once its rotation is switched off', async () => {
+  it('is replaced once the authority is active again, and not when its rotation is switched off', async () => {
     const [one, other] = [await rotating('shared'), await rotating('shared')];
     for (const { id } of [one, other]) await inState(id, 'delivered');
     await program.ok('PUT', '/authorities/1', { owner: 'pki@example.com', active: false });
@@ -283,7 +283,7 @@ describe('a revoked certificate that rotates and is deployed', () => {
     expect((await get(other.id)).replacedBy).toEqual([]);
   });
 
-  it('is replaced once, however often the job runs', async () => {
+  it('is replaced once, even when the job runs several times', async () => {
     const old = await rotating('shared');
     await inState(old.id, 'delivered');
     await revoke(old.id, { crlReason: 'keyCompromise' });
@@ -300,7 +300,7 @@ describe('a revoked certificate that rotates and is deployed', () => {
     ]);
   });
 
-  it('is replaced by the renewal that is under way, and by no other', async () => {
+  it('is replaced by a running renewal, and by no other successor', async () => {
     const old = await rotating('shared');
     await inState(old.id, 'delivered');
     place.mode = 'down';
@@ -341,7 +341,7 @@ describe('a revoked certificate that rotates and is deployed', () => {
     expect(stands(next)).toBe(true);
   });
 
-  it('is not replaced for an actor who may not issue', async () => {
+  it('is not revoked with replace: true by a user who may not issue', async () => {
     const { id } = await issue('shared');
     const scoped = await program.ok('POST', '/keys', {
       name: 'revoker',

@@ -90,7 +90,7 @@ describe('the table of rights', () => {
     expect([...rights.keys()].sort()).toEqual(served().sort());
   });
 
-  it.each([...rights])('%s', async (route, expected) => {
+  it.each([...rights])('has the answers of %s to every kind of user', async (route, expected) => {
     const answered: Record<string, string> = {};
     for (const actor of actors) {
       answered[actor] = word(await status(route, tokens[actor] ?? null));
@@ -99,7 +99,7 @@ describe('the table of rights', () => {
     expect(answered).toEqual(expected);
   });
 
-  it('opens no door to whose right has ended', async () => {
+  it('answers 401 for every route to revoked, deactivated or invalid tokens and keys', async () => {
     const open: string[] = [];
     for (const [route, { none }] of rights) {
       if (none !== '401') continue;

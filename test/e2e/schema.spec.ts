@@ -125,13 +125,13 @@ describe('the schema', () => {
     expect(ofDatabase.sort()).toEqual(ofEntities.sort());
   });
 
-  it('lists no table as being without an entity that has one, or that is gone', async () => {
+  it('has no entity for the tables that are listed as without one, and has each of them', async () => {
     const tables = new Set((await columnsOfDatabase(test.source)).map((line) => line.slice(0, line.indexOf('.'))));
     const described = test.source.entityMetadatas.map(({ tableName }) => tableName);
     expect(Object.keys(withoutEntity).filter((table) => !tables.has(table) || described.includes(table))).toEqual([]);
   });
 
-  it('goes away by the down of every migration and comes back the same', async () => {
+  it('is removed by the down of all migrations, and is the same after they run again', async () => {
     const [objects, columns] = [await objectsOf(test.source), await columnsOfDatabase(test.source)];
     expect(objects.length).toBeGreaterThan(migrations.length);
     for (let left = migrations.length; left > 0; left -= 1) await test.source.undoLastMigration({ transaction: 'all' });
@@ -175,7 +175,7 @@ describe('Database', () => {
     ]);
   });
 
-  it('repeats no other failure', async () => {
+  it('does not repeat a transaction after another failure', async () => {
     let runs = 0;
     const failing = test.db.write(async (tx) => {
       runs += 1;
@@ -201,7 +201,7 @@ describe('Database', () => {
     expect(failure).toBe('25006');
   });
 
-  it('reads one snapshot', async () => {
+  it('reads from one snapshot', async () => {
     const counts = await test.db.read(async (tx) => {
       const count = async (): Promise<number> => (await tx.query<unknown[]>('select 1 from account')).length;
       const before = await count();

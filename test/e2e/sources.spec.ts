@@ -121,7 +121,7 @@ describe('a source of folders', () => {
     expect(events.map(({ targetId }: Json) => targetId)).toContain(String(one.id));
   });
 
-  it('lists a certificate that the database refuses as a trouble, and imports the others', async () => {
+  it('reports a certificate that the database refuses as a trouble, and imports the others', async () => {
     const { source: database } = program.database;
     const { id } = await ofFolder('refused');
     for (const name of ['a', 'b', 'refused', 'c', 'd'])

@@ -45,11 +45,11 @@ const squatted = async (commonName: string, more: object = {}) => {
 const view = (id: number) => program.ok('GET', `/certificates/${id}`);
 const roles = ({ roles: all }: { roles: { name: string }[] }) => all.map(({ name }) => name).sort();
 
-describe('a public certificate that somebody else uploaded first', () => {
+describe('a public certificate that another user uploaded first', () => {
   it.each<[string, (privateKey: string) => object, boolean]>([
     ['its private key', (privateKey) => ({ privateKey }), true],
     ['a CSR that was made with its key', (privateKey) => ({ csr: csrOf(privateKey) }), false],
-  ])('is taken over with its settings by who shows %s', async (what, proof, hasPrivateKey) => {
+  ])('is taken over with its settings by an upload with %s', async (what, proof, hasPrivateKey) => {
     const { id, privateKey, ...certificate } = await squatted(`${what.length}.example.com`);
     const refused = await upload('ann', certificate.public);
     expect([refused.status, refused.body.detail]).toEqual([
@@ -82,7 +82,7 @@ describe('a public certificate that somebody else uploaded first', () => {
     expect([again.status, (await view(id)).owner]).toEqual([409, team]);
   });
 
-  it('is taken over from an uploader with a CSR by an upload with the private key, and by no CSR that is stored here', async () => {
+  it('is taken over after an upload with a CSR only with the private key, and not with a stored CSR', async () => {
     const { public: certificate, privateKey } = made('csr.example.com');
     const csr = csrOf(privateKey);
     const { body: first } = await upload('mal', { ...certificate, csr });
@@ -102,7 +102,7 @@ describe('a public certificate that somebody else uploaded first', () => {
     });
   });
 
-  it('is restored by an upload with its private key when it was deleted', async () => {
+  it('is restored by an upload with its private key after it was deleted', async () => {
     const { id, privateKey, ...certificate } = await squatted('deleted.example.com');
     expect((await as('mal', 'DELETE', `/certificates/${id}`)).status).toBe(204);
     expect(await upload('ann', { ...certificate.public, privateKey })).toMatchObject({
@@ -111,7 +111,7 @@ describe('a public certificate that somebody else uploaded first', () => {
     });
   });
 
-  it('stays with the owner who requested it when it was issued here, whatever an upload proves', async () => {
+  it('stays with its requester when it was issued here, even after an upload with the private key', async () => {
     const issued = await program.ok('POST', '/certificates', {
       owner: team,
       commonName: 'issued.example.com',
@@ -151,7 +151,7 @@ describe('the owner that a source reports for a certificate', () => {
   it.each<[string, object]>([
     ['another owner', {}],
     ['that owner’s name', { owner: team }],
-  ])('is linked and warned though somebody uploaded it silently under %s, and stays so', async (what, more) => {
+  ])('is linked and warned although another user uploaded it without notices under %s', async (what, more) => {
     const { id, folder, privateKey, ...certificate } = await placed(`found-${what.length}.example.com`, more);
     expect(await view(id)).toMatchObject({ notify: false, nextNoticeAt: null });
     const sourceId = await scan(`of ${what}`, folder);
@@ -185,7 +185,7 @@ describe('the owner that a source reports for a certificate', () => {
     expect(await upload('ann', { ...certificate.public, privateKey })).toMatchObject({ status: 200, body: { id } });
   });
 
-  it('gets no right to a certificate whose owner has proved to have the private key', async () => {
+  it('gets no right to a certificate whose owner uploaded it with the private key', async () => {
     const { public: certificate, privateKey } = made('proved.example.com');
     const { body } = await upload('mal', { ...certificate, privateKey, notify: false });
     const folder = mkdtempSync(join(root, 'source-'));

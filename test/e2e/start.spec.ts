@@ -31,7 +31,7 @@ async function refusal(env: ChildEnv): Promise<string> {
   return stderr;
 }
 
-describe('a program without any setting but its folder', () => {
+describe('a program with no setting but its data folder', () => {
   let parent: string;
   let dataDir: string;
   let secret = '';
@@ -41,7 +41,7 @@ describe('a program without any setting but its folder', () => {
   });
   afterAll(() => rm(parent, { recursive: true, force: true }));
 
-  it('starts, says where it is and what the password is, and ends cleanly on Ctrl-C', async () => {
+  it('starts, prints its address and the password, and stops cleanly on Ctrl-C', async () => {
     const child = await start({ DATA_DIR: dataDir });
     const greeting = [
       `API            ${child.url}/api/1`,
@@ -69,7 +69,7 @@ describe('a program without any setting but its folder', () => {
     expect(processesNaming(dataDir)).toEqual([]);
   });
 
-  it('finds everything as it was at the second start', async () => {
+  it('has all data after a restart', async () => {
     const child = await start({ DATA_DIR: dataDir });
     expect(child.stdout()).not.toMatch(/password/i);
     const { ok } = await signIn(child.url, secret);
@@ -87,14 +87,14 @@ describe('a program without any setting but its folder', () => {
     expect(await child.stop()).toEqual(cleanEnd);
   });
 
-  it('refuses a second instance on the same folder and leaves the first alone', async () => {
+  it('refuses a second instance on the same folder, and the first goes on', async () => {
     const first = await start({ DATA_DIR: dataDir });
     expect(await refusal({ DATA_DIR: dataDir })).toContain(`in use by process ${first.pid}`);
     expect((await fetch(`${first.url}/health/ready`)).status).toBe(200);
     expect(await first.stop()).toEqual(cleanEnd);
   });
 
-  it('refuses other keys than those it sealed with, and says what to do', async () => {
+  it('refuses keys without the one that sealed the database, and says what to do', async () => {
     const words = await refusal({ DATA_DIR: dataDir, ENCRYPTION_KEYS: randomBytes(32).toString('base64') });
     expect(words).toMatch(
       /^The database was sealed with key "\w+", which is missing from ENCRYPTION_KEYS.* Add that key to ENCRYPTION_KEYS/,
@@ -102,7 +102,7 @@ describe('a program without any setting but its folder', () => {
     expect(processesNaming(dataDir)).toEqual([]);
   });
 
-  it('refuses to start without its keys, makes no new ones, and starts again when they are back', async () => {
+  it('refuses to start without its keys, creates none, and starts again when they are back', async () => {
     const keyring = join(dataDir, 'keyring');
     await rename(keyring, join(parent, 'backup'));
     expect(await refusal({ DATA_DIR: dataDir })).toContain('Restore that file from a backup or set ENCRYPTION_KEYS');
@@ -116,7 +116,7 @@ describe('a program without any setting but its folder', () => {
     expect(await child.stop()).toEqual(cleanEnd);
   });
 
-  it('refuses a port that is taken and stops its database again', async () => {
+  it('refuses a port that is in use, and stops its database again', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
@@ -128,7 +128,7 @@ describe('a program without any setting but its folder', () => {
     server.close();
   });
 
-  it('ends cleanly when it is stopped before it is up', async () => {
+  it('stops cleanly while it is still starting', async () => {
     const fresh = join(parent, 'fresh');
     const { status, signal, stderr } = await runChild({ DATA_DIR: fresh }, async (child) => {
       await eventually(() =>
@@ -147,7 +147,7 @@ describe('a program without any setting but its folder', () => {
 });
 
 describe('settings', () => {
-  it('are refused with all their faults together', async () => {
+  it('are refused with all faults in one message', async () => {
     const words = await refusal({
       DATA_DIR: '/nonexistent',
       PORT: 'eighty',
@@ -185,7 +185,7 @@ describe('settings', () => {
   });
 });
 
-describe('a program on a given database', () => {
+describe('a program on an external database', () => {
   let database: TestDatabase;
   let dataDir: string;
   let env: ChildEnv;
@@ -199,11 +199,11 @@ describe('a program on a given database', () => {
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  it('refuses a password for the admin that is too weak', async () => {
+  it('refuses a weak admin password', async () => {
     expect(await refusal({ ...env, ADMIN_PASSWORD: 'hunter2' })).toMatch(/^ADMIN_PASSWORD [^\n]+\n$/);
   });
 
-  it('hands back at Ctrl-C what it was doing, without noting a failure, and does it at the next start', async () => {
+  it('interrupts its jobs at Ctrl-C without counting a failure, and runs them at the next start', async () => {
     const folder = join(dataDir, '..', `perennial-out-${randomBytes(6).toString('hex')}`);
     const seconds = `6${randomBytes(3).readUIntBE(0, 3)}`;
     const reload = (...command: string[]): ChildEnv => ({
@@ -247,7 +247,7 @@ describe('a program on a given database', () => {
     await rm(folder, { recursive: true });
   });
 
-  it('serves health and metrics at METRICS_LISTEN alone, and nothing else there', async () => {
+  it('serves health and metrics at METRICS_LISTEN only, and nothing else there', async () => {
     const program = await start({ ...env, METRICS_LISTEN: '127.0.0.1:0' });
     const greeting = /^Monitoring +(http:\/\/127\.0\.0\.1:\d+)\/health\/ready$/m;
     const monitoring = await eventually(async () => greeting.exec(program.stdout())?.[1]);
@@ -275,7 +275,7 @@ describe('a program on a given database', () => {
     await expect(fetch(monitoring)).rejects.toThrow();
   });
 
-  it('opens as a worker no other address than METRICS_LISTEN', async () => {
+  it('with the role worker opens no address but METRICS_LISTEN', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     const { port } = taken.address() as AddressInfo;
@@ -297,7 +297,7 @@ describe('a program on a given database', () => {
     taken.close();
   });
 
-  it('shows as a worker only what its watchers need', async () => {
+  it('with the role worker serves only health, metrics and problem pages', async () => {
     const worker = await start({ ...env, PERENNIAL_ROLE: 'worker' });
     const get = async (path: string): Promise<{ status: number; text: string }> => {
       const response = await fetch(worker.url + path);

@@ -63,7 +63,7 @@ async function statements(work: (tx: Tx) => Promise<unknown>): Promise<number> {
 
 it.each<[string, (tx: Tx, many: readonly number[]) => Promise<unknown>]>([
   [
-    'a successor to take the places of certificates',
+    'replacing certificates',
     async (tx, many) => {
       const successor = await part(CertificateRepository).lock(tx, heir.id);
       await part(Successors).relink(tx, successor, many);
@@ -72,14 +72,14 @@ it.each<[string, (tx: Tx, many: readonly number[]) => Promise<unknown>]>([
     },
   ],
   [
-    'a change of many certificates to be allowed',
+    'checking the right to change certificates',
     (tx, many) => part(CertificateAccess).demandWriteById(tx, systemActor('test'), ...many),
   ],
   [
-    'destinations to be found apart',
+    'checking that destinations have different locations',
     (tx, many) => part(Places).demandApart(tx, heir, destinationIds.slice(0, many.length)),
   ],
-])('it takes no more statements for %s when there are more', async (_, work) => {
+])('%s takes the same number of statements for few and for many rows', async (_, work) => {
   const few = await statements((tx) => work(tx, ids.slice(0, 2)));
   expect(few).toBeGreaterThan(0);
   expect(await statements((tx) => work(tx, ids))).toBe(few);

@@ -85,7 +85,7 @@ describe('the successor of a certificate', () => {
     );
   });
 
-  it('is delivered to a destination that its predecessor got meanwhile', async () => {
+  it('is delivered to a destination that its predecessor got during the renewal', async () => {
     const [first, second] = [await destination('d'), await destination('e')];
     const old = await issue({ destinations: [{ id: first.id }] });
     await delivered(old.id);
@@ -100,7 +100,7 @@ describe('the successor of a certificate', () => {
     expect(await second.served(old.cn)).toBe(heir.serial);
   });
 
-  it('stops a change of its predecessor to a destination that the actor may not use for the successor', async () => {
+  it('blocks a new destination of its predecessor when the user may not change the successor', async () => {
     const [first, second] = [await destination('i'), await destination('j')];
     const old = await issue({ destinations: [{ id: first.id }] });
     await delivered(old.id);
@@ -128,7 +128,7 @@ describe('the successor of a certificate', () => {
     await rm(first.folder);
   });
 
-  it('leaves a predecessor that it no longer replaces watched and renewing, for users with the right to change that', async () => {
+  it('gives warnings and renewal back to a former predecessor, for users who may change that one', async () => {
     const password = 'Correct-Horse-2!';
     const [old, heir] = [await issue(), await issue({ owner: 'bea@example.com' })];
     await program.ok('POST', '/users', {
@@ -157,7 +157,7 @@ describe('the successor of a certificate', () => {
     });
   });
 
-  it('is refused when it is replaced by its predecessor, directly or in several steps', async () => {
+  it('cannot be replaced by its own predecessor, directly or in several steps', async () => {
     const [a, b, c] = [await issue(), await issue(), await issue()];
     const replace = (heir: { id: number }, old: { id: number }) =>
       program.call('PUT', `/certificates/${heir.id}`, { replaces: [{ id: old.id }] });
@@ -178,7 +178,7 @@ describe('the successor of a certificate', () => {
     expect(await get(renewal.id)).toMatchObject({ notify: true, nextNoticeAt: expect.any(String) });
   });
 
-  it('is refused when it has ended and its predecessor has not', async () => {
+  it('cannot be a revoked or expired certificate while its predecessor is valid', async () => {
     const [old, revoked, short] = [await issue(), await issue(), await issue({ validityDays: 1 })];
     await revoke(revoked.id);
     program.clock.advance(2 * 86_400_000);
@@ -197,7 +197,7 @@ describe('the successor of a certificate', () => {
     );
   });
 
-  it('leaves no watched certificate without a warning', async () => {
+  it('leaves no certificate without a warning when its only notification is switched off', async () => {
     const silent = await program.ok('POST', '/notifications', {
       label: 'silent',
       active: false,
@@ -210,12 +210,12 @@ describe('the successor of a certificate', () => {
 
   it.each<[string, 'PUT' | 'DELETE', (heir: number) => Promise<unknown>]>([
     [
-      'switched off, and nothing is to replace it any more',
+      'switched off, and the link is removed',
       'PUT',
       (heir) => program.ok('PUT', `/certificates/${heir}`, { replaces: [] }),
     ],
-    ['deleted, and what replaced it is revoked', 'DELETE', revoke],
-  ])('warns of the end of what comes back though its notification was %s', async (_, method, free) => {
+    ['deleted, and the successor is revoked', 'DELETE', revoke],
+  ])('gives back the warnings of its predecessor after their notification was %s', async (_, method, free) => {
     const own = {
       label: `own${number}`,
       plugin: { id: 'email', options: { interval: 7, unit: 'days', recipients: 'ops@example.com' } },
@@ -246,7 +246,7 @@ describe('the successor of a certificate', () => {
   it.each<[string, (oldId: number, place: { id: number }) => Promise<{ id: number }>]>([
     ['a request', (id, place) => issue({ replaces: [{ id }], destinations: [{ id: place.id }] })],
     [
-      'a change of a certificate that is there',
+      'a change of an existing certificate',
       async (id, place) => {
         const successor = await issue({ destinations: [{ id: place.id }] });
         return program.ok('PUT', `/certificates/${successor.id}`, { replaces: [{ id }] });
@@ -254,14 +254,14 @@ describe('the successor of a certificate', () => {
     ],
     ['an upload', (id, place) => program.ok('POST', '/certificates/upload', uploaded([{ id }], place).withKey)],
     [
-      'an upload that takes over what somebody else uploaded',
+      'an upload that takes over the upload of another owner',
       async (id, place) => {
         const { body, withKey } = uploaded([{ id }], place);
         await program.ok('POST', '/certificates/upload', { ...body, owner: 'amy@example.com' });
         return program.ok('POST', '/certificates/upload', withKey);
       },
     ],
-  ])('silences the old one and ends its open deliveries when %s replaces it, until that ends', async (_, replace) => {
+  ])('by %s ends the warnings and open deliveries of its predecessor until the link is removed', async (_, replace) => {
     const place = await destination('r');
     await writeFile(place.folder, 'in the way');
     const old = await issue({ destinations: [{ id: place.id }] });
@@ -283,7 +283,7 @@ describe('the successor of a certificate', () => {
     await rm(place.folder);
   });
 
-  it('supersedes its predecessor once the destination that failed is detached', async () => {
+  it('supersedes its predecessor once the failing destination is detached', async () => {
     const place = await destination('f');
     const old = await issue({ destinations: [{ id: place.id }] });
     await delivered(old.id);
@@ -295,7 +295,7 @@ describe('the successor of a certificate', () => {
     await rm(place.folder);
   });
 
-  it('is delivered when it is detached and at once attached again', async () => {
+  it('is delivered when it is detached and attached again at once', async () => {
     const place = await destination('g');
     const certificate = await issue({ destinations: [{ id: place.id }] });
     await delivered(certificate.id);

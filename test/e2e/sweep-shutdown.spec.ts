@@ -48,7 +48,7 @@ async function addDueOrders(): Promise<void> {
   );
 }
 
-it('a sweep that is told to stop in its middle ends with its batch, and the next process handles the rest', async () => {
+it('a sweep that is aborted stops after its batch, and the next process does the rest', async () => {
   const api = await start('api');
   await api.ok('POST', '/authorities', { name: 'root', owner: 'pki@example.com', commonName: 'Example Root' });
   await api.ok('POST', '/certificates', {

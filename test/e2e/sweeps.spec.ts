@@ -31,7 +31,7 @@ beforeAll(async () => {
 });
 afterAll(() => program.stop());
 
-it('a sweep adds no job that waits already, however often and in whatever order the sweeps run', async () => {
+it('sweeps in any number and order add no job that is due already', async () => {
   const periodic = program.perennial.app.get(Periodic, { strict: false });
   const tasks = periodic['tasks'] as ReadonlyMap<string, { work: TickWork }>;
   const names = [...tasks.keys()].filter((name) => !/^(jobs[.]prune|audit[.])/.test(name));

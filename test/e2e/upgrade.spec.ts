@@ -82,7 +82,7 @@ async function restore(name: string): Promise<TestDatabase> {
   return database;
 }
 
-it('there is a dump to start from', () => {
+it('there is a dump to upgrade from', () => {
   expect(dumps).not.toEqual([]);
 });
 
@@ -133,7 +133,7 @@ describe.each(dumps)('the database of %s', (name) => {
       120_000,
     );
 
-  it('shows in lists as many rows as it had', async () => {
+  it('shows as many rows in lists as the tables had', async () => {
     const lists = {
       users: 'app_user',
       roles: 'role',
@@ -156,14 +156,14 @@ describe.each(dumps)('the database of %s', (name) => {
       expect((await everything(path)).length).toBeGreaterThan(0);
   });
 
-  it('lets people and programs in with their passwords and API keys', async () => {
+  it('accepts the old passwords and API keys', async () => {
     expect(await program.login(facts.user, facts.password)).toEqual(expect.any(String));
     expect(await program.call('GET', '/certificates?count=1', undefined, { token: facts.apiKey })).toMatchObject({
       status: 200,
     });
   });
 
-  it('keeps a chain of audit events that verifies, from the first event on', async () => {
+  it('has a chain of audit events that verifies from the first event on', async () => {
     const { status, stdout } = await runCli({ ...env, DATABASE_URL: program.database.url, DATA_DIR: program.dataDir }, [
       '--json',
       'audit',
@@ -173,7 +173,7 @@ describe.each(dumps)('the database of %s', (name) => {
     expect(JSON.parse(stdout)).toMatchObject({ sound: true, faults: [], overdue: 0 });
   });
 
-  it('runs the jobs that waited and those that a crash cut off, once each', async () => {
+  it('runs the jobs that were due or interrupted by a crash, each once', async () => {
     await idle();
     const states = await rows<{ id: number; state: string }>(
       `select certificate_id as id, state from delivery where certificate_id = any('{${facts.waitingIds.join()}}')`,
@@ -184,13 +184,13 @@ describe.each(dumps)('the database of %s', (name) => {
     expect(states).toHaveLength(facts.waitingIds.length);
   });
 
-  it('sends no notice again', async () => {
+  it('sends no notice a second time', async () => {
     await swept();
     await idle();
     expect(await mails()).toHaveLength(facts.counts['mail'] ?? 0);
   });
 
-  it('gets the certificates that were ordered', async () => {
+  it('gets the certificates of open orders', async () => {
     clock.advance(3_700_000);
     await eventually(
       async () =>
@@ -204,7 +204,7 @@ describe.each(dumps)('the database of %s', (name) => {
     expect(orders).toEqual([{ state: 'issued', count: 20 }]);
   });
 
-  it('opens every private key, each of the certificate that it belongs to', async () => {
+  it('opens every private key, and each fits its certificate', async () => {
     const keyed = await rows<{ id: number; body: string }>(
       'select id, body_pem as body from certificate where sealed_key is not null and body_pem is not null',
     );
@@ -248,7 +248,7 @@ describe.each(dumps)('the database of %s', (name) => {
     expect(after.filter((mail, i) => after.indexOf(mail) !== i)).toEqual([]);
   });
 
-  it('renews each certificate that was due meanwhile once, and delivers it', async () => {
+  it('renews each certificate that became due once, and delivers it', async () => {
     const overdue = await rows(
       `select c.id from certificate c where c.common_name ~ '^host-(3[0-3][0-9]|[0-5]?[0-9])[.]' and c.state = 'issued'
          and c.rotation and c.not_after < '${clock.now().toISOString()}'`,

@@ -79,7 +79,7 @@ describe('an upload', () => {
         'with text between',
         ({ leaf, issuers }) => ({ body: `subject=x\n${leaf}\nissuer=y\n${issuers.join('# next\n')}` }),
       ],
-    ])('%s is taken apart', async (_, parts) => {
+    ])('%s is split into certificate and chain', async (_, parts) => {
       const whole = fullChain();
       const { status, body } = await upload(parts(whole));
       expect(status).toBe(200);
@@ -117,7 +117,7 @@ describe('an upload', () => {
       'chain',
       'Invalid certificate in certificate chain.',
     ],
-  ])('of %s is refused in the words that scripts know', async (_, change, field, words) => {
+  ])('of %s is refused with the message of Lemur', async (_, change, field, words) => {
     const {
       chainPem: [body],
       privateKeyPem,
@@ -128,7 +128,7 @@ describe('an upload', () => {
     });
   });
 
-  it('of a chain that does not fit, or without the key that a destination takes, is refused in those words too', async () => {
+  it('of a chain or key that does not fit or is missing is refused with the message of Lemur', async () => {
     const {
       chainPem: [body],
     } = foreign.issue('chain.example.net');
@@ -145,7 +145,7 @@ describe('an upload', () => {
     });
   });
 
-  it('needs the right to the authority and to what it replaces, and an authority for an external id', async () => {
+  it('needs rights to its authority and to the replaced certificate, and an authority for an externalId', async () => {
     const {
       chainPem: [body, chain],
     } = foreign.issue('rights.example.net');
@@ -160,7 +160,7 @@ describe('an upload', () => {
     expect((await get(old.id)).notify).toBe(true);
   });
 
-  it('with a usage that nobody gets by asking is renewed only when an administrator has it renewed', async () => {
+  it('with a restricted extended key usage is renewed only when an administrator reissues it', async () => {
     const {
       body: { id },
     } = await program.call(
@@ -183,7 +183,7 @@ describe('an upload', () => {
     expect(openssl(['x509', '-noout', '-ext', 'extendedKeyUsage'], renewed.body)).toContain('OCSP Signing');
   });
 
-  it('of what is here already is a conflict, with or without its chain and authority, and leaves one event', async () => {
+  it('of a stored certificate is a conflict, with or without its chain, and one event is recorded', async () => {
     const { id, body, chain, name } = await issue();
     for (const way of [{ chain }, {}, { authority: { name: 'root' } }, { authority: { name: 'root' }, chain }]) {
       expect(await upload({ body, owner: 'bob@example.com', ...way }, bob)).toMatchObject({
@@ -206,7 +206,7 @@ describe('an upload', () => {
 });
 
 describe('names', () => {
-  it('of certificates with one name and one serial number are all different, and none is refused', async () => {
+  it('of certificates with the same name and serial number are made unique, and no upload is refused', async () => {
     const bodies = Array.from({ length: 12 }, (_, i) =>
       openssl([
         'req',
@@ -233,7 +233,7 @@ describe('names', () => {
     );
   });
 
-  it('that were chosen are kept by those whose issuer takes its time', async () => {
+  it('that a request chose are kept when the issuer does not answer at once', async () => {
     issuer.deliver();
     const answers = await Promise.all([1, 2, 3].map(() => issue({ name: 'chosen', authority: { name: 'slow' } })));
     const names = await Promise.all(
@@ -256,7 +256,7 @@ describe('a revocation', () => {
     ['superseded', 4],
     [10, 10],
     [undefined, 0],
-  ])('for the reason %s is number %i', async (crlReason, code) => {
+  ])('for the reason %s stores reason code %i', async (crlReason, code) => {
     const { id } = await issue();
     expect(await revoke(id, { crlReason, comments: 'why' })).toMatchObject({ status: 200, body: { id } });
     expect(await get(id)).toMatchObject({
@@ -271,7 +271,7 @@ describe('a revocation', () => {
     expect((await revoke((await issue()).id, { crlReason })).status).toBe(400);
   });
 
-  it('is refused before its issuer is told, where its comments cannot be recorded', async () => {
+  it('is refused before the issuer is called when its comments hold a private key', async () => {
     issuer.deliver();
     const { id, body } = await issue({ authority: { name: 'slow' } });
     const comments = `leaked: ${opensslCsr('/CN=x', [], 'ec').keyPem}`;
@@ -285,7 +285,7 @@ describe('a revocation', () => {
     expect(issuer.asked.revoke).toEqual([body]);
   });
 
-  it('takes it away from where it was delivered', async () => {
+  it('removes the certificate from its destinations', async () => {
     const path = `${program.dataDir}-revoked`;
     const { id: placeId } = await program.ok('POST', '/destinations', {
       label: 'revoked',
@@ -301,7 +301,7 @@ describe('a revocation', () => {
     expect(existsSync(join(path, cn, 'cert.pem'))).toBe(false);
   });
 
-  it('needs the right to every row of the same certificate', async () => {
+  it('needs the right to every stored row of the certificate', async () => {
     const victim = await issue();
     // As an older release stored it, which knew a certificate without its chain for another one.
     const { source } = program.database;

@@ -43,7 +43,7 @@ const counts = async (): Promise<unknown> =>
   )[0];
 
 describe('a dry run', () => {
-  it('of a rotation or reissue says what the real one then does, and changes nothing', async () => {
+  it('of a rotation or reissue reports what the real one then does, and changes nothing', async () => {
     const { id: placeId, path } = await place('dry');
     const old = await issue({ destinations: [{ id: placeId }], rotation: true });
     await allAre(old.id, 'delivered');
@@ -81,7 +81,7 @@ describe('a dry run', () => {
     });
   });
 
-  it('is refused where the real thing would be', async () => {
+  it('is refused when the real request would be', async () => {
     const { id } = await issue();
     expect((await program.call('POST', `/certificates/${id}/rotate`, { dryRun: true }, { token: bob })).status).toBe(
       403,
@@ -101,7 +101,7 @@ describe('a dry run', () => {
 });
 
 describe('a rotation', () => {
-  it('that has come half way goes on when it is asked for again', async () => {
+  it('continues a renewal whose delivery failed when it is requested again', async () => {
     const { id: placeId, path } = await place('half');
     const old = await issue({ destinations: [{ id: placeId }] });
     await allAre(old.id, 'delivered');
@@ -125,7 +125,7 @@ describe('a rotation', () => {
     await eventually(async () => (await get(old.id)).lifecycle === 'superseded');
   });
 
-  it('tells the owner unless it is told not to', async () => {
+  it('tells the owner unless notify is false', async () => {
     const [told, silent] = [await issue(), await issue()];
     await program.ok('POST', `/certificates/${silent.id}/reissue`, { notify: false });
     await program.ok('POST', `/certificates/${told.id}/reissue`);
@@ -137,8 +137,8 @@ describe('a rotation', () => {
   });
 });
 
-describe('a policy that changes', () => {
-  it('plans all its certificates anew, batch by batch, each once', async () => {
+describe('a change of a policy', () => {
+  it('plans every certificate of the policy again, in batches', async () => {
     const policy = await program.ok('POST', '/policies', { name: 'many', days: 10 });
     const { id } = await issue({ rotationPolicy: { name: 'many' } });
     const { source } = program.database;
@@ -169,7 +169,7 @@ describe('a policy that changes', () => {
 });
 
 describe('deliveries', () => {
-  it('are made again for a certificate as a whole, by those who may', async () => {
+  it('are repeated for all destinations of a certificate by users with the right', async () => {
     const { id: placeId, path } = await place('again');
     const { id, cn } = await issue({ destinations: [{ id: placeId }] });
     await allAre(id, 'delivered');
@@ -186,7 +186,7 @@ describe('deliveries', () => {
 });
 
 describe('a history', () => {
-  it('tells everything that was done to a certificate and became of it, and of those before and after it, but no secrets', async () => {
+  it('has every action and result of a certificate and its line of successors, and no secrets', async () => {
     const { id: placeId } = await place('told');
     const first = await issue({ destinations: [{ id: placeId }] });
     await allAre(first.id, 'delivered');
@@ -243,7 +243,7 @@ describe('a history', () => {
     expect((await program.call('GET', '/certificates/99999/history')).status).toBe(404);
   });
 
-  it('tells why a renewal failed', async () => {
+  it('has the reason of a failed renewal', async () => {
     const { id } = await issue({ rotation: true });
     await program.ok('PUT', '/authorities/1', { owner: 'pki@example.com', active: false });
     program.clock.advance(61 * 86_400_000);

@@ -206,7 +206,7 @@ describe('the stand-in for a Dogtag CA', () => {
     expect(nonces.some((nonce) => rounded(nonce) !== nonce)).toBe(true);
   });
 
-  it('speaks XML to whom names no type, and knows no session after a restart', async () => {
+  it('answers in XML when no type is accepted, and knows no session after a restart', async () => {
     const { ca, cookie } = await prepared();
     const xml = ask(ca, { path: 'profiles/tlsAuto', headers: { accept: undefined, cookie } });
     expect(textOf(xml)).toMatch(/^<\?xml/);

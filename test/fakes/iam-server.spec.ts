@@ -45,7 +45,7 @@ describe('the fake IAM, asked by the real SDK', () => {
     await expect(upload('a', changes)).rejects.toMatchObject({ name });
   });
 
-  it('refuses text before an armour, several certificates as body, and a chain in the wrong order', async () => {
+  it('refuses text before the PEM armour, several certificates as body, and a chain in the wrong order', async () => {
     const { CertificateBody: leaf, CertificateChain: issuing } = material;
     for (const changes of [
       { CertificateBody: `Subject: CN=a\n${leaf}` },
@@ -56,7 +56,7 @@ describe('the fake IAM, asked by the real SDK', () => {
       await expect(upload('a', changes)).rejects.toMatchObject({ name: 'MalformedCertificateException' });
   });
 
-  it('gives back what it took, without the key', async () => {
+  it('returns what was uploaded, without the key', async () => {
     await upload('a', { Path: '/x/' });
     const { ServerCertificate: held } = await iam.getServerCertificate({ ServerCertificateName: 'A' });
     expect(held).toMatchObject({
@@ -72,7 +72,7 @@ describe('the fake IAM, asked by the real SDK', () => {
     expect(JSON.stringify(held)).not.toContain('PRIVATE');
   });
 
-  it('lists in short pages by path', async () => {
+  it('lists by path in short pages', async () => {
     for (const name of ['a', 'b', 'c']) await upload(name, { Path: '/x/' });
     await upload('d', { Path: '/y/' });
     const pages: (string | undefined)[][] = [];
@@ -83,7 +83,7 @@ describe('the fake IAM, asked by the real SDK', () => {
     await expect(iam.listServerCertificates({ MaxItems: 1001 })).rejects.toMatchObject({ name: 'ValidationError' });
   });
 
-  it('renames and moves, but not onto another', async () => {
+  it('renames and moves a certificate, but not onto another', async () => {
     await upload('a');
     await upload('b');
     await iam.updateServerCertificate({ ServerCertificateName: 'a', NewServerCertificateName: 'c', NewPath: '/z/' });
@@ -96,7 +96,7 @@ describe('the fake IAM, asked by the real SDK', () => {
     ).rejects.toMatchObject({ name: 'EntityAlreadyExistsException' });
   });
 
-  it('knows its quota, and that names are unique whatever their path and case', async () => {
+  it('has a quota, and unique names over all paths and in upper or lower case', async () => {
     await upload('a');
     await expect(upload('A', { Path: '/x/' })).rejects.toMatchObject({ name: 'EntityAlreadyExistsException' });
     for (const name of ['b', 'c', 'd', 'e']) await upload(name);
@@ -107,7 +107,7 @@ describe('the fake IAM, asked by the real SDK', () => {
     });
   });
 
-  it('takes no request without a signature, for another region, or of another version', async () => {
+  it('refuses a request without a signature, for another region, or of another version', async () => {
     const form = new URLSearchParams({ Action: 'ListServerCertificates', Version: '2010-05-08' });
     const answer = await fetch(fake.url, { method: 'POST', body: form });
     expect([answer.status, await answer.text()]).toEqual([
