@@ -62,7 +62,7 @@ describe('a list of certificates', () => {
     );
   });
 
-  it.each(['/certificates', '/certificates/valid'])('at %s has no chains unless they are asked for', async (path) => {
+  it.each(['/certificates', '/certificates/valid'])('at %s has chains only with chain=true', async (path) => {
     const ask = (more: string) => program.call('GET', `${path}?owner=big@example.com&sortBy=id${more}`);
     const { body } = await ask('&count=100');
     expect(body.items.map((item: Json) => item.chain)).toEqual(Array.from({ length: 8 }, () => null));
@@ -72,7 +72,7 @@ describe('a list of certificates', () => {
     expect((await program.ok('GET', `/certificates/${items[0].id}`)).chain).toHaveLength(chainMb * 1_000_000);
   });
 
-  it('refuses a page that would be too large, and tells how many to request', async () => {
+  it('with chains is refused when its page is too large, with the largest count that is possible', async () => {
     const ask = (count: number) => program.call('GET', `/certificates?owner=big@example.com&chain=true&count=${count}`);
     const { status, body } = await ask(8);
     expect([status, body.reasons.count]).toEqual([400, [expect.stringContaining('at most 3 at a time')]]);

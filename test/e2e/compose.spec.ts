@@ -78,14 +78,14 @@ describe('docker-compose.yml', () => {
     expect(Object.keys({ ...imageEnv, ...perennial.environment }).filter((name) => !known.includes(name))).toEqual([]);
   });
 
-  it("gives settings that the program takes, with and without passwords of one's own", () => {
+  it('has settings that the program accepts, with default passwords and with other ones', () => {
     expect(configOf().adminPassword).toBeUndefined();
     const own = configOf({ ADMIN_PASSWORD: 'correct horse battery', POSTGRES_PASSWORD: 'staple' });
     expect(own.adminPassword).toBe('correct horse battery');
     expect(new URL(own.databaseUrl ?? '').password).toBe('staple');
   });
 
-  it('points at its own services', () => {
+  it('connects the program to the services of the same file', () => {
     const { databaseUrl = '', redisUrl = '', smtpUrl = '' } = configOf();
     const hosts = [databaseUrl, redisUrl, smtpUrl].map((url) => new URL(url).hostname);
     expect(hosts).toEqual(['postgres', 'redis', 'mailpit']);
@@ -93,7 +93,7 @@ describe('docker-compose.yml', () => {
     expect(Object.keys(compose.services)).toEqual(['perennial', ...hosts]);
   });
 
-  it('waits for the health of every service that tells it', () => {
+  it('waits until every service with a health check is healthy', () => {
     for (const [name, { condition }] of Object.entries(perennial.depends_on)) {
       expect([name, condition]).toEqual([
         name,
@@ -102,7 +102,7 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  it('makes the database that it then uses, on a version that is supported', () => {
+  it('creates the database that the program uses, on a supported version', () => {
     const { username, password, pathname } = new URL(configOf().databaseUrl ?? '');
     expect({ POSTGRES_USER: username, POSTGRES_PASSWORD: password, POSTGRES_DB: pathname.slice(1) }).toEqual(
       postgres.environment,
@@ -110,7 +110,7 @@ describe('docker-compose.yml', () => {
     expect(Number(/^postgres:(\d+)$/.exec(postgres.image)?.[1])).toBeGreaterThanOrEqual(13);
   });
 
-  it('publishes to this machine alone, on the ports that the program uses', () => {
+  it('publishes ports on 127.0.0.1 only, and those that the program uses', () => {
     const published = Object.values(compose.services).flatMap(({ ports }) => ports);
     expect(published.filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([]);
     const { port, publicUrl } = configOf();
@@ -125,11 +125,11 @@ describe('docker-compose.yml', () => {
 });
 
 describe('Dockerfile', () => {
-  it('builds the image of the composition', () => {
+  it('builds the image that docker-compose.yml uses', () => {
     expect(serviceOf(readCompose(), 'perennial').build).toBe('.');
   });
 
-  it('runs as an ordinary user, to whom the data folder belongs', () => {
+  it('runs as a user who is not root and owns the data folder', () => {
     expect(restsOf('USER')).toEqual(['node']);
     const [makeFolder = ''] = restsOf('RUN').filter((command) => command.endsWith(` ${imageEnv['DATA_DIR']}`));
     expect(makeFolder).toContain('--owner=node');
@@ -145,7 +145,7 @@ describe('Dockerfile', () => {
     expect((JSON.parse(restsOf('CMD')[0] ?? '') as string[]).join(' ')).toBe(scripts.start);
   });
 
-  it('runs on a Node that the program supports, the same in both stages', () => {
+  it('runs on one supported Node version in both stages', () => {
     const images = instructions.filter(([word]) => word === 'FROM').map(([, rest]) => rest.split(' ')[0]);
     expect(new Set(images)).toEqual(new Set(['${NODE_IMAGE}']));
     expect(instructions[0]).toEqual(['ARG', 'NODE_IMAGE=node:26-bookworm-slim']);
@@ -156,11 +156,11 @@ describe('Dockerfile', () => {
     expect({ host, exposed: restsOf('EXPOSE') }).toEqual({ host: '0.0.0.0', exposed: [String(port)] });
   });
 
-  it('asks for readiness', () => {
+  it('checks /health/ready as its health check', () => {
     expect(restsOf('HEALTHCHECK').join()).toContain('/health/ready');
   });
 
-  it('copies only what .dockerignore lets through', () => {
+  it('copies only files that .dockerignore admits', () => {
     const [first, ...rest] = textOf('.dockerignore')
       .split('\n')
       .filter((line) => line !== '' && !line.startsWith('#'));

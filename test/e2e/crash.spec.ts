@@ -234,7 +234,7 @@ describe('a program that is killed at any moment', () => {
     await ordeal.end();
   });
 
-  it('stops its embedded database with it, and starts it again', { timeout: 240_000 }, async () => {
+  it('on its embedded database loses nothing either, and starts the database again', { timeout: 240_000 }, async () => {
     ordeal = new Ordeal({ DATA_DIR: dataDir, ADMIN_PASSWORD: adminPassword }, random, folder);
     await ordeal.setUp();
     for (let round = 1; round <= 2; round += 1) await ordeal.round(8);

@@ -283,7 +283,7 @@ describe('sensitive names', () => {
     expect(await verdict('web', { commonName: 'short.example.com' })).toBe('issued');
   });
 
-  it('stop a reissue by a user without the right, and an automatic renewal, of which the owner is told', async () => {
+  it('stop a reissue without the right, and an automatic renewal, and the owner is told', async () => {
     const rotated = async (who: Who, commonName: string): Promise<{ id: number }> =>
       (await issue(who, { commonName, rotation: true, validityDays: 90 })).body;
     const [web, guard] = [await rotated('web', 'later.example.com'), await rotated('guard', 'was.bank.example.com')];

@@ -506,7 +506,7 @@ describe('an import from Lemur', () => {
     expect((await program.call('GET', `/certificates/${keyless}/key`)).body).toEqual({ key: null });
   });
 
-  it('keeps CA keys where nobody can export them, and issues with them', async () => {
+  it('seals CA keys so that no export has them, and issues with them', async () => {
     expect(await named('LemurRoot')).toBeUndefined();
     const authorities = await rows<{
       name: string;
@@ -539,7 +539,7 @@ describe('an import from Lemur', () => {
     ).toHaveLength(4);
   });
 
-  it('keeps states, chains and replacements', async () => {
+  it('keeps lifecycle states, chains and replacements', async () => {
     expect(await named('revoked.example')).toMatchObject({ lifecycle: 'revoked' });
     expect(await rows(`select revoked_at as at from certificate where name = 'revoked.example'`)).toEqual([
       { at: revokedAt },
@@ -758,7 +758,7 @@ describe('an import from Lemur', () => {
     expect(await rows(`select name from certificate where sha256 = $1`, [digest])).toEqual([{ name: 'late.example' }]);
   });
 
-  it('removes revoked certificates from their destinations, whether revoked before or after the first import', async () => {
+  it('removes certificates from destinations whether revoked before or after the first import', async () => {
     const states = () =>
       rows<{ name: string; state: string }>(
         `select c.name, l.state from delivery l join certificate c on c.id = l.certificate_id

@@ -157,7 +157,7 @@ describe('the plans of lists', () => {
     expect(indexesOf(db.take())).toContain(index);
   });
 
-  it('reads the certificates of a notification, those in force and those not issued from indexes', async () => {
+  it('reads the certificates of a notification, valid ones and pending ones from indexes', async () => {
     await lists.list(actor, ListQuery.parse({}), { notificationId: 7 });
     expect(indexesOf(db.take())).toContain('certificate_subscription_subscription_id');
     await lists.list(actor, ListQuery.parse({}), { states: ['requested', 'pending'] });

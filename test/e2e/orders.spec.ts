@@ -71,7 +71,7 @@ const setPlugin = (authority: Behaviour, pluginId: string): Promise<unknown> =>
   ]);
 
 describe('an order', () => {
-  it('says what its CA waits for, and when it fails', async () => {
+  it('shows what its CA waits for, and its deadline', async () => {
     const { body } = await ask('never', 'shown.example.com');
     expect(await get(body.id)).toMatchObject({
       lifecycle: 'pending',
@@ -95,7 +95,7 @@ describe('an order', () => {
     expect(issuer.asked.find).toContain(key);
   });
 
-  it('gives the issuer the state that it saved before it failed, which is sealed at rest', async () => {
+  it('gives the issuer the state that it saved before a failure, and the state is sealed in the database', async () => {
     const { body } = await ask('stateful', 'stateful.example.com');
     const [row] = await program.database.source.query(
       'select sealed_state as bytes, c.secret_id as key from certificate_order join certificate c on c.id = certificate_id where c.id = $1',

@@ -171,7 +171,7 @@ describe('an authority whose CA is an external one', () => {
     expect(await keys()).toBe(0);
   });
 
-  it('is not registered without a certificate, with one that is no CA, or under a parent that did not sign it', async () => {
+  it('is refused without a certificate, with one that is no CA, or under a parent that did not sign it', async () => {
     const { body: certificate } = await settled((await order('telling', 'leaf.example.com')).id);
     const [one = '', ,] = outside.chainOf('One');
     const reasons = async (more: object, plugin = 'silent-ca') => {

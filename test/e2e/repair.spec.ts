@@ -93,7 +93,7 @@ const underWay = (begun: number): Promise<unknown> =>
   eventually(async () => (await gate.marks()).filter((mark) => mark === 'begin').length === begun);
 
 describe('a destination that cannot be written', () => {
-  it('loses no certificate: the delivery shows the fault, the owner is told once, and it is delivered after the repair', async () => {
+  it('delays the delivery, which shows the fault; the owner is told once, and the repair completes it', async () => {
     await writeFile(folder, 'in the way');
     const certificate = await issue('a.example.com', await destination());
     expect(certificate.lifecycle).toBe('issued');

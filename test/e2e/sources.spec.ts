@@ -238,7 +238,7 @@ describe('a source of folders', () => {
     }
   });
 
-  it('imports two thousand certificates once each, although two sources and many requests scan at the same time', async () => {
+  it('imports 2,000 certificates once each, although two sources and many requests scan simultaneously', async () => {
     const sources = [
       await ofFolder('many', {}),
       await source('many-2', { id: 'filesystem-source', options: { path: folder('many') } }),
