@@ -111,8 +111,8 @@ import { RenewalInfoRepository } from './rotate/renewal-info.repository.js';
 import { RotateController } from './rotate/rotate.controller.js';
 import { RotateJob, RotateJudge } from './rotate/rotate.job.js';
 import { PlanService } from './rotate/plan.service.js';
-import { ReplanJob } from './rotate/replan-renewals.job.js';
-import { Rotation, RotateService } from './rotate/rotate.service.js';
+import { ReplanRenewals } from './rotate/replan-renewals.job.js';
+import { RotateService } from './rotate/rotate.service.js';
 import { RotationPreview } from './rotate/rotation-preview.js';
 import { RotationSweep } from './rotate/rotation.sweep.js';
 import { CertificateUse } from './certificate-use.js';
@@ -122,7 +122,7 @@ import { Relinking } from './update/relinking.js';
 import { UpdateController } from './update/update.controller.js';
 import { UpdateRights } from './update/update-rights.js';
 import { UpdateChanges, UpdateLookup, UpdateService } from './update/update.service.js';
-import { VouchingRole } from './update/vouching-role-renames.js';
+import { VouchingRoleRenames } from './update/vouching-role-renames.js';
 import { UsualRelationRepository } from './usual-relations.js';
 import { VisualizeController } from './visualize/visualize.controller.js';
 import { VisualizeService } from './visualize/visualize.service.js';
@@ -219,7 +219,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     UpdateChanges,
     UpdateLookup,
     UpdateRights,
-    VouchingRole,
+    VouchingRoleRenames,
     Relinking,
     DeleteService,
     RestoreService,
@@ -252,11 +252,10 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     RenewalInfoJob,
     RotateJob,
     RotateJudge,
-    Rotation,
     RotateService,
     RotationPreview,
     PlanService,
-    ReplanJob,
+    ReplanRenewals,
     RotationSweep,
     DiscoveredRepository,
     Discovery,

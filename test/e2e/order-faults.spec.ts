@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { plugins } from '../../plugins/index.js';
-import { enqueueOrders } from '../../src/certificates/issue/issue.jobs.js';
+import { enqueueOrders } from '../../src/certificates/issue/enqueue-orders.js';
 import { type Fate, ScriptedCa } from '../fakes/scripted-ca.js';
 import type { BehaviourName, Call } from '../fakes/scripted-ca.issuer.js';
 import type { Json } from '../support/json.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { rotateCertificate } from '../../src/certificates/rotate/rotate.jobs.js';
+import { rotateCertificate } from '../../src/certificates/rotate/rotate.job.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 
 const password = 'Correct-Horse-2!';

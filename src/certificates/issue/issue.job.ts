@@ -9,7 +9,7 @@ import type { Certificate } from '../certificate.entity.js';
 import { failureOf, isCutOff, isExpected } from '../failure.js';
 import { issuersAdded } from '../../authorities/authority-issuers.js';
 import { AnswerCheck } from './answer-check.js';
-import { issueCertificate } from './issue.jobs.js';
+import { issueCertificate } from './enqueue-orders.js';
 import { IssueRecord, type OpenOrder } from './issue.record.js';
 import { disputedAnswer } from './order.entity.js';
 import { Ordering } from './ordering.js';

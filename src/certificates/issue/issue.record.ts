@@ -16,7 +16,7 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { type IssuedAnswer, Withdrawals } from '../withdraw/withdrawals.js';
 import { Completion } from './completion.js';
 import { IssueFollowUp } from './issue-follow-up.js';
-import { enqueueOrders } from './issue.jobs.js';
+import { enqueueOrders } from './enqueue-orders.js';
 import { type Order, orderStatePlace } from './order.entity.js';
 import { OrderRepository } from './order.repository.js';
 import { datesOf, datesWhenAsked } from './validity.js';

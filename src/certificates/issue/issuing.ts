@@ -15,7 +15,7 @@ import type { StoredTerms } from '../terms.js';
 import type { Approved } from './approval.js';
 import { CertificateStore, type Consequences, type Storable } from './certificate-store.js';
 import type { IssueCommand } from './issue-command.js';
-import { enqueueOrders } from './issue.jobs.js';
+import { enqueueOrders } from './enqueue-orders.js';
 import { baseName, type CertificateKey, provisionalName, rowBeforeIssue } from './new-row.js';
 import { OrderRepository } from './order.repository.js';
 import { rowAsStored } from './row-as-stored.js';

@@ -16,7 +16,7 @@ import { isOpen } from '../issue/issue.record.js';
 import { OrderRepository } from '../issue/order.repository.js';
 import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
-import { rotateCertificate } from '../rotate/rotate.jobs.js';
+import { rotateCertificate } from '../rotate/rotate.job.js';
 import { CertificateUse } from '../certificate-use.js';
 import { Successors } from '../successors.js';
 import { Withdrawals } from '../withdraw/withdrawals.js';

@@ -12,7 +12,7 @@ const batch = 1000;
 
 /** Plans the renewals of all certificates of a changed policy again. Each run plans one batch and enqueues the next. */
 @Injectable()
-export class ReplanJob implements OnModuleInit {
+export class ReplanRenewals implements OnModuleInit {
   constructor(
     private readonly jobs: Jobs,
     private readonly db: Database,

@@ -1,5 +1,6 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import type { JobContext } from '../../jobs/define-job.js';
+import { z } from 'zod';
+import { defineJob, type JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
 import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
@@ -11,7 +12,12 @@ import { Planning } from '../planning.js';
 import { RenewalFailures } from './renewal-failures.js';
 import { StalePredecessor } from '../successors.js';
 import { Renewing } from './renewing.js';
-import { rotateCertificate } from './rotate.jobs.js';
+
+/** Renews one certificate, if it is due. A revocation enqueues it too. */
+export const rotateCertificate = defineJob('certificate.rotate', z.strictObject({ certificateId: z.int() }), {
+  attempts: 3,
+  timeoutS: 120,
+});
 
 /** Decides for the job whether a renewal is due, and stores why a renewal failed. */
 @Injectable()

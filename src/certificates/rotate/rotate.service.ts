@@ -10,16 +10,6 @@ import { Renewing } from './renewing.js';
 import type { RotationView } from './rotate.schema.js';
 import { demandRotatable, RotationPreview } from './rotation-preview.js';
 
-/** The steps of a rotation: request the successor, preview the changes, deliver the successor again. */
-@Injectable()
-export class Rotation {
-  constructor(
-    readonly renewing: Renewing,
-    readonly preview: RotationPreview,
-    readonly deliveries: DeliveryRetry,
-  ) {}
-}
-
 /** Renews a certificate on request of a user: at once, or only as a preview. */
 @Injectable()
 export class RotateService {
@@ -27,7 +17,9 @@ export class RotateService {
     private readonly db: Database,
     private readonly certificates: CertificateRepository,
     private readonly access: CertificateAccess,
-    private readonly rotation: Rotation,
+    private readonly renewing: Renewing,
+    private readonly preview: RotationPreview,
+    private readonly deliveries: DeliveryRetry,
   ) {}
 
   /**
@@ -37,7 +29,7 @@ export class RotateService {
   async reissue(actor: Actor, id: number, { notify }: { notify: boolean } = { notify: true }): Promise<number> {
     const certificate = await this.reissuable(actor, id);
     try {
-      return await this.rotation.renewing.renew(actor, certificate, notify);
+      return await this.renewing.renew(actor, certificate, notify);
     } catch (error) {
       if (violatedConstraint(error) === 'certificate_one_renewal')
         throw new Problem('conflict', `Certificate ${certificate.name} is being renewed already.`);
@@ -48,7 +40,7 @@ export class RotateService {
   /** Previews `reissue`, and throws as it does. */
   async previewReissue(actor: Actor, id: number): Promise<RotationView> {
     const certificate = await this.reissuable(actor, id);
-    const preview = await this.rotation.preview.of(actor, certificate);
+    const preview = await this.preview.of(actor, certificate);
     if (preview.action !== 'reissue')
       throw new Problem('conflict', `Certificate ${certificate.name} is being renewed already.`);
     return preview;
@@ -62,14 +54,14 @@ export class RotateService {
   ): Promise<RotationView> {
     const certificate = await this.changeable(actor, id);
     demandRotatable(certificate);
-    const before = await this.rotation.preview.of(actor, certificate);
+    const before = await this.preview.of(actor, certificate);
     if (before.action === 'reissue') await this.access.demandIssue(actor, certificate);
     if (before.action === 'redeploy' && !actor.permissions.has('delivery:retry'))
       throw new Problem('forbidden', 'To deliver again what has not arrived needs delivery:retry.');
     const told = notify ? before : { ...before, tells: null };
     if (dryRun) return told;
     if (before.action === 'reissue') await this.reissue(actor, id, { notify });
-    if (before.action === 'redeploy') await this.rotation.deliveries.retryOpen(actor, before.successor?.id ?? 0);
+    if (before.action === 'redeploy') await this.deliveries.retryOpen(actor, before.successor?.id ?? 0);
     return { ...told, dryRun: false, ...(await this.outcome(id)) };
   }
 
@@ -77,7 +69,7 @@ export class RotateService {
   private async outcome(id: number): Promise<Partial<RotationView>> {
     const successor = await this.certificates.findSuccessor(this.db.single, id);
     if (!successor) return {};
-    const { successor: shown, destinations } = await this.rotation.preview.ofSuccessor(successor);
+    const { successor: shown, destinations } = await this.preview.ofSuccessor(successor);
     return { successor: shown, destinations };
   }
 

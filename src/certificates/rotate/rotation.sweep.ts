@@ -4,12 +4,12 @@ import { Clock } from '../../platform/clock.js';
 import { Config } from '../../platform/config.js';
 import { Database, type Tx } from '../../platform/db/database.js';
 import { DueRepository } from '../due.repository.js';
-import { enqueueOrders } from '../issue/issue.jobs.js';
+import { enqueueOrders } from '../issue/enqueue-orders.js';
 import { WithdrawalRepository } from '../withdraw/withdrawal.repository.js';
 import { enqueueWithdrawals } from '../withdraw/withdrawals.js';
 import { enqueueRenewalInfo } from './renewal-info.job.js';
 import { RenewalInfoRepository } from './renewal-info.repository.js';
-import { rotateCertificate } from './rotate.jobs.js';
+import { rotateCertificate } from './rotate.job.js';
 
 /** A renewal or a question to a CA is due again after this time, unless its job has set another time. */
 const againMs = 10 * 60_000;

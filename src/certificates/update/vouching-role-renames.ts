@@ -6,7 +6,7 @@ import { RoleRenames } from '../../roles/role-renames.js';
  * new name. Certificates whose owner was named like the role list the role, so that its members keep their rights.
  */
 @Injectable()
-export class VouchingRole implements OnModuleInit {
+export class VouchingRoleRenames implements OnModuleInit {
   constructor(private readonly renames: RoleRenames) {}
 
   onModuleInit(): void {
