@@ -65,11 +65,11 @@ function refusalOf(rule: PermissionRule, actor: Actor): Problem | undefined {
 function rechecked({ version, again }: NonNullable<Actor['kept']>, rule: PermissionRule): Actor['kept'] {
   return {
     version,
-    again: async () => {
-      const actor = await again();
+    again: async (mayBeKept) => {
+      const actor = await again(mayBeKept);
       const refusal = refusalOf(rule, actor);
       if (refusal) throw refusal;
-      return actor;
+      return actor.kept ? { ...actor, kept: rechecked(actor.kept, rule) } : actor;
     },
   };
 }

@@ -37,7 +37,7 @@ export class BearerAuthenticator implements Authenticator {
       ...actor,
       address: request.ip,
       requestId: request.id,
-      ...(kept && { kept: { version: kept.version, again: () => this.actorOf(request) } }),
+      ...(kept && { kept: { version: kept.version, again: (mayBeKept) => this.actorOf(request, mayBeKept) } }),
     };
   }
 

@@ -193,6 +193,11 @@ export function mayVouchFor(actor: Holder, roleName: string): boolean {
   return isAdmin(actor) || (!isReadOnly(actor) && holdsOwnerRole(actor, { owner: roleName }));
 }
 
+/** The role of the owner, when the actor may grant its rights on names to a new certificate. */
+export function vouchingRole(actor: Holder, owner: string): string | null {
+  return mayVouchFor(actor, owner) ? owner : null;
+}
+
 /** May deliver any certificate, with its key, to any destination: admin and operator; an API key needs `key:read`. */
 export function mayDeliverAnything(actor: KeyHolder): boolean {
   return actor.permissions.has('key:read') && (isAdmin(actor) || (!isReadOnly(actor) && holds(actor, 'operator')));

@@ -175,6 +175,20 @@ describe('rights in the memory of a process', () => {
     });
   });
 
+  it('renew a certificate by the rights of a role that was given a moment ago, not of one that was taken', async () => {
+    const { userId, username, roleId, token } = await makePerson('session');
+    const owner = `team${userId}@example.com`;
+    const team = await here.ok('POST', '/roles', { name: owner });
+    const vouching = async (): Promise<unknown> => (await issue(token, { owner })).body.renewal.vouchingRole;
+    await warmUp(token);
+    await setRoles(userId, username, [{ id: roleId }, { id: team.id }]);
+    expect(await vouching()).toBe(owner);
+    vi.restoreAllMocks();
+    await warmUp(token);
+    await setRoles(userId, username, [{ id: roleId }]);
+    expect(await vouching()).toBeNull();
+  });
+
   it('end when the token expires', async () => {
     const { token } = await makePerson('key');
     await warmUp(token);

@@ -6,7 +6,7 @@ import { Database, type Tx } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { invalid, Problem } from '../../platform/http/problem.js';
 import { wordsOf } from '../../platform/http/reference.js';
-import { mayDeliverAnything, mayIssueFrom, mayVouchFor } from '../../roles/permission.js';
+import { mayDeliverAnything, mayIssueFrom, vouchingRole } from '../../roles/permission.js';
 import { Admission } from '../admission.js';
 import { CertificateRepository, type NewRow } from '../certificate.repository.js';
 import { type CertificateRow, readRows } from '../certificate.row.js';
@@ -152,7 +152,7 @@ export class UploadService {
       notify: request.notify ?? request.active ?? true,
       rotation: request.rotation ?? request.rotationPolicy !== undefined,
       rotationPolicyId: policy.id,
-      vouchingRole: mayVouchFor(actor, request.owner) ? request.owner : null,
+      vouchingRole: vouchingRole(actor, request.owner),
     };
   }
 }

@@ -7,7 +7,7 @@ import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
 import type { Reference } from '../../platform/http/reference.js';
 import type { SubjectFields } from '../../plugin-api/terms.js';
-import { mayVouchFor } from '../../roles/permission.js';
+import { vouchingRole } from '../../roles/permission.js';
 import type { Care } from '../certificate.repository.js';
 import type { LinkWishes } from '../relations.js';
 import type { Renewal } from '../successors.js';
@@ -84,7 +84,7 @@ export async function commandOf(
     description: description ?? null,
     labels: labels ?? [],
     creatorId: actor.userId || null,
-    vouchingRole: mayVouchFor(actor, owner) ? owner : null,
+    vouchingRole: vouchingRole(actor, owner),
     notify: notify ?? active ?? true,
     rotation: rotation ?? rotationPolicy !== undefined,
     links: request,
@@ -93,6 +93,12 @@ export async function commandOf(
         ? undefined
         : { key: idempotencyKey, sha256: createHash('sha256').update(JSON.stringify(request)).digest('hex') },
   };
+}
+
+/** The same command of an actor whose rights have been read again. */
+export function commandBy(actor: Actor, command: IssueCommand): IssueCommand {
+  const { owner, renews } = command;
+  return { ...command, actor, vouchingRole: renews ? command.vouchingRole : vouchingRole(actor, owner) };
 }
 
 type TermsAndKey = Pick<IssueCommand, 'terms' | 'key'>;

@@ -10,7 +10,7 @@ import { CertificateRepository } from '../certificate.repository.js';
 import { Approval } from './approval.js';
 import { CertificateKeys } from './certificate-keys.js';
 import { StaleFacts } from './certificate-store.js';
-import type { IssueCommand } from './issue-command.js';
+import { commandBy, type IssueCommand } from './issue-command.js';
 import { type Issued, Issuing } from './issuing.js';
 
 /** Runs a command to issue a certificate: checks rights, approves it, makes the key, signs or orders, and stores. */
@@ -32,16 +32,18 @@ export class IssueService {
    * request had the same mark; PluginError when the issuer refuses.
    */
   async issue(command: IssueCommand): Promise<Issued> {
-    const { kept } = command.actor;
-    if (!kept) return this.issueOnce(command);
-    try {
-      return await this.issueOnce(command);
-    } catch (error) {
-      if (!(error instanceof StaleFacts) && !isRefusal(error)) throw error;
-      // The refusal may be due to kept facts that are outdated.
-      const hasChanged = await this.facts.renew(kept.version);
-      if (!hasChanged && isRefusal(error)) throw error;
-      return this.issueOnce({ ...command, actor: await kept.again() });
+    let current = command;
+    for (let keptAttempts = 2; ; keptAttempts--) {
+      try {
+        return await this.issueOnce(current);
+      } catch (error) {
+        const { kept } = current.actor;
+        if (!kept || (!(error instanceof StaleFacts) && !isRefusal(error))) throw error;
+        // The refusal may be due to kept facts that are outdated.
+        const hasChanged = await this.facts.renew(kept.version);
+        if (!hasChanged && isRefusal(error)) throw error;
+        current = commandBy(await kept.again(keptAttempts > 0), current);
+      }
     }
   }
 
@@ -54,8 +56,9 @@ export class IssueService {
     } catch (error) {
       const first = violatedConstraint(error) === 'certificate_request' ? await this.earlier(command) : null;
       if (first) return first;
-      if (!(error instanceof StaleFacts) || command.actor.kept) throw error;
+      if (!(error instanceof StaleFacts)) throw error;
       await this.authorities.get(authority.authority.id);
+      if (command.actor.kept) throw error;
       return this.issueFrom(await this.authorized(command), command);
     }
   }

@@ -53,7 +53,8 @@ export class KeptFacts {
   private async current(): Promise<number> {
     const [row] = await current(this.db.single, []);
     const version = Number(row?.version);
-    if (version > this.version) {
+    // A restored database counts from an earlier version again.
+    if (version !== this.version) {
       this.kept.clear();
       this.version = version;
     }

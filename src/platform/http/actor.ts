@@ -31,8 +31,11 @@ export interface Actor {
   address: string;
   /** The id of the request or job, as in the log. */
   requestId: string;
-  /** Set when the rest was not read for this request: its version (see KeptFacts), and how to read it now. */
-  kept?: { version: number; again: () => Promise<Actor> };
+  /**
+   * Set when the rest was not read for this request: its version (see KeptFacts), and how to read it now; with
+   * `mayBeKept`, at the newest version.
+   */
+  kept?: { version: number; again: (mayBeKept?: boolean) => Promise<Actor> };
 }
 
 /** A request that the guard has let in. */
