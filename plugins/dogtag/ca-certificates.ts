@@ -128,14 +128,19 @@ async function end(
     const body = { Reason: words, Nonce: textOf(reviewed, 'Nonce'), Comments: comments };
     const reply = await session.ask(`agent/certs/${id}/revoke`, { method: 'POST', body });
     if (reply.ok) return demandDone(session, reply);
-    if (left > 0 && isRaced(reply)) continue;
-    throw await session.failure(reply);
+    if (!isRaced(reply)) throw await session.failure(reply);
+    if (left === 0) throw outrun();
   }
 }
 
 /** Somebody else was quicker, or the session is another one since the CA was restarted. */
 export function isRaced(reply: Reply): boolean {
   return (reply.status === 400 || reply.status === 403) && /nonce|already been revoked/i.test(reply.message);
+}
+
+/** For a decision that was raced each time: it says nothing against what was to be done. */
+export function outrun(): PluginError {
+  return new PluginError('unavailable', 'The CA did not take the nonce of any review.');
 }
 
 async function review(session: DogtagSession, id: string): Promise<Wire> {

@@ -11,7 +11,7 @@ import type {
   PartRequest,
 } from '../../src/plugin-api/ca-administration.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { isRaced } from './ca-certificates.js';
+import { isRaced, outrun } from './ca-certificates.js';
 import type { DogtagSession } from './dogtag.client.js';
 import { dateOf, decimalId, listOf, objectOf, pairsOf, serialHexOf, textOf, type Wire } from './wire.js';
 
@@ -87,7 +87,8 @@ export async function decide(
     if (now && reached[action]?.includes(now.state)) return;
     if (now && now.state !== 'pending')
       throw new PluginError('refused', `The request ${label.id} is ${now.state} at the CA.`);
-    if (left === 0 || !isRaced(reply)) throw await session.failure(reply);
+    if (!isRaced(reply)) throw await session.failure(reply);
+    if (left === 0) throw outrun();
   }
 }
 

@@ -69,6 +69,8 @@ const twice = async (work: () => Promise<unknown> | undefined): Promise<void> =>
 };
 const certificate = async (): Promise<{ chainPem: readonly string[] }> => issue(bench, await orderOf());
 
+const lostNonce = { status: 400, body: { Message: 'Nonce for cert-request 1 does not exist' } };
+
 describe('orders at Dogtag', () => {
   it('are issued at once by a profile for agents, with every name', async () => {
     const outcome = await dogtag.order(await orderOf(), options({ profile: 'tlsAuto' }), ctx);
@@ -92,9 +94,16 @@ describe('orders at Dogtag', () => {
   it('are approved once more after a CA that was restarted has forgotten the nonce', async () => {
     const order = await orderOf();
     const { orderRef } = await pending(order);
-    const reset = { status: 400, body: { Message: 'Nonce for cert-request 1 does not exist' } };
-    standIn.fail({ on: /approve$/, kind: reset });
+    standIn.fail({ on: /approve$/, kind: lostNonce });
     expect((await poll(order, orderRef, { autoApprove: true }))?.status).toBe('issued');
+  });
+
+  it('stay open when the nonce of every review is lost', async () => {
+    const order = await orderOf();
+    const { orderRef } = await pending(order);
+    for (let left = 10; left > 0; left -= 1) standIn.fail({ on: /approve$/, kind: lostNonce });
+    expect((await failureOf(poll(order, orderRef, { autoApprove: true }))).fault).toBe('unavailable');
+    expect(ca.requests.map(({ status }) => status)).toEqual(['pending']);
   });
 
   it('are rejected in the words of the CA', async () => {
@@ -193,6 +202,13 @@ describe('certificates at Dogtag', () => {
     expect(await states()).toEqual([['revoked', 1]]);
     for (const verb of ['hold', 'release'] as const)
       expect((await failureOf(dogtag[verb]?.(issued, options(), ctx) ?? Promise.resolve())).fault).toBe('refused');
+  });
+
+  it('are revoked later when the nonce of every review is lost', async () => {
+    const issued = await certificate();
+    for (let left = 10; left > 0; left -= 1) standIn.fail({ on: /revoke$/, kind: lostNonce });
+    const work = dogtag.revoke?.({ ...(await orderOf()), ...issued, reason: 1 }, options(), ctx);
+    expect((await failureOf(work ?? Promise.resolve())).fault).toBe('unavailable');
   });
 
   it('are listed whole, by name, by serial number and by status, from any place on', async () => {
