@@ -54,6 +54,7 @@ const ssl = bench({});
 const smime = bench({
   options: (changed) => byPassword({ product: 'smime', ...changed }),
   names: ['Alice Example', 'alice@example.com'],
+  findsIssuedOnly: true,
 });
 
 describeFaults(ssl);
@@ -227,6 +228,20 @@ describe('sectigo', () => {
       const { order } = await requestFor(names, { ca });
       expect((await failureOf(sectigo.order(order, options, networkContext()))).fault).toBe('refused');
     }
+  });
+
+  it('takes no open order of the same person for its own, and finds its own once that is issued', async () => {
+    const { order, saved } = await requestFor(smime.names, { ca });
+    fake.fail({ on: smime.submits, kind: 'drop' });
+    expect((await failureOf(sectigo.order(order, smime.options(), networkContext()))).fault).toBe('unavailable');
+    await sectigo.order((await requestFor(smime.names, { ca })).order, smime.options(), networkContext());
+    const find = () => sectigo.find?.({ ...order, state: saved[0] ?? '' }, smime.options(), networkContext());
+    expect((await failureOf(find() ?? Promise.resolve())).fault).toBe('unavailable');
+    fake.issueAll();
+    expect(await find()).toBeNull();
+    await sectigo.order(order, smime.options(), networkContext());
+    fake.issueAll();
+    expect(await find()).toMatchObject({ orderRef: fake.orders[1]?.ref });
   });
 
   it('asks for one token for many calls', async () => {

@@ -53,21 +53,23 @@ export class SmimeCertificates implements Product {
   }
 
   /**
-   * A list of client certificates shows no comments, so the order is known by what is new since it was made: by its
-   * key, or as the one that is not issued yet.
+   * A list of client certificates shows no comments, so the order is known by its key among what is new since it was
+   * made. What is not issued yet shows no key, and may be an order of somebody else for the same person: it is awaited.
    */
   async find({ request, state }: OrderRequest): Promise<string | null> {
     if (state === undefined) return null;
     const { known } = Saved.parse(JSON.parse(state));
     const fresh = (await this.ofPerson(emailOf(request))).filter(({ id }) => !known.includes(id));
-    const pending: string[] = [];
+    let isAnyOpen = false;
     for (const { backendCertId, state: word } of fresh) {
       if (!backendCertId || over.includes(word.toLowerCase())) continue;
       const sent = await this.collect(backendCertId);
-      if (!sent) pending.push(backendCertId);
+      if (!sent) isAnyOpen = true;
       else if (certificatesIn(sent).some((one) => isOfKey(one, request.spkiDer))) return backendCertId;
     }
-    return pending[0] ?? null;
+    if (isAnyOpen)
+      throw new PluginError('unavailable', 'Whose the open orders of this person are shows once they are issued.');
+    return null;
   }
 
   async state(orderRef: string, { request }: OrderRequest): Promise<OrderState> {
