@@ -66,6 +66,28 @@ describe('django-ca', () => {
     expect([error.fault, error.detail]).toEqual(['refused', expect.stringContaining('1.2.3')]);
   });
 
+  it('awaits the certificate of an order whose answer was lost, and orders again when none comes', async () => {
+    const { order, saved } = await requestFor(bench.names, { ca });
+    fake.fail({ on: bench.submits, kind: 'lose' });
+    expect((await failureOf(djangoCa.order(order, options(), networkContext()))).fault).toBe('unavailable');
+    const after = { ...order, state: saved.at(-1) ?? '' };
+    const find = (minutes: number) => {
+      const now = () => new Date(Date.now() + minutes * 60_000);
+      return djangoCa.find?.(after, options(), { ...networkContext(), now }) ?? Promise.reject(new Error());
+    };
+    expect((await failureOf(find(14))).fault).toBe('unavailable');
+    expect(await find(16)).toBeNull();
+    fake.settle();
+    expect((await find(1))?.status).toBe('issued');
+  });
+
+  it('awaits no certificate when django-ca has answered that it took no order', async () => {
+    const { order, saved } = await requestFor(bench.names, { ca });
+    await failureOf(djangoCa.order(order, options(bench.wrong), networkContext()));
+    const after = { ...order, state: saved.at(-1) ?? '' };
+    expect(await djangoCa.find?.(after, options(), networkContext())).toBeNull();
+  });
+
   it('says that an order has failed', async () => {
     const { order } = await requestFor(bench.names, { ca });
     const outcome = await djangoCa.order(order, options(), networkContext());

@@ -1,15 +1,19 @@
+import { z } from 'zod';
 import { parseCertificate } from '../../src/pki/certificate.js';
 import { certificatesIn, chainForKey, isOfKey } from '../../src/pki/issued-chain.js';
 import { PkiError } from '../../src/pki/pki-error.js';
 import type { Held } from '../../src/plugin-api/ca-inventory.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { defineIssuer, type OrderRequest, type Outcome } from '../../src/plugin-api/issuer.js';
+import { HttpFailure } from '../../src/plugin-api/json-client.js';
 import { type CertificateOrder, DjangoCaClient, type HeldAtDjango } from './django-ca.client.js';
 import { options } from './django-ca.options.js';
 import { signRequestOf } from './sign-request.js';
 
 const firstPollS = 2;
 const pollS = 15;
+/** So long an order may wait for its turn to be signed; until then it cannot be found. */
+const longestTurnMs = 15 * 60_000;
 /** django-ca drops the seconds of a date. */
 const wholeMinuteMs = 60_000;
 
@@ -25,6 +29,10 @@ const reasons: Readonly<Record<number, string>> = {
   9: 'privilegeWithdrawn',
   10: 'aACompromise',
 };
+
+/** Kept with each order: when django-ca was asked; absent when it has answered that it did not take the order. */
+const State = z.object({ askedAt: z.coerce.date().optional() });
+type State = z.output<typeof State>;
 
 /** A CA of django-ca, over its REST API. */
 export const djangoCa = defineIssuer({
@@ -42,7 +50,13 @@ export const djangoCa = defineIssuer({
 
   async order(request, o, ctx) {
     const client = new DjangoCaClient(o, ctx);
-    return outcomeOf(request, client, await client.sign(signRequestOf(request.request)));
+    const asked = signRequestOf(request.request);
+    await request.save(JSON.stringify({ askedAt: ctx.now() } satisfies State));
+    const order = await client.sign(asked).catch(async (error: unknown) => {
+      if (error instanceof HttpFailure && error.answer.status < 500) await request.save('{}');
+      throw error;
+    });
+    return outcomeOf(request, client, order);
   },
 
   async poll(request, o, ctx) {
@@ -50,12 +64,16 @@ export const djangoCa = defineIssuer({
     return outcomeOf(request, client, await client.order(request.orderRef));
   },
 
-  /** Orders cannot be listed: what is found is the certificate, once it is signed. */
+  /** Orders cannot be listed: what is found is the certificate, once it is signed, and until then it is awaited. */
   async find(request, o, ctx) {
     const client = new DjangoCaClient(o, ctx);
     const held = await client.certificates({ expired: false, revoked: false });
     const found = held.find(({ pem }) => isAnswerTo(request, pem));
-    return found ? issued(request, client, found.pem) : null;
+    if (found) return issued(request, client, found.pem);
+    const { askedAt } = State.parse(JSON.parse(request.state ?? '{}'));
+    if (askedAt && ctx.now().getTime() - askedAt.getTime() < longestTurnMs)
+      throw new PluginError('unavailable', 'django-ca may have the order: its certificate is awaited.');
+    return null;
   },
 
   async revoke({ chainPem: [leafPem = ''], reason }, o, ctx) {
