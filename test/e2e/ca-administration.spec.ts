@@ -53,6 +53,26 @@ const eventsOf = (action: string): Promise<Json[]> =>
     action,
   ]);
 
+/** Until no withdrawal is due. */
+const allTold = (): Promise<boolean> =>
+  eventually(async () => {
+    program.clock.advance(600_000);
+    const [{ due }] = await program.database.source.query(
+      "select count(*)::int as due from withdrawal where state = 'due'",
+    );
+    return due === 0;
+  }, 60_000);
+/** The id of a new certificate, which the CA has approved. */
+async function issued(commonName: string): Promise<number> {
+  const { id: certificateId } = await order(commonName);
+  await eventually(async () => (await certificate(certificateId)).lifecycle === 'pending');
+  const { items } = (await ask('GET', 'requests?state=pending')).body;
+  await ask('PUT', `requests/${items[0].id}`, { action: 'approve' });
+  program.clock.advance(61_000);
+  await eventually(async () => (await certificate(certificateId)).lifecycle === 'issued', 90_000);
+  return certificateId;
+}
+
 describe('the CA of an authority', () => {
   let certificateId: number;
 
@@ -102,18 +122,39 @@ describe('the CA of an authority', () => {
     ca.isDown = true;
     for (const verb of ['hold', 'release']) await program.ok('PUT', `/certificates/${certificateId}/${verb}`);
     ca.isDown = false;
-    const due = "select count(*)::int as due from withdrawal where state = 'due'";
-    await eventually(async () => {
-      program.clock.advance(600_000);
-      const [{ due: left }] = await program.database.source.query(due);
-      return left === 0;
-    }, 60_000);
+    await allTold();
     expect(statuses()).toEqual(['VALID null']);
     await program.ok('PUT', `/certificates/${certificateId}/revoke`, { crlReason: 'keyCompromise' });
     await told('certificate.revoked-at-ca');
     expect(statuses()).toEqual(['REVOKED 1']);
     expect((await program.call('PUT', `/certificates/${certificateId}/release`)).status).toBe(409);
   }, 120_000);
+
+  it('puts a certificate on hold although a release is still on its way to it', async () => {
+    const held = await issued('hold.example.test');
+    const status = (): string => `${ca.certificates.at(-1)?.status} ${ca.certificates.at(-1)?.reason}`;
+    const put = (verb: string): Promise<Json> => program.ok('PUT', `/certificates/${held}/${verb}`);
+    await put('hold');
+    await allTold();
+    expect(status()).toBe('REVOKED 6');
+    let goOn = (): void => undefined;
+    standIn.fail({ on: /unrevoke$/, kind: new Promise((resolve) => (goOn = resolve)) });
+    const released = standIn.seen.length;
+    await put('release');
+    await eventually(async () => standIn.seen.slice(released).some((line) => line.endsWith('unrevoke')));
+    await put('hold');
+    // The second hold was attempted: it waits for the release, or is done.
+    await eventually(async () => {
+      const [{ tried }] = await program.database.source.query(
+        `select exists (select from withdrawal where id = (select max(id) from withdrawal) and state = 'done')
+           or exists (select from job_run where job = 'certificate.withdraw' and outcome = 'postponed') as tried`,
+      );
+      return tried;
+    }, 30_000);
+    goOn();
+    await allTold();
+    expect(status()).toBe('REVOKED 6');
+  }, 180_000);
 
   it('shows its profiles, and enables and disables them', async () => {
     const { body } = await ask('GET', 'profiles?count=2');

@@ -20,11 +20,12 @@ export interface Reply {
 
 /**
  * What happens to the next request whose `METHOD path` matches: `lose` does the work and breaks the connection,
- * `drop` breaks it before, `hang` never answers, a reply is sent in place of the work.
+ * `drop` breaks it before, `hang` never answers, a promise is awaited before it, a
+ * reply is sent in place of the work.
  */
 export interface StandInFault {
   on: RegExp;
-  kind: 'lose' | 'drop' | 'hang' | Reply;
+  kind: 'lose' | 'drop' | 'hang' | Promise<void> | Reply;
 }
 
 /** A service in the process of the test. */
@@ -48,7 +49,9 @@ export async function startStandIn(answer: (exchange: Exchange) => Reply): Promi
     const kind = at < 0 ? undefined : faults.splice(at, 1)[0]?.kind;
     if (kind === 'hang') return;
     if (kind === 'drop') return void request.socket.destroy();
-    const reply = typeof kind === 'object' ? kind : answered(answer, exchange);
+    if (kind instanceof Promise) await kind;
+    const isReply = typeof kind === 'object' && !(kind instanceof Promise);
+    const reply = isReply ? kind : answered(answer, exchange);
     if (kind === 'lose') return void request.socket.destroy();
     send(response, reply);
   };

@@ -3,6 +3,8 @@ import { Audit } from '../../audit/audit.js';
 import { Authorities, type LoadedAuthority } from '../../authorities/authorities.js';
 import type { JobContext } from '../../jobs/define-job.js';
 import { Jobs } from '../../jobs/job-runner.js';
+import { Leases } from '../../jobs/lease.js';
+import { Postponed } from '../../jobs/postponed.js';
 import { parseCertificate } from '../../pki/certificate.js';
 import { splitCertificates } from '../../pki/pem.js';
 import { Clock } from '../../platform/clock.js';
@@ -27,6 +29,10 @@ import { enqueueWithdrawals, type IssuedAnswer, withdrawAtCa, Withdrawals } from
  */
 type Answer = { done: true } | { openForS: number } | { issued: IssuedAnswer };
 
+/** After a process died while it asked to revoke, hold or release, the next attempt waits this long. */
+const leaseS = 30;
+const postponedS = 5;
+
 /** The audit action when the CA has confirmed the withdrawal. */
 const doneActions = {
   revoke: 'certificate.revoked-at-ca',
@@ -47,6 +53,7 @@ export class WithdrawRecord {
     private readonly orders: OrderRepository,
     private readonly audit: Audit,
     private readonly notices: Notices,
+    private readonly leases: Leases,
   ) {}
 
   /** Null when the withdrawal is done or given up. */
@@ -57,6 +64,15 @@ export class WithdrawRecord {
 
   isOutdated(withdrawal: Withdrawal): Promise<boolean> {
     return this.rows.isOutdated(this.db.single, withdrawal);
+  }
+
+  /**
+   * Runs `work` under the lease of a certificate at its CA, because a release that is still on its way there could undo
+   * a hold that was requested after it. Throws Postponed while another withdrawal of the certificate holds the lease.
+   */
+  async alone({ authorityId, serialHex }: Withdrawal, work: (lost: AbortSignal) => Promise<void>): Promise<void> {
+    if (await this.leases.withLease(`withdraw:${authorityId}:${serialHex ?? ''}`, leaseS, work)) return;
+    throw new Postponed(`Authority ${authorityId} is being asked already to withdraw ${serialHex ?? ''}.`, postponedS);
   }
 
   answered(id: number, certificate: Certificate, answer: Answer): Promise<void> {
@@ -145,8 +161,10 @@ export class WithdrawJob implements OnModuleInit {
   /** A cancellation waits until a running attempt to order ends, because that may store the reference of the order. */
   private async run(id: number, { signal }: JobContext): Promise<void> {
     const due = await this.record.findDue(id);
-    if (due?.kind === 'revoke') return this.attempt(id, signal);
-    if (due) await this.ordering.alone(due.certificateId, (lost) => this.attempt(id, AbortSignal.any([signal, lost])));
+    if (!due) return;
+    const attempt = (lost: AbortSignal): Promise<void> => this.attempt(id, AbortSignal.any([signal, lost]));
+    if (due.kind === 'revoke') await this.record.alone(due, attempt);
+    else await this.ordering.alone(due.certificateId, attempt);
   }
 
   private async attempt(id: number, signal: AbortSignal): Promise<void> {

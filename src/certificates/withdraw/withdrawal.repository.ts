@@ -35,10 +35,10 @@ export class WithdrawalRepository {
   }
 
   /** True when a later withdrawal revokes, holds or releases the same certificate. */
-  async isOutdated(tx: Tx, { id, certificateId, serialHex }: Withdrawal): Promise<boolean> {
+  async isOutdated(tx: Tx, { id, authorityId, serialHex }: Withdrawal): Promise<boolean> {
     return tx.existsBy(Withdrawal, {
       id: MoreThan(id),
-      certificateId,
+      authorityId,
       serialHex: serialHex ?? IsNull(),
       kind: 'revoke',
     });
