@@ -124,6 +124,7 @@ describe('the CA of an authority', () => {
     ca.isDown = false;
     await allTold();
     expect(statuses()).toEqual(['VALID null']);
+    expect(await eventsOf('certificate.held-at-ca')).toHaveLength(1);
     await program.ok('PUT', `/certificates/${certificateId}/revoke`, { crlReason: 'keyCompromise' });
     await told('certificate.revoked-at-ca');
     expect(statuses()).toEqual(['REVOKED 1']);

@@ -24,10 +24,10 @@ import { enqueueWithdrawals, type IssuedAnswer, withdrawAtCa, Withdrawals } from
 // The job that tells CAs about withdrawals, and the record of its outcomes.
 
 /**
- * The CA's answer to a withdrawal. `done`: it is confirmed. `openForS`: the order is still open; look again after these
+ * The CA's answer to a withdrawal. `done`: it is confirmed. `skipped`: the CA need not be asked. `openForS`: the order is still open; look again after these
  * seconds. `issued`: the CA has issued a certificate for the order.
  */
-type Answer = { done: true } | { openForS: number } | { issued: IssuedAnswer };
+type Answer = { done: true } | { skipped: true } | { openForS: number } | { issued: IssuedAnswer };
 
 /** After a process died while it asked to revoke, hold or release, the next attempt waits this long. */
 const leaseS = 30;
@@ -85,7 +85,7 @@ export class WithdrawRecord {
         }
         if ('issued' in answer && !isOf(certificate, answer.issued))
           await this.withdrawals.revoke(tx, certificate, answer.issued);
-        await this.done(tx, certificate, withdrawal);
+        await this.done(tx, certificate, withdrawal, 'skipped' in answer);
       }),
     );
   }
@@ -111,9 +111,11 @@ export class WithdrawRecord {
     await this.orders.save(tx, order);
   }
 
-  private async done(tx: Tx, certificate: Certificate, withdrawal: Withdrawal): Promise<void> {
+  /** The audit says nothing of a withdrawal that the CA was not asked for. */
+  private async done(tx: Tx, certificate: Certificate, withdrawal: Withdrawal, isSkipped = false): Promise<void> {
     withdrawal.done(this.clock.now());
     if (withdrawal.kind !== 'revoke') await this.changeOrder(tx, certificate, (order) => order.end());
+    if (isSkipped) return;
     await this.audit.record(tx, systemActor('withdraw'), {
       action: doneActions[withdrawal.wish],
       targetType: 'certificate',
@@ -191,10 +193,13 @@ export class WithdrawJob implements OnModuleInit {
       comments: withdrawal.comments ?? undefined,
     };
     const { wish } = withdrawal;
-    // A retried hold would undo a release that was requested after it.
-    if (wish === 'revoke') await this.authorities.revoke(authority, request, signal);
-    else if ((wish === 'hold' || wish === 'release') && !(await this.record.isOutdated(withdrawal)))
+    if (wish === 'hold' || wish === 'release') {
+      // A retried hold would undo a release that was requested after it.
+      if (await this.record.isOutdated(withdrawal)) return { skipped: true };
       await this.authorities.suspend(authority, wish, request, signal);
+    } else {
+      await this.authorities.revoke(authority, request, signal);
+    }
     return { done: true };
   }
 
