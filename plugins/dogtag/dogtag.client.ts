@@ -4,6 +4,8 @@ import type { FetchResponse } from '../../src/plugin-api/site.js';
 import { type DogtagOptions, forPeople, signInOf } from './dogtag.options.js';
 import { listOf, objectOf, parseExactly, textOf, type Wire } from './wire.js';
 
+/** The role of those who decide about requests. */
+export const agents = 'Certificate Manager Agents';
 const mostBytes = 4 * 1_048_576;
 /** The roots of the REST interface: of Dogtag 11.6 and later, and of 10 to 11.5. The newer is tried first. */
 const roots = ['v2', 'rest'] as const;
@@ -62,7 +64,7 @@ export class DogtagSession {
   private readonly base: string;
   private readonly signIn: ReturnType<typeof signInOf>;
   /** Of the account with which the program signed in. */
-  roles: readonly string[] = [];
+  private roles: readonly string[] = [];
 
   private constructor(
     readonly options: DogtagOptions,
@@ -92,6 +94,11 @@ export class DogtagSession {
     const session = new DogtagSession(options, ctx);
     await session.login();
     return session;
+  }
+
+  /** Whether the account sees and decides the requests of all. */
+  get isAgent(): boolean {
+    return this.roles.includes(agents);
   }
 
   /** Whether a list of requests begins at an id, and not after a number of requests. */

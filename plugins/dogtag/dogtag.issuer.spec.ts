@@ -69,6 +69,7 @@ const twice = async (work: () => Promise<unknown> | undefined): Promise<void> =>
 };
 const certificate = async (): Promise<{ chainPem: readonly string[] }> => issue(bench, await orderOf());
 
+const askedNow = (): string => JSON.stringify({ askedAt: new Date().toISOString() });
 const lostNonce = { status: 400, body: { Message: 'Nonce for cert-request 1 does not exist' } };
 
 describe('orders at Dogtag', () => {
@@ -104,6 +105,27 @@ describe('orders at Dogtag', () => {
     for (let left = 10; left > 0; left -= 1) standIn.fail({ on: /approve$/, kind: lostNonce });
     expect((await failureOf(poll(order, orderRef, { autoApprove: true }))).fault).toBe('unavailable');
     expect(ca.requests.map(({ status }) => status)).toEqual(['pending']);
+  });
+
+  it('are not found in an older certificate of the same key when the CA was not asked', async () => {
+    const order = await orderOf();
+    await issue(bench, order);
+    expect(await dogtag.find?.(order, options(), ctx)).toBeNull();
+    expect((await dogtag.find?.({ ...order, state: askedNow() }, options(), ctx))?.status).toBe('issued');
+  });
+
+  it('are awaited by an account that sees no requests, and are made again when no certificate comes', async () => {
+    const { order, saved } = await requestFor(names, { ca: signing });
+    ca.roles = [];
+    await pending(order);
+    const find = (minutes: number) => {
+      const now = () => new Date(Date.now() + minutes * 60_000);
+      return dogtag.find?.({ ...order, state: saved[0] ?? '' }, options(), { ...ctx, now }) ?? Promise.resolve(null);
+    };
+    expect((await failureOf(find(14))).fault).toBe('unavailable');
+    expect(await find(16)).toBeNull();
+    ca.approveAll();
+    expect((await find(1))?.status).toBe('issued');
   });
 
   it('are rejected in the words of the CA', async () => {
@@ -167,7 +189,7 @@ describe('a Dogtag whose directory server is down', () => {
     const works: Record<string, () => Promise<unknown> | undefined> = {
       order: () => dogtag.order(order, options(), ctx),
       poll: () => poll(order, orderRef),
-      find: () => dogtag.find?.(order, options(), ctx),
+      find: () => dogtag.find?.({ ...order, state: askedNow() }, options(), ctx),
       cancel: () => dogtag.cancel?.({ ...order, orderRef }, options(), ctx),
       revoke: () => dogtag.revoke?.({ ...order, ...issued, reason: 1 }, options(), ctx),
       check: () => dogtag.check?.(options(), ctx),

@@ -2,13 +2,11 @@ import type { Held } from '../../src/plugin-api/ca-inventory.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { defineIssuer } from '../../src/plugin-api/issuer.js';
 import { caChain, hold, listCertificates, release, revoke } from './ca-certificates.js';
-import { DogtagSession } from './dogtag.client.js';
+import { agents, DogtagSession } from './dogtag.client.js';
 import { enrol, findOrder, follow } from './enrolment.js';
 import { dogtagOptions, signInOf } from './dogtag.options.js';
 import { findProfile, listProfiles, switchProfile } from './ca-profiles.js';
 import { decide, findRequest, listRequests, reviewRequest } from './ca-requests.js';
-
-const agents = 'Certificate Manager Agents';
 
 /** Issues through a Dogtag or Red Hat Certificate System CA, over its REST interface. */
 export const dogtag = defineIssuer({
@@ -28,7 +26,7 @@ export const dogtag = defineIssuer({
       const profile = await findProfile(session, options.profile);
       if (!profile) throw new PluginError('misconfigured', `The CA has no profile ${options.profile}.`);
       if (!profile.enabled) throw new PluginError('misconfigured', `The profile ${profile.id} is disabled at the CA.`);
-      if (options.autoApprove && !session.roles.includes(agents))
+      if (options.autoApprove && !session.isAgent)
         throw new PluginError('misconfigured', `The account is none of the ${agents}, so it can approve nothing.`);
     }),
 

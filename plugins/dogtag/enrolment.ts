@@ -1,6 +1,6 @@
 import { parseCertificate } from '../../src/pki/certificate.js';
 import { parseCsr } from '../../src/pki/csr.js';
-import { isSameKey } from '../../src/pki/key.js';
+import { isOfKey } from '../../src/pki/issued-chain.js';
 import type { CaProfile, CaRequestLabel } from '../../src/plugin-api/ca-administration.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { CertificateRequest, OrderRequest, Outcome, PollRequest } from '../../src/plugin-api/issuer.js';
@@ -14,6 +14,8 @@ import { listOf, textOf } from './wire.js';
 const approvalPollS = 60;
 /** The clock of the CA may be so much behind ours. */
 const slackMs = 300_000;
+/** So long an account that sees no open requests waits for a certificate before it requests again. */
+const blindWaitMs = 15 * 60_000;
 
 /** Kept with each order: when the CA was first asked. */
 interface OrderState {
@@ -57,14 +59,23 @@ export async function follow(session: DogtagSession, { orderRef }: PollRequest):
   return settle(session, (await findRequest(session, label.id)) ?? label);
 }
 
-/** Our own order, by its CSR among the open requests, and by its key among the certificates issued since. */
+/**
+ * Our own order, by its CSR among the open requests, and by its key among the certificates issued since. Without a
+ * state the CA was never asked: a certificate of the same key is an older one then.
+ */
 export async function findOrder(session: DogtagSession, { request, state }: OrderRequest): Promise<Outcome | null> {
-  const { askedAt } = stateOf(state);
-  const since = new Date(askedAt).getTime() - slackMs;
-  const issued = await findIssued(session, request, since);
+  if (state === undefined) return null;
+  const { askedAt } = JSON.parse(state) as OrderState;
+  const askedMs = new Date(askedAt).getTime();
+  const issued = await findIssued(session, request, askedMs - slackMs);
   if (issued) return issued;
-  const label = await findPending(session, request, since);
-  return label && settle(session, label);
+  if (session.isAgent) {
+    const label = await findPending(session, request, askedMs - slackMs);
+    return label && settle(session, label);
+  }
+  if (session.ctx.now().getTime() - askedMs < blindWaitMs)
+    throw new PluginError('unavailable', 'The account sees no open requests: the certificate is awaited.');
+  return null;
 }
 
 async function findIssued(
@@ -75,7 +86,8 @@ async function findIssued(
   const { commonName } = subject;
   const body = {
     ...(commonName !== undefined && { commonName, matchExactly: true, subjectInUse: true }),
-    ...(Number.isFinite(since) && { issuedOnInUse: true, issuedOnFrom: String(since) }),
+    issuedOnInUse: true,
+    issuedOnFrom: String(since),
   };
   const pageSize = 50;
   for (let start = 0; ; start += pageSize) {
@@ -83,8 +95,7 @@ async function findIssued(
     const entries = listOf(await session.get('certs/search', { method: 'POST', query, body }), 'entries');
     for (const id of entries.map((entry) => textOf(entry, 'id') ?? '')) {
       const chainPem = await collect(session, id);
-      if (isSameKey(parseCertificate(chainPem[0] ?? '').spkiDer, spkiDer))
-        return { status: 'issued', chainPem, externalId: id };
+      if (isOfKey(parseCertificate(chainPem[0] ?? ''), spkiDer)) return { status: 'issued', chainPem, externalId: id };
     }
     if (entries.length < pageSize) return null;
   }
@@ -175,9 +186,4 @@ function filledIn(
       return value === undefined ? [] : [{ name, Value: value }];
     }),
   }));
-}
-
-/** An order without a state is one that was asked for at no known time. */
-function stateOf(state: string | undefined): OrderState {
-  return state === undefined || state === '' ? { askedAt: '' } : (JSON.parse(state) as OrderState);
 }

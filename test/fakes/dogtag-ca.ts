@@ -69,6 +69,8 @@ export class DogtagCa {
   private readonly sessions = new Map<string, Nonces>();
   /** Its directory server is down. */
   isDown = false;
+  /** Of the account, which is known to the CA in any case. */
+  roles: readonly string[] = ['Certificate Manager Agents'];
 
   constructor(private readonly ca: SigningCa) {}
 
@@ -108,6 +110,7 @@ export class DogtagCa {
     const session = this.sessionOf(exchange);
     if (kind === 'account') return this.account(rest[0], isAgent);
     if (kind === 'agent' && !isAgent) return { ...html, status: 401 };
+    if (kind === 'agent' && this.roles.length === 0) return forbidden('Authorization failed');
     if (kind === 'agent') return this.withSession(session, (nonces) => this.agent(exchange, rest, nonces));
     if (kind === 'profiles') return session ? this.profiles(exchange, rest) : forbidden('No user principal provided.');
     if (kind === 'certrequests') return rest[0] === undefined ? this.submit(exchange, isAgent) : this.status(rest[0]);
@@ -133,7 +136,7 @@ export class DogtagCa {
   private account(verb: string | undefined, isAgent: boolean): Reply {
     if (!isAgent) return { ...html, status: 401 };
     if (verb === 'logout') return { status: 204 };
-    const body = { id: 'agent', FullName: 'agent', Roles: { Role: ['Certificate Manager Agents'] } };
+    const body = { id: 'agent', FullName: 'agent', Roles: { Role: this.roles } };
     return this.withSession(undefined, () => ({ status: 200, body }));
   }
 
