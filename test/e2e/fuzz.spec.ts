@@ -28,11 +28,25 @@ const endsSession = 'post /api/1/auth/logout';
 const takesAnything = new Set(
   ofIdentityProviders.filter((name) => name.startsWith('get ') && !name.endsWith('/login')),
 );
+/** They need a CA elsewhere, and there is none here; the specs of the issuers ask them. */
+const ofCasElsewhere = [
+  'get /api/1/authorities/{id}/profiles',
+  'get /api/1/authorities/{id}/profiles/{profile}',
+  'put /api/1/authorities/{id}/profiles/{profile}',
+  'get /api/1/authorities/{id}/requests',
+  'get /api/1/authorities/{id}/requests/{request}',
+  'put /api/1/authorities/{id}/requests/{request}',
+  'get /api/1/authorities/{id}/certificates',
+  'post /api/1/authorities/{id}/account-key',
+  'put /api/1/certificates/{id}/hold',
+  'put /api/1/certificates/{id}/release',
+];
 /**
- * Needs a state that chance does not bring about; its good answers are held against the document by openapi.spec.ts and
+ * They need a state that chance does not bring about; their good answers are held against the document by openapi.spec.ts and
  * the stories.
  */
 const rarelyPossible = [
+  ...ofCasElsewhere,
   ...ofIdentityProviders,
   endsSession,
   'post /api/1/auth/login',
@@ -55,7 +69,6 @@ const rarelyPossible = [
   'post /api/1/pending_certificates/{id}/reject',
   'post /api/1/authorities/{id}/issuers',
   'post /api/1/authorities/{id}/issuers/refresh',
-  'post /api/1/authorities/{id}/account-key',
 ];
 
 let program: TestProgram;
