@@ -142,6 +142,25 @@ describe('acme', () => {
     expect(found).toMatchObject({ status: 'pending', orderRef: 'https://acme.test/order/0' });
   });
 
+  it.each([
+    ['stored', false],
+    ['saved, and the process died', true],
+  ])('orders anew when the CA used the order for another key, and goes on once that is %s', async (_, dies) => {
+    const [first, second] = [await ask(['www.example.com']), await ask(['www.example.com'])];
+    const [leafPem] = await issued(first.order);
+    const shared = 'https://acme.test/order/0';
+    const anew = await poll(second.order, shared);
+    expect(anew).toMatchObject({ status: 'pending', orderRef: 'https://acme.test/order/1' });
+    expect(second.saved).toEqual(['https://acme.test/order/1']);
+    const after = { ...second.order, ...(dies && { state: second.saved[0] ?? '' }) };
+    const orderRef = dies || anew.status !== 'pending' ? shared : anew.orderRef;
+    let last = anew;
+    for (let left = 6; last.status === 'pending' && left > 0; left -= 1) last = await poll(after, orderRef);
+    if (last.status !== 'issued') throw new Error(last.status);
+    expect(parseCertificate(last.chainPem[0] ?? '').spkiDer).toEqual(second.order.request.spkiDer);
+    expect([server.orders.length, last.chainPem[0] === leafPem]).toEqual([2, false]);
+  });
+
   it('stores the key of its account before the CA hears of it, and uses it after a crash', async () => {
     server.standIn.fail({ on: /POST \/account/, kind: 'lose' });
     const first = await ask(['www.example.com']);

@@ -9,6 +9,7 @@ import {
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { connectionOf } from '../../src/plugin-api/service-options.js';
 import { parseCertificate } from '../../src/pki/certificate.js';
+import { isOfKey } from '../../src/pki/issued-chain.js';
 import { Account } from './account.js';
 import { AcmeClient } from './acme.client.js';
 import { type AcmeOptions, acmeOptions } from './acme.options.js';
@@ -52,9 +53,7 @@ export const acme = defineIssuer({
 
   async order(order, o, ctx) {
     const account = await signIn(order, o, ctx);
-    const { url, order: made } = await newOrder(account, order.request, o);
-    await order.save(url);
-    return { ...waiting(url, made, 'The CA has the order.'), pollAfterS: 1 };
+    return { ...(await place(order, account, o)), pollAfterS: 1 };
   },
 
   async find({ state }, _, ctx) {
@@ -64,8 +63,9 @@ export const acme = defineIssuer({
 
   async poll(poll, o, ctx) {
     const account = await signIn(poll, o, ctx);
-    const order = await readOrder(account, poll.orderRef);
-    return step({ poll, account, options: o }, order);
+    // What was saved is newer when an order was placed in place of another, and that was not stored.
+    const orderRef = poll.state ?? poll.orderRef;
+    return step({ poll: { ...poll, orderRef }, account, options: o }, await readOrder(account, orderRef));
   },
 
   async cancel({ orderRef, ...memory }, o, ctx) {
@@ -102,6 +102,12 @@ interface Step {
   options: AcmeOptions;
 }
 
+/**
+ * A CA may give one open order to two requests with the same names (Boulder does). The request that comes second finds
+ * the certificate of the other, and must wait so long that a CA which always takes a wrong key is not flooded.
+ */
+const afterSharedS = 60;
+
 const noChallenges: OrderRequest['challenges'] = {
   canPresent: () => Promise.resolve(false),
   present: () => Promise.reject(new Error('Nothing is presented for an order that ends.')),
@@ -115,6 +121,16 @@ function open(options: AcmeOptions, ctx: PluginContext): Promise<AcmeClient> {
 
 async function signIn(memory: AuthorityMemory, options: AcmeOptions, ctx: PluginContext): Promise<Account> {
   return Account.open(await open(options, ctx), options, memory);
+}
+
+async function place(
+  order: OrderRequest,
+  account: Account,
+  options: AcmeOptions,
+): Promise<Extract<Outcome, { status: 'pending' }>> {
+  const { url, order: made } = await newOrder(account, order.request, options);
+  await order.save(url);
+  return waiting(url, made, 'The CA has the order.');
 }
 
 /** Takes the next step of an order (RFC 8555 §7.1.6), and those that follow at once. */
@@ -137,7 +153,11 @@ async function step(work: Step, order: Order): Promise<Outcome> {
     case 'valid': {
       const url = order.certificate;
       if (url === undefined) throw new PluginError('unavailable', 'The CA names no address of the certificate.');
-      return { status: 'issued', chainPem: await download(account, url, options.preferredChain), externalId: url };
+      const chainPem = await download(account, url, options.preferredChain);
+      if (isOfKey(parseCertificate(chainPem[0] ?? ''), request.spkiDer))
+        return { status: 'issued', chainPem, externalId: url };
+      const progress = 'The CA used the order for another request with the same names, and has a new one.';
+      return { ...(await place(poll, account, options)), pollAfterS: afterSharedS, progress };
     }
     case 'invalid': {
       // The authorizations say more than the order does.
