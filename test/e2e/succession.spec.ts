@@ -31,7 +31,7 @@ describe('the successor of a certificate', () => {
   const reissue = (id: number) => program.ok('POST', `/certificates/${id}/reissue`);
   const revoke = (id: number) => program.ok('PUT', `/certificates/${id}/revoke`, { crlReason: 'superseded' });
   const destination = async (name: string) => {
-    const folder = join(program.dataDir, '..', `${program.dataDir.split('/').at(-1)}-${name}`);
+    const folder = join(program.dataDir, '..', `${program.dataDir.split('/').at(-1)}-${name}${number}`);
     const { id } = await program.ok('POST', '/destinations', {
       open: true,
       label: `${name}${number}`,
