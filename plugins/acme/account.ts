@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { PluginError } from '../../src/plugin-api/errors.js';
+import { failSignIn, PluginError } from '../../src/plugin-api/errors.js';
 import type { AuthorityMemory } from '../../src/plugin-api/issuer.js';
 import type { FetchResponse } from '../../src/plugin-api/site.js';
 import type { AcmeClient, Signatory } from './acme.client.js';
@@ -60,16 +60,27 @@ export class Account {
 
   /**
    * A request that the account signs; without a payload it is POST-as-GET. A CA that has lost the account gets it
-   * again, under the same key. Throws AcmeFailure.
+   * again, under the same key; what was signed with a key that another call has replaced is signed again. Throws
+   * PluginError.
    */
   async post(url: string, payload?: object): Promise<FetchResponse> {
     try {
       return await this.client.post(url, this.signatory, payload);
     } catch (error) {
-      if (!(error instanceof AcmeFailure) || error.type !== 'accountDoesNotExist') throw error;
-      await this.register();
+      if (!(error instanceof AcmeFailure)) throw error;
+      if (error.type === 'accountDoesNotExist') await this.register();
+      else if (!(await this.hasOtherKey(error))) throw error;
       return this.client.post(url, this.signatory, payload);
     }
+  }
+
+  /** Whether another call has replaced the key, after which a CA finds the signature wrong. */
+  private async hasOtherKey({ type }: AcmeFailure): Promise<boolean> {
+    if (type !== 'malformed' && type !== 'unauthorized') return false;
+    const { key } = this.stored;
+    await this.keep();
+    if (this.stored.next) throw new PluginError('unavailable', 'The key of the account is being replaced.');
+    return !isDeepStrictEqual(this.stored.key, key);
   }
 
   /** Replaces the key (RFC 8555 §7.3.5). Throws PluginError. */
@@ -78,6 +89,7 @@ export class Account {
       throw new PluginError('refused', 'The CA changes no keys of accounts.');
     this.stored = { ...this.stored, next: newAccountKey() };
     await this.keep();
+    if (!this.stored.next) throw changedMeanwhile();
     await this.finishKeyChange();
   }
 
@@ -101,7 +113,7 @@ export class Account {
       if (!isChanged) {
         this.stored = { key, url, ...(contacts && { contacts }) };
         await this.keep();
-        throw error;
+        failSignIn(error);
       }
     }
     this.stored = { key: next, url, ...(contacts && { contacts }) };
@@ -134,15 +146,12 @@ export class Account {
       throw new PluginError('misconfigured', 'The CA demands an external account: give its key id and its HMAC key.');
     if (meta.termsOfService !== undefined && !this.options.termsOfServiceAgreed)
       throw new PluginError('misconfigured', `Agree to the terms of service of the CA first: ${meta.termsOfService}`);
-    const answer = await this.client.post(
-      newAccount,
-      { key },
-      {
-        termsOfServiceAgreed: this.options.termsOfServiceAgreed,
-        contact: contactUrls(this.options),
-        ...(binding && { externalAccountBinding: binding }),
-      },
-    );
+    const wanted = {
+      termsOfServiceAgreed: this.options.termsOfServiceAgreed,
+      contact: contactUrls(this.options),
+      ...(binding && { externalAccountBinding: binding }),
+    };
+    const answer = await this.client.post(newAccount, { key }, wanted).catch(failSignIn);
     const { location } = answer.headers;
     if (location === undefined) throw new PluginError('unavailable', 'The CA gave the account no address.');
     this.stored = { key, url: location, contacts: this.options.contacts };
@@ -150,7 +159,7 @@ export class Account {
   }
 
   private async updateContacts(): Promise<void> {
-    await this.post(this.stored.url ?? '', { contact: contactUrls(this.options) });
+    await this.post(this.stored.url ?? '', { contact: contactUrls(this.options) }).catch(failSignIn);
     this.stored = { ...this.stored, contacts: this.options.contacts };
     await this.keep();
   }
@@ -161,9 +170,13 @@ export class Account {
     const accounts = { ...this.accounts, [name]: this.stored };
     this.accounts = accountsIn(await this.memory.saveAuthority(JSON.stringify({ accounts })));
     const kept = this.accounts[name];
-    if (!kept) throw new PluginError('unavailable', 'The accounts of the authority have changed meanwhile.');
+    if (!kept) throw changedMeanwhile();
     this.stored = kept;
   }
+}
+
+function changedMeanwhile(): PluginError {
+  return new PluginError('unavailable', 'The accounts of the authority have changed meanwhile.');
 }
 
 function accountsIn(state: string | undefined): Accounts {

@@ -170,6 +170,25 @@ describe('acme', () => {
     expect(server.accounts).toHaveLength(1);
   });
 
+  it.each<[string, RegExp, object]>([
+    ['the registration', /POST \/account$/, {}],
+    ['new contacts', /POST \/account\/./, { contacts: ['pki@example.com'] }],
+  ])('says that a person must act when the CA refuses %s', async (_, on, changed) => {
+    if (Object.keys(changed).length > 0) await issued((await ask(['www.example.com'])).order);
+    const body = { type: 'urn:ietf:params:acme:error:malformed', detail: 'The external account is unknown.' };
+    server.standIn.fail({ on, kind: { status: 400, body } });
+    const failure = await failureOf(acme.order((await ask(['www.example.com'])).order, options(changed), ctx()));
+    expect([failure.fault, failure.detail]).toEqual(['misconfigured', expect.stringContaining('account is unknown')]);
+  });
+
+  it('signs again under the new key of its account when another call has changed it meanwhile', async () => {
+    await issued((await ask(['www.example.com'])).order);
+    const { order } = await ask(['other.example.com']);
+    await acme.changeAccountKey?.(remembering(), options(), ctx());
+    const saveAuthority = () => Promise.resolve(memory ?? '');
+    expect(await acme.order({ ...order, saveAuthority }, options(), ctx())).toMatchObject({ status: 'pending' });
+  });
+
   it('registers again under the same key at a CA that has lost its accounts', async () => {
     await issued((await ask(['www.example.com'])).order);
     server.forget();

@@ -108,7 +108,7 @@ export class FastpkiClient {
           await this.api.json(Tokens, { path: '/auth/refresh', json: { refresh_token: lapsed.refresh } }),
         );
       } catch (error) {
-        if (!(error instanceof HttpFailure && error.answer.status === 401)) throw error;
+        if (!(error instanceof HttpFailure) || error.fault === 'unavailable') throw error;
       }
     }
     const { username, password } = this.options;

@@ -43,6 +43,20 @@ describe('fastpki', () => {
     expect(fake.seen.filter((line) => line === 'POST /api/v1/auth/refresh')).toHaveLength(1);
   });
 
+  it.each([400, 403, 422])('signs in again when a refresh is answered with %i', async (status) => {
+    await issue(bench, (await ask()).order);
+    fake.expire();
+    fake.fail({ on: /refresh$/, kind: { status, body: { detail: 'No such token' } } });
+    expect((await issue(bench, (await ask()).order)).chainPem).toHaveLength(2);
+  });
+
+  it('says that a person must act when no token is given', async () => {
+    fake.fail({ on: /token$/, kind: { status: 400, body: { detail: 'Inactive user' } } });
+    expect((await failureOf(fastpki.order((await ask()).order, options(), networkContext()))).fault).toBe(
+      'misconfigured',
+    );
+  });
+
   it('takes the CA by its ID, and names the others when there is no such CA', async () => {
     await fastpki.order((await ask()).order, options({ caName: '4' }), networkContext());
     const error = await failureOf(fastpki.order((await ask()).order, options({ caName: 'No' }), networkContext()));

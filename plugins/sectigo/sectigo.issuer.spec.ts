@@ -244,6 +244,15 @@ describe('sectigo', () => {
     expect(await find()).toMatchObject({ orderRef: fake.orders[1]?.ref });
   });
 
+  it.each([{ error: 'invalid_client' }, { code: -183, description: 'No such client' }])(
+    'says that a person must act when no token is given: %j',
+    async (body) => {
+      const { order } = await requestFor(ssl.names, { ca });
+      fake.fail({ on: /POST .*token$/, kind: { status: 400, body } });
+      expect((await failureOf(sectigo.order(order, byToken(), networkContext()))).fault).toBe('misconfigured');
+    },
+  );
+
   it('asks for one token for many calls', async () => {
     await issue(bench({ options: byToken }), (await requestFor(ssl.names, { ca })).order);
     expect(fake.seen.filter((line) => line === 'POST /token')).toHaveLength(1);

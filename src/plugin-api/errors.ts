@@ -21,3 +21,12 @@ export class PluginError extends Error {
     this.name = 'PluginError';
   }
 }
+
+/**
+ * Throws an error of a sign-in, for example of a request for a token. `refused` becomes `misconfigured`: it says
+ * something of the credentials, and nothing of what they were to be used for.
+ */
+export function failSignIn(error: unknown): never {
+  if (!(error instanceof PluginError) || error.fault !== 'refused') throw error;
+  throw new PluginError('misconfigured', error.detail, error.retryAfterS, { cause: error });
+}

@@ -1,3 +1,4 @@
+import { failSignIn } from './errors.js';
 import { HttpFailure } from './json-client.js';
 
 /** What a service gave for credentials. `refresh` gets the next one without them, where the service offers that. */
@@ -11,7 +12,10 @@ export interface Token {
 export interface TokenUse<T> {
   key: string;
   now: Date;
-  /** Gets a token; `lapsed` is the one before, which is not accepted any more or soon will not be. */
+  /**
+   * Gets a token; `lapsed` is the one before, which is not accepted any more or soon will not be. What it throws as
+   * `refused` is `misconfigured` to the caller.
+   */
   signIn: (lapsed?: Token) => Promise<Token>;
   work: (token: string) => Promise<T>;
 }
@@ -45,7 +49,7 @@ export class TokenCache {
 
   private async renewed(key: string, known: Token | undefined, signIn: TokenUse<unknown>['signIn']): Promise<string> {
     this.tokens.delete(key);
-    const token = await signIn(known);
+    const token = await signIn(known).catch(failSignIn);
     const [oldest] = this.tokens.keys();
     if (oldest !== undefined && this.tokens.size >= mostTokens) this.tokens.delete(oldest);
     this.tokens.set(key, token);
