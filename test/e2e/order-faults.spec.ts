@@ -124,6 +124,38 @@ describe('a CA that changes its issuing certificate between two orders', () => {
   });
 });
 
+describe('a CA that gives one order to two requests', () => {
+  /** Two pending certificates with the order of the first. */
+  const sharing = async (): Promise<[number, number, string]> => {
+    const [{ id: first }, { id: second }] = [await ask('pending'), await ask('pending')];
+    const [{ ref }] = await program.database.source.query('select order_ref as ref from certificate where id = $1', [
+      first,
+    ]);
+    await program.database.source.query('update certificate set order_ref = $2 where id = $1', [second, ref]);
+    return [first, second, ref];
+  };
+
+  it('is not asked to cancel the order of the other one', async () => {
+    const [first, second, ref] = await sharing();
+    await program.ok('DELETE', `/pending_certificates/${second}`);
+    await until(second, ({ withdrawals }) => withdrawals[0]?.state === 'done');
+    expect(ca.asked.cancel).not.toContain(ref);
+    ca.deliver();
+    await inState(first, 'issued');
+    expect(await get(second)).toMatchObject({ lifecycle: 'cancelled', withdrawals: [{ kind: 'cancel' }] });
+  });
+
+  it('is not asked to revoke the certificate of the other one when its answer is rejected', async () => {
+    const [first, second] = await sharing();
+    ca.deliver();
+    const { serial } = await inState(first, 'issued');
+    const { order } = await until(second, (one) => one.order.fault === 'disputed');
+    expect(order.disputed.serial).toBe(serial);
+    await program.ok('POST', `/pending_certificates/${second}/reject`);
+    expect(await get(second)).toMatchObject({ lifecycle: 'failed', withdrawals: [] });
+  });
+});
+
 describe('a certificate is ordered once and issued once', () => {
   it.each<[Call['verb'], Fate, string]>([
     ['order', 'lost', 'the answer to the order is lost'],

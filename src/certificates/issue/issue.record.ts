@@ -235,7 +235,7 @@ export class IssueRecord {
   private async late(tx: Tx, certificate: Certificate, answer: IssuedAnswer): Promise<void> {
     const { serialHex } = parseCertificate(answer.chainPem[0] ?? '');
     if (certificate.serialHex === serialHex) return;
-    await this.withdrawals.revoke(tx, certificate, answer);
+    await this.withdrawals.revokeUnwanted(tx, certificate, answer);
     await this.followUp.unwanted(tx, certificate, serialHex);
   }
 

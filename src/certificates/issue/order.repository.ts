@@ -1,7 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../../platform/db/database.js';
 import type { Sealed } from '../../platform/secrets/sealed.js';
+import type { Certificate } from '../certificate.entity.js';
 import { Order } from './order.entity.js';
+
+type Placed = Pick<Certificate, 'id' | 'authorityId' | 'orderRef'>;
 
 /** Every query on orders. To change an order, lock the row of its certificate first. */
 @Injectable()
@@ -33,6 +36,26 @@ export class OrderRepository {
        where o.disputed_at is not null and c.authority_id = $1 and c.state = 'pending' order by c.id`,
       [authorityId],
     );
+  }
+
+  /** True while another row of the authority follows the same order: a CA may give one order to equal requests. */
+  async isShared(tx: Tx, { id, authorityId, orderRef }: Placed): Promise<boolean> {
+    const rows: unknown[] = await tx.query(
+      `select from certificate where authority_id = $1 and order_ref = $2 and id <> $3
+       and state in ('requested', 'pending') limit 1`,
+      [authorityId, orderRef, id],
+    );
+    return rows.length > 0;
+  }
+
+  /** True when the order of another row of the authority was answered with this certificate, which is not revoked. */
+  async isOfAnother(tx: Tx, { id, authorityId }: Placed, serialHex: string): Promise<boolean> {
+    const rows: unknown[] = await tx.query(
+      `select from certificate c join certificate_order o on o.certificate_id = c.id
+       where c.authority_id = $1 and c.serial_hex = $2 and c.id <> $3 and c.state in ('issued', 'superseded') limit 1`,
+      [authorityId, serialHex, id],
+    );
+    return rows.length > 0;
   }
 
   async save(tx: Tx, order: Order): Promise<void> {

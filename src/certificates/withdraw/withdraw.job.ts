@@ -84,7 +84,7 @@ export class WithdrawRecord {
           return this.goOn(tx, certificate, withdrawal);
         }
         if ('issued' in answer && !isOf(certificate, answer.issued))
-          await this.withdrawals.revoke(tx, certificate, answer.issued);
+          await this.withdrawals.revokeUnwanted(tx, certificate, answer.issued);
         await this.done(tx, certificate, withdrawal, 'skipped' in answer);
       }),
     );
@@ -204,7 +204,7 @@ export class WithdrawJob implements OnModuleInit {
   }
 
   /**
-   * `cancel`: cancels the order. When the CA does not cancel it, looks whether the CA has issued a certificate, which
+   * Does nothing while another row follows the same order. `cancel`: cancels the order. When the CA does not cancel it, looks whether the CA has issued a certificate, which
    * must be revoked. `close`: looks first, because the CA may have issued the uploaded certificate; cancels the order
    * only after its deadline.
    */
@@ -214,6 +214,7 @@ export class WithdrawJob implements OnModuleInit {
     authority: LoadedAuthority,
     signal: AbortSignal,
   ): Promise<Answer> {
+    if (await this.orders.isShared(this.db.single, certificate)) return { skipped: true };
     const order = await this.orders.get(this.db.single, certificate.id);
     const { orderRef } = certificate;
     const isCancelled = (ref: string): Promise<boolean> => this.ordering.cancel(ref, order, authority, signal);

@@ -8,6 +8,7 @@ import type { Tx } from '../../platform/db/database.js';
 import type { Certificate } from '../certificate.entity.js';
 import { authorityLane } from '../../authorities/authority-issuers.job.js';
 import type { Order } from '../issue/order.entity.js';
+import { OrderRepository } from '../issue/order.repository.js';
 import type { Withdrawal } from './withdrawal.entity.js';
 import { type NewWithdrawal, WithdrawalRepository } from './withdrawal.repository.js';
 
@@ -41,6 +42,7 @@ export interface IssuedAnswer {
 }
 
 type Ordered = Pick<Certificate, 'id' | 'authorityId'>;
+type Placed = Pick<Certificate, 'id' | 'authorityId' | 'orderRef'>;
 
 /** The default reason of `revoke`: a CRLReason code (RFC 5280 §5.3.1). */
 const cessationOfOperation = 5;
@@ -56,6 +58,7 @@ export class Withdrawals {
   constructor(
     private readonly clock: Clock,
     private readonly withdrawals: WithdrawalRepository,
+    private readonly orders: OrderRepository,
   ) {}
 
   /** For a certificate that ended without being issued: revokes its answer in dispute, or else cancels its order. */
@@ -67,11 +70,21 @@ export class Withdrawals {
   /** Revokes the answer in dispute, if there is one. Changes the order, which the caller saves. */
   async rejectAnswer(tx: Tx, certificate: Certificate, order: Order): Promise<void> {
     if (order.disputedChainPem === null) return;
-    await this.revoke(tx, certificate, {
+    await this.revokeUnwanted(tx, certificate, {
       chainPem: splitCertificates(order.disputedChainPem),
       externalId: order.disputedExternalId,
     });
     order.settleDispute();
+  }
+
+  /**
+   * Revokes a certificate that the CA issued for the order of this row, which does not take it. Does nothing when it is
+   * the certificate of another row, or another row still follows the order: a CA may give one order to equal requests.
+   */
+  async revokeUnwanted(tx: Tx, row: Placed, answer: IssuedAnswer): Promise<void> {
+    const { serialHex } = parseCertificate(answer.chainPem[0] ?? '');
+    const isKept = (await this.orders.isShared(tx, row)) || (await this.orders.isOfAnother(tx, row, serialHex));
+    if (!isKept) await this.revoke(tx, row, answer);
   }
 
   /** Cancels the order of a certificate. */
