@@ -223,6 +223,21 @@ describe('the certificate of an order', () => {
     });
     expect(await actions(id)).toContain('certificate.merged');
   });
+
+  it('keeps the certificate that is renewed when the issuer answers with this one', async () => {
+    issuer.isReady = false;
+    const { body } = await ask('pending', 'renewed.example.com');
+    const [{ ref }] = await program.database.source.query('select order_ref as ref from certificate where id = $1', [
+      body.id,
+    ]);
+    const [leaf = '', ...chain] = await issuer.answerTo(ref);
+    const answer = { body: leaf, chain: chain.join('') };
+    const old = await program.ok('POST', '/certificates/upload', { owner: 'amy@example.com', ...answer });
+    await program.database.source.query('update certificate set renews_id = $2 where id = $1', [body.id, old.id]);
+    const refused = await program.call('POST', `/pending_certificates/${body.id}/upload`, answer);
+    expect([refused.status < 500, refused.body.detail]).toEqual([true, expect.stringContaining('to renew')]);
+    expect(await program.ok('GET', `/certificates/${old.id}`)).toMatchObject({ owner: 'amy@example.com' });
+  });
 });
 
 describe('an upload of the certificate of an order', () => {

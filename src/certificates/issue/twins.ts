@@ -39,16 +39,18 @@ export class Twins {
 
   /**
    * Call it before `certificate`, which must be locked, gets these facts. Throws PluginError `refused` when another
-   * certificate of the issuer has the serial number, or when the other row has ended.
+   * certificate of the issuer has the serial number, when the other row has ended, or is the one that is renewed.
    */
   async merge(tx: Tx, certificate: Certificate, facts: IssuedFacts): Promise<void> {
-    const { id, authorityId } = certificate;
+    const { id, authorityId, renewsId } = certificate;
     for (const { id: twinId } of await this.certificates.twinsOf(tx, { ...facts, id, authorityId })) {
       const twin = await this.certificates.lock(tx, twinId);
       if (twin.sha256 !== facts.sha256)
         throw new PluginError('refused', `The issuer used the serial number of certificate ${twin.name} again.`);
       if (twin.state !== 'issued' || twin.deletedAt !== null)
         throw new PluginError('refused', `The certificate is here already as ${twin.name}, and has ended.`);
+      if (twinId === renewsId)
+        throw new PluginError('refused', `The issuer answered with the certificate to renew, ${twin.name}.`);
       await this.mergeOne(tx, certificate, twin);
     }
   }
