@@ -33,7 +33,7 @@ const lifetimeMs = 90_000;
 class Ordeal {
   private child: ProgramChild | undefined;
   private caller: Caller | undefined;
-  private readonly open = new Map<string, object>();
+  private readonly open = new Map<string, Record<string, unknown> & { validityEnd: string }>();
   /** Ids by the key of the request. */
   readonly answered = new Map<string, number>();
   private next = 0;
@@ -111,6 +111,8 @@ class Ordeal {
           .call('POST', '/certificates', body, { headers: { 'idempotency-key': key } })
           .catch(() => null);
         if (answer === null) return;
+        // On a slow machine the end can pass before the program is up: nothing was stored, and it is not asked again.
+        if (answer.status === 400 && Date.parse(body.validityEnd) <= Date.now()) return void this.open.delete(key);
         expect(answer, key).toMatchObject({ status: 200, body: { lifecycle: 'issued' } });
         this.open.delete(key);
         this.answered.set(key, answer.body.id);
