@@ -8,6 +8,7 @@ import { ImportedRows } from '../import/imported-rows.js';
 import { CertificateStore, type Storable } from '../issue/certificate-store.js';
 import { Relations, type RelationsOfNew } from '../relations.js';
 import { DiscoveredRepository, type KnownIssued } from './discovered.repository.js';
+import { AuthoritySource } from './authority.source.js';
 import type { Finding } from './findings.js';
 
 /** The relations of the certificates to import, by owner. They are read before the transaction. */
@@ -26,14 +27,16 @@ export interface Matched {
 @Injectable()
 export class Discovery {
   constructor(
+    private readonly authoritySource: AuthoritySource,
     private readonly certificates: DiscoveredRepository,
     private readonly newOnes: CertificateStore,
     private readonly rows: ImportedRows,
     private readonly relations: Relations,
   ) {}
 
-  /** The relations that new certificates of these owners get. */
-  async relationsOf(findings: readonly Finding[]): Promise<OwnerRelations> {
+  /** Notes which findings an authority has issued, and gives the relations that new certificates of the owners get. */
+  async prepare(source: Source, findings: readonly Finding[]): Promise<OwnerRelations> {
+    await this.authoritySource.mark(source, findings);
     const owners = [...new Set(findings.map(({ owner }) => owner))];
     return new Map(
       await Promise.all(owners.map(async (owner) => [owner, await this.relations.find({ owner })] as const)),

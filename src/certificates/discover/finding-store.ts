@@ -60,7 +60,7 @@ export class FindingStore {
   }
 
   private async write(sync: OpenSync, findings: Findings): Promise<void> {
-    const owners = await this.discovery.relationsOf(findings.certificates);
+    const owners = await this.discovery.prepare(sync.source, findings.certificates);
     await this.db.write(async (tx) => {
       if (!(await this.sources.findLocked(tx, sync.source.id)))
         throw new Problem('not-found', 'The source has been deleted.');
