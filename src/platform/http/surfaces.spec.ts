@@ -14,6 +14,7 @@ const table = [
   ['/health', '', 16_384, false, 'monitoring', 'debug', undefined],
   ['/metrics', '', 16_384, false, 'monitoring', 'debug', undefined],
   ['/problems', '', 16_384, false, 'everyone', 'info', undefined],
+  ['/.well-known/acme-challenge', '', 16_384, false, 'clients', 'info', 'no-store'],
   ['/', '', 16_384, false, 'clients', 'info', 'no-store'],
 ] as const;
 
