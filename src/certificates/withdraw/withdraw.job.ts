@@ -24,7 +24,8 @@ import { enqueueWithdrawals, type IssuedAnswer, withdrawAtCa, Withdrawals } from
 // The job that tells CAs about withdrawals, and the record of its outcomes.
 
 /**
- * The CA's answer to a withdrawal. `done`: it is confirmed. `skipped`: the CA need not be asked. `openForS`: the order is still open; look again after these
+ * The CA's answer to a withdrawal. `done`: it is confirmed. `skipped`: the CA need not be asked. `openForS`: the order
+ * is still open; look again after these
  * seconds. `issued`: the CA has issued a certificate for the order.
  */
 type Answer = { done: true } | { skipped: true } | { openForS: number } | { issued: IssuedAnswer };
@@ -204,7 +205,8 @@ export class WithdrawJob implements OnModuleInit {
   }
 
   /**
-   * Does nothing while another row follows the same order. `cancel`: cancels the order. When the CA does not cancel it, looks whether the CA has issued a certificate, which
+   * Does nothing while another row follows the same order. `cancel`: cancels the order. When the CA does not cancel it,
+   * looks whether the CA has issued a certificate, which
    * must be revoked. `close`: looks first, because the CA may have issued the uploaded certificate; cancels the order
    * only after its deadline.
    */
