@@ -21,8 +21,17 @@ export function formOf(options: OptionSchema): Record<string, unknown> {
 
 /** The names of the options that must be sealed. */
 export function secretKeys(options: OptionSchema): readonly string[] {
-  const properties = (formOf(options).properties ?? {}) as Record<string, { secret?: boolean }>;
+  return keysWhere(options, ({ secret }) => secret === true);
+}
+
+/** The names of the options that are addresses (`z.url()`), to which secrets may be sent. */
+export function addressKeys(options: OptionSchema): readonly string[] {
+  return keysWhere(options, ({ format }) => format === 'uri');
+}
+
+function keysWhere(options: OptionSchema, is: (member: { secret?: boolean; format?: string }) => boolean): string[] {
+  const properties = (formOf(options).properties ?? {}) as Record<string, { secret?: boolean; format?: string }>;
   return Object.entries(properties)
-    .filter(([, p]) => p.secret === true)
+    .filter(([, member]) => is(member))
     .map(([name]) => name);
 }

@@ -37,6 +37,17 @@ const plain = defineExport({
   options: z.strictObject({ host: z.string().optional().meta(about('Host')) }),
   export: async () => ({ files: [], extension: 'txt' }),
 });
+const service = defineExport({
+  id: 'service',
+  title: 'Service',
+  description: 'For tests.',
+  needsPrivateKey: false,
+  options: z.strictObject({
+    url: z.url().meta(about('Address')),
+    token: secret('Token', 'About it.').optional(),
+  }),
+  export: async () => ({ files: [], extension: 'txt' }),
+});
 
 const ring = new KeyRing([{ id: 'one', key: randomBytes(32) }]);
 const registry = new PluginRegistry([upload, plain]);
@@ -168,6 +179,24 @@ describe('ConfiguredPlugins', () => {
   it('gives no secret of one plugin to another', () => {
     const row = { ...create({ host: 'h', password: 'one' }), pluginId: 'other' };
     expect(configured.open(upload, change(row, { host: 'h' }), 'destination')).not.toHaveProperty('password');
+  });
+
+  it('sends a secret to another address only when the request names it again, or clears it', () => {
+    const before = configured.seal(
+      service,
+      input({ id: 'service', options: { url: 'https://a.test', token: 't' } }),
+      't',
+    );
+    const change = (options: object): unknown =>
+      reasons(() =>
+        configured.open(service, configured.seal(service, input({ id: 'service', options }), 't', before), 't'),
+      );
+    expect(change({ url: 'https://b.test' })).toEqual({
+      'plugin.options.token': ['Send it again, because url has changed.'],
+    });
+    expect(change({ url: 'https://a.test' })).toMatchObject({ token: 't' });
+    expect(change({ url: 'https://b.test', token: 't' })).toMatchObject({ url: 'https://b.test', token: 't' });
+    expect(change({ url: 'https://b.test', token: null })).toEqual({ url: 'https://b.test' });
   });
 
   it("takes back what it showed, in Lemur's form, with nothing lost", () => {

@@ -4,10 +4,11 @@ import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { PluginError } from '../../plugin-api/errors.js';
 import type { AnyPlugin, PluginOf } from '../../plugin-api/any-plugin.js';
-import { type OptionValues, secretKeys } from '../../plugin-api/options.js';
+import { addressKeys, type OptionValues, secretKeys } from '../../plugin-api/options.js';
 import type { PluginKind } from '../../plugin-api/plugin.js';
 import { unquoted } from '../db/list-filter.js';
 import type { PageQuery } from '../http/page.js';
+import { Problem } from '../http/problem.js';
 import { validate } from '../http/validate.js';
 import { KeyRing } from '../secrets/key-ring.js';
 import type { Sealed } from '../secrets/sealed.js';
@@ -48,6 +49,30 @@ export function parseOptions(
   );
   const schema = z.object({ plugin: z.object({ options: plugin.options }) });
   return { given, values: validate(schema, { plugin: { options: given } }).plugin.options };
+}
+
+/** The kept secrets that the request neither names nor clears. */
+function unnamedOf(plugin: AnyPlugin, input: PluginInput, kept: Readonly<Record<string, unknown>>): string[] {
+  const asked = askedFor(plugin, input);
+  return Object.keys(kept).filter((name) => asked[name] === undefined);
+}
+
+/**
+ * Who may change an address does not thereby learn the secrets that are sent there. Throws Problem `invalid-request`
+ * that names each secret to be sent again.
+ */
+function demandSecretsFor(
+  plugin: AnyPlugin,
+  before: Readonly<Record<string, unknown>>,
+  { given, unnamed }: { given: Readonly<Record<string, unknown>>; unnamed: readonly string[] },
+): void {
+  const old = { ...defaultsOf(plugin.options), ...before };
+  const moved = addressKeys(plugin.options).find((name) => !isDeepStrictEqual(old[name], given[name]));
+  if (moved === undefined || unnamed.length === 0) return;
+  const reason = `Send it again, because ${moved} has changed.`;
+  throw new Problem('invalid-request', `The secrets of ${plugin.title} were given for another address.`, {
+    reasons: Object.fromEntries(unnamed.map((name) => [`plugin.options.${name}`, [reason]])),
+  });
 }
 
 /**
@@ -100,11 +125,12 @@ export class ConfiguredPlugins {
 
   /**
    * The columns for what a request asks. `before`: the row that it changes, whose unnamed secrets stay unless the
-   * plugin changes.
+   * plugin changes. Throws Problem `invalid-request` when they would go to another address than before.
    */
   seal(plugin: AnyPlugin, input: PluginInput, table: string, before?: StoredPlugin): StoredPlugin {
     const kept = before?.pluginId === plugin.id ? pick(this.given(before, table), secretKeys(plugin.options)) : {};
     const { given } = parseOptions(plugin, input, kept);
+    if (before) demandSecretsFor(plugin, before.options, { given, unnamed: unnamedOf(plugin, input, kept) });
     const secrets = pick(given, secretKeys(plugin.options));
     const masked = Object.fromEntries(Object.keys(secrets).map((name) => [name, null]));
     const secretId = before?.secretId ?? randomUUID();
