@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { failSignIn, PluginError } from '../../src/plugin-api/errors.js';
+import { asMisconfigured, PluginError } from '../../src/plugin-api/errors.js';
 import type { AuthorityMemory } from '../../src/plugin-api/issuer.js';
 import type { FetchResponse } from '../../src/plugin-api/site.js';
 import type { AcmeClient, Signatory } from './acme.client.js';
@@ -113,7 +113,7 @@ export class Account {
       if (!isChanged) {
         this.stored = { key, url, ...(contacts && { contacts }) };
         await this.keep();
-        failSignIn(error);
+        asMisconfigured(error);
       }
     }
     this.stored = { key: next, url, ...(contacts && { contacts }) };
@@ -151,7 +151,7 @@ export class Account {
       contact: contactUrls(this.options),
       ...(binding && { externalAccountBinding: binding }),
     };
-    const answer = await this.client.post(newAccount, { key }, wanted).catch(failSignIn);
+    const answer = await this.client.post(newAccount, { key }, wanted).catch(asMisconfigured);
     const { location } = answer.headers;
     if (location === undefined) throw new PluginError('unavailable', 'The CA gave the account no address.');
     this.stored = { key, url: location, contacts: this.options.contacts };
@@ -159,7 +159,7 @@ export class Account {
   }
 
   private async updateContacts(): Promise<void> {
-    await this.post(this.stored.url ?? '', { contact: contactUrls(this.options) }).catch(failSignIn);
+    await this.post(this.stored.url ?? '', { contact: contactUrls(this.options) }).catch(asMisconfigured);
     this.stored = { ...this.stored, contacts: this.options.contacts };
     await this.keep();
   }

@@ -1,4 +1,4 @@
-import { failSignIn, PluginError } from '../../src/plugin-api/errors.js';
+import { asMisconfigured, PluginError } from '../../src/plugin-api/errors.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import type { FetchResponse } from '../../src/plugin-api/site.js';
 import { type DogtagOptions, forPeople, signInOf } from './dogtag.options.js';
@@ -166,7 +166,7 @@ export class DogtagSession {
       this.root = root;
       const reply = await this.ask('account/login');
       if (reply.status === 404 && root !== roots.at(-1)) continue;
-      if (!reply.ok) failSignIn(await this.failure(reply));
+      if (!reply.ok) asMisconfigured(await this.failure(reply));
       const roles: unknown = objectOf(reply.wire, 'Roles')?.Role;
       this.roles = Array.isArray(roles) ? roles.map(String) : listOf(reply.wire, 'roles').map(String);
       return;

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { ChallengeAnswer, Challenges, ChallengeType, Presented } from '../plugin-api/challenges.js';
-import { PluginError } from '../plugin-api/errors.js';
+import { asMisconfigured, PluginError } from '../plugin-api/errors.js';
 import { Clock } from '../platform/clock.js';
 import { Database } from '../platform/db/database.js';
 import { DnsLookup } from '../platform/net/dns-lookup.js';
@@ -98,7 +98,7 @@ export class ChallengeAnswers {
       await this.webroot.put(challenge.place, challenge.value);
     } else {
       const provider = await this.providers.get(challenge.dnsProviderId ?? 0);
-      ({ ref } = await this.providers.present(provider, recordOf(challenge), signal));
+      ({ ref } = await this.providers.present(provider, recordOf(challenge), signal).catch(asMisconfigured));
     }
     const now = this.clock.now();
     await this.repository.presented(this.db.single, challenge.id, now, ref);

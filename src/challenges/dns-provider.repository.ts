@@ -67,6 +67,12 @@ export class DnsProviderRepository {
     await tx.save(provider);
   }
 
+  /** True while a record that was published through it, or may have been, is not removed. */
+  async hasRecords(tx: Tx, id: number): Promise<boolean> {
+    const rows: unknown[] = await tx.query('select from challenge where dns_provider_id = $1 limit 1', [id]);
+    return rows.length > 0;
+  }
+
   /** Fails on a foreign key while a record that was published through it is not removed. */
   async remove(tx: Tx, provider: DnsProvider): Promise<void> {
     await tx.remove(provider);

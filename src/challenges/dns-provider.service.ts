@@ -5,7 +5,7 @@ import { Clock } from '../platform/clock.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import type { Page, PageQuery } from '../platform/http/page.js';
-import { invalid } from '../platform/http/problem.js';
+import { invalid, Problem } from '../platform/http/problem.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import { probed, type ProbeView } from '../platform/plugins/probe.js';
@@ -53,12 +53,15 @@ export class DnsProviderService {
     });
   }
 
+  /** Throws Problem `in-use` for another plugin while a record that was published through it is not removed. */
   update(actor: Actor, id: number, request: DnsProviderRequest): Promise<DnsProviderView> {
     return this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
       const before = { ...row };
       const input = pluginOf(request);
       const plugin = this.configured.chosen('dns', input);
+      if (plugin.id !== row.pluginId && (await this.repository.hasRecords(tx, id)))
+        throw new Problem('in-use', 'Records that were published with its plugin are not removed yet.');
       Object.assign(
         row,
         this.configured.seal(plugin, input, 'dns_provider', row),

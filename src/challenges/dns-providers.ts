@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { PluginOf } from '../plugin-api/any-plugin.js';
 import { longestZone, type PresentedRecord, type TxtRecord } from '../plugin-api/dns.js';
-import { PluginError } from '../plugin-api/errors.js';
+import { asMisconfigured, PluginError } from '../plugin-api/errors.js';
 import { Clock } from '../platform/clock.js';
 import { Database } from '../platform/db/database.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
@@ -44,16 +44,21 @@ export class DnsProviders {
 
   /**
    * The provider with the longest zone that holds the name, the oldest of several; null when none has one. Services
-   * whose zones are not known, or were read more than an hour ago, are asked for them.
+   * whose zones are not known, or were read more than an hour ago, are asked for them. Throws PluginError when no known
+   * zone holds the name and a service whose zones were never read does not tell them.
    */
   async findFor(name: string, signal: AbortSignal): Promise<DnsProvider | null> {
     const providers = await this.repository.all(this.db.single);
-    const fresh = await Promise.all(providers.map((provider) => this.withZones(provider, signal)));
+    const read = await Promise.all(providers.map((provider) => this.withZones(provider, signal)));
+    const fresh = read.map(({ provider }) => provider);
     const zone = longestZone(
       name,
       fresh.flatMap(({ zones }) => zones),
     );
-    return fresh.find(({ zones }) => zone !== null && zones.includes(zone)) ?? null;
+    const found = fresh.find(({ zones }) => zone !== null && zones.includes(zone));
+    if (found) return found;
+    const unread = read.find(({ provider, fault }) => fault && provider.zonesAt === null);
+    return unread ? asMisconfigured(unread.fault) : null;
   }
 
   /** The zones that the service names, stored; null when its plugin cannot tell. Throws PluginError. */
@@ -81,18 +86,24 @@ export class DnsProviders {
     await this.readZones(ready, signal);
   }
 
-  /** A service that does not answer keeps the zones that it had, so that it holds up no other. */
-  private async withZones(provider: DnsProvider, signal: AbortSignal): Promise<DnsProvider> {
+  /**
+   * The provider with its newest zones. A service that does not answer keeps the zones that it had, and gives its fault,
+   * so that it holds up no other.
+   */
+  private async withZones(
+    provider: DnsProvider,
+    signal: AbortSignal,
+  ): Promise<{ provider: DnsProvider; fault?: PluginError }> {
     const readAt = provider.zonesAt?.getTime() ?? 0;
-    if (provider.zonesGiven || this.clock.now().getTime() - readAt < zonesLastMs) return provider;
+    if (provider.zonesGiven || this.clock.now().getTime() - readAt < zonesLastMs) return { provider };
     try {
       const zones = await this.readZones(this.ready(provider), signal);
-      return zones === null ? provider : { ...provider, zones };
+      return { provider: zones === null ? provider : { ...provider, zones } };
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof PluginError)) throw error;
       this.logger.warn(`The zones of DNS provider ${provider.name} are not known: ${error.detail}`);
-      return provider;
+      return { provider, fault: error };
     }
   }
 }

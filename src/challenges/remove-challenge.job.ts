@@ -8,12 +8,16 @@ import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
 import { retryAt } from '../platform/retry.js';
 import { ChallengeAnswers } from './challenge-answers.js';
+import type { Challenge } from './challenge.entity.js';
 import { removeChallenge } from './challenge.jobs.js';
 import { ChallengeRepository } from './challenge.repository.js';
 
+/** For an answer of which nobody knows whether it was published. With back-off, they take some days. */
+const mostAttempts = 20;
+
 /**
  * Removes the answers to challenges that were withdrawn, or that nobody presented for an hour: those of a process that
- * died too. One that cannot be removed is tried again until it is.
+ * died too. One that cannot be removed is tried again until it is; one that is not known to be published, 20 times.
  */
 @Injectable()
 export class RemoveChallengeJob implements OnModuleInit {
@@ -36,16 +40,28 @@ export class RemoveChallengeJob implements OnModuleInit {
 
   private async run(id: number, { signal }: JobContext): Promise<void> {
     const challenge = await this.repository.find(this.db.single, id);
-    const now = this.clock.now();
-    if (!challenge || challenge.removeAt > now) return;
+    if (!challenge || challenge.removeAt > this.clock.now()) return;
     try {
       await this.answers.remove(challenge, signal);
     } catch (error) {
-      if (!(error instanceof PluginError)) throw error;
-      this.logger.warn(`The answer at ${challenge.place} is not removed yet: ${error.detail}`);
-      const again = retryAt(now, challenge.attempts + 1, { hintS: error.retryAfterS });
-      await this.repository.notRemoved(this.db.single, challenge, again, error.detail);
+      if (signal.aborted && !(error instanceof PluginError)) throw error;
+      await this.notRemoved(challenge, error);
     }
+  }
+
+  private async notRemoved(challenge: Challenge, error: unknown): Promise<void> {
+    const isExpected = error instanceof PluginError;
+    if (!isExpected) this.logger.error(error);
+    const detail = isExpected ? error.detail : 'An internal error; the log has its text.';
+    if (challenge.recordRef === null && challenge.attempts + 1 >= mostAttempts) {
+      // Most likely it was never published. Its row would keep the DNS provider from being deleted.
+      this.logger.warn(`The answer at ${challenge.place} is given up; look whether it is there: ${detail}`);
+      return this.repository.removed(this.db.single, challenge);
+    }
+    this.logger.warn(`The answer at ${challenge.place} is not removed yet: ${detail}`);
+    const hintS = isExpected ? error.retryAfterS : undefined;
+    const again = retryAt(this.clock.now(), challenge.attempts + 1, { hintS });
+    await this.repository.notRemoved(this.db.single, challenge, again, detail);
   }
 
   private async sweep(): Promise<void> {

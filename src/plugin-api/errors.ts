@@ -23,10 +23,10 @@ export class PluginError extends Error {
 }
 
 /**
- * Throws an error of a sign-in, for example of a request for a token. `refused` becomes `misconfigured`: it says
- * something of the credentials, and nothing of what they were to be used for.
+ * Throws the error of a service that is only a means, for example of a sign-in or of a DNS provider. `refused` becomes
+ * `misconfigured`: it says something of the credentials, and nothing of the request that needs them.
  */
-export function failSignIn(error: unknown): never {
+export function asMisconfigured(error: unknown): never {
   if (!(error instanceof PluginError) || error.fault !== 'refused') throw error;
   throw new PluginError('misconfigured', error.detail, error.retryAfterS, { cause: error });
 }

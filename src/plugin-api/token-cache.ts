@@ -1,4 +1,4 @@
-import { failSignIn } from './errors.js';
+import { asMisconfigured } from './errors.js';
 import { HttpFailure } from './json-client.js';
 
 /** What a service gave for credentials. `refresh` gets the next one without them, where the service offers that. */
@@ -49,7 +49,7 @@ export class TokenCache {
 
   private async renewed(key: string, known: Token | undefined, signIn: TokenUse<unknown>['signIn']): Promise<string> {
     this.tokens.delete(key);
-    const token = await signIn(known).catch(failSignIn);
+    const token = await signIn(known).catch(asMisconfigured);
     const [oldest] = this.tokens.keys();
     if (oldest !== undefined && this.tokens.size >= mostTokens) this.tokens.delete(oldest);
     this.tokens.set(key, token);
