@@ -3,9 +3,9 @@ import Fastify from 'fastify';
 import pg from 'pg';
 
 /*
- * A separate process: the least that can issue over HTTP with Fastify. For each request it verifies the signature of one
- * P-256 CSR, signs as many bytes as a certificate has, and inserts one row of `rowBytes` bytes in its own commit. No
- * rights, no names, no log. Arguments: database URL, rowBytes. Tells its parent its port.
+ * A separate process: the least that can issue over HTTP with Fastify. For each request it verifies the signature of
+ * one P-256 CSR, signs as many bytes as a certificate has, and inserts one row of `rowBytes` bytes in its own commit.
+ * No rights, no names, no log. Arguments: database URL, rowBytes. Tells its parent its port.
  */
 const [url, rowBytes] = [process.argv[2], Number(process.argv[3])];
 const tbsBytes = 600;

@@ -4,8 +4,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 const ticksPerS = 100;
 
 /**
- * CPU time of a process in ms, user and system, of all its threads, and with `children` of its children that have ended.
- * 0 when the process is gone.
+ * CPU time of a process in ms, user and system, of all its threads; with `children`, also of its children that have
+ * ended. 0 when the process is gone.
  */
 export function cpuMs(pid, { children = false } = {}) {
   const [user = 0, system = 0, ofChildren = 0, systemOfChildren = 0] = statOf(pid)?.slice(11, 15).map(Number) ?? [];

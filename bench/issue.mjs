@@ -72,8 +72,8 @@ async function requestOf(n) {
 }
 
 /**
- * Somebody who issues, in a process of its own on a database of its own. It is stopped (SIGSTOP) but for its own rounds,
- * so that all that the machine and the server do is its work.
+ * One program that issues, in a process and on a database of its own. It is stopped (SIGSTOP) outside of its own
+ * rounds, so that all the work of the machine and of the server is its work.
  */
 class Contender {
   next = 0;

@@ -17,8 +17,9 @@ export async function query(url, text, values) {
 }
 
 /**
- * The server of `givenUrl` (the named database is not touched), or an embedded server in `folder` with durable settings.
- * `database` makes an empty database and gives its URL; `cost` reads the meters of the whole server; `stop` removes all.
+ * The server of `givenUrl` (the named database is not touched), or an embedded server in `folder` with durable
+ * settings. `database` makes an empty database and gives its URL; `cost` reads the meters of the whole server; `stop`
+ * removes all.
  */
 export async function openServer(givenUrl, folder) {
   const server = givenUrl

@@ -66,7 +66,7 @@ export function memoryRow(what, after, before, most) {
 }
 
 const ms = (value) => `${value.toFixed(2)} ms`;
-/** Each figure of one certificate, as text, and its target: at most `most`, or at most `mostOfBare` times the bare one. */
+/** Each figure of one certificate as text, and its target: at most `most`, or `mostOfBare` times the bare one. */
 const costs = [
   { what: 'CPU of the program', name: 'programMs', text: ms, mostOfBare: 1.3 },
   { what: 'CPU of PostgreSQL', name: 'postgresMs', text: ms, most: 0.5 },

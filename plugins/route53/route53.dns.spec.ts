@@ -42,11 +42,14 @@ function listZones(query: URLSearchParams): Reply {
   );
 }
 
+const changes = new RegExp(
+  '<Change><Action>(\\w+)</Action><ResourceRecordSet><Name>([^<]+)</Name><Type>TXT</Type><TTL>\\d+</TTL>' +
+    '(.*?)</ResourceRecordSet>',
+  'g',
+);
 function change(text: string, zone: string, records: TxtRecords): Reply {
   const after = new Map(records);
-  for (const [, action, name = '', data = ''] of text.matchAll(
-    /<Change><Action>(\w+)<\/Action><ResourceRecordSet><Name>([^<]+)<\/Name><Type>TXT<\/Type><TTL>\d+<\/TTL>(.*?)<\/ResourceRecordSet>/g,
-  )) {
+  for (const [, action, name = '', data = ''] of text.matchAll(changes)) {
     const key = name.replace(/\.$/, '');
     const values = [...data.matchAll(/<Value>([^<]*)<\/Value>/g)].map(([, value = '']) => unquoted(value));
     if (!`.${name}`.endsWith(`.${zone}`)) return batchFailure('RRSet with that name is not permitted in the zone');
@@ -66,7 +69,8 @@ const unquoted = (data: string): string =>
 function setOf(name: string, records: TxtRecords): string {
   const data = (records.get(name) ?? []).map((value) => {
     const quoted = (value.match(/.{1,255}/g) ?? []).map((part) => `"${part.replace(/["\\]/g, '\\$&')}"`).join(' ');
-    return `<ResourceRecord><Value>${quoted.replaceAll('&', '&amp;').replaceAll('"', '&quot;')}</Value></ResourceRecord>`;
+    const escaped = quoted.replaceAll('&', '&amp;').replaceAll('"', '&quot;');
+    return `<ResourceRecord><Value>${escaped}</Value></ResourceRecord>`;
   });
   const values = `<ResourceRecords>${data.join('')}</ResourceRecords>`;
   return `<ResourceRecordSet><Name>${name}.</Name><Type>TXT</Type><TTL>60</TTL>${values}</ResourceRecordSet>`;
@@ -96,7 +100,9 @@ const xml = (body: string): Reply => ({
 });
 const failed = (status: number, code: string, message: string): Reply => ({
   status,
-  body: `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error></ErrorResponse>`,
+  body:
+    `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error>` +
+    '</ErrorResponse>',
   headers: { 'content-type': 'text/xml' },
 });
 const batchFailure = (message: string): Reply => ({

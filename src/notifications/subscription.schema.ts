@@ -35,7 +35,9 @@ export const SubscriptionRequest = z
       .max(20)
       .optional()
       .meta({
-        description: `How long before the expiry to send \`${expiring}\`. Default: 30 days, or 4 weeks in weeks; at most 366 days.`,
+        description:
+          `How long before the expiry to send \`${expiring}\`. Default: 30 days, or 4 weeks in weeks; ` +
+          'at most 366 days.',
       }),
     leadUnit: LeadUnit.default('days'),
     scope: z.enum(subscriptionScopes).default('certificates').meta({

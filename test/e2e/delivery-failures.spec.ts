@@ -36,6 +36,10 @@ const actionsOf = async ({ id }: Json): Promise<string[]> =>
   );
 const sql = (statement: string): Promise<unknown> => program.database.source.query(statement);
 
+/** Damages sealed keys, and repairs them when it is done again. */
+const flipLastBit = `update certificate set sealed_key =
+  set_byte(sealed_key, length(sealed_key) - 1, get_byte(sealed_key, length(sealed_key) - 1) # 1)`;
+
 describe('a delivery that cannot be prepared', () => {
   it.each([
     [
@@ -44,12 +48,7 @@ describe('a delivery that cannot be prepared', () => {
       `update destination set plugin_id = 'shelf'`,
       'gone',
     ],
-    [
-      'its private key does not open',
-      `update certificate set sealed_key = set_byte(sealed_key, length(sealed_key) - 1, get_byte(sealed_key, length(sealed_key) - 1) # 1)`,
-      `update certificate set sealed_key = set_byte(sealed_key, length(sealed_key) - 1, get_byte(sealed_key, length(sealed_key) - 1) # 1)`,
-      'does not open',
-    ],
+    ['its private key does not open', flipLastBit, flipLastBit, 'does not open'],
   ])(
     'because %s fails and shows why, its owner is told, and it is completed after the repair',
     async (_, spoil, mend, words) => {

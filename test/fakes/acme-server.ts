@@ -217,7 +217,8 @@ export async function startAcmeServer(ca: SigningCa, presented: ReadonlySet<stri
   function finalize(at: number, csr: string): Reply {
     const order = server.orders[at] as Order;
     if (order.status !== 'ready') return problem(403, 'orderNotReady', 'The order is not ready.');
-    const csrPem = `-----BEGIN CERTIFICATE REQUEST-----\n${Buffer.from(csr, 'base64url').toString('base64')}\n-----END CERTIFICATE REQUEST-----\n`;
+    const base64 = Buffer.from(csr, 'base64url').toString('base64');
+    const csrPem = `-----BEGIN CERTIFICATE REQUEST-----\n${base64}\n-----END CERTIFICATE REQUEST-----\n`;
     order.chainPem = [ca.sign(csrPem, 90), ca.issuingPem];
     const names = (new X509Certificate(order.chainPem[0] ?? '').subjectAltName ?? '').split(', ').sort();
     const wanted = order.identifiers.map(({ value }) => `DNS:${value}`).sort();

@@ -163,7 +163,8 @@ class Account {
       xml =
         `<ErrorResponse xmlns="${NAMESPACE}">\n  <Error>\n    <Type>${status < 500 ? 'Sender' : 'Receiver'}</Type>\n ` +
         `   <Code>${name}</Code>\n` +
-        `    <Message>${escaped(message)}</Message>\n  </Error>\n  <RequestId>${requestId}</RequestId>\n</ErrorResponse>\n`;
+        `    <Message>${escaped(message)}</Message>\n  </Error>\n` +
+        `  <RequestId>${requestId}</RequestId>\n</ErrorResponse>\n`;
     }
     if (fault === 'loseAnswer') return void request.socket.destroy();
     response.writeHead(status, { 'content-type': 'text/xml', 'x-amzn-requestid': requestId });
@@ -249,7 +250,8 @@ class Account {
     return (
       `    <ServerCertificate>\n${metadataXml('ServerCertificateMetadata', found)}    ` +
       `  <CertificateBody>${escaped(found.body)}</CertificateBody>\n` +
-      `${found.chain === undefined ? '' : `      <CertificateChain>${escaped(found.chain)}</CertificateChain>\n`}${tagsXml(found.tags)} ` +
+      (found.chain === undefined ? '' : `      <CertificateChain>${escaped(found.chain)}</CertificateChain>\n`) +
+      `${tagsXml(found.tags)} ` +
       `   </ServerCertificate>\n`
     );
   }
@@ -431,12 +433,14 @@ function invalid(member: string, value: string, constraint: string): IamError {
   );
 }
 
+const authorization = new RegExp(
+  '^AWS4-HMAC-SHA256 Credential=([^/]+)/(\\d{8})/([^/]+)/([^/]+)/aws4_request, ?' +
+    'SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})$',
+);
+
 /** Signature Version 4 for the service `iam` in `us-east-1`, worked out anew from what arrived. */
 function verifySignature(request: IncomingMessage, body: string, options: IamOptions): void {
-  const given =
-    /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/([^/]+)\/aws4_request, ?SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})$/.exec(
-      request.headers.authorization ?? '',
-    );
+  const given = authorization.exec(request.headers.authorization ?? '');
   if (!given) throw new IamError(403, 'MissingAuthenticationToken', 'Request is missing Authentication Token');
   const [, accessKeyId, day = '', region = '', service = '', signed = '', signature = ''] = given;
   if (accessKeyId !== options.accessKeyId || request.headers['x-amz-security-token'] !== options.sessionToken) {

@@ -23,7 +23,7 @@ export interface CaOrder {
   chainPem: readonly string[] | null;
 }
 
-/** What becomes of one request on its way: `busy` is not done; `lost`, `html` and `hangs` are, and the answer is lost. */
+/** The fate of one request. `busy`: it is not done. `lost`, `html`, `hangs`: it is done, and its answer is lost. */
 export type Fate = 'fine' | 'late' | 'busy' | 'lost' | 'html' | 'hangs';
 
 /** A reply, or what to do instead; undefined: as usual. */
@@ -77,8 +77,8 @@ const lies: Partial<Record<BehaviourName, Lie>> = {
 
 /**
  * Where nothing is said, an order is taken, answered `pending` until `deliver`, then issued, and can be cancelled.
- * `never`: it stays pending. `firm`: it cannot be cancelled. `keeps`: nothing is revoked. `lost`: the first answer to an
- * order is lost. `stateful`: the first attempt saves a state and gets no further.
+ * `never`: it stays pending. `firm`: it cannot be cancelled. `keeps`: nothing is revoked. `lost`: the first answer to
+ * an order is lost. `stateful`: the first attempt saves a state and gets no further.
  */
 const scripts: Partial<Record<BehaviourName, Script>> = {
   'rejects-later': {
@@ -112,7 +112,7 @@ const scripts: Partial<Record<BehaviourName, Script>> = {
  * one for the same request, and issues one certificate for each.
  */
 export class ScriptedCa {
-  /** `order` and `find` hold idempotency keys in order, `poll` and `cancel` order references, the others certificates. */
+  /** Of `order` and `find` the idempotency keys, of `poll` and `cancel` the order references, else the certificates. */
   readonly asked: Record<Exclude<Call['verb'], 'describe'>, string[]> = {
     order: [],
     poll: [],
@@ -159,7 +159,7 @@ export class ScriptedCa {
     this.isReady = true;
   }
 
-  /** Requests of this kind, for all CAs or this one, begin and go no further until `release`. `begun`: whether one has. */
+  /** Holds requests of this kind, for all CAs or this one, until `release`. `begun`: whether one is held. */
   hold(verb: Call['verb'] = 'poll', ca: string | null = null): { begun: () => boolean; release: () => void } {
     let release = (): void => undefined;
     const held = { verb, ca, begun: 0, open: new Promise<void>((resolve) => (release = resolve)) };
@@ -184,7 +184,7 @@ export class ScriptedCa {
     return this.sign(request, ca);
   }
 
-  /** A new CA of this name below the root of `ca`, which issues from now on; its chain. It is told of when `told` has it. */
+  /** Makes a CA below the root of `ca` that issues from now on; gives its chain. `told` has it once it is told of. */
   async changeIssuer(ca: string, name: string): Promise<string[]> {
     const made = this.make(name, 5, await this.material(`${ca} Root`));
     this.cas.set(name, made);

@@ -91,8 +91,8 @@ const insertAll = prepared<{ secretId: string } & Inserted>(
     select n.* from (select array_agg(l.id) as ids, array_agg(n) as names from linked l, unnest(l.names) n) as w,
       link_names(w.ids, w.names) as n),
   events as (${insertEvents(`linked l, jsonb_to_record(l.event) as e(${eventColumns}) order by l.id`, 'l.id::text')})
-  select g.secret_id as "secretId", m.id, g.current as "isCurrent", coalesce(f.is_compromised, false) as "isCompromised",
-    coalesce(f.is_of_another, false) as "isOfAnother", coalesce((
+  select g.secret_id as "secretId", m.id, g.current as "isCurrent",
+    coalesce(f.is_compromised, false) as "isCompromised", coalesce(f.is_of_another, false) as "isOfAnother", coalesce((
       select json_agg(json_build_object('id', n.id, 'name', n.name, 'sensitive', n.sensitive) order by n.id)
       from named n where n.certificate_id = m.id), '[]') as domains
   from given g left join made m using (secret_id) left join fault f on f.key = g.key`,

@@ -63,7 +63,8 @@ export class WithdrawalRepository {
   async takeDue(tx: Tx, now: Date, again: Date): Promise<Pick<Withdrawal, 'id' | 'authorityId'>[]> {
     const rows: [Pick<Withdrawal, 'id' | 'authorityId'>[], number] = await tx.query(
       `update withdrawal set next_attempt_at = $2 where id in (
-         select id from withdrawal where next_attempt_at <= $1 order by next_attempt_at limit 200 for update skip locked)
+         select id from withdrawal where next_attempt_at <= $1 order by next_attempt_at limit 200
+         for update skip locked)
        returning id, authority_id as "authorityId"`,
       [now, again],
     );
