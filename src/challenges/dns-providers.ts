@@ -87,8 +87,8 @@ export class DnsProviders {
   }
 
   /**
-   * The provider with its newest zones. A service that does not answer keeps the zones that it had, and gives its fault,
-   * so that it holds up no other.
+   * The provider with its newest zones. A service that does not answer keeps the zones that it had, and gives its
+   * fault, so that it holds up no other.
    */
   private async withZones(
     provider: DnsProvider,
