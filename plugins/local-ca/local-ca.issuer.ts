@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { type CreateAuthorityRequest, defineIssuer, type CertificateRequest } from '../../src/plugin-api/issuer.js';
@@ -11,6 +10,7 @@ import { keyIdentifierOf } from '../../src/pki/key.js';
 import { encodeSubject, sameName } from '../../src/pki/names.js';
 import { toPem } from '../../src/pki/pem.js';
 import { PkiError } from '../../src/pki/pki-error.js';
+import { newSerial } from '../../src/pki/serial.js';
 import { signatureAlgorithmOf } from '../../src/pki/sign.js';
 import { issuingCa, type IssuingCa, parentCa, requireSigner } from './issuing-ca.js';
 
@@ -234,19 +234,6 @@ function checkPathLength({ pathLength = 0 }: CreateAuthorityRequest, { pathLengt
       ? 'The parent allows no CA below it (its path length is 0)'
       : `The path length must be below ${limit}, that of the parent`,
   );
-}
-
-const SERIAL_OCTETS = 16;
-let random = Buffer.alloc(0);
-
-/** 126 random bits: always positive, and of constant length (RFC 5280 §4.1.2.2). */
-function newSerial(): Buffer {
-  // One call for 256 serial numbers is ten times cheaper; each octet is used once.
-  if (random.length === 0) random = randomBytes(256 * SERIAL_OCTETS);
-  const serial = random.subarray(0, SERIAL_OCTETS);
-  random = random.subarray(SERIAL_OCTETS);
-  serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;
-  return serial;
 }
 
 async function orRefused<T>(work: () => Promise<T>): Promise<T> {

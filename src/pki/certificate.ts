@@ -7,6 +7,7 @@ import type { KeyFacts } from './key-names.js';
 import { fieldsOf, formatName, readName, sameName } from './names.js';
 import { CERTIFICATE_LABELS, parsePem } from './pem.js';
 import { PkiError } from './pki-error.js';
+import { serialHexOf, serialOfInteger } from './serial.js';
 import { signatureAlgorithmName, verifySignature } from './sign.js';
 
 /** A parsed certificate. Buffers are views of `der`. */
@@ -128,9 +129,8 @@ function issuerAndSubject(issuerDer: Buffer, subjectDer: Buffer) {
 }
 
 function serialTexts(twosComplement: Buffer): { serialHex: string; serialDecimal: string } {
-  const unsigned = BigInt(`0x${twosComplement.toString('hex')}`);
-  const serial = BigInt.asIntN(twosComplement.length * 8, unsigned);
-  return { serialHex: serial.toString(16).toUpperCase(), serialDecimal: serial.toString() };
+  const serial = serialOfInteger(twosComplement);
+  return { serialHex: serialHexOf(serial), serialDecimal: serial.toString() };
 }
 
 /**

@@ -256,12 +256,19 @@ export function spkiHash(spkiDer: Buffer): string {
 }
 
 /**
+ * The bits of the public key without tag, length and unused bits, which CertID and ResponderID hash (RFC 6960 §4.1.1,
+ * §4.2.1). Throws PkiError `malformed-key`.
+ */
+export function publicKeyBitsOf(spkiDer: Buffer): Buffer {
+  return orPkiError('malformed-key', 'The public key is not readable', () => readSpki(spkiDer)).publicKey;
+}
+
+/**
  * Key identifier by RFC 7093 §2 method 1: the first 160 bits of SHA-256 over the public key bits. Throws PkiError
  * `malformed-key`.
  */
 export function keyIdentifierOf(spkiDer: Buffer): Buffer {
-  const { publicKey } = orPkiError('malformed-key', 'The public key is not readable', () => readSpki(spkiDer));
-  return hash('sha256', publicKey, 'buffer').subarray(0, 20);
+  return hash('sha256', publicKeyBitsOf(spkiDer), 'buffer').subarray(0, 20);
 }
 
 /**
@@ -269,6 +276,7 @@ export function keyIdentifierOf(spkiDer: Buffer): Buffer {
  * SHA-1 (RFC 5280 §4.2.1.2).
  */
 export function isKeyIdentifierOf(keyIdentifier: string, spkiDer: Buffer): boolean {
-  const { publicKey } = orPkiError('malformed-key', 'The public key is not readable', () => readSpki(spkiDer));
-  return keyIdentifier === keyIdentifierOf(spkiDer).toString('hex') || keyIdentifier === hash('sha1', publicKey, 'hex');
+  return [keyIdentifierOf(spkiDer).toString('hex'), hash('sha1', publicKeyBitsOf(spkiDer), 'hex')].includes(
+    keyIdentifier,
+  );
 }

@@ -4,6 +4,7 @@ export type PkiErrorCode =
   | 'malformed-certificate'
   | 'malformed-csr'
   | 'malformed-key'
+  | 'malformed-ocsp-request'
   | 'bad-csr-signature'
   | 'weak-key'
   | 'unsupported-key'

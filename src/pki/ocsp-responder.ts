@@ -1,0 +1,56 @@
+import type { Signer } from '../plugin-api/signer.js';
+import { certificateWriter } from './certificate-writer.js';
+import type { ParsedCertificate } from './certificate.js';
+import { DerReader } from './der/reader.js';
+import * as der from './der/writer.js';
+import * as extensions from './extensions.js';
+import { keyIdentifierOf } from './key.js';
+import { OcspOid } from './ocsp-request.js';
+import { signatureAlgorithmOf } from './sign.js';
+
+/** A responder certificate to make. */
+export interface ResponderRequest {
+  ca: ParsedCertificate;
+  /** The key of `ca`. */
+  caSigner: Signer;
+  /** The key of the responder. */
+  spkiDer: Buffer;
+  /** As `CertificateContent.serial`. */
+  serial: Buffer;
+  notBefore: Date;
+  notAfter: Date;
+}
+
+/**
+ * A certificate in DER with which a key may sign OCSP responses for `ca` (RFC 6960 §4.2.2.2). Clients do not ask for
+ * its own status (§4.2.2.2.1), so it must be short-lived. Its subject lies below that of the CA, because name
+ * constraints may bind it.
+ */
+export async function responderCertificate(request: ResponderRequest): Promise<Buffer> {
+  const { ca, caSigner, spkiDer } = request;
+  const { hash, algorithmDer } = signatureAlgorithmOf(caSigner);
+  const { subjectKeyIdentifier: ski } = ca;
+  const writer = certificateWriter({
+    issuerDer: ca.subjectDer,
+    issuerKeyIdentifier: ski === undefined ? keyIdentifierOf(ca.spkiDer) : Buffer.from(ski, 'hex'),
+    signatureAlgorithm: algorithmDer,
+    constantExtensions: [],
+  });
+  const tbs = writer.tbs({
+    ...request,
+    subjectDer: subjectBelow(ca.subjectDer),
+    extensions: [
+      extensions.basicConstraints(false),
+      extensions.subjectKeyIdentifier(keyIdentifierOf(spkiDer)),
+      extensions.keyUsage(['digitalSignature']),
+      extensions.extendedKeyUsage([extensions.extendedKeyUsageOid('ocspSigning')]),
+      { oid: OcspOid.noCheck, critical: false, valueDer: der.nullValue() },
+    ],
+  });
+  return writer.assemble(tbs, await caSigner.sign(hash, tbs));
+}
+
+function subjectBelow(caSubjectDer: Buffer): Buffer {
+  const commonName = der.sequence(der.oid('2.5.4.3'), der.utf8String('OCSP responder'));
+  return der.sequence(DerReader.over(caSubjectDer).content(), der.setOf(commonName));
+}
