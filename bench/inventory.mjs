@@ -147,7 +147,7 @@ export const settings =
  * Updates the statistics as autovacuum would.
  */
 export async function seedInventory(run, templateId, count) {
-  await run(authorities(await columnsOf(run, 'authority', ['id', 'name', 'secret_id'])), [templateId]);
+  await run(authorities(await columnsOf(run, 'authority', ['id', 'public_id', 'name', 'secret_id'])), [templateId]);
   for (const statement of around) await run(statement);
   const parts = await run(definitions, [tables, needed]);
   for (const { drop } of parts.toSorted((a, b) => b.rank - a.rank)) await run(drop);

@@ -25,6 +25,7 @@ import { RightsOfPlaces1763700000037 } from './1763700000037-rights-of-places.js
 import { AuditKeys1763700000038 } from './1763700000038-audit-keys.js';
 import { KeptFacts1763700000061 } from './1763700000061-kept-facts.js';
 import { PlansOfFunctions1763700000062 } from './1763700000062-plans-of-functions.js';
+import { PublicIds1763700000070 } from './1763700000070-public-ids.js';
 import { LemurIds1763700000039 } from './1763700000039-lemur-ids.js';
 import { JobLanes1763700000042 } from './1763700000042-job-lanes.js';
 import { SigningKeys1763700000044 } from './1763700000044-signing-keys.js';
@@ -85,4 +86,5 @@ export const migrations = [
   OneStatement1763700000060,
   KeptFacts1763700000061,
   PlansOfFunctions1763700000062,
+  PublicIds1763700000070,
 ];

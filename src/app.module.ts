@@ -13,6 +13,7 @@ import { NotificationsModule } from './notifications/notifications.module.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { type Foundations, PlatformModule } from './platform/platform.module.js';
 import { RolesModule } from './roles/roles.module.js';
+import { RevocationModule } from './revocation/revocation.module.js';
 import { RotationModule } from './rotation/rotation.module.js';
 import { SourcesModule } from './sources/sources.module.js';
 import { UsersModule } from './users/users.module.js';
@@ -38,6 +39,7 @@ export class AppModule {
         ChallengesModule,
         DestinationsModule,
         NotificationsModule,
+        RevocationModule,
         RotationModule,
         SourcesModule,
         CertificatesModule,

@@ -32,6 +32,8 @@ const partsOpenTo: Readonly<Record<string, readonly string[]>> = {
   auth: [...recording, 'users', 'roles'],
   operations: recording,
   ...Object.fromEntries(layer3.map((part) => [part, below3])),
+  // A CRL or an OCSP answer is signed by an authority.
+  revocation: [...below3, 'authorities'],
   certificates: below4,
   app: [...below4, ...layer4, 'plugins', 'migrations'],
   'lemur-import': [...below4, ...layer4],

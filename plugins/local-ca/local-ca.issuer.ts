@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { type CreateAuthorityRequest, defineIssuer, type CertificateRequest } from '../../src/plugin-api/issuer.js';
 import type { Options } from '../../src/plugin-api/options.js';
+import type { Publication } from '../../src/plugin-api/publication.js';
 import type { IssuerExtension, RawExtension } from '../../src/plugin-api/terms.js';
 import { certificateWriter } from '../../src/pki/certificate-writer.js';
 import type { ParsedCertificate } from '../../src/pki/certificate.js';
@@ -13,6 +14,7 @@ import { PkiError } from '../../src/pki/pki-error.js';
 import { newSerial } from '../../src/pki/serial.js';
 import { signatureAlgorithmOf } from '../../src/pki/sign.js';
 import { issuingCa, type IssuingCa, parentCa, requireSigner } from './issuing-ca.js';
+import { addressesOfSerial, constantAddresses, publishedAt, shardMark, writtenBy } from './service-addresses.js';
 
 /** An ASCII URL; others are converted to punycode and percent-encoding. */
 const url = z
@@ -35,30 +37,58 @@ function encodes(work: () => unknown): boolean {
   }
 }
 
-const options = z.strictObject({
-  crlDistributionPoints: z.array(url).max(8).default([]).meta({
-    title: 'CRL addresses',
-    description: 'URLs of the revocation list of this authority, written into every certificate it issues.',
-  }),
-  caIssuers: z.array(url).max(8).default([]).meta({
-    title: 'CA certificate addresses',
-    description: 'URLs from which clients fetch the certificate of this authority (DER).',
-  }),
-  ocsp: z.array(url).max(8).default([]).meta({
-    title: 'OCSP addresses',
-    description: 'URLs of the OCSP responder that answers for certificates of this authority.',
-  }),
-  policies: z
-    .array(policy)
-    .max(16)
-    .default([])
-    .meta({
-      title: 'Certificate policies',
-      description:
-        'Policy OIDs of this authority in dotted form; written into ' +
-        'its own certificate (except a root) and into every leaf.',
+const options = z
+  .strictObject({
+    crlDistributionPoints: z.array(url).max(8).default([]).meta({
+      title: 'CRL addresses',
+      description: 'URLs of the revocation list of this authority, written into every certificate it issues.',
     }),
-});
+    caIssuers: z.array(url).max(8).default([]).meta({
+      title: 'CA certificate addresses',
+      description: 'URLs from which clients fetch the certificate of this authority (DER).',
+    }),
+    ocsp: z.array(url).max(8).default([]).meta({
+      title: 'OCSP addresses',
+      description: 'URLs of the OCSP responder that answers for certificates of this authority.',
+    }),
+    crlShards: z
+      .int()
+      .min(0)
+      .max(1024)
+      .default(0)
+      .meta({
+        title: 'CRL shards',
+        description:
+          'How many CRLs share the certificates among them, so that each stays small; 0: one CRL has all. Each CRL ' +
+          'address then has {shard} in place of the number.',
+      }),
+    crlHours: z.int().min(1).max(8760).default(168).meta({
+      title: 'CRL lifetime',
+      description: 'Hours from the making of a CRL to its next update. A new one is made when half of them are over.',
+    }),
+    deltaCrl: z.boolean().default(false).meta({
+      title: 'Delta CRLs',
+      description: 'Also publish short CRLs with what has changed since the last scheduled one (RFC 5280 §5.2.4).',
+    }),
+    policies: z
+      .array(policy)
+      .max(16)
+      .default([])
+      .meta({
+        title: 'Certificate policies',
+        description:
+          'Policy OIDs of this authority in dotted form; written into ' +
+          'its own certificate (except a root) and into every leaf.',
+      }),
+  })
+  .refine(
+    ({ crlDistributionPoints, crlShards }) =>
+      crlDistributionPoints.every((one) => one.includes(shardMark) === crlShards > 0),
+    {
+      path: ['crlDistributionPoints'],
+      message: `With CRL shards each address has ${shardMark} in it, without them none has`,
+    },
+  );
 
 /** Options of one authority. */
 export type LocalCaOptions = Options<typeof options>;
@@ -78,12 +108,14 @@ export const localCa = defineIssuer({
       const signer = requireSigner(authority);
       const { leaveOut } = request.terms;
       const ca = issuingCa(authority, leaveOut, () => constantExtensions(given, leaveOut));
-      const tbs = leafTbs(request, ca);
+      const tbs = leafTbs(request, ca, publication(given));
       const leaf = ca.writer.assemble(tbs, await signer.sign(ca.hash, tbs));
       return { status: 'issued', chainPem: [toPem('CERTIFICATE', leaf), ...ca.chainPem] };
     }),
 
-  addsExtensions,
+  addsExtensions: (given) => writtenBy(publication(given)),
+  publication,
+  publishAt: (given, urls) => publishedAt(publication(given), urls),
 
   createAuthority: (request, given, ctx) =>
     orRefused(async () => {
@@ -96,7 +128,7 @@ export const localCa = defineIssuer({
   revoke: async (_, __, ctx) => ctx.signal.throwIfAborted(),
 });
 
-function leafTbs({ terms, spkiDer }: CertificateRequest, ca: IssuingCa): Buffer {
+function leafTbs({ terms, spkiDer }: CertificateRequest, ca: IssuingCa, addresses: Publication): Buffer {
   checkPeriod(terms);
   checkWithin(terms, ca.certificate);
   const subjectDer = terms.subjectDer ?? encodeSubject(terms.subject);
@@ -105,8 +137,9 @@ function leafTbs({ terms, spkiDer }: CertificateRequest, ca: IssuingCa): Buffer 
     throw new PluginError('refused', 'A certificate needs a subject or an alternative name');
   if (terms.keyUsage.includes('keyCertSign'))
     throw new PluginError('refused', 'Only a CA may have the key usage keyCertSign');
+  const serial = newSerial();
   return ca.writer.tbs({
-    serial: newSerial(),
+    serial,
     notBefore: terms.notBefore,
     notAfter: terms.notAfter,
     subjectDer,
@@ -116,26 +149,22 @@ function leafTbs({ terms, spkiDer }: CertificateRequest, ca: IssuingCa): Buffer 
       ...(terms.keyUsage.length > 0 ? [extensions.keyUsage(terms.keyUsage)] : []),
       ...(terms.extendedKeyUsage.length > 0 ? [extensions.extendedKeyUsage(terms.extendedKeyUsage)] : []),
       ...(terms.subjectAltNames.length > 0 ? [extensions.subjectAltName(terms.subjectAltNames, anonymous)] : []),
+      ...addressesOfSerial(addresses, serial, terms.leaveOut),
       ...terms.extensions,
     ],
   });
 }
 
-function addsExtensions({ crlDistributionPoints, caIssuers, ocsp }: LocalCaOptions): IssuerExtension[] {
-  return [
-    ...(crlDistributionPoints.length > 0 ? ['crlDistributionPoints' as const] : []),
-    ...(caIssuers.length + ocsp.length > 0 ? ['authorityInfoAccess' as const] : []),
-  ];
+/** What the options say about addresses and CRLs. */
+function publication({ crlDistributionPoints, ocsp, caIssuers, ...rest }: LocalCaOptions): Publication {
+  const { crlShards, crlHours, deltaCrl } = rest;
+  return { crl: crlDistributionPoints, ocsp, caIssuers, crlShards, crlHours, deltaCrl };
 }
 
-function constantExtensions(options: LocalCaOptions, leaveOut: readonly IssuerExtension[] = []): RawExtension[] {
-  const written = addsExtensions(options).filter((one) => !leaveOut.includes(one));
+function constantExtensions(options: LocalCaOptions, leaveOut?: readonly IssuerExtension[]): RawExtension[] {
   return [
     extensions.basicConstraints(false),
-    ...(written.includes('crlDistributionPoints')
-      ? [extensions.crlDistributionPoints(options.crlDistributionPoints)]
-      : []),
-    ...(written.includes('authorityInfoAccess') ? [extensions.authorityInfoAccess(options)] : []),
+    ...constantAddresses(publication(options), leaveOut),
     ...policyExtension(options.policies),
   ];
 }
@@ -176,12 +205,17 @@ async function createSubCa(
   if (sameName(subjectDer, ca.certificate.subjectDer))
     throw new PluginError('refused', 'A subordinate CA must not have the name of its parent');
   const { spkiDer } = request.signer;
+  const { serial = newSerial(), parentPublication: addresses } = request;
   const tbs = ca.writer.tbs({
     ...request,
-    serial: request.serial ?? newSerial(),
+    serial,
     subjectDer,
     spkiDer,
-    extensions: [...caExtensions(request), ...policyExtension(policies)],
+    extensions: [
+      ...caExtensions(request),
+      ...(addresses ? [...constantAddresses(addresses), ...addressesOfSerial(addresses, serial)] : []),
+      ...policyExtension(policies),
+    ],
   });
   const der = ca.writer.assemble(tbs, await requireSigner(parent).sign(ca.hash, tbs));
   return {

@@ -8,7 +8,7 @@ import { invalid, Problem } from '../platform/http/problem.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
 import { mayChangeAuthority, type Owned } from '../roles/permission.js';
 import { RoleRepository } from '../roles/role.repository.js';
-import type { Authority } from './authority.entity.js';
+import type { Authority, NewAuthority } from './authority.entity.js';
 import { AuthorityRepository, viewerOf } from './authority.repository.js';
 import { AuthorityIssuerRepository, issuerRows, type NewIssuers } from './authority-issuer.repository.js';
 import type { AuthorityRole, CreateAuthority, UpdateAuthority } from './authority.schema.js';
@@ -34,7 +34,7 @@ export class AuthorityStore {
    */
   add(
     actor: Actor,
-    authority: Omit<Authority, 'id'>,
+    authority: NewAuthority,
     { roles = [] }: CreateAuthority,
     issuers: NewIssuers | null,
   ): Promise<number> {

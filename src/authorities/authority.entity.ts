@@ -1,4 +1,4 @@
-import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import { Check, Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 import type { KeyRef } from '../platform/keys/key-store.js';
 import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
 
@@ -7,8 +7,12 @@ import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
  * key is ours.
  */
 @Entity('authority')
+@Index('authority_public_id', ['publicId'], { unique: true })
+@Check('authority_public_id_form', `public_id ~ '^[0-9a-f]{20}$'`)
 export class Authority {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
+  /** Names it in public URLs: 20 random hexadecimal digits, which tell nothing else. */
+  @Column({ type: 'text', update: false }) readonly publicId: string;
   @Column('text') name: string;
   @Column('text') owner: string;
   @Column('text', { nullable: true }) description: string | null;
@@ -47,3 +51,6 @@ export class Authority {
   @Column('integer') version: number;
   @Column('timestamptz') createdAt: Date;
 }
+
+/** An authority to store. The database gives one without a public id a new one. */
+export type NewAuthority = Omit<Authority, 'id' | 'publicId'> & Partial<Pick<Authority, 'publicId'>>;

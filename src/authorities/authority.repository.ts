@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { In } from 'typeorm';
+import { In, IsNull, Not } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
 import type { Page } from '../platform/http/page.js';
 import type { Actor } from '../platform/http/actor.js';
@@ -10,7 +10,7 @@ import { truth, whole, words } from '../platform/db/list-filter.js';
 import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { maySeeEveryAuthority } from '../roles/permission.js';
 import { type LabelledAuthority, labelColumns } from './authority-label.js';
-import { Authority } from './authority.entity.js';
+import { Authority, type NewAuthority } from './authority.entity.js';
 import type { AuthorityCreator, AuthorityQuery, AuthorityRole } from './authority.schema.js';
 import type { Limits } from './limits.js';
 
@@ -71,6 +71,11 @@ export class AuthorityRepository {
     const found = await tx.findOneBy(Authority, { id });
     if (!found) throw new Problem('not-found', `There is no authority ${id}.`);
     return found;
+  }
+
+  /** The authority with this public id whose key is here, or null. */
+  async findPublic(tx: Tx, publicId: string): Promise<Authority | null> {
+    return tx.findOneBy(Authority, { publicId, keyId: Not(IsNull()) });
   }
 
   async find(tx: Tx, ref: Reference): Promise<Authority | null> {
@@ -141,7 +146,7 @@ export class AuthorityRepository {
     );
   }
 
-  async add(tx: Tx, authority: Omit<Authority, 'id'>, roleIds: readonly number[]): Promise<Authority> {
+  async add(tx: Tx, authority: NewAuthority, roleIds: readonly number[]): Promise<Authority> {
     const saved = await tx.save(tx.create(Authority, authority));
     await this.linkRoles(tx, saved.id, roleIds);
     return saved;

@@ -11,6 +11,7 @@ import type { OptionSchema } from '../plugin-api/options.js';
 import type { Signer } from '../plugin-api/signer.js';
 import type { SubjectFields } from '../plugin-api/terms.js';
 import { Clock } from '../platform/clock.js';
+import { Config } from '../platform/config.js';
 import type { Actor } from '../platform/http/actor.js';
 import { blame } from '../platform/http/blame.js';
 import { invalid } from '../platform/http/problem.js';
@@ -18,13 +19,12 @@ import { KeyStore } from '../platform/keys/key-store.js';
 import { ConfiguredPlugins, type StoredPlugin } from '../platform/plugins/configured-plugin.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import type { LoadedAuthority } from './authorities.js';
-import type { Authority } from './authority.entity.js';
+import type { Authority, NewAuthority } from './authority.entity.js';
 import type { CreateAuthority } from './authority.schema.js';
 import type { NewIssuers } from './authority-issuer.repository.js';
 import { describeCa } from './authority-issuers.js';
+import { newPublicId, publicationOf, publicUrls } from './public-urls.js';
 import { blameChain, type CaChain, factsOf, readCaChain } from './ca-chain.js';
-
-type NewAuthority = Omit<Authority, 'id'>;
 
 const dayMs = 86_400_000;
 const timeoutMs = 60_000;
@@ -44,6 +44,7 @@ export class AuthorityMaker {
     private readonly keys: KeyStore,
     private readonly configured: ConfiguredPlugins,
     private readonly contexts: PluginContexts,
+    private readonly config: Config,
   ) {}
 
   /**
@@ -53,9 +54,11 @@ export class AuthorityMaker {
   async make<T>(request: CreateAuthority, parent: LoadedAuthority | null, actor: Actor, store: Store<T>): Promise<T> {
     const choice = request.plugin ?? { id: 'local-ca' };
     const plugin = this.configured.chosen('issuer', choice);
-    const stored = this.configured.seal(plugin, choice, 'authority');
+    const publicId = newPublicId();
+    const stored = this.published(plugin, this.configured.seal(plugin, choice, 'authority'), publicId);
     const facts = {
       ...stored,
+      publicId,
       ...wishesOf(request, parent),
       parentId: parent?.authority.id ?? null,
       creatorId: actor.userId || null,
@@ -80,6 +83,14 @@ export class AuthorityMaker {
       await this.keys.forget(key.ref).catch(() => undefined);
       throw error;
     }
+  }
+
+  /** Has the authority write our addresses into what it issues, where the request gave none. */
+  private published(plugin: IssuerPlugin<OptionSchema>, stored: StoredPlugin, publicId: string): StoredPlugin {
+    const { pkiUrl } = this.config;
+    if (pkiUrl === undefined || !plugin.publishAt) return stored;
+    const options = this.configured.open(plugin, stored, 'authority');
+    return { ...stored, options: { ...stored.options, ...plugin.publishAt(options, publicUrls(pkiUrl, publicId)) } };
   }
 
   /** The certificates of a CA that exists elsewhere: at least one. */
@@ -116,7 +127,7 @@ export class AuthorityMaker {
           request.extensions?.basicConstraints?.pathLength ??
           (parent ? Math.min(0, parent.authority.pathLength ?? 0) : undefined),
         signer,
-        ...(parent && { parent: parent.material }),
+        ...(parent && { parent: parent.material, parentPublication: publicationOf(parent) }),
       },
       this.configured.open(plugin, stored, 'authority'),
       this.contexts.make(AbortSignal.timeout(timeoutMs)),

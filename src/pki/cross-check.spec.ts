@@ -6,7 +6,7 @@ import { generatePrivateKey } from './key.js';
 import { crossCheckCertificate } from './cross-check.js';
 import { signerOf } from './sign.js';
 
-const options = { crlDistributionPoints: [], caIssuers: [], ocsp: [], policies: [] };
+const options = localCa.options.parse({});
 
 async function root(keyType: string, pathLength?: number): Promise<string> {
   const { chainPem } = await localCa.createAuthority!(

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { pkiSchema } from './config-pki.js';
 import { signInSchema } from './config-sign-in.js';
 import {
   absolutePath,
@@ -44,6 +45,7 @@ export const configSchema = z.object({
       description: 'URL under which people and machines reach this server; used in mails and in issued certificates.',
       defaultText: 'http://HOST:PORT',
     }),
+  ...pkiSchema,
   DATA_DIR: text
     .prefault('./data')
     .transform((value) => resolve(value))

@@ -56,6 +56,8 @@ describe('loadConfig', () => {
   it('needs nothing', () => {
     expect({ ...loadConfig({}) }).toEqual({
       port: 8080,
+      pkiUrl: undefined,
+      pkiRequestsPerSecond: 100,
       host: '127.0.0.1',
       publicUrl: 'http://127.0.0.1:8080',
       dataDir: resolve('data'),

@@ -91,6 +91,8 @@ function settingsOf(values: Environment): Settings {
   const host = wildcard ? 'localhost' : isIPv6(values.HOST) ? `[${values.HOST}]` : values.HOST;
   const complete: Complete = {
     ...values,
+    // Never the default of PUBLIC_URL: an address in a certificate outlives a guess.
+    PKI_URL: values.PKI_URL ?? values.PUBLIC_URL,
     PUBLIC_URL: values.PUBLIC_URL ?? `http://${host}:${values.PORT}`,
     SECURITY_NOTICE_DAYS: values.SECURITY_NOTICE_DAYS ?? values.NOTICE_DAYS,
   };

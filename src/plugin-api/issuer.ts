@@ -3,6 +3,7 @@ import type { Held, ListRequest } from './ca-inventory.js';
 import type { Challenges } from './challenges.js';
 import type { Options, OptionSchema } from './options.js';
 import type { Plugin, PluginContext } from './plugin.js';
+import type { Publication, PublicUrls } from './publication.js';
 import type { Signer } from './signer.js';
 import type { CertificateTerms, IssuerExtension, SubjectFields } from './terms.js';
 
@@ -98,6 +99,8 @@ export interface CreateAuthorityRequest {
   signer: Signer;
   /** Absent for a root. */
   parent?: AuthorityMaterial;
+  /** Where clients learn about what the parent certified; absent where its issuer does not say. */
+  parentPublication?: Publication;
 }
 
 /** A certificate that an issuer has issued. `chainPem` is leaf first. */
@@ -240,6 +243,15 @@ export interface IssuerPlugin<S extends OptionSchema> extends Plugin<'issuer', S
    * decides. Pure.
    */
   addsExtensions?(options: Options<S>): readonly IssuerExtension[];
+
+  /** Where clients learn about what the authority issued; demanded where `createAuthority` is. Pure. */
+  publication?(options: Options<S>): Publication;
+
+  /**
+   * The options to change so that the authority writes the URLs of the core into what it issues, each where the given
+   * options have none. Absent: the core does not publish for its authorities. Pure.
+   */
+  publishAt?(options: Options<S>, urls: PublicUrls): Partial<Options<S>>;
 
   /** How certificates may rightly differ from what was asked; absent: in nothing. */
   readonly allows?: AllowedDifferences;

@@ -6,6 +6,7 @@ import type { Config } from '../config.js';
 import { Log } from '../log.js';
 import { Metrics } from '../metrics.js';
 import { accessLog } from './access-log.js';
+import { AddressLimit } from './address-limit.js';
 import { answerHeaders } from './answer-headers.js';
 import { isFromMonitoring } from './monitoring-listener.js';
 import { drainMs, idleTimeoutMs, maxAnswerBytes, requestTimeoutMs } from './limits.js';
@@ -18,7 +19,8 @@ import type { Surface } from './surface.js';
 import { isAtOrBelow, Surfaces } from './surfaces.js';
 
 /** The part of the configuration that the server needs. */
-export type ServerSettings = Pick<Config, 'publicUrl' | 'trustedProxies' | 'role' | 'metricsListen'>;
+export type ServerSettings = Pick<Config, 'publicUrl' | 'trustedProxies' | 'role' | 'metricsListen'> &
+  Partial<Pick<Config, 'pkiRequestsPerSecond'>>;
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -72,8 +74,11 @@ export function applyHttp(app: NestFastifyApplication, settings: ServerSettings)
     route.bodyLimit = surfaces.ofPath(route.url).maxBodyBytes;
     routes.add(route.url, route.method);
   });
+  const limit = new AddressLimit(settings.pkiRequestsPerSecond ?? 0);
   server.addHook('onRequest', (request, _reply, done) => {
-    done(refusal(surfaces.of(request).audience, isFromMonitoring(request.raw), settings));
+    const { audience, limitsAddresses } = surfaces.of(request);
+    const tooMany = limitsAddresses && limit.refusal(request.ip, performance.now());
+    done(refusal(audience, isFromMonitoring(request.raw), settings) ?? tooMany);
   });
   boundAnswers(server, surfaces, publicUrl);
   drainAtClose(server);

@@ -48,6 +48,8 @@ export interface Surface {
    * `everyone`: at every address.
    */
   audience: 'clients' | 'monitoring' | 'everyone';
+  /** Whether each client address may send only so many requests (PKI_REQUESTS_PER_SECOND). */
+  limitsAddresses?: true;
   /** Level of the log line that each request leaves. */
   logLevel: 'info' | 'debug';
 }

@@ -1,0 +1,37 @@
+import { Controller, Get, Req, Res } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { publicPath } from '../authorities/public-urls.js';
+import { Clock } from '../platform/clock.js';
+import { Public } from '../platform/http/actor.js';
+import { PathText } from '../platform/http/contract.js';
+import { Problem } from '../platform/http/problem.js';
+import { CaCertificates } from './ca-certificates.js';
+import { type PublicFile, sendFile } from './public-file.js';
+
+/** Files that clients of certificates fetch: the certificates of the CAs whose key is here. */
+@Controller(publicPath.slice(1))
+@ApiExcludeController()
+export class PkiController {
+  constructor(
+    private readonly clock: Clock,
+    private readonly certificates: CaCertificates,
+  ) {}
+
+  @Public()
+  @Get(':file')
+  async file(
+    @PathText('file') name: string,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Buffer | undefined> {
+    const file = await this.find(name);
+    if (file === null) throw new Problem('not-found', 'There is no such file.');
+    return sendFile(request, reply, file, this.clock.now());
+  }
+
+  private async find(name: string): Promise<PublicFile | null> {
+    const [, publicId = '', form = ''] = /^([0-9a-f]{20})\.(crt|pem)$/.exec(name) ?? [];
+    return form === 'crt' || form === 'pem' ? this.certificates.find(publicId, form) : null;
+  }
+}

@@ -1,0 +1,47 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+/** A file for everybody. `etag` is a strong entity tag, with its quotes. */
+export interface PublicFile {
+  type: string;
+  body: Buffer;
+  etag: string;
+  modifiedAt: Date;
+  /** Caches may keep it until then. */
+  freshUntil: Date;
+}
+
+/** At most this long, so that a cache whose clock is wrong asks again some day. */
+const longestMaxAgeS = 7 * 86_400;
+
+/**
+ * Sends a file, or 304 to a client that has it (RFC 9110 §13.1). An answer to HEAD has the headers alone; Fastify sees
+ * to that.
+ */
+export function sendFile(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  file: PublicFile,
+  now: Date,
+): Buffer | undefined {
+  const leftS = Math.floor((file.freshUntil.getTime() - now.getTime()) / 1000);
+  void reply.headers({
+    etag: file.etag,
+    'last-modified': file.modifiedAt.toUTCString(),
+    expires: file.freshUntil.toUTCString(),
+    'cache-control': `public, max-age=${Math.min(Math.max(leftS, 0), longestMaxAgeS)}, no-transform`,
+  });
+  if (isKnown(request, file)) {
+    void reply.status(304);
+    return undefined;
+  }
+  void reply.header('content-type', file.type);
+  return file.body;
+}
+
+function isKnown({ headers }: FastifyRequest, { etag, modifiedAt }: PublicFile): boolean {
+  const tags = headers['if-none-match'];
+  // If-Modified-Since counts only without If-None-Match (RFC 9110 §13.1.3).
+  if (tags !== undefined) return tags.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')));
+  const since = Date.parse(headers['if-modified-since'] ?? '');
+  return Math.floor(modifiedAt.getTime() / 1000) * 1000 <= since;
+}
