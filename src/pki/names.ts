@@ -237,9 +237,19 @@ function encodeText(oid: string, text: string): Buffer {
 
 /** Whether two DNs match: equal octets, or equal text ignoring case and runs of spaces (RFC 5280 §7.1). */
 export function sameName(a: Buffer, b: Buffer): boolean {
-  return a.equals(b) || comparable(a) === comparable(b);
+  return a.equals(b) || nameKey(a) === nameKey(b);
 }
 
-function comparable(nameDer: Buffer): string {
-  return formatDn(nameDer).toLowerCase().replace(/ +/g, ' ');
+/** A text that is equal for matching DNs (RFC 5280 §7.1). Throws PkiError `bad-name`. */
+export function nameKey(nameDer: Buffer): string {
+  return rdnKeys(readName(nameDer)).join('\n');
+}
+
+/** One text per RDN, in the order of the DN; equal for matching RDNs (RFC 5280 §7.1). */
+export function rdnKeys(name: Name): string[] {
+  return name.map((relative) => relative.map(attributeKey).sort().join('+'));
+}
+
+function attributeKey({ oid, text }: NameAttribute): string {
+  return JSON.stringify([oid, text.toLowerCase().replace(/\s+/g, ' ').trim()]);
 }

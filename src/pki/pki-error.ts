@@ -3,6 +3,8 @@ export type PkiErrorCode =
   | 'malformed-pem'
   | 'malformed-certificate'
   | 'malformed-csr'
+  | 'malformed-crl'
+  | 'malformed-ocsp'
   | 'malformed-key'
   | 'malformed-ocsp-request'
   | 'bad-csr-signature'
