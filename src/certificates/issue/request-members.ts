@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
 import { normaliseSan } from '../../pki/subject-alt-name.js';
@@ -21,14 +22,12 @@ export function namesOf(request: IssueRequest): SubjectAltName[] {
  */
 export function withCommonName(commonName: string | undefined, names: readonly SubjectAltName[]): SubjectAltName[] {
   if (!commonName || /\s/.test(commonName)) return unique(names);
-  for (const type of ['ip', 'dns'] as const) {
-    try {
-      return unique([normaliseSan({ type, value: commonName }), ...names]);
-    } catch {
-      // Not a name of this type. The name of a person or product stays in the subject only.
-    }
+  try {
+    return unique([normaliseSan({ type: isIP(commonName) === 0 ? 'dns' : 'ip', value: commonName }), ...names]);
+  } catch {
+    // The name of a person or product stays in the subject only.
+    return unique(names);
   }
-  return unique(names);
 }
 
 function unique(names: readonly SubjectAltName[]): SubjectAltName[] {
