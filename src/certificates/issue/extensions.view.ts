@@ -7,6 +7,9 @@ const lemurTypes = new Map(
     .reverse()
     .map(([lemur, type]) => [type as string, lemur]),
 ).set('ipNetwork', 'IPNetwork');
+const usageNames = Object.entries(keyUsages);
+const purposeNames = Object.entries(extendedKeyUsages);
+
 /**
  * The `extensions` of a certificate in a response, in the form that Lemur's clients read. Unknown usages are left out.
  * A client may send them back in a request, which then asks for the same extensions.
@@ -22,11 +25,9 @@ export function extensionsAsLemur(terms: StoredTerms): Record<string, unknown> {
       })),
     },
     basicConstraints: { ca: facts.isCa, pathLength: facts.pathLength },
-    keyUsage: Object.fromEntries(Object.entries(keyUsages).map(([name, usage]) => [name, usages.includes(usage)])),
+    keyUsage: Object.fromEntries(usageNames.map(([name, usage]) => [name, usages.includes(usage)])),
     extendedKeyUsage: Object.fromEntries(
-      Object.entries(extendedKeyUsages)
-        .filter(([, oid]) => terms.extendedKeyUsage.includes(oid))
-        .map(([name]) => [name, true]),
+      purposeNames.filter(([, oid]) => terms.extendedKeyUsage.includes(oid)).map(([name]) => [name, true]),
     ),
     ...(facts.subjectKeyIdentifier && { subjectKeyIdentifier: { includeSKI: true } }),
     ...(facts.authorityKeyIdentifier && {

@@ -294,16 +294,18 @@ export function decodeOid(content: Buffer): string {
     let end = at;
     while ((content[end] ?? 0) >= 0x80) end++;
     if (content[at] === 0x80) throw new DerError('Object identifier is not in its shortest form');
-    const arc = decodeArc(content.subarray(at, end + 1));
+    const arc = decodeArc(content, at, end + 1);
     dotted += dotted === '' ? firstArcs(arc) : `.${arc}`;
     at = end + 1;
   }
   return dotted;
 }
 
-function decodeArc(octets: Buffer): number | bigint {
-  if (octets.length <= 7) return octets.reduce((arc, octet) => arc * 128 + (octet & 0x7f), 0);
-  return octets.reduce((arc, octet) => (arc << 7n) | BigInt(octet & 0x7f), 0n);
+function decodeArc(content: Buffer, from: number, to: number): number | bigint {
+  let arc = 0;
+  for (let at = from; at < to && at < from + 7; at++) arc = arc * 128 + ((content[at] ?? 0) & 0x7f);
+  if (to - from <= 7) return arc;
+  return content.subarray(from, to).reduce((long, octet) => (long << 7n) | BigInt(octet & 0x7f), 0n);
 }
 
 function firstArcs(arc: number | bigint): string {

@@ -22,6 +22,7 @@ type Read = (request: FastifyRequest & RequestWithActor) => unknown;
 export const hasBodyKey = 'perennial:has-body';
 
 const maxId = 2_147_483_647;
+const plainText = z.string();
 
 /**
  * The parameter is the JSON body, parsed by `schema`; keys may be camelCase or snake_case. A body is optional only if
@@ -84,10 +85,11 @@ export function PathText(name: string): ParameterDecorator {
 
 /** The parameter is a header of the request, or undefined. `description` says what it is for (Markdown). */
 export function HeaderText(name: string, description: string): ParameterDecorator {
+  const key = name.toLowerCase();
   return parameter(
     (request) => {
-      const text = request.headers[name.toLowerCase()];
-      demandNoPrivateKey(z.string(), { [name]: text });
+      const text = request.headers[key];
+      if (text !== undefined) demandNoPrivateKey(plainText, { [name]: text });
       return text;
     },
     ApiHeader({ name, description, required: false, schema: { type: 'string' } }),
