@@ -60,13 +60,13 @@ export class Audit {
 /** An event as JSON text or a part of it, for a statement that writes it with `insertEvents`. Throws as `record`. */
 export function eventOf({ actor: { userId, username, apiKey, address, requestId }, act }: AuditEntry): object {
   const event = {
-    ...act,
-    targetId: String(act.targetId),
     userId,
     username,
     apiKeyId: apiKey?.id,
     address,
     requestId,
+    ...act,
+    targetId: String(act.targetId),
   };
   return JSON.stringify(event).includes(keyMark) ? withoutKeys(event) : event;
 }

@@ -34,9 +34,9 @@ export class BearerAuthenticator implements Authenticator {
     const { actor, key } = kept?.value ?? (await this.known(token));
     if (key) this.use.note(key);
     return {
-      ...actor,
       address: request.ip,
       requestId: request.id,
+      ...actor,
       ...(kept && { kept: { version: kept.version, again: (mayBeKept) => this.actorOf(request, mayBeKept) } }),
     };
   }

@@ -70,14 +70,15 @@ export function commonView(authority: Omit<CommonView, 'maxIssuanceDays'>, limit
 
 /** `now` as in `commonView`. */
 export function authorityLabel(
-  { limits, pluginId, notBefore, notAfter, ...authority }: LabelledAuthority,
+  authority: LabelledAuthority,
   plugins: Pick<ConfiguredPlugins, 'label'>,
   now: Date,
 ): AuthorityLabel {
+  const [notBefore, notAfter] = [new Date(authority.notBefore), new Date(authority.notAfter)];
   return {
-    ...commonView(authority, limits, now),
-    plugin: plugins.label('issuer', pluginId),
-    authorityCertificate: { notBefore: instant(new Date(notBefore)), notAfter: instant(new Date(notAfter)) },
+    plugin: plugins.label('issuer', authority.pluginId),
+    authorityCertificate: { notBefore: instant(notBefore), notAfter: instant(notAfter) },
+    ...commonView(authority, authority.limits, now),
   };
 }
 

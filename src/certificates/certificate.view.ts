@@ -23,22 +23,14 @@ export class CertificateViews {
   ) {}
 
   /** The short form: without bodies, and with no relation but the authority. */
-  readonly brief = (row: CertificateRow): CertificateBriefView => ({
-    id: row.id,
-    name: row.name,
-    owner: row.owner,
-    notify: row.notify,
-    rotation: row.rotation,
-    issuer: row.issuer,
-    cn: row.terms.subject.commonName ?? null,
-    authority: row.authority && authorityLabel(row.authority, this.plugins, row.readAt),
-  });
+  readonly brief = (row: CertificateRow): CertificateBriefView => ({ id: row.id, ...this.summary(row) });
 
   /** The complete form. */
   readonly full = (row: CertificateRow): CertificateView => {
     const replaced = row.replaced.map(certificateLabel);
     return {
-      ...this.brief(row),
+      id: row.id,
+      ...this.summary(row),
       ...subjectOf(row),
       ...pki(row),
       ...progress(row),
@@ -62,6 +54,18 @@ export class CertificateViews {
       rotationPolicy: row.rotationPolicy,
     };
   };
+
+  private summary(row: CertificateRow): Omit<CertificateBriefView, 'id'> {
+    return {
+      name: row.name,
+      owner: row.owner,
+      notify: row.notify,
+      rotation: row.rotation,
+      issuer: row.issuer,
+      cn: row.terms.subject.commonName ?? null,
+      authority: row.authority && authorityLabel(row.authority, this.plugins, row.readAt),
+    };
+  }
 
   private relations({ notifications, destinations, endpoints }: CertificateRow) {
     const now = this.clock.now();

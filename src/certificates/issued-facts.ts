@@ -35,7 +35,7 @@ export interface AnswerFacts extends IssuedFacts {
 export function answerFacts(approved: StoredTerms, { chainPem, externalId }: IssuedCertificate): AnswerFacts {
   const leaf = parseCertificate(chainPem[0] ?? '');
   const terms = certifiedTerms(approved, leaf);
-  return { ...factsOf(leaf, chainPem, { externalId }), ...nameColumns(terms), terms };
+  return { terms, ...nameColumns(terms), ...factsOf(leaf, chainPem, { externalId }) };
 }
 
 /**

@@ -73,9 +73,9 @@ function readCertificate(der: Buffer): ParsedCertificate {
     tbsDer,
     algorithmDer,
     signature,
-    ...readTbs(tbsDer, algorithmDer),
     signatureAlgorithm: signatureAlgorithmName(algorithmDer),
     fingerprintSha256: hash('sha256', der, 'hex'),
+    ...readTbs(tbsDer, algorithmDer),
   };
 }
 
@@ -94,8 +94,6 @@ function readTbs(tbsDer: Buffer, algorithmDer: Buffer) {
   const spkiDer = tbs.raw(Tag.sequence);
   const extensions = readTail(tbs);
   return {
-    ...serialTexts(serial),
-    ...issuerAndSubject(issuerDer, subjectDer),
     algorithmsAgree,
     notBefore,
     notAfter,
@@ -103,6 +101,8 @@ function readTbs(tbsDer: Buffer, algorithmDer: Buffer) {
     subjectDer,
     spkiDer,
     extensions,
+    ...serialTexts(serial),
+    ...issuerAndSubject(issuerDer, subjectDer),
     ...keyFactsOf(spkiDer),
     ...extensionFacts(extensions, 'ber'),
   };

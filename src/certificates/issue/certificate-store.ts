@@ -143,7 +143,7 @@ function claimsOf(many: readonly Storable[]): KeyClaim[] {
 }
 
 function insertionOf({ row, links, actor, act }: Storable): Insertion {
-  const event = eventOf({ actor, act: { ...act, targetType: 'certificate', targetId: '' } });
+  const event = eventOf({ actor, act: { targetType: 'certificate', targetId: '', ...act } });
   return { row, links, names: searchNames(row.commonName, row.terms), event };
 }
 

@@ -58,13 +58,13 @@ export function readCsr(csrPem: string): Promise<RequestedCsr> {
     const { name, der: subjectDer, isProper } = rebuildName(parsed.subjectDer);
     const spkiDer = canonicalSpki(parsed.spkiDer, key);
     return {
+      commonNames: name.flat().flatMap(({ oid, text }) => (oid === commonNameOid ? [text] : [])),
+      isExact: isProper && spkiDer.equals(parsed.spkiDer),
       ...parsed,
       subjectDer,
       subject: formatName(name),
       subjectFields: fieldsOf(name),
-      commonNames: name.flat().flatMap(({ oid, text }) => (oid === commonNameOid ? [text] : [])),
       spkiDer,
-      isExact: isProper && spkiDer.equals(parsed.spkiDer),
     };
   });
 }

@@ -67,7 +67,7 @@ export class Issuing {
     const ready = { command, approved, key };
     const row = approved.authority.plugin.answers === 'at-once' ? await this.signed(ready) : this.requested(ready);
     const stored = await this.certificates.store(this.storable(row, ready), this.consequences(row, ready));
-    return { id: stored.id, row: rowAsStored(row, stored, { ...command, ...approved }) };
+    return { id: stored.id, row: rowAsStored(row, stored, command.actor, approved) };
   }
 
   /** The row of a certificate that its issuer signs now. */
@@ -79,7 +79,7 @@ export class Issuing {
         request: {
           csrPem: key.csrPem,
           spkiDer: key.spkiDer,
-          terms: { ...terms, ...validity },
+          terms: { notBefore: validity.notBefore, notAfter: validity.notAfter, ...terms },
           idempotencyKey: key.secretId,
         },
       },
@@ -90,17 +90,17 @@ export class Issuing {
     const columns = this.columns({ command, approved, key });
     const facts = answerFacts(columns.terms, outcome);
     const { at, obstacle, reason } = planRenewal(
-      { ...command, ...datesOf(facts), state: 'issued', hasIssuer: true, ...noSuccession },
+      { state: 'issued', hasIssuer: true, rotation: command.rotation, ...datesOf(facts), ...noSuccession },
       relations.policy,
     );
     return {
+      state: 'issued',
+      name: nameOf(command, { authority, terms: facts.terms, validity: facts }),
       ...columns,
       ...facts,
       nextRenewalAt: at,
       renewalReason: obstacle ?? reason,
       nextNoticeAt: command.notify ? nextNoticeAt(facts, relations.leadsS) : null,
-      state: 'issued',
-      name: nameOf(command, { ...approved, terms: facts.terms, validity: facts }),
     };
   }
 
@@ -108,12 +108,12 @@ export class Issuing {
   private requested({ command, approved, key }: Ready): NewRow {
     const name = nameOf(command, approved);
     return {
-      ...this.columns({ command, approved, key }),
-      ...approved.validity,
       state: 'requested',
       issuer: '<pending>',
       nextAttemptAt: new Date(this.clock.now().getTime() + safetyNetMs),
       name: command.name ? name : provisionalName(name, key.secretId),
+      ...this.columns({ command, approved, key }),
+      ...approved.validity,
     };
   }
 
@@ -121,16 +121,16 @@ export class Issuing {
     const { owner, description, labels, creatorId, vouchingRole, notify, rotation, mark, renews } = command;
     const care = { owner, description, labels, creatorId, vouchingRole, notify, rotation };
     return {
-      ...rowBeforeIssue(
-        { ...care, authorityId: authority.authority.id, rotationPolicyId: relations.policy.id },
-        key,
-        terms,
-      ),
       hearsDefaults: relations.hearsDefaults,
       renewsId: renews?.old.id ?? null,
       requestKey: mark?.key ?? null,
       requestSha256: mark?.sha256 ?? null,
       createdAt: this.clock.now(),
+      ...rowBeforeIssue(
+        { authorityId: authority.authority.id, rotationPolicyId: relations.policy.id, ...care },
+        key,
+        terms,
+      ),
     };
   }
 

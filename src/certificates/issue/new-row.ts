@@ -35,12 +35,12 @@ export function rowBeforeIssue(
 ): Omit<NewRow, 'state' | 'name' | 'issuer' | 'notBefore' | 'notAfter' | 'hearsDefaults' | 'createdAt'> {
   const { spkiDer, ...keyColumns } = key;
   return {
-    ...care,
-    ...keyColumns,
     spkiSha256: spkiHash(spkiDer),
-    ...nameColumns(terms),
     distinguishedName: formatDn(terms.subjectDer ?? encodeSubject(terms.subject)),
     terms: storeTerms(terms),
+    ...care,
+    ...keyColumns,
+    ...nameColumns(terms),
   };
 }
 

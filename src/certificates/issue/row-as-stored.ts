@@ -1,8 +1,8 @@
+import type { Actor } from '../../platform/http/actor.js';
 import type { NewRow } from '../certificate.repository.js';
 import type { CertificateRow } from '../certificate.row.js';
 import type { Approved } from './approval.js';
 import type { Stored } from './certificate-store.js';
-import type { IssueCommand } from './issue-command.js';
 
 // Builds the row of a new certificate for the response, so that issuing needs no query after the insert.
 
@@ -52,17 +52,18 @@ const absent = {
 export function rowAsStored(
   row: NewRow,
   { id, name, domains }: Stored,
-  { actor, authority: { authority, limits }, relations }: Pick<IssueCommand, 'actor'> & Approved,
+  actor: Actor,
+  { authority: { authority, limits }, relations }: Approved,
 ): CertificateRow | undefined {
   const { policy, roles, issuerRoleId, notifications, missing, destinationIds, replacesIds } = relations;
   const more = [destinationIds, replacesIds, missing.roles, missing.notifications].some((others) => others.length > 0);
   if (more || row.state !== 'issued') return undefined;
   const { sealedKey, ...open } = row;
   return {
+    id,
     ...absent,
     ...open,
     ...fresh,
-    id,
     name,
     readAt: row.createdAt,
     lemurId: row.lemurId ?? null,
@@ -75,7 +76,7 @@ export function rowAsStored(
     domains: domains.toSorted((a, b) => a.id - b.id),
     creator:
       row.creatorId === null ? null : { id: actor.userId, username: actor.username, email: actor.email, active: true },
-    authority: { ...authority, limits },
+    authority: { limits, ...authority },
     rotationPolicy: { id: policy.id, name: policy.name, days: policy.days, lifetimeFraction: policy.lifetimeFraction },
   };
 }
