@@ -34,6 +34,24 @@ export interface Product {
   decline(orderRef: string): Promise<void>;
   /** Whether an order that Sectigo does not decline has ended already. */
   isDeclined(orderRef: string): Promise<boolean>;
+  /** What is in this state, in an order that stays the same. */
+  listed(status: ListedStatus): AsyncIterable<Listed>;
+}
+
+/** States in which Sectigo hands certificates out. */
+export type ListedStatus = 'issued' | 'expired';
+
+/** An entry of Sectigo's list. `serialHex` and `commonName` are absent where it does not say them. */
+export interface Listed {
+  orderRef: string;
+  serialHex?: string;
+  commonName?: string;
+}
+
+/** A serial number as Sectigo writes it, perhaps with colons and leading zeros; undefined for none. */
+export function serialHexOf(text: string | null | undefined): string | undefined {
+  const digits = (text ?? '').replaceAll(':', '').toUpperCase().replace(/^0+/, '');
+  return /^[0-9A-F]+$/.test(digits) ? digits : undefined;
 }
 
 export interface RevocationReason {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { keyFactsOf } from '../../src/pki/key.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { CertificateTerms } from '../../src/plugin-api/terms.js';
 import type { SectigoClient } from './sectigo.client.js';
@@ -6,8 +7,13 @@ import { customFieldsOf, type SectigoOptions } from './sectigo.options.js';
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-/** A certificate profile of the account. `terms` are in days. */
-export const Profile = z.object({ id: z.int(), name: z.string(), terms: z.array(z.int()).default([]) });
+/** A certificate profile of the account. `terms` are in days; without `keyTypes` it takes any key. */
+export const Profile = z.object({
+  id: z.int(),
+  name: z.string(),
+  terms: z.array(z.int()).default([]),
+  keyTypes: z.record(z.string(), z.array(z.string()).nullish()).nullish(),
+});
 export type Profile = z.infer<typeof Profile>;
 
 const CustomField = z.object({ name: z.string(), mandatory: z.boolean().default(false) });
@@ -41,6 +47,23 @@ export async function demandProfile(client: SectigoClient, options: SectigoOptio
   const foreign = [...given].filter((name) => !fields.some((field) => field.name === name));
   if (foreign.length > 0) throw new PluginError('misconfigured', `Sectigo has no custom field ${foreign.join(', ')}.`);
   return profile;
+}
+
+/** Throws PluginError `refused` for a key that the profile does not take. */
+export function demandKey({ name, keyTypes }: Profile, spkiDer: Buffer): void {
+  const offered = Object.entries(keyTypes ?? {}).flatMap(([type, sizes]) => (sizes ?? []).map((size) => [type, size]));
+  const { type, sizes } = keyOf(spkiDer);
+  if (offered.length === 0 || type === undefined) return;
+  if (offered.some(([one = '', size = '']) => one.toUpperCase() === type && sizes.includes(size.toUpperCase()))) return;
+  const known = offered.map((one) => one.join(' ')).join(', ');
+  throw new PluginError('refused', `Profile ${name} takes keys of ${known}, and not ${type} ${sizes[0] ?? ''}.`);
+}
+
+/** In the words of Sectigo, and others that it may use. A type of key that it has no word for has none. */
+function keyOf(spkiDer: Buffer): { type?: 'RSA' | 'EC'; sizes: readonly string[] } {
+  const { keyType, bits } = keyFactsOf(spkiDer);
+  if (/^RSA/.test(keyType)) return { type: 'RSA', sizes: [String(bits)] };
+  return /^ECC/.test(keyType) ? { type: 'EC', sizes: [`P-${bits}`, `P${bits}`, String(bits)] } : { sizes: [] };
 }
 
 /**

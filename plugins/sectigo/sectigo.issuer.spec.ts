@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeSectigo, sectigoAccount, startSectigo } from '../../test/fakes/sectigo.js';
-import { describeFaults, failureOf, issue, type IssuerBench } from '../../test/support/issuer-faults.js';
+import { describeFaults, failureOf, issue } from '../../test/support/issuer-faults.js';
 import { networkContext, requestFor, type SigningCa, startSigningCa } from '../../test/support/signing-ca.js';
 import { noMemory } from '../../test/support/issuer-requests.js';
+import { sectigoBenches } from '../../test/support/sectigo-bench.js';
 import { sectigo } from './sectigo.issuer.js';
-import type { SectigoOptions } from './sectigo.options.js';
 
 let ca: SigningCa;
 let fake: FakeSectigo;
@@ -17,45 +17,11 @@ beforeEach(async () => {
 });
 afterEach(() => fake.stop());
 
-const { login, password, customerUri, clientId, clientSecret } = sectigoAccount;
-type Given = Partial<Record<keyof SectigoOptions, unknown>>;
-
-function optionsWith(signIn: Given) {
-  return (changed: Given = {}): SectigoOptions =>
-    sectigo.options.parse({
-      baseUrl: `${fake.url}/api/`,
-      oauthUrl: `${fake.url}/token`,
-      organizationId: 8,
-      profileId: 21,
-      ...signIn,
-      ...changed,
-    });
-}
-const byPassword = optionsWith({ login, password, customerUri });
-const byToken = optionsWith({ clientId, clientSecret });
-
-function bench(changed: Partial<IssuerBench<typeof sectigo.options>>): IssuerBench<typeof sectigo.options> {
-  return {
-    plugin: sectigo,
-    options: byPassword,
-    standIn: () => fake,
-    ca: () => ca,
-    names: ['www.example.com', 'example.com'],
-    submits: /^POST .*\/enroll$/,
-    reads: /^GET .*\/collect\//,
-    ordered: () => fake.orders.length,
-    settle: () => fake.issueAll(),
-    wrong: { password: 'Wrong-Passwort-1' },
-    secrets: [password, clientSecret],
-    ...changed,
-  };
-}
-const ssl = bench({});
-const smime = bench({
-  options: (changed) => byPassword({ product: 'smime', ...changed }),
-  names: ['Alice Example', 'alice@example.com'],
-  findsIssuedOnly: true,
-});
+const { clientId, clientSecret } = sectigoAccount;
+const { byPassword, byToken, bench, ssl, smime } = sectigoBenches(
+  () => fake,
+  () => ca,
+);
 
 describeFaults(ssl);
 describe('with OAuth', () =>
@@ -264,5 +230,15 @@ describe('sectigo', () => {
     const work = sectigo.check?.(byPassword({ organizationId: 9 }), networkContext()) ?? Promise.resolve();
     expect((await failureOf(work)).detail).toMatch(/it has 7 \(Example\), 8 \(Web\)/);
     expect(fake.seen.every((line) => line.startsWith('GET') || line === 'POST /token')).toBe(true);
+  });
+
+  it('refuses a key that the profile does not take, and says which ones it takes', async () => {
+    const { order } = await requestFor(ssl.names, { ca });
+    const error = await failureOf(sectigo.order(order, byPassword({ profileId: 23 }), networkContext()));
+    expect([error.fault, error.detail]).toEqual([
+      'refused',
+      'Profile RSA SSL takes keys of RSA 2048, RSA 4096, EC P-384, and not EC P-256.',
+    ]);
+    expect(fake.orders).toEqual([]);
   });
 });

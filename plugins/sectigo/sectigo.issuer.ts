@@ -1,9 +1,9 @@
 import { parseCertificate } from '../../src/pki/certificate.js';
-import { certificatesIn, chainForKey } from '../../src/pki/issued-chain.js';
-import { PkiError } from '../../src/pki/pki-error.js';
+import { chainForKey, isOfKey } from '../../src/pki/issued-chain.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import { defineIssuer, type Outcome, type PollRequest } from '../../src/plugin-api/issuer.js';
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
+import { heldBy, readable } from './inventory.js';
 import { type Product, reasonOf } from './product.js';
 import { demandProfile } from './profile.js';
 import { SectigoClient, sectigoCode } from './sectigo.client.js';
@@ -59,8 +59,9 @@ export const sectigo = defineIssuer({
     const { phase, words, needsApproval } = await product.state(request.orderRef, request);
     if (phase === 'over') return { status: 'rejected', reason: `The order has ended without a certificate. ${words}` };
     const sent = phase === 'ready' ? await product.collect(request.orderRef) : null;
-    if (sent) return collected(request, sent);
     const { orderRef } = request;
+    if (sent && isReplaced(request, sent)) return { status: 'pending', orderRef, pollAfterS: pollS, progress: words };
+    if (sent) return collected(request, sent);
     const pollAfterS = needsApproval ? approvalPollS : pollS;
     return { status: 'pending', orderRef, pollAfterS, progress: words, awaitsApproval: needsApproval };
   },
@@ -100,11 +101,13 @@ export const sectigo = defineIssuer({
         'misconfigured',
         'Sectigo has issued no certificate with this profile that would show its CA: upload the CA certificate.',
       );
-    const certificates = certificatesIn(sent);
+    const certificates = readable(sent);
     const leaf = certificates.find(({ isCa }) => !isCa);
     const [, ...chainPem] = leaf ? await chainForKey({ certificates, spkiDer: leaf.spkiDer }) : [];
     return { issuers: chainPem.length > 0 ? [{ chainPem }] : [] };
   },
+
+  list: (request, o, ctx) => heldBy(opened(o, ctx), request, ctx.now()),
 });
 
 function opened(o: SectigoOptions, ctx: PluginContext): Product {
@@ -115,14 +118,15 @@ function productOf(client: SectigoClient, o: SectigoOptions): Product {
   return o.product === 'ssl' ? new SslCertificates(client, o) : new SmimeCertificates(client, o);
 }
 
-/** What cannot be read is asked for again: a maintenance page is an answer too. */
+/** The ID of a certificate that is being replaced shows the old certificate until the new one is issued. */
+function isReplaced({ orderRef, request: { renews, spkiDer } }: PollRequest, sent: Buffer): boolean {
+  const [oldPem] = renews?.externalId === orderRef ? renews.chainPem : [];
+  if (oldPem === undefined || isOfKey(parseCertificate(oldPem), spkiDer)) return false;
+  return !readable(sent).some((one) => isOfKey(one, spkiDer));
+}
+
 async function collected({ orderRef, request, authority }: PollRequest, sent: Buffer): Promise<Outcome> {
-  try {
-    const knownPem = [authority.certificatePem, ...authority.chainPem];
-    const chainPem = await chainForKey({ certificates: certificatesIn(sent), spkiDer: request.spkiDer, knownPem });
-    return { status: 'issued', chainPem, externalId: orderRef };
-  } catch (error) {
-    if (!(error instanceof PkiError)) throw error;
-    throw new PluginError('unavailable', `What Sectigo sent as the certificate is not readable: ${error.message}.`);
-  }
+  const knownPem = [authority.certificatePem, ...authority.chainPem];
+  const chainPem = await chainForKey({ certificates: readable(sent), spkiDer: request.spkiDer, knownPem });
+  return { status: 'issued', chainPem, externalId: orderRef };
 }

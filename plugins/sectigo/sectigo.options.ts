@@ -60,6 +60,15 @@ export const options = z.strictObject({
     title: 'External requesters',
     description: 'E-mail addresses that Sectigo notifies too. For `ssl` alone.',
   }),
+  renewsAtSectigo: z
+    .boolean()
+    .default(false)
+    .meta({
+      title: 'Renew at Sectigo',
+      description:
+        'A renewal with the same names renews the certificate in SCM, or replaces it when it ends no later; a client ' +
+        'certificate is renewed there when its key stays. Otherwise each renewal is a new order.',
+    }),
   ...serviceOptions,
 });
 

@@ -2,20 +2,30 @@ import { z } from 'zod';
 import { certificatesIn, isOfKey } from '../../src/pki/issued-chain.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
 import type { CertificateRequest, OrderRequest } from '../../src/plugin-api/issuer.js';
-import { type OrderState, orNotYet, type Product, type RevocationReason } from './product.js';
-import { type Profile, termOf } from './profile.js';
+import {
+  type Listed,
+  type ListedStatus,
+  type OrderState,
+  orNotYet,
+  type Product,
+  type RevocationReason,
+  serialHexOf,
+} from './product.js';
+import { demandKey, type Profile, termOf } from './profile.js';
+import { keepsKey, type Renewal, renewalOf } from './renewal.js';
 import type { SectigoClient } from './sectigo.client.js';
 import { customFieldsOf, type SectigoOptions } from './sectigo.options.js';
 import { anything } from './ssl.client.js';
 
 /** `backendCertId` names the certificate to every other call; `id` and `orderNumber` do not. */
 const Enrolled = z.object({ backendCertId: z.coerce.string().min(1) });
-const Listed = z.object({
+const Entry = z.object({
   id: z.int(),
   state: z.string(),
   backendCertId: z.coerce.string().nullish(),
+  serialNumber: z.string().nullish(),
 });
-type Listed = z.infer<typeof Listed>;
+type Entry = z.infer<typeof Entry>;
 const Person = z.object({ firstName: z.string(), lastName: z.string(), email: z.string() });
 /** What is stored before enrolling: the person's certificates until then. */
 const Saved = z.object({ known: z.array(z.int()) });
@@ -33,10 +43,14 @@ export class SmimeCertificates implements Product {
   async enrol(order: OrderRequest, profile: Profile): Promise<string> {
     const { request } = order;
     const email = emailOf(request);
+    demandKey(profile, request.spkiDer);
     const term = termOf(profile, request.terms, this.options);
     const name = await this.personName(email, request);
     const known = (await this.ofPerson(email)).map(({ id }) => id);
     await order.save(JSON.stringify({ known }));
+    const renewal = keepsKey(request) ? renewalOf(request, this.options) : null;
+    const renewed = renewal?.kind === 'renew' ? await this.renewed(renewal) : null;
+    if (renewed !== null) return renewed;
     const { backendCertId } = await this.client.json(Enrolled, {
       path: '/smime/v1/enroll',
       json: {
@@ -50,6 +64,17 @@ export class SmimeCertificates implements Product {
       },
     });
     return backendCertId;
+  }
+
+  /** Sectigo certifies the old key again. Null: it refuses to, so that the certificate is ordered anew. */
+  private async renewed({ orderRef }: Renewal): Promise<string | null> {
+    try {
+      const path = `/smime/v2/renew/order/${encodeURIComponent(orderRef)}`;
+      return (await this.client.json(Enrolled, { path, json: {} })).backendCertId;
+    } catch (error) {
+      if (error instanceof PluginError && error.fault === 'refused') return null;
+      throw error;
+    }
   }
 
   /**
@@ -86,7 +111,7 @@ export class SmimeCertificates implements Product {
 
   async newest(): Promise<string | null> {
     const query = { state: 'issued', certTypeId: this.options.profileId, size: 1, position: 0 };
-    const [first] = await this.client.json(z.array(Listed), { path: '/smime/v2', query });
+    const [first] = await this.client.json(z.array(Entry), { path: '/smime/v2', query });
     return first?.backendCertId ?? null;
   }
 
@@ -97,8 +122,16 @@ export class SmimeCertificates implements Product {
 
   async isRevoked(orderRef: string): Promise<boolean> {
     const query = { backendCertId: orderRef };
-    const listed = await this.client.json(z.array(Listed), { path: '/smime/v2', query });
+    const listed = await this.client.json(z.array(Entry), { path: '/smime/v2', query });
     return listed.some((one) => one.backendCertId === orderRef && /revoked$/i.test(one.state));
+  }
+
+  async *listed(state: ListedStatus): AsyncGenerator<Listed> {
+    const query = { state, certTypeId: this.options.profileId };
+    for await (const { backendCertId, serialNumber } of this.client.pages(Entry, { path: '/smime/v2', query })) {
+      const serialHex = serialHexOf(serialNumber);
+      if (backendCertId) yield { orderRef: backendCertId, ...(serialHex && { serialHex }) };
+    }
   }
 
   decline(): Promise<never> {
@@ -109,8 +142,8 @@ export class SmimeCertificates implements Product {
     return Promise.resolve(false);
   }
 
-  private ofPerson(email: string): Promise<Listed[]> {
-    return this.client.json(z.array(Listed), { path: `/smime/v2/byPersonEmail/${encodeURIComponent(email)}` });
+  private ofPerson(email: string): Promise<Entry[]> {
+    return this.client.json(z.array(Entry), { path: `/smime/v2/byPersonEmail/${encodeURIComponent(email)}` });
   }
 
   /** As Sectigo knows the person; a person who is new there is named by the common name. */

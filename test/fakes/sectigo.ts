@@ -10,6 +10,10 @@ export interface SectigoOrder {
   status: string;
   body: Record<string, unknown>;
   leafPem: string | null;
+  /** CSR and reason of a replacement that waits to be issued. */
+  replacing?: { csr: string; reason: string };
+  /** The order that it renews. */
+  renews?: string;
 }
 
 export interface FakeSectigo extends StandIn {
@@ -36,6 +40,7 @@ export const sectigoAccount = {
 const profiles = [
   { id: 21, name: 'OV SSL', description: '', terms: [90, 200, 365], keyTypes: {}, useSecondaryOrgName: false },
   { id: 22, name: 'Long SSL', description: '', terms: [365], keyTypes: {}, useSecondaryOrgName: false },
+  { id: 23, name: 'RSA SSL', description: '', terms: [90], keyTypes: { RSA: ['2048', '4096'], EC: ['P-384'] } },
 ];
 
 class Refusal extends Error {
@@ -68,6 +73,10 @@ export async function startSectigo(ca: SigningCa): Promise<FakeSectigo> {
       for (const order of orders.filter(({ leafPem, status }) => !leafPem && !/declined|rejected/i.test(status))) {
         order.leafPem = ca.sign(String(order.body.csr), Number(order.body.term));
         order.status = order.product === 'ssl' ? 'Issued' : 'issued';
+      }
+      for (const order of orders.filter(({ replacing }) => replacing)) {
+        order.leafPem = ca.sign(order.replacing?.csr ?? '', Number(order.body.term));
+        delete order.replacing;
       }
     },
     expireTokens: () => tokens.clear(),
@@ -121,6 +130,8 @@ function answer(exchange: Exchange, account: Omit<FakeSectigo, keyof StandIn>, c
   if (rest[0] === 'customFields')
     return ok(account.mandatoryFields.map((name, at) => ({ id: at, name, mandatory: true })));
   if (route === `POST ${product}/enroll`) return enrol(exchange, product, account);
+  if (/^POST (ssl\/renewById|smime\/renew\/order)\//.test(route)) return renew(exchange, product, rest.at(-1), account);
+  if (route.startsWith('POST ssl/replace/')) return replace(exchange, find(account, product, rest[1]));
   if (rest[0] === 'collect') return collect(find(account, product, rest[1]), account, ca);
   if (rest[0] === 'revoke') return revoke(exchange, product, rest.slice(1), account);
   if (route === 'POST ssl/decline/' + (rest[1] ?? '')) return decline(find(account, product, rest[1]));
@@ -177,6 +188,42 @@ function enrol(
   return ok(product === 'ssl' ? { sslId: id, renewId: `r${id}` } : { orderNumber: 5, backendCertId: order.ref });
 }
 
+/** Client certificates are renewed with their old key, server certificates by a CSR. */
+function renew(
+  { json }: Exchange,
+  product: 'ssl' | 'smime',
+  ref: string | undefined,
+  account: Pick<FakeSectigo, 'orders'>,
+): Reply {
+  const old = find(account, product, ref);
+  if (!old.leafPem || /revoked/i.test(old.status)) throw new Refusal(400, -104, 'Certificate can not be renewed.');
+  const { csr } = json as { csr?: string };
+  if (product === 'ssl' && !/^-----BEGIN CERTIFICATE REQUEST-----/.test(csr ?? ''))
+    throw new Refusal(400, -9, 'CSR is not valid');
+  const id = 1000 + account.orders.length;
+  const order: SectigoOrder = {
+    ...old,
+    id,
+    ref: product === 'ssl' ? String(id) : `9${id}`,
+    status: product === 'ssl' ? 'Applied' : 'requested',
+    body: { ...old.body, ...(csr !== undefined && { csr }) },
+    leafPem: null,
+    renews: old.ref,
+  };
+  account.orders.push(order);
+  return ok(product === 'ssl' ? { sslId: id } : { orderNumber: 5, backendCertId: order.ref });
+}
+
+function replace({ json }: Exchange, order: SectigoOrder): Reply {
+  const { csr, reason, subjectAlternativeNames: names } = json as Record<string, unknown>;
+  if (!Array.isArray(names)) throw new Refusal(400, -1002, 'Cannot parse message body');
+  if (typeof csr !== 'string' || typeof reason !== 'string' || reason === '' || reason.length > 512)
+    throw new Refusal(400, -7, 'A field is missing');
+  if (order.status !== 'Issued') throw new Refusal(400, -104, 'Certificate can not be replaced.');
+  order.replacing = { csr, reason };
+  return { status: 204 };
+}
+
 function collect(order: SectigoOrder, { form, notYet }: Pick<FakeSectigo, 'form' | 'notYet'>, ca: SigningCa): Reply {
   if (/revoked/i.test(order.status)) throw new Refusal(400, -192, 'The certificate is revoked.');
   if (!order.leafPem) throw new Refusal(400, notYet.code, notYet.description);
@@ -224,11 +271,11 @@ function decline(order: SectigoOrder): Reply {
 function listed({ orders }: Pick<FakeSectigo, 'orders'>, product: string) {
   return orders
     .filter((one) => one.product === product)
-    .map(({ id, ref, status, body }) => ({
+    .map(({ id, ref, status, body, leafPem }) => ({
       id,
       state: status,
       certificateDetails: {},
-      serialNumber: '',
+      serialNumber: serialOf(leafPem),
       orderNumber: 0,
       backendCertId: status === 'rejected' ? null : ref,
       expires: null,
@@ -252,9 +299,22 @@ function list(query: URLSearchParams, product: 'ssl' | 'smime', account: Pick<Fa
   );
   const page = found.slice(position, position + size);
   if (product === 'smime') return ok(listed({ orders: page }, product));
-  return ok(page.map(({ id }) => ({ sslId: id, commonName: '', subjectAlternativeNames: [], serialNumber: '' })));
+  return ok(
+    page.map(({ id, leafPem, body }) => ({
+      sslId: id,
+      commonName: String(body.subjAltNames).split(',')[0],
+      subjectAlternativeNames: [],
+      serialNumber: serialOf(leafPem),
+    })),
+  );
 }
 
-function details({ id, status, body }: SectigoOrder): Reply {
-  return ok({ id, sslId: id, status, comments: body.comments, orderNumber: 0, term: body.term });
+function details({ id, status, body, leafPem }: SectigoOrder): Reply {
+  const { comments, term } = body;
+  return ok({ id, sslId: id, status, comments, orderNumber: 0, term, serialNumber: serialOf(leafPem) });
+}
+
+/** With colons, as SCM shows it. */
+function serialOf(leafPem: string | null): string {
+  return leafPem === null ? '' : (new X509Certificate(leafPem).serialNumber.match(/../g) ?? []).join(':');
 }
