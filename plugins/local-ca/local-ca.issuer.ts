@@ -227,17 +227,17 @@ async function createSubCa(
   };
 }
 
-function caSubject({ subject }: CreateAuthorityRequest): Buffer {
-  const subjectDer = encodeSubject(subject);
+function caSubject({ subject, subjectDer = encodeSubject(subject) }: CreateAuthorityRequest): Buffer {
   if (subjectDer.length === 2) throw new PluginError('refused', 'A CA needs a subject');
   return subjectDer;
 }
 
-function caExtensions({ signer, pathLength }: CreateAuthorityRequest): RawExtension[] {
+function caExtensions({ signer, pathLength, extensions: others = [] }: CreateAuthorityRequest): RawExtension[] {
   return [
     extensions.basicConstraints(true, pathLength),
     extensions.keyUsage(['keyCertSign', 'cRLSign']),
     extensions.subjectKeyIdentifier(keyIdentifierOf(signer.spkiDer)),
+    ...others,
   ];
 }
 

@@ -18,7 +18,10 @@ import { AuthorityStore } from './authority-store.js';
 import { CaAdministration } from './ca-administration.js';
 import { CaAdministrationController } from './ca-administration.controller.js';
 import { DefaultsController } from './defaults.controller.js';
+import { AuthorityParents } from './authority-parents.js';
+import { CaCertificates } from './ca-certificates.js';
 import { AuthorityMaker } from './create-authority.js';
+import { AuthorityRenewal } from './renew-authority.js';
 
 @Module({
   imports: [AuditModule, JobsModule, RolesModule],
@@ -38,6 +41,9 @@ import { AuthorityMaker } from './create-authority.js';
     AuthorityStates,
     AuthorityStore,
     AuthorityMaker,
+    AuthorityParents,
+    AuthorityRenewal,
+    CaCertificates,
     AuthorityIssuerRepository,
     AuthorityIssuers,
     AuthorityIssuersJob,

@@ -1,10 +1,17 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import type { KeyRef } from '../platform/keys/key-store.js';
 
-/** How the program learned of a certificate: made with the authority, told by the issuer, or uploaded by a person. */
-export const issuerOrigins = ['created', 'described', 'uploaded'] as const;
+/**
+ * How the program learned of a certificate: made with the authority, told by the issuer, uploaded by a person, made
+ * when the authority was renewed, or signed by another authority for its key.
+ */
+export const issuerOrigins = ['created', 'described', 'uploaded', 'renewed', 'cross-signed'] as const;
 export type IssuerOrigin = (typeof issuerOrigins)[number];
 
-/** A certificate with which an authority issues whose key is elsewhere. */
+/**
+ * A certificate with which an authority issues, or has issued. An authority whose key is here has rows only once it has
+ * more than one certificate.
+ */
 @Entity('authority_issuer')
 export class AuthorityIssuer {
   @PrimaryGeneratedColumn('identity', { generatedIdentity: 'ALWAYS', type: 'integer' }) readonly id: number;
@@ -22,9 +29,11 @@ export class AuthorityIssuer {
   @Column('timestamptz') notBefore: Date;
   @Column('timestamptz') notAfter: Date;
   @Column('text') origin: IssuerOrigin;
+  /** Its private key in the KeyStore; null when the key is elsewhere. */
+  @Column('integer', { nullable: true }) keyId: KeyRef | null;
   @Column('integer', { nullable: true }) creatorId: number | null;
   @Column('timestamptz') createdAt: Date;
 }
 
 /** What is read from the certificate itself. */
-export type IssuerFacts = Omit<AuthorityIssuer, 'id' | 'authorityId' | 'origin' | 'creatorId' | 'createdAt'>;
+export type IssuerFacts = Omit<AuthorityIssuer, 'id' | 'authorityId' | 'origin' | 'keyId' | 'creatorId' | 'createdAt'>;

@@ -1,22 +1,29 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
+import type { KeyRef } from '../platform/keys/key-store.js';
 import { AuthorityIssuer, type IssuerOrigin } from './authority-issuer.entity.js';
 import { type CaChain, issuerFacts } from './ca-chain.js';
 
 export type NewIssuer = Omit<AuthorityIssuer, 'id'>;
 
-/** Issuing certificates to store, and how the program learned of them. */
+/** Issuing certificates to store, and how the program learned of them. `keyId`: their key, where it is here. */
 export interface NewIssuers {
   chains: readonly CaChain[];
   origin: IssuerOrigin;
+  keyId?: KeyRef | null;
 }
 
 /** The rows for issuing certificates of an authority; each certificate once. */
-export function issuerRows(authorityId: number, { chains, origin }: NewIssuers, actor: Actor, now: Date): NewIssuer[] {
+export function issuerRows(
+  authorityId: number,
+  { chains, origin, keyId = null }: NewIssuers,
+  actor: Actor,
+  now: Date,
+): NewIssuer[] {
   const facts = new Map(chains.map((chain) => [issuerFacts(chain).sha256, issuerFacts(chain)]));
   const creatorId = actor.userId || null;
-  return [...facts.values()].map((one) => ({ ...one, authorityId, origin, creatorId, createdAt: now }));
+  return [...facts.values()].map((one) => ({ ...one, authorityId, origin, keyId, creatorId, createdAt: now }));
 }
 
 /** Every query on the issuing certificates of authorities. */

@@ -1,8 +1,8 @@
-import { Controller, Get, HttpCode, Post } from '@nestjs/common';
+import { Controller, Get, HttpCode, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, Summary } from '../platform/http/contract.js';
 import { type Page, pageOf } from '../platform/http/page.js';
-import { AddIssuer, AuthorityIssuerView } from './authority-issuer.schema.js';
+import { AddIssuer, AuthorityIssuerView, ChooseIssuer } from './authority-issuer.schema.js';
 import { AuthorityIssuers } from './authority-issuers.js';
 
 @Controller('authorities/:id/issuers')
@@ -11,7 +11,10 @@ export class AuthorityIssuersController {
 
   @Get()
   @Requires('authority:read')
-  @Summary('The certificates that an authority issues with', 'Its own first. One whose key is here has only that.')
+  @Summary(
+    'The certificates that an authority issues with',
+    'Its own first; then those from before a renewal, and alternates.',
+  )
   @Answers(200, pageOf(AuthorityIssuerView))
   async list(@Who() actor: Actor, @Id() id: number): Promise<Page<AuthorityIssuerView>> {
     return page(await this.issuers.list(actor, id));
@@ -20,7 +23,10 @@ export class AuthorityIssuersController {
   @Post()
   @HttpCode(200)
   @Requires('authority:update')
-  @Summary('Add a certificate that an authority issues with', 'For a CA that exists elsewhere.')
+  @Summary(
+    'Add a certificate that an authority issues with',
+    'For a CA that exists elsewhere; where the key is here, another CA has signed that key: an alternate chain.',
+  )
   @Answers(200, pageOf(AuthorityIssuerView))
   async upload(
     @Who() actor: Actor,
@@ -28,6 +34,18 @@ export class AuthorityIssuersController {
     @JsonBody(AddIssuer) body: AddIssuer,
   ): Promise<Page<AuthorityIssuerView>> {
     return page(await this.issuers.upload(actor, id, body));
+  }
+
+  @Put('current')
+  @Requires('authority:update')
+  @Summary('Choose the certificate that an authority issues with', 'Its chain is the one that certificates get.')
+  @Answers(200, pageOf(AuthorityIssuerView))
+  async choose(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(ChooseIssuer) body: ChooseIssuer,
+  ): Promise<Page<AuthorityIssuerView>> {
+    return page(await this.issuers.choose(actor, id, body));
   }
 
   @Post('refresh')

@@ -2,6 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { Audit } from '../audit/audit.js';
 import { defineJob } from '../jobs/define-job.js';
+import { parseCertificate } from '../pki/certificate.js';
+import { isSameKey } from '../pki/key.js';
+import { sameName } from '../pki/names.js';
 import { PkiError } from '../pki/pki-error.js';
 import { PluginError } from '../plugin-api/errors.js';
 import type { IssuerPlugin } from '../plugin-api/issuer.js';
@@ -9,7 +12,8 @@ import type { OptionSchema } from '../plugin-api/options.js';
 import { Clock } from '../platform/clock.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
-import { Problem } from '../platform/http/problem.js';
+import { invalid, Problem } from '../platform/http/problem.js';
+import type { KeyRef } from '../platform/keys/key-store.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
 import { Authorities, demandActive } from './authorities.js';
 import type { Authority } from './authority.entity.js';
@@ -20,7 +24,12 @@ import {
   type NewIssuer,
   type NewIssuers,
 } from './authority-issuer.repository.js';
-import { type AddIssuer, type AuthorityIssuerView, authorityIssuerView } from './authority-issuer.schema.js';
+import {
+  type AddIssuer,
+  type AuthorityIssuerView,
+  authorityIssuerView,
+  type ChooseIssuer,
+} from './authority-issuer.schema.js';
 import { demandRight } from './authority-store.js';
 import { blameChain, type CaChain, factsOf, issuerFacts, readCaChain } from './ca-chain.js';
 
@@ -32,8 +41,9 @@ const askMs = 30_000;
 export const issuersAdded = defineJob('authority.issuers-added', z.strictObject({ authorityId: z.int() }));
 
 /**
- * The certificates with which an authority issues whose key is elsewhere: its own and those that were added. An answer
- * that any of them signed is accepted, so only the CA itself and people who may change the authority add one.
+ * The certificates with which an authority issues: its own and those that were added. For a CA that is elsewhere, an
+ * answer that any of them signed is accepted, so only the CA itself and people who may change the authority add one. An
+ * authority whose key is here signs with the key of its own; the others are of earlier keys, or alternates.
  */
 @Injectable()
 export class AuthorityIssuers {
@@ -57,12 +67,80 @@ export class AuthorityIssuers {
     return issuers.map((one) => authorityIssuerView(one, own.sha256, users.get(one.creatorId ?? 0) ?? null));
   }
 
-  /** Adds a certificate that a person brings. Throws Problem. */
+  /**
+   * Adds a certificate that a person brings. Where the key is here, another CA has signed the present key and name: an
+   * alternate chain. Throws Problem.
+   */
   async upload(actor: Actor, authorityId: number, { chain }: AddIssuer): Promise<AuthorityIssuerView[]> {
     await this.demandChange(actor, authorityId);
-    const chains = [await blameChain(() => readCaChain([chain]))];
-    await this.add(actor, authorityId, { chains, origin: 'uploaded' });
+    const own = await blameChain(() => readCaChain([chain]));
+    const authority = await this.repository.get(this.db.single, authorityId);
+    if (authority.keyId === null) await this.add(actor, authorityId, { chains: [own], origin: 'uploaded' });
+    else {
+      demandSameCa(own, authority);
+      await this.renewed(actor, authority, { chains: [own], origin: 'uploaded', keyId: authority.keyId });
+    }
     return this.list(actor, authorityId);
+  }
+
+  /** The authority issues with this certificate, and gives out its chain, from now on. Throws Problem. */
+  async choose(actor: Actor, authorityId: number, { sha256 }: ChooseIssuer): Promise<AuthorityIssuerView[]> {
+    await this.demandChange(actor, authorityId);
+    await this.db.write(async (tx) => {
+      const authority = await this.repository.lock(tx, authorityId);
+      const [own, ...others] = await this.issuersOf(tx, authority);
+      if (own.sha256 === sha256) return;
+      const chosen = others.find((one) => one.sha256 === sha256);
+      if (!chosen) throw invalid('sha256', 'The authority has no such certificate.');
+      if (chosen.notAfter <= this.clock.now()) throw invalid('sha256', 'This certificate has expired.');
+      await this.issuers.add(tx, [ownIssuer(authority)]);
+      const { serialHex, notAfter } = authority;
+      Object.assign(authority, factsOf(chosen), { keyId: chosen.keyId });
+      await this.repository.save(tx, authority);
+      await this.audit.record(tx, actor, {
+        action: 'authority.issuer-chosen',
+        targetType: 'authority',
+        targetId: authorityId,
+        before: { serialHex, notAfter },
+        after: { serialHex: authority.serialHex, notAfter: authority.notAfter, sha256 },
+      });
+    });
+    return this.list(actor, authorityId);
+  }
+
+  /**
+   * Stores a certificate of an authority whose key is here. One that is renewed becomes its own; the earlier one is
+   * kept, with its key. Throws Problem `conflict` when the authority was renewed at the same time.
+   */
+  async renewed(actor: Actor, before: Authority, added: NewIssuers & { keyId: KeyRef }): Promise<void> {
+    await this.db.write(async (tx) => {
+      const authority = await this.repository.lock(tx, before.id);
+      const { serialHex, notAfter, certificatePem } = authority;
+      if (certificatePem !== before.certificatePem)
+        throw new Problem('conflict', `Authority ${authority.name} has another certificate since: look at it first.`);
+      const rows = issuerRows(authority.id, added, actor, this.clock.now());
+      await this.issuers.add(tx, [ownIssuer(authority), ...rows]);
+      const [own] = added.chains;
+      if (added.origin === 'renewed' && own) {
+        if (authority.keyId === added.keyId)
+          await this.repository.replaceInChains(tx, certificatePem, own.certificatePem);
+        Object.assign(authority, factsOf(own), { keyId: added.keyId });
+      }
+      await this.repository.save(tx, authority);
+      await this.audit.record(tx, actor, {
+        action: 'authority.renewed',
+        targetType: 'authority',
+        targetId: authority.id,
+        before: { serialHex, notAfter },
+        after: {
+          origin: added.origin,
+          newKey: added.keyId !== before.keyId,
+          issuers: rows.map(({ subject, sha256 }) => ({ subject, sha256 })),
+          serialHex: authority.serialHex,
+          notAfter: authority.notAfter,
+        },
+      });
+    });
   }
 
   /** Asks the CA because a person wants it. Throws as `refresh`, and Problem `not-found` or `forbidden`. */
@@ -84,7 +162,8 @@ export class AuthorityIssuers {
     await this.add(actor, authorityId, { chains, origin: 'described' });
   }
 
-  private async demandChange(actor: Actor, id: number): Promise<void> {
+  /** Throws Problem `not-found` or `forbidden`. */
+  async demandChange(actor: Actor, id: number): Promise<void> {
     const tx = this.db.single;
     await this.repository.demandVisible(tx, id, viewerOf(actor));
     demandRight(actor, await this.repository.get(tx, id), await this.repository.rolesOfOne(tx, id));
@@ -147,12 +226,21 @@ export async function describeCa(
 }
 
 function ownIssuer(authority: Authority): NewIssuer {
-  const { id, creatorId, createdAt } = authority;
-  return { ...issuerFacts(authority), authorityId: id, origin: 'created', creatorId, createdAt };
+  const { id, keyId, creatorId, createdAt } = authority;
+  return { ...issuerFacts(authority), authorityId: id, origin: 'created', keyId, creatorId, createdAt };
+}
+
+/** Another CA has signed the name and the key of this authority. Throws Problem `invalid-request`. */
+function demandSameCa({ certificatePem }: CaChain, authority: Authority): void {
+  const [given, own] = [parseCertificate(certificatePem), parseCertificate(authority.certificatePem)];
+  if (!sameName(given.subjectDer, own.subjectDer))
+    throw invalid('chain', `The certificate is for ${given.subject}, not for ${own.subject}.`);
+  if (!isSameKey(given.spkiDer, own.spkiDer))
+    throw invalid('chain', `The certificate is not for the present key of authority ${authority.name}.`);
 }
 
 /** Throws Problem `conflict`. */
 function demandElsewhere({ name, keyId }: Authority): void {
   if (keyId === null) return;
-  throw new Problem('conflict', `Authority ${name} has its key here: it issues with its own certificate alone.`);
+  throw new Problem('conflict', `Authority ${name} has its key here: there is no CA elsewhere to ask.`);
 }

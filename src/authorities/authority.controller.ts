@@ -1,16 +1,19 @@
-import { Controller, Get, Post, Put } from '@nestjs/common';
+import { Controller, Get, HttpCode, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
 import { type Page, pageOf } from '../platform/http/page.js';
 import { AuthorityReader } from './authority-reader.js';
 import { AuthorityQuery, AuthorityRole, AuthorityView, CreateAuthority, UpdateAuthority } from './authority.schema.js';
 import { AuthorityService } from './authority.service.js';
+import { RenewAuthority } from './authority-issuer.schema.js';
+import { AuthorityRenewal } from './renew-authority.js';
 
 @Controller('authorities')
 export class AuthorityController {
   constructor(
     private readonly authorities: AuthorityService,
     private readonly reader: AuthorityReader,
+    private readonly renewal: AuthorityRenewal,
   ) {}
 
   @Get()
@@ -47,6 +50,24 @@ export class AuthorityController {
   @Answers(200, AuthorityView)
   create(@Who() actor: Actor, @JsonBody(CreateAuthority) body: CreateAuthority): Promise<AuthorityView> {
     return this.authorities.create(actor, body);
+  }
+
+  @Post(':id/renew')
+  @HttpCode(200)
+  @Requires('authority:update')
+  @Summary(
+    'Renew the certificate of an authority whose key is here',
+    'With its present key or a new one. It issues with the new certificate from now on; earlier ones and their keys ' +
+      'are kept for chains and revocation. Also cross-signs: another authority signs the present key.',
+  )
+  @Answers(200, AuthorityView)
+  async renew(
+    @Who() actor: Actor,
+    @Id() id: number,
+    @JsonBody(RenewAuthority) body: RenewAuthority,
+  ): Promise<AuthorityView> {
+    await this.renewal.renew(actor, id, body);
+    return this.reader.view(id);
   }
 
   @Put(':id')

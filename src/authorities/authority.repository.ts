@@ -169,6 +169,15 @@ export class AuthorityRepository {
     );
   }
 
+  /** A renewed CA takes the place of its earlier certificate in the chains of the authorities below it. */
+  async replaceInChains(tx: Tx, beforePem: string, afterPem: string): Promise<void> {
+    await tx.query(
+      `update authority set chain_pem = array_replace(chain_pem, $1, $2), version = version + 1
+       where $1 = any(chain_pem)`,
+      [beforePem, afterPem],
+    );
+  }
+
   /** The authorities above it, the nearest first. */
   aboveOf(tx: Tx, { parentId }: Pick<Authority, 'parentId'>): Promise<Pick<Authority, 'id' | 'isPrivate'>[]> {
     return tx.query(

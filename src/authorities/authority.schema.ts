@@ -56,6 +56,23 @@ const limits = {
     }),
 };
 
+/** How long the certificate of a CA is to be valid. */
+export const CaValidity = {
+  validityStart: Instant.optional(),
+  validityEnd: Instant.optional(),
+  validityYears: yearsUpTo(50).optional(),
+  validityDays: z.int().min(1).max(18_300).optional(),
+};
+
+/** For `refine`. */
+export const oneLength: [
+  (asked: Partial<Record<keyof typeof CaValidity, unknown>>) => boolean,
+  z.core.$ZodCustomParams,
+] = [
+  (r) => [r.validityYears, r.validityDays, r.validityEnd].filter((v) => v !== undefined).length <= 1,
+  { message: 'Give only one of validityEnd, validityYears and validityDays.', path: ['validityEnd'] },
+];
+
 /** The extensions that a request may name: what every CA certificate has. Anything else is refused by name. */
 const CaExtensions = z
   .strictObject({
@@ -87,20 +104,32 @@ export const CreateAuthority = z
     plugin: PluginInput.optional().meta({ description: 'Default: DEFAULT_ISSUER_PLUGIN, else the local CA.' }),
     chain: CaChainText.optional().meta({
       description:
-        'For a CA that exists elsewhere, PEM: its certificate first, then the CAs above it. No key is made; subject, ' +
+        'For a CA that exists already, PEM: its certificate first, then the CAs above it. No key is made; subject, ' +
         'validity, key and extensions are those of the certificate, whatever the request says. Not needed for an ' +
         'issuer that tells its certificates.',
     }),
+    privateKey: z.string().min(1).max(65_536).optional().meta({
+      writeOnly: true,
+      description: 'Imports a CA for the local CA: the private key of the first certificate in `chain`, as PEM.',
+    }),
+    pkcs12: z
+      .base64()
+      .min(1)
+      .max(262_144)
+      .optional()
+      .meta({ writeOnly: true, description: 'The same as a PKCS#12 file in base64, with its certificates.' }),
+    passphrase: z
+      .string()
+      .max(1024)
+      .optional()
+      .meta({ writeOnly: true, description: 'Opens `pkcs12`, or an encrypted `privateKey`.' }),
     commonName: z.string().min(1).max(64).optional().meta({ description: 'Needed for a new CA.' }),
     country: subjectPart,
     state: subjectPart,
     location: subjectPart,
     organization: subjectPart,
     organizationalUnit: subjectPart,
-    validityStart: Instant.optional(),
-    validityEnd: Instant.optional(),
-    validityYears: yearsUpTo(50).optional(),
-    validityDays: z.int().min(1).max(18_300).optional(),
+    ...CaValidity,
     keyType: z
       .string()
       .max(40)
@@ -162,12 +191,13 @@ export const CreateAuthority = z
       r.extensions.basicConstraints.pathLength === r.pathLength,
     { message: 'The request gives another one as pathLength.', path: ['extensions', 'basicConstraints', 'pathLength'] },
   )
+  .refine((r) => r.privateKey === undefined || r.pkcs12 === undefined, {
+    message: 'Give only one of privateKey and pkcs12.',
+    path: ['pkcs12'],
+  })
   .refine((r) => r.type === 'root' || r.parent !== undefined, { message: 'A subca needs a parent.', path: ['parent'] })
   .refine((r) => r.type === 'subca' || r.parent === undefined, { message: 'A root has no parent.', path: ['parent'] })
-  .refine((r) => [r.validityYears, r.validityDays, r.validityEnd].filter((v) => v !== undefined).length <= 1, {
-    message: 'Give only one of validityEnd, validityYears and validityDays.',
-    path: ['validityEnd'],
-  })
+  .refine(...oneLength)
   .meta({ id: 'CreateAuthority' });
 export type CreateAuthority = z.output<typeof CreateAuthority>;
 

@@ -3,10 +3,10 @@ import { Config } from '../platform/config.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
 import { demandAllowedOwner } from '../roles/owner-domain.js';
-import { isAdmin, mayChangeAuthority, mayMakeAuthorityFor } from '../roles/permission.js';
-import { AuthorityStore, forChanges } from './authority-store.js';
+import { isAdmin, mayMakeAuthorityFor } from '../roles/permission.js';
+import { AuthorityParents } from './authority-parents.js';
+import { AuthorityStore } from './authority-store.js';
 import { AuthorityReader } from './authority-reader.js';
-import { Authorities, demandActive, type LoadedAuthority, unknownAuthority } from './authorities.js';
 import type { AuthorityView, CreateAuthority, UpdateAuthority } from './authority.schema.js';
 import { AuthorityMaker } from './create-authority.js';
 import { demandWithin } from './limits.js';
@@ -15,7 +15,7 @@ import { demandWithin } from './limits.js';
 @Injectable()
 export class AuthorityService {
   constructor(
-    private readonly authorities: Authorities,
+    private readonly parents: AuthorityParents,
     private readonly maker: AuthorityMaker,
     private readonly store: AuthorityStore,
     private readonly reader: AuthorityReader,
@@ -31,7 +31,7 @@ export class AuthorityService {
     demandAllowedOwner(request.owner, this.config);
     if (request.isPrivate && !isAdmin(actor))
       throw new Problem('forbidden', 'Only an administrator frees an authority from the rules on names (isPrivate).');
-    const parent = request.parent ? await this.parent(actor, request.parent) : null;
+    const parent = request.parent ? await this.parents.get(actor, request.parent) : null;
     if (parent) demandWithin(parent.limits, request);
     const chosen = { ...request, plugin: request.plugin ?? this.usualPlugin() };
     const id = await this.maker.make(chosen, parent, actor, (authority, issuers) =>
@@ -47,18 +47,5 @@ export class AuthorityService {
 
   private usualPlugin(): CreateAuthority['plugin'] {
     return this.config.defaultIssuerPlugin === undefined ? undefined : { slug: this.config.defaultIssuerPlugin };
-  }
-
-  private async parent(actor: Actor, ref: CreateAuthority['parent'] & object): Promise<LoadedAuthority> {
-    const { id } = (await this.authorities.resolve(ref, 'parent')).authority;
-    if (!(await this.reader.sees(actor, id))) throw unknownAuthority(ref, 'parent');
-    const parent = await this.authorities.get(id);
-    const { authority, roles } = parent;
-    // A CA issues whatever it likes in its parent's name: the right to issue leaves is not enough.
-    if (!mayChangeAuthority(actor, forChanges(authority, roles))) {
-      throw new Problem('forbidden', `You are not allowed to use authority ${authority.name} as a parent.`);
-    }
-    demandActive(authority);
-    return parent;
   }
 }

@@ -56,7 +56,7 @@ export function factsOf({ certificatePem, chainPem }: CaChain) {
   } satisfies Partial<Authority>;
 }
 
-/** What the list of issuing certificates shows of one. */
+/** The columns of an issuing certificate that the certificate decides. */
 export function issuerFacts({ certificatePem, chainPem }: CaChain): IssuerFacts {
   const certificate: ParsedCertificate = parseCertificate(certificatePem);
   return {

@@ -211,6 +211,20 @@ export function parsePrivateKey(pem: string): KeyObject {
 }
 
 /**
+ * As `parsePrivateKey`; with a passphrase also an encrypted key (PKCS#8, or RFC 1421 as OpenSSL writes it). Throws
+ * PkiError `malformed-key`.
+ */
+export function openPrivateKey(pem: string, passphrase?: string): KeyObject {
+  if (passphrase === undefined || !ENCRYPTED.test(pem)) return parsePrivateKey(pem);
+  if (pem.length > MAX_PRIVATE_KEY_LENGTH) throw new PkiError('malformed-key', 'The private key is too large');
+  try {
+    return withNamedCurve(createPrivateKey({ key: pem, format: 'pem', passphrase }));
+  } catch {
+    throw new PkiError('malformed-key', 'The passphrase does not open the private key');
+  }
+}
+
+/**
  * Replaces explicit curve parameters (RFC 5915 §3) by the named curve, as Java and RFC 5480 §2.1.1 require. A curve
  * without a name stays as it is.
  */

@@ -5,7 +5,7 @@ import type { Options, OptionSchema } from './options.js';
 import type { Plugin, PluginContext } from './plugin.js';
 import type { Publication, PublicUrls } from './publication.js';
 import type { Signer } from './signer.js';
-import type { CertificateTerms, IssuerExtension, SubjectFields } from './terms.js';
+import type { CertificateTerms, IssuerExtension, RawExtension, SubjectFields } from './terms.js';
 
 /** What a person or a policy asks for, approved. An issuer gets the CSR, never the private key of the subject. */
 export interface CertificateRequest {
@@ -89,12 +89,16 @@ export type Outcome =
 
 export interface CreateAuthorityRequest {
   subject: SubjectFields;
+  /** The whole DN, DER; overrides `subject`: that of a CA that is renewed. */
+  subjectDer?: Buffer;
   notBefore: Date;
   notAfter: Date;
   /** Maximum number of CAs below; undefined = no limit. */
   pathLength?: number;
   /** The serial number of its certificate, an unsigned magnitude; undefined = the plugin chooses. */
   serial?: Buffer;
+  /** Besides those of every CA certificate. */
+  extensions?: readonly RawExtension[];
   /** The key of the new CA, made by the core. */
   signer: Signer;
   /** Absent for a root. */
@@ -229,8 +233,9 @@ export interface IssuerPlugin<S extends OptionSchema> extends Plugin<'issuer', S
   readonly requests?: CaRequests<S>;
 
   /**
-   * Makes the certificate of a CA whose key the core holds; `chainPem` starts with it. Absent when the CA exists
-   * elsewhere. Called once, without a retry; a certificate whose answer is lost is of no use, as its key is dropped.
+   * Makes the certificate of a CA whose key the core holds, a new one or one that is renewed; `chainPem` starts with
+   * it. Absent when the CA exists elsewhere. Called once, without a retry: a certificate whose answer is lost is of no
+   * use.
    */
   createAuthority?(
     request: CreateAuthorityRequest,

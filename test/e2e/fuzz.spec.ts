@@ -69,6 +69,7 @@ const rarelyPossible = [
   'post /api/1/pending_certificates/{id}/reject',
   'post /api/1/authorities/{id}/issuers',
   'post /api/1/authorities/{id}/issuers/refresh',
+  'put /api/1/authorities/{id}/issuers/current',
 ];
 
 let program: TestProgram;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { demandSubject } from '../../authorities/create-authority.js';
+import { demandSubject } from '../../authorities/ca-request.js';
 import { resolveKeyType } from '../../pki/key.js';
 import type { Config } from '../../platform/config.js';
 import type { Actor } from '../../platform/http/actor.js';

@@ -100,6 +100,14 @@ export const requests: Readonly<Record<string, Ask>> = {
     (f) => f.authority(),
     (f) => ({ chain: f.caChain() }),
   ),
+  'put /authorities/:id/issuers/current': on(
+    (f) => f.authority(),
+    () => ({ sha256: '0'.repeat(64) }),
+  ),
+  'post /authorities/:id/renew': on(
+    (f) => f.authority(),
+    () => ({ validityDays: 30 }),
+  ),
   'post /authorities/:id/account-key': authority,
   'post /authorities/:id/issuers/refresh': authority,
   'post /authorities': (f) => ({ body: { name: f.word(), owner: team, commonName: f.word() } }),
