@@ -73,6 +73,17 @@ export class DjangoCaClient {
     });
   }
 
+  /** A certificate again, with another end. Null: django-ca has no such certificate, no CSR of it, or no such path. */
+  async resign(serialHex: string, notAfter: Date): Promise<CertificateOrder | null> {
+    try {
+      const path = `${this.caPath}/certs/${encodeURIComponent(serialHex)}/resign/`;
+      return await this.api.json(Order, { path, json: { not_after: notAfter.toISOString() } });
+    } catch (error) {
+      if (error instanceof HttpFailure && (error.fault === 'refused' || isNoSuchPath(error))) return null;
+      throw error;
+    }
+  }
+
   /** Only the user who made an order sees it. */
   order(slug: string): Promise<CertificateOrder> {
     return this.api.json(Order, { path: `${this.caPath}/orders/${encodeURIComponent(slug)}/` });

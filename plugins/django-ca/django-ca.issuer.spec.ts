@@ -88,6 +88,41 @@ describe('django-ca', () => {
     expect(await djangoCa.find?.(after, options(), networkContext())).toBeNull();
   });
 
+  it.each([
+    ['that keeps key and names', {}, (): void => undefined, true],
+    ['without the option', { resigns: false }, (): void => undefined, false],
+    ['at a django-ca that cannot resign', {}, () => void (fake.generation = 'old'), false],
+    ['of a certificate without a stored CSR', {}, () => fake.certificates.forEach((one) => (one.csr = '')), false],
+    ['of a certificate that is gone', {}, () => fake.certificates.splice(0), false],
+  ])('resigns for a renewal %s: %#', async (_, changed, prepare, isResigned) => {
+    const { order } = await requestFor(bench.names, { ca });
+    const renews = await issue(bench, order);
+    prepare();
+    const notAfter = new Date(order.request.terms.notAfter.getTime() + 30 * 86_400_000);
+    const request = { ...order.request, terms: { ...order.request.terms, notAfter }, renews };
+    const chosen = options({ resigns: true, ...changed });
+    const outcome = await djangoCa.order({ ...order, request }, chosen, networkContext());
+    fake.settle();
+    const orderRef = outcome.status === 'pending' ? outcome.orderRef : '';
+    const polled = await djangoCa.poll?.({ ...order, request, orderRef }, chosen, networkContext());
+    expect(polled?.status === 'issued' && polled.externalId !== renews.externalId).toBe(true);
+    expect(fake.asked).toHaveLength(isResigned ? 1 : 2);
+  });
+
+  it('does not resign for a request with another key or another name', async () => {
+    const { order } = await requestFor(bench.names, { ca });
+    const renews = await issue(bench, order);
+    const other = await requestFor(bench.names, { ca });
+    const names = await requestFor(['mail.example.com'], { ca });
+    const { csrPem, spkiDer } = order.request;
+    for (const request of [
+      { ...other.order.request, renews },
+      { ...names.order.request, csrPem, spkiDer, renews },
+    ])
+      await djangoCa.order({ ...order, request }, options({ resigns: true }), networkContext());
+    expect(fake.asked).toHaveLength(3);
+  });
+
   it('says that an order has failed', async () => {
     const { order } = await requestFor(bench.names, { ca });
     const outcome = await djangoCa.order(order, options(), networkContext());

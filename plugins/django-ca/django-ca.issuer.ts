@@ -4,8 +4,9 @@ import { certificatesIn, chainForKey, isOfKey } from '../../src/pki/issued-chain
 import { PkiError } from '../../src/pki/pki-error.js';
 import type { Held } from '../../src/plugin-api/ca-inventory.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { defineIssuer, type OrderRequest, type Outcome } from '../../src/plugin-api/issuer.js';
+import { type CertificateRequest, defineIssuer, type OrderRequest, type Outcome } from '../../src/plugin-api/issuer.js';
 import { HttpFailure } from '../../src/plugin-api/json-client.js';
+import type { SubjectAltName } from '../../src/plugin-api/terms.js';
 import { type CertificateOrder, DjangoCaClient, type HeldAtDjango } from './django-ca.client.js';
 import { options } from './django-ca.options.js';
 import { signRequestOf } from './sign-request.js';
@@ -52,7 +53,11 @@ export const djangoCa = defineIssuer({
     const client = new DjangoCaClient(o, ctx);
     const asked = signRequestOf(request.request);
     await request.save(JSON.stringify({ askedAt: ctx.now() } satisfies State));
-    const order = await client.sign(asked).catch(async (error: unknown) => {
+    const again = o.resigns ? resignable(request.request) : null;
+    const sign = async () =>
+      (again === null ? null : await client.resign(again, request.request.terms.notAfter)) ??
+      (await client.sign(asked));
+    const order = await sign().catch(async (error: unknown) => {
       if (error instanceof HttpFailure && error.answer.status < 500) await request.save('{}');
       throw error;
     });
@@ -88,7 +93,8 @@ export const djangoCa = defineIssuer({
   },
 
   async *list({ commonName, serialHex, status, skip = 0 }, o, ctx) {
-    const held = await new DjangoCaClient(o, ctx).certificates({ expired: true, revoked: true });
+    const which = { expired: status !== 'valid', revoked: status !== 'valid' };
+    const held = await new DjangoCaClient(o, ctx).certificates(which);
     const matching = held
       .map((one) => heldOf(one, ctx.now()))
       .filter(
@@ -124,6 +130,23 @@ function readable(pem: string): ReturnType<typeof certificatesIn> {
     if (!(error instanceof PkiError)) throw error;
     throw new PluginError('unavailable', `What django-ca sent as a certificate is not readable: ${error.message}.`);
   }
+}
+
+/** The serial number of the certificate that is renewed, when the request has its key and its names. */
+function resignable({ renews, spkiDer, terms }: CertificateRequest): string | null {
+  const [leafPem] = renews?.chainPem ?? [];
+  if (leafPem === undefined) return null;
+  const { subjectAltNames, subjectFields, serialHex, spkiDer: oldKey } = parseCertificate(leafPem);
+  const spellings = (names: readonly SubjectAltName[]): string =>
+    names
+      .map(({ type, value }) => `${type}:${value.toLowerCase()}`)
+      .sort()
+      .join();
+  const isSame =
+    isOfKey({ spkiDer: oldKey }, spkiDer) &&
+    spellings(subjectAltNames) === spellings(terms.subjectAltNames) &&
+    subjectFields.commonName === terms.subject.commonName;
+  return isSame ? serialHex : null;
 }
 
 /** A request may have the key of an older certificate, so the end must be the one that was asked for, too. */

@@ -21,6 +21,11 @@ export const options = z.strictObject({
     title: 'Profile',
     description: 'Recorded with the certificate. Over REST it adds no extensions: those of the request are sent.',
   }),
+  resigns: z.boolean().default(false).meta({
+    title: 'Resign',
+    description:
+      'A renewal that keeps key and names has django-ca resign the certificate. Otherwise it is a new request.',
+  }),
   ...serviceOptions,
 });
 

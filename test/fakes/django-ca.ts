@@ -7,6 +7,8 @@ export const djangoAccount = { username: 'api', password: 'Api-Passwort-0815', c
 interface HeldCertificate {
   serial: string;
   pem: string;
+  /** What it was signed for; empty: no CSR is stored. */
+  csr: string;
   profile: string;
   revokedReason: string;
 }
@@ -66,6 +68,7 @@ export async function startDjangoCa(ca: SigningCa): Promise<FakeDjangoCa> {
     if (what === 'orders') return order(state, which ?? '');
     const revokes = state.generation === 'new' ? what === 'certs' && verb === 'revoke' : what === 'revoke';
     if (method === 'POST' && revokes) return revoke(exchange, state, which ?? '');
+    if (method === 'POST' && what === 'certs' && verb === 'resign') return resign(exchange, state, which ?? '', ca);
     if (what !== 'certs' || verb) return html(404);
     if (!which) return { status: 200, body: listed(exchange, state) };
     const found = state.certificates.find((one) => one.serial === which);
@@ -113,16 +116,29 @@ function sign({ json }: Exchange, state: Omit<FakeDjangoCa, keyof StandIn>, ca: 
       return detail(422, [{ type: 'literal_error', loc: ['body', 'data', 'extensions'], msg: 'Input should be' }]);
   }
   state.asked.push(body);
+  return ordered(state, ca, body.csr ?? '', body.not_after ?? '');
+}
+
+function ordered(state: Omit<FakeDjangoCa, keyof StandIn>, ca: SigningCa, csr: string, notAfter: string): Reply {
   const signed = (): string => {
-    const days = Math.round((Date.parse(body.not_after ?? '') - Date.now()) / 86_400_000);
-    const pem = ca.sign(body.csr ?? '', days);
+    const days = Math.round((Date.parse(notAfter) - Date.now()) / 86_400_000);
+    const pem = ca.sign(csr, days);
     const serial = new X509Certificate(pem).serialNumber.replace(/^0+/, '');
-    state.certificates.push({ serial, pem, profile: 'webserver', revokedReason: '' });
+    state.certificates.push({ serial, pem, csr, profile: 'webserver', revokedReason: '' });
     return serial;
   };
   const slug = randomBytes(6).toString('hex');
   state.orders.set(slug, { serial: null, status: 'pending', sign: signed });
   return order(state, slug);
+}
+
+/** Since 2.3. */
+function resign({ json }: Exchange, state: Omit<FakeDjangoCa, keyof StandIn>, serial: string, ca: SigningCa): Reply {
+  if (state.generation === 'old') return html(404);
+  const held = state.certificates.find((one) => one.serial === serial);
+  if (!held) return detail(404, 'Not Found');
+  if (held.csr === '') return detail(400, 'Cannot resign certificate without a CSR.');
+  return ordered(state, ca, held.csr, (json as { not_after: string }).not_after);
 }
 
 function order({ orders }: Pick<FakeDjangoCa, 'orders'>, slug: string): Reply {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { djangoCa } from '../../plugins/django-ca/django-ca.issuer.js';
+import type { OrderRequest, Outcome } from '../../src/plugin-api/issuer.js';
 import { openssl } from '../support/bundles.js';
 import { failureOf } from '../support/issuer-faults.js';
 import { noMemory } from '../support/issuer-requests.js';
@@ -124,6 +125,29 @@ describeLive('django-ca, the real one', missing(), () => {
   it('renews with a new key', async () => {
     const [[first], [second]] = [await issued(), await issued()];
     expect(new X509Certificate(first ?? '').publicKey.equals(new X509Certificate(second ?? '').publicKey)).toBe(false);
+  });
+
+  it('resigns a certificate for a renewal that keeps key and names', async () => {
+    const { order } = await ask(['resigned.example.com']);
+    const authority = { ...order.authority, certificatePem: rootPem };
+    const chosen = optionsWith({ resigns: true });
+    const complete = async (asked: OrderRequest): Promise<Extract<Outcome, { status: 'issued' }>> => {
+      let outcome = await djangoCa.order(asked, chosen, networkContext());
+      for (let left = 20; outcome.status === 'pending' && left > 0; left -= 1) {
+        const { orderRef } = outcome;
+        outcome = (await djangoCa.poll?.({ ...asked, orderRef }, chosen, networkContext())) ?? outcome;
+      }
+      if (outcome.status !== 'issued') throw new Error('It is not issued.');
+      return outcome;
+    };
+    const first = await complete({ ...order, authority });
+    const notAfter = new Date(order.request.terms.notAfter.getTime() + 20 * 86_400_000);
+    const request = { ...order.request, terms: { ...order.request.terms, notAfter }, renews: first };
+    const second = await complete({ ...order, authority, request });
+    expect(second.externalId).not.toBe(first.externalId);
+    const text = (pem = ''): string => openssl(['x509', '-noout', '-subject', '-ext', 'subjectAltName,keyUsage'], pem);
+    expect(text(second.chainPem[0])).toBe(text(first.chainPem[0]));
+    openssl(['x509', '-noout', '-checkend', String(49 * 86_400)], second.chainPem[0]);
   });
 
   it('finds the certificate of a request whose answer was lost', async () => {
