@@ -41,6 +41,7 @@ import { Labels1763700000054 } from './1763700000054-labels.js';
 import { DoubtsAboutOrders1763700000055 } from './1763700000055-doubts-about-orders.js';
 import { Challenges1763700000058 } from './1763700000058-challenges.js';
 import { OneStatement1763700000060 } from './1763700000060-one-statement.js';
+import { Profiles1763700000076 } from './1763700000076-profiles.js';
 import { KeysOfIssuers1763700000083 } from './1763700000083-keys-of-issuers.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
@@ -88,5 +89,6 @@ export const migrations = [
   KeptFacts1763700000061,
   PlansOfFunctions1763700000062,
   PublicIds1763700000070,
+  Profiles1763700000076,
   KeysOfIssuers1763700000083,
 ];

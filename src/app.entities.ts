@@ -21,6 +21,7 @@ import { Subscription } from './notifications/subscription.entity.js';
 import { Mail } from './platform/mail/mail.entity.js';
 import { SigningKey } from './platform/keys/signing-key.entity.js';
 import { KeyRingCheck } from './platform/secrets/key-ring-check.entity.js';
+import { Profile, ProfileVersion } from './profiles/profile.entity.js';
 import { Role } from './roles/role.entity.js';
 import { UserRole } from './roles/user-role.entity.js';
 import { RotationPolicy } from './rotation/policy.entity.js';
@@ -50,6 +51,8 @@ export const entities = [
   Notice,
   Order,
   OutboxEntry,
+  Profile,
+  ProfileVersion,
   Role,
   RotationPolicy,
   SentAuditAnchor,

@@ -12,6 +12,7 @@ import { JobsModule } from './jobs/jobs.module.js';
 import { NotificationsModule } from './notifications/notifications.module.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { type Foundations, PlatformModule } from './platform/platform.module.js';
+import { ProfilesModule } from './profiles/profiles.module.js';
 import { RolesModule } from './roles/roles.module.js';
 import { RevocationModule } from './revocation/revocation.module.js';
 import { RotationModule } from './rotation/rotation.module.js';
@@ -35,6 +36,7 @@ export class AppModule {
         DomainsModule,
         JobsModule,
         OperationsModule,
+        ProfilesModule,
         AuthoritiesModule,
         ChallengesModule,
         DestinationsModule,

@@ -12,7 +12,7 @@ import { circlesAmong, readSource, type Source } from './support/source-imports.
  */
 const layer0 = ['plugin-api', 'pki'];
 const layer1 = ['platform'];
-const layer2 = ['audit', 'jobs', 'users', 'roles', 'auth', 'domains', 'operations'];
+const layer2 = ['audit', 'jobs', 'users', 'roles', 'auth', 'domains', 'profiles', 'operations'];
 const layer3 = ['authorities', 'challenges', 'destinations', 'notifications', 'sources', 'rotation', 'revocation'];
 const layer4 = ['certificates'];
 const below2 = [...layer0, ...layer1];
@@ -27,6 +27,7 @@ const partsOpenTo: Readonly<Record<string, readonly string[]>> = {
   jobs: below2,
   audit: [...below2, 'jobs'],
   domains: [...recording, 'users', 'roles'],
+  profiles: recording,
   users: recording,
   roles: [...recording, 'users'],
   auth: [...recording, 'users', 'roles'],

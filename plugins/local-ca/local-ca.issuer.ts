@@ -165,7 +165,7 @@ function constantExtensions(options: LocalCaOptions, leaveOut?: readonly IssuerE
   return [
     extensions.basicConstraints(false),
     ...constantAddresses(publication(options), leaveOut),
-    ...policyExtension(options.policies),
+    ...policyExtension(leaveOut?.includes('certificatePolicies') ? [] : options.policies),
   ];
 }
 

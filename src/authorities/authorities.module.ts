@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
+import { ProfilesModule } from '../profiles/profiles.module.js';
 import { RolesModule } from '../roles/roles.module.js';
 import { Authorities } from './authorities.js';
 import { AuthorityIssuerRepository } from './authority-issuer.repository.js';
@@ -24,7 +25,7 @@ import { AuthorityMaker } from './create-authority.js';
 import { AuthorityRenewal } from './renew-authority.js';
 
 @Module({
-  imports: [AuditModule, JobsModule, RolesModule],
+  imports: [AuditModule, JobsModule, ProfilesModule, RolesModule],
   controllers: [
     AuthorityController,
     AuthorityAccountsController,

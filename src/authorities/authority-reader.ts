@@ -4,6 +4,7 @@ import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import type { Page } from '../platform/http/page.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { ProfileRepository } from '../profiles/profile.repository.js';
 import { RoleRelations } from '../roles/role-relations.js';
 import { type AuthorityLabel, authorityLabel, type LabelledAuthority } from './authority-label.js';
 import type { Authority } from './authority.entity.js';
@@ -21,6 +22,7 @@ export class AuthorityReader {
     private readonly clock: Clock,
     private readonly repository: AuthorityRepository,
     private readonly configured: ConfiguredPlugins,
+    private readonly profiles: ProfileRepository,
     roles: RoleRelations,
   ) {
     roles.showAuthorities(async (tx, roleIds) => {
@@ -65,10 +67,12 @@ export class AuthorityReader {
 
   private async views(authorities: readonly Authority[]): Promise<AuthorityView[]> {
     const ids = authorities.map(({ id }) => id);
-    const [roles, limits, creators] = await Promise.all([
+    const used = authorities.flatMap((one) => [one.defaultProfileId ?? [], one.allowedProfileIds].flat());
+    const [roles, limits, creators, profileNames] = await Promise.all([
       this.repository.rolesOf(this.db.single, ids),
       this.repository.limitsOfMany(this.db.single, ids),
       this.repository.creatorsOf(this.db.single, ids),
+      this.profiles.namesOf(this.db.single, used),
     ]);
     return authorities.map((authority) =>
       authorityView(authority, {
@@ -76,6 +80,7 @@ export class AuthorityReader {
         limits: limits(authority.id),
         plugin: this.configured.view('issuer', authority),
         creator: creators.get(authority.id) ?? null,
+        profileNames,
         now: this.clock.now(),
       }),
     );

@@ -6,6 +6,7 @@ import { Database, type Tx } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { ConfiguredPlugins } from '../platform/plugins/configured-plugin.js';
+import { ProfileRepository } from '../profiles/profile.repository.js';
 import { mayChangeAuthority, type Owned } from '../roles/permission.js';
 import { RoleRepository } from '../roles/role.repository.js';
 import type { Authority, NewAuthority } from './authority.entity.js';
@@ -14,6 +15,8 @@ import { AuthorityIssuerRepository, issuerRows, type NewIssuers } from './author
 import type { AuthorityRole, CreateAuthority, UpdateAuthority } from './authority.schema.js';
 import { demandNoLooser, demandWithin } from './limits.js';
 import { optionsAsLemur, readOptions } from './lemur-options.js';
+
+type ProfilesOfAuthority = Pick<Authority, 'defaultProfileId' | 'allowedProfileIds'>;
 
 /** Writes authorities with their roles. */
 @Injectable()
@@ -26,30 +29,27 @@ export class AuthorityStore {
     private readonly audit: Audit,
     private readonly config: Config,
     private readonly issuers: AuthorityIssuerRepository,
+    private readonly profiles: ProfileRepository,
   ) {}
 
   /**
    * The id. The new authority gets its owner's role and two of its own: `<name>_admin` and `<name>_operator`. Throws
    * Problem `conflict` when a role of such a name exists: its holders would get rights that nobody gave them.
    */
-  add(
-    actor: Actor,
-    authority: NewAuthority,
-    { roles = [] }: CreateAuthority,
-    issuers: NewIssuers | null,
-  ): Promise<number> {
+  add(actor: Actor, authority: NewAuthority, request: CreateAuthority, issuers: NewIssuers | null): Promise<number> {
     return this.db.write(async (tx) => {
       if (await this.repository.find(tx, { name: authority.name }))
         throw new Problem('conflict', `There is already an authority ${authority.name}.`);
+      const profiled = { ...authority, ...(await this.profilesOf(tx, authority, request)) };
       const owners = await this.roles.ensure(tx, [authority.owner]);
-      const named = await this.roles.locate(tx, 'roles', roles);
+      const named = await this.roles.locate(tx, 'roles', request.roles ?? []);
       const own = [
         await this.ownRole(tx, authority.name, 'admin', 'May change'),
         await this.ownRole(tx, authority.name, 'operator', 'May issue from'),
       ];
       // The limits of the parent may have been tightened since it signed.
       if (authority.parentId !== null) demandWithin(await this.repository.limitsOf(tx, authority.parentId), authority);
-      const saved = await this.repository.add(tx, authority, [...[...owners, ...named].map((role) => role.id), ...own]);
+      const saved = await this.repository.add(tx, profiled, [...[...owners, ...named].map((role) => role.id), ...own]);
       if (issuers) await this.issuers.add(tx, issuerRows(saved.id, issuers, actor, saved.createdAt));
       await this.audit.record(tx, actor, {
         action: 'authority.created',
@@ -74,6 +74,7 @@ export class AuthorityStore {
       if (request.name !== undefined && request.name !== row.name)
         throw invalid('name', 'An authority keeps its name.');
       this.apply(row, request);
+      Object.assign(row, await this.profilesOf(tx, row, request));
       if (row.owner !== before.owner) demandAllowedOwner(row.owner, this.config);
       demandNoLooser(actor, before, row);
       if (row.parentId !== null) demandWithin(await this.repository.limitsOf(tx, row.parentId), row, before);
@@ -89,6 +90,23 @@ export class AuthorityStore {
         after: { ...recorded(row, roles), ...(secrets.length > 0 && { secretsChanged: secrets }) },
       });
     });
+  }
+
+  /** The ids of the profiles that a request names. Throws Problem `invalid-request` on their members. */
+  private async profilesOf(
+    tx: Tx,
+    before: ProfilesOfAuthority,
+    { defaultProfile, allowedProfiles }: Pick<UpdateAuthority, 'defaultProfile' | 'allowedProfiles'>,
+  ): Promise<Partial<ProfilesOfAuthority>> {
+    const usual = defaultProfile && (await this.profiles.locate(tx, 'defaultProfile', [defaultProfile]));
+    const ids = {
+      ...(defaultProfile !== undefined && { defaultProfileId: usual?.[0] ?? null }),
+      ...(allowedProfiles && { allowedProfileIds: await this.profiles.locate(tx, 'allowedProfiles', allowedProfiles) }),
+    };
+    const { defaultProfileId, allowedProfileIds } = { ...before, ...ids };
+    if (defaultProfileId !== null && allowedProfileIds.length > 0 && !allowedProfileIds.includes(defaultProfileId))
+      throw invalid('defaultProfile', 'The default profile is not one of allowedProfiles.');
+    return ids;
   }
 
   private async linkRoles(tx: Tx, before: Authority, after: Authority, { roles }: UpdateAuthority): Promise<void> {
@@ -172,6 +190,8 @@ function recorded(authority: Authority, roles: readonly AuthorityRole[]): object
     isPrivate,
     isCabCompliant,
     isCnOptional,
+    defaultProfileId,
+    allowedProfileIds,
     options,
   } = authority;
   return {
@@ -187,6 +207,8 @@ function recorded(authority: Authority, roles: readonly AuthorityRole[]): object
     isPrivate,
     isCabCompliant,
     isCnOptional,
+    defaultProfileId,
+    allowedProfileIds,
     options,
     roles: roles.map((role) => role.name),
   };

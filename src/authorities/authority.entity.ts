@@ -46,6 +46,10 @@ export class Authority {
   @Column('boolean', { nullable: true }) isCabCompliant: boolean | null;
   /** False: a request without a common name is refused. */
   @Column('boolean') isCnOptional: boolean;
+  /** The profile of requests that name none. */
+  @Column('integer', { nullable: true }) defaultProfileId: number | null;
+  /** The only profiles that it issues by, beside the default one; empty: all, and none at all. */
+  @Column('integer', { array: true }) allowedProfileIds: number[];
   @Column('integer', { nullable: true }) creatorId: number | null;
   /** Raised by every change, of roles too; caches compare it. */
   @Column('integer') version: number;

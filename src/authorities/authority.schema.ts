@@ -35,6 +35,16 @@ const limits = {
         'the date of issuance (200, 100, 47 days). Only an administrator frees it from that.',
     }),
   isCnOptional: z.boolean().optional().meta({ description: 'False: a request needs a common name.' }),
+  defaultProfile: Reference.nullish().meta({ description: 'The certificate profile of requests that name none.' }),
+  allowedProfiles: z
+    .array(Reference)
+    .max(100)
+    .optional()
+    .meta({
+      description:
+        'The only profiles that it issues by; a request without a profile is then refused unless there is a default. ' +
+        'Empty: all profiles, and none. Only an administrator allows more.',
+    }),
   maxValidityDays: z.int().min(1).max(11_000).nullish().meta({
     description: 'The longest validity that it and the authorities below it issue. Only an administrator raises it.',
   }),
@@ -241,6 +251,8 @@ export type UpdateAuthority = z.output<typeof UpdateAuthority>;
 export const AuthorityRole = z.object({ id: z.int(), name: z.string(), description: z.string() });
 export type AuthorityRole = z.output<typeof AuthorityRole>;
 
+const ProfileName = z.object({ id: z.int(), name: z.string() });
+
 const AuthorityCreator = z.object({ id: z.int(), username: z.string(), email: z.string(), active: z.boolean() });
 export type AuthorityCreator = z.output<typeof AuthorityCreator>;
 
@@ -254,6 +266,8 @@ export const AuthorityView = z
     maxValidityDays: z.int().nullable(),
     orderDeadlineDays: z.int().nullable(),
     isPrivate: z.boolean(),
+    defaultProfile: ProfileName.nullable(),
+    allowedProfiles: z.array(ProfileName),
     authorityCertificate: z.object({
       id: z.int().meta({ description: 'Of the authority: its certificate is not among `/certificates`.' }),
       name: z.string(),
@@ -284,14 +298,17 @@ export interface AuthorityContext {
   limits: Limits;
   plugin: PluginView;
   creator: AuthorityCreator | null;
+  /** By id: at least the profiles of the authority. */
+  profileNames: ReadonlyMap<number, string>;
   now: Date;
 }
 
 /** Names every member that a client gets. */
 export function authorityView(
   authority: Authority,
-  { roles, limits, plugin, creator, now }: AuthorityContext,
+  { roles, limits, plugin, creator, profileNames, now }: AuthorityContext,
 ): AuthorityView {
+  const profile = (id: number) => ({ id, name: profileNames.get(id) ?? '' });
   return {
     ...commonView(authority, limits, now),
     parentId: authority.parentId,
@@ -301,6 +318,8 @@ export function authorityView(
     maxValidityDays: authority.maxValidityDays,
     orderDeadlineDays: authority.orderDeadlineDays,
     isPrivate: authority.isPrivate,
+    defaultProfile: authority.defaultProfileId === null ? null : profile(authority.defaultProfileId),
+    allowedProfiles: authority.allowedProfileIds.map(profile),
     authorityCertificate: {
       body: authority.certificatePem,
       id: authority.id,

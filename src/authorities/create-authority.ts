@@ -161,6 +161,8 @@ function wishesOf(request: CreateAuthority, parent: LoadedAuthority | null) {
     isPrivate: request.isPrivate ?? false,
     isCabCompliant: request.isCabCompliant ?? (parent?.limits.publicTls ? true : null),
     isCnOptional: request.isCnOptional ?? true,
+    defaultProfileId: null,
+    allowedProfileIds: [],
   };
 }
 

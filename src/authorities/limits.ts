@@ -16,6 +16,8 @@ export interface Limits {
 /** The longest validity of a certificate: `days` for texts, `longestMs` from notBefore to notAfter. */
 export interface IssuanceCap {
   days: number;
+  /** Who sets it, for texts. Default: the authority. */
+  by?: string;
   longestMs: number;
 }
 
@@ -31,7 +33,7 @@ export function issuanceCap({ maxDays, publicTls }: Limits, issuedAt: Date): Iss
 }
 
 type Own = Pick<Authority, 'maxValidityDays' | 'isCabCompliant'>;
-type Bound = Own & Pick<Authority, 'isPrivate' | 'active'>;
+type Bound = Own & Pick<Authority, 'isPrivate' | 'active' | 'allowedProfileIds'>;
 
 /** Whether a change of a member loosens a limit, or is for administrators to decide. */
 const isAdministrative: { readonly [Member in keyof Bound]: (before: Bound[Member], after: Bound[Member]) => boolean } =
@@ -40,6 +42,8 @@ const isAdministrative: { readonly [Member in keyof Bound]: (before: Bound[Membe
     isCabCompliant: (before, after) => before === true && after !== true,
     isPrivate: (before, after) => before !== after,
     active: (before, after) => !before && after,
+    allowedProfileIds: (before, after) =>
+      before.length > 0 && (after.length === 0 || after.some((id) => !before.includes(id))),
   };
 
 /** An owner tightens limits; only an administrator loosens them. Throws Problem `forbidden` that names the members. */

@@ -41,15 +41,19 @@ export class Admission {
   }
 
   /**
-   * The terms of the old certificate, for its renewal.
+   * `terms`: those of the old certificate, or what its profile makes of them.
    * A user renews with the user's own rights. The program renews with the rights of the roles of the creator, if the
    * account is active, and of the vouching role; being named as the owner gives none. Names that a privileged user had
    * certified stay allowed.
    * Throws Problem `forbidden` when the names are no longer allowed, or when the certificate has an extended key usage
    * that only administrators may renew. A refusal to the program tells whose rights were used.
    */
-  async ofRenewal(actor: Actor, old: Certificate, authority: LoadedAuthority): Promise<TermsWithoutDates> {
-    const terms = withOwnName(loadTerms(old.terms), old);
+  async ofRenewal(
+    actor: Actor,
+    old: Certificate,
+    authority: LoadedAuthority,
+    terms = termsForRenewal(old),
+  ): Promise<TermsWithoutDates> {
     if (terms.beyondPolicy) return terms;
     if (actor.userId !== 0) return this.renewable(actor, terms, authority);
     const { claimant, words } = await this.peopleOf(old);
@@ -130,6 +134,11 @@ export class Admission {
 
 function inLine({ authority: { id, isPrivate }, above }: LoadedAuthority): IssuerInLine {
   return { id, isPrivate, above };
+}
+
+/** The terms that a certificate asks for again when it is renewed. */
+export function termsForRenewal(old: Certificate): TermsWithoutDates {
+  return withOwnName(loadTerms(old.terms), old);
 }
 
 /**

@@ -56,6 +56,9 @@ export class Certificate {
   @Column('text', { nullable: true }) description: string | null;
   @Column('integer', { nullable: true }) creatorId: number | null;
   @Column('integer', { nullable: true }) authorityId: number | null;
+  /** The profile that it was issued by, and its version; null without one. */
+  @Column('integer', { nullable: true }) profileId: number | null;
+  @Column('integer', { nullable: true }) profileVersion: number | null;
   /** The common name, or the first subject alternative name. */
   @Column('text') commonName: string;
   @Column('text') distinguishedName: string;

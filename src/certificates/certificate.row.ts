@@ -112,6 +112,7 @@ export interface CertificateRow extends Named {
   creatorId: number | null;
   creator: { id: number; username: string; email: string; active: boolean } | null;
   authority: LabelledAuthority | null;
+  profile: { id: number; name: string; version: number } | null;
   rotationPolicy: { id: number; name: string; days: number | null; lifetimeFraction: number | null };
   domains: { id: number; name: string; sensitive: boolean }[];
   roles: { id: number; name: string; description: string; byIssuer: boolean }[];
@@ -170,6 +171,8 @@ const columns = `
   (select json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'active', u.active)
     from app_user u where u.id = c.creator_id) as creator,
   (select ${labelColumns('a', limitsOf('a'))} from authority a where a.id = c.authority_id) as authority,
+  (select json_build_object('id', p.id, 'name', p.name, 'version', c.profile_version)
+    from profile p where p.id = c.profile_id) as profile,
   (select json_build_object('id', p.id, 'name', p.name, 'days', p.days, 'lifetimeFraction', p.lifetime_fraction)
     from rotation_policy p where p.id = c.rotation_policy_id) as "rotationPolicy",
   ${list(

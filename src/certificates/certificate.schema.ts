@@ -186,6 +186,10 @@ export const CertificateView = z
     dateCreated: InstantOut,
     description: z.string().nullable(),
     labels: z.array(z.string()),
+    profile: z
+      .object({ id: z.int(), name: z.string(), version: z.int() })
+      .nullable()
+      .meta({ description: 'The profile that it was issued by; null without one.' }),
     deleted: z.boolean(),
     san: z.boolean().nullable(),
     externalId: z.string().nullable(),

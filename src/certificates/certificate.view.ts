@@ -39,6 +39,7 @@ export class CertificateViews {
       active: row.notify,
       description: row.description,
       labels: row.labels,
+      profile: row.profile,
       deleted: row.deletedAt !== null,
       externalId: row.externalId,
       lemurId: row.lemurId,

@@ -8,6 +8,7 @@ import { DomainsModule } from '../domains/domains.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { NotificationsModule } from '../notifications/notifications.module.js';
 import { RolesModule } from '../roles/roles.module.js';
+import { ProfilesModule } from '../profiles/profiles.module.js';
 import { RotationModule } from '../rotation/rotation.module.js';
 import { SourcesModule } from '../sources/sources.module.js';
 import { CertificateAccess } from './access.js';
@@ -53,6 +54,7 @@ import { TakeOver } from './import/take-over.js';
 import { UploadController } from './import/upload.controller.js';
 import { UploadAuthority, UploadService, UploadStore } from './import/upload.service.js';
 import { Approval } from './issue/approval.js';
+import { Profiling } from './issue/profiling.js';
 import { CertificateKeys } from './issue/certificate-keys.js';
 import { CertificateStore } from './issue/certificate-store.js';
 import { IssueController } from './issue/issue.controller.js';
@@ -145,6 +147,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     JobsModule,
     NotificationsModule,
     RolesModule,
+    ProfilesModule,
     RotationModule,
     SourcesModule,
   ],
@@ -195,6 +198,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     Issuing,
     IssueService,
     Approval,
+    Profiling,
     CertificateKeys,
     KeyRules,
     IssueJob,

@@ -135,6 +135,8 @@ async function take(run: Run, step: Step, found: Found, { everyone, names, roleI
       orderDeadlineDays: null,
       isPrivate: false,
       ...flagsOf(row),
+      defaultProfileId: null,
+      allowedProfileIds: [],
       creatorId,
       version: 1,
       createdAt: row.dateCreated ?? run.parts.now,

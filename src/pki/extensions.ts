@@ -16,7 +16,9 @@ export const ExtensionOid = {
   policyConstraints: '2.5.29.36',
   extendedKeyUsage: '2.5.29.37',
   inhibitAnyPolicy: '2.5.29.54',
+  noRevAvail: '2.5.29.56',
   authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
+  ocspNoCheck: '1.3.6.1.5.5.7.48.1.5',
 } as const;
 
 /** RFC 5280 §4.2.1.3 names; the index is the bit. */
@@ -153,4 +155,14 @@ export function certificatePolicies(oids: readonly string[]): RawExtension {
     false,
     der.sequence(...oids.map((oid) => der.sequence(encodeOid(oid)))),
   );
+}
+
+/** RFC 9608 §2: no revocation information is published for this certificate. */
+export function noRevAvail(): RawExtension {
+  return extension(ExtensionOid.noRevAvail, false, der.nullValue());
+}
+
+/** RFC 6960 §4.2.2.2.1: the certificate of an OCSP responder is trusted without a check of its revocation. */
+export function ocspNoCheck(): RawExtension {
+  return extension(ExtensionOid.ocspNoCheck, false, der.nullValue());
 }

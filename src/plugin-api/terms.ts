@@ -33,8 +33,8 @@ export interface RawExtension {
   valueDer: Buffer;
 }
 
-/** Extensions that an issuer adds on its own: where to ask about what it issued (RFC 5280 §4.2.2.1, §4.2.1.13). */
-export type IssuerExtension = 'authorityInfoAccess' | 'crlDistributionPoints';
+/** Extensions that an issuer adds on its own: addresses (RFC 5280 §4.2.2.1, §4.2.1.13) and policies (§4.2.1.4). */
+export type IssuerExtension = 'authorityInfoAccess' | 'crlDistributionPoints' | 'certificatePolicies';
 
 /** What was approved to be in one certificate. */
 export interface CertificateTerms {

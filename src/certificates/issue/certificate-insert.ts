@@ -19,6 +19,8 @@ const columns = [
   'description',
   'creatorId',
   'authorityId',
+  'profileId',
+  'profileVersion',
   'commonName',
   'distinguishedName',
   'bodyPem',

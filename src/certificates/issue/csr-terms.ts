@@ -8,6 +8,7 @@ import { PkiError } from '../../pki/pki-error.js';
 import { rebuildName } from '../../pki/requested-name.js';
 import { normaliseSan } from '../../pki/subject-alt-name.js';
 import type { RawExtension, SubjectAltName, SubjectFields } from '../../plugin-api/terms.js';
+import type { Implied } from '../../profiles/asked-terms.js';
 import { caUsages, type TermsWithoutDates } from '../terms.js';
 import {
   extendedKeyUsageOf,
@@ -19,7 +20,7 @@ import {
   unrequestableUsage,
 } from './extensions.schema.js';
 import type { IssueRequest } from './issue.schema.js';
-import { namesOf, purposesOf, usagesOf, withCommonName } from './request-members.js';
+import { impliedUsages, namesOf, purposesOf, usagesOf, withCommonName, without } from './request-members.js';
 
 // Reads a CSR, checks it, and makes the terms of a certificate from it.
 
@@ -107,6 +108,22 @@ export function termsOfCsr(csr: RequestedCsr, request: IssueRequest): TermsWitho
     keyUsage: csr.keyUsage.length > 0 ? csr.keyUsage : usagesOf(request, csr.keyType),
     extendedKeyUsage: csr.extendedKeyUsage.length > 0 ? csr.extendedKeyUsage : purposesOf(request),
     extensions: furtherExtensions(csr, rawExtensionsOf(request.extensions)),
+  };
+}
+
+/** The parts of `termsOfCsr` that neither the CSR nor the request asks for. */
+export function impliedByCsr(csr: RequestedCsr, request: IssueRequest): Implied {
+  const asked = [...csr.subjectAltNames.map(normaliseAscii), ...namesOf(request)];
+  const named = csr.commonNames.reduceRight<readonly SubjectAltName[]>(
+    (others, one) => withCommonName(one, others),
+    [],
+  );
+  const usages = impliedUsages(request);
+  return {
+    subject: [],
+    subjectAltNames: without(named, asked),
+    keyUsage: csr.keyUsage.length === 0 && usages.keyUsage,
+    extendedKeyUsage: csr.extendedKeyUsage.length === 0 && usages.extendedKeyUsage,
   };
 }
 

@@ -7,16 +7,17 @@ import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
 import type { Reference } from '../../platform/http/reference.js';
 import type { SubjectFields } from '../../plugin-api/terms.js';
+import type { Implied } from '../../profiles/asked-terms.js';
 import { vouchingRole } from '../../roles/permission.js';
 import type { Care } from '../certificate.repository.js';
 import type { LinkWishes } from '../relations.js';
 import type { Renewal } from '../successors.js';
 import type { TermsWithoutDates } from '../terms.js';
-import { readCsr, type RequestedCsr, termsOfCsr } from './csr-terms.js';
+import { impliedByCsr, readCsr, type RequestedCsr, termsOfCsr } from './csr-terms.js';
 import { rawExtensionsOf } from './extensions.schema.js';
 import { type IssuerExtensionWish, issuerExtensionWishes } from './issuer-extensions.js';
 import type { IssueRequest } from './issue.schema.js';
-import { namesOf, purposesOf, usagesOf, withCommonName } from './request-members.js';
+import { impliedUsages, namesOf, purposesOf, usagesOf, withCommonName, without } from './request-members.js';
 import type { ValidityWish } from './validity.js';
 
 /** The key of a CSR, or the type of the key that is made here. */
@@ -35,8 +36,12 @@ export interface RequestMark {
 export interface IssueCommand extends Care {
   actor: Actor;
   authority: Reference;
-  /** Names, usages and extensions. */
+  /** The profile to issue by. Default: that of the authority; for a renewal, that of the predecessor. */
+  profile?: Reference;
+  /** Names, usages and extensions as they are without a profile. */
   terms: TermsWithoutDates;
+  /** The parts of the terms that the request did not ask for; only a profile needs to know. */
+  implied: () => Implied;
   key: KeyWish;
   /** Empty for a renewal, which has the validity period of its predecessor. */
   validity: ValidityWish;
@@ -76,6 +81,7 @@ export async function commandOf(
   return {
     actor,
     authority: request.authority ?? defaultAuthority(defaults),
+    profile: request.profile,
     ...(request.csr === undefined ? ofMembers(request, defaults) : await ofCsr(request.csr, request)),
     validity: request,
     issuerExtensions: issuerExtensionWishes(request.extensions),
@@ -101,18 +107,19 @@ export function commandBy(actor: Actor, command: IssueCommand): IssueCommand {
   return { ...command, actor, vouchingRole: renews ? command.vouchingRole : vouchingRole(actor, owner) };
 }
 
-type TermsAndKey = Pick<IssueCommand, 'terms' | 'key'>;
+type TermsAndKey = Pick<IssueCommand, 'terms' | 'implied' | 'key'>;
 
 async function ofCsr(pem: string, request: IssueRequest): Promise<TermsAndKey> {
   const csr = await readCsr(pem);
-  return { terms: termsOfCsr(csr, request), key: { csr } };
+  return { terms: termsOfCsr(csr, request), implied: () => impliedByCsr(csr, request), key: { csr } };
 }
 
 function ofMembers(request: IssueRequest, defaults: IssueDefaults): TermsAndKey {
   const keyType = blame('keyType', () => resolveKeyType(request.keyType ?? defaultKeyType));
-  const subject = subjectOf(request, defaults);
+  const { subject, implied } = subjectOf(request, defaults);
   demandSubject(subject);
-  const names = withCommonName(subject.commonName, namesOf(request));
+  const asked = namesOf(request);
+  const names = withCommonName(subject.commonName, asked);
   if (!subject.commonName && names.length === 0)
     throw invalid('commonName', 'Missing common_name: give it or at least one name.');
   return {
@@ -124,11 +131,18 @@ function ofMembers(request: IssueRequest, defaults: IssueDefaults): TermsAndKey 
       extendedKeyUsage: purposesOf(request),
       extensions: rawExtensionsOf(request.extensions),
     },
+    implied: () => ({ subject: implied(), subjectAltNames: without(names, asked), ...impliedUsages(request) }),
   };
 }
 
-/** The subject of a request. A default fills a missing member; an empty text leaves the member out. */
-function subjectOf(request: IssueRequest, defaults: IssueDefaults): SubjectFields {
+/**
+ * The subject of a request. A default fills a missing member, which is then `implied`; an empty text leaves the member
+ * out.
+ */
+function subjectOf(
+  request: IssueRequest,
+  defaults: IssueDefaults,
+): { subject: SubjectFields; implied: () => (keyof SubjectFields)[] } {
   const entries: [keyof SubjectFields, string | undefined][] = [
     ['commonName', request.commonName],
     ['country', request.country ?? defaults.defaultCountry],
@@ -137,7 +151,11 @@ function subjectOf(request: IssueRequest, defaults: IssueDefaults): SubjectField
     ['organization', request.organization ?? defaults.defaultOrganization],
     ['organizationalUnit', request.organizationalUnit ?? defaults.defaultOrganizationalUnit],
   ];
-  return Object.fromEntries(entries.filter(([, value]) => value));
+  const filled = entries.filter(([, value]) => value);
+  return {
+    subject: Object.fromEntries(filled),
+    implied: () => filled.map(([member]) => member).filter((member) => request[member] === undefined),
+  };
 }
 
 function defaultAuthority({ defaultAuthority: name }: IssueDefaults): Reference {

@@ -48,6 +48,9 @@ export const IssueRequest = z
     ...certificateAsRead,
     owner: OwnerName,
     authority: Reference.optional().meta({ description: 'Default: DEFAULT_AUTHORITY.' }),
+    profile: Reference.optional().meta({
+      description: 'The certificate profile. Default: that of the authority; without one, no profile applies.',
+    }),
     name: OwnName,
     commonName: z.string().max(64).optional(),
     country: subjectPart('Two letters.'),

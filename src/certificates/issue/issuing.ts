@@ -4,6 +4,7 @@ import { Authorities, demandActive } from '../../authorities/authorities.js';
 import { nextNoticeAt } from '../../notifications/lead-time.js';
 import { Clock } from '../../platform/clock.js';
 import type { Tx } from '../../platform/db/database.js';
+import { extensionsByProfile } from '../../profiles/judge.js';
 import { noSuccession, planRenewal } from '../../rotation/due.js';
 import type { NewRow } from '../certificate.repository.js';
 import type { CertificateRow } from '../certificate.row.js';
@@ -11,7 +12,7 @@ import { Deploying } from '../deploy/deploying.js';
 import { answerFacts } from '../issued-facts.js';
 import { Relations } from '../relations.js';
 import { Successors } from '../successors.js';
-import type { StoredTerms } from '../terms.js';
+import type { StoredTerms, TermsWithoutDates } from '../terms.js';
 import type { Approved } from './approval.js';
 import { CertificateStore, type Consequences, type Storable } from './certificate-store.js';
 import type { IssueCommand } from './issue-command.js';
@@ -72,14 +73,14 @@ export class Issuing {
 
   /** The row of a certificate that its issuer signs now. */
   private async signed({ command, approved, key }: Ready): Promise<NewRow> {
-    const { authority, terms, validity, relations } = approved;
+    const { authority, validity, relations } = approved;
     const outcome = await this.authorities.order(
       authority,
       {
         request: {
           csrPem: key.csrPem,
           spkiDer: key.spkiDer,
-          terms: { notBefore: validity.notBefore, notAfter: validity.notAfter, ...terms },
+          terms: { notBefore: validity.notBefore, notAfter: validity.notAfter, ...termsToSign(approved) },
           idempotencyKey: key.secretId,
         },
       },
@@ -117,10 +118,12 @@ export class Issuing {
     };
   }
 
-  private columns({ command, approved: { authority, terms, relations }, key }: Ready) {
+  private columns({ command, approved: { authority, profile, terms, relations }, key }: Ready) {
     const { owner, description, labels, creatorId, vouchingRole, notify, rotation, mark, renews } = command;
     const care = { owner, description, labels, creatorId, vouchingRole, notify, rotation };
     return {
+      profileId: profile?.id ?? null,
+      profileVersion: profile?.version ?? null,
       hearsDefaults: relations.hearsDefaults,
       renewsId: renews?.old.id ?? null,
       requestKey: mark?.key ?? null,
@@ -134,13 +137,26 @@ export class Issuing {
     };
   }
 
-  private storable(row: NewRow, { command, approved: { authority, relations } }: Ready): Storable {
+  private storable(row: NewRow, { command, approved }: Ready): Storable {
+    const { authority, profile, held, relations } = approved;
     const { listedRoleIds, issuerRoleId, replacesIds, subscriptionIds, missing } = relations;
     const { actor, owner, renews } = command;
-    const factsVersions = [actor.kept?.version, relations.version].filter((version) => version !== undefined);
+    const factsVersions = [actor.kept?.version, relations.version, profile?.factsVersion].filter(
+      (version) => version !== undefined,
+    );
+    const profiled = {
+      ...(profile && { profile: profile.name, profileVersion: profile.version }),
+      ...(held && { held }),
+    };
     const after = renews
-      ? { owner, renews: renews.old.id }
-      : { owner, authorityId: authority.authority.id, names: row.terms.subjectAltNames, ...datesOf(row) };
+      ? { owner, renews: renews.old.id, ...profiled }
+      : {
+          owner,
+          authorityId: authority.authority.id,
+          ...profiled,
+          names: row.terms.subjectAltNames,
+          ...datesOf(row),
+        };
     return {
       row,
       actor,
@@ -183,6 +199,13 @@ export class Issuing {
     await this.orders.add(tx, id, new Date(this.clock.now().getTime() + lastsMs));
     await enqueueOrders(tx, [{ id, authorityId }]);
   }
+}
+
+/** The terms, with what the profile has the issuer write besides. */
+function termsToSign({ profile, terms }: Approved): TermsWithoutDates {
+  const written = profile && extensionsByProfile(profile.rules, terms.leaveOut);
+  if (!written || written.extensions.length + written.leaveOut.length === 0) return terms;
+  return { ...terms, extensions: [...terms.extensions, ...written.extensions], leaveOut: written.leaveOut };
 }
 
 /** The name of a new certificate, not yet made unique. */

@@ -3,6 +3,7 @@ import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
 import { normaliseSan } from '../../pki/subject-alt-name.js';
 import type { KeyUsage, SubjectAltName } from '../../plugin-api/terms.js';
+import type { Implied } from '../../profiles/asked-terms.js';
 import { caUsages } from '../terms.js';
 import { extendedKeyUsageOf, keyUsageOf, sansOf } from './extensions.schema.js';
 import type { IssueRequest } from './issue.schema.js';
@@ -32,6 +33,19 @@ export function withCommonName(commonName: string | undefined, names: readonly S
 
 function unique(names: readonly SubjectAltName[]): SubjectAltName[] {
   return [...new Map(names.map((name) => [`${name.type}:${name.value}`, name])).values()];
+}
+
+/** The names that are not among `asked`. */
+export function without(names: readonly SubjectAltName[], asked: readonly SubjectAltName[]): SubjectAltName[] {
+  return names.filter(({ type, value }) => !asked.some((one) => one.type === type && one.value === value));
+}
+
+/** Which usages a request does not name. */
+export function impliedUsages({ extensions }: IssueRequest): Pick<Implied, 'keyUsage' | 'extendedKeyUsage'> {
+  return {
+    keyUsage: keyUsageOf(extensions, []).length === 0,
+    extendedKeyUsage: extendedKeyUsageOf(extensions, []).length === 0,
+  };
 }
 
 /** The key usages of a request, or the usual ones for this type of key. Throws Problem `invalid-request`. */

@@ -53,7 +53,7 @@ export function rowAsStored(
   row: NewRow,
   { id, name, domains }: Stored,
   actor: Actor,
-  { authority: { authority, limits }, relations }: Approved,
+  { authority: { authority, limits }, profile, relations }: Approved,
 ): CertificateRow | undefined {
   const { policy, roles, issuerRoleId, notifications, missing, destinationIds, replacesIds } = relations;
   const more = [destinationIds, replacesIds, missing.roles, missing.notifications].some((others) => others.length > 0);
@@ -77,6 +77,7 @@ export function rowAsStored(
     creator:
       row.creatorId === null ? null : { id: actor.userId, username: actor.username, email: actor.email, active: true },
     authority: { limits, ...authority },
+    profile: profile && { id: profile.id, name: profile.name, version: profile.version },
     rotationPolicy: { id: policy.id, name: policy.name, days: policy.days, lifetimeFraction: policy.lifetimeFraction },
   };
 }

@@ -8,6 +8,7 @@ const bounds: ValidityBounds = {
   caNotBefore: date('2014-06-01T12:00:00Z'),
   caNotAfter: date('2030-01-01T00:00:00Z'),
   capAt: () => null,
+  backdateMs: 60_000,
   defaultDays: 365,
   allowWeekendEnd: true,
 };

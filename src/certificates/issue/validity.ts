@@ -1,4 +1,5 @@
 import type { LoadedAuthority } from '../../authorities/authorities.js';
+import type { UsedProfile } from '../../profiles/known-profiles.js';
 import { issuanceCap, type IssuanceCap } from '../../authorities/limits.js';
 
 // Pure functions that decide the dates of certificates: of new ones, of renewals, and of orders that are placed late.
@@ -18,6 +19,8 @@ export interface ValidityBounds {
   /** The longest validity period of a certificate that is issued at this time; null without a limit. */
   capAt: (issuedAt: Date) => IssuanceCap | null;
   defaultDays: number;
+  /** How long before now a certificate is valid. */
+  backdateMs: number;
   allowWeekendEnd: boolean;
 }
 
@@ -58,8 +61,27 @@ export function boundsOf(
     caNotAfter: authority.notAfter,
     capAt: (issuedAt) => issuanceCap(limits, issuedAt),
     defaultDays: authority.defaultValidityDays ?? settings.defaultValidityDays,
+    backdateMs,
     allowWeekendEnd: settings.allowWeekendExpiration,
   };
+}
+
+/** The bounds as a profile narrows them. */
+export function withinProfile(bounds: ValidityBounds, profile: UsedProfile | null): ValidityBounds {
+  const { maxDays, defaultDays = bounds.defaultDays, backdateMinutes } = profile?.rules.validity ?? {};
+  if (!profile?.rules.validity) return bounds;
+  const own =
+    maxDays === undefined ? null : { days: maxDays, longestMs: maxDays * dayMs, by: `Profile ${profile.name}` };
+  return {
+    ...bounds,
+    capAt: (issuedAt) => tighter(bounds.capAt(issuedAt), own),
+    defaultDays,
+    backdateMs: backdateMinutes === undefined ? bounds.backdateMs : backdateMinutes * 60_000,
+  };
+}
+
+function tighter(cap: IssuanceCap | null, own: IssuanceCap | null): IssuanceCap | null {
+  return own === null || (cap !== null && cap.longestMs <= own.longestMs) ? cap : own;
 }
 
 /** The dates of a new certificate. Seconds precision. Throws ValidityRefused. */
@@ -126,8 +148,8 @@ function isTooLong({ notBefore, notAfter }: Validity, cap: IssuanceCap | null): 
   return cap !== null && notAfter.getTime() - notBefore.getTime() > cap.longestMs;
 }
 
-function tooLong({ days }: IssuanceCap): string {
-  return `This authority issues for at most ${days} days.`;
+function tooLong({ days, by = 'This authority' }: IssuanceCap): string {
+  return `${by} issues for at most ${days} days.`;
 }
 
 /**
@@ -176,7 +198,7 @@ function byLength(wish: ValidityWish, bounds: ValidityBounds & { cap: IssuanceCa
 }
 
 function earlier(now: Date, lengthMs: number, bounds: ValidityBounds): Date {
-  const backdated = now.getTime() - Math.min(backdateMs, Math.max(0, lengthMs) / 20);
+  const backdated = now.getTime() - Math.min(bounds.backdateMs, Math.max(0, lengthMs) / 20);
   return seconds(new Date(Math.max(backdated, Math.min(bounds.caNotBefore.getTime(), now.getTime()))));
 }
 

@@ -4,9 +4,8 @@ import { Database } from '../../platform/db/database.js';
 import { instant, instantOrNull } from '../../platform/http/instant.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Admission } from '../admission.js';
-import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
-import { DeliverySight } from '../deploy/delivery-sight.js';
+import { Profiling } from '../issue/profiling.js';
 import { Planning } from '../planning.js';
 import { RenewalInfoRepository, type SuggestedRenewal } from './renewal-info.repository.js';
 import type { PlanView } from './rotate.schema.js';
@@ -22,7 +21,7 @@ export class PlanService {
     private readonly planning: Planning,
     private readonly preview: RotationPreview,
     private readonly admission: Admission,
-    private readonly sight: DeliverySight,
+    private readonly profiling: Profiling,
     private readonly renewalInfos: RenewalInfoRepository,
   ) {}
 
@@ -46,19 +45,9 @@ export class PlanService {
       fault: certificate.renewalFault,
       detail: certificate.renewalDetail,
       rights: certificate.state === 'issued' ? await this.admission.outlook(certificate) : null,
-      destinations: await this.placesOf(actor, successor ?? certificate),
+      profile: await this.profiling.outlook(certificate),
+      destinations: await this.preview.placesFor(actor, successor ?? certificate),
     };
-  }
-
-  /** The places of the successor. Locations that the actor may not see are null. */
-  private async placesOf(actor: Actor, certificate: Certificate): Promise<PlanView['destinations']> {
-    const places = await this.preview.placesOf(certificate);
-    const standOf = ({ destinationId }: { destinationId: number }) => ({
-      certificateId: certificate.id,
-      destinationId,
-    });
-    const isSeen = await this.sight.of(actor, places.map(standOf));
-    return places.map((place) => (isSeen(standOf(place)) ? place : { ...place, location: null }));
   }
 }
 

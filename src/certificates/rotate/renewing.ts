@@ -4,6 +4,8 @@ import { canMakeKey } from '../../pki/key.js';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
+import type { Reference } from '../../platform/http/reference.js';
+import { nothingImplied } from '../../profiles/asked-terms.js';
 import { obstacleTexts } from '../../rotation/due.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
@@ -13,6 +15,13 @@ import { IssueService } from '../issue/issue.service.js';
 import { nameOf } from '../issue/issuing.js';
 import type { Validity } from '../issue/validity.js';
 import { loadTerms, type TermsWithoutDates } from '../terms.js';
+
+/** How a user wants a renewal. `notify`: whether the owner gets a notice once the successor is deployed. */
+export interface RenewalWishes {
+  notify: boolean;
+  /** Default: the profile of the predecessor. */
+  profile?: Reference;
+}
 
 /** Renews a certificate: requests its successor with the same properties and destinations and a new key. */
 @Injectable()
@@ -26,20 +35,20 @@ export class Renewing {
   ) {}
 
   /**
-   * Returns the id of the successor. `notify`: whether the owner gets a notice once it is deployed. Throws Problem
-   * `conflict` when there is a successor already, `forbidden` when the names are no longer allowed, PluginError when
-   * the issuer refuses, and StalePredecessor.
+   * Returns the id of the successor. Throws Problem `conflict` when there is a successor already, `forbidden` when the
+   * names are no longer allowed, PluginError when the issuer refuses, and StalePredecessor.
    */
-  async renew(actor: Actor, old: Certificate, notify = true): Promise<number> {
-    return (await this.issues.issue(await this.commandFor(actor, old, notify))).id;
+  async renew(actor: Actor, old: Certificate, wishes: RenewalWishes = { notify: true }): Promise<number> {
+    return (await this.issues.issue(await this.commandFor(actor, old, wishes))).id;
   }
 
   /** What the successor would contain. Throws as `renew`, but asks no issuer and stores nothing. */
   async outline(
     actor: Actor,
     old: Certificate,
+    profile?: Reference,
   ): Promise<{ authority: LoadedAuthority['authority']; terms: TermsWithoutDates; validity: Validity; name: string }> {
-    const command = await this.commandFor(actor, old, false);
+    const command = await this.commandFor(actor, old, { notify: false, profile });
     const loaded = await this.authorities.get(authorityOf(old));
     const { authority } = loaded;
     demandActive(authority);
@@ -47,7 +56,7 @@ export class Renewing {
     return { authority, terms: approved.terms, validity: approved.validity, name: nameOf(command, approved) };
   }
 
-  private async commandFor(actor: Actor, old: Certificate, notify: boolean): Promise<IssueCommand> {
+  private async commandFor(actor: Actor, old: Certificate, { notify, profile }: RenewalWishes): Promise<IssueCommand> {
     const { owner, labels, vouchingRole, notify: watched, rotation } = old;
     return {
       owner,
@@ -57,7 +66,9 @@ export class Renewing {
       rotation,
       actor,
       authority: { id: authorityOf(old) },
+      profile,
       terms: loadTerms(old.terms),
+      implied: () => nothingImplied,
       key: { keyType: old.keyType },
       validity: {},
       issuerExtensions: [],

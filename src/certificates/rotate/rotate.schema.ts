@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { InstantOut } from '../../platform/http/instant.js';
+import { Reference } from '../../platform/http/reference.js';
 import { certificateStates } from '../certificate.entity.js';
 
 const Named = z.object({ id: z.int(), name: z.string() });
@@ -41,6 +42,13 @@ export const PlanView = z
     rights: z.object({ allowed: z.boolean(), text: z.string() }).nullable().meta({
       description: 'Whether its names may be renewed today, by whose rights, and why not; null where it ended.',
     }),
+    profile: Named.extend({
+      version: z.int().meta({ description: 'The version that its successor would follow.' }),
+      newest: z.int(),
+      text: z.string().nullable().meta({ description: 'Why it would not follow the newest version, or why it fails.' }),
+    })
+      .nullable()
+      .meta({ description: 'The certificate profile of its successor; null without one.' }),
     destinations: z
       .array(Place)
       .meta({ description: 'Where its successor goes; it is superseded once that has arrived at all of them.' }),
@@ -51,6 +59,7 @@ export type PlanView = z.output<typeof PlanView>;
 /** POST /certificates/{id}/reissue and /rotate; all members are optional. */
 export const RotateRequest = z
   .strictObject({
+    profile: Reference.optional().meta({ description: 'Another certificate profile for the successor.' }),
     dryRun: z.boolean().default(false).meta({ description: 'Only say what would change.' }),
     notify: z
       .boolean()

@@ -2,11 +2,12 @@ import { Injectable } from '@nestjs/common';
 import { Database, violatedConstraint } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
+import type { Reference } from '../../platform/http/reference.js';
 import { CertificateAccess } from '../access.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { DeliveryRetry } from '../deploy/delivery-retry.js';
-import { Renewing } from './renewing.js';
+import { type RenewalWishes, Renewing } from './renewing.js';
 import type { RotationView } from './rotate.schema.js';
 import { demandRotatable, RotationPreview } from './rotation-preview.js';
 
@@ -22,14 +23,11 @@ export class RotateService {
     private readonly deliveries: DeliveryRetry,
   ) {}
 
-  /**
-   * Returns the id of the successor. `notify`: whether the owner gets a notice once it is deployed. Throws Problem
-   * `conflict` when there is a successor already.
-   */
-  async reissue(actor: Actor, id: number, { notify }: { notify: boolean } = { notify: true }): Promise<number> {
+  /** Returns the id of the successor. Throws Problem `conflict` when there is a successor already. */
+  async reissue(actor: Actor, id: number, wishes: RenewalWishes = { notify: true }): Promise<number> {
     const certificate = await this.reissuable(actor, id);
     try {
-      return await this.renewing.renew(actor, certificate, notify);
+      return await this.renewing.renew(actor, certificate, wishes);
     } catch (error) {
       if (violatedConstraint(error) === 'certificate_one_renewal')
         throw new Problem('conflict', `Certificate ${certificate.name} is being renewed already.`);
@@ -38,9 +36,9 @@ export class RotateService {
   }
 
   /** Previews `reissue`, and throws as it does. */
-  async previewReissue(actor: Actor, id: number): Promise<RotationView> {
+  async previewReissue(actor: Actor, id: number, profile?: Reference): Promise<RotationView> {
     const certificate = await this.reissuable(actor, id);
-    const preview = await this.preview.of(actor, certificate);
+    const preview = await this.preview.of(actor, certificate, profile);
     if (preview.action !== 'reissue')
       throw new Problem('conflict', `Certificate ${certificate.name} is being renewed already.`);
     return preview;
@@ -50,17 +48,17 @@ export class RotateService {
   async rotate(
     actor: Actor,
     id: number,
-    { dryRun, notify }: { dryRun: boolean; notify: boolean },
+    { dryRun, notify, profile }: RenewalWishes & { dryRun: boolean },
   ): Promise<RotationView> {
     const certificate = await this.changeable(actor, id);
     demandRotatable(certificate);
-    const before = await this.preview.of(actor, certificate);
+    const before = await this.preview.of(actor, certificate, profile);
     if (before.action === 'reissue') await this.access.demandIssue(actor, certificate);
     if (before.action === 'redeploy' && !actor.permissions.has('delivery:retry'))
       throw new Problem('forbidden', 'To deliver again what has not arrived needs delivery:retry.');
     const told = notify ? before : { ...before, tells: null };
     if (dryRun) return told;
-    if (before.action === 'reissue') await this.reissue(actor, id, { notify });
+    if (before.action === 'reissue') await this.reissue(actor, id, { notify, profile });
     if (before.action === 'redeploy') await this.deliveries.retryOpen(actor, before.successor?.id ?? 0);
     return { ...told, dryRun: false, ...(await this.outcome(id)) };
   }

@@ -3,11 +3,13 @@ import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { instant } from '../../platform/http/instant.js';
 import { Problem } from '../../platform/http/problem.js';
+import type { Reference } from '../../platform/http/reference.js';
 import { obstacleTexts } from '../../rotation/due.js';
 import type { Certificate } from '../certificate.entity.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { readLine } from '../certificate.row.js';
 import { DeliveryRepository } from '../deploy/delivery.repository.js';
+import { DeliverySight } from '../deploy/delivery-sight.js';
 import { Places } from '../deploy/places.js';
 import { searchNames } from '../issue/new-row.js';
 import { Renewing } from './renewing.js';
@@ -23,12 +25,13 @@ export class RotationPreview {
     private readonly certificates: CertificateRepository,
     private readonly deliveries: DeliveryRepository,
     private readonly places: Places,
+    private readonly sight: DeliverySight,
     private readonly renewing: Renewing,
   ) {}
 
   /** The whole preview. Throws Problem or PluginError when the successor could not be issued. */
-  async of(actor: Actor, old: Certificate): Promise<RotationView> {
-    const what = await this.what(actor, old);
+  async of(actor: Actor, old: Certificate, profile?: Reference): Promise<RotationView> {
+    const what = await this.what(actor, old, profile);
     const supersedes = what.action === 'none' ? [] : await this.inForce(old);
     const tells = what.action !== 'none' && old.owner.includes('@') ? old.owner : null;
     return { dryRun: true, certificate: { id: old.id, name: old.name }, ...what, supersedes, tells };
@@ -48,12 +51,23 @@ export class RotationPreview {
     );
   }
 
-  private async what(actor: Actor, old: Certificate): Promise<What> {
+  /** As `placesOf`. Locations that the actor may not see are null. */
+  async placesFor(actor: Actor, certificate: Certificate): Promise<Place[]> {
+    const places = await this.placesOf(certificate);
+    const standOf = ({ destinationId }: { destinationId: number }) => ({
+      certificateId: certificate.id,
+      destinationId,
+    });
+    const isSeen = await this.sight.of(actor, places.map(standOf));
+    return places.map((place) => (isSeen(standOf(place)) ? place : { ...place, location: null }));
+  }
+
+  private async what(actor: Actor, old: Certificate, profile?: Reference): Promise<What> {
     if (old.state === 'superseded')
       return none(obstacleTexts[old.awaitsDeployment ? 'awaitsDeployment' : 'superseded']);
     const successor = await this.certificates.findSuccessor(this.db.single, old.id);
     if (successor) return this.ofSuccessor(successor);
-    const { authority, terms, validity, name } = await this.renewing.outline(actor, old);
+    const { authority, terms, validity, name } = await this.renewing.outline(actor, old, profile);
     const destinations = (await this.placesOf(old)).map((place) => ({ ...place, state: null }));
     const names = searchNames(terms.subject.commonName ?? '', terms);
     return {

@@ -78,6 +78,7 @@ export class Fixtures {
   channel = (): Promise<number> => this.make('/channels', this.channelBody());
   subscription = async (): Promise<number> => this.make('/subscriptions', await this.subscriptionBody());
   policy = (): Promise<number> => this.make('/policies', { name: this.word(), days: 5 });
+  profile = (): Promise<number> => this.make('/profiles', { name: this.word(), rules: {} });
   role = (more: object = {}): Promise<number> => this.make('/roles', { name: this.word(), ...more });
   user = (): Promise<number> => this.make('/users', this.userBody());
 

@@ -172,6 +172,15 @@ export const requests: Readonly<Record<string, Ask>> = {
   'delete /subscriptions/:id': on((f) => f.subscription()),
   'get /subscriptions/:id': on((f) => f.subscription()),
 
+  'get /profiles/:id': on((f) => f.profile()),
+  'get /profiles/:id/versions': on((f) => f.profile()),
+  'post /profiles': (f) => ({ body: { name: f.word(), rules: {} } }),
+  'put /profiles/:id': on(
+    (f) => f.profile(),
+    (f) => ({ name: f.word(), rules: { keyTypes: ['RSA2048'] } }),
+  ),
+  'delete /profiles/:id': on((f) => f.profile()),
+
   'post /policies': (f) => ({ body: { name: f.word(), days: 9 } }),
   'put /policies/:id': on(
     (f) => f.policy(),

@@ -171,6 +171,13 @@ POST   /pending_certificates/:id/upload   401       403       403       400     
 GET    /plugins                           401       ok        ok        ok        ok        ok        ok        403
 GET    /plugins/:slug                     401       ok        ok        ok        ok        ok        ok        403
 
+GET    /profiles                          401       ok        ok        ok        ok        ok        ok        403
+POST   /profiles                          401       403       403       403       403       403       ok        403
+GET    /profiles/:id                      401       ok        ok        ok        ok        ok        ok        403
+PUT    /profiles/:id                      401       403       403       403       403       403       ok        403
+DELETE /profiles/:id                      401       403       403       403       403       403       ok        403
+GET    /profiles/:id/versions             401       ok        ok        ok        ok        ok        ok        403
+
 GET    /policies                          401       ok        ok        ok        ok        ok        ok        403
 POST   /policies                          401       403       403       403       ok        403       ok        403
 GET    /policies/:id                      401       ok        ok        ok        ok        ok        ok        403
