@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { certificatePolicies, crlDistributionPoints, EXTENDED_KEY_USAGES, KEY_USAGES } from '../pki/extensions.js';
 import { KEY_TYPES } from '../pki/key.js';
+import { encodeSubject } from '../pki/names.js';
+import { rebuildName } from '../pki/requested-name.js';
 import type { KeyUsage } from '../plugin-api/terms.js';
 
 // The rules of a profile. An absent member changes nothing: the request decides as it does without a profile.
@@ -82,18 +84,25 @@ const Names = z.strictObject({
   }),
 });
 
-const Subject = z.strictObject({
-  commonName: attribute.optional(),
-  country: attribute.optional(),
-  state: attribute.optional(),
-  location: attribute.optional(),
-  organization: attribute.optional(),
-  organizationalUnit: attribute.optional(),
-  others: z
-    .enum(['optional', 'forbidden'])
-    .optional()
-    .meta({ description: 'All other attributes, which only a CSR can have.' }),
-});
+const Subject = z
+  .strictObject({
+    commonName: attribute.optional(),
+    country: attribute.optional(),
+    state: attribute.optional(),
+    location: attribute.optional(),
+    organization: attribute.optional(),
+    organizationalUnit: attribute.optional(),
+    others: z
+      .enum(['optional', 'forbidden'])
+      .optional()
+      .meta({ description: 'All other attributes, which only a CSR can have.' }),
+  })
+  .superRefine((rules, context) => {
+    for (const [member, rule] of Object.entries(rules)) {
+      if (typeof rule !== 'object' || encodes(() => rebuildName(encodeSubject({ [member]: rule.fixed })))) continue;
+      context.addIssue({ code: 'custom', message: 'A subject cannot hold this value.', path: [member] });
+    }
+  });
 
 /** The longest validity without revocation information: short-lived by the Baseline Requirements §1.6.1. */
 const shortLivedDays = 7;

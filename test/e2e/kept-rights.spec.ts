@@ -216,6 +216,21 @@ describe('rights in the memory of a process', () => {
     });
   });
 
+  it('include profiles: one that another process has changed a moment ago is obeyed', async () => {
+    const { token } = await makePerson('session');
+    const profile = await there.ok('POST', '/profiles', { name: 'ours', rules: {} });
+    const wanted = { profile: { name: 'ours' } };
+    expect((await issue(token, wanted)).body.profile.version).toBe(1);
+    await there.ok('PUT', `/profiles/${profile.id}`, { name: 'ours', rules: { policies: ['1.2.3'] } });
+    expect((await issue(token, wanted)).body.profile.version).toBe(2);
+    await there.ok('PUT', `/profiles/${profile.id}`, { name: 'ours', rules: { keyTypes: ['RSA2048'] } });
+    expect((await issue(token, wanted)).body.reasons).toEqual({ keyType: [expect.any(String)] });
+    await there.ok('PUT', `/profiles/${profile.id}`, { name: 'ours', rules: {} });
+    expect((await issue(token, wanted)).body.profile.version).toBe(4);
+    await there.ok('PUT', `/profiles/${profile.id}`, { name: 'ours', active: false, rules: {} });
+    expect((await issue(token, wanted)).status).toBe(400);
+  });
+
   it('include defaults: a policy or subscription that another process has changed applies at once', async () => {
     const { token } = await makePerson('session');
     await warmUp(token);
