@@ -41,6 +41,7 @@ import { Labels1763700000054 } from './1763700000054-labels.js';
 import { DoubtsAboutOrders1763700000055 } from './1763700000055-doubts-about-orders.js';
 import { Challenges1763700000058 } from './1763700000058-challenges.js';
 import { OneStatement1763700000060 } from './1763700000060-one-statement.js';
+import { ChainsApart1763700000063 } from './1763700000063-chains-apart.js';
 import { Profiles1763700000076 } from './1763700000076-profiles.js';
 import { KeysOfIssuers1763700000083 } from './1763700000083-keys-of-issuers.js';
 
@@ -88,6 +89,7 @@ export const migrations = [
   OneStatement1763700000060,
   KeptFacts1763700000061,
   PlansOfFunctions1763700000062,
+  ChainsApart1763700000063,
   PublicIds1763700000070,
   Profiles1763700000076,
   KeysOfIssuers1763700000083,

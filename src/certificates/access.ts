@@ -13,7 +13,8 @@ import {
 } from '../roles/permission.js';
 import { Authorities } from '../authorities/authorities.js';
 import { Destinations } from '../destinations/destinations.js';
-import { type Certificate, keyProofOf } from './certificate.entity.js';
+import type { Certificate } from './certificate.entity.js';
+import { keyProofOf } from './key-proof.js';
 import { CertificateRepository } from './certificate.repository.js';
 import { SourceLinkRepository } from './discover/source-link.repository.js';
 

@@ -1,8 +1,10 @@
-import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import { Column, Entity, PrimaryGeneratedColumn, VirtualColumn } from 'typeorm';
+import { certificateColumn, csrColumn } from '../platform/db/der-column.js';
 import { Problem } from '../platform/http/problem.js';
 import { retryAt } from '../platform/retry.js';
 import { Sealed, sealedColumn } from '../platform/secrets/sealed.js';
 import type { RenewalPlan } from '../rotation/due.js';
+import { chainOf } from './certificate-chain.js';
 import type { Failure } from './failure.js';
 import { orderRetryBounds } from './failure.js';
 import type { AnswerFacts } from './issued-facts.js';
@@ -33,19 +35,6 @@ export function ownerVouches({ owner, vouchingRole }: Pick<Certificate, 'owner' 
   return vouchingRole?.toLowerCase() === owner.toLowerCase();
 }
 
-/**
- * How the owner has proved to have the private key: 2 when the key is stored or was certified here, 1 when a CSR was
- * uploaded with the certificate, 0 when there is no proof.
- */
-export function keyProofOf({
-  sealedKey = null,
-  csrPem = null,
-  authorityId = null,
-}: Partial<Pick<Certificate, 'sealedKey' | 'csrPem' | 'authorityId'>>): 0 | 1 | 2 {
-  if (sealedKey !== null || (csrPem !== null && authorityId !== null)) return 2;
-  return csrPem === null ? 0 : 1;
-}
-
 /** One certificate from its request to its end. The only place where its state changes. */
 @Entity('certificate')
 export class Certificate {
@@ -62,10 +51,11 @@ export class Certificate {
   /** The common name, or the first subject alternative name. */
   @Column('text') commonName: string;
   @Column('text') distinguishedName: string;
-  @Column('text', { nullable: true }) bodyPem: string | null;
-  /** The issuers in order, as concatenated PEM. */
-  @Column('text', { nullable: true }) chainPem: string | null;
-  @Column('text', { nullable: true }) csrPem: string | null;
+  @Column('bytea', { name: 'body_der', nullable: true, transformer: certificateColumn }) bodyPem: string | null;
+  @Column('integer', { nullable: true }) chainId: number | null;
+  /** The issuers in order, as concatenated PEM. `CertificateRepository.change` stores a new one as `chainId`. */
+  @VirtualColumn('text', { query: chainOf }) chainPem: string | null;
+  @Column('bytea', { name: 'csr_der', nullable: true, transformer: csrColumn }) csrPem: string | null;
   /** Part of the associated data of the sealed key, so that the key opens for this row only. */
   @Column('uuid') secretId: string;
   @Column('bytea', { nullable: true, transformer: sealedColumn }) sealedKey: Sealed | null;

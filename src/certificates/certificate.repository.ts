@@ -2,11 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
 import { freeName, withSerial } from '../pki/certificate-name.js';
 import type { Tx } from '../platform/db/database.js';
+import { csrColumn } from '../platform/db/der-column.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import { type Reference, wordsOf } from '../platform/http/reference.js';
 import { defaultsOf, shownSubscriptionsOf } from '../notifications/subscription.repository.js';
-import { noSuccession, type SuccessionFacts } from '../rotation/due.js';
+import type { SuccessionFacts } from '../rotation/due.js';
 import { Certificate } from './certificate.entity.js';
+import { keepChain } from './certificate-chain.js';
 import { keyRolesOf, rolesOf } from './certificate-roles.js';
 
 /** The owner of a certificate and its settings. */
@@ -186,7 +188,9 @@ export class CertificateRepository {
   /** Locks the row, lets `work` change the entity, and saves the changes. */
   async change<T>(tx: Tx, id: number, work: (certificate: Certificate) => T | Promise<T>): Promise<T> {
     const certificate = await this.lock(tx, id);
+    const { chainPem } = certificate;
     const result = await work(certificate);
+    if (certificate.chainPem !== chainPem) certificate.chainId = await keepChain(tx, certificate.chainPem);
     await tx.save(certificate);
     return result;
   }
@@ -205,10 +209,6 @@ export class CertificateRepository {
       .createQueryBuilder(Certificate, 'c')
       .where(`c.renewsId = :id and c.state not in ('failed', 'cancelled', 'revoked') and c.deletedAt is null`, { id })
       .getOne();
-  }
-
-  async successionOf(tx: Tx, id: number): Promise<SuccessionFacts> {
-    return (await this.successionsOf(tx, [id]))[0] ?? noSuccession;
   }
 
   /** The facts that decide about a renewal, in the order of `ids`. */
@@ -313,8 +313,8 @@ export class CertificateRepository {
 
   /** True when a certificate with the same key was requested or uploaded with exactly this CSR. */
   async isCsrKnown(tx: Tx, { spkiSha256, csrPem }: Pick<NewRow, 'spkiSha256' | 'csrPem'>): Promise<boolean> {
-    const sql = 'select from certificate where spki_sha256 = $1 and csr_pem = $2 limit 1';
-    return (await tx.query<unknown[]>(sql, [spkiSha256, csrPem])).length > 0;
+    const sql = 'select from certificate where spki_sha256 = $1 and csr_der = $2 limit 1';
+    return (await tx.query<unknown[]>(sql, [spkiSha256, csrColumn.to(csrPem)])).length > 0;
   }
 
   /** Stores the labels at once, because subscriptions to them decide when the certificate is warned about. */

@@ -4,9 +4,11 @@ import { type LabelledNotification, notificationMembers } from '../notifications
 import { shownSubscriptionsOf } from '../notifications/subscription.repository.js';
 import { type EndpointName, endpointNameColumns } from '../sources/endpoint.repository.js';
 import type { Tx } from '../platform/db/database.js';
+import { certificateColumn, csrColumn } from '../platform/db/der-column.js';
 import { likePattern } from '../platform/db/list-filter.js';
 import { prepared } from '../platform/db/statement.js';
 import { invalid } from '../platform/http/problem.js';
+import { chainOf } from './certificate-chain.js';
 import { keyRolesOf, rolesOf } from './certificate-roles.js';
 import type { Certificate, CertificateState } from './certificate.entity.js';
 import type { StoredTerms } from './terms.js';
@@ -31,8 +33,9 @@ export interface LinkedCertificate extends Named {
   notify: boolean;
   rotation: boolean;
   rotationPolicy: { id: number; name: string; days: number | null };
-  bodyPem: string | null;
-  csrPem: string | null;
+  /** DER in base64, like `csrDer`. */
+  bodyDer: string | null;
+  csrDer: string | null;
   /** Milliseconds since 1970 in JSON, because PostgreSQL has its own format for years before 1. */
   notBefore: Date | number;
   notAfter: Date | number;
@@ -123,6 +126,13 @@ export interface CertificateRow extends Named {
   replaced: LinkedCertificate[];
 }
 
+/** A row as the statement returns it. */
+type StoredRow = Omit<CertificateRow, 'bodyPem' | 'csrPem'> & Record<'bodyDer' | 'csrDer', Buffer | null>;
+
+function rowOf({ bodyDer, csrDer, ...row }: StoredRow): CertificateRow {
+  return { ...row, bodyPem: certificateColumn.from(bodyDer), csrPem: csrColumn.from(csrDer) };
+}
+
 const millis = (column: string): string => `extract(epoch from ${column}) * 1000`;
 const list = (fields: string, from: string): string =>
   `(select coalesce(json_agg(json_build_object(${fields}) order by x.id), '[]') from ${from})`;
@@ -131,7 +141,7 @@ const list = (fields: string, from: string): string =>
 export const linkedColumns = `
   'id', x.id, 'name', x.name, 'state', x.state, 'owner', x.owner, 'description', x.description,
   'subjectCn', x.terms->'subject'->>'commonName', 'serialHex', x.serial_hex, 'issuer', x.issuer, 'bits', x.bits,
-  'notify', x.notify, 'rotation', x.rotation, 'bodyPem', x.body_pem, 'csrPem', x.csr_pem,
+  'notify', x.notify, 'rotation', x.rotation, 'bodyDer', encode(x.body_der, 'base64'), 'csrDer', encode(x.csr_der, 'base64'),
   'notBefore', extract(epoch from x.not_before) * 1000, 'notAfter', extract(epoch from x.not_after) * 1000,
   'rotationPolicy', (
     select json_build_object('id', p.id, 'name', p.name, 'days', p.days)
@@ -140,7 +150,7 @@ export const linkedColumns = `
 const columns = `
   c.id, c.name, c.state, c.owner, c.description, c.common_name as "commonName",
   c.distinguished_name as "distinguishedName",
-  c.body_pem as "bodyPem", case when $2 then c.chain_pem end as "chainPem", c.csr_pem as "csrPem",
+  c.body_der as "bodyDer", case when $2 then ${chainOf('c')} end as "chainPem", c.csr_der as "csrDer",
   c.sealed_key is not null as "hasPrivateKey",
   c.issuer, c.serial_hex as "serialHex", c.sha256, c.key_type as "keyType", c.bits,
   coalesce(c.key_weakness, (select 'A certificate with this key was revoked because the key is compromised'
@@ -209,7 +219,7 @@ const columns = `
   )} as replaced`;
 
 // The subquery hides the length of the array from the planner, so that one cached plan serves every number of ids.
-const selectByIds = prepared<CertificateRow>(
+const selectByIds = prepared<StoredRow>(
   'certificate_rows',
   `select ${columns} from certificate c where c.id = any(array(select unnest($1::int[])))`,
 );
@@ -273,13 +283,13 @@ export async function readPage(tx: Tx, ids: readonly number[], withChain: boolea
  */
 async function countWithin(tx: Tx, ids: readonly number[], withChain: boolean): Promise<number> {
   const linked = (own: string, other: string): string =>
-    `coalesce((select sum(octet_length(x.body_pem) + coalesce(octet_length(x.csr_pem), 0))
+    `coalesce((select sum(octet_length(x.body_der) + coalesce(octet_length(x.csr_der), 0))
       from certificate_replacement l join certificate x on x.id = l.${other} where l.${own} = c.id), 0)`;
-  // Four times the body, because several members of the response repeat the names in `terms`.
+  // Five times the body, because several members of the response repeat the names in `terms`.
   const [{ count }] = await tx.query<[{ count: number }]>(
     `select count(*) filter (where bytes <= $3)::int as count from (
-       select sum(4 * coalesce(octet_length(c.body_pem), 0) + coalesce(octet_length(c.csr_pem), 0)
-         + case when $2 then coalesce(octet_length(c.chain_pem), 0) else 0 end
+       select sum(5 * coalesce(octet_length(c.body_der), 0) + coalesce(octet_length(c.csr_der), 0)
+         + case when $2 then coalesce(octet_length(${chainOf('c')}), 0) else 0 end
          + ${linked('certificate_id', 'replaced_id')} + ${linked('replaced_id', 'certificate_id')})
          over (order by w.place) as bytes
        from unnest($1::int[]) with ordinality as w(id, place) join certificate c on c.id = w.id) as sizes`,
@@ -292,6 +302,6 @@ async function countWithin(tx: Tx, ids: readonly number[], withChain: boolean): 
 export async function readRows(tx: Tx, ids: readonly number[], withChain = true): Promise<CertificateRow[]> {
   if (ids.length === 0) return [];
   const rows = await selectByIds(tx, [ids, withChain]);
-  const byId = new Map(rows.map((row) => [row.id, row]));
+  const byId = new Map(rows.map((row) => [row.id, rowOf(row)]));
   return ids.map((id) => byId.get(id)).filter((row) => row !== undefined);
 }

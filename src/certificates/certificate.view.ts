@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { authorityLabel } from '../authorities/authority-label.js';
+import { toPem } from '../pki/pem.js';
 import { serialDecimal } from '../pki/serial.js';
 import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
@@ -107,11 +108,15 @@ export function certificateLabel(row: LinkedCertificate): CertificateLabel {
     commonName: row.subjectCn ?? '',
     serial: row.serialHex && serialDecimal(row.serialHex),
     bits,
-    body: row.bodyPem,
+    body: pemOf('CERTIFICATE', row.bodyDer),
     chain: null,
-    csr: row.csrPem,
+    csr: pemOf('CERTIFICATE REQUEST', row.csrDer),
     ...validity({ notBefore: new Date(row.notBefore), notAfter: new Date(row.notAfter) }),
   };
+}
+
+function pemOf(label: string, base64: string | null): string | null {
+  return base64 === null ? null : toPem(label, Buffer.from(base64, 'base64'));
 }
 
 /** From the stored terms, since lists never parse X.509. */

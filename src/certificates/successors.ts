@@ -5,6 +5,7 @@ import { Clock } from '../platform/clock.js';
 import type { Tx } from '../platform/db/database.js';
 import { systemActor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
+import { noSuccession } from '../rotation/due.js';
 import type { Certificate } from './certificate.entity.js';
 import { CertificateRepository, type Links } from './certificate.repository.js';
 import type { Delivery } from './deploy/delivery.entity.js';
@@ -198,7 +199,7 @@ export class Successors {
    */
   private async release(tx: Tx, oldId: number, successor: Certificate): Promise<boolean> {
     const old = await this.certificates.lock(tx, oldId);
-    const { hasSuccessor, isReplaced } = await this.certificates.successionOf(tx, oldId);
+    const [{ hasSuccessor, isReplaced } = noSuccession] = await this.certificates.successionsOf(tx, [oldId]);
     const lives = old.state === 'issued' || (old.state === 'superseded' && old.awaitsDeployment);
     if (!lives || old.deletedAt !== null || hasSuccessor || isReplaced) return false;
     if (old.state === 'superseded') await this.note(tx, 'certificate.reinstated', oldId, { insteadOfId: successor.id });

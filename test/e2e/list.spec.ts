@@ -285,10 +285,10 @@ describe('the list of certificates', () => {
     const { total } = await program.ok('GET', '/certificates/valid');
     await source.query(
       `
-      insert into certificate (state, name, owner, authority_id, common_name, distinguished_name, body_pem, secret_id,
+      insert into certificate (state, name, owner, authority_id, common_name, distinguished_name, body_der, secret_id,
         issuer, issuer_sha256, serial_hex, sha256, spki_sha256,
         key_type, bits, not_before, not_after, san_count, terms, notify, rotation, rotation_policy_id, created_at)
-      select state, 'many-' || n, owner, authority_id, 'many', distinguished_name, body_pem, gen_random_uuid(), issuer,
+      select state, 'many-' || n, owner, authority_id, 'many', distinguished_name, body_der, gen_random_uuid(), issuer,
         issuer_sha256, 'F' || n, 'many' || n, spki_sha256,
         key_type, bits, not_before, not_after, san_count, terms, false, false, rotation_policy_id, created_at
         from certificate, generate_series(1, $2) n where id = $1`,

@@ -250,10 +250,10 @@ describe('a CA that does not answer a thousand orders', () => {
     const { id } = await ask('pending', { ca: 'Hanging CA' });
     await eventually(() => Promise.resolve(held.begun()));
     await program.database.source.query(
-      `insert into certificate (name, state, owner, authority_id, common_name, distinguished_name, csr_pem, secret_id,
+      `insert into certificate (name, state, owner, authority_id, common_name, distinguished_name, csr_der, secret_id,
          issuer, spki_sha256, key_type, bits, not_before, not_after, san_count, terms, notify, rotation,
          rotation_policy_id, next_attempt_at, created_at)
-       select 'hanging-' || n, state, owner, authority_id, common_name, distinguished_name, csr_pem, gen_random_uuid(),
+       select 'hanging-' || n, state, owner, authority_id, common_name, distinguished_name, csr_der, gen_random_uuid(),
          issuer, spki_sha256, key_type, bits, not_before, not_after, san_count, terms, notify, rotation,
          rotation_policy_id, next_attempt_at, created_at from certificate, generate_series(1, 1000) as n where id = $1`,
       [id],

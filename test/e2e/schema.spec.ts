@@ -24,6 +24,7 @@ const withoutEntity: Record<string, string> = {
   legacy_row: 'a ledger, written and read in sets by its repository',
   authority_role: pair,
   destination_role: pair,
+  certificate_chain: 'kept by a function of the database, and read with certificates',
   certificate_domain: pair,
   certificate_replacement: pair,
   certificate_role: pair,
@@ -57,9 +58,10 @@ async function columnsOfDatabase(source: DataSource): Promise<ColumnLine[]> {
 async function columnsOfEntities(source: DataSource): Promise<ColumnLine[]> {
   const lines: ColumnLine[] = [];
   for (const { tableName, columns } of source.entityMetadatas) {
-    const types = await typesOf(source, columns);
+    const stored = columns.filter((column) => !column.isVirtualProperty);
+    const types = await typesOf(source, stored);
     lines.push(
-      ...columns.map(({ databaseName, isNullable }, i) =>
+      ...stored.map(({ databaseName, isNullable }, i) =>
         lineOf(tableName, databaseName, types[i] ?? 'unknown', isNullable),
       ),
     );

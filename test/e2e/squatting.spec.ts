@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { csrColumn } from '../../src/platform/db/der-column.js';
 import { openssl, startTestAuthority } from '../support/bundles.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { makeTeams, type Teams } from '../support/teams.js';
@@ -92,9 +93,9 @@ describe('a public certificate that another user uploaded first', () => {
     const twin = await squatted('seen.example.com');
     const renewed = csrOf(twin.privateKey);
     await program.database.source.query(
-      `update certificate set csr_pem = $1, spki_sha256 = (select spki_sha256 from certificate where id = $2)
+      `update certificate set csr_der = $1, spki_sha256 = (select spki_sha256 from certificate where id = $2)
        where id = $3`,
-      [renewed, twin.id, first.id],
+      [csrColumn.to(renewed), twin.id, first.id],
     );
     expect(await upload('ann', { ...twin.public, csr: renewed })).toMatchObject({
       status: 409,

@@ -205,8 +205,8 @@ describe.each(dumps)('the database of %s', (name) => {
   });
 
   it('opens every private key, and each fits its certificate', async () => {
-    const keyed = await rows<{ id: number; body: string }>(
-      'select id, body_pem as body from certificate where sealed_key is not null and body_pem is not null',
+    const keyed = await rows<{ id: number; body: Buffer }>(
+      'select id, body_der as body from certificate where sealed_key is not null and body_der is not null',
     );
     expect(keyed.length).toBeGreaterThan(300);
     for (const { id, body } of keyed) {
@@ -258,11 +258,12 @@ describe.each(dumps)('the database of %s', (name) => {
       `select renews_id from certificate where renews_id is not null group by renews_id having count(*) > 1`,
     );
     expect(twice).toEqual([]);
-    const renewed = await rows<{ name: string; location: string; body: string }>(
-      `select c.name, d.location, c.body_pem as body from certificate c join delivery d on d.certificate_id = c.id
+    const renewed = await rows<{ name: string; location: string; body: Buffer }>(
+      `select c.name, d.location, c.body_der as body from certificate c join delivery d on d.certificate_id = c.id
        where c.renews_id is not null and c.state = 'issued' and c.created_at > '${facts.now}'`,
     );
     expect(renewed.length).toBeGreaterThan(30);
-    for (const { location, body } of renewed) expect(delivered.get(location)).toBe(body);
+    for (const { location, body } of renewed)
+      expect(delivered.get(location)).toBe(new X509Certificate(body).toString());
   });
 });

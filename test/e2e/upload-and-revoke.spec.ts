@@ -308,11 +308,11 @@ describe('a revocation', () => {
     await source.query('drop index certificate_sha256');
     const [{ id }] = await source.query(
       `
-      insert into certificate (state, name, owner, creator_id, authority_id, common_name, distinguished_name, body_pem,
+      insert into certificate (state, name, owner, creator_id, authority_id, common_name, distinguished_name, body_der,
         secret_id, issuer, issuer_sha256, serial_hex, sha256,
         spki_sha256, key_type, bits, not_before, not_after, san_count, terms, rotation_policy_id, created_at)
       select state, 'twin', 'bob@example.com', (select id from app_user
-        where username = 'bob'), authority_id, common_name, distinguished_name, body_pem, gen_random_uuid(), issuer,
+        where username = 'bob'), authority_id, common_name, distinguished_name, body_der, gen_random_uuid(), issuer,
         'other', serial_hex, sha256, spki_sha256, key_type, bits, not_before, not_after, san_count, terms,
         rotation_policy_id, created_at from certificate where id = $1 returning id`,
       [victim.id],

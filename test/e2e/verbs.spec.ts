@@ -144,10 +144,10 @@ describe('a change of a policy', () => {
     const { source } = program.database;
     await source.query(
       `
-      insert into certificate (state, name, owner, authority_id, common_name, distinguished_name, body_pem, secret_id,
+      insert into certificate (state, name, owner, authority_id, common_name, distinguished_name, body_der, secret_id,
         issuer, issuer_sha256, serial_hex, sha256, spki_sha256,
         key_type, bits, not_before, not_after, san_count, terms, notify, rotation, rotation_policy_id, created_at)
-      select state, 'many-' || n, owner, authority_id, common_name, distinguished_name, body_pem, gen_random_uuid(),
+      select state, 'many-' || n, owner, authority_id, common_name, distinguished_name, body_der, gen_random_uuid(),
         issuer, issuer_sha256, 'F' || n, 'many' || n, spki_sha256,
         key_type, bits, not_before, not_after, san_count, terms, false, true, rotation_policy_id, created_at
         from certificate, generate_series(1, 2100) n where id = $1`,

@@ -1,11 +1,13 @@
 import { eventColumns, insertEvents } from '../../audit/audit.js';
 import type { Domain } from '../../domains/domain.repository.js';
 import type { Tx } from '../../platform/db/database.js';
+import { certificateColumn, csrColumn } from '../../platform/db/der-column.js';
 import { factsHave } from '../../platform/db/kept-facts.js';
 import { snake } from '../../platform/db/snake-naming.js';
 import { prepared } from '../../platform/db/statement.js';
 import { timestamp } from '../../platform/db/timestamp.js';
 import { Sealed } from '../../platform/secrets/sealed.js';
+import { keptChain } from '../certificate-chain.js';
 import type { NewCertificate, NewRow } from '../certificate.repository.js';
 import type { KeyClaims, KeyFault } from './key-rules.js';
 
@@ -24,7 +26,6 @@ const columns = [
   'commonName',
   'distinguishedName',
   'bodyPem',
-  'chainPem',
   'csrPem',
   'secretId',
   'sealedKey',
@@ -59,7 +60,10 @@ const columns = [
   'createdAt',
 ] as const satisfies readonly (keyof NewRow)[];
 
-const names = columns.map(snake);
+const derColumns = { bodyPem: certificateColumn, csrPem: csrColumn };
+const isDer = (column: string): column is keyof typeof derColumns => column in derColumns;
+
+const names = columns.map((column) => snake(isDer(column) ? column.replace('Pem', 'Der') : column));
 /*
  * Every insert waits for locks in this order: keys, names of certificates, names in certificates. `claim_keys` and
  * `link_names` see what was committed while they waited.
@@ -73,11 +77,14 @@ const insertAll = prepared<{ secretId: string } & Inserted>(
       and ${factsHave('g.facts_versions')} as current
     from jsonb_to_recordset($2) as g(secret_id uuid, key text, names text[], listed_role_ids int[],
       issuer_role_id int, subscription_ids int[], replaces_ids int[], authority_id int, authority_version int,
-      facts_versions bigint[], event jsonb)),
+      facts_versions bigint[], chain_pem text, event jsonb)),
   fault as materialized (select * from claim_keys($3, $4, $5)),
+  chains as materialized (select p.chain_pem, ${keptChain('p.chain_pem')} as id
+    from (select distinct chain_pem from given where chain_pem <> '' order by chain_pem) as p),
   made as (
-    insert into certificate (${names.join(', ')}, issuer_role_id)
-    select ${names.map((name) => `c.${name}`).join(', ')}, g.issuer_role_id
+    insert into certificate (${names.join(', ')}, issuer_role_id, chain_id)
+    select ${names.map((name) => `c.${name}`).join(', ')}, g.issuer_role_id,
+      (select id from chains where chains.chain_pem = g.chain_pem)
     from jsonb_populate_recordset(null::certificate, $1) as c join given g using (secret_id)
     where g.current
       and not exists (select from fault f where f.key = g.key and (f.is_compromised or f.is_of_another and not $6))
@@ -140,6 +147,7 @@ export async function insertCertificates(
     authority_id: row.authorityId,
     authority_version: of.authorityVersion,
     facts_versions: of.factsVersions ?? [],
+    chain_pem: row.chainPem,
     event,
   }));
   const rows = JSON.stringify(many.map(({ row }) => jsonOf(row)));
@@ -153,10 +161,14 @@ function jsonOf(row: NewRow): Record<string, unknown> {
   const json: Record<string, unknown> = {};
   columns.forEach((column, i) => {
     const value = row[column];
-    if (value !== null && value !== undefined) json[names[i] ?? ''] = jsonValue(value);
+    if (value !== null && value !== undefined)
+      json[names[i] ?? ''] = jsonValue(isDer(column) ? derColumns[column].to(value) : value);
   });
   return json;
 }
 
-const jsonValue = (value: unknown): unknown =>
-  value instanceof Sealed ? `\\x${value.bytes.toString('hex')}` : value instanceof Date ? timestamp(value) : value;
+function jsonValue(value: unknown): unknown {
+  const bytes = value instanceof Sealed ? value.bytes : value;
+  if (Buffer.isBuffer(bytes)) return `\\x${bytes.toString('hex')}`;
+  return value instanceof Date ? timestamp(value) : value;
+}

@@ -148,7 +148,7 @@ export class Fixtures {
     const { body, chain, serialHex } = await this.program.ok('GET', `/certificates/${id}`);
     this.answers.set(id, { chainPem: body + chain, serialHex });
     await this.program.database.source.query(
-      `update certificate set state = 'requested', body_pem = null, chain_pem = null, serial_hex = null, sha256 = null,
+      `update certificate set state = 'requested', body_der = null, chain_id = null, serial_hex = null, sha256 = null,
         issuer_sha256 = null, next_renewal_at = null, next_attempt_at = now() + interval '1 day' where id = $1`,
       [id],
     );
