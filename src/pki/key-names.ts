@@ -120,8 +120,20 @@ export const RSA_NAMES: ReadonlyMap<string, string> = new Map([
 ]);
 export const EC = '1.2.840.10045.2.1';
 
+/** SubjectPublicKeyInfo of a P-256 key up to its uncompressed point: two coordinates of 32 octets follow. */
+const P256_HEAD = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');
+const P256_PARAMETERS = P256_HEAD.subarray(13, 23);
+
+/** The usual form of the usual key: the two coordinates of a P-256 key; undefined for any other encoding or key. */
+export function p256Coordinates(spkiDer: Buffer): Buffer | undefined {
+  const isPlain = spkiDer.length === P256_HEAD.length + 64 && P256_HEAD.compare(spkiDer, 0, P256_HEAD.length) === 0;
+  return isPlain ? spkiDer.subarray(P256_HEAD.length) : undefined;
+}
+
 /** Reads the parts of a SubjectPublicKeyInfo. Throws DerError. */
 export function readSpki(spkiDer: Buffer): SpkiParts {
+  if (p256Coordinates(spkiDer))
+    return { oid: EC, parameters: P256_PARAMETERS, publicKey: spkiDer.subarray(P256_HEAD.length - 1) };
   const spki = DerReader.enter(spkiDer, Tag.sequence, 'ber');
   const algorithm = spki.enter();
   const oid = algorithm.oid();

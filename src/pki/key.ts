@@ -5,6 +5,7 @@ import {
   bitLength,
   curveOid,
   type KeyFacts,
+  p256Coordinates,
   readKeyFacts,
   readRsa,
   readSpki,
@@ -136,7 +137,7 @@ export function strongKeyOf(spkiDer: Buffer): KeyObject {
  * uncompressed point. `key`: the same as KeyObject, where it is known. Throws as `strongKeyOf`.
  */
 export function canonicalSpki(spkiDer: Buffer, key = strongKeyOf(spkiDer)): Buffer {
-  if (isPlainP256(spkiDer)) return Buffer.from(spkiDer);
+  if (p256Coordinates(spkiDer)) return Buffer.from(spkiDer);
   if (key.asymmetricKeyType !== 'ec') return spkiOf(key);
   return spkiOf(createPublicKey({ key: key.export({ format: 'jwk' }), format: 'jwk' }));
 }
@@ -156,20 +157,12 @@ function checkRsa({ modulus, exponent }: { modulus: Buffer; exponent: Buffer }, 
   }
 }
 
-/** SubjectPublicKeyInfo of a P-256 key up to its uncompressed point: two coordinates of 32 octets follow. */
-const P256_HEAD = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');
-
 /** The public key as KeyObject; checks that an EC point is on its curve. Throws PkiError `unsupported-key`. */
 export function publicKeyOf(spkiDer: Buffer): KeyObject {
-  return orPkiError('unsupported-key', 'The public key is not valid or not supported', () =>
-    isPlainP256(spkiDer)
-      ? p256KeyOf(spkiDer.subarray(P256_HEAD.length))
-      : createPublicKey({ key: spkiDer, format: 'der', type: 'spki' }),
-  );
-}
-
-function isPlainP256(spkiDer: Buffer): boolean {
-  return spkiDer.length === P256_HEAD.length + 64 && spkiDer.subarray(0, P256_HEAD.length).equals(P256_HEAD);
+  return orPkiError('unsupported-key', 'The public key is not valid or not supported', () => {
+    const point = p256Coordinates(spkiDer);
+    return point ? p256KeyOf(point) : createPublicKey({ key: spkiDer, format: 'der', type: 'spki' });
+  });
 }
 
 /** OpenSSL takes twice as long to detect the format of DER. */
@@ -259,7 +252,7 @@ export function publicMatches(privateKey: KeyObject, spkiDer: Buffer): boolean {
 export function isSameKey(spkiDer: Buffer, otherSpkiDer: Buffer): boolean {
   if (spkiDer.equals(otherSpkiDer)) return true;
   // One encoding has one form for each key.
-  if (isPlainP256(spkiDer) && isPlainP256(otherSpkiDer)) return false;
+  if (p256Coordinates(spkiDer) && p256Coordinates(otherSpkiDer)) return false;
   const [one, other] = [publicKeyOf(spkiDer), publicKeyOf(otherSpkiDer)];
   return one.asymmetricKeyType === other.asymmetricKeyType && one.equals(other);
 }
