@@ -1,6 +1,8 @@
-import { createHash } from 'node:crypto';
-import { type ParsedCertificate, parseCertificate } from '../pki/certificate.js';
+import { createHash, hash } from 'node:crypto';
+import { type CertificateParts, type ParsedCertificate, parseCertificate } from '../pki/certificate.js';
 import { slug } from '../pki/certificate-name.js';
+import { subjectFieldsOf } from '../pki/names.js';
+import { signatureAlgorithmName } from '../pki/sign.js';
 import type { IssuedCertificate } from '../plugin-api/issuer.js';
 import { certifiedTerms } from './certified-terms.js';
 import { nameColumns, type StoredTerms } from './terms.js';
@@ -46,16 +48,53 @@ export function issuedFacts(chainPem: readonly string[], externalId?: string, is
   return factsOf(parseCertificate(chainPem[0] ?? ''), chainPem, { externalId, issuerPem });
 }
 
+/**
+ * As `answerFacts`, for a certificate in which everything is as `asked`: only what the issuer has chosen is read from
+ * it. `serial` in `parts` is positive.
+ */
+export function factsAsAsked(
+  asked: Pick<AnswerFacts, 'terms' | 'distinguishedName' | 'commonName' | 'sanCount'>,
+  { notBefore, notAfter }: { notBefore: Date; notAfter: Date },
+  parts: CertificateParts,
+  { chainPem, externalId }: IssuedCertificate,
+): AnswerFacts {
+  const { terms, distinguishedName, commonName, sanCount } = asked;
+  const leaf = {
+    der: parts.der,
+    issuerDer: parts.issuerDer,
+    subject: distinguishedName,
+    serialHex: parts.serial
+      .toString('hex')
+      .toUpperCase()
+      .replace(/^0+(?=.)/, ''),
+    fingerprintSha256: hash('sha256', parts.der, 'hex'),
+    signatureAlgorithm: signatureAlgorithmName(parts.algorithmDer),
+    notBefore: wholeSeconds(notBefore),
+    notAfter: wholeSeconds(notAfter),
+  };
+  return { terms, commonName, sanCount, ...factsOf(leaf, chainPem, { externalId }) };
+}
+
+function wholeSeconds(date: Date): Date {
+  return new Date(Math.floor(date.getTime() / 1000) * 1000);
+}
+
+type Leaf = Pick<
+  ParsedCertificate,
+  'der' | 'issuerDer' | 'subject' | 'serialHex' | 'fingerprintSha256' | 'signatureAlgorithm' | 'notBefore' | 'notAfter'
+>;
+
 function factsOf(
-  leaf: ParsedCertificate,
+  leaf: Leaf,
   chainPem: readonly string[],
   { externalId, issuerPem }: { externalId?: string | undefined; issuerPem?: string | undefined },
 ): IssuedFacts {
+  const { issuer, issuerSha256 } = issuerFacts(leaf, chainPem[1] ?? issuerPem);
   return {
     bodyPem: chainPem[0] ?? '',
     chainPem: chainPem.slice(1).join(''),
-    issuer: issuerText(leaf),
-    issuerSha256: issuerHash(leaf, chainPem[1] ?? issuerPem),
+    issuer,
+    issuerSha256,
     serialHex: leaf.serialHex,
     sha256: leaf.fingerprintSha256,
     signingAlgorithm: leaf.signatureAlgorithm,
@@ -66,26 +105,28 @@ function factsOf(
   };
 }
 
-/**
- * The name alone identifies no issuer, because anyone can create a CA with the same name. When the certificate of the
- * issuer is not known, the hash is of the certificate itself, so that it equals no other.
- */
-function issuerHash(leaf: ParsedCertificate, issuerPem: string | undefined): string {
-  const key = issuerPem === undefined ? leaf.der : keyOfIssuer(issuerPem);
-  return createHash('sha256').update(leaf.issuerDer).update(key).digest('hex');
-}
+type IssuerFacts = Pick<IssuedFacts, 'issuer' | 'issuerSha256'>;
 
 const mostIssuers = 256;
-const issuerKeys = new Map<string, Buffer>();
+const issuers = new Map<string, IssuerFacts & { issuerDer: Buffer }>();
 
-/** Cached, since few issuers sign most certificates. */
-function keyOfIssuer(pem: string): Buffer {
-  const known = issuerKeys.get(pem);
-  if (known) return known;
-  const { spkiDer } = parseCertificate(pem);
-  if (issuerKeys.size >= mostIssuers) issuerKeys.clear();
-  issuerKeys.set(pem, spkiDer);
-  return spkiDer;
+/**
+ * Cached, since few issuers sign most certificates. The name alone identifies no issuer, because anyone can create a CA
+ * with the same name. When the certificate of the issuer is not known, the hash is of the certificate itself, so that
+ * it equals no other.
+ */
+function issuerFacts({ der, issuerDer }: Leaf, issuerPem: string | undefined): IssuerFacts {
+  if (issuerPem === undefined) return { issuer: issuerText(issuerDer), issuerSha256: hashOf(issuerDer, der) };
+  const known = issuers.get(issuerPem);
+  if (known?.issuerDer.equals(issuerDer)) return known;
+  const facts = { issuer: issuerText(issuerDer), issuerSha256: hashOf(issuerDer, parseCertificate(issuerPem).spkiDer) };
+  if (issuers.size >= mostIssuers) issuers.clear();
+  issuers.set(issuerPem, { issuerDer: Buffer.from(issuerDer), ...facts });
+  return facts;
+}
+
+function hashOf(issuerDer: Buffer, identity: Buffer): string {
+  return createHash('sha256').update(issuerDer).update(identity).digest('hex');
 }
 
 /** The maximum length of `issuerText`, in characters. RFC 5280 allows 64 in a common name or organization. */
@@ -94,7 +135,8 @@ const mostText = 256;
 /**
  * The issuer in lists and in names of certificates: its common name, otherwise its organization, without separators.
  */
-export function issuerText({ issuerFields }: Pick<ParsedCertificate, 'issuerFields'>): string {
-  const text = issuerFields.commonName ?? issuerFields.organization;
+function issuerText(issuerDer: Buffer): string {
+  const { commonName, organization } = subjectFieldsOf(issuerDer);
+  const text = commonName ?? organization;
   return text ? slug(text, '').slice(0, mostText) : '<unknown>';
 }

@@ -88,6 +88,20 @@ export function loadTerms(certified: StoredTerms): TermsWithoutDates {
   };
 }
 
+const subjectMembers = [
+  'commonName',
+  'country',
+  'state',
+  'location',
+  'organization',
+  'organizationalUnit',
+] as const satisfies readonly (keyof SubjectFields)[];
+
+/** Whether the six members of two subjects have the same text. */
+export function sameFields(one: SubjectFields, other: SubjectFields): boolean {
+  return subjectMembers.every((member) => one[member] === other[member]);
+}
+
 /** The columns that repeat the names of the terms. */
 export function nameColumns({ subject, subjectAltNames }: Pick<StoredTerms, 'subject' | 'subjectAltNames'>): {
   commonName: string;

@@ -29,6 +29,11 @@ export interface CertificateWriter {
   assemble(tbs: Buffer, signature: Buffer): Buffer;
 }
 
+/** Validity, DER (RFC 5280 §4.1.2.5): whole seconds. */
+export function encodeValidity(notBefore: Date, notAfter: Date): Buffer {
+  return der.sequence(der.time(notBefore), der.time(notAfter));
+}
+
 /** Encodes the shared parts once; each certificate then costs a few copies. */
 export function certificateWriter(template: CertificateTemplate): CertificateWriter {
   const { issuerDer, signatureAlgorithm, issuerKeyIdentifier } = template;
@@ -44,7 +49,7 @@ export function certificateWriter(template: CertificateTemplate): CertificateWri
         der.integer(serial),
         signatureAlgorithm,
         issuerDer,
-        der.sequence(der.time(notBefore), der.time(notAfter)),
+        encodeValidity(notBefore, notAfter),
         subjectDer,
         spkiDer,
         der.explicit(3, der.sequence(constantDer, ...extensions.map(encodeExtension))),

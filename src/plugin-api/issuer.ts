@@ -149,8 +149,8 @@ export interface CaChain {
 export interface IssuerPlugin<S extends OptionSchema> extends Plugin<'issuer', S> {
   /**
    * `at-once`: pure computation in this process; `order` is awaited inside a request, answers `issued` or throws, and
-   * leaves nothing behind. `later`: the CA is behind a network; `order` runs as a job after the request was stored, and
-   * what it answers is checked against the request.
+   * leaves nothing behind; an answer that differs from the request is refused. `later`: the CA is behind a network;
+   * `order` runs as a job after the request was stored, and an answer that differs is kept as disputed.
    */
   readonly answers: 'at-once' | 'later';
 

@@ -12,7 +12,8 @@ import { isExpected } from '../failure.js';
 import { loadTerms } from '../terms.js';
 
 const describeMs = 30_000;
-const mismatch = 'The issuer returned something else than was asked for';
+/** How the refusal of an answer begins. */
+export const mismatch = 'The issuer returned something else than was asked for';
 
 /** The answer matches the request, but no known CA certificate of the authority signed it. */
 class UnknownIssuer extends PluginError {}

@@ -9,7 +9,6 @@ import { noSuccession, planRenewal } from '../../rotation/due.js';
 import type { NewRow } from '../certificate.repository.js';
 import type { CertificateRow } from '../certificate.row.js';
 import { Deploying } from '../deploy/deploying.js';
-import { answerFacts } from '../issued-facts.js';
 import { Relations } from '../relations.js';
 import { Successors } from '../successors.js';
 import type { StoredTerms, TermsWithoutDates } from '../terms.js';
@@ -20,6 +19,7 @@ import { enqueueOrders } from './enqueue-orders.js';
 import { baseName, type CertificateKey, provisionalName, rowBeforeIssue } from './new-row.js';
 import { OrderRepository } from './order.repository.js';
 import { rowAsStored } from './row-as-stored.js';
+import { signedFacts } from './signed-answer.js';
 import { datesOf } from './validity.js';
 
 /** The result of a command: the id of its certificate, and the row when it is known without a query. */
@@ -73,7 +73,7 @@ export class Issuing {
 
   /** The row of a certificate that its issuer signs now. */
   private async signed({ command, approved, key }: Ready): Promise<NewRow> {
-    const { authority, validity, relations } = approved;
+    const { authority, terms, validity, relations } = approved;
     const outcome = await this.authorities.order(
       authority,
       {
@@ -89,7 +89,7 @@ export class Issuing {
     if (outcome.status === 'failed') throw outcome.error;
     if (outcome.status === 'pending') throw new Error('An issuer that answers at once must not answer "pending".');
     const columns = this.columns({ command, approved, key });
-    const facts = answerFacts(columns.terms, outcome);
+    const facts = await signedFacts(columns, { authority, spkiDer: key.spkiDer, terms, validity }, outcome);
     const { at, obstacle, reason } = planRenewal(
       { state: 'issued', hasIssuer: true, rotation: command.rotation, ...datesOf(facts), ...noSuccession },
       relations.policy,
