@@ -19,6 +19,7 @@ describe('describeConfig', () => {
       ({ name }) =>
         ![
           'PUBLIC_URL',
+          'PKI_URL',
           'SECURITY_NOTICE_DAYS',
           'ALLOWED_PRIVATE_HOSTS',
           'NO_PROXY',
