@@ -26,6 +26,7 @@ import { AuditKeys1763700000038 } from './1763700000038-audit-keys.js';
 import { KeptFacts1763700000061 } from './1763700000061-kept-facts.js';
 import { PlansOfFunctions1763700000062 } from './1763700000062-plans-of-functions.js';
 import { PublicIds1763700000070 } from './1763700000070-public-ids.js';
+import { RevocationLists1763700000071 } from './1763700000071-revocation-lists.js';
 import { LemurIds1763700000039 } from './1763700000039-lemur-ids.js';
 import { JobLanes1763700000042 } from './1763700000042-job-lanes.js';
 import { SigningKeys1763700000044 } from './1763700000044-signing-keys.js';
@@ -91,6 +92,7 @@ export const migrations = [
   PlansOfFunctions1763700000062,
   ChainsApart1763700000063,
   PublicIds1763700000070,
+  RevocationLists1763700000071,
   Profiles1763700000076,
   KeysOfIssuers1763700000083,
 ];

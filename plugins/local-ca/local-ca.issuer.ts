@@ -126,6 +126,8 @@ export const localCa = defineIssuer({
 
   // The core publishes revocation of a local CA by CRL and OCSP; there is no remote CA to notify.
   revoke: async (_, __, ctx) => ctx.signal.throwIfAborted(),
+  hold: async (_, __, ctx) => ctx.signal.throwIfAborted(),
+  release: async (_, __, ctx) => ctx.signal.throwIfAborted(),
 });
 
 function leafTbs({ terms, spkiDer }: CertificateRequest, ca: IssuingCa, addresses: Publication): Buffer {

@@ -12,6 +12,7 @@ import { RoleRepository } from '../roles/role.repository.js';
 import type { Authority, NewAuthority } from './authority.entity.js';
 import { AuthorityRepository, viewerOf } from './authority.repository.js';
 import { AuthorityIssuerRepository, issuerRows, type NewIssuers } from './authority-issuer.repository.js';
+import { authorityChanged } from './authority-changed.js';
 import type { AuthorityRole, CreateAuthority, UpdateAuthority } from './authority.schema.js';
 import { demandNoLooser, demandWithin } from './limits.js';
 import { optionsAsLemur, readOptions } from './lemur-options.js';
@@ -51,6 +52,7 @@ export class AuthorityStore {
       if (authority.parentId !== null) demandWithin(await this.repository.limitsOf(tx, authority.parentId), authority);
       const saved = await this.repository.add(tx, profiled, [...[...owners, ...named].map((role) => role.id), ...own]);
       if (issuers) await this.issuers.add(tx, issuerRows(saved.id, issuers, actor, saved.createdAt));
+      if (saved.keyId !== null) await authorityChanged.enqueue(tx, { authorityId: saved.id });
       await this.audit.record(tx, actor, {
         action: 'authority.created',
         targetType: 'authority',
@@ -80,6 +82,7 @@ export class AuthorityStore {
       if (row.parentId !== null) demandWithin(await this.repository.limitsOf(tx, row.parentId), row, before);
       await this.repository.save(tx, row);
       await this.linkRoles(tx, before, row, request);
+      if (row.keyId !== null) await authorityChanged.enqueue(tx, { authorityId: id });
       const roles = await this.repository.rolesOfOne(tx, id);
       const secrets = this.configured.secretsChanged(before, row, 'authority');
       await this.audit.record(tx, actor, {

@@ -11,9 +11,16 @@ export function newPublicId(): string {
 }
 
 /** The URLs of one authority; `pkiUrl` as in Config. */
-export function publicUrls(pkiUrl: string, publicId: string): PublicUrls {
+export function publicUrls(pkiUrl: string, publicId: string): PublicUrls & { delta: string; shardedDelta: string } {
   const base = `${pkiUrl}${publicPath}/${publicId}`;
-  return { crl: `${base}.crl`, shardedCrl: `${base}.{shard}.crl`, ocsp: `${base}/ocsp`, caIssuers: `${base}.crt` };
+  return {
+    crl: `${base}.crl`,
+    shardedCrl: `${base}.{shard}.crl`,
+    delta: `${base}.delta.crl`,
+    shardedDelta: `${base}.{shard}.delta.crl`,
+    ocsp: `${base}/ocsp`,
+    caIssuers: `${base}.crt`,
+  };
 }
 
 /**

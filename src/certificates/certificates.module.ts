@@ -7,6 +7,7 @@ import { DestinationsModule } from '../destinations/destinations.module.js';
 import { DomainsModule } from '../domains/domains.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { NotificationsModule } from '../notifications/notifications.module.js';
+import { RevocationModule } from '../revocation/revocation.module.js';
 import { RolesModule } from '../roles/roles.module.js';
 import { ProfilesModule } from '../profiles/profiles.module.js';
 import { RotationModule } from '../rotation/rotation.module.js';
@@ -146,6 +147,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     DomainsModule,
     JobsModule,
     NotificationsModule,
+    RevocationModule,
     RolesModule,
     ProfilesModule,
     RotationModule,

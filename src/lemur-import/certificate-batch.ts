@@ -15,6 +15,7 @@ import {
 import { Destinations } from '../destinations/destinations.js';
 import { privateKeyPem } from '../platform/key-maker.js';
 import { KnownBadKeys } from '../platform/known-bad-keys.js';
+import { RevokeConsequences } from '../certificates/revoke/revoke.service.js';
 import { KeyRing } from '../platform/secrets/key-ring.js';
 import type { LemurLinks } from './certificate-links.js';
 import { digestOfCertificate, type Places, rowOf, standAlone } from './certificate-row.js';
@@ -190,10 +191,12 @@ export class CertificateBatch {
     const { now } = this.run.parts;
     const at = this.context.revoked.get(row.id) ?? now;
     if (revoked || row.deleted === true) {
-      await this.repository.change(this.step.tx, id, (certificate) => {
+      const ended = await this.repository.change(this.step.tx, id, (certificate) => {
         if (revoked) certificate.revoke(0, null, at);
         if (row.deleted === true) certificate.delete(now);
+        return certificate;
       });
+      await this.run.parts.get(RevokeConsequences).publish(this.step.tx, ended);
     }
   }
 

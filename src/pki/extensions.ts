@@ -9,12 +9,18 @@ export const ExtensionOid = {
   keyUsage: '2.5.29.15',
   subjectAltName: '2.5.29.17',
   basicConstraints: '2.5.29.19',
+  crlNumber: '2.5.29.20',
+  reasonCode: '2.5.29.21',
+  invalidityDate: '2.5.29.24',
+  deltaCrlIndicator: '2.5.29.27',
+  issuingDistributionPoint: '2.5.29.28',
   nameConstraints: '2.5.29.30',
   crlDistributionPoints: '2.5.29.31',
   certificatePolicies: '2.5.29.32',
   authorityKeyIdentifier: '2.5.29.35',
   policyConstraints: '2.5.29.36',
   extendedKeyUsage: '2.5.29.37',
+  freshestCrl: '2.5.29.46',
   inhibitAnyPolicy: '2.5.29.54',
   noRevAvail: '2.5.29.56',
   authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
@@ -123,7 +129,7 @@ export function subjectAltName(names: readonly SubjectAltName[], critical: boole
 
 /** RFC 5280 §4.2.1.13: one distribution point with the same CRL at each of `urls`. Throws PkiError `bad-extension`. */
 export function crlDistributionPoints(urls: readonly string[]): RawExtension {
-  const fullName = der.explicit(0, der.explicit(0, ...urls.map(encodeUrl)));
+  const fullName = der.explicit(0, der.explicit(0, ...generalNamesOf(urls)));
   return extension(ExtensionOid.crlDistributionPoints, false, der.sequence(der.sequence(fullName)));
 }
 
@@ -141,6 +147,11 @@ export function authorityInfoAccess({
     false,
     der.sequence(...ocsp.map(access('1.3.6.1.5.5.7.48.1')), ...caIssuers.map(access('1.3.6.1.5.5.7.48.2'))),
   );
+}
+
+/** URLs as GeneralName. Throws PkiError `bad-extension`. */
+export function generalNamesOf(urls: readonly string[]): Buffer[] {
+  return urls.map(encodeUrl);
 }
 
 function encodeUrl(url: string): Buffer {

@@ -7,15 +7,20 @@ import { Public } from '../platform/http/actor.js';
 import { PathText } from '../platform/http/contract.js';
 import { Problem } from '../platform/http/problem.js';
 import { CaCertificates } from './ca-certificates.js';
+import { Crls } from './crls.js';
 import { type PublicFile, sendFile } from './public-file.js';
 
-/** Files that clients of certificates fetch: the certificates of the CAs whose key is here. */
+/** `<id>.crt`, `<id>.crl`, `<id>.<shard>.crl`, and `.delta` before `.crl`; with `.pem` behind it in PEM. */
+const fileName = /^([0-9a-f]{20})(?:\.(crt|pem)|(?:\.(0|[1-9]\d{0,3}))?(\.delta)?\.crl(\.pem)?)$/;
+
+/** Files that clients of certificates fetch: CRLs, and the certificates of the CAs whose key is here. */
 @Controller(publicPath.slice(1))
 @ApiExcludeController()
 export class PkiController {
   constructor(
     private readonly clock: Clock,
     private readonly certificates: CaCertificates,
+    private readonly crls: Crls,
   ) {}
 
   @Public()
@@ -31,7 +36,10 @@ export class PkiController {
   }
 
   private async find(name: string): Promise<PublicFile | null> {
-    const [, publicId = '', form = ''] = /^([0-9a-f]{20})\.(crt|pem)$/.exec(name) ?? [];
-    return form === 'crt' || form === 'pem' ? this.certificates.find(publicId, form) : null;
+    const [match, publicId = '', form, shard, delta, pem] = fileName.exec(name) ?? [];
+    if (match === undefined) return null;
+    if (form === 'crt' || form === 'pem') return this.certificates.find(publicId, form);
+    const list = { publicId, shard: shard === undefined ? null : Number(shard), delta: delta !== undefined };
+    return pem === undefined ? this.crls.find(list) : this.crls.findPem(list);
   }
 }

@@ -1,12 +1,35 @@
 import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module.js';
 import { AuthoritiesModule } from '../authorities/authorities.module.js';
+import { JobsModule } from '../jobs/jobs.module.js';
 import { CaCertificates } from './ca-certificates.js';
+import { CrlController } from './crl.controller.js';
+import { CrlMaker } from './crl-maker.js';
+import { CrlJob, CrlLists } from './crl.job.js';
+import { CrlRepository } from './crl.repository.js';
+import { CrlMetrics } from './crl-metrics.js';
+import { CrlState } from './crl-state.js';
+import { Crls } from './crls.js';
 import { PkiController } from './pki.controller.js';
+import { Revocations } from './revocations.js';
+import { RevokedRepository } from './revoked.repository.js';
 
 /** What the CAs whose key is here publish about what they issued. */
 @Module({
-  imports: [AuthoritiesModule],
-  controllers: [PkiController],
-  providers: [CaCertificates],
+  imports: [AuditModule, AuthoritiesModule, JobsModule],
+  controllers: [CrlController, PkiController],
+  providers: [
+    CaCertificates,
+    CrlJob,
+    CrlLists,
+    CrlMaker,
+    CrlRepository,
+    Crls,
+    CrlState,
+    CrlMetrics,
+    Revocations,
+    RevokedRepository,
+  ],
+  exports: [CrlRepository, Revocations],
 })
 export class RevocationModule {}

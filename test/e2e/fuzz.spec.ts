@@ -38,8 +38,6 @@ const ofCasElsewhere = [
   'put /api/1/authorities/{id}/requests/{request}',
   'get /api/1/authorities/{id}/certificates',
   'post /api/1/authorities/{id}/account-key',
-  'put /api/1/certificates/{id}/hold',
-  'put /api/1/certificates/{id}/release',
 ];
 /**
  * They need a state that chance does not bring about; their good answers are held against the document by openapi.spec.ts and

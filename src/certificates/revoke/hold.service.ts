@@ -2,9 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '../../audit/audit.js';
 import { Authorities } from '../../authorities/authorities.js';
 import { splitCertificates } from '../../pki/pem.js';
+import { Clock } from '../../platform/clock.js';
 import { Database } from '../../platform/db/database.js';
 import type { Actor } from '../../platform/http/actor.js';
 import { Problem } from '../../platform/http/problem.js';
+import { Revocations } from '../../revocation/revocations.js';
 import { CertificateAccess } from '../access.js';
 import { CertificateRepository } from '../certificate.repository.js';
 import { Withdrawals } from '../withdraw/withdrawals.js';
@@ -29,6 +31,8 @@ export class HoldService {
     private readonly certificates: CertificateRepository,
     private readonly withdrawals: Withdrawals,
     private readonly audit: Audit,
+    private readonly clock: Clock,
+    private readonly revocations: Revocations,
   ) {}
 
   /**
@@ -51,6 +55,8 @@ export class HoldService {
       if (authorityId === null)
         throw new Problem('conflict', 'The issuer of an imported certificate is not known here: ask it there.');
       const answer = { chainPem: splitCertificates(fullChainPem), externalId };
+      const issued = { authorityId, certificatePem: answer.chainPem[0] ?? '' };
+      await this.revocations.apply(tx, issued, { reason, revokedAt: this.clock.now() });
       await this.withdrawals.suspend(tx, certificate, answer, { reason, comments: comments ?? null });
       await this.audit.record(tx, actor, { action, targetType: 'certificate', targetId: id, after: { comments } });
     });

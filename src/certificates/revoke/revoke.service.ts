@@ -18,6 +18,7 @@ import { Notices } from '../notify/notices.js';
 import { Planning } from '../planning.js';
 import { rotateCertificate } from '../rotate/rotate.job.js';
 import { CertificateUse } from '../certificate-use.js';
+import { Revocations } from '../../revocation/revocations.js';
 import { Successors } from '../successors.js';
 import { Withdrawals } from '../withdraw/withdrawals.js';
 import { crlReasons, type RevokeRequest } from './revoke.schema.js';
@@ -46,6 +47,7 @@ export class RevokeConsequences {
     private readonly planning: Planning,
     private readonly orders: OrderRepository,
     private readonly withdrawals: Withdrawals,
+    private readonly revocations: Revocations,
   ) {}
 
   /**
@@ -64,6 +66,7 @@ export class RevokeConsequences {
       certificate.revoke(reason, comments, at, replace ?? isInUse);
       return certificate;
     });
+    await this.publish(tx, revoked);
     const reinstatedAt = await this.successors.withdrawn(tx, revoked);
     await this.deploying.withdraw(tx, id);
     if (revoked.toReplace) {
@@ -72,6 +75,13 @@ export class RevokeConsequences {
     }
     if (isCompromised) await this.replaceOthers(tx, revoked);
     return revoked;
+  }
+
+  /** Where the key of the CA is here, its CRL and OCSP answers say so. */
+  async publish(tx: Tx, { authorityId, bodyPem, revocationReason, revokedAt }: Certificate): Promise<void> {
+    if (authorityId === null || bodyPem === null || revokedAt === null) return;
+    const issued = { authorityId, certificatePem: bodyPem };
+    await this.revocations.add(tx, issued, { reason: revocationReason ?? 0, revokedAt });
   }
 
   /** Makes the successor due now. Retires the certificate instead when its reinstated predecessors serve all places. */

@@ -22,6 +22,13 @@ export function tlv(tag: number, ...content: Buffer[]): Buffer {
   return out;
 }
 
+/** Identifier and length octets of an element whose content of `length` octets is written elsewhere. */
+export function header(tag: number, length: number): Buffer {
+  const digits = length < 0x80 ? '' : length.toString(16);
+  const octets = Buffer.from(digits.padStart(digits.length + (digits.length % 2), '0'), 'hex');
+  return Buffer.concat([Buffer.from([tag, octets.length === 0 ? length : 0x80 | octets.length]), octets]);
+}
+
 /** SEQUENCE or SEQUENCE OF. */
 export function sequence(...parts: Buffer[]): Buffer {
   return tlv(0x30, ...parts);

@@ -26,6 +26,7 @@ export const requests: Readonly<Record<string, Ask>> = {
   'post /auth/login': () => ({ body: {} }),
   'post /auth/password': () => ({ body: {} }),
   'get /.well-known/acme-challenge/:token': () => ({ ids: ['unknown'] }),
+  'get /pki/:file': () => ({ ids: ['unknown.crl'] }),
   'get /problems/:code': () => ({ ids: ['conflict'] }),
   'get /plugins/:slug': () => ({ ids: ['email'] }),
 
@@ -95,6 +96,8 @@ export const requests: Readonly<Record<string, Ask>> = {
   'get /authorities/:id/requests': authority,
   'get /authorities/:id/requests/:request': atCa,
   'put /authorities/:id/requests/:request': async (f) => ({ ...(await atCa(f)), body: { action: 'approve' } }),
+  'get /authorities/:id/crl': authority,
+  'post /authorities/:id/crl': authority,
   'get /authorities/:id/issuers': authority,
   'post /authorities/:id/issuers': on(
     (f) => f.authority(),

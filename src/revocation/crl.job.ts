@@ -1,0 +1,136 @@
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { z } from 'zod';
+import { authorityChanged } from '../authorities/authority-changed.js';
+import { Authorities } from '../authorities/authorities.js';
+import { publicationOf } from '../authorities/public-urls.js';
+import { defineJob } from '../jobs/define-job.js';
+import { Jobs } from '../jobs/job-runner.js';
+import { defineLane } from '../jobs/lane.js';
+import { Periodic } from '../jobs/periodic.js';
+import { PluginError } from '../plugin-api/errors.js';
+import { Clock } from '../platform/clock.js';
+import { Config } from '../platform/config.js';
+import { Database, type Tx } from '../platform/db/database.js';
+import { CrlMaker } from './crl-maker.js';
+import { type Crl, CrlRepository } from './crl.repository.js';
+import { RevokedRepository } from './revoked.repository.js';
+
+/** A list whose job was lost, or failed for good, is due again after this time. */
+const againMs = 5 * 60_000;
+/** Revocations within this time go into one new list. */
+const gatherS = 1;
+
+/** The lists of one authority: a CA with many shards leaves room for others. */
+const crlLane = defineLane('crl', { atOnce: 2 });
+
+/** Makes a CRL anew. */
+const makeCrl = defineJob('crl.make', z.strictObject({ crlId: z.int() }), {
+  attempts: 5,
+  timeoutS: 300,
+  backoffS: 5,
+  concurrency: 2,
+});
+
+type Known = Pick<Crl, 'id' | 'authorityId'>;
+
+/** Has lists made after the commit; `afterS` later so that one list takes up many revocations. */
+export async function enqueueCrls(tx: Tx, lists: readonly Known[], afterS?: number): Promise<void> {
+  await makeCrl.enqueueMany(
+    tx,
+    lists.map(({ id, authorityId }) => ({ data: { crlId: id }, lane: crlLane.of(authorityId), afterS })),
+  );
+}
+
+/** Has the lists that hold a certificate made within seconds. */
+export async function listAnew(
+  tx: Tx,
+  lists: CrlRepository,
+  { authorityId, serialHex }: { authorityId: number; serialHex: string },
+): Promise<void> {
+  const ids = await lists.holding(tx, authorityId, serialHex);
+  await enqueueCrls(
+    tx,
+    ids.map((id) => ({ id, authorityId })),
+    gatherS,
+  );
+}
+
+/** Which lists an authority has. */
+@Injectable()
+export class CrlLists {
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly authorities: Authorities,
+    private readonly repository: CrlRepository,
+    private readonly revoked: RevokedRepository,
+  ) {}
+
+  /**
+   * Adds the lists that the options of an authority ask for, and has all of its lists made anew. Throws PluginError
+   * when its issuer cannot be used.
+   */
+  async ensure(authorityId: number): Promise<void> {
+    const loaded = await this.authorities.get(authorityId);
+    const publication = publicationOf(loaded);
+    if (!publication) return;
+    const { crl, crlShards } = publication;
+    const shards = Array.from({ length: crlShards }, (_, shard) => ({
+      shard,
+      urls: crl.map((url) => url.replaceAll('{shard}', String(shard))),
+    }));
+    const soon = new Date(this.clock.now().getTime() + againMs);
+    await this.db.write(async (tx) => {
+      await this.repository.ensure(tx, authorityId, [{ shard: null, urls: [] }, ...shards], soon);
+      if (crlShards > 0) await this.revoked.assignShards(tx, authorityId, crlShards);
+      await enqueueCrls(tx, await this.repository.of(tx, authorityId));
+    });
+  }
+}
+
+/** Makes CRLs when something is revoked, when their authority changes, and well before their end. */
+@Injectable()
+export class CrlJob implements OnModuleInit {
+  private readonly logger = new Logger('crl');
+
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly periodic: Periodic,
+    private readonly config: Config,
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly maker: CrlMaker,
+    private readonly lists: CrlLists,
+    private readonly repository: CrlRepository,
+  ) {}
+
+  onModuleInit(): void {
+    this.jobs.handle(makeCrl, ({ crlId }, { signal }) => this.make(crlId, signal));
+    this.jobs.handle(authorityChanged, ({ authorityId }) => this.lists.ensure(authorityId));
+    this.periodic.everyTick('crl', this.config.sweepIntervalS, (signal) => this.sweep(signal));
+  }
+
+  /** A failure is stored with the list, and tried again. */
+  private async make(id: number, signal: AbortSignal): Promise<void> {
+    try {
+      await this.maker.make(id, signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const detail = error instanceof PluginError ? error.detail : 'The CRL could not be made; the log says why.';
+      if (!(error instanceof PluginError)) this.logger.error(error);
+      await this.repository.setFault(this.db.single, id, detail);
+      throw error;
+    }
+  }
+
+  private async sweep(signal: AbortSignal): Promise<void> {
+    const now = this.clock.now();
+    for (const id of await this.repository.withoutList(this.db.single, now)) {
+      signal.throwIfAborted();
+      await this.lists.ensure(id).catch((error: unknown) => this.logger.warn(error));
+    }
+    await this.db.write(async (tx) => {
+      await enqueueCrls(tx, await this.repository.takeDue(tx, now, new Date(now.getTime() + againMs)));
+    });
+  }
+}

@@ -1,0 +1,186 @@
+import { Injectable } from '@nestjs/common';
+import type { Tx } from '../platform/db/database.js';
+
+/**
+ * A CRL of an authority: of all its certificates, or of one shard. The columns of the last list are null until there is
+ * one.
+ */
+export interface Crl {
+  id: number;
+  authorityId: number;
+  /** Null: of all certificates. */
+  shard: number | null;
+  /** The distribution points that certificates of the shard name, earlier ones too. Empty for the list of all. */
+  urls: string[];
+  number: string | null;
+  baseNumber: string | null;
+  baseAt: Date | null;
+  entries: number;
+  thisUpdate: Date | null;
+  nextUpdate: Date | null;
+  /** When the next one is made. Null: never, because the CA has expired. */
+  dueAt: Date | null;
+  /** From then on there should have been a newer one. Null as `dueAt`. */
+  overdueAt: Date | null;
+  /** Why the last attempt to make one failed. */
+  faultDetail: string | null;
+}
+
+/** A list that an authority should have. `urls` as of Crl. */
+export interface Shard {
+  shard: number | null;
+  urls: string[];
+}
+
+/** A list to store in place of the one that was read. */
+export interface NewList {
+  number: bigint;
+  baseNumber: bigint;
+  baseAt: Date;
+  entries: number;
+  thisUpdate: Date;
+  nextUpdate: Date;
+  dueAt: Date;
+  overdueAt: Date;
+  der: Buffer;
+  deltaDer: Buffer | null;
+}
+
+/** What a reader of a published list needs first. */
+export interface Published {
+  id: number;
+  number: string;
+  thisUpdate: Date;
+  nextUpdate: Date;
+  length: number;
+}
+
+const columns = `id, authority_id as "authorityId", shard, urls, number, base_number as "baseNumber",
+  base_at as "baseAt", entries, this_update as "thisUpdate", next_update as "nextUpdate", due_at as "dueAt", overdue_at as "overdueAt",
+  fault_detail as "faultDetail"`;
+
+const sliceOctets = 1024 * 1024;
+
+/** Every query on CRLs. */
+@Injectable()
+export class CrlRepository {
+  async find(tx: Tx, id: number): Promise<Crl | null> {
+    const [found] = await tx.query<Crl[]>(`select ${columns} from crl where id = $1`, [id]);
+    return found ?? null;
+  }
+
+  /** The list of all certificates first. */
+  of(tx: Tx, authorityId: number): Promise<Crl[]> {
+    return tx.query(`select ${columns} from crl where authority_id = $1 order by shard nulls first`, [authorityId]);
+  }
+
+  /**
+   * Adds the lists that are missing: that of all, and the shards from 0 on, whose distribution points `urls` gives. A
+   * list that is there stays, since certificates name it, and learns the new URL.
+   */
+  async ensure(tx: Tx, authorityId: number, shards: readonly Shard[], overdueAt: Date): Promise<void> {
+    await tx.query(
+      `insert into crl as c (authority_id, shard, urls, overdue_at)
+       select $1, nullif(new.shard, -1), new.urls, $3
+       from jsonb_to_recordset($2::jsonb) as new(shard int, urls text[])
+       on conflict (authority_id, coalesce(shard, -1)) do update
+         set urls = c.urls || array(select u from unnest(excluded.urls) u where u <> all(c.urls))
+         where not c.urls @> excluded.urls`,
+      [authorityId, JSON.stringify(shards.map(({ shard, urls }) => ({ shard: shard ?? -1, urls }))), overdueAt],
+    );
+  }
+
+  /** The lists that hold a certificate: that of all, and the shard that its revocation was given. */
+  async holding(tx: Tx, authorityId: number, serialHex: string): Promise<number[]> {
+    const rows: { id: number }[] = await tx.query(
+      `select id from crl where authority_id = $1 and (shard is null or shard =
+         (select shard from revoked_certificate where authority_id = $1 and serial_hex = $2))`,
+      [authorityId, serialHex],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** Stores a list unless another process has stored one since `seen`; false then. */
+  async save(tx: Tx, { id, number: seen }: Pick<Crl, 'id' | 'number'>, list: NewList): Promise<boolean> {
+    const { number, baseNumber, baseAt, entries, thisUpdate, nextUpdate, dueAt, overdueAt, der, deltaDer } = list;
+    const [rows]: [unknown[], number] = await tx.query(
+      `update crl set number = $3, base_number = $4, base_at = $5, entries = $6, this_update = $7, next_update = $8,
+         due_at = $9, overdue_at = $10, der = $11, delta_der = $12, fault_detail = null
+       where id = $1 and number is not distinct from $2::bigint returning id`,
+      [id, seen, number, baseNumber, baseAt, entries, thisUpdate, nextUpdate, dueAt, overdueAt, der, deltaDer].map(
+        (value) => (typeof value === 'bigint' ? String(value) : value),
+      ),
+    );
+    return rows.length > 0;
+  }
+
+  async setFault(tx: Tx, id: number, detail: string): Promise<void> {
+    await tx.query('update crl set fault_detail = $2 where id = $1', [id, detail]);
+  }
+
+  /** No list is made any more. */
+  async end(tx: Tx, id: number): Promise<void> {
+    await tx.query('update crl set due_at = null, overdue_at = null, fault_detail = null where id = $1', [id]);
+  }
+
+  /** At most 200 lists that are due. They are due again at `again`, in case their job is lost. */
+  async takeDue(tx: Tx, now: Date, again: Date): Promise<Pick<Crl, 'id' | 'authorityId'>[]> {
+    const [rows]: [Pick<Crl, 'id' | 'authorityId'>[], number] = await tx.query(
+      `update crl set due_at = $2 where id in (
+         select id from crl where due_at <= $1 order by due_at limit 200 for update skip locked)
+       returning id, authority_id as "authorityId"`,
+      [now, again],
+    );
+    return rows;
+  }
+
+  /** The authorities with a key here that have no list yet. */
+  async withoutList(tx: Tx, now: Date): Promise<number[]> {
+    const rows: { id: number }[] = await tx.query(
+      `select a.id from authority a where a.key_id is not null and a.not_after > $1
+         and not exists (select from crl where authority_id = a.id) order by a.id limit 200`,
+      [now],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** How many lists there are, and how many of them are overdue. */
+  async counts(tx: Tx, now: Date): Promise<{ lists: number; overdue: number }> {
+    const [counts] = await tx.query<[{ lists: number; overdue: number }]>(
+      'select count(*)::int as lists, count(*) filter (where overdue_at < $1)::int as overdue from crl',
+      [now],
+    );
+    return counts;
+  }
+
+  /** The published list of an authority whose key is here; null when there is none (yet). */
+  async findPublished(
+    tx: Tx,
+    publicId: string,
+    { shard, delta }: { shard: number | null; delta: boolean },
+  ): Promise<Published | null> {
+    const der = delta ? 'delta_der' : 'der';
+    const [found] = await tx.query<Published[]>(
+      `select c.id, c.number, c.this_update as "thisUpdate", c.next_update as "nextUpdate",
+         octet_length(c.${der}) as length
+       from crl c join authority a on a.id = c.authority_id
+       where a.public_id = $1 and a.key_id is not null and c.shard is not distinct from $2 and c.${der} is not null`,
+      [publicId, shard],
+    );
+    return found ?? null;
+  }
+
+  /** The octets of that list, read in parts; null when another one has taken its place meanwhile. */
+  async read(tx: Tx, { id, number, length }: Published, delta: boolean): Promise<Buffer | null> {
+    const parts: Buffer[] = [];
+    for (let from = 0; from < length; from += sliceOctets) {
+      const [row] = await tx.query<{ part: Buffer }[]>(
+        `select substring(${delta ? 'delta_der' : 'der'} from $3 for $4) as part from crl where id = $1 and number = $2`,
+        [id, number, from + 1, sliceOctets],
+      );
+      if (!row) return null;
+      parts.push(row.part);
+    }
+    return Buffer.concat(parts);
+  }
+}

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { toPem } from '../pki/pem.js';
+import { Clock } from '../platform/clock.js';
+import { Database } from '../platform/db/database.js';
+import { CrlRepository, type Published } from './crl.repository.js';
+import type { PublicFile } from './public-file.js';
+
+/** Which list of an authority: the shard, or null for that of all certificates; the complete list or its delta. */
+export interface ListName {
+  publicId: string;
+  shard: number | null;
+  delta: boolean;
+}
+
+interface Kept {
+  /** When the database was last asked for the number, by a clock that only goes forward. */
+  askedMs: number;
+  file: PublicFile | null;
+  number: string | null;
+}
+
+/** A new list is seen at the latest after this time. */
+const askAgainMs = 1000;
+/** Caches ask again after this time, since a new list may be there long before the end of the old one. */
+const freshMs = 3_600_000;
+const maxKeptOctets = 256 * 1024 * 1024;
+const maxKept = 4096;
+
+/** The published CRLs, kept in the process by their numbers, so that their octets are read once. */
+@Injectable()
+export class Crls {
+  private readonly kept = new Map<string, Kept>();
+  private readonly underWay = new Map<string, Promise<PublicFile | null>>();
+
+  constructor(
+    private readonly db: Database,
+    private readonly clock: Clock,
+    private readonly lists: CrlRepository,
+  ) {}
+
+  /** Null when there is no such list. */
+  async find(name: ListName): Promise<PublicFile | null> {
+    const key = `${name.publicId} ${name.shard} ${name.delta}`;
+    const known = this.kept.get(key);
+    if (known && performance.now() - known.askedMs < askAgainMs) return known.file;
+    let reading = this.underWay.get(key);
+    if (reading === undefined) {
+      reading = this.read(key, name, known).finally(() => this.underWay.delete(key));
+      this.underWay.set(key, reading);
+    }
+    return reading;
+  }
+
+  /** As `find`, in PEM. */
+  async findPem(name: ListName): Promise<PublicFile | null> {
+    const file = await this.find(name);
+    if (file === null) return null;
+    const etag = file.etag.replace(/"$/, '.pem"');
+    return { ...file, etag, type: 'application/x-pem-file', body: Buffer.from(toPem('X509 CRL', file.body)) };
+  }
+
+  private async read(key: string, name: ListName, known: Kept | undefined): Promise<PublicFile | null> {
+    const askedMs = performance.now();
+    const published = await this.lists.findPublished(this.db.single, name.publicId, name);
+    if (published === null) return this.keep(key, { askedMs, file: null, number: null });
+    if (known?.file && known.number === published.number)
+      return this.keep(key, { ...known, askedMs, file: this.fresh(known.file, published) });
+    const body = await this.lists.read(this.db.single, published, name.delta);
+    // Another list has taken its place: the next question finds that one.
+    if (body === null) return this.read(key, name, undefined);
+    const etag = `"${published.number}-${createHash('sha256').update(body).digest('base64url').slice(0, 16)}"`;
+    const file = { type: 'application/pkix-crl', body, etag, modifiedAt: published.thisUpdate };
+    return this.keep(key, { askedMs, number: published.number, file: this.fresh(file, published) });
+  }
+
+  private fresh(file: Omit<PublicFile, 'freshUntil'>, { nextUpdate }: Published): PublicFile {
+    const latest = this.clock.now().getTime() + freshMs;
+    return { ...file, freshUntil: new Date(Math.min(latest, nextUpdate.getTime())) };
+  }
+
+  private keep(key: string, kept: Kept): PublicFile | null {
+    this.kept.delete(key);
+    this.kept.set(key, kept);
+    let octets = 0;
+    for (const { file } of this.kept.values()) octets += file?.body.length ?? 0;
+    for (const [oldest, { file }] of this.kept) {
+      if ((octets <= maxKeptOctets && this.kept.size <= maxKept) || oldest === key) break;
+      this.kept.delete(oldest);
+      octets -= file?.body.length ?? 0;
+    }
+    return kept.file;
+  }
+}

@@ -1,0 +1,162 @@
+import { Injectable } from '@nestjs/common';
+import { encodeCrlEntry } from '../pki/crl.js';
+import { Conditions } from '../platform/db/conditions.js';
+import type { Tx } from '../platform/db/database.js';
+
+/** CRLReason codes (RFC 5280 §5.3.1). */
+export const certificateHold = 6;
+export const removeFromCrl = 8;
+
+/** A certificate that its authority revokes or puts on hold. `urls`: the CRLs that it names. */
+export interface Revocation {
+  authorityId: number;
+  serialHex: string;
+  notAfter: Date;
+  urls: readonly string[];
+  reason: number;
+  revokedAt: Date;
+  invalidityDate: Date | null;
+}
+
+/** What one CRL lists. `keptSince`: certificates that expired before are left out. */
+export interface Listed {
+  authorityId: number;
+  /** Null: of all shards. */
+  shard: number | null;
+  keptSince: Date | null;
+  /** For a delta CRL: what has changed since, releases from hold included. */
+  changedSince?: Date;
+}
+
+interface Slice {
+  der: Buffer | null;
+  last: string | null;
+  rows: number;
+  encoded: number;
+}
+
+interface Bare {
+  serialHex: string;
+  revokedAt: Date;
+  reason: number;
+  invalidityDate: Date | null;
+}
+
+const sliceRows = 25_000;
+const encodedAtOnce = 5_000;
+
+/** Every query on what authorities have revoked. */
+@Injectable()
+export class RevokedRepository {
+  /**
+   * Adds a revocation. A certificate on hold keeps the date of the hold when it is revoked; what is revoked for good
+   * stays as it is. The shard is the one that the certificate names, else one by its serial number. False when nothing
+   * changed, or the key of the authority is elsewhere.
+   */
+  async add(tx: Tx, { urls, ...given }: Revocation): Promise<boolean> {
+    const { authorityId, serialHex, notAfter, reason, revokedAt, invalidityDate } = given;
+    const rows: unknown[] = await tx.query(
+      `insert into revoked_certificate as r
+         (authority_id, serial_hex, not_after, revoked_at, reason, invalidity_date, changed_at, shard)
+       select a.id, $2, $3, $4, $5, $6, $4, coalesce(
+         (select min(shard) from crl where authority_id = a.id and urls && $7::text[]),
+         (select ${shardBySerial('$2')} % nullif(count(shard), 0)::int from crl where authority_id = a.id))
+       from authority a where a.id = $1 and a.key_id is not null
+       on conflict (authority_id, serial_hex) do update set
+         reason = excluded.reason, changed_at = excluded.changed_at, entry_der = null,
+         revoked_at = case r.reason when ${certificateHold} then r.revoked_at else excluded.revoked_at end,
+         invalidity_date = coalesce(excluded.invalidity_date, r.invalidity_date)
+       where r.reason in (${certificateHold}, ${removeFromCrl}) and r.reason <> excluded.reason
+       returning true`,
+      [authorityId, serialHex, notAfter, revokedAt, reason, invalidityDate, urls],
+    );
+    return rows.length > 0;
+  }
+
+  /** Ends a hold. False when the certificate is not on hold. */
+  async release(tx: Tx, authorityId: number, serialHex: string, at: Date): Promise<boolean> {
+    const [rows]: [unknown[], number] = await tx.query(
+      `update revoked_certificate set reason = ${removeFromCrl}, changed_at = $3, entry_der = null
+       where authority_id = $1 and serial_hex = $2 and reason = ${certificateHold} returning true`,
+      [authorityId, serialHex, at],
+    );
+    return rows.length > 0;
+  }
+
+  /** Gives those without a shard one, now that the authority has so many. */
+  async assignShards(tx: Tx, authorityId: number, shards: number): Promise<void> {
+    await tx.query(
+      `update revoked_certificate set shard = ${shardBySerial('serial_hex')} % $2::int
+       where authority_id = $1 and shard is null`,
+      [authorityId, shards],
+    );
+  }
+
+  /** The encoded entries, in parts of many entries, and how many there are. */
+  async entriesOf(tx: Tx, listed: Listed, signal: AbortSignal): Promise<{ parts: Buffer[]; count: number }> {
+    await this.encode(tx, listed.authorityId, signal);
+    const parts: Buffer[] = [];
+    let count = 0;
+    for (let after = ''; ;) {
+      signal.throwIfAborted();
+      const { der, last, rows, encoded } = await this.slice(tx, listed, after);
+      if (encoded < rows) {
+        await this.encode(tx, listed.authorityId, signal);
+        continue;
+      }
+      if (der !== null) parts.push(der);
+      count += rows;
+      if (rows < sliceRows || last === null) return { parts, count };
+      after = last;
+    }
+  }
+
+  private async slice(tx: Tx, { authorityId, shard, keptSince, changedSince }: Listed, after: string): Promise<Slice> {
+    const where = new Conditions();
+    where.add('authority_id = ?', authorityId);
+    where.add('serial_hex > ?', after);
+    if (shard !== null) where.add('shard = ?', shard);
+    if (keptSince) where.add('not_after >= ?', keptSince);
+    if (changedSince) where.add('changed_at >= ?', changedSince);
+    else where.add(`reason <> ${removeFromCrl}`);
+    const [slice] = await tx.query<[Slice]>(
+      `select string_agg(entry_der, '' order by serial_hex) as der, max(serial_hex) as last, count(*)::int as rows,
+         count(entry_der)::int as encoded
+       from (select serial_hex, entry_der from revoked_certificate where ${where.sql}
+         order by serial_hex limit ${sliceRows}) one`,
+      where.values,
+    );
+    return slice;
+  }
+
+  /** Encodes what no CRL has needed so far. A row that changes meanwhile stays for the next round. */
+  private async encode(tx: Tx, authorityId: number, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      const rows: Bare[] = await tx.query(
+        `select serial_hex as "serialHex", revoked_at as "revokedAt", reason, invalidity_date as "invalidityDate"
+         from revoked_certificate where authority_id = $1 and entry_der is null limit ${encodedAtOnce}`,
+        [authorityId],
+      );
+      if (rows.length === 0) return;
+      const entries = rows.map((row) => encodeCrlEntry({ ...row, serial: magnitudeOf(row.serialHex) }));
+      await tx.query(
+        `update revoked_certificate r set entry_der = new.der
+         from unnest($2::text[], $3::bytea[], $4::int[]) as new(serial_hex, der, reason)
+         where r.authority_id = $1 and r.serial_hex = new.serial_hex and r.reason = new.reason and r.entry_der is null`,
+        [authorityId, rows.map(({ serialHex }) => serialHex), entries, rows.map(({ reason }) => reason)],
+      );
+    }
+  }
+}
+
+/** SQL: a number of 24 bits that the last digits of a serial number give. */
+function shardBySerial(serialHex: string): string {
+  return `('x' || lpad(right(replace(${serialHex}, '-', ''), 6), 8, '0'))::bit(32)::int`;
+}
+
+/** A negative serial number, which no CA here assigns, is listed by its digits. */
+function magnitudeOf(serialHex: string): Buffer {
+  const digits = serialHex.replace(/^-/, '');
+  return Buffer.from(digits.padStart(digits.length + (digits.length % 2), '0'), 'hex');
+}
