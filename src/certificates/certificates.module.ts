@@ -47,6 +47,7 @@ import { SourceInventory } from './discover/source-inventory.js';
 import { SyncJob } from './discover/sync.job.js';
 import { SyncRecord } from './discover/sync.record.js';
 import { DueRepository } from './due.repository.js';
+import { FileController } from './export/file.controller.js';
 import { ExportController } from './export/export.controller.js';
 import { ExportService } from './export/export.service.js';
 import { HistoryController } from './history/history.controller.js';
@@ -58,6 +59,8 @@ import { Approval } from './issue/approval.js';
 import { Profiling } from './issue/profiling.js';
 import { CertificateKeys } from './issue/certificate-keys.js';
 import { CertificateStore } from './issue/certificate-store.js';
+import { Orders } from './issue/orders.js';
+import { SignController } from './issue/sign.controller.js';
 import { IssueController } from './issue/issue.controller.js';
 import { IssueJob } from './issue/issue.job.js';
 import { IssueFollowUp } from './issue/issue-follow-up.js';
@@ -155,6 +158,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
   ],
   controllers: [
     IssueController,
+    SignController,
     UploadController,
     BulkController,
     ListController,
@@ -165,6 +169,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     DeleteController,
     HistoryController,
     ExportController,
+    FileController,
     RevokeController,
     RotateController,
     VisualizeController,
@@ -201,6 +206,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     IssueService,
     Approval,
     Profiling,
+    Orders,
     CertificateKeys,
     KeyRules,
     IssueJob,

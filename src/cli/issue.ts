@@ -17,6 +17,7 @@ interface Options {
   days?: number;
   keyType?: string;
   csr?: string;
+  profile?: string;
   rotationPolicy?: string;
   destination?: string[];
   description?: string;
@@ -45,6 +46,7 @@ function fieldsOf({
   cn,
   san,
   authority,
+  profile,
   days,
   keyType,
   rotationPolicy,
@@ -58,6 +60,7 @@ function fieldsOf({
     keyType,
     description,
     authority: authority && { name: authority },
+    profile: profile && { name: profile },
     rotationPolicy: rotationPolicy && { name: rotationPolicy },
     destinations: destination?.map((label) => ({ label })),
     extensions: san && { subAltNames: { names: san.map((value) => ({ nameType: typeOf(value), value })) } },

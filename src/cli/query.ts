@@ -12,6 +12,7 @@ interface Options {
   issuer?: string;
   owner?: string;
   lifecycle?: string;
+  profile?: string;
   expiringIn?: number;
   includeExpired?: boolean;
   ids?: boolean;
@@ -55,7 +56,7 @@ async function find(session: Session, options: Options): Promise<CertificateView
 
 /** The conditions that the list of the API supports. */
 function queryOf(
-  { issuer, owner, lifecycle, expiringIn, includeExpired }: Options,
+  { issuer, owner, lifecycle, profile, expiringIn, includeExpired }: Options,
   fqdn: string | undefined,
 ): Record<string, string> {
   const filter = fqdn === undefined ? issuer && `issuer;${issuer}` : `cn;${fqdn}`;
@@ -65,6 +66,7 @@ function queryOf(
     ...(filter && { filter }),
     ...(owner && { owner }),
     ...(lifecycle && { lifecycle }),
+    ...(profile && { profile }),
     ...(expiringIn !== undefined && { timeRange: String(Math.ceil(expiringIn / 7)) }),
     ...((includeExpired || expiringIn !== undefined) && { showExpired: 'true' }),
   };

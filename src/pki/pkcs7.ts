@@ -1,4 +1,5 @@
 import { DerError, DerReader, Tag } from './der/reader.js';
+import * as der from './der/writer.js';
 import { PkiError } from './pki-error.js';
 
 const SIGNED_DATA = '1.2.840.113549.1.7.2';
@@ -7,9 +8,9 @@ const SIGNED_DATA = '1.2.840.113549.1.7.2';
  * The certificates (DER) in a PKCS#7 SignedData object (RFC 5652 §5.1), in its order; signatures and CRLs are ignored.
  * Throws PkiError `malformed-certificate`.
  */
-export function certificatesOfPkcs7(der: Buffer): Buffer[] {
+export function certificatesOfPkcs7(pkcs7Der: Buffer): Buffer[] {
   try {
-    const info = DerReader.over(der, 'ber').enter();
+    const info = DerReader.over(pkcs7Der, 'ber').enter();
     if (info.oid() !== SIGNED_DATA) throw new DerError('Not SignedData');
     const data = info.enter(0xa0).enter();
     data.next(Tag.integer);
@@ -27,4 +28,11 @@ export function certificatesOfPkcs7(der: Buffer): Buffer[] {
     if (!(error instanceof DerError)) throw error;
     throw new PkiError('malformed-certificate', 'The PKCS#7 object is not readable', { cause: error });
   }
+}
+
+/** A PKCS#7 SignedData object with these certificates (DER) and no signature (RFC 5652 §5.1). */
+export function pkcs7Of(certificates: readonly Buffer[]): Buffer {
+  const content = der.sequence(der.oid('1.2.840.113549.1.7.1'));
+  const data = der.sequence(der.integer(1), der.setOf(), content, der.explicit(0, ...certificates), der.setOf());
+  return der.sequence(der.oid(SIGNED_DATA), der.explicit(0, data));
 }

@@ -28,6 +28,7 @@ export async function fillProgram({ ok, clock, database }: TestProgram, folder: 
   await make('notifications', { label: 'soon', plugin: { id: 'email', options: { recipients: 'ops@example.com' } } });
   const zones = { server: 'ns.example.com', zones: ['example.com'], keyName: 'k', keySecret: 'c2VjcmV0' };
   await make('dns_providers', { name: 'bind', plugin: { id: 'rfc2136', options: zones } });
+  await make('profiles', { name: 'ours', rules: { keyTypes: ['ECCPRIME256V1'] } });
   await make('policies', { name: 'half', lifetimeFraction: 0.5 });
   await make('roles', { name: 'ops', description: 'Operators' });
   await make('users', {
@@ -95,5 +96,7 @@ export async function fillProgram({ ok, clock, database }: TestProgram, folder: 
     [ids['sources'], certificate.id],
   );
   ids['endpoints'] = endpoint.id;
+  ids['orders'] = certificate.id;
+  ids['files'] = 'fullchain.pem';
   return { ...ids, slug: 'filesystem', name: certificate.name, code: 'conflict' };
 }

@@ -3,7 +3,15 @@ import { invalid } from '../../platform/http/problem.js';
 import { type ParsedCsr, parseCsr, verifyCsr } from '../../pki/csr.js';
 import { extendedKeyUsage as encodeUsages, ExtensionOid } from '../../pki/extensions.js';
 import { canonicalSpki, isKeyIdentifierOf, resolveKeyType } from '../../pki/key.js';
-import { fieldsOf, formatName } from '../../pki/names.js';
+import {
+  encodeName,
+  encodeSubject,
+  fieldsOf,
+  formatName,
+  type Name,
+  type NameAttribute,
+  readName,
+} from '../../pki/names.js';
 import { PkiError } from '../../pki/pki-error.js';
 import { rebuildName } from '../../pki/requested-name.js';
 import { normaliseSan } from '../../pki/subject-alt-name.js';
@@ -24,6 +32,14 @@ import { impliedUsages, namesOf, purposesOf, usagesOf, withCommonName, without }
 
 // Reads a CSR, checks it, and makes the terms of a certificate from it.
 
+const subjectMembers = [
+  'commonName',
+  'country',
+  'state',
+  'location',
+  'organization',
+  'organizationalUnit',
+] as const satisfies (keyof SubjectFields)[];
 const commonNameOid = '2.5.4.3';
 /** CSR attributes that change nothing in a certificate: passwords, unstructured names, details of a Windows client. */
 const harmlessAttributes: ReadonlySet<string> = new Set([
@@ -46,6 +62,8 @@ export interface RequestedCsr extends ParsedCsr {
   commonNames: string[];
   /** True when the re-encoded subject and key equal those in the CSR, so that an issuer reads the same from it. */
   isExact: boolean;
+  /** True when the request overrides its subject or names. */
+  isOverridden?: boolean;
 }
 
 /**
@@ -59,7 +77,7 @@ export function readCsr(csrPem: string): Promise<RequestedCsr> {
     const { name, der: subjectDer, isProper } = rebuildName(parsed.subjectDer);
     const spkiDer = canonicalSpki(parsed.spkiDer, key);
     return {
-      commonNames: name.flat().flatMap(({ oid, text }) => (oid === commonNameOid ? [text] : [])),
+      commonNames: commonNamesOf(name),
       isExact: isProper && spkiDer.equals(parsed.spkiDer),
       ...parsed,
       subjectDer,
@@ -70,11 +88,20 @@ export function readCsr(csrPem: string): Promise<RequestedCsr> {
   });
 }
 
+function commonNamesOf(name: Name): string[] {
+  return name.flat().flatMap(({ oid, text }) => (oid === commonNameOid ? [text] : []));
+}
+
 /**
  * For an issuer that reads the CSR itself: demands that the CSR contains exactly what was parsed here. Throws Problem
  * `invalid-request` that blames `csr`.
  */
-export function demandExact({ isExact, otherAttributes }: RequestedCsr): void {
+export function demandExact({ isExact, isOverridden, otherAttributes }: RequestedCsr): void {
+  if (isOverridden)
+    throw invalid(
+      'csr',
+      'This issuer reads the CSR itself: the request cannot give it another subject or other names.',
+    );
   if (!isExact)
     throw invalid(
       'csr',
@@ -109,6 +136,36 @@ export function termsOfCsr(csr: RequestedCsr, request: IssueRequest): TermsWitho
     extendedKeyUsage: csr.extendedKeyUsage.length > 0 ? csr.extendedKeyUsage : purposesOf(request),
     extensions: furtherExtensions(csr, rawExtensionsOf(request.extensions)),
   };
+}
+
+/**
+ * The CSR with the subject and the names of the request in place of its own. An empty text leaves a member of the
+ * subject out; attributes that no member names stay. Throws Problem `invalid-request` that blames the member.
+ */
+export function overriddenCsr(csr: RequestedCsr, request: IssueRequest): RequestedCsr {
+  const given = subjectMembers.filter((member) => request[member] !== undefined);
+  const asked = namesOf(request);
+  if (given.length === 0 && asked.length === 0) return csr;
+  const wanted: SubjectFields = Object.fromEntries(given.map((member) => [member, request[member]]));
+  for (const member of given) blame(member, () => rebuildName(encodeSubject({ [member]: wanted[member] })));
+  const isKept = (attribute: NameAttribute): boolean => given.every((member) => !(member in fieldsOf([[attribute]])));
+  const kept = readName(csr.subjectDer).map((attributes) => attributes.filter(isKept));
+  const { name, der: subjectDer } = rebuildName(encodeName([...kept, ...readName(encodeSubject(wanted))]));
+  return {
+    ...csr,
+    isOverridden: true,
+    subjectDer,
+    subject: formatName(name),
+    subjectFields: fieldsOf(name),
+    commonNames: commonNamesOf(name),
+    ...(asked.length > 0 && { subjectAltNames: asked, otherAltNames: [] }),
+  };
+}
+
+/** The request without what `overriddenCsr` takes from it. */
+export function withoutOverrides({ extensions, ...request }: IssueRequest): IssueRequest {
+  const rest = Object.fromEntries(subjectMembers.map((member) => [member, undefined]));
+  return { ...request, ...rest, extensions: extensions && { ...extensions, subAltNames: undefined } };
 }
 
 /** The parts of `termsOfCsr` that neither the CSR nor the request asks for. */
@@ -155,14 +212,7 @@ function demandLeaf(csr: RequestedCsr): void {
 }
 
 function demandNoContradiction(csr: RequestedCsr, names: readonly SubjectAltName[], request: IssueRequest): void {
-  for (const field of [
-    'commonName',
-    'country',
-    'state',
-    'location',
-    'organization',
-    'organizationalUnit',
-  ] as const satisfies (keyof SubjectFields)[]) {
+  for (const field of subjectMembers) {
     const [asked, said] = [request[field], csr.subjectFields[field] ?? ''];
     if (
       asked !== undefined &&

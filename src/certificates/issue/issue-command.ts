@@ -13,7 +13,7 @@ import type { Care } from '../certificate.repository.js';
 import type { LinkWishes } from '../relations.js';
 import type { Renewal } from '../successors.js';
 import type { TermsWithoutDates } from '../terms.js';
-import { impliedByCsr, readCsr, type RequestedCsr, termsOfCsr } from './csr-terms.js';
+import { impliedByCsr, overriddenCsr, readCsr, type RequestedCsr, termsOfCsr, withoutOverrides } from './csr-terms.js';
 import { rawExtensionsOf } from './extensions.schema.js';
 import { type IssuerExtensionWish, issuerExtensionWishes } from './issuer-extensions.js';
 import type { IssueRequest } from './issue.schema.js';
@@ -77,12 +77,39 @@ export async function commandOf(
   defaults: IssueDefaults,
   idempotencyKey?: string,
 ): Promise<IssueCommand> {
+  const parts =
+    request.csr === undefined ? ofMembers(request, defaults) : termsAndKey(await readCsr(request.csr), request);
+  return commandWith(parts, actor, { request, defaults, idempotencyKey });
+}
+
+/**
+ * Makes the command of a POST /authorities/{id}/sign: as `commandOf`, but the subject and the names of the request take
+ * the place of those of the CSR.
+ */
+export async function signCommandOf(
+  actor: Actor,
+  request: IssueRequest,
+  defaults: IssueDefaults,
+  idempotencyKey?: string,
+): Promise<IssueCommand> {
+  if (request.csr === undefined) throw invalid('csr', 'Missing: send a PKCS#10 request in PEM.');
+  const csr = overriddenCsr(await readCsr(request.csr), request);
+  return commandWith(termsAndKey(csr, withoutOverrides(request)), actor, { request, defaults, idempotencyKey });
+}
+
+function commandWith(
+  { terms, implied, key }: TermsAndKey,
+  actor: Actor,
+  { request, defaults, idempotencyKey }: { request: IssueRequest; defaults: IssueDefaults; idempotencyKey?: string },
+): IssueCommand {
   const { owner, name, description, labels, notify, active, rotation, rotationPolicy } = request;
   return {
     actor,
     authority: request.authority ?? defaultAuthority(defaults),
     profile: request.profile,
-    ...(request.csr === undefined ? ofMembers(request, defaults) : await ofCsr(request.csr, request)),
+    terms,
+    implied,
+    key,
     validity: request,
     issuerExtensions: issuerExtensionWishes(request.extensions),
     name,
@@ -109,8 +136,7 @@ export function commandBy(actor: Actor, command: IssueCommand): IssueCommand {
 
 type TermsAndKey = Pick<IssueCommand, 'terms' | 'implied' | 'key'>;
 
-async function ofCsr(pem: string, request: IssueRequest): Promise<TermsAndKey> {
-  const csr = await readCsr(pem);
+function termsAndKey(csr: RequestedCsr, request: IssueRequest): TermsAndKey {
   return { terms: termsOfCsr(csr, request), implied: () => impliedByCsr(csr, request), key: { csr } };
 }
 

@@ -3,17 +3,13 @@ import type { FastifyReply } from 'fastify';
 import { Config } from '../../platform/config.js';
 import { type Actor, FromKept, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, HeaderText, JsonBody, Summary } from '../../platform/http/contract.js';
-import { invalid } from '../../platform/http/problem.js';
+import { demandIdempotencyKey, idempotencyKeyHelp } from '../../platform/http/idempotency-key.js';
 import { CertificateReader, statusOf } from '../list/certificate-reader.js';
 import { CertificateView } from '../certificate.schema.js';
 import { CertificateViews } from '../certificate.view.js';
 import { commandOf } from './issue-command.js';
 import { IssueRequest } from './issue.schema.js';
 import { IssueService } from './issue.service.js';
-
-const keyHelp =
-  'A repeated request with the same key answers with the certificate of the first: 1 ' +
-  'to 255 printable characters without spaces.';
 
 /** POST /certificates: issues a certificate. Answers 202 while the issuer still works on it. */
 @Controller('certificates')
@@ -34,12 +30,10 @@ export class IssueController {
   async create(
     @Who() actor: Actor,
     @JsonBody(IssueRequest) body: IssueRequest,
-    @HeaderText('Idempotency-Key', keyHelp) key: string | undefined,
+    @HeaderText('Idempotency-Key', idempotencyKeyHelp) key: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<CertificateView> {
-    if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key))
-      throw invalid('Idempotency-Key', 'Expected 1 to 255 printable characters without spaces.');
-    const { id, row } = await this.issue.issue(await commandOf(actor, body, this.config, key));
+    const { id, row } = await this.issue.issue(await commandOf(actor, body, this.config, demandIdempotencyKey(key)));
     const view = row ? this.views.full(row) : await this.reader.settled(id);
     void reply.status(statusOf(view));
     return view;

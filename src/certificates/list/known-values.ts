@@ -35,6 +35,16 @@ export class KnownValues {
     return [{ column: 'c.creator_id', values: users.map(({ id }) => id) }];
   }
 
+  /** The authority with this id or name. */
+  async authority(text: string): Promise<ValueSet[]> {
+    return [{ column: 'c.authority_id', values: await this.named('authority', text) }];
+  }
+
+  /** The profile with this id or name. */
+  async profile(text: string): Promise<ValueSet[]> {
+    return [{ column: 'c.profile_id', values: await this.named('profile', text) }];
+  }
+
   /** Key types or signing algorithms that contain the text. */
   async kinds(text: string, column: 'key_type' | 'signing_algorithm'): Promise<string[]> {
     const key = 'issuer, key_type, bits, signing_algorithm';
@@ -59,6 +69,14 @@ export class KnownValues {
       [id],
     );
     return found;
+  }
+
+  private async named(table: 'authority' | 'profile', text: string): Promise<number[]> {
+    const rows = await this.tx.query<{ id: number }[]>(
+      `select id from ${table} where id::text = $1 or lower(name) = lower($1)`,
+      [text],
+    );
+    return rows.map(({ id }) => id);
   }
 
   private async distinct(column: string, { partitions }: Selection, pattern: string): Promise<string[]> {

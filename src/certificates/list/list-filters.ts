@@ -44,6 +44,7 @@ const filters: Readonly<Record<string, Apply>> = {
   issuer: async (s, v, known) => s.addEither(await known.issuers(v, s)),
   owner: async (s, v, known) => s.addEither(await known.owners(v, s)),
   creator: async (s, v, known) => s.addEither(await known.creators(v)),
+  profile: async (s, v, known) => s.addEither(await known.profile(unquoted(v) ?? v)),
   destination: (s, v) => byDestination(s, wholeNumber(v)),
   notify: truth('notify'),
   active: truth('notify'),

@@ -79,6 +79,7 @@ export class Fixtures {
   subscription = async (): Promise<number> => this.make('/subscriptions', await this.subscriptionBody());
   policy = (): Promise<number> => this.make('/policies', { name: this.word(), days: 5 });
   profile = (): Promise<number> => this.make('/profiles', { name: this.word(), rules: {} });
+  signBody = (): object => this.request({ csr: this.csr });
   role = (more: object = {}): Promise<number> => this.make('/roles', { name: this.word(), ...more });
   user = (): Promise<number> => this.make('/users', this.userBody());
 

@@ -175,6 +175,9 @@ export const requests: Readonly<Record<string, Ask>> = {
   'delete /subscriptions/:id': on((f) => f.subscription()),
   'get /subscriptions/:id': on((f) => f.subscription()),
 
+  'post /authorities/:id/sign': (f) => ({ ids: ['team'], body: f.signBody() }),
+  'get /authorities/:id/orders/:order': (f) => ({ ids: ['team', f.sharedId] }),
+  'get /certificates/:id/files/:file': (f) => ({ ids: [f.sharedId, 'chain.p7b'] }),
   'get /profiles/:id': on((f) => f.profile()),
   'get /profiles/:id/versions': on((f) => f.profile()),
   'post /profiles': (f) => ({ body: { name: f.word(), rules: {} } }),

@@ -53,6 +53,8 @@ GET    /authorities/:id/requests/:request 401       404       403       400     
 PUT    /authorities/:id/requests/:request 401       404       403       400       403       404       400       403
 GET    /authorities/:id/roles             401       404       ok        ok        ok        404       ok        403
 GET    /authorities/:id/visualize         401       404       ok        ok        ok        404       ok        403
+POST   /authorities/:id/sign              401       403       403       ok        ok        403       ok        403
+GET    /authorities/:id/orders/:order     401       404       404       ok        404       404       ok        404
 
 GET    /certificates                      401       ok        ok        ok        ok        ok        ok        ok
 POST   /certificates                      401       403       403       ok        ok        403       ok        403
@@ -69,6 +71,7 @@ PUT    /certificates/:id/description      401       403       403       ok      
 GET    /certificates/:id/destinations     401       ok        ok        ok        ok        ok        ok        403
 GET    /certificates/:id/domains          401       ok        ok        ok        ok        ok        ok        ok
 POST   /certificates/:id/export           401       ok        403       ok        ok        ok        ok        403
+GET    /certificates/:id/files/:file      401       ok        ok        ok        ok        ok        ok        ok
 GET    /certificates/:id/history          401       ok        ok        ok        ok        ok        ok        ok
 PUT    /certificates/:id/hold             401       403       403       ok        403       403       ok        403
 GET    /certificates/:id/key              401       403       403       ok        403       403       ok        403
