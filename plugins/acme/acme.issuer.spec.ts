@@ -151,7 +151,7 @@ describe('acme', () => {
     const shared = 'https://acme.test/order/0';
     const anew = await poll(second.order, shared);
     expect(anew).toMatchObject({ status: 'pending', orderRef: 'https://acme.test/order/1' });
-    expect(second.saved).toEqual(['https://acme.test/order/1']);
+    expect(second.saved).toEqual(['https://acme.test/order/1 1']);
     const after = { ...second.order, ...(dies && { state: second.saved[0] ?? '' }) };
     const orderRef = dies || anew.status !== 'pending' ? shared : anew.orderRef;
     let last = anew;

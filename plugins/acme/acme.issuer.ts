@@ -9,7 +9,7 @@ import {
 import type { PluginContext } from '../../src/plugin-api/plugin.js';
 import { connectionOf } from '../../src/plugin-api/service-options.js';
 import { parseCertificate } from '../../src/pki/certificate.js';
-import { isOfKey } from '../../src/pki/issued-chain.js';
+import { isOfKey, withKnownIssuers } from '../../src/pki/issued-chain.js';
 import { Account } from './account.js';
 import { AcmeClient } from './acme.client.js';
 import { type AcmeOptions, acmeOptions } from './acme.options.js';
@@ -53,19 +53,19 @@ export const acme = defineIssuer({
 
   async order(order, o, ctx) {
     const account = await signIn(order, o, ctx);
-    return { ...(await place(order, account, o)), pollAfterS: 1 };
+    return { ...(await place(order, account, o, 0)), pollAfterS: 1 };
   },
 
   async find({ state }, _, ctx) {
     ctx.signal.throwIfAborted();
-    return state === undefined ? null : { status: 'pending', orderRef: state, pollAfterS: 1 };
+    return state === undefined ? null : { status: 'pending', orderRef: placedOf(state).url, pollAfterS: 1 };
   },
 
   async poll(poll, o, ctx) {
     const account = await signIn(poll, o, ctx);
     // What was saved is newer when an order was placed in place of another, and that was not stored.
-    const orderRef = poll.state ?? poll.orderRef;
-    return step({ poll: { ...poll, orderRef }, account, options: o }, await readOrder(account, orderRef));
+    const { url: orderRef, others } = placedOf(poll.state ?? poll.orderRef);
+    return step({ poll: { ...poll, orderRef }, account, options: o, others }, await readOrder(account, orderRef));
   },
 
   async cancel({ orderRef, ...memory }, o, ctx) {
@@ -100,13 +100,16 @@ interface Step {
   poll: PollRequest;
   account: Account;
   options: AcmeOptions;
+  /** How many orders for this request had a certificate of another key. */
+  others: number;
 }
 
 /**
  * A CA may give one open order to two requests with the same names (Boulder does). The request that comes second finds
- * the certificate of the other, and must wait so long that a CA which always takes a wrong key is not flooded.
+ * the certificate of the other. A CA that goes on taking a wrong key is believed: its answer is kept in dispute.
  */
 const afterSharedS = 60;
+const mostOthers = 3;
 
 const noChallenges: OrderRequest['challenges'] = {
   canPresent: () => Promise.resolve(false),
@@ -127,16 +130,23 @@ async function place(
   order: OrderRequest,
   account: Account,
   options: AcmeOptions,
+  others: number,
 ): Promise<Extract<Outcome, { status: 'pending' }>> {
   const { url, order: made } = await newOrder(account, order.request, options);
-  await order.save(url);
+  await order.save(others === 0 ? url : `${url} ${others}`);
   return waiting(url, made, 'The CA has the order.');
+}
+
+/** What `place` saved: the address of the order, and after how many others it was placed. */
+function placedOf(state: string): { url: string; others: number } {
+  const [url = '', others = '0'] = state.split(' ');
+  return { url, others: Number(others) };
 }
 
 /** Takes the next step of an order (RFC 8555 §7.1.6), and those that follow at once. */
 async function step(work: Step, order: Order): Promise<Outcome> {
-  const { poll, account, options } = work;
-  const { orderRef, request, challenges } = poll;
+  const { poll, account, options, others } = work;
+  const { orderRef, request, authority, challenges } = poll;
   switch (order.status) {
     case 'pending':
     case 'ready': {
@@ -153,11 +163,12 @@ async function step(work: Step, order: Order): Promise<Outcome> {
     case 'valid': {
       const url = order.certificate;
       if (url === undefined) throw new PluginError('unavailable', 'The CA names no address of the certificate.');
-      const chainPem = await download(account, url, options.preferredChain);
-      if (isOfKey(parseCertificate(chainPem[0] ?? ''), request.spkiDer))
+      const sent = await download(account, url, options.preferredChain);
+      const chainPem = await withKnownIssuers(sent, [authority.certificatePem, ...authority.chainPem]);
+      if (others >= mostOthers || isOfKey(parseCertificate(chainPem[0] ?? ''), request.spkiDer))
         return { status: 'issued', chainPem, externalId: url };
       const progress = 'The CA used the order for another request with the same names, and has a new one.';
-      return { ...(await place(poll, account, options)), pollAfterS: afterSharedS, progress };
+      return { ...(await place(poll, account, options, others + 1)), pollAfterS: afterSharedS, progress };
     }
     case 'invalid': {
       // The authorizations say more than the order does.

@@ -1,6 +1,7 @@
 import type { Held } from '../../src/plugin-api/ca-inventory.js';
 import { PluginError } from '../../src/plugin-api/errors.js';
-import { defineIssuer } from '../../src/plugin-api/issuer.js';
+import { defineIssuer, type OrderRequest, type Outcome } from '../../src/plugin-api/issuer.js';
+import { withKnownIssuers } from '../../src/pki/issued-chain.js';
 import { caChain, hold, listCertificates, release, revoke } from './ca-certificates.js';
 import { agents, DogtagSession } from './dogtag.client.js';
 import { enrol, findOrder, follow } from './enrolment.js';
@@ -33,9 +34,15 @@ export const dogtag = defineIssuer({
   describe: (options, ctx) =>
     DogtagSession.in(options, ctx, async (session) => ({ issuers: [await caChain(session)] })),
 
-  order: (request, options, ctx) => DogtagSession.in(options, ctx, (session) => enrol(session, request)),
-  poll: (request, options, ctx) => DogtagSession.in(options, ctx, (session) => follow(session, request)),
-  find: (request, options, ctx) => DogtagSession.in(options, ctx, (session) => findOrder(session, request)),
+  order: (request, options, ctx) =>
+    DogtagSession.in(options, ctx, async (session) => completed(request, await enrol(session, request))),
+  poll: (request, options, ctx) =>
+    DogtagSession.in(options, ctx, async (session) => completed(request, await follow(session, request))),
+  find: (request, options, ctx) =>
+    DogtagSession.in(options, ctx, async (session) => {
+      const found = await findOrder(session, request);
+      return found && completed(request, found);
+    }),
 
   cancel: ({ orderRef }, options, ctx) =>
     DogtagSession.in(options, ctx, async (session) => {
@@ -72,3 +79,10 @@ export const dogtag = defineIssuer({
     decide: (request, options, ctx) => DogtagSession.in(options, ctx, (session) => decide(session, request)),
   },
 });
+
+/** The CA may send a certificate without those above it. */
+async function completed({ authority }: OrderRequest, outcome: Outcome): Promise<Outcome> {
+  if (outcome.status !== 'issued') return outcome;
+  const knownPem = [authority.certificatePem, ...authority.chainPem];
+  return { ...outcome, chainPem: await withKnownIssuers(outcome.chainPem, knownPem) };
+}

@@ -53,6 +53,17 @@ export async function chainForKey({ certificates, spkiDer, knownPem = [] }: Chai
   return [leaf, ...withoutRoot].map(({ der }) => toPem('CERTIFICATE', der));
 }
 
+/**
+ * A chain (leaf first) that came as the leaf alone, completed from `knownPem` without the root unless that is the
+ * issuer; any other as it is. Throws PkiError for PEM that cannot be read.
+ */
+export async function withKnownIssuers(chainPem: readonly string[], knownPem: readonly string[]): Promise<string[]> {
+  const [leafPem] = chainPem;
+  if (leafPem === undefined || chainPem.length > 1) return [...chainPem];
+  const leaf = parseCertificate(leafPem);
+  return chainForKey({ certificates: [leaf], spkiDer: leaf.spkiDer, knownPem });
+}
+
 /** Whether the certificate is for this key; false for a key of a kind that nobody here can read. */
 export function isOfKey({ spkiDer }: Pick<ParsedCertificate, 'spkiDer'>, other: Buffer): boolean {
   try {

@@ -21,11 +21,11 @@ export interface Reply {
 /**
  * What happens to the next request whose `METHOD path` matches: `lose` does the work and breaks the connection,
  * `drop` breaks it before, `hang` never answers, a promise is awaited before it, a
- * reply is sent in place of the work.
+ * reply is sent in place of the work, and a function changes what the work answers.
  */
 export interface StandInFault {
   on: RegExp;
-  kind: 'lose' | 'drop' | 'hang' | Promise<void> | Reply;
+  kind: 'lose' | 'drop' | 'hang' | Promise<void> | Reply | ((reply: Reply) => Reply);
 }
 
 /** A service in the process of the test. */
@@ -53,7 +53,7 @@ export async function startStandIn(answer: (exchange: Exchange) => Reply): Promi
     const isReply = typeof kind === 'object' && !(kind instanceof Promise);
     const reply = isReply ? kind : answered(answer, exchange);
     if (kind === 'lose') return void request.socket.destroy();
-    send(response, reply);
+    send(response, typeof kind === 'function' ? kind(reply) : reply);
   };
   const server = createServer((request, response) => {
     handle(request, response).catch(() => request.destroy());
