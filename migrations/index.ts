@@ -44,6 +44,7 @@ import { Challenges1763700000058 } from './1763700000058-challenges.js';
 import { OneStatement1763700000060 } from './1763700000060-one-statement.js';
 import { ChainsApart1763700000063 } from './1763700000063-chains-apart.js';
 import { Profiles1763700000076 } from './1763700000076-profiles.js';
+import { IdempotentRequests1763700000077 } from './1763700000077-idempotent-requests.js';
 import { KeysOfIssuers1763700000083 } from './1763700000083-keys-of-issuers.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
@@ -94,5 +95,6 @@ export const migrations = [
   PublicIds1763700000070,
   RevocationLists1763700000071,
   Profiles1763700000076,
+  IdempotentRequests1763700000077,
   KeysOfIssuers1763700000083,
 ];

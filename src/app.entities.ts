@@ -18,6 +18,7 @@ import { JobRun } from './jobs/job-run.entity.js';
 import { OutboxEntry } from './jobs/outbox.entity.js';
 import { Channel } from './notifications/channel.entity.js';
 import { Subscription } from './notifications/subscription.entity.js';
+import { IdempotentRequest } from './platform/http/idempotent-request.entity.js';
 import { Mail } from './platform/mail/mail.entity.js';
 import { SigningKey } from './platform/keys/signing-key.entity.js';
 import { KeyRingCheck } from './platform/secrets/key-ring-check.entity.js';
@@ -45,6 +46,7 @@ export const entities = [
   DnsProvider,
   Endpoint,
   DomainRule,
+  IdempotentRequest,
   JobRun,
   KeyRingCheck,
   Mail,

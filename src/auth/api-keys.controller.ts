@@ -2,6 +2,7 @@ import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
 import type { z } from 'zod';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
+import { Idempotent } from '../platform/http/idempotent.js';
 import { type Page, pageOf, Removed } from '../platform/http/page.js';
 import { ApiKeyChanges, ApiKeyQuery, ApiKeyView, apiKeyView, MadeApiKey, NewApiKey } from './api-key.schema.js';
 import { ApiKeyService } from './api-key.service.js';
@@ -24,6 +25,7 @@ export class ApiKeysController {
   }
 
   @Post()
+  @Idempotent()
   @Requires('apikey:write')
   @Summary('Create an API key', 'Only this response contains the secret.')
   @Answers(200, MadeApiKey)
@@ -85,6 +87,7 @@ export class UserApiKeysController {
   }
 
   @Post()
+  @Idempotent()
   @Requires('apikey:write')
   @Summary('Create an API key for a user', 'Only this response contains the secret.')
   @Answers(200, MadeApiKey)

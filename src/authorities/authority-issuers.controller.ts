@@ -1,6 +1,7 @@
 import { Controller, Get, HttpCode, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, Summary } from '../platform/http/contract.js';
+import { Idempotent } from '../platform/http/idempotent.js';
 import { type Page, pageOf } from '../platform/http/page.js';
 import { AddIssuer, AuthorityIssuerView, ChooseIssuer } from './authority-issuer.schema.js';
 import { AuthorityIssuers } from './authority-issuers.js';
@@ -21,6 +22,7 @@ export class AuthorityIssuersController {
   }
 
   @Post()
+  @Idempotent()
   @HttpCode(200)
   @Requires('authority:update')
   @Summary(

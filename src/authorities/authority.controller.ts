@@ -1,6 +1,7 @@
 import { Controller, Get, HttpCode, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
+import { Idempotent } from '../platform/http/idempotent.js';
 import { type Page, pageOf } from '../platform/http/page.js';
 import { AuthorityReader } from './authority-reader.js';
 import { AuthorityQuery, AuthorityRole, AuthorityView, CreateAuthority, UpdateAuthority } from './authority.schema.js';
@@ -42,6 +43,7 @@ export class AuthorityController {
   }
 
   @Post()
+  @Idempotent()
   @Requires('authority:create')
   @Summary(
     'Make an authority',
@@ -53,6 +55,7 @@ export class AuthorityController {
   }
 
   @Post(':id/renew')
+  @Idempotent()
   @HttpCode(200)
   @Requires('authority:update')
   @Summary(

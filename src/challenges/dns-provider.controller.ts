@@ -1,6 +1,7 @@
 import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, RequiresAfterBody, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
+import { Idempotent } from '../platform/http/idempotent.js';
 import { type Page, pageOf, Removed } from '../platform/http/page.js';
 import { PluginRegistry } from '../platform/plugins/registry.js';
 import { ProbeView } from '../platform/plugins/probe.js';
@@ -34,6 +35,7 @@ export class DnsProviderController {
   }
 
   @Post()
+  @Idempotent()
   @RequiresAfterBody('dns-provider:write')
   @Summary('Create a DNS provider')
   @Answers(200, DnsProviderView)

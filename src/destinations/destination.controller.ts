@@ -1,6 +1,7 @@
 import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, RequiresAfterBody, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
+import { Idempotent } from '../platform/http/idempotent.js';
 import { type Page, pageOf, type PageQuery, Removed } from '../platform/http/page.js';
 import { ProbeView } from '../platform/plugins/probe.js';
 import { DestinationQuery, DestinationRequest, DestinationRole, DestinationView } from './destination.schema.js';
@@ -36,6 +37,7 @@ export class DestinationController {
   }
 
   @Post()
+  @Idempotent()
   @RequiresAfterBody('destination:write')
   @Summary('Create a destination')
   @Answers(200, DestinationView)

@@ -1,6 +1,7 @@
 import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
+import { Idempotent } from '../platform/http/idempotent.js';
 import { type Page, pageOf, type PageQuery } from '../platform/http/page.js';
 import { DomainRuleQuery, DomainRuleRequest, DomainRuleView } from './domain-rule.schema.js';
 import { DomainRuleService } from './domain-rule.service.js';
@@ -30,6 +31,7 @@ export class DomainRuleController {
   }
 
   @Post()
+  @Idempotent()
   @Requires('domain-rule:write')
   @Summary(
     'Grant names to a role',

@@ -1,6 +1,7 @@
 import { Controller, Get, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
+import { Idempotent } from '../platform/http/idempotent.js';
 import { type Page, pageOf } from '../platform/http/page.js';
 import { DomainChange, DomainQuery, DomainView, NewDomain } from './domain.schema.js';
 import { DomainService } from './domain.service.js';
@@ -26,6 +27,7 @@ export class DomainController {
   }
 
   @Post()
+  @Idempotent()
   @Requires('domain:write')
   @Summary('Add a name', 'A sensitive name requires an administrator or a role of SENSITIVE_DOMAIN_ROLES.')
   @Answers(200, DomainView)

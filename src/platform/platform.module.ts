@@ -5,6 +5,7 @@ import { Clock } from './clock.js';
 import { Config } from './config.js';
 import { Database } from './db/database.js';
 import { KeptFacts } from './db/kept-facts.js';
+import { IdempotentRequests } from './http/idempotent-requests.js';
 import { HttpModule } from './http/http.module.js';
 import type { Surfaces } from './http/surfaces.js';
 import { KeyMaker } from './key-maker.js';
@@ -47,6 +48,7 @@ export class PlatformModule {
       Mailer,
       MailRepository,
       GuardedAgents,
+      IdempotentRequests,
       KeyMaker,
       KnownBadKeys,
       SealedValues,

@@ -1,6 +1,7 @@
 import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
+import { Idempotent } from '../platform/http/idempotent.js';
 import { type Page, pageOf, type PageQuery } from '../platform/http/page.js';
 import { ProfileQuery, ProfileRequest, ProfileVersionView, profileVersionView } from './profile.schema.js';
 import { ProfileView, profileView } from './profile.schema.js';
@@ -37,6 +38,7 @@ export class ProfileController {
   }
 
   @Post()
+  @Idempotent()
   @Requires('profile:write')
   @Summary('Create a certificate profile')
   @Answers(200, ProfileView)

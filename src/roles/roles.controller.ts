@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { Database } from '../platform/db/database.js';
 import { type Actor, Requires, RequiresAfterBody, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
+import { Idempotent } from '../platform/http/idempotent.js';
 import { type Page, pageOf } from '../platform/http/page.js';
 import { AccountOrPersonView, accountView, personView } from './account.schema.js';
 import { isAdmin } from './permission.js';
@@ -63,6 +64,7 @@ export class RolesController {
   }
 
   @Post()
+  @Idempotent()
   @RequiresAfterBody('role:write')
   @Summary('Create a role')
   @Answers(200, RoleView)

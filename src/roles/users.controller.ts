@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { Database } from '../platform/db/database.js';
 import { type Actor, Requires, RequiresAfterBody, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
+import { Idempotent } from '../platform/http/idempotent.js';
 import { type Page, pageOf } from '../platform/http/page.js';
 import { AccountRepository } from './account.repository.js';
 import {
@@ -61,6 +62,7 @@ export class UsersController {
   }
 
   @Post()
+  @Idempotent()
   @RequiresAfterBody('user:write')
   @Summary('Create a user')
   @Answers(200, AccountView)

@@ -1,6 +1,7 @@
 import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
+import { Idempotent } from '../platform/http/idempotent.js';
 import { type Page, pageOf, type PageQuery } from '../platform/http/page.js';
 import { PolicyQuery, PolicyRequest, PolicyView, policyView } from './policy.schema.js';
 import { Policies } from './policies.js';
@@ -27,6 +28,7 @@ export class PolicyController {
   }
 
   @Post()
+  @Idempotent()
   @Requires('policy:write')
   @Summary('Create a rotation policy')
   @Answers(200, PolicyView)

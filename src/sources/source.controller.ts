@@ -1,6 +1,7 @@
 import { Controller, Delete, Get, Post, Put } from '@nestjs/common';
 import { type Actor, Requires, RequiresAfterBody, Who } from '../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../platform/http/contract.js';
+import { Idempotent } from '../platform/http/idempotent.js';
 import { type Page, pageOf, type PageQuery, Removed } from '../platform/http/page.js';
 import { ProbeView } from '../platform/plugins/probe.js';
 import { SourceQuery, SourceRequest, sourceSeenBy, SourceView, SyncQuery, SyncView } from './source.schema.js';
@@ -32,6 +33,7 @@ export class SourceController {
   }
 
   @Post()
+  @Idempotent()
   @RequiresAfterBody('source:write')
   @Summary('Create a source', 'The first scan starts within a minute.')
   @Answers(200, SourceView)

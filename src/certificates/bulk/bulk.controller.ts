@@ -1,6 +1,7 @@
 import { Controller, Post } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, JsonBody, Summary } from '../../platform/http/contract.js';
+import { Idempotent } from '../../platform/http/idempotent.js';
 import { BulkRequest, BulkView } from './bulk.schema.js';
 import { BulkService } from './bulk.service.js';
 
@@ -10,6 +11,7 @@ export class BulkController {
   constructor(private readonly bulk: BulkService) {}
 
   @Post('bulk')
+  @Idempotent()
   @Requires('certificate:update')
   @Summary(
     'Change, reissue or revoke many certificates',

@@ -1,6 +1,7 @@
 import { Controller, Post } from '@nestjs/common';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, JsonBody, Summary } from '../../platform/http/contract.js';
+import { Idempotent } from '../../platform/http/idempotent.js';
 import { CertificateView } from '../certificate.schema.js';
 import { UploadRequest } from './upload.schema.js';
 import { UploadService } from './upload.service.js';
@@ -11,6 +12,7 @@ export class UploadController {
   constructor(private readonly upload: UploadService) {}
 
   @Post('upload')
+  @Idempotent()
   @Requires('certificate:import')
   @Summary(
     'Import a certificate',

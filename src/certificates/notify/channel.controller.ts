@@ -6,6 +6,7 @@ import { TestView } from '../../notifications/notification.schema.js';
 import type { Tx } from '../../platform/db/database.js';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../../platform/http/contract.js';
+import { Idempotent } from '../../platform/http/idempotent.js';
 import { type Page, pageOf, Removed } from '../../platform/http/page.js';
 import { DefaultSubscriptions } from './default-subscriptions.js';
 
@@ -35,6 +36,7 @@ export class ChannelController {
   }
 
   @Post()
+  @Idempotent()
   @Requires('notification:write')
   @Summary('Create a channel', 'Only administrators and operators can create one that does not send mail.')
   @Answers(200, ChannelView)

@@ -10,6 +10,7 @@ import { NotificationService } from '../../notifications/notification.service.js
 import type { Tx } from '../../platform/db/database.js';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../../platform/http/contract.js';
+import { Idempotent } from '../../platform/http/idempotent.js';
 import { type Page, pageOf, Removed } from '../../platform/http/page.js';
 import { DefaultSubscriptions } from './default-subscriptions.js';
 import { ListedCertificates } from './listed-certificates.js';
@@ -41,6 +42,7 @@ export class NotificationController {
   }
 
   @Post()
+  @Idempotent()
   @Requires('notification:write')
   @Summary('Create a notification')
   @Answers(200, NotificationView)

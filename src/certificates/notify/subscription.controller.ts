@@ -4,6 +4,7 @@ import { SubscriptionQuery, SubscriptionRequest, SubscriptionView } from '../../
 import { Database } from '../../platform/db/database.js';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, JsonBody, QueryOf, Summary } from '../../platform/http/contract.js';
+import { Idempotent } from '../../platform/http/idempotent.js';
 import { type Page, pageOf, Removed } from '../../platform/http/page.js';
 import { SubscriptionService } from './subscription.service.js';
 
@@ -33,6 +34,7 @@ export class SubscriptionController {
   }
 
   @Post()
+  @Idempotent()
   @Requires('notification:write')
   @Summary(
     'Create a subscription',

@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { type Actor, Requires, Who } from '../../platform/http/actor.js';
 import { Answers, Id, JsonBody, Summary } from '../../platform/http/contract.js';
+import { Idempotent } from '../../platform/http/idempotent.js';
 import { CertificateView } from '../certificate.schema.js';
 import { CertificateReader, statusOf } from '../list/certificate-reader.js';
 import { PlanService } from './plan.service.js';
@@ -27,6 +28,7 @@ export class RotateController {
   }
 
   @Post(':id/reissue')
+  @Idempotent()
   @Requires('certificate:issue')
   @Summary(
     'Renew a certificate now',
@@ -48,6 +50,7 @@ export class RotateController {
   }
 
   @Post(':id/rotate')
+  @Idempotent()
   @Requires('certificate:issue')
   @Summary(
     'Put a successor in place',

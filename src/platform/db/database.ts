@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { Problem } from '../http/problem.js';
@@ -32,6 +33,19 @@ export function violatedConstraint(error: unknown): string | undefined {
   return (error.driverError as { constraint?: string }).constraint;
 }
 
+/** Work that joins the first transaction which `during` opens. `isDone`: it was committed. */
+export interface Joining {
+  during: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly isDone: boolean;
+}
+
+interface Joined {
+  join: (tx: Tx) => Promise<void>;
+  state: 'waiting' | 'running' | 'done';
+}
+
+const joined = new AsyncLocalStorage<Joined>();
+
 /** Opens transactions. `work` must be repeatable: a deadlock or serialization failure runs it once more. */
 @Injectable()
 export class Database {
@@ -39,12 +53,40 @@ export class Database {
 
   /** One READ COMMITTED transaction: commits when `work` resolves, rolls back when it throws. */
   async write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    const first = joined.getStore();
+    if (first?.state === 'waiting') return this.joinedWrite(first, work);
     const once = (): Promise<T> => this.source.transaction((manager) => work(manager as Tx));
     try {
       return await once();
     } catch (error) {
       if (!isConflict(error)) throw error;
       return await once();
+    }
+  }
+
+  /** Lets `join` write in the first transaction of `during`, so that both are committed or neither is. */
+  joining(join: (tx: Tx) => Promise<void>): Joining {
+    const first: Joined = { join, state: 'waiting' };
+    return {
+      during: (work) => joined.run(first, work),
+      get isDone() {
+        return first.state === 'done';
+      },
+    };
+  }
+
+  private async joinedWrite<T>(first: Joined, work: (tx: Tx) => Promise<T>): Promise<T> {
+    first.state = 'running';
+    try {
+      const result = await this.write(async (tx) => {
+        await first.join(tx);
+        return work(tx);
+      });
+      first.state = 'done';
+      return result;
+    } catch (error) {
+      first.state = 'waiting';
+      throw error;
     }
   }
 

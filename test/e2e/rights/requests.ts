@@ -253,12 +253,21 @@ export async function askRoute(
   route: string,
   token: string | null,
 ): Promise<Answer> {
+  if (route === 'get /') return askRoot(program, token);
+  const { method, path, body } = await requestOf(fixtures, route);
+  return program.call(method, path, body, { token });
+}
+
+/** A request that the route accepts, as `program.call` takes it. */
+export async function requestOf(
+  fixtures: Fixtures,
+  route: string,
+): Promise<{ method: string; path: string; body: object | undefined }> {
   const [method = '', pattern = ''] = route.split(' ');
-  if (pattern === '/') return askRoot(program, token);
   const { ids = [], query = '', body } = await (requests[route] ?? asItStands)(fixtures);
   const left = [...ids];
   const path = pattern.replaceAll(/:\w+/g, () => encodeURIComponent(left.shift() ?? 1));
-  return program.call(method.toUpperCase(), `${path}${query}`, body, { token });
+  return { method: method.toUpperCase(), path: `${path}${query}`, body };
 }
 
 /** The root is not below /api/1, and its redirect is the answer. */
