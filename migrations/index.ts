@@ -27,6 +27,8 @@ import { KeptFacts1763700000061 } from './1763700000061-kept-facts.js';
 import { PlansOfFunctions1763700000062 } from './1763700000062-plans-of-functions.js';
 import { PublicIds1763700000070 } from './1763700000070-public-ids.js';
 import { RevocationLists1763700000071 } from './1763700000071-revocation-lists.js';
+import { OcspResponders1763700000074 } from './1763700000074-ocsp-responders.js';
+import { RevocationVersion1763700000075 } from './1763700000075-revocation-version.js';
 import { LemurIds1763700000039 } from './1763700000039-lemur-ids.js';
 import { JobLanes1763700000042 } from './1763700000042-job-lanes.js';
 import { SigningKeys1763700000044 } from './1763700000044-signing-keys.js';
@@ -94,6 +96,8 @@ export const migrations = [
   ChainsApart1763700000063,
   PublicIds1763700000070,
   RevocationLists1763700000071,
+  OcspResponders1763700000074,
+  RevocationVersion1763700000075,
   Profiles1763700000076,
   IdempotentRequests1763700000077,
   KeysOfIssuers1763700000083,

@@ -25,6 +25,7 @@ import { KeyRingCheck } from './platform/secrets/key-ring-check.entity.js';
 import { Profile, ProfileVersion } from './profiles/profile.entity.js';
 import { Role } from './roles/role.entity.js';
 import { UserRole } from './roles/user-role.entity.js';
+import { OcspResponder } from './revocation/ocsp/ocsp-responder.entity.js';
 import { RotationPolicy } from './rotation/policy.entity.js';
 import { Endpoint } from './sources/endpoint.entity.js';
 import { SourceSync } from './sources/source-sync.entity.js';
@@ -51,6 +52,7 @@ export const entities = [
   KeyRingCheck,
   Mail,
   Notice,
+  OcspResponder,
   Order,
   OutboxEntry,
   Profile,

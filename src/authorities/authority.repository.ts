@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { In, IsNull, Not } from 'typeorm';
 import type { Tx } from '../platform/db/database.js';
+import type { KeyRef } from '../platform/keys/key-store.js';
 import type { Page } from '../platform/http/page.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Problem } from '../platform/http/problem.js';
@@ -11,6 +12,7 @@ import { type ListSource, listPage } from '../platform/db/list-page.js';
 import { maySeeEveryAuthority } from '../roles/permission.js';
 import { type LabelledAuthority, labelColumns } from './authority-label.js';
 import { Authority, type NewAuthority } from './authority.entity.js';
+import type { CaChain } from './ca-chain.js';
 import type { AuthorityCreator, AuthorityQuery, AuthorityRole } from './authority.schema.js';
 import type { Limits } from './limits.js';
 
@@ -42,6 +44,11 @@ const source: Omit<ListSource, 'from'> = {
     pluginName: words('plugin_id'),
   },
 };
+
+/** A certificate of an authority, and its key. */
+export interface AuthorityWithKey extends Pick<Authority, 'id' | 'publicId' | 'certificatePem'> {
+  keyId: KeyRef;
+}
 
 export function viewerOf(actor: Actor): Viewer {
   return { userId: actor.userId, roleIds: actor.roles.map((role) => role.id), all: maySeeEveryAuthority(actor) };
@@ -76,6 +83,26 @@ export class AuthorityRepository {
   /** The authority with this public id whose key is here, or null. */
   async findPublic(tx: Tx, publicId: string): Promise<Authority | null> {
     return tx.findOneBy(Authority, { publicId, keyId: Not(IsNull()) });
+  }
+
+  /** Every certificate of an authority whose key is here. */
+  withKeys(tx: Tx): Promise<AuthorityWithKey[]> {
+    return tx.query(
+      `select a.id, a.public_id as "publicId", c.certificate_pem as "certificatePem", c.key_id as "keyId"
+       from authority a join (select id as authority_id, certificate_pem, key_id from authority
+         union select authority_id, certificate_pem, key_id from authority_issuer) c on c.authority_id = a.id
+       where c.key_id is not null order by a.id, c.key_id`,
+    );
+  }
+
+  /** The certificates of CAs with one of these serial numbers, whoever signed them. */
+  ofSerials(tx: Tx, serials: readonly string[]): Promise<(CaChain & Pick<Authority, 'serialHex' | 'notAfter'>)[]> {
+    return tx.query(
+      `select serial_hex as "serialHex", certificate_pem as "certificatePem", chain_pem as "chainPem",
+         not_after as "notAfter" from authority where serial_hex = any($1)
+       union select serial_hex, certificate_pem, chain_pem, not_after from authority_issuer where serial_hex = any($1)`,
+      [serials],
+    );
   }
 
   async find(tx: Tx, ref: Reference): Promise<Authority | null> {

@@ -5,6 +5,9 @@ import type { LoadedAuthority } from './authorities.js';
 /** Below this path the CAs that have their key here publish what clients need. */
 export const publicPath = '/pki';
 
+/** The OCSP responder: this path for all authorities, and one below it for each. */
+export const ocspPath = `${publicPath}/ocsp`;
+
 /** As `Authority.publicId`. */
 export function newPublicId(): string {
   return randomBytes(10).toString('hex');
@@ -18,7 +21,7 @@ export function publicUrls(pkiUrl: string, publicId: string): PublicUrls & { del
     shardedCrl: `${base}.{shard}.crl`,
     delta: `${base}.delta.crl`,
     shardedDelta: `${base}.{shard}.delta.crl`,
-    ocsp: `${base}/ocsp`,
+    ocsp: `${pkiUrl}${ocspPath}/${publicId}`,
     caIssuers: `${base}.crt`,
   };
 }

@@ -107,6 +107,7 @@ import { Planning } from './planning.js';
 import { RelationRights } from './relation-rights.js';
 import { Relations } from './relations.js';
 import { DeactivateService } from './revoke/deactivate.service.js';
+import { IssuedStatusRepository } from './revoke/issued-status.repository.js';
 import { HoldService } from './revoke/hold.service.js';
 import { RevokeController } from './revoke/revoke.controller.js';
 import { RevokeConsequences, RevokeRecord, RevokeRights, RevokeService } from './revoke/revoke.service.js';
@@ -237,6 +238,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     RestoreService,
     DeactivateService,
     HoldService,
+    IssuedStatusRepository,
     Places,
     BulkService,
     ExportService,

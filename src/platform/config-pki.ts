@@ -12,6 +12,13 @@ export const pkiSchema = {
         'over https (RFC 5280 §8). Without it and PUBLIC_URL, certificates get no such addresses by themselves.',
       defaultText: 'PUBLIC_URL',
     }),
+  OCSP_VALIDITY_HOURS: whole(1, 240)
+    .prefault('6')
+    .meta({
+      description:
+        'How long an OCSP response is valid. Clients may keep it for so long, and learn of a revocation only then; ' +
+        'for half of it at least they do without this server.',
+    }),
   PKI_REQUESTS_PER_SECOND: whole(0, 1_000_000)
     .prefault('100')
     .meta({

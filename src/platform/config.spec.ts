@@ -57,6 +57,7 @@ describe('loadConfig', () => {
     expect({ ...loadConfig({}) }).toEqual({
       port: 8080,
       pkiUrl: undefined,
+      ocspValidityHours: 6,
       pkiRequestsPerSecond: 100,
       host: '127.0.0.1',
       publicUrl: 'http://127.0.0.1:8080',

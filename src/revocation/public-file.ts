@@ -23,13 +23,7 @@ export function sendFile(
   file: PublicFile,
   now: Date,
 ): Buffer | undefined {
-  const leftS = Math.floor((file.freshUntil.getTime() - now.getTime()) / 1000);
-  void reply.headers({
-    etag: file.etag,
-    'last-modified': file.modifiedAt.toUTCString(),
-    expires: file.freshUntil.toUTCString(),
-    'cache-control': `public, max-age=${Math.min(Math.max(leftS, 0), longestMaxAgeS)}, no-transform`,
-  });
+  void reply.headers(cachingHeaders(file, now));
   if (isKnown(request, file)) {
     void reply.status(304);
     return undefined;
@@ -38,10 +32,29 @@ export function sendFile(
   return file.body;
 }
 
+/** What a cache has to know about the file. */
+export function cachingHeaders(
+  { etag, modifiedAt, freshUntil }: Omit<PublicFile, 'type' | 'body'>,
+  now: Date,
+): Readonly<Record<string, string>> {
+  const leftS = Math.floor((freshUntil.getTime() - now.getTime()) / 1000);
+  return {
+    etag,
+    'last-modified': modifiedAt.toUTCString(),
+    expires: freshUntil.toUTCString(),
+    'cache-control': `public, max-age=${Math.min(Math.max(leftS, 0), longestMaxAgeS)}, no-transform`,
+  };
+}
+
 function isKnown({ headers }: FastifyRequest, { etag, modifiedAt }: PublicFile): boolean {
-  const tags = headers['if-none-match'];
   // If-Modified-Since counts only without If-None-Match (RFC 9110 §13.1.3).
-  if (tags !== undefined) return tags.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')));
+  if (headers['if-none-match'] !== undefined) return namesTag(headers['if-none-match'], etag);
   const since = Date.parse(headers['if-modified-since'] ?? '');
   return Math.floor(modifiedAt.getTime() / 1000) * 1000 <= since;
+}
+
+/** Whether If-None-Match names this entity tag. */
+export function namesTag(ifNoneMatch: string | undefined, etag: string): boolean {
+  const tags = ifNoneMatch?.split(',') ?? [];
+  return tags.some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')));
 }

@@ -10,6 +10,14 @@ import { CrlRepository } from './crl.repository.js';
 import { CrlMetrics } from './crl-metrics.js';
 import { CrlState } from './crl-state.js';
 import { Crls } from './crls.js';
+import { OcspIssuers } from './ocsp/ocsp-issuers.js';
+import { OcspMetrics } from './ocsp/ocsp-metrics.js';
+import { OcspResponderMaker, OcspResponderSweep } from './ocsp/ocsp-responder-maker.js';
+import { OcspResponderRepository } from './ocsp/ocsp-responder.repository.js';
+import { OcspResponders } from './ocsp/ocsp-responders.js';
+import { OcspStatuses } from './ocsp/ocsp-statuses.js';
+import { OcspController } from './ocsp/ocsp.controller.js';
+import { OcspService } from './ocsp/ocsp.service.js';
 import { PkiController } from './pki.controller.js';
 import { Revocations } from './revocations.js';
 import { RevokedRepository } from './revoked.repository.js';
@@ -17,7 +25,7 @@ import { RevokedRepository } from './revoked.repository.js';
 /** What the CAs whose key is here publish about what they issued. */
 @Module({
   imports: [AuditModule, AuthoritiesModule, JobsModule],
-  controllers: [CrlController, PkiController],
+  controllers: [CrlController, OcspController, PkiController],
   providers: [
     CaCertificates,
     CrlJob,
@@ -27,9 +35,17 @@ import { RevokedRepository } from './revoked.repository.js';
     Crls,
     CrlState,
     CrlMetrics,
+    OcspIssuers,
+    OcspMetrics,
+    OcspResponderMaker,
+    OcspResponderRepository,
+    OcspResponderSweep,
+    OcspResponders,
+    OcspService,
+    OcspStatuses,
     Revocations,
     RevokedRepository,
   ],
-  exports: [CrlRepository, Revocations],
+  exports: [CrlRepository, OcspStatuses, Revocations],
 })
 export class RevocationModule {}

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { encodeCrlEntry } from '../pki/crl.js';
 import { Conditions } from '../platform/db/conditions.js';
 import type { Tx } from '../platform/db/database.js';
+import { prepared } from '../platform/db/statement.js';
 
 /** CRLReason codes (RFC 5280 §5.3.1). */
 export const certificateHold = 6;
@@ -42,6 +43,13 @@ interface Bare {
   invalidityDate: Date | null;
 }
 
+const ofSerials = prepared<Omit<Revocation, 'urls' | 'invalidityDate'>>(
+  'revoked_serials',
+  `select authority_id as "authorityId", serial_hex as "serialHex", not_after as "notAfter",
+     revoked_at as "revokedAt", reason
+   from revoked_certificate where serial_hex = any($1) and reason <> ${removeFromCrl}`,
+);
+
 const sliceRows = 25_000;
 const encodedAtOnce = 5_000;
 
@@ -81,6 +89,11 @@ export class RevokedRepository {
       [authorityId, serialHex, at],
     );
     return rows.length > 0;
+  }
+
+  /** What is revoked or on hold of these serial numbers, whichever authority issued them. */
+  ofSerials(tx: Tx, serials: readonly string[]): Promise<Omit<Revocation, 'urls' | 'invalidityDate'>[]> {
+    return ofSerials(tx, [serials]);
   }
 
   /** Gives those without a shard one, now that the authority has so many. */

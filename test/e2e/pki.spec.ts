@@ -34,7 +34,7 @@ describe('the addresses of an authority', () => {
     const [, id] = /^http:\/\/pki\.example\.net\/pki\/([0-9a-f]{20})\.crt$/.exec(optionsOf(root).caIssuers[0]) ?? [];
     expect(optionsOf(root)).toMatchObject({
       crlDistributionPoints: [`http://pki.example.net/pki/${id}.crl`],
-      ocsp: [`http://pki.example.net/pki/${id}/ocsp`],
+      ocsp: [`http://pki.example.net/pki/ocsp/${id}`],
     });
     expect(pathOf(sub)).not.toBe(pathOf(root));
   });
@@ -58,7 +58,7 @@ describe('the addresses of an authority', () => {
       plugin: { id: 'local-ca', options: { crlDistributionPoints: ['http://crl.example.org/own.crl'] } },
     });
     expect(optionsOf(own).crlDistributionPoints).toEqual(['http://crl.example.org/own.crl']);
-    expect(optionsOf(own).ocsp[0]).toMatch(/^http:\/\/pki\.example\.net\/pki\/[0-9a-f]{20}\/ocsp$/);
+    expect(optionsOf(own).ocsp[0]).toMatch(/^http:\/\/pki\.example\.net\/pki\/ocsp\/[0-9a-f]{20}$/);
   });
 
   it('name a shard in each certificate where the authority has shards', async () => {

@@ -17,6 +17,7 @@ const withoutEntity: Record<string, string> = {
   revoked_certificate: 'read in slices of thousands, by its repository',
   job_lane: 'counted by the statement that takes jobs',
   kept_facts: 'one row, a version that triggers raise',
+  revocation_version: 'one row, a version that triggers raise',
   lease: 'taken and given back by one statement each',
   periodic_task: 'started and finished by one statement each',
   domain_policy: 'one row, a version that is raised by one statement',

@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto';
+import { Injectable, Logger } from '@nestjs/common';
+import { type CertId, type OcspRequest, readOcspRequest } from '../../pki/ocsp-request.js';
+import { type OcspStatus, ocspErrorResponse, type SingleResponse } from '../../pki/ocsp-response.js';
+import { PkiError } from '../../pki/pki-error.js';
+import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
+import { Problem } from '../../platform/http/problem.js';
+import { problemOf } from '../../platform/http/problem-of.js';
+import type { PublicFile } from '../public-file.js';
+import { type OcspIssuer, OcspIssuers } from './ocsp-issuers.js';
+import { OcspMetrics, type OcspResult } from './ocsp-metrics.js';
+import { OcspResponders } from './ocsp-responders.js';
+import { type IssuedStatus, OcspStatuses } from './ocsp-statuses.js';
+
+/** An OCSPResponse in DER. `file`: as caches may keep it; null when they must not. */
+export interface OcspAnswer {
+  body: Buffer;
+  file: PublicFile | null;
+}
+
+interface PreSigned {
+  answer: OcspAnswer;
+  publicId: string;
+  /** From then on it is signed anew, so that clients always get one that is valid for a while. */
+  untilMs: number;
+  results: readonly OcspResult[];
+}
+
+const type = 'application/ocsp-response';
+const unauthorized: OcspAnswer = { body: ocspErrorResponse('unauthorized'), file: null };
+/** About 20 MB of responses with a P-256 responder. */
+const mostPreSigned = 20_000;
+const retryAfterS = 10;
+
+/**
+ * Answers OCSP requests (RFC 6960). A request for one certificate without a nonce gets a response that was signed
+ * before, for as long as no certificate is revoked, held or released.
+ */
+@Injectable()
+export class OcspService {
+  private readonly log = new Logger('OCSP');
+  private readonly preSigned = new Map<string, PreSigned>();
+  private version = '';
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly issuers: OcspIssuers,
+    private readonly responders: OcspResponders,
+    private readonly statuses: OcspStatuses,
+    private readonly metrics: OcspMetrics,
+  ) {}
+
+  /**
+   * `publicId` of the authority that is asked; null: any. Throws Problem `invalid-request` for a malformed request,
+   * `unavailable` when the status cannot be read or signed now.
+   */
+  async answer(requestDer: Buffer, publicId: string | null): Promise<OcspAnswer> {
+    const request = this.read(requestDer);
+    try {
+      return await this.answerTo(request, publicId);
+    } catch (error) {
+      this.metrics.answered(['try-later'], false);
+      if (problemOf(error).code === 'internal') this.log.error(error);
+      throw new Problem('unavailable', 'The status is not known now.', { cause: error, retryAfterS });
+    }
+  }
+
+  private read(requestDer: Buffer): OcspRequest {
+    try {
+      return readOcspRequest(requestDer);
+    } catch (error) {
+      if (!(error instanceof PkiError)) throw error;
+      this.metrics.answered(['malformed'], false);
+      throw new Problem('invalid-request', error.message);
+    }
+  }
+
+  private async answerTo(request: OcspRequest, publicId: string | null): Promise<OcspAnswer> {
+    const version = await this.statuses.current();
+    if (version !== this.version) this.preSigned.clear();
+    this.version = version;
+    const [first, ...others] = request.certIds as [CertId, ...CertId[]];
+    const key = others.length === 0 && request.nonce === null ? first.der.toString('latin1') : null;
+    const known = key === null ? undefined : this.preSigned.get(key);
+    const isAsked = known && (publicId === null || publicId === known.publicId);
+    if (isAsked && this.clock.now().getTime() < known.untilMs) {
+      this.metrics.answered(known.results, true);
+      return known.answer;
+    }
+    const issuer = await this.issuerOf(request, publicId);
+    if (!issuer) {
+      this.metrics.answered(['unauthorized'], false);
+      return unauthorized;
+    }
+    const made = await this.sign(request, issuer, version);
+    this.metrics.answered(made.results, false);
+    if (key !== null && made.answer.file && this.version === version) this.keep(key, made);
+    return made.answer;
+  }
+
+  /** Of the first certificate whose issuer is here: a response has one signature. */
+  private async issuerOf({ certIds }: OcspRequest, publicId: string | null): Promise<OcspIssuer | null> {
+    for (const { issuerId } of certIds) {
+      const found = await this.issuers.find(issuerId, publicId);
+      if (found) return found;
+    }
+    return null;
+  }
+
+  private async sign({ certIds, nonce }: OcspRequest, issuer: OcspIssuer, version: string): Promise<PreSigned> {
+    const responder = await this.responders.of(issuer);
+    const now = this.clock.now();
+    const responses = await Promise.all(certIds.map((certId) => this.response(certId, issuer, version)));
+    const thisUpdate = new Date(Math.floor(now.getTime() / 1000) * 1000);
+    const validMs = this.config.ocspValidityHours * 3_600_000;
+    const nextUpdate = new Date(Math.min(thisUpdate.getTime() + validMs, responder.notAfter.getTime()));
+    const tbs = responder.writer.tbs({ responses, thisUpdate, nextUpdate, nonce });
+    const body = responder.writer.assemble(tbs, await responder.signer.sign(responder.hash, tbs));
+    const results = responses.map(({ status }) => (typeof status === 'string' ? status : 'revoked'));
+    // A nonce is for one client, and what is unknown may be issued the next moment.
+    const isLasting = nonce === null && !results.includes('unknown');
+    const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
+    const file = isLasting ? { type, body, etag, modifiedAt: thisUpdate, freshUntil: nextUpdate } : null;
+    const untilMs = (thisUpdate.getTime() + nextUpdate.getTime()) / 2;
+    return { answer: { body, file }, publicId: issuer.publicId, untilMs, results };
+  }
+
+  private async response(certId: CertId, issuer: OcspIssuer, version: string): Promise<SingleResponse> {
+    const asked = await this.issuers.find(certId.issuerId, issuer.publicId);
+    if (asked === null) return { certIdDer: certId.der, status: 'unknown' };
+    const { authorityId, caSpkiSha256, since } = asked;
+    const found = await this.statuses.of({ authorityId, caSpkiSha256, serialHex: certId.serialHex }, version);
+    const hasExpired = found !== null && found.notAfter < this.clock.now();
+    // No status is ever forgotten, so it is known since the authority began.
+    return {
+      certIdDer: certId.der,
+      status: statusOf(found),
+      ...(hasExpired && { archiveCutoff: since }),
+    };
+  }
+
+  private keep(key: string, made: PreSigned): void {
+    const [oldest] = this.preSigned.keys();
+    if (this.preSigned.size >= mostPreSigned && oldest !== undefined) this.preSigned.delete(oldest);
+    this.preSigned.set(key, made);
+  }
+}
+
+function statusOf(found: IssuedStatus | null): OcspStatus {
+  if (found === null) return 'unknown';
+  return found.revoked ? { revokedAt: found.revoked.at, reason: found.revoked.reason } : 'good';
+}
