@@ -105,8 +105,11 @@ function outOfScope(
   return scope.names.length === 0 || isNamed ? null : 'The CRL is for another distribution point';
 }
 
+/** Clocks of CAs differ from ours by minutes. */
+const SKEW_MS = 5 * 60_000;
+
 function outOfTime({ thisUpdate, nextUpdate }: ParsedCrl, at: Date): string | null {
-  if (thisUpdate > at) return `The CRL is only of ${thisUpdate.toISOString()}`;
+  if (thisUpdate.getTime() > at.getTime() + SKEW_MS) return `The CRL is only of ${thisUpdate.toISOString()}`;
   if (!nextUpdate) return 'The CRL does not say when the next one comes';
   return nextUpdate < at ? `The CRL is out of date since ${nextUpdate.toISOString()}` : null;
 }
