@@ -47,6 +47,7 @@ import { OneStatement1763700000060 } from './1763700000060-one-statement.js';
 import { ChainsApart1763700000063 } from './1763700000063-chains-apart.js';
 import { Profiles1763700000076 } from './1763700000076-profiles.js';
 import { IdempotentRequests1763700000077 } from './1763700000077-idempotent-requests.js';
+import { RevocationChecks1763700000080 } from './1763700000080-revocation-checks.js';
 import { KeysOfIssuers1763700000083 } from './1763700000083-keys-of-issuers.js';
 
 /** Every migration in order. Add at the end; never edit one that has been released. */
@@ -100,5 +101,6 @@ export const migrations = [
   RevocationVersion1763700000075,
   Profiles1763700000076,
   IdempotentRequests1763700000077,
+  RevocationChecks1763700000080,
   KeysOfIssuers1763700000083,
 ];

@@ -11,7 +11,9 @@ import { invalid } from '../platform/http/problem.js';
 import { chainOf } from './certificate-chain.js';
 import { keyRolesOf, rolesOf } from './certificate-roles.js';
 import type { Certificate, CertificateState } from './certificate.entity.js';
+import type { RevocationSource } from '../revocation/verify/revocation-check.js';
 import type { StoredTerms } from './terms.js';
+import type { CheckedStatus } from './verify/revocation-check.repository.js';
 import type { Withdrawal } from './withdraw/withdrawal.entity.js';
 
 // Reads certificates with everything that views show of them: one CertificateRow each, by one statement (`readRows`).
@@ -107,6 +109,8 @@ export interface CertificateRow extends Named {
   revokedAt: Date | null;
   revocationReason: number | null;
   supersededAt: Date | null;
+  /** The last answer of its CA. `at`: milliseconds since 1970. */
+  revocationCheck: { status: CheckedStatus; why: string; source: RevocationSource; at: number } | null;
   awaitsDeployment: boolean;
   deletedAt: Date | null;
   createdAt: Date;
@@ -176,6 +180,8 @@ const columns = `
   c.renewal_detail as "renewalDetail", c.vouching_role as "vouchingRole", c.next_renewal_at as "nextRenewalAt",
   c.next_notice_at as "nextNoticeAt",
   c.revoked_at as "revokedAt", c.revocation_reason as "revocationReason", c.superseded_at as "supersededAt",
+  (select json_build_object('status', k.status, 'why', k.why, 'source', k.source, 'at', ${millis('k.checked_at')})
+    from revocation_check k where k.certificate_id = c.id and k.status is not null) as "revocationCheck",
   c.awaits_deployment as "awaitsDeployment", c.deleted_at as "deletedAt",
   c.created_at as "createdAt", now() as "readAt", c.creator_id as "creatorId",
   (select json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'active', u.active)

@@ -6,6 +6,7 @@ import { OptionValueView, PluginLabel } from '../platform/plugins/plugin.schema.
 import { EndpointNameView } from '../sources/source.schema.js';
 import { certificateStates } from './certificate.entity.js';
 import { OrderView } from './issue/order.view.js';
+import { RevocationCheckView } from './verify/verify.schema.js';
 import { withdrawalKinds, withdrawalStates } from './withdraw/withdrawal.entity.js';
 
 const lifecycle = z
@@ -147,6 +148,9 @@ const progress = {
         'While it is `due` it is repeated until the CA confirms it.',
     }),
   nextNoticeAt: InstantOut.nullable(),
+  revocationCheck: RevocationCheckView.nullable().meta({
+    description: 'What its CA said when it was last asked whether it is revoked.',
+  }),
   revokedAt: InstantOut.nullable(),
   revocationReason: z.int().nullable(),
   supersededAt: InstantOut.nullable(),

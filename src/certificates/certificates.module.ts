@@ -131,6 +131,12 @@ import { UpdateRights } from './update/update-rights.js';
 import { UpdateChanges, UpdateLookup, UpdateService } from './update/update.service.js';
 import { VouchingRoleRenames } from './update/vouching-role-renames.js';
 import { UsualRelationRepository } from './usual-relations.js';
+import { CheckRevocationJob } from './verify/check-revocation.job.js';
+import { RevocationCheckRepository } from './verify/revocation-check.repository.js';
+import { RevocationChecking, RevocationRecord } from './verify/revocation-checking.js';
+import { StoredVerification } from './verify/stored-verification.js';
+import { VerifyController } from './verify/verify.controller.js';
+import { VerifyService } from './verify/verify.service.js';
 import { VisualizeController } from './visualize/visualize.controller.js';
 import { VisualizeService } from './visualize/visualize.service.js';
 import { WithdrawJob, WithdrawRecord } from './withdraw/withdraw.job.js';
@@ -173,6 +179,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     FileController,
     RevokeController,
     RotateController,
+    VerifyController,
     VisualizeController,
     DeliveryController,
     PendingController,
@@ -257,6 +264,12 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     RevokeRecord,
     RevokeConsequences,
     Successors,
+    VerifyService,
+    StoredVerification,
+    RevocationCheckRepository,
+    RevocationChecking,
+    RevocationRecord,
+    CheckRevocationJob,
     VisualizeService,
     EndingAuthorityRepository,
     AuthorityExpirySweep,

@@ -25,40 +25,48 @@ export interface CrlQuestion {
   strictness?: Strictness;
 }
 
-/** A CRL that may be used for the question, with the bits of ReasonFlags that it covers. */
-export type UsableCrl = { reasons: readonly number[] } | { why: string };
+/** `reasons`: the bits of ReasonFlags that the CRL covers; none when it cannot be used. */
+export type CrlAnswer = RevocationStatus & { reasons: readonly number[] };
 
-const unknown = (why: string): RevocationStatus => ({ status: 'unknown', why });
+type UsableCrl = { reasons: readonly number[] } | { why: string };
+
+const unknown = (why: string): CrlAnswer => ({ status: 'unknown', why, reasons: [] });
 
 /**
  * The status of a certificate by a complete CRL and perhaps a delta CRL to it (RFC 5280 §6.3.3). Good means good for
- * the reasons that the CRL covers; see `usable`. Throws nothing for foreign input.
+ * the reasons that the CRL covers. Throws nothing for foreign input.
  */
-export async function statusByCrl(crl: ParsedCrl, question: CrlQuestion, delta?: ParsedCrl): Promise<RevocationStatus> {
+export async function statusByCrl(crl: ParsedCrl, question: CrlQuestion, delta?: ParsedCrl): Promise<CrlAnswer> {
   try {
     const use = await usable(crl, question);
     if ('why' in use) return unknown(use.why);
     if (crl.baseNumber !== undefined) return unknown('The CRL is a delta CRL, and the complete one is missing');
-    const serial = serialOf(question.certificate);
-    const change =
-      delta && 'reasons' in (await usable(delta, question)) && isDeltaOf(delta, crl) ? findEntry(delta, serial) : null;
-    if (change?.reason === 'removeFromCRL') return { status: 'good', why: 'The delta CRL releases the certificate' };
-    const entry = change ?? findEntry(crl, serial);
-    if (!entry) return { status: 'good', why: `Not in the CRL of ${crl.thisUpdate.toISOString()}` };
-    const { revokedAt, reason, invalidAt } = entry;
-    const why = `In the CRL of ${(change && delta ? delta : crl).thisUpdate.toISOString()}`;
-    return { status: 'revoked', why, revokedAt, ...(reason && { reason }), ...(invalidAt && { invalidAt }) };
+    const usableDelta = delta && isDeltaOf(delta, crl) && 'reasons' in (await usable(delta, question)) ? delta : null;
+    return { ...entryStatus(crl, usableDelta, serialOf(question.certificate)), reasons: use.reasons };
   } catch (error) {
     if (error instanceof PkiError) return unknown(error.message);
     throw error;
   }
 }
 
+function entryStatus(crl: ParsedCrl, delta: ParsedCrl | null, serial: Buffer): RevocationStatus {
+  const change = delta && findEntry(delta, serial);
+  if (change?.reason === 'removeFromCRL') return { status: 'good', why: 'The delta CRL releases the certificate' };
+  const entry = change ?? findEntry(crl, serial);
+  const said = `the CRL of ${(delta ?? crl).thisUpdate.toISOString()}`;
+  if (!entry) return { status: 'good', why: `Not in ${said}` };
+  const { revokedAt, reason, invalidAt } = entry;
+  return {
+    status: 'revoked',
+    why: `In ${said}`,
+    revokedAt,
+    ...(reason && { reason }),
+    ...(invalidAt && { invalidAt }),
+  };
+}
+
 /** Whether the CRL is authentic, current and speaks for the certificate. Throws PkiError. */
-export async function usable(
-  crl: ParsedCrl,
-  { certificate, issuer, point, at, strictness }: CrlQuestion,
-): Promise<UsableCrl> {
+async function usable(crl: ParsedCrl, { certificate, issuer, point, at, strictness }: CrlQuestion): Promise<UsableCrl> {
   if (!sameName(crl.issuerDer, certificate.issuerDer)) return { why: 'The CRL is of another issuer' };
   const foreign = crl.extensions.find(({ oid, critical }) => critical && !PROCESSED.has(oid));
   if (foreign) return { why: `The critical extension ${foreign.oid} of the CRL is not known here` };
@@ -114,6 +122,9 @@ function outOfTime({ thisUpdate, nextUpdate }: ParsedCrl, at: Date): string | nu
   return nextUpdate < at ? `The CRL is out of date since ${nextUpdate.toISOString()}` : null;
 }
 
+/** By which key a CRL is known to be signed: a large one is asked about many certificates. */
+const verified = new WeakMap<ParsedCrl, Buffer>();
+
 /** RFC 5280 §6.3.3 (f) and (g). */
 async function unsigned(crl: ParsedCrl, issuer: ParsedCertificate): Promise<string | null> {
   const isRestricted = issuer.extensions.some(({ oid }) => oid === '2.5.29.15');
@@ -122,8 +133,10 @@ async function unsigned(crl: ParsedCrl, issuer: ParsedCertificate): Promise<stri
   if (asked !== undefined && issuer.subjectKeyIdentifier !== undefined && asked !== issuer.subjectKeyIdentifier)
     return 'The CRL is signed with another key of the issuer';
   const { algorithmDer, tbsDer: data, signature } = crl;
+  if (verified.get(crl)?.equals(issuer.spkiDer)) return null;
   const isRight =
     crl.algorithmsAgree && (await verifySignature({ algorithmDer, data, signature }, publicKeyOf(issuer.spkiDer)));
+  if (isRight) verified.set(crl, issuer.spkiDer);
   return isRight ? null : 'The signature of the CRL is wrong';
 }
 

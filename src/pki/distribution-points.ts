@@ -75,5 +75,5 @@ export function httpUrls(names: readonly GeneralName[]): string[] {
   return names
     .filter(({ kind }) => kind === 'uri')
     .map(({ content }) => content.toString('latin1'))
-    .filter((url) => /^https?:/i.test(url) && URL.canParse(url));
+    .filter((url) => /^http:/i.test(url) && URL.canParse(url));
 }

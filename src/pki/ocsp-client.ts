@@ -7,15 +7,13 @@ import * as der from './der/writer.js';
 import { REVOCATION_REASONS } from './distribution-points.js';
 import { readExtensions } from './extension-reader.js';
 import { EXTENDED_KEY_USAGES } from './extensions.js';
-import { publicKeyOf } from './key.js';
-import { readSpki } from './key-names.js';
+import { publicKeyBitsOf, publicKeyOf } from './key.js';
 import { sameName } from './names.js';
+import { certIdHashes, encodeNonce, OcspOid } from './ocsp-request.js';
 import { PkiError } from './pki-error.js';
 import { verifySignature } from './sign.js';
 
 const SHA1 = '1.3.14.3.2.26';
-const BASIC_RESPONSE = '1.3.6.1.5.5.7.48.1.1';
-const NONCE = '1.3.6.1.5.5.7.48.1.2';
 /** Clocks of responders differ from ours by minutes. */
 const SKEW_MS = 5 * 60_000;
 /** How old an answer may be that does not say until when it holds. */
@@ -37,12 +35,12 @@ export function ocspRequest({ certificate, issuer, nonce }: OcspQuestion): Buffe
   const algorithm = der.sequence(der.oid(SHA1), der.nullValue());
   const certId = der.sequence(algorithm, der.octetString(nameHash), der.octetString(keyHash), serial);
   const list = der.sequence(der.sequence(certId));
-  const extension = nonce && der.sequence(der.oid(NONCE), der.octetString(der.octetString(nonce)));
+  const extension = nonce && encodeNonce(nonce);
   return der.sequence(der.sequence(list, ...(extension ? [der.explicit(2, der.sequence(extension))] : [])));
 }
 
 function issuerHashes(certificate: ParsedCertificate, issuer: ParsedCertificate, algorithm: string) {
-  const { publicKey } = readSpki(issuer.spkiDer);
+  const publicKey = publicKeyBitsOf(issuer.spkiDer);
   return { nameHash: hash(algorithm, certificate.issuerDer, 'buffer'), keyHash: hash(algorithm, publicKey, 'buffer') };
 }
 
@@ -61,7 +59,7 @@ export async function statusByOcsp(responseDer: Buffer, question: OcspQuestion):
     const code = outer.smallInteger(Tag.enumerated);
     if (code !== 0) return unknown(`The responder answers ${ERRORS[code] || `with error ${code}`}`);
     const bytes = outer.enter(0xa0).enter();
-    if (bytes.oid() !== BASIC_RESPONSE) return unknown('The answer is of an unknown type');
+    if (bytes.oid() !== OcspOid.basicResponse) return unknown('The answer is of an unknown type');
     return await basicStatus(readBasic(bytes.octetString()), question);
   } catch (error) {
     if (!(error instanceof DerError) && !(error instanceof PkiError)) throw error;
@@ -95,7 +93,7 @@ function readBasic(responseDer: Buffer): BasicResponse {
   data.time();
   const single = data.enter();
   const extensions = data.enterIf(0xa1);
-  const nonce = extensions && readExtensions(extensions.enter(), 'ber').find(({ oid }) => oid === NONCE);
+  const nonce = extensions && readExtensions(extensions.enter(), 'ber').find(({ oid }) => oid === OcspOid.nonce);
   return { dataDer, algorithmDer, signature, certificates, responder, single, ...(nonce && { nonce: nonce.valueDer }) };
 }
 
@@ -133,15 +131,8 @@ function findSingle(responses: DerReader, question: OcspQuestion): SingleAnswer 
   return null;
 }
 
-const HASHES: ReadonlyMap<string, string> = new Map([
-  [SHA1, 'sha1'],
-  ['2.16.840.1.101.3.4.2.1', 'sha256'],
-  ['2.16.840.1.101.3.4.2.2', 'sha384'],
-  ['2.16.840.1.101.3.4.2.3', 'sha512'],
-]);
-
 function isAbout(certId: DerReader, { certificate, issuer }: OcspQuestion): boolean {
-  const algorithm = HASHES.get(certId.enter().oid());
+  const algorithm = certIdHashes.get(certId.enter().oid());
   if (algorithm === undefined) return false;
   const { nameHash, keyHash } = issuerHashes(certificate, issuer, algorithm);
   return (
@@ -192,5 +183,5 @@ const WRONG_SIGNATURE = 'The signature of the responder is wrong';
 function isResponder({ subjectDer, spkiDer }: ParsedCertificate, responder: BasicResponse['responder']): boolean {
   return 'nameDer' in responder
     ? sameName(subjectDer, responder.nameDer)
-    : responder.keyHash.equals(hash('sha1', readSpki(spkiDer).publicKey, 'buffer'));
+    : responder.keyHash.equals(hash('sha1', publicKeyBitsOf(spkiDer), 'buffer'));
 }

@@ -14,8 +14,8 @@ export const OcspOid = {
   archiveCutoff: '1.3.6.1.5.5.7.48.1.6',
 } as const;
 
-/** The hashes of a CertID that are answered. */
-const hashes: ReadonlyMap<string, string> = new Map([
+/** The hashes of a CertID that are known here, by OID. */
+export const certIdHashes: ReadonlyMap<string, string> = new Map([
   ['1.3.14.3.2.26', 'sha1'],
   ['2.16.840.1.101.3.4.2.1', 'sha256'],
   ['2.16.840.1.101.3.4.2.2', 'sha384'],
@@ -90,7 +90,7 @@ function readRequest(request: DerReader): CertId {
 /** The hash by name, or by OID when it is not known. Its parameters are NULL or absent (RFC 5754 §2). */
 function readAlgorithm(algorithm: DerReader): string {
   const oid = algorithm.oid();
-  const name = hashes.get(oid);
+  const name = certIdHashes.get(oid);
   if (name === undefined) return oid;
   if (algorithm.more) algorithm.content(Tag.null);
   algorithm.end();
@@ -124,7 +124,7 @@ function issuerId(algorithm: string, nameHash: Buffer, keyHash: Buffer): string 
 /** How clients may name this CA in a CertID: `CertId.issuerId` for each hash. Throws PkiError `malformed-key`. */
 export function issuerIdsOf({ subjectDer, spkiDer }: { subjectDer: Buffer; spkiDer: Buffer }): string[] {
   const bits = publicKeyBitsOf(spkiDer);
-  return [...hashes.values()].map((name) =>
+  return [...certIdHashes.values()].map((name) =>
     issuerId(name, hash(name, subjectDer, 'buffer'), hash(name, bits, 'buffer')),
   );
 }

@@ -330,5 +330,12 @@ export const configSchema = z.object({
         'Hours after which an endpoint that its source has not seen again counts as ' +
         'inactive; at least three polls of the source.',
     }),
+  REVOCATION_CHECK_HOURS: whole(0, 8760)
+    .prefault('24')
+    .meta({
+      description:
+        'Hours between two checks whether the CA of a deployed certificate has revoked it, by OCSP or CRL; 0: none. ' +
+        'Not for certificates of CAs whose key is here.',
+    }),
   SWEEP_INTERVAL_S: whole(1, 3600).prefault('20').meta({ description: 'Seconds between two sweeps for due work.' }),
 });

@@ -92,6 +92,7 @@ describe('loadConfig', () => {
       strictRoles: false,
       adminOnlyAuthorityCreation: true,
       hideExpiredAfterDays: 30,
+      revocationCheckHours: 24,
       sweepIntervalS: 20,
       endpointStaleAfterHours: 24,
       allowCertDeletion: false,

@@ -21,8 +21,12 @@ import { OcspService } from './ocsp/ocsp.service.js';
 import { PkiController } from './pki.controller.js';
 import { Revocations } from './revocations.js';
 import { RevokedRepository } from './revoked.repository.js';
+import { RevocationCheck } from './verify/revocation-check.js';
+import { RevocationSources } from './verify/revocation-sources.js';
+import { TrustAnchors } from './verify/trust-anchors.js';
+import { Verification } from './verify/verification.js';
 
-/** What the CAs whose key is here publish about what they issued. */
+/** What the CAs whose key is here publish about what they issued, and the verification of anybody's certificates. */
 @Module({
   imports: [AuditModule, AuthoritiesModule, JobsModule],
   controllers: [CrlController, OcspController, PkiController],
@@ -45,7 +49,11 @@ import { RevokedRepository } from './revoked.repository.js';
     OcspStatuses,
     Revocations,
     RevokedRepository,
+    RevocationCheck,
+    RevocationSources,
+    TrustAnchors,
+    Verification,
   ],
-  exports: [CrlRepository, OcspStatuses, Revocations],
+  exports: [CrlRepository, OcspStatuses, RevocationCheck, Revocations, Verification],
 })
 export class RevocationModule {}

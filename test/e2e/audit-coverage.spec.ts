@@ -15,8 +15,12 @@ const readsSecret: ReadonlySet<string> = new Set([
   'get /pending_certificates/:id/key',
   'get /roles/:id/credentials',
 ]);
-/** As they are asked here: an export without the key, and what a clean-up would do. */
-const touchesNothing: ReadonlySet<string> = new Set(['post /certificates/:id/export', 'post /sources/:id/clean']);
+/** As they are asked here: an export without the key, what a clean-up would do, and a verification of anything. */
+const touchesNothing: ReadonlySet<string> = new Set([
+  'post /certificates/:id/export',
+  'post /sources/:id/clean',
+  'post /verify',
+]);
 
 /** What an administrator may do that changes something or hands out a secret. */
 const told = [...rights]

@@ -33,6 +33,7 @@ const withoutEntity: Record<string, string> = {
   certificate_role: pair,
   certificate_subscription: pair,
   renewal_info: 'written and read by one statement each',
+  revocation_check: 'written and read by one statement each',
   source_certificate: 'what a source reports is written in sets, a batch at a time',
 };
 

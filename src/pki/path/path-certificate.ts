@@ -40,8 +40,17 @@ export interface PathCertificate extends PolicyFacts {
   malformed: readonly Finding[];
 }
 
+/** Trust anchors are read once, not for each path. */
+const read = new WeakMap<ParsedCertificate, PathCertificate>();
+
 /** Never throws: what cannot be read is in `malformed`. */
 export function pathCertificate(certificate: ParsedCertificate): PathCertificate {
+  const known = read.get(certificate) ?? readPathCertificate(certificate);
+  read.set(certificate, known);
+  return known;
+}
+
+function readPathCertificate(certificate: ParsedCertificate): PathCertificate {
   const malformed: Finding[] = [];
   const attempt = <T>(what: string, source: string, read: () => T): T | undefined => {
     try {

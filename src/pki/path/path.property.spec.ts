@@ -8,6 +8,7 @@ import { parseCrl } from '../crl-reader.js';
 import { statusByCrl } from '../crl-status.js';
 import { parsePem } from '../pem.js';
 import { PkiError } from '../pki-error.js';
+import { mutationsOf } from '../../../test/support/x509.js';
 import { verifyPath } from './verify-path.js';
 
 const file = join(__dirname, '../../../test/fixtures/x509-limbo/limbo.json');
@@ -35,16 +36,6 @@ const ders = testcases
   .filter(({ length }) => length < 4000);
 const crlDers = testcases.flatMap(({ crls }) => crls.map((pem) => parsePem(pem, 'X509 CRL')[0] ?? Buffer.alloc(0)));
 
-/** One object with a few octets changed. */
-const damaged = (from: readonly Buffer[]) =>
-  fc
-    .tuple(fc.nat(from.length - 1), fc.array(fc.tuple(fc.nat(4000), fc.nat(255)), { maxLength: 4 }))
-    .map(([which, changes]) => {
-      const der = Buffer.from(from[which] ?? []);
-      for (const [position, octet] of changes) der[position % der.length] = octet;
-      return der;
-    });
-
 function readOrNull(der: Buffer): ParsedCertificate | null {
   try {
     return parseCertificate(der);
@@ -56,7 +47,7 @@ function readOrNull(der: Buffer): ParsedCertificate | null {
 
 describe('damaged input', () => {
   it('gives a verdict on whatever certificates can be parsed, and throws nothing', async () => {
-    const certificates = fc.array(damaged(ders), { minLength: 1, maxLength: 4 });
+    const certificates = fc.array(mutationsOf(...ders), { minLength: 1, maxLength: 4 });
     await fc.assert(
       fc.asyncProperty(certificates, async (damages) => {
         const [leaf, ...others] = damages.map(readOrNull).filter((one) => one !== null);
@@ -78,7 +69,7 @@ describe('damaged input', () => {
     const issuer = parseCertificate(limbo?.trusted_certs[0] ?? '');
     const intact = crlDers[0] ?? Buffer.alloc(0);
     await fc.assert(
-      fc.asyncProperty(damaged(crlDers), async (der) => {
+      fc.asyncProperty(mutationsOf(...crlDers), async (der) => {
         try {
           const { status } = await statusByCrl(parseCrl(der), { certificate, issuer, at });
           expect(status).toBe(der.equals(intact) ? 'revoked' : 'unknown');

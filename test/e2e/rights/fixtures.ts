@@ -185,7 +185,7 @@ export class Fixtures {
     return this.elsewhere.issue(`${this.word()}.example.com`).chainPem.join('');
   }
 
-  upload(): object {
+  upload(): { owner: string; body: string; chain: string | undefined } {
     const [body = '', chain] = this.elsewhere.issue(`${this.word()}.example.com`).chainPem;
     return { owner: team, body, chain };
   }

@@ -73,6 +73,11 @@ export const requests: Readonly<Record<string, Ask>> = {
     () => ({ plugin: { id: 'pem' } }),
   ),
   'post /certificates/bulk': async (f) => ({ body: { ids: [await f.certificate()], change: { notify: false } } }),
+  'post /certificates/:id/verify': on(
+    (f) => f.certificate(),
+    () => ({}),
+  ),
+  'post /verify': async (f) => ({ body: { chain: (await f.upload()).body, revocation: false } }),
   'get /certificates/stats': () => ({ query: '?metric=issuer' }),
   'post /certificates/:id/restore': on(async (f) => f.deleted()),
 

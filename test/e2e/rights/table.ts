@@ -87,6 +87,7 @@ POST   /certificates/:id/rotate           401       403       403       ok      
 GET    /certificates/:id/sources          401       ok        ok        ok        ok        ok        ok        403
 POST   /certificates/:id/update/owner     401       403       403       ok        403       403       ok        403
 POST   /certificates/:id/update/switches  401       403       403       ok        403       403       ok        403
+POST   /certificates/:id/verify           401       403       403       ok        403       403       ok        403
 POST   /certificates/bulk                 401       403       403       ok        403       403       ok        403
 GET    /certificates/name/:name           401       ok        ok        ok        ok        ok        ok        ok
 GET    /certificates/stats                401       ok        ok        ok        ok        ok        ok        ok
@@ -227,6 +228,8 @@ GET    /users/:id/keys/:aid               401       403       403       403     
 PUT    /users/:id/keys/:aid               401       403       403       403       403       403       ok        403
 DELETE /users/:id/keys/:aid               401       403       403       403       403       403       ok        403
 GET    /users/:id/roles                   401       ok        ok        ok        ok        ok        ok        403
+
+POST   /verify                            401       ok        ok        ok        ok        ok        ok        ok
 `;
 
 /** What an API key of the owner without scopes may not do, though the owner may. */

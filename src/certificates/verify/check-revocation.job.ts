@@ -1,0 +1,80 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { z } from 'zod';
+import { defineJob } from '../../jobs/define-job.js';
+import { Jobs } from '../../jobs/job-runner.js';
+import { defineLane } from '../../jobs/lane.js';
+import { Periodic } from '../../jobs/periodic.js';
+import { parseCertificate } from '../../pki/certificate.js';
+import { PkiError } from '../../pki/pki-error.js';
+import { Clock } from '../../platform/clock.js';
+import { Config } from '../../platform/config.js';
+import { Database } from '../../platform/db/database.js';
+import { systemActor } from '../../platform/http/actor.js';
+import { revocationHostOf } from '../../revocation/verify/revocation-check.js';
+import { RevocationCheckRepository } from './revocation-check.repository.js';
+import { RevocationChecking } from './revocation-checking.js';
+
+/** Responders and CRL servers, by host: one that hangs holds up no other, and none is asked too often. */
+const hostLane = defineLane('revocation-host', { atOnce: 2, perMinute: 60 });
+
+/** The job that asks the CA of a deployed certificate whether it is revoked. */
+const checkRevocation = defineJob('certificate.check-revocation', z.strictObject({ certificateId: z.int() }), {
+  attempts: 1,
+  timeoutS: 120,
+});
+
+const batch = 200;
+const hourMs = 3_600_000;
+
+/** Checks what is deployed, each certificate once in a while, and handles `certificate.check-revocation`. */
+@Injectable()
+export class CheckRevocationJob implements OnModuleInit {
+  constructor(
+    private readonly jobs: Jobs,
+    private readonly periodic: Periodic,
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly db: Database,
+    private readonly checks: RevocationCheckRepository,
+    private readonly checking: RevocationChecking,
+  ) {}
+
+  onModuleInit(): void {
+    this.jobs.handle(checkRevocation, ({ certificateId }, { jobId }) =>
+      this.checking.run(systemActor(jobId), certificateId),
+    );
+    if (this.config.revocationCheckHours === 0) return;
+    this.periodic.everyTick('revocation-enrolment', 3600, () => this.enrol());
+    this.periodic.everyTick('revocation-checks', this.config.sweepIntervalS, (signal) => this.sweep(signal));
+  }
+
+  /** Plans the first checks of what has been deployed since the last time. */
+  private async enrol(): Promise<void> {
+    const now = this.clock.now();
+    await this.db.write((tx) => this.checks.enrol(tx, now, new Date(now.getTime() + hourMs)));
+  }
+
+  /** Enqueues batches until nothing is due or the signal is aborted. */
+  async sweep(signal: AbortSignal): Promise<void> {
+    for (let taken = batch; taken === batch && !signal.aborted;) {
+      taken = await this.db.write(async (tx) => {
+        const now = this.clock.now();
+        const due = await this.checks.takeDue(tx, now, new Date(now.getTime() + hourMs));
+        await checkRevocation.enqueueMany(
+          tx,
+          due.map(({ id, bodyPem }) => ({ data: { certificateId: id }, lane: hostLane.of(hostOf(bodyPem) ?? 'none') })),
+        );
+        return due.length;
+      });
+    }
+  }
+}
+
+function hostOf(pem: string | null): string | null {
+  try {
+    return pem === null ? null : revocationHostOf(parseCertificate(pem));
+  } catch (error) {
+    if (error instanceof PkiError) return null;
+    throw error;
+  }
+}
