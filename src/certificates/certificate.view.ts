@@ -73,14 +73,19 @@ export class CertificateViews {
     const now = this.clock.now();
     const when = { before: staleBefore(this.config, now), now };
     return {
-      notifications: notifications.map(({ pluginId, options, ...notification }) => ({
-        ...notification,
-        plugin: this.plugins.label('notification', pluginId),
-        options: this.plugins.optionValues('notification', { pluginId, options }),
+      notifications: notifications.map((one) => ({
+        id: one.id,
+        label: one.label,
+        description: one.description,
+        active: one.active,
+        plugin: this.plugins.label('notification', one.pluginId),
+        options: this.plugins.optionValues('notification', one),
       })),
       // Without options: not everyone who may see the certificate may see where a destination delivers.
-      destinations: destinations.map(({ pluginId, ...destination }) => ({
-        ...destination,
+      destinations: destinations.map(({ id, label, description, pluginId }) => ({
+        id,
+        label,
+        description,
         plugin: this.plugins.label('destination', pluginId),
         options: this.plugins.optionValues('destination', { pluginId, options: {} }),
       })),

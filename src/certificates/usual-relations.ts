@@ -89,7 +89,7 @@ export class UsualRelationRepository {
       () => this.readings.run(names),
       isWhole,
     );
-    return { ...value, version };
+    return { version, ...value };
   }
 
   private async findMany(tx: Tx, many: readonly UsualNames[]): Promise<UsualRelations[]> {

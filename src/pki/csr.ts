@@ -11,13 +11,10 @@ import { CSR_LABELS, parsePem, toPem } from './pem.js';
 import { orMalformed, PkiError } from './pki-error.js';
 import { signatureAlgorithmName, signatureAlgorithmOf, signerOf, verifySignature } from './sign.js';
 
-/** A parsed certification request (RFC 2986). Buffers are views of `der`. */
-export interface ParsedCsr extends ExtensionFacts, KeyFacts {
+/** A certification request (RFC 2986) whose subject is not read yet. Buffers are views of `der`. */
+export interface CsrParts extends ExtensionFacts, KeyFacts {
   der: Buffer;
   subjectDer: Buffer;
-  /** RFC 4514 text. */
-  subject: string;
-  subjectFields: SubjectFields;
   spkiDer: Buffer;
   /** All requested extensions. */
   extensions: RawExtension[];
@@ -29,22 +26,37 @@ export interface ParsedCsr extends ExtensionFacts, KeyFacts {
   signature: Buffer;
 }
 
+/** A parsed certification request. */
+export interface ParsedCsr extends CsrParts {
+  /** RFC 4514 text. */
+  subject: string;
+  subjectFields: SubjectFields;
+}
+
 const EXTENSION_REQUEST = '1.2.840.113549.1.9.14';
 const MICROSOFT_EXTENSION_REQUEST = '1.3.6.1.4.1.311.2.1.14';
 const BROKEN_HASHES: ReadonlySet<string> = new Set(['md2', 'md4', 'md5', 'ripemd160']);
 const MAX_CSR_BYTES = 256 * 1024;
+const unreadable = 'The certificate request is not readable';
 
 /**
  * Parses one request, DER or PEM, without checking its signature. Throws PkiError `malformed-csr` or `malformed-pem`.
  */
 export function parseCsr(pemOrDer: string | Buffer): ParsedCsr {
+  const parts = csrParts(pemOrDer);
+  const name = orMalformed('malformed-csr', unreadable, () => readName(parts.subjectDer));
+  return { subject: formatName(name), subjectFields: fieldsOf(name), ...parts };
+}
+
+/** As `parseCsr`, without reading the subject: its octets may be no name. */
+export function csrParts(pemOrDer: string | Buffer): CsrParts {
   const [csrDer, ...others] = typeof pemOrDer === 'string' ? parsePem(pemOrDer, ...CSR_LABELS) : [pemOrDer];
   if (!csrDer || others.length > 0) throw new PkiError('malformed-csr', 'Exactly one certificate request is needed');
   if (csrDer.length > MAX_CSR_BYTES) throw new PkiError('malformed-csr', 'The certificate request is too large');
-  return orMalformed('malformed-csr', 'The certificate request is not readable', () => readCsr(csrDer));
+  return orMalformed('malformed-csr', unreadable, () => readCsr(csrDer));
 }
 
-function readCsr(csrDer: Buffer): ParsedCsr {
+function readCsr(csrDer: Buffer): CsrParts {
   const outer = DerReader.enter(csrDer);
   const infoDer = outer.raw(Tag.sequence);
   const algorithmDer = outer.raw(Tag.sequence);
@@ -57,7 +69,6 @@ function readCsr(csrDer: Buffer): ParsedCsr {
   const attributes = info.enterIf(0xa0);
   info.end();
   const { extensions, otherAttributes } = readAttributes(attributes);
-  const name = readName(subjectDer);
   return {
     der: csrDer,
     infoDer,
@@ -67,15 +78,13 @@ function readCsr(csrDer: Buffer): ParsedCsr {
     spkiDer,
     extensions,
     otherAttributes,
-    subject: formatName(name),
-    subjectFields: fieldsOf(name),
     signatureAlgorithm: signatureAlgorithmName(algorithmDer),
     ...keyTypeOf(spkiDer),
     ...extensionFacts(extensions),
   };
 }
 
-function readAttributes(attributes?: DerReader): Pick<ParsedCsr, 'extensions' | 'otherAttributes'> {
+function readAttributes(attributes?: DerReader): Pick<CsrParts, 'extensions' | 'otherAttributes'> {
   let extensions: RawExtension[] | undefined;
   const otherAttributes: string[] = [];
   while (attributes?.more) {
@@ -98,7 +107,8 @@ function readAttributes(attributes?: DerReader): Pick<ParsedCsr, 'extensions' | 
  * Checks key strength, then proof of possession (the costlier check). The key of the request. Throws PkiError
  * `bad-csr-signature`, `weak-key`, `unsupported-key` or `unsupported-signature`.
  */
-export async function verifyCsr({ algorithmDer, infoDer, signature, spkiDer, ...csr }: ParsedCsr): Promise<KeyObject> {
+export async function verifyCsr(csr: CsrParts): Promise<KeyObject> {
+  const { algorithmDer, infoDer, signature, spkiDer } = csr;
   const key = strongKeyOf(spkiDer);
   if (BROKEN_HASHES.has(csr.signatureAlgorithm))
     throw new PkiError('unsupported-signature', `A signature with ${csr.signatureAlgorithm} proves nothing`);

@@ -79,8 +79,19 @@ function encodeValue({ field, label, maxLength }: AttributeRule, value: string):
   return der.utf8String(value);
 }
 
+const known = new WeakMap<Buffer, Name>();
+
+/** Lets `readName` give `name` for this very Buffer, which must not be written to afterwards. */
+export function keepName(nameDer: Buffer, name: Name): void {
+  known.set(nameDer, name);
+}
+
 /** Parses a DN, also in BER; each attribute has a text. Throws PkiError `bad-name`. */
 export function readName(nameDer: Buffer): Name {
+  return known.get(nameDer) ?? parseName(nameDer);
+}
+
+function parseName(nameDer: Buffer): Name {
   return orPkiError('bad-name', 'Not a distinguished name', () => {
     const name: NameAttribute[][] = [];
     for (const relative = DerReader.enter(nameDer, Tag.sequence, 'ber'); relative.more;) {
@@ -240,9 +251,14 @@ export function sameName(a: Buffer, b: Buffer): boolean {
   return a.equals(b) || nameKey(a) === nameKey(b);
 }
 
+/** By Buffer, since the name of an authority is compared with every subject. */
+const nameKeys = new WeakMap<Buffer, string>();
+
 /** A text that is equal for matching DNs (RFC 5280 §7.1). Throws PkiError `bad-name`. */
 export function nameKey(nameDer: Buffer): string {
-  return rdnKeys(readName(nameDer)).join('\n');
+  let key = nameKeys.get(nameDer);
+  if (key === undefined) nameKeys.set(nameDer, (key = rdnKeys(readName(nameDer)).join('\n')));
+  return key;
 }
 
 /** One text per RDN, in the order of the DN; equal for matching RDNs (RFC 5280 §7.1). */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mutationsOf } from '../../test/support/x509.js';
 import * as der from './der/writer.js';
-import { encodeSubject, formatName } from './names.js';
+import { encodeSubject, formatName, readName } from './names.js';
 import { rebuildName } from './requested-name.js';
 
 type Attribute = [oid: string, value: Buffer];
@@ -14,6 +14,25 @@ const octets = (tag: number, content: string | Buffer): Buffer =>
   der.tlv(tag, typeof content === 'string' ? Buffer.from(content, 'latin1') : content);
 
 describe('the name of a request', () => {
+  it.each<[string, Buffer]>([
+    ['one attribute in each part', nameOf([['2.5.4.6', text('CH')]], [['2.5.4.3', text('Zo\u00eb')]])],
+    [
+      'two attributes in one part',
+      nameOf([
+        ['2.5.4.3', text('x')],
+        ['0.9.2342.19200300.100.1.1', text('7')],
+      ]),
+    ],
+    ['values of other string types', nameOf([['2.5.4.10', octets(0x14, 'Fu\xdf')]], [['1.2.3.4', octets(0x16, 'a')]])],
+  ])('is read from its encoding as it was requested: %s', (_, given) => {
+    const { der: again } = rebuildName(given);
+    const plain = (nameDer: Buffer) =>
+      readName(nameDer).map((set) =>
+        set.map(({ oid, text, der: value }) => ({ oid, text, value: value.toString('hex') })),
+      );
+    expect(plain(again)).toEqual(plain(Buffer.from(again)));
+  });
+
   const tooLong: [string, string, number][] = [
     ['2.5.4.3', 'Common name', 64],
     ['2.5.4.5', 'Serial number', 64],

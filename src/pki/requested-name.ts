@@ -1,7 +1,7 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { DerReader, Tag } from './der/reader.js';
 import * as der from './der/writer.js';
-import type { Name, NameAttribute } from './names.js';
+import { keepName, type Name, type NameAttribute } from './names.js';
 import { orPkiError, PkiError } from './pki-error.js';
 
 /** A requested subject, encoded again. */
@@ -68,13 +68,12 @@ export function rebuildName(nameDer: Buffer): RequestedName {
       throw new PkiError('bad-name', 'An attribute is repeated within one part of the name');
     return set.map(rebuildAttribute);
   });
-  return {
-    name: rebuilt,
-    isProper: rebuilt.flat().every(({ isProper }) => isProper),
-    der: der.sequence(
-      ...rebuilt.map((set) => der.setOf(...set.map(({ oid, der: value }) => der.sequence(der.oid(oid), value)))),
-    ),
-  };
+  const nameAgain = der.sequence(
+    ...rebuilt.map((set) => der.setOf(...set.map(({ oid, der: value }) => der.sequence(der.oid(oid), value)))),
+  );
+  // DER orders the attributes of a SET anew.
+  if (rebuilt.every((set) => set.length === 1)) keepName(nameAgain, rebuilt);
+  return { name: rebuilt, isProper: rebuilt.flat().every(({ isProper }) => isProper), der: nameAgain };
 }
 
 interface GivenAttribute {

@@ -1,6 +1,6 @@
 import { blame } from '../../platform/http/blame.js';
 import { invalid } from '../../platform/http/problem.js';
-import { type ParsedCsr, parseCsr, verifyCsr } from '../../pki/csr.js';
+import { csrParts, type ParsedCsr, verifyCsr } from '../../pki/csr.js';
 import { extendedKeyUsage as encodeUsages, ExtensionOid } from '../../pki/extensions.js';
 import { canonicalSpki, isKeyIdentifierOf, resolveKeyType } from '../../pki/key.js';
 import {
@@ -72,7 +72,7 @@ export interface RequestedCsr extends ParsedCsr {
  */
 export function readCsr(csrPem: string): Promise<RequestedCsr> {
   return blame('csr', async () => {
-    const parsed = parseCsr(csrPem);
+    const parsed = csrParts(csrPem);
     const key = await verifyCsr(parsed);
     const { name, der: subjectDer, isProper } = rebuildName(parsed.subjectDer);
     const spkiDer = canonicalSpki(parsed.spkiDer, key);

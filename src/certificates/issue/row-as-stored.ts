@@ -70,10 +70,10 @@ export function rowAsStored(
     lemurId: row.lemurId ?? null,
     hasPrivateKey: sealedKey != null,
     roles: roles.map((role) => ({
-      ...role,
       byIssuer: role.id === issuerRoleId && role.name.toLowerCase() !== row.owner.toLowerCase(),
+      ...role,
     })),
-    notifications: notifications.map(({ leadS: _, mails: __, ...notification }) => notification),
+    notifications,
     domains: domains.toSorted((a, b) => a.id - b.id),
     creator:
       row.creatorId === null ? null : { id: actor.userId, username: actor.username, email: actor.email, active: true },

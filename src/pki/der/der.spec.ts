@@ -53,6 +53,13 @@ describe('DER writer', () => {
 });
 
 describe('DER reader', () => {
+  it('reads object identifiers alike however many it has read before', () => {
+    const dotted = Array.from({ length: 3000 }, (_, i) => `1.3.6.1.4.1.${i * 97}.${i}`);
+    const read = () => dotted.map((one) => DerReader.over(der.tlv(0x06, der.oid(one).subarray(2))).oid());
+    expect(read()).toEqual(dotted);
+    expect(read()).toEqual(dotted);
+  });
+
   it.each<[string, string]>([
     ['nothing', ''],
     ['a tag alone', '30'],

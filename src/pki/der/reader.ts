@@ -1,3 +1,5 @@
+import { berTime, derTime } from './time.js';
+
 /** The input is not DER, or not the expected element. */
 export class DerError extends Error {
   constructor(message: string) {
@@ -276,8 +278,11 @@ export class DerReader {
     const element = this.next();
     if (element.tag !== Tag.utcTime && element.tag !== Tag.generalizedTime) throw new DerError('Expected a time');
     const text = this.buf.toString('latin1', element.start, element.end);
-    if (this.rules === 'der') return decodeTime(text, element.tag === Tag.utcTime);
-    return decodeBerTime(text, element.tag === Tag.utcTime) ?? new Date(0);
+    const isUtcTime = element.tag === Tag.utcTime;
+    if (this.rules === 'ber') return berTime(text, isUtcTime) ?? new Date(0);
+    const time = derTime(text, isUtcTime);
+    if (!time) throw new DerError('Bad time');
+    return time;
   }
 }
 
@@ -285,8 +290,23 @@ function joined(parts: readonly Buffer[]): Buffer {
   return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
 }
 
+const mostOids = 1024;
+const longestOid = 16;
+const oids = new Map<string, string>();
+
 /** Dotted form of the content of an OBJECT IDENTIFIER. Throws DerError. */
 export function decodeOid(content: Buffer): string {
+  if (content.length > longestOid) return dottedOf(content);
+  const key = content.toString('latin1');
+  let dotted = oids.get(key);
+  if (dotted !== undefined) return dotted;
+  dotted = dottedOf(content);
+  if (oids.size >= mostOids) oids.clear();
+  oids.set(key, dotted);
+  return dotted;
+}
+
+function dottedOf(content: Buffer): string {
   if (content.length === 0 || content.length > 512 || (content.at(-1) ?? 0) >= 0x80)
     throw new DerError('Bad object identifier');
   let dotted = '';
@@ -311,40 +331,4 @@ function decodeArc(content: Buffer, from: number, to: number): number | bigint {
 function firstArcs(arc: number | bigint): string {
   if (arc < 80) return `${Math.floor(Number(arc) / 40)}.${Number(arc) % 40}`;
   return `2.${typeof arc === 'number' ? arc - 80 : arc - 80n}`;
-}
-
-function decodeTime(text: string, isUtcTime: boolean): Date {
-  const date = (isUtcTime ? /^\d{12}Z$/ : /^\d{14}Z$/).test(text) && moment(text, isUtcTime);
-  if (!date) throw new DerError('Bad time');
-  return date;
-}
-
-const berUtcTime = /^(\d{10})(\d\d)?()(Z|[+-]\d{4})$/;
-const berGeneralizedTime = /^(\d{12})(\d\d)?(?:[.,](\d+))?(Z|[+-]\d{4})$/;
-
-/** Undefined for an invalid time. */
-function decodeBerTime(text: string, isUtcTime: boolean): Date | undefined {
-  const [, minutes, seconds = '00', , zone = 'Z'] = (isUtcTime ? berUtcTime : berGeneralizedTime).exec(text) ?? [];
-  const local = minutes && moment(minutes + seconds, isUtcTime);
-  if (!local) return undefined;
-  const offset = zone === 'Z' ? 0 : Number(`${zone[0]}1`) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(3)));
-  const date = new Date(local.getTime() - offset * 60_000);
-  // An offset can lead beyond year 9999, which has no text form.
-  return date.getTime() < YEAR_0 || date.getTime() > END_OF_9999 ? local : date;
-}
-
-const YEAR_0 = Date.parse('0000-01-01T00:00:00Z');
-const END_OF_9999 = Date.parse('9999-12-31T23:59:59Z');
-
-/** The time of 12 or 14 digits; undefined when a field is out of range. */
-function moment(text: string, isUtcTime: boolean): Date | undefined {
-  const digits = isUtcTime ? `${text < '5' ? '20' : '19'}${text}` : text;
-  const part = (from: number, to: number) => Number(digits.slice(from, to));
-  const month = part(4, 6) - 1;
-  const date = new Date(Date.UTC(2000, month, part(6, 8), part(8, 10), part(10, 12), part(12, 14)));
-  date.setUTCFullYear(part(0, 4), month, part(6, 8));
-  // A field out of range rolls over and then differs from the text.
-  const same =
-    Number.isFinite(date.getTime()) && date.toISOString().replace(/[-:T]/g, '').slice(0, 14) === digits.slice(0, 14);
-  return same ? date : undefined;
 }

@@ -190,8 +190,8 @@ export class ConfiguredPlugins {
   optionValues(kind: PluginKind, { pluginId, options }: Pick<StoredPlugin, 'pluginId' | 'options'>): OptionValueView[] {
     const { pluginOptions } = this.label(kind, pluginId);
     return pluginOptions.map((option) => ({
-      ...option,
       value: option.sensitive ? null : asLemurValue(options[option.name] ?? null),
+      ...option,
     }));
   }
 
