@@ -4,6 +4,7 @@ import { openssl } from '../../../test/support/bundles.js';
 import { parseCertificate } from '../../pki/certificate.js';
 import { buildCsr } from '../../pki/csr.js';
 import { generatePrivateKey, spkiOf } from '../../pki/key.js';
+import { encodeSubject } from '../../pki/names.js';
 import { signerOf } from '../../pki/sign.js';
 import type { AuthorityMaterial, CertificateRequest, IssuedCertificate } from '../../plugin-api/issuer.js';
 import type { PluginContext } from '../../plugin-api/plugin.js';
@@ -84,6 +85,10 @@ describe('the facts of a certificate that an issuer in this process has signed',
   it.each<[string, () => TermsWithoutDates | Promise<TermsWithoutDates>]>([
     ['with the usual terms', () => usual],
     ['with the terms of a CSR', termsOfRequest],
+    [
+      'with a whole subject that is not that of its members',
+      () => ({ ...usual, subjectDer: encodeSubject({ commonName: 'whole.example.net', state: 'Bern' }) }),
+    ],
     ['without a common name', () => ({ ...usual, subject: {} })],
     ['without other names', () => ({ ...usual, subjectAltNames: [] })],
     ['without usages', () => ({ ...usual, keyUsage: [], extendedKeyUsage: [] })],

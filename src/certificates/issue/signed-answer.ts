@@ -63,11 +63,13 @@ async function check(
   { chainPem }: IssuedCertificate,
 ): Promise<void> {
   const { allows } = plugin;
+  // The whole DN overrides the members.
+  const subject = terms.subjectDer ? subjectFieldsOf(terms.subjectDer) : terms.subject;
   try {
     const chain = [chainPem[0] ?? '', authority.certificatePem].map((pem) => parseCertificate(pem));
     await checkIssued(chain, {
       spkiDer,
-      terms: { notBefore: validity.notBefore, notAfter: validity.notAfter, ...terms },
+      terms: { notBefore: validity.notBefore, notAfter: validity.notAfter, ...terms, subject },
       ...(allows && { allows }),
     });
   } catch (error) {
