@@ -8,17 +8,6 @@ import type { GeneralName } from './path/general-name.js';
 import { parsePem } from './pem.js';
 import { PkiError } from './pki-error.js';
 
-/** OIDs of CRL and entry extensions (RFC 5280 §5.2, §5.3). */
-export const CrlOid = {
-  number: '2.5.29.20',
-  reason: '2.5.29.21',
-  invalidityDate: '2.5.29.24',
-  deltaIndicator: '2.5.29.27',
-  issuingDistributionPoint: '2.5.29.28',
-  certificateIssuer: '2.5.29.29',
-  freshestCrl: '2.5.29.46',
-} as const;
-
 /** For which certificates and reasons a CRL speaks (RFC 5280 §5.2.5). */
 export interface CrlScope {
   names: readonly GeneralName[];
@@ -95,9 +84,9 @@ function readFacts(extensions: readonly RawExtension[]): CrlFacts {
   const facts: CrlFacts = {};
   for (const { oid, valueDer } of extensions) {
     const reader = DerReader.over(valueDer);
-    if (oid === CrlOid.number) facts.number = readNumber(reader);
-    if (oid === CrlOid.deltaIndicator) facts.baseNumber = readNumber(reader);
-    if (oid === CrlOid.issuingDistributionPoint) facts.scope = readScope(reader.enter());
+    if (oid === ExtensionOid.crlNumber) facts.number = readNumber(reader);
+    if (oid === ExtensionOid.deltaCrlIndicator) facts.baseNumber = readNumber(reader);
+    if (oid === ExtensionOid.issuingDistributionPoint) facts.scope = readScope(reader.enter());
     if (oid === ExtensionOid.authorityKeyIdentifier) {
       const identifier = reader.enter();
       if (identifier.peek() === 0x80) facts.authorityKeyIdentifier = identifier.content().toString('hex');
@@ -169,8 +158,8 @@ function readEntry(reader: DerReader): CrlEntry {
   const entry: CrlEntry = { revokedAt: reader.time() };
   for (const { oid, valueDer } of reader.more ? readExtensions(reader.enter()) : []) {
     const value = DerReader.over(valueDer);
-    if (oid === CrlOid.reason) entry.reason = REVOCATION_REASONS[value.smallInteger(Tag.enumerated)];
-    else if (oid === CrlOid.invalidityDate) entry.invalidAt = value.time();
+    if (oid === ExtensionOid.reasonCode) entry.reason = REVOCATION_REASONS[value.smallInteger(Tag.enumerated)];
+    else if (oid === ExtensionOid.invalidityDate) entry.invalidAt = value.time();
   }
   reader.end();
   return entry;

@@ -1,7 +1,8 @@
 import type { ParsedCertificate } from './certificate.js';
-import { CrlOid, findEntry, type ParsedCrl } from './crl-reader.js';
+import { findEntry, type ParsedCrl } from './crl-reader.js';
 import { DerReader, Tag } from './der/reader.js';
 import { ALL_REASONS, type DistributionPoint } from './distribution-points.js';
+import { ExtensionOid } from './extensions.js';
 import { publicKeyOf } from './key.js';
 import { sameName } from './names.js';
 import type { Strictness } from './path/faults.js';
@@ -83,14 +84,14 @@ async function usable(crl: ParsedCrl, { certificate, issuer, point, at, strictne
 }
 
 const PROCESSED: ReadonlySet<string> = new Set<string>([
-  CrlOid.number,
-  CrlOid.deltaIndicator,
-  CrlOid.issuingDistributionPoint,
+  ExtensionOid.crlNumber,
+  ExtensionOid.deltaCrlIndicator,
+  ExtensionOid.issuingDistributionPoint,
 ]);
 
 function nonconformity({ extensions, number, authorityKeyIdentifier, nextUpdate }: ParsedCrl): string | null {
   if (number === undefined) return 'The CRL has no number (RFC 5280 §5.2.3)';
-  if (extensions.some(({ oid, critical }) => oid === CrlOid.number && critical))
+  if (extensions.some(({ oid, critical }) => oid === ExtensionOid.crlNumber && critical))
     return 'The number of the CRL is critical (RFC 5280 §5.2.3)';
   if (authorityKeyIdentifier === undefined) return 'The CRL has no authority key identifier (RFC 5280 §5.2.1)';
   return nextUpdate ? null : 'The CRL has no nextUpdate (RFC 5280 §5.1.2.5)';
@@ -127,7 +128,7 @@ const verified = new WeakMap<ParsedCrl, Buffer>();
 
 /** RFC 5280 §6.3.3 (f) and (g). */
 async function unsigned(crl: ParsedCrl, issuer: ParsedCertificate): Promise<string | null> {
-  const isRestricted = issuer.extensions.some(({ oid }) => oid === '2.5.29.15');
+  const isRestricted = issuer.extensions.some(({ oid }) => oid === ExtensionOid.keyUsage);
   if (isRestricted && !issuer.keyUsage.includes('cRLSign')) return 'The key of the issuer must not sign CRLs';
   const { authorityKeyIdentifier: asked } = crl;
   if (asked !== undefined && issuer.subjectKeyIdentifier !== undefined && asked !== issuer.subjectKeyIdentifier)
@@ -144,7 +145,7 @@ async function unsigned(crl: ParsedCrl, issuer: ParsedCertificate): Promise<stri
 function isDeltaOf(delta: ParsedCrl, crl: ParsedCrl): boolean {
   if (delta.baseNumber === undefined || delta.number === undefined || crl.number === undefined) return false;
   const scope = ({ extensions }: ParsedCrl): string =>
-    extensions.find(({ oid }) => oid === CrlOid.issuingDistributionPoint)?.valueDer.toString('hex') ?? '';
+    extensions.find(({ oid }) => oid === ExtensionOid.issuingDistributionPoint)?.valueDer.toString('hex') ?? '';
   return delta.baseNumber <= crl.number && delta.number >= crl.number && scope(delta) === scope(crl);
 }
 

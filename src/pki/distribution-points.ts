@@ -31,8 +31,6 @@ export interface DistributionPoint {
   crlIssuer: readonly GeneralName[];
 }
 
-const FRESHEST_CRL = '2.5.29.46';
-
 /** Reads the CRL distribution points. Throws DerError. */
 export function distributionPoints(extensions: readonly RawExtension[]): DistributionPoint[] {
   return pointsIn(extensions, ExtensionOid.crlDistributionPoints);
@@ -40,7 +38,7 @@ export function distributionPoints(extensions: readonly RawExtension[]): Distrib
 
 /** Reads where delta CRLs are, of a certificate or a CRL (RFC 5280 §4.2.1.15, §5.2.6). Throws DerError. */
 export function freshestPoints(extensions: readonly RawExtension[]): DistributionPoint[] {
-  return pointsIn(extensions, FRESHEST_CRL);
+  return pointsIn(extensions, ExtensionOid.freshestCrl);
 }
 
 function pointsIn(extensions: readonly RawExtension[], wanted: string): DistributionPoint[] {

@@ -71,6 +71,9 @@ describe('the documentation', () => {
       'docs/rights.md': 'monitoring\n',
       // A new source is also scanned when it is due, perhaps before it is asked to.
       'docs/sources.md': expect.stringMatching(/^[12]\n\d+\n$/),
+      'docs/verification.md':
+        'No certificate of the issuer is known (CN=site.example.com)\nvalid\n' +
+        'The certificate is not for other.example.com (CN=site.example.com)\n',
     });
   });
 

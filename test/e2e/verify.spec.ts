@@ -96,6 +96,19 @@ describe('POST /verify', () => {
     expect((await verify({ chain: body, revocation: false })).verdict).toBe('valid');
   });
 
+  it('knows what is on hold here, and what has been released', async () => {
+    const { id, body } = await issue('hold.example.com');
+    const verdict = async (): Promise<string> => (await verify({ chain: body })).verdict;
+    await program.ok('PUT', `/certificates/${id}/hold`, {});
+    await eventually(async () => (await verdict()) === 'revoked');
+    expect((await verify({ chain: body })).revocation[0]).toMatchObject({
+      status: 'revoked',
+      reason: 'certificateHold',
+    });
+    await program.ok('PUT', `/certificates/${id}/release`);
+    await eventually(async () => (await verdict()) === 'valid');
+  });
+
   it('tells every fault at once', async () => {
     const { body } = await issue('faults.example.com', {
       extensions: { extendedKeyUsage: { useServerAuthentication: true } },

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { removeFromCrl } from '../../revocation/revoked.repository.js';
 import type { RevocationSource } from '../../revocation/verify/revocation-check.js';
 import type { Tx } from '../../platform/db/database.js';
 
@@ -86,11 +87,16 @@ export class RevocationCheckRepository {
   /** Null for a certificate that no CA here has issued. `pem`: the same certificate, which may be of an authority. */
   async ownStatus(tx: Tx, sha256: string, pem: string): Promise<OwnStatus | null> {
     const rows: OwnStatus[] = await tx.query(
-      `select c.state = 'revoked' as "isRevoked", c.revoked_at as "revokedAt", c.revocation_reason as "revocationReason"
-       from certificate c join authority a on a.id = c.authority_id and a.key_id is not null where c.sha256 = $1
-       union all
-       select false, null, null from authority sub join authority a on a.id = sub.parent_id and a.key_id is not null
-       where sub.certificate_pem = $2
+      `with known as (
+         select c.authority_id, c.serial_hex, c.state = 'revoked' as revoked, c.revoked_at, c.revocation_reason
+         from certificate c where c.sha256 = $1
+         union all
+         select sub.parent_id, sub.serial_hex, false, null, null from authority sub where sub.certificate_pem = $2)
+       select k.revoked or r.serial_hex is not null as "isRevoked", coalesce(r.revoked_at, k.revoked_at) as "revokedAt",
+         coalesce(r.reason, k.revocation_reason) as "revocationReason"
+       from known k join authority a on a.id = k.authority_id and a.key_id is not null
+       left join revoked_certificate r
+         on r.authority_id = a.id and r.serial_hex = k.serial_hex and r.reason <> ${removeFromCrl}
        order by 1 desc limit 1`,
       [sha256, pem],
     );

@@ -7,7 +7,7 @@ import { PkiError } from '../pki-error.js';
 import { serialNumber } from '../serial.js';
 import { normaliseSan } from '../subject-alt-name.js';
 import { type Finding, finding, type Strictness } from './faults.js';
-import { extensionOf, type PathCertificate, PathOid } from './path-certificate.js';
+import { extensionOf, type PathCertificate } from './path-certificate.js';
 
 /** Where a certificate stands in its path. */
 export type PathRole = 'leaf' | 'intermediate' | 'anchor';
@@ -92,16 +92,16 @@ const RFC_5280: readonly Rule[] = [
     return one.subjectAltNames.some((name) => !isValidSan(name));
   }),
   rule(['RFC 5280 §4.2.1.10', ['rfc5280'], CA], 'The name constraints are not critical', (one) => {
-    return critical(one, PathOid.nameConstraints) === false;
+    return critical(one, ExtensionOid.nameConstraints) === false;
   }),
   rule(['RFC 5280 §4.2.1.10', STRICT, LEAF], 'The certificate has name constraints and is no CA certificate', (one) => {
-    return has(one, PathOid.nameConstraints) && !one.isCa;
+    return has(one, ExtensionOid.nameConstraints) && !one.isCa;
   }),
   rule(['RFC 5280 §4.2.1.11', STRICT, ALL], 'The policy constraints are not critical', (one) => {
-    return critical(one, PathOid.policyConstraints) === false;
+    return critical(one, ExtensionOid.policyConstraints) === false;
   }),
   rule(['RFC 5280 §4.2.1.14', STRICT, ALL], 'Inhibit anyPolicy is not critical', (one) => {
-    return critical(one, PathOid.inhibitAnyPolicy) === false;
+    return critical(one, ExtensionOid.inhibitAnyPolicy) === false;
   }),
   rule(['RFC 5280 §4.2.1.12', STRICT, ALL], 'The extended key usage is empty', (one) => {
     return has(one, ExtensionOid.extendedKeyUsage) && one.extendedKeyUsage.length === 0;

@@ -19,14 +19,6 @@ import {
   readPolicyMappings,
 } from './policies.js';
 
-/** OIDs of the extensions that only path validation reads. */
-export const PathOid = {
-  nameConstraints: '2.5.29.30',
-  policyMappings: '2.5.29.33',
-  policyConstraints: '2.5.29.36',
-  inhibitAnyPolicy: '2.5.29.54',
-} as const;
-
 /** A certificate with everything that a path of it needs, read once. */
 export interface PathCertificate extends PolicyFacts {
   certificate: ParsedCertificate;
@@ -73,11 +65,11 @@ function readPathCertificate(certificate: ParsedCertificate): PathCertificate {
     issuerKey: attempt('Issuer', 'RFC 5280 §4.1.2.4', () => nameKey(issuerDer)) ?? null,
     selfIssued: attempt('Subject', 'RFC 5280 §4.1.2.6', () => isSelfIssued(certificate)) ?? false,
     names: attempt('Names', 'RFC 5280 §4.2.1.6', () => constrainedNames(subjectDer, sanDer)) ?? [],
-    nameConstraints: value(PathOid.nameConstraints, 'Name constraints', 'RFC 5280 §4.2.1.10', readNameConstraints),
+    nameConstraints: value(ExtensionOid.nameConstraints, 'Name constraints', 'RFC 5280 §4.2.1.10', readNameConstraints),
     policies: value(ExtensionOid.certificatePolicies, 'Policies', 'RFC 5280 §4.2.1.4', readPolicies),
-    mappings: value(PathOid.policyMappings, 'Policy mappings', 'RFC 5280 §4.2.1.5', readPolicyMappings) ?? [],
-    ...value(PathOid.policyConstraints, 'Policy constraints', 'RFC 5280 §4.2.1.11', readPolicyConstraints),
-    inhibitAny: value(PathOid.inhibitAnyPolicy, 'Inhibit anyPolicy', 'RFC 5280 §4.2.1.14', readInhibitAnyPolicy),
+    mappings: value(ExtensionOid.policyMappings, 'Policy mappings', 'RFC 5280 §4.2.1.5', readPolicyMappings) ?? [],
+    ...value(ExtensionOid.policyConstraints, 'Policy constraints', 'RFC 5280 §4.2.1.11', readPolicyConstraints),
+    inhibitAny: value(ExtensionOid.inhibitAnyPolicy, 'Inhibit anyPolicy', 'RFC 5280 §4.2.1.14', readInhibitAnyPolicy),
     malformed,
   };
 }

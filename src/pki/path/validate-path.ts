@@ -6,7 +6,7 @@ import type { CandidatePath } from './build-paths.js';
 import { deviations, type PathRole } from './conformity.js';
 import { type Finding, finding, type PathFault, type Strictness } from './faults.js';
 import { type ComparisonBudget, constraintViolation } from './name-constraints.js';
-import { extensionOf, type PathCertificate, PathOid } from './path-certificate.js';
+import { extensionOf, type PathCertificate } from './path-certificate.js';
 import { policyFault, type WantedPolicies } from './policies.js';
 import { isNamed } from './server-name.js';
 
@@ -81,13 +81,15 @@ function validityFaults({ certificate: { notBefore, notAfter } }: PathCertificat
   return [];
 }
 
-/** Extensions that this validation processes. */
+const { subjectKeyIdentifier, keyUsage, subjectAltName, basicConstraints, nameConstraints } = ExtensionOid;
+const { certificatePolicies, policyMappings, policyConstraints, inhibitAnyPolicy, extendedKeyUsage } = ExtensionOid;
+const { crlDistributionPoints, freshestCrl, authorityKeyIdentifier, authorityInfoAccess, noRevAvail } = ExtensionOid;
+
+/** Extensions that are processed here or ask for nothing, as issuer alternative names (2.5.29.18) do. */
 const PROCESSED: ReadonlySet<string> = new Set<string>([
-  ...Object.values(ExtensionOid),
-  ...Object.values(PathOid),
-  // Issuer alternative names and noRevAvail (RFC 9608) ask for nothing here.
-  '2.5.29.18',
-  '2.5.29.56',
+  ...[subjectKeyIdentifier, keyUsage, subjectAltName, basicConstraints, nameConstraints, extendedKeyUsage, '2.5.29.18'],
+  ...[certificatePolicies, policyMappings, policyConstraints, inhibitAnyPolicy, authorityKeyIdentifier],
+  ...[crlDistributionPoints, freshestCrl, authorityInfoAccess, noRevAvail, ExtensionOid.ocspNoCheck],
 ]);
 
 function unknownCriticalExtensions({ certificate }: PathCertificate): Finding[] {

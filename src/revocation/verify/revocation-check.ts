@@ -11,6 +11,7 @@ import {
   httpUrls,
 } from '../../pki/distribution-points.js';
 import { serviceUrls } from '../../pki/extension-reader.js';
+import { ExtensionOid } from '../../pki/extensions.js';
 import { PkiError } from '../../pki/pki-error.js';
 import { Clock } from '../../platform/clock.js';
 import { RevocationSources } from './revocation-sources.js';
@@ -36,9 +37,6 @@ const mostPoints = 8;
 /** No further address is asked after this time. */
 const longestMs = 15_000;
 
-/** noRevAvail (RFC 9608 §2): nothing about this certificate is ever published. */
-const noRevAvail = '2.5.29.56';
-
 /** What failed so far, and when to ask no more (milliseconds since 1970). */
 interface Trail {
   failures: string[];
@@ -56,7 +54,7 @@ export class RevocationCheck {
   /** `unknown`, and never `good`, when no source could be reached or believed. */
   async status(ask: RevocationAsk): Promise<RevocationFacts> {
     const { extensions, isCa } = ask.certificate;
-    if (!isCa && extensions.some(({ oid }) => oid === noRevAvail))
+    if (!isCa && extensions.some(({ oid }) => oid === ExtensionOid.noRevAvail))
       return { status: 'good', why: 'It is so short-lived that its CA never revokes it (RFC 9608)', source: 'none' };
     const trail: Trail = { failures: [], endsAt: this.clock.now().getTime() + longestMs };
     const byGiven = await this.byGivenCrls(ask);
