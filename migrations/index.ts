@@ -29,6 +29,7 @@ import { PublicIds1763700000070 } from './1763700000070-public-ids.js';
 import { RevocationLists1763700000071 } from './1763700000071-revocation-lists.js';
 import { OcspResponders1763700000074 } from './1763700000074-ocsp-responders.js';
 import { RevocationVersion1763700000075 } from './1763700000075-revocation-version.js';
+import { ListsOfKeys1763700000072 } from './1763700000072-lists-of-keys.js';
 import { LemurIds1763700000039 } from './1763700000039-lemur-ids.js';
 import { JobLanes1763700000042 } from './1763700000042-job-lanes.js';
 import { SigningKeys1763700000044 } from './1763700000044-signing-keys.js';
@@ -97,6 +98,7 @@ export const migrations = [
   ChainsApart1763700000063,
   PublicIds1763700000070,
   RevocationLists1763700000071,
+  ListsOfKeys1763700000072,
   OcspResponders1763700000074,
   RevocationVersion1763700000075,
   Profiles1763700000076,

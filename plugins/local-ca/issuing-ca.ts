@@ -4,13 +4,16 @@ import type { Signer } from '../../src/plugin-api/signer.js';
 import type { CertificateTerms, RawExtension } from '../../src/plugin-api/terms.js';
 import { type CertificateWriter, certificateWriter } from '../../src/pki/certificate-writer.js';
 import { isSelfIssued, type ParsedCertificate, parseCertificate } from '../../src/pki/certificate.js';
-import { isSameKey, keyIdentifierOf } from '../../src/pki/key.js';
+import { issuerKeyIdentifier, keyTag } from '../../src/pki/issuer-key.js';
+import { isSameKey } from '../../src/pki/key.js';
 import { toPem } from '../../src/pki/pem.js';
 import { signatureAlgorithmOf } from '../../src/pki/sign.js';
 
 /** Everything derived from a CA certificate, computed once for all certificates that it signs. */
 export interface IssuingCa {
   certificate: ParsedCertificate;
+  /** As of pki. */
+  keyTag: string;
   writer: CertificateWriter;
   /** For `Signer.sign`. */
   hash: string | null;
@@ -25,12 +28,12 @@ const cache = new Map<string, IssuingCa>();
 export function issuingCa(
   authority: AuthorityMaterial,
   leaveOut: CertificateTerms['leaveOut'],
-  constantExtensions: () => readonly RawExtension[],
+  constantExtensions: (keyTag: string) => readonly RawExtension[],
 ): IssuingCa {
   const cacheKey = leaveOut ? `${authority.cacheKey} without ${leaveOut.join()}` : authority.cacheKey;
   const known = cache.get(cacheKey);
   if (known) return known;
-  const made = prepare(authority, constantExtensions());
+  const made = prepare(authority, constantExtensions);
   const [oldest] = cache.keys();
   if (oldest !== undefined && cache.size >= CACHE_SIZE) cache.delete(oldest);
   cache.set(cacheKey, made);
@@ -39,7 +42,7 @@ export function issuingCa(
 
 /** The CA ready to sign another CA. Throws PluginError `misconfigured`. */
 export function parentCa(authority: AuthorityMaterial): IssuingCa {
-  return prepare(authority, []);
+  return prepare(authority, () => []);
 }
 
 /** The signer of the authority. Throws PluginError `misconfigured` when the core does not hold its key. */
@@ -48,23 +51,27 @@ export function requireSigner({ signer }: AuthorityMaterial): Signer {
   return signer;
 }
 
-function prepare(authority: AuthorityMaterial, constantExtensions: readonly RawExtension[]): IssuingCa {
+function prepare(
+  authority: AuthorityMaterial,
+  constantExtensions: (keyTag: string) => readonly RawExtension[],
+): IssuingCa {
   const signer = requireSigner(authority);
   const certificate = parseCertificate(authority.certificatePem);
   checkCa(certificate, signer);
   const { hash, algorithmDer } = signatureAlgorithmOf(signer);
-  const { subjectKeyIdentifier: ski, subjectDer, spkiDer } = certificate;
+  const tag = keyTag(certificate);
   const above = authority.chainPem
     .map((pem) => parseCertificate(pem))
     .filter((issuer) => !isRoot(issuer) && !issuer.der.equals(certificate.der));
   return {
     certificate,
     writer: certificateWriter({
-      issuerDer: subjectDer,
-      issuerKeyIdentifier: ski === undefined ? keyIdentifierOf(spkiDer) : Buffer.from(ski, 'hex'),
+      issuerDer: certificate.subjectDer,
+      issuerKeyIdentifier: issuerKeyIdentifier(certificate),
       signatureAlgorithm: algorithmDer,
-      constantExtensions,
+      constantExtensions: constantExtensions(tag),
     }),
+    keyTag: tag,
     hash,
     chainPem: [certificate, ...above].map(({ der }) => toPem('CERTIFICATE', der)),
   };

@@ -39,10 +39,16 @@ function encodes(work: () => unknown): boolean {
 
 const options = z
   .strictObject({
-    crlDistributionPoints: z.array(url).max(8).default([]).meta({
-      title: 'CRL addresses',
-      description: 'URLs of the revocation list of this authority, written into every certificate it issues.',
-    }),
+    crlDistributionPoints: z
+      .array(url)
+      .max(8)
+      .default([])
+      .meta({
+        title: 'CRL addresses',
+        description:
+          'URLs of the revocation list of this authority, written into every certificate it issues. In each address, ' +
+          '{key} stands for the key that signs: an authority that is renewed with a new key has one list for each.',
+      }),
     caIssuers: z.array(url).max(8).default([]).meta({
       title: 'CA certificate addresses',
       description: 'URLs from which clients fetch the certificate of this authority (DER).',
@@ -107,7 +113,7 @@ export const localCa = defineIssuer({
       ctx.signal.throwIfAborted();
       const signer = requireSigner(authority);
       const { leaveOut } = request.terms;
-      const ca = issuingCa(authority, leaveOut, () => constantExtensions(given, leaveOut));
+      const ca = issuingCa(authority, leaveOut, (tag) => constantExtensions(given, tag, leaveOut));
       const tbs = leafTbs(request, ca, publication(given));
       const leaf = ca.writer.assemble(tbs, await signer.sign(ca.hash, tbs));
       return { status: 'issued', chainPem: [toPem('CERTIFICATE', leaf), ...ca.chainPem] };
@@ -151,7 +157,7 @@ function leafTbs({ terms, spkiDer }: CertificateRequest, ca: IssuingCa, addresse
       ...(terms.keyUsage.length > 0 ? [extensions.keyUsage(terms.keyUsage)] : []),
       ...(terms.extendedKeyUsage.length > 0 ? [extensions.extendedKeyUsage(terms.extendedKeyUsage)] : []),
       ...(terms.subjectAltNames.length > 0 ? [extensions.subjectAltName(terms.subjectAltNames, anonymous)] : []),
-      ...addressesOfSerial(addresses, serial, terms.leaveOut),
+      ...addressesOfSerial(addresses, ca.keyTag, serial, terms.leaveOut),
       ...terms.extensions,
     ],
   });
@@ -163,10 +169,14 @@ function publication({ crlDistributionPoints, ocsp, caIssuers, ...rest }: LocalC
   return { crl: crlDistributionPoints, ocsp, caIssuers, crlShards, crlHours, deltaCrl };
 }
 
-function constantExtensions(options: LocalCaOptions, leaveOut?: readonly IssuerExtension[]): RawExtension[] {
+function constantExtensions(
+  options: LocalCaOptions,
+  keyTag: string,
+  leaveOut?: readonly IssuerExtension[],
+): RawExtension[] {
   return [
     extensions.basicConstraints(false),
-    ...constantAddresses(publication(options), leaveOut),
+    ...constantAddresses(publication(options), keyTag, leaveOut),
     ...policyExtension(leaveOut?.includes('certificatePolicies') ? [] : options.policies),
   ];
 }
@@ -215,7 +225,9 @@ async function createSubCa(
     spkiDer,
     extensions: [
       ...caExtensions(request),
-      ...(addresses ? [...constantAddresses(addresses), ...addressesOfSerial(addresses, serial)] : []),
+      ...(addresses
+        ? [...constantAddresses(addresses, ca.keyTag), ...addressesOfSerial(addresses, ca.keyTag, serial)]
+        : []),
       ...policyExtension(policies),
     ],
   });

@@ -5,6 +5,9 @@ import * as extensions from '../../src/pki/extensions.js';
 /** In the address of a CRL: the number of its shard. */
 export const shardMark = '{shard}';
 
+/** In any address: which key of the authority signs, as `keyTag` gives it. */
+const keyMark = '{key}';
+
 type Addresses = Pick<Publication, 'crl' | 'crlShards' | 'ocsp' | 'caIssuers'>;
 
 /** The extensions that these addresses make. */
@@ -15,8 +18,20 @@ export function writtenBy({ crl, caIssuers, ocsp }: Addresses): IssuerExtension[
   ];
 }
 
+/** The addresses of what one key of the authority signs. */
+function addressesOfKey(addresses: Addresses, keyTag: string): Addresses {
+  const named = (urls: readonly string[]): string[] => urls.map((url) => url.replaceAll(keyMark, keyTag));
+  const { crl, ocsp, caIssuers, crlShards } = addresses;
+  return { crl: named(crl), ocsp: named(ocsp), caIssuers: named(caIssuers), crlShards };
+}
+
 /** The extensions that are the same in every certificate. */
-export function constantAddresses(addresses: Addresses, leaveOut: readonly IssuerExtension[] = []): RawExtension[] {
+export function constantAddresses(
+  given: Addresses,
+  keyTag: string,
+  leaveOut: readonly IssuerExtension[] = [],
+): RawExtension[] {
+  const addresses = addressesOfKey(given, keyTag);
   const written = writtenBy(addresses).filter((one) => !leaveOut.includes(one));
   const { crl, crlShards } = addresses;
   return [
@@ -28,13 +43,18 @@ export function constantAddresses(addresses: Addresses, leaveOut: readonly Issue
 /** The extensions that depend on the serial number: the distribution point is the shard that the number falls in. */
 export function addressesOfSerial(
   { crl, crlShards }: Pick<Addresses, 'crl' | 'crlShards'>,
+  keyTag: string,
   serial: Buffer,
   leaveOut: readonly IssuerExtension[] = [],
 ): RawExtension[] {
   if (crlShards === 0 || crl.length === 0 || leaveOut.includes('crlDistributionPoints')) return [];
   // The last octets of a serial number are random, also of one that a person chose for a root.
   const shard = serial.readUIntBE(Math.max(0, serial.length - 4), Math.min(4, serial.length)) % crlShards;
-  return [extensions.crlDistributionPoints(crl.map((url) => url.replaceAll(shardMark, String(shard))))];
+  return [
+    extensions.crlDistributionPoints(
+      crl.map((url) => url.replaceAll(shardMark, String(shard)).replaceAll(keyMark, keyTag)),
+    ),
+  ];
 }
 
 /** The addresses of the core, each where none are given. */

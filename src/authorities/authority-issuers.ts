@@ -15,6 +15,7 @@ import type { Actor } from '../platform/http/actor.js';
 import { invalid, Problem } from '../platform/http/problem.js';
 import type { KeyRef } from '../platform/keys/key-store.js';
 import { PluginContexts } from '../platform/plugins/plugin-context.js';
+import { authorityChanged } from './authority-changed.js';
 import { Authorities, demandActive } from './authorities.js';
 import type { Authority } from './authority.entity.js';
 import { AuthorityRepository, viewerOf } from './authority.repository.js';
@@ -127,6 +128,7 @@ export class AuthorityIssuers {
         Object.assign(authority, factsOf(own), { keyId: added.keyId });
       }
       await this.repository.save(tx, authority);
+      await authorityChanged.enqueue(tx, { authorityId: authority.id });
       await this.audit.record(tx, actor, {
         action: 'authority.renewed',
         targetType: 'authority',

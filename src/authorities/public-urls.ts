@@ -13,17 +13,22 @@ export function newPublicId(): string {
   return randomBytes(10).toString('hex');
 }
 
-/** The URLs of one authority; `pkiUrl` as in Config. */
+/** The URLs of one authority, with `{key}` and `{shard}` in them; `pkiUrl` as in Config. */
 export function publicUrls(pkiUrl: string, publicId: string): PublicUrls & { delta: string; shardedDelta: string } {
   const base = `${pkiUrl}${publicPath}/${publicId}`;
   return {
-    crl: `${base}.crl`,
-    shardedCrl: `${base}.{shard}.crl`,
-    delta: `${base}.delta.crl`,
-    shardedDelta: `${base}.{shard}.delta.crl`,
+    crl: `${base}.{key}.crl`,
+    shardedCrl: `${base}.{key}.{shard}.crl`,
+    delta: `${base}.{key}.delta.crl`,
+    shardedDelta: `${base}.{key}.{shard}.delta.crl`,
     ocsp: `${pkiUrl}${ocspPath}/${publicId}`,
-    caIssuers: `${base}.crt`,
+    caIssuers: `${base}.{key}.crt`,
   };
+}
+
+/** A URL of an authority for one of its keys, and for one of the shards. */
+export function urlFor(template: string, { keyTag, shard }: { keyTag: string; shard: number | null }): string {
+  return template.replaceAll('{key}', keyTag).replaceAll('{shard}', String(shard));
 }
 
 /**

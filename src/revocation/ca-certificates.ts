@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { Authorities } from '../authorities/authorities.js';
 import { AuthorityRepository } from '../authorities/authority.repository.js';
 import { parseCertificate } from '../pki/certificate.js';
+import { keyTag } from '../pki/issuer-key.js';
+import { toPem } from '../pki/pem.js';
 import { Clock } from '../platform/clock.js';
 import { Database } from '../platform/db/database.js';
 import type { PublicFile } from './public-file.js';
@@ -15,15 +18,24 @@ export class CaCertificates {
   constructor(
     private readonly db: Database,
     private readonly clock: Clock,
-    private readonly authorities: AuthorityRepository,
+    private readonly authorities: Authorities,
+    private readonly repository: AuthorityRepository,
   ) {}
 
-  /** Null when there is no such authority, or its key is elsewhere. */
-  async find(publicId: string, form: 'crt' | 'pem'): Promise<PublicFile | null> {
-    const authority = await this.authorities.findPublic(this.db.single, publicId);
+  /**
+   * The certificate of a key that expires last; without a key, of the present one. Null when there is no such authority
+   * or key, or the key is elsewhere.
+   */
+  async find(publicId: string, tag: string | null, form: 'crt' | 'pem'): Promise<PublicFile | null> {
+    const authority = await this.repository.findPublic(this.db.single, publicId);
     if (authority === null) return null;
-    const { der, notBefore } = parseCertificate(authority.certificatePem);
-    const body = form === 'crt' ? der : Buffer.from(authority.certificatePem);
+    const keys = (await this.authorities.keysOf(authority.id)).map(({ certificatePem }) =>
+      parseCertificate(certificatePem),
+    );
+    const found = keys.find((certificate) => tag === null || keyTag(certificate) === tag);
+    if (!found) return null;
+    const { der, notBefore } = found;
+    const body = form === 'crt' ? der : Buffer.from(toPem('CERTIFICATE', der));
     return {
       // RFC 2585 §4.1 names the type of one certificate in DER.
       type: form === 'crt' ? 'application/pkix-cert' : 'application/x-pem-file',

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { Authorities, type LoadedAuthority } from '../authorities/authorities.js';
-import { publicationOf, publicUrls } from '../authorities/public-urls.js';
+import { Authorities, type IssuingKey, type LoadedAuthority } from '../authorities/authorities.js';
+import { publicationOf, publicUrls, urlFor } from '../authorities/public-urls.js';
 import { parseCertificate } from '../pki/certificate.js';
 import { type CrlHead, signCrl } from '../pki/crl.js';
-import { keyIdentifierOf } from '../pki/key.js';
+import { issuerKeyIdentifier } from '../pki/issuer-key.js';
 import { signatureAlgorithmOf } from '../pki/sign.js';
 import { PluginError } from '../plugin-api/errors.js';
 import type { Publication } from '../plugin-api/publication.js';
@@ -48,13 +48,36 @@ export class CrlMaker {
     for (let attempt = 1; attempt <= attempts; attempt++) {
       const crl = await this.lists.find(this.db.single, id);
       if (crl === null) return;
-      const loaded = await this.authorities.get(crl.authorityId);
-      if (loaded.authority.keyId === null || loaded.authority.notAfter <= this.clock.now())
+      const key = (await this.authorities.keysOf(crl.authorityId)).find(({ keyId }) => keyId === crl.keyId);
+      if (!key || parseCertificate(key.certificatePem).notAfter <= this.clock.now())
         return this.lists.end(this.db.single, id);
-      const list = await this.build(crl, issuingOf(loaded), signal);
+      const issuing = await this.issuingOf(await this.authorities.get(crl.authorityId), key);
+      const list = await this.build(crl, issuing, signal);
       if (await this.lists.save(this.db.single, crl, list)) return;
     }
     throw new PluginError('unavailable', 'Other processes make this CRL at the same time.');
+  }
+
+  /** Throws PluginError when the key cannot sign CRLs. */
+  private async issuingOf(loaded: LoadedAuthority, key: IssuingKey): Promise<Issuing> {
+    const { name, publicId } = loaded.authority;
+    const publication = publicationOf(loaded);
+    if (!publication) throw new PluginError('misconfigured', `The issuer of authority ${name} does not publish CRLs.`);
+    const certificate = parseCertificate(key.certificatePem);
+    const { keyUsage, subjectDer } = certificate;
+    if (keyUsage.length > 0 && !keyUsage.includes('cRLSign'))
+      throw new PluginError(
+        'misconfigured',
+        `The certificate of authority ${name} may not sign CRLs (key usage cRLSign is missing).`,
+      );
+    const signer = await this.authorities.signerFor(key);
+    const { hash, algorithmDer } = signatureAlgorithmOf(signer);
+    const head = {
+      issuerDer: subjectDer,
+      issuerKeyIdentifier: issuerKeyIdentifier(certificate),
+      signatureAlgorithm: algorithmDer,
+    };
+    return { signer, publication, head, hash, publicId };
   }
 
   private async build(crl: Crl, issuing: Issuing, signal: AbortSignal): Promise<NewList> {
@@ -92,31 +115,12 @@ export class CrlMaker {
   }
 
   /** Where the delta list is; null when there is none. */
-  private deltaUrls({ shard }: Crl, { publication, publicId }: Issuing): string[] | null {
+  private deltaUrls(crl: Crl, { publication, publicId }: Issuing): string[] | null {
     const { pkiUrl } = this.config;
     if (!publication.deltaCrl || pkiUrl === undefined) return null;
     const { delta, shardedDelta } = publicUrls(pkiUrl, publicId);
-    return [shard === null ? delta : shardedDelta.replace('{shard}', String(shard))];
+    return [urlFor(crl.shard === null ? delta : shardedDelta, crl)];
   }
-}
-
-/** Throws PluginError when the authority cannot sign CRLs. */
-function issuingOf(loaded: LoadedAuthority): Issuing {
-  const { authority, material } = loaded;
-  const { signer } = material;
-  const publication = publicationOf(loaded);
-  if (!signer || !publication)
-    throw new PluginError('misconfigured', `The issuer of authority ${authority.name} does not publish CRLs.`);
-  const { subjectDer, spkiDer, keyUsage, subjectKeyIdentifier: ski } = parseCertificate(authority.certificatePem);
-  if (keyUsage.length > 0 && !keyUsage.includes('cRLSign'))
-    throw new PluginError(
-      'misconfigured',
-      `The certificate of authority ${authority.name} may not sign CRLs (key usage cRLSign is missing).`,
-    );
-  const { hash, algorithmDer } = signatureAlgorithmOf(signer);
-  const issuerKeyIdentifier = ski === undefined ? keyIdentifierOf(spkiDer) : Buffer.from(ski, 'hex');
-  const head = { issuerDer: subjectDer, issuerKeyIdentifier, signatureAlgorithm: algorithmDer };
-  return { signer, publication, head, hash, publicId: authority.publicId };
 }
 
 /**

@@ -3,7 +3,7 @@ import { Audit } from '../audit/audit.js';
 import { Authorities, type LoadedAuthority } from '../authorities/authorities.js';
 import { AuthorityRepository, viewerOf } from '../authorities/authority.repository.js';
 import { demandRight } from '../authorities/authority-store.js';
-import { publicationOf, publicUrls } from '../authorities/public-urls.js';
+import { publicationOf, publicUrls, urlFor } from '../authorities/public-urls.js';
 import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
 import { Database } from '../platform/db/database.js';
@@ -35,8 +35,8 @@ export class CrlState {
     const lists = await this.lists.of(this.db.single, id);
     const urls = pkiUrl === undefined ? null : publicUrls(pkiUrl, loaded.authority.publicId);
     const { crl, shardedCrl, ocsp, caIssuers, delta, shardedDelta } = urls ?? {};
-    const urlOf = ({ shard }: Crl, ofAll?: string, ofShard?: string): string | null =>
-      (shard === null ? ofAll : ofShard?.replace('{shard}', String(shard))) ?? null;
+    const urlOf = (one: Crl, ofAll = '', ofShard = ''): string | null =>
+      urls && urlFor(one.shard === null ? ofAll : ofShard, one);
     return {
       crlDistributionPoints: [...(publication?.crl ?? [])],
       ocsp: [...(publication?.ocsp ?? [])],

@@ -2,11 +2,13 @@ import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { z } from 'zod';
 import { authorityChanged } from '../authorities/authority-changed.js';
 import { Authorities } from '../authorities/authorities.js';
-import { publicationOf } from '../authorities/public-urls.js';
+import { publicationOf, urlFor } from '../authorities/public-urls.js';
 import { defineJob } from '../jobs/define-job.js';
 import { Jobs } from '../jobs/job-runner.js';
 import { defineLane } from '../jobs/lane.js';
 import { Periodic } from '../jobs/periodic.js';
+import { parseCertificate } from '../pki/certificate.js';
+import { keyTag } from '../pki/issuer-key.js';
 import { PluginError } from '../plugin-api/errors.js';
 import { Clock } from '../platform/clock.js';
 import { Config } from '../platform/config.js';
@@ -75,13 +77,19 @@ export class CrlLists {
     const publication = publicationOf(loaded);
     if (!publication) return;
     const { crl, crlShards } = publication;
-    const shards = Array.from({ length: crlShards }, (_, shard) => ({
-      shard,
-      urls: crl.map((url) => url.replaceAll('{shard}', String(shard))),
-    }));
+    const shards = [null, ...Array.from({ length: crlShards }, (_, shard) => shard)];
+    const keys = await this.authorities.keysOf(authorityId);
+    const lists = keys.flatMap(({ keyId, certificatePem }) => {
+      const tag = keyTag(parseCertificate(certificatePem));
+      // Whoever asks for the list of all accepts one without a distribution point.
+      return shards.map((shard) => {
+        const urls = shard === null ? [] : crl.map((url) => urlFor(url, { keyTag: tag, shard }));
+        return { keyId, keyTag: tag, shard, urls };
+      });
+    });
     const soon = new Date(this.clock.now().getTime() + againMs);
     await this.db.write(async (tx) => {
-      await this.repository.ensure(tx, authorityId, [{ shard: null, urls: [] }, ...shards], soon);
+      await this.repository.ensure(tx, authorityId, lists, soon);
       if (crlShards > 0) await this.revoked.assignShards(tx, authorityId, crlShards);
       await enqueueCrls(tx, await this.repository.of(tx, authorityId));
     });

@@ -1,13 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import type { Tx } from '../platform/db/database.js';
+import type { KeyRef } from '../platform/keys/key-store.js';
 
 /**
- * A CRL of an authority: of all its certificates, or of one shard. The columns of the last list are null until there is
- * one.
+ * A CRL of an authority, signed by one of its keys: of all its certificates, or of one shard. Each key lists what all
+ * keys have issued, which does no harm: serial numbers are unique below one name. The columns of the last list are null
+ * until there is one.
  */
 export interface Crl {
   id: number;
   authorityId: number;
+  keyId: KeyRef;
+  /** As of pki. */
+  keyTag: string;
   /** Null: of all certificates. */
   shard: number | null;
   /** The distribution points that certificates of the shard name, earlier ones too. Empty for the list of all. */
@@ -28,6 +33,8 @@ export interface Crl {
 
 /** A list that an authority should have. `urls` as of Crl. */
 export interface Shard {
+  keyId: KeyRef;
+  keyTag: string;
   shard: number | null;
   urls: string[];
 }
@@ -55,7 +62,7 @@ export interface Published {
   length: number;
 }
 
-const columns = `id, authority_id as "authorityId", shard, urls, number, base_number as "baseNumber",
+const columns = `id, authority_id as "authorityId", key_id as "keyId", key_tag as "keyTag", shard, urls, number, base_number as "baseNumber",
   base_at as "baseAt", entries, this_update as "thisUpdate", next_update as "nextUpdate", due_at as "dueAt", overdue_at as "overdueAt",
   fault_detail as "faultDetail"`;
 
@@ -69,9 +76,11 @@ export class CrlRepository {
     return found ?? null;
   }
 
-  /** The list of all certificates first. */
+  /** The newest key first, and of each key the list of all certificates first. */
   of(tx: Tx, authorityId: number): Promise<Crl[]> {
-    return tx.query(`select ${columns} from crl where authority_id = $1 order by shard nulls first`, [authorityId]);
+    return tx.query(`select ${columns} from crl where authority_id = $1 order by key_id desc, shard nulls first`, [
+      authorityId,
+    ]);
   }
 
   /**
@@ -79,14 +88,20 @@ export class CrlRepository {
    * list that is there stays, since certificates name it, and learns the new URL.
    */
   async ensure(tx: Tx, authorityId: number, shards: readonly Shard[], overdueAt: Date): Promise<void> {
+    const rows = shards.map(({ keyId, keyTag, shard, urls }) => ({
+      key_id: keyId,
+      key_tag: keyTag,
+      shard: shard ?? -1,
+      urls,
+    }));
     await tx.query(
-      `insert into crl as c (authority_id, shard, urls, overdue_at)
-       select $1, nullif(new.shard, -1), new.urls, $3
-       from jsonb_to_recordset($2::jsonb) as new(shard int, urls text[])
-       on conflict (authority_id, coalesce(shard, -1)) do update
+      `insert into crl as c (authority_id, key_id, key_tag, shard, urls, overdue_at)
+       select $1, new.key_id, new.key_tag, nullif(new.shard, -1), new.urls, $3
+       from jsonb_to_recordset($2::jsonb) as new(key_id int, key_tag text, shard int, urls text[])
+       on conflict (authority_id, key_id, coalesce(shard, -1)) do update
          set urls = c.urls || array(select u from unnest(excluded.urls) u where u <> all(c.urls))
          where not c.urls @> excluded.urls`,
-      [authorityId, JSON.stringify(shards.map(({ shard, urls }) => ({ shard: shard ?? -1, urls }))), overdueAt],
+      [authorityId, JSON.stringify(rows), overdueAt],
     );
   }
 
@@ -153,19 +168,23 @@ export class CrlRepository {
     return counts;
   }
 
-  /** The published list of an authority whose key is here; null when there is none (yet). */
+  /**
+   * The published list of an authority whose key is here, of its present key when none is named. Null when there is
+   * none (yet).
+   */
   async findPublished(
     tx: Tx,
     publicId: string,
-    { shard, delta }: { shard: number | null; delta: boolean },
+    { keyTag, shard, delta }: { keyTag: string | null; shard: number | null; delta: boolean },
   ): Promise<Published | null> {
     const der = delta ? 'delta_der' : 'der';
     const [found] = await tx.query<Published[]>(
       `select c.id, c.number, c.this_update as "thisUpdate", c.next_update as "nextUpdate",
          octet_length(c.${der}) as length
        from crl c join authority a on a.id = c.authority_id
-       where a.public_id = $1 and a.key_id is not null and c.shard is not distinct from $2 and c.${der} is not null`,
-      [publicId, shard],
+       where a.public_id = $1 and a.key_id is not null and c.shard is not distinct from $2 and c.${der} is not null
+         and case when $3::text is null then c.key_id = a.key_id else c.key_tag = $3 end`,
+      [publicId, shard, keyTag],
     );
     return found ?? null;
   }

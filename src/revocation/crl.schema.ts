@@ -4,6 +4,7 @@ import type { Crl } from './crl.repository.js';
 
 const CrlState = z
   .object({
+    key: z.string().meta({ description: 'The key that signs it: the first digits of its key identifier.' }),
     shard: z.int().nullable().meta({ description: 'null: the CRL of all certificates.' }),
     url: z.string().nullable().meta({ description: 'Where this program publishes it; null without PKI_URL.' }),
     deltaUrl: z.string().nullable().meta({ description: 'null: there is no delta CRL.' }),
@@ -29,10 +30,12 @@ export const CrlsView = z
       .nullable()
       .meta({
         description:
-          'The addresses at which this program publishes for the authority. To have certificates name them, set them ' +
-          'as options of the authority. null without PKI_URL.',
+          'The addresses at which this program publishes for the authority, with {key} for the key that signs. To ' +
+          'have certificates name them, set them as options of the authority. null without PKI_URL.',
       }),
-    lists: z.array(CrlState).meta({ description: 'That of all certificates first, then the shards.' }),
+    lists: z
+      .array(CrlState)
+      .meta({ description: 'Of the newest key first; of each key that of all certificates, then the shards.' }),
   })
   .meta({ id: 'Crls' });
 export type CrlsView = z.output<typeof CrlsView>;
@@ -43,8 +46,9 @@ export function crlView(
   urls: { url: string | null; deltaUrl: string | null },
   now: Date,
 ): CrlsView['lists'][number] {
-  const { shard, number, entries, thisUpdate, nextUpdate, dueAt, overdueAt, faultDetail } = crl;
+  const { keyTag: key, shard, number, entries, thisUpdate, nextUpdate, dueAt, overdueAt, faultDetail } = crl;
   return {
+    key,
     shard,
     ...urls,
     number,

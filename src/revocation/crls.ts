@@ -9,6 +9,8 @@ import type { PublicFile } from './public-file.js';
 /** Which list of an authority: the shard, or null for that of all certificates; the complete list or its delta. */
 export interface ListName {
   publicId: string;
+  /** Null: the present key of the authority. */
+  keyTag: string | null;
   shard: number | null;
   delta: boolean;
 }
@@ -41,7 +43,7 @@ export class Crls {
 
   /** Null when there is no such list. */
   async find(name: ListName): Promise<PublicFile | null> {
-    const key = `${name.publicId} ${name.shard} ${name.delta}`;
+    const key = `${name.publicId} ${name.keyTag} ${name.shard} ${name.delta}`;
     const known = this.kept.get(key);
     if (known && performance.now() - known.askedMs < askAgainMs) return known.file;
     let reading = this.underWay.get(key);

@@ -10,8 +10,11 @@ import { CaCertificates } from './ca-certificates.js';
 import { Crls } from './crls.js';
 import { type PublicFile, sendFile } from './public-file.js';
 
-/** `<id>.crt`, `<id>.crl`, `<id>.<shard>.crl`, and `.delta` before `.crl`; with `.pem` behind it in PEM. */
-const fileName = /^([0-9a-f]{20})(?:\.(crt|pem)|(?:\.(0|[1-9]\d{0,3}))?(\.delta)?\.crl(\.pem)?)$/;
+/**
+ * `<id>.<key>.crt`, `<id>.<key>.crl`, `<id>.<key>.<shard>.crl`, and `.delta` before `.crl`; for PEM `.pem` behind
+ * `.crl` or in place of `.crt`. Without a key it is the present one.
+ */
+const fileName = /^([0-9a-f]{20})(?:\.([0-9a-f]{8}))?(?:\.(crt|pem)|(?:\.(0|[1-9]\d{0,3}))?(\.delta)?\.crl(\.pem)?)$/;
 
 /** Files that clients of certificates fetch: CRLs, and the certificates of the CAs whose key is here. */
 @Controller(publicPath.slice(1))
@@ -36,10 +39,10 @@ export class PkiController {
   }
 
   private async find(name: string): Promise<PublicFile | null> {
-    const [match, publicId = '', form, shard, delta, pem] = fileName.exec(name) ?? [];
+    const [match, publicId = '', keyTag = null, form, shard, delta, pem] = fileName.exec(name) ?? [];
     if (match === undefined) return null;
-    if (form === 'crt' || form === 'pem') return this.certificates.find(publicId, form);
-    const list = { publicId, shard: shard === undefined ? null : Number(shard), delta: delta !== undefined };
+    if (form === 'crt' || form === 'pem') return this.certificates.find(publicId, keyTag, form);
+    const list = { publicId, keyTag, shard: shard === undefined ? null : Number(shard), delta: delta !== undefined };
     return pem === undefined ? this.crls.find(list) : this.crls.findPem(list);
   }
 }

@@ -19,6 +19,8 @@ const makeAuthority = (name: string, options: object = {}, more: object = {}): P
     plugin: { id: 'local-ca', options },
     ...more,
   });
+const textOf = ({ body }: Json): string =>
+  runOn({ 'c.pem': body }, 'openssl', 'x509', '-in', 'c.pem', '-noout', '-text');
 let count = 0;
 const issue = (authority: string, more: object = {}): Promise<Json> =>
   program.ok('POST', '/certificates', {
@@ -74,7 +76,8 @@ const has =
   (...certificates: Json[]) =>
   ({ entries }: Read): boolean =>
     certificates.every(({ serialHex }) => serialHex in entries);
-const urlOf = ({ plugin }: Json): string => plugin.options.crlDistributionPoints[0];
+/** Of the list of all certificates; without a key in it, which stands for the present one. */
+const urlOf = ({ plugin }: Json): string => plugin.options.crlDistributionPoints[0].replace('.{key}', '');
 
 /** openssl's verdict of a leaf, now by the clock of the program. */
 function verdict(leaf: Json, ca: Json, crls: Buffer[], ...more: string[]): string {
@@ -161,7 +164,13 @@ describe('the CRL of an authority', () => {
 
   it('shows its state, and is made anew on schedule, with a number that grows', async () => {
     const [before] = (await stateOf(root)).lists;
-    expect(before).toMatchObject({ shard: null, url: urlOf(root), deltaUrl: null, overdue: false, fault: null });
+    expect(before).toMatchObject({
+      shard: null,
+      url: expect.stringMatching(/\.[0-9a-f]{8}\.crl$/),
+      deltaUrl: null,
+      overdue: false,
+      fault: null,
+    });
     program.clock.advance(4 * 86_400_000);
     await eventually(async () => BigInt((await stateOf(root)).lists[0].number) > BigInt(before.number));
     const [after] = (await stateOf(root)).lists;
@@ -193,6 +202,29 @@ describe('the CRL of an authority', () => {
   });
 });
 
+describe('an authority that was renewed with a new key', () => {
+  it('goes on to list what its earlier key signed, in a list that the earlier key signs', async () => {
+    const old = await makeAuthority('renewed');
+    const [early, good] = [await issue('renewed'), await issue('renewed')];
+    await program.ok('POST', `/authorities/${old.id}/renew`, { newKey: true });
+    const fresh = await program.ok('GET', `/authorities/${old.id}`);
+    const late = await issue('renewed');
+    await revoke(early);
+    await revoke(late, 'keyCompromise');
+    const pointOf = (one: Json): string => /URI:(\S+\.crl)/.exec(textOf(one))?.[1] ?? '';
+    expect(pointOf(early)).not.toBe(pointOf(late));
+    const [byOld, byNew] = [
+      await listed(pointOf(early), has(early, late)),
+      await listed(pointOf(late), has(early, late)),
+    ];
+    expect(verdict(early, old, [byOld.der], '-crl_check')).toContain('certificate revoked');
+    expect(verdict(good, old, [byOld.der], '-crl_check')).toContain('leaf.pem: OK');
+    expect(verdict(good, old, [byNew.der], '-crl_check')).toContain('unable to get certificate CRL');
+    expect(verdict(late, fresh, [byNew.der], '-crl_check')).toContain('certificate revoked');
+    expect((await fetchCrl(urlOf(fresh))).number).toBe(byNew.number);
+  });
+});
+
 describe('shards', () => {
   it('are complete and disjoint, each with the distribution point that its certificates name', async () => {
     const sharded = await makeAuthority('sharded', { crlShards: 3 });
@@ -208,9 +240,7 @@ describe('shards', () => {
       return lists.flatMap(({ entries }) => Object.keys(entries)).length >= serials.length;
     });
     expect(lists.flatMap(({ entries }) => Object.keys(entries)).sort()).toEqual(serials);
-    const named = (one: Json): string =>
-      /URI:(\S+\.crl)/.exec(runOn({ 'c.pem': one.body }, 'openssl', 'x509', '-in', 'c.pem', '-noout', '-text'))?.[1] ??
-      '';
+    const named = (one: Json): string => /URI:(\S+\.crl)/.exec(textOf(one))?.[1] ?? '';
     for (const one of certificates) {
       const list = lists[shards.findIndex(({ url }: Json) => url === named(one))];
       expect(list?.text).toContain(`Issuing Distribution Point: critical Full Name: URI:${named(one)} `);
@@ -239,12 +269,12 @@ describe('shards', () => {
     const after = await issue('grown');
     await revoke(after);
     const inShards = async (): Promise<string[]> =>
-      (await Promise.all([0, 1].map((n) => fetchCrl(point.replace('{shard}', String(n)))))).flatMap(({ entries }) =>
-        Object.keys(entries),
-      );
+      (
+        await Promise.all([0, 1].map((n) => fetchCrl(point.replace('.{key}', '').replace('{shard}', String(n)))))
+      ).flatMap(({ entries }) => Object.keys(entries));
     await eventually(async () => (await inShards().catch(() => [])).length === 2);
     expect((await inShards()).sort()).toEqual([before.serialHex, after.serialHex].sort());
-    await listed(published.crlDistributionPoints, has(before, after));
+    await listed(urlOf(grown), has(before, after));
   });
 });
 

@@ -24,16 +24,22 @@ const makeSub = (name: string, more: object = {}): Promise<Json> =>
   });
 const optionsOf = ({ plugin }: Json): Json => plugin.options;
 /** The path behind the address of the CA certificate. */
-const pathOf = (authority: Json): string => new URL(optionsOf(authority).caIssuers[0]).pathname;
+const pathOf = (authority: Json): string => new URL(atKey(authority, optionsOf(authority).caIssuers[0])).pathname;
+/** An address for the key of an authority, which openssl tells. */
+const atKey = ({ authorityCertificate: { body } }: Json, url: string): string => {
+  const ski = runOn({ 'c.pem': body }, 'openssl', 'x509', '-in', 'c.pem', '-noout', '-ext', 'subjectKeyIdentifier');
+  return url.replace('{key}', (ski.split('\n')[1] ?? '').replace(/[\s:]/g, '').slice(0, 8).toLowerCase());
+};
 const fetchPath = (path: string, init?: RequestInit): Promise<Response> => fetch(`${program.url}${path}`, init);
 const text = (pem: string): string =>
   runOn({ 'one.pem': pem }, 'openssl', 'x509', '-in', 'one.pem', '-noout', '-text').replace(/\s+/g, ' ');
 
 describe('the addresses of an authority', () => {
   it('are those of PKI_URL when the request gives none', () => {
-    const [, id] = /^http:\/\/pki\.example\.net\/pki\/([0-9a-f]{20})\.crt$/.exec(optionsOf(root).caIssuers[0]) ?? [];
+    const [, id] =
+      /^http:\/\/pki\.example\.net\/pki\/([0-9a-f]{20})\.\{key\}\.crt$/.exec(optionsOf(root).caIssuers[0]) ?? [];
     expect(optionsOf(root)).toMatchObject({
-      crlDistributionPoints: [`http://pki.example.net/pki/${id}.crl`],
+      crlDistributionPoints: [`http://pki.example.net/pki/${id}.{key}.crl`],
       ocsp: [`http://pki.example.net/pki/ocsp/${id}`],
     });
     expect(pathOf(sub)).not.toBe(pathOf(root));
@@ -46,10 +52,14 @@ describe('the addresses of an authority', () => {
       authority: { name: 'sub' },
       validityDays: 90,
     });
-    expect(text(leaf.body)).toContain(`URI:${optionsOf(sub).crlDistributionPoints[0]} `);
+    expect(text(leaf.body)).toContain(`URI:${atKey(sub, optionsOf(sub).crlDistributionPoints[0])} `);
     expect(text(leaf.body)).toContain(`OCSP - URI:${optionsOf(sub).ocsp[0]} `);
-    expect(text(sub.authorityCertificate.body)).toContain(`URI:${optionsOf(root).crlDistributionPoints[0]} `);
-    expect(text(sub.authorityCertificate.body)).toContain(`CA Issuers - URI:${optionsOf(root).caIssuers[0]} `);
+    expect(text(sub.authorityCertificate.body)).toContain(
+      `URI:${atKey(root, optionsOf(root).crlDistributionPoints[0])} `,
+    );
+    expect(text(sub.authorityCertificate.body)).toContain(
+      `CA Issuers - URI:${atKey(root, optionsOf(root).caIssuers[0])} `,
+    );
     expect(text(root.authorityCertificate.body)).not.toContain('URI:');
   });
 
@@ -64,7 +74,7 @@ describe('the addresses of an authority', () => {
   it('name a shard in each certificate where the authority has shards', async () => {
     const sharded = await makeSub('sharded', { plugin: { id: 'local-ca', options: { crlShards: 3 } } });
     const [template] = optionsOf(sharded).crlDistributionPoints;
-    expect(template).toMatch(/\/pki\/[0-9a-f]{20}\.\{shard\}\.crl$/);
+    expect(template).toMatch(/\/pki\/[0-9a-f]{20}\.\{key\}\.\{shard\}\.crl$/);
     const seen = new Set<string>();
     for (let n = 0; n < 30; n++) {
       const leaf = await program.ok('POST', '/certificates', {
