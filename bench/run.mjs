@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { crlBench } from './crl.mjs';
 import { issueBench } from './issue.mjs';
 import { leafBench } from './leaf.mjs';
 import { listBench } from './list.mjs';
@@ -10,7 +11,7 @@ import { openServer } from './postgres.mjs';
 import { issueTable, machine, memoryRow, rateRow, stage, table, timeRow } from './report.mjs';
 
 /*
- * npm run bench [-- --small | --rows N] [--only issue] [--baseline DIR]. README.md says what the figures mean. A missed
+ * npm run bench [-- --small | --rows N] [--only issue|crl] [--baseline DIR]. README.md says what the figures mean. A missed
  * target is reported but does not fail the run: it depends on the machine. --small only checks that the bench runs.
  */
 const sizes = {
@@ -23,8 +24,19 @@ const sizes = {
     warmUp: 1000,
     steadyRounds: 12,
     perRound: 1000,
+    crls: [100_000, 1_000_000],
   },
-  small: { leafS: 0.5, roundMs: 300, count: 1000, listMs: 300, rounds: 2, warmUp: 20, steadyRounds: 3, perRound: 50 },
+  small: {
+    leafS: 0.5,
+    roundMs: 300,
+    count: 1000,
+    listMs: 300,
+    rounds: 2,
+    warmUp: 20,
+    steadyRounds: 3,
+    perRound: 50,
+    crls: [100, 1000],
+  },
 };
 const { values: asked } = parseArgs({
   options: {
@@ -92,13 +104,32 @@ function listRows(list) {
   ];
 }
 
+/** The time and the p99 of a health request meanwhile; the larger the list, the more time it may take. */
+function crlRows(results) {
+  return results.flatMap(({ size, first, again, octets, rawMs, megabytesPerS }) => [
+    timeRow(`CRL of ${size.toLocaleString('en')} entries: made`, again.ms, Math.max(500, size / 200)),
+    timeRow('  the first time, with its entries encoded', first.ms),
+    timeRow('  one raw signature over its octets', rawMs),
+    timeRow('  p99 of a health request meanwhile', again.healthP99, 50),
+    timeRow('  the same, the first time', first.healthP99, 50),
+    [
+      `  ${(octets / 1e6).toFixed(1)} MB, served to 64 clients`,
+      `${Math.round(megabytesPerS).toLocaleString('en')} MB/s`,
+    ],
+  ]);
+}
+
 const folder = await mkdtemp(join(tmpdir(), 'perennial-bench-'));
 const server = await openServer(process.env.DATABASE_URL, folder);
 try {
-  const leaf = asked.only === 'issue' ? null : await leafBench({ seconds: size.leafS });
-  const { issue, list } = await measure(server, foldersIn(folder));
+  const folders = foldersIn(folder);
+  const wants = (what) => asked.only === undefined || asked.only === what;
+  const crls = wants('crl') ? await crlBench({ server, folders, build, sizes: size.crls, ms: size.roundMs }) : [];
+  const leaf = asked.only !== undefined ? null : await leafBench({ seconds: size.leafS });
+  const { issue, list } = asked.only === 'crl' ? {} : await measure(server, folders);
   console.log(`${machine(server.words)}\n`);
-  console.log(`${issueTable(issue)}\n`);
+  if (issue) console.log(`${issueTable(issue)}\n`);
+  if (crls.length > 0) console.log(`${table(crlRows(crls))}\n`);
   if (leaf && list)
     console.log(
       table([

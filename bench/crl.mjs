@@ -1,0 +1,101 @@
+import { createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { load, quantile } from './load.mjs';
+import { query } from './postgres.mjs';
+import { startProgram } from './program.mjs';
+import { stage } from './report.mjs';
+
+/** Revoked certificates of one authority, with random serial numbers, spread over its shards by these. */
+const revoked = `insert into revoked_certificate
+    (authority_id, serial_hex, not_after, revoked_at, reason, changed_at)
+  select $1, upper(replace(gen_random_uuid()::text, '-', '')), now() + interval '90 days', now() - interval '1 hour',
+    n % 6, now() - interval '1 hour'
+  from generate_series(1, $2::int) n on conflict do nothing`;
+
+const pollMs = 20;
+
+/** Makes the CRL anew; how long it takes from the request until its state shows it, while others ask for health. */
+async function remake({ caller }, { id, root }) {
+  const path = `/authorities/${id}/crl`;
+  const numberOf = async () => (await caller.json('GET', path)).lists[0];
+  const { number } = await numberOf();
+  const seen = { done: false, latencies: [] };
+  const health = (async () => {
+    while (!seen.done) {
+      const { latencies } = await load(() => fetch(`${root}/health/live`).then((answer) => answer.text()), {
+        clients: 1,
+        ms: 100,
+      });
+      seen.latencies.push(...latencies);
+    }
+  })();
+  const begun = performance.now();
+  await caller.json('POST', path, {});
+  let list = await numberOf();
+  while (list.number === number) {
+    await sleep(pollMs);
+    list = await numberOf();
+  }
+  const ms = performance.now() - begun;
+  seen.done = true;
+  await health;
+  return {
+    ms,
+    entries: list.entries,
+    healthP99: quantile(
+      seen.latencies.sort((a, b) => a - b),
+      0.99,
+    ),
+  };
+}
+
+/** How long one raw signature takes over as many octets as the list has. */
+function rawSignatureMs(octets) {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  createPublicKey(privateKey);
+  const data = Buffer.alloc(octets);
+  const begun = performance.now();
+  sign('sha256', data, privateKey);
+  return performance.now() - begun;
+}
+
+/**
+ * CRLs of each of these sizes: the first one, whose entries are encoded, one more, and how fast it is served to 64
+ * clients. Times in ms.
+ */
+export async function crlBench({ server, folders, build, sizes, ms }) {
+  const databaseUrl = await server.database();
+  const running = await startProgram({ build, databaseUrl, dataDir: await folders(), sockets: 64 });
+  try {
+    const { caller } = running;
+    const root = caller.url.href.replace(/\/api\/1\/?$/, '');
+    const results = [];
+    for (const size of sizes) {
+      const { id } = await caller.json('POST', '/authorities', {
+        name: `crl ${size}`,
+        owner: 'pki@example.com',
+        commonName: `CRL ${size}`,
+      });
+      const isMade = async () => (await caller.json('GET', `/authorities/${id}/crl`)).lists[0]?.number ?? null;
+      while ((await isMade()) === null) await sleep(pollMs);
+      stage(`a CRL of ${size.toLocaleString('en')} entries`);
+      await query(databaseUrl, revoked, [id, size]);
+      await query(databaseUrl, 'vacuum analyze revoked_certificate');
+      const first = await remake(running, { id, root });
+      const again = await remake(running, { id, root });
+      const [{ name, octets }] = await query(
+        databaseUrl,
+        `select a.public_id as name, octet_length(c.der) as octets from crl c join authority a on a.id = c.authority_id
+         where a.id = $1`,
+        [id],
+      );
+      const fetchList = async () => (await fetch(`${root}/pki/${name}.crl`)).arrayBuffer();
+      await fetchList();
+      const { perS } = await load(fetchList, { clients: 64, ms });
+      results.push({ size, first, again, octets, rawMs: rawSignatureMs(octets), megabytesPerS: (perS * octets) / 1e6 });
+    }
+    return results;
+  } finally {
+    await running.stop();
+  }
+}
