@@ -1,7 +1,7 @@
 /**
  * Where clients learn about the certificates of an authority, as its issuer writes it into them (RFC 5280 §4.2.1.13,
- * §4.2.2.1), and how its CRLs are made. Only for authorities whose key the core holds. In each URL, `{key}` stands for the
- * key that signs (`keyTag` in pki), since each key of an authority signs its own CRL.
+ * §4.2.2.1), and how its CRLs are made. Only for authorities whose key the core holds. In each URL, `{key}` stands for
+ * the key that signs (`keyTag` in pki), since each key of an authority signs its own CRL.
  */
 export interface Publication {
   /** URLs of the CRL. With shards, `{shard}` in each stands for the number of the shard. */
