@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
+import { setImmediate } from 'node:timers';
 import type { RawExtension } from '../plugin-api/terms.js';
-import { DerError, DerReader, Tag } from './der/reader.js';
+import { DerError, DerReader, readTlv, Tag } from './der/reader.js';
 import { readPointName, REVOCATION_REASONS } from './distribution-points.js';
 import { readExtensions } from './extension-reader.js';
 import { ExtensionOid } from './extensions.js';
@@ -136,25 +137,52 @@ export interface CrlEntry {
   invalidAt?: Date;
 }
 
+/** Entries that are looked at before other work of the process gets its turn. */
+const entriesAtOnce = 50_000;
+
 /**
- * The entry of a serial number (the content of its INTEGER), or null. Reads one entry after the other and keeps none.
- * Extensions of entries say why and when, and none of them undoes a revocation, so unknown ones are left out. Throws
- * PkiError `malformed-crl`.
+ * The entry of a serial number (the content of its INTEGER), or null. Keeps no entry and does not hold up the event
+ * loop, however long the list is. Extensions of entries say why and when, and none of them undoes a revocation, so
+ * unknown ones are left out. Throws PkiError `malformed-crl`.
  */
-export function findEntry({ entriesDer }: ParsedCrl, serial: Buffer): CrlEntry | null {
+export async function findEntry({ entriesDer }: ParsedCrl, serial: Buffer): Promise<CrlEntry | null> {
+  for (let at = 0; at < entriesDer.length;) {
+    const found = orMalformedEntry(() => searched(entriesDer, at, serial));
+    if (typeof found !== 'number') return found;
+    at = found;
+    if (at < entriesDer.length) await new Promise((resolve) => setImmediate(resolve));
+  }
+  return null;
+}
+
+/** The entry, or the offset at which the search goes on. */
+function searched(entriesDer: Buffer, from: number, serial: Buffer): CrlEntry | number {
+  let at = from;
+  for (let count = 0; count < entriesAtOnce && at < entriesDer.length; count += 1) {
+    const entry = readTlv(entriesDer, at);
+    const number = readTlv(entriesDer, entry.start, entry.end);
+    if (entry.tag !== Tag.sequence || number.tag !== Tag.integer) throw new DerError('Expected an entry');
+    const isFound =
+      number.end - number.start === serial.length &&
+      entriesDer.compare(serial, 0, serial.length, number.start, number.end) === 0;
+    if (isFound) return readEntry(entriesDer.subarray(entry.header, entry.after));
+    at = entry.after;
+  }
+  return at;
+}
+
+function orMalformedEntry<T>(read: () => T): T {
   try {
-    for (const entries = DerReader.over(entriesDer); entries.more;) {
-      const entry = entries.enter();
-      if (entry.content(Tag.integer).equals(serial)) return readEntry(entry);
-    }
-    return null;
+    return read();
   } catch (error) {
     if (!(error instanceof DerError)) throw error;
     throw new PkiError('malformed-crl', `An entry of the CRL is not readable: ${error.message}`, { cause: error });
   }
 }
 
-function readEntry(reader: DerReader): CrlEntry {
+function readEntry(entryDer: Buffer): CrlEntry {
+  const reader = DerReader.enter(entryDer);
+  reader.next(Tag.integer);
   const entry: CrlEntry = { revokedAt: reader.time() };
   for (const { oid, valueDer } of reader.more ? readExtensions(reader.enter()) : []) {
     const value = DerReader.over(valueDer);

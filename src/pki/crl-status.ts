@@ -43,17 +43,18 @@ export async function statusByCrl(crl: ParsedCrl, question: CrlQuestion, delta?:
     if ('why' in use) return unknown(use.why);
     if (crl.baseNumber !== undefined) return unknown('The CRL is a delta CRL, and the complete one is missing');
     const usableDelta = delta && isDeltaOf(delta, crl) && 'reasons' in (await usable(delta, question)) ? delta : null;
-    return { ...entryStatus(crl, usableDelta, serialOf(question.certificate)), reasons: use.reasons };
+    const facts = await entryStatus(crl, usableDelta, serialOf(question.certificate));
+    return { ...facts, reasons: use.reasons };
   } catch (error) {
     if (error instanceof PkiError) return unknown(error.message);
     throw error;
   }
 }
 
-function entryStatus(crl: ParsedCrl, delta: ParsedCrl | null, serial: Buffer): RevocationStatus {
-  const change = delta && findEntry(delta, serial);
+async function entryStatus(crl: ParsedCrl, delta: ParsedCrl | null, serial: Buffer): Promise<RevocationStatus> {
+  const change = delta && (await findEntry(delta, serial));
   if (change?.reason === 'removeFromCRL') return { status: 'good', why: 'The delta CRL releases the certificate' };
-  const entry = change ?? findEntry(crl, serial);
+  const entry = change ?? (await findEntry(crl, serial));
   const said = `the CRL of ${(delta ?? crl).thisUpdate.toISOString()}`;
   if (!entry) return { status: 'good', why: `Not in ${said}` };
   const { revokedAt, reason, invalidAt } = entry;
