@@ -25,7 +25,7 @@ export class ApiKeysController {
   }
 
   @Post()
-  @Idempotent()
+  @Idempotent({ hasSecret: true })
   @Requires('apikey:write')
   @Summary('Create an API key', 'Only this response contains the secret.')
   @Answers(200, MadeApiKey)
@@ -87,7 +87,7 @@ export class UserApiKeysController {
   }
 
   @Post()
-  @Idempotent()
+  @Idempotent({ hasSecret: true })
   @Requires('apikey:write')
   @Summary('Create an API key for a user', 'Only this response contains the secret.')
   @Answers(200, MadeApiKey)

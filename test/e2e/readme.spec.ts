@@ -68,6 +68,9 @@ describe('the documentation', () => {
       if (blocks.length > 0) printed.set(page, (await outputsOf([...preparation, ...blocks])).slice(2).join(''));
     }
     expect(Object.fromEntries(printed)).toEqual({
+      'docs/profiles.md': expect.stringMatching(
+        /^1\n[^]*subject=O = Example Org, CN = orders\.mesh\.example\.com\n[^]*TLS Web Server Authentication, TLS Web Client Authentication\n[^]*DNS:orders\.mesh\.example\.com\n[^]*RSA2048 keys are not allowed[^]*must be "Example Org"[^]*at most 14 days\.\n[^]*mesh\n/,
+      ),
       'docs/rights.md': 'monitoring\n',
       // A new source is also scanned when it is due, perhaps before it is asked to.
       'docs/sources.md': expect.stringMatching(/^[12]\n\d+\n$/),

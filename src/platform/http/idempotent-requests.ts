@@ -41,10 +41,15 @@ export class IdempotentRequests {
     const { secretId, status, sealedRequest, sealedAnswer } = known;
     if (!timingSafeEqual(this.keyRing.open(sealedRequest, placeOf('request', secretId)), digest(content)))
       throw new Problem('conflict', 'This Idempotency-Key came with another request before.');
-    if (status === null || sealedAnswer === null)
+    if (status === null)
       throw new Problem(
         'conflict',
         'A request with this Idempotency-Key was begun before, and its answer is not known here: look at what it made.',
+      );
+    if (sealedAnswer === null)
+      throw new Problem(
+        'conflict',
+        'This request was answered before, with a secret or at a length that is not kept: look at what it made.',
       );
     return { status, body: JSON.parse(this.keyRing.open(sealedAnswer, placeOf('answer', secretId)).toString()) };
   }
@@ -62,11 +67,12 @@ export class IdempotentRequests {
       throw new Problem('conflict', 'A request with this Idempotency-Key is being answered: repeat it later.');
   }
 
-  /** Keeps the answer of a request that `claim` has recorded. */
-  async settle({ userId, key }: MarkedRequest, { status, body }: KeptAnswer): Promise<void> {
+  /** Keeps the answer of a request that `claim` has recorded; only its status when it `hasSecret`. */
+  async settle({ userId, key }: MarkedRequest, { status, body }: KeptAnswer, hasSecret = false): Promise<void> {
     const row = await this.db.single.findOneByOrFail(IdempotentRequest, { userId, key });
     const text = JSON.stringify(body ?? null);
-    const sealedAnswer = text.length > longestAnswer ? null : this.keyRing.seal(text, placeOf('answer', row.secretId));
+    const sealedAnswer =
+      hasSecret || text.length > longestAnswer ? null : this.keyRing.seal(text, placeOf('answer', row.secretId));
     await this.db.single.update(IdempotentRequest, { id: row.id }, { status, sealedAnswer });
   }
 

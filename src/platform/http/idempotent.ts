@@ -5,6 +5,7 @@ import {
   Injectable,
   Logger,
   type NestInterceptor,
+  SetMetadata,
   UseInterceptors,
 } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
@@ -17,6 +18,7 @@ import { IdempotentRequests, type MarkedRequest } from './idempotent-requests.js
 import { problemOf } from './problem-of.js';
 
 const header = 'idempotency-key';
+const secretKey = 'perennial:answer-has-secret';
 
 /**
  * Answers a repeated request with the answer of the first. The first transaction of a request records its key, so a
@@ -38,21 +40,30 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     const marked = { key, userId: request.actor.userId, content: contentOf(request) };
     const earlier = await this.requests.answered(marked);
+    const hasSecret = Reflect.getMetadata(secretKey, context.getHandler()) === true;
     if (!earlier)
-      return from(this.first(marked, () => lastValueFrom(next.handle(), { defaultValue: undefined }), reply));
+      return from(
+        this.first({ ...marked, hasSecret }, () => lastValueFrom(next.handle(), { defaultValue: undefined }), reply),
+      );
     void reply.status(earlier.status);
     return of(earlier.body ?? undefined);
   }
 
-  private async first(marked: MarkedRequest, work: () => Promise<unknown>, reply: FastifyReply): Promise<unknown> {
+  private async first(
+    marked: MarkedRequest & { hasSecret: boolean },
+    work: () => Promise<unknown>,
+    reply: FastifyReply,
+  ): Promise<unknown> {
     const claim = this.db.joining((tx) => this.requests.claim(tx, marked));
     try {
       const body = await claim.during(work);
       if (!claim.isDone) await this.requests.claim(this.db.single, marked);
-      await this.requests.settle(marked, { status: reply.statusCode, body }).catch((error: unknown) => {
-        // What the request made is there; a repeated one is refused.
-        this.logger.error(error);
-      });
+      await this.requests
+        .settle(marked, { status: reply.statusCode, body }, marked.hasSecret)
+        .catch((error: unknown) => {
+          // What the request made is there; a repeated one is refused.
+          this.logger.error(error);
+        });
       return body;
     } catch (error) {
       // After any other failure nobody knows what the request has made.
@@ -67,9 +78,13 @@ function contentOf({ method, url, body }: FastifyRequest): string {
   return `${method} ${url}\n${JSON.stringify(body) ?? ''}`;
 }
 
-/** The route takes the header Idempotency-Key. For routes that make something. */
-export const Idempotent = (): MethodDecorator =>
+/**
+ * The route takes the header Idempotency-Key. For routes that make something. `hasSecret`: its answer is shown only
+ * once, so that a repeated request is refused.
+ */
+export const Idempotent = ({ hasSecret = false } = {}): MethodDecorator =>
   applyDecorators(
+    SetMetadata(secretKey, hasSecret),
     UseInterceptors(IdempotencyInterceptor),
     ApiHeader({
       name: 'Idempotency-Key',
