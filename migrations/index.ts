@@ -43,6 +43,7 @@ import { NoticeClaims1763700000052 } from './1763700000052-notice-claims.js';
 import { RolesOfFacts1763700000053 } from './1763700000053-roles-of-facts.js';
 import { Labels1763700000054 } from './1763700000054-labels.js';
 import { DoubtsAboutOrders1763700000055 } from './1763700000055-doubts-about-orders.js';
+import { Held1763700000057 } from './1763700000057-held.js';
 import { Challenges1763700000058 } from './1763700000058-challenges.js';
 import { OneStatement1763700000060 } from './1763700000060-one-statement.js';
 import { ChainsApart1763700000063 } from './1763700000063-chains-apart.js';
@@ -91,6 +92,7 @@ export const migrations = [
   RolesOfFacts1763700000053,
   Labels1763700000054,
   DoubtsAboutOrders1763700000055,
+  Held1763700000057,
   Challenges1763700000058,
   OneStatement1763700000060,
   KeptFacts1763700000061,

@@ -40,8 +40,12 @@ try {
     const skipped = assertionResults.length - passed - count('failed');
     const didNotRun = passed + count('failed') === 0;
     if (didNotRun && named.includes(suite)) failed = true;
+    const [, why = 'it has no test'] =
+      /\(skipped: (.*)\)/s.exec(assertionResults[0]?.ancestorTitles.join(' ') ?? '') ?? [];
     console.log(
-      didNotRun ? `${suite}: did not run` : `${suite}: ${passed} passed, ${count('failed')} failed, ${skipped} skipped`,
+      didNotRun
+        ? `${suite}: did not run: ${why}`
+        : `${suite}: ${passed} passed, ${count('failed')} failed, ${skipped} skipped`,
     );
   }
 } finally {

@@ -14,7 +14,7 @@ import type { Certificate, CertificateState } from './certificate.entity.js';
 import type { RevocationSource } from '../revocation/verify/revocation-check.js';
 import type { StoredTerms } from './terms.js';
 import type { CheckedStatus } from './verify/revocation-check.repository.js';
-import type { Withdrawal } from './withdraw/withdrawal.entity.js';
+import { certificateHold, type Withdrawal } from './withdraw/withdrawal.entity.js';
 
 // Reads certificates with everything that views show of them: one CertificateRow each, by one statement (`readRows`).
 
@@ -106,6 +106,8 @@ export interface CertificateRow extends Named {
   vouchingRole: string | null;
   nextRenewalAt: Date | null;
   nextNoticeAt: Date | null;
+  /** Since when it is on hold, or is to be; see `heldAt` below. */
+  heldAt: Date | null;
   revokedAt: Date | null;
   revocationReason: number | null;
   supersededAt: Date | null;
@@ -151,6 +153,15 @@ export const linkedColumns = `
     select json_build_object('id', p.id, 'name', p.name, 'days', p.days)
     from rotation_policy p where p.id = x.rotation_policy_id)`;
 
+/**
+ * When the CA was asked to put the certificate `c` on hold, unless it has refused or was asked for something else since
+ * then; for whichever row of the certificate.
+ */
+const heldAt = `case when c.state in ('issued', 'superseded') then (
+    select case when x.reason = ${certificateHold} then x.created_at end from withdrawal x
+    where x.authority_id = c.authority_id and x.serial_hex = c.serial_hex and x.kind = 'revoke'
+      and x.state <> 'given-up' order by x.id desc limit 1) end`;
+
 const columns = `
   c.id, c.name, c.state, c.owner, c.description, c.common_name as "commonName",
   c.distinguished_name as "distinguishedName",
@@ -178,7 +189,7 @@ const columns = `
   )} as withdrawals,
   c.renewal_reason as "renewalReason", c.renewal_attempts as "renewalAttempts", c.renewal_fault as "renewalFault",
   c.renewal_detail as "renewalDetail", c.vouching_role as "vouchingRole", c.next_renewal_at as "nextRenewalAt",
-  c.next_notice_at as "nextNoticeAt",
+  c.next_notice_at as "nextNoticeAt", ${heldAt} as "heldAt",
   c.revoked_at as "revokedAt", c.revocation_reason as "revocationReason", c.superseded_at as "supersededAt",
   (select json_build_object('status', k.status, 'why', k.why, 'source', k.source, 'at', ${millis('k.checked_at')})
     from revocation_check k where k.certificate_id = c.id and k.status is not null) as "revocationCheck",

@@ -148,6 +148,9 @@ const progress = {
         'While it is `due` it is repeated until the CA confirms it.',
     }),
   nextNoticeAt: InstantOut.nullable(),
+  heldAt: InstantOut.nullable().meta({
+    description: 'Since when it is on hold at its CA; `withdrawals` says whether the CA has confirmed it.',
+  }),
   revocationCheck: RevocationCheckView.nullable().meta({
     description: 'What its CA said when it was last asked whether it is revoked.',
   }),

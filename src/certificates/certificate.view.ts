@@ -177,6 +177,7 @@ function progress(row: CertificateRow) {
     order: orderView(row),
     withdrawals: row.withdrawals.map(withdrawalView),
     nextNoticeAt: instantOrNull(row.nextNoticeAt),
+    heldAt: instantOrNull(row.heldAt),
     revocationCheck: row.revocationCheck && { ...row.revocationCheck, at: instant(new Date(row.revocationCheck.at)) },
     revokedAt: instantOrNull(row.revokedAt),
     revocationReason: row.revocationReason,

@@ -112,15 +112,32 @@ describe('the CA of an authority', () => {
   it('puts a certificate on hold and releases it, and the last of several jobs counts', async () => {
     const told = (action: string): Promise<boolean> =>
       eventually(async () => (await eventsOf(action)).length > 0, 60_000);
+    const listed = async (query: string): Promise<number[]> =>
+      (await program.ok('GET', `/certificates?id=${certificateId}&${query}`)).items.map(({ id }: Json) => id);
+    /** Since when it is on hold, and the lists of what is and is not. */
+    const holding = async (): Promise<unknown[]> => [
+      (await program.ok('GET', `/certificates/${certificateId}`)).heldAt,
+      await listed('held=true'),
+      await listed('held=false'),
+    ];
     const statuses = (): string[] => ca.certificates.map(({ status, reason }) => `${status} ${reason}`);
     await program.ok('PUT', `/certificates/${certificateId}/hold`, { comments: 'Being looked into.' });
     await told('certificate.held-at-ca');
     expect(statuses()).toEqual(['REVOKED 6']);
+    expect(await holding()).toEqual([expect.any(String), [certificateId], []]);
     await program.ok('PUT', `/certificates/${certificateId}/release`);
     await told('certificate.released-at-ca');
     expect(statuses()).toEqual(['VALID null']);
+    expect(await holding()).toEqual([null, [], [certificateId]]);
     ca.isDown = true;
     for (const verb of ['hold', 'release']) await program.ok('PUT', `/certificates/${certificateId}/${verb}`);
+    await program.ok('PUT', `/certificates/${certificateId}/hold`);
+    // What counts is the last wish, although the CA has heard of none.
+    expect(await holding()).toEqual([expect.any(String), [certificateId], []]);
+    await program.database.source.query(
+      `update withdrawal set state = 'given-up', next_attempt_at = null where id = (select max(id) from withdrawal)`,
+    );
+    expect(await holding()).toEqual([null, [], [certificateId]]);
     ca.isDown = false;
     await allTold();
     expect(statuses()).toEqual(['VALID null']);

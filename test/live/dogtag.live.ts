@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Json } from '../support/json.js';
+import { describeLive } from '../support/live.js';
 import { eventually, startProgram, type TestProgram } from '../support/program.js';
 import { opensslVerify } from '../support/requests.js';
 
@@ -20,18 +21,15 @@ const {
 } = process.env;
 const read = (name: string): string => readFileSync(join(folder, name), 'utf8');
 
-function missing(): string | null {
+function missing(): string | undefined {
   if (!existsSync(join(folder, 'agent.key'))) return `there is no agent.key in ${folder} (set DOGTAG_CREDS)`;
   try {
     execFileSync('curl', ['-sf', '--max-time', '10', '--cacert', join(folder, 'ca.pem'), `${url}/ca/rest/info`]);
-    return null;
+    return undefined;
   } catch {
     return `no Dogtag answers at ${url} (set DOGTAG_URL)`;
   }
 }
-
-const reason = missing();
-if (reason !== null) console.warn(`SKIPPED: ${reason}.`);
 
 const owner = 'pki@example.com';
 /** Names are new in each run: the CA remembers. */
@@ -39,7 +37,13 @@ const run = Date.now().toString(36);
 const nameOf = (word: string): string => `${word}-${run}.example.test`;
 const minutes = 60_000;
 
-describe.skipIf(reason !== null)('a real Dogtag CA', () => {
+/** The agent's certificate and key as PKCS#12, in base64. */
+function agentPkcs12(passphrase: string): string {
+  const files = ['-in', join(folder, 'agent.crt'), '-inkey', join(folder, 'agent.key')];
+  return execFileSync('openssl', ['pkcs12', '-export', ...files, '-passout', `pass:${passphrase}`]).toString('base64');
+}
+
+describeLive('a real Dogtag CA', missing(), () => {
   let program: TestProgram;
   const authorities = new Map<string, number>();
 
@@ -59,6 +63,13 @@ describe.skipIf(reason !== null)('a real Dogtag CA', () => {
       auto: { profile: auto },
       approving: { profile: manual, autoApprove: true, requestorName: 'Perennial' },
       stock: { profile: 'caServerCert' },
+      pkcs12: {
+        profile: auto,
+        clientCertificate: undefined,
+        clientKey: undefined,
+        clientPkcs12: agentPkcs12('Live-Pkcs12-1'),
+        clientPkcs12Password: 'Live-Pkcs12-1',
+      },
     };
     for (const [name, more] of Object.entries(kinds)) {
       const body = { name, owner, plugin: { ...plugin, options: { ...plugin.options, ...more } } };
@@ -115,6 +126,10 @@ describe.skipIf(reason !== null)('a real Dogtag CA', () => {
     expect(names).toEqual([`alt.${nameOf('auto')}`, nameOf('auto')].sort());
   });
 
+  it('issues to an agent who signs in by PKCS#12', async () => {
+    expect(await issued((await order('pkcs12', 'pkcs12')).id)).toMatchObject({ lifecycle: 'issued' });
+  });
+
   it('issues by our own approval', async () => {
     expect(await issued((await order('approving', 'approving')).id)).toMatchObject({ lifecycle: 'issued' });
   });
@@ -164,6 +179,24 @@ describe.skipIf(reason !== null)('a real Dogtag CA', () => {
     await eventually(async () => (await statusOf(one)) === 'revoked', 2 * minutes);
     const found = await atCa(`certificates?common_name=${nameOf('revoked')}&status=revoked`);
     expect(found.items).toMatchObject([{ reason: 4, serial: one.serial }]);
+  });
+
+  it('puts a certificate on hold and releases it, and revokes one that is on hold', async () => {
+    const one = await issued((await order('auto', 'held')).id);
+    const told = (status: string): Promise<boolean> =>
+      eventually(async () => (await statusOf(one)) === status, 2 * minutes);
+    for (let times = 0; times < 2; times += 1) {
+      await program.ok('PUT', `/certificates/${one.id}/hold`, { comments: 'Being looked into.' });
+      await told('held');
+      expect((await certificate(one.id)).heldAt).not.toBeNull();
+      if (times > 0) break;
+      await program.ok('PUT', `/certificates/${one.id}/release`);
+      await told('valid');
+      expect((await certificate(one.id)).heldAt).toBeNull();
+    }
+    await program.ok('PUT', `/certificates/${one.id}/revoke`, { crlReason: 'keyCompromise' });
+    await told('revoked');
+    expect((await certificate(one.id)).heldAt).toBeNull();
   });
 
   it('shows, disables and enables a profile', async () => {

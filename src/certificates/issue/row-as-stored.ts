@@ -17,6 +17,7 @@ const fresh = {
   renewalAttempts: 0,
   renewalFault: null,
   renewalDetail: null,
+  heldAt: null,
   revocationCheck: null,
   revokedAt: null,
   revocationReason: null,
