@@ -122,13 +122,16 @@ class Contender {
   }
 }
 
+/** A row when events are not sealed. */
+const unsealed = `select from audit_event having count(*) > coalesce((select seq from audit_head), 0)`;
+
 async function startContender({ server, requests, build, dataDir }) {
   const databaseUrl = await server.database();
   const program = await startProgram({ build, databaseUrl, dataDir, sockets });
   await makeAuthority(program.caller);
   // The audit log is sealed a moment after a certificate is stored.
   const settled = async () => {
-    while ((await query(databaseUrl, 'select from audit_event where seq is null limit 1')).length > 0) await sleep(100);
+    while ((await query(databaseUrl, unsealed)).length > 0) await sleep(100);
   };
   return Object.assign(new Contender({ requests, ...program, settled }), { build, databaseUrl, dataDir });
 }

@@ -1,5 +1,5 @@
 import { AuditEvent } from './audit/audit-event.entity.js';
-import { SentAuditAnchor, StoredAuditHead } from './audit/audit-seals.entity.js';
+import { AuditGap, AuditSeal, SentAuditAnchor, StoredAuditHead } from './audit/audit-seals.entity.js';
 import { ApiKey } from './auth/api-key.entity.js';
 import { UserIdentity } from './auth/federation/user-identity.entity.js';
 import { Authority } from './authorities/authority.entity.js';
@@ -36,6 +36,8 @@ import { User } from './users/user.entity.js';
 export const entities = [
   ApiKey,
   AuditEvent,
+  AuditGap,
+  AuditSeal,
   Authority,
   AuthorityIssuer,
   AuthorityState,

@@ -81,7 +81,7 @@ function anchors(env: Record<string, string> = {}): AuditAnchors {
 const send = (sender: AuditAnchors): Promise<void> => sender.send(AbortSignal.timeout(10_000));
 const lines = async (): Promise<string[]> => (await readFile(path, 'utf8')).split('\n').slice(0, -1);
 const head = async (): Promise<string> => {
-  const [row] = await test.source.query('select seq, hash from audit_event order by seq desc limit 1');
+  const [row] = await test.source.query('select seq, hash from audit_head');
   return `${row.seq}:${row.hash.toString('hex')}`;
 };
 

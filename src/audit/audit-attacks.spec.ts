@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { old, TestAuditLog } from '../../test/support/audit-log.js';
+import { type ChainLink, old, TestAuditLog } from '../../test/support/audit-log.js';
 import { canonicalRow, plainHash } from './chain.js';
 
 let log: TestAuditLog;
@@ -10,50 +10,52 @@ beforeEach(async () => {
 afterEach(() => log.drop());
 
 describe('an owner of the database without the key ring', () => {
-  interface Forged {
-    seq: number;
-    prevHash: Buffer;
-    canonical: string;
-  }
   /** Makes the rows from `from` on fit one another again as versions without keys sealed them. */
   async function resealPlain(from: number, keyId: string | null = null): Promise<void> {
-    await log.test.db.write(async (tx) => {
-      await tx.query('set local session_replication_role = replica');
-      const rows = await tx.query<Forged[]>(
-        `select seq::int, prev_hash as "prevHash", ${canonicalRow} as canonical
-         from audit_event where seq >= $1 order by seq`,
-        [from],
+    const { manager } = log.test.source;
+    const links = await log.links();
+    let prevHash = links[from - 1]?.prevHash as Buffer;
+    for (const link of links.slice(from - 1)) {
+      const [{ canonical }] = await manager.query(
+        `select ${canonicalRow} as canonical from audit_event where id = $1`,
+        [link.id],
       );
-      let hash = rows[0]?.prevHash as Buffer;
-      for (const { seq, canonical } of rows) {
-        const next = plainHash(hash, canonical);
-        await tx.query('update audit_event set prev_hash = $1, hash = $2, key_id = $3 where seq = $4', [
-          ...[hash, next, keyId, seq],
-        ]);
-        hash = next;
-      }
-    });
+      Object.assign(link, { prevHash, hash: plainHash(prevHash, canonical), keyId });
+      prevHash = link.hash;
+    }
+    await log.forge(links);
   }
-  const inserted = `insert into audit_event (id, action, target_type, target_id, actor_name, address, request_id, seq,
-    prev_hash, hash) select 99, 'a.b', 'a', '1', 'eve', '', '', seq + 1, hash, hash from audit_event where seq = 6`;
+  async function insert(): Promise<void> {
+    await log.tamper(`select nextval('audit_event_id_seq')`);
+    await log.tamper(`insert into audit_event (id, action, target_type, target_id, actor_name, address, request_id)
+      values (7, 'a.b', 'a', '1', 'eve', '', '')`);
+    const links = await log.links();
+    const last = links.at(-1) as ChainLink;
+    await log.forge([...links, { ...last, seq: 7, id: '7', prevHash: last.hash }]);
+  }
+  /** Removes the events and seals from a place on. */
+  async function cut(seq: number): Promise<void> {
+    const links = await log.links();
+    await log.forge(links.filter((link) => link.seq < seq));
+    await log.tamper(`delete from audit_event where id >= ${links[seq - 1]?.id}`);
+  }
   const rewrite = (seq: number): Promise<void> =>
-    log.tamper(`update audit_event set actor_name = 'eve' where seq = ${seq}`);
+    log.tamper(`update audit_event set actor_name = 'eve' where id = ${seq}`);
   const headAt = (seq: number, keyedFrom: string): string =>
     `update audit_head set seq = ${seq}, keyed_from = ${keyedFrom},
-     hash = (select hash from audit_event where seq = ${seq})`;
+     hash = (select hashes[1] from audit_seal where first_seq = ${seq})`;
 
   const attacks: [string, () => Promise<void>][] = [
     ['rewrites the newest row', () => rewrite(6).then(() => resealPlain(6))],
     ['rewrites the newest row under the name of the key', () => rewrite(6).then(() => resealPlain(6, 'old'))],
     ['rewrites the newest row under the name of another key', () => rewrite(6).then(() => resealPlain(6, 'mine'))],
-    ['deletes the newest rows', () => log.tamper('delete from audit_event where seq > 4')],
-    ['deletes all rows', () => log.tamper('delete from audit_event')],
-    ['inserts a newest row', () => log.tamper(inserted).then(() => resealPlain(7))],
-    ['inserts a newest row under the name of the key', () => log.tamper(inserted).then(() => resealPlain(7, 'old'))],
-    [
-      'deletes the newest rows and moves the head back',
-      () => log.tamper('delete from audit_event where seq > 4', headAt(4, 'keyed_from')),
-    ],
+    ['deletes the newest rows', () => cut(5)],
+    ['deletes the newest events but not their seals', () => log.tamper('delete from audit_event where id > 4')],
+    ['deletes all rows', () => log.tamper('delete from audit_event', 'delete from audit_seal')],
+    ['deletes all seals', () => log.tamper('delete from audit_seal')],
+    ['inserts a newest row', () => insert().then(() => resealPlain(7))],
+    ['inserts a newest row under the name of the key', () => insert().then(() => resealPlain(7, 'old'))],
+    ['deletes the newest rows and moves the head back', () => cut(5).then(() => log.tamper(headAt(4, 'keyed_from')))],
     [
       'makes all rows old ones and says that keys begin after them',
       () =>
@@ -76,7 +78,7 @@ describe('an owner of the database without the key ring', () => {
     expect((await log.verify()).faults).not.toEqual([]);
     await log.restart(old);
     await log.record(2);
-    expect(await log.sealer.seal()).toBe(2);
+    expect(await log.sealer.seal()).toBeGreaterThanOrEqual(2);
     expect((await log.verify()).faults).not.toEqual([]);
     await log.seal(1);
     expect((await log.verify()).faults).not.toEqual([]);
@@ -93,7 +95,8 @@ describe('an owner of the database without the key ring', () => {
     await log.seal(4);
     const [{ mac }] = await log.test.source.query('select mac from audit_head');
     await log.seal(2);
-    await log.tamper('delete from audit_event where seq > 4', headAt(4, 'keyed_from'));
+    await cut(5);
+    await log.tamper(headAt(4, 'keyed_from'));
     await log.test.source.query('update audit_head set mac = $1', [mac]);
     await log.seal(1);
     expect((await log.verify()).faults).toMatchObject([
@@ -112,9 +115,8 @@ describe('an owner of the database without the key ring', () => {
 
   it('finds rows from before the keys verified without one, up to where the keys begin', async () => {
     await log.record(4);
-    await log.tamper(
-      `update audit_event set seq = id, prev_hash = '\\x${'00'.repeat(32)}', hash = '\\x${'00'.repeat(32)}'`,
-    );
+    const nothing = { prevHash: Buffer.alloc(32), hash: Buffer.alloc(32), keyId: null };
+    await log.forge([1, 2, 3, 4].map((seq) => ({ ...nothing, seq, id: String(seq) })));
     await resealPlain(1);
     // This version starts: from here on the old rows cannot be rewritten either.
     expect(await log.sealer.seal()).toBe(0);
@@ -125,17 +127,10 @@ describe('an owner of the database without the key ring', () => {
       const was = (await log.events())[seq - 1]?.actorName;
       await rewrite(seq);
       expect((await log.verify()).faults).toMatchObject([{ kind: 'changed', seq }]);
-      await log.tamper(`update audit_event set actor_name = '${was}' where seq = ${seq}`);
+      await log.tamper(`update audit_event set actor_name = '${was}' where id = ${seq}`);
     }
     await rewrite(4);
     await resealPlain(4, null);
     expect((await log.verify()).faults).not.toEqual([]);
-  });
-
-  it('cannot seal without a key, as an older version would', async () => {
-    await log.record(1);
-    await expect(
-      log.test.source.query(`update audit_event set seq = 1, prev_hash = sha256('a'), hash = sha256('b')`),
-    ).rejects.toThrow('append-only');
   });
 });

@@ -3,16 +3,20 @@ import { Periodic } from '../jobs/periodic.js';
 import { Database, type Tx } from '../platform/db/database.js';
 import { type AuditHead, readHead, writeHead } from './audit-head.js';
 import { AuditKeys } from './audit-keys.js';
-import { canonicalRow, genesis, keyedHash } from './chain.js';
+import {
+  firstKeyed,
+  mostSealed,
+  newestSeal,
+  type NewestSeal,
+  type OpenEvent,
+  openEvents,
+  recordGaps,
+  writeSeal,
+} from './audit-seals.js';
+import { keyedHash } from './chain.js';
 
-const batch = 1000;
 /** Key of the advisory lock that admits one sealer at a time: "seal" in ASCII. */
 const sealLock = 0x7365616c;
-
-interface Unsealed {
-  id: string;
-  canonical: string;
-}
 
 /** Links committed audit events into the hash chain. Sealing later keeps writers from waiting for one another. */
 @Injectable()
@@ -29,7 +33,7 @@ export class AuditSealer {
   /** Seals all committed events and returns their number; 0 at once while another instance seals. */
   async seal(): Promise<number> {
     let sealed = 0;
-    for (let count = batch; count === batch; sealed += count) {
+    for (let count = mostSealed; count === mostSealed; sealed += count) {
       const head = await this.db.write((tx) => this.sealBatch(tx));
       count = head.count;
       this.newest = head.head ?? this.newest;
@@ -52,34 +56,30 @@ export class AuditSealer {
     const [{ free }] = await tx.query<[{ free: boolean }]>('select pg_try_advisory_xact_lock($1) as free', [sealLock]);
     if (!free) return { count: 0 };
     if (this.newest === null) await this.begin(tx);
-    // Sealing order is chain order: a row that commits late with a low id gets a later place.
-    const rows = await tx.query<Unsealed[]>(
-      `select id, ${canonicalRow} as canonical from audit_event where seq is null order by id limit ${batch}`,
-    );
-    if (rows.length === 0) return { count: 0 };
-    return { count: rows.length, head: await this.link(tx, rows) };
+    const newest = await newestSeal(tx);
+    const { late, fresh } = await openEvents(tx, newest.topId);
+    const events = [...late, ...fresh];
+    if (events.length === 0) return { count: 0 };
+    await recordGaps(tx, newest.topId, { late: idsOf(late), fresh: idsOf(fresh) });
+    return { count: events.length, head: await this.link(tx, newest, events) };
   }
 
   /** Starts keyed sealing in a database that never had a key: from here on every row is sealed with one. */
   private async begin(tx: Tx): Promise<void> {
     if ((await readHead(tx, this.keys)) !== null || (await this.keys.isKeyed(tx))) return;
-    const last = await lastRow(tx);
-    await writeHead(tx, this.keys, { ...last, keyedFrom: last.seq + 1 });
+    const { seq, hash } = await newestSeal(tx);
+    await writeHead(tx, this.keys, { seq, hash, keyedFrom: seq + 1 });
     await this.keys.rememberKeyed(tx);
   }
 
-  private async link(tx: Tx, rows: readonly Unsealed[]): Promise<AuditHead> {
-    const { seq, hash, keyedFrom } = await this.base(tx);
+  /** Sealing order is chain order: an event that commits late with a low id gets a later place. */
+  private async link(tx: Tx, newest: NewestSeal, events: readonly OpenEvent[]): Promise<AuditHead> {
+    const { seq, hash, keyedFrom } = await this.base(tx, newest);
     const key = this.keys.rowKey();
     const hashes = [hash];
-    for (const [i, { canonical }] of rows.entries()) hashes.push(keyedHash(key, hashes[i] as Buffer, canonical));
-    await tx.query(
-      `update audit_event e set seq = $1::bigint + l.place, prev_hash = l.prev_hash, hash = l.hash, key_id = $5
-       from unnest($2::bigint[], $3::bytea[], $4::bytea[]) with ordinality as l (id, prev_hash, hash, place)
-       where e.id = l.id`,
-      [seq, rows.map(({ id }) => id), hashes.slice(0, -1), hashes.slice(1), this.keys.sealingId],
-    );
-    const head = { seq: seq + rows.length, hash: hashes.at(-1) as Buffer, keyedFrom };
+    for (const [i, { canonical }] of events.entries()) hashes.push(keyedHash(key, hashes[i] as Buffer, canonical));
+    await writeSeal(tx, { firstSeq: seq + 1, keyId: this.keys.sealingId, ids: idsOf(events), hashes });
+    const head = { seq: seq + events.length, hash: hashes.at(-1) as Buffer, keyedFrom };
     await writeHead(tx, this.keys, head);
     return head;
   }
@@ -88,15 +88,14 @@ export class AuditSealer {
    * The next rows follow the recorded head, never the newest row: removed or inserted rows stay visible as a gap or a
    * broken link.
    */
-  private async base(tx: Tx): Promise<AuditHead> {
+  private async base(tx: Tx, last: NewestSeal): Promise<AuditHead> {
     const head = await readHead(tx, this.keys);
-    const last = await lastRow(tx);
     const isOlder = head && this.newest && head.seq < this.newest.seq;
     const kept = isOlder ? this.newest : head || this.newest;
     if (!head || isOlder || head.seq !== last.seq || !head.hash.equals(last.hash))
       this.log.error('The audit log was changed outside the program. Run: perennial audit verify');
     // Without a trusted record, skip one number: the gap reports the loss.
-    if (!kept) return { ...last, seq: last.seq + 1, keyedFrom: await firstKeyed(tx, last.seq + 2) };
+    if (!kept) return { seq: last.seq + 1, hash: last.hash, keyedFrom: await firstKeyed(tx, last.seq + 2) };
     return { ...kept, seq: Math.max(kept.seq, last.seq) };
   }
 }
@@ -116,16 +115,4 @@ export class AuditSealJob implements OnModuleInit {
   }
 }
 
-async function lastRow(tx: Tx): Promise<Pick<AuditHead, 'seq' | 'hash'>> {
-  const [row] = await tx.query<{ seq: string; hash: Buffer }[]>(
-    'select seq, hash from audit_event where seq is not null order by seq desc limit 1',
-  );
-  return { seq: Number(row?.seq ?? 0), hash: row?.hash ?? genesis };
-}
-
-async function firstKeyed(tx: Tx, otherwise: number): Promise<number> {
-  const [{ seq }] = await tx.query<[{ seq: string | null }]>(
-    'select min(seq) as seq from audit_event where key_id is not null',
-  );
-  return seq === null ? otherwise : Number(seq);
-}
+const idsOf = (events: readonly OpenEvent[]): string[] => events.map(({ id }) => id);

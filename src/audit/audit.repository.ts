@@ -4,6 +4,7 @@ import type { Tx } from '../platform/db/database.js';
 import { mostCounted } from '../platform/db/list-page.js';
 import type { Page } from '../platform/http/page.js';
 import { AuditEvent } from './audit-event.entity.js';
+import { type LoggedEvent, withSeals } from './audit-seals.js';
 import { LogFilters } from './log-filters.js';
 import type { LogQuery, LogSelection } from './log.schema.js';
 
@@ -13,7 +14,7 @@ export class AuditRepository {
   constructor(private readonly filters: LogFilters) {}
 
   /** Newest first by default. A filter matches the whole value. Throws `invalid-request` for an unknown field. */
-  async list(tx: Tx, query: LogQuery): Promise<Page<AuditEvent>> {
+  async list(tx: Tx, query: LogQuery): Promise<Page<LoggedEvent>> {
     const { page, count, after } = query;
     const isRising = query.sortDir === 'asc' || (query.sortDir === undefined && query.sortBy !== undefined);
     const wanted = await this.selected(tx, query);
@@ -30,7 +31,7 @@ export class AuditRepository {
       .getMany();
     const items = rows.slice(0, count);
     const next = rows.length > count ? items.at(-1)?.id : undefined;
-    return { items, total: Number(total), ...(next !== undefined && { next }) };
+    return { items: await withSeals(tx, items), total: Number(total), ...(next !== undefined && { next }) };
   }
 
   /** The events of one target, newest first; `after` is an event id, and the events before it follow. */
@@ -60,13 +61,14 @@ export class AuditRepository {
     tx: Tx,
     selection: LogSelection,
     { afterId, lastId, count }: { afterId: string; lastId: string; count: number },
-  ): Promise<AuditEvent[]> {
+  ): Promise<LoggedEvent[]> {
     const wanted = await this.selected(tx, selection);
-    return wanted
+    const events = await wanted
       .andWhere('e.id > :afterId and e.id <= :lastId', { afterId, lastId })
       .orderBy('e.id', 'ASC')
       .limit(count)
       .getMany();
+    return withSeals(tx, events);
   }
 
   /** The highest event id, `0` when there is no event. */

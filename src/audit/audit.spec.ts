@@ -33,7 +33,6 @@ describe('Audit', () => {
         before: { name: 'a' },
         after: { name: 'b' },
         seq: null,
-        prevHash: null,
         hash: null,
       },
     ]);
@@ -110,21 +109,24 @@ describe('Audit', () => {
 describe('the audit table', () => {
   it.each([
     `update audit_event set actor_name = 'eve'`,
-    `update audit_event set after = '{"i": 1.0}', seq = 9, prev_hash = hash, hash = hash`,
+    `update audit_event set after = '{"i": 1.0}'`,
     'delete from audit_event',
     'truncate audit_event',
+    'update audit_seal set hashes = prev_hashes',
+    'delete from audit_seal',
+    'truncate audit_seal',
   ])('refuses: %s', async (statement) => {
+    await log.seal(1);
+    await expect(log.test.source.query(statement)).rejects.toThrow('append-only');
     await log.record(1);
     await expect(log.test.source.query(statement)).rejects.toThrow('append-only');
-    await log.sealer.seal();
-    await expect(log.test.source.query(statement)).rejects.toThrow('append-only');
-    await expect(
-      log.test.source.query('update audit_event set seq = null, prev_hash = null, hash = null'),
-    ).rejects.toThrow('append-only');
   });
 
   it('refuses half a seal', async () => {
     await log.record(1);
-    await expect(log.test.source.query('update audit_event set seq = 1')).rejects.toThrow('audit_event_sealed');
+    await expect(
+      log.test.source.query(`insert into audit_seal (first_seq, event_ids, prev_hashes, hashes, top_id, id_range)
+        values (1, array[1, 2], array[sha256('a')], array[sha256('b')], 2, '[1,2]')`),
+    ).rejects.toThrow('audit_seal_whole');
   });
 });

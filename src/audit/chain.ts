@@ -31,7 +31,8 @@ export interface SealedRow {
   hash: Buffer;
   /** The key that sealed the row; null in rows of versions without keys. */
   keyId: string | null;
-  canonical: string;
+  /** Null when the event is missing. */
+  canonical: string | null;
 }
 
 /** The keys that verification checks rows with. */
@@ -45,10 +46,12 @@ export interface ChainKeys {
 export interface ChainFault {
   /**
    * `changed`: the content does not match the seal. `removed`: a row at or before this place is missing or rewritten.
+   * `inserted`: the row was never sealed by the program.
    * `unknown-key`: the sealing key is not known here. `head`: the record of the newest row is missing or has a wrong
    * MAC.
    */
   kind: 'changed' | 'removed' | 'inserted' | 'reordered' | 'unknown-key' | 'head';
+  /** 0 for an event that has no place in the chain. */
   seq: number;
   /** The id of the audit event at `seq`; null when there is none. */
   id: string | null;
@@ -76,6 +79,7 @@ export class ChainWalk {
 
   /** Takes the row with the next higher `seq`. */
   async step(row: SealedRow): Promise<void> {
+    if (row.seq <= this.last.seq) return this.report('inserted', row);
     if (row.seq !== this.last.seq + 1) this.reportGap(row.seq);
     else if (!row.prevHash.equals(this.last.hash)) await this.reportLink(row);
     this.checkSeal(row);
@@ -85,13 +89,18 @@ export class ChainWalk {
 
   /**
    * Checks that the chain ends at the recorded head: null in a database without keys, undefined when the record is
-   * broken. `lost`: places where an anchor does not match the chain.
+   * broken. `lost`: places where an anchor does not match the chain. The others: see audit-seals.ts.
    */
-  end(record: Pick<Link, 'seq' | 'hash'> | null | undefined, lost: readonly number[]): void {
+  end(
+    record: Pick<Link, 'seq' | 'hash'> | null | undefined,
+    { lost, misranged, strayIds }: Record<'lost' | 'misranged', readonly number[]> & { strayIds: readonly string[] },
+  ): void {
     const { last } = this;
     if (record === undefined) this.report('head', last);
     else if (record && !last.hash.equals(record.hash)) this.reportEnd(record.seq);
     for (const seq of lost) this.reportOnce('removed', { seq, id: null });
+    for (const seq of misranged) this.reportOnce('changed', { seq, id: null });
+    for (const id of strayIds) this.report('inserted', { seq: 0, id });
   }
 
   private reportEnd(seq: number): void {
@@ -99,12 +108,13 @@ export class ChainWalk {
     else this.reportOnce(this.last.seq > seq ? 'inserted' : 'changed', this.last);
   }
 
-  private checkSeal(row: SealedRow): void {
+  private checkSeal({ canonical, ...row }: SealedRow): void {
     const { byId, keyedFrom } = this.keys;
+    if (canonical === null) return this.report('removed', { seq: row.seq, id: null });
     const key = row.keyId === null ? undefined : byId.get(row.keyId);
     if (row.keyId !== null && key === undefined) return this.report('unknown-key', row);
     const mustBeKeyed = keyedFrom !== null && row.seq >= keyedFrom;
-    const expected = key ? keyedHash(key, row.prevHash, row.canonical) : plainHash(row.prevHash, row.canonical);
+    const expected = key ? keyedHash(key, row.prevHash, canonical) : plainHash(row.prevHash, canonical);
     if ((mustBeKeyed && !key) || !expected.equals(row.hash)) this.report('changed', row);
   }
 

@@ -1,5 +1,5 @@
 import { escapeUnprintable } from '../platform/printable.js';
-import type { AuditEvent } from './audit-event.entity.js';
+import type { LoggedEvent } from './audit-seals.js';
 import { logView } from './log.schema.js';
 
 const columns = [
@@ -25,7 +25,7 @@ export const logCsvHead = `${columns.join(',')}\r\n`;
  * One event as a CSV line. `before` and `after` are JSON. An apostrophe precedes text that a spreadsheet would run as a
  * formula; control and format characters are written as `\u001b`.
  */
-export function logCsv(event: AuditEvent): string {
+export function logCsv(event: LoggedEvent): string {
   const view = logView(event);
   const cells = { ...view, userId: view.user.id, username: view.user.username };
   return `${columns.map((column) => cell(cells[column])).join(',')}\r\n`;

@@ -2,8 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { Database } from '../platform/db/database.js';
 import type { Actor } from '../platform/http/actor.js';
 import { Audit } from './audit.js';
-import type { AuditEvent } from './audit-event.entity.js';
 import { AuditRepository } from './audit.repository.js';
+import type { LoggedEvent } from './audit-seals.js';
 import { logCsv, logCsvHead } from './log-csv.js';
 import { type LogExportQuery, logView } from './log.schema.js';
 
@@ -44,12 +44,12 @@ export class LogExport {
   private async *read(
     query: LogExportQuery,
     lastId: string,
-    line: (event: AuditEvent) => string,
+    line: (event: LoggedEvent) => string,
     head = '',
   ): AsyncGenerator<string> {
     if (head !== '') yield head;
     for (let afterId: string | undefined = '0'; afterId !== undefined;) {
-      const events: AuditEvent[] = await this.events.following(this.db.single, query, {
+      const events: LoggedEvent[] = await this.events.following(this.db.single, query, {
         afterId,
         lastId,
         count: batch,

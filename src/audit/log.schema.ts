@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Instant, instant, InstantOut } from '../platform/http/instant.js';
 import { listQuery, PageQuery } from '../platform/http/page.js';
 import { queryInt } from '../platform/http/query.js';
-import type { AuditEvent } from './audit-event.entity.js';
+import type { LoggedEvent } from './audit-seals.js';
 
 const selection = {
   from: Instant.optional().meta({ description: 'Events at or after this time.' }),
@@ -69,7 +69,7 @@ export type LogEntryView = z.output<typeof LogEntryView>;
 
 /** `users` and `certificates` come from `LogDetails`. */
 export function logEntryView(
-  event: AuditEvent,
+  event: LoggedEvent,
   { users, certificates }: Record<'users' | 'certificates', Shown>,
 ): LogEntryView {
   const line = logView(event);
@@ -82,7 +82,7 @@ export function logEntryView(
 }
 type Shown = ReadonlyMap<number, Record<string, unknown>>;
 
-export function logView(event: AuditEvent): z.output<typeof LogView> {
+export function logView(event: LoggedEvent): z.output<typeof LogView> {
   const { id, action, at, actorUserId, actorName, targetType, targetId, address, requestId, before, after, seq, hash } =
     event;
   return {

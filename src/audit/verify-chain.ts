@@ -2,7 +2,16 @@ import type { Tx } from '../platform/db/database.js';
 import { KeyRingError } from '../platform/secrets/key-ring.js';
 import { type AuditHead, readHead } from './audit-head.js';
 import type { AuditKeys } from './audit-keys.js';
-import { canonicalRow, ChainWalk, type ChainFault, type SealedRow } from './chain.js';
+import {
+  type ChainCursor,
+  chainStart,
+  countOverdue,
+  hasHash,
+  sealedRows,
+  strayIds,
+  wronglyRanged,
+} from './audit-seals.js';
+import { ChainWalk, type ChainFault, type SealedRow } from './chain.js';
 
 const batch = 1000;
 const most = 100;
@@ -42,7 +51,8 @@ export async function verifyChain(tx: Tx, keys: AuditKeys, anchors: readonly Cha
   const walk = new ChainWalk(chainKeys, (hash) => hasHash(tx, hash));
   const open = new AnchorsToFind(anchors);
   let [rows, keyed] = [0, 0];
-  for (let page = await next(tx, 0); page.length > 0; page = await next(tx, walk.head?.seq ?? 0)) {
+  const next = (cursor: ChainCursor): Promise<(SealedRow & ChainCursor)[]> => sealedRows(tx, cursor, batch);
+  for (let page = await next(chainStart); page.length > 0; page = await next(page.at(-1) ?? chainStart)) {
     for (const row of page) {
       await walk.step(row);
       open.found(row);
@@ -51,7 +61,12 @@ export async function verifyChain(tx: Tx, keys: AuditKeys, anchors: readonly Cha
     rows += page.length;
     if (walk.faults.length >= most) break;
   }
-  if (walk.faults.length < most) walk.end(record, open.left);
+  if (walk.faults.length < most)
+    walk.end(record, {
+      lost: open.left,
+      misranged: await wronglyRanged(tx, most),
+      strayIds: await strayIds(tx, most),
+    });
   const { head } = walk;
   return {
     rows,
@@ -99,25 +114,4 @@ async function recordOf(tx: Tx, keys: AuditKeys): Promise<AuditHead | null | und
   });
   if (head) return head;
   return head === null && !(await keys.isKeyed(tx)) ? null : undefined;
-}
-
-async function next(tx: Tx, after: number): Promise<SealedRow[]> {
-  const rows = await tx.query<(Omit<SealedRow, 'seq'> & { seq: string })[]>(
-    `select id, seq, prev_hash as "prevHash", hash, key_id as "keyId", ${canonicalRow} as canonical
-     from audit_event where seq > $1 order by seq limit ${batch}`,
-    [after],
-  );
-  return rows.map((row) => ({ ...row, seq: Number(row.seq) }));
-}
-
-async function hasHash(tx: Tx, hash: Buffer): Promise<boolean> {
-  const rows = await tx.query<unknown[]>('select 1 from audit_event where hash = $1 limit 1', [hash]);
-  return rows.length > 0;
-}
-
-async function countOverdue(tx: Tx): Promise<number> {
-  const [{ count }] = await tx.query<[{ count: string }]>(
-    `select count(*) from audit_event where seq is null and at < now() - interval '1 minute'`,
-  );
-  return Number(count);
 }

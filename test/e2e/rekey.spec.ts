@@ -130,7 +130,7 @@ describe('rekeying to a new sealing key', () => {
     const { status, stdout } = await runCli(env(fresh), ['--json', 'audit', 'verify']);
     const { rows, ...report } = JSON.parse(stdout);
     expect({ status, ...report }).toMatchObject({ status: 0, sound: true, keyed: rows, faults: [] });
-    const sealedBy = await database.source.query('select key_id from audit_event group by 1 order by 1');
+    const sealedBy = await database.source.query('select key_id from audit_seal group by 1 order by 1');
     expect(sealedBy).toEqual([{ key_id: 'fresh' }, { key_id: 'old' }]);
   });
 });

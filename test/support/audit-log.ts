@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { AuditGap, AuditSeal } from '../../src/audit/audit-seals.entity.js';
 import { AuditEvent } from '../../src/audit/audit-event.entity.js';
 import { AuditKeys } from '../../src/audit/audit-keys.js';
 import { AuditSealer } from '../../src/audit/audit-sealer.js';
+import { chainStart, sealedRows, withSeals, type SealOfEvent } from '../../src/audit/audit-seals.js';
 import { Audit } from '../../src/audit/audit.js';
+import type { SealedRow } from '../../src/audit/chain.js';
 import { type ChainAnchor, type ChainReport, verifyChain } from '../../src/audit/verify-chain.js';
 import { KeyRingCheck } from '../../src/platform/secrets/key-ring-check.entity.js';
 import type { KeyRing } from '../../src/platform/secrets/key-ring.js';
@@ -15,6 +18,9 @@ export const ada = { userId: 7, username: 'ada', address: '192.0.2.1', requestId
 export const old = { id: 'old', key: randomBytes(32) };
 export const fresh = { id: 'fresh', key: randomBytes(32) };
 
+/** A row of the hash chain, without the event. */
+export type ChainLink = Omit<SealedRow, 'canonical'>;
+
 /** An audit log in a database of its own, and the process that seals it. */
 export class TestAuditLog {
   readonly audit = new Audit();
@@ -25,7 +31,7 @@ export class TestAuditLog {
 
   /** Empty; the process has the key `old`. */
   static async create(): Promise<TestAuditLog> {
-    const log = new TestAuditLog(await createTestDatabase([AuditEvent, KeyRingCheck]));
+    const log = new TestAuditLog(await createTestDatabase([AuditEvent, AuditGap, AuditSeal, KeyRingCheck]));
     await log.restart(old);
     return log;
   }
@@ -42,8 +48,29 @@ export class TestAuditLog {
     return ring;
   }
 
-  events(): Promise<AuditEvent[]> {
-    return this.test.source.manager.find(AuditEvent, { order: { id: 'asc' } });
+  events(): Promise<(AuditEvent & SealOfEvent)[]> {
+    return this.test.db.read(async (tx) => withSeals(tx, await tx.find(AuditEvent, { order: { id: 'asc' } })));
+  }
+
+  /** The rows of the chain, in order. */
+  async links(): Promise<ChainLink[]> {
+    const rows = await this.test.db.read((tx) => sealedRows(tx, chainStart, 10_000));
+    return rows.map(({ seq, id, prevHash, hash, keyId }) => ({ seq, id, prevHash, hash, keyId }));
+  }
+
+  /** Replaces the chain by these rows as a database administrator would. */
+  async forge(links: readonly ChainLink[]): Promise<void> {
+    await this.tamper('delete from audit_seal');
+    let topId = -Infinity;
+    for (const { seq, id, prevHash, hash, keyId } of links) {
+      topId = Math.max(topId, Number(id));
+      await this.test.source.query(
+        `insert into audit_seal (first_seq, event_ids, prev_hashes, hashes, key_id, top_id, id_range)
+         values ($1, array[$2::bigint], array[$3::bytea], array[$4::bytea], $5,
+           $6, int8range($2, $2, '[]'))`,
+        [seq, id, prevHash, hash, keyId, topId],
+      );
+    }
   }
 
   verify(...anchors: ChainAnchor[]): Promise<ChainReport> {
