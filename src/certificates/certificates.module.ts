@@ -7,6 +7,8 @@ import { DestinationsModule } from '../destinations/destinations.module.js';
 import { DomainsModule } from '../domains/domains.module.js';
 import { JobsModule } from '../jobs/jobs.module.js';
 import { NotificationsModule } from '../notifications/notifications.module.js';
+import { AuthorityRevocationController } from './revoke/authority-revocation.controller.js';
+import { AuthorityRevocation } from './revoke/authority-revocation.service.js';
 import { RevocationModule } from '../revocation/revocation.module.js';
 import { RolesModule } from '../roles/roles.module.js';
 import { ProfilesModule } from '../profiles/profiles.module.js';
@@ -178,6 +180,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     ExportController,
     FileController,
     RevokeController,
+    AuthorityRevocationController,
     RotateController,
     VerifyController,
     VisualizeController,
@@ -192,6 +195,7 @@ import { Withdrawals } from './withdraw/withdrawals.js';
     CertificateSourcesController,
   ],
   providers: [
+    AuthorityRevocation,
     CertificateRepository,
     DueRepository,
     Admission,

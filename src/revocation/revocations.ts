@@ -32,19 +32,22 @@ export class Revocations {
   ) {}
 
   /**
-   * Revokes or holds. Does nothing when the key of the authority is elsewhere, or the certificate is revoked already.
+   * Revokes or holds. Does nothing when the key of the authority is elsewhere, or the certificate is revoked already;
+   * false then.
    */
-  async add(tx: Tx, { authorityId, certificatePem }: Issued, given: RevocationOf): Promise<void> {
+  async add(tx: Tx, { authorityId, certificatePem }: Issued, given: RevocationOf): Promise<boolean> {
     const { serialHex, notAfter, extensions } = parseCertificate(certificatePem);
     const urls = serviceUrls(extensions).crl;
     const { reason, revokedAt, invalidityDate = null } = given;
     const revocation = { authorityId, serialHex, notAfter, urls, reason, revokedAt, invalidityDate };
-    if (await this.revoked.add(tx, revocation)) await listAnew(tx, this.lists, revocation);
+    const isNew = await this.revoked.add(tx, revocation);
+    if (isNew) await listAnew(tx, this.lists, revocation);
+    return isNew;
   }
 
   /** As the reason says: removeFromCRL ends a hold, all others are as in `add`. */
   async apply(tx: Tx, issued: Issued, given: RevocationOf): Promise<void> {
-    if (given.reason !== removeFromCrl) return this.add(tx, issued, given);
+    if (given.reason !== removeFromCrl) return void (await this.add(tx, issued, given));
     const { authorityId } = issued;
     const { serialHex } = parseCertificate(issued.certificatePem);
     if (await this.revoked.release(tx, authorityId, serialHex, this.clock.now()))

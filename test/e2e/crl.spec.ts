@@ -114,7 +114,7 @@ describe('the CRL of an authority', () => {
       await issue('root'),
     ];
     await revoke(superseded);
-    await revoke(compromised, 'keyCompromise');
+    await revoke(compromised, 'keyCompromise', { invalidityDate: '2026-01-02T03:04:05Z' });
     await revoke(plain, 'unspecified');
     const crl = await listed(urlOf(root), has(superseded, compromised, plain));
     expect(crl.entries).toMatchObject({
@@ -122,6 +122,7 @@ describe('the CRL of an authority', () => {
       [compromised.serialHex]: 'Key Compromise',
       [plain.serialHex]: '',
     });
+    expect(crl.text).toContain('Key Compromise Invalidity Date: Jan 2 03:04:05 2026 GMT');
     expect(verdict(superseded, root, [crl.der])).toContain('certificate revoked');
     expect(verdict(good, root, [crl.der])).toContain('leaf.pem: OK');
     expect(await program.call('PUT', `/certificates/${plain.id}/revoke`, {})).toMatchObject({ status: 409 });
@@ -199,6 +200,23 @@ describe('the CRL of an authority', () => {
     // The first list after the expiry still has it.
     expect(has(certificate)(await scheduled())).toBe(true);
     expect(has(certificate)(await scheduled())).toBe(false);
+  });
+});
+
+describe('a subordinate CA', () => {
+  it('that is revoked is listed by its parent, issues nothing any more, and is not revoked twice', async () => {
+    const lower = { type: 'subca', parent: { name: 'root' } };
+    const sub = await makeAuthority('lower', {}, lower);
+    const invalidityDate = '2026-01-02T03:04:05Z';
+    await program.ok('PUT', `/authorities/${sub.id}/revoke`, { crlReason: 'cACompromise', invalidityDate });
+    const serialHex = BigInt(sub.authorityCertificate.serial).toString(16).toUpperCase();
+    const crl = await listed(urlOf(root), ({ entries }) => serialHex in entries);
+    expect(crl.entries[serialHex]).toBe('CA Compromise');
+    const subAsLeaf = { body: sub.authorityCertificate.body };
+    expect(verdict(subAsLeaf, root, [crl.der])).toContain('certificate revoked');
+    expect((await program.ok('GET', `/authorities/${sub.id}`)).active).toBe(false);
+    expect(await program.call('PUT', `/authorities/${sub.id}/revoke`, {})).toMatchObject({ status: 409 });
+    expect(await program.call('PUT', `/authorities/${root.id}/revoke`, {})).toMatchObject({ status: 409 });
   });
 });
 

@@ -70,6 +70,7 @@ const rarelyPossible = [
   'post /api/1/pending_certificates/{id}/accept',
   'post /api/1/pending_certificates/{id}/reject',
   'post /api/1/authorities/{id}/issuers',
+  'put /api/1/authorities/{id}/revoke',
   'post /api/1/authorities/{id}/issuers/refresh',
   'put /api/1/authorities/{id}/issuers/current',
 ];

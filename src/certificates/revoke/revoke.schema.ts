@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Instant } from '../../platform/http/instant.js';
 
 /** CRLReason codes of RFC 5280 §5.3.1 by the names that clients use. */
 export const crlReasons = {
@@ -36,6 +37,9 @@ export const RevokeRequest = z
       .default('unspecified')
       .meta({ description: 'By name or by number. Revocation is final here, so a hold is not among the reasons.' }),
     comments: Remark.nullish(),
+    invalidityDate: Instant.nullish().meta({
+      description: 'From when on the key may be compromised (RFC 5280 §5.3.2); the CRL of a local CA says so.',
+    }),
     replace: z
       .boolean()
       .optional()
@@ -47,6 +51,10 @@ export const RevokeRequest = z
   })
   .meta({ id: 'RevokeRequest' });
 export type RevokeRequest = z.output<typeof RevokeRequest>;
+
+/** PUT /authorities/{id}/revoke. */
+export const RevokeAuthority = RevokeRequest.omit({ replace: true }).meta({ id: 'RevokeAuthority' });
+export type RevokeAuthority = z.output<typeof RevokeAuthority>;
 
 /** PUT /certificates/{id}/hold. */
 export const HoldBody = z.strictObject({ comments: Remark.optional() }).default({}).meta({ id: 'HoldCertificate' });

@@ -34,6 +34,8 @@ export interface Revoked {
   reason: number;
   comments: string | null;
   at: Date;
+  /** As in RFC 5280 §5.3.2. */
+  invalidityDate?: Date | null;
   replace?: boolean;
 }
 
@@ -54,7 +56,8 @@ export class RevokeConsequences {
    * Marks the certificate as revoked, requests its successor, and removes it from its destinations once that has
    * arrived. Its predecessors become active again; then it needs no successor.
    */
-  async revoke(tx: Tx, id: number, { reason, comments, at, replace }: Revoked): Promise<Certificate> {
+  async revoke(tx: Tx, id: number, given: Revoked): Promise<Certificate> {
+    const { reason, comments, at, replace, invalidityDate } = given;
     const isCompromised = reason === crlReasons.keyCompromise;
     const one = await this.certificates.get(tx, id);
     // Locked so that a certificate that is stored with the same key at this moment is renewed too, or refused.
@@ -66,7 +69,7 @@ export class RevokeConsequences {
       certificate.revoke(reason, comments, at, replace ?? isInUse);
       return certificate;
     });
-    await this.publish(tx, revoked);
+    await this.publish(tx, revoked, invalidityDate);
     const reinstatedAt = await this.successors.withdrawn(tx, revoked);
     await this.deploying.withdraw(tx, id);
     if (revoked.toReplace) {
@@ -78,10 +81,11 @@ export class RevokeConsequences {
   }
 
   /** Where the key of the CA is here, its CRL and OCSP answers say so. */
-  async publish(tx: Tx, { authorityId, bodyPem, revocationReason, revokedAt }: Certificate): Promise<void> {
+  async publish(tx: Tx, certificate: Certificate, invalidityDate: Date | null = null): Promise<void> {
+    const { authorityId, bodyPem, revocationReason, revokedAt } = certificate;
     if (authorityId === null || bodyPem === null || revokedAt === null) return;
     const issued = { authorityId, certificatePem: bodyPem };
-    await this.revocations.add(tx, issued, { reason: revocationReason ?? 0, revokedAt });
+    await this.revocations.add(tx, issued, { reason: revocationReason ?? 0, revokedAt, invalidityDate });
   }
 
   /** Makes the successor due now. Retires the certificate instead when its reinstated predecessors serve all places. */
@@ -164,12 +168,13 @@ export class RevokeRecord {
     tx: Tx,
     actor: Actor,
     id: number,
-    { crlReason, comments, replace }: RevokeRequest,
+    { crlReason, comments, invalidityDate, replace }: RevokeRequest,
   ): Promise<void> {
     const revoked = await this.consequences.revoke(tx, id, {
       reason: crlReasons[crlReason],
       comments: comments ?? null,
       at: this.clock.now(),
+      invalidityDate,
       replace,
     });
     await this.notices.revoked(tx, revoked);
@@ -177,7 +182,7 @@ export class RevokeRecord {
       action: 'certificate.revoked',
       targetType: 'certificate',
       targetId: id,
-      after: { crlReason, comments, replaced: revoked.toReplace },
+      after: { crlReason, comments, invalidityDate, replaced: revoked.toReplace },
     });
   }
 }

@@ -101,6 +101,10 @@ export const requests: Readonly<Record<string, Ask>> = {
   'get /authorities/:id/requests': authority,
   'get /authorities/:id/requests/:request': atCa,
   'put /authorities/:id/requests/:request': async (f) => ({ ...(await atCa(f)), body: { action: 'approve' } }),
+  'put /authorities/:id/revoke': on(
+    (f) => f.authority(),
+    () => ({ crlReason: 'superseded' }),
+  ),
   'get /authorities/:id/crl': authority,
   'post /authorities/:id/crl': authority,
   'get /authorities/:id/issuers': authority,

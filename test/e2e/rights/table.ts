@@ -51,6 +51,7 @@ POST   /authorities/:id/renew             401       404       403       ok      
 GET    /authorities/:id/requests          401       404       403       400       403       404       400       403
 GET    /authorities/:id/requests/:request 401       404       403       400       403       404       400       403
 PUT    /authorities/:id/requests/:request 401       404       403       400       403       404       400       403
+PUT    /authorities/:id/revoke            401       404       403       409       403       404       409       403
 GET    /authorities/:id/roles             401       404       ok        ok        ok        404       ok        403
 GET    /authorities/:id/visualize         401       404       ok        ok        ok        404       ok        403
 POST   /authorities/:id/sign              401       403       403       ok        ok        403       ok        403
