@@ -33,9 +33,10 @@ export class AuthorityRevocation {
     const loaded = await this.authorities.get(id);
     const { name, parentId } = loaded.authority;
     const parent = parentId === null ? null : await this.authorities.get(parentId);
+    const decides = parent ?? loaded;
+    demandRight(actor, decides.authority, decides.roles);
     if (!parent || parent.authority.keyId === null)
       throw new Problem('conflict', `No authority whose key is here has certified ${name}: revoke it at its CA.`);
-    demandRight(actor, parent.authority, parent.roles);
     const certificates = await certifiedBy(parent, loaded);
     await this.db.write(async (tx) => {
       const row = await this.repository.lock(tx, id);
