@@ -48,6 +48,7 @@ import { Challenges1763700000058 } from './1763700000058-challenges.js';
 import { OneStatement1763700000060 } from './1763700000060-one-statement.js';
 import { ChainsApart1763700000063 } from './1763700000063-chains-apart.js';
 import { AuditSeals1763700000064 } from './1763700000064-audit-seals.js';
+import { SmallerIndexes1763700000065 } from './1763700000065-smaller-indexes.js';
 import { Profiles1763700000076 } from './1763700000076-profiles.js';
 import { IdempotentRequests1763700000077 } from './1763700000077-idempotent-requests.js';
 import { RevocationChecks1763700000080 } from './1763700000080-revocation-checks.js';
@@ -100,6 +101,7 @@ export const migrations = [
   PlansOfFunctions1763700000062,
   ChainsApart1763700000063,
   AuditSeals1763700000064,
+  SmallerIndexes1763700000065,
   PublicIds1763700000070,
   RevocationLists1763700000071,
   ListsOfKeys1763700000072,
