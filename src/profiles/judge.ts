@@ -30,7 +30,9 @@ export function judge(rules: ProfileRules, asked: Asked): Judged<AskedTerms> {
 }
 
 function kindOf({ isCa }: ProfileRules): Violation[] {
-  return isCa ? [{ field: 'profile', text: 'It is for certificates of authorities: POST /authorities.' }] : [];
+  return isCa
+    ? [{ field: 'profile', text: 'It is for certificates of authorities; choose a profile for other certificates.' }]
+    : [];
 }
 
 function keyOf({ keyTypes }: ProfileRules, { keyType, fromCsr }: Asked): Violation[] {

@@ -112,7 +112,7 @@ export const ProfileRules = z
     isCa: z
       .boolean()
       .optional()
-      .meta({ description: 'True: for certificates of authorities (POST /authorities), and for no others.' }),
+      .meta({ description: 'True: for certificates of authorities. Requests for other certificates are refused.' }),
     validity: Validity.optional(),
     keyTypes: distinct(z.enum(KEY_TYPES), KEY_TYPES.length).min(1).optional().meta({
       description: 'The key types and sizes that it allows. Default: all.',
