@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createPrivateKey, type KeyObject } from 'node:crypto';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RawExtension } from '../../plugin-api/terms.js';
 import { certificateWriter } from '../certificate-writer.js';
@@ -246,5 +247,99 @@ describe.each(keyTypes)('hierarchies of %s keys', (keyType) => {
     };
     const { isGood } = scenario;
     expect(verdicts).toEqual({ openssl: isGood, gnutls: isGood, ours: isGood });
+  });
+});
+
+const [one, two, three] = ['1.2.3.1', '1.2.3.2', '1.2.3.3'];
+const anyPolicy = '2.5.29.32.0';
+
+interface PolicyWish {
+  policies: readonly string[];
+  mapping?: readonly [string, string];
+  requireExplicit?: number;
+  inhibitMapping?: number;
+  inhibitAny?: number;
+}
+
+const small = (n: number): Buffer => der.integer(n).subarray(2);
+
+function policyExtensions({
+  policies,
+  mapping,
+  requireExplicit,
+  inhibitMapping,
+  inhibitAny,
+}: PolicyWish): RawExtension[] {
+  const constrained = [
+    ...(requireExplicit === undefined ? [] : [der.tlv(0x80, small(requireExplicit))]),
+    ...(inhibitMapping === undefined ? [] : [der.tlv(0x81, small(inhibitMapping))]),
+  ];
+  const critical = (oid: string, valueDer: Buffer): RawExtension => ({ oid, critical: true, valueDer });
+  const pair = mapping && der.sequence(der.sequence(...mapping.map((policy) => der.oid(policy))));
+  return [
+    ...(policies.length > 0 ? [x.certificatePolicies(policies)] : []),
+    ...(pair ? [critical(x.ExtensionOid.policyMappings, pair)] : []),
+    ...(constrained.length > 0 ? [critical(x.ExtensionOid.policyConstraints, der.sequence(...constrained))] : []),
+    ...(inhibitAny === undefined ? [] : [critical(x.ExtensionOid.inhibitAnyPolicy, der.integer(inhibitAny))]),
+  ];
+}
+
+const policyList = fc.subarray([one, two, three, anyPolicy]);
+const rarely = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.option(value, { nil: undefined, freq: 1 });
+const policyWish: fc.Arbitrary<PolicyWish> = fc.record({
+  policies: fc.oneof({ weight: 4, arbitrary: policyList }, { weight: 1, arbitrary: fc.constant([anyPolicy]) }),
+  mapping: rarely(fc.tuple(fc.constantFrom(one, two), fc.constantFrom(two, three))),
+  requireExplicit: rarely(fc.nat(2)),
+  inhibitMapping: rarely(fc.nat(1)),
+  inhibitAny: rarely(fc.nat(1)),
+});
+
+describe('certificate policies', () => {
+  it('hold along a path exactly where openssl says so', async () => {
+    const keyOf = (role: string): KeyObject => keys.get(`ECCPRIME256V1 ${role}`) ?? createPrivateKey('');
+    const ca = [x.basicConstraints(true), caUsage];
+    const root = await certify({ name: 'Root', key: keyOf('root'), extensions: ca });
+    const seen = { true: 0, false: 0 };
+    const demands = fc.record({
+      accepted: rarely(fc.subarray([one, two, three], { minLength: 1 })),
+      required: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(policyWish, policyWish, policyWish, demands, async (first, second, last, wanted) => {
+        const issuing = await certify(
+          { name: 'Issuing', key: keyOf('issuing'), extensions: [...ca, ...policyExtensions(first)] },
+          root,
+        );
+        const below = await certify(
+          { name: 'Below', key: keyOf('below'), extensions: [...ca, ...policyExtensions(second)] },
+          issuing,
+        );
+        const { policies } = last;
+        const leaf = await certify(
+          { name: 'Leaf', key: keyOf('leaf'), extensions: policyExtensions({ policies }) },
+          below,
+        );
+        writeFileSync(join(folder, 'root.pem'), root.pem);
+        writeFileSync(join(folder, 'issuers.pem'), issuing.pem + below.pem);
+        writeFileSync(join(folder, 'leaf.pem'), leaf.pem);
+        // Without any, openssl accepts none.
+        const asked = (wanted.accepted ?? [anyPolicy]).flatMap((policy) => ['-policy', policy]);
+        const options = ['-policy_check', ...asked, ...(wanted.required ? ['-explicit_policy'] : [])];
+        const files = ['-CAfile', 'root.pem', '-untrusted', 'issuers.pem', 'leaf.pem'];
+        const theirs = accepts('openssl', 'verify', ...options, ...files);
+        const { valid, faults } = await verifyPath(
+          { leaf: leaf.parsed, intermediates: [issuing.parsed, below.parsed], anchors: [root.parsed] },
+          { at: new Date(), strictness: 'path', purposes: [], policies: wanted },
+        );
+        expect({ ours: valid, faults: faults.map(({ check }) => check) }).toEqual({
+          ours: theirs,
+          faults: theirs ? [] : ['policies'],
+        });
+        seen[`${theirs}`] += 1;
+      }),
+      { numRuns: 80, seed: 20260301 },
+    );
+    expect(Math.min(seen.true, seen.false)).toBeGreaterThan(10);
   });
 });
